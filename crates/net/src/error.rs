@@ -1,0 +1,94 @@
+//! The one error type of this crate. Each message names the place and the remedy.
+
+use std::path::{Path, PathBuf};
+
+/// What can go wrong with a description, a recipe or a weight file.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A layer cannot take the shape that reaches it.
+    #[error("layer `{layer}`: {problem}")]
+    Layer {
+        /// Name of the layer.
+        layer: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// The graph as a whole is wrong.
+    #[error("network `{network}`: {problem}")]
+    Network {
+        /// Name of the network.
+        network: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// The network's name is not a built-in one.
+    #[error("unknown network `{name}`{hint}; built in: {known}")]
+    UnknownNetwork {
+        /// What the user wrote.
+        name: String,
+        /// ", did you mean ...?" or nothing.
+        hint: String,
+        /// All names.
+        known: String,
+    },
+    /// A recipe has a key, a value or a combination that cannot be.
+    #[error("{}: {problem}", file.display())]
+    Recipe {
+        /// The recipe's file.
+        file: PathBuf,
+        /// What is wrong, where, and what to do.
+        problem: String,
+    },
+    /// A weight tensor is missing or has another shape than its layer.
+    #[error("{}: layer `{layer}`: {problem}", file.display())]
+    Weights {
+        /// The weight file (or `<memory>`).
+        file: PathBuf,
+        /// Name of the layer.
+        layer: String,
+        /// Both shapes, or what is missing.
+        problem: String,
+    },
+    /// The file is not a weight file at all.
+    #[error("{}: not a safetensors weight file: {problem}", file.display())]
+    WeightFile {
+        /// The file.
+        file: PathBuf,
+        /// What the parser said.
+        problem: String,
+    },
+    /// A network that has a clock was given to something that has none.
+    #[error(
+        "layer `{layer}` has {what}, which an event-driven run cannot have: \
+         `tickless finetune RUN --epochs 0` removes it (or fine-tune with more epochs)"
+    )]
+    NotEventDriven {
+        /// Name of the layer.
+        layer: String,
+        /// "a bias" or "batch norm".
+        what: &'static str,
+    },
+}
+
+impl Error {
+    /// An input/output error with its file.
+    pub fn io(path: &Path, source: std::io::Error) -> Self {
+        Error::Io { path: path.to_owned(), source }
+    }
+
+    /// A shape or parameter error of one layer.
+    pub fn layer(layer: &str, problem: impl Into<String>) -> Self {
+        Error::Layer { layer: layer.to_owned(), problem: problem.into() }
+    }
+}
+
+/// The result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;

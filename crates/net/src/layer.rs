@@ -1,0 +1,234 @@
+//! The layers a network is made of, and the shape each makes of its input.
+
+use crate::error::{Error, Result};
+use crate::neuron::Neuron;
+use crate::shape::{Shape, windows};
+use serde::{Deserialize, Serialize};
+
+/// How a temporal transformation module joins two stages that run at different steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum TtmMode {
+    /// Sum contiguous groups on the way down, repeat on the way up.
+    #[default]
+    Even,
+    /// Fractional overlap of the steps as intervals of time.
+    Soft,
+    /// Down: keep the first steps; up: as `even`.
+    Trim,
+    /// Non-empty contiguous groups drawn anew at each call.
+    Random,
+}
+
+/// A two-dimensional convolution with square kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conv {
+    /// Output channels.
+    pub out: usize,
+    /// Kernel side.
+    pub kernel: usize,
+    /// Stride.
+    pub stride: usize,
+    /// Zero padding on each side.
+    pub padding: usize,
+    /// Groups of channels.
+    pub groups: usize,
+    /// Whether a bias is added.
+    pub bias: bool,
+}
+
+impl Conv {
+    /// 3×3, stride 1, padding 1, no bias: the `C` of the architectures page.
+    pub const fn c3(out: usize) -> Self {
+        Self { out, kernel: 3, stride: 1, padding: 1, groups: 1, bias: false }
+    }
+
+    /// The same with another stride.
+    pub const fn with_stride(self, stride: usize) -> Self {
+        Self { stride, ..self }
+    }
+}
+
+/// A fully connected layer; its input is flattened in the order (C, H, W).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Linear {
+    /// Output values.
+    pub out: usize,
+    /// Whether a bias is added.
+    pub bias: bool,
+}
+
+/// Batch normalisation over batch, time and space, per channel.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Norm {
+    /// ε under the root.
+    pub eps: f64,
+    /// Weight of a new batch in the running statistics.
+    pub momentum: f64,
+}
+
+impl Default for Norm {
+    fn default() -> Self {
+        Self { eps: 1e-5, momentum: 0.1 }
+    }
+}
+
+/// What a pooling window keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolKind {
+    /// The mean (zeros of the padding count).
+    Average,
+    /// The sum.
+    Sum,
+    /// The largest value (clocked nets only).
+    Max,
+}
+
+/// Pooling; rows and columns that do not fill a window are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// What is kept.
+    pub kind: PoolKind,
+    /// Window side.
+    pub kernel: usize,
+    /// Stride (usually the window side).
+    pub stride: usize,
+    /// Padding on each side.
+    pub padding: usize,
+}
+
+impl Pool {
+    /// k×k average pooling with stride k.
+    pub const fn average(k: usize) -> Self {
+        Self { kind: PoolKind::Average, kernel: k, stride: k, padding: 0 }
+    }
+
+    /// k×k sum pooling with stride k.
+    pub const fn sum(k: usize) -> Self {
+        Self { kind: PoolKind::Sum, kernel: k, stride: k, padding: 0 }
+    }
+}
+
+/// One layer. All take one input but [`Layer::Add`], which takes two or more.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// Entry of a stage: changes the number of time steps, not the shape of a step.
+    Ttm(TtmMode),
+    /// Convolution.
+    Conv(Conv),
+    /// Batch normalisation.
+    Norm(Norm),
+    /// Spiking neurons, one per value.
+    Neuron(Neuron),
+    /// Pooling.
+    Pool(Pool),
+    /// Mean over height and width.
+    GlobalAverage,
+    /// Fully connected.
+    Linear(Linear),
+    /// Sum of its inputs (a residual merge).
+    Add,
+}
+
+impl Layer {
+    /// The word a recipe uses for this layer.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Layer::Ttm(_) => "ttm",
+            Layer::Conv(_) => "conv",
+            Layer::Norm(_) => "norm",
+            Layer::Neuron(_) => "neuron",
+            Layer::Pool(_) => "pool",
+            Layer::GlobalAverage => "global_average",
+            Layer::Linear(_) => "linear",
+            Layer::Add => "add",
+        }
+    }
+
+    /// Shape of the output for the given inputs; `name` is used in the message.
+    ///
+    /// # Errors
+    /// If the layer cannot take these inputs; the message names the layer and the shapes.
+    pub fn output(&self, name: &str, inputs: &[Shape]) -> Result<Shape> {
+        let Some(&input) = inputs.first() else {
+            return Err(Error::layer(name, "has no input"));
+        };
+        if !matches!(self, Layer::Add) && inputs.len() != 1 {
+            return Err(Error::layer(name, format!("takes one input, got {}; join them with an `add` layer", inputs.len())));
+        }
+        let slide = |kernel: usize, stride: usize, padding: usize| {
+            if kernel == 0 || stride == 0 {
+                return Err(Error::layer(name, "kernel and stride must be at least 1"));
+            }
+            match (windows(input.height, kernel, stride, padding), windows(input.width, kernel, stride, padding)) {
+                (Some(h), Some(w)) => Ok((h, w)),
+                _ => Err(Error::layer(name, format!("a {kernel}×{kernel} window with padding {padding} does not fit into the input {input}"))),
+            }
+        };
+        match *self {
+            Layer::Ttm(_) | Layer::Norm(_) | Layer::Neuron(_) => Ok(input),
+            Layer::Conv(c) => {
+                let (h, w) = slide(c.kernel, c.stride, c.padding)?;
+                if c.out == 0 || c.groups == 0 || input.channels % c.groups != 0 || c.out % c.groups != 0 {
+                    return Err(Error::layer(
+                        name,
+                        format!("{} groups do not divide {} input and {} output channels", c.groups, input.channels, c.out),
+                    ));
+                }
+                Ok(Shape::new(c.out, h, w))
+            }
+            Layer::Pool(p) => {
+                let (h, w) = slide(p.kernel, p.stride, p.padding)?;
+                Ok(Shape::new(input.channels, h, w))
+            }
+            Layer::GlobalAverage => Ok(Shape::vector(input.channels)),
+            Layer::Linear(l) if l.out == 0 => Err(Error::layer(name, "`out` must be at least 1")),
+            Layer::Linear(l) => Ok(Shape::vector(l.out)),
+            Layer::Add => match inputs.iter().find(|s| **s != input) {
+                None if inputs.len() >= 2 => Ok(input),
+                None => Err(Error::layer(name, "adds two or more inputs; give `from = [\"a\", \"b\"]`")),
+                Some(other) => Err(Error::layer(name, format!("cannot add {input} and {other}: use a 1×1 `conv` on one of them"))),
+            },
+        }
+    }
+
+    /// Names and shapes of the trainable tensors and of the running statistics of this layer,
+    /// in the order (trainable first); `weight` of a convolution is `[out, in/groups, k, k]`.
+    pub fn tensors(&self, input: Shape) -> Vec<TensorSpec> {
+        let spec = |name, shape: &[usize], trainable| TensorSpec { name, shape: shape.to_vec(), trainable };
+        match *self {
+            Layer::Conv(c) => {
+                let mut all = vec![spec("weight", &[c.out, input.channels / c.groups, c.kernel, c.kernel], true)];
+                if c.bias {
+                    all.push(spec("bias", &[c.out], true));
+                }
+                all
+            }
+            Layer::Linear(l) => {
+                let mut all = vec![spec("weight", &[l.out, input.len()], true)];
+                if l.bias {
+                    all.push(spec("bias", &[l.out], true));
+                }
+                all
+            }
+            Layer::Norm(_) => {
+                let c = [input.channels];
+                vec![spec("weight", &c, true), spec("bias", &c, true), spec("running_mean", &c, false), spec("running_var", &c, false)]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// One tensor that a layer owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// `weight`, `bias`, `running_mean` or `running_var`.
+    pub name: &'static str,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Whether training changes it (running statistics are only observed).
+    pub trainable: bool,
+}

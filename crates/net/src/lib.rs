@@ -1,0 +1,26 @@
+//! The network of Tickless: described once, run by many executors.
+//!
+//! A [`Network`] is an ordered graph of [`Layer`]s cut into stages by temporal transformation
+//! modules. The clocked trainer, clocked inference, the event-driven engine, the exporters and
+//! the drawings are all made from this one description. [`Weights`] are named tensors in one
+//! file format; [`fold`] removes what a chip without a clock cannot have (biases, batch norm);
+//! [`recipe`] is the TOML that a user writes. No arithmetic of training lives here.
+
+pub mod error;
+pub mod fold;
+pub mod init;
+pub mod layer;
+pub mod network;
+pub mod neuron;
+pub mod recipe;
+pub mod shape;
+pub mod suggest;
+pub mod weights;
+pub mod zoo;
+
+pub use error::{Error, Result};
+pub use layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
+pub use network::{Input, InputKind, Network, NetworkBuilder, Node, NodeId};
+pub use neuron::{Leak, LeakRule, Neuron, Reset, SpikeMode, Surrogate};
+pub use shape::Shape;
+pub use weights::{Array, Weights};

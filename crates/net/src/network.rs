@@ -1,0 +1,311 @@
+//! The network: an ordered graph of layers, cut into stages.
+//!
+//! Nodes stand in an order in which every node comes after its inputs, so an executor walks
+//! them once. A [`Layer::Ttm`] opens a stage: what follows it runs at that stage's own number of
+//! time steps. What stands before the first one runs at the steps of the input; if neurons or
+//! weights stand there, it is a stage of its own (a static image shown t₁ times).
+
+use crate::error::{Error, Result};
+use crate::layer::{Conv, Layer, Linear, Norm, Pool, TensorSpec, TtmMode};
+use crate::neuron::Neuron;
+use crate::shape::Shape;
+use serde::Serialize;
+
+/// What reaches the network's first layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputKind {
+    /// A recording of an event camera, cut into frames.
+    Events,
+    /// A static image, shown at every step.
+    Image,
+}
+
+/// Shape and kind of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Input {
+    /// Shape of one step.
+    pub shape: Shape,
+    /// Events or image.
+    pub kind: InputKind,
+}
+
+/// Index of a node in [`Network::nodes`], or the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeId {
+    /// The network's input.
+    Input,
+    /// The node with this index.
+    Node(usize),
+}
+
+/// A layer at its place in the graph.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Node {
+    /// Unique name; the prefix of its weights' names.
+    pub name: String,
+    /// What it does.
+    pub layer: Layer,
+    /// Where its inputs come from (all earlier in the order).
+    pub from: Vec<NodeId>,
+    /// Shape of its first input.
+    pub input: Shape,
+    /// Shape of its output.
+    pub output: Shape,
+    /// The stage it runs in; `None` before the first stage (pooling of the raw input).
+    pub stage: Option<usize>,
+}
+
+/// A whole network. Made by [`NetworkBuilder`], which checks it; never changed afterwards.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Network {
+    name: String,
+    input: Input,
+    nodes: Vec<Node>,
+    stages: usize,
+}
+
+impl Network {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it takes.
+    pub fn input(&self) -> Input {
+        self.input
+    }
+
+    /// All nodes, every one after its inputs. The last one is the output (the readout).
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Number of stages G: the length of a temporal configuration.
+    pub fn stages(&self) -> usize {
+        self.stages
+    }
+
+    /// Shape of the output: the number of classes as a vector.
+    pub fn output(&self) -> Shape {
+        self.nodes.last().map_or(self.input.shape, |n| n.output)
+    }
+
+    /// Shape at a node or at the input.
+    pub fn shape_of(&self, id: NodeId) -> Shape {
+        match id {
+            NodeId::Input => self.input.shape,
+            NodeId::Node(i) => self.nodes[i].output,
+        }
+    }
+
+    /// Index of the node with this name.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.nodes.iter().position(|n| n.name == name)
+    }
+
+    /// Indices of the spiking layers, in order.
+    pub fn spiking(&self) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|&i| matches!(self.nodes[i].layer, Layer::Neuron(_))).collect()
+    }
+
+    /// How many nodes read each node's output.
+    pub fn readers(&self) -> Vec<usize> {
+        let mut count = vec![0; self.nodes.len()];
+        for id in self.nodes.iter().flat_map(|n| &n.from) {
+            if let NodeId::Node(i) = id {
+                count[*i] += 1;
+            }
+        }
+        count
+    }
+
+    /// Every tensor the network owns, as (`node index`, `<node>.<tensor>`, spec).
+    pub fn tensors(&self) -> Vec<(usize, String, TensorSpec)> {
+        let mut all = Vec::new();
+        for (i, n) in self.nodes.iter().enumerate() {
+            for t in n.layer.tensors(n.input) {
+                all.push((i, format!("{}.{}", n.name, t.name), t));
+            }
+        }
+        all
+    }
+
+    /// Number of trainable values.
+    pub fn trainable_values(&self) -> usize {
+        self.tensors().iter().filter(|t| t.2.trainable).map(|t| t.2.shape.iter().product::<usize>()).sum()
+    }
+
+    /// Whether a TTM stands before every layer that has weights or neurons, so that a
+    /// recording is taken from its T_max frames to the first stage's own steps.
+    pub fn has_input_ttm(&self) -> bool {
+        self.nodes
+            .iter()
+            .find(|n| !matches!(n.layer, Layer::Pool(_)))
+            .is_some_and(|n| matches!(n.layer, Layer::Ttm(_)))
+    }
+
+    /// The same graph with every neuron changed by `f`.
+    pub fn map_neurons(&self, f: impl Fn(&str, Neuron) -> Neuron) -> Network {
+        let mut net = self.clone();
+        for n in &mut net.nodes {
+            if let Layer::Neuron(neuron) = n.layer {
+                n.layer = Layer::Neuron(f(&n.name, neuron));
+            }
+        }
+        net
+    }
+
+    /// The same graph with every TTM of this mode.
+    pub fn with_ttm(&self, mode: TtmMode) -> Network {
+        let mut net = self.clone();
+        for n in &mut net.nodes {
+            if let Layer::Ttm(m) = &mut n.layer {
+                *m = mode;
+            }
+        }
+        net
+    }
+
+    /// Checks that the network can run without a clock: no bias, no norm, no max pooling.
+    ///
+    /// # Errors
+    /// Names the first layer that stands in the way and the command that removes it.
+    pub fn check_event_driven(&self) -> Result<()> {
+        for n in &self.nodes {
+            let what = match n.layer {
+                Layer::Norm(_) => "batch norm",
+                Layer::Conv(c) if c.bias => "a bias",
+                Layer::Linear(l) if l.bias => "a bias",
+                Layer::Pool(Pool { kind: crate::PoolKind::Max, .. }) => {
+                    return Err(Error::layer(&n.name, "max pooling has no event-driven form; train the network with `average` pooling"));
+                }
+                _ => continue,
+            };
+            return Err(Error::NotEventDriven { layer: n.name.clone(), what });
+        }
+        Ok(())
+    }
+}
+
+/// Builds a [`Network`] node by node; the first error is kept and given by [`build`](Self::build).
+#[derive(Debug)]
+pub struct NetworkBuilder {
+    net: Network,
+    error: Option<Error>,
+}
+
+impl NetworkBuilder {
+    /// Starts with the input only.
+    pub fn new(name: &str, shape: Shape, kind: InputKind) -> Self {
+        let net = Network { name: name.to_owned(), input: Input { shape, kind }, nodes: Vec::new(), stages: 0 };
+        Self { net, error: None }
+    }
+
+    /// The network's input.
+    pub fn input(&self) -> NodeId {
+        NodeId::Input
+    }
+
+    /// Adds a layer that reads `from`; an empty `name` is replaced by `<word><number>`.
+    pub fn add(&mut self, name: &str, layer: Layer, from: &[NodeId]) -> NodeId {
+        let name = if name.is_empty() {
+            let n = 1 + self.net.nodes.iter().filter(|n| n.layer.word() == layer.word()).count();
+            format!("{}{n}", layer.word())
+        } else {
+            name.to_owned()
+        };
+        let shapes: Vec<Shape> = from.iter().map(|&id| self.net.shape_of(id)).collect();
+        let input = shapes.first().copied().unwrap_or(self.net.input.shape);
+        let output = layer.output(&name, &shapes).unwrap_or_else(|e| {
+            self.error.get_or_insert(e);
+            input
+        });
+        if self.net.find(&name).is_some() {
+            self.error.get_or_insert_with(|| Error::layer(&name, "another layer has this name; give each its own"));
+        }
+        let stage = self.stage_of(&name, &layer, from);
+        self.net.nodes.push(Node { name, layer, from: from.to_vec(), input, output, stage });
+        NodeId::Node(self.net.nodes.len() - 1)
+    }
+
+    fn stage_of(&mut self, name: &str, layer: &Layer, from: &[NodeId]) -> Option<usize> {
+        let stage = |id: &NodeId| match id {
+            NodeId::Input => None,
+            NodeId::Node(i) => self.net.nodes[*i].stage,
+        };
+        let first = from.first().and_then(stage);
+        if from.iter().any(|id| stage(id) != first) {
+            let e = Error::layer(name, "its inputs run in different stages; move the `ttm` before the branch");
+            self.error.get_or_insert(e);
+        }
+        match layer {
+            Layer::Ttm(_) => {
+                self.net.stages += 1;
+                Some(self.net.stages - 1)
+            }
+            Layer::Pool(_) if first.is_none() => None,
+            _ if first.is_none() => {
+                // Work before any TTM is a stage of its own, and there is only one such.
+                self.net.stages = self.net.stages.max(1);
+                Some(0)
+            }
+            _ => first,
+        }
+    }
+
+    /// Opens a stage.
+    pub fn ttm(&mut self, from: NodeId) -> NodeId {
+        self.add("", Layer::Ttm(TtmMode::Even), &[from])
+    }
+
+    /// Convolution.
+    pub fn conv(&mut self, from: NodeId, conv: Conv) -> NodeId {
+        self.add("", Layer::Conv(conv), &[from])
+    }
+
+    /// Batch norm with the usual constants.
+    pub fn norm(&mut self, from: NodeId) -> NodeId {
+        self.add("", Layer::Norm(Norm::default()), &[from])
+    }
+
+    /// Spiking neurons.
+    pub fn neuron(&mut self, from: NodeId, neuron: Neuron) -> NodeId {
+        self.add("", Layer::Neuron(neuron), &[from])
+    }
+
+    /// Pooling.
+    pub fn pool(&mut self, from: NodeId, pool: Pool) -> NodeId {
+        self.add("", Layer::Pool(pool), &[from])
+    }
+
+    /// Fully connected layer.
+    pub fn linear(&mut self, from: NodeId, out: usize, bias: bool) -> NodeId {
+        self.add("", Layer::Linear(Linear { out, bias }), &[from])
+    }
+
+    /// Checks the whole and gives it.
+    ///
+    /// # Errors
+    /// The first thing that was wrong: a shape, a name, a branch across stages, a node whose
+    /// output nobody reads.
+    pub fn build(self) -> Result<Network> {
+        if let Some(e) = self.error {
+            return Err(e);
+        }
+        let net = self.net;
+        let wrong = |problem: String| Err(Error::Network { network: net.name.clone(), problem });
+        if net.input.shape.is_empty() {
+            return wrong(format!("the input {} is empty", net.input.shape));
+        }
+        if net.nodes.is_empty() {
+            return wrong("has no layer".into());
+        }
+        let readers = net.readers();
+        if let Some(i) = (0..net.nodes.len() - 1).find(|&i| readers[i] == 0) {
+            return wrong(format!("nothing reads the output of layer `{}`; only the last layer may be unread", net.nodes[i].name));
+        }
+        Ok(net)
+    }
+}

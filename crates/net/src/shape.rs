@@ -1,0 +1,49 @@
+//! Shapes of one time step of one sample: channels, height, width.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// `[C, H, W]`; a vector of n values is `[n, 1, 1]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Shape {
+    /// Channels.
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Shape {
+    /// A feature map.
+    pub const fn new(channels: usize, height: usize, width: usize) -> Self {
+        Self { channels, height, width }
+    }
+
+    /// A vector of `n` values.
+    pub const fn vector(n: usize) -> Self {
+        Self::new(n, 1, 1)
+    }
+
+    /// Number of values.
+    pub const fn len(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// Whether there is no value at all.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}×{}×{}", self.channels, self.height, self.width)
+    }
+}
+
+/// Length of the output of a window of size `kernel` that slides by `stride` over `len` values
+/// padded by `padding` on both sides; `None` where the window does not fit once.
+pub fn windows(len: usize, kernel: usize, stride: usize, padding: usize) -> Option<usize> {
+    (len + 2 * padding).checked_sub(kernel).map(|room| room / stride + 1)
+}
