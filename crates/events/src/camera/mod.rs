@@ -1,0 +1,295 @@
+//! A simulated event camera: a still image and three saccades become a recording.
+//!
+//! N-MNIST was recorded by moving a camera in front of a screen along a triangle. This does the
+//! same in arithmetic. A pixel remembers the log intensity L = ln(offset + I) at its last event;
+//! when L has moved from that memory by the pixel's threshold, it emits an event (ON if L rose)
+//! and moves the memory by one threshold. Thresholds differ from pixel to pixel and belong to the
+//! camera (its seed); background noise belongs to the recording (its index).
+//!
+//! Along the path L is smooth, so it is computed at a few positions only, and the time of a
+//! crossing (resolution 1 µs) comes from linear interpolation between two positions. Everything
+//! is plain f32 arithmetic without a platform's mathematical library: the same image, seed and
+//! index give the same events on every machine.
+//!
+//! It simulates the camera and nothing else: recordings made here are not measurements.
+
+mod scene;
+
+pub use scene::Scene;
+
+use crate::rng::Rng;
+use crate::{Error, Event, Recording, Result, Sensor};
+
+/// The corners of the path, as shares of [`CameraConfig::path_px`]: an isosceles triangle, back to
+/// its start, as the saccades of N-MNIST.
+const CORNERS: [(f32, f32); 4] = [(0.0, 0.0), (0.5, 1.0), (1.0, 0.0), (0.0, 0.0)];
+
+/// Distance in pixels between two positions at which the scene is sampled, at most.
+const STEP_PX: f32 = 0.4;
+
+/// The properties of a simulated camera.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+pub struct CameraConfig {
+    /// The pixels, 34×34.
+    pub sensor: Sensor,
+    /// Change of log intensity per event, 0.35.
+    pub threshold: f32,
+    /// Relative deviation of the threshold over the pixels, 0.10.
+    pub threshold_spread: f32,
+    /// Intensity of darkness: L = ln(offset + I) with I in 0..1; 0.15.
+    pub offset: f32,
+    /// Width and height of the triangle of saccades in pixels, 3.
+    pub path_px: f32,
+    /// Duration of the three saccades in µs, 300,000.
+    pub duration_us: u32,
+    /// Noise events per pixel and second, 0.1.
+    pub noise_hz: f32,
+}
+
+impl Default for CameraConfig {
+    fn default() -> CameraConfig {
+        CameraConfig {
+            sensor: Sensor::NMNIST,
+            threshold: 0.35,
+            threshold_spread: 0.10,
+            offset: 0.15,
+            path_px: 3.0,
+            duration_us: 300_000,
+            noise_hz: 0.1,
+        }
+    }
+}
+
+/// A simulated camera with its own, fixed threshold at every pixel.
+#[derive(Debug, Clone)]
+pub struct Camera {
+    config: CameraConfig,
+    seed: u64,
+    thresholds: Vec<f32>,
+    /// (time in µs, dx, dy) of the positions along the path.
+    path: Vec<(u32, f32, f32)>,
+}
+
+impl Camera {
+    /// The camera number `seed` of this type.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a setting out of range.
+    pub fn new(config: CameraConfig, seed: u64) -> Result<Camera> {
+        check(&config)?;
+        let mut rng = Rng::new(seed, u64::MAX);
+        let lowest = 0.1 * config.threshold;
+        let thresholds = (0..config.sensor.pixels())
+            .map(|_| config.threshold * (1.0 + config.threshold_spread * rng.normal()))
+            .map(|threshold| threshold.max(lowest))
+            .collect();
+        let path = path(&config);
+        Ok(Camera { config, seed, thresholds, path })
+    }
+
+    /// The properties of this camera.
+    pub fn config(&self) -> &CameraConfig {
+        &self.config
+    }
+
+    /// Records the scene. `index` selects the noise; equal (seed, scene, index) give equal events.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the scene is not as large as the sensor.
+    pub fn record(&self, scene: &Scene, index: u64) -> Result<Recording> {
+        let Sensor { width, height } = self.config.sensor;
+        let pixels = self.config.sensor.pixels();
+        if scene.sensor() != self.config.sensor {
+            let shape = vec![usize::from(height), usize::from(width)];
+            return Err(Error::Shape { what: "scene", shape, got: scene.sensor().pixels() });
+        }
+        let padded = scene.padded(self.config.path_px.ceil() as usize + 1);
+        let mut now = vec![0.0; pixels];
+        padded.log_intensity(0.0, 0.0, self.config.offset, &mut now);
+        let mut before = now.clone();
+        let mut memory = now.clone();
+        let mut codes = self.noise(index);
+        for leg in self.path.windows(2) {
+            let [(start, ..), (end, dx, dy)] = [leg[0], leg[1]];
+            std::mem::swap(&mut now, &mut before);
+            padded.log_intensity(dx, dy, self.config.offset, &mut now);
+            let duration = (end - start) as f32;
+            for (pixel, (((&l1, &l0), m), &threshold)) in
+                now.iter().zip(&before).zip(&mut memory).zip(&self.thresholds).enumerate()
+            {
+                while (l1 - *m).abs() >= threshold {
+                    let on = l1 > *m;
+                    *m += if on { threshold } else { -threshold };
+                    let share = ((*m - l0) / (l1 - l0)).clamp(0.0, 1.0);
+                    codes.push(code(start + (share * duration) as u32, pixel, on));
+                }
+            }
+        }
+        codes.sort_unstable();
+        let width = u32::from(width);
+        let events: Vec<Event> = codes
+            .iter()
+            .map(|&code| {
+                let (pixel, on) = ((code as u32) >> 1, code & 1 == 1);
+                let (x, y) = ((pixel % width) as u16, (pixel / width) as u16);
+                Event { t_us: code >> 32, x, y, on }
+            })
+            .collect();
+        Ok(Recording::from_events(self.config.sensor, &events)?.0)
+    }
+
+    /// Events that no light caused: ⌊expected number + uniform⌋ at every pixel, at uniform times.
+    fn noise(&self, index: u64) -> Vec<u64> {
+        let mut rng = Rng::new(self.seed, index);
+        let expected = self.config.noise_hz * self.config.duration_us as f32 * 1e-6;
+        let mut codes = Vec::with_capacity(4096);
+        for pixel in 0..self.config.sensor.pixels() {
+            for _ in 0..(expected + rng.unit()) as u32 {
+                let t = rng.below(u64::from(self.config.duration_us)) as u32;
+                codes.push(code(t, pixel, rng.coin()));
+            }
+        }
+        codes
+    }
+}
+
+/// An event in one integer, so that sorting by time (then pixel) compares plain numbers.
+fn code(t_us: u32, pixel: usize, on: bool) -> u64 {
+    u64::from(t_us) << 32 | (pixel as u64) << 1 | u64::from(on)
+}
+
+fn path(config: &CameraConfig) -> Vec<(u32, f32, f32)> {
+    let legs = CORNERS.len() as u64 - 1;
+    // 1.2 is more than the length √1.25 of the longest leg of a triangle of width 1.
+    let steps = ((1.2 * config.path_px / STEP_PX).ceil() as u64).max(1);
+    let mut path = vec![(0, 0.0, 0.0)];
+    for (leg, corners) in CORNERS.windows(2).enumerate() {
+        let ((x0, y0), (x1, y1)) = (corners[0], corners[1]);
+        for step in 1..=steps {
+            let share = step as f32 / steps as f32;
+            let t = u64::from(config.duration_us) * (leg as u64 * steps + step) / (legs * steps);
+            let at = |from: f32, to: f32| config.path_px * (from + share * (to - from));
+            path.push((t as u32, at(x0, x1), at(y0, y1)));
+        }
+    }
+    path
+}
+
+fn check(config: &CameraConfig) -> Result<()> {
+    let problem = if config.sensor.pixels() == 0 {
+        "a sensor without pixels"
+    } else if !(config.threshold.is_finite() && config.threshold >= 0.01) {
+        "a threshold below 0.01"
+    } else if !(0.0..=1.0).contains(&config.threshold_spread) {
+        "a threshold spread outside 0..1"
+    } else if !(config.offset.is_finite() && config.offset >= 1e-6) {
+        "an offset below 0.000001"
+    } else if !(0.0..=64.0).contains(&config.path_px) {
+        "a path outside 0..64 px"
+    } else if !(0.0..=1e5).contains(&config.noise_hz) {
+        "noise outside 0..100,000 events per second"
+    } else {
+        return Ok(());
+    };
+    Err(Error::setting(format!("simulated camera with {problem}"), "compare CameraConfig::default()"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn square(config: &CameraConfig) -> Scene {
+        let side = Sensor { width: 10, height: 10 };
+        Scene::centred(config.sensor, &[1.0; 100], side, side).unwrap()
+    }
+
+    fn quiet() -> CameraConfig {
+        CameraConfig { noise_hz: 0.0, ..CameraConfig::default() }
+    }
+
+    #[test]
+    fn a_recording_is_a_function_of_seed_scene_and_index() {
+        let config = CameraConfig::default();
+        let scene = square(&config);
+        let camera = |seed| Camera::new(config.clone(), seed).unwrap();
+        let first = camera(1).record(&scene, 7).unwrap();
+        assert_eq!(camera(1).record(&scene, 7).unwrap(), first);
+        assert_ne!(camera(1).record(&scene, 8).unwrap(), first);
+        assert_ne!(camera(2).record(&scene, 7).unwrap(), first);
+    }
+
+    #[test]
+    fn the_events_never_change_between_versions_or_machines() {
+        let config = CameraConfig::default();
+        let recording = Camera::new(config.clone(), 42).unwrap().record(&square(&config), 3).unwrap();
+        let digest = recording.iter().fold(0u64, |h, e| {
+            let word = e.t_us << 24 | u64::from(e.x) << 16 | u64::from(e.y) << 8 | e.channel() as u64;
+            (h ^ word).wrapping_mul(0x100_0000_01B3).rotate_left(17)
+        });
+        assert_eq!((recording.len(), digest), (1242, 8215401556120589249));
+    }
+
+    #[test]
+    fn the_path_returns_to_its_start() {
+        let path = path(&quiet());
+        assert_eq!(path[0], (0, 0.0, 0.0));
+        assert_eq!(path[path.len() - 1], (300_000, 0.0, 0.0));
+        assert!(path.is_sorted_by_key(|p| p.0));
+        assert!(path.iter().all(|p| (0.0..=3.0).contains(&p.1) && (0.0..=3.0).contains(&p.2)));
+    }
+
+    #[test]
+    fn an_even_scene_causes_only_noise() {
+        let config = CameraConfig::default();
+        let dark = Scene::centred(config.sensor, &[0.0], Sensor { width: 1, height: 1 }, config.sensor);
+        let dark = dark.unwrap();
+        let silent = Camera::new(quiet(), 0).unwrap().record(&dark, 0).unwrap();
+        assert!(silent.is_empty());
+        let camera = Camera::new(config, 0).unwrap();
+        let noise: usize = (0..100).map(|i| camera.record(&dark, i).unwrap().len()).sum();
+        // 1,156 pixels · 0.1 Hz · 0.3 s = 34.7 a recording.
+        assert!((3_200..3_740).contains(&noise), "{noise}");
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        let base = CameraConfig::default;
+        for wrong in [
+            CameraConfig { sensor: Sensor { width: 0, height: 3 }, ..base() },
+            CameraConfig { threshold: 0.0, ..base() },
+            CameraConfig { threshold: f32::NAN, ..base() },
+            CameraConfig { offset: 0.0, ..base() },
+            CameraConfig { path_px: f32::INFINITY, ..base() },
+            CameraConfig { noise_hz: -1.0, ..base() },
+        ] {
+            assert!(Camera::new(wrong.clone(), 0).is_err(), "{wrong:?}");
+        }
+        let other = Sensor { width: 5, height: 5 };
+        let scene = Scene::centred(other, &[0.0; 25], other, other).unwrap();
+        assert!(Camera::new(base(), 0).unwrap().record(&scene, 0).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn events_follow_the_log_intensity(grey in prop::collection::vec(0.0f32..1.0, 64), seed: u64) {
+            // On a closed path each pixel ends where it began, so ON and OFF differ by less than
+            // what one threshold leaves open: at most one event per pixel.
+            let config = quiet();
+            let image = Sensor { width: 8, height: 8 };
+            let size = Sensor { width: 26, height: 26 };
+            let scene = Scene::centred(config.sensor, &grey, image, size).unwrap();
+            let recording = Camera::new(config, seed).unwrap().record(&scene, 0).unwrap();
+            let mut balance = vec![0i32; 34 * 34];
+            for e in recording.iter() {
+                balance[usize::from(e.y) * 34 + usize::from(e.x)] += if e.on { 1 } else { -1 };
+            }
+            prop_assert!(balance.iter().all(|b| b.abs() <= 1));
+            prop_assert!(recording.t_last_us().unwrap_or(0) <= 300_000);
+        }
+    }
+}

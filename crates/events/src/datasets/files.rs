@@ -1,0 +1,38 @@
+//! Finding the files of a data set in its folder, plain or gzipped.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// `folder/name` or `folder/name.gz`, the first that exists; `None` if neither does.
+pub fn plain_or_gz(folder: &Path, name: &str) -> Option<PathBuf> {
+    [folder.join(name), folder.join(format!("{name}.gz"))].into_iter().find(|p| p.is_file())
+}
+
+/// As [`plain_or_gz`], an error if neither exists.
+pub fn need(folder: &Path, name: &str) -> Result<PathBuf> {
+    plain_or_gz(folder, name).ok_or_else(|| Error::Missing {
+        path: folder.to_path_buf(),
+        what: format!("{name} (plain or .gz)"),
+        remedy: "put it there or give the folder that holds it".into(),
+    })
+}
+
+/// The entries of a folder, sorted by name; hidden files and those of desktops left out.
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let io = |source| Error::Io { path: folder.to_path_buf(), source };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        if !is_litter(&entry.file_name().to_string_lossy()) {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Names that systems leave behind in folders and archives.
+pub fn is_litter(name: &str) -> bool {
+    name.starts_with('.') || matches!(name, "__MACOSX" | "Thumbs.db" | "desktop.ini")
+}

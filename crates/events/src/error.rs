@@ -1,0 +1,118 @@
+//! The one error of this crate. Each message names the file, the place in it and the remedy.
+
+use std::path::PathBuf;
+
+use crate::Sensor;
+
+/// Result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong between a path and a tensor of counts.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused a read or a write.
+    #[error("{}: {source}; check that the path exists and may be accessed", path.display())]
+    Io {
+        /// File or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file or folder that a data set needs is not there.
+    #[error("{}: {what} not found; {remedy}", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What was looked for.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A file's content breaks its format.
+    #[error("{file}: byte {at}: {problem}; {remedy}")]
+    Malformed {
+        /// File, and the member inside an archive.
+        file: String,
+        /// Byte offset inside the (decompressed) file.
+        at: u64,
+        /// What is wrong there.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A file or archive member that does not belong where it lies.
+    #[error("{file}: {problem}; {remedy}")]
+    Unexpected {
+        /// File, and the member inside an archive.
+        file: String,
+        /// Why it does not belong.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// An event lies outside the sensor.
+    #[error("event {index} at ({x}, {y}) lies outside the {sensor} sensor; state a larger sensor")]
+    OutsideSensor {
+        /// Index of the event in the sequence given.
+        index: usize,
+        /// Column.
+        x: u16,
+        /// Row.
+        y: u16,
+        /// The sensor it should lie in.
+        sensor: Sensor,
+    },
+    /// A buffer has another size than its shape asks for.
+    #[error("{what}: shape {shape:?} needs {} values, got {got}; size the buffer by the shape", shape.iter().product::<usize>())]
+    Shape {
+        /// Which buffer.
+        what: &'static str,
+        /// The shape asked for.
+        shape: Vec<usize>,
+        /// The number of values given.
+        got: usize,
+    },
+    /// A setting that cannot be carried out.
+    #[error("{what}; {remedy}")]
+    Setting {
+        /// Which setting, and why not.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// No data set has this name.
+    #[error("unknown data set `{name}`; choose one of: {known}")]
+    UnknownDataset {
+        /// The name asked for.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// A sample index beyond the end of a split.
+    #[error("{dataset}: no sample {index}, the {split} part has {len}; use an index below that")]
+    NoSample {
+        /// Data set.
+        dataset: String,
+        /// `train` or `test`.
+        split: &'static str,
+        /// The index asked for.
+        index: usize,
+        /// The number of samples.
+        len: usize,
+    },
+}
+
+impl Error {
+    pub(crate) fn malformed(file: &str, at: u64, problem: impl Into<String>, remedy: impl Into<String>) -> Error {
+        Error::Malformed { file: file.into(), at, problem: problem.into(), remedy: remedy.into() }
+    }
+
+    pub(crate) fn unexpected(file: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Error {
+        Error::Unexpected { file: file.into(), problem: problem.into(), remedy: remedy.into() }
+    }
+
+    pub(crate) fn setting(what: impl Into<String>, remedy: impl Into<String>) -> Error {
+        Error::Setting { what: what.into(), remedy: remedy.into() }
+    }
+}

@@ -1,0 +1,165 @@
+//! The binary records of CIFAR-10 (3,073 bytes) and CIFAR-100 (3,074 bytes).
+//!
+//! A record is one label byte (CIFAR-100: coarse, then fine), then 32×32 pixels of red, of green
+//! and of blue. There is no header; the size of the file gives the number of records.
+
+use crate::{Error, Result};
+
+/// Rows and columns of an image.
+pub const SIDE: usize = 32;
+/// Bytes of an image, `[3, 32, 32]`.
+pub const PIXELS: usize = 3 * SIDE * SIDE;
+
+/// Which of the two kinds of record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One label, 0..10.
+    Cifar10,
+    /// A coarse label, 0..20, and a fine one, 0..100.
+    Cifar100,
+}
+
+impl Kind {
+    /// Bytes of a record.
+    pub fn record(self) -> usize {
+        PIXELS + self.labels()
+    }
+
+    /// Number of (fine) classes.
+    pub fn classes(self) -> usize {
+        match self {
+            Kind::Cifar10 => 10,
+            Kind::Cifar100 => 100,
+        }
+    }
+
+    fn labels(self) -> usize {
+        match self {
+            Kind::Cifar10 => 1,
+            Kind::Cifar100 => 2,
+        }
+    }
+
+    /// Whether a file of these bytes can be of this kind: whole records, all labels in range.
+    pub fn fits(self, bytes: &[u8]) -> bool {
+        !bytes.is_empty() && check(bytes, self, "").is_ok()
+    }
+}
+
+/// The records of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Records {
+    kind: Kind,
+    bytes: Vec<u8>,
+}
+
+impl Records {
+    /// Checks the size and every label.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] with the offset of the incomplete record or of the wrong label.
+    pub fn parse(bytes: Vec<u8>, kind: Kind, file: &str) -> Result<Records> {
+        check(&bytes, kind, file)?;
+        Ok(Records { kind, bytes })
+    }
+
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.bytes.len() / self.kind.record()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn record(&self, index: usize) -> Option<&[u8]> {
+        let size = self.kind.record();
+        self.bytes.get(index.checked_mul(size)?..index.checked_add(1)?.checked_mul(size)?)
+    }
+
+    /// The (fine) label of record `index`.
+    pub fn label(&self, index: usize) -> Option<usize> {
+        self.record(index).map(|r| r[self.kind.labels() - 1].into())
+    }
+
+    /// The pixels of record `index`, `[3, 32, 32]`.
+    pub fn pixels(&self, index: usize) -> Option<&[u8]> {
+        self.record(index).map(|r| &r[self.kind.labels()..])
+    }
+}
+
+fn check(bytes: &[u8], kind: Kind, file: &str) -> Result<()> {
+    let size = kind.record();
+    let records = bytes.chunks_exact(size);
+    let rest = records.remainder().len();
+    if rest != 0 {
+        let at = (bytes.len() - rest) as u64;
+        let problem = format!("truncated: the last record has {rest} of {size} bytes");
+        return Err(Error::malformed(file, at, problem, "get the file again"));
+    }
+    let limits: &[u8] = match kind {
+        Kind::Cifar10 => &[10],
+        Kind::Cifar100 => &[20, 100],
+    };
+    for (i, record) in records.enumerate() {
+        for (j, (&label, &limit)) in record.iter().zip(limits).enumerate() {
+            if label >= limit {
+                let problem = format!("label {label}, expected less than {limit}");
+                let remedy = format!("give a file of {size}-byte records");
+                return Err(Error::malformed(file, (i * size + j) as u64, problem, remedy));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn two(kind: Kind, labels: [u8; 2]) -> Vec<u8> {
+        let record = |label: u8| {
+            let coarse = (kind == Kind::Cifar100).then_some(3);
+            coarse.into_iter().chain([label]).chain(std::iter::repeat_n(label, PIXELS))
+        };
+        record(labels[0]).chain(record(labels[1])).collect()
+    }
+
+    #[test]
+    fn labels_and_pixels_are_read() {
+        for kind in [Kind::Cifar10, Kind::Cifar100] {
+            let records = Records::parse(two(kind, [4, 9]), kind, "x").unwrap();
+            assert_eq!((records.len(), records.label(1), records.label(2)), (2, Some(9), None));
+            assert_eq!(records.pixels(0).unwrap(), [4; PIXELS]);
+        }
+    }
+
+    #[test]
+    fn a_wrong_label_names_its_byte() {
+        let error = Records::parse(two(Kind::Cifar10, [4, 10]), Kind::Cifar10, "x").unwrap_err();
+        assert!(error.to_string().starts_with("x: byte 3073: label 10"), "{error}");
+        let hundred = two(Kind::Cifar100, [99, 100]);
+        let error = Records::parse(hundred, Kind::Cifar100, "x").unwrap_err();
+        assert!(error.to_string().starts_with("x: byte 3075: label 100"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_truncation_names_the_record(cut in 1usize..6146) {
+            prop_assume!(cut != 3073);
+            let bytes = two(Kind::Cifar10, [0, 1])[..cut].to_vec();
+            let error = Records::parse(bytes, Kind::Cifar10, "x").unwrap_err().to_string();
+            let start = format!("x: byte {}: truncated", cut / 3073 * 3073);
+            prop_assert!(error.starts_with(&start), "{}", error);
+        }
+
+        #[test]
+        fn any_bytes_are_parsed_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            prop_assert!(bytes.is_empty() || !Kind::Cifar10.fits(&bytes));
+            prop_assert!(bytes.is_empty() || !Kind::Cifar100.fits(&bytes));
+        }
+    }
+}

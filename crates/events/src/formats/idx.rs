@@ -1,0 +1,150 @@
+//! The IDX format of MNIST and its relatives: images (magic 2051) and labels (magic 2049).
+//!
+//! Big-endian u32: magic, count, then for images rows and columns; then u8 values. The header is
+//! believed only if it says exactly what the file holds, before anything is allocated.
+
+use crate::{Error, Result};
+
+const IMAGES: u32 = 0x0803;
+const LABELS: u32 = 0x0801;
+
+/// Images of one size, grey, u8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdxImages {
+    /// Number of images.
+    pub count: usize,
+    /// Rows of an image.
+    pub height: usize,
+    /// Columns of an image.
+    pub width: usize,
+    /// All pixels, `[count, height, width]`.
+    pub pixels: Vec<u8>,
+}
+
+impl IdxImages {
+    /// The pixels of image `index`, row by row.
+    pub fn image(&self, index: usize) -> Option<&[u8]> {
+        let size = self.height * self.width;
+        self.pixels.get(index.checked_mul(size)?..index.checked_add(1)?.checked_mul(size)?)
+    }
+}
+
+/// What an IDX file says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Images, of which `image` holds the pixels.
+    Images,
+    /// Labels.
+    Labels,
+}
+
+/// The kind of an IDX file by its magic number; `None` for other files.
+pub fn kind(bytes: &[u8]) -> Option<Kind> {
+    match u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?) {
+        IMAGES => Some(Kind::Images),
+        LABELS => Some(Kind::Labels),
+        _ => None,
+    }
+}
+
+/// Parses a file of images. Takes the bytes, to keep them without a copy of 47 MB.
+///
+/// # Errors
+/// [`Error::Malformed`] for another magic number, or a header that does not match the size.
+pub fn images(mut bytes: Vec<u8>, file: &str) -> Result<IdxImages> {
+    let [count, height, width] = header(&bytes, IMAGES, file)?;
+    bytes.drain(..16);
+    Ok(IdxImages { count, height, width, pixels: bytes })
+}
+
+/// Parses a file of labels.
+///
+/// # Errors
+/// As [`images`].
+pub fn labels(mut bytes: Vec<u8>, file: &str) -> Result<Vec<u8>> {
+    header::<1>(&bytes, LABELS, file)?;
+    bytes.drain(..8);
+    Ok(bytes)
+}
+
+/// The `N` sizes of the header, which agree with the size of the file.
+fn header<const N: usize>(bytes: &[u8], magic: u32, file: &str) -> Result<[usize; N]> {
+    let word = |i: usize| {
+        let four = bytes.get(4 * i..4 * i + 4).and_then(|b| b.try_into().ok());
+        four.map(u32::from_be_bytes).ok_or_else(|| {
+            let problem = format!("the header ends after {} of {} bytes", bytes.len(), 4 + 4 * N);
+            Error::malformed(file, bytes.len() as u64, problem, "get the file again")
+        })
+    };
+    let found = word(0)?;
+    if found != magic {
+        let problem = format!("magic number {found}, expected {magic}");
+        let remedy = "give the unpacked or .gz file of MNIST, images and labels not swapped";
+        return Err(Error::malformed(file, 0, problem, remedy));
+    }
+    let mut sizes = [0; N];
+    let mut claimed = 1u128;
+    for (i, size) in sizes.iter_mut().enumerate() {
+        *size = word(i + 1)? as usize;
+        claimed = claimed.saturating_mul(*size as u128);
+    }
+    let held = (bytes.len() - 4 - 4 * N) as u128;
+    if claimed != held {
+        let problem = format!("the header claims {claimed} values, the file holds {held}");
+        return Err(Error::malformed(file, 4, problem, "get the file again"));
+    }
+    Ok(sizes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(words: &[u32], values: &[u8]) -> Vec<u8> {
+        words.iter().flat_map(|w| w.to_be_bytes()).chain(values.iter().copied()).collect()
+    }
+
+    #[test]
+    fn images_and_labels_are_read() {
+        let parsed = images(file(&[2051, 2, 1, 3], &[1, 2, 3, 4, 5, 6]), "x").unwrap();
+        assert_eq!((parsed.count, parsed.height, parsed.width), (2, 1, 3));
+        assert_eq!(parsed.image(1), Some(&[4, 5, 6][..]));
+        assert_eq!((parsed.image(2), parsed.image(usize::MAX)), (None, None));
+        assert_eq!(labels(file(&[2049, 2], &[7, 9]), "x").unwrap(), [7, 9]);
+    }
+
+    #[test]
+    fn a_hostile_header_is_refused_without_allocating() {
+        for sizes in [[1 << 30, 1 << 10, 1], [u32::MAX; 3], [1 << 31, 1 << 31, 4]] {
+            let [a, b, c] = sizes;
+            let error = images(file(&[2051, a, b, c], &[0; 8]), "x").unwrap_err().to_string();
+            assert!(error.starts_with("x: byte 4: the header claims"), "{error}");
+        }
+        assert!(labels(file(&[2049, u32::MAX], &[0; 8]), "x").is_err());
+    }
+
+    #[test]
+    fn swapped_files_are_told_apart() {
+        let error = images(file(&[2049, 0], &[]), "x").unwrap_err().to_string();
+        assert!(error.contains("magic number 2049, expected 2051"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_truncation_is_refused(cut in 0usize..22) {
+            let whole = file(&[2051, 2, 1, 3], &[1, 2, 3, 4, 5, 6]);
+            prop_assert!(images(whole[..cut].to_vec(), "x").is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_parsed_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            kind(&bytes);
+            if let Ok(parsed) = images(bytes.clone(), "x") {
+                prop_assert_eq!(parsed.pixels.len() + 16, bytes.len());
+            }
+            let _ = labels(bytes, "x");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Events of event cameras, from the file to the frame.
+//!
+//! An event camera has no frames: each pixel reports on its own when its brightness has changed
+//! enough, as an [`Event`] (time in µs, x, y, brighter or darker). A [`Recording`] is a sorted
+//! sequence of events of one [`Sensor`]. This crate reads recordings and images from files
+//! ([`formats`]), cuts recordings into frames of counts ([`frames`]), makes recordings out of
+//! images ([`camera`]) and serves data sets ([`datasets`], feature `datasets`). It knows nothing
+//! of networks.
+//!
+//! ```
+//! use tickless_events::{Event, Framing, Recording, Sensor};
+//!
+//! let sensor = Sensor { width: 4, height: 4 };
+//! let events = [
+//!     Event { t_us: 10, x: 0, y: 0, on: true },
+//!     Event { t_us: 25, x: 3, y: 2, on: false },
+//! ];
+//! let (recording, moved) = Recording::from_events(sensor, &events)?;
+//! assert_eq!(moved, 0);
+//! let frames = Framing::slices(5).frames::<f32>(&recording)?;
+//! assert_eq!(frames.shape, [5, 2, 4, 4]);
+//! assert_eq!(frames.data.iter().sum::<f32>(), 2.0);
+//! # Ok::<(), tickless_events::Error>(())
+//! ```
+//!
+//! Units and shapes are the same everywhere: times in µs, frames `[T, 2, H, W]` with channel 0
+//! for OFF and channel 1 for ON (the polarity bit is the channel), images `[C, H, W]`.
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod augment;
+pub mod camera;
+#[cfg(feature = "datasets")]
+pub mod datasets;
+pub mod error;
+mod event;
+pub mod formats;
+pub mod frames;
+mod image;
+#[cfg(feature = "datasets")]
+pub mod info;
+mod recording;
+pub mod rng;
+pub mod source;
+#[cfg(test)]
+mod testing;
+
+pub use camera::{Camera, CameraConfig};
+pub use error::{Error, Result};
+pub use event::{Event, Sensor};
+pub use frames::{Frames, Framing, Slicing};
+pub use image::Image;
+pub use recording::Recording;

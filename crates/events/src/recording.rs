@@ -1,0 +1,197 @@
+//! A recording: the events of one sensor, sorted by time, as a structure of arrays.
+//!
+//! Arrays instead of a vector of events because the consumers walk one or two of the columns
+//! (framing searches only times, an engine streams all four) and because 13 bytes an event
+//! instead of 16 matter at 100 million events.
+
+use std::ops::Range;
+
+use crate::{Error, Event, Result, Sensor};
+
+/// Events of one sensor, sorted by time; events of equal time keep their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    sensor: Sensor,
+    t_us: Vec<u64>,
+    x: Vec<u16>,
+    y: Vec<u16>,
+    on: Vec<bool>,
+}
+
+impl Recording {
+    /// A recording without events.
+    pub fn empty(sensor: Sensor) -> Recording {
+        Recording::with_capacity(sensor, 0)
+    }
+
+    fn with_capacity(sensor: Sensor, n: usize) -> Recording {
+        Recording {
+            sensor,
+            t_us: Vec::with_capacity(n),
+            x: Vec::with_capacity(n),
+            y: Vec::with_capacity(n),
+            on: Vec::with_capacity(n),
+        }
+    }
+
+    /// Sorts the events stably by time. Returns the recording and how many events moved, that is,
+    /// stand at another index than in `events`.
+    ///
+    /// # Errors
+    /// [`Error::OutsideSensor`] for the first event that does not lie on the sensor.
+    pub fn from_events(sensor: Sensor, events: &[Event]) -> Result<(Recording, usize)> {
+        if let Some(index) = events.iter().position(|e| !sensor.contains(e.x, e.y)) {
+            let Event { x, y, .. } = events[index];
+            return Err(Error::OutsideSensor { index, x, y, sensor });
+        }
+        let mut recording = Recording::with_capacity(sensor, events.len());
+        if events.is_sorted_by_key(|e| e.t_us) {
+            events.iter().for_each(|&e| recording.push_unchecked(e));
+            return Ok((recording, 0));
+        }
+        let mut order: Vec<usize> = (0..events.len()).collect();
+        order.sort_by_key(|&i| events[i].t_us);
+        order.iter().for_each(|&i| recording.push_unchecked(events[i]));
+        let moved = order.iter().enumerate().filter(|&(now, &before)| now != before).count();
+        Ok((recording, moved))
+    }
+
+    fn push_unchecked(&mut self, e: Event) {
+        self.t_us.push(e.t_us);
+        self.x.push(e.x);
+        self.y.push(e.y);
+        self.on.push(e.on);
+    }
+
+    /// The sensor all events lie on.
+    pub fn sensor(&self) -> Sensor {
+        self.sensor
+    }
+
+    /// Number of events.
+    pub fn len(&self) -> usize {
+        self.t_us.len()
+    }
+
+    /// Whether there is no event.
+    pub fn is_empty(&self) -> bool {
+        self.t_us.is_empty()
+    }
+
+    /// Times in µs, never falling.
+    pub fn t_us(&self) -> &[u64] {
+        &self.t_us
+    }
+
+    /// Columns.
+    pub fn x(&self) -> &[u16] {
+        &self.x
+    }
+
+    /// Rows.
+    pub fn y(&self) -> &[u16] {
+        &self.y
+    }
+
+    /// Polarities, true for ON.
+    pub fn on(&self) -> &[bool] {
+        &self.on
+    }
+
+    /// Event `index`, `None` beyond the end.
+    pub fn get(&self, index: usize) -> Option<Event> {
+        Some(Event {
+            t_us: *self.t_us.get(index)?,
+            x: *self.x.get(index)?,
+            y: *self.y.get(index)?,
+            on: *self.on.get(index)?,
+        })
+    }
+
+    /// All events in order of time.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Event> + '_ {
+        (0..self.len()).map(|i| Event { t_us: self.t_us[i], x: self.x[i], y: self.y[i], on: self.on[i] })
+    }
+
+    /// Time of the first event in µs; `None` when empty.
+    pub fn t_first_us(&self) -> Option<u64> {
+        self.t_us.first().copied()
+    }
+
+    /// Time of the last event in µs; `None` when empty.
+    pub fn t_last_us(&self) -> Option<u64> {
+        self.t_us.last().copied()
+    }
+
+    /// Length in µs, both ends included: last − first + 1, and 0 when empty. This is the divisor
+    /// of equal time slices, and the `span` from which the leak per time is derived.
+    pub fn span_us(&self) -> u64 {
+        match (self.t_first_us(), self.t_last_us()) {
+            (Some(first), Some(last)) => (last - first).saturating_add(1),
+            _ => 0,
+        }
+    }
+
+    /// Number of ON events.
+    pub fn on_count(&self) -> usize {
+        self.on.iter().filter(|&&on| on).count()
+    }
+
+    /// The indices of the events in `[from_us, to_us)`.
+    pub fn between(&self, from_us: u64, to_us: u64) -> Range<usize> {
+        let start = self.t_us.partition_point(|&t| t < from_us);
+        start..self.t_us.partition_point(|&t| t < to_us).max(start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::events;
+
+    const SENSOR: Sensor = Sensor { width: 8, height: 6 };
+
+    #[test]
+    fn an_event_outside_the_sensor_is_named() {
+        let inside = Event { t_us: 1, x: 7, y: 5, on: true };
+        let outside = Event { t_us: 2, x: 0, y: 6, on: true };
+        let error = Recording::from_events(SENSOR, &[inside, outside]).unwrap_err();
+        assert_eq!(error.to_string(), "event 1 at (0, 6) lies outside the 8x6 sensor; state a larger sensor");
+    }
+
+    #[test]
+    fn an_empty_recording_has_no_span() {
+        let recording = Recording::empty(SENSOR);
+        assert_eq!((recording.span_us(), recording.t_first_us()), (0, None));
+        assert_eq!(recording.between(0, 10), 0..0);
+    }
+
+    proptest! {
+        #[test]
+        fn sorting_is_stable_and_counts_the_moved(events in events(SENSOR, 50, 20)) {
+            let (recording, moved) = Recording::from_events(SENSOR, &events).unwrap();
+            let mut expected = events.clone();
+            expected.sort_by_key(|e| e.t_us);
+            prop_assert_eq!(recording.iter().collect::<Vec<_>>(), expected);
+            prop_assert_eq!(moved == 0, events.is_sorted_by_key(|e| e.t_us));
+            prop_assert!(moved <= events.len());
+        }
+
+        #[test]
+        fn sorting_a_sorted_recording_moves_nothing(events in events(SENSOR, 50, 20)) {
+            let (first, _) = Recording::from_events(SENSOR, &events).unwrap();
+            let again: Vec<_> = first.iter().collect();
+            prop_assert_eq!(Recording::from_events(SENSOR, &again).unwrap(), (first, 0));
+        }
+
+        #[test]
+        fn a_cut_in_time_parts_the_events(events in events(SENSOR, 50, 20), cut in 0u64..60) {
+            let (recording, _) = Recording::from_events(SENSOR, &events).unwrap();
+            let (before, after) = (recording.between(0, cut), recording.between(cut, u64::MAX));
+            prop_assert_eq!(before.end, after.start);
+            prop_assert_eq!(before.len() + after.len(), recording.len());
+        }
+    }
+}

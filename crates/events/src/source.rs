@@ -1,0 +1,105 @@
+//! Bytes from files: with a size limit, and through gzip where the name ends in `.gz`.
+//!
+//! Parsers work on byte slices, so that they run where there are no files (wasm32) and a fuzzer
+//! can call them; this is the only place where a format's file is opened.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// The largest file that is read into memory, decompressed: 2 GiB. A guard against bombs.
+pub const LARGEST: u64 = 2 << 30;
+
+/// The whole file, decompressed if its name ends in `.gz`.
+///
+/// # Errors
+/// [`Error::Io`], or [`Error::Unexpected`] for a file above [`LARGEST`] or a broken gzip stream.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let io = |source| Error::Io { path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(io)?;
+    let size = file.metadata().map_err(io)?.len();
+    let mut bytes = Vec::new();
+    if size <= LARGEST {
+        bytes.reserve(usize::try_from(size).unwrap_or(0));
+    }
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(io)?;
+    let name = path.display().to_string();
+    if is_gz(path) {
+        bytes = gunzip(&bytes, &name)?;
+    }
+    if bytes.len() as u64 > LARGEST {
+        return Err(too_large(&name));
+    }
+    Ok(bytes)
+}
+
+/// Whether the name ends in `.gz`.
+pub fn is_gz(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"))
+}
+
+fn too_large(name: &str) -> Error {
+    Error::unexpected(name, "more than 2 GiB of data", "give the file that the data set publishes")
+}
+
+#[cfg(feature = "gz")]
+fn gunzip(bytes: &[u8], name: &str) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    // Several members in a row are one file, as gzip itself has it.
+    let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(LARGEST + 1);
+    reader.read_to_end(&mut out).map_err(|e| {
+        let problem = format!("broken gzip stream after {} decompressed bytes ({e})", out.len());
+        Error::unexpected(name, problem, "download the file again")
+    })?;
+    Ok(out)
+}
+
+#[cfg(not(feature = "gz"))]
+fn gunzip(_: &[u8], name: &str) -> Result<Vec<u8>> {
+    let problem = "compressed, and this build reads no gzip";
+    Err(Error::unexpected(name, problem, "gunzip it, or build with the feature `gz`"))
+}
+
+#[cfg(all(test, feature = "gz"))]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn gz(bytes: &[u8]) -> Vec<u8> {
+        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        out.write_all(bytes).unwrap();
+        out.finish().unwrap()
+    }
+
+    #[test]
+    fn a_gz_file_reads_like_the_plain_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plain, packed) = (folder.path().join("a.bin"), folder.path().join("a.bin.gz"));
+        std::fs::write(&plain, b"hello hello hello").unwrap();
+        std::fs::write(&packed, [gz(b"hello "), gz(b"hello hello")].concat()).unwrap();
+        assert_eq!(read(&plain).unwrap(), read(&packed).unwrap());
+    }
+
+    #[test]
+    fn truncated_and_corrupt_gzip_name_the_file() {
+        let whole = gz(&(0..2000u32).flat_map(|i| i.to_le_bytes()).collect::<Vec<_>>());
+        for cut in [0, 1, 9, 11, whole.len() / 2, whole.len() - 1] {
+            let result = gunzip(&whole[..cut], "x.gz");
+            // Zero bytes are an empty file to gzip; everything else is broken.
+            assert!(cut == 0 || result.unwrap_err().to_string().starts_with("x.gz: broken gzip"));
+        }
+        let mut corrupt = whole;
+        let at = corrupt.len() - 6;
+        corrupt[at] ^= 1;
+        assert!(gunzip(&corrupt, "x.gz").is_err());
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = read(Path::new("/nowhere/a.bin")).unwrap_err().to_string();
+        assert!(error.starts_with("/nowhere/a.bin: "), "{error}");
+    }
+}
