@@ -1,0 +1,64 @@
+//! The one error type of this crate. Each message names the place and the remedy.
+
+use std::path::{Path, PathBuf};
+
+/// What can go wrong in training, calibration and evaluation.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// From the description, the recipe or the weights.
+    #[error(transparent)]
+    Net(#[from] tickless_net::Error),
+    /// From a recording or a data set.
+    #[error(transparent)]
+    Events(#[from] tickless_events::Error),
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A setting that cannot be.
+    #[error("{0}")]
+    Setting(String),
+    /// A file of a run is damaged or from another version.
+    #[error("{}: {problem}", path.display())]
+    RunFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// The loss became infinite or not a number.
+    #[error(
+        "the loss is {loss} at iteration {iteration} (epoch {epoch}); the last good checkpoint is kept in the run \
+         folder: lower `learning_rate` and resume, or start again"
+    )]
+    NotFinite {
+        /// The loss.
+        loss: f32,
+        /// Iteration from the start of training, counted from 1.
+        iteration: usize,
+        /// Epoch, counted from 1.
+        epoch: usize,
+    },
+    /// The user asked to stop; a checkpoint has been written.
+    #[error("stopped at epoch {epoch}, iteration {iteration}; `--resume` goes on from there")]
+    Stopped {
+        /// Epoch, counted from 1.
+        epoch: usize,
+        /// Iteration from the start of training.
+        iteration: usize,
+    },
+}
+
+impl Error {
+    /// An input/output error with its file.
+    pub fn io(path: &Path, source: std::io::Error) -> Self {
+        Error::Io { path: path.to_owned(), source }
+    }
+}
+
+/// The result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,91 @@
+//! Batch normalisation over batch, time and space: y = γ·(x − μ)/√(σ² + ε) + β.
+//!
+//! In training and calibration μ and σ² are those of the batch (σ² biased); the running ones,
+//! which inference uses, are collected on the side, with the unbiased variance n/(n−1)·σ².
+//! Nothing is updated here: a pass returns the statistics and the caller decides.
+
+use burn::tensor::Tensor;
+use burn::tensor::module::batch_norm_train;
+use tickless_net::Norm;
+
+/// What batch norm does in a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormMode {
+    /// Normalises by the batch and returns its statistics.
+    Batch,
+    /// Normalises by the running statistics.
+    Running,
+}
+
+/// Mean and unbiased variance of one batch at one norm.
+#[derive(Debug)]
+pub struct BatchStatistics {
+    /// `[C]`.
+    pub mean: Tensor<1>,
+    /// `[C]`, unbiased.
+    pub variance: Tensor<1>,
+    /// Weight of this batch in the running statistics during training.
+    pub momentum: f64,
+}
+
+/// Running statistics of one norm.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// The norm's name.
+    pub name: String,
+    /// `[C]`.
+    pub mean: Tensor<1>,
+    /// `[C]`.
+    pub variance: Tensor<1>,
+}
+
+impl Running {
+    /// From its parts.
+    pub fn new(name: String, mean: Tensor<1>, variance: Tensor<1>) -> Self {
+        Self { name, mean, variance }
+    }
+
+    /// Moves the running statistics towards those of a batch, by `weight`.
+    pub fn update(&mut self, batch: &BatchStatistics, weight: f64) {
+        let toward = |old: &Tensor<1>, new: &Tensor<1>| {
+            old.clone().mul_scalar((1.0 - weight) as f32) + new.clone().mul_scalar(weight as f32)
+        };
+        self.mean = toward(&self.mean, &batch.mean);
+        self.variance = toward(&self.variance, &batch.variance);
+    }
+
+    /// Normalises `[N, C, H, W]`; in [`NormMode::Batch`] adds the batch's statistics to the list.
+    pub fn apply(
+        &self,
+        x: Tensor<4>,
+        gain: Tensor<1>,
+        shift: Tensor<1>,
+        norm: Norm,
+        mode: NormMode,
+        statistics: &mut Vec<BatchStatistics>,
+    ) -> Tensor<4> {
+        let [n, c, h, w] = x.dims();
+        match mode {
+            NormMode::Batch => {
+                let out = batch_norm_train(x, gain, shift, norm.eps);
+                let count = (n * h * w) as f64;
+                let unbiased = (count / (count - 1.0).max(1.0)) as f32;
+                let plain = |t: Tensor<1>| if t.device().is_autodiff() { t.inner() } else { t };
+                statistics.push(BatchStatistics {
+                    mean: plain(out.mean),
+                    variance: plain(out.variance).mul_scalar(unbiased),
+                    momentum: norm.momentum,
+                });
+                out.output
+            }
+            NormMode::Running => {
+                let constant = |t: &Tensor<1>| {
+                    if gain.device().is_autodiff() { Tensor::from_inner(t.clone()) } else { t.clone() }
+                };
+                let scale = gain.clone() / (constant(&self.variance) + norm.eps as f32).sqrt();
+                let offset = shift - constant(&self.mean) * scale.clone();
+                x * scale.reshape([1, c, 1, 1]) + offset.reshape([1, c, 1, 1])
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! SGD and AdamW with their state in the open.
+//!
+//! ```text
+//! SGD:    g ← ∇ + wd·w;  m ← µ·m + g (m ← g at the first step);  w ← w − lr·m
+//! AdamW:  m ← β₁m + (1−β₁)∇;  v ← β₂v + (1−β₂)∇²;  w ← (1 − lr·wd)·w − lr·m̂/(√v̂ + ε)
+//! ```
+//!
+//! Burn's optimisers keep their state private to a module's record; ours is named tensors, so
+//! that a checkpoint holds weights and state in one format and a resumed run is bit-identical.
+
+use crate::model::{Parameter, host};
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+use tickless_net::{Array, Weights};
+
+/// Which optimiser, with its constants.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Optimiser {
+    /// Stochastic gradient descent.
+    Sgd {
+        /// Momentum µ; 0 for none.
+        momentum: f64,
+        /// Weight decay, added to the gradient.
+        weight_decay: f64,
+    },
+    /// Adam with decoupled weight decay.
+    AdamW {
+        /// β₁.
+        beta1: f64,
+        /// β₂.
+        beta2: f64,
+        /// ε.
+        epsilon: f64,
+        /// Weight decay.
+        weight_decay: f64,
+    },
+}
+
+/// An optimiser's memory: one entry per parameter.
+#[derive(Debug, Clone)]
+pub struct OptimiserState {
+    optimiser: Optimiser,
+    steps: u64,
+    first: Vec<Option<Tensor<1>>>,
+    second: Vec<Option<Tensor<1>>>,
+}
+
+impl OptimiserState {
+    /// Fresh state for `parameters` parameters.
+    pub fn new(optimiser: Optimiser, parameters: usize) -> Self {
+        Self { optimiser, steps: 0, first: vec![None; parameters], second: vec![None; parameters] }
+    }
+
+    /// One step with these gradients (one per parameter; `None` leaves it as it is).
+    pub fn step(&mut self, parameters: &mut [Parameter], gradients: Vec<Option<Tensor<1>>>, lr: f64) {
+        self.steps += 1;
+        for (i, (p, g)) in parameters.iter_mut().zip(gradients).enumerate() {
+            let Some(g) = g else { continue };
+            let w = p.value.clone();
+            p.value = match self.optimiser {
+                Optimiser::Sgd { momentum, weight_decay } => {
+                    let g = if weight_decay == 0.0 { g } else { g + w.clone().mul_scalar(weight_decay) };
+                    let step = match self.first[i].take() {
+                        Some(m) if momentum != 0.0 => m.mul_scalar(momentum) + g,
+                        _ => g,
+                    };
+                    if momentum != 0.0 {
+                        self.first[i] = Some(step.clone());
+                    }
+                    w - step.mul_scalar(lr)
+                }
+                Optimiser::AdamW { beta1, beta2, epsilon, weight_decay } => {
+                    let toward = |old: Option<Tensor<1>>, new: Tensor<1>, beta: f64| match old {
+                        Some(old) => old.mul_scalar(beta) + new.mul_scalar(1.0 - beta),
+                        None => new.mul_scalar(1.0 - beta),
+                    };
+                    let m = toward(self.first[i].take(), g.clone(), beta1);
+                    let v = toward(self.second[i].take(), g.clone() * g, beta2);
+                    let t = self.steps as i32;
+                    let (c1, c2) = (1.0 - beta1.powi(t), 1.0 - beta2.powi(t));
+                    let root = v.clone().div_scalar(c2).sqrt() + epsilon;
+                    let step = m.clone().mul_scalar(lr / c1) / root;
+                    self.first[i] = Some(m);
+                    self.second[i] = Some(v);
+                    w.mul_scalar(1.0 - lr * weight_decay) - step
+                }
+            };
+        }
+    }
+
+    /// The state as named tensors (`first.<parameter>`, `second.<parameter>`) and a step count.
+    pub fn save(&self, parameters: &[Parameter]) -> (Weights, u64) {
+        let mut out = Weights::default();
+        for (prefix, all) in [("first", &self.first), ("second", &self.second)] {
+            for (p, s) in parameters.iter().zip(all) {
+                if let Some(s) = s {
+                    out.insert(format!("{prefix}.{}", p.name), Array::new(p.shape.clone(), host(s)));
+                }
+            }
+        }
+        (out, self.steps)
+    }
+
+    /// The state that [`save`](Self::save) gave.
+    pub fn restore(optimiser: Optimiser, parameters: &[Parameter], saved: &Weights, steps: u64, device: &Device) -> Self {
+        let get = |prefix: &str| {
+            let one = |p: &Parameter| {
+                let a = saved.get(&format!("{prefix}.{}", p.name))?;
+                Some(Tensor::from_data(TensorData::new(a.data.clone(), [a.data.len()]), device))
+            };
+            parameters.iter().map(one).collect()
+        };
+        Self { optimiser, steps, first: get("first"), second: get("second") }
+    }
+}

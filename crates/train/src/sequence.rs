@@ -1,0 +1,95 @@
+//! A sequence of feature maps: state is explicit, nothing hidden survives a call.
+//!
+//! Layout is time-major, `[T·B, C, H, W]`: folding time into the batch is then free. A repeat in
+//! time that has not been carried out yet is kept aside (`pending`), so that linear layers run
+//! on the fewer steps before it: conv(up(x)) = up(conv(x)).
+
+use crate::kernels::map_time;
+use crate::ttm::TimeMap;
+use burn::tensor::{Device, Tensor, TensorData};
+use std::sync::Arc;
+
+/// Feature maps over time.
+#[derive(Debug, Clone)]
+pub struct Sequence {
+    data: Tensor<4>,
+    steps: usize,
+    pending: Option<Arc<TimeMap>>,
+}
+
+impl Sequence {
+    /// A sequence of `steps` steps from `[T·B, C, H, W]`.
+    ///
+    /// # Panics
+    /// If the first axis is not a multiple of `steps`.
+    pub fn new(data: Tensor<4>, steps: usize) -> Self {
+        assert!(steps > 0 && data.dims()[0] % steps == 0, "{:?} is not a sequence of {steps} steps", data.dims());
+        Self { data, steps, pending: None }
+    }
+
+    /// From host values `[T, B, C, H, W]`.
+    ///
+    /// # Panics
+    /// If the number of values is not the product of the shape.
+    pub fn from_values(values: Vec<f32>, shape: [usize; 5], device: &Device) -> Self {
+        let [t, b, c, h, w] = shape;
+        Self::new(Tensor::from_data(TensorData::new(values, [t * b, c, h, w]), device), t)
+    }
+
+    /// Number of time steps.
+    pub fn steps(&self) -> usize {
+        self.pending.as_ref().map_or(self.steps, |m| m.t_out())
+    }
+
+    /// Number of samples.
+    pub fn batch(&self) -> usize {
+        self.data.dims()[0] / self.steps
+    }
+
+    /// Puts a map on the time axis: at once where it makes fewer steps, later where it makes more.
+    pub fn map_time(self, map: TimeMap) -> Self {
+        let here = self.materialise();
+        if map.is_identity() {
+            return here;
+        }
+        let map = Arc::new(map);
+        if map.t_out() > map.t_in() {
+            return Self { pending: Some(map), ..here };
+        }
+        Self { steps: map.t_out(), data: map_time(here.data, map), pending: None }
+    }
+
+    /// Carries out what is pending.
+    pub fn materialise(self) -> Self {
+        match self.pending {
+            None => self,
+            Some(map) => Self { steps: map.t_out(), data: map_time(self.data, map), pending: None },
+        }
+    }
+
+    /// Applies a function that is linear on each step, before what is pending; with `constant`,
+    /// one that also adds a constant, which only a plain repeat commutes with.
+    pub fn linear(self, constant: bool, f: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Self {
+        let this = match &self.pending {
+            Some(map) if constant && !map.is_repeat() => self.materialise(),
+            _ => self,
+        };
+        Self { data: f(this.data), ..this }
+    }
+
+    /// Applies any function of each step, after what is pending.
+    pub fn each(self, f: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Self {
+        let this = self.materialise();
+        Self { data: f(this.data), ..this }
+    }
+
+    /// The tensor `[T·B, C, H, W]`.
+    pub fn tensor(self) -> Tensor<4> {
+        self.materialise().data
+    }
+
+    /// The same values as constants on (or off) the autodiff device of `like`.
+    pub fn to_device_of(self, device: &Device) -> Self {
+        Self { data: self.data.to_device(device), ..self }
+    }
+}

@@ -1,0 +1,23 @@
+//! Naive mixture training: s global numbers of steps T ~ U{T_min..T_max} an iteration.
+
+use super::{Steps, Strategy};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+/// Naive mixture training.
+#[derive(Debug, Clone, Copy)]
+pub struct Nmt {
+    /// What to draw from.
+    pub steps: Steps,
+}
+
+impl Strategy for Nmt {
+    fn name(&self) -> &'static str {
+        "NMT"
+    }
+
+    fn configurations(&self, stages: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
+        let Steps { t_min, t_max, samples, .. } = self.steps;
+        (0..samples).map(|_| vec![rng.random_range(t_min..=t_max); stages]).collect()
+    }
+}
