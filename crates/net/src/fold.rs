@@ -1,1 +1,193 @@
-//! x
+//! Removes what a network without a clock cannot have: biases and batch norm.
+//!
+//! A norm in evaluation mode is affine, y = γ·(x − μ)/√(σ² + ε) + β, so it can be folded into the
+//! convolution (or linear layer) before it:
+//!
+//! ```text
+//! W′ = W·γ/√(σ² + ε)        b′ = (b − μ)·γ/√(σ² + ε) + β        (fold_norm)
+//! ```
+//!
+//! The bias stays, and a bias needs a clock. The event-driven fine-tune therefore first forgets
+//! every bias and every running mean and keeps only the scale; what was forgotten is learnt anew
+//! by fine-tuning without bias. Source: Du et al., ICLR 2025 (arXiv 2503.17394), released code
+//! (`bias_remove`, `bn_merge_biasless`); golden `bn_fold`.
+
+use crate::error::{Error, Result};
+use crate::layer::{Layer, Norm};
+use crate::network::{Network, NetworkBuilder, Node, NodeId};
+use crate::weights::{Array, Weights};
+use std::path::Path;
+
+/// The standard fold of an evaluated network: the outputs stay, folded layers gain a bias.
+///
+/// # Errors
+/// If a norm does not stand directly behind a convolution or linear layer that only it reads, or
+/// if the weights are not those of the network.
+pub fn fold_norm(network: &Network, weights: &Weights) -> Result<(Network, Weights)> {
+    let pairs = pairs(network, weights)?;
+    let mut folded = weights.clone();
+    for &(before, norm) in &pairs {
+        let (name, norm) = (&network.nodes()[before].name, &network.nodes()[norm]);
+        let scale = fold_scale(name, norm, &mut folded)?;
+        let (mean, beta) = (folded.require(&norm.name, "running_mean")?, folded.require(&norm.name, "bias")?);
+        let old = folded.get(&format!("{name}.bias"));
+        let bias = (0..scale.len())
+            .map(|c| {
+                let b = old.map_or(0.0, |o| f64::from(o.data[c]));
+                ((b - f64::from(mean.data[c])) * scale[c] + f64::from(beta.data[c])) as f32
+            })
+            .collect();
+        folded.insert(format!("{name}.bias"), Array::new(vec![scale.len()], bias));
+        drop_tensors(&norm.name, &mut folded);
+    }
+    let network = rebuild(network, |i, node| {
+        if pairs.iter().any(|p| p.1 == i) {
+            return None;
+        }
+        Some(if pairs.iter().any(|p| p.0 == i) { with_bias(node.layer, true) } else { node.layer })
+    })?;
+    Ok((network, folded))
+}
+
+/// Sets every bias and every running mean to zero; the graph and the norms stay as they are.
+///
+/// # Errors
+/// If the weights are not those of the network.
+pub fn remove_bias(network: &Network, weights: &Weights) -> Result<Weights> {
+    weights.check(network, Path::new("<memory>"))?;
+    let mut removed = weights.clone();
+    for (_, name, spec) in network.tensors() {
+        if matches!(spec.name, "bias" | "running_mean") {
+            removed.insert(name, Array::full(&spec.shape, 0.0));
+        }
+    }
+    Ok(removed)
+}
+
+/// The deployable network: biases removed, the scale of each norm folded into the layer before
+/// it, norms and biases gone from the graph.
+///
+/// # Errors
+/// As [`fold_norm`], and if something else stands in the way of an event-driven run (max pooling).
+pub fn deployable(network: &Network, weights: &Weights) -> Result<(Network, Weights)> {
+    let pairs = pairs(network, weights)?;
+    let mut merged = remove_bias(network, weights)?;
+    for &(before, norm) in &pairs {
+        let norm = &network.nodes()[norm];
+        fold_scale(&network.nodes()[before].name, norm, &mut merged)?;
+        drop_tensors(&norm.name, &mut merged);
+    }
+    let network = rebuild(network, |i, node| (!pairs.iter().any(|p| p.1 == i)).then(|| with_bias(node.layer, false)))?;
+    network.check_event_driven()?;
+    drop_biases(&network, &mut merged);
+    Ok((network, merged))
+}
+
+/// As [`deployable`], but each norm stays, with weight 1, bias 0, mean 0 and variance 1: it can
+/// be fine-tuned in evaluation mode and folded a second time.
+///
+/// # Errors
+/// As [`fold_norm`].
+pub fn keep_norm(network: &Network, weights: &Weights) -> Result<(Network, Weights)> {
+    let pairs = pairs(network, weights)?;
+    let mut merged = remove_bias(network, weights)?;
+    for &(before, norm) in &pairs {
+        let norm = &network.nodes()[norm];
+        let channels = fold_scale(&network.nodes()[before].name, norm, &mut merged)?.len();
+        for tensor in ["weight", "running_var"] {
+            merged.insert(format!("{}.{tensor}", norm.name), Array::full(&[channels], 1.0));
+        }
+    }
+    let network = rebuild(network, |_, node| Some(with_bias(node.layer, false)))?;
+    drop_biases(&network, &mut merged);
+    Ok((network, merged))
+}
+
+/// Every norm with the layer that it scales, as node indices (layer, norm).
+fn pairs(network: &Network, weights: &Weights) -> Result<Vec<(usize, usize)>> {
+    weights.check(network, Path::new("<memory>"))?;
+    let (nodes, readers) = (network.nodes(), network.readers());
+    let mut pairs = Vec::new();
+    for (i, node) in nodes.iter().enumerate().filter(|(_, n)| matches!(n.layer, Layer::Norm(_))) {
+        let problem = match node.from[0] {
+            NodeId::Input => "it reads the input".to_owned(),
+            NodeId::Node(b) => match nodes[b].layer {
+                Layer::Conv(_) | Layer::Linear(_) if readers[b] == 1 => {
+                    pairs.push((b, i));
+                    continue;
+                }
+                Layer::Conv(_) | Layer::Linear(_) => {
+                    format!("`{}` before it is read by other layers too", nodes[b].name)
+                }
+                other => format!("it stands behind `{}`, a `{}` layer", nodes[b].name, other.word()),
+            },
+        };
+        let rule = "a norm folds only into a `conv` or `linear` directly before it that only it reads";
+        return Err(Error::layer(&node.name, format!("cannot be folded: {problem}; {rule}")));
+    }
+    Ok(pairs)
+}
+
+/// W ← W·γ/√(σ² + ε); gives the factor of each output channel.
+fn fold_scale(layer: &str, norm: &Node, weights: &mut Weights) -> Result<Vec<f64>> {
+    let Layer::Norm(Norm { eps, .. }) = norm.layer else { return Err(Error::layer(&norm.name, "is no norm")) };
+    let (gamma, var) = (weights.require(&norm.name, "weight")?, weights.require(&norm.name, "running_var")?);
+    let scale: Vec<f64> =
+        gamma.data.iter().zip(&var.data).map(|(&g, &v)| f64::from(g) / (f64::from(v) + eps).sqrt()).collect();
+    if let Some(c) = scale.iter().position(|s| !s.is_finite()) {
+        let problem =
+            format!("channel {c} has weight {} and variance {}: the scale is not a number", gamma.data[c], var.data[c]);
+        return Err(Error::layer(&norm.name, problem));
+    }
+    let mut weight = weights.require(layer, "weight")?.clone();
+    let per_channel = weight.data.len() / scale.len();
+    for (values, s) in weight.data.chunks_mut(per_channel).zip(&scale) {
+        values.iter_mut().for_each(|w| *w = (f64::from(*w) * s) as f32);
+    }
+    weights.insert(format!("{layer}.weight"), weight);
+    Ok(scale)
+}
+
+fn drop_tensors(norm: &str, weights: &mut Weights) {
+    for tensor in ["weight", "bias", "running_mean", "running_var"] {
+        weights.tensors.remove(&format!("{norm}.{tensor}"));
+    }
+}
+
+/// Removes the bias tensors that the graph no longer has.
+fn drop_biases(network: &Network, weights: &mut Weights) {
+    for node in network.nodes().iter().filter(|n| matches!(n.layer, Layer::Conv(_) | Layer::Linear(_))) {
+        weights.tensors.remove(&format!("{}.bias", node.name));
+    }
+}
+
+fn with_bias(layer: Layer, bias: bool) -> Layer {
+    match layer {
+        Layer::Conv(c) => Layer::Conv(crate::Conv { bias, ..c }),
+        Layer::Linear(l) => Layer::Linear(crate::Linear { bias, ..l }),
+        other => other,
+    }
+}
+
+/// The same graph with each layer replaced by `change`, or left out where it gives `None`:
+/// readers of a node that is left out read its input instead.
+fn rebuild(network: &Network, change: impl Fn(usize, &Node) -> Option<Layer>) -> Result<Network> {
+    let input = network.input();
+    let mut builder = NetworkBuilder::new(network.name(), input.shape, input.kind);
+    let mut place: Vec<NodeId> = Vec::with_capacity(network.nodes().len());
+    for (i, node) in network.nodes().iter().enumerate() {
+        let at = |id: &NodeId| match *id {
+            NodeId::Input => NodeId::Input,
+            NodeId::Node(n) => place[n],
+        };
+        let from: Vec<NodeId> = node.from.iter().map(at).collect();
+        place.push(match change(i, node) {
+            Some(layer) => builder.add(&node.name, layer, &from),
+            None => from[0],
+        });
+    }
+    builder.build()
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ pub mod network;
 pub mod neuron;
 pub mod recipe;
 pub mod shape;
+pub mod spec;
 pub mod suggest;
 pub mod weights;
 pub mod zoo;

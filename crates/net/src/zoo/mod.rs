@@ -1,1 +1,175 @@
-//! x
+//! The built-in networks, one file per family.
+//!
+//! Each is a short function over [`chain::Chain`] that reads like its line on the architectures
+//! page of the specification; [`entries`] is the table of all, with the defaults of each. To add
+//! a network: write its function in a family's file (or a new file) and give it a row in
+//! `ENTRIES`.
+//!
+//! Sources: Du et al., "Temporal Flexibility in Spiking Neural Networks", ICLR 2025
+//! (arXiv 2503.17394); He et al. 2016 (ResNet); Zheng et al. 2021 (ResNet-19); Deng et al. 2022
+//! (VGGSNN); the event-driven nets are ours, in the form that neuromorphic chips accept.
+
+mod chain;
+mod gesture;
+mod nmnist;
+mod resnet;
+#[cfg(test)]
+mod tests;
+mod vgg;
+
+use crate::error::{Error, Result};
+use crate::layer::TtmMode;
+use crate::network::{Input, InputKind, Network};
+use crate::neuron::Neuron;
+use crate::shape::Shape;
+use crate::suggest;
+use chain::{Chain, Plan};
+
+/// What may be changed of a built-in network; the default changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct ZooOptions {
+    /// Number of classes; 0 is the network's own number.
+    pub classes: usize,
+    /// The neuron of every spiking layer.
+    pub neuron: Option<Neuron>,
+    /// Batch norm after every convolution (`true`) or none at all (`false`).
+    pub norm: Option<bool>,
+    /// Shape and kind of the input.
+    pub input: Option<(Shape, InputKind)>,
+    /// The mode of every temporal transformation module, that of the input included.
+    pub ttm: Option<TtmMode>,
+    /// Whether the last linear layer has a bias.
+    pub classifier_bias: Option<bool>,
+}
+
+/// A built-in network and what it is by default.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// Its name in a recipe.
+    pub name: &'static str,
+    /// One line for a listing.
+    pub description: &'static str,
+    /// Classes by default.
+    pub classes: usize,
+    /// Input by default.
+    pub input: Input,
+    /// Neuron by default.
+    pub neuron: Neuron,
+    /// Whether batch norm follows every convolution by default.
+    pub norm: bool,
+    /// Whether the last linear layer has a bias by default.
+    pub classifier_bias: bool,
+    make: fn(Chain) -> Result<Network>,
+}
+
+const NMNIST: Input = events(34);
+const CIFAR: Input = image(32);
+
+const fn events(side: usize) -> Input {
+    Input { shape: Shape::new(2, side, side), kind: InputKind::Events }
+}
+
+const fn image(side: usize) -> Input {
+    Input { shape: Shape::new(3, side, side), kind: InputKind::Image }
+}
+
+/// Event-driven and deployable: IF, no norm, no bias.
+const fn event_driven(
+    name: &'static str,
+    description: &'static str,
+    input: Input,
+    make: fn(Chain) -> Result<Network>,
+) -> Entry {
+    Entry {
+        name,
+        description,
+        classes: 10,
+        input,
+        neuron: Neuron::if_multi(),
+        norm: false,
+        classifier_bias: false,
+        make,
+    }
+}
+
+/// Clocked: LIF, batch norm, a classifier with bias.
+const fn clocked(
+    name: &'static str,
+    description: &'static str,
+    input: Input,
+    make: fn(Chain) -> Result<Network>,
+) -> Entry {
+    Entry { neuron: Neuron::lif(), norm: true, classifier_bias: true, ..event_driven(name, description, input, make) }
+}
+
+static ENTRIES: &[Entry] = &[
+    Entry {
+        neuron: Neuron::lif(),
+        ..event_driven("demo", "nmnist-small with LIF, for the embedded digits", NMNIST, nmnist::small)
+    },
+    event_driven("nmnist-small", "2 convolutions, 3,856 weights, deployable", NMNIST, nmnist::small),
+    event_driven("nmnist-wide", "3 convolutions, 11,024 weights, deployable", NMNIST, nmnist::wide),
+    event_driven("3c1fc", "the N-MNIST network of the paper's chip experiment, 6,160 weights", NMNIST, nmnist::three_c),
+    Entry {
+        classes: 11,
+        norm: true,
+        ..event_driven(
+            "gesture",
+            "DVS-Gesture, 4 convolutions and a spiking linear layer",
+            events(128),
+            gesture::gesture,
+        )
+    },
+    Entry { norm: true, ..event_driven("vgg9", "CIFAR10-DVS, 8 convolutions, deployable", events(128), vgg::vgg9) },
+    clocked("vgg14", "13 convolutions in 13 stages, static images", CIFAR, vgg::vgg14),
+    clocked("vggsnn", "8 convolutions in 8 stages, recordings at 48×48", events(48), vgg::vggsnn),
+    clocked("resnet18", "8 residual blocks in 8 stages, static images", CIFAR, resnet::resnet18),
+    clocked("resnet18-dvs", "resnet18 for recordings at 48×48", events(48), resnet::resnet18_dvs),
+    clocked("resnet19", "8 wide residual blocks in 8 stages, static images", CIFAR, resnet::resnet19),
+    clocked("resnet34", "16 residual blocks in 16 stages, static images", CIFAR, resnet::resnet34),
+    Entry {
+        classes: 1000,
+        ..clocked("resnet34-imagenet", "resnet34 with the 7×7 stem, 224×224", image(224), resnet::resnet34_imagenet)
+    },
+];
+
+/// All built-in networks.
+pub fn entries() -> &'static [Entry] {
+    ENTRIES
+}
+
+/// The entry of this name.
+///
+/// # Errors
+/// If there is none; the message names the nearest one and all.
+pub fn entry(name: &str) -> Result<&'static Entry> {
+    ENTRIES.iter().find(|e| e.name == name).ok_or_else(|| Error::UnknownNetwork {
+        name: name.to_owned(),
+        hint: suggest::hint(name, ENTRIES.iter().map(|e| e.name)),
+        known: ENTRIES.iter().map(|e| e.name).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// Builds the network of this name.
+///
+/// ```
+/// use tickless_net::zoo::{ZooOptions, build};
+/// let net = build("nmnist-small", &ZooOptions::default())?;
+/// assert_eq!((net.trainable_values(), net.stages()), (3856, 3));
+/// # Ok::<(), tickless_net::Error>(())
+/// ```
+///
+/// # Errors
+/// If there is no such network, or if it cannot take the input that the options ask for.
+pub fn build(name: &str, options: &ZooOptions) -> Result<Network> {
+    let entry = entry(name)?;
+    let input = options.input.map_or(entry.input, |(shape, kind)| Input { shape, kind });
+    let plan = Plan {
+        classes: if options.classes == 0 { entry.classes } else { options.classes },
+        neuron: options.neuron.unwrap_or(entry.neuron),
+        norm: options.norm.unwrap_or(entry.norm),
+        ttm: options.ttm,
+        classifier_bias: options.classifier_bias.unwrap_or(entry.classifier_bias),
+    };
+    (entry.make)(Chain::new(entry.name, input, plan))
+}

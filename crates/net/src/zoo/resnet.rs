@@ -1,0 +1,73 @@
+//! Residual networks: a stage per block, "spike after add".
+//!
+//! Block: x → C BN N → C BN → (+ shortcut of x) → N. The shortcut is the identity, or a 1×1
+//! convolution with norm where channels or stride change. A TTM stands at the entry of every
+//! block but the first, which shares its stage with the stem.
+
+use super::chain::Chain;
+use crate::error::Result;
+use crate::layer::Conv;
+use crate::network::Network;
+
+/// Stem 64; two blocks each of 64, 128/2, 256/2, 512/2.
+pub(super) fn resnet18(chain: Chain) -> Result<Network> {
+    classify(blocks(chain.spike(Conv::c3(64)), 64, &[(2, 64), (2, 128), (2, 256), (2, 512)]))
+}
+
+/// The same with a TTM before the stem: a recording enters as T_max frames.
+pub(super) fn resnet18_dvs(chain: Chain) -> Result<Network> {
+    resnet18(chain.ttm())
+}
+
+/// Stem 128; three blocks of 128, three of 256/2, two of 512/2.
+pub(super) fn resnet19(chain: Chain) -> Result<Network> {
+    classify(blocks(chain.spike(Conv::c3(128)), 128, &[(3, 128), (3, 256), (2, 512)]))
+}
+
+/// Stem 64; blocks 3, 4, 6, 3 at 64, 128, 256, 512.
+pub(super) fn resnet34(chain: Chain) -> Result<Network> {
+    classify(blocks(chain.spike(Conv::c3(64)), 64, RESNET34))
+}
+
+/// resnet34 behind a 7×7/2 convolution and a 3×3/2 max-pool.
+pub(super) fn resnet34_imagenet(chain: Chain) -> Result<Network> {
+    let stem = Conv { kernel: 7, stride: 2, padding: 3, ..Conv::c3(64) };
+    classify(blocks(chain.spike(stem).max(3, 2, 1), 64, RESNET34))
+}
+
+const RESNET34: &[(usize, usize)] = &[(3, 64), (4, 128), (6, 256), (3, 512)];
+
+/// Groups of (number of blocks, channels); the first block of each group but the first halves the map.
+fn blocks(stem: Chain, stem_channels: usize, groups: &[(usize, usize)]) -> Chain {
+    let (mut chain, mut before, mut number) = (stem, stem_channels, 0);
+    for (g, &(count, channels)) in groups.iter().enumerate() {
+        for i in 0..count {
+            number += 1;
+            let name = format!("block{number}.");
+            if number > 1 {
+                chain = chain.alone(&name).ttm();
+            }
+            let stride = if g > 0 && i == 0 { 2 } else { 1 };
+            chain = block(chain, &name, before, channels, stride);
+            before = channels;
+        }
+    }
+    chain
+}
+
+fn block(chain: Chain, name: &str, before: usize, channels: usize, stride: usize) -> Chain {
+    let x = chain.at();
+    let main = chain.within(name).spike(Conv::c3(channels).with_stride(stride)).conv(Conv::c3(channels));
+    if before == channels && stride == 1 {
+        return main.alone(name).plus(x).within(name).fire();
+    }
+    let end = main.at();
+    let projection = Conv { kernel: 1, stride, padding: 0, ..Conv::c3(channels) };
+    let aside = main.go(x).alone(&format!("{name}shortcut.")).conv(projection);
+    let shortcut = aside.at();
+    aside.go(end).alone(name).plus(shortcut).within(name).fire()
+}
+
+fn classify(chain: Chain) -> Result<Network> {
+    chain.within("").global_average().classify()
+}

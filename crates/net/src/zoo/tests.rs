@@ -1,0 +1,147 @@
+//! The numbers of the architectures page, exactly.
+
+use super::*;
+use crate::layer::Layer;
+
+fn with(name: &str, classes: usize, norm: Option<bool>) -> Network {
+    build(name, &ZooOptions { classes, norm, ..Default::default() }).unwrap()
+}
+
+#[test]
+fn trainable_counts_are_those_of_the_specification() {
+    for (name, classes, norm, weights) in [
+        ("demo", 0, None, 3_856),
+        ("nmnist-small", 0, None, 3_856),
+        ("nmnist-wide", 0, None, 11_024),
+        ("nmnist-wide", 0, Some(true), 11_024 + 2 * (8 + 16 + 32)),
+        ("3c1fc", 0, None, 6_160),
+        ("gesture", 0, Some(false), 48_592),
+        ("gesture", 0, None, 48_592 + 2 * (8 + 16 + 32 + 32)),
+        ("vgg9", 0, Some(false), 9_237_632),
+        ("vgg9", 0, None, 9_237_632 + 2 * (64 + 128 + 2 * 256 + 4 * 512)),
+        ("resnet18", 10, None, 11_173_962),
+        ("resnet18", 100, None, 11_220_132),
+        ("resnet18-dvs", 10, None, 11_173_386),
+        ("resnet19", 10, None, 12_569_226),
+        ("resnet19", 100, None, 12_615_396),
+        ("resnet34", 10, None, 21_282_122),
+        ("resnet34-imagenet", 0, None, 21_797_672),
+        ("vgg14", 10, None, 14_724_042),
+        ("vgg14", 100, None, 14_770_212),
+        ("vggsnn", 10, None, 9_268_746),
+    ] {
+        assert_eq!(with(name, classes, norm).trainable_values(), weights, "{name}, {classes} classes, norm {norm:?}");
+    }
+}
+
+#[test]
+fn stage_counts_are_those_of_the_specification() {
+    for (name, stages, input_ttm) in [
+        ("demo", 3, true),
+        ("nmnist-small", 3, true),
+        ("nmnist-wide", 3, true),
+        ("3c1fc", 3, true),
+        ("gesture", 3, true),
+        ("vgg9", 4, true),
+        ("vgg14", 13, false),
+        ("vggsnn", 8, true),
+        ("resnet18", 8, false),
+        ("resnet18-dvs", 8, true),
+        ("resnet19", 8, false),
+        ("resnet34", 16, false),
+        ("resnet34-imagenet", 16, false),
+    ] {
+        let net = with(name, 0, None);
+        assert_eq!((net.stages(), net.has_input_ttm()), (stages, input_ttm), "{name}");
+    }
+}
+
+#[test]
+fn every_entry_builds_under_its_name_with_its_classes_and_its_neuron_everywhere() {
+    for e in entries() {
+        let net = with(e.name, 0, None);
+        assert_eq!((net.name(), net.input(), net.output()), (e.name, e.input, Shape::vector(e.classes)));
+        let neurons = net.spiking().len();
+        let same = net.nodes().iter().filter(|n| n.layer == Layer::Neuron(e.neuron)).count();
+        assert!(neurons > 0 && neurons == same, "{}", e.name);
+        assert!(
+            matches!(net.nodes().last().unwrap().layer, Layer::Linear(_)),
+            "{}: the readout does not spike",
+            e.name
+        );
+    }
+}
+
+#[test]
+fn networks_without_norm_and_bias_are_deployable() {
+    for name in ["demo", "nmnist-small", "nmnist-wide", "3c1fc", "gesture", "vgg9"] {
+        with(name, 0, Some(false)).check_event_driven().unwrap();
+    }
+    for name in ["gesture", "vgg9", "resnet18"] {
+        assert!(with(name, 0, None).check_event_driven().is_err(), "{name} has norms by default");
+    }
+}
+
+#[test]
+fn removing_the_norms_renames_nothing() {
+    for e in entries() {
+        let norm = with(e.name, 0, Some(true));
+        let kept = norm.nodes().iter().filter(|n| !matches!(n.layer, Layer::Norm(_))).map(|n| &n.name);
+        assert!(kept.eq(with(e.name, 0, Some(false)).nodes().iter().map(|n| &n.name)), "{}", e.name);
+    }
+}
+
+#[test]
+fn gesture_trims_at_its_input_unless_told_otherwise() {
+    let modes = |ttm| {
+        let net = build("gesture", &ZooOptions { ttm, ..Default::default() }).unwrap();
+        net.nodes().iter().filter_map(|n| if let Layer::Ttm(m) = n.layer { Some(m) } else { None }).collect::<Vec<_>>()
+    };
+    assert_eq!(modes(None), [TtmMode::Trim, TtmMode::Even, TtmMode::Even]);
+    assert_eq!(modes(Some(TtmMode::Soft)), [TtmMode::Soft; 3]);
+}
+
+#[test]
+fn names_are_readable_and_stable() {
+    let names = |name| with(name, 0, None).nodes().iter().map(|n| n.name.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        names("nmnist-small"),
+        ["ttm1", "conv1", "neuron1", "pool1", "ttm2", "conv2", "neuron2", "pool2", "ttm3", "linear1"]
+    );
+    let net = names("resnet18");
+    assert_eq!(net[..4], ["conv1", "norm1", "neuron1", "block1.conv1"]);
+    let block3: Vec<_> = net.iter().filter_map(|n| n.strip_prefix("block3.")).collect();
+    assert_eq!(
+        block3,
+        ["ttm", "conv1", "norm1", "neuron1", "conv2", "norm2", "shortcut.conv", "shortcut.norm", "add", "neuron2"]
+    );
+}
+
+#[test]
+fn options_change_what_they_name_and_nothing_else() {
+    let input = (Shape::new(1, 28, 28), InputKind::Image);
+    let options = ZooOptions {
+        classes: 4,
+        neuron: Some(Neuron::if_single()),
+        input: Some(input),
+        classifier_bias: Some(true),
+        ..Default::default()
+    };
+    let net = build("nmnist-small", &options).unwrap();
+    assert_eq!(net.output(), Shape::vector(4));
+    assert_eq!((net.input().shape, net.input().kind), input);
+    assert_eq!(net.trainable_values(), 72 + 8 * 16 * 9 + 16 * 3 * 3 * 4 + 4);
+}
+
+#[test]
+fn an_unknown_name_is_an_error_with_the_nearest_one() {
+    let e = build("resnet81", &ZooOptions::default()).unwrap_err().to_string();
+    assert!(e.contains("did you mean `resnet18`?") && e.contains("vggsnn"), "{e}");
+}
+
+#[test]
+fn an_input_that_is_too_small_names_the_layer() {
+    let options = ZooOptions { input: Some((Shape::new(2, 4, 4), InputKind::Events)), ..Default::default() };
+    let e = build("nmnist-small", &options).unwrap_err().to_string();
+    assert!(e.starts_with("layer `pool2`"), "{e}");
+}

@@ -1,0 +1,91 @@
+//! Folding against the golden file `bn_fold.safetensors`: conv-BN-IAF-avgpool twice, flatten, fc.
+
+use std::path::{Path, PathBuf};
+use tickless_net::{
+    Array, Conv, InputKind, Layer, Network, NetworkBuilder, Neuron, NodeId, Norm, Pool, Shape, Weights, fold,
+};
+
+/// Where the golden file is, or `None` (and one line that says so).
+fn golden(file: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = std::env::var_os("TICKLESS_GOLDEN").map_or_else(|| root.join("../shared/golden"), PathBuf::from);
+    let path = folder.join(file);
+    if path.exists() {
+        return Some(path);
+    }
+    let required = std::env::var_os("TICKLESS_REQUIRE_SHARED").is_some_and(|v| v == "1");
+    assert!(!required, "{} is required and absent", path.display());
+    println!("skipped: {} is absent (set TICKLESS_GOLDEN)", path.display());
+    None
+}
+
+/// Name of each layer in the file.
+const LAYERS: [(&str, &str); 5] = [("0", "conv1"), ("1", "norm1"), ("4", "conv2"), ("5", "norm2"), ("9", "linear1")];
+
+/// All tensors `<prefix>.<index>.<tensor>` under our names.
+fn part(file: &Weights, prefix: &str) -> Weights {
+    let mut part = Weights::default();
+    for (name, array) in &file.tensors {
+        let Some((index, tensor)) = name.strip_prefix(prefix).and_then(|n| n.strip_prefix('.')?.split_once('.')) else {
+            continue;
+        };
+        let (_, ours) = LAYERS.iter().find(|l| l.0 == index).unwrap_or_else(|| panic!("unknown layer in `{name}`"));
+        part.insert(format!("{ours}.{tensor}"), array.clone());
+    }
+    part
+}
+
+/// The net of the file, its sizes taken from the tensors.
+fn network(orig: &Weights, x: &[usize]) -> Network {
+    let shape = |name: &str| orig.get(name).unwrap_or_else(|| panic!("`{name}` is missing")).shape.clone();
+    let input = Shape::new(x[2], x[3], x[4]);
+    let mut b = NetworkBuilder::new("bn_fold", input, InputKind::Events);
+    let mut at = NodeId::Input;
+    for layer in ["conv1", "conv2"] {
+        let w = shape(&format!("{layer}.weight"));
+        let bias = orig.get(&format!("{layer}.bias")).is_some();
+        at = b.conv(at, Conv { out: w[0], kernel: w[2], padding: w[2] / 2, bias, ..Conv::c3(w[0]) });
+        at = b.add("", Layer::Norm(Norm::default()), &[at]);
+        at = b.neuron(at, Neuron::if_multi());
+        at = b.pool(at, Pool::average(2));
+    }
+    b.linear(at, shape("linear1.weight")[0], orig.get("linear1.bias").is_some());
+    b.build().expect("the net of the golden file")
+}
+
+fn close(what: &str, ours: &Weights, theirs: &Weights) {
+    assert!(!theirs.tensors.is_empty(), "the file has no `{what}` tensors");
+    for (name, expected) in &theirs.tensors {
+        let got: &Array = ours.get(name).unwrap_or_else(|| panic!("{what}: `{name}` is missing"));
+        assert_eq!(got.shape, expected.shape, "{what}: {name}");
+        let worst = got.data.iter().zip(&expected.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= 1e-6, "{what}: {name} differs by {worst}");
+    }
+}
+
+#[test]
+fn golden_bn_fold_weights() {
+    let Some(path) = golden("bn_fold.safetensors") else { return };
+    let file = Weights::load(&path).expect("the golden file");
+    let orig = part(&file, "orig");
+    let net = network(&orig, &file.get("x").expect("`x`").shape);
+    orig.check(&net, &path).expect("the net has the tensors of the file");
+
+    let (folded, weights) = fold::fold_norm(&net, &orig).expect("folds");
+    close("fused", &weights, &part(&file, "fused"));
+    weights.check(&folded, Path::new("folded")).expect("nothing missing, nothing left over");
+
+    close("bias_removed", &fold::remove_bias(&net, &orig).expect("removes"), &part(&file, "bias_removed"));
+
+    let merged = part(&file, "merged");
+    let (kept, weights) = fold::keep_norm(&net, &orig).expect("merges");
+    close("merged, norm kept", &weights, &merged);
+    assert_eq!(kept.nodes().len(), net.nodes().len());
+
+    let (dropped, weights) = fold::deployable(&net, &orig).expect("merges");
+    dropped.check_event_driven().expect("deployable");
+    let mut without_norm = merged;
+    without_norm.tensors.retain(|name, _| !name.starts_with("norm"));
+    close("merged, norm dropped", &weights, &without_norm);
+    assert_eq!(weights.tensors.len(), without_norm.tensors.len());
+}
