@@ -1,0 +1,170 @@
+//! From the graph to the flat program: finds every linear path between neurons and folds it.
+//!
+//! The paths that leave a source are found depth first, readers in node order; this order is the
+//! order of propagation that `deliver` documents.
+
+use crate::edge::{Edge, Target, spans};
+use crate::error::{Error, Result};
+use crate::layer::Rule;
+use crate::path::Folded;
+use crate::program::{CompileOptions, LayerInfo, Plan};
+use crate::table::table;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::Path;
+use tickless_net::{Layer, Network, NodeId, Shape, Weights};
+
+/// More linear paths than this between neurons mean merges of merges without neurons.
+const MAX_PATHS: usize = 1 << 16;
+
+/// More spikes than this of one neuron for one event mean weights out of all proportion to θ.
+const MAX_BURST: f32 = 65_536.0;
+
+pub(crate) fn plan(net: &Network, weights: &Weights, options: &CompileOptions) -> Result<Plan> {
+    net.check_event_driven()?;
+    weights.check(net, Path::new("<memory>"))?;
+    let spiking = net.spiking();
+    let mut made =
+        Maker { net, weights, readers: readers(net), tables: Vec::new(), known: HashMap::new(), edges: Vec::new() };
+    let mut plan = Plan {
+        name: net.name().to_owned(),
+        input: addressable("input", net.input().shape)?,
+        output: addressable("output", net.output())?,
+        tables: Vec::new(),
+        edges: Vec::new(),
+        input_edges: made.leave(NodeId::Input, &spiking)?,
+        infos: Vec::with_capacity(spiking.len()),
+        rules: Vec::with_capacity(spiking.len()),
+        output_layer: spiking.iter().position(|&i| i + 1 == net.nodes().len()),
+    };
+    for &i in &spiking {
+        let node = &net.nodes()[i];
+        let Layer::Neuron(neuron) = node.layer else { continue };
+        let shape = addressable(&node.name, node.output)?;
+        let leaving = made.leave(NodeId::Node(i), &spiking)?;
+        plan.rules.push(Rule::new(&node.name, &neuron, options.step_us, shape, leaving)?);
+        plan.infos.push(LayerInfo { name: node.name.clone(), node: i, shape });
+    }
+    for e in &made.edges {
+        if let Target::Layer(l) = e.target {
+            let strongest = made.tables[e.table].iter().fold(0.0f32, |m, &w| m.max(w));
+            if strongest / plan.rules[l].threshold > MAX_BURST {
+                let problem = format!(
+                    "a weight of {strongest} against a threshold of {} makes more than {MAX_BURST} spikes of one event; scale the weights down",
+                    plan.rules[l].threshold
+                );
+                return Err(Error::layer(&plan.infos[l].name, problem));
+            }
+            plan.rules[l].hear(e);
+        }
+    }
+    (plan.tables, plan.edges) = (made.tables, made.edges);
+    Ok(plan)
+}
+
+/// Places are kept in 16 bits a coordinate.
+fn addressable(name: &str, shape: Shape) -> Result<Shape> {
+    if shape.height > 1 << 16 || shape.width > 1 << 16 || shape.len() > u32::MAX as usize {
+        return Err(Error::layer(name, format!("{shape} is too large; a map has at most 65536 rows and columns")));
+    }
+    Ok(shape)
+}
+
+/// Who reads the input (first) and each node, in node order; twice where a merge reads it twice.
+fn readers(net: &Network) -> Vec<Vec<usize>> {
+    let mut all = vec![Vec::new(); net.nodes().len() + 1];
+    for (i, node) in net.nodes().iter().enumerate() {
+        for &id in &node.from {
+            all[slot(id)].push(i);
+        }
+    }
+    all
+}
+
+fn slot(id: NodeId) -> usize {
+    match id {
+        NodeId::Input => 0,
+        NodeId::Node(i) => i + 1,
+    }
+}
+
+/// What tells one table from another: weighted node, poolings merged into it, scale. Where no layer
+/// has weights, the channels stand in place of the node.
+type TableKey = (Option<usize>, usize, Vec<(usize, usize, usize)>, u64);
+
+struct Maker<'a> {
+    net: &'a Network,
+    weights: &'a Weights,
+    readers: Vec<Vec<usize>>,
+    tables: Vec<Vec<f32>>,
+    known: HashMap<TableKey, usize>,
+    edges: Vec<Edge>,
+}
+
+impl Maker<'_> {
+    /// Makes all edges that leave a source.
+    fn leave(&mut self, source: NodeId, spiking: &[usize]) -> Result<Range<usize>> {
+        let start = self.edges.len();
+        let mut paths = Vec::new();
+        self.follow(source, &mut Vec::new(), &mut paths)?;
+        for (nodes, end) in paths {
+            let target = end.and_then(|i| spiking.iter().position(|&s| s == i)).map_or(Target::Readout, Target::Layer);
+            let edge = self.edge(self.net.shape_of(source), &nodes, target)?;
+            self.edges.push(edge);
+        }
+        Ok(start..self.edges.len())
+    }
+
+    /// Collects (nodes, neuron at the end; `None` for the readout) depth first.
+    fn follow(&self, id: NodeId, path: &mut Vec<usize>, out: &mut Vec<(Vec<usize>, Option<usize>)>) -> Result<()> {
+        for &reader in &self.readers[slot(id)] {
+            if matches!(self.net.nodes()[reader].layer, Layer::Neuron(_)) {
+                out.push((path.clone(), Some(reader)));
+                continue;
+            }
+            path.push(reader);
+            if reader + 1 == self.net.nodes().len() {
+                out.push((path.clone(), None));
+            } else {
+                self.follow(NodeId::Node(reader), path, out)?;
+            }
+            path.pop();
+            if out.len() > MAX_PATHS {
+                let name = &self.net.nodes()[reader].name;
+                return Err(Error::layer(
+                    name,
+                    format!("more than {MAX_PATHS} paths lead on without neurons; put a `neuron` after the merges"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn edge(&mut self, source: Shape, nodes: &[usize], target: Target) -> Result<Edge> {
+        let f = Folded::new(self.net, source, nodes)?;
+        let key = (f.weighted.map(|w| w.node), f.output.channels, f.merged.clone(), f.scale.to_bits());
+        let table = match self.known.get(&key) {
+            Some(&t) => t,
+            None => {
+                self.tables.push(table(self.net, self.weights, &f)?);
+                self.known.insert(key, self.tables.len() - 1);
+                self.tables.len() - 1
+            }
+        };
+        let channels = f.pooled.channels;
+        let (kernel, stride, padding, groups) =
+            f.weighted.map_or(((1, 1), 1, 0, channels), |w| (w.kernel, w.stride, w.padding, w.groups));
+        let (c_in, c_out) = (channels / groups, f.output.channels / groups);
+        Ok(Edge {
+            target,
+            table,
+            rows: spans(source.height, f.pool.0, f.pooled.height, kernel.0, stride, padding, f.output.height),
+            cols: spans(source.width, f.pool.1, f.pooled.width, kernel.1, stride, padding, f.output.width),
+            first: (0..channels).map(|c| (c / c_in * c_out) as u32).collect(),
+            width: c_out,
+            stride,
+            kernel_x: kernel.1,
+            target_width: f.output.width,
+        })
+    }
+}

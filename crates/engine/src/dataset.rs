@@ -1,0 +1,125 @@
+//! Many recordings in parallel, with the same results on any number of threads.
+//!
+//! Every recording runs in a session at rest; sessions are reused, so there are never more than
+//! threads. Results come in the order of the indices. If recordings fail, the error is that of
+//! the lowest index, whichever thread met it first.
+
+use crate::decision::{Confidence, argmax};
+use crate::error::{Error, Result};
+use crate::program::Program;
+use crate::progress::Progress;
+use crate::session::Session;
+use crate::summary::Summary;
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use tickless_events::Recording;
+
+/// What became of one recording.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Its label.
+    pub label: usize,
+    /// The class predicted; of equal readout values the lowest index.
+    pub class: usize,
+    /// Softmax probability of that class.
+    pub confidence: f32,
+    /// The readout: accumulated logits, or output spike counts where the readout spikes.
+    pub logits: Vec<f32>,
+    /// Input events.
+    pub events: u64,
+    /// µs from its first to its last event.
+    pub us: u64,
+    /// Spikes of each layer of [`Program::layers`].
+    pub spikes: Vec<u64>,
+    /// Synaptic operations.
+    pub synaptic_ops: u64,
+}
+
+/// The outcomes of a dataset run, in input order, and their summary.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// One per recording.
+    pub outcomes: Vec<Outcome>,
+    /// Their means.
+    pub summary: Summary,
+}
+
+/// Runs recordings `0..total`, each loaded by `load` on the thread that runs it.
+///
+/// `load(index)` gives the recording and its label. Setting `cancel` stops the run after the
+/// recordings that are being run. The number of threads is that of the current rayon pool.
+///
+/// # Errors
+/// The first recording (by index) that could not be loaded or run, or that the run was cancelled.
+pub fn run<F, E, P>(
+    program: &Program,
+    confidence: &Confidence,
+    total: usize,
+    load: F,
+    progress: &P,
+    cancel: &AtomicBool,
+) -> Result<Run>
+where
+    F: Fn(usize) -> Result<(Recording, usize), E> + Sync,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    P: Progress + ?Sized,
+{
+    let idle: Mutex<Vec<Session>> = Mutex::new(Vec::new());
+    let finished = AtomicUsize::new(0);
+    // Recordings behind the first failure need not run; those before it must, to find a lower one.
+    let failed = AtomicUsize::new(usize::MAX);
+    let one = |index: usize| -> Option<Result<Outcome>> {
+        if cancel.load(Ordering::Relaxed) || index > failed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut session = taken.unwrap_or_else(|| Session::new(program));
+        let outcome = load(index)
+            .map_err(Into::into)
+            .and_then(|(recording, label)| Ok(outcome(&mut session, &recording, label, confidence)?));
+        idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+        match outcome {
+            Ok(o) => {
+                progress.finished(finished.fetch_add(1, Ordering::Relaxed) + 1, total);
+                Some(Ok(o))
+            }
+            Err(source) => {
+                failed.fetch_min(index, Ordering::Relaxed);
+                Some(Err(Error::Recording { index, source }))
+            }
+        }
+    };
+    let results: Vec<Option<Result<Outcome>>> = (0..total).into_par_iter().map(one).collect();
+    let mut outcomes = Vec::with_capacity(total);
+    for result in results.into_iter().flatten() {
+        outcomes.push(result?);
+    }
+    if outcomes.len() < total {
+        return Err(Error::Cancelled { finished: outcomes.len(), total });
+    }
+    let summary = Summary::of(program, &outcomes);
+    Ok(Run { outcomes, summary })
+}
+
+/// Runs one recording in a session, from rest.
+///
+/// # Errors
+/// If an event lies outside the input.
+pub fn outcome(session: &mut Session, recording: &Recording, label: usize, confidence: &Confidence) -> Result<Outcome> {
+    session.reset();
+    session.feed(recording)?;
+    let decision = session.decision(confidence);
+    let logits = session.logits();
+    debug_assert_eq!(decision.class, argmax(logits.iter().map(|&v| v.into())).0);
+    Ok(Outcome {
+        label,
+        class: decision.class,
+        confidence: decision.confidence,
+        logits,
+        events: decision.events,
+        us: decision.us,
+        spikes: session.spikes().to_vec(),
+        synaptic_ops: session.synaptic_ops(),
+    })
+}

@@ -1,0 +1,29 @@
+//! Spike difference: how far the output of one run is from another's.
+//!
+//! ```text
+//! SD(s0, s) = Σ|s0[i] − s[i]| / Σ s0[i]        0/0 = 0,  x/0 = ∞
+//! ```
+//!
+//! s0 the reference. Source: the spike difference of Du et al., ICLR 2025 (arXiv 2503.17394). An
+//! infinite difference is reported as such: a silent reference must not pass for agreement.
+
+/// SD of `s` from the reference `s0`. Where one is longer, the other counts as zero there.
+///
+/// ```
+/// use tickless_engine::spike_difference;
+/// assert_eq!(spike_difference(&[4.0, 0.0], &[3.0, 1.0]), 0.5);
+/// assert_eq!(spike_difference(&[0.0, 0.0], &[0.0, 0.0]), 0.0);
+/// assert_eq!(spike_difference(&[0.0, 0.0], &[0.0, 1.0]), f64::INFINITY);
+/// ```
+pub fn spike_difference(s0: &[f64], s: &[f64]) -> f64 {
+    let at = |v: &[f64], i: usize| v.get(i).copied().unwrap_or(0.0);
+    let apart: f64 = (0..s0.len().max(s.len())).map(|i| (at(s0, i) - at(s, i)).abs()).sum();
+    let total: f64 = s0.iter().sum();
+    if apart == 0.0 {
+        0.0
+    } else if total == 0.0 {
+        f64::INFINITY
+    } else {
+        apart / total
+    }
+}

@@ -1,0 +1,68 @@
+//! Runs a spiking network on raw events, with no time steps at all.
+//!
+//! A [`Program`] is a network and its weights made flat; a [`Session`] is one stream running
+//! through it. State changes only where and when an event arrives: each input event is carried
+//! depth first through the layers, adding one weight to every neuron it reaches; those neurons
+//! fire in (channel, y, x) order, and every spike is an event for what comes next. See
+//! [`program`] for what a network may be made of, [`layer`] for the neuron's equation and
+//! [`deliver`] for the order, residual merges included.
+//!
+//! ```
+//! use tickless_engine::{CompileOptions, Confidence, Event, Program, Session};
+//! use tickless_net::{Array, Conv, InputKind, NetworkBuilder, Neuron, Shape, Weights};
+//!
+//! // 2×4×4 input → 3×3 convolution → multi-spike neurons → 2 classes, no bias anywhere.
+//! let mut b = NetworkBuilder::new("tiny", Shape::new(2, 4, 4), InputKind::Events);
+//! let conv = b.conv(b.input(), Conv::c3(1));
+//! let spikes = b.neuron(conv, Neuron::if_multi());
+//! b.linear(spikes, 2, false);
+//! let net = b.build()?;
+//!
+//! let mut weights = Weights::default();
+//! weights.insert("conv1.weight", Array::full(&[1, 2, 3, 3], 0.5));
+//! let classes = (0..32).map(|i| if i < 16 { 1.0 } else { -1.0 }).collect();
+//! weights.insert("linear1.weight", Array::new(vec![2, 16], classes));
+//!
+//! let program = Program::compile(&net, &weights, &CompileOptions::default())?;
+//! let mut session = Session::new(&program);
+//! session.push(Event { t_us: 10, x: 1, y: 1, on: true })?;
+//! session.push(Event { t_us: 25, x: 1, y: 2, on: false })?;
+//!
+//! // Six neurons were reached twice and crossed the threshold of 1 together.
+//! assert_eq!(session.spikes(), [6]);
+//! assert_eq!(session.logits(), [6.0, -6.0]);
+//! let decision = session.decision(&Confidence { gain: 1.0, t_max: 10 });
+//! assert_eq!((decision.class, decision.events, decision.us), (0, 2, 15));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Units are µs everywhere; maps that leave the engine are in (channel, y, x) order.
+//! [`dataset`] runs many recordings in parallel with the same results on any number of threads.
+#![forbid(unsafe_code)]
+
+mod compile;
+pub mod dataset;
+pub mod decision;
+pub mod deliver;
+pub mod difference;
+mod edge;
+pub mod error;
+pub mod layer;
+mod path;
+pub mod program;
+pub mod progress;
+pub mod session;
+pub mod sink;
+pub mod summary;
+mod table;
+
+pub use dataset::{Outcome, Run, run};
+pub use decision::{Confidence, Decision};
+pub use difference::spike_difference;
+pub use error::{Error, Result};
+pub use program::{CompileOptions, LayerInfo, Program};
+pub use progress::Progress;
+pub use session::Session;
+pub use sink::{NeuronCounts, Sink, Spike, Trace};
+pub use summary::Summary;
+pub use tickless_events::{Event, Recording};

@@ -1,0 +1,79 @@
+//! Weights in the engine's order: `[ky][kx][c_in][c_out/groups]`, c_out innermost.
+//!
+//! An event adds one contiguous vector of weights to one contiguous vector of state for every
+//! position it reaches, so the loop runs as many neurons at once as a vector register holds.
+
+use crate::error::{Error, Result};
+use crate::path::Folded;
+use tickless_net::{Layer, Network, Weights};
+
+/// The table of a folded path; `target` names the receiver in messages.
+///
+/// # Errors
+/// If the tensor is missing or has a value that is not finite.
+pub(crate) fn table(net: &Network, weights: &Weights, f: &Folded) -> Result<Vec<f32>> {
+    let Some(w) = f.weighted else {
+        // No weighted layer: one weight a channel, which is the scale of the pooling.
+        return Ok(vec![f.scale as f32; f.output.channels]);
+    };
+    let node = &net.nodes()[w.node];
+    let array = weights.require(&node.name, "weight")?;
+    let expected = node.layer.tensors(node.input).into_iter().find(|t| t.name == "weight").map(|t| t.shape);
+    if expected.as_ref() != Some(&array.shape) || array.data.len() != array.shape.iter().product::<usize>() {
+        let problem = format!(
+            "its weight has shape {:?}, network `{}` needs {:?}; load the weights of this network",
+            array.shape,
+            net.name(),
+            expected.unwrap_or_default()
+        );
+        return Err(Error::layer(&node.name, problem));
+    }
+    if let Some(at) = array.data.iter().position(|v| !v.is_finite()) {
+        let problem = format!("weight {at} is {}; train again or load other weights", array.data[at]);
+        return Err(Error::layer(&node.name, problem));
+    }
+    let (c_in, c_out) = (w.input.channels, node.output.channels / w.groups);
+    let (mut ky, mut kx) = match node.layer {
+        Layer::Conv(c) => (c.kernel, c.kernel),
+        _ => (w.input.height, w.input.width),
+    };
+    let mut table = vec![0.0f64; ky * kx * c_in * c_out];
+    for y in 0..ky {
+        for x in 0..kx {
+            for c in 0..c_in {
+                let at = ((y * kx + x) * c_in + c) * c_out;
+                for (o, slot) in table[at..at + c_out].iter_mut().enumerate() {
+                    *slot = f64::from(array.data[index(c, o, y, x, (c_in / w.groups, c_out, ky, kx))]);
+                }
+            }
+        }
+    }
+    for &(py, px, stride) in &f.merged {
+        table = merge(&table, (ky, kx), (py, px), stride, c_in * c_out);
+        (ky, kx) = ((py - 1) * stride + ky, (px - 1) * stride + kx);
+    }
+    // The division of average pooling is rounded once, here, not at every event.
+    Ok(table.into_iter().map(|v| (v * f.scale) as f32).collect())
+}
+
+/// Where `[out][in/groups][ky][kx]` (for a linear layer: `[out][C·H·W]`, the same) has the weight
+/// from source channel `c` to channel `o` of its group.
+fn index(c: usize, o: usize, y: usize, x: usize, (c_in, c_out, ky, kx): (usize, usize, usize, usize)) -> usize {
+    let (group, c) = (c / c_in, c % c_in);
+    (((group * c_out + o) * c_in + c) * ky + y) * kx + x
+}
+
+/// Weights of a convolution of this stride followed by a sum over `window` positions.
+fn merge(table: &[f64], (ky, kx): (usize, usize), window: (usize, usize), stride: usize, block: usize) -> Vec<f64> {
+    let (my, mx) = ((window.0 - 1) * stride + ky, (window.1 - 1) * stride + kx);
+    let mut out = vec![0.0; my * mx * block];
+    for (jy, jx) in (0..window.0).flat_map(|jy| (0..window.1).map(move |jx| (jy, jx))) {
+        for (y, x) in (0..ky).flat_map(|y| (0..kx).map(move |x| (y, x))) {
+            let (from, to) = ((y * kx + x) * block, ((y + jy * stride) * mx + x + jx * stride) * block);
+            for (sum, w) in out[to..to + block].iter_mut().zip(&table[from..from + block]) {
+                *sum += w;
+            }
+        }
+    }
+    out
+}
