@@ -46,6 +46,8 @@ pub mod source;
 mod testing;
 
 pub use camera::{Camera, CameraConfig};
+#[cfg(feature = "datasets")]
+pub use datasets::{DataRequest, Dataset, Sample, SampleKind, Split};
 pub use error::{Error, Result};
 pub use event::{Event, Sensor};
 pub use frames::{Frames, Framing, Slicing};

@@ -1,0 +1,15 @@
+//! Fashion-MNIST: the layout of MNIST, with pictures of clothes (Zalando, 2017).
+
+use super::DatasetInfo;
+use super::mnist::{IdxDataset, NEEDS};
+
+pub(super) const INFO: DatasetInfo = DatasetInfo {
+    name: "fashion-mnist",
+    about: "Fashion-MNIST, grey images of clothes (28x28, 10 classes)",
+    needs: NEEDS,
+    folder: "fashion-mnist",
+    open: |request| Ok(Box::new(IdxDataset::open(&INFO, request, NAMES.map(String::from).into())?)),
+};
+
+const NAMES: [&str; 10] =
+    ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];

@@ -1,0 +1,81 @@
+//! MNIST in front of the simulated camera: real images, simulated events.
+//!
+//! The 28×28 digits are centred on the 34×34 sensor, as N-MNIST shows them. Each recording is a
+//! function of the camera's seed, the image and its index, and is made anew at every access.
+
+use super::mnist::{IdxDataset, NEEDS};
+use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, digit_names};
+use crate::camera::Scene;
+use crate::{Camera, Error, Result, Sensor};
+
+pub(super) const INFO: DatasetInfo = DatasetInfo {
+    name: "mnist-dvs-sim",
+    about: "MNIST through a simulated event camera (34x34, 10 classes)",
+    needs: NEEDS,
+    folder: "mnist",
+    open: |request| Ok(Box::new(MnistDvsSim::open(request)?)),
+};
+
+/// See the module.
+struct MnistDvsSim {
+    images: IdxDataset,
+    size: Sensor,
+    camera: Camera,
+}
+
+impl MnistDvsSim {
+    fn open(request: &DataRequest) -> Result<MnistDvsSim> {
+        let images = IdxDataset::open(&INFO, request, digit_names())?;
+        let (height, width) = images.size();
+        let (Ok(width), Ok(height)) = (u16::try_from(width), u16::try_from(height)) else {
+            let file = images.path().display().to_string();
+            let remedy = "give the files of MNIST";
+            return Err(Error::unexpected(file, "images larger than any sensor", remedy));
+        };
+        let camera = Camera::new(request.camera.clone(), request.seed)?;
+        Ok(MnistDvsSim { images, size: Sensor { width, height }, camera })
+    }
+}
+
+impl Dataset for MnistDvsSim {
+    fn name(&self) -> &str {
+        INFO.name
+    }
+
+    fn kind(&self) -> SampleKind {
+        SampleKind::Events(self.camera.config().sensor)
+    }
+
+    fn classes(&self) -> usize {
+        self.images.classes()
+    }
+
+    fn class_names(&self) -> Vec<String> {
+        self.images.class_names()
+    }
+
+    fn len(&self, split: Split) -> usize {
+        self.images.len(split)
+    }
+
+    fn label(&self, split: Split, index: usize) -> usize {
+        self.images.label(split, index)
+    }
+
+    fn sample(&self, split: Split, index: usize) -> Result<Sample> {
+        let pixels = self.images.pixels(split, index)?;
+        let grey: Vec<f32> = pixels.iter().map(|&p| f32::from(p) / 255.0).collect();
+        let sensor = self.camera.config().sensor;
+        let scene = Scene::centred(sensor, &grey, self.size, self.size)?;
+        // The two parts draw their noise from different streams.
+        let stream = index as u64 | u64::from(split == Split::Test) << 32;
+        Ok(Sample::Events(self.camera.record(&scene, stream)?))
+    }
+
+    fn describe(&self) -> Description {
+        let source = format!("real images of {}", self.images.path().display());
+        let mut description = Description::of(self, source);
+        description.simulated = true;
+        description
+    }
+}

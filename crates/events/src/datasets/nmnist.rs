@@ -1,0 +1,198 @@
+//! N-MNIST: 60,000 + 10,000 recordings of digits on a screen, seen by a moving ATIS (Orchard et
+//! al., 2015), in the layout it is published in.
+//!
+//! The path is the folder that holds `Train.zip` and `Test.zip`, or the unpacked folders `Train`
+//! and `Test`, or one zip with both. Members are `Train/<digit>/<id>.bin`. The index is read once
+//! and sorted by id; a recording is read and decoded when it is asked for.
+
+use std::path::{Path, PathBuf};
+
+use super::archive::Archive;
+use super::{
+    DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names, files,
+};
+use crate::formats::nmnist_bin;
+use crate::{Error, Recording, Result, Sensor};
+
+pub(super) const INFO: DatasetInfo = DatasetInfo {
+    name: "nmnist",
+    about: "N-MNIST, recordings of MNIST digits (34x34, 10 classes)",
+    needs: "Train.zip and Test.zip, or the unpacked folders Train and Test",
+    folder: "nmnist",
+    open: |request| Ok(Box::new(Nmnist::open(request.path(&INFO)?)?)),
+};
+
+const REMEDY: &str = "the layout is Train/<digit>/<id>.bin and Test/<digit>/<id>.bin; remove it or \
+                      give the folder of the data set";
+
+/// See the module.
+pub struct Nmnist {
+    path: PathBuf,
+    train: Part,
+    test: Part,
+}
+
+/// One part: where its recordings lie, sorted by id.
+struct Part {
+    archive: Option<Archive>,
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    id: u64,
+    digit: u8,
+    place: Place,
+}
+
+enum Place {
+    Member(usize),
+    File(PathBuf),
+}
+
+impl Nmnist {
+    /// Reads the index.
+    pub fn open(path: &Path) -> Result<Nmnist> {
+        let (train, test) = if path.is_file() {
+            (Part::of_zip(path, "Train", true)?, Part::of_zip(path, "Test", true)?)
+        } else {
+            (Part::of_folder(path, "Train")?, Part::of_folder(path, "Test")?)
+        };
+        Ok(Nmnist { path: path.to_path_buf(), train, test })
+    }
+
+    fn part(&self, split: Split) -> &Part {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
+        }
+    }
+}
+
+impl Part {
+    fn of_folder(root: &Path, part: &str) -> Result<Part> {
+        let (folder, zip) = (root.join(part), root.join(format!("{part}.zip")));
+        if folder.is_dir() {
+            let mut entries = Vec::new();
+            for class in files::entries(&folder)? {
+                // A file in the place of a class folder is named by the rule for members below.
+                let inner = if class.is_dir() { files::entries(&class)? } else { vec![class] };
+                for file in inner {
+                    let name = file.strip_prefix(root).unwrap_or(&file).to_string_lossy();
+                    let (id, digit) = parse(&name.replace('\\', "/"), part)
+                        .map_err(|e| Error::unexpected(file.display().to_string(), e, REMEDY))?;
+                    entries.push(Entry { id, digit, place: Place::File(file) });
+                }
+            }
+            Part::sorted(None, entries, &folder)
+        } else if zip.is_file() {
+            Part::of_zip(&zip, part, false)
+        } else {
+            let what = format!("{part}.zip or the folder {part}");
+            let remedy = "put it there or give the folder that holds it".into();
+            Err(Error::Missing { path: root.to_path_buf(), what, remedy })
+        }
+    }
+
+    /// `shared`: the archive may hold the other part too.
+    fn of_zip(path: &Path, part: &str, shared: bool) -> Result<Part> {
+        let archive = Archive::open(path)?;
+        let other = if part == "Train" { "Test/" } else { "Train/" };
+        let mut entries = Vec::new();
+        for index in 0..archive.len() {
+            let name = archive.name(index);
+            let litter = name.split('/').any(files::is_litter);
+            if name.ends_with('/') || litter || (shared && name.starts_with(other)) {
+                continue;
+            }
+            let (id, digit) = parse(&name, part).map_err(|e| Error::unexpected(archive.label(index), e, REMEDY))?;
+            entries.push(Entry { id, digit, place: Place::Member(index) });
+        }
+        Part::sorted(Some(archive), entries, path)
+    }
+
+    fn sorted(archive: Option<Archive>, mut entries: Vec<Entry>, path: &Path) -> Result<Part> {
+        if entries.is_empty() {
+            let what = "a single recording".into();
+            return Err(Error::Missing { path: path.to_path_buf(), what, remedy: REMEDY.into() });
+        }
+        entries.sort_by_key(|e| (e.id, e.digit));
+        Ok(Part { archive, entries })
+    }
+
+    fn read(&self, entry: &Entry) -> Result<(Vec<u8>, String)> {
+        match (&entry.place, &self.archive) {
+            (Place::File(path), _) => Ok((crate::source::read(path)?, path.display().to_string())),
+            (Place::Member(index), Some(archive)) => Ok((archive.read(*index)?, archive.label(*index))),
+            (Place::Member(_), None) => unreachable!("members come from an archive"),
+        }
+    }
+}
+
+/// Id and digit out of `Train/5/00001.bin`.
+fn parse(name: &str, part: &str) -> Result<(u64, u8), String> {
+    let parts: Vec<_> = name.split('/').collect();
+    let [found, digit, file] = parts[..] else {
+        return Err("not a recording in a class folder".into());
+    };
+    if found != part {
+        return Err(format!("lies in `{found}`, expected `{part}`"));
+    }
+    let digit = match digit.as_bytes() {
+        [d @ b'0'..=b'9'] => d - b'0',
+        _ => return Err(format!("`{digit}` is no digit 0 to 9")),
+    };
+    let id = file.strip_suffix(".bin").and_then(|id| id.parse().ok());
+    id.map(|id| (id, digit)).ok_or_else(|| format!("`{file}` is no recording <id>.bin"))
+}
+
+/// Decodes, naming the byte of an event that lies outside the sensor.
+fn decode(bytes: &[u8], file: &str) -> Result<Recording> {
+    let stream = nmnist_bin::decode(bytes, file)?;
+    match Recording::from_events(Sensor::NMNIST, &stream.events) {
+        Ok((recording, _)) => Ok(recording),
+        Err(Error::OutsideSensor { index, x, y, sensor }) => {
+            let at = nmnist_bin::offset_of(bytes, index);
+            let problem = format!("event at ({x}, {y}) outside the {sensor} sensor");
+            Err(Error::malformed(file, at, problem, "get the file again"))
+        }
+        Err(other) => Err(other),
+    }
+}
+
+impl Dataset for Nmnist {
+    fn name(&self) -> &str {
+        INFO.name
+    }
+
+    fn kind(&self) -> SampleKind {
+        SampleKind::Events(Sensor::NMNIST)
+    }
+
+    fn classes(&self) -> usize {
+        10
+    }
+
+    fn class_names(&self) -> Vec<String> {
+        digit_names()
+    }
+
+    fn len(&self, split: Split) -> usize {
+        self.part(split).entries.len()
+    }
+
+    fn label(&self, split: Split, index: usize) -> usize {
+        self.part(split).entries[index].digit.into()
+    }
+
+    fn sample(&self, split: Split, index: usize) -> Result<Sample> {
+        check_index(self, split, index)?;
+        let part = self.part(split);
+        let (bytes, file) = part.read(&part.entries[index])?;
+        Ok(Sample::Events(decode(&bytes, &file)?))
+    }
+
+    fn describe(&self) -> Description {
+        let source = format!("recordings of a real camera (ATIS), {}", self.path.display());
+        Description::of(self, source)
+    }
+}
