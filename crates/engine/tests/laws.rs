@@ -1,0 +1,205 @@
+//! The laws of the event-driven engine, over random networks, weights and events.
+
+mod common;
+
+use common::random::{Rng, Wish, events, network, weights};
+use common::reference::Reference;
+use common::{clocked, reference};
+use proptest::prelude::*;
+use tickless_engine::{CompileOptions, Program, Session, Trace};
+use tickless_net::{Network, Weights};
+
+const CHAIN: Wish = Wish { residual: false, negative: true, any_neuron: false, limit: false, leak: false, blocks: 2 };
+
+struct Sample {
+    net: Network,
+    weights: Weights,
+    events: Vec<[u64; 4]>,
+    rng: Rng,
+}
+
+fn sample(seed: u64, wish: Wish, count: usize) -> Sample {
+    let mut rng = Rng(seed);
+    let net = network(&mut rng, wish);
+    let weights = weights(&mut rng, &net, wish.negative);
+    let events = events(&mut rng, &net, count);
+    Sample { net, weights, events, rng }
+}
+
+impl Sample {
+    fn program(&self) -> Program {
+        Program::compile(&self.net, &self.weights, &CompileOptions::default()).unwrap()
+    }
+
+    fn engine(&self) -> (Session, Trace) {
+        let (mut session, mut trace) = (Session::new(&self.program()), Trace::default());
+        push(&mut session, &self.events, &mut trace);
+        (session, trace)
+    }
+}
+
+fn push(session: &mut Session, events: &[[u64; 4]], trace: &mut Trace) {
+    for &[t, c, y, x] in events {
+        session.push_at(t, c as usize, y as usize, x as usize, trace).unwrap();
+    }
+}
+
+/// Spikes, order, logits and operations equal the reference's; `spiking` runs over the layers.
+fn same_as_layer_by_layer(s: &Sample) -> Result<Reference, TestCaseError> {
+    let (session, trace) = s.engine();
+    let law = reference::run(&s.net, &s.weights, &s.events);
+    for (l, expected) in law.spikes.iter().enumerate() {
+        let expected: Vec<_> = expected.iter().map(|e| (e.t_us, e.cause, e.place)).collect();
+        let got: Vec<_> = trace.of(l).map(|s| (s.t_us, s.cause, (s.channel, s.y, s.x))).collect();
+        prop_assert_eq!(got, expected, "layer {} of {:#?}", l, s.net);
+    }
+    prop_assert_eq!(session.synaptic_ops(), law.ops);
+    if session.program().output_layer().is_none() {
+        let logits: Vec<f64> = session.logits().into_iter().map(f64::from).collect();
+        prop_assert_eq!(&logits, &law.logits);
+    }
+    Ok(law)
+}
+
+fn counts(session: &Session) -> Vec<f64> {
+    session.logits().into_iter().map(f64::from).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Law: layer by layer, one input event per clock step, unreached neurons untouched: chains.
+    #[test]
+    fn layer_by_layer_equals_the_engine_on_chains(seed: u64, blocks in 1usize..4) {
+        let s = sample(seed, Wish { any_neuron: true, limit: true, blocks, ..CHAIN }, 40);
+        let law = same_as_layer_by_layer(&s)?;
+        for (l, m) in law.membranes.iter().enumerate() {
+            let got: Vec<f64> = s.engine().0.membranes(l).unwrap().into_iter().map(f64::from).collect();
+            prop_assert_eq!(&got, &m.data);
+        }
+    }
+
+    /// Law: the same for residual graphs, contributions in the order that `deliver` documents.
+    #[test]
+    fn layer_by_layer_equals_the_engine_on_residual_graphs(seed: u64, blocks in 1usize..4) {
+        let s = sample(seed, Wish { residual: true, any_neuron: true, limit: true, blocks, ..CHAIN }, 25);
+        let law = same_as_layer_by_layer(&s)?;
+        for (l, m) in law.membranes.iter().enumerate() {
+            let got: Vec<f64> = s.engine().0.membranes(l).unwrap().into_iter().map(f64::from).collect();
+            prop_assert_eq!(&got, &m.data);
+        }
+    }
+
+    /// Law: the same with exact decay (no decision within 1e-4 of a threshold, so f32 is enough).
+    #[test]
+    fn layer_by_layer_equals_the_engine_with_leaks(seed: u64, residual: bool) {
+        let s = sample(seed, Wish { residual, any_neuron: true, limit: true, leak: true, ..CHAIN }, 25);
+        prop_assume!(reference::run(&s.net, &s.weights, &s.events).margin > 1e-4);
+        same_as_layer_by_layer(&s)?;
+    }
+
+    /// Law: a clocked network given one event per step, all layers in the same step, equals the
+    /// engine for one multi-spike layer (any reset, any signs).
+    #[test]
+    fn one_event_per_step_equals_the_engine_for_one_multi_spike_layer(seed: u64) {
+        let mut s = sample(seed, Wish { any_neuron: true, limit: true, blocks: 1, ..CHAIN }, 30);
+        s.net = s.net.map_neurons(|_, n| tickless_net::Neuron { spikes: tickless_net::SpikeMode::Multi, ..n });
+        prop_assume!(s.net.spiking().len() == 1);
+        let frames = clocked::frames(&s.net, &s.events, s.events.len(), |k| k);
+        prop_assert_eq!(counts(&s.engine().0), clocked::run(&s.net, &s.weights, &frames).output);
+    }
+
+    /// Law: the same for non-negative weights, multi-spike and soft reset, any depth and graph.
+    #[test]
+    fn one_event_per_step_equals_the_engine_for_non_negative_weights(seed: u64, residual: bool) {
+        let s = sample(seed, Wish { residual, negative: false, ..CHAIN }, 12);
+        let frames = clocked::frames(&s.net, &s.events, s.events.len(), |k| k);
+        prop_assert_eq!(counts(&s.engine().0), clocked::run(&s.net, &s.weights, &frames).output);
+    }
+
+    /// Law: non-negative weights, multi-spike, soft reset: the clocked net at every T gives the
+    /// engine's counts, in every layer.
+    #[test]
+    fn non_negative_weights_give_the_same_counts_at_every_t(seed: u64, residual: bool) {
+        let s = sample(seed, Wish { residual, negative: false, limit: true, ..CHAIN }, 12);
+        let (session, trace) = s.engine();
+        for t in [1, 2, 3, 7] {
+            let frames = clocked::frames(&s.net, &s.events, t, |k| k * t / s.events.len());
+            let clocked = clocked::run(&s.net, &s.weights, &frames);
+            prop_assert_eq!(counts(&session), clocked.output);
+            for (l, expected) in clocked.counts.iter().enumerate() {
+                let spikes = trace.of(l).count() as f64;
+                prop_assert_eq!(spikes, expected.iter().sum::<f64>());
+            }
+        }
+    }
+
+    /// Law: conservation: spikes·θ + Σv = Σ input current when nothing is clipped or reset to zero.
+    #[test]
+    fn soft_reset_without_a_limit_conserves_current(seed: u64, residual: bool, single: bool) {
+        let mut s = sample(seed, Wish { residual, ..CHAIN }, 30);
+        if single {
+            s.net = s.net.map_neurons(|_, n| tickless_net::Neuron { spikes: tickless_net::SpikeMode::Single, ..n });
+        }
+        let (session, trace) = s.engine();
+        let law = reference::run(&s.net, &s.weights, &s.events);
+        for (l, &node) in s.net.spiking().iter().enumerate() {
+            let tickless_net::Layer::Neuron(n) = s.net.nodes()[node].layer else { unreachable!() };
+            let left: f64 = session.membranes(l).unwrap().into_iter().map(f64::from).sum();
+            let fired = trace.of(l).count() as f64 * f64::from(n.threshold);
+            prop_assert_eq!(fired + left, law.current[l]);
+        }
+    }
+
+    /// Law: splitting a stream changes nothing, nor does a session beside it, nor a reset before.
+    #[test]
+    fn splitting_neighbours_and_resets_change_nothing(seed: u64, leak: bool) {
+        let mut s = sample(seed, Wish { residual: true, any_neuron: true, limit: true, leak, ..CHAIN }, 30);
+        let (whole, trace) = s.engine();
+        let (mut a, mut b) = (Session::new(whole.program()), Session::new(whole.program()));
+        let (mut ta, mut tb) = (Trace::default(), Trace::default());
+        push(&mut a, &s.events[..9], &mut Trace::default());
+        a.reset();
+        prop_assert_eq!(format!("{a:?}"), format!("{b:?}"), "a reset session equals a new one");
+        let mut rest = &s.events[..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(1 + s.rng.below(rest.len()));
+            push(&mut a, now, &mut ta);
+            a.advance_to(later.first().map_or(now[now.len() - 1][0], |e| e[0])).unwrap();
+            push(&mut b, &now[..now.len() / 2], &mut tb);
+            rest = later;
+        }
+        prop_assert_eq!(ta, trace);
+        prop_assert_eq!(a.logits(), whole.logits());
+        prop_assert_eq!(a.synaptic_ops(), whole.synaptic_ops());
+        for l in 0..a.program().layers().len() {
+            prop_assert_eq!(a.membranes(l), whole.membranes(l));
+        }
+    }
+}
+
+/// The counter-law: with mixed signs, a deep clocked network given one event per step differs.
+#[test]
+fn one_event_per_step_differs_from_the_engine_for_mixed_signs_in_some_deep_network() {
+    let differs = (0..40).filter(|&seed| {
+        let s = sample(seed, Wish { limit: true, blocks: 3, ..CHAIN }, 60);
+        let frames = clocked::frames(&s.net, &s.events, s.events.len(), |k| k);
+        counts(&s.engine().0) != clocked::run(&s.net, &s.weights, &frames).output
+    });
+    assert!(differs.count() > 0);
+}
+
+/// Random networks are worth testing only if they do something.
+#[test]
+fn the_random_networks_are_alive_and_cover_the_modes() {
+    let (mut spikes, mut bursts, mut silent) = (0, 0, 0);
+    for seed in 0..100 {
+        let s = sample(seed, Wish { residual: true, any_neuron: true, limit: true, ..CHAIN }, 25);
+        let (session, trace) = s.engine();
+        let last = *session.spikes().last().unwrap();
+        spikes += last;
+        silent += u64::from(last == 0);
+        bursts += trace.spikes.windows(2).filter(|w| w[0] == w[1]).count();
+    }
+    assert!(spikes > 1_000 && bursts > 100 && silent < 60, "{spikes} spikes, {bursts} bursts, {silent} silent");
+}
