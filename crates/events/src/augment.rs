@@ -1,1 +1,237 @@
-//! x
+//! Augmentation: small random changes of a training sample that keep its label.
+//!
+//! Images: crop with padding, flip, cutout, normalisation. Frames of events: flip and roll. All
+//! draw from an [`Rng`] of their own sample ([`stream`]), so a run is repeated exactly, however
+//! many threads load it.
+
+use crate::rng::Rng;
+use crate::{Error, Image, Result};
+
+/// The random numbers of sample `index` in `epoch`.
+pub fn stream(seed: u64, epoch: u64, index: u64) -> Rng {
+    Rng::new(Rng::new(seed, epoch).next_u64(), index)
+}
+
+/// Changes of images. The default of the paper for CIFAR is [`ImageAugment::CIFAR`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+pub struct ImageAugment {
+    /// Pads by this many black pixels on each side and crops to the old size at a random place.
+    pub pad: usize,
+    /// Mirrors every second image left to right.
+    pub flip: bool,
+    /// Blackens a square of this side at a random place (cut off at the edges); 0 for none.
+    pub cutout: usize,
+}
+
+impl ImageAugment {
+    /// Crop with padding 4, and flip.
+    pub const CIFAR: ImageAugment = ImageAugment { pad: 4, flip: true, cutout: 0 };
+
+    /// The changed image.
+    pub fn apply(&self, image: &Image, rng: &mut Rng) -> Image {
+        let [_, height, width] = image.shape();
+        let span = 2 * self.pad as u64 + 1;
+        let (down, right) = (rng.below(span) as usize, rng.below(span) as usize);
+        let flip = rng.coin() && self.flip;
+        let (cy, cx) = (rng.below(height as u64) as usize, rng.below(width as u64) as usize);
+        let half = self.cutout / 2;
+        let cut = |y: usize, x: usize| {
+            let inside = |at: usize, centre: usize| at + half >= centre && at + half < centre + self.cutout;
+            inside(y, cy) && inside(x, cx)
+        };
+        let mut out = image.clone();
+        let planes = out.pixels_mut().chunks_exact_mut((height * width).max(1));
+        for (to, from) in planes.zip(image.pixels().chunks_exact((height * width).max(1))) {
+            for y in 0..height {
+                for x in 0..width {
+                    let seen = if flip { width - 1 - x } else { x };
+                    let (sy, sx) = ((y + down).wrapping_sub(self.pad), (seen + right).wrapping_sub(self.pad));
+                    let inside = sy < height && sx < width && !cut(y, x);
+                    to[y * width + x] = if inside { from[sy * width + sx] } else { 0 };
+                }
+            }
+        }
+        out
+    }
+}
+
+/// Per-channel normalisation: (pixel/255 − mean) / std.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub struct Normalise {
+    /// Mean of each channel, in 0..1.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel, in 0..1.
+    pub std: Vec<f32>,
+}
+
+impl Normalise {
+    /// The statistics of CIFAR-10.
+    pub fn cifar10() -> Normalise {
+        Normalise { mean: vec![0.4914, 0.4822, 0.4465], std: vec![0.2023, 0.1994, 0.2010] }
+    }
+
+    /// The statistics of CIFAR-100.
+    pub fn cifar100() -> Normalise {
+        Normalise { mean: vec![0.5071, 0.4867, 0.4408], std: vec![0.2675, 0.2565, 0.2761] }
+    }
+
+    /// Only scales to 0..1.
+    pub fn unit(channels: usize) -> Normalise {
+        Normalise { mean: vec![0.0; channels], std: vec![1.0; channels] }
+    }
+
+    /// Writes the normalised pixels, `[C, H, W]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when `out` is not as large as the image or the channels do not agree.
+    pub fn write(&self, image: &Image, out: &mut [f32]) -> Result<()> {
+        let [channels, height, width] = image.shape();
+        if out.len() != image.pixels().len() {
+            let shape = vec![channels, height, width];
+            return Err(Error::Shape { what: "normalised image", shape, got: out.len() });
+        }
+        for statistics in [&self.mean, &self.std] {
+            if statistics.len() != channels {
+                let (shape, got) = (vec![channels], statistics.len());
+                return Err(Error::Shape { what: "mean and std of the normalisation", shape, got });
+            }
+        }
+        let plane = (height * width).max(1);
+        for (c, (to, from)) in out.chunks_exact_mut(plane).zip(image.pixels().chunks_exact(plane)).enumerate() {
+            let (scale, shift) = (1.0 / (255.0 * self.std[c]), self.mean[c] / self.std[c]);
+            to.iter_mut().zip(from).for_each(|(t, &f)| *t = f32::from(f) * scale - shift);
+        }
+        Ok(())
+    }
+}
+
+/// Changes of frames of events. All frames of a sample change in the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+pub struct FrameAugment {
+    /// Mirrors every second recording left to right.
+    pub flip: bool,
+    /// Rolls by up to this many pixels in x and in y; what leaves enters at the other side. The
+    /// paper: 20 at 128×128, 5 at 48×48.
+    pub roll_px: usize,
+}
+
+impl FrameAugment {
+    /// Changes frames `[T, 2, H, W]` (any `[…, H, W]`) in place. No event is lost.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when `data` has not the size of `shape`.
+    pub fn apply<C: Copy>(&self, shape: [usize; 4], data: &mut [C], rng: &mut Rng) -> Result<()> {
+        if shape.iter().product::<usize>() != data.len() {
+            return Err(Error::Shape { what: "frames", shape: shape.to_vec(), got: data.len() });
+        }
+        let flip = rng.coin() && self.flip;
+        let span = 2 * self.roll_px as u64 + 1;
+        let (down, right) = (rng.below(span), rng.below(span));
+        let [_, _, height, width] = shape;
+        if data.is_empty() {
+            return Ok(());
+        }
+        // −roll..=roll, as a roll forward by less than the size.
+        let forward = |by: u64, size: usize| (by as i64 - self.roll_px as i64).rem_euclid(size as i64) as usize;
+        let (down, right) = (forward(down, height), forward(right, width));
+        for plane in data.chunks_exact_mut(height * width) {
+            plane.rotate_right(down * width);
+            for row in plane.chunks_exact_mut(width) {
+                row.rotate_right(right);
+                if flip {
+                    row.reverse();
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rng::Rng; // not the trait that proptest's prelude brings
+
+    fn image() -> Image {
+        Image::new(2, 3, 4, (1..=24).collect()).unwrap()
+    }
+
+    #[test]
+    fn nothing_asked_is_nothing_changed() {
+        let same = ImageAugment::default().apply(&image(), &mut Rng::new(0, 0));
+        assert_eq!(same, image());
+    }
+
+    #[test]
+    fn a_flip_mirrors_all_channels_or_none() {
+        let flip = ImageAugment { flip: true, ..ImageAugment::default() };
+        let mut seen = [false; 2];
+        for i in 0..20 {
+            let out = flip.apply(&image(), &mut Rng::new(0, i));
+            let mirrored = out.pixels()[..4] == [4, 3, 2, 1];
+            assert!(mirrored || out == image());
+            assert!(!mirrored || out.pixels()[20..] == [24, 23, 22, 21]);
+            seen[usize::from(mirrored)] = true;
+        }
+        assert_eq!(seen, [true; 2]);
+    }
+
+    #[test]
+    fn a_cutout_is_a_black_square_of_its_side() {
+        let white = Image::new(1, 40, 40, vec![255; 1600]).unwrap();
+        let cut = ImageAugment { cutout: 16, ..ImageAugment::default() };
+        let most = (0..50).map(|i| cut.apply(&white, &mut Rng::new(1, i)));
+        let most = most.map(|o| o.pixels().iter().filter(|&&p| p == 0).count()).max();
+        assert_eq!(most, Some(256));
+    }
+
+    #[test]
+    fn normalising_follows_the_formula_and_checks_shapes() {
+        let mut out = [0.0; 24];
+        let by = Normalise { mean: vec![0.5, 0.25], std: vec![0.5, 2.0] };
+        by.write(&image(), &mut out).unwrap();
+        assert!((out[0] - (1.0 / 255.0 - 0.5) / 0.5).abs() < 1e-6);
+        assert!((out[23] - (24.0 / 255.0 - 0.25) / 2.0).abs() < 1e-6);
+        assert!(by.write(&image(), &mut [0.0; 3]).is_err());
+        assert!(Normalise::cifar10().write(&image(), &mut out).is_err());
+        assert!(FrameAugment::default().apply([1, 2, 3, 4], &mut [0u8; 3], &mut Rng::new(0, 0)).is_err());
+    }
+
+    #[test]
+    fn a_crop_shifts_by_at_most_the_padding() {
+        let mut pixels = vec![0; 81];
+        pixels[40] = 1;
+        let dot = Image::new(1, 9, 9, pixels).unwrap();
+        let crop = ImageAugment { pad: 2, ..ImageAugment::default() };
+        let places: std::collections::BTreeSet<_> = (0..400)
+            .map(|i| crop.apply(&dot, &mut Rng::new(5, i)).pixels().iter().position(|&p| p == 1).unwrap())
+            .collect();
+        assert_eq!(places.len(), 25, "every shift occurs");
+        assert!(places.iter().all(|p| (2..=6).contains(&(p / 9)) && (2..=6).contains(&(p % 9))));
+    }
+
+    proptest! {
+        #[test]
+        fn frames_keep_every_event(seed: u64, roll_px in 0usize..9, flip: bool) {
+            let frames: Vec<u16> = (0..2 * 2 * 3 * 5).collect();
+            let mut out = frames.clone();
+            let augment = FrameAugment { flip, roll_px };
+            augment.apply([2, 2, 3, 5], &mut out, &mut Rng::new(seed, 0)).unwrap();
+            for (before, after) in frames.chunks(15).zip(out.chunks(15)) {
+                let mut sorted = after.to_vec();
+                sorted.sort_unstable();
+                prop_assert_eq!(before, &sorted[..]);
+            }
+            // One shift for all planes.
+            prop_assert!(out.iter().zip(&out[15..]).all(|(a, b)| a + 15 == *b));
+        }
+    }
+}

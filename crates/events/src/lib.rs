@@ -52,4 +52,6 @@ pub use error::{Error, Result};
 pub use event::{Event, Sensor};
 pub use frames::{Frames, Framing, Slicing};
 pub use image::Image;
+#[cfg(feature = "datasets")]
+pub use info::{Info, info};
 pub use recording::Recording;

@@ -20,9 +20,13 @@ pub use scene::Scene;
 use crate::rng::Rng;
 use crate::{Error, Event, Recording, Result, Sensor};
 
-/// The corners of the path, as shares of [`CameraConfig::path_px`]: an isosceles triangle, back to
-/// its start, as the saccades of N-MNIST.
-const CORNERS: [(f32, f32); 4] = [(0.0, 0.0), (0.5, 1.0), (1.0, 0.0), (0.0, 0.0)];
+/// The corners of the path around the centre, as multiples of [`CameraConfig::path_px`]: an isosceles
+/// triangle, back to its start, as the saccades of N-MNIST. At 3 px a 28×28 image just stays on a
+/// 34×34 sensor.
+const CORNERS: [(f32, f32); 4] = [(-1.0, -0.4), (0.0, 0.4), (1.0, -0.4), (-1.0, -0.4)];
+
+/// Length of its longest leg.
+const LONGEST: f32 = 2.0;
 
 /// Distance in pixels between two positions at which the scene is sampled, at most.
 const STEP_PX: f32 = 0.4;
@@ -40,7 +44,8 @@ pub struct CameraConfig {
     pub threshold_spread: f32,
     /// Intensity of darkness: L = ln(offset + I) with I in 0..1; 0.15.
     pub offset: f32,
-    /// Width and height of the triangle of saccades in pixels, 3.
+    /// Amplitude of the triangle of saccades in pixels, 3: the scene moves by up to that much to
+    /// either side, and by 0.4 of it up and down.
     pub path_px: f32,
     /// Duration of the three saccades in µs, 300,000.
     pub duration_us: u32,
@@ -107,7 +112,8 @@ impl Camera {
         }
         let padded = scene.padded(self.config.path_px.ceil() as usize + 1);
         let mut now = vec![0.0; pixels];
-        padded.log_intensity(0.0, 0.0, self.config.offset, &mut now);
+        let (_, dx, dy) = self.path[0];
+        padded.log_intensity(dx, dy, self.config.offset, &mut now);
         let mut before = now.clone();
         let mut memory = now.clone();
         let mut codes = self.noise(index);
@@ -162,9 +168,8 @@ fn code(t_us: u32, pixel: usize, on: bool) -> u64 {
 
 fn path(config: &CameraConfig) -> Vec<(u32, f32, f32)> {
     let legs = CORNERS.len() as u64 - 1;
-    // 1.2 is more than the length √1.25 of the longest leg of a triangle of width 1.
-    let steps = ((1.2 * config.path_px / STEP_PX).ceil() as u64).max(1);
-    let mut path = vec![(0, 0.0, 0.0)];
+    let steps = ((LONGEST * config.path_px / STEP_PX).ceil() as u64).max(1);
+    let mut path = vec![(0, config.path_px * CORNERS[0].0, config.path_px * CORNERS[0].1)];
     for (leg, corners) in CORNERS.windows(2).enumerate() {
         let ((x0, y0), (x1, y1)) = (corners[0], corners[1]);
         for step in 1..=steps {
@@ -230,16 +235,16 @@ mod tests {
             let word = e.t_us << 24 | u64::from(e.x) << 16 | u64::from(e.y) << 8 | e.channel() as u64;
             (h ^ word).wrapping_mul(0x100_0000_01B3).rotate_left(17)
         });
-        assert_eq!((recording.len(), digest), (1242, 8215401556120589249));
+        assert_eq!((recording.len(), digest), (1735, 4122090537723973612));
     }
 
     #[test]
     fn the_path_returns_to_its_start() {
         let path = path(&quiet());
-        assert_eq!(path[0], (0, 0.0, 0.0));
-        assert_eq!(path[path.len() - 1], (300_000, 0.0, 0.0));
+        assert_eq!(path[0], (0, -3.0, -1.2));
+        assert_eq!(path[path.len() - 1], (300_000, -3.0, -1.2));
         assert!(path.is_sorted_by_key(|p| p.0));
-        assert!(path.iter().all(|p| (0.0..=3.0).contains(&p.1) && (0.0..=3.0).contains(&p.2)));
+        assert!(path.iter().all(|p| p.1.abs() <= 3.0 && p.2.abs() <= 1.2 + 1e-6));
     }
 
     #[test]

@@ -51,15 +51,16 @@ impl Scene {
         &self.intensity
     }
 
-    /// The scene with `margin` dark pixels to the right and below, where the path leads.
+    /// The scene with `margin` dark pixels around, where the path leads.
     pub(super) fn padded(&self, margin: usize) -> Padded {
         let (width, height) = (usize::from(self.sensor.width), usize::from(self.sensor.height));
-        let stride = width + margin;
-        let mut plane = vec![0.0; stride * (height + margin)];
-        for (from, to) in self.intensity.chunks_exact(width).zip(plane.chunks_exact_mut(stride)) {
-            to[..width].copy_from_slice(from);
+        let stride = width + 2 * margin;
+        let mut plane = vec![0.0; stride * (height + 2 * margin)];
+        let rows = plane.chunks_exact_mut(stride).skip(margin);
+        for (from, to) in self.intensity.chunks_exact(width).zip(rows) {
+            to[margin..margin + width].copy_from_slice(from);
         }
-        Padded { plane, stride, width }
+        Padded { plane, stride, width, margin }
     }
 }
 
@@ -81,11 +82,13 @@ pub(super) struct Padded {
     plane: Vec<f32>,
     stride: usize,
     width: usize,
+    margin: usize,
 }
 
 impl Padded {
-    /// ln(offset + I) as seen from the position (dx, dy), both at least 0 and inside the margin.
+    /// ln(offset + I) as seen from the position (dx, dy), both less than the margin in size.
     pub(super) fn log_intensity(&self, dx: f32, dy: f32, offset: f32, out: &mut [f32]) {
+        let (dx, dy) = (dx + self.margin as f32, dy + self.margin as f32);
         let (x, y) = (dx as usize, dy as usize);
         let (fx, fy) = (dx - x as f32, dy - y as f32);
         let [w00, w01, w10, w11] = [(1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy];
@@ -157,8 +160,9 @@ mod tests {
     fn a_whole_pixel_of_path_shifts_the_scene() {
         let scene = Scene { sensor: SMALL, intensity: vec![0.1, 0.2, 0.3, 0.4] };
         let mut seen = [0.0; 4];
-        scene.padded(2).log_intensity(1.0, 0.0, 1.0, &mut seen);
-        let expected = [1.2f32, 1.0, 1.4, 1.0].map(f32::ln);
-        assert!(seen.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{seen:?}");
+        for (dx, light) in [(1.0, [1.2f32, 1.0, 1.4, 1.0]), (-1.0, [1.0, 1.1, 1.0, 1.3])] {
+            scene.padded(2).log_intensity(dx, 0.0, 1.0, &mut seen);
+            assert!(seen.iter().zip(light).all(|(a, b)| (a - b.ln()).abs() < 1e-6), "{seen:?}");
+        }
     }
 }

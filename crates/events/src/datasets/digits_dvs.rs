@@ -21,6 +21,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "embedded: UCI digits through a simulated event camera (34x34, 10 classes)",
     needs: "",
     folder: "",
+    fits: |_| false,
     open: |request| Ok(Box::new(DigitsDvs::open(request)?)),
 };
 

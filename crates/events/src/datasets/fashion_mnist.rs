@@ -1,13 +1,14 @@
 //! Fashion-MNIST: the layout of MNIST, with pictures of clothes (Zalando, 2017).
 
 use super::DatasetInfo;
-use super::mnist::{IdxDataset, NEEDS};
+use super::mnist::{IdxDataset, NEEDS, fits, is_fashion};
 
 pub(super) const INFO: DatasetInfo = DatasetInfo {
     name: "fashion-mnist",
     about: "Fashion-MNIST, grey images of clothes (28x28, 10 classes)",
     needs: NEEDS,
     folder: "fashion-mnist",
+    fits: |path| fits(path) && is_fashion(path),
     open: |request| Ok(Box::new(IdxDataset::open(&INFO, request, NAMES.map(String::from).into())?)),
 };
 

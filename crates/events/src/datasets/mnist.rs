@@ -18,8 +18,20 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "MNIST, grey images of digits (28x28, 10 classes)",
     needs: NEEDS,
     folder: "mnist",
+    fits: |path| fits(path) && !is_fashion(path),
     open: |request| Ok(Box::new(IdxDataset::open(&INFO, request, digit_names())?)),
 };
+
+/// Whether there are images in this layout.
+pub(super) fn fits(path: &Path) -> bool {
+    ["train", "t10k"].map(|p| files::plain_or_gz(path, &format!("{p}-images-idx3-ubyte"))) != [None, None]
+}
+
+/// Both MNISTs have the same file names, so only the folder's name tells them apart.
+pub(super) fn is_fashion(path: &Path) -> bool {
+    let name = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    name.file_name().is_some_and(|n| n.to_string_lossy().to_ascii_lowercase().contains("fashion"))
+}
 
 /// Images and labels of both parts, in memory.
 pub(super) struct IdxDataset {

@@ -13,6 +13,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "MNIST through a simulated event camera (34x34, 10 classes)",
     needs: NEEDS,
     folder: "mnist",
+    fits: |_| false, // its files are those of MNIST
     open: |request| Ok(Box::new(MnistDvsSim::open(request)?)),
 };
 

@@ -213,6 +213,8 @@ pub struct DatasetInfo {
     pub needs: &'static str,
     /// A folder, relative to a collection of data sets, in which it usually lies.
     pub folder: &'static str,
+    /// Whether this folder or archive looks like it (cheaply, by names).
+    pub fits: fn(&Path) -> bool,
     open: fn(&DataRequest) -> Result<Box<dyn Dataset>>,
 }
 

@@ -6,11 +6,10 @@
 //! and sorted by id; a recording is read and decoded when it is asked for.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::archive::Archive;
-use super::{
-    DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names, files,
-};
+use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names, files};
 use crate::formats::nmnist_bin;
 use crate::{Error, Recording, Result, Sensor};
 
@@ -19,6 +18,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "N-MNIST, recordings of MNIST digits (34x34, 10 classes)",
     needs: "Train.zip and Test.zip, or the unpacked folders Train and Test",
     folder: "nmnist",
+    fits: |path| path.is_file() || ["Train", "Train.zip"].iter().any(|n| path.join(n).exists()),
     open: |request| Ok(Box::new(Nmnist::open(request.path(&INFO)?)?)),
 };
 
@@ -32,9 +32,8 @@ pub struct Nmnist {
     test: Part,
 }
 
-/// One part: where its recordings lie, sorted by id.
+/// One part: its recordings, sorted by id.
 struct Part {
-    archive: Option<Archive>,
     entries: Vec<Entry>,
 }
 
@@ -45,7 +44,7 @@ struct Entry {
 }
 
 enum Place {
-    Member(usize),
+    Member(Arc<Archive>, usize),
     File(PathBuf),
 }
 
@@ -83,7 +82,7 @@ impl Part {
                     entries.push(Entry { id, digit, place: Place::File(file) });
                 }
             }
-            Part::sorted(None, entries, &folder)
+            Part::sorted(entries, &folder)
         } else if zip.is_file() {
             Part::of_zip(&zip, part, false)
         } else {
@@ -95,7 +94,7 @@ impl Part {
 
     /// `shared`: the archive may hold the other part too.
     fn of_zip(path: &Path, part: &str, shared: bool) -> Result<Part> {
-        let archive = Archive::open(path)?;
+        let archive = Arc::new(Archive::open(path)?);
         let other = if part == "Train" { "Test/" } else { "Train/" };
         let mut entries = Vec::new();
         for index in 0..archive.len() {
@@ -105,25 +104,27 @@ impl Part {
                 continue;
             }
             let (id, digit) = parse(&name, part).map_err(|e| Error::unexpected(archive.label(index), e, REMEDY))?;
-            entries.push(Entry { id, digit, place: Place::Member(index) });
+            entries.push(Entry { id, digit, place: Place::Member(archive.clone(), index) });
         }
-        Part::sorted(Some(archive), entries, path)
+        Part::sorted(entries, path)
     }
 
-    fn sorted(archive: Option<Archive>, mut entries: Vec<Entry>, path: &Path) -> Result<Part> {
+    fn sorted(mut entries: Vec<Entry>, path: &Path) -> Result<Part> {
         if entries.is_empty() {
             let what = "a single recording".into();
             return Err(Error::Missing { path: path.to_path_buf(), what, remedy: REMEDY.into() });
         }
         entries.sort_by_key(|e| (e.id, e.digit));
-        Ok(Part { archive, entries })
+        Ok(Part { entries })
     }
+}
 
-    fn read(&self, entry: &Entry) -> Result<(Vec<u8>, String)> {
-        match (&entry.place, &self.archive) {
-            (Place::File(path), _) => Ok((crate::source::read(path)?, path.display().to_string())),
-            (Place::Member(index), Some(archive)) => Ok((archive.read(*index)?, archive.label(*index))),
-            (Place::Member(_), None) => unreachable!("members come from an archive"),
+impl Place {
+    /// The bytes, and how errors name them.
+    fn read(&self) -> Result<(Vec<u8>, String)> {
+        match self {
+            Place::File(path) => Ok((crate::source::read(path)?, path.display().to_string())),
+            Place::Member(archive, index) => Ok((archive.read(*index)?, archive.label(*index))),
         }
     }
 }
@@ -186,8 +187,7 @@ impl Dataset for Nmnist {
 
     fn sample(&self, split: Split, index: usize) -> Result<Sample> {
         check_index(self, split, index)?;
-        let part = self.part(split);
-        let (bytes, file) = part.read(&part.entries[index])?;
+        let (bytes, file) = self.part(split).entries[index].place.read()?;
         Ok(Sample::Events(decode(&bytes, &file)?))
     }
 

@@ -90,7 +90,7 @@ fn event(r: &[u8], base: u64) -> Event {
 /// Times that never fall over the first thousand records; other `.bin` files (CIFAR) fail this.
 fn fits(bytes: &[u8]) -> bool {
     let (mut base, mut before) = (0, 0);
-    bytes.len() % RECORD == 0
+    bytes.len().is_multiple_of(RECORD)
         && bytes.chunks_exact(RECORD).take(1000).all(|r| {
             base += if r[1] == OVERFLOW_Y { OVERFLOW_US } else { 0 };
             let now = if r[1] == OVERFLOW_Y { before } else { event(r, base).t_us };

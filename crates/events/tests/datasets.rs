@@ -1,0 +1,230 @@
+//! Data sets in folders and archives made on the spot: layouts, and everything that can be wrong.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use tickless_events::formats::nmnist_bin;
+use tickless_events::{DataRequest, Dataset, Event, Sample, Split, datasets};
+use zip::write::SimpleFileOptions;
+
+fn open(name: &str, path: &Path) -> Result<Box<dyn Dataset>, String> {
+    datasets::open(&DataRequest::new(name, Some(path))).map_err(|e| e.to_string())
+}
+
+/// A recording of `n` events.
+fn recording(n: u16) -> Vec<u8> {
+    let event = |i| Event { t_us: u64::from(i) * 100, x: i % 34, y: i % 7, on: i % 3 == 0 };
+    nmnist_bin::encode((0..n).map(event)).unwrap()
+}
+
+fn zip(path: &Path, members: &[(&str, Vec<u8>)]) {
+    let mut zip = zip::ZipWriter::new(fs::File::create(path).unwrap());
+    for (name, bytes) in members {
+        zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap();
+}
+
+fn folder(root: &Path, members: &[(&str, Vec<u8>)]) {
+    for (name, bytes) in members {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+const MEMBERS: [(&str, u16); 5] = [
+    ("Train/7/00010.bin", 10),
+    ("Train/3/00002.bin", 2),
+    ("Train/7/00001.bin", 1),
+    ("Test/0/00001.bin", 11),
+    ("Test/9/00002.bin", 12),
+];
+
+fn members(part: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let of = MEMBERS.iter().filter(|(name, _)| name.starts_with(part));
+    of.map(|&(name, n)| (name, recording(n))).collect()
+}
+
+fn check(data: &dyn Dataset) {
+    let part = |split| {
+        (0..data.len(split))
+            .map(|i| match data.sample(split, i).unwrap() {
+                Sample::Events(recording) => (data.label(split, i), recording.len()),
+                Sample::Image(_) => panic!("an image"),
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(part(Split::Train), [(7, 1), (3, 2), (7, 10)], "sorted by id");
+    assert_eq!(part(Split::Test), [(0, 11), (9, 12)]);
+    let error = data.sample(Split::Test, 2).unwrap_err().to_string();
+    assert_eq!(error, "nmnist: no sample 2, the test part has 2; use an index below that");
+}
+
+#[test]
+fn nmnist_reads_alike_from_two_zips_one_zip_and_folders() {
+    let root = tempfile::tempdir().unwrap();
+    let zips = root.path().join("zips");
+    fs::create_dir(&zips).unwrap();
+    zip(&zips.join("Train.zip"), &members("Train"));
+    zip(&zips.join("Test.zip"), &members("Test"));
+    check(&*open("nmnist", &zips).unwrap());
+    let one = root.path().join("all.zip");
+    let litter = [("__MACOSX/x", vec![1]), ("Train/3/.DS_Store", vec![2])];
+    zip(&one, &[members("Train"), members("Test"), litter.to_vec()].concat());
+    check(&*open("nmnist", &one).unwrap());
+    let folders = root.path().join("folders");
+    folder(&folders, &members(""));
+    folder(&folders, &[("Train/3/.hidden", vec![1]), ("readme.txt", vec![])]);
+    check(&*open("nmnist", &folders).unwrap());
+}
+
+#[test]
+fn a_missing_part_of_nmnist_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    zip(&root.path().join("Train.zip"), &members("Train"));
+    let error = open("nmnist", root.path()).err().unwrap();
+    assert!(error.contains("Test.zip or the folder Test not found"), "{error}");
+    let error = open("nmnist", &root.path().join("Train.zip")).err().unwrap();
+    assert!(error.contains("a single recording not found"), "{error}");
+}
+
+#[test]
+fn a_wrong_file_among_the_recordings_is_named() {
+    for (wrong, what) in [
+        ("Train/3/notes.txt", "`notes.txt` is no recording"),
+        ("Train/x/00001.bin", "`x` is no digit"),
+        ("Train/10/00001.bin", "`10` is no digit"),
+        ("Train/00001.bin", "not a recording in a class folder"),
+        ("Train/1/2/00001.bin", ""),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        folder(root.path(), &members(""));
+        folder(root.path(), &[(wrong, recording(1))]);
+        let error = open("nmnist", root.path()).err().unwrap();
+        let name = wrong.trim_end_matches("/00001.bin");
+        assert!(error.contains(name) && error.contains(what), "{error}");
+        let root = tempfile::tempdir().unwrap();
+        zip(&root.path().join("Test.zip"), &members("Test"));
+        zip(&root.path().join("Train.zip"), &[members("Train"), vec![(wrong, vec![])]].concat());
+        let error = open("nmnist", root.path()).err().unwrap();
+        assert!(error.contains(&format!("Train.zip: member {wrong}: ")), "{error}");
+    }
+}
+
+#[test]
+fn a_broken_recording_is_named_with_its_byte_and_harms_no_other() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), &members(""));
+    let truncated = recording(3)[..13].to_vec();
+    let outside = nmnist_bin::encode([Event { t_us: 0, x: 1, y: 34, on: true }]).unwrap();
+    let bad = [("Train/1/00003.bin", truncated), ("Train/1/00004.bin", outside)];
+    folder(root.path(), &bad);
+    let data = open("nmnist", root.path()).unwrap();
+    let error = |i| data.sample(Split::Train, i).unwrap_err().to_string();
+    assert!(error(2).contains("Train/1/00003.bin: byte 10: truncated"), "{}", error(2));
+    assert!(error(3).contains("00004.bin: byte 0: event at (1, 34) outside the 34x34"), "{}", error(3));
+    assert!(data.sample(Split::Train, 4).is_ok());
+    zip(&root.path().join("all.zip"), &[members(""), bad.to_vec()].concat());
+    let data = open("nmnist", &root.path().join("all.zip")).unwrap();
+    let error = data.sample(Split::Train, 2).unwrap_err().to_string();
+    assert!(error.contains("all.zip: member Train/1/00003.bin: byte 10"), "{error}");
+}
+
+#[test]
+fn a_bomb_in_an_archive_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("all.zip");
+    zip(&path, &[members(""), vec![("Train/1/00003.bin", vec![0; (64 << 20) + 5])]].concat());
+    assert!(fs::metadata(&path).unwrap().len() < 1 << 20);
+    let data = open("nmnist", &path).unwrap();
+    let error = data.sample(Split::Train, 2).unwrap_err().to_string();
+    assert!(error.contains("more than 64 MB"), "{error}");
+}
+
+#[test]
+fn truncated_and_corrupt_archives_are_errors_and_never_panics() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("all.zip");
+    zip(&path, &members(""));
+    let whole = fs::read(&path).unwrap();
+    let walk = || {
+        let data = open("nmnist", &path)?;
+        for split in [Split::Train, Split::Test] {
+            for i in 0..data.len(split) {
+                data.sample(split, i).map_err(|e| e.to_string())?;
+            }
+        }
+        Ok::<(), String>(())
+    };
+    for cut in (0..whole.len()).step_by(7) {
+        fs::write(&path, &whole[..cut]).unwrap();
+        assert!(walk().is_err(), "cut at {cut}");
+    }
+    for at in 0..whole.len() {
+        let mut corrupt = whole.clone();
+        corrupt[at] ^= 0x5A;
+        fs::write(&path, &corrupt).unwrap();
+        let _ = walk(); // a date or comment may change unnoticed; data may not, see the checksum
+    }
+}
+
+#[test]
+fn cifar10_takes_whatever_batches_there_are_in_order_of_number() {
+    let root = tempfile::tempdir().unwrap();
+    let record = |label: u8| [vec![label], vec![label; 3072]].concat();
+    let error = open("cifar10", root.path()).err().unwrap();
+    assert!(error.contains("data_batch_1.bin (plain or .gz) not found"), "{error}");
+    folder(
+        root.path(),
+        &[
+            ("data_batch_10.bin", record(3)),
+            ("data_batch_2.bin", [record(1), record(2)].concat()),
+            ("test_batch.bin", record(9)),
+            ("readme.html", vec![]),
+        ],
+    );
+    let data = open("cifar10", root.path()).unwrap();
+    let labels: Vec<_> = (0..data.len(Split::Train)).map(|i| data.label(Split::Train, i)).collect();
+    assert_eq!(labels, [1, 2, 3]);
+    assert_eq!(data.class_names()[9], "truck");
+    fs::write(root.path().join("test_batch.bin"), &record(9)[..3000]).unwrap();
+    let error = open("cifar10", root.path()).err().unwrap();
+    assert!(error.contains("test_batch.bin: byte 0: truncated"), "{error}");
+}
+
+#[test]
+fn mnist_files_that_disagree_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let idx = |words: &[u32], values: &[u8]| {
+        words.iter().flat_map(|w| w.to_be_bytes()).chain(values.iter().copied()).collect::<Vec<_>>()
+    };
+    let images = |n: u32| idx(&[2051, n, 2, 2], &vec![7; 4 * n as usize]);
+    let good = [
+        ("train-images-idx3-ubyte", images(2)),
+        ("train-labels-idx1-ubyte", idx(&[2049, 2], &[1, 9])),
+        ("t10k-images-idx3-ubyte", images(1)),
+        ("t10k-labels-idx1-ubyte", idx(&[2049, 1], &[0])),
+    ];
+    folder(root.path(), &good);
+    let data = open("mnist", root.path()).unwrap();
+    assert_eq!((data.label(Split::Train, 1), data.len(Split::Test)), (9, 1));
+    assert!(open("mnist-dvs-sim", root.path()).unwrap().sample(Split::Test, 0).is_ok());
+    for (name, bytes, what) in [
+        ("t10k-labels-idx1-ubyte", idx(&[2049, 2], &[0, 0]), "2 labels for 1 images"),
+        ("train-labels-idx1-ubyte", idx(&[2049, 2], &[1, 10]), "byte 9: label 10"),
+        ("t10k-images-idx3-ubyte", idx(&[2051, 1, 1, 4], &[0; 4]), "differ in size"),
+        ("train-images-idx3-ubyte", idx(&[2051, u32::MAX, 9999, 9999], &[]), "the header claims"),
+    ] {
+        folder(root.path(), &good);
+        folder(root.path(), &[(name, bytes)]);
+        let error = open("mnist", root.path()).err().unwrap();
+        assert!(error.contains(what), "{error}");
+    }
+    folder(root.path(), &good);
+    fs::remove_file(root.path().join("train-labels-idx1-ubyte")).unwrap();
+    let error = open("mnist", root.path()).err().unwrap();
+    assert!(error.contains("train-labels-idx1-ubyte (plain or .gz) not found"), "{error}");
+}
