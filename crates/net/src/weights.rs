@@ -117,6 +117,16 @@ impl Weights {
         Ok(out)
     }
 
+    /// The text entries in the header of a safetensors file.
+    ///
+    /// # Errors
+    /// If the bytes are not such a file.
+    pub fn metadata(bytes: &[u8], file: &Path) -> Result<HashMap<String, String>> {
+        let wrong = |e: safetensors::SafeTensorError| Error::WeightFile { file: file.to_owned(), problem: format!("{e:?}") };
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
+        Ok(header.metadata().clone().unwrap_or_default())
+    }
+
     /// The bytes of a safetensors file; `metadata` goes into its header.
     ///
     /// # Errors

@@ -1,0 +1,199 @@
+//! The recipe: the TOML that a user writes to say what is trained, on what, and how.
+//!
+//! Every key has a default but the data set and the network, an unknown key is an error with a
+//! suggestion, and the recipe that a run keeps is the resolved one: every key with its value.
+//!
+//! ```toml
+//! seed = 1
+//!
+//! [data]
+//! set = "nmnist"
+//! path = "data/nmnist"
+//!
+//! [network]
+//! name = "nmnist-small"
+//! neuron = { model = "lif" }
+//!
+//! [train]
+//! strategy = "mtt"
+//! t_max = 10
+//! epochs = 40
+//! ```
+
+mod data;
+mod evaluate;
+mod network;
+mod train;
+
+pub use data::{Augment, DataRecipe, Folds};
+pub use evaluate::EvalRecipe;
+pub use network::NetworkRecipe;
+pub use train::{DecayName, LossName, OptimiserName, Select, TrainRecipe};
+
+use crate::error::{Error, Result};
+use crate::suggest;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A whole recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// What this is and what is to be expected of it; shown in the report.
+    #[serde(default)]
+    pub purpose: String,
+    /// Fixes everything that is drawn: weights, order, configurations, augmentation.
+    #[serde(default = "one")]
+    pub seed: u64,
+    /// On what.
+    pub data: DataRecipe,
+    /// Which network.
+    pub network: NetworkRecipe,
+    /// How it is trained.
+    #[serde(default)]
+    pub train: TrainRecipe,
+    /// How it is evaluated.
+    #[serde(default)]
+    pub eval: EvalRecipe,
+}
+
+fn one() -> u64 {
+    1
+}
+
+impl Recipe {
+    /// Reads a recipe file and puts `overrides` (`train.epochs=3`) over it.
+    ///
+    /// # Errors
+    /// Names the file, the line and the key, with a suggestion for an unknown one.
+    pub fn load(file: &Path, overrides: &[String]) -> Result<Self> {
+        let text = std::fs::read_to_string(file).map_err(|e| Error::io(file, e))?;
+        Self::parse(&text, file, overrides)
+    }
+
+    /// Parses a recipe's text; `file` is used in messages.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Self> {
+        // Parsed with its places first, so that messages can name the line; again after changes.
+        let direct = |text: &str| toml::from_str::<Recipe>(text).map_err(|e| explain(file, text, &e));
+        let recipe = if overrides.is_empty() {
+            direct(text)?
+        } else {
+            let mut table: toml::Table = toml::from_str(text).map_err(|e| explain(file, text, &e))?;
+            for one in overrides {
+                set(&mut table, one).map_err(|problem| Error::Recipe { file: file.to_owned(), problem })?;
+            }
+            let text = toml::to_string(&table).map_err(|e| wrong(file, e.to_string()))?;
+            direct(&text)?
+        };
+        recipe.check().map_err(|problem| wrong(file, problem))?;
+        Ok(recipe)
+    }
+
+    /// The recipe with every key, as a run keeps it.
+    ///
+    /// # Errors
+    /// If a value cannot be written as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| wrong(Path::new("<recipe>"), e.to_string()))
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        self.data.check()?;
+        self.train.check()?;
+        self.eval.check()
+    }
+}
+
+fn wrong(file: &Path, problem: String) -> Error {
+    Error::Recipe { file: file.to_owned(), problem }
+}
+
+/// Puts `key.path=value` into a table; the value is TOML, or text where it is not.
+fn set(table: &mut toml::Table, assignment: &str) -> std::result::Result<(), String> {
+    let (path, value) =
+        assignment.split_once('=').ok_or_else(|| format!("`{assignment}` is not `key=value`, e.g. `train.epochs=3`"))?;
+    let value = toml::from_str::<toml::Table>(&format!("v = {value}"))
+        .ok()
+        .and_then(|mut t| t.remove("v"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let mut at = table;
+    let mut keys = path.trim().split('.').peekable();
+    while let Some(key) = keys.next() {
+        if keys.peek().is_none() {
+            at.insert(key.to_owned(), value);
+            return Ok(());
+        }
+        let next = at.entry(key).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        at = next.as_table_mut().ok_or_else(|| format!("`{key}` in `{path}` is a value, not a table"))?;
+    }
+    Err(format!("`{assignment}` has no key"))
+}
+
+/// One line: the place, what is wrong, and what was probably meant.
+fn explain(file: &Path, text: &str, e: &toml::de::Error) -> Error {
+    let line = e.span().map(|s| text[..s.start.min(text.len())].matches('\n').count() + 1);
+    let place = line.map(|l| format!("line {l}: ")).unwrap_or_default();
+    let message = e.message().replace('\n', " ");
+    wrong(file, format!("{place}{message}{}", meant(&message)))
+}
+
+/// For serde's "unknown field `x`, expected one of `a`, `b`": the nearest of a, b.
+fn meant(message: &str) -> String {
+    let mut words = message.split('`').skip(1).step_by(2);
+    match words.next() {
+        Some(word) if message.starts_with("unknown") => suggest::hint(word, words),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = "[data]\nset = \"digits-dvs\"\n[network]\nname = \"demo\"\n";
+
+    fn parse(text: &str, overrides: &[&str]) -> Result<Recipe> {
+        let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
+        Recipe::parse(text, Path::new("r.toml"), &overrides)
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line_and_a_suggestion() {
+        let e = parse(&format!("{SMALL}[train]\nepoch = 3\n"), &[]).unwrap_err().to_string();
+        assert!(e.starts_with("r.toml: line 6: unknown field `epoch`"), "{e}");
+        assert!(e.ends_with("did you mean `epochs`?"), "{e}");
+    }
+
+    #[test]
+    fn a_resolved_recipe_reads_back_as_itself() {
+        let r = parse(SMALL, &["train.strategy=nmt", "train.t_max=6", "data.validation=0.1"]).unwrap();
+        assert_eq!((r.train.strategy.as_str(), r.train.t_max), ("nmt", 6));
+        assert_eq!(parse(&r.to_toml().unwrap(), &[]).unwrap(), r);
+    }
+
+    #[test]
+    fn steps_that_cannot_be_are_refused() {
+        for (set, word) in [("train.t_max=0", "t_max"), ("train.t_min=0", "t_min"), ("eval.steps=[0]", "steps")] {
+            let e = parse(SMALL, &[set]).unwrap_err().to_string();
+            assert!(e.contains(word), "{set}: {e}");
+        }
+        let e = parse(SMALL, &["train.t_min=8", "train.t_max=4"]).unwrap_err().to_string();
+        assert!(e.contains("t_min") && e.contains("greater"), "{e}");
+    }
+
+    #[test]
+    fn every_truncation_and_every_changed_byte_of_a_recipe_never_panics() {
+        let full = parse(SMALL, &[]).unwrap().to_toml().unwrap();
+        for n in 0..full.len() {
+            let _ = parse(&full[..n], &[]);
+            let mut bytes = full.clone().into_bytes();
+            bytes[n] ^= 5;
+            if let Ok(text) = String::from_utf8(bytes) {
+                let _ = parse(&text, &[]);
+            }
+        }
+    }
+}

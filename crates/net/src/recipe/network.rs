@@ -1,0 +1,68 @@
+//! `[network]`: a built-in network by name, or one spelled layer by layer.
+
+use crate::error::{Error, Result};
+use crate::layer::TtmMode;
+use crate::network::{InputKind, Network};
+use crate::neuron::Neuron;
+use crate::shape::Shape;
+use crate::spec::{self, LayerSpec, NeuronSpec};
+use crate::zoo::{self, ZooOptions};
+use serde::{Deserialize, Serialize};
+
+/// The network part of a recipe.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkRecipe {
+    /// Name of a built-in network, or the name of the one spelled in `layers`.
+    pub name: String,
+    /// Batch norm after every convolution, or none (the network's own choice unless given).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub norm: Option<bool>,
+    /// Mode of every TTM (the network's own choice unless given).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttm: Option<TtmMode>,
+    /// Whether the classifier has a bias (the network's own choice unless given).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier_bias: Option<bool>,
+    /// The neuron of all layers (the network's own choice unless given).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neuron: Option<NeuronSpec>,
+    /// The layers, in order, of a network of one's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerSpec>,
+}
+
+impl NetworkRecipe {
+    /// Builds the network for inputs of this shape and kind and this many classes.
+    ///
+    /// # Errors
+    /// If a layer does not fit, the name is unknown, or the last layer does not give one value
+    /// per class.
+    pub fn build(&self, shape: Shape, kind: InputKind, classes: usize) -> Result<Network> {
+        let neuron = |base: Neuron| match &self.neuron {
+            None => Ok(base),
+            Some(s) => s.resolve(base).map_err(|problem| Error::Network { network: self.name.clone(), problem }),
+        };
+        let net = if self.layers.is_empty() {
+            let base = zoo::entries().iter().find(|e| e.name == self.name).map_or(Neuron::lif(), |e| e.neuron);
+            let options = ZooOptions {
+                classes,
+                neuron: Some(neuron(base)?),
+                norm: self.norm,
+                input: Some((shape, kind)),
+                ttm: self.ttm,
+                classifier_bias: self.classifier_bias,
+            };
+            zoo::build(&self.name, &options)?
+        } else {
+            spec::network_from_specs(&self.name, shape, kind, &self.layers, neuron(Neuron::lif())?)?
+        };
+        if net.output().len() != classes {
+            return Err(Error::Network {
+                network: self.name.clone(),
+                problem: format!("its last layer gives {} values, the data set has {classes} classes", net.output().len()),
+            });
+        }
+        Ok(net)
+    }
+}

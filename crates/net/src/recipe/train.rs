@@ -1,0 +1,156 @@
+//! `[train]`: strategy, steps, optimiser, schedule, loss.
+
+use crate::neuron::LeakRule;
+use serde::{Deserialize, Serialize};
+
+/// The training part of a recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainRecipe {
+    /// `sdt`, `nmt` or `mtt`.
+    pub strategy: String,
+    /// Smallest number of time steps that NMT and MTT draw.
+    pub t_min: usize,
+    /// Largest; the one SDT trains at.
+    pub t_max: usize,
+    /// Temporal configurations per iteration s (NMT, MTT).
+    pub samples: usize,
+    /// Blocks per stage g (MTT).
+    pub group: usize,
+    /// Passes over the training part.
+    pub epochs: usize,
+    /// Samples per batch; a last batch that is not whole is left out.
+    pub batch: usize,
+    /// Optimiser.
+    pub optimiser: OptimiserName,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Momentum (SGD).
+    pub momentum: f64,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// Learning-rate schedule.
+    pub schedule: DecayName,
+    /// Epochs of linear warm-up.
+    pub warmup_epochs: f64,
+    /// Loss.
+    pub loss: LossName,
+    /// Label smoothing ε.
+    pub label_smoothing: f32,
+    /// λ of TET.
+    pub tet_lambda: f32,
+    /// φ of TET.
+    pub tet_target: f32,
+    /// What the leak belongs to while training.
+    pub leak: LeakRule,
+    /// Initial weights: gain on the uniform range of convolutions; 0 for the network's own choice.
+    pub init_gain: f32,
+    /// Which epoch's weights are kept.
+    pub select: Select,
+    /// Epochs between checkpoints.
+    pub checkpoint_every: usize,
+}
+
+/// Optimisers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimiserName {
+    /// Stochastic gradient descent.
+    Sgd,
+    /// Adam with decoupled weight decay.
+    AdamW,
+}
+
+/// Learning-rate schedules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecayName {
+    /// Cosine to zero over the iterations.
+    Cosine,
+    /// Cosine to zero, constant within an epoch.
+    CosinePerEpoch,
+    /// Constant.
+    Constant,
+}
+
+/// Losses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossName {
+    /// Cross-entropy of the time-mean of the logits.
+    CrossEntropy,
+    /// Temporal efficient training.
+    Tet,
+}
+
+/// Which epoch's weights a run keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Select {
+    /// The last.
+    Last,
+    /// The best on the validation part (which must not be empty).
+    Best,
+}
+
+impl Default for TrainRecipe {
+    fn default() -> Self {
+        Self {
+            strategy: "mtt".into(),
+            t_min: 1,
+            t_max: 10,
+            samples: 3,
+            group: 1,
+            epochs: 40,
+            batch: 50,
+            optimiser: OptimiserName::AdamW,
+            learning_rate: 3e-3,
+            momentum: 0.9,
+            weight_decay: 0.02,
+            schedule: DecayName::Cosine,
+            warmup_epochs: 0.0,
+            loss: LossName::CrossEntropy,
+            label_smoothing: 0.0,
+            tet_lambda: 1e-3,
+            tet_target: 1.0,
+            leak: LeakRule::Step,
+            init_gain: 0.0,
+            select: Select::Last,
+            checkpoint_every: 1,
+        }
+    }
+}
+
+impl TrainRecipe {
+    pub(super) fn check(&self) -> Result<(), String> {
+        for (name, value) in [
+            ("t_min", self.t_min),
+            ("t_max", self.t_max),
+            ("samples", self.samples),
+            ("group", self.group),
+            ("batch", self.batch),
+            ("checkpoint_every", self.checkpoint_every),
+        ] {
+            if value == 0 {
+                return Err(format!("`train.{name}` = 0: it is at least 1"));
+            }
+        }
+        if self.t_min > self.t_max {
+            return Err(format!("`train.t_min` = {} is greater than `train.t_max` = {}; swap them", self.t_min, self.t_max));
+        }
+        for (name, value) in [
+            ("learning_rate", self.learning_rate),
+            ("weight_decay", self.weight_decay),
+            ("momentum", self.momentum),
+            ("warmup_epochs", self.warmup_epochs),
+        ] {
+            if !value.is_finite() || value < 0.0 {
+                return Err(format!("`train.{name}` = {value}: give a number that is not negative"));
+            }
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return Err(format!("`train.label_smoothing` = {}: give a share from 0 to below 1", self.label_smoothing));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! A checkpoint: everything a run needs to go on as if it had never stopped, in one file.
+//!
+//! One safetensors file: weights (`now.*`), optimiser state (`first.*`, `second.*`), the best
+//! weights so far (`best.*`), and in its header as JSON the position, the sums of the unfinished
+//! epoch and the metrics of the finished ones. The random state is the seed and the position
+//! (see [`crate::seed`]). Written to a temporary file, synced, then renamed: a kill at any
+//! moment leaves the old file or the new one, never half of one.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use tickless_net::Weights;
+
+/// Format version, raised when the meaning of a field changes.
+const VERSION: u32 = 1;
+
+/// Where a training is, and what it has seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// Epochs finished.
+    pub epoch: usize,
+    /// Batches done of the next one.
+    pub batch: usize,
+    /// Iterations done in all.
+    pub iteration: usize,
+    /// Sum of losses in the unfinished epoch.
+    pub loss_sum: f64,
+    /// Right predictions in the unfinished epoch.
+    pub correct: usize,
+    /// Predictions in the unfinished epoch.
+    pub predictions: usize,
+    /// Seconds spent training in all.
+    pub seconds: f64,
+    /// Best validation accuracy and its epoch.
+    pub best: Option<(f64, usize)>,
+    /// One entry per finished epoch.
+    pub history: Vec<EpochMetrics>,
+}
+
+impl Position {
+    /// Before the first iteration.
+    pub fn start() -> Self {
+        Self {
+            epoch: 0,
+            batch: 0,
+            iteration: 0,
+            loss_sum: 0.0,
+            correct: 0,
+            predictions: 0,
+            seconds: 0.0,
+            best: None,
+            history: Vec::new(),
+        }
+    }
+}
+
+/// What one epoch gave: a line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochMetrics {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Iterations done in all.
+    pub iteration: usize,
+    /// Mean loss over the epoch's passes.
+    pub train_loss: f64,
+    /// Percent right over the epoch's passes.
+    pub train_accuracy: f64,
+    /// Percent right on the validation part at T_max.
+    pub validation_accuracy: Option<f64>,
+    /// Learning rate of the epoch's last iteration.
+    pub learning_rate: f64,
+    /// Seconds of training so far.
+    pub seconds: f64,
+}
+
+/// A training that can be gone on with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// The resolved recipe, which must be the same to resume.
+    pub recipe: String,
+    /// Where it is.
+    pub position: Position,
+    /// Weights now.
+    pub weights: Weights,
+    /// Optimiser state.
+    pub optimiser: Weights,
+    /// Optimiser steps.
+    pub optimiser_steps: u64,
+    /// Weights of the best epoch, where one is chosen.
+    pub best: Option<Weights>,
+}
+
+impl Checkpoint {
+    /// Writes it so that a kill at any moment leaves a whole file.
+    ///
+    /// # Errors
+    /// If the file cannot be written; the old one is then untouched.
+    pub fn write(&self, file: &Path) -> Result<()> {
+        let mut all = Weights::default();
+        let parts = [("now", Some(&self.weights)), ("optimiser", Some(&self.optimiser)), ("best", self.best.as_ref())];
+        for (prefix, weights) in parts {
+            for (name, array) in weights.into_iter().flat_map(|w| &w.tensors) {
+                all.insert(format!("{prefix}.{name}"), array.clone());
+            }
+        }
+        let bad = |e: serde_json::Error| Error::RunFile { path: file.to_owned(), problem: format!("cannot write: {e}") };
+        let header = HashMap::from([
+            ("version".to_owned(), VERSION.to_string()),
+            ("recipe".to_owned(), self.recipe.clone()),
+            ("position".to_owned(), serde_json::to_string(&self.position).map_err(bad)?),
+            ("optimiser_steps".to_owned(), self.optimiser_steps.to_string()),
+            ("has_best".to_owned(), self.best.is_some().to_string()),
+        ]);
+        write_atomically(file, &all.to_bytes(Some(header))?)
+    }
+
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// If the file is missing, damaged or from another version; the message says what to do.
+    pub fn read(file: &Path) -> Result<Self> {
+        let bad = |problem: String| Error::RunFile { path: file.to_owned(), problem };
+        let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
+        let all = Weights::from_bytes(&bytes, file)?;
+        let header = Weights::metadata(&bytes, file)?;
+        let get = |key: &str| header.get(key).cloned().ok_or_else(|| bad(format!("not a checkpoint: `{key}` is missing")));
+        if get("version")? != VERSION.to_string() {
+            return Err(bad(format!("a checkpoint of version {}, this program reads {VERSION}; start the run again", get("version")?)));
+        }
+        let part = |prefix: &str| {
+            let mut w = Weights::default();
+            for (name, array) in &all.tensors {
+                if let Some(rest) = name.strip_prefix(prefix) {
+                    w.insert(rest, array.clone());
+                }
+            }
+            w
+        };
+        Ok(Self {
+            recipe: get("recipe")?,
+            position: serde_json::from_str(&get("position")?).map_err(|e| bad(format!("damaged position: {e}")))?,
+            weights: part("now."),
+            optimiser: part("optimiser."),
+            optimiser_steps: get("optimiser_steps")?.parse().map_err(|_| bad("damaged step count".into()))?,
+            best: (get("has_best")? == "true").then(|| part("best.")),
+        })
+    }
+}
+
+/// Writes a file by way of a temporary one beside it: whole, or not at all.
+///
+/// # Errors
+/// If writing, syncing or renaming fails.
+pub fn write_atomically(file: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    let tmp = file.with_file_name(name);
+    let write = || {
+        let mut f = File::create(&tmp)?;
+        f.write_all(bytes)?;
+        f.sync_all()?;
+        std::fs::rename(&tmp, file)?;
+        // The rename itself must be on disk too; a system that cannot sync a folder has no such need.
+        if let Some(folder) = file.parent().filter(|p| !p.as_os_str().is_empty())
+            && let Ok(folder) = File::open(folder)
+        {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    };
+    write().map_err(|e| Error::io(file, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tickless_net::Array;
+
+    fn example() -> Checkpoint {
+        let mut weights = Weights::default();
+        weights.insert("conv1.weight", Array::full(&[2, 1, 3, 3], 0.25));
+        let position = Position { epoch: 2, iteration: 34, best: Some((81.5, 1)), ..Position::start() };
+        Checkpoint {
+            recipe: "seed = 1".into(),
+            position,
+            best: Some(weights.clone()),
+            optimiser: Weights::default(),
+            optimiser_steps: 34,
+            weights,
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_reads_back_as_itself() {
+        let dir = std::env::temp_dir().join(format!("tickless-ckpt-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let file = dir.join("checkpoint.safetensors");
+        example().write(&file).unwrap();
+        assert_eq!(Checkpoint::read(&file).unwrap(), example());
+        let bytes = std::fs::read(&file).unwrap();
+        for n in (0..bytes.len()).step_by(7) {
+            std::fs::write(&file, &bytes[..n]).unwrap();
+            let e = Checkpoint::read(&file).unwrap_err().to_string();
+            assert!(e.contains("checkpoint.safetensors"), "{e}");
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

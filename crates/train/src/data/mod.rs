@@ -1,0 +1,105 @@
+//! From a data set to batches: which samples train, validate and test, and how a batch of them
+//! becomes a sequence `[T, B, C, H, W]`.
+
+mod batch;
+mod cache;
+mod images;
+mod prefetch;
+mod split;
+
+pub use batch::Batch;
+pub use prefetch::prefetch;
+pub use split::{Parts, SampleId};
+
+use crate::error::{Error, Result};
+use cache::Cache;
+use images::Normalise;
+use rayon::prelude::*;
+use std::sync::Arc;
+use tickless_events::{DataRequest, Dataset, Recording, Sample, SampleKind, Sensor, datasets};
+use tickless_net::recipe::{Augment, DataRecipe};
+use tickless_net::{InputKind, Shape};
+
+/// An open data set as a network sees it.
+pub struct Source {
+    dataset: Box<dyn Dataset>,
+    size: Option<Sensor>,
+    augment: Augment,
+    normalise: Normalise,
+    cache: Cache,
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source").field("dataset", &self.dataset.name()).field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+impl Source {
+    /// Opens the data set of a recipe; `seed` is the recipe's, used where `[data]` has none.
+    ///
+    /// # Errors
+    /// If the data set is unknown or its files are missing or damaged.
+    pub fn open(recipe: &DataRecipe, seed: u64) -> Result<Self> {
+        let mut request = DataRequest::new(recipe.set.clone(), recipe.path.as_deref());
+        request.seed = recipe.seed.unwrap_or(seed);
+        let dataset = datasets::open(&request)?;
+        let size = recipe.size.map(|[width, height]| Sensor { width, height });
+        if size.is_some() && matches!(dataset.kind(), SampleKind::Image { .. }) {
+            return Err(Error::Setting("`data.size` scales recordings; this data set holds images".into()));
+        }
+        let lengths = [split::TRAIN, split::TEST].map(|s| dataset.len(s));
+        let normalise = Normalise::of(dataset.name());
+        Ok(Self { dataset, size, augment: recipe.augment, normalise, cache: Cache::new(lengths) })
+    }
+
+    /// The data set itself.
+    pub fn dataset(&self) -> &dyn Dataset {
+        self.dataset.as_ref()
+    }
+
+    /// Shape and kind of what a network takes.
+    pub fn input(&self) -> (Shape, InputKind) {
+        match self.dataset.kind() {
+            SampleKind::Events(sensor) => {
+                let s = self.size.unwrap_or(sensor);
+                (Shape::new(2, s.height.into(), s.width.into()), InputKind::Events)
+            }
+            SampleKind::Image { channels, height, width } => (Shape::new(channels, height, width), InputKind::Image),
+        }
+    }
+
+    /// The label of a sample.
+    pub fn label(&self, id: SampleId) -> usize {
+        self.dataset.label(id.split, id.index)
+    }
+
+    /// A recording, decoded or from memory.
+    ///
+    /// # Errors
+    /// If it cannot be decoded or the data set holds images.
+    pub fn recording(&self, id: SampleId) -> Result<Arc<Recording>> {
+        self.cache.get(id, || match self.dataset.sample(id.split, id.index)? {
+            Sample::Events(r) => Ok(r),
+            Sample::Image(_) => Err(Error::Setting(format!(
+                "data set `{}` holds images; an event-driven run needs recordings (try `mnist-dvs-sim` or `nmnist`)",
+                self.dataset.name()
+            ))),
+        })
+    }
+
+    /// Mean span of recordings in µs (for the time constant of a leak) and mean number of events.
+    ///
+    /// # Errors
+    /// If a recording cannot be decoded.
+    pub fn mean_span_us(&self, ids: &[SampleId]) -> Result<(f64, f64)> {
+        let spans: Vec<(f64, f64)> = ids
+            .par_iter()
+            .map(|&id| self.recording(id).map(|r| (r.span_us() as f64, r.len() as f64)))
+            .collect::<Result<_>>()?;
+        // Summed in order, so that the mean does not depend on the number of threads.
+        let (span, events) = spans.iter().fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
+        let n = spans.len().max(1) as f64;
+        Ok((span / n, events / n))
+    }
+}

@@ -1,0 +1,75 @@
+//! Which samples train, which choose an epoch (validation), which are looked at once (test).
+
+use super::Source;
+use crate::error::{Error, Result};
+use crate::seed;
+use rand::seq::SliceRandom;
+use tickless_events::Split;
+use tickless_net::recipe::DataRecipe;
+
+pub(super) const TRAIN: Split = Split::Train;
+pub(super) const TEST: Split = Split::Test;
+
+/// One sample of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SampleId {
+    /// The part of the official split it comes from.
+    pub split: Split,
+    /// Its index there.
+    pub index: usize,
+}
+
+/// The three parts. No sample is in two of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parts {
+    /// To learn from.
+    pub train: Vec<SampleId>,
+    /// To choose with; may be empty.
+    pub validation: Vec<SampleId>,
+    /// To report.
+    pub test: Vec<SampleId>,
+}
+
+impl Parts {
+    /// Splits a data set as the recipe says; every draw comes from the data seed.
+    ///
+    /// # Errors
+    /// If a part would be empty that must not be.
+    pub fn of(source: &Source, recipe: &DataRecipe, seed: u64) -> Result<Self> {
+        let seed = recipe.seed.unwrap_or(seed);
+        let all = |split| (0..source.dataset().len(split)).map(move |index| SampleId { split, index });
+        let (mut train, mut test): (Vec<_>, Vec<_>) = match recipe.folds {
+            None => (all(TRAIN).collect(), all(TEST).collect()),
+            Some(f) => {
+                let mut everything: Vec<_> = all(TRAIN).chain(all(TEST)).collect();
+                everything.shuffle(&mut seed::rng(seed, "folds", 0));
+                let n = everything.len();
+                let (lo, hi) = (n * f.fold / f.of, n * (f.fold + 1) / f.of);
+                let test = everything[lo..hi].to_vec();
+                everything.drain(lo..hi);
+                (everything, test)
+            }
+        };
+        limit(&mut train, recipe.train_limit, seed, "train limit");
+        limit(&mut test, recipe.test_limit, seed, "test limit");
+        let validation = match (train.len() as f64 * recipe.validation).round() as usize {
+            0 => Vec::new(),
+            n => {
+                train.shuffle(&mut seed::rng(seed, "validation", 0));
+                train.split_off(train.len() - n)
+            }
+        };
+        let empty = if train.is_empty() { Some("training") } else { test.is_empty().then_some("test") };
+        match empty {
+            Some(part) => Err(Error::Setting(format!("the {part} part of data set `{}` is empty", source.dataset().name()))),
+            None => Ok(Self { train, validation, test }),
+        }
+    }
+}
+
+fn limit(part: &mut Vec<SampleId>, n: usize, seed: u64, what: &str) {
+    if n > 0 && n < part.len() {
+        part.shuffle(&mut seed::rng(seed, what, 0));
+        part.truncate(n);
+    }
+}

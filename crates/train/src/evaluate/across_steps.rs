@@ -1,0 +1,100 @@
+//! One set of weights at every T, and at mixed per-stage T.
+//!
+//! Static images are shown T times, recordings re-binned into T frames (a mixed configuration:
+//! into t₁ frames); the leak belongs to the step or to time, as asked.
+
+use super::{Score, Setting};
+use crate::error::Result;
+use crate::model::Model;
+use crate::progress::Progress;
+use serde::{Deserialize, Serialize};
+use tickless_net::{InputKind, LeakRule};
+
+/// At which numbers of steps and with which leaks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Numbers of steps.
+    pub steps: Vec<usize>,
+    /// Leak rules; a static image is run with the first only.
+    pub leaks: Vec<LeakRule>,
+}
+
+/// Accuracy at one number of steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// Steps of each stage; one entry where all are equal.
+    pub configuration: Vec<usize>,
+    /// What the leak belonged to.
+    pub leak: LeakRule,
+    /// Percent correct.
+    pub accuracy: f64,
+    /// Mean cross-entropy of the time-mean.
+    pub loss: f64,
+    /// Samples right.
+    pub correct: usize,
+    /// Samples.
+    pub samples: usize,
+}
+
+impl Point {
+    fn of(configuration: Vec<usize>, leak: LeakRule, s: Score) -> Self {
+        Self { configuration, leak, accuracy: s.accuracy(), loss: s.loss(), correct: s.correct, samples: s.samples }
+    }
+
+    /// T, if all stages ran at the same.
+    pub fn steps(&self) -> Option<usize> {
+        let first = *self.configuration.first()?;
+        self.configuration.iter().all(|t| *t == first).then_some(first)
+    }
+}
+
+/// Accuracy at every T of the plan, in its order, leak by leak.
+///
+/// # Errors
+/// If a sample cannot be decoded or a T does not fit the network.
+pub fn across_steps(model: &Model, setting: &Setting<'_>, plan: &Plan, progress: &dyn Progress) -> Result<Vec<Point>> {
+    let image = model.network().input().kind == InputKind::Image;
+    let leaks = if image { &[LeakRule::Step][..] } else { &plan.leaks };
+    let leaky = model.network().nodes().iter().any(|n| match n.layer {
+        tickless_net::Layer::Neuron(n) => n.leaks(),
+        _ => false,
+    });
+    let runs: usize = plan.steps.len() * if leaky { leaks.len() } else { 1 };
+    progress.start("evaluate", (runs * setting.ids.len()) as u64, "sample");
+    let mut points: Vec<Point> = Vec::new();
+    for (k, &leak) in leaks.iter().enumerate() {
+        for &t in &plan.steps {
+            // Where nothing leaks, or at T_max, the leak rules are the same computation.
+            let same = (k > 0 && !leaky).then(|| points.iter().find(|p| p.steps() == Some(t))).flatten();
+            let point = match same {
+                Some(p) => Point { leak, ..p.clone() },
+                None => {
+                    let configuration = vec![t; model.network().stages()];
+                    let score = setting.run(model, t, &configuration, leak, progress, |_, _, _| {})?;
+                    Point::of(vec![t], leak, score)
+                }
+            };
+            points.push(point);
+        }
+    }
+    progress.finish();
+    Ok(points)
+}
+
+/// Accuracy at one mixed configuration (one number of steps per stage).
+///
+/// # Errors
+/// As [`across_steps`].
+pub fn at_configuration(
+    model: &Model,
+    setting: &Setting<'_>,
+    configuration: &[usize],
+    leak: LeakRule,
+    progress: &dyn Progress,
+) -> Result<Point> {
+    progress.start("evaluate", setting.ids.len() as u64, "sample");
+    let frames = configuration.first().copied().unwrap_or(1);
+    let score = setting.run(model, frames, configuration, leak, progress, |_, _, _| {})?;
+    progress.finish();
+    Ok(Point::of(configuration.to_vec(), leak, score))
+}

@@ -1,0 +1,101 @@
+//! How much each spiking layer fires, and which are silent.
+
+use super::Setting;
+use crate::error::Result;
+use crate::model::Model;
+use crate::progress::Progress;
+use crate::sequence::Sequence;
+use serde::{Deserialize, Serialize};
+use tickless_net::{Layer, LeakRule};
+
+/// Activity of one spiking layer over a data set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerActivity {
+    /// Name of the layer.
+    pub layer: String,
+    /// Its neurons.
+    pub neurons: usize,
+    /// Mean spikes of the whole layer per sample.
+    pub spikes: f64,
+}
+
+impl LayerActivity {
+    /// Spikes per neuron and sample.
+    pub fn rate(&self) -> f64 {
+        self.spikes / self.neurons.max(1) as f64
+    }
+
+    /// Whether it never fired.
+    pub fn silent(&self) -> bool {
+        self.spikes == 0.0
+    }
+}
+
+/// Spikes per neuron of each spiking layer, per sample.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SpikeCounts {
+    /// One entry per spiking layer: counts `[samples × neurons]`.
+    pub layers: Vec<Vec<f32>>,
+}
+
+/// Mean spikes per layer at `steps` steps.
+///
+/// # Errors
+/// If a sample cannot be decoded.
+pub fn activity(
+    model: &Model,
+    setting: &Setting<'_>,
+    steps: usize,
+    leak: LeakRule,
+    progress: &dyn Progress,
+) -> Result<Vec<LayerActivity>> {
+    let nodes = model.network().nodes();
+    let spiking = model.network().spiking();
+    let mut sums = vec![0.0f64; nodes.len()];
+    let configuration = vec![steps; model.network().stages()];
+    progress.start("activity", setting.ids.len() as u64, "sample");
+    setting.run(model, steps, &configuration, leak, progress, |_, i, s| {
+        if matches!(nodes[i].layer, Layer::Neuron(_)) {
+            sums[i] += f64::from(s.clone().tensor().sum().into_scalar::<f32>());
+        }
+    })?;
+    progress.finish();
+    let n = setting.ids.len().max(1) as f64;
+    let of = |&i: &usize| LayerActivity { layer: nodes[i].name.clone(), neurons: nodes[i].output.len(), spikes: sums[i] / n };
+    Ok(spiking.iter().map(of).collect())
+}
+
+/// Spike counts of every neuron and sample at `steps` steps.
+///
+/// # Errors
+/// If a sample cannot be decoded.
+pub fn spike_counts(
+    model: &Model,
+    setting: &Setting<'_>,
+    steps: usize,
+    leak: LeakRule,
+    progress: &dyn Progress,
+) -> Result<SpikeCounts> {
+    let spiking = model.network().spiking();
+    let mut layers = vec![Vec::new(); spiking.len()];
+    let configuration = vec![steps; model.network().stages()];
+    progress.start("count spikes", setting.ids.len() as u64, "sample");
+    setting.run(model, steps, &configuration, leak, progress, |_, i, s| {
+        if let Some(k) = spiking.iter().position(|&j| j == i) {
+            layers[k].extend(sum_over_time(s));
+        }
+    })?;
+    progress.finish();
+    Ok(SpikeCounts { layers })
+}
+
+/// `[B × neurons]` from `[T·B, C, H, W]`.
+fn sum_over_time(s: &Sequence) -> Vec<f32> {
+    let steps = s.steps();
+    let all: Vec<f32> = s.clone().tensor().into_data().try_into_vec().expect("every tensor of this crate is f32");
+    let mut sum = vec![0.0f32; all.len() / steps];
+    for step in all.chunks(sum.len().max(1)) {
+        sum.iter_mut().zip(step).for_each(|(a, b)| *a += b);
+    }
+    sum
+}

@@ -1,0 +1,129 @@
+//! Evaluation of one set of weights at many numbers of time steps.
+
+mod across_steps;
+mod activity;
+
+pub use across_steps::{Plan, Point, across_steps, at_configuration};
+pub use activity::{LayerActivity, SpikeCounts, activity, spike_counts};
+
+use crate::data::{SampleId, Source, prefetch};
+use crate::error::{Error, Result};
+use crate::model::{Model, Observer, Pass};
+use crate::norm::NormMode;
+use crate::progress::Progress;
+use crate::seed;
+use burn::tensor::Tensor;
+use tickless_net::{InputKind, LeakRule};
+
+/// How many were right.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Score {
+    /// Samples whose largest time-mean logit is the label's.
+    pub correct: usize,
+    /// Samples in all.
+    pub samples: usize,
+    /// Sum over samples of the cross-entropy of the time-mean.
+    pub loss_sum: f64,
+}
+
+impl Score {
+    /// Percent correct.
+    pub fn accuracy(&self) -> f64 {
+        100.0 * self.correct as f64 / self.samples.max(1) as f64
+    }
+
+    /// Mean loss.
+    pub fn loss(&self) -> f64 {
+        self.loss_sum / self.samples.max(1) as f64
+    }
+
+    /// Adds the score of a batch of logits.
+    pub fn add(&mut self, logits: &[f32], labels: &[usize]) {
+        let classes = logits.len() / labels.len().max(1);
+        for (row, &label) in logits.chunks(classes.max(1)).zip(labels) {
+            self.samples += 1;
+            self.correct += usize::from(largest(row) == label);
+            let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f64 = row.iter().map(|&v| f64::from(v - max).exp()).sum();
+            self.loss_sum += sum.ln() - f64::from(row[label] - max);
+        }
+    }
+}
+
+/// Index of the largest value; the lowest index among equals.
+pub fn largest(row: &[f32]) -> usize {
+    let mut best = 0;
+    for (i, v) in row.iter().enumerate() {
+        if *v > row[best] {
+            best = i;
+        }
+    }
+    best
+}
+
+/// Time-mean logits `[B·C]` on the host from `[T, B, C]`.
+pub fn time_mean(logits: Tensor<3>) -> Vec<f32> {
+    let [t, b, c] = logits.dims();
+    let all: Vec<f32> = logits.into_data().try_into_vec().expect("every tensor of this crate is f32");
+    let mut mean = vec![0.0f32; b * c];
+    for step in all.chunks(b * c) {
+        mean.iter_mut().zip(step).for_each(|(m, v)| *m += v);
+    }
+    mean.iter_mut().for_each(|m| *m /= t as f32);
+    mean
+}
+
+/// What stays the same over one evaluation.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    /// The samples' data set.
+    pub source: &'a Source,
+    /// Which samples.
+    pub ids: &'a [SampleId],
+    /// Steps at which λ is the leak of one step.
+    pub t_max: usize,
+    /// Duration of such a step in µs.
+    pub step_us: Option<f64>,
+    /// Samples per batch at most.
+    pub batch: usize,
+}
+
+impl Setting<'_> {
+    /// Runs all samples, recordings cut into `frames` frames, at one temporal configuration.
+    fn run(
+        &self,
+        model: &Model,
+        frames: usize,
+        configuration: &[usize],
+        leak: LeakRule,
+        progress: &dyn Progress,
+        mut observe: impl FnMut(&[SampleId], usize, &crate::sequence::Sequence),
+    ) -> Result<Score> {
+        // A static image has no duration, so its leak always belongs to the step.
+        let leak = if model.network().input().kind == InputKind::Image { LeakRule::Step } else { leak };
+        let pass =
+            Pass { configuration, norm: NormMode::Running, leak, t_max: self.t_max, step_us: self.step_us };
+        // Long sequences go in smaller batches: the result is the same, the memory is bounded.
+        let longest = configuration.iter().copied().max().unwrap_or(1).max(frames);
+        let size = self.batch.min(2000 / longest).max(1);
+        let constants = model.constants();
+        let mut score = Score::default();
+        let mut done = 0;
+        prefetch(self.source, self.ids, size, false, frames, None, |k, batch| {
+            let ids = &self.ids[done..done + batch.labels.len()];
+            done += ids.len();
+            let (input, labels) = batch.into_sequence(model.device());
+            let mut see = |i: usize, s: &crate::sequence::Sequence| observe(ids, i, s);
+            let observer: Observer<'_> = &mut see;
+            let mut rng = seed::rng(0, "evaluation", k as u64);
+            let out = model.forward(&constants, input, &pass, &mut rng, Some(observer))?;
+            score.add(&time_mean(out.logits), &labels);
+            progress.advance(labels.len() as u64, &format!("{:.1} %", score.accuracy()));
+            if progress.cancelled() {
+                return Err(Error::Setting("evaluation stopped by the user; nothing was written".into()));
+            }
+            Ok(())
+        })?;
+        Ok(score)
+    }
+}

@@ -1,0 +1,89 @@
+//! One iteration: every temporal configuration forward and at once backward, gradients summed.
+
+use crate::error::{Error, Result};
+use crate::evaluate::{largest, time_mean};
+use crate::loss::Loss;
+use crate::model::{Model, Pass};
+use crate::norm::NormMode;
+use crate::sequence::Sequence;
+use burn::tensor::{Device, Tensor};
+use rand_chacha::ChaCha8Rng;
+use tickless_net::LeakRule;
+
+/// What stays the same over all iterations.
+#[derive(Debug, Clone, Copy)]
+pub struct StepSetting {
+    /// Loss.
+    pub loss: Loss,
+    /// What the leak belongs to.
+    pub leak: LeakRule,
+    /// Steps at which λ is the leak of one step.
+    pub t_max: usize,
+    /// Duration of such a step in µs.
+    pub step_us: Option<f64>,
+}
+
+/// What one iteration saw.
+#[derive(Debug, Clone, Default)]
+pub struct StepReport {
+    /// Mean loss over the configurations.
+    pub loss: f32,
+    /// Predictions that were right, over all configurations.
+    pub correct: usize,
+    /// Predictions in all.
+    pub predictions: usize,
+}
+
+/// Gradients of the loss summed over `configurations`, and the running statistics moved.
+///
+/// Peak memory is that of one pass: each graph is gone before the next begins.
+///
+/// # Errors
+/// If a configuration does not fit the network, or (with the loss in the message) if the loss is
+/// not finite.
+pub fn gradients(
+    model: &mut Model,
+    input: &Sequence,
+    labels: &[usize],
+    configurations: &[Vec<usize>],
+    setting: &StepSetting,
+    rng: &mut ChaCha8Rng,
+) -> Result<(Vec<Option<Tensor<1>>>, StepReport)> {
+    let mut sum: Vec<Option<Tensor<1>>> = vec![None; model.parameters.len()];
+    let mut report = StepReport::default();
+    let device: Device = model.device().clone().autodiff();
+    for configuration in configurations {
+        let pass = Pass {
+            configuration,
+            norm: NormMode::Batch,
+            leak: setting.leak,
+            t_max: setting.t_max,
+            step_us: setting.step_us,
+        };
+        let leaves = model.leaves();
+        let out = model.forward(&leaves, input.clone().to_device_of(&device), &pass, rng, None)?;
+        let loss = setting.loss.forward(out.logits.clone(), labels);
+        let value: f32 = loss.clone().into_scalar();
+        report.loss += value / configurations.len() as f32;
+        if !value.is_finite() {
+            return Err(Error::NotFinite { loss: value, iteration: 0, epoch: 0 });
+        }
+        let mut grads = loss.backward();
+        for (leaf, sum) in leaves.iter().zip(&mut sum) {
+            if let Some(g) = leaf.grad_remove(&mut grads) {
+                *sum = Some(match sum.take() {
+                    Some(s) => s + g,
+                    None => g,
+                });
+            }
+        }
+        let mean = time_mean(out.logits.inner());
+        let classes = mean.len() / labels.len().max(1);
+        report.correct += mean.chunks(classes.max(1)).zip(labels).filter(|(row, y)| largest(row) == **y).count();
+        report.predictions += labels.len();
+        for (running, batch) in model.running.iter_mut().zip(&out.statistics) {
+            running.update(batch, batch.momentum);
+        }
+    }
+    Ok((sum, report))
+}

@@ -1,0 +1,267 @@
+//! The training loop: epochs of iterations, checkpoints, validation, a clean stop.
+
+use crate::calibrate::calibrate_on;
+use crate::checkpoint::{Checkpoint, EpochMetrics, Position};
+use crate::data::{Parts, SampleId, Source, prefetch};
+use crate::error::{Error, Result};
+use crate::evaluate::{Plan, Setting, across_steps, activity};
+use crate::model::Model;
+use crate::optimiser::OptimiserState;
+use crate::plan::TrainPlan;
+use crate::progress::{Progress, Silent};
+use crate::seed;
+use crate::sequence::Sequence;
+use crate::step::gradients;
+use burn::tensor::Device;
+use rand::seq::SliceRandom;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tickless_net::recipe::{Recipe, Select};
+use tickless_net::{LeakRule, Network, Weights};
+
+/// Longest time between two checkpoints within an epoch.
+const CHECKPOINT_AFTER: Duration = Duration::from_secs(60);
+
+/// What a training tells the one who runs it.
+pub trait Hooks {
+    /// An epoch is over.
+    ///
+    /// # Errors
+    /// Whatever stops the training.
+    fn epoch(&mut self, _metrics: &EpochMetrics) -> Result<()> {
+        Ok(())
+    }
+
+    /// A checkpoint is due.
+    ///
+    /// # Errors
+    /// Whatever stops the training.
+    fn checkpoint(&mut self, _checkpoint: &Checkpoint) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// No hooks.
+impl Hooks for () {}
+
+/// A training in progress.
+#[derive(Debug)]
+pub struct Trainer<'a> {
+    recipe: &'a Recipe,
+    recipe_text: String,
+    plan: TrainPlan,
+    source: &'a Source,
+    parts: &'a Parts,
+    model: Model,
+    optimiser: OptimiserState,
+    position: Position,
+    best: Option<Weights>,
+}
+
+impl<'a> Trainer<'a> {
+    /// A training from these weights, or from a checkpoint of the same recipe.
+    ///
+    /// `step_us` is the duration of one step at T_max (recordings only).
+    ///
+    /// # Errors
+    /// If the weights do not fit, the recipe cannot be, or the checkpoint is another recipe's.
+    pub fn new(
+        recipe: &'a Recipe,
+        source: &'a Source,
+        parts: &'a Parts,
+        network: Arc<Network>,
+        weights: &Weights,
+        checkpoint: Option<Checkpoint>,
+        step_us: Option<f64>,
+        device: &Device,
+    ) -> Result<Self> {
+        let plan = TrainPlan::new(recipe, &network, parts.train.len(), step_us)?;
+        if recipe.train.select == Select::Best && parts.validation.is_empty() {
+            let hint = "`train.select = \"best\"` chooses on the validation part: set `data.validation` (e.g. 0.1)";
+            return Err(Error::Setting(hint.into()));
+        }
+        let recipe_text = recipe.to_toml()?;
+        let model = Model::new(network, checkpoint.as_ref().map_or(weights, |c| &c.weights), device)?;
+        let mut optimiser = OptimiserState::new(plan.optimiser, model.parameters.len());
+        let (mut position, mut best) = (Position::start(), None);
+        if let Some(c) = checkpoint {
+            if c.recipe != recipe_text {
+                return Err(Error::Setting(
+                    "the checkpoint belongs to another recipe; resume with the one in the run folder, or start a new run".into(),
+                ));
+            }
+            optimiser =
+                OptimiserState::restore(plan.optimiser, &model.parameters, &c.optimiser, c.optimiser_steps, device);
+            (position, best) = (c.position, c.best);
+        }
+        Ok(Self { recipe, recipe_text, plan, source, parts, model, optimiser, position, best })
+    }
+
+    /// Where it is.
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Trains to the end; the model returned is the chosen epoch's, its norms calibrated.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] after Ctrl-C, [`Error::NotFinite`] for a loss that is not finite, and
+    /// whatever data or hooks give.
+    pub fn run(mut self, hooks: &mut dyn Hooks, progress: &dyn Progress) -> Result<(Model, Position)> {
+        let name = self.plan.strategy.name();
+        let left = (self.recipe.train.epochs * self.plan.per_epoch).saturating_sub(self.position.iteration);
+        progress.start(&format!("train {name}"), left as u64, "iteration");
+        if self.position.iteration == 0 {
+            hooks.checkpoint(&self.checkpoint())?;
+        }
+        while self.position.epoch < self.recipe.train.epochs {
+            self.epoch(hooks, progress)?;
+            let metrics = self.end_of_epoch(progress)?;
+            hooks.epoch(&metrics)?;
+            let last = self.position.epoch == self.recipe.train.epochs;
+            if last || self.position.epoch.is_multiple_of(self.recipe.train.checkpoint_every) {
+                hooks.checkpoint(&self.checkpoint())?;
+            }
+        }
+        progress.finish();
+        let mut model = match (&self.recipe.train.select, &self.best) {
+            (Select::Best, Some(best)) => Model::new(self.model.network().clone(), best, &self.model.device().clone())?,
+            _ => self.model.clone(),
+        };
+        self.calibrate(&mut model, progress)?;
+        Ok((model, self.position))
+    }
+
+    fn epoch(&mut self, hooks: &mut dyn Hooks, progress: &dyn Progress) -> Result<()> {
+        let seed = self.recipe.seed;
+        let epoch = self.position.epoch as u64;
+        let mut order: Vec<SampleId> = self.parts.train.clone();
+        order.shuffle(&mut seed::rng(seed, "order", epoch));
+        let done = self.position.batch * self.plan.batch;
+        let device = self.model.device().clone();
+        let mut last = Instant::now();
+        let mut checkpointed = Instant::now();
+        let (source, t_max, size) = (self.source, self.plan.step.t_max, self.plan.batch);
+        let augment = self.plan.augments.then_some((seed, epoch));
+        let whole = self.parts.train.len() >= size;
+        prefetch(source, &order[done.min(order.len())..], size, whole, t_max, augment, |_, batch| {
+            let (input, labels) = batch.into_sequence(&device);
+            let report = self.iteration(&input, &labels)?;
+            self.position.loss_sum += f64::from(report.loss);
+            self.position.correct += report.correct;
+            self.position.predictions += report.predictions;
+            self.position.batch += 1;
+            self.position.iteration += 1;
+            self.position.seconds += last.elapsed().as_secs_f64();
+            last = Instant::now();
+            let p = &self.position;
+            let accuracy = 100.0 * p.correct as f64 / p.predictions.max(1) as f64;
+            let (e, of) = (p.epoch + 1, self.recipe.train.epochs);
+            progress.advance(1, &format!("epoch {e}/{of}  loss {:.3}  acc {accuracy:.1} %", report.loss));
+            if progress.cancelled() {
+                hooks.checkpoint(&self.checkpoint())?;
+                return Err(Error::Stopped { epoch: e, iteration: self.position.iteration });
+            }
+            if checkpointed.elapsed() > CHECKPOINT_AFTER {
+                hooks.checkpoint(&self.checkpoint())?;
+                checkpointed = Instant::now();
+            }
+            Ok(())
+        })
+    }
+
+    fn iteration(&mut self, input: &Sequence, labels: &[usize]) -> Result<crate::step::StepReport> {
+        let k = self.position.iteration;
+        let mut rng = seed::rng(self.recipe.seed, "configuration", k as u64);
+        let configurations = self.plan.configurations(self.model.network(), &mut rng);
+        let (gradients, report) = gradients(&mut self.model, input, labels, &configurations, &self.plan.step, &mut rng)
+            .map_err(|e| match e {
+                Error::NotFinite { loss, .. } => {
+                    Error::NotFinite { loss, iteration: k + 1, epoch: self.position.epoch + 1 }
+                }
+                other => other,
+            })?;
+        self.optimiser.step(&mut self.model.parameters, gradients, self.plan.schedule.at(k));
+        Ok(report)
+    }
+
+    fn end_of_epoch(&mut self, progress: &dyn Progress) -> Result<EpochMetrics> {
+        let validation_accuracy = match self.parts.validation.as_slice() {
+            [] => None,
+            ids => Some(self.validate(ids)?),
+        };
+        let p = &mut self.position;
+        p.epoch += 1;
+        let metrics = EpochMetrics {
+            epoch: p.epoch,
+            iteration: p.iteration,
+            train_loss: p.loss_sum / p.batch.max(1) as f64,
+            train_accuracy: 100.0 * p.correct as f64 / p.predictions.max(1) as f64,
+            validation_accuracy,
+            learning_rate: self.plan.schedule.at(p.iteration.saturating_sub(1)),
+            seconds: p.seconds,
+        };
+        (p.batch, p.loss_sum, p.correct, p.predictions) = (0, 0.0, 0, 0);
+        if let Some(accuracy) = validation_accuracy
+            && p.best.is_none_or(|(best, _)| accuracy > best)
+        {
+            p.best = Some((accuracy, p.epoch));
+            if self.recipe.train.select == Select::Best {
+                self.best = Some(self.model.weights());
+            }
+        }
+        p.history.push(metrics.clone());
+        if p.epoch == 1 {
+            self.warn_of_silence(progress)?;
+        }
+        Ok(metrics)
+    }
+
+    /// Percent right at T_max on a part, with norms calibrated on the side.
+    fn validate(&self, ids: &[SampleId]) -> Result<f64> {
+        let mut model = self.model.clone();
+        self.calibrate(&mut model, &Silent)?;
+        let plan = Plan { steps: vec![self.plan.step.t_max], leaks: vec![LeakRule::Step] };
+        Ok(across_steps(&model, &self.setting(ids), &plan, &Silent)?[0].accuracy)
+    }
+
+    fn calibrate(&self, model: &mut Model, progress: &dyn Progress) -> Result<()> {
+        let (t_max, step_us) = (self.plan.step.t_max, self.plan.step.step_us);
+        let batches = self.recipe.eval.calibration_batches;
+        let size = self.plan.batch;
+        calibrate_on(model, self.source, &self.parts.train, batches, size, t_max, step_us, self.recipe.seed, progress)
+    }
+
+    fn setting<'b>(&'b self, ids: &'b [SampleId]) -> Setting<'b> {
+        let (t_max, step_us) = (self.plan.step.t_max, self.plan.step.step_us);
+        Setting { source: self.source, ids, t_max, step_us, batch: self.recipe.eval.batch }
+    }
+
+    /// A layer that never fires passes no gradient on and never recovers: say so early.
+    fn warn_of_silence(&self, progress: &dyn Progress) -> Result<()> {
+        let some = &self.parts.train[..self.parts.train.len().min(self.plan.batch)];
+        let mut model = self.model.clone();
+        self.calibrate(&mut model, &Silent)?;
+        let t_max = self.plan.step.t_max;
+        for layer in activity(&model, &self.setting(some), t_max, LeakRule::Step, &Silent)?.iter().filter(|l| l.silent()) {
+            progress.line(&format!(
+                "warning: layer `{}` did not fire once in {} samples after the first epoch: raise `train.init_gain` or lower the threshold",
+                layer.layer,
+                some.len()
+            ));
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        let (optimiser, optimiser_steps) = self.optimiser.save(&self.model.parameters);
+        Checkpoint {
+            recipe: self.recipe_text.clone(),
+            position: self.position.clone(),
+            weights: self.model.weights(),
+            optimiser,
+            optimiser_steps,
+            best: self.best.clone(),
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! Whole small networks against the golden files: passes, MTT iterations, calibration, folding.
+
+mod common;
+
+use burn::tensor::{Device, Tensor};
+use common::{Compare, Golden, TimeMajor, batch_major, count, counts, number, number_after, text, values};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use tickless_net::{
+    Array, Conv, InputKind, Layer, LeakRule, Linear, Network, NetworkBuilder, Neuron, NodeId, Norm, Pool, Shape,
+    TtmMode, Weights, fold,
+};
+use tickless_train::loss::Loss;
+use tickless_train::model::{Model, Output, Pass, host};
+use tickless_train::norm::NormMode;
+use tickless_train::optimiser::{Optimiser, OptimiserState};
+use tickless_train::sequence::Sequence;
+
+/// Builds a network whose nodes are named as the file names their tensors, sizes from the tensors.
+struct Builder<'a> {
+    net: NetworkBuilder,
+    weights: &'a Weights,
+    norm: Norm,
+    neuron: Neuron,
+}
+
+impl<'a> Builder<'a> {
+    fn new(name: &str, shape: &[usize], kind: InputKind, weights: &'a Weights) -> Self {
+        let shape = Shape::new(shape[0], shape[1], shape[2]);
+        Self { net: NetworkBuilder::new(name, shape, kind), weights, norm: Norm::default(), neuron: Neuron::lif() }
+    }
+
+    fn shape(&self, name: &str) -> &[usize] {
+        &self.weights.get(name).unwrap_or_else(|| panic!("no tensor `{name}`")).shape
+    }
+
+    /// Convolution that keeps the size (but for its stride).
+    fn conv(&mut self, name: &str, stride: usize, from: NodeId) -> NodeId {
+        let &[out, _, kernel, _] = self.shape(&format!("{name}.weight")) else { panic!("`{name}` is no convolution") };
+        let bias = self.weights.get(&format!("{name}.bias")).is_some();
+        let conv = Conv { out, kernel, stride, padding: kernel / 2, groups: 1, bias };
+        self.net.add(name, Layer::Conv(conv), &[from])
+    }
+
+    /// Convolution `<name>.module.0` and norm `<name>.module.1`.
+    fn conv_norm(&mut self, name: &str, stride: usize, from: NodeId) -> NodeId {
+        let x = self.conv(&format!("{name}.module.0"), stride, from);
+        self.net.add(&format!("{name}.module.1"), Layer::Norm(self.norm), &[x])
+    }
+
+    fn fire(&mut self, from: NodeId) -> NodeId {
+        self.net.neuron(from, self.neuron)
+    }
+
+    fn linear(&mut self, name: &str, from: NodeId) -> NodeId {
+        let out = self.shape(&format!("{name}.weight"))[0];
+        let bias = self.weights.get(&format!("{name}.bias")).is_some();
+        self.net.add(name, Layer::Linear(Linear { out, bias }), &[from])
+    }
+
+    fn build(self) -> Arc<Network> {
+        Arc::new(self.net.build().expect("the network of the golden file"))
+    }
+}
+
+fn pass(configuration: &[usize], norm: NormMode) -> Pass<'_> {
+    Pass { configuration, norm, leak: LeakRule::Step, t_max: configuration[0], step_us: None }
+}
+
+fn rng() -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(0)
+}
+
+/// What one training pass gives.
+struct Trained {
+    output: Output,
+    loss: Tensor<1>,
+    gradients: Vec<Option<Tensor<1>>>,
+    /// Output of the last spiking layer, `[B, T, …]`.
+    last_spikes: Vec<f32>,
+    input_gradient: Option<Tensor<4>>,
+}
+
+/// Forward and backward with cross-entropy of the time-mean.
+fn train(model: &Model, input: &Tensor<4>, steps: usize, configuration: &[usize], labels: &[usize]) -> Trained {
+    let leaves = model.leaves();
+    let last = *model.network().spiking().last().expect("spiking layers");
+    let mut last_spikes = Vec::new();
+    let mut observe = |i: usize, s: &Sequence| {
+        if i == last {
+            last_spikes = batch_major(&s.clone().tensor(), s.steps());
+        }
+    };
+    let input_sequence = Sequence::new(input.clone(), steps);
+    let output = model
+        .forward(&leaves, input_sequence, &pass(configuration, NormMode::Batch), &mut rng(), Some(&mut observe))
+        .expect("the configuration fits");
+    let loss = Loss::default().forward(output.logits.clone(), labels);
+    let gradients = loss.backward();
+    let input_gradient = input.grad(&gradients);
+    let gradients = leaves.iter().map(|l| l.grad(&gradients)).collect();
+    Trained { output, loss, gradients, last_spikes, input_gradient }
+}
+
+/// Compares gradients by name, all and no other.
+fn same_gradients(compare: &mut Compare, case: &str, model: &Model, ours: &[Option<Tensor<1>>], theirs: &Weights) {
+    let names: BTreeSet<&str> = model.parameters.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, theirs.tensors.keys().map(String::as_str).collect(), "{case}: trainable tensors");
+    for (p, g) in model.parameters.iter().zip(ours) {
+        let g = g.as_ref().unwrap_or_else(|| panic!("{case}: `{}` got no gradient", p.name));
+        compare.relative("gradient (of the largest)", &format!("{case}, `{}`", p.name), &host(g), &theirs.tensors[&p.name], 1e-4);
+    }
+}
+
+/// Compares named tensors with those of a model, as far as the file has them.
+fn same_weights(compare: &mut Compare, kind: &str, case: &str, model: &Model, theirs: &Weights, tolerance: f32) {
+    let ours = model.weights();
+    for (name, want) in &theirs.tensors {
+        let got = ours.get(name).unwrap_or_else(|| panic!("{case}: no tensor `{name}`"));
+        compare.abs(kind, &format!("{case}, `{name}`"), &got.data, want, tolerance);
+    }
+}
+
+fn update_running(model: &mut Model, output: &Output) {
+    assert_eq!(model.running.len(), output.statistics.len(), "one entry per norm");
+    for (r, s) in model.running.iter_mut().zip(&output.statistics) {
+        r.update(s, s.momentum);
+    }
+}
+
+// ---- the residual network ----
+
+fn tfsnn(golden: &Golden, weights: &Weights) -> Arc<Network> {
+    let index = &golden.index;
+    let mut b = Builder::new("tiny_tfsnn", &golden.get("image").shape[1..], InputKind::Image, weights);
+    b.norm = Norm { eps: index["bn_eps"].as_f64().expect("bn_eps"), momentum: index["bn_momentum"].as_f64().expect("bn_momentum") };
+    b.neuron = Neuron { threshold: number(&index["vth"]), leak: tickless_net::Leak::Step(number(&index["decay"])), ..Neuron::lif() };
+    let mut at = b.conv_norm("conv", 1, NodeId::Input);
+    at = b.fire(at);
+    for (i, block) in index["blocks"].as_array().expect("blocks").iter().enumerate() {
+        let flag = |k: usize| block[k].as_bool().expect("a flag");
+        let (down, ttm) = (flag(2), flag(3));
+        if ttm {
+            at = b.net.add("", Layer::Ttm(TtmMode::Even), &[at]);
+        }
+        let name = |part: &str| format!("feature_ext.{i}.{part}");
+        let stride = if down { 2 } else { 1 };
+        let x = b.conv_norm(&name("conv1"), stride, at);
+        let x = b.fire(x);
+        let x = b.conv_norm(&name("conv2"), 1, x);
+        let aside = if down || count(&block[0]) != count(&block[1]) { b.conv_norm(&name("shortcut"), stride, at) } else { at };
+        let sum = b.net.add("", Layer::Add, &[x, aside]);
+        at = b.fire(sum);
+    }
+    let mean = b.net.add("", Layer::GlobalAverage, &[at]);
+    b.linear("fc.module", mean);
+    b.build()
+}
+
+/// A static image `[B, C, H, W]` as one step, on `device`.
+fn image(golden: &Golden, name: &str, device: &Device) -> Tensor<4> {
+    let a = golden.get(name);
+    let shape: [usize; 4] = a.shape.as_slice().try_into().expect("[B, C, H, W]");
+    Tensor::from_data(burn::tensor::TensorData::new(a.data.clone(), shape), device)
+}
+
+#[test]
+fn golden_residual_network_in_one_configuration() {
+    let Some(golden) = Golden::open("tiny_tfsnn.safetensors") else { return };
+    let mut compare = Compare::new("tiny_tfsnn single");
+    let device = Device::flex();
+    let weights = golden.part("w0");
+    let network = tfsnn(&golden, &weights);
+    for case in golden.cases() {
+        let (name, configuration) = (text(&case["case"]), counts(&case["time_res"]));
+        let mut model = Model::new(network.clone(), &weights, &device).expect("the weights fit");
+        let x = image(&golden, "image", &device.clone().autodiff());
+        let ours = train(&model, &x, 1, &configuration, golden.labels("label"));
+        let get = |t: &str| golden.get(&format!("{name}.{t}"));
+        let steps = *configuration.last().unwrap();
+        compare.abs("logits", &name, &batch_major(&ours.output.logits, steps), get("logits"), 1e-5);
+        compare.abs("loss", &name, &values(&ours.loss), get("loss"), 1e-5);
+        compare.exact("last spikes", &name, &ours.last_spikes, get("last_spikes"));
+        same_gradients(&mut compare, &name, &model, &ours.gradients, &golden.part(&format!("{name}.grad")));
+        update_running(&mut model, &ours.output);
+        same_weights(&mut compare, "running statistics", &name, &model, &golden.part(&format!("{name}.bn_after")), 1e-5);
+    }
+}
+
+#[test]
+fn golden_residual_network_in_chained_mtt_iterations() {
+    let Some(golden) = Golden::open("tiny_tfsnn.safetensors") else { return };
+    let mut compare = Compare::new("tiny_tfsnn mtt");
+    let device = Device::flex();
+    let weights = golden.part("w0");
+    let mut model = Model::new(tfsnn(&golden, &weights), &weights, &device).expect("the weights fit");
+    let sentence = text(&golden.index["mtt.<it>"]);
+    let (momentum, weight_decay) = (number_after(&sentence, "momentum"), number_after(&sentence, "weight_decay"));
+    let mut optimiser = OptimiserState::new(Optimiser::Sgd { momentum, weight_decay }, model.parameters.len());
+    for (it, configurations) in golden.index["mtt_configs"].as_array().expect("mtt_configs").iter().enumerate() {
+        let case = format!("mtt.{it}");
+        let (mut sum, mut losses): (Vec<Option<Tensor<1>>>, _) = (vec![None; model.parameters.len()], Vec::new());
+        for configuration in configurations.as_array().expect("a list of configurations") {
+            let x = image(&golden, "image", &device.clone().autodiff());
+            let ours = train(&model, &x, 1, &counts(configuration), golden.labels("label"));
+            losses.extend(values(&ours.loss));
+            for (sum, g) in sum.iter_mut().zip(ours.gradients) {
+                let g = g.expect("every parameter has a gradient");
+                *sum = Some(sum.take().map_or(g.clone(), |s| s + g));
+            }
+            update_running(&mut model, &ours.output);
+        }
+        compare.abs("loss", &case, &losses, golden.get(&format!("{case}.losses")), 1e-5);
+        same_gradients(&mut compare, &case, &model, &sum, &golden.part(&format!("{case}.grad")));
+        optimiser.step(&mut model.parameters, sum, number_after(&sentence, "lr"));
+        let after = golden.part(&format!("{case}.after"));
+        assert_eq!(after.tensors.len(), model.weights().tensors.len(), "{case}: every tensor is compared");
+        same_weights(&mut compare, "weights and statistics after", &case, &model, &after, 1e-5);
+    }
+}
+
+#[test]
+fn golden_residual_network_calibrated_and_evaluated_at_several_t() {
+    let Some(golden) = Golden::open("tiny_tfsnn.safetensors") else { return };
+    let mut compare = Compare::new("tiny_tfsnn calib");
+    let device = Device::flex();
+    let last = golden.index["mtt_configs"].as_array().expect("mtt_configs").len() - 1;
+    let weights = golden.part(&format!("mtt.{last}.after"));
+    let network = tfsnn(&golden, &weights);
+    let images: Vec<String> = (0..).map(|k| format!("calib.image{k}")).take_while(|n| golden.has(n)).collect();
+    assert!(!images.is_empty());
+    let all: BTreeSet<usize> =
+        golden.names().filter_map(|n| n.strip_prefix("calib.T")?.strip_suffix(".logits")?.parse().ok()).collect();
+    assert!(!all.is_empty());
+    for t in all {
+        let case = format!("calib.T{t}");
+        let mut model = Model::new(network.clone(), &weights, &device).expect("the weights fit");
+        let configuration = vec![t; network.stages()];
+        let constants = model.constants();
+        for (k, name) in images.iter().enumerate() {
+            let x = Sequence::new(image(&golden, name, &device), 1);
+            let out = model.forward(&constants, x, &pass(&configuration, NormMode::Batch), &mut rng(), None).unwrap();
+            for (r, s) in model.running.iter_mut().zip(&out.statistics) {
+                r.update(s, 1.0 / (k + 1) as f64);
+            }
+        }
+        same_weights(&mut compare, "statistics", &case, &model, &golden.part(&format!("{case}.bn")), 1e-5);
+        let x = Sequence::new(image(&golden, "calib.test_image", &device), 1);
+        let out = model.forward(&constants, x, &pass(&configuration, NormMode::Running), &mut rng(), None).unwrap();
+        assert!(out.statistics.is_empty(), "evaluation collects no statistics");
+        compare.abs("logits", &case, &batch_major(&out.logits, t), golden.get(&format!("{case}.logits")), 1e-5);
+    }
+}
+
+// ---- the chain on event frames ----
+
+fn convnet(golden: &Golden, weights: &Weights) -> Arc<Network> {
+    let index = &golden.index;
+    let mut b = Builder::new("tiny_dvs_convnet", &golden.get("x").shape[2..], InputKind::Events, weights);
+    if let (Some(vth), Some(decay)) = (index.get("vth"), index.get("decay")) {
+        b.neuron = Neuron { threshold: number(vth), leak: tickless_net::Leak::Step(number(decay)), ..Neuron::lif() };
+    }
+    let mut at = NodeId::Input;
+    for i in (0..).take_while(|i| weights.get(&format!("feature_ext.{i}.conv.module.0.weight")).is_some()) {
+        at = b.net.add("", Layer::Ttm(TtmMode::Even), &[at]);
+        at = b.conv_norm(&format!("feature_ext.{i}.conv"), 1, at);
+        at = b.fire(at);
+        at = b.net.pool(at, Pool::average(2));
+    }
+    b.linear("fc.module", at);
+    b.build()
+}
+
+#[test]
+fn golden_network_on_event_frames_with_input_gradient() {
+    let Some(golden) = Golden::open("tiny_dvs_convnet.safetensors") else { return };
+    let mut compare = Compare::new("tiny_dvs_convnet");
+    let device = Device::flex();
+    let weights = golden.part("w0");
+    let network = convnet(&golden, &weights);
+    let x = TimeMajor::of(golden.get("x"));
+    let model = Model::new(network, &weights, &device).expect("the weights fit");
+    for (k, configuration) in golden.index["configs"].as_array().expect("configs").iter().enumerate() {
+        let (case, configuration) = (k.to_string(), counts(configuration));
+        let leaf = x.tensor(&device.clone().autodiff()).require_grad();
+        let ours = train(&model, &leaf, x.steps, &configuration, golden.labels("label"));
+        let get = |t: &str| golden.get(&format!("{case}.{t}"));
+        let steps = *configuration.last().unwrap();
+        compare.abs("logits", &case, &batch_major(&ours.output.logits, steps), get("logits"), 1e-5);
+        compare.abs("loss", &case, &values(&ours.loss), get("loss"), 1e-5);
+        same_gradients(&mut compare, &case, &model, &ours.gradients, &golden.part(&format!("{case}.grad")));
+        let gx = batch_major(&ours.input_gradient.expect("the input is a leaf"), x.steps);
+        compare.relative("input gradient (of the largest)", &case, &gx, get("gx"), 1e-4);
+    }
+}
+
+// ---- folding ----
+
+#[test]
+fn golden_folded_networks_give_the_golden_outputs() {
+    let Some(golden) = Golden::open("bn_fold.safetensors") else { return };
+    let mut compare = Compare::new("bn_fold");
+    let device = Device::flex();
+    let mut weights = golden.part("orig");
+    weights.tensors.remove("out").expect("`orig.out`");
+    let x = TimeMajor::of(golden.get("x"));
+    // Layers are numbered in the file: a norm follows its convolution, the last number is the linear layer.
+    let mut numbers: Vec<usize> =
+        weights.tensors.keys().filter_map(|n| n.strip_suffix(".weight")?.parse().ok()).collect();
+    numbers.sort_unstable();
+    let mut b = Builder::new("bn_fold", &x.rest, InputKind::Events, &weights);
+    b.neuron = Neuron::if_multi();
+    let mut at = NodeId::Input;
+    for n in numbers {
+        let name = n.to_string();
+        at = match b.shape(&format!("{n}.weight")).len() {
+            4 => b.conv(&name, 1, at),
+            1 => {
+                let norm = b.net.add(&name, Layer::Norm(b.norm), &[at]);
+                let spikes = b.fire(norm);
+                b.net.pool(spikes, Pool::average(2))
+            }
+            _ => b.linear(&name, at),
+        };
+    }
+    let network = b.build();
+    let mut check = |case: &str, network: &Network, weights: &Weights, want: &Array| {
+        let model = Model::new(Arc::new(network.clone()), weights, &device).expect("the weights fit");
+        let sequence = Sequence::new(x.tensor(&device), x.steps);
+        let configuration = vec![x.steps; network.stages()];
+        let pass = pass(&configuration, NormMode::Running);
+        let out = model.forward(&model.constants(), sequence, &pass, &mut rng(), None).unwrap();
+        compare.abs("output", case, &batch_major(&out.logits, x.steps), want, 1e-5);
+    };
+    check("orig", &network, &weights, golden.get("orig.out"));
+    let (folded, w) = fold::fold_norm(&network, &weights).unwrap();
+    w.check(&folded, Path::new("folded")).unwrap();
+    check("fused", &folded, &w, golden.get("orig.out"));
+    check("bias_removed", &network, &fold::remove_bias(&network, &weights).unwrap(), golden.get("bias_removed.out"));
+    let (kept, w) = fold::keep_norm(&network, &weights).unwrap();
+    check("merged, norm kept", &kept, &w, golden.get("merged.out_bn_kept"));
+    let (dropped, w) = fold::deployable(&network, &weights).unwrap();
+    check("merged, norm dropped", &dropped, &w, golden.get("merged.out_bn_dropped"));
+}
