@@ -22,6 +22,7 @@ pub mod norm;
 pub mod optimiser;
 pub mod plan;
 pub mod progress;
+pub mod run;
 pub mod schedule;
 pub mod seed;
 pub mod sequence;

@@ -1,0 +1,208 @@
+//! Reading and writing a run folder. Every file is written whole or not at all.
+
+use super::facts::RunFacts;
+use crate::checkpoint::{Checkpoint, EpochMetrics, write_atomically};
+use crate::data::{Parts, Source};
+use crate::error::{Error, Result};
+use crate::model::Model;
+use burn::tensor::Device;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tickless_net::recipe::Recipe;
+use tickless_net::{Network, Weights};
+
+/// A run's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+/// A finished run, opened.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its folder.
+    pub folder: RunFolder,
+    /// Its recipe.
+    pub recipe: Recipe,
+    /// Its facts.
+    pub facts: RunFacts,
+    /// Its network.
+    pub network: Arc<Network>,
+    /// Its weights.
+    pub weights: Weights,
+    /// Its data set.
+    pub source: Source,
+    /// The parts of the data set.
+    pub parts: Parts,
+}
+
+impl RunFolder {
+    /// Makes the folder of a new run.
+    ///
+    /// # Errors
+    /// If it cannot be made, or holds a run already.
+    pub fn create(path: &Path) -> Result<Self> {
+        let folder = Self { path: path.to_owned() };
+        if folder.file("run.json").exists() || folder.file("recipe.toml").exists() {
+            return Err(folder.wrong("holds a run already: `--resume` goes on with it, `--output` names another folder"));
+        }
+        std::fs::create_dir_all(path).map_err(|e| Error::io(path, e))?;
+        Ok(folder)
+    }
+
+    /// Opens the folder of a run.
+    ///
+    /// # Errors
+    /// If there is no run in it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let folder = Self { path: path.to_owned() };
+        match folder.file("recipe.toml").is_file() {
+            true => Ok(folder),
+            false => Err(folder.wrong("is not a run folder (it has no recipe.toml); `tickless train RECIPE` makes one")),
+        }
+    }
+
+    fn wrong(&self, problem: &str) -> Error {
+        Error::RunFile { path: self.path.clone(), problem: problem.to_owned() }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Its recipe.
+    ///
+    /// # Errors
+    /// If it is missing or damaged.
+    pub fn recipe(&self) -> Result<Recipe> {
+        Ok(Recipe::load(&self.file("recipe.toml"), &[])?)
+    }
+
+    /// Writes its recipe.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_recipe(&self, recipe: &Recipe) -> Result<()> {
+        write_atomically(&self.file("recipe.toml"), recipe.to_toml()?.as_bytes())
+    }
+
+    /// Reads a JSON file of the run.
+    ///
+    /// # Errors
+    /// If it is missing or damaged.
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let path = self.file(name);
+        let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+        serde_json::from_slice(&bytes)
+            .map_err(|e| Error::RunFile { path, problem: format!("damaged ({e}); delete it and run the command that makes it again") })
+    }
+
+    /// Writes a JSON file of the run.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let path = self.file(name);
+        let mut text = serde_json::to_string_pretty(value)
+            .map_err(|e| Error::RunFile { path: path.clone(), problem: e.to_string() })?;
+        text.push('\n');
+        write_atomically(&path, text.as_bytes())
+    }
+
+    /// Its facts.
+    ///
+    /// # Errors
+    /// If they are missing or damaged.
+    pub fn facts(&self) -> Result<RunFacts> {
+        self.read_json("run.json")
+    }
+
+    /// Whether training has come to its end.
+    pub fn finished(&self) -> bool {
+        self.facts().is_ok_and(|f| f.finished) && self.file("weights.safetensors").is_file()
+    }
+
+    /// Its checkpoint, if there is one.
+    ///
+    /// # Errors
+    /// If it is damaged.
+    pub fn checkpoint(&self) -> Result<Option<Checkpoint>> {
+        let path = self.file("checkpoint.safetensors");
+        if path.is_file() { Checkpoint::read(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// Writes the metrics of all finished epochs, one JSON object a line.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write_metrics(&self, history: &[EpochMetrics]) -> Result<()> {
+        let path = self.file("metrics.jsonl");
+        let mut text = String::new();
+        for m in history {
+            text += &serde_json::to_string(m).map_err(|e| Error::RunFile { path: path.clone(), problem: e.to_string() })?;
+            text.push('\n');
+        }
+        write_atomically(&path, text.as_bytes())
+    }
+
+    /// Reads the metrics.
+    ///
+    /// # Errors
+    /// If the file is missing or a line damaged.
+    pub fn metrics(&self) -> Result<Vec<EpochMetrics>> {
+        let path = self.file("metrics.jsonl");
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+        text.lines()
+            .enumerate()
+            .map(|(k, line)| {
+                serde_json::from_str(line)
+                    .map_err(|e| Error::RunFile { path: path.clone(), problem: format!("line {} is damaged: {e}", k + 1) })
+            })
+            .collect()
+    }
+
+    /// Writes the weights.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write_weights(&self, weights: &Weights) -> Result<()> {
+        write_atomically(&self.file("weights.safetensors"), &weights.to_bytes(None)?)
+    }
+
+    /// Opens everything of a trained run.
+    ///
+    /// # Errors
+    /// If training has not finished, or recipe, data or weights do not fit each other.
+    pub fn load(&self) -> Result<Loaded> {
+        let path = self.file("weights.safetensors");
+        if !path.is_file() {
+            return Err(self.wrong("has no weights yet: `tickless train --resume` on this folder finishes it"));
+        }
+        let recipe = self.recipe()?;
+        let source = Source::open(&recipe.data, recipe.seed)?;
+        let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
+        let (shape, kind) = source.input();
+        let network = Arc::new(recipe.network.build(shape, kind, source.dataset().classes())?);
+        let weights = Weights::load(&path)?;
+        weights.check(&network, &path)?;
+        Ok(Loaded { folder: self.clone(), facts: self.facts()?, recipe, network, weights, source, parts })
+    }
+}
+
+impl Loaded {
+    /// The model on a device.
+    ///
+    /// # Errors
+    /// If the weights do not fit (they have been checked).
+    pub fn model(&self, device: &Device) -> Result<Model> {
+        Model::new(self.network.clone(), &self.weights, device)
+    }
+}

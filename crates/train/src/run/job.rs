@@ -1,0 +1,112 @@
+//! One training from recipe to weights, in a folder, resumable at any moment.
+
+use super::facts::{FORMAT, Machine, RunFacts};
+use super::folder::RunFolder;
+use crate::checkpoint::{Checkpoint, EpochMetrics};
+use crate::data::{Parts, Source};
+use crate::error::Result;
+use crate::plan::initial_weights;
+use crate::progress::Progress;
+use crate::strategy::{self, Steps};
+use crate::trainer::{Hooks, Trainer};
+use burn::tensor::Device;
+use std::sync::Arc;
+use tickless_net::recipe::Recipe;
+use tickless_net::{InputKind, Layer, Weights};
+
+/// What to train and where.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The recipe.
+    pub recipe: &'a Recipe,
+    /// Its open data set (shared by the runs of one experiment).
+    pub source: &'a Source,
+    /// Its parts.
+    pub parts: &'a Parts,
+    /// The run's folder.
+    pub folder: &'a RunFolder,
+    /// Weights to start from, where they are not drawn (fine-tuning).
+    pub initial: Option<Weights>,
+    /// The run they come from.
+    pub base: Option<String>,
+    /// The device.
+    pub device: &'a Device,
+}
+
+struct Files<'a> {
+    folder: &'a RunFolder,
+    history: Vec<EpochMetrics>,
+}
+
+impl Hooks for Files<'_> {
+    fn epoch(&mut self, metrics: &EpochMetrics) -> Result<()> {
+        // A resumed run may repeat an epoch that was already written.
+        self.history.retain(|m| m.epoch < metrics.epoch);
+        self.history.push(metrics.clone());
+        self.folder.write_metrics(&self.history)
+    }
+
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        checkpoint.write(&self.folder.file("checkpoint.safetensors"))
+    }
+}
+
+/// Trains, or goes on with a checkpoint if the folder has one, and writes the weights.
+///
+/// # Errors
+/// If recipe, data, weights and checkpoint do not fit, training is stopped, or the loss is not
+/// finite; the folder then holds the last good checkpoint.
+pub fn train(job: Job<'_>, progress: &dyn Progress) -> Result<RunFacts> {
+    let Job { recipe, source, parts, folder, device, .. } = job;
+    let (shape, kind) = source.input();
+    let network = Arc::new(recipe.network.build(shape, kind, source.dataset().classes())?);
+    let t = &recipe.train;
+    let steps = Steps { t_min: t.t_min, t_max: t.t_max, samples: t.samples, group: t.group };
+    let (step_us, mean_events) = match kind {
+        InputKind::Image => (None, None),
+        InputKind::Events => {
+            let (span, events) = source.mean_span_us(&parts.train)?;
+            (Some(span / t.t_max as f64), Some(events))
+        }
+    };
+    let neuron = network.nodes().iter().find_map(|n| match n.layer {
+        Layer::Neuron(n) => Some(n),
+        _ => None,
+    });
+    let description = source.dataset().describe();
+    let mut facts = RunFacts {
+        strategy: strategy::by_name(&t.strategy, steps)?.name().into(),
+        seed: recipe.seed,
+        version: env!("CARGO_PKG_VERSION").into(),
+        format: FORMAT,
+        machine: Machine::here(),
+        dataset: format!("{}: {}", description.name, description.source),
+        simulated_camera: description.simulated,
+        samples: [parts.train.len(), parts.validation.len(), parts.test.len()],
+        network: network.name().into(),
+        stages: network.stages(),
+        trainable_values: network.trainable_values(),
+        t_max: t.t_max,
+        step_us,
+        tau_us: neuron.and_then(|n| n.tau_us(step_us)).filter(|t| t.is_finite()),
+        mean_events,
+        base: job.base,
+        train_seconds: 0.0,
+        iterations: 0,
+        finished: false,
+    };
+    let checkpoint = folder.checkpoint()?;
+    folder.write_recipe(recipe)?;
+    folder.write_json("run.json", &facts)?;
+    let weights = job.initial.unwrap_or_else(|| initial_weights(recipe, &network));
+    let history = checkpoint.as_ref().map(|c| c.position.history.clone()).unwrap_or_default();
+    let trainer = Trainer::new(recipe, source, parts, network, &weights, checkpoint, step_us, device)?;
+    let (model, position) = trainer.run(&mut Files { folder, history }, progress)?;
+    folder.write_weights(&model.weights())?;
+    folder.write_metrics(&position.history)?;
+    facts.train_seconds = position.seconds;
+    facts.iterations = position.iteration;
+    facts.finished = true;
+    folder.write_json("run.json", &facts)?;
+    Ok(facts)
+}

@@ -1,0 +1,18 @@
+//! A run is a folder: the resolved recipe, facts, metrics, weights, checkpoint, results.
+//!
+//! ```text
+//! recipe.toml             every key with its value
+//! run.json                seed, versions, machine, data set, step duration, state
+//! metrics.jsonl           one line per epoch
+//! checkpoint.safetensors  everything that --resume needs
+//! weights.safetensors     the chosen weights, norms calibrated
+//! eval.json, simulate.json, report/   written by the commands of these names
+//! ```
+
+mod facts;
+mod folder;
+mod job;
+
+pub use facts::{Machine, RunFacts};
+pub use folder::{Loaded, RunFolder};
+pub use job::{Job, train};
