@@ -200,6 +200,8 @@ mod tests {
         };
         assert_eq!((info.events, info.on, info.x, info.y), (2, 1, Some((1, 4)), Some((0, 2))));
         assert_eq!((info.t_first_us, info.t_last_us, info.moved), (Some(3), Some(9), 0));
+        let json = serde_json::to_value(Info::Events(info)).unwrap();
+        assert_eq!((&json["kind"], &json["events"]), (&"events".into(), &2.into()));
     }
 
     #[test]

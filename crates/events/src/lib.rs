@@ -4,7 +4,7 @@
 //! enough, as an [`Event`] (time in µs, x, y, brighter or darker). A [`Recording`] is a sorted
 //! sequence of events of one [`Sensor`]. This crate reads recordings and images from files
 //! ([`formats`]), cuts recordings into frames of counts ([`frames`]), makes recordings out of
-//! images ([`camera`]) and serves data sets ([`datasets`], feature `datasets`). It knows nothing
+//! images ([`camera`]) and serves data sets (`datasets`, a feature). It knows nothing
 //! of networks.
 //!
 //! ```

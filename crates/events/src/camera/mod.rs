@@ -90,7 +90,7 @@ impl Camera {
             .map(|_| config.threshold * (1.0 + config.threshold_spread * rng.normal()))
             .map(|threshold| threshold.max(lowest))
             .collect();
-        let path = path(&config);
+        let path = path(&config, STEP_PX);
         Ok(Camera { config, seed, thresholds, path })
     }
 
@@ -166,9 +166,9 @@ fn code(t_us: u32, pixel: usize, on: bool) -> u64 {
     u64::from(t_us) << 32 | (pixel as u64) << 1 | u64::from(on)
 }
 
-fn path(config: &CameraConfig) -> Vec<(u32, f32, f32)> {
+fn path(config: &CameraConfig, step_px: f32) -> Vec<(u32, f32, f32)> {
     let legs = CORNERS.len() as u64 - 1;
-    let steps = ((LONGEST * config.path_px / STEP_PX).ceil() as u64).max(1);
+    let steps = ((LONGEST * config.path_px / step_px).ceil() as u64).max(1);
     let mut path = vec![(0, config.path_px * CORNERS[0].0, config.path_px * CORNERS[0].1)];
     for (leg, corners) in CORNERS.windows(2).enumerate() {
         let ((x0, y0), (x1, y1)) = (corners[0], corners[1]);
@@ -240,11 +240,36 @@ mod tests {
 
     #[test]
     fn the_path_returns_to_its_start() {
-        let path = path(&quiet());
+        let path = path(&quiet(), STEP_PX);
         assert_eq!(path[0], (0, -3.0, -1.2));
         assert_eq!(path[path.len() - 1], (300_000, -3.0, -1.2));
         assert!(path.is_sorted_by_key(|p| p.0));
         assert!(path.iter().all(|p| p.1.abs() <= 3.0 && p.2.abs() <= 1.2 + 1e-6));
+    }
+
+    #[test]
+    fn finer_steps_change_next_to_nothing() {
+        let config = quiet();
+        let scene = square(&config);
+        let camera = Camera::new(config.clone(), 0).unwrap();
+        let fine = Camera { path: path(&config, 0.01), ..camera.clone() };
+        let by_pixel = |camera: &Camera| {
+            let mut times = vec![Vec::new(); 2 * config.sensor.pixels()];
+            for e in camera.record(&scene, 0).unwrap().iter() {
+                times[(e.channel() * 34 + usize::from(e.y)) * 34 + usize::from(e.x)].push(e.t_us);
+            }
+            times
+        };
+        let (coarse, fine) = (by_pixel(&camera), by_pixel(&fine));
+        let same = coarse.iter().zip(&fine).filter(|(a, b)| a.len() == b.len());
+        let (mut pixels, mut events, mut off) = (0, 0, 0);
+        for (a, b) in same {
+            pixels += 1;
+            events += a.len() as u64;
+            off += a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).sum::<u64>();
+        }
+        assert!(pixels * 100 >= coarse.len() * 97, "{pixels} of {}", coarse.len());
+        assert!(off < events * 1000, "mean {} µs", off / events);
     }
 
     #[test]

@@ -288,6 +288,14 @@ mod tests {
     }
 
     #[test]
+    fn a_request_is_read_with_defaults_and_without_misspellings() {
+        let request: DataRequest = serde_json::from_str(r#"{"name": "digits-dvs"}"#).unwrap();
+        assert_eq!(request, DataRequest::new("digits-dvs", None));
+        let wrong = r#"{"name": "mnist", "camera": {"treshold": 1}}"#;
+        assert!(serde_json::from_str::<DataRequest>(wrong).is_err());
+    }
+
+    #[test]
     fn names_are_unique() {
         let mut names: Vec<_> = list().iter().map(|i| i.name).collect();
         names.sort_unstable();

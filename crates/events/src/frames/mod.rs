@@ -111,7 +111,8 @@ impl Framing {
         Ok(counted)
     }
 
-    /// The frames of this recording in a new buffer.
+    /// The frames of this recording in a new buffer. Use `u8` only where a pixel cannot give more
+    /// than 255 events a frame: a full counter stays full ([`Framing::write`] tells).
     ///
     /// # Errors
     /// [`Error::Setting`] when the slicing cannot be carried out, or asks for more than 2³¹ values.
