@@ -1,4 +1,4 @@
-//! From a path of layers that do not spike to one [`Edge`].
+//! From a path of layers that do not spike to one edge.
 //!
 //! A path leads from the input or a spiking layer through pooling, at most one weighted layer,
 //! pooling again and residual merges to the next neurons or to the readout. It is linear, so it

@@ -72,7 +72,7 @@ fn conv(
     let (stride, padding) = if same { (1, kernel / 2) } else { (1 + r.below(2), r.below(2)) };
     // A pooling behind is merged into the weights, which needs stride ≤ kernel.
     let stride = if kernel == 1 && pooled { 1 } else { stride };
-    let groups = if shape.channels % 2 == 0 && out % 2 == 0 { r.pick(&[1, 2]) } else { 1 };
+    let groups = if shape.channels.is_multiple_of(2) && out.is_multiple_of(2) { r.pick(&[1, 2]) } else { 1 };
     let c = Layer::Conv(Conv { out, kernel, stride, padding, groups, bias: false });
     (b.add("", c, &[from]), c.output("", &[shape]).unwrap())
 }

@@ -12,7 +12,7 @@ pub struct Emitted {
     pub key: Vec<u32>,
     pub t_us: u64,
     pub cause: u64,
-    pub place: (usize, usize, usize),
+    pub place: Place,
 }
 
 /// What the reference gives.
@@ -35,15 +35,18 @@ pub struct Reference {
 /// What an event adds: (index in `[c][y][x]`, weight), only for what it reaches.
 type Patch = Vec<(usize, f64)>;
 
+/// Channel, row, column.
+type Place = (usize, usize, usize);
+
 struct Paths<'a> {
     net: &'a Network,
     weights: &'a Weights,
     ones: Weights,
-    known: HashMap<(Vec<usize>, (usize, usize, usize)), Patch>,
+    known: HashMap<(Vec<usize>, Place), Patch>,
 }
 
 impl Paths<'_> {
-    fn patch(&mut self, source: NodeId, path: &[usize], place: (usize, usize, usize)) -> Patch {
+    fn patch(&mut self, source: NodeId, path: &[usize], place: Place) -> Patch {
         let mut key = vec![match source {
             NodeId::Input => usize::MAX,
             NodeId::Node(i) => i,
