@@ -64,7 +64,8 @@ fn golden_ttm_tables() {
         for (j, row) in ttm(TtmMode::Soft, a, b).rows().iter().enumerate() {
             row.iter().for_each(|&(i, w)| ours[i * b + j] = w);
         }
-        let theirs: Vec<f32> = weights.as_array().unwrap().iter().flat_map(|r| r.as_array().unwrap()).map(number).collect();
+        let theirs: Vec<f32> =
+            weights.as_array().unwrap().iter().flat_map(|r| r.as_array().unwrap()).map(number).collect();
         compare.abs("soft weight", key, &ours, &Array::new(vec![a, b], theirs), 1e-6);
     }
     assert!(!hard.is_empty() && !soft.is_empty());
@@ -176,7 +177,10 @@ fn golden_neurons_of_sinabs() {
             for t in 0..steps {
                 let at = (b * steps + t) * n + i;
                 let (s, _, next) = step(&description, 1.0, v, x.data[at]);
-                assert_eq!(s, y[at], "{name}: the scalar step and the kernel disagree at sample {b}, step {t}, value {i}");
+                assert_eq!(
+                    s, y[at],
+                    "{name}: the scalar step and the kernel disagree at sample {b}, step {t}, value {i}"
+                );
                 (v, after[at]) = (next, next);
             }
         }
@@ -193,7 +197,8 @@ fn loss(name: &str) -> Loss {
     let kind = words.next().expect("a name");
     let (mut smoothing, mut lambda, mut target) = (0.0, 0.0, 0.0);
     for word in words.filter(|w| *w != "mean") {
-        let at = word.find(|c: char| c.is_ascii_digit()).unwrap_or_else(|| panic!("no number in `{word}` of loss `{name}`"));
+        let at =
+            word.find(|c: char| c.is_ascii_digit()).unwrap_or_else(|| panic!("no number in `{word}` of loss `{name}`"));
         let value: f32 = word[at..].parse().unwrap_or_else(|_| panic!("no number in `{word}` of loss `{name}`"));
         match &word[..at] {
             "ls" => smoothing = value,

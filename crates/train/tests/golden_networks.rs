@@ -111,7 +111,13 @@ fn same_gradients(compare: &mut Compare, case: &str, model: &Model, ours: &[Opti
     assert_eq!(names, theirs.tensors.keys().map(String::as_str).collect(), "{case}: trainable tensors");
     for (p, g) in model.parameters.iter().zip(ours) {
         let g = g.as_ref().unwrap_or_else(|| panic!("{case}: `{}` got no gradient", p.name));
-        compare.relative("gradient (of the largest)", &format!("{case}, `{}`", p.name), &host(g), &theirs.tensors[&p.name], 1e-4);
+        compare.relative(
+            "gradient (of the largest)",
+            &format!("{case}, `{}`", p.name),
+            &host(g),
+            &theirs.tensors[&p.name],
+            1e-4,
+        );
     }
 }
 
@@ -136,8 +142,15 @@ fn update_running(model: &mut Model, output: &Output) {
 fn tfsnn(golden: &Golden, weights: &Weights) -> Arc<Network> {
     let index = &golden.index;
     let mut b = Builder::new("tiny_tfsnn", &golden.get("image").shape[1..], InputKind::Image, weights);
-    b.norm = Norm { eps: index["bn_eps"].as_f64().expect("bn_eps"), momentum: index["bn_momentum"].as_f64().expect("bn_momentum") };
-    b.neuron = Neuron { threshold: number(&index["vth"]), leak: tickless_net::Leak::Step(number(&index["decay"])), ..Neuron::lif() };
+    b.norm = Norm {
+        eps: index["bn_eps"].as_f64().expect("bn_eps"),
+        momentum: index["bn_momentum"].as_f64().expect("bn_momentum"),
+    };
+    b.neuron = Neuron {
+        threshold: number(&index["vth"]),
+        leak: tickless_net::Leak::Step(number(&index["decay"])),
+        ..Neuron::lif()
+    };
     let mut at = b.conv_norm("conv", 1, NodeId::Input);
     at = b.fire(at);
     for (i, block) in index["blocks"].as_array().expect("blocks").iter().enumerate() {
@@ -151,7 +164,8 @@ fn tfsnn(golden: &Golden, weights: &Weights) -> Arc<Network> {
         let x = b.conv_norm(&name("conv1"), stride, at);
         let x = b.fire(x);
         let x = b.conv_norm(&name("conv2"), 1, x);
-        let aside = if down || count(&block[0]) != count(&block[1]) { b.conv_norm(&name("shortcut"), stride, at) } else { at };
+        let aside =
+            if down || count(&block[0]) != count(&block[1]) { b.conv_norm(&name("shortcut"), stride, at) } else { at };
         let sum = b.net.add("", Layer::Add, &[x, aside]);
         at = b.fire(sum);
     }
@@ -186,7 +200,14 @@ fn golden_residual_network_in_one_configuration() {
         compare.exact("last spikes", &name, &ours.last_spikes, get("last_spikes"));
         same_gradients(&mut compare, &name, &model, &ours.gradients, &golden.part(&format!("{name}.grad")));
         update_running(&mut model, &ours.output);
-        same_weights(&mut compare, "running statistics", &name, &model, &golden.part(&format!("{name}.bn_after")), 1e-5);
+        same_weights(
+            &mut compare,
+            "running statistics",
+            &name,
+            &model,
+            &golden.part(&format!("{name}.bn_after")),
+            1e-5,
+        );
     }
 }
 

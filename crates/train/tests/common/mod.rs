@@ -38,7 +38,8 @@ impl Golden {
 
     fn read(&mut self) {
         let bytes = std::fs::read(&self.path).unwrap_or_else(|e| panic!("{}: {e}", self.path.display()));
-        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap_or_else(|e| panic!("{}: {e}", self.path.display()));
+        let file =
+            safetensors::SafeTensors::deserialize(&bytes).unwrap_or_else(|e| panic!("{}: {e}", self.path.display()));
         for (name, view) in file.tensors() {
             match view.dtype() {
                 safetensors::Dtype::F32 => {
@@ -47,7 +48,8 @@ impl Golden {
                 }
                 safetensors::Dtype::I64 => {
                     let data = view.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()));
-                    self.labels.insert(name, data.map(|v| usize::try_from(v).expect("labels are not negative")).collect());
+                    self.labels
+                        .insert(name, data.map(|v| usize::try_from(v).expect("labels are not negative")).collect());
                 }
                 other => panic!("{}: `{name}` is {other:?}, expected f32 or i64", self.path.display()),
             }
@@ -244,7 +246,12 @@ impl Compare {
 
     fn within(&mut self, kind: &str, case: &str, got: &[f32], want: &Array, tolerance: f32, how: &str) {
         let what = self.what;
-        assert_eq!(got.len(), want.data.len(), "{what} {case}: {kind} has another number of values than {:?}", want.shape);
+        assert_eq!(
+            got.len(),
+            want.data.len(),
+            "{what} {case}: {kind} has another number of values than {:?}",
+            want.shape
+        );
         let worst = self.worst.entry(kind.to_owned()).or_default();
         for (i, (g, w)) in got.iter().zip(&want.data).enumerate() {
             let d = (g - w).abs();
