@@ -1,1 +1,290 @@
-//! x
+//! A network spelled layer by layer, as a recipe does, and any network written back.
+//!
+//! ```toml
+//! [[layer]]
+//! layer = "ttm"
+//! [[layer]]
+//! layer = "conv"
+//! out = 8
+//! [[layer]]
+//! layer = "neuron"
+//! neuron = { model = "lif", leak = 0.8 }
+//! [[layer]]
+//! layer = "linear"
+//! out = 10
+//! ```
+//!
+//! A layer reads the one before it unless `from` names others. A field that its layer does not
+//! have is an error, so that a misplaced line never does nothing.
+
+mod neuron;
+#[cfg(test)]
+mod tests;
+
+pub use neuron::{NeuronSpec, NumberOrNone};
+
+use crate::error::{Error, Result};
+use crate::layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
+use crate::network::{InputKind, Network, NetworkBuilder, NodeId};
+use crate::neuron::Neuron;
+use crate::shape::Shape;
+use crate::suggest;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+
+/// One name or several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a layer's name or a list of names")]
+pub enum OneOrMany {
+    /// `from = "a"`
+    One(String),
+    /// `from = ["a", "b"]`
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    fn names(&self) -> &[String] {
+        match self {
+            OneOrMany::One(name) => std::slice::from_ref(name),
+            OneOrMany::Many(names) => names,
+        }
+    }
+}
+
+/// One layer as a recipe spells it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerSpec {
+    /// What it is: `ttm`, `conv`, `norm`, `neuron`, `pool`, `global_average`, `linear` or `add`.
+    pub layer: String,
+    /// Its name (default: the word and a number).
+    pub name: Option<String>,
+    /// What it reads: names of earlier layers, or `input` (default: the layer before).
+    pub from: Option<OneOrMany>,
+    /// `conv`: channels; `linear`: values.
+    pub out: Option<usize>,
+    /// `conv` (default 3), `pool`: side of the window.
+    pub kernel: Option<usize>,
+    /// `conv` (default 1), `pool` (default: the kernel).
+    pub stride: Option<usize>,
+    /// `conv` (default (kernel − 1)/2), `pool` (default 0).
+    pub padding: Option<usize>,
+    /// `conv`: groups of channels (default 1).
+    pub groups: Option<usize>,
+    /// `conv`, `linear`: whether a bias is added (default false).
+    pub bias: Option<bool>,
+    /// `ttm`: `even` (default), `soft`, `trim` or `random`.
+    pub mode: Option<TtmMode>,
+    /// `pool`: `average` (default), `sum` or `max`.
+    pub kind: Option<PoolKind>,
+    /// `norm`: ε under the root (default 1e-5).
+    pub eps: Option<f64>,
+    /// `norm`: weight of a new batch in the running statistics (default 0.1).
+    pub momentum: Option<f64>,
+    /// `neuron`: what differs from the network's neuron.
+    pub neuron: Option<NeuronSpec>,
+}
+
+/// The words, and the fields that each takes besides `layer`, `name` and `from`.
+const WORDS: [(&str, &[&str]); 8] = [
+    ("ttm", &["mode"]),
+    ("conv", &["out", "kernel", "stride", "padding", "groups", "bias"]),
+    ("norm", &["eps", "momentum"]),
+    ("neuron", &["neuron"]),
+    ("pool", &["kind", "kernel", "stride", "padding"]),
+    ("global_average", &[]),
+    ("linear", &["out", "bias"]),
+    ("add", &[]),
+];
+
+/// No size in a description is larger than this, so that products of sizes do not overflow.
+const LARGEST: usize = 1 << 20;
+
+/// Builds a network from its layers; `default_neuron` is what a `neuron` layer starts from.
+///
+/// # Errors
+/// An unknown word, a field that the layer does not have or lacks, an unknown name in `from`, a
+/// value out of range, or anything that [`NetworkBuilder::build`] refuses; all name the layer.
+pub fn network_from_specs(
+    name: &str,
+    input: Shape,
+    kind: InputKind,
+    layers: &[LayerSpec],
+    default_neuron: Neuron,
+) -> Result<Network> {
+    let mut builder = NetworkBuilder::new(name, input, kind);
+    let mut known: BTreeMap<&str, NodeId> = BTreeMap::from([(INPUT, NodeId::Input)]);
+    let names = names(layers);
+    let mut last = NodeId::Input;
+    for (i, (spec, name)) in layers.iter().zip(&names).enumerate() {
+        if name.is_empty() || name == INPUT {
+            let problem = format!("layer {} needs another name; `{INPUT}` is the network's input", i + 1);
+            return Err(Error::layer(name, problem));
+        }
+        let from = match &spec.from {
+            None => vec![last],
+            Some(from) => from.names().iter().map(|f| find(name, f, &known, &names[i..])).collect::<Result<_>>()?,
+        };
+        let layer = spec.to_layer(default_neuron).map_err(|problem| Error::layer(name, problem))?;
+        last = builder.add(name, layer, &from);
+        known.insert(name, last);
+    }
+    builder.build()
+}
+
+const INPUT: &str = "input";
+
+/// The name of every layer: its own, or its word and a number.
+fn names(layers: &[LayerSpec]) -> Vec<String> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    let mut names = Vec::with_capacity(layers.len());
+    for spec in layers {
+        let n = counts.entry(&spec.layer).or_default();
+        *n += 1;
+        names.push(spec.name.clone().unwrap_or_else(|| format!("{}{n}", spec.layer)));
+    }
+    names
+}
+
+fn find(layer: &str, from: &str, known: &BTreeMap<&str, NodeId>, later: &[String]) -> Result<NodeId> {
+    known.get(from).copied().ok_or_else(|| {
+        let problem = if from == layer {
+            "`from` names the layer itself".to_owned()
+        } else if later.iter().any(|n| n == from) {
+            format!("`from` names `{from}`, which comes later; move it before this layer")
+        } else {
+            format!("`from` names `{from}`, which is no layer{}", suggest::hint(from, known.keys().copied()))
+        };
+        Error::layer(layer, problem)
+    })
+}
+
+impl LayerSpec {
+    /// The fields that are set, besides `layer`, `name` and `from`.
+    fn given(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("out", self.out.is_some()),
+            ("kernel", self.kernel.is_some()),
+            ("stride", self.stride.is_some()),
+            ("padding", self.padding.is_some()),
+            ("groups", self.groups.is_some()),
+            ("bias", self.bias.is_some()),
+            ("mode", self.mode.is_some()),
+            ("kind", self.kind.is_some()),
+            ("eps", self.eps.is_some()),
+            ("momentum", self.momentum.is_some()),
+            ("neuron", self.neuron.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(field, given)| given.then_some(field))
+    }
+
+    /// The layer that this describes; the error says what is wrong, not where.
+    fn to_layer(&self, default_neuron: Neuron) -> std::result::Result<Layer, String> {
+        let word = self.layer.as_str();
+        let Some((_, fields)) = WORDS.iter().find(|(w, _)| *w == word) else {
+            let words = WORDS.map(|(w, _)| w);
+            return Err(format!("unknown layer `{word}`{}; known: {}", suggest::hint(word, words), words.join(", ")));
+        };
+        if let Some(field) = self.given().find(|f| !fields.contains(f)) {
+            let takes =
+                if fields.is_empty() { "nothing more".to_owned() } else { format!("`{}`", fields.join("`, `")) };
+            return Err(format!("`{field}` makes no sense for a `{word}` layer, which takes {takes}"));
+        }
+        let sizes = [("out", self.out), ("kernel", self.kernel), ("stride", self.stride), ("padding", self.padding)];
+        for (field, size) in sizes.into_iter().chain([("groups", self.groups)]) {
+            if size.is_some_and(|s| s > LARGEST) {
+                return Err(format!("`{field}` is larger than {LARGEST}"));
+            }
+        }
+        let needs =
+            |field: &str, value: Option<usize>| value.ok_or_else(|| format!("a `{word}` layer needs `{field}`"));
+        Ok(match word {
+            "ttm" => Layer::Ttm(self.mode.unwrap_or_default()),
+            "conv" => {
+                let kernel = self.kernel.unwrap_or(3);
+                Layer::Conv(Conv {
+                    out: needs("out", self.out)?,
+                    kernel,
+                    stride: self.stride.unwrap_or(1),
+                    padding: self.padding.unwrap_or(kernel.saturating_sub(1) / 2),
+                    groups: self.groups.unwrap_or(1),
+                    bias: self.bias.unwrap_or(false),
+                })
+            }
+            "norm" => {
+                let usual = Norm::default();
+                let norm =
+                    Norm { eps: self.eps.unwrap_or(usual.eps), momentum: self.momentum.unwrap_or(usual.momentum) };
+                if !(norm.eps > 0.0 && norm.eps.is_finite()) {
+                    return Err(format!("`eps` must be above 0, got {}", norm.eps));
+                }
+                if !(norm.momentum > 0.0 && norm.momentum <= 1.0) {
+                    return Err(format!("`momentum` must be above 0 and at most 1, got {}", norm.momentum));
+                }
+                Layer::Norm(norm)
+            }
+            "neuron" => Layer::Neuron(self.neuron.clone().unwrap_or_default().resolve(default_neuron)?),
+            "pool" => {
+                let kernel = needs("kernel", self.kernel)?;
+                let (stride, padding) = (self.stride.unwrap_or(kernel), self.padding.unwrap_or(0));
+                if 2 * padding > kernel {
+                    return Err(format!("`padding` {padding} is more than half of the {kernel}×{kernel} window"));
+                }
+                Layer::Pool(Pool { kind: self.kind.unwrap_or(PoolKind::Average), kernel, stride, padding })
+            }
+            "global_average" => Layer::GlobalAverage,
+            "linear" => Layer::Linear(Linear { out: needs("out", self.out)?, bias: self.bias.unwrap_or(false) }),
+            _ => Layer::Add,
+        })
+    }
+}
+
+/// Every layer of a network, each fully spelled: with the same name, input and kind,
+/// [`network_from_specs`] makes the same network of them, whatever the default neuron.
+pub fn specs_of(network: &Network) -> Vec<LayerSpec> {
+    let name_of = |id: &NodeId| match *id {
+        NodeId::Input => INPUT.to_owned(),
+        NodeId::Node(n) => network.nodes()[n].name.clone(),
+    };
+    let mut last = NodeId::Input;
+    let mut specs = Vec::with_capacity(network.nodes().len());
+    for (i, node) in network.nodes().iter().enumerate() {
+        let from = match node.from.as_slice() {
+            [one] if *one == last => None,
+            [one] => Some(OneOrMany::One(name_of(one))),
+            many => Some(OneOrMany::Many(many.iter().map(name_of).collect())),
+        };
+        let spec = LayerSpec {
+            layer: node.layer.word().to_owned(),
+            name: Some(node.name.clone()),
+            from,
+            ..Default::default()
+        };
+        specs.push(match node.layer {
+            Layer::Ttm(mode) => LayerSpec { mode: Some(mode), ..spec },
+            Layer::Conv(c) => LayerSpec {
+                out: Some(c.out),
+                kernel: Some(c.kernel),
+                stride: Some(c.stride),
+                padding: Some(c.padding),
+                groups: Some(c.groups),
+                bias: Some(c.bias),
+                ..spec
+            },
+            Layer::Norm(n) => LayerSpec { eps: Some(n.eps), momentum: Some(n.momentum), ..spec },
+            Layer::Neuron(n) => LayerSpec { neuron: Some(NeuronSpec::from_neuron(&n)), ..spec },
+            Layer::Pool(p) => LayerSpec {
+                kind: Some(p.kind),
+                kernel: Some(p.kernel),
+                stride: Some(p.stride),
+                padding: Some(p.padding),
+                ..spec
+            },
+            Layer::Linear(l) => LayerSpec { out: Some(l.out), bias: Some(l.bias), ..spec },
+            Layer::GlobalAverage | Layer::Add => spec,
+        });
+        last = NodeId::Node(i);
+    }
+    specs
+}

@@ -1,6 +1,6 @@
 //! The built-in networks, one file per family.
 //!
-//! Each is a short function over [`chain::Chain`] that reads like its line on the architectures
+//! Each is a short function over the words of `chain.rs` that reads like its line on the architectures
 //! page of the specification; [`entries`] is the table of all, with the defaults of each. To add
 //! a network: write its function in a family's file (or a new file) and give it a row in
 //! `ENTRIES`.

@@ -1,0 +1,214 @@
+//! Laws of spelling: what is written back is read as the same.
+
+use super::*;
+use crate::neuron::{Leak, Reset, SpikeMode, Surrogate};
+use crate::zoo::{ZooOptions, build, entries};
+use proptest::prelude::*;
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    layer: Vec<LayerSpec>,
+}
+
+fn again(net: &Network, specs: &[LayerSpec], default: Neuron) -> Network {
+    network_from_specs(net.name(), net.input().shape, net.input().kind, specs, default).unwrap()
+}
+
+fn read(toml: &str) -> std::result::Result<Network, String> {
+    let file: File = toml::from_str(toml).map_err(|e| e.to_string())?;
+    network_from_specs("own", Shape::new(2, 8, 8), InputKind::Events, &file.layer, Neuron::lif())
+        .map_err(|e| e.to_string())
+}
+
+fn neurons() -> impl Strategy<Value = Neuron> {
+    let leak = prop_oneof![
+        Just(Leak::None),
+        (1e-6f32..=1.0).prop_map(Leak::Step),
+        prop_oneof![1e-3..1e9, Just(f64::INFINITY)].prop_map(Leak::Time),
+    ];
+    let surrogate = (0usize..6, 1e-3f32..10.0).prop_map(|(i, p)| match i {
+        0 => Surrogate::Triangle,
+        1 => Surrogate::SingleExponential { width: p },
+        2 => Surrogate::Arctangent { alpha: p },
+        3 => Surrogate::Sigmoid { alpha: p },
+        4 => Surrogate::Rectangle { width: p },
+        _ => Surrogate::Gaussian { sigma: p },
+    });
+    let v_min = prop_oneof![Just(None), (-9.0f32..=0.0).prop_map(Some)];
+    (1e-3f32..100.0, leak, any::<[bool; 4]>(), v_min, surrogate).prop_map(|(threshold, leak, b, v_min, surrogate)| {
+        Neuron {
+            threshold,
+            leak,
+            spikes: if b[0] { SpikeMode::Single } else { SpikeMode::Multi },
+            reset: if b[1] { Reset::Hard } else { Reset::Soft },
+            v_min,
+            fire_at_threshold: b[2],
+            detach_reset: b[3],
+            surrogate,
+        }
+    })
+}
+
+#[test]
+fn every_zoo_network_written_back_is_itself_also_through_toml() {
+    for e in entries() {
+        let net = build(e.name, &ZooOptions::default()).unwrap();
+        let specs = specs_of(&net);
+        assert_eq!(again(&net, &specs, Neuron::if_single()), net, "{}", e.name);
+        let text = toml::to_string(&File { layer: specs.clone() }).unwrap();
+        let back: File = toml::from_str(&text).unwrap();
+        assert_eq!(back.layer, specs, "{}", e.name);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_neuron_written_back_is_itself_whatever_the_base(n in neurons(), base in neurons()) {
+        let spec = NeuronSpec::from_neuron(&n);
+        prop_assert_eq!(spec.resolve(base), Ok(n));
+        let text = toml::to_string(&spec).unwrap();
+        prop_assert_eq!(toml::from_str::<NeuronSpec>(&text).unwrap().resolve(base), Ok(n), "{}", text);
+        prop_assert_eq!(NeuronSpec::default().resolve(n), Ok(n));
+    }
+
+    #[test]
+    fn any_options_survive_being_written_back(
+        neuron in neurons(), i in 0usize..6, norm: bool, bias: bool, classes in 1usize..20, ttm in 0usize..4,
+    ) {
+        let ttm = [TtmMode::Even, TtmMode::Soft, TtmMode::Trim, TtmMode::Random][ttm];
+        let options = ZooOptions {
+            classes, neuron: Some(neuron), norm: Some(norm), input: None, ttm: Some(ttm), classifier_bias: Some(bias),
+        };
+        let net = build(entries()[i].name, &options).unwrap();
+        prop_assert_eq!(again(&net, &specs_of(&net), Neuron::lif()), net);
+    }
+
+    #[test]
+    fn no_list_of_layers_panics_and_every_error_names_a_place(layers in prop::collection::vec(any_layer(), 0..8), side in 0usize..9) {
+        match network_from_specs("own", Shape::new(2, side, side), InputKind::Events, &layers, Neuron::lif()) {
+            Ok(net) => {
+                net.trainable_values();
+                prop_assert_eq!(again(&net, &specs_of(&net), Neuron::lif()), net);
+            }
+            Err(e) => prop_assert!(e.to_string().starts_with("layer `") || e.to_string().starts_with("network `own`"), "{}", e),
+        }
+    }
+}
+
+fn any_layer() -> impl Strategy<Value = LayerSpec> {
+    let size = || prop_oneof![3 => 0usize..5, 1 => Just(1 << 20), 1 => any::<usize>()];
+    let word =
+        prop::sample::select(vec!["ttm", "conv", "norm", "neuron", "pool", "global_average", "linear", "add", "x"]);
+    let from = prop::sample::select(vec!["input", "conv1", "ttm1", "neuron1", "norm1", "add1"]);
+    let from = prop_oneof![
+        3 => Just(None),
+        1 => prop::collection::vec(from, 0..3).prop_map(|f| Some(OneOrMany::Many(f.into_iter().map(str::to_owned).collect()))),
+    ];
+    (word, from, size(), size(), size(), size()).prop_map(|(word, from, out, kernel, stride, padding)| {
+        let takes = |f: &str| WORDS.iter().any(|(w, fields)| *w == word && fields.contains(&f));
+        LayerSpec {
+            layer: word.to_owned(),
+            from,
+            out: Some(out).filter(|_| takes("out")),
+            kernel: Some(kernel).filter(|_| takes("kernel")),
+            stride: Some(stride).filter(|s| takes("stride") && *s != 4),
+            padding: Some(padding).filter(|p| takes("padding") && *p != 4),
+            ..Default::default()
+        }
+    })
+}
+
+#[test]
+fn a_recipe_of_few_words_gets_the_usual_defaults() {
+    let net = read(
+        r#"
+        layer = [
+            { layer = "ttm" },
+            { layer = "conv", out = 4, name = "stem" },
+            { layer = "norm" },
+            { layer = "neuron", neuron = { leak = 0.75 } },
+            { layer = "conv", out = 4, kernel = 1, from = "stem" },
+            { layer = "add", from = ["neuron1", "conv2"] },
+            { layer = "pool", kernel = 2 },
+            { layer = "linear", out = 3 },
+        ]"#,
+    )
+    .unwrap();
+    let layer = |name: &str| net.nodes()[net.find(name).unwrap()].layer;
+    assert_eq!(layer("stem"), Layer::Conv(Conv::c3(4)));
+    assert_eq!(layer("norm1"), Layer::Norm(Norm::default()));
+    assert_eq!(layer("neuron1"), Layer::Neuron(Neuron { leak: Leak::Step(0.75), ..Neuron::lif() }));
+    assert_eq!(layer("conv2"), Layer::Conv(Conv { kernel: 1, padding: 0, ..Conv::c3(4) }));
+    assert_eq!(layer("pool1"), Layer::Pool(Pool::average(2)));
+    assert_eq!(layer("linear1"), Layer::Linear(Linear { out: 3, bias: false }));
+}
+
+#[test]
+fn errors_name_the_layer_the_field_and_what_was_meant() {
+    for (layers, expected) in [
+        (r#"{ layer = "neuron", kernel = 3 }"#, "layer `neuron1`: `kernel` makes no sense for a `neuron` layer"),
+        (
+            r#"{ layer = "add", mode = "even" }"#,
+            "layer `add1`: `mode` makes no sense for a `add` layer, which takes nothing",
+        ),
+        (r#"{ layer = "con", out = 3 }"#, "unknown layer `con`, did you mean `conv`?"),
+        (
+            r#"{ layer = "ttm" }, { layer = "conv", out = 2 }, { layer = "conv", out = 2, from = "input" },
+               { layer = "add", from = ["conv1", "conv2"] }"#,
+            "layer `conv2`: reads the input beside the first `ttm`",
+        ),
+        (r#"{ layer = "conv" }"#, "layer `conv1`: a `conv` layer needs `out`"),
+        (r#"{ layer = "pool" }"#, "layer `pool1`: a `pool` layer needs `kernel`"),
+        (r#"{ layer = "pool", kernel = 2, padding = 2 }"#, "more than half"),
+        (r#"{ layer = "conv", out = 2, padding = 9223372036854775807 }"#, "`padding` is larger than"),
+        (r#"{ layer = "linear", out = 2, from = "inptu" }"#, "which is no layer, did you mean `input`?"),
+        (r#"{ layer = "linear", out = 2, from = "b" }, { layer = "linear", name = "b", out = 2 }"#, "comes later"),
+        (r#"{ layer = "linear", out = 2, from = "linear1" }"#, "the layer itself"),
+        (r#"{ layer = "linear", out = 2, from = [] }"#, "layer `linear1`: has no input"),
+        (r#"{ layer = "linear", out = 2, name = "input" }"#, "needs another name"),
+        (r#"{ layer = "norm", eps = 0 }"#, "layer `norm1`: `eps` must be above 0"),
+        (r#"{ layer = "norm", momentum = 2 }"#, "`momentum` must be"),
+        (r#"{ layer = "neuron", neuron = { threshold = 0 } }"#, "layer `neuron1`: `threshold` must be above 0"),
+        (r#"{ layer = "conv", outt = 3 }"#, "unknown field `outt`"),
+        (r#"{ layer = "pool", kernel = 2, kind = "mean" }"#, "unknown variant `mean`"),
+        (r#"{ layer = "linear", out = 2, from = 3 }"#, "a layer's name or a list of names"),
+    ] {
+        let e = read(&format!("layer = [{layers}]")).unwrap_err();
+        assert!(e.contains(expected), "{layers}: {e}");
+    }
+    assert!(read("layer = []").unwrap_err().contains("has no layer"));
+}
+
+#[test]
+fn a_neuron_out_of_range_names_its_field() {
+    for (text, expected) in [
+        ("model = \"lfi\"", "unknown neuron model `lfi`, did you mean `lif`?"),
+        ("leak = 0", "`leak` must be above 0"),
+        ("leak = 1.5", "`leak` must be above 0 and at most 1, got 1.5"),
+        ("leak = nan", "`leak` must be"),
+        ("leak = \"time\"", "`leak` is a number or \"none\", not \"time\""),
+        ("leak = 0.5\ntau_us = 1e4", "give one"),
+        ("tau_us = -1", "`tau_us` must be above 0"),
+        ("v_min = 0.5", "`v_min` must be at most 0"),
+        ("threshold = inf", "`threshold` must be"),
+        ("surrogate = \"gausian\"", "did you mean `gaussian`?"),
+        ("surrogate = \"gaussian\"\nsurrogate_width = 1", "has no `surrogate_width`; it has `surrogate_sigma`"),
+        ("surrogate_width = 1", "`triangle` has no `surrogate_width`"),
+        ("surrogate = \"sigmoid\"\nsurrogate_alpha = 0", "`surrogate_alpha` must be above 0"),
+    ] {
+        let e = toml::from_str::<NeuronSpec>(text).unwrap().resolve(Neuron::lif()).unwrap_err();
+        assert!(e.contains(expected), "{text}: {e}");
+    }
+    let e = toml::from_str::<NeuronSpec>("v_min = true").unwrap_err().to_string();
+    assert!(e.contains("a number or \"none\""), "{e}");
+}
+
+#[test]
+fn a_model_is_the_start_and_the_other_fields_change_it() {
+    let spec = |text: &str| toml::from_str::<NeuronSpec>(text).unwrap().resolve(Neuron::lif()).unwrap();
+    assert_eq!(spec("model = \"if\""), Neuron::if_multi());
+    assert_eq!(spec("model = \"if\"\nv_min = \"none\"").v_min, None);
+    assert_eq!(spec("model = \"if-single\"\nthreshold = 2"), Neuron { threshold: 2.0, ..Neuron::if_single() });
+    assert_eq!(spec("leak = \"none\""), Neuron::if_single());
+    assert_eq!(spec("surrogate = \"sigmoid\"").surrogate, Surrogate::Sigmoid { alpha: 4.0 });
+}
