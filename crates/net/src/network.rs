@@ -248,6 +248,10 @@ impl NetworkBuilder {
             Layer::Pool(_) if first.is_none() => None,
             _ if first.is_none() => {
                 // Work before any TTM is a stage of its own, and there is only one such.
+                if self.net.nodes.iter().any(|n| n.stage == Some(0) && matches!(n.layer, Layer::Ttm(_))) {
+                    let e = Error::layer(name, "reads the input beside the first `ttm`; let it read the `ttm`");
+                    self.error.get_or_insert(e);
+                }
                 self.net.stages = self.net.stages.max(1);
                 Some(0)
             }

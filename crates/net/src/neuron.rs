@@ -1,6 +1,6 @@
 //! The neuron's description: every choice that changes a spike or a gradient.
 //!
-//! With input current I[t], membrane potential u[t] before and v[t] after the spike:
+//! With input current `I[t]`, membrane potential `u[t]` before and `v[t]` after the spike:
 //!
 //! ```text
 //! u[t] = λ·v[t−1] + I[t],  v[−1] = 0
