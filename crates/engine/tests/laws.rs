@@ -66,7 +66,7 @@ fn counts(session: &Session) -> Vec<f64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Law: layer by layer, one input event per clock step, unreached neurons untouched: chains.
     #[test]

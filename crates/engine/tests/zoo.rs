@@ -1,0 +1,40 @@
+//! Every built-in network runs without a clock once `fold::deployable` has removed what needs one.
+
+use tickless_engine::{CompileOptions, Program, Session};
+use tickless_net::fold::deployable;
+use tickless_net::zoo::{self, ZooOptions};
+use tickless_net::{Array, Layer, PoolKind, Weights};
+
+#[test]
+fn every_deployable_built_in_network_compiles_and_takes_events() {
+    for entry in zoo::entries() {
+        let net = zoo::build(entry.name, &ZooOptions::default()).unwrap();
+        let mut weights = Weights::default();
+        for (_, name, spec) in net.tensors() {
+            let fan_in: usize = spec.shape.iter().skip(1).product();
+            // Strong enough for one event to be heard at the end, weak enough not to flood it.
+            let value = if spec.shape.len() > 1 { 0.4 / (fan_in as f32).sqrt() } else { 1.0 };
+            weights.insert(name, Array::full(&spec.shape, value));
+        }
+        let max_pool = net.nodes().iter().any(|n| matches!(n.layer, Layer::Pool(p) if p.kind == PoolKind::Max));
+        let (net, weights) = match deployable(&net, &weights) {
+            Ok(pair) => pair,
+            Err(e) => {
+                assert!(max_pool, "{}: {e}", entry.name);
+                continue;
+            }
+        };
+        let program = Program::compile(&net, &weights, &CompileOptions { step_us: Some(1000.0) })
+            .unwrap_or_else(|e| panic!("{}: {e}", entry.name));
+        assert_eq!(program.layers().len(), net.spiking().len(), "{}", entry.name);
+        assert_eq!(program.output().len(), entry.classes, "{}", entry.name);
+        let mut session = Session::new(&program);
+        // Deep nets are slow without optimisation: one event for them, a burst for the small ones.
+        let burst = if program.weights() < 100_000 { 200 } else { 1 };
+        for i in 0..burst {
+            session.push_at(5 + i, 0, 9 + i as usize % 3, 9, &mut ()).unwrap();
+        }
+        assert!(session.synaptic_ops() > 0, "{}", entry.name);
+        assert!(burst == 1 || session.spikes()[0] > 0, "{}: {:?}", entry.name, session.spikes());
+    }
+}
