@@ -1,0 +1,122 @@
+//! How numbers are written for people: one way in every table, caption and picture.
+
+/// What stands where a value is missing or undefined.
+pub(crate) const MISSING: &str = "–";
+
+/// `digits` after the point, a true minus sign, `∞` and [`MISSING`] for what is no number.
+pub(crate) fn decimal(value: f64, digits: usize) -> String {
+    if value.is_nan() {
+        return MISSING.into();
+    }
+    let text = if value.is_infinite() { "∞".into() } else { format!("{:.digits$}", value.abs()) };
+    let zero = text.bytes().all(|b| b == b'0' || b == b'.');
+    if value < 0.0 && !zero { format!("−{text}") } else { text }
+}
+
+/// The value and, where it is known, its standard error: `82.5 ± 0.4`.
+pub(crate) fn with_error(value: f64, error: Option<f64>, digits: usize) -> String {
+    match error.filter(|e| e.is_finite() && value.is_finite()) {
+        Some(error) => format!("{} ± {}", decimal(value, digits), decimal(error.abs(), digits)),
+        None => decimal(value, digits),
+    }
+}
+
+/// With the sign always shown: `+1.1`, `−29.0`.
+pub(crate) fn signed(value: f64, digits: usize) -> String {
+    let text = decimal(value, digits);
+    if value > 0.0 && value.is_finite() { format!("+{text}") } else { text }
+}
+
+/// Whole, in groups of three: `75,200`. Below 10 one decimal stays.
+pub(crate) fn grouped(value: f64) -> String {
+    if !value.is_finite() || value.abs() >= 1e15 {
+        return if value.is_finite() { format!("{value:.2e}") } else { decimal(value, 0) };
+    }
+    if value.abs() < 10.0 && value.fract() != 0.0 {
+        return decimal(value, 1);
+    }
+    let digits = format!("{:.0}", value.abs());
+    let mut text = String::from(if value < 0.0 { "−" } else { "" });
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Three digits and a unit of size: `3.54 M`, `980`, `15.5 k`.
+pub(crate) fn compact(value: f64) -> String {
+    let (scale, unit) = match value.abs() {
+        v if !v.is_finite() => return decimal(value, 0),
+        v if v >= 999.5e6 => (1e9, " G"),
+        v if v >= 999.5e3 => (1e6, " M"),
+        v if v >= 9_999.5 => (1e3, " k"),
+        _ => return grouped(value),
+    };
+    let scaled = value / scale;
+    let digits = if scaled.abs() < 9.995 { 2 } else { usize::from(scaled.abs() < 99.95) };
+    decimal(scaled, digits) + unit
+}
+
+/// The number with its unit, which `–` and `∞` do without.
+pub(crate) fn with_unit(value: f64, digits: usize, unit: &str) -> String {
+    let text = decimal(value, digits);
+    if value.is_finite() { format!("{text} {unit}") } else { text }
+}
+
+/// A firing rate: three significant digits, as many decimals as they need.
+pub(crate) fn rate(value: f64) -> String {
+    let digits = match value.abs() {
+        v if v >= 100.0 => 0,
+        v if v >= 10.0 => 1,
+        v if v >= 0.1 || v == 0.0 => 2,
+        _ => 4,
+    };
+    decimal(value, digits)
+}
+
+/// A duration: `48 s`, `12 min 5 s`, `3 h 20 min`.
+pub(crate) fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return MISSING.into();
+    }
+    let whole = seconds.round() as u64;
+    match whole {
+        0..10 => format!("{seconds:.1} s"),
+        10..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// `1 seed`, `3 seeds`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(number as f64), if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!(decimal(-0.01, 1), "0.0");
+        assert_eq!(decimal(f64::NAN, 1), MISSING);
+        assert_eq!(decimal(f64::NEG_INFINITY, 1), "−∞");
+        assert_eq!(with_error(82.46, Some(0.44), 1), "82.5 ± 0.4");
+        assert_eq!(with_error(82.46, Some(f64::NAN), 1), "82.5");
+        assert_eq!(signed(1.14, 1), "+1.1");
+        assert_eq!(grouped(75_200.0), "75,200");
+        assert_eq!(grouped(1_000_000.0), "1,000,000");
+        assert_eq!(grouped(2.5), "2.5");
+        assert_eq!(compact(3.54e6), "3.54 M");
+        assert_eq!(compact(15_500.0), "15.5 k");
+        assert_eq!(compact(9_586.0), "9,586");
+        assert_eq!([with_unit(0.29, 2, "×"), with_unit(f64::INFINITY, 1, "%")], ["0.29 ×", "∞"]);
+        assert_eq!(rate(0.0123), "0.0123");
+        assert_eq!(duration(12_000.0), "3 h 20 min");
+        assert_eq!(count(1, "seed"), "1 seed");
+    }
+}

@@ -1,0 +1,101 @@
+//! Reports: one self-contained page, its pictures as files, and tables for the terminal.
+//!
+//! [`ReportData`] is the only input: plain values that serialise to JSON. [`write`] makes a folder with
+//! `report.html`, which loads nothing from anywhere, and `pictures/`, each as SVG and as PNG on white paper.
+//! [`text`] prints the same tables. Nothing here knows how the numbers came about.
+//!
+//! ```text
+//! data.rs ──┬─ table.rs ──┬─ text.rs           the terminal
+//!           │             └─ page/             the HTML page
+//!           └─ picture/   one file per chart → shapes → SVG, PNG
+//! ```
+//!
+//! [`ReportData`]: crate::report::ReportData
+//! [`write`]: fn@crate::report::write
+//! [`text`]: crate::report::text
+
+mod data;
+mod error;
+#[cfg(test)]
+mod fixture;
+mod format;
+mod number;
+mod page;
+mod picture;
+mod table;
+pub mod text;
+
+use std::path::{Path, PathBuf};
+
+pub use data::{
+    Dataset, EpochPoint, EventDriven, InputSample, LayerActivity, Leak, Machine, Network, Point, Raster, RasterLayer,
+    ReportData, StrategyResult,
+};
+pub use error::ReportError;
+pub use page::page;
+
+/// The files of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The page.
+    pub page: PathBuf,
+    /// The pictures, each as `.svg` and as `.png`; `accuracy` is the main one.
+    pub pictures: Vec<PathBuf>,
+}
+
+/// Writes the page and its pictures into a folder, which is made if need be; files of the same name are
+/// replaced.
+///
+/// # Errors
+/// [`ReportError::Folder`] and [`ReportError::Write`] where the system refuses; [`ReportError::Draw`] if a
+/// picture cannot be drawn.
+pub fn write(data: &ReportData, folder: &Path) -> Result<Written, ReportError> {
+    let pictures_folder = folder.join("pictures");
+    std::fs::create_dir_all(&pictures_folder)
+        .map_err(|source| ReportError::Folder { path: pictures_folder.clone(), source })?;
+    let mut pictures = Vec::new();
+    for picture in picture::pictures(data) {
+        let svg = pictures_folder.join(format!("{}.svg", picture.name));
+        put(&svg, picture::svg(&picture, picture::Use::File)?.as_bytes())?;
+        let png = pictures_folder.join(format!("{}.png", picture.name));
+        put(&png, &picture::png(&picture)?)?;
+        pictures.extend([svg, png]);
+    }
+    let written = folder.join("report.html");
+    put(&written, page(data).as_bytes())?;
+    Ok(Written { page: written, pictures })
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
+    std::fs::write(path, bytes).map_err(|source| ReportError::Write { path: path.into(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_page_and_pictures() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("new/report");
+        let written = write(&fixture::full(), &target).unwrap();
+        assert_eq!(written.pictures.len(), 16);
+        for file in written.pictures.iter().chain([&written.page]) {
+            assert!(std::fs::metadata(file).unwrap().len() > 1_000, "{}", file.display());
+        }
+    }
+
+    #[test]
+    fn a_refused_folder_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = write(&fixture::full(), file.path()).unwrap_err().to_string();
+        assert!(error.contains(&file.path().display().to_string()) && error.contains("choose a folder"), "{error}");
+    }
+
+    #[test]
+    fn hostile_values_write_too() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&fixture::hostile(), folder.path()).unwrap();
+        write(&ReportData::default(), folder.path()).unwrap();
+    }
+}

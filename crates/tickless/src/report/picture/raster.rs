@@ -1,0 +1,176 @@
+//! The spikes of one recording: time to the right, a band per layer, the input on top.
+
+use super::axes::{LABEL, NAME, Scale, short, slug, ticks, width};
+use super::{Align, Ink, Picture, Rect, Spot, series};
+use crate::report::data::{Raster, ReportData, StrategyResult};
+use crate::report::format::grouped;
+
+const WIDTH: f64 = 960.0;
+const TOP: f64 = 32.0;
+const GAP: f64 = 12.0;
+/// Dots drawn in the busiest band of a name. Of more spikes evenly spaced ones are kept, and the same share in
+/// the rasters of the other strategies, so that half the dots are half the spikes.
+const MOST: usize = 4_000;
+/// Bands drawn; of more, the first ones and the last.
+const BANDS: usize = 12;
+/// Name of the band on top.
+const INPUT: &str = "input";
+
+/// What happens in one layer.
+struct Band<'a> {
+    name: &'a str,
+    neurons: u32,
+    spikes: &'a [(u64, u32)],
+    ink: Ink,
+}
+
+pub(super) fn pictures(data: &ReportData) -> Vec<Picture> {
+    let all: Vec<(&StrategyResult, Vec<Band>, &Raster)> = data
+        .strategies
+        .iter()
+        .enumerate()
+        .filter_map(|(index, s)| s.raster.as_ref().map(|raster| (s, bands(raster, series(index)), raster)))
+        .collect();
+    let busiest = |name: &str| {
+        let bands = all.iter().flat_map(|(_, bands, _)| bands).filter(|b| b.name == name);
+        bands.map(|b| b.spikes.len()).max().unwrap_or(0)
+    };
+    let kept = |band: &Band| match busiest(band.name) {
+        busiest if busiest > MOST => (band.spikes.len() * MOST / busiest).max(band.spikes.len().min(1)),
+        _ => band.spikes.len(),
+    };
+    all.iter().filter_map(|(strategy, bands, raster)| picture(strategy, bands, raster, &kept)).collect()
+}
+
+/// The input and the layers; in the middle of deep networks some are left out.
+fn bands(raster: &Raster, ink: Ink) -> Vec<Band<'_>> {
+    let mut bands = Vec::new();
+    if !raster.input.is_empty() {
+        let seen = raster.input.iter().map(|s| s.1.saturating_add(1)).max().unwrap_or(0);
+        let neurons = seen.max(raster.input_pixels);
+        bands.push(Band { name: INPUT, neurons, spikes: &raster.input, ink: Ink::SOFT });
+    }
+    bands.extend(raster.layers.iter().map(|l| Band { name: &l.name, neurons: l.neurons, spikes: &l.spikes, ink }));
+    if bands.len() > BANDS {
+        bands.drain(BANDS - 1..bands.len() - 1);
+    }
+    bands
+}
+
+/// `kept` says how many of a band's spikes are drawn.
+fn picture(
+    strategy: &StrategyResult,
+    bands: &[Band],
+    raster: &Raster,
+    kept: &dyn Fn(&Band) -> usize,
+) -> Option<Picture> {
+    let last = bands.iter().flat_map(|b| b.spikes.iter().map(|s| s.0)).max()?.max(raster.duration_us).max(1);
+    let heights: Vec<f64> = bands.iter().map(|b| if b.neurons <= 20 { 44.0 } else { 72.0 }).collect();
+    let bottom = TOP + heights.iter().sum::<f64>() + GAP * (bands.len() - 1) as f64;
+    let names = bands.iter().map(|b| width(&short(b.name, 18), NAME)).fold(80.0, f64::max);
+    let end = last as f64 / 1e3;
+    let x = Scale::new((0.0, end), (names + 24.0, WIDTH - 116.0));
+    let title = format!("Spikes of one recording, {}", strategy.name);
+    let name = format!("raster-{}", slug(&strategy.name));
+    let mut picture = Picture::new(name, title, WIDTH, (bottom + 56.0).ceil());
+    picture.text((x.pixels.0, 14.0), short(&strategy.name, 60), NAME, Ink::TEXT, Align::Left);
+    let mut top = TOP;
+    for (band, height) in bands.iter().zip(&heights) {
+        draw(&mut picture, band, kept(band), &x, (top, *height));
+        top += height + GAP;
+    }
+    time_axis(&mut picture, &x, end, bottom);
+    let counts: Vec<String> = bands.iter().map(|b| format!("{} {}", b.name, grouped(b.spikes.len() as f64))).collect();
+    picture.alternative =
+        format!("Class {}, decided {}. Spikes per layer: {}.", raster.label, raster.predicted, counts.join(", "));
+    picture.caption = format!(
+        "{}: one recording of class {} (decided: {}) through the layers{}; one dot per spike.",
+        strategy.name,
+        raster.label,
+        raster.predicted,
+        if strategy.event_driven.is_some() { ", event by event, in the simulator" } else { "" }
+    );
+    let thinned = |b: &Band| {
+        let (drawn, all) = (kept(b), b.spikes.len());
+        (drawn < all).then(|| format!("{} of the {} of {}", grouped(drawn as f64), grouped(all as f64), b.name))
+    };
+    let thinned: Vec<String> = bands.iter().filter_map(thinned).collect();
+    if !thinned.is_empty() {
+        picture.caption += &format!(" Thinned evenly, alike for every strategy: drawn are {}.", thinned.join(", "));
+    }
+    let left_out = raster.layers.len() + usize::from(!raster.input.is_empty()) - bands.len();
+    if left_out > 0 {
+        picture.caption += &format!(" {left_out} layers before the last are left out.");
+    }
+    Some(picture)
+}
+
+/// Name and size at the left, spikes on a tint, their number at the right.
+fn draw(picture: &mut Picture, band: &Band, kept: usize, x: &Scale, (top, height): Spot) {
+    let (left, right) = x.pixels;
+    let middle = top + height / 2.0;
+    let (units, happenings) = if band.name == INPUT { ("pixels", "events") } else { ("neurons", "spikes") };
+    picture.rect(left, top, right - left, height, Ink::BAND);
+    picture.text((left - 12.0, middle - 9.0), short(band.name, 18), NAME, Ink::TEXT, Align::Right);
+    let size = format!("{} {units}", grouped(f64::from(band.neurons)));
+    picture.text((left - 12.0, middle + 9.0), size, 11.0, Ink::SOFT, Align::Right);
+    let dots = dots(band, kept, x, (top + 2.0, height - 4.0));
+    picture.boxes(dots, band.ink.at(0.8));
+    let total = format!("{} {happenings}", grouped(band.spikes.len() as f64));
+    picture.text((right + 12.0, middle), total, LABEL, Ink::SOFT, Align::Left);
+}
+
+fn time_axis(picture: &mut Picture, x: &Scale, end: f64, bottom: f64) {
+    let digits = usize::from(end < 5.0);
+    picture.line([(x.pixels.0, bottom), (x.pixels.1, bottom)], Ink::SOFT, 1.0);
+    for tick in ticks(0.0, end, 6).0.into_iter().filter(|t| *t <= end * 1.001) {
+        picture.line([(x.at(tick), bottom), (x.at(tick), bottom + 5.0)], Ink::SOFT, 1.0);
+        picture.text((x.at(tick), bottom + 17.0), format!("{tick:.digits$}"), LABEL, Ink::SOFT, Align::Centre);
+    }
+    let middle = (x.pixels.0 + x.pixels.1) / 2.0;
+    picture.text((middle, bottom + 40.0), "time, ms", LABEL, Ink::SOFT, Align::Centre);
+}
+
+/// A small square for each of `kept` spikes, evenly chosen.
+fn dots(band: &Band, kept: usize, x: &Scale, (top, height): Spot) -> Vec<Rect> {
+    let side = if band.neurons <= 20 { 2.0 } else { 1.25 };
+    let y = Scale::new((0.0, f64::from(band.neurons.max(1))), (top, top + height - side));
+    (0..kept)
+        .map(|i| band.spikes[i * band.spikes.len() / kept])
+        .map(|(t, neuron)| (x.at(t as f64 / 1e3) - side / 2.0, y.at(f64::from(neuron) + 0.5), side, side))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+    use crate::report::picture::Shape;
+
+    #[test]
+    fn crowded_layers_are_thinned_alike_and_it_is_said() {
+        let drawn = pictures(&fixture::full());
+        for (picture, words, most) in
+            [(0, "4,000 of the 48,100 of conv1", 4_000), (2, "781 of the 9,400 of conv1", 4_000)]
+        {
+            assert!(drawn[picture].caption.contains(words), "{}", drawn[picture].caption);
+            let dots = |s: &Shape| if let Shape::Boxes { boxes, .. } = s { boxes.len() } else { 0 };
+            assert_eq!(drawn[picture].shapes.iter().map(dots).max(), Some(most));
+        }
+    }
+
+    #[test]
+    fn no_spike_no_picture() {
+        let mut data = fixture::full();
+        data.strategies.iter_mut().for_each(|s| s.raster = Some(Raster::default()));
+        assert!(pictures(&data).is_empty());
+    }
+
+    #[test]
+    fn deep_networks_lose_their_middle() {
+        let mut data = fixture::full();
+        let raster = data.strategies[0].raster.as_mut().unwrap();
+        raster.layers = vec![raster.layers[1].clone(); 30];
+        assert!(pictures(&data)[0].caption.contains("19 layers before the last"));
+    }
+}
