@@ -11,6 +11,7 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::summary::Summary;
 use rayon::prelude::*;
+use std::borrow::Borrow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tickless_events::Recording;
@@ -47,12 +48,12 @@ pub struct Run {
 
 /// Runs recordings `0..total`, each loaded by `load` on the thread that runs it.
 ///
-/// `load(index)` gives the recording and its label. Setting `cancel` stops the run after the
+/// `load(index)` gives the recording (owned, borrowed or shared) and its label. Setting `cancel` stops the run after the
 /// recordings that are being run. The number of threads is that of the current rayon pool.
 ///
 /// # Errors
 /// The first recording (by index) that could not be loaded or run, or that the run was cancelled.
-pub fn run<F, E, P>(
+pub fn run<F, R, E, P>(
     program: &Program,
     confidence: &Confidence,
     total: usize,
@@ -61,7 +62,8 @@ pub fn run<F, E, P>(
     cancel: &AtomicBool,
 ) -> Result<Run>
 where
-    F: Fn(usize) -> Result<(Recording, usize), E> + Sync,
+    F: Fn(usize) -> Result<(R, usize), E> + Sync,
+    R: Borrow<Recording>,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
     P: Progress + ?Sized,
 {
@@ -77,7 +79,7 @@ where
         let mut session = taken.unwrap_or_else(|| Session::new(program));
         let outcome = load(index)
             .map_err(Into::into)
-            .and_then(|(recording, label)| Ok(outcome(&mut session, &recording, label, confidence)?));
+            .and_then(|(recording, label)| Ok(outcome(&mut session, recording.borrow(), label, confidence)?));
         idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
         match outcome {
             Ok(o) => {

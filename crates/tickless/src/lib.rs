@@ -1,1 +1,22 @@
+//! Tickless: temporally flexible spiking neural networks.
+//!
+//! Train once, run at any number of time steps, or at none. This crate is the command
+//! `tickless` and the facade of four libraries:
+//!
+//! * [`events`]: events, recordings, file formats, frames, data sets, the simulated camera;
+//! * [`net`]: the network's description, weights, recipes, folding;
+//! * [`train`]: clocked training (SDT, NMT, MTT), calibration, evaluation at every T;
+//! * [`engine`]: the event-driven engine that runs the same weights with no time steps.
 
+pub use tickless_engine as engine;
+pub use tickless_events as events;
+pub use tickless_net as net;
+pub use tickless_train as train;
+
+pub mod cli;
+mod commands;
+pub mod experiment;
+pub mod gather;
+mod progress;
+pub mod report;
+pub mod simulate;

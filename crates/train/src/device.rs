@@ -2,7 +2,7 @@
 //! program was built with them.
 
 use crate::error::{Error, Result};
-use burn::tensor::Device;
+pub use burn::tensor::Device;
 
 /// Which device.
 ///

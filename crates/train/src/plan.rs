@@ -2,13 +2,14 @@
 
 use crate::error::{Error, Result};
 use crate::loss::Loss;
+use crate::norm::NormMode;
 use crate::optimiser::Optimiser;
 use crate::schedule::{Decay, Schedule};
 use crate::step::StepSetting;
 use crate::strategy::{self, Steps, Strategy};
 use rand_chacha::ChaCha8Rng;
 use tickless_net::init::{InitScheme, initialise};
-use tickless_net::recipe::{DecayName, LossName, OptimiserName, Recipe};
+use tickless_net::recipe::{Augment, DecayName, LossName, OptimiserName, Recipe};
 use tickless_net::{InputKind, Network, Weights};
 
 /// Everything the training loop needs to know.
@@ -67,12 +68,12 @@ impl TrainPlan {
         let a = recipe.data.augment;
         Ok(Self {
             strategy: strategy::by_name(&t.strategy, steps)?,
-            step: StepSetting { loss, leak: t.leak, t_max: t.t_max, step_us },
+            step: StepSetting { loss, norm: if t.freeze_norm { NormMode::Running } else { NormMode::Batch }, leak: t.leak, t_max: t.t_max, step_us },
             optimiser,
             schedule,
             batch: t.batch.min(train_samples.max(1)),
             per_epoch,
-            augments: a.flip || a.roll > 0 || a.crop > 0,
+            augments: a != Augment::default(),
         })
     }
 

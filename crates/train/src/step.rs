@@ -15,6 +15,8 @@ use tickless_net::LeakRule;
 pub struct StepSetting {
     /// Loss.
     pub loss: Loss,
+    /// What batch norm does; by running statistics its shift is not trained either.
+    pub norm: NormMode,
     /// What the leak belongs to.
     pub leak: LeakRule,
     /// Steps at which λ is the leak of one step.
@@ -55,7 +57,7 @@ pub fn gradients(
     for configuration in configurations {
         let pass = Pass {
             configuration,
-            norm: NormMode::Batch,
+            norm: setting.norm,
             leak: setting.leak,
             t_max: setting.t_max,
             step_us: setting.step_us,
@@ -77,6 +79,9 @@ pub fn gradients(
                 });
             }
         }
+        if setting.norm == NormMode::Running {
+            forget_shifts(model, &mut sum);
+        }
         let mean = time_mean(out.logits.inner());
         let classes = mean.len() / labels.len().max(1);
         report.correct += mean.chunks(classes.max(1)).zip(labels).filter(|(row, y)| largest(row) == **y).count();
@@ -86,4 +91,14 @@ pub fn gradients(
         }
     }
     Ok((sum, report))
+}
+
+/// A network for chips has no shift: the gradient of a frozen norm's `bias` is dropped.
+fn forget_shifts(model: &Model, sum: &mut [Option<Tensor<1>>]) {
+    for (p, g) in model.parameters.iter().zip(sum) {
+        let norm = p.name.strip_suffix(".bias").is_some_and(|n| model.running.iter().any(|r| r.name == n));
+        if norm {
+            *g = None;
+        }
+    }
 }

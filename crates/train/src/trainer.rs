@@ -226,6 +226,9 @@ impl<'a> Trainer<'a> {
     }
 
     fn calibrate(&self, model: &mut Model, progress: &dyn Progress) -> Result<()> {
+        if self.recipe.train.freeze_norm {
+            return Ok(());
+        }
         let (t_max, step_us) = (self.plan.step.t_max, self.plan.step.step_us);
         let batches = self.recipe.eval.calibration_batches;
         let size = self.plan.batch;

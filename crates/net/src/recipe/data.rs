@@ -53,9 +53,11 @@ pub struct Augment {
     /// Mirror left-right with probability ½.
     pub flip: bool,
     /// Roll event frames by up to this many pixels in x and y.
-    pub roll: u16,
+    pub roll: usize,
     /// Pad images by this many pixels and crop at random.
     pub crop: usize,
+    /// Blank a square of this side in images.
+    pub cutout: usize,
 }
 
 impl DataRecipe {

@@ -45,6 +45,8 @@ pub struct TrainRecipe {
     pub leak: LeakRule,
     /// Initial weights: gain on the uniform range of convolutions; 0 for the network's own choice.
     pub init_gain: f32,
+    /// Train with norms by their running statistics and without shift (second fold of `finetune`).
+    pub freeze_norm: bool,
     /// Which epoch's weights are kept.
     pub select: Select,
     /// Epochs between checkpoints.
@@ -115,6 +117,7 @@ impl Default for TrainRecipe {
             tet_target: 1.0,
             leak: LeakRule::Step,
             init_gain: 0.0,
+            freeze_norm: false,
             select: Select::Last,
             checkpoint_every: 1,
         }

@@ -3,7 +3,6 @@
 
 mod batch;
 mod cache;
-mod images;
 mod prefetch;
 mod split;
 
@@ -13,9 +12,9 @@ pub use split::{Parts, SampleId};
 
 use crate::error::{Error, Result};
 use cache::Cache;
-use images::Normalise;
 use rayon::prelude::*;
 use std::sync::Arc;
+use tickless_events::augment::Normalise;
 use tickless_events::{DataRequest, Dataset, Recording, Sample, SampleKind, Sensor, datasets};
 use tickless_net::recipe::{Augment, DataRecipe};
 use tickless_net::{InputKind, Shape};
@@ -49,7 +48,12 @@ impl Source {
             return Err(Error::Setting("`data.size` scales recordings; this data set holds images".into()));
         }
         let lengths = [split::TRAIN, split::TEST].map(|s| dataset.len(s));
-        let normalise = Normalise::of(dataset.name());
+        let normalise = match (dataset.name(), dataset.kind()) {
+            ("cifar10", _) => Normalise::cifar10(),
+            ("cifar100", _) => Normalise::cifar100(),
+            (_, SampleKind::Image { channels, .. }) => Normalise::unit(channels),
+            (_, SampleKind::Events(_)) => Normalise::unit(2),
+        };
         Ok(Self { dataset, size, augment: recipe.augment, normalise, cache: Cache::new(lengths) })
     }
 

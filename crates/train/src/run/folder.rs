@@ -52,6 +52,11 @@ impl RunFolder {
         Ok(folder)
     }
 
+    /// A folder as it is, for files that several runs share.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
     /// Opens the folder of a run.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::facts::{FORMAT, Machine, RunFacts};
 use super::folder::RunFolder;
-use crate::checkpoint::{Checkpoint, EpochMetrics};
+use crate::checkpoint::{Checkpoint, EpochMetrics, write_atomically};
 use crate::data::{Parts, Source};
 use crate::error::Result;
 use crate::plan::initial_weights;
@@ -98,7 +98,14 @@ pub fn train(job: Job<'_>, progress: &dyn Progress) -> Result<RunFacts> {
     let checkpoint = folder.checkpoint()?;
     folder.write_recipe(recipe)?;
     folder.write_json("run.json", &facts)?;
-    let weights = job.initial.unwrap_or_else(|| initial_weights(recipe, &network));
+    let weights = match job.initial {
+        Some(given) => {
+            write_atomically(&folder.file("initial.safetensors"), &given.to_bytes(None)?)?;
+            given
+        }
+        None if folder.file("initial.safetensors").is_file() => Weights::load(&folder.file("initial.safetensors"))?,
+        None => initial_weights(recipe, &network),
+    };
     let history = checkpoint.as_ref().map(|c| c.position.history.clone()).unwrap_or_default();
     let trainer = Trainer::new(recipe, source, parts, network, &weights, checkpoint, step_us, device)?;
     let (model, position) = trainer.run(&mut Files { folder, history }, progress)?;

@@ -1,0 +1,86 @@
+//! The command line: its words, its help, and how an error leaves the program.
+
+use crate::commands::{calibrate, compare, data, demo, eval, finetune, report, simulate, train};
+use crate::progress::Console;
+use clap::{Args, Parser, Subcommand};
+use std::process::ExitCode;
+
+/// What every command knows.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Print the result as JSON on standard output instead of tables.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Where to compute: cpu (cuda and wgpu where built with them).
+    #[arg(long, global = true, default_value = "cpu")]
+    pub device: String,
+    /// Threads to compute with (default: all cores). Results do not depend on it.
+    #[arg(long, global = true)]
+    pub threads: Option<usize>,
+}
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "tickless",
+    version,
+    about = "Temporally flexible spiking neural networks: train once, run at any number of time steps, or at none.",
+    after_help = "Start with:\n  tickless demo                       three trainings compared on embedded data, in two minutes\n  \
+                  tickless train recipes/nmnist.toml  train on your own recordings\n  tickless help COMMAND               examples of each command"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Train(train::Train),
+    Compare(compare::Compare),
+    Eval(eval::Eval),
+    Simulate(simulate::Simulate),
+    Calibrate(calibrate::Calibrate),
+    Finetune(finetune::Finetune),
+    Report(report::Report),
+    Data(data::Data),
+}
+
+/// Runs the command line of this process.
+///
+/// Exit codes: 0 done, 2 an error that its message explains, 130 stopped by Ctrl-C.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(n) = cli.global.threads
+        && let Err(e) = rayon::ThreadPoolBuilder::new().num_threads(n).build_global()
+    {
+        return fail(&anyhow::anyhow!("cannot make {n} threads: {e}"));
+    }
+    let console = Console::new();
+    let g = &cli.global;
+    let result = match cli.command {
+        Command::Demo(c) => c.run(g, &console),
+        Command::Train(c) => c.run(g, &console),
+        Command::Compare(c) => c.run(g, &console),
+        Command::Eval(c) => c.run(g, &console),
+        Command::Simulate(c) => c.run(g, &console),
+        Command::Calibrate(c) => c.run(g, &console),
+        Command::Finetune(c) => c.run(g, &console),
+        Command::Report(c) => c.run(g, &console),
+        Command::Data(c) => c.run(g, &console),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) if console.stopped() => {
+            eprintln!("{e:#}");
+            ExitCode::from(130)
+        }
+        Err(e) => fail(&e),
+    }
+}
+
+fn fail(e: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {e:#}");
+    ExitCode::from(2)
+}

@@ -1,0 +1,61 @@
+//! `tickless calibrate RUN`: batch-norm statistics for inference, anew.
+
+use super::print_json;
+use crate::cli::Global;
+use crate::progress::Console;
+use anyhow::{Result, bail};
+use clap::Args;
+use serde::Serialize;
+use std::path::PathBuf;
+use tickless_train::calibrate::calibrate_on;
+use tickless_train::device::device;
+use tickless_train::run::RunFolder;
+
+/// Recompute a run's batch-norm statistics at T_max.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tickless calibrate runs/resnet-mtt-seed1
+  tickless calibrate runs/resnet-mtt-seed1 --batches 50
+
+Training does this at its end; use it after changing weights or with more batches.")]
+pub struct Calibrate {
+    /// Run folder.
+    run: PathBuf,
+    /// Training batches (default: the recipe's `eval.calibration_batches`).
+    #[arg(long)]
+    batches: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Done {
+    norms: usize,
+    batches: usize,
+    steps: usize,
+}
+
+impl Calibrate {
+    /// Runs the command.
+    pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        let folder = RunFolder::open(&self.run)?;
+        let run = folder.load()?;
+        let mut model = run.model(&device(&global.device)?)?;
+        let norms = model.running.len();
+        if norms == 0 {
+            bail!("network `{}` has no batch norm: there is nothing to calibrate", run.facts.network);
+        }
+        let batches = self.batches.unwrap_or(run.recipe.eval.calibration_batches);
+        if batches == 0 {
+            bail!("`--batches` is at least 1");
+        }
+        let (t_max, step_us, size) = (run.facts.t_max, run.facts.step_us, run.recipe.train.batch);
+        let seed = run.recipe.seed;
+        calibrate_on(&mut model, &run.source, &run.parts.train, batches, size, t_max, step_us, seed, console)?;
+        folder.write_weights(&model.weights())?;
+        let done = Done { norms, batches, steps: t_max };
+        if global.json {
+            return print_json(&done);
+        }
+        println!("{norms} norms calibrated on {batches} batches at T = {t_max}; weights written to {}", folder.file("weights.safetensors").display());
+        Ok(())
+    }
+}

@@ -1,0 +1,66 @@
+//! `tickless compare RECIPE`: strategies × seeds or folds, one report.
+
+use super::{RecipeArgs, command_line, print_json};
+use crate::cli::Global;
+use crate::experiment::Experiment;
+use crate::progress::Console;
+use crate::report as page;
+use anyhow::Result;
+use clap::Args;
+use std::path::PathBuf;
+use tickless_net::recipe::Recipe;
+use tickless_train::device::device;
+
+/// Train several strategies, evaluate each at every T and with no clock, and report.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tickless compare recipes/nmnist.toml --data ~/data/nmnist --seeds 1,2,3
+  tickless compare recipes/nmnist.toml --data ~/data/nmnist --folds 5
+  tickless compare recipes/nmnist.toml --strategies sdt,mtt --output runs/two
+
+Started again with the same options it goes on where it stopped.")]
+pub struct Compare {
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    /// Strategies to compare.
+    #[arg(long, value_delimiter = ',', default_value = "sdt,nmt,mtt")]
+    strategies: Vec<String>,
+    /// Seeds (default: the recipe's).
+    #[arg(long, value_delimiter = ',')]
+    seeds: Vec<u64>,
+    /// Cross-validate over training and test part together in this many folds.
+    #[arg(long, default_value_t = 0)]
+    folds: usize,
+    /// Folder of the experiment (default: runs/<recipe>).
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+}
+
+impl Compare {
+    /// Runs the command.
+    pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        let recipe = Recipe::load(&self.recipe.recipe, &self.recipe.changes.assignments())?;
+        let stem = self.recipe.recipe.file_stem().map_or_else(|| "compare".into(), |s| s.to_string_lossy().into_owned());
+        let experiment = Experiment {
+            seeds: if self.seeds.is_empty() { vec![recipe.seed] } else { self.seeds },
+            strategies: self.strategies,
+            folds: self.folds,
+            folder: self.output.unwrap_or_else(|| PathBuf::from("runs").join(&stem)),
+            title: format!("Tickless: {stem}"),
+            command: command_line(),
+            recipe,
+        };
+        finish(&experiment, global, console)
+    }
+}
+
+/// Runs an experiment and prints its tables.
+pub fn finish(experiment: &Experiment, global: &Global, console: &Console) -> Result<()> {
+    let (data, written) = experiment.run(&device(&global.device)?, console)?;
+    if global.json {
+        return print_json(&data);
+    }
+    print!("{}\n{}", page::text::accuracy_table(&data), page::text::work_table(&data));
+    println!("page: {}", written.page.display());
+    Ok(())
+}

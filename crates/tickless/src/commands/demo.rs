@@ -1,0 +1,60 @@
+//! `tickless demo`: the main job on embedded data, in two minutes.
+
+use super::{command_line, compare::finish};
+use crate::cli::Global;
+use crate::experiment::Experiment;
+use crate::progress::Console;
+use anyhow::{Result, bail};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use tickless_net::recipe::Recipe;
+
+/// The recipe of the demo; recipes/demo.toml is this file.
+const RECIPE: &str = include_str!("../../recipes/demo.toml");
+
+/// Train three ways on embedded event data, run each at every T and with no clock, and show it.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tickless demo                 one seed, about two minutes on two cores
+  tickless demo --seeds 3       the mean over three seeds
+  tickless demo --json          the whole report as JSON
+
+The data: 1,797 real 8×8 handwritten digits, upscaled and shown to a simulated event camera.
+Started again it shows what it has; `--fresh` trains anew.")]
+pub struct Demo {
+    /// Number of seeds.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// Folder of the runs and the report.
+    #[arg(long, short, default_value = "runs/demo")]
+    output: PathBuf,
+    /// Delete what an earlier demo left in the folder.
+    #[arg(long)]
+    fresh: bool,
+    /// Change a key of the recipe; may be given often.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Demo {
+    /// Runs the command.
+    pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        if self.seeds == 0 {
+            bail!("`--seeds` is at least 1");
+        }
+        let recipe = Recipe::parse(RECIPE, Path::new("demo.toml"), &self.set)?;
+        if self.fresh && self.output.join("report.json").is_file() {
+            std::fs::remove_dir_all(&self.output)?;
+        }
+        let experiment = Experiment {
+            recipe,
+            strategies: ["sdt", "nmt", "mtt"].map(String::from).to_vec(),
+            seeds: (0..self.seeds).collect(),
+            folds: 0,
+            folder: self.output,
+            title: "Tickless demo: one set of weights at every number of time steps, and at none".into(),
+            command: command_line(),
+        };
+        finish(&experiment, global, console)
+    }
+}

@@ -1,0 +1,141 @@
+//! `tickless eval RUN --steps 1..20`: one set of weights at every T.
+
+use super::{Part, print_json};
+use crate::cli::Global;
+use crate::gather::Evaluation;
+use crate::progress::Console;
+use anyhow::{Result, bail};
+use clap::Args;
+use std::path::PathBuf;
+use tickless_net::LeakRule;
+use tickless_train::device::device;
+use tickless_train::evaluate::{Plan, Setting, across_steps, activity, at_configuration};
+use tickless_train::run::RunFolder;
+
+/// Evaluate a run at many numbers of time steps.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tickless eval runs/nmnist-mtt-seed1                       at the recipe's steps
+  tickless eval runs/nmnist-mtt-seed1 --steps 1..20         ranges include both ends
+  tickless eval runs/nmnist-mtt-seed1 --steps 1,2,5..8,200 --leak time
+  tickless eval runs/nmnist-mtt-seed1 --configuration 10,3,1   each stage at its own T
+  tickless eval runs/nmnist-mtt-seed1 --json
+
+Recordings are cut anew into T frames. The leak belongs to the step (`step`, the paper) or to time
+(`time`: the time constant stays); both are shown unless one is asked for.")]
+pub struct Eval {
+    /// Run folder.
+    run: PathBuf,
+    /// Numbers of time steps: 1,2,5..8 (ranges include both ends).
+    #[arg(long)]
+    steps: Option<String>,
+    /// A mixed configuration: one number of steps per stage; may be given often.
+    #[arg(long, value_name = "T1,T2,..")]
+    configuration: Vec<String>,
+    /// What the leak belongs to.
+    #[arg(long, value_enum)]
+    leak: Option<Leak>,
+    /// Which samples.
+    #[arg(long, value_enum, default_value = "test")]
+    part: Part,
+    /// At most this many samples (0 for all).
+    #[arg(long, default_value_t = 0)]
+    limit: usize,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Leak {
+    Step,
+    Time,
+}
+
+impl Eval {
+    /// Runs the command.
+    pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        let folder = RunFolder::open(&self.run)?;
+        let run = folder.load()?;
+        let model = run.model(&device(&global.device)?)?;
+        let ids = self.part.of(&run.parts, self.limit);
+        if ids.is_empty() {
+            bail!("the {} part of this run is empty", self.part.word());
+        }
+        let (t_max, step_us, batch) = (run.facts.t_max, run.facts.step_us, run.recipe.eval.batch);
+        let setting = Setting { source: &run.source, ids, t_max, step_us, batch };
+        let leaks = match self.leak {
+            None => run.recipe.eval.leak.clone(),
+            Some(Leak::Step) => vec![LeakRule::Step],
+            Some(Leak::Time) => vec![LeakRule::Time],
+        };
+        let mut points = Vec::new();
+        for text in &self.configuration {
+            let configuration = steps(text)?;
+            for &leak in &leaks {
+                points.push(at_configuration(&model, &setting, &configuration, leak, console)?);
+            }
+        }
+        if self.configuration.is_empty() || self.steps.is_some() {
+            let steps = match &self.steps {
+                Some(text) => steps(text)?,
+                None => run.recipe.eval.steps.clone(),
+            };
+            points.extend(across_steps(&model, &setting, &Plan { steps, leaks }, console)?);
+        }
+        let activity = activity(&model, &setting, t_max, LeakRule::Step, console)?;
+        let result = Evaluation { part: self.part.word().into(), points, activity };
+        // The run keeps its evaluation on the whole test part; others are only shown.
+        if self.part == Part::Test && self.limit == 0 && self.configuration.is_empty() {
+            folder.write_json("eval.json", &result)?;
+        }
+        if global.json {
+            return print_json(&result);
+        }
+        println!("{} on {} {} samples (trained as {}, T_max {t_max})", run.facts.network, ids.len(), self.part.word(), run.facts.strategy);
+        println!("{:>16}  {:>6}  {:>10}  {:>8}", "T", "leak", "% correct", "loss");
+        for p in &result.points {
+            let t: Vec<String> = p.configuration.iter().map(usize::to_string).collect();
+            let leak = if p.leak == LeakRule::Step { "step" } else { "time" };
+            println!("{:>16}  {leak:>6}  {:>10.2}  {:>8.4}", t.join(","), p.accuracy, p.loss);
+        }
+        println!("{:>16}  {:>8}  {:>22}", "layer", "neurons", "spikes/neuron at T_max");
+        for l in &result.activity {
+            println!("{:>16}  {:>8}  {:>22.4}{}", l.layer, l.neurons, l.rate(), if l.silent() { "  SILENT" } else { "" });
+        }
+        Ok(())
+    }
+}
+
+/// `1,2,5..8` as a list; ranges include both ends.
+fn steps(text: &str) -> Result<Vec<usize>> {
+    let number = |s: &str| match s.trim().parse::<usize>() {
+        Ok(0) => bail!("T = 0 in `{text}`: a network runs at least 1 time step"),
+        Ok(n) => Ok(n),
+        Err(_) => bail!("`{s}` in `{text}` is not a number of time steps; write e.g. 1,2,5..8"),
+    };
+    let mut all = Vec::new();
+    for word in text.split(',') {
+        match word.split_once("..") {
+            Some((a, b)) => {
+                let (a, b) = (number(a)?, number(b.trim_start_matches('='))?);
+                if a > b {
+                    bail!("the range `{word}` is empty: {a} is greater than {b}");
+                }
+                all.extend(a..=b);
+            }
+            None => all.push(number(word)?),
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::steps;
+
+    #[test]
+    fn ranges_include_both_ends_and_nonsense_is_named() {
+        assert_eq!(steps("1,3..5,20").unwrap(), [1, 3, 4, 5, 20]);
+        for bad in ["0", "5..3", "x", "1..", ""] {
+            assert!(steps(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `tickless finetune RUN`: to a network without bias and norm, and trained on as such.
+
+use super::print_json;
+use crate::cli::Global;
+use crate::progress::Console;
+use anyhow::{Result, bail};
+use clap::Args;
+use std::path::PathBuf;
+use tickless_net::recipe::OptimiserName;
+use tickless_net::{fold, spec};
+use tickless_train::device::device;
+use tickless_train::run::{Job, RunFolder, train};
+
+/// Remove biases, fold the norm, and fine-tune for chips without a clock.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tickless finetune runs/gesture-sdt-seed1                     20 epochs of MTT, bias-free
+  tickless finetune runs/gesture-sdt-seed1 --strategy sdt      the baseline
+  tickless finetune runs/gesture-sdt-seed1 --epochs 0          only convert
+
+A chip without a clock adds no bias at every step, so a deployable network has none: running means
+and biases are removed, the norm's scale goes into the weights, then training goes on (SGD without
+momentum by default).")]
+pub struct Finetune {
+    /// Run folder to start from.
+    run: PathBuf,
+    /// mtt or sdt (or nmt).
+    #[arg(long, default_value = "mtt")]
+    strategy: String,
+    /// Passes over the training part; 0 only converts.
+    #[arg(long, default_value_t = 20)]
+    epochs: usize,
+    /// Peak learning rate.
+    #[arg(long, default_value_t = 1e-3)]
+    learning_rate: f64,
+    /// Keep the norm in evaluation mode with its gain trainable, and fold again at the end.
+    #[arg(long)]
+    keep_norm: bool,
+    /// Folder of the new run (default: the run's name with `-<strategy>-finetuned`).
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+    /// Go on with the checkpoint in the output folder.
+    #[arg(long)]
+    resume: bool,
+}
+
+impl Finetune {
+    /// Runs the command.
+    pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        let device = device(&global.device)?;
+        let run = RunFolder::open(&self.run)?.load()?;
+        let (network, weights) = match self.keep_norm && self.epochs > 0 {
+            true => fold::keep_norm(&run.network, &run.weights)?,
+            false => fold::deployable(&run.network, &run.weights)?,
+        };
+        let mut recipe = run.recipe.clone();
+        recipe.network.layers = spec::specs_of(&network);
+        recipe.network.neuron = None;
+        (recipe.network.norm, recipe.network.ttm, recipe.network.classifier_bias) = (None, None, None);
+        recipe.train.strategy = self.strategy.clone();
+        recipe.train.epochs = self.epochs;
+        recipe.train.learning_rate = self.learning_rate;
+        recipe.train.optimiser = OptimiserName::Sgd;
+        recipe.train.momentum = 0.0;
+        recipe.train.weight_decay = 5e-4;
+        recipe.train.warmup_epochs = 0.0;
+        recipe.train.freeze_norm = self.keep_norm && self.epochs > 0;
+        let name = self.run.file_name().map_or_else(|| "run".into(), |n| n.to_string_lossy().into_owned());
+        let kind = if self.epochs == 0 { "converted".to_owned() } else { format!("{}-finetuned", self.strategy) };
+        let path = self.output.unwrap_or_else(|| self.run.with_file_name(format!("{name}-{kind}")));
+        let folder = if self.resume { RunFolder::open(&path)? } else { RunFolder::create(&path)? };
+        if self.resume && folder.recipe()? != recipe {
+            bail!("{}: was begun with other options; give the same, or another `--output`", path.display());
+        }
+        let job = Job {
+            recipe: &recipe,
+            source: &run.source,
+            parts: &run.parts,
+            folder: &folder,
+            initial: (!self.resume).then_some(weights),
+            base: Some(self.run.display().to_string()),
+            device: &device,
+        };
+        let facts = train(job, console)?;
+        if recipe.train.freeze_norm {
+            fold_again(&folder)?;
+        }
+        if global.json {
+            return print_json(&facts);
+        }
+        println!("bias-free network in {}\nnext: tickless simulate {0}", path.display());
+        Ok(())
+    }
+}
+
+/// The second fold: what the norm's gain has learnt goes into the weights, and the norm goes.
+fn fold_again(folder: &RunFolder) -> Result<()> {
+    let run = folder.load()?;
+    let (network, weights) = fold::deployable(&run.network, &run.weights)?;
+    let mut recipe = run.recipe;
+    recipe.network.layers = spec::specs_of(&network);
+    recipe.train.freeze_norm = false;
+    folder.write_weights(&weights)?;
+    folder.write_recipe(&recipe)?;
+    Ok(())
+}

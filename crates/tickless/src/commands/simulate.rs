@@ -1,0 +1,63 @@
+//! `tickless simulate RUN`: the same weights with no clock.
+
+use super::{Part, print_json};
+use crate::cli::Global;
+use crate::progress::Console;
+use crate::simulate::simulate;
+use anyhow::{Result, bail};
+use clap::Args;
+use std::path::PathBuf;
+use tickless_train::device::device;
+use tickless_train::run::RunFolder;
+
+/// Run a trained network event by event, with no time steps.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tickless simulate runs/nmnist-mtt-seed1
+  tickless simulate runs/nmnist-mtt-seed1 --limit 100 --json
+
+A network with a bias or batch norm cannot run so; `tickless finetune RUN --epochs 0` removes them.
+All numbers are this simulator's, none a chip's.")]
+pub struct Simulate {
+    /// Run folder.
+    run: PathBuf,
+    /// Which recordings.
+    #[arg(long, value_enum, default_value = "test")]
+    part: Part,
+    /// At most this many recordings (0 for all).
+    #[arg(long, default_value_t = 0)]
+    limit: usize,
+}
+
+impl Simulate {
+    /// Runs the command.
+    pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        let folder = RunFolder::open(&self.run)?;
+        let run = folder.load()?;
+        run.network.check_event_driven()?;
+        let model = run.model(&device(&global.device)?)?;
+        let ids = self.part.of(&run.parts, self.limit);
+        if ids.is_empty() {
+            bail!("the {} part of this run is empty", self.part.word());
+        }
+        let s = simulate(&run, &model, ids, console, console.stop_flag())?;
+        if self.part == Part::Test && self.limit == 0 {
+            folder.write_json("simulate.json", &s)?;
+        }
+        if global.json {
+            return print_json(&s);
+        }
+        println!("{} event by event on {} {} recordings (simulator)", run.facts.network, s.samples, self.part.word());
+        println!("correct              {:>12.2} %", s.accuracy);
+        println!("events               {:>12.1} per recording", s.events);
+        println!("synaptic operations  {:>12.0} per recording", s.synaptic_operations);
+        println!("{:>16}  {:>8}  {:>14}  {:>24}", "layer", "neurons", "spikes/record.", "spike difference to T_max");
+        for (l, (_, d)) in s.layers.iter().zip(&s.spike_difference) {
+            println!("{:>16}  {:>8}  {:>14.1}  {:>24.4}", l.layer, l.neurons, l.spikes, d);
+        }
+        for layer in &s.silent {
+            println!("warning: layer `{layer}` never fired");
+        }
+        Ok(())
+    }
+}

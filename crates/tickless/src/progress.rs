@@ -1,0 +1,138 @@
+//! Progress on the terminal: a bar with rate and time left, plain lines where there is no
+//! terminal, and Ctrl-C turned into a request to stop at the next safe point.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tickless_train::progress::Progress;
+
+/// Shortest time between two plain lines.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// The one console of a process.
+pub struct Console {
+    terminal: bool,
+    stop: Arc<AtomicBool>,
+    prefix: Mutex<String>,
+    task: Mutex<Option<Task>>,
+}
+
+struct Task {
+    name: String,
+    unit: String,
+    total: u64,
+    done: u64,
+    note: String,
+    begun: Instant,
+    said: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Console {
+    /// Takes over Ctrl-C: the first asks to stop, the second ends the process at once.
+    pub fn new() -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = stop.clone();
+        // Where a handler cannot be set, Ctrl-C ends the process; checkpoints are whole anyway.
+        let _ = ctrlc::set_handler(move || {
+            if flag.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+            eprintln!("\nstopping at the next step (Ctrl-C again stops at once)");
+        });
+        let terminal = std::io::stderr().is_terminal();
+        Self { terminal, stop, prefix: Mutex::new(String::new()), task: Mutex::new(None) }
+    }
+
+    /// Text before every task's name ("MTT seed 2 (5/9)").
+    pub fn set_prefix(&self, text: &str) {
+        *lock(&self.prefix) = text.to_owned();
+    }
+
+    /// Whether the user asked to stop.
+    pub fn stopped(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+
+    /// The flag that Ctrl-C sets.
+    pub fn stop_flag(&self) -> &AtomicBool {
+        &self.stop
+    }
+}
+
+fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Task {
+    fn line(&self) -> String {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let rate = self.done as f64 / seconds.max(1e-9);
+        let left = (self.total.saturating_sub(self.done)) as f64 / rate.max(1e-9);
+        let Task { name, unit, done, total, note, .. } = self;
+        format!("{name}: {done}/{total} {unit}s  {rate:.1} {unit}s/s  {note}  {left:.0} s left")
+    }
+}
+
+impl Progress for Console {
+    fn start(&self, task: &str, total: u64, unit: &str) {
+        let prefix = lock(&self.prefix).clone();
+        let name = if prefix.is_empty() { task.to_owned() } else { format!("{prefix}: {task}") };
+        let bar = self.terminal.then(|| {
+            let style = format!("{{prefix}} {{wide_bar}} {{pos}}/{{len}} {{per_sec}} {unit}s  {{msg}}  {{eta}} left");
+            let bar = ProgressBar::new(total);
+            bar.set_style(ProgressStyle::with_template(&style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_prefix(name.clone());
+            bar
+        });
+        let now = Instant::now();
+        let (unit, note) = (unit.to_owned(), String::new());
+        *lock(&self.task) = Some(Task { name, unit, total, done: 0, note, begun: now, said: now, bar });
+    }
+
+    fn advance(&self, n: u64, note: &str) {
+        if let Some(t) = lock(&self.task).as_mut() {
+            t.done += n;
+            if !note.is_empty() {
+                t.note = note.to_owned();
+            }
+            match &t.bar {
+                Some(bar) => {
+                    bar.inc(n);
+                    bar.set_message(t.note.clone());
+                }
+                None if t.said.elapsed() >= LINE_EVERY => {
+                    eprintln!("{}", t.line());
+                    t.said = Instant::now();
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(t) = lock(&self.task).take() {
+            if let Some(bar) = &t.bar {
+                bar.finish_and_clear();
+            }
+            let seconds = t.begun.elapsed().as_secs_f64();
+            // Tasks of a blink are not worth a line.
+            if seconds > 1.0 || !self.terminal {
+                eprintln!("{}: {} {}s in {seconds:.1} s  {}", t.name, t.done, t.unit, t.note);
+            }
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match lock(&self.task).as_ref().and_then(|t| t.bar.as_ref()) {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        self.stopped()
+    }
+}

@@ -1,0 +1,135 @@
+//! A trained run with no clock: its recordings through the event-driven engine, and how far the
+//! clocked network at T_max is from it.
+
+use anyhow::{Context, Result, ensure};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::AtomicBool;
+use tickless_engine::{CompileOptions, Confidence, NeuronCounts, Program, Session, Trace, spike_difference};
+use tickless_events::Recording;
+use tickless_net::LeakRule;
+use tickless_train::data::SampleId;
+use tickless_train::evaluate::{LayerActivity, Setting, spike_counts};
+use tickless_train::model::Model;
+use tickless_train::progress::{Progress, Silent};
+use tickless_train::run::Loaded;
+
+/// Recordings that the spike difference is measured on at most.
+const DIFFERENCE_SAMPLES: usize = 500;
+
+/// What the simulator measured. All of it is the simulator's, none of it a chip's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Simulation {
+    /// Percent correct.
+    pub accuracy: f64,
+    /// Right decisions.
+    pub correct: usize,
+    /// Recordings.
+    pub samples: usize,
+    /// Mean input events per recording.
+    pub events: f64,
+    /// Mean spikes per recording of each spiking layer.
+    pub layers: Vec<LayerActivity>,
+    /// Mean synaptic operations per recording.
+    pub synaptic_operations: f64,
+    /// Layers that never fired.
+    pub silent: Vec<String>,
+    /// Spike difference of each spiking layer between the clocked net at T_max and the engine,
+    /// over all neurons and recordings: Σ|clocked − engine| / Σ clocked.
+    pub spike_difference: Vec<(String, f64)>,
+    /// Recordings the spike difference was measured on.
+    pub spike_difference_samples: usize,
+    /// Wall-clock seconds of the event-driven run, on all threads.
+    pub seconds: f64,
+}
+
+/// Compiles a run for the engine.
+///
+/// # Errors
+/// If the network needs a clock (bias, norm), naming the command that changes that.
+pub fn compile(run: &Loaded) -> Result<Program> {
+    let options = CompileOptions { step_us: run.facts.step_us };
+    Ok(Program::compile(&run.network, &run.weights, &options)?)
+}
+
+/// Runs recordings event by event, and the clocked network on some of them for comparison.
+///
+/// # Errors
+/// If the network needs a clock, a recording cannot be decoded, or the user stops.
+pub fn simulate(
+    run: &Loaded,
+    model: &Model,
+    ids: &[SampleId],
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<Simulation> {
+    let program = compile(run)?;
+    ensure!(!ids.is_empty(), "there are no recordings to simulate");
+    let confidence = Confidence { gain: 1.0, t_max: run.facts.t_max };
+    let begun = std::time::Instant::now();
+    progress.start("event-driven", ids.len() as u64, "recording");
+    let load = |k: usize| -> tickless_train::Result<(std::sync::Arc<Recording>, usize)> {
+        Ok((run.source.recording(ids[k])?, run.source.label(ids[k])))
+    };
+    let advance = |_: usize, _: usize| progress.advance(1, "");
+    let result = tickless_engine::run(&program, &confidence, ids.len(), load, &advance, stop)?;
+    progress.finish();
+    let seconds = begun.elapsed().as_secs_f64();
+    let s = result.summary;
+    let layers = program.layers().iter().zip(&s.spikes);
+    let layers =
+        layers.map(|(l, spikes)| LayerActivity { layer: l.name.clone(), neurons: l.shape.len(), spikes: *spikes });
+    let some = &ids[..ids.len().min(DIFFERENCE_SAMPLES)];
+    Ok(Simulation {
+        accuracy: 100.0 * s.accuracy,
+        correct: s.correct,
+        samples: s.recordings,
+        events: s.events,
+        layers: layers.collect(),
+        synaptic_operations: s.synaptic_ops,
+        silent: s.silent,
+        spike_difference: difference(run, model, &program, some)?,
+        spike_difference_samples: some.len(),
+        seconds,
+    })
+}
+
+/// Spike difference per spiking layer: clocked at T_max against the engine.
+fn difference(run: &Loaded, model: &Model, program: &Program, ids: &[SampleId]) -> Result<Vec<(String, f64)>> {
+    let Loaded { facts, source, recipe, .. } = run;
+    let (t_max, step_us) = (facts.t_max, facts.step_us);
+    let setting = Setting { source, ids, t_max, step_us, batch: recipe.eval.batch };
+    let clocked = spike_counts(model, &setting, t_max, LeakRule::Step, &Silent)?;
+    let engine: Vec<Vec<Vec<f64>>> = ids
+        .par_iter()
+        .map_init(
+            || (Session::new(program), NeuronCounts::new(program)),
+            |(session, counts), &id| -> Result<Vec<Vec<f64>>> {
+                session.reset();
+                counts.reset();
+                session.feed_into(source.recording(id)?.as_ref(), counts)?;
+                let layers = 0..program.layers().len();
+                Ok(layers.map(|l| counts.layer(l).iter().map(|&c| c as f64).collect()).collect())
+            },
+        )
+        .collect::<Result<_>>()?;
+    let one = |(l, info): (usize, &tickless_engine::LayerInfo)| {
+        let s0: Vec<f64> = clocked.layers[l].iter().map(|&c| f64::from(c)).collect();
+        let s: Vec<f64> = engine.iter().flat_map(|r| r[l].iter().copied()).collect();
+        (info.name.clone(), spike_difference(&s0, &s))
+    };
+    Ok(program.layers().iter().enumerate().map(one).collect())
+}
+
+/// The spikes of one recording, and the class decided for.
+///
+/// # Errors
+/// If the network needs a clock or the recording cannot be decoded.
+pub fn trace(run: &Loaded, id: SampleId) -> Result<(Program, Trace, usize)> {
+    let program = compile(run)?;
+    let mut session = Session::new(&program);
+    let mut trace = Trace::default();
+    session.feed_into(run.source.recording(id)?.as_ref(), &mut trace).context("the recording to draw")?;
+    let class = session.decision(&Confidence { gain: 1.0, t_max: run.facts.t_max }).class;
+    Ok((program, trace, class))
+}
