@@ -114,7 +114,18 @@ impl TimeMap {
         self.rows.iter().all(|r| matches!(r.as_slice(), [(_, 1.0)]))
     }
 
-    /// The transposed map, which carries gradients back.
+    /// The map that carries gradients back: the transpose. What was repeated is summed from the last
+    /// copy to the first, the order in which differentiation meets the copies, so that gradients
+    /// equal those of the step-by-step form bit for bit.
+    pub fn adjoint(&self) -> Self {
+        let mut map = self.transposed();
+        if self.is_repeat() {
+            map.rows.iter_mut().for_each(|row| row.reverse());
+        }
+        map
+    }
+
+    /// The transposed map.
     pub fn transposed(&self) -> Self {
         let mut rows = vec![Vec::new(); self.t_in];
         for (j, row) in self.rows.iter().enumerate() {

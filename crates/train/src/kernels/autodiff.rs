@@ -35,7 +35,7 @@ impl<B: SpikingOps> Backward<B, 1> for MapTimeBackward {
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let map = ops.state;
-        unary::<B, _>(ops.parents, ops.node, grads, |g| B::map_time(g, Arc::new(map.transposed())));
+        unary::<B, _>(ops.parents, ops.node, grads, |g| B::map_time(g, Arc::new(map.adjoint())));
     }
 }
 
