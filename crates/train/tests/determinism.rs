@@ -51,7 +51,8 @@ fn one_pass(what: &str, network: &str, norm: bool, neuron: Neuron, configuration
     let device = Device::flex().autodiff();
     let x = Sequence::from_values(x, [t, b, shape.channels, shape.height, shape.width], &device);
     let configuration: Vec<usize> = (0..network.stages()).map(|k| configuration[k % configuration.len()]).collect();
-    let pass = Pass { configuration: &configuration, norm: NormMode::Batch, leak: LeakRule::Step, t_max: t, step_us: None };
+    let pass =
+        Pass { configuration: &configuration, norm: NormMode::Batch, leak: LeakRule::Step, t_max: t, step_us: None };
     let leaves = model.leaves();
     let out = model.forward(&leaves, x, &pass, &mut rng, None).expect("fits");
     let labels: Vec<usize> = (0..b).map(|i| i % network.output().len()).collect();
@@ -122,7 +123,9 @@ fn operators() {
         say(&format!("{what}: gradient of the gain"), &gain.grad(&gradients).unwrap());
         say(&format!("{what}: gradient of the shift"), &shift.grad(&gradients).unwrap());
     }
-    for n in [100_000, 4_000_000, 5_000_000, 9_000_000] {
+    // From 4 Mi values on, Burn sums a whole tensor in an order that rayon chooses while it runs
+    // (0.22.1, flex `sum_f32_parallel`): such a sum must not enter training. Sums along axes are safe.
+    for n in [100_000, 4_000_000] {
         let x = random([n], 5, &device);
         say(&format!("sum of {n}"), &x.clone().sum());
         say(&format!("mean of {n}"), &x.mean());
@@ -130,7 +133,7 @@ fn operators() {
     let x = random([100, 64, 32, 32], 6, &device);
     say("mean over height and width", &x.clone().mean_dim(2).mean_dim(3));
     say("sum over the batch", &x.clone().sum_dim(0));
-    say("sum of products", &(x.clone() * x).sum());
+    say("sum over time, batch, height and width", &x.sum_dim(0).sum_dim(2).sum_dim(3));
 }
 
 /// The work of a child; as a test of its own it does nothing.

@@ -102,7 +102,12 @@ fn check(op: NeuronOp, shape: [usize; 4], seed: u64) -> Result<(), TestCaseError
         let at = format!("{op:?}: step {}, neuron {} of {n}", i / n, i % n);
         prop_assert!((s[i] - plain_s[i]).abs() <= 1e-5, "{at}: {} spikes, plain {}", s[i], plain_s[i]);
         let d = (gx[i] - plain_gx[i]).abs();
-        prop_assert!(d <= 1e-5 * largest, "{at}: gradient {}, plain {} (off {d:e}, largest {largest})", gx[i], plain_gx[i]);
+        prop_assert!(
+            d <= 1e-5 * largest,
+            "{at}: gradient {}, plain {} (off {d:e}, largest {largest})",
+            gx[i],
+            plain_gx[i]
+        );
     }
     Ok(())
 }
@@ -115,7 +120,16 @@ fn every_neuron(lambda: f32, threshold: f32) -> Vec<Neuron> {
                 for v_min in [None, Some(-1.0), Some(-0.3)] {
                     for surrogate in SURROGATES {
                         let leak = Leak::Step(lambda);
-                        all.push(Neuron { threshold, leak, spikes, reset, v_min, fire_at_threshold, detach_reset, surrogate });
+                        all.push(Neuron {
+                            threshold,
+                            leak,
+                            spikes,
+                            reset,
+                            v_min,
+                            fire_at_threshold,
+                            detach_reset,
+                            surrogate,
+                        });
                     }
                 }
             }

@@ -32,7 +32,15 @@ fn close(what: &str, a: &[f32], b: &[f32], relative: f32) -> Result<(), TestCase
     prop_assert_eq!(a.len(), b.len());
     let largest = b.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
     for (i, (x, y)) in a.iter().zip(b).enumerate() {
-        prop_assert!((x - y).abs() <= relative * largest, "{}: value {} is {}, expected {} (largest {})", what, i, x, y, largest);
+        prop_assert!(
+            (x - y).abs() <= relative * largest,
+            "{}: value {} is {}, expected {} (largest {})",
+            what,
+            i,
+            x,
+            y,
+            largest
+        );
     }
     Ok(())
 }
