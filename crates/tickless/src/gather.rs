@@ -7,7 +7,7 @@ use crate::report as r;
 use crate::simulate::{Simulation, trace};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
-use tickless_net::{InputKind, LeakRule, Leak, Neuron, Reset, SpikeMode};
+use tickless_net::{InputKind, Leak, LeakRule, Neuron, Reset, SpikeMode};
 use tickless_train::evaluate::{LayerActivity, Point};
 use tickless_train::run::{Loaded, RunFolder};
 
@@ -227,14 +227,18 @@ fn raster(f: &Finished) -> Result<Option<r::Raster>> {
     let (names, sensor) = (f.run.source.dataset().class_names(), recording.sensor());
     let name = |k: usize| names.get(k).cloned().unwrap_or_else(|| k.to_string());
     let layer = |(l, info): (usize, &tickless_engine::LayerInfo)| {
-        let index = |s: &tickless_engine::Spike| ((s.channel * info.shape.height + s.y) * info.shape.width + s.x) as u32;
+        let index =
+            |s: &tickless_engine::Spike| ((s.channel * info.shape.height + s.y) * info.shape.width + s.x) as u32;
         let spikes = trace.of(l).map(|s| (s.t_us - start, index(s))).collect();
         r::RasterLayer { name: info.name.clone(), neurons: info.shape.len() as u32, spikes }
     };
     Ok(Some(r::Raster {
         duration_us: recording.span_us(),
         layers: program.layers().iter().enumerate().map(layer).collect(),
-        input: recording.iter().map(|e| (e.t_us - start, u32::from(e.y) * u32::from(sensor.width) + u32::from(e.x))).collect(),
+        input: recording
+            .iter()
+            .map(|e| (e.t_us - start, u32::from(e.y) * u32::from(sensor.width) + u32::from(e.x)))
+            .collect(),
         input_pixels: u32::from(sensor.width) * u32::from(sensor.height),
         label: name(f.run.source.label(id)),
         predicted: name(class),

@@ -106,7 +106,8 @@ impl Checkpoint {
                 all.insert(format!("{prefix}.{name}"), array.clone());
             }
         }
-        let bad = |e: serde_json::Error| Error::RunFile { path: file.to_owned(), problem: format!("cannot write: {e}") };
+        let bad =
+            |e: serde_json::Error| Error::RunFile { path: file.to_owned(), problem: format!("cannot write: {e}") };
         let header = HashMap::from([
             ("version".to_owned(), VERSION.to_string()),
             ("recipe".to_owned(), self.recipe.clone()),
@@ -126,9 +127,13 @@ impl Checkpoint {
         let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
         let all = Weights::from_bytes(&bytes, file)?;
         let header = Weights::metadata(&bytes, file)?;
-        let get = |key: &str| header.get(key).cloned().ok_or_else(|| bad(format!("not a checkpoint: `{key}` is missing")));
+        let get =
+            |key: &str| header.get(key).cloned().ok_or_else(|| bad(format!("not a checkpoint: `{key}` is missing")));
         if get("version")? != VERSION.to_string() {
-            return Err(bad(format!("a checkpoint of version {}, this program reads {VERSION}; start the run again", get("version")?)));
+            return Err(bad(format!(
+                "a checkpoint of version {}, this program reads {VERSION}; start the run again",
+                get("version")?
+            )));
         }
         let part = |prefix: &str| {
             let mut w = Weights::default();

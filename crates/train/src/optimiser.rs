@@ -103,7 +103,13 @@ impl OptimiserState {
     }
 
     /// The state that [`save`](Self::save) gave.
-    pub fn restore(optimiser: Optimiser, parameters: &[Parameter], saved: &Weights, steps: u64, device: &Device) -> Self {
+    pub fn restore(
+        optimiser: Optimiser,
+        parameters: &[Parameter],
+        saved: &Weights,
+        steps: u64,
+        device: &Device,
+    ) -> Self {
         let get = |prefix: &str| {
             let one = |p: &Parameter| {
                 let a = saved.get(&format!("{prefix}.{}", p.name))?;

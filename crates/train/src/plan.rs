@@ -68,7 +68,13 @@ impl TrainPlan {
         let a = recipe.data.augment;
         Ok(Self {
             strategy: strategy::by_name(&t.strategy, steps)?,
-            step: StepSetting { loss, norm: if t.freeze_norm { NormMode::Running } else { NormMode::Batch }, leak: t.leak, t_max: t.t_max, step_us },
+            step: StepSetting {
+                loss,
+                norm: if t.freeze_norm { NormMode::Running } else { NormMode::Batch },
+                leak: t.leak,
+                t_max: t.t_max,
+                step_us,
+            },
             optimiser,
             schedule,
             batch: t.batch.min(train_samples.max(1)),

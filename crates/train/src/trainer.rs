@@ -246,7 +246,9 @@ impl<'a> Trainer<'a> {
         let mut model = self.model.clone();
         self.calibrate(&mut model, &Silent)?;
         let t_max = self.plan.step.t_max;
-        for layer in activity(&model, &self.setting(some), t_max, LeakRule::Step, &Silent)?.iter().filter(|l| l.silent()) {
+        for layer in
+            activity(&model, &self.setting(some), t_max, LeakRule::Step, &Silent)?.iter().filter(|l| l.silent())
+        {
             progress.line(&format!(
                 "warning: layer `{}` did not fire once in {} samples after the first epoch: raise `train.init_gain` or lower the threshold",
                 layer.layer,

@@ -55,7 +55,10 @@ impl Calibrate {
         if global.json {
             return print_json(&done);
         }
-        println!("{norms} norms calibrated on {batches} batches at T = {t_max}; weights written to {}", folder.file("weights.safetensors").display());
+        println!(
+            "{norms} norms calibrated on {batches} batches at T = {t_max}; weights written to {}",
+            folder.file("weights.safetensors").display()
+        );
         Ok(())
     }
 }

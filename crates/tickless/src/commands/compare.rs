@@ -40,7 +40,8 @@ impl Compare {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
         let recipe = Recipe::load(&self.recipe.recipe, &self.recipe.changes.assignments())?;
-        let stem = self.recipe.recipe.file_stem().map_or_else(|| "compare".into(), |s| s.to_string_lossy().into_owned());
+        let stem =
+            self.recipe.recipe.file_stem().map_or_else(|| "compare".into(), |s| s.to_string_lossy().into_owned());
         let experiment = Experiment {
             seeds: if self.seeds.is_empty() { vec![recipe.seed] } else { self.seeds },
             strategies: self.strategies,

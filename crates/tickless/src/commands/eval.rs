@@ -89,7 +89,13 @@ impl Eval {
         if global.json {
             return print_json(&result);
         }
-        println!("{} on {} {} samples (trained as {}, T_max {t_max})", run.facts.network, ids.len(), self.part.word(), run.facts.strategy);
+        println!(
+            "{} on {} {} samples (trained as {}, T_max {t_max})",
+            run.facts.network,
+            ids.len(),
+            self.part.word(),
+            run.facts.strategy
+        );
         println!("{:>16}  {:>6}  {:>10}  {:>8}", "T", "leak", "% correct", "loss");
         for p in &result.points {
             let t: Vec<String> = p.configuration.iter().map(usize::to_string).collect();
@@ -98,7 +104,13 @@ impl Eval {
         }
         println!("{:>16}  {:>8}  {:>22}", "layer", "neurons", "spikes/neuron at T_max");
         for l in &result.activity {
-            println!("{:>16}  {:>8}  {:>22.4}{}", l.layer, l.neurons, l.rate(), if l.silent() { "  SILENT" } else { "" });
+            println!(
+                "{:>16}  {:>8}  {:>22.4}{}",
+                l.layer,
+                l.neurons,
+                l.rate(),
+                if l.silent() { "  SILENT" } else { "" }
+            );
         }
         Ok(())
     }

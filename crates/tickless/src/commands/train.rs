@@ -55,13 +55,24 @@ impl Train {
         }
         let source = Source::open(&given.data, given.seed)?;
         let parts = Parts::of(&source, &given.data, given.seed)?;
-        let job = Job { recipe: &given, source: &source, parts: &parts, folder: &folder, initial: None, base: None, device: &device };
+        let job = Job {
+            recipe: &given,
+            source: &source,
+            parts: &parts,
+            folder: &folder,
+            initial: None,
+            base: None,
+            device: &device,
+        };
         let facts = train(job, console)?;
         if global.json {
             return print_json(&facts);
         }
         if let Some(last) = folder.metrics()?.last() {
-            println!("{} epochs, loss {:.4}, training accuracy {:.2} %", last.epoch, last.train_loss, last.train_accuracy);
+            println!(
+                "{} epochs, loss {:.4}, training accuracy {:.2} %",
+                last.epoch, last.train_loss, last.train_accuracy
+            );
         }
         println!("weights in {}\nnext: tickless eval {}", folder.file("weights.safetensors").display(), path.display());
         Ok(())

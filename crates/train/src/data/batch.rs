@@ -56,7 +56,11 @@ impl Source {
                 }
                 InputKind::Image => match self.dataset.sample(id.split, id.index)? {
                     Sample::Image(image) => {
-                        let change = ImageAugment { pad: self.augment.crop, flip: self.augment.flip, cutout: self.augment.cutout };
+                        let change = ImageAugment {
+                            pad: self.augment.crop,
+                            flip: self.augment.flip,
+                            cutout: self.augment.cutout,
+                        };
                         let image = rng.map_or_else(|| image.clone(), |mut rng| change.apply(&image, &mut rng));
                         self.normalise.write(&image, &mut values[k * n..][..n])?;
                     }

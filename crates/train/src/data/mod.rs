@@ -30,7 +30,10 @@ pub struct Source {
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source").field("dataset", &self.dataset.name()).field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("Source")
+            .field("dataset", &self.dataset.name())
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }
 

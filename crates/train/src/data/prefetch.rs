@@ -21,7 +21,8 @@ pub fn prefetch(
     augment: Option<(u64, u64)>,
     mut consume: impl FnMut(usize, Batch) -> Result<()>,
 ) -> Result<()> {
-    let chunks: Vec<&[SampleId]> = if whole { order.chunks_exact(size).collect() } else { order.chunks(size).collect() };
+    let chunks: Vec<&[SampleId]> =
+        if whole { order.chunks_exact(size).collect() } else { order.chunks(size).collect() };
     std::thread::scope(|scope| {
         let (send, receive) = sync_channel(AHEAD);
         scope.spawn(move || {

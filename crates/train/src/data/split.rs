@@ -61,7 +61,9 @@ impl Parts {
         };
         let empty = if train.is_empty() { Some("training") } else { test.is_empty().then_some("test") };
         match empty {
-            Some(part) => Err(Error::Setting(format!("the {part} part of data set `{}` is empty", source.dataset().name()))),
+            Some(part) => {
+                Err(Error::Setting(format!("the {part} part of data set `{}` is empty", source.dataset().name())))
+            }
             None => Ok(Self { train, validation, test }),
         }
     }

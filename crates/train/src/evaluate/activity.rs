@@ -61,7 +61,11 @@ pub fn activity(
     })?;
     progress.finish();
     let n = setting.ids.len().max(1) as f64;
-    let of = |&i: &usize| LayerActivity { layer: nodes[i].name.clone(), neurons: nodes[i].output.len(), spikes: sums[i] / n };
+    let of = |&i: &usize| LayerActivity {
+        layer: nodes[i].name.clone(),
+        neurons: nodes[i].output.len(),
+        spikes: sums[i] / n,
+    };
     Ok(spiking.iter().map(of).collect())
 }
 

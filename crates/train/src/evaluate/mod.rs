@@ -101,8 +101,7 @@ impl Setting<'_> {
     ) -> Result<Score> {
         // A static image has no duration, so its leak always belongs to the step.
         let leak = if model.network().input().kind == InputKind::Image { LeakRule::Step } else { leak };
-        let pass =
-            Pass { configuration, norm: NormMode::Running, leak, t_max: self.t_max, step_us: self.step_us };
+        let pass = Pass { configuration, norm: NormMode::Running, leak, t_max: self.t_max, step_us: self.step_us };
         // Long sequences go in smaller batches: the result is the same, the memory is bounded.
         let longest = configuration.iter().copied().max().unwrap_or(1).max(frames);
         let size = self.batch.min(2000 / longest).max(1);

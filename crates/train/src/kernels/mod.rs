@@ -32,7 +32,8 @@ pub trait SpikingOps: burn::backend::Backend {
     fn neuron_spikes(current: FloatTensor<Self>, op: NeuronOp) -> FloatTensor<Self>;
 
     /// Spikes and membrane potentials u before the spike, which backward needs.
-    fn neuron_spikes_and_potentials(current: FloatTensor<Self>, op: NeuronOp) -> (FloatTensor<Self>, FloatTensor<Self>);
+    fn neuron_spikes_and_potentials(current: FloatTensor<Self>, op: NeuronOp)
+    -> (FloatTensor<Self>, FloatTensor<Self>);
 
     /// Gradient of the current from the potentials u and the gradient of the spikes.
     fn neuron_backward(potentials: FloatTensor<Self>, gradient: FloatTensor<Self>, op: NeuronOp) -> FloatTensor<Self>;

@@ -46,7 +46,9 @@ impl RunFolder {
     pub fn create(path: &Path) -> Result<Self> {
         let folder = Self { path: path.to_owned() };
         if folder.file("run.json").exists() || folder.file("recipe.toml").exists() {
-            return Err(folder.wrong("holds a run already: `--resume` goes on with it, `--output` names another folder"));
+            return Err(
+                folder.wrong("holds a run already: `--resume` goes on with it, `--output` names another folder")
+            );
         }
         std::fs::create_dir_all(path).map_err(|e| Error::io(path, e))?;
         Ok(folder)
@@ -65,7 +67,9 @@ impl RunFolder {
         let folder = Self { path: path.to_owned() };
         match folder.file("recipe.toml").is_file() {
             true => Ok(folder),
-            false => Err(folder.wrong("is not a run folder (it has no recipe.toml); `tickless train RECIPE` makes one")),
+            false => {
+                Err(folder.wrong("is not a run folder (it has no recipe.toml); `tickless train RECIPE` makes one"))
+            }
         }
     }
 
@@ -106,8 +110,10 @@ impl RunFolder {
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
         let path = self.file(name);
         let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|e| Error::RunFile { path, problem: format!("damaged ({e}); delete it and run the command that makes it again") })
+        serde_json::from_slice(&bytes).map_err(|e| Error::RunFile {
+            path,
+            problem: format!("damaged ({e}); delete it and run the command that makes it again"),
+        })
     }
 
     /// Writes a JSON file of the run.
@@ -152,7 +158,8 @@ impl RunFolder {
         let path = self.file("metrics.jsonl");
         let mut text = String::new();
         for m in history {
-            text += &serde_json::to_string(m).map_err(|e| Error::RunFile { path: path.clone(), problem: e.to_string() })?;
+            text +=
+                &serde_json::to_string(m).map_err(|e| Error::RunFile { path: path.clone(), problem: e.to_string() })?;
             text.push('\n');
         }
         write_atomically(&path, text.as_bytes())
@@ -168,8 +175,10 @@ impl RunFolder {
         text.lines()
             .enumerate()
             .map(|(k, line)| {
-                serde_json::from_str(line)
-                    .map_err(|e| Error::RunFile { path: path.clone(), problem: format!("line {} is damaged: {e}", k + 1) })
+                serde_json::from_str(line).map_err(|e| Error::RunFile {
+                    path: path.clone(),
+                    problem: format!("line {} is damaged: {e}", k + 1),
+                })
             })
             .collect()
     }

@@ -46,13 +46,16 @@ impl Steps {
     pub fn check(&self) -> Result<()> {
         let wrong = |m: String| Err(Error::Setting(m));
         match self {
-            Steps { t_min: 0, .. } | Steps { t_max: 0, .. } => {
-                wrong(format!("`t_min` = {} and `t_max` = {}: a network runs at least 1 time step", self.t_min, self.t_max))
-            }
+            Steps { t_min: 0, .. } | Steps { t_max: 0, .. } => wrong(format!(
+                "`t_min` = {} and `t_max` = {}: a network runs at least 1 time step",
+                self.t_min, self.t_max
+            )),
             Steps { t_min, t_max, .. } if t_min > t_max => {
                 wrong(format!("`t_min` = {t_min} is greater than `t_max` = {t_max}; swap them"))
             }
-            Steps { samples: 0, .. } => wrong("`samples` = 0: an iteration runs at least 1 temporal configuration".into()),
+            Steps { samples: 0, .. } => {
+                wrong("`samples` = 0: an iteration runs at least 1 temporal configuration".into())
+            }
             Steps { group: 0, .. } => wrong("`group` = 0: a stage has at least 1 block".into()),
             _ => Ok(()),
         }
