@@ -5,7 +5,7 @@
 //! takes the sequence there. Linear layers right after a repeat run before it.
 
 use crate::error::{Error, Result};
-use crate::kernels::{NeuronOp, neuron};
+use crate::kernels::{NeuronOp, neuron, tile_pool};
 use crate::norm::{BatchStatistics, NormMode, Running};
 use crate::sequence::Sequence;
 use crate::ttm::TimeMap;
@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 use std::sync::Arc;
-use tickless_net::{Array, InputKind, Layer, LeakRule, Network, Node, NodeId, Pool, PoolKind, Weights};
+use tickless_net::{Array, InputKind, Layer, LeakRule, Network, NodeId, Pool, PoolKind, Weights};
 
 /// One trainable tensor, kept flat.
 #[derive(Debug, Clone)]
@@ -263,18 +263,17 @@ fn pool(x: Sequence, p: Pool) -> Sequence {
     let pad = [(p.padding, p.padding); 2];
     let mut average = AvgPoolOptions::new(k);
     (average.stride, average.padding) = (s, pad);
+    let area = (p.kernel * p.kernel) as f32;
+    let tiles = p.kernel == p.stride && p.padding == 0;
     match p.kind {
+        PoolKind::Average if tiles => x.linear(false, |x| tile_pool(x, p.kernel, 1.0 / area)),
+        PoolKind::Sum if tiles => x.linear(false, |x| tile_pool(x, p.kernel, 1.0)),
         PoolKind::Average => x.linear(false, |x| avg_pool2d(x, average)),
-        PoolKind::Sum => x.linear(false, |x| avg_pool2d(x, average).mul_scalar((p.kernel * p.kernel) as f32)),
+        PoolKind::Sum => x.linear(false, |x| avg_pool2d(x, average).mul_scalar(area)),
         PoolKind::Max => {
             let mut max = MaxPoolOptions::new(k);
             (max.stride, max.padding) = (s, pad);
             x.each(|x| max_pool2d(x, max))
         }
     }
-}
-
-/// Names of the layers for messages and reports.
-pub fn name_of(node: &Node) -> &str {
-    &node.name
 }

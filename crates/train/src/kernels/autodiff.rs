@@ -4,7 +4,7 @@
 //! the state kept is one tensor, the membrane potentials before the spike. Time map: the
 //! transposed map.
 
-use super::{NeuronOp, SpikingOps};
+use super::{NeuronOp, SpikingOps, TilePool};
 use crate::ttm::TimeMap;
 use burn::backend::autodiff::{
     Autodiff,
@@ -39,6 +39,18 @@ impl<B: SpikingOps> Backward<B, 1> for MapTimeBackward {
     }
 }
 
+#[derive(Debug)]
+struct TilePoolBackward;
+
+impl<B: SpikingOps> Backward<B, 1> for TilePoolBackward {
+    type State = TilePool;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let op = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |g| B::tile_pool_backward(g, op));
+    }
+}
+
 impl<B: SpikingOps, C: CheckpointStrategy> SpikingOps for Autodiff<B, C> {
     fn neuron_spikes(current: FloatTensor<Self>, op: NeuronOp) -> FloatTensor<Self> {
         match NeuronBackward.prepare::<C>([current.node()]).compute_bound().stateful() {
@@ -61,6 +73,17 @@ impl<B: SpikingOps, C: CheckpointStrategy> SpikingOps for Autodiff<B, C> {
 
     fn neuron_backward(potentials: FloatTensor<Self>, gradient: FloatTensor<Self>, op: NeuronOp) -> FloatTensor<Self> {
         <FloatTensor<Self>>::new(B::neuron_backward(potentials.into_primitive(), gradient.into_primitive(), op))
+    }
+
+    fn tile_pool(input: FloatTensor<Self>, op: TilePool) -> FloatTensor<Self> {
+        match TilePoolBackward.prepare::<C>([input.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(op, B::tile_pool(input.into_primitive(), op)),
+            OpsKind::UnTracked(prep) => prep.finish(B::tile_pool(input.into_primitive(), op)),
+        }
+    }
+
+    fn tile_pool_backward(gradient: FloatTensor<Self>, op: TilePool) -> FloatTensor<Self> {
+        <FloatTensor<Self>>::new(B::tile_pool_backward(gradient.into_primitive(), op))
     }
 
     fn map_time(input: FloatTensor<Self>, map: Arc<TimeMap>) -> FloatTensor<Self> {

@@ -7,6 +7,7 @@
 //! a handful of operations a value, so memory bounds it. Each value is computed by one thread in
 //! one order: results do not depend on the number of threads.
 
+use super::pool::{self, TilePool};
 use super::{NeuronOp, SpikingOps};
 use crate::neuron::{Constants, backward, reset, spikes};
 use crate::surrogate::derivative;
@@ -48,6 +49,14 @@ impl SpikingOps for Flex {
             }
         });
         from_vec(out, shape)
+    }
+
+    fn tile_pool(input: FlexTensor, op: TilePool) -> FlexTensor {
+        pool::forward(input, op)
+    }
+
+    fn tile_pool_backward(gradient: FlexTensor, op: TilePool) -> FlexTensor {
+        pool::backward(gradient, op)
     }
 
     fn map_time(input: FlexTensor, map: Arc<TimeMap>) -> FlexTensor {
@@ -198,10 +207,10 @@ fn backward_row(op: NeuronOp) -> BackwardRow {
 }
 
 /// The values of a contiguous f32 tensor.
-fn values(tensor: &FlexTensor) -> &[f32] {
+pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("made contiguous by the caller, and every tensor of this crate is f32")
 }
 
-fn from_vec(data: Vec<f32>, shape: Shape) -> FlexTensor {
+pub(super) fn from_vec(data: Vec<f32>, shape: Shape) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(data), Layout::contiguous(shape), DType::F32)
 }

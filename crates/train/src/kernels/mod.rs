@@ -6,7 +6,10 @@
 
 mod autodiff;
 mod flex;
+mod pool;
 pub mod reference;
+
+pub use pool::TilePool;
 
 use crate::ttm::TimeMap;
 use burn::backend::{Dispatch, backend_extension, tensor::FloatTensor};
@@ -38,6 +41,12 @@ pub trait SpikingOps: burn::backend::Backend {
     /// Gradient of the current from the potentials u and the gradient of the spikes.
     fn neuron_backward(potentials: FloatTensor<Self>, gradient: FloatTensor<Self>, op: NeuronOp) -> FloatTensor<Self>;
 
+    /// Sums over tiles of a map.
+    fn tile_pool(input: FloatTensor<Self>, op: TilePool) -> FloatTensor<Self>;
+
+    /// Gradient of the input of [`tile_pool`](Self::tile_pool) from that of its output.
+    fn tile_pool_backward(gradient: FloatTensor<Self>, op: TilePool) -> FloatTensor<Self>;
+
     /// A linear map over the time axis: `[T_in·B, …]` to `[T_out·B, …]`.
     fn map_time(input: FloatTensor<Self>, map: Arc<TimeMap>) -> FloatTensor<Self>;
 }
@@ -64,4 +73,14 @@ pub fn neuron(current: Tensor<4>, op: NeuronOp) -> Tensor<4> {
 pub fn map_time(input: Tensor<4>, map: Arc<TimeMap>) -> Tensor<4> {
     assert_eq!(input.dims()[0] % map.t_in(), 0, "{:?} is not a sequence of {} steps", input.dims(), map.t_in());
     Tensor::from_dispatch(<Dispatch as SpikingOps>::map_time(input.into_dispatch(), map))
+}
+
+/// Pools over `kernel`×`kernel` tiles: sums times `scale`.
+///
+/// # Shapes
+/// `input` `[N, C, H, W]`, result `[N, C, H/k, W/k]`; what does not fill a tile is dropped.
+pub fn tile_pool(input: Tensor<4>, kernel: usize, scale: f32) -> Tensor<4> {
+    let [_, _, height, width] = input.dims();
+    let op = TilePool { kernel, scale, height, width };
+    Tensor::from_dispatch(<Dispatch as SpikingOps>::tile_pool(input.into_dispatch(), op))
 }
