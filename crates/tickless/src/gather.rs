@@ -67,7 +67,13 @@ pub fn report(title: &str, command: &str, groups: &[(String, Vec<Finished>)]) ->
     let Some(first) = first else { unreachable!("checked above") };
     let run = &first.run;
     let describe = run.source.dataset().describe();
-    let tested = first.evaluation.as_ref().and_then(|e| e.points.first()).map_or(run.parts.test.len(), |p| p.samples);
+    // The folds of a cross-validation test different samples, seeds test the same ones again.
+    let folds = if run.recipe.data.folds.is_some() { groups[0].1.as_slice() } else { std::slice::from_ref(first) };
+    let tested = folds.iter().map(|f| {
+        let points = f.evaluation.as_ref().and_then(|e| e.points.first());
+        points.map_or(f.run.parts.test.len(), |p| p.samples)
+    });
+    let tested = tested.sum();
     let neuron = run.network.nodes().iter().find_map(|n| match n.layer {
         tickless_net::Layer::Neuron(n) => Some(n),
         _ => None,

@@ -20,3 +20,8 @@ pub mod gather;
 mod progress;
 pub mod report;
 pub mod simulate;
+
+/// The examples of the README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct ReadMe;

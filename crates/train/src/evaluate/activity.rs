@@ -56,7 +56,8 @@ pub fn activity(
     progress.start("activity", setting.ids.len() as u64, "sample");
     setting.run(model, steps, &configuration, leak, progress, |_, i, s| {
         if matches!(nodes[i].layer, Layer::Neuron(_)) {
-            sums[i] += f64::from(s.clone().tensor().sum().into_scalar::<f32>());
+            // On the host in f64: a sum of 2²⁴ spikes and more is not exact in f32.
+            sums[i] += values(s).iter().map(|&v| f64::from(v)).sum::<f64>();
         }
     })?;
     progress.finish();
@@ -96,10 +97,14 @@ pub fn spike_counts(
 /// `[B × neurons]` from `[T·B, C, H, W]`.
 fn sum_over_time(s: &Sequence) -> Vec<f32> {
     let steps = s.steps();
-    let all: Vec<f32> = s.clone().tensor().into_data().try_into_vec().expect("every tensor of this crate is f32");
+    let all = values(s);
     let mut sum = vec![0.0f32; all.len() / steps];
     for step in all.chunks(sum.len().max(1)) {
         sum.iter_mut().zip(step).for_each(|(a, b)| *a += b);
     }
     sum
+}
+
+fn values(s: &Sequence) -> Vec<f32> {
+    s.clone().tensor().into_data().try_into_vec().expect("every tensor of this crate is f32")
 }

@@ -77,3 +77,27 @@ pub(super) fn backward(gradient: FlexTensor, op: TilePool) -> FlexTensor {
 fn planes(data: &mut [f32], len: usize) -> impl ParallelIterator<Item = (usize, &mut [f32])> {
     data.par_chunks_mut(len.max(1)).with_min_len(64).enumerate()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::kernels::tile_pool;
+    use burn::tensor::module::avg_pool2d;
+    use burn::tensor::ops::AvgPoolOptions;
+    use burn::tensor::{Device, Distribution, Tensor};
+
+    #[test]
+    fn tiles_equal_the_tensor_librarys_average_pooling_forward_and_back() {
+        let device = Device::flex().autodiff();
+        for (shape, k) in [([3, 5, 17, 17], 2), ([70, 1, 9, 7], 3), ([1, 2, 4, 4], 4), ([2, 2, 5, 3], 1)] {
+            let x = Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device).require_grad();
+            let ours = tile_pool(x.clone(), k, 1.0 / (k * k) as f32);
+            let theirs = avg_pool2d(x.clone(), AvgPoolOptions::new([k, k]));
+            assert_eq!(ours.dims(), theirs.dims());
+            let worst = (ours.clone() - theirs.clone()).abs().max().into_scalar::<f32>();
+            assert!(worst < 1e-6, "{shape:?} {k}: {worst}");
+            let gradient = |y: Tensor<4>| x.grad(&(y.clone() * y).sum().backward()).expect("x is a leaf");
+            let worst = (gradient(ours) - gradient(theirs)).abs().max().into_scalar::<f32>();
+            assert!(worst < 1e-6, "{shape:?} {k}: gradient {worst}");
+        }
+    }
+}
