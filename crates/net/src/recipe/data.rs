@@ -60,15 +60,30 @@ pub struct Augment {
     pub cutout: usize,
 }
 
+/// Pixels that an augmentation moves or blanks at most: more than any sensor has.
+const LARGEST_CHANGE: usize = 65_535;
+
 impl DataRecipe {
     pub(super) fn check(&self) -> Result<(), String> {
         if !(0.0..1.0).contains(&self.validation) {
             return Err(format!("`data.validation` = {}: give a share from 0 to below 1", self.validation));
         }
-        match self.folds {
-            Some(f) if f.of < 2 || f.fold >= f.of => {
-                Err(format!("`data.folds`: fold {} of {} cannot be; folds count from 0 and there are at least 2", f.fold, f.of))
+        let a = self.augment;
+        for (name, value) in [("roll", a.roll), ("crop", a.crop), ("cutout", a.cutout)] {
+            if value > LARGEST_CHANGE {
+                return Err(format!("`data.augment.{name}` = {value}: it is at most {LARGEST_CHANGE} pixels"));
             }
+        }
+        if let Some([width, height]) = self.size
+            && (width == 0 || height == 0)
+        {
+            return Err(format!("`data.size` = [{width}, {height}]: width and height are at least 1"));
+        }
+        match self.folds {
+            Some(f) if f.of < 2 || f.fold >= f.of => Err(format!(
+                "`data.folds`: fold {} of {} cannot be; folds count from 0 and there are at least 2",
+                f.fold, f.of
+            )),
             _ => Ok(()),
         }
     }

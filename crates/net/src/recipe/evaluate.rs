@@ -19,17 +19,34 @@ pub struct EvalRecipe {
 
 impl Default for EvalRecipe {
     fn default() -> Self {
-        Self { steps: vec![1, 2, 3, 5, 10, 20, 50, 100], leak: vec![LeakRule::Time, LeakRule::Step], batch: 50, calibration_batches: 10 }
+        Self {
+            steps: vec![1, 2, 3, 5, 10, 20, 50, 100],
+            leak: vec![LeakRule::Time, LeakRule::Step],
+            batch: 50,
+            calibration_batches: 10,
+        }
     }
 }
 
+/// The most time steps that a network is run at; a recording in so many is as good as event by event.
+pub const LARGEST_STEPS: usize = 10_000;
+
 impl EvalRecipe {
     pub(super) fn check(&self) -> Result<(), String> {
+        if self.steps.is_empty() || self.leak.is_empty() {
+            let key = if self.steps.is_empty() { "steps" } else { "leak" };
+            return Err(format!("`eval.{key}` is empty: give at least one, or remove the key"));
+        }
+        if let Some(t) = self.steps.iter().find(|t| **t > LARGEST_STEPS) {
+            return Err(format!("`eval.steps` has {t}: a network runs at most {LARGEST_STEPS} time steps"));
+        }
         if self.steps.contains(&0) {
             return Err("`eval.steps` has a 0: a network runs at least 1 time step".into());
         }
-        if self.batch == 0 || self.calibration_batches == 0 {
-            return Err("`eval.batch` and `eval.calibration_batches` are at least 1".into());
+        for (name, value) in [("batch", self.batch), ("calibration_batches", self.calibration_batches)] {
+            if value == 0 {
+                return Err(format!("`eval.{name}` = 0: it is at least 1"));
+            }
         }
         Ok(())
     }

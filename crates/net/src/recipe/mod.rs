@@ -26,7 +26,7 @@ mod network;
 mod train;
 
 pub use data::{Augment, DataRecipe, Folds};
-pub use evaluate::EvalRecipe;
+pub use evaluate::{EvalRecipe, LARGEST_STEPS};
 pub use network::NetworkRecipe;
 pub use train::{DecayName, LossName, OptimiserName, Select, TrainRecipe};
 
@@ -67,7 +67,7 @@ impl Recipe {
     /// # Errors
     /// Names the file, the line and the key, with a suggestion for an unknown one.
     pub fn load(file: &Path, overrides: &[String]) -> Result<Self> {
-        let text = std::fs::read_to_string(file).map_err(|e| Error::io(file, e))?;
+        let text = std::fs::read_to_string(file).map_err(|e| unread(file, e))?;
         Self::parse(&text, file, overrides)
     }
 
@@ -85,8 +85,11 @@ impl Recipe {
             for one in overrides {
                 set(&mut table, one).map_err(|problem| Error::Recipe { file: file.to_owned(), problem })?;
             }
-            let text = toml::to_string(&table).map_err(|e| wrong(file, e.to_string()))?;
-            direct(&text)?
+            // The changed text has other lines than the file: a line is named only where the file itself is wrong.
+            toml::Value::Table(table).try_into().map_err(|e: toml::de::Error| match direct(text) {
+                Err(in_file) if toml::from_str::<Recipe>(text).is_err_and(|f| f.message() == e.message()) => in_file,
+                _ => wrong(file, format!("with the changes of the command line: {}", said(&e, &e.to_string()))),
+            })?
         };
         recipe.check().map_err(|problem| wrong(file, problem))?;
         Ok(recipe)
@@ -102,6 +105,7 @@ impl Recipe {
 
     fn check(&self) -> std::result::Result<(), String> {
         self.data.check()?;
+        self.network.check()?;
         self.train.check()?;
         self.eval.check()
     }
@@ -113,8 +117,9 @@ fn wrong(file: &Path, problem: String) -> Error {
 
 /// Puts `key.path=value` into a table; the value is TOML, or text where it is not.
 fn set(table: &mut toml::Table, assignment: &str) -> std::result::Result<(), String> {
-    let (path, value) =
-        assignment.split_once('=').ok_or_else(|| format!("`{assignment}` is not `key=value`, e.g. `train.epochs=3`"))?;
+    let (path, value) = assignment
+        .split_once('=')
+        .ok_or_else(|| format!("`{assignment}` is not `key=value`, e.g. `train.epochs=3`"))?;
     let value = toml::from_str::<toml::Table>(&format!("v = {value}"))
         .ok()
         .and_then(|mut t| t.remove("v"))
@@ -136,8 +141,29 @@ fn set(table: &mut toml::Table, assignment: &str) -> std::result::Result<(), Str
 fn explain(file: &Path, text: &str, e: &toml::de::Error) -> Error {
     let line = e.span().map(|s| text[..s.start.min(text.len())].matches('\n').count() + 1);
     let place = line.map(|l| format!("line {l}: ")).unwrap_or_default();
-    let message = e.message().replace('\n', " ");
-    wrong(file, format!("{place}{message}{}", meant(&message)))
+    wrong(file, format!("{place}{}", said(e, e.message())))
+}
+
+/// What the parser says (with or without the key), in one line, and what was probably meant.
+fn said(e: &toml::de::Error, text: &str) -> String {
+    format!("{}{}", text.trim().replace('\n', " "), meant(e.message()))
+}
+
+/// A recipe that could not be read, and what to do about it.
+fn unread(file: &Path, e: std::io::Error) -> Error {
+    let holds_run = file.join("recipe.toml").is_file();
+    match e.kind() {
+        std::io::ErrorKind::NotFound => wrong(
+            file,
+            "there is no such recipe; give a TOML file, e.g. one of recipes/ (`tickless demo` needs none)".into(),
+        ),
+        _ if holds_run => wrong(
+            file,
+            format!("is the folder of a run, not a recipe; `tickless eval {}` evaluates it", file.display()),
+        ),
+        _ if file.is_dir() => wrong(file, "is a folder, not a recipe; give a TOML file".into()),
+        _ => Error::io(file, e),
+    }
 }
 
 /// For serde's "unknown field `x`, expected one of `a`, `b`": the nearest of a, b.

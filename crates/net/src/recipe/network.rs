@@ -1,7 +1,7 @@
 //! `[network]`: a built-in network by name, or one spelled layer by layer.
 
 use crate::error::{Error, Result};
-use crate::layer::TtmMode;
+use crate::layer::{TensorSpec, TtmMode};
 use crate::network::{InputKind, Network};
 use crate::neuron::Neuron;
 use crate::shape::Shape;
@@ -32,7 +32,24 @@ pub struct NetworkRecipe {
     pub layers: Vec<LayerSpec>,
 }
 
+/// Trainable values of a network at most: 4 GiB of weights, and as much again for each of gradient and optimiser.
+const LARGEST: f64 = (1u64 << 30) as f64;
+
 impl NetworkRecipe {
+    pub(super) fn check(&self) -> std::result::Result<(), String> {
+        let switches = [
+            ("norm", self.norm.is_some(), "write `norm` layers"),
+            ("ttm", self.ttm.is_some(), "give each `ttm` layer its `mode`"),
+            ("classifier_bias", self.classifier_bias.is_some(), "give the last `linear` layer its `bias`"),
+        ];
+        match switches.iter().find(|s| s.1 && !self.layers.is_empty()) {
+            Some((key, _, instead)) => Err(format!(
+                "`network.{key}` changes a built-in network and does nothing to one spelled in `layers`; {instead}, or remove the key"
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Builds the network for inputs of this shape and kind and this many classes.
     ///
     /// # Errors
@@ -57,10 +74,27 @@ impl NetworkRecipe {
         } else {
             spec::network_from_specs(&self.name, shape, kind, &self.layers, neuron(Neuron::lif())?)?
         };
+        // In floating point, because hostile sizes overflow before they are compared.
+        let values = |t: &TensorSpec| t.shape.iter().map(|&n| n as f64).product::<f64>();
+        let tensors = net.tensors();
+        if let Some((i, _, t)) = tensors.iter().find(|t| values(&t.2) > LARGEST) {
+            let problem =
+                format!("its `{}` of shape {:?} has more than 2^30 values; make the layer smaller", t.name, t.shape);
+            return Err(Error::layer(&net.nodes()[*i].name, problem));
+        }
+        if tensors.iter().map(|t| values(&t.2)).sum::<f64>() > LARGEST {
+            return Err(Error::Network {
+                network: self.name.clone(),
+                problem: "has more than 2^30 weights; make it smaller".into(),
+            });
+        }
         if net.output().len() != classes {
             return Err(Error::Network {
                 network: self.name.clone(),
-                problem: format!("its last layer gives {} values, the data set has {classes} classes", net.output().len()),
+                problem: format!(
+                    "its last layer gives {} values, the data set has {classes} classes",
+                    net.output().len()
+                ),
             });
         }
         Ok(net)

@@ -1,5 +1,6 @@
 //! `[train]`: strategy, steps, optimiser, schedule, loss.
 
+use super::evaluate::LARGEST_STEPS;
 use crate::neuron::LeakRule;
 use serde::{Deserialize, Serialize};
 
@@ -124,32 +125,57 @@ impl Default for TrainRecipe {
     }
 }
 
+/// The most of a number that a recipe may ask for: far above what anybody trains with, far below what a machine
+/// tries in vain to carry out.
+const LARGEST_BATCH: usize = 100_000;
+const LARGEST_SAMPLES: usize = 1_000;
+const LARGEST_EPOCHS: usize = 1_000_000;
+
 impl TrainRecipe {
     pub(super) fn check(&self) -> Result<(), String> {
-        for (name, value) in [
-            ("t_min", self.t_min),
-            ("t_max", self.t_max),
-            ("samples", self.samples),
-            ("group", self.group),
-            ("batch", self.batch),
-            ("checkpoint_every", self.checkpoint_every),
+        for (name, value, most) in [
+            ("t_min", self.t_min, LARGEST_STEPS),
+            ("t_max", self.t_max, LARGEST_STEPS),
+            ("samples", self.samples, LARGEST_SAMPLES),
+            ("group", self.group, usize::MAX),
+            ("batch", self.batch, LARGEST_BATCH),
+            ("checkpoint_every", self.checkpoint_every, usize::MAX),
         ] {
             if value == 0 {
                 return Err(format!("`train.{name}` = 0: it is at least 1"));
             }
+            if value > most {
+                return Err(format!("`train.{name}` = {value}: it is at most {most}"));
+            }
+        }
+        if self.epochs > LARGEST_EPOCHS {
+            return Err(format!("`train.epochs` = {}: it is at most {LARGEST_EPOCHS}", self.epochs));
         }
         if self.t_min > self.t_max {
-            return Err(format!("`train.t_min` = {} is greater than `train.t_max` = {}; swap them", self.t_min, self.t_max));
+            return Err(format!(
+                "`train.t_min` = {} is greater than `train.t_max` = {}; swap them",
+                self.t_min, self.t_max
+            ));
         }
         for (name, value) in [
             ("learning_rate", self.learning_rate),
             ("weight_decay", self.weight_decay),
             ("momentum", self.momentum),
             ("warmup_epochs", self.warmup_epochs),
+            ("init_gain", f64::from(self.init_gain)),
         ] {
             if !value.is_finite() || value < 0.0 {
                 return Err(format!("`train.{name}` = {value}: give a number that is not negative"));
             }
+        }
+        if self.warmup_epochs > LARGEST_EPOCHS as f64 {
+            return Err(format!("`train.warmup_epochs` = {}: it is at most {LARGEST_EPOCHS}", self.warmup_epochs));
+        }
+        if !(0.0..=1.0).contains(&self.tet_lambda) {
+            return Err(format!("`train.tet_lambda` = {}: give a share from 0 to 1", self.tet_lambda));
+        }
+        if !self.tet_target.is_finite() {
+            return Err(format!("`train.tet_target` = {}: give a number", self.tet_target));
         }
         if !(0.0..1.0).contains(&self.label_smoothing) {
             return Err(format!("`train.label_smoothing` = {}: give a share from 0 to below 1", self.label_smoothing));
