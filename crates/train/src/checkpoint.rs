@@ -123,17 +123,21 @@ impl Checkpoint {
     /// # Errors
     /// If the file is missing, damaged or from another version; the message says what to do.
     pub fn read(file: &Path) -> Result<Self> {
-        let bad = |problem: String| Error::RunFile { path: file.to_owned(), problem };
+        let bad = |problem: String| Error::RunFile {
+            path: file.to_owned(),
+            problem: format!("{problem}; delete it to train from the beginning"),
+        };
+        let damaged = |e: tickless_net::Error| match e {
+            tickless_net::Error::WeightFile { problem, .. } => bad(format!("damaged: {problem}")),
+            other => other.into(),
+        };
         let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
-        let all = Weights::from_bytes(&bytes, file)?;
-        let header = Weights::metadata(&bytes, file)?;
+        let all = Weights::from_bytes(&bytes, file).map_err(damaged)?;
+        let header = Weights::metadata(&bytes, file).map_err(damaged)?;
         let get =
             |key: &str| header.get(key).cloned().ok_or_else(|| bad(format!("not a checkpoint: `{key}` is missing")));
         if get("version")? != VERSION.to_string() {
-            return Err(bad(format!(
-                "a checkpoint of version {}, this program reads {VERSION}; start the run again",
-                get("version")?
-            )));
+            return Err(bad(format!("a checkpoint of version {}, this program reads {VERSION}", get("version")?)));
         }
         let part = |prefix: &str| {
             let mut w = Weights::default();
@@ -196,6 +200,19 @@ mod tests {
             optimiser_steps: 34,
             weights,
         }
+    }
+
+    #[test]
+    fn numbers_of_a_checkpoint_come_back_as_the_bits_that_were_written() {
+        let file = std::env::temp_dir().join(format!("tickless-bits-{}.safetensors", std::process::id()));
+        let mut c = example();
+        for k in 1..2000u32 {
+            c.position.loss_sum = f64::from(k).sqrt() * 7.3;
+            c.position.best = Some((100.0 * f64::from(k) / 2001.0, 1));
+            c.write(&file).unwrap();
+            assert_eq!(Checkpoint::read(&file).unwrap().position, c.position);
+        }
+        std::fs::remove_file(&file).unwrap();
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub enum Error {
     /// The loss became infinite or not a number.
     #[error(
         "the loss is {loss} at iteration {iteration} (epoch {epoch}); the last good checkpoint is kept in the run \
-         folder: lower `learning_rate` and resume, or start again"
+         folder: start another run with a lower `learning_rate`"
     )]
     NotFinite {
         /// The loss.
@@ -43,8 +43,21 @@ pub enum Error {
         /// Epoch, counted from 1.
         epoch: usize,
     },
+    /// A step made weights infinite or not a number. A spiking layer can hide that from the loss: it falls silent.
+    #[error(
+        "`{parameter}` is no longer finite at iteration {iteration} (epoch {epoch}); the last good checkpoint is kept in \
+         the run folder: start another run with a lower `learning_rate`"
+    )]
+    Diverged {
+        /// The first such parameter.
+        parameter: String,
+        /// Iteration from the start of training, counted from 1.
+        iteration: usize,
+        /// Epoch, counted from 1.
+        epoch: usize,
+    },
     /// The user asked to stop; a checkpoint has been written.
-    #[error("stopped at epoch {epoch}, iteration {iteration}; `--resume` goes on from there")]
+    #[error("stopped at epoch {epoch}, iteration {iteration}; a checkpoint is kept")]
     Stopped {
         /// Epoch, counted from 1.
         epoch: usize,

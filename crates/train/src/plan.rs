@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::norm::NormMode;
 use crate::optimiser::Optimiser;
+use crate::run::Machine;
 use crate::schedule::{Decay, Schedule};
 use crate::step::StepSetting;
 use crate::strategy::{self, Steps, Strategy};
@@ -47,6 +48,7 @@ impl TrainPlan {
                 network.stages()
             )));
         }
+        check_memory(network, t.batch.min(train_samples.max(1)), t.t_max)?;
         let per_epoch = (train_samples / t.batch).max(1);
         let loss = match t.loss {
             LossName::CrossEntropy => Loss::CrossEntropy { smoothing: t.label_smoothing },
@@ -92,6 +94,23 @@ impl TrainPlan {
         }
         all
     }
+}
+
+/// Refuses a batch whose layers, kept for the backward pass, are more than this machine has memory for.
+fn check_memory(network: &Network, batch: usize, t_max: usize) -> Result<()> {
+    let machine = Machine::here().memory_gb;
+    let gb = |values: usize| values as f64 * batch as f64 * t_max as f64 * 4.0 / 1e9;
+    let layers = network.nodes().iter().map(|n| (n.name.as_str(), gb(n.output.len())));
+    let all: Vec<(&str, f64)> = layers.chain([("input", gb(network.input().shape.len()))]).collect();
+    let sum: f64 = all.iter().map(|l| l.1).sum();
+    if machine == 0.0 || sum <= machine {
+        return Ok(());
+    }
+    let (layer, most) = all.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
+    Err(Error::Setting(format!(
+        "one batch of {batch} samples at {t_max} time steps needs {sum:.0} GB of memory (layer `{layer}`: {most:.0} GB), \
+         this machine has {machine:.0} GB: lower `train.batch` or `train.t_max`, or make the layer smaller"
+    )))
 }
 
 /// Initial weights of a recipe's network.

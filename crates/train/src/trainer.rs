@@ -5,7 +5,7 @@ use crate::checkpoint::{Checkpoint, EpochMetrics, Position};
 use crate::data::{Parts, SampleId, Source, prefetch};
 use crate::error::{Error, Result};
 use crate::evaluate::{Plan, Setting, across_steps, activity};
-use crate::model::Model;
+use crate::model::{Model, Parameter};
 use crate::optimiser::OptimiserState;
 use crate::plan::TrainPlan;
 use crate::progress::{Progress, Silent};
@@ -75,11 +75,7 @@ impl<'a> Trainer<'a> {
         step_us: Option<f64>,
         device: &Device,
     ) -> Result<Self> {
-        let plan = TrainPlan::new(recipe, &network, parts.train.len(), step_us)?;
-        if recipe.train.select == Select::Best && parts.validation.is_empty() {
-            let hint = "`train.select = \"best\"` chooses on the validation part: set `data.validation` (e.g. 0.1)";
-            return Err(Error::Setting(hint.into()));
-        }
+        let plan = Self::plan(recipe, &network, parts, step_us)?;
         let recipe_text = recipe.to_toml()?;
         let model = Model::new(network, checkpoint.as_ref().map_or(weights, |c| &c.weights), device)?;
         let mut optimiser = OptimiserState::new(plan.optimiser, model.parameters.len());
@@ -95,6 +91,19 @@ impl<'a> Trainer<'a> {
             (position, best) = (c.position, c.best);
         }
         Ok(Self { recipe, recipe_text, plan, source, parts, model, optimiser, position, best })
+    }
+
+    /// What the recipe asks for, checked against network and data; costs nothing, so that a job can refuse what
+    /// cannot be before it reads or writes anything.
+    ///
+    /// # Errors
+    /// As [`TrainPlan::new`], and if the best epoch is to be chosen with nothing to choose on.
+    pub fn plan(recipe: &Recipe, network: &Network, parts: &Parts, step_us: Option<f64>) -> Result<TrainPlan> {
+        if recipe.train.select == Select::Best && parts.validation.is_empty() {
+            let hint = "`train.select = \"best\"` chooses on the validation part: set `data.validation` (e.g. 0.1)";
+            return Err(Error::Setting(hint.into()));
+        }
+        TrainPlan::new(recipe, network, parts.train.len(), step_us)
     }
 
     /// Where it is.
@@ -182,7 +191,15 @@ impl<'a> Trainer<'a> {
                 other => other,
             })?;
         self.optimiser.step(&mut self.model.parameters, gradients, self.plan.schedule.at(k));
-        Ok(report)
+        // 0·w is 0 for every finite w and not a number for the others.
+        let finite = |p: &&Parameter| p.value.clone().mul_scalar(0.0).sum().into_scalar::<f32>() == 0.0;
+        match self.model.parameters.iter().find(|p| !finite(p)) {
+            None => Ok(report),
+            Some(p) => {
+                let (parameter, epoch) = (p.name.clone(), self.position.epoch + 1);
+                Err(Error::Diverged { parameter, iteration: k + 1, epoch })
+            }
+        }
     }
 
     fn end_of_epoch(&mut self, progress: &dyn Progress) -> Result<EpochMetrics> {

@@ -11,6 +11,7 @@ pub use prefetch::prefetch;
 pub use split::{Parts, SampleId};
 
 use crate::error::{Error, Result};
+use crate::progress::Progress;
 use cache::Cache;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -45,7 +46,13 @@ impl Source {
     pub fn open(recipe: &DataRecipe, seed: u64) -> Result<Self> {
         let mut request = DataRequest::new(recipe.set.clone(), recipe.path.as_deref());
         request.seed = recipe.seed.unwrap_or(seed);
-        let dataset = datasets::open(&request)?;
+        let dataset = datasets::open(&request).map_err(|e| match e {
+            tickless_events::Error::UnknownDataset { name, known } => {
+                let hint = tickless_net::suggest::hint(&name, datasets::list().iter().map(|d| d.name));
+                Error::Setting(format!("unknown data set `{name}`{hint}; known: {known}"))
+            }
+            other => other.into(),
+        })?;
         let size = recipe.size.map(|[width, height]| Sensor { width, height });
         if size.is_some() && matches!(dataset.kind(), SampleKind::Image { .. }) {
             return Err(Error::Setting("`data.size` scales recordings; this data set holds images".into()));
@@ -98,12 +105,20 @@ impl Source {
     /// Mean span of recordings in µs (for the time constant of a leak) and mean number of events.
     ///
     /// # Errors
-    /// If a recording cannot be decoded.
-    pub fn mean_span_us(&self, ids: &[SampleId]) -> Result<(f64, f64)> {
-        let spans: Vec<(f64, f64)> = ids
-            .par_iter()
-            .map(|&id| self.recording(id).map(|r| (r.span_us() as f64, r.len() as f64)))
-            .collect::<Result<_>>()?;
+    /// If a recording cannot be decoded, or the user stops.
+    pub fn mean_span_us(&self, ids: &[SampleId], progress: &dyn Progress) -> Result<(f64, f64)> {
+        progress.start("prepare", ids.len() as u64, "recording");
+        let one = |&id: &SampleId| {
+            if progress.cancelled() {
+                let what = "stopped while the recordings were prepared; start the same command again";
+                return Err(Error::Setting(what.into()));
+            }
+            let r = self.recording(id)?;
+            progress.advance(1, "");
+            Ok((r.span_us() as f64, r.len() as f64))
+        };
+        let spans: Vec<(f64, f64)> = ids.par_iter().map(one).collect::<Result<_>>()?;
+        progress.finish();
         // Summed in order, so that the mean does not depend on the number of threads.
         let (span, events) = spans.iter().fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
         let n = spans.len().max(1) as f64;

@@ -73,6 +73,15 @@ impl RunFolder {
         }
     }
 
+    /// Removes what a killed process left half written.
+    pub(super) fn sweep(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.path) else { return };
+        for path in entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "tmp")) {
+            // Nothing reads such a file; where it cannot be removed, it only takes space.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
     fn wrong(&self, problem: &str) -> Error {
         Error::RunFile { path: self.path.clone(), problem: problem.to_owned() }
     }
@@ -177,7 +186,7 @@ impl RunFolder {
             .map(|(k, line)| {
                 serde_json::from_str(line).map_err(|e| Error::RunFile {
                     path: path.clone(),
-                    problem: format!("line {} is damaged: {e}", k + 1),
+                    problem: format!("line {} is damaged ({e}); remove it", k + 1),
                 })
             })
             .collect()
@@ -198,14 +207,22 @@ impl RunFolder {
     pub fn load(&self) -> Result<Loaded> {
         let path = self.file("weights.safetensors");
         if !path.is_file() {
-            return Err(self.wrong("has no weights yet: `tickless train --resume` on this folder finishes it"));
+            return Err(self.wrong("has no weights yet: the command that began it finishes it with `--resume`"));
         }
         let recipe = self.recipe()?;
         let source = Source::open(&recipe.data, recipe.seed)?;
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let (shape, kind) = source.input();
         let network = Arc::new(recipe.network.build(shape, kind, source.dataset().classes())?);
-        let weights = Weights::load(&path)?;
+        let weights = Weights::load(&path).map_err(|e| match e {
+            tickless_net::Error::WeightFile { problem, .. } => Error::RunFile {
+                path: path.clone(),
+                problem: format!(
+                    "damaged ({problem}); delete it, and the command that made it makes it again with `--resume`"
+                ),
+            },
+            other => other.into(),
+        })?;
         weights.check(&network, &path)?;
         Ok(Loaded { folder: self.clone(), facts: self.facts()?, recipe, network, weights, source, parts })
     }

@@ -2,7 +2,7 @@
 
 use super::facts::{FORMAT, Machine, RunFacts};
 use super::folder::RunFolder;
-use crate::checkpoint::{Checkpoint, EpochMetrics, write_atomically};
+use crate::checkpoint::{Checkpoint, EpochMetrics};
 use crate::data::{Parts, Source};
 use crate::error::Result;
 use crate::plan::initial_weights;
@@ -25,7 +25,7 @@ pub struct Job<'a> {
     pub parts: &'a Parts,
     /// The run's folder.
     pub folder: &'a RunFolder,
-    /// Weights to start from, where they are not drawn (fine-tuning).
+    /// Weights to start from, where they are not drawn (fine-tuning); to be given again to resume.
     pub initial: Option<Weights>,
     /// The run they come from.
     pub base: Option<String>,
@@ -60,12 +60,15 @@ pub fn train(job: Job<'_>, progress: &dyn Progress) -> Result<RunFacts> {
     let Job { recipe, source, parts, folder, device, .. } = job;
     let (shape, kind) = source.input();
     let network = Arc::new(recipe.network.build(shape, kind, source.dataset().classes())?);
+    // Whatever cannot be is refused before the first file is written: the folder stays free for the mended recipe.
+    Trainer::plan(recipe, &network, parts, None)?;
+    let checkpoint = folder.checkpoint()?;
     let t = &recipe.train;
     let steps = Steps { t_min: t.t_min, t_max: t.t_max, samples: t.samples, group: t.group };
     let (step_us, mean_events) = match kind {
         InputKind::Image => (None, None),
         InputKind::Events => {
-            let (span, events) = source.mean_span_us(&parts.train)?;
+            let (span, events) = source.mean_span_us(&parts.train, progress)?;
             (Some(span / t.t_max as f64), Some(events))
         }
     };
@@ -95,17 +98,10 @@ pub fn train(job: Job<'_>, progress: &dyn Progress) -> Result<RunFacts> {
         iterations: 0,
         finished: false,
     };
-    let checkpoint = folder.checkpoint()?;
+    folder.sweep();
     folder.write_recipe(recipe)?;
     folder.write_json("run.json", &facts)?;
-    let weights = match job.initial {
-        Some(given) => {
-            write_atomically(&folder.file("initial.safetensors"), &given.to_bytes(None)?)?;
-            given
-        }
-        None if folder.file("initial.safetensors").is_file() => Weights::load(&folder.file("initial.safetensors"))?,
-        None => initial_weights(recipe, &network),
-    };
+    let weights = job.initial.unwrap_or_else(|| initial_weights(recipe, &network));
     let history = checkpoint.as_ref().map(|c| c.position.history.clone()).unwrap_or_default();
     let trainer = Trainer::new(recipe, source, parts, network, &weights, checkpoint, step_us, device)?;
     let (model, position) = trainer.run(&mut Files { folder, history }, progress)?;
