@@ -70,10 +70,11 @@ pub fn main() -> ExitCode {
         Command::Report(c) => c.run(g, &console),
         Command::Data(c) => c.run(g, &console),
     };
+    console.leave();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) if console.stopped() => {
-            eprintln!("{e:#}");
+            eprintln!("{}", one_line(&e));
             ExitCode::from(130)
         }
         Err(e) => fail(&e),
@@ -81,6 +82,19 @@ pub fn main() -> ExitCode {
 }
 
 fn fail(e: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {e:#}");
+    eprintln!("error: {}", one_line(e));
     ExitCode::from(2)
+}
+
+/// An error and its causes in one line; a cause that the message before it quotes is not said twice.
+fn one_line(e: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in e.chain().map(|c| c.to_string().replace('\n', " ")) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }

@@ -4,6 +4,7 @@
 //! Every run is a folder of its own under the experiment's; a finished one is not done again, so
 //! an experiment that was stopped goes on where it was.
 
+use crate::commands::stopped;
 use crate::gather::{Evaluation, Finished, report};
 use crate::progress::Console;
 use crate::report as page;
@@ -86,7 +87,7 @@ fn one(recipe: &Recipe, path: &Path, device: &Device, console: &Console) -> Resu
         let source = Source::open(&recipe.data, recipe.seed)?;
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let job = Job { recipe, source: &source, parts: &parts, folder: &folder, initial: None, base: None, device };
-        train(job, console)?;
+        train(job, console).map_err(|e| stopped(e, "the same command goes on from there"))?;
     } else if folder.recipe()? != *recipe {
         anyhow::bail!("{}: holds a run of another recipe; name another folder with `--output`", path.display());
     }

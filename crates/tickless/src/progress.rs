@@ -21,7 +21,7 @@ pub struct Console {
 
 struct Task {
     name: String,
-    unit: String,
+    units: String,
     total: u64,
     done: u64,
     note: String,
@@ -51,6 +51,13 @@ impl Console {
         *lock(&self.prefix) = text.to_owned();
     }
 
+    /// Takes an unfinished bar off the terminal, so that what comes next starts on a line of its own.
+    pub fn leave(&self) {
+        if let Some(bar) = lock(&self.task).take().and_then(|t| t.bar) {
+            bar.finish_and_clear();
+        }
+    }
+
     /// Whether the user asked to stop.
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
@@ -71,8 +78,8 @@ impl Task {
         let seconds = self.begun.elapsed().as_secs_f64();
         let rate = self.done as f64 / seconds.max(1e-9);
         let left = (self.total.saturating_sub(self.done)) as f64 / rate.max(1e-9);
-        let Task { name, unit, done, total, note, .. } = self;
-        format!("{name}: {done}/{total} {unit}s  {rate:.1} {unit}s/s  {note}  {left:.0} s left")
+        let Task { name, units, done, total, note, .. } = self;
+        format!("{name}: {done}/{total} {units}  {rate:.1} {units}/s  {note}  {left:.0} s left")
     }
 }
 
@@ -80,16 +87,17 @@ impl Progress for Console {
     fn start(&self, task: &str, total: u64, unit: &str) {
         let prefix = lock(&self.prefix).clone();
         let name = if prefix.is_empty() { task.to_owned() } else { format!("{prefix}: {task}") };
+        let units = if unit.ends_with("ch") { format!("{unit}es") } else { format!("{unit}s") };
         let bar = self.terminal.then(|| {
-            let style = format!("{{prefix}} {{wide_bar}} {{pos}}/{{len}} {{per_sec}} {unit}s  {{msg}}  {{eta}} left");
+            let style = format!("{{prefix}} {{wide_bar}} {{pos}}/{{len}} {units}  {{per_sec}}  {{msg}}  {{eta}} left");
             let bar = ProgressBar::new(total);
             bar.set_style(ProgressStyle::with_template(&style).unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_prefix(name.clone());
             bar
         });
         let now = Instant::now();
-        let (unit, note) = (unit.to_owned(), String::new());
-        *lock(&self.task) = Some(Task { name, unit, total, done: 0, note, begun: now, said: now, bar });
+        let note = String::new();
+        *lock(&self.task) = Some(Task { name, units, total, done: 0, note, begun: now, said: now, bar });
     }
 
     fn advance(&self, n: u64, note: &str) {
@@ -120,7 +128,8 @@ impl Progress for Console {
             let seconds = t.begun.elapsed().as_secs_f64();
             // Tasks of a blink are not worth a line.
             if seconds > 1.0 || !self.terminal {
-                eprintln!("{}: {} {}s in {seconds:.1} s  {}", t.name, t.done, t.unit, t.note);
+                let line = format!("{}: {} {} in {seconds:.1} s  {}", t.name, t.done, t.units, t.note);
+                eprintln!("{}", line.trim_end());
             }
         }
     }

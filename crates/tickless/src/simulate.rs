@@ -36,11 +36,30 @@ pub struct Simulation {
     pub silent: Vec<String>,
     /// Spike difference of each spiking layer between the clocked net at T_max and the engine,
     /// over all neurons and recordings: Σ|clocked − engine| / Σ clocked.
+    #[serde(with = "differences")]
     pub spike_difference: Vec<(String, f64)>,
     /// Recordings the spike difference was measured on.
     pub spike_difference_samples: usize,
     /// Wall-clock seconds of the event-driven run, on all threads.
     pub seconds: f64,
+}
+
+/// Spike differences in JSON: one against a silent layer is infinite, which JSON has no number for.
+mod differences {
+    use crate::report::number;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Written(#[serde(with = "number")] f64);
+
+    pub fn serialize<S: Serializer>(all: &[(String, f64)], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(all.iter().map(|(layer, d)| (layer, Written(*d))))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, f64)>, D::Error> {
+        let all = Vec::<(String, Written)>::deserialize(deserializer)?;
+        Ok(all.into_iter().map(|(layer, d)| (layer, d.0)).collect())
+    }
 }
 
 /// Compiles a run for the engine.
@@ -132,4 +151,27 @@ pub fn trace(run: &Loaded, id: SampleId) -> Result<(Program, Trace, usize)> {
     session.feed_into(run.source.recording(id)?.as_ref(), &mut trace).context("the recording to draw")?;
     let class = session.decision(&Confidence { gain: 1.0, t_max: run.facts.t_max }).class;
     Ok((program, trace, class))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_infinite_spike_difference_survives_the_file_it_is_kept_in() {
+        let kept = Simulation {
+            accuracy: 10.0,
+            correct: 1,
+            samples: 10,
+            events: 100.0,
+            layers: Vec::new(),
+            synaptic_operations: 0.0,
+            silent: Vec::new(),
+            spike_difference: vec![("a".into(), f64::INFINITY), ("b".into(), 0.5)],
+            spike_difference_samples: 10,
+            seconds: 1.0,
+        };
+        let text = serde_json::to_string(&kept).unwrap();
+        assert_eq!(serde_json::from_str::<Simulation>(&text).unwrap(), kept, "{text}");
+    }
 }

@@ -3,12 +3,13 @@
 use super::print_json;
 use crate::cli::Global;
 use crate::progress::Console;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
 use tickless_train::calibrate::calibrate_on;
 use tickless_train::device::device;
+use tickless_train::progress::Progress;
 use tickless_train::run::RunFolder;
 
 /// Recompute a run's batch-norm statistics at T_max.
@@ -48,9 +49,21 @@ impl Calibrate {
             bail!("`--batches` is at least 1");
         }
         let (t_max, step_us, size) = (run.facts.t_max, run.facts.step_us, run.recipe.train.batch);
+        let batches = batches.min(run.parts.train.len().div_ceil(size));
         let seed = run.recipe.seed;
         calibrate_on(&mut model, &run.source, &run.parts.train, batches, size, t_max, step_us, seed, console)?;
-        folder.write_weights(&model.weights())?;
+        let weights = model.weights();
+        if weights != run.weights {
+            // Results of the old statistics must not pass for those of the new ones.
+            for name in ["eval.json", "simulate.json"] {
+                let file = folder.file(name);
+                if file.is_file() {
+                    std::fs::remove_file(&file).with_context(|| file.display().to_string())?;
+                    console.line(&format!("{}: removed, it belongs to the old statistics", file.display()));
+                }
+            }
+        }
+        folder.write_weights(&weights)?;
         let done = Done { norms, batches, steps: t_max };
         if global.json {
             return print_json(&done);

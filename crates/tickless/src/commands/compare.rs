@@ -1,11 +1,11 @@
 //! `tickless compare RECIPE`: strategies × seeds or folds, one report.
 
-use super::{RecipeArgs, command_line, print_json};
+use super::{RecipeArgs, check_epochs, command_line, print_json};
 use crate::cli::Global;
 use crate::experiment::Experiment;
 use crate::progress::Console;
 use crate::report as page;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use std::path::PathBuf;
 use tickless_net::recipe::Recipe;
@@ -40,6 +40,12 @@ impl Compare {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
         let recipe = Recipe::load(&self.recipe.recipe, &self.recipe.changes.assignments())?;
+        check_epochs(&recipe)?;
+        if self.folds == 1 {
+            bail!(
+                "`--folds` = 1 leaves nothing to train on: give at least 2, or leave it out for the data set's own split"
+            );
+        }
         let stem =
             self.recipe.recipe.file_stem().map_or_else(|| "compare".into(), |s| s.to_string_lossy().into_owned());
         let experiment = Experiment {

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use std::path::PathBuf;
 use tickless_net::LeakRule;
+use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::device::device;
 use tickless_train::evaluate::{Plan, Setting, across_steps, activity, at_configuration};
 use tickless_train::run::RunFolder;
@@ -120,6 +121,7 @@ impl Eval {
 fn steps(text: &str) -> Result<Vec<usize>> {
     let number = |s: &str| match s.trim().parse::<usize>() {
         Ok(0) => bail!("T = 0 in `{text}`: a network runs at least 1 time step"),
+        Ok(n) if n > LARGEST_STEPS => bail!("T = {n} in `{text}`: a network runs at most {LARGEST_STEPS} time steps"),
         Ok(n) => Ok(n),
         Err(_) => bail!("`{s}` in `{text}` is not a number of time steps; write e.g. 1,2,5..8"),
     };

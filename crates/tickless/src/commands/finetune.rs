@@ -1,14 +1,15 @@
 //! `tickless finetune RUN`: to a network without bias and norm, and trained on as such.
 
-use super::print_json;
+use super::{begin, print_json, stopped};
 use crate::cli::Global;
 use crate::progress::Console;
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::PathBuf;
-use tickless_net::recipe::OptimiserName;
+use tickless_net::recipe::{OptimiserName, Recipe};
 use tickless_net::{fold, spec};
 use tickless_train::device::device;
+use tickless_train::progress::Progress;
 use tickless_train::run::{Job, RunFolder, train};
 
 /// Remove biases, fold the norm, and fine-tune for chips without a clock.
@@ -68,23 +69,37 @@ impl Finetune {
         let name = self.run.file_name().map_or_else(|| "run".into(), |n| n.to_string_lossy().into_owned());
         let kind = if self.epochs == 0 { "converted".to_owned() } else { format!("{}-finetuned", self.strategy) };
         let path = self.output.unwrap_or_else(|| self.run.with_file_name(format!("{name}-{kind}")));
-        let folder = if self.resume { RunFolder::open(&path)? } else { RunFolder::create(&path)? };
-        if self.resume && folder.recipe()? != recipe {
+        // Where the norm is kept while training, it is folded at the end, and the recipe with it.
+        let mut done = recipe.clone();
+        if recipe.train.freeze_norm {
+            done.network.layers = spec::specs_of(&fold::deployable(&run.network, &run.weights)?.0);
+            done.train.freeze_norm = false;
+        }
+        let (folder, begun) = begin(&path, self.resume, console)?;
+        let kept = if begun { Some(folder.recipe()?) } else { None };
+        if kept.as_ref().is_some_and(|k| *k != recipe && *k != done) {
             bail!("{}: was begun with other options; give the same, or another `--output`", path.display());
         }
-        let job = Job {
-            recipe: &recipe,
-            source: &run.source,
-            parts: &run.parts,
-            folder: &folder,
-            initial: (!self.resume).then_some(weights),
-            base: Some(self.run.display().to_string()),
-            device: &device,
+        let facts = if kept.as_ref() == Some(&done) && folder.finished() {
+            console.line(&format!("{}: has finished already", path.display()));
+            folder.facts()?
+        } else {
+            let job = Job {
+                recipe: &recipe,
+                source: &run.source,
+                parts: &run.parts,
+                folder: &folder,
+                initial: Some(weights),
+                base: Some(self.run.display().to_string()),
+                device: &device,
+            };
+            let again = "the same command with `--resume` goes on from there";
+            let facts = train(job, console).map_err(|e| stopped(e, again))?;
+            if recipe.train.freeze_norm {
+                fold_again(&folder, &done)?;
+            }
+            facts
         };
-        let facts = train(job, console)?;
-        if recipe.train.freeze_norm {
-            fold_again(&folder)?;
-        }
         if global.json {
             return print_json(&facts);
         }
@@ -94,13 +109,10 @@ impl Finetune {
 }
 
 /// The second fold: what the norm's gain has learnt goes into the weights, and the norm goes.
-fn fold_again(folder: &RunFolder) -> Result<()> {
+fn fold_again(folder: &RunFolder, done: &Recipe) -> Result<()> {
     let run = folder.load()?;
-    let (network, weights) = fold::deployable(&run.network, &run.weights)?;
-    let mut recipe = run.recipe;
-    recipe.network.layers = spec::specs_of(&network);
-    recipe.train.freeze_norm = false;
+    let (_, weights) = fold::deployable(&run.network, &run.weights)?;
     folder.write_weights(&weights)?;
-    folder.write_recipe(&recipe)?;
+    folder.write_recipe(done)?;
     Ok(())
 }

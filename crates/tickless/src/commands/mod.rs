@@ -10,11 +10,14 @@ pub mod report;
 pub mod simulate;
 pub mod train;
 
+use crate::progress::Console;
 use anyhow::Result;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, SampleId};
+use tickless_train::progress::Progress;
+use tickless_train::run::RunFolder;
 
 /// The recipe of a command and the changes made to it on the command line.
 #[derive(Debug, Clone, Args)]
@@ -43,7 +46,8 @@ impl Changes {
     /// As `key=value`.
     pub fn assignments(&self) -> Vec<String> {
         let mut all = self.set.clone();
-        all.extend(self.data.iter().map(|p| format!("data.path={:?}", p.display().to_string())));
+        // A JSON string is a TOML string, whatever letters the path has.
+        all.extend(self.data.iter().map(|p| format!("data.path={}", serde_json::Value::from(p.display().to_string()))));
         all.extend(self.epochs.iter().map(|n| format!("train.epochs={n}")));
         all
     }
@@ -88,6 +92,36 @@ pub fn run_folder(file: &Path, recipe: &Recipe) -> PathBuf {
     // A recipe named after its strategy does not say it twice.
     let strategy = if stem.contains(strategy.as_str()) { String::new() } else { format!("-{strategy}") };
     PathBuf::from("runs").join(format!("{stem}{strategy}-seed{seed}"))
+}
+
+/// The folder of a new run, or with `resume` of one that was begun; and whether it was begun.
+pub fn begin(path: &Path, resume: bool, console: &Console) -> Result<(RunFolder, bool)> {
+    if resume && path.join("recipe.toml").is_file() {
+        return Ok((RunFolder::open(path)?, true));
+    }
+    if resume {
+        // As after a crash before the first file was written.
+        console.line(&format!("{}: no run yet, it begins at the beginning", path.display()));
+    }
+    Ok((RunFolder::create(path)?, false))
+}
+
+/// Says how to go on after Ctrl-C.
+pub fn stopped(e: tickless_train::Error, how: &str) -> anyhow::Error {
+    match e {
+        tickless_train::Error::Stopped { .. } => anyhow::anyhow!("{e}: {how}"),
+        other => other.into(),
+    }
+}
+
+/// A recipe to be trained.
+pub fn check_epochs(recipe: &Recipe) -> Result<()> {
+    if recipe.train.epochs == 0 {
+        anyhow::bail!(
+            "`train.epochs` = 0 trains nothing: it is at least 1 (`tickless finetune RUN --epochs 0` converts a run)"
+        );
+    }
+    Ok(())
 }
 
 /// Prints a value as JSON.

@@ -1,6 +1,6 @@
 //! `tickless train RECIPE`: one training, in a folder, resumable.
 
-use super::{RecipeArgs, print_json, run_folder};
+use super::{RecipeArgs, begin, check_epochs, print_json, run_folder, stopped};
 use crate::cli::Global;
 use crate::progress::Console;
 use anyhow::{Result, bail};
@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::device;
-use tickless_train::run::{Job, RunFolder, train};
+use tickless_train::progress::Progress;
+use tickless_train::run::{Job, train};
 
 /// Train a network as a recipe says.
 #[derive(Debug, Args)]
@@ -38,33 +39,31 @@ impl Train {
         let device = device(&global.device)?;
         let given = Recipe::load(&self.recipe.recipe, &self.recipe.changes.assignments())?;
         let path = self.output.unwrap_or_else(|| run_folder(&self.recipe.recipe, &given));
-        let folder = match self.resume {
-            true => RunFolder::open(&path)?,
-            false => RunFolder::create(&path)?,
-        };
-        if self.resume {
-            if folder.finished() {
-                bail!("{}: has finished; `tickless eval {0}` evaluates it", path.display());
-            }
-            if folder.recipe()? != given {
-                bail!(
-                    "{}: was begun with another recipe; resume with the same recipe and options, or start anew with `--output`",
-                    path.display()
-                );
-            }
+        check_epochs(&given)?;
+        let (folder, begun) = begin(&path, self.resume, console)?;
+        if begun && folder.recipe()? != given {
+            bail!(
+                "{}: was begun with another recipe; resume with the same recipe and options, or start anew with `--output`",
+                path.display()
+            );
         }
-        let source = Source::open(&given.data, given.seed)?;
-        let parts = Parts::of(&source, &given.data, given.seed)?;
-        let job = Job {
-            recipe: &given,
-            source: &source,
-            parts: &parts,
-            folder: &folder,
-            initial: None,
-            base: None,
-            device: &device,
+        let facts = if begun && folder.finished() {
+            console.line(&format!("{}: has finished already", path.display()));
+            folder.facts()?
+        } else {
+            let source = Source::open(&given.data, given.seed)?;
+            let parts = Parts::of(&source, &given.data, given.seed)?;
+            let job = Job {
+                recipe: &given,
+                source: &source,
+                parts: &parts,
+                folder: &folder,
+                initial: None,
+                base: None,
+                device: &device,
+            };
+            train(job, console).map_err(|e| stopped(e, "the same command with `--resume` goes on from there"))?
         };
-        let facts = train(job, console)?;
         if global.json {
             return print_json(&facts);
         }

@@ -19,7 +19,7 @@ mod error;
 #[cfg(test)]
 mod fixture;
 mod format;
-mod number;
+pub(crate) mod number;
 mod page;
 mod picture;
 mod table;
