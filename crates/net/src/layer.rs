@@ -156,7 +156,10 @@ impl Layer {
             return Err(Error::layer(name, "has no input"));
         };
         if !matches!(self, Layer::Add) && inputs.len() != 1 {
-            return Err(Error::layer(name, format!("takes one input, got {}; join them with an `add` layer", inputs.len())));
+            return Err(Error::layer(
+                name,
+                format!("takes one input, got {}; join them with an `add` layer", inputs.len()),
+            ));
         }
         let slide = |kernel: usize, stride: usize, padding: usize| {
             if kernel == 0 || stride == 0 {
@@ -164,7 +167,10 @@ impl Layer {
             }
             match (windows(input.height, kernel, stride, padding), windows(input.width, kernel, stride, padding)) {
                 (Some(h), Some(w)) => Ok((h, w)),
-                _ => Err(Error::layer(name, format!("a {kernel}×{kernel} window with padding {padding} does not fit into the input {input}"))),
+                _ => Err(Error::layer(
+                    name,
+                    format!("a {kernel}×{kernel} window with padding {padding} does not fit into the input {input}"),
+                )),
             }
         };
         match *self {
@@ -174,7 +180,10 @@ impl Layer {
                 if c.out == 0 || c.groups == 0 || input.channels % c.groups != 0 || c.out % c.groups != 0 {
                     return Err(Error::layer(
                         name,
-                        format!("{} groups do not divide {} input and {} output channels", c.groups, input.channels, c.out),
+                        format!(
+                            "{} groups do not divide {} input and {} output channels",
+                            c.groups, input.channels, c.out
+                        ),
                     ));
                 }
                 Ok(Shape::new(c.out, h, w))
@@ -189,7 +198,9 @@ impl Layer {
             Layer::Add => match inputs.iter().find(|s| **s != input) {
                 None if inputs.len() >= 2 => Ok(input),
                 None => Err(Error::layer(name, "adds two or more inputs; give `from = [\"a\", \"b\"]`")),
-                Some(other) => Err(Error::layer(name, format!("cannot add {input} and {other}: use a 1×1 `conv` on one of them"))),
+                Some(other) => {
+                    Err(Error::layer(name, format!("cannot add {input} and {other}: use a 1×1 `conv` on one of them")))
+                }
             },
         }
     }
@@ -215,7 +226,12 @@ impl Layer {
             }
             Layer::Norm(_) => {
                 let c = [input.channels];
-                vec![spec("weight", &c, true), spec("bias", &c, true), spec("running_mean", &c, false), spec("running_var", &c, false)]
+                vec![
+                    spec("weight", &c, true),
+                    spec("bias", &c, true),
+                    spec("running_mean", &c, false),
+                    spec("running_var", &c, false),
+                ]
             }
             _ => Vec::new(),
         }

@@ -140,10 +140,7 @@ impl Network {
     /// Whether a TTM stands before every layer that has weights or neurons, so that a
     /// recording is taken from its T_max frames to the first stage's own steps.
     pub fn has_input_ttm(&self) -> bool {
-        self.nodes
-            .iter()
-            .find(|n| !matches!(n.layer, Layer::Pool(_)))
-            .is_some_and(|n| matches!(n.layer, Layer::Ttm(_)))
+        self.nodes.iter().find(|n| !matches!(n.layer, Layer::Pool(_))).is_some_and(|n| matches!(n.layer, Layer::Ttm(_)))
     }
 
     /// The same graph with every neuron changed by `f`.
@@ -179,7 +176,10 @@ impl Network {
                 Layer::Conv(c) if c.bias => "a bias",
                 Layer::Linear(l) if l.bias => "a bias",
                 Layer::Pool(Pool { kind: crate::PoolKind::Max, .. }) => {
-                    return Err(Error::layer(&n.name, "max pooling has no event-driven form; train the network with `average` pooling"));
+                    return Err(Error::layer(
+                        &n.name,
+                        "max pooling has no event-driven form; train the network with `average` pooling",
+                    ));
                 }
                 _ => continue,
             };
@@ -308,7 +308,10 @@ impl NetworkBuilder {
         }
         let readers = net.readers();
         if let Some(i) = (0..net.nodes.len() - 1).find(|&i| readers[i] == 0) {
-            return wrong(format!("nothing reads the output of layer `{}`; only the last layer may be unread", net.nodes[i].name));
+            return wrong(format!(
+                "nothing reads the output of layer `{}`; only the last layer may be unread",
+                net.nodes[i].name
+            ));
         }
         Ok(net)
     }

@@ -68,14 +68,33 @@ impl Weights {
     /// # Errors
     /// Names the file, the layer and both shapes.
     pub fn check(&self, network: &Network, file: &Path) -> Result<()> {
-        let wrong = |layer: &str, problem: String| Err(Error::Weights { file: file.to_owned(), layer: layer.to_owned(), problem });
+        let wrong = |layer: &str, problem: String| {
+            Err(Error::Weights { file: file.to_owned(), layer: layer.to_owned(), problem })
+        };
         let mut known = std::collections::BTreeSet::new();
         for (i, name, spec) in network.tensors() {
             let layer = &network.nodes()[i].name;
             match self.get(&name) {
-                None => return wrong(layer, format!("network `{}` needs `{name}` of shape {:?}, the file has none", network.name(), spec.shape)),
+                None => {
+                    return wrong(
+                        layer,
+                        format!(
+                            "network `{}` needs `{name}` of shape {:?}, the file has none",
+                            network.name(),
+                            spec.shape
+                        ),
+                    );
+                }
                 Some(a) if a.shape != spec.shape => {
-                    return wrong(layer, format!("`{name}` has shape {:?} in the file, network `{}` needs {:?}", a.shape, network.name(), spec.shape));
+                    return wrong(
+                        layer,
+                        format!(
+                            "`{name}` has shape {:?} in the file, network `{}` needs {:?}",
+                            a.shape,
+                            network.name(),
+                            spec.shape
+                        ),
+                    );
                 }
                 Some(_) => {}
             }
@@ -122,7 +141,8 @@ impl Weights {
     /// # Errors
     /// If the bytes are not such a file.
     pub fn metadata(bytes: &[u8], file: &Path) -> Result<HashMap<String, String>> {
-        let wrong = |e: safetensors::SafeTensorError| Error::WeightFile { file: file.to_owned(), problem: format!("{e:?}") };
+        let wrong =
+            |e: safetensors::SafeTensorError| Error::WeightFile { file: file.to_owned(), problem: format!("{e:?}") };
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
         Ok(header.metadata().clone().unwrap_or_default())
     }
@@ -137,7 +157,8 @@ impl Weights {
             .iter()
             .map(|(k, a)| (k, a.data.iter().flat_map(|v| v.to_le_bytes()).collect(), &a.shape))
             .collect();
-        let wrong = |e: safetensors::SafeTensorError| Error::WeightFile { file: "<memory>".into(), problem: format!("{e:?}") };
+        let wrong =
+            |e: safetensors::SafeTensorError| Error::WeightFile { file: "<memory>".into(), problem: format!("{e:?}") };
         let mut views = Vec::with_capacity(bytes.len());
         for (name, data, shape) in &bytes {
             views.push((name.as_str(), TensorView::new(Dtype::F32, (*shape).clone(), data).map_err(wrong)?));

@@ -1,16 +1,16 @@
 //! `tickless demo`: the main job on embedded data, in two minutes.
 
-use super::{command_line, compare::finish};
+use super::{check_epochs, command_line, compare::finish};
 use crate::cli::Global;
 use crate::experiment::Experiment;
 use crate::progress::Console;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tickless_net::recipe::Recipe;
 
-/// The recipe of the demo; recipes/demo.toml is this file.
-const RECIPE: &str = include_str!("../../recipes/demo.toml");
+/// The recipe of the demo.
+const RECIPE: &str = include_str!("../../../../recipes/demo.toml");
 
 /// Train three ways on embedded event data, run each at every T and with no clock, and show it.
 #[derive(Debug, Args)]
@@ -43,8 +43,9 @@ impl Demo {
             bail!("`--seeds` is at least 1");
         }
         let recipe = Recipe::parse(RECIPE, Path::new("demo.toml"), &self.set)?;
-        if self.fresh && self.output.join("report.json").is_file() {
-            std::fs::remove_dir_all(&self.output)?;
+        check_epochs(&recipe)?;
+        if self.fresh {
+            clear(&self.output)?;
         }
         let experiment = Experiment {
             recipe,
@@ -57,4 +58,22 @@ impl Demo {
         };
         finish(&experiment, global, console)
     }
+}
+
+/// Deletes what a demo writes, finished or not, and nothing else: its runs and its report.
+fn clear(folder: &Path) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        let is_report = path.join("report.html").is_file() && path.ends_with("report");
+        let done = if path.join("recipe.toml").is_file() || is_report {
+            std::fs::remove_dir_all(&path)
+        } else if path.ends_with("report.json") {
+            std::fs::remove_file(&path)
+        } else {
+            Ok(())
+        };
+        done.with_context(|| path.display().to_string())?;
+    }
+    Ok(())
 }

@@ -1,0 +1,83 @@
+//! The fused operators against the same in plain tensors, at the sizes of nmnist-small's first
+//! layer (batch 50, T = 10, 8×17×17 neurons).
+
+use burn::tensor::module::avg_pool2d;
+use burn::tensor::ops::AvgPoolOptions;
+use burn::tensor::{Device, Distribution, Tensor};
+use divan::{Bencher, black_box, counter::ItemsCount};
+use std::sync::Arc;
+use tickless_net::{Neuron, TtmMode};
+use tickless_train::kernels::{NeuronOp, map_time, neuron, reference, tile_pool};
+use tickless_train::seed;
+use tickless_train::ttm::TimeMap;
+
+const STEPS: usize = 10;
+const SHAPE: [usize; 4] = [STEPS * 50, 8, 17, 17];
+
+fn main() {
+    divan::main();
+}
+
+fn input() -> Tensor<4> {
+    Tensor::random(SHAPE, Distribution::Normal(0.3, 1.0), &Device::flex().autodiff()).require_grad()
+}
+
+fn forward_and_back(bencher: Bencher<'_, '_>, f: impl Fn(Tensor<4>) -> Tensor<4> + Sync) {
+    let x = input();
+    let values = SHAPE.iter().product::<usize>();
+    bencher.counter(ItemsCount::new(values)).bench_local(|| black_box(f(x.clone()).sum().backward()));
+}
+
+fn lif() -> NeuronOp {
+    NeuronOp { neuron: Neuron::lif(), lambda: 0.5, steps: STEPS }
+}
+
+fn multi() -> NeuronOp {
+    NeuronOp { neuron: Neuron::if_multi(), lambda: 1.0, steps: STEPS }
+}
+
+#[divan::bench]
+fn lif_fused(b: Bencher<'_, '_>) {
+    forward_and_back(b, |x| neuron(x, lif()));
+}
+
+#[divan::bench]
+fn lif_plain_tensors(b: Bencher<'_, '_>) {
+    forward_and_back(b, |x| reference::neuron(x, lif()));
+}
+
+#[divan::bench]
+fn multi_spike_fused(b: Bencher<'_, '_>) {
+    forward_and_back(b, |x| neuron(x, multi()));
+}
+
+#[divan::bench]
+fn multi_spike_plain_tensors(b: Bencher<'_, '_>) {
+    forward_and_back(b, |x| reference::neuron(x, multi()));
+}
+
+fn ten_to_four() -> TimeMap {
+    TimeMap::ttm(TtmMode::Even, STEPS, 4, &mut seed::rng(0, "bench", 0))
+}
+
+#[divan::bench]
+fn ttm_fused(b: Bencher<'_, '_>) {
+    let map = Arc::new(ten_to_four());
+    forward_and_back(b, |x| map_time(x, map.clone()));
+}
+
+#[divan::bench]
+fn ttm_plain_tensors(b: Bencher<'_, '_>) {
+    let map = ten_to_four();
+    forward_and_back(b, |x| reference::map_time(x, &map));
+}
+
+#[divan::bench]
+fn pool_fused(b: Bencher<'_, '_>) {
+    forward_and_back(b, |x| tile_pool(x, 2, 0.25));
+}
+
+#[divan::bench]
+fn pool_of_the_tensor_library(b: Bencher<'_, '_>) {
+    forward_and_back(b, |x| avg_pool2d(x, AvgPoolOptions::new([2, 2])));
+}

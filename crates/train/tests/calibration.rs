@@ -1,0 +1,119 @@
+//! Without batch-norm calibration the accuracy of a network trained by MTT collapses.
+//!
+//! A mixed configuration sums spikes on the way down (10 → 1 steps: ten times the input) and
+//! repeats them on the way up, so the running statistics of mixed training are those of no
+//! single T. Du et al. (ICLR 2025), appendix; method.md section 5.
+
+use std::path::Path;
+use std::sync::Arc;
+use tickless_net::recipe::Recipe;
+use tickless_net::{LeakRule, Network, Weights};
+use tickless_train::Result;
+use tickless_train::calibrate::calibrate_on;
+use tickless_train::checkpoint::Checkpoint;
+use tickless_train::data::{Parts, Source};
+use tickless_train::device::Device;
+use tickless_train::evaluate::{Plan, Setting, across_steps};
+use tickless_train::model::Model;
+use tickless_train::plan::initial_weights;
+use tickless_train::progress::Silent;
+use tickless_train::trainer::{Hooks, Trainer};
+
+/// Steps at which the accuracy is compared.
+const STEPS: [usize; 3] = [10, 5, 2];
+
+fn recipe(strategy: &str, seed: u64) -> Recipe {
+    let text = format!(
+        r#"
+        seed = {seed}
+        [data]
+        set = "digits-dvs"
+        seed = 0
+        train_limit = 400
+        test_limit = 200
+        [network]
+        name = "demo"
+        norm = true
+        [train]
+        strategy = "{strategy}"
+        t_max = 10
+        epochs = 4
+        batch = 20
+        [eval]
+        calibration_batches = 10
+        "#
+    );
+    Recipe::parse(&text, Path::new("calibration.toml"), &[]).expect("a recipe")
+}
+
+/// Keeps the last checkpoint: the weights with the running statistics that training left.
+#[derive(Default)]
+struct Last(Option<Checkpoint>);
+
+impl Hooks for Last {
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        self.0 = Some(checkpoint.clone());
+        Ok(())
+    }
+}
+
+struct Trained {
+    recipe: Recipe,
+    source: Source,
+    parts: Parts,
+    network: Arc<Network>,
+    /// As training left them.
+    raw: Weights,
+    /// As training gives them: calibrated.
+    calibrated: Weights,
+}
+
+impl Trained {
+    fn new(strategy: &str, seed: u64) -> Self {
+        let recipe = recipe(strategy, seed);
+        let source = Source::open(&recipe.data, seed).expect("embedded");
+        let parts = Parts::of(&source, &recipe.data, seed).expect("parts");
+        let (shape, kind) = source.input();
+        let network = Arc::new(recipe.network.build(shape, kind, 10).expect("a network"));
+        let weights = initial_weights(&recipe, &network);
+        let mut last = Last::default();
+        let trainer = Trainer::new(&recipe, &source, &parts, network.clone(), &weights, None, None, &Device::flex())
+            .expect("fits");
+        let (model, _) = trainer.run(&mut last, &Silent).expect("trains");
+        let (raw, calibrated) = (last.0.expect("a checkpoint").weights, model.weights());
+        Self { recipe, source, parts, network, raw, calibrated }
+    }
+
+    fn model(&self, weights: &Weights) -> Model {
+        Model::new(self.network.clone(), weights, &Device::flex()).expect("the weights fit")
+    }
+
+    /// Percent correct at each of [`STEPS`].
+    fn accuracy(&self, weights: &Weights) -> Vec<f64> {
+        let setting = Setting { source: &self.source, ids: &self.parts.test, t_max: 10, step_us: None, batch: 50 };
+        let plan = Plan { steps: STEPS.to_vec(), leaks: vec![LeakRule::Time] };
+        let points = across_steps(&self.model(weights), &setting, &plan, &Silent).expect("evaluates");
+        points.iter().map(|p| p.accuracy).collect()
+    }
+
+    /// Calibrates any statistics anew, through the library call that `tickless calibrate` makes.
+    fn calibrate(&self, weights: &Weights) -> Weights {
+        let mut model = self.model(weights);
+        let (batches, batch, seed) = (self.recipe.eval.calibration_batches, self.recipe.train.batch, self.recipe.seed);
+        calibrate_on(&mut model, &self.source, &self.parts.train, batches, batch, 10, None, seed, &Silent)
+            .expect("calibrates");
+        model.weights()
+    }
+}
+
+#[test]
+fn without_calibration_the_accuracy_after_mixed_training_collapses() {
+    for seed in 0..3 {
+        let mtt = Trained::new("mtt", seed);
+        let (raw, calibrated) = (mtt.accuracy(&mtt.raw), mtt.accuracy(&mtt.calibrated));
+        let sdt = Trained::new("sdt", seed);
+        let (sdt_raw, sdt_calibrated) = (sdt.accuracy(&sdt.raw), sdt.accuracy(&sdt.calibrated));
+        println!("seed {seed}, % correct at T = {STEPS:?}: MTT as trained {raw:?}, calibrated {calibrated:?}");
+        println!("seed {seed}, % correct at T = {STEPS:?}: SDT as trained {sdt_raw:?}, calibrated {sdt_calibrated:?}");
+    }
+}
