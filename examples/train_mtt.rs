@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}: {} stages, {} weights", network.name(), network.stages(), network.trainable_values());
 
     // 3. Train. A step at T_max lasts as long as a T_max-th of the mean recording.
-    let (span_us, events) = source.mean_span_us(&parts.train)?;
+    let (span_us, events) = source.mean_span_us(&parts.train, &Silent)?;
     let step_us = Some(span_us / recipe.train.t_max as f64);
     println!("{} recordings of {events:.0} events and {:.0} ms", parts.train.len(), span_us / 1e3);
     let device = device("cpu")?;

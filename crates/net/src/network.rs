@@ -165,6 +165,22 @@ impl Network {
         net
     }
 
+    /// The same graph with the TTM at the input of this mode.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn with_input_ttm(&self, mode: TtmMode) -> Result<Network> {
+        let mut net = self.clone();
+        match net.nodes.iter_mut().find(|n| !matches!(n.layer, Layer::Pool(_))).map(|n| &mut n.layer) {
+            Some(Layer::Ttm(m)) => *m = mode,
+            _ => {
+                let problem = "has no TTM at its input whose mode could be chosen; remove `input_ttm`".into();
+                return Err(Error::Network { network: self.name.clone(), problem });
+            }
+        }
+        Ok(net)
+    }
+
     /// Checks that the network can run without a clock: no bias, no norm, no max pooling.
     ///
     /// # Errors

@@ -21,6 +21,9 @@ pub struct NetworkRecipe {
     /// Mode of every TTM (the network's own choice unless given).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttm: Option<TtmMode>,
+    /// Mode of the TTM at the input alone: `trim` is what the paper's code does to recordings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_ttm: Option<TtmMode>,
     /// Whether the classifier has a bias (the network's own choice unless given).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classifier_bias: Option<bool>,
@@ -40,6 +43,7 @@ impl NetworkRecipe {
         let switches = [
             ("norm", self.norm.is_some(), "write `norm` layers"),
             ("ttm", self.ttm.is_some(), "give each `ttm` layer its `mode`"),
+            ("input_ttm", self.input_ttm.is_some(), "give the first `ttm` layer its `mode`"),
             ("classifier_bias", self.classifier_bias.is_some(), "give the last `linear` layer its `bias`"),
         ];
         match switches.iter().find(|s| s.1 && !self.layers.is_empty()) {
@@ -70,7 +74,8 @@ impl NetworkRecipe {
                 ttm: self.ttm,
                 classifier_bias: self.classifier_bias,
             };
-            zoo::build(&self.name, &options)?
+            let net = zoo::build(&self.name, &options)?;
+            self.input_ttm.map_or(Ok(net.clone()), |mode| net.with_input_ttm(mode))?
         } else {
             spec::network_from_specs(&self.name, shape, kind, &self.layers, neuron(Neuron::lif())?)?
         };
@@ -98,5 +103,33 @@ impl NetworkRecipe {
             });
         }
         Ok(net)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::Layer;
+
+    #[test]
+    fn the_input_ttm_can_be_chosen_alone_and_only_where_there_is_one() {
+        let recipe = |name: &str| NetworkRecipe {
+            name: name.into(),
+            input_ttm: Some(TtmMode::Trim),
+            ..NetworkRecipe::default()
+        };
+        let events = Shape::new(2, 34, 34);
+        let net = recipe("nmnist-small").build(events, InputKind::Events, 10).unwrap();
+        let modes: Vec<TtmMode> = net
+            .nodes()
+            .iter()
+            .filter_map(|n| match n.layer {
+                Layer::Ttm(m) => Some(m),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(modes, [TtmMode::Trim, TtmMode::Even, TtmMode::Even]);
+        let e = recipe("resnet18").build(Shape::new(3, 32, 32), InputKind::Image, 10).unwrap_err().to_string();
+        assert!(e.contains("resnet18") && e.contains("no TTM at its input"), "{e}");
     }
 }
