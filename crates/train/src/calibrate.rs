@@ -42,7 +42,7 @@ pub fn calibrate(
 ///
 /// # Errors
 /// If a sample cannot be decoded.
-#[allow(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments, reason = "each is another thing that a calibration depends on")]
 pub fn calibrate_on(
     model: &mut Model,
     source: &Source,

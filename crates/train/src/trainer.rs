@@ -65,6 +65,7 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// If the weights do not fit, the recipe cannot be, or the checkpoint is another recipe's.
+    #[expect(clippy::too_many_arguments, reason = "each is another thing that a training starts from")]
     pub fn new(
         recipe: &'a Recipe,
         source: &'a Source,

@@ -17,7 +17,7 @@ pub fn neuron(current: Tensor<4>, op: NeuronOp) -> Tensor<4> {
     let mut v = Tensor::<4>::zeros([batch, c, h, w], &current.device());
     let mut spikes = Vec::with_capacity(op.steps);
     for t in 0..op.steps {
-        let x = current.clone().slice([t * batch..(t + 1) * batch]);
+        let x = current.clone().narrow(0, t * batch, batch);
         let u = v.mul_scalar(op.lambda) + x;
         let fires = match n.fire_at_threshold {
             true => u.clone().greater_equal_scalar(n.threshold),
@@ -53,7 +53,7 @@ pub fn neuron(current: Tensor<4>, op: NeuronOp) -> Tensor<4> {
 /// [`super::map_time`] as sums of slices.
 pub fn map_time(input: Tensor<4>, map: &TimeMap) -> Tensor<4> {
     let batch = input.dims()[0] / map.t_in();
-    let step = |i: usize| input.clone().slice([i * batch..(i + 1) * batch]);
+    let step = |i: usize| input.clone().narrow(0, i * batch, batch);
     let rows = map.rows().iter().map(|row| {
         let terms = row.iter().map(|&(i, w)| step(i).mul_scalar(w));
         terms.reduce(|a, b| a + b).unwrap_or_else(|| step(0).zeros_like())
