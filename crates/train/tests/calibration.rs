@@ -19,8 +19,8 @@ use tickless_train::plan::initial_weights;
 use tickless_train::progress::Silent;
 use tickless_train::trainer::{Hooks, Trainer};
 
-/// Steps at which the accuracy is compared.
-const STEPS: [usize; 3] = [10, 5, 2];
+/// T_max: the number of steps at which norms are calibrated and the accuracy is compared.
+const T_MAX: usize = 10;
 
 fn recipe(strategy: &str, seed: u64) -> Recipe {
     let text = format!(
@@ -88,19 +88,18 @@ impl Trained {
         Model::new(self.network.clone(), weights, &Device::flex()).expect("the weights fit")
     }
 
-    /// Percent correct at each of [`STEPS`].
-    fn accuracy(&self, weights: &Weights) -> Vec<f64> {
-        let setting = Setting { source: &self.source, ids: &self.parts.test, t_max: 10, step_us: None, batch: 50 };
-        let plan = Plan { steps: STEPS.to_vec(), leaks: vec![LeakRule::Time] };
-        let points = across_steps(&self.model(weights), &setting, &plan, &Silent).expect("evaluates");
-        points.iter().map(|p| p.accuracy).collect()
+    /// Percent correct at T_max.
+    fn accuracy(&self, weights: &Weights) -> f64 {
+        let setting = Setting { source: &self.source, ids: &self.parts.test, t_max: T_MAX, step_us: None, batch: 50 };
+        let plan = Plan { steps: vec![T_MAX], leaks: vec![LeakRule::Step] };
+        across_steps(&self.model(weights), &setting, &plan, &Silent).expect("evaluates")[0].accuracy
     }
 
     /// Calibrates any statistics anew, through the library call that `tickless calibrate` makes.
     fn calibrate(&self, weights: &Weights) -> Weights {
         let mut model = self.model(weights);
         let (batches, batch, seed) = (self.recipe.eval.calibration_batches, self.recipe.train.batch, self.recipe.seed);
-        calibrate_on(&mut model, &self.source, &self.parts.train, batches, batch, 10, None, seed, &Silent)
+        calibrate_on(&mut model, &self.source, &self.parts.train, batches, batch, T_MAX, None, seed, &Silent)
             .expect("calibrates");
         model.weights()
     }
@@ -108,12 +107,21 @@ impl Trained {
 
 #[test]
 fn without_calibration_the_accuracy_after_mixed_training_collapses() {
+    // Measured when this was written, seeds 0, 1, 2: MTT as trained 8.5, 47.5, 35.5 %, calibrated
+    // 81.5, 82.5, 79.0 %; SDT, whose statistics are those of T_max, 63.0, 63.5, 68.5 % either way.
     for seed in 0..3 {
         let mtt = Trained::new("mtt", seed);
         let (raw, calibrated) = (mtt.accuracy(&mtt.raw), mtt.accuracy(&mtt.calibrated));
+        assert!(calibrated > raw + 20.0, "seed {seed}: MTT as trained {raw} %, calibrated {calibrated} %");
         let sdt = Trained::new("sdt", seed);
-        let (sdt_raw, sdt_calibrated) = (sdt.accuracy(&sdt.raw), sdt.accuracy(&sdt.calibrated));
-        println!("seed {seed}, % correct at T = {STEPS:?}: MTT as trained {raw:?}, calibrated {calibrated:?}");
-        println!("seed {seed}, % correct at T = {STEPS:?}: SDT as trained {sdt_raw:?}, calibrated {sdt_calibrated:?}");
+        let (raw, calibrated) = (sdt.accuracy(&sdt.raw), sdt.accuracy(&sdt.calibrated));
+        assert!((calibrated - raw).abs() < 5.0, "seed {seed}: SDT as trained {raw} %, calibrated {calibrated} %");
     }
+}
+
+#[test]
+fn calibration_does_not_depend_on_the_statistics_it_replaces() {
+    let mtt = Trained::new("mtt", 0);
+    assert_eq!(mtt.calibrate(&mtt.raw), mtt.calibrated);
+    assert_eq!(mtt.calibrate(&mtt.calibrated), mtt.calibrated);
 }
