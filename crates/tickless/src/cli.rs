@@ -5,6 +5,9 @@ use crate::progress::Console;
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
 
+/// Far above the cores of any machine; starting very many threads takes minutes or all memory.
+const LARGEST_THREADS: usize = 1024;
+
 /// What every command knows.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
@@ -52,6 +55,11 @@ enum Command {
 /// Exit codes: 0 done, 2 an error that its message explains, 130 stopped by Ctrl-C.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(n) = cli.global.threads
+        && !(1..=LARGEST_THREADS).contains(&n)
+    {
+        return fail(&anyhow::anyhow!("`--threads` = {n}: give 1 to {LARGEST_THREADS}, or leave it out for all cores"));
+    }
     if let Some(n) = cli.global.threads
         && let Err(e) = rayon::ThreadPoolBuilder::new().num_threads(n).build_global()
     {

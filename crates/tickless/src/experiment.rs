@@ -83,13 +83,14 @@ impl Experiment {
 /// One run: trained, evaluated, simulated; whatever is there already is kept.
 fn one(recipe: &Recipe, path: &Path, device: &Device, console: &Console) -> Result<Finished> {
     let folder = if path.join("recipe.toml").exists() { RunFolder::open(path)? } else { RunFolder::create(path)? };
+    if folder.file("recipe.toml").exists() && folder.recipe()? != *recipe {
+        anyhow::bail!("{}: holds a run of another recipe; name another folder with `--output`", path.display());
+    }
     if !folder.finished() {
         let source = Source::open(&recipe.data, recipe.seed)?;
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let job = Job { recipe, source: &source, parts: &parts, folder: &folder, initial: None, base: None, device };
         train(job, console).map_err(|e| stopped(e, "the same command goes on from there"))?;
-    } else if folder.recipe()? != *recipe {
-        anyhow::bail!("{}: holds a run of another recipe; name another folder with `--output`", path.display());
     }
     let mut finished = Finished::open(&folder)?;
     let run = &finished.run;

@@ -207,7 +207,14 @@ fn comparing_seeds_gives_means_with_standard_errors_and_does_nothing_twice() {
     assert_eq!(again.stdout, first.stdout);
     assert_eq!(again.stderr.lines().filter(|l| l.contains("evaluate")).count(), 1, "{again:#?}");
     // Another recipe does not go into the same folder.
-    scratch.refused_with(&[&args[..], &["--epochs", "2"]].concat(), &["two/sdt-seed1", "another recipe", "--output"]);
+    let other = [&args[..], &["--epochs", "2"]].concat();
+    let words = ["two/sdt-seed1", "another recipe", "--output"];
+    scratch.refused_with(&other, &words);
+    // Nor where the first one was stopped; and what is there stays as it was.
+    std::fs::remove_file(scratch.at("two/sdt-seed1/weights.safetensors")).unwrap();
+    let recipe = scratch.text("two/sdt-seed1/recipe.toml");
+    scratch.refused_with(&other, &words);
+    assert_eq!(scratch.text("two/sdt-seed1/recipe.toml"), recipe);
 }
 
 #[test]
@@ -236,7 +243,7 @@ fn comparing_over_folds_uses_every_sample_once() {
 #[cfg(unix)]
 fn an_experiment_stopped_by_ctrl_c_goes_on_where_it_was() {
     let scratch = Scratch::small();
-    let compare = |output| ["compare", "small.toml", "--strategies", "sdt,mtt", "--epochs", "3", "--output", output];
+    let compare = |output| ["compare", "small.toml", "--strategies", "sdt,mtt", "--epochs", "10", "--output", output];
     let args = compare("both");
     let mut child = scratch.spawn(&args);
     while !scratch.at("both/mtt-seed1/checkpoint.safetensors").exists() {

@@ -378,6 +378,13 @@ fn layers_that_no_machine_can_hold_are_refused_at_once() {
 }
 
 #[test]
+fn a_number_of_threads_that_no_machine_has() {
+    for n in ["0", "100000"] {
+        Scratch::new().refused_with(&["data", "list", "--threads", n], &["`--threads`", "1 to 1024"]);
+    }
+}
+
+#[test]
 fn unknown_subcommands_and_options_end_with_code_2() {
     for args in [&["trian"][..], &["train", "--epoch", "3"], &["eval", "run", "--leak", "both"], &[]] {
         let ran = Scratch::new().run(args);

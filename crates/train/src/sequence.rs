@@ -23,7 +23,11 @@ impl Sequence {
     /// # Panics
     /// If the first axis is not a multiple of `steps`.
     pub fn new(data: Tensor<4>, steps: usize) -> Self {
-        assert!(steps > 0 && data.dims()[0].is_multiple_of(steps), "{:?} is not a sequence of {steps} steps", data.dims());
+        assert!(
+            steps > 0 && data.dims()[0].is_multiple_of(steps),
+            "{:?} is not a sequence of {steps} steps",
+            data.dims()
+        );
         Self { data, steps, pending: None }
     }
 

@@ -75,7 +75,7 @@ proptest! {
             let g = tensor(dyadic(shape.iter().product(), &mut rng), shape, &device);
             let gradients = (y.clone() * g).sum().backward();
             let gw = values(weight.grad(&gradients).unwrap());
-            let gb = bias.then(|| values(shift.grad(&gradients).unwrap())).unwrap_or_default();
+            let gb = if bias { values(shift.grad(&gradients).unwrap()) } else { Vec::new() };
             (values(y), values(x.grad(&gradients).unwrap()), gw, gb)
         };
         let (early, late) = (run(true), run(false));

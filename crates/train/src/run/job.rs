@@ -98,12 +98,12 @@ pub fn train(job: Job<'_>, progress: &dyn Progress) -> Result<RunFacts> {
         iterations: 0,
         finished: false,
     };
-    folder.sweep();
-    folder.write_recipe(recipe)?;
-    folder.write_json("run.json", &facts)?;
     let weights = job.initial.unwrap_or_else(|| initial_weights(recipe, &network));
     let history = checkpoint.as_ref().map(|c| c.position.history.clone()).unwrap_or_default();
     let trainer = Trainer::new(recipe, source, parts, network, &weights, checkpoint, step_us, device)?;
+    folder.sweep();
+    folder.write_recipe(recipe)?;
+    folder.write_json("run.json", &facts)?;
     let (model, position) = trainer.run(&mut Files { folder, history }, progress)?;
     folder.write_weights(&model.weights())?;
     folder.write_metrics(&position.history)?;
