@@ -296,6 +296,17 @@ fn the_demo_made_tiny() {
 }
 
 #[test]
+fn a_reader_that_has_gone_is_no_error() {
+    let scratch = Scratch::new();
+    for args in [&["data", "list"][..], &["data", "list", "--json"]] {
+        let mut child = scratch.spawn(args);
+        drop(child.stdout.take());
+        let out = child.wait_with_output().unwrap();
+        assert!(out.status.success() && out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+    }
+}
+
+#[test]
 fn data_are_listed_and_explained() {
     let scratch = Scratch::new();
     let list = scratch.ok(&["data", "list"]).stdout;

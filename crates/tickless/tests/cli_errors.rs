@@ -8,7 +8,7 @@ use tickless::events::formats::nmnist_bin;
 
 /// A recording of a few events along a diagonal.
 fn recording() -> Vec<u8> {
-    let event = |k: u16| Event { t_us: u64::from(k) * 3_000, x: k % 34, y: (k * 7) % 34, on: k % 2 == 0 };
+    let event = |k: u16| Event { t_us: u64::from(k) * 3_000, x: k % 34, y: (k * 7) % 34, on: k.is_multiple_of(2) };
     nmnist_bin::encode((0..100).map(event)).expect("the events fit the format")
 }
 

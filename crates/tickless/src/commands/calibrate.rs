@@ -1,6 +1,6 @@
 //! `tickless calibrate RUN`: batch-norm statistics for inference, anew.
 
-use super::print_json;
+use super::{print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
 use anyhow::{Context, Result, bail};
@@ -68,7 +68,7 @@ impl Calibrate {
         if global.json {
             return print_json(&done);
         }
-        println!(
+        say!(
             "{norms} norms calibrated on {batches} batches at T = {t_max}; weights written to {}",
             folder.file("weights.safetensors").display()
         );

@@ -1,6 +1,6 @@
 //! `tickless compare RECIPE`: strategies × seeds or folds, one report.
 
-use super::{RecipeArgs, check_epochs, command_line, print_json};
+use super::{RecipeArgs, check_epochs, command_line, print_json, say};
 use crate::cli::Global;
 use crate::experiment::Experiment;
 use crate::progress::Console;
@@ -67,7 +67,7 @@ pub fn finish(experiment: &Experiment, global: &Global, console: &Console) -> Re
     if global.json {
         return print_json(&data);
     }
-    print!("{}\n{}", page::text::accuracy_table(&data), page::text::work_table(&data));
-    println!("page: {}", written.page.display());
+    say!("{}\n{}", page::text::accuracy_table(&data), page::text::work_table(&data).trim_end_matches('\n'));
+    say!("page: {}", written.page.display());
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `tickless data list` and `tickless data info PATH`.
 
-use super::print_json;
+use super::{print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
 use anyhow::Result;
@@ -49,8 +49,8 @@ impl Data {
                     return print_json(&all);
                 }
                 for d in all {
-                    println!("{:<15} {}", d.name, d.about);
-                    println!("{:<15} {}", "", if d.needs.is_empty() { "embedded, needs no file" } else { d.needs });
+                    say!("{:<15} {}", d.name, d.about);
+                    say!("{:<15} {}", "", if d.needs.is_empty() { "embedded, needs no file" } else { d.needs });
                 }
             }
             What::Info { path } => {
@@ -58,7 +58,7 @@ impl Data {
                 if global.json {
                     return print_json(&info);
                 }
-                println!("{info}");
+                say!("{info}");
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! `tickless eval RUN --steps 1..20`: one set of weights at every T.
 
-use super::{Part, print_json};
+use super::{Part, print_json, say};
 use crate::cli::Global;
 use crate::gather::Evaluation;
 use crate::progress::Console;
@@ -90,28 +90,22 @@ impl Eval {
         if global.json {
             return print_json(&result);
         }
-        println!(
+        say!(
             "{} on {} {} samples (trained as {}, T_max {t_max})",
             run.facts.network,
             ids.len(),
             self.part.word(),
             run.facts.strategy
         );
-        println!("{:>16}  {:>6}  {:>10}  {:>8}", "T", "leak", "% correct", "loss");
+        say!("{:>16}  {:>6}  {:>10}  {:>8}", "T", "leak", "% correct", "loss");
         for p in &result.points {
             let t: Vec<String> = p.configuration.iter().map(usize::to_string).collect();
             let leak = if p.leak == LeakRule::Step { "step" } else { "time" };
-            println!("{:>16}  {leak:>6}  {:>10.2}  {:>8.4}", t.join(","), p.accuracy, p.loss);
+            say!("{:>16}  {leak:>6}  {:>10.2}  {:>8.4}", t.join(","), p.accuracy, p.loss);
         }
-        println!("{:>16}  {:>8}  {:>22}", "layer", "neurons", "spikes/neuron at T_max");
+        say!("{:>16}  {:>8}  {:>22}", "layer", "neurons", "spikes/neuron at T_max");
         for l in &result.activity {
-            println!(
-                "{:>16}  {:>8}  {:>22.4}{}",
-                l.layer,
-                l.neurons,
-                l.rate(),
-                if l.silent() { "  SILENT" } else { "" }
-            );
+            say!("{:>16}  {:>8}  {:>22.4}{}", l.layer, l.neurons, l.rate(), if l.silent() { "  SILENT" } else { "" });
         }
         Ok(())
     }

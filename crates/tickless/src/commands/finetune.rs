@@ -1,6 +1,6 @@
 //! `tickless finetune RUN`: to a network without bias and norm, and trained on as such.
 
-use super::{begin, print_json, stopped};
+use super::{begin, print_json, say, stopped};
 use crate::cli::Global;
 use crate::progress::Console;
 use anyhow::{Result, bail};
@@ -104,7 +104,7 @@ impl Finetune {
         if global.json {
             return print_json(&facts);
         }
-        println!("bias-free network in {}\nnext: tickless simulate {0}", path.display());
+        say!("bias-free network in {}\nnext: tickless simulate {0}", path.display());
         Ok(())
     }
 }

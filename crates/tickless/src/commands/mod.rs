@@ -13,6 +13,7 @@ pub mod train;
 use crate::progress::Console;
 use anyhow::Result;
 use clap::Args;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, SampleId};
@@ -124,9 +125,26 @@ pub fn check_epochs(recipe: &Recipe) -> Result<()> {
     Ok(())
 }
 
+/// Prints a line of the result on standard output, as `println!` does.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::commands::print(format_args!($($words)*)) };
+}
+pub(crate) use say;
+
+/// Prints a line; where its reader has gone (`tickless eval RUN | head`), ends the program without a word.
+pub fn print(line: std::fmt::Arguments<'_>) {
+    if let Err(e) = writeln!(std::io::stdout().lock(), "{line}") {
+        if e.kind() == std::io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        eprintln!("error: standard output: {e}");
+        std::process::exit(2);
+    }
+}
+
 /// Prints a value as JSON.
 pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 

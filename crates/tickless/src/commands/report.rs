@@ -1,6 +1,6 @@
 //! `tickless report RUN...`: the page and its pictures, from finished runs.
 
-use super::{command_line, print_json};
+use super::{command_line, print_json, say};
 use crate::cli::Global;
 use crate::gather::{Finished, report};
 use crate::progress::Console;
@@ -53,8 +53,8 @@ impl Report {
         if global.json {
             return print_json(&data);
         }
-        print!("{}\n{}", page::text::accuracy_table(&data), page::text::work_table(&data));
-        println!("page: {}", written.page.display());
+        say!("{}\n{}", page::text::accuracy_table(&data), page::text::work_table(&data).trim_end_matches('\n'));
+        say!("page: {}", written.page.display());
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! `tickless simulate RUN`: the same weights with no clock.
 
-use super::{Part, print_json};
+use super::{Part, print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
 use crate::simulate::simulate;
@@ -47,16 +47,16 @@ impl Simulate {
         if global.json {
             return print_json(&s);
         }
-        println!("{} event by event on {} {} recordings (simulator)", run.facts.network, s.samples, self.part.word());
-        println!("correct              {:>12.2} %", s.accuracy);
-        println!("events               {:>12.1} per recording", s.events);
-        println!("synaptic operations  {:>12.0} per recording", s.synaptic_operations);
-        println!("{:>16}  {:>8}  {:>14}  {:>24}", "layer", "neurons", "spikes/record.", "spike difference to T_max");
+        say!("{} event by event on {} {} recordings (simulator)", run.facts.network, s.samples, self.part.word());
+        say!("correct              {:>12.2} %", s.accuracy);
+        say!("events               {:>12.1} per recording", s.events);
+        say!("synaptic operations  {:>12.0} per recording", s.synaptic_operations);
+        say!("{:>16}  {:>8}  {:>14}  {:>24}", "layer", "neurons", "spikes/record.", "spike difference to T_max");
         for (l, (_, d)) in s.layers.iter().zip(&s.spike_difference) {
-            println!("{:>16}  {:>8}  {:>14.1}  {:>24.4}", l.layer, l.neurons, l.spikes, d);
+            say!("{:>16}  {:>8}  {:>14.1}  {:>24.4}", l.layer, l.neurons, l.spikes, d);
         }
         for layer in &s.silent {
-            println!("warning: layer `{layer}` never fired");
+            say!("warning: layer `{layer}` never fired");
         }
         Ok(())
     }

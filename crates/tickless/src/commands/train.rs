@@ -1,6 +1,6 @@
 //! `tickless train RECIPE`: one training, in a folder, resumable.
 
-use super::{RecipeArgs, begin, check_epochs, print_json, run_folder, stopped};
+use super::{RecipeArgs, begin, check_epochs, print_json, run_folder, say, stopped};
 use crate::cli::Global;
 use crate::progress::Console;
 use anyhow::{Result, bail};
@@ -68,12 +68,9 @@ impl Train {
             return print_json(&facts);
         }
         if let Some(last) = folder.metrics()?.last() {
-            println!(
-                "{} epochs, loss {:.4}, training accuracy {:.2} %",
-                last.epoch, last.train_loss, last.train_accuracy
-            );
+            say!("{} epochs, loss {:.4}, training accuracy {:.2} %", last.epoch, last.train_loss, last.train_accuracy);
         }
-        println!("weights in {}\nnext: tickless eval {}", folder.file("weights.safetensors").display(), path.display());
+        say!("weights in {}\nnext: tickless eval {}", folder.file("weights.safetensors").display(), path.display());
         Ok(())
     }
 }
