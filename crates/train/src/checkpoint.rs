@@ -206,12 +206,19 @@ mod tests {
     fn numbers_of_a_checkpoint_come_back_as_the_bits_that_were_written() {
         let file = std::env::temp_dir().join(format!("tickless-bits-{}.safetensors", std::process::id()));
         let mut c = example();
-        for k in 1..2000u32 {
-            c.position.loss_sum = f64::from(k).sqrt() * 7.3;
-            c.position.best = Some((100.0 * f64::from(k) / 2001.0, 1));
-            c.write(&file).unwrap();
-            assert_eq!(Checkpoint::read(&file).unwrap().position, c.position);
-        }
+        c.position.history = (1..2000)
+            .map(|k| EpochMetrics {
+                epoch: k,
+                iteration: k,
+                train_loss: (k as f64).sqrt() * 7.3,
+                train_accuracy: 100.0 * k as f64 / 2001.0,
+                validation_accuracy: Some(100.0 * k as f64 / 297.0),
+                learning_rate: 3e-3 * (k as f64).cos(),
+                seconds: k as f64 / 7.0,
+            })
+            .collect();
+        c.write(&file).unwrap();
+        assert_eq!(Checkpoint::read(&file).unwrap().position, c.position);
         std::fs::remove_file(&file).unwrap();
     }
 
