@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Backward (back-propagation through time), with g_s the gradient that reaches the spike, g_v
-//! the one that reaches v[t] from step t+1, and s' the surrogate derivative at u[t]:
+//! the one that reaches `v[t]` from step t+1, and s' the surrogate derivative at `u[t]`:
 //!
 //! ```text
 //! g_r = g_v·[r > v_min]

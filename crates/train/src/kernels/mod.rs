@@ -1,8 +1,8 @@
 //! The fused operators of this crate, registered with Burn as a backend extension.
 //!
-//! One trait ([`SpikingOps`]), one implementation per backend ([`flex`] for the CPU), one rule
-//! for autodiff ([`autodiff`]), and a plain-tensor reference that all are tested against
-//! ([`reference`]). Everything above this folder sees only [`neuron`] and [`map_time`].
+//! One trait ([`SpikingOps`]), one implementation per backend (`flex.rs` for the CPU), one rule
+//! for autodiff (`autodiff.rs`), and a plain-tensor reference that all are tested against
+//! ([`mod@reference`]). Everything above this folder sees only [`neuron`] and [`map_time`].
 
 mod autodiff;
 mod flex;
