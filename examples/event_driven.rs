@@ -12,7 +12,7 @@ use tickless::net::zoo::{ZooOptions, build};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A network without bias and norm, and weights (yours come from a run's weights.safetensors).
     let network = build("demo", &ZooOptions::default())?;
-    let weights = initialise(&network, InitScheme::default_for(&network), 1);
+    let weights = initialise(&network, InitScheme::Uniform { conv_gain: 4.0 }, 1);
 
     // λ = 0.5 per step of 30 ms becomes the time constant τ = 43 ms between events.
     let program = Program::compile(&network, &weights, &CompileOptions { step_us: Some(30_000.0) })?;

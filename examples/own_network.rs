@@ -5,7 +5,7 @@
 //! ```
 
 use tickless::net::init::{InitScheme, initialise};
-use tickless::net::{Conv, InputKind, Layer, NetworkBuilder, Neuron, Pool, Shape, fold, spec};
+use tickless::net::{Conv, InputKind, Layer, NetworkBuilder, Neuron, Pool, Shape, fold};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let neuron = Neuron::lif();
@@ -34,12 +34,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for n in network.nodes() {
         let stage = n.stage.map_or("-".into(), |s| (s + 1).to_string());
         println!("stage {stage}  {:<9} {:<8} {:>8} -> {}", n.name, n.layer.word(), n.input.to_string(), n.output);
-    }
-
-    // The same network as a recipe would spell it.
-    println!("\nas a recipe, the first layers:");
-    for layer in spec::specs_of(&network).iter().take(3) {
-        println!("{}", serde_json::to_string(layer)?);
     }
 
     // For a chip: biases removed, the norm folded into the weights.
