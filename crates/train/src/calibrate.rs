@@ -2,7 +2,8 @@
 //!
 //! Mixed temporal configurations leave the running statistics corrupted. Before evaluation they
 //! are reset and become the plain average, over k batches at T_max without gradient, of the
-//! batch mean and of the unbiased batch variance. The same statistics serve every other T.
+//! batch mean and of the unbiased batch variance. The method uses them at every other T too; for
+//! recordings cut anew we measured that they do not fit far below T_max (benches/RESULTS.md).
 //! Source: Du et al. (ICLR 2025), appendix; method.md section 5.
 
 use crate::data::{SampleId, Source};

@@ -1,5 +1,5 @@
-//! The device a run computes on: `cpu` (Burn's Flex backend), `cuda` or `wgpu` where the
-//! program was built with them.
+//! The device a run computes on: `cpu` (Burn's Flex backend). `cuda` and `wgpu` are known words
+//! that are refused until the fused operators have kernels there.
 
 use crate::error::{Error, Result};
 pub use burn::tensor::Device;
