@@ -12,6 +12,7 @@ pub mod init;
 pub mod layer;
 pub mod network;
 pub mod neuron;
+pub mod quantise;
 pub mod recipe;
 pub mod shape;
 pub mod spec;
