@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // 4. The same weights at every number of steps.
     let setting = Setting { source: &source, ids: &parts.test, t_max: recipe.train.t_max, step_us, batch: 50 };
-    let plan = Plan { steps: vec![1, 2, 6, 20], leaks: vec![LeakRule::Time] };
+    let plan = Plan { steps: vec![1, 2, 6, 20], leaks: vec![LeakRule::Time], calibration: None };
     for p in across_steps(&model, &setting, &plan, &Silent)? {
         println!("T = {:>2}: {:.1} % of {}", p.configuration[0], p.accuracy, p.samples);
     }

@@ -92,14 +92,14 @@ fn one(recipe: &Recipe, path: &Path, device: &Device, console: &Console) -> Resu
         let job = Job { recipe, source: &source, parts: &parts, folder: &folder, initial: None, base: None, device };
         train(job, console).map_err(|e| stopped(e, "the same command goes on from there"))?;
     }
-    let mut finished = Finished::open(&folder)?;
+    let mut finished = Finished::open(&folder, None)?;
     let run = &finished.run;
     let model = run.model(device)?;
     let ids = &run.parts.test;
     let (t_max, step_us, batch) = (run.facts.t_max, run.facts.step_us, recipe.eval.batch);
     let setting = Setting { source: &run.source, ids, t_max, step_us, batch };
     if finished.evaluation.is_none() {
-        let plan = Plan { steps: recipe.eval.steps.clone(), leaks: recipe.eval.leak.clone() };
+        let plan = Plan { steps: recipe.eval.steps.clone(), leaks: recipe.eval.leak.clone(), calibration: None };
         let points = across_steps(&model, &setting, &plan, console)?;
         let activity = activity(&model, &setting, t_max, LeakRule::Step, &Silent)?;
         let evaluation = Evaluation { part: "test".into(), points, activity };
@@ -108,7 +108,7 @@ fn one(recipe: &Recipe, path: &Path, device: &Device, console: &Console) -> Resu
     }
     let run = &finished.run;
     if finished.simulation.is_none() {
-        match run.network.check_event_driven() {
+        match crate::simulate::possible(run) {
             Ok(()) => {
                 let s = simulate(run, &model, &run.parts.test, console, console.stop_flag())?;
                 folder.write_json("simulate.json", &s)?;

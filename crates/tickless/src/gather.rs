@@ -7,6 +7,7 @@ use crate::report as r;
 use crate::simulate::{Simulation, trace};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use tickless_net::{InputKind, Leak, LeakRule, Neuron, Reset, SpikeMode};
 use tickless_train::evaluate::{LayerActivity, Point};
 use tickless_train::run::{Loaded, RunFolder};
@@ -33,12 +34,12 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Opens a run and whatever results it has.
+    /// Opens a run and whatever results it has; its data set may lie elsewhere than its recipe says.
     ///
     /// # Errors
     /// If it is not a finished run or a result is damaged.
-    pub fn open(folder: &RunFolder) -> Result<Self> {
-        let run = folder.load()?;
+    pub fn open(folder: &RunFolder, data: Option<&Path>) -> Result<Self> {
+        let run = folder.load_with(data)?;
         let has = |name: &str| folder.file(name).is_file();
         let evaluation = has("eval.json").then(|| folder.read_json("eval.json")).transpose()?;
         let simulation = has("simulate.json").then(|| folder.read_json("simulate.json")).transpose()?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::atomic::AtomicBool;
 use tickless_engine::{CompileOptions, Confidence, NeuronCounts, Program, Session, Trace, spike_difference};
 use tickless_events::Recording;
-use tickless_net::LeakRule;
+use tickless_net::{InputKind, LeakRule};
 use tickless_train::data::SampleId;
 use tickless_train::evaluate::{LayerActivity, Setting, spike_counts};
 use tickless_train::model::Model;
@@ -62,11 +62,26 @@ mod differences {
     }
 }
 
+/// Whether a run can go without a clock.
+///
+/// # Errors
+/// If its network has a bias or a norm, or its data set holds images; names what helps.
+pub fn possible(run: &Loaded) -> Result<()> {
+    ensure!(
+        run.network.input().kind == InputKind::Events,
+        "data set `{}` holds images, and an event-driven run needs recordings: train on `mnist-dvs-sim`, `nmnist` or \
+         another set of recordings (`tickless data list`)",
+        run.recipe.data.set
+    );
+    Ok(run.network.check_event_driven()?)
+}
+
 /// Compiles a run for the engine.
 ///
 /// # Errors
 /// If the network needs a clock (bias, norm), naming the command that changes that.
 pub fn compile(run: &Loaded) -> Result<Program> {
+    possible(run)?;
     let options = CompileOptions { step_us: run.facts.step_us };
     Ok(Program::compile(&run.network, &run.weights, &options)?)
 }

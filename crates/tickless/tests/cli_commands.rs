@@ -171,6 +171,19 @@ fn calibrating_anew_gives_what_training_gave() {
 }
 
 #[test]
+fn statistics_can_be_taken_at_each_t_of_an_evaluation() {
+    let scratch = residual();
+    let kept = scratch.ok_json(&["eval", "base", "--steps", "1,4"]);
+    let anew = scratch.ok_json(&["eval", "base", "--steps", "1,4", "--calibrate"]);
+    let loss = |v: &Value, k: usize| number(v, &format!("points/{k}/loss"));
+    assert_ne!(loss(&kept, 0), loss(&anew, 0), "T = 1 has statistics of its own");
+    assert_eq!(loss(&kept, 1), loss(&anew, 1), "those of T_max are the run's");
+    assert_eq!(scratch.json("base/eval.json"), kept, "what is calibrated on the side is only shown");
+    let plain = Scratch::trained();
+    plain.refused_with(&["eval", "run", "--calibrate"], &["no batch norm", "leave out `--calibrate`"]);
+}
+
+#[test]
 fn comparing_seeds_gives_means_with_standard_errors_and_does_nothing_twice() {
     let scratch = Scratch::small();
     let args = ["compare", "small.toml", "--strategies", "sdt,mtt", "--seeds", "1,2", "--output", "two"];

@@ -241,6 +241,41 @@ fn what_needs_a_clock_cannot_run_without_one() {
     }
 }
 
+/// MNIST files of 20 images and labels a part.
+fn images(scratch: &Scratch) {
+    let number = |n: u32| n.to_be_bytes();
+    for part in ["train", "t10k"] {
+        let pixels = (0..20 * 28 * 28u32).map(|k| (k * 7 % 251) as u8).collect::<Vec<_>>();
+        let head = [number(2051), number(20), number(28), number(28)].concat();
+        scratch.write(&format!("data/{part}-images-idx3-ubyte"), [head, pixels].concat());
+        let labels = (0..20).map(|k| k % 10).collect();
+        scratch
+            .write(&format!("data/{part}-labels-idx1-ubyte"), [[number(2049), number(20)].concat(), labels].concat());
+    }
+}
+
+#[test]
+fn images_cannot_run_without_a_clock() {
+    let scratch = with("set = \"digits-dvs\"", "set = \"mnist\"\npath = \"data\"");
+    images(&scratch);
+    let change = "data.train_limit=20";
+    scratch.ok(&["train", "small.toml", "--set", change, "--set", "data.test_limit=10", "--output", "run"]);
+    scratch.ok(&["eval", "run", "--steps", "1,2"]);
+    scratch.refused_with(&["simulate", "run"], &["`mnist` holds images", "mnist-dvs-sim", "tickless data list"]);
+}
+
+#[test]
+fn data_that_have_moved() {
+    let scratch = nmnist();
+    scratch.ok(&["train", "nmnist.toml", "--data", "data", "--set", "data.train_limit=10", "--output", "run"]);
+    std::fs::rename(scratch.at("data"), scratch.at("elsewhere")).unwrap();
+    for command in ["eval", "simulate", "report"] {
+        scratch.refused_with(&[command, "run"], &["data"]);
+        scratch.ok(&[command, "run", "--data", "elsewhere"]);
+    }
+    scratch.ok(&["finetune", "run", "--data", "elsewhere", "--epochs", "0"]);
+}
+
 #[test]
 fn a_run_that_is_not_there() {
     let scratch = Scratch::small();

@@ -58,7 +58,11 @@ fn random(seed: u64) -> impl Iterator<Item = f64> {
 }
 
 fn interrupt(child: &Child) {
-    let sent = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().expect("a shell");
+    signal(child, "INT");
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status().expect("a shell");
     assert!(sent.success());
 }
 
@@ -179,6 +183,21 @@ fn ctrl_c_while_the_data_are_prepared_leaves_nothing_half_done() {
     // The same command starts it, with `--resume` or without.
     scratch.write("long.toml", RECIPE);
     scratch.ok(&args);
+}
+
+#[test]
+fn a_folder_has_one_training_at_a_time() {
+    let scratch = long();
+    let args = train("run", &[]);
+    let child = scratch.spawn(&args);
+    wait_for(&scratch, "run/checkpoint.safetensors");
+    // Held still, so that it cannot end before the other comes.
+    signal(&child, "STOP");
+    scratch.refused_with(&train("run", &["--resume"]), &["run: another process is training", "--output"]);
+    signal(&child, "CONT");
+    interrupt(&child);
+    wait(child, &args);
+    scratch.ok(&train("run", &["--resume"]));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The training loop: epochs of iterations, checkpoints, validation, a clean stop.
 
-use crate::calibrate::calibrate_on;
+use crate::calibrate::Calibration;
 use crate::checkpoint::{Checkpoint, EpochMetrics, Position};
 use crate::data::{Parts, SampleId, Source, prefetch};
 use crate::error::{Error, Result};
@@ -239,7 +239,7 @@ impl<'a> Trainer<'a> {
     fn validate(&self, ids: &[SampleId]) -> Result<f64> {
         let mut model = self.model.clone();
         self.calibrate(&mut model, &Silent)?;
-        let plan = Plan { steps: vec![self.plan.step.t_max], leaks: vec![LeakRule::Step] };
+        let plan = Plan { steps: vec![self.plan.step.t_max], leaks: vec![LeakRule::Step], calibration: None };
         Ok(across_steps(&model, &self.setting(ids), &plan, &Silent)?[0].accuracy)
     }
 
@@ -248,9 +248,16 @@ impl<'a> Trainer<'a> {
             return Ok(());
         }
         let (t_max, step_us) = (self.plan.step.t_max, self.plan.step.step_us);
-        let batches = self.recipe.eval.calibration_batches;
-        let size = self.plan.batch;
-        calibrate_on(model, self.source, &self.parts.train, batches, size, t_max, step_us, self.recipe.seed, progress)
+        let calibration = Calibration {
+            source: self.source,
+            train: &self.parts.train,
+            batches: self.recipe.eval.calibration_batches,
+            batch: self.plan.batch,
+            t_max,
+            step_us,
+            seed: self.recipe.seed,
+        };
+        calibration.at(model, t_max, LeakRule::Step, progress)
     }
 
     fn setting<'b>(&'b self, ids: &'b [SampleId]) -> Setting<'b> {

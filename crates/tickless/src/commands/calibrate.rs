@@ -1,16 +1,14 @@
 //! `tickless calibrate RUN`: batch-norm statistics for inference, anew.
 
-use super::{print_json, say};
+use super::{RunArgs, print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
-use std::path::PathBuf;
-use tickless_train::calibrate::calibrate_on;
+use tickless_net::LeakRule;
 use tickless_train::device::device;
 use tickless_train::progress::Progress;
-use tickless_train::run::RunFolder;
 
 /// Recompute a run's batch-norm statistics at T_max.
 #[derive(Debug, Args)]
@@ -20,8 +18,8 @@ use tickless_train::run::RunFolder;
 
 Training does this at its end; use it after changing weights or with more batches.")]
 pub struct Calibrate {
-    /// Run folder.
-    run: PathBuf,
+    #[command(flatten)]
+    run: RunArgs,
     /// Training batches (default: the recipe's `eval.calibration_batches`).
     #[arg(long)]
     batches: Option<usize>,
@@ -37,21 +35,19 @@ struct Done {
 impl Calibrate {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
-        let folder = RunFolder::open(&self.run)?;
-        let run = folder.load()?;
+        let run = self.run.load()?;
+        let folder = &run.folder;
         let mut model = run.model(&device(&global.device)?)?;
         let norms = model.running.len();
         if norms == 0 {
             bail!("network `{}` has no batch norm: there is nothing to calibrate", run.facts.network);
         }
-        let batches = self.batches.unwrap_or(run.recipe.eval.calibration_batches);
-        if batches == 0 {
+        let calibration = run.calibration(self.batches);
+        if calibration.batches == 0 {
             bail!("`--batches` is at least 1");
         }
-        let (t_max, step_us, size) = (run.facts.t_max, run.facts.step_us, run.recipe.train.batch);
-        let batches = batches.min(run.parts.train.len().div_ceil(size));
-        let seed = run.recipe.seed;
-        calibrate_on(&mut model, &run.source, &run.parts.train, batches, size, t_max, step_us, seed, console)?;
+        let (batches, t_max) = (calibration.batches, run.facts.t_max);
+        calibration.at(&mut model, t_max, LeakRule::Step, console)?;
         let weights = model.weights();
         if weights != run.weights {
             // Results of the old statistics must not pass for those of the new ones.

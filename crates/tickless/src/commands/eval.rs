@@ -1,17 +1,15 @@
 //! `tickless eval RUN --steps 1..20`: one set of weights at every T.
 
-use super::{Part, print_json, say};
+use super::{Part, RunArgs, print_json, say};
 use crate::cli::Global;
 use crate::gather::Evaluation;
 use crate::progress::Console;
 use anyhow::{Result, bail};
 use clap::Args;
-use std::path::PathBuf;
 use tickless_net::LeakRule;
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::device::device;
 use tickless_train::evaluate::{Plan, Setting, across_steps, activity, at_configuration};
-use tickless_train::run::RunFolder;
 
 /// Evaluate a run at many numbers of time steps.
 #[derive(Debug, Args)]
@@ -21,12 +19,15 @@ use tickless_train::run::RunFolder;
   tickless eval runs/nmnist-mtt-seed1 --steps 1,2,5..8,200 --leak time
   tickless eval runs/nmnist-mtt-seed1 --configuration 10,3,1   each stage at its own T
   tickless eval runs/nmnist-mtt-seed1 --json
+  tickless eval runs/gesture-mtt-seed1 --calibrate   batch norm calibrated at every T
 
 Recordings are cut anew into T frames. The leak belongs to the step (`step`, the paper) or to time
-(`time`: the time constant stays); both are shown unless one is asked for.")]
+(`time`: the time constant stays); both are shown unless one is asked for. The statistics of batch
+norm are those of T_max; recordings cut into far fewer frames have more events in each, and want
+`--calibrate`.")]
 pub struct Eval {
-    /// Run folder.
-    run: PathBuf,
+    #[command(flatten)]
+    run: RunArgs,
     /// Numbers of time steps: 1,2,5..8 (ranges include both ends).
     #[arg(long)]
     steps: Option<String>,
@@ -42,6 +43,9 @@ pub struct Eval {
     /// At most this many samples (0 for all).
     #[arg(long, default_value_t = 0)]
     limit: usize,
+    /// Calibrate batch norm anew for every T, on training data cut into T frames.
+    #[arg(long, conflicts_with = "configuration")]
+    calibrate: bool,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -53,8 +57,8 @@ enum Leak {
 impl Eval {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
-        let folder = RunFolder::open(&self.run)?;
-        let run = folder.load()?;
+        let run = self.run.load()?;
+        let folder = &run.folder;
         let model = run.model(&device(&global.device)?)?;
         let ids = self.part.of(&run.parts, self.limit);
         if ids.is_empty() {
@@ -62,6 +66,10 @@ impl Eval {
         }
         let (t_max, step_us, batch) = (run.facts.t_max, run.facts.step_us, run.recipe.eval.batch);
         let setting = Setting { source: &run.source, ids, t_max, step_us, batch };
+        if self.calibrate && model.running.is_empty() {
+            bail!("network `{}` has no batch norm: leave out `--calibrate`", run.facts.network);
+        }
+        let calibration = self.calibrate.then(|| run.calibration(None));
         let leaks = match self.leak {
             None => run.recipe.eval.leak.clone(),
             Some(Leak::Step) => vec![LeakRule::Step],
@@ -79,12 +87,12 @@ impl Eval {
                 Some(text) => steps(text)?,
                 None => run.recipe.eval.steps.clone(),
             };
-            points.extend(across_steps(&model, &setting, &Plan { steps, leaks }, console)?);
+            points.extend(across_steps(&model, &setting, &Plan { steps, leaks, calibration }, console)?);
         }
         let activity = activity(&model, &setting, t_max, LeakRule::Step, console)?;
         let result = Evaluation { part: self.part.word().into(), points, activity };
         // The run keeps its evaluation on the whole test part; others are only shown.
-        if self.part == Part::Test && self.limit == 0 && self.configuration.is_empty() {
+        if self.part == Part::Test && self.limit == 0 && self.configuration.is_empty() && !self.calibrate {
             folder.write_json("eval.json", &result)?;
         }
         if global.json {

@@ -1,6 +1,6 @@
 //! `tickless finetune RUN`: to a network without bias and norm, and trained on as such.
 
-use super::{begin, print_json, say, stopped};
+use super::{RunArgs, begin, print_json, say, stopped};
 use crate::cli::Global;
 use crate::progress::Console;
 use anyhow::{Result, bail};
@@ -23,8 +23,8 @@ A chip without a clock adds no bias at every step, so a deployable network has n
 and biases are removed, the norm's scale goes into the weights, then training goes on (SGD without
 momentum by default).")]
 pub struct Finetune {
-    /// Run folder to start from.
-    run: PathBuf,
+    #[command(flatten)]
+    run: RunArgs,
     /// mtt or sdt (or nmt).
     #[arg(long, default_value = "mtt")]
     strategy: String,
@@ -49,7 +49,8 @@ impl Finetune {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
         let device = device(&global.device)?;
-        let run = RunFolder::open(&self.run)?.load()?;
+        let run = self.run.load()?;
+        let from = &self.run.run;
         let (network, weights) = match self.keep_norm && self.epochs > 0 {
             true => fold::keep_norm(&run.network, &run.weights)?,
             false => fold::deployable(&run.network, &run.weights)?,
@@ -67,9 +68,9 @@ impl Finetune {
         recipe.train.weight_decay = 5e-4;
         recipe.train.warmup_epochs = 0.0;
         recipe.train.freeze_norm = self.keep_norm && self.epochs > 0;
-        let name = self.run.file_name().map_or_else(|| "run".into(), |n| n.to_string_lossy().into_owned());
+        let name = from.file_name().map_or_else(|| "run".into(), |n| n.to_string_lossy().into_owned());
         let kind = if self.epochs == 0 { "converted".to_owned() } else { format!("{}-finetuned", self.strategy) };
-        let path = self.output.unwrap_or_else(|| self.run.with_file_name(format!("{name}-{kind}")));
+        let path = self.output.unwrap_or_else(|| from.with_file_name(format!("{name}-{kind}")));
         // Where the norm is kept while training, it is folded at the end, and the recipe with it.
         let mut done = recipe.clone();
         if recipe.train.freeze_norm {
@@ -91,7 +92,7 @@ impl Finetune {
                 parts: &run.parts,
                 folder: &folder,
                 initial: Some(weights),
-                base: Some(self.run.display().to_string()),
+                base: Some(from.display().to_string()),
                 device: &device,
             };
             let again = "the same command with `--resume` goes on from there";

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, SampleId};
 use tickless_train::progress::Progress;
-use tickless_train::run::RunFolder;
+use tickless_train::run::{Loaded, RunFolder};
 
 /// The recipe of a command and the changes made to it on the command line.
 #[derive(Debug, Clone, Args)]
@@ -27,6 +27,23 @@ pub struct RecipeArgs {
     pub recipe: PathBuf,
     #[command(flatten)]
     pub changes: Changes,
+}
+
+/// The finished run of a command.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Run folder.
+    pub run: PathBuf,
+    /// Folder or zip of the data set, if it is no longer where the recipe says.
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+}
+
+impl RunArgs {
+    /// Opens it.
+    pub fn load(&self) -> Result<Loaded> {
+        Ok(RunFolder::open(&self.run)?.load_with(self.data.as_deref())?)
+    }
 }
 
 /// Changes to a recipe.

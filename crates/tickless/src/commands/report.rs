@@ -25,6 +25,9 @@ pub struct Report {
     /// Folder of the report (default: `report` in the first run's folder).
     #[arg(long, short)]
     output: Option<PathBuf>,
+    /// Folder or zip of the data set, if it is no longer where the recipes say.
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
     /// Headline.
     #[arg(long)]
     title: Option<String>,
@@ -38,7 +41,7 @@ impl Report {
     pub fn run(self, global: &Global, _: &Console) -> Result<()> {
         let mut groups: Vec<(String, Vec<Finished>)> = Vec::new();
         for path in &self.runs {
-            let f = Finished::open(&RunFolder::open(path)?)?;
+            let f = Finished::open(&RunFolder::open(path)?, self.data.as_deref())?;
             let folder = path.file_name().map_or_else(|| "run".into(), |n| n.to_string_lossy().into_owned());
             let name = if self.separate { folder } else { f.run.facts.strategy.clone() };
             match groups.iter_mut().find(|g| g.0 == name) {

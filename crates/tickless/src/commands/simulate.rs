@@ -1,14 +1,12 @@
 //! `tickless simulate RUN`: the same weights with no clock.
 
-use super::{Part, print_json, say};
+use super::{Part, RunArgs, print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
 use crate::simulate::simulate;
 use anyhow::{Result, bail};
 use clap::Args;
-use std::path::PathBuf;
 use tickless_train::device::device;
-use tickless_train::run::RunFolder;
 
 /// Run a trained network event by event, with no time steps.
 #[derive(Debug, Args)]
@@ -19,8 +17,8 @@ use tickless_train::run::RunFolder;
 A network with a bias or batch norm cannot run so; `tickless finetune RUN --epochs 0` removes them.
 All numbers are this simulator's, none a chip's.")]
 pub struct Simulate {
-    /// Run folder.
-    run: PathBuf,
+    #[command(flatten)]
+    run: RunArgs,
     /// Which recordings.
     #[arg(long, value_enum, default_value = "test")]
     part: Part,
@@ -32,9 +30,8 @@ pub struct Simulate {
 impl Simulate {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
-        let folder = RunFolder::open(&self.run)?;
-        let run = folder.load()?;
-        run.network.check_event_driven()?;
+        let run = self.run.load()?;
+        let folder = &run.folder;
         let model = run.model(&device(&global.device)?)?;
         let ids = self.part.of(&run.parts, self.limit);
         if ids.is_empty() {

@@ -4,19 +4,22 @@
 //! into t₁ frames); the leak belongs to the step or to time, as asked.
 
 use super::{Score, Setting};
+use crate::calibrate::Calibration;
 use crate::error::Result;
 use crate::model::Model;
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 use serde::{Deserialize, Serialize};
 use tickless_net::{InputKind, LeakRule};
 
 /// At which numbers of steps and with which leaks.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+#[derive(Debug, Clone)]
+pub struct Plan<'a> {
     /// Numbers of steps.
     pub steps: Vec<usize>,
     /// Leak rules; a static image is run with the first only.
     pub leaks: Vec<LeakRule>,
+    /// Calibrates the norms anew for each T; `None` keeps the model's statistics at all of them.
+    pub calibration: Option<Calibration<'a>>,
 }
 
 /// Accuracy at one number of steps.
@@ -52,7 +55,7 @@ impl Point {
 ///
 /// # Errors
 /// If a sample cannot be decoded or a T does not fit the network.
-pub fn across_steps(model: &Model, setting: &Setting<'_>, plan: &Plan, progress: &dyn Progress) -> Result<Vec<Point>> {
+pub fn across_steps(model: &Model, setting: &Setting<'_>, plan: &Plan<'_>, progress: &dyn Progress) -> Result<Vec<Point>> {
     let image = model.network().input().kind == InputKind::Image;
     let leaks = if image { &[LeakRule::Step][..] } else { &plan.leaks };
     let leaky = model.network().nodes().iter().any(|n| match n.layer {
@@ -70,6 +73,11 @@ pub fn across_steps(model: &Model, setting: &Setting<'_>, plan: &Plan, progress:
                 Some(p) => Point { leak, ..p.clone() },
                 None => {
                     let configuration = vec![t; model.network().stages()];
+                    let mut calibrated = None;
+                    if let Some(c) = &plan.calibration {
+                        c.at(calibrated.insert(model.clone()), t, leak, &Silent)?;
+                    }
+                    let model = calibrated.as_ref().unwrap_or(model);
                     let score = setting.run(model, t, &configuration, leak, progress, |_, _, _| {})?;
                     Point::of(vec![t], leak, score)
                 }

@@ -1,6 +1,7 @@
 //! Reading and writing a run folder. Every file is written whole or not at all.
 
 use super::facts::RunFacts;
+use crate::calibrate::Calibration;
 use crate::checkpoint::{Checkpoint, EpochMetrics, write_atomically};
 use crate::data::{Parts, Source};
 use crate::error::{Error, Result};
@@ -205,11 +206,22 @@ impl RunFolder {
     /// # Errors
     /// If training has not finished, or recipe, data or weights do not fit each other.
     pub fn load(&self) -> Result<Loaded> {
+        self.load_with(None)
+    }
+
+    /// The same with the data set at another place than the recipe says: it may have moved.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(&self, data: Option<&Path>) -> Result<Loaded> {
         let path = self.file("weights.safetensors");
         if !path.is_file() {
             return Err(self.wrong("has no weights yet: the command that began it finishes it with `--resume`"));
         }
-        let recipe = self.recipe()?;
+        let mut recipe = self.recipe()?;
+        if let Some(data) = data {
+            recipe.data.path = Some(data.to_owned());
+        }
         let source = Source::open(&recipe.data, recipe.seed)?;
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let (shape, kind) = source.input();
@@ -229,6 +241,21 @@ impl RunFolder {
 }
 
 impl Loaded {
+    /// How this run's norms are calibrated, on at most `batches` batches (its recipe's number unless given).
+    pub fn calibration(&self, batches: Option<usize>) -> Calibration<'_> {
+        let batch = self.recipe.train.batch;
+        let batches = batches.unwrap_or(self.recipe.eval.calibration_batches);
+        Calibration {
+            source: &self.source,
+            train: &self.parts.train,
+            batches: batches.min(self.parts.train.len().div_ceil(batch)),
+            batch,
+            t_max: self.facts.t_max,
+            step_us: self.facts.step_us,
+            seed: self.recipe.seed,
+        }
+    }
+
     /// The model on a device.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use super::facts::{FORMAT, Machine, RunFacts};
 use super::folder::RunFolder;
+use super::lock::Lock;
 use crate::checkpoint::{Checkpoint, EpochMetrics};
 use crate::data::{Parts, Source};
 use crate::error::Result;
@@ -62,6 +63,7 @@ pub fn train(job: Job<'_>, progress: &dyn Progress) -> Result<RunFacts> {
     let network = Arc::new(recipe.network.build(shape, kind, source.dataset().classes())?);
     // Whatever cannot be is refused before the first file is written: the folder stays free for the mended recipe.
     Trainer::plan(recipe, &network, parts, None)?;
+    let _lock = Lock::take(folder.path())?;
     let checkpoint = folder.checkpoint()?;
     let t = &recipe.train;
     let steps = Steps { t_min: t.t_min, t_max: t.t_max, samples: t.samples, group: t.group };

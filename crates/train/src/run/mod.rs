@@ -5,6 +5,7 @@
 //! run.json                seed, versions, machine, data set, step duration, state
 //! metrics.jsonl           one line per epoch
 //! checkpoint.safetensors  everything that --resume needs
+//! lock                    held by the process that trains
 //! weights.safetensors     the chosen weights, norms calibrated
 //! eval.json, simulate.json, report/   written by the commands of these names
 //! ```
@@ -12,6 +13,7 @@
 mod facts;
 mod folder;
 mod job;
+mod lock;
 
 pub use facts::{Machine, RunFacts};
 pub use folder::{Loaded, RunFolder};
