@@ -29,7 +29,7 @@ fn session(name: &str, neuron: Neuron) -> Session {
     let network = build(name, &options).expect("a built-in network");
     assert_eq!(network.input().shape, Shape::new(2, 34, 34));
     let weights = initialise(&network, InitScheme::default_for(&network), 1);
-    let options = CompileOptions { step_us: Some(30_000.0) };
+    let options = CompileOptions { step_us: Some(30_000.0), ..CompileOptions::default() };
     Session::new(&Program::compile(&network, &weights, &options).expect("no bias, no norm"))
 }
 

@@ -3,12 +3,14 @@
 //! The paths that leave a source are found depth first, readers in node order; this order is the
 //! order of propagation that `deliver` documents.
 
-use crate::edge::{Edge, Target, spans};
+use crate::edge::{Edge, Geometry};
 use crate::error::{Error, Result};
+use crate::kernel::Simd;
 use crate::layer::Rule;
 use crate::path::Folded;
 use crate::program::{CompileOptions, LayerInfo, Plan};
-use crate::table::table;
+use crate::lines::Lines;
+use crate::table::{Table, table};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
@@ -34,7 +36,10 @@ pub(crate) fn plan(net: &Network, weights: &Weights, options: &CompileOptions) -
         edges: Vec::new(),
         input_edges: made.leave(NodeId::Input, &spiking)?,
         infos: Vec::with_capacity(spiking.len()),
-        rules: Vec::with_capacity(spiking.len()),
+        rules: Vec::with_capacity(spiking.len() + 1),
+        simd: options.simd.filter(|s| Simd::available().contains(s)).unwrap_or_else(Simd::best),
+        chain: false,
+        small: false,
         output_layer: spiking.iter().position(|&i| i + 1 == net.nodes().len()),
     };
     for &i in &spiking {
@@ -45,21 +50,34 @@ pub(crate) fn plan(net: &Network, weights: &Weights, options: &CompileOptions) -
         plan.rules.push(Rule::new(&node.name, &neuron, options.step_us, shape, leaving)?);
         plan.infos.push(LayerInfo { name: node.name.clone(), node: i, shape });
     }
-    for e in &made.edges {
-        if let Target::Layer(l) = e.target {
-            let strongest = made.tables[e.table].iter().fold(0.0f32, |m, &w| m.max(w));
-            if strongest / plan.rules[l].threshold > MAX_BURST {
-                let problem = format!(
-                    "a weight of {strongest} against a threshold of {} makes more than {MAX_BURST} spikes of one event; scale the weights down",
-                    plan.rules[l].threshold
-                );
-                return Err(Error::layer(&plan.infos[l].name, problem));
-            }
-            plan.rules[l].hear(e);
-        }
+    if plan.output_layer.is_none() {
+        plan.rules.push(Rule::readout(plan.output));
     }
-    (plan.tables, plan.edges) = (made.tables, made.edges);
+    for e in &made.edges {
+        if let Some(info) = plan.infos.get(e.target) {
+            let strongest = made.tables[e.table].iter().fold(0.0f32, |m, &w| m.max(w));
+            let threshold = plan.rules[e.target].threshold;
+            if strongest / threshold > MAX_BURST {
+                let problem = format!(
+                    "a weight of {strongest} against a threshold of {threshold} makes more than {MAX_BURST} spikes of one event; scale the weights down"
+                );
+                return Err(Error::layer(&info.name, problem));
+            }
+        }
+        plan.rules[e.target].hear(e);
+    }
+    plan.chain = is_chain(&plan, &made.edges);
+    plan.tables = made.tables.iter().map(|t| Table::Float(Lines::of(t))).collect();
+    plan.edges = made.edges;
     Ok(plan)
+}
+
+/// Whether every source has one edge and every target hears one.
+fn is_chain(plan: &Plan, edges: &[Edge]) -> bool {
+    let one = |target: usize| edges.iter().filter(|e| e.target == target).count() <= 1;
+    plan.input_edges.len() <= 1
+        && plan.rules.iter().all(|r| r.edges.len() <= 1)
+        && (0..plan.rules.len()).all(one)
 }
 
 /// Places are kept in 16 bits a coordinate.
@@ -108,7 +126,7 @@ impl Maker<'_> {
         let mut paths = Vec::new();
         self.follow(source, &mut Vec::new(), &mut paths)?;
         for (nodes, end) in paths {
-            let target = end.and_then(|i| spiking.iter().position(|&s| s == i)).map_or(Target::Readout, Target::Layer);
+            let target = end.and_then(|i| spiking.iter().position(|&s| s == i)).unwrap_or(spiking.len());
             let edge = self.edge(self.net.shape_of(source), &nodes, target)?;
             self.edges.push(edge);
         }
@@ -140,7 +158,7 @@ impl Maker<'_> {
         Ok(())
     }
 
-    fn edge(&mut self, source: Shape, nodes: &[usize], target: Target) -> Result<Edge> {
+    fn edge(&mut self, source: Shape, nodes: &[usize], target: usize) -> Result<Edge> {
         let f = Folded::new(self.net, source, nodes)?;
         let key = (f.weighted.map(|w| w.node), f.output.channels, f.merged.clone(), f.scale.to_bits());
         let table = match self.known.get(&key) {
@@ -154,17 +172,17 @@ impl Maker<'_> {
         let channels = f.pooled.channels;
         let (kernel, stride, padding, groups) =
             f.weighted.map_or(((1, 1), 1, 0, channels), |w| (w.kernel, w.stride, w.padding, w.groups));
-        let (c_in, c_out) = (channels / groups, f.output.channels / groups);
-        Ok(Edge {
-            target,
-            table,
-            rows: spans(source.height, f.pool.0, f.pooled.height, kernel.0, stride, padding, f.output.height),
-            cols: spans(source.width, f.pool.1, f.pooled.width, kernel.1, stride, padding, f.output.width),
-            first: (0..channels).map(|c| (c / c_in * c_out) as u32).collect(),
-            width: c_out,
+        let geometry = Geometry {
+            source: (source.height, source.width),
+            pool: f.pool,
+            pooled: (f.pooled.height, f.pooled.width),
+            channels_in: channels,
+            kernel,
             stride,
-            kernel_x: kernel.1,
-            target_width: f.output.width,
-        })
+            padding,
+            groups,
+            out: (f.output.height, f.output.width, f.output.channels),
+        };
+        Ok(Edge::new(target, table, &geometry))
     }
 }

@@ -18,18 +18,18 @@
 //! layer, fed alone with its contributions in the lexicographic order of their keys, one a clock
 //! step, emits exactly the engine's spikes.
 
-use crate::edge::Target;
+use crate::edge::Edge;
+use crate::kernel;
 use crate::layer;
+use crate::pass::{Hop, Pass, Progress};
 use crate::program::Plan;
-use crate::sink::Sink;
 use std::ops::Range;
 
 /// All that a session remembers of the network.
 #[derive(Debug, Clone)]
 pub(crate) struct Memory {
+    /// One a layer, and one more for a readout that accumulates.
     pub layers: Vec<layer::State>,
-    /// Accumulated readout, `[y][x][c]`; empty where the readout spikes.
-    pub readout: Vec<f32>,
     /// Counts of the output neurons, `[c][y][x]`; empty where the readout accumulates.
     pub counts: Vec<u64>,
     /// Spikes of each layer.
@@ -40,83 +40,101 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub fn new(plan: &Plan) -> Self {
-        let (readout, counts) = match plan.output_layer {
-            None => (plan.output.len(), 0),
-            Some(_) => (0, plan.output.len()),
-        };
+        let readout = plan.infos.len();
         Self {
-            layers: plan.rules.iter().map(layer::Rule::state).collect(),
-            readout: vec![0.0; readout],
-            counts: vec![0; counts],
-            spikes: vec![0; plan.rules.len()],
+            layers: plan.rules.iter().enumerate().map(|(l, r)| r.state(plan.small, l == readout)).collect(),
+            counts: vec![0; if plan.output_layer.is_some() { plan.output.len() } else { 0 }],
+            spikes: vec![0; readout],
             ops: 0,
         }
     }
 
     pub fn reset(&mut self) {
         self.layers.iter_mut().for_each(layer::State::reset);
-        self.readout.fill(0.0);
         self.counts.fill(0);
         self.spikes.fill(0);
         self.ops = 0;
     }
 }
 
-/// The input event that is being carried through.
-#[derive(Clone, Copy)]
-pub(crate) struct Cause {
-    pub t_us: u64,
-    pub index: u64,
+/// Hears the spikes of a layer as they are fired, many at a time.
+pub(crate) trait Hear {
+    fn hear(&mut self, layer: usize, fired: &[Hop]);
 }
 
-/// Carries an event at `place` = (c, y, x) of a source along the edges that leave it.
-pub(crate) fn deliver<S: Sink>(
+impl Hear for () {
+    #[inline(always)]
+    fn hear(&mut self, _: usize, _: &[Hop]) {}
+}
+
+/// Carries a list of events along the edges that leave their source, and all that follows.
+pub(crate) fn deliver<H: Hear>(
     plan: &Plan,
     memory: &mut Memory,
-    sink: &mut S,
-    cause: Cause,
+    hear: &mut H,
     edges: Range<usize>,
-    place: (usize, usize, usize),
+    hops: &[Hop],
+    times: &[u64],
 ) {
-    for edge in &plan.edges[edges] {
-        let reach = edge.reach(place.1, place.2);
-        if reach == 0 {
-            continue;
+    if plan.chain {
+        for edge in &plan.edges[edges] {
+            along(plan, memory, hear, edge, hops, times);
         }
-        memory.ops += reach as u64;
-        let table = &plan.tables[edge.table];
-        match edge.target {
-            Target::Readout => {
-                let channels = plan.output.channels;
-                edge.for_each_segment(table, place, |y, x, first, weights| {
-                    let at = (y * edge.target_width + x) * channels + first;
-                    for (v, w) in memory.readout[at..at + weights.len()].iter_mut().zip(weights) {
-                        *v += w;
-                    }
-                });
-            }
-            Target::Layer(l) => {
-                plan.rules[l].integrate(&mut memory.layers[l], edge, table, place, cause.t_us);
-                emit(plan, memory, sink, cause, l);
+        return;
+    }
+    for hop in hops {
+        let one = [Hop { spikes: 1, ..*hop }];
+        for _ in 0..hop.spikes {
+            for edge in &plan.edges[edges.clone()] {
+                along(plan, memory, hear, edge, &one, times);
             }
         }
     }
 }
 
-/// Carries on the spikes that layer `l` has just fired. The list stays untouched meanwhile: a
-/// layer's spikes never come back to it.
-fn emit<S: Sink>(plan: &Plan, memory: &mut Memory, sink: &mut S, cause: Cause, l: usize) {
-    let shape = plan.infos[l].shape;
-    for i in 0..memory.layers[l].fired.len() {
-        let fired = memory.layers[l].fired[i];
-        let (c, y, x) = fired.place();
-        memory.spikes[l] += u64::from(fired.spikes);
-        if plan.output_layer == Some(l) {
-            memory.counts[(c * shape.height + y) * shape.width + x] += u64::from(fired.spikes);
+/// Carries a list of events along one edge. The target's queue is taken out meanwhile: a layer's
+/// spikes never come back to it.
+fn along<H: Hear>(plan: &Plan, memory: &mut Memory, hear: &mut H, edge: &Edge, hops: &[Hop], times: &[u64]) {
+    let target = edge.target;
+    let (rule, table) = (&plan.rules[target], &plan.tables[edge.table]);
+    let mut queue = std::mem::take(&mut memory.layers[target].queue);
+    let mut done = Progress::default();
+    while done.hops < hops.len() {
+        queue.clear();
+        let state = &mut memory.layers[target];
+        done = kernel::pass(plan.simd, Pass { rule, state, edge, table, hops, from: done, times, out: &mut queue });
+        if !queue.is_empty() {
+            tally(plan, memory, target, &queue);
+            if plan.chain {
+                hear.hear(target, &queue);
+                deliver(plan, memory, hear, rule.edges.clone(), &queue, times);
+            } else {
+                each(plan, memory, hear, target, &queue, times);
+            }
         }
-        for _ in 0..fired.spikes {
-            sink.spike(l, cause.t_us, cause.index, c, y, x);
-            deliver(plan, memory, sink, cause, plan.rules[l].edges.clone(), (c, y, x));
+    }
+    queue.clear();
+    memory.layers[target].queue = queue;
+    memory.ops += done.ops;
+}
+
+/// Depth first: each spike is heard, then carried to the end, before the next.
+fn each<H: Hear>(plan: &Plan, memory: &mut Memory, hear: &mut H, l: usize, fired: &[Hop], times: &[u64]) {
+    for hop in fired {
+        let one = [Hop { spikes: 1, ..*hop }];
+        for _ in 0..hop.spikes {
+            hear.hear(l, &one);
+            deliver(plan, memory, hear, plan.rules[l].edges.clone(), &one, times);
+        }
+    }
+}
+
+fn tally(plan: &Plan, memory: &mut Memory, l: usize, fired: &[Hop]) {
+    memory.spikes[l] += fired.iter().map(|f| u64::from(f.spikes)).sum::<u64>();
+    if plan.output_layer == Some(l) {
+        let positions = plan.output.height * plan.output.width;
+        for f in fired {
+            memory.counts[f.channel() * positions + f.position()] += u64::from(f.spikes);
         }
     }
 }

@@ -8,103 +8,163 @@
 //!
 //! with k the pooling before the weights. A linear layer is the convolution whose kernel covers
 //! the whole map, an unweighted connection the 1×1 convolution with one channel a group; so one
-//! loop serves all. Which (oy, row of the kernel) a source row reaches does not depend on the
-//! event, so it stands in a [`Span`] per source row and column, made once.
+//! loop serves all. Where a source position's weights and targets lie does not depend on the
+//! event, so it stands in a [`Place`] for each, made once. The tables are ordered so that a row
+//! of targets has its weights in a row too ([`crate::table`]): an event is a few additions of one
+//! contiguous vector to another.
 
-/// Where the weights of a source row (or column) lie and which target rows they reach.
+/// What an event at one source position does, whatever its channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Span {
-    /// First target row.
-    pub lo: u32,
-    /// One past the last target row; `lo` where the event is dropped.
-    pub hi: u32,
-    /// Kernel row of target row `o` is `base − o·stride`.
-    pub base: u32,
-}
-
-/// What receives an edge's weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// The spiking layer with this index.
-    Layer(usize),
-    /// The accumulating readout.
-    Readout,
+pub(crate) struct Place {
+    /// First potential of the first target row, channel 0.
+    pub state: u32,
+    /// First target position, y·width + x.
+    pub target: u32,
+    /// First weight, of source channel 0.
+    pub weight: u32,
+    /// Weights from one source channel to the next, and from one target row to the next.
+    pub channel_weights: u32,
+    pub row_weights: u32,
+    /// Weights in all.
+    pub ops: u32,
+    /// Target rows; 0 where the event is dropped.
+    pub rows: u16,
+    /// Pieces of a target row; one where they lie together.
+    pub segments: u16,
+    /// Weights of a piece.
+    pub len: u32,
 }
 
 /// One linear connection from a source (the input or a spiking layer) to a target.
 #[derive(Debug, Clone)]
 pub(crate) struct Edge {
-    /// The receiver.
-    pub target: Target,
+    /// The spiking layer that hears it; their number for the readout.
+    pub target: usize,
     /// Which weight table.
     pub table: usize,
-    /// One per source row.
-    pub rows: Vec<Span>,
-    /// One per source column.
-    pub cols: Vec<Span>,
-    /// First target channel that each source channel reaches.
-    pub first: Vec<u32>,
+    /// One per source position, `[y][x]`.
+    pub places: Vec<Place>,
+    /// First target channel that each source channel reaches; empty where every one reaches all.
+    first: Vec<u32>,
     /// How many target channels it reaches.
     pub width: usize,
+    /// Channels of the target.
+    pub channels: usize,
+    /// Potentials of a target row.
+    pub row_state: usize,
+    /// Positions of a target row.
+    pub row_target: usize,
+}
+
+/// The shape of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Geometry {
+    /// Rows and columns of the source.
+    pub source: (usize, usize),
+    /// Pooling window before the weights.
+    pub pool: (usize, usize),
+    /// Rows and columns after that pooling.
+    pub pooled: (usize, usize),
+    /// Channels of the source.
+    pub channels_in: usize,
+    /// Kernel.
+    pub kernel: (usize, usize),
     /// Stride, the same in both directions.
     pub stride: usize,
-    /// Columns of the kernel.
-    pub kernel_x: usize,
-    /// Width of the target's map.
-    pub target_width: usize,
+    /// Padding.
+    pub padding: usize,
+    /// Groups of channels.
+    pub groups: usize,
+    /// Rows, columns and channels of the target.
+    pub out: (usize, usize, usize),
 }
 
 impl Edge {
-    /// How many weights an event at (y, x) adds.
-    #[inline]
-    pub fn reach(&self, y: usize, x: usize) -> usize {
-        let (r, c) = (self.rows[y], self.cols[x]);
-        (r.hi - r.lo) as usize * (c.hi - c.lo) as usize * self.width
+    /// The connection of this shape.
+    pub fn new(target: usize, table: usize, g: &Geometry) -> Self {
+        let (rows, cols) = (spans(g, |p| p.0), spans(g, |p| p.1));
+        let (_, out_width, channels) = g.out;
+        let width = channels / g.groups;
+        let together = width == channels;
+        let place = |r: Span, c: Span| -> Place {
+            let (n_rows, n_cols) = (r.len, c.len);
+            if n_rows == 0 || n_cols == 0 {
+                return Place::default();
+            }
+            let target = r.lo * out_width + c.lo;
+            let phases: usize = phases_before(g.kernel, g.stride, (r.phase, c.phase));
+            let weight = (phases * g.channels_in + r.tap * c.taps + c.tap) * width;
+            Place {
+                state: (target * channels) as u32,
+                target: target as u32,
+                weight: weight as u32,
+                channel_weights: (r.taps * c.taps * width) as u32,
+                row_weights: (c.taps * width) as u32,
+                ops: (n_rows * n_cols * width) as u32,
+                rows: n_rows as u16,
+                segments: if together { 1 } else { n_cols as u16 },
+                len: (if together { n_cols * width } else { width }) as u32,
+            }
+        };
+        let places = rows.iter().flat_map(|&r| cols.iter().map(move |&c| (r, c))).map(|(r, c)| place(r, c)).collect();
+        let c_in = g.channels_in / g.groups;
+        let first = if together { Vec::new() } else { (0..g.channels_in).map(|c| (c / c_in * width) as u32).collect() };
+        Self { target, table, places, first, width, channels, row_state: out_width * channels, row_target: out_width }
     }
 
-    /// Calls `segment(y, x, first channel, weights)` for every target position, in (y, x) order.
+    /// First target channel and first weight of an event in this channel at a place.
     #[inline(always)]
-    pub fn for_each_segment(
-        &self,
-        table: &[f32],
-        (c, y, x): (usize, usize, usize),
-        mut segment: impl FnMut(usize, usize, usize, &[f32]),
-    ) {
-        let (row, col) = (self.rows[y], self.cols[x]);
-        let first = self.first[c] as usize;
-        let channels = self.first.len();
-        for oy in row.lo as usize..row.hi as usize {
-            let ky = row.base as usize - oy * self.stride;
-            for ox in col.lo as usize..col.hi as usize {
-                let kx = col.base as usize - ox * self.stride;
-                let at = ((ky * self.kernel_x + kx) * channels + c) * self.width;
-                segment(oy, ox, first, &table[at..at + self.width]);
-            }
-        }
+    pub fn channel(&self, channel: usize, place: &Place) -> (usize, usize) {
+        let weight = place.weight as usize + channel * place.channel_weights as usize;
+        (self.first.get(channel).map_or(0, |&f| f as usize), weight)
     }
 }
 
-/// The spans of one direction: `source` rows pooled by `pool` into `len`, then a kernel of
-/// `kernel` rows with this stride and padding onto `out` rows.
-pub(crate) fn spans(
-    source: usize,
-    pool: usize,
+/// Target rows (or columns) of a source row, and where their weights lie.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Span {
+    /// First target row.
+    lo: usize,
+    /// How many; 0 where the event is dropped.
     len: usize,
-    kernel: usize,
-    stride: usize,
-    padding: usize,
-    out: usize,
-) -> Vec<Span> {
-    (0..source)
+    /// Which of the kernel's rows modulo the stride they see.
+    phase: usize,
+    /// How many such rows the kernel has.
+    taps: usize,
+    /// Which of them, counted from the last, the first target row sees.
+    tap: usize,
+}
+
+/// Rows of a kernel that are `phase` modulo the stride.
+pub(crate) fn taps(kernel: usize, stride: usize, phase: usize) -> usize {
+    kernel.saturating_sub(phase).div_ceil(stride)
+}
+
+/// Pairs of rows and columns of the kernel in the phases before this one.
+pub(crate) fn phases_before(kernel: (usize, usize), stride: usize, phase: (usize, usize)) -> usize {
+    let rows: usize = (0..phase.0).map(|p| taps(kernel.0, stride, p)).sum();
+    let cols: usize = (0..phase.1).map(|p| taps(kernel.1, stride, p)).sum();
+    rows * kernel.1 + taps(kernel.0, stride, phase.0) * cols
+}
+
+/// The spans of one direction.
+fn spans(g: &Geometry, side: impl Fn((usize, usize)) -> usize) -> Vec<Span> {
+    let (stride, kernel, out) = (g.stride, side(g.kernel), side((g.out.0, g.out.1)));
+    (0..side(g.source))
         .map(|row| {
-            let pooled = row / pool;
-            if pooled >= len {
+            let pooled = row / side(g.pool);
+            if pooled >= side(g.pooled) {
                 return Span::default();
             }
-            let base = pooled + padding;
+            let base = pooled + g.padding;
             let lo = (base + 1).saturating_sub(kernel).div_ceil(stride);
             let hi = (base / stride + 1).min(out);
-            if lo >= hi { Span::default() } else { Span { lo: lo as u32, hi: hi as u32, base: base as u32 } }
+            if lo >= hi {
+                return Span::default();
+            }
+            let (phase, taps) = (base % stride, taps(kernel, stride, base % stride));
+            // Kernel row of target row o: base − o·stride, which falls as o rises; so do the tables.
+            Span { lo, len: hi - lo, phase, taps, tap: taps - 1 - (base / stride - lo) }
         })
         .collect()
 }
@@ -114,23 +174,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_the_windows_that_contain_a_row() {
+    fn spans_are_the_windows_that_contain_a_row_and_their_weights_lie_in_a_row() {
         for (len, kernel, stride, padding) in [(6, 3, 1, 1), (7, 3, 2, 1), (6, 3, 2, 0), (5, 1, 2, 0), (8, 2, 3, 1)] {
             let out = (len + 2 * padding - kernel) / stride + 1;
-            for (row, span) in spans(len, 1, len, kernel, stride, padding, out).iter().enumerate() {
+            let g = Geometry {
+                source: (len, 1),
+                pool: (1, 1),
+                pooled: (len, 1),
+                channels_in: 1,
+                kernel: (kernel, 1),
+                stride,
+                padding,
+                groups: 1,
+                out: (out, 1, 1),
+            };
+            for (row, span) in spans(&g, |p| p.0).iter().enumerate() {
                 let reached: Vec<usize> =
                     (0..out).filter(|o| (o * stride..o * stride + kernel).contains(&(row + padding))).collect();
-                assert_eq!((span.lo as usize..span.hi as usize).collect::<Vec<_>>(), reached);
-                for o in reached {
-                    assert!(span.base as usize - o * stride < kernel);
+                assert_eq!((span.lo..span.lo + span.len).collect::<Vec<_>>()[..], reached[..]);
+                for (k, o) in reached.into_iter().enumerate() {
+                    // The table of a phase has the kernel's rows of that phase, the last first.
+                    let rows: Vec<usize> = (0..kernel).rev().filter(|r| r % stride == span.phase).collect();
+                    assert_eq!(rows.len(), span.taps);
+                    assert_eq!(rows[span.tap + k], row + padding - o * stride);
                 }
             }
         }
     }
 
     #[test]
-    fn rows_that_fill_no_pooling_window_are_dropped() {
-        let s = spans(5, 2, 2, 1, 1, 0, 2);
-        assert_eq!(s.iter().map(|s| (s.lo, s.hi)).collect::<Vec<_>>(), [(0, 1), (0, 1), (1, 2), (1, 2), (0, 0)]);
+    fn phases_part_the_kernel() {
+        for (kernel, stride) in [((3, 3), 1), ((3, 5), 2), ((1, 2), 3), ((7, 7), 4)] {
+            let mut at = 0;
+            for phase in (0..stride).flat_map(|y| (0..stride).map(move |x| (y, x))) {
+                assert_eq!(phases_before(kernel, stride, phase), at);
+                at += taps(kernel.0, stride, phase.0) * taps(kernel.1, stride, phase.1);
+            }
+            assert_eq!(at, kernel.0 * kernel.1);
+        }
     }
 }

@@ -11,14 +11,21 @@
 //! ```
 //!
 //! Source: Du et al., ICLR 2025 (arXiv 2503.17394), and sinabs' IAF, with one event a
-//! step. Potentials are f32, as in training; the decay factor is computed in f64 and rounded once.
-//! State lies as `[y][x][c]`, so that one event adds contiguous weights to contiguous state.
-//! A neuron that no event reaches is left alone: it does not decay, fire or meet its limit.
+//! step. Potentials are f32, as in training, or 16-bit integers. State lies as `[y][x][c]`, so that
+//! one event adds contiguous weights to contiguous state. A neuron that no event reaches is left
+//! alone: it does not decay, fire or meet its limit. What an event does is in [`crate::pass`].
 
+use crate::decay::Decay;
 use crate::edge::Edge;
 use crate::error::{Error, Result};
+use crate::kernel::Bounds;
+use crate::lines::Lines;
+use crate::pass::Hop;
 use std::ops::Range;
 use tickless_net::{Neuron, Reset, Shape, SpikeMode};
+
+/// Spikes that wait for the next layer at most, beyond those of one event.
+const QUEUE: usize = 1024;
 
 /// What a layer's neurons do, and where their spikes go.
 #[derive(Debug)]
@@ -26,49 +33,54 @@ pub(crate) struct Rule {
     pub shape: Shape,
     pub threshold: f32,
     /// The smallest potential that fires: θ, or the next float above it where equality does not.
-    fires_at: f32,
+    pub fires_at: f32,
     /// Lower limit, −∞ for none.
-    v_min: f32,
-    multi: bool,
-    hard: bool,
-    /// Time constant in µs; `None` without a leak.
-    pub tau_us: Option<f64>,
-    /// Channels that share one time of the last hit, because every edge reaches them together.
-    cell: usize,
+    pub v_min: f32,
+    /// The same in 8-bit programs.
+    pub small: Small,
+    pub multi: bool,
+    pub hard: bool,
+    /// `None` without a leak.
+    pub decay: Option<Decay>,
     /// Most neurons that one event reaches.
-    reach: usize,
+    pub reach: usize,
+    /// Channel (upper 32 bits) and column of each neuron of a row that an event reaches.
+    pub lanes: Vec<u64>,
     /// The edges that leave this layer.
     pub edges: Range<usize>,
 }
 
-/// A neuron that fired: its place, ordered by (channel, y, x), and its number of spikes.
+/// Threshold and limits in units of the quantised weights.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Fired {
-    place: u64,
-    pub spikes: u32,
+pub(crate) struct Small {
+    pub threshold: i16,
+    pub bounds: Bounds<i16>,
+    /// How many units are 1.
+    pub scale: f32,
 }
 
-impl Fired {
-    fn new(c: usize, y: usize, x: usize, spikes: u32) -> Self {
-        Self { place: (c as u64) << 32 | (y as u64) << 16 | x as u64, spikes }
-    }
+impl Small {
+    const NONE: Small =
+        Small { threshold: i16::MAX, bounds: Bounds { fires_at: i16::MAX, v_min: i16::MIN }, scale: 1.0 };
+}
 
-    /// Channel, row, column.
-    #[inline]
-    pub fn place(self) -> (usize, usize, usize) {
-        ((self.place >> 32) as usize, (self.place >> 16 & 0xffff) as usize, (self.place & 0xffff) as usize)
-    }
+/// Membrane potentials, or the sums of an accumulating readout, `[y][x][c]`.
+#[derive(Debug, Clone)]
+pub(crate) enum Potentials {
+    Float(Lines<f32>),
+    Small(Lines<i16>),
+    /// Of the readout of an 8-bit program.
+    Sum(Lines<i32>),
 }
 
 /// What a layer's neurons remember.
 #[derive(Debug, Clone)]
 pub(crate) struct State {
-    /// Membrane potentials, `[y][x][c]`.
-    v: Vec<f32>,
+    pub potentials: Potentials,
     /// When an event last reached each cell, in µs; empty without a leak.
-    hit_us: Vec<u64>,
-    /// Who fired for the event that came last, in order.
-    pub fired: Vec<Fired>,
+    pub hit_us: Vec<u64>,
+    /// Spikes on their way to the next layers. Taken out while they are carried on.
+    pub queue: Vec<Hop>,
 }
 
 impl Rule {
@@ -104,115 +116,86 @@ impl Rule {
             threshold: n.threshold,
             fires_at: if n.fire_at_threshold { n.threshold } else { n.threshold.next_up() },
             v_min,
+            small: Small::NONE,
             multi: n.spikes == SpikeMode::Multi,
             hard: n.reset == Reset::Hard,
-            tau_us: n.leaks().then_some(tau),
-            cell: shape.channels,
+            decay: n.leaks().then(|| Decay::new(tau, shape.channels)),
             reach: 0,
+            lanes: Vec::new(),
             edges,
         })
     }
 
+    /// An accumulating readout: neurons that never fire and have no limit.
+    pub fn readout(shape: Shape) -> Self {
+        Self {
+            shape,
+            threshold: f32::INFINITY,
+            fires_at: f32::INFINITY,
+            v_min: f32::NEG_INFINITY,
+            small: Small::NONE,
+            multi: false,
+            hard: false,
+            decay: None,
+            reach: 0,
+            lanes: Vec::new(),
+            edges: 0..0,
+        }
+    }
+
     /// Takes notice of an edge that ends here.
     pub fn hear(&mut self, edge: &Edge) {
-        self.cell = gcd(self.cell, edge.width);
-        let longest = |spans: &[crate::edge::Span]| spans.iter().map(|s| (s.hi - s.lo) as usize).max().unwrap_or(0);
-        self.reach = self.reach.max(longest(&edge.rows) * longest(&edge.cols) * edge.width);
-    }
-
-    /// State at rest.
-    pub fn state(&self) -> State {
-        let cells = if self.tau_us.is_some() { self.shape.len() / self.cell } else { 0 };
-        State { v: vec![0.0; self.shape.len()], hit_us: vec![0; cells], fired: Vec::with_capacity(self.reach) }
-    }
-
-    /// Adds the weights of one event at (c, y, x) of the edge's source; who fires is in
-    /// [`State::fired`] afterwards, in (channel, y, x) order.
-    pub fn integrate(&self, state: &mut State, edge: &Edge, table: &[f32], event: (usize, usize, usize), t_us: u64) {
-        state.fired.clear();
-        let (channels, width) = (self.shape.channels, edge.target_width);
-        let State { v, hit_us, fired } = state;
-        edge.for_each_segment(table, event, |y, x, first, weights| {
-            let at = (y * width + x) * channels + first;
-            let v = &mut v[at..at + weights.len()];
-            if let Some(tau) = self.tau_us {
-                self.decay(v, &mut hit_us[at / self.cell..], tau, t_us);
-            }
-            if self.add(v, weights) {
-                self.fire(v, (first, y, x), fired);
-            }
-        });
-        if fired.len() > 1 {
-            fired.sort_unstable_by_key(|f| f.place);
+        if let Some(decay) = &mut self.decay {
+            decay.cell = gcd(decay.cell, edge.width);
         }
+        self.reach = self.reach.max(edge.places.iter().map(|p| p.ops as usize).max().unwrap_or(0));
+        let longest = edge.places.iter().map(|p| p.len as usize).max().unwrap_or(0);
+        let channels = self.shape.channels;
+        self.lanes.extend((self.lanes.len()..longest).map(|j| ((j % channels) as u64) << 32 | (j / channels) as u64));
     }
 
-    /// Lazy decay of a segment up to now.
-    #[inline]
-    fn decay(&self, v: &mut [f32], hit_us: &mut [u64], tau: f64, t_us: u64) {
-        for (v, hit) in v.chunks_exact_mut(self.cell).zip(hit_us) {
-            if *hit != t_us {
-                let factor = decay(t_us - *hit, tau);
-                v.iter_mut().for_each(|v| *v *= factor);
-                *hit = t_us;
-            }
-        }
+    /// State at rest; `small` for 8-bit programs, `sums` for a readout that accumulates.
+    pub fn state(&self, small: bool, sums: bool) -> State {
+        let len = self.shape.len();
+        let cells = self.decay.as_ref().map_or(0, |d| len / d.cell);
+        let potentials = match (small, sums) {
+            (false, _) => Potentials::Float(Lines::zeros(len)),
+            (true, false) => Potentials::Small(Lines::zeros(len)),
+            (true, true) => Potentials::Sum(Lines::zeros(len)),
+        };
+        let room = if sums { self.reach } else { self.reach + QUEUE };
+        State { potentials, hit_us: vec![0; cells], queue: Vec::with_capacity(room) }
     }
 
-    /// v += w with the lower limit; whether any neuron fires. One pass that needs no branches.
-    #[inline]
-    fn add(&self, v: &mut [f32], weights: &[f32]) -> bool {
-        let (fires_at, v_min) = (self.fires_at, self.v_min);
-        let mut any = 0u32;
-        for (v, w) in v.iter_mut().zip(weights) {
-            let u = *v + w;
-            any |= u32::from(u >= fires_at);
-            // v_min < θ, so a neuron that will fire keeps its u here.
-            *v = if u < v_min { v_min } else { u };
-        }
-        any != 0
-    }
-
-    /// Fires whoever of a segment is above the threshold.
-    fn fire(&self, v: &mut [f32], (first, y, x): (usize, usize, usize), fired: &mut Vec<Fired>) {
-        for (c, v) in v.iter_mut().enumerate() {
-            if *v >= self.fires_at {
-                let n = if self.multi { (*v / self.threshold).trunc() } else { 1.0 };
-                let reset = if self.hard { 0.0 } else { *v - n * self.threshold };
-                *v = reset.max(self.v_min);
-                fired.push(Fired::new(first + c, y, x, n as u32));
-            }
-        }
-    }
-
-    /// Membrane potentials in (channel, y, x) order, decayed to `t_us`.
+    /// Membrane potentials in (channel, y, x) order, decayed to `t_us`; in units of the description.
     pub fn membranes(&self, state: &State, t_us: u64) -> Vec<f32> {
         let Shape { channels, height, width } = self.shape;
-        let mut out = Vec::with_capacity(self.shape.len());
-        for c in 0..channels {
-            for at in (0..height * width).map(|p| p * channels + c) {
-                let factor =
-                    self.tau_us.map_or(1.0, |tau| decay(t_us.saturating_sub(state.hit_us[at / self.cell]), tau));
-                out.push(state.v[at] * factor);
-            }
-        }
-        out
+        let factor = |at: usize| {
+            let decay = self.decay.as_ref();
+            decay.map_or(1.0, |d| d.factor(t_us.saturating_sub(state.hit_us[at / d.cell])))
+        };
+        let places = (0..channels).flat_map(|c| (0..height * width).map(move |p| p * channels + c));
+        places
+            .map(|at| match &state.potentials {
+                Potentials::Float(v) => v[at] * factor(at),
+                Potentials::Small(v) => f32::from(v[at]) / self.small.scale,
+                Potentials::Sum(v) => v[at] as f32 / self.small.scale,
+            })
+            .collect()
     }
 }
 
 impl State {
     /// Back to rest, keeping the memory.
     pub fn reset(&mut self) {
-        self.v.fill(0.0);
+        match &mut self.potentials {
+            Potentials::Float(v) => v.fill(0.0),
+            Potentials::Small(v) => v.fill(0),
+            Potentials::Sum(v) => v.fill(0),
+        }
         self.hit_us.fill(0);
-        self.fired.clear();
+        self.queue.clear();
     }
-}
-
-/// exp(−Δt/τ), in f64, rounded to f32 once.
-#[inline]
-fn decay(dt_us: u64, tau_us: f64) -> f32 {
-    (-(dt_us as f64) / tau_us).exp() as f32
 }
 
 fn gcd(a: usize, b: usize) -> usize {

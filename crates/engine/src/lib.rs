@@ -38,16 +38,21 @@
 //!
 //! Units are µs everywhere; maps that leave the engine are in (channel, y, x) order.
 //! [`dataset`] runs many recordings in parallel with the same results on any number of threads.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod compile;
 pub mod dataset;
+mod decay;
 pub mod decision;
 pub mod deliver;
 pub mod difference;
 mod edge;
 pub mod error;
+#[allow(unsafe_code, reason = "vector instructions; each form is tested against the scalar one")]
+mod kernel;
 pub mod layer;
+mod lines;
+mod pass;
 mod path;
 pub mod program;
 pub mod progress;
@@ -60,6 +65,7 @@ pub use dataset::{Outcome, Run, run};
 pub use decision::{Confidence, Decision};
 pub use difference::spike_difference;
 pub use error::{Error, Result};
+pub use kernel::Simd;
 pub use program::{CompileOptions, LayerInfo, Program};
 pub use progress::Progress;
 pub use session::Session;

@@ -10,7 +10,9 @@
 use crate::compile;
 use crate::edge::Edge;
 use crate::error::Result;
+use crate::kernel::Simd;
 use crate::layer::Rule;
+use crate::table::Table;
 use std::ops::Range;
 use std::sync::Arc;
 use tickless_net::{Network, Shape, Weights};
@@ -21,6 +23,9 @@ pub struct CompileOptions {
     /// Duration of one training step in µs (Δ = span / T_max), which turns a leak λ per step into
     /// the time constant τ = −Δ/ln λ. Needed only where a neuron leaks per step.
     pub step_us: Option<f64>,
+    /// The form of the arithmetic; the fastest that the machine has unless given. All give the
+    /// same bits, so this is for tests and comparisons. One that the machine lacks is not taken.
+    pub simd: Option<Simd>,
 }
 
 /// One spiking layer of a program.
@@ -46,13 +51,19 @@ pub(crate) struct Plan {
     pub name: String,
     pub input: Shape,
     pub output: Shape,
-    /// Weight tables, `[ky][kx][c_in][c_out/groups]`; paths through the same layer share one.
-    pub tables: Vec<Vec<f32>>,
+    /// Weight tables, in the order of [`crate::table`]; paths through the same layer share one.
+    pub tables: Vec<Table>,
     /// Edges by source: first the input's, then each layer's, in the order of propagation.
     pub edges: Vec<Edge>,
     pub input_edges: Range<usize>,
     pub infos: Vec<LayerInfo>,
+    /// One a layer, and one more for a readout that accumulates.
     pub rules: Vec<Rule>,
+    pub simd: Simd,
+    /// Whether every layer hears one source, so that whole lists of events can go layer by layer.
+    pub chain: bool,
+    /// Whether its numbers are 8-bit weights and 16-bit potentials.
+    pub small: bool,
     /// The spiking layer that is the readout, if the readout spikes.
     pub output_layer: Option<usize>,
 }
@@ -93,8 +104,13 @@ impl Program {
         self.plan.output_layer
     }
 
+    /// The form of the arithmetic that it runs with.
+    pub fn simd(&self) -> Simd {
+        self.plan.simd
+    }
+
     /// Number of weights kept in memory.
     pub fn weights(&self) -> usize {
-        self.plan.tables.iter().map(Vec::len).sum()
+        self.plan.tables.iter().map(Table::len).sum()
     }
 }

@@ -5,11 +5,16 @@
 //! and after [`reset`](Session::reset) a session equals a new one.
 
 use crate::decision::{Confidence, Decision};
-use crate::deliver::{Cause, Memory, deliver};
+use crate::deliver::{Hear, Memory, deliver};
 use crate::error::{Error, Result};
-use crate::program::Program;
+use crate::layer::Potentials;
+use crate::pass::Hop;
+use crate::program::{Plan, Program};
 use crate::sink::Sink;
 use tickless_events::{Event, Recording};
+
+/// Events that go through a chain together: enough for long loops, few enough to stay at hand.
+const CHUNK: usize = 256;
 
 /// The state of one run.
 #[derive(Debug, Clone)]
@@ -19,13 +24,47 @@ pub struct Session {
     events: u64,
     first_us: Option<u64>,
     now_us: u64,
+    chunk: Chunk,
+}
+
+/// Events on their way in.
+#[derive(Debug, Clone, Default)]
+struct Chunk {
+    hops: Vec<Hop>,
+    times: Vec<u64>,
+}
+
+/// A sink, told of spikes by their input event's time and number.
+struct Telling<'a, S> {
+    sink: &'a mut S,
+    plan: &'a Plan,
+    times: &'a [u64],
+    first: u64,
+}
+
+impl<S: Sink> Hear for Telling<'_, S> {
+    #[inline]
+    fn hear(&mut self, layer: usize, fired: &[Hop]) {
+        if !S::LISTENS {
+            return;
+        }
+        let width = self.plan.infos[layer].shape.width;
+        for f in fired {
+            let (t_us, cause) = (self.times[f.cause as usize], self.first + u64::from(f.cause));
+            let (y, x) = (f.position() / width, f.position() % width);
+            for _ in 0..f.spikes {
+                self.sink.spike(layer, t_us, cause, f.channel(), y, x);
+            }
+        }
+    }
 }
 
 impl Session {
     /// A session at rest.
     pub fn new(program: &Program) -> Self {
         let memory = Memory::new(&program.plan);
-        Self { program: program.clone(), memory, events: 0, first_us: None, now_us: 0 }
+        let chunk = Chunk { hops: Vec::with_capacity(CHUNK), times: Vec::with_capacity(CHUNK) };
+        Self { program: program.clone(), memory, events: 0, first_us: None, now_us: 0, chunk }
     }
 
     /// The program it runs.
@@ -49,13 +88,7 @@ impl Session {
     /// As [`push`](Self::push).
     #[inline]
     pub fn push_into<S: Sink>(&mut self, event: Event, sink: &mut S) -> Result<()> {
-        let channels = self.program.plan.input.channels;
-        if channels > 2 {
-            return Err(self.refuse(format!(
-                "the network has {channels} input channels and a camera two polarities; use `push_at` with a channel"
-            )));
-        }
-        let channel = usize::from(event.on && channels == 2);
+        let channel = self.channel(event.on)?;
         self.push_at(event.t_us, channel, event.y.into(), event.x.into(), sink)
     }
 
@@ -64,25 +97,8 @@ impl Session {
     /// # Errors
     /// As [`push`](Self::push).
     pub fn push_at<S: Sink>(&mut self, t_us: u64, channel: usize, y: usize, x: usize, sink: &mut S) -> Result<()> {
-        let input = self.program.plan.input;
-        if channel >= input.channels || y >= input.height || x >= input.width {
-            return Err(self.refuse(format!(
-                "channel {channel}, y {y}, x {x} lies outside the input {input} of `{}`; use a network of the sensor's size or crop the recording",
-                self.program.name()
-            )));
-        }
-        if t_us < self.now_us {
-            return Err(self.refuse(format!(
-                "its time {t_us} µs lies before {} µs, which has passed; sort the events by time, or `reset` between recordings",
-                self.now_us
-            )));
-        }
-        let cause = Cause { t_us, index: self.events };
-        self.now_us = t_us;
-        self.first_us.get_or_insert(t_us);
-        self.events += 1;
-        let plan = &*self.program.plan;
-        deliver(plan, &mut self.memory, sink, cause, plan.input_edges.clone(), (channel, y, x));
+        self.take(t_us, channel, y, x)?;
+        self.flush(sink);
         Ok(())
     }
 
@@ -99,7 +115,66 @@ impl Session {
     /// # Errors
     /// As [`feed`](Self::feed).
     pub fn feed_into<S: Sink>(&mut self, recording: &Recording, sink: &mut S) -> Result<()> {
-        recording.iter().try_for_each(|event| self.push_into(event, sink))
+        // Who listens hears the spikes of one event after those of another.
+        let chunk = if S::LISTENS || !self.program.plan.chain { 1 } else { CHUNK };
+        for event in recording.iter() {
+            let taken = self
+                .channel(event.on)
+                .and_then(|channel| self.take(event.t_us, channel, event.y.into(), event.x.into()));
+            if taken.is_err() || self.chunk.hops.len() == chunk {
+                self.flush(sink);
+            }
+            taken?;
+        }
+        self.flush(sink);
+        Ok(())
+    }
+
+    #[inline]
+    fn channel(&self, on: bool) -> Result<usize> {
+        match self.program.plan.input.channels {
+            1 => Ok(0),
+            2 => Ok(usize::from(on)),
+            channels => Err(self.refuse(format!(
+                "the network has {channels} input channels and a camera two polarities; use `push_at` with a channel"
+            ))),
+        }
+    }
+
+    /// Checks an event and puts it into the chunk.
+    #[inline]
+    fn take(&mut self, t_us: u64, channel: usize, y: usize, x: usize) -> Result<()> {
+        let input = self.program.plan.input;
+        if channel >= input.channels || y >= input.height || x >= input.width {
+            return Err(self.refuse(format!(
+                "channel {channel}, y {y}, x {x} lies outside the input {input} of `{}`; use a network of the sensor's size or crop the recording",
+                self.program.name()
+            )));
+        }
+        if t_us < self.now_us {
+            return Err(self.refuse(format!(
+                "its time {t_us} µs lies before {} µs, which has passed; sort the events by time, or `reset` between recordings",
+                self.now_us
+            )));
+        }
+        let cause = self.chunk.hops.len() as u32;
+        self.chunk.hops.push(Hop::new(channel, y * input.width + x, 1, cause));
+        self.chunk.times.push(t_us);
+        self.now_us = t_us;
+        self.first_us.get_or_insert(t_us);
+        self.events += 1;
+        Ok(())
+    }
+
+    /// Carries the chunk through the network.
+    fn flush<S: Sink>(&mut self, sink: &mut S) {
+        let plan = &*self.program.plan;
+        let Chunk { hops, times } = &mut self.chunk;
+        let first = self.events - hops.len() as u64;
+        let mut hear = Telling { sink, plan, times, first };
+        deliver(plan, &mut self.memory, &mut hear, plan.input_edges.clone(), hops, times);
+        hops.clear();
+        times.clear();
     }
 
     #[cold]
@@ -140,14 +215,17 @@ impl Session {
     }
 
     fn values(&self) -> impl Iterator<Item = f64> + Clone {
-        let shape = self.program.plan.output;
+        let plan = &*self.program.plan;
+        let shape = plan.output;
         let positions = shape.height * shape.width;
-        let spiking = self.program.plan.output_layer.is_some();
+        let readout = self.memory.layers.get(plan.infos.len());
         (0..shape.len()).map(move |i| {
-            if spiking {
-                self.memory.counts[i] as f64
-            } else {
-                f64::from(self.memory.readout[i % positions * shape.channels + i / positions])
+            let at = i % positions * shape.channels + i / positions;
+            match readout.map(|r| &r.potentials) {
+                None => self.memory.counts[i] as f64,
+                Some(Potentials::Float(v)) => f64::from(v[at]),
+                Some(Potentials::Sum(v)) => f64::from(v[at]) / f64::from(plan.rules[plan.infos.len()].small.scale),
+                Some(Potentials::Small(v)) => f64::from(v[at]),
             }
         })
     }
@@ -187,6 +265,7 @@ impl Session {
 
     /// The same, decayed to `t_us` (a time that has passed counts as that of the last hit).
     pub fn membranes_at(&self, layer: usize, t_us: u64) -> Option<Vec<f32>> {
-        Some(self.program.plan.rules.get(layer)?.membranes(&self.memory.layers[layer], t_us))
+        self.program.plan.infos.get(layer)?;
+        Some(self.program.plan.rules[layer].membranes(&self.memory.layers[layer], t_us))
     }
 }

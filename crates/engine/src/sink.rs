@@ -7,17 +7,28 @@ use crate::program::Program;
 use tickless_net::Shape;
 
 /// Hears every spike in the order of emission.
+///
+/// Each layer's spikes come in the order in which it emits them. Between layers: in a chain all
+/// spikes that one input event causes in a layer come before those in the next; in a residual graph
+/// a spike comes before those that it causes, and those before the layer's next one.
 pub trait Sink {
+    /// Whether it listens at all; one that does not is not called.
+    const LISTENS: bool = true;
+
     /// A neuron of spiking layer `layer` fired at `t_us`, because of input event number `cause`.
     fn spike(&mut self, layer: usize, t_us: u64, cause: u64, channel: usize, y: usize, x: usize);
 }
 
 impl Sink for () {
+    const LISTENS: bool = false;
+
     #[inline(always)]
     fn spike(&mut self, _: usize, _: u64, _: u64, _: usize, _: usize, _: usize) {}
 }
 
 impl<A: Sink, B: Sink> Sink for (A, B) {
+    const LISTENS: bool = A::LISTENS || B::LISTENS;
+
     #[inline]
     fn spike(&mut self, layer: usize, t_us: u64, cause: u64, channel: usize, y: usize, x: usize) {
         self.0.spike(layer, t_us, cause, channel, y, x);
@@ -25,7 +36,9 @@ impl<A: Sink, B: Sink> Sink for (A, B) {
     }
 }
 
-impl<S: Sink + ?Sized> Sink for &mut S {
+impl<S: Sink> Sink for &mut S {
+    const LISTENS: bool = S::LISTENS;
+
     #[inline]
     fn spike(&mut self, layer: usize, t_us: u64, cause: u64, channel: usize, y: usize, x: usize) {
         (**self).spike(layer, t_us, cause, channel, y, x);

@@ -1,13 +1,38 @@
-//! Weights in the engine's order: `[ky][kx][c_in][c_out/groups]`, c_out innermost.
+//! Weights in the engine's order: what an event adds lies in a row.
 //!
-//! An event adds one contiguous vector of weights to one contiguous vector of state for every
-//! position it reaches, so the loop runs as many neurons at once as a vector register holds.
+//! ```text
+//! [phase of ky][phase of kx][c_in][ky of that phase, falling][kx of that phase, falling][c_out/groups]
+//! ```
+//!
+//! with the phase of k being k modulo the stride. Target columns rise as the kernel's columns fall,
+//! one phase at a time, so the weights for a row of targets, all channels of each, are contiguous
+//! as their potentials `[y][x][c]` are: one long vector addition a row.
 
+use crate::edge::taps;
 use crate::error::{Error, Result};
+use crate::lines::Lines;
 use crate::path::Folded;
 use tickless_net::{Layer, Network, Weights};
 
-/// The table of a folded path; `target` names the receiver in messages.
+/// A table in the numbers of its program.
+#[derive(Debug)]
+pub(crate) enum Table {
+    Float(Lines<f32>),
+    /// In units of its target's scale.
+    Small(Lines<i8>),
+}
+
+impl Table {
+    /// Number of weights.
+    pub fn len(&self) -> usize {
+        match self {
+            Table::Float(w) => w.len(),
+            Table::Small(w) => w.len(),
+        }
+    }
+}
+
+/// The table of a folded path.
 ///
 /// # Errors
 /// If the tensor is missing or has a value that is not finite.
@@ -53,7 +78,23 @@ pub(crate) fn table(net: &Network, weights: &Weights, f: &Folded) -> Result<Vec<
         (ky, kx) = ((py - 1) * stride + ky, (px - 1) * stride + kx);
     }
     // The division of average pooling is rounded once, here, not at every event.
-    Ok(table.into_iter().map(|v| (v * f.scale) as f32).collect())
+    let table: Vec<f32> = table.into_iter().map(|v| (v * f.scale) as f32).collect();
+    Ok(in_rows(&table, (ky, kx), w.stride, c_in, c_out))
+}
+
+/// From `[ky][kx][c_in][c_out]` to the order of this module.
+fn in_rows(table: &[f32], (ky, kx): (usize, usize), stride: usize, c_in: usize, c_out: usize) -> Vec<f32> {
+    let falling = |k: usize, phase: usize| (0..taps(k, stride, phase)).rev().map(move |i| phase + i * stride);
+    let mut out = Vec::with_capacity(table.len());
+    for (py, px) in (0..stride).flat_map(|py| (0..stride).map(move |px| (py, px))) {
+        for c in 0..c_in {
+            for (y, x) in falling(ky, py).flat_map(|y| falling(kx, px).map(move |x| (y, x))) {
+                let at = ((y * kx + x) * c_in + c) * c_out;
+                out.extend_from_slice(&table[at..at + c_out]);
+            }
+        }
+    }
+    out
 }
 
 /// Where `[out][in/groups][ky][kx]` (for a linear layer: `[out][C·H·W]`, the same) has the weight

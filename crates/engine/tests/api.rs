@@ -7,7 +7,7 @@ use tickless_net::{
     Array, Conv, InputKind, Layer, Leak, Network, NetworkBuilder, Neuron, NodeId, Pool, PoolKind, Shape, Weights,
 };
 
-const OPTIONS: CompileOptions = CompileOptions { step_us: None };
+const OPTIONS: CompileOptions = CompileOptions { step_us: None, simd: None };
 
 /// A network of these layers in a row, with all weights of one value.
 fn chain(input: Shape, layers: &[Layer], weight: f32) -> (Network, Weights) {
@@ -130,7 +130,7 @@ fn stacked_average_pools_at_the_input_divide_the_weights_once_for_each() {
 #[test]
 fn a_leak_per_step_becomes_the_time_constant_of_the_step() {
     let (net, weights) = chain(Shape::new(1, 1, 1), &[linear(1), Layer::Neuron(Neuron::lif())], 0.5);
-    let program = Program::compile(&net, &weights, &CompileOptions { step_us: Some(1000.0) }).unwrap();
+    let program = Program::compile(&net, &weights, &CompileOptions { step_us: Some(1000.0), ..CompileOptions::default() }).unwrap();
     let mut session = Session::new(&program);
     session.push(event(5000, 0, 0, true)).unwrap();
     assert_eq!(session.membranes(0).unwrap(), [0.5]);

@@ -82,7 +82,7 @@ pub fn possible(run: &Loaded) -> Result<()> {
 /// If the network needs a clock (bias, norm), naming the command that changes that.
 pub fn compile(run: &Loaded) -> Result<Program> {
     possible(run)?;
-    let options = CompileOptions { step_us: run.facts.step_us };
+    let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
     Ok(Program::compile(&run.network, &run.weights, &options)?)
 }
 

@@ -1,0 +1,87 @@
+//! AVX2: eight potentials of 32 bits or 16 of 16 bits an instruction.
+//!
+//! Ends that fill no register go through the scalar form.
+
+use super::scalar::Scalar;
+use super::{Bounds, Kernel};
+use crate::pass::{Pass, Progress};
+use std::arch::x86_64::*;
+
+pub(crate) struct Avx2;
+
+/// The loop over events, compiled for AVX2.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+pub(super) fn pass(pass: Pass<'_>) -> Progress {
+    crate::pass::run::<Avx2>(pass)
+}
+
+impl Kernel for Avx2 {
+    #[inline(always)]
+    fn add(v: &mut [f32], w: &[f32], bounds: Bounds<f32>) -> u64 {
+        let len = v.len();
+        assert!(w.len() == len && len <= super::BLOCK);
+        let (mut mask, mut at) = (0u64, 0);
+        // SAFETY: the machine has AVX2 (see `pass`); every access of eight lies below `len`.
+        unsafe {
+            let (fires_at, v_min) = (_mm256_set1_ps(bounds.fires_at), _mm256_set1_ps(bounds.v_min));
+            while at + 8 <= len {
+                let p = v.as_mut_ptr().add(at);
+                let u = _mm256_add_ps(_mm256_loadu_ps(p), _mm256_loadu_ps(w.as_ptr().add(at)));
+                let fires = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(u, fires_at));
+                mask |= (fires as u64) << at;
+                _mm256_storeu_ps(p, _mm256_max_ps(v_min, u));
+                at += 8;
+            }
+        }
+        if at < len { mask | Scalar::add(&mut v[at..], &w[at..], bounds) << at } else { mask }
+    }
+
+    #[inline(always)]
+    fn decay_add(v: &mut [f32], w: &[f32], factor: f32, bounds: Bounds<f32>) -> u64 {
+        let len = v.len();
+        assert!(w.len() == len && len <= super::BLOCK);
+        let (mut mask, mut at) = (0u64, 0);
+        // SAFETY: as in `add`.
+        unsafe {
+            let (fires_at, v_min) = (_mm256_set1_ps(bounds.fires_at), _mm256_set1_ps(bounds.v_min));
+            let factors = _mm256_set1_ps(factor);
+            while at + 8 <= len {
+                let p = v.as_mut_ptr().add(at);
+                let decayed = _mm256_mul_ps(_mm256_loadu_ps(p), factors);
+                let u = _mm256_add_ps(decayed, _mm256_loadu_ps(w.as_ptr().add(at)));
+                let fires = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(u, fires_at));
+                mask |= (fires as u64) << at;
+                _mm256_storeu_ps(p, _mm256_max_ps(v_min, u));
+                at += 8;
+            }
+        }
+        if at < len { mask | Scalar::decay_add(&mut v[at..], &w[at..], factor, bounds) << at } else { mask }
+    }
+
+    #[inline(always)]
+    fn add_small(v: &mut [i16], w: &[i8], bounds: Bounds<i16>) -> u64 {
+        let len = v.len();
+        assert!(w.len() == len && len <= super::BLOCK);
+        let (mut mask, mut at) = (0u64, 0);
+        // SAFETY: as in `add`, sixteen at a time.
+        unsafe {
+            // There is no "at least" for 16 bits: u ≥ θ is u > θ − 1, and θ is above the smallest.
+            let below = _mm256_set1_epi16(bounds.fires_at.saturating_sub(1));
+            let v_min = _mm256_set1_epi16(bounds.v_min);
+            while at + 16 <= len {
+                let p = v.as_mut_ptr().add(at).cast::<__m256i>();
+                let w = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.as_ptr().add(at).cast()));
+                let u = _mm256_adds_epi16(_mm256_loadu_si256(p), w);
+                let fires = _mm256_cmpgt_epi16(u, below);
+                // Two bytes a lane; one is enough.
+                let bytes = _mm256_packs_epi16(fires, _mm256_setzero_si256());
+                let bytes = _mm256_permute4x64_epi64::<0b11_01_10_00>(bytes);
+                let fires = _mm256_movemask_epi8(bytes) as u32 & 0xffff;
+                mask |= u64::from(fires) << at;
+                _mm256_storeu_si256(p, _mm256_max_epi16(v_min, u));
+                at += 16;
+            }
+        }
+        if at < len { mask | Scalar::add_small(&mut v[at..], &w[at..], bounds) << at } else { mask }
+    }
+}

@@ -1,0 +1,105 @@
+//! AVX-512: sixteen potentials of 32 bits or 32 of 16 bits an instruction, masks in registers.
+//!
+//! The ends of a block that fill no register are loaded and stored under a mask, so nothing
+//! beyond a slice is ever touched.
+
+use super::{Bounds, Kernel};
+use crate::pass::{Pass, Progress};
+use std::arch::x86_64::*;
+
+pub(crate) struct Avx512;
+
+/// The loop over events, compiled for AVX-512.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,lzcnt,popcnt")]
+pub(super) fn pass(pass: Pass<'_>) -> Progress {
+    crate::pass::run::<Avx512>(pass)
+}
+
+impl Kernel for Avx512 {
+    #[inline(always)]
+    fn add(v: &mut [f32], w: &[f32], bounds: Bounds<f32>) -> u64 {
+        let len = v.len();
+        assert!(w.len() == len && len <= super::BLOCK);
+        // SAFETY: the machine has AVX-512 (see `pass`); every access lies below `len` or under a
+        // mask that leaves out the lanes from `len` on.
+        unsafe {
+            let (fires_at, v_min) = (_mm512_set1_ps(bounds.fires_at), _mm512_set1_ps(bounds.v_min));
+            let mut mask = 0u64;
+            let mut at = 0;
+            while at + 16 <= len {
+                let p = v.as_mut_ptr().add(at);
+                let u = _mm512_add_ps(_mm512_loadu_ps(p), _mm512_loadu_ps(w.as_ptr().add(at)));
+                mask |= u64::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(u, fires_at)) << at;
+                _mm512_storeu_ps(p, _mm512_max_ps(v_min, u));
+                at += 16;
+            }
+            if at < len {
+                let some = ((1u32 << (len - at)) - 1) as __mmask16;
+                let p = v.as_mut_ptr().add(at);
+                let u = _mm512_add_ps(
+                    _mm512_maskz_loadu_ps(some, p),
+                    _mm512_maskz_loadu_ps(some, w.as_ptr().add(at)),
+                );
+                mask |= u64::from(_mm512_mask_cmp_ps_mask::<_CMP_GE_OQ>(some, u, fires_at)) << at;
+                _mm512_mask_storeu_ps(p, some, _mm512_max_ps(v_min, u));
+            }
+            mask
+        }
+    }
+
+    #[inline(always)]
+    fn decay_add(v: &mut [f32], w: &[f32], factor: f32, bounds: Bounds<f32>) -> u64 {
+        let len = v.len();
+        assert!(w.len() == len && len <= super::BLOCK);
+        // SAFETY: as in `add`.
+        unsafe {
+            let (fires_at, v_min) = (_mm512_set1_ps(bounds.fires_at), _mm512_set1_ps(bounds.v_min));
+            let factor = _mm512_set1_ps(factor);
+            let mut mask = 0u64;
+            let mut at = 0;
+            while at + 16 <= len {
+                let p = v.as_mut_ptr().add(at);
+                let u = _mm512_add_ps(
+                    _mm512_mul_ps(_mm512_loadu_ps(p), factor),
+                    _mm512_loadu_ps(w.as_ptr().add(at)),
+                );
+                mask |= u64::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(u, fires_at)) << at;
+                _mm512_storeu_ps(p, _mm512_max_ps(v_min, u));
+                at += 16;
+            }
+            if at < len {
+                let some = ((1u32 << (len - at)) - 1) as __mmask16;
+                let p = v.as_mut_ptr().add(at);
+                let u = _mm512_add_ps(
+                    _mm512_mul_ps(_mm512_maskz_loadu_ps(some, p), factor),
+                    _mm512_maskz_loadu_ps(some, w.as_ptr().add(at)),
+                );
+                mask |= u64::from(_mm512_mask_cmp_ps_mask::<_CMP_GE_OQ>(some, u, fires_at)) << at;
+                _mm512_mask_storeu_ps(p, some, _mm512_max_ps(v_min, u));
+            }
+            mask
+        }
+    }
+
+    #[inline(always)]
+    fn add_small(v: &mut [i16], w: &[i8], bounds: Bounds<i16>) -> u64 {
+        let len = v.len();
+        assert!(w.len() == len && len <= super::BLOCK);
+        // SAFETY: as in `add`.
+        unsafe {
+            let (fires_at, v_min) = (_mm512_set1_epi16(bounds.fires_at), _mm512_set1_epi16(bounds.v_min));
+            let mut mask = 0u64;
+            let mut at = 0;
+            while at < len {
+                let some = if len - at >= 32 { u32::MAX } else { (1u32 << (len - at)) - 1 };
+                let p = v.as_mut_ptr().add(at);
+                let w = _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(some, w.as_ptr().add(at)));
+                let u = _mm512_adds_epi16(_mm512_maskz_loadu_epi16(some, p), w);
+                mask |= u64::from(_mm512_mask_cmpge_epi16_mask(some, u, fires_at)) << at;
+                _mm512_mask_storeu_epi16(p, some, _mm512_max_epi16(v_min, u));
+                at += 32;
+            }
+            mask
+        }
+    }
+}

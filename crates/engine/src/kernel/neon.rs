@@ -1,0 +1,71 @@
+//! NEON: four potentials of 32 bits or eight of 16 bits an instruction; every 64-bit ARM has it.
+//!
+//! A comparison gives lanes of ones; each is masked with its bit and they are summed across.
+
+use super::scalar::Scalar;
+use super::{Bounds, Kernel};
+use std::arch::aarch64::*;
+
+pub(crate) struct Neon;
+
+impl Neon {
+    #[inline(always)]
+    fn add_with(v: &mut [f32], w: &[f32], factor: Option<f32>, bounds: Bounds<f32>) -> (u64, usize) {
+        let len = v.len();
+        assert!(w.len() == len && len <= super::BLOCK);
+        let (mut mask, mut at) = (0u64, 0);
+        // SAFETY: NEON belongs to the target; every access of four lies below `len`.
+        unsafe {
+            let (fires_at, v_min) = (vdupq_n_f32(bounds.fires_at), vdupq_n_f32(bounds.v_min));
+            let bits = vld1q_u32([1u32, 2, 4, 8].as_ptr());
+            while at + 4 <= len {
+                let p = v.as_mut_ptr().add(at);
+                let mut u = vld1q_f32(p);
+                if let Some(factor) = factor {
+                    u = vmulq_n_f32(u, factor);
+                }
+                u = vaddq_f32(u, vld1q_f32(w.as_ptr().add(at)));
+                let fires = vaddvq_u32(vandq_u32(vcgeq_f32(u, fires_at), bits));
+                mask |= u64::from(fires) << at;
+                vst1q_f32(p, vbslq_f32(vcgtq_f32(v_min, u), v_min, u));
+                at += 4;
+            }
+        }
+        (mask, at)
+    }
+}
+
+impl Kernel for Neon {
+    #[inline(always)]
+    fn add(v: &mut [f32], w: &[f32], bounds: Bounds<f32>) -> u64 {
+        let (mask, at) = Self::add_with(v, w, None, bounds);
+        if at < v.len() { mask | Scalar::add(&mut v[at..], &w[at..], bounds) << at } else { mask }
+    }
+
+    #[inline(always)]
+    fn decay_add(v: &mut [f32], w: &[f32], factor: f32, bounds: Bounds<f32>) -> u64 {
+        let (mask, at) = Self::add_with(v, w, Some(factor), bounds);
+        if at < v.len() { mask | Scalar::decay_add(&mut v[at..], &w[at..], factor, bounds) << at } else { mask }
+    }
+
+    #[inline(always)]
+    fn add_small(v: &mut [i16], w: &[i8], bounds: Bounds<i16>) -> u64 {
+        let len = v.len();
+        assert!(w.len() == len && len <= super::BLOCK);
+        let (mut mask, mut at) = (0u64, 0);
+        // SAFETY: as above, eight at a time.
+        unsafe {
+            let (fires_at, v_min) = (vdupq_n_s16(bounds.fires_at), vdupq_n_s16(bounds.v_min));
+            let bits = vld1q_u16([1u16, 2, 4, 8, 16, 32, 64, 128].as_ptr());
+            while at + 8 <= len {
+                let p = v.as_mut_ptr().add(at);
+                let u = vqaddq_s16(vld1q_s16(p), vmovl_s8(vld1_s8(w.as_ptr().add(at))));
+                let fires = vaddvq_u16(vandq_u16(vcgeq_s16(u, fires_at), bits));
+                mask |= u64::from(fires) << at;
+                vst1q_s16(p, vmaxq_s16(v_min, u));
+                at += 8;
+            }
+        }
+        if at < len { mask | Scalar::add_small(&mut v[at..], &w[at..], bounds) << at } else { mask }
+    }
+}
