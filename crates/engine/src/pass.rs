@@ -12,7 +12,7 @@
 
 use crate::edge::Edge;
 use crate::kernel::{BLOCK, Bounds, Kernel};
-use crate::layer::{Potentials, Rule, State};
+use crate::layer::{Potentials, Rule, State, gcd};
 use crate::table::Table;
 
 /// Spikes of one neuron at one moment, on their way along the edges that leave it.
@@ -96,11 +96,32 @@ pub(crate) fn run<K: Kernel>(pass: Pass<'_>) -> Progress {
     };
     match (&mut state.potentials, table, &rule.decay) {
         (Potentials::Float(v), Table::Float(w), None) => {
-            walk.go(v, w, usize::MAX, |_, _| (), |v, w, ()| K::add(v, w, bounds), fire)
+            walk.go(v, w, BLOCK, |v, w, _, _, _| K::add(v, w, bounds), fire)
+        }
+        (Potentials::Float(v), Table::Float(w), Some(decay)) if decay.cell <= BLOCK => {
+            let cell = decay.cell;
+            let cells = |v: &mut [f32], w: &[f32], _: usize, at: usize, t_us: u64| {
+                let (mut mask, mut k, mut hit) = (0, 0, at / cell);
+                while k < v.len() {
+                    let factor = decay.since(&mut hit_us[hit], t_us);
+                    mask |= K::decay_add(&mut v[k..k + cell], &w[k..k + cell], factor, bounds) << k;
+                    (k, hit) = (k + cell, hit + 1);
+                }
+                mask
+            };
+            walk.go(v, w, BLOCK / cell * cell, cells, fire)
         }
         (Potentials::Float(v), Table::Float(w), Some(decay)) => {
-            let since = |at: usize, t_us| decay.since(&mut hit_us[at / decay.cell], t_us);
-            walk.go(v, w, decay.cell, since, |v, w, factor| K::decay_add(v, w, factor, bounds), fire)
+            // Blocks that part a cell share its factor.
+            let cell = decay.cell;
+            let mut factor = 1.0;
+            let parts = |v: &mut [f32], w: &[f32], k: usize, at: usize, t_us: u64| {
+                if k.is_multiple_of(cell) {
+                    factor = decay.since(&mut hit_us[at / cell], t_us);
+                }
+                K::decay_add(v, w, factor, bounds)
+            };
+            walk.go(v, w, gcd(cell, BLOCK), parts, fire)
         }
         (Potentials::Small(v), Table::Small(w), _) => {
             let s = rule.small;
@@ -111,10 +132,10 @@ pub(crate) fn run<K: Kernel>(pass: Pass<'_>) -> Progress {
                 *v = reset.max(s.bounds.v_min);
                 n as u32
             };
-            walk.go(v, w, usize::MAX, |_, _| (), |v, w, ()| K::add_small(v, w, s.bounds), fire)
+            walk.go(v, w, BLOCK, |v, w, _, _, _| K::add_small(v, w, s.bounds), fire)
         }
         (Potentials::Sum(v), Table::Small(w), _) => {
-            walk.go(v, w, usize::MAX, |_, _| (), |v, w, ()| K::sum_small(v, w), |_| 0)
+            walk.go(v, w, BLOCK, |v, w, _, _, _| K::sum_small(v, w), |_| 0)
         }
         // A program has one kind of numbers throughout.
         _ => unreachable!("tables and potentials are made together"),
@@ -122,15 +143,15 @@ pub(crate) fn run<K: Kernel>(pass: Pass<'_>) -> Progress {
 }
 
 impl Walk<'_> {
-    /// `cell` neurons share what `prepare` makes of their place and the time.
+    /// `add(potentials, weights, place in the row, place in the layer, time)` takes a block of at
+    /// most `block` neurons and gives the mask of those that fire.
     #[inline(always)]
-    fn go<V, W, F: Copy>(
+    fn go<V, W>(
         self,
         v: &mut [V],
         w: &[W],
-        cell: usize,
-        mut prepare: impl FnMut(usize, u64) -> F,
-        add: impl Fn(&mut [V], &[W], F) -> u64,
+        block: usize,
+        mut add: impl FnMut(&mut [V], &[W], usize, usize, u64) -> u64,
         fire: impl Fn(&mut V) -> u32,
     ) -> Progress {
         let Walk { rule, edge, hops, from: mut done, times, out } = self;
@@ -152,20 +173,16 @@ impl Walk<'_> {
                         let base = (first as u64) << 32 | (place.target as usize + row * edge.row_target + segment) as u64;
                         let mut k = 0;
                         while k < len {
-                            let end = k.saturating_add(cell).min(len);
-                            let shared = prepare(at + k, t_us);
-                            while k < end {
-                                let stop = (k + BLOCK).min(end);
-                                let block = &mut v[k..stop];
-                                let mut mask = add(block, &w[k..stop], shared);
-                                while mask != 0 {
-                                    let j = mask.trailing_zeros() as usize;
-                                    mask &= mask - 1;
-                                    let spikes = fire(&mut block[j]);
-                                    out.push(Hop { place: base + rule.lanes[k + j], spikes, cause: hop.cause });
-                                }
-                                k = stop;
+                            let end = (k + block).min(len);
+                            let part = &mut v[k..end];
+                            let mut mask = add(part, &w[k..end], k, at + k, t_us);
+                            while mask != 0 {
+                                let j = mask.trailing_zeros() as usize;
+                                mask &= mask - 1;
+                                let spikes = fire(&mut part[j]);
+                                out.push(Hop { place: base + rule.lanes[k + j], spikes, cause: hop.cause });
                             }
+                            k = end;
                         }
                     }
                 }

@@ -33,6 +33,14 @@ impl Kernel for Avx512 {
                 _mm512_storeu_ps(p, _mm512_max_ps(v_min, u));
                 at += 16;
             }
+            if at + 8 <= len {
+                let p = v.as_mut_ptr().add(at);
+                let u = _mm256_add_ps(_mm256_loadu_ps(p), _mm256_loadu_ps(w.as_ptr().add(at)));
+                let fires = _mm256_cmp_ps_mask::<_CMP_GE_OQ>(u, _mm512_castps512_ps256(fires_at));
+                mask |= u64::from(fires) << at;
+                _mm256_storeu_ps(p, _mm256_max_ps(_mm512_castps512_ps256(v_min), u));
+                at += 8;
+            }
             if at < len {
                 let some = ((1u32 << (len - at)) - 1) as __mmask16;
                 let p = v.as_mut_ptr().add(at);
@@ -66,6 +74,15 @@ impl Kernel for Avx512 {
                 mask |= u64::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(u, fires_at)) << at;
                 _mm512_storeu_ps(p, _mm512_max_ps(v_min, u));
                 at += 16;
+            }
+            if at + 8 <= len {
+                let p = v.as_mut_ptr().add(at);
+                let decayed = _mm256_mul_ps(_mm256_loadu_ps(p), _mm512_castps512_ps256(factor));
+                let u = _mm256_add_ps(decayed, _mm256_loadu_ps(w.as_ptr().add(at)));
+                let fires = _mm256_cmp_ps_mask::<_CMP_GE_OQ>(u, _mm512_castps512_ps256(fires_at));
+                mask |= u64::from(fires) << at;
+                _mm256_storeu_ps(p, _mm256_max_ps(_mm512_castps512_ps256(v_min), u));
+                at += 8;
             }
             if at < len {
                 let some = ((1u32 << (len - at)) - 1) as __mmask16;
