@@ -8,13 +8,23 @@
 //! `encoder` (writing) and `detect` (which format is it?).
 
 pub mod cifar;
+#[cfg(feature = "hdf5")]
+mod cursor;
 mod decoder;
 mod detect;
+#[cfg(feature = "hdf5")]
+pub mod ecf;
 mod encoder;
+#[cfg(feature = "hdf5")]
+mod hdf5;
 pub mod idx;
 pub mod nmnist_bin;
+#[cfg(feature = "hdf5")]
+pub mod prophesee_hdf5;
 mod reader;
 mod records;
+#[cfg(feature = "hdf5")]
+pub mod shd;
 
 use std::path::Path;
 
@@ -26,7 +36,13 @@ pub use encoder::{Encoder, Writing, encode, encoder};
 pub use reader::{EventReader, open};
 
 /// All formats of events, in the order in which they are tried.
-pub static FORMATS: &[Format] = &[nmnist_bin::FORMAT];
+pub static FORMATS: &[Format] = &[
+    nmnist_bin::FORMAT,
+    #[cfg(feature = "hdf5")]
+    prophesee_hdf5::FORMAT,
+    #[cfg(feature = "hdf5")]
+    shd::FORMAT,
+];
 
 /// One format of events.
 #[derive(Debug)]
