@@ -140,6 +140,12 @@ impl Columns {
         (0..self.len()).map(|i| Event { t_us: self.t_us[i], x: self.x[i], y: self.y[i], on: self.on[i] })
     }
 
+    /// The events from number `start` (at most [`Columns::len`]) on.
+    pub(crate) fn iter_from(&self, start: usize) -> impl Iterator<Item = Event> + '_ {
+        let columns = self.x[start..].iter().zip(&self.y[start..]).zip(&self.on[start..]);
+        self.t_us[start..].iter().zip(columns).map(|(&t_us, ((&x, &y), &on))| Event { t_us, x, y, on })
+    }
+
     /// All events in order, as a vector.
     pub fn to_vec(&self) -> Vec<Event> {
         self.iter().collect()

@@ -210,6 +210,9 @@ mod tests {
         assert!(error.contains("no known data set") && error.contains("nmnist"), "{error}");
         let file = folder.path().join("notes.txt");
         std::fs::write(&file, "hello").unwrap();
+        assert!(info(&file).unwrap_err().to_string().contains("`hello` is no event"));
+        let file = folder.path().join("notes.md");
+        std::fs::write(&file, "hello").unwrap();
         assert!(info(&file).unwrap_err().to_string().contains("no known format"));
         assert!(info(&folder.path().join("gone.bin")).is_err());
         assert!(info(&folder.path().join("gone.zip")).is_err());

@@ -50,6 +50,15 @@ pub fn encode(format: &str, events: &Columns, sensor: Option<Sensor>) -> Result<
     Ok(bytes)
 }
 
+/// Why a format cannot hold an event, and what to do.
+pub(super) type Refusal = (&'static str, &'static str);
+
+/// The error for event number `index`.
+pub(super) fn refuse(format: &str, index: u64, e: Event, (why, remedy): Refusal) -> Error {
+    let Event { t_us, x, y, .. } = e;
+    Error::setting(format!("event {index} (t {t_us}, x {x}, y {y}) does not fit the format {format}: {why}"), remedy)
+}
+
 /// An [`Encoder`] of a header and then one event after the other.
 pub(super) struct EventEncoder<F> {
     format: &'static str,
@@ -63,7 +72,7 @@ pub(super) struct EventEncoder<F> {
 
 impl<F> EventEncoder<F>
 where
-    F: FnMut(Event, &mut Vec<u8>) -> Result<(), (&'static str, &'static str)> + Send + 'static,
+    F: FnMut(Event, &mut Vec<u8>) -> Result<(), Refusal> + Send + 'static,
 {
     pub(super) fn boxed(format: &'static str, header: Vec<u8>, one: F) -> Box<dyn Encoder> {
         Box::new(EventEncoder { format, header: Some(header), count: 0, one })
@@ -72,16 +81,12 @@ where
 
 impl<F> Encoder for EventEncoder<F>
 where
-    F: FnMut(Event, &mut Vec<u8>) -> Result<(), (&'static str, &'static str)> + Send,
+    F: FnMut(Event, &mut Vec<u8>) -> Result<(), Refusal> + Send,
 {
     fn push(&mut self, events: &Columns, out: &mut Vec<u8>) -> Result<()> {
         out.extend(self.header.take().unwrap_or_default());
         for e in events.iter() {
-            (self.one)(e, out).map_err(|(why, remedy)| {
-                let format = self.format;
-                let what = format!("event {} {e:?} does not fit the format {format}: {why}", self.count);
-                Error::setting(what, remedy)
-            })?;
+            (self.one)(e, out).map_err(|refusal| refuse(self.format, self.count, e, refusal))?;
             self.count += 1;
         }
         Ok(())

@@ -7,24 +7,36 @@
 //! in [`FORMATS`]. What all of them share lies in `decoder`, `records`, `reader` (reading),
 //! `encoder` (writing) and `detect` (which format is it?).
 
+mod aedat;
+pub mod aedat2;
+pub mod aedat31;
+mod block;
 pub mod cifar;
 #[cfg(feature = "hdf5")]
 mod cursor;
+pub mod dat;
 mod decoder;
 mod detect;
 #[cfg(feature = "hdf5")]
 pub mod ecf;
 mod encoder;
+pub mod es;
+mod evt;
+pub mod evt2;
+pub mod evt21;
+pub mod evt3;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 pub mod idx;
 pub mod nmnist_bin;
+mod prophesee;
 #[cfg(feature = "hdf5")]
 pub mod prophesee_hdf5;
 mod reader;
 mod records;
 #[cfg(feature = "hdf5")]
 pub mod shd;
+pub mod text;
 
 use std::path::Path;
 
@@ -37,7 +49,15 @@ pub use reader::{EventReader, open};
 
 /// All formats of events, in the order in which they are tried.
 pub static FORMATS: &[Format] = &[
+    aedat2::FORMAT,
+    aedat31::FORMAT,
+    dat::FORMAT,
+    es::FORMAT,
+    evt2::FORMAT,
+    evt21::FORMAT,
+    evt3::FORMAT,
     nmnist_bin::FORMAT,
+    text::FORMAT,
     #[cfg(feature = "hdf5")]
     prophesee_hdf5::FORMAT,
     #[cfg(feature = "hdf5")]

@@ -14,8 +14,8 @@ use super::{EventStream, Format};
 use crate::source::{self, Bytes};
 use crate::{Columns, Error, Result, Sensor};
 
-/// Bytes that are decoded at a time: they and their events stay in the second-level cache.
-pub(super) const CHUNK: usize = 64 << 10;
+/// Bytes that are read at a time.
+pub(super) const CHUNK: usize = super::records::PIECE;
 
 /// Reads events in chunks. See the module.
 ///
@@ -93,7 +93,11 @@ impl EventReader {
                 reader.by_ref().take(limit + 1).read_to_end(&mut bytes).map_err(|e| broken(name, 0, e))?;
                 if bytes.len() as u64 > limit {
                     let remedy = "unpack it to a file, which is mapped into memory (feature `mmap`)";
-                    return Err(Error::unexpected(name, "more than 2 GiB of a format that needs the whole file", remedy));
+                    return Err(Error::unexpected(
+                        name,
+                        "more than 2 GiB of a format that needs the whole file",
+                        remedy,
+                    ));
                 }
                 State::Whole { container: container(&bytes, name)?, bytes: Bytes::Read(bytes) }
             }

@@ -8,6 +8,9 @@
 use super::decoder::Decoder;
 use crate::{Columns, Error, Result, Sensor};
 
+/// Bytes decoded at a time: they and their events stay in the second-level cache.
+pub(super) const PIECE: usize = 64 << 10;
+
 /// Where a slice of bytes lies, for error messages.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
@@ -31,7 +34,8 @@ impl Place<'_> {
 
 /// The records of one format. See the module.
 pub trait Records: Send {
-    /// A record longer than this many bytes is refused.
+    /// A record of this many bytes or more that is still incomplete is refused. Not above
+    /// [`PIECE`].
     const LONGEST: usize;
 
     /// Consumes whole records from the front of `bytes`, appends their events and returns how
@@ -75,7 +79,8 @@ impl<R: Records> RecordDecoder<R> {
         let mut done = 0;
         while done < bytes.len() {
             let place = Place { file: &self.file, at: self.at };
-            let n = self.records.decode(&bytes[done..], place, out)?;
+            let end = bytes.len().min(done + PIECE);
+            let n = self.records.decode(&bytes[done..end], place, out)?;
             if n == 0 {
                 break;
             }
