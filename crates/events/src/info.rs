@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use crate::datasets::{self, DataRequest, Description};
 use crate::formats::cifar::{Kind, Records, SIDE};
-use crate::formats::{self, EventStream, idx};
-use crate::{Error, Event, Result, Sensor, source};
+use crate::formats::{self, EventStream, Probe, idx};
+use crate::{Columns, Error, Result, Sensor, source};
 
 /// What a path holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -70,28 +70,26 @@ impl EventsInfo {
     /// The numbers of a decoded stream.
     pub fn of(stream: &EventStream) -> EventsInfo {
         let events = &stream.events;
-        let range = |of: fn(&Event) -> u16| Some((events.iter().map(of).min()?, events.iter().map(of).max()?));
-        let mut order: Vec<usize> = (0..events.len()).collect();
-        order.sort_by_key(|&i| events[i].t_us);
+        let range = |of: &[u16]| Some((*of.iter().min()?, *of.iter().max()?));
         EventsInfo {
             format: stream.format,
             sensor: stream.sensor,
             events: events.len(),
-            t_first_us: events.first().map(|e| e.t_us),
-            t_last_us: events.last().map(|e| e.t_us),
-            x: range(|e| e.x),
-            y: range(|e| e.y),
-            on: events.iter().filter(|e| e.on).count(),
-            moved: order.iter().enumerate().filter(|&(now, &before)| now != before).count(),
+            t_first_us: events.t_us().first().copied(),
+            t_last_us: events.t_us().last().copied(),
+            x: range(events.x()),
+            y: range(events.y()),
+            on: events.on().iter().filter(|&&on| on).count(),
+            moved: events.moved_by_sorting(),
             sha256: digest(events),
         }
     }
 }
 
 /// See [`EventsInfo::sha256`].
-pub fn digest(events: &[Event]) -> String {
+pub fn digest(events: &Columns) -> String {
     let mut hash = Sha256::new();
-    for e in events {
+    for e in events.iter() {
         let mut record = [0; 13];
         record[..8].copy_from_slice(&e.t_us.to_le_bytes());
         record[8..10].copy_from_slice(&e.x.to_le_bytes());
@@ -138,7 +136,7 @@ fn of_file(bytes: Vec<u8>, name: &str) -> Result<Info> {
         }
         None => {}
     }
-    let events = formats::FORMATS.iter().any(|f| (f.fits)(&bytes));
+    let events = formats::is_events(Probe::whole(&bytes), name);
     // Records have no magic number either; only a file that cannot be events is taken for them.
     for (kind, format) in [(Kind::Cifar10, "cifar10"), (Kind::Cifar100, "cifar100")] {
         if !events && kind.fits(&bytes) {
@@ -186,6 +184,7 @@ impl fmt::Display for EventsInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Event;
     use crate::formats::nmnist_bin;
 
     #[test]
@@ -210,6 +209,9 @@ mod tests {
         let error = info(folder.path()).unwrap_err().to_string();
         assert!(error.contains("no known data set") && error.contains("nmnist"), "{error}");
         let file = folder.path().join("notes.txt");
+        std::fs::write(&file, "hello").unwrap();
+        assert!(info(&file).unwrap_err().to_string().contains("`hello` is no event"));
+        let file = folder.path().join("notes.md");
         std::fs::write(&file, "hello").unwrap();
         assert!(info(&file).unwrap_err().to_string().contains("no known format"));
         assert!(info(&folder.path().join("gone.bin")).is_err());

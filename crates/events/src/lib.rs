@@ -26,10 +26,11 @@
 //! Units and shapes are the same everywhere: times in µs, frames `[T, 2, H, W]` with channel 0
 //! for OFF and channel 1 for ON (the polarity bit is the channel), images `[C, H, W]`.
 #![warn(missing_docs)]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod augment;
 pub mod camera;
+mod columns;
 #[cfg(feature = "datasets")]
 pub mod datasets;
 pub mod error;
@@ -39,6 +40,8 @@ pub mod frames;
 mod image;
 #[cfg(feature = "datasets")]
 pub mod info;
+#[cfg(feature = "mmap")]
+mod mmap;
 mod recording;
 pub mod rng;
 pub mod source;
@@ -46,6 +49,7 @@ pub mod source;
 mod testing;
 
 pub use camera::{Camera, CameraConfig};
+pub use columns::Columns;
 #[cfg(feature = "datasets")]
 pub use datasets::{DataRequest, Dataset, Sample, SampleKind, Split};
 pub use error::{Error, Result};

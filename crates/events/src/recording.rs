@@ -1,37 +1,20 @@
 //! A recording: the events of one sensor, sorted by time, as a structure of arrays.
-//!
-//! Arrays instead of a vector of events because the consumers walk one or two of the columns
-//! (framing searches only times, an engine streams all four) and because 13 bytes an event
-//! instead of 16 matter at 100 million events.
 
 use std::ops::Range;
 
-use crate::{Error, Event, Result, Sensor};
+use crate::{Columns, Error, Event, Result, Sensor};
 
 /// Events of one sensor, sorted by time; events of equal time keep their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
     sensor: Sensor,
-    t_us: Vec<u64>,
-    x: Vec<u16>,
-    y: Vec<u16>,
-    on: Vec<bool>,
+    events: Columns,
 }
 
 impl Recording {
     /// A recording without events.
     pub fn empty(sensor: Sensor) -> Recording {
-        Recording::with_capacity(sensor, 0)
-    }
-
-    fn with_capacity(sensor: Sensor, n: usize) -> Recording {
-        Recording {
-            sensor,
-            t_us: Vec::with_capacity(n),
-            x: Vec::with_capacity(n),
-            y: Vec::with_capacity(n),
-            on: Vec::with_capacity(n),
-        }
+        Recording { sensor, events: Columns::new() }
     }
 
     /// Sorts the events stably by time. Returns the recording and how many events moved, that is,
@@ -40,27 +23,29 @@ impl Recording {
     /// # Errors
     /// [`Error::OutsideSensor`] for the first event that does not lie on the sensor.
     pub fn from_events(sensor: Sensor, events: &[Event]) -> Result<(Recording, usize)> {
-        if let Some(index) = events.iter().position(|e| !sensor.contains(e.x, e.y)) {
-            let Event { x, y, .. } = events[index];
-            return Err(Error::OutsideSensor { index, x, y, sensor });
-        }
-        let mut recording = Recording::with_capacity(sensor, events.len());
-        if events.is_sorted_by_key(|e| e.t_us) {
-            events.iter().for_each(|&e| recording.push_unchecked(e));
-            return Ok((recording, 0));
-        }
-        let mut order: Vec<usize> = (0..events.len()).collect();
-        order.sort_by_key(|&i| events[i].t_us);
-        order.iter().for_each(|&i| recording.push_unchecked(events[i]));
-        let moved = order.iter().enumerate().filter(|&(now, &before)| now != before).count();
-        Ok((recording, moved))
+        Recording::from_columns(sensor, events.into())
     }
 
-    fn push_unchecked(&mut self, e: Event) {
-        self.t_us.push(e.t_us);
-        self.x.push(e.x);
-        self.y.push(e.y);
-        self.on.push(e.on);
+    /// As [`Recording::from_events`]; sorted events are taken over without a copy.
+    ///
+    /// # Errors
+    /// [`Error::OutsideSensor`] for the first event that does not lie on the sensor.
+    pub fn from_columns(sensor: Sensor, events: Columns) -> Result<(Recording, usize)> {
+        if let Some(index) = events.first_outside(sensor) {
+            return Err(Error::OutsideSensor { index, x: events.x()[index], y: events.y()[index], sensor });
+        }
+        if events.t_us().is_sorted() {
+            return Ok((Recording { sensor, events }, 0));
+        }
+        let order = events.order();
+        let moved = order.iter().enumerate().filter(|&(now, &before)| now != before).count();
+        let events = order.iter().filter_map(|&i| events.get(i)).collect();
+        Ok((Recording { sensor, events }, moved))
+    }
+
+    /// The events as columns.
+    pub fn columns(&self) -> &Columns {
+        &self.events
     }
 
     /// The sensor all events lie on.
@@ -70,57 +55,52 @@ impl Recording {
 
     /// Number of events.
     pub fn len(&self) -> usize {
-        self.t_us.len()
+        self.events.len()
     }
 
     /// Whether there is no event.
     pub fn is_empty(&self) -> bool {
-        self.t_us.is_empty()
+        self.events.is_empty()
     }
 
     /// Times in µs, never falling.
     pub fn t_us(&self) -> &[u64] {
-        &self.t_us
+        self.events.t_us()
     }
 
     /// Columns.
     pub fn x(&self) -> &[u16] {
-        &self.x
+        self.events.x()
     }
 
     /// Rows.
     pub fn y(&self) -> &[u16] {
-        &self.y
+        self.events.y()
     }
 
     /// Polarities, true for ON.
     pub fn on(&self) -> &[bool] {
-        &self.on
+        self.events.on()
     }
 
     /// Event `index`, `None` beyond the end.
     pub fn get(&self, index: usize) -> Option<Event> {
-        Some(Event {
-            t_us: *self.t_us.get(index)?,
-            x: *self.x.get(index)?,
-            y: *self.y.get(index)?,
-            on: *self.on.get(index)?,
-        })
+        self.events.get(index)
     }
 
     /// All events in order of time.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Event> + '_ {
-        (0..self.len()).map(|i| Event { t_us: self.t_us[i], x: self.x[i], y: self.y[i], on: self.on[i] })
+        self.events.iter()
     }
 
     /// Time of the first event in µs; `None` when empty.
     pub fn t_first_us(&self) -> Option<u64> {
-        self.t_us.first().copied()
+        self.t_us().first().copied()
     }
 
     /// Time of the last event in µs; `None` when empty.
     pub fn t_last_us(&self) -> Option<u64> {
-        self.t_us.last().copied()
+        self.t_us().last().copied()
     }
 
     /// Length in µs, both ends included: last − first + 1, and 0 when empty. This is the divisor
@@ -134,13 +114,13 @@ impl Recording {
 
     /// Number of ON events.
     pub fn on_count(&self) -> usize {
-        self.on.iter().filter(|&&on| on).count()
+        self.on().iter().filter(|&&on| on).count()
     }
 
     /// The indices of the events in `[from_us, to_us)`.
     pub fn between(&self, from_us: u64, to_us: u64) -> Range<usize> {
-        let start = self.t_us.partition_point(|&t| t < from_us);
-        start..self.t_us.partition_point(|&t| t < to_us).max(start)
+        let start = self.t_us().partition_point(|&t| t < from_us);
+        start..self.t_us().partition_point(|&t| t < to_us).max(start)
     }
 }
 

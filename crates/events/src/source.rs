@@ -1,16 +1,73 @@
-//! Bytes from files: with a size limit, and through gzip where the name ends in `.gz`.
+//! Bytes from files: with a size limit, through gzip, or mapped into memory.
 //!
 //! Parsers work on byte slices, so that they run where there are no files (wasm32) and a fuzzer
 //! can call them; this is the only place where a format's file is opened.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Seek};
+use std::ops::Deref;
 use std::path::Path;
 
 use crate::{Error, Result};
 
 /// The largest file that is read into memory, decompressed: 2 GiB. A guard against bombs.
 pub const LARGEST: u64 = 2 << 30;
+
+/// The bytes of a file: in memory, or mapped into it.
+pub enum Bytes {
+    /// Read.
+    Read(Vec<u8>),
+    /// Mapped.
+    #[cfg(feature = "mmap")]
+    Mapped(memmap2::Mmap),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Bytes::Read(bytes) => bytes,
+            #[cfg(feature = "mmap")]
+            Bytes::Mapped(map) => map,
+        }
+    }
+}
+
+/// The file mapped into memory, where the build (feature `mmap`) and the system can do it.
+pub(crate) fn map(file: &File) -> Option<Bytes> {
+    #[cfg(feature = "mmap")]
+    return crate::mmap::map(file).map(Bytes::Mapped);
+    #[cfg(not(feature = "mmap"))]
+    return Some(file).and(None);
+}
+
+/// Whether the file begins as gzip does (RFC 1952: two magic bytes, then 8 for deflate). Leaves
+/// the file at its beginning. A pipe cannot be looked into and is taken for plain.
+pub(crate) fn starts_as_gz(file: &mut File) -> io::Result<bool> {
+    if !file.metadata()?.is_file() {
+        return Ok(false);
+    }
+    let mut magic = Vec::new();
+    file.by_ref().take(3).read_to_end(&mut magic)?;
+    file.rewind()?;
+    Ok(magic == [0x1F, 0x8B, 8])
+}
+
+/// The decompressed bytes of a gzip file. Several members in a row are one file, as gzip itself
+/// has it.
+///
+/// # Errors
+/// [`Error::Unexpected`] in a build without the feature `gz`.
+#[cfg(feature = "gz")]
+pub(crate) fn gunzipped(file: impl Read + Send + 'static, _: &str) -> Result<impl Read + Send + 'static> {
+    Ok(flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 16, file)))
+}
+
+#[cfg(not(feature = "gz"))]
+pub(crate) fn gunzipped(_: impl Read + Send + 'static, name: &str) -> Result<io::Empty> {
+    gunzip(&[], name).map(|_| io::empty())
+}
 
 /// The whole file, decompressed if its name ends in `.gz`.
 ///

@@ -65,6 +65,24 @@ pub enum Error {
         /// What the parser said.
         problem: String,
     },
+    /// The file is not a NIR graph at all.
+    #[error("{}: not a NIR file: {problem}", file.display())]
+    NirFile {
+        /// The file.
+        file: PathBuf,
+        /// What the parser said.
+        problem: String,
+    },
+    /// A node of a NIR graph is broken or has no counterpart.
+    #[error("{}: NIR node `{node}`: {problem}", file.display())]
+    NirNode {
+        /// The file.
+        file: PathBuf,
+        /// Name of the node; `outer.inner` within a nested graph.
+        node: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// A network that has a clock was given to something that has none.
     #[error(
         "layer `{layer}` has {what}, which an event-driven run cannot have: \

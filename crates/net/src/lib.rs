@@ -9,6 +9,7 @@
 pub mod error;
 pub mod fold;
 pub mod init;
+pub mod interop;
 pub mod layer;
 pub mod network;
 pub mod neuron;

@@ -149,7 +149,7 @@ fn parse(name: &str, part: &str) -> Result<(u64, u8), String> {
 /// Decodes, naming the byte of an event that lies outside the sensor.
 fn decode(bytes: &[u8], file: &str) -> Result<Recording> {
     let stream = nmnist_bin::decode(bytes, file)?;
-    match Recording::from_events(Sensor::NMNIST, &stream.events) {
+    match Recording::from_columns(Sensor::NMNIST, stream.events) {
         Ok((recording, _)) => Ok(recording),
         Err(Error::OutsideSensor { index, x, y, sensor }) => {
             let at = nmnist_bin::offset_of(bytes, index);

@@ -1,19 +1,68 @@
 //! File formats, one file each.
 //!
-//! A format of events decodes bytes into an [`EventStream`]: the events in file order with their
-//! literal times. Sorting happens once, in [`EventStream::into_recording`]. To add a format: write
-//! one file with a `FORMAT`, and name it in [`FORMATS`].
+//! A format of events decodes bytes into [`Columns`]: the events in file order with their literal
+//! times. [`open`] reads a file chunk by chunk, [`read`] and [`decode`] all of it into an
+//! [`EventStream`], [`encode`] and [`encoder`] write. Sorting happens once, in
+//! [`EventStream::into_recording`]. To add a format: write one file with a `FORMAT`, and name it
+//! in [`FORMATS`]. What all of them share lies in `decoder`, `records`, `reader` (reading),
+//! `encoder` (writing) and `detect` (which format is it?).
 
+mod aedat;
+pub mod aedat2;
+pub mod aedat31;
+mod block;
 pub mod cifar;
+#[cfg(feature = "hdf5")]
+mod cursor;
+pub mod dat;
+mod decoder;
+mod detect;
+#[cfg(feature = "hdf5")]
+pub mod ecf;
+mod encoder;
+pub mod es;
+mod evt;
+pub mod evt2;
+pub mod evt21;
+pub mod evt3;
+#[cfg(feature = "hdf5")]
+mod hdf5;
 pub mod idx;
 pub mod nmnist_bin;
+mod prophesee;
+#[cfg(feature = "hdf5")]
+pub mod prophesee_hdf5;
+mod reader;
+mod records;
+#[cfg(feature = "hdf5")]
+pub mod shd;
+pub mod text;
 
 use std::path::Path;
 
-use crate::{Error, Event, Recording, Result, Sensor, source};
+use crate::{Columns, Recording, Result, Sensor};
+
+pub use decoder::{Container, Decoder, Reading};
+pub use detect::{Fit, HEAD, Probe, by_name, detect, is_events};
+pub use encoder::{Encoder, Writing, encode, encoder};
+pub use reader::{EventReader, open};
 
 /// All formats of events, in the order in which they are tried.
-pub static FORMATS: &[Format] = &[nmnist_bin::FORMAT];
+pub static FORMATS: &[Format] = &[
+    aedat2::FORMAT,
+    aedat31::FORMAT,
+    dat::FORMAT,
+    es::FORMAT,
+    evt2::FORMAT,
+    evt21::FORMAT,
+    evt3::FORMAT,
+    nmnist_bin::FORMAT,
+    text::FORMAT,
+    #[cfg(feature = "hdf5")]
+    prophesee_hdf5::FORMAT,
+    #[cfg(feature = "hdf5")]
+    shd::FORMAT,
+];
 
 /// One format of events.
 #[derive(Debug)]
@@ -25,9 +74,41 @@ pub struct Format {
     /// File name extensions, lower case, without `.gz`.
     pub extensions: &'static [&'static str],
     /// Whether the content (not the name) can be this format. Must be cheap and never fail.
-    pub fits: fn(&[u8]) -> bool,
-    /// Decodes; the text is the name of the file for error messages.
-    pub decode: fn(&[u8], &str) -> Result<EventStream>,
+    pub fits: fn(&Probe<'_>) -> Fit,
+    /// How it is decoded.
+    pub read: Reading,
+    /// How it is encoded; `None` for what is only read.
+    pub write: Option<Writing>,
+}
+
+impl Format {
+    /// Decodes a whole file of this format; `file` names it in error messages.
+    ///
+    /// # Errors
+    /// [`crate::Error::Malformed`].
+    pub fn decode(&self, bytes: &[u8], file: &str) -> Result<EventStream> {
+        let mut events = Columns::new();
+        let sensor = match self.read {
+            Reading::Stream(decoder) => {
+                let mut decoder = decoder(file);
+                let mut done = 0;
+                // In pieces that stay in the cache together with their events.
+                for chunk in bytes.chunks(reader::CHUNK) {
+                    decoder.push(chunk, &mut events)?;
+                    done += chunk.len();
+                    events.expect(done, bytes.len() - done);
+                }
+                decoder.finish(&mut events)?;
+                decoder.sensor()
+            }
+            Reading::Whole(container) => {
+                let mut container = container(bytes, file)?;
+                while container.next(bytes, &mut events)? {}
+                container.sensor()
+            }
+        };
+        Ok(EventStream { format: self.name, sensor, events })
+    }
 }
 
 /// Decoded events in file order.
@@ -38,7 +119,7 @@ pub struct EventStream {
     /// The sensor, if the file states it.
     pub sensor: Option<Sensor>,
     /// The events in file order, times as stored.
-    pub events: Vec<Event>,
+    pub events: Columns,
 }
 
 impl EventStream {
@@ -46,44 +127,35 @@ impl EventStream {
     /// stated in the file, else the smallest that holds all events.
     ///
     /// # Errors
-    /// [`Error::OutsideSensor`].
+    /// [`crate::Error::OutsideSensor`].
     pub fn into_recording(self, sensor: Option<Sensor>) -> Result<(Recording, usize)> {
-        let sensor = sensor.or(self.sensor).unwrap_or_else(|| Sensor::bounding(&self.events));
-        Recording::from_events(sensor, &self.events)
+        let sensor = sensor.or(self.sensor).unwrap_or_else(|| self.events.bounding());
+        Recording::from_columns(sensor, self.events)
     }
 }
 
-/// Decodes the bytes of a file of events, whose format follows from its name and content.
+/// Decodes the (decompressed) bytes of a file of events, whose format follows from its content,
+/// then from its name.
 ///
 /// # Errors
-/// [`Error::Unexpected`] when no format fits, [`Error::Malformed`] when the content is broken.
+/// [`crate::Error::Unexpected`] when no format fits, [`crate::Error::Malformed`] when the content
+/// is broken.
 pub fn decode(bytes: &[u8], file: &str) -> Result<EventStream> {
-    let name = file.strip_suffix(".gz").unwrap_or(file).to_ascii_lowercase();
-    let named = |f: &&Format| f.extensions.iter().any(|e| name.ends_with(&format!(".{e}")));
-    let mut candidates = FORMATS.iter().filter(named).peekable();
-    let first = candidates.peek().copied();
-    // The content decides between formats that share an extension. If it fits none, the first
-    // one's decoder knows best what is wrong.
-    let chosen = candidates.find(|f| (f.fits)(bytes)).or(first);
-    let Some(format) = chosen else {
-        let known: Vec<_> = FORMATS.iter().flat_map(|f| f.extensions).copied().collect();
-        let remedy = format!("known file names end in .{}", known.join(", ."));
-        return Err(Error::unexpected(file, "no known format of events", remedy));
-    };
-    (format.decode)(bytes, file)
+    detect(Probe::whole(bytes), file)?.decode(bytes, file)
 }
 
 /// Reads and decodes a file of events (plain or, with the feature `gz`, gzipped).
 ///
 /// # Errors
-/// As [`decode`], and [`Error::Io`].
+/// As [`open`] and [`decode`].
 pub fn read(path: &Path) -> Result<EventStream> {
-    decode(&source::read(path)?, &path.display().to_string())
+    open(path)?.read_to_end()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Event;
 
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
@@ -93,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_sensor_is_stated_or_bounding() {
-        let events = vec![Event { t_us: 0, x: 4, y: 2, on: true }];
+        let events = [Event { t_us: 0, x: 4, y: 2, on: true }].into_iter().collect();
         let stream = EventStream { format: "test", sensor: None, events };
         let (bounding, _) = stream.clone().into_recording(None).unwrap();
         assert_eq!(bounding.sensor(), Sensor { width: 5, height: 3 });

@@ -1,0 +1,41 @@
+//! Decoded events per second on one core, from memory, of every format this crate writes.
+//!
+//! The events: 2²⁰ of a sensor of 240×180, half of them in rows of neighbours as edges cause them.
+
+use divan::{Bencher, counter::ItemsCount};
+use tickless_events::formats::{FORMATS, by_name, encode};
+use tickless_events::{Columns, Event, Sensor, rng::Rng};
+
+const EVENTS: usize = 1 << 20;
+const SENSOR: Sensor = Sensor { width: 240, height: 180 };
+
+fn main() {
+    divan::main();
+}
+
+fn events() -> Columns {
+    let mut rng = Rng::new(1, 0);
+    let mut events = Columns::with_capacity(EVENTS);
+    let mut t_us = 0;
+    while events.len() < EVENTS {
+        t_us += rng.below(4);
+        let (x, y, on) = (rng.below(228) as u16, rng.below(180) as u16, rng.coin());
+        let run = if rng.below(8) == 0 { 1 + rng.below(12) as u16 } else { 1 };
+        events.extend((0..run).map(|i| Event { t_us, x: x + i, y, on }));
+    }
+    events.truncate(EVENTS);
+    events
+}
+
+fn writable() -> impl Iterator<Item = &'static str> {
+    FORMATS.iter().filter(|f| f.write.is_some()).map(|f| f.name)
+}
+
+/// Into fresh memory.
+#[divan::bench(args = writable())]
+fn whole(bencher: Bencher<'_, '_>, name: &str) {
+    let bytes = encode(name, &events(), Some(SENSOR)).expect("events every format holds");
+    let format = by_name(name).expect("a known format");
+    let run = || format.decode(&bytes, "bench").expect("what was encoded");
+    bencher.counter(ItemsCount::new(EVENTS)).bench(run);
+}

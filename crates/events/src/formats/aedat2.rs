@@ -1,0 +1,185 @@
+//! AEDAT 2.0 (`.aedat`): what jAER writes.
+//!
+//! Header lines that begin with `#`, the first `#!AER-DAT2.0`; then 8 bytes an event, both
+//! big-endian: u32 address, u32 time in µs. The line `# AEChip:` names the camera:
+//! * DVS128 (also where no line names one): polarity in bit 0, x in 1–7, y in 8–14; bit 15 marks
+//!   what is no change at a pixel, and is skipped.
+//! * DAVIS: polarity in bit 11, x in 12–21, y in 22–30; bit 31 marks frames and inertial samples,
+//!   bit 10 external signals; both are skipped.
+//!
+//! Times are raw and literal: unsigned 32 bits that start again from 0 after 71.6 minutes. x, y
+//! and polarity are as stored. jAER shows x and y from the lower right of a DVS128 and has
+//! polarity 0 for ON: some readers give 127 − x, 127 − y and 1 − p, and data sets (CIFAR10-DVS)
+//! are used that way, which is their loader's to do. Source: jAER's description of AER-DAT 2.0.
+
+use super::aedat::{self, Front, front};
+use super::block::Block;
+use super::encoder::EventEncoder;
+use super::records::{Place, RecordDecoder, Records};
+use super::{Encoder, Fit, Format, Reading};
+use crate::{Columns, Error, Result, Sensor};
+
+/// See the module.
+pub const FORMAT: Format = Format {
+    name: "aedat2",
+    about: "AEDAT 2.0 of jAER (DVS128, DAVIS)",
+    extensions: &["aedat"],
+    fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
+    read: Reading::Stream(|file| {
+        let chip = Chip::Dvs128;
+        Box::new(RecordDecoder::new(
+            Aedat2 { stage: Stage::First, chip, sensor: None, block: Box::new(Block::new()) },
+            file,
+        ))
+    }),
+    write: Some(encoder),
+};
+
+const MAGIC: &[u8] = b"#!AER-DAT2.0";
+const RECORD: usize = 8;
+
+/// How addresses are laid out.
+#[derive(Clone, Copy)]
+enum Chip {
+    Dvs128,
+    Davis,
+}
+
+#[derive(PartialEq)]
+enum Stage {
+    First,
+    Header,
+    Events,
+}
+
+struct Aedat2 {
+    stage: Stage,
+    chip: Chip,
+    sensor: Option<Sensor>,
+    block: Box<Block>,
+}
+
+impl Records for Aedat2 {
+    const LONGEST: usize = aedat::LONGEST_LINE + 1;
+
+    fn decode(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<usize> {
+        if self.stage != Stage::Events {
+            match front(bytes) {
+                Front::More => return Ok(0),
+                Front::Line(n) => {
+                    self.line(&bytes[..n], place)?;
+                    return Ok(n);
+                }
+                Front::Data if self.stage == Stage::First => return Err(no_magic(place)),
+                Front::Data => self.stage = Stage::Events,
+            }
+        }
+        match self.chip {
+            Chip::Dvs128 => self.dvs128(bytes, place, out)?,
+            Chip::Davis => self.davis(bytes, out),
+        }
+        Ok(bytes.len() - bytes.len() % RECORD)
+    }
+
+    fn finish(&mut self, rest: &[u8], place: Place<'_>, _: &mut Columns) -> Result<()> {
+        match self.stage {
+            Stage::First => Err(no_magic(place)),
+            _ if rest.is_empty() => Ok(()),
+            Stage::Header => Err(place.error(0, "truncated: the file ends inside its header", "get the file again")),
+            Stage::Events => Err(place.truncated("the last event", rest.len(), RECORD)),
+        }
+    }
+
+    fn sensor(&self) -> Option<Sensor> {
+        self.sensor
+    }
+}
+
+impl Aedat2 {
+    fn line(&mut self, line: &[u8], place: Place<'_>) -> Result<()> {
+        if self.stage == Stage::First && !line.starts_with(MAGIC) {
+            return Err(no_magic(place));
+        }
+        self.stage = Stage::Header;
+        let line = String::from_utf8_lossy(line);
+        if line.trim().eq_ignore_ascii_case("#End Of ASCII Header") {
+            self.stage = Stage::Events;
+        } else if let Some(chip) = line.strip_prefix("# AEChip:") {
+            let name = chip.trim().rsplit('.').next().unwrap_or_default().to_ascii_uppercase();
+            self.chip = if name.contains("DAVIS") {
+                Chip::Davis
+            } else if name.contains("DVS128") || name.contains("TMPDIFF128") {
+                Chip::Dvs128
+            } else {
+                let problem = format!("addresses of the camera `{}`", chip.trim());
+                return Err(place.error(0, problem, "known are those of DVS128 and DAVIS; convert it with jAER"));
+            };
+            self.sensor = aedat::sensor(&name);
+        }
+        Ok(())
+    }
+
+    fn dvs128(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
+        let (records, _) = bytes.as_chunks::<RECORD>();
+        let mut all = 0;
+        for r in records {
+            let (address, t) = fields(r);
+            all |= address;
+            self.block.make_room(out);
+            let (x, y) = ((address >> 1 & 0x7F) as u16, (address >> 8 & 0x7F) as u16);
+            self.block.push_if(t, x, y, address & 1 == 1, address & 0x8000 == 0);
+        }
+        self.block.flush(out);
+        if all >> 16 != 0 {
+            let at = records.iter().position(|r| fields(r).0 >> 16 != 0).unwrap_or(0) * RECORD;
+            let problem = "an address beyond the 16 bits of a DVS128";
+            return Err(place.error(at, problem, "name the camera in a line `# AEChip:` if it is a DAVIS"));
+        }
+        Ok(())
+    }
+
+    fn davis(&mut self, bytes: &[u8], out: &mut Columns) {
+        for r in bytes.as_chunks::<RECORD>().0 {
+            let (address, t) = fields(r);
+            self.block.make_room(out);
+            let (x, y) = ((address >> 12 & 0x3FF) as u16, (address >> 22 & 0x1FF) as u16);
+            self.block.push_if(t, x, y, address >> 11 & 1 == 1, address & 0x8000_0400 == 0);
+        }
+        self.block.flush(out);
+    }
+}
+
+#[inline(always)]
+fn fields(r: &[u8; RECORD]) -> (u32, u64) {
+    let t = u32::from_be_bytes([r[4], r[5], r[6], r[7]]);
+    (u32::from_be_bytes([r[0], r[1], r[2], r[3]]), t.into())
+}
+
+fn no_magic(place: Place<'_>) -> Error {
+    let remedy = "read are AEDAT 2.0, 3.1 and 4; convert older files with jAER";
+    place.error(0, "the first line is not `#!AER-DAT2.0`", remedy)
+}
+
+fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
+    if let Some(Sensor { width, height }) = sensor
+        && (width > 128 || height > 128)
+    {
+        let what = format!("a sensor of {width}x{height} does not fit the format aedat2 (DVS128)");
+        return Err(Error::setting(what, "choose another format, or scale the recording down"));
+    }
+    let header = b"#!AER-DAT2.0\r\n# Data format is int32 address, int32 timestamp (8 bytes total), \
+                   repeated for each event\r\n# Timestamps tick: 1 us\r\n\
+                   # AEChip: ch.unizh.ini.jaer.chip.retina.DVS128\r\n#End Of ASCII Header\r\n";
+    Ok(EventEncoder::boxed(FORMAT.name, header.to_vec(), |e, bytes| {
+        let Ok(t) = u32::try_from(e.t_us) else {
+            return Err(("its time is above 2^32 µs", "let the times start near 0"));
+        };
+        if e.x > 127 || e.y > 127 {
+            return Err(("x or y is above 127", "choose another format, or scale the recording down"));
+        }
+        let address = u32::from(e.on) | u32::from(e.x) << 1 | u32::from(e.y) << 8;
+        bytes.extend(address.to_be_bytes());
+        bytes.extend(t.to_be_bytes());
+        Ok(())
+    }))
+}

@@ -1,0 +1,236 @@
+//! AEDAT 3.1 (`.aedat`): what cAER writes, and the format of DVS-Gesture.
+//!
+//! Header lines that begin with `#` from `#!AER-DAT3.1` to `#!END-HEADER`, then packets. A packet
+//! begins with 28 bytes, little-endian: u16 type, u16 source, u32 size of an event, u32 offset of
+//! the time in it, u32 overflows of the time, u32 capacity, u32 number of events, u32 number of
+//! valid ones. Packets of type 1 (polarity) have events of 8 bytes: u32 with valid in bit 0,
+//! polarity in 1, y in 2–16, x in 17–31; u32 time of 31 bits. Packets of other types are skipped
+//! by size · number, events that are not valid one by one.
+//!
+//! Times are raw, in µs: time | overflows << 31. x counts from the left and y from the top, as
+//! stored. Source: iniVation's description of AEDAT 3.1.
+
+use super::aedat::{self, Front, front};
+use super::block::Block;
+use super::encoder::refuse;
+use super::records::{Place, RecordDecoder, Records};
+use super::{Encoder, Fit, Format, Reading};
+use crate::{Columns, Error, Result, Sensor};
+
+/// See the module.
+pub const FORMAT: Format = Format {
+    name: "aedat31",
+    about: "AEDAT 3.1 of cAER (DVS-Gesture)",
+    extensions: &["aedat"],
+    fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
+    read: Reading::Stream(|file| {
+        let block = Box::new(Block::new());
+        Box::new(RecordDecoder::new(Aedat31 { stage: Stage::First, sensor: None, block }, file))
+    }),
+    write: Some(|sensor| Ok(Box::new(Writer { header: Some(header(sensor)), count: 0 }))),
+};
+
+const MAGIC: &[u8] = b"#!AER-DAT3.1";
+const END: &str = "#!END-HEADER";
+const PACKET: usize = 28;
+const EVENT: usize = 8;
+const POLARITY: u16 = 1;
+const REMEDY: &str = "get the file again";
+
+enum Stage {
+    First,
+    Header,
+    /// Between two packets.
+    Packets,
+    /// In a packet of polarity events: how many are left, and the upper bits of their times.
+    Events {
+        left: u32,
+        base: u64,
+    },
+    /// In another packet: how many bytes are left.
+    Skip {
+        left: u64,
+    },
+}
+
+struct Aedat31 {
+    stage: Stage,
+    sensor: Option<Sensor>,
+    block: Box<Block>,
+}
+
+impl Records for Aedat31 {
+    const LONGEST: usize = aedat::LONGEST_LINE + 1;
+
+    fn decode(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<usize> {
+        match self.stage {
+            Stage::First | Stage::Header => self.line(bytes, place),
+            Stage::Packets => {
+                let Some(header) = bytes.first_chunk::<PACKET>() else { return Ok(0) };
+                self.stage = packet(header, place)?;
+                Ok(PACKET)
+            }
+            Stage::Skip { left } => {
+                let n = left.min(bytes.len() as u64);
+                self.stage = if n == left { Stage::Packets } else { Stage::Skip { left: left - n } };
+                Ok(n as usize)
+            }
+            Stage::Events { left, base } => {
+                let (records, _) = bytes.as_chunks::<EVENT>();
+                let n = records.len().min(left as usize);
+                self.events(&records[..n], base, place, out)?;
+                let left = left - n as u32;
+                self.stage = if left == 0 { Stage::Packets } else { Stage::Events { left, base } };
+                Ok(n * EVENT)
+            }
+        }
+    }
+
+    fn finish(&mut self, rest: &[u8], place: Place<'_>, _: &mut Columns) -> Result<()> {
+        match self.stage {
+            Stage::First | Stage::Header => {
+                Err(place.error(0, format!("truncated: the header has no line `{END}`"), REMEDY))
+            }
+            Stage::Packets if rest.is_empty() => Ok(()),
+            Stage::Packets => Err(place.truncated("the header of a packet", rest.len(), PACKET)),
+            Stage::Events { left, .. } => {
+                Err(place.error(0, format!("truncated: {left} events of the last packet are missing"), REMEDY))
+            }
+            Stage::Skip { left } => {
+                Err(place.error(0, format!("truncated: {left} bytes of the last packet are missing"), REMEDY))
+            }
+        }
+    }
+
+    fn sensor(&self) -> Option<Sensor> {
+        self.sensor
+    }
+}
+
+impl Aedat31 {
+    fn line(&mut self, bytes: &[u8], place: Place<'_>) -> Result<usize> {
+        let first = matches!(self.stage, Stage::First);
+        let n = match front(bytes) {
+            Front::More => return Ok(0),
+            Front::Line(n) if !first || bytes.starts_with(MAGIC) => n,
+            Front::Data if !first => {
+                return Err(place.error(0, format!("the header has no line `{END}`"), REMEDY));
+            }
+            _ => return Err(place.error(0, "the first line is not `#!AER-DAT3.1`", REMEDY)),
+        };
+        self.stage = Stage::Header;
+        let line = String::from_utf8_lossy(&bytes[..n]);
+        let line = line.trim();
+        if line == END {
+            self.stage = Stage::Packets;
+        } else if let Some(format) = line.strip_prefix("#Format:") {
+            if format.trim() != "RAW" {
+                let problem = format!("packets in the encoding `{}`", format.trim());
+                return Err(place.error(0, problem, "only RAW is read; convert it with cAER"));
+            }
+        } else if line.starts_with("#Source") && self.sensor.is_none() {
+            self.sensor = line.split_once(':').and_then(|(_, name)| aedat::sensor(name));
+        }
+        Ok(n)
+    }
+
+    fn events(&mut self, records: &[[u8; EVENT]], base: u64, place: Place<'_>, out: &mut Columns) -> Result<()> {
+        let mut all = 0;
+        for r in records {
+            let data = u32::from_le_bytes([r[0], r[1], r[2], r[3]]);
+            let t = u32::from_le_bytes([r[4], r[5], r[6], r[7]]);
+            all |= t;
+            self.block.make_room(out);
+            let (x, y) = ((data >> 17) as u16, (data >> 2 & 0x7FFF) as u16);
+            self.block.push_if(u64::from(t) | base, x, y, data & 2 != 0, data & 1 == 1);
+        }
+        self.block.flush(out);
+        if all >> 31 != 0 {
+            let at = records.iter().position(|r| r[7] >> 7 != 0).unwrap_or(0) * EVENT;
+            return Err(place.error(at, "an event with a negative time", REMEDY));
+        }
+        Ok(())
+    }
+}
+
+fn packet(h: &[u8; PACKET], place: Place<'_>) -> Result<Stage> {
+    let long = |at: usize| u32::from_le_bytes([h[at], h[at + 1], h[at + 2], h[at + 3]]);
+    let (kind, size, overflows) = (u16::from_le_bytes([h[0], h[1]]), long(4), long(12));
+    let (capacity, number, valid) = (long(16), long(20), long(24));
+    let wrong = |at: usize, problem: String| Err(place.error(at, problem, REMEDY));
+    // What goes beyond 31 bits is a negative number to cAER.
+    if [size, overflows, capacity].iter().any(|n| n >> 31 != 0) {
+        return wrong(4, "a packet with a negative size, overflow or capacity".into());
+    }
+    if number > capacity || valid > number {
+        return wrong(16, format!("a packet of {number} events, {valid} valid, with room for {capacity}"));
+    }
+    if kind == POLARITY {
+        if size as usize != EVENT || long(8) != 4 {
+            return wrong(4, format!("polarity events of {size} bytes with the time at byte {}", long(8)));
+        }
+        let base = u64::from(overflows) << 31;
+        return Ok(if number == 0 { Stage::Packets } else { Stage::Events { left: number, base } });
+    }
+    if size == 0 && number > 0 {
+        return wrong(4, format!("a packet of {number} events of 0 bytes"));
+    }
+    let left = u64::from(size) * u64::from(number);
+    Ok(if left == 0 { Stage::Packets } else { Stage::Skip { left } })
+}
+
+fn header(sensor: Option<Sensor>) -> Vec<u8> {
+    let source = match sensor {
+        Some(Sensor { width: 240, height: 180 }) => "DAVIS240C",
+        Some(Sensor { width: 346, height: 260 }) => "DAVIS346",
+        Some(Sensor { width: 640, height: 480 }) => "DAVIS640",
+        Some(Sensor { width: 128, height: 128 }) => "DVS128",
+        // A name without a known size, so that no reader takes it for another sensor.
+        _ => "Unknown",
+    };
+    format!("#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: {source}\r\n{END}\r\n").into_bytes()
+}
+
+struct Writer {
+    header: Option<Vec<u8>>,
+    count: u64,
+}
+
+impl Encoder for Writer {
+    fn push(&mut self, events: &Columns, out: &mut Vec<u8>) -> Result<()> {
+        const PACKET_EVENTS: usize = 4096;
+        out.extend(self.header.take().unwrap_or_default());
+        let mut at = 0;
+        while at < events.len() {
+            let times = &events.t_us()[at..events.len().min(at + PACKET_EVENTS)];
+            let overflows = times[0] >> 31;
+            let n = times.iter().take_while(|&&t| t >> 31 == overflows).count();
+            out.extend(POLARITY.to_le_bytes());
+            out.extend(1u16.to_le_bytes());
+            for field in [EVENT as u32, 4, overflows as u32, n as u32, n as u32, n as u32] {
+                out.extend(field.to_le_bytes());
+            }
+            for e in events.iter_from(at).take(n) {
+                let why = if e.x > 0x7FFF || e.y > 0x7FFF {
+                    Some(("x or y is above 32767", "scale the recording down"))
+                } else {
+                    (e.t_us >> 62 != 0).then_some(("its time is above 2^62 µs", "let the times start near 0"))
+                };
+                if let Some(why) = why {
+                    return Err(refuse(FORMAT.name, self.count, e, why));
+                }
+                let data = u32::from(e.x) << 17 | u32::from(e.y) << 2 | u32::from(e.on) << 1 | 1;
+                out.extend(data.to_le_bytes());
+                out.extend((e.t_us as u32 & 0x7FFF_FFFF).to_le_bytes());
+                self.count += 1;
+            }
+            at += n;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
+        out.extend(self.header.take().unwrap_or_default());
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Prophesee DAT (`.dat`): a header and records of 8 bytes.
+//!
+//! After the header (see `prophesee`) one byte with the type of events (0 and 12: changes, which
+//! are read here) and one with their size (8). A record is a little-endian u32 time in µs and a
+//! little-endian u32: in version 2, x in bits 0–13, y in 14–27, polarity in 28; in version 1 (ATIS)
+//! x in 0–8, y in 9–16, polarity in 17.
+//!
+//! Times are literal: 32 bits that start again from 0 after 71.6 minutes, which shows as events
+//! that sorting moves. x counts from the left and y from the top. Source: the public description
+//! of the DAT format in Prophesee's documentation.
+
+use super::encoder::EventEncoder;
+use super::prophesee::{Headed, Header, Words};
+use super::records::{Place, RecordDecoder};
+use super::{Encoder, Fit, Format, Probe, Reading};
+use crate::{Columns, Result, Sensor};
+
+/// See the module.
+pub const FORMAT: Format = Format {
+    name: "dat",
+    about: "Prophesee DAT (types 0 and 12)",
+    extensions: &["dat"],
+    fits,
+    read: Reading::Stream(|file| Box::new(RecordDecoder::new(Headed::<Dat>::new(), file))),
+    write: Some(encoder),
+};
+
+const RECORD: usize = 8;
+/// Types of events that are changes at a pixel.
+const TYPES: [u8; 2] = [0, 12];
+
+/// Where the fields lie in the second half of a record.
+struct Dat {
+    x_bits: u32,
+    y_bits: u32,
+}
+
+impl Words for Dat {
+    const PREFIX: usize = 2;
+    const WORD: usize = RECORD;
+    const WHAT: &'static str = "the last event";
+
+    fn start(header: &Header, prefix: &[u8], place: Place<'_>) -> Result<Dat> {
+        let (x_bits, y_bits) = match header.get("Version") {
+            Some("2") => (14, 14),
+            Some("1") => (9, 8),
+            other => {
+                let problem = format!("the header states version `{}`", other.unwrap_or("(nothing)"));
+                return Err(Place { at: 0, ..place }.error(0, problem, "known are `% Version 1` and `% Version 2`"));
+            }
+        };
+        match *prefix {
+            [kind, 8] if TYPES.contains(&kind) => Ok(Dat { x_bits, y_bits }),
+            [kind, size] => {
+                let problem = format!("events of type {kind} and {size} bytes");
+                Err(place.error(0, problem, "read are changes only, of type 0 or 12 and 8 bytes"))
+            }
+            _ => Err(place.error(0, "no type of events after the header", "get the file again")),
+        }
+    }
+
+    fn words(&mut self, bytes: &[u8], out: &mut Columns) {
+        // Constants, so that each becomes vector code.
+        match self.x_bits {
+            14 => unpack::<14, 14>(bytes, out),
+            _ => unpack::<9, 8>(bytes, out),
+        }
+        debug_assert!(matches!((self.x_bits, self.y_bits), (14, 14) | (9, 8)));
+    }
+}
+
+fn unpack<const X: u32, const Y: u32>(bytes: &[u8], out: &mut Columns) {
+    let (records, _) = bytes.as_chunks::<RECORD>();
+    let time = |r: &[u8; 8]| u32::from_le_bytes([r[0], r[1], r[2], r[3]]);
+    let place = |r: &[u8; 8]| u32::from_le_bytes([r[4], r[5], r[6], r[7]]);
+    // Column by column over a piece that lies in the first-level cache.
+    for piece in records.chunks(1024) {
+        out.t_us.extend(piece.iter().map(|r| u64::from(time(r))));
+        out.x.extend(piece.iter().map(|r| (place(r) & ((1 << X) - 1)) as u16));
+        out.y.extend(piece.iter().map(|r| (place(r) >> X & ((1 << Y) - 1)) as u16));
+        out.on.extend(piece.iter().map(|r| place(r) >> (X + Y) & 1 == 1));
+    }
+}
+
+/// A version, no word of EVT, and the type and size of events after the header.
+fn fits(probe: &Probe<'_>) -> Fit {
+    let (header, at) = Header::of(probe);
+    let kind = matches!(probe.head.get(at..at + 2), Some([kind, 8]) if TYPES.contains(kind));
+    let evt = header.get("evt").or(header.get("format"));
+    if kind && header.get("Version").is_some() && evt.is_none() { Fit::Sure } else { Fit::No }
+}
+
+fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
+    let mut header = b"% Data file containing CD events.\n% Version 2\n".to_vec();
+    if let Some(Sensor { width, height }) = sensor {
+        header.extend(format!("% Height {height}\n% Width {width}\n").bytes());
+    }
+    header.extend([12, RECORD as u8]);
+    Ok(EventEncoder::boxed(FORMAT.name, header, |e, bytes| {
+        let Ok(t) = u32::try_from(e.t_us) else {
+            return Err(("its time is above 2^32 µs", "let the times start near 0"));
+        };
+        if e.x >= 1 << 14 || e.y >= 1 << 14 {
+            return Err(("x or y is above 16383", "scale the recording down"));
+        }
+        let place = u32::from(e.x) | u32::from(e.y) << 14 | u32::from(e.on) << 28;
+        bytes.extend(t.to_le_bytes());
+        bytes.extend(place.to_le_bytes());
+        Ok(())
+    }))
+}

@@ -1,0 +1,55 @@
+//! What every reader of events is: a decoder of a stream of bytes, or of a file at random places.
+//!
+//! A [`Decoder`] is pushed bytes in chunks of any size (from a file, a pipe, a camera) and appends
+//! the events that are complete; what a chunk cuts it keeps for the next. Equal bytes give equal
+//! events however they are cut. A [`Container`] (HDF5) needs the whole file as one slice, mapped
+//! into memory where it is large, and appends its events piece by piece.
+//!
+//! Both name the file and the byte in each error, and neither ever ends early in silence: bytes
+//! that are missing at the end are an error of [`Decoder::finish`] or [`Container::next`].
+
+use crate::{Columns, Result, Sensor};
+
+/// Decodes a stream of bytes. Made by [`Reading::Stream`] with the name of the file.
+///
+/// After an error a decoder is of no further use.
+pub trait Decoder: Send {
+    /// Takes the next bytes of the stream and appends the events they complete.
+    ///
+    /// # Errors
+    /// [`crate::Error::Malformed`].
+    fn push(&mut self, bytes: &[u8], out: &mut Columns) -> Result<()>;
+
+    /// Takes the end of the stream.
+    ///
+    /// # Errors
+    /// [`crate::Error::Malformed`] with the byte at which an incomplete header or record begins.
+    fn finish(&mut self, out: &mut Columns) -> Result<()>;
+
+    /// The sensor that the bytes so far state. Known once the header is read, in formats that
+    /// state it there.
+    fn sensor(&self) -> Option<Sensor>;
+}
+
+/// Decodes a file that has to be read at random places. Made by [`Reading::Whole`], which checks
+/// what can be checked without decoding events. Every call gets the same bytes.
+pub trait Container: Send {
+    /// Appends the next piece of events (at most some 100,000, so that memory stays bounded);
+    /// false when there are no more.
+    ///
+    /// # Errors
+    /// [`crate::Error::Malformed`].
+    fn next(&mut self, bytes: &[u8], out: &mut Columns) -> Result<bool>;
+
+    /// The sensor, if the file states it.
+    fn sensor(&self) -> Option<Sensor>;
+}
+
+/// How a format is read. The text is the name of the file, for error messages.
+#[derive(Debug, Clone, Copy)]
+pub enum Reading {
+    /// From front to back.
+    Stream(fn(&str) -> Box<dyn Decoder>),
+    /// At random places of the whole file.
+    Whole(fn(&[u8], &str) -> Result<Box<dyn Container>>),
+}

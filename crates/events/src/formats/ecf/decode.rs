@@ -1,0 +1,149 @@
+//! From a chunk of ECF to events. The layout stands in the parent module.
+
+use super::MOST_EVENTS;
+use crate::formats::cursor::Cursor;
+use crate::{Columns, Result};
+
+/// Appends at most `limit` events of the chunk to `out`; returns how many the chunk holds. The
+/// chunk lies at offset `at` of `file`. After an error `out` is as it was.
+///
+/// # Errors
+/// [`crate::Error::Malformed`] for a chunk that is cut off, goes on behind its last event, claims
+/// more than 65,535 events, or has a run or a time beyond its end.
+pub fn decode(chunk: &[u8], file: &str, at: u64, limit: usize, out: &mut Columns) -> Result<usize> {
+    let before = out.len();
+    let mut from = Cursor::new(chunk, at, file, "an ECF chunk");
+    let count = Into { out, before }.chunk(&mut from);
+    let kept = count.as_ref().map_or(0, |&count| count.min(limit));
+    out.truncate(before + kept);
+    count
+}
+
+/// The columns that a chunk is decoded into, behind the `before` events that are there.
+struct Into<'a> {
+    out: &'a mut Columns,
+    before: usize,
+}
+
+impl Into<'_> {
+    fn chunk(&mut self, from: &mut Cursor) -> Result<usize> {
+        let start = from.clone();
+        let head = from.u32()?;
+        let (count, mode) = ((head >> 2) as usize, head & 3);
+        if count > MOST_EVENTS {
+            return Err(start.fault(format!("an ECF chunk of {count} events")));
+        }
+        self.out.reserve(count + 5);
+        let end = self.before + count;
+        self.times(from, end)?;
+        if mode & 2 != 0 {
+            self.packed_24(from, count)?;
+        } else {
+            self.rows(from, end)?;
+            if mode & 1 != 0 {
+                self.packed_12(from, count)?;
+            } else {
+                self.masks(from, end)?;
+                self.polarities(from, end)?;
+            }
+        }
+        let left = from.rest().len();
+        if left != 0 {
+            return Err(from.fault(format!("{left} bytes are left behind the last event of an ECF chunk")));
+        }
+        // A last group or mask may be longer than the chunk.
+        self.out.truncate(end);
+        Ok(count)
+    }
+
+    fn times(&mut self, from: &mut Cursor, end: usize) -> Result<()> {
+        let mut time = from.u64()?;
+        let (mut step, mut shift) = (0u64, 0);
+        while self.out.t_us.len() < end {
+            let code = from.u8()?;
+            let (high, low) = (code >> 4, code & 0xF);
+            if high == 0xF {
+                if shift == 64 {
+                    return Err(from.fault("a time step of more than 64 bits"));
+                }
+                step |= u64::from(low) << shift;
+                shift += 4;
+                continue;
+            }
+            let moved = step.checked_add(u64::from(high)).and_then(|step| time.checked_add(step));
+            time = moved.ok_or_else(|| from.fault("a time beyond 2^64 µs"))?;
+            (step, shift) = (0, 0);
+            let run = if low == 0xF { from.u16()?.into() } else { usize::from(low) };
+            self::run(&mut self.out.t_us, time, run, end, from)?;
+        }
+        Ok(())
+    }
+
+    fn rows(&mut self, from: &mut Cursor, end: usize) -> Result<()> {
+        while self.out.y.len() < end {
+            let code = from.u16()?;
+            let run = if code & 31 == 31 { from.u16()? } else { code & 31 };
+            self::run(&mut self.out.y, code >> 5, run.into(), end, from)?;
+        }
+        Ok(())
+    }
+
+    fn polarities(&mut self, from: &mut Cursor, end: usize) -> Result<()> {
+        while self.out.on.len() < end {
+            let code = from.u8()?;
+            let run = if code & 127 == 127 { from.u16()?.into() } else { usize::from(code & 127) };
+            self::run(&mut self.out.on, code >> 7 == 1, run, end, from)?;
+        }
+        Ok(())
+    }
+
+    fn masks(&mut self, from: &mut Cursor, end: usize) -> Result<()> {
+        while self.out.x.len() < end {
+            let code = from.u16()?;
+            let x = code >> 5;
+            self.out.x.push(x);
+            // 2047 + 5 needs 12 bits: no overflow.
+            self.out.x.extend((1..=5).filter(|i| code >> (5 - i) & 1 == 1).map(|i| x + i));
+        }
+        Ok(())
+    }
+
+    fn packed_12(&mut self, from: &mut Cursor, count: usize) -> Result<()> {
+        let groups = from.take(count.div_ceil(4) * 6)?;
+        for group in groups.chunks_exact(6) {
+            let word = |i| u64::from(u16::from_le_bytes([group[i], group[i + 1]]));
+            let all = word(0) << 32 | word(2) << 16 | word(4);
+            for shift in [36, 24, 12, 0] {
+                let event = (all >> shift) as u16 & 0xFFF;
+                self.out.x.push(event >> 1);
+                self.out.on.push(event & 1 == 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn packed_24(&mut self, from: &mut Cursor, count: usize) -> Result<()> {
+        let groups = from.take(count.div_ceil(4) * 12)?;
+        for group in groups.chunks_exact(12) {
+            let word = |i| u128::from(u32::from_le_bytes([group[i], group[i + 1], group[i + 2], group[i + 3]]));
+            let all = word(0) << 64 | word(4) << 32 | word(8);
+            for shift in [72, 48, 24, 0] {
+                let event = (all >> shift) as u32;
+                self.out.y.push((event >> 12 & 0x7FF) as u16);
+                self.out.x.push((event >> 1 & 0x7FF) as u16);
+                self.out.on.push(event & 1 == 1);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A run of equal values, which must end with the chunk's last event at the latest.
+fn run<T: Clone>(column: &mut Vec<T>, value: T, run: usize, end: usize, from: &Cursor) -> Result<()> {
+    let now = column.len() + run;
+    if now > end {
+        return Err(from.fault(format!("a run of {run} goes beyond the last event of an ECF chunk by {}", now - end)));
+    }
+    column.resize(now, value);
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! From events to a chunk of ECF. The layout stands in the parent module.
+
+use super::MOST_EVENTS;
+use crate::{Error, Event, Result};
+
+/// Appends a chunk with these events, in the mode that suits them, to `out`.
+///
+/// # Errors
+/// [`Error::Setting`] for events that ECF cannot hold: more than 65,535, falling times, x or y
+/// above 2047. `out` is then as it was.
+pub fn encode(events: &[Event], out: &mut Vec<u8>) -> Result<()> {
+    check(events)?;
+    let mode = mode(events);
+    out.extend(((events.len() as u32) << 2 | mode).to_le_bytes());
+    times(events, out);
+    match mode {
+        2 => packed_24(events, out),
+        1 => {
+            rows(events, out);
+            packed_12(events, out);
+        }
+        _ => {
+            rows(events, out);
+            masks(events, out);
+            polarities(events, out);
+        }
+    }
+    Ok(())
+}
+
+fn check(events: &[Event]) -> Result<()> {
+    let refuse = |what: String, remedy| Err(Error::setting(format!("ECF cannot hold {what}"), remedy));
+    if events.len() > MOST_EVENTS {
+        return refuse(format!("{} events in a chunk", events.len()), "use chunks of at most 65,535");
+    }
+    if let Some(i) = events.iter().position(|e| e.x > 2047 || e.y > 2047) {
+        let Event { x, y, .. } = events[i];
+        return refuse(format!("event {i} at ({x}, {y}), above 2047"), "scale the recording down");
+    }
+    if let Some(i) = events.windows(2).position(|pair| pair[1].t_us < pair[0].t_us) {
+        return refuse(format!("falling times (event {})", i + 1), "sort the events by time");
+    }
+    Ok(())
+}
+
+/// The mode for these events, judged by the first quarter: rows pay where y repeats, masks where
+/// x climbs in small steps. The thresholds are those of the vendor's encoder.
+fn mode(events: &[Event]) -> u32 {
+    let n = events.len();
+    let first = &events[..if n < 16 { n } else { (n + 2) / 4 }];
+    let share = |percent: usize| (first.len() * percent + 50) / 100;
+    let repeats = first.windows(2).filter(|pair| pair[0].y == pair[1].y).count();
+    if repeats <= share(20) {
+        return 2;
+    }
+    let mut start = first[0].x;
+    let climbs = first.windows(2).filter(|pair| {
+        let (before, x) = (pair[0].x, pair[1].x);
+        let climbs = x > before && x <= start + 5;
+        if !climbs {
+            start = x;
+        }
+        climbs
+    });
+    u32::from(climbs.count() <= share(8))
+}
+
+/// The runs of equal keys, none longer than 65,535 because no chunk is.
+fn runs<K: PartialEq>(events: &[Event], key: impl Fn(&Event) -> K + Copy) -> impl Iterator<Item = (K, u16)> {
+    events.chunk_by(move |a, b| key(a) == key(b)).map(move |run| (key(&run[0]), run.len() as u16))
+}
+
+fn times(events: &[Event], out: &mut Vec<u8>) {
+    let mut time = events.first().map_or(0, |e| e.t_us);
+    out.extend(time.to_le_bytes());
+    for (t, run) in runs(events, |e| e.t_us) {
+        let mut step = t - time;
+        time = t;
+        if step >= 15 {
+            while step > 0 {
+                out.push(0xF0 | (step & 0xF) as u8);
+                step >>= 4;
+            }
+        }
+        let high = (step as u8) << 4;
+        if run < 15 {
+            out.push(high | run as u8);
+        } else {
+            out.push(high | 0xF);
+            out.extend(run.to_le_bytes());
+        }
+    }
+}
+
+fn rows(events: &[Event], out: &mut Vec<u8>) {
+    for (y, run) in runs(events, |e| e.y) {
+        out.extend((y << 5 | run.min(31)).to_le_bytes());
+        if run >= 31 {
+            out.extend(run.to_le_bytes());
+        }
+    }
+}
+
+fn polarities(events: &[Event], out: &mut Vec<u8>) {
+    for (on, run) in runs(events, |e| e.on) {
+        out.push(u8::from(on) << 7 | run.min(127) as u8);
+        if run >= 127 {
+            out.extend(run.to_le_bytes());
+        }
+    }
+}
+
+fn masks(events: &[Event], out: &mut Vec<u8>) {
+    let mut rest = events.iter().map(|e| e.x).peekable();
+    while let Some(x) = rest.next() {
+        let mut code = x << 5;
+        for step in 1..=5 {
+            if rest.next_if_eq(&(x + step)).is_some() {
+                code |= 1 << (5 - step);
+            }
+        }
+        out.extend(code.to_le_bytes());
+    }
+}
+
+fn packed_12(events: &[Event], out: &mut Vec<u8>) {
+    for group in events.chunks(4) {
+        let event = |i| group.get(i).map_or(0, |e: &Event| u64::from(e.x) << 1 | u64::from(e.on));
+        let all = (0..4).fold(0, |all, i| all << 12 | event(i));
+        for shift in [32, 16, 0] {
+            out.extend(((all >> shift) as u16).to_le_bytes());
+        }
+    }
+}
+
+fn packed_24(events: &[Event], out: &mut Vec<u8>) {
+    for group in events.chunks(4) {
+        let event = |e: &Event| u128::from(e.y) << 12 | u128::from(e.x) << 1 | u128::from(e.on);
+        let all = (0..4).fold(0, |all, i| all << 24 | group.get(i).map_or(0, event));
+        for shift in [64, 32, 0] {
+            out.extend(((all >> shift) as u32).to_le_bytes());
+        }
+    }
+}

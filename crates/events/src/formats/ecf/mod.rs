@@ -1,0 +1,156 @@
+//! ECF, the codec of events in Prophesee's HDF5 files (HDF5 filter 36559 = 0x8ECF).
+//!
+//! A chunk is: u32 count·4 + mode, then the times, then the pixels. All numbers are little-endian
+//! and nothing is aligned.
+//!
+//! | part | layout |
+//! |---|---|
+//! | times | u64 first time (µs), then codes of a byte: high nibble 0–14 is the step dt, low nibble the run of events at that time, where 15 says that a u16 with the run follows; high nibble 15 adds the low nibble to the step of the next code, the lowest nibble first |
+//! | mode 2: y, x, p | 24 bits an event, y·2¹² + x·2 + p; 4 events in three u32, the first one highest |
+//! | mode 1: y | u16 = y·2⁵ + run; a run of 31 says that a u16 with the run follows |
+//! | mode 1: x, p | 12 bits an event, x·2 + p; 4 events in three u16, the first one highest |
+//! | mode 0: y | as mode 1 |
+//! | mode 0: x | u16 = x·2⁵ + mask; bit 4 of the mask is an event at x+1, bit 0 one at x+5 |
+//! | mode 0: p | u8 = p·2⁷ + run; a run of 127 says that a u16 with the run follows |
+//!
+//! What stands behind the last event of a group (of four, or of a mask) has no meaning. Mode 3
+//! reads as mode 2. ECF holds no falling times, no x or y above 2047, and at most 65,535 events a
+//! chunk. From the vendor's description of its open codec.
+
+mod decode;
+mod encode;
+
+pub use decode::decode;
+pub use encode::encode;
+
+/// HDF5's number for this filter.
+pub const FILTER: u16 = 0x8ECF;
+
+/// The most events that a chunk may hold.
+pub const MOST_EVENTS: usize = 65_535;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::events;
+    use crate::{Columns, Event, Sensor};
+
+    const SENSOR: Sensor = Sensor { width: 2048, height: 2048 };
+
+    fn decoded(bytes: &[u8]) -> crate::Result<Vec<Event>> {
+        let mut out = Columns::new();
+        decode(bytes, "x", 0, usize::MAX, &mut out)?;
+        Ok(out.to_vec())
+    }
+
+    fn encoded(events: &[Event]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode(events, &mut bytes).unwrap();
+        bytes
+    }
+
+    /// Events whose form asks for the given mode.
+    fn of_mode(mode: u8, n: u16) -> Vec<Event> {
+        let event = |i: u16| {
+            let (x, y) = match mode {
+                0 => (i % 600, i / 600),
+                1 => (600 - i % 600, i / 600),
+                _ => (i.wrapping_mul(7919) % 2048, i.wrapping_mul(104) % 2048),
+            };
+            Event { t_us: 1 << 40 | u64::from(i / 40) * 300, x, y, on: i % 5 == 0 }
+        };
+        (0..n).map(event).collect()
+    }
+
+    #[test]
+    fn each_mode_is_chosen_where_it_fits_and_decodes() {
+        for mode in [0, 1, 2] {
+            let events = of_mode(mode, 5000);
+            let bytes = encoded(&events);
+            assert_eq!(bytes[0] & 3, mode);
+            assert_eq!(decoded(&bytes).unwrap(), events, "mode {mode}");
+        }
+    }
+
+    #[test]
+    fn a_chunk_by_hand_decodes() {
+        // Three events at 1000, one at 1000 + 0x12 + 1; y = 5 four times; x = 10, 11, 15 and 3.
+        let mut bytes = vec![4 << 2, 0, 0, 0];
+        bytes.extend(1000u64.to_le_bytes());
+        bytes.extend([0x03, 0xF2, 0xF1, 0x11]);
+        bytes.extend((5u16 << 5 | 4).to_le_bytes());
+        bytes.extend([(10u16 << 5 | 0b10001).to_le_bytes(), (3u16 << 5).to_le_bytes()].concat());
+        bytes.extend([0x80 | 1, 3]);
+        let event = |t_us, x, on| Event { t_us, x, y: 5, on };
+        let expected = [event(1000, 10, true), event(1000, 11, false), event(1000, 15, false), event(1019, 3, false)];
+        assert_eq!(decoded(&bytes).unwrap(), expected);
+    }
+
+    #[test]
+    fn every_truncation_names_a_byte_and_every_surplus_is_refused() {
+        for mode in [0, 1, 2] {
+            let bytes = encoded(&of_mode(mode, 700));
+            for cut in 0..bytes.len() {
+                let error = decoded(&bytes[..cut]).unwrap_err().to_string();
+                assert!(error.starts_with("x: byte "), "{error}");
+            }
+            let error = decoded(&[bytes, vec![0]].concat()).unwrap_err().to_string();
+            assert!(error.contains("1 bytes are left"), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_more_events_are_given_than_asked_for() {
+        let events = of_mode(0, 100);
+        let mut out = Columns::from(&events[..7]);
+        assert_eq!(decode(&encoded(&events), "x", 0, 30, &mut out).unwrap(), 100);
+        assert_eq!(out.to_vec(), [&events[..7], &events[..30]].concat());
+        assert!(decode(&[0], "x", 0, 30, &mut out).is_err());
+        assert_eq!(out.len(), 37, "an error leaves nothing");
+    }
+
+    #[test]
+    fn what_ecf_cannot_hold_is_refused() {
+        let good = Event { t_us: 5, x: 2047, y: 2047, on: true };
+        assert!(encode(&[good], &mut Vec::new()).is_ok());
+        for bad in [Event { x: 2048, ..good }, Event { y: 2048, ..good }, Event { t_us: 4, ..good }] {
+            assert!(encode(&[good, bad], &mut Vec::new()).is_err(), "{bad:?}");
+        }
+        assert!(encode(&vec![good; MOST_EVENTS], &mut Vec::new()).is_ok());
+        assert!(encode(&vec![good; MOST_EVENTS + 1], &mut Vec::new()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_undoes_encoding(mut events in events(SENSOR, 300, 4000), base in 0u64..1 << 60, step in 1u64..1 << 40) {
+            events.iter_mut().for_each(|e| e.t_us = base + e.t_us * step);
+            events.sort_by_key(|e| e.t_us);
+            prop_assert_eq!(decoded(&encoded(&events)).unwrap(), events);
+        }
+
+        #[test]
+        fn rows_and_runs_survive(runs in prop::collection::vec((0u64..40, 0u16..2000, 0u16..700, 1u16..200, any::<bool>()), 1..40)) {
+            let mut t_us = 0;
+            let mut events = Vec::new();
+            for (dt, x, y, n, on) in runs {
+                t_us += dt;
+                events.extend((0..n).map(|i| Event { t_us, x: (x + i) % 2048, y, on }));
+            }
+            prop_assert_eq!(decoded(&encoded(&events)).unwrap(), events);
+        }
+
+        #[test]
+        fn any_bytes_decode_or_name_a_byte(mut bytes in prop::collection::vec(any::<u8>(), 0..400), count in 0u32..300) {
+            if bytes.len() >= 4 && count < 250 {
+                let mode = u32::from(bytes[0] & 3);
+                bytes[..4].copy_from_slice(&(count << 2 | mode).to_le_bytes());
+            }
+            match decoded(&bytes) {
+                Ok(events) => prop_assert!(events.len() <= MOST_EVENTS),
+                Err(error) => prop_assert!(error.to_string().starts_with("x: byte "), "{}", error),
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Event Stream 2 (`.es`): times as differences, one byte each.
+//!
+//! 20 bytes of header: `Event Stream`, 3 bytes of version, the type (1 DVS, 2 ATIS), u16 width,
+//! u16 height, little-endian. Then, by type:
+//! * DVS: a byte dt·2 + p, u16 x, u16 y. The byte 0xFF adds 127 µs, 0xFE is a reset.
+//! * ATIS: a byte dt·4 + kind (0 OFF, 2 ON; 1 and 3 begin and end an exposure and are no events
+//!   here), u16 x, u16 y. A byte 0xFC | n adds 63·n µs (n = 0 is a reset).
+//!
+//! A reset changes nothing here. Times are raw and begin at 0. x counts from the left; **y is as
+//! stored and counts from the bottom row** (one reader gives height − 1 − y). Source: the public
+//! description of the Event Stream specification 2.0 (Marcireau).
+
+use super::block::Block;
+use super::encoder::EventEncoder;
+use super::records::{Place, RecordDecoder, Records};
+use super::{Encoder, Fit, Format, Reading};
+use crate::{Columns, Error, Result, Sensor};
+
+/// See the module.
+pub const FORMAT: Format = Format {
+    name: "es",
+    about: "Event Stream 2 (DVS and ATIS)",
+    extensions: &["es"],
+    fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
+    read: Reading::Stream(|file| {
+        Box::new(RecordDecoder::new(Es { start: None, t_us: 0, block: Box::new(Block::new()) }, file))
+    }),
+    write: Some(encoder),
+};
+
+const MAGIC: &[u8; 12] = b"Event Stream";
+const HEADER: usize = 20;
+const RECORD: usize = 5;
+const DVS: u8 = 1;
+const ATIS: u8 = 2;
+
+struct Es {
+    /// Type and sensor, once the header is read.
+    start: Option<(u8, Sensor)>,
+    t_us: u64,
+    block: Box<Block>,
+}
+
+impl Records for Es {
+    const LONGEST: usize = HEADER;
+
+    fn decode(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<usize> {
+        let Some((kind, sensor)) = self.start else {
+            let Some(header) = bytes.first_chunk::<HEADER>() else { return Ok(0) };
+            self.start = Some(parse(header, place)?);
+            return Ok(HEADER);
+        };
+        // Outcomes of the pixel's row and column beyond the sensor; told once per piece.
+        let mut outside = None;
+        let n = match kind {
+            DVS => self.events::<1>(bytes, sensor, &mut outside, out),
+            _ => self.events::<2>(bytes, sensor, &mut outside, out),
+        };
+        match outside {
+            Some(at) => {
+                let problem = format!("an event outside the {sensor} sensor that the header states");
+                Err(place.error(at, problem, "get the file again"))
+            }
+            None => Ok(n),
+        }
+    }
+
+    fn finish(&mut self, rest: &[u8], place: Place<'_>, _: &mut Columns) -> Result<()> {
+        match self.start {
+            None => Err(place.truncated("the header", rest.len(), HEADER)),
+            Some(_) if rest.is_empty() => Ok(()),
+            Some(_) => Err(place.truncated("the last event", rest.len(), RECORD)),
+        }
+    }
+
+    fn sensor(&self) -> Option<Sensor> {
+        self.start.map(|(_, sensor)| sensor)
+    }
+}
+
+impl Es {
+    /// Decodes events whose first byte has its lowest `KIND` bits for what it is and the others for
+    /// the time; returns how many bytes were consumed.
+    #[inline(always)]
+    fn events<const KIND: u32>(
+        &mut self,
+        bytes: &[u8],
+        sensor: Sensor,
+        outside: &mut Option<usize>,
+        out: &mut Columns,
+    ) -> usize {
+        // The largest dt is no time but marks an overflow: of one fewer than the others can say.
+        let mark = u8::MAX >> KIND;
+        let kinds = (1 << KIND) - 1;
+        let mut at = 0;
+        while let Some(&first) = bytes.get(at) {
+            let (dt, kind) = (first >> KIND, first & kinds);
+            if dt == mark {
+                // 0xFE and 0xFC are resets, of kind 0.
+                self.t_us = self.t_us.saturating_add(u64::from(kind) * u64::from(if KIND == 1 { 127u8 } else { 63 }));
+                at += 1;
+                continue;
+            }
+            let Some(r) = bytes.get(at..at + RECORD) else { break };
+            let (x, y) = (u16::from_le_bytes([r[1], r[2]]), u16::from_le_bytes([r[3], r[4]]));
+            self.t_us = self.t_us.saturating_add(dt.into());
+            if !sensor.contains(x, y) && outside.is_none() {
+                *outside = Some(at);
+            }
+            self.block.make_room(out);
+            let change = KIND == 1 || kind & 1 == 0;
+            self.block.push_if(self.t_us, x, y, kind >> (KIND - 1) == 1, change);
+            at += RECORD;
+        }
+        self.block.flush(out);
+        at
+    }
+}
+
+fn parse(h: &[u8; HEADER], place: Place<'_>) -> Result<(u8, Sensor)> {
+    let remedy = "read are Event Streams of version 2, of type 1 (DVS) and 2 (ATIS)";
+    if !h.starts_with(MAGIC) {
+        return Err(place.error(0, "the file does not begin with `Event Stream`", remedy));
+    }
+    if h[12] != 2 {
+        return Err(place.error(12, format!("version {}.{}.{}", h[12], h[13], h[14]), remedy));
+    }
+    if !matches!(h[15], DVS | ATIS) {
+        return Err(place.error(15, format!("events of type {}", h[15]), remedy));
+    }
+    let long = |at: usize| u16::from_le_bytes([h[at], h[at + 1]]);
+    Ok((h[15], Sensor { width: long(16), height: long(18) }))
+}
+
+fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
+    /// More bytes of overflow than this would outweigh the events.
+    const LONGEST_GAP_US: u64 = 1 << 30;
+    let Some(sensor) = sensor else {
+        let what = "the format es states a sensor, and none is given";
+        return Err(Error::setting(what, "state the sensor of the recording"));
+    };
+    let mut header = MAGIC.to_vec();
+    header.extend([2, 0, 0, DVS]);
+    header.extend(sensor.width.to_le_bytes());
+    header.extend(sensor.height.to_le_bytes());
+    let mut before = 0;
+    Ok(EventEncoder::boxed(FORMAT.name, header, move |e, bytes| {
+        if !sensor.contains(e.x, e.y) {
+            return Err(("it lies outside the sensor", "state a larger sensor"));
+        }
+        let Some(mut dt) = e.t_us.checked_sub(before) else {
+            return Err(("its time falls", "sort the events by time"));
+        };
+        if dt > LONGEST_GAP_US {
+            return Err(("it follows a gap above 2^30 µs", "let the times start near 0"));
+        }
+        before = e.t_us;
+        while dt >= 127 {
+            bytes.push(0xFF);
+            dt -= 127;
+        }
+        bytes.push((dt as u8) << 1 | u8::from(e.on));
+        bytes.extend(e.x.to_le_bytes());
+        bytes.extend(e.y.to_le_bytes());
+        Ok(())
+    }))
+}

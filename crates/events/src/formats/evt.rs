@@ -1,0 +1,132 @@
+//! What EVT2, EVT2.1 and EVT3 share: the version in the header, and a clock that overflows.
+
+use super::encoder::Refusal;
+use super::prophesee::Header;
+use super::records::Place;
+use super::{Fit, Probe};
+use crate::{Event, Result, Sensor};
+
+/// A version of the format as a header writes it: `% evt 2.1`, `% format EVT21;…`.
+pub struct Version {
+    /// After `% evt`.
+    pub evt: &'static str,
+    /// After `% format`.
+    pub format: &'static str,
+}
+
+impl Version {
+    /// Whether a file's header names this version. Some writers give no `evt`, some no `format`.
+    pub fn fits(&self, probe: &Probe<'_>) -> Fit {
+        let (header, _) = Header::of(probe);
+        let format = header.format().map(|f| f.eq_ignore_ascii_case(self.format));
+        let evt = header.get("evt").map(|e| self.is_evt(e));
+        if format.or(evt) == Some(true) { Fit::Sure } else { Fit::No }
+    }
+
+    /// # Errors
+    /// [`crate::Error::Malformed`] unless the header names this version and no other.
+    pub fn check(&self, header: &Header, place: Place<'_>) -> Result<()> {
+        let header_starts = Place { file: place.file, at: 0 };
+        let (evt, format) = (header.get("evt"), header.format());
+        let right = [evt.map(|e| self.is_evt(e)), format.map(|f| f.eq_ignore_ascii_case(self.format))];
+        match right {
+            [None, None] => Err(header_starts.error(
+                0,
+                "the header states no version of EVT",
+                "add the line `% evt 2.0`, `% evt 2.1` or `% evt 3.0` if you know which it is",
+            )),
+            [Some(false), _] | [_, Some(false)] => {
+                let problem = format!(
+                    "the header says `evt {}` and `format {}`",
+                    evt.unwrap_or("(nothing)"),
+                    format.unwrap_or("(nothing)")
+                );
+                Err(header_starts.error(0, problem, "correct the header to the version that the data has"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn is_evt(&self, evt: &str) -> bool {
+        evt == self.evt || self.evt.strip_suffix(".0") == Some(evt)
+    }
+
+    /// The header of a file that this crate writes.
+    pub fn header(&self, sensor: Option<Sensor>, options: &str) -> Vec<u8> {
+        let Version { evt, format } = self;
+        let (mut size, mut geometry) = (String::new(), String::new());
+        if let Some(Sensor { width, height }) = sensor {
+            size = format!(";height={height};width={width}");
+            geometry = format!("% geometry {width}x{height}\n");
+        }
+        format!("% evt {evt}\n% format {format}{options}{size}\n{geometry}% end\n").into_bytes()
+    }
+}
+
+/// The high bits of the time, as words set them, and how often they have overflowed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct High {
+    /// The time that the high bits and the overflows make, in µs; `None` before the first word.
+    pub base_us: Option<u64>,
+    last: u32,
+    overflows: u64,
+}
+
+impl High {
+    /// Takes a word of `bits` high bits, the lowest of which is worth 2^`shift` µs. They have
+    /// overflowed if they fall by half of their range or more; a smaller step back is taken
+    /// literally.
+    #[inline]
+    pub fn set(&mut self, high: u32, bits: u32, shift: u32) {
+        if self.base_us.is_some() && self.last > high && self.last - high >= 1 << (bits - 1) {
+            self.overflows += 1;
+        }
+        self.last = high;
+        self.base_us = Some((self.overflows << (bits + shift)) + (u64::from(high) << shift));
+    }
+
+    /// The words to write so that decoding comes to the time `t_us`: none if the time is there
+    /// already, several after an overflow.
+    ///
+    /// # Errors
+    /// For a time that no words lead to.
+    pub fn words_to(&mut self, t_us: u64, bits: u32, shift: u32) -> Result<Vec<u32>, Refusal> {
+        /// More words of overflow than this would outweigh the events.
+        const MOST_OVERFLOWS: u64 = 1 << 12;
+        let range = 1u64 << bits;
+        let (high, overflows) = ((t_us >> shift) % range, t_us >> (bits + shift));
+        if overflows > MOST_OVERFLOWS {
+            return Err(("its time is too large", "let the times start near 0"));
+        }
+        let back = u64::from(self.last).saturating_sub(high) >= range / 2;
+        if self.base_us.is_some() && (overflows < self.overflows || (overflows == self.overflows && back)) {
+            return Err(("its time falls too far", "sort the events by time"));
+        }
+        let mut words = Vec::new();
+        while self.overflows < overflows {
+            words.extend([range as u32 - 1, 0]);
+            self.set(range as u32 - 1, bits, shift);
+            self.set(0, bits, shift);
+        }
+        if self.base_us != Some(t_us >> shift << shift) {
+            words.push(high as u32);
+            self.set(high as u32, bits, shift);
+        }
+        Ok(words)
+    }
+}
+
+/// How many events from the front of an iterator make one vector: equal time, row and polarity,
+/// and columns that rise by less than `width` in all.
+pub fn run(events: impl IntoIterator<Item = Event>, width: u16) -> usize {
+    let mut events = events.into_iter();
+    let Some(first) = events.next() else { return 0 };
+    let mut last = first.x;
+    1 + events
+        .take_while(|e| {
+            let joins = (e.t_us, e.y, e.on) == (first.t_us, first.y, first.on) && e.x > last && e.x - first.x < width;
+            last = e.x;
+            joins
+        })
+        .count()
+}

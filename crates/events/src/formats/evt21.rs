@@ -1,0 +1,146 @@
+//! Prophesee EVT 2.1 (`.raw`): up to 32 events of one row a word of 64 bits.
+//!
+//! Type in bits 63–60: 0 OFF and 1 ON events with the low 6 bits of the time in 59–54, x in 53–43,
+//! y in 42–32 and a mask in 31–0, whose bit i stands for an event at x + i; 8 TIME_HIGH, the upper
+//! 28 bits of the time in 59–32. Triggers and all other types are skipped. Events before the first
+//! TIME_HIGH have no time and are dropped.
+//!
+//! The byte order is `little` (a word is one little-endian number) or `legacy` (the upper 32 bits
+//! come first, each half little-endian; IMX636). A reader that takes one for the other gives false
+//! events and no error. It stands in `endianness=` of the line `% format`, else in the line
+//! `% endianness`; else it is legacy if plug-in and camera are Prophesee's and 0 < system_ID < 55,
+//! else little. This crate writes `little`.
+//!
+//! Times are raw, in µs of the camera's clock; an overflow of TIME_HIGH (after 4.7 hours) is
+//! counted. x counts from the left and y from the top. Source: the public description of EVT 2.1
+//! in Prophesee's documentation.
+
+use super::block::Block;
+use super::encoder::refuse;
+use super::evt::{High, Version, run};
+use super::prophesee::{Headed, Header, Words};
+use super::records::{Place, RecordDecoder};
+use super::{Encoder, Format, Reading};
+use crate::{Columns, Event, Result};
+
+/// See the module.
+pub const FORMAT: Format = Format {
+    name: "evt21",
+    about: "Prophesee RAW, EVT 2.1 (little and legacy)",
+    extensions: &["raw"],
+    fits: |probe| VERSION.fits(probe),
+    read: Reading::Stream(|file| Box::new(RecordDecoder::new(Headed::<Evt21>::new(), file))),
+    write: Some(|sensor| {
+        let header = Some(VERSION.header(sensor, ";endianness=little"));
+        Ok(Box::new(Writer { header, high: High::default(), count: 0 }))
+    }),
+};
+
+const VERSION: Version = Version { evt: "2.1", format: "EVT21" };
+const TIME_HIGH: u64 = 8;
+const HIGH_BITS: u32 = 28;
+const LOW_BITS: u32 = 6;
+
+struct Evt21 {
+    legacy: bool,
+    high: High,
+    block: Box<Block>,
+}
+
+impl Words for Evt21 {
+    const WORD: usize = 8;
+    const WHAT: &'static str = "the last word";
+
+    fn start(header: &Header, _: &[u8], place: Place<'_>) -> Result<Evt21> {
+        VERSION.check(header, place)?;
+        let stated = header.format_option("endianness").or(header.get("endianness"));
+        let legacy = match stated.map(str::to_ascii_lowercase).as_deref() {
+            Some("legacy") => true,
+            Some("little") => false,
+            Some(other) => {
+                let problem = format!("unknown endianness `{other}` in the header");
+                let place = Place { at: 0, ..place };
+                return Err(place.error(0, problem, "state `little` or `legacy`"));
+            }
+            None => is_legacy(header),
+        };
+        Ok(Evt21 { legacy, high: High::default(), block: Box::new(Block::new()) })
+    }
+
+    fn words(&mut self, bytes: &[u8], out: &mut Columns) {
+        // Rotating by half a word turns the one order into the other.
+        let turn = if self.legacy { 32 } else { 0 };
+        for r in bytes.chunks_exact(8) {
+            let w = u64::from_le_bytes([r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7]]).rotate_left(turn);
+            match w >> 60 {
+                0 | 1 => {
+                    let Some(base) = self.high.base_us else { continue };
+                    let (t, on) = (base + (w >> 54 & 0x3F), w >> 60 == 1);
+                    let (x, y, mask) = ((w >> 43 & 0x7FF) as u16, (w >> 32 & 0x7FF) as u16, w as u32);
+                    self.block.make_room(out);
+                    if mask.is_power_of_two() {
+                        self.block.push_if(t, x + mask.trailing_zeros() as u16, y, on, true);
+                    } else {
+                        for (i, byte) in (0u16..).zip(mask.to_le_bytes()).filter(|(_, byte)| *byte != 0) {
+                            self.block.push_mask(t, x + 8 * i, y, on, byte);
+                        }
+                    }
+                }
+                TIME_HIGH => self.high.set((w >> 32 & 0x0FFF_FFFF) as u32, HIGH_BITS, LOW_BITS),
+                _ => {}
+            }
+        }
+        self.block.flush(out);
+    }
+}
+
+/// The byte order of a header that does not state it.
+fn is_legacy(header: &Header) -> bool {
+    let prophesee = |keys: [&str; 2]| {
+        let stated = keys.into_iter().find_map(|k| header.get(k));
+        stated.is_some_and(|name| name.eq_ignore_ascii_case("Prophesee"))
+    };
+    let system: Option<u32> = header.get("system_ID").and_then(|id| id.parse().ok());
+    prophesee(["plugin_integrator_name", "integrator_name"])
+        && prophesee(["camera_integrator_name", "integrator_name"])
+        && system.is_some_and(|id| 0 < id && id < 55)
+}
+
+/// Writes words; neighbours of one time, row and polarity share a word.
+struct Writer {
+    header: Option<Vec<u8>>,
+    high: High,
+    count: u64,
+}
+
+impl Encoder for Writer {
+    fn push(&mut self, events: &Columns, out: &mut Vec<u8>) -> Result<()> {
+        out.extend(self.header.take().unwrap_or_default());
+        let mut at = 0;
+        while let Some(e) = events.get(at) {
+            let Event { t_us, x, y, on } = e;
+            if x > 0x7FF || y > 0x7FF {
+                let why = ("x or y is above 2047", "scale the recording down");
+                return Err(refuse(FORMAT.name, self.count, e, why));
+            }
+            let words = self.high.words_to(t_us, HIGH_BITS, LOW_BITS);
+            for word in words.map_err(|why| refuse(FORMAT.name, self.count, e, why))? {
+                out.extend((TIME_HIGH << 60 | u64::from(word) << 32).to_le_bytes());
+            }
+            // The field x is a multiple of 32, as cameras write it.
+            let first = x & !31;
+            let n = run(events.iter_from(at), first + 32 - x);
+            let mask = events.x()[at..at + n].iter().fold(0u64, |mask, x| mask | 1 << (x - first));
+            let place = (t_us & 0x3F) << 54 | u64::from(first) << 43 | u64::from(y) << 32;
+            out.extend((u64::from(on) << 60 | place | mask).to_le_bytes());
+            at += n;
+            self.count += n as u64;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        out.extend(self.header.take().unwrap_or_default());
+        Ok(())
+    }
+}

@@ -1,0 +1,46 @@
+//! The old index of chunks, a tree (III.A): `TREE`, u8 1, u8 level, u16 entries, two siblings, then
+//! keys and children in turn. A key is u32 bytes of the chunk, u32 skipped filters, u64 first
+//! element for each dimension and a last u64 0.
+
+use std::collections::HashSet;
+
+use super::{Chunk, File};
+use crate::Result;
+
+/// All chunks of the tree at an address.
+pub fn tree(file: &File, address: u64) -> Result<Vec<Chunk>> {
+    let mut walk = Walk { file, seen: HashSet::new(), chunks: Vec::new() };
+    walk.node(address, 256)?;
+    Ok(walk.chunks)
+}
+
+struct Walk<'w, 'a> {
+    file: &'w File<'a>,
+    seen: HashSet<u64>,
+    chunks: Vec<Chunk>,
+}
+
+impl Walk<'_, '_> {
+    fn node(&mut self, address: u64, above: u16) -> Result<()> {
+        if !self.seen.insert(address) {
+            return Err(self.file.fault(address, "a tree of chunks that contains itself"));
+        }
+        let mut from = self.file.signed(address, *b"TREE", "a tree of chunks")?;
+        let (kind, level, entries) = (from.u8()?, from.u8()?, from.u16()?);
+        if kind != 1 || u16::from(level) >= above {
+            return Err(self.file.fault(address, format!("a tree of chunks of type {kind} and level {level}")));
+        }
+        from.take(2 * self.file.offset)?;
+        for _ in 0..entries {
+            let (bytes, skipped, first) = (from.u32()?.into(), from.u32()?, from.u64()?);
+            from.take(8)?;
+            let address = self.file.address(&mut from)?;
+            if level > 0 {
+                self.node(address, level.into())?;
+            } else {
+                self.chunks.push(Chunk { first, address, bytes, skipped });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,231 @@
+//! The new indices of chunks (layout version 4, and III.C, VII.C and VII.D of the specification).
+//!
+//! Layout: u8 flags, u8 rank + 1, u8 width, the sizes of a chunk and of an element in that width,
+//! u8 index, its settings, the address. Index 1 is a single chunk, 2 all chunks in a row, 3 a fixed
+//! array (`FAHD` → `FADB`), 4 an extensible array (`EAHD` → `EAIB` → `EASB` → `EADB`) of elements:
+//! an address, and where chunks are filtered their bytes and skipped filters. Long blocks are cut
+//! into pages with a checksum each.
+
+use super::layout::Space;
+use super::{Chunk, Layout};
+use crate::Result;
+use crate::formats::cursor::Cursor;
+
+/// Reads the layout behind its version and class.
+pub fn layout(space: &Space, mut from: Cursor) -> Result<Layout> {
+    let file = space.file;
+    let (flags, rank, width) = (from.u8()?, from.u8()?, from.u8()?.into());
+    if rank != 2 {
+        return Err(from.fault(format!("chunks of {rank} sizes in place of 2")));
+    }
+    let (size, element) = (from.unsigned(width)?, from.unsigned(width)?);
+    let bytes = size.checked_mul(element).filter(|&bytes| bytes > 0 && element == space.element);
+    let Some(bytes) = bytes else {
+        return Err(from.fault(format!("chunks of {size} elements of {element} bytes")));
+    };
+    let index = from.u8()?;
+    let count = space.len.div_ceil(size);
+    let mut array = Array { space, size, bytes, count, width: 0, index: Vec::new() };
+    match index {
+        1 if flags & 2 != 0 => {
+            let (bytes, skipped) = (file.size(&mut from)?, from.u32()?);
+            let address = file.address(&mut from)?;
+            if !file.is_nowhere(address) {
+                array.index.push(Chunk { first: 0, address, bytes, skipped });
+            }
+        }
+        1 | 2 => {
+            let address = file.address(&mut from)?;
+            if count.saturating_mul(bytes) > file.len() {
+                return Err(from.fault(format!("a claim of {count} chunks")));
+            }
+            if !file.is_nowhere(address) {
+                let chunk = |i: u64| Chunk {
+                    first: i * size,
+                    address: address.saturating_add(i.saturating_mul(bytes)),
+                    bytes,
+                    skipped: 0,
+                };
+                array.index.extend((0..count).map(chunk));
+            }
+        }
+        3 => {
+            from.take(1)?;
+            array.fixed(file.address(&mut from)?)?;
+        }
+        4 => {
+            from.take(5)?;
+            array.extensible(file.address(&mut from)?)?;
+        }
+        _ => return Err(file.unknown(space.address, format!("an index of chunks of type {index}"))),
+    }
+    space.chunked(size, array.index)
+}
+
+/// The chunks of an array of them, in order.
+struct Array<'s, 'f, 'a> {
+    space: &'s Space<'f, 'a>,
+    /// Elements of a chunk.
+    size: u64,
+    /// Bytes of a chunk before filters.
+    bytes: u64,
+    /// Number of chunks that the data set needs.
+    count: u64,
+    /// Bytes of an element of the array.
+    width: usize,
+    index: Vec<Chunk>,
+}
+
+impl Array<'_, '_, '_> {
+    fn left(&self) -> u64 {
+        self.count - (self.index.len() as u64).min(self.count)
+    }
+
+    /// Reads up to `n` elements of the array.
+    fn elements(&mut self, from: &mut Cursor, n: u64) -> Result<()> {
+        let file = self.space.file;
+        for _ in 0..n.min(self.left()) {
+            let address = file.address(from)?;
+            let (mut bytes, mut skipped) = (self.bytes, 0);
+            if self.space.filtered {
+                let width = self.width.checked_sub(file.offset + 4);
+                bytes = from.unsigned(width.filter(|&w| w > 0).unwrap_or(9))?;
+                skipped = from.u32()?;
+            }
+            if file.is_nowhere(address) {
+                let what = format!("chunk {} of {} is missing", self.index.len(), self.count);
+                return Err(file.fault(self.space.address, what));
+            }
+            self.index.push(Chunk { first: self.index.len() as u64 * self.size, address, bytes, skipped });
+        }
+        Ok(())
+    }
+
+    /// Reads a block of `n` elements, in pages of `page` where it is longer, each with a checksum.
+    fn block(&mut self, from: &mut Cursor, n: u64, page: u64) -> Result<()> {
+        if n <= page {
+            return self.elements(from, n);
+        }
+        from.take(4)?;
+        let mut done = 0;
+        while done < n && self.left() > 0 {
+            self.elements(from, page.min(n - done))?;
+            done += page;
+            if self.left() > 0 {
+                from.take(4)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fixed(&mut self, address: u64) -> Result<()> {
+        let file = self.space.file;
+        if file.is_nowhere(address) {
+            return Ok(());
+        }
+        let mut head = file.signed(address, *b"FAHD", "a fixed array of chunks")?;
+        head.take(2)?;
+        self.width = head.u8()?.into();
+        let page = page(&mut head)?;
+        let n = file.size(&mut head)?;
+        let mut from = file.signed(file.address(&mut head)?, *b"FADB", "a block of a fixed array")?;
+        from.take(2 + file.offset)?;
+        if n > page {
+            let bits = usize::try_from(n.div_ceil(page).div_ceil(8)).unwrap_or(usize::MAX);
+            from.take(bits)?;
+        }
+        self.block(&mut from, n, page)
+    }
+
+    fn extensible(&mut self, address: u64) -> Result<()> {
+        let file = self.space.file;
+        if file.is_nowhere(address) {
+            return Ok(());
+        }
+        let mut head = file.signed(address, *b"EAHD", "an extensible array of chunks")?;
+        head.take(2)?;
+        self.width = head.u8()?.into();
+        let (bits, direct, least, blocks) = (head.u8()?, head.u8()?, u64::from(head.u8()?), u64::from(head.u8()?));
+        let page = page(&mut head)?;
+        if bits > 64 || !least.is_power_of_two() || !blocks.is_power_of_two() || blocks < 2 {
+            return Err(head.fault(format!("an extensible array of {bits} bits, {least} elements, {blocks} blocks")));
+        }
+        head.take(6 * file.length)?;
+        let mut from = file.signed(file.address(&mut head)?, *b"EAIB", "the first block of an extensible array")?;
+        from.take(2 + file.offset)?;
+        self.elements(&mut from, direct.into())?;
+        // The elements that the data set does not need are there all the same.
+        let unused = u64::from(direct) - (self.index.len() as u64).min(direct.into());
+        from.take(unused as usize * self.width)?;
+        let form = Form { least, page, offset: usize::from(bits.div_ceil(8)) };
+        // Super block u has 2^(u/2) data blocks of least·2^((u+1)/2) elements. The first ones
+        // have no block of their own: their data blocks stand here.
+        let mut first = 0;
+        for u in 0..128 {
+            if self.left() == 0 {
+                break;
+            }
+            let (n, elements) = form.of(u).ok_or_else(|| from.fault("an extensible array without end"))?;
+            first += n;
+            if first <= 2 * (blocks - 1) {
+                for _ in 0..n {
+                    self.data_block(file.address(&mut from)?, elements, &form)?;
+                }
+            } else {
+                self.super_block(file.address(&mut from)?, n, elements, &form)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn super_block(&mut self, address: u64, n: u64, elements: u64, form: &Form) -> Result<()> {
+        let file = self.space.file;
+        let mut from = file.signed(address, *b"EASB", "a super block of an extensible array")?;
+        from.take(2 + file.offset + form.offset)?;
+        if elements > form.page {
+            let bits = (elements / form.page).div_ceil(8).saturating_mul(n);
+            from.take(usize::try_from(bits).unwrap_or(usize::MAX))?;
+        }
+        for _ in 0..n {
+            if self.left() == 0 {
+                break;
+            }
+            self.data_block(file.address(&mut from)?, elements, form)?;
+        }
+        Ok(())
+    }
+
+    fn data_block(&mut self, address: u64, elements: u64, form: &Form) -> Result<()> {
+        if self.left() == 0 {
+            return Ok(());
+        }
+        let file = self.space.file;
+        let mut from = file.signed(address, *b"EADB", "a block of an extensible array")?;
+        from.take(2 + file.offset + form.offset)?;
+        self.block(&mut from, elements, form.page)
+    }
+}
+
+/// The settings of an extensible array.
+struct Form {
+    /// Elements of the smallest data block.
+    least: u64,
+    /// Elements of a page.
+    page: u64,
+    /// Width of a block's place in the array.
+    offset: usize,
+}
+
+impl Form {
+    /// The number of data blocks of super block `u`, and of elements in each.
+    fn of(&self, u: u32) -> Option<(u64, u64)> {
+        let elements = 1u64.checked_shl(u.div_ceil(2))?.checked_mul(self.least)?;
+        Some((1u64.checked_shl(u / 2)?, elements))
+    }
+}
+
+/// The number of elements of a page, stored as its logarithm.
+fn page(from: &mut Cursor) -> Result<u64> {
+    let bits = from.u8()?;
+    1u64.checked_shl(bits.into()).ok_or_else(|| from.fault(format!("pages of 2^{bits} chunks")))
+}

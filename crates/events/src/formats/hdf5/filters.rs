@@ -1,0 +1,116 @@
+//! Filters (IV.A.2.l): what a chunk has gone through, in order, when it was written.
+//!
+//! The message: u8 version, u8 number (version 1: 6 reserved), then each filter: u16 id, [u16 bytes
+//! of its name: version 1, or id above 255], u16 flags, u16 number of values, [name], u32 values.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use super::{Chunk, Dataset, File};
+use crate::Result;
+use crate::formats::cursor::Cursor;
+
+/// A filter of a data set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Filter {
+    pub id: u16,
+    pub values: Vec<u32>,
+}
+
+const DEFLATE: u16 = 1;
+const SHUFFLE: u16 = 2;
+const FLETCHER32: u16 = 3;
+
+/// Reads the message.
+pub fn pipeline(mut from: Cursor) -> Result<Vec<Filter>> {
+    let (version, count) = (from.u8()?, from.u8()?);
+    if !matches!(version, 1 | 2) {
+        return Err(from.fault(format!("filters of version {version}")));
+    }
+    let old = version == 1;
+    from.take(if old { 6 } else { 0 })?;
+    let one = |_| {
+        let id = from.u16()?;
+        let name = if old || id > 255 { from.u16()? } else { 0 };
+        from.take(2)?;
+        let n = from.u16()?;
+        from.take(if old { usize::from(name).next_multiple_of(8) } else { name.into() })?;
+        let values = (0..n).map(|_| from.u32()).collect::<Result<_>>()?;
+        from.take(if old && n % 2 == 1 { 4 } else { 0 })?;
+        Ok(Filter { id, values })
+    };
+    (0..count).map(one).collect()
+}
+
+/// The bytes of a chunk as they were before its filters (but ECF), of which there may be at most
+/// `most`.
+pub(crate) fn decoded<'a>(file: &File, of: &Dataset, chunk: &Chunk, raw: &'a [u8], most: u64) -> Result<Cow<'a, [u8]>> {
+    let mut bytes = Cow::Borrowed(raw);
+    for (i, filter) in of.filters.iter().enumerate().rev() {
+        if chunk.skipped >> i.min(31) & 1 == 1 {
+            continue;
+        }
+        bytes = match filter.id {
+            DEFLATE => {
+                let mut out = Vec::new();
+                // Fletcher-32 may stand behind.
+                let limit = most.saturating_add(4);
+                let read = flate2::read::ZlibDecoder::new(&*bytes).take(limit + 1).read_to_end(&mut out);
+                match read {
+                    Ok(n) if n as u64 <= limit => Cow::Owned(out),
+                    Ok(_) => return Err(file.fault(chunk.address, format!("a chunk of more than {most} bytes"))),
+                    Err(e) => return Err(file.fault(chunk.address, format!("a broken deflate stream ({e})"))),
+                }
+            }
+            SHUFFLE => Cow::Owned(unshuffled(&bytes, filter.values.first().map_or(1, |&n| n as usize))),
+            FLETCHER32 => {
+                let Some((data, sum)) = bytes.split_last_chunk::<4>() else {
+                    return Err(file.fault(chunk.address, "a chunk without its checksum"));
+                };
+                if fletcher32(data) != u32::from_le_bytes(*sum) {
+                    return Err(file.fault(chunk.address, "the checksum of a chunk is wrong"));
+                }
+                Cow::Owned(data.to_vec())
+            }
+            id => return Err(file.unknown(chunk.address, format!("chunks with the filter {id}"))),
+        };
+    }
+    Ok(bytes)
+}
+
+/// Undoes the sorting of bytes by their place in an element of `size` bytes.
+fn unshuffled(bytes: &[u8], size: usize) -> Vec<u8> {
+    let n = bytes.len() / size.max(1);
+    let mut out = bytes.to_vec();
+    if size > 1 && n > 1 {
+        for (place, plane) in bytes.chunks_exact(n).take(size).enumerate() {
+            for (element, &byte) in plane.iter().enumerate() {
+                out[element * size + place] = byte;
+            }
+        }
+    }
+    out
+}
+
+/// The checksum of HDF5: sums of big-endian 16-bit words modulo 65,535.
+fn fletcher32(data: &[u8]) -> u32 {
+    let (mut low, mut high) = (0u64, 0u64);
+    for word in data.chunks(2) {
+        let word = u64::from(word[0]) << 8 | word.get(1).map_or(0, |&b| b.into());
+        low = (low + word) % 65_535;
+        high = (high + low) % 65_535;
+    }
+    (high << 16 | low) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unshuffling_puts_the_bytes_of_an_element_together() {
+        assert_eq!(unshuffled(&[1, 2, 3, 4, 5, 6, 9], 2), [1, 4, 2, 5, 3, 6, 9]);
+        assert_eq!(unshuffled(&[1, 2, 3], 0), [1, 2, 3]);
+        assert_eq!(unshuffled(&[1, 2, 3], 1), [1, 2, 3]);
+    }
+}

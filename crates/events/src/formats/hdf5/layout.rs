@@ -1,0 +1,224 @@
+//! What a data set is: its extent (IV.A.2.b), type, filters and where its bytes are (IV.A.2.i).
+//!
+//! Layout: u8 version; 3: u8 class, then (compact) u16 size and the bytes, (contiguous) address and
+//! size, (chunked) u8 rank + 1, address of the index, u32 sizes of a chunk and of an element; 4:
+//! the same but for chunked, see [`super::extensible`]; 1 and 2: u8 rank, u8 class, 5 reserved,
+//! address unless compact, u32 sizes, [u32 size of an element], [u32 size, bytes].
+
+use std::borrow::Cow;
+
+use super::filters::{self, Filter, decoded};
+use super::object::{self, Object, kind};
+use super::{Datatype, File, chunks, datatype, extensible};
+use crate::Result;
+use crate::formats::cursor::Cursor;
+
+/// A one-dimensional data set.
+#[derive(Debug, Clone)]
+pub(crate) struct Dataset {
+    /// Address of its object header, for messages.
+    pub address: u64,
+    /// Number of elements.
+    pub len: u64,
+    pub datatype: Datatype,
+    pub filters: Vec<Filter>,
+    pub layout: Layout,
+}
+
+/// Where the elements are.
+#[derive(Debug, Clone)]
+pub(crate) enum Layout {
+    /// Nowhere: none has been written.
+    Absent,
+    /// In one piece at an address.
+    Contiguous { address: u64, size: u64 },
+    /// In pieces of `size` elements, sorted by their first element.
+    Chunked { size: u64, chunks: Vec<Chunk> },
+}
+
+/// A chunk of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    /// Index of its first element.
+    pub first: u64,
+    pub address: u64,
+    /// Bytes in the file.
+    pub bytes: u64,
+    /// Filters that were skipped.
+    pub skipped: u32,
+}
+
+/// The data set whose header is at an address.
+pub fn dataset(file: &File, address: u64) -> Result<Dataset> {
+    let object = object::read(file, address)?;
+    let missing = |what| move || file.fault(address, format!("this object is no data set: it has no {what}"));
+    let datatype = datatype_of(file, &object)?.ok_or_else(missing("datatype"))?;
+    let len = extent(file, object.get(kind::DATASPACE).ok_or_else(missing("dataspace"))?)?;
+    let filters = object.get(kind::FILTERS).map(filters::pipeline).transpose()?.unwrap_or_default();
+    let layout = object.get(kind::LAYOUT).ok_or_else(missing("layout"))?;
+    let space = Space { file, address, len, element: datatype.size as u64, filtered: !filters.is_empty() };
+    let layout = space.layout(layout)?;
+    Ok(Dataset { address, len, datatype, filters, layout })
+}
+
+fn datatype_of(file: &File, object: &Object) -> Result<Option<Datatype>> {
+    let Some(message) = object.messages.iter().find(|m| m.kind == kind::DATATYPE) else { return Ok(None) };
+    let mut from = message.body.clone();
+    if message.flags & 2 == 0 {
+        return datatype::read(&mut from).map(Some);
+    }
+    // A committed type: an object of its own.
+    let (version, _) = (from.u8()?, from.u8()?);
+    from.take(if version == 1 { 6 } else { 0 })?;
+    let other = object::read(file, file.address(&mut from)?)?;
+    other.get(kind::DATATYPE).map(|mut from| datatype::read(&mut from)).transpose()
+}
+
+/// The number of elements, of a dataspace of one dimension.
+fn extent(file: &File, mut from: Cursor) -> Result<u64> {
+    let (version, rank, _) = (from.u8()?, from.u8()?, from.u8()?);
+    match version {
+        1 => from.take(5).map(|_| ())?,
+        // 2 is "null": no elements.
+        2 if from.u8()? == 2 => return Ok(0),
+        2 => (),
+        _ => return Err(from.fault(format!("a dataspace of version {version}"))),
+    }
+    if rank != 1 {
+        return Err(from.fault(format!("a data set of {rank} dimensions in place of one")));
+    }
+    file.size(&mut from)
+}
+
+/// What a layout is read with.
+pub(super) struct Space<'f, 'a> {
+    pub file: &'f File<'a>,
+    pub address: u64,
+    pub len: u64,
+    pub element: u64,
+    pub filtered: bool,
+}
+
+impl Space<'_, '_> {
+    fn layout(&self, mut from: Cursor) -> Result<Layout> {
+        let version = from.u8()?;
+        let (class, rank) = match version {
+            1 | 2 => {
+                let (rank, class) = (from.u8()?, from.u8()?);
+                from.take(5)?;
+                (class, rank)
+            }
+            3 | 4 => (from.u8()?, 2),
+            _ => return Err(from.fault(format!("a layout of version {version}; 1 to 4 are known"))),
+        };
+        match (class, version) {
+            (0, 3..) => {
+                let size = from.u16()?.into();
+                self.contiguous(from.offset() - self.file.base, size, &from)
+            }
+            (0, _) => {
+                from.take(4 * usize::from(rank))?;
+                let size = from.u32()?.into();
+                self.contiguous(from.offset() - self.file.base, size, &from)
+            }
+            (1, 3..) => {
+                let (address, size) = (self.file.address(&mut from)?, self.file.size(&mut from)?);
+                self.contiguous(address, size, &from)
+            }
+            (1, _) => {
+                let address = self.file.address(&mut from)?;
+                let size = self.len.checked_mul(self.element);
+                self.contiguous(address, size.unwrap_or(u64::MAX), &from)
+            }
+            (2, 4) => extensible::layout(self, from),
+            (2, _) => {
+                let rank = if version == 3 { from.u8()? } else { rank };
+                let index = self.file.address(&mut from)?;
+                let size = from.u32()?;
+                let element = from.u32()?;
+                if rank != 2 || size == 0 || u64::from(element) != self.element {
+                    let what = format!("chunks of {rank} sizes, {size} elements of {element} bytes");
+                    return Err(from.fault(what));
+                }
+                if self.file.is_nowhere(index) {
+                    return self.chunked(size.into(), Vec::new());
+                }
+                self.chunked(size.into(), chunks::tree(self.file, index)?)
+            }
+            _ => Err(self.file.unknown(self.address, format!("storage of class {class}"))),
+        }
+    }
+
+    fn contiguous(&self, address: u64, size: u64, from: &Cursor) -> Result<Layout> {
+        let needed = self.len.checked_mul(self.element);
+        if needed == Some(0) || self.file.is_nowhere(address) {
+            return Ok(Layout::Absent);
+        }
+        if needed.is_none_or(|needed| needed > size) {
+            let problem = format!("{} elements of {} bytes in {size} bytes", self.len, self.element);
+            return Err(from.fault(problem));
+        }
+        self.file.range(address, size, "a data set")?;
+        Ok(Layout::Contiguous { address, size: needed.unwrap_or(0) })
+    }
+
+    /// Checks what holds for every index: the chunks lie in the file, cover the data set, and do
+    /// not share bytes.
+    pub fn chunked(&self, size: u64, mut chunks: Vec<Chunk>) -> Result<Layout> {
+        // A data set that was shortened may keep chunks behind its end.
+        chunks.retain(|c| c.first < self.len);
+        chunks.sort_unstable_by_key(|c| c.first);
+        let mut total = 0u64;
+        let mut next = 0;
+        for c in &chunks {
+            if c.first != next {
+                let what = format!("elements {next} to {} of the data set are missing", c.first);
+                return Err(self.file.fault(self.address, what));
+            }
+            next = next.saturating_add(size);
+            self.file.range(c.address, c.bytes, "a chunk")?;
+            total = total.saturating_add(c.bytes);
+        }
+        if next < self.len {
+            let what = format!("truncated: the data set claims {} elements, and its chunks end at {next}", self.len);
+            return Err(self.file.fault(self.address, what));
+        }
+        if total > self.file.len() {
+            return Err(self.file.fault(self.address, "chunks that overlap"));
+        }
+        Ok(Layout::Chunked { size, chunks })
+    }
+}
+
+impl Dataset {
+    /// All bytes of the elements, decompressed: for data sets that are small beside the file.
+    pub fn bytes<'a>(&self, file: &File<'a>) -> Result<Cow<'a, [u8]>> {
+        let element = self.datatype.size as u64;
+        let needed = self.len.checked_mul(element);
+        // Deflate packs 1032 to 1 at the most; what claims more is not there.
+        let needed = needed.filter(|&n| n / 1032 <= file.len()).and_then(|n| usize::try_from(n).ok());
+        let Some(needed) = needed else {
+            let what = format!("a claim of {} elements of {element} bytes in a file of {}", self.len, file.len());
+            return Err(file.fault(self.address, what));
+        };
+        match &self.layout {
+            Layout::Absent if needed == 0 => Ok(Cow::Borrowed(&[])),
+            Layout::Absent => Err(file.fault(self.address, format!("none of {} elements is stored", self.len))),
+            Layout::Contiguous { address, size } => file.range(*address, *size, "a data set").map(Cow::Borrowed),
+            Layout::Chunked { size, chunks } => {
+                let mut out = Vec::new();
+                let most = size.saturating_mul(element);
+                for c in chunks {
+                    let raw = file.range(c.address, c.bytes, "a chunk")?;
+                    let bytes = decoded(file, self, c, raw, most)?;
+                    if bytes.len() as u64 != most {
+                        let what = format!("a chunk of {} bytes in place of {most}", bytes.len());
+                        return Err(file.fault(c.address, what));
+                    }
+                    out.extend_from_slice(&bytes[..bytes.len().min(needed - out.len())]);
+                }
+                Ok(Cow::Owned(out))
+            }
+        }
+    }
+}

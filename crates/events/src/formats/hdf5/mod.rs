@@ -1,0 +1,170 @@
+//! HDF5, the part of it that holds events: one-dimensional data sets in nested groups.
+//!
+//! Read out of a slice (a file mapped into memory), so that nothing is copied but what is
+//! decompressed, and so that a broken or hostile file names its byte: every address and size is
+//! checked against the file, every index may visit a place once, and nothing is allocated because
+//! a number claims so. After the "HDF5 File Format Specification, Version 3.0" of The HDF Group;
+//! section numbers stand in the files.
+//!
+//! Known: superblocks 0 to 3, object headers 1 and 2, groups as symbol tables and as links in the
+//! header, numbers, strings, compounds and variable-length sequences, contiguous, compact and
+//! chunked storage with every index that a one-dimensional data set can have, the filters deflate,
+//! shuffle, Fletcher-32 and ECF. Not known, and refused by name: groups of many links in a fractal
+//! heap, external and virtual storage, other filters. Not looked at: the checksums of metadata.
+
+mod attribute;
+mod chunks;
+mod datatype;
+mod extensible;
+mod filters;
+mod heap;
+mod layout;
+mod links;
+mod object;
+mod superblock;
+pub(crate) mod write;
+
+pub(crate) use datatype::{Class, Datatype};
+pub(crate) use filters::decoded;
+pub(crate) use heap::Heaps;
+pub(crate) use layout::{Chunk, Dataset, Layout};
+
+use super::cursor::Cursor;
+use crate::{Error, Result};
+
+/// The first bytes of every superblock.
+pub(crate) const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
+
+/// An open file: its bytes from the superblock on, and the widths of its numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct File<'a> {
+    bytes: &'a [u8],
+    /// Bytes before the superblock (the user block), for messages.
+    base: u64,
+    name: &'a str,
+    /// Width of an address in bytes ("size of offsets").
+    offset: usize,
+    /// Width of a size in bytes ("size of lengths").
+    length: usize,
+    /// Address of the root group's object header.
+    root: u64,
+}
+
+impl<'a> File<'a> {
+    /// Looks for the superblock and reads it.
+    pub fn open(bytes: &'a [u8], name: &'a str) -> Result<File<'a>> {
+        superblock::open(bytes, name)
+    }
+
+    /// The data set at a path such as `CD/events`; `None` where a part of the path does not exist.
+    pub fn dataset(&self, path: &str) -> Result<Option<Dataset>> {
+        match self.find(path)? {
+            Some(address) => layout::dataset(self, address).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The address of the object at a path.
+    fn find(&self, path: &str) -> Result<Option<u64>> {
+        let mut address = self.root;
+        for part in path.split('/') {
+            let links = links::of(self, &object::read(self, address)?)?;
+            match links.into_iter().find(|link| link.name == part.as_bytes()) {
+                Some(link) => address = link.address,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(address))
+    }
+
+    /// A text attribute of the root group.
+    pub fn root_text(&self, name: &str) -> Result<Option<String>> {
+        attribute::text(self, &object::read(self, self.root)?, name)
+    }
+
+    /// The names in the root group, for messages.
+    pub fn root_names(&self) -> Result<Vec<String>> {
+        let links = links::of(self, &object::read(self, self.root)?)?;
+        Ok(links.iter().map(|link| String::from_utf8_lossy(link.name).into_owned()).collect())
+    }
+
+    /// What begins at an address.
+    fn at(&self, address: u64, what: &'static str) -> Result<Cursor<'a>> {
+        let rest = usize::try_from(address).ok().and_then(|a| self.bytes.get(a..));
+        let rest = rest.filter(|rest| !rest.is_empty());
+        rest.map(|rest| self.cursor(rest, address, what)).ok_or_else(|| {
+            let problem = format!("{what} begins behind the end of the file, which has {} bytes", self.bytes.len());
+            self.fault(address, problem)
+        })
+    }
+
+    /// `size` bytes at an address.
+    pub fn range(&self, address: u64, size: u64, what: &'static str) -> Result<&'a [u8]> {
+        let mut cursor = self.at(address, what)?;
+        match usize::try_from(size) {
+            Ok(size) => cursor.take(size),
+            Err(_) => Err(cursor.fault(format!("{what} claims {size} bytes"))),
+        }
+    }
+
+    /// As [`File::at`], after the four letters that begin it.
+    fn signed(&self, address: u64, signature: [u8; 4], what: &'static str) -> Result<Cursor<'a>> {
+        let mut cursor = self.at(address, what)?;
+        if cursor.take(4)? != signature {
+            let letters = String::from_utf8_lossy(&signature).into_owned();
+            return Err(self.fault(address, format!("{what} does not begin with {letters}")));
+        }
+        Ok(cursor)
+    }
+
+    /// Reads `bytes`, which lie at an address.
+    fn cursor(&self, bytes: &'a [u8], address: u64, what: &'static str) -> Cursor<'a> {
+        Cursor::new(bytes, self.base.saturating_add(address), self.name, what)
+    }
+
+    /// Reads an address.
+    fn address(&self, from: &mut Cursor) -> Result<u64> {
+        from.unsigned(self.offset)
+    }
+
+    /// Reads a size.
+    fn size(&self, from: &mut Cursor) -> Result<u64> {
+        from.unsigned(self.length)
+    }
+
+    /// Whether an address is the one that means "nowhere": all bits set.
+    fn is_nowhere(&self, address: u64) -> bool {
+        address == u64::MAX >> (64 - 8 * self.offset)
+    }
+
+    /// The error that something is wrong at an address.
+    pub fn fault(&self, address: u64, problem: impl Into<String>) -> Error {
+        Error::malformed(self.name, self.base.saturating_add(address), problem, "get the file again")
+    }
+
+    /// The error that an address holds something that is right, and that this reader does not know.
+    fn unknown(&self, address: u64, problem: impl Into<String>) -> Error {
+        let remedy = "copy the data into a plain file with h5repack or h5py";
+        Error::malformed(self.name, self.base.saturating_add(address), problem, remedy)
+    }
+
+    /// The offset in the file of an address.
+    pub fn offset_of(&self, address: u64) -> u64 {
+        self.base.saturating_add(address)
+    }
+
+    /// The name in messages.
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// Number of bytes from the superblock on.
+    pub fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}
+
+/// Whether the bytes begin as an HDF5 file does (a user block of up to 2 KiB may stand before).
+pub(crate) fn is_hdf5(head: &[u8]) -> bool {
+    superblock::place(head).is_some()
+}

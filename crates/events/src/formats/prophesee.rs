@@ -1,0 +1,172 @@
+//! What the files of Prophesee's cameras (EVT2, EVT2.1, EVT3, DAT) have in common.
+//!
+//! A header of text lines `% key value`, often closed by `% end` and often not, then words of a
+//! fixed size. A line belongs to the header if it begins with `%` and is text up to its end. Keys
+//! are compared without regard to case. Source: the public description of the RAW and DAT formats
+//! in Prophesee's documentation, and the files that cameras have written.
+
+use super::Probe;
+use super::records::{Place, Records};
+use crate::{Columns, Result, Sensor};
+
+/// A longer line is taken for data.
+const LONGEST_LINE: usize = 4096;
+
+/// The fields of a header.
+#[derive(Debug, Clone, Default)]
+pub struct Header {
+    fields: Vec<(String, String)>,
+}
+
+/// What stands at the front of some bytes.
+enum Front {
+    /// Not enough bytes to say.
+    More,
+    /// A line of this many bytes.
+    Line(usize),
+    /// Data; the header has ended before.
+    Data,
+}
+
+fn front(bytes: &[u8]) -> Front {
+    let Some(b'%') = bytes.first() else {
+        return if bytes.is_empty() { Front::More } else { Front::Data };
+    };
+    let line = &bytes[..bytes.len().min(LONGEST_LINE)];
+    match line.iter().position(|b| b.is_ascii_control() && !matches!(b, b'\t' | b'\r')) {
+        Some(at) if line[at] == b'\n' => Front::Line(at + 1),
+        Some(_) => Front::Data,
+        None if line.len() == LONGEST_LINE => Front::Data,
+        None => Front::More,
+    }
+}
+
+impl Header {
+    /// The header at the front of a file, and its length.
+    pub fn of(probe: &Probe<'_>) -> (Header, usize) {
+        let (mut header, mut at) = (Header::default(), 0);
+        while let Front::Line(n) = front(&probe.head[at..]) {
+            at += n;
+            if header.add(&probe.head[at - n..at]) {
+                break;
+            }
+        }
+        (header, at)
+    }
+
+    /// Adds a line; true if it is the last.
+    fn add(&mut self, line: &[u8]) -> bool {
+        let line = String::from_utf8_lossy(line);
+        let text = line.trim_start_matches('%').trim();
+        let (key, value) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        self.fields.push((key.into(), value.trim().into()));
+        text.eq_ignore_ascii_case("end")
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.fields.iter().find(|(k, _)| k.eq_ignore_ascii_case(key)).map(|(_, v)| v.as_str())
+    }
+
+    /// The name that the line `format` begins with.
+    pub fn format(&self) -> Option<&str> {
+        Some(self.get("format")?.split(';').next()?.trim())
+    }
+
+    /// The value of `key=` inside the line `format`.
+    pub fn format_option(&self, key: &str) -> Option<&str> {
+        let options = self.get("format")?.split(';').skip(1).filter_map(|o| o.split_once('='));
+        options.into_iter().find(|(k, _)| k.trim().eq_ignore_ascii_case(key)).map(|(_, v)| v.trim())
+    }
+
+    /// The sensor: stated, or that of the camera's plug-in.
+    pub fn sensor(&self) -> Option<Sensor> {
+        let pair = |w: Option<&str>, h: Option<&str>| {
+            Some(Sensor { width: w?.trim().parse().ok()?, height: h?.trim().parse().ok()? })
+        };
+        let geometry = self.get("geometry").and_then(|g| g.split_once('x'));
+        let stated = pair(geometry.map(|g| g.0), geometry.map(|g| g.1))
+            .or_else(|| pair(self.format_option("width"), self.format_option("height")))
+            .or_else(|| pair(self.get("width"), self.get("height")));
+        stated.or_else(|| {
+            let plugin = self.get("plugin_name")?.to_ascii_lowercase();
+            let sensors = [("genx320", 320, 320), ("gen3", 640, 480), ("gen4", 1280, 720), ("imx636", 1280, 720)];
+            let (_, width, height) = sensors.into_iter().find(|(name, ..)| plugin.contains(name))?;
+            Some(Sensor { width, height })
+        })
+    }
+}
+
+/// Decodes the words after a header.
+pub trait Words: Sized + Send {
+    /// Bytes between the header and the first word.
+    const PREFIX: usize = 0;
+    /// Bytes of a word.
+    const WORD: usize;
+    /// What a word is called in an error message.
+    const WHAT: &'static str;
+
+    /// Begins to decode. `place` is that of the prefix.
+    fn start(header: &Header, prefix: &[u8], place: Place<'_>) -> Result<Self>;
+
+    /// Decodes whole words.
+    fn words(&mut self, bytes: &[u8], out: &mut Columns);
+}
+
+/// A header and then words.
+pub struct Headed<W> {
+    header: Header,
+    /// The header has ended with `% end`.
+    ended: bool,
+    words: Option<W>,
+}
+
+impl<W> Headed<W> {
+    /// At the front of a file.
+    pub fn new() -> Headed<W> {
+        Headed { header: Header::default(), ended: false, words: None }
+    }
+}
+
+impl<W: Words> Records for Headed<W> {
+    const LONGEST: usize = LONGEST_LINE + 1;
+
+    fn decode(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<usize> {
+        if let Some(words) = &mut self.words {
+            let whole = bytes.len() - bytes.len() % W::WORD;
+            words.words(&bytes[..whole], out);
+            return Ok(whole);
+        }
+        if !self.ended {
+            match front(bytes) {
+                Front::More => return Ok(0),
+                Front::Line(n) => {
+                    self.ended = self.header.add(&bytes[..n]);
+                    return Ok(n);
+                }
+                Front::Data => self.ended = true,
+            }
+        }
+        let Some(prefix) = bytes.get(..W::PREFIX.max(1)) else { return Ok(0) };
+        self.words = Some(W::start(&self.header, &prefix[..W::PREFIX], place)?);
+        if W::PREFIX > 0 { Ok(W::PREFIX) } else { self.decode(bytes, place, out) }
+    }
+
+    fn finish(&mut self, rest: &[u8], place: Place<'_>, _: &mut Columns) -> Result<()> {
+        if self.words.is_some() {
+            return if rest.is_empty() { Ok(()) } else { Err(place.truncated(W::WHAT, rest.len(), W::WORD)) };
+        }
+        if !self.ended && !rest.is_empty() {
+            return Err(place.error(0, "truncated: the file ends inside a line of its header", "get the file again"));
+        }
+        if rest.len() < W::PREFIX {
+            return Err(place.truncated("the type of events after the header", rest.len(), W::PREFIX));
+        }
+        // A header without events is a recording without events, if it is a right header.
+        W::start(&self.header, &[], place).map(|_| ())
+    }
+
+    fn sensor(&self) -> Option<Sensor> {
+        self.header.sensor()
+    }
+}

@@ -1,0 +1,230 @@
+//! Writes Prophesee's HDF5. The chunks are kept compressed until the end, because HDF5 begins with
+//! what is known only then; memory grows by 2 to 4 bytes an event.
+
+use crate::formats::hdf5::write::{NewDataset, Object, Writer, Written, compound};
+use crate::formats::{Encoder, ecf};
+use crate::{Columns, Error, Event, Result, Sensor};
+
+/// Events of a chunk, and entries of a chunk of an index.
+const CHUNK: usize = 16_384;
+/// Time between two entries of the index, in µs.
+const STEP_US: u64 = 2_000;
+/// The most entries of the index: some nine hours.
+const MOST_ENTRIES: u64 = 1 << 24;
+
+pub fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
+    let Some(sensor) = sensor else {
+        return Err(Error::setting("Prophesee's HDF5 states the sensor, and none is known", "give its size"));
+    };
+    let writer = Some(Writer::new());
+    Ok(Box::new(ToHdf5 {
+        sensor,
+        writer,
+        waiting: Vec::new(),
+        chunks: Vec::new(),
+        len: 0,
+        first: None,
+        last: 0,
+        index: Vec::new(),
+    }))
+}
+
+struct ToHdf5 {
+    sensor: Sensor,
+    /// Taken by the end.
+    writer: Option<Writer>,
+    /// Events of the chunk that is not full yet.
+    waiting: Vec<Event>,
+    chunks: Vec<Written>,
+    /// Events pushed.
+    len: u64,
+    /// Time of the first event.
+    first: Option<u64>,
+    /// Time of the last event.
+    last: u64,
+    /// Index of an event, and its time after the first one.
+    index: Vec<(u64, i64)>,
+}
+
+impl Encoder for ToHdf5 {
+    fn push(&mut self, events: &Columns, _: &mut Vec<u8>) -> Result<()> {
+        for e in events.iter() {
+            self.check(e)?;
+            self.waiting.push(e);
+            self.len += 1;
+            if self.waiting.len() == CHUNK {
+                self.chunk()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        if !self.waiting.is_empty() {
+            self.chunk()?;
+        }
+        let Some(mut to) = self.writer.take() else { return Ok(()) };
+        let events = to.dataset(&NewDataset {
+            datatype: compound(16, &[("x", 0, 2, false), ("y", 2, 2, false), ("p", 4, 2, true), ("t", 8, 8, true)]),
+            element: 16,
+            len: self.len,
+            chunk: CHUNK as u32,
+            filter: Some((ecf::FILTER, "ECF")),
+            chunks: &self.chunks,
+            attributes: &[],
+        });
+        let indexes = index(&mut to, &self.index, self.first);
+        let triggers = to.dataset(&NewDataset {
+            datatype: compound(24, &[("p", 0, 2, true), ("t", 8, 8, true), ("id", 16, 2, true)]),
+            element: 24,
+            len: 0,
+            chunk: CHUNK as u32,
+            filter: None,
+            chunks: &[],
+            attributes: &[],
+        });
+        let trigger_indexes = index(&mut to, &[], None);
+        let events = to.group(&[("events", events), ("indexes", indexes)], &[]);
+        let triggers = to.group(&[("events", triggers), ("indexes", trigger_indexes)], &[]);
+        let attributes = [("version", "1.0".into()), ("geometry", self.sensor.to_string())];
+        let root = to.group(&[("CD", events), ("EXT_TRIGGER", triggers)], &attributes);
+        out.extend(to.finish(root));
+        Ok(())
+    }
+}
+
+impl ToHdf5 {
+    /// Checks an event, and notes it in the index.
+    fn check(&mut self, e: Event) -> Result<()> {
+        let refuse = |why: String, remedy: &str| {
+            Err(Error::setting(format!("event {} {e:?} does not fit Prophesee's HDF5: {why}", self.len), remedy))
+        };
+        if !self.sensor.contains(e.x, e.y) || e.x > 2047 || e.y > 2047 {
+            return refuse(
+                format!("it lies outside the {} sensor, or above 2047", self.sensor),
+                "state a larger sensor",
+            );
+        }
+        let first = *self.first.get_or_insert(e.t_us);
+        let (Some(after), ..=0x7FFF_FFFF_FFFF_FFFF) = (e.t_us.checked_sub(first), e.t_us) else {
+            return refuse("times fall, or are above 2^63 µs".into(), "sort the events by time");
+        };
+        if e.t_us < self.last {
+            return refuse("times fall".into(), "sort the events by time");
+        }
+        self.last = e.t_us;
+        let entry = after / STEP_US;
+        if entry >= MOST_ENTRIES {
+            return refuse("it lies more than nine hours after the first".into(), "cut the recording");
+        }
+        if self.index.is_empty() {
+            self.index.push((0, -1));
+        }
+        // A time without events repeats the entry before. Entry 0 is the extra one.
+        if entry + 1 >= self.index.len() as u64 {
+            let last = *self.index.last().unwrap_or(&(0, 0));
+            self.index.resize(entry as usize + 1, last);
+            self.index.push((self.len, after as i64));
+        }
+        Ok(())
+    }
+
+    fn chunk(&mut self) -> Result<()> {
+        let mut bytes = Vec::new();
+        ecf::encode(&self.waiting, &mut bytes)?;
+        let first = self.len - self.waiting.len() as u64;
+        if let Some(writer) = &mut self.writer {
+            self.chunks.push(writer.chunk(first, &bytes));
+        }
+        self.waiting.clear();
+        Ok(())
+    }
+}
+
+/// Writes an index; `first` is the time that its times count from.
+fn index(to: &mut Writer, entries: &[(u64, i64)], first: Option<u64>) -> Object {
+    let mut chunks = Vec::new();
+    for (i, part) in entries.chunks(CHUNK).enumerate() {
+        let mut bytes: Vec<u8> =
+            part.iter().flat_map(|(id, ts)| [id.to_le_bytes(), ts.to_le_bytes()].concat()).collect();
+        // Without a filter each chunk is as long as any.
+        bytes.resize(16 * CHUNK, 0);
+        chunks.push(to.chunk((i * CHUNK) as u64, &bytes));
+    }
+    let offset: Vec<_> = first.map(|first| ("offset", format!("-{first}"))).into_iter().collect();
+    to.dataset(&NewDataset {
+        datatype: compound(16, &[("id", 0, 8, false), ("ts", 8, 8, true)]),
+        element: 16,
+        len: entries.len() as u64,
+        chunk: CHUNK as u32,
+        filter: None,
+        chunks: &chunks,
+        attributes: &offset,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::formats;
+    use crate::testing::events;
+
+    const SENSOR: Sensor = Sensor { width: 1280, height: 720 };
+
+    fn round_trip(events: &Columns) -> Result<(Option<Sensor>, Columns)> {
+        let bytes = formats::encode("prophesee-hdf5", events, Some(SENSOR))?;
+        let stream = formats::decode(&bytes, "x")?;
+        assert_eq!(stream.format, "prophesee-hdf5");
+        Ok((stream.sensor, stream.events))
+    }
+
+    #[test]
+    fn a_tree_of_two_levels_of_chunks_decodes() {
+        let event =
+            |i: usize| Event { t_us: i as u64 / 7, x: i as u16 % 1280, y: (i / 99) as u16 % 720, on: i % 3 == 0 };
+        let events: Columns = (0..70 * CHUNK + 5).map(event).collect();
+        assert_eq!(round_trip(&events).unwrap(), (Some(SENSOR), events));
+    }
+
+    #[test]
+    fn times_that_fall_are_refused_also_between_chunks() {
+        let event = |t_us| Event { t_us, x: 0, y: 0, on: true };
+        assert!(round_trip(&[event(9), event(5)].into_iter().collect()).is_err());
+        let mut events: Columns = (0..CHUNK).map(|_| event(9)).collect();
+        events.push(event(10));
+        assert!(round_trip(&events).is_ok());
+        let mut falls: Columns = (0..CHUNK).map(|i| event(9 + i as u64)).collect();
+        falls.push(event(10));
+        assert!(round_trip(&falls).is_err());
+    }
+
+    #[test]
+    fn a_gap_repeats_the_entry_before_it() {
+        let mut to = ToHdf5 {
+            sensor: SENSOR,
+            writer: None,
+            waiting: vec![],
+            chunks: vec![],
+            len: 0,
+            first: None,
+            last: 0,
+            index: vec![],
+        };
+        let events: Columns =
+            [10, 2010, 2011, 9000].map(|t_us| Event { t_us, x: 0, y: 0, on: true }).into_iter().collect();
+        to.push(&events, &mut Vec::new()).unwrap();
+        assert_eq!(to.index, [(0, -1), (0, 0), (1, 2000), (1, 2000), (1, 2000), (3, 8990)]);
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_undoes_encoding(mut events in events(SENSOR, 400, 60_000), base in 0u64..1 << 62) {
+            events.iter_mut().for_each(|e| e.t_us += base);
+            events.sort_by_key(|e| e.t_us);
+            let events = Columns::from(&events[..]);
+            prop_assert_eq!(round_trip(&events).unwrap(), (Some(SENSOR), events));
+        }
+    }
+}

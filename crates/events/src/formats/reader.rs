@@ -1,0 +1,211 @@
+//! Reading a file of events chunk by chunk, so that memory does not grow with the recording.
+//!
+//! The bytes come through one of: a map of the file in memory (feature `mmap`), reads into a
+//! buffer, or gzip (known by its magic number). Only a container of random places in a build
+//! without `mmap`, or inside gzip, is read into memory as a whole.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use super::decoder::{Container, Decoder, Reading};
+use super::detect::{HEAD, Probe, detect};
+use super::{EventStream, Format};
+use crate::source::{self, Bytes};
+use crate::{Columns, Error, Result, Sensor};
+
+/// Bytes that are read at a time.
+pub(super) const CHUNK: usize = super::records::PIECE;
+
+/// Reads events in chunks. See the module.
+///
+/// ```no_run
+/// use tickless_events::{Columns, formats};
+///
+/// let mut reader = formats::open("recording.raw".as_ref())?;
+/// let mut chunk = Columns::new();
+/// let mut on = 0;
+/// while reader.next(&mut chunk)? {
+///     on += chunk.on().iter().filter(|&&on| on).count();
+/// }
+/// println!("{} with {on} ON events", reader.format());
+/// # Ok::<(), tickless_events::Error>(())
+/// ```
+pub struct EventReader {
+    format: &'static Format,
+    file: String,
+    state: State,
+    /// Bytes decoded so far, for errors of the operating system and of gzip.
+    at: u64,
+}
+
+enum State {
+    /// From front to back, out of memory.
+    Slice { bytes: Bytes, at: usize, decoder: Box<dyn Decoder> },
+    /// From front to back, out of a reader.
+    Read { reader: Box<dyn Read + Send>, buffer: Vec<u8>, decoder: Box<dyn Decoder> },
+    /// At random places, out of memory.
+    Whole { bytes: Bytes, container: Box<dyn Container> },
+    /// All events are read, or an error has been returned.
+    Done { sensor: Option<Sensor> },
+}
+
+/// Opens a file of events, plain or (with the feature `gz`) gzipped. What format it has follows
+/// from its content, then from its name.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Unexpected`] when no format fits, [`Error::Malformed`] when a container
+/// is broken.
+pub fn open(path: &Path) -> Result<EventReader> {
+    let name = path.display().to_string();
+    let io = |source| Error::Io { path: path.to_path_buf(), source };
+    let mut file = File::open(path).map_err(io)?;
+    let gz = source::is_gz(path) || source::starts_as_gz(&mut file).map_err(io)?;
+    if !gz && let Some(bytes) = source::map(&file) {
+        return EventReader::of_bytes(bytes, &name);
+    }
+    if gz {
+        return EventReader::from_read(source::gunzipped(file, &name)?, &name);
+    }
+    EventReader::from_read(file, &name)
+}
+
+impl EventReader {
+    /// Reads events out of anything that gives bytes: a pipe, a camera, a socket. `name` tells
+    /// formats without a magic number apart and stands in error messages.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn from_read(mut reader: impl Read + Send + 'static, name: &str) -> Result<EventReader> {
+        let mut head = Vec::new();
+        reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|e| broken(name, 0, e))?;
+        // What is shorter than the head is all there is.
+        let len = (head.len() < HEAD).then_some(head.len() as u64);
+        let format = detect(Probe { head: &head, len }, name)?;
+        let mut reader = Cursor::new(head).chain(reader);
+        let state = match format.read {
+            Reading::Stream(decoder) => {
+                State::Read { reader: Box::new(reader), buffer: vec![0; CHUNK], decoder: decoder(name) }
+            }
+            Reading::Whole(container) => {
+                let mut bytes = Vec::new();
+                let limit = source::LARGEST;
+                reader.by_ref().take(limit + 1).read_to_end(&mut bytes).map_err(|e| broken(name, 0, e))?;
+                if bytes.len() as u64 > limit {
+                    let remedy = "unpack it to a file, which is mapped into memory (feature `mmap`)";
+                    return Err(Error::unexpected(
+                        name,
+                        "more than 2 GiB of a format that needs the whole file",
+                        remedy,
+                    ));
+                }
+                State::Whole { container: container(&bytes, name)?, bytes: Bytes::Read(bytes) }
+            }
+        };
+        Ok(EventReader { format, file: name.into(), state, at: 0 })
+    }
+
+    fn of_bytes(bytes: Bytes, name: &str) -> Result<EventReader> {
+        let format = detect(Probe::whole(&bytes), name)?;
+        let state = match format.read {
+            Reading::Stream(decoder) => State::Slice { bytes, at: 0, decoder: decoder(name) },
+            Reading::Whole(container) => State::Whole { container: container(&bytes, name)?, bytes },
+        };
+        Ok(EventReader { format, file: name.into(), state, at: 0 })
+    }
+
+    /// Name of the format.
+    pub fn format(&self) -> &'static str {
+        self.format.name
+    }
+
+    /// The sensor that the file states; in some formats known only after the first chunk.
+    pub fn sensor(&self) -> Option<Sensor> {
+        match &self.state {
+            State::Slice { decoder, .. } | State::Read { decoder, .. } => decoder.sensor(),
+            State::Whole { container, .. } => container.sensor(),
+            State::Done { sensor } => *sensor,
+        }
+    }
+
+    /// Puts the next events into `chunk` in place of what is there. False, and an empty chunk,
+    /// after the last.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] with the byte, [`Error::Io`]. After an error there are no more events.
+    pub fn next(&mut self, chunk: &mut Columns) -> Result<bool> {
+        chunk.clear();
+        let more = self.append(chunk);
+        if !matches!(more, Ok(true)) {
+            self.state = State::Done { sensor: self.sensor() };
+        }
+        more.map(|_| !chunk.is_empty())
+    }
+
+    /// Appends at least one event, unless there are no more (false: the end was reached).
+    fn append(&mut self, out: &mut Columns) -> Result<bool> {
+        let before = out.len();
+        while out.len() == before {
+            match &mut self.state {
+                State::Slice { bytes, at, decoder } => {
+                    let end = bytes.len().min(*at + CHUNK);
+                    if *at == end {
+                        decoder.finish(out)?;
+                        return Ok(false);
+                    }
+                    decoder.push(&bytes[*at..end], out)?;
+                    *at = end;
+                }
+                State::Read { reader, buffer, decoder } => match reader.read(buffer) {
+                    Ok(0) => {
+                        decoder.finish(out)?;
+                        return Ok(false);
+                    }
+                    Ok(n) => {
+                        self.at += n as u64;
+                        decoder.push(&buffer[..n], out)?;
+                    }
+                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(e) => return Err(broken(&self.file, self.at, e)),
+                },
+                State::Whole { bytes, container } => {
+                    if !container.next(bytes, out)? {
+                        return Ok(false);
+                    }
+                }
+                State::Done { .. } => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// All events that are left.
+    ///
+    /// # Errors
+    /// As [`EventReader::next`].
+    pub fn read_to_end(mut self) -> Result<EventStream> {
+        let mut events = Columns::new();
+        while self.append(&mut events)? {
+            match &self.state {
+                State::Slice { bytes, at, .. } => events.expect(*at, bytes.len() - at),
+                // What comes through gzip or a pipe may have no end.
+                State::Read { .. } if self.at > source::LARGEST => {
+                    let remedy = "read it in chunks, or unpack it to a file";
+                    return Err(Error::unexpected(self.file, "more than 2 GiB of data, unpacked", remedy));
+                }
+                _ => {}
+            }
+        }
+        Ok(EventStream { format: self.format.name, sensor: self.sensor(), events })
+    }
+}
+
+/// An error of the operating system, or of a gzip stream behind it.
+fn broken(name: &str, at: u64, e: std::io::Error) -> Error {
+    match e.kind() {
+        std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput | std::io::ErrorKind::UnexpectedEof => {
+            Error::malformed(name, at, format!("broken gzip or other stream ({e})"), "get the file again")
+        }
+        _ => Error::Io { path: PathBuf::from(name), source: e },
+    }
+}

@@ -1,0 +1,264 @@
+//! Spiking Heidelberg Digits (SHD and SSC, `.h5`): one HDF5 file for all samples of a part.
+//!
+//! `/spikes/times` and `/spikes/units` have an element of variable length per sample: the times in
+//! seconds (float16, in other copies float32 or float64) and the channels 0 to 699 of a model of
+//! the inner ear; `/labels` has a class per sample. A time becomes µs in float64 (times 10⁶ it
+//! would not fit float16), rounded to the nearest, ties to even.
+//!
+//! A spike is an event with x = unit, y = 0, on. Times start near 0 in each sample. The stream of
+//! the whole file is all samples one after another; [`Shd`] gives one.
+
+use super::cursor::Cursor;
+use super::hdf5::{self, Class, Dataset, Datatype, File, Heaps};
+use super::{Container, Fit, Format, Probe, Reading};
+use crate::{Columns, Recording, Result, Sensor};
+
+/// See the module.
+pub const FORMAT: Format = Format {
+    name: "shd",
+    about: "all samples of Spiking Heidelberg Digits in one HDF5 file",
+    extensions: &["h5", "hdf5"],
+    fits,
+    read: Reading::Whole(container),
+    write: None,
+};
+
+/// The channels of the inner ear as a sensor of one row.
+pub const SENSOR: Sensor = Sensor { width: 700, height: 1 };
+
+pub(crate) const TIMES: &str = "spikes/times";
+const UNITS: &str = "spikes/units";
+const LABELS: &str = "labels";
+
+fn fits(probe: &Probe) -> Fit {
+    if is_shd(probe.head) { Fit::Sure } else { Fit::No }
+}
+
+/// Whether the head of a file is HDF5 with a group `spikes`.
+pub(crate) fn is_shd(head: &[u8]) -> bool {
+    hdf5::is_hdf5(head) && head.windows(6).any(|w| w == b"spikes")
+}
+
+pub(crate) fn container(bytes: &[u8], name: &str) -> Result<Box<dyn Container>> {
+    Ok(Box::new(Reader { shd: Shd::open(bytes, name)?, next: 0 }))
+}
+
+/// The samples of a file, whose bytes stay with the caller (mapped into memory).
+#[derive(Debug, Clone)]
+pub struct Shd {
+    name: String,
+    times: Samples,
+    units: Samples,
+    labels: Vec<u16>,
+}
+
+/// Numbers of variable length in a file.
+#[derive(Debug, Clone)]
+struct Samples {
+    datatype: Datatype,
+    /// Where the numbers of each sample are, and how many.
+    places: Vec<(u64, u64)>,
+}
+
+impl Shd {
+    /// Finds the samples; `file` names it in error messages.
+    ///
+    /// # Errors
+    /// [`crate::Error::Malformed`] for a broken file, a missing data set, or data sets that differ
+    /// in their number of samples.
+    pub fn open(bytes: &[u8], file: &str) -> Result<Shd> {
+        let open = File::open(bytes, file)?;
+        let find = |path: &str| {
+            let problem = || format!("no data set /{path}; the files of the SHD authors have one");
+            open.dataset(path)?.ok_or_else(|| open.fault(0, problem()))
+        };
+        let (times, units, labels) = (find(TIMES)?, find(UNITS)?, find(LABELS)?);
+        let (n, address) = (labels.len, labels.address);
+        let heaps = &mut Heaps::default();
+        let times = samples(&open, &times, true, heaps)?;
+        let units = samples(&open, &units, false, heaps)?;
+        let labels = numbers(&open, &labels)?;
+        if times.places.len() as u64 != n || units.places.len() as u64 != n {
+            let what = format!("{n} labels for {} and {} samples", times.places.len(), units.places.len());
+            return Err(open.fault(address, what));
+        }
+        if let Some(i) = (0..labels.len()).find(|&i| times.places[i].1 != units.places[i].1) {
+            let what = format!("sample {i} has {} times for {} units", times.places[i].1, units.places[i].1);
+            return Err(open.fault(times.places[i].0, what));
+        }
+        Ok(Shd { name: file.into(), times, units, labels })
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The class of each sample, 0 to 19 in SHD.
+    pub fn labels(&self) -> &[u16] {
+        &self.labels
+    }
+
+    /// Appends the spikes of sample `index` of the file with these bytes, as they are stored; none
+    /// for an index beyond the end.
+    ///
+    /// # Errors
+    /// [`crate::Error::Malformed`] for a time that is negative or no number, or a unit above 699.
+    pub fn sample(&self, bytes: &[u8], index: usize, out: &mut Columns) -> Result<()> {
+        let (Some(&times), Some(&units)) = (self.times.places.get(index), self.units.places.get(index)) else {
+            return Ok(());
+        };
+        let file = File::open(bytes, &self.name)?;
+        let before = out.len();
+        let result = self.spikes(&file, times, units, out);
+        if result.is_err() {
+            out.truncate(before);
+        }
+        result
+    }
+
+    /// Sample `index` sorted by time, and how many spikes moved. As [`Shd::sample`].
+    ///
+    /// # Errors
+    /// As [`Shd::sample`].
+    pub fn recording(&self, bytes: &[u8], index: usize) -> Result<(Recording, usize)> {
+        let mut events = Columns::new();
+        self.sample(bytes, index, &mut events)?;
+        Recording::from_columns(SENSOR, events)
+    }
+
+    fn spikes(&self, file: &File, times: (u64, u64), units: (u64, u64), out: &mut Columns) -> Result<()> {
+        if times.1 == 0 {
+            return Ok(());
+        }
+        let wide = self.times.datatype.size;
+        let bytes = file.range(times.0, times.1 * wide as u64, "the times of a sample")?;
+        let seconds: fn(&[u8]) -> f64 = match self.times.datatype {
+            Datatype { class: Class::Float { big: false }, size: 2 } => |b| half([b[0], b[1]]),
+            Datatype { class: Class::Float { big: false }, size: 4 } => {
+                |b| b.first_chunk().map_or(f64::NAN, |&b| f32::from_le_bytes(b).into())
+            }
+            _ => |b| b.first_chunk().map_or(f64::NAN, |&b| f64::from_le_bytes(b)),
+        };
+        for (i, b) in bytes.chunks_exact(wide).enumerate() {
+            let us = (seconds(b) * 1e6).round_ties_even();
+            if !(0.0..9e18).contains(&us) {
+                let what = format!("a spike at {} s", seconds(b));
+                return Err(file.fault(times.0 + (i * wide) as u64, what));
+            }
+            out.t_us.push(us as u64);
+        }
+        let wide = self.units.datatype.size;
+        let bytes = file.range(units.0, units.1 * wide as u64, "the units of a sample")?;
+        for (i, b) in bytes.chunks_exact(wide).enumerate() {
+            let unit = b.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b));
+            if unit >= SENSOR.width.into() {
+                let what = format!("unit {unit}; there are 0 to 699");
+                return Err(file.fault(units.0 + (i * wide) as u64, what));
+            }
+            out.x.push(unit as u16);
+        }
+        out.y.resize(out.x.len(), 0);
+        out.on.resize(out.x.len(), true);
+        Ok(())
+    }
+}
+
+/// Where the numbers of each sample are.
+fn samples(file: &File, dataset: &Dataset, floats: bool, heaps: &mut Heaps) -> Result<Samples> {
+    let fault = |problem: &str| Err(file.fault(dataset.address, problem));
+    let Class::Sequence(base) = &dataset.datatype.class else {
+        return fault("the samples are no sequences of variable length");
+    };
+    if dataset.datatype.size != Heaps::reference(file) {
+        return fault("a sequence of variable length of another size than 4 + address + 4");
+    }
+    match (&base.class, base.size) {
+        (Class::Integer { big: false, .. }, _) if !floats => (),
+        (Class::Float { big: false }, 2 | 4 | 8) if floats => (),
+        _ => return fault("the times are no little-endian floats, or the units no little-endian integers"),
+    }
+    let bytes = dataset.bytes(file)?;
+    let mut places = Vec::new();
+    let mut total = 0u64;
+    for reference in bytes.chunks_exact(dataset.datatype.size) {
+        let mut from = Cursor::new(reference, file.offset_of(dataset.address), file.name(), "a sample");
+        let (count, at, size) = heaps.find(file, &mut from)?;
+        if count * base.size as u64 != size {
+            return fault("a sample whose length differs from that of its object in the heap");
+        }
+        total = total.saturating_add(size);
+        if total > file.len() {
+            return fault("samples that share their bytes");
+        }
+        places.push((at, count));
+    }
+    Ok(Samples { datatype: (**base).clone(), places })
+}
+
+/// The labels.
+fn numbers(file: &File, dataset: &Dataset) -> Result<Vec<u16>> {
+    let Datatype { class: Class::Integer { big: false, .. }, size } = dataset.datatype else {
+        return Err(file.fault(dataset.address, "the labels are no little-endian integers"));
+    };
+    let label = |b: &[u8]| {
+        let label = b.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b));
+        u16::try_from(label).map_err(|_| file.fault(dataset.address, format!("a label {label}")))
+    };
+    dataset.bytes(file)?.chunks_exact(size).map(label).collect()
+}
+
+/// A number of 16 bits: 1 sign, 5 exponent, 10 fraction (IEEE 754 binary16).
+fn half(bytes: [u8; 2]) -> f64 {
+    let bits = u16::from_le_bytes(bytes);
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    let size = match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
+    };
+    if bits >> 15 == 1 { -size } else { size }
+}
+
+/// The stream of the whole file.
+struct Reader {
+    shd: Shd,
+    next: usize,
+}
+
+impl Container for Reader {
+    fn next(&mut self, bytes: &[u8], out: &mut Columns) -> Result<bool> {
+        if self.next >= self.shd.len() {
+            return Ok(false);
+        }
+        self.shd.sample(bytes, self.next, out)?;
+        self.next += 1;
+        Ok(true)
+    }
+
+    fn sensor(&self) -> Option<Sensor> {
+        Some(SENSOR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_read_as_ieee_754_has_them() {
+        let cases = [(0x3C00, 1.0), (0xC000, -2.0), (0x3555, 0.333251953125), (0x0001, 5.960464477539063e-8)];
+        for (bits, value) in cases {
+            assert_eq!(half(u16::to_le_bytes(bits)), value, "{bits:04x}");
+        }
+        assert_eq!(half(0x7BFFu16.to_le_bytes()), 65504.0);
+        assert_eq!(half(0x7C00u16.to_le_bytes()), f64::INFINITY);
+        assert!(half(0x7E00u16.to_le_bytes()).is_nan());
+    }
+}

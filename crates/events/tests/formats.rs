@@ -1,0 +1,11 @@
+//! Laws that hold for every format of events, and the real recordings it must read.
+
+mod common;
+#[path = "formats/golden.rs"]
+mod golden;
+#[path = "formats/hostile.rs"]
+mod hostile;
+#[path = "formats/laws.rs"]
+mod laws;
+#[path = "formats/samples.rs"]
+mod samples;

@@ -1,0 +1,363 @@
+//! A network and its weights → a NIR graph, written for one reader.
+//!
+//! Temporal transformation modules have no node: without one all stages run at the same steps.
+//! A merge has no node either: its sources all lead to what reads it, and are summed there. Linear
+//! layers become `Affine` with a zero bias, which every reader takes.
+
+use super::difference::Difference;
+use super::fold::{divided, weights_follow};
+use super::graph::Graph;
+use super::metadata::{Description, KEY};
+use super::naming::Names;
+use super::node::{Conv2d, Node, Padding, Tensor, Window};
+use super::reader::{Cell, Reader, differences, hear};
+use super::write::VERSION;
+use crate::error::{Error, Result};
+use crate::layer::{Layer, Pool, PoolKind};
+use crate::network::{Network, Node as OurNode, NodeId};
+use crate::neuron::{Leak, LeakRule, Neuron};
+use crate::shape::Shape;
+use crate::weights::Weights;
+use std::path::Path;
+
+/// More edges than this into one node mean merges of merges without neurons.
+const MAX_SOURCES: usize = 1 << 12;
+
+/// For whom a graph is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExportOptions {
+    /// Who shall run it: decides how pooling and time constants are written.
+    pub reader: Reader,
+    /// Duration of one step in µs; needed only by neurons whose leak is a time constant.
+    pub step_us: Option<f64>,
+}
+
+impl Default for ExportOptions {
+    /// For sinabs.
+    fn default() -> Self {
+        Self { reader: Reader::Sinabs, step_us: None }
+    }
+}
+
+/// An exported network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exported {
+    /// The graph.
+    pub graph: Graph,
+    /// What each reader will do differently from the network.
+    pub differences: Vec<Difference>,
+}
+
+/// Writes a network as a graph.
+///
+/// # Errors
+/// If the weights are not those of the network; if a layer has no NIR form (batch norm: fold it
+/// first; max pooling; a convolution of a vector; a time constant without [`ExportOptions::step_us`]).
+pub fn export(network: &Network, weights: &Weights, options: &ExportOptions) -> Result<Exported> {
+    weights.check(network, Path::new("<memory>"))?;
+    let description = Description::new(network, options.reader, options.step_us);
+    let rebuilt = description.network()?;
+    if &rebuilt != network {
+        let problem = "cannot be described in a recipe, so the graph could not be read back; rename its layers".into();
+        return Err(Error::Network { network: network.name().to_owned(), problem });
+    }
+    let mut plan = Plan::new(network, options)?;
+    plan.fill(network, weights)?;
+    plan.graph.metadata.insert(KEY.to_owned(), description.text());
+    Ok(Exported { graph: plan.graph, differences: plan.differences })
+}
+
+/// A layer with weights and its node.
+#[derive(Debug)]
+pub(super) struct Weighted {
+    /// The layer's index.
+    pub layer: usize,
+    /// The node's name.
+    pub node: String,
+    /// Its input is this times what the layer's is.
+    pub carry: f64,
+}
+
+/// The graph of a network before its weights are put in.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub graph: Graph,
+    pub weighted: Vec<Weighted>,
+    differences: Vec<Difference>,
+    names: Names,
+    options: ExportOptions,
+}
+
+/// What stands for a layer's output.
+#[derive(Debug, Clone)]
+struct Wire {
+    /// The nodes whose sum it is.
+    sources: Vec<String>,
+    /// `[N]`, not `[C, H, W]`.
+    vector: bool,
+    /// The nodes give this times what the layer gives.
+    carry: f64,
+}
+
+impl Plan {
+    pub fn new(network: &Network, options: &ExportOptions) -> Result<Self> {
+        let graph = Graph { version: VERSION.to_owned(), ..Graph::default() };
+        let mut plan =
+            Self { graph, weighted: Vec::new(), differences: Vec::new(), names: Names::new(), options: *options };
+        let input = network.input().shape;
+        let vector = (input.height, input.width) == (1, 1) && !read_as_map(network, NodeId::Input);
+        plan.graph.nodes.insert("input".into(), Node::Input { shape: shape_of(input, vector) });
+        let entry = Wire { sources: vec!["input".into()], vector, carry: 1.0 };
+        let mut wires: Vec<Wire> = Vec::with_capacity(network.nodes().len());
+        for i in 0..network.nodes().len() {
+            let from: Vec<Wire> = network.nodes()[i].from.iter().map(|id| wire(&entry, &wires, *id).clone()).collect();
+            wires.push(plan.layer(network, i, &from)?);
+        }
+        let last = wires.pop().unwrap_or(entry);
+        plan.graph.nodes.insert("output".into(), Node::Output { shape: shape_of(network.output(), last.vector) });
+        plan.lead(&last, "output");
+        plan.whole(network);
+        plan.differences = joined(std::mem::take(&mut plan.differences));
+        Ok(plan)
+    }
+
+    /// Puts the weights in.
+    pub fn fill(&mut self, network: &Network, weights: &Weights) -> Result<()> {
+        for w in &self.weighted {
+            let layer = &network.nodes()[w.layer];
+            let weight = divided(weights.require(&layer.name, "weight")?, w.carry);
+            let out = weight.shape.first().copied().unwrap_or(0);
+            let bias = match weights.get(&format!("{}.bias", layer.name)) {
+                Some(b) => Tensor::single(&b.shape, &b.data),
+                None => Tensor::full(&[out], 0.0),
+            };
+            match self.graph.nodes.get_mut(&w.node) {
+                Some(Node::Conv2d(c)) => (c.weight, c.bias) = (weight, bias),
+                Some(Node::Affine { weight: w, bias: b }) => (*w, *b) = (weight, bias),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn layer(&mut self, network: &Network, index: usize, from: &[Wire]) -> Result<Wire> {
+        let layer = &network.nodes()[index];
+        let first = &from[0];
+        let needs_map = |what: &str| {
+            let problem = format!("{what} a vector, which NIR cannot shape into a map; use a `linear` layer");
+            if first.vector { Err(Error::layer(&layer.name, problem)) } else { Ok(()) }
+        };
+        match layer.layer {
+            Layer::Ttm(_) => Ok(first.clone()),
+            Layer::Add => self.merge(layer, from),
+            Layer::Norm(_) => Err(Error::layer(
+                &layer.name,
+                "batch norm has no NIR node; fold it into the layer before it first (`fold::fold_norm`, or `fold::deployable` for a network without bias)",
+            )),
+            Layer::Conv(c) => {
+                needs_map("convolves")?;
+                let node = Node::Conv2d(Conv2d {
+                    weight: Tensor::default(),
+                    bias: Tensor::default(),
+                    stride: (c.stride, c.stride),
+                    padding: Padding::Zeros(c.padding, c.padding),
+                    dilation: (1, 1),
+                    groups: c.groups,
+                    input: Some((layer.input.height, layer.input.width)),
+                });
+                if c.groups > 1 {
+                    self.differ(Reader::SpikingJelly, &layer.name, "refuses groups in a convolution");
+                }
+                Ok(self.weigh(index, layer, first, node, false))
+            }
+            Layer::Linear(_) => {
+                let flat = self.flat(&layer.name, layer.input, first);
+                let node = Node::Affine { weight: Tensor::default(), bias: Tensor::default() };
+                Ok(self.weigh(index, layer, &flat, node, true))
+            }
+            Layer::Pool(Pool { kind: PoolKind::Max, .. }) => {
+                Err(Error::layer(&layer.name, "max pooling has no NIR node; train the network with `average` pooling"))
+            }
+            Layer::Pool(p) => {
+                needs_map("pools")?;
+                let (kernel, stride, padding) = ((p.kernel, p.kernel), (p.stride, p.stride), (p.padding, p.padding));
+                Ok(self.pool(network, index, p.kind, Window { kernel, stride, padding }, first))
+            }
+            Layer::GlobalAverage => {
+                needs_map("averages")?;
+                let all = (layer.input.height, layer.input.width);
+                let window = Window { kernel: all, stride: all, padding: (0, 0) };
+                Ok(self.pool(network, index, PoolKind::Average, window, first))
+            }
+            Layer::Neuron(n) => self.neuron(layer, n, first),
+        }
+    }
+
+    /// Adds a node behind a wire.
+    fn put(&mut self, wish: &str, node: Node, from: &Wire, vector: bool, carry: f64) -> Wire {
+        let name = self.names.take(wish);
+        self.graph.nodes.insert(name.clone(), node);
+        self.lead(from, &name);
+        Wire { sources: vec![name], vector, carry }
+    }
+
+    fn lead(&mut self, from: &Wire, to: &str) {
+        self.graph.edges.extend(from.sources.iter().map(|s| (s.clone(), to.to_owned())));
+    }
+
+    fn weigh(&mut self, layer: usize, ours: &OurNode, from: &Wire, node: Node, vector: bool) -> Wire {
+        let wire = self.put(&ours.name, node, from, vector, 1.0);
+        self.weighted.push(Weighted { layer, node: wire.sources[0].clone(), carry: from.carry });
+        wire
+    }
+
+    /// The wire as a vector.
+    fn flat(&mut self, layer: &str, shape: Shape, from: &Wire) -> Wire {
+        if from.vector {
+            return from.clone();
+        }
+        for reader in [Reader::SnnTorch, Reader::Norse] {
+            self.differ(reader, layer, "flattens the batch too (it does not count the batch as a dimension)");
+        }
+        let node = Node::Flatten { start: 0, end: -1, input: Some(shape_of(shape, false)) };
+        self.put(&format!("{layer}_flatten"), node, from, true, from.carry)
+    }
+
+    fn merge(&mut self, layer: &OurNode, from: &[Wire]) -> Result<Wire> {
+        let vector = from.iter().any(|w| w.vector);
+        let mut sources = Vec::new();
+        for w in from {
+            let w = if vector { self.flat(&layer.name, layer.input, w) } else { w.clone() };
+            if w.sources.iter().any(|s| sources.contains(s)) {
+                for reader in Reader::ALL {
+                    self.differ(reader, &layer.name, "adds an input that is there twice only once");
+                }
+            }
+            sources.extend(w.sources);
+            if sources.len() > MAX_SOURCES {
+                let problem = format!("sums more than {MAX_SOURCES} nodes; put a `neuron` after the merges");
+                return Err(Error::layer(&layer.name, problem));
+            }
+        }
+        Ok(Wire { sources, vector, carry: 1.0 })
+    }
+
+    fn pool(&mut self, network: &Network, index: usize, kind: PoolKind, window: Window, from: &Wire) -> Wire {
+        let (name, known) = (&network.nodes()[index].name, self.options.reader.pooling());
+        let area = (window.kernel.0 * window.kernel.1) as f64;
+        let (written, carry) = match kind {
+            _ if kind == known => (kind, 1.0),
+            _ if !weights_follow(network, index) => {
+                self.differ(None, name, "no weights follow this pooling, so its factor could not be folded into them");
+                (kind, 1.0)
+            }
+            PoolKind::Average => (known, area),
+            _ => (known, 1.0 / area),
+        };
+        for reader in Reader::ALL {
+            if reader.pooling() != written {
+                let what = if written == PoolKind::Sum { "sum" } else { "average" };
+                self.differ(reader, name, format!("does not know {what} pooling; export for this reader"));
+            } else if written == PoolKind::Sum && window.padding != (0, 0) {
+                self.differ(reader, name, "leaves out the padding of a pooling");
+            }
+        }
+        let node = if written == PoolKind::Sum { Node::SumPool2d(window) } else { Node::AvgPool2d(window) };
+        self.put(name, node, from, false, from.carry * carry)
+    }
+
+    fn neuron(&mut self, layer: &OurNode, n: Neuron, from: &Wire) -> Result<Wire> {
+        let Some(lambda) = n.lambda(LeakRule::Step, 1, 1, self.options.step_us) else {
+            let problem = "its leak is a time constant; say how long a step lasts (`step_us` of the export)";
+            return Err(Error::layer(&layer.name, problem));
+        };
+        if !(lambda > 0.0 && lambda <= 1.0) {
+            let Leak::Time(tau) = n.leak else { return Err(Error::layer(&layer.name, "its leak must be above 0")) };
+            let step = self.options.step_us.unwrap_or(f64::NAN);
+            let problem =
+                format!("a step of {step} µs leaves nothing of a membrane with τ = {tau} µs; shorten the step");
+            return Err(Error::layer(&layer.name, problem));
+        }
+        let lambda = f64::from(lambda);
+        let (reader, threshold) = (self.options.reader, f64::from(n.threshold));
+        let dt = reader.dt();
+        let tau = match reader {
+            _ if lambda == 1.0 => None,
+            Reader::Sinabs => Some(-1.0 / lambda.ln()),
+            _ => Some(dt / (1.0 - lambda)),
+        };
+        let r = match (reader, tau) {
+            (Reader::Sinabs, _) | (Reader::SnnTorch | Reader::Norse, None) => 1.0,
+            (Reader::SpikingJelly, None) => 1.0 / dt,
+            (_, Some(tau)) => tau / dt,
+        };
+        let cell = Cell { tau, r, threshold };
+        for other in Reader::ALL {
+            match hear(Some(other), cell, other.dt()) {
+                Ok(heard) => {
+                    differences(&n, lambda, &heard).into_iter().for_each(|d| self.differ(other, &layer.name, d))
+                }
+                Err(problem) => self.differ(other, &layer.name, problem),
+            }
+        }
+        if tau.is_some() && !from.vector {
+            self.differ(Reader::Sinabs, &layer.name, "cannot import a leaky layer of maps (its own check fails)");
+        }
+        let shape = shape_of(layer.output, from.vector);
+        let full = |v: f64| Tensor::full(&shape, v);
+        let (r, threshold, reset) = (full(r), full(threshold), full(0.0));
+        let node = match tau {
+            Some(tau) => Node::Lif { tau: full(tau), r, leak: full(0.0), threshold, reset },
+            None => Node::If { r, threshold, reset },
+        };
+        Ok(self.put(&layer.name, node, from, from.vector, 1.0))
+    }
+
+    /// What is about the whole graph.
+    fn whole(&mut self, network: &Network) {
+        if network.nodes().iter().any(|n| matches!(n.layer, Layer::Ttm(_))) {
+            self.differ(None, "", "the graph has no temporal transformation modules: all stages run at the same steps");
+        }
+        if !matches!(network.nodes().last().map(|n| n.layer), Some(Layer::Neuron(_))) {
+            self.differ(None, "", "the output is the current of each step; sum it over time for the logits");
+        }
+    }
+
+    fn differ(&mut self, reader: impl Into<Option<Reader>>, place: &str, what: impl Into<String>) {
+        self.differences.push(Difference { reader: reader.into(), place: place.to_owned(), what: what.into() });
+    }
+}
+
+fn wire<'a>(entry: &'a Wire, wires: &'a [Wire], id: NodeId) -> &'a Wire {
+    match id {
+        NodeId::Input => entry,
+        NodeId::Node(i) => &wires[i],
+    }
+}
+
+fn shape_of(s: Shape, vector: bool) -> Vec<usize> {
+    if vector { vec![s.len()] } else { vec![s.channels, s.height, s.width] }
+}
+
+/// Whether something needs the value as a map.
+fn read_as_map(network: &Network, id: NodeId) -> bool {
+    network.nodes().iter().enumerate().filter(|(_, n)| n.from.contains(&id)).any(|(i, n)| match n.layer {
+        Layer::Conv(_) | Layer::Pool(_) | Layer::GlobalAverage => true,
+        Layer::Linear(_) => false,
+        Layer::Ttm(_) | Layer::Norm(_) | Layer::Neuron(_) | Layer::Add => read_as_map(network, NodeId::Node(i)),
+    })
+}
+
+/// The same thing said of several layers, said once.
+fn joined(all: Vec<Difference>) -> Vec<Difference> {
+    let mut joined: Vec<Difference> = Vec::new();
+    for d in all {
+        match joined.iter_mut().find(|j| j.reader == d.reader && j.what == d.what) {
+            Some(j) if j.place.split("`, `").any(|p| p == d.place) => {}
+            Some(j) => j.place = format!("{}`, `{}", j.place, d.place),
+            None => joined.push(d),
+        }
+    }
+    joined.sort_by_key(|d| d.reader);
+    joined
+}

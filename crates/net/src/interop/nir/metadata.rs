@@ -1,0 +1,76 @@
+//! The whole description of a network as one text entry of a graph, so that nothing is lost on the
+//! way back: stages, resets, spikes, limits, surrogates, names.
+
+use super::reader::Reader;
+use crate::error::Result;
+use crate::network::{InputKind, Network};
+use crate::neuron::Neuron;
+use crate::shape::Shape;
+use crate::spec::{LayerSpec, network_from_specs, specs_of};
+use serde::{Deserialize, Serialize};
+
+/// The key of the entry.
+pub(super) const KEY: &str = "tickless";
+
+const FORMAT: u32 = 1;
+
+/// The entry, in JSON.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Description {
+    format: u32,
+    name: String,
+    input: Shape,
+    kind: String,
+    layers: Vec<LayerSpec>,
+    reader: String,
+    step_us: Option<f64>,
+}
+
+impl Description {
+    /// Describes a network that is written for `reader`.
+    pub fn new(network: &Network, reader: Reader, step_us: Option<f64>) -> Self {
+        let kind = match network.input().kind {
+            InputKind::Events => "events",
+            InputKind::Image => "image",
+        };
+        Self {
+            format: FORMAT,
+            name: network.name().to_owned(),
+            input: network.input().shape,
+            kind: kind.to_owned(),
+            layers: specs_of(network),
+            reader: reader.word().to_owned(),
+            step_us,
+        }
+    }
+
+    /// Reads an entry; the error says what is wrong with it.
+    pub fn parse(text: &str) -> std::result::Result<Self, String> {
+        let read: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        if read.format != FORMAT {
+            return Err(format!("it has format {}, this version reads {FORMAT}; update", read.format));
+        }
+        let dimensions = [read.input.channels, read.input.height, read.input.width];
+        if dimensions.iter().any(|&d| d > 1 << 20) || dimensions.iter().product::<usize>() > 1 << 31 {
+            return Err(format!("the input {} is too large", read.input));
+        }
+        Ok(read)
+    }
+
+    /// The entry as text.
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The network.
+    pub fn network(&self) -> Result<Network> {
+        let kind = if self.kind == "image" { InputKind::Image } else { InputKind::Events };
+        network_from_specs(&self.name, self.input, kind, &self.layers, Neuron::lif())
+    }
+
+    /// For whom it was written, and the duration of a step.
+    pub fn conventions(&self) -> Option<(Reader, Option<f64>)> {
+        Some((Reader::from_word(&self.reader)?, self.step_us))
+    }
+}

@@ -1,0 +1,251 @@
+//! A `.nir` file → a graph.
+//!
+//! ```text
+//! /version                text
+//! /node/type              "NIRGraph"
+//! /node/edges             text [E, 2]: (from, to)
+//! /node/nodes/<name>/...  type (text) and the parameters of the node, arrays or scalars
+//! /node/metadata/<key>    text (optional)
+//! ```
+//!
+//! Source: `nir` 1.0.8, `serialization.py`. A file is untrusted: nothing larger than the file
+//! itself is allocated on its word, and graphs nest only so deep.
+
+use super::graph::Graph;
+use super::node::{Conv2d, Node, Padding, Tensor, Window};
+use crate::error::{Error, Result};
+use hdf5_pure::{DType, File, Group, VlenStringReadOptions};
+use std::path::Path;
+
+/// Graphs within graphs within graphs.
+const MAX_DEPTH: usize = 16;
+
+/// No deflate stream grows by more than this.
+const MAX_INFLATION: u64 = 1032;
+
+/// Longest text entry and number of texts in one array.
+const MAX_TEXT: usize = 1 << 26;
+
+/// Reads the bytes of a `.nir` file; `file` is used in messages.
+///
+/// # Errors
+/// If the bytes are not HDF5 or not a NIR graph; names the file and the node.
+pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Graph> {
+    let at = Place { file, length: bytes.len() as u64, node: String::new() };
+    let h5 = File::from_bytes(bytes.to_vec()).map_err(|e| at.wrong(format!("{e} ({} bytes)", bytes.len())))?;
+    let end = h5.superblock().eof_address;
+    if end > bytes.len() as u64 {
+        return Err(at.wrong(format!("it ends after {} of its {end} bytes; copy it again", bytes.len())));
+    }
+    let root = h5.root();
+    let node = root.group("node").map_err(|e| at.wrong(format!("no group `node`: {e}")))?;
+    let kind = at.text(&node, "type")?;
+    if kind != "NIRGraph" {
+        return Err(at.wrong(format!("the outermost node is a `{kind}`, not a `NIRGraph`; wrap it in a graph")));
+    }
+    let mut graph = at.graph(&node, 0)?;
+    graph.version = if has(&root, "version") { at.text(&root, "version")? } else { String::new() };
+    Ok(graph)
+}
+
+/// Where the reader is: for messages, and the bound of what it may allocate.
+struct Place<'a> {
+    file: &'a Path,
+    length: u64,
+    node: String,
+}
+
+impl Place<'_> {
+    fn wrong(&self, problem: String) -> Error {
+        if self.node.is_empty() {
+            return Error::NirFile { file: self.file.to_owned(), problem };
+        }
+        Error::NirNode { file: self.file.to_owned(), node: self.node.clone(), problem }
+    }
+
+    fn graph(&self, group: &Group, depth: usize) -> Result<Graph> {
+        if depth > MAX_DEPTH {
+            return Err(self.wrong(format!("graphs nest deeper than {MAX_DEPTH}")));
+        }
+        let mut graph = Graph::default();
+        let nodes = group.group("nodes").map_err(|e| self.wrong(format!("no group `nodes`: {e}")))?;
+        for name in nodes.groups().map_err(|e| self.wrong(format!("`nodes`: {e}")))? {
+            let full = if self.node.is_empty() { name.clone() } else { format!("{}.{name}", self.node) };
+            let at = Place { file: self.file, length: self.length, node: full };
+            let child = nodes.group(&name).map_err(|e| at.wrong(e.to_string()))?;
+            graph.nodes.insert(name, at.node(&child, depth)?);
+        }
+        let ends = self.texts(group, "edges")?;
+        let (pairs, rest) = ends.as_chunks::<2>();
+        if !rest.is_empty() {
+            return Err(self.wrong(format!("`edges` has {} names, which are not pairs", ends.len())));
+        }
+        graph.edges = pairs.iter().cloned().map(|[from, to]| (from, to)).collect();
+        if has_group(group, "metadata") {
+            let texts = group.group("metadata").map_err(|e| self.wrong(format!("`metadata`: {e}")))?;
+            for key in texts.datasets().map_err(|e| self.wrong(format!("`metadata`: {e}")))? {
+                // Numbers of other writers mean nothing to us.
+                if let Ok(text) = self.text(&texts, &key) {
+                    graph.metadata.insert(key, text);
+                }
+            }
+        }
+        Ok(graph)
+    }
+
+    fn node(&self, g: &Group, depth: usize) -> Result<Node> {
+        let kind = self.text(g, "type")?;
+        let tensor = |name: &str| self.tensor(g, name);
+        // Older writers have no `v_reset`: it is 0.
+        let reset = |like: &Tensor| match has(g, "v_reset") {
+            true => tensor("v_reset"),
+            false => Ok(Tensor { data: vec![0.0; like.data.len()], ..like.clone() }),
+        };
+        Ok(match kind.as_str() {
+            "Input" => Node::Input { shape: self.sizes(g, "shape")? },
+            "Output" => Node::Output { shape: self.sizes(g, "shape")? },
+            "Affine" => Node::Affine { weight: tensor("weight")?, bias: tensor("bias")? },
+            "Linear" => Node::Linear { weight: tensor("weight")? },
+            "Conv2d" => Node::Conv2d(Conv2d {
+                weight: tensor("weight")?,
+                bias: tensor("bias")?,
+                stride: self.pair(g, "stride")?,
+                padding: self.padding(g)?,
+                dilation: self.pair(g, "dilation")?,
+                groups: self.pair(g, "groups")?.0,
+                input: if has(g, "input_shape") { Some(self.pair(g, "input_shape")?) } else { None },
+            }),
+            "AvgPool2d" => Node::AvgPool2d(self.window(g)?),
+            "SumPool2d" => Node::SumPool2d(self.window(g)?),
+            "Flatten" => Node::Flatten {
+                start: self.integer(g, "start_dim")?,
+                end: self.integer(g, "end_dim")?,
+                input: if has(g, "input_type") { Some(self.sizes(g, "input_type")?) } else { None },
+            },
+            "Scale" => Node::Scale { scale: tensor("scale")? },
+            "Threshold" => Node::Threshold { threshold: tensor("threshold")? },
+            "IF" => {
+                let threshold = tensor("v_threshold")?;
+                Node::If { r: tensor("r")?, reset: reset(&threshold)?, threshold }
+            }
+            "LIF" => {
+                let threshold = tensor("v_threshold")?;
+                let (tau, r, leak) = (tensor("tau")?, tensor("r")?, tensor("v_leak")?);
+                Node::Lif { tau, r, leak, reset: reset(&threshold)?, threshold }
+            }
+            "LI" => Node::Li { tau: tensor("tau")?, r: tensor("r")?, leak: tensor("v_leak")? },
+            "CubaLIF" => {
+                let threshold = tensor("v_threshold")?;
+                Node::CubaLif {
+                    tau_syn: tensor("tau_syn")?,
+                    tau_mem: tensor("tau_mem")?,
+                    r: tensor("r")?,
+                    leak: tensor("v_leak")?,
+                    reset: reset(&threshold)?,
+                    w_in: tensor("w_in")?,
+                    threshold,
+                }
+            }
+            "NIRGraph" => Node::Graph(self.graph(g, depth + 1)?),
+            _ => Node::Other { kind },
+        })
+    }
+
+    fn window(&self, g: &Group) -> Result<Window> {
+        let kernel = self.pair(g, "kernel_size")?;
+        Ok(Window { kernel, stride: self.pair(g, "stride")?, padding: self.pair(g, "padding")? })
+    }
+
+    fn padding(&self, g: &Group) -> Result<Padding> {
+        match self.text(g, "padding").ok().as_deref() {
+            Some("same") => Ok(Padding::Same),
+            Some("valid") => Ok(Padding::Valid),
+            Some(other) => Err(self.wrong(format!("`padding` is \"{other}\"; known: same, valid, numbers"))),
+            None => self.pair(g, "padding").map(|(rows, columns)| Padding::Zeros(rows, columns)),
+        }
+    }
+
+    /// Opens a dataset whose shape is one that the file can hold.
+    fn dataset(&self, g: &Group, name: &str) -> Result<(hdf5_pure::Dataset, Vec<usize>)> {
+        let wrong = |e: hdf5_pure::Error| self.wrong(format!("`{name}`: {e}"));
+        let set = g.dataset(name).map_err(wrong)?;
+        let shape = set.shape().map_err(wrong)?;
+        let bytes = shape.iter().try_fold(set.element_size().map_err(wrong)?, |n, &d| n.checked_mul(d));
+        if bytes.is_none_or(|b| b > self.length.saturating_mul(MAX_INFLATION)) {
+            return Err(self.wrong(format!("`{name}` claims the shape {shape:?}, more than the file can hold")));
+        }
+        let shape = shape.iter().map(|&d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
+        Ok((set, shape))
+    }
+
+    fn tensor(&self, g: &Group, name: &str) -> Result<Tensor> {
+        let (set, shape) = self.dataset(g, name)?;
+        let wrong = |e: hdf5_pure::Error| self.wrong(format!("`{name}`: {e}"));
+        let double = !matches!(set.dtype().map_err(wrong)?, DType::F32);
+        let data = set.read_f64().map_err(wrong)?;
+        if data.len() != shape.iter().product::<usize>() {
+            return Err(self.wrong(format!("`{name}` has {} values for the shape {shape:?}", data.len())));
+        }
+        if let Some(i) = data.iter().position(|v| !v.is_finite()) {
+            return Err(self.wrong(format!("`{name}`: value {i} is {}", data[i])));
+        }
+        Ok(Tensor { shape, data, double })
+    }
+
+    fn integers(&self, g: &Group, name: &str) -> Result<Vec<i64>> {
+        let (set, _) = self.dataset(g, name)?;
+        set.read_i64().map_err(|e| self.wrong(format!("`{name}`: {e}")))
+    }
+
+    fn integer(&self, g: &Group, name: &str) -> Result<i64> {
+        match self.integers(g, name)?.as_slice() {
+            [one] => Ok(*one),
+            other => Err(self.wrong(format!("`{name}` must be one number, got {}", other.len()))),
+        }
+    }
+
+    fn sizes(&self, g: &Group, name: &str) -> Result<Vec<usize>> {
+        let numbers = self.integers(g, name)?;
+        let size = |v: &i64| usize::try_from(*v).ok().filter(|v| *v <= MAX_TEXT);
+        numbers
+            .iter()
+            .map(size)
+            .collect::<Option<_>>()
+            .ok_or_else(|| self.wrong(format!("`{name}` is {numbers:?}; sizes must be between 0 and {MAX_TEXT}")))
+    }
+
+    /// (rows, columns); one number stands for both.
+    fn pair(&self, g: &Group, name: &str) -> Result<(usize, usize)> {
+        match self.sizes(g, name)?.as_slice() {
+            [one] => Ok((*one, *one)),
+            [rows, columns] => Ok((*rows, *columns)),
+            other => Err(self.wrong(format!("`{name}` must be one number or two, got {}", other.len()))),
+        }
+    }
+
+    fn text(&self, g: &Group, name: &str) -> Result<String> {
+        match self.texts(g, name)?.pop() {
+            Some(text) => Ok(text),
+            None => Err(self.wrong(format!("`{name}` is empty"))),
+        }
+    }
+
+    fn texts(&self, g: &Group, name: &str) -> Result<Vec<String>> {
+        let (set, _) = self.dataset(g, name)?;
+        let wrong = |e: hdf5_pure::Error| self.wrong(format!("`{name}`: {e}"));
+        let limits = VlenStringReadOptions::new().with_max_elements(MAX_TEXT).with_max_payload_bytes(MAX_TEXT);
+        match set.dtype().map_err(wrong)? {
+            DType::VariableLengthString => set.read_vlen_strings(limits),
+            _ => set.read_string(),
+        }
+        .map_err(wrong)
+    }
+}
+
+fn has(g: &Group, name: &str) -> bool {
+    g.datasets().is_ok_and(|names| names.iter().any(|n| n == name))
+}
+
+fn has_group(g: &Group, name: &str) -> bool {
+    g.groups().is_ok_and(|names| names.iter().any(|n| n == name))
+}

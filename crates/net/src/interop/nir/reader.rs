@@ -1,0 +1,196 @@
+//! What each framework makes of a neuron node.
+//!
+//! With the step Δt and the numbers of the node, one step of the reader's neuron is
+//! u = λ·v + g·x, then spikes, reset and limit as in [`crate::neuron`]:
+//!
+//! | reader | IF | LIF | fires | spikes | reset | limit |
+//! |---|---|---|---|---|---|---|
+//! | sinabs 3.1 | λ = 1, g = 1 (r is not read) | λ = exp(−1/τ), g = 1 | u ≥ θ | ⌊u/θ⌋ | −θ·n | IF −θ, LIF none |
+//! | snnTorch 1.0 | λ = 0.9 (!), g = 1, r must be 1 | λ = 1 − Δt/τ, g = r·Δt/τ | u > θ | one | IF −θ, LIF to 0 | none |
+//! | SpikingJelly 2.0 | λ = 1, r must be 1/Δt | λ = 1 − Δt/τ, r must be 1 or τ/Δt | u ≥ θ | one | to 0 | none |
+//! | Norse 1.1 | λ = 1, g = 1 (r is not read) | λ = 1 − Δt/τ, g = Δt/τ (r is not read) | u > θ | one | to 0 | none |
+//! | plain NIR | λ = 1, g = r·Δt | λ = 1 − Δt/τ, g = r·Δt/τ | u > θ | one | to 0 | none |
+//!
+//! Source: the import functions of these packages; golden `*.nir`.
+
+use crate::layer::PoolKind;
+use crate::neuron::{Neuron, Reset, SpikeMode, Surrogate};
+use std::fmt;
+
+/// A framework that reads NIR graphs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reader {
+    /// sinabs, and with it the Speck tool chain.
+    Sinabs,
+    /// snnTorch.
+    SnnTorch,
+    /// SpikingJelly.
+    SpikingJelly,
+    /// Norse.
+    Norse,
+}
+
+impl Reader {
+    /// All of them.
+    pub const ALL: [Reader; 4] = [Reader::Sinabs, Reader::SnnTorch, Reader::SpikingJelly, Reader::Norse];
+
+    /// Its name in lower case.
+    pub fn word(self) -> &'static str {
+        match self {
+            Reader::Sinabs => "sinabs",
+            Reader::SnnTorch => "snntorch",
+            Reader::SpikingJelly => "spikingjelly",
+            Reader::Norse => "norse",
+        }
+    }
+
+    /// The reader of this name.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.word() == word)
+    }
+
+    /// The step Δt in seconds that it assumes (sinabs counts τ in steps).
+    pub fn dt(self) -> f64 {
+        match self {
+            Reader::Sinabs => 1.0,
+            Reader::SnnTorch | Reader::SpikingJelly => 1e-4,
+            Reader::Norse => 1e-3,
+        }
+    }
+
+    /// The one kind of pooling that it reads.
+    pub(super) fn pooling(self) -> PoolKind {
+        match self {
+            Reader::Sinabs | Reader::Norse => PoolKind::Sum,
+            Reader::SnnTorch | Reader::SpikingJelly => PoolKind::Average,
+        }
+    }
+
+    /// The surrogate gradient that its neurons have by default.
+    pub(super) fn surrogate(self) -> Surrogate {
+        match self {
+            Reader::Sinabs => Surrogate::SingleExponential { width: 0.5 },
+            Reader::SnnTorch => Surrogate::Arctangent { alpha: 2.0 },
+            Reader::SpikingJelly => Surrogate::Sigmoid { alpha: 4.0 },
+            Reader::Norse => Surrogate::Triangle,
+        }
+    }
+}
+
+impl fmt::Display for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reader::Sinabs => "sinabs",
+            Reader::SnnTorch => "snnTorch",
+            Reader::SpikingJelly => "SpikingJelly",
+            Reader::Norse => "Norse",
+        })
+    }
+}
+
+/// The numbers of one neuron of a node.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Cell {
+    /// τ of a LIF; `None` for an IF.
+    pub tau: Option<f64>,
+    pub r: f64,
+    pub threshold: f64,
+}
+
+/// The neuron that a reader makes of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Heard {
+    pub lambda: f64,
+    pub gain: f64,
+    pub threshold: f64,
+    pub spikes: SpikeMode,
+    pub reset: Reset,
+    pub fire_at_threshold: bool,
+    pub v_min: Option<f64>,
+}
+
+/// Equal as far as f32 tells.
+pub(super) fn same(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-6 * a.abs().max(b.abs())
+}
+
+/// What `reader` (`None`: plain NIR) makes of a cell at steps of `dt` seconds.
+///
+/// # Errors
+/// Says why it refuses the cell.
+pub(super) fn hear(reader: Option<Reader>, cell: Cell, dt: f64) -> Result<Heard, String> {
+    let Cell { tau, r, threshold } = cell;
+    if !(threshold > 0.0 && tau.is_none_or(|t| t > 0.0)) {
+        return Err(format!("threshold and time constant must be above 0, got {threshold} and {tau:?}"));
+    }
+    let single = Heard {
+        lambda: tau.map_or(1.0, |t| 1.0 - dt / t),
+        gain: r * dt / tau.unwrap_or(1.0),
+        threshold,
+        spikes: SpikeMode::Single,
+        reset: Reset::Hard,
+        fire_at_threshold: false,
+        v_min: None,
+    };
+    Ok(match (reader, tau) {
+        (None, _) | (Some(Reader::SnnTorch), Some(_)) => single,
+        (Some(Reader::Sinabs), _) => Heard {
+            lambda: tau.map_or(1.0, |t| (-1.0 / t).exp()),
+            gain: 1.0,
+            spikes: SpikeMode::Multi,
+            reset: Reset::Soft,
+            fire_at_threshold: true,
+            v_min: if tau.is_none() { Some(-threshold) } else { None },
+            ..single
+        },
+        (Some(Reader::SnnTorch), None) if r == 1.0 => Heard { lambda: 0.9, gain: 1.0, reset: Reset::Soft, ..single },
+        (Some(Reader::SnnTorch), None) => return Err(format!("refuses r = {r}; it needs 1")),
+        (Some(Reader::SpikingJelly), None) if !same(r * dt, 1.0) => {
+            return Err(format!("refuses r = {r}; it needs 1/Δt = {}", 1.0 / dt));
+        }
+        (Some(Reader::SpikingJelly), Some(t)) if !same(r, 1.0) && !same(r, t / dt) => {
+            return Err(format!("refuses r = {r}; it needs 1 or τ/Δt = {}", t / dt));
+        }
+        (Some(Reader::SpikingJelly), _) => Heard { fire_at_threshold: true, ..single },
+        (Some(Reader::Norse), _) => Heard { gain: tau.map_or(1.0, |t| dt / t), ..single },
+    })
+}
+
+/// In words, what `heard` does differently from `meant` (λ of one step: `lambda`).
+pub(super) fn differences(meant: &Neuron, lambda: f64, heard: &Heard) -> Vec<String> {
+    let mut all = Vec::new();
+    let theta = f64::from(meant.threshold);
+    if !same(heard.lambda, lambda) {
+        all.push(format!("keeps {:.6} of its membrane from step to step instead of {lambda:.6}", heard.lambda));
+    }
+    if !same(heard.gain / heard.threshold, 1.0 / theta) {
+        let factor = heard.gain / heard.threshold * theta;
+        all.push(format!("weighs its input {factor:.6} times as much against the threshold"));
+    }
+    match (meant.spikes, heard.spikes) {
+        (SpikeMode::Multi, SpikeMode::Single) => all.push("emits at most one spike a step instead of ⌊u/θ⌋".into()),
+        (SpikeMode::Single, SpikeMode::Multi) => all.push("emits ⌊u/θ⌋ spikes a step instead of one".into()),
+        _ => {}
+    }
+    match (meant.reset, heard.reset) {
+        (Reset::Soft, Reset::Hard) => all.push("is reset to 0 by a spike instead of by −θ".into()),
+        (Reset::Hard, Reset::Soft) => all.push("is reset by −θ by a spike instead of to 0".into()),
+        _ => {}
+    }
+    match (meant.fire_at_threshold, heard.fire_at_threshold) {
+        (true, false) => all.push("does not fire where u = θ".into()),
+        (false, true) => all.push("fires where u = θ".into()),
+        _ => {}
+    }
+    let limit = |v: Option<f64>| v.map_or("none".to_owned(), |v| v.to_string());
+    // A limit is in units of the membrane, which a gain scales.
+    let theirs = heard.v_min.map(|v| v / heard.threshold * theta);
+    let ours = meant.v_min.map(f64::from);
+    if match (ours, theirs) {
+        (Some(a), Some(b)) => !same(a, b),
+        (a, b) => a != b,
+    } {
+        all.push(format!("has the lower limit {} instead of {}", limit(theirs), limit(ours)));
+    }
+    all
+}

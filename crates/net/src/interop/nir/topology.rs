@@ -1,0 +1,89 @@
+//! The order in which a graph is walked: every node after those that lead to it.
+
+use super::graph::Graph;
+use super::node::Node;
+use crate::error::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// A flat graph with one way in, one way out and no loop.
+#[derive(Debug)]
+pub(super) struct Topology<'a> {
+    pub input: &'a str,
+    pub output: &'a str,
+    /// All nodes in order, names first where there is a choice.
+    pub order: Vec<&'a str>,
+    /// Name → where its edges come from, in the order of the file.
+    pub from: BTreeMap<&'a str, Vec<&'a str>>,
+    /// Name → number of edges that leave it.
+    pub readers: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Topology<'a> {
+    /// # Errors
+    /// If there is not one input and one output, an edge leads nowhere, a node is not connected or
+    /// the graph has a loop.
+    pub fn new(graph: &'a Graph, file: &Path) -> Result<Self> {
+        let wrong = |node: &str, problem: String| Error::NirNode { file: file.into(), node: node.into(), problem };
+        let input = one(graph, "Input", |n| matches!(n, Node::Input { .. }), file)?;
+        let output = one(graph, "Output", |n| matches!(n, Node::Output { .. }), file)?;
+        let mut from: BTreeMap<&str, Vec<&str>> = graph.nodes.keys().map(|k| (k.as_str(), Vec::new())).collect();
+        let mut to: BTreeMap<&str, Vec<&str>> = from.clone();
+        for (a, b) in &graph.edges {
+            for (end, other) in [(a, b), (b, a)] {
+                if !graph.nodes.contains_key(end) {
+                    return Err(wrong(other, format!("an edge joins it to `{end}`, which is no node")));
+                }
+            }
+            if let (Some(f), Some(t)) = (from.get_mut(b.as_str()), to.get_mut(a.as_str())) {
+                f.push(a);
+                t.push(b);
+            }
+        }
+        for name in graph.nodes.keys().map(String::as_str) {
+            if from[name].is_empty() && name != input {
+                return Err(wrong(name, "no edge leads to it; remove it or connect it".into()));
+            }
+            if to[name].is_empty() && name != output {
+                return Err(wrong(name, "no edge leads from it; remove it or connect it to the output".into()));
+            }
+        }
+        let mut waits: BTreeMap<&str, usize> = from.iter().map(|(k, f)| (*k, f.len())).collect();
+        let mut ready: BTreeSet<&str> = waits.iter().filter(|w| *w.1 == 0).map(|w| *w.0).collect();
+        let mut order = Vec::with_capacity(waits.len());
+        while let Some(name) = ready.pop_first() {
+            order.push(name);
+            for next in &to[name] {
+                if let Some(n) = waits.get_mut(next) {
+                    *n -= 1;
+                    if *n == 0 {
+                        ready.insert(next);
+                    }
+                }
+            }
+        }
+        if order.len() < graph.nodes.len() {
+            let stuck: Vec<&str> = waits.iter().filter(|w| *w.1 > 0).map(|w| *w.0).take(8).collect();
+            let problem = format!(
+                "is part of a loop or behind one ({}); recurrent networks cannot run here, unroll the loop",
+                stuck.join(", ")
+            );
+            return Err(wrong(stuck.first().copied().unwrap_or(input), problem));
+        }
+        let readers = to.iter().map(|(k, t)| (*k, t.len())).collect();
+        Ok(Self { input, output, order, from, readers })
+    }
+}
+
+fn one<'a>(graph: &'a Graph, kind: &str, is: impl Fn(&Node) -> bool, file: &Path) -> Result<&'a str> {
+    let found: Vec<&str> = graph.nodes.iter().filter(|(_, n)| is(n)).map(|(k, _)| k.as_str()).collect();
+    match found.as_slice() {
+        [one] => Ok(one),
+        [] => Err(Error::NirFile { file: file.into(), problem: format!("the graph has no `{kind}` node") }),
+        many => {
+            let problem =
+                format!("the graph has {} nodes `{kind}` ({}); only one can run", many.len(), many.join(", "));
+            Err(Error::NirFile { file: file.into(), problem })
+        }
+    }
+}

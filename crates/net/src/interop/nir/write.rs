@@ -1,0 +1,144 @@
+//! A graph → the bytes of a `.nir` file; the layout is in `read.rs`.
+//!
+//! What `nir` 1.0.4 (the version that sinabs needs) does not know is left out where it says
+//! nothing: `v_reset` where it is zero, metadata of single nodes always.
+
+use super::graph::Graph;
+use super::node::{Node, Padding, Tensor, Window};
+use crate::error::{Error, Result};
+use hdf5_pure::{FileBuilder, GroupBuilder};
+use std::path::Path;
+
+/// The version of the NIR package whose layout this is.
+pub(super) const VERSION: &str = "1.0.8";
+
+/// The bytes of a `.nir` file; `file` is used in messages.
+///
+/// # Errors
+/// If a node is of a kind that cannot be written, or a name is one that HDF5 refuses.
+pub fn to_bytes(graph: &Graph, file: &Path) -> Result<Vec<u8>> {
+    let mut h5 = FileBuilder::new();
+    let version = if graph.version.is_empty() { VERSION } else { &graph.version };
+    h5.create_dataset("version").with_vlen_strings(&[version]).with_shape(&[]);
+    let mut node = h5.create_group("node");
+    put_graph(&mut node, graph, file)?;
+    h5.add_group(node.finish());
+    h5.finish().map_err(|e| Error::NirFile { file: file.to_owned(), problem: e.to_string() })
+}
+
+fn put_graph(g: &mut GroupBuilder, graph: &Graph, file: &Path) -> Result<()> {
+    text(g, "type", "NIRGraph");
+    let ends: Vec<&str> = graph.edges.iter().flat_map(|(a, b)| [a.as_str(), b.as_str()]).collect();
+    g.create_dataset("edges").with_vlen_strings(&ends).with_shape(&[graph.edges.len() as u64, 2]);
+    let mut nodes = g.create_group("nodes");
+    for (name, node) in &graph.nodes {
+        let wrong = |problem: String| Error::NirNode { file: file.to_owned(), node: name.clone(), problem };
+        if name.is_empty() || name.contains('/') || name == "." {
+            return Err(wrong("a name in HDF5 is not empty and has no `/`; rename the node".into()));
+        }
+        let mut child = nodes.create_group(name);
+        match node {
+            Node::Graph(inner) => put_graph(&mut child, inner, file)?,
+            Node::Other { kind } => return Err(wrong(format!("the kind `{kind}` cannot be written; remove it"))),
+            _ => put_node(&mut child, node),
+        }
+        nodes.add_group(child.finish());
+    }
+    g.add_group(nodes.finish());
+    if !graph.metadata.is_empty() {
+        let mut texts = g.create_group("metadata");
+        for (key, value) in &graph.metadata {
+            text(&mut texts, key, value);
+        }
+        g.add_group(texts.finish());
+    }
+    Ok(())
+}
+
+fn put_node(g: &mut GroupBuilder, node: &Node) {
+    text(g, "type", node.kind());
+    let mut put = |tensors: &[(&str, &Tensor)]| tensors.iter().for_each(|(name, t)| tensor(g, name, t));
+    match node {
+        Node::Input { shape } | Node::Output { shape } => sizes(g, "shape", shape),
+        Node::Affine { weight, bias } => put(&[("weight", weight), ("bias", bias)]),
+        Node::Linear { weight } => put(&[("weight", weight)]),
+        Node::Conv2d(c) => {
+            put(&[("weight", &c.weight), ("bias", &c.bias)]);
+            pair(g, "stride", c.stride);
+            match c.padding {
+                Padding::Zeros(rows, columns) => pair(g, "padding", (rows, columns)),
+                Padding::Same => text(g, "padding", "same"),
+                Padding::Valid => text(g, "padding", "valid"),
+            }
+            pair(g, "dilation", c.dilation);
+            integer(g, "groups", c.groups as i64);
+            if let Some(input) = c.input {
+                pair(g, "input_shape", input);
+            }
+        }
+        Node::AvgPool2d(w) | Node::SumPool2d(w) => window(g, w),
+        Node::Flatten { start, end, input } => {
+            integer(g, "start_dim", *start);
+            integer(g, "end_dim", *end);
+            if let Some(input) = input {
+                sizes(g, "input_type", input);
+            }
+        }
+        Node::Scale { scale } => put(&[("scale", scale)]),
+        Node::Threshold { threshold } => put(&[("threshold", threshold)]),
+        Node::If { r, threshold, reset } => {
+            put(&[("r", r), ("v_threshold", threshold)]);
+            put_reset(g, reset);
+        }
+        Node::Lif { tau, r, leak, threshold, reset } => {
+            put(&[("tau", tau), ("r", r), ("v_leak", leak), ("v_threshold", threshold)]);
+            put_reset(g, reset);
+        }
+        Node::Li { tau, r, leak } => put(&[("tau", tau), ("r", r), ("v_leak", leak)]),
+        Node::CubaLif { tau_syn, tau_mem, r, leak, threshold, reset, w_in } => {
+            put(&[("tau_syn", tau_syn), ("tau_mem", tau_mem), ("r", r), ("v_leak", leak)]);
+            put(&[("v_threshold", threshold), ("w_in", w_in)]);
+            put_reset(g, reset);
+        }
+        Node::Graph(_) | Node::Other { .. } => {}
+    }
+}
+
+fn put_reset(g: &mut GroupBuilder, reset: &Tensor) {
+    if !reset.is_zero() {
+        tensor(g, "v_reset", reset);
+    }
+}
+
+fn text(g: &mut GroupBuilder, name: &str, value: &str) {
+    g.create_dataset(name).with_vlen_strings(&[value]).with_shape(&[]);
+}
+
+fn integer(g: &mut GroupBuilder, name: &str, value: i64) {
+    g.create_dataset(name).with_i64_data(&[value]).with_shape(&[]);
+}
+
+fn sizes(g: &mut GroupBuilder, name: &str, values: &[usize]) {
+    let values: Vec<i64> = values.iter().map(|&v| v as i64).collect();
+    g.create_dataset(name).with_i64_data(&values);
+}
+
+fn pair(g: &mut GroupBuilder, name: &str, (rows, columns): (usize, usize)) {
+    sizes(g, name, &[rows, columns]);
+}
+
+fn window(g: &mut GroupBuilder, w: &Window) {
+    pair(g, "kernel_size", w.kernel);
+    pair(g, "stride", w.stride);
+    pair(g, "padding", w.padding);
+}
+
+fn tensor(g: &mut GroupBuilder, name: &str, t: &Tensor) {
+    let shape: Vec<u64> = t.shape.iter().map(|&d| d as u64).collect();
+    let set = g.create_dataset(name);
+    if t.double {
+        set.with_f64_data(&t.data).with_shape(&shape);
+    } else {
+        set.with_f32_data(&t.to_f32()).with_shape(&shape);
+    }
+}

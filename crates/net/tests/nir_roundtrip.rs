@@ -1,0 +1,332 @@
+//! Laws of NIR export and import on random networks.
+#![cfg(feature = "nir")]
+
+mod common;
+
+use common::clocked;
+use common::random::{Rng, network, steps, weights};
+use proptest::prelude::*;
+use std::path::Path;
+use tickless_net::interop::nir::{self, Dialect, ExportOptions, ImportOptions, Node, Reader};
+use tickless_net::{
+    Array, Conv, InputKind, Layer, Leak, NetworkBuilder, Neuron, NodeId, Norm, Pool, Reset, Shape, SpikeMode, Weights,
+};
+
+const FILE: &str = "net.nir";
+
+fn options(r: &mut Rng) -> ExportOptions {
+    ExportOptions { reader: r.pick(&Reader::ALL), step_us: Some(500.0) }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_network_comes_back_from_its_file_bit_for_bit(seed: u64) {
+        let r = &mut Rng(seed);
+        let net = network(r);
+        let w = weights(r, &net);
+        let file = Path::new(FILE);
+        let graph = nir::export(&net, &w, &options(r)).unwrap().graph;
+        let read = nir::from_bytes(&nir::to_bytes(&graph, file).unwrap(), file).unwrap();
+        prop_assert_eq!(&read, &graph);
+        let back = nir::import(&read, file, &ImportOptions::default()).unwrap();
+        prop_assert_eq!(back.dialect, Dialect::Tickless);
+        prop_assert_eq!(&back.network, &net);
+        prop_assert_eq!(&back.weights, &w);
+        prop_assert!(back.differences.is_empty());
+    }
+
+    #[test]
+    fn without_the_description_the_graph_computes_the_same_where_its_reader_agrees(seed: u64) {
+        let r = &mut Rng(seed);
+        let reader = r.pick(&[Reader::Sinabs, Reader::SpikingJelly]);
+        // The neuron that this reader has; SpikingJelly's takes a leak.
+        let net = network(r).map_neurons(|_, n| match reader {
+            Reader::Sinabs => Neuron { threshold: n.threshold, v_min: Some(-n.threshold), ..Neuron::if_multi() },
+            _ => Neuron {
+                leak: if n.leaks() { Leak::Step(0.5) } else { Leak::None },
+                fire_at_threshold: true,
+                threshold: n.threshold,
+                ..Neuron::if_single()
+            },
+        });
+        // Multiples of 1/64, so that sums are exact in every order.
+        let mut w = weights(r, &net);
+        w.tensors.values_mut().flat_map(|a| &mut a.data).for_each(|v| *v = (*v * 64.0).round() / 64.0);
+        let exported = nir::export(&net, &w, &ExportOptions { reader, step_us: None }).unwrap();
+        let bad = |d: &nir::Difference| d.reader == Some(reader) && !d.what.contains("refuses groups");
+        let native = exported.differences.iter().any(|d| bad(d) || d.what.contains("no weights follow"));
+        let mut graph = exported.graph;
+        graph.metadata.clear();
+        let options = ImportOptions { dialect: Some(Dialect::Of(reader)), ..ImportOptions::default() };
+        let back = nir::import(&graph, Path::new(FILE), &options).unwrap();
+        let x = steps(r, &net, 5);
+        let (ours, theirs) = (clocked::run(&net, &w, &x, None), clocked::run(&back.network, &back.weights, &x, None));
+        // Averages over 3×3 windows are not exact: there only the order of magnitude of a current holds.
+        let exact = net.nodes().iter().all(|n| match n.layer {
+            Layer::Pool(p) => p.kernel == 2,
+            Layer::GlobalAverage => (n.input.height * n.input.width).is_power_of_two(),
+            _ => true,
+        });
+        if exact {
+            prop_assert_eq!(ours, theirs, "native: {}", native);
+        }
+    }
+
+    #[test]
+    fn truncated_files_are_errors_that_name_the_file(seed: u64, cut in 0.0f64..1.0) {
+        let r = &mut Rng(seed);
+        let net = network(r);
+        let w = weights(r, &net);
+        let graph = nir::export(&net, &w, &options(r)).unwrap().graph;
+        let bytes = nir::to_bytes(&graph, Path::new(FILE)).unwrap();
+        let n = (cut * bytes.len() as f64) as usize;
+        let e = nir::from_bytes(&bytes[..n], Path::new(FILE)).unwrap_err();
+        prop_assert!(e.to_string().starts_with(FILE), "{e}");
+    }
+
+    #[test]
+    fn corrupt_files_are_errors_or_graphs_never_panics(seed: u64) {
+        let r = &mut Rng(seed);
+        let net = network(r);
+        let w = weights(r, &net);
+        let graph = nir::export(&net, &w, &options(r)).unwrap().graph;
+        let mut bytes = nir::to_bytes(&graph, Path::new(FILE)).unwrap();
+        for _ in 0..1 + r.below(8) {
+            let at = r.below(bytes.len());
+            bytes[at] = r.pick(&[0, 0xff, r.0 as u8, bytes[at] ^ 1, bytes[at] ^ 0x80]);
+        }
+        try_everything(&bytes);
+    }
+
+    #[test]
+    fn random_bytes_are_errors(bytes in prop::collection::vec(any::<u8>(), 0..2000), signed: bool) {
+        let mut all = if signed { b"\x89HDF\r\n\x1a\n".to_vec() } else { Vec::new() };
+        all.extend(bytes);
+        let e = nir::from_bytes(&all, Path::new(FILE)).unwrap_err();
+        prop_assert!(e.to_string().starts_with(FILE), "{e}");
+    }
+}
+
+/// Reads and imports in every dialect; errors must name the file.
+fn try_everything(bytes: &[u8]) {
+    let file = Path::new(FILE);
+    let named = |e: tickless_net::Error| assert!(e.to_string().starts_with(FILE), "{e}");
+    let graph = match nir::from_bytes(bytes, file) {
+        Ok(graph) => graph,
+        Err(e) => return named(e),
+    };
+    let dialects = [None, Some(Dialect::Plain), Some(Dialect::Tickless)].into_iter();
+    for dialect in dialects.chain(Reader::ALL.map(|r| Some(Dialect::Of(r)))) {
+        let options = ImportOptions { dialect, ..ImportOptions::default() };
+        if let Err(e) = nir::import(&graph, file, &options) {
+            named(e);
+        }
+    }
+}
+
+#[test]
+fn golden_files_cut_and_corrupted_never_panic() {
+    for name in ["sinabs_conv_if", "snntorch_fc_lif", "spikingjelly_conv_lif"] {
+        let Some(path) = common::golden(&format!("{name}.nir")) else { return };
+        let bytes = std::fs::read(path).unwrap();
+        (0..bytes.len()).step_by(509).for_each(|n| try_everything(&bytes[..n]));
+        let r = &mut Rng(7);
+        for _ in 0..500 {
+            let mut bad = bytes.clone();
+            for _ in 0..1 + r.below(16) {
+                let at = r.below(bad.len());
+                bad[at] = r.next() as u8;
+            }
+            try_everything(&bad);
+        }
+    }
+}
+
+/// conv → `then` → linear.
+fn small(then: &[Layer]) -> (tickless_net::Network, Weights) {
+    let mut b = NetworkBuilder::new("small", Shape::new(1, 6, 6), InputKind::Events);
+    let mut at = b.conv(NodeId::Input, Conv::c3(2));
+    for layer in then {
+        at = b.add("", *layer, &[at]);
+    }
+    b.linear(at, 2, false);
+    let net = b.build().unwrap();
+    let w = weights(&mut Rng(3), &net);
+    (net, w)
+}
+
+#[test]
+fn average_pooling_becomes_sum_pooling_with_the_factor_in_the_weights() {
+    let (net, w) = small(&[Layer::Neuron(Neuron::if_multi()), Layer::Pool(Pool::average(2))]);
+    let graph = nir::export(&net, &w, &ExportOptions::default()).unwrap().graph;
+    assert!(matches!(graph.nodes["pool1"], Node::SumPool2d(_)));
+    let Node::Affine { weight, .. } = &graph.nodes["linear1"] else { panic!("no Affine") };
+    let ours = &w.get("linear1.weight").unwrap().data;
+    assert!(weight.data.iter().zip(ours).all(|(a, b)| *a == f64::from(*b) / 4.0));
+}
+
+#[test]
+fn average_pooling_that_no_weights_follow_stays_and_is_reported() {
+    let (net, w) = small(&[Layer::Pool(Pool::average(2)), Layer::Neuron(Neuron::if_multi())]);
+    let exported = nir::export(&net, &w, &ExportOptions::default()).unwrap();
+    assert!(matches!(exported.graph.nodes["pool1"], Node::AvgPool2d(_)));
+    let said = |reader, what: &str| {
+        let found =
+            exported.differences.iter().any(|d| d.reader == reader && d.place == "pool1" && d.what.contains(what));
+        assert!(found, "{what}: {:?}", exported.differences);
+    };
+    said(None, "no weights follow");
+    said(Some(Reader::Sinabs), "does not know average pooling");
+}
+
+#[test]
+fn what_a_reader_does_differently_is_said() {
+    let neuron = Neuron {
+        spikes: SpikeMode::Single,
+        reset: Reset::Hard,
+        fire_at_threshold: false,
+        v_min: Some(-0.5),
+        ..Neuron::if_multi()
+    };
+    let (net, w) = small(&[Layer::Neuron(neuron)]);
+    let all = nir::export(&net, &w, &ExportOptions::default()).unwrap().differences;
+    let of = |r: Reader| all.iter().filter(move |d| d.reader == Some(r)).map(ToString::to_string).collect::<Vec<_>>();
+    let sinabs = of(Reader::Sinabs).join("\n");
+    for what in ["emits ⌊u/θ⌋ spikes", "reset by −θ", "fires where u = θ", "lower limit -1 instead of -0.5"] {
+        assert!(sinabs.contains(what), "{what}: {sinabs}");
+    }
+    assert!(of(Reader::SnnTorch).join("\n").contains("keeps 0.9"));
+    assert!(of(Reader::SpikingJelly).join("\n").contains("refuses r = 1"));
+    let (net, w) = small(&[Layer::Neuron(Neuron::if_multi())]);
+    let all = nir::export(&net, &w, &ExportOptions::default()).unwrap().differences;
+    assert!(!all.iter().any(|d| d.reader == Some(Reader::Sinabs)), "sinabs agrees with its own neuron: {all:?}");
+}
+
+#[test]
+fn batch_norm_must_be_folded_first() {
+    let (net, w) = small(&[Layer::Norm(Norm::default()), Layer::Neuron(Neuron::if_multi())]);
+    let e = nir::export(&net, &w, &ExportOptions::default()).unwrap_err().to_string();
+    assert!(e.contains("norm1") && e.contains("fold"), "{e}");
+}
+
+#[test]
+fn a_graph_changed_after_it_was_written_is_not_taken_for_what_it_was() {
+    let (net, w) = small(&[Layer::Neuron(Neuron::if_multi())]);
+    let mut graph = nir::export(&net, &w, &ExportOptions::default()).unwrap().graph;
+    let Some(Node::If { threshold, .. }) = graph.nodes.get_mut("neuron1") else { panic!("no IF") };
+    threshold.data.fill(2.0);
+    let tickless = ImportOptions { dialect: Some(Dialect::Tickless), ..ImportOptions::default() };
+    let e = nir::import(&graph, Path::new(FILE), &tickless).unwrap_err().to_string();
+    assert!(e.contains("changed after it was written"), "{e}");
+    let options = ImportOptions { dt: Some(1.0), ..ImportOptions::default() };
+    let read = nir::import(&graph, Path::new(FILE), &options).unwrap();
+    assert_eq!(read.dialect, Dialect::Plain);
+    assert!(read.differences.iter().any(|d| d.what.contains("changed after it was written")));
+    let theta =
+        read.network.nodes().iter().find_map(|n| if let Layer::Neuron(n) = n.layer { Some(n.threshold) } else { None });
+    assert_eq!(theta, Some(2.0));
+}
+
+#[test]
+fn weights_changed_after_writing_are_read_with_the_description() {
+    let (net, w) = small(&[Layer::Neuron(Neuron::lif())]);
+    let mut graph = nir::export(&net, &w, &ExportOptions::default()).unwrap().graph;
+    let Some(Node::Conv2d(c)) = graph.nodes.get_mut("conv1") else { panic!("no Conv2d") };
+    c.weight.data[0] = 0.25;
+    let read = nir::import(&graph, Path::new(FILE), &ImportOptions::default()).unwrap();
+    assert_eq!((read.dialect, &read.network), (Dialect::Tickless, &net));
+    assert_eq!(read.weights.get("conv1.weight").unwrap().data[0], 0.25);
+}
+
+#[test]
+fn thresholds_of_channels_and_gains_go_into_the_weights() {
+    let (net, w) = small(&[Layer::Neuron(Neuron { v_min: None, ..Neuron::if_single() })]);
+    let mut graph = nir::export(&net, &w, &ExportOptions::default()).unwrap().graph;
+    graph.metadata.clear();
+    let Some(Node::If { threshold, r, .. }) = graph.nodes.get_mut("neuron1") else { panic!("no IF") };
+    threshold.data[36..].fill(0.5);
+    r.data.fill(4.0);
+    let options = ImportOptions { dialect: Some(Dialect::Plain), dt: Some(0.5), ..ImportOptions::default() };
+    let read = nir::import(&graph, Path::new(FILE), &options).unwrap();
+    let (ours, theirs) = (&w.get("conv1.weight").unwrap().data, &read.weights.get("conv1.weight").unwrap().data);
+    assert!(ours[..9].iter().zip(theirs).all(|(a, b)| a * 2.0 == *b));
+    assert!(ours[9..].iter().zip(&theirs[9..]).all(|(a, b)| a * 4.0 == *b));
+}
+
+#[test]
+fn nodes_that_cannot_run_say_why_and_what_helps() {
+    let (net, w) = small(&[Layer::Neuron(Neuron::lif())]);
+    let graph = nir::export(&net, &w, &ExportOptions::default()).unwrap().graph;
+    let t = nir::Tensor::full(&[2, 6, 6], 1.0);
+    let cuba = Node::CubaLif {
+        tau_syn: t.clone(),
+        tau_mem: t.clone(),
+        r: t.clone(),
+        leak: nir::Tensor::full(&[2, 6, 6], 0.0),
+        threshold: t.clone(),
+        reset: t.clone(),
+        w_in: t.clone(),
+    };
+    let li = Node::Li { tau: t.clone(), r: t.clone(), leak: t.clone() };
+    let other = Node::Other { kind: "Delay".into() };
+    for (node, why) in [(cuba, "have a current"), (li, "end the network"), (other, "`Delay`")] {
+        let mut graph = graph.clone();
+        graph.nodes.insert("neuron1".into(), node);
+        let e = nir::import(&graph, Path::new(FILE), &ImportOptions::default()).unwrap_err().to_string();
+        assert!(e.starts_with("net.nir: NIR node `neuron1`") && e.contains(why), "{e}");
+    }
+}
+
+#[test]
+fn loops_are_named() {
+    let (net, w) = small(&[Layer::Neuron(Neuron::lif())]);
+    let mut graph = nir::export(&net, &w, &ExportOptions::default()).unwrap().graph;
+    graph.metadata.clear();
+    graph.edges.push(("neuron1".into(), "conv1".into()));
+    let e = nir::import(&graph, Path::new(FILE), &ImportOptions::default()).unwrap_err().to_string();
+    assert!(e.contains("loop") && e.contains("conv1"), "{e}");
+}
+
+#[test]
+fn a_nested_graph_is_taken_apart() {
+    let (net, w) = small(&[Layer::Neuron(Neuron::if_multi()), Layer::Pool(Pool::sum(2))]);
+    let flat = nir::export(&net, &w, &ExportOptions::default()).unwrap().graph;
+    let (mut outer, mut inner) = (flat.clone(), nir::Graph::default());
+    outer.metadata.clear();
+    for name in ["neuron1", "pool1"] {
+        inner.nodes.insert(name.into(), outer.nodes.remove(name).unwrap());
+    }
+    inner.nodes.insert("in".into(), Node::Input { shape: vec![2, 6, 6] });
+    inner.nodes.insert("out".into(), Node::Output { shape: vec![2, 3, 3] });
+    let edge = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    inner.edges = vec![edge("in", "neuron1"), edge("neuron1", "pool1"), edge("pool1", "out")];
+    outer.edges.retain(|(a, b)| !inner.nodes.contains_key(a) && !inner.nodes.contains_key(b));
+    outer.edges.extend([edge("conv1", "block"), edge("block", "linear1_flatten")]);
+    outer.nodes.insert("block".into(), Node::Graph(inner));
+    let file = Path::new(FILE);
+    let read = nir::from_bytes(&nir::to_bytes(&outer, file).unwrap(), file).unwrap();
+    assert_eq!(read, outer);
+    let options = ImportOptions { dialect: Some(Dialect::Of(Reader::Sinabs)), ..ImportOptions::default() };
+    let back = nir::import(&read, file, &options).unwrap();
+    assert_eq!(back.network.nodes()[1].name, "block.neuron1");
+    let x = steps(&mut Rng(5), &net, 4);
+    let ours = clocked::run(&net, &w, &x, None);
+    assert_eq!(clocked::run(&back.network, &back.weights, &x, None), ours);
+}
+
+#[test]
+fn dilated_kernels_are_written_out_with_zeros() {
+    let (net, w) = small(&[Layer::Neuron(Neuron::if_multi())]);
+    let mut graph = nir::export(&net, &w, &ExportOptions::default()).unwrap().graph;
+    graph.metadata.clear();
+    let Some(Node::Conv2d(c)) = graph.nodes.get_mut("conv1") else { panic!("no Conv2d") };
+    (c.dilation, c.padding) = ((2, 2), nir::Padding::Same);
+    let options = ImportOptions { dialect: Some(Dialect::Of(Reader::Sinabs)), ..ImportOptions::default() };
+    let back = nir::import(&graph, Path::new(FILE), &options).unwrap();
+    let Array { shape, data } = back.weights.get("conv1.weight").unwrap();
+    assert_eq!(shape, &[2, 1, 5, 5]);
+    let ours = &w.get("conv1.weight").unwrap().data;
+    assert_eq!((data[0], data[1], data[2], data[12], data[24]), (ours[0], 0.0, ours[1], ours[4], ours[8]));
+}
