@@ -31,7 +31,7 @@ fn main() -> Anything<()> {
     std::fs::create_dir_all(&folder)?;
     let program = compile_c(&folder)?;
     println!("{} recordings, one core; best of {ROUNDS} rounds each, in turn", recordings.len());
-    println!("{:<14} {:<4} {:>9} {:>12} {:>12} {:>9}", "network", "", "form", "events/s", "syn. ops/s", "against C");
+    println!("{:<14} {:<4} {:>14} {:>12} {:>12} {:>9}", "network", "", "form", "events/s", "syn. ops/s", "against C");
     for name in ["nmnist-small", "nmnist-wide"] {
         for neuron in [Neuron::if_multi(), Neuron::lif()] {
             let net = build(name, &ZooOptions { neuron: Some(neuron), ..ZooOptions::default() })?;
@@ -48,18 +48,23 @@ fn compare(name: &str, net: &Network, weights: &Weights, all: &[Recording], c: &
     let leaks = net.nodes().iter().any(|n| matches!(n.layer, Layer::Neuron(n) if n.leaks()));
     let neuron = if leaks { "LIF" } else { "IF" };
     let mut forms = Vec::new();
-    for simd in Simd::available() {
-        let options = CompileOptions { step_us: Some(STEP_US), simd: Some(simd) };
-        forms.push((simd, Session::new(&Program::compile(net, weights, &options)?), f64::INFINITY));
+    for quantised in [false, true] {
+        for simd in Simd::available() {
+            let options = CompileOptions { step_us: Some(STEP_US), simd: Some(simd), quantised };
+            if quantised && leaks {
+                continue;
+            }
+            let form = format!("{simd:?}{}", if quantised { ", 8-bit" } else { "" });
+            forms.push((form, Session::new(&Program::compile(net, weights, &options)?), f64::INFINITY, [0; 3]));
+        }
     }
     let (mut best_c, mut said) = (f64::INFINITY, Vec::new());
-    let (mut events, mut ops, mut spikes) = (0, 0, 0);
     for _ in 0..ROUNDS {
         let out = String::from_utf8(Command::new(c).arg(file).arg("1").output()?.stdout)?;
         said = out.split_whitespace().map(str::to_owned).collect();
         best_c = best_c.min(said.first().ok_or("the C program said nothing")?.parse()?);
-        for (_, session, best) in &mut forms {
-            (events, ops, spikes) = (0, 0, 0);
+        for (_, session, best, counts) in &mut forms {
+            let (mut events, mut ops, mut spikes) = (0, 0, 0);
             let begun = Instant::now();
             for r in all {
                 session.reset();
@@ -69,20 +74,28 @@ fn compare(name: &str, net: &Network, weights: &Weights, all: &[Recording], c: &
                 spikes += session.spikes().iter().sum::<u64>();
             }
             *best = best.min(begun.elapsed().as_secs_f64());
+            *counts = [events, ops, spikes];
         }
     }
-    let same = [events, ops, spikes].map(|n| n.to_string());
-    if same[..] != said[1..4] {
-        return Err(format!("{name}, {neuron}: the engine counts {same:?}, the C loop {:?}", &said[1..4]).into());
-    }
-    let line = |form: &str, seconds: f64| {
+    let line = |form: &str, seconds: f64, [events, ops, _]: [u64; 3]| {
         let (e, o) = (events as f64 / seconds, ops as f64 / seconds);
-        println!("{name:<14} {neuron:<4} {form:>9} {e:>12.3e} {o:>12.3e} {:>8.2}×", best_c / seconds);
+        println!("{name:<14} {neuron:<4} {form:>14} {e:>12.3e} {o:>12.3e} {:>8.2}×", best_c * o / c_ops(&said));
     };
-    line("C", best_c);
-    forms.iter().for_each(|(simd, _, best)| line(&format!("{simd:?}"), *best));
-    println!("{:<14} {neuron:<4} {ops} operations, {spikes} spikes, {events} events", name);
+    let c_counts = [1, 2, 3].map(|k| said[k].parse().unwrap_or(0));
+    line("C", best_c, c_counts);
+    for (form, _, best, counts) in &forms {
+        // 8-bit weights are other weights, so their counts differ a little.
+        if !form.contains("8-bit") && *counts != c_counts {
+            return Err(format!("{name}, {neuron}: the engine counts {counts:?}, the C loop {c_counts:?}").into());
+        }
+        line(form, *best, *counts);
+    }
+    println!("{name:<14} {neuron:<4} events, operations, spikes: {c_counts:?}");
     Ok(())
+}
+
+fn c_ops(said: &[String]) -> f64 {
+    said[2].parse().unwrap_or(f64::NAN)
 }
 
 /// Network, weights and recordings in the form that the C program reads.

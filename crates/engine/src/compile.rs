@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::kernel::Simd;
 use crate::layer::Rule;
 use crate::path::Folded;
+use crate::quantise::quantise;
 use crate::program::{CompileOptions, LayerInfo, Plan};
 use crate::lines::Lines;
 use crate::table::{Table, table};
@@ -39,7 +40,7 @@ pub(crate) fn plan(net: &Network, weights: &Weights, options: &CompileOptions) -
         rules: Vec::with_capacity(spiking.len() + 1),
         simd: options.simd.filter(|s| Simd::available().contains(s)).unwrap_or_else(Simd::best),
         chain: false,
-        small: false,
+        small: options.quantised,
         output_layer: spiking.iter().position(|&i| i + 1 == net.nodes().len()),
     };
     for &i in &spiking {
@@ -67,8 +68,12 @@ pub(crate) fn plan(net: &Network, weights: &Weights, options: &CompileOptions) -
         plan.rules[e.target].hear(e);
     }
     plan.chain = is_chain(&plan, &made.edges);
-    plan.tables = made.tables.iter().map(|t| Table::Float(Lines::of(t))).collect();
     plan.edges = made.edges;
+    if options.quantised {
+        quantise(&mut plan, &made.tables)?;
+    } else {
+        plan.tables = made.tables.iter().map(|t| Table::Float(Lines::of(t))).collect();
+    }
     Ok(plan)
 }
 

@@ -60,7 +60,7 @@ pub(crate) struct Small {
 }
 
 impl Small {
-    const NONE: Small =
+    pub const NONE: Small =
         Small { threshold: i16::MAX, bounds: Bounds { fires_at: i16::MAX, v_min: i16::MIN }, scale: 1.0 };
 }
 

@@ -56,6 +56,7 @@ mod pass;
 mod path;
 pub mod program;
 pub mod progress;
+mod quantise;
 pub mod session;
 pub mod sink;
 pub mod summary;

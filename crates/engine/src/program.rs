@@ -26,6 +26,8 @@ pub struct CompileOptions {
     /// The form of the arithmetic; the fastest that the machine has unless given. All give the
     /// same bits, so this is for tests and comparisons. One that the machine lacks is not taken.
     pub simd: Option<Simd>,
+    /// 8-bit weights and 16-bit potentials, one joint scale a layer, as on a chip.
+    pub quantised: bool,
 }
 
 /// One spiking layer of a program.
@@ -107,6 +109,11 @@ impl Program {
     /// The form of the arithmetic that it runs with.
     pub fn simd(&self) -> Simd {
         self.plan.simd
+    }
+
+    /// Whether it has 8-bit weights and 16-bit potentials.
+    pub fn quantised(&self) -> bool {
+        self.plan.small
     }
 
     /// Number of weights kept in memory.

@@ -7,7 +7,7 @@ use tickless_net::{
     Array, Conv, InputKind, Layer, Leak, Network, NetworkBuilder, Neuron, NodeId, Pool, PoolKind, Shape, Weights,
 };
 
-const OPTIONS: CompileOptions = CompileOptions { step_us: None, simd: None };
+const OPTIONS: CompileOptions = CompileOptions { step_us: None, simd: None, quantised: false };
 
 /// A network of these layers in a row, with all weights of one value.
 fn chain(input: Shape, layers: &[Layer], weight: f32) -> (Network, Weights) {

@@ -82,6 +82,21 @@ pub fn quantise_layer(layer: &str, weights: &[f32], threshold: f32, v_min: Optio
     Ok(scaled)
 }
 
+/// Quantises the weights of an accumulating readout, which has neither threshold nor limit: the
+/// integers and how many of them are 1. Weights that are all zero have scale 1.
+///
+/// # Errors
+/// If a weight is not a number; names `layer`.
+pub fn quantise_readout(layer: &str, weights: &[f32]) -> Result<(Vec<i8>, f32)> {
+    if let Some(i) = weights.iter().position(|w| !w.is_finite()) {
+        let problem = format!("weight {i} is {}, which no integer stands for; train the network anew", weights[i]);
+        return Err(Error::layer(layer, problem));
+    }
+    let scale = scale_of(weights, 8);
+    let scale = if scale.is_finite() { scale } else { 1.0 };
+    Ok((weights.iter().map(|&w| (w * scale).round_ties_even() as i8).collect(), scale))
+}
+
 /// Rounds all values at a given scale.
 fn scale_by(weights: &[f32], threshold: f32, v_min: Option<f32>, scale: f32) -> QuantisedLayer {
     // A cast saturates: a product that the last bit of the scale takes past the range stays in it.

@@ -1,0 +1,60 @@
+//! From float tables to 8-bit ones: a joint scale for all weights that a layer hears.
+//!
+//! The rule is the chip's ([`tickless_net::quantise`]); here it is applied to the folded tables, so
+//! that the division of average pooling and the branches of a merge are in the weights that set
+//! the scale. A potential is a 16-bit number that saturates; a leak has no such form on the chip.
+
+use crate::edge::Edge;
+use crate::error::{Error, Result};
+use crate::kernel::Bounds;
+use crate::layer::{Rule, Small};
+use crate::lines::Lines;
+use crate::program::Plan;
+use crate::table::Table;
+use tickless_net::quantise::{quantise_layer, quantise_readout};
+
+/// Makes the plan's tables, thresholds and limits integers.
+///
+/// # Errors
+/// If a layer leaks, or its weights, threshold and limit have no joint scale; names the layer.
+pub(crate) fn quantise(plan: &mut Plan, tables: &[Vec<f32>]) -> Result<()> {
+    for target in 0..plan.rules.len() {
+        let heard: Vec<usize> = (0..plan.edges.len()).filter(|&e| plan.edges[e].target == target).collect();
+        // Paths through the same layer share a table; each counts once.
+        let mut shared: Vec<usize> = heard.iter().map(|&e| plan.edges[e].table).collect();
+        shared.sort_unstable();
+        shared.dedup();
+        let all: Vec<f32> = shared.iter().flat_map(|&t| tables[t].iter().copied()).collect();
+        let name = plan.infos.get(target).map_or("readout", |i| i.name.as_str());
+        let (weights, small) = layer(name, &plan.rules[target], &all, target == plan.infos.len())?;
+        plan.rules[target].small = small;
+        let mut rest = &weights[..];
+        for t in shared {
+            let (now, later) = rest.split_at(tables[t].len());
+            rest = later;
+            plan.tables.push(Table::Small(Lines::of(now)));
+            let table = plan.tables.len() - 1;
+            let reads = |e: &&mut Edge| e.target == target && e.table == t && !e.renumbered;
+            plan.edges.iter_mut().filter(reads).for_each(|e| (e.table, e.renumbered) = (table, true));
+        }
+    }
+    Ok(())
+}
+
+fn layer(name: &str, rule: &Rule, weights: &[f32], readout: bool) -> Result<(Vec<i8>, Small)> {
+    if readout {
+        let (weights, scale) = quantise_readout(name, weights)?;
+        return Ok((weights, Small { scale, ..Small::NONE }));
+    }
+    if rule.decay.is_some() {
+        return Err(Error::layer(
+            name,
+            "leaks, and 8-bit programs have no leak, as the chips that they stand for; train with `model = \"if\"`",
+        ));
+    }
+    let v_min = rule.v_min.is_finite().then_some(rule.v_min);
+    let q = quantise_layer(name, weights, rule.threshold, v_min)?;
+    let fires_at = if rule.fires_at == rule.threshold { q.threshold } else { q.threshold.saturating_add(1) };
+    let bounds = Bounds { fires_at, v_min: q.v_min };
+    Ok((q.weights, Small { threshold: q.threshold, bounds, scale: q.scale }))
+}
