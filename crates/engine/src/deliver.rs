@@ -129,7 +129,7 @@ fn each<H: Hear>(plan: &Plan, memory: &mut Memory, hear: &mut H, l: usize, fired
     }
 }
 
-fn tally(plan: &Plan, memory: &mut Memory, l: usize, fired: &[Hop]) {
+pub(crate) fn tally(plan: &Plan, memory: &mut Memory, l: usize, fired: &[Hop]) {
     memory.spikes[l] += fired.iter().map(|f| u64::from(f.spikes)).sum::<u64>();
     if plan.output_layer == Some(l) {
         let positions = plan.output.height * plan.output.width;

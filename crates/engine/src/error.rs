@@ -23,6 +23,9 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// A model of asynchrony that cannot be.
+    #[error("{0}")]
+    Asynchrony(String),
     /// A recording of a dataset run could not be loaded or run.
     #[error("recording {index}: {source}")]
     Recording {

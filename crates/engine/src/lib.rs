@@ -40,6 +40,7 @@
 //! [`dataset`] runs many recordings in parallel with the same results on any number of threads.
 #![deny(unsafe_code)]
 
+pub mod asynchrony;
 mod compile;
 pub mod dataset;
 mod decay;
@@ -62,6 +63,7 @@ pub mod sink;
 pub mod summary;
 mod table;
 
+pub use asynchrony::{AsyncSession, Asynchrony, Order, Traffic};
 pub use dataset::{Outcome, Run, run};
 pub use decision::{Confidence, Decision};
 pub use difference::spike_difference;

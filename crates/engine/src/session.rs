@@ -35,11 +35,30 @@ struct Chunk {
 }
 
 /// A sink, told of spikes by their input event's time and number.
-struct Telling<'a, S> {
-    sink: &'a mut S,
-    plan: &'a Plan,
-    times: &'a [u64],
-    first: u64,
+pub(crate) struct Telling<'a, S> {
+    pub sink: &'a mut S,
+    pub plan: &'a Plan,
+    /// Times of the chunk's events in µs.
+    pub times: &'a [u64],
+    /// Number of the chunk's first event.
+    pub first: u64,
+}
+
+/// The readout's values in (channel, y, x) order.
+pub(crate) fn values<'a>(program: &'a Program, memory: &'a Memory) -> impl Iterator<Item = f64> + Clone + 'a {
+    let plan = &*program.plan;
+    let shape = plan.output;
+    let positions = shape.height * shape.width;
+    let readout = memory.layers.get(plan.infos.len());
+    (0..shape.len()).map(move |i| {
+        let at = i % positions * shape.channels + i / positions;
+        match readout.map(|r| &r.potentials) {
+            None => memory.counts[i] as f64,
+            Some(Potentials::Float(v)) => f64::from(v[at]),
+            Some(Potentials::Sum(v)) => f64::from(v[at]) / f64::from(plan.rules[plan.infos.len()].small.scale),
+            Some(Potentials::Small(v)) => f64::from(v[at]),
+        }
+    })
 }
 
 impl<S: Sink> Hear for Telling<'_, S> {
@@ -205,7 +224,7 @@ impl Session {
     /// The readout in (channel, y, x) order: the sum of the weights of all spikes that reached it,
     /// or the spike counts where the readout spikes.
     pub fn logits(&self) -> Vec<f32> {
-        self.values().map(|v| v as f32).collect()
+        values(&self.program, &self.memory).map(|v| v as f32).collect()
     }
 
     /// Spike counts of the output neurons in (channel, y, x) order; empty where the readout
@@ -214,25 +233,9 @@ impl Session {
         &self.memory.counts
     }
 
-    fn values(&self) -> impl Iterator<Item = f64> + Clone {
-        let plan = &*self.program.plan;
-        let shape = plan.output;
-        let positions = shape.height * shape.width;
-        let readout = self.memory.layers.get(plan.infos.len());
-        (0..shape.len()).map(move |i| {
-            let at = i % positions * shape.channels + i / positions;
-            match readout.map(|r| &r.potentials) {
-                None => self.memory.counts[i] as f64,
-                Some(Potentials::Float(v)) => f64::from(v[at]),
-                Some(Potentials::Sum(v)) => f64::from(v[at]) / f64::from(plan.rules[plan.infos.len()].small.scale),
-                Some(Potentials::Small(v)) => f64::from(v[at]),
-            }
-        })
-    }
-
     /// What the answer would be now. Allocates nothing, so it may be asked after every event.
     pub fn decision(&self, confidence: &Confidence) -> Decision {
-        let (class, confidence) = confidence.of(self.values());
+        let (class, confidence) = confidence.of(values(&self.program, &self.memory));
         Decision { class, confidence, events: self.events, us: self.now_us - self.first_us.unwrap_or(self.now_us) }
     }
 

@@ -1,4 +1,4 @@
-//! `tickless demo`: the main job on embedded data, in two minutes.
+//! `tickless demo`: the main job on embedded data, in a minute or two.
 
 use super::{check_epochs, command_line, compare::finish};
 use crate::cli::Global;
@@ -15,7 +15,7 @@ const RECIPE: &str = include_str!("../../../../recipes/demo.toml");
 /// Train three ways on embedded event data, run each at every T and with no clock, and show it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  tickless demo                 one seed, about two minutes on two cores
+  tickless demo                 one seed, a minute or two on two cores
   tickless demo --seeds 3       the mean over three seeds
   tickless demo --json          the whole report as JSON
 

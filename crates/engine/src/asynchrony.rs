@@ -1,0 +1,298 @@
+//! What a real chip does to a network: events take time, wait, come late and overtake each other.
+//!
+//! Every layer is a core. An event sent to it at time t arrives at t + delay; a core takes one event
+//! at a time, and each takes it the service time; those that wait stand in a queue, first in, first
+//! out; one that finds the queue full is lost. When a core has served an event, its weights are
+//! added, and the spikes they cause are sent at that moment:
+//!
+//! ```text
+//! arrival = sent + delay      begin = max(arrival, end of the one before)      end = begin + service
+//! ```
+//!
+//! Time stamps of the input are shifted by a uniform random time in [−jitter, +jitter]. Events that
+//! meet at one moment are taken in an [`Order`]. With no delay, service time and jitter, and the
+//! exact order, this is the engine itself ([`crate::deliver`]), spike for spike; that is tested. All
+//! randomness comes from one seed and the recording's number, whatever the number of threads.
+
+use crate::decision::{Confidence, Decision};
+use crate::deliver::{Hear, Memory, tally};
+use crate::error::{Error, Result};
+use crate::kernel;
+use crate::pass::{Hop, Pass, Progress};
+use crate::program::{Plan, Program};
+use crate::session::{Telling, values};
+use crate::sink::Sink;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use tickless_events::Recording;
+use tickless_events::rng::Rng;
+
+/// In which order events that meet at one moment are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// That of the exact engine: each spike is carried to its end before the neuron's next one.
+    #[default]
+    Exact,
+    /// A random one.
+    Random,
+    /// The spike of the neuron that fired last goes on first (the momentum schedule of
+    /// arXiv 2408.05098).
+    Momentum,
+}
+
+/// The model of a chip's asynchrony.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asynchrony {
+    /// Order of simultaneous events.
+    pub order: Order,
+    /// Time from sending to arrival in µs, the same for every core.
+    pub delay_us: f64,
+    /// Time that a core needs for one event in µs.
+    pub service_us: f64,
+    /// Events that a core lets wait; `None` for no limit.
+    pub queue: Option<usize>,
+    /// Largest shift of an input's time stamp in µs.
+    pub jitter_us: f64,
+    /// Seed of order and jitter.
+    pub seed: u64,
+}
+
+impl Default for Asynchrony {
+    fn default() -> Self {
+        Self { order: Order::Exact, delay_us: 0.0, service_us: 0.0, queue: None, jitter_us: 0.0, seed: 0 }
+    }
+}
+
+/// What became of the events on their way.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Traffic {
+    /// Events lost because a queue was full, by core: each spiking layer, then an accumulating readout.
+    pub lost: Vec<u64>,
+    /// Most events that waited or were served in a core at one time.
+    pub longest: Vec<usize>,
+    /// µs from the last input event to the end of the last event in the network.
+    pub tail_us: f64,
+}
+
+/// An event on its way to a core, or being served there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Flight {
+    t_ns: u64,
+    /// Among those of one moment, the smallest goes first.
+    rank: u64,
+    served: bool,
+    edge: u32,
+    place: u64,
+    cause: u32,
+}
+
+/// One recording at a time through a program under a model of asynchrony.
+#[derive(Debug)]
+pub struct AsyncSession {
+    program: Program,
+    model: Asynchrony,
+    memory: Memory,
+    flights: BinaryHeap<Reverse<Flight>>,
+    busy_ns: Vec<u64>,
+    waiting: Vec<usize>,
+    traffic: Traffic,
+    events: u64,
+    span_us: u64,
+    /// Time of the recording's first event: times are counted from it.
+    base_us: u64,
+    rank: u64,
+    rng: Rng,
+}
+
+const NS: f64 = 1000.0;
+
+impl AsyncSession {
+    /// A session at rest.
+    ///
+    /// # Errors
+    /// If a time of the model is negative or no number.
+    pub fn new(program: &Program, model: &Asynchrony) -> Result<Self> {
+        let times = [("delay", model.delay_us), ("service time", model.service_us), ("jitter", model.jitter_us)];
+        if let Some((name, us)) = times.into_iter().find(|(_, us)| !(*us >= 0.0 && *us <= 1e12)) {
+            return Err(Error::Asynchrony(format!("the {name} is {us} µs; give a time of 0 or more, e.g. 10")));
+        }
+        let cores = program.plan.rules.len();
+        Ok(Self {
+            program: program.clone(),
+            model: model.clone(),
+            memory: Memory::new(&program.plan),
+            flights: BinaryHeap::new(),
+            busy_ns: vec![0; cores],
+            waiting: vec![0; cores],
+            traffic: Traffic::default(),
+            events: 0,
+            span_us: 0,
+            base_us: 0,
+            rank: 0,
+            rng: Rng::new(model.seed, 0),
+        })
+    }
+
+    /// Runs a whole recording from rest, until nothing moves any more. `number` tells recordings
+    /// apart, so that each has random numbers of its own.
+    ///
+    /// # Errors
+    /// If an event lies outside the input; names its index.
+    pub fn run<S: Sink>(&mut self, recording: &Recording, number: u64, sink: &mut S) -> Result<()> {
+        self.reset(number);
+        let mut input = self.input(recording)?.into_iter().peekable();
+        let plan = self.program.plan.clone();
+        let exact = self.model.order != Order::Random;
+        let mut last_ns = 0;
+        loop {
+            // A new event waits until all older ones have gone on; in random order it joins those of its moment.
+            let next = self.flights.peek().map(|f| f.0.t_ns);
+            let joins = |t: u64| next.is_none_or(|n| if exact { t < n } else { t <= n });
+            if let Some((t_ns, hop)) = input.next_if(|(t, _)| joins(*t)) {
+                self.send(plan.input_edges.clone(), &[hop], t_ns);
+                continue;
+            }
+            let Some(Reverse(flight)) = self.flights.pop() else { break };
+            last_ns = flight.t_ns;
+            if flight.served || self.model.service_us == 0.0 {
+                self.serve(&plan, flight, sink);
+            } else {
+                self.queue(&plan, flight);
+            }
+        }
+        self.traffic.tail_us = (last_ns as f64 / NS - self.offset_us() - self.span_us as f64).max(0.0);
+        Ok(())
+    }
+
+    /// The input in order of its shifted times. No time is negative: all are moved by the jitter.
+    fn input(&mut self, recording: &Recording) -> Result<Vec<(u64, Hop)>> {
+        let shape = self.program.plan.input;
+        self.base_us = recording.t_first_us().unwrap_or(0);
+        let (offset, jitter) = (self.offset_us(), self.model.jitter_us);
+        let mut all = Vec::with_capacity(recording.len());
+        for (k, e) in recording.iter().enumerate() {
+            let channel = usize::from(e.on && shape.channels == 2);
+            let (y, x) = (usize::from(e.y), usize::from(e.x));
+            if shape.channels > 2 || y >= shape.height || x >= shape.width {
+                let problem = format!("y {y}, x {x} lies outside the input {shape}; use a network of the sensor's size");
+                return Err(Error::Event { index: k as u64, problem });
+            }
+            let shift = if jitter > 0.0 { (2.0 * f64::from(self.rng.unit()) - 1.0) * jitter } else { 0.0 };
+            let t_ns = (((e.t_us - self.base_us) as f64 + offset + shift) * NS).round() as u64;
+            all.push((t_ns, Hop::new(channel, y * shape.width + x, 1, k as u32)));
+        }
+        all.sort_by_key(|(t, _)| *t);
+        self.events = recording.len() as u64;
+        self.span_us = recording.t_last_us().unwrap_or(0) - self.base_us;
+        Ok(all)
+    }
+
+    fn offset_us(&self) -> f64 {
+        self.model.jitter_us.ceil()
+    }
+
+    fn reset(&mut self, number: u64) {
+        self.memory.reset();
+        self.flights.clear();
+        self.busy_ns.fill(0);
+        self.waiting.fill(0);
+        let cores = self.busy_ns.len();
+        self.traffic = Traffic { lost: vec![0; cores], longest: vec![0; cores], tail_us: 0.0 };
+        self.rank = u64::MAX / 2;
+        self.rng = Rng::new(self.model.seed, number);
+    }
+
+    /// Sends spikes along the edges that leave their source, each as an event of its own.
+    fn send(&mut self, edges: std::ops::Range<usize>, hops: &[Hop], t_ns: u64) {
+        let t_ns = t_ns + (self.model.delay_us * NS).round() as u64;
+        let count: u64 = hops.iter().map(|h| u64::from(h.spikes)).sum::<u64>() * edges.len() as u64;
+        // Later groups go before earlier ones: that is depth first.
+        self.rank -= count;
+        let mut k = 0;
+        for hop in hops {
+            for edge in (0..hop.spikes).flat_map(|_| edges.clone()) {
+                let rank = match self.model.order {
+                    Order::Exact => self.rank + k,
+                    Order::Momentum => self.rank + count - 1 - k,
+                    Order::Random => self.rng.next_u64(),
+                };
+                k += 1;
+                let (place, cause) = (hop.place, hop.cause);
+                self.flights.push(Reverse(Flight { t_ns, rank, served: false, edge: edge as u32, place, cause }));
+            }
+        }
+    }
+
+    /// Puts an event that has arrived into its core's queue.
+    fn queue(&mut self, plan: &Plan, flight: Flight) {
+        let core = plan.edges[flight.edge as usize].target;
+        // The one that is being served does not wait.
+        if self.model.queue.is_some_and(|q| self.waiting[core] > q) {
+            self.traffic.lost[core] += 1;
+            return;
+        }
+        self.waiting[core] += 1;
+        self.traffic.longest[core] = self.traffic.longest[core].max(self.waiting[core]);
+        let end = self.busy_ns[core].max(flight.t_ns) + (self.model.service_us * NS).round().max(1.0) as u64;
+        self.busy_ns[core] = end;
+        self.flights.push(Reverse(Flight { t_ns: end, served: true, ..flight }));
+    }
+
+    /// Adds an event's weights and sends the spikes on.
+    fn serve<S: Sink>(&mut self, plan: &Plan, flight: Flight, sink: &mut S) {
+        let edge = &plan.edges[flight.edge as usize];
+        let core = edge.target;
+        if flight.served {
+            self.waiting[core] -= 1;
+        }
+        let (rule, table) = (&plan.rules[core], &plan.tables[edge.table]);
+        let times = [flight.t_ns / NS as u64];
+        let hops = [Hop { place: flight.place, spikes: 1, cause: 0 }];
+        let state = &mut self.memory.layers[core];
+        let mut out = std::mem::take(&mut state.queue);
+        out.clear();
+        let from = Progress::default();
+        let done = kernel::pass(
+            plan.simd,
+            Pass { rule, state, edge, table, hops: &hops, from, times: &times, out: &mut out },
+        );
+        self.memory.ops += done.ops;
+        if !out.is_empty() {
+            tally(plan, &mut self.memory, core, &out);
+            let told = [(times[0] + self.base_us).saturating_sub(self.offset_us() as u64)];
+            if core < plan.infos.len() {
+                Telling { sink, plan, times: &told, first: flight.cause.into() }.hear(core, &out);
+            }
+            out.iter_mut().for_each(|h| h.cause = flight.cause);
+            self.send(rule.edges.clone(), &out, flight.t_ns);
+        }
+        out.clear();
+        self.memory.layers[core].queue = out;
+    }
+
+    /// What became of the last recording's events.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// Spikes of each layer of [`Program::layers`] in the last recording.
+    pub fn spikes(&self) -> &[u64] {
+        &self.memory.spikes
+    }
+
+    /// Synaptic operations of the last recording.
+    pub fn synaptic_ops(&self) -> u64 {
+        self.memory.ops
+    }
+
+    /// The readout after the last recording, as [`crate::Session::logits`].
+    pub fn logits(&self) -> Vec<f32> {
+        values(&self.program, &self.memory).map(|v| v as f32).collect()
+    }
+
+    /// What the last recording is.
+    pub fn decision(&self, confidence: &Confidence) -> Decision {
+        let (class, confidence) = confidence.of(values(&self.program, &self.memory));
+        Decision { class, confidence, events: self.events, us: self.span_us }
+    }
+}
