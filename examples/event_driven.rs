@@ -15,7 +15,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let weights = initialise(&network, InitScheme::Uniform { conv_gain: 4.0 }, 1);
 
     // λ = 0.5 per step of 30 ms becomes the time constant τ = 43 ms between events.
-    let program = Program::compile(&network, &weights, &CompileOptions { step_us: Some(30_000.0), ..CompileOptions::default() })?;
+    let program =
+        Program::compile(&network, &weights, &CompileOptions { step_us: Some(30_000.0), ..CompileOptions::default() })?;
     let mut session = Session::new(&program);
 
     // A recording, as if it came from a camera: one event after the other.

@@ -146,7 +146,8 @@ fn describe(net: &Network, weights: &Weights, recordings: &[Recording]) -> Anyth
 fn compile_c(folder: &Path) -> Anything<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../benches/event-loop/loop.c");
     let program = folder.join("loop");
-    let status = Command::new("cc").args(["-O3", "-march=native", "-o"]).arg(&program).arg(source).arg("-lm").status()?;
+    let status =
+        Command::new("cc").args(["-O3", "-march=native", "-o"]).arg(&program).arg(source).arg("-lm").status()?;
     if status.success() { Ok(program) } else { Err("cc cannot compile the C loop".into()) }
 }
 

@@ -174,7 +174,8 @@ impl AsyncSession {
             let channel = usize::from(e.on && shape.channels == 2);
             let (y, x) = (usize::from(e.y), usize::from(e.x));
             if shape.channels > 2 || y >= shape.height || x >= shape.width {
-                let problem = format!("y {y}, x {x} lies outside the input {shape}; use a network of the sensor's size");
+                let problem =
+                    format!("y {y}, x {x} lies outside the input {shape}; use a network of the sensor's size");
                 return Err(Error::Event { index: k as u64, problem });
             }
             let shift = if jitter > 0.0 { (2.0 * f64::from(self.rng.unit()) - 1.0) * jitter } else { 0.0 };
@@ -252,10 +253,8 @@ impl AsyncSession {
         let mut out = std::mem::take(&mut state.queue);
         out.clear();
         let from = Progress::default();
-        let done = kernel::pass(
-            plan.simd,
-            Pass { rule, state, edge, table, hops: &hops, from, times: &times, out: &mut out },
-        );
+        let done =
+            kernel::pass(plan.simd, Pass { rule, state, edge, table, hops: &hops, from, times: &times, out: &mut out });
         self.memory.ops += done.ops;
         if !out.is_empty() {
             tally(plan, &mut self.memory, core, &out);

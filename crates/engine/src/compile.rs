@@ -7,10 +7,10 @@ use crate::edge::{Edge, Geometry};
 use crate::error::{Error, Result};
 use crate::kernel::Simd;
 use crate::layer::Rule;
-use crate::path::Folded;
-use crate::quantise::quantise;
-use crate::program::{CompileOptions, LayerInfo, Plan};
 use crate::lines::Lines;
+use crate::path::Folded;
+use crate::program::{CompileOptions, LayerInfo, Plan};
+use crate::quantise::quantise;
 use crate::table::{Table, table};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -80,9 +80,7 @@ pub(crate) fn plan(net: &Network, weights: &Weights, options: &CompileOptions) -
 /// Whether every source has one edge and every target hears one.
 fn is_chain(plan: &Plan, edges: &[Edge]) -> bool {
     let one = |target: usize| edges.iter().filter(|e| e.target == target).count() <= 1;
-    plan.input_edges.len() <= 1
-        && plan.rules.iter().all(|r| r.edges.len() <= 1)
-        && (0..plan.rules.len()).all(one)
+    plan.input_edges.len() <= 1 && plan.rules.iter().all(|r| r.edges.len() <= 1) && (0..plan.rules.len()).all(one)
 }
 
 /// Places are kept in 16 bits a coordinate.

@@ -49,6 +49,12 @@ impl Memory {
         }
     }
 
+    /// Bytes in use.
+    pub fn bytes(&self) -> usize {
+        let lists = (self.counts.capacity() + self.spikes.capacity()) * 8;
+        lists + self.layers.iter().map(layer::State::bytes).sum::<usize>()
+    }
+
     pub fn reset(&mut self) {
         self.layers.iter_mut().for_each(layer::State::reset);
         self.counts.fill(0);

@@ -111,7 +111,17 @@ impl Edge {
         let places = rows.iter().flat_map(|&r| cols.iter().map(move |&c| (r, c))).map(|(r, c)| place(r, c)).collect();
         let c_in = g.channels_in / g.groups;
         let first = if together { Vec::new() } else { (0..g.channels_in).map(|c| (c / c_in * width) as u32).collect() };
-        Self { target, table, renumbered: false, places, first, width, channels, row_state: out_width * channels, row_target: out_width }
+        Self {
+            target,
+            table,
+            renumbered: false,
+            places,
+            first,
+            width,
+            channels,
+            row_state: out_width * channels,
+            row_target: out_width,
+        }
     }
 
     /// First target channel and first weight of an event in this channel at a place.

@@ -186,6 +186,16 @@ impl Rule {
 }
 
 impl State {
+    /// Bytes in use.
+    pub fn bytes(&self) -> usize {
+        let potentials = match &self.potentials {
+            Potentials::Float(v) => v.len() * 4,
+            Potentials::Small(v) => v.len() * 2,
+            Potentials::Sum(v) => v.len() * 4,
+        };
+        potentials + self.hit_us.capacity() * 8 + self.queue.capacity() * size_of::<Hop>()
+    }
+
     /// Back to rest, keeping the memory.
     pub fn reset(&mut self) {
         match &mut self.potentials {

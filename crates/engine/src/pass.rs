@@ -134,9 +134,7 @@ pub(crate) fn run<K: Kernel>(pass: Pass<'_>) -> Progress {
             };
             walk.go(v, w, BLOCK, |v, w, _, _, _| K::add_small(v, w, s.bounds), fire)
         }
-        (Potentials::Sum(v), Table::Small(w), _) => {
-            walk.go(v, w, BLOCK, |v, w, _, _, _| K::sum_small(v, w), |_| 0)
-        }
+        (Potentials::Sum(v), Table::Small(w), _) => walk.go(v, w, BLOCK, |v, w, _, _, _| K::sum_small(v, w), |_| 0),
         // A program has one kind of numbers throughout.
         _ => unreachable!("tables and potentials are made together"),
     }
@@ -170,7 +168,8 @@ impl Walk<'_> {
                         let from = table + row * place.row_weights as usize + segment * edge.width;
                         let len = place.len as usize;
                         let (v, w) = (&mut v[at..at + len], &w[from..from + len]);
-                        let base = (first as u64) << 32 | (place.target as usize + row * edge.row_target + segment) as u64;
+                        let base =
+                            (first as u64) << 32 | (place.target as usize + row * edge.row_target + segment) as u64;
                         let mut k = 0;
                         while k < len {
                             let end = (k + block).min(len);

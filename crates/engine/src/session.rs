@@ -25,6 +25,8 @@ pub struct Session {
     first_us: Option<u64>,
     now_us: u64,
     chunk: Chunk,
+    lenient: bool,
+    dropped: u64,
 }
 
 /// Events on their way in.
@@ -83,7 +85,33 @@ impl Session {
     pub fn new(program: &Program) -> Self {
         let memory = Memory::new(&program.plan);
         let chunk = Chunk { hops: Vec::with_capacity(CHUNK), times: Vec::with_capacity(CHUNK) };
-        Self { program: program.clone(), memory, events: 0, first_us: None, now_us: 0, chunk }
+        Self {
+            program: program.clone(),
+            memory,
+            events: 0,
+            first_us: None,
+            now_us: 0,
+            chunk,
+            lenient: false,
+            dropped: 0,
+        }
+    }
+
+    /// Drops events that lie outside the input or before the session's time, and counts them, instead
+    /// of refusing them: for cameras that now and then send one.
+    pub fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
+    }
+
+    /// Events dropped since the start by a [`lenient`](Self::lenient) session.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Bytes of the session's own state, which does not grow; the program's weights are shared.
+    pub fn state_bytes(&self) -> usize {
+        self.memory.bytes() + self.chunk.hops.capacity() * size_of::<Hop>() + self.chunk.times.capacity() * 8
     }
 
     /// The program it runs.
@@ -121,6 +149,27 @@ impl Session {
         Ok(())
     }
 
+    /// Takes events until the decision's confidence reaches `threshold` (above 1 for never), and
+    /// gives the decision at that moment or at the end. Asks after every event.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn decide(
+        &mut self,
+        events: impl IntoIterator<Item = Event>,
+        confidence: &Confidence,
+        threshold: f32,
+    ) -> Result<Decision> {
+        for event in events {
+            self.push(event)?;
+            let decision = self.decision(confidence);
+            if decision.confidence >= threshold {
+                return Ok(decision);
+            }
+        }
+        Ok(self.decision(confidence))
+    }
+
     /// Takes a whole recording (it continues the stream; [`reset`](Self::reset) starts anew).
     ///
     /// # Errors
@@ -140,7 +189,7 @@ impl Session {
             let taken = self
                 .channel(event.on)
                 .and_then(|channel| self.take(event.t_us, channel, event.y.into(), event.x.into()));
-            if taken.is_err() || self.chunk.hops.len() == chunk {
+            if taken.is_err() || self.chunk.hops.len() >= chunk {
                 self.flush(sink);
             }
             taken?;
@@ -164,6 +213,11 @@ impl Session {
     #[inline]
     fn take(&mut self, t_us: u64, channel: usize, y: usize, x: usize) -> Result<()> {
         let input = self.program.plan.input;
+        let wrong = channel >= input.channels || y >= input.height || x >= input.width || t_us < self.now_us;
+        if wrong && self.lenient {
+            self.dropped += 1;
+            return Ok(());
+        }
         if channel >= input.channels || y >= input.height || x >= input.width {
             return Err(self.refuse(format!(
                 "channel {channel}, y {y}, x {x} lies outside the input {input} of `{}`; use a network of the sensor's size or crop the recording",
@@ -218,7 +272,7 @@ impl Session {
     /// Back to rest, at time 0.
     pub fn reset(&mut self) {
         self.memory.reset();
-        (self.events, self.first_us, self.now_us) = (0, None, 0);
+        (self.events, self.first_us, self.now_us, self.dropped) = (0, None, 0, 0);
     }
 
     /// The readout in (channel, y, x) order: the sum of the weights of all spikes that reached it,

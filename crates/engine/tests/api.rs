@@ -130,7 +130,9 @@ fn stacked_average_pools_at_the_input_divide_the_weights_once_for_each() {
 #[test]
 fn a_leak_per_step_becomes_the_time_constant_of_the_step() {
     let (net, weights) = chain(Shape::new(1, 1, 1), &[linear(1), Layer::Neuron(Neuron::lif())], 0.5);
-    let program = Program::compile(&net, &weights, &CompileOptions { step_us: Some(1000.0), ..CompileOptions::default() }).unwrap();
+    let program =
+        Program::compile(&net, &weights, &CompileOptions { step_us: Some(1000.0), ..CompileOptions::default() })
+            .unwrap();
     let mut session = Session::new(&program);
     session.push(event(5000, 0, 0, true)).unwrap();
     assert_eq!(session.membranes(0).unwrap(), [0.5]);
@@ -204,4 +206,34 @@ fn a_dataset_run_reports_the_first_failure_by_index_and_stops_when_asked() {
         Err(Error::Cancelled { finished, total: 64 }) => assert!((1..64).contains(&finished)),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_lenient_session_drops_what_a_strict_one_refuses_and_counts_it() {
+    let program = program(Shape::new(2, 4, 4), &[linear(2)], 1.0);
+    let mut session = Session::new(&program).lenient();
+    for e in [event(5, 0, 0, true), event(4, 0, 0, true), event(6, 9, 0, true), event(6, 1, 1, false)] {
+        session.push(e).unwrap();
+    }
+    assert_eq!((session.events(), session.dropped()), (2, 2));
+    assert_eq!(session.logits(), [2.0, 2.0]);
+    session.reset();
+    assert_eq!(session.dropped(), 0);
+}
+
+#[test]
+fn a_session_stops_at_the_first_event_that_makes_it_confident() {
+    let mut b = tickless_net::NetworkBuilder::new("sure", Shape::new(1, 1, 2), tickless_net::InputKind::Events);
+    b.linear(b.input(), 2, false);
+    let net = b.build().unwrap();
+    let mut weights = Weights::default();
+    weights.insert("linear1.weight", tickless_net::Array::new(vec![2, 2], vec![1.0, 0.0, 0.0, 1.0]));
+    let mut session = Session::new(&Program::compile(&net, &weights, &OPTIONS).unwrap());
+    let confidence = Confidence { gain: 1.0, t_max: 1 };
+    let events = (0..10).map(|t| event(t, 1, 0, true));
+    // softmax(0, n) of class 1 passes 0.9 at n = 3.
+    let decision = session.decide(events.clone(), &confidence, 0.9).unwrap();
+    assert_eq!((decision.class, decision.events, decision.us), (1, 3, 2));
+    session.reset();
+    assert_eq!(session.decide(events, &confidence, 1.5).unwrap().events, 10);
 }

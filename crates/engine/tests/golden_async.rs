@@ -6,16 +6,25 @@ use common::clocked;
 use common::dense::Map;
 use common::golden::{Case, Tensors, case, entries, golden};
 use serde_json::Value;
-use tickless_engine::{CompileOptions, NeuronCounts, Program, Session, Trace};
+use tickless_engine::{CompileOptions, NeuronCounts, Program, Session, Simd, Trace};
 use tickless_net::{Neuron, Reset, SpikeMode};
 
-/// Runs a case; checks everything it states; gives the program, session and trace for more.
+/// Runs a case in every form of the arithmetic; gives the program, session and trace of the fastest for more.
 fn check(name: &str, entry: &Value, tensors: &Tensors) -> (Case, Session, Trace, NeuronCounts) {
+    let forms = Simd::available().into_iter().map(|simd| check_form(name, entry, tensors, simd));
+    forms.last().expect("the scalar form is everywhere")
+}
+
+/// Checks everything that a case states.
+fn check_form(name: &str, entry: &Value, tensors: &Tensors, simd: Simd) -> (Case, Session, Trace, NeuronCounts) {
     let golden = case(entry, tensors);
-    let program = Program::compile(&golden.net, &golden.weights, &CompileOptions::default()).unwrap();
+    let options = CompileOptions { simd: Some(simd), ..CompileOptions::default() };
+    let program = Program::compile(&golden.net, &golden.weights, &options).unwrap();
+    assert_eq!(program.simd(), simd);
+    let (case_name, name) = (name, &format!("{name}, {simd:?}"));
     let mut session = Session::new(&program);
     let mut sinks = (Trace::default(), NeuronCounts::new(&program));
-    let events = tensors.rows::<4>(&format!("{name}.in"));
+    let events = tensors.rows::<4>(&format!("{case_name}.in"));
     assert_eq!(events.len() as u64, entry["n_in"], "{name}: n_in");
     for [t, c, y, x] in events {
         session.push_at(t, c as usize, y as usize, x as usize, &mut sinks).unwrap();

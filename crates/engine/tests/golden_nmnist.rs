@@ -8,7 +8,7 @@ use serde_json::json;
 use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use tickless_engine::{CompileOptions, Confidence, Event, NeuronCounts, Program, Recording, Session, Trace};
+use tickless_engine::{CompileOptions, Confidence, Event, NeuronCounts, Program, Recording, Session, Simd, Trace};
 use tickless_events::Sensor;
 use tickless_net::Shape;
 
@@ -51,11 +51,13 @@ fn golden_async_nmnist_logits_counts_events_and_operations() {
     for (file, entry) in entries(&folder, "async_nmnist") {
         let tensors = Tensors::load(&file);
         let golden = network(&tensors);
-        let program = Program::compile(&golden.net, &golden.weights, &CompileOptions::default()).unwrap();
-        let mut session = Session::new(&program);
         let cases = entry["cases"].as_array().unwrap();
         assert!(!cases.is_empty());
-        for (k, case) in cases.iter().enumerate() {
+        let forms = Simd::available();
+        for (k, case, simd) in cases.iter().enumerate().flat_map(|(k, c)| forms.iter().map(move |&s| (k, c, s))) {
+            let options = CompileOptions { simd: Some(simd), ..CompileOptions::default() };
+            let program = Program::compile(&golden.net, &golden.weights, &options).unwrap();
+            let mut session = Session::new(&program);
             let member = case["member"].as_str().unwrap();
             let recording = recording(&archive, member);
             assert_eq!(recording.len() as u64, case["n_in"], "{member}");

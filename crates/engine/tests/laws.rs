@@ -6,7 +6,7 @@ use common::random::{Rng, Wish, events, network, weights};
 use common::reference::Reference;
 use common::{clocked, reference};
 use proptest::prelude::*;
-use tickless_engine::{CompileOptions, Program, Session, Trace};
+use tickless_engine::{CompileOptions, Program, Session, Simd, Trace};
 use tickless_net::{Network, Weights};
 
 const CHAIN: Wish = Wish { residual: false, negative: true, any_neuron: false, limit: false, leak: false, blocks: 2 };
@@ -27,8 +27,10 @@ fn sample(seed: u64, wish: Wish, count: usize) -> Sample {
 }
 
 impl Sample {
+    /// In any of the machine's forms of the arithmetic.
     fn program(&self) -> Program {
-        Program::compile(&self.net, &self.weights, &CompileOptions::default()).unwrap()
+        let simd = Some(Rng(self.rng.0).pick(&Simd::available()));
+        Program::compile(&self.net, &self.weights, &CompileOptions { simd, ..CompileOptions::default() }).unwrap()
     }
 
     fn engine(&self) -> (Session, Trace) {
@@ -66,7 +68,7 @@ fn counts(session: &Session) -> Vec<f64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Law: layer by layer, one input event per clock step, unreached neurons untouched: chains.
     #[test]

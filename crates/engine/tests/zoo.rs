@@ -24,8 +24,9 @@ fn every_deployable_built_in_network_compiles_and_takes_events() {
                 continue;
             }
         };
-        let program = Program::compile(&net, &weights, &CompileOptions { step_us: Some(1000.0), ..CompileOptions::default() })
-            .unwrap_or_else(|e| panic!("{}: {e}", entry.name));
+        let program =
+            Program::compile(&net, &weights, &CompileOptions { step_us: Some(1000.0), ..CompileOptions::default() })
+                .unwrap_or_else(|e| panic!("{}: {e}", entry.name));
         assert_eq!(program.layers().len(), net.spiking().len(), "{}", entry.name);
         assert_eq!(program.output().len(), entry.classes, "{}", entry.name);
         let mut session = Session::new(&program);

@@ -44,10 +44,7 @@ impl Kernel for Avx512 {
             if at < len {
                 let some = ((1u32 << (len - at)) - 1) as __mmask16;
                 let p = v.as_mut_ptr().add(at);
-                let u = _mm512_add_ps(
-                    _mm512_maskz_loadu_ps(some, p),
-                    _mm512_maskz_loadu_ps(some, w.as_ptr().add(at)),
-                );
+                let u = _mm512_add_ps(_mm512_maskz_loadu_ps(some, p), _mm512_maskz_loadu_ps(some, w.as_ptr().add(at)));
                 mask |= u64::from(_mm512_mask_cmp_ps_mask::<_CMP_GE_OQ>(some, u, fires_at)) << at;
                 _mm512_mask_storeu_ps(p, some, _mm512_max_ps(v_min, u));
             }
@@ -67,10 +64,7 @@ impl Kernel for Avx512 {
             let mut at = 0;
             while at + 16 <= len {
                 let p = v.as_mut_ptr().add(at);
-                let u = _mm512_add_ps(
-                    _mm512_mul_ps(_mm512_loadu_ps(p), factor),
-                    _mm512_loadu_ps(w.as_ptr().add(at)),
-                );
+                let u = _mm512_add_ps(_mm512_mul_ps(_mm512_loadu_ps(p), factor), _mm512_loadu_ps(w.as_ptr().add(at)));
                 mask |= u64::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(u, fires_at)) << at;
                 _mm512_storeu_ps(p, _mm512_max_ps(v_min, u));
                 at += 16;

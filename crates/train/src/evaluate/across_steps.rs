@@ -55,7 +55,12 @@ impl Point {
 ///
 /// # Errors
 /// If a sample cannot be decoded or a T does not fit the network.
-pub fn across_steps(model: &Model, setting: &Setting<'_>, plan: &Plan<'_>, progress: &dyn Progress) -> Result<Vec<Point>> {
+pub fn across_steps(
+    model: &Model,
+    setting: &Setting<'_>,
+    plan: &Plan<'_>,
+    progress: &dyn Progress,
+) -> Result<Vec<Point>> {
     let image = model.network().input().kind == InputKind::Image;
     let leaks = if image { &[LeakRule::Step][..] } else { &plan.leaks };
     let leaky = model.network().nodes().iter().any(|n| match n.layer {
