@@ -17,7 +17,7 @@ use super::block::Block;
 use super::encoder::EventEncoder;
 use super::records::{Place, RecordDecoder, Records};
 use super::{Encoder, Fit, Format, Reading};
-use crate::{Columns, Error, Result, Sensor};
+use crate::{Columns, Error, Event, Result, Sensor};
 
 /// See the module.
 pub const FORMAT: Format = Format {
@@ -121,15 +121,15 @@ impl Aedat2 {
 
     fn dvs128(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
         let (records, _) = bytes.as_chunks::<RECORD>();
-        let mut all = 0;
+        let (mut n, mut all) = (0, 0);
         for r in records {
-            let (address, t) = fields(r);
+            let (address, t_us) = fields(r);
             all |= address;
-            self.block.make_room(out);
+            n = self.block.make_room(n, out);
             let (x, y) = ((address >> 1 & 0x7F) as u16, (address >> 8 & 0x7F) as u16);
-            self.block.push_if(t, x, y, address & 1 == 1, address & 0x8000 == 0);
+            n = self.block.put(n, Event { t_us, x, y, on: address & 1 == 1 }, address & 0x8000 == 0);
         }
-        self.block.flush(out);
+        self.block.flush(n, out);
         if all >> 16 != 0 {
             let at = records.iter().position(|r| fields(r).0 >> 16 != 0).unwrap_or(0) * RECORD;
             let problem = "an address beyond the 16 bits of a DVS128";
@@ -139,13 +139,14 @@ impl Aedat2 {
     }
 
     fn davis(&mut self, bytes: &[u8], out: &mut Columns) {
+        let mut n = 0;
         for r in bytes.as_chunks::<RECORD>().0 {
-            let (address, t) = fields(r);
-            self.block.make_room(out);
+            let (address, t_us) = fields(r);
+            n = self.block.make_room(n, out);
             let (x, y) = ((address >> 12 & 0x3FF) as u16, (address >> 22 & 0x1FF) as u16);
-            self.block.push_if(t, x, y, address >> 11 & 1 == 1, address & 0x8000_0400 == 0);
+            n = self.block.put(n, Event { t_us, x, y, on: address >> 11 & 1 == 1 }, address & 0x8000_0400 == 0);
         }
-        self.block.flush(out);
+        self.block.flush(n, out);
     }
 }
 

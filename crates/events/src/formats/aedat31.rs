@@ -15,7 +15,7 @@ use super::block::Block;
 use super::encoder::refuse;
 use super::records::{Place, RecordDecoder, Records};
 use super::{Encoder, Fit, Format, Reading};
-use crate::{Columns, Error, Result, Sensor};
+use crate::{Columns, Error, Event, Result, Sensor};
 
 /// See the module.
 pub const FORMAT: Format = Format {
@@ -135,16 +135,17 @@ impl Aedat31 {
     }
 
     fn events(&mut self, records: &[[u8; EVENT]], base: u64, place: Place<'_>, out: &mut Columns) -> Result<()> {
-        let mut all = 0;
+        let (mut n, mut all) = (0, 0);
         for r in records {
             let data = u32::from_le_bytes([r[0], r[1], r[2], r[3]]);
             let t = u32::from_le_bytes([r[4], r[5], r[6], r[7]]);
             all |= t;
-            self.block.make_room(out);
+            n = self.block.make_room(n, out);
             let (x, y) = ((data >> 17) as u16, (data >> 2 & 0x7FFF) as u16);
-            self.block.push_if(u64::from(t) | base, x, y, data & 2 != 0, data & 1 == 1);
+            let event = Event { t_us: u64::from(t) | base, x, y, on: data & 2 != 0 };
+            n = self.block.put(n, event, data & 1 == 1);
         }
-        self.block.flush(out);
+        self.block.flush(n, out);
         if all >> 31 != 0 {
             let at = records.iter().position(|r| r[7] >> 7 != 0).unwrap_or(0) * EVENT;
             return Err(place.error(at, "an event with a negative time", REMEDY));

@@ -14,7 +14,7 @@ use super::block::Block;
 use super::encoder::EventEncoder;
 use super::records::{Place, RecordDecoder, Records};
 use super::{Encoder, Fit, Format, Reading};
-use crate::{Columns, Error, Result, Sensor};
+use crate::{Columns, Error, Event, Result, Sensor};
 
 /// See the module.
 pub const FORMAT: Format = Format {
@@ -92,7 +92,7 @@ impl Es {
         // The largest dt is no time but marks an overflow: of one fewer than the others can say.
         let mark = u8::MAX >> KIND;
         let kinds = (1 << KIND) - 1;
-        let mut at = 0;
+        let (mut n, mut at) = (0, 0);
         while let Some(&first) = bytes.get(at) {
             let (dt, kind) = (first >> KIND, first & kinds);
             if dt == mark {
@@ -107,12 +107,13 @@ impl Es {
             if !sensor.contains(x, y) && outside.is_none() {
                 *outside = Some(at);
             }
-            self.block.make_room(out);
+            n = self.block.make_room(n, out);
             let change = KIND == 1 || kind & 1 == 0;
-            self.block.push_if(self.t_us, x, y, kind >> (KIND - 1) == 1, change);
+            let event = Event { t_us: self.t_us, x, y, on: kind >> (KIND - 1) == 1 };
+            n = self.block.put(n, event, change);
             at += RECORD;
         }
-        self.block.flush(out);
+        self.block.flush(n, out);
         at
     }
 }

@@ -70,19 +70,20 @@ impl Words for Evt21 {
     fn words(&mut self, bytes: &[u8], out: &mut Columns) {
         // Rotating by half a word turns the one order into the other.
         let turn = if self.legacy { 32 } else { 0 };
+        let mut n = 0;
         for r in bytes.chunks_exact(8) {
             let w = u64::from_le_bytes([r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7]]).rotate_left(turn);
             match w >> 60 {
                 0 | 1 => {
                     let Some(base) = self.high.base_us else { continue };
-                    let (t, on) = (base + (w >> 54 & 0x3F), w >> 60 == 1);
                     let (x, y, mask) = ((w >> 43 & 0x7FF) as u16, (w >> 32 & 0x7FF) as u16, w as u32);
-                    self.block.make_room(out);
+                    let event = Event { t_us: base + (w >> 54 & 0x3F), x, y, on: w >> 60 == 1 };
+                    n = self.block.make_room(n, out);
                     if mask.is_power_of_two() {
-                        self.block.push_if(t, x + mask.trailing_zeros() as u16, y, on, true);
+                        n = self.block.put(n, Event { x: x + mask.trailing_zeros() as u16, ..event }, true);
                     } else {
                         for (i, byte) in (0u16..).zip(mask.to_le_bytes()).filter(|(_, byte)| *byte != 0) {
-                            self.block.push_mask(t, x + 8 * i, y, on, byte);
+                            n = self.block.put_mask(n, Event { x: x + 8 * i, ..event }, byte);
                         }
                     }
                 }
@@ -90,7 +91,7 @@ impl Words for Evt21 {
                 _ => {}
             }
         }
-        self.block.flush(out);
+        self.block.flush(n, out);
     }
 }
 

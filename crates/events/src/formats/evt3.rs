@@ -13,6 +13,8 @@
 //! x counts from the left and y from the top. Source: the public description of EVT 3.0 in
 //! Prophesee's documentation.
 
+use std::hint::select_unpredictable;
+
 use super::block::Block;
 use super::encoder::refuse;
 use super::evt::{High, Version, run};
@@ -77,26 +79,30 @@ impl Words for Evt3 {
         let Evt3 { high, low, y, vector, block } = self;
         let (mut base, mut time_low, mut row) = (high.base_us.unwrap_or(0), *low, *y);
         let (mut from, mut vector_on) = *vector;
+        let mut n = 0;
         for r in bytes.chunks_exact(2) {
             let w = word(r);
             let (kind, value) = (w >> 12, w & 0xFFF);
-            block.make_room(out);
+            n = block.make_room(n, out);
             // The three types that nearly all words have, without a branch: their order is noise.
-            row = if kind == ADDR_Y { value & 0x7FF } else { row };
-            time_low = if kind == TIME_LOW { u64::from(value) } else { time_low };
-            block.push_if(base + time_low, value & 0x7FF, row, value >> 11 == 1, kind == ADDR_X);
+            row = select_unpredictable(kind == ADDR_Y, value & 0x7FF, row);
+            time_low = select_unpredictable(kind == TIME_LOW, value.into(), time_low);
+            let t_us = base + time_low;
+            let event = Event { t_us, x: value & 0x7FF, y: row, on: value >> 11 == 1 };
+            n = block.put(n, event, kind == ADDR_X);
             if COMMON >> kind & 1 == 1 {
                 continue;
             }
+            let event = Event { t_us, x: from, y: row, on: vector_on };
             match kind {
                 VECT_BASE_X => (from, vector_on) = (value & 0x7FF, value >> 11 == 1),
                 VECT_8 => {
-                    block.push_mask(base + time_low, from, row, vector_on, value as u8);
+                    n = block.put_mask(n, event, value as u8);
                     from = from.wrapping_add(8);
                 }
                 VECT_12 => {
-                    block.push_mask(base + time_low, from, row, vector_on, value as u8);
-                    block.push_mask(base + time_low, from.wrapping_add(8), row, vector_on, (value >> 8) as u8);
+                    n = block.put_mask(n, event, value as u8);
+                    n = block.put_mask(n, Event { x: from.wrapping_add(8), ..event }, (value >> 8) as u8);
                     from = from.wrapping_add(12);
                 }
                 TIME_HIGH => {
@@ -110,7 +116,7 @@ impl Words for Evt3 {
             }
         }
         (*low, *y, *vector) = (time_low, row, (from, vector_on));
-        block.flush(out);
+        block.flush(n, out);
     }
 }
 
