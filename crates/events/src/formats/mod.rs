@@ -10,9 +10,10 @@
 mod aedat;
 pub mod aedat2;
 pub mod aedat31;
+#[cfg(feature = "aedat4")]
+pub mod aedat4;
 mod block;
 pub mod cifar;
-#[cfg(feature = "hdf5")]
 mod cursor;
 pub mod dat;
 mod decoder;
@@ -29,6 +30,7 @@ pub mod evt3;
 mod hdf5;
 pub mod idx;
 pub mod nmnist_bin;
+pub mod npy;
 mod prophesee;
 #[cfg(feature = "hdf5")]
 pub mod prophesee_hdf5;
@@ -57,7 +59,10 @@ pub static FORMATS: &[Format] = &[
     evt21::FORMAT,
     evt3::FORMAT,
     nmnist_bin::FORMAT,
+    npy::FORMAT,
     text::FORMAT,
+    #[cfg(feature = "aedat4")]
+    aedat4::FORMAT,
     #[cfg(feature = "hdf5")]
     prophesee_hdf5::FORMAT,
     #[cfg(feature = "hdf5")]

@@ -1,0 +1,244 @@
+//! Decodes AEDAT4 packet by packet, out of chunks of bytes of any size.
+
+use std::io::Read;
+
+use super::flat::{Place, Table};
+use super::header::{self, Header, Stream};
+use super::{Compression, MAGIC};
+use crate::formats::Decoder;
+use crate::{Columns, Error, Result, Sensor};
+
+/// The largest header that is believed.
+const MOST_HEADER: usize = 4 << 20;
+/// The most bytes of an unpacked packet: 16 million events. A guard against bombs.
+const MOST_PACKET: u64 = 256 << 20;
+const EVENT: usize = 16;
+
+/// A decoder of the events of one stream: of number `stream`, or the only one. `file` is for
+/// messages.
+pub fn decoder(file: &str, stream: Option<i32>) -> Box<dyn Decoder> {
+    Box::new(Packets {
+        file: file.into(),
+        wanted: stream,
+        at: 0,
+        need: MAGIC.len() + 4,
+        rest: Vec::new(),
+        skip: 0,
+        packet: Vec::new(),
+        open: None,
+    })
+}
+
+struct Packets {
+    file: String,
+    wanted: Option<i32>,
+    /// Offset in the file of the next byte to be taken: of `rest` where there is any.
+    at: u64,
+    /// Bytes that the next step needs.
+    need: usize,
+    /// Bytes of a step that is not complete.
+    rest: Vec<u8>,
+    /// Bytes to pass by.
+    skip: u64,
+    /// The unpacked packet, kept for its memory.
+    packet: Vec<u8>,
+    /// What the header said, and the stream of events.
+    open: Option<(Header, Stream)>,
+}
+
+impl Decoder for Packets {
+    fn push(&mut self, mut bytes: &[u8], out: &mut Columns) -> Result<()> {
+        loop {
+            if self.skip > 0 {
+                let n = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
+                bytes = &bytes[n..];
+                self.skip -= n as u64;
+                self.at += n as u64;
+            }
+            if self.in_table() || self.skip > 0 {
+                return Ok(());
+            }
+            if self.rest.is_empty() && bytes.len() >= self.need {
+                let taken = self.step(bytes, out)?;
+                bytes = &bytes[taken..];
+                self.at += taken as u64;
+                continue;
+            }
+            let (more, left) = bytes.split_at(bytes.len().min(self.need - self.rest.len()));
+            self.rest.extend_from_slice(more);
+            bytes = left;
+            if self.rest.len() < self.need {
+                return Ok(());
+            }
+            let mut rest = std::mem::take(&mut self.rest);
+            let taken = self.step(&rest, out)?;
+            // A step takes all it asked for, or asks for more.
+            if taken > 0 {
+                rest.clear();
+            }
+            self.at += taken as u64;
+            self.rest = rest;
+        }
+    }
+
+    fn finish(&mut self, _: &mut Columns) -> Result<()> {
+        if self.in_table() {
+            return Ok(());
+        }
+        let what = match &self.open {
+            None => "the header".into(),
+            Some((Header { end: Some(end), .. }, _)) if self.rest.is_empty() && self.skip == 0 => {
+                format!("the header says that packets go up to byte {end}, and the file")
+            }
+            Some(_) if self.rest.is_empty() && self.skip == 0 => return Ok(()),
+            Some(_) => "a packet".into(),
+        };
+        Err(self.fault(format!("truncated: {what} is not complete")))
+    }
+
+    fn sensor(&self) -> Option<Sensor> {
+        self.open.as_ref().and_then(|(_, stream)| stream.sensor)
+    }
+}
+
+impl Packets {
+    fn fault(&self, problem: impl Into<String>) -> Error {
+        Error::malformed(&self.file, self.at, problem, "get the file again")
+    }
+
+    /// Whether all packets have been read, and what follows is the table of them.
+    fn in_table(&self) -> bool {
+        self.open.as_ref().is_some_and(|(header, _)| header.end == Some(self.at) && self.rest.is_empty())
+    }
+
+    /// Takes what it finds at the front of at least `need` bytes. Sets `need` for the next step;
+    /// returns 0 to be called again with that much.
+    fn step(&mut self, bytes: &[u8], out: &mut Columns) -> Result<usize> {
+        match &self.open {
+            None => self.header(bytes),
+            Some((header, stream)) => {
+                let (compression, end, id) = (header.compression, header.end, stream.id);
+                self.packet(bytes, compression, end, id, out)
+            }
+        }
+    }
+
+    fn header(&mut self, bytes: &[u8]) -> Result<usize> {
+        let start = MAGIC.len();
+        if !bytes.starts_with(&MAGIC) {
+            return Err(self.fault("this file does not begin with #!AER-DAT4.0"));
+        }
+        let size = bytes[start..].first_chunk().map_or(0, |&b| u32::from_le_bytes(b)) as usize;
+        if size > MOST_HEADER {
+            return Err(self.fault(format!("a header of {size} bytes")));
+        }
+        self.need = start + 4 + size;
+        if bytes.len() < self.need {
+            return Ok(0);
+        }
+        let header = header::parse(&bytes[start..self.need], &self.file, start as u64)?;
+        let taken = self.need;
+        if let Some(end) = header.end.filter(|&end| end < taken as u64) {
+            return Err(self.fault(format!("packets up to byte {end}, which lies inside the header")));
+        }
+        let stream = self.choose(&header)?;
+        self.open = Some((header, stream));
+        self.need = 8;
+        Ok(taken)
+    }
+
+    fn choose(&self, header: &Header) -> Result<Stream> {
+        let events: Vec<_> = header.streams.iter().filter(|s| s.events).collect();
+        let found = match (self.wanted, &events[..]) {
+            (Some(id), _) => events.iter().find(|s| s.id == id).copied(),
+            (None, [one]) => Some(*one),
+            (None, _) => None,
+        };
+        found.cloned().ok_or_else(|| {
+            let ids: Vec<_> = events.iter().map(|s| s.id.to_string()).collect();
+            let problem = match &ids[..] {
+                [] => "no stream of events".into(),
+                ids => format!("{} streams of events: {}", ids.len(), ids.join(", ")),
+            };
+            Error::malformed(&self.file, MAGIC.len() as u64, problem, "name one that the file has")
+        })
+    }
+
+    fn packet(
+        &mut self,
+        bytes: &[u8],
+        compression: Compression,
+        end: Option<u64>,
+        events: i32,
+        out: &mut Columns,
+    ) -> Result<usize> {
+        let number = |at: usize| bytes[at..].first_chunk().map_or(0, |&b| i32::from_le_bytes(b));
+        let (id, size) = (number(0), number(4));
+        let known = self.open.as_ref().is_some_and(|(header, _)| header.streams.iter().any(|s| s.id == id));
+        let Some(size) = usize::try_from(size).ok().filter(|_| known) else {
+            return Err(self.fault(format!(
+                "a packet of {size} bytes of stream {id}; the header knows no such stream, or no packet has such a size"
+            )));
+        };
+        let behind = self.at + 8 + size as u64;
+        if end.is_some_and(|end| behind > end) {
+            return Err(self.fault(format!("a packet up to byte {behind}, behind the end of all packets")));
+        }
+        if id != events {
+            self.skip = size as u64;
+            self.need = 8;
+            return Ok(8);
+        }
+        self.need = 8 + size;
+        let Some(packed) = bytes.get(8..self.need) else { return Ok(0) };
+        let taken = self.need;
+        self.need = 8;
+        let place = Place { file: &self.file, at: self.at, what: "a packet of events" };
+        self.packet.clear();
+        let unpacked = match compression {
+            Compression::None => packed,
+            _ => {
+                unpack(compression, packed, &mut self.packet).map_err(|problem| place.fault(problem))?;
+                &self.packet
+            }
+        };
+        let elements = Table::root(unpacked, *b"EVTS", place)?.vector(0, EVENT)?;
+        append(elements, out).map_err(|problem| place.fault(problem))?;
+        Ok(taken)
+    }
+}
+
+fn unpack(compression: Compression, packed: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+    let limit = MOST_PACKET + 1;
+    let read = match compression {
+        Compression::None => packed.take(limit).read_to_end(out),
+        Compression::Lz4 => lz4_flex::frame::FrameDecoder::new(packed).take(limit).read_to_end(out),
+        #[cfg(feature = "zstd")]
+        Compression::Zstd => {
+            zstd::stream::read::Decoder::with_buffer(packed).and_then(|d| d.take(limit).read_to_end(out))
+        }
+    };
+    match read {
+        Ok(n) if n as u64 > MOST_PACKET => Err(format!("more than {MOST_PACKET} bytes unpacked")),
+        Ok(_) => Ok(()),
+        Err(e) => Err(format!("cannot be unpacked ({e})")),
+    }
+}
+
+fn append(elements: &[u8], out: &mut Columns) -> Result<(), String> {
+    let (n, before) = (elements.len() / EVENT, out.len());
+    let slots = out.grow(n);
+    let (t, x, y, on) = (&mut slots.t_us[..n], &mut slots.x[..n], &mut slots.y[..n], &mut slots.on[..n]);
+    let mut signs = (0i64, 0i16);
+    for (i, e) in elements.chunks_exact(EVENT).take(n).enumerate() {
+        let time = i64::from_le_bytes([e[0], e[1], e[2], e[3], e[4], e[5], e[6], e[7]]);
+        let (column, row) = (i16::from_le_bytes([e[8], e[9]]), i16::from_le_bytes([e[10], e[11]]));
+        signs = (signs.0 | time, signs.1 | column | row);
+        (t[i], x[i], y[i], on[i]) = (time as u64, column as u16, row as u16, e[12] != 0);
+    }
+    if signs.0 < 0 || signs.1 < 0 {
+        out.truncate(before);
+        return Err("an event before time 0, or left of or above the sensor".into());
+    }
+    Ok(())
+}
