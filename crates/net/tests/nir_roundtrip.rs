@@ -330,3 +330,29 @@ fn dilated_kernels_are_written_out_with_zeros() {
     let ours = &w.get("conv1.weight").unwrap().data;
     assert_eq!((data[0], data[1], data[2], data[12], data[24]), (ours[0], 0.0, ours[1], ours[4], ours[8]));
 }
+
+#[test]
+fn a_scale_goes_into_the_weights_beside_it() {
+    let (net, w) = small(&[Layer::Neuron(Neuron::if_multi())]);
+    let graph = nir::export(&net, &w, &ExportOptions::default()).unwrap().graph;
+    let scaled = |factors: Vec<f64>| {
+        let mut graph = graph.clone();
+        graph.metadata.clear();
+        let scale = nir::Tensor { shape: vec![factors.len(), 1, 1], data: factors, double: false };
+        graph.nodes.insert("scale".into(), Node::Scale { scale });
+        let cut = graph.edges.iter().position(|e| e.1 == "neuron1").unwrap();
+        graph.edges[cut].1 = "scale".into();
+        graph.edges.push(("scale".into(), "neuron1".into()));
+        let options = ImportOptions { dialect: Some(Dialect::Of(Reader::Sinabs)), ..ImportOptions::default() };
+        nir::import(&graph, Path::new(FILE), &options).unwrap()
+    };
+    for factors in [vec![2.0, 2.0], vec![2.0, 0.5]] {
+        let read = scaled(factors.clone());
+        assert!(read.network.nodes().iter().all(|n| n.name != "scale"), "no layer of its own");
+        let mut by_hand = w.clone();
+        let conv = by_hand.tensors.get_mut("conv1.weight").unwrap();
+        conv.data.chunks_mut(9).zip(&factors).for_each(|(c, f)| c.iter_mut().for_each(|v| *v *= *f as f32));
+        let x = steps(&mut Rng(11), &net, 4);
+        assert_eq!(clocked::run(&read.network, &read.weights, &x, None), clocked::run(&net, &by_hand, &x, None));
+    }
+}
