@@ -174,7 +174,7 @@ fn average_pooling_that_no_weights_follow_stays_and_is_reported() {
     assert!(matches!(exported.graph.nodes["pool1"], Node::AvgPool2d(_)));
     let said = |reader, what: &str| {
         let found =
-            exported.differences.iter().any(|d| d.reader == reader && d.place == "pool1" && d.what.contains(what));
+            exported.differences.iter().any(|d| d.reader == reader && d.places == ["pool1"] && d.what.contains(what));
         assert!(found, "{what}: {:?}", exported.differences);
     };
     said(None, "no weights follow");
@@ -354,5 +354,28 @@ fn a_scale_goes_into_the_weights_beside_it() {
         conv.data.chunks_mut(9).zip(&factors).for_each(|(c, f)| c.iter_mut().for_each(|v| *v *= *f as f32));
         let x = steps(&mut Rng(11), &net, 4);
         assert_eq!(clocked::run(&read.network, &read.weights, &x, None), clocked::run(&net, &by_hand, &x, None));
+    }
+}
+
+#[test]
+fn every_reader_agrees_with_a_neuron_of_its_own() {
+    let lif = Neuron { leak: Leak::Step(0.75), ..Neuron::lif() };
+    let at = |n: Neuron| Neuron { fire_at_threshold: true, ..n };
+    let cases = [
+        (Reader::Sinabs, Neuron::if_multi()),
+        (Reader::Sinabs, Neuron { leak: Leak::Step(0.75), v_min: None, ..Neuron::if_multi() }),
+        (Reader::SnnTorch, lif),
+        (Reader::SpikingJelly, at(lif)),
+        (Reader::SpikingJelly, at(Neuron::if_single())),
+        (Reader::Norse, Neuron::if_single()),
+    ];
+    for (reader, neuron) in cases {
+        let mut b = NetworkBuilder::new("own", Shape::vector(4), InputKind::Events);
+        let l = b.linear(NodeId::Input, 3, false);
+        b.neuron(l, neuron);
+        let net = b.build().unwrap();
+        let w = weights(&mut Rng(1), &net);
+        let all = nir::export(&net, &w, &ExportOptions { reader, step_us: None }).unwrap().differences;
+        assert!(!all.iter().any(|d| d.reader == Some(reader)), "{neuron:?}: {all:?}");
     }
 }

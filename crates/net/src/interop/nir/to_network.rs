@@ -80,7 +80,7 @@ pub struct Imported {
 /// If something in the graph cannot run here; names the file and the node, says why and what helps.
 pub fn import(graph: &Graph, file: &Path, options: &ImportOptions) -> Result<Imported> {
     let mut notes = Vec::new();
-    let note = |what: String| Difference { reader: None, place: String::new(), what };
+    let note = |what: String| Difference { reader: None, places: Vec::new(), what };
     if matches!(options.dialect, None | Some(Dialect::Tickless)) {
         match described(graph, file) {
             Ok((network, weights)) => {
