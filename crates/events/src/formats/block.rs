@@ -20,8 +20,9 @@ pub struct Block {
 }
 
 /// The positions of the bits set in a byte, lowest first, and then anything.
-static LANES: [[u16; 8]; 256] = lanes();
-static COUNTS: [u8; 256] = counts();
+pub static LANES: [[u16; 8]; 256] = lanes();
+/// The number of bits set in a byte.
+pub static COUNTS: [u8; 256] = counts();
 
 impl Block {
     /// A block of no events.

@@ -47,7 +47,7 @@ impl Words for Evt2 {
         Ok(Evt2::default())
     }
 
-    fn words(&mut self, bytes: &[u8], out: &mut Columns) {
+    fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
         let (len, before) = (bytes.len() / 4, out.len());
         let slots = out.grow(len);
         let (t, x, y, on) = (&mut slots.t_us[..len], &mut slots.x[..len], &mut slots.y[..len], &mut slots.on[..len]);
@@ -83,6 +83,7 @@ impl Words for Evt2 {
             }
         }
         out.truncate(before + n);
+        Ok(())
     }
 }
 

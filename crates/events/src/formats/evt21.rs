@@ -67,7 +67,7 @@ impl Words for Evt21 {
         Ok(Evt21 { legacy, high: High::default(), block: Box::new(Block::new()) })
     }
 
-    fn words(&mut self, bytes: &[u8], out: &mut Columns) {
+    fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
         // Rotating by half a word turns the one order into the other.
         let turn = if self.legacy { 32 } else { 0 };
         let mut n = 0;
@@ -92,6 +92,7 @@ impl Words for Evt21 {
             }
         }
         self.block.flush(n, out);
+        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@
 
 use std::hint::select_unpredictable;
 
-use super::block::Block;
+use super::block::{COUNTS, LANES};
 use super::encoder::refuse;
 use super::evt::{High, Version, run};
 use super::prophesee::{Headed, Header, Words};
@@ -47,13 +47,38 @@ const TIME_HIGH: u16 = 8;
 const HIGH_BITS: u32 = 12;
 const LOW_BITS: u32 = 12;
 
+/// Events that are packed before they are spread over columns.
+const BLOCK: usize = 2048;
+/// A vector is written in whole bytes of its mask, so as many places are kept free.
+const LANES_FREE: usize = 16;
+/// A bit for each of the types that [`frequent`] leaves. Types without a meaning here it skips.
+const RARE: u32 = 1 << VECT_BASE_X | 1 << VECT_12 | 1 << VECT_8;
+const COLUMNS: u64 = 1 << 11;
+const ON: u32 = 11;
+const Y: u32 = 12;
+const LOW: u32 = 23;
+const HIGH: u32 = 35;
+
 struct Evt3 {
     high: High,
+    /// The time that the overflows of TIME_HIGH make.
+    overflowed: u64,
+    state: State,
+    /// Where the next vector begins, at most [`COLUMNS`], and its polarity, packed.
+    from: u64,
+    vector_on: u64,
+    /// Events packed as x, polarity, y, TIME_LOW and TIME_HIGH, from bits 0, 11, 12, 23 and 35.
+    packed: Box<[u64; BLOCK]>,
+    /// Number of packed events.
+    n: usize,
+}
+
+/// The fields that words set, each at its place in a packed event.
+#[derive(Clone, Copy, Default)]
+struct State {
+    y: u64,
     low: u64,
-    y: u16,
-    /// Where the next vector begins, and its polarity.
-    vector: (u16, bool),
-    block: Box<Block>,
+    high: u64,
 }
 
 impl Words for Evt3 {
@@ -62,66 +87,129 @@ impl Words for Evt3 {
 
     fn start(header: &Header, _: &[u8], place: Place<'_>) -> Result<Evt3> {
         VERSION.check(header, place)?;
-        Ok(Evt3 { high: High::default(), low: 0, y: 0, vector: (0, false), block: Box::new(Block::new()) })
+        let (high, state, packed) = (High::default(), State::default(), Box::new([0; BLOCK]));
+        Ok(Evt3 { high, overflowed: 0, state, from: 0, vector_on: 0, packed, n: 0 })
     }
 
-    fn words(&mut self, mut bytes: &[u8], out: &mut Columns) {
-        let word = |r: &[u8]| u16::from_le_bytes([r[0], r[1]]);
-        while self.high.base_us.is_none() {
-            let Some((first, rest)) = bytes.split_at_checked(2) else { return };
-            let w = word(first);
-            if w >> 12 == TIME_HIGH {
-                self.high.set(u32::from(w & 0xFFF), HIGH_BITS, LOW_BITS);
-            }
-            bytes = rest;
+    fn words(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
+        let (mut words, _) = bytes.as_chunks::<2>();
+        if self.high.base_us.is_none() {
+            let Some(first) = words.iter().position(|&w| u16::from_le_bytes(w) >> 12 == TIME_HIGH) else {
+                return Ok(());
+            };
+            words = &words[first..];
+            self.time_high(u16::from_le_bytes(words[0]) & 0xFFF, out);
         }
-        // The state in locals, so that it lives in registers.
-        let Evt3 { high, low, y, vector, block } = self;
-        let (mut base, mut time_low, mut row) = (high.base_us.unwrap_or(0), *low, *y);
-        let (mut from, mut vector_on) = *vector;
-        let mut n = 0;
-        for r in bytes.chunks_exact(2) {
-            let w = word(r);
-            let (kind, value) = (w >> 12, w & 0xFFF);
-            n = block.make_room(n, out);
-            // The three types that nearly all words have, without a branch: their order is noise.
-            row = select_unpredictable(kind == ADDR_Y, value & 0x7FF, row);
-            time_low = select_unpredictable(kind == TIME_LOW, value.into(), time_low);
-            let t_us = base + time_low;
-            let event = Event { t_us, x: value & 0x7FF, y: row, on: value >> 11 == 1 };
-            n = block.put(n, event, kind == ADDR_X);
-            if COMMON >> kind & 1 == 1 {
-                continue;
+        while !words.is_empty() {
+            if self.n > BLOCK - LANES_FREE {
+                self.flush(out);
             }
-            let event = Event { t_us, x: from, y: row, on: vector_on };
-            match kind {
-                VECT_BASE_X => (from, vector_on) = (value & 0x7FF, value >> 11 == 1),
-                VECT_8 => {
-                    n = block.put_mask(n, event, value as u8);
-                    from = from.wrapping_add(8);
+            let (done, n, state) = frequent(&mut self.packed, self.n, words, self.state);
+            (self.n, self.state) = (n, state);
+            words = &words[done..];
+            while self.n <= BLOCK - LANES_FREE
+                && let Some((&w, rest)) = words.split_first()
+            {
+                let w = u16::from_le_bytes(w);
+                let (kind, value) = (w >> 12, w & 0xFFF);
+                let beyond = match kind {
+                    VECT_BASE_X => {
+                        self.from = u64::from(value) & (COLUMNS - 1);
+                        self.vector_on = u64::from(value) & 1 << ON;
+                        false
+                    }
+                    VECT_12 => self.vector_of(12, value),
+                    VECT_8 => self.vector_of(8, value & 0xFF),
+                    TIME_HIGH if u64::from(value) << HIGH < self.state.high => {
+                        self.time_high(value, out);
+                        break;
+                    }
+                    _ => break,
+                };
+                if beyond {
+                    let at = bytes.len() - 2 * words.len();
+                    let problem = "a vector of events beyond the column 2047";
+                    return Err(place.error(at, problem, "get the file again"));
                 }
-                VECT_12 => {
-                    n = block.put_mask(n, event, value as u8);
-                    n = block.put_mask(n, Event { x: from.wrapping_add(8), ..event }, (value >> 8) as u8);
-                    from = from.wrapping_add(12);
-                }
-                TIME_HIGH => {
-                    high.set(u32::from(value), HIGH_BITS, LOW_BITS);
-                    // The low bits that belong to it follow in a word of their own.
-                    let new = high.base_us.unwrap_or(0);
-                    time_low = if new == base { time_low } else { 0 };
-                    base = new;
-                }
-                _ => {}
+                words = rest;
             }
         }
-        (*low, *y, *vector) = (time_low, row, (from, vector_on));
-        block.flush(n, out);
+        self.flush(out);
+        Ok(())
     }
 }
 
-/// A bit for each of the types that take no branch.
-const COMMON: u32 = 1 << ADDR_Y | 1 << ADDR_X | 1 << TIME_LOW;
+/// Decodes words up to the first that is [`RARE`] or a TIME_HIGH that falls, or until the block is
+/// full; returns how many, the number of events and the new state. Without branches, because the
+/// order of the words is noise, and on its own, because everything must stay in registers.
+#[inline(never)]
+fn frequent(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: State) -> (usize, usize, State) {
+    let State { mut y, mut low, mut high } = state;
+    // No word is more than one event.
+    let words = &words[..words.len().min(BLOCK - n.min(BLOCK))];
+    let mut done = 0;
+    for &w in words {
+        let w = u16::from_le_bytes(w);
+        let (kind, value) = (w >> 12, u64::from(w & 0xFFF));
+        // From TIME_HIGH·4096 up to what it was.
+        let falls = w.wrapping_sub(TIME_HIGH << 12) < (high >> HIGH) as u16;
+        if (RARE >> kind & 1 != 0) | falls {
+            break;
+        }
+        y = select_unpredictable(kind == ADDR_Y, (value & 0x7FF) << Y, y);
+        low = select_unpredictable(kind == TIME_LOW, value << LOW, low);
+        high = select_unpredictable(kind == TIME_HIGH, value << HIGH, high);
+        packed[n & (BLOCK - 1)] = high | low | y | value;
+        n += usize::from(kind == ADDR_X);
+        done += 1;
+    }
+    (done, n, State { y, low, high })
+}
+
+impl Evt3 {
+    /// Spreads the packed events over the columns.
+    fn flush(&mut self, out: &mut Columns) {
+        let packed = &self.packed[..self.n.min(BLOCK)];
+        out.t_us.extend(packed.iter().map(|p| self.overflowed + (p >> LOW)));
+        out.x.extend(packed.iter().map(|p| (p & (COLUMNS - 1)) as u16));
+        out.y.extend(packed.iter().map(|p| (p >> Y & 0x7FF) as u16));
+        out.on.extend(packed.iter().map(|p| p >> ON & 1 == 1));
+        self.n = 0;
+    }
+
+    /// Events at the columns whose bits are set; true if one of them lies beyond 2047.
+    #[inline]
+    fn vector_of(&mut self, width: u64, mask: u16) -> bool {
+        let State { y, low, high } = self.state;
+        let first = self.from;
+        self.from = (first + width).min(COLUMNS);
+        if first + width > COLUMNS && u64::from(mask) >> (COLUMNS - first) != 0 {
+            return true;
+        }
+        let mut event = high | low | y | self.vector_on | first;
+        for byte in mask.to_le_bytes() {
+            let lanes = LANES[usize::from(byte)];
+            for (to, lane) in self.packed[self.n..].iter_mut().zip(lanes) {
+                *to = event + u64::from(lane);
+            }
+            self.n += usize::from(COUNTS[usize::from(byte)]);
+            event += 8;
+        }
+        false
+    }
+
+    /// Takes a TIME_HIGH that may have overflowed.
+    fn time_high(&mut self, value: u16, out: &mut Columns) {
+        self.flush(out);
+        // What has risen since the last fall, then this.
+        if self.high.base_us.is_some() {
+            self.high.set((self.state.high >> HIGH) as u32, HIGH_BITS, LOW_BITS);
+        }
+        self.high.set(value.into(), HIGH_BITS, LOW_BITS);
+        self.state.high = u64::from(value) << HIGH;
+        self.overflowed = self.high.base_us.unwrap_or(0) - (u64::from(value) << LOW_BITS);
+    }
+}
 
 /// Writes words; neighbours of one time, row and polarity become vectors where that is shorter.
 struct Writer {

@@ -110,7 +110,7 @@ pub trait Words: Sized + Send {
     fn start(header: &Header, prefix: &[u8], place: Place<'_>) -> Result<Self>;
 
     /// Decodes whole words.
-    fn words(&mut self, bytes: &[u8], out: &mut Columns);
+    fn words(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()>;
 }
 
 /// A header and then words.
@@ -134,7 +134,7 @@ impl<W: Words> Records for Headed<W> {
     fn decode(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<usize> {
         if let Some(words) = &mut self.words {
             let whole = bytes.len() - bytes.len() % W::WORD;
-            words.words(&bytes[..whole], out);
+            words.words(&bytes[..whole], place, out)?;
             return Ok(whole);
         }
         if !self.ended {
