@@ -1,4 +1,5 @@
-//! The new indices of chunks (layout version 4, and III.C, VII.C and VII.D of the specification).
+//! The new indices of chunks (layout versions 4 and 5, which differ in the
+//! width of sizes in the indices, stated there; and III.C, VII.C and VII.D of the specification).
 //!
 //! Layout: u8 flags, u8 rank + 1, u8 width, the sizes of a chunk and of an element in that width,
 //! u8 index, its settings, the address. Index 1 is a single chunk, 2 all chunks in a row, 3 a fixed
