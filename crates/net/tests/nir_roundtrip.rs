@@ -314,6 +314,9 @@ fn a_nested_graph_is_taken_apart() {
     let x = steps(&mut Rng(5), &net, 4);
     let ours = clocked::run(&net, &w, &x, None);
     assert_eq!(clocked::run(&back.network, &back.weights, &x, None), ours);
+    outer.nodes.insert("block.pool1".into(), Node::Output { shape: vec![1] });
+    let e = nir::import(&outer, file, &options).unwrap_err().to_string();
+    assert!(e.contains("`block.pool1`") && e.contains("rename"), "{e}");
 }
 
 #[test]

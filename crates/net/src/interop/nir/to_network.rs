@@ -110,7 +110,7 @@ pub fn import(graph: &Graph, file: &Path, options: &ImportOptions) -> Result<Imp
     if !(dt > 0.0 && dt.is_finite()) {
         return Err(Error::NirFile { file: file.to_owned(), problem: format!("a step of {dt} s is no duration") });
     }
-    let (network, weights) = Build::new(file, reader, dt, &mut notes).run(&graph.flattened(), options)?;
+    let (network, weights) = Build::new(file, reader, dt, &mut notes).run(&graph.flattened(file)?, options)?;
     weights.check(&network, file)?;
     Ok(Imported { network, weights, dialect, differences: notes })
 }
