@@ -14,6 +14,7 @@ pub mod aedat31;
 pub mod aedat4;
 mod block;
 pub mod cifar;
+mod convert;
 mod cursor;
 pub mod dat;
 mod decoder;
@@ -44,6 +45,7 @@ use std::path::Path;
 
 use crate::{Columns, Recording, Result, Sensor};
 
+pub use convert::{by_extension, convert};
 pub use decoder::{Container, Decoder, Reading};
 pub use detect::{Fit, HEAD, Probe, by_name, detect, is_events};
 pub use encoder::{Encoder, Writing, encode, encoder};
