@@ -89,7 +89,7 @@ fn events() -> Columns {
         let x = (edge * 16 + t_us / 500 + rng.below(3)) % 632;
         let y = rng.below(480) as u16;
         let run = 1 + rng.below(5);
-        events.extend((0..run).map(|i| Event { t_us, x: (x + i) as u16, y, on: edge % 2 == 0 }));
+        events.extend((0..run).map(|i| Event { t_us, x: (x + i) as u16, y, on: edge.is_multiple_of(2) }));
     }
     events.truncate(EVENTS);
     events

@@ -5,3 +5,5 @@ mod broken;
 mod common;
 #[path = "containers/golden.rs"]
 mod golden;
+#[path = "containers/variants.rs"]
+mod variants;

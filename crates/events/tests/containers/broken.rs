@@ -1,5 +1,6 @@
 //! Files that are cut off, changed in one byte or made up: each decodes or names a byte, quickly.
 
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use tickless_events::formats::shd::Shd;
@@ -125,6 +126,35 @@ fn golden_files_changed_or_cut_decode_or_name_a_byte() {
             corrupt[at] = bytes[at];
         }
     }
+}
+
+#[test]
+fn a_claim_of_a_trillion_events_is_refused_without_allocating() {
+    let claims = [10u64.pow(12), 1 << 62, u64::MAX];
+    for (format, bytes) in files().into_iter().filter(|(format, _)| *format == "prophesee-hdf5") {
+        let dataspace = [&[1, 1, 1, 0, 0, 0, 0, 0][..], &40u64.to_le_bytes()].concat();
+        let at = bytes.windows(16).position(|w| w == dataspace).unwrap() + 8;
+        for claim in claims {
+            let mut hostile = bytes.clone();
+            hostile[at..at + 8].copy_from_slice(&claim.to_le_bytes());
+            let error = decode(format, &hostile, 0).unwrap_err();
+            assert!(error.contains(&format!("claims {claim} elements")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_packet_that_unpacks_to_more_than_any_recorder_writes_is_refused() {
+    let sensor = Some(Sensor { width: 346, height: 260 });
+    let (mut encoder, mut bytes) =
+        (formats::aedat4::encoder(sensor, formats::aedat4::Compression::Zstd).unwrap(), vec![]);
+    encoder.finish(&mut bytes).unwrap();
+    let bomb = zstd::stream::encode_all(std::io::repeat(0).take(300 << 20), 3).unwrap();
+    assert!(bomb.len() < 100_000);
+    bytes.extend([0, bomb.len() as i32].map(i32::to_le_bytes).concat());
+    bytes.extend(bomb);
+    let error = decode("aedat4", &bytes, 0).unwrap_err();
+    assert!(error.contains("268435456 bytes unpacked"), "{error}");
 }
 
 #[test]
