@@ -184,3 +184,40 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
         Ok(())
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::formats::decode;
+
+    fn file(chip: &str, records: &[(u32, u32)]) -> Vec<u8> {
+        let mut bytes = format!("#!AER-DAT2.0\r\n{chip}").into_bytes();
+        records.iter().for_each(|(address, t)| bytes.extend([address.to_be_bytes(), t.to_be_bytes()].concat()));
+        bytes
+    }
+
+    #[test]
+    fn the_camera_says_where_the_fields_lie() {
+        let bytes = file("", &[(0x0503, 7), (0x8503, 8), (0x7FFE, u32::MAX)]);
+        let events = decode(&bytes, "a.aedat").unwrap().events.to_vec();
+        let expected =
+            [Event { t_us: 7, x: 1, y: 5, on: true }, Event { t_us: u32::MAX.into(), x: 127, y: 127, on: false }];
+        assert_eq!(events, expected, "what bit 15 marks is skipped");
+        let davis = "# AEChip: eu.seebetter.ini.chips.davis.Davis346B\r\n";
+        let bytes = file(davis, &[(259 << 22 | 345 << 12 | 1 << 11, 9), (1 << 31, 9), (1 << 10, 9)]);
+        let stream = decode(&bytes, "a.aedat").unwrap();
+        assert_eq!(stream.sensor, Some(Sensor { width: 346, height: 260 }));
+        assert_eq!(stream.events.to_vec(), [Event { t_us: 9, x: 345, y: 259, on: true }]);
+    }
+
+    #[test]
+    fn addresses_of_another_camera_are_refused() {
+        let bytes = file("", &[(1, 0), (1 << 16, 0)]);
+        let error = decode(&bytes, "a.aedat").unwrap_err().to_string();
+        assert!(error.starts_with("a.aedat: byte 22: an address beyond the 16 bits"), "{error}");
+        let error = decode(&file("# AEChip: ch.Cochlea\n", &[]), "a.aedat").unwrap_err().to_string();
+        assert!(error.starts_with("a.aedat: byte 14: addresses of the camera `ch.Cochlea`"), "{error}");
+        assert!(decode(b"#!AER-DAT1.0\r\n", "a.aedat").unwrap_err().to_string().contains("not `#!AER-DAT2.0`"));
+    }
+}

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn every_pair_of_formats_converts_without_loss() {
         let folder = tempfile::tempdir().unwrap();
-        let event = |i: u16| Event { t_us: 7 * u64::from(i), x: i % 100, y: i % 90, on: i % 3 == 0 };
+        let event = |i: u16| Event { t_us: 7 * u64::from(i), x: i % 100, y: i % 90, on: i.is_multiple_of(3) };
         let events: Columns = (0..500).map(event).collect();
         let sensor = Some(Sensor { width: 128, height: 128 });
         // Formats of other things than pixels do not hold these events.

@@ -109,3 +109,28 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
         Ok(())
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(header: &str, record: [u8; 10]) -> Result<Vec<(u64, u16, u16, bool)>> {
+        let stream = FORMAT.decode(&[header.as_bytes(), &record].concat(), "a.dat")?;
+        Ok(stream.events.iter().map(|e| (e.t_us, e.x, e.y, e.on)).collect())
+    }
+
+    #[test]
+    fn the_version_says_where_the_fields_lie() {
+        let place: u32 = 300 | 200 << 9 | 1 << 17;
+        let [a, b, c, d] = place.to_le_bytes();
+        let record = |kind| [kind, 8, 1, 0, 0, 0x80, a, b, c, d];
+        let t = 0x8000_0001;
+        assert_eq!(decode("% Version 1\n", record(0)).unwrap(), [(t, 300, 200, true)]);
+        let (x, y) = ((place & 0x3FFF) as u16, (place >> 14) as u16);
+        assert_eq!(decode("% Version 2\n", record(12)).unwrap(), [(t, x, y, false)]);
+        let error = |header, kind| decode(header, record(kind)).unwrap_err().to_string();
+        assert!(error("% Version 3\n", 0).starts_with("a.dat: byte 0: the header states version `3`"));
+        assert!(error("% Height 3\n", 0).contains("version `(nothing)`"));
+        assert!(error("% Version 2\n", 14).starts_with("a.dat: byte 12: events of type 14 and 8 bytes"));
+    }
+}

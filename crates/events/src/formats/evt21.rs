@@ -146,3 +146,45 @@ impl Encoder for Writer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(header: &str) -> Result<bool> {
+        let (header, _) = Header::of(&super::super::Probe::whole(header.as_bytes()));
+        Evt21::start(&header, &[], Place { file: "a.raw", at: 99 }).map(|evt21| evt21.legacy)
+    }
+
+    #[test]
+    fn the_byte_order_follows_from_the_header() {
+        let camera = "% evt 2.1\n% plugin_integrator_name Prophesee\n% camera_integrator_name Prophesee\n";
+        for (header, legacy) in [
+            ("% format EVT21;endianness=legacy\n% endianness little\n".to_owned(), true),
+            ("% evt 2.1\n% endianness legacy\n".into(), true),
+            ("% evt 2.1\n% endianness little\n".into(), false),
+            ("% evt 2.1\n".into(), false),
+            (format!("{camera}% system_ID 49\n"), true),
+            (format!("{camera}% system_ID 55\n"), false),
+            (format!("{camera}% system_ID 0\n"), false),
+            (camera.replace("Prophesee", "Other") + "% system_ID 49\n", false),
+        ] {
+            assert_eq!(order(&header).unwrap(), legacy, "{header}");
+        }
+        let error = order("% evt 2.1\n% endianness middle\n").unwrap_err().to_string();
+        assert!(error.starts_with("a.raw: byte 0: unknown endianness `middle`"), "{error}");
+    }
+
+    #[test]
+    fn both_orders_give_the_same_events() {
+        let words = [TIME_HIGH << 60 | 3 << 32, 1 << 60 | 2 << 54 | 40 << 43 | 7 << 32 | 0x8001_0401];
+        let file = |order: &str, turn: u32| {
+            let mut bytes = format!("% format EVT21;endianness={order}\n% end\n").into_bytes();
+            words.iter().for_each(|w: &u64| bytes.extend(w.rotate_left(turn).to_le_bytes()));
+            FORMAT.decode(&bytes, "a.raw").unwrap().events.to_vec()
+        };
+        let event = |x| Event { t_us: 194, x, y: 7, on: true };
+        assert_eq!(file("little", 0), [40, 50, 56, 71].map(event));
+        assert_eq!(file("legacy", 32), file("little", 0));
+    }
+}

@@ -266,3 +266,74 @@ impl Encoder for Writer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(words: &[(u16, u16)]) -> Result<Vec<(u64, u16, u16, bool)>> {
+        let mut bytes = b"% evt 3.0\n% end\n".to_vec();
+        words.iter().for_each(|(kind, value)| bytes.extend((kind << 12 | value).to_le_bytes()));
+        let events = FORMAT.decode(&bytes, "a.raw")?.events;
+        Ok(events.iter().map(|e| (e.t_us, e.x, e.y, e.on)).collect())
+    }
+
+    #[test]
+    fn vectors_follow_each_other_without_a_new_base() {
+        let words = [
+            (ADDR_X, 1),
+            (TIME_HIGH, 1),
+            (TIME_LOW, 2),
+            (ADDR_Y, 9),
+            (VECT_BASE_X, 0x800 | 100),
+            (VECT_12, 0x801),
+            (VECT_8, 0xF82),
+            (0xE, 5),
+            (ADDR_X, 3),
+        ];
+        let t = 4098;
+        let expected = [(t, 100, 9, true), (t, 111, 9, true), (t, 113, 9, true), (t, 119, 9, true), (t, 3, 9, false)];
+        assert_eq!(decode(&words).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_vector_beyond_the_last_column_is_an_error() {
+        let at = |from, kind, mask| decode(&[(TIME_HIGH, 0), (VECT_BASE_X, from), (kind, mask), (VECT_8, 0)]);
+        assert_eq!(at(2040, VECT_8, 0xFF).unwrap().len(), 8);
+        assert_eq!(at(2040, VECT_12, 0x0FF).unwrap().len(), 8);
+        for wrong in [at(2041, VECT_8, 0x80), at(2040, VECT_12, 0x100), at(2047, VECT_12, 0x800)] {
+            assert!(wrong.unwrap_err().to_string().starts_with("a.raw: byte 20: a vector"));
+        }
+        let on = decode(&[(TIME_HIGH, 0), (VECT_BASE_X, 2040), (VECT_8, 0), (VECT_8, 1)]);
+        assert!(on.unwrap_err().to_string().starts_with("a.raw: byte 22: "));
+    }
+
+    #[test]
+    fn times_are_literal_and_overflows_are_counted() {
+        let x = (ADDR_X, 0);
+        let high = |value| (TIME_HIGH, value);
+        let words = [
+            high(4095),
+            (TIME_LOW, 9),
+            x,
+            (TIME_LOW, 2),
+            x,
+            high(0),
+            (TIME_LOW, 0),
+            x,
+            high(0),
+            x,
+            high(4000),
+            x,
+            high(3999),
+            x,
+            high(5),
+            x,
+        ];
+        let times: Vec<_> = decode(&words).unwrap().iter().map(|e| e.0).collect();
+        let turn = 1 << 24;
+        let expected =
+            [turn - 4096 + 9, turn - 4096 + 2, turn, turn, turn + 4000 * 4096, turn + 3999 * 4096, 2 * turn + 5 * 4096];
+        assert_eq!(times, expected);
+    }
+}

@@ -46,7 +46,7 @@ use std::path::Path;
 use crate::{Columns, Recording, Result, Sensor};
 
 pub use convert::{by_extension, convert};
-pub use decoder::{Container, Decoder, Reading};
+pub use decoder::{Container, Decoder, OpenContainer, Reading};
 pub use detect::{Fit, HEAD, Probe, by_name, detect, is_events};
 pub use encoder::{Encoder, Writing, encode, encoder};
 pub use reader::{EventReader, open};
