@@ -80,6 +80,7 @@ fn golden_shd_samples_are_the_published_ones() {
         let (recording, _): (Recording, usize) = shd.recording(&bytes, i).unwrap();
         assert_eq!(recording.len(), events.len());
     }
+    assert!(shd.sample(&bytes, rows.len(), &mut Columns::new()).is_err());
 }
 
 fn check_sample(row: &BTreeMap<String, String>, label: u16, events: &Columns) {

@@ -242,3 +242,88 @@ fn append(elements: &[u8], out: &mut Columns) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file without compression: its streams (number, type), where the packets end, and packets.
+    fn file(streams: &[(i32, &str)], end: i64, packets: &[(i32, Vec<u8>)]) -> Vec<u8> {
+        let stream =
+            |(id, kind): &(i32, &str)| format!("<node name=\"{id}\"><attr key=\"typeIdentifier\">{kind}</attr></node>");
+        let streams: String = streams.iter().map(stream).collect();
+        let mut bytes = MAGIC.to_vec();
+        header::write_text(0, end, &format!("<dv><node name=\"outInfo\">{streams}</node></dv>"), &mut bytes);
+        for (id, packet) in packets {
+            bytes.extend([*id, packet.len() as i32].map(i32::to_le_bytes).concat());
+            bytes.extend(packet);
+        }
+        bytes
+    }
+
+    /// A packet of one event at time `t`.
+    fn one(t: i64) -> Vec<u8> {
+        let head = [&44u32.to_le_bytes()[..], &16u32.to_le_bytes(), b"EVTS\0\0", &[6, 0, 8, 0, 4, 0]].concat();
+        let table = [6u32, 4, 1].map(u32::to_le_bytes).concat();
+        [head, table, t.to_le_bytes().to_vec(), vec![3, 0, 2, 0, 1, 0, 0, 0]].concat()
+    }
+
+    fn times(bytes: &[u8], stream: Option<i32>) -> Result<Vec<u64>, String> {
+        let (mut decoder, mut out) = (decoder("x", stream), Columns::new());
+        let result = decoder.push(bytes, &mut out).and_then(|()| decoder.finish(&mut out));
+        result.map(|()| out.t_us).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn other_streams_are_passed_by() {
+        let bytes = file(&[(0, "IMUS"), (3, "EVTS")], -1, &[(0, vec![9; 100]), (3, one(5)), (0, vec![]), (3, one(6))]);
+        assert_eq!(times(&bytes, None).unwrap(), [5, 6]);
+        let cut = times(&bytes[..bytes.len() - 121], None);
+        assert!(cut.unwrap_err().contains("truncated"));
+    }
+
+    #[test]
+    fn of_two_streams_of_events_one_is_named() {
+        let bytes = file(&[(0, "EVTS"), (1, "EVTS")], -1, &[(0, one(5)), (1, one(6))]);
+        assert!(times(&bytes, None).unwrap_err().contains("2 streams of events: 0, 1"));
+        assert_eq!((times(&bytes, Some(0)).unwrap(), times(&bytes, Some(1)).unwrap()), (vec![5], vec![6]));
+        assert!(times(&bytes, Some(2)).is_err());
+        assert!(times(&file(&[(0, "FRME")], -1, &[]), None).unwrap_err().contains("no stream of events"));
+    }
+
+    #[test]
+    fn packets_end_where_the_header_says() {
+        let streams = [(0, "EVTS")];
+        let whole = file(&streams, -1, &[(0, one(5)), (0, one(6))]);
+        let end = whole.len() as i64;
+        let with_table = [file(&streams, end, &[(0, one(5)), (0, one(6))]), vec![7; 33]].concat();
+        assert_eq!(times(&with_table, None).unwrap(), [5, 6]);
+        let error = times(&file(&streams, end, &[(0, one(5))]), None).unwrap_err();
+        assert!(error.contains(&format!("up to byte {end}")), "{error}");
+        let error = times(&file(&streams, end - 1, &[(0, one(5)), (0, one(6))]), None).unwrap_err();
+        assert!(error.contains("behind the end of all packets"), "{error}");
+        assert!(times(&file(&streams, 20, &[]), None).unwrap_err().contains("inside the header"));
+        assert_eq!(times(&file(&streams, 0, &[(0, one(5))]), None).unwrap(), [5], "a recorder that was killed");
+    }
+
+    #[test]
+    fn a_packet_that_is_wrong_names_its_byte() {
+        let streams = [(0, "EVTS")];
+        let at = file(&streams, -1, &[(0, one(5))]).len();
+        let mut letters = one(6);
+        letters[8] = b'F';
+        let mut count = one(6);
+        count[28] = 200;
+        for (packet, what) in [
+            ((7, one(6)), "stream 7"),
+            ((0, one(-1)), "before time 0"),
+            ((0, letters), "the letters EVTS are missing"),
+            ((0, count), "200 elements of 16 bytes"),
+            ((0, vec![]), "truncated"),
+            ((0, [one(6), vec![0]].concat()), "45 bytes in place of 44"),
+        ] {
+            let error = times(&file(&streams, -1, &[(0, one(5)), packet]), None).unwrap_err();
+            assert!(error.starts_with(&format!("x: byte {at}: ")) && error.contains(what), "{error}");
+        }
+    }
+}

@@ -114,13 +114,18 @@ pub fn write(compression: Compression, sensor: Sensor, out: &mut Vec<u8>) {
         "</node></node></node></dv>",
     ]
     .concat();
+    write_text(number, -1, &text, out);
+}
+
+/// Appends a header of a compression, the place where packets end, and a text.
+pub fn write_text(compression: i32, end: i64, text: &str, out: &mut Vec<u8>) {
     // Root at 24; layout at 14: 10 bytes, table of 24, fields at 4, 12 and 8; then the table.
     let mut table = [&24u32.to_le_bytes()[..], b"IOHE", &[0; 6]].concat();
     table.extend([10u16, 24, 4, 12, 8].map(u16::to_le_bytes).concat());
     table.extend(10i32.to_le_bytes());
-    table.extend(i32::to_le_bytes(number));
+    table.extend(compression.to_le_bytes());
     table.extend(16u32.to_le_bytes());
-    table.extend((-1i64).to_le_bytes());
+    table.extend(end.to_le_bytes());
     table.extend([0; 4]);
     table.extend((text.len() as u32).to_le_bytes());
     table.extend(text.as_bytes());

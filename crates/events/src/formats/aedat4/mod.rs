@@ -1,8 +1,8 @@
 //! AEDAT4 (`.aedat4`), the files of the DV software.
 //!
-//! `#!AER-DAT4.0\r\n`, a header ([`header`]), packets, and where a recorder ended in order a table
+//! `#!AER-DAT4.0\r\n`, a header (`header.rs`), packets, and where a recorder ended in order a table
 //! of the packets, which is not needed here. A packet is i32 stream, i32 size, and as many bytes:
-//! a flatbuffer ([`flat`]) packed with LZ4 (frame format), ZSTD or not at all. That of events is a
+//! a flatbuffer (`flat.rs`) packed with LZ4 (frame format), ZSTD or not at all. That of events is a
 //! table `EVTS` of one vector; an event has 16 bytes: i64 t (µs), i16 x, i16 y, u8 on, 3 unused.
 //! Packets of frames, of the inertial unit and of triggers are skipped.
 //!

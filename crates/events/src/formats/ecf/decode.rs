@@ -98,13 +98,24 @@ impl Into<'_> {
     }
 
     fn masks(&mut self, from: &mut Cursor, end: usize) -> Result<()> {
-        while self.out.x.len() < end {
+        let xs = &mut self.out.x;
+        let mut n = xs.len();
+        // Every place is written, and kept where its bit says so: no branch to predict wrong.
+        xs.resize(end + 6, 0);
+        while n < end {
             let code = from.u16()?;
-            let x = code >> 5;
-            self.out.x.push(x);
             // 2047 + 5 needs 12 bits: no overflow.
-            self.out.x.extend((1..=5).filter(|i| code >> (5 - i) & 1 == 1).map(|i| x + i));
+            let x = code >> 5;
+            let Some(slots) = xs.get_mut(n..n + 6) else { break };
+            slots[0] = x;
+            let mut kept = 1;
+            for i in 1..=5 {
+                slots[kept] = x + i;
+                kept += usize::from(code >> (5 - i) & 1);
+            }
+            n += kept;
         }
+        xs.truncate(n.max(end));
         Ok(())
     }
 

@@ -1,14 +1,14 @@
 //! Events as a NumPy array (`.npy`): a plain table of four columns, or a structured array.
 //!
 //! `\x93NUMPY`, u8 major and minor version, the size of the header (u16, from version 2 on u32), a
-//! header ([`header`]) with the type, the order and the shape, then the values. After the
+//! header (`header.rs`) with the type, the order and the shape, then the values. After the
 //! "NumPy Enhancement Proposal 1".
 //!
-//! **Plain**, [N, 4], the columns x, y, p, t in C or Fortran order, as DVS-Gesture comes: floating
+//! **Plain**, shape (N, 4), the columns x, y, p, t in C or Fortran order, as DVS-Gesture comes: floating
 //! t is in ms and becomes µs by × 1000, rounded to the nearest, ties to even (cut off, 126 of
 //! 24,000 times would be 1 µs less); integer t is in µs.
 //!
-//! **Structured**, [N]: the fields t (also `ts`, `timestamp`; integer µs), x, y and p (also `on`,
+//! **Structured**, shape (N,): the fields t (also `ts`, `timestamp`; integer µs), x, y and p (also `on`,
 //! `polarity`), found by name in any order, of any integer type or Boolean, little- or big-endian.
 //! Other fields are skipped. A floating t is refused, because its unit stands nowhere.
 //!
