@@ -16,12 +16,12 @@
 use std::hint::select_unpredictable;
 
 use super::block::{COUNTS, LANES};
-use super::encoder::refuse;
-use super::evt::{High, Version, run};
+use super::evt::{High, Version};
+use super::evt3_write::Writer;
 use super::prophesee::{Headed, Header, Words};
 use super::records::{Place, RecordDecoder};
-use super::{Encoder, Format, Reading};
-use crate::{Columns, Event, Result};
+use super::{Format, Reading};
+use crate::{Columns, Result};
 
 /// See the module.
 pub const FORMAT: Format = Format {
@@ -30,22 +30,19 @@ pub const FORMAT: Format = Format {
     extensions: &["raw"],
     fits: |probe| VERSION.fits(probe),
     read: Reading::Stream(|file| Box::new(RecordDecoder::new(Headed::<Evt3>::new(), file))),
-    write: Some(|sensor| {
-        let header = Some(VERSION.header(sensor, ""));
-        Ok(Box::new(Writer { header, high: High::default(), low: None, y: None, count: 0 }))
-    }),
+    write: Some(|sensor| Ok(Box::new(Writer::new(sensor)))),
 };
 
-const VERSION: Version = Version { evt: "3.0", format: "EVT3" };
-const ADDR_Y: u16 = 0;
-const ADDR_X: u16 = 2;
-const VECT_BASE_X: u16 = 3;
-const VECT_12: u16 = 4;
-const VECT_8: u16 = 5;
-const TIME_LOW: u16 = 6;
-const TIME_HIGH: u16 = 8;
-const HIGH_BITS: u32 = 12;
-const LOW_BITS: u32 = 12;
+pub(super) const VERSION: Version = Version { evt: "3.0", format: "EVT3" };
+pub(super) const ADDR_Y: u16 = 0;
+pub(super) const ADDR_X: u16 = 2;
+pub(super) const VECT_BASE_X: u16 = 3;
+pub(super) const VECT_12: u16 = 4;
+pub(super) const VECT_8: u16 = 5;
+pub(super) const TIME_LOW: u16 = 6;
+pub(super) const TIME_HIGH: u16 = 8;
+pub(super) const HIGH_BITS: u32 = 12;
+pub(super) const LOW_BITS: u32 = 12;
 
 /// Events that are packed before they are spread over columns.
 const BLOCK: usize = 2048;
@@ -64,13 +61,18 @@ struct Evt3 {
     /// The time that the overflows of TIME_HIGH make.
     overflowed: u64,
     state: State,
-    /// Where the next vector begins, at most [`COLUMNS`], and its polarity, packed.
-    from: u64,
-    vector_on: u64,
+    vector: Vector,
     /// Events packed as x, polarity, y, TIME_LOW and TIME_HIGH, from bits 0, 11, 12, 23 and 35.
     packed: Box<[u64; BLOCK]>,
     /// Number of packed events.
     n: usize,
+}
+
+/// Where the next vector begins, at most [`COLUMNS`], and its polarity at its place in an event.
+#[derive(Clone, Copy, Default)]
+struct Vector {
+    x: u64,
+    on: u64,
 }
 
 /// The fields that words set, each at its place in a packed event.
@@ -88,7 +90,7 @@ impl Words for Evt3 {
     fn start(header: &Header, _: &[u8], place: Place<'_>) -> Result<Evt3> {
         VERSION.check(header, place)?;
         let (high, state, packed) = (High::default(), State::default(), Box::new([0; BLOCK]));
-        Ok(Evt3 { high, overflowed: 0, state, from: 0, vector_on: 0, packed, n: 0 })
+        Ok(Evt3 { high, overflowed: 0, state, vector: Vector::default(), packed, n: 0 })
     }
 
     fn words(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
@@ -107,31 +109,17 @@ impl Words for Evt3 {
             let (done, n, state) = frequent(&mut self.packed, self.n, words, self.state);
             (self.n, self.state) = (n, state);
             words = &words[done..];
-            while self.n <= BLOCK - LANES_FREE
-                && let Some((&w, rest)) = words.split_first()
-            {
-                let w = u16::from_le_bytes(w);
-                let (kind, value) = (w >> 12, w & 0xFFF);
-                let beyond = match kind {
-                    VECT_BASE_X => {
-                        self.from = u64::from(value) & (COLUMNS - 1);
-                        self.vector_on = u64::from(value) & 1 << ON;
-                        false
-                    }
-                    VECT_12 => self.vector_of(12, value),
-                    VECT_8 => self.vector_of(8, value & 0xFF),
-                    TIME_HIGH if u64::from(value) << HIGH < self.state.high => {
-                        self.time_high(value, out);
-                        break;
-                    }
-                    _ => break,
-                };
-                if beyond {
-                    let at = bytes.len() - 2 * words.len();
-                    let problem = "a vector of events beyond the column 2047";
-                    return Err(place.error(at, problem, "get the file again"));
-                }
-                words = rest;
+            let (done, n, vector) = vectors(&mut self.packed, self.n, words, self.state, self.vector);
+            (self.n, self.vector) = (n, vector);
+            words = &words[done..];
+            let Some(&w) = words.first() else { break };
+            let w = u16::from_le_bytes(w);
+            let (kind, value) = (w >> 12, w & 0xFFF);
+            if kind == TIME_HIGH && u64::from(value) << HIGH < self.state.high {
+                self.time_high(value, out);
+            } else if vector.is_beyond(kind, value) {
+                let at = bytes.len() - 2 * words.len();
+                return Err(place.error(at, "a vector of events beyond the column 2047", "get the file again"));
             }
         }
         self.flush(out);
@@ -166,6 +154,70 @@ fn frequent(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: S
     (done, n, State { y, low, high })
 }
 
+/// Decodes vectors up to the first word that is none, or has an event beyond the last column, or
+/// until the block is full; returns as [`frequent`].
+#[inline(never)]
+fn vectors(
+    packed: &mut [u64; BLOCK],
+    mut n: usize,
+    words: &[[u8; 2]],
+    state: State,
+    mut vector: Vector,
+) -> (usize, usize, Vector) {
+    let base = state.high | state.low | state.y;
+    let mut done = 0;
+    for &w in words {
+        let w = u16::from_le_bytes(w);
+        let (kind, value) = (w >> 12, w & 0xFFF);
+        if kind == VECT_BASE_X {
+            vector = Vector { x: u64::from(value) & (COLUMNS - 1), on: u64::from(value) & 1 << ON };
+        } else {
+            let (Some(width), true) = (width(kind), n <= BLOCK - LANES_FREE) else { break };
+            if vector.is_beyond(kind, value) {
+                break;
+            }
+            let event = base | vector.on | vector.x;
+            n = lanes(packed, n, event, value as u8);
+            if width == 12 {
+                n = lanes(packed, n, event + 8, (value >> 8) as u8);
+            }
+            vector.x = (vector.x + width).min(COLUMNS);
+        }
+        done += 1;
+    }
+    (done, n, vector)
+}
+
+/// Writes `event` at x + i for each bit i that is set in `mask`; returns the next n.
+#[inline(always)]
+fn lanes(packed: &mut [u64; BLOCK], n: usize, event: u64, mask: u8) -> usize {
+    let at = n.min(BLOCK - 8);
+    for (to, lane) in packed[at..at + 8].iter_mut().zip(&LANES[usize::from(mask)]) {
+        *to = event + u64::from(*lane);
+    }
+    n + usize::from(COUNTS[usize::from(mask)])
+}
+
+/// The number of pixels of a vector.
+#[inline(always)]
+fn width(kind: u16) -> Option<u64> {
+    match kind {
+        VECT_12 => Some(12),
+        VECT_8 => Some(8),
+        _ => None,
+    }
+}
+
+impl Vector {
+    /// Whether a vector has an event beyond the last column.
+    #[inline(always)]
+    fn is_beyond(self, kind: u16, value: u16) -> bool {
+        let Some(width) = width(kind) else { return false };
+        let mask = u64::from(value) & ((1 << width) - 1);
+        self.x + width > COLUMNS && mask >> (COLUMNS - self.x) != 0
+    }
+}
+
 impl Evt3 {
     /// Spreads the packed events over the columns.
     fn flush(&mut self, out: &mut Columns) {
@@ -175,27 +227,6 @@ impl Evt3 {
         out.y.extend(packed.iter().map(|p| (p >> Y & 0x7FF) as u16));
         out.on.extend(packed.iter().map(|p| p >> ON & 1 == 1));
         self.n = 0;
-    }
-
-    /// Events at the columns whose bits are set; true if one of them lies beyond 2047.
-    #[inline]
-    fn vector_of(&mut self, width: u64, mask: u16) -> bool {
-        let State { y, low, high } = self.state;
-        let first = self.from;
-        self.from = (first + width).min(COLUMNS);
-        if first + width > COLUMNS && u64::from(mask) >> (COLUMNS - first) != 0 {
-            return true;
-        }
-        let mut event = high | low | y | self.vector_on | first;
-        for byte in mask.to_le_bytes() {
-            let lanes = LANES[usize::from(byte)];
-            for (to, lane) in self.packed[self.n..].iter_mut().zip(lanes) {
-                *to = event + u64::from(lane);
-            }
-            self.n += usize::from(COUNTS[usize::from(byte)]);
-            event += 8;
-        }
-        false
     }
 
     /// Takes a TIME_HIGH that may have overflowed.
@@ -208,62 +239,6 @@ impl Evt3 {
         self.high.set(value.into(), HIGH_BITS, LOW_BITS);
         self.state.high = u64::from(value) << HIGH;
         self.overflowed = self.high.base_us.unwrap_or(0) - (u64::from(value) << LOW_BITS);
-    }
-}
-
-/// Writes words; neighbours of one time, row and polarity become vectors where that is shorter.
-struct Writer {
-    header: Option<Vec<u8>>,
-    high: High,
-    low: Option<u16>,
-    y: Option<u16>,
-    count: u64,
-}
-
-impl Encoder for Writer {
-    fn push(&mut self, events: &Columns, out: &mut Vec<u8>) -> Result<()> {
-        out.extend(self.header.take().unwrap_or_default());
-        let mut at = 0;
-        while let Some(e) = events.get(at) {
-            let Event { t_us, x, y, on } = e;
-            if x > 0x7FF || y > 0x7FF {
-                let why = ("x or y is above 2047", "scale the recording down");
-                return Err(refuse(FORMAT.name, self.count, e, why));
-            }
-            let mut word = |kind: u16, value: u16| out.extend((kind << 12 | value).to_le_bytes());
-            let high = self.high.words_to(t_us, HIGH_BITS, LOW_BITS);
-            for value in high.map_err(|why| refuse(FORMAT.name, self.count, e, why))? {
-                word(TIME_HIGH, value as u16);
-                self.low = None;
-            }
-            let low = (t_us & 0xFFF) as u16;
-            if self.low.replace(low) != Some(low) {
-                word(TIME_LOW, low);
-            }
-            if self.y.replace(y) != Some(y) {
-                word(ADDR_Y, y);
-            }
-            let polarity = u16::from(on) << 11;
-            let n = run(events.iter_from(at), 32);
-            if n > 4 {
-                // A base and three masks are four words for 32 pixels.
-                let mask = events.x()[at..at + n].iter().fold(0u32, |mask, column| mask | 1 << (column - x));
-                word(VECT_BASE_X, polarity | x);
-                word(VECT_12, (mask & 0xFFF) as u16);
-                word(VECT_12, (mask >> 12 & 0xFFF) as u16);
-                word(VECT_8, (mask >> 24) as u16);
-            } else {
-                events.x()[at..at + n].iter().for_each(|column| word(ADDR_X, polarity | column));
-            }
-            at += n;
-            self.count += n as u64;
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
-        out.extend(self.header.take().unwrap_or_default());
-        Ok(())
     }
 }
 

@@ -27,6 +27,7 @@ mod evt;
 pub mod evt2;
 pub mod evt21;
 pub mod evt3;
+mod evt3_write;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 pub mod idx;
