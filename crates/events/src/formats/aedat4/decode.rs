@@ -1,17 +1,14 @@
 //! Decodes AEDAT4 packet by packet, out of chunks of bytes of any size.
 
-use std::io::Read;
-
 use super::flat::{Place, Table};
 use super::header::{self, Header, Stream};
+use super::unpack::Unpacker;
 use super::{Compression, MAGIC};
 use crate::formats::Decoder;
 use crate::{Columns, Error, Result, Sensor};
 
 /// The largest header that is believed.
 const MOST_HEADER: usize = 4 << 20;
-/// The most bytes of an unpacked packet: 16 million events. A guard against bombs.
-const MOST_PACKET: u64 = 256 << 20;
 const EVENT: usize = 16;
 
 /// A decoder of the events of one stream: of number `stream`, or the only one. `file` is for
@@ -24,7 +21,7 @@ pub fn decoder(file: &str, stream: Option<i32>) -> Box<dyn Decoder> {
         need: MAGIC.len() + 4,
         rest: Vec::new(),
         skip: 0,
-        packet: Vec::new(),
+        unpacker: Unpacker::default(),
         open: None,
     })
 }
@@ -40,8 +37,7 @@ struct Packets {
     rest: Vec<u8>,
     /// Bytes to pass by.
     skip: u64,
-    /// The unpacked packet, kept for its memory.
-    packet: Vec<u8>,
+    unpacker: Unpacker,
     /// What the header said, and the stream of events.
     open: Option<(Header, Stream)>,
 }
@@ -194,34 +190,10 @@ impl Packets {
         let taken = self.need;
         self.need = 8;
         let place = Place { file: &self.file, at: self.at, what: "a packet of events" };
-        self.packet.clear();
-        let unpacked = match compression {
-            Compression::None => packed,
-            _ => {
-                unpack(compression, packed, &mut self.packet).map_err(|problem| place.fault(problem))?;
-                &self.packet
-            }
-        };
+        let unpacked = self.unpacker.unpack(compression, packed).map_err(|problem| place.fault(problem))?;
         let elements = Table::root(unpacked, *b"EVTS", place)?.vector(0, EVENT)?;
         append(elements, out).map_err(|problem| place.fault(problem))?;
         Ok(taken)
-    }
-}
-
-fn unpack(compression: Compression, packed: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-    let limit = MOST_PACKET + 1;
-    let read = match compression {
-        Compression::None => packed.take(limit).read_to_end(out),
-        Compression::Lz4 => lz4_flex::frame::FrameDecoder::new(packed).take(limit).read_to_end(out),
-        #[cfg(feature = "zstd")]
-        Compression::Zstd => {
-            zstd::stream::read::Decoder::with_buffer(packed).and_then(|d| d.take(limit).read_to_end(out))
-        }
-    };
-    match read {
-        Ok(n) if n as u64 > MOST_PACKET => Err(format!("more than {MOST_PACKET} bytes unpacked")),
-        Ok(_) => Ok(()),
-        Err(e) => Err(format!("cannot be unpacked ({e})")),
     }
 }
 

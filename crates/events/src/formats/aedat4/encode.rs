@@ -82,7 +82,11 @@ fn pack(compression: Compression, bytes: Vec<u8>) -> Result<Vec<u8>> {
         Compression::None => Ok(bytes),
         Compression::Lz4 => {
             use std::io::Write;
-            let mut to = lz4_flex::frame::FrameEncoder::new(Vec::new());
+
+            use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+            // As DV packs: readers take memory for the largest block.
+            let info = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Linked);
+            let mut to = FrameEncoder::with_frame_info(info, Vec::new());
             to.write_all(&bytes).and_then(|()| to.finish().map_err(std::io::Error::other))
         }
         #[cfg(feature = "zstd")]

@@ -17,6 +17,7 @@ mod decode;
 mod encode;
 mod flat;
 mod header;
+mod unpack;
 
 use super::{Fit, Format, Probe, Reading};
 
