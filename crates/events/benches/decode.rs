@@ -1,13 +1,13 @@
 //! Decoded events per second on one core, from memory, of every format this crate writes.
 //!
-//! The events: 2²⁰ of a sensor of 240×180, half of them in rows of neighbours as edges cause them.
+//! The events: 2²⁰ of a sensor of 128×128, half of them in rows of neighbours as edges cause them.
 
 use divan::{Bencher, counter::ItemsCount};
-use tickless_events::formats::{FORMATS, by_name, encode};
+use tickless_events::formats::{FORMATS, Reading, by_name, encode};
 use tickless_events::{Columns, Event, Sensor, rng::Rng};
 
 const EVENTS: usize = 1 << 20;
-const SENSOR: Sensor = Sensor { width: 240, height: 180 };
+const SENSOR: Sensor = Sensor { width: 128, height: 128 };
 
 fn main() {
     divan::main();
@@ -19,7 +19,7 @@ fn events() -> Columns {
     let mut t_us = 0;
     while events.len() < EVENTS {
         t_us += rng.below(4);
-        let (x, y, on) = (rng.below(228) as u16, rng.below(180) as u16, rng.coin());
+        let (x, y, on) = (rng.below(116) as u16, rng.below(128) as u16, rng.coin());
         let run = if rng.below(8) == 0 { 1 + rng.below(12) as u16 } else { 1 };
         events.extend((0..run).map(|i| Event { t_us, x: x + i, y, on }));
     }
@@ -31,11 +31,34 @@ fn writable() -> impl Iterator<Item = &'static str> {
     FORMATS.iter().filter(|f| f.write.is_some()).map(|f| f.name)
 }
 
-/// Into fresh memory.
+/// Into fresh memory, as [`tickless_events::formats::read`] does.
 #[divan::bench(args = writable())]
 fn whole(bencher: Bencher<'_, '_>, name: &str) {
     let bytes = encode(name, &events(), Some(SENSOR)).expect("events every format holds");
     let format = by_name(name).expect("a known format");
     let run = || format.decode(&bytes, "bench").expect("what was encoded");
     bencher.counter(ItemsCount::new(EVENTS)).bench(run);
+}
+
+fn streams() -> impl Iterator<Item = &'static str> {
+    writable().filter(|name| by_name(name).is_ok_and(|f| matches!(f.read, Reading::Stream(_))))
+}
+
+/// In chunks into memory that is used again, as [`tickless_events::formats::open`] does.
+#[divan::bench(args = streams())]
+fn chunks(bencher: Bencher<'_, '_>, name: &str) {
+    let bytes = encode(name, &events(), Some(SENSOR)).expect("events every format holds");
+    let Reading::Stream(decoder) = by_name(name).expect("a known format").read else { return };
+    let mut columns = Columns::new();
+    bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {
+        let mut decoder = decoder("bench");
+        let mut count = 0;
+        for chunk in bytes.chunks(64 << 10) {
+            columns.clear();
+            decoder.push(chunk, &mut columns).expect("what was encoded");
+            count += columns.len();
+        }
+        decoder.finish(&mut columns).expect("what was encoded");
+        assert_eq!(count, EVENTS);
+    });
 }

@@ -1,16 +1,19 @@
 //! What is this path? For `tickless data info`: a file of events, of images or of labels, or the
 //! folder or archive of a data set.
 
+mod events;
+
 use std::fmt;
 use std::path::Path;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::datasets::{self, DataRequest, Description};
 use crate::formats::cifar::{Kind, Records, SIDE};
-use crate::formats::{self, EventStream, Probe, idx};
-use crate::{Columns, Error, Result, Sensor, source};
+use crate::formats::{self, HEAD, Probe, idx};
+use crate::{Error, Result, source};
+
+pub use events::{EventsInfo, digest};
 
 /// What a path holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -40,66 +43,6 @@ pub enum Info {
     Dataset(Description),
 }
 
-/// A file of events in numbers. All of them describe the file's own order and literal times.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EventsInfo {
-    /// Name of the format.
-    pub format: &'static str,
-    /// The sensor, if the file states it.
-    pub sensor: Option<Sensor>,
-    /// Number of events.
-    pub events: usize,
-    /// Time of the first event in the file, µs.
-    pub t_first_us: Option<u64>,
-    /// Time of the last event in the file, µs.
-    pub t_last_us: Option<u64>,
-    /// Smallest and largest column.
-    pub x: Option<(u16, u16)>,
-    /// Smallest and largest row.
-    pub y: Option<(u16, u16)>,
-    /// Number of ON events.
-    pub on: usize,
-    /// Number of events that sorting by time moves.
-    pub moved: usize,
-    /// SHA-256 of the events in file order, each as 13 little-endian bytes: u64 time in µs, u16 x,
-    /// u16 y, u8 polarity. Two readers that agree give the same digest.
-    pub sha256: String,
-}
-
-impl EventsInfo {
-    /// The numbers of a decoded stream.
-    pub fn of(stream: &EventStream) -> EventsInfo {
-        let events = &stream.events;
-        let range = |of: &[u16]| Some((*of.iter().min()?, *of.iter().max()?));
-        EventsInfo {
-            format: stream.format,
-            sensor: stream.sensor,
-            events: events.len(),
-            t_first_us: events.t_us().first().copied(),
-            t_last_us: events.t_us().last().copied(),
-            x: range(events.x()),
-            y: range(events.y()),
-            on: events.on().iter().filter(|&&on| on).count(),
-            moved: events.moved_by_sorting(),
-            sha256: digest(events),
-        }
-    }
-}
-
-/// See [`EventsInfo::sha256`].
-pub fn digest(events: &Columns) -> String {
-    let mut hash = Sha256::new();
-    for e in events.iter() {
-        let mut record = [0; 13];
-        record[..8].copy_from_slice(&e.t_us.to_le_bytes());
-        record[8..10].copy_from_slice(&e.x.to_le_bytes());
-        record[10..12].copy_from_slice(&e.y.to_le_bytes());
-        record[12] = u8::from(e.on);
-        hash.update(record);
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Says what lies at `path`.
 ///
 /// # Errors
@@ -116,6 +59,10 @@ pub fn info(path: &Path) -> Result<Info> {
         };
         let data = datasets::open(&DataRequest::new(set.name, Some(path)))?;
         return Ok(Info::Dataset(data.describe()));
+    }
+    let (head, len) = source::head(path, HEAD)?;
+    if idx::kind(&head).is_none() && formats::is_events(Probe { head: &head, len }, &name) {
+        return Ok(Info::Events(EventsInfo::read(path)?));
     }
     of_file(source::read(path)?, &name)
 }
@@ -159,25 +106,6 @@ impl fmt::Display for Info {
             }
             Info::Dataset(description) => description.fmt(f),
         }
-    }
-}
-
-impl fmt::Display for EventsInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "format   {}", self.format)?;
-        match self.sensor {
-            Some(sensor) => writeln!(f, "sensor   {sensor}")?,
-            None => writeln!(f, "sensor   not stated in the file")?,
-        }
-        writeln!(f, "events   {} ({} ON)", self.events, self.on)?;
-        if let (Some(first), Some(last), Some(x), Some(y)) = (self.t_first_us, self.t_last_us, self.x, self.y) {
-            writeln!(f, "time     {first}..{last} µs")?;
-            writeln!(f, "x, y     {}..{}, {}..{}", x.0, x.1, y.0, y.1)?;
-        }
-        if self.moved > 0 {
-            writeln!(f, "order    {} events are moved by sorting", self.moved)?;
-        }
-        write!(f, "sha256   {}", self.sha256)
     }
 }
 

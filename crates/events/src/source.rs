@@ -92,6 +92,27 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The first `most` bytes, decompressed, and how many there are in all, where that is known.
+///
+/// # Errors
+/// As [`read`].
+#[cfg(feature = "datasets")]
+pub(crate) fn head(path: &Path, most: usize) -> Result<(Vec<u8>, Option<u64>)> {
+    let io = |source| Error::Io { path: path.to_path_buf(), source };
+    let mut file = File::open(path).map_err(io)?;
+    let len = file.metadata().map_err(io)?.len();
+    let mut head = Vec::new();
+    if is_gz(path) || starts_as_gz(&mut file).map_err(io)? {
+        let name = path.display().to_string();
+        // A broken stream shows its error when the file is read.
+        let _ = gunzipped(file, &name)?.take(most as u64).read_to_end(&mut head);
+        let len = (head.len() < most).then_some(head.len() as u64);
+        return Ok((head, len));
+    }
+    file.take(most as u64).read_to_end(&mut head).map_err(io)?;
+    Ok((head, Some(len)))
+}
+
 /// Whether the name ends in `.gz`.
 pub fn is_gz(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"))

@@ -1,23 +1,12 @@
 //! Folding against the golden file `bn_fold.safetensors`: conv-BN-IAF-avgpool twice, flatten, fc.
 
-use std::path::{Path, PathBuf};
+mod common;
+
+use common::golden;
+use std::path::Path;
 use tickless_net::{
     Array, Conv, InputKind, Layer, Network, NetworkBuilder, Neuron, NodeId, Norm, Pool, Shape, Weights, fold,
 };
-
-/// Where the golden file is, or `None` (and one line that says so).
-fn golden(file: &str) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let folder = std::env::var_os("TICKLESS_GOLDEN").map_or_else(|| root.join("../shared/golden"), PathBuf::from);
-    let path = folder.join(file);
-    if path.exists() {
-        return Some(path);
-    }
-    let required = std::env::var_os("TICKLESS_REQUIRE_SHARED").is_some_and(|v| v == "1");
-    assert!(!required, "{} is required and absent", path.display());
-    println!("skipped: {} is absent (set TICKLESS_GOLDEN)", path.display());
-    None
-}
 
 /// Name of each layer in the file.
 const LAYERS: [(&str, &str); 5] = [("0", "conv1"), ("1", "norm1"), ("4", "conv2"), ("5", "norm2"), ("9", "linear1")];

@@ -174,7 +174,7 @@ fn average_pooling_that_no_weights_follow_stays_and_is_reported() {
     assert!(matches!(exported.graph.nodes["pool1"], Node::AvgPool2d(_)));
     let said = |reader, what: &str| {
         let found =
-            exported.differences.iter().any(|d| d.reader == reader && d.place == "pool1" && d.what.contains(what));
+            exported.differences.iter().any(|d| d.reader == reader && d.places == ["pool1"] && d.what.contains(what));
         assert!(found, "{what}: {:?}", exported.differences);
     };
     said(None, "no weights follow");
@@ -314,6 +314,9 @@ fn a_nested_graph_is_taken_apart() {
     let x = steps(&mut Rng(5), &net, 4);
     let ours = clocked::run(&net, &w, &x, None);
     assert_eq!(clocked::run(&back.network, &back.weights, &x, None), ours);
+    outer.nodes.insert("block.pool1".into(), Node::Output { shape: vec![1] });
+    let e = nir::import(&outer, file, &options).unwrap_err().to_string();
+    assert!(e.contains("`block.pool1`") && e.contains("rename"), "{e}");
 }
 
 #[test]
@@ -329,4 +332,53 @@ fn dilated_kernels_are_written_out_with_zeros() {
     assert_eq!(shape, &[2, 1, 5, 5]);
     let ours = &w.get("conv1.weight").unwrap().data;
     assert_eq!((data[0], data[1], data[2], data[12], data[24]), (ours[0], 0.0, ours[1], ours[4], ours[8]));
+}
+
+#[test]
+fn a_scale_goes_into_the_weights_beside_it() {
+    let (net, w) = small(&[Layer::Neuron(Neuron::if_multi())]);
+    let graph = nir::export(&net, &w, &ExportOptions::default()).unwrap().graph;
+    let scaled = |factors: Vec<f64>| {
+        let mut graph = graph.clone();
+        graph.metadata.clear();
+        let scale = nir::Tensor { shape: vec![factors.len(), 1, 1], data: factors, double: false };
+        graph.nodes.insert("scale".into(), Node::Scale { scale });
+        let cut = graph.edges.iter().position(|e| e.1 == "neuron1").unwrap();
+        graph.edges[cut].1 = "scale".into();
+        graph.edges.push(("scale".into(), "neuron1".into()));
+        let options = ImportOptions { dialect: Some(Dialect::Of(Reader::Sinabs)), ..ImportOptions::default() };
+        nir::import(&graph, Path::new(FILE), &options).unwrap()
+    };
+    for factors in [vec![2.0, 2.0], vec![2.0, 0.5]] {
+        let read = scaled(factors.clone());
+        assert!(read.network.nodes().iter().all(|n| n.name != "scale"), "no layer of its own");
+        let mut by_hand = w.clone();
+        let conv = by_hand.tensors.get_mut("conv1.weight").unwrap();
+        conv.data.chunks_mut(9).zip(&factors).for_each(|(c, f)| c.iter_mut().for_each(|v| *v *= *f as f32));
+        let x = steps(&mut Rng(11), &net, 4);
+        assert_eq!(clocked::run(&read.network, &read.weights, &x, None), clocked::run(&net, &by_hand, &x, None));
+    }
+}
+
+#[test]
+fn every_reader_agrees_with_a_neuron_of_its_own() {
+    let lif = Neuron { leak: Leak::Step(0.75), ..Neuron::lif() };
+    let at = |n: Neuron| Neuron { fire_at_threshold: true, ..n };
+    let cases = [
+        (Reader::Sinabs, Neuron::if_multi()),
+        (Reader::Sinabs, Neuron { leak: Leak::Step(0.75), v_min: None, ..Neuron::if_multi() }),
+        (Reader::SnnTorch, lif),
+        (Reader::SpikingJelly, at(lif)),
+        (Reader::SpikingJelly, at(Neuron::if_single())),
+        (Reader::Norse, Neuron::if_single()),
+    ];
+    for (reader, neuron) in cases {
+        let mut b = NetworkBuilder::new("own", Shape::vector(4), InputKind::Events);
+        let l = b.linear(NodeId::Input, 3, false);
+        b.neuron(l, neuron);
+        let net = b.build().unwrap();
+        let w = weights(&mut Rng(1), &net);
+        let all = nir::export(&net, &w, &ExportOptions { reader, step_us: None }).unwrap().differences;
+        assert!(!all.iter().any(|d| d.reader == Some(reader)), "{neuron:?}: {all:?}");
+    }
 }

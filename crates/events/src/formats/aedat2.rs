@@ -17,7 +17,7 @@ use super::block::Block;
 use super::encoder::EventEncoder;
 use super::records::{Place, RecordDecoder, Records};
 use super::{Encoder, Fit, Format, Reading};
-use crate::{Columns, Error, Result, Sensor};
+use crate::{Columns, Error, Event, Result, Sensor};
 
 /// See the module.
 pub const FORMAT: Format = Format {
@@ -121,15 +121,15 @@ impl Aedat2 {
 
     fn dvs128(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
         let (records, _) = bytes.as_chunks::<RECORD>();
-        let mut all = 0;
+        let (mut n, mut all) = (0, 0);
         for r in records {
-            let (address, t) = fields(r);
+            let (address, t_us) = fields(r);
             all |= address;
-            self.block.make_room(out);
+            n = self.block.make_room(n, out);
             let (x, y) = ((address >> 1 & 0x7F) as u16, (address >> 8 & 0x7F) as u16);
-            self.block.push_if(t, x, y, address & 1 == 1, address & 0x8000 == 0);
+            n = self.block.put(n, Event { t_us, x, y, on: address & 1 == 1 }, address & 0x8000 == 0);
         }
-        self.block.flush(out);
+        self.block.flush(n, out);
         if all >> 16 != 0 {
             let at = records.iter().position(|r| fields(r).0 >> 16 != 0).unwrap_or(0) * RECORD;
             let problem = "an address beyond the 16 bits of a DVS128";
@@ -139,13 +139,14 @@ impl Aedat2 {
     }
 
     fn davis(&mut self, bytes: &[u8], out: &mut Columns) {
+        let mut n = 0;
         for r in bytes.as_chunks::<RECORD>().0 {
-            let (address, t) = fields(r);
-            self.block.make_room(out);
+            let (address, t_us) = fields(r);
+            n = self.block.make_room(n, out);
             let (x, y) = ((address >> 12 & 0x3FF) as u16, (address >> 22 & 0x1FF) as u16);
-            self.block.push_if(t, x, y, address >> 11 & 1 == 1, address & 0x8000_0400 == 0);
+            n = self.block.put(n, Event { t_us, x, y, on: address >> 11 & 1 == 1 }, address & 0x8000_0400 == 0);
         }
-        self.block.flush(out);
+        self.block.flush(n, out);
     }
 }
 
@@ -182,4 +183,41 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
         bytes.extend(t.to_be_bytes());
         Ok(())
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::formats::decode;
+
+    fn file(chip: &str, records: &[(u32, u32)]) -> Vec<u8> {
+        let mut bytes = format!("#!AER-DAT2.0\r\n{chip}").into_bytes();
+        records.iter().for_each(|(address, t)| bytes.extend([address.to_be_bytes(), t.to_be_bytes()].concat()));
+        bytes
+    }
+
+    #[test]
+    fn the_camera_says_where_the_fields_lie() {
+        let bytes = file("", &[(0x0503, 7), (0x8503, 8), (0x7FFE, u32::MAX)]);
+        let events = decode(&bytes, "a.aedat").unwrap().events.to_vec();
+        let expected =
+            [Event { t_us: 7, x: 1, y: 5, on: true }, Event { t_us: u32::MAX.into(), x: 127, y: 127, on: false }];
+        assert_eq!(events, expected, "what bit 15 marks is skipped");
+        let davis = "# AEChip: eu.seebetter.ini.chips.davis.Davis346B\r\n";
+        let bytes = file(davis, &[(259 << 22 | 345 << 12 | 1 << 11, 9), (1 << 31, 9), (1 << 10, 9)]);
+        let stream = decode(&bytes, "a.aedat").unwrap();
+        assert_eq!(stream.sensor, Some(Sensor { width: 346, height: 260 }));
+        assert_eq!(stream.events.to_vec(), [Event { t_us: 9, x: 345, y: 259, on: true }]);
+    }
+
+    #[test]
+    fn addresses_of_another_camera_are_refused() {
+        let bytes = file("", &[(1, 0), (1 << 16, 0)]);
+        let error = decode(&bytes, "a.aedat").unwrap_err().to_string();
+        assert!(error.starts_with("a.aedat: byte 22: an address beyond the 16 bits"), "{error}");
+        let error = decode(&file("# AEChip: ch.Cochlea\n", &[]), "a.aedat").unwrap_err().to_string();
+        assert!(error.starts_with("a.aedat: byte 14: addresses of the camera `ch.Cochlea`"), "{error}");
+        assert!(decode(b"#!AER-DAT1.0\r\n", "a.aedat").unwrap_err().to_string().contains("not `#!AER-DAT2.0`"));
+    }
 }

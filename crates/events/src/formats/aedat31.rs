@@ -15,7 +15,7 @@ use super::block::Block;
 use super::encoder::refuse;
 use super::records::{Place, RecordDecoder, Records};
 use super::{Encoder, Fit, Format, Reading};
-use crate::{Columns, Error, Result, Sensor};
+use crate::{Columns, Error, Event, Result, Sensor};
 
 /// See the module.
 pub const FORMAT: Format = Format {
@@ -135,16 +135,17 @@ impl Aedat31 {
     }
 
     fn events(&mut self, records: &[[u8; EVENT]], base: u64, place: Place<'_>, out: &mut Columns) -> Result<()> {
-        let mut all = 0;
+        let (mut n, mut all) = (0, 0);
         for r in records {
             let data = u32::from_le_bytes([r[0], r[1], r[2], r[3]]);
             let t = u32::from_le_bytes([r[4], r[5], r[6], r[7]]);
             all |= t;
-            self.block.make_room(out);
+            n = self.block.make_room(n, out);
             let (x, y) = ((data >> 17) as u16, (data >> 2 & 0x7FFF) as u16);
-            self.block.push_if(u64::from(t) | base, x, y, data & 2 != 0, data & 1 == 1);
+            let event = Event { t_us: u64::from(t) | base, x, y, on: data & 2 != 0 };
+            n = self.block.put(n, event, data & 1 == 1);
         }
-        self.block.flush(out);
+        self.block.flush(n, out);
         if all >> 31 != 0 {
             let at = records.iter().position(|r| r[7] >> 7 != 0).unwrap_or(0) * EVENT;
             return Err(place.error(at, "an event with a negative time", REMEDY));
@@ -232,5 +233,53 @@ impl Encoder for Writer {
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         out.extend(self.header.take().unwrap_or_default());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::formats::decode;
+
+    fn file(packets: &[([u32; 6], u16, Vec<u8>)]) -> Vec<u8> {
+        let mut bytes = header(Some(Sensor { width: 128, height: 128 }));
+        for (fields, kind, body) in packets {
+            bytes.extend([*kind, 1].map(u16::to_le_bytes).concat());
+            bytes.extend(fields.map(u32::to_le_bytes).concat());
+            bytes.extend(body);
+        }
+        bytes
+    }
+
+    #[test]
+    fn packets_of_other_types_and_invalid_events_are_skipped() {
+        let event = |data: u32, t: u32| [data.to_le_bytes(), t.to_le_bytes()].concat();
+        let (good, bad) = (event(3 << 17 | 4 << 2 | 3, 5), event(3 << 17 | 4 << 2 | 2, 5));
+        let bytes = file(&[
+            ([36, 4, 0, 2, 2, 2], 3, vec![0xFF; 72]),
+            ([8, 4, 1, 2, 2, 1], 1, [bad, good].concat()),
+            ([8, 4, 0, 0, 0, 0], 1, vec![]),
+        ]);
+        let events = decode(&bytes, "a.aedat").unwrap().events.to_vec();
+        assert_eq!(events, [Event { t_us: (1 << 31) + 5, x: 3, y: 4, on: true }]);
+    }
+
+    #[test]
+    fn a_packet_that_cannot_be_is_refused_at_its_byte() {
+        let at = header(Some(Sensor { width: 128, height: 128 })).len();
+        for (fields, kind, problem) in [
+            ([8, 4, 0, 1, 2, 1], 1, "a packet of 2 events, 1 valid, with room for 1"),
+            ([8, 4, 0, 2, 1, 2], 1, "a packet of 1 events, 2 valid"),
+            ([9, 4, 0, 1, 1, 1], 1, "polarity events of 9 bytes"),
+            ([0, 4, 0, 1, 1, 1], 2, "a packet of 1 events of 0 bytes"),
+            ([8, 4, 1 << 31, 1, 1, 1], 1, "a packet with a negative"),
+            ([1 << 30, 4, 0, 1 << 30, 1 << 30, 0], 2, "truncated: 1152921504606846968 bytes"),
+            ([8, 4, 0, 2, 2, 2], 1, "truncated: 1 events of the last packet are missing"),
+        ] {
+            let error = decode(&file(&[(fields, kind, vec![0; 8])]), "a.aedat").unwrap_err().to_string();
+            let byte: usize = error.split_once("byte ").unwrap().1.split_once(':').unwrap().0.parse().unwrap();
+            assert!(error.contains(problem) && byte >= at, "{error}");
+        }
     }
 }

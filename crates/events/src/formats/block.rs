@@ -3,73 +3,75 @@
 //! A decoder of words that may or may not be events writes each candidate and then moves on by
 //! zero or one: no branch to mispredict, no check of capacity, and no growth inside the loop.
 
-use crate::Columns;
+use crate::{Columns, Event};
 
 /// Events in a block; a power of two, so that an index is checked by a mask.
 const SIZE: usize = 2048;
-/// Events that may be written between two calls of [`Block::make_room`].
+/// Events that may be written between two calls of [`Block::make_room`], those of a whole mask included.
 pub const ROOM: usize = 32;
 
-/// See the module.
+/// See the module. How many of the events are taken is a variable of the decoder's, because in a
+/// register it does not wait for the stores to memory.
 pub struct Block {
     t_us: [u64; SIZE],
     x: [u16; SIZE],
     y: [u16; SIZE],
     on: [bool; SIZE],
-    n: usize,
 }
 
 /// The positions of the bits set in a byte, lowest first, and then anything.
-static LANES: [[u16; 8]; 256] = lanes();
-static COUNTS: [u8; 256] = counts();
+pub static LANES: [[u16; 8]; 256] = lanes();
+/// The number of bits set in a byte.
+pub static COUNTS: [u8; 256] = counts();
 
 impl Block {
-    /// An empty block.
+    /// A block of no events.
     pub fn new() -> Block {
-        Block { t_us: [0; SIZE], x: [0; SIZE], y: [0; SIZE], on: [false; SIZE], n: 0 }
+        Block { t_us: [0; SIZE], x: [0; SIZE], y: [0; SIZE], on: [false; SIZE] }
     }
 
-    /// Empties a block that is nearly full into `out`.
+    /// Empties a block of `n` events into `out` if it is nearly full; returns how many are left.
     #[inline(always)]
-    pub fn make_room(&mut self, out: &mut Columns) {
-        if self.n > SIZE - ROOM {
-            self.flush(out);
+    pub fn make_room(&self, n: usize, out: &mut Columns) -> usize {
+        if n > SIZE - ROOM {
+            self.flush(n, out);
+            return 0;
         }
+        n
     }
 
-    /// Empties the block into `out`.
+    /// Empties a block of `n` events into `out`.
     #[inline(never)]
-    pub fn flush(&mut self, out: &mut Columns) {
-        let n = self.n.min(SIZE);
+    pub fn flush(&self, n: usize, out: &mut Columns) {
+        let n = n.min(SIZE);
         out.t_us.extend_from_slice(&self.t_us[..n]);
         out.x.extend_from_slice(&self.x[..n]);
         out.y.extend_from_slice(&self.y[..n]);
         out.on.extend_from_slice(&self.on[..n]);
-        self.n = 0;
     }
 
-    /// Writes one candidate and keeps it if `is_event`.
+    /// Writes a candidate for event `n`; returns the next n, larger by one if it `is_event`.
     #[inline(always)]
-    pub fn push_if(&mut self, t_us: u64, x: u16, y: u16, on: bool, is_event: bool) {
-        let n = self.n & (SIZE - 1);
-        self.t_us[n] = t_us;
-        self.x[n] = x;
-        self.y[n] = y;
-        self.on[n] = on;
-        self.n += usize::from(is_event);
+    pub fn put(&mut self, n: usize, e: Event, is_event: bool) -> usize {
+        let at = n & (SIZE - 1);
+        self.t_us[at] = e.t_us;
+        self.x[at] = e.x;
+        self.y[at] = e.y;
+        self.on[at] = e.on;
+        n + usize::from(is_event)
     }
 
     /// Writes an event at x + i for each bit i that is set in `mask`, lowest first.
     #[inline(always)]
-    pub fn push_mask(&mut self, t_us: u64, x: u16, y: u16, on: bool, mask: u8) {
-        let n = self.n.min(SIZE - 8);
-        self.t_us[n..n + 8].fill(t_us);
-        self.y[n..n + 8].fill(y);
-        self.on[n..n + 8].fill(on);
-        for (to, lane) in self.x[n..n + 8].iter_mut().zip(&LANES[usize::from(mask)]) {
-            *to = x.wrapping_add(*lane);
+    pub fn put_mask(&mut self, n: usize, e: Event, mask: u8) -> usize {
+        let at = n.min(SIZE - 8);
+        self.t_us[at..at + 8].fill(e.t_us);
+        self.y[at..at + 8].fill(e.y);
+        self.on[at..at + 8].fill(e.on);
+        for (to, lane) in self.x[at..at + 8].iter_mut().zip(&LANES[usize::from(mask)]) {
+            *to = e.x.wrapping_add(*lane);
         }
-        self.n = n + usize::from(COUNTS[usize::from(mask)]);
+        n + usize::from(COUNTS[usize::from(mask)])
     }
 }
 
@@ -108,19 +110,20 @@ mod tests {
     fn every_mask_gives_its_bits_in_order() {
         let mut out = Columns::new();
         let mut expected = Vec::new();
-        let mut block = Block::new();
+        let (mut block, mut n) = (Block::new(), 0);
+        let event = |t_us: u64, x: u16| Event { t_us, x, y: 7, on: t_us % 2 == 1 };
         for mask in 0..=255u8 {
-            block.make_room(&mut out);
-            block.push_mask(u64::from(mask), 100, 7, mask % 2 == 1, mask);
-            block.push_if(0, 1, 2, true, false);
-            expected.extend((0..8).filter(|i| mask >> i & 1 == 1).map(|i| (u64::from(mask), 100 + i)));
+            n = block.make_room(n, &mut out);
+            n = block.put_mask(n, event(mask.into(), 100), mask);
+            n = block.put(n, event(0, 1), false);
+            expected.extend((0..8).filter(|i| mask >> i & 1 == 1).map(|i| event(mask.into(), 100 + i)));
         }
         for i in 0..5000 {
-            block.make_room(&mut out);
-            block.push_if(i, 3, 4, false, true);
-            expected.push((i, 3));
+            n = block.make_room(n, &mut out);
+            n = block.put(n, event(i, 3), true);
+            expected.push(event(i, 3));
         }
-        block.flush(&mut out);
-        assert_eq!(out.iter().map(|e| (e.t_us, e.x)).collect::<Vec<_>>(), expected);
+        block.flush(n, &mut out);
+        assert_eq!(out.to_vec(), expected);
     }
 }

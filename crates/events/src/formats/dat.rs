@@ -30,9 +30,9 @@ const RECORD: usize = 8;
 const TYPES: [u8; 2] = [0, 12];
 
 /// Where the fields lie in the second half of a record.
-struct Dat {
-    x_bits: u32,
-    y_bits: u32,
+enum Dat {
+    Version1,
+    Version2,
 }
 
 impl Words for Dat {
@@ -41,16 +41,16 @@ impl Words for Dat {
     const WHAT: &'static str = "the last event";
 
     fn start(header: &Header, prefix: &[u8], place: Place<'_>) -> Result<Dat> {
-        let (x_bits, y_bits) = match header.get("Version") {
-            Some("2") => (14, 14),
-            Some("1") => (9, 8),
+        let dat = match header.get("Version") {
+            Some("2") => Dat::Version2,
+            Some("1") => Dat::Version1,
             other => {
                 let problem = format!("the header states version `{}`", other.unwrap_or("(nothing)"));
                 return Err(Place { at: 0, ..place }.error(0, problem, "known are `% Version 1` and `% Version 2`"));
             }
         };
         match *prefix {
-            [kind, 8] if TYPES.contains(&kind) => Ok(Dat { x_bits, y_bits }),
+            [kind, 8] if TYPES.contains(&kind) => Ok(dat),
             [kind, size] => {
                 let problem = format!("events of type {kind} and {size} bytes");
                 Err(place.error(0, problem, "read are changes only, of type 0 or 12 and 8 bytes"))
@@ -59,13 +59,13 @@ impl Words for Dat {
         }
     }
 
-    fn words(&mut self, bytes: &[u8], out: &mut Columns) {
+    fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
         // Constants, so that each becomes vector code.
-        match self.x_bits {
-            14 => unpack::<14, 14>(bytes, out),
-            _ => unpack::<9, 8>(bytes, out),
+        match self {
+            Dat::Version1 => unpack::<9, 8>(bytes, out),
+            Dat::Version2 => unpack::<14, 14>(bytes, out),
         }
-        debug_assert!(matches!((self.x_bits, self.y_bits), (14, 14) | (9, 8)));
+        Ok(())
     }
 }
 
@@ -108,4 +108,29 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
         bytes.extend(place.to_le_bytes());
         Ok(())
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(header: &str, record: [u8; 10]) -> Result<Vec<(u64, u16, u16, bool)>> {
+        let stream = FORMAT.decode(&[header.as_bytes(), &record].concat(), "a.dat")?;
+        Ok(stream.events.iter().map(|e| (e.t_us, e.x, e.y, e.on)).collect())
+    }
+
+    #[test]
+    fn the_version_says_where_the_fields_lie() {
+        let place: u32 = 300 | 200 << 9 | 1 << 17;
+        let [a, b, c, d] = place.to_le_bytes();
+        let record = |kind| [kind, 8, 1, 0, 0, 0x80, a, b, c, d];
+        let t = 0x8000_0001;
+        assert_eq!(decode("% Version 1\n", record(0)).unwrap(), [(t, 300, 200, true)]);
+        let (x, y) = ((place & 0x3FFF) as u16, (place >> 14) as u16);
+        assert_eq!(decode("% Version 2\n", record(12)).unwrap(), [(t, x, y, false)]);
+        let error = |header, kind| decode(header, record(kind)).unwrap_err().to_string();
+        assert!(error("% Version 3\n", 0).starts_with("a.dat: byte 0: the header states version `3`"));
+        assert!(error("% Height 3\n", 0).contains("version `(nothing)`"));
+        assert!(error("% Version 2\n", 14).starts_with("a.dat: byte 12: events of type 14 and 8 bytes"));
+    }
 }

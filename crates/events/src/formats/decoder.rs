@@ -45,11 +45,14 @@ pub trait Container: Send {
     fn sensor(&self) -> Option<Sensor>;
 }
 
+/// Opens a container: all bytes of the file, and its name.
+pub type OpenContainer = fn(&[u8], &str) -> Result<Box<dyn Container>>;
+
 /// How a format is read. The text is the name of the file, for error messages.
 #[derive(Debug, Clone, Copy)]
 pub enum Reading {
     /// From front to back.
     Stream(fn(&str) -> Box<dyn Decoder>),
     /// At random places of the whole file.
-    Whole(fn(&[u8], &str) -> Result<Box<dyn Container>>),
+    Whole(OpenContainer),
 }

@@ -14,7 +14,7 @@ use super::block::Block;
 use super::encoder::EventEncoder;
 use super::records::{Place, RecordDecoder, Records};
 use super::{Encoder, Fit, Format, Reading};
-use crate::{Columns, Error, Result, Sensor};
+use crate::{Columns, Error, Event, Result, Sensor};
 
 /// See the module.
 pub const FORMAT: Format = Format {
@@ -92,7 +92,7 @@ impl Es {
         // The largest dt is no time but marks an overflow: of one fewer than the others can say.
         let mark = u8::MAX >> KIND;
         let kinds = (1 << KIND) - 1;
-        let mut at = 0;
+        let (mut n, mut at) = (0, 0);
         while let Some(&first) = bytes.get(at) {
             let (dt, kind) = (first >> KIND, first & kinds);
             if dt == mark {
@@ -107,12 +107,13 @@ impl Es {
             if !sensor.contains(x, y) && outside.is_none() {
                 *outside = Some(at);
             }
-            self.block.make_room(out);
+            n = self.block.make_room(n, out);
             let change = KIND == 1 || kind & 1 == 0;
-            self.block.push_if(self.t_us, x, y, kind >> (KIND - 1) == 1, change);
+            let event = Event { t_us: self.t_us, x, y, on: kind >> (KIND - 1) == 1 };
+            n = self.block.put(n, event, change);
             at += RECORD;
         }
-        self.block.flush(out);
+        self.block.flush(n, out);
         at
     }
 }
@@ -164,4 +165,38 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
         bytes.extend(e.y.to_le_bytes());
         Ok(())
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::formats::decode;
+
+    fn file(kind: u8, body: &[u8]) -> Vec<u8> {
+        [&MAGIC[..], &[2, 0, 0, kind, 8, 0, 6, 0], body].concat()
+    }
+
+    #[test]
+    fn marks_move_the_time_and_exposures_are_no_events() {
+        let dvs = [0xFF, 0xFE, 0xFF, 3, 7, 0, 5, 0, 2, 1, 0, 2, 0];
+        let events = decode(&file(DVS, &dvs), "a.es").unwrap().events.to_vec();
+        let expected = [Event { t_us: 255, x: 7, y: 5, on: true }, Event { t_us: 256, x: 1, y: 2, on: false }];
+        assert_eq!(events, expected);
+        // 3·63, a reset, an ON event, an exposure of either kind, an OFF event.
+        let atis = [0xFF, 0xFC, 6, 1, 0, 2, 0, 5, 1, 0, 2, 0, 7, 1, 0, 2, 0, 4, 3, 0, 4, 0];
+        let stream = decode(&file(ATIS, &atis), "a.es").unwrap();
+        let expected = [Event { t_us: 190, x: 1, y: 2, on: true }, Event { t_us: 193, x: 3, y: 4, on: false }];
+        assert_eq!(stream.events.to_vec(), expected);
+        assert_eq!(stream.sensor, Some(Sensor { width: 8, height: 6 }));
+    }
+
+    #[test]
+    fn what_is_not_read_is_named() {
+        let error = |bytes: &[u8]| decode(bytes, "a.es").unwrap_err().to_string();
+        assert!(error(&file(DVS, &[0, 8, 0, 0, 0])).starts_with("a.es: byte 20: an event outside the 8x6 sensor"));
+        assert!(error(&file(4, &[])).starts_with("a.es: byte 15: events of type 4"));
+        assert!(error(&[&MAGIC[..], &[1, 0, 0, 1, 0, 0, 0, 0]].concat()).starts_with("a.es: byte 12: version 1.0.0"));
+        assert!(error(&file(DVS, &[0, 1, 0])).starts_with("a.es: byte 20: truncated: the last event has 3 of 5 bytes"));
+    }
 }

@@ -47,7 +47,7 @@ impl Words for Evt2 {
         Ok(Evt2::default())
     }
 
-    fn words(&mut self, bytes: &[u8], out: &mut Columns) {
+    fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
         let (len, before) = (bytes.len() / 4, out.len());
         let slots = out.grow(len);
         let (t, x, y, on) = (&mut slots.t_us[..len], &mut slots.x[..len], &mut slots.y[..len], &mut slots.on[..len]);
@@ -83,6 +83,7 @@ impl Words for Evt2 {
             }
         }
         out.truncate(before + n);
+        Ok(())
     }
 }
 
@@ -120,4 +121,42 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
         bytes.extend(word.to_le_bytes());
         Ok(())
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(words: &[u32]) -> Vec<(u64, u16, u16, bool)> {
+        let mut bytes = b"% evt 2.0\n% end\n".to_vec();
+        words.iter().for_each(|w| bytes.extend(w.to_le_bytes()));
+        let events = FORMAT.decode(&bytes, "a.raw").unwrap().events;
+        events.iter().map(|e| (e.t_us, e.x, e.y, e.on)).collect()
+    }
+
+    #[test]
+    fn events_before_the_first_time_are_dropped_and_other_words_skipped() {
+        let event = 1 << 28 | 5 << 22 | 3 << 11 | 4;
+        let words = [event, 8 << 28 | 2, event, 0xA << 28 | 7, 0xE << 28, 0xF << 28, event & 0x0FFF_FFFF];
+        assert_eq!(decode(&words), [(133, 3, 4, true), (133, 3, 4, false)]);
+    }
+
+    #[test]
+    fn a_time_that_overflows_goes_on_and_a_small_step_back_is_literal() {
+        let high = |t: u32| 8 << 28 | t;
+        let words = [high(0x0FFF_FFFF), 0, high(0x0FFF_FFFE), 0, high(0), 0, high(1), 0];
+        let times: Vec<_> = decode(&words).iter().map(|e| e.0).collect();
+        assert_eq!(times, [(1 << 34) - 64, (1 << 34) - 128, 1 << 34, (1 << 34) + 64]);
+    }
+
+    #[test]
+    fn a_header_that_contradicts_itself_is_refused() {
+        for header in ["% evt 2.0\n% format EVT3\n", "% evt 2.1\n% format EVT2\n", "% date today\n", ""] {
+            let error = FORMAT.decode(&[header.as_bytes(), &[0; 4]].concat(), "a.raw").unwrap_err().to_string();
+            assert!(error.starts_with("a.raw: byte 0: the header s"), "{error}");
+        }
+        for header in ["% evt 2\n", "% evt 2.0\n", "% format EVT2;width=8;height=8\n", "% format EVT2\n% evt 2.0\n"] {
+            assert!(FORMAT.decode(header.as_bytes(), "a.raw").is_ok(), "{header}");
+        }
+    }
 }

@@ -67,22 +67,23 @@ impl Words for Evt21 {
         Ok(Evt21 { legacy, high: High::default(), block: Box::new(Block::new()) })
     }
 
-    fn words(&mut self, bytes: &[u8], out: &mut Columns) {
+    fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
         // Rotating by half a word turns the one order into the other.
         let turn = if self.legacy { 32 } else { 0 };
+        let mut n = 0;
         for r in bytes.chunks_exact(8) {
             let w = u64::from_le_bytes([r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7]]).rotate_left(turn);
             match w >> 60 {
                 0 | 1 => {
                     let Some(base) = self.high.base_us else { continue };
-                    let (t, on) = (base + (w >> 54 & 0x3F), w >> 60 == 1);
                     let (x, y, mask) = ((w >> 43 & 0x7FF) as u16, (w >> 32 & 0x7FF) as u16, w as u32);
-                    self.block.make_room(out);
+                    let event = Event { t_us: base + (w >> 54 & 0x3F), x, y, on: w >> 60 == 1 };
+                    n = self.block.make_room(n, out);
                     if mask.is_power_of_two() {
-                        self.block.push_if(t, x + mask.trailing_zeros() as u16, y, on, true);
+                        n = self.block.put(n, Event { x: x + mask.trailing_zeros() as u16, ..event }, true);
                     } else {
                         for (i, byte) in (0u16..).zip(mask.to_le_bytes()).filter(|(_, byte)| *byte != 0) {
-                            self.block.push_mask(t, x + 8 * i, y, on, byte);
+                            n = self.block.put_mask(n, Event { x: x + 8 * i, ..event }, byte);
                         }
                     }
                 }
@@ -90,7 +91,8 @@ impl Words for Evt21 {
                 _ => {}
             }
         }
-        self.block.flush(out);
+        self.block.flush(n, out);
+        Ok(())
     }
 }
 
@@ -142,5 +144,47 @@ impl Encoder for Writer {
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
         out.extend(self.header.take().unwrap_or_default());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(header: &str) -> Result<bool> {
+        let (header, _) = Header::of(&super::super::Probe::whole(header.as_bytes()));
+        Evt21::start(&header, &[], Place { file: "a.raw", at: 99 }).map(|evt21| evt21.legacy)
+    }
+
+    #[test]
+    fn the_byte_order_follows_from_the_header() {
+        let camera = "% evt 2.1\n% plugin_integrator_name Prophesee\n% camera_integrator_name Prophesee\n";
+        for (header, legacy) in [
+            ("% format EVT21;endianness=legacy\n% endianness little\n".to_owned(), true),
+            ("% evt 2.1\n% endianness legacy\n".into(), true),
+            ("% evt 2.1\n% endianness little\n".into(), false),
+            ("% evt 2.1\n".into(), false),
+            (format!("{camera}% system_ID 49\n"), true),
+            (format!("{camera}% system_ID 55\n"), false),
+            (format!("{camera}% system_ID 0\n"), false),
+            (camera.replace("Prophesee", "Other") + "% system_ID 49\n", false),
+        ] {
+            assert_eq!(order(&header).unwrap(), legacy, "{header}");
+        }
+        let error = order("% evt 2.1\n% endianness middle\n").unwrap_err().to_string();
+        assert!(error.starts_with("a.raw: byte 0: unknown endianness `middle`"), "{error}");
+    }
+
+    #[test]
+    fn both_orders_give_the_same_events() {
+        let words = [TIME_HIGH << 60 | 3 << 32, 1 << 60 | 2 << 54 | 40 << 43 | 7 << 32 | 0x8001_0401];
+        let file = |order: &str, turn: u32| {
+            let mut bytes = format!("% format EVT21;endianness={order}\n% end\n").into_bytes();
+            words.iter().for_each(|w: &u64| bytes.extend(w.rotate_left(turn).to_le_bytes()));
+            FORMAT.decode(&bytes, "a.raw").unwrap().events.to_vec()
+        };
+        let event = |x| Event { t_us: 194, x, y: 7, on: true };
+        assert_eq!(file("little", 0), [40, 50, 56, 71].map(event));
+        assert_eq!(file("legacy", 32), file("little", 0));
     }
 }

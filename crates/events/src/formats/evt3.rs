@@ -13,13 +13,15 @@
 //! x counts from the left and y from the top. Source: the public description of EVT 3.0 in
 //! Prophesee's documentation.
 
-use super::block::Block;
-use super::encoder::refuse;
-use super::evt::{High, Version, run};
+use std::hint::select_unpredictable;
+
+use super::block::{COUNTS, LANES};
+use super::evt::{High, Version};
+use super::evt3_write::Writer;
 use super::prophesee::{Headed, Header, Words};
 use super::records::{Place, RecordDecoder};
-use super::{Encoder, Format, Reading};
-use crate::{Columns, Event, Result};
+use super::{Format, Reading};
+use crate::{Columns, Result};
 
 /// See the module.
 pub const FORMAT: Format = Format {
@@ -28,30 +30,57 @@ pub const FORMAT: Format = Format {
     extensions: &["raw"],
     fits: |probe| VERSION.fits(probe),
     read: Reading::Stream(|file| Box::new(RecordDecoder::new(Headed::<Evt3>::new(), file))),
-    write: Some(|sensor| {
-        let header = Some(VERSION.header(sensor, ""));
-        Ok(Box::new(Writer { header, high: High::default(), low: None, y: None, count: 0 }))
-    }),
+    write: Some(|sensor| Ok(Box::new(Writer::new(sensor)))),
 };
 
-const VERSION: Version = Version { evt: "3.0", format: "EVT3" };
-const ADDR_Y: u16 = 0;
-const ADDR_X: u16 = 2;
-const VECT_BASE_X: u16 = 3;
-const VECT_12: u16 = 4;
-const VECT_8: u16 = 5;
-const TIME_LOW: u16 = 6;
-const TIME_HIGH: u16 = 8;
-const HIGH_BITS: u32 = 12;
-const LOW_BITS: u32 = 12;
+pub(super) const VERSION: Version = Version { evt: "3.0", format: "EVT3" };
+pub(super) const ADDR_Y: u16 = 0;
+pub(super) const ADDR_X: u16 = 2;
+pub(super) const VECT_BASE_X: u16 = 3;
+pub(super) const VECT_12: u16 = 4;
+pub(super) const VECT_8: u16 = 5;
+pub(super) const TIME_LOW: u16 = 6;
+pub(super) const TIME_HIGH: u16 = 8;
+pub(super) const HIGH_BITS: u32 = 12;
+pub(super) const LOW_BITS: u32 = 12;
+
+/// Events that are packed before they are spread over columns.
+const BLOCK: usize = 2048;
+/// A vector is written in whole bytes of its mask, so as many places are kept free.
+const LANES_FREE: usize = 16;
+/// A bit for each of the types that [`frequent`] leaves. Types without a meaning here it skips.
+const RARE: u32 = 1 << VECT_BASE_X | 1 << VECT_12 | 1 << VECT_8;
+const COLUMNS: u64 = 1 << 11;
+const ON: u32 = 11;
+const Y: u32 = 12;
+const LOW: u32 = 23;
+const HIGH: u32 = 35;
 
 struct Evt3 {
     high: High,
+    /// The time that the overflows of TIME_HIGH make.
+    overflowed: u64,
+    state: State,
+    vector: Vector,
+    /// Events packed as x, polarity, y, TIME_LOW and TIME_HIGH, from bits 0, 11, 12, 23 and 35.
+    packed: Box<[u64; BLOCK]>,
+    /// Number of packed events.
+    n: usize,
+}
+
+/// Where the next vector begins, at most [`COLUMNS`], and its polarity at its place in an event.
+#[derive(Clone, Copy, Default)]
+struct Vector {
+    x: u64,
+    on: u64,
+}
+
+/// The fields that words set, each at its place in a packed event.
+#[derive(Clone, Copy, Default)]
+struct State {
+    y: u64,
     low: u64,
-    y: u16,
-    /// Where the next vector begins, and its polarity.
-    vector: (u16, bool),
-    block: Box<Block>,
+    high: u64,
 }
 
 impl Words for Evt3 {
@@ -60,115 +89,226 @@ impl Words for Evt3 {
 
     fn start(header: &Header, _: &[u8], place: Place<'_>) -> Result<Evt3> {
         VERSION.check(header, place)?;
-        Ok(Evt3 { high: High::default(), low: 0, y: 0, vector: (0, false), block: Box::new(Block::new()) })
+        let (high, state, packed) = (High::default(), State::default(), Box::new([0; BLOCK]));
+        Ok(Evt3 { high, overflowed: 0, state, vector: Vector::default(), packed, n: 0 })
     }
 
-    fn words(&mut self, mut bytes: &[u8], out: &mut Columns) {
-        let word = |r: &[u8]| u16::from_le_bytes([r[0], r[1]]);
-        while self.high.base_us.is_none() {
-            let Some((first, rest)) = bytes.split_at_checked(2) else { return };
-            let w = word(first);
-            if w >> 12 == TIME_HIGH {
-                self.high.set(u32::from(w & 0xFFF), HIGH_BITS, LOW_BITS);
-            }
-            bytes = rest;
+    fn words(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
+        let (mut words, _) = bytes.as_chunks::<2>();
+        if self.high.base_us.is_none() {
+            let Some(first) = words.iter().position(|&w| u16::from_le_bytes(w) >> 12 == TIME_HIGH) else {
+                return Ok(());
+            };
+            words = &words[first..];
+            self.time_high(u16::from_le_bytes(words[0]) & 0xFFF, out);
         }
-        // The state in locals, so that it lives in registers.
-        let Evt3 { high, low, y, vector, block } = self;
-        let (mut base, mut time_low, mut row) = (high.base_us.unwrap_or(0), *low, *y);
-        let (mut from, mut vector_on) = *vector;
-        for r in bytes.chunks_exact(2) {
-            let w = word(r);
+        while !words.is_empty() {
+            if self.n > BLOCK - LANES_FREE {
+                self.flush(out);
+            }
+            let (done, n, state) = frequent(&mut self.packed, self.n, words, self.state);
+            (self.n, self.state) = (n, state);
+            words = &words[done..];
+            let (done, n, vector) = vectors(&mut self.packed, self.n, words, self.state, self.vector);
+            (self.n, self.vector) = (n, vector);
+            words = &words[done..];
+            let Some(&w) = words.first() else { break };
+            let w = u16::from_le_bytes(w);
             let (kind, value) = (w >> 12, w & 0xFFF);
-            block.make_room(out);
-            // The three types that nearly all words have, without a branch: their order is noise.
-            row = if kind == ADDR_Y { value & 0x7FF } else { row };
-            time_low = if kind == TIME_LOW { u64::from(value) } else { time_low };
-            block.push_if(base + time_low, value & 0x7FF, row, value >> 11 == 1, kind == ADDR_X);
-            if COMMON >> kind & 1 == 1 {
-                continue;
-            }
-            match kind {
-                VECT_BASE_X => (from, vector_on) = (value & 0x7FF, value >> 11 == 1),
-                VECT_8 => {
-                    block.push_mask(base + time_low, from, row, vector_on, value as u8);
-                    from = from.wrapping_add(8);
-                }
-                VECT_12 => {
-                    block.push_mask(base + time_low, from, row, vector_on, value as u8);
-                    block.push_mask(base + time_low, from.wrapping_add(8), row, vector_on, (value >> 8) as u8);
-                    from = from.wrapping_add(12);
-                }
-                TIME_HIGH => {
-                    high.set(u32::from(value), HIGH_BITS, LOW_BITS);
-                    // The low bits that belong to it follow in a word of their own.
-                    let new = high.base_us.unwrap_or(0);
-                    time_low = if new == base { time_low } else { 0 };
-                    base = new;
-                }
-                _ => {}
+            if kind == TIME_HIGH && u64::from(value) << HIGH < self.state.high {
+                self.time_high(value, out);
+            } else if vector.is_beyond(kind, value) {
+                let at = bytes.len() - 2 * words.len();
+                return Err(place.error(at, "a vector of events beyond the column 2047", "get the file again"));
             }
         }
-        (*low, *y, *vector) = (time_low, row, (from, vector_on));
-        block.flush(out);
+        self.flush(out);
+        Ok(())
     }
 }
 
-/// A bit for each of the types that take no branch.
-const COMMON: u32 = 1 << ADDR_Y | 1 << ADDR_X | 1 << TIME_LOW;
-
-/// Writes words; neighbours of one time, row and polarity become vectors where that is shorter.
-struct Writer {
-    header: Option<Vec<u8>>,
-    high: High,
-    low: Option<u16>,
-    y: Option<u16>,
-    count: u64,
+/// Decodes words up to the first that is [`RARE`] or a TIME_HIGH that falls, or until the block is
+/// full; returns how many, the number of events and the new state. Without branches, because the
+/// order of the words is noise, and on its own, because everything must stay in registers.
+#[inline(never)]
+fn frequent(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: State) -> (usize, usize, State) {
+    let State { mut y, mut low, mut high } = state;
+    // No word is more than one event.
+    let words = &words[..words.len().min(BLOCK - n.min(BLOCK))];
+    let mut done = 0;
+    for &w in words {
+        let w = u16::from_le_bytes(w);
+        let (kind, value) = (w >> 12, u64::from(w & 0xFFF));
+        // From TIME_HIGH·4096 up to what it was.
+        let falls = w.wrapping_sub(TIME_HIGH << 12) < (high >> HIGH) as u16;
+        if (RARE >> kind & 1 != 0) | falls {
+            break;
+        }
+        y = select_unpredictable(kind == ADDR_Y, (value & 0x7FF) << Y, y);
+        low = select_unpredictable(kind == TIME_LOW, value << LOW, low);
+        high = select_unpredictable(kind == TIME_HIGH, value << HIGH, high);
+        packed[n & (BLOCK - 1)] = high | low | y | value;
+        n += usize::from(kind == ADDR_X);
+        done += 1;
+    }
+    (done, n, State { y, low, high })
 }
 
-impl Encoder for Writer {
-    fn push(&mut self, events: &Columns, out: &mut Vec<u8>) -> Result<()> {
-        out.extend(self.header.take().unwrap_or_default());
-        let mut at = 0;
-        while let Some(e) = events.get(at) {
-            let Event { t_us, x, y, on } = e;
-            if x > 0x7FF || y > 0x7FF {
-                let why = ("x or y is above 2047", "scale the recording down");
-                return Err(refuse(FORMAT.name, self.count, e, why));
+/// Decodes vectors up to the first word that is none, or has an event beyond the last column, or
+/// until the block is full; returns as [`frequent`].
+#[inline(never)]
+fn vectors(
+    packed: &mut [u64; BLOCK],
+    mut n: usize,
+    words: &[[u8; 2]],
+    state: State,
+    mut vector: Vector,
+) -> (usize, usize, Vector) {
+    let base = state.high | state.low | state.y;
+    let mut done = 0;
+    for &w in words {
+        let w = u16::from_le_bytes(w);
+        let (kind, value) = (w >> 12, w & 0xFFF);
+        if kind == VECT_BASE_X {
+            vector = Vector { x: u64::from(value) & (COLUMNS - 1), on: u64::from(value) & 1 << ON };
+        } else {
+            let (Some(width), true) = (width(kind), n <= BLOCK - LANES_FREE) else { break };
+            if vector.is_beyond(kind, value) {
+                break;
             }
-            let mut word = |kind: u16, value: u16| out.extend((kind << 12 | value).to_le_bytes());
-            let high = self.high.words_to(t_us, HIGH_BITS, LOW_BITS);
-            for value in high.map_err(|why| refuse(FORMAT.name, self.count, e, why))? {
-                word(TIME_HIGH, value as u16);
-                self.low = None;
+            let event = base | vector.on | vector.x;
+            n = lanes(packed, n, event, value as u8);
+            if width == 12 {
+                n = lanes(packed, n, event + 8, (value >> 8) as u8);
             }
-            let low = (t_us & 0xFFF) as u16;
-            if self.low.replace(low) != Some(low) {
-                word(TIME_LOW, low);
-            }
-            if self.y.replace(y) != Some(y) {
-                word(ADDR_Y, y);
-            }
-            let polarity = u16::from(on) << 11;
-            let n = run(events.iter_from(at), 32);
-            if n > 4 {
-                // A base and three masks are four words for 32 pixels.
-                let mask = events.x()[at..at + n].iter().fold(0u32, |mask, column| mask | 1 << (column - x));
-                word(VECT_BASE_X, polarity | x);
-                word(VECT_12, (mask & 0xFFF) as u16);
-                word(VECT_12, (mask >> 12 & 0xFFF) as u16);
-                word(VECT_8, (mask >> 24) as u16);
-            } else {
-                events.x()[at..at + n].iter().for_each(|column| word(ADDR_X, polarity | column));
-            }
-            at += n;
-            self.count += n as u64;
+            vector.x = (vector.x + width).min(COLUMNS);
         }
-        Ok(())
+        done += 1;
+    }
+    (done, n, vector)
+}
+
+/// Writes `event` at x + i for each bit i that is set in `mask`; returns the next n.
+#[inline(always)]
+fn lanes(packed: &mut [u64; BLOCK], n: usize, event: u64, mask: u8) -> usize {
+    let at = n.min(BLOCK - 8);
+    for (to, lane) in packed[at..at + 8].iter_mut().zip(&LANES[usize::from(mask)]) {
+        *to = event + u64::from(*lane);
+    }
+    n + usize::from(COUNTS[usize::from(mask)])
+}
+
+/// The number of pixels of a vector.
+#[inline(always)]
+fn width(kind: u16) -> Option<u64> {
+    match kind {
+        VECT_12 => Some(12),
+        VECT_8 => Some(8),
+        _ => None,
+    }
+}
+
+impl Vector {
+    /// Whether a vector has an event beyond the last column.
+    #[inline(always)]
+    fn is_beyond(self, kind: u16, value: u16) -> bool {
+        let Some(width) = width(kind) else { return false };
+        let mask = u64::from(value) & ((1 << width) - 1);
+        self.x + width > COLUMNS && mask >> (COLUMNS - self.x) != 0
+    }
+}
+
+impl Evt3 {
+    /// Spreads the packed events over the columns.
+    fn flush(&mut self, out: &mut Columns) {
+        let packed = &self.packed[..self.n.min(BLOCK)];
+        out.t_us.extend(packed.iter().map(|p| self.overflowed + (p >> LOW)));
+        out.x.extend(packed.iter().map(|p| (p & (COLUMNS - 1)) as u16));
+        out.y.extend(packed.iter().map(|p| (p >> Y & 0x7FF) as u16));
+        out.on.extend(packed.iter().map(|p| p >> ON & 1 == 1));
+        self.n = 0;
     }
 
-    fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
-        out.extend(self.header.take().unwrap_or_default());
-        Ok(())
+    /// Takes a TIME_HIGH that may have overflowed.
+    fn time_high(&mut self, value: u16, out: &mut Columns) {
+        self.flush(out);
+        // What has risen since the last fall, then this.
+        if self.high.base_us.is_some() {
+            self.high.set((self.state.high >> HIGH) as u32, HIGH_BITS, LOW_BITS);
+        }
+        self.high.set(value.into(), HIGH_BITS, LOW_BITS);
+        self.state.high = u64::from(value) << HIGH;
+        self.overflowed = self.high.base_us.unwrap_or(0) - (u64::from(value) << LOW_BITS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(words: &[(u16, u16)]) -> Result<Vec<(u64, u16, u16, bool)>> {
+        let mut bytes = b"% evt 3.0\n% end\n".to_vec();
+        words.iter().for_each(|(kind, value)| bytes.extend((kind << 12 | value).to_le_bytes()));
+        let events = FORMAT.decode(&bytes, "a.raw")?.events;
+        Ok(events.iter().map(|e| (e.t_us, e.x, e.y, e.on)).collect())
+    }
+
+    #[test]
+    fn vectors_follow_each_other_without_a_new_base() {
+        let words = [
+            (ADDR_X, 1),
+            (TIME_HIGH, 1),
+            (TIME_LOW, 2),
+            (ADDR_Y, 9),
+            (VECT_BASE_X, 0x800 | 100),
+            (VECT_12, 0x801),
+            (VECT_8, 0xF82),
+            (0xE, 5),
+            (ADDR_X, 3),
+        ];
+        let t = 4098;
+        let expected = [(t, 100, 9, true), (t, 111, 9, true), (t, 113, 9, true), (t, 119, 9, true), (t, 3, 9, false)];
+        assert_eq!(decode(&words).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_vector_beyond_the_last_column_is_an_error() {
+        let at = |from, kind, mask| decode(&[(TIME_HIGH, 0), (VECT_BASE_X, from), (kind, mask), (VECT_8, 0)]);
+        assert_eq!(at(2040, VECT_8, 0xFF).unwrap().len(), 8);
+        assert_eq!(at(2040, VECT_12, 0x0FF).unwrap().len(), 8);
+        for wrong in [at(2041, VECT_8, 0x80), at(2040, VECT_12, 0x100), at(2047, VECT_12, 0x800)] {
+            assert!(wrong.unwrap_err().to_string().starts_with("a.raw: byte 20: a vector"));
+        }
+        let on = decode(&[(TIME_HIGH, 0), (VECT_BASE_X, 2040), (VECT_8, 0), (VECT_8, 1)]);
+        assert!(on.unwrap_err().to_string().starts_with("a.raw: byte 22: "));
+    }
+
+    #[test]
+    fn times_are_literal_and_overflows_are_counted() {
+        let x = (ADDR_X, 0);
+        let high = |value| (TIME_HIGH, value);
+        let words = [
+            high(4095),
+            (TIME_LOW, 9),
+            x,
+            (TIME_LOW, 2),
+            x,
+            high(0),
+            (TIME_LOW, 0),
+            x,
+            high(0),
+            x,
+            high(4000),
+            x,
+            high(3999),
+            x,
+            high(5),
+            x,
+        ];
+        let times: Vec<_> = decode(&words).unwrap().iter().map(|e| e.0).collect();
+        let turn = 1 << 24;
+        let expected =
+            [turn - 4096 + 9, turn - 4096 + 2, turn, turn, turn + 4000 * 4096, turn + 3999 * 4096, 2 * turn + 5 * 4096];
+        assert_eq!(times, expected);
     }
 }

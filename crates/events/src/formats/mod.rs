@@ -10,9 +10,11 @@
 mod aedat;
 pub mod aedat2;
 pub mod aedat31;
+#[cfg(feature = "aedat4")]
+pub mod aedat4;
 mod block;
 pub mod cifar;
-#[cfg(feature = "hdf5")]
+mod convert;
 mod cursor;
 pub mod dat;
 mod decoder;
@@ -25,10 +27,12 @@ mod evt;
 pub mod evt2;
 pub mod evt21;
 pub mod evt3;
+mod evt3_write;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 pub mod idx;
 pub mod nmnist_bin;
+pub mod npy;
 mod prophesee;
 #[cfg(feature = "hdf5")]
 pub mod prophesee_hdf5;
@@ -42,7 +46,8 @@ use std::path::Path;
 
 use crate::{Columns, Recording, Result, Sensor};
 
-pub use decoder::{Container, Decoder, Reading};
+pub use convert::{by_extension, convert};
+pub use decoder::{Container, Decoder, OpenContainer, Reading};
 pub use detect::{Fit, HEAD, Probe, by_name, detect, is_events};
 pub use encoder::{Encoder, Writing, encode, encoder};
 pub use reader::{EventReader, open};
@@ -57,7 +62,10 @@ pub static FORMATS: &[Format] = &[
     evt21::FORMAT,
     evt3::FORMAT,
     nmnist_bin::FORMAT,
+    npy::FORMAT,
     text::FORMAT,
+    #[cfg(feature = "aedat4")]
+    aedat4::FORMAT,
     #[cfg(feature = "hdf5")]
     prophesee_hdf5::FORMAT,
     #[cfg(feature = "hdf5")]

@@ -11,6 +11,8 @@ use crate::{Columns, Result, Sensor};
 
 /// A longer line is taken for data.
 const LONGEST_LINE: usize = 4096;
+/// A longer header is refused, because its fields are kept.
+const LONGEST_HEADER: u64 = 1 << 20;
 
 /// The fields of a header.
 #[derive(Debug, Clone, Default)]
@@ -110,7 +112,7 @@ pub trait Words: Sized + Send {
     fn start(header: &Header, prefix: &[u8], place: Place<'_>) -> Result<Self>;
 
     /// Decodes whole words.
-    fn words(&mut self, bytes: &[u8], out: &mut Columns);
+    fn words(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()>;
 }
 
 /// A header and then words.
@@ -134,12 +136,15 @@ impl<W: Words> Records for Headed<W> {
     fn decode(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<usize> {
         if let Some(words) = &mut self.words {
             let whole = bytes.len() - bytes.len() % W::WORD;
-            words.words(&bytes[..whole], out);
+            words.words(&bytes[..whole], place, out)?;
             return Ok(whole);
         }
         if !self.ended {
             match front(bytes) {
                 Front::More => return Ok(0),
+                Front::Line(_) if place.at > LONGEST_HEADER => {
+                    return Err(place.error(0, "the header does not end within 1 MiB", "get the file again"));
+                }
                 Front::Line(n) => {
                     self.ended = self.header.add(&bytes[..n]);
                     return Ok(n);
@@ -168,5 +173,33 @@ impl<W: Words> Records for Headed<W> {
 
     fn sensor(&self) -> Option<Sensor> {
         self.header.sensor()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(text: &str) -> (Header, usize) {
+        Header::of(&Probe::whole(text.as_bytes()))
+    }
+
+    #[test]
+    fn the_sensor_is_stated_in_one_of_four_ways() {
+        let sensor = |text: &str| header(text).0.sensor().map(|s| s.to_string());
+        assert_eq!(sensor("% geometry 640x480\n").as_deref(), Some("640x480"));
+        assert_eq!(sensor("% format EVT3;height=720;width=1280\n").as_deref(), Some("1280x720"));
+        assert_eq!(sensor("% Height 240\n% Width 304\n").as_deref(), Some("304x240"));
+        assert_eq!(sensor("% plugin_name hal_plugin_gen41_evk3\n").as_deref(), Some("1280x720"));
+        assert_eq!(sensor("% plugin_name hal_plugin_gen3_fx3\n").as_deref(), Some("640x480"));
+        assert_eq!(sensor("% geometry 640\n% evt 2.0\n"), None);
+    }
+
+    #[test]
+    fn data_that_begins_like_a_header_is_data() {
+        assert_eq!(header("% evt 3.0\n% \u{1}\n").1, 10, "a control character");
+        assert_eq!(header("% evt 3.0\n% end\n% more\n").1, 16, "after the last line");
+        assert_eq!(header("% evt 3.0\r\nx").1, 11);
+        assert_eq!(header(&format!("% evt 3.0\n% {}", "a".repeat(5000))).1, 10, "a line without end");
     }
 }

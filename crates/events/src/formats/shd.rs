@@ -11,7 +11,7 @@
 use super::cursor::Cursor;
 use super::hdf5::{self, Class, Dataset, Datatype, File, Heaps};
 use super::{Container, Fit, Format, Probe, Reading};
-use crate::{Columns, Recording, Result, Sensor};
+use crate::{Columns, Error, Recording, Result, Sensor};
 
 /// See the module.
 pub const FORMAT: Format = Format {
@@ -104,14 +104,16 @@ impl Shd {
         &self.labels
     }
 
-    /// Appends the spikes of sample `index` of the file with these bytes, as they are stored; none
-    /// for an index beyond the end.
+    /// Appends the spikes of sample `index` of the file with these bytes, as they are stored. After
+    /// an error `out` is as it was.
     ///
     /// # Errors
-    /// [`crate::Error::Malformed`] for a time that is negative or no number, or a unit above 699.
+    /// [`crate::Error::Malformed`] for a time that is negative or no number, or a unit above 699;
+    /// [`crate::Error::Setting`] for an index beyond the end.
     pub fn sample(&self, bytes: &[u8], index: usize, out: &mut Columns) -> Result<()> {
         let (Some(&times), Some(&units)) = (self.times.places.get(index), self.units.places.get(index)) else {
-            return Ok(());
+            let what = format!("{}: no sample {index}, the file has {}", self.name, self.len());
+            return Err(Error::setting(what, "use an index below that"));
         };
         let file = File::open(bytes, &self.name)?;
         let before = out.len();

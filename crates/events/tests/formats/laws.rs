@@ -105,7 +105,8 @@ fn gzipped_files_read_like_plain_ones() {
 
 #[test]
 fn memory_does_not_grow_with_the_recording() {
-    let event = |i: u32| Event { t_us: u64::from(i), x: (i % 90) as u16, y: (i / 90 % 90) as u16, on: i % 3 == 0 };
+    let event =
+        |i: u32| Event { t_us: u64::from(i), x: (i % 90) as u16, y: (i / 90 % 90) as u16, on: i.is_multiple_of(3) };
     let events: Columns = (0..1_000_000).map(event).collect();
     let folder = tempfile::tempdir().unwrap();
     for format in writable().filter(|f| matches!(f.read, Reading::Stream(_))) {

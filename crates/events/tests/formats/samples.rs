@@ -27,7 +27,8 @@ pub fn sorted(n: usize, gap_us: u64) -> impl Strategy<Value = Columns> {
 
 /// A file of some forty events.
 pub fn file(format: &Format) -> Vec<u8> {
-    let event = |i: u16| Event { t_us: 300 * u64::from(i / 9), x: 3 * i % 100 + i % 5, y: i / 9, on: i % 2 == 0 };
+    let event =
+        |i: u16| Event { t_us: 300 * u64::from(i / 9), x: 3 * i % 100 + i % 5, y: i / 9, on: i.is_multiple_of(2) };
     let run = |i: u16| Event { t_us: 5000, x: 40 + i + i / 5, y: 9, on: true };
     let events: Columns = (0..30).map(event).chain((0..12).map(run)).collect();
     encode(format.name, &events, Some(SENSOR)).unwrap()

@@ -98,23 +98,33 @@ impl Into<'_> {
     }
 
     fn masks(&mut self, from: &mut Cursor, end: usize) -> Result<()> {
-        while self.out.x.len() < end {
+        let xs = &mut self.out.x;
+        let mut n = xs.len();
+        // Every place is written, and kept where its bit says so: no branch to predict wrong.
+        xs.resize(end + 6, 0);
+        while n < end {
             let code = from.u16()?;
-            let x = code >> 5;
-            self.out.x.push(x);
             // 2047 + 5 needs 12 bits: no overflow.
-            self.out.x.extend((1..=5).filter(|i| code >> (5 - i) & 1 == 1).map(|i| x + i));
+            let x = code >> 5;
+            let Some(slots) = xs.get_mut(n..n + 6) else { break };
+            slots[0] = x;
+            let mut kept = 1;
+            for i in 1..=5 {
+                slots[kept] = x + i;
+                kept += usize::from(code >> (5 - i) & 1);
+            }
+            n += kept;
         }
+        xs.truncate(n.max(end));
         Ok(())
     }
 
     fn packed_12(&mut self, from: &mut Cursor, count: usize) -> Result<()> {
         let groups = from.take(count.div_ceil(4) * 6)?;
         for group in groups.chunks_exact(6) {
-            let word = |i| u64::from(u16::from_le_bytes([group[i], group[i + 1]]));
-            let all = word(0) << 32 | word(2) << 16 | word(4);
-            for shift in [36, 24, 12, 0] {
-                let event = (all >> shift) as u16 & 0xFFF;
+            let word = |i| u16::from_le_bytes([group[i], group[i + 1]]);
+            let (a, b, c) = (word(0), word(2), word(4));
+            for event in [a >> 4, b >> 8 << 4 | a & 0xF, c >> 12 << 8 | b & 0xFF, c & 0xFFF] {
                 self.out.x.push(event >> 1);
                 self.out.on.push(event & 1 == 1);
             }
@@ -125,10 +135,9 @@ impl Into<'_> {
     fn packed_24(&mut self, from: &mut Cursor, count: usize) -> Result<()> {
         let groups = from.take(count.div_ceil(4) * 12)?;
         for group in groups.chunks_exact(12) {
-            let word = |i| u128::from(u32::from_le_bytes([group[i], group[i + 1], group[i + 2], group[i + 3]]));
-            let all = word(0) << 64 | word(4) << 32 | word(8);
-            for shift in [72, 48, 24, 0] {
-                let event = (all >> shift) as u32;
+            let word = |i| u32::from_le_bytes([group[i], group[i + 1], group[i + 2], group[i + 3]]);
+            let (a, b, c) = (word(0), word(4), word(8));
+            for event in [a >> 8, b >> 16 << 8 | a & 0xFF, c >> 24 << 16 | b & 0xFFFF, c & 0xFF_FFFF] {
                 self.out.y.push((event >> 12 & 0x7FF) as u16);
                 self.out.x.push((event >> 1 & 0x7FF) as u16);
                 self.out.on.push(event & 1 == 1);

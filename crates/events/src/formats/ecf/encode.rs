@@ -125,20 +125,20 @@ fn masks(events: &[Event], out: &mut Vec<u8>) {
 
 fn packed_12(events: &[Event], out: &mut Vec<u8>) {
     for group in events.chunks(4) {
-        let event = |i| group.get(i).map_or(0, |e: &Event| u64::from(e.x) << 1 | u64::from(e.on));
-        let all = (0..4).fold(0, |all, i| all << 12 | event(i));
-        for shift in [32, 16, 0] {
-            out.extend(((all >> shift) as u16).to_le_bytes());
+        let event = |i| group.get(i).map_or(0, |e: &Event| e.x << 1 | u16::from(e.on));
+        let [a, b, c, d] = [0, 1, 2, 3].map(event);
+        for word in [a << 4 | b & 0xF, b >> 4 << 8 | c & 0xFF, c >> 8 << 12 | d] {
+            out.extend(word.to_le_bytes());
         }
     }
 }
 
 fn packed_24(events: &[Event], out: &mut Vec<u8>) {
     for group in events.chunks(4) {
-        let event = |e: &Event| u128::from(e.y) << 12 | u128::from(e.x) << 1 | u128::from(e.on);
-        let all = (0..4).fold(0, |all, i| all << 24 | group.get(i).map_or(0, event));
-        for shift in [64, 32, 0] {
-            out.extend(((all >> shift) as u32).to_le_bytes());
+        let event = |e: &Event| u32::from(e.y) << 12 | u32::from(e.x) << 1 | u32::from(e.on);
+        let [a, b, c, d] = [0, 1, 2, 3].map(|i| group.get(i).map_or(0, event));
+        for word in [a << 8 | b & 0xFF, b >> 8 << 16 | c & 0xFFFF, c >> 16 << 24 | d] {
+            out.extend(word.to_le_bytes());
         }
     }
 }

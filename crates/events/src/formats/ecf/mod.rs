@@ -6,9 +6,9 @@
 //! | part | layout |
 //! |---|---|
 //! | times | u64 first time (µs), then codes of a byte: high nibble 0–14 is the step dt, low nibble the run of events at that time, where 15 says that a u16 with the run follows; high nibble 15 adds the low nibble to the step of the next code, the lowest nibble first |
-//! | mode 2: y, x, p | 24 bits an event, y·2¹² + x·2 + p; 4 events in three u32, the first one highest |
+//! | mode 2: y, x, p | 24 bits an event, y·2¹² + x·2 + p; four events a, b, c, d in three u32: a·2⁸ + b₀₋₇, b₈₋₂₃·2¹⁶ + c₀₋₁₅, c₁₆₋₂₃·2²⁴ + d |
 //! | mode 1: y | u16 = y·2⁵ + run; a run of 31 says that a u16 with the run follows |
-//! | mode 1: x, p | 12 bits an event, x·2 + p; 4 events in three u16, the first one highest |
+//! | mode 1: x, p | 12 bits an event, x·2 + p; four in three u16: a·2⁴ + b₀₋₃, b₄₋₁₁·2⁸ + c₀₋₇, c₈₋₁₁·2¹² + d |
 //! | mode 0: y | as mode 1 |
 //! | mode 0: x | u16 = x·2⁵ + mask; bit 4 of the mask is an event at x+1, bit 0 one at x+5 |
 //! | mode 0: p | u8 = p·2⁷ + run; a run of 127 says that a u16 with the run follows |
@@ -59,7 +59,7 @@ mod tests {
                 1 => (600 - i % 600, i / 600),
                 _ => (i.wrapping_mul(7919) % 2048, i.wrapping_mul(104) % 2048),
             };
-            Event { t_us: 1 << 40 | u64::from(i / 40) * 300, x, y, on: i % 5 == 0 }
+            Event { t_us: (1 << 40) + u64::from(i / 40) * 300, x, y, on: i.is_multiple_of(5) }
         };
         (0..n).map(event).collect()
     }

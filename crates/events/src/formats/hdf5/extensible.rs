@@ -1,15 +1,18 @@
-//! The new indices of chunks (layout version 4, and III.C, VII.C and VII.D of the specification).
+//! The new indices of chunks (layout versions 4 and 5, which differ in the
+//! width of sizes in the indices, stated there; and III.C, VII.C and VII.D of the specification).
 //!
 //! Layout: u8 flags, u8 rank + 1, u8 width, the sizes of a chunk and of an element in that width,
 //! u8 index, its settings, the address. Index 1 is a single chunk, 2 all chunks in a row, 3 a fixed
 //! array (`FAHD` → `FADB`), 4 an extensible array (`EAHD` → `EAIB` → `EASB` → `EADB`) of elements:
-//! an address, and where chunks are filtered their bytes and skipped filters. Long blocks are cut
-//! into pages with a checksum each.
+//! an address, and where chunks are filtered their bytes and skipped filters. Each part ends with
+//! a checksum; long blocks are cut into pages with a checksum each.
 
 use super::layout::Space;
 use super::{Chunk, Layout};
 use crate::Result;
 use crate::formats::cursor::Cursor;
+
+const WHAT: &str = "an index of chunks";
 
 /// Reads the layout behind its version and class.
 pub fn layout(space: &Space, mut from: Cursor) -> Result<Layout> {
@@ -88,8 +91,7 @@ impl Array<'_, '_, '_> {
             let address = file.address(from)?;
             let (mut bytes, mut skipped) = (self.bytes, 0);
             if self.space.filtered {
-                let width = self.width.checked_sub(file.offset + 4);
-                bytes = from.unsigned(width.filter(|&w| w > 0).unwrap_or(9))?;
+                bytes = from.unsigned(self.width - file.offset - 4)?;
                 skipped = from.u32()?;
             }
             if file.is_nowhere(address) {
@@ -101,21 +103,37 @@ impl Array<'_, '_, '_> {
         Ok(())
     }
 
-    /// Reads a block of `n` elements, in pages of `page` where it is longer, each with a checksum.
-    fn block(&mut self, from: &mut Cursor, n: u64, page: u64) -> Result<()> {
+    /// Reads a block of `n` elements behind a head of `head` bytes, in pages of `page` where it is
+    /// longer.
+    fn block(&mut self, address: u64, head: u64, n: u64, page: u64) -> Result<()> {
+        let file = self.space.file;
+        let size = |n: u64| n.saturating_mul(self.width as u64);
         if n <= page {
-            return self.elements(from, n);
+            let bytes = file.checked(address, size(n).saturating_add(head + 4), WHAT)?;
+            let elements = bytes.get(head as usize..).unwrap_or_default();
+            return self.elements(&mut file.cursor(elements, address.saturating_add(head), WHAT), n);
         }
-        from.take(4)?;
-        let mut done = 0;
+        file.checked(address, head + 4, WHAT)?;
+        let (mut at, mut done) = (address.saturating_add(head + 4), 0);
         while done < n && self.left() > 0 {
-            self.elements(from, page.min(n - done))?;
-            done += page;
-            if self.left() > 0 {
-                from.take(4)?;
-            }
+            let part = page.min(n - done);
+            let bytes = part.saturating_mul(self.width as u64).saturating_add(4);
+            self.elements(&mut file.cursor(file.checked(at, bytes, WHAT)?, at, WHAT), part)?;
+            at = at.saturating_add(bytes);
+            done += part;
         }
         Ok(())
+    }
+
+    /// Reads the width of an element.
+    fn width(&mut self, head: &mut Cursor) -> Result<()> {
+        self.width = head.u8()?.into();
+        let address = self.space.file.offset;
+        let filtered = address + 5..=address + 12;
+        if if self.space.filtered { filtered.contains(&self.width) } else { self.width == address } {
+            return Ok(());
+        }
+        Err(head.fault(format!("an index of chunks with {} bytes for each", self.width)))
     }
 
     fn fixed(&mut self, address: u64) -> Result<()> {
@@ -123,18 +141,16 @@ impl Array<'_, '_, '_> {
         if file.is_nowhere(address) {
             return Ok(());
         }
-        let mut head = file.signed(address, *b"FAHD", "a fixed array of chunks")?;
+        let mut head = file.signed(address, *b"FAHD", WHAT)?;
         head.take(2)?;
-        self.width = head.u8()?.into();
+        self.width(&mut head)?;
         let page = page(&mut head)?;
         let n = file.size(&mut head)?;
-        let mut from = file.signed(file.address(&mut head)?, *b"FADB", "a block of a fixed array")?;
-        from.take(2 + file.offset)?;
-        if n > page {
-            let bits = usize::try_from(n.div_ceil(page).div_ceil(8)).unwrap_or(usize::MAX);
-            from.take(bits)?;
-        }
-        self.block(&mut from, n, page)
+        let block = file.address(&mut head)?;
+        file.checked(address, head.position() as u64 + 4, WHAT)?;
+        file.signed(block, *b"FADB", WHAT)?;
+        let bits = if n > page { n.div_ceil(page).div_ceil(8) } else { 0 };
+        self.block(block, bits.saturating_add(6 + file.offset as u64).min(file.len()), n, page)
     }
 
     fn extensible(&mut self, address: u64) -> Result<()> {
@@ -142,32 +158,34 @@ impl Array<'_, '_, '_> {
         if file.is_nowhere(address) {
             return Ok(());
         }
-        let mut head = file.signed(address, *b"EAHD", "an extensible array of chunks")?;
+        let mut head = file.signed(address, *b"EAHD", WHAT)?;
         head.take(2)?;
-        self.width = head.u8()?.into();
+        self.width(&mut head)?;
         let (bits, direct, least, blocks) = (head.u8()?, head.u8()?, u64::from(head.u8()?), u64::from(head.u8()?));
         let page = page(&mut head)?;
-        if bits > 64 || !least.is_power_of_two() || !blocks.is_power_of_two() || blocks < 2 {
+        let known = bits <= 64 && least.is_power_of_two() && blocks.is_power_of_two() && blocks > 1;
+        // Super blocks in all, and those that have no block of their own.
+        let supers = 1 + u64::from(bits).saturating_sub(least.max(1).ilog2().into());
+        let first = 2 * u64::from(blocks.max(1).ilog2());
+        if !known || supers < first {
             return Err(head.fault(format!("an extensible array of {bits} bits, {least} elements, {blocks} blocks")));
         }
         head.take(6 * file.length)?;
-        let mut from = file.signed(file.address(&mut head)?, *b"EAIB", "the first block of an extensible array")?;
+        let at = file.address(&mut head)?;
+        file.checked(address, head.position() as u64 + 4, WHAT)?;
+        let mut from = file.signed(at, *b"EAIB", WHAT)?;
         from.take(2 + file.offset)?;
-        self.elements(&mut from, direct.into())?;
-        // The elements that the data set does not need are there all the same.
-        let unused = u64::from(direct) - (self.index.len() as u64).min(direct.into());
-        from.take(unused as usize * self.width)?;
-        let form = Form { least, page, offset: usize::from(bits.div_ceil(8)) };
-        // Super block u has 2^(u/2) data blocks of least·2^((u+1)/2) elements. The first ones
-        // have no block of their own: their data blocks stand here.
-        let mut first = 0;
-        for u in 0..128 {
+        let size = usize::from(direct) * self.width + (2 * (blocks - 1) + supers - first) as usize * file.offset;
+        file.checked(at, (from.position() + size + 4) as u64, WHAT)?;
+        let elements = from.take(usize::from(direct) * self.width)?;
+        self.elements(&mut file.cursor(elements, at, WHAT), direct.into())?;
+        let form = Form { least, page, offset: bits.div_ceil(8).into() };
+        for u in 0..supers {
             if self.left() == 0 {
                 break;
             }
-            let (n, elements) = form.of(u).ok_or_else(|| from.fault("an extensible array without end"))?;
-            first += n;
-            if first <= 2 * (blocks - 1) {
+            let Some((n, elements)) = form.of(u as u32) else { return Err(from.fault("an array without end")) };
+            if u < first {
                 for _ in 0..n {
                     self.data_block(file.address(&mut from)?, elements, &form)?;
                 }
@@ -180,12 +198,13 @@ impl Array<'_, '_, '_> {
 
     fn super_block(&mut self, address: u64, n: u64, elements: u64, form: &Form) -> Result<()> {
         let file = self.space.file;
-        let mut from = file.signed(address, *b"EASB", "a super block of an extensible array")?;
+        let mut from = file.signed(address, *b"EASB", WHAT)?;
         from.take(2 + file.offset + form.offset)?;
-        if elements > form.page {
-            let bits = (elements / form.page).div_ceil(8).saturating_mul(n);
-            from.take(usize::try_from(bits).unwrap_or(usize::MAX))?;
-        }
+        let pages = if elements > form.page { (elements / form.page).div_ceil(8) } else { 0 };
+        let bits = pages.saturating_mul(n);
+        let size = n.saturating_mul(file.offset as u64).saturating_add(bits);
+        file.checked(address, size.saturating_add(from.position() as u64 + 4), WHAT)?;
+        from.take(usize::try_from(bits).unwrap_or(usize::MAX))?;
         for _ in 0..n {
             if self.left() == 0 {
                 break;
@@ -200,9 +219,8 @@ impl Array<'_, '_, '_> {
             return Ok(());
         }
         let file = self.space.file;
-        let mut from = file.signed(address, *b"EADB", "a block of an extensible array")?;
-        from.take(2 + file.offset + form.offset)?;
-        self.block(&mut from, elements, form.page)
+        file.signed(address, *b"EADB", WHAT)?;
+        self.block(address, (6 + file.offset + form.offset) as u64, elements, form.page)
     }
 }
 
@@ -217,7 +235,8 @@ struct Form {
 }
 
 impl Form {
-    /// The number of data blocks of super block `u`, and of elements in each.
+    /// The number of data blocks of super block `u`, and of elements in each: 2^(u/2) and
+    /// least·2^((u+1)/2).
     fn of(&self, u: u32) -> Option<(u64, u64)> {
         let elements = 1u64.checked_shl(u.div_ceil(2))?.checked_mul(self.least)?;
         Some((1u64.checked_shl(u / 2)?, elements))

@@ -108,8 +108,8 @@ impl Space<'_, '_> {
                 from.take(5)?;
                 (class, rank)
             }
-            3 | 4 => (from.u8()?, 2),
-            _ => return Err(from.fault(format!("a layout of version {version}; 1 to 4 are known"))),
+            3..=5 => (from.u8()?, 2),
+            _ => return Err(from.fault(format!("a layout of version {version}; 1 to 5 are known"))),
         };
         match (class, version) {
             (0, 3..) => {
@@ -130,7 +130,7 @@ impl Space<'_, '_> {
                 let size = self.len.checked_mul(self.element);
                 self.contiguous(address, size.unwrap_or(u64::MAX), &from)
             }
-            (2, 4) => extensible::layout(self, from),
+            (2, 4..) => extensible::layout(self, from),
             (2, _) => {
                 let rank = if version == 3 { from.u8()? } else { rank };
                 let index = self.file.address(&mut from)?;

@@ -10,9 +10,10 @@
 //! header, numbers, strings, compounds and variable-length sequences, contiguous, compact and
 //! chunked storage with every index that a one-dimensional data set can have, the filters deflate,
 //! shuffle, Fletcher-32 and ECF. Not known, and refused by name: groups of many links in a fractal
-//! heap, external and virtual storage, other filters. Not looked at: the checksums of metadata.
+//! heap, external and virtual storage, other filters.
 
 mod attribute;
+mod checksum;
 mod chunks;
 mod datatype;
 mod extensible;
@@ -104,6 +105,15 @@ impl<'a> File<'a> {
         match usize::try_from(size) {
             Ok(size) => cursor.take(size),
             Err(_) => Err(cursor.fault(format!("{what} claims {size} bytes"))),
+        }
+    }
+
+    /// `size` bytes of metadata at an address, the last four of which are the checksum of the rest.
+    fn checked(&self, address: u64, size: u64, what: &'static str) -> Result<&'a [u8]> {
+        let bytes = self.range(address, size, what)?;
+        match bytes.split_last_chunk() {
+            Some((data, &sum)) if checksum::lookup3(data) == u32::from_le_bytes(sum) => Ok(data),
+            _ => Err(self.fault(address, format!("the checksum of {what} is wrong"))),
         }
     }
 

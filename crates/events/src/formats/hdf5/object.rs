@@ -64,7 +64,9 @@ pub fn read<'a>(file: &File<'a>, address: u64) -> Result<Object<'a>> {
         from.take(if flags & 32 != 0 { 16 } else { 0 } + if flags & 16 != 0 { 4 } else { 0 })?;
         reader.order = flags & 4 != 0;
         let size = from.unsigned(1 << (flags & 3))?;
-        blocks.push((address + from.position() as u64, size));
+        let head = from.position() as u64;
+        file.checked(address, size.saturating_add(head + 4), WHAT)?;
+        blocks.push((address + head, size));
     } else {
         let version = from.u8()?;
         if version != 1 {
@@ -118,7 +120,8 @@ impl<'a> Reader<'_, 'a> {
                 more.push((address, size));
                 continue;
             }
-            self.file.signed(address, *b"OCHK", "the continuation of an object header")?;
+            self.file.signed(address, *b"OCHK", WHAT)?;
+            self.file.checked(address, size, WHAT)?;
             // The letters before and the checksum behind.
             match size.checked_sub(8) {
                 Some(size) => more.push((address + 4, size)),

@@ -59,5 +59,9 @@ pub fn open<'a>(bytes: &'a [u8], name: &'a str) -> Result<File<'a>> {
         let problem = format!("truncated: the file has {} of {end} bytes", whole.len());
         return Err(Error::malformed(name, bytes.len() as u64, problem, "get the file again"));
     }
-    Ok(File { bytes: whole, base, name, offset, length, root })
+    let file = File { bytes: whole, base, name, offset, length, root };
+    if version >= 2 {
+        file.checked(0, 12 + 4 * offset as u64 + 4, "the HDF5 superblock")?;
+    }
+    Ok(file)
 }

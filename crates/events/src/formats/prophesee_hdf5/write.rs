@@ -182,8 +182,12 @@ mod tests {
 
     #[test]
     fn a_tree_of_two_levels_of_chunks_decodes() {
-        let event =
-            |i: usize| Event { t_us: i as u64 / 7, x: i as u16 % 1280, y: (i / 99) as u16 % 720, on: i % 3 == 0 };
+        let event = |i: usize| Event {
+            t_us: i as u64 / 7,
+            x: i as u16 % 1280,
+            y: (i / 99) as u16 % 720,
+            on: i.is_multiple_of(3),
+        };
         let events: Columns = (0..70 * CHUNK + 5).map(event).collect();
         assert_eq!(round_trip(&events).unwrap(), (Some(SENSOR), events));
     }

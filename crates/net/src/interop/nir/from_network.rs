@@ -4,7 +4,7 @@
 //! A merge has no node either: its sources all lead to what reads it, and are summed there. Linear
 //! layers become `Affine` with a zero bias, which every reader takes.
 
-use super::difference::Difference;
+use super::difference::{Difference, joined};
 use super::fold::{divided, weights_follow};
 use super::graph::Graph;
 use super::metadata::{Description, KEY};
@@ -324,7 +324,8 @@ impl Plan {
     }
 
     fn differ(&mut self, reader: impl Into<Option<Reader>>, place: &str, what: impl Into<String>) {
-        self.differences.push(Difference { reader: reader.into(), place: place.to_owned(), what: what.into() });
+        let places = if place.is_empty() { Vec::new() } else { vec![place.to_owned()] };
+        self.differences.push(Difference { reader: reader.into(), places, what: what.into() });
     }
 }
 
@@ -346,18 +347,4 @@ fn read_as_map(network: &Network, id: NodeId) -> bool {
         Layer::Linear(_) => false,
         Layer::Ttm(_) | Layer::Norm(_) | Layer::Neuron(_) | Layer::Add => read_as_map(network, NodeId::Node(i)),
     })
-}
-
-/// The same thing said of several layers, said once.
-fn joined(all: Vec<Difference>) -> Vec<Difference> {
-    let mut joined: Vec<Difference> = Vec::new();
-    for d in all {
-        match joined.iter_mut().find(|j| j.reader == d.reader && j.what == d.what) {
-            Some(j) if j.place.split("`, `").any(|p| p == d.place) => {}
-            Some(j) => j.place = format!("{}`, `{}", j.place, d.place),
-            None => joined.push(d),
-        }
-    }
-    joined.sort_by_key(|d| d.reader);
-    joined
 }

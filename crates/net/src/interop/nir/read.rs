@@ -15,6 +15,7 @@ use super::graph::Graph;
 use super::node::{Conv2d, Node, Padding, Tensor, Window};
 use crate::error::{Error, Result};
 use hdf5_pure::{DType, File, Group, VlenStringReadOptions};
+use std::cell::Cell;
 use std::path::Path;
 
 /// Graphs within graphs within graphs.
@@ -22,6 +23,9 @@ const MAX_DEPTH: usize = 16;
 
 /// No deflate stream grows by more than this.
 const MAX_INFLATION: u64 = 1032;
+
+/// Links may lead in circles; no graph has more nodes than this.
+const MAX_NODES: u64 = 1 << 16;
 
 /// Longest text entry and number of texts in one array.
 const MAX_TEXT: usize = 1 << 26;
@@ -31,10 +35,12 @@ const MAX_TEXT: usize = 1 << 26;
 /// # Errors
 /// If the bytes are not HDF5 or not a NIR graph; names the file and the node.
 pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Graph> {
-    let at = Place { file, length: bytes.len() as u64, node: String::new() };
+    let length = bytes.len() as u64;
+    let bytes_left = Cell::new(length.saturating_mul(MAX_INFLATION));
+    let at = Place { file, length, nodes_left: &Cell::new(MAX_NODES), bytes_left: &bytes_left, node: String::new() };
     let h5 = File::from_bytes(bytes.to_vec()).map_err(|e| at.wrong(format!("{e} ({} bytes)", bytes.len())))?;
     let end = h5.superblock().eof_address;
-    if end > bytes.len() as u64 {
+    if end > length {
         return Err(at.wrong(format!("it ends after {} of its {end} bytes; copy it again", bytes.len())));
     }
     let root = h5.root();
@@ -51,8 +57,18 @@ pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Graph> {
 /// Where the reader is: for messages, and the bound of what it may allocate.
 struct Place<'a> {
     file: &'a Path,
+    /// Bytes of the file.
     length: u64,
+    nodes_left: &'a Cell<u64>,
+    bytes_left: &'a Cell<u64>,
     node: String,
+}
+
+/// Takes so much of what is left; `false` where that is not enough.
+fn take(left: &Cell<u64>, amount: u64) -> bool {
+    let rest = left.get().checked_sub(amount);
+    left.set(rest.unwrap_or(0));
+    rest.is_some()
 }
 
 impl Place<'_> {
@@ -71,7 +87,10 @@ impl Place<'_> {
         let nodes = group.group("nodes").map_err(|e| self.wrong(format!("no group `nodes`: {e}")))?;
         for name in nodes.groups().map_err(|e| self.wrong(format!("`nodes`: {e}")))? {
             let full = if self.node.is_empty() { name.clone() } else { format!("{}.{name}", self.node) };
-            let at = Place { file: self.file, length: self.length, node: full };
+            let at = Place { node: full, ..*self };
+            if !take(self.nodes_left, 1) {
+                return Err(at.wrong(format!("the file has more than {MAX_NODES} nodes")));
+            }
             let child = nodes.group(&name).map_err(|e| at.wrong(e.to_string()))?;
             graph.nodes.insert(name, at.node(&child, depth)?);
         }
@@ -171,7 +190,8 @@ impl Place<'_> {
         let set = g.dataset(name).map_err(wrong)?;
         let shape = set.shape().map_err(wrong)?;
         let bytes = shape.iter().try_fold(set.element_size().map_err(wrong)?, |n, &d| n.checked_mul(d));
-        if bytes.is_none_or(|b| b > self.length.saturating_mul(MAX_INFLATION)) {
+        let most = self.length.saturating_mul(if set.is_chunked() { MAX_INFLATION } else { 1 });
+        if bytes.is_none_or(|b| b > most || !take(self.bytes_left, b)) {
             return Err(self.wrong(format!("`{name}` claims the shape {shape:?}, more than the file can hold")));
         }
         let shape = shape.iter().map(|&d| usize::try_from(d).unwrap_or(usize::MAX)).collect();

@@ -80,7 +80,7 @@ pub struct Imported {
 /// If something in the graph cannot run here; names the file and the node, says why and what helps.
 pub fn import(graph: &Graph, file: &Path, options: &ImportOptions) -> Result<Imported> {
     let mut notes = Vec::new();
-    let note = |what: String| Difference { reader: None, place: String::new(), what };
+    let note = |what: String| Difference { reader: None, places: Vec::new(), what };
     if matches!(options.dialect, None | Some(Dialect::Tickless)) {
         match described(graph, file) {
             Ok((network, weights)) => {
@@ -110,7 +110,7 @@ pub fn import(graph: &Graph, file: &Path, options: &ImportOptions) -> Result<Imp
     if !(dt > 0.0 && dt.is_finite()) {
         return Err(Error::NirFile { file: file.to_owned(), problem: format!("a step of {dt} s is no duration") });
     }
-    let (network, weights) = Build::new(file, reader, dt, &mut notes).run(&graph.flattened(), options)?;
+    let (network, weights) = Build::new(file, reader, dt, &mut notes).run(&graph.flattened(file)?, options)?;
     weights.check(&network, file)?;
     Ok(Imported { network, weights, dialect, differences: notes })
 }

@@ -349,7 +349,7 @@ impl<'a> Build<'a> {
                 }
             }
             let what = "its input has a factor (r, τ and step, pooling, scale), which went into the weights before or the threshold";
-            self.notes.push(Difference { reader: None, place: name.to_owned(), what: what.to_owned() });
+            self.notes.push(Difference { reader: None, places: vec![name.to_owned()], what: what.to_owned() });
         }
         let id = b.add(name, Layer::Neuron(neuron), &[from.id]);
         Ok(Value { id, scalable: None, gain: 1.0, ..from.clone() })

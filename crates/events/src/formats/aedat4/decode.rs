@@ -1,0 +1,301 @@
+//! Decodes AEDAT4 packet by packet, out of chunks of bytes of any size.
+
+use super::flat::{Place, Table};
+use super::header::{self, Header, Stream};
+use super::unpack::Unpacker;
+use super::{Compression, MAGIC};
+use crate::formats::Decoder;
+use crate::{Columns, Error, Result, Sensor};
+
+/// The largest header that is believed.
+const MOST_HEADER: usize = 4 << 20;
+const EVENT: usize = 16;
+
+/// A decoder of the events of one stream: of number `stream`, or the only one. `file` is for
+/// messages.
+pub fn decoder(file: &str, stream: Option<i32>) -> Box<dyn Decoder> {
+    Box::new(Packets {
+        file: file.into(),
+        wanted: stream,
+        at: 0,
+        need: MAGIC.len() + 4,
+        rest: Vec::new(),
+        skip: 0,
+        unpacker: Unpacker::default(),
+        open: None,
+    })
+}
+
+struct Packets {
+    file: String,
+    wanted: Option<i32>,
+    /// Offset in the file of the next byte to be taken: of `rest` where there is any.
+    at: u64,
+    /// Bytes that the next step needs.
+    need: usize,
+    /// Bytes of a step that is not complete.
+    rest: Vec<u8>,
+    /// Bytes to pass by.
+    skip: u64,
+    unpacker: Unpacker,
+    /// What the header said, and the stream of events.
+    open: Option<(Header, Stream)>,
+}
+
+impl Decoder for Packets {
+    fn push(&mut self, mut bytes: &[u8], out: &mut Columns) -> Result<()> {
+        loop {
+            if self.skip > 0 {
+                let n = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
+                bytes = &bytes[n..];
+                self.skip -= n as u64;
+                self.at += n as u64;
+            }
+            if self.in_table() || self.skip > 0 {
+                return Ok(());
+            }
+            if self.rest.is_empty() && bytes.len() >= self.need {
+                let taken = self.step(bytes, out)?;
+                bytes = &bytes[taken..];
+                self.at += taken as u64;
+                continue;
+            }
+            let (more, left) = bytes.split_at(bytes.len().min(self.need - self.rest.len()));
+            self.rest.extend_from_slice(more);
+            bytes = left;
+            if self.rest.len() < self.need {
+                return Ok(());
+            }
+            let mut rest = std::mem::take(&mut self.rest);
+            let taken = self.step(&rest, out)?;
+            // A step takes all it asked for, or asks for more.
+            if taken > 0 {
+                rest.clear();
+            }
+            self.at += taken as u64;
+            self.rest = rest;
+        }
+    }
+
+    fn finish(&mut self, _: &mut Columns) -> Result<()> {
+        if self.in_table() {
+            return Ok(());
+        }
+        let what = match &self.open {
+            None => "the header".into(),
+            Some((Header { end: Some(end), .. }, _)) if self.rest.is_empty() && self.skip == 0 => {
+                format!("the header says that packets go up to byte {end}, and the file")
+            }
+            Some(_) if self.rest.is_empty() && self.skip == 0 => return Ok(()),
+            Some(_) => "a packet".into(),
+        };
+        Err(self.fault(format!("truncated: {what} is not complete")))
+    }
+
+    fn sensor(&self) -> Option<Sensor> {
+        self.open.as_ref().and_then(|(_, stream)| stream.sensor)
+    }
+}
+
+impl Packets {
+    fn fault(&self, problem: impl Into<String>) -> Error {
+        Error::malformed(&self.file, self.at, problem, "get the file again")
+    }
+
+    /// Whether all packets have been read, and what follows is the table of them.
+    fn in_table(&self) -> bool {
+        self.open.as_ref().is_some_and(|(header, _)| header.end == Some(self.at) && self.rest.is_empty())
+    }
+
+    /// Takes what it finds at the front of at least `need` bytes. Sets `need` for the next step;
+    /// returns 0 to be called again with that much.
+    fn step(&mut self, bytes: &[u8], out: &mut Columns) -> Result<usize> {
+        match &self.open {
+            None => self.header(bytes),
+            Some((header, stream)) => {
+                let (compression, end, id) = (header.compression, header.end, stream.id);
+                self.packet(bytes, compression, end, id, out)
+            }
+        }
+    }
+
+    fn header(&mut self, bytes: &[u8]) -> Result<usize> {
+        let start = MAGIC.len();
+        if !bytes.starts_with(&MAGIC) {
+            return Err(self.fault("this file does not begin with #!AER-DAT4.0"));
+        }
+        let size = bytes[start..].first_chunk().map_or(0, |&b| u32::from_le_bytes(b)) as usize;
+        if size > MOST_HEADER {
+            return Err(self.fault(format!("a header of {size} bytes")));
+        }
+        self.need = start + 4 + size;
+        if bytes.len() < self.need {
+            return Ok(0);
+        }
+        let header = header::parse(&bytes[start..self.need], &self.file, start as u64)?;
+        let taken = self.need;
+        if let Some(end) = header.end.filter(|&end| end < taken as u64) {
+            return Err(self.fault(format!("packets up to byte {end}, which lies inside the header")));
+        }
+        let stream = self.choose(&header)?;
+        self.open = Some((header, stream));
+        self.need = 8;
+        Ok(taken)
+    }
+
+    fn choose(&self, header: &Header) -> Result<Stream> {
+        let events: Vec<_> = header.streams.iter().filter(|s| s.events).collect();
+        let found = match (self.wanted, &events[..]) {
+            (Some(id), _) => events.iter().find(|s| s.id == id).copied(),
+            (None, [one]) => Some(*one),
+            (None, _) => None,
+        };
+        found.cloned().ok_or_else(|| {
+            let ids: Vec<_> = events.iter().map(|s| s.id.to_string()).collect();
+            let problem = match &ids[..] {
+                [] => "no stream of events".into(),
+                ids => format!("{} streams of events: {}", ids.len(), ids.join(", ")),
+            };
+            Error::malformed(&self.file, MAGIC.len() as u64, problem, "name one that the file has")
+        })
+    }
+
+    fn packet(
+        &mut self,
+        bytes: &[u8],
+        compression: Compression,
+        end: Option<u64>,
+        events: i32,
+        out: &mut Columns,
+    ) -> Result<usize> {
+        let number = |at: usize| bytes[at..].first_chunk().map_or(0, |&b| i32::from_le_bytes(b));
+        let (id, size) = (number(0), number(4));
+        let known = self.open.as_ref().is_some_and(|(header, _)| header.streams.iter().any(|s| s.id == id));
+        let Some(size) = usize::try_from(size).ok().filter(|_| known) else {
+            return Err(self.fault(format!(
+                "a packet of {size} bytes of stream {id}; the header knows no such stream, or no packet has such a size"
+            )));
+        };
+        let behind = self.at + 8 + size as u64;
+        if end.is_some_and(|end| behind > end) {
+            return Err(self.fault(format!("a packet up to byte {behind}, behind the end of all packets")));
+        }
+        if id != events {
+            self.skip = size as u64;
+            self.need = 8;
+            return Ok(8);
+        }
+        self.need = 8 + size;
+        let Some(packed) = bytes.get(8..self.need) else { return Ok(0) };
+        let taken = self.need;
+        self.need = 8;
+        let place = Place { file: &self.file, at: self.at, what: "a packet of events" };
+        let unpacked = self.unpacker.unpack(compression, packed).map_err(|problem| place.fault(problem))?;
+        let elements = Table::root(unpacked, *b"EVTS", place)?.vector(0, EVENT)?;
+        append(elements, out).map_err(|problem| place.fault(problem))?;
+        Ok(taken)
+    }
+}
+
+fn append(elements: &[u8], out: &mut Columns) -> Result<(), String> {
+    let (n, before) = (elements.len() / EVENT, out.len());
+    let slots = out.grow(n);
+    let (t, x, y, on) = (&mut slots.t_us[..n], &mut slots.x[..n], &mut slots.y[..n], &mut slots.on[..n]);
+    let mut signs = (0i64, 0i16);
+    for (i, e) in elements.chunks_exact(EVENT).take(n).enumerate() {
+        let time = i64::from_le_bytes([e[0], e[1], e[2], e[3], e[4], e[5], e[6], e[7]]);
+        let (column, row) = (i16::from_le_bytes([e[8], e[9]]), i16::from_le_bytes([e[10], e[11]]));
+        signs = (signs.0 | time, signs.1 | column | row);
+        (t[i], x[i], y[i], on[i]) = (time as u64, column as u16, row as u16, e[12] != 0);
+    }
+    if signs.0 < 0 || signs.1 < 0 {
+        out.truncate(before);
+        return Err("an event before time 0, or left of or above the sensor".into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file without compression: its streams (number, type), where the packets end, and packets.
+    fn file(streams: &[(i32, &str)], end: i64, packets: &[(i32, Vec<u8>)]) -> Vec<u8> {
+        let stream =
+            |(id, kind): &(i32, &str)| format!("<node name=\"{id}\"><attr key=\"typeIdentifier\">{kind}</attr></node>");
+        let streams: String = streams.iter().map(stream).collect();
+        let mut bytes = MAGIC.to_vec();
+        header::write_text(0, end, &format!("<dv><node name=\"outInfo\">{streams}</node></dv>"), &mut bytes);
+        for (id, packet) in packets {
+            bytes.extend([*id, packet.len() as i32].map(i32::to_le_bytes).concat());
+            bytes.extend(packet);
+        }
+        bytes
+    }
+
+    /// A packet of one event at time `t`.
+    fn one(t: i64) -> Vec<u8> {
+        let head = [&44u32.to_le_bytes()[..], &16u32.to_le_bytes(), b"EVTS\0\0", &[6, 0, 8, 0, 4, 0]].concat();
+        let table = [6u32, 4, 1].map(u32::to_le_bytes).concat();
+        [head, table, t.to_le_bytes().to_vec(), vec![3, 0, 2, 0, 1, 0, 0, 0]].concat()
+    }
+
+    fn times(bytes: &[u8], stream: Option<i32>) -> Result<Vec<u64>, String> {
+        let (mut decoder, mut out) = (decoder("x", stream), Columns::new());
+        let result = decoder.push(bytes, &mut out).and_then(|()| decoder.finish(&mut out));
+        result.map(|()| out.t_us).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn other_streams_are_passed_by() {
+        let bytes = file(&[(0, "IMUS"), (3, "EVTS")], -1, &[(0, vec![9; 100]), (3, one(5)), (0, vec![]), (3, one(6))]);
+        assert_eq!(times(&bytes, None).unwrap(), [5, 6]);
+        let cut = times(&bytes[..bytes.len() - 121], None);
+        assert!(cut.unwrap_err().contains("truncated"));
+    }
+
+    #[test]
+    fn of_two_streams_of_events_one_is_named() {
+        let bytes = file(&[(0, "EVTS"), (1, "EVTS")], -1, &[(0, one(5)), (1, one(6))]);
+        assert!(times(&bytes, None).unwrap_err().contains("2 streams of events: 0, 1"));
+        assert_eq!((times(&bytes, Some(0)).unwrap(), times(&bytes, Some(1)).unwrap()), (vec![5], vec![6]));
+        assert!(times(&bytes, Some(2)).is_err());
+        assert!(times(&file(&[(0, "FRME")], -1, &[]), None).unwrap_err().contains("no stream of events"));
+    }
+
+    #[test]
+    fn packets_end_where_the_header_says() {
+        let streams = [(0, "EVTS")];
+        let whole = file(&streams, -1, &[(0, one(5)), (0, one(6))]);
+        let end = whole.len() as i64;
+        let with_table = [file(&streams, end, &[(0, one(5)), (0, one(6))]), vec![7; 33]].concat();
+        assert_eq!(times(&with_table, None).unwrap(), [5, 6]);
+        let error = times(&file(&streams, end, &[(0, one(5))]), None).unwrap_err();
+        assert!(error.contains(&format!("up to byte {end}")), "{error}");
+        let error = times(&file(&streams, end - 1, &[(0, one(5)), (0, one(6))]), None).unwrap_err();
+        assert!(error.contains("behind the end of all packets"), "{error}");
+        assert!(times(&file(&streams, 20, &[]), None).unwrap_err().contains("inside the header"));
+        assert_eq!(times(&file(&streams, 0, &[(0, one(5))]), None).unwrap(), [5], "a recorder that was killed");
+    }
+
+    #[test]
+    fn a_packet_that_is_wrong_names_its_byte() {
+        let streams = [(0, "EVTS")];
+        let at = file(&streams, -1, &[(0, one(5))]).len();
+        let mut letters = one(6);
+        letters[8] = b'F';
+        let mut count = one(6);
+        count[28] = 200;
+        for (packet, what) in [
+            ((7, one(6)), "stream 7"),
+            ((0, one(-1)), "before time 0"),
+            ((0, letters), "the letters EVTS are missing"),
+            ((0, count), "200 elements of 16 bytes"),
+            ((0, vec![]), "truncated"),
+            ((0, [one(6), vec![0]].concat()), "45 bytes in place of 44"),
+        ] {
+            let error = times(&file(&streams, -1, &[(0, one(5)), packet]), None).unwrap_err();
+            assert!(error.starts_with(&format!("x: byte {at}: ")) && error.contains(what), "{error}");
+        }
+    }
+}

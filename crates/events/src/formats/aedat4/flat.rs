@@ -1,0 +1,96 @@
+//! Tables of flatbuffers, read in place and never beyond their bytes.
+//!
+//! A buffer is u32 size, u32 offset of the root table, four letters. A table begins with the i32
+//! distance back to its layout: u16 bytes of the layout, u16 bytes of the table, then for each
+//! field the u16 place in the table, 0 where the field is left out. A vector or a text is a u32
+//! offset to a u32 length. Offsets count from where they stand. All is little-endian.
+
+use crate::{Error, Result};
+
+/// A table inside a buffer.
+pub struct Table<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    layout: usize,
+    fields: usize,
+    place: Place<'a>,
+}
+
+/// Where the buffer comes from, for messages.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub file: &'a str,
+    /// Offset in the file of the buffer, or of the packet it was unpacked from.
+    pub at: u64,
+    pub what: &'static str,
+}
+
+impl Place<'_> {
+    #[cold]
+    pub fn fault(&self, problem: impl AsRef<str>) -> Error {
+        let problem = format!("{}: {}", self.what, problem.as_ref());
+        Error::malformed(self.file, self.at, problem, "get the file again")
+    }
+}
+
+impl<'a> Table<'a> {
+    /// The root of a buffer that begins with its size and has these letters.
+    pub fn root(bytes: &'a [u8], letters: [u8; 4], place: Place<'a>) -> Result<Table<'a>> {
+        let Some((size, bytes)) = bytes.split_first_chunk::<4>() else {
+            return Err(place.fault(format!("truncated: {} bytes in place of 4", bytes.len())));
+        };
+        let size = u32::from_le_bytes(*size) as usize;
+        if size != bytes.len() {
+            return Err(place.fault(format!("{} bytes in place of {size}", bytes.len())));
+        }
+        if bytes.get(4..8) != Some(&letters) {
+            return Err(place.fault(format!("the letters {} are missing", String::from_utf8_lossy(&letters))));
+        }
+        let mut table = Table { bytes, at: 0, layout: 0, fields: 0, place };
+        table.at = table.follow(0)?;
+        let back = i64::from(i32::from_le_bytes(table.array(table.at)?));
+        let layout = usize::try_from(table.at as i64 - back);
+        table.layout = layout.map_err(|_| place.fault("a table whose layout is nowhere"))?;
+        let size = usize::from(u16::from_le_bytes(table.array(table.layout)?));
+        table.fields = size.saturating_sub(4) / 2;
+        Ok(table)
+    }
+
+    fn array<const N: usize>(&self, at: usize) -> Result<[u8; N]> {
+        let found = self.bytes.get(at..).and_then(|rest| rest.first_chunk());
+        found.copied().ok_or_else(|| self.place.fault(format!("{N} bytes at {at} of {}", self.bytes.len())))
+    }
+
+    /// Where the offset at `at` leads.
+    fn follow(&self, at: usize) -> Result<usize> {
+        Ok(at.saturating_add(u32::from_le_bytes(self.array(at)?) as usize))
+    }
+
+    /// Where a field is; `None` when it is left out.
+    fn field(&self, index: usize) -> Result<Option<usize>> {
+        if index >= self.fields {
+            return Ok(None);
+        }
+        let offset = u16::from_le_bytes(self.array(self.layout + 4 + 2 * index)?);
+        Ok((offset != 0).then_some(self.at + usize::from(offset)))
+    }
+
+    /// A number of 4 bytes.
+    pub fn i32(&self, field: usize, default: i32) -> Result<i32> {
+        self.field(field)?.map_or(Ok(default), |at| self.array(at).map(i32::from_le_bytes))
+    }
+
+    /// A number of 8 bytes.
+    pub fn i64(&self, field: usize, default: i64) -> Result<i64> {
+        self.field(field)?.map_or(Ok(default), |at| self.array(at).map(i64::from_le_bytes))
+    }
+
+    /// The bytes of a vector of elements of `size` bytes, or of a text.
+    pub fn vector(&self, field: usize, size: usize) -> Result<&'a [u8]> {
+        let Some(at) = self.field(field)? else { return Ok(&[]) };
+        let at = self.follow(at)?;
+        let count = u32::from_le_bytes(self.array(at)?) as usize;
+        let bytes = self.bytes.get(at.saturating_add(4)..).and_then(|rest| rest.get(..count.checked_mul(size)?));
+        bytes.ok_or_else(|| self.place.fault(format!("{count} elements of {size} bytes in {} bytes", self.bytes.len())))
+    }
+}

@@ -1,0 +1,54 @@
+//! AEDAT4 (`.aedat4`), the files of the DV software.
+//!
+//! `#!AER-DAT4.0\r\n`, a header (`header.rs`), packets, and where a recorder ended in order a table
+//! of the packets, which is not needed here. A packet is i32 stream, i32 size, and as many bytes:
+//! a flatbuffer (`flat.rs`) packed with LZ4 (frame format), ZSTD or not at all. That of events is a
+//! table `EVTS` of one vector; an event has 16 bytes: i64 t (µs), i16 x, i16 y, u8 on, 3 unused.
+//! Packets of frames, of the inertial unit and of triggers are skipped.
+//!
+//! Times are raw: µs since 1970 in most files, not shifted to zero. x counts from the left and y
+//! from the top. After the schemas that iniVation publishes for its file format.
+//!
+//! A file with several streams of events is refused, so that none is left out in silence;
+//! [`decoder`] reads the one of a number. Without the table at the end, a file that was cut
+//! between two packets cannot be told from a whole one.
+
+mod decode;
+mod encode;
+mod flat;
+mod header;
+mod unpack;
+
+use super::{Fit, Format, Probe, Reading};
+
+pub use decode::decoder;
+pub use encode::encoder;
+
+/// See the module. Written with LZ4; [`encoder`] takes others.
+pub const FORMAT: Format = Format {
+    name: "aedat4",
+    about: "AEDAT 4.0 of DV (iniVation), packed with LZ4, ZSTD or not at all",
+    extensions: &["aedat4"],
+    fits,
+    read: Reading::Stream(|file| decoder(file, None)),
+    write: Some(|sensor| encoder(sensor, Compression::Lz4)),
+};
+
+/// The first bytes of a file.
+const MAGIC: [u8; 14] = *b"#!AER-DAT4.0\r\n";
+
+/// How packets are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// LZ4, fast.
+    Lz4,
+    /// ZSTD, small.
+    #[cfg(feature = "zstd")]
+    Zstd,
+}
+
+fn fits(probe: &Probe) -> Fit {
+    if probe.head.starts_with(&MAGIC) { Fit::Sure } else { Fit::No }
+}

@@ -1,0 +1,132 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::events;
+use crate::{Event, formats};
+
+fn array(header: &str, values: &[u8]) -> Vec<u8> {
+    let size = (header.len() as u16).to_le_bytes();
+    [MAGIC, &[1, 0], &size, header.as_bytes(), values].concat()
+}
+
+fn header(descr: &str, fortran: bool, shape: &str) -> String {
+    let fortran = if fortran { "True" } else { "False" };
+    format!("{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}\n")
+}
+
+fn decode(bytes: &[u8]) -> Result<Vec<Event>, String> {
+    formats::decode(bytes, "x").map(|stream| stream.events.to_vec()).map_err(|e| e.to_string())
+}
+
+const TWO: [Event; 2] = [Event { t_us: 1001, x: 3, y: 4, on: true }, Event { t_us: 2002, x: 5, y: 6, on: false }];
+
+#[test]
+fn plain_arrays_decode_in_both_orders_and_byte_orders() {
+    let rows: [[f64; 4]; 2] = [[3.0, 4.0, 1.0, 1.001], [5.0, 6.0, 0.0, 2.0020001]];
+    let columns = (0..4).flat_map(|c| rows.iter().map(move |row| row[c]));
+    let c: Vec<u8> = rows.iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
+    let fortran: Vec<u8> = columns.clone().flat_map(f64::to_be_bytes).collect();
+    let single: Vec<u8> = rows.iter().flatten().flat_map(|&v| (v as f32).to_le_bytes()).collect();
+    assert_eq!(decode(&array(&header("'<f8'", false, "(2, 4)"), &c)).unwrap(), TWO);
+    assert_eq!(decode(&array(&header("'>f8'", true, "(2, 4)"), &fortran)).unwrap(), TWO);
+    assert_eq!(decode(&array(&header("'<f4'", false, "(2L, 4L)"), &single)).unwrap(), TWO);
+    let integers: Vec<u8> = [3i32, 4, 1, 1001, 5, 6, -1, 2002].iter().flat_map(|v| v.to_be_bytes()).collect();
+    assert_eq!(decode(&array(&header("'>i4'", false, "(2, 4)"), &integers)).unwrap(), TWO);
+}
+
+#[test]
+fn milliseconds_are_rounded_to_the_nearest_microsecond() {
+    let value = 1.001f64;
+    assert!((value * 1000.0) < 1001.0, "cutting off would lose a microsecond");
+    let row: Vec<u8> = [0.0, 0.0, 1.0, value].iter().flat_map(|v: &f64| v.to_le_bytes()).collect();
+    assert_eq!(decode(&array(&header("'<f8'", false, "(1, 4)"), &row)).unwrap()[0].t_us, 1001);
+}
+
+#[test]
+fn fields_are_found_by_name_behind_titles_and_padding() {
+    let descr = "[('', '|V2'), (('polarity of it', 'on'), '|b1'), ('timestamp', '>u4'), ('more', '<f4', (2, 1)), \
+                 ('y', '|u1'), (\"x\", '<i8')]";
+    let event = |e: Event| {
+        let pad = [9, 9, u8::from(e.on)];
+        let t = (e.t_us as u32).to_be_bytes();
+        [&pad[..], &t, &[7; 8], &[e.y as u8], &u64::from(e.x).to_le_bytes()].concat()
+    };
+    let values = TWO.map(event).concat();
+    assert_eq!(decode(&array(&header(descr, false, "(2,)"), &values)).unwrap(), TWO);
+}
+
+#[test]
+fn what_is_no_array_of_events_is_refused_with_what_it_is() {
+    let fields = "[('t', '<i8'), ('x', '<i2'), ('y', '<i2'), ('p', '|u1')]";
+    for (descr, shape, what) in [
+        ("'<f8'", "(2, 5)", "shape [2, 5]"),
+        ("'<f8'", "(8,)", "shape [8]"),
+        ("'<c16'", "(2, 4)", "no numbers"),
+        ("'|O'", "(2, 4)", "objects"),
+        ("'<q9'", "(2, 4)", "not known"),
+        ("'<f8'", "(2, -4)", "no value"),
+        ("'<f8'", "(1000000000000, 4)", "in place of 32000000000000"),
+        ("'<f8'", "(18446744073709551615, 4)", "more than a file can have"),
+        ("'<f8'", "(99999999999999999999, 4)", "no value"),
+        (fields, "(1000000000000,)", "in place of 13000000000000"),
+        (fields, "(1, 1)", "shape [1, 1]"),
+        ("[('t', '<f8'), ('x', '<i2'), ('y', '<i2'), ('p', '|u1')]", "(1,)", "`t` is no integer"),
+        ("[('t', '<i8'), ('ts', '<i8'), ('x', '<i2'), ('y', '<i2'), ('p', '|u1')]", "(1,)", "both a field"),
+        ("[('t', '<i8'), ('x', '<i2'), ('y', '<i2')]", "(1,)", "no field `p`, `on`, `polarity`"),
+        ("[('t', '<i8', (4,)), ('x', '<i2'), ('y', '<i2'), ('p', '|u1')]", "(1,)", "`t` is no integer"),
+        ("[('t', [('a', '<i8')])]", "(1,)", "not (name, type)"),
+        ("((((((((((((", "(1,)", "too many brackets"),
+        ("'a", "(1,)", ""),
+    ] {
+        let error = decode(&array(&header(descr, false, shape), &[0; 64])).unwrap_err();
+        assert!(error.starts_with("x: byte 10: ") && error.contains(what), "{descr} {shape}: {error}");
+    }
+}
+
+#[test]
+fn a_value_out_of_range_names_its_byte() {
+    let fields = header("[('t', '<i8'), ('x', '<i4'), ('y', '<i2'), ('p', '|i1')]", false, "(2,)");
+    let start = 10 + fields.len();
+    let event = |t: i64, x: i32, y: i16, p: i8| {
+        [&t.to_le_bytes()[..], &x.to_le_bytes(), &y.to_le_bytes(), &p.to_le_bytes()].concat()
+    };
+    let good = event(1, 2, 3, 1);
+    for (bad, at, what) in [
+        (event(-1, 0, 0, 0), 0, "the time is -1"),
+        (event(0, 70_000, 0, 0), 8, "x is 70000"),
+        (event(0, 0, -3, 0), 12, "y is -3"),
+        (event(0, 0, 0, 2), 14, "the polarity is 2"),
+    ] {
+        let error = decode(&array(&fields, &[good.clone(), bad].concat())).unwrap_err();
+        assert!(error.starts_with(&format!("x: byte {}: {what};", start + 15 + at)), "{error}");
+    }
+    for bad in [f64::NAN, -0.001, f64::INFINITY, 1e300] {
+        let row: Vec<u8> = [0.0, 0.0, 1.0, bad].iter().flat_map(|v| v.to_le_bytes()).collect();
+        assert!(decode(&array(&header("'<f8'", false, "(1, 4)"), &row)).unwrap_err().contains("the time is"));
+    }
+}
+
+#[test]
+fn every_truncation_and_every_surplus_is_refused() {
+    let bytes = formats::encode("npy", &Columns::from(&TWO[..]), None).unwrap();
+    assert_eq!(decode(&bytes).unwrap(), TWO);
+    for cut in 0..bytes.len() {
+        let error = FORMAT.decode(&bytes[..cut], "x").unwrap_err().to_string();
+        assert!(error.starts_with("x: byte "), "{error}");
+    }
+    assert!(decode(&[bytes, vec![0]].concat()).is_err());
+}
+
+proptest! {
+    #[test]
+    fn decoding_undoes_encoding(events in events(Sensor { width: u16::MAX, height: u16::MAX }, 100, 1 << 63)) {
+        let bytes = formats::encode("npy", &Columns::from(&events[..]), None).unwrap();
+        prop_assert_eq!((bytes.len() - 13 * events.len()) % 64, 0);
+        prop_assert_eq!(decode(&bytes).unwrap(), events);
+    }
+
+    #[test]
+    fn any_header_is_parsed_or_refused(text in "[{}()\\[\\]',:0-9a-zA-Z<>|\" ]{0,80}", values in prop::collection::vec(any::<u8>(), 0..80)) {
+        let _ = decode(&array(&text, &values));
+    }
+}

@@ -1,0 +1,117 @@
+//! HDF5 as other programs may write the same events: other versions, layouts, indices and filters,
+//! made by an independent library.
+
+use hdf5_pure::{AttrValue, CompoundTypeBuilder, DatasetBuilder, FileBuilder, MaxExtent};
+use hdf5_pure::{make_i16_type, make_i64_type, make_u16_type};
+use tickless_events::{Columns, Event, Sensor, formats};
+
+const EVENTS: usize = 30_000;
+
+fn events() -> Columns {
+    let event = |i: usize| Event {
+        t_us: 5_000_000_000 + 3 * i as u64,
+        x: (i * 7 % 640) as u16,
+        y: (i / 64) as u16 % 480,
+        on: i.is_multiple_of(3),
+    };
+    (0..EVENTS).map(event).collect()
+}
+
+/// A file whose data set of events is set up by `with`.
+fn file(with: impl Fn(&mut DatasetBuilder)) -> Vec<u8> {
+    let kind = CompoundTypeBuilder::with_size(16)
+        .field("x", 0, make_u16_type())
+        .field("y", 2, make_u16_type())
+        .field("p", 4, make_i16_type())
+        .field("t", 8, make_i64_type())
+        .build()
+        .unwrap();
+    let raw = |e: Event| {
+        let small = [e.x, e.y, e.on.into(), 0].map(u16::to_le_bytes).concat();
+        [small, e.t_us.to_le_bytes().to_vec()].concat()
+    };
+    let raw: Vec<u8> = events().iter().flat_map(raw).collect();
+    let mut builder = FileBuilder::new();
+    let mut group = builder.create_group("CD");
+    let dataset = group.create_dataset("events");
+    dataset.with_compound_data(kind, raw, EVENTS as u64);
+    with(dataset);
+    builder.add_group(group.finish());
+    builder.set_attr("geometry", AttrValue::AsciiString("640x480".into()));
+    builder.finish().unwrap()
+}
+
+fn check(what: &str, bytes: &[u8]) {
+    let stream = formats::decode(bytes, what).unwrap();
+    assert_eq!((stream.format, stream.sensor), ("prophesee-hdf5", Some(Sensor { width: 640, height: 480 })), "{what}");
+    assert!(stream.events == events(), "{what}");
+}
+
+#[test]
+fn every_layout_and_index_gives_the_same_events() {
+    check("contiguous", &file(|_| ()));
+    // Sizes that put the index into one chunk, one block, several blocks, and pages.
+    for size in [EVENTS as u64, 16_384, 1_000, 100, 7] {
+        check(&format!("fixed, {size}"), &file(|d| _ = d.with_chunks(&[size])));
+        let growing = file(|d| _ = d.with_chunks(&[size]).with_maxshape(&[MaxExtent::Unlimited]));
+        check(&format!("growing, {size}"), &growing);
+    }
+}
+
+#[test]
+fn every_filter_gives_the_same_events() {
+    check("deflate", &file(|d| _ = d.with_chunks(&[1_000]).with_deflate(6)));
+    check("shuffle", &file(|d| _ = d.with_chunks(&[1_000]).with_shuffle()));
+    check("checksum", &file(|d| _ = d.with_chunks(&[1_000]).with_fletcher32()));
+    let growing = |size: u64| {
+        file(move |d| {
+            d.with_chunks(&[size]).with_maxshape(&[MaxExtent::Unlimited]);
+            d.with_shuffle().with_deflate(1).with_fletcher32();
+        })
+    };
+    [EVENTS as u64, 1_000, 50].into_iter().for_each(|size| check("all, growing", &growing(size)));
+}
+
+#[test]
+fn an_unknown_filter_is_named() {
+    let error = formats::decode(&file(|d| _ = d.with_chunks(&[1_000]).with_lzf()), "x").unwrap_err().to_string();
+    assert!(error.starts_with("x: byte ") && error.contains("the filter 32000"), "{error}");
+}
+
+#[test]
+fn a_wrong_checksum_of_a_chunk_is_seen() {
+    let bytes = file(|d| _ = d.with_chunks(&[1_000]).with_fletcher32());
+    let first = events().get(0).unwrap();
+    let at = bytes.windows(8).position(|w| w == first.t_us.to_le_bytes()).unwrap();
+    let mut wrong = bytes.clone();
+    wrong[at] ^= 1;
+    let error = formats::decode(&wrong, "x").unwrap_err().to_string();
+    assert!(error.contains("checksum"), "{error}");
+}
+
+#[test]
+fn a_changed_byte_of_the_metadata_is_seen_by_its_checksum() {
+    for bytes in [
+        file(|d| _ = d.with_chunks(&[1_000])),
+        file(|d| _ = d.with_chunks(&[7])),
+        file(|d| _ = d.with_chunks(&[64]).with_maxshape(&[MaxExtent::Unlimited])),
+        file(|d| _ = d.with_chunks(&[7]).with_maxshape(&[MaxExtent::Unlimited]).with_deflate(1)),
+    ] {
+        check("unchanged", &bytes);
+        let mut seen = 0;
+        for letters in [&b"OHDR"[..], b"FAHD", b"FADB", b"EAHD", b"EAIB", b"EASB", b"EADB"] {
+            let places = bytes.windows(4).enumerate().filter(|(_, w)| *w == letters).map(|(at, _)| at);
+            for at in places.step_by(3).take(4) {
+                // Behind the letters and the version: what has no other check.
+                for at in at + 5..at + 40 {
+                    let mut corrupt = bytes.clone();
+                    corrupt[at] ^= 0x10;
+                    let error = formats::decode(&corrupt, "x").unwrap_err().to_string();
+                    assert!(error.starts_with("x: byte "), "{error}");
+                    seen += usize::from(error.contains("checksum"));
+                }
+            }
+        }
+        assert!(seen > 50, "{seen}");
+    }
+}

@@ -1,0 +1,76 @@
+//! What a chip has: cores with their memories, and the limits of a layer.
+//!
+//! A layer of c_out maps of h×w (before pooling) that reads c_in maps with a kernel of ky×kx takes
+//!
+//! ```text
+//! c_in·2^(⌈log2(kx·ky)⌉ + ⌈log2 c_out⌉)   words of 8 bits of kernel memory
+//! c_out·2^(⌈log2 h⌉ + ⌈log2 w⌉)           words of 16 bits of neuron memory
+//! ```
+
+use serde::Serialize;
+
+/// The memories of one core, in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Core {
+    /// Kernel memory, words of 8 bits.
+    pub kernel_words: usize,
+    /// Neuron memory, words of 16 bits.
+    pub neuron_words: usize,
+}
+
+/// A chip's cores and limits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Chip {
+    /// Its name.
+    pub name: String,
+    /// Its cores, by number.
+    pub cores: Vec<Core>,
+    /// Largest side of a layer's input map.
+    pub input_side: usize,
+    /// Largest side of a layer's output map, before pooling.
+    pub output_side: usize,
+    /// Most layers that one layer, or the camera, sends its events to.
+    pub destinations: usize,
+    /// Largest side of a kernel.
+    pub kernel: usize,
+    /// Most zeros around a map, on each side.
+    pub padding: usize,
+    /// Most maps.
+    pub channels: usize,
+    /// Sides of a pooling window.
+    pub pooling: Vec<usize>,
+    /// Strides of a convolution.
+    pub strides: Vec<usize>,
+}
+
+impl Chip {
+    /// The Speck2e and 2f: nine cores.
+    pub fn speck2e() -> Self {
+        const KI: usize = 1024;
+        let core = |kernel: usize, neuron: usize| Core { kernel_words: kernel * KI, neuron_words: neuron * KI };
+        let cores = [(16, 64), (16, 64), (16, 64), (32, 32), (32, 32), (64, 16), (64, 16), (16, 16), (16, 16)]
+            .map(|c| core(c.0, c.1));
+        Self {
+            name: "speck2e".to_owned(),
+            cores: cores.to_vec(),
+            input_side: 128,
+            output_side: 64,
+            destinations: 2,
+            kernel: 16,
+            padding: 7,
+            channels: 1024,
+            pooling: vec![1, 2, 4],
+            strides: vec![1, 2, 4, 8],
+        }
+    }
+}
+
+/// Words of kernel memory.
+pub(super) fn kernel_words(c_in: usize, c_out: usize, kernel: (usize, usize)) -> usize {
+    c_in.saturating_mul((kernel.0 * kernel.1).next_power_of_two()).saturating_mul(c_out.next_power_of_two())
+}
+
+/// Words of neuron memory.
+pub(super) fn neuron_words(c_out: usize, h: usize, w: usize) -> usize {
+    c_out.saturating_mul(h.next_power_of_two()).saturating_mul(w.next_power_of_two())
+}

@@ -1,0 +1,237 @@
+//! A network → layers as a chip has them: weights, neurons, and whose pooled spikes they read.
+//!
+//! * A linear layer is a convolution whose kernel covers its input map; a global average before it
+//!   goes into that kernel, 1/(h·w) at every place.
+//! * Average pooling is sum pooling with 1/k² in the weights that follow.
+//! * Temporal transformation modules are nothing without a clock. A merge of spikes is two layers
+//!   that send to one; a merge of currents cannot be, for a core has one kernel.
+//! * A readout without neurons gets those of the layer before it: a chip gives out spikes only.
+
+use crate::layer::{Layer, Pool, PoolKind};
+use crate::network::{Network, NodeId};
+use crate::neuron::Neuron;
+use crate::shape::Shape;
+
+/// Where the events of a layer come from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Source {
+    /// Index of the chip layer; `None` for the camera.
+    pub layer: Option<usize>,
+    /// Side of the pooling window on the way.
+    pub pooling: usize,
+    /// Factor of the weights for averages on the way.
+    pub scale: f64,
+}
+
+/// A layer as a core has it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ChipLayer {
+    /// The node with the weights.
+    pub weighted: usize,
+    /// The node with the neurons; `None` for a readout.
+    pub neurons: Option<usize>,
+    pub neuron: Neuron,
+    /// What the kernel reads, after pooling.
+    pub input: Shape,
+    /// Rows and columns.
+    pub kernel: (usize, usize),
+    pub stride: usize,
+    pub padding: usize,
+    /// Before pooling.
+    pub output: Shape,
+    pub groups: usize,
+    /// Whether one weight stands for the whole map (a global average before a linear layer).
+    pub spread: bool,
+    pub sources: Vec<Source>,
+    /// Why it cannot be, each with a remedy.
+    pub problems: Vec<String>,
+    /// What will differ on the chip.
+    pub notes: Vec<String>,
+}
+
+/// All layers, in order, and what no layer takes.
+#[derive(Debug, Default)]
+pub(super) struct Mapped {
+    pub layers: Vec<ChipLayer>,
+    /// (layer, problem).
+    pub stray: Vec<(String, String)>,
+}
+
+pub(super) fn map(network: &Network) -> Mapped {
+    let mut mapped = Mapped::default();
+    let nodes = network.nodes();
+    // A neuron node's chip layer, once it has one.
+    let mut place: Vec<Option<usize>> = vec![None; nodes.len()];
+    let mut last = Neuron::if_multi();
+    for (i, node) in nodes.iter().enumerate() {
+        let stray = |problem: &str| (node.name.clone(), problem.to_owned());
+        let (weighted, neurons) = match node.layer {
+            Layer::Neuron(n) => {
+                last = n;
+                match behind(network, node.from[0]) {
+                    Ok(w) => (w, Some(i)),
+                    Err(problem) => {
+                        mapped.stray.push(stray(problem));
+                        continue;
+                    }
+                }
+            }
+            Layer::Norm(_) => {
+                let problem = "batch norm cannot be on a chip; fold it away: `tickless finetune RUN --epochs 0`";
+                mapped.stray.push(stray(problem));
+                continue;
+            }
+            Layer::Conv(_) | Layer::Linear(_) if i + 1 == nodes.len() => (i, None),
+            Layer::Pool(_) | Layer::GlobalAverage | Layer::Add | Layer::Ttm(_) if i + 1 == nodes.len() => {
+                mapped
+                    .stray
+                    .push(stray("nothing reads it on the chip; end the network with neurons or a linear layer"));
+                continue;
+            }
+            _ => continue,
+        };
+        let layer = chip_layer(network, weighted, neurons, last, &place);
+        place[i] = Some(mapped.layers.len());
+        mapped.layers.push(layer);
+    }
+    mapped
+}
+
+/// The node with the weights of these neurons.
+fn behind(network: &Network, mut id: NodeId) -> Result<usize, &'static str> {
+    loop {
+        let NodeId::Node(i) = id else {
+            return Err("neurons on the raw input have no kernel; put a convolution before them");
+        };
+        match network.nodes()[i].layer {
+            Layer::Conv(_) | Layer::Linear(_) => return Ok(i),
+            Layer::Ttm(_) => id = network.nodes()[i].from[0],
+            // The norm has its own line; what is behind it is still a layer.
+            Layer::Norm(_) => id = network.nodes()[i].from[0],
+            Layer::Pool(_) | Layer::GlobalAverage => {
+                return Err(
+                    "pooling stands between weights and neurons, a core pools only spikes; pool after the neurons",
+                );
+            }
+            Layer::Add => {
+                return Err(
+                    "adds currents of several kernels, a core has one; add spikes instead: put `neuron` before \
+                            the `add` and let one convolution read it",
+                );
+            }
+            Layer::Neuron(_) => {
+                return Err("neurons directly behind neurons have no kernel; put a convolution between");
+            }
+        }
+    }
+}
+
+fn chip_layer(
+    network: &Network,
+    weighted: usize,
+    neurons: Option<usize>,
+    neuron: Neuron,
+    place: &[Option<usize>],
+) -> ChipLayer {
+    let node = &network.nodes()[weighted];
+    let mut layer = ChipLayer {
+        weighted,
+        neurons,
+        neuron,
+        input: node.input,
+        kernel: (node.input.height, node.input.width),
+        stride: 1,
+        padding: 0,
+        output: node.output,
+        groups: 1,
+        spread: false,
+        sources: Vec::new(),
+        problems: Vec::new(),
+        notes: Vec::new(),
+    };
+    let mut from = node.from[0];
+    let mut scale = 1.0;
+    let bias = match node.layer {
+        Layer::Conv(c) => {
+            (layer.kernel, layer.stride, layer.padding) = ((c.kernel, c.kernel), c.stride, c.padding);
+            layer.groups = c.groups;
+            c.bias
+        }
+        Layer::Linear(l) => {
+            while let NodeId::Node(i) = from {
+                let before = &network.nodes()[i];
+                match before.layer {
+                    Layer::Ttm(_) => {}
+                    Layer::GlobalAverage if !layer.spread => {
+                        let s = before.input;
+                        (layer.spread, layer.input, layer.kernel) = (true, s, (s.height, s.width));
+                        scale /= (s.height * s.width) as f64;
+                    }
+                    _ => break,
+                }
+                from = before.from[0];
+            }
+            l.bias
+        }
+        _ => false,
+    };
+    if bias {
+        layer
+            .problems
+            .push("has a bias, which a chip without a clock cannot add; `tickless finetune RUN --epochs 0`".into());
+    }
+    if layer.groups > 1 {
+        layer.notes.push(format!("its {} groups are written out as one kernel with zeros", layer.groups));
+    }
+    follow(network, from, Source { layer: None, pooling: 1, scale }, place, &mut layer);
+    layer
+}
+
+/// Most places that events of one layer come from.
+const MAX_SOURCES: usize = 64;
+
+/// Collects where the events come from, back through pooling and merges.
+fn follow(network: &Network, id: NodeId, mut way: Source, place: &[Option<usize>], layer: &mut ChipLayer) {
+    if layer.sources.len() >= MAX_SOURCES {
+        return;
+    }
+    let NodeId::Node(i) = id else { return layer.sources.push(way) };
+    let node = &network.nodes()[i];
+    match node.layer {
+        Layer::Ttm(_) => follow(network, node.from[0], way, place, layer),
+        Layer::Add => node.from.iter().for_each(|&f| follow(network, f, way, place, layer)),
+        Layer::Neuron(_) => match place[i] {
+            Some(l) => layer.sources.push(Source { layer: Some(l), ..way }),
+            None => layer.problems.push(format!("reads `{}`, which is not on the chip", node.name)),
+        },
+        Layer::Pool(p) if p.kind != PoolKind::Max && p.stride == p.kernel && p.padding == 0 => {
+            way.pooling *= p.kernel;
+            if p.kind == PoolKind::Average {
+                way.scale /= (p.kernel * p.kernel) as f64;
+            }
+            follow(network, node.from[0], way, place, layer);
+        }
+        Layer::Pool(Pool { kind: PoolKind::Max, .. }) => {
+            layer.problems.push(format!("`{}` is max pooling, which a chip cannot; use `average`", node.name));
+        }
+        Layer::Pool(_) => {
+            let name = &node.name;
+            layer.problems.push(format!("`{name}` must have stride = kernel and no padding to be on a chip"));
+        }
+        Layer::GlobalAverage if node.input.height == node.input.width => {
+            way.pooling *= node.input.height;
+            way.scale /= (node.input.height * node.input.width) as f64;
+            follow(network, node.from[0], way, place, layer);
+        }
+        Layer::GlobalAverage => {
+            layer
+                .problems
+                .push(format!("`{}` averages a map that is no square; let a linear layer read it", node.name));
+        }
+        Layer::Conv(_) | Layer::Linear(_) | Layer::Norm(_) => {
+            layer
+                .problems
+                .push(format!("follows `{}` with no neurons between; put a `neuron` between them", node.name));
+        }
+    }
+}
