@@ -11,8 +11,8 @@ use tickless_net::{Neuron, Reset, SpikeMode};
 
 /// Runs a case in every form of the arithmetic; gives the program, session and trace of the fastest for more.
 fn check(name: &str, entry: &Value, tensors: &Tensors) -> (Case, Session, Trace, NeuronCounts) {
-    let forms = Simd::available().into_iter().map(|simd| check_form(name, entry, tensors, simd));
-    forms.last().expect("the scalar form is everywhere")
+    let mut forms: Vec<_> = Simd::available().iter().map(|&simd| check_form(name, entry, tensors, simd)).collect();
+    forms.pop().expect("the scalar form is everywhere")
 }
 
 /// Checks everything that a case states.

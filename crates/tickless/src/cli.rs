@@ -1,6 +1,6 @@
 //! The command line: its words, its help, and how an error leaves the program.
 
-use crate::commands::{calibrate, compare, data, demo, eval, finetune, report, simulate, train};
+use crate::commands::{asynchrony, calibrate, compare, data, demo, eval, export, finetune, report, simulate, train};
 use crate::progress::Console;
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
@@ -44,8 +44,10 @@ enum Command {
     Compare(compare::Compare),
     Eval(eval::Eval),
     Simulate(simulate::Simulate),
+    Asynchrony(asynchrony::Sweep),
     Calibrate(calibrate::Calibrate),
     Finetune(finetune::Finetune),
+    Export(export::Export),
     Report(report::Report),
     Data(data::Data),
 }
@@ -73,8 +75,10 @@ pub fn main() -> ExitCode {
         Command::Compare(c) => c.run(g, &console),
         Command::Eval(c) => c.run(g, &console),
         Command::Simulate(c) => c.run(g, &console),
+        Command::Asynchrony(c) => c.run(g, &console),
         Command::Calibrate(c) => c.run(g, &console),
         Command::Finetune(c) => c.run(g, &console),
+        Command::Export(c) => c.run(g, &console),
         Command::Report(c) => c.run(g, &console),
         Command::Data(c) => c.run(g, &console),
     };

@@ -350,10 +350,86 @@ fn data_are_listed_and_explained() {
 }
 
 #[test]
+fn a_trained_network_is_exported_for_other_tools_and_chips() {
+    let scratch = Scratch::trained();
+    let said = scratch.ok(&["export", "run", "--to", "nir"]);
+    assert!(said.stdout.contains("run/network.nir"), "{said:#?}");
+    let graph = tickless::net::interop::nir::read(&scratch.at("run/network.nir")).unwrap();
+    let options = tickless::net::interop::nir::ImportOptions::default();
+    let back = tickless::net::interop::nir::import(&graph, &scratch.at("run/network.nir"), &options).unwrap();
+    let run = RunFolder::open(&scratch.at("run")).unwrap().load().unwrap();
+    assert_eq!((&back.network, &back.weights), (&*run.network, &run.weights), "nothing is lost on the way");
+    scratch.refused_with(&["export", "run", "--to", "nir", "--reader", "brian"], &["brian", "sinabs", "norse"]);
+    scratch.refused_with(&["export", "run", "--to", "speck"], &[]);
+    let residual = residual();
+    residual.refused_with(&["export", "base", "--to", "nir"], &["has a bias", "tickless finetune"]);
+}
+
+#[test]
+fn an_if_network_is_configured_for_a_chip() {
+    let scratch = Scratch::small();
+    let model = ["--set", "network.neuron.model=\"if\""];
+    scratch.ok(&[&["train", "small.toml", "--output", "run"], &model[..]].concat());
+    scratch.ok(&["export", "run", "--to", "speck"]);
+    assert!(scratch.json("run/speck.json").is_object());
+}
+
+#[test]
+fn asynchrony_is_swept_from_the_exact_engine_on() {
+    let scratch = Scratch::trained();
+    let rows = scratch.ok_json(&["asynchrony", "run", "--limit", "20", "--delay-us", "100", "--queue", "0"]);
+    let rows = rows.as_array().unwrap();
+    assert_eq!((&rows[0]["swept"], number(&rows[0], "spike_difference")), (&"exact".into(), 0.0));
+    let swept: Vec<&str> = rows.iter().map(|r| r["swept"].as_str().unwrap()).collect();
+    for what in ["order", "delay", "jitter", "service", "queue"] {
+        assert!(swept.contains(&what), "{what}: {swept:?}");
+    }
+    let last = rows.last().unwrap();
+    assert!(last["swept"] == "queue" && number(last, "lost") > 0.0, "{last:#}");
+    let exact = number(&scratch.ok_json(&["simulate", "run", "--limit", "20"]), "accuracy");
+    assert_eq!(number(&rows[0], "accuracy"), exact, "the first row is the engine");
+    let table = scratch.ok(&["asynchrony", "run", "--limit", "2", "--service-us", "", "--queue", ""]);
+    assert!(table.stdout.contains("momentum") && !table.stdout.contains("service"), "{table:#?}");
+    scratch.refused_with(&["asynchrony", "run", "--delay-us", "soon"], &["--delay-us", "soon"]);
+}
+
+#[test]
+fn recordings_are_converted_without_loss() {
+    use tickless::events::{Event, formats::nmnist_bin};
+    let scratch = Scratch::new();
+    let event = |k: u16| Event { t_us: u64::from(k) * 300, x: k % 34, y: (k * 7) % 34, on: k.is_multiple_of(2) };
+    scratch.write("a.bin", nmnist_bin::encode((0..200).map(event)).unwrap());
+    let digest = |file: &str| scratch.ok_json(&["data", "info", file])["sha256"].clone();
+    for to in ["a.aedat4", "a.raw", "a.dat", "a.npy", "a.es"] {
+        let mut args = vec!["data", "convert", "a.bin", to, "--sensor", "34x34"];
+        if to == "a.raw" {
+            args.extend(["--format", "evt3"]);
+        }
+        assert_eq!(number(&scratch.ok_json(&args), "events"), 200.0, "{to}");
+        let (from, back) = (digest("a.bin"), digest(to));
+        assert!(from.is_string() && from == back, "{to}: {from} {back}");
+    }
+    scratch.refused_with(&["data", "convert", "a.bin", "b.dat", "--sensor", "wide"], &["--sensor wide", "346x260"]);
+    scratch.refused_with(&["data", "convert", "a.bin", "b.xyz"], &["b.xyz"]);
+}
+
+#[test]
 fn every_command_has_a_help_with_examples() {
     let scratch = Scratch::new();
     let main = scratch.ok(&["--help"]).stdout;
-    let commands = ["demo", "train", "compare", "eval", "simulate", "calibrate", "finetune", "report", "data"];
+    let commands = [
+        "demo",
+        "train",
+        "compare",
+        "eval",
+        "simulate",
+        "asynchrony",
+        "calibrate",
+        "finetune",
+        "export",
+        "report",
+        "data",
+    ];
     for command in commands {
         assert!(main.lines().any(|l| l.trim_start().starts_with(command)), "{command} is not in {main}");
         let help = scratch.ok(&["help", command]).stdout;

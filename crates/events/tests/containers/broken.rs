@@ -11,8 +11,12 @@ use super::common;
 /// A small file of each container, and one large enough for several chunks of each part.
 fn files() -> Vec<(&'static str, Vec<u8>)> {
     let sensor = Some(Sensor { width: 346, height: 260 });
-    let event =
-        |i: u64| Event { t_us: 1000 + 37 * i, x: (i * 5 % 346) as u16, y: (i * 7 % 260) as u16, on: i.is_multiple_of(3) };
+    let event = |i: u64| Event {
+        t_us: 1000 + 37 * i,
+        x: (i * 5 % 346) as u16,
+        y: (i * 7 % 260) as u16,
+        on: i.is_multiple_of(3),
+    };
     let events: Columns = (0..40).map(event).collect();
     let encode = |format| (format, formats::encode(format, &events, sensor).unwrap());
     let mut zstd = Vec::new();

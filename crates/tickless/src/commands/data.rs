@@ -1,20 +1,22 @@
-//! `tickless data list` and `tickless data info PATH`.
+//! `tickless data list`, `tickless data info PATH` and `tickless data convert FROM TO`.
 
 use super::{print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::path::PathBuf;
-use tickless_events::datasets;
+use tickless_events::{Sensor, datasets, formats};
 
-/// What data sets there are, and what a file or folder is.
+/// What data sets there are, what a file or folder is, and recordings in other formats.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tickless data list
   tickless data info recordings/00001.bin
-  tickless data info ~/data/nmnist --json")]
+  tickless data info ~/data/nmnist --json
+  tickless data convert recording.raw recording.aedat4
+  tickless data convert recording.bin out.raw --format evt3 --sensor 34x34")]
 pub struct Data {
     #[command(subcommand)]
     what: What,
@@ -29,6 +31,34 @@ enum What {
         /// A recording, an image file or the folder of a data set.
         path: PathBuf,
     },
+    /// Write a recording in another format, chunk by chunk.
+    Convert {
+        /// A recording in any format.
+        from: PathBuf,
+        /// The file to write; its extension says the format unless `--format` does.
+        to: PathBuf,
+        /// Name of the format (an unknown one is answered with the list).
+        #[arg(long)]
+        format: Option<String>,
+        /// Sensor as WIDTHxHEIGHT, where the recording does not state it.
+        #[arg(long)]
+        sensor: Option<String>,
+    },
+}
+
+#[derive(Serialize)]
+struct Converted {
+    events: u64,
+    file: PathBuf,
+}
+
+/// `346x260` as a sensor.
+fn sensor(text: &str) -> Result<Sensor> {
+    let side = |s: &str| s.trim().parse::<u16>().ok().filter(|n| *n > 0);
+    match text.split_once('x').map(|(w, h)| (side(w), side(h))) {
+        Some((Some(width), Some(height))) => Ok(Sensor { width, height }),
+        _ => bail!("`--sensor {text}`: write width and height, e.g. 346x260"),
+    }
 }
 
 #[derive(Serialize)]
@@ -59,6 +89,14 @@ impl Data {
                     return print_json(&info);
                 }
                 say!("{info}");
+            }
+            What::Convert { from, to, format, sensor: given } => {
+                let given = given.as_deref().map(sensor).transpose()?;
+                let events = formats::convert(&from, &to, format.as_deref(), given)?;
+                if global.json {
+                    return print_json(&Converted { events, file: to });
+                }
+                say!("{events} events written to {}", to.display());
             }
         }
         Ok(())

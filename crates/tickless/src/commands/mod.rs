@@ -1,10 +1,12 @@
 //! One file per subcommand. Each parses, calls a library, prints.
 
+pub mod asynchrony;
 pub mod calibrate;
 pub mod compare;
 pub mod data;
 pub mod demo;
 pub mod eval;
+pub mod export;
 pub mod finetune;
 pub mod report;
 pub mod simulate;

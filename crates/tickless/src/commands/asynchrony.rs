@@ -1,0 +1,210 @@
+//! `tickless asynchrony RUN`: how sensitive a trained network is to what a real chip does.
+
+use super::{Part, RunArgs, print_json, say};
+use crate::cli::Global;
+use crate::progress::Console;
+use crate::simulate::compile;
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use rayon::prelude::*;
+use serde::Serialize;
+use tickless_engine::{AsyncSession, Asynchrony, Confidence, NeuronCounts, Order, Program, Session, spike_difference};
+use tickless_train::data::SampleId;
+use tickless_train::progress::Progress;
+use tickless_train::run::Loaded;
+
+/// Sweep delays, service times, queues, jitter and orders of a chip's events.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tickless asynchrony runs/nmnist-mtt-seed1 --limit 200
+  tickless asynchrony runs/nmnist-mtt-seed1 --delay-us 10,100,1000 --service-us '' --jitter-us '' --queue ''
+  tickless asynchrony runs/nmnist-mtt-seed1 --json > asynchrony.json
+
+One thing is changed at a time, from the exact engine on; a queue is swept at the longest service time.
+Shown are accuracy, the spike difference to the exact engine over all neurons, and events that a full
+queue lost. All of it is this simulator's, none of it a chip's.")]
+pub struct Sweep {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Times from sending to arrival in µs.
+    #[arg(long, default_value = "10,100,1000")]
+    delay_us: String,
+    /// Times that a core needs for one event in µs.
+    #[arg(long, default_value = "0.1,1,10")]
+    service_us: String,
+    /// Events that a core lets wait.
+    #[arg(long, default_value = "4,64")]
+    queue: String,
+    /// Largest shifts of the input's time stamps in µs.
+    #[arg(long, default_value = "10,100,1000")]
+    jitter_us: String,
+    /// Seed of orders and jitter.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Which recordings.
+    #[arg(long, value_enum, default_value = "test")]
+    part: Part,
+    /// At most this many recordings (0 for all).
+    #[arg(long, default_value_t = 200)]
+    limit: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+enum Swept {
+    Exact,
+    Order,
+    Delay,
+    Service,
+    Queue,
+    Jitter,
+}
+
+/// One setting and what it did.
+#[derive(Debug, Serialize)]
+struct Row {
+    swept: Swept,
+    value: String,
+    accuracy: f64,
+    /// Σ|exact − this| / Σ exact over the spike counts of all neurons; `None` if infinite.
+    spike_difference: Option<f64>,
+    /// Events lost by full queues, per recording.
+    lost: f64,
+    /// Most events in a core at one time, over all recordings.
+    longest_queue: usize,
+}
+
+impl Sweep {
+    /// Runs the command.
+    pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        let run = self.run.load()?;
+        let program = compile(&run)?;
+        let ids = self.part.of(&run.parts, self.limit);
+        if ids.is_empty() {
+            bail!("the {} part of this run is empty", self.part.word());
+        }
+        let settings = self.settings()?;
+        let exact = exact(&run, &program, ids)?;
+        let mut rows = Vec::new();
+        console.start("asynchrony", (settings.len() * ids.len()) as u64, "recording");
+        for (swept, value, model) in settings {
+            rows.push(row(&run, &program, ids, &exact, (swept, value), &model, console)?);
+        }
+        console.finish();
+        if global.json {
+            return print_json(&rows);
+        }
+        say!("{} on {} {} recordings (simulator)", run.facts.network, ids.len(), self.part.word());
+        say!(
+            "{:<8} {:>10} {:>10} {:>17} {:>12} {:>14}",
+            "",
+            "value",
+            "% correct",
+            "spike difference",
+            "lost",
+            "longest queue"
+        );
+        for r in rows {
+            let swept = format!("{:?}", r.swept).to_lowercase();
+            let difference = r.spike_difference.map_or("infinite".into(), |d| format!("{d:.4}"));
+            let (accuracy, lost) = (r.accuracy, r.lost);
+            say!("{swept:<8} {:>10} {accuracy:>10.2} {difference:>17} {lost:>12.1} {:>14}", r.value, r.longest_queue);
+        }
+        Ok(())
+    }
+
+    fn settings(&self) -> Result<Vec<(Swept, String, Asynchrony)>> {
+        let base = Asynchrony { seed: self.seed, ..Asynchrony::default() };
+        let mut all = vec![(Swept::Exact, String::new(), base.clone())];
+        for (word, order) in [("random", Order::Random), ("momentum", Order::Momentum)] {
+            all.push((Swept::Order, word.into(), Asynchrony { order, ..base.clone() }));
+        }
+        for v in numbers("delay-us", &self.delay_us)? {
+            all.push((Swept::Delay, v.to_string(), Asynchrony { delay_us: v, ..base.clone() }));
+        }
+        for v in numbers("jitter-us", &self.jitter_us)? {
+            all.push((Swept::Jitter, v.to_string(), Asynchrony { jitter_us: v, ..base.clone() }));
+        }
+        let services = numbers("service-us", &self.service_us)?;
+        for &v in &services {
+            all.push((Swept::Service, v.to_string(), Asynchrony { service_us: v, ..base.clone() }));
+        }
+        let service_us = services.into_iter().fold(1.0, f64::max);
+        for v in numbers("queue", &self.queue)? {
+            all.push((Swept::Queue, v.to_string(), Asynchrony { queue: Some(v as usize), service_us, ..base.clone() }));
+        }
+        Ok(all)
+    }
+}
+
+/// `1,10,100` as numbers from 0 on; nothing for an empty text.
+fn numbers(option: &str, text: &str) -> Result<Vec<f64>> {
+    let number = |w: &str| match w.trim().parse::<f64>() {
+        Ok(v) if (0.0..=1e9).contains(&v) => Ok(v),
+        _ => bail!("`--{option} {text}`: `{w}` is not a number from 0 to 1e9; write e.g. 1,10,100"),
+    };
+    text.split(',').filter(|w| !w.trim().is_empty()).map(number).collect()
+}
+
+/// Spike counts of all neurons of all layers, one list a recording, without asynchrony.
+fn exact(run: &Loaded, program: &Program, ids: &[SampleId]) -> Result<Vec<Vec<f64>>> {
+    let one = |&id: &SampleId| {
+        let (mut session, mut counts) = (Session::new(program), NeuronCounts::new(program));
+        session.feed_into(run.source.recording(id)?.as_ref(), &mut counts)?;
+        Ok(all_counts(program, &counts))
+    };
+    ids.par_iter().map(one).collect()
+}
+
+fn all_counts(program: &Program, counts: &NeuronCounts) -> Vec<f64> {
+    (0..program.layers().len()).flat_map(|l| counts.layer(l)).map(|&c| c as f64).collect()
+}
+
+fn row(
+    run: &Loaded,
+    program: &Program,
+    ids: &[SampleId],
+    exact: &[Vec<f64>],
+    (swept, value): (Swept, String),
+    model: &Asynchrony,
+    console: &Console,
+) -> Result<Row> {
+    let confidence = Confidence { gain: 1.0, t_max: run.facts.t_max };
+    let one = |(k, &id): (usize, &SampleId)| -> Result<(bool, Vec<f64>, u64, usize)> {
+        if console.cancelled() {
+            bail!("stopped by the user; nothing was written");
+        }
+        let (mut session, mut counts) = (AsyncSession::new(program, model)?, NeuronCounts::new(program));
+        session.run(run.source.recording(id)?.as_ref(), k as u64, &mut counts)?;
+        console.advance(1, "");
+        let right = session.decision(&confidence).class == run.source.label(id);
+        let traffic = session.traffic();
+        let (lost, longest) = (traffic.lost.iter().sum(), traffic.longest.iter().copied().max().unwrap_or(0));
+        Ok((right, all_counts(program, &counts), lost, longest))
+    };
+    let results: Vec<_> = ids.par_iter().enumerate().map(one).collect::<Result<_>>()?;
+    let flat = |all: &mut dyn Iterator<Item = &Vec<f64>>| -> Vec<f64> { all.flatten().copied().collect() };
+    let difference = spike_difference(&flat(&mut exact.iter()), &flat(&mut results.iter().map(|r| &r.1)));
+    Ok(Row {
+        swept,
+        value,
+        accuracy: 100.0 * results.iter().filter(|r| r.0).count() as f64 / ids.len() as f64,
+        spike_difference: difference.is_finite().then_some(difference),
+        lost: results.iter().map(|r| r.2).sum::<u64>() as f64 / ids.len() as f64,
+        longest_queue: results.iter().map(|r| r.3).max().unwrap_or(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbers;
+
+    #[test]
+    fn lists_of_numbers_are_read_and_nonsense_is_named() {
+        assert_eq!(numbers("delay-us", "1, 2.5,1000").unwrap(), [1.0, 2.5, 1000.0]);
+        assert!(numbers("delay-us", "").unwrap().is_empty());
+        for bad in ["x", "1,-2", "nan", "inf"] {
+            assert!(numbers("delay-us", bad).unwrap_err().to_string().contains("--delay-us"), "{bad}");
+        }
+    }
+}
