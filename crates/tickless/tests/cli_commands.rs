@@ -410,7 +410,7 @@ fn recordings_are_converted_without_loss() {
         assert!(from.is_string() && from == back, "{to}: {from} {back}");
     }
     scratch.refused_with(&["data", "convert", "a.bin", "b.dat", "--sensor", "wide"], &["--sensor wide", "346x260"]);
-    scratch.refused_with(&["data", "convert", "a.bin", "b.xyz"], &["b.xyz"]);
+    scratch.refused_with(&["data", "convert", "a.bin", "b.xyz"], &[".xyz", "aedat4"]);
 }
 
 #[test]

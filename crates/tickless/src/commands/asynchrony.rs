@@ -17,7 +17,7 @@ use tickless_train::run::Loaded;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tickless asynchrony runs/nmnist-mtt-seed1 --limit 200
-  tickless asynchrony runs/nmnist-mtt-seed1 --delay-us 10,100,1000 --service-us '' --jitter-us '' --queue ''
+  tickless asynchrony runs/nmnist-mtt-seed1 --delay-us 10,100 --queue ''
   tickless asynchrony runs/nmnist-mtt-seed1 --json > asynchrony.json
 
 One thing is changed at a time, from the exact engine on; a queue is swept at the longest service time.
