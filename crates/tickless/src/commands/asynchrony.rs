@@ -20,9 +20,9 @@ use tickless_train::run::Loaded;
   tickless asynchrony runs/nmnist-mtt-seed1 --delay-us 10,100 --queue ''
   tickless asynchrony runs/nmnist-mtt-seed1 --json > asynchrony.json
 
-One thing is changed at a time, from the exact engine on; a queue is swept at the longest service time.
-Shown are accuracy, the spike difference to the exact engine over all neurons, and events that a full
-queue lost. All of it is this simulator's, none of it a chip's.")]
+One thing is changed at a time, from the exact engine on; a queue is swept at the longest service
+time. Shown are accuracy, the spike difference to the exact engine over all neurons, and events that
+a full queue lost. All of it is this simulator's, none of it a chip's.")]
 pub struct Sweep {
     #[command(flatten)]
     run: RunArgs,

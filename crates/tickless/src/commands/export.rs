@@ -14,12 +14,12 @@ use tickless_net::interop::{nir, speck};
 #[command(after_help = "Examples:
   tickless export runs/nmnist-mtt-seed1 --to nir                       for sinabs
   tickless export runs/nmnist-mtt-seed1 --to nir --reader snntorch
-  tickless export runs/nmnist-mtt-seed1 --to speck                     what fits where, and the configuration
+  tickless export runs/nmnist-mtt-seed1 --to speck                     what fits where
   tickless export runs/nmnist-mtt-seed1 --to speck --json
 
-A network with a bias or batch norm is converted first: `tickless finetune RUN --epochs 0`. NIR does not
-say everything of a neuron; what another reader will do differently is listed. The configuration for a
-Speck-class chip is made from its published limits; no chip has run it.")]
+A network with a bias or batch norm is converted first: `tickless finetune RUN --epochs 0`. NIR does
+not say everything of a neuron; what another reader will do differently is listed. The configuration
+for a Speck-class chip is made from its published limits; no chip has run it.")]
 pub struct Export {
     #[command(flatten)]
     run: RunArgs,
