@@ -101,6 +101,7 @@ pub struct AsyncSession {
     /// Time of the recording's first event: times are counted from it.
     base_us: u64,
     rank: u64,
+    later: u64,
     rng: Rng,
 }
 
@@ -129,6 +130,7 @@ impl AsyncSession {
             span_us: 0,
             base_us: 0,
             rank: 0,
+            later: 0,
             rng: Rng::new(model.seed, 0),
         })
     }
@@ -200,6 +202,7 @@ impl AsyncSession {
         let cores = self.busy_ns.len();
         self.traffic = Traffic { lost: vec![0; cores], longest: vec![0; cores], tail_us: 0.0 };
         self.rank = u64::MAX / 2;
+        self.later = self.rank;
         self.rng = Rng::new(self.model.seed, number);
     }
 
@@ -207,14 +210,21 @@ impl AsyncSession {
     fn send(&mut self, edges: std::ops::Range<usize>, hops: &[Hop], t_ns: u64) {
         let t_ns = t_ns + (self.model.delay_us * NS).round() as u64;
         let count: u64 = hops.iter().map(|h| u64::from(h.spikes)).sum::<u64>() * edges.len() as u64;
-        // Later groups go before earlier ones: that is depth first.
-        self.rank -= count;
+        // Where spikes arrive at the moment they are sent, later groups go before earlier ones: depth
+        // first. Otherwise what was sent first goes first, so that ties of the input keep their order.
+        let begin = if self.model.delay_us == 0.0 || self.model.order == Order::Momentum {
+            self.rank -= count;
+            self.rank
+        } else {
+            self.later += count;
+            self.later - count
+        };
         let mut k = 0;
         for hop in hops {
             for edge in (0..hop.spikes).flat_map(|_| edges.clone()) {
                 let rank = match self.model.order {
-                    Order::Exact => self.rank + k,
-                    Order::Momentum => self.rank + count - 1 - k,
+                    Order::Exact => begin + k,
+                    Order::Momentum => begin + count - 1 - k,
                     Order::Random => self.rng.next_u64(),
                 };
                 k += 1;

@@ -13,7 +13,7 @@
 //! Source: Du et al., ICLR 2025 (arXiv 2503.17394), and sinabs' IAF, with one event a
 //! step. Potentials are f32, as in training, or 16-bit integers. State lies as `[y][x][c]`, so that
 //! one event adds contiguous weights to contiguous state. A neuron that no event reaches is left
-//! alone: it does not decay, fire or meet its limit. What an event does is in [`crate::pass`].
+//! alone: it does not decay, fire or meet its limit. What an event does is in `pass.rs`.
 
 use crate::decay::Decay;
 use crate::edge::Edge;

@@ -53,7 +53,7 @@ pub(crate) struct Plan {
     pub name: String,
     pub input: Shape,
     pub output: Shape,
-    /// Weight tables, in the order of [`crate::table`]; paths through the same layer share one.
+    /// Weight tables, in the order of `table.rs`; paths through the same layer share one.
     pub tables: Vec<Table>,
     /// Edges by source: first the input's, then each layer's, in the order of propagation.
     pub edges: Vec<Edge>,

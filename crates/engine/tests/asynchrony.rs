@@ -51,6 +51,18 @@ proptest! {
         prop_assert_eq!(model.traffic().tail_us, 0.0);
     }
 
+    /// Law: a delay that is the same for all keeps the order of the input where there is one layer.
+    #[test]
+    fn a_delay_keeps_the_order_of_simultaneous_input(seed: u64, delay in 1u32..500) {
+        let Some((program, recording)) = sample(seed, Wish { residual: false, blocks: 1, ..WISH }) else { return Ok(()) };
+        prop_assume!(program.layers().len() == 1);
+        let mut session = Session::new(&program);
+        session.feed(&recording).unwrap();
+        let (model, _) = run(&program, &recording, &Asynchrony { delay_us: delay.into(), ..Asynchrony::default() });
+        prop_assert_eq!(model.spikes(), session.spikes());
+        prop_assert_eq!(model.logits(), session.logits());
+    }
+
     /// Law: with non-negative weights, multi-spike and soft reset no order changes a count.
     #[test]
     fn without_inhibition_no_asynchrony_changes_a_count(seed: u64, delay in 0u32..200, service in 0u32..30, jitter in 0u32..500) {
