@@ -39,3 +39,25 @@ fn every_deployable_built_in_network_compiles_and_takes_events() {
         assert!(burst == 1 || session.spikes()[0] > 0, "{}: {:?}", entry.name, session.spikes());
     }
 }
+
+#[test]
+fn a_session_of_vgg9_keeps_less_than_4_mb_and_never_grows() {
+    let neuron = Some(tickless_net::Neuron::if_multi());
+    let net = zoo::build("vgg9", &ZooOptions { neuron, norm: Some(false), ..ZooOptions::default() }).unwrap();
+    let mut weights = tickless_net::init::initialise(&net, tickless_net::init::InitScheme::default_for(&net), 1);
+    // Strong enough for the deep layers to fire at a few hundred events.
+    weights.tensors.values_mut().flat_map(|a| &mut a.data).for_each(|w| *w *= 3.0);
+    for quantised in [false, true] {
+        let options = CompileOptions { quantised, ..CompileOptions::default() };
+        let program = Program::compile(&net, &weights, &options).unwrap();
+        let mut session = Session::new(&program);
+        let bytes = session.state_bytes();
+        assert!(bytes < 4_000_000, "{bytes} bytes");
+        for t in 0..500 {
+            session.push_at(t, t as usize % 2, 9 + t as usize % 7, 11 + t as usize % 5, &mut ()).unwrap();
+        }
+        assert!(session.spikes().iter().take(3).all(|&s| s > 0), "{:?}", session.spikes());
+        assert_eq!(session.state_bytes(), bytes, "a session allocates nothing after its start");
+        println!("quantised {quantised}: {bytes} bytes of state, {} weights", program.weights());
+    }
+}
