@@ -391,6 +391,7 @@ fn asynchrony_is_swept_from_the_exact_engine_on() {
     let table = scratch.ok(&["asynchrony", "run", "--limit", "2", "--service-us", "", "--queue", ""]);
     assert!(table.stdout.contains("momentum") && !table.stdout.contains("service"), "{table:#?}");
     scratch.refused_with(&["asynchrony", "run", "--delay-us", "soon"], &["--delay-us", "soon"]);
+    scratch.refused_with(&["asynchrony", "run", "--queue", "2.5"], &["--queue", "2.5"]);
 }
 
 #[test]

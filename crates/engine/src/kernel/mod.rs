@@ -9,8 +9,8 @@
 //! scalar one is what the others are tested against. The forms are chosen once, when a program is
 //! compiled, and the whole loop over events ([`crate::pass`]) is compiled for each of them.
 //!
-//! Written with the processor's own instructions and not over a portable layer, because such a
-//! layer had no comparison that gives a mask of bits on every machine.
+//! Written with the processor's own instructions, for their comparisons into masks; a portable layer
+//! has not been measured against them.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -131,6 +131,9 @@ impl Sweep {
         }
         let service_us = services.into_iter().fold(1.0, f64::max);
         for v in numbers("queue", &self.queue)? {
+            if v.fract() != 0.0 {
+                bail!("`--queue {}`: {v} is no number of events; write e.g. 4,64", self.queue);
+            }
             all.push((Swept::Queue, v.to_string(), Asynchrony { queue: Some(v as usize), service_us, ..base.clone() }));
         }
         Ok(all)
