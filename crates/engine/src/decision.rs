@@ -44,6 +44,43 @@ impl Confidence {
         let total: f64 = values.map(|v| ((v - best) * gain).exp()).sum();
         (class, if total > 0.0 { (1.0 / total) as f32 } else { 1.0 })
     }
+
+    /// The confidence whose temperature fits best to the readouts of recordings with known labels:
+    /// g of the least mean cross-entropy of softmax(g·Σ/T_max), between 1/1000 and 1000. Without any
+    /// readout g is 1. Fit it on validation recordings, never on those that are reported.
+    pub fn fitted(t_max: usize, readouts: &[(Vec<f32>, usize)]) -> Self {
+        if readouts.is_empty() {
+            return Self { gain: 1.0, t_max };
+        }
+        let loss = |ln_gain: f64| -> f64 {
+            let gain = ln_gain.exp() / t_max.max(1) as f64;
+            readouts.iter().map(|(values, label)| cross_entropy(values, *label, gain)).sum()
+        };
+        // The loss is convex in g, so it has one valley in ln g, and its floor lies in the golden section.
+        let section = (5f64.sqrt() - 1.0) / 2.0;
+        let (mut low, mut high) = (-(1000f64.ln()), 1000f64.ln());
+        let (mut a, mut b) = (high - section * (high - low), low + section * (high - low));
+        let (mut at_a, mut at_b) = (loss(a), loss(b));
+        while high - low > 1e-4 {
+            if at_a <= at_b {
+                (high, b, at_b) = (b, a, at_a);
+                a = high - section * (high - low);
+                at_a = loss(a);
+            } else {
+                (low, a, at_a) = (a, b, at_b);
+                b = low + section * (high - low);
+                at_b = loss(b);
+            }
+        }
+        Self { gain: ((low + high) / 2.0).exp() as f32, t_max }
+    }
+}
+
+/// −ln softmax(gain·values)[label]
+fn cross_entropy(values: &[f32], label: usize, gain: f64) -> f64 {
+    let best = values.iter().fold(f64::NEG_INFINITY, |m, v| m.max(f64::from(*v)));
+    let total: f64 = values.iter().map(|v| ((f64::from(*v) - best) * gain).exp()).sum();
+    total.ln() - (values.get(label).map_or(best, |v| f64::from(*v)) - best) * gain
 }
 
 /// Index and value of the largest; the lowest index among equals, (0, 0) for none.
@@ -73,5 +110,15 @@ mod tests {
         assert!((f64::from(p) - 1.0 / (1.0 + (-1.0f64).exp())).abs() < 1e-6, "{p}");
         let (_, even) = Confidence::default().of([0.0; 4].into_iter());
         assert_eq!(even, 0.25);
+    }
+
+    #[test]
+    fn the_fitted_temperature_gives_the_confidence_that_is_met() {
+        // Of 10 equal readouts (2, 0) nine are right: the best confidence is 0.9, so g·2/T = ln 9.
+        let readouts: Vec<(Vec<f32>, usize)> = (0..10).map(|i| (vec![2.0, 0.0], usize::from(i == 0))).collect();
+        let fitted = Confidence::fitted(4, &readouts);
+        assert!((f64::from(fitted.gain) - 2.0 * 9f64.ln()).abs() < 1e-3, "{fitted:?}");
+        assert!((fitted.of([2.0, 0.0].into_iter()).1 - 0.9).abs() < 1e-4);
+        assert_eq!(Confidence::fitted(4, &[]), Confidence { gain: 1.0, t_max: 4 });
     }
 }

@@ -42,6 +42,7 @@
 
 pub mod asynchrony;
 mod compile;
+pub mod course;
 pub mod dataset;
 mod decay;
 pub mod decision;
@@ -64,6 +65,7 @@ pub mod summary;
 mod table;
 
 pub use asynchrony::{AsyncSession, Asynchrony, Order, Traffic};
+pub use course::{Course, Moments, course};
 pub use dataset::{Outcome, Run, run};
 pub use decision::{Confidence, Decision};
 pub use difference::spike_difference;

@@ -206,7 +206,34 @@ fn event_driven(all: &[&Simulation]) -> Option<r::EventDriven> {
         events: over(all, |s| s.events),
         spike_difference: (!first.spike_difference.is_empty()).then(|| over(all, last)),
         samples: all.iter().map(|s| s.samples).sum(),
+        decisions: decisions(all),
     })
+}
+
+/// The mean curve where all runs asked at the same moments (seeds), else that of the first (folds,
+/// whose longest recordings differ).
+fn decisions(all: &[&Simulation]) -> Option<r::DecisionCurve> {
+    let curves: Vec<&r::DecisionCurve> = all.iter().filter_map(|s| s.decisions.as_ref().map(|d| &d.curve)).collect();
+    let mut first = (*curves.first()?).clone();
+    let moments = |c: &r::DecisionCurve| {
+        let us: Vec<u64> = c.time.iter().map(|p| p.us).collect();
+        (us, c.events.iter().map(|p| p.events).collect::<Vec<u64>>(), c.exits.len())
+    };
+    if curves.len() < all.len() || curves.iter().any(|c| moments(c) != moments(&first)) {
+        return Some(first);
+    }
+    for (k, p) in first.time.iter_mut().enumerate() {
+        p.accuracy = over(&curves, |c| c.time[k].accuracy);
+    }
+    for (k, p) in first.events.iter_mut().enumerate() {
+        p.accuracy = over(&curves, |c| c.events[k].accuracy);
+    }
+    for (k, e) in first.exits.iter_mut().enumerate() {
+        e.accuracy = over(&curves, |c| c.exits[k].accuracy);
+        (e.us, e.events) = (over(&curves, |c| c.exits[k].us), over(&curves, |c| c.exits[k].events));
+        e.reached = over(&curves, |c| c.exits[k].reached);
+    }
+    Some(first)
 }
 
 fn layers(runs: &[Finished], simulations: &[&Simulation]) -> Vec<r::LayerActivity> {

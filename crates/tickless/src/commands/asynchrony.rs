@@ -3,11 +3,11 @@
 use super::{Part, RunArgs, print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
+use crate::report::{SweepRow, write_sweep};
 use crate::simulate::compile;
 use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use rayon::prelude::*;
-use serde::Serialize;
 use tickless_engine::{AsyncSession, Asynchrony, Confidence, NeuronCounts, Order, Program, Session, spike_difference};
 use tickless_train::data::SampleId;
 use tickless_train::progress::Progress;
@@ -22,7 +22,8 @@ use tickless_train::run::Loaded;
 
 One thing is changed at a time, from the exact engine on; a queue is swept at the longest service
 time. Shown are accuracy, the spike difference to the exact engine over all neurons, and events that
-a full queue lost. All of it is this simulator's, none of it a chip's.")]
+a full queue lost. The run keeps the table (`asynchrony.json`) and a picture (`asynchrony.svg` and
+`.png`). All of it is this simulator's, none of it a chip's.")]
 pub struct Sweep {
     #[command(flatten)]
     run: RunArgs,
@@ -49,31 +50,6 @@ pub struct Sweep {
     limit: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-enum Swept {
-    Exact,
-    Order,
-    Delay,
-    Service,
-    Queue,
-    Jitter,
-}
-
-/// One setting and what it did.
-#[derive(Debug, Serialize)]
-struct Row {
-    swept: Swept,
-    value: String,
-    accuracy: f64,
-    /// Σ|exact − this| / Σ exact over the spike counts of all neurons; `None` if infinite.
-    spike_difference: Option<f64>,
-    /// Events lost by full queues, per recording.
-    lost: f64,
-    /// Most events in a core at one time, over all recordings.
-    longest_queue: usize,
-}
-
 impl Sweep {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
@@ -91,6 +67,10 @@ impl Sweep {
             rows.push(row(&run, &program, ids, &exact, (swept, value), &model, console)?);
         }
         console.finish();
+        run.folder.write_json("asynchrony.json", &rows)?;
+        let name =
+            format!("{} ({}), {} {} recordings", run.facts.network, run.facts.strategy, ids.len(), self.part.word());
+        let pictures = write_sweep(&name, &rows, run.folder.path())?;
         if global.json {
             return print_json(&rows);
         }
@@ -105,36 +85,39 @@ impl Sweep {
             "longest queue"
         );
         for r in rows {
-            let swept = format!("{:?}", r.swept).to_lowercase();
+            let swept = r.swept;
             let difference = r.spike_difference.map_or("infinite".into(), |d| format!("{d:.4}"));
             let (accuracy, lost) = (r.accuracy, r.lost);
             say!("{swept:<8} {:>10} {accuracy:>10.2} {difference:>17} {lost:>12.1} {:>14}", r.value, r.longest_queue);
         }
+        if let Some(svg) = pictures.first() {
+            say!("picture: {}", svg.display());
+        }
         Ok(())
     }
 
-    fn settings(&self) -> Result<Vec<(Swept, String, Asynchrony)>> {
+    fn settings(&self) -> Result<Vec<(&'static str, String, Asynchrony)>> {
         let base = Asynchrony { seed: self.seed, ..Asynchrony::default() };
-        let mut all = vec![(Swept::Exact, String::new(), base.clone())];
+        let mut all = vec![("exact", String::new(), base.clone())];
         for (word, order) in [("random", Order::Random), ("momentum", Order::Momentum)] {
-            all.push((Swept::Order, word.into(), Asynchrony { order, ..base.clone() }));
+            all.push(("order", word.into(), Asynchrony { order, ..base.clone() }));
         }
         for v in numbers("delay-us", &self.delay_us)? {
-            all.push((Swept::Delay, v.to_string(), Asynchrony { delay_us: v, ..base.clone() }));
+            all.push(("delay", v.to_string(), Asynchrony { delay_us: v, ..base.clone() }));
         }
         for v in numbers("jitter-us", &self.jitter_us)? {
-            all.push((Swept::Jitter, v.to_string(), Asynchrony { jitter_us: v, ..base.clone() }));
+            all.push(("jitter", v.to_string(), Asynchrony { jitter_us: v, ..base.clone() }));
         }
         let services = numbers("service-us", &self.service_us)?;
         for &v in &services {
-            all.push((Swept::Service, v.to_string(), Asynchrony { service_us: v, ..base.clone() }));
+            all.push(("service", v.to_string(), Asynchrony { service_us: v, ..base.clone() }));
         }
         let service_us = services.into_iter().fold(1.0, f64::max);
         for v in numbers("queue", &self.queue)? {
             if v.fract() != 0.0 {
                 bail!("`--queue {}`: {v} is no number of events; write e.g. 4,64", self.queue);
             }
-            all.push((Swept::Queue, v.to_string(), Asynchrony { queue: Some(v as usize), service_us, ..base.clone() }));
+            all.push(("queue", v.to_string(), Asynchrony { queue: Some(v as usize), service_us, ..base.clone() }));
         }
         Ok(all)
     }
@@ -168,10 +151,10 @@ fn row(
     program: &Program,
     ids: &[SampleId],
     exact: &[Vec<f64>],
-    (swept, value): (Swept, String),
+    (swept, value): (&str, String),
     model: &Asynchrony,
     console: &Console,
-) -> Result<Row> {
+) -> Result<SweepRow> {
     let confidence = Confidence { gain: 1.0, t_max: run.facts.t_max };
     let one = |(k, &id): (usize, &SampleId)| -> Result<(bool, Vec<f64>, u64, usize)> {
         if console.cancelled() {
@@ -188,8 +171,8 @@ fn row(
     let results: Vec<_> = ids.par_iter().enumerate().map(one).collect::<Result<_>>()?;
     let flat = |all: &mut dyn Iterator<Item = &Vec<f64>>| -> Vec<f64> { all.flatten().copied().collect() };
     let difference = spike_difference(&flat(&mut exact.iter()), &flat(&mut results.iter().map(|r| &r.1)));
-    Ok(Row {
-        swept,
+    Ok(SweepRow {
+        swept: swept.to_owned(),
         value,
         accuracy: 100.0 * results.iter().filter(|r| r.0).count() as f64 / ids.len() as f64,
         spike_difference: difference.is_finite().then_some(difference),

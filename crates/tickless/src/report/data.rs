@@ -143,6 +143,78 @@ pub struct EventDriven {
     pub spike_difference: Option<f64>,
     /// Recordings these numbers were measured on.
     pub samples: usize,
+    /// How soon the answer is known; missing where nobody asked before the end.
+    pub decisions: Option<DecisionCurve>,
+}
+
+/// One setting of the model of a chip's asynchrony, and what it did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SweepRow {
+    /// What was changed: exact (nothing), order, delay, jitter, service or queue.
+    pub swept: String,
+    /// To what: µs, events or the name of an order.
+    pub value: String,
+    /// Percent correct.
+    pub accuracy: f64,
+    /// Σ|exact − this| / Σ exact over the spike counts of all neurons; `None` if infinite.
+    pub spike_difference: Option<f64>,
+    /// Events lost by full queues, per recording.
+    pub lost: f64,
+    /// Most events in a core at one time, over all recordings.
+    pub longest_queue: usize,
+}
+
+/// Accuracy of the event-driven run when asked before its end.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DecisionCurve {
+    /// Against the time since the first event.
+    pub time: Vec<AtTime>,
+    /// Against the events seen.
+    pub events: Vec<AtEvents>,
+    /// Where each recording stops at a confidence.
+    pub exits: Vec<Exit>,
+}
+
+/// Accuracy some time after the first event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AtTime {
+    /// µs since the first event.
+    pub us: u64,
+    /// Percent correct.
+    #[serde(with = "number")]
+    pub accuracy: f64,
+}
+
+/// Accuracy after some events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AtEvents {
+    /// Events seen.
+    pub events: u64,
+    /// Percent correct.
+    #[serde(with = "number")]
+    pub accuracy: f64,
+}
+
+/// What stopping at one confidence gives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Exit {
+    /// The confidence.
+    pub confidence: f64,
+    /// Percent correct.
+    #[serde(with = "number")]
+    pub accuracy: f64,
+    /// Mean µs from the first event to the decision.
+    #[serde(with = "number")]
+    pub us: f64,
+    /// Mean events until the decision.
+    #[serde(with = "number")]
+    pub events: f64,
+    /// Percent of the recordings that reached the confidence; the others ran to their end.
+    pub reached: f64,
 }
 
 impl EventDriven {

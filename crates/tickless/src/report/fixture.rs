@@ -47,6 +47,7 @@ pub fn full() -> ReportData {
                 events: 4_172.0,
                 spike_difference: Some(difference),
                 samples: 220,
+                decisions: Some(decisions(event)),
             }),
             curve: curve(accuracy[3], name == "SDT"),
             layers: layers(spikes),
@@ -112,6 +113,8 @@ pub fn hostile() -> ReportData {
         let event = strategy.event_driven.as_mut().unwrap();
         (event.accuracy, event.synaptic_operations, event.events) = (value, value, value);
         event.spike_difference = Some(f64::INFINITY);
+        let decisions = event.decisions.as_mut().unwrap();
+        (decisions.time[3].accuracy, decisions.exits[1].us, decisions.events[2].events) = (value, value, u64::MAX);
         event.spikes_per_layer[0].1 = value;
         for layer in &mut strategy.layers {
             (layer.rate, layer.event_driven_rate) = (value, Some(-1.0));
@@ -145,6 +148,21 @@ fn curve(last: f64, alone: bool) -> Vec<EpochPoint> {
             }
         })
         .collect()
+}
+
+fn decisions(last: f64) -> DecisionCurve {
+    let at = |share: f64| round(10.0 + (last - 10.0) * (1.0 - (-4.0 * share).exp()));
+    let moments = || (1..=20u64).map(|k| (k, at(k as f64 / 20.0)));
+    DecisionCurve {
+        time: moments().map(|(k, accuracy)| AtTime { us: 15_000 * k, accuracy }).collect(),
+        events: moments().map(|(k, accuracy)| AtEvents { events: 250 * k, accuracy }).collect(),
+        exits: [(0.5, 0.2), (0.9, 0.5), (0.99, 0.8)]
+            .map(|(confidence, share)| {
+                let (us, events) = (round(3e5 * share), round(5e3 * share));
+                Exit { confidence, accuracy: at(share + 0.1), us, events, reached: round(100.0 - 20.0 * share) }
+            })
+            .into(),
+    }
 }
 
 fn layers(spikes: [f64; 2]) -> Vec<LayerActivity> {

@@ -28,8 +28,8 @@ pub mod text;
 use std::path::{Path, PathBuf};
 
 pub use data::{
-    Dataset, EpochPoint, EventDriven, InputSample, LayerActivity, Leak, Machine, Network, Point, Raster, RasterLayer,
-    ReportData, StrategyResult,
+    AtEvents, AtTime, Dataset, DecisionCurve, EpochPoint, EventDriven, Exit, InputSample, LayerActivity, Leak, Machine,
+    Network, Point, Raster, RasterLayer, ReportData, StrategyResult, SweepRow,
 };
 pub use error::ReportError;
 pub use page::page;
@@ -55,15 +55,32 @@ pub fn write(data: &ReportData, folder: &Path) -> Result<Written, ReportError> {
         .map_err(|source| ReportError::Folder { path: pictures_folder.clone(), source })?;
     let mut pictures = Vec::new();
     for picture in picture::pictures(data) {
-        let svg = pictures_folder.join(format!("{}.svg", picture.name));
-        put(&svg, picture::svg(&picture, picture::Use::File)?.as_bytes())?;
-        let png = pictures_folder.join(format!("{}.png", picture.name));
-        put(&png, &picture::png(&picture)?)?;
-        pictures.extend([svg, png]);
+        pictures.extend(draw(&picture, &pictures_folder)?);
     }
     let written = folder.join("report.html");
     put(&written, page(data).as_bytes())?;
     Ok(Written { page: written, pictures })
+}
+
+/// Draws a sweep of the model of asynchrony into a folder, as `asynchrony.svg` and `asynchrony.png`.
+/// Nothing is drawn where nothing was swept.
+///
+/// # Errors
+/// As [`write`](fn@write).
+pub fn write_sweep(network: &str, rows: &[SweepRow], folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    match picture::asynchrony::picture(network, rows) {
+        Some(picture) => Ok(draw(&picture, folder)?.into()),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// One picture as SVG and as PNG.
+fn draw(picture: &picture::Picture, folder: &Path) -> Result<[PathBuf; 2], ReportError> {
+    let svg = folder.join(format!("{}.svg", picture.name));
+    put(&svg, picture::svg(picture, picture::Use::File)?.as_bytes())?;
+    let png = folder.join(format!("{}.png", picture.name));
+    put(&png, &picture::png(picture)?)?;
+    Ok([svg, png])
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
@@ -79,7 +96,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("new/report");
         let written = write(&fixture::full(), &target).unwrap();
-        assert_eq!(written.pictures.len(), 16);
+        assert_eq!(written.pictures.len(), 18);
         for file in written.pictures.iter().chain([&written.page]) {
             assert!(std::fs::metadata(file).unwrap().len() > 1_000, "{}", file.display());
         }

@@ -36,6 +36,7 @@ pub fn page(data: &ReportData) -> String {
         None => "Accuracy at every T",
     };
     body += &markup::section("accuracy", heading, &accuracy);
+    body += &markup::section("decision", "How soon the answer is known", &drawn("decision"));
     let work = drawn("work") + &markup::table(&table::work(data)) + &facts::no_clock_reason(data);
     body += &markup::section("work", "Work", &work);
     let rates = drawn("rates") + &details("Firing rates as a table", &markup::table(&table::rates(data)));

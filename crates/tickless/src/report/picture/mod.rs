@@ -1,12 +1,14 @@
 //! The pictures: each is a list of shapes, drawn from the values alone.
 //!
-//! A chart ([`accuracy`], [`work`], [`rates`], [`raster`], [`sample`], [`curves`]) turns values into a
+//! A chart ([`accuracy`], [`work`], [`rates`], [`raster`], [`sample`], [`curves`], [`decision`]) turns values into a
 //! [`Picture`]: shapes in pixels and [`Ink`]s. Nothing there can fail. [`mod@paint`] replays the shapes through
 //! plotters, into an SVG document ([`mod@svg`]) or a bitmap ([`mod@png`]); so both are the same picture.
 
 mod accuracy;
+pub(crate) mod asynchrony;
 mod axes;
 mod curves;
+mod decision;
 mod paint;
 mod palette;
 mod png;
@@ -135,13 +137,14 @@ impl Picture {
 
 /// Every picture there are values for, in the order of the page.
 pub(crate) fn pictures(data: &ReportData) -> Vec<Picture> {
-    let mut pictures: Vec<Picture> = [accuracy::picture(data), work::picture(data), rates::picture(data)]
-        .into_iter()
-        .flatten()
-        .chain(raster::pictures(data))
-        .chain(sample::picture(data))
-        .chain(curves::picture(data))
-        .collect();
+    let mut pictures: Vec<Picture> =
+        [accuracy::picture(data), decision::picture(data), work::picture(data), rates::picture(data)]
+            .into_iter()
+            .flatten()
+            .chain(raster::pictures(data))
+            .chain(sample::picture(data))
+            .chain(curves::picture(data))
+            .collect();
     for i in 1..pictures.len() {
         let same = pictures[..i].iter().filter(|p| p.name == pictures[i].name).count();
         if same > 0 {
@@ -159,7 +162,8 @@ mod tests {
     #[test]
     fn a_picture_for_every_part() {
         let names: Vec<String> = pictures(&fixture::full()).into_iter().map(|p| p.name).collect();
-        let expected = ["accuracy", "work", "rates", "raster-sdt", "raster-nmt", "raster-mtt", "input", "training"];
+        let expected =
+            ["accuracy", "decision", "work", "rates", "raster-sdt", "raster-nmt", "raster-mtt", "input", "training"];
         assert_eq!(names, expected);
     }
 

@@ -1,9 +1,15 @@
 //! A trained run with no clock: its recordings through the event-driven engine, and how far the
 //! clocked network at T_max is from it.
 
+pub mod decisions;
+pub mod quantised;
+
 use anyhow::{Context, Result, ensure};
+use decisions::Decisions;
+use quantised::Quantised;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tickless_engine::{CompileOptions, Confidence, NeuronCounts, Program, Session, Trace, spike_difference};
 use tickless_events::Recording;
@@ -40,6 +46,15 @@ pub struct Simulation {
     pub spike_difference: Vec<(String, f64)>,
     /// Recordings the spike difference was measured on.
     pub spike_difference_samples: usize,
+    /// How soon it knew the answer.
+    #[serde(default)]
+    pub decisions: Option<Decisions>,
+    /// The same in 8 bit.
+    #[serde(default)]
+    pub quantised: Option<Quantised>,
+    /// Why there is nothing in 8 bit.
+    #[serde(default)]
+    pub quantised_refused: Option<String>,
     /// Wall-clock seconds of the event-driven run, on all threads.
     pub seconds: f64,
 }
@@ -82,8 +97,34 @@ pub fn possible(run: &Loaded) -> Result<()> {
 /// If the network needs a clock (bias, norm), naming the command that changes that.
 pub fn compile(run: &Loaded) -> Result<Program> {
     possible(run)?;
-    let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
-    Ok(Program::compile(&run.network, &run.weights, &options)?)
+    Ok(compile_with(run, false)?)
+}
+
+fn compile_with(run: &Loaded, quantised: bool) -> tickless_engine::Result<Program> {
+    let options = CompileOptions { step_us: run.facts.step_us, quantised, ..CompileOptions::default() };
+    Program::compile(&run.network, &run.weights, &options)
+}
+
+/// A recording of a run.
+fn load(run: &Loaded, id: SampleId) -> tickless_train::Result<Arc<Recording>> {
+    run.source.recording(id)
+}
+
+/// Spike counts of each spiking layer, all recordings one after the other: `[recordings × neurons]`.
+///
+/// # Errors
+/// If a recording cannot be decoded.
+pub fn counts(run: &Loaded, program: &Program, ids: &[SampleId]) -> Result<Vec<Vec<f64>>> {
+    let layers = program.layers().len();
+    let one = |(session, counts): &mut (Session, NeuronCounts), &id: &SampleId| -> Result<Vec<Vec<f64>>> {
+        session.reset();
+        counts.reset();
+        session.feed_into(load(run, id)?.as_ref(), counts)?;
+        Ok((0..layers).map(|l| counts.layer(l).iter().map(|&c| c as f64).collect()).collect())
+    };
+    let all: Vec<Vec<Vec<f64>>> =
+        ids.par_iter().map_init(|| (Session::new(program), NeuronCounts::new(program)), one).collect::<Result<_>>()?;
+    Ok((0..layers).map(|l| all.iter().flat_map(|r| r[l].iter().copied()).collect()).collect())
 }
 
 /// Runs recordings event by event, and the clocked network on some of them for comparison.
@@ -102,8 +143,8 @@ pub fn simulate(
     let confidence = Confidence { gain: 1.0, t_max: run.facts.t_max };
     let begun = std::time::Instant::now();
     progress.start("event-driven", ids.len() as u64, "recording");
-    let load = |k: usize| -> tickless_train::Result<(std::sync::Arc<Recording>, usize)> {
-        Ok((run.source.recording(ids[k])?, run.source.label(ids[k])))
+    let load = |k: usize| -> tickless_train::Result<(Arc<Recording>, usize)> {
+        Ok((load(run, ids[k])?, run.source.label(ids[k])))
     };
     let advance = |_: usize, _: usize| progress.advance(1, "");
     let result = tickless_engine::run(&program, &confidence, ids.len(), load, &advance, stop)?;
@@ -114,6 +155,12 @@ pub fn simulate(
     let layers =
         layers.map(|(l, spikes)| LayerActivity { layer: l.name.clone(), neurons: l.shape.len(), spikes: *spikes });
     let some = &ids[..ids.len().min(DIFFERENCE_SAMPLES)];
+    let longest = result.outcomes.iter().fold((0, 0), |m, o| (m.0.max(o.us), m.1.max(o.events)));
+    let decisions = decisions::decisions(run, &program, ids, longest, progress)?;
+    let (quantised, quantised_refused) = match quantised::program(run)? {
+        Ok(small) => (Some(quantised::quantised(run, (&program, &small), ids, some.len(), progress)?), None),
+        Err(why) => (None, Some(why)),
+    };
     Ok(Simulation {
         accuracy: 100.0 * s.accuracy,
         correct: s.correct,
@@ -124,6 +171,9 @@ pub fn simulate(
         silent: s.silent,
         spike_difference: difference(run, model, &program, some)?,
         spike_difference_samples: some.len(),
+        decisions: Some(decisions),
+        quantised,
+        quantised_refused,
         seconds,
     })
 }
@@ -134,23 +184,10 @@ fn difference(run: &Loaded, model: &Model, program: &Program, ids: &[SampleId]) 
     let (t_max, step_us) = (facts.t_max, facts.step_us);
     let setting = Setting { source, ids, t_max, step_us, batch: recipe.eval.batch };
     let clocked = spike_counts(model, &setting, t_max, LeakRule::Step, &Silent)?;
-    let engine: Vec<Vec<Vec<f64>>> = ids
-        .par_iter()
-        .map_init(
-            || (Session::new(program), NeuronCounts::new(program)),
-            |(session, counts), &id| -> Result<Vec<Vec<f64>>> {
-                session.reset();
-                counts.reset();
-                session.feed_into(source.recording(id)?.as_ref(), counts)?;
-                let layers = 0..program.layers().len();
-                Ok(layers.map(|l| counts.layer(l).iter().map(|&c| c as f64).collect()).collect())
-            },
-        )
-        .collect::<Result<_>>()?;
+    let engine = counts(run, program, ids)?;
     let one = |(l, info): (usize, &tickless_engine::LayerInfo)| {
         let s0: Vec<f64> = clocked.layers[l].iter().map(|&c| f64::from(c)).collect();
-        let s: Vec<f64> = engine.iter().flat_map(|r| r[l].iter().copied()).collect();
-        (info.name.clone(), spike_difference(&s0, &s))
+        (info.name.clone(), spike_difference(&s0, &engine[l]))
     };
     Ok(program.layers().iter().enumerate().map(one).collect())
 }
@@ -184,6 +221,9 @@ mod tests {
             silent: Vec::new(),
             spike_difference: vec![("a".into(), f64::INFINITY), ("b".into(), 0.5)],
             spike_difference_samples: 10,
+            decisions: None,
+            quantised: None,
+            quantised_refused: None,
             seconds: 1.0,
         };
         let text = serde_json::to_string(&kept).unwrap();

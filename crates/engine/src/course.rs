@@ -1,0 +1,111 @@
+//! The course of one recording: what the answer would have been at every moment.
+//!
+//! A network with no time steps can be asked at any time, so its accuracy is a curve: over the µs
+//! since the first event, over the events seen, and over the confidence at which it may stop
+//! (early exit). The decision at τ µs is that of all events up to and including first + τ; a
+//! recording that has ended keeps its last decision.
+
+use crate::decision::{Confidence, Decision};
+use crate::error::Result;
+use crate::session::Session;
+use tickless_events::Recording;
+
+/// The moments that are asked about, each list rising.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Moments {
+    /// µs since the first event.
+    pub us: Vec<u64>,
+    /// Events seen.
+    pub events: Vec<u64>,
+    /// Confidences at which to stop.
+    pub confidences: Vec<f32>,
+}
+
+/// The answers of one recording.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Course {
+    /// Class at each of [`Moments::us`].
+    pub at_us: Vec<usize>,
+    /// Class at each of [`Moments::events`].
+    pub at_events: Vec<usize>,
+    /// The decision when each of [`Moments::confidences`] was first reached, or at the end.
+    pub exits: Vec<Decision>,
+    /// Whether each of [`Moments::confidences`] was reached.
+    pub reached: Vec<bool>,
+}
+
+/// Runs one recording from rest and notes the answers.
+///
+/// # Errors
+/// If an event lies outside the input.
+pub fn course(
+    session: &mut Session,
+    recording: &Recording,
+    moments: &Moments,
+    confidence: &Confidence,
+) -> Result<Course> {
+    session.reset();
+    let mut course = Course::default();
+    let first = recording.t_first_us().unwrap_or(0);
+    let mut decision = session.decision(confidence);
+    for event in recording.iter() {
+        while moments.us.get(course.at_us.len()).is_some_and(|us| event.t_us - first > *us) {
+            course.at_us.push(decision.class);
+        }
+        session.push(event)?;
+        decision = session.decision(confidence);
+        while moments.events.get(course.at_events.len()).is_some_and(|n| decision.events >= *n) {
+            course.at_events.push(decision.class);
+        }
+        while moments.confidences.get(course.exits.len()).is_some_and(|c| decision.confidence >= *c) {
+            course.exits.push(decision);
+        }
+    }
+    course.reached = (0..moments.confidences.len()).map(|k| k < course.exits.len()).collect();
+    course.at_us.resize(moments.us.len(), decision.class);
+    course.at_events.resize(moments.events.len(), decision.class);
+    course.exits.resize(moments.confidences.len(), decision);
+    Ok(course)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::{CompileOptions, Program};
+    use tickless_events::{Event, Sensor};
+    use tickless_net::{Array, InputKind, NetworkBuilder, Shape, Weights};
+
+    /// Two pixels, two classes: each pixel adds 1 to its class.
+    fn session() -> Session {
+        let mut b = NetworkBuilder::new("two", Shape::new(1, 1, 2), InputKind::Events);
+        b.linear(b.input(), 2, false);
+        let mut weights = Weights::default();
+        weights.insert("linear1.weight", Array::new(vec![2, 2], vec![1.0, 0.0, 0.0, 1.0]));
+        let net = b.build().unwrap();
+        Session::new(&Program::compile(&net, &weights, &CompileOptions::default()).unwrap())
+    }
+
+    fn recording(events: &[(u64, u16)]) -> Recording {
+        let events: Vec<Event> = events.iter().map(|&(t_us, x)| Event { t_us, x, y: 0, on: true }).collect();
+        Recording::from_events(Sensor { width: 2, height: 1 }, &events).unwrap().0
+    }
+
+    #[test]
+    fn an_answer_is_that_of_the_events_up_to_its_moment() {
+        let r = recording(&[(100, 0), (110, 1), (120, 1), (150, 1)]);
+        let moments = Moments { us: vec![0, 9, 20, 1000], events: vec![1, 3, 9], confidences: vec![0.6, 0.85, 0.99] };
+        let course = course(&mut session(), &r, &moments, &Confidence::default()).unwrap();
+        assert_eq!(course.at_us, [0, 0, 1, 1]);
+        assert_eq!(course.at_events, [0, 1, 1]);
+        assert_eq!(course.reached, [true, true, false]);
+        let at: Vec<(usize, u64, u64)> = course.exits.iter().map(|d| (d.class, d.events, d.us)).collect();
+        assert_eq!(at, [(0, 1, 0), (1, 4, 50), (1, 4, 50)]);
+    }
+
+    #[test]
+    fn an_empty_recording_has_an_answer_too() {
+        let moments = Moments { us: vec![5], events: vec![1], confidences: vec![0.9] };
+        let course = course(&mut session(), &recording(&[]), &moments, &Confidence::default()).unwrap();
+        assert_eq!((course.at_us, course.at_events, course.reached), (vec![0], vec![0], vec![false]));
+    }
+}

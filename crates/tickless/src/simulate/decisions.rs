@@ -1,0 +1,124 @@
+//! How soon a network without a clock knows the answer: accuracy against the time that has passed,
+//! against the events seen, and against the confidence at which it may stop.
+
+use super::load;
+use crate::report::{AtEvents, AtTime, DecisionCurve, Exit};
+use anyhow::{Result, bail};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use tickless_engine::{Confidence, Course, Moments, Program, Session, course};
+use tickless_train::data::SampleId;
+use tickless_train::progress::Progress;
+use tickless_train::run::Loaded;
+
+/// Recordings of the validation part that the temperature is fitted on at most.
+const FIT_SAMPLES: usize = 2000;
+
+/// Points of the curves over time and over events.
+const POINTS: usize = 20;
+
+/// Confidences at which a run may stop.
+const CONFIDENCES: [f32; 8] = [0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999];
+
+/// How soon the answer was known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decisions {
+    /// Temperature g of the confidence softmax(g·Σ/T_max), fitted on the validation part.
+    pub gain: f64,
+    /// Recordings it was fitted on; 0 where the run has no validation part, and g is 1.
+    pub gain_samples: usize,
+    /// Accuracy at every moment.
+    #[serde(flatten)]
+    pub curve: DecisionCurve,
+}
+
+/// The confidence of a run, its temperature fitted on the validation part; and on how many recordings.
+pub fn fit(run: &Loaded, program: &Program, progress: &dyn Progress) -> Result<(Confidence, usize)> {
+    let ids = &run.parts.validation[..run.parts.validation.len().min(FIT_SAMPLES)];
+    if ids.is_empty() {
+        return Ok((Confidence { gain: 1.0, t_max: run.facts.t_max }, 0));
+    }
+    progress.start("confidence", ids.len() as u64, "recording");
+    let readout = |session: &mut Session, &id: &SampleId| -> Result<(Vec<f32>, usize)> {
+        stop(progress)?;
+        session.reset();
+        session.feed(load(run, id)?.as_ref())?;
+        progress.advance(1, "");
+        Ok((session.logits(), run.source.label(id)))
+    };
+    let readouts: Vec<_> = ids.par_iter().map_init(|| Session::new(program), readout).collect::<Result<_>>()?;
+    progress.finish();
+    Ok((Confidence::fitted(run.facts.t_max, &readouts), readouts.len()))
+}
+
+/// Runs all recordings and asks at every moment.
+pub fn decisions(
+    run: &Loaded,
+    program: &Program,
+    ids: &[SampleId],
+    longest: (u64, u64),
+    progress: &dyn Progress,
+) -> Result<Decisions> {
+    let (confidence, gain_samples) = fit(run, program, progress)?;
+    let moments = Moments { us: grid(longest.0), events: grid(longest.1), confidences: CONFIDENCES.to_vec() };
+    progress.start("decisions", ids.len() as u64, "recording");
+    let one = |session: &mut Session, &id: &SampleId| -> Result<(Course, usize)> {
+        stop(progress)?;
+        let course = course(session, load(run, id)?.as_ref(), &moments, &confidence)?;
+        progress.advance(1, "");
+        Ok((course, run.source.label(id)))
+    };
+    let all: Vec<_> = ids.par_iter().map_init(|| Session::new(program), one).collect::<Result<_>>()?;
+    progress.finish();
+    let mean = |f: &dyn Fn(&(Course, usize)) -> f64| all.iter().map(f).sum::<f64>() / all.len().max(1) as f64;
+    let percent = |f: &dyn Fn(&(Course, usize)) -> bool| mean(&|c| if f(c) { 100.0 } else { 0.0 });
+    let at_time =
+        |(k, &us): (usize, &u64)| AtTime { us, accuracy: percent(&|(course, label)| course.at_us[k] == *label) };
+    let at_events = |(k, &events): (usize, &u64)| AtEvents {
+        events,
+        accuracy: percent(&|(course, label)| course.at_events[k] == *label),
+    };
+    let exit = |(k, &confidence): (usize, &f32)| Exit {
+        // As it was written down, not as f32 stores it.
+        confidence: (f64::from(confidence) * 1e6).round() / 1e6,
+        accuracy: percent(&|(course, label)| course.exits[k].class == *label),
+        us: mean(&|c| c.0.exits[k].us as f64),
+        events: mean(&|c| c.0.exits[k].events as f64),
+        reached: percent(&|c| c.0.reached[k]),
+    };
+    Ok(Decisions {
+        gain: f64::from(confidence.gain),
+        gain_samples,
+        curve: DecisionCurve {
+            time: moments.us.iter().enumerate().map(at_time).collect(),
+            events: moments.events.iter().enumerate().map(at_events).collect(),
+            exits: moments.confidences.iter().enumerate().map(exit).collect(),
+        },
+    })
+}
+
+fn stop(progress: &dyn Progress) -> Result<()> {
+    if progress.cancelled() {
+        bail!("stopped by the user; nothing was written");
+    }
+    Ok(())
+}
+
+/// Moments up to `longest`, without doubles.
+fn grid(longest: u64) -> Vec<u64> {
+    let mut all: Vec<u64> = (1..=POINTS as u64).map(|k| (longest * k).div_ceil(POINTS as u64).max(1)).collect();
+    all.dedup();
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grid;
+
+    #[test]
+    fn the_grid_ends_at_the_longest_and_rises() {
+        assert_eq!(grid(40), (1..=20).map(|k| 2 * k).collect::<Vec<_>>());
+        assert_eq!(grid(3), [1, 2, 3]);
+        assert_eq!(grid(0), [1]);
+    }
+}
