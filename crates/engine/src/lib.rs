@@ -63,7 +63,7 @@ pub mod sink;
 pub mod summary;
 mod table;
 
-pub use asynchrony::{AsyncSession, Asynchrony, Order, Traffic};
+pub use asynchrony::{AsyncSession, Asynchrony, Core, Order, Traffic};
 pub use dataset::{Outcome, Run, run};
 pub use decision::{Confidence, Decision};
 pub use difference::spike_difference;
