@@ -64,7 +64,7 @@ pub mod sink;
 pub mod summary;
 mod table;
 
-pub use asynchrony::{AsyncSession, Asynchrony, Order, Traffic};
+pub use asynchrony::{AsyncSession, Asynchrony, Core, Order, Traffic};
 pub use course::{Course, Moments, course};
 pub use dataset::{Outcome, Run, run};
 pub use decision::{Confidence, Decision};

@@ -6,7 +6,8 @@ use common::random::{Rng, Wish, events, network, weights};
 use common::reference::Reference;
 use common::{clocked, reference};
 use proptest::prelude::*;
-use tickless_engine::{CompileOptions, Program, Session, Simd, Trace};
+use tickless_engine::{CompileOptions, Event, Program, Recording, Session, Simd, Trace};
+use tickless_events::Sensor;
 use tickless_net::{Network, Weights};
 
 const CHAIN: Wish = Wish { residual: false, negative: true, any_neuron: false, limit: false, leak: false, blocks: 2 };
@@ -150,6 +151,34 @@ proptest! {
             let left: f64 = session.membranes(l).unwrap().into_iter().map(f64::from).sum();
             let fired = trace.of(l).count() as f64 * f64::from(n.threshold);
             prop_assert_eq!(fired + left, law.current[l]);
+        }
+    }
+
+    /// Law: a recording fed whole (many events layer by layer in a chain) is its events pushed one by
+    /// one, and every form of the arithmetic gives the same bits; float and 8-bit.
+    #[test]
+    fn a_recording_fed_whole_is_its_events_in_every_form(seed: u64, residual: bool, leak: bool, quantised: bool) {
+        let mut s = sample(seed, Wish { residual, any_neuron: true, limit: true, leak: leak && !quantised, ..CHAIN }, 400);
+        if quantised {
+            s.net = s.net.map_neurons(|_, n| tickless_net::Neuron { v_min: n.v_min.or(Some(-1.0)), ..n });
+        }
+        let event = |&[t_us, c, y, x]: &[u64; 4]| Event { t_us, x: x as u16, y: y as u16, on: c == 1 };
+        let events: Vec<Event> = s.events.iter().map(event).collect();
+        let (recording, _) = Recording::from_events(Sensor { width: 9, height: 9 }, &events).unwrap();
+        let form = |simd| {
+            let options = CompileOptions { simd: Some(simd), quantised, ..CompileOptions::default() };
+            Session::new(&Program::compile(&s.net, &s.weights, &options).unwrap())
+        };
+        let mut pushed = form(Simd::Scalar);
+        events.iter().for_each(|&e| pushed.push(e).unwrap());
+        for simd in Simd::available() {
+            let mut fed = form(simd);
+            fed.feed(&recording).unwrap();
+            prop_assert_eq!(fed.logits(), pushed.logits(), "{:?}", simd);
+            prop_assert_eq!((fed.spikes(), fed.synaptic_ops()), (pushed.spikes(), pushed.synaptic_ops()), "{:?}", simd);
+            for l in 0..fed.program().layers().len() {
+                prop_assert_eq!(fed.membranes(l), pushed.membranes(l), "{:?}, layer {}", simd, l);
+            }
         }
     }
 

@@ -50,7 +50,7 @@ fn run(program: &Program, events: &[Event]) -> (Session, Trace) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Law: an 8-bit program is the float program of its integers, as long as nothing saturates.
     #[test]

@@ -1,19 +1,6 @@
-//! What a real chip does to a network: events take time, wait, come late and overtake each other.
-//!
-//! Every layer is a core. An event sent to it at time t arrives at t + delay; a core takes one event
-//! at a time, and each takes it the service time; those that wait stand in a queue, first in, first
-//! out; one that finds the queue full is lost. When a core has served an event, its weights are
-//! added, and the spikes they cause are sent at that moment:
-//!
-//! ```text
-//! arrival = sent + delay      begin = max(arrival, end of the one before)      end = begin + service
-//! ```
-//!
-//! Time stamps of the input are shifted by a uniform random time in [−jitter, +jitter]. Events that
-//! meet at one moment are taken in an [`Order`]. With no delay, service time and jitter, and the
-//! exact order, this is the engine itself ([`crate::deliver`]), spike for spike; that is tested. All
-//! randomness comes from one seed and the recording's number, whatever the number of threads.
+//! One recording at a time under the model: a queue of events in order of time.
 
+use super::model::{Asynchrony, Order, Timing, Traffic};
 use crate::decision::{Confidence, Decision};
 use crate::deliver::{Hear, Memory, tally};
 use crate::error::{Error, Result};
@@ -24,55 +11,9 @@ use crate::session::{Telling, values};
 use crate::sink::Sink;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 use tickless_events::Recording;
 use tickless_events::rng::Rng;
-
-/// In which order events that meet at one moment are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Order {
-    /// That of the exact engine: each spike is carried to its end before the neuron's next one.
-    #[default]
-    Exact,
-    /// A random one.
-    Random,
-    /// The spike of the neuron that fired last goes on first (the momentum schedule of
-    /// arXiv 2408.05098).
-    Momentum,
-}
-
-/// The model of a chip's asynchrony.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Asynchrony {
-    /// Order of simultaneous events.
-    pub order: Order,
-    /// Time from sending to arrival in µs, the same for every core.
-    pub delay_us: f64,
-    /// Time that a core needs for one event in µs.
-    pub service_us: f64,
-    /// Events that a core lets wait; `None` for no limit.
-    pub queue: Option<usize>,
-    /// Largest shift of an input's time stamp in µs.
-    pub jitter_us: f64,
-    /// Seed of order and jitter.
-    pub seed: u64,
-}
-
-impl Default for Asynchrony {
-    fn default() -> Self {
-        Self { order: Order::Exact, delay_us: 0.0, service_us: 0.0, queue: None, jitter_us: 0.0, seed: 0 }
-    }
-}
-
-/// What became of the events on their way.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Traffic {
-    /// Events lost because a queue was full, by core: each spiking layer, then an accumulating readout.
-    pub lost: Vec<u64>,
-    /// Most events that waited or were served in a core at one time.
-    pub longest: Vec<usize>,
-    /// µs from the last input event to the end of the last event in the network.
-    pub tail_us: f64,
-}
 
 /// An event on its way to a core, or being served there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +32,8 @@ struct Flight {
 pub struct AsyncSession {
     program: Program,
     model: Asynchrony,
+    /// One a core.
+    timings: Vec<Timing>,
     memory: Memory,
     flights: BinaryHeap<Reverse<Flight>>,
     busy_ns: Vec<u64>,
@@ -111,16 +54,13 @@ impl AsyncSession {
     /// A session at rest.
     ///
     /// # Errors
-    /// If a time of the model is negative or no number.
+    /// If a time of the model is negative or no number, or it names a core that the program has not.
     pub fn new(program: &Program, model: &Asynchrony) -> Result<Self> {
-        let times = [("delay", model.delay_us), ("service time", model.service_us), ("jitter", model.jitter_us)];
-        if let Some((name, us)) = times.into_iter().find(|(_, us)| !(*us >= 0.0 && *us <= 1e12)) {
-            return Err(Error::Asynchrony(format!("the {name} is {us} µs; give a time of 0 or more, e.g. 10")));
-        }
         let cores = program.plan.rules.len();
         Ok(Self {
             program: program.clone(),
             model: model.clone(),
+            timings: model.timings(cores)?,
             memory: Memory::new(&program.plan),
             flights: BinaryHeap::new(),
             busy_ns: vec![0; cores],
@@ -151,15 +91,16 @@ impl AsyncSession {
             let next = self.flights.peek().map(|f| f.0.t_ns);
             let joins = |t: u64| next.is_none_or(|n| if exact { t < n } else { t <= n });
             if let Some((t_ns, hop)) = input.next_if(|(t, _)| joins(*t)) {
-                self.send(plan.input_edges.clone(), &[hop], t_ns);
+                self.send(&plan, plan.input_edges.clone(), &[hop], t_ns);
                 continue;
             }
             let Some(Reverse(flight)) = self.flights.pop() else { break };
             last_ns = flight.t_ns;
-            if flight.served || self.model.service_us == 0.0 {
+            let core = plan.edges[flight.edge as usize].target;
+            if flight.served || self.timings[core].service_ns == 0 {
                 self.serve(&plan, flight, sink);
             } else {
-                self.queue(&plan, flight);
+                self.queue(core, flight);
             }
         }
         self.traffic.tail_us = (last_ns as f64 / NS - self.offset_us() - self.span_us as f64).max(0.0);
@@ -207,27 +148,29 @@ impl AsyncSession {
     }
 
     /// Sends spikes along the edges that leave their source, each as an event of its own.
-    fn send(&mut self, edges: std::ops::Range<usize>, hops: &[Hop], t_ns: u64) {
-        let t_ns = t_ns + (self.model.delay_us * NS).round() as u64;
+    fn send(&mut self, plan: &Plan, edges: Range<usize>, hops: &[Hop], t_ns: u64) {
         let count: u64 = hops.iter().map(|h| u64::from(h.spikes)).sum::<u64>() * edges.len() as u64;
         // Where spikes arrive at the moment they are sent, later groups go before earlier ones: depth
         // first. Otherwise what was sent first goes first, so that ties of the input keep their order.
-        let begin = if self.model.delay_us == 0.0 || self.model.order == Order::Momentum {
-            self.rank -= count;
-            self.rank
-        } else {
-            self.later += count;
-            self.later - count
-        };
+        self.rank -= count;
+        let (depth_first, in_turn) = (self.rank, self.later);
+        self.later += count;
         let mut k = 0;
         for hop in hops {
             for edge in (0..hop.spikes).flat_map(|_| edges.clone()) {
+                let Timing { delay_ns, delay_jitter_ns, .. } = self.timings[plan.edges[edge].target];
+                let at_once = delay_ns == 0 && delay_jitter_ns == 0.0;
                 let rank = match self.model.order {
-                    Order::Exact => begin + k,
-                    Order::Momentum => begin + count - 1 - k,
+                    Order::Exact if at_once => depth_first + k,
+                    Order::Exact => in_turn + k,
+                    Order::Momentum => depth_first + count - 1 - k,
                     Order::Random => self.rng.next_u64(),
                 };
                 k += 1;
+                let mut t_ns = t_ns + delay_ns;
+                if delay_jitter_ns > 0.0 {
+                    t_ns += (f64::from(self.rng.unit()) * delay_jitter_ns) as u64;
+                }
                 let (place, cause) = (hop.place, hop.cause);
                 self.flights.push(Reverse(Flight { t_ns, rank, served: false, edge: edge as u32, place, cause }));
             }
@@ -235,16 +178,16 @@ impl AsyncSession {
     }
 
     /// Puts an event that has arrived into its core's queue.
-    fn queue(&mut self, plan: &Plan, flight: Flight) {
-        let core = plan.edges[flight.edge as usize].target;
+    fn queue(&mut self, core: usize, flight: Flight) {
+        let Timing { service_ns, queue, .. } = self.timings[core];
         // The one that is being served does not wait.
-        if self.model.queue.is_some_and(|q| self.waiting[core] > q) {
+        if queue.is_some_and(|q| self.waiting[core] > q) {
             self.traffic.lost[core] += 1;
             return;
         }
         self.waiting[core] += 1;
         self.traffic.longest[core] = self.traffic.longest[core].max(self.waiting[core]);
-        let end = self.busy_ns[core].max(flight.t_ns) + (self.model.service_us * NS).round().max(1.0) as u64;
+        let end = self.busy_ns[core].max(flight.t_ns) + service_ns;
         self.busy_ns[core] = end;
         self.flights.push(Reverse(Flight { t_ns: end, served: true, ..flight }));
     }
@@ -273,7 +216,7 @@ impl AsyncSession {
                 Telling { sink, plan, times: &told, first: flight.cause.into() }.hear(core, &out);
             }
             out.iter_mut().for_each(|h| h.cause = flight.cause);
-            self.send(rule.edges.clone(), &out, flight.t_ns);
+            self.send(plan, rule.edges.clone(), &out, flight.t_ns);
         }
         out.clear();
         self.memory.layers[core].queue = out;
