@@ -43,6 +43,21 @@ impl Recording {
         Ok((Recording { sensor, events }, moved))
     }
 
+    /// The same events on a sensor of another size: each goes to (⌊x·w'/w⌋, ⌊y·h'/h⌋), as frames are
+    /// scaled (an area sum).
+    pub fn scaled(&self, size: Sensor) -> Recording {
+        if size == self.sensor {
+            return self.clone();
+        }
+        let scale = |v: u16, from: u16, to: u16| (u32::from(v) * u32::from(to) / u32::from(from.max(1))) as u16;
+        let one = |e: Event| Event {
+            x: scale(e.x, self.sensor.width, size.width),
+            y: scale(e.y, self.sensor.height, size.height),
+            ..e
+        };
+        Recording { sensor: size, events: self.iter().map(one).collect() }
+    }
+
     /// The events as columns.
     pub fn columns(&self) -> &Columns {
         &self.events

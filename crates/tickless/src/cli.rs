@@ -1,6 +1,8 @@
 //! The command line: its words, its help, and how an error leaves the program.
 
-use crate::commands::{asynchrony, calibrate, compare, data, demo, eval, export, finetune, report, simulate, train};
+use crate::commands::{
+    asynchrony, calibrate, compare, data, demo, eval, export, finetune, parity, report, simulate, train,
+};
 use crate::progress::Console;
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
@@ -47,6 +49,7 @@ enum Command {
     Asynchrony(asynchrony::Sweep),
     Calibrate(calibrate::Calibrate),
     Finetune(finetune::Finetune),
+    Parity(parity::ParityCommand),
     Export(export::Export),
     Report(report::Report),
     Data(data::Data),
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Asynchrony(c) => c.run(g, &console),
         Command::Calibrate(c) => c.run(g, &console),
         Command::Finetune(c) => c.run(g, &console),
+        Command::Parity(c) => c.run(g, &console),
         Command::Export(c) => c.run(g, &console),
         Command::Report(c) => c.run(g, &console),
         Command::Data(c) => c.run(g, &console),

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod eval;
 pub mod export;
 pub mod finetune;
+pub mod parity;
 pub mod report;
 pub mod simulate;
 pub mod train;

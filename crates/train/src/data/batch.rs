@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::sequence::Sequence;
 use burn::tensor::Device;
 use tickless_events::augment::{FrameAugment, ImageAugment, stream};
-use tickless_events::{Framing, Sample, Slicing};
+use tickless_events::{Framing, Sample};
 use tickless_net::InputKind;
 
 /// Values and labels of some samples.
@@ -44,7 +44,7 @@ impl Source {
             let mut rng = augment.map(|(s, epoch)| stream(s, epoch, ((id.split as u64) << 40) | id.index as u64));
             match kind {
                 InputKind::Events => {
-                    let framing = Framing { slicing: Slicing::Slices(steps), size: self.size };
+                    let framing = Framing::slices(steps);
                     framing.write(self.recording(id)?.as_ref(), &mut one)?;
                     if let Some(rng) = &mut rng {
                         let change = FrameAugment { flip: self.augment.flip, roll_px: self.augment.roll };

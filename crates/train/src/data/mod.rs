@@ -88,13 +88,16 @@ impl Source {
         self.dataset.label(id.split, id.index)
     }
 
-    /// A recording, decoded or from memory.
+    /// A recording, decoded or from memory, at the size that the recipe scales to.
     ///
     /// # Errors
     /// If it cannot be decoded or the data set holds images.
     pub fn recording(&self, id: SampleId) -> Result<Arc<Recording>> {
         self.cache.get(id, || match self.dataset.sample(id.split, id.index)? {
-            Sample::Events(r) => Ok(r),
+            Sample::Events(r) => Ok(match self.size {
+                Some(size) => r.scaled(size),
+                None => r,
+            }),
             Sample::Image(_) => Err(Error::Setting(format!(
                 "data set `{}` holds images; an event-driven run needs recordings (try `mnist-dvs-sim` or `nmnist`)",
                 self.dataset.name()

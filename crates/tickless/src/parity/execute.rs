@@ -1,0 +1,178 @@
+//! Every way to run the same recordings, each giving the same kind of result.
+
+use super::layers::Layers;
+use anyhow::Result;
+use rayon::prelude::*;
+use std::sync::Arc;
+use tickless_engine::{CompileOptions, Confidence, Program, Recording, Session, Spike, Trace};
+use tickless_net::{LeakRule, Network, Shape, Weights};
+use tickless_train::device::Device;
+use tickless_train::progress::Progress;
+
+/// What one way of running gave, recording by recording.
+#[derive(Debug, Clone, Default)]
+pub struct Executed {
+    /// `[recording][spiking layer][neuron]`, neurons as (channel, y, x).
+    pub counts: Vec<Vec<Vec<u32>>>,
+    /// `[recording][spiking layer]`, in order of emission; empty where only counts are known.
+    pub spikes: Vec<Vec<Vec<Spike>>>,
+    /// The readout, in (channel, y, x) order; empty where it is not known.
+    pub logits: Vec<Vec<f32>>,
+    /// Updates at which rounding decides: recording, layer, input event, neuron.
+    pub close: Vec<(usize, usize, u64, usize)>,
+}
+
+impl Executed {
+    /// The classes decided for.
+    pub fn classes(&self) -> Vec<usize> {
+        let class = |l: &Vec<f32>| Confidence::default().of(l.iter().map(|&v| f64::from(v))).0;
+        self.logits.iter().map(class).collect()
+    }
+
+    /// From the spikes of every recording.
+    fn of(shapes: &[Shape], all: impl IntoIterator<Item = (Vec<Vec<Spike>>, Vec<f32>)>) -> Self {
+        let mut out = Self::default();
+        for (spikes, logits) in all {
+            let counts = spikes.iter().zip(shapes).map(|(spikes, shape)| {
+                let mut counts = vec![0u32; shape.len()];
+                spikes.iter().for_each(|s| counts[neuron(*shape, s)] += 1);
+                counts
+            });
+            out.counts.push(counts.collect());
+            out.spikes.push(spikes);
+            out.logits.push(logits);
+        }
+        out
+    }
+}
+
+/// Index of a spike's neuron.
+pub fn neuron(shape: Shape, s: &Spike) -> usize {
+    (s.channel * shape.height + s.y) * shape.width + s.x
+}
+
+/// Shapes of the spiking layers.
+pub fn shapes(network: &Network) -> Vec<Shape> {
+    network.spiking().iter().map(|&i| network.nodes()[i].output).collect()
+}
+
+/// A network for the engine.
+pub fn program(
+    network: &Network,
+    weights: &Weights,
+    step_us: Option<f64>,
+    quantised: bool,
+) -> tickless_engine::Result<Program> {
+    Program::compile(network, weights, &CompileOptions { step_us, quantised, ..CompileOptions::default() })
+}
+
+/// How the engine's state is handled from one recording to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// A new session for each.
+    New,
+    /// One session, last recording first, reset between them.
+    Reset,
+    /// One session, never reset: a mistake that others make.
+    Kept,
+}
+
+/// The event-driven engine.
+pub fn engine(program: &Program, recordings: &[Arc<Recording>], state: State) -> Result<Executed> {
+    let layers = program.layers().len();
+    let run = |session: &mut Session, r: &Recording| -> Result<(Vec<Vec<Spike>>, Vec<f32>)> {
+        let mut trace = Trace::default();
+        if state == State::Kept && session.now_us() > r.t_first_us().unwrap_or(0) {
+            // Time cannot run backwards in one session: the recording goes on where the last ended.
+            let (by, mut late) = (session.now_us(), Vec::with_capacity(r.len()));
+            late.extend(r.iter().map(|e| tickless_engine::Event { t_us: e.t_us + by, ..e }));
+            session.feed_into(&Recording::from_events(r.sensor(), &late)?.0, &mut trace)?;
+        } else {
+            session.feed_into(r, &mut trace)?;
+        }
+        let mut spikes = vec![Vec::new(); layers];
+        trace.spikes.into_iter().for_each(|s| spikes[s.layer].push(s));
+        Ok((spikes, session.logits()))
+    };
+    let all: Vec<_> = match state {
+        State::New => recordings.par_iter().map(|r| run(&mut Session::new(program), r)).collect::<Result<_>>()?,
+        State::Kept => {
+            let mut session = Session::new(program);
+            recordings.iter().map(|r| run(&mut session, r)).collect::<Result<_>>()?
+        }
+        State::Reset => {
+            let mut session = Session::new(program);
+            let backwards = recordings.iter().rev().map(|r| {
+                session.reset();
+                run(&mut session, r)
+            });
+            let mut all = backwards.collect::<Result<Vec<_>>>()?;
+            all.reverse();
+            all
+        }
+    };
+    let shapes: Vec<Shape> = program.layers().iter().map(|l| l.shape).collect();
+    Ok(Executed::of(&shapes, all))
+}
+
+/// The clocked network, layer by layer, one input event per step.
+pub fn clocked_layers(
+    (network, weights): (&Arc<Network>, &Weights),
+    step_us: Option<f64>,
+    recordings: &[Arc<Recording>],
+    device: &Device,
+    progress: &dyn Progress,
+) -> Result<Executed> {
+    let mut layers = Layers::new(network, weights, step_us, device)?;
+    let (mut all, mut close) = (Vec::new(), Vec::new());
+    progress.start("clocked layers", recordings.len() as u64, "recording");
+    for (k, r) in recordings.iter().enumerate() {
+        super::stop(progress)?;
+        let out = layers.run(r)?;
+        close.extend(out.close.into_iter().map(|(layer, event, neuron)| (k, layer, event, neuron)));
+        all.push((out.spikes, out.logits));
+        progress.advance(1, "");
+    }
+    progress.finish();
+    Ok(Executed { close, ..Executed::of(&shapes(network), all) })
+}
+
+/// The clocked network at T steps as it was trained, from the counts and logits of its evaluation.
+pub fn clocked(
+    model: &tickless_train::model::Model,
+    recordings: &[Arc<Recording>],
+    t_max: usize,
+    step_us: Option<f64>,
+) -> Result<Executed> {
+    use tickless_events::Framing;
+    use tickless_train::{model::Pass, norm::NormMode, seed, sequence::Sequence};
+    let network = model.network().clone();
+    let spiking = network.spiking();
+    let shape = network.input().shape;
+    let configuration = vec![t_max; network.stages()];
+    let pass = Pass { configuration: &configuration, norm: NormMode::Running, leak: LeakRule::Step, t_max, step_us };
+    let mut out = Executed::default();
+    for r in recordings {
+        let mut values = vec![0.0f32; t_max * shape.len()];
+        Framing::slices(t_max).write(r, &mut values)?;
+        let input =
+            Sequence::from_values(values, [t_max, 1, shape.channels, shape.height, shape.width], model.device());
+        let mut counts = vec![Vec::new(); spiking.len()];
+        let mut see = |i: usize, s: &Sequence| {
+            let Some(k) = spiking.iter().position(|&j| j == i) else { return };
+            let n = network.nodes()[i].output.len();
+            let all: Vec<f32> =
+                s.clone().tensor().into_data().try_into_vec().expect("every tensor of the trainer is f32");
+            counts[k] = vec![0u32; n];
+            all.chunks(n).for_each(|step| counts[k].iter_mut().zip(step).for_each(|(c, v)| *c += *v as u32));
+        };
+        let result = model.forward(&model.constants(), input, &pass, &mut seed::rng(0, "parity", 0), Some(&mut see))?;
+        let logits: Vec<f32> = result.logits.into_data().try_into_vec().expect("every tensor of the trainer is f32");
+        let classes = network.output().len();
+        let mut sum = vec![0.0f32; classes];
+        logits.chunks(classes).for_each(|step| sum.iter_mut().zip(step).for_each(|(s, v)| *s += v));
+        out.counts.push(counts);
+        out.logits.push(sum);
+    }
+    Ok(out)
+}

@@ -1,0 +1,276 @@
+//! The clocked network layer by layer, one input event per step: what the engine must give exactly.
+//!
+//! Each spiking layer is fed its own input events, one per clock step; what an event adds is made by
+//! the trainer's own convolutions and linear layers, from a map with that one event in it, and the
+//! neurons that it reaches take one step of the trainer's neuron; the others are left untouched.
+//! Events are kept with the way they came (input event, edge, spike, edge, …), and a layer hears them
+//! in the order of these ways, which is the engine's order at a merge. This runs the equations of
+//! training with nothing of the engine in it, slowly.
+
+use anyhow::{Result, ensure};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tickless_engine::{Recording, Spike};
+use tickless_net::{Array, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, NodeId, Shape, Weights};
+use tickless_train::device::Device;
+use tickless_train::model::{Model, Pass};
+use tickless_train::neuron;
+use tickless_train::norm::NormMode;
+use tickless_train::seed;
+use tickless_train::sequence::Sequence;
+
+/// Values of one batch of maps at most.
+const BATCH_VALUES: usize = 1 << 22;
+
+/// Nearer to a threshold than this share of it, rounding decides.
+pub const CLOSE: f64 = 1e-5;
+
+/// The spikes and the readout of one recording.
+#[derive(Debug, Default)]
+pub struct Clocked {
+    /// Of every spiking layer in order of emission.
+    pub spikes: Vec<Vec<Spike>>,
+    /// The readout, in (channel, y, x) order.
+    pub logits: Vec<f32>,
+    /// Updates that came nearer than [`CLOSE`] to a threshold: layer, input event, neuron.
+    pub close: Vec<(usize, u64, usize)>,
+}
+
+/// What an event adds: (neuron, current), only for what it reaches.
+type Patch = Arc<[(usize, f32)]>;
+
+/// A way between two layers of neurons, with no neurons on it.
+struct Way {
+    /// Input, or a node of neurons.
+    source: NodeId,
+    /// Spiking layer at its end; the number of spiking layers for the readout.
+    target: usize,
+    /// Its linear layers with the weights, and with ones; none where it adds the spike itself.
+    models: Option<(Model, Model)>,
+    shape: Shape,
+    known: HashMap<(usize, usize, usize), Patch>,
+}
+
+/// A spike, and the way it came.
+#[derive(Clone)]
+struct Heard {
+    way: Vec<u32>,
+    t_us: u64,
+    cause: u64,
+    place: (usize, usize, usize),
+}
+
+/// The executor.
+pub struct Layers {
+    network: Arc<Network>,
+    neurons: Vec<(Neuron, f64, Shape)>,
+    ways: Vec<Way>,
+    device: Device,
+}
+
+impl Layers {
+    /// Of a network without biases and norms.
+    ///
+    /// # Errors
+    /// If the network needs a clock, or leaks per step and `step_us` is not given.
+    pub fn new(network: &Arc<Network>, weights: &Weights, step_us: Option<f64>, device: &Device) -> Result<Self> {
+        network.check_event_driven()?;
+        let spiking = network.spiking();
+        let mut neurons = Vec::new();
+        for &i in &spiking {
+            let node = &network.nodes()[i];
+            let Layer::Neuron(n) = node.layer else { continue };
+            let tau = n.tau_us(step_us);
+            ensure!(tau.is_some(), "layer `{}` leaks per step, and the run has no duration of a step", node.name);
+            neurons.push((n, tau.unwrap_or(f64::INFINITY), node.output));
+        }
+        let mut ways = Vec::new();
+        for source in std::iter::once(NodeId::Input).chain(spiking.iter().map(|&i| NodeId::Node(i))) {
+            for (nodes, end) in follow(network, source) {
+                let target = end.and_then(|i| spiking.iter().position(|&s| s == i)).unwrap_or(spiking.len());
+                ways.push(Way {
+                    source,
+                    target,
+                    models: models(network, weights, source, &nodes, device)?,
+                    shape: network.shape_of(source),
+                    known: HashMap::new(),
+                });
+            }
+        }
+        Ok(Self { network: network.clone(), neurons, ways, device: device.clone() })
+    }
+
+    /// Runs one recording from rest.
+    ///
+    /// # Errors
+    /// If a layer cannot be run.
+    pub fn run(&mut self, recording: &Recording) -> Result<Clocked> {
+        let one_channel = self.network.input().shape.channels == 1;
+        let input = recording.iter().enumerate().map(|(k, e)| Heard {
+            way: vec![k as u32],
+            t_us: e.t_us,
+            cause: k as u64,
+            place: (if one_channel { 0 } else { usize::from(e.on) }, e.y.into(), e.x.into()),
+        });
+        let mut emitted: HashMap<NodeId, Vec<Heard>> = HashMap::from([(NodeId::Input, input.collect())]);
+        let mut out = Clocked { logits: vec![0.0; self.network.output().len()], ..Clocked::default() };
+        for target in 0..=self.neurons.len() {
+            let heard = self.heard(target, &emitted)?;
+            if target == self.neurons.len() {
+                heard.iter().flat_map(|(_, patch)| patch.iter()).for_each(|&(i, w)| out.logits[i] += w);
+                continue;
+            }
+            let spikes = self.fire(target, heard, &mut out.close);
+            out.spikes.push(spikes.iter().map(|s| spike(target, s)).collect());
+            emitted.insert(NodeId::Node(self.network.spiking()[target]), spikes);
+        }
+        let last = self.network.spiking().last().copied();
+        if last.is_some_and(|i| i + 1 == self.network.nodes().len()) {
+            let (spikes, shape) = (out.spikes.last().map_or(&[][..], Vec::as_slice), self.network.output());
+            spikes.iter().for_each(|s| out.logits[(s.channel * shape.height + s.y) * shape.width + s.x] += 1.0);
+        }
+        Ok(out)
+    }
+
+    /// What a layer hears, in order: the event and what it adds.
+    fn heard(&mut self, target: usize, emitted: &HashMap<NodeId, Vec<Heard>>) -> Result<Vec<(Heard, Patch)>> {
+        let mut all = Vec::new();
+        for k in 0..self.ways.len() {
+            if self.ways[k].target != target {
+                continue;
+            }
+            let source = self.ways[k].source;
+            let branch = self.ways[..k].iter().filter(|w| w.source == source).count() as u32;
+            let events = emitted.get(&source).map_or(&[][..], Vec::as_slice);
+            self.ways[k].learn(events.iter().map(|e| e.place), &self.device)?;
+            for e in events {
+                let mut e = e.clone();
+                e.way.push(branch);
+                let patch = self.ways[k].known[&e.place].clone();
+                all.push((e, patch));
+            }
+        }
+        all.sort_by(|a, b| a.0.way.cmp(&b.0.way));
+        Ok(all)
+    }
+
+    /// One step of the reached neurons for every event.
+    fn fire(&self, layer: usize, heard: Vec<(Heard, Patch)>, close: &mut Vec<(usize, u64, usize)>) -> Vec<Heard> {
+        let (neuron, tau, shape) = self.neurons[layer];
+        let theta = f64::from(neuron.threshold);
+        let mut v = vec![(0.0f32, 0u64); shape.len()];
+        let mut spikes = Vec::new();
+        for (event, patch) in heard {
+            for &(i, current) in patch.iter() {
+                let (before, hit) = v[i];
+                let lambda = (-((event.t_us - hit) as f64) / tau).exp() as f32;
+                let (n, u, after) = neuron::step(&neuron, lambda, before, current);
+                v[i] = (after, event.t_us);
+                // The next threshold a single spike can cross is θ; a burst may cross any multiple of it.
+                let multiple = (f64::from(u) / theta).round().max(1.0);
+                if (f64::from(u) / theta - multiple).abs() < CLOSE {
+                    close.push((layer, event.cause, i));
+                }
+                let (y, x) = (i / shape.width % shape.height, i % shape.width);
+                for _ in 0..n as u64 {
+                    let mut s = Heard { place: (i / (shape.height * shape.width), y, x), ..event.clone() };
+                    s.way.push(spikes.len() as u32);
+                    spikes.push(s);
+                }
+            }
+        }
+        spikes
+    }
+}
+
+fn spike(layer: usize, s: &Heard) -> Spike {
+    Spike { layer, t_us: s.t_us, cause: s.cause, channel: s.place.0, y: s.place.1, x: s.place.2 }
+}
+
+impl Way {
+    /// Makes the patches of places that are not known yet, many at a time.
+    fn learn(&mut self, places: impl Iterator<Item = (usize, usize, usize)>, device: &Device) -> Result<()> {
+        let mut new: Vec<_> = places.filter(|p| !self.known.contains_key(p)).collect();
+        new.sort_unstable();
+        new.dedup();
+        let (shape, index) = (self.shape, |s: Shape, p: (usize, usize, usize)| (p.0 * s.height + p.1) * s.width + p.2);
+        let Some((weighted, reached)) = &self.models else {
+            self.known.extend(new.into_iter().map(|p| (p, Patch::from([(index(shape, p), 1.0)]))));
+            return Ok(());
+        };
+        let widest = weighted.network().nodes().iter().map(|n| n.output.len()).fold(shape.len(), usize::max);
+        for places in new.chunks((BATCH_VALUES / widest).max(1)) {
+            let mut maps = vec![0.0f32; places.len() * shape.len()];
+            for (k, &p) in places.iter().enumerate() {
+                maps[k * shape.len() + index(shape, p)] = 1.0;
+            }
+            let size = [1, places.len(), shape.channels, shape.height, shape.width];
+            let maps = Sequence::from_values(maps, size, device);
+            let (currents, reached) = (forward(weighted, maps.clone())?, forward(reached, maps)?);
+            let n = weighted.network().output().len();
+            for (k, &p) in places.iter().enumerate() {
+                let rows = currents[k * n..][..n].iter().zip(&reached[k * n..][..n]);
+                let patch = rows.enumerate().filter(|(_, (_, r))| **r > 0.0).map(|(i, (w, _))| (i, *w));
+                self.known.insert(p, patch.collect());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn forward(model: &Model, input: Sequence) -> Result<Vec<f32>> {
+    let pass = Pass { configuration: &[1], norm: NormMode::Running, leak: LeakRule::Step, t_max: 1, step_us: None };
+    let out = model.forward(&model.constants(), input, &pass, &mut seed::rng(0, "parity", 0), None)?;
+    Ok(out.logits.into_data().try_into_vec().expect("every tensor of the trainer is f32"))
+}
+
+/// All ways from a source over layers that do not spike, depth first, readers in node order: (nodes,
+/// the neurons they end at; none for the readout).
+fn follow(network: &Network, source: NodeId) -> Vec<(Vec<usize>, Option<usize>)> {
+    let mut all = Vec::new();
+    for (i, node) in network.nodes().iter().enumerate() {
+        for _ in node.from.iter().filter(|&&f| f == source) {
+            if matches!(node.layer, Layer::Neuron(_)) {
+                all.push((Vec::new(), Some(i)));
+            } else if i + 1 == network.nodes().len() {
+                all.push((vec![i], None));
+            } else {
+                let rest = follow(network, NodeId::Node(i)).into_iter();
+                all.extend(rest.map(|(nodes, end)| ([vec![i], nodes].concat(), end)));
+            }
+        }
+    }
+    all
+}
+
+/// The linear layers of a way as networks of their own: one with the weights, one with ones.
+fn models(
+    network: &Network,
+    weights: &Weights,
+    source: NodeId,
+    nodes: &[usize],
+    device: &Device,
+) -> Result<Option<(Model, Model)>> {
+    let mut b = NetworkBuilder::new("way", network.shape_of(source), InputKind::Events);
+    let (mut at, mut some, mut own, mut ones) = (NodeId::Input, false, Weights::default(), Weights::default());
+    for &i in nodes {
+        let node = &network.nodes()[i];
+        // A merge adds this way to others; a time module of one step does nothing.
+        if matches!(node.layer, Layer::Add | Layer::Ttm(_)) {
+            continue;
+        }
+        at = b.add(&node.name, node.layer, &[at]);
+        some = true;
+        for t in node.layer.tensors(node.input) {
+            let name = format!("{}.{}", node.name, t.name);
+            let array = weights.require(&node.name, t.name)?;
+            ones.insert(name.clone(), Array::full(&array.shape, 1.0));
+            own.insert(name, array.clone());
+        }
+    }
+    if !some {
+        return Ok(None);
+    }
+    let way = Arc::new(b.build()?);
+    Ok(Some((Model::new(way.clone(), &own, device)?, Model::new(way, &ones, device)?)))
+}

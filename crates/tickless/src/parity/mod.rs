@@ -1,0 +1,294 @@
+//! From training to chip without losing weeks: the same recordings through every executor.
+//!
+//! The executors are all made from one description. Where two of them must agree, their spikes are
+//! compared one by one, and the first layer, event and neuron that differs is named with the likely
+//! cause; where they need not agree, the difference is measured:
+//!
+//! | executor | against the engine |
+//! |---|---|
+//! | clocked, each layer fed its own events, one a step | must agree, but for rounding at a threshold |
+//! | engine, one session used again after `reset` | must agree |
+//! | exported NIR graph, read back | must agree |
+//! | a graph of the user's (`--graph`), another's counts (`--counts`) | must agree |
+//! | clocked at T_max | measured |
+//! | 8-bit weights, 16-bit potentials | measured |
+//! | the exported graph as its reader runs it | must agree where nothing is known to differ, else measured |
+
+mod cause;
+mod compare;
+mod counts_file;
+mod execute;
+mod layers;
+
+pub use compare::{First, LayerParity};
+pub use counts_file::text as counts_text;
+pub use execute::{Executed, shapes};
+
+use crate::simulate::possible;
+use anyhow::{Context, Result, bail};
+use execute::{State, clocked, clocked_layers, engine, program};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tickless_engine::{Event, Recording};
+use tickless_net::interop::nir;
+use tickless_train::data::SampleId;
+use tickless_train::device::Device;
+use tickless_train::progress::Progress;
+use tickless_train::run::Loaded;
+
+/// What is compared, and with what.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Input events of each recording that are used (0 for all).
+    pub events: usize,
+    /// For whom the graph is exported.
+    pub reader: nir::Reader,
+    /// A graph of the user's that must be the same network.
+    pub graph: Option<PathBuf>,
+    /// Whose neurons that graph means, if it does not say.
+    pub dialect: Option<nir::Dialect>,
+    /// Another's spike counts.
+    pub counts: Option<PathBuf>,
+}
+
+/// How two executors stand to each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Equal, as they must be.
+    Agree,
+    /// They part only where a potential is so near to the threshold that rounding decides.
+    AgreeButForRounding,
+    /// They must agree and do not.
+    Differ,
+    /// They need not agree; the difference is measured.
+    Measured,
+    /// One of them cannot run; says why.
+    NotPossible(String),
+}
+
+/// Two executors on the same recordings.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pair {
+    /// The one that is compared with the engine.
+    pub executor: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Percent correct, where a readout is known.
+    pub accuracy: Option<f64>,
+    /// Layer by layer.
+    pub layers: Vec<LayerParity>,
+    /// Where they first part.
+    pub first: Option<First>,
+    /// Why, as far as can be told.
+    pub cause: Option<String>,
+    /// What is known to differ by construction.
+    pub notes: Vec<String>,
+}
+
+/// All comparisons of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Parity {
+    /// Recordings compared.
+    pub recordings: usize,
+    /// Input events of them.
+    pub events: u64,
+    /// Percent correct of the engine on these.
+    pub accuracy: f64,
+    /// Spikes of the engine, layer by layer.
+    pub spikes: Vec<(String, u64)>,
+    /// The engine against each.
+    pub pairs: Vec<Pair>,
+}
+
+impl Parity {
+    /// The first pair that must agree and does not.
+    pub fn broken(&self) -> Option<&Pair> {
+        self.pairs.iter().find(|p| p.verdict == Verdict::Differ)
+    }
+}
+
+fn stop(progress: &dyn Progress) -> Result<()> {
+    if progress.cancelled() {
+        bail!("stopped by the user; nothing was written");
+    }
+    Ok(())
+}
+
+/// Compares everything; also gives the engine's own result.
+///
+/// # Errors
+/// If the network needs a clock, a recording or a file cannot be read, or the user stops.
+pub fn parity(
+    run: &Loaded,
+    device: &Device,
+    ids: &[SampleId],
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<(Parity, Executed)> {
+    possible(run)?;
+    let recordings = ids.iter().map(|&id| first(run, id, options.events)).collect::<Result<Vec<_>>>()?;
+    let labels: Vec<usize> = ids.iter().map(|&id| run.source.label(id)).collect();
+    let (network, weights, step_us) = (&run.network, &run.weights, run.facts.step_us);
+    let compiled = program(network, weights, step_us, false)?;
+    let ours = engine(&compiled, &recordings, State::New)?;
+    let case = Case { run, recordings: &recordings, labels: &labels, ours: &ours };
+    let mut pairs = Vec::new();
+    // What the user gives is looked at before anything slow.
+    let counts = options.counts.as_deref();
+    let counts = counts.map(|f| counts_file::read(f, network, &shapes(network), recordings.len())).transpose()?;
+    let graph = options.graph.as_deref().map(|f| case.read_graph(f, options.dialect)).transpose()?;
+
+    let layers = clocked_layers((network, weights), step_us, &recordings, device, progress)?;
+    pairs.push(case.must("clocked, layer by layer, one event a step", &layers)?);
+    pairs.push(case.must("engine, session used again after reset", &engine(&compiled, &recordings, State::Reset)?)?);
+    case.exported(options.reader, &mut pairs)?;
+    if let (Some(file), Some(graph)) = (&options.graph, graph) {
+        let compiled = program(&graph.network, &graph.weights, step_us, false)?;
+        let executed = engine(&compiled, &recordings, State::New)?;
+        let mut pair = case.must(&format!("graph {}", file.display()), &executed)?;
+        pair.notes = graph.differences.iter().map(ToString::to_string).collect();
+        pairs.push(pair);
+    }
+    if let (Some(file), Some(theirs)) = (&options.counts, counts) {
+        pairs.push(case.must(&format!("spike counts of {}", file.display()), &theirs)?);
+    }
+    stop(progress)?;
+    let model = run.model(device)?;
+    let frames = clocked(&model, &recordings, run.facts.t_max, step_us)?;
+    pairs.push(case.measured(&format!("clocked at T = {}", run.facts.t_max), &frames, Vec::new()));
+    pairs.push(match program(network, weights, step_us, true) {
+        Ok(small) => case.measured("engine in 8 bit", &engine(&small, &recordings, State::New)?, Vec::new()),
+        Err(e) => refused("engine in 8 bit", &e),
+    });
+    let spikes = compare::layers(network, &ours, &ours).into_iter().map(|l| (l.layer, l.reference));
+    let parity = Parity {
+        recordings: recordings.len(),
+        events: recordings.iter().map(|r| r.len() as u64).sum(),
+        accuracy: case.accuracy(&ours).unwrap_or(0.0),
+        spikes: spikes.collect(),
+        pairs,
+    };
+    Ok((parity, ours))
+}
+
+/// The first `events` events of a recording (0 for all).
+fn first(run: &Loaded, id: SampleId, events: usize) -> Result<Arc<Recording>> {
+    let recording = run.source.recording(id)?;
+    if events == 0 || events >= recording.len() {
+        return Ok(recording);
+    }
+    let some: Vec<Event> = recording.iter().take(events).collect();
+    Ok(Arc::new(Recording::from_events(recording.sensor(), &some)?.0))
+}
+
+fn refused(executor: &str, why: &dyn std::fmt::Display) -> Pair {
+    Pair {
+        executor: executor.to_owned(),
+        verdict: Verdict::NotPossible(why.to_string()),
+        accuracy: None,
+        layers: Vec::new(),
+        first: None,
+        cause: None,
+        notes: Vec::new(),
+    }
+}
+
+/// What all comparisons share.
+struct Case<'a> {
+    run: &'a Loaded,
+    recordings: &'a [Arc<Recording>],
+    labels: &'a [usize],
+    ours: &'a Executed,
+}
+
+impl Case<'_> {
+    fn accuracy(&self, e: &Executed) -> Option<f64> {
+        let classes = e.classes();
+        let right = classes.iter().zip(self.labels).filter(|(a, b)| a == b).count();
+        (!classes.is_empty()).then(|| 100.0 * right as f64 / classes.len() as f64)
+    }
+
+    fn measured(&self, executor: &str, other: &Executed, notes: Vec<String>) -> Pair {
+        Pair {
+            executor: executor.to_owned(),
+            verdict: Verdict::Measured,
+            accuracy: self.accuracy(other),
+            layers: compare::layers(&self.run.network, self.ours, other),
+            first: None,
+            cause: None,
+            notes,
+        }
+    }
+
+    /// One that must give the engine's spikes.
+    fn must(&self, executor: &str, other: &Executed) -> Result<Pair> {
+        let network = &self.run.network;
+        let mut pair = self.measured(executor, other, Vec::new());
+        let firsts = compare::firsts(network, &shapes(network), self.ours, other);
+        pair.verdict = match firsts.iter().all(|f| f.rounding) {
+            true if firsts.is_empty() => Verdict::Agree,
+            true => Verdict::AgreeButForRounding,
+            false => Verdict::Differ,
+        };
+        pair.first = firsts.iter().find(|f| !f.rounding).or(firsts.first()).cloned();
+        if let (Verdict::Differ, Some(first)) = (&pair.verdict, &pair.first) {
+            let net = (&**network, &self.run.weights);
+            let both = (self.ours, other);
+            pair.cause = Some(cause::likely(net, self.run.facts.step_us, self.recordings, both, first.index)?);
+        }
+        Ok(pair)
+    }
+
+    /// The exported graph, read back, and as its reader runs it.
+    fn exported(&self, reader: nir::Reader, pairs: &mut Vec<Pair>) -> Result<()> {
+        let (run, step_us) = (self.run, self.run.facts.step_us);
+        let name = format!("NIR graph for {reader}, read back");
+        let exported = match nir::export(&run.network, &run.weights, &nir::ExportOptions { reader, step_us }) {
+            Ok(e) => e,
+            Err(e) => {
+                pairs.push(refused(&name, &e));
+                return Ok(());
+            }
+        };
+        // Through bytes, as a file would go.
+        let file = run.folder.file("network.nir");
+        let graph = nir::from_bytes(&nir::to_bytes(&exported.graph, &file)?, &file)?;
+        let back = nir::import(&graph, &file, &nir::ImportOptions::default())?;
+        let compiled = program(&back.network, &back.weights, step_us, false)?;
+        pairs.push(self.must(&name, &engine(&compiled, self.recordings, State::New)?)?);
+
+        let name = format!("the same graph as {reader} runs it");
+        let theirs = nir::ImportOptions { dialect: Some(nir::Dialect::Of(reader)), ..Default::default() };
+        let imported = nir::import(&graph, &file, &theirs).map_err(anyhow::Error::from);
+        let executed = imported.and_then(|i| {
+            i.network.check_event_driven()?;
+            engine(&program(&i.network, &i.weights, step_us, false)?, self.recordings, State::New)
+        });
+        let own = |d: &&nir::Difference| d.reader == Some(reader);
+        let notes: Vec<String> = exported.differences.iter().filter(own).map(ToString::to_string).collect();
+        pairs.push(match executed {
+            // Nothing is known to differ, so nothing may.
+            Ok(e) if notes.is_empty() => self.must(&name, &e)?,
+            Ok(e) => self.measured(&name, &e, notes),
+            Err(e) => refused(&name, &e),
+        });
+        Ok(())
+    }
+
+    /// The user's graph, if it can be this network.
+    fn read_graph(&self, file: &Path, dialect: Option<nir::Dialect>) -> Result<nir::Imported> {
+        let how = nir::ImportOptions { dialect, ..Default::default() };
+        let imported = nir::import(&nir::read(file)?, file, &how)?;
+        let (ours, theirs) = (self.run.network.spiking().len(), imported.network.spiking().len());
+        if ours != theirs {
+            bail!("{} has {theirs} layers of neurons and the run {ours}: it is another network", file.display());
+        }
+        if shapes(&imported.network) != shapes(&self.run.network) {
+            bail!("{}: its layers of neurons have other shapes than the run's: it is another network", file.display());
+        }
+        imported.network.check_event_driven().with_context(|| file.display().to_string())?;
+        Ok(imported)
+    }
+}
