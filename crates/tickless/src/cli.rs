@@ -1,7 +1,7 @@
 //! The command line: its words, its help, and how an error leaves the program.
 
 use crate::commands::{
-    asynchrony, calibrate, compare, data, demo, eval, export, finetune, parity, report, simulate, train,
+    asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, parity, report, simulate, train,
 };
 use crate::progress::Console;
 use clap::{Args, Parser, Subcommand};
@@ -51,6 +51,7 @@ enum Command {
     Finetune(finetune::Finetune),
     Parity(parity::ParityCommand),
     Export(export::Export),
+    Import(import::Import),
     Report(report::Report),
     Data(data::Data),
 }
@@ -83,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Finetune(c) => c.run(g, &console),
         Command::Parity(c) => c.run(g, &console),
         Command::Export(c) => c.run(g, &console),
+        Command::Import(c) => c.run(g, &console),
         Command::Report(c) => c.run(g, &console),
         Command::Data(c) => c.run(g, &console),
     };

@@ -84,6 +84,11 @@ fn train_then_eval_then_simulate_then_report() {
     let accuracy = number(&simulated, "accuracy");
     assert!(table.stdout.contains(&format!("{accuracy:>12.2} %")), "{accuracy}: {table:#?}");
     let kept = scratch.json(&format!("{run}/simulate.json"));
+    let decisions = &simulated["decisions"];
+    let last = |curve: &str| number(decisions[curve].as_array().unwrap().last().unwrap(), "accuracy");
+    assert_eq!([last("time"), last("events")], [accuracy, accuracy], "asked at the end, it is the whole run's answer");
+    assert_eq!(decisions["exits"].as_array().unwrap().len(), 8);
+    assert!(simulated["quantised_refused"].as_str().unwrap().contains("leaks"), "{simulated:#}");
     assert_eq!((&kept["accuracy"], &kept["layers"]), (&simulated["accuracy"], &simulated["layers"]));
 
     let (text, report) = (scratch.ok(&["report", run]), scratch.ok_json(&["report", run]));
@@ -375,6 +380,38 @@ fn an_if_network_is_configured_for_a_chip() {
 }
 
 #[test]
+fn an_exported_graph_is_imported_as_the_same_run() {
+    let scratch = Scratch::trained();
+    scratch.ok(&["export", "run", "--to", "nir", "--output", "net.nir"]);
+    let made = scratch.ok_json(&["import", "net.nir", "--recipe", "small.toml", "--output", "back"]);
+    assert_eq!((&made["run"], &made["notes"]), (&"back".into(), &serde_json::json!([])));
+    let results = ["run", "back"].map(|run| scratch.ok_json(&["simulate", run, "--limit", "20"]));
+    for key in ["accuracy", "layers", "synaptic_operations", "spike_difference", "decisions"] {
+        assert_eq!(results[0][key], results[1][key], "{key}");
+    }
+    let clocked = ["run", "back"].map(|run| scratch.ok_json(&["eval", run, "--steps", "1,4"]));
+    assert_eq!(clocked[0]["points"], clocked[1]["points"]);
+    let theirs = ["import", "net.nir", "--recipe", "small.toml", "--output", "theirs", "--dialect"];
+    let words = scratch.ok(&[&theirs[..], &["plain"]].concat()).stdout;
+    assert!(words.contains("next: tickless simulate theirs"), "{words}");
+    scratch.refused_with(&[&theirs[..], &["brain"]].concat(), &["--dialect brain", "tickless"]);
+    scratch.refused_with(&["import", "small.toml", "--recipe", "small.toml"], &["small.toml", "HDF5"]);
+    scratch
+        .refused_with(&["import", "net.nir", "--recipe", "small.toml", "--output", "back"], &["back", "run already"]);
+    let other = ["import", "net.nir", "--recipe", "small.toml", "--set", "data.size=[16,16]"];
+    scratch.refused_with(&other, &["2×34×34", "2×16×16", "data.size"]);
+}
+
+#[test]
+fn recordings_that_the_recipe_scales_are_simulated_at_that_size() {
+    let scratch = Scratch::small();
+    scratch.ok(&["train", "small.toml", "--output", "run", "--set", "data.size=[20,18]"]);
+    let simulated = scratch.ok_json(&["simulate", "run", "--limit", "5"]);
+    assert!(number(&simulated, "layers/0/spikes") > 0.0, "{simulated:#}");
+    assert_eq!(scratch.ok_json(&["parity", "run", "--limit", "2", "--events", "200"])["pairs"][0]["verdict"], "agree");
+}
+
+#[test]
 fn asynchrony_is_swept_from_the_exact_engine_on() {
     let scratch = Scratch::trained();
     let rows = scratch.ok_json(&["asynchrony", "run", "--limit", "20", "--delay-us", "100", "--queue", "0"]);
@@ -390,6 +427,10 @@ fn asynchrony_is_swept_from_the_exact_engine_on() {
     assert_eq!(number(&rows[0], "accuracy"), exact, "the first row is the engine");
     let table = scratch.ok(&["asynchrony", "run", "--limit", "2", "--service-us", "", "--queue", ""]);
     assert!(table.stdout.contains("momentum") && !table.stdout.contains("service"), "{table:#?}");
+    assert!(
+        scratch.read("run/asynchrony.png").starts_with(b"\x89PNG")
+            && scratch.text("run/asynchrony.svg").contains("<svg")
+    );
     scratch.refused_with(&["asynchrony", "run", "--delay-us", "soon"], &["--delay-us", "soon"]);
     scratch.refused_with(&["asynchrony", "run", "--queue", "2.5"], &["--queue", "2.5"]);
 }
@@ -425,6 +466,8 @@ fn every_command_has_a_help_with_examples() {
         "eval",
         "simulate",
         "asynchrony",
+        "parity",
+        "import",
         "calibrate",
         "finetune",
         "export",

@@ -8,7 +8,9 @@ use crate::simulate::compile;
 use anyhow::{Result, bail};
 use clap::Args;
 use rayon::prelude::*;
-use tickless_engine::{AsyncSession, Asynchrony, Confidence, NeuronCounts, Order, Program, Session, spike_difference};
+use tickless_engine::{
+    AsyncSession, Asynchrony, Confidence, Core, NeuronCounts, Order, Program, Session, spike_difference,
+};
 use tickless_train::data::SampleId;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
@@ -20,8 +22,8 @@ use tickless_train::run::Loaded;
   tickless asynchrony runs/nmnist-mtt-seed1 --delay-us 10,100 --queue ''
   tickless asynchrony runs/nmnist-mtt-seed1 --json > asynchrony.json
 
-One thing is changed at a time, from the exact engine on; a queue is swept at the longest service
-time. Shown are accuracy, the spike difference to the exact engine over all neurons, and events that
+One thing is changed at a time, from the exact engine on; a single layer is late by the longest delay,
+a queue is swept at the longest service time. Shown are accuracy, the spike difference to the exact engine over all neurons, and events that
 a full queue lost. The run keeps the table (`asynchrony.json`) and a picture (`asynchrony.svg` and
 `.png`). All of it is this simulator's, none of it a chip's.")]
 pub struct Sweep {
@@ -59,7 +61,7 @@ impl Sweep {
         if ids.is_empty() {
             bail!("the {} part of this run is empty", self.part.word());
         }
-        let settings = self.settings()?;
+        let settings = self.settings(&program)?;
         let exact = exact(&run, &program, ids)?;
         let mut rows = Vec::new();
         console.start("asynchrony", (settings.len() * ids.len()) as u64, "recording");
@@ -96,14 +98,22 @@ impl Sweep {
         Ok(())
     }
 
-    fn settings(&self) -> Result<Vec<(&'static str, String, Asynchrony)>> {
+    /// What is swept: what, to which value, the model.
+    fn settings(&self, program: &Program) -> Result<Vec<(&'static str, String, Asynchrony)>> {
         let base = Asynchrony { seed: self.seed, ..Asynchrony::default() };
         let mut all = vec![("exact", String::new(), base.clone())];
         for (word, order) in [("random", Order::Random), ("momentum", Order::Momentum)] {
             all.push(("order", word.into(), Asynchrony { order, ..base.clone() }));
         }
-        for v in numbers("delay-us", &self.delay_us)? {
+        let delays = numbers("delay-us", &self.delay_us)?;
+        for &v in &delays {
             all.push(("delay", v.to_string(), Asynchrony { delay_us: v, ..base.clone() }));
+        }
+        if let Some(delay_us) = delays.into_iter().reduce(f64::max) {
+            for (k, layer) in program.layers().iter().enumerate() {
+                let late = Core { delay_us, ..Core::default() };
+                all.push(("layer", layer.name.clone(), base.clone().with_core(k, late)));
+            }
         }
         for v in numbers("jitter-us", &self.jitter_us)? {
             all.push(("jitter", v.to_string(), Asynchrony { jitter_us: v, ..base.clone() }));

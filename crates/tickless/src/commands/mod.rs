@@ -8,6 +8,7 @@ pub mod demo;
 pub mod eval;
 pub mod export;
 pub mod finetune;
+pub mod import;
 pub mod parity;
 pub mod report;
 pub mod simulate;

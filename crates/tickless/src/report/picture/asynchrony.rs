@@ -11,8 +11,9 @@ const LEFT: f64 = 62.0;
 const ACCURACY: Spot = (74.0, 224.0);
 const DIFFERENCE: Spot = (276.0, 410.0);
 /// Columns, with what their values are.
-const COLUMNS: [(&str, &str); 5] = [
+const COLUMNS: [(&str, &str); 6] = [
     ("delay", "delay, µs"),
+    ("layer", "one layer late"),
     ("jitter", "jitter, µs"),
     ("service", "service time, µs"),
     ("queue", "queue, events"),
@@ -28,7 +29,7 @@ pub(crate) fn picture(name: &str, rows: &[SweepRow]) -> Option<Picture> {
         .filter(|(_, rows)| !rows.is_empty())
         .collect();
     // Words need more room than numbers.
-    let share = |title: &str| if title == "order" { 1.5 } else { 1.0 };
+    let share = |title: &str| if ["order", "one layer late"].contains(&title) { 1.5 } else { 1.0 };
     let points: f64 = columns.iter().map(|(title, rows)| (rows.len() + 1) as f64 * share(title)).sum();
     if columns.is_empty() {
         return None;
