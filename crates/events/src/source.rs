@@ -122,8 +122,9 @@ fn too_large(name: &str) -> Error {
     Error::unexpected(name, "more than 2 GiB of data", "give the file that the data set publishes")
 }
 
+/// The decompressed bytes, of which there may be [`LARGEST`].
 #[cfg(feature = "gz")]
-fn gunzip(bytes: &[u8], name: &str) -> Result<Vec<u8>> {
+pub(crate) fn gunzip(bytes: &[u8], name: &str) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     // Several members in a row are one file, as gzip itself has it.
     let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(LARGEST + 1);
@@ -135,7 +136,7 @@ fn gunzip(bytes: &[u8], name: &str) -> Result<Vec<u8>> {
 }
 
 #[cfg(not(feature = "gz"))]
-fn gunzip(_: &[u8], name: &str) -> Result<Vec<u8>> {
+pub(crate) fn gunzip(_: &[u8], name: &str) -> Result<Vec<u8>> {
     let problem = "compressed, and this build reads no gzip";
     Err(Error::unexpected(name, problem, "gunzip it, or build with the feature `gz`"))
 }

@@ -1,23 +1,35 @@
 //! A zip archive that many threads read at once.
 //!
 //! The index is read once. Each access gets a cursor of its own on the shared file and reads at
-//! positions, so there is no lock, and an archive of a gigabyte does not sit in memory.
+//! positions, so there is no lock, and an archive of a gigabyte does not sit in memory. An archive
+//! that is stored, not compressed, in another one is read where it lies.
+//!
+//! Nothing is ever written to disk. Still an archive with a name that leads out of it (`../x`,
+//! `/x`, `C:\x`) is refused as a whole, because somebody made it to do harm.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use zip::ZipArchive;
+use zip::{CompressionMethod, ZipArchive};
 
+use super::{files, key::Key};
 use crate::{Error, Result};
 
-/// A larger member is taken for a bomb: the longest recordings known are far below.
-const LARGEST_MEMBER: u64 = 64 << 20;
+/// A larger member is refused.
+const LARGEST_MEMBER: u64 = 1 << 30;
+/// Members up to this size may be packed as densely as they like; larger ones are taken for a bomb
+/// if they are more than [`DENSEST`] times as large as they lie in the archive.
+const HARMLESS: u64 = 64 << 20;
+/// Recordings pack to a fifth, texts of events to a tenth.
+const DENSEST: u64 = 100;
 
 /// See the module.
 pub struct Archive {
     path: PathBuf,
+    /// The name of this archive inside that of `path`, with a `/` behind it; empty for the file itself.
+    inside: String,
     zip: ZipArchive<Cursor>,
 }
 
@@ -27,12 +39,45 @@ impl Archive {
         let io = |source| Error::Io { path: path.to_path_buf(), source };
         let file = File::open(path).map_err(io)?;
         let len = file.metadata().map_err(io)?.len();
-        let cursor = Cursor { file: Arc::new(file), at: 0, len };
+        Archive::at(path.to_path_buf(), String::new(), Cursor { file: Arc::new(file), start: 0, at: 0, len })
+    }
+
+    fn at(path: PathBuf, inside: String, cursor: Cursor) -> Result<Archive> {
+        let label =
+            if inside.is_empty() { path.display().to_string() } else { format!("{}: {inside}", path.display()) };
         let zip = ZipArchive::new(cursor).map_err(|e| {
             let problem = format!("not a readable zip archive ({e})");
-            Error::unexpected(path.display().to_string(), problem, "download the file again")
+            Error::unexpected(label, problem, "download the file again")
         })?;
-        Ok(Archive { path: path.to_path_buf(), zip })
+        let archive = Archive { path, inside, zip };
+        match (0..archive.len()).find(|&i| leads_out(&archive.name(i))) {
+            Some(i) => {
+                let remedy = "do not use this archive, it was made to do harm";
+                Err(Error::unexpected(archive.label(i), "the name leads out of the archive", remedy))
+            }
+            None => Ok(archive),
+        }
+    }
+
+    /// The archive that is member `index` of this one.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] when it is compressed once more, and so cannot be read at positions.
+    pub fn inner(&self, index: usize) -> Result<Archive> {
+        let label = self.label(index);
+        let mut zip = self.zip.clone();
+        let cursor = zip.clone().into_inner();
+        let member = zip.by_index(index).map_err(|e| Error::unexpected(&label, e.to_string(), AGAIN))?;
+        let (Some(start), CompressionMethod::Stored) = (member.data_start(), member.compression()) else {
+            let problem = "an archive that is compressed inside another archive";
+            return Err(Error::unexpected(label, problem, "unpack the outer archive and give the folder"));
+        };
+        let (start, len) = (cursor.start.saturating_add(start), member.size());
+        if start.saturating_add(len) > cursor.start + cursor.len {
+            return Err(Error::unexpected(label, "longer than the archive it lies in", AGAIN));
+        }
+        let inside = format!("{}{}/", self.inside, self.name(index));
+        Archive::at(self.path.clone(), inside, Cursor { start, at: 0, len, ..cursor })
     }
 
     /// Number of members.
@@ -50,41 +95,65 @@ impl Archive {
 
     /// How errors name a member.
     pub fn label(&self, index: usize) -> String {
-        format!("{}: member {}", self.path.display(), self.name(index))
+        format!("{}: member {}{}", self.path.display(), self.inside, self.name(index))
+    }
+
+    /// Name, size and checksum of a member, which tell it from a changed one.
+    pub fn fingerprint(&self, index: usize) -> (String, u64, u32) {
+        let facts = self.zip.by_index_data(index).map(|m| (m.size(), m.crc32()));
+        let (size, checksum) = facts.unwrap_or_default();
+        (format!("{}{}", self.inside, self.name(index)), size, checksum)
+    }
+
+    /// Adds the file to a key.
+    pub fn add_to(&self, key: &mut Key) -> Result<()> {
+        key.file_once(&self.path)
     }
 
     /// Decompresses one member; its checksum is verified.
     pub fn read(&self, index: usize) -> Result<Vec<u8>> {
-        let broken = |problem: String| Error::unexpected(self.label(index), problem, "download the archive again");
+        let broken = |problem: String| Error::unexpected(self.label(index), problem, AGAIN);
         // The index is behind an Arc: this copies a cursor, not 60,000 names.
         let mut zip = self.zip.clone();
         let member = zip.by_index(index).map_err(|e| broken(e.to_string()))?;
-        let size = member.size();
+        let (size, packed) = (member.size(), member.compressed_size());
+        let limit = HARMLESS.max(packed.saturating_mul(DENSEST)).min(LARGEST_MEMBER);
         let mut bytes = Vec::new();
-        if size <= LARGEST_MEMBER {
+        if size <= limit {
             // The header may lie about the size, so it is only a hint, and reading has a limit.
             bytes.reserve(size.min(1 << 20) as usize);
-            let mut limited = member.take(LARGEST_MEMBER + 1);
-            limited.read_to_end(&mut bytes).map_err(|e| broken(e.to_string()))?;
+            member.take(limit + 1).read_to_end(&mut bytes).map_err(|e| broken(e.to_string()))?;
         }
-        if size.max(bytes.len() as u64) > LARGEST_MEMBER {
-            return Err(broken("more than 64 MB, no recording is that long".into()));
+        if size.max(bytes.len() as u64) > limit {
+            let (limit, packed) = (limit >> 20, packed >> 10);
+            return Err(broken(format!("more than {limit} MB out of {packed} KB, no recording is that long")));
         }
         Ok(bytes)
     }
 }
 
-/// A position of its own in a shared file.
+const AGAIN: &str = "download the archive again";
+
+/// Whether a name is no place below the folder it would be unpacked to.
+fn leads_out(name: &str) -> bool {
+    let mut parts = name.split(['/', '\\']);
+    let drive = matches!(name.as_bytes(), [a, b':', b'/' | b'\\', ..] if a.is_ascii_alphabetic());
+    name.starts_with(['/', '\\']) || drive || name.contains('\0') || parts.any(|p| p == "..")
+}
+
+/// A position of its own in a window of a shared file.
 #[derive(Clone)]
 struct Cursor {
     file: Arc<File>,
+    start: u64,
     at: u64,
     len: u64,
 }
 
 impl Read for Cursor {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = read_at(&self.file, buffer, self.at)?;
+        let most = buffer.len().min(usize::try_from(self.len.saturating_sub(self.at)).unwrap_or(usize::MAX));
+        let n = files::read_at(&self.file, &mut buffer[..most], self.start + self.at)?;
         self.at += n as u64;
         Ok(n)
     }
@@ -100,19 +169,4 @@ impl Seek for Cursor {
         self.at = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
         Ok(self.at)
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, at)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, buffer, at)
-}
-
-#[cfg(not(any(unix, windows)))]
-fn read_at(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
-    Err(io::Error::from(io::ErrorKind::Unsupported))
 }

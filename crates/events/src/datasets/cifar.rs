@@ -14,6 +14,7 @@ pub(super) const CIFAR10: DatasetInfo = DatasetInfo {
     about: "CIFAR-10, colour images (32x32, 10 classes)",
     needs: "data_batch_<n>.bin and test_batch.bin (plain or .gz)",
     folder: "cifar10",
+    settings: &[],
     fits: |path| files::plain_or_gz(&folder(path, Kind::Cifar10), "test_batch.bin").is_some(),
     open: |request| Ok(Box::new(Cifar::open(&CIFAR10, Kind::Cifar10, request)?)),
 };
@@ -23,11 +24,13 @@ pub(super) const CIFAR100: DatasetInfo = DatasetInfo {
     about: "CIFAR-100, colour images (32x32, 100 classes)",
     needs: "train.bin and test.bin (plain or .gz)",
     folder: "cifar100",
+    settings: &[],
     fits: |path| files::plain_or_gz(&folder(path, Kind::Cifar100), "train.bin").is_some(),
     open: |request| Ok(Box::new(Cifar::open(&CIFAR100, Kind::Cifar100, request)?)),
 };
 
-const NAMES10: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+pub(super) const NAMES10: [&str; 10] =
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 /// See the module.
 struct Cifar {

@@ -11,6 +11,7 @@
 
 use smartcore::dataset::digits;
 
+use super::key::Key;
 use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names};
 use crate::camera::Scene;
 use crate::rng::Rng;
@@ -21,6 +22,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "embedded: UCI digits through a simulated event camera (34x34, 10 classes)",
     needs: "",
     folder: "",
+    settings: &[],
     fits: |_| false,
     open: |request| Ok(Box::new(DigitsDvs::open(request)?)),
 };
@@ -116,6 +118,11 @@ impl Dataset for DigitsDvs {
         let grey = &self.grey[place * pixels..(place + 1) * pixels];
         let scene = Scene::centred(self.camera.config().sensor, grey, SIDE, SHOWN)?;
         Ok(Sample::Events(self.camera.record(&scene, place as u64)?))
+    }
+
+    fn sources(&self, _: Split, key: &mut Key) -> Result<bool> {
+        key.text(&format!("{:?}", self.camera.config())).number(self.seed);
+        Ok(true)
     }
 
     fn describe(&self) -> Description {

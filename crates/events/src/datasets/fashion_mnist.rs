@@ -8,6 +8,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "Fashion-MNIST, grey images of clothes (28x28, 10 classes)",
     needs: NEEDS,
     folder: "fashion-mnist",
+    settings: &[],
     fits: |path| fits(path) && is_fashion(path),
     open: |request| Ok(Box::new(IdxDataset::open(&INFO, request, NAMES.map(String::from).into())?)),
 };

@@ -1,5 +1,7 @@
 //! Finding the files of a data set in its folder, plain or gzipped.
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
@@ -35,4 +37,22 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 /// Names that systems leave behind in folders and archives.
 pub fn is_litter(name: &str) -> bool {
     name.starts_with('.') || matches!(name, "__MACOSX" | "Thumbs.db" | "desktop.ini")
+}
+
+/// Reads at a position, whatever other threads do with the same file.
+#[cfg(unix)]
+pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, at)
+}
+
+/// As on Unix.
+#[cfg(windows)]
+pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, at)
+}
+
+/// Where there are no files.
+#[cfg(not(any(unix, windows)))]
+pub fn read_at(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
+    Err(io::Error::from(io::ErrorKind::Unsupported))
 }

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::key::Key;
 use super::{
     DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names, files,
 };
@@ -18,6 +19,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "MNIST, grey images of digits (28x28, 10 classes)",
     needs: NEEDS,
     folder: "mnist",
+    settings: &[],
     fits: |path| fits(path) && !is_fashion(path),
     open: |request| Ok(Box::new(IdxDataset::open(&INFO, request, digit_names())?)),
 };
@@ -45,6 +47,7 @@ pub(super) struct IdxDataset {
 struct Part {
     images: IdxImages,
     labels: Vec<u8>,
+    files: [PathBuf; 2],
 }
 
 impl IdxDataset {
@@ -90,17 +93,17 @@ impl Part {
         let images = files::need(folder, &format!("{prefix}-images-idx3-ubyte"))?;
         let labels = files::need(folder, &format!("{prefix}-labels-idx1-ubyte"))?;
         let labels_name = labels.display().to_string();
-        let images = idx::images(source::read(&images)?, &images.display().to_string())?;
-        let labels = idx::labels(source::read(&labels)?, &labels_name)?;
-        if labels.len() != images.count {
-            let problem = format!("{} labels for {} images", labels.len(), images.count);
+        let pixels = idx::images(source::read(&images)?, &images.display().to_string())?;
+        let values = idx::labels(source::read(&labels)?, &labels_name)?;
+        if values.len() != pixels.count {
+            let problem = format!("{} labels for {} images", values.len(), pixels.count);
             return Err(Error::malformed(&labels_name, 4, problem, "get both files again"));
         }
-        if let Some(i) = labels.iter().position(|&l| usize::from(l) >= classes) {
-            let problem = format!("label {}, expected less than {classes}", labels[i]);
+        if let Some(i) = values.iter().position(|&l| usize::from(l) >= classes) {
+            let problem = format!("label {}, expected less than {classes}", values[i]);
             return Err(Error::malformed(&labels_name, 8 + i as u64, problem, "get the file again"));
         }
-        Ok(Part { images, labels })
+        Ok(Part { images: pixels, labels: values, files: [images, labels] })
     }
 }
 
@@ -134,6 +137,13 @@ impl Dataset for IdxDataset {
         let (height, width) = self.size();
         let pixels = self.pixels(split, index)?.to_vec();
         Image::new(1, height, width, pixels).map(Sample::Image)
+    }
+
+    fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
+        let part = self.part(split);
+        key.file(&part.files[0])?;
+        key.file(&part.files[1])?;
+        Ok(true)
     }
 
     fn describe(&self) -> Description {

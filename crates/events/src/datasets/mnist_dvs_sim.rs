@@ -3,6 +3,7 @@
 //! The 28×28 digits are centred on the 34×34 sensor, as N-MNIST shows them. Each recording is a
 //! function of the camera's seed, the image and its index, and is made anew at every access.
 
+use super::key::Key;
 use super::mnist::{IdxDataset, NEEDS};
 use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, digit_names};
 use crate::camera::Scene;
@@ -13,6 +14,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "MNIST through a simulated event camera (34x34, 10 classes)",
     needs: NEEDS,
     folder: "mnist",
+    settings: &[],
     fits: |_| false, // its files are those of MNIST
     open: |request| Ok(Box::new(MnistDvsSim::open(request)?)),
 };
@@ -22,6 +24,7 @@ struct MnistDvsSim {
     images: IdxDataset,
     size: Sensor,
     camera: Camera,
+    seed: u64,
 }
 
 impl MnistDvsSim {
@@ -34,7 +37,7 @@ impl MnistDvsSim {
             return Err(Error::unexpected(file, "images larger than any sensor", remedy));
         };
         let camera = Camera::new(request.camera.clone(), request.seed)?;
-        Ok(MnistDvsSim { images, size: Sensor { width, height }, camera })
+        Ok(MnistDvsSim { images, size: Sensor { width, height }, camera, seed: request.seed })
     }
 }
 
@@ -71,6 +74,11 @@ impl Dataset for MnistDvsSim {
         // The two parts draw their noise from different streams.
         let stream = index as u64 | u64::from(split == Split::Test) << 32;
         Ok(Sample::Events(self.camera.record(&scene, stream)?))
+    }
+
+    fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
+        key.text(&format!("{:?}", self.camera.config())).number(self.seed);
+        self.images.sources(split, key)
     }
 
     fn describe(&self) -> Description {

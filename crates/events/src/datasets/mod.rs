@@ -7,17 +7,35 @@
 
 mod archive;
 mod cifar;
+mod cifar10_dvs;
+mod classes;
+mod collection;
 mod digits_dvs;
+mod dvs_gesture;
 mod fashion_mnist;
 mod files;
+mod folder;
+mod key;
 mod mnist;
+mod mnist_dvs;
 mod mnist_dvs_sim;
+mod natural;
+mod ncaltech101;
 mod nmnist;
+mod place;
+#[cfg(feature = "hdf5")]
+mod shd;
+mod split;
+mod tree;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use split::Rule;
+
+pub use key::Key;
 
 use crate::{CameraConfig, Error, Image, Recording, Result, Sensor};
 
@@ -113,6 +131,15 @@ pub trait Dataset: Send + Sync {
     /// file, member and offset.
     fn sample(&self, split: Split, index: usize) -> Result<Sample>;
 
+    /// Adds all that the samples of a part depend on to a key: files, seeds, settings. False, which
+    /// is the default, if that cannot be said; then its samples are not cached.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when a file has gone.
+    fn sources(&self, _split: Split, _key: &mut Key) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Where it comes from, for `data info`.
     fn describe(&self) -> Description;
 }
@@ -179,12 +206,55 @@ pub struct DataRequest {
     pub seed: u64,
     /// The simulated camera, where there is one.
     pub camera: CameraConfig,
+    /// The sensor, for recordings whose files do not state it.
+    pub sensor: Option<Sensor>,
+    /// Share of each class that is for testing, drawn by the seed; for sets without an official split.
+    pub test_share: Option<f64>,
+    /// The first n recordings of each class are for training, the rest for testing.
+    pub train_first: Option<usize>,
 }
 
 impl DataRequest {
     /// A data set by its name, from `path`.
     pub fn new(name: impl Into<String>, path: Option<&Path>) -> DataRequest {
         DataRequest { name: name.into(), path: path.map(Path::to_path_buf), ..Default::default() }
+    }
+
+    /// The split asked for.
+    fn rule(&self) -> Result<Option<Rule>> {
+        match (self.test_share, self.train_first) {
+            (None, None) => Ok(None),
+            (Some(share), None) if share > 0.0 && share < 1.0 => Ok(Some(Rule::Share(share))),
+            (None, Some(first)) if first > 0 => Ok(Some(Rule::First(first))),
+            (Some(_), Some(_)) => {
+                Err(Error::setting("both `data.test_share` and `data.train_first` are set", "keep one of them"))
+            }
+            (Some(share), _) => {
+                Err(Error::setting(format!("`data.test_share` = {share}"), "give a share between 0 and 1"))
+            }
+            _ => Err(Error::setting("`data.train_first` = 0", "give at least 1")),
+        }
+    }
+
+    /// Refuses settings that this data set does not heed.
+    fn check(&self, info: &DatasetInfo) -> Result<()> {
+        let refuse = |what: &str, why: &str| {
+            let problem = format!("`{what}` is set, but data set `{}` {why}", info.name);
+            Err(Error::setting(problem, format!("remove `{what}`")))
+        };
+        let heeds = |setting| info.settings.contains(&setting);
+        match self {
+            DataRequest { sensor: Some(_), .. } if !heeds(Setting::Sensor) => {
+                refuse("data.sensor", "has a sensor of its own")
+            }
+            DataRequest { test_share: Some(_), .. } if !heeds(Setting::Split) => {
+                refuse("data.test_share", "has a split of its own")
+            }
+            DataRequest { train_first: Some(_), .. } if !heeds(Setting::Split) => {
+                refuse("data.train_first", "has a split of its own")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The path, which must be there and exist.
@@ -203,6 +273,15 @@ impl DataRequest {
     }
 }
 
+/// A setting of a [`DataRequest`] that only some data sets heed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// `sensor`.
+    Sensor,
+    /// `test_share` and `train_first`.
+    Split,
+}
+
 /// An entry of [`list`].
 pub struct DatasetInfo {
     /// Name for [`DataRequest`].
@@ -213,6 +292,8 @@ pub struct DatasetInfo {
     pub needs: &'static str,
     /// A folder, relative to a collection of data sets, in which it usually lies.
     pub folder: &'static str,
+    /// The settings it heeds; others are refused.
+    pub settings: &'static [Setting],
     /// Whether this folder or archive looks like it (cheaply, by names).
     pub fits: fn(&Path) -> bool,
     open: fn(&DataRequest) -> Result<Box<dyn Dataset>>,
@@ -232,6 +313,14 @@ static DATASETS: &[DatasetInfo] = &[
     fashion_mnist::INFO,
     cifar::CIFAR10,
     cifar::CIFAR100,
+    cifar10_dvs::INFO,
+    ncaltech101::INFO,
+    dvs_gesture::INFO,
+    mnist_dvs::INFO,
+    #[cfg(feature = "hdf5")]
+    shd::INFO,
+    // Last, because nearly everything looks like it.
+    folder::INFO,
 ];
 
 /// All data sets that can be opened.
@@ -249,6 +338,7 @@ pub fn open(request: &DataRequest) -> Result<Box<dyn Dataset>> {
         let known: Vec<_> = DATASETS.iter().map(|d| d.name).collect();
         return Err(Error::UnknownDataset { name: request.name.clone(), known: known.join(", ") });
     };
+    request.check(info)?;
     (info.open)(request)
 }
 

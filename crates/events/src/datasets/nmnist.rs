@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::archive::Archive;
-use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names, files};
+use super::place::Place;
+use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names, files, key::Key};
 use crate::formats::nmnist_bin;
 use crate::{Error, Recording, Result, Sensor};
 
@@ -18,9 +19,18 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "N-MNIST, recordings of MNIST digits (34x34, 10 classes)",
     needs: "Train.zip and Test.zip, or the unpacked folders Train and Test",
     folder: "nmnist",
-    fits: |path| path.is_file() || ["Train", "Train.zip"].iter().any(|n| path.join(n).exists()),
+    settings: &[],
+    fits,
     open: |request| Ok(Box::new(Nmnist::open(request.path(&INFO)?)?)),
 };
+
+/// A zip may be that of any data set: its names say.
+fn fits(path: &Path) -> bool {
+    if path.is_file() {
+        return Archive::open(path).is_ok_and(|zip| (0..zip.len()).any(|i| zip.name(i).starts_with("Train/")));
+    }
+    ["Train", "Train.zip"].iter().any(|n| path.join(n).exists())
+}
 
 const REMEDY: &str = "the layout is Train/<digit>/<id>.bin and Test/<digit>/<id>.bin; remove it or \
                       give the folder of the data set";
@@ -41,11 +51,6 @@ struct Entry {
     id: u64,
     digit: u8,
     place: Place,
-}
-
-enum Place {
-    Member(Arc<Archive>, usize),
-    File(PathBuf),
 }
 
 impl Nmnist {
@@ -119,16 +124,6 @@ impl Part {
     }
 }
 
-impl Place {
-    /// The bytes, and how errors name them.
-    fn read(&self) -> Result<(Vec<u8>, String)> {
-        match self {
-            Place::File(path) => Ok((crate::source::read(path)?, path.display().to_string())),
-            Place::Member(archive, index) => Ok((archive.read(*index)?, archive.label(*index))),
-        }
-    }
-}
-
 /// Id and digit out of `Train/5/00001.bin`.
 fn parse(name: &str, part: &str) -> Result<(u64, u8), String> {
     let parts: Vec<_> = name.split('/').collect();
@@ -189,6 +184,11 @@ impl Dataset for Nmnist {
         check_index(self, split, index)?;
         let (bytes, file) = self.part(split).entries[index].place.read()?;
         Ok(Sample::Events(decode(&bytes, &file)?))
+    }
+
+    fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
+        self.part(split).entries.iter().try_for_each(|e| e.place.add_to(key))?;
+        Ok(true)
     }
 
     fn describe(&self) -> Description {

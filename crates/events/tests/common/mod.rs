@@ -2,6 +2,9 @@
 //! tests say what they skipped.
 #![allow(dead_code)] // each test binary uses a part
 
+#[cfg(feature = "datasets")]
+pub mod made;
+
 use std::path::{Path, PathBuf};
 
 /// The golden vectors (`TICKLESS_GOLDEN`).

@@ -1,0 +1,57 @@
+//! CIFAR10-DVS: 10,000 images of CIFAR-10 moved before a DVS128 (Li et al., Frontiers in
+//! Neuroscience 11:309, 2017), 128×128, 1,000 recordings of each class: a folder or zip per class.
+//!
+//! It comes as AEDAT4 or as the original AEDAT 2.0. The AEDAT 2.0 events are turned as the field's
+//! loaders do:
+//!
+//! ```text
+//! x' = 127 − y    y' = 127 − x    p' = 1 − p
+//! ```
+//!
+//! Split: the first 900 recordings of each class, sorted by number, train and the last 100 test.
+
+use super::collection::{self, Collection, Published, nothing};
+use super::split::Rule;
+use super::{DatasetInfo, Setting};
+use crate::formats::{EventStream, aedat2};
+use crate::{Error, Sensor};
+
+pub(super) const INFO: DatasetInfo = DatasetInfo {
+    name: "cifar10-dvs",
+    about: "CIFAR10-DVS, recordings of moving CIFAR-10 images (128x128, 10 classes)",
+    needs: "a folder or zip for each class, airplane to truck, of .aedat4 or .aedat",
+    folder: "cifar10-dvs",
+    settings: &[Setting::Split],
+    fits: |path| collection::looks_like(path, nothing, |names| names == CLASSES),
+    open: |request| {
+        let set = Published {
+            info: &INFO,
+            sensor: Some(Sensor { width: 128, height: 128 }),
+            rule: Rule::First(900),
+            skip: nothing,
+            adjust: turn,
+        };
+        let open = Collection::open(set, request)?;
+        if open.names() != CLASSES {
+            let file = request.path(&INFO)?.display().to_string();
+            let problem = format!("the class folders are {}, not {}", open.names().join(", "), CLASSES.join(", "));
+            return Err(Error::unexpected(file, problem, "get the missing classes, or use the data set `folder`"));
+        }
+        Ok(Box::new(open))
+    },
+};
+
+const CLASSES: [&str; 10] = super::cifar::NAMES10;
+
+/// See the module. An address beyond 127 stays outside the sensor.
+fn turn(stream: &mut EventStream) {
+    if stream.format != aedat2::FORMAT.name {
+        return;
+    }
+    let events = &mut stream.events;
+    std::mem::swap(&mut events.x, &mut events.y);
+    for coordinates in [&mut events.x, &mut events.y] {
+        coordinates.iter_mut().for_each(|v| *v = 127u16.wrapping_sub(*v));
+    }
+    events.on.iter_mut().for_each(|on| *on = !*on);
+}

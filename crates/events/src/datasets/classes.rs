@@ -1,0 +1,148 @@
+//! One sub-folder per class: which files belong to which class, and to which part.
+//!
+//! ```text
+//! root/[wrapper/…][train|test/[wrapper/…]]class/[…/]recording
+//! ```
+//!
+//! A wrapper is a folder that is alone beside nothing but files and that holds folders; archives
+//! unpack to such. If the folders are `train` and `test` (in any case), they are the two parts.
+//! Classes are sorted naturally, and so are the recordings of a class, by their path in it. Files
+//! beside the class folders (a readme, a list) are no recordings and are left out.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::natural;
+use super::place::Place;
+use super::tree::{self, Leaf};
+use crate::{Error, Result};
+
+/// What was found.
+pub struct Found {
+    /// The classes, sorted naturally.
+    pub names: Vec<String>,
+    /// Everything, or the part `train` where there are parts.
+    pub all: Vec<Entry>,
+    /// The part `test`, where there are parts.
+    pub test: Option<Vec<Entry>>,
+}
+
+/// A recording (or image) of a class.
+#[derive(Clone)]
+pub struct Entry {
+    /// Index of its class.
+    pub class: usize,
+    /// Its name below the class folder.
+    pub name: Box<str>,
+    /// Where it lies.
+    pub place: Place,
+}
+
+/// What belongs to a data set.
+#[derive(Clone, Copy)]
+pub struct Wanted {
+    /// Whether a folder or file of this name, and all below it, is left out.
+    pub skip: fn(&str) -> bool,
+    /// Whether a file of this name can be a sample; another one in a class folder is an error.
+    pub sample: fn(&str) -> bool,
+}
+
+/// Lists the classes below `root`, a folder or a zip archive.
+///
+/// # Errors
+/// As [`tree::list`], and [`Error::Missing`] or [`Error::Unexpected`] when there is another layout.
+pub fn find(root: &Path, wanted: Wanted) -> Result<Found> {
+    let mut leaves = tree::list(root)?;
+    leaves.retain(|leaf| !leaf.path.split('/').any(wanted.skip));
+    let level = Level { leaves, start: 0 }.descend();
+    let folders = level.folders();
+    let part = |name: &str| folders.iter().find(|f| f.eq_ignore_ascii_case(name)).cloned();
+    let (train, test) = match (part("train"), part("test")) {
+        (Some(train), Some(test)) => {
+            if let Some(other) = folders.iter().find(|f| **f != train && **f != test) {
+                let problem = format!("beside the parts `{train}` and `{test}` lies `{other}`");
+                let remedy = "move it away; a validation part is cut from the training part by `data.validation`";
+                return Err(Error::unexpected(root.display().to_string(), problem, remedy));
+            }
+            let (train, test) = level.split(&train, &test);
+            (train.descend(), Some(test.descend()))
+        }
+        _ => (level, None),
+    };
+    let mut names: Vec<String> = train.folders().into_iter().collect();
+    names.sort_by(|a, b| natural::compare(a, b));
+    if names.is_empty() {
+        return Err(Error::Missing {
+            path: root.to_path_buf(),
+            what: "a folder for each class".into(),
+            remedy: "the layout is CLASS/RECORDING, or train/CLASS/RECORDING and test/CLASS/RECORDING".into(),
+        });
+    }
+    let all = train.entries(&names, wanted, root)?;
+    let test = test.map(|test| test.entries(&names, wanted, root)).transpose()?;
+    Ok(Found { names, all, test })
+}
+
+/// Files with the first `start` bytes of their paths in common.
+struct Level {
+    leaves: Vec<Leaf>,
+    start: usize,
+}
+
+impl Level {
+    /// The folder that this file is in, at this level.
+    fn folder<'a>(&self, leaf: &'a Leaf) -> Option<&'a str> {
+        leaf.path[self.start..].split_once('/').map(|(folder, _)| folder)
+    }
+
+    fn folders(&self) -> BTreeSet<String> {
+        self.leaves.iter().filter_map(|leaf| self.folder(leaf)).map(String::from).collect()
+    }
+
+    /// Goes into folders that only wrap others.
+    fn descend(mut self) -> Level {
+        loop {
+            let folders = self.folders();
+            let [only] = Vec::from_iter(&folders)[..] else { return self };
+            let next = self.start + only.len() + 1;
+            if !self.leaves.iter().any(|leaf| leaf.path.get(next..).is_some_and(|rest| rest.contains('/'))) {
+                return self;
+            }
+            let leaves = std::mem::take(&mut self.leaves);
+            self.leaves = leaves.into_iter().filter(|leaf| leaf.path[self.start..].contains('/')).collect();
+            self.start = next;
+        }
+    }
+
+    /// The files of two folders; those beside them are dropped.
+    fn split(self, a: &str, b: &str) -> (Level, Level) {
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        for leaf in self.leaves {
+            match leaf.path[self.start..].split_once('/') {
+                Some((folder, _)) if folder == a => left.push(leaf),
+                Some((folder, _)) if folder == b => right.push(leaf),
+                _ => {}
+            }
+        }
+        let level = |leaves, name: &str| Level { leaves, start: self.start + name.len() + 1 };
+        (level(left, a), level(right, b))
+    }
+
+    fn entries(self, names: &[String], wanted: Wanted, root: &Path) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for leaf in self.leaves {
+            let Some((folder, name)) = leaf.path[self.start..].split_once('/') else { continue };
+            let Ok(class) = names.binary_search_by(|n| natural::compare(n, folder)) else {
+                let problem = format!("the test part has a class `{folder}` that the training part has not");
+                return Err(Error::unexpected(root.display().to_string(), problem, "give both parts the same classes"));
+            };
+            if !(wanted.sample)(name) {
+                let problem = "a file of no known format in the folder of a class";
+                return Err(Error::unexpected(leaf.place.label(), problem, "move it away or convert it"));
+            }
+            entries.push(Entry { class, name: name.into(), place: leaf.place });
+        }
+        entries.sort_by(|a, b| a.class.cmp(&b.class).then_with(|| natural::compare(&a.name, &b.name)));
+        Ok(entries)
+    }
+}

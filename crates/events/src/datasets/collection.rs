@@ -1,0 +1,182 @@
+//! Recordings in class folders: what a user's own data set is, and several published ones.
+//!
+//! Opening lists names and looks at no recording but, where the sensor is not known, at the first
+//! of each class. A recording is read and decoded when it is asked for.
+
+use std::path::{Path, PathBuf};
+
+use super::classes::{self, Entry, Wanted};
+use super::key::Key;
+use super::split::Rule;
+use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index};
+use crate::formats::{EventStream, FORMATS};
+use crate::{Error, Recording, Result, Sensor};
+
+/// What a published set is, beyond its folders.
+pub(super) struct Published {
+    pub info: &'static DatasetInfo,
+    /// The sensor; `None`: the request's, else what the files state.
+    pub sensor: Option<Sensor>,
+    /// How it is split where there are no folders `train` and `test`.
+    pub rule: Rule,
+    /// Names of folders and files that do not belong to it.
+    pub skip: fn(&str) -> bool,
+    /// What its events are after decoding, as the field uses them.
+    pub adjust: fn(&mut EventStream),
+}
+
+/// No folder left out.
+pub(super) fn nothing(_: &str) -> bool {
+    false
+}
+
+/// Whether a file of this name can be a recording.
+pub(super) fn is_recording(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    name.rsplit_once('.').is_some_and(|(_, e)| FORMATS.iter().any(|f| f.extensions.contains(&e)))
+}
+
+/// See the module.
+pub(super) struct Collection {
+    published: Published,
+    path: PathBuf,
+    names: Vec<String>,
+    sensor: Sensor,
+    /// How it was split; `None`: by folders.
+    rule: Option<(Rule, u64)>,
+    train: Vec<Entry>,
+    test: Vec<Entry>,
+}
+
+impl Collection {
+    pub(super) fn open(published: Published, request: &DataRequest) -> Result<Collection> {
+        let path = request.path(published.info)?.to_path_buf();
+        let found = classes::find(&path, Wanted { skip: published.skip, sample: is_recording })?;
+        let asked = request.rule()?;
+        let (train, test, rule) = match (found.test, asked) {
+            (Some(_), Some(rule)) => {
+                let what =
+                    format!("{}: there are the parts train and test, and the recipe asks for {rule}", path.display());
+                return Err(Error::setting(what, "remove `data.test_share` and `data.train_first`"));
+            }
+            (Some(test), None) => (found.all, test, None),
+            (None, asked) => {
+                let rule = asked.unwrap_or(published.rule);
+                let (train, test) = rule.cut(found.all, &found.names, request.seed)?;
+                (train, test, Some((rule, request.seed)))
+            }
+        };
+        let sensor = match (published.sensor, request.sensor) {
+            (Some(known), Some(asked)) if asked != known => {
+                let what = format!("data set `{}` is of a sensor of {known} pixels, not {asked}", published.info.name);
+                return Err(Error::setting(what, "remove `data.sensor`; `data.size` scales recordings"));
+            }
+            (Some(known), _) => known,
+            (None, Some(asked)) => asked,
+            (None, None) => stated(&train, &test)?,
+        };
+        Ok(Collection { published, path, names: found.names, sensor, rule, train, test })
+    }
+
+    fn part(&self, split: Split) -> &[Entry] {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
+        }
+    }
+
+    /// The names of the classes, in label order.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+/// The sensor that the files state: the largest of the first recordings of each class.
+fn stated(train: &[Entry], test: &[Entry]) -> Result<Sensor> {
+    let mut sensor = Sensor { width: 0, height: 0 };
+    for part in [train, test] {
+        let mut last = None;
+        for entry in part.iter().filter(|e| last.replace(e.class) != Some(e.class)) {
+            let stream = entry.place.events()?;
+            let Some(size) = stream.sensor else {
+                let label = entry.place.label();
+                let what =
+                    format!("{label}: it does not state its sensor (its events reach {})", stream.events.bounding());
+                return Err(Error::setting(what, "set `data.sensor = [width, height]`"));
+            };
+            sensor.width = sensor.width.max(size.width);
+            sensor.height = sensor.height.max(size.height);
+        }
+    }
+    Ok(sensor)
+}
+
+/// The recording, with the file in the error for an event outside the sensor.
+pub(super) fn on_sensor(stream: EventStream, sensor: Sensor, label: impl FnOnce() -> String) -> Result<Recording> {
+    match Recording::from_columns(sensor, stream.events) {
+        Ok((recording, _)) => Ok(recording),
+        Err(Error::OutsideSensor { index, x, y, sensor }) => {
+            let problem = format!("event {index} at ({x}, {y}) lies outside the {sensor} sensor");
+            Err(Error::unexpected(label(), problem, "state a larger `data.sensor`, or get the file again"))
+        }
+        Err(other) => Err(other),
+    }
+}
+
+impl Dataset for Collection {
+    fn name(&self) -> &str {
+        self.published.info.name
+    }
+
+    fn kind(&self) -> SampleKind {
+        SampleKind::Events(self.sensor)
+    }
+
+    fn classes(&self) -> usize {
+        self.names.len()
+    }
+
+    fn class_names(&self) -> Vec<String> {
+        self.names.clone()
+    }
+
+    fn len(&self, split: Split) -> usize {
+        self.part(split).len()
+    }
+
+    fn label(&self, split: Split, index: usize) -> usize {
+        self.part(split)[index].class
+    }
+
+    fn sample(&self, split: Split, index: usize) -> Result<Sample> {
+        check_index(self, split, index)?;
+        let place = &self.part(split)[index].place;
+        let mut stream = place.events()?;
+        (self.published.adjust)(&mut stream);
+        on_sensor(stream, self.sensor, || place.label()).map(Sample::Events)
+    }
+
+    fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
+        for entry in self.part(split) {
+            entry.place.add_to(key)?;
+        }
+        Ok(true)
+    }
+
+    fn describe(&self) -> Description {
+        let mut description = Description::of(self, format!("recordings, {}", self.path.display()));
+        description.notes.push(match self.rule {
+            Some((rule @ Rule::Share(_), seed)) => format!("split: {rule}, drawn by seed {seed}"),
+            Some((rule, _)) => format!("split: {rule}, the rest for testing"),
+            None => "split: folders train and test".into(),
+        });
+        description
+    }
+}
+
+/// Whether a path has class folders of recordings with such names.
+pub(super) fn looks_like(path: &Path, skip: fn(&str) -> bool, names: impl Fn(&[String]) -> bool) -> bool {
+    let found = classes::find(path, Wanted { skip, sample: is_recording });
+    found.is_ok_and(|f| !f.all.is_empty() && names(&f.names))
+}

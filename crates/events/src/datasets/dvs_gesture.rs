@@ -1,0 +1,176 @@
+//! DVS-Gesture: 11 gestures of 29 people under three lights, seen by a DVS128 (Amir et al., CVPR
+//! 2017), in either of the layouts it goes around in.
+//!
+//! **NumPy**: `userNN_<light>/<class>.npy`, class 0 to 10, columns x, y, p, t in ms. The split
+//! of the authors is by people: users 1 to 23 train, 24 to 29 test.
+//!
+//! **AEDAT 3.1**, as published: `userNN_<light>.aedat` with `userNN_<light>_labels.csv`, whose
+//! lines are `class,startTime_usec,endTime_usec` with class 1 to 11, and the lists
+//! `trials_to_train.txt` and `trials_to_test.txt` of `.aedat` names. Each line of labels is a sample: the
+//! events with start ≤ t < end, at their literal times.
+//!
+//! A trial is cut out of its file when it is asked for, chunk by chunk, in the memory of a chunk.
+
+mod numpy;
+mod trials;
+
+use std::path::PathBuf;
+
+use super::collection::on_sensor;
+use super::key::Key;
+use super::place::Place;
+use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, tree};
+use crate::formats::{self, EventStream};
+use crate::{Columns, Error, Event, Result, Sensor};
+
+pub(super) const INFO: DatasetInfo = DatasetInfo {
+    name: "dvs-gesture",
+    about: "DVS-Gesture, recordings of 11 gestures (128x128, 11 classes)",
+    needs: "userNN_LIGHT/CLASS.npy, or userNN_LIGHT.aedat with labels and trials_to_train.txt",
+    folder: "dvs-gesture",
+    settings: &[],
+    fits: |path| Gesture::open(path.to_path_buf()).is_ok(),
+    open: |request| Ok(Box::new(Gesture::open(request.path(&INFO)?.to_path_buf())?)),
+};
+
+const SENSOR: Sensor = Sensor { width: 128, height: 128 };
+const NAMES: [&str; 11] = [
+    "hand_clapping",
+    "right_hand_wave",
+    "left_hand_wave",
+    "right_arm_clockwise",
+    "right_arm_counter_clockwise",
+    "left_arm_clockwise",
+    "left_arm_counter_clockwise",
+    "arm_roll",
+    "air_drums",
+    "air_guitar",
+    "other_gestures",
+];
+
+/// See the module.
+struct Gesture {
+    path: PathBuf,
+    layout: &'static str,
+    train: Vec<Trial>,
+    test: Vec<Trial>,
+}
+
+/// One gesture: a whole file, or a part of it.
+struct Trial {
+    class: usize,
+    place: Place,
+    /// `[start, end)` in µs; `None` for the whole file.
+    time: Option<(u64, u64)>,
+}
+
+impl Gesture {
+    fn open(path: PathBuf) -> Result<Gesture> {
+        let leaves = tree::list(&path)?;
+        let published = leaves.iter().any(|leaf| leaf.path.ends_with(trials::LISTS[0]));
+        let (layout, [train, test]) =
+            if published { ("AEDAT 3.1", trials::find(&leaves, &path)?) } else { ("npy", numpy::find(leaves)?) };
+        for (part, name) in [(&train, "training"), (&test, "test")] {
+            if part.is_empty() {
+                let (what, remedy) = (format!("a trial of the {name} part"), format!("needed is {}", INFO.needs));
+                return Err(Error::Missing { path, what, remedy });
+            }
+        }
+        Ok(Gesture { path, layout, train, test })
+    }
+
+    fn part(&self, split: Split) -> &[Trial] {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
+        }
+    }
+}
+
+impl Trial {
+    fn events(&self) -> Result<EventStream> {
+        let Some((start, end)) = self.time else { return self.place.events() };
+        let mut cut = Cut { start, end, events: Columns::new() };
+        let (format, sensor) = match &self.place {
+            Place::File(path) => {
+                let mut reader = formats::open(path)?;
+                let mut chunk = Columns::new();
+                while reader.next(&mut chunk)? && cut.add(&chunk) {}
+                (reader.format(), reader.sensor())
+            }
+            Place::Member(..) => {
+                let stream = self.place.events()?;
+                cut.add(&stream.events);
+                (stream.format, stream.sensor)
+            }
+        };
+        if cut.events.is_empty() {
+            let problem = format!("no event from {start} to {end} µs, where the labels have a gesture");
+            return Err(Error::unexpected(self.place.label(), problem, "get the file and its labels again"));
+        }
+        Ok(EventStream { format, sensor, events: cut.events })
+    }
+}
+
+/// The events of a span of time, out of chunks.
+struct Cut {
+    start: u64,
+    end: u64,
+    events: Columns,
+}
+
+impl Cut {
+    /// False when all events of the chunk are later: the times of a file hardly fall.
+    fn add(&mut self, chunk: &Columns) -> bool {
+        let inside = |e: &Event| (self.start..self.end).contains(&e.t_us);
+        self.events.extend(chunk.iter().filter(inside));
+        chunk.t_us().iter().any(|&t| t < self.end)
+    }
+}
+
+impl Dataset for Gesture {
+    fn name(&self) -> &str {
+        INFO.name
+    }
+
+    fn kind(&self) -> SampleKind {
+        SampleKind::Events(SENSOR)
+    }
+
+    fn classes(&self) -> usize {
+        NAMES.len()
+    }
+
+    fn class_names(&self) -> Vec<String> {
+        NAMES.map(String::from).into()
+    }
+
+    fn len(&self, split: Split) -> usize {
+        self.part(split).len()
+    }
+
+    fn label(&self, split: Split, index: usize) -> usize {
+        self.part(split)[index].class
+    }
+
+    fn sample(&self, split: Split, index: usize) -> Result<Sample> {
+        check_index(self, split, index)?;
+        let trial = &self.part(split)[index];
+        on_sensor(trial.events()?, SENSOR, || trial.place.label()).map(Sample::Events)
+    }
+
+    fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
+        for trial in self.part(split) {
+            trial.place.add_to(key)?;
+            let (start, end) = trial.time.unwrap_or((0, u64::MAX));
+            key.number(start).number(end);
+        }
+        Ok(true)
+    }
+
+    fn describe(&self) -> Description {
+        let mut description = Description::of(self, format!("{} recordings, {}", self.layout, self.path.display()));
+        description.notes.push("split of the authors, by people".into());
+        description
+    }
+}

@@ -1,0 +1,45 @@
+//! MNIST-DVS: recordings of moving MNIST digits by a DVS128 (Serrano-Gotarredona and
+//! Linares-Barranco, Frontiers in Neuroscience 9:481, 2015), one folder per digit, as text, AEDAT or
+//! any other format.
+//!
+//! x and y are as stored; the authors' viewer shows 127 − x and 127 − y, which a network does not
+//! mind. There is no official split: a fifth of each digit, drawn by the seed, is for testing,
+//! unless the request says otherwise. With few recordings use folds.
+
+use super::collection::{self, Collection, Published, nothing};
+use super::split::Rule;
+use super::{DatasetInfo, Setting};
+use crate::{Error, Sensor};
+
+pub(super) const INFO: DatasetInfo = DatasetInfo {
+    name: "mnist-dvs",
+    about: "MNIST-DVS, recordings of moving digits (128x128, 10 classes)",
+    needs: "a folder 0 to 9 for each digit, or the zip of them",
+    folder: "mnist-dvs",
+    settings: &[Setting::Split],
+    fits: |path| collection::looks_like(path, nothing, |names| names.iter().all(|n| is_digit(n))) && !has_parts(path),
+    open: |request| {
+        let set = Published {
+            info: &INFO,
+            sensor: Some(Sensor { width: 128, height: 128 }),
+            rule: Rule::Share(0.2),
+            skip: nothing,
+            adjust: |_| {},
+        };
+        let open = Collection::open(set, request)?;
+        if let Some(name) = open.names().iter().find(|n| !is_digit(n)) {
+            let file = request.path(&INFO)?.display().to_string();
+            return Err(Error::unexpected(file, format!("the class `{name}` is no digit 0 to 9"), "move it away"));
+        }
+        Ok(Box::new(open))
+    },
+};
+
+fn is_digit(name: &str) -> bool {
+    matches!(name.as_bytes(), [b'0'..=b'9'])
+}
+
+/// N-MNIST has digits too, in parts.
+fn has_parts(path: &std::path::Path) -> bool {
+    (super::nmnist::INFO.fits)(path)
+}

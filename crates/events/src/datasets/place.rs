@@ -1,0 +1,63 @@
+//! Where a recording lies: in a file of its own, or as the member of a zip archive.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::archive::Archive;
+use super::key::Key;
+use crate::formats::{self, EventStream};
+use crate::{Result, source};
+
+/// See the module.
+#[derive(Clone)]
+pub enum Place {
+    /// A file.
+    File(PathBuf),
+    /// A member, by its number.
+    Member(Arc<Archive>, usize),
+}
+
+impl Place {
+    /// How errors name it.
+    pub fn label(&self) -> String {
+        match self {
+            Place::File(path) => path.display().to_string(),
+            Place::Member(archive, index) => archive.label(*index),
+        }
+    }
+
+    /// The bytes, and how errors name them.
+    pub fn read(&self) -> Result<(Vec<u8>, String)> {
+        match self {
+            Place::File(path) => Ok((source::read(path)?, self.label())),
+            Place::Member(archive, index) => Ok((archive.read(*index)?, self.label())),
+        }
+    }
+
+    /// The events, in whatever format they are, also gzipped.
+    pub fn events(&self) -> Result<EventStream> {
+        match self {
+            Place::File(path) => formats::read(path),
+            Place::Member(archive, index) => {
+                let bytes = archive.read(*index)?;
+                let label = self.label();
+                let gz = source::is_gz(Path::new(&label)) || bytes.starts_with(&[0x1F, 0x8B, 8]);
+                let bytes = if gz { source::gunzip(&bytes, &label)? } else { bytes };
+                formats::decode(&bytes, &label)
+            }
+        }
+    }
+
+    /// What tells this recording from a changed one.
+    pub fn add_to(&self, key: &mut Key) -> Result<()> {
+        match self {
+            Place::File(path) => key.file(path),
+            Place::Member(archive, index) => {
+                let (name, size, checksum) = archive.fingerprint(*index);
+                archive.add_to(key)?;
+                key.text(&name).number(size).number(checksum.into());
+                Ok(())
+            }
+        }
+    }
+}

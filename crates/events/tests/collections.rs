@@ -1,0 +1,10 @@
+//! Recordings in class folders: a user's own, and the published sets that come so.
+
+mod common;
+
+#[path = "collections/hostile.rs"]
+mod hostile;
+#[path = "collections/own.rs"]
+mod own;
+#[path = "collections/published.rs"]
+mod published;

@@ -1,0 +1,150 @@
+//! Archives made to do harm are refused, and quickly.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tickless_events::{DataRequest, Sensor, Split, datasets};
+
+use super::common::made::{File, events, file, zip_bytes};
+
+const SENSOR: Sensor = Sensor { width: 32, height: 20 };
+
+fn recordings() -> Vec<File> {
+    let recording = |n: usize| file("es", &events(n, SENSOR, 0), Some(SENSOR));
+    ["a/1.es", "a/2.es", "b/1.es", "b/2.es"].map(|name| (name.to_string(), recording(9))).into()
+}
+
+/// Opens and reads everything; the first error.
+fn walk(path: &Path) -> Result<usize, String> {
+    let data = datasets::open(&DataRequest::new("folder", Some(path))).map_err(|e| e.to_string())?;
+    let mut count = 0;
+    for split in [Split::Train, Split::Test] {
+        for i in 0..data.len(split) {
+            data.sample(split, i).map_err(|e| e.to_string())?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// Walks these bytes, which must not take long.
+fn soon(bytes: &[u8]) -> Result<usize, String> {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("x.zip");
+    std::fs::write(&path, bytes).unwrap();
+    let start = Instant::now();
+    let result = walk(&path);
+    assert!(start.elapsed() < Duration::from_secs(5), "{result:?}");
+    result
+}
+
+/// The error of walking these bytes.
+fn refused(bytes: &[u8]) -> String {
+    let error = soon(bytes).err().unwrap();
+    assert!(error.contains("x.zip"), "{error}");
+    error
+}
+
+#[test]
+fn names_that_lead_out_are_refused() {
+    for name in ["../a/1.es", "a/../../1.es", "/a/1.es", "a\\..\\..\\1.es", "C:\\a\\1.es", "a/1.es\0.txt"] {
+        // The writer tidies some names, so a name of the same length is overwritten.
+        let placeholder: String = "q".repeat(name.len());
+        let mut bytes = zip_bytes(&[recordings(), vec![(placeholder.clone(), vec![])]].concat(), false);
+        for at in 0..bytes.len() - name.len() {
+            if bytes[at..].starts_with(placeholder.as_bytes()) {
+                bytes[at..at + name.len()].copy_from_slice(name.as_bytes());
+            }
+        }
+        let error = refused(&bytes);
+        assert!(error.contains("the name leads out of the archive"), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_bomb_is_refused_before_it_is_unpacked() {
+    let bomb = ("a/0.es".to_string(), vec![0; (64 << 20) + 5]);
+    let error = refused(&zip_bytes(&[recordings(), vec![bomb]].concat(), false));
+    assert!(error.contains("a/0.es: more than 64 MB out of"), "{error}");
+}
+
+/// Overwrites `n` bytes at each place that starts with `magic`, `at` bytes behind it.
+fn patch(bytes: &mut [u8], magic: &[u8], at: usize, with: &[u8]) {
+    for i in 0..bytes.len() {
+        if bytes[i..].starts_with(magic) && i + at + with.len() <= bytes.len() {
+            bytes[i + at..i + at + with.len()].copy_from_slice(with);
+        }
+    }
+}
+
+#[test]
+fn claims_of_10_to_the_12_are_refused() {
+    let whole = zip_bytes(&recordings(), false);
+    // Central directory: packed size at 20, size at 24. End record: entries at 8 and 10, size of the
+    // directory at 12, its place at 16.
+    for (magic, at, with) in [
+        (b"PK\x01\x02", 20, &[0xFE; 4][..]),
+        (b"PK\x01\x02", 24, &[0xFE; 4]),
+        (b"PK\x01\x02", 20, &[0xFF; 8]),
+        (b"PK\x05\x06", 8, &[0xFF, 0xFE, 0xFF, 0xFE]),
+        (b"PK\x05\x06", 12, &[0xFE; 8]),
+    ] {
+        let mut bytes = whole.clone();
+        patch(&mut bytes, magic, at, with);
+        assert_ne!(bytes, whole);
+        // A claim that nothing needs (where the directory ends is known twice) may be overlooked; the
+        // recordings must then be the right ones, which their checksums say.
+        match soon(&bytes) {
+            Ok(count) => assert_eq!(count, 4),
+            Err(error) => assert!(error.contains("x.zip"), "{error}"),
+        }
+    }
+    // A zip64 end record that claims 10^12 members, before a plain one that defers to it.
+    let end = whole.len() - 22;
+    let start = u32::from_le_bytes(whole[end + 16..end + 20].try_into().unwrap());
+    let mut bytes = whole[..end].to_vec();
+    bytes.extend(b"PK\x06\x06");
+    bytes.extend(44u64.to_le_bytes());
+    bytes.extend([45, 0, 45, 0]);
+    bytes.extend([0; 8]);
+    bytes.extend(1_000_000_000_000u64.to_le_bytes());
+    bytes.extend(1_000_000_000_000u64.to_le_bytes());
+    bytes.extend((end as u64 - u64::from(start)).to_le_bytes());
+    bytes.extend(u64::from(start).to_le_bytes());
+    bytes.extend(b"PK\x06\x07\0\0\0\0");
+    bytes.extend((end as u64).to_le_bytes());
+    bytes.extend(1u32.to_le_bytes());
+    bytes.extend(b"PK\x05\x06\0\0\0\0");
+    bytes.extend([0xFF; 12]);
+    bytes.extend([0, 0]);
+    refused(&bytes);
+}
+
+#[test]
+fn truncated_and_corrupt_archives_are_errors_and_never_panics() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("x.zip");
+    let whole = zip_bytes(&recordings(), false);
+    std::fs::write(&path, &whole).unwrap();
+    assert_eq!(walk(&path), Ok(4));
+    for cut in (0..whole.len()).step_by(3) {
+        std::fs::write(&path, &whole[..cut]).unwrap();
+        assert!(walk(&path).is_err(), "cut at {cut}");
+    }
+    for at in 0..whole.len() {
+        let mut corrupt = whole.clone();
+        corrupt[at] ^= 0x5A;
+        std::fs::write(&path, &corrupt).unwrap();
+        let _ = walk(&path); // a date may change unnoticed
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn folders_that_link_to_themselves_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    super::common::made::folder(root.path(), &recordings());
+    std::os::unix::fs::symlink(root.path(), root.path().join("a/loop")).unwrap();
+    let error = walk(root.path()).err().unwrap();
+    assert!(error.contains("folders too deep in each other"), "{error}");
+}
