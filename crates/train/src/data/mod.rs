@@ -95,7 +95,7 @@ impl Source {
     pub fn recording(&self, id: SampleId) -> Result<Arc<Recording>> {
         self.cache.get(id, || match self.dataset.sample(id.split, id.index)? {
             Sample::Events(r) => Ok(match self.size {
-                Some(size) => r.scaled(size),
+                Some(size) => r.scaled(size)?,
                 None => r,
             }),
             Sample::Image(_) => Err(Error::Setting(format!(
