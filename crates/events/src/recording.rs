@@ -43,6 +43,28 @@ impl Recording {
         Ok((Recording { sensor, events }, moved))
     }
 
+    /// The recording on a sensor of another size: an event goes to (⌊x·w'/w⌋, ⌊y·h'/h⌋), the area
+    /// sums of frames event by event. No event is lost.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a size without pixels.
+    pub fn scaled(mut self, size: Sensor) -> Result<Recording> {
+        if size.pixels() == 0 && !self.is_empty() {
+            return Err(Error::setting(format!("a recording scaled to {size} pixels"), "give at least 1x1"));
+        }
+        let scale = |values: &mut [u16], to: u16, from: u16| {
+            // x < from, so the quotient is below `to`; the divisor is 0 only where there is no event.
+            let (to, from) = (u32::from(to), u32::from(from).max(1));
+            values.iter_mut().for_each(|v| *v = (u32::from(*v) * to / from) as u16);
+        };
+        if size != self.sensor {
+            scale(&mut self.events.x, size.width, self.sensor.width);
+            scale(&mut self.events.y, size.height, self.sensor.height);
+            self.sensor = size;
+        }
+        Ok(self)
+    }
+
     /// The events as columns.
     pub fn columns(&self) -> &Columns {
         &self.events
@@ -142,6 +164,12 @@ mod tests {
     }
 
     #[test]
+    fn a_recording_is_not_scaled_to_nothing() {
+        let (recording, _) = Recording::from_events(SENSOR, &[Event { t_us: 1, x: 7, y: 5, on: true }]).unwrap();
+        assert!(recording.scaled(Sensor { width: 0, height: 3 }).is_err());
+    }
+
+    #[test]
     fn an_empty_recording_has_no_span() {
         let recording = Recording::empty(SENSOR);
         assert_eq!((recording.span_us(), recording.t_first_us()), (0, None));
@@ -164,6 +192,18 @@ mod tests {
             let (first, _) = Recording::from_events(SENSOR, &events).unwrap();
             let again: Vec<_> = first.iter().collect();
             prop_assert_eq!(Recording::from_events(SENSOR, &again).unwrap(), (first, 0));
+        }
+
+        #[test]
+        fn frames_of_a_scaled_recording_are_the_scaled_frames(
+            events in events(SENSOR, 50, 20), width in 1u16..20, height in 1u16..20
+        ) {
+            let size = Sensor { width, height };
+            let (recording, _) = Recording::from_events(SENSOR, &events).unwrap();
+            let frames = crate::Framing::slices(3).scaled(size).frames::<u16>(&recording).unwrap();
+            let scaled = recording.scaled(size).unwrap();
+            prop_assert_eq!(scaled.columns().first_outside(size), None);
+            prop_assert_eq!(crate::Framing::slices(3).frames::<u16>(&scaled).unwrap().data, frames.data);
         }
 
         #[test]
