@@ -42,6 +42,15 @@ pub(crate) fn map(file: &File) -> Option<Bytes> {
     return Some(file).and(None);
 }
 
+/// As [`map`], for a file that is read here and there.
+#[cfg(feature = "datasets")]
+pub(crate) fn map_random(file: &File) -> Option<Bytes> {
+    #[cfg(feature = "mmap")]
+    return crate::mmap::map_random(file).map(Bytes::Mapped);
+    #[cfg(not(feature = "mmap"))]
+    return Some(file).and(None);
+}
+
 /// Whether the file begins as gzip does (RFC 1952: two magic bytes, then 8 for deflate). Leaves
 /// the file at its beginning. A pipe cannot be looked into and is taken for plain.
 pub(crate) fn starts_as_gz(file: &mut File) -> io::Result<bool> {

@@ -6,6 +6,7 @@
 //! it in [`list`].
 
 mod archive;
+pub mod cache;
 mod cifar;
 mod cifar10_dvs;
 mod classes;
@@ -212,6 +213,8 @@ pub struct DataRequest {
     pub test_share: Option<f64>,
     /// The first n recordings of each class are for training, the rest for testing.
     pub train_first: Option<usize>,
+    /// A folder for a cache of decoded recordings, see [`cache`].
+    pub cache: Option<PathBuf>,
 }
 
 impl DataRequest {
@@ -328,18 +331,31 @@ pub fn list() -> &'static [DatasetInfo] {
     DATASETS
 }
 
-/// Opens a data set: reads its index and, for images, all pixels; decodes no recording.
+/// Opens a data set: reads its index and, for small images, all pixels; decodes no recording, unless
+/// a cache is asked for and not there yet.
 ///
 /// # Errors
 /// [`Error::UnknownDataset`], [`Error::Setting`] without a path, [`Error::Missing`] with what to
 /// put where, or what is wrong with a file.
 pub fn open(request: &DataRequest) -> Result<Box<dyn Dataset>> {
+    open_with(request, &|_, _| ())
+}
+
+/// As [`open`]; `progress` is told how many of how many samples are in the cache, while it is made.
+///
+/// # Errors
+/// As [`open`], and what is wrong with a recording that goes into the cache.
+pub fn open_with(request: &DataRequest, progress: &dyn Fn(u64, u64)) -> Result<Box<dyn Dataset>> {
     let Some(info) = DATASETS.iter().find(|d| d.name == request.name) else {
         let known: Vec<_> = DATASETS.iter().map(|d| d.name).collect();
         return Err(Error::UnknownDataset { name: request.name.clone(), known: known.join(", ") });
     };
     request.check(info)?;
-    (info.open)(request)
+    let dataset = (info.open)(request)?;
+    match &request.cache {
+        Some(folder) => cache::open(dataset, folder, progress),
+        None => Ok(dataset),
+    }
 }
 
 /// [`Error::NoSample`] for an index beyond the end.

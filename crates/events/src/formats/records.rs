@@ -93,23 +93,29 @@ impl<R: Records> RecordDecoder<R> {
 
 impl<R: Records> Decoder for RecordDecoder<R> {
     fn push(&mut self, mut bytes: &[u8], out: &mut Columns) -> Result<()> {
-        if !self.cut.is_empty() {
+        while !self.cut.is_empty() {
             // Complete the cut record with as little of the new bytes as is sure to be enough.
             let before = self.cut.len();
             let more = bytes.len().min(R::LONGEST.saturating_sub(before));
             let mut cut = std::mem::take(&mut self.cut);
             cut.extend_from_slice(&bytes[..more]);
             let done = self.consume(&cut, out)?;
-            if done < before {
-                if cut.len() >= R::LONGEST {
-                    return Err(self.too_long());
-                }
+            if done >= before {
+                bytes = &bytes[done - before..];
+                cut.clear();
                 self.cut = cut;
+                break;
+            }
+            if done == 0 && cut.len() >= R::LONGEST {
+                return Err(self.too_long());
+            }
+            // What looked like one long record was several, and the last is still cut.
+            bytes = &bytes[more..];
+            cut.drain(..done);
+            self.cut = cut;
+            if bytes.is_empty() {
                 return Ok(());
             }
-            bytes = &bytes[done - before..];
-            cut.clear();
-            self.cut = cut;
         }
         let done = self.consume(bytes, out)?;
         let rest = &bytes[done..];

@@ -64,6 +64,28 @@ fn cutting_a_file_anywhere_changes_nothing() {
 }
 
 #[test]
+fn data_that_begins_like_a_header_line_is_decoded_once_however_it_is_cut() {
+    // Only the last byte says that this is no text; until then the decoder cannot know it.
+    let data = b"%\xE4\xFFfozmT1;\x00 %2345678\x01%2345\x02";
+    for (name, header) in
+        [("evt2", &b"% evt 2.0\n"[..]), ("evt21", b"% evt 2.1\n"), ("evt3", b"% evt 3.0\n"), ("dat", b"% Version 2\n")]
+    {
+        let format = tickless_events::formats::by_name(name).unwrap();
+        for end in 0..data.len() {
+            let bytes = [header, &data[..end]].concat();
+            let text = |result: Result<EventStream>| match result {
+                Ok(stream) => format!("{:?}", stream.events),
+                Err(e) => e.to_string().split_once(':').unwrap().1.to_owned(),
+            };
+            let whole = text(format.decode(&bytes, "whole"));
+            for (a, b) in (0..=bytes.len()).flat_map(|a| (a..=bytes.len()).map(move |b| (a, b))) {
+                assert_eq!(text(in_chunks(format, &bytes, &[a, b]).unwrap()), whole, "{name} of {end} cut at {a}, {b}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_file_is_known_by_its_content_or_its_name() {
     let folder = tempfile::tempdir().unwrap();
     for format in writable() {
