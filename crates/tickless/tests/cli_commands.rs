@@ -456,6 +456,23 @@ fn recordings_are_converted_without_loss() {
 }
 
 #[test]
+fn a_recording_is_drawn_as_a_picture_and_an_animation() {
+    use tickless::events::{Event, formats::nmnist_bin};
+    let scratch = Scratch::new();
+    let event = |k: u16| Event { t_us: u64::from(k) * 300, x: k % 34, y: (k * 7) % 34, on: k.is_multiple_of(2) };
+    scratch.write("a.bin", nmnist_bin::encode((0..200).map(event)).unwrap());
+    let seen = scratch.ok_json(&["data", "view", "a.bin", "--output", "drawn", "--frames", "12"]);
+    assert_eq!((number(&seen, "events"), number(&seen, "span_us")), (200.0, 199.0 * 300.0), "{seen:#}");
+    assert!(scratch.read("drawn/a.png").starts_with(b"\x89PNG"));
+    let animation = scratch.read("drawn/a.gif");
+    assert!(animation.starts_with(b"GIF89a") && animation.len() > 500, "{}", animation.len());
+    scratch.write("empty.txt", "# x y t p\n");
+    scratch.refused_with(&["data", "view", "empty.txt"], &["empty.txt", "no events"]);
+    scratch.refused_with(&["data", "view", "a.bin", "--frames", "0"], &["--frames 0"]);
+    scratch.refused_with(&["data", "view", "nothing.raw"], &["nothing.raw"]);
+}
+
+#[test]
 fn every_command_has_a_help_with_examples() {
     let scratch = Scratch::new();
     let main = scratch.ok(&["--help"]).stdout;

@@ -2,7 +2,7 @@
 
 use super::{Part, RunArgs, print_json, say};
 use crate::cli::Global;
-use crate::progress::Console;
+use crate::progress::{Console, stop};
 use crate::report::{SweepRow, write_sweep};
 use crate::simulate::compile;
 use anyhow::{Result, bail};
@@ -167,9 +167,7 @@ fn row(
 ) -> Result<SweepRow> {
     let confidence = Confidence { gain: 1.0, t_max: run.facts.t_max };
     let one = |(k, &id): (usize, &SampleId)| -> Result<(bool, Vec<f64>, u64, usize)> {
-        if console.cancelled() {
-            bail!("stopped by the user; nothing was written");
-        }
+        stop(console)?;
         let (mut session, mut counts) = (AsyncSession::new(program, model)?, NeuronCounts::new(program));
         session.run(run.source.recording(id)?.as_ref(), k as u64, &mut counts)?;
         console.advance(1, "");
