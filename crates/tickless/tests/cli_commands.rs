@@ -425,6 +425,11 @@ fn asynchrony_is_swept_from_the_exact_engine_on() {
     assert!(last["swept"] == "queue" && number(last, "lost") > 0.0, "{last:#}");
     let exact = number(&scratch.ok_json(&["simulate", "run", "--limit", "20"]), "accuracy");
     assert_eq!(number(&rows[0], "accuracy"), exact, "the first row is the engine");
+    let late = ["simulate", "run", "--limit", "20", "--service-us", "1000", "--queue", "2", "--order", "random"];
+    let shown = scratch.ok_json(&late);
+    assert!(number(&shown, "asynchrony/lost") > 0.0 && number(&shown, "accuracy") == exact, "{shown:#}");
+    assert!(scratch.ok(&late).stdout.contains("with asynchrony: "));
+    scratch.refused_with(&["simulate", "run", "--delay-us=-1"], &["delay", "-1"]);
     let table = scratch.ok(&["asynchrony", "run", "--limit", "2", "--service-us", "", "--queue", ""]);
     assert!(table.stdout.contains("momentum") && !table.stdout.contains("service"), "{table:#?}");
     assert!(
