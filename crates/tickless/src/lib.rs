@@ -21,6 +21,7 @@ pub mod parity;
 mod progress;
 pub mod report;
 pub mod simulate;
+pub mod view;
 
 /// The examples of the README compile and run.
 #[cfg(doctest)]

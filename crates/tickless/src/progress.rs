@@ -69,6 +69,15 @@ impl Console {
     }
 }
 
+/// For tasks that write nothing before their end.
+///
+/// # Errors
+/// If the user asked to stop.
+pub fn stop(progress: &dyn Progress) -> anyhow::Result<()> {
+    anyhow::ensure!(!progress.cancelled(), "stopped by the user; nothing was written");
+    Ok(())
+}
+
 fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     m.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

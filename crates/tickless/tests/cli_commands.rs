@@ -425,6 +425,11 @@ fn asynchrony_is_swept_from_the_exact_engine_on() {
     assert!(last["swept"] == "queue" && number(last, "lost") > 0.0, "{last:#}");
     let exact = number(&scratch.ok_json(&["simulate", "run", "--limit", "20"]), "accuracy");
     assert_eq!(number(&rows[0], "accuracy"), exact, "the first row is the engine");
+    let late = ["simulate", "run", "--limit", "20", "--service-us", "1000", "--queue", "2", "--order", "random"];
+    let shown = scratch.ok_json(&late);
+    assert!(number(&shown, "asynchrony/lost") > 0.0 && number(&shown, "accuracy") == exact, "{shown:#}");
+    assert!(scratch.ok(&late).stdout.contains("with asynchrony: "));
+    scratch.refused_with(&["simulate", "run", "--delay-us=-1"], &["delay", "-1"]);
     let table = scratch.ok(&["asynchrony", "run", "--limit", "2", "--service-us", "", "--queue", ""]);
     assert!(table.stdout.contains("momentum") && !table.stdout.contains("service"), "{table:#?}");
     assert!(
@@ -453,6 +458,23 @@ fn recordings_are_converted_without_loss() {
     }
     scratch.refused_with(&["data", "convert", "a.bin", "b.dat", "--sensor", "wide"], &["--sensor wide", "346x260"]);
     scratch.refused_with(&["data", "convert", "a.bin", "b.xyz"], &[".xyz", "aedat4"]);
+}
+
+#[test]
+fn a_recording_is_drawn_as_a_picture_and_an_animation() {
+    use tickless::events::{Event, formats::nmnist_bin};
+    let scratch = Scratch::new();
+    let event = |k: u16| Event { t_us: u64::from(k) * 300, x: k % 34, y: (k * 7) % 34, on: k.is_multiple_of(2) };
+    scratch.write("a.bin", nmnist_bin::encode((0..200).map(event)).unwrap());
+    let seen = scratch.ok_json(&["data", "view", "a.bin", "--output", "drawn", "--frames", "12"]);
+    assert_eq!((number(&seen, "events"), number(&seen, "span_us")), (200.0, 199.0 * 300.0), "{seen:#}");
+    assert!(scratch.read("drawn/a.png").starts_with(b"\x89PNG"));
+    let animation = scratch.read("drawn/a.gif");
+    assert!(animation.starts_with(b"GIF89a") && animation.len() > 500, "{}", animation.len());
+    scratch.write("empty.txt", "# x y t p\n");
+    scratch.refused_with(&["data", "view", "empty.txt"], &["empty.txt", "no events"]);
+    scratch.refused_with(&["data", "view", "a.bin", "--frames", "0"], &["--frames 0"]);
+    scratch.refused_with(&["data", "view", "nothing.raw"], &["nothing.raw"]);
 }
 
 #[test]

@@ -12,7 +12,9 @@ use tickless_net::{
 /// A folder given by an environment variable, else next to the workspace. `None` (and one line
 /// that names what is skipped) if it is not there, a failure if it must be.
 pub fn folder(variable: &str, default: &str, skipped: &str) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // At run time: a target folder that several clones share keeps the path of the one that built.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let root = Path::new(&here).join("../..");
     let path = std::env::var_os(variable).map_or_else(|| root.join(default), PathBuf::from);
     if path.is_dir() {
         return Some(path);

@@ -18,7 +18,9 @@ pub fn data(what: &str) -> Option<PathBuf> {
 }
 
 fn shared(variable: &str, default: &str, what: &str) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // At run time: a target folder that several clones share keeps the path of the one that built.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let root = Path::new(&here).join("../..");
     let folder = std::env::var_os(variable).map_or_else(|| root.join(default), PathBuf::from);
     let path = folder.join(what);
     if path.exists() {

@@ -4,16 +4,12 @@ use super::{Part, RunArgs, print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
 use crate::report::{SweepRow, write_sweep};
+use crate::simulate::asynchronous::{exact, measure};
 use crate::simulate::compile;
 use anyhow::{Result, bail};
 use clap::Args;
-use rayon::prelude::*;
-use tickless_engine::{
-    AsyncSession, Asynchrony, Confidence, Core, NeuronCounts, Order, Program, Session, spike_difference,
-};
-use tickless_train::data::SampleId;
+use tickless_engine::{Asynchrony, Core, Order, Program};
 use tickless_train::progress::Progress;
-use tickless_train::run::Loaded;
 
 /// Sweep delays, service times, queues, jitter and orders of a chip's events.
 #[derive(Debug, Args)]
@@ -66,7 +62,8 @@ impl Sweep {
         let mut rows = Vec::new();
         console.start("asynchrony", (settings.len() * ids.len()) as u64, "recording");
         for (swept, value, model) in settings {
-            rows.push(row(&run, &program, ids, &exact, (swept, value), &model, console)?);
+            let row = measure(&run, &program, ids, &exact, &model, console)?;
+            rows.push(SweepRow { swept: swept.to_owned(), value, ..row });
         }
         console.finish();
         run.folder.write_json("asynchrony.json", &rows)?;
@@ -140,55 +137,6 @@ fn numbers(option: &str, text: &str) -> Result<Vec<f64>> {
         _ => bail!("`--{option} {text}`: `{w}` is not a number from 0 to 1e9; write e.g. 1,10,100"),
     };
     text.split(',').filter(|w| !w.trim().is_empty()).map(number).collect()
-}
-
-/// Spike counts of all neurons of all layers, one list a recording, without asynchrony.
-fn exact(run: &Loaded, program: &Program, ids: &[SampleId]) -> Result<Vec<Vec<f64>>> {
-    let one = |&id: &SampleId| {
-        let (mut session, mut counts) = (Session::new(program), NeuronCounts::new(program));
-        session.feed_into(run.source.recording(id)?.as_ref(), &mut counts)?;
-        Ok(all_counts(program, &counts))
-    };
-    ids.par_iter().map(one).collect()
-}
-
-fn all_counts(program: &Program, counts: &NeuronCounts) -> Vec<f64> {
-    (0..program.layers().len()).flat_map(|l| counts.layer(l)).map(|&c| c as f64).collect()
-}
-
-fn row(
-    run: &Loaded,
-    program: &Program,
-    ids: &[SampleId],
-    exact: &[Vec<f64>],
-    (swept, value): (&str, String),
-    model: &Asynchrony,
-    console: &Console,
-) -> Result<SweepRow> {
-    let confidence = Confidence { gain: 1.0, t_max: run.facts.t_max };
-    let one = |(k, &id): (usize, &SampleId)| -> Result<(bool, Vec<f64>, u64, usize)> {
-        if console.cancelled() {
-            bail!("stopped by the user; nothing was written");
-        }
-        let (mut session, mut counts) = (AsyncSession::new(program, model)?, NeuronCounts::new(program));
-        session.run(run.source.recording(id)?.as_ref(), k as u64, &mut counts)?;
-        console.advance(1, "");
-        let right = session.decision(&confidence).class == run.source.label(id);
-        let traffic = session.traffic();
-        let (lost, longest) = (traffic.lost.iter().sum(), traffic.longest.iter().copied().max().unwrap_or(0));
-        Ok((right, all_counts(program, &counts), lost, longest))
-    };
-    let results: Vec<_> = ids.par_iter().enumerate().map(one).collect::<Result<_>>()?;
-    let flat = |all: &mut dyn Iterator<Item = &Vec<f64>>| -> Vec<f64> { all.flatten().copied().collect() };
-    let difference = spike_difference(&flat(&mut exact.iter()), &flat(&mut results.iter().map(|r| &r.1)));
-    Ok(SweepRow {
-        swept: swept.to_owned(),
-        value,
-        accuracy: 100.0 * results.iter().filter(|r| r.0).count() as f64 / ids.len() as f64,
-        spike_difference: difference.is_finite().then_some(difference),
-        lost: results.iter().map(|r| r.2).sum::<u64>() as f64 / ids.len() as f64,
-        longest_queue: results.iter().map(|r| r.3).max().unwrap_or(0),
-    })
 }
 
 #[cfg(test)]

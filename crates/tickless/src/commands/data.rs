@@ -1,8 +1,9 @@
-//! `tickless data list`, `tickless data info PATH` and `tickless data convert FROM TO`.
+//! `tickless data`: list, info, view and convert.
 
 use super::{print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
+use crate::view::{Options, view};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -15,6 +16,7 @@ use tickless_events::{Sensor, datasets, formats};
   tickless data list
   tickless data info recordings/00001.bin
   tickless data info ~/data/nmnist --json
+  tickless data view recording.raw --slow 4
   tickless data convert recording.raw recording.aedat4
   tickless data convert recording.bin out.raw --format evt3 --sensor 34x34")]
 pub struct Data {
@@ -30,6 +32,20 @@ enum What {
     Info {
         /// A recording, an image file or the folder of a data set.
         path: PathBuf,
+    },
+    /// Draw a recording: a picture (PNG) and an animation (GIF).
+    View {
+        /// A recording in any format.
+        path: PathBuf,
+        /// Folder of the two files.
+        #[arg(long, short, default_value = ".")]
+        output: PathBuf,
+        /// Frames of the animation.
+        #[arg(long, default_value_t = 60)]
+        frames: usize,
+        /// How many times slower than real time it plays.
+        #[arg(long, default_value_t = 1.0)]
+        slow: f64,
     },
     /// Write a recording in another format, chunk by chunk.
     Convert {
@@ -70,7 +86,7 @@ struct Entry {
 
 impl Data {
     /// Runs the command.
-    pub fn run(self, global: &Global, _: &Console) -> Result<()> {
+    pub fn run(self, global: &Global, console: &Console) -> Result<()> {
         match self.what {
             What::List => {
                 let all = datasets::list().iter().map(|d| Entry { name: d.name, about: d.about, needs: d.needs });
@@ -89,6 +105,21 @@ impl Data {
                     return print_json(&info);
                 }
                 say!("{info}");
+            }
+            What::View { path, output, frames, slow } => {
+                if !(1..=1000).contains(&frames) {
+                    bail!("`--frames {frames}`: an animation has 1 to 1000 frames");
+                }
+                if !(1e-3..=1e6).contains(&slow) {
+                    bail!("`--slow {slow}`: give a factor from 0.001 to 1000000, e.g. 4");
+                }
+                let v = view(&path, &Options { output, frames, slow }, console)?;
+                if global.json {
+                    return print_json(&v);
+                }
+                let ([w, h], ms) = (v.sensor, v.span_us as f64 / 1000.0);
+                say!("{}: {} events in {ms:.1} ms on {w}x{h}", v.format, v.events);
+                say!("picture: {}\nanimation: {}", v.picture.display(), v.animation.display());
             }
             What::Convert { from, to, format, sensor: given } => {
                 let given = given.as_deref().map(sensor).transpose()?;

@@ -3,20 +3,29 @@
 use super::{Part, RunArgs, print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
+use crate::report::SweepRow;
+use crate::simulate::asynchronous::{exact, measure};
 use crate::simulate::decisions::Decisions;
-use crate::simulate::simulate;
+use crate::simulate::{Simulation, compile, simulate};
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use tickless_engine::{AsyncSession, Asynchrony, Order};
+use tickless_train::data::SampleId;
 use tickless_train::device::device;
+use tickless_train::progress::Progress;
+use tickless_train::run::Loaded;
 
 /// Run a trained network event by event, with no time steps.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tickless simulate runs/nmnist-mtt-seed1
   tickless simulate runs/nmnist-mtt-seed1 --limit 100 --json
+  tickless simulate runs/nmnist-mtt-seed1 --order random --delay-us 20 --jitter-us 50
 
 A network with a bias or batch norm cannot run so; `tickless finetune RUN --epochs 0` removes them.
-All numbers are this simulator's, none a chip's.")]
+With a delay, service time, queue, jitter or another order the recordings also run as on a chip whose
+events take time (`tickless asynchrony` sweeps these). All numbers are this simulator's, none a chip's.")]
 pub struct Simulate {
     #[command(flatten)]
     run: RunArgs,
@@ -26,6 +35,60 @@ pub struct Simulate {
     /// At most this many recordings (0 for all).
     #[arg(long, default_value_t = 0)]
     limit: usize,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// The model of a chip's asynchrony.
+#[derive(Debug, Args)]
+struct ModelArgs {
+    /// Order of simultaneous events.
+    #[arg(long, value_enum, default_value = "exact")]
+    order: OrderArg,
+    /// Time from sending an event to its arrival in µs.
+    #[arg(long, default_value_t = 0.0)]
+    delay_us: f64,
+    /// Time that a core needs for one event in µs.
+    #[arg(long, default_value_t = 0.0)]
+    service_us: f64,
+    /// Events that a core lets wait; others are lost (default: no limit).
+    #[arg(long)]
+    queue: Option<usize>,
+    /// Largest shift of the input's time stamps in µs.
+    #[arg(long, default_value_t = 0.0)]
+    jitter_us: f64,
+    /// Seed of order and jitter.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OrderArg {
+    Exact,
+    Random,
+    Momentum,
+}
+
+impl ModelArgs {
+    /// The model; none where everything is exact.
+    fn model(&self) -> Option<Asynchrony> {
+        let ModelArgs { delay_us, service_us, queue, jitter_us, seed, .. } = *self;
+        let order = match self.order {
+            OrderArg::Exact => Order::Exact,
+            OrderArg::Random => Order::Random,
+            OrderArg::Momentum => Order::Momentum,
+        };
+        let model = Asynchrony { order, delay_us, service_us, queue, jitter_us, seed, ..Asynchrony::default() };
+        (model != Asynchrony { seed, ..Asynchrony::default() }).then_some(model)
+    }
+}
+
+/// The simulation, and what asynchrony does to it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    simulation: &'a Simulation,
+    asynchrony: Option<SweepRow>,
 }
 
 impl Simulate {
@@ -38,12 +101,18 @@ impl Simulate {
         if ids.is_empty() {
             bail!("the {} part of this run is empty", self.part.word());
         }
+        let asynchrony = self.model.model();
+        if let Some(model) = &asynchrony {
+            // A model that cannot be is refused before anything slow.
+            AsyncSession::new(&compile(&run)?, model)?;
+        }
         let s = simulate(&run, &model, ids, console, console.stop_flag())?;
         if self.part == Part::Test && self.limit == 0 {
             folder.write_json("simulate.json", &s)?;
         }
+        let asynchrony = asynchrony.map(|m| with_asynchrony(&run, ids, &m, console)).transpose()?;
         if global.json {
-            return print_json(&s);
+            return print_json(&Shown { simulation: &s, asynchrony });
         }
         say!("{} event by event on {} {} recordings (simulator)", run.facts.network, s.samples, self.part.word());
         say!("correct              {:>12.2} %", s.accuracy);
@@ -68,11 +137,25 @@ impl Simulate {
         if let Some(d) = &s.decisions {
             curves(d);
         }
+        if let Some(a) = asynchrony {
+            let d = a.spike_difference.map_or("infinite".into(), |d| format!("{d:.4}"));
+            say!("with asynchrony: {:.2} % correct, spike difference to the exact engine {d}", a.accuracy);
+            say!("                 {:.1} events lost per recording, longest queue {}", a.lost, a.longest_queue);
+        }
         for layer in &s.silent {
             say!("warning: layer `{layer}` never fired");
         }
         Ok(())
     }
+}
+
+/// Against the exact engine, on the same recordings.
+fn with_asynchrony(run: &Loaded, ids: &[SampleId], model: &Asynchrony, console: &Console) -> Result<SweepRow> {
+    let program = compile(run)?;
+    console.start("asynchrony", ids.len() as u64, "recording");
+    let row = measure(run, &program, ids, &exact(run, &program, ids)?, model, console)?;
+    console.finish();
+    Ok(row)
 }
 
 /// The moments of decision as tables.

@@ -1,6 +1,7 @@
 //! Every way to run the same recordings, each giving the same kind of result.
 
 use super::layers::Layers;
+use crate::progress::stop;
 use anyhow::Result;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -127,7 +128,7 @@ pub fn clocked_layers(
     let (mut all, mut close) = (Vec::new(), Vec::new());
     progress.start("clocked layers", recordings.len() as u64, "recording");
     for (k, r) in recordings.iter().enumerate() {
-        super::stop(progress)?;
+        stop(progress)?;
         let out = layers.run(r)?;
         close.extend(out.close.into_iter().map(|(layer, event, neuron)| (k, layer, event, neuron)));
         all.push((out.spikes, out.logits));

@@ -24,6 +24,7 @@ pub use compare::{First, LayerParity};
 pub use counts_file::text as counts_text;
 pub use execute::{Executed, shapes};
 
+use crate::progress::stop;
 use crate::simulate::possible;
 use anyhow::{Context, Result, bail};
 use execute::{State, clocked, clocked_layers, engine, program};
@@ -107,13 +108,6 @@ impl Parity {
     pub fn broken(&self) -> Option<&Pair> {
         self.pairs.iter().find(|p| p.verdict == Verdict::Differ)
     }
-}
-
-fn stop(progress: &dyn Progress) -> Result<()> {
-    if progress.cancelled() {
-        bail!("stopped by the user; nothing was written");
-    }
-    Ok(())
 }
 
 /// Compares everything; also gives the engine's own result.

@@ -74,6 +74,24 @@ pub fn write_sweep(network: &str, rows: &[SweepRow], folder: &Path) -> Result<Ve
     }
 }
 
+/// Draws one recording into a folder as `NAME.png`; gives the file.
+///
+/// # Errors
+/// As [`write`](fn@write).
+pub fn write_recording(sample: &InputSample, name: &str, folder: &Path) -> Result<PathBuf, ReportError> {
+    let path = folder.join(format!("{name}.png"));
+    let data = ReportData { sample: Some(sample.clone()), ..ReportData::default() };
+    if let Some(picture) = picture::sample::picture(&data) {
+        put(&path, &picture::png(&picture)?)?;
+    }
+    Ok(path)
+}
+
+/// Red, green, blue of an on event and of an off event.
+pub fn event_colours() -> [[u8; 3]; 2] {
+    [picture::Ink::ON.light(), picture::Ink::OFF.light()]
+}
+
 /// One picture as SVG and as PNG.
 fn draw(picture: &picture::Picture, folder: &Path) -> Result<[PathBuf; 2], ReportError> {
     let svg = folder.join(format!("{}.svg", picture.name));

@@ -2,8 +2,9 @@
 //! against the events seen, and against the confidence at which it may stop.
 
 use super::load;
+use crate::progress::stop;
 use crate::report::{AtEvents, AtTime, DecisionCurve, Exit};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tickless_engine::{Confidence, Course, Moments, Program, Session, course};
@@ -95,13 +96,6 @@ pub fn decisions(
             exits: moments.confidences.iter().enumerate().map(exit).collect(),
         },
     })
-}
-
-fn stop(progress: &dyn Progress) -> Result<()> {
-    if progress.cancelled() {
-        bail!("stopped by the user; nothing was written");
-    }
-    Ok(())
 }
 
 /// Moments up to `longest`, without doubles.

@@ -1,6 +1,7 @@
 //! A trained run with no clock: its recordings through the event-driven engine, and how far the
 //! clocked network at T_max is from it.
 
+pub mod asynchronous;
 pub mod decisions;
 pub mod quantised;
 

@@ -1,8 +1,9 @@
 //! The same recordings with 8-bit weights and 16-bit potentials, beside the float engine.
 
 use super::{compile_with, counts, load};
+use crate::progress::stop;
 use crate::simulate::differences;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tickless_engine::{Confidence, Program, Session, spike_difference};
@@ -39,9 +40,7 @@ pub fn quantised(
     let confidence = Confidence { gain: 1.0, t_max: run.facts.t_max };
     progress.start("8 bit", ids.len() as u64, "recording");
     let one = |session: &mut Session, &id: &SampleId| -> Result<(bool, u64)> {
-        if progress.cancelled() {
-            bail!("stopped by the user; nothing was written");
-        }
+        stop(progress)?;
         session.reset();
         session.feed(load(run, id)?.as_ref())?;
         progress.advance(1, "");

@@ -101,7 +101,9 @@ impl Golden {
 }
 
 fn folder() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // At run time: a target folder that several clones share keeps the path of the one that built.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let root = Path::new(&here).join("../..");
     std::env::var_os("TICKLESS_GOLDEN").map_or_else(|| root.join("../shared/golden"), PathBuf::from)
 }
 

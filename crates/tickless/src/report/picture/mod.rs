@@ -14,7 +14,7 @@ mod palette;
 mod png;
 mod raster;
 mod rates;
-mod sample;
+pub(crate) mod sample;
 mod svg;
 mod work;
 

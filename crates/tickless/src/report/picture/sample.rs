@@ -17,7 +17,7 @@ const LEVELS: f64 = 8.0;
 /// Pixels beyond which neighbours are added up, so that the page stays small.
 const MOST_PIXELS: usize = 20_000;
 
-pub(super) fn picture(data: &ReportData) -> Option<Picture> {
+pub(crate) fn picture(data: &ReportData) -> Option<Picture> {
     let sample = data.sample.as_ref()?;
     if sample.frames.is_empty() || sample.width == 0 || sample.height == 0 {
         return None;

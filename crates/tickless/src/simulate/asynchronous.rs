@@ -1,0 +1,62 @@
+//! Recordings under a model of a chip's asynchrony, against the exact engine.
+
+use crate::progress::stop;
+use crate::report::SweepRow;
+use anyhow::Result;
+use rayon::prelude::*;
+use tickless_engine::{AsyncSession, Asynchrony, Confidence, NeuronCounts, Program, Session, spike_difference};
+use tickless_train::data::SampleId;
+use tickless_train::progress::Progress;
+use tickless_train::run::Loaded;
+
+/// Spike counts of all neurons of all layers, one list a recording, without asynchrony.
+///
+/// # Errors
+/// If a recording cannot be decoded.
+pub fn exact(run: &Loaded, program: &Program, ids: &[SampleId]) -> Result<Vec<Vec<f64>>> {
+    let one = |&id: &SampleId| {
+        let (mut session, mut counts) = (Session::new(program), NeuronCounts::new(program));
+        session.feed_into(run.source.recording(id)?.as_ref(), &mut counts)?;
+        Ok(all_counts(program, &counts))
+    };
+    ids.par_iter().map(one).collect()
+}
+
+fn all_counts(program: &Program, counts: &NeuronCounts) -> Vec<f64> {
+    (0..program.layers().len()).flat_map(|l| counts.layer(l)).map(|&c| c as f64).collect()
+}
+
+/// Runs recordings under a model; recording k draws its randomness from the model's seed and k.
+///
+/// # Errors
+/// If the model has a negative time, a recording cannot be decoded, or the user stops.
+pub fn measure(
+    run: &Loaded,
+    program: &Program,
+    ids: &[SampleId],
+    exact: &[Vec<f64>],
+    model: &Asynchrony,
+    progress: &dyn Progress,
+) -> Result<SweepRow> {
+    let confidence = Confidence { gain: 1.0, t_max: run.facts.t_max };
+    let one = |(k, &id): (usize, &SampleId)| -> Result<(bool, Vec<f64>, u64, usize)> {
+        stop(progress)?;
+        let (mut session, mut counts) = (AsyncSession::new(program, model)?, NeuronCounts::new(program));
+        session.run(run.source.recording(id)?.as_ref(), k as u64, &mut counts)?;
+        progress.advance(1, "");
+        let right = session.decision(&confidence).class == run.source.label(id);
+        let traffic = session.traffic();
+        let (lost, longest) = (traffic.lost.iter().sum(), traffic.longest.iter().copied().max().unwrap_or(0));
+        Ok((right, all_counts(program, &counts), lost, longest))
+    };
+    let results: Vec<_> = ids.par_iter().enumerate().map(one).collect::<Result<_>>()?;
+    let flat = |all: &mut dyn Iterator<Item = &Vec<f64>>| -> Vec<f64> { all.flatten().copied().collect() };
+    let difference = spike_difference(&flat(&mut exact.iter()), &flat(&mut results.iter().map(|r| &r.1)));
+    Ok(SweepRow {
+        accuracy: 100.0 * results.iter().filter(|r| r.0).count() as f64 / ids.len().max(1) as f64,
+        spike_difference: difference.is_finite().then_some(difference),
+        lost: results.iter().map(|r| r.2).sum::<u64>() as f64 / ids.len().max(1) as f64,
+        longest_queue: results.iter().map(|r| r.3).max().unwrap_or(0),
+        ..SweepRow::default()
+    })
+}

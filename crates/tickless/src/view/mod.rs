@@ -1,0 +1,150 @@
+//! A recording to look at: a picture of slices and an animation.
+//!
+//! The file is read twice, chunk by chunk: once for its sensor and times, once for its counts. Large
+//! sensors are reduced by adding up squares of pixels, so memory depends on neither the length of
+//! the recording nor the size of the sensor.
+
+mod animation;
+
+use crate::progress::stop;
+use crate::report::{InputSample, write_recording};
+use anyhow::{Result, ensure};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use tickless_events::{Columns, Sensor, formats};
+use tickless_train::progress::Progress;
+
+/// Drawn pixels of a frame at most.
+const MOST_PIXELS: usize = 320 * 320;
+
+/// What is drawn and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder of the two files.
+    pub output: PathBuf,
+    /// Frames of the animation.
+    pub frames: usize,
+    /// How much slower than real time it plays.
+    pub slow: f64,
+}
+
+/// What was drawn.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct View {
+    /// Name of the format.
+    pub format: String,
+    /// Width and height of the sensor, as the file states it or as its events need it.
+    pub sensor: [u16; 2],
+    /// Events.
+    pub events: u64,
+    /// µs from the earliest to the latest event.
+    pub span_us: u64,
+    /// The picture.
+    pub picture: PathBuf,
+    /// The animation.
+    pub animation: PathBuf,
+    /// Frames of the animation.
+    pub frames: usize,
+    /// Sensor pixels in a row that one drawn pixel stands for.
+    pub reduced: usize,
+}
+
+/// The recording in numbers.
+struct Extent {
+    format: String,
+    sensor: Sensor,
+    events: u64,
+    first_us: u64,
+    last_us: u64,
+}
+
+/// Counts of one frame, `[y][x]`: on, off.
+type Frame = Vec<[u16; 2]>;
+
+/// Draws a recording.
+///
+/// # Errors
+/// If the file cannot be read or holds no event, or the user stops.
+pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<View> {
+    let extent = extent(file, progress)?;
+    let (width, height) = (usize::from(extent.sensor.width), usize::from(extent.sensor.height));
+    let mut by = 1;
+    while width.div_ceil(by) * height.div_ceil(by) > MOST_PIXELS {
+        by += 1;
+    }
+    let size = (width.div_ceil(by), height.div_ceil(by));
+    let frames = count(file, &extent, (by, size), options.frames, progress)?;
+    std::fs::create_dir_all(&options.output)
+        .map_err(|e| anyhow::anyhow!("{}: {e}; give another folder with `--output`", options.output.display()))?;
+    let stem = file.file_stem().map_or_else(|| "recording".into(), |s| s.to_string_lossy().into_owned());
+    let animation = options.output.join(format!("{stem}.gif"));
+    let span_us = extent.last_us - extent.first_us;
+    animation::write(&animation, &frames, size, span_us as f64 * options.slow)?;
+    let sample = InputSample {
+        label: stem.clone(),
+        width: size.0,
+        height: size.1,
+        frames,
+        duration_us: span_us,
+        events: extent.events as usize,
+    };
+    let picture = write_recording(&sample, &stem, &options.output)?;
+    Ok(View {
+        format: extent.format,
+        sensor: [extent.sensor.width, extent.sensor.height],
+        events: extent.events,
+        span_us,
+        picture,
+        animation,
+        frames: options.frames,
+        reduced: by,
+    })
+}
+
+fn extent(file: &Path, progress: &dyn Progress) -> Result<Extent> {
+    let mut reader = formats::open(file)?;
+    let mut chunk = Columns::new();
+    let (mut events, mut first_us, mut last_us) = (0u64, u64::MAX, 0u64);
+    let mut needed = Sensor { width: 0, height: 0 };
+    while reader.next(&mut chunk)? {
+        stop(progress)?;
+        events += chunk.len() as u64;
+        first_us = chunk.t_us().iter().fold(first_us, |m, t| m.min(*t));
+        last_us = chunk.t_us().iter().fold(last_us, |m, t| m.max(*t));
+        let b = chunk.bounding();
+        needed = Sensor { width: needed.width.max(b.width), height: needed.height.max(b.height) };
+    }
+    ensure!(events > 0, "{}: holds no events to draw", file.display());
+    // A camera may state a sensor that its own events leave.
+    let stated = reader.sensor().unwrap_or(needed);
+    let sensor = Sensor { width: stated.width.max(needed.width), height: stated.height.max(needed.height) };
+    Ok(Extent { format: reader.format().to_owned(), sensor, events, first_us, last_us })
+}
+
+fn count(
+    file: &Path,
+    extent: &Extent,
+    (by, (width, height)): (usize, (usize, usize)),
+    frames: usize,
+    progress: &dyn Progress,
+) -> Result<Vec<Frame>> {
+    let mut all = vec![vec![[0u16; 2]; width * height]; frames];
+    let span = u128::from(extent.last_us - extent.first_us) + 1;
+    let (mut reader, mut chunk) = (formats::open(file)?, Columns::new());
+    progress.start("view", extent.events, "event");
+    while reader.next(&mut chunk)? {
+        stop(progress)?;
+        for e in chunk.iter() {
+            // A file that grows while it is read may hold later events than before; they are left out.
+            let frame = (u128::from(e.t_us.saturating_sub(extent.first_us)) * frames as u128 / span) as usize;
+            let (x, y) = (usize::from(e.x) / by, usize::from(e.y) / by);
+            if let Some(cell) = all.get_mut(frame).filter(|_| x < width).and_then(|f| f.get_mut(y * width + x)) {
+                let count = &mut cell[usize::from(!e.on)];
+                *count = count.saturating_add(1);
+            }
+        }
+        progress.advance(chunk.len() as u64, "");
+    }
+    progress.finish();
+    Ok(all)
+}
