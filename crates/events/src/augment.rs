@@ -1,11 +1,18 @@
 //! Augmentation: small random changes of a training sample that keep its label.
 //!
-//! Images: crop with padding, flip, cutout, normalisation. Frames of events: flip and roll. All
-//! draw from an [`Rng`] of their own sample ([`stream`]), so a run is repeated exactly, however
-//! many threads load it.
+//! Images: crop with padding, flip, the AutoAugment policy, cutout, normalisation. Frames of events:
+//! flip and roll. Recordings: flips, roll, drop, jitter. All draw from an [`Rng`] of their own
+//! sample ([`stream`]), so that any sample can be made again, however many threads load it.
+
+mod auto;
+mod events;
+mod pil;
 
 use crate::rng::Rng;
 use crate::{Error, Image, Result};
+
+pub use events::EventAugment;
+pub use pil::Operation;
 
 /// The random numbers of sample `index` in `epoch`.
 pub fn stream(seed: u64, epoch: u64, index: u64) -> Rng {
@@ -21,13 +28,18 @@ pub struct ImageAugment {
     pub pad: usize,
     /// Mirrors every second image left to right.
     pub flip: bool,
-    /// Blackens a square of this side at a random place (cut off at the edges); 0 for none.
+    /// Changes the image by the AutoAugment policy for CIFAR-10, after crop and flip.
+    pub auto: bool,
+    /// Blackens a square of this side at a random place (cut off at the edges), last; 0 for none.
     pub cutout: usize,
 }
 
 impl ImageAugment {
     /// Crop with padding 4, and flip.
-    pub const CIFAR: ImageAugment = ImageAugment { pad: 4, flip: true, cutout: 0 };
+    pub const CIFAR: ImageAugment = ImageAugment { pad: 4, flip: true, auto: false, cutout: 0 };
+
+    /// What the paper does with CIFAR: crop with padding 4, flip, AutoAugment, cutout 16.
+    pub const PAPER: ImageAugment = ImageAugment { pad: 4, flip: true, auto: true, cutout: 16 };
 
     /// The changed image.
     pub fn apply(&self, image: &Image, rng: &mut Rng) -> Image {
@@ -36,22 +48,28 @@ impl ImageAugment {
         let (down, right) = (rng.below(span) as usize, rng.below(span) as usize);
         let flip = rng.coin() && self.flip;
         let (cy, cx) = (rng.below(height as u64) as usize, rng.below(width as u64) as usize);
-        let half = self.cutout / 2;
-        let cut = |y: usize, x: usize| {
-            let inside = |at: usize, centre: usize| at + half >= centre && at + half < centre + self.cutout;
-            inside(y, cy) && inside(x, cx)
-        };
         let mut out = image.clone();
-        let planes = out.pixels_mut().chunks_exact_mut((height * width).max(1));
-        for (to, from) in planes.zip(image.pixels().chunks_exact((height * width).max(1))) {
+        let plane = (height * width).max(1);
+        for (to, from) in out.pixels_mut().chunks_exact_mut(plane).zip(image.pixels().chunks_exact(plane)) {
             for y in 0..height {
                 for x in 0..width {
                     let seen = if flip { width - 1 - x } else { x };
                     let (sy, sx) = ((y + down).wrapping_sub(self.pad), (seen + right).wrapping_sub(self.pad));
-                    let inside = sy < height && sx < width && !cut(y, x);
-                    to[y * width + x] = if inside { from[sy * width + sx] } else { 0 };
+                    to[y * width + x] = if sy < height && sx < width { from[sy * width + sx] } else { 0 };
                 }
             }
+        }
+        if self.auto {
+            out = auto::apply(out, rng);
+        }
+        // From centre − half on, cut off at the edges.
+        let range = |centre: usize, size: usize| {
+            let half = self.cutout / 2;
+            centre.saturating_sub(half)..(centre + self.cutout - half).min(size)
+        };
+        let columns = range(cx, width);
+        for to in out.pixels_mut().chunks_exact_mut(plane).filter(|_| self.cutout > 0) {
+            range(cy, height).for_each(|y| to[y * width..][columns.clone()].fill(0));
         }
         out
     }
@@ -77,6 +95,11 @@ impl Normalise {
     /// The statistics of CIFAR-100.
     pub fn cifar100() -> Normalise {
         Normalise { mean: vec![0.5071, 0.4867, 0.4408], std: vec![0.2675, 0.2565, 0.2761] }
+    }
+
+    /// The statistics of ImageNet.
+    pub fn imagenet() -> Normalise {
+        Normalise { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }
     }
 
     /// Only scales to 0..1.

@@ -16,6 +16,21 @@ pub struct DataRecipe {
     /// with different seeds can share one data set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// Width and height of the sensor, for recordings whose files do not state it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensor: Option<[u16; 2]>,
+    /// Share of each class that is the test part, drawn by the data seed; for sets without an
+    /// official split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_share: Option<f64>,
+    /// The first n recordings of each class, in natural order, are the training part and the rest
+    /// the test part; for sets without an official split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_first: Option<usize>,
+    /// Folder for a cache of decoded recordings, so that only the first epoch of the first run
+    /// decodes; safe to delete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
     /// Share of the training part that is set aside to choose an epoch (0 for none).
     #[serde(default)]
     pub validation: f64,
@@ -28,7 +43,7 @@ pub struct DataRecipe {
     /// Cross-validation over training and test part together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folds: Option<Folds>,
-    /// Scale recordings to this width and height by area sums.
+    /// Scale recordings to this width and height by area sums; crop photographs (`imagenet`) to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<[u16; 2]>,
     /// Random changes of training samples.
@@ -47,7 +62,7 @@ pub struct Folds {
 }
 
 /// Random changes of training samples, seeded per sample and epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augment {
     /// Mirror left-right with probability ½.
@@ -56,12 +71,24 @@ pub struct Augment {
     pub roll: usize,
     /// Pad images by this many pixels and crop at random.
     pub crop: usize,
+    /// Change colour images by the AutoAugment policy for CIFAR-10.
+    pub auto: bool,
     /// Blank a square of this side in images.
     pub cutout: usize,
+    /// Leave each event out with this probability (0 to below 1).
+    pub drop: f32,
+    /// Move each event in x and y by this standard deviation in pixels (of `size`, if given).
+    pub jitter_px: f32,
+    /// Move each event in time by this standard deviation in µs.
+    pub jitter_us: f32,
+    /// Swap ON and OFF of a whole recording with this probability (0 to 1).
+    pub polarity: f32,
 }
 
 /// Pixels that an augmentation moves or blanks at most: more than any sensor has.
 const LARGEST_CHANGE: usize = 65_535;
+/// A minute, in µs.
+const LONGEST_JITTER: f32 = 6e7;
 
 impl DataRecipe {
     pub(super) fn check(&self) -> Result<(), String> {
@@ -74,10 +101,35 @@ impl DataRecipe {
                 return Err(format!("`data.augment.{name}` = {value}: it is at most {LARGEST_CHANGE} pixels"));
             }
         }
-        if let Some([width, height]) = self.size
-            && (width == 0 || height == 0)
+        if !(0.0..1.0).contains(&a.drop) {
+            return Err(format!("`data.augment.drop` = {}: give a probability from 0 to below 1", a.drop));
+        }
+        if !(0.0..=1.0).contains(&a.polarity) {
+            return Err(format!("`data.augment.polarity` = {}: give a probability from 0 to 1", a.polarity));
+        }
+        for (name, value, most) in
+            [("jitter_px", a.jitter_px, LARGEST_CHANGE as f32), ("jitter_us", a.jitter_us, LONGEST_JITTER)]
         {
-            return Err(format!("`data.size` = [{width}, {height}]: width and height are at least 1"));
+            if !(0.0..=most).contains(&value) {
+                return Err(format!("`data.augment.{name}` = {value}: give a deviation from 0 to {most}"));
+            }
+        }
+        for (name, value) in [("size", self.size), ("sensor", self.sensor)] {
+            if let Some([width, height]) = value
+                && (width == 0 || height == 0)
+            {
+                return Err(format!("`data.{name}` = [{width}, {height}]: width and height are at least 1"));
+            }
+        }
+        match (self.test_share, self.train_first) {
+            (Some(_), Some(_)) => {
+                return Err("`data.test_share` and `data.train_first` are two ways to split: keep one".into());
+            }
+            (Some(share), _) if !(share > 0.0 && share < 1.0) => {
+                return Err(format!("`data.test_share` = {share}: give a share between 0 and 1"));
+            }
+            (_, Some(0)) => return Err("`data.train_first` = 0: at least one recording of each class trains".into()),
+            _ => {}
         }
         match self.folds {
             Some(f) if f.of < 2 || f.fold >= f.of => Err(format!(

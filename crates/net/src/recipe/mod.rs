@@ -211,6 +211,30 @@ mod tests {
     }
 
     #[test]
+    fn data_settings_that_cannot_be_are_refused_and_the_others_kept() {
+        for (set, what) in [
+            ("data.sensor=[0, 5]", "`data.sensor` = [0, 5]: width and height are at least 1"),
+            ("data.test_share=1.0", "`data.test_share` = 1: give a share between 0 and 1"),
+            ("data.test_share=nan", "`data.test_share` = NaN"),
+            ("data.train_first=0", "`data.train_first` = 0"),
+            ("data.augment.drop=1.0", "`data.augment.drop` = 1: give a probability from 0 to below 1"),
+            ("data.augment.polarity=-0.5", "`data.augment.polarity` = -0.5"),
+            ("data.augment.jitter_px=-1.0", "`data.augment.jitter_px` = -1: give a deviation from 0"),
+            ("data.augment.jitter_us=inf", "`data.augment.jitter_us` = inf"),
+            ("data.sensors=[3, 5]", "did you mean `sensor`?"),
+        ] {
+            let e = parse(SMALL, &[set]).unwrap_err().to_string();
+            assert!(e.contains(what), "{set}: {e}");
+        }
+        let e = parse(SMALL, &["data.train_first=900", "data.test_share=0.1"]).unwrap_err().to_string();
+        assert!(e.contains("are two ways to split: keep one"), "{e}");
+        let set = ["data.sensor=[128, 128]", "data.test_share=0.25", "data.cache=\"/c\"", "data.augment.drop=0.1"];
+        let r = parse(SMALL, &set).unwrap();
+        assert_eq!((r.data.sensor, r.data.test_share, r.data.augment.drop), (Some([128, 128]), Some(0.25), 0.1));
+        assert_eq!(parse(&r.to_toml().unwrap(), &[]).unwrap(), r);
+    }
+
+    #[test]
     fn every_truncation_and_every_changed_byte_of_a_recipe_never_panics() {
         let full = parse(SMALL, &[]).unwrap().to_toml().unwrap();
         for n in 0..full.len() {

@@ -41,11 +41,28 @@ impl Source {
         let mut one = vec![0.0f32; steps * n];
         for (k, &id) in ids.iter().enumerate() {
             // Each sample has a stream of its own, so that any one of them can be made again.
-            let mut rng = augment.map(|(s, epoch)| stream(s, epoch, ((id.split as u64) << 40) | id.index as u64));
+            let number = ((id.split as u64) << 40) | id.index as u64;
+            let mut rng = augment.map(|(s, epoch)| stream(s, epoch, number));
             match kind {
                 InputKind::Events => {
                     let framing = Framing::slices(steps);
-                    framing.write(self.recording(id)?.as_ref(), &mut one)?;
+                    let recording = self.recording(id)?;
+                    let change = EventAugment {
+                        drop: self.augment.drop,
+                        jitter_px: self.augment.jitter_px,
+                        jitter_us: self.augment.jitter_us,
+                        flip_polarity: self.augment.polarity,
+                        ..EventAugment::default()
+                    };
+                    let changed = match augment {
+                        // A stream of its own, so that flip and roll do not depend on the events.
+                        Some((s, epoch)) if change != EventAugment::default() => {
+                            let mut rng = stream(s, epoch, number | 1 << 62);
+                            Some(change.apply(Recording::clone(&recording), &mut rng)?)
+                        }
+                        _ => None,
+                    };
+                    framing.write(changed.as_ref().unwrap_or(&recording), &mut one)?;
                     if let Some(rng) = &mut rng {
                         let change = FrameAugment { flip: self.augment.flip, roll_px: self.augment.roll };
                         change.apply([steps, shape.channels, shape.height, shape.width], &mut one, rng)?;
@@ -59,6 +76,7 @@ impl Source {
                         let change = ImageAugment {
                             pad: self.augment.crop,
                             flip: self.augment.flip,
+                            auto: self.augment.auto,
                             cutout: self.augment.cutout,
                         };
                         let image = rng.map_or_else(|| image.clone(), |mut rng| change.apply(&image, &mut rng));

@@ -46,6 +46,10 @@ impl Source {
     pub fn open(recipe: &DataRecipe, seed: u64) -> Result<Self> {
         let mut request = DataRequest::new(recipe.set.clone(), recipe.path.as_deref());
         request.seed = recipe.seed.unwrap_or(seed);
+        request.sensor = recipe.sensor.map(|[width, height]| Sensor { width, height });
+        request.test_share = recipe.test_share;
+        request.train_first = recipe.train_first;
+        request.cache = recipe.cache.clone();
         let dataset = datasets::open(&request).map_err(|e| match e {
             tickless_events::Error::UnknownDataset { name, known } => {
                 let hint = tickless_net::suggest::hint(&name, datasets::list().iter().map(|d| d.name));
