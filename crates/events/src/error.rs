@@ -89,6 +89,22 @@ pub enum Error {
         /// The names that exist.
         known: String,
     },
+    /// A published file that could not be fetched.
+    #[error("{url}: {problem}; {remedy}")]
+    Fetch {
+        /// Where it was asked for.
+        url: String,
+        /// What went wrong.
+        problem: String,
+        /// What to do, by hand if need be.
+        remedy: String,
+    },
+    /// The user asked to stop.
+    #[error("{what} was stopped; run it again to go on")]
+    Cancelled {
+        /// What was going on.
+        what: String,
+    },
     /// A sample index beyond the end of a split.
     #[error("{dataset}: no sample {index}, the {split} part has {len}; use an index below that")]
     NoSample {

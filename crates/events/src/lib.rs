@@ -35,6 +35,8 @@ mod columns;
 pub mod datasets;
 pub mod error;
 mod event;
+#[cfg(feature = "download")]
+pub mod fetch;
 pub mod formats;
 pub mod frames;
 mod image;
@@ -42,6 +44,7 @@ mod image;
 pub mod info;
 #[cfg(feature = "mmap")]
 mod mmap;
+pub mod progress;
 mod recording;
 pub mod rng;
 pub mod source;

@@ -1,0 +1,388 @@
+//! One file over HTTP: into `NAME.part`, checked, then renamed.
+//!
+//! What breaks is taken up where it broke (`Range: bytes=N-`, with `If-Range` where the server gave
+//! a tag): 206 that continues at N is appended, 200 is the whole file again. What a server says of
+//! lengths is compared with what is known and with what comes; the checksum decides in the end.
+//! Faults that pass (a broken connection, a stall, 408, 429, 5xx) are tried again after a pause that
+//! doubles; answers that ask for a person (202, 401, 403, 404, a web page) end with what to do.
+//! Source: RFC 9110, sections 13.1.5, 14 and 15.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use md5::{Digest, Md5};
+use ureq::http::{HeaderMap, StatusCode};
+
+use super::sources;
+use crate::progress::Progress;
+use crate::{Error, Result};
+
+/// How long to wait for what, and how often to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For a name, and for a connection.
+    pub connect: Duration,
+    /// For the next byte.
+    pub stall: Duration,
+    /// Tries in a row that bring no byte.
+    pub tries: u32,
+    /// Before the second try; doubles up to a minute.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    /// 20 s to connect, 30 s without a byte, 6 tries, 1 s before the second.
+    fn default() -> Patience {
+        let s = Duration::from_secs;
+        Patience { connect: s(20), stall: s(30), tries: 6, pause: s(1) }
+    }
+}
+
+/// A file whose bytes are wrong from the first on is fetched so many times.
+const WHOLE_TRIES: u32 = 3;
+/// Tries in all, however little each brings.
+const MOST_TRIES: u32 = 1_000;
+/// What no published file exceeds, where no length is known.
+const LARGEST: u64 = 256 << 30;
+/// How often a stop is looked for.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Why a try came to nothing.
+enum Fault {
+    /// It may pass.
+    Passing(String, Option<Duration>),
+    /// The bytes so far cannot be the beginning of the file.
+    Afresh(String),
+    /// A person is asked for.
+    ByHand(String),
+    /// No more tries.
+    Fatal(Error),
+}
+
+/// Fetches `file` from `url` into `path`; returns the number of bytes that were there already.
+pub(super) fn download(
+    file: &sources::File,
+    url: &str,
+    path: &Path,
+    patience: Patience,
+    progress: &dyn Progress,
+) -> Result<u64> {
+    let part = with_end(path, ".part");
+    let io = |source| Error::Io { path: part.clone(), source };
+    let handle = File::options().read(true).write(true).create(true).truncate(false).open(&part).map_err(io)?;
+    if handle.try_lock().is_err() {
+        let problem = format!("{} is in use", part.display());
+        return Err(Error::Fetch { url: url.into(), problem, remedy: "another program is fetching it; wait".into() });
+    }
+    let tag = with_end(path, ".part.tag");
+    let start = handle.metadata().map_err(io)?.len();
+    let mut download =
+        Download { file, url, path, part: &part, tag, handle, patience, progress, agent: agent(patience) };
+    let over = AtomicBool::new(false);
+    let stop = download.agent.clone();
+    std::thread::scope(|scope| {
+        // A read that blocks ends at once when its connection is closed under it.
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                if progress.cancelled() {
+                    stop.clone().shutdown();
+                    break;
+                }
+                std::thread::sleep(TICK.min(patience.stall));
+            }
+        });
+        let done = download.run();
+        over.store(true, Ordering::Relaxed);
+        progress.finish();
+        done
+    })?;
+    drop(download.handle);
+    let _ = fs::remove_file(&download.tag);
+    fs::rename(&part, path).map_err(io)?;
+    Ok(start)
+}
+
+fn agent(patience: Patience) -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_resolve(Some(patience.connect))
+        .timeout_connect(Some(patience.connect))
+        .timeout_send_request(Some(patience.stall))
+        .timeout_recv_response(Some(patience.stall))
+        .timeout_per_read(Some(patience.stall))
+        .max_idle_connections(0)
+        .user_agent(concat!("tickless/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into()
+}
+
+struct Download<'a> {
+    file: &'a sources::File,
+    url: &'a str,
+    path: &'a Path,
+    part: &'a Path,
+    tag: PathBuf,
+    handle: File,
+    patience: Patience,
+    progress: &'a dyn Progress,
+    agent: ureq::Agent,
+}
+
+impl Download<'_> {
+    fn run(&mut self) -> Result<()> {
+        let (mut without, mut afresh) = (0, 0);
+        self.announce()?;
+        for _ in 0..MOST_TRIES {
+            let before = self.len()?;
+            let whole = self.file.bytes.is_some_and(|bytes| bytes == before);
+            let fault = match if whole { Ok(()) } else { self.attempt(before) } {
+                Ok(()) => match self.wrong()? {
+                    None => return Ok(()),
+                    Some(fault) => fault,
+                },
+                Err(fault) => fault,
+            };
+            if self.progress.cancelled() {
+                return Err(Error::Cancelled { what: format!("fetching {}", self.file.name) });
+            }
+            match fault {
+                Fault::Fatal(error) => return Err(error),
+                Fault::ByHand(problem) => return Err(self.by_hand(problem)),
+                Fault::Afresh(problem) => {
+                    afresh += 1;
+                    if afresh >= WHOLE_TRIES {
+                        return Err(self.by_hand(format!("{problem}, {afresh} times")));
+                    }
+                    self.progress.line(&format!("{}: {problem}; fetching it afresh", self.file.name));
+                    self.empty()?;
+                    self.pause(self.patience.pause);
+                }
+                Fault::Passing(problem, wait) => {
+                    let now = self.len()?;
+                    // A server may have said more than it had.
+                    if now > 0 && self.file.bytes.is_none_or(|bytes| bytes == now) && self.wrong()?.is_none() {
+                        return Ok(());
+                    }
+                    without = if now > before { 0 } else { without + 1 };
+                    if without >= self.patience.tries {
+                        return Err(self.by_hand(format!("{problem}, {without} times in a row")));
+                    }
+                    self.progress.line(&format!("{}: {problem}; trying again", self.file.name));
+                    let pause = self.patience.pause * (1 << without.min(6));
+                    self.pause(wait.unwrap_or(pause).min(Duration::from_secs(60)));
+                }
+            }
+        }
+        Err(self.by_hand(format!("{MOST_TRIES} connections broke")))
+    }
+
+    /// Asks for what is missing behind the first `before` bytes, and appends it.
+    fn attempt(&mut self, before: u64) -> Result<(), Fault> {
+        let mut request = self.agent.get(self.url).header("Accept-Encoding", "identity");
+        if before > 0 {
+            request = request.header("Range", format!("bytes={before}-"));
+            if let Ok(tag) = fs::read_to_string(&self.tag) {
+                request = request.header("If-Range", tag.trim());
+            }
+        }
+        let mut response = request.call().map_err(fault)?;
+        let (status, headers) = (response.status(), response.headers());
+        let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
+        if status.is_success() && text("content-type").is_some_and(|t| t.to_ascii_lowercase().starts_with("text/html"))
+        {
+            return Err(Fault::ByHand("the answer is a web page and not the file".into()));
+        }
+        let mut at = 0;
+        match status {
+            StatusCode::OK => {
+                self.keep_tag(headers);
+                let claimed: Option<u64> = text("content-length").and_then(|l| l.parse().ok());
+                if let (Some(claimed), Some(bytes)) = (claimed, self.file.bytes)
+                    && claimed > bytes
+                {
+                    return Err(Fault::Afresh(format!("the server has {claimed} bytes in place of {bytes}")));
+                }
+                self.empty().map_err(Fault::Fatal)?;
+            }
+            StatusCode::PARTIAL_CONTENT => {
+                at = before;
+                let (start, total) = text("content-range").and_then(content_range).unwrap_or((u64::MAX, None));
+                let differs = total.zip(self.file.bytes).is_some_and(|(total, bytes)| total != bytes);
+                if start != before || differs {
+                    return Err(Fault::Afresh("the server continues at another place".into()));
+                }
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE if before > 0 => return Ok(()),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+                return Err(Fault::Passing(format!("the server answers {status}"), retry_after(headers)));
+            }
+            _ if status.is_server_error() => {
+                return Err(Fault::Passing(format!("the server answers {status}"), retry_after(headers)));
+            }
+            _ => return Err(Fault::ByHand(format!("the server answers {status}"))),
+        }
+        let body = response.body_mut().with_config().limit(u64::MAX).reader();
+        self.append(body, at)
+    }
+
+    fn append(&mut self, mut body: impl Read, mut at: u64) -> Result<(), Fault> {
+        let io = |path: &Path, source| Fault::Fatal(Error::Io { path: path.into(), source });
+        self.handle.seek(SeekFrom::Start(at)).map_err(|e| io(self.part, e))?;
+        let most = self.file.bytes.unwrap_or(LARGEST);
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let n = match body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(fault(ureq::Error::from(e))),
+            };
+            at += n as u64;
+            if at > most {
+                return Err(Fault::Afresh(format!("more than the {most} bytes of the published file come")));
+            }
+            self.handle.write_all(&buffer[..n]).map_err(|e| io(self.part, e))?;
+            self.progress.advance(n as u64, "");
+        }
+        Ok(())
+    }
+
+    /// What is wrong with the bytes that are there, once no more come.
+    fn wrong(&mut self) -> Result<Option<Fault>> {
+        let len = self.len()?;
+        match self.file.bytes {
+            Some(bytes) if len < bytes => {
+                return Ok(Some(Fault::Passing(format!("the server ended after {len} of {bytes} bytes"), None)));
+            }
+            Some(bytes) if len > bytes => {
+                return Ok(Some(Fault::Afresh(format!("{len} bytes in place of {bytes}"))));
+            }
+            _ => {}
+        }
+        let io = |source| Error::Io { path: self.part.into(), source };
+        self.handle.sync_data().map_err(io)?;
+        self.handle.rewind().map_err(io)?;
+        let md5 = md5_of(&mut self.handle).map_err(io)?;
+        Ok((md5 != self.file.md5)
+            .then(|| Fault::Afresh(format!("{len} bytes of md5 {md5} in place of {}", self.file.md5))))
+    }
+
+    /// Forgets all bytes.
+    fn empty(&mut self) -> Result<()> {
+        if self.len()? > 0 {
+            self.handle.set_len(0).map_err(|source| Error::Io { path: self.part.into(), source })?;
+            self.progress.finish();
+            self.announce()?;
+        }
+        Ok(())
+    }
+
+    fn announce(&self) -> Result<()> {
+        self.progress.start(&format!("fetching {}", self.file.name), self.file.bytes.unwrap_or(0), "byte");
+        match self.len()? {
+            0 => {}
+            len => self.progress.advance(len, "already here"),
+        }
+        Ok(())
+    }
+
+    fn len(&self) -> Result<u64> {
+        let metadata = self.handle.metadata();
+        metadata.map(|m| m.len()).map_err(|source| Error::Io { path: self.part.into(), source })
+    }
+
+    /// Keeps what names this version of the file on the server: a strong tag, else the date.
+    fn keep_tag(&self, headers: &HeaderMap) {
+        let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+        let tag = text("etag").filter(|t| t.starts_with('"')).or_else(|| text("last-modified"));
+        // Without it the checksum still sees two versions in one file.
+        let _ = match tag {
+            Some(tag) => fs::write(&self.tag, tag),
+            None => fs::remove_file(&self.tag),
+        };
+    }
+
+    fn pause(&self, pause: Duration) {
+        let end = Instant::now() + pause;
+        while !self.progress.cancelled() && Instant::now() < end {
+            std::thread::sleep(TICK.min(end.saturating_duration_since(Instant::now())));
+        }
+    }
+
+    fn by_hand(&self, problem: String) -> Error {
+        let path = self.path.display();
+        let remedy = format!(
+            "try later, name a mirror, or open that address in a browser, save the file as {path} and run this \
+             again: it is checked and used from there"
+        );
+        Error::Fetch { url: self.url.into(), problem, remedy }
+    }
+}
+
+/// What an error of the connection means.
+fn fault(error: ureq::Error) -> Fault {
+    use ureq::Error as E;
+    match error {
+        E::Timeout(_) => Fault::Passing("no answer in time".into(), None),
+        E::BadUri(_) | E::Http(_) | E::InvalidProxyUrl | E::TooManyRedirects | E::RedirectFailed => {
+            Fault::ByHand(error.to_string())
+        }
+        E::Tls(_) | E::Rustls(_) | E::Pem(_) => Fault::ByHand(format!("no secure connection ({error})")),
+        E::Io(e) if e.kind() == io::ErrorKind::TimedOut => Fault::Passing("no byte in time".into(), None),
+        _ => Fault::Passing(format!("the connection broke ({error})"), None),
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get("retry-after")?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// `bytes A-B/N` → A and N.
+fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
+    let (range, total) = text.strip_prefix("bytes")?.trim().split_once('/')?;
+    let (start, _) = range.split_once('-')?;
+    Some((start.trim().parse().ok()?, total.trim().parse().ok()))
+}
+
+/// MD5 of all that is left to read, in hexadecimal.
+pub(super) fn md5_of(from: &mut impl Read) -> io::Result<String> {
+    let (mut md5, mut buffer) = (Md5::new(), vec![0; 1 << 16]);
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => md5.update(&buffer[..n]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(md5.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// The path with more text at its end.
+pub(super) fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read() {
+        assert_eq!(content_range("bytes 5-9/10"), Some((5, Some(10))));
+        assert_eq!(content_range("bytes 5-9/*"), Some((5, None)));
+        for bad in ["", "bytes", "bytes */10", "5-9/10", "bytes x-9/10", "bytes 5/10"] {
+            assert_eq!(content_range(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn md5_is_that_of_the_standard() {
+        assert_eq!(md5_of(&mut &b"abc"[..]).unwrap(), "900150983cd24fb0d6963f7d28e17f72");
+    }
+}

@@ -1,0 +1,215 @@
+//! Fetches published data sets from their official sources, and says which are there.
+//!
+//! [`SOURCES`] lists them. [`fetch`] brings the files of one into a folder: each is downloaded (or
+//! found there, put by hand), compared with its length and MD5, and unpacked where the data set is
+//! not read as an archive. What is there and right is not fetched again, and what broke off is
+//! taken up where it broke. An archive is unpacked into a hidden folder first and moved when all
+//! of it is right; a list of what came out of it (`.fetched-NAME`) stays, and is what a second
+//! call compares with.
+//!
+//! ```no_run
+//! use tickless_events::{fetch, progress::Silent};
+//!
+//! let source = fetch::source("shd")?;
+//! for file in fetch::fetch(source, "data/shd".as_ref(), &fetch::Options::default(), &Silent)? {
+//!     println!("{}: {:?}", file.name, file.how);
+//! }
+//! # Ok::<(), tickless_events::Error>(())
+//! ```
+
+mod http;
+mod sources;
+mod unpack;
+
+use std::fs::{self, File as Handle};
+use std::path::Path;
+
+pub use http::Patience;
+pub use sources::{File, SOURCES, Source, Then};
+pub use unpack::{Limits, Unpacked, unpack};
+
+use crate::progress::Progress;
+use crate::{Error, Result};
+
+/// How to fetch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// A folder on a server that has the files under their names ([`File::name`]), in place of the
+    /// official source.
+    pub mirror: Option<String>,
+    /// How long to wait, and how often to try.
+    pub patience: Patience,
+    /// What archives may unpack to.
+    pub limits: Limits,
+}
+
+/// A file that is there now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its name ([`File::name`]).
+    pub name: &'static str,
+    /// How it came.
+    pub how: How,
+}
+
+/// How a file came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// It was there, and right.
+    Found,
+    /// It was downloaded, but for the first `resumed` bytes, which were there from before.
+    Downloaded {
+        /// Bytes from before.
+        resumed: u64,
+    },
+}
+
+/// What is there of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing.
+    Missing,
+    /// A download that broke off after so many bytes.
+    Partial {
+        /// Bytes that are there.
+        bytes: u64,
+    },
+    /// The file, or all that was unpacked from it, with the right lengths.
+    There,
+    /// A file of another length, or an archive of which something is missing.
+    Damaged,
+}
+
+/// The source of this name.
+///
+/// # Errors
+/// [`Error::UnknownDataset`], listing the names.
+pub fn source(name: &str) -> Result<&'static Source> {
+    SOURCES.iter().find(|s| s.name == name).ok_or_else(|| {
+        let known: Vec<_> = SOURCES.iter().map(|s| s.name).collect();
+        Error::UnknownDataset { name: name.into(), known: known.join(", ") }
+    })
+}
+
+/// What is there of each file of `source` in the folder `from`, by names and lengths; [`fetch`]
+/// compares checksums too.
+pub fn status(source: &Source, from: &Path) -> Vec<(File, State)> {
+    source.files.iter().map(|file| (*file, state(file, from))).collect()
+}
+
+fn state(file: &File, from: &Path) -> State {
+    let path = from.join(file.name);
+    let length = |path: &Path| fs::metadata(path).ok().filter(|m| m.is_file()).map(|m| m.len());
+    if file.then == Then::Unpack
+        && let Ok(receipt) = fs::read_to_string(from.join(receipt_name(file)))
+    {
+        return if is_unpacked(&receipt, file, from) { State::There } else { State::Damaged };
+    }
+    match (length(&path), file.bytes, length(&http::with_end(&path, ".part"))) {
+        (Some(_), None, _) => State::There,
+        (Some(length), Some(bytes), _) if length == bytes => State::There,
+        (Some(_), ..) => State::Damaged,
+        (None, _, Some(bytes)) if bytes > 0 => State::Partial { bytes },
+        (None, ..) => State::Missing,
+    }
+}
+
+/// Brings all files of `source` into the folder `to`, which is made. Files in `to` that have the
+/// names of unpacked ones are replaced.
+///
+/// # Errors
+/// [`Error::Fetch`] with the address and what to do by hand, [`Error::Unexpected`] for an archive
+/// that is broken or hostile, [`Error::Cancelled`], [`Error::Io`].
+pub fn fetch(source: &Source, to: &Path, options: &Options, progress: &dyn Progress) -> Result<Vec<Fetched>> {
+    fs::create_dir_all(to).map_err(|source| Error::Io { path: to.into(), source })?;
+    source.files.iter().map(|file| one(file, to, options, progress)).collect()
+}
+
+fn one(file: &File, to: &Path, options: &Options, progress: &dyn Progress) -> Result<Fetched> {
+    let found = Fetched { name: file.name, how: How::Found };
+    if progress.cancelled() {
+        return Err(Error::Cancelled { what: format!("fetching {}", file.name) });
+    }
+    let path = to.join(file.name);
+    let receipt = to.join(receipt_name(file));
+    if file.then == Then::Unpack && state(file, to) == State::There && receipt.exists() {
+        return Ok(found);
+    }
+    let mut how = How::Found;
+    let right = is_right(file, &path)?;
+    if !right {
+        if path.exists() {
+            progress.line(&format!("{} is there, but not as published; fetching it", path.display()));
+        }
+        let url = match &options.mirror {
+            Some(mirror) => format!("{}/{}", mirror.trim_end_matches('/'), file.name),
+            None => file.url.into(),
+        };
+        let resumed = http::download(file, &url, &path, options.patience, progress)?;
+        how = How::Downloaded { resumed };
+    }
+    if file.then == Then::Unpack {
+        let hidden = to.join(format!(".unpacking-{}", file.name));
+        if hidden.exists() {
+            fs::remove_dir_all(&hidden).map_err(|source| Error::Io { path: hidden.clone(), source })?;
+        }
+        progress.start(&format!("unpacking {}", file.name), 0, "byte");
+        let files = unpack(&path, &hidden, options.limits, progress);
+        progress.finish();
+        let files = files?;
+        merge(&hidden, to)?;
+        let lines: String = files.iter().map(|f| format!("{} {}\n", f.bytes, f.path)).collect();
+        let text = format!("md5 {}\n{lines}", file.md5);
+        fs::write(&receipt, text).map_err(|source| Error::Io { path: receipt.clone(), source })?;
+        // What a person put there stays.
+        if !right {
+            fs::remove_file(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        }
+    }
+    Ok(Fetched { how, ..found })
+}
+
+/// Whether the file is there with the published length and checksum.
+fn is_right(file: &File, path: &Path) -> Result<bool> {
+    let io = |source| Error::Io { path: path.into(), source };
+    let mut handle = match Handle::open(path) {
+        Ok(handle) => handle,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(io(e)),
+    };
+    let length = handle.metadata().map_err(io)?.len();
+    if file.bytes.is_some_and(|bytes| bytes != length) {
+        return Ok(false);
+    }
+    Ok(http::md5_of(&mut handle).map_err(io)? == file.md5)
+}
+
+/// Moves what is in `from` into `to`, folder by folder, and removes `from`.
+fn merge(from: &Path, to: &Path) -> Result<()> {
+    let io = |path: &Path, source| Error::Io { path: path.into(), source };
+    for entry in fs::read_dir(from).map_err(|e| io(from, e))? {
+        let entry = entry.map_err(|e| io(from, e))?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() && target.is_dir() {
+            merge(&path, &target)?;
+        } else {
+            fs::rename(&path, &target).map_err(|e| io(&target, e))?;
+        }
+    }
+    fs::remove_dir(from).map_err(|e| io(from, e))
+}
+
+fn receipt_name(file: &File) -> String {
+    format!(".fetched-{}", file.name)
+}
+
+/// Whether all that a receipt lists is there.
+fn is_unpacked(receipt: &str, file: &File, folder: &Path) -> bool {
+    let mut lines = receipt.lines();
+    let there = |line: &str| {
+        let (bytes, path) = line.split_once(' ').unwrap_or(("", ""));
+        let length = fs::metadata(folder.join(path)).ok().filter(|m| m.is_file()).map(|m| m.len());
+        length.is_some() && length == bytes.parse().ok()
+    };
+    lines.next().and_then(|l| l.strip_prefix("md5 ")) == Some(file.md5) && lines.all(there)
+}

@@ -1,0 +1,286 @@
+//! Unpacks archives of strangers: zip, tar.gz, and zips inside a zip.
+//!
+//! Nothing is written outside the target: a name that is absolute, has `..` or a drive, or is no
+//! portable text is refused, and so is whatever is no plain file or folder (a link, a device). The
+//! target is a new folder, so nothing in it can lead elsewhere. The number of entries, the sum of
+//! their bytes and how far they grow are bounded while they are written, whatever headers claim.
+//! A refused archive leaves nothing behind.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use zip::ZipArchive;
+
+use crate::progress::Progress;
+use crate::{Error, Result};
+
+/// What an archive may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all files together.
+    pub bytes: u64,
+    /// Files and folders.
+    pub entries: u64,
+    /// How many times larger the files may be than the archive; the first [`Limits::FREE`] bytes
+    /// are not counted. Events pack to a fifth, zeros of a bomb to a thousandth.
+    pub growth: u64,
+}
+
+impl Limits {
+    /// Bytes that any archive may unpack to.
+    pub const FREE: u64 = 16 << 20;
+}
+
+impl Default for Limits {
+    /// 64 GiB, 500,000 entries, 100 times: the largest data set here has 70,000 recordings.
+    fn default() -> Limits {
+        Limits { bytes: 64 << 30, entries: 500_000, growth: 100 }
+    }
+}
+
+/// A file that was unpacked: its path in the target, with `/` between names, and its length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpacked {
+    /// Path in the target.
+    pub path: String,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// Unpacks `archive` (`.zip`, `.tar.gz`, `.tgz`, by its name) into the new folder `to`. A zip inside
+/// a zip is unpacked in its place and not kept: into its folder, or one of its name unless its files
+/// lie in such a folder themselves.
+///
+/// # Errors
+/// [`Error::Unexpected`] with the entry that is broken, hostile or too large, [`Error::Io`],
+/// [`Error::Cancelled`]. `to` is then removed.
+///
+/// # Panics
+/// Never on content.
+pub fn unpack(archive: &Path, to: &Path, limits: Limits, progress: &dyn Progress) -> Result<Vec<Unpacked>> {
+    let io = |source| Error::Io { path: archive.to_path_buf(), source };
+    let file = File::open(archive).map_err(io)?;
+    let packed = file.metadata().map_err(io)?.len();
+    let most = limits.bytes.min(packed.saturating_mul(limits.growth).saturating_add(Limits::FREE));
+    if let Some(above) = to.parent() {
+        fs::create_dir_all(above).map_err(|source| Error::Io { path: above.into(), source })?;
+    }
+    fs::create_dir(to).map_err(|source| Error::Io { path: to.into(), source })?;
+    let name = archive.display().to_string();
+    let mut unpacker = Unpacker { name, to, limits, bytes_left: most, entries: 0, files: Vec::new(), progress };
+    let lower = archive.to_string_lossy().to_ascii_lowercase();
+    let done = if lower.ends_with(".zip") {
+        unpacker.zip(BufReader::with_capacity(1 << 16, file), "", true)
+    } else if lower.ends_with(".tar.gz") || lower.ends_with(".tgz") {
+        unpacker.tar_gz(file)
+    } else {
+        Err(unpacker.refuse("(the archive)", "neither .zip nor .tar.gz"))
+    };
+    let files = unpacker.files;
+    done.map(|()| files).inspect_err(|_| drop(fs::remove_dir_all(to)))
+}
+
+struct Unpacker<'a> {
+    name: String,
+    to: &'a Path,
+    limits: Limits,
+    bytes_left: u64,
+    entries: u64,
+    files: Vec<Unpacked>,
+    progress: &'a dyn Progress,
+}
+
+impl Unpacker<'_> {
+    fn zip(&mut self, file: impl Read + Seek, below: &str, outermost: bool) -> Result<()> {
+        let mut zip = ZipArchive::new(file).map_err(|e| self.refuse("(the index)", e.to_string()))?;
+        for index in 0..zip.len() {
+            let mut entry = zip.by_index(index).map_err(|e| self.refuse(&format!("number {index}"), e.to_string()))?;
+            let name = entry.name().map_err(|e| self.refuse(&format!("number {index}"), e.to_string()))?;
+            inside(&name).map_err(|problem| self.refuse(&name, problem))?;
+            let name = format!("{below}{name}");
+            if is_litter(&name) {
+                continue;
+            }
+            if entry.is_dir() {
+                self.folder(&name)?;
+                continue;
+            }
+            // The kind of a file on Unix stands in bits 12 to 15 of its mode: 8 is plain.
+            if !matches!(entry.unix_mode().map_or(8, |mode| mode >> 12), 0 | 8) {
+                return Err(self.refuse(&name, "a link or a device"));
+            }
+            let path = self.file(&name, &mut entry)?;
+            drop(entry);
+            if outermost && name.to_ascii_lowercase().ends_with(".zip") {
+                self.inner(&name, &path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Unpacks a zip that lay in a zip.
+    fn inner(&mut self, name: &str, path: &Path) -> Result<()> {
+        let io = |source| Error::Io { path: path.into(), source };
+        let file = File::open(path).map_err(io)?;
+        self.files.retain(|f| self.to.join(&f.path) != path);
+        let (folder, stem) = name[..name.len() - 4].rsplit_once('/').unwrap_or(("", &name[..name.len() - 4]));
+        let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let inner = BufReader::with_capacity(1 << 16, file);
+        let zip = ZipArchive::new(inner).map_err(|e| self.refuse(name, e.to_string()))?;
+        let own = |n: &str| is_litter(n) || n.strip_prefix(stem).is_some_and(|rest| rest.starts_with('/'));
+        let below = match zip.file_names().all(|n| n.is_ok_and(|n| own(&n))) {
+            true => folder,
+            false => format!("{folder}{stem}/"),
+        };
+        self.zip(zip.into_inner(), &below, false)?;
+        fs::remove_file(path).map_err(io)
+    }
+
+    fn tar_gz(&mut self, file: File) -> Result<()> {
+        let mut tar = tar::Archive::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file)));
+        let archive = self.name.clone();
+        let broken = |e: io::Error| Error::unexpected(archive.as_str(), format!("a broken archive ({e})"), REMEDY);
+        for entry in tar.entries().map_err(&broken)? {
+            let mut entry = entry.map_err(&broken)?;
+            let name = String::from_utf8(entry.path_bytes().into_owned());
+            let name = name.map_err(|_| self.refuse("(an entry)", "a name that is no text"))?;
+            if is_litter(&name) {
+                continue;
+            }
+            match entry.header().entry_type() {
+                tar::EntryType::Directory => self.folder(&name)?,
+                tar::EntryType::Regular | tar::EntryType::Continuous => {
+                    self.file(&name, &mut entry)?;
+                }
+                tar::EntryType::XGlobalHeader => {}
+                _ => return Err(self.refuse(&name, "a link or a device")),
+            }
+        }
+        // The checksum stands behind what the tar takes for its end.
+        let rest = io::copy(&mut tar.into_inner().take(Limits::FREE + 1), &mut io::sink()).map_err(broken)?;
+        if rest > Limits::FREE {
+            return Err(self.refuse("(the end)", "megabytes follow it"));
+        }
+        Ok(())
+    }
+
+    fn folder(&mut self, name: &str) -> Result<()> {
+        let path = self.place(name)?;
+        fs::create_dir_all(&path).map_err(|source| Error::Io { path, source })
+    }
+
+    fn file(&mut self, name: &str, content: &mut dyn Read) -> Result<PathBuf> {
+        let path = self.place(name)?;
+        let io = |source| Error::Io { path: path.clone(), source };
+        if let Some(above) = path.parent() {
+            fs::create_dir_all(above).map_err(io)?;
+        }
+        let mut to = File::create_new(&path).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => self.refuse(name, "is there twice"),
+            _ => io(e),
+        })?;
+        let (mut buffer, mut bytes) = (vec![0; 1 << 16], 0);
+        loop {
+            if self.progress.cancelled() {
+                return Err(Error::Cancelled { what: format!("unpacking {}", self.name) });
+            }
+            let n = match content.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(self.refuse(name, format!("is broken ({e})"))),
+            };
+            let Some(left) = self.bytes_left.checked_sub(n as u64) else {
+                return Err(self.refuse(name, "with it the files grow beyond what an archive of this size may hold"));
+            };
+            self.bytes_left = left;
+            to.write_all(&buffer[..n]).map_err(io)?;
+            bytes += n as u64;
+            self.progress.advance(n as u64, "");
+        }
+        let below = path.strip_prefix(self.to).unwrap_or(&path);
+        let names: Vec<_> = below.iter().map(|n| n.to_string_lossy()).collect();
+        self.files.push(Unpacked { path: names.join("/"), bytes });
+        Ok(path)
+    }
+
+    /// Where an entry goes.
+    fn place(&mut self, name: &str) -> Result<PathBuf> {
+        self.entries += 1;
+        if self.entries > self.limits.entries {
+            return Err(self.refuse(name, format!("is beyond the limit of {} entries", self.limits.entries)));
+        }
+        let below = inside(name).map_err(|problem| self.refuse(name, problem))?;
+        Ok(self.to.join(below))
+    }
+
+    fn refuse(&self, entry: &str, problem: impl Into<String>) -> Error {
+        // Names are not to be trusted on a terminal either.
+        let shown: String = entry.chars().take(200).flat_map(char::escape_debug).collect();
+        Error::unexpected(format!("{}: entry {shown}", self.name), problem, REMEDY)
+    }
+}
+
+const REMEDY: &str = "get the archive again, from its official source; nothing of it was unpacked";
+
+/// The path that a name of an archive means, below any folder.
+fn inside(name: &str) -> Result<PathBuf, &'static str> {
+    let mut path = PathBuf::new();
+    if name.starts_with(['/', '\\']) {
+        return Err("an absolute name");
+    }
+    for part in name.split(['/', '\\']) {
+        match part {
+            "" | "." => continue,
+            ".." => return Err("a name that leads out of its folder"),
+            _ if part.contains(|c: char| c.is_control() || c == ':') => return Err("a name that is not portable"),
+            _ if part.len() > 255 => return Err("a name of more than 255 bytes"),
+            _ => path.push(part),
+        }
+    }
+    match path.iter().count() {
+        0 => Err("a name of nothing"),
+        1..=32 => Ok(path),
+        _ => Err("more than 32 folders deep"),
+    }
+}
+
+/// What systems put into archives beside the files.
+fn is_litter(name: &str) -> bool {
+    let hidden = ["__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"];
+    name.split('/').any(|part| hidden.contains(&part) || part.starts_with("._"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_inside() {
+        assert_eq!(inside("a/./b//c.bin").unwrap(), Path::new("a/b/c.bin"));
+        assert_eq!(inside("a\\b").unwrap(), Path::new("a/b"));
+        assert_eq!(inside("a/..b/c..").unwrap(), Path::new("a/..b/c.."));
+        let long = "a".repeat(256);
+        let deep = "a/".repeat(40);
+        for bad in [
+            "/a",
+            "\\a",
+            "\\\\host\\a",
+            "..",
+            "a/../b",
+            "a\\..\\b",
+            "C:/a",
+            "a:b",
+            "a\0",
+            "a\nb",
+            "",
+            "./.",
+            &long,
+            &deep,
+        ] {
+            assert!(inside(bad).is_err(), "{bad:?}");
+        }
+    }
+}

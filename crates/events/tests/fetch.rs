@@ -1,0 +1,8 @@
+//! Fetching from a server that breaks off, stalls, lies and corrupts, and archives that attack.
+
+#[path = "fetch/archives.rs"]
+mod archives;
+#[path = "fetch/network.rs"]
+mod network;
+#[path = "fetch/server.rs"]
+mod server;

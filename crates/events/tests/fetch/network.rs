@@ -1,0 +1,345 @@
+//! What can go wrong on the way, one test each.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tickless_events::Error;
+use tickless_events::fetch::{self, Fetched, How, State, Then, fetch};
+use tickless_events::progress::{Progress, Silent};
+
+use super::server::{Server, body, send, serve, source};
+
+const LENGTH: usize = 300_000;
+
+/// Fetches one file of `body`, whose length is known or not; all of it is there in the end.
+fn fetched(server: &Server, known: bool, what: &str) -> How {
+    let folder = tempfile::tempdir().unwrap();
+    let body = body(LENGTH);
+    let source = source("a.bin", &body, known, Then::Keep);
+    let files = fetch(&source, folder.path(), &server.options(), &Silent).unwrap_or_else(|e| panic!("{what}: {e}"));
+    assert!(std::fs::read(folder.path().join("a.bin")).unwrap() == body, "{what}");
+    assert_eq!(names(folder.path()), ["a.bin"], "{what}");
+    // What is there and right is not fetched again.
+    let before = server.requests().len();
+    let again = fetch(&source, folder.path(), &server.options(), &Silent).unwrap();
+    assert_eq!(again, [Fetched { name: "a.bin", how: How::Found }]);
+    assert_eq!(server.requests().len(), before, "{what}");
+    files[0].how
+}
+
+/// Fails to fetch; nothing under the file's own name is left.
+fn failed(server: &Server, known: bool) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source("a.bin", &body(LENGTH), known, Then::Keep);
+    let error = fetch(&source, folder.path(), &server.options(), &Silent).unwrap_err();
+    assert!(matches!(error, Error::Fetch { .. }), "{error}");
+    assert!(!folder.path().join("a.bin").exists());
+    let error = error.to_string();
+    let path = folder.path().join("a.bin");
+    assert!(error.starts_with(&server.url) && error.contains(&path.display().to_string()), "{error}");
+    error
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_right_server_is_asked_once_for_the_file_by_its_name() {
+    for known in [true, false] {
+        let server = Server::new(|_, request, stream| serve(stream, request, &body(LENGTH)));
+        assert_eq!(fetched(&server, known, "right"), How::Downloaded { resumed: 0 });
+        let requests = server.requests();
+        assert_eq!((requests.len(), requests[0].path.as_str(), requests[0].from), (1, "/a.bin", None));
+    }
+}
+
+#[test]
+fn a_connection_that_breaks_is_taken_up_where_it_broke() {
+    for known in [true, false] {
+        let server = Server::new(|n, request, stream| {
+            let (body, from) = (body(LENGTH), request.from.unwrap_or(0));
+            // Three connections give a quarter each.
+            let end = if n < 3 { from + LENGTH / 4 } else { LENGTH };
+            let status = match from {
+                0 => "200 OK\r\nETag: \"one\"".into(),
+                _ => format!("206 Partial Content\r\nContent-Range: bytes {from}-{}/{LENGTH}", LENGTH - 1),
+            };
+            send(stream, &format!("{status}\r\nContent-Length: {}", LENGTH - from), &body[from..end]);
+        });
+        fetched(&server, known, "broken");
+        let requests = server.requests();
+        let asked: Vec<_> = requests.iter().map(|r| r.from).collect();
+        assert_eq!(asked, [None, Some(LENGTH / 4), Some(LENGTH / 2), Some(3 * LENGTH / 4)]);
+        assert!(requests[1..].iter().all(|r| r.if_range.as_deref() == Some("\"one\"")));
+    }
+}
+
+#[test]
+fn a_second_call_goes_on_where_the_first_one_ended() {
+    let server = Server::new(|_, request, stream| serve(stream, request, &body(LENGTH)));
+    let folder = tempfile::tempdir().unwrap();
+    let source = source("a.bin", &body(LENGTH), true, Then::Keep);
+    std::fs::write(folder.path().join("a.bin.part"), &body(LENGTH)[..1000]).unwrap();
+    assert_eq!(fetch::status(&source, folder.path())[0].1, State::Partial { bytes: 1000 });
+    let files = fetch(&source, folder.path(), &server.options(), &Silent).unwrap();
+    assert_eq!(files[0].how, How::Downloaded { resumed: 1000 });
+    assert_eq!(server.requests()[0].from, Some(1000));
+    assert_eq!(fetch::status(&source, folder.path())[0].1, State::There);
+    // All of it may be there under the name of a part.
+    std::fs::rename(folder.path().join("a.bin"), folder.path().join("a.bin.part")).unwrap();
+    fetch(&source, folder.path(), &server.options(), &Silent).unwrap();
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_server_that_stalls_is_left_and_asked_again() {
+    for in_head in [true, false] {
+        let server = Server::new(move |n, request, stream| {
+            if n > 0 {
+                return serve(stream, request, &body(LENGTH));
+            }
+            if !in_head {
+                send(stream, &format!("200 OK\r\nContent-Length: {LENGTH}"), &body(LENGTH)[..70_000]);
+            }
+            sleep(Duration::from_secs(20));
+        });
+        let start = Instant::now();
+        fetched(&server, true, "stalled");
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+        assert_eq!(server.requests()[1].from, (!in_head).then_some(70_000));
+    }
+}
+
+#[test]
+fn a_server_that_always_stalls_is_given_up() {
+    let server = Server::new(|_, _, _| sleep(Duration::from_secs(20)));
+    let start = Instant::now();
+    assert!(failed(&server, true).contains("in time, 4 times in a row"));
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    assert_eq!(server.requests().len(), 4);
+}
+
+#[test]
+fn a_length_that_is_too_large_or_too_small_does_no_harm() {
+    // More than comes: the file is whole when the connection ends.
+    let server = Server::new(|_, _, stream| {
+        send(stream, &format!("200 OK\r\nContent-Length: {}", LENGTH + 500), &body(LENGTH));
+    });
+    fetched(&server, false, "too large a length");
+    // Less than comes: the rest is asked for, since the length is known.
+    let server = Server::new(|n, request, stream| match n {
+        0 => send(stream, "200 OK\r\nContent-Length: 1000", &body(LENGTH)),
+        _ => serve(stream, request, &body(LENGTH)),
+    });
+    fetched(&server, true, "too small a length");
+    assert_eq!(server.requests()[1].from, Some(1000));
+    // Without a known length, the checksum sees it.
+    let server = Server::new(|_, _, stream| send(stream, "200 OK\r\nContent-Length: 1000", &body(LENGTH)));
+    assert!(failed(&server, false).contains("1000 bytes of md5"));
+    let server = Server::new(|_, _, stream| {
+        send(stream, &format!("200 OK\r\nContent-Length: {}", LENGTH + 1), &body(LENGTH + 1));
+    });
+    assert!(failed(&server, true).contains("the server has 300001 bytes in place of 300000, 3 times"));
+}
+
+#[test]
+fn a_body_without_a_length_is_taken_and_an_endless_one_is_not() {
+    let server = Server::new(|_, _, stream| send(stream, "200 OK", &body(LENGTH)));
+    fetched(&server, false, "no length");
+    let server = Server::new(|_, _, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        while stream.write_all(&[&b"10000\r\n"[..], &[0; 0x10000], b"\r\n"].concat()).is_ok() {}
+    });
+    assert!(failed(&server, true).contains("more than the 300000 bytes of the published file come"));
+}
+
+#[test]
+fn corrupt_bytes_are_fetched_afresh_and_at_last_refused() {
+    let corrupt = || {
+        let mut body = body(LENGTH);
+        body[LENGTH / 2] ^= 1;
+        body
+    };
+    for known in [true, false] {
+        let server = Server::new(move |n, request, stream| match n {
+            0 => serve(stream, request, &corrupt()),
+            _ => serve(stream, request, &body(LENGTH)),
+        });
+        fetched(&server, known, "corrupt once");
+        assert_eq!(server.requests()[1].from, None);
+        let server = Server::new(move |_, request, stream| serve(stream, request, &corrupt()));
+        assert!(failed(&server, known).contains("in place of"));
+        assert_eq!(server.requests().len(), 3);
+    }
+}
+
+#[test]
+fn a_server_that_ignores_ranges_gives_the_whole_file_again() {
+    for known in [true, false] {
+        let server = Server::new(|n, _, stream| {
+            let end = if n == 0 { LENGTH / 3 } else { LENGTH };
+            send(stream, &format!("200 OK\r\nContent-Length: {LENGTH}"), &body(LENGTH)[..end]);
+        });
+        fetched(&server, known, "no ranges");
+        assert_eq!(server.requests()[1].from, Some(LENGTH / 3));
+    }
+}
+
+#[test]
+fn a_range_of_another_place_is_not_appended() {
+    for range in [format!("bytes 0-{}/{LENGTH}", LENGTH - 1), "bytes 100000-299999/999999".into(), "nonsense".into()] {
+        let server = Server::new(move |n, request, stream| match n {
+            0 => send(stream, &format!("200 OK\r\nContent-Length: {LENGTH}"), &body(LENGTH)[..100_000]),
+            1 => send(stream, &format!("206 Partial Content\r\nContent-Range: {range}"), &body(LENGTH)),
+            _ => serve(stream, request, &body(LENGTH)),
+        });
+        fetched(&server, true, "another place");
+        assert_eq!(server.requests().last().unwrap().from, None);
+    }
+}
+
+#[test]
+fn redirects_are_followed_and_keep_the_range() {
+    let server = Server::new(|n, request, stream| match (request.path.as_str(), n) {
+        ("/a.bin", _) => send(stream, "302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0", b""),
+        (_, 1) => send(stream, &format!("200 OK\r\nContent-Length: {LENGTH}"), &body(LENGTH)[..50_000]),
+        _ => serve(stream, request, &body(LENGTH)),
+    });
+    fetched(&server, true, "redirected");
+    let asked: Vec<_> = server.requests().iter().map(|r| (r.path.clone(), r.from)).collect();
+    let (a, b) = (|from| ("/a.bin".to_owned(), from), |from| ("/elsewhere".to_owned(), from));
+    assert_eq!(asked, [a(None), b(None), a(Some(50_000)), b(Some(50_000))]);
+    let server = Server::new(|_, _, stream| send(stream, "302 Found\r\nLocation: /a.bin\r\nContent-Length: 0", b""));
+    assert!(failed(&server, true).contains("redirect"));
+}
+
+#[test]
+fn answers_for_people_say_what_to_do_by_hand() {
+    for head in
+        ["202 Accepted", "401 Unauthorized", "403 Forbidden", "404 Not Found", "200 OK\r\nContent-Type: text/html"]
+    {
+        let server = Server::new(move |_, _, stream| send(stream, &format!("{head}\r\nContent-Length: 5"), b"hello"));
+        let error = failed(&server, true);
+        assert!(error.contains("open that address in a browser, save the file as "), "{error}");
+        assert!(error.contains(&head[..12]) || error.contains("web page"), "{error}");
+        assert_eq!(server.requests().len(), 1, "{head}");
+    }
+}
+
+#[test]
+fn faults_of_the_server_pass_or_do_not() {
+    for head in
+        ["500 Internal Server Error", "503 Unavailable\r\nRetry-After: 0", "429 Too Many Requests", "408 Timeout"]
+    {
+        let server = Server::new(move |n, request, stream| match n {
+            0..2 => send(stream, &format!("{head}\r\nContent-Length: 0"), b""),
+            _ => serve(stream, request, &body(LENGTH)),
+        });
+        fetched(&server, true, head);
+        assert_eq!(server.requests().len(), 3);
+        let server = Server::new(move |_, _, stream| send(stream, &format!("{head}\r\nContent-Length: 0"), b""));
+        assert!(failed(&server, true).contains("the server answers "));
+        assert_eq!(server.requests().len(), 4);
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named() {
+    let server = Server::new(|_, _, _| ());
+    let mut options = server.options();
+    options.mirror = Some("http://127.0.0.1:1/".into());
+    let folder = tempfile::tempdir().unwrap();
+    let source = source("a.bin", b"abc", true, Then::Keep);
+    let error = fetch(&source, folder.path(), &options, &Silent).unwrap_err().to_string();
+    assert!(error.starts_with("http://127.0.0.1:1/a.bin: the connection broke"), "{error}");
+    // Without a mirror the official address is asked.
+    options.mirror = None;
+    let error = fetch(&source, folder.path(), &options, &Silent).unwrap_err().to_string();
+    assert!(error.starts_with("http://127.0.0.1:1/nobody: "), "{error}");
+}
+
+/// Counts, and stops after so many bytes.
+#[derive(Default)]
+struct Watch {
+    bytes: AtomicU64,
+    total: AtomicU64,
+    stop_at: Option<u64>,
+    stopped: AtomicBool,
+}
+
+impl Progress for Watch {
+    fn start(&self, task: &str, total: u64, unit: &str) {
+        assert_eq!((task, unit), ("fetching a.bin", "byte"));
+        self.total.store(total, Ordering::Relaxed);
+    }
+
+    fn advance(&self, n: u64, _: &str) {
+        let bytes = self.bytes.fetch_add(n, Ordering::Relaxed) + n;
+        self.stopped.fetch_or(self.stop_at.is_some_and(|stop| bytes >= stop), Ordering::Relaxed);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn progress_counts_bytes_up_to_the_total() {
+    let server = Server::new(|_, request, stream| serve(stream, request, &body(LENGTH)));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.bin.part"), &body(LENGTH)[..1000]).unwrap();
+    let watch = Watch::default();
+    fetch(&source("a.bin", &body(LENGTH), true, Then::Keep), folder.path(), &server.options(), &watch).unwrap();
+    assert_eq!((watch.bytes.into_inner(), watch.total.into_inner()), (LENGTH as u64, LENGTH as u64));
+}
+
+#[test]
+fn a_stop_ends_even_a_read_that_blocks_and_keeps_what_came() {
+    let server = Server::new(|n, request, stream| match n {
+        0 => {
+            send(stream, &format!("200 OK\r\nContent-Length: {LENGTH}"), &body(LENGTH)[..60_000]);
+            sleep(Duration::from_secs(60));
+        }
+        _ => serve(stream, request, &body(LENGTH)),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let source = source("a.bin", &body(LENGTH), true, Then::Keep);
+    let mut options = server.options();
+    options.patience.stall = Duration::from_secs(50);
+    let start = Instant::now();
+    let watch = Watch { stop_at: Some(60_000), ..Watch::default() };
+    let error = fetch(&source, folder.path(), &options, &watch).unwrap_err();
+    assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    let files = fetch(&source, folder.path(), &options, &Silent).unwrap();
+    assert_eq!(files[0].how, How::Downloaded { resumed: 60_000 });
+}
+
+#[test]
+fn a_wrong_file_of_that_name_is_fetched_again_and_a_second_program_waits() {
+    let server = Server::new(|_, request, stream| serve(stream, request, &body(LENGTH)));
+    let folder = tempfile::tempdir().unwrap();
+    let source = source("a.bin", &body(LENGTH), true, Then::Keep);
+    std::fs::write(folder.path().join("a.bin"), b"something else").unwrap();
+    assert_eq!(fetch::status(&source, folder.path())[0].1, State::Damaged);
+    let part = std::fs::File::create(folder.path().join("a.bin.part")).unwrap();
+    part.lock().unwrap();
+    let error = fetch(&source, folder.path(), &server.options(), &Silent).unwrap_err().to_string();
+    assert!(error.contains("a.bin.part is in use"), "{error}");
+    drop(part);
+    fetch(&source, folder.path(), &server.options(), &Silent).unwrap();
+    assert!(std::fs::read(folder.path().join("a.bin")).unwrap() == body(LENGTH));
+}
+
+#[test]
+fn an_unknown_name_lists_the_known_ones() {
+    let error = fetch::source("imagenet").unwrap_err().to_string();
+    assert!(error.contains("unknown data set `imagenet`") && error.contains("cifar10-dvs"), "{error}");
+}
