@@ -4,8 +4,8 @@ use super::{SampleId, Source};
 use crate::error::{Error, Result};
 use crate::sequence::Sequence;
 use burn::tensor::Device;
-use tickless_events::augment::{FrameAugment, ImageAugment, stream};
-use tickless_events::{Framing, Sample};
+use tickless_events::augment::{EventAugment, FrameAugment, ImageAugment, stream};
+use tickless_events::{Framing, Recording, Sample};
 use tickless_net::InputKind;
 
 /// Values and labels of some samples.
