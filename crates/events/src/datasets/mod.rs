@@ -16,6 +16,8 @@ mod dvs_gesture;
 mod fashion_mnist;
 mod files;
 mod folder;
+#[cfg(feature = "images")]
+mod imagenet;
 mod key;
 mod mnist;
 mod mnist_dvs;
@@ -38,6 +40,7 @@ use split::Rule;
 
 pub use key::Key;
 
+use crate::rng::Rng;
 use crate::{CameraConfig, Error, Image, Recording, Result, Sensor};
 
 /// The two parts of a data set. A validation part is cut from `Train` by who trains.
@@ -132,6 +135,15 @@ pub trait Dataset: Send + Sync {
     /// file, member and offset.
     fn sample(&self, split: Split, index: usize) -> Result<Sample>;
 
+    /// A sample cut at random and scaled, where samples have more than a network sees; for training.
+    ///
+    /// # Errors
+    /// As [`Dataset::sample`]; [`Error::Setting`] where all samples have one size.
+    fn cropped(&self, _split: Split, _index: usize, _rng: &mut Rng) -> Result<Sample> {
+        let what = format!("random parts of images, but those of data set `{}` are of one size", self.name());
+        Err(Error::setting(what, "remove `data.augment.resized_crop`; `crop` pads and crops"))
+    }
+
     /// Adds all that the samples of a part depend on to a key: files, seeds, settings. False, which
     /// is the default, if that cannot be said; then its samples are not cached.
     ///
@@ -213,6 +225,8 @@ pub struct DataRequest {
     pub test_share: Option<f64>,
     /// The first n recordings of each class are for training, the rest for testing.
     pub train_first: Option<usize>,
+    /// The size that photographs are cropped to.
+    pub crop: Option<Sensor>,
     /// A folder for a cache of decoded recordings, see [`cache`].
     pub cache: Option<PathBuf>,
 }
@@ -256,6 +270,7 @@ impl DataRequest {
             DataRequest { train_first: Some(_), .. } if !heeds(Setting::Split) => {
                 refuse("data.train_first", "has a split of its own")
             }
+            DataRequest { crop: Some(_), .. } if !heeds(Setting::Crop) => refuse("data.size", "has images of one size"),
             _ => Ok(()),
         }
     }
@@ -283,6 +298,8 @@ pub enum Setting {
     Sensor,
     /// `test_share` and `train_first`.
     Split,
+    /// `crop`.
+    Crop,
 }
 
 /// An entry of [`list`].
@@ -322,6 +339,8 @@ static DATASETS: &[DatasetInfo] = &[
     mnist_dvs::INFO,
     #[cfg(feature = "hdf5")]
     shd::INFO,
+    #[cfg(feature = "images")]
+    imagenet::INFO,
     // Last, because nearly everything looks like it.
     folder::INFO,
 ];

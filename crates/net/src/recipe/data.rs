@@ -71,6 +71,8 @@ pub struct Augment {
     pub roll: usize,
     /// Pad images by this many pixels and crop at random.
     pub crop: usize,
+    /// Cut a random part out of a photograph (`imagenet`) and scale it, in place of the centre.
+    pub resized_crop: bool,
     /// Change colour images by the AutoAugment policy for CIFAR-10.
     pub auto: bool,
     /// Blank a square of this side in images.

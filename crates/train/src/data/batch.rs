@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::sequence::Sequence;
 use burn::tensor::Device;
 use tickless_events::augment::{EventAugment, FrameAugment, ImageAugment, stream};
+use tickless_events::rng::Rng;
 use tickless_events::{Framing, Recording, Sample};
 use tickless_net::InputKind;
 
@@ -71,7 +72,7 @@ impl Source {
                         values[(t * b + k) * n..][..n].copy_from_slice(&one[t * n..][..n]);
                     }
                 }
-                InputKind::Image => match self.dataset.sample(id.split, id.index)? {
+                InputKind::Image => match self.picture(id, rng.as_mut())? {
                     Sample::Image(image) => {
                         let change = ImageAugment {
                             pad: self.augment.crop,
@@ -88,5 +89,13 @@ impl Source {
         }
         let labels = ids.iter().map(|&id| self.label(id)).collect();
         Ok(Batch { values, shape: [steps, b, shape.channels, shape.height, shape.width], labels })
+    }
+
+    /// An image as it is evaluated, or for training a random part of it if the recipe asks for that.
+    fn picture(&self, id: SampleId, rng: Option<&mut Rng>) -> Result<Sample> {
+        Ok(match rng {
+            Some(rng) if self.augment.resized_crop => self.dataset.cropped(id.split, id.index, rng)?,
+            _ => self.dataset.sample(id.split, id.index)?,
+        })
     }
 }

@@ -16,6 +16,7 @@ use cache::Cache;
 use rayon::prelude::*;
 use std::sync::Arc;
 use tickless_events::augment::Normalise;
+use tickless_events::datasets::Setting;
 use tickless_events::{DataRequest, Dataset, Recording, Sample, SampleKind, Sensor, datasets};
 use tickless_net::recipe::{Augment, DataRecipe};
 use tickless_net::{InputKind, Shape};
@@ -50,6 +51,11 @@ impl Source {
         request.test_share = recipe.test_share;
         request.train_first = recipe.train_first;
         request.cache = recipe.cache.clone();
+        let size = recipe.size.map(|[width, height]| Sensor { width, height });
+        // Photographs are cropped by the data set, recordings scaled below.
+        let crops = |d: &datasets::DatasetInfo| d.name == recipe.set && d.settings.contains(&Setting::Crop);
+        let (crop, size) = if datasets::list().iter().any(crops) { (size, None) } else { (None, size) };
+        request.crop = crop;
         let dataset = datasets::open(&request).map_err(|e| match e {
             tickless_events::Error::UnknownDataset { name, known } => {
                 let hint = tickless_net::suggest::hint(&name, datasets::list().iter().map(|d| d.name));
@@ -57,7 +63,6 @@ impl Source {
             }
             other => other.into(),
         })?;
-        let size = recipe.size.map(|[width, height]| Sensor { width, height });
         if size.is_some() && matches!(dataset.kind(), SampleKind::Image { .. }) {
             return Err(Error::Setting("`data.size` scales recordings; this data set holds images".into()));
         }
@@ -65,6 +70,7 @@ impl Source {
         let normalise = match (dataset.name(), dataset.kind()) {
             ("cifar10", _) => Normalise::cifar10(),
             ("cifar100", _) => Normalise::cifar100(),
+            ("imagenet", _) => Normalise::imagenet(),
             (_, SampleKind::Image { channels, .. }) => Normalise::unit(channels),
             (_, SampleKind::Events(_)) => Normalise::unit(2),
         };

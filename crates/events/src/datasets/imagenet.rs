@@ -1,0 +1,130 @@
+//! Photographs in class folders, as ImageNet is kept: `train/<class>/*.JPEG` and
+//! `val/<class>/*.JPEG`, of JPEG or PNG, of any size.
+//!
+//! Classes are sorted by the bytes of their names, as torchvision's `ImageFolder` does, so labels
+//! agree. Opening lists names (about 30 bytes an image); an image is decoded when it is asked for.
+//!
+//! ```text
+//! sample   the short side scaled to crop·256/224, then the centre crop (the usual evaluation)
+//! cropped  a random part of 8 to 100 % of the area and of 3:4 to 4:3 in shape, scaled to the crop
+//!          (Szegedy et al., CVPR 2015; ten tries, then the largest centre part of that shape)
+//! ```
+//!
+//! Scaling is bilinear with a support that grows when an image shrinks, as Pillow has it. The crop is 224×224
+//! unless the request says otherwise. Grey images become colour, alpha is dropped, turns stated in EXIF are not made.
+
+mod listing;
+mod transform;
+
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use image::{ImageReader, Limits, RgbImage};
+
+use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Setting, Split, check_index};
+use crate::rng::Rng;
+use crate::{Error, Result, Sensor};
+use listing::Listing;
+
+pub(super) const INFO: DatasetInfo = DatasetInfo {
+    name: "imagenet",
+    about: "ImageNet or other photographs in class folders (224x224 unless `size` says otherwise)",
+    needs: "train/CLASS/*.JPEG and val/CLASS/*.JPEG (or .png)",
+    folder: "imagenet",
+    settings: &[Setting::Crop],
+    fits: |path| ["train", "val"].iter().all(|part| path.join(part).is_dir()),
+    open: |request| Ok(Box::new(Photographs::open(request)?)),
+};
+
+const CROP: Sensor = Sensor { width: 224, height: 224 };
+/// Pixels of a side at most: larger ones are made to fill memory.
+const LARGEST_SIDE: u32 = 20_000;
+
+/// See the module.
+struct Photographs {
+    path: PathBuf,
+    crop: Sensor,
+    classes: Vec<String>,
+    train: Listing,
+    val: Listing,
+}
+
+impl Photographs {
+    fn open(request: &DataRequest) -> Result<Photographs> {
+        let path = request.path(&INFO)?.to_path_buf();
+        let crop = request.crop.unwrap_or(CROP);
+        if crop.pixels() == 0 {
+            return Err(Error::setting(format!("a crop of {crop} pixels"), "give at least 1x1"));
+        }
+        let classes = listing::classes(&path.join("train"))?;
+        let train = Listing::read(path.join("train"), &classes)?;
+        let val = Listing::read(path.join("val"), &classes)?;
+        Ok(Photographs { path, crop, classes, train, val })
+    }
+
+    fn part(&self, split: Split) -> &Listing {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.val,
+        }
+    }
+
+    fn decoded(&self, split: Split, index: usize) -> Result<RgbImage> {
+        check_index(self, split, index)?;
+        decode(&self.part(split).path(index, &self.classes))
+    }
+}
+
+/// The format follows from the content: some JPEG of ImageNet are PNG.
+fn decode(path: &Path) -> Result<RgbImage> {
+    let io = |source| Error::Io { path: path.to_path_buf(), source };
+    let file = BufReader::new(std::fs::File::open(path).map_err(io)?);
+    let mut reader = ImageReader::new(file).with_guessed_format().map_err(io)?;
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(LARGEST_SIDE);
+    limits.max_image_height = Some(LARGEST_SIDE);
+    reader.limits(limits);
+    let image = reader.decode().map_err(|e| {
+        let (file, problem) = (path.display().to_string(), format!("not a readable JPEG or PNG image ({e})"));
+        Error::unexpected(file, problem, "get the file again")
+    })?;
+    Ok(image.into_rgb8())
+}
+
+impl Dataset for Photographs {
+    fn name(&self) -> &str {
+        INFO.name
+    }
+
+    fn kind(&self) -> SampleKind {
+        SampleKind::Image { channels: 3, height: self.crop.height.into(), width: self.crop.width.into() }
+    }
+
+    fn classes(&self) -> usize {
+        self.classes.len()
+    }
+
+    fn class_names(&self) -> Vec<String> {
+        self.classes.clone()
+    }
+
+    fn len(&self, split: Split) -> usize {
+        self.part(split).len()
+    }
+
+    fn label(&self, split: Split, index: usize) -> usize {
+        self.part(split).class(index)
+    }
+
+    fn sample(&self, split: Split, index: usize) -> Result<Sample> {
+        transform::centre(&self.decoded(split, index)?, self.crop).map(Sample::Image)
+    }
+
+    fn cropped(&self, split: Split, index: usize, rng: &mut Rng) -> Result<Sample> {
+        transform::random(&self.decoded(split, index)?, self.crop, rng).map(Sample::Image)
+    }
+
+    fn describe(&self) -> Description {
+        Description::of(self, format!("photographs, {}", self.path.display()))
+    }
+}

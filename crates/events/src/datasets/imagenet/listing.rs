@@ -1,0 +1,93 @@
+//! The names of a million images in little memory.
+
+use std::path::{Path, PathBuf};
+
+use super::super::files;
+use crate::{Error, Result};
+
+/// The images of a part, by class, sorted by name.
+pub struct Listing {
+    folder: PathBuf,
+    /// The names of all files, one after another.
+    names: String,
+    /// Where each name ends.
+    ends: Vec<usize>,
+    /// The number of the first image after each class.
+    after: Vec<usize>,
+}
+
+/// The class folders, sorted by the bytes of their names.
+pub fn classes(folder: &Path) -> Result<Vec<String>> {
+    if !folder.is_dir() {
+        return Err(missing(folder));
+    }
+    let mut names = Vec::new();
+    for entry in files::entries(folder)? {
+        if !entry.is_dir() {
+            let remedy = "put each image into the folder of its class";
+            return Err(Error::unexpected(entry.display().to_string(), "not the folder of a class", remedy));
+        }
+        names.push(name(&entry)?);
+    }
+    names.sort_unstable();
+    if names.is_empty() { Err(missing(folder)) } else { Ok(names) }
+}
+
+fn missing(folder: &Path) -> Error {
+    let what = "a folder for each class".into();
+    Error::Missing { path: folder.to_path_buf(), what, remedy: format!("needed is {}", super::INFO.needs) }
+}
+
+fn name(path: &Path) -> Result<String> {
+    let name = path.file_name().and_then(|n| n.to_str());
+    name.map(String::from)
+        .ok_or_else(|| Error::unexpected(path.display().to_string(), "a name that is not Unicode", "rename it"))
+}
+
+impl Listing {
+    /// Lists a part, whose classes must be among `classes`.
+    pub fn read(folder: PathBuf, classes: &[String]) -> Result<Listing> {
+        if let Some(other) = self::classes(&folder)?.iter().find(|&c| classes.binary_search(c).is_err()) {
+            let problem = format!("a class `{other}` that the training part has not");
+            return Err(Error::unexpected(folder.display().to_string(), problem, "give both parts the same classes"));
+        }
+        let mut listing = Listing { folder, names: String::new(), ends: Vec::new(), after: Vec::new() };
+        for class in classes {
+            let class = listing.folder.join(class);
+            // A class may have no image for testing.
+            let images = if class.is_dir() { files::entries(&class)? } else { Vec::new() };
+            for image in images {
+                let extension = image.extension().map(|e| e.to_ascii_lowercase());
+                if !extension.is_some_and(|e| e == "jpeg" || e == "jpg" || e == "png") {
+                    let file = image.display().to_string();
+                    return Err(Error::unexpected(
+                        file,
+                        "neither JPEG nor PNG in the folder of a class",
+                        "move it away",
+                    ));
+                }
+                listing.names += &name(&image)?;
+                listing.ends.push(listing.names.len());
+            }
+            listing.after.push(listing.ends.len());
+        }
+        Ok(listing)
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The class of an image.
+    pub fn class(&self, index: usize) -> usize {
+        assert!(index < self.len(), "no image {index} of {}", self.len());
+        self.after.partition_point(|&after| after <= index)
+    }
+
+    /// Where an image lies.
+    pub fn path(&self, index: usize, classes: &[String]) -> PathBuf {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.folder.join(&classes[self.class(index)]).join(&self.names[start..self.ends[index]])
+    }
+}

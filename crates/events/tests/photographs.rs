@@ -1,0 +1,148 @@
+//! Photographs in class folders: layout, labels, crops, and everything that can be wrong.
+
+mod common;
+
+use std::io::Cursor;
+use std::path::Path;
+
+use common::made::{File, folder};
+use image::{ImageFormat, RgbImage, RgbaImage};
+use tickless_events::info::{Info, info};
+use tickless_events::rng::Rng;
+use tickless_events::{DataRequest, Dataset, Image, Sample, Sensor, Split, datasets};
+
+fn open(path: &Path, crop: Option<Sensor>) -> Result<Box<dyn Dataset>, String> {
+    let request = DataRequest { crop, ..DataRequest::new("imagenet", Some(path)) };
+    datasets::open(&request).map_err(|e| e.to_string())
+}
+
+/// An image whose left half is red and whose right half is of another brightness.
+fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
+    let image =
+        RgbImage::from_fn(width, height, |x, _| image::Rgb(if x < width / 2 { [200, 0, 0] } else { [0, 0, 250] }));
+    let mut out = Cursor::new(Vec::new());
+    image.write_to(&mut out, format).unwrap();
+    out.into_inner()
+}
+
+fn set() -> Vec<File> {
+    let mut files = Vec::new();
+    for (name, size) in
+        [("n02/b.JPEG", (80, 60)), ("n02/a.JPEG", (60, 80)), ("n10/c.jpg", (33, 200)), ("n1/x.png", (9, 7))]
+    {
+        let format = if name.ends_with("png") { ImageFormat::Png } else { ImageFormat::Jpeg };
+        files.push((format!("train/{name}"), picture(size.0, size.1, format)));
+    }
+    // A PNG that is named JPEG, as ImageNet has one.
+    files.push(("val/n10/p.JPEG".into(), picture(50, 50, ImageFormat::Png)));
+    files.push(("val/n02/q.JPEG".into(), picture(50, 40, ImageFormat::Jpeg)));
+    files
+}
+
+fn pixels(sample: Sample) -> Image {
+    match sample {
+        Sample::Image(image) => image,
+        Sample::Events(_) => panic!("a recording"),
+    }
+}
+
+#[test]
+fn classes_are_sorted_as_image_folder_sorts_them() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), &set());
+    let data = open(root.path(), None).unwrap();
+    // By bytes, not by number.
+    assert_eq!(data.class_names(), ["n02", "n1", "n10"]);
+    let labels = |split| (0..data.len(split)).map(|i| data.label(split, i)).collect::<Vec<_>>();
+    assert_eq!(labels(Split::Train), [0, 0, 1, 2]);
+    assert_eq!(labels(Split::Test), [0, 2]);
+    assert!(data.sample(Split::Test, 2).is_err());
+    assert!(data.cropped(Split::Test, 2, &mut Rng::new(0, 0)).is_err());
+    let Info::Dataset(found) = info(root.path()).unwrap() else { panic!() };
+    assert_eq!((found.name.as_str(), found.train, found.test), ("imagenet", 4, 2));
+}
+
+#[test]
+fn every_sample_has_the_size_of_the_crop() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), &set());
+    for (crop, [height, width]) in [(None, [224, 224]), (Some(Sensor { width: 40, height: 24 }), [24, 40])] {
+        let data = open(root.path(), crop).unwrap();
+        assert_eq!(data.kind(), datasets::SampleKind::Image { channels: 3, height, width });
+        for split in [Split::Train, Split::Test] {
+            for i in 0..data.len(split) {
+                let image = pixels(data.sample(split, i).unwrap());
+                assert_eq!(image.shape(), [3, height, width]);
+                // Red at the left, blue at the right, whatever JPEG does to the shades.
+                let at = |c: usize, x: usize| image.pixels()[(c * height + height / 2) * width + x];
+                assert!(at(0, 0) > 150 && at(2, 0) < 60 && at(0, width - 1) < 60 && at(2, width - 1) > 180);
+                let cropped = |seed| pixels(data.cropped(split, i, &mut Rng::new(seed, 0)).unwrap());
+                assert_eq!(cropped(1).shape(), [3, height, width]);
+                assert_eq!(cropped(1), cropped(1), "the same draw, the same part");
+                assert!((2..30).any(|seed| cropped(seed) != cropped(1)), "other draws, other parts");
+            }
+        }
+    }
+}
+
+#[test]
+fn grey_and_transparent_images_become_colour() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), &set());
+    let grey = image::GrayImage::from_pixel(20, 20, image::Luma([77]));
+    grey.save(root.path().join("train/n1/g.png")).unwrap();
+    RgbaImage::from_pixel(20, 20, image::Rgba([1, 2, 3, 0])).save(root.path().join("train/n1/h.png")).unwrap();
+    let data = open(root.path(), Some(Sensor { width: 1, height: 1 })).unwrap();
+    assert_eq!(pixels(data.sample(Split::Train, 2).unwrap()).pixels(), [77, 77, 77]);
+    assert_eq!(pixels(data.sample(Split::Train, 3).unwrap()).pixels(), [1, 2, 3]);
+}
+
+#[test]
+fn a_broken_image_is_named_and_harms_no_other() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), &set());
+    let whole = picture(80, 60, ImageFormat::Png);
+    // Claims 2³¹ − 1 by 2³¹ − 1 pixels; the checksum of the head is not looked at first by all readers.
+    let mut claims = whole.clone();
+    claims[16..24].copy_from_slice(&[0x7F, 0xFF, 0xFF, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF]);
+    for broken in [&whole[..0], &whole[..20], &whole[..whole.len() / 2], &claims[..], b"GIF89a, no format we read"] {
+        folder(root.path(), &[("train/n02/a.JPEG".into(), broken.to_vec())]);
+        let data = open(root.path(), None).unwrap();
+        let start = std::time::Instant::now();
+        let error = data.sample(Split::Train, 0).unwrap_err().to_string();
+        assert!(start.elapsed() < std::time::Duration::from_secs(2));
+        assert!(error.contains("train/n02/a.JPEG: not a readable JPEG or PNG image"), "{error}");
+        assert!(data.sample(Split::Train, 1).is_ok());
+    }
+    let jpeg = picture(80, 60, ImageFormat::Jpeg);
+    for at in 0..jpeg.len() {
+        let mut damaged = jpeg.clone();
+        damaged[at] ^= 0x55;
+        folder(root.path(), &[("train/n02/a.JPEG".into(), damaged)]);
+        // Other pixels or an error; never a panic.
+        let _ = open(root.path(), Some(Sensor { width: 8, height: 8 })).unwrap().sample(Split::Train, 0);
+    }
+}
+
+#[test]
+fn another_layout_is_named_with_what_is_needed() {
+    let wrong = |files: &[File], what: &str| {
+        let root = tempfile::tempdir().unwrap();
+        folder(root.path(), files);
+        let error = open(root.path(), None).err().unwrap();
+        assert!(error.contains(what), "{error}");
+    };
+    let with = |name: &str| [set(), vec![(name.to_string(), vec![1])]].concat();
+    wrong(&set()[..4], "val: a folder for each class not found; needed is train/CLASS");
+    wrong(&set()[4..], "train: a folder for each class not found");
+    wrong(&with("val/ILSVRC2012_val_00000001.JPEG"), "not the folder of a class; put each image into");
+    wrong(&with("val/n99/a.JPEG"), "a class `n99` that the training part has not");
+    wrong(&with("train/n02/list.txt"), "list.txt: neither JPEG nor PNG in the folder of a class");
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), &set());
+    let error = open(root.path(), Some(Sensor { width: 0, height: 5 })).err().unwrap();
+    assert!(error.contains("a crop of 0x5 pixels"), "{error}");
+    let request = DataRequest { crop: Some(Sensor::NMNIST), ..DataRequest::new("mnist", Some(root.path())) };
+    let error = datasets::open(&request).err().unwrap().to_string();
+    assert!(error.contains("`data.size` is set, but data set `mnist` has images of one size"), "{error}");
+}
