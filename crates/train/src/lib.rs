@@ -15,6 +15,7 @@ pub mod device;
 pub mod error;
 pub mod evaluate;
 pub mod kernels;
+mod layers;
 pub mod loss;
 pub mod model;
 pub mod neuron;

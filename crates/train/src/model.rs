@@ -5,17 +5,16 @@
 //! takes the sequence there. Linear layers right after a repeat run before it.
 
 use crate::error::{Error, Result};
-use crate::kernels::{NeuronOp, neuron, tile_pool};
+use crate::kernels::conv::Kernel;
+use crate::layers::{self, Term};
 use crate::norm::{BatchStatistics, NormMode, Running};
 use crate::sequence::Sequence;
 use crate::ttm::TimeMap;
-use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
-use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 use std::sync::Arc;
-use tickless_net::{Array, InputKind, Layer, LeakRule, Network, NodeId, Pool, PoolKind, Weights};
+use tickless_net::{Array, InputKind, Layer, LeakRule, Network, NodeId, Weights};
 
 /// One trainable tensor, kept flat.
 #[derive(Debug, Clone)]
@@ -52,6 +51,33 @@ pub struct Output {
     pub statistics: Vec<BatchStatistics>,
 }
 
+/// What a node has made: a sequence, or what the neuron that reads it will make one of.
+#[derive(Debug, Clone)]
+enum Value {
+    Ready(Box<Sequence>),
+    Terms(Vec<Term>),
+}
+
+impl Value {
+    fn ready_with(x: Sequence) -> Self {
+        Value::Ready(Box::new(x))
+    }
+
+    fn ready(self) -> Sequence {
+        match self {
+            Value::Ready(x) => *x,
+            Value::Terms(_) => unreachable!("only a neuron, or the addition before it, reads terms"),
+        }
+    }
+
+    fn terms(self) -> Vec<Term> {
+        match self {
+            Value::Ready(x) => vec![Term::plain(*x)],
+            Value::Terms(terms) => terms,
+        }
+    }
+}
+
 /// Sees the output of nodes as a pass goes on: (node index, sequence).
 pub type Observer<'a> = &'a mut dyn FnMut(usize, &Sequence);
 
@@ -60,6 +86,9 @@ pub type Observer<'a> = &'a mut dyn FnMut(usize, &Sequence);
 pub struct Model {
     network: Arc<Network>,
     device: Device,
+    kernel: Kernel,
+    /// Nodes that the fused kernel of their reader takes over.
+    fused: Vec<bool>,
     /// Trainable tensors, in graph order.
     pub parameters: Vec<Parameter>,
     /// Running statistics of the norms, in graph order.
@@ -86,7 +115,13 @@ impl Model {
                 Ok(Running::new(n.name.clone(), get("running_mean")?, get("running_var")?))
             })
             .collect::<Result<_>>()?;
-        Ok(Self { network, device: device.clone(), parameters, running })
+        let fused = layers::fused_nodes(&network);
+        Ok(Self { network, device: device.clone(), kernel: Kernel::from_env(), fused, parameters, running })
+    }
+
+    /// The same with these kernels; [`Model::new`] takes them from `TICKLESS_KERNEL`.
+    pub fn with_kernel(self, kernel: Kernel) -> Self {
+        Self { kernel, ..self }
     }
 
     /// The network.
@@ -142,13 +177,14 @@ impl Model {
     ) -> Result<Output> {
         let input = self.enter(input, pass)?;
         let mut leaf = leaves.iter();
-        let mut running = self.running.iter();
-        let mut statistics = Vec::new();
+        let (fast, fuses) = (self.kernel != Kernel::Plain, observe.is_none());
+        let mut norms = 0;
+        let mut statistics: Vec<Option<BatchStatistics>> = self.running.iter().map(|_| None).collect();
         let mut left = self.network.readers();
-        let mut values: Vec<Option<Sequence>> = vec![None; left.len()];
+        let mut values: Vec<Option<Value>> = vec![None; left.len()];
         for (i, node) in self.network.nodes().iter().enumerate() {
             let mut inputs = node.from.iter().map(|&id| match id {
-                NodeId::Input => input.clone(),
+                NodeId::Input => Value::ready_with(input.clone()),
                 NodeId::Node(j) => {
                     left[j] -= 1;
                     // The last reader takes the value, so that its memory is freed at once.
@@ -160,6 +196,7 @@ impl Model {
             let mut next = || leaf.next().expect("one leaf per trainable tensor").clone();
             let y = match node.layer {
                 Layer::Ttm(mode) => {
+                    let x = x.ready();
                     let t = pass.configuration[node.stage.unwrap_or(0)];
                     let map = TimeMap::ttm(mode, x.steps(), t, rng);
                     x.map_time(map)
@@ -168,48 +205,65 @@ impl Model {
                     let groups_in = node.input.channels / c.groups;
                     let weight = next().reshape([c.out, groups_in, c.kernel, c.kernel]);
                     let bias = c.bias.then(&mut next);
-                    let k = [c.stride, c.stride];
-                    let options = ConvOptions::new(k, [c.padding, c.padding], [1, 1], c.groups);
-                    x.linear(c.bias, |x| conv2d(x, weight, bias, options))
+                    layers::convolution(x.ready(), weight, bias, c, self.kernel)
                 }
                 Layer::Linear(l) => {
                     let weight = next().reshape([l.out, node.input.len()]);
                     let bias = l.bias.then(&mut next);
-                    x.linear(l.bias, |x| linear(x, weight, bias))
+                    layers::linear(x.ready(), weight, bias)
                 }
                 Layer::Norm(n) => {
                     let (gain, shift) = (next(), next());
-                    let running = running.next().expect("one entry per norm");
-                    x.each(|x| running.apply(x, gain, shift, n, pass.norm, &mut statistics))
+                    let (running, index) = (&self.running[norms], norms);
+                    norms += 1;
+                    if fast && fuses && self.fused[i] {
+                        let term = Term::normalised(x.ready(), running, (gain, shift), n, pass.norm, index);
+                        values[i] = Some(Value::Terms(vec![term]));
+                        continue;
+                    }
+                    let seen = &mut statistics[index];
+                    x.ready().channels_first().each(|x| running.apply(x, gain, shift, n, pass.norm, seen))
                 }
                 Layer::Neuron(n) => {
-                    let steps = x.steps();
-                    let lambda = n.lambda(pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| {
-                        Error::Setting(format!(
-                            "layer `{}`: a leak in µs needs the duration of a step, which a static image does not have; \
-                             give `leak` per step",
-                            node.name
-                        ))
-                    })?;
-                    x.each(|x| neuron(x, NeuronOp { neuron: n, lambda, steps }))
+                    let op = |steps| layers::neuron_op(n, &node.name, steps, pass);
+                    if fast {
+                        let terms = x.terms();
+                        let op = op(terms[0].steps())?;
+                        layers::spiking(terms, op, &self.device, &mut statistics)
+                    } else {
+                        let x = x.ready();
+                        let op = op(x.steps())?;
+                        layers::plain_spiking(x, op)
+                    }
                 }
-                Layer::Pool(p) => pool(x, p),
-                Layer::GlobalAverage => x.linear(false, |x| x.mean_dim(2).mean_dim(3)),
+                Layer::Pool(p) => layers::pool(x.ready(), p),
+                Layer::GlobalAverage => layers::global_average(x.ready()),
+                Layer::Add if fast && fuses && self.fused[i] => {
+                    let terms = x.terms().into_iter().chain(inputs.flat_map(Value::terms));
+                    values[i] = Some(Value::Terms(terms.collect()));
+                    continue;
+                }
                 Layer::Add => {
-                    let first = x.tensor();
+                    let first = x.ready();
+                    let last = first.is_channels_last();
                     let steps = pass.configuration[node.stage.unwrap_or(0)];
-                    Sequence::new(inputs.fold(first, |sum, y| sum + y.tensor()), steps)
+                    let same = |x: Sequence| if last { x.channels_last() } else { x.channels_first() };
+                    inputs.fold(first.materialise(), |sum, y| {
+                        let y = same(y.ready()).materialise();
+                        assert_eq!(sum.steps(), steps, "the builder gives an addition one stage");
+                        sum.each(|sum| sum + y.into_held())
+                    })
                 }
             };
             if let Some(observe) = &mut observe {
                 observe(i, &y);
             }
-            values[i] = Some(y);
+            values[i] = Some(Value::ready_with(y));
         }
-        let last = values.pop().flatten().expect("the builder refuses an empty network").materialise();
+        let last = values.pop().flatten().expect("the builder refuses an empty network").ready().materialise();
         let (steps, batch) = (last.steps(), last.batch());
         let logits = last.tensor().reshape([steps, batch, self.network.output().len()]);
-        Ok(Output { logits, statistics })
+        Ok(Output { logits, statistics: statistics.into_iter().flatten().collect() })
     }
 
     /// Checks the configuration against the network and brings the input to its first stage.
@@ -245,35 +299,4 @@ impl Model {
 /// The values of a flat tensor on the host.
 pub fn host(t: &Tensor<1>) -> Vec<f32> {
     t.clone().into_data().try_into_vec().expect("every tensor of this crate is f32")
-}
-
-fn linear(x: Tensor<4>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<4> {
-    let [n, c, h, w] = x.dims();
-    let out = weight.dims()[0];
-    let y = x.reshape([n, c * h * w]).matmul(weight.transpose());
-    let y = match bias {
-        Some(b) => y + b.reshape([1, out]),
-        None => y,
-    };
-    y.reshape([n, out, 1, 1])
-}
-
-fn pool(x: Sequence, p: Pool) -> Sequence {
-    let (k, s) = ([p.kernel, p.kernel], [p.stride, p.stride]);
-    let pad = [(p.padding, p.padding); 2];
-    let mut average = AvgPoolOptions::new(k);
-    (average.stride, average.padding) = (s, pad);
-    let area = (p.kernel * p.kernel) as f32;
-    let tiles = p.kernel == p.stride && p.padding == 0;
-    match p.kind {
-        PoolKind::Average if tiles => x.linear(false, |x| tile_pool(x, p.kernel, 1.0 / area)),
-        PoolKind::Sum if tiles => x.linear(false, |x| tile_pool(x, p.kernel, 1.0)),
-        PoolKind::Average => x.linear(false, |x| avg_pool2d(x, average)),
-        PoolKind::Sum => x.linear(false, |x| avg_pool2d(x, average).mul_scalar(area)),
-        PoolKind::Max => {
-            let mut max = MaxPoolOptions::new(k);
-            (max.stride, max.padding) = (s, pad);
-            x.each(|x| max_pool2d(x, max))
-        }
-    }
 }

@@ -4,8 +4,9 @@
 //! which inference uses, are collected on the side, with the unbiased variance n/(n−1)·σ².
 //! Nothing is updated here: a pass returns the statistics and the caller decides.
 
-use burn::tensor::Tensor;
+use crate::kernels::fused::Statistics;
 use burn::tensor::module::batch_norm_train;
+use burn::tensor::{Device, Tensor, TensorData};
 use tickless_net::Norm;
 
 /// What batch norm does in a pass.
@@ -26,6 +27,17 @@ pub struct BatchStatistics {
     pub variance: Tensor<1>,
     /// Weight of this batch in the running statistics during training.
     pub momentum: f64,
+}
+
+impl BatchStatistics {
+    /// Of a batch whose mean and biased variance are known.
+    pub fn new(of: &Statistics, momentum: f64, device: &Device) -> Self {
+        let count = of.count as f64;
+        let unbiased = (count / (count - 1.0).max(1.0)) as f32;
+        let tensor = |v: Vec<f32>| Tensor::from_data(TensorData::new(v, [of.mean.len()]), device);
+        let variance = of.variance.iter().map(|v| v * unbiased).collect();
+        Self { mean: tensor(of.mean.clone()), variance: tensor(variance), momentum }
+    }
 }
 
 /// Running statistics of one norm.
@@ -54,7 +66,16 @@ impl Running {
         self.variance = toward(&self.variance, &batch.variance);
     }
 
-    /// Normalises `[N, C, H, W]`; in [`NormMode::Batch`] adds the batch's statistics to the list.
+    /// Normalisation by the running statistics as y = x·scale + offset, both `[C]`.
+    pub fn affine(&self, gain: Tensor<1>, shift: Tensor<1>, norm: Norm) -> (Tensor<1>, Tensor<1>) {
+        let constant =
+            |t: &Tensor<1>| if gain.device().is_autodiff() { Tensor::from_inner(t.clone()) } else { t.clone() };
+        let scale = gain.clone() / (constant(&self.variance) + norm.eps as f32).sqrt();
+        let offset = shift - constant(&self.mean) * scale.clone();
+        (scale, offset)
+    }
+
+    /// Normalises `[N, C, H, W]`; in [`NormMode::Batch`] puts down the batch's statistics.
     pub fn apply(
         &self,
         x: Tensor<4>,
@@ -62,7 +83,7 @@ impl Running {
         shift: Tensor<1>,
         norm: Norm,
         mode: NormMode,
-        statistics: &mut Vec<BatchStatistics>,
+        statistics: &mut Option<BatchStatistics>,
     ) -> Tensor<4> {
         let [n, c, h, w] = x.dims();
         match mode {
@@ -71,7 +92,7 @@ impl Running {
                 let count = (n * h * w) as f64;
                 let unbiased = (count / (count - 1.0).max(1.0)) as f32;
                 let plain = |t: Tensor<1>| if t.device().is_autodiff() { t.inner() } else { t };
-                statistics.push(BatchStatistics {
+                *statistics = Some(BatchStatistics {
                     mean: plain(out.mean),
                     variance: plain(out.variance).mul_scalar(unbiased),
                     momentum: norm.momentum,
@@ -79,11 +100,7 @@ impl Running {
                 out.output
             }
             NormMode::Running => {
-                let constant = |t: &Tensor<1>| {
-                    if gain.device().is_autodiff() { Tensor::from_inner(t.clone()) } else { t.clone() }
-                };
-                let scale = gain.clone() / (constant(&self.variance) + norm.eps as f32).sqrt();
-                let offset = shift - constant(&self.mean) * scale.clone();
+                let (scale, offset) = self.affine(gain, shift, norm);
                 x * scale.reshape([1, c, 1, 1]) + offset.reshape([1, c, 1, 1])
             }
         }

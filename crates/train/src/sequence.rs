@@ -15,6 +15,7 @@ pub struct Sequence {
     data: Tensor<4>,
     steps: usize,
     pending: Option<Arc<TimeMap>>,
+    last: bool,
 }
 
 impl Sequence {
@@ -28,7 +29,15 @@ impl Sequence {
             "{:?} is not a sequence of {steps} steps",
             data.dims()
         );
-        Self { data, steps, pending: None }
+        Self { data, steps, pending: None, last: false }
+    }
+
+    /// A sequence of `steps` steps from `[T·B, H, W, C]`.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn from_channels_last(data: Tensor<4>, steps: usize) -> Self {
+        Self { last: true, ..Self::new(data, steps) }
     }
 
     /// From host values `[T, B, C, H, W]`.
@@ -60,14 +69,14 @@ impl Sequence {
         if map.t_out() > map.t_in() {
             return Self { pending: Some(map), ..here };
         }
-        Self { steps: map.t_out(), data: map_time(here.data, map), pending: None }
+        Self { steps: map.t_out(), data: map_time(here.data, map), pending: None, last: here.last }
     }
 
     /// Carries out what is pending.
     pub fn materialise(self) -> Self {
         match self.pending {
             None => self,
-            Some(map) => Self { steps: map.t_out(), data: map_time(self.data, map), pending: None },
+            Some(map) => Self { steps: map.t_out(), data: map_time(self.data, map), pending: None, last: self.last },
         }
     }
 
@@ -89,7 +98,43 @@ impl Sequence {
 
     /// The tensor `[T·B, C, H, W]`.
     pub fn tensor(self) -> Tensor<4> {
+        self.materialise().channels_first().data
+    }
+
+    /// Held as `[T·B, H, W, C]`; functions given to [`linear`](Self::linear) and [`each`](Self::each) see it so.
+    pub fn channels_last(self) -> Self {
+        match self.last {
+            true => self,
+            false => Self { data: self.data.permute([0, 2, 3, 1]), last: true, ..self },
+        }
+    }
+
+    /// Held as `[T·B, C, H, W]`.
+    pub fn channels_first(self) -> Self {
+        match self.last {
+            true => Self { data: self.data.permute([0, 3, 1, 2]), last: false, ..self },
+            false => self,
+        }
+    }
+
+    /// The tensor as it is held, nothing pending.
+    pub fn into_held(self) -> Tensor<4> {
         self.materialise().data
+    }
+
+    /// Whether it is held as `[T·B, H, W, C]`.
+    pub fn is_channels_last(&self) -> bool {
+        self.last
+    }
+
+    /// The tensor `[T'·B, H, W, C]` and the plain repeat to this sequence's steps that is still to be done.
+    pub fn into_repeated(self) -> (Tensor<4>, Option<Arc<TimeMap>>) {
+        let this = match &self.pending {
+            Some(map) if !map.is_repeat() => self.materialise(),
+            _ => self,
+        };
+        let this = this.channels_last();
+        (this.data, this.pending)
     }
 
     /// The same values as constants on (or off) the autodiff device of `like`.

@@ -2,18 +2,22 @@
 //!
 //! Neuron: back-propagation through time, hand-written (see [`super::flex`] for the recurrence);
 //! the state kept is one tensor, the membrane potentials before the spike. Time map: the
-//! transposed map.
+//! transposed map. Convolution: what the weight gradient needs of the input (for spikes their
+//! places), and no input gradient where nobody asks. Fused layer: its inputs, from which the membrane is
+//! computed again.
 
+use super::conv::{ConvOp, Keep, Kept};
+use super::fused::{FusedOp, StatisticsSlot};
 use super::{NeuronOp, SpikingOps, TilePool};
 use crate::ttm::TimeMap;
 use burn::backend::autodiff::{
     Autodiff,
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
-    ops::{Backward, Ops, OpsKind, unary},
+    ops::{Backward, Ops, OpsKind, binary, unary},
 };
 use burn::backend::tensor::FloatTensor;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Debug)]
 struct NeuronBackward;
@@ -48,6 +52,42 @@ impl<B: SpikingOps> Backward<B, 1> for TilePoolBackward {
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let op = ops.state;
         unary::<B, _>(ops.parents, ops.node, grads, |g| B::tile_pool_backward(g, op));
+    }
+}
+
+#[derive(Debug)]
+struct ConvBackward;
+
+impl<B: SpikingOps> Backward<B, 2> for ConvBackward {
+    type State = (FloatTensor<B>, Option<Kept>, ConvOp);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (weight, kept, op) = ops.state;
+        binary::<B, _, _>(
+            ops.parents,
+            ops.node,
+            grads,
+            |g| B::conv_input_gradient(g, weight, op),
+            |g| B::conv_weight_gradient(g, kept.expect("every backend that differentiates keeps its input"), op),
+        );
+    }
+}
+
+#[derive(Debug)]
+struct FusedBackward;
+
+impl<B: SpikingOps> Backward<B, 6> for FusedBackward {
+    type State = ([FloatTensor<B>; 6], FusedOp, StatisticsSlot);
+
+    fn backward(self, ops: Ops<Self::State, 6>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let ([x, gain, shift, x2, gain2, shift2], op, statistics) = ops.state;
+        let g = grads.consume::<B>(&ops.node);
+        let (a, b, c, d, e, f) = B::fused_backward(g, x, gain, shift, x2, gain2, shift2, op, statistics);
+        for (parent, gradient) in ops.parents.into_iter().zip([a, b, c, d, e, f]) {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
     }
 }
 
@@ -91,5 +131,77 @@ impl<B: SpikingOps, C: CheckpointStrategy> SpikingOps for Autodiff<B, C> {
             OpsKind::Tracked(prep) => prep.finish(map.clone(), B::map_time(input.into_primitive(), map)),
             OpsKind::UnTracked(prep) => prep.finish(B::map_time(input.into_primitive(), map)),
         }
+    }
+
+    fn conv(input: FloatTensor<Self>, weight: FloatTensor<Self>, op: ConvOp, keep: Keep) -> FloatTensor<Self> {
+        let nodes = [input.node(), weight.node()];
+        let (input, weight) = (input.into_primitive(), weight.into_primitive());
+        match ConvBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let slot = Arc::new(Mutex::new(None));
+                let y = B::conv(input, weight.clone(), op, Some(slot.clone()));
+                let kept = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+                prep.finish((weight, kept, op), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::conv(input, weight, op, keep)),
+        }
+    }
+
+    fn conv_input_gradient(gradient: FloatTensor<Self>, weight: FloatTensor<Self>, op: ConvOp) -> FloatTensor<Self> {
+        <FloatTensor<Self>>::new(B::conv_input_gradient(gradient.into_primitive(), weight.into_primitive(), op))
+    }
+
+    fn conv_weight_gradient(gradient: FloatTensor<Self>, kept: Kept, op: ConvOp) -> FloatTensor<Self> {
+        <FloatTensor<Self>>::new(B::conv_weight_gradient(gradient.into_primitive(), kept, op))
+    }
+
+    fn fused(
+        x: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        x2: FloatTensor<Self>,
+        gain2: FloatTensor<Self>,
+        shift2: FloatTensor<Self>,
+        op: FusedOp,
+        statistics: StatisticsSlot,
+    ) -> FloatTensor<Self> {
+        let all = [x, gain, shift, x2, gain2, shift2];
+        let nodes = all.each_ref().map(|t| t.node());
+        let [x, gain, shift, x2, gain2, shift2] = all.map(|t| t.into_primitive());
+        match FusedBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let state = [&x, &gain, &shift, &x2, &gain2, &shift2].map(Clone::clone);
+                let y = B::fused(x, gain, shift, x2, gain2, shift2, op.clone(), statistics.clone());
+                // The slot of the caller is emptied by its reader: backward has one of its own.
+                let seen = statistics.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                prep.finish((state, op, Arc::new(Mutex::new(seen))), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::fused(x, gain, shift, x2, gain2, shift2, op, statistics)),
+        }
+    }
+
+    fn fused_backward(
+        gradient: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        x2: FloatTensor<Self>,
+        gain2: FloatTensor<Self>,
+        shift2: FloatTensor<Self>,
+        op: FusedOp,
+        statistics: StatisticsSlot,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        let [g, x, gain, shift, x2, gain2, shift2] =
+            [gradient, x, gain, shift, x2, gain2, shift2].map(|t| t.into_primitive());
+        let (a, b, c, d, e, f) = B::fused_backward(g, x, gain, shift, x2, gain2, shift2, op, statistics);
+        let new = <FloatTensor<Self>>::new;
+        (new(a), new(b), new(c), new(d), new(e), new(f))
     }
 }

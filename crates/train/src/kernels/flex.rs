@@ -7,6 +7,9 @@
 //! a handful of operations a value, so memory bounds it. Each value is computed by one thread in
 //! one order: results do not depend on the number of threads.
 
+use super::conv::simd::Isa;
+use super::conv::{ConvOp, Keep, Kept, layer};
+use super::fused::{self, FusedOp, StatisticsSlot};
 use super::pool::{self, TilePool};
 use super::{NeuronOp, SpikingOps};
 use crate::neuron::{Constants, backward, reset, spikes};
@@ -16,11 +19,11 @@ use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Bytes, DType, Shape};
 use rayon::prelude::*;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tickless_net::{Reset, SpikeMode, Surrogate};
 
 /// Neurons per chunk: the potentials of one fill 8 KiB.
-const CHUNK: usize = 2048;
+pub(super) const CHUNK: usize = 2048;
 
 impl SpikingOps for Flex {
     fn neuron_spikes(current: FlexTensor, op: NeuronOp) -> FlexTensor {
@@ -80,6 +83,75 @@ impl SpikingOps for Flex {
         shape[0] = shape[0] / map.t_in() * map.t_out();
         from_vec(out, shape)
     }
+
+    fn conv(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: Keep) -> FlexTensor {
+        let (y, kept) = layer::forward(input, weight, op, keep.is_some());
+        if let Some(keep) = keep {
+            *keep.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        }
+        y
+    }
+
+    fn conv_input_gradient(gradient: FlexTensor, weight: FlexTensor, op: ConvOp) -> FlexTensor {
+        layer::input_gradient(gradient, weight, op)
+    }
+
+    fn conv_weight_gradient(gradient: FlexTensor, kept: Kept, op: ConvOp) -> FlexTensor {
+        layer::weight_gradient(gradient, kept, op)
+    }
+
+    fn fused(
+        x: FlexTensor,
+        gain: FlexTensor,
+        shift: FlexTensor,
+        x2: FlexTensor,
+        gain2: FlexTensor,
+        shift2: FlexTensor,
+        op: FusedOp,
+        statistics: StatisticsSlot,
+    ) -> FlexTensor {
+        let tensors = [x, gain, shift, x2, gain2, shift2].map(|t| t.to_contiguous());
+        let (inputs, channels) = inputs(&tensors, &op);
+        let seen = fused::forward::statistics_of(Isa::detect(), &op, &inputs, channels);
+        let spikes = fused::forward::spikes(Isa::detect(), &op, &inputs, &seen, channels);
+        *statistics.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        let mut shape = tensors[0].shape();
+        let steps = op.branches[0].repeat.as_ref().map_or(op.neuron.steps, |m| m.t_in());
+        shape[0] = shape[0] / steps * op.neuron.steps;
+        from_vec(spikes, shape)
+    }
+
+    fn fused_backward(
+        gradient: FlexTensor,
+        x: FlexTensor,
+        gain: FlexTensor,
+        shift: FlexTensor,
+        x2: FlexTensor,
+        gain2: FlexTensor,
+        shift2: FlexTensor,
+        op: FusedOp,
+        statistics: StatisticsSlot,
+    ) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
+        let tensors = [x, gain, shift, x2, gain2, shift2].map(|t| t.to_contiguous());
+        let gradient = gradient.to_contiguous();
+        let (inputs, channels) = inputs(&tensors, &op);
+        let seen = statistics.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = fused::backward::gradients(Isa::detect(), &op, &inputs, &seen, channels, values(&gradient));
+        let mut all = all.into_iter().flat_map(|g| [g.x, g.gain, g.shift]);
+        let mut next = |k: usize| {
+            let shape = tensors[k].shape();
+            let data = all.next().filter(|d| d.len() == shape.num_elements());
+            from_vec(data.unwrap_or_else(|| vec![0.0; shape.num_elements()]), shape)
+        };
+        (next(0), next(1), next(2), next(3), next(4), next(5))
+    }
+}
+
+/// The branches of a fused layer as slices, and the number of channels.
+fn inputs<'a>(tensors: &'a [FlexTensor; 6], op: &FusedOp) -> (Vec<fused::forward::Input<'a>>, usize) {
+    let all = tensors.chunks_exact(3).take(op.branches.len());
+    let inputs = all.map(|t| fused::forward::Input { x: values(&t[0]), gain: values(&t[1]), shift: values(&t[2]) });
+    (inputs.collect(), tensors[0].shape()[3])
 }
 
 /// Spikes and, if `keep`, potentials (else an empty vector).
@@ -119,10 +191,10 @@ fn columns(data: &mut [f32], n: usize) -> Vec<Vec<&mut [f32]>> {
     chunks
 }
 
-type ForwardRow = fn(NeuronOp, &[f32], &mut [f32], &mut [f32], &mut [f32]);
+pub(super) type ForwardRow = fn(NeuronOp, &[f32], &mut [f32], &mut [f32], &mut [f32]);
 
 /// One step of a chunk, specialised on everything that would branch inside the loop.
-fn forward_row(op: NeuronOp) -> ForwardRow {
+pub(super) fn forward_row(op: NeuronOp) -> ForwardRow {
     fn row<const MULTI: bool, const HARD: bool, const EQUAL: bool>(
         op: NeuronOp,
         x: &[f32],
@@ -150,10 +222,10 @@ fn forward_row(op: NeuronOp) -> ForwardRow {
     }
 }
 
-type BackwardRow = fn(NeuronOp, &[f32], &[f32], &mut [f32], &mut [f32]);
+pub(super) type BackwardRow = fn(NeuronOp, &[f32], &[f32], &mut [f32], &mut [f32]);
 
 /// One step back of a chunk; `g_v` holds the gradient from step t+1 and leaves with that for t−1.
-fn backward_row(op: NeuronOp) -> BackwardRow {
+pub(super) fn backward_row(op: NeuronOp) -> BackwardRow {
     fn surrogates<const HARD: bool, const DETACH: bool, const MULTI: bool, const EQUAL: bool>(
         op: NeuronOp,
         u: &[f32],

@@ -5,7 +5,9 @@
 //! ([`mod@reference`]). Everything above this folder sees only [`neuron`] and [`map_time`].
 
 mod autodiff;
+pub mod conv;
 mod flex;
+pub mod fused;
 mod pool;
 pub mod reference;
 
@@ -14,6 +16,8 @@ pub use pool::TilePool;
 use crate::ttm::TimeMap;
 use burn::backend::{Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
+use conv::{ConvOp, Geometry, Keep, Kept, Kernel};
+use fused::{Branch, BranchNorm, FusedOp, Statistics, StatisticsSlot};
 use std::sync::Arc;
 use tickless_net::Neuron;
 
@@ -30,6 +34,7 @@ pub struct NeuronOp {
 
 /// What every backend must offer beyond Burn's own operators.
 #[backend_extension(Flex, Autodiff)]
+#[allow(clippy::too_many_arguments, clippy::type_complexity, reason = "a fused layer is two branches of three tensors")]
 pub trait SpikingOps: burn::backend::Backend {
     /// Spikes of a neuron layer; input and output `[T·B, …]`.
     fn neuron_spikes(current: FloatTensor<Self>, op: NeuronOp) -> FloatTensor<Self>;
@@ -49,6 +54,90 @@ pub trait SpikingOps: burn::backend::Backend {
 
     /// A linear map over the time axis: `[T_in·B, …]` to `[T_out·B, …]`.
     fn map_time(input: FloatTensor<Self>, map: Arc<TimeMap>) -> FloatTensor<Self>;
+
+    /// Convolution of a channels-last map; puts what backward needs in `keep`.
+    fn conv(input: FloatTensor<Self>, weight: FloatTensor<Self>, op: ConvOp, keep: Keep) -> FloatTensor<Self>;
+
+    /// Gradient of the input of [`conv`](Self::conv).
+    fn conv_input_gradient(gradient: FloatTensor<Self>, weight: FloatTensor<Self>, op: ConvOp) -> FloatTensor<Self>;
+
+    /// Gradient of the weight of [`conv`](Self::conv).
+    fn conv_weight_gradient(gradient: FloatTensor<Self>, kept: Kept, op: ConvOp) -> FloatTensor<Self>;
+
+    /// Spikes of a fused layer of two branches (value, gain, shift; one value where there is none).
+    fn fused(
+        x: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        x2: FloatTensor<Self>,
+        gain2: FloatTensor<Self>,
+        shift2: FloatTensor<Self>,
+        op: FusedOp,
+        statistics: StatisticsSlot,
+    ) -> FloatTensor<Self>;
+
+    /// Gradients of all tensors of [`fused`](Self::fused).
+    fn fused_backward(
+        gradient: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        x2: FloatTensor<Self>,
+        gain2: FloatTensor<Self>,
+        shift2: FloatTensor<Self>,
+        op: FusedOp,
+        statistics: StatisticsSlot,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    );
+}
+
+/// Convolution of channels-last maps.
+///
+/// # Shapes
+/// `input` `[N, H, W, C]`, `weight` `[Co, C, k, k]`, result `[N, OH, OW, Co]`.
+pub fn conv(input: Tensor<4>, weight: Tensor<4>, stride: usize, padding: usize, kernel: Kernel) -> Tensor<4> {
+    let ([_, height, width, channels], [out, _, side, _]) = (input.dims(), weight.dims());
+    let geometry = Geometry { channels, height, width, out, kernel: side, stride, padding };
+    let op = ConvOp { geometry, kernel };
+    Tensor::from_dispatch(<Dispatch as SpikingOps>::conv(input.into_dispatch(), weight.into_dispatch(), op, None))
+}
+
+/// A branch of a fused layer: values, γ and β (or gain and shift) if it has a norm, and how it enters.
+pub type BranchTensors = (Tensor<4>, Option<(Tensor<1>, Tensor<1>)>, Branch);
+
+/// Spikes of a layer whose current is the sum of one or two branches, and the statistics of those that are
+/// normalised by the batch.
+///
+/// # Shapes
+/// Channels-last: branches `[T_in·B, H, W, C]`, `[C]`; the result `[T·B, H, W, C]`.
+///
+/// # Panics
+/// If there are no branches or more than two, or their shapes differ in anything but time.
+pub fn fused(branches: Vec<BranchTensors>, neuron: NeuronOp) -> (Tensor<4>, Vec<Option<Statistics>>) {
+    assert!((1..=2).contains(&branches.len()), "a fused layer has one or two branches, got {}", branches.len());
+    let steps = |b: &BranchTensors| b.2.repeat.as_ref().map_or(neuron.steps, |m| m.t_in());
+    let of = |b: &BranchTensors| (b.0.dims()[0] / steps(b), b.0.dims()[1], b.0.dims()[2], b.0.dims()[3]);
+    assert!(branches.iter().all(|b| of(b) == of(&branches[0])), "branches differ in shape");
+    let device = branches[0].0.device();
+    let none = || Tensor::<1>::zeros([1], &device).into_dispatch();
+    let op = FusedOp { neuron, branches: branches.iter().map(|b| b.2.clone()).collect() };
+    let slot = StatisticsSlot::default();
+    let mut all = branches.into_iter().map(|(x, norm, branch)| {
+        assert_eq!(norm.is_some(), branch.norm != BranchNorm::None, "a norm has gain and shift");
+        let (gain, shift) = norm.map_or_else(|| (none(), none()), |(g, s)| (g.into_dispatch(), s.into_dispatch()));
+        (x.into_dispatch(), gain, shift)
+    });
+    let (x, gain, shift) = all.next().unwrap_or_else(|| (none(), none(), none()));
+    let (x2, gain2, shift2) = all.next().unwrap_or_else(|| (none(), none(), none()));
+    let spikes = <Dispatch as SpikingOps>::fused(x, gain, shift, x2, gain2, shift2, op, slot.clone());
+    let statistics = std::mem::take(&mut *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    (Tensor::from_dispatch(spikes), statistics)
 }
 
 /// Spikes of a neuron layer over a sequence.
@@ -81,6 +170,16 @@ pub fn map_time(input: Tensor<4>, map: Arc<TimeMap>) -> Tensor<4> {
 /// `input` `[N, C, H, W]`, result `[N, C, H/k, W/k]`; what does not fill a tile is dropped.
 pub fn tile_pool(input: Tensor<4>, kernel: usize, scale: f32) -> Tensor<4> {
     let [_, _, height, width] = input.dims();
-    let op = TilePool { kernel, scale, height, width };
+    let op = TilePool { kernel, scale, height, width, channels: 1 };
+    Tensor::from_dispatch(<Dispatch as SpikingOps>::tile_pool(input.into_dispatch(), op))
+}
+
+/// [`tile_pool`] of a channels-last map.
+///
+/// # Shapes
+/// `input` `[N, H, W, C]`, result `[N, H/k, W/k, C]`.
+pub fn tile_pool_last(input: Tensor<4>, kernel: usize, scale: f32) -> Tensor<4> {
+    let [_, height, width, channels] = input.dims();
+    let op = TilePool { kernel, scale, height, width, channels };
     Tensor::from_dispatch(<Dispatch as SpikingOps>::tile_pool(input.into_dispatch(), op))
 }

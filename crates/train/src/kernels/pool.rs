@@ -7,6 +7,7 @@
 use super::flex::{from_vec, values};
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::Shape;
 use rayon::prelude::*;
 
 /// Windows of `kernel`×`kernel`, each summed and multiplied by `scale`.
@@ -20,6 +21,8 @@ pub struct TilePool {
     pub height: usize,
     /// Width of the input.
     pub width: usize,
+    /// Channels of a channels-last map; 1 for planes.
+    pub channels: usize,
 }
 
 impl TilePool {
@@ -28,21 +31,35 @@ impl TilePool {
     }
 }
 
-/// `[N, C, H, W]` to `[N, C, H/k, W/k]`.
+/// Height and width of a map's shape changed.
+fn resized(mut shape: Shape, op: TilePool, (height, width): (usize, usize)) -> Shape {
+    let first = if op.channels == 1 { 2 } else { 1 };
+    (shape[first], shape[first + 1]) = (height, width);
+    shape
+}
+
+/// To maps smaller by the window.
 pub(super) fn forward(input: FlexTensor, op: TilePool) -> FlexTensor {
     let input = input.to_contiguous();
     let x = values(&input);
     let (oh, ow) = op.out();
-    let (k, w, plane) = (op.kernel, op.width, op.height * op.width);
-    let mut shape = input.shape();
-    (shape[2], shape[3]) = (oh, ow);
+    let (k, c, w, plane) = (op.kernel, op.channels, op.width * op.channels, op.height * op.width * op.channels);
+    let shape = resized(input.shape(), op, (oh, ow));
     let mut out = vec![0.0f32; shape.num_elements()];
-    planes(&mut out, oh * ow).for_each(|(p, y)| {
-        for (oy, row) in y.chunks_mut(ow).enumerate() {
+    planes(&mut out, oh * ow * c, c).for_each(|(p, y)| {
+        for (oy, row) in y.chunks_mut(ow * c).enumerate() {
             for i in 0..k {
-                let from = &x[p * plane + (oy * k + i) * w..][..ow * k];
-                for (y, window) in row.iter_mut().zip(from.chunks_exact(k)) {
-                    *y += window.iter().sum::<f32>();
+                let from = &x[p * plane + (oy * k + i) * w..][..ow * k * c];
+                if c == 1 {
+                    for (y, window) in row.iter_mut().zip(from.chunks_exact(k)) {
+                        *y += window.iter().sum::<f32>();
+                    }
+                } else {
+                    for (y, window) in row.chunks_exact_mut(c).zip(from.chunks_exact(k * c)) {
+                        for pixel in window.chunks_exact(c) {
+                            y.iter_mut().zip(pixel).for_each(|(y, x)| *y += x);
+                        }
+                    }
                 }
             }
             row.iter_mut().for_each(|y| *y *= op.scale);
@@ -56,16 +73,23 @@ pub(super) fn backward(gradient: FlexTensor, op: TilePool) -> FlexTensor {
     let gradient = gradient.to_contiguous();
     let g = values(&gradient);
     let (oh, ow) = op.out();
-    let (k, w, plane) = (op.kernel, op.width, op.height * op.width);
-    let mut shape = gradient.shape();
-    (shape[2], shape[3]) = (op.height, op.width);
+    let (k, c, w, plane) = (op.kernel, op.channels, op.width * op.channels, op.height * op.width * op.channels);
+    let shape = resized(gradient.shape(), op, (op.height, op.width));
     let mut out = vec![0.0f32; shape.num_elements()];
-    planes(&mut out, plane).for_each(|(p, x)| {
+    planes(&mut out, plane, c).for_each(|(p, x)| {
         for (oy, rows) in x.chunks_mut(k * w).take(oh).enumerate() {
-            let from = &g[(p * oh + oy) * ow..][..ow];
+            let from = &g[(p * oh + oy) * ow * c..][..ow * c];
             for row in rows.chunks_mut(w) {
-                for (window, g) in row.chunks_exact_mut(k).zip(from) {
-                    window.fill(op.scale * g);
+                if c == 1 {
+                    for (window, g) in row.chunks_exact_mut(k).zip(from) {
+                        window.fill(op.scale * g);
+                    }
+                } else {
+                    for (window, g) in row.chunks_exact_mut(k * c).zip(from.chunks_exact(c)) {
+                        for pixel in window.chunks_exact_mut(c) {
+                            pixel.iter_mut().zip(g).for_each(|(x, g)| *x = op.scale * g);
+                        }
+                    }
                 }
             }
         }
@@ -73,14 +97,15 @@ pub(super) fn backward(gradient: FlexTensor, op: TilePool) -> FlexTensor {
     from_vec(out, shape)
 }
 
-/// The planes of `len` values, in parallel, many at a time: one alone is too little work.
-fn planes(data: &mut [f32], len: usize) -> impl ParallelIterator<Item = (usize, &mut [f32])> {
-    data.par_chunks_mut(len.max(1)).with_min_len(64).enumerate()
+/// The planes of `len` values, in parallel, many at a time where they have one channel: one alone is too
+/// little work.
+fn planes(data: &mut [f32], len: usize, channels: usize) -> impl ParallelIterator<Item = (usize, &mut [f32])> {
+    data.par_chunks_mut(len.max(1)).with_min_len(64usize.div_ceil(channels)).enumerate()
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::kernels::tile_pool;
+    use crate::kernels::{tile_pool, tile_pool_last};
     use burn::tensor::module::avg_pool2d;
     use burn::tensor::ops::AvgPoolOptions;
     use burn::tensor::{Device, Distribution, Tensor};
@@ -98,6 +123,13 @@ mod tests {
             let gradient = |y: Tensor<4>| x.grad(&(y.clone() * y).sum().backward()).expect("x is a leaf");
             let worst = (gradient(ours) - gradient(theirs)).abs().max().into_scalar::<f32>();
             assert!(worst < 1e-6, "{shape:?} {k}: gradient {worst}");
+            let last =
+                |x: Tensor<4>| tile_pool_last(x.permute([0, 2, 3, 1]), k, 1.0 / (k * k) as f32).permute([0, 3, 1, 2]);
+            let ours = tile_pool(x.clone(), k, 1.0 / (k * k) as f32);
+            let worst = (last(x.clone()) - ours.clone()).abs().max().into_scalar::<f32>();
+            assert!(worst < 1e-6, "{shape:?} {k}: channels last {worst}");
+            let worst = (gradient(last(x.clone())) - gradient(ours)).abs().max().into_scalar::<f32>();
+            assert!(worst < 1e-6, "{shape:?} {k}: channels last, gradient {worst}");
         }
     }
 }

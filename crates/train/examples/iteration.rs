@@ -1,0 +1,156 @@
+//! Seconds per training iteration, or per inference, of the networks that `benches/peers` compares.
+//!
+//! ```text
+//! iteration --case A|B|C|D [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--json]
+//! ```
+//!
+//! A: resnet18 on CIFAR shapes, batch 16; B: resnet18-dvs, batch 4; C: nmnist-wide with norm, batch
+//! 64; D: inference of A's network. `--steps T` runs every stage at T; a file of configurations
+//! (`[[[t₁ … t_G], … s of them], … iterations]`) runs those in turn, one list an iteration. A training
+//! iteration is forward, loss, backward of every configuration and one SGD step. The input is made up:
+//! normal values for images, sparse counts for recordings.
+
+use burn::tensor::Device;
+use rand::Rng;
+use std::sync::Arc;
+use std::time::Instant;
+use tickless_net::init::{InitScheme, initialise};
+use tickless_net::zoo::{self, ZooOptions};
+use tickless_net::{InputKind, LeakRule, Network, Neuron};
+use tickless_train::error::{Error, Result};
+use tickless_train::loss::Loss;
+use tickless_train::model::{Model, Pass};
+use tickless_train::norm::NormMode;
+use tickless_train::optimiser::{Optimiser, OptimiserState};
+use tickless_train::seed;
+use tickless_train::sequence::Sequence;
+use tickless_train::step::{StepSetting, gradients};
+
+// What the command-line program allocates with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+struct Case {
+    network: Arc<Network>,
+    batch: usize,
+    t_max: usize,
+    training: bool,
+}
+
+fn case(name: &str) -> Result<Case> {
+    let (network, batch, t_max, training) = match name {
+        "A" => ("resnet18", 16, 4, true),
+        "B" => ("resnet18-dvs", 4, 10, true),
+        "C" => ("nmnist-wide", 64, 10, true),
+        "D" => ("resnet18", 16, 4, false),
+        other => return Err(Error::Setting(format!("unknown case `{other}`; known: A, B, C, D"))),
+    };
+    let options = ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ..ZooOptions::default() };
+    Ok(Case { network: Arc::new(zoo::build(network, &options)?), batch, t_max, training })
+}
+
+/// One word after `--name`.
+fn option(name: &str) -> Option<String> {
+    let mut args = std::env::args().skip_while(|a| a != name);
+    args.next();
+    args.next()
+}
+
+fn number(name: &str, default: usize) -> Result<usize> {
+    let bad = |v: &str| Error::Setting(format!("`{name}` takes a count, got `{v}`"));
+    option(name).map_or(Ok(default), |v| v.parse().map_err(|_| bad(&v)))
+}
+
+/// Configurations of each iteration in turn.
+fn configurations(stages: usize, t: usize) -> Result<Vec<Vec<Vec<usize>>>> {
+    match option("--configurations") {
+        None => Ok(vec![vec![vec![t; stages]]]),
+        Some(path) => {
+            let bad = |e: String| Error::Setting(format!("{path}: {e}; expected lists [iteration][pass][stage]"));
+            let text = std::fs::read_to_string(&path).map_err(|e| bad(e.to_string()))?;
+            let all: Vec<Vec<Vec<usize>>> = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
+            if all.is_empty() { Err(bad("no iteration".into())) } else { Ok(all) }
+        }
+    }
+}
+
+fn input(case: &Case, steps: usize, device: &Device) -> Sequence {
+    let (shape, kind) = (case.network.input().shape, case.network.input().kind);
+    let steps = if kind == InputKind::Image { 1 } else { steps };
+    let mut rng = seed::rng(1, "iteration", 0);
+    let mut value = || match kind {
+        // The sum of twelve uniform values less its mean is normal enough.
+        InputKind::Image => (0..12).map(|_| rng.random::<f32>()).sum::<f32>() - 6.0,
+        InputKind::Events => f32::from(rng.random_range(0u8..20).saturating_sub(17)),
+    };
+    let values = (0..steps * case.batch * shape.len()).map(|_| value()).collect();
+    Sequence::from_values(values, [steps, case.batch, shape.channels, shape.height, shape.width], device)
+}
+
+/// Peak resident memory in bytes, where the system tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kb| kb * 1024)
+}
+
+fn main() -> Result<()> {
+    let name = option("--case").unwrap_or_else(|| "A".into());
+    let case = case(&name)?;
+    let t = number("--steps", case.t_max)?;
+    let (warm_up, iterations) = (number("--warm-up", 2)?, number("--iterations", 10)?);
+    let all = configurations(case.network.stages(), t)?;
+    let weights = initialise(&case.network, InitScheme::default_for(&case.network), 1000);
+    let mut model = Model::new(case.network.clone(), &weights, &Device::flex())?;
+    let mut optimiser =
+        OptimiserState::new(Optimiser::Sgd { momentum: 0.9, weight_decay: 5e-4 }, model.parameters.len());
+    let x = input(&case, if case.training { case.t_max.max(t) } else { t }, model.device());
+    let labels: Vec<usize> = (0..case.batch).map(|i| i % case.network.output().len()).collect();
+    let setting = StepSetting {
+        loss: Loss::default(),
+        norm: NormMode::Batch,
+        leak: LeakRule::Step,
+        t_max: case.t_max,
+        step_us: None,
+    };
+    let (mut seconds, mut losses) = (Vec::new(), Vec::new());
+    for k in 0..warm_up + iterations {
+        let configurations = &all[k % all.len()];
+        let mut rng = seed::rng(1, "configuration", k as u64);
+        let start = Instant::now();
+        if case.training {
+            let (grads, report) = gradients(&mut model, &x, &labels, configurations, &setting, &mut rng)?;
+            optimiser.step(&mut model.parameters, grads, 0.1);
+            losses.push(report.loss);
+        } else {
+            for configuration in configurations {
+                let pass = Pass {
+                    configuration,
+                    norm: NormMode::Running,
+                    leak: LeakRule::Step,
+                    t_max: case.t_max,
+                    step_us: None,
+                };
+                let out = model.forward(&model.constants(), x.clone(), &pass, &mut rng, None)?;
+                std::hint::black_box(out.logits.into_data());
+            }
+        }
+        if k >= warm_up {
+            seconds.push(start.elapsed().as_secs_f64());
+        }
+    }
+    let mut sorted = seconds.clone();
+    sorted.sort_by(f64::total_cmp);
+    let median = sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN);
+    let (threads, peak) = (rayon::current_num_threads(), peak_memory());
+    if std::env::args().any(|a| a == "--json") {
+        let facts = serde_json::json!({
+            "case": name, "median_s": median, "seconds": seconds, "threads": threads, "peak_bytes": peak, "losses": losses,
+        });
+        println!("{facts}");
+    } else {
+        let peak = peak.map_or_else(|| "unknown".into(), |b| format!("{:.2} GB", b as f64 / 1e9));
+        println!("case {name}: {median:.4} s (median of {iterations}), {threads} threads, peak {peak}");
+    }
+    Ok(())
+}

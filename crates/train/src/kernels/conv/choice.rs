@@ -1,0 +1,93 @@
+//! Which kernel a layer runs on: measured density and shape decide, unless the user does.
+//!
+//! Costs are cycles for one output pixel and one panel of `nv` registers, from measurements on a
+//! Zen 5 core (see `benches/kernels.rs`): a dense tap and input is half a cycle a register; an active
+//! input is 1.25 cycles a register, at least two, and a kernel row of the window costs a mispredicted
+//! branch.
+
+use super::geometry::Geometry;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+/// Which kernels linear layers and neurons use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kernel {
+    /// Sparse or dense for each call, by density and shape.
+    #[default]
+    Auto,
+    /// Over active inputs only.
+    Sparse,
+    /// Over all inputs.
+    Dense,
+    /// The tensor library's operators: the reference.
+    Plain,
+}
+
+impl Kernel {
+    /// From `TICKLESS_KERNEL` (`auto`, `sparse`, `dense`, `plain`); `auto` where it is not set.
+    pub fn from_env() -> Self {
+        std::env::var("TICKLESS_KERNEL").ok().and_then(|v| v.parse().ok()).unwrap_or_default()
+    }
+
+    /// Whether the forward pass adds up active inputs, at this fraction of active inputs.
+    pub(crate) fn gathers(self, g: &Geometry, density: f64) -> bool {
+        match self {
+            Kernel::Sparse => true,
+            Kernel::Dense | Kernel::Plain => false,
+            Kernel::Auto => {
+                let nv = g.out.div_ceil(16).min(4) as f64;
+                let inputs = (g.taps() * g.channels) as f64;
+                let sparse = 14.0 * g.kernel as f64 + inputs * density * (1.25 * nv).max(2.0);
+                sparse < 0.5 * inputs * nv
+            }
+        }
+    }
+
+    /// Whether the weight gradient adds up over active inputs.
+    pub(crate) fn gathers_weight(self, density: f64) -> bool {
+        match self {
+            Kernel::Sparse => true,
+            Kernel::Dense | Kernel::Plain => false,
+            Kernel::Auto => density < 0.4,
+        }
+    }
+}
+
+/// Says on standard error which kernels a call took, if `TICKLESS_KERNEL_REPORT` is set.
+pub(crate) fn report(g: &Geometry, images: usize, density: Option<f64>, forward: bool, weight: bool) {
+    static WANTED: OnceLock<bool> = OnceLock::new();
+    if *WANTED.get_or_init(|| std::env::var_os("TICKLESS_KERNEL_REPORT").is_some()) {
+        let word = |sparse| if sparse { "sparse" } else { "dense" };
+        let density = density.map_or_else(|| "not measured".into(), |d| format!("{:.1} %", 100.0 * d));
+        let Geometry { channels, height, width, out, kernel, stride, .. } = g;
+        eprintln!(
+            "conv {images}×{channels}×{height}×{width} → {out}, {kernel}×{kernel}/{stride}: active {density}, \
+             forward {}, weight gradient {}",
+            word(forward),
+            word(weight)
+        );
+    }
+}
+
+impl FromStr for Kernel {
+    type Err = crate::error::Error;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let all = [Kernel::Auto, Kernel::Sparse, Kernel::Dense, Kernel::Plain];
+        all.into_iter().find(|k| k.to_string() == s).ok_or_else(|| {
+            crate::error::Error::Setting(format!("unknown kernel `{s}`; known: auto, sparse, dense, plain"))
+        })
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kernel::Auto => "auto",
+            Kernel::Sparse => "sparse",
+            Kernel::Dense => "dense",
+            Kernel::Plain => "plain",
+        })
+    }
+}

@@ -1,0 +1,209 @@
+//! Convolution over active inputs: for each output pixel the weight rows of the active inputs of
+//! its window are added up, `NV` registers of output channels at a time.
+//!
+//! ```text
+//! y[oy, ox, panel] = Σ_ky Σ_{entries of x-window in row oy·s + ky − p} v · w[panel][ky][entry − x₀·C]
+//! ```
+//!
+//! One pass covers the kernel rows whose weights stay in the second-level cache; the sums wait in
+//! the output between passes. An entry costs one load and one addition a register, against a
+//! multiply-add for every input, zero or not: the gain is the reciprocal of the density, less the
+//! bandwidth of the cache that holds the rows.
+
+use super::events::{Events, Image};
+use super::geometry::Geometry;
+use super::pack::Panels;
+use super::simd::{Isa, LANES, Lanes, by_isa};
+use rayon::prelude::*;
+
+/// Channels of a panel.
+pub const PANEL: usize = 64;
+
+/// Bytes of weight rows that one pass goes over.
+const PASS_BYTES: usize = 320 << 10;
+
+struct Job<'a> {
+    g: Geometry,
+    images: &'a [Image],
+    binary: bool,
+    weights: &'a Panels,
+    /// `[images, OH, OW, Co]`.
+    out: &'a mut [f32],
+}
+
+/// y `[N, OH, OW, Co]` of active inputs; `weights` in panels of at most [`PANEL`].
+pub fn forward(isa: Isa, g: Geometry, x: &Events, weights: &Panels, out: &mut [f32]) {
+    let group = group(x.images.len(), g.out_pixels());
+    let parts = out.par_chunks_mut((group * g.output_len()).max(1)).zip(x.images.par_chunks(group));
+    parts.for_each(|(out, images)| run(isa, &mut Job { g, images, binary: x.binary, weights, out }));
+}
+
+/// Images of one task: enough pixels to pay for bringing weights to the cache, enough tasks for many cores.
+pub fn group(images: usize, pixels: usize) -> usize {
+    (1024 / pixels.max(1)).clamp(1, images.div_ceil(2).max(1))
+}
+
+by_isa!(run = body(&mut Job<'_>));
+
+#[inline(always)]
+unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        match (job.weights.width / LANES, job.binary) {
+            (1, true) => panels::<V, 1, 4, true>(job),
+            (1, false) => panels::<V, 1, 4, false>(job),
+            (2, true) => panels::<V, 2, 2, true>(job),
+            (2, false) => panels::<V, 2, 2, false>(job),
+            (3, true) => panels::<V, 3, 2, true>(job),
+            (3, false) => panels::<V, 3, 2, false>(job),
+            (4, true) => panels::<V, 4, 2, true>(job),
+            (4, false) => panels::<V, 4, 2, false>(job),
+            (w, _) => unreachable!("panels are 16 to 64 wide, not {}", w * LANES),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn panels<V: Lanes, const NV: usize, const SETS: usize, const BINARY: bool>(job: &mut Job<'_>) {
+    let g = job.g;
+    let row_bytes = g.kernel * g.channels * NV * LANES * 4;
+    let rows = (PASS_BYTES / row_bytes.max(1)).clamp(1, g.kernel);
+    for p in 0..job.weights.count() {
+        for first in (0..g.kernel).step_by(rows) {
+            let last = (first + rows).min(g.kernel);
+            // SAFETY: passed on from the caller.
+            unsafe { pass::<V, NV, SETS, BINARY>(job, p, first, last) };
+        }
+    }
+}
+
+/// Kernel rows `first..last` of one panel over all images of the job.
+#[inline(always)]
+unsafe fn pass<V: Lanes, const NV: usize, const SETS: usize, const BINARY: bool>(
+    job: &mut Job<'_>,
+    p: usize,
+    first: usize,
+    last: usize,
+) {
+    let g = job.g;
+    let (oh, ow, width) = (g.out_height(), g.out_width(), NV * LANES);
+    let panel = job.weights.panel(p);
+    let from = p * width;
+    let channels = width.min(g.out - from);
+    for (image, out) in job.images.iter().zip(job.out.chunks_exact_mut(oh * ow * g.out)) {
+        let entries = image.entries.as_ptr();
+        let values = image.values.as_ptr();
+        for oy in 0..oh {
+            for ox in 0..ow {
+                let y = &mut out[(oy * ow + ox) * g.out + from..][..channels];
+                // SAFETY: a full panel has room for its registers in `y`, a partial one goes through a
+                // buffer of its width; entries index x·C + c inside the row, so that less x₀·C they
+                // are below kernel·C, rows of this panel; values are as many as entries.
+                unsafe {
+                    let mut acc = [[V::splat(0.0); NV]; SETS];
+                    if first > 0 {
+                        acc[0] = load::<V, NV>(y);
+                    }
+                    let x0 = (ox * g.stride) as isize - g.padding as isize;
+                    let (left, right) = (x0.max(0) as usize, ((x0 + g.kernel as isize).max(0) as usize).min(g.width));
+                    for ky in first..last {
+                        let iy = (oy * g.stride + ky).wrapping_sub(g.padding);
+                        if iy >= g.height || left >= right {
+                            continue;
+                        }
+                        let begin = *image.starts.get_unchecked(iy * g.width + left) as usize;
+                        let end = *image.starts.get_unchecked(iy * g.width + right) as usize;
+                        let rows = panel
+                            .as_ptr()
+                            .wrapping_offset((ky * g.kernel * g.channels) as isize * width as isize)
+                            .wrapping_offset(-x0 * (g.channels * width) as isize);
+                        let mut e = begin;
+                        while e + SETS <= end {
+                            for (s, acc) in acc.iter_mut().enumerate() {
+                                one::<V, NV, BINARY>(acc, rows, entries, values, e + s);
+                            }
+                            e += SETS;
+                        }
+                        while e < end {
+                            one::<V, NV, BINARY>(&mut acc[0], rows, entries, values, e);
+                            e += 1;
+                        }
+                    }
+                    let mut sum = acc[0];
+                    for other in &acc[1..] {
+                        for (s, o) in sum.iter_mut().zip(other) {
+                            *s = s.add(*o);
+                        }
+                    }
+                    store::<V, NV>(&sum, y);
+                }
+            }
+        }
+    }
+}
+
+/// Adds the weight row of entry `e`.
+#[inline(always)]
+unsafe fn one<V: Lanes, const NV: usize, const BINARY: bool>(
+    acc: &mut [V; NV],
+    rows: *const f32,
+    entries: *const u16,
+    values: *const f32,
+    e: usize,
+) {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        let row = rows.wrapping_add(usize::from(*entries.add(e)) * (NV * LANES));
+        for (j, a) in acc.iter_mut().enumerate() {
+            let w = V::load(row.add(j * LANES));
+            *a = if BINARY { a.add(w) } else { a.add_product(V::splat(*values.add(e)), w) };
+        }
+    }
+}
+
+/// Registers from a row that may be shorter than they are.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+pub unsafe fn load<V: Lanes, const NV: usize>(y: &[f32]) -> [V; NV] {
+    // SAFETY: reads from `y` where it is long enough, else from a buffer that is.
+    unsafe {
+        let mut acc = [V::splat(0.0); NV];
+        if y.len() == NV * LANES {
+            for (j, a) in acc.iter_mut().enumerate() {
+                *a = V::load(y.as_ptr().add(j * LANES));
+            }
+        } else {
+            let mut buffer = [[0.0f32; LANES]; NV];
+            buffer.as_flattened_mut()[..y.len()].copy_from_slice(y);
+            for (a, b) in acc.iter_mut().zip(&buffer) {
+                *a = V::load(b.as_ptr());
+            }
+        }
+        acc
+    }
+}
+
+/// Registers to a row that may be shorter than they are.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+pub unsafe fn store<V: Lanes, const NV: usize>(acc: &[V; NV], y: &mut [f32]) {
+    // SAFETY: writes to `y` where it is long enough, else to a buffer that is.
+    unsafe {
+        if y.len() == NV * LANES {
+            for (j, a) in acc.iter().enumerate() {
+                a.store(y.as_mut_ptr().add(j * LANES));
+            }
+        } else {
+            let mut buffer = [[0.0f32; LANES]; NV];
+            for (a, b) in acc.iter().zip(&mut buffer) {
+                a.store(b.as_mut_ptr());
+            }
+            let n = y.len();
+            y.copy_from_slice(&buffer.as_flattened()[..n]);
+        }
+    }
+}

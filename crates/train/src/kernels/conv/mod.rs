@@ -1,0 +1,61 @@
+//! Convolution over spikes, with its own backward.
+//!
+//! Feature maps are channels-last here, `[N, H, W, C]`: the channels of a pixel fill registers, the
+//! active inputs of a pixel are a list, and neither pass unrolls anything into memory. Three
+//! products, each with a kernel of its own:
+//!
+//! | product | active inputs only | all inputs |
+//! |---|---|---|
+//! | output | [`gather`] | [`dense`] |
+//! | weight gradient | [`gather_weight`] | [`dense_weight`] |
+//! | input gradient | | [`dense`] |
+//!
+//! Spikes are 0, 1 or small counts, mostly 0: an active input costs one addition of a weight row,
+//! the others nothing. [`choice`] says which kernel a call takes. Every value is computed in an
+//! order that does not depend on the number of threads.
+
+pub mod choice;
+pub mod dense;
+pub mod dense_weight;
+pub mod events;
+pub mod gather;
+pub mod gather_weight;
+pub mod geometry;
+pub(super) mod layer;
+pub mod pack;
+pub mod simd;
+
+pub use choice::Kernel;
+pub use geometry::Geometry;
+
+use events::Events;
+use std::sync::{Arc, Mutex};
+
+/// A convolution layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConvOp {
+    /// Its sizes.
+    pub geometry: Geometry,
+    /// Which kernels.
+    pub kernel: Kernel,
+}
+
+impl ConvOp {
+    /// Whether the input's active values are worth looking for.
+    fn looks_for_events(&self) -> bool {
+        !matches!(self.kernel, Kernel::Dense | Kernel::Plain)
+            && Events::fit(self.geometry.width, self.geometry.channels)
+    }
+}
+
+/// What the weight gradient needs of a layer's input.
+#[derive(Debug, Clone)]
+pub enum Kept {
+    /// Its active values.
+    Events(Arc<Events>),
+    /// All of it.
+    Values(burn::backend::flex::FlexTensor),
+}
+
+/// Where a forward pass puts what its backward pass needs; `None` where nobody asks.
+pub type Keep = Option<Arc<Mutex<Option<Kept>>>>;

@@ -1,0 +1,89 @@
+//! Weight layouts. A layer keeps `[co, ci, ky, kx]`; the kernels want the channels that a register
+//! holds side by side: panels of `width` output channels, `[panel][tap][input][width]`, the last
+//! panel filled up with zeros.
+
+use super::geometry::Geometry;
+use rayon::prelude::*;
+
+/// Weights in panels.
+#[derive(Debug, Clone)]
+pub struct Panels {
+    /// `[panel][tap][input][width]`.
+    pub data: Vec<f32>,
+    /// Channels of a panel, a multiple of 16.
+    pub width: usize,
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+    /// Taps.
+    pub taps: usize,
+}
+
+impl Panels {
+    /// The panel of number `p`.
+    pub fn panel(&self, p: usize) -> &[f32] {
+        let len = self.taps * self.inputs * self.width;
+        &self.data[p * len..(p + 1) * len]
+    }
+
+    /// Number of panels.
+    pub fn count(&self) -> usize {
+        self.outputs.div_ceil(self.width)
+    }
+
+    /// For the forward pass: outputs are `co`, inputs `ci`.
+    pub fn forward(weight: &[f32], g: &Geometry, width: usize) -> Self {
+        let (taps, ci) = (g.taps(), g.channels);
+        Self::build(g.out, ci, taps, width, |panel, into| {
+            let first = panel * width;
+            let rows = width.min(g.out - first);
+            // Sixteen channels at a time: reads run along each channel's weights, writes fill a line.
+            for block in (0..rows).step_by(16) {
+                for c in 0..ci {
+                    for j in block..rows.min(block + 16) {
+                        let from = &weight[((first + j) * ci + c) * taps..][..taps];
+                        for (tap, v) in from.iter().enumerate() {
+                            into[(tap * ci + c) * width + j] = *v;
+                        }
+                    }
+                }
+            }
+        })
+    }
+
+    /// For the input gradient: outputs are `ci`, inputs `co`; the tap keeps its number.
+    pub fn backward(weight: &[f32], g: &Geometry, width: usize) -> Self {
+        let (taps, ci) = (g.taps(), g.channels);
+        Self::build(ci, g.out, taps, width, |panel, into| {
+            let first = panel * width;
+            let rows = width.min(ci - first);
+            for o in 0..g.out {
+                let from = &weight[(o * ci + first) * taps..][..rows * taps];
+                for (j, from) in from.chunks_exact(taps).enumerate() {
+                    for (tap, v) in from.iter().enumerate() {
+                        into[(tap * g.out + o) * width + j] = *v;
+                    }
+                }
+            }
+        })
+    }
+
+    fn build(
+        outputs: usize,
+        inputs: usize,
+        taps: usize,
+        width: usize,
+        fill: impl Fn(usize, &mut [f32]) + Sync,
+    ) -> Self {
+        let len = taps * inputs * width;
+        let mut data = vec![0.0f32; outputs.div_ceil(width) * len];
+        data.par_chunks_mut(len.max(1)).enumerate().for_each(|(p, into)| fill(p, into));
+        Self { data, width, inputs, outputs, taps }
+    }
+}
+
+/// Width of a panel for this many output channels: up to `most`, in whole registers.
+pub fn panel_width(outputs: usize, most: usize) -> usize {
+    outputs.next_multiple_of(16).min(most)
+}

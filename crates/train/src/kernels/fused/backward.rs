@@ -1,0 +1,184 @@
+//! Gradients of a fused layer.
+//!
+//! The membrane is computed again, chunk by chunk, and the gradient sent back through its steps
+//! (see [`crate::neuron`]). With G[i] the sum of ∂L/∂I over the steps that show step i of a branch
+//! (cᵢ of them), x̂ = (x − μ)/σ and M values a channel:
+//!
+//! ```text
+//! ∂β = Σ G,  ∂γ = Σ G·x̂,  ∂x[i] = γ/σ·(G[i] − cᵢ·∂β/M − cᵢ·x̂[i]·∂γ/M)
+//! ```
+
+use super::forward::{Input, Ready};
+use super::rows::{back, fire};
+use super::{BranchNorm, FusedOp, Statistics, columns, inverse_deviation, statistics::fold};
+use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
+use rayon::prelude::*;
+
+/// Tasks that a layer is cut into, whatever the number of threads.
+const TASKS: usize = 32;
+
+/// Gradients of one branch.
+#[derive(Debug, Clone, Default)]
+pub struct Gradients {
+    /// Of its values.
+    pub x: Vec<f32>,
+    /// Of γ; empty without norm.
+    pub gain: Vec<f32>,
+    /// Of β; empty without norm.
+    pub shift: Vec<f32>,
+}
+
+/// Σ G and Σ G·(x − μ) of every channel.
+type Sums = (Vec<f64>, Vec<f64>);
+
+struct Job<'a, 'b> {
+    ready: &'a Ready<'a>,
+    gradient: &'a [f32],
+    at: usize,
+    /// For each branch its rows, these columns of them.
+    out: &'a mut [Vec<&'b mut [f32]>],
+    /// For each branch Σ G and Σ G·(x − μ), a chunk wide.
+    sums: &'a mut [(Vec<f32>, Vec<f32>)],
+}
+
+by_isa!(run = body(&mut Job<'_, '_>));
+
+#[inline(always)]
+#[expect(clippy::extra_unused_type_parameters, reason = "the loops are the compiler's to vectorise")]
+unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
+    let (ready, op) = (job.ready, job.ready.op.neuron);
+    let (n, t_all) = (ready.n, op.steps);
+    let columns = job.out[0][0].len();
+    let len = ready.len.min(columns);
+    let mut u = vec![0.0f32; len * t_all];
+    let (mut v, mut s, mut scratch) = (vec![0.0f32; len], vec![0.0f32; len], vec![0.0f32; len]);
+    let (mut g_v, mut g_u) = (vec![0.0f32; len], vec![0.0f32; len]);
+    let mut from = 0;
+    while from < columns {
+        let m = len.min(columns - from);
+        let at = job.at + from;
+        v[..m].fill(0.0);
+        for t in 0..t_all {
+            let u = &mut u[t * len..t * len + m];
+            ready.current(t, at, u);
+            fire(op, u, &mut v[..m], &mut s[..m], &mut scratch);
+        }
+        g_v[..m].fill(0.0);
+        for t in (0..t_all).rev() {
+            back(op, &u[t * len..t * len + m], &job.gradient[t * n + at..][..m], &mut g_v[..m], &mut g_u[..m]);
+            for (b, rows) in job.out.iter_mut().enumerate() {
+                let steps = &ready.steps[b];
+                let i = steps[t];
+                let into = &mut rows[i][from..from + m];
+                if t + 1 == t_all || steps[t + 1] != i {
+                    into.copy_from_slice(&g_u[..m]);
+                } else {
+                    into.iter_mut().zip(&g_u).for_each(|(o, g)| *o += g);
+                }
+                let complete = t == 0 || steps[t - 1] != i;
+                if let (true, Some(wide)) = (complete, &ready.wide[b]) {
+                    let x = &ready.x[b][i * n + at..][..m];
+                    let (sum, product) = &mut job.sums[b];
+                    let each = into.iter().zip(x).zip(&wide.mean).zip(sum.iter_mut().zip(product.iter_mut()));
+                    each.for_each(|(((g, x), mean), (sum, product))| {
+                        *sum += g;
+                        *product += g * (x - mean);
+                    });
+                }
+            }
+        }
+        from += m;
+    }
+}
+
+struct Finish<'a> {
+    into: &'a mut [f32],
+    x: &'a [f32],
+    /// γ/σ, c·∂β/M, c·∂γ/(M·σ), μ; a chunk wide.
+    wide: &'a [Vec<f32>; 4],
+}
+
+by_isa!(run_finish = finish(&mut Finish<'_>));
+
+#[inline(always)]
+#[expect(clippy::extra_unused_type_parameters, reason = "the loops are the compiler's to vectorise")]
+unsafe fn finish<V: Lanes>(job: &mut Finish<'_>) {
+    let [scale, mean_g, slope, mean] = job.wide;
+    for (into, x) in job.into.chunks_mut(scale.len()).zip(job.x.chunks(scale.len())) {
+        let params = scale.iter().zip(mean_g).zip(slope.iter().zip(mean));
+        for ((g, x), ((s, m), (k, mu))) in into.iter_mut().zip(x).zip(params) {
+            *g = s * (*g - m - (x - mu) * k);
+        }
+    }
+}
+
+/// Gradients of every branch from that of the spikes.
+pub fn gradients(
+    isa: Isa,
+    op: &FusedOp,
+    inputs: &[Input<'_>],
+    statistics: &[Option<Statistics>],
+    channels: usize,
+    gradient: &[f32],
+) -> Vec<Gradients> {
+    let ready = Ready::new(op, inputs, statistics, channels);
+    let n = ready.n;
+    let task = n.div_ceil(TASKS).next_multiple_of(ready.len);
+    let mut out: Vec<Gradients> =
+        inputs.iter().map(|i| Gradients { x: vec![0.0; i.x.len()], ..Gradients::default() }).collect();
+    let tasks = n.div_ceil(task.max(1));
+    let mut pieces: Vec<Vec<Vec<&mut [f32]>>> = (0..tasks).map(|_| Vec::new()).collect();
+    for branch in &mut out {
+        for (piece, rows) in pieces.iter_mut().zip(columns(&mut branch.x, n, task)) {
+            piece.push(rows);
+        }
+    }
+    let sums: Vec<Vec<Sums>> = pieces
+        .into_par_iter()
+        .enumerate()
+        .map(|(k, mut rows)| {
+            let zeros = |wide: &Option<_>| wide.as_ref().map_or(0, |_| ready.len);
+            let mut sums: Vec<(Vec<f32>, Vec<f32>)> =
+                ready.wide.iter().map(|w| (vec![0.0; zeros(w)], vec![0.0; zeros(w)])).collect();
+            run(isa, &mut Job { ready: &ready, gradient, at: k * task, out: &mut rows, sums: &mut sums });
+            sums.iter().map(|(s, p)| (fold(s, channels), fold(p, channels))).collect()
+        })
+        .collect();
+    for (b, into) in out.iter_mut().enumerate() {
+        let add = |pick: fn(&Sums) -> &Vec<f64>| -> Vec<f64> {
+            (0..channels).map(|c| sums.iter().map(|s| pick(&s[b])[c]).sum()).collect()
+        };
+        let branch = &op.branches[b];
+        if branch.norm == BranchNorm::None {
+            continue;
+        }
+        let (sum, product) = (add(|s| &s.0), add(|s| &s.1));
+        let gain = inputs[b].gain;
+        into.shift = sum.iter().map(|v| *v as f32).collect();
+        // Without statistics of the batch nothing flows through them.
+        let (inverse, per_value, mean) = match (&statistics[b], branch.norm) {
+            (Some(s), BranchNorm::Batch(eps)) => {
+                let inverse: Vec<f64> = s.variance.iter().map(|v| f64::from(inverse_deviation(*v, eps))).collect();
+                (inverse, 1.0 / s.count as f64, s.mean.clone())
+            }
+            _ => (vec![1.0; channels], 0.0, vec![0.0; channels]),
+        };
+        into.gain = product.iter().zip(&inverse).map(|(p, i)| (p * i) as f32).collect();
+        let copies = branch.copies(op.neuron.steps);
+        let len = ready.len;
+        let wide = |v: Vec<f32>| -> Vec<f32> { v.into_iter().cycle().take(len).collect() };
+        for (i, row) in into.x.chunks_mut(n.max(1)).enumerate() {
+            let c = copies[i] as f64 * per_value;
+            let scale = gain.iter().zip(&inverse).map(|(g, i)| g * *i as f32).collect();
+            let mean_g = sum.iter().map(|s| (s * c) as f32).collect();
+            let slope = product.iter().zip(&inverse).map(|(p, i)| (p * i * i * c) as f32).collect();
+            let wide = [wide(scale), wide(mean_g), wide(slope), wide(mean.clone())];
+            let x = &inputs[b].x[i * n..(i + 1) * n];
+            let part = task.max(1);
+            row.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(into, x)| {
+                run_finish(isa, &mut Finish { into, x, wide: &wide });
+            });
+        }
+    }
+    out
+}

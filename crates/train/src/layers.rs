@@ -1,0 +1,190 @@
+//! The layers of a network as functions of a sequence, with the spike kernels or with the tensor
+//! library's operators ([`Kernel::Plain`]).
+
+use crate::error::{Error, Result};
+use crate::kernels::conv::Kernel;
+use crate::kernels::fused::Branch;
+use crate::kernels::fused::BranchNorm;
+use crate::kernels::{NeuronOp, conv, fused, neuron, tile_pool, tile_pool_last};
+use crate::model::Pass;
+use crate::norm::{BatchStatistics, NormMode, Running};
+use crate::sequence::Sequence;
+use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
+use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
+use burn::tensor::{Device, Tensor};
+use tickless_net::{Conv, Layer, Network, Neuron, NodeId, Norm, Pool, PoolKind};
+
+/// One summand of a neuron's current: a sequence and the norm that is still to be done.
+#[derive(Debug, Clone)]
+pub(crate) struct Term {
+    x: Sequence,
+    norm: Option<TermNorm>,
+}
+
+#[derive(Debug, Clone)]
+struct TermNorm {
+    gain: Tensor<1>,
+    shift: Tensor<1>,
+    kind: BranchNorm,
+    /// Number of the norm in graph order and its momentum.
+    place: (usize, f64),
+}
+
+impl Term {
+    /// A sequence as it is.
+    pub(crate) fn plain(x: Sequence) -> Self {
+        Self { x, norm: None }
+    }
+
+    /// A sequence that is to be normalised by the norm of number `index`.
+    pub(crate) fn normalised(
+        x: Sequence,
+        running: &Running,
+        (gain, shift): (Tensor<1>, Tensor<1>),
+        norm: Norm,
+        mode: NormMode,
+        index: usize,
+    ) -> Self {
+        let place = (index, norm.momentum);
+        let norm = match mode {
+            NormMode::Batch => TermNorm { gain, shift, kind: BranchNorm::Batch(norm.eps as f32), place },
+            NormMode::Running => {
+                let (gain, shift) = running.affine(gain, shift, norm);
+                TermNorm { gain, shift, kind: BranchNorm::Affine, place }
+            }
+        };
+        Self { x, norm: Some(norm) }
+    }
+
+    /// Number of steps.
+    pub(crate) fn steps(&self) -> usize {
+        self.x.steps()
+    }
+}
+
+/// Which norms and additions are left to the neuron that alone reads them.
+pub(crate) fn fused_nodes(network: &Network) -> Vec<bool> {
+    let nodes = network.nodes();
+    let mut readers = vec![Vec::new(); nodes.len()];
+    for (i, node) in nodes.iter().enumerate() {
+        for from in &node.from {
+            if let NodeId::Node(j) = from {
+                readers[*j].push(i);
+            }
+        }
+    }
+    let only = |i: usize| match readers[i].as_slice() {
+        [r] => Some(*r),
+        _ => None,
+    };
+    let neuron = |i: usize| matches!(nodes[i].layer, Layer::Neuron(_));
+    let add =
+        |i: usize| matches!(nodes[i].layer, Layer::Add) && nodes[i].from.len() == 2 && only(i).is_some_and(neuron);
+    let norm = |i: usize| matches!(nodes[i].layer, Layer::Norm(_)) && only(i).is_some_and(|r| neuron(r) || add(r));
+    (0..nodes.len()).map(|i| norm(i) || add(i)).collect()
+}
+
+/// Spikes of the sum of one or two terms, by the fused kernel; statistics go to their norm's place.
+pub(crate) fn spiking(
+    terms: Vec<Term>,
+    op: NeuronOp,
+    device: &Device,
+    statistics: &mut [Option<BatchStatistics>],
+) -> Sequence {
+    let places: Vec<_> = terms.iter().map(|t| t.norm.as_ref().map(|n| n.place)).collect();
+    let branches = terms.into_iter().map(|t| {
+        let (x, repeat) = t.x.into_repeated();
+        let (norm, kind) = t.norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind));
+        (x, norm, Branch { norm: kind, repeat })
+    });
+    let (spikes, seen) = fused(branches.collect(), op);
+    for (place, seen) in places.into_iter().zip(seen) {
+        if let (Some((index, momentum)), Some(seen)) = (place, seen) {
+            statistics[index] = Some(BatchStatistics::new(&seen, momentum, device));
+        }
+    }
+    Sequence::from_channels_last(spikes, op.steps)
+}
+
+/// The neuron's operator at this number of steps.
+pub(crate) fn neuron_op(n: Neuron, name: &str, steps: usize, pass: &Pass<'_>) -> Result<NeuronOp> {
+    let lambda = n.lambda(pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| {
+        Error::Setting(format!(
+            "layer `{name}`: a leak in µs needs the duration of a step, which a static image does not have; \
+             give `leak` per step"
+        ))
+    })?;
+    Ok(NeuronOp { neuron: n, lambda, steps })
+}
+
+/// Spikes by the plain form.
+pub(crate) fn plain_spiking(x: Sequence, op: NeuronOp) -> Sequence {
+    x.channels_first().each(|x| neuron(x, op))
+}
+
+/// Convolution; `weight` `[Co, C/groups, k, k]`.
+pub(crate) fn convolution(
+    x: Sequence,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    c: Conv,
+    kernel: Kernel,
+) -> Sequence {
+    if kernel == Kernel::Plain || c.groups != 1 {
+        let options = ConvOptions::new([c.stride; 2], [c.padding; 2], [1, 1], c.groups);
+        return x.channels_first().linear(c.bias, |x| conv2d(x, weight, bias, options));
+    }
+    x.channels_last().linear(c.bias, |x| {
+        let y = conv(x, weight, c.stride, c.padding, kernel);
+        match bias {
+            Some(b) => y + b.reshape([1, 1, 1, c.out]),
+            None => y,
+        }
+    })
+}
+
+/// Linear layer over all values of a step; `weight` `[out, values]`.
+pub(crate) fn linear(x: Sequence, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Sequence {
+    let out = weight.dims()[0];
+    x.channels_first().linear(bias.is_some(), |x| {
+        let [n, c, h, w] = x.dims();
+        let y = x.reshape([n, c * h * w]).matmul(weight.transpose());
+        let y = match bias {
+            Some(b) => y + b.reshape([1, out]),
+            None => y,
+        };
+        y.reshape([n, out, 1, 1])
+    })
+}
+
+/// Mean over height and width.
+pub(crate) fn global_average(x: Sequence) -> Sequence {
+    match x.is_channels_last() {
+        true => x.linear(false, |x| x.mean_dim(1).mean_dim(2)),
+        false => x.linear(false, |x| x.mean_dim(2).mean_dim(3)),
+    }
+}
+
+/// Pooling.
+pub(crate) fn pool(x: Sequence, p: Pool) -> Sequence {
+    let (k, s) = ([p.kernel, p.kernel], [p.stride, p.stride]);
+    let pad = [(p.padding, p.padding); 2];
+    let mut average = AvgPoolOptions::new(k);
+    (average.stride, average.padding) = (s, pad);
+    let area = (p.kernel * p.kernel) as f32;
+    let tiles = p.kernel == p.stride && p.padding == 0;
+    let scale = if p.kind == PoolKind::Average { 1.0 / area } else { 1.0 };
+    match p.kind {
+        PoolKind::Average | PoolKind::Sum if tiles && x.is_channels_last() => {
+            x.linear(false, |x| tile_pool_last(x, p.kernel, scale))
+        }
+        PoolKind::Average | PoolKind::Sum if tiles => x.linear(false, |x| tile_pool(x, p.kernel, scale)),
+        PoolKind::Average => x.channels_first().linear(false, |x| avg_pool2d(x, average)),
+        PoolKind::Sum => x.channels_first().linear(false, |x| avg_pool2d(x, average).mul_scalar(area)),
+        PoolKind::Max => {
+            let mut max = MaxPoolOptions::new(k);
+            (max.stride, max.padding) = (s, pad);
+            x.channels_first().each(|x| max_pool2d(x, max))
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The spike kernels against the tensor library's operators, at every kernel that can be forced.
+
+use burn::tensor::module::{batch_norm_train, conv2d};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor, TensorData};
+use proptest::prelude::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+use tickless_net::init::{InitScheme, initialise};
+use tickless_net::zoo::{self, ZooOptions};
+use tickless_net::{LeakRule, Neuron, TtmMode};
+use tickless_train::kernels::conv::Kernel;
+use tickless_train::kernels::fused::{Branch, BranchNorm};
+use tickless_train::kernels::{NeuronOp, conv, fused, map_time, reference};
+use tickless_train::loss::Loss;
+use tickless_train::model::Model;
+use tickless_train::norm::NormMode;
+use tickless_train::optimiser::{Optimiser, OptimiserState};
+use tickless_train::sequence::Sequence;
+use tickless_train::step::{StepSetting, gradients};
+use tickless_train::ttm::TimeMap;
+
+const FORCED: [Kernel; 3] = [Kernel::Auto, Kernel::Sparse, Kernel::Dense];
+
+fn tensor<const D: usize>(data: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(data, shape), device)
+}
+
+fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
+    t.into_data().try_into_vec().expect("f32")
+}
+
+fn random<const D: usize>(shape: [usize; D], rng: &mut ChaCha8Rng, device: &Device) -> Tensor<D> {
+    tensor((0..shape.iter().product()).map(|_| rng.random_range(-1.0f32..1.0)).collect(), shape, device)
+}
+
+/// What arrives at a layer: spikes, counts after a temporal sum, or real numbers between zeros.
+fn active<const D: usize>(
+    kind: u8,
+    density: f32,
+    shape: [usize; D],
+    rng: &mut ChaCha8Rng,
+    device: &Device,
+) -> Tensor<D> {
+    let mut one = || match (rng.random::<f32>() < density, kind) {
+        (false, _) => 0.0,
+        (true, 0) => 1.0,
+        (true, 1) => rng.random_range(1u8..6).into(),
+        (true, _) => rng.random_range(-2.0..2.0),
+    };
+    tensor((0..shape.iter().product()).map(|_| one()).collect(), shape, device)
+}
+
+fn close(what: &str, a: &[f32], b: &[f32], relative: f32) -> Result<(), TestCaseError> {
+    prop_assert_eq!(a.len(), b.len());
+    let largest = b.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
+    for (i, (x, y)) in a.iter().zip(b).enumerate() {
+        prop_assert!((x - y).abs() <= relative * largest, "{what}: value {i} is {x}, expected {y} (largest {largest})");
+    }
+    Ok(())
+}
+
+const LAST: [isize; 4] = [0, 2, 3, 1];
+const FIRST: [isize; 4] = [0, 3, 1, 2];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_kernel_is_the_tensor_librarys_convolution_forward_and_back(
+        n in 1usize..6, c in 1usize..40, h in 3usize..13, w in 3usize..13, out in 1usize..90,
+        (kernel, padding) in (1usize..6).prop_flat_map(|k| (Just(k), 0..k)), stride in 1usize..4,
+        kind in 0u8..3, density in 0.0f32..1.0, seed in any::<u64>()) {
+        prop_assume!(kernel <= h + 2 * padding && kernel <= w + 2 * padding);
+        let device = Device::flex().autodiff();
+        let run = |forced: Option<Kernel>| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let x = active(kind, density, [n, c, h, w], &mut rng, &device).require_grad();
+            let weight = random([out, c, kernel, kernel], &mut rng, &device).require_grad();
+            let y = match forced {
+                Some(k) => conv(x.clone().permute(LAST), weight.clone(), stride, padding, k).permute(FIRST),
+                None => conv2d(x.clone(), weight.clone(), None, ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1)),
+            };
+            let g = random(y.dims(), &mut rng, &device);
+            let gradients = (y.clone() * g).sum().backward();
+            (values(y), values(x.grad(&gradients).unwrap()), values(weight.grad(&gradients).unwrap()))
+        };
+        let (y, gx, gw) = run(None);
+        for kernel in FORCED {
+            let ours = run(Some(kernel));
+            close(&format!("{kernel}: output"), &ours.0, &y, 1e-5)?;
+            close(&format!("{kernel}: gradient of the input"), &ours.1, &gx, 1e-5)?;
+            close(&format!("{kernel}: gradient of the weight"), &ours.2, &gw, 1e-5)?;
+        }
+    }
+
+    #[test]
+    fn a_fused_layer_is_its_norms_repeats_sum_and_neuron_one_after_the_other(
+        batch in 1usize..4, c in 1usize..40, side in 1usize..7, steps in 1usize..6, (t1, t2) in (1usize..6, 1usize..6),
+        kinds in (0u8..3, 0u8..4), multi in any::<bool>(), seed in any::<u64>()) {
+        let device = Device::flex().autodiff();
+        let (t1, t2) = (t1.min(steps), t2.min(steps));
+        // A neuron's gradient is compared where no potential comes near a discontinuity, so the margin matters.
+        let neuron = if multi { Neuron::if_multi() } else { Neuron::lif() };
+        let op = NeuronOp { neuron, lambda: if multi { 1.0 } else { 0.5 }, steps };
+        let run = |fast: bool| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut leaves = Vec::new();
+            let mut branches = Vec::new();
+            let mut sum: Option<Tensor<4>> = None;
+            for (t, kind) in [(t1, kinds.0), (t2, kinds.1)] {
+                if kind == 3 {
+                    continue;
+                }
+                let x = random([t * batch, c, side, side], &mut rng, &device).mul_scalar(2.0).detach().require_grad();
+                let (gain, shift) = (random([c], &mut rng, &device) + 1.2, random([c], &mut rng, &device) * 0.5);
+                let (gain, shift) = (gain.detach().require_grad(), shift.detach().require_grad());
+                leaves.push((x.clone(), gain.clone(), shift.clone(), kind));
+                let map = Arc::new(TimeMap::ttm(TtmMode::Even, t, steps, &mut rng));
+                if fast {
+                    let norm = [BranchNorm::None, BranchNorm::Affine, BranchNorm::Batch(1e-5)][usize::from(kind)];
+                    let parameters = (kind > 0).then_some((gain, shift));
+                    let repeat = (t != steps).then_some(map);
+                    branches.push((x.permute(LAST), parameters, Branch { norm, repeat }));
+                } else {
+                    let x = map_time(x, map);
+                    let y = match kind {
+                        0 => x,
+                        1 => x * gain.reshape([1, c, 1, 1]) + shift.reshape([1, c, 1, 1]),
+                        _ => batch_norm_train(x, gain, shift, 1e-5).output,
+                    };
+                    sum = Some(match sum { Some(s) => s + y, None => y });
+                }
+            }
+            let current = sum.clone().map(values);
+            let spikes = match sum {
+                Some(current) => reference::neuron(current, op),
+                None => fused(branches, op).0.permute(FIRST),
+            };
+            let g = random(spikes.dims(), &mut rng, &device);
+            let gradients = (spikes.clone() * g).sum().backward();
+            let mut all = Vec::new();
+            for (x, gain, shift, kind) in leaves {
+                all.push(values(x.grad(&gradients).unwrap()));
+                if kind > 0 {
+                    all.push(values(gain.grad(&gradients).unwrap()));
+                    all.push(values(shift.grad(&gradients).unwrap()));
+                }
+            }
+            (values(spikes), all, current)
+        };
+        // One value a channel has no variance: its norm is all rounding.
+        prop_assume!(batch * side * side > 1);
+        let (spikes, grads, current) = run(false);
+        let (fast_spikes, fast_grads, _) = run(true);
+        if near_a_tie(op, &current.unwrap_or_default()) {
+            return Ok(());
+        }
+        prop_assert_eq!(spikes, fast_spikes);
+        for (k, (a, b)) in fast_grads.iter().zip(&grads).enumerate() {
+            close(&format!("gradient {k}"), a, b, 1e-4)?;
+        }
+    }
+}
+
+/// Whether any potential comes closer to a discontinuity than rounding may carry it.
+fn near_a_tie(op: NeuronOp, current: &[f32]) -> bool {
+    let n = current.len() / op.steps;
+    (0..n).any(|i| {
+        let mut v = 0.0;
+        (0..op.steps).any(|t| {
+            let (s, u, next) = tickless_train::neuron::step(&op.neuron, op.lambda, v, current[t * n + i]);
+            v = next;
+            let limit = op.neuron.v_min.is_some_and(|m| (u - s * op.neuron.threshold - m).abs() < 1e-5);
+            limit || (u - u.round()).abs() < 1e-5
+        })
+    })
+}
+
+/// Losses of ten iterations of a small network; the batch is large enough that a spike on the threshold, which
+/// rounding may carry over it, is one of many.
+fn losses(kernel: Kernel, neuron: Neuron, configurations: &[Vec<usize>]) -> Vec<f32> {
+    let options = ZooOptions { norm: Some(true), neuron: Some(neuron), ..ZooOptions::default() };
+    let network = Arc::new(zoo::build("nmnist-wide", &options).expect("a network of the zoo"));
+    let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 1000);
+    let mut model = Model::new(network.clone(), &weights, &Device::flex()).expect("fits").with_kernel(kernel);
+    let mut optimiser =
+        OptimiserState::new(Optimiser::Sgd { momentum: 0.9, weight_decay: 5e-4 }, model.parameters.len());
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let (t, b, shape) = (5, 64, network.input().shape);
+    let x = (0..t * b * shape.len()).map(|_| f32::from(rng.random_range(0u8..12).saturating_sub(9))).collect();
+    let x = Sequence::from_values(x, [t, b, shape.channels, shape.height, shape.width], &Device::flex());
+    let labels: Vec<usize> = (0..b).map(|i| i % network.output().len()).collect();
+    let setting =
+        StepSetting { loss: Loss::default(), norm: NormMode::Batch, leak: LeakRule::Step, t_max: t, step_us: None };
+    let one = |_| {
+        let (g, report) = gradients(&mut model, &x, &labels, configurations, &setting, &mut rng).expect("fits");
+        optimiser.step(&mut model.parameters, g, 0.003);
+        report.loss
+    };
+    (0..10).map(one).collect()
+}
+
+#[test]
+fn the_losses_of_ten_iterations_are_those_of_the_plain_kernels() {
+    for (neuron, configurations) in [
+        (Neuron::lif(), vec![vec![5, 5, 5]]),
+        (Neuron::lif(), vec![vec![2, 5, 1], vec![4, 1, 3]]),
+        (Neuron::if_multi(), vec![vec![3, 5, 2]]),
+    ] {
+        let plain = losses(Kernel::Plain, neuron, &configurations);
+        assert!(plain.iter().all(|l| l.is_finite()) && plain[9] < plain[0], "{plain:?}");
+        for kernel in FORCED {
+            let fast = losses(kernel, neuron, &configurations);
+            for (k, (a, b)) in fast.iter().zip(&plain).enumerate() {
+                assert!((a - b).abs() < 1e-3, "{kernel}, iteration {k}: {a}, plain {b} ({configurations:?})");
+            }
+        }
+    }
+}
