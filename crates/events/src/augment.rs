@@ -241,6 +241,39 @@ mod tests {
         assert!(places.iter().all(|p| (2..=6).contains(&(p / 9)) && (2..=6).contains(&(p % 9))));
     }
 
+    #[test]
+    fn any_sample_can_be_made_again_whoever_makes_it() {
+        let pixels = (0..3 * 32 * 32).map(|i| (i * 31 % 253) as u8).collect();
+        let image = Image::new(3, 32, 32, pixels).unwrap();
+        let make = |epoch, index| ImageAugment::PAPER.apply(&image, &mut stream(7, epoch, index));
+        let in_order: Vec<Image> = (0..60).map(|i| make(3, i)).collect();
+        std::thread::scope(|scope| {
+            for worker in 0..3 {
+                let (in_order, make) = (&in_order, &make);
+                scope.spawn(move || {
+                    (worker..60).rev().step_by(3).for_each(|i| assert_eq!(make(3, i as u64), in_order[i]))
+                });
+            }
+        });
+        assert_ne!(make(4, 0), in_order[0], "another epoch, another change");
+        assert!(in_order.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn auto_and_cutout_follow_crop_and_flip() {
+        let white = Image::new(3, 32, 32, vec![255; 3072]).unwrap();
+        for i in 0..50 {
+            let plain =
+                ImageAugment { cutout: 0, auto: false, ..ImageAugment::PAPER }.apply(&white, &mut stream(1, 0, i));
+            let mut rng = stream(1, 0, i);
+            let _place_flip_and_centre = [0; 5].map(|_| rng.next_u64());
+            let changed = auto::apply(plain, &mut rng);
+            let whole = ImageAugment::PAPER.apply(&white, &mut stream(1, 0, i));
+            let differing: Vec<usize> = (0..3072).filter(|&p| whole.pixels()[p] != changed.pixels()[p]).collect();
+            assert!(differing.len() <= 3 * 256 && differing.iter().all(|&p| whole.pixels()[p] == 0));
+        }
+    }
+
     proptest! {
         #[test]
         fn frames_keep_every_event(seed: u64, roll_px in 0usize..9, flip: bool) {

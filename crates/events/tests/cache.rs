@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::made::{events, file, folder, gz};
 use tickless_events::datasets::{self, Description, Key, SampleKind, cache};
+use tickless_events::progress::{Progress, Silent};
 use tickless_events::{DataRequest, Dataset, Error, Recording, Sample, Sensor, Split};
 
 const SENSOR: Sensor = Sensor { width: 32, height: 20 };
@@ -65,7 +66,7 @@ impl Dataset for Counting {
 fn open(at: &Path, version: u64) -> (Box<dyn Dataset>, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let source = Counting { version, calls: calls.clone(), broken: None };
-    (cache::open(Box::new(source), at, &|_, _| ()).unwrap(), calls)
+    (cache::open(Box::new(source), at, &Silent).unwrap(), calls)
 }
 
 /// Reads everything and compares it with what was made.
@@ -169,7 +170,7 @@ fn a_damaged_recording_is_decoded_from_its_source_and_the_file_goes() {
 fn an_error_of_the_source_leaves_nothing_behind() {
     let root = tempfile::tempdir().unwrap();
     let source = Counting { version: 1, calls: Arc::default(), broken: Some(33) };
-    let error = cache::open(Box::new(source), root.path(), &|_, _| ()).err().unwrap();
+    let error = cache::open(Box::new(source), root.path(), &Silent).err().unwrap();
     assert_eq!(error.to_string(), "sample 33: broken; mend it");
     assert_eq!(files(root.path()), Vec::<PathBuf>::new());
 }
@@ -185,14 +186,29 @@ fn many_at_once_make_one_cache() {
     assert_eq!(files(root.path()).len(), 2);
 }
 
+/// Counts units, and stops after some.
+struct Watch(AtomicUsize, usize);
+
+impl Progress for Watch {
+    fn advance(&self, n: u64, _: &str) {
+        self.0.fetch_add(n as usize, Ordering::Relaxed);
+    }
+    fn cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= self.1
+    }
+}
+
 #[test]
-fn progress_reaches_the_end_of_each_part() {
+fn progress_reaches_the_end_and_a_stop_leaves_nothing_behind() {
     let root = tempfile::tempdir().unwrap();
-    let seen = std::cell::RefCell::new(Vec::new());
-    let source = Counting { version: 1, calls: Arc::default(), broken: None };
-    cache::open(Box::new(source), root.path(), &|done, all| seen.borrow_mut().push((done, all))).unwrap();
-    let seen = seen.into_inner();
-    assert!(seen.contains(&(50, 50)) && seen.last() == Some(&(7, 7)), "{seen:?}");
+    let source = || Box::new(Counting { version: 1, calls: Arc::default(), broken: None });
+    let watch = Watch(AtomicUsize::new(0), 20);
+    let error = cache::open(source(), root.path(), &watch).err().unwrap().to_string();
+    assert_eq!(error, "filling the cache of recordings was stopped; run it again to go on");
+    assert_eq!(files(root.path()), Vec::<PathBuf>::new());
+    let watch = Watch(AtomicUsize::new(0), 1000);
+    cache::open(source(), root.path(), &watch).unwrap();
+    assert_eq!(watch.0.into_inner(), 57);
 }
 
 #[test]

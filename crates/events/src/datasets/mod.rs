@@ -40,6 +40,7 @@ use split::Rule;
 
 pub use key::Key;
 
+use crate::progress::{Progress, Silent};
 use crate::rng::Rng;
 use crate::{CameraConfig, Error, Image, Recording, Result, Sensor};
 
@@ -357,14 +358,14 @@ pub fn list() -> &'static [DatasetInfo] {
 /// [`Error::UnknownDataset`], [`Error::Setting`] without a path, [`Error::Missing`] with what to
 /// put where, or what is wrong with a file.
 pub fn open(request: &DataRequest) -> Result<Box<dyn Dataset>> {
-    open_with(request, &|_, _| ())
+    open_with(request, &Silent)
 }
 
-/// As [`open`]; `progress` is told how many of how many samples are in the cache, while it is made.
+/// As [`open`]; `progress` sees the cache being made, and can stop it.
 ///
 /// # Errors
-/// As [`open`], and what is wrong with a recording that goes into the cache.
-pub fn open_with(request: &DataRequest, progress: &dyn Fn(u64, u64)) -> Result<Box<dyn Dataset>> {
+/// As [`open`], what is wrong with a recording that goes into the cache, [`Error::Cancelled`].
+pub fn open_with(request: &DataRequest, progress: &dyn Progress) -> Result<Box<dyn Dataset>> {
     let Some(info) = DATASETS.iter().find(|d| d.name == request.name) else {
         let known: Vec<_> = DATASETS.iter().map(|d| d.name).collect();
         return Err(Error::UnknownDataset { name: request.name.clone(), known: known.join(", ") });

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::file::{self, Entry, HEAD};
 use crate::datasets::{Dataset, Sample, Split};
+use crate::progress::Progress;
 use crate::{Error, Recording, Result, Sensor};
 
 /// Recordings that a thread decodes before the next are written; bounds the memory.
@@ -22,7 +23,7 @@ pub fn build(
     sensor: Sensor,
     key: &[u8; 32],
     path: &Path,
-    progress: &dyn Fn(u64, u64),
+    progress: &dyn Progress,
 ) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|source| Error::Io { path: folder.to_path_buf(), source })?;
@@ -34,8 +35,11 @@ pub fn build(
     let (mut entries, mut at, mut block) = (Vec::new(), HEAD, Vec::new());
     let n = data.len(split);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    progress(0, n as u64);
+    progress.start(&format!("decode {}", split.name()), n as u64, "recording");
     for start in (0..n).step_by(RUN * threads) {
+        if progress.cancelled() {
+            return Err(Error::Cancelled { what: "filling the cache of recordings".into() });
+        }
         let end = n.min(start + RUN * threads);
         for recording in decode(data, split, start..end, sensor)? {
             file::block(&recording, &mut block);
@@ -44,8 +48,9 @@ pub fn build(
             out.write_all(&block).map_err(io)?;
             at += block.len() as u64;
         }
-        progress(end as u64, n as u64);
+        progress.advance((end - start) as u64, "");
     }
+    progress.finish();
     let index = file::index(&entries);
     out.write_all(&index).map_err(io)?;
     let finish = |mut out: BufWriter<File>| {

@@ -20,16 +20,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::key::Key;
 use super::{Dataset, Description, Sample, SampleKind, Split, check_index};
+use crate::progress::Progress;
 use crate::{Error, Result, Sensor};
 use file::{CacheFile, VERSION};
 
-/// Puts a cache in `folder` around a data set, and makes it if it is not there. `progress` is told
-/// (done, all) samples meanwhile.
+/// Puts a cache in `folder` around a data set, and makes it if it is not there.
 ///
 /// # Errors
 /// [`Error::Setting`] for a data set of images, or one that cannot say what its samples depend on;
-/// [`Error::Io`] when the cache cannot be written; what is wrong with a recording.
-pub fn open(inner: Box<dyn Dataset>, folder: &Path, progress: &dyn Fn(u64, u64)) -> Result<Box<dyn Dataset>> {
+/// [`Error::Io`] when the cache cannot be written; what is wrong with a recording;
+/// [`Error::Cancelled`].
+pub fn open(inner: Box<dyn Dataset>, folder: &Path, progress: &dyn Progress) -> Result<Box<dyn Dataset>> {
     let name = inner.name().to_string();
     let SampleKind::Events(sensor) = inner.kind() else {
         let what = format!("a cache of recordings for data set `{name}`, which holds images");
