@@ -30,6 +30,8 @@ pub struct Archive {
     path: PathBuf,
     /// The name of this archive inside that of `path`, with a `/` behind it; empty for the file itself.
     inside: String,
+    /// Bytes of the archive.
+    size: u64,
     zip: ZipArchive<Cursor>,
 }
 
@@ -45,11 +47,12 @@ impl Archive {
     fn at(path: PathBuf, inside: String, cursor: Cursor) -> Result<Archive> {
         let label =
             if inside.is_empty() { path.display().to_string() } else { format!("{}: {inside}", path.display()) };
+        let size = cursor.len;
         let zip = ZipArchive::new(cursor).map_err(|e| {
             let problem = format!("not a readable zip archive ({e})");
             Error::unexpected(label, problem, "download the file again")
         })?;
-        let archive = Archive { path, inside, zip };
+        let archive = Archive { path, inside, size, zip };
         match (0..archive.len()).find(|&i| leads_out(&archive.name(i))) {
             Some(i) => {
                 let remedy = "do not use this archive, it was made to do harm";
@@ -78,6 +81,11 @@ impl Archive {
         }
         let inside = format!("{}{}/", self.inside, self.name(index));
         Archive::at(self.path.clone(), inside, Cursor { start, at: 0, len, ..cursor })
+    }
+
+    /// Bytes of the archive itself.
+    pub fn size(&self) -> u64 {
+        self.size
     }
 
     /// Number of members.

@@ -334,14 +334,15 @@ static DATASETS: &[DatasetInfo] = &[
     fashion_mnist::INFO,
     cifar::CIFAR10,
     cifar::CIFAR100,
+    // Before those that must list all names to say whether it is them.
+    #[cfg(feature = "images")]
+    imagenet::INFO,
     cifar10_dvs::INFO,
     ncaltech101::INFO,
     dvs_gesture::INFO,
     mnist_dvs::INFO,
     #[cfg(feature = "hdf5")]
     shd::INFO,
-    #[cfg(feature = "images")]
-    imagenet::INFO,
     // Last, because nearly everything looks like it.
     folder::INFO,
 ];

@@ -13,8 +13,10 @@ use super::files;
 use super::place::Place;
 use crate::{Error, Result};
 
-/// Folders, and archives, in each other at most: deeper is a link that leads back.
+/// Folders in each other at most.
 const DEEPEST: usize = 12;
+/// Archives in each other at most.
+const DEEPEST_ARCHIVE: usize = 2;
 
 /// A file of the data set.
 pub struct Leaf {
@@ -27,14 +29,15 @@ pub struct Leaf {
 /// All files below `root`, a folder or a zip archive, in no particular order.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Unexpected`] for an archive that cannot be read, an empty folder (a
-/// class without a recording would be overlooked) and folders that go too deep.
+/// [`Error::Io`], [`Error::Unexpected`] for an archive that cannot be read or is made to do harm, an
+/// empty folder (a class without a recording would be overlooked), a link that leads back, and
+/// folders that go too deep.
 pub fn list(root: &Path) -> Result<Vec<Leaf>> {
     let mut leaves = Vec::new();
     if root.is_dir() {
         folder(root, "", 0, &mut leaves)?;
     } else {
-        members(Archive::open(root)?, "", 0, &mut leaves)?;
+        members(Archive::open(root)?, "", 1, &mut leaves)?;
     }
     Ok(leaves)
 }
@@ -42,7 +45,11 @@ pub fn list(root: &Path) -> Result<Vec<Leaf>> {
 fn folder(path: &Path, below: &str, depth: usize, leaves: &mut Vec<Leaf>) -> Result<()> {
     let refuse = |problem, remedy| Err(Error::unexpected(path.display().to_string(), problem, remedy));
     if depth > DEEPEST {
-        return refuse("folders too deep in each other", "remove the link that leads back to a folder above");
+        return refuse("folders too deep in each other", "give a folder nearer to the recordings");
+    }
+    // Found at the link itself, since several would be walked for ever before they are too deep.
+    if depth > 0 && path.is_symlink() && leads_back(path) {
+        return refuse("a link that leads back to a folder above", "remove it");
     }
     let entries = files::entries(path)?;
     if entries.is_empty() {
@@ -69,7 +76,7 @@ fn folder(path: &Path, below: &str, depth: usize, leaves: &mut Vec<Leaf>) -> Res
         if entry.is_dir() {
             folder(&entry, &format!("{below}/"), depth + 1, leaves)?;
         } else if let Some(stem) = zip_stem(&below) {
-            members(Archive::open(&entry)?, &format!("{stem}/"), depth + 1, leaves)?;
+            members(Archive::open(&entry)?, &format!("{stem}/"), 1, leaves)?;
         } else {
             leaves.push(Leaf { path: below.into(), place: Place::File(entry) });
         }
@@ -77,20 +84,37 @@ fn folder(path: &Path, below: &str, depth: usize, leaves: &mut Vec<Leaf>) -> Res
     Ok(())
 }
 
+/// Whether the folder that a link leads to holds the link.
+fn leads_back(link: &Path) -> bool {
+    let (Ok(to), Some(Ok(from))) = (link.canonicalize(), link.parent().map(Path::canonicalize)) else { return false };
+    from.starts_with(to)
+}
+
 fn members(archive: Archive, below: &str, depth: usize, leaves: &mut Vec<Leaf>) -> Result<()> {
     let archive = Arc::new(archive);
+    let mut inside = 0u64;
     for index in 0..archive.len() {
         let name = archive.name(index);
         if name.ends_with('/') || name.split('/').any(files::is_litter) {
             continue;
         }
         let path = format!("{below}{name}");
-        match zip_stem(&path) {
-            Some(stem) if depth <= DEEPEST => {
-                members(archive.inner(index)?, &format!("{stem}/"), depth + 1, leaves)?;
+        let Some(stem) = zip_stem(&path) else {
+            leaves.push(Leaf { path: path.into(), place: Place::Member(archive.clone(), index) });
+            continue;
+        };
+        let inner = archive.inner(index)?;
+        // Members that share their bytes, each with archives that do, could list more than fits anywhere.
+        inside = inside.saturating_add(inner.size());
+        let problem = match () {
+            _ if depth >= DEEPEST_ARCHIVE => "an archive in an archive in an archive",
+            _ if inside > archive.size() => "archives that share their bytes",
+            _ => {
+                members(inner, &format!("{stem}/"), depth + 1, leaves)?;
+                continue;
             }
-            _ => leaves.push(Leaf { path: path.into(), place: Place::Member(archive.clone(), index) }),
-        }
+        };
+        return Err(Error::unexpected(archive.label(index), problem, "unpack the outer archive"));
     }
     Ok(())
 }

@@ -139,12 +139,41 @@ fn truncated_and_corrupt_archives_are_errors_and_never_panics() {
     }
 }
 
+#[test]
+fn archives_in_archives_that_could_go_on_for_ever_are_refused() {
+    let inner = zip_bytes(&recordings(), false);
+    let wrap = |zip: &[u8]| zip_bytes(&[("in.zip".to_string(), zip.to_vec())], true);
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("x.zip");
+    std::fs::write(&path, wrap(&inner)).unwrap();
+    assert_eq!(walk(&path), Ok(4));
+    assert!(refused(&wrap(&wrap(&inner))).contains("an archive in an archive in an archive"));
+    // Nine members, all with the bytes of the first.
+    let many: Vec<File> = (0..9).map(|i| (format!("{i}.zip"), inner.clone())).collect();
+    let mut bytes = zip_bytes(&many, true);
+    let end = bytes.len() - 22;
+    let start = u32::from_le_bytes(bytes[end + 16..end + 20].try_into().unwrap()) as usize;
+    patch(&mut bytes[start..], b"PK\x01\x02", 42, &[0; 4]);
+    // Without the bytes of the others: the directory follows the first.
+    let first = 30 + 5 + inner.len();
+    bytes[end + 16..end + 20].copy_from_slice(&(first as u32).to_le_bytes());
+    bytes.drain(first..start);
+    let error = refused(&bytes);
+    assert!(error.contains("1.zip: archives that share their bytes"), "{error}");
+}
+
 #[cfg(unix)]
 #[test]
-fn folders_that_link_to_themselves_are_refused() {
+fn links_that_lead_back_are_refused() {
     let root = tempfile::tempdir().unwrap();
     super::common::made::folder(root.path(), &recordings());
-    std::os::unix::fs::symlink(root.path(), root.path().join("a/loop")).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    super::common::made::folder(elsewhere.path(), &recordings());
+    std::os::unix::fs::symlink(elsewhere.path().join("a"), root.path().join("c")).unwrap();
+    assert_eq!(walk(root.path()), Ok(6), "a link to another place is a folder like any other");
+    for i in 0..9 {
+        std::os::unix::fs::symlink(root.path(), root.path().join(format!("a/loop{i}"))).unwrap();
+    }
     let error = walk(root.path()).err().unwrap();
-    assert!(error.contains("folders too deep in each other"), "{error}");
+    assert!(error.contains("loop0: a link that leads back to a folder above; remove it"), "{error}");
 }

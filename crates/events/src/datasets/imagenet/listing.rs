@@ -16,6 +16,17 @@ pub struct Listing {
     after: Vec<usize>,
 }
 
+fn is_image(path: &Path) -> bool {
+    let extension = path.extension().map(|e| e.to_ascii_lowercase());
+    extension.is_some_and(|e| e == "jpeg" || e == "jpg" || e == "png")
+}
+
+/// Whether the first file of the first class is an image.
+pub fn looks_like(folder: &Path) -> bool {
+    let first = |folder: &Path| files::entries(folder).ok()?.into_iter().next();
+    first(folder).and_then(|class| first(&class)).is_some_and(|image| is_image(&image))
+}
+
 /// The class folders, sorted by the bytes of their names.
 pub fn classes(folder: &Path) -> Result<Vec<String>> {
     if !folder.is_dir() {
@@ -57,8 +68,7 @@ impl Listing {
             // A class may have no image for testing.
             let images = if class.is_dir() { files::entries(&class)? } else { Vec::new() };
             for image in images {
-                let extension = image.extension().map(|e| e.to_ascii_lowercase());
-                if !extension.is_some_and(|e| e == "jpeg" || e == "jpg" || e == "png") {
+                if !is_image(&image) {
                     let file = image.display().to_string();
                     return Err(Error::unexpected(
                         file,
