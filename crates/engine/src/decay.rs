@@ -37,19 +37,36 @@ impl Decay {
         Self { tau_us, cell, bits, fine: table(step, 1.0), coarse: table(count, step as f64) }
     }
 
+    /// The tables, for a loop that keeps their places in registers.
+    pub fn tables(&self) -> Tables<'_> {
+        Tables { tau_us: self.tau_us, cell: self.cell, bits: self.bits, fine: &self.fine, coarse: &self.coarse }
+    }
+
+    /// exp(−Δt/τ), rounded to f32.
+    pub fn factor(&self, dt_us: u64) -> f32 {
+        self.tables().factor(dt_us)
+    }
+}
+
+/// The leak of one layer, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tables<'a> {
+    tau_us: f64,
+    pub cell: usize,
+    bits: u32,
+    fine: &'a [f64],
+    coarse: &'a [f64],
+}
+
+impl Tables<'_> {
     /// exp(−Δt/τ), rounded to f32.
     #[inline(always)]
     pub fn factor(&self, dt_us: u64) -> f32 {
         let (hi, lo) = ((dt_us >> self.bits) as usize, (dt_us & ((1 << self.bits) - 1)) as usize);
         match self.coarse.get(hi) {
             Some(coarse) => (coarse * self.fine[lo]) as f32,
-            None => self.beyond(dt_us),
+            None => beyond(dt_us, self.tau_us),
         }
-    }
-
-    #[cold]
-    fn beyond(&self, dt_us: u64) -> f32 {
-        (-(dt_us as f64) / self.tau_us).exp() as f32
     }
 
     /// The factor since the last hit, which is now.
@@ -59,6 +76,11 @@ impl Decay {
         *hit_us = t_us;
         self.factor(dt_us)
     }
+}
+
+#[cold]
+fn beyond(dt_us: u64, tau_us: f64) -> f32 {
+    (-(dt_us as f64) / tau_us).exp() as f32
 }
 
 #[cfg(test)]

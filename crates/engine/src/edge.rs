@@ -13,8 +13,11 @@
 //! of targets has its weights in a row too ([`crate::table`]): an event is a few additions of one
 //! contiguous vector to another.
 
+use crate::kernel::BLOCK;
+
 /// What an event at one source position does, whatever its channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(align(32))]
 pub(crate) struct Place {
     /// First potential of the first target row, channel 0.
     pub state: u32,
@@ -25,14 +28,20 @@ pub(crate) struct Place {
     /// Weights from one source channel to the next, and from one target row to the next.
     pub channel_weights: u32,
     pub row_weights: u32,
-    /// Weights in all.
-    pub ops: u32,
     /// Target rows; 0 where the event is dropped.
     pub rows: u16,
     /// Pieces of a target row; one where they lie together.
     pub segments: u16,
     /// Weights of a piece.
     pub len: u32,
+}
+
+impl Place {
+    /// Weights in all.
+    #[inline(always)]
+    pub fn ops(&self) -> u64 {
+        u64::from(self.rows) * u64::from(self.segments) * u64::from(self.len)
+    }
 }
 
 /// One linear connection from a source (the input or a spiking layer) to a target.
@@ -52,6 +61,8 @@ pub(crate) struct Edge {
     pub width: usize,
     /// Channels of the target.
     pub channels: usize,
+    /// Whether what any event reaches is one patch ([`crate::kernel::Patch`]).
+    pub whole: bool,
     /// Potentials of a target row.
     pub row_state: usize,
     /// Positions of a target row.
@@ -102,13 +113,16 @@ impl Edge {
                 weight: weight as u32,
                 channel_weights: (r.taps * c.taps * width) as u32,
                 row_weights: (c.taps * width) as u32,
-                ops: (n_rows * n_cols * width) as u32,
                 rows: n_rows as u16,
                 segments: if together { 1 } else { n_cols as u16 },
                 len: (if together { n_cols * width } else { width }) as u32,
             }
         };
-        let places = rows.iter().flat_map(|&r| cols.iter().map(move |&c| (r, c))).map(|(r, c)| place(r, c)).collect();
+        let places: Vec<Place> =
+            rows.iter().flat_map(|&r| cols.iter().map(move |&c| (r, c))).map(|(r, c)| place(r, c)).collect();
+        // Blocks have more than half their size.
+        let blocks = |p: &Place| p.rows as usize * (p.len as usize).div_ceil(BLOCK / 2 + 1);
+        let whole = together && places.iter().all(|p| blocks(p) <= BLOCK);
         let c_in = g.channels_in / g.groups;
         let first = if together { Vec::new() } else { (0..g.channels_in).map(|c| (c / c_in * width) as u32).collect() };
         Self {
@@ -119,6 +133,7 @@ impl Edge {
             first,
             width,
             channels,
+            whole,
             row_state: out_width * channels,
             row_target: out_width,
         }

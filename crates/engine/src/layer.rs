@@ -148,7 +148,7 @@ impl Rule {
         if let Some(decay) = &mut self.decay {
             decay.cell = gcd(decay.cell, edge.width);
         }
-        self.reach = self.reach.max(edge.places.iter().map(|p| p.ops as usize).max().unwrap_or(0));
+        self.reach = self.reach.max(edge.places.iter().map(|p| p.ops() as usize).max().unwrap_or(0));
         let longest = edge.places.iter().map(|p| p.len as usize).max().unwrap_or(0);
         let channels = self.shape.channels;
         self.lanes.extend((self.lanes.len()..longest).map(|j| ((j % channels) as u64) << 32 | (j / channels) as u64));

@@ -8,7 +8,7 @@ use common::{clocked, reference};
 use proptest::prelude::*;
 use tickless_engine::{CompileOptions, Event, Program, Recording, Session, Simd, Trace};
 use tickless_events::Sensor;
-use tickless_net::{Network, Weights};
+use tickless_net::{Conv, InputKind, Network, NetworkBuilder, Shape, Weights};
 
 const CHAIN: Wish = Wish { residual: false, negative: true, any_neuron: false, limit: false, leak: false, blocks: 2 };
 
@@ -205,6 +205,37 @@ proptest! {
         prop_assert_eq!(a.synaptic_ops(), whole.synaptic_ops());
         for l in 0..a.program().layers().len() {
             prop_assert_eq!(a.membranes(l), whole.membranes(l));
+        }
+    }
+}
+
+proptest! {
+    // The reference is dense, so these take long.
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Law: layer by layer where rows of targets are many vectors and blocks long, and no multiple of either.
+    #[test]
+    fn layer_by_layer_equals_the_engine_on_wide_layers(seed: u64, leak: bool) {
+        let mut rng = Rng(seed);
+        let wish = Wish { any_neuron: true, limit: true, leak, ..CHAIN };
+        let mut b = NetworkBuilder::new("wide", Shape::new(2, 4, 4), InputKind::Events);
+        let mut at = b.input();
+        for channels in [[3, 8, 24, 64], [21, 40, 72, 130]] {
+            let conv = Conv { groups: rng.pick(&[1, 1, 1, 2]), ..Conv::c3(rng.pick(&channels)) };
+            let groups = if conv.out.is_multiple_of(2) && at == b.input() { conv.groups } else { 1 };
+            at = b.conv(at, Conv { groups, ..conv }.with_stride(rng.pick(&[1, 2])));
+            at = b.neuron(at, common::random::neuron(&mut rng, wish));
+        }
+        b.linear(at, 3, false);
+        let net = b.build().unwrap();
+        let weights = weights(&mut rng, &net, true);
+        let events = events(&mut rng, &net, 8);
+        let s = Sample { net, weights, events, rng };
+        prop_assume!(!leak || reference::run(&s.net, &s.weights, &s.events).margin > 1e-4);
+        let law = same_as_layer_by_layer(&s)?;
+        for (l, m) in law.membranes.iter().enumerate().filter(|_| !leak) {
+            let got: Vec<f64> = s.engine().0.membranes(l).unwrap().into_iter().map(f64::from).collect();
+            prop_assert_eq!(&got, &m.data);
         }
     }
 }

@@ -15,47 +15,46 @@ pub(super) fn pass(pass: Pass<'_>) -> Progress {
     crate::pass::run::<Avx2>(pass)
 }
 
-impl Kernel for Avx2 {
+impl Avx2 {
+    /// v = max(v·factor + w, v_min), without a factor v = max(v + w, v_min): as many as fill
+    /// registers. Who fires, and how many were taken.
     #[inline(always)]
-    fn add(v: &mut [f32], w: &[f32], bounds: Bounds<f32>) -> u64 {
+    fn add_with(v: &mut [f32], w: &[f32], factor: Option<f32>, bounds: Bounds<f32>) -> (u64, usize) {
         let len = v.len();
         assert!(w.len() == len && len <= super::BLOCK);
         let (mut mask, mut at) = (0u64, 0);
         // SAFETY: the machine has AVX2 (see `pass`); every access of eight lies below `len`.
         unsafe {
             let (fires_at, v_min) = (_mm256_set1_ps(bounds.fires_at), _mm256_set1_ps(bounds.v_min));
+            let factor = factor.map(|f| _mm256_set1_ps(f));
             while at + 8 <= len {
                 let p = v.as_mut_ptr().add(at);
-                let u = _mm256_add_ps(_mm256_loadu_ps(p), _mm256_loadu_ps(w.as_ptr().add(at)));
+                let mut u = _mm256_loadu_ps(p);
+                if let Some(factor) = factor {
+                    u = _mm256_mul_ps(u, factor);
+                }
+                u = _mm256_add_ps(u, _mm256_loadu_ps(w.as_ptr().add(at)));
                 let fires = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(u, fires_at));
                 mask |= (fires as u64) << at;
                 _mm256_storeu_ps(p, _mm256_max_ps(v_min, u));
                 at += 8;
             }
         }
-        if at < len { mask | Scalar::add(&mut v[at..], &w[at..], bounds) << at } else { mask }
+        (mask, at)
+    }
+}
+
+impl Kernel for Avx2 {
+    #[inline(always)]
+    fn add(v: &mut [f32], w: &[f32], bounds: Bounds<f32>) -> u64 {
+        let (mask, at) = Self::add_with(v, w, None, bounds);
+        if at < v.len() { mask | Scalar::add(&mut v[at..], &w[at..], bounds) << at } else { mask }
     }
 
     #[inline(always)]
     fn decay_add(v: &mut [f32], w: &[f32], factor: f32, bounds: Bounds<f32>) -> u64 {
-        let len = v.len();
-        assert!(w.len() == len && len <= super::BLOCK);
-        let (mut mask, mut at) = (0u64, 0);
-        // SAFETY: as in `add`.
-        unsafe {
-            let (fires_at, v_min) = (_mm256_set1_ps(bounds.fires_at), _mm256_set1_ps(bounds.v_min));
-            let factors = _mm256_set1_ps(factor);
-            while at + 8 <= len {
-                let p = v.as_mut_ptr().add(at);
-                let decayed = _mm256_mul_ps(_mm256_loadu_ps(p), factors);
-                let u = _mm256_add_ps(decayed, _mm256_loadu_ps(w.as_ptr().add(at)));
-                let fires = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(u, fires_at));
-                mask |= (fires as u64) << at;
-                _mm256_storeu_ps(p, _mm256_max_ps(v_min, u));
-                at += 8;
-            }
-        }
-        if at < len { mask | Scalar::decay_add(&mut v[at..], &w[at..], factor, bounds) << at } else { mask }
+        let (mask, at) = Self::add_with(v, w, Some(factor), bounds);
+        if at < v.len() { mask | Scalar::decay_add(&mut v[at..], &w[at..], factor, bounds) << at } else { mask }
     }
 
     #[inline(always)]
@@ -63,7 +62,7 @@ impl Kernel for Avx2 {
         let len = v.len();
         assert!(w.len() == len && len <= super::BLOCK);
         let (mut mask, mut at) = (0u64, 0);
-        // SAFETY: as in `add`, sixteen at a time.
+        // SAFETY: as in `add_with`, sixteen and then eight at a time.
         unsafe {
             // There is no "at least" for 16 bits: u ≥ θ is u > θ − 1, and θ is above the smallest.
             let below = _mm256_set1_epi16(bounds.fires_at.saturating_sub(1));
@@ -74,12 +73,20 @@ impl Kernel for Avx2 {
                 let u = _mm256_adds_epi16(_mm256_loadu_si256(p), w);
                 let fires = _mm256_cmpgt_epi16(u, below);
                 // Two bytes a lane; one is enough.
-                let bytes = _mm256_packs_epi16(fires, _mm256_setzero_si256());
-                let bytes = _mm256_permute4x64_epi64::<0b11_01_10_00>(bytes);
-                let fires = _mm256_movemask_epi8(bytes) as u32 & 0xffff;
-                mask |= u64::from(fires) << at;
+                let bytes = _mm_packs_epi16(_mm256_castsi256_si128(fires), _mm256_extracti128_si256::<1>(fires));
+                mask |= u64::from(_mm_movemask_epi8(bytes) as u32) << at;
                 _mm256_storeu_si256(p, _mm256_max_epi16(v_min, u));
                 at += 16;
+            }
+            if at + 8 <= len {
+                let p = v.as_mut_ptr().add(at).cast::<__m128i>();
+                let w = _mm_cvtepi8_epi16(_mm_loadl_epi64(w.as_ptr().add(at).cast()));
+                let u = _mm_adds_epi16(_mm_loadu_si128(p), w);
+                let fires = _mm_cmpgt_epi16(u, _mm256_castsi256_si128(below));
+                let bytes = _mm_packs_epi16(fires, _mm_setzero_si128());
+                mask |= u64::from(_mm_movemask_epi8(bytes) as u32) << at;
+                _mm_storeu_si128(p, _mm_max_epi16(_mm256_castsi256_si128(v_min), u));
+                at += 8;
             }
         }
         if at < len { mask | Scalar::add_small(&mut v[at..], &w[at..], bounds) << at } else { mask }

@@ -15,27 +15,36 @@ pub(super) fn pass(pass: Pass<'_>) -> Progress {
     crate::pass::run::<Avx512>(pass)
 }
 
-impl Kernel for Avx512 {
+impl Avx512 {
+    /// v = max(v·factor + w, v_min), without a factor v = max(v + w, v_min); who fires.
     #[inline(always)]
-    fn add(v: &mut [f32], w: &[f32], bounds: Bounds<f32>) -> u64 {
+    fn add_with(v: &mut [f32], w: &[f32], factor: Option<f32>, bounds: Bounds<f32>) -> u64 {
         let len = v.len();
         assert!(w.len() == len && len <= super::BLOCK);
         // SAFETY: the machine has AVX-512 (see `pass`); every access lies below `len` or under a
         // mask that leaves out the lanes from `len` on.
         unsafe {
             let (fires_at, v_min) = (_mm512_set1_ps(bounds.fires_at), _mm512_set1_ps(bounds.v_min));
-            let mut mask = 0u64;
-            let mut at = 0;
+            let factor = factor.map(|f| _mm512_set1_ps(f));
+            let (mut mask, mut at) = (0u64, 0);
             while at + 16 <= len {
                 let p = v.as_mut_ptr().add(at);
-                let u = _mm512_add_ps(_mm512_loadu_ps(p), _mm512_loadu_ps(w.as_ptr().add(at)));
+                let mut u = _mm512_loadu_ps(p);
+                if let Some(factor) = factor {
+                    u = _mm512_mul_ps(u, factor);
+                }
+                u = _mm512_add_ps(u, _mm512_loadu_ps(w.as_ptr().add(at)));
                 mask |= u64::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(u, fires_at)) << at;
                 _mm512_storeu_ps(p, _mm512_max_ps(v_min, u));
                 at += 16;
             }
             if at + 8 <= len {
                 let p = v.as_mut_ptr().add(at);
-                let u = _mm256_add_ps(_mm256_loadu_ps(p), _mm256_loadu_ps(w.as_ptr().add(at)));
+                let mut u = _mm256_loadu_ps(p);
+                if let Some(factor) = factor {
+                    u = _mm256_mul_ps(u, _mm512_castps512_ps256(factor));
+                }
+                u = _mm256_add_ps(u, _mm256_loadu_ps(w.as_ptr().add(at)));
                 let fires = _mm256_cmp_ps_mask::<_CMP_GE_OQ>(u, _mm512_castps512_ps256(fires_at));
                 mask |= u64::from(fires) << at;
                 _mm256_storeu_ps(p, _mm256_max_ps(_mm512_castps512_ps256(v_min), u));
@@ -44,71 +53,70 @@ impl Kernel for Avx512 {
             if at < len {
                 let some = ((1u32 << (len - at)) - 1) as __mmask16;
                 let p = v.as_mut_ptr().add(at);
-                let u = _mm512_add_ps(_mm512_maskz_loadu_ps(some, p), _mm512_maskz_loadu_ps(some, w.as_ptr().add(at)));
+                let mut u = _mm512_maskz_loadu_ps(some, p);
+                if let Some(factor) = factor {
+                    u = _mm512_mul_ps(u, factor);
+                }
+                u = _mm512_add_ps(u, _mm512_maskz_loadu_ps(some, w.as_ptr().add(at)));
                 mask |= u64::from(_mm512_mask_cmp_ps_mask::<_CMP_GE_OQ>(some, u, fires_at)) << at;
                 _mm512_mask_storeu_ps(p, some, _mm512_max_ps(v_min, u));
             }
             mask
         }
     }
+}
+
+impl Kernel for Avx512 {
+    #[inline(always)]
+    fn add(v: &mut [f32], w: &[f32], bounds: Bounds<f32>) -> u64 {
+        Self::add_with(v, w, None, bounds)
+    }
 
     #[inline(always)]
     fn decay_add(v: &mut [f32], w: &[f32], factor: f32, bounds: Bounds<f32>) -> u64 {
-        let len = v.len();
-        assert!(w.len() == len && len <= super::BLOCK);
-        // SAFETY: as in `add`.
-        unsafe {
-            let (fires_at, v_min) = (_mm512_set1_ps(bounds.fires_at), _mm512_set1_ps(bounds.v_min));
-            let factor = _mm512_set1_ps(factor);
-            let mut mask = 0u64;
-            let mut at = 0;
-            while at + 16 <= len {
-                let p = v.as_mut_ptr().add(at);
-                let u = _mm512_add_ps(_mm512_mul_ps(_mm512_loadu_ps(p), factor), _mm512_loadu_ps(w.as_ptr().add(at)));
-                mask |= u64::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(u, fires_at)) << at;
-                _mm512_storeu_ps(p, _mm512_max_ps(v_min, u));
-                at += 16;
-            }
-            if at + 8 <= len {
-                let p = v.as_mut_ptr().add(at);
-                let decayed = _mm256_mul_ps(_mm256_loadu_ps(p), _mm512_castps512_ps256(factor));
-                let u = _mm256_add_ps(decayed, _mm256_loadu_ps(w.as_ptr().add(at)));
-                let fires = _mm256_cmp_ps_mask::<_CMP_GE_OQ>(u, _mm512_castps512_ps256(fires_at));
-                mask |= u64::from(fires) << at;
-                _mm256_storeu_ps(p, _mm256_max_ps(_mm512_castps512_ps256(v_min), u));
-                at += 8;
-            }
-            if at < len {
-                let some = ((1u32 << (len - at)) - 1) as __mmask16;
-                let p = v.as_mut_ptr().add(at);
-                let u = _mm512_add_ps(
-                    _mm512_mul_ps(_mm512_maskz_loadu_ps(some, p), factor),
-                    _mm512_maskz_loadu_ps(some, w.as_ptr().add(at)),
-                );
-                mask |= u64::from(_mm512_mask_cmp_ps_mask::<_CMP_GE_OQ>(some, u, fires_at)) << at;
-                _mm512_mask_storeu_ps(p, some, _mm512_max_ps(v_min, u));
-            }
-            mask
-        }
+        Self::add_with(v, w, Some(factor), bounds)
     }
 
     #[inline(always)]
     fn add_small(v: &mut [i16], w: &[i8], bounds: Bounds<i16>) -> u64 {
         let len = v.len();
         assert!(w.len() == len && len <= super::BLOCK);
-        // SAFETY: as in `add`.
+        // SAFETY: as in `add_with`.
         unsafe {
             let (fires_at, v_min) = (_mm512_set1_epi16(bounds.fires_at), _mm512_set1_epi16(bounds.v_min));
             let mut mask = 0u64;
             let mut at = 0;
-            while at < len {
-                let some = if len - at >= 32 { u32::MAX } else { (1u32 << (len - at)) - 1 };
-                let p = v.as_mut_ptr().add(at);
-                let w = _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(some, w.as_ptr().add(at)));
-                let u = _mm512_adds_epi16(_mm512_maskz_loadu_epi16(some, p), w);
-                mask |= u64::from(_mm512_mask_cmpge_epi16_mask(some, u, fires_at)) << at;
-                _mm512_mask_storeu_epi16(p, some, _mm512_max_epi16(v_min, u));
+            while at + 32 <= len {
+                let p = v.as_mut_ptr().add(at).cast();
+                let w = _mm512_cvtepi8_epi16(_mm256_loadu_si256(w.as_ptr().add(at).cast()));
+                let u = _mm512_adds_epi16(_mm512_loadu_si512(p), w);
+                mask |= u64::from(_mm512_cmpge_epi16_mask(u, fires_at)) << at;
+                _mm512_storeu_si512(p, _mm512_max_epi16(v_min, u));
                 at += 32;
+            }
+            if at + 16 <= len {
+                let p = v.as_mut_ptr().add(at).cast();
+                let w = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.as_ptr().add(at).cast()));
+                let u = _mm256_adds_epi16(_mm256_loadu_si256(p), w);
+                mask |= u64::from(_mm256_cmpge_epi16_mask(u, _mm512_castsi512_si256(fires_at))) << at;
+                _mm256_storeu_si256(p, _mm256_max_epi16(_mm512_castsi512_si256(v_min), u));
+                at += 16;
+            }
+            if at + 8 <= len {
+                let p = v.as_mut_ptr().add(at).cast();
+                let w = _mm_cvtepi8_epi16(_mm_loadl_epi64(w.as_ptr().add(at).cast()));
+                let u = _mm_adds_epi16(_mm_loadu_si128(p), w);
+                mask |= u64::from(_mm_cmpge_epi16_mask(u, _mm512_castsi512_si128(fires_at))) << at;
+                _mm_storeu_si128(p, _mm_max_epi16(_mm512_castsi512_si128(v_min), u));
+                at += 8;
+            }
+            if at < len {
+                let some = ((1u32 << (len - at)) - 1) as __mmask8;
+                let p = v.as_mut_ptr().add(at);
+                let w = _mm_cvtepi8_epi16(_mm_maskz_loadu_epi8(some.into(), w.as_ptr().add(at)));
+                let u = _mm_adds_epi16(_mm_maskz_loadu_epi16(some, p), w);
+                mask |= u64::from(_mm_mask_cmpge_epi16_mask(some, u, _mm512_castsi512_si128(fires_at))) << at;
+                _mm_mask_storeu_epi16(p, some, _mm_max_epi16(_mm512_castsi512_si128(v_min), u));
             }
             mask
         }

@@ -18,7 +18,10 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod patch;
 mod scalar;
+
+pub(crate) use patch::{Patch, take};
 
 use crate::pass::{Pass, Progress};
 

@@ -43,7 +43,8 @@ pub struct Wish {
     pub blocks: usize,
 }
 
-fn neuron(r: &mut Rng, wish: Wish) -> Neuron {
+/// A random neuron.
+pub fn neuron(r: &mut Rng, wish: Wish) -> Neuron {
     let mut n = Neuron { threshold: r.pick(&[0.5, 0.75, 1.0, 1.5]), v_min: None, ..Neuron::if_multi() };
     if wish.limit {
         n.v_min = r.pick(&[None, Some(-1.0), Some(-0.25), Some(0.0)]);

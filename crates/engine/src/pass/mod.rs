@@ -7,13 +7,25 @@
 //! n = ⌊u/θ⌋ (multi spike) or 1;   v = max(u − n·θ (soft reset) or 0 (hard reset), v_min)
 //! ```
 //!
+//! All additions of an event come before its spikes: whether a neuron fires is hard to foresee, and a
+//! wrong guess of the processor would stop the additions behind it. On small networks an event is a
+//! few vector additions, so what costs is everything around them: the loop over events is kept
+//! small enough for its numbers to stay in registers ([`fire`] is a function of its own), and what
+//! lies together in one [`Patch`] is checked once.
+//!
 //! The spikes of one event stand in (channel, y, x) order in the list that goes on. A list of fixed
 //! capacity is all the memory this needs: when it could overflow, the pass stops and says where.
 
+mod act;
+mod fire;
+
 use crate::edge::Edge;
-use crate::kernel::{BLOCK, Bounds, Kernel};
-use crate::layer::{Potentials, Rule, State, gcd};
+use crate::kernel::{BLOCK, Kernel, Patch, take};
+use crate::layer::{Potentials, Rule, State};
 use crate::table::Table;
+pub(crate) use act::Act;
+use act::{Leaky, Parted, Plain, Short, Sums};
+use fire::{Fires, in_order};
 
 /// Spikes of one neuron at one moment, on their way along the edges that leave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,73 +98,71 @@ struct Walk<'a> {
 pub(crate) fn run<K: Kernel>(pass: Pass<'_>) -> Progress {
     let Pass { rule, state, edge, table, hops, from, times, out } = pass;
     let walk = Walk { rule, edge, hops, from, times, out };
-    let bounds = Bounds { fires_at: rule.fires_at, v_min: rule.v_min };
-    let hit_us = &mut state.hit_us;
-    let fire = |v: &mut f32| {
-        let n = if rule.multi { (*v / rule.threshold).trunc() } else { 1.0 };
-        let reset = if rule.hard { 0.0 } else { *v - n * rule.threshold };
-        *v = reset.max(rule.v_min);
-        n as u32
-    };
+    let plain = Plain::<K>::new(rule);
+    let hit_us = &mut state.hit_us[..];
     match (&mut state.potentials, table, &rule.decay) {
-        (Potentials::Float(v), Table::Float(w), None) => {
-            walk.go(v, w, BLOCK, |v, w, _, _, _| K::add(v, w, bounds), fire)
-        }
+        (Potentials::Float(v), Table::Float(w), None) => walk.go(v, w, plain),
         (Potentials::Float(v), Table::Float(w), Some(decay)) if decay.cell <= BLOCK => {
-            let cell = decay.cell;
-            let cells = |v: &mut [f32], w: &[f32], _: usize, at: usize, t_us: u64| {
-                let (mut mask, mut k, mut hit) = (0, 0, at / cell);
-                while k < v.len() {
-                    let factor = decay.since(&mut hit_us[hit], t_us);
-                    mask |= K::decay_add(&mut v[k..k + cell], &w[k..k + cell], factor, bounds) << k;
-                    (k, hit) = (k + cell, hit + 1);
-                }
-                mask
-            };
-            walk.go(v, w, BLOCK / cell * cell, cells, fire)
+            walk.go(v, w, Leaky { plain, decay: decay.tables(), hit_us })
         }
         (Potentials::Float(v), Table::Float(w), Some(decay)) => {
-            // Blocks that part a cell share its factor.
-            let cell = decay.cell;
-            let mut factor = 1.0;
-            let parts = |v: &mut [f32], w: &[f32], k: usize, at: usize, t_us: u64| {
-                if k.is_multiple_of(cell) {
-                    factor = decay.since(&mut hit_us[at / cell], t_us);
-                }
-                K::decay_add(v, w, factor, bounds)
-            };
-            walk.go(v, w, gcd(cell, BLOCK), parts, fire)
+            walk.go(v, w, Parted::new(Leaky { plain, decay: decay.tables(), hit_us }))
         }
-        (Potentials::Small(v), Table::Small(w), _) => {
-            let s = rule.small;
-            let fire = |v: &mut i16| {
-                let n = if rule.multi { *v / s.threshold } else { 1 };
-                // n·θ ≤ v, so neither the product nor the difference overflows.
-                let reset = if rule.hard { 0 } else { *v - n * s.threshold };
-                *v = reset.max(s.bounds.v_min);
-                n as u32
-            };
-            walk.go(v, w, BLOCK, |v, w, _, _, _| K::add_small(v, w, s.bounds), fire)
-        }
-        (Potentials::Sum(v), Table::Small(w), _) => walk.go(v, w, BLOCK, |v, w, _, _, _| K::sum_small(v, w), |_| 0),
+        (Potentials::Small(v), Table::Small(w), _) => walk.go(v, w, Short::<K>::new(rule)),
+        (Potentials::Sum(v), Table::Small(w), _) => walk.go(v, w, Sums::<K>::new()),
         // A program has one kind of numbers throughout.
         _ => unreachable!("tables and potentials are made together"),
     }
 }
 
 impl Walk<'_> {
-    /// `add(potentials, weights, place in the row, place in the layer, time)` takes a block of at
-    /// most `block` neurons and gives the mask of those that fire.
     #[inline(always)]
-    fn go<V, W>(
-        self,
-        v: &mut [V],
-        w: &[W],
-        block: usize,
-        mut add: impl FnMut(&mut [V], &[W], usize, usize, u64) -> u64,
-        fire: impl Fn(&mut V) -> u32,
-    ) -> Progress {
+    fn go<A: Act>(self, v: &mut [A::V], w: &[A::W], act: A) -> Progress {
+        if self.edge.whole && act.block() > BLOCK / 2 { self.patches(v, w, act) } else { self.pieces(v, w, act) }
+    }
+
+    /// Where what an event reaches is one patch.
+    #[inline(always)]
+    fn patches<A: Act>(self, v: &mut [A::V], w: &[A::W], mut act: A) -> Progress {
         let Walk { rule, edge, hops, from: mut done, times, out } = self;
+        let block = act.block();
+        let mut masks = [0; BLOCK];
+        while let Some(&hop) = hops.get(done.hops) {
+            let place = &edge.places[hop.position()];
+            let patch = Patch {
+                at: place.state as usize,
+                from: place.weight as usize + hop.channel() * place.channel_weights as usize,
+                rows: place.rows as usize,
+                len: place.len as usize,
+                row_state: edge.row_state,
+                row_weights: place.row_weights as usize,
+            };
+            let t_us = if A::TIMED { times[hop.cause as usize] } else { 0 };
+            while done.spikes < hop.spikes {
+                if out.capacity() - out.len() < rule.reach {
+                    return done;
+                }
+                let (count, any) = take(&mut act, v, w, &patch, block, t_us, &mut masks);
+                if any != 0 {
+                    let (target, row_target) = (place.target as usize, edge.row_target);
+                    let fires =
+                        Fires { patch: &patch, block, target, row_target, lanes: &rule.lanes, cause: hop.cause };
+                    fires.emit(&act, v, &mut masks[..count], out);
+                }
+                done.ops += place.ops();
+                done.spikes += 1;
+            }
+            done.hops += 1;
+            done.spikes = 0;
+        }
+        done
+    }
+
+    /// Where an event reaches pieces of rows that do not lie together, or more than one patch.
+    #[inline(always)]
+    fn pieces<A: Act>(self, v: &mut [A::V], w: &[A::W], mut act: A) -> Progress {
+        let Walk { rule, edge, hops, from: mut done, times, out } = self;
+        let block = act.block();
         while let Some(&hop) = hops.get(done.hops) {
             let place = edge.places[hop.position()];
             let (first, table) = edge.channel(hop.channel(), &place);
@@ -170,15 +180,15 @@ impl Walk<'_> {
                         let (v, w) = (&mut v[at..at + len], &w[from..from + len]);
                         let base =
                             (first as u64) << 32 | (place.target as usize + row * edge.row_target + segment) as u64;
-                        let mut k = 0;
+                        let (mut k, cell) = (0, act.cell(at));
                         while k < len {
                             let end = (k + block).min(len);
                             let part = &mut v[k..end];
-                            let mut mask = add(part, &w[k..end], k, at + k, t_us);
+                            let mut mask = act.add(part, &w[k..end], k, cell, t_us);
                             while mask != 0 {
                                 let j = mask.trailing_zeros() as usize;
                                 mask &= mask - 1;
-                                let spikes = fire(&mut part[j]);
+                                let spikes = act.fire(&mut part[j]);
                                 out.push(Hop { place: base + rule.lanes[k + j], spikes, cause: hop.cause });
                             }
                             k = end;
@@ -186,46 +196,12 @@ impl Walk<'_> {
                     }
                 }
                 in_order(&mut out[begun..]);
-                done.ops += u64::from(place.ops);
+                done.ops += place.ops();
                 done.spikes += 1;
             }
             done.hops += 1;
             done.spikes = 0;
         }
         done
-    }
-}
-
-/// Sorts the neurons that one event made fire; mostly they are none or few.
-#[inline(always)]
-fn in_order(fired: &mut [Hop]) {
-    if fired.len() > 16 {
-        return fired.sort_unstable_by_key(|f| f.place);
-    }
-    for i in 1..fired.len() {
-        let hop = fired[i];
-        let mut at = i;
-        while at > 0 && fired[at - 1].place > hop.place {
-            fired[at] = fired[at - 1];
-            at -= 1;
-        }
-        fired[at] = hop;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn fired_neurons_stand_in_order_of_place(places in prop::collection::vec(0u64..1 << 40, 0..40)) {
-            let mut hops: Vec<Hop> = places.iter().map(|&place| Hop { place, spikes: 1, cause: 0 }).collect();
-            in_order(&mut hops);
-            let mut sorted = places.clone();
-            sorted.sort_unstable();
-            prop_assert_eq!(hops.iter().map(|h| h.place).collect::<Vec<_>>(), sorted);
-        }
     }
 }

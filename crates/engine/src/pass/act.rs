@@ -1,0 +1,215 @@
+//! What an event does to the neurons that it reaches, for each kind of numbers and of leak.
+//!
+//! A trait with `#[inline(always)]` methods and no closures, because only such methods are sure to be
+//! compiled for the instructions of the loop around them.
+
+use crate::decay::Tables;
+use crate::kernel::{BLOCK, Bounds, Kernel};
+use crate::layer::{Rule, Small, gcd};
+use std::marker::PhantomData;
+
+/// What the events of a pass do to neurons whose potentials are `V` and weights `W`.
+pub(crate) trait Act {
+    type V;
+    type W: Copy;
+
+    /// Whether it asks for the time.
+    const TIMED: bool;
+
+    /// Most neurons that `add` takes.
+    #[inline(always)]
+    fn block(&self) -> usize {
+        BLOCK
+    }
+
+    /// The cell of neurons that this one of the layer belongs to; 0 where there are none.
+    #[inline(always)]
+    fn cell(&self, _: usize) -> usize {
+        0
+    }
+
+    /// Adds weights to potentials, both from place `k` of a row of targets on whose first cell is
+    /// `cell`; gives the mask of those that fire.
+    fn add(&mut self, v: &mut [Self::V], w: &[Self::W], k: usize, cell: usize, t_us: u64) -> u64;
+
+    /// What is left of a neuron that fires, and how often it does.
+    fn fire(&self, v: &mut Self::V) -> u32;
+}
+
+/// Float potentials without a leak.
+pub(super) struct Plain<'a, K> {
+    rule: &'a Rule,
+    bounds: Bounds<f32>,
+    kernel: PhantomData<K>,
+}
+
+/// Float potentials with a leak, a whole number of cells a block.
+pub(super) struct Leaky<'a, K> {
+    pub plain: Plain<'a, K>,
+    pub decay: Tables<'a>,
+    pub hit_us: &'a mut [u64],
+}
+
+/// The same where a cell is larger than a block: blocks that part a cell share its factor.
+pub(super) struct Parted<'a, K> {
+    leaky: Leaky<'a, K>,
+    factor: f32,
+}
+
+/// Potentials of 16 bits.
+pub(super) struct Short<'a, K> {
+    rule: &'a Rule,
+    small: Small,
+    kernel: PhantomData<K>,
+}
+
+/// The sums of an 8-bit program's readout.
+pub(super) struct Sums<K>(PhantomData<K>);
+
+impl<'a, K> Plain<'a, K> {
+    pub fn new(rule: &'a Rule) -> Self {
+        Self { rule, bounds: Bounds { fires_at: rule.fires_at, v_min: rule.v_min }, kernel: PhantomData }
+    }
+}
+
+impl<'a, K> Parted<'a, K> {
+    pub fn new(leaky: Leaky<'a, K>) -> Self {
+        Self { leaky, factor: 1.0 }
+    }
+}
+
+impl<'a, K> Short<'a, K> {
+    pub fn new(rule: &'a Rule) -> Self {
+        Self { rule, small: rule.small, kernel: PhantomData }
+    }
+}
+
+impl<K> Sums<K> {
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<K: Kernel> Act for Plain<'_, K> {
+    type V = f32;
+    type W = f32;
+    const TIMED: bool = false;
+
+    #[inline(always)]
+    fn add(&mut self, v: &mut [f32], w: &[f32], _: usize, _: usize, _: u64) -> u64 {
+        K::add(v, w, self.bounds)
+    }
+
+    #[inline(always)]
+    fn fire(&self, v: &mut f32) -> u32 {
+        let rule = self.rule;
+        // No weight makes more than 65,536 spikes, so an i32 holds their number and f32 has it exactly.
+        let n = if rule.multi { (*v / rule.threshold) as i32 as f32 } else { 1.0 };
+        let reset = if rule.hard { 0.0 } else { *v - n * rule.threshold };
+        *v = reset.max(rule.v_min);
+        n as u32
+    }
+}
+
+impl<K: Kernel> Act for Leaky<'_, K> {
+    type V = f32;
+    type W = f32;
+    const TIMED: bool = true;
+
+    #[inline(always)]
+    fn block(&self) -> usize {
+        BLOCK / self.decay.cell * self.decay.cell
+    }
+
+    #[inline(always)]
+    fn cell(&self, at: usize) -> usize {
+        (at as u32 / self.decay.cell as u32) as usize
+    }
+
+    #[inline(always)]
+    fn add(&mut self, v: &mut [f32], w: &[f32], k: usize, cell: usize, t_us: u64) -> u64 {
+        let each = self.decay.cell;
+        let (mut mask, mut at) = (0, 0);
+        for hit_us in &mut self.hit_us[cell + k / each..] {
+            if at >= v.len() {
+                break;
+            }
+            let factor = self.decay.since(hit_us, t_us);
+            mask |= K::decay_add(&mut v[at..at + each], &w[at..at + each], factor, self.plain.bounds) << at;
+            at += each;
+        }
+        mask
+    }
+
+    #[inline(always)]
+    fn fire(&self, v: &mut f32) -> u32 {
+        self.plain.fire(v)
+    }
+}
+
+impl<K: Kernel> Act for Parted<'_, K> {
+    type V = f32;
+    type W = f32;
+    const TIMED: bool = true;
+
+    #[inline(always)]
+    fn block(&self) -> usize {
+        gcd(self.leaky.decay.cell, BLOCK)
+    }
+
+    #[inline(always)]
+    fn cell(&self, at: usize) -> usize {
+        self.leaky.cell(at)
+    }
+
+    #[inline(always)]
+    fn add(&mut self, v: &mut [f32], w: &[f32], k: usize, cell: usize, t_us: u64) -> u64 {
+        let Leaky { plain, decay, hit_us } = &mut self.leaky;
+        if k.is_multiple_of(decay.cell) {
+            self.factor = decay.since(&mut hit_us[cell + k / decay.cell], t_us);
+        }
+        K::decay_add(v, w, self.factor, plain.bounds)
+    }
+
+    #[inline(always)]
+    fn fire(&self, v: &mut f32) -> u32 {
+        self.leaky.fire(v)
+    }
+}
+
+impl<K: Kernel> Act for Short<'_, K> {
+    type V = i16;
+    type W = i8;
+    const TIMED: bool = false;
+
+    #[inline(always)]
+    fn add(&mut self, v: &mut [i16], w: &[i8], _: usize, _: usize, _: u64) -> u64 {
+        K::add_small(v, w, self.small.bounds)
+    }
+
+    #[inline(always)]
+    fn fire(&self, v: &mut i16) -> u32 {
+        let Small { threshold, bounds, .. } = self.small;
+        let n = if self.rule.multi { *v / threshold } else { 1 };
+        // n·θ ≤ v, so neither the product nor the difference overflows.
+        let reset = if self.rule.hard { 0 } else { *v - n * threshold };
+        *v = reset.max(bounds.v_min);
+        n as u32
+    }
+}
+
+impl<K: Kernel> Act for Sums<K> {
+    type V = i32;
+    type W = i8;
+    const TIMED: bool = false;
+
+    #[inline(always)]
+    fn add(&mut self, v: &mut [i32], w: &[i8], _: usize, _: usize, _: u64) -> u64 {
+        K::sum_small(v, w)
+    }
+
+    #[inline(always)]
+    fn fire(&self, _: &mut i32) -> u32 {
+        0
+    }
+}
