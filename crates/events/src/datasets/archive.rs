@@ -25,6 +25,9 @@ const HARMLESS: u64 = 64 << 20;
 /// Recordings pack to a fifth, texts of events to a tenth.
 const DENSEST: u64 = 100;
 
+/// Stands for a name that cannot be read.
+pub const UNREADABLE: &str = "?";
+
 /// See the module.
 pub struct Archive {
     path: PathBuf,
@@ -93,11 +96,11 @@ impl Archive {
         self.zip.len()
     }
 
-    /// The name of a member, `?` where it cannot be read.
+    /// The name of a member, [`UNREADABLE`] where it cannot be read.
     pub fn name(&self, index: usize) -> String {
         match self.zip.name_for_index(index) {
             Some(Ok(name)) => name.into_owned(),
-            _ => "?".into(),
+            _ => UNREADABLE.into(),
         }
     }
 

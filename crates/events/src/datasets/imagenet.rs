@@ -10,8 +10,9 @@
 //!          (Szegedy et al., CVPR 2015; ten tries, then the largest centre part of that shape)
 //! ```
 //!
-//! Scaling is bilinear with a support that grows when an image shrinks, as Pillow has it. The crop is 224×224
-//! unless the request says otherwise. Grey images become colour, alpha is dropped, turns stated in EXIF are not made.
+//! Scaling is bilinear with a support that grows when an image shrinks, as in Pillow, from which
+//! pixels differ by at most one level (rounding). The crop is 224×224 unless the request says
+//! otherwise. Grey images become colour, alpha is dropped, turns stated in EXIF are not made.
 
 mod listing;
 mod transform;

@@ -98,6 +98,10 @@ fn members(archive: Archive, below: &str, depth: usize, leaves: &mut Vec<Leaf>) 
         if name.ends_with('/') || name.split('/').any(files::is_litter) {
             continue;
         }
+        if name == super::archive::UNREADABLE {
+            let problem = format!("member {index} has a name that cannot be read");
+            return Err(Error::unexpected(archive.label(index), problem, "pack the archive again"));
+        }
         let path = format!("{below}{name}");
         let Some(stem) = zip_stem(&path) else {
             leaves.push(Leaf { path: path.into(), place: Place::Member(archive.clone(), index) });
