@@ -26,6 +26,10 @@ pub const FORMAT: Format = Format {
 };
 
 const RECORD: usize = 8;
+/// Records whose columns are written together.
+const BLOCK: usize = 1024;
+/// Records whose fields are taken together, in vector registers.
+const GROUP: usize = 16;
 /// Types of events that are changes at a pixel.
 const TYPES: [u8; 2] = [0, 12];
 
@@ -71,14 +75,30 @@ impl Words for Dat {
 
 fn unpack<const X: u32, const Y: u32>(bytes: &[u8], out: &mut Columns) {
     let (records, _) = bytes.as_chunks::<RECORD>();
-    let time = |r: &[u8; 8]| u32::from_le_bytes([r[0], r[1], r[2], r[3]]);
-    let place = |r: &[u8; 8]| u32::from_le_bytes([r[4], r[5], r[6], r[7]]);
-    // Column by column over a piece that lies in the first-level cache.
-    for piece in records.chunks(1024) {
-        out.t_us.extend(piece.iter().map(|r| u64::from(time(r))));
-        out.x.extend(piece.iter().map(|r| (place(r) & ((1 << X) - 1)) as u16));
-        out.y.extend(piece.iter().map(|r| (place(r) >> X & ((1 << Y) - 1)) as u16));
-        out.on.extend(piece.iter().map(|r| place(r) >> (X + Y) & 1 == 1));
+    let x = |place: u32| (place & ((1 << X) - 1)) as u16;
+    let y = |place: u32| (place >> X & ((1 << Y) - 1)) as u16;
+    let on = |place: u32| place >> (X + Y) & 1 == 1;
+    // In blocks whose columns stay in the first-level cache.
+    for block in records.chunks(BLOCK) {
+        let slots = out.grow(block.len());
+        let (groups, rest) = block.as_chunks::<GROUP>();
+        let (t, t_rest) = slots.t_us.as_chunks_mut::<GROUP>();
+        let (xs, x_rest) = slots.x.as_chunks_mut::<GROUP>();
+        let (ys, y_rest) = slots.y.as_chunks_mut::<GROUP>();
+        let (ons, on_rest) = slots.on.as_chunks_mut::<GROUP>();
+        for ((((group, t), xs), ys), ons) in groups.iter().zip(t).zip(xs).zip(ys).zip(ons) {
+            let group = group.map(u64::from_le_bytes);
+            let places = group.map(|r| (r >> 32) as u32);
+            *t = group.map(|r| r & 0xFFFF_FFFF);
+            *xs = places.map(x);
+            *ys = places.map(y);
+            *ons = places.map(on);
+        }
+        for (i, r) in rest.iter().enumerate() {
+            let r = u64::from_le_bytes(*r);
+            let place = (r >> 32) as u32;
+            (t_rest[i], x_rest[i], y_rest[i], on_rest[i]) = (r & 0xFFFF_FFFF, x(place), y(place), on(place));
+        }
     }
 }
 

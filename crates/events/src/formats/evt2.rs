@@ -14,6 +14,7 @@ use super::evt::{High, Version};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{Place, RecordDecoder};
 use super::{Encoder, Format, Reading};
+use crate::columns::Slots;
 use crate::{Columns, Result, Sensor};
 
 /// See the module.
@@ -32,6 +33,8 @@ const HIGH_BITS: u32 = 28;
 const LOW_BITS: u32 = 6;
 /// Words that are looked at together.
 const GROUP: usize = 16;
+/// Words whose events are written together.
+const BLOCK: usize = 1024;
 
 #[derive(Default)]
 struct Evt2 {
@@ -48,42 +51,62 @@ impl Words for Evt2 {
     }
 
     fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
-        let (len, before) = (bytes.len() / 4, out.len());
-        let slots = out.grow(len);
+        let (words, _) = bytes.as_chunks::<4>();
+        // In blocks whose columns stay in the first-level cache.
+        for block in words.chunks(BLOCK) {
+            let before = out.len();
+            let n = self.block(block, out.grow(block.len()));
+            out.truncate(before + n);
+        }
+        Ok(())
+    }
+}
+
+impl Evt2 {
+    /// Decodes words into as many slots, of which the first so many are then filled.
+    fn block(&mut self, mut words: &[[u8; 4]], slots: Slots<'_>) -> usize {
+        let len = words.len();
         let (t, x, y, on) = (&mut slots.t_us[..len], &mut slots.x[..len], &mut slots.y[..len], &mut slots.on[..len]);
         let mut n = 0;
-        for group in bytes.chunks(4 * GROUP) {
-            let mut words = [TIME_HIGH << 28; GROUP];
-            for (word, r) in words.iter_mut().zip(group.chunks_exact(4)) {
-                *word = u32::from_le_bytes([r[0], r[1], r[2], r[3]]);
-            }
-            let types = words.iter().fold(0, |all, w| all | w >> 29);
-            if types == 0
-                && let Some(base) = self.high.base_us
-            {
-                // Nothing but events, as mostly: each column is a loop that becomes vector code.
-                let to = n..n + GROUP;
-                t[to.clone()].iter_mut().zip(&words).for_each(|(to, &w)| *to = base + low(w));
-                x[to.clone()].iter_mut().zip(&words).for_each(|(to, &w)| *to = column(w));
-                y[to.clone()].iter_mut().zip(&words).for_each(|(to, &w)| *to = row(w));
-                on[to].iter_mut().zip(&words).for_each(|(to, &w)| *to = is_on(w));
+        while let (Some(group), Some(base)) = (words.first_chunk::<GROUP>(), self.high.base_us) {
+            let group = group.map(u32::from_le_bytes);
+            // All as if they were events, as mostly they are: each column is a loop that becomes
+            // vector code. There is room: no word is more than one event.
+            let to = n..n + GROUP;
+            t[to.clone()].iter_mut().zip(&group).for_each(|(to, &w)| *to = base + low(w));
+            x[to.clone()].iter_mut().zip(&group).for_each(|(to, &w)| *to = column(w));
+            y[to.clone()].iter_mut().zip(&group).for_each(|(to, &w)| *to = row(w));
+            on[to].iter_mut().zip(&group).for_each(|(to, &w)| *to = is_on(w));
+            if group.iter().fold(0, |all, w| all | w) >> 29 == 0 {
                 n += GROUP;
+                words = &words[GROUP..];
                 continue;
             }
-            for &w in &words[..group.len() / 4] {
-                match w >> 28 {
-                    0 | 1 => {
-                        let Some(base) = self.high.base_us else { continue };
-                        (t[n], x[n], y[n], on[n]) = (base + low(w), column(w), row(w), is_on(w));
-                        n += 1;
-                    }
-                    TIME_HIGH => self.high.set(w & 0x0FFF_FFFF, HIGH_BITS, LOW_BITS),
-                    _ => {}
+            let events = group.iter().take_while(|&w| w >> 29 == 0).count();
+            n += events;
+            if let Some(&w) = group.get(events) {
+                self.other(w);
+            }
+            words = &words[events + 1..];
+        }
+        for w in words.iter().map(|&w| u32::from_le_bytes(w)) {
+            match self.high.base_us {
+                Some(base) if w >> 29 == 0 => {
+                    (t[n], x[n], y[n], on[n]) = (base + low(w), column(w), row(w), is_on(w));
+                    n += 1;
                 }
+                _ => self.other(w),
             }
         }
-        out.truncate(before + n);
-        Ok(())
+        n
+    }
+
+    /// Takes a word that is no event, or one before the first time.
+    #[inline]
+    fn other(&mut self, w: u32) {
+        if w >> 28 == TIME_HIGH {
+            self.high.set(w & 0x0FFF_FFFF, HIGH_BITS, LOW_BITS);
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use crate::{Columns, Error, Result, Sensor};
 /// The largest header that is believed.
 const MOST_HEADER: usize = 4 << 20;
 const EVENT: usize = 16;
+/// Events whose columns are written together.
+const BLOCK: usize = 1024;
 
 /// A decoder of the events of one stream: of number `stream`, or the only one. `file` is for
 /// messages.
@@ -198,17 +200,21 @@ impl Packets {
 }
 
 fn append(elements: &[u8], out: &mut Columns) -> Result<(), String> {
-    let (n, before) = (elements.len() / EVENT, out.len());
-    let slots = out.grow(n);
-    let (t, x, y, on) = (&mut slots.t_us[..n], &mut slots.x[..n], &mut slots.y[..n], &mut slots.on[..n]);
-    let mut signs = (0i64, 0i16);
-    for (i, e) in elements.chunks_exact(EVENT).take(n).enumerate() {
-        let time = i64::from_le_bytes([e[0], e[1], e[2], e[3], e[4], e[5], e[6], e[7]]);
-        let (column, row) = (i16::from_le_bytes([e[8], e[9]]), i16::from_le_bytes([e[10], e[11]]));
-        signs = (signs.0 | time, signs.1 | column | row);
-        (t[i], x[i], y[i], on[i]) = (time as u64, column as u16, row as u16, e[12] != 0);
+    let before = out.len();
+    let (elements, _) = elements.as_chunks::<EVENT>();
+    let mut signs = (0, 0);
+    // In blocks whose columns stay in the first-level cache.
+    for block in elements.chunks(BLOCK) {
+        let slots = out.grow(block.len());
+        let columns = slots.t_us.iter_mut().zip(slots.x).zip(slots.y).zip(slots.on);
+        for (e, (((t, x), y), on)) in block.iter().zip(columns) {
+            let e = u128::from_le_bytes(*e);
+            let (time, pixel) = (e as u64, (e >> 64) as u64);
+            signs = (signs.0 | time, signs.1 | pixel);
+            (*t, *x, *y, *on) = (time, pixel as u16, (pixel >> 16) as u16, pixel >> 32 & 0xFF != 0);
+        }
     }
-    if signs.0 < 0 || signs.1 < 0 {
+    if signs.0 >> 63 == 1 || signs.1 & 0x8000_8000 != 0 {
         out.truncate(before);
         return Err("an event before time 0, or left of or above the sensor".into());
     }
