@@ -7,6 +7,8 @@
 use std::path::{Path, PathBuf};
 
 use tickless_events::formats::{self, EventStream, Reading, cifar, ecf, idx};
+use tickless_events::fetch::{self, Limits};
+use tickless_events::progress::Silent;
 use tickless_events::{Columns, DataRequest, Error, Split, datasets};
 use tickless_net::interop::nir;
 
@@ -126,6 +128,31 @@ pub fn nmnist_zip(bytes: &[u8]) {
                 let _ = set.sample(split, i);
             }
         }
+    }
+}
+
+/// A downloaded archive, by its first byte a zip or a tar.gz: what comes out of it lies in its
+/// folder, and nothing does if it is refused.
+pub fn unpack(bytes: &[u8]) {
+    let Some((kind, bytes)) = bytes.split_first() else { return };
+    let archive = scratch(if kind % 2 == 0 { "x.zip" } else { "x.tar.gz" });
+    let folder = scratch("unpack");
+    let target = folder.join("target");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::write(&archive, bytes).expect("a writable folder of temporary files");
+    let limits = Limits { bytes: 1 << 20, entries: 100, growth: 100 };
+    let entries = |of: &Path| std::fs::read_dir(of).map_or(0, |entries| entries.count());
+    match fetch::unpack(&archive, &target, limits, &Silent) {
+        Ok(files) => {
+            assert!(files.iter().map(|f| f.bytes).sum::<u64>() <= limits.bytes);
+            for file in files {
+                assert!(target.join(&file.path).starts_with(&target) && !file.path.contains(".."), "{file:?}");
+                assert_eq!(std::fs::metadata(target.join(&file.path)).map(|m| m.len()).ok(), Some(file.bytes));
+            }
+            assert_eq!(entries(&folder), 1);
+        }
+        Err(Error::Unexpected { .. } | Error::Io { .. }) => assert_eq!(entries(&folder), 0),
+        Err(e) => panic!("{e}"),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Makes the seeds of every target in `corpus/` from the writers of this project.
 //!
 //! ```text
-//! cargo run --release --bin seeds
+//! cargo run --release --example seeds
 //! ```
 //!
-//! SHD is not written here: `shd_seed.py` makes its seed.
+//! `hdf5_seeds.py` adds HDF5 of other writers, and SHD, which this project only reads.
 
 use std::error::Error;
 use std::io::{Cursor, Write};
@@ -51,6 +51,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let recording = formats::encode("nmnist-bin", &edges(), None)?;
     let member = |name: &str| (name.to_owned(), recording.clone());
     save("nmnist_zip", "set", &zipped(&[member("Train/1/00001.bin"), member("Test/2/00001.bin")])?)?;
+    let inner = zipped(&[member("0/1.bin")])?;
+    save("unpack", "zip", &[&[0], &zipped(&[("set/0.zip".into(), inner), member("set/2/1.bin")])?[..]].concat())?;
+    save("unpack", "tar", &[&[1], &tarred("set/1.bin", &recording)?[..]].concat())?;
     for (name, graph) in graphs()? {
         save("nir", name, &graph)?;
     }
@@ -90,7 +93,17 @@ fn zipped(members: &[(String, Vec<u8>)]) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(zip.finish()?.into_inner())
 }
 
-/// A chain and a residual block.
+fn tarred(name: &str, bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(gz);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, name, bytes)?;
+    Ok(tar.into_inner()?.finish()?)
+}
+
+/// A chain and a line.
 fn graphs() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
     let mut chain = NetworkBuilder::new("chain", Shape::new(1, 4, 4), InputKind::Events);
     let at = chain.conv(NodeId::Input, Conv::c3(2).with_stride(2));
