@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Decoding beside the readers people use, decode against decode, in one run on one core.
+
+    cargo build --release -p tickless-events --features aedat4,gz,hdf5,mmap,zstd --example decode_speed
+    python3 benches/decode/compare.py target/release/examples/decode_speed [FORMAT...]
+
+Each format: a file of 20 million events (those of a recording of `TICKLESS_DATA`, default
+../shared/data, again and again) is decoded by turns here and by each reader, `RUNS` times; printed
+are medians in million events a second, the ratio, and what the memory of this machine allows. Two kinds
+of decoding are told apart, and only like is compared with like:
+
+- `chunks`: all events pass by in pieces, as one reads what is larger than memory;
+- `whole`: all events end up in one new array. New memory costs more than decoding, for every reader,
+  and `bound` measures it: the file's bytes are read once and 13 bytes are written for each event.
+
+The readers (faery, evlib, event_stream, aedat, expelliarmus, tonic) are installed from PyPI into a
+virtual environment (TICKLESS_VENV, default ~/.cache/tickless-venv) the first time.
+"""
+
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+VENV = pathlib.Path(os.environ.get("TICKLESS_VENV", pathlib.Path.home() / ".cache/tickless-venv"))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DATA = pathlib.Path(os.environ.get("TICKLESS_DATA", ROOT / "../shared/data"))
+FILES = pathlib.Path(os.environ.get("TICKLESS_BENCH_FILES", pathlib.Path(tempfile.gettempdir()) / "tickless-decode"))
+EVENTS = 20_000_000
+RUNS = int(os.environ.get("RUNS", "10"))
+
+# name: file, what it is made of, and by which format
+FORMATS = {
+    "nmnist-bin": ("nmnist.bin", "nmnist/sample_nmnist.bin", "nmnist-bin"),
+    "evt2": ("evt2.raw", "formats/faery_evt2.raw", "evt2"),
+    "evt3": ("evt3.raw", "formats/faery_evt3.raw.gz", "evt3"),
+    "dat": ("gen4.dat", "formats/faery_gen4.dat.gz", "dat"),
+    "es": ("dvs.es", "formats/faery_evt2.raw", "es"),
+    "aedat4-lz4": ("lz4.aedat4", "formats/faery_evt2.raw", "aedat4"),
+    "aedat4-zstd": ("zstd.aedat4", "formats/faery_evt2.raw", "aedat4+zstd"),
+    "hdf5": ("ecf.hdf5", "formats/faery_evt2.raw", "prophesee-hdf5"),
+}
+
+
+# What follows runs in a process of its own, one per reader.
+
+
+def expelliarmus_whole(path, name):
+    from expelliarmus import Wizard
+
+    wizard = Wizard(encoding=name, buff_size=1 << 16)
+    return lambda: len(wizard.read(path))
+
+
+def expelliarmus_chunks(path, name):
+    from expelliarmus import Wizard
+
+    def run():
+        wizard = Wizard(encoding=name, fpath=path, chunk_size=1 << 16, buff_size=1 << 16)
+        return sum(len(chunk) for chunk in wizard.read_chunk())
+
+    return run
+
+
+def faery_chunks(path, _):
+    import faery
+
+    return lambda: sum(len(packet) for packet in faery.events_stream_from_file(path))
+
+
+def faery_whole(path, _):
+    import faery
+
+    return lambda: len(faery.events_stream_from_file(path).to_array())
+
+
+def evlib_whole(path, _):
+    import evlib
+
+    return lambda: len(evlib.load_events(path).collect())
+
+
+def aedat_chunks(path, _):
+    import aedat
+
+    return lambda: sum(len(packet["events"]) for packet in aedat.Decoder(path) if "events" in packet)
+
+
+def event_stream_chunks(path, _):
+    import event_stream
+
+    def run():
+        with event_stream.Decoder(path) as decoder:
+            return sum(len(packet) for packet in decoder)
+
+    return run
+
+
+def tonic_whole(path, _):
+    import numpy as np
+    import tonic.io
+
+    kind = np.dtype([("x", int), ("y", int), ("t", int), ("p", int)])
+    return lambda: len(tonic.io.read_mnist_file(path, dtype=kind))
+
+
+READERS = {
+    "nmnist-bin": [tonic_whole],
+    "evt2": [expelliarmus_chunks, faery_chunks, expelliarmus_whole, faery_whole, evlib_whole],
+    "evt3": [expelliarmus_chunks, faery_chunks, expelliarmus_whole, faery_whole, evlib_whole],
+    "dat": [expelliarmus_chunks, faery_chunks, expelliarmus_whole, faery_whole],
+    "es": [event_stream_chunks, faery_chunks],
+    "aedat4-lz4": [faery_chunks, aedat_chunks, faery_whole],
+    "aedat4-zstd": [faery_chunks, aedat_chunks, faery_whole],
+    "hdf5": [evlib_whole],
+}
+
+
+def worker(reader, name, path):
+    """A line in, a line out: events and seconds, or what went wrong."""
+    try:
+        run = globals()[reader](path, name)
+    except Exception as error:  # noqa: BLE001, whatever a reader raises is its answer
+        run = lambda: (_ for _ in ()).throw(error)  # noqa: E731
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        try:
+            answer = [run(), time.perf_counter() - start]
+        except Exception as error:  # noqa: BLE001
+            answer = [f"{type(error).__name__}: {error}", 0]
+        print(json.dumps(answer), flush=True)
+
+
+# The run.
+
+
+class Process:
+    def __init__(self, *command):
+        self.process = subprocess.Popen(
+            list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def ours(process, line):
+    events, seconds = process.ask(line).split()
+    return int(events), float(seconds)
+
+
+def enter_venv():
+    python = VENV / "bin" / "python"
+    if pathlib.Path(sys.prefix).resolve() == VENV.resolve():
+        return
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+    for package in ("faery", "evlib", "event_stream", "aedat", "expelliarmus", "tonic"):
+        if subprocess.run([python, "-c", f"import {package}"], capture_output=True).returncode != 0:
+            subprocess.run([python, "-m", "pip", "install", "--quiet", package], check=False)
+    os.execv(python, [str(python), *sys.argv])
+
+
+def compare(example, name):
+    file, source, made_as = FORMATS[name]
+    path = FILES / file
+    if not path.exists():
+        FILES.mkdir(parents=True, exist_ok=True)
+        subprocess.run([example, "make", made_as, DATA / source, path, str(EVENTS)], check=True)
+    rust = Process(example, "run", path)
+    for kind in ("chunks", "whole"):
+        ours(rust, kind)
+        rate = lambda line: EVENTS / statistics.median(ours(rust, line)[1] for _ in range(3)) / 1e6  # noqa: E731
+        print(f"{name} {kind}: memory allows {rate(f'bound {kind}'):.0f} M events/s ({path.stat().st_size / EVENTS:.1f} bytes an event)")
+        for reader in (r.__name__ for r in READERS[name] if r.__name__.endswith(kind)):
+            theirs = Process(sys.executable, __file__, "--worker", reader, name, path)
+            first = json.loads(theirs.ask("go"))
+            if not isinstance(first[0], int):
+                print(f"  {reader}: {first[0]}")
+                theirs.close()
+                continue
+            mine, other, most = [], [], max(3, min(RUNS, int(25 / max(first[1], 0.01))))
+            for _ in range(most):
+                mine.append(ours(rust, kind)[1])
+                other.append(json.loads(theirs.ask("go"))[1])
+            theirs.close()
+            a, b = statistics.median(mine), statistics.median(other)
+            note = "" if first[0] == EVENTS else f" ({first[0]} of {EVENTS} events)"
+            print(
+                f"  {EVENTS / a / 1e6:.0f} here, {first[0] / b / 1e6:.1f} {reader.rsplit('_', 1)[0]}{note}: "
+                f"{b / a * EVENTS / first[0]:.1f} times, median of {most}",
+                flush=True,
+            )
+    rust.close()
+
+
+def main():
+    if sys.argv[1:2] == ["--worker"]:
+        return worker(*sys.argv[2:5])
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    enter_venv()
+    os.sched_setaffinity(0, {0})
+    for name in sys.argv[2:] or FORMATS:
+        compare(pathlib.Path(sys.argv[1]).resolve(), name)
+
+
+if __name__ == "__main__":
+    main()
