@@ -178,7 +178,11 @@ impl Progress for Console {
             let seconds = t.begun.elapsed().as_secs_f64();
             // Tasks of a blink are not worth a line.
             if seconds > 1.0 || !self.terminal {
-                let line = format!("{}: {} {} in {seconds:.1} s  {}", t.name, t.done, t.units, t.note);
+                let done = match t.units.as_str() {
+                    "bytes" => format!("{:.1} MB", t.done as f64 / 1e6),
+                    units => format!("{} {units}", t.done),
+                };
+                let line = format!("{}: {done} in {seconds:.1} s  {}", t.name, t.note);
                 eprintln!("{}", line.trim_end());
             }
         }
