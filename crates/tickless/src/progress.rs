@@ -69,6 +69,29 @@ impl Console {
     }
 }
 
+/// The data library reports through a trait of its own.
+impl tickless_events::progress::Progress for Console {
+    fn start(&self, task: &str, total: u64, unit: &str) {
+        Progress::start(self, task, total, unit);
+    }
+
+    fn advance(&self, n: u64, note: &str) {
+        Progress::advance(self, n, note);
+    }
+
+    fn finish(&self) {
+        Progress::finish(self);
+    }
+
+    fn line(&self, text: &str) {
+        Progress::line(self, text);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.stopped()
+    }
+}
+
 /// For tasks that write nothing before their end.
 ///
 /// # Errors
@@ -88,7 +111,15 @@ impl Task {
         let rate = self.done as f64 / seconds.max(1e-9);
         let left = (self.total.saturating_sub(self.done)) as f64 / rate.max(1e-9);
         let Task { name, units, done, total, note, .. } = self;
-        format!("{name}: {done}/{total} {units}  {rate:.1} {units}/s  {note}  {left:.0} s left")
+        let mb = |n: f64| n / 1e6;
+        match (units.as_str(), *total) {
+            ("bytes", 0) => format!("{name}: {:.1} MB  {:.1} MB/s  {note}", mb(*done as f64), mb(rate)),
+            ("bytes", total) => {
+                let (done, total, rate) = (mb(*done as f64), mb(total as f64), mb(rate));
+                format!("{name}: {done:.1}/{total:.1} MB  {rate:.1} MB/s  {note}  {left:.0} s left")
+            }
+            _ => format!("{name}: {done}/{total} {units}  {rate:.1} {units}/s  {note}  {left:.0} s left"),
+        }
     }
 }
 
@@ -98,8 +129,18 @@ impl Progress for Console {
         let name = if prefix.is_empty() { task.to_owned() } else { format!("{prefix}: {task}") };
         let units = if unit.ends_with("ch") { format!("{unit}es") } else { format!("{unit}s") };
         let bar = self.terminal.then(|| {
-            let style = format!("{{prefix}} {{wide_bar}} {{pos}}/{{len}} {units}  {{per_sec}}  {{msg}}  {{eta}} left");
-            let bar = ProgressBar::new(total);
+            let counted = match unit {
+                "byte" => "{bytes}/{total_bytes}  {bytes_per_sec}".to_owned(),
+                _ => format!("{{pos}}/{{len}} {units}  {{per_sec}}"),
+            };
+            // Of a task whose end is not known there is no bar and no time left.
+            let style = match total {
+                0 => format!("{{prefix}} {{spinner}} {counted}  {{msg}}")
+                    .replace("/{total_bytes}", "")
+                    .replace("/{len}", ""),
+                _ => format!("{{prefix}} {{wide_bar}} {counted}  {{msg}}  {{eta}} left"),
+            };
+            let bar = if total == 0 { ProgressBar::no_length() } else { ProgressBar::new(total) };
             bar.set_style(ProgressStyle::with_template(&style).unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_prefix(name.clone());
             bar
@@ -137,7 +178,11 @@ impl Progress for Console {
             let seconds = t.begun.elapsed().as_secs_f64();
             // Tasks of a blink are not worth a line.
             if seconds > 1.0 || !self.terminal {
-                let line = format!("{}: {} {} in {seconds:.1} s  {}", t.name, t.done, t.units, t.note);
+                let done = match t.units.as_str() {
+                    "bytes" => format!("{:.1} MB", t.done as f64 / 1e6),
+                    units => format!("{} {units}", t.done),
+                };
+                let line = format!("{}: {done} in {seconds:.1} s  {}", t.name, t.note);
                 eprintln!("{}", line.trim_end());
             }
         }

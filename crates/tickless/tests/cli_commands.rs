@@ -461,6 +461,33 @@ fn recordings_are_converted_without_loss() {
 }
 
 #[test]
+fn data_sets_are_fetched_listed_and_refused_in_words() {
+    use std::io::{Read, Write};
+    let scratch = Scratch::new();
+    let known = scratch.ok_json(&["data", "fetch"]);
+    let names: Vec<&str> = known.as_array().unwrap().iter().map(|k| k["name"].as_str().unwrap()).collect();
+    assert!(["mnist", "nmnist", "shd", "dvs-gesture"].iter().all(|n| names.contains(n)), "{names:?}");
+    assert!(known[0]["files"][0]["state"] == "missing" && known[0]["folder"] == "data/mnist", "{known:#}");
+    scratch.refused_with(&["data", "fetch", "brain"], &["brain", "nmnist"]);
+    // A server that has nothing: no second try, and how to do it by hand.
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mirror = format!("http://{}", server.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in server.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0u8; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+    });
+    let ran = scratch.run(&["data", "fetch", "mnist", "--mirror", &mirror]);
+    assert_eq!(ran.code, Some(2), "{ran:#?}");
+    let error = ran.stderr.lines().last().unwrap();
+    for word in ["404", "train-images-idx3-ubyte.gz", "browser", "data/mnist"] {
+        assert!(error.contains(word), "no {word} in {error}");
+    }
+}
+
+#[test]
 fn a_recording_is_drawn_as_a_picture_and_an_animation() {
     use tickless::events::{Event, formats::nmnist_bin};
     let scratch = Scratch::new();

@@ -1,4 +1,4 @@
-//! `tickless data`: list, info, view and convert.
+//! `tickless data`: list, fetch, info, view and convert.
 
 use super::{print_json, say};
 use crate::cli::Global;
@@ -14,6 +14,8 @@ use tickless_events::{Sensor, datasets, formats};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tickless data list
+  tickless data fetch                                  what can be fetched, and what is there
+  tickless data fetch nmnist --to ~/data/nmnist
   tickless data info recordings/00001.bin
   tickless data info ~/data/nmnist --json
   tickless data view recording.raw --slow 4
@@ -28,6 +30,17 @@ pub struct Data {
 enum What {
     /// List the data sets that a recipe can name.
     List,
+    /// Download a published data set from its official source; without a name, list them.
+    Fetch {
+        /// Name of the data set.
+        name: Option<String>,
+        /// Folder for its files (default: data/NAME).
+        #[arg(long)]
+        to: Option<PathBuf>,
+        /// A folder on another server that has the files under the same names.
+        #[arg(long, value_name = "URL")]
+        mirror: Option<String>,
+    },
     /// Say what a file or folder is: format, sensor, events, times, digest.
     Info {
         /// A recording, an image file or the folder of a data set.
@@ -98,6 +111,9 @@ impl Data {
                     say!("{:<15} {}", d.name, d.about);
                     say!("{:<15} {}", "", if d.needs.is_empty() { "embedded, needs no file" } else { d.needs });
                 }
+            }
+            What::Fetch { name, to, mirror } => {
+                super::fetch::run(name.as_deref(), to.as_deref(), mirror, global, console)?;
             }
             What::Info { path } => {
                 let info = tickless_events::info(&path)?;

@@ -7,6 +7,7 @@ pub mod data;
 pub mod demo;
 pub mod eval;
 pub mod export;
+pub mod fetch;
 pub mod finetune;
 pub mod import;
 pub mod parity;
