@@ -17,7 +17,10 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     needs: "a folder 0 to 9 for each digit, or the zip of them",
     folder: "mnist-dvs",
     settings: &[Setting::Split],
-    fits: |path| collection::looks_like(path, nothing, |names| names.iter().all(|n| is_digit(n))) && !has_parts(path),
+    fits: |path| {
+        collection::looks_like(path, nothing, |names| names.len() == 10 && names.iter().all(|n| is_digit(n)))
+            && !has_parts(path)
+    },
     open: |request| {
         let set = Published {
             info: &INFO,
