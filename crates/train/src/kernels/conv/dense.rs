@@ -205,6 +205,7 @@ unsafe fn pass<V: Lanes, const MR: usize, const NV: usize>(job: &mut Job<'_>, sl
 
 /// acc[i] += Σ_c rows[i][c]·b[c].
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn product<V: Lanes, const MR: usize, const NV: usize>(
     acc: &mut [[V; NV]; MR],
     rows: &[*const f32; MR],
@@ -217,13 +218,13 @@ unsafe fn product<V: Lanes, const MR: usize, const NV: usize>(
         let mut b = b;
         for c in 0..depth {
             let mut w = [V::splat(0.0); NV];
-            for (j, w) in w.iter_mut().enumerate() {
-                *w = V::load(b.add(j * LANES));
+            for j in 0..NV {
+                w[j] = V::load(b.add(j * LANES));
             }
-            for (row, acc) in rows.iter().zip(&mut local) {
-                let v = V::splat(*row.add(c));
-                for (a, w) in acc.iter_mut().zip(w) {
-                    *a = a.add_product(v, w);
+            for i in 0..MR {
+                let v = V::splat(*rows[i].add(c));
+                for j in 0..NV {
+                    local[i][j] = local[i][j].add_product(v, w[j]);
                 }
             }
             b = b.add(NV * LANES);

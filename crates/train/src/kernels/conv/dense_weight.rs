@@ -105,6 +105,7 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
 /// Adds one image to a tile of `MR` × `NV` registers.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "a kernel's operands")]
+#[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn tile<V: Lanes, const NV: usize>(
     map: &Indirection,
     tap: usize,
@@ -130,13 +131,13 @@ unsafe fn tile<V: Lanes, const NV: usize>(
             let row = x.as_ptr().add(meets as usize * g.channels + c);
             let d = gradient.as_ptr().add(pixel * pitch + from);
             let mut w = [V::splat(0.0); NV];
-            for (j, w) in w.iter_mut().enumerate() {
-                *w = V::load(d.add(j * LANES));
+            for j in 0..NV {
+                w[j] = V::load(d.add(j * LANES));
             }
-            for (sum, i) in sums.iter_mut().zip(step) {
-                let v = V::splat(*row.add(i));
-                for (s, w) in sum.iter_mut().zip(w) {
-                    *s = s.add_product(v, w);
+            for i in 0..MR {
+                let v = V::splat(*row.add(step[i]));
+                for j in 0..NV {
+                    sums[i][j] = sums[i][j].add_product(v, w[j]);
                 }
             }
         }

@@ -79,6 +79,7 @@ unsafe fn panels<V: Lanes, const NV: usize, const SETS: usize, const BINARY: boo
 
 /// Kernel rows `first..last` of one panel over all images of the job.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn pass<V: Lanes, const NV: usize, const SETS: usize, const BINARY: bool>(
     job: &mut Job<'_>,
     p: usize,
@@ -119,8 +120,8 @@ unsafe fn pass<V: Lanes, const NV: usize, const SETS: usize, const BINARY: bool>
                             .wrapping_offset(-x0 * (g.channels * width) as isize);
                         let mut e = begin;
                         while e + SETS <= end {
-                            for (s, acc) in acc.iter_mut().enumerate() {
-                                one::<V, NV, BINARY>(acc, rows, entries, values, e + s);
+                            for s in 0..SETS {
+                                one::<V, NV, BINARY>(&mut acc[s], rows, entries, values, e + s);
                             }
                             e += SETS;
                         }
@@ -144,6 +145,7 @@ unsafe fn pass<V: Lanes, const NV: usize, const SETS: usize, const BINARY: bool>
 
 /// Adds the weight row of entry `e`.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn one<V: Lanes, const NV: usize, const BINARY: bool>(
     acc: &mut [V; NV],
     rows: *const f32,
@@ -154,9 +156,9 @@ unsafe fn one<V: Lanes, const NV: usize, const BINARY: bool>(
     // SAFETY: passed on from the caller.
     unsafe {
         let row = rows.wrapping_add(usize::from(*entries.add(e)) * (NV * LANES));
-        for (j, a) in acc.iter_mut().enumerate() {
+        for j in 0..NV {
             let w = V::load(row.add(j * LANES));
-            *a = if BINARY { a.add(w) } else { a.add_product(V::splat(*values.add(e)), w) };
+            acc[j] = if BINARY { acc[j].add(w) } else { acc[j].add_product(V::splat(*values.add(e)), w) };
         }
     }
 }

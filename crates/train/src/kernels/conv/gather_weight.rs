@@ -305,6 +305,7 @@ fn copy(job: &Job<'_>, band: &Band, panel: &mut [f32]) {
 
 /// The nine taps of a 3×3 kernel at stride 1.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn nine<V: Lanes, const BINARY: bool>(
     out: &mut [f32],
     panel: &[f32],
@@ -327,9 +328,9 @@ unsafe fn nine<V: Lanes, const BINARY: bool>(
             for ky in 0..3 {
                 for kx in 0..3 {
                     let p = rows[ky].sub(kx * WIDTH);
-                    for (j, a) in acc[ky * 3 + kx].iter_mut().enumerate() {
-                        let d = V::load(p.add(j * LANES));
-                        *a = if BINARY { a.add(d) } else { a.add_product(v, d) };
+                    for j in 0..NV {
+                        let (a, d) = (acc[ky * 3 + kx][j], V::load(p.add(j * LANES)));
+                        acc[ky * 3 + kx][j] = if BINARY { a.add(d) } else { a.add_product(v, d) };
                     }
                 }
             }
