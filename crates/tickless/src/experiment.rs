@@ -87,7 +87,7 @@ fn one(recipe: &Recipe, path: &Path, device: &Device, console: &Console) -> Resu
         anyhow::bail!("{}: holds a run of another recipe; name another folder with `--output`", path.display());
     }
     if !folder.finished() {
-        let source = Source::open(&recipe.data, recipe.seed)?;
+        let source = Source::open_with(&recipe.data, recipe.seed, console)?;
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let job = Job { recipe, source: &source, parts: &parts, folder: &folder, initial: None, base: None, device };
         train(job, console).map_err(|e| stopped(e, "the same command goes on from there"))?;

@@ -69,29 +69,6 @@ impl Console {
     }
 }
 
-/// The data library reports through a trait of its own.
-impl tickless_events::progress::Progress for Console {
-    fn start(&self, task: &str, total: u64, unit: &str) {
-        Progress::start(self, task, total, unit);
-    }
-
-    fn advance(&self, n: u64, note: &str) {
-        Progress::advance(self, n, note);
-    }
-
-    fn finish(&self) {
-        Progress::finish(self);
-    }
-
-    fn line(&self, text: &str) {
-        Progress::line(self, text);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.stopped()
-    }
-}
-
 /// For tasks that write nothing before their end.
 ///
 /// # Errors

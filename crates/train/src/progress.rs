@@ -1,27 +1,4 @@
-//! How a library reports what it is doing: a small trait, so that no library draws progress bars.
+//! How a library reports what it is doing: the small trait of the data library, so that no library
+//! draws progress bars and a data set that is being prepared shows like a training.
 
-/// Receives progress; asked whether to stop. All methods default to nothing.
-pub trait Progress: Sync {
-    /// A task of `total` units (`unit` names one: "iteration", "recording") begins.
-    fn start(&self, _task: &str, _total: u64, _unit: &str) {}
-
-    /// `n` more units are done; `note` is what to show beside the rate ("loss 0.31").
-    fn advance(&self, _n: u64, _note: &str) {}
-
-    /// The task is over.
-    fn finish(&self) {}
-
-    /// A line worth keeping.
-    fn line(&self, _text: &str) {}
-
-    /// Whether the user asked to stop; the task then ends at the next safe point.
-    fn cancelled(&self) -> bool {
-        false
-    }
-}
-
-/// Says nothing, never stops.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Silent;
-
-impl Progress for Silent {}
+pub use tickless_events::progress::{Progress, Silent};

@@ -62,7 +62,7 @@ impl Import {
             },
         };
         let mut recipe = Recipe::load(&self.recipe, &self.changes.assignments())?;
-        let source = Source::open(&recipe.data, recipe.seed)?;
+        let source = Source::open_with(&recipe.data, recipe.seed, console)?;
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let (shape, kind) = source.input();
         let stem = self.graph.file_stem().map_or_else(|| "nir".into(), |s| s.to_string_lossy().into_owned());

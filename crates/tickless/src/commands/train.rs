@@ -51,7 +51,7 @@ impl Train {
             console.line(&format!("{}: has finished already", path.display()));
             folder.facts()?
         } else {
-            let source = Source::open(&given.data, given.seed)?;
+            let source = Source::open_with(&given.data, given.seed, console)?;
             let parts = Parts::of(&source, &given.data, given.seed)?;
             let job = Job {
                 recipe: &given,

@@ -11,7 +11,7 @@ pub use prefetch::prefetch;
 pub use split::{Parts, SampleId};
 
 use crate::error::{Error, Result};
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 use cache::Cache;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -45,6 +45,14 @@ impl Source {
     /// # Errors
     /// If the data set is unknown or its files are missing or damaged.
     pub fn open(recipe: &DataRecipe, seed: u64) -> Result<Self> {
+        Self::open_with(recipe, seed, &Silent)
+    }
+
+    /// As [`open`](Self::open); `progress` sees a cache being made (`data.cache`), and can stop it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), or if the user stops.
+    pub fn open_with(recipe: &DataRecipe, seed: u64, progress: &dyn Progress) -> Result<Self> {
         let mut request = DataRequest::new(recipe.set.clone(), recipe.path.as_deref());
         request.seed = recipe.seed.unwrap_or(seed);
         request.sensor = recipe.sensor.map(|[width, height]| Sensor { width, height });
@@ -56,7 +64,7 @@ impl Source {
         let crops = |d: &datasets::DatasetInfo| d.name == recipe.set && d.settings.contains(&Setting::Crop);
         let (crop, size) = if datasets::list().iter().any(crops) { (size, None) } else { (None, size) };
         request.crop = crop;
-        let dataset = datasets::open(&request).map_err(|e| match e {
+        let dataset = datasets::open_with(&request, progress).map_err(|e| match e {
             tickless_events::Error::UnknownDataset { name, known } => {
                 let hint = tickless_net::suggest::hint(&name, datasets::list().iter().map(|d| d.name));
                 Error::Setting(format!("unknown data set `{name}`{hint}; known: {known}"))
