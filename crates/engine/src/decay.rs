@@ -1,15 +1,21 @@
 //! Exact exponential decay between events, by two tables.
 //!
 //! ```text
-//! exp(−Δt/τ) = exp(−hi·2^k/τ) · exp(−lo/τ),   Δt = hi·2^k + lo in whole µs
+//! exp(−Δt/τ) = exp(−hi·2⁹/τ) · exp(−lo/τ),   Δt = hi·2⁹ + lo in whole µs
 //! ```
 //!
 //! Times are whole µs, so two tables of a few thousand values hold every factor there is: one
 //! multiplication in f64, rounded to f32 once, in place of an exponential at every position that
 //! an event reaches. A Δt beyond the tables takes the exponential itself.
 
-/// Values of a table at most.
-const LARGEST: usize = 1 << 14;
+/// Bits of Δt that the fine table takes. Few, because events and spikes follow each other within
+/// milliseconds: what they look up, 4 KB of fine and the first of the coarse values, stays in the
+/// nearest cache.
+const BITS: u32 = 9;
+const FINE: usize = 1 << BITS;
+
+/// Coarse values at most: 8 s.
+const COARSE: usize = 1 << 14;
 
 /// Δt/τ from which f32 has no number but zero: −ln of half its smallest.
 const GONE: f64 = 104.0;
@@ -20,26 +26,23 @@ pub(crate) struct Decay {
     tau_us: f64,
     /// Neurons that share one time of the last hit, because every edge reaches them together.
     pub cell: usize,
-    bits: u32,
-    fine: Vec<f64>,
+    fine: Box<[f64; FINE]>,
     coarse: Vec<f64>,
 }
 
 impl Decay {
     /// Of this time constant in µs.
     pub fn new(tau_us: f64, cell: usize) -> Self {
-        let values = tau_us * GONE;
-        // As many fine as coarse values, within reason.
-        let bits = (values.max(1.0).sqrt().log2().ceil() as u32).clamp(6, LARGEST.ilog2());
-        let step = 1usize << bits;
-        let count = ((values / step as f64).ceil() as usize + 1).min(LARGEST);
-        let table = |n: usize, unit: f64| (0..n).map(|k| (-(k as f64 * unit) / tau_us).exp()).collect();
-        Self { tau_us, cell, bits, fine: table(step, 1.0), coarse: table(count, step as f64) }
+        let value = |dt_us: usize| (-(dt_us as f64) / tau_us).exp();
+        let count = ((tau_us * GONE / FINE as f64).ceil() as usize).min(COARSE - 1) + 1;
+        let mut fine = Box::new([0.0; FINE]);
+        fine.iter_mut().enumerate().for_each(|(k, v)| *v = value(k));
+        Self { tau_us, cell, fine, coarse: (0..count).map(|k| value(k * FINE)).collect() }
     }
 
     /// The tables, for a loop that keeps their places in registers.
     pub fn tables(&self) -> Tables<'_> {
-        Tables { tau_us: self.tau_us, cell: self.cell, bits: self.bits, fine: &self.fine, coarse: &self.coarse }
+        Tables { tau_us: self.tau_us, cell: self.cell, fine: &self.fine, coarse: &self.coarse }
     }
 
     /// exp(−Δt/τ), rounded to f32.
@@ -53,8 +56,7 @@ impl Decay {
 pub(crate) struct Tables<'a> {
     tau_us: f64,
     pub cell: usize,
-    bits: u32,
-    fine: &'a [f64],
+    fine: &'a [f64; FINE],
     coarse: &'a [f64],
 }
 
@@ -62,9 +64,8 @@ impl Tables<'_> {
     /// exp(−Δt/τ), rounded to f32.
     #[inline(always)]
     pub fn factor(&self, dt_us: u64) -> f32 {
-        let (hi, lo) = ((dt_us >> self.bits) as usize, (dt_us & ((1 << self.bits) - 1)) as usize);
-        match self.coarse.get(hi) {
-            Some(coarse) => (coarse * self.fine[lo]) as f32,
+        match self.coarse.get((dt_us >> BITS) as usize) {
+            Some(coarse) => (coarse * self.fine[dt_us as usize % FINE]) as f32,
             None => beyond(dt_us, self.tau_us),
         }
     }

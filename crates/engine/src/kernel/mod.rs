@@ -22,6 +22,8 @@ mod patch;
 mod scalar;
 
 pub(crate) use patch::{Patch, take};
+#[cfg(test)]
+pub(crate) use scalar::Scalar;
 
 use crate::pass::{Pass, Progress};
 

@@ -43,8 +43,9 @@ pub(super) struct Plain<'a, K> {
     kernel: PhantomData<K>,
 }
 
-/// Float potentials with a leak, a whole number of cells a block.
-pub(super) struct Leaky<'a, K> {
+/// Float potentials with a leak, a whole number of cells a block. `CELL` is how many neurons a cell
+/// has, so that the loop over them is laid out beforehand; 0 for any other number.
+pub(super) struct Leaky<'a, K, const CELL: usize> {
     pub plain: Plain<'a, K>,
     pub decay: Tables<'a>,
     pub hit_us: &'a mut [u64],
@@ -52,7 +53,7 @@ pub(super) struct Leaky<'a, K> {
 
 /// The same where a cell is larger than a block: blocks that part a cell share its factor.
 pub(super) struct Parted<'a, K> {
-    leaky: Leaky<'a, K>,
+    leaky: Leaky<'a, K, 0>,
     factor: f32,
 }
 
@@ -73,7 +74,7 @@ impl<'a, K> Plain<'a, K> {
 }
 
 impl<'a, K> Parted<'a, K> {
-    pub fn new(leaky: Leaky<'a, K>) -> Self {
+    pub fn new(leaky: Leaky<'a, K, 0>) -> Self {
         Self { leaky, factor: 1.0 }
     }
 }
@@ -111,31 +112,36 @@ impl<K: Kernel> Act for Plain<'_, K> {
     }
 }
 
-impl<K: Kernel> Act for Leaky<'_, K> {
+impl<K, const CELL: usize> Leaky<'_, K, CELL> {
+    #[inline(always)]
+    fn each(&self) -> usize {
+        if CELL == 0 { self.decay.cell } else { CELL }
+    }
+}
+
+impl<K: Kernel, const CELL: usize> Act for Leaky<'_, K, CELL> {
     type V = f32;
     type W = f32;
     const TIMED: bool = true;
 
     #[inline(always)]
     fn block(&self) -> usize {
-        BLOCK / self.decay.cell * self.decay.cell
+        BLOCK / self.each() * self.each()
     }
 
     #[inline(always)]
     fn cell(&self, at: usize) -> usize {
-        (at as u32 / self.decay.cell as u32) as usize
+        (at as u32 / self.each() as u32) as usize
     }
 
     #[inline(always)]
     fn add(&mut self, v: &mut [f32], w: &[f32], k: usize, cell: usize, t_us: u64) -> u64 {
-        let each = self.decay.cell;
+        let each = self.each();
         let (mut mask, mut at) = (0, 0);
-        for hit_us in &mut self.hit_us[cell + k / each..] {
-            if at >= v.len() {
-                break;
-            }
+        let cells = v.chunks_exact_mut(each).zip(w.chunks_exact(each));
+        for (hit_us, (v, w)) in self.hit_us[cell + k / each..].iter_mut().zip(cells) {
             let factor = self.decay.since(hit_us, t_us);
-            mask |= K::decay_add(&mut v[at..at + each], &w[at..at + each], factor, self.plain.bounds) << at;
+            mask |= K::decay_add(v, w, factor, self.plain.bounds) << at;
             at += each;
         }
         mask
@@ -211,5 +217,45 @@ impl<K: Kernel> Act for Sums<K> {
     #[inline(always)]
     fn fire(&self, _: &mut i32) -> u32 {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decay::Decay;
+    use crate::kernel::Scalar;
+    use proptest::prelude::*;
+    use tickless_events::rng::Rng;
+    use tickless_net::{Neuron, Shape};
+
+    /// Twenty hits of some cells of a row: masks, and at the end potentials and times.
+    fn hits<const CELL: usize>(each: usize, seed: u64) -> (Vec<u64>, Vec<f32>, Vec<u64>) {
+        let row = BLOCK / each + 3;
+        let shape = Shape { channels: each, height: 1, width: row };
+        let rule = Rule::new("n", &Neuron::lif(), Some(1000.0), shape, 0..0).unwrap();
+        let decay = Decay::new(700.0, each);
+        let (mut v, mut hit_us) = (vec![0.0; row * each], vec![0; row]);
+        let mut leaky = Leaky::<Scalar, CELL> { plain: Plain::new(&rule), decay: decay.tables(), hit_us: &mut hit_us };
+        let mut rng = Rng::new(seed, 0);
+        let mut number = |below: usize| rng.below(below as u64) as usize;
+        let (mut masks, mut t_us) = (Vec::new(), 0);
+        for _ in 0..20 {
+            t_us += number(4000) as u64;
+            let (cell, before, cells) = (number(2), number(2), 1 + number(row - 3));
+            let w: Vec<f32> = (0..cells * each).map(|_| (number(4001) as f32 - 1500.0) / 2048.0).collect();
+            let part = &mut v[(cell + before) * each..][..w.len()];
+            masks.push(leaky.add(part, &w, before * each, cell, t_us));
+        }
+        (masks, v, hit_us)
+    }
+
+    proptest! {
+        #[test]
+        fn cells_whose_size_is_known_beforehand_are_no_other_cells(seed: u64) {
+            prop_assert_eq!(hits::<8>(8, seed), hits::<0>(8, seed));
+            prop_assert_eq!(hits::<16>(16, seed), hits::<0>(16, seed));
+            prop_assert_eq!(hits::<32>(32, seed), hits::<0>(32, seed));
+        }
     }
 }

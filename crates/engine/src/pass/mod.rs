@@ -102,11 +102,15 @@ pub(crate) fn run<K: Kernel>(pass: Pass<'_>) -> Progress {
     let hit_us = &mut state.hit_us[..];
     match (&mut state.potentials, table, &rule.decay) {
         (Potentials::Float(v), Table::Float(w), None) => walk.go(v, w, plain),
-        (Potentials::Float(v), Table::Float(w), Some(decay)) if decay.cell <= BLOCK => {
-            walk.go(v, w, Leaky { plain, decay: decay.tables(), hit_us })
-        }
         (Potentials::Float(v), Table::Float(w), Some(decay)) => {
-            walk.go(v, w, Parted::new(Leaky { plain, decay: decay.tables(), hit_us }))
+            let decay = decay.tables();
+            match decay.cell {
+                8 => walk.go(v, w, Leaky::<K, 8> { plain, decay, hit_us }),
+                16 => walk.go(v, w, Leaky::<K, 16> { plain, decay, hit_us }),
+                32 => walk.go(v, w, Leaky::<K, 32> { plain, decay, hit_us }),
+                ..=BLOCK => walk.go(v, w, Leaky::<K, 0> { plain, decay, hit_us }),
+                _ => walk.go(v, w, Parted::new(Leaky { plain, decay, hit_us })),
+            }
         }
         (Potentials::Small(v), Table::Small(w), _) => walk.go(v, w, Short::<K>::new(rule)),
         (Potentials::Sum(v), Table::Small(w), _) => walk.go(v, w, Sums::<K>::new()),
