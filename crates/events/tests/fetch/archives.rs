@@ -22,7 +22,7 @@ fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
 
 /// A tar.gz of entries of a type; names are written as they are, however bad.
 fn tar_gz(members: &[(&str, u8, &[u8])]) -> Vec<u8> {
-    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best()));
     for (name, kind, bytes) in members {
         let mut header = tar::Header::new_gnu();
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
