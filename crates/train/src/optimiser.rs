@@ -8,6 +8,7 @@
 //! Burn's optimisers keep their state private to a module's record; ours is named tensors, so
 //! that a checkpoint holds weights and state in one format and a resumed run is bit-identical.
 
+use crate::kernels::{SgdOp, sgd};
 use crate::model::{Parameter, host};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -57,18 +58,23 @@ impl OptimiserState {
         self.steps += 1;
         for (i, (p, g)) in parameters.iter_mut().zip(gradients).enumerate() {
             let Some(g) = g else { continue };
+            if let Optimiser::Sgd { momentum, weight_decay } = self.optimiser
+                && let Some(m) = self.first[i].take()
+            {
+                let op = SgdOp { rate: lr as f32, momentum: momentum as f32, decay: weight_decay as f32 };
+                let nothing = Tensor::zeros([1], &p.value.device());
+                let (w, m) = sgd(std::mem::replace(&mut p.value, nothing), m, g, op);
+                (p.value, self.first[i]) = (w, Some(m));
+                continue;
+            }
             let w = p.value.clone();
             p.value = match self.optimiser {
                 Optimiser::Sgd { momentum, weight_decay } => {
                     let g = if weight_decay == 0.0 { g } else { g + w.clone().mul_scalar(weight_decay) };
-                    let step = match self.first[i].take() {
-                        Some(m) if momentum != 0.0 => m.mul_scalar(momentum) + g,
-                        _ => g,
-                    };
                     if momentum != 0.0 {
-                        self.first[i] = Some(step.clone());
+                        self.first[i] = Some(g.clone());
                     }
-                    w - step.mul_scalar(lr)
+                    w - g.mul_scalar(lr)
                 }
                 Optimiser::AdamW { beta1, beta2, epsilon, weight_decay } => {
                     let toward = |old: Option<Tensor<1>>, new: Tensor<1>, beta: f64| match old {

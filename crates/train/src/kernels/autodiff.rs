@@ -8,7 +8,7 @@
 
 use super::conv::{ConvOp, Keep, Kept};
 use super::fused::{FusedOp, StatisticsSlot};
-use super::{NeuronOp, SpikingOps, TilePool};
+use super::{NeuronOp, SgdOp, SpikingOps, TilePool};
 use crate::ttm::TimeMap;
 use burn::backend::autodiff::{
     Autodiff,
@@ -153,6 +153,17 @@ impl<B: SpikingOps, C: CheckpointStrategy> SpikingOps for Autodiff<B, C> {
 
     fn conv_weight_gradient(gradient: FloatTensor<Self>, kept: Kept, op: ConvOp) -> FloatTensor<Self> {
         <FloatTensor<Self>>::new(B::conv_weight_gradient(gradient.into_primitive(), kept, op))
+    }
+
+    fn sgd(
+        weight: FloatTensor<Self>,
+        momentum: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        op: SgdOp,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        // A step is no part of a graph.
+        let (w, m) = B::sgd(weight.into_primitive(), momentum.into_primitive(), gradient.into_primitive(), op);
+        (<FloatTensor<Self>>::new(w), <FloatTensor<Self>>::new(m))
     }
 
     fn fused(

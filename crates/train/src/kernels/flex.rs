@@ -10,7 +10,9 @@
 use super::conv::simd::Isa;
 use super::conv::{ConvOp, Keep, Kept, layer};
 use super::fused::{self, FusedOp, StatisticsSlot};
+use super::memory::zeros;
 use super::pool::{self, TilePool};
+use super::sgd::{self, SgdOp};
 use super::{NeuronOp, SpikingOps};
 use crate::neuron::{Constants, backward, reset, spikes};
 use crate::surrogate::derivative;
@@ -66,7 +68,7 @@ impl SpikingOps for Flex {
         let input = input.to_contiguous();
         let x = values(&input);
         let n = x.len() / map.t_in();
-        let mut out = vec![0.0f32; n * map.t_out()];
+        let mut out = zeros(n * map.t_out());
         if n > 0 {
             out.par_chunks_mut(n).zip(map.rows()).for_each(|(y, row)| {
                 for (k, &(i, w)) in row.iter().enumerate() {
@@ -98,6 +100,10 @@ impl SpikingOps for Flex {
 
     fn conv_weight_gradient(gradient: FlexTensor, kept: Kept, op: ConvOp) -> FlexTensor {
         layer::weight_gradient(gradient, kept, op)
+    }
+
+    fn sgd(weight: FlexTensor, momentum: FlexTensor, gradient: FlexTensor, op: SgdOp) -> (FlexTensor, FlexTensor) {
+        sgd::step(weight, momentum, gradient, op)
     }
 
     fn fused(

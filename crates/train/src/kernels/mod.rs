@@ -8,10 +8,13 @@ mod autodiff;
 pub mod conv;
 mod flex;
 pub mod fused;
+mod memory;
 mod pool;
 pub mod reference;
+mod sgd;
 
 pub use pool::TilePool;
+pub use sgd::SgdOp;
 
 use crate::ttm::TimeMap;
 use burn::backend::{Dispatch, backend_extension, tensor::FloatTensor};
@@ -64,6 +67,14 @@ pub trait SpikingOps: burn::backend::Backend {
     /// Gradient of the weight of [`conv`](Self::conv).
     fn conv_weight_gradient(gradient: FloatTensor<Self>, kept: Kept, op: ConvOp) -> FloatTensor<Self>;
 
+    /// Weight and momentum after a step of SGD.
+    fn sgd(
+        weight: FloatTensor<Self>,
+        momentum: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        op: SgdOp,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
     /// Spikes of a fused layer of two branches (value, gain, shift; one value where there is none).
     fn fused(
         x: FloatTensor<Self>,
@@ -106,6 +117,16 @@ pub fn conv(input: Tensor<4>, weight: Tensor<4>, stride: usize, padding: usize, 
     let geometry = Geometry { channels, height, width, out, kernel: side, stride, padding };
     let op = ConvOp { geometry, kernel };
     Tensor::from_dispatch(<Dispatch as SpikingOps>::conv(input.into_dispatch(), weight.into_dispatch(), op, None))
+}
+
+/// Weight and momentum after a step of SGD; what is nobody else's is changed in place.
+///
+/// # Shapes
+/// All `[n]`.
+pub fn sgd(weight: Tensor<1>, momentum: Tensor<1>, gradient: Tensor<1>, op: SgdOp) -> (Tensor<1>, Tensor<1>) {
+    let (w, m, g) = (weight.into_dispatch(), momentum.into_dispatch(), gradient.into_dispatch());
+    let (w, m) = <Dispatch as SpikingOps>::sgd(w, m, g, op);
+    (Tensor::from_dispatch(w), Tensor::from_dispatch(m))
 }
 
 /// A branch of a fused layer: values, γ and β (or gain and shift) if it has a norm, and how it enters.
@@ -170,7 +191,7 @@ pub fn map_time(input: Tensor<4>, map: Arc<TimeMap>) -> Tensor<4> {
 /// `input` `[N, C, H, W]`, result `[N, C, H/k, W/k]`; what does not fill a tile is dropped.
 pub fn tile_pool(input: Tensor<4>, kernel: usize, scale: f32) -> Tensor<4> {
     let [_, _, height, width] = input.dims();
-    let op = TilePool { kernel, scale, height, width, channels: 1 };
+    let op = TilePool { kernel, scale, height, width, channels: 1, last: false };
     Tensor::from_dispatch(<Dispatch as SpikingOps>::tile_pool(input.into_dispatch(), op))
 }
 
@@ -180,6 +201,6 @@ pub fn tile_pool(input: Tensor<4>, kernel: usize, scale: f32) -> Tensor<4> {
 /// `input` `[N, H, W, C]`, result `[N, H/k, W/k, C]`.
 pub fn tile_pool_last(input: Tensor<4>, kernel: usize, scale: f32) -> Tensor<4> {
     let [_, height, width, channels] = input.dims();
-    let op = TilePool { kernel, scale, height, width, channels };
+    let op = TilePool { kernel, scale, height, width, channels, last: true };
     Tensor::from_dispatch(<Dispatch as SpikingOps>::tile_pool(input.into_dispatch(), op))
 }

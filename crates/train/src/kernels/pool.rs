@@ -5,6 +5,7 @@
 //! sums are exact in any order. One pass over memory each way.
 
 use super::flex::{from_vec, values};
+use super::memory::zeros;
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Shape;
@@ -23,6 +24,8 @@ pub struct TilePool {
     pub width: usize,
     /// Channels of a channels-last map; 1 for planes.
     pub channels: usize,
+    /// Whether maps are `[N, H, W, C]`.
+    pub last: bool,
 }
 
 impl TilePool {
@@ -33,7 +36,7 @@ impl TilePool {
 
 /// Height and width of a map's shape changed.
 fn resized(mut shape: Shape, op: TilePool, (height, width): (usize, usize)) -> Shape {
-    let first = if op.channels == 1 { 2 } else { 1 };
+    let first = if op.last { 1 } else { 2 };
     (shape[first], shape[first + 1]) = (height, width);
     shape
 }
@@ -45,7 +48,7 @@ pub(super) fn forward(input: FlexTensor, op: TilePool) -> FlexTensor {
     let (oh, ow) = op.out();
     let (k, c, w, plane) = (op.kernel, op.channels, op.width * op.channels, op.height * op.width * op.channels);
     let shape = resized(input.shape(), op, (oh, ow));
-    let mut out = vec![0.0f32; shape.num_elements()];
+    let mut out = zeros(shape.num_elements());
     planes(&mut out, oh * ow * c, c).for_each(|(p, y)| {
         for (oy, row) in y.chunks_mut(ow * c).enumerate() {
             for i in 0..k {
@@ -75,7 +78,7 @@ pub(super) fn backward(gradient: FlexTensor, op: TilePool) -> FlexTensor {
     let (oh, ow) = op.out();
     let (k, c, w, plane) = (op.kernel, op.channels, op.width * op.channels, op.height * op.width * op.channels);
     let shape = resized(gradient.shape(), op, (op.height, op.width));
-    let mut out = vec![0.0f32; shape.num_elements()];
+    let mut out = zeros(shape.num_elements());
     planes(&mut out, plane, c).for_each(|(p, x)| {
         for (oy, rows) in x.chunks_mut(k * w).take(oh).enumerate() {
             let from = &g[(p * oh + oy) * ow * c..][..ow * c];

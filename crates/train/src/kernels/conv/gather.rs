@@ -20,7 +20,7 @@ use rayon::prelude::*;
 pub const PANEL: usize = 64;
 
 /// Bytes of weight rows that one pass goes over.
-const PASS_BYTES: usize = 320 << 10;
+const PASS_BYTES: usize = 128 << 10;
 
 struct Job<'a> {
     g: Geometry,

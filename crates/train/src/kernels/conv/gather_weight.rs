@@ -27,6 +27,9 @@ const WIDTH: usize = NV * LANES;
 /// Bytes of gradients of a band.
 const BAND_BYTES: usize = 40 << 10;
 
+/// Weights of a channel that are brought to their place at a time.
+const BLOCK: usize = 64;
+
 /// Tasks that a layer is cut into at least, where it has that many bands.
 const TASKS: usize = 16;
 
@@ -213,10 +216,10 @@ fn unpack(g: &Geometry, sums: &[f32], panels: usize, parts: usize) -> Vec<f32> {
     out.par_chunks_mut((WIDTH * ci * taps).max(1)).enumerate().for_each(|(panel, out)| {
         for part in 0..parts {
             let from = &sums[(part * panels + panel) * len..][..len];
-            // Sixteen rows at a time: each fills a line of every output channel's weights.
-            for (block, rows) in from.chunks(16 * WIDTH).enumerate() {
+            // Rows of a few lines at a time for every output channel, from a block that stays in the cache.
+            for (block, rows) in from.chunks(BLOCK * WIDTH).enumerate() {
                 for (j, o) in out.chunks_exact_mut(ci * taps).enumerate() {
-                    for (o, row) in o[block * 16..].iter_mut().zip(rows.chunks_exact(WIDTH)) {
+                    for (o, row) in o[block * BLOCK..].iter_mut().zip(rows.chunks_exact(WIDTH)) {
                         *o += row[j];
                     }
                 }
@@ -345,6 +348,7 @@ unsafe fn nine<V: Lanes, const BINARY: bool>(
 
 /// One tap, `back` pixels before the one that the offset names.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn one<V: Lanes, const BINARY: bool>(
     out: &mut [f32],
     panel: &[f32],
@@ -354,21 +358,28 @@ unsafe fn one<V: Lanes, const BINARY: bool>(
 ) {
     // SAFETY: passed on from the caller.
     unsafe {
-        let mut acc = [[V::splat(0.0); NV]; 2];
-        for (j, a) in acc[0].iter_mut().enumerate() {
-            *a = V::load(out.as_ptr().add(j * LANES));
+        let mut even = [V::splat(0.0); NV];
+        let mut odd = even;
+        for j in 0..NV {
+            even[j] = V::load(out.as_ptr().add(j * LANES));
         }
-        for (k, &pixel) in pixels.iter().enumerate() {
-            let p = panel.as_ptr().add((pixel as usize - back) * WIDTH);
-            let v = if BINARY { V::splat(1.0) } else { V::splat(*values.get_unchecked(k)) };
-            for (j, a) in acc[k % 2].iter_mut().enumerate() {
+        let add = |acc: &mut [V; NV], k: usize| {
+            let p = panel.as_ptr().add((*pixels.get_unchecked(k) as usize - back) * WIDTH);
+            for j in 0..NV {
                 let d = V::load(p.add(j * LANES));
-                *a = if BINARY { a.add(d) } else { a.add_product(v, d) };
+                acc[j] = if BINARY { acc[j].add(d) } else { acc[j].add_product(V::splat(*values.get_unchecked(k)), d) };
             }
+        };
+        let pairs = pixels.len() / 2;
+        for k in 0..pairs {
+            add(&mut even, 2 * k);
+            add(&mut odd, 2 * k + 1);
         }
-        let [even, odd] = acc;
-        for (j, (a, b)) in even.into_iter().zip(odd).enumerate() {
-            a.add(b).store(out.as_mut_ptr().add(j * LANES));
+        if pixels.len() % 2 == 1 {
+            add(&mut even, pixels.len() - 1);
+        }
+        for j in 0..NV {
+            even[j].add(odd[j]).store(out.as_mut_ptr().add(j * LANES));
         }
     }
 }

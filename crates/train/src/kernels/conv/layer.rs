@@ -13,6 +13,7 @@ use super::pack::{Panels, panel_width};
 use super::simd::Isa;
 use super::{ConvOp, Kept};
 use crate::kernels::flex::{from_vec, values};
+use crate::kernels::memory::zeros;
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Shape;
@@ -25,7 +26,7 @@ pub fn forward(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: bool) ->
     let (x, w) = (values(&input), values(&weight));
     let images = x.len() / g.input_len();
     let panels = Panels::forward(w, &g, panel_width(g.out, gather::PANEL));
-    let mut y = vec![0.0f32; images * g.output_len()];
+    let mut y = zeros(images * g.output_len());
     let events = op.looks_for_events().then(|| Events::of(x, g.pixels(), g.width, g.channels));
     let density = events.as_ref().map(|e| e.density(x.len()));
     let sparse = |wanted: &dyn Fn(f64) -> bool| density.is_some_and(wanted);
@@ -49,7 +50,7 @@ pub fn input_gradient(gradient: FlexTensor, weight: FlexTensor, op: ConvOp) -> F
     let (gradient, weight) = (gradient.to_contiguous(), weight.to_contiguous());
     let images = gradient.shape()[0];
     let panels = Panels::backward(values(&weight), &g, panel_width(g.channels, dense::PANEL));
-    let mut out = vec![0.0f32; images * g.input_len()];
+    let mut out = zeros(images * g.input_len());
     dense::forward(isa, &Indirection::backward(&g), values(&gradient), &panels, &mut out);
     from_vec(out, Shape::new([images, g.height, g.width, g.channels]))
 }

@@ -12,6 +12,7 @@ use super::forward::{Input, Ready};
 use super::rows::{back, fire};
 use super::{BranchNorm, FusedOp, Statistics, columns, inverse_deviation, statistics::fold};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
+use crate::kernels::memory::zeros;
 use rayon::prelude::*;
 
 /// Tasks that a layer is cut into, whatever the number of threads.
@@ -125,7 +126,7 @@ pub fn gradients(
     let n = ready.n;
     let task = n.div_ceil(TASKS).next_multiple_of(ready.len);
     let mut out: Vec<Gradients> =
-        inputs.iter().map(|i| Gradients { x: vec![0.0; i.x.len()], ..Gradients::default() }).collect();
+        inputs.iter().map(|i| Gradients { x: zeros(i.x.len()), ..Gradients::default() }).collect();
     let tasks = n.div_ceil(task.max(1));
     let mut pieces: Vec<Vec<Vec<&mut [f32]>>> = (0..tasks).map(|_| Vec::new()).collect();
     for branch in &mut out {

@@ -3,6 +3,7 @@
 use super::rows::{charge, fire};
 use super::{BranchNorm, Channels, FusedOp, Statistics, chunk, columns, statistics::statistics};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
+use crate::kernels::memory::zeros;
 use rayon::prelude::*;
 
 /// One branch's tensors: `[T_in·B, H, W, C]`, `[C]`, `[C]`.
@@ -96,7 +97,7 @@ pub fn spikes(
     channels: usize,
 ) -> Vec<f32> {
     let ready = Ready::new(op, inputs, statistics, channels);
-    let mut out = vec![0.0f32; ready.n * op.neuron.steps];
+    let mut out = zeros(ready.n * op.neuron.steps);
     columns(&mut out, ready.n, ready.len).into_par_iter().enumerate().for_each(|(k, mut rows)| {
         run(isa, &mut Job { ready: &ready, at: k * ready.len, rows: &mut rows });
     });

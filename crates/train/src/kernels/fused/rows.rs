@@ -3,6 +3,7 @@
 
 use super::Channels;
 use crate::kernels::NeuronOp;
+use crate::kernels::conv::simd::LANES;
 use crate::kernels::flex::{CHUNK, backward_row, forward_row};
 use crate::neuron::{Constants, backward, reset, spikes};
 use crate::surrogate::derivative;
@@ -56,14 +57,34 @@ pub(super) fn fire(op: NeuronOp, current: &mut [f32], v: &mut [f32], s: &mut [f3
 pub(super) fn back(op: NeuronOp, u: &[f32], g: &[f32], g_v: &mut [f32], out: &mut [f32]) {
     let c = Constants::new(&op.neuron, op.lambda);
     if is_lif(&op.neuron) {
-        for (((u, g), g_v), out) in u.iter().zip(g).zip(g_v.iter_mut()).zip(out.iter_mut()) {
-            let s = spikes::<false, false>(*u, c.theta);
-            let d = derivative(Surrogate::Triangle, *u, c.theta);
-            *out = backward::<true, false>(*u, s, d, *g, *g_v, c);
-            *g_v = c.lambda * *out;
+        let whole = u.len() / LANES * LANES;
+        for at in (0..whole).step_by(LANES) {
+            // Copies, so that nothing can alias and a block is one register.
+            let (mut v, mut o) = ([0.0f32; LANES], [0.0f32; LANES]);
+            let (mut x, mut d) = (v, v);
+            v.copy_from_slice(&g_v[at..at + LANES]);
+            x.copy_from_slice(&u[at..at + LANES]);
+            d.copy_from_slice(&g[at..at + LANES]);
+            for l in 0..LANES {
+                o[l] = lif_back(x[l], d[l], v[l], c);
+                v[l] = c.lambda * o[l];
+            }
+            g_v[at..at + LANES].copy_from_slice(&v);
+            out[at..at + LANES].copy_from_slice(&o);
+        }
+        for i in whole..u.len() {
+            out[i] = lif_back(u[i], g[i], g_v[i], c);
+            g_v[i] = c.lambda * out[i];
         }
     } else {
         let parts = u.chunks(CHUNK).zip(g.chunks(CHUNK)).zip(g_v.chunks_mut(CHUNK)).zip(out.chunks_mut(CHUNK));
         parts.for_each(|(((u, g), g_v), out)| backward_row(op)(op, u, g, g_v, out));
     }
+}
+
+/// [`backward`] of the clocked LIF, without branches.
+#[inline(always)]
+fn lif_back(u: f32, g: f32, g_v: f32, c: Constants) -> f32 {
+    let s = spikes::<false, false>(u, c.theta);
+    backward::<true, false>(u, s, derivative(Surrogate::Triangle, u, c.theta), g, g_v, c)
 }
