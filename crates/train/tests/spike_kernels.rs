@@ -101,6 +101,9 @@ proptest! {
         kinds in (0u8..3, 0u8..4), multi in any::<bool>(), seed in any::<u64>()) {
         let device = Device::flex().autodiff();
         let (t1, t2) = (t1.min(steps), t2.min(steps));
+        // A norm of two or three values cancels its own gradient, and what is left is rounding.
+        let normed = |t: usize, kind: u8| kind != 2 || t * batch * side * side >= 8;
+        prop_assume!(normed(t1, kinds.0) && normed(t2, kinds.1));
         // A neuron's gradient is compared where no potential comes near a discontinuity, so the margin matters.
         let neuron = if multi { Neuron::if_multi() } else { Neuron::lif() };
         let op = NeuronOp { neuron, lambda: if multi { 1.0 } else { 0.5 }, steps };
