@@ -3,6 +3,8 @@
 #[path = "containers/broken.rs"]
 mod broken;
 mod common;
+#[path = "containers/ecf.rs"]
+mod ecf;
 #[path = "containers/golden.rs"]
 mod golden;
 #[path = "containers/variants.rs"]

@@ -16,6 +16,16 @@
 //! What stands behind the last event of a group (of four, or of a mask) has no meaning. Mode 3
 //! reads as mode 2. ECF holds no falling times, no x or y above 2047, and at most 65,535 events a
 //! chunk. From the vendor's description of its open codec.
+//!
+//! A decoder takes any mode and any split into runs. The encoder makes the choices of the vendor's
+//! (hdf5_ecf 1.0.1), so that its chunks are the vendor's byte for byte (tests/containers/ecf.rs):
+//! every run is as long as it can be; a step of 15 or more stands in codes of high nibble 15 alone
+//! and leaves the code of the run a step of 0; a mask takes the next events as long as x climbs
+//! within its five places. The mode is judged by the first quarter of the chunk (all of it below
+//! 16 events), q events: 2 if at most a fifth of q have the y of the event before; else 1 if at
+//! most 8 % of q lie at an x above the one before and at most 5 above the last that did not climb
+//! so; else 0. What has no meaning in a last group is 0 here; the vendor's encoder leaves there
+//! what its memory held.
 
 mod decode;
 mod encode;
