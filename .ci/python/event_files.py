@@ -166,7 +166,6 @@ READERS = {
 # What is known to differ: it is printed and does not fail the run.
 KNOWN = {
     ("evt3", "expelliarmus"): "it counts an overflow at each fall of TIME_LOW, also where TIME_HIGH has risen",
-    ("prophesee-hdf5", "evlib"): "open: it decodes recordings, but not all made-up events, in our chunks of mode 0",
 }
 
 
