@@ -2,7 +2,7 @@
 //! to the input pixel it meets (or to a row of zeros), and a tile of `MR` pixels × `NV` registers of
 //! output channels runs over taps and inputs. Nothing is unrolled into memory (no im2col).
 //!
-//! The same tile makes the input gradient, gx[i] = Σ_tap Σ_co g[(i + p − tap)/s]·w[co, ·, tap]; with
+//! The same tile makes the input gradient, `gx[i]` = Σ_tap Σ_co g[(i + p − tap)/s]·w[co, ·, tap]; with
 //! stride s pixels of one residue mod s meet the same taps and are put side by side, so that taps
 //! which no pixel of a tile meets are skipped.
 
