@@ -26,23 +26,23 @@ mod natural;
 mod ncaltech101;
 mod nmnist;
 mod place;
+mod request;
 #[cfg(feature = "hdf5")]
 mod shd;
 mod split;
 mod tree;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use split::Rule;
-
 pub use key::Key;
+pub use request::{DataRequest, Setting};
 
 use crate::progress::{Progress, Silent};
 use crate::rng::Rng;
-use crate::{CameraConfig, Error, Image, Recording, Result, Sensor};
+use crate::{Error, Image, Recording, Result, Sensor};
 
 /// The two parts of a data set. A validation part is cut from `Train` by who trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -205,102 +205,6 @@ impl fmt::Display for Description {
         }
         self.notes.iter().try_for_each(|note| write!(f, "\n{note}"))
     }
-}
-
-/// Which data set, from where.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DataRequest {
-    /// A name out of [`list`].
-    pub name: String,
-    /// The folder that holds its files; not needed for `digits-dvs`.
-    pub path: Option<PathBuf>,
-    /// Seed of the split (where the data set has no official one) and of the simulated camera.
-    /// Not the seed of training: keep it when you compare runs.
-    pub seed: u64,
-    /// The simulated camera, where there is one.
-    pub camera: CameraConfig,
-    /// The sensor, for recordings whose files do not state it.
-    pub sensor: Option<Sensor>,
-    /// Share of each class that is for testing, drawn by the seed; for sets without an official split.
-    pub test_share: Option<f64>,
-    /// The first n recordings of each class are for training, the rest for testing.
-    pub train_first: Option<usize>,
-    /// The size that photographs are cropped to.
-    pub crop: Option<Sensor>,
-    /// A folder for a cache of decoded recordings, see [`cache`].
-    pub cache: Option<PathBuf>,
-}
-
-impl DataRequest {
-    /// A data set by its name, from `path`.
-    pub fn new(name: impl Into<String>, path: Option<&Path>) -> DataRequest {
-        DataRequest { name: name.into(), path: path.map(Path::to_path_buf), ..Default::default() }
-    }
-
-    /// The split asked for.
-    fn rule(&self) -> Result<Option<Rule>> {
-        match (self.test_share, self.train_first) {
-            (None, None) => Ok(None),
-            (Some(share), None) if share > 0.0 && share < 1.0 => Ok(Some(Rule::Share(share))),
-            (None, Some(first)) if first > 0 => Ok(Some(Rule::First(first))),
-            (Some(_), Some(_)) => {
-                Err(Error::setting("both `data.test_share` and `data.train_first` are set", "keep one of them"))
-            }
-            (Some(share), _) => {
-                Err(Error::setting(format!("`data.test_share` = {share}"), "give a share between 0 and 1"))
-            }
-            _ => Err(Error::setting("`data.train_first` = 0", "give at least 1")),
-        }
-    }
-
-    /// Refuses settings that this data set does not heed.
-    fn check(&self, info: &DatasetInfo) -> Result<()> {
-        let refuse = |what: &str, why: &str| {
-            let problem = format!("`{what}` is set, but data set `{}` {why}", info.name);
-            Err(Error::setting(problem, format!("remove `{what}`")))
-        };
-        let heeds = |setting| info.settings.contains(&setting);
-        match self {
-            DataRequest { sensor: Some(_), .. } if !heeds(Setting::Sensor) => {
-                refuse("data.sensor", "has a sensor of its own")
-            }
-            DataRequest { test_share: Some(_), .. } if !heeds(Setting::Split) => {
-                refuse("data.test_share", "has a split of its own")
-            }
-            DataRequest { train_first: Some(_), .. } if !heeds(Setting::Split) => {
-                refuse("data.train_first", "has a split of its own")
-            }
-            DataRequest { crop: Some(_), .. } if !heeds(Setting::Crop) => refuse("data.size", "has images of one size"),
-            _ => Ok(()),
-        }
-    }
-
-    /// The path, which must be there and exist.
-    fn path(&self, info: &DatasetInfo) -> Result<&Path> {
-        let name = info.name;
-        let Some(path) = self.path.as_deref() else {
-            let what = format!("data set `{name}` without a path");
-            return Err(Error::setting(what, format!("give the folder that holds {}", info.needs)));
-        };
-        if !path.exists() {
-            let what = format!("the folder of data set `{name}`");
-            let remedy = format!("give the folder that holds {}", info.needs);
-            return Err(Error::Missing { path: path.to_path_buf(), what, remedy });
-        }
-        Ok(path)
-    }
-}
-
-/// A setting of a [`DataRequest`] that only some data sets heed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Setting {
-    /// `sensor`.
-    Sensor,
-    /// `test_share` and `train_first`.
-    Split,
-    /// `crop`.
-    Crop,
 }
 
 /// An entry of [`list`].
