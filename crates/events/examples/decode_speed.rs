@@ -39,6 +39,8 @@ fn make(format: &str, file: &Path, out: &Path, most: usize) -> Result<(), Box<dy
     let (recording, _) = stream.into_recording(sensor)?;
     let events = Columns::from(&recording.iter().collect::<Vec<Event>>()[..]);
     let first = events.t_us().first().copied().unwrap_or(0);
+    // From time 0, but for HDF5: evlib 0.13 misreads chunks of ECF that begin near it.
+    let begin = if format == "prophesee-hdf5" { first } else { 0 };
     let turn = events.t_us().last().map_or(1, |last| last - first + 50);
     let mut encoder = match format.split_once('+') {
         Some(("aedat4", "zstd")) => aedat4::encoder(sensor, aedat4::Compression::Zstd)?,
@@ -47,7 +49,7 @@ fn make(format: &str, file: &Path, out: &Path, most: usize) -> Result<(), Box<dy
     };
     let (mut to, mut bytes, mut count) = (BufWriter::new(File::create(out)?), Vec::new(), 0);
     for i in 0.. {
-        let shifted = events.iter().take(most - count).map(|e| Event { t_us: e.t_us - first + i * turn, ..e });
+        let shifted = events.iter().take(most - count).map(|e| Event { t_us: e.t_us - first + begin + i * turn, ..e });
         let shifted: Columns = shifted.collect();
         encoder.push(&shifted, &mut bytes)?;
         to.write_all(&bytes)?;
