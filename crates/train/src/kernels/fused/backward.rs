@@ -12,8 +12,9 @@ use super::forward::{Input, Ready};
 use super::rows::{back, fire};
 use super::{BranchNorm, FusedOp, Statistics, columns, inverse_deviation, statistics::fold};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
-use crate::kernels::memory::zeros;
+use crate::kernels::memory::{full, room};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// Tasks that a layer is cut into, whatever the number of threads.
 const TASKS: usize = 32;
@@ -37,7 +38,7 @@ struct Job<'a, 'b> {
     gradient: &'a [f32],
     at: usize,
     /// For each branch its rows, these columns of them.
-    out: &'a mut [Vec<&'b mut [f32]>],
+    out: &'a mut [Vec<&'b mut [MaybeUninit<f32>]>],
     /// For each branch Σ G and Σ G·(x − μ), a chunk wide.
     sums: &'a mut [(Vec<f32>, Vec<f32>)],
 }
@@ -71,11 +72,14 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
                 let steps = &ready.steps[b];
                 let i = steps[t];
                 let into = &mut rows[i][from..from + m];
-                if t + 1 == t_all || steps[t + 1] != i {
-                    into.copy_from_slice(&g_u[..m]);
+                let into = if t + 1 == t_all || steps[t + 1] != i {
+                    into.write_copy_of_slice(&g_u[..m])
                 } else {
+                    // SAFETY: the step after this one showed the same row and wrote it.
+                    let into = unsafe { into.assume_init_mut() };
                     into.iter_mut().zip(&g_u).for_each(|(o, g)| *o += g);
-                }
+                    into
+                };
                 let complete = t == 0 || steps[t - 1] != i;
                 if let (true, Some(wide)) = (complete, &ready.wide[b]) {
                     let x = &ready.x[b][i * n + at..][..m];
@@ -125,12 +129,12 @@ pub fn gradients(
     let ready = Ready::new(op, inputs, statistics, channels);
     let n = ready.n;
     let task = n.div_ceil(TASKS).next_multiple_of(ready.len);
-    let mut out: Vec<Gradients> =
-        inputs.iter().map(|i| Gradients { x: zeros(i.x.len()), ..Gradients::default() }).collect();
+    assert!(op.branches.iter().all(|b| !b.copies(op.neuron.steps).contains(&0)), "a repeat shows every step");
+    let mut rooms: Vec<_> = inputs.iter().map(|i| room(i.x.len())).collect();
     let tasks = n.div_ceil(task.max(1));
-    let mut pieces: Vec<Vec<Vec<&mut [f32]>>> = (0..tasks).map(|_| Vec::new()).collect();
-    for branch in &mut out {
-        for (piece, rows) in pieces.iter_mut().zip(columns(&mut branch.x, n, task)) {
+    let mut pieces: Vec<Vec<Vec<&mut [MaybeUninit<f32>]>>> = (0..tasks).map(|_| Vec::new()).collect();
+    for branch in &mut rooms {
+        for (piece, rows) in pieces.iter_mut().zip(columns(branch, n, task)) {
             piece.push(rows);
         }
     }
@@ -145,6 +149,9 @@ pub fn gradients(
             sums.iter().map(|(s, p)| (fold(s, channels), fold(p, channels))).collect()
         })
         .collect();
+    // SAFETY: every task wrote its columns of every row that is shown, and all are.
+    let full = |x| Gradients { x: unsafe { full(x) }, ..Gradients::default() };
+    let mut out: Vec<Gradients> = rooms.into_iter().map(full).collect();
     for (b, into) in out.iter_mut().enumerate() {
         let add = |pick: fn(&Sums) -> &Vec<f64>| -> Vec<f64> {
             (0..channels).map(|c| sums.iter().map(|s| pick(&s[b])[c]).sum()).collect()

@@ -3,8 +3,9 @@
 use super::rows::{charge, fire};
 use super::{BranchNorm, Channels, FusedOp, Statistics, chunk, columns, statistics::statistics};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
-use crate::kernels::memory::zeros;
+use crate::kernels::memory::{full, room};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// One branch's tensors: `[T_in·B, H, W, C]`, `[C]`, `[C]`.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +72,7 @@ pub fn statistics_of(isa: Isa, op: &FusedOp, inputs: &[Input<'_>], channels: usi
 struct Job<'a, 'b> {
     ready: &'a Ready<'a>,
     at: usize,
-    rows: &'a mut [&'b mut [f32]],
+    rows: &'a mut [&'b mut [MaybeUninit<f32>]],
 }
 
 by_isa!(run = body(&mut Job<'_, '_>));
@@ -82,9 +83,11 @@ by_isa!(run = body(&mut Job<'_, '_>));
 unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
     let len = job.rows[0].len();
     let (mut v, mut current, mut scratch) = (vec![0.0f32; len], vec![0.0f32; len], vec![0.0f32; len]);
-    for (t, s) in job.rows.iter_mut().enumerate() {
+    let mut s = vec![0.0f32; len];
+    for (t, row) in job.rows.iter_mut().enumerate() {
         job.ready.current(t, job.at, &mut current);
-        fire(job.ready.op.neuron, &mut current, &mut v, s, &mut scratch);
+        fire(job.ready.op.neuron, &mut current, &mut v, &mut s, &mut scratch);
+        row.write_copy_of_slice(&s);
     }
 }
 
@@ -97,9 +100,10 @@ pub fn spikes(
     channels: usize,
 ) -> Vec<f32> {
     let ready = Ready::new(op, inputs, statistics, channels);
-    let mut out = zeros(ready.n * op.neuron.steps);
+    let mut out = room(ready.n * op.neuron.steps);
     columns(&mut out, ready.n, ready.len).into_par_iter().enumerate().for_each(|(k, mut rows)| {
         run(isa, &mut Job { ready: &ready, at: k * ready.len, rows: &mut rows });
     });
-    out
+    // SAFETY: every chunk wrote its part of every row.
+    unsafe { full(out) }
 }

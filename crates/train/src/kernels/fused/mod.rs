@@ -120,8 +120,8 @@ pub(super) fn chunk(channels: usize, steps: usize) -> usize {
 }
 
 /// Cuts rows of `n` values into pieces of `len` columns: for each piece its part of every row.
-pub(super) fn columns(data: &mut [f32], n: usize, len: usize) -> Vec<Vec<&mut [f32]>> {
-    let mut pieces: Vec<Vec<&mut [f32]>> = (0..n.div_ceil(len)).map(|_| Vec::new()).collect();
+pub(super) fn columns<T>(data: &mut [T], n: usize, len: usize) -> Vec<Vec<&mut [T]>> {
+    let mut pieces: Vec<Vec<&mut [T]>> = (0..n.div_ceil(len)).map(|_| Vec::new()).collect();
     if n > 0 {
         for row in data.chunks_mut(n) {
             for (piece, part) in pieces.iter_mut().zip(row.chunks_mut(len)) {
