@@ -39,7 +39,8 @@ impl Events {
         width * channels <= 1 << 16
     }
 
-    /// Of a map `[N, H, W, C]` with `pixels` = H·W.
+    /// Of a map `[N, H, W, C]` with `pixels` = H·W, without the values of what is not a spike (see
+    /// [`with_values`](Self::with_values)).
     pub fn of(isa: Isa, x: &[f32], pixels: usize, width: usize, channels: usize) -> Self {
         let len = (pixels * channels).max(1);
         let encoded: Vec<(Image, bool)> = x
@@ -47,13 +48,28 @@ impl Events {
             .map_init(|| vec![0u16; len + STEP], |room, image| encode(isa, image, width, channels, room))
             .collect();
         let binary = encoded.iter().all(|(_, binary)| *binary);
-        let mut images: Vec<Image> = encoded.into_iter().map(|(image, _)| image).collect();
-        if !binary {
-            let each = images.par_iter_mut().zip(x.par_chunks(len));
-            each.for_each(|(image, x)| image.values = x.iter().copied().filter(|v| *v != 0.0).collect());
-        }
+        let images: Vec<Image> = encoded.into_iter().map(|(image, _)| image).collect();
         let active = images.iter().map(|i| i.entries.len()).sum();
         Self { images, binary, active }
+    }
+
+    /// The same with its values, of the map that it was made of.
+    pub fn with_values(mut self, x: &[f32]) -> Self {
+        if !self.binary {
+            let len = (x.len() / self.images.len().max(1)).max(1);
+            self.images.par_iter_mut().zip(x.par_chunks(len)).for_each(|(image, x)| {
+                // Every value is written and the end moves on only where it is active: no branch to mispredict.
+                let mut values = vec![0.0f32; image.entries.len() + 1];
+                let mut n = 0;
+                for &v in x {
+                    values[n] = v;
+                    n += usize::from(v != 0.0);
+                }
+                values.truncate(n);
+                image.values = values;
+            });
+        }
+        self
     }
 
     /// Fraction of active values.
@@ -66,26 +82,38 @@ impl Events {
 fn encode(isa: Isa, image: &[f32], width: usize, channels: usize, room: &mut [u16]) -> (Image, bool) {
     let mut starts = Vec::with_capacity(image.len() / channels + 1);
     let (mut n, mut binary) = (0, true);
-    for (i, pixel) in image.chunks_exact(channels).enumerate() {
-        starts.push(n as u32);
-        let base = i % width * channels;
+    for row in image.chunks_exact(width * channels) {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 if channels.is_multiple_of(STEP) && x86::has_compress() => {
-                for (k, part) in pixel.as_chunks::<STEP>().0.iter().enumerate() {
+            Isa::Avx512 if x86::fits(channels) => {
+                for (k, part) in row.chunks(STEP).enumerate() {
+                    let mut last = [0.0f32; STEP];
+                    let whole = part.first_chunk().unwrap_or_else(|| {
+                        last[..part.len()].copy_from_slice(part);
+                        &last
+                    });
                     let into = room[n..].first_chunk_mut().expect("room for all values and a step");
                     // SAFETY: the machine has the instructions, as was asked.
-                    let (active, ones) = unsafe { x86::compress(part, (base + k * STEP) as u16, into) };
-                    n += active;
+                    let (active, ones) = unsafe { x86::compress(whole, (k * STEP) as u16, into) };
+                    if channels < STEP {
+                        let before = |c: usize| (active & ((1u32 << c) - 1)).count_ones();
+                        starts.extend((0..part.len()).step_by(channels).map(|c| n as u32 + before(c)));
+                    } else if (k * STEP).is_multiple_of(channels) {
+                        starts.push(n as u32);
+                    }
+                    n += active.count_ones() as usize;
                     binary &= ones == active;
                 }
             }
             _ => {
-                // Every entry is written and the end moves on only where it is active: no branch to mispredict.
-                for (c, &v) in pixel.iter().enumerate() {
-                    room[n] = (base + c) as u16;
-                    n += usize::from(v != 0.0);
-                    binary &= v == 0.0 || v == 1.0;
+                // As in `with_values`.
+                for (x, pixel) in row.chunks_exact(channels).enumerate() {
+                    starts.push(n as u32);
+                    for (c, &v) in pixel.iter().enumerate() {
+                        room[n] = (x * channels + c) as u16;
+                        n += usize::from(v != 0.0);
+                        binary &= v == 0.0 || v == 1.0;
+                    }
                 }
             }
         }
@@ -100,18 +128,19 @@ mod x86 {
     use std::arch::x86_64::*;
     use std::sync::OnceLock;
 
-    /// Whether 16-bit lanes can be compressed.
-    pub fn has_compress() -> bool {
+    /// Whether 16-bit lanes can be compressed and steps begin with pixels.
+    pub fn fits(channels: usize) -> bool {
         static HAS: OnceLock<bool> = OnceLock::new();
-        *HAS.get_or_init(|| is_x86_feature_detected!("avx512vbmi2") && is_x86_feature_detected!("avx512bw"))
+        let has = || is_x86_feature_detected!("avx512vbmi2") && is_x86_feature_detected!("avx512bw");
+        *HAS.get_or_init(has) && (channels.is_multiple_of(STEP) || STEP.is_multiple_of(channels))
     }
 
-    /// Writes `base` + i for every active value, and whatever after them; how many are active and how many 1.
+    /// Writes `base` + i for every active value, and whatever after them; which are active and which 1.
     ///
     /// # Safety
     /// The machine must have avx512f, avx512bw and avx512vbmi2.
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
-    pub unsafe fn compress(part: &[f32; STEP], base: u16, into: &mut [u16; STEP]) -> (usize, usize) {
+    pub unsafe fn compress(part: &[f32; STEP], base: u16, into: &mut [u16; STEP]) -> (u32, u32) {
         // SAFETY: two loads of 16 values and one store of 32 inside the arrays.
         unsafe {
             let (a, b) = (_mm512_loadu_ps(part.as_ptr()), _mm512_loadu_ps(part.as_ptr().add(16)));
@@ -122,7 +151,7 @@ mod x86 {
                 | u32::from(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(b, one)) << 16;
             let lanes = _mm512_add_epi16(_mm512_set1_epi16(base as i16), _mm512_loadu_si512(LANES.as_ptr().cast()));
             _mm512_storeu_si512(into.as_mut_ptr().cast(), _mm512_maskz_compress_epi16(active, lanes));
-            (active.count_ones() as usize, ones.count_ones() as usize)
+            (active, ones)
         }
     }
 
@@ -154,12 +183,19 @@ mod tests {
 
     #[test]
     fn every_instruction_set_finds_the_active_values_in_order() {
-        for (width, height, channels, counts) in
-            [(5, 3, 64, false), (5, 3, 64, true), (4, 4, 32, false), (3, 2, 7, true), (1, 1, 512, false)]
-        {
+        for (width, height, channels, counts) in [
+            (5, 3, 64, false),
+            (5, 3, 64, true),
+            (4, 4, 32, false),
+            (3, 2, 7, true),
+            (34, 3, 2, true),
+            (5, 4, 8, false),
+            (3, 3, 16, true),
+            (1, 1, 512, false),
+        ] {
             let x = map(width * height, channels, counts);
             for isa in Isa::available() {
-                let e = Events::of(isa, &x, width * height, width, channels);
+                let e = Events::of(isa, &x, width * height, width, channels).with_values(&x);
                 assert_eq!(e.binary, !counts);
                 let mut seen = vec![0.0f32; x.len()];
                 for (n, image) in e.images.iter().enumerate() {
@@ -182,7 +218,7 @@ mod tests {
         let mut x = vec![0.0f32; 64];
         x[40] = f32::NAN;
         for isa in Isa::available() {
-            let e = Events::of(isa, &x, 1, 1, 64);
+            let e = Events::of(isa, &x, 1, 1, 64).with_values(&x);
             assert!(!e.binary && e.images[0].entries == [40] && e.images[0].values[0].is_nan());
         }
     }

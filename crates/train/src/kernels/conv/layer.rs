@@ -33,6 +33,8 @@ pub fn forward(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: bool) ->
     let sparse = |wanted: &dyn Fn(f64) -> bool| density.is_some_and(wanted);
     let (gathers, gathers_weight) = (sparse(&|d| op.kernel.gathers(&g, d)), sparse(&|d| op.kernel.gathers_weight(d)));
     report(&g, images, density, gathers, gathers_weight);
+    let wanted = gathers || (keep && gathers_weight);
+    let events = events.filter(|_| wanted).map(|e| e.with_values(x));
     match &events {
         Some(e) if gathers => gather::forward(isa, g, e, &panels, &mut y),
         _ => {
