@@ -69,6 +69,15 @@ impl Console {
     }
 }
 
+/// What a worker that is not the first shows: nothing; Ctrl-C reaches it all the same.
+pub struct Quiet<'a>(pub &'a Console);
+
+impl Progress for Quiet<'_> {
+    fn cancelled(&self) -> bool {
+        self.0.stopped()
+    }
+}
+
 /// For tasks that write nothing before their end.
 ///
 /// # Errors
