@@ -76,7 +76,7 @@ pub fn main() -> ExitCode {
         Ok(world) => world,
         Err(e) => return fail(&e),
     };
-    let console = Console::new();
+    let console = Console::new(world.is_first());
     let g = &cli.global;
     let result = match cli.command {
         Command::Demo(c) => c.run(g, &console),
@@ -95,7 +95,9 @@ pub fn main() -> ExitCode {
     };
     console.leave();
     let Err(e) = result else { return ExitCode::SUCCESS };
-    world.let_first_speak();
+    if world.ended_by_first(&console) {
+        return ExitCode::from(130);
+    }
     let code = if console.stopped() {
         eprintln!("{}", one_line(&e));
         130

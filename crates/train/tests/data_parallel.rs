@@ -228,7 +228,11 @@ fn gradients_and_statistics_of_unequal_parts_are_those_of_the_whole_by_every_ker
                     assert_eq!(one.gradients.len(), other.gradients.len());
                     for (k, (a, b)) in one.gradients.iter().zip(&other.gradients).enumerate() {
                         assert_eq!(a.is_some(), b.is_some());
-                        close(&format!("{what}: gradient {k}"), a.as_deref().unwrap_or_default(), b.as_deref().unwrap_or_default());
+                        close(
+                            &format!("{what}: gradient {k}"),
+                            a.as_deref().unwrap_or_default(),
+                            b.as_deref().unwrap_or_default(),
+                        );
                     }
                     for (k, (a, b)) in one.running.iter().zip(&other.running).enumerate() {
                         close(&format!("{what}: running statistics {k}"), a, b);

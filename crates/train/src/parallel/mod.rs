@@ -28,8 +28,8 @@ mod norm;
 pub mod threads;
 
 pub(crate) use gradients::sum_gradients;
-pub(crate) use norm::{batch_norm, sum_moments};
 pub use norm::{GroupOps, Normalised};
+pub(crate) use norm::{batch_norm, sum_moments};
 
 use crate::error::Result;
 use std::fmt::Debug;

@@ -1,7 +1,10 @@
 //! Spikes of a fused layer: all steps of a chunk of neurons pass while it is in the cache.
 
 use super::rows::{charge, fire};
-use super::{BranchNorm, Channels, FusedOp, Statistics, chunk, columns, statistics::{Moments, moments}};
+use super::{
+    BranchNorm, Channels, FusedOp, Statistics, chunk, columns,
+    statistics::{Moments, moments},
+};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use crate::kernels::memory::zeros;
 use crate::parallel::sum_moments;
