@@ -145,10 +145,10 @@ pub fn fused(branches: Vec<BranchTensors>, neuron: NeuronOp) -> (Tensor<4>, Vec<
     fused_over(branches, neuron, &Ranks::alone())
 }
 
-/// As [`fused`], with the statistics of all workers' parts of the batch.
+/// As [`fused()`], with the statistics of all workers' parts of the batch.
 ///
 /// # Panics
-/// As [`fused`].
+/// As [`fused()`].
 pub fn fused_over(
     branches: Vec<BranchTensors>,
     neuron: NeuronOp,

@@ -15,10 +15,10 @@
 //! position, the same on every worker (see [`crate::seed`]). So are the weights after each step, to the bit,
 //! because every worker adds in rank order and gets the same sums.
 //!
-//! Who the workers are is a [`Group`]: [`threads`] of this process, or processes of several hosts ([`mpi`],
-//! behind the feature of that name). Burn has a distributed training of its own (`burn::tensor::distributed`),
-//! for devices with NCCL: on the CPU's backend its `all_reduce` is not implemented, it sums gradients only and
-//! not a norm's statistics, and its order of summation is the library's to choose. That is why it is not used.
+//! Who the workers are is a [`Group`]: [`threads`] of this process, or processes of several hosts (`mpi`, behind
+//! the feature of that name). Burn 0.22 has a distributed training of its own (`burn::tensor::distributed`). It
+//! reduces tensors of CUDA devices through NCCL; on the CPU's backend `all_reduce` is `unimplemented!()`, so it
+//! cannot be used here. Where the kernels come to run on CUDA, it is one more [`Group`].
 
 mod gradients;
 pub mod launch;
@@ -28,8 +28,8 @@ mod norm;
 pub mod threads;
 
 pub(crate) use gradients::sum_gradients;
-pub use norm::{GroupOps, Normalised};
-pub(crate) use norm::{batch_norm, sum_moments};
+pub use norm::GroupOps;
+pub(crate) use norm::{Normalised, batch_norm, sum_moments};
 
 use crate::error::Result;
 use std::fmt::Debug;

@@ -61,7 +61,7 @@ impl<B: GroupOps, C: CheckpointStrategy> GroupOps for Autodiff<B, C> {
 
 /// What [`batch_norm`] gives.
 #[derive(Debug)]
-pub struct Normalised {
+pub(crate) struct Normalised {
     /// `[N, C, H, W]`.
     pub output: Tensor<4>,
     /// `[C]`, of the whole batch.

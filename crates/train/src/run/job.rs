@@ -75,10 +75,6 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     let network = Arc::new(recipe.network.build(shape, kind, source.dataset().classes())?);
     // Whatever cannot be is refused before the first file is written: the folder stays free for the mended recipe.
     Trainer::plan(recipe, &network, parts, None)?.check_memory(&network, ranks.size())?;
-    if !ranks.is_alone() && *device != Device::flex() {
-        let hint = "several workers train on the CPU only in this version: use `--device cpu`, or one worker";
-        return Err(Error::Setting(hint.into()));
-    }
     let _lock = ranks.is_first().then(|| Lock::take(folder.path())).transpose()?;
     let checkpoint = checkpoint_of_first(folder, ranks)?;
     let t = &recipe.train;
