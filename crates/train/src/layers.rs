@@ -5,9 +5,10 @@ use crate::error::{Error, Result};
 use crate::kernels::conv::Kernel;
 use crate::kernels::fused::Branch;
 use crate::kernels::fused::BranchNorm;
-use crate::kernels::{NeuronOp, conv, fused, neuron, tile_pool, tile_pool_last};
+use crate::kernels::{NeuronOp, conv, fused_over, neuron, tile_pool, tile_pool_last};
 use crate::model::Pass;
 use crate::norm::{BatchStatistics, NormMode, Running};
+use crate::parallel::Ranks;
 use crate::sequence::Sequence;
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
@@ -89,6 +90,7 @@ pub(crate) fn spiking(
     terms: Vec<Term>,
     op: NeuronOp,
     device: &Device,
+    ranks: &Ranks,
     statistics: &mut [Option<BatchStatistics>],
 ) -> Sequence {
     let places: Vec<_> = terms.iter().map(|t| t.norm.as_ref().map(|n| n.place)).collect();
@@ -97,7 +99,7 @@ pub(crate) fn spiking(
         let (norm, kind) = t.norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind));
         (x, norm, Branch { norm: kind, repeat })
     });
-    let (spikes, seen) = fused(branches.collect(), op);
+    let (spikes, seen) = fused_over(branches.collect(), op, ranks);
     for (place, seen) in places.into_iter().zip(seen) {
         if let (Some((index, momentum)), Some(seen)) = (place, seen) {
             statistics[index] = Some(BatchStatistics::new(&seen, momentum, device));

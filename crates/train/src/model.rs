@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::kernels::conv::Kernel;
 use crate::layers::{self, Term};
 use crate::norm::{BatchStatistics, NormMode, Running};
+use crate::parallel::Ranks;
 use crate::sequence::Sequence;
 use crate::ttm::TimeMap;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -89,6 +90,7 @@ pub struct Model {
     kernel: Kernel,
     /// Nodes that the fused kernel of their reader takes over.
     fused: Vec<bool>,
+    ranks: Ranks,
     /// Trainable tensors, in graph order.
     pub parameters: Vec<Parameter>,
     /// Running statistics of the norms, in graph order.
@@ -116,12 +118,23 @@ impl Model {
             })
             .collect::<Result<_>>()?;
         let fused = layers::fused_nodes(&network);
-        Ok(Self { network, device: device.clone(), kernel: Kernel::from_env(), fused, parameters, running })
+        let (kernel, ranks) = (Kernel::from_env(), Ranks::alone());
+        Ok(Self { network, device: device.clone(), kernel, fused, ranks, parameters, running })
     }
 
     /// The same with these kernels; [`Model::new`] takes them from `TICKLESS_KERNEL`.
     pub fn with_kernel(self, kernel: Kernel) -> Self {
         Self { kernel, ..self }
+    }
+
+    /// The same as one of several workers: batch norm takes the statistics of all their parts of the batch.
+    pub fn with_ranks(self, ranks: Ranks) -> Self {
+        Self { ranks, ..self }
+    }
+
+    /// Its place among the workers.
+    pub fn ranks(&self) -> &Ranks {
+        &self.ranks
     }
 
     /// The network.
@@ -222,14 +235,17 @@ impl Model {
                         continue;
                     }
                     let seen = &mut statistics[index];
-                    x.ready().channels_first().each(|x| running.apply(x, gain, shift, n, pass.norm, seen))
+                    let x = x.ready().channels_first().materialise();
+                    let (steps, ranks) = (x.steps(), &self.ranks);
+                    let y = running.apply(x.into_held(), gain, shift, n, pass.norm, ranks, seen)?;
+                    Sequence::new(y, steps)
                 }
                 Layer::Neuron(n) => {
                     let op = |steps| layers::neuron_op(n, &node.name, steps, pass);
                     if fast {
                         let terms = x.terms();
                         let op = op(terms[0].steps())?;
-                        layers::spiking(terms, op, &self.device, &mut statistics)
+                        layers::spiking(terms, op, &self.device, &self.ranks, &mut statistics)
                     } else {
                         let x = x.ready();
                         let op = op(x.steps())?;

@@ -31,6 +31,7 @@ mod evt3_write;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 pub mod idx;
+mod kernel;
 pub mod nmnist_bin;
 pub mod npy;
 mod prophesee;

@@ -7,12 +7,16 @@
 //! ```text
 //! ∂β = Σ G,  ∂γ = Σ G·x̂,  ∂x[i] = γ/σ·(G[i] − cᵢ·∂β/M − cᵢ·x̂[i]·∂γ/M)
 //! ```
+//!
+//! Where several workers share the batch, ∂x takes both sums over all of them; ∂β and ∂γ stay each worker's
+//! own, like every parameter's gradient (see [`crate::parallel`]).
 
 use super::forward::{Input, Ready};
 use super::rows::{back, fire};
 use super::{BranchNorm, FusedOp, Statistics, columns, inverse_deviation, statistics::fold};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use crate::kernels::memory::{full, room};
+use crate::parallel::Ranks;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -117,6 +121,19 @@ unsafe fn finish<V: Lanes>(job: &mut Finish<'_>) {
     }
 }
 
+/// Replaces a branch's sums by those over all workers.
+fn sum_over(ranks: &Ranks, sum: &mut [f64], product: &mut [f64]) {
+    if ranks.is_alone() {
+        return;
+    }
+    let mut both = [&*sum, &*product].concat();
+    // Where a worker has left, the training's next message says so.
+    let _ = ranks.sum_f64(&mut both);
+    let (s, p) = both.split_at(sum.len());
+    sum.copy_from_slice(s);
+    product.copy_from_slice(p);
+}
+
 /// Gradients of every branch from that of the spikes.
 pub fn gradients(
     isa: Isa,
@@ -160,7 +177,7 @@ pub fn gradients(
         if branch.norm == BranchNorm::None {
             continue;
         }
-        let (sum, product) = (add(|s| &s.0), add(|s| &s.1));
+        let (mut sum, mut product) = (add(|s| &s.0), add(|s| &s.1));
         let gain = inputs[b].gain;
         into.shift = sum.iter().map(|v| *v as f32).collect();
         // Without statistics of the batch nothing flows through them.
@@ -172,6 +189,9 @@ pub fn gradients(
             _ => (vec![1.0; channels], 0.0, vec![0.0; channels]),
         };
         into.gain = product.iter().zip(&inverse).map(|(p, i)| (p * i) as f32).collect();
+        if matches!(branch.norm, BranchNorm::Batch(_)) {
+            sum_over(&op.ranks, &mut sum, &mut product);
+        }
         let copies = branch.copies(op.neuron.steps);
         let len = ready.len;
         let wide = |v: Vec<f32>| -> Vec<f32> { v.into_iter().cycle().take(len).collect() };

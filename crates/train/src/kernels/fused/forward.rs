@@ -1,9 +1,13 @@
 //! Spikes of a fused layer: all steps of a chunk of neurons pass while it is in the cache.
 
 use super::rows::{charge, fire};
-use super::{BranchNorm, Channels, FusedOp, Statistics, chunk, columns, statistics::statistics};
+use super::{
+    BranchNorm, Channels, FusedOp, Statistics, chunk, columns,
+    statistics::{Moments, moments},
+};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use crate::kernels::memory::{full, room};
+use crate::parallel::sum_moments;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -60,13 +64,16 @@ impl<'a> Ready<'a> {
     }
 }
 
-/// Statistics of the branches that are normalised by the batch.
+/// Statistics of the branches that are normalised by the batch, over all workers.
 pub fn statistics_of(isa: Isa, op: &FusedOp, inputs: &[Input<'_>], channels: usize) -> Vec<Option<Statistics>> {
     let one = |(b, i): (&super::Branch, &Input<'_>)| {
         let batch = matches!(b.norm, BranchNorm::Batch(_));
-        batch.then(|| statistics(isa, i.x, channels, &b.copies(op.neuron.steps)))
+        batch.then(|| moments(isa, i.x, channels, &b.copies(op.neuron.steps)))
     };
-    op.branches.iter().zip(inputs).map(one).collect()
+    let mut all: Vec<_> = op.branches.iter().zip(inputs).map(one).collect();
+    // Where a worker has left, the training's next message says so.
+    let _ = sum_moments(&op.ranks, &mut all);
+    all.iter().map(|m| m.as_ref().map(Moments::round)).collect()
 }
 
 struct Job<'a, 'b> {

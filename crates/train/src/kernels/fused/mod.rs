@@ -18,6 +18,7 @@ mod rows;
 pub mod statistics;
 
 use super::NeuronOp;
+use crate::parallel::Ranks;
 use crate::ttm::TimeMap;
 use std::sync::{Arc, Mutex};
 
@@ -64,6 +65,8 @@ pub struct FusedOp {
     pub neuron: NeuronOp,
     /// One or two branches.
     pub branches: Vec<Branch>,
+    /// The workers whose parts of the batch are normalised together.
+    pub ranks: Ranks,
 }
 
 /// Mean and biased variance of a batch at one norm.
