@@ -105,7 +105,7 @@ impl Format {
                 for chunk in bytes.chunks(reader::CHUNK) {
                     decoder.push(chunk, &mut events)?;
                     done += chunk.len();
-                    events.expect(done, bytes.len() - done);
+                    events.expect(0, done, bytes.len() - done);
                 }
                 decoder.finish(&mut events)?;
                 decoder.sensor()
