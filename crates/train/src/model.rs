@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 use std::sync::Arc;
-use tickless_net::{Array, InputKind, Layer, LeakRule, Network, NodeId, Weights};
+use tickless_net::{Array, InputKind, Layer, LeakRule, Network, NodeId, Pool, Weights};
 
 /// One trainable tensor, kept flat.
 #[derive(Debug, Clone)]
@@ -90,6 +90,8 @@ pub struct Model {
     kernel: Kernel,
     /// Nodes that the fused kernel of their reader takes over.
     fused: Vec<bool>,
+    /// Neurons whose spikes only a pooling reads, and those poolings: one kernel does both.
+    pooled: Vec<Option<Pool>>,
     ranks: Ranks,
     /// Trainable tensors, in graph order.
     pub parameters: Vec<Parameter>,
@@ -117,9 +119,9 @@ impl Model {
                 Ok(Running::new(n.name.clone(), get("running_mean")?, get("running_var")?))
             })
             .collect::<Result<_>>()?;
-        let fused = layers::fused_nodes(&network);
+        let (fused, pooled) = (layers::fused_nodes(&network), layers::pooled_nodes(&network));
         let (kernel, ranks) = (Kernel::from_env(), Ranks::alone());
-        Ok(Self { network, device: device.clone(), kernel, fused, ranks, parameters, running })
+        Ok(Self { network, device: device.clone(), kernel, fused, pooled, ranks, parameters, running })
     }
 
     /// The same with these kernels; [`Model::new`] takes them from `TICKLESS_KERNEL`.
@@ -245,13 +247,15 @@ impl Model {
                     if fast {
                         let terms = x.terms();
                         let op = op(terms[0].steps())?;
-                        layers::spiking(terms, op, &self.device, &self.ranks, &mut statistics)
+                        let pool = self.pooled[i].filter(|_| fuses);
+                        layers::spiking(terms, op, pool, &self.device, &self.ranks, &mut statistics)
                     } else {
                         let x = x.ready();
                         let op = op(x.steps())?;
                         layers::plain_spiking(x, op)
                     }
                 }
+                Layer::Pool(_) if fast && fuses && self.pooled[i].is_some() => x.ready(),
                 Layer::Pool(p) => layers::pool(x.ready(), p),
                 Layer::GlobalAverage => layers::global_average(x.ready()),
                 Layer::Add if fast && fuses && self.fused[i] => {

@@ -142,16 +142,18 @@ pub type BranchTensors = (Tensor<4>, Option<(Tensor<1>, Tensor<1>)>, Branch);
 /// # Panics
 /// If there are no branches or more than two, or their shapes differ in anything but time.
 pub fn fused(branches: Vec<BranchTensors>, neuron: NeuronOp) -> (Tensor<4>, Vec<Option<Statistics>>) {
-    fused_over(branches, neuron, &Ranks::alone())
+    fused_over(branches, neuron, None, &Ranks::alone())
 }
 
-/// As [`fused()`], with the statistics of all workers' parts of the batch.
+/// As [`fused()`], with the statistics of all workers' parts of the batch, and summed over windows of `pool`
+/// where that is given (see [`tile_pool_last`]): side and scale.
 ///
 /// # Panics
 /// As [`fused()`].
 pub fn fused_over(
     branches: Vec<BranchTensors>,
     neuron: NeuronOp,
+    pool: Option<(usize, f32)>,
     ranks: &Ranks,
 ) -> (Tensor<4>, Vec<Option<Statistics>>) {
     assert!((1..=2).contains(&branches.len()), "a fused layer has one or two branches, got {}", branches.len());
@@ -160,7 +162,9 @@ pub fn fused_over(
     assert!(branches.iter().all(|b| of(b) == of(&branches[0])), "branches differ in shape");
     let device = branches[0].0.device();
     let none = || Tensor::<1>::zeros([1], &device).into_dispatch();
-    let op = FusedOp { neuron, branches: branches.iter().map(|b| b.2.clone()).collect(), ranks: ranks.clone() };
+    let (_, height, width, channels) = of(&branches[0]);
+    let pool = pool.map(|(kernel, scale)| TilePool { kernel, scale, height, width, channels, last: true });
+    let op = FusedOp { neuron, branches: branches.iter().map(|b| b.2.clone()).collect(), pool, ranks: ranks.clone() };
     let slot = StatisticsSlot::default();
     let mut all = branches.into_iter().map(|(x, norm, branch)| {
         assert_eq!(norm.is_some(), branch.norm != BranchNorm::None, "a norm has gain and shift");

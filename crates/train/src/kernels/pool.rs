@@ -29,13 +29,14 @@ pub struct TilePool {
 }
 
 impl TilePool {
-    fn out(&self) -> (usize, usize) {
+    /// Height and width of the output.
+    pub(super) fn out(&self) -> (usize, usize) {
         (self.height / self.kernel, self.width / self.kernel)
     }
 }
 
 /// Height and width of a map's shape changed.
-fn resized(mut shape: Shape, op: TilePool, (height, width): (usize, usize)) -> Shape {
+pub(super) fn resized(mut shape: Shape, op: TilePool, (height, width): (usize, usize)) -> Shape {
     let first = if op.last { 1 } else { 2 };
     (shape[first], shape[first + 1]) = (height, width);
     shape
@@ -59,10 +60,10 @@ pub(super) fn forward(input: FlexTensor, op: TilePool) -> FlexTensor {
 }
 
 /// One row of windows: `[ow, c]` from `[k, width, c]`.
-type Sums = fn(&mut [f32], &[f32], TilePool);
+pub(super) type Sums = fn(&mut [f32], &[f32], TilePool);
 
 /// By the largest block of channels that a pixel is a multiple of.
-fn sums_of(channels: usize) -> Sums {
+pub(super) fn sums_of(channels: usize) -> Sums {
     fn sums<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
         let (k, c) = (op.kernel, op.channels);
         for (ox, y) in row.chunks_exact_mut(c).enumerate() {
@@ -111,6 +112,15 @@ pub(super) fn backward(gradient: FlexTensor, op: TilePool) -> FlexTensor {
         }
     });
     from_vec(out, shape)
+}
+
+/// A row of gradients to the rows of its windows, zero where a row's end fills none.
+pub(super) fn spread_rows(rows: &mut [f32], from: &[f32], op: TilePool) {
+    let spread = spread_of(op.channels);
+    for row in rows.chunks_exact_mut(op.width * op.channels) {
+        spread(row, from, op);
+        row[op.width / op.kernel * op.kernel * op.channels..].fill(0.0);
+    }
 }
 
 /// One row of gradients to a row of the input.

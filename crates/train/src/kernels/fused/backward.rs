@@ -11,11 +11,12 @@
 //! Where several workers share the batch, ∂x takes both sums over all of them; ∂β and ∂γ stay each worker's
 //! own, like every parameter's gradient (see [`crate::parallel`]).
 
-use super::forward::{Input, Ready};
+use super::forward::{Input, Place, Ready};
 use super::rows::{back, fire};
 use super::{BranchNorm, FusedOp, Statistics, columns, inverse_deviation, statistics::fold};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use crate::kernels::memory::{full, room};
+use crate::kernels::pool::spread_rows;
 use crate::parallel::Ranks;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -52,26 +53,40 @@ by_isa!(run = body(&mut Job<'_, '_>));
 #[inline(always)]
 #[expect(clippy::extra_unused_type_parameters, reason = "the loops are the compiler's to vectorise")]
 unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
-    let (ready, op) = (job.ready, job.ready.op.neuron);
-    let (n, t_all) = (ready.n, op.steps);
+    let (ready, op) = (job.ready, job.ready.op);
+    let (n, t_all) = (ready.n, op.neuron.steps);
     let columns = job.out[0][0].len();
     let len = ready.len.min(columns);
     let mut u = vec![0.0f32; len * t_all];
     let (mut v, mut s, mut scratch) = (vec![0.0f32; len], vec![0.0f32; len], vec![0.0f32; len]);
     let (mut g_v, mut g_u) = (vec![0.0f32; len], vec![0.0f32; len]);
+    let mut spread = vec![0.0f32; if op.pool.is_some() { len } else { 0 }];
+    let outputs = ready.outputs();
     let mut from = 0;
     while from < columns {
-        let m = len.min(columns - from);
         let at = job.at + from;
+        let (m, place) = ready.unit(at, columns - from);
         v[..m].fill(0.0);
         for t in 0..t_all {
             let u = &mut u[t * len..t * len + m];
             ready.current(t, at, u);
-            fire(op, u, &mut v[..m], &mut s[..m], &mut scratch);
+            fire(op.neuron, u, &mut v[..m], &mut s[..m], &mut scratch);
         }
         g_v[..m].fill(0.0);
         for t in (0..t_all).rev() {
-            back(op, &u[t * len..t * len + m], &job.gradient[t * n + at..][..m], &mut g_v[..m], &mut g_u[..m]);
+            let gradient = match (place, op.pool) {
+                (Place::Windows(w), Some(pool)) => {
+                    let from = &job.gradient[t * outputs + w..][..pool.out().1 * pool.channels];
+                    spread_rows(&mut spread, from, pool);
+                    &spread[..m]
+                }
+                (Place::Dropped, _) => {
+                    spread[..m].fill(0.0);
+                    &spread[..m]
+                }
+                _ => &job.gradient[t * n + at..][..m],
+            };
+            back(op.neuron, &u[t * len..t * len + m], gradient, &mut g_v[..m], &mut g_u[..m]);
             for (b, rows) in job.out.iter_mut().enumerate() {
                 let steps = &ready.steps[b];
                 let i = steps[t];
@@ -145,7 +160,9 @@ pub fn gradients(
 ) -> Vec<Gradients> {
     let ready = Ready::new(op, inputs, statistics, channels);
     let n = ready.n;
-    let task = n.div_ceil(TASKS).next_multiple_of(ready.len);
+    // Whole chunks, with pooling whole images.
+    let whole = op.pool.map_or(ready.len, |p| p.height * p.width * p.channels);
+    let task = n.div_ceil(TASKS).next_multiple_of(whole);
     assert!(op.branches.iter().all(|b| !b.copies(op.neuron.steps).contains(&0)), "a repeat shows every step");
     let mut rooms: Vec<_> = inputs.iter().map(|i| room(i.x.len())).collect();
     let tasks = n.div_ceil(task.max(1));

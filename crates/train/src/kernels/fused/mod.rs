@@ -9,7 +9,7 @@
 //! ```
 //!
 //! and the neuron's equations follow (see [`crate::neuron`]). Done at once nothing of this is stored
-//! but the spikes: the repeat is an index, the statistics weight each step by how often it is repeated,
+//! but the spikes, or where pooling alone reads them their sums over its windows: the repeat is an index, the statistics weight each step by how often it is repeated,
 //! and backward computes the membrane again from x. Maps are channels-last, `[T·B, H, W, C]`.
 
 pub mod backward;
@@ -17,7 +17,7 @@ pub mod forward;
 mod rows;
 pub mod statistics;
 
-use super::NeuronOp;
+use super::{NeuronOp, TilePool};
 use crate::parallel::Ranks;
 use crate::ttm::TimeMap;
 use std::sync::{Arc, Mutex};
@@ -65,6 +65,8 @@ pub struct FusedOp {
     pub neuron: NeuronOp,
     /// One or two branches.
     pub branches: Vec<Branch>,
+    /// Windows over which its spikes are summed, if only the sums are wanted.
+    pub pool: Option<TilePool>,
     /// The workers whose parts of the batch are normalised together.
     pub ranks: Ranks,
 }
