@@ -3,9 +3,10 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::conv::Kernel;
+use crate::kernels::conv::precision::{self, Precision, Stays};
 use crate::kernels::fused::Branch;
 use crate::kernels::fused::BranchNorm;
-use crate::kernels::{NeuronOp, conv, fused_over, neuron, tile_pool, tile_pool_last};
+use crate::kernels::{NeuronOp, conv_at, fused_over, neuron, tile_pool, tile_pool_last};
 use crate::model::Pass;
 use crate::norm::{BatchStatistics, NormMode, Running};
 use crate::parallel::Ranks;
@@ -158,14 +159,15 @@ pub(crate) fn convolution(
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
     c: Conv,
-    kernel: Kernel,
+    (kernel, precision): (Kernel, Precision),
 ) -> Sequence {
     if kernel == Kernel::Plain || c.groups != 1 {
+        stays_f32(precision, "conv", "only convolutions of one group have other kernels");
         let options = ConvOptions::new([c.stride; 2], [c.padding; 2], [1, 1], c.groups);
         return x.channels_first().linear(c.bias, |x| conv2d(x, weight, bias, options));
     }
     x.channels_last().linear(c.bias, |x| {
-        let y = conv(x, weight, c.stride, c.padding, kernel);
+        let y = conv_at(x, weight, c.stride, c.padding, kernel, precision);
         match bias {
             Some(b) => y + b.reshape([1, 1, 1, c.out]),
             None => y,
@@ -173,9 +175,17 @@ pub(crate) fn convolution(
     })
 }
 
+/// Reports a layer that has no kernel at the precision that was asked for.
+fn stays_f32(precision: Precision, layer: &str, why: &'static str) {
+    if precision != Precision::F32 {
+        precision::report(precision, || layer.into(), Err(Stays::OtherLayer(why)));
+    }
+}
+
 /// Linear layer over all values of a step; `weight` `[out, values]`.
-pub(crate) fn linear(x: Sequence, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Sequence {
+pub(crate) fn linear(x: Sequence, weight: Tensor<2>, bias: Option<Tensor<1>>, precision: Precision) -> Sequence {
     let out = weight.dims()[0];
+    stays_f32(precision, "linear", "linear layers have no other kernel");
     x.channels_first().linear(bias.is_some(), |x| {
         let [n, c, h, w] = x.dims();
         let y = x.reshape([n, c * h * w]).matmul(weight.transpose());

@@ -1,12 +1,14 @@
 //! At which precision dense products are computed: asked for by the user, taken where it is faster.
 //!
-//! Costs are as in [`choice`](super::choice): cycles for one output pixel and one panel of `nv` registers. A
-//! dense step of four 8-bit inputs or two of bf16 takes as long as one of f32, and a layer's input is
-//! encoded first; a layer whose few active inputs are added up faster than that stays in f32.
+//! Costs are as in [`choice`](super::choice): cycles for one output pixel and one panel of `nv` registers,
+//! measured on a Zen 5 core. A dense step of four 8-bit inputs or two of bf16 takes as long as one of f32;
+//! starting on a tap costs a tile of pixels some 100 cycles, ending 70 a pixel. An input is encoded either
+//! way. A layer whose few active inputs are added up faster than that stays in f32.
 
 use super::choice::Kernel;
 use super::geometry::Geometry;
 use super::low::Format;
+use super::narrow;
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -35,6 +37,14 @@ impl Precision {
         std::env::var("TICKLESS_PRECISION").map_or(Ok(Self::F32), |v| v.parse())
     }
 
+    /// Refuses what cannot be trained at.
+    pub(crate) fn check_training(self) -> Result<()> {
+        match self {
+            Self::Int8 => Err(Error::Setting("precision `int8` is for inference; train at f32 or bf16".into())),
+            _ => Ok(()),
+        }
+    }
+
     /// How values are packed; `None` where they are not.
     pub(crate) fn format(self) -> Option<Format> {
         match self {
@@ -46,7 +56,7 @@ impl Precision {
 }
 
 /// Why a layer stays in f32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Stays {
     /// The user forced kernels that have no such form.
     Forced(Kernel),
@@ -88,14 +98,15 @@ pub(crate) fn choose(
         Kernel::Dense => Ok(()),
         Kernel::Auto if !in_hardware => Err(Stays::NoInstructions(format.instructions())),
         Kernel::Auto => {
-            let nv = g.out.div_ceil(16).min(4) as f64;
-            let inputs = (g.taps() * g.channels) as f64;
-            let units = (g.taps() * g.channels.div_ceil(format.inputs())) as f64;
-            // Measured beside `Kernel::gathers`: encoding is once an input pixel, here on each panel's account.
-            let encoding = g.channels as f64 / (g.stride * g.stride) as f64 * 16.0 * nv / g.out as f64 * 0.25;
-            let low = 0.5 * units * nv + 2.0 * g.taps() as f64 + encoding;
-            let dense = 0.5 * inputs * nv;
-            let sparse = 14.0 * g.kernel as f64 + inputs * density * (1.25 * nv).max(2.0);
+            let nv = g.out.div_ceil(16).min(4);
+            let tile = [12.0, 12.0, 8.0, 6.0][nv.max(1) - 1];
+            let (nv, taps) = (nv as f64, g.taps() as f64);
+            let inputs = taps * g.channels as f64;
+            let units = taps * g.channels.div_ceil(format.inputs()) as f64;
+            let low = 70.0 + 0.5 * units * nv + 100.0 * taps / tile;
+            let map = narrow::Map::forward(g);
+            let dense = 0.5 * inputs * nv + if map.pays() { 8.0 * g.kernel as f64 } else { 100.0 * taps / tile };
+            let sparse = 14.0 * g.kernel as f64 + inputs * density * (1.5 * nv).max(2.0);
             if low < dense.min(sparse) { Ok(()) } else { Err(Stays::Faster(density)) }
         }
     }
@@ -108,11 +119,7 @@ pub(crate) fn choose_backward(format: Format, kernel: Kernel, tiles: bool, in_ha
 
 /// Says on standard error what a layer took, if `TICKLESS_KERNEL_REPORT` is set; that the machine cannot do what
 /// was asked for is said once in any case.
-pub(crate) fn report(
-    precision: Precision,
-    what: impl FnOnce() -> String,
-    taken: &std::result::Result<(), Stays>,
-) {
+pub(crate) fn report(precision: Precision, what: impl FnOnce() -> String, taken: std::result::Result<(), Stays>) {
     static WANTED: OnceLock<bool> = OnceLock::new();
     static LACKS: OnceLock<()> = OnceLock::new();
     if let Err(Stays::NoInstructions(name)) = taken {
@@ -142,5 +149,60 @@ impl fmt::Display for Precision {
             Precision::Bf16 => "bf16",
             Precision::Int8 => "int8",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resnet_stage() -> Geometry {
+        Geometry { channels: 128, height: 16, width: 16, out: 128, kernel: 3, stride: 1, padding: 1 }
+    }
+
+    #[test]
+    fn only_known_words_are_precisions() {
+        for p in Precision::ALL {
+            assert_eq!(p.to_string().parse::<Precision>().expect("its own name"), p);
+        }
+        let e = "fp16".parse::<Precision>().unwrap_err().to_string();
+        assert!(e.contains("fp16") && e.contains("int8") && !e.contains('\n'), "{e}");
+    }
+
+    #[test]
+    fn only_int8_is_refused_for_training() {
+        assert!(Precision::F32.check_training().is_ok() && Precision::Bf16.check_training().is_ok());
+        assert!(Precision::Int8.check_training().is_err());
+    }
+
+    #[test]
+    fn a_layer_is_packed_only_where_enough_is_active() {
+        let g = resnet_stage();
+        for format in [Format::Int8, Format::Bf16] {
+            let at = |density| choose(format, Kernel::Auto, &g, density, true);
+            assert_eq!(at(0.02), Err(Stays::Faster(0.02)));
+            assert_eq!(at(0.5), Ok(()));
+        }
+        // Four inputs a step pay from a lower density on than two.
+        assert_eq!(choose(Format::Int8, Kernel::Auto, &g, 0.15, true), Ok(()));
+        assert_eq!(choose(Format::Bf16, Kernel::Auto, &g, 0.15, true), Err(Stays::Faster(0.15)));
+    }
+
+    #[test]
+    fn a_machine_without_the_instructions_stays_in_f32_and_says_so() {
+        let stays = choose(Format::Int8, Kernel::Auto, &resnet_stage(), 0.5, false).unwrap_err();
+        assert_eq!(stays.to_string(), "this machine has no AVX-512 VNNI");
+        let stays = choose(Format::Bf16, Kernel::Auto, &resnet_stage(), 0.5, false).unwrap_err();
+        assert_eq!(stays.to_string(), "this machine has no AVX-512 BF16");
+        assert!(!choose_backward(Format::Bf16, Kernel::Auto, false, false));
+    }
+
+    #[test]
+    fn forced_kernels_decide() {
+        let g = resnet_stage();
+        assert_eq!(choose(Format::Int8, Kernel::Dense, &g, 0.0, false), Ok(()));
+        for kernel in [Kernel::Sparse, Kernel::Plain] {
+            assert_eq!(choose(Format::Int8, kernel, &g, 1.0, true), Err(Stays::Forced(kernel)));
+        }
     }
 }

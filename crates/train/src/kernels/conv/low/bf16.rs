@@ -1,7 +1,7 @@
 //! bf16: the upper half of an f32, rounded to nearest, halves to even; sums in f32.
 //!
-//! Spikes and counts to 256 are exact. A value is off by at most 2⁻⁹ of itself, so that a product of two is
-//! by at most about 2⁻⁸.
+//! Spikes and counts to 256 are exact. Other values have 8 bits and are off by at most 2⁻⁸ of themselves: so is
+//! the product of a count and a weight; that of two rounded values by at most 2⁻⁷ + 2⁻¹⁶.
 
 use super::tile::{Format, UnitPanels};
 use crate::kernels::conv::pack::Panels;
