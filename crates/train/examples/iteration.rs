@@ -1,14 +1,14 @@
 //! Seconds per training iteration, or per inference, of the networks that `benches/peers` compares.
 //!
 //! ```text
-//! iteration --case A|B|C|D [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--json]
+//! iteration --case A|B|C|D [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--precision P] [--json]
 //! ```
 //!
 //! A: resnet18 on CIFAR shapes, batch 16; B: resnet18-dvs, batch 4; C: nmnist-wide with norm, batch
 //! 64; D: inference of A's network. `--steps T` runs every stage at T; a file of configurations
 //! (`[[[t₁ … t_G], … s of them], … iterations]`) runs those in turn, one list an iteration. A training
 //! iteration is forward, loss, backward of every configuration and one SGD step. The input is made up:
-//! normal values for images, sparse counts for recordings.
+//! normal values for images, sparse counts for recordings. `--precision` is f32, bf16 or (D) int8.
 
 use burn::tensor::Device;
 use rand::Rng;
@@ -102,6 +102,9 @@ fn main() -> Result<()> {
     let all = configurations(case.network.stages(), t)?;
     let weights = initialise(&case.network, InitScheme::default_for(&case.network), 1000);
     let mut model = Model::new(case.network.clone(), &weights, &Device::flex())?;
+    if let Some(precision) = option("--precision") {
+        model = model.with_precision(precision.parse()?);
+    }
     let mut optimiser =
         OptimiserState::new(Optimiser::Sgd { momentum: 0.9, weight_decay: 5e-4 }, model.parameters.len());
     let x = input(&case, if case.training { case.t_max.max(t) } else { t }, model.device());

@@ -31,12 +31,12 @@ pub fn forward(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: bool) ->
     let (x, w) = (values(&input), values(&weight));
     let images = x.len() / g.input_len();
     let shape = Shape::new([images, g.out_height(), g.out_width(), g.out]);
-    if !keep && let Some(y) = low(isa, op, x, w, None) {
+    if !keep && let Some(y) = low(isa, op, x, &weight, None) {
         return (from_vec(y, shape), None);
     }
     let events = op.looks_for_events().then(|| Events::of(isa, x, g.pixels(), g.width, g.channels));
     let density = events.as_ref().map(|e| e.density(x.len()));
-    let packed = if keep { low(isa, op, x, w, density) } else { None };
+    let packed = if keep { low(isa, op, x, &weight, density) } else { None };
     let sparse = |wanted: &dyn Fn(f64) -> bool| density.is_some_and(wanted);
     let gathers = packed.is_none() && sparse(&|d| op.kernel.gathers(&g, d));
     let gathers_weight = sparse(&|d| op.kernel.gathers_weight(d));
@@ -67,11 +67,11 @@ fn full_precision(isa: Isa, op: ConvOp, x: &[f32], w: &[f32], events: Option<&Ev
 }
 
 /// The output at the precision that was asked for, if that is less than f32 and pays.
-fn low(isa: Isa, op: ConvOp, x: &[f32], w: &[f32], density: Option<f64>) -> Option<Vec<f32>> {
+fn low(isa: Isa, op: ConvOp, x: &[f32], weight: &FlexTensor, density: Option<f64>) -> Option<Vec<f32>> {
     let (g, format) = (op.geometry, op.precision.format()?);
     let chosen =
         precision::choose(format, op.kernel, &g, density.unwrap_or_else(|| low::density(x)), format.in_hardware(isa));
-    let y = chosen.and_then(|()| low::forward(isa, format, &g, x, w));
+    let y = chosen.and_then(|()| low::forward(isa, format, &g, x, weight));
     let what = || format!("{}, forward", g.name(x.len() / g.input_len()));
     precision::report(op.precision, what, y.as_ref().map(|_| ()).map_err(|e| *e));
     y.ok()

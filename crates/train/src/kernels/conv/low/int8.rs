@@ -72,7 +72,8 @@ fn bytes(isa: Isa, x: &[f32], into: &mut [u8], factor: f32) -> bool {
         for (x, into) in x.iter().zip(into) {
             let scaled = x * factor;
             let rounded = scaled + ROUNDER;
-            wrong |= u32::from(!(rounded - ROUNDER == scaled && scaled >= 0.0 && scaled <= 255.0));
+            // What is no number differs from itself.
+            wrong |= u32::from(rounded - ROUNDER != scaled) | u32::from(scaled < 0.0) | u32::from(scaled > 255.0);
             *into = rounded.to_bits() as u8;
         }
         wrong == 0
@@ -130,9 +131,8 @@ pub fn quantise(isa: Isa, weight: &[f32], g: &Geometry, width: usize, factor: f3
 fn round_row(isa: Isa, weights: &[f32], into: &mut [i8]) -> Option<f32> {
     #[inline(always)]
     fn body(weights: &[f32], into: &mut [i8]) -> Option<f32> {
-        let (mut min, mut max, mut odd) = ([0.0f32; 16], [0.0f32; 16], [0u32; 16]);
         let first = weights.first().copied().unwrap_or(0.0);
-        (min.fill(first), max.fill(first));
+        let (mut min, mut max, mut odd) = ([first; 16], [first; 16], [0u32; 16]);
         for part in weights.chunks(16) {
             for (i, &w) in part.iter().enumerate() {
                 min[i] = if w < min[i] { w } else { min[i] };

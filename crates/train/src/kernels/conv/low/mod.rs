@@ -6,6 +6,7 @@
 //! an order that does not depend on the number of threads.
 
 pub mod bf16;
+mod cache;
 pub mod dot;
 pub mod int8;
 pub mod tile;
@@ -17,23 +18,36 @@ use super::geometry::Geometry;
 use super::pack::{Panels, panel_width};
 use super::precision::Stays;
 use super::simd::Isa;
+use crate::kernels::flex::values;
 use crate::kernels::memory::{full, room};
+use burn::backend::flex::FlexTensor;
+use std::sync::Arc;
 
 /// Output `[N, OH, OW, Co]` of `[N, H, W, C]` and weights `[Co, C, k, k]`.
 ///
 /// # Errors
 /// If inputs or weights have no such form (8 bits only).
-pub(crate) fn forward(isa: Isa, format: Format, g: &Geometry, x: &[f32], w: &[f32]) -> Result<Vec<f32>, Stays> {
-    let width = panel_width(g.out, tile::PANEL);
+pub(crate) fn forward(
+    isa: Isa,
+    format: Format,
+    g: &Geometry,
+    x: &[f32],
+    weight: &FlexTensor,
+) -> Result<Vec<f32>, Stays> {
+    let (width, w) = (panel_width(g.out, tile::PANEL), values(weight));
     let (units, weights) = match format {
         Format::Int8 => {
             if !int8::fits(g) {
                 return Err(Stays::DoesNotFit);
             }
             let (units, factor) = int8::encode(isa, x, g.channels).ok_or(Stays::NotWhole)?;
-            (units, int8::quantise(isa, w, g, width, factor).ok_or(Stays::DoesNotFit)?)
+            let pack = || int8::quantise(isa, w, g, width, factor);
+            (units, cache::packed(weight, cache::Key::new(g, factor), pack).ok_or(Stays::DoesNotFit)?)
         }
-        Format::Bf16 => (bf16::encode(isa, x, g.channels), bf16::pack(&Panels::forward(w, g, width))),
+        Format::Bf16 => {
+            let weights = bf16::pack(&Panels::forward(w, g, width));
+            (bf16::encode(isa, x, g.channels), Arc::new(weights))
+        }
     };
     let mut y = room(x.len() / g.input_len().max(1) * g.output_len());
     tile::forward(isa, &Indirection::forward(g), &units, &weights, &mut y);
@@ -66,6 +80,8 @@ pub fn density(x: &[f32]) -> f64 {
 mod tests {
     use super::super::dense;
     use super::*;
+    use crate::kernels::flex::from_vec;
+    use burn::tensor::Shape;
     use proptest::prelude::*;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
@@ -103,6 +119,10 @@ mod tests {
         let size = |i: usize| 10f32.powi((i / row % 5) as i32 - 2);
         let w = (0..g.weights()).map(|i| rng.random_range(-1.0f32..1.0) * size(i)).collect();
         (x, w)
+    }
+
+    fn forward(isa: Isa, format: Format, g: &Geometry, x: &[f32], w: &[f32]) -> Result<Vec<f32>, Stays> {
+        super::forward(isa, format, g, x, &from_vec(w.to_vec(), Shape::new([w.len()])))
     }
 
     fn in_f32(g: &Geometry, x: &[f32], w: &[f32]) -> Vec<f32> {
