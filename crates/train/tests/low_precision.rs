@@ -142,7 +142,9 @@ fn training_at_8_bits_and_low_precision_without_kernels_are_refused() {
     let mut int8 = model(&network).with_precision(Precision::Int8);
     let (x, mut rng) = (input(&network, 5, 2), ChaCha8Rng::seed_from_u64(0));
     let configuration = vec![5; network.stages()];
-    let e = gradients(&mut int8, &x, &[0, 1], &[configuration.clone()], &setting(), &mut rng).unwrap_err().to_string();
+    let e = gradients(&mut int8, &x, &[0, 1], std::slice::from_ref(&configuration), &setting(), &mut rng)
+        .unwrap_err()
+        .to_string();
     assert_eq!(e, "precision `int8` is for inference; train at f32 or bf16");
     for precision in [Precision::Int8, Precision::Bf16] {
         let plain = model(&network).with_kernel(Kernel::Plain).with_precision(precision);
