@@ -78,7 +78,13 @@ pub fn input_gradient(gradient: FlexTensor, weight: FlexTensor, op: ConvOp) -> F
         padding: g.kernel - 1 - g.padding,
     });
     match (tiles, rows.filter(narrow::Map::pays)) {
-        (Some(map), _) if op.kernel == Kernel::Auto => winograd::forward(isa, map, d, &panels, true, &mut out),
+        (Some(map), _) if op.kernel == Kernel::Auto => {
+            let weights = match winograd::wants_filters(&map, images, g.channels) {
+                true => winograd::filters(isa, &panels),
+                false => panels,
+            };
+            winograd::input_gradient(isa, map, d, &weights, &mut out);
+        }
         (_, Some(map)) if op.kernel == Kernel::Auto => narrow::forward(isa, map, d, &panels.turned(), &mut out),
         _ => dense::forward(isa, &Indirection::backward(&g), d, &panels, &mut out),
     }
