@@ -29,13 +29,14 @@ pub struct TilePool {
 }
 
 impl TilePool {
-    fn out(&self) -> (usize, usize) {
+    /// Height and width of the output.
+    pub(super) fn out(&self) -> (usize, usize) {
         (self.height / self.kernel, self.width / self.kernel)
     }
 }
 
 /// Height and width of a map's shape changed.
-fn resized(mut shape: Shape, op: TilePool, (height, width): (usize, usize)) -> Shape {
+pub(super) fn resized(mut shape: Shape, op: TilePool, (height, width): (usize, usize)) -> Shape {
     let first = if op.last { 1 } else { 2 };
     (shape[first], shape[first + 1]) = (height, width);
     shape
