@@ -1,9 +1,9 @@
 //! In which precision convolutions compute: mixed precision, by one setting.
 //!
 //! Weights, membranes, norms and sums of gradients stay f32. A convolution's operands (values, weights,
-//! gradients) are rounded on the way in, its products are added in f32 by the kernels that Burn chooses, and
-//! its result comes back as f32. Spikes and small counts are exact in each of these types. `f16` is not offered:
-//! gradients fall below its smallest numbers unless the loss is scaled, which nothing here does.
+//! gradients) are rounded on the way in; its result is of the same type and comes back as f32. Spikes and small
+//! counts are exact in each of these types. `f16` is not offered: gradients fall below its smallest numbers
+//! unless the loss is scaled, which nothing here does.
 
 use crate::error::{Error, Result};
 use burn::tensor::{DType, Device};
@@ -25,11 +25,15 @@ pub(crate) enum Precision {
 impl Precision {
     /// From `TICKLESS_GPU_PRECISION` (`f32`, `flex32`, `bf16`); `f32` where it is not set.
     fn wanted() -> Result<Self> {
-        match std::env::var("TICKLESS_GPU_PRECISION").as_deref() {
-            Err(_) | Ok("" | "f32") => Ok(Precision::F32),
-            Ok("flex32") => Ok(Precision::Flex32),
-            Ok("bf16") => Ok(Precision::Bf16),
-            Ok(other) => Err(Error::Setting(format!(
+        Self::named(&std::env::var("TICKLESS_GPU_PRECISION").unwrap_or_default())
+    }
+
+    fn named(name: &str) -> Result<Self> {
+        match name {
+            "" | "f32" => Ok(Precision::F32),
+            "flex32" => Ok(Precision::Flex32),
+            "bf16" => Ok(Precision::Bf16),
+            other => Err(Error::Setting(format!(
                 "TICKLESS_GPU_PRECISION is `{other}`; known: f32, flex32, bf16 (f16 would need its loss scaled)"
             ))),
         }
@@ -74,5 +78,19 @@ pub(crate) fn check(device: &Device) -> Result<()> {
             crate::device::name(device),
             wanted.dtype()
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_precision_that_is_not_offered_is_refused_with_those_that_are() {
+        for (name, precision) in [("", Precision::F32), ("flex32", Precision::Flex32), ("bf16", Precision::Bf16)] {
+            assert_eq!(Precision::named(name).expect("is offered"), precision);
+        }
+        let refused = Precision::named("f16").expect_err("is not offered").to_string();
+        assert!(refused.contains("`f16`") && refused.contains("bf16"), "{refused}");
     }
 }
