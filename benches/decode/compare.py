@@ -5,13 +5,18 @@
     python3 benches/decode/compare.py target/release/examples/decode_speed [FORMAT...]
 
 Each format: a file of 20 million events (those of a recording of `TICKLESS_DATA`, default
-../shared/data, again and again) is decoded by turns here and by each reader, `RUNS` times; printed
-are medians in million events a second, the ratio, and what the memory of this machine allows. Two kinds
-of decoding are told apart, and only like is compared with like:
+../shared/data, again and again; of 1 million for the readers that go event by event through Python or
+its like) is decoded by turns here and by each reader, `RUNS` times; printed are medians in million
+events a second, the ratio, and what the memory of this machine allows (the file is mapped and its
+bytes are copied, and 13 bytes are written for each event). Kinds of decoding are told apart, and only
+like is compared with like:
 
 - `chunks`: all events pass by in pieces, as one reads what is larger than memory;
-- `whole`: all events end up in one new array. New memory costs more than decoding, for every reader,
-  and `bound` measures it: the file's bytes are read once and 13 bytes are written for each event.
+- `whole`: all events end up in one new array, time after time in one process;
+- `once`: as `whole`, but each time in a new process, which has no memory to use again.
+
+`again` (here only) decodes into an array that has held as many events before. For AEDAT4 that is
+packed, `unpack` says how fast the packing alone is undone.
 
 The readers (faery, evlib, event_stream, aedat, expelliarmus, tonic) are installed from PyPI into a
 virtual environment (TICKLESS_VENV, default ~/.cache/tickless-venv) the first time.
@@ -31,6 +36,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = pathlib.Path(os.environ.get("TICKLESS_DATA", ROOT / "../shared/data"))
 FILES = pathlib.Path(os.environ.get("TICKLESS_BENCH_FILES", pathlib.Path(tempfile.gettempdir()) / "tickless-decode"))
 EVENTS = 20_000_000
+FEWER = 1_000_000
 RUNS = int(os.environ.get("RUNS", "10"))
 
 # name: file, what it is made of, and by which format
@@ -42,6 +48,7 @@ FORMATS = {
     "es": ("dvs.es", "formats/faery_evt2.raw", "es"),
     "aedat4-lz4": ("lz4.aedat4", "formats/faery_evt2.raw", "aedat4"),
     "aedat4-zstd": ("zstd.aedat4", "formats/faery_evt2.raw", "aedat4+zstd"),
+    "aedat4-none": ("none.aedat4", "formats/faery_evt2.raw", "aedat4+none"),
     "hdf5": ("ecf.hdf5", "formats/faery_evt2.raw", "prophesee-hdf5"),
 }
 
@@ -116,8 +123,10 @@ READERS = {
     "es": [event_stream_chunks, faery_chunks],
     "aedat4-lz4": [faery_chunks, aedat_chunks, faery_whole],
     "aedat4-zstd": [faery_chunks, aedat_chunks, faery_whole],
+    "aedat4-none": [faery_chunks, aedat_chunks, faery_whole],
     "hdf5": [evlib_whole],
 }
+SLOW = ("tonic_whole", "evlib_whole")
 
 
 def worker(reader, name, path):
@@ -171,37 +180,57 @@ def enter_venv():
     os.execv(python, [str(python), *sys.argv])
 
 
-def compare(example, name):
+def make(example, name, events):
     file, source, made_as = FORMATS[name]
-    path = FILES / file
+    path = FILES / (file if events == EVENTS else f"{events}-{file}")
     if not path.exists():
         FILES.mkdir(parents=True, exist_ok=True)
-        subprocess.run([example, "make", made_as, DATA / source, path, str(EVENTS)], check=True)
+        subprocess.run([example, "make", made_as, DATA / source, path, str(events)], check=True)
+    return path
+
+
+def compare(example, name):
+    path = make(example, name, EVENTS)
     rust = Process(example, "run", path)
+
+    def rate(line):
+        ours(rust, line)
+        return EVENTS / statistics.median(ours(rust, line)[1] for _ in range(5)) / 1e6
+
     for kind in ("chunks", "whole"):
-        ours(rust, kind)
-        rate = lambda line: EVENTS / statistics.median(ours(rust, line)[1] for _ in range(3)) / 1e6  # noqa: E731
-        print(f"{name} {kind}: memory allows {rate(f'bound {kind}'):.0f} M events/s ({path.stat().st_size / EVENTS:.1f} bytes an event)")
-        for reader in (r.__name__ for r in READERS[name] if r.__name__.endswith(kind)):
-            theirs = Process(sys.executable, __file__, "--worker", reader, name, path)
-            first = json.loads(theirs.ask("go"))
-            if not isinstance(first[0], int):
-                print(f"  {reader}: {first[0]}")
-                theirs.close()
-                continue
-            mine, other, most = [], [], max(3, min(RUNS, int(25 / max(first[1], 0.01))))
-            for _ in range(most):
-                mine.append(ours(rust, kind)[1])
-                other.append(json.loads(theirs.ask("go"))[1])
-            theirs.close()
-            a, b = statistics.median(mine), statistics.median(other)
-            note = "" if first[0] == EVENTS else f" ({first[0]} of {EVENTS} events)"
-            print(
-                f"  {EVENTS / a / 1e6:.0f} here, {first[0] / b / 1e6:.1f} {reader.rsplit('_', 1)[0]}{note}: "
-                f"{b / a * EVENTS / first[0]:.1f} times, median of {most}",
-                flush=True,
-            )
+        print(f"{name} {kind}: {rate(kind):.0f}, memory allows {rate(f'bound {kind}'):.0f} ({path.stat().st_size / EVENTS:.1f} bytes an event)")
+    print(f"{name} again: {rate('again'):.0f}, memory allows {rate('bound again'):.0f}")
+    if name in ("aedat4-lz4", "aedat4-zstd"):
+        print(f"{name} unpack: {rate('unpack'):.0f}", flush=True)
     rust.close()
+    for reader in (r.__name__ for r in READERS[name]):
+        against(example, reader, name, reader.rsplit("_", 1)[1])
+        if reader == "expelliarmus_whole":
+            against(example, reader, name, "once")
+
+
+def against(example, reader, name, kind):
+    """Ours and another reader by turns, in two processes or (`once`) in two new ones each time."""
+    events = FEWER if reader in SLOW else EVENTS
+    path = make(example, name, events)
+    line = "whole" if kind == "once" else kind
+    start = lambda: (Process(example, "run", path), Process(sys.executable, __file__, "--worker", reader, name, path))  # noqa: E731
+    here, theirs = start()
+    warm, first = ours(here, line), json.loads(theirs.ask("go"))
+    mine, other = [], []
+    for _ in range(RUNS if isinstance(first[0], int) else 0):
+        if kind == "once":
+            here.close(), theirs.close()
+            here, theirs = start()
+        mine.append(ours(here, line)[1])
+        other.append(json.loads(theirs.ask("go"))[1])
+    here.close(), theirs.close()
+    label = f"  {kind}, {reader.rsplit('_', 1)[0]}"
+    if not mine:
+        return print(f"{label}: {first[0]}", flush=True)
+    a, b = statistics.median(mine), statistics.median(other)
+    note = "" if first[0] == warm[0] else f" ({first[0]} of {warm[0]} events)"
+    print(f"{label}: {warm[0] / a / 1e6:.0f} here, {first[0] / b / 1e6:.1f} there{note}: {warm[0] * b / a / first[0]:.1f} times", flush=True)
 
 
 def main():

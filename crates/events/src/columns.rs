@@ -31,10 +31,19 @@ impl Columns {
 
     /// Makes room for `n` more events.
     pub fn reserve(&mut self, n: usize) {
-        self.t_us.reserve(n);
-        self.x.reserve(n);
-        self.y.reserve(n);
-        self.on.reserve(n);
+        fn reserve<T>(column: &mut Vec<T>, n: usize) {
+            #[cfg(feature = "mmap")]
+            let before = column.capacity();
+            column.reserve(n);
+            #[cfg(feature = "mmap")]
+            if column.capacity() != before {
+                crate::mmap::large_pages(column);
+            }
+        }
+        reserve(&mut self.t_us, n);
+        reserve(&mut self.x, n);
+        reserve(&mut self.y, n);
+        reserve(&mut self.on, n);
     }
 
     /// Removes all events and keeps the memory.
@@ -76,14 +85,14 @@ impl Columns {
         }
     }
 
-    /// Makes room for the events of `bytes` more bytes, if they come as dense as in the `done`
-    /// bytes before. Bounded, so that a file that begins dense cannot ask for all memory.
-    pub(crate) fn expect(&mut self, done: usize, bytes: usize) {
+    /// Makes room for the events of `bytes` more bytes, if they come as dense as those from number
+    /// `before` on in the `done` bytes so far. Bounded, so that a file that begins dense cannot ask for all memory.
+    pub(crate) fn expect(&mut self, before: usize, done: usize, bytes: usize) {
         let free = self.t_us.capacity() - self.len();
-        let density = self.len() as f64 / done.max(1) as f64;
+        let density = (self.len() - before) as f64 / done.max(1) as f64;
         let expected = (density * bytes as f64 * 1.05) as usize + 64;
         if free < expected.min(1 << 16) {
-            self.reserve(expected.min(1 << 24));
+            self.reserve(expected.min(1 << 25));
         }
     }
 

@@ -1,4 +1,4 @@
-//! The one file that maps files into memory.
+//! The one file that maps files into memory, and asks for large pages of new memory.
 //!
 //! A map shows what is in the file now. If another program shortens the file while it is mapped,
 //! the system ends this process (SIGBUS); that is the price of reading a large recording at the
@@ -33,4 +33,27 @@ fn plain(file: &File) -> Option<Mmap> {
     // SAFETY: the map is only read, and as bytes, of which every value is valid. That nobody
     // changes the file meanwhile is asked of the user, see above.
     unsafe { Mmap::map(file) }.ok()
+}
+
+/// Asks the system for large pages of memory that was reserved and is to be filled, where it is
+/// large: each page of 4 KiB costs 1 µs or so when it is touched first, which is more than
+/// decoding the events that fill it. Only a hint, and one that NumPy gives too.
+pub(crate) fn large_pages<T>(reserved: &Vec<T>) {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4096;
+        const LARGE: usize = 4 << 20;
+        let bytes = reserved.capacity() * size_of::<T>();
+        if bytes >= LARGE {
+            // From the first page to the last: a part that is advised otherwise could not be grown
+            // in place.
+            let start = reserved.as_ptr().cast::<u8>();
+            let before = start.addr() % PAGE;
+            let pages = (before + bytes).next_multiple_of(PAGE);
+            // SAFETY: the advice changes neither what memory holds nor who may use it.
+            unsafe { libc::madvise(start.wrapping_sub(before).cast_mut().cast(), pages, libc::MADV_HUGEPAGE) };
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = reserved;
 }

@@ -34,6 +34,20 @@ impl Deref for Bytes {
     }
 }
 
+/// The bytes of a file: mapped into memory where the build (feature `mmap`) and the system can do
+/// it, else read.
+///
+/// # Errors
+/// As [`read`].
+pub fn bytes(path: &Path) -> Result<Bytes> {
+    let io = |source| Error::Io { path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(io)?;
+    match map(&file) {
+        Some(bytes) if !is_gz(path) => Ok(bytes),
+        _ => Ok(Bytes::Read(read(path)?)),
+    }
+}
+
 /// The file mapped into memory, where the build (feature `mmap`) and the system can do it.
 pub(crate) fn map(file: &File) -> Option<Bytes> {
     #[cfg(feature = "mmap")]

@@ -10,6 +10,7 @@
 //! of the DAT format in Prophesee's documentation.
 
 use super::encoder::EventEncoder;
+use super::kernel::{Loop, Vectors, prefetch};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{Place, RecordDecoder};
 use super::{Encoder, Fit, Format, Probe, Reading};
@@ -65,16 +66,32 @@ impl Words for Dat {
 
     fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
         // Constants, so that each becomes vector code.
+        let (records, _) = bytes.as_chunks::<RECORD>();
         match self {
-            Dat::Version1 => unpack::<9, 8>(bytes, out),
-            Dat::Version2 => unpack::<14, 14>(bytes, out),
+            Dat::Version1 => Vectors::widest().run(Piece::<9, 8> { records, out }),
+            Dat::Version2 => Vectors::widest().run(Piece::<14, 14> { records, out }),
         }
         Ok(())
     }
 }
 
-fn unpack<const X: u32, const Y: u32>(bytes: &[u8], out: &mut Columns) {
-    let (records, _) = bytes.as_chunks::<RECORD>();
+/// Records to be decoded, whose x and y have so many bits.
+struct Piece<'a, const X: u32, const Y: u32> {
+    records: &'a [[u8; RECORD]],
+    out: &'a mut Columns,
+}
+
+impl<const X: u32, const Y: u32> Loop for Piece<'_, X, Y> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        unpack::<X, Y>(self.records, self.out);
+    }
+}
+
+#[inline(always)]
+fn unpack<const X: u32, const Y: u32>(records: &[[u8; RECORD]], out: &mut Columns) {
     let x = |place: u32| (place & ((1 << X) - 1)) as u16;
     let y = |place: u32| (place >> X & ((1 << Y) - 1)) as u16;
     let on = |place: u32| place >> (X + Y) & 1 == 1;
@@ -87,6 +104,8 @@ fn unpack<const X: u32, const Y: u32>(bytes: &[u8], out: &mut Columns) {
         let (ys, y_rest) = slots.y.as_chunks_mut::<GROUP>();
         let (ons, on_rest) = slots.on.as_chunks_mut::<GROUP>();
         for ((((group, t), xs), ys), ons) in groups.iter().zip(t).zip(xs).zip(ys).zip(ons) {
+            prefetch(&group[0]);
+            prefetch(&group[GROUP / 2]);
             let group = group.map(u64::from_le_bytes);
             let places = group.map(|r| (r >> 32) as u32);
             *t = group.map(|r| r & 0xFFFF_FFFF);

@@ -11,6 +11,7 @@
 
 use super::encoder::EventEncoder;
 use super::evt::{High, Version};
+use super::kernel::{Loop, Vectors, prefetch};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{Place, RecordDecoder};
 use super::{Encoder, Format, Reading};
@@ -36,9 +37,9 @@ const GROUP: usize = 16;
 /// Words whose events are written together.
 const BLOCK: usize = 1024;
 
-#[derive(Default)]
 struct Evt2 {
     high: High,
+    vectors: Vectors,
 }
 
 impl Words for Evt2 {
@@ -47,69 +48,84 @@ impl Words for Evt2 {
 
     fn start(header: &Header, _: &[u8], place: Place<'_>) -> Result<Evt2> {
         VERSION.check(header, place)?;
-        Ok(Evt2::default())
+        Ok(Evt2 { high: High::default(), vectors: Vectors::widest() })
     }
 
     fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
         let (words, _) = bytes.as_chunks::<4>();
-        // In blocks whose columns stay in the first-level cache.
-        for block in words.chunks(BLOCK) {
-            let before = out.len();
-            let n = self.block(block, out.grow(block.len()));
-            out.truncate(before + n);
-        }
+        self.vectors.run(Piece { words, high: &mut self.high, out });
         Ok(())
     }
 }
 
-impl Evt2 {
-    /// Decodes words into as many slots, of which the first so many are then filled.
-    fn block(&mut self, mut words: &[[u8; 4]], slots: Slots<'_>) -> usize {
-        let len = words.len();
-        let (t, x, y, on) = (&mut slots.t_us[..len], &mut slots.x[..len], &mut slots.y[..len], &mut slots.on[..len]);
-        let mut n = 0;
-        while let (Some(group), Some(base)) = (words.first_chunk::<GROUP>(), self.high.base_us) {
-            let group = group.map(u32::from_le_bytes);
-            // All as if they were events, as mostly they are: each column is a loop that becomes
-            // vector code. There is room: no word is more than one event.
-            let to = n..n + GROUP;
-            t[to.clone()].iter_mut().zip(&group).for_each(|(to, &w)| *to = base + low(w));
-            x[to.clone()].iter_mut().zip(&group).for_each(|(to, &w)| *to = column(w));
-            y[to.clone()].iter_mut().zip(&group).for_each(|(to, &w)| *to = row(w));
-            on[to].iter_mut().zip(&group).for_each(|(to, &w)| *to = is_on(w));
-            if group.iter().fold(0, |all, w| all | w) >> 29 == 0 {
-                n += GROUP;
-                words = &words[GROUP..];
-                continue;
-            }
-            let events = group.iter().take_while(|&w| w >> 29 == 0).count();
-            n += events;
-            if let Some(&w) = group.get(events) {
-                self.other(w);
-            }
-            words = &words[events + 1..];
-        }
-        for w in words.iter().map(|&w| u32::from_le_bytes(w)) {
-            match self.high.base_us {
-                Some(base) if w >> 29 == 0 => {
-                    (t[n], x[n], y[n], on[n]) = (base + low(w), column(w), row(w), is_on(w));
-                    n += 1;
-                }
-                _ => self.other(w),
-            }
-        }
-        n
-    }
+/// Words to be decoded.
+struct Piece<'a> {
+    words: &'a [[u8; 4]],
+    high: &'a mut High,
+    out: &'a mut Columns,
+}
 
-    /// Takes a word that is no event, or one before the first time.
-    #[inline]
-    fn other(&mut self, w: u32) {
-        if w >> 28 == TIME_HIGH {
-            self.high.set(w & 0x0FFF_FFFF, HIGH_BITS, LOW_BITS);
+impl Loop for Piece<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        // In blocks whose columns stay in the first-level cache.
+        for block in self.words.chunks(BLOCK) {
+            let before = self.out.len();
+            let n = decode(block, self.high, self.out.grow(block.len()));
+            self.out.truncate(before + n);
         }
     }
 }
 
+/// Decodes words into as many slots, of which the first so many are then filled.
+#[inline(always)]
+fn decode(mut words: &[[u8; 4]], high: &mut High, slots: Slots<'_>) -> usize {
+    let len = words.len();
+    let (t, x, y, on) = (&mut slots.t_us[..len], &mut slots.x[..len], &mut slots.y[..len], &mut slots.on[..len]);
+    let mut n = 0;
+    while let (Some(group), Some(base)) = (words.first_chunk::<GROUP>(), high.base_us) {
+        prefetch(group);
+        let group = group.map(u32::from_le_bytes);
+        // All as if they were events, as mostly they are: each column is a loop that becomes
+        // vector code. There is room: no word is more than one event.
+        let to = n..n + GROUP;
+        t[to.clone()].iter_mut().zip(&group).for_each(|(to, &w)| *to = base + low(w));
+        x[to.clone()].iter_mut().zip(&group).for_each(|(to, &w)| *to = column(w));
+        y[to.clone()].iter_mut().zip(&group).for_each(|(to, &w)| *to = row(w));
+        on[to].iter_mut().zip(&group).for_each(|(to, &w)| *to = is_on(w));
+        if group.iter().fold(0, |all, w| all | w) >> 29 == 0 {
+            n += GROUP;
+            words = &words[GROUP..];
+            continue;
+        }
+        let events = group.iter().take_while(|&w| w >> 29 == 0).count();
+        n += events;
+        if let Some(&w) = group.get(events) {
+            other(high, w);
+        }
+        words = &words[events + 1..];
+    }
+    for w in words.iter().map(|&w| u32::from_le_bytes(w)) {
+        match high.base_us {
+            Some(base) if w >> 29 == 0 => {
+                (t[n], x[n], y[n], on[n]) = (base + low(w), column(w), row(w), is_on(w));
+                n += 1;
+            }
+            _ => other(high, w),
+        }
+    }
+    n
+}
+
+/// Takes a word that is no event, or one before the first time.
+#[inline(always)]
+fn other(high: &mut High, w: u32) {
+    if w >> 28 == TIME_HIGH {
+        high.set(w & 0x0FFF_FFFF, HIGH_BITS, LOW_BITS);
+    }
+}
 #[inline(always)]
 fn low(w: u32) -> u64 {
     u64::from(w >> 22 & 0x3F)
@@ -148,6 +164,8 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn decode(words: &[u32]) -> Vec<(u64, u16, u16, bool)> {
@@ -180,6 +198,21 @@ mod tests {
         }
         for header in ["% evt 2\n", "% evt 2.0\n", "% format EVT2;width=8;height=8\n", "% format EVT2\n% evt 2.0\n"] {
             assert!(FORMAT.decode(header.as_bytes(), "a.raw").is_ok(), "{header}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn vectors_of_every_width_decode_the_same(
+            words in prop::collection::vec(prop_oneof![20 => 0..1u32 << 29, 1 => 8u32 << 28..9 << 28, 1 => any::<u32>()], 0..3000),
+        ) {
+            let words: Vec<_> = words.iter().map(|w| w.to_le_bytes()).collect();
+            let decoded: Vec<_> = Vectors::available().map(|vectors| {
+                let (mut high, mut out) = (High::default(), Columns::new());
+                vectors.run(Piece { words: &words, high: &mut high, out: &mut out });
+                out
+            }).collect();
+            prop_assert!(decoded.iter().all(|d| *d == decoded[0]));
         }
     }
 }

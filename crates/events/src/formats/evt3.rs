@@ -18,6 +18,7 @@ use std::hint::select_unpredictable;
 use super::block::{COUNTS, LANES};
 use super::evt::{High, Version};
 use super::evt3_write::Writer;
+use super::kernel::{Loop, Vectors};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{Place, RecordDecoder};
 use super::{Format, Reading};
@@ -45,16 +46,16 @@ pub(super) const HIGH_BITS: u32 = 12;
 pub(super) const LOW_BITS: u32 = 12;
 
 /// Events that are packed before they are spread over columns.
-const BLOCK: usize = 2048;
+pub(super) const BLOCK: usize = 2048;
 /// A vector is written in whole bytes of its mask, so as many places are kept free.
 const LANES_FREE: usize = 16;
 /// A bit for each of the types that [`frequent`] leaves. Types without a meaning here it skips.
-const RARE: u32 = 1 << VECT_BASE_X | 1 << VECT_12 | 1 << VECT_8;
+pub(super) const RARE: u32 = 1 << VECT_BASE_X | 1 << VECT_12 | 1 << VECT_8;
 const COLUMNS: u64 = 1 << 11;
-const ON: u32 = 11;
-const Y: u32 = 12;
-const LOW: u32 = 23;
-const HIGH: u32 = 35;
+pub(super) const ON: u32 = 11;
+pub(super) const Y: u32 = 12;
+pub(super) const LOW: u32 = 23;
+pub(super) const HIGH: u32 = 35;
 
 struct Evt3 {
     high: High,
@@ -66,6 +67,7 @@ struct Evt3 {
     packed: Box<[u64; BLOCK]>,
     /// Number of packed events.
     n: usize,
+    vectors: Vectors,
 }
 
 /// Where the next vector begins, at most [`COLUMNS`], and its polarity at its place in an event.
@@ -77,10 +79,10 @@ struct Vector {
 
 /// The fields that words set, each at its place in a packed event.
 #[derive(Clone, Copy, Default)]
-struct State {
-    y: u64,
-    low: u64,
-    high: u64,
+pub(super) struct State {
+    pub y: u64,
+    pub low: u64,
+    pub high: u64,
 }
 
 impl Words for Evt3 {
@@ -90,7 +92,8 @@ impl Words for Evt3 {
     fn start(header: &Header, _: &[u8], place: Place<'_>) -> Result<Evt3> {
         VERSION.check(header, place)?;
         let (high, state, packed) = (High::default(), State::default(), Box::new([0; BLOCK]));
-        Ok(Evt3 { high, overflowed: 0, state, vector: Vector::default(), packed, n: 0 })
+        let (vector, vectors) = (Vector::default(), Vectors::widest());
+        Ok(Evt3 { high, overflowed: 0, state, vector, packed, n: 0, vectors })
     }
 
     fn words(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
@@ -106,7 +109,10 @@ impl Words for Evt3 {
             if self.n > BLOCK - LANES_FREE {
                 self.flush(out);
             }
-            let (done, n, state) = frequent(&mut self.packed, self.n, words, self.state);
+            // In wide vectors, and what they leave.
+            let (done, n, state) = self.vectors.evt3(&mut self.packed, self.n, words, self.state);
+            words = &words[done..];
+            let (done, n, state) = frequent(&mut self.packed, n, words, state);
             (self.n, self.state) = (n, state);
             words = &words[done..];
             let (done, n, vector) = vectors(&mut self.packed, self.n, words, self.state, self.vector);
@@ -218,14 +224,31 @@ impl Vector {
     }
 }
 
+/// Packed events, to be spread over columns.
+struct Spread<'a> {
+    packed: &'a [u64],
+    overflowed: u64,
+    out: &'a mut Columns,
+}
+
+impl Loop for Spread<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Spread { packed, overflowed, out } = self;
+        out.t_us.extend(packed.iter().map(|p| overflowed + (p >> LOW)));
+        out.x.extend(packed.iter().map(|p| (p & (COLUMNS - 1)) as u16));
+        out.y.extend(packed.iter().map(|p| (p >> Y & 0x7FF) as u16));
+        out.on.extend(packed.iter().map(|p| p >> ON & 1 == 1));
+    }
+}
+
 impl Evt3 {
     /// Spreads the packed events over the columns.
     fn flush(&mut self, out: &mut Columns) {
         let packed = &self.packed[..self.n.min(BLOCK)];
-        out.t_us.extend(packed.iter().map(|p| self.overflowed + (p >> LOW)));
-        out.x.extend(packed.iter().map(|p| (p & (COLUMNS - 1)) as u16));
-        out.y.extend(packed.iter().map(|p| (p >> Y & 0x7FF) as u16));
-        out.on.extend(packed.iter().map(|p| p >> ON & 1 == 1));
+        self.vectors.run(Spread { packed, overflowed: self.overflowed, out });
         self.n = 0;
     }
 
@@ -244,6 +267,8 @@ impl Evt3 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn decode(words: &[(u16, u16)]) -> Result<Vec<(u64, u16, u16, bool)>> {
@@ -310,5 +335,36 @@ mod tests {
         let expected =
             [turn - 4096 + 9, turn - 4096 + 2, turn, turn, turn + 4000 * 4096, turn + 3999 * 4096, 2 * turn + 5 * 4096];
         assert_eq!(times, expected);
+    }
+
+    /// Words of a camera: mostly rows, times and single events, now and then anything.
+    fn word() -> impl Strategy<Value = u16> {
+        let kind = prop_oneof![
+            10 => Just(ADDR_Y),
+            10 => Just(ADDR_X),
+            10 => Just(TIME_LOW),
+            1 => Just(TIME_HIGH),
+            1 => 0u16..16,
+        ];
+        (kind, prop_oneof![0u16..4, 0u16..0x1000]).prop_map(|(kind, value)| kind << 12 | value)
+    }
+
+    proptest! {
+        #[test]
+        fn vectors_of_every_width_decode_the_same(words in prop::collection::vec(word(), 0..6000), cut in 0usize..6000) {
+            let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
+            let cut = 2 * cut.min(words.len());
+            let decoded: Vec<_> = Vectors::available().map(|vectors| {
+                let place = Place { file: "a.raw", at: 0 };
+                let (header, _) = Header::of(&super::super::Probe::whole(b"% evt 3.0\n"));
+                let (mut evt3, mut out) = (Evt3::start(&header, &[], place).unwrap(), Columns::new());
+                evt3.vectors = vectors;
+                let result = evt3.words(&bytes[..cut], place, &mut out).and_then(|()| {
+                    evt3.words(&bytes[cut..], Place { at: cut as u64, ..place }, &mut out)
+                });
+                (result.map_err(|e| e.to_string()), out)
+            }).collect();
+            prop_assert!(decoded.iter().all(|d| *d == decoded[0]));
+        }
     }
 }

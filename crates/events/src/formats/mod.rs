@@ -31,6 +31,7 @@ mod evt3_write;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 pub mod idx;
+mod kernel;
 pub mod nmnist_bin;
 pub mod npy;
 mod prophesee;
@@ -104,7 +105,7 @@ impl Format {
                 for chunk in bytes.chunks(reader::CHUNK) {
                     decoder.push(chunk, &mut events)?;
                     done += chunk.len();
-                    events.expect(done, bytes.len() - done);
+                    events.expect(0, done, bytes.len() - done);
                 }
                 decoder.finish(&mut events)?;
                 decoder.sensor()

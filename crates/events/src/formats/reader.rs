@@ -185,18 +185,36 @@ impl EventReader {
     /// As [`EventReader::next`].
     pub fn read_to_end(mut self) -> Result<EventStream> {
         let mut events = Columns::new();
-        while self.append(&mut events)? {
+        self.read_into(&mut events)?;
+        Ok(EventStream { format: self.format.name, sensor: self.sensor(), events })
+    }
+
+    /// Appends all events that are left to `events`, whose memory is used first: to read many
+    /// recordings one after the other into the same [`Columns`] (see [`Columns::clear`]) takes new
+    /// memory only for the longest.
+    ///
+    /// # Errors
+    /// As [`EventReader::next`]; the events before the error are appended.
+    pub fn read_into(&mut self, events: &mut Columns) -> Result<()> {
+        let before = events.len();
+        let more = self.all(events, before);
+        self.state = State::Done { sensor: self.sensor() };
+        more
+    }
+
+    fn all(&mut self, events: &mut Columns, before: usize) -> Result<()> {
+        while self.append(events)? {
             match &self.state {
-                State::Slice { bytes, at, .. } => events.expect(*at, bytes.len() - at),
+                State::Slice { bytes, at, .. } => events.expect(before, *at, bytes.len() - at),
                 // What comes through gzip or a pipe may have no end.
                 State::Read { .. } if self.at > source::LARGEST => {
                     let remedy = "read it in chunks, or unpack it to a file";
-                    return Err(Error::unexpected(self.file, "more than 2 GiB of data, unpacked", remedy));
+                    return Err(Error::unexpected(&self.file, "more than 2 GiB of data, unpacked", remedy));
                 }
                 _ => {}
             }
         }
-        Ok(EventStream { format: self.format.name, sensor: self.sensor(), events })
+        Ok(())
     }
 }
 

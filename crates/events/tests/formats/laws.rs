@@ -97,6 +97,9 @@ fn a_file_is_known_by_its_content_or_its_name() {
         let path = folder.path().join(&name);
         std::fs::write(&path, &bytes).unwrap();
         assert_eq!(open(&path).unwrap().read_to_end().unwrap(), stream);
+        let mut twice = stream.events.clone();
+        open(&path).unwrap().read_into(&mut twice).unwrap();
+        assert_eq!(twice.to_vec(), stream.events.to_vec().repeat(2));
         for drip in [1, 7, 1000] {
             let pipe = Drip(Cursor::new(bytes.clone()), drip);
             assert_eq!(EventReader::from_read(pipe, &name).unwrap().read_to_end().unwrap(), stream);

@@ -1,0 +1,195 @@
+//! The decoders' loops compiled for wide vectors, and which of them this machine has.
+//!
+//! A [`Loop`] is safe code that is compiled three times: for what every machine of its kind has,
+//! for AVX2, and for AVX-512 (x86-64); [`Vectors::run`] takes the widest there is. The words of
+//! EVT3 are no such loop, because each depends on those before it: [`Vectors::evt3`] is written in
+//! instructions of AVX-512, and its scalar twin is `evt3::frequent`.
+//!
+//! This is the only file of the formats with `unsafe` code: calls of functions that are compiled
+//! for instructions which the machine was seen to have, and loads and stores of whole arrays.
+#![allow(unsafe_code)]
+
+use super::evt3::{BLOCK, State};
+
+/// A loop, in safe code. `run` and what it calls must be `#[inline(always)]`.
+pub trait Loop {
+    /// What it returns.
+    type Out;
+
+    /// Runs it.
+    fn run(self) -> Self::Out;
+}
+
+/// The vectors that a machine was seen to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vectors(Width);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Width {
+    Any,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// Asks for the 64 bytes that lie a page behind these, which are needed soon: the machine itself
+/// foresees what is read in sequence only up to the end of a page.
+#[inline(always)]
+pub fn prefetch<T>(these: &T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint, which changes nothing and reads nothing, wherever it points.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(these).cast::<i8>().wrapping_add(4096)) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = these;
+}
+
+impl Vectors {
+    /// All that this machine has, the narrowest first.
+    pub fn available() -> impl DoubleEndedIterator<Item = Vectors> {
+        let mut all = [Some(Width::Any), None, None];
+        #[cfg(target_arch = "x86_64")]
+        {
+            macro_rules! has {
+                ($($feature:tt)*) => { $(is_x86_feature_detected!($feature) &&)* true };
+            }
+            if has!("avx2" "bmi1" "bmi2" "lzcnt" "popcnt") {
+                all[1] = Some(Width::Avx2);
+                if has!("avx512f" "avx512bw" "avx512cd" "avx512dq" "avx512vl") {
+                    all[2] = Some(Width::Avx512);
+                }
+            }
+        }
+        all.into_iter().flatten().map(Vectors)
+    }
+
+    /// The widest that this machine has.
+    pub fn widest() -> Vectors {
+        Vectors::available().next_back().unwrap_or(Vectors(Width::Any))
+    }
+
+    /// Runs a loop as it is compiled for these vectors.
+    #[inline]
+    pub fn run<L: Loop>(self, it: L) -> L::Out {
+        match self.0 {
+            Width::Any => it.run(),
+            // SAFETY (both): `available` has seen that the machine has these instructions.
+            #[cfg(target_arch = "x86_64")]
+            Width::Avx2 => unsafe { x86::avx2(it) },
+            #[cfg(target_arch = "x86_64")]
+            Width::Avx512 => unsafe { x86::avx512(it) },
+        }
+    }
+
+    /// Decodes words of EVT3 as `evt3::frequent` does, but may leave any number of words to it.
+    #[inline]
+    pub fn evt3(self, packed: &mut [u64; BLOCK], n: usize, words: &[[u8; 2]], state: State) -> (usize, usize, State) {
+        match self.0 {
+            // SAFETY: as in `run`.
+            #[cfg(target_arch = "x86_64")]
+            Width::Avx512 => unsafe { x86::evt3(packed, n, words, state) },
+            _ => (0, n, state),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::{Loop, prefetch};
+    use crate::formats::evt3::{ADDR_X, ADDR_Y, BLOCK, HIGH, LOW, RARE, State, TIME_HIGH, TIME_LOW, Y};
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    pub fn avx2<L: Loop>(it: L) -> L::Out {
+        it.run()
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    pub fn avx512<L: Loop>(it: L) -> L::Out {
+        it.run()
+    }
+
+    /// Sixteen words at a time. An event needs the last row and the last time before it: of the
+    /// words that set it, as a mask of 16 bits, each lane keeps those up to its own, and the number
+    /// of leading zeros tells the lane of the last. Where there is none, the number selects the
+    /// last lane of what the 16 words before came to.
+    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+    pub fn evt3(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: State) -> (usize, usize, State) {
+        let up_to_lane: [u32; 16] = std::array::from_fn(|i| (2 << i) - 1);
+        let up_to_lane = load_32(&up_to_lane);
+        let last_lane = _mm512_set1_epi32(31);
+        let stops = _mm512_set1_epi32((RARE | 1 << TIME_HIGH) as i32);
+        let kind_is = |kinds, kind: u16| _mm512_cmpeq_epi32_mask(kinds, _mm512_set1_epi32(kind.into()));
+        let (mut y, mut low) = (_mm512_set1_epi32(state.y as i32), _mm512_set1_epi32((state.low >> LOW) as i32));
+        let (mut high, mut done) = (state.high, 0);
+        while let (Some(group), Some(to)) = (words[done..].first_chunk(), packed.get_mut(n..n + 16)) {
+            prefetch(group);
+            let group = load_16(group);
+            let kinds = _mm512_srli_epi32::<12>(group);
+            let values = _mm512_and_epi32(group, _mm512_set1_epi32(0xFFF));
+            // The words before the first that is no event and sets neither row nor low time.
+            let stop = _mm512_test_epi32_mask(_mm512_srlv_epi32(stops, kinds), _mm512_set1_epi32(1));
+            let before = stop.wrapping_sub(1) & !stop;
+            let events = kind_is(kinds, ADDR_X) & before;
+            let last = |those: __mmask16| {
+                let those = _mm512_and_epi32(_mm512_set1_epi32(those.into()), up_to_lane);
+                _mm512_xor_epi32(_mm512_lzcnt_epi32(those), last_lane)
+            };
+            let rows = _mm512_slli_epi32::<Y>(_mm512_and_epi32(values, _mm512_set1_epi32(0x7FF)));
+            y = _mm512_permutex2var_epi32(rows, last(kind_is(kinds, ADDR_Y) & before), y);
+            low = _mm512_permutex2var_epi32(values, last(kind_is(kinds, TIME_LOW) & before), low);
+            let places = _mm512_maskz_compress_epi32(events, _mm512_or_epi32(y, values));
+            let lows = _mm512_maskz_compress_epi32(events, low);
+            let (to, high_lanes) = (to.as_chunks_mut().0, _mm512_set1_epi64(high as i64));
+            let event = |place, low| {
+                let low = _mm512_slli_epi64::<LOW>(_mm512_cvtepu32_epi64(low));
+                _mm512_or_epi64(_mm512_or_epi64(_mm512_cvtepu32_epi64(place), low), high_lanes)
+            };
+            store(&mut to[0], event(_mm512_castsi512_si256(places), _mm512_castsi512_si256(lows)));
+            let (places, lows) = (_mm512_extracti64x4_epi64::<1>(places), _mm512_extracti64x4_epi64::<1>(lows));
+            store(&mut to[1], event(places, lows));
+            n += events.count_ones() as usize;
+            // A branch, because the next load must not wait for this one.
+            if stop == 0 {
+                done += 16;
+            } else {
+                done += stop.trailing_zeros() as usize;
+                let w = u16::from_le_bytes(words[done]);
+                let (kind, value) = (w >> 12, u64::from(w & 0xFFF) << HIGH);
+                if kind != TIME_HIGH || value < high {
+                    break;
+                }
+                high = value;
+                done += 1;
+            }
+        }
+        let last = |lanes| _mm512_cvtsi512_si32(_mm512_permutexvar_epi32(last_lane, lanes)) as u32;
+        (done, n, State { y: last(y).into(), low: u64::from(last(low)) << LOW, high })
+    }
+
+    /// Sixteen numbers of 16 bits as numbers of 32 bits.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn load_16(from: &[[u8; 2]; 16]) -> __m512i {
+        // SAFETY: 32 bytes can be read.
+        _mm512_cvtepu16_epi32(unsafe { _mm256_loadu_si256(from.as_ptr().cast()) })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn load_32(from: &[u32; 16]) -> __m512i {
+        // SAFETY: 64 bytes can be read.
+        unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn store(to: &mut [u64; 8], lanes: __m512i) {
+        // SAFETY: 64 bytes can be written.
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), lanes) }
+    }
+}
