@@ -4,11 +4,12 @@ use crate::commands::{
     asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, parity, report, simulate, train,
 };
 use crate::progress::Console;
+use crate::world::World;
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Far above the cores of any machine; starting very many threads takes minutes or all memory.
-const LARGEST_THREADS: usize = 1024;
+pub(crate) const LARGEST_THREADS: usize = 1024;
 
 /// What every command knows.
 #[derive(Debug, Clone, Args)]
@@ -71,11 +72,15 @@ pub fn main() -> ExitCode {
     {
         return fail(&anyhow::anyhow!("cannot make {n} threads: {e}"));
     }
-    let console = Console::new();
+    let world = match World::join(matches!(cli.command, Command::Train(_))) {
+        Ok(world) => world,
+        Err(e) => return fail(&e),
+    };
+    let console = Console::new(world.is_first());
     let g = &cli.global;
     let result = match cli.command {
         Command::Demo(c) => c.run(g, &console),
-        Command::Train(c) => c.run(g, &console),
+        Command::Train(c) => c.run(g, &console, &world),
         Command::Compare(c) => c.run(g, &console),
         Command::Eval(c) => c.run(g, &console),
         Command::Simulate(c) => c.run(g, &console),
@@ -89,14 +94,19 @@ pub fn main() -> ExitCode {
         Command::Data(c) => c.run(g, &console),
     };
     console.leave();
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) if console.stopped() => {
-            eprintln!("{}", one_line(&e));
-            ExitCode::from(130)
-        }
-        Err(e) => fail(&e),
+    let Err(e) = result else { return ExitCode::SUCCESS };
+    if world.ended_by_first(&console) {
+        return ExitCode::from(130);
     }
+    let code = if console.stopped() {
+        eprintln!("{}", one_line(&e));
+        130
+    } else {
+        fail(&e);
+        2
+    };
+    world.end_all(code);
+    ExitCode::from(code)
 }
 
 fn fail(e: &anyhow::Error) -> ExitCode {

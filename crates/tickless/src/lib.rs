@@ -22,6 +22,7 @@ mod progress;
 pub mod report;
 pub mod simulate;
 pub mod view;
+mod world;
 
 /// The examples of the README compile and run.
 #[cfg(doctest)]

@@ -31,8 +31,9 @@ struct Task {
 }
 
 impl Console {
-    /// Takes over Ctrl-C: the first asks to stop, the second ends the process at once.
-    pub fn new() -> Self {
+    /// Takes over Ctrl-C: the first asks to stop (and `speaks` says that it did), the second ends the process at
+    /// once.
+    pub fn new(speaks: bool) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let flag = stop.clone();
         // Where a handler cannot be set, Ctrl-C ends the process; checkpoints are whole anyway.
@@ -40,7 +41,9 @@ impl Console {
             if flag.swap(true, Ordering::SeqCst) {
                 std::process::exit(130);
             }
-            eprintln!("\nstopping at the next step (Ctrl-C again stops at once)");
+            if speaks {
+                eprintln!("\nstopping at the next step (Ctrl-C again stops at once)");
+            }
         });
         let terminal = std::io::stderr().is_terminal();
         Self { terminal, stop, prefix: Mutex::new(String::new()), task: Mutex::new(None) }
@@ -66,6 +69,15 @@ impl Console {
     /// The flag that Ctrl-C sets.
     pub fn stop_flag(&self) -> &AtomicBool {
         &self.stop
+    }
+}
+
+/// What a worker that is not the first shows: nothing; Ctrl-C reaches it all the same.
+pub struct Quiet<'a>(pub &'a Console);
+
+impl Progress for Quiet<'_> {
+    fn cancelled(&self) -> bool {
+        self.0.stopped()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::data::{SampleId, Source};
 use crate::error::Result;
 use crate::model::{Model, Pass};
 use crate::norm::NormMode;
+use crate::parallel::Ranks;
 use crate::progress::Progress;
 use crate::seed;
 use crate::sequence::Sequence;
@@ -41,6 +42,8 @@ pub struct Calibration<'a> {
 impl Calibration<'_> {
     /// Calibrates a model for `steps` time steps; one without norms stays as it is.
     ///
+    /// Several workers (the model's [`ranks`](Model::ranks)) share each batch, and all get the same statistics.
+    ///
     /// # Errors
     /// If a sample cannot be decoded or does not fit the network.
     pub fn at(&self, model: &mut Model, steps: usize, leak: LeakRule, progress: &dyn Progress) -> Result<()> {
@@ -51,7 +54,12 @@ impl Calibration<'_> {
         order.shuffle(&mut seed::rng(self.seed, "calibration order", 0));
         let device = model.device().clone();
         progress.start("calibrate", self.batches.min(order.len().div_ceil(self.batch)) as u64, "batch");
+        // A last batch may have fewer samples than there are workers: then each does all of the work.
+        let ranks = model.ranks().clone();
+        let shared = order.chunks(self.batch).take(self.batches).all(|ids| ids.len() >= ranks.size());
+        let mut worker = model.clone().with_ranks(if shared { ranks.clone() } else { Ranks::alone() });
         let chunks = order.chunks(self.batch).take(self.batches).map(|ids| {
+            let ids = if shared { &ids[ranks.share(ids.len())] } else { ids };
             let b = self.source.batch(ids, steps, None)?;
             progress.advance(1, "");
             Ok(b.into_sequence(&device).0)
@@ -61,7 +69,8 @@ impl Calibration<'_> {
         // A static image has no duration, so its leak always belongs to the step.
         let leak = if model.network().input().kind == InputKind::Image { LeakRule::Step } else { leak };
         let pass = Pass { configuration: &configuration, norm: NormMode::Batch, leak, t_max, step_us };
-        calibrate(model, chunks, &pass)?;
+        calibrate(&mut worker, chunks, &pass)?;
+        model.running = worker.running;
         progress.finish();
         Ok(())
     }

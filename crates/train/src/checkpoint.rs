@@ -123,6 +123,14 @@ impl Checkpoint {
     /// # Errors
     /// If the file is missing, damaged or from another version; the message says what to do.
     pub fn read(file: &Path) -> Result<Self> {
+        Self::from_bytes(&std::fs::read(file).map_err(|e| Error::io(file, e))?, file)
+    }
+
+    /// From the bytes of a file.
+    ///
+    /// # Errors
+    /// If they are damaged or from another version; the message names the file and says what to do.
+    pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Self> {
         let bad = |problem: String| Error::RunFile {
             path: file.to_owned(),
             problem: format!("{problem}; delete it to train from the beginning"),
@@ -131,9 +139,8 @@ impl Checkpoint {
             tickless_net::Error::WeightFile { problem, .. } => bad(format!("damaged: {problem}")),
             other => other.into(),
         };
-        let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
-        let all = Weights::from_bytes(&bytes, file).map_err(damaged)?;
-        let header = Weights::metadata(&bytes, file).map_err(damaged)?;
+        let all = Weights::from_bytes(bytes, file).map_err(damaged)?;
+        let header = Weights::metadata(bytes, file).map_err(damaged)?;
         let get =
             |key: &str| header.get(key).cloned().ok_or_else(|| bad(format!("not a checkpoint: `{key}` is missing")));
         if get("version")? != VERSION.to_string() {

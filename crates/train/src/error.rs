@@ -56,6 +56,12 @@ pub enum Error {
         /// Epoch, counted from 1.
         epoch: usize,
     },
+    /// Another worker of this training has ended.
+    #[error("worker {rank} of this training has ended; its own message says why")]
+    WorkerLeft {
+        /// Which.
+        rank: usize,
+    },
     /// The user asked to stop; a checkpoint has been written.
     #[error("stopped at epoch {epoch}, iteration {iteration}; a checkpoint is kept")]
     Stopped {

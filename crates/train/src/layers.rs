@@ -5,9 +5,10 @@ use crate::error::{Error, Result};
 use crate::kernels::conv::Kernel;
 use crate::kernels::fused::Branch;
 use crate::kernels::fused::BranchNorm;
-use crate::kernels::{NeuronOp, conv, fused, neuron, tile_pool, tile_pool_last};
+use crate::kernels::{NeuronOp, conv, fused_over, neuron, tile_pool, tile_pool_last};
 use crate::model::Pass;
 use crate::norm::{BatchStatistics, NormMode, Running};
+use crate::parallel::Ranks;
 use crate::sequence::Sequence;
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
@@ -84,11 +85,40 @@ pub(crate) fn fused_nodes(network: &Network) -> Vec<bool> {
     (0..nodes.len()).map(|i| norm(i) || add(i)).collect()
 }
 
+/// For every neuron the pooling over tiles that alone reads it, and for that the neuron.
+pub(crate) fn pooled_nodes(network: &Network) -> Vec<Option<Pool>> {
+    let nodes = network.nodes();
+    let mut pooled = vec![None; nodes.len()];
+    let readers = network.readers();
+    for (i, node) in nodes.iter().enumerate() {
+        if let (Layer::Pool(pool), [NodeId::Node(from)]) = (node.layer, node.from.as_slice())
+            && matches!(nodes[*from].layer, Layer::Neuron(_))
+            && readers[*from] == 1
+            && tile_scale(pool).is_some()
+        {
+            (pooled[i], pooled[*from]) = (Some(pool), Some(pool));
+        }
+    }
+    pooled
+}
+
+/// What sums over a tile are multiplied by, if windows are tiles.
+fn tile_scale(p: Pool) -> Option<f32> {
+    let scale = match p.kind {
+        PoolKind::Average => 1.0 / (p.kernel * p.kernel) as f32,
+        PoolKind::Sum => 1.0,
+        PoolKind::Max => return None,
+    };
+    (p.kernel == p.stride && p.padding == 0).then_some(scale)
+}
+
 /// Spikes of the sum of one or two terms, by the fused kernel; statistics go to their norm's place.
 pub(crate) fn spiking(
     terms: Vec<Term>,
     op: NeuronOp,
+    pool: Option<Pool>,
     device: &Device,
+    ranks: &Ranks,
     statistics: &mut [Option<BatchStatistics>],
 ) -> Sequence {
     let places: Vec<_> = terms.iter().map(|t| t.norm.as_ref().map(|n| n.place)).collect();
@@ -97,7 +127,7 @@ pub(crate) fn spiking(
         let (norm, kind) = t.norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind));
         (x, norm, Branch { norm: kind, repeat })
     });
-    let (spikes, seen) = fused(branches.collect(), op);
+    let (spikes, seen) = fused_over(branches.collect(), op, pool.and_then(|p| Some((p.kernel, tile_scale(p)?))), ranks);
     for (place, seen) in places.into_iter().zip(seen) {
         if let (Some((index, momentum)), Some(seen)) = (place, seen) {
             statistics[index] = Some(BatchStatistics::new(&seen, momentum, device));
@@ -172,16 +202,12 @@ pub(crate) fn pool(x: Sequence, p: Pool) -> Sequence {
     let mut average = AvgPoolOptions::new(k);
     (average.stride, average.padding) = (s, pad);
     let area = (p.kernel * p.kernel) as f32;
-    let tiles = p.kernel == p.stride && p.padding == 0;
-    let scale = if p.kind == PoolKind::Average { 1.0 / area } else { 1.0 };
-    match p.kind {
-        PoolKind::Average | PoolKind::Sum if tiles && x.is_channels_last() => {
-            x.linear(false, |x| tile_pool_last(x, p.kernel, scale))
-        }
-        PoolKind::Average | PoolKind::Sum if tiles => x.linear(false, |x| tile_pool(x, p.kernel, scale)),
-        PoolKind::Average => x.channels_first().linear(false, |x| avg_pool2d(x, average)),
-        PoolKind::Sum => x.channels_first().linear(false, |x| avg_pool2d(x, average).mul_scalar(area)),
-        PoolKind::Max => {
+    match (p.kind, tile_scale(p)) {
+        (_, Some(scale)) if x.is_channels_last() => x.linear(false, |x| tile_pool_last(x, p.kernel, scale)),
+        (_, Some(scale)) => x.linear(false, |x| tile_pool(x, p.kernel, scale)),
+        (PoolKind::Average, _) => x.channels_first().linear(false, |x| avg_pool2d(x, average)),
+        (PoolKind::Sum, _) => x.channels_first().linear(false, |x| avg_pool2d(x, average).mul_scalar(area)),
+        (PoolKind::Max, _) => {
             let mut max = MaxPoolOptions::new(k);
             (max.stride, max.padding) = (s, pad);
             x.channels_first().each(|x| max_pool2d(x, max))

@@ -21,6 +21,7 @@ pub mod model;
 pub mod neuron;
 pub mod norm;
 pub mod optimiser;
+pub mod parallel;
 pub mod plan;
 pub mod progress;
 pub mod run;

@@ -8,13 +8,14 @@ use crate::error::{Error, Result};
 use crate::kernels::conv::Kernel;
 use crate::layers::{self, Term};
 use crate::norm::{BatchStatistics, NormMode, Running};
+use crate::parallel::Ranks;
 use crate::sequence::Sequence;
 use crate::ttm::TimeMap;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 use std::sync::Arc;
-use tickless_net::{Array, InputKind, Layer, LeakRule, Network, NodeId, Weights};
+use tickless_net::{Array, InputKind, Layer, LeakRule, Network, NodeId, Pool, Weights};
 
 /// One trainable tensor, kept flat.
 #[derive(Debug, Clone)]
@@ -89,6 +90,9 @@ pub struct Model {
     kernel: Kernel,
     /// Nodes that the fused kernel of their reader takes over.
     fused: Vec<bool>,
+    /// Neurons whose spikes only a pooling reads, and those poolings: one kernel does both.
+    pooled: Vec<Option<Pool>>,
+    ranks: Ranks,
     /// Trainable tensors, in graph order.
     pub parameters: Vec<Parameter>,
     /// Running statistics of the norms, in graph order.
@@ -115,13 +119,24 @@ impl Model {
                 Ok(Running::new(n.name.clone(), get("running_mean")?, get("running_var")?))
             })
             .collect::<Result<_>>()?;
-        let fused = layers::fused_nodes(&network);
-        Ok(Self { network, device: device.clone(), kernel: Kernel::from_env(), fused, parameters, running })
+        let (fused, pooled) = (layers::fused_nodes(&network), layers::pooled_nodes(&network));
+        let (kernel, ranks) = (Kernel::from_env(), Ranks::alone());
+        Ok(Self { network, device: device.clone(), kernel, fused, pooled, ranks, parameters, running })
     }
 
     /// The same with these kernels; [`Model::new`] takes them from `TICKLESS_KERNEL`.
     pub fn with_kernel(self, kernel: Kernel) -> Self {
         Self { kernel, ..self }
+    }
+
+    /// The same as one of several workers: batch norm takes the statistics of all their parts of the batch.
+    pub fn with_ranks(self, ranks: Ranks) -> Self {
+        Self { ranks, ..self }
+    }
+
+    /// Its place among the workers.
+    pub fn ranks(&self) -> &Ranks {
+        &self.ranks
     }
 
     /// The network.
@@ -222,20 +237,25 @@ impl Model {
                         continue;
                     }
                     let seen = &mut statistics[index];
-                    x.ready().channels_first().each(|x| running.apply(x, gain, shift, n, pass.norm, seen))
+                    let x = x.ready().channels_first().materialise();
+                    let (steps, ranks) = (x.steps(), &self.ranks);
+                    let y = running.apply(x.into_held(), gain, shift, n, pass.norm, ranks, seen)?;
+                    Sequence::new(y, steps)
                 }
                 Layer::Neuron(n) => {
                     let op = |steps| layers::neuron_op(n, &node.name, steps, pass);
                     if fast {
                         let terms = x.terms();
                         let op = op(terms[0].steps())?;
-                        layers::spiking(terms, op, &self.device, &mut statistics)
+                        let pool = self.pooled[i].filter(|_| fuses);
+                        layers::spiking(terms, op, pool, &self.device, &self.ranks, &mut statistics)
                     } else {
                         let x = x.ready();
                         let op = op(x.steps())?;
                         layers::plain_spiking(x, op)
                     }
                 }
+                Layer::Pool(_) if fast && fuses && self.pooled[i].is_some() => x.ready(),
                 Layer::Pool(p) => layers::pool(x.ready(), p),
                 Layer::GlobalAverage => layers::global_average(x.ready()),
                 Layer::Add if fast && fuses && self.fused[i] => {

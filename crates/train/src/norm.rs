@@ -4,7 +4,9 @@
 //! which inference uses, are collected on the side, with the unbiased variance n/(n−1)·σ².
 //! Nothing is updated here: a pass returns the statistics and the caller decides.
 
+use crate::error::Result;
 use crate::kernels::fused::Statistics;
+use crate::parallel::{Normalised, Ranks, batch_norm};
 use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor, TensorData};
 use tickless_net::Norm;
@@ -75,7 +77,12 @@ impl Running {
         (scale, offset)
     }
 
-    /// Normalises `[N, C, H, W]`; in [`NormMode::Batch`] puts down the batch's statistics.
+    /// Normalises `[N, C, H, W]`; in [`NormMode::Batch`] by all workers' parts of the batch, whose statistics it
+    /// puts down.
+    ///
+    /// # Errors
+    /// If a worker has left.
+    #[expect(clippy::too_many_arguments, reason = "a norm has three tensors and four settings")]
     pub fn apply(
         &self,
         x: Tensor<4>,
@@ -83,13 +90,20 @@ impl Running {
         shift: Tensor<1>,
         norm: Norm,
         mode: NormMode,
+        ranks: &Ranks,
         statistics: &mut Option<BatchStatistics>,
-    ) -> Tensor<4> {
+    ) -> Result<Tensor<4>> {
         let [n, c, h, w] = x.dims();
-        match mode {
+        Ok(match mode {
             NormMode::Batch => {
-                let out = batch_norm_train(x, gain, shift, norm.eps);
-                let count = (n * h * w) as f64;
+                let out = if ranks.is_alone() {
+                    let out = batch_norm_train(x, gain, shift, norm.eps);
+                    let count = (n * h * w) as f64;
+                    Normalised { output: out.output, mean: out.mean, variance: out.variance, count }
+                } else {
+                    batch_norm(x, gain, shift, norm.eps, ranks)?
+                };
+                let count = out.count;
                 let unbiased = (count / (count - 1.0).max(1.0)) as f32;
                 let plain = |t: Tensor<1>| if t.device().is_autodiff() { t.inner() } else { t };
                 *statistics = Some(BatchStatistics {
@@ -103,6 +117,6 @@ impl Running {
                 let (scale, offset) = self.affine(gain, shift, norm);
                 x * scale.reshape([1, c, 1, 1]) + offset.reshape([1, c, 1, 1])
             }
-        }
+        })
     }
 }

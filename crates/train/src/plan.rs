@@ -48,7 +48,6 @@ impl TrainPlan {
                 network.stages()
             )));
         }
-        check_memory(network, t.batch.min(train_samples.max(1)), t.t_max)?;
         let per_epoch = (train_samples / t.batch).max(1);
         let loss = match t.loss {
             LossName::CrossEntropy => Loss::CrossEntropy { smoothing: t.label_smoothing },
@@ -83,6 +82,15 @@ impl TrainPlan {
             per_epoch,
             augments: a != Augment::default(),
         })
+    }
+
+    /// Refuses a batch, shared by `workers`, whose layers, kept for the backward pass, are more than this machine
+    /// has memory for.
+    ///
+    /// # Errors
+    /// If it is; the message names the largest layer.
+    pub fn check_memory(&self, network: &Network, workers: usize) -> Result<()> {
+        check_memory(network, self.batch.div_ceil(workers), self.step.t_max)
     }
 
     /// The configurations of one iteration. Recordings in a network without a TTM at its input

@@ -5,6 +5,7 @@ use crate::evaluate::{largest, time_mean};
 use crate::loss::Loss;
 use crate::model::{Model, Pass};
 use crate::norm::NormMode;
+use crate::parallel::sum_gradients;
 use crate::sequence::Sequence;
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
@@ -38,11 +39,13 @@ pub struct StepReport {
 
 /// Gradients of the loss summed over `configurations`, and the running statistics moved.
 ///
-/// Peak memory is that of one pass: each graph is gone before the next begins.
+/// Peak memory is that of one pass: each graph is gone before the next begins. Where several workers share the
+/// batch (the model's [`ranks`](Model::ranks)), `input` and `labels` are this worker's part, gradients and
+/// report those of the whole.
 ///
 /// # Errors
-/// If a configuration does not fit the network, or (with the loss in the message) if the loss is
-/// not finite.
+/// If a configuration does not fit the network, (with the loss in the message) if the loss is not finite, or if
+/// a worker has left.
 pub fn gradients(
     model: &mut Model,
     input: &Sequence,
@@ -53,6 +56,11 @@ pub fn gradients(
 ) -> Result<(Vec<Option<Tensor<1>>>, StepReport)> {
     let mut sum: Vec<Option<Tensor<1>>> = vec![None; model.parameters.len()];
     let mut report = StepReport::default();
+    let ranks = model.ranks().clone();
+    let mut samples = [labels.len() as f64];
+    ranks.sum_f64(&mut samples)?;
+    // The loss is a mean: a part weighs as many samples as it has.
+    let weight = labels.len() as f64 / samples[0];
     let device: Device = model.device().clone().autodiff();
     for configuration in configurations {
         let pass = Pass {
@@ -65,7 +73,10 @@ pub fn gradients(
         let leaves = model.leaves();
         let out = model.forward(&leaves, input.clone().to_device_of(&device), &pass, rng, None)?;
         let loss = setting.loss.forward(out.logits.clone(), labels);
-        let value: f32 = loss.clone().into_scalar();
+        let loss = if ranks.is_alone() { loss } else { loss.mul_scalar(weight) };
+        let mut value = [loss.clone().into_scalar::<f32>()];
+        ranks.sum_f32(&mut value)?;
+        let [value] = value;
         report.loss += value / configurations.len() as f32;
         if !value.is_finite() {
             return Err(Error::NotFinite { loss: value, iteration: 0, epoch: 0 });
@@ -90,6 +101,10 @@ pub fn gradients(
             running.update(batch, batch.momentum);
         }
     }
+    sum_gradients(&ranks, &mut sum)?;
+    let mut counts = [report.correct as f64, report.predictions as f64];
+    ranks.sum_f64(&mut counts)?;
+    (report.correct, report.predictions) = (counts[0] as usize, counts[1] as usize);
     Ok((sum, report))
 }
 

@@ -2,11 +2,12 @@
 
 use crate::calibrate::Calibration;
 use crate::checkpoint::{Checkpoint, EpochMetrics, Position};
-use crate::data::{Parts, SampleId, Source, prefetch};
+use crate::data::{Parts, SampleId, Source, prefetch_each};
 use crate::error::{Error, Result};
 use crate::evaluate::{Plan, Setting, across_steps, activity};
 use crate::model::{Model, Parameter};
 use crate::optimiser::OptimiserState;
+use crate::parallel::Ranks;
 use crate::plan::TrainPlan;
 use crate::progress::{Progress, Silent};
 use crate::seed;
@@ -94,6 +95,24 @@ impl<'a> Trainer<'a> {
         Ok(Self { recipe, recipe_text, plan, source, parts, model, optimiser, position, best })
     }
 
+    /// The same as one of several workers that share every batch of the recipe.
+    ///
+    /// # Errors
+    /// If there are more workers than samples in a batch, or the device is not the CPU.
+    pub fn with_ranks(self, ranks: Ranks) -> Result<Self> {
+        if !ranks.is_alone() && *self.model.device() != Device::flex() {
+            let hint = "several workers train on the CPU only in this version: use `--device cpu`, or one worker";
+            return Err(Error::Setting(hint.into()));
+        }
+        let (batch, workers) = (self.plan.batch, ranks.size());
+        if batch < workers {
+            return Err(Error::Setting(format!(
+                "a batch of {batch} samples cannot be shared by {workers} workers: raise `train.batch`, or start fewer"
+            )));
+        }
+        Ok(Self { model: self.model.with_ranks(ranks), ..self })
+    }
+
     /// What the recipe asks for, checked against network and data; costs nothing, so that a job can refuse what
     /// cannot be before it reads or writes anything.
     ///
@@ -122,7 +141,7 @@ impl<'a> Trainer<'a> {
         let left = (self.recipe.train.epochs * self.plan.per_epoch).saturating_sub(self.position.iteration);
         progress.start(&format!("train {name}"), left as u64, "iteration");
         if self.position.iteration == 0 {
-            hooks.checkpoint(&self.checkpoint())?;
+            self.keep(hooks)?;
         }
         while self.position.epoch < self.recipe.train.epochs {
             self.epoch(hooks, progress)?;
@@ -130,12 +149,13 @@ impl<'a> Trainer<'a> {
             hooks.epoch(&metrics)?;
             let last = self.position.epoch == self.recipe.train.epochs;
             if last || self.position.epoch.is_multiple_of(self.recipe.train.checkpoint_every) {
-                hooks.checkpoint(&self.checkpoint())?;
+                self.keep(hooks)?;
             }
         }
         progress.finish();
         let mut model = match (&self.recipe.train.select, &self.best) {
-            (Select::Best, Some(best)) => Model::new(self.model.network().clone(), best, &self.model.device().clone())?,
+            (Select::Best, Some(best)) => Model::new(self.model.network().clone(), best, &self.model.device().clone())?
+                .with_ranks(self.model.ranks().clone()),
             _ => self.model.clone(),
         };
         self.calibrate(&mut model, progress)?;
@@ -153,8 +173,9 @@ impl<'a> Trainer<'a> {
         let mut checkpointed = Instant::now();
         let (source, t_max, size) = (self.source, self.plan.step.t_max, self.plan.batch);
         let augment = self.plan.augments.then_some((seed, epoch));
-        let whole = self.parts.train.len() >= size;
-        prefetch(source, &order[done.min(order.len())..], size, whole, t_max, augment, |_, batch| {
+        let ranks = self.model.ranks().clone();
+        let chunks = order[done.min(order.len())..].chunks_exact(size).map(|ids| &ids[ranks.share(size)]).collect();
+        prefetch_each(source, chunks, t_max, augment, |_, batch| {
             let (input, labels) = batch.into_sequence(&device);
             let report = self.iteration(&input, &labels)?;
             self.position.loss_sum += f64::from(report.loss);
@@ -168,12 +189,16 @@ impl<'a> Trainer<'a> {
             let accuracy = 100.0 * p.correct as f64 / p.predictions.max(1) as f64;
             let (e, of) = (p.epoch + 1, self.recipe.train.epochs);
             progress.advance(1, &format!("epoch {e}/{of}  loss {:.3}  acc {accuracy:.1} %", report.loss));
-            if progress.cancelled() {
-                hooks.checkpoint(&self.checkpoint())?;
+            // Whoever is asked to stop, all stop after the same iteration, and none before the checkpoint is there.
+            let mut asked = [f64::from(progress.cancelled())];
+            ranks.sum_f64(&mut asked)?;
+            if asked[0] > 0.0 {
+                self.keep(hooks)?;
+                ranks.barrier()?;
                 return Err(Error::Stopped { epoch: e, iteration: self.position.iteration });
             }
             if checkpointed.elapsed() > CHECKPOINT_AFTER {
-                hooks.checkpoint(&self.checkpoint())?;
+                self.keep(hooks)?;
                 checkpointed = Instant::now();
             }
             Ok(())
@@ -235,12 +260,20 @@ impl<'a> Trainer<'a> {
         Ok(metrics)
     }
 
-    /// Percent right at T_max on a part, with norms calibrated on the side.
+    /// Percent right at T_max on a part, with norms calibrated on the side; workers share it.
     fn validate(&self, ids: &[SampleId]) -> Result<f64> {
         let mut model = self.model.clone();
         self.calibrate(&mut model, &Silent)?;
         let plan = Plan { steps: vec![self.plan.step.t_max], leaks: vec![LeakRule::Step], calibration: None };
-        Ok(across_steps(&model, &self.setting(ids), &plan, &Silent)?[0].accuracy)
+        let ranks = self.model.ranks();
+        let mine = &ids[ranks.share(ids.len())];
+        let mut score = [0.0, 0.0];
+        if !mine.is_empty() {
+            let point = across_steps(&model, &self.setting(mine), &plan, &Silent)?.remove(0);
+            score = [point.correct as f64, point.samples as f64];
+        }
+        ranks.sum_f64(&mut score)?;
+        Ok(100.0 * score[0] / score[1].max(1.0))
     }
 
     fn calibrate(&self, model: &mut Model, progress: &dyn Progress) -> Result<()> {
@@ -270,6 +303,9 @@ impl<'a> Trainer<'a> {
         let some = &self.parts.train[..self.parts.train.len().min(self.plan.batch)];
         let mut model = self.model.clone();
         self.calibrate(&mut model, &Silent)?;
+        if !self.model.ranks().is_first() {
+            return Ok(());
+        }
         let t_max = self.plan.step.t_max;
         for layer in
             activity(&model, &self.setting(some), t_max, LeakRule::Step, &Silent)?.iter().filter(|l| l.silent())
@@ -281,6 +317,11 @@ impl<'a> Trainer<'a> {
             ));
         }
         Ok(())
+    }
+
+    /// Hands out a checkpoint; one worker's is everybody's.
+    fn keep(&self, hooks: &mut dyn Hooks) -> Result<()> {
+        if self.model.ranks().is_first() { hooks.checkpoint(&self.checkpoint()) } else { Ok(()) }
     }
 
     fn checkpoint(&self) -> Checkpoint {

@@ -12,11 +12,12 @@ use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Neuron, TtmMode};
 use tickless_train::kernels::conv::Kernel;
 use tickless_train::kernels::fused::{Branch, BranchNorm};
-use tickless_train::kernels::{NeuronOp, conv, fused, map_time, reference};
+use tickless_train::kernels::{NeuronOp, conv, fused, fused_over, map_time, reference, tile_pool_last};
 use tickless_train::loss::Loss;
 use tickless_train::model::Model;
 use tickless_train::norm::NormMode;
 use tickless_train::optimiser::{Optimiser, OptimiserState};
+use tickless_train::parallel::Ranks;
 use tickless_train::sequence::Sequence;
 use tickless_train::step::{StepSetting, gradients};
 use tickless_train::ttm::TimeMap;
@@ -163,6 +164,50 @@ proptest! {
         prop_assert_eq!(spikes, fast_spikes);
         for (k, (a, b)) in fast_grads.iter().zip(&grads).enumerate() {
             close(&format!("gradient {k}"), a, b, 1e-4)?;
+        }
+    }
+}
+
+/// Spikes, statistics and gradients of a layer whose spikes are pooled, in one operator and in two.
+fn pooled(one: bool, [batch, c, height, width]: [usize; 4], k: usize, t: usize, seed: u64) -> Vec<Vec<f32>> {
+    let device = Device::flex().autodiff();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let op = NeuronOp { neuron: Neuron::lif(), lambda: 0.5, steps: 4 };
+    let x = random([t * batch, height, width, c], &mut rng, &device).mul_scalar(2.0).detach().require_grad();
+    let (gain, shift) = (random([c], &mut rng, &device) + 1.2, random([c], &mut rng, &device) * 0.5);
+    let (gain, shift) = (gain.detach().require_grad(), shift.detach().require_grad());
+    let map = Arc::new(TimeMap::ttm(TtmMode::Even, t, 4, &mut rng));
+    let branch = Branch { norm: BranchNorm::Batch(1e-5), repeat: (t != 4).then_some(map) };
+    let branches = vec![(x.clone(), Some((gain.clone(), shift.clone())), branch)];
+    let scale = 1.0 / (k * k) as f32;
+    let y = if one {
+        fused_over(branches, op, Some((k, scale)), &Ranks::alone()).0
+    } else {
+        tile_pool_last(fused(branches, op).0, k, scale)
+    };
+    let g = random(y.dims(), &mut rng, &device);
+    let gradients = (y.clone() * g).sum().backward();
+    let of = |t: Option<Vec<f32>>| t.expect("a leaf");
+    vec![
+        values(y),
+        of(x.grad(&gradients).map(values)),
+        of(gain.grad(&gradients).map(values)),
+        of(shift.grad(&gradients).map(values)),
+    ]
+}
+
+#[test]
+fn a_fused_layer_with_its_pooling_is_the_two_one_after_the_other() {
+    for (shape, k) in
+        [([3, 8, 17, 17], 2), ([2, 5, 7, 9], 3), ([1, 32, 4, 4], 4), ([2, 2, 5, 3], 1), ([40, 1, 2, 5], 2)]
+    {
+        for t in [1, 3, 4] {
+            let (one, two) = (pooled(true, shape, k, t, 7), pooled(false, shape, k, t, 7));
+            assert_eq!(one[0], two[0], "{shape:?} {k} {t}: sums of spikes");
+            for (what, (a, b)) in ["x", "gain", "shift"].iter().zip(one.iter().zip(&two).skip(1)) {
+                close(&format!("{shape:?} {k} {t}: gradient of {what}"), a, b, 1e-5)
+                    .expect("equal but for the order of sums");
+            }
         }
     }
 }

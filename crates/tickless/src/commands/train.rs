@@ -1,16 +1,18 @@
 //! `tickless train RECIPE`: one training, in a folder, resumable.
 
 use super::{RecipeArgs, begin, check_epochs, print_json, run_folder, say, stopped};
-use crate::cli::Global;
-use crate::progress::Console;
+use crate::cli::{Global, LARGEST_THREADS};
+use crate::progress::{Console, Quiet};
+use crate::world::World;
 use anyhow::{Result, bail};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::device;
+use tickless_train::parallel::{Ranks, threads};
 use tickless_train::progress::Progress;
-use tickless_train::run::{Job, train};
+use tickless_train::run::{Job, RunFolder, train_as};
 
 /// Train a network as a recipe says.
 #[derive(Debug, Args)]
@@ -20,8 +22,16 @@ use tickless_train::run::{Job, train};
   tickless train recipes/nmnist.toml --epochs 5 --output runs/short
   tickless train recipes/nmnist.toml --resume        go on after Ctrl-C or a crash
 
+  tickless train recipes/nmnist.toml --workers 2     one process, each batch shared by two workers
+  mpirun -n 2 tickless train recipes/nmnist.toml     two processes, on one host or several
+
 Strategies: sdt (one number of steps), nmt (one random number an iteration), mtt (a random number
-for every stage). Ctrl-C stops at the next step and keeps a checkpoint.")]
+for every stage). Ctrl-C stops at the next step and keeps a checkpoint.
+
+Several workers or processes (a build with `--features mpi`): `train.batch` is what each of them takes,
+so that N of them train on batches N times as large; batch norm, gradients, loss and accuracy are those
+of the whole batch, and the weights those of one process with that batch, which is also what the run
+folder's recipe says. The learning rate stays as given. Only the first process writes.")]
 pub struct Train {
     #[command(flatten)]
     recipe: RecipeArgs,
@@ -31,39 +41,56 @@ pub struct Train {
     /// Go on with the checkpoint in the folder; the weights end up as if it had never stopped.
     #[arg(long)]
     resume: bool,
+    /// Workers of this process that share each batch and the threads; every one takes `train.batch` samples.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    workers: usize,
 }
 
 impl Train {
     /// Runs the command.
-    pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+    pub fn run(self, global: &Global, console: &Console, world: &World) -> Result<()> {
         let device = device(&global.device)?;
-        let given = Recipe::load(&self.recipe.recipe, &self.recipe.changes.assignments())?;
-        let path = self.output.unwrap_or_else(|| run_folder(&self.recipe.recipe, &given));
+        let ranks = world.ranks();
+        let (given, shared) = self.load(&ranks)?;
+        let path = self.output.clone().unwrap_or_else(|| run_folder(&self.recipe.recipe, &given));
         check_epochs(&given)?;
-        let (folder, begun) = begin(&path, self.resume, console)?;
-        if begun && folder.recipe()? != given {
-            bail!(
-                "{}: was begun with another recipe; resume with the same recipe and options, or start anew with `--output`",
-                path.display()
-            );
-        }
-        let facts = if begun && folder.finished() {
+        let (folder, finished) = match ranks.is_first() {
+            true => self.open(&path, &given, console)?,
+            false => (RunFolder::at(&path), false),
+        };
+        let finished = ranks.from_first(|| Ok(vec![u8::from(finished)]))? == [1];
+        let facts = if finished {
+            if !ranks.is_first() {
+                return Ok(());
+            }
             console.line(&format!("{}: has finished already", path.display()));
             folder.facts()?
         } else {
-            let source = Source::open_with(&given.data, given.seed, console)?;
+            let quiet = Quiet(console);
+            let progress = |ranks: &Ranks| -> &dyn Progress { if ranks.is_first() { console } else { &quiet } };
+            if let Some(line) = shared.filter(|_| ranks.is_first()) {
+                console.line(&line);
+            }
+            // What opening leaves behind (a cache) is made once.
+            let source = ranks.first_then_all(|| Source::open_with(&given.data, given.seed, progress(&ranks)))?;
             let parts = Parts::of(&source, &given.data, given.seed)?;
-            let job = Job {
-                recipe: &given,
-                source: &source,
-                parts: &parts,
-                folder: &folder,
-                initial: None,
-                base: None,
-                device: &device,
+            let work = |ranks: &Ranks| {
+                let (recipe, source, parts, folder, device) = (&given, &source, &parts, &folder, &device);
+                let job = Job { recipe, source, parts, folder, initial: None, base: None, device };
+                train_as(job, ranks, progress(ranks))
             };
-            train(job, console).map_err(|e| stopped(e, "the same command with `--resume` goes on from there"))?
+            let done = match self.workers {
+                1 => work(&ranks),
+                n => {
+                    let threads = (rayon::current_num_threads() / n).max(1);
+                    threads::run(n, threads, |ranks| work(&ranks)).map(|mut all| all.remove(0))
+                }
+            };
+            done.map_err(|e| stopped(e, "the same command with `--resume` goes on from there"))?
         };
+        if !ranks.is_first() {
+            return Ok(());
+        }
         if global.json {
             return print_json(&facts);
         }
@@ -72,5 +99,38 @@ impl Train {
         }
         say!("weights in {}\nnext: tickless eval {}", folder.file("weights.safetensors").display(), path.display());
         Ok(())
+    }
+
+    /// The recipe with the batch of all workers together, and what there is to say of it.
+    fn load(&self, ranks: &Ranks) -> Result<(Recipe, Option<String>)> {
+        let workers = match (self.workers, ranks.size()) {
+            (0, _) => bail!("`--workers` = 0: give at least 1"),
+            (n, _) if n > LARGEST_THREADS => bail!("`--workers` = {n}: give at most {LARGEST_THREADS}"),
+            (1, processes) => processes,
+            (n, 1) => n,
+            (n, processes) => bail!("`--workers {n}` in {processes} processes: start more processes instead"),
+        };
+        let (file, mut changes) = (&self.recipe.recipe, self.recipe.changes.assignments());
+        let alone = Recipe::load(file, &changes)?;
+        if workers == 1 {
+            return Ok((alone, None));
+        }
+        let (each, all) = (alone.train.batch, alone.train.batch.saturating_mul(workers));
+        changes.push(format!("train.batch={all}"));
+        let line = format!("{workers} workers of {each} samples each: batches of {all}");
+        Ok((Recipe::load(file, &changes)?, Some(line)))
+    }
+
+    /// The folder of the run, and whether it has finished.
+    fn open(&self, path: &Path, given: &Recipe, console: &Console) -> Result<(RunFolder, bool)> {
+        let (folder, begun) = begin(path, self.resume, console)?;
+        if begun && folder.recipe()? != *given {
+            bail!(
+                "{}: was begun with another recipe; resume with the same recipe and options, or start anew with `--output`",
+                path.display()
+            );
+        }
+        let finished = begun && folder.finished();
+        Ok((folder, finished))
     }
 }

@@ -7,7 +7,7 @@ mod prefetch;
 mod split;
 
 pub use batch::Batch;
-pub use prefetch::prefetch;
+pub use prefetch::{prefetch, prefetch_each};
 pub use split::{Parts, SampleId};
 
 use crate::error::{Error, Result};

@@ -19,10 +19,23 @@ pub fn prefetch(
     whole: bool,
     steps: usize,
     augment: Option<(u64, u64)>,
+    consume: impl FnMut(usize, Batch) -> Result<()>,
+) -> Result<()> {
+    let chunks = if whole { order.chunks_exact(size).collect() } else { order.chunks(size).collect() };
+    prefetch_each(source, chunks, steps, augment, consume)
+}
+
+/// As [`prefetch`], with each batch's samples given.
+///
+/// # Errors
+/// As [`prefetch`].
+pub fn prefetch_each(
+    source: &Source,
+    chunks: Vec<&[SampleId]>,
+    steps: usize,
+    augment: Option<(u64, u64)>,
     mut consume: impl FnMut(usize, Batch) -> Result<()>,
 ) -> Result<()> {
-    let chunks: Vec<&[SampleId]> =
-        if whole { order.chunks_exact(size).collect() } else { order.chunks(size).collect() };
     std::thread::scope(|scope| {
         let (send, receive) = sync_channel(AHEAD);
         scope.spawn(move || {

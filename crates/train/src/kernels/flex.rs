@@ -124,6 +124,9 @@ impl SpikingOps for Flex {
         let mut shape = tensors[0].shape();
         let steps = op.branches[0].repeat.as_ref().map_or(op.neuron.steps, |m| m.t_in());
         shape[0] = shape[0] / steps * op.neuron.steps;
+        if let Some(pool) = op.pool {
+            shape = pool::resized(shape, pool, pool.out());
+        }
         from_vec(spikes, shape)
     }
 

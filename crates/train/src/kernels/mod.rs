@@ -18,6 +18,7 @@ mod sgd;
 pub use pool::TilePool;
 pub use sgd::SgdOp;
 
+use crate::parallel::Ranks;
 use crate::ttm::TimeMap;
 use burn::backend::{Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
@@ -143,13 +144,29 @@ pub type BranchTensors = (Tensor<4>, Option<(Tensor<1>, Tensor<1>)>, Branch);
 /// # Panics
 /// If there are no branches or more than two, or their shapes differ in anything but time.
 pub fn fused(branches: Vec<BranchTensors>, neuron: NeuronOp) -> (Tensor<4>, Vec<Option<Statistics>>) {
+    fused_over(branches, neuron, None, &Ranks::alone())
+}
+
+/// As [`fused()`], with the statistics of all workers' parts of the batch, and summed over windows of `pool`
+/// where that is given (see [`tile_pool_last`]): side and scale.
+///
+/// # Panics
+/// As [`fused()`].
+pub fn fused_over(
+    branches: Vec<BranchTensors>,
+    neuron: NeuronOp,
+    pool: Option<(usize, f32)>,
+    ranks: &Ranks,
+) -> (Tensor<4>, Vec<Option<Statistics>>) {
     assert!((1..=2).contains(&branches.len()), "a fused layer has one or two branches, got {}", branches.len());
     let steps = |b: &BranchTensors| b.2.repeat.as_ref().map_or(neuron.steps, |m| m.t_in());
     let of = |b: &BranchTensors| (b.0.dims()[0] / steps(b), b.0.dims()[1], b.0.dims()[2], b.0.dims()[3]);
     assert!(branches.iter().all(|b| of(b) == of(&branches[0])), "branches differ in shape");
     let device = branches[0].0.device();
     let none = || Tensor::<1>::zeros([1], &device).into_dispatch();
-    let op = FusedOp { neuron, branches: branches.iter().map(|b| b.2.clone()).collect() };
+    let (_, height, width, channels) = of(&branches[0]);
+    let pool = pool.map(|(kernel, scale)| TilePool { kernel, scale, height, width, channels, last: true });
+    let op = FusedOp { neuron, branches: branches.iter().map(|b| b.2.clone()).collect(), pool, ranks: ranks.clone() };
     let slot = StatisticsSlot::default();
     let mut all = branches.into_iter().map(|(x, norm, branch)| {
         assert_eq!(norm.is_some(), branch.norm != BranchNorm::None, "a norm has gain and shift");

@@ -1,5 +1,6 @@
 //! What a run was: seed, versions, machine, data, network. Kept as `run.json`.
 
+use crate::checkpoint::Position;
 use serde::{Deserialize, Serialize};
 
 /// The machine a run was made on, as far as the system says.
@@ -72,12 +73,27 @@ pub struct RunFacts {
     pub mean_events: Option<f64>,
     /// The run it was fine-tuned from.
     pub base: Option<String>,
+    /// Workers that shared every batch.
+    #[serde(default = "one")]
+    pub workers: usize,
     /// Seconds of training.
     pub train_seconds: f64,
     /// Iterations done.
     pub iterations: usize,
     /// Whether training has come to its end.
     pub finished: bool,
+}
+
+impl RunFacts {
+    /// At the end of training.
+    pub(super) fn finish(self, end: &Position) -> Self {
+        Self { train_seconds: end.seconds, iterations: end.iteration, finished: true, ..self }
+    }
+}
+
+/// The workers of runs that do not say it.
+fn one() -> usize {
+    1
 }
 
 /// The format of run folders that this version writes.

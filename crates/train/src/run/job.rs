@@ -5,7 +5,8 @@ use super::folder::RunFolder;
 use super::lock::Lock;
 use crate::checkpoint::{Checkpoint, EpochMetrics};
 use crate::data::{Parts, Source};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::parallel::Ranks;
 use crate::plan::initial_weights;
 use crate::progress::Progress;
 use crate::strategy::{self, Steps};
@@ -58,20 +59,35 @@ impl Hooks for Files<'_> {
 /// If recipe, data, weights and checkpoint do not fit, training is stopped, or the loss is not
 /// finite; the folder then holds the last good checkpoint.
 pub fn train(job: Job<'_>, progress: &dyn Progress) -> Result<RunFacts> {
+    train_as(job, &Ranks::alone(), progress)
+}
+
+/// As [`train`], as one of several workers that all call this with the same recipe and data.
+///
+/// `train.batch` of the recipe is the whole batch, of which each worker takes its part, so that the result is
+/// that of one worker with this recipe. Only the first reads and writes the folder.
+///
+/// # Errors
+/// As [`train`], or if the device is not the CPU, a worker has no sample of a batch, or one has left.
+pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<RunFacts> {
     let Job { recipe, source, parts, folder, device, .. } = job;
     let (shape, kind) = source.input();
     let network = Arc::new(recipe.network.build(shape, kind, source.dataset().classes())?);
     // Whatever cannot be is refused before the first file is written: the folder stays free for the mended recipe.
-    Trainer::plan(recipe, &network, parts, None)?;
-    let _lock = Lock::take(folder.path())?;
-    let checkpoint = folder.checkpoint()?;
+    Trainer::plan(recipe, &network, parts, None)?.check_memory(&network, ranks.size())?;
+    let _lock = ranks.is_first().then(|| Lock::take(folder.path())).transpose()?;
+    let checkpoint = checkpoint_of_first(folder, ranks)?;
     let t = &recipe.train;
     let steps = Steps { t_min: t.t_min, t_max: t.t_max, samples: t.samples, group: t.group };
     let (step_us, mean_events) = match kind {
         InputKind::Image => (None, None),
         InputKind::Events => {
-            let (span, events) = source.mean_span_us(&parts.train, progress)?;
-            (Some(span / t.t_max as f64), Some(events))
+            let means = ranks.from_first(|| {
+                let (span, events) = source.mean_span_us(&parts.train, progress)?;
+                Ok([span.to_le_bytes(), events.to_le_bytes()].concat())
+            })?;
+            let mean = |k: usize| f64::from_le_bytes(std::array::from_fn(|i| means[8 * k + i]));
+            (Some(mean(0) / t.t_max as f64), Some(mean(1)))
         }
     };
     let neuron = network.nodes().iter().find_map(|n| match n.layer {
@@ -79,7 +95,7 @@ pub fn train(job: Job<'_>, progress: &dyn Progress) -> Result<RunFacts> {
         _ => None,
     });
     let description = source.dataset().describe();
-    let mut facts = RunFacts {
+    let facts = RunFacts {
         strategy: strategy::by_name(&t.strategy, steps)?.name().into(),
         seed: recipe.seed,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -96,22 +112,39 @@ pub fn train(job: Job<'_>, progress: &dyn Progress) -> Result<RunFacts> {
         tau_us: neuron.and_then(|n| n.tau_us(step_us)).filter(|t| t.is_finite()),
         mean_events,
         base: job.base,
+        workers: ranks.size(),
         train_seconds: 0.0,
         iterations: 0,
         finished: false,
     };
     let weights = job.initial.unwrap_or_else(|| initial_weights(recipe, &network));
     let history = checkpoint.as_ref().map(|c| c.position.history.clone()).unwrap_or_default();
-    let trainer = Trainer::new(recipe, source, parts, network, &weights, checkpoint, step_us, device)?;
+    let trainer = Trainer::new(recipe, source, parts, network, &weights, checkpoint, step_us, device)?
+        .with_ranks(ranks.clone())?;
+    if !ranks.is_first() {
+        let (_, position) = trainer.run(&mut (), progress)?;
+        return Ok(facts.finish(&position));
+    }
     folder.sweep();
     folder.write_recipe(recipe)?;
     folder.write_json("run.json", &facts)?;
     let (model, position) = trainer.run(&mut Files { folder, history }, progress)?;
     folder.write_weights(&model.weights())?;
     folder.write_metrics(&position.history)?;
-    facts.train_seconds = position.seconds;
-    facts.iterations = position.iteration;
-    facts.finished = true;
+    let facts = facts.finish(&position);
     folder.write_json("run.json", &facts)?;
     Ok(facts)
+}
+
+/// The folder's checkpoint on every worker; other hosts need not see the folder.
+fn checkpoint_of_first(folder: &RunFolder, ranks: &Ranks) -> Result<Option<Checkpoint>> {
+    if ranks.is_alone() {
+        return folder.checkpoint();
+    }
+    let file = folder.file("checkpoint.safetensors");
+    let bytes = ranks.from_first(|| match file.is_file() {
+        true => std::fs::read(&file).map_err(|e| Error::io(&file, e)),
+        false => Ok(Vec::new()),
+    })?;
+    if bytes.is_empty() { Ok(None) } else { Checkpoint::from_bytes(&bytes, &file).map(Some) }
 }

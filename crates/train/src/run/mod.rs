@@ -17,4 +17,4 @@ mod lock;
 
 pub use facts::{Machine, RunFacts};
 pub use folder::{Loaded, RunFolder};
-pub use job::{Job, train};
+pub use job::{Job, train, train_as};

@@ -7,8 +7,9 @@ use tickless_net::{Neuron, TtmMode};
 use tickless_train::kernels::conv::Kernel;
 use tickless_train::kernels::fused::{Branch, BranchNorm};
 use tickless_train::kernels::{
-    NeuronOp, SgdOp, conv, fused, map_time, neuron, reference, sgd, tile_pool, tile_pool_last,
+    NeuronOp, SgdOp, conv, fused, fused_over, map_time, neuron, reference, sgd, tile_pool, tile_pool_last,
 };
+use tickless_train::parallel::Ranks;
 use tickless_train::ttm::TimeMap;
 
 const LAST: [isize; 4] = [0, 2, 3, 1];
@@ -155,6 +156,24 @@ fn norms_repeats_sum_and_neuron_in_one_are_those_of_the_cpu_forward_and_back() {
             close(&format!("{branches:?}: gradient of {k}"), a, b, 1e-5);
         }
     }
+}
+
+#[test]
+fn spikes_that_only_a_pooling_reads_are_pooled_as_on_the_cpu_forward_and_back() {
+    let Some(device) = gpu() else { return };
+    let op = NeuronOp { neuron: Neuron::if_multi(), lambda: 1.0, steps: 3 };
+    let shape = [6, 5, 7, 4];
+    let inputs = [(random(shape.iter().product(), 12, -2.0, 2.5), shape)];
+    let run = |d: &Device| {
+        both_ways(d, &inputs, |x| {
+            let branches = vec![(x[0].clone(), None, branch(3, 3, BranchNorm::None))];
+            fused_over(branches, op, Some((2, 0.25)), &Ranks::alone()).0
+        })
+    };
+    let ((y, g), (cpu_y, cpu_g)) = (run(&device), run(&Device::flex()));
+    assert!((0..inputs[0].0.len() / 3).all(|i| !near_a_tie(op, &inputs[0].0, i, 1e-5)), "a seed without ties");
+    close("sums", &y, &cpu_y, 1e-6);
+    close("gradient", &g[0], &cpu_g[0], 1e-5);
 }
 
 /// The sum of the branches, for the margin of each neuron.

@@ -11,6 +11,7 @@ use super::geometry::Geometry;
 use super::pack::Panels;
 use super::simd::{Isa, LANES, Lanes, by_isa};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// Channels of a panel.
 pub const PANEL: usize = 64;
@@ -90,11 +91,11 @@ struct Job<'a> {
     /// `[images, pixels_in, inputs]`.
     x: &'a [f32],
     /// `[images, pixels_out, outputs]`.
-    out: &'a mut [f32],
+    out: &'a mut [MaybeUninit<f32>],
 }
 
-/// Output `[N, pixels_out, outputs]` of `[N, pixels_in, inputs]`.
-pub fn forward(isa: Isa, map: &Indirection, x: &[f32], weights: &Panels, out: &mut [f32]) {
+/// Output `[N, pixels_out, outputs]`, all of it written, of `[N, pixels_in, inputs]`.
+pub fn forward(isa: Isa, map: &Indirection, x: &[f32], weights: &Panels, out: &mut [MaybeUninit<f32>]) {
     let (x_len, out_len) = (map.pixels_in * weights.inputs, map.pixels_out * weights.outputs);
     let images = x.len() / x_len.max(1);
     let group = super::gather::group(images, map.pixels_out);
@@ -204,9 +205,12 @@ unsafe fn pass<V: Lanes, const MR: usize, const NV: usize>(job: &mut Job<'_>, sl
 }
 
 /// acc[i] += Σ_c rows[i][c]·b[c].
+///
+/// # Safety
+/// See [`Lanes`]; every row has `depth` values, `b` as many rows of `NV` registers.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
-unsafe fn product<V: Lanes, const MR: usize, const NV: usize>(
+pub(super) unsafe fn product<V: Lanes, const MR: usize, const NV: usize>(
     acc: &mut [[V; NV]; MR],
     rows: &[*const f32; MR],
     b: *const f32,

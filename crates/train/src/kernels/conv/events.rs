@@ -5,7 +5,11 @@
 //! side, index one run of weight rows. Spikes of one step are all 1 and store no values; counts
 //! (after a temporal sum) and real numbers store theirs.
 
+use super::simd::Isa;
 use rayon::prelude::*;
+
+/// Values that a vector step of the encoder looks at.
+const STEP: usize = 32;
 
 /// Active inputs of one image.
 #[derive(Debug, Clone, Default)]
@@ -35,19 +39,37 @@ impl Events {
         width * channels <= 1 << 16
     }
 
-    /// Of a map `[N, H, W, C]` with `pixels` = H·W.
-    pub fn of(x: &[f32], pixels: usize, width: usize, channels: usize) -> Self {
-        let mut images: Vec<Image> =
-            x.par_chunks((pixels * channels).max(1)).map(|image| encode(image, width, channels)).collect();
+    /// Of a map `[N, H, W, C]` with `pixels` = H·W, without the values of what is not a spike (see
+    /// [`with_values`](Self::with_values)).
+    pub fn of(isa: Isa, x: &[f32], pixels: usize, width: usize, channels: usize) -> Self {
+        let len = (pixels * channels).max(1);
+        let encoded: Vec<(Image, bool)> = x
+            .par_chunks(len)
+            .map_init(|| vec![0u16; len + STEP], |room, image| encode(isa, image, width, channels, room))
+            .collect();
+        let binary = encoded.iter().all(|(_, binary)| *binary);
+        let images: Vec<Image> = encoded.into_iter().map(|(image, _)| image).collect();
         let active = images.iter().map(|i| i.entries.len()).sum();
-        let binary = images.par_iter().all(|i| i.values.iter().all(|v| *v == 1.0));
-        images.par_iter_mut().for_each(|i| {
-            if binary {
-                i.values = Vec::new();
-            }
-            i.entries.shrink_to_fit();
-        });
         Self { images, binary, active }
+    }
+
+    /// The same with its values, of the map that it was made of.
+    pub fn with_values(mut self, x: &[f32]) -> Self {
+        if !self.binary {
+            let len = (x.len() / self.images.len().max(1)).max(1);
+            self.images.par_iter_mut().zip(x.par_chunks(len)).for_each(|(image, x)| {
+                // Every value is written and the end moves on only where it is active: no branch to mispredict.
+                let mut values = vec![0.0f32; image.entries.len() + 1];
+                let mut n = 0;
+                for &v in x {
+                    values[n] = v;
+                    n += usize::from(v != 0.0);
+                }
+                values.truncate(n);
+                image.values = values;
+            });
+        }
+        self
     }
 
     /// Fraction of active values.
@@ -56,25 +78,148 @@ impl Events {
     }
 }
 
-fn encode(image: &[f32], width: usize, channels: usize) -> Image {
-    let mut out = Image::default();
-    out.starts.reserve_exact(image.len() / channels + 1);
-    let most = image.len();
-    // Every value is written and the end moves on only where it is active: no branch to mispredict.
-    let mut entries = vec![0u16; most + 1];
-    let mut values = vec![0.0f32; most + 1];
-    let mut n = 0;
-    for (i, pixel) in image.chunks_exact(channels).enumerate() {
-        out.starts.push(n as u32);
-        let base = i % width * channels;
-        for (c, &v) in pixel.iter().enumerate() {
-            entries[n] = (base + c) as u16;
-            values[n] = v;
-            n += usize::from(v != 0.0);
+/// Starts and entries of an image, and whether all its active values are 1; `room` for all entries and a step.
+fn encode(isa: Isa, image: &[f32], width: usize, channels: usize, room: &mut [u16]) -> (Image, bool) {
+    let mut starts = Vec::with_capacity(image.len() / channels + 1);
+    let (mut n, mut binary) = (0, true);
+    for row in image.chunks_exact(width * channels) {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 if x86::fits(channels) => {
+                for (k, part) in row.chunks(STEP).enumerate() {
+                    let mut last = [0.0f32; STEP];
+                    let whole = part.first_chunk().unwrap_or_else(|| {
+                        last[..part.len()].copy_from_slice(part);
+                        &last
+                    });
+                    let into = room[n..].first_chunk_mut().expect("room for all values and a step");
+                    // SAFETY: the machine has the instructions, as was asked.
+                    let (active, ones) = unsafe { x86::compress(whole, (k * STEP) as u16, into) };
+                    if channels < STEP {
+                        let before = |c: usize| (active & ((1u32 << c) - 1)).count_ones();
+                        starts.extend((0..part.len()).step_by(channels).map(|c| n as u32 + before(c)));
+                    } else if (k * STEP).is_multiple_of(channels) {
+                        starts.push(n as u32);
+                    }
+                    n += active.count_ones() as usize;
+                    binary &= ones == active;
+                }
+            }
+            _ => {
+                // As in `with_values`.
+                for (x, pixel) in row.chunks_exact(channels).enumerate() {
+                    starts.push(n as u32);
+                    for (c, &v) in pixel.iter().enumerate() {
+                        room[n] = (x * channels + c) as u16;
+                        n += usize::from(v != 0.0);
+                        binary &= v == 0.0 || v == 1.0;
+                    }
+                }
+            }
         }
     }
-    out.starts.push(n as u32);
-    out.entries = entries[..n].to_vec();
-    out.values = values[..n].to_vec();
-    out
+    starts.push(n as u32);
+    (Image { starts, entries: room[..n].to_vec(), values: Vec::new() }, binary)
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::STEP;
+    use std::arch::x86_64::*;
+    use std::sync::OnceLock;
+
+    /// Whether 16-bit lanes can be compressed and steps begin with pixels.
+    pub fn fits(channels: usize) -> bool {
+        static HAS: OnceLock<bool> = OnceLock::new();
+        let has = || is_x86_feature_detected!("avx512vbmi2") && is_x86_feature_detected!("avx512bw");
+        *HAS.get_or_init(has) && (channels.is_multiple_of(STEP) || STEP.is_multiple_of(channels))
+    }
+
+    /// Writes `base` + i for every active value, and whatever after them; which are active and which 1.
+    ///
+    /// # Safety
+    /// The machine must have avx512f, avx512bw and avx512vbmi2.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
+    pub unsafe fn compress(part: &[f32; STEP], base: u16, into: &mut [u16; STEP]) -> (u32, u32) {
+        // SAFETY: two loads of 16 values and one store of 32 inside the arrays.
+        unsafe {
+            let (a, b) = (_mm512_loadu_ps(part.as_ptr()), _mm512_loadu_ps(part.as_ptr().add(16)));
+            let (zero, one) = (_mm512_setzero_ps(), _mm512_set1_ps(1.0));
+            let active = u32::from(_mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(a, zero))
+                | u32::from(_mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(b, zero)) << 16;
+            let ones = u32::from(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, one))
+                | u32::from(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(b, one)) << 16;
+            let lanes = _mm512_add_epi16(_mm512_set1_epi16(base as i16), _mm512_loadu_si512(LANES.as_ptr().cast()));
+            _mm512_storeu_si512(into.as_mut_ptr().cast(), _mm512_maskz_compress_epi16(active, lanes));
+            (active, ones)
+        }
+    }
+
+    /// 0 … 31.
+    static LANES: [u16; STEP] = {
+        let mut lanes = [0; STEP];
+        let mut i = 0;
+        while i < STEP {
+            lanes[i] = i as u16;
+            i += 1;
+        }
+        lanes
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A map whose every third value is active, some of them counts.
+    fn map(pixels: usize, channels: usize, counts: bool) -> Vec<f32> {
+        let value = |i: usize| match i * 7 % 11 {
+            0..=2 => 1.0,
+            3 if counts => 2.0,
+            _ => 0.0,
+        };
+        (0..2 * pixels * channels).map(value).collect()
+    }
+
+    #[test]
+    fn every_instruction_set_finds_the_active_values_in_order() {
+        for (width, height, channels, counts) in [
+            (5, 3, 64, false),
+            (5, 3, 64, true),
+            (4, 4, 32, false),
+            (3, 2, 7, true),
+            (34, 3, 2, true),
+            (5, 4, 8, false),
+            (3, 3, 16, true),
+            (1, 1, 512, false),
+        ] {
+            let x = map(width * height, channels, counts);
+            for isa in Isa::available() {
+                let e = Events::of(isa, &x, width * height, width, channels).with_values(&x);
+                assert_eq!(e.binary, !counts);
+                let mut seen = vec![0.0f32; x.len()];
+                for (n, image) in e.images.iter().enumerate() {
+                    for pixel in 0..width * height {
+                        let base = pixel % width * channels;
+                        for k in image.starts[pixel] as usize..image.starts[pixel + 1] as usize {
+                            let at = (n * width * height + pixel) * channels + usize::from(image.entries[k]) - base;
+                            seen[at] = if e.binary { 1.0 } else { image.values[k] };
+                        }
+                    }
+                }
+                assert_eq!(seen, x, "{isa:?}");
+                assert_eq!(e.active, x.iter().filter(|v| **v != 0.0).count());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_active_and_not_a_spike() {
+        let mut x = vec![0.0f32; 64];
+        x[40] = f32::NAN;
+        for isa in Isa::available() {
+            let e = Events::of(isa, &x, 1, 1, 64).with_values(&x);
+            assert!(!e.binary && e.images[0].entries == [40] && e.images[0].values[0].is_nan());
+        }
+    }
 }

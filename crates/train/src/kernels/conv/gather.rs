@@ -15,6 +15,7 @@ use super::geometry::Geometry;
 use super::pack::Panels;
 use super::simd::{Isa, LANES, Lanes, by_isa};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// Channels of a panel.
 pub const PANEL: usize = 64;
@@ -28,11 +29,11 @@ struct Job<'a> {
     binary: bool,
     weights: &'a Panels,
     /// `[images, OH, OW, Co]`.
-    out: &'a mut [f32],
+    out: &'a mut [MaybeUninit<f32>],
 }
 
-/// y `[N, OH, OW, Co]` of active inputs; `weights` in panels of at most [`PANEL`].
-pub fn forward(isa: Isa, g: Geometry, x: &Events, weights: &Panels, out: &mut [f32]) {
+/// y `[N, OH, OW, Co]` of active inputs, all of it written; `weights` in panels of at most [`PANEL`].
+pub fn forward(isa: Isa, g: Geometry, x: &Events, weights: &Panels, out: &mut [MaybeUninit<f32>]) {
     let group = group(x.images.len(), g.out_pixels());
     let parts = out.par_chunks_mut((group * g.output_len()).max(1)).zip(x.images.par_chunks(group));
     parts.for_each(|(out, images)| run(isa, &mut Job { g, images, binary: x.binary, weights, out }));
@@ -166,19 +167,21 @@ unsafe fn one<V: Lanes, const NV: usize, const BINARY: bool>(
 /// Registers from a row that may be shorter than they are.
 ///
 /// # Safety
-/// See [`Lanes`].
+/// See [`Lanes`]; the row was written.
 #[inline(always)]
-pub unsafe fn load<V: Lanes, const NV: usize>(y: &[f32]) -> [V; NV] {
+pub unsafe fn load<V: Lanes, const NV: usize>(y: &[MaybeUninit<f32>]) -> [V; NV] {
     // SAFETY: reads from `y` where it is long enough, else from a buffer that is.
     unsafe {
         let mut acc = [V::splat(0.0); NV];
         if y.len() == NV * LANES {
             for (j, a) in acc.iter_mut().enumerate() {
-                *a = V::load(y.as_ptr().add(j * LANES));
+                *a = V::load(y.as_ptr().cast::<f32>().add(j * LANES));
             }
         } else {
             let mut buffer = [[0.0f32; LANES]; NV];
-            buffer.as_flattened_mut()[..y.len()].copy_from_slice(y);
+            for (into, from) in buffer.as_flattened_mut().iter_mut().zip(y) {
+                *into = from.assume_init();
+            }
             for (a, b) in acc.iter_mut().zip(&buffer) {
                 *a = V::load(b.as_ptr());
             }
@@ -192,20 +195,17 @@ pub unsafe fn load<V: Lanes, const NV: usize>(y: &[f32]) -> [V; NV] {
 /// # Safety
 /// See [`Lanes`].
 #[inline(always)]
-pub unsafe fn store<V: Lanes, const NV: usize>(acc: &[V; NV], y: &mut [f32]) {
-    // SAFETY: writes to `y` where it is long enough, else to a buffer that is.
+pub unsafe fn store<V: Lanes, const NV: usize>(acc: &[V; NV], y: &mut [MaybeUninit<f32>]) {
+    // SAFETY: writes whole registers where `y` is long enough, else as many values as it has.
     unsafe {
         if y.len() == NV * LANES {
             for (j, a) in acc.iter().enumerate() {
-                a.store(y.as_mut_ptr().add(j * LANES));
+                a.store(y.as_mut_ptr().cast::<f32>().add(j * LANES));
             }
         } else {
-            let mut buffer = [[0.0f32; LANES]; NV];
-            for (a, b) in acc.iter().zip(&mut buffer) {
-                a.store(b.as_mut_ptr());
+            for (a, y) in acc.iter().zip(y.chunks_mut(LANES)) {
+                a.store_first(y.as_mut_ptr().cast::<f32>(), y.len());
             }
-            let n = y.len();
-            y.copy_from_slice(&buffer.as_flattened()[..n]);
         }
     }
 }

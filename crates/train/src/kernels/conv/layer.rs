@@ -11,9 +11,10 @@ use super::gather;
 use super::gather_weight;
 use super::pack::{Panels, panel_width};
 use super::simd::Isa;
-use super::{ConvOp, Kept};
+use super::{ConvOp, Kept, Kernel};
+use super::{narrow, winograd};
 use crate::kernels::flex::{from_vec, values};
-use crate::kernels::memory::zeros;
+use crate::kernels::memory::{full, room};
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Shape;
@@ -26,22 +27,37 @@ pub fn forward(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: bool) ->
     let (x, w) = (values(&input), values(&weight));
     let images = x.len() / g.input_len();
     let panels = Panels::forward(w, &g, panel_width(g.out, gather::PANEL));
-    let mut y = zeros(images * g.output_len());
-    let events = op.looks_for_events().then(|| Events::of(x, g.pixels(), g.width, g.channels));
+    let mut y = room(images * g.output_len());
+    let events = op.looks_for_events().then(|| Events::of(isa, x, g.pixels(), g.width, g.channels));
     let density = events.as_ref().map(|e| e.density(x.len()));
     let sparse = |wanted: &dyn Fn(f64) -> bool| density.is_some_and(wanted);
     let (gathers, gathers_weight) = (sparse(&|d| op.kernel.gathers(&g, d)), sparse(&|d| op.kernel.gathers_weight(d)));
     report(&g, images, density, gathers, gathers_weight);
+    let wanted = gathers || (keep && gathers_weight);
+    let events = events.filter(|_| wanted).map(|e| e.with_values(x));
     match &events {
         Some(e) if gathers => gather::forward(isa, g, e, &panels, &mut y),
-        _ => dense::forward(isa, &Indirection::forward(&g), x, &panels, &mut y),
+        _ => {
+            let map = narrow::Map {
+                input: [g.channels, g.height, g.width],
+                output: [g.out, g.out_height(), g.out_width()],
+                kernel: g.kernel,
+                stride: g.stride,
+                padding: g.padding,
+            };
+            match op.kernel == Kernel::Auto && map.pays() {
+                true => narrow::forward(isa, map, x, &panels, &mut y),
+                false => dense::forward(isa, &Indirection::forward(&g), x, &panels, &mut y),
+            }
+        }
     }
     let shape = Shape::new([images, g.out_height(), g.out_width(), g.out]);
     let kept = keep.then(|| match events {
         Some(e) if gathers_weight => Kept::Events(Arc::new(e)),
         _ => Kept::Values(input),
     });
-    (from_vec(y, shape), kept)
+    // SAFETY: every kernel writes every pixel.
+    (from_vec(unsafe { full(y) }, shape), kept)
 }
 
 /// Gradient of the input from `[N, OH, OW, Co]`.
@@ -50,9 +66,24 @@ pub fn input_gradient(gradient: FlexTensor, weight: FlexTensor, op: ConvOp) -> F
     let (gradient, weight) = (gradient.to_contiguous(), weight.to_contiguous());
     let images = gradient.shape()[0];
     let panels = Panels::backward(values(&weight), &g, panel_width(g.channels, dense::PANEL));
-    let mut out = zeros(images * g.input_len());
-    dense::forward(isa, &Indirection::backward(&g), values(&gradient), &panels, &mut out);
-    from_vec(out, Shape::new([images, g.height, g.width, g.channels]))
+    let mut out = room(images * g.input_len());
+    let d = values(&gradient);
+    let three = g.kernel == 3 && g.stride == 1 && g.padding <= 2;
+    let tiles = three.then(|| winograd::Map::input_gradient(&g)).filter(|m| m.pays(g.out, g.channels));
+    let rows = (g.stride == 1 && g.padding < g.kernel).then(|| narrow::Map {
+        input: [g.out, g.out_height(), g.out_width()],
+        output: [g.channels, g.height, g.width],
+        kernel: g.kernel,
+        stride: 1,
+        padding: g.kernel - 1 - g.padding,
+    });
+    match (tiles, rows.filter(narrow::Map::pays)) {
+        (Some(map), _) if op.kernel == Kernel::Auto => winograd::forward(isa, map, d, &panels, true, &mut out),
+        (_, Some(map)) if op.kernel == Kernel::Auto => narrow::forward(isa, map, d, &panels.turned(), &mut out),
+        _ => dense::forward(isa, &Indirection::backward(&g), d, &panels, &mut out),
+    }
+    // SAFETY: every kernel writes every pixel.
+    from_vec(unsafe { full(out) }, Shape::new([images, g.height, g.width, g.channels]))
 }
 
 /// Gradient of the weight `[Co, C, k, k]` from `[N, OH, OW, Co]`.

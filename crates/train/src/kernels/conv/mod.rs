@@ -6,9 +6,9 @@
 //!
 //! | product | active inputs only | all inputs |
 //! |---|---|---|
-//! | output | [`gather`] | [`dense`] |
+//! | output | [`gather`] | [`dense`], [`narrow`] (few channels) |
 //! | weight gradient | [`gather_weight`] | [`dense_weight`] |
-//! | input gradient | | [`dense`] |
+//! | input gradient | | [`winograd`] (3×3, stride 1), [`narrow`], [`dense`] |
 //!
 //! Spikes are 0, 1 or small counts, mostly 0: an active input costs one addition of a weight row,
 //! the others nothing. [`choice`] says which kernel a call takes. Every value is computed in an
@@ -22,8 +22,10 @@ pub mod gather;
 pub mod gather_weight;
 pub mod geometry;
 pub(super) mod layer;
+pub mod narrow;
 pub mod pack;
 pub mod simd;
+pub mod winograd;
 
 pub use choice::Kernel;
 pub use geometry::Geometry;

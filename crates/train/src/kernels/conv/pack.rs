@@ -69,6 +69,18 @@ impl Panels {
         })
     }
 
+    /// The same with taps counted from the far end.
+    pub fn turned(mut self) -> Self {
+        let (tap, panel) = (self.inputs * self.width, self.taps * self.inputs * self.width);
+        for panel in self.data.chunks_exact_mut(panel.max(1)) {
+            for t in 0..self.taps / 2 {
+                let (a, b) = panel.split_at_mut((self.taps - 1 - t) * tap);
+                a[t * tap..(t + 1) * tap].swap_with_slice(&mut b[..tap]);
+            }
+        }
+        self
+    }
+
     fn build(
         outputs: usize,
         inputs: usize,

@@ -65,6 +65,19 @@ pub unsafe trait Lanes: Copy {
     /// # Safety
     /// See the trait.
     unsafe fn store(self, p: *mut f32);
+    /// The first `n` values to memory; `p` must be valid for those.
+    ///
+    /// # Safety
+    /// See the trait.
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut f32, n: usize) {
+        let mut all = [0.0f32; LANES];
+        // SAFETY: all lanes fit the array, the first `n` of it the caller's memory.
+        unsafe {
+            self.store(all.as_mut_ptr());
+            std::ptr::copy_nonoverlapping(all.as_ptr(), p, n.min(LANES));
+        }
+    }
     /// One value in every lane.
     ///
     /// # Safety
@@ -137,6 +150,11 @@ mod x86 {
         unsafe fn store(self, p: *mut f32) {
             // SAFETY: the caller gives 16 writable values and the instruction set.
             unsafe { _mm512_storeu_ps(p, self.0) }
+        }
+        #[inline(always)]
+        unsafe fn store_first(self, p: *mut f32, n: usize) {
+            // SAFETY: the caller gives `n` writable values and the instruction set.
+            unsafe { _mm512_mask_storeu_ps(p, ((1u32 << n.min(16)) - 1) as u16, self.0) }
         }
         #[inline(always)]
         unsafe fn splat(v: f32) -> Self {

@@ -7,13 +7,19 @@
 //! ```text
 //! ∂β = Σ G,  ∂γ = Σ G·x̂,  ∂x[i] = γ/σ·(G[i] − cᵢ·∂β/M − cᵢ·x̂[i]·∂γ/M)
 //! ```
+//!
+//! Where several workers share the batch, ∂x takes both sums over all of them; ∂β and ∂γ stay each worker's
+//! own, like every parameter's gradient (see [`crate::parallel`]).
 
-use super::forward::{Input, Ready};
+use super::forward::{Input, Place, Ready};
 use super::rows::{back, fire};
 use super::{BranchNorm, FusedOp, Statistics, columns, inverse_deviation, statistics::fold};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
-use crate::kernels::memory::zeros;
+use crate::kernels::memory::{full, room};
+use crate::kernels::pool::spread_rows;
+use crate::parallel::Ranks;
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// Tasks that a layer is cut into, whatever the number of threads.
 const TASKS: usize = 32;
@@ -37,7 +43,7 @@ struct Job<'a, 'b> {
     gradient: &'a [f32],
     at: usize,
     /// For each branch its rows, these columns of them.
-    out: &'a mut [Vec<&'b mut [f32]>],
+    out: &'a mut [Vec<&'b mut [MaybeUninit<f32>]>],
     /// For each branch Σ G and Σ G·(x − μ), a chunk wide.
     sums: &'a mut [(Vec<f32>, Vec<f32>)],
 }
@@ -47,35 +53,52 @@ by_isa!(run = body(&mut Job<'_, '_>));
 #[inline(always)]
 #[expect(clippy::extra_unused_type_parameters, reason = "the loops are the compiler's to vectorise")]
 unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
-    let (ready, op) = (job.ready, job.ready.op.neuron);
-    let (n, t_all) = (ready.n, op.steps);
+    let (ready, op) = (job.ready, job.ready.op);
+    let (n, t_all) = (ready.n, op.neuron.steps);
     let columns = job.out[0][0].len();
     let len = ready.len.min(columns);
     let mut u = vec![0.0f32; len * t_all];
     let (mut v, mut s, mut scratch) = (vec![0.0f32; len], vec![0.0f32; len], vec![0.0f32; len]);
     let (mut g_v, mut g_u) = (vec![0.0f32; len], vec![0.0f32; len]);
+    let mut spread = vec![0.0f32; if op.pool.is_some() { len } else { 0 }];
+    let outputs = ready.outputs();
     let mut from = 0;
     while from < columns {
-        let m = len.min(columns - from);
         let at = job.at + from;
+        let (m, place) = ready.unit(at, columns - from);
         v[..m].fill(0.0);
         for t in 0..t_all {
             let u = &mut u[t * len..t * len + m];
             ready.current(t, at, u);
-            fire(op, u, &mut v[..m], &mut s[..m], &mut scratch);
+            fire(op.neuron, u, &mut v[..m], &mut s[..m], &mut scratch);
         }
         g_v[..m].fill(0.0);
         for t in (0..t_all).rev() {
-            back(op, &u[t * len..t * len + m], &job.gradient[t * n + at..][..m], &mut g_v[..m], &mut g_u[..m]);
+            let gradient = match (place, op.pool) {
+                (Place::Windows(w), Some(pool)) => {
+                    let from = &job.gradient[t * outputs + w..][..pool.out().1 * pool.channels];
+                    spread_rows(&mut spread, from, pool);
+                    &spread[..m]
+                }
+                (Place::Dropped, _) => {
+                    spread[..m].fill(0.0);
+                    &spread[..m]
+                }
+                _ => &job.gradient[t * n + at..][..m],
+            };
+            back(op.neuron, &u[t * len..t * len + m], gradient, &mut g_v[..m], &mut g_u[..m]);
             for (b, rows) in job.out.iter_mut().enumerate() {
                 let steps = &ready.steps[b];
                 let i = steps[t];
                 let into = &mut rows[i][from..from + m];
-                if t + 1 == t_all || steps[t + 1] != i {
-                    into.copy_from_slice(&g_u[..m]);
+                let into = if t + 1 == t_all || steps[t + 1] != i {
+                    into.write_copy_of_slice(&g_u[..m])
                 } else {
+                    // SAFETY: the step after this one showed the same row and wrote it.
+                    let into = unsafe { into.assume_init_mut() };
                     into.iter_mut().zip(&g_u).for_each(|(o, g)| *o += g);
-                }
+                    into
+                };
                 let complete = t == 0 || steps[t - 1] != i;
                 if let (true, Some(wide)) = (complete, &ready.wide[b]) {
                     let x = &ready.x[b][i * n + at..][..m];
@@ -113,6 +136,19 @@ unsafe fn finish<V: Lanes>(job: &mut Finish<'_>) {
     }
 }
 
+/// Replaces a branch's sums by those over all workers.
+pub(in crate::kernels) fn sum_over(ranks: &Ranks, sum: &mut [f64], product: &mut [f64]) {
+    if ranks.is_alone() {
+        return;
+    }
+    let mut both = [&*sum, &*product].concat();
+    // Where a worker has left, the training's next message says so.
+    let _ = ranks.sum_f64(&mut both);
+    let (s, p) = both.split_at(sum.len());
+    sum.copy_from_slice(s);
+    product.copy_from_slice(p);
+}
+
 /// Gradients of every branch from that of the spikes.
 pub fn gradients(
     isa: Isa,
@@ -124,13 +160,15 @@ pub fn gradients(
 ) -> Vec<Gradients> {
     let ready = Ready::new(op, inputs, statistics, channels);
     let n = ready.n;
-    let task = n.div_ceil(TASKS).next_multiple_of(ready.len);
-    let mut out: Vec<Gradients> =
-        inputs.iter().map(|i| Gradients { x: zeros(i.x.len()), ..Gradients::default() }).collect();
+    // Whole chunks, with pooling whole images.
+    let whole = op.pool.map_or(ready.len, |p| p.height * p.width * p.channels);
+    let task = n.div_ceil(TASKS).next_multiple_of(whole);
+    assert!(op.branches.iter().all(|b| !b.copies(op.neuron.steps).contains(&0)), "a repeat shows every step");
+    let mut rooms: Vec<_> = inputs.iter().map(|i| room(i.x.len())).collect();
     let tasks = n.div_ceil(task.max(1));
-    let mut pieces: Vec<Vec<Vec<&mut [f32]>>> = (0..tasks).map(|_| Vec::new()).collect();
-    for branch in &mut out {
-        for (piece, rows) in pieces.iter_mut().zip(columns(&mut branch.x, n, task)) {
+    let mut pieces: Vec<Vec<Vec<&mut [MaybeUninit<f32>]>>> = (0..tasks).map(|_| Vec::new()).collect();
+    for branch in &mut rooms {
+        for (piece, rows) in pieces.iter_mut().zip(columns(branch, n, task)) {
             piece.push(rows);
         }
     }
@@ -145,6 +183,9 @@ pub fn gradients(
             sums.iter().map(|(s, p)| (fold(s, channels), fold(p, channels))).collect()
         })
         .collect();
+    // SAFETY: every task wrote its columns of every row that is shown, and all are.
+    let full = |x| Gradients { x: unsafe { full(x) }, ..Gradients::default() };
+    let mut out: Vec<Gradients> = rooms.into_iter().map(full).collect();
     for (b, into) in out.iter_mut().enumerate() {
         let add = |pick: fn(&Sums) -> &Vec<f64>| -> Vec<f64> {
             (0..channels).map(|c| sums.iter().map(|s| pick(&s[b])[c]).sum()).collect()
@@ -153,7 +194,7 @@ pub fn gradients(
         if branch.norm == BranchNorm::None {
             continue;
         }
-        let (sum, product) = (add(|s| &s.0), add(|s| &s.1));
+        let (mut sum, mut product) = (add(|s| &s.0), add(|s| &s.1));
         let gain = inputs[b].gain;
         into.shift = sum.iter().map(|v| *v as f32).collect();
         // Without statistics of the batch nothing flows through them.
@@ -165,6 +206,9 @@ pub fn gradients(
             _ => (vec![1.0; channels], 0.0, vec![0.0; channels]),
         };
         into.gain = product.iter().zip(&inverse).map(|(p, i)| (p * i) as f32).collect();
+        if matches!(branch.norm, BranchNorm::Batch(_)) {
+            sum_over(&op.ranks, &mut sum, &mut product);
+        }
         let copies = branch.copies(op.neuron.steps);
         let len = ready.len;
         let wide = |v: Vec<f32>| -> Vec<f32> { v.into_iter().cycle().take(len).collect() };

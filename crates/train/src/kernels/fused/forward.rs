@@ -1,10 +1,16 @@
 //! Spikes of a fused layer: all steps of a chunk of neurons pass while it is in the cache.
 
 use super::rows::{charge, fire};
-use super::{BranchNorm, Channels, FusedOp, Statistics, chunk, columns, statistics::statistics};
+use super::{
+    BranchNorm, Channels, FusedOp, Statistics, chunk, columns,
+    statistics::{Moments, moments},
+};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
-use crate::kernels::memory::zeros;
+use crate::kernels::memory::{full, room};
+use crate::kernels::pool::sums_of;
+use crate::parallel::sum_moments;
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// One branch's tensors: `[T_in·B, H, W, C]`, `[C]`, `[C]`.
 #[derive(Debug, Clone, Copy)]
@@ -28,8 +34,19 @@ pub(super) struct Ready<'a> {
     pub(super) steps: Vec<Vec<usize>>,
     /// Values of one step.
     pub(super) n: usize,
-    /// Values of a chunk.
+    /// Values of a chunk at most: with pooling the rows of one row of windows.
     pub(super) len: usize,
+}
+
+/// Where the output of a chunk lies in a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Place {
+    /// Where the chunk itself does.
+    Same,
+    /// A row of windows from here.
+    Windows(usize),
+    /// Nowhere: rows that fill no window.
+    Dropped,
 }
 
 impl<'a> Ready<'a> {
@@ -40,13 +57,33 @@ impl<'a> Ready<'a> {
         channels: usize,
     ) -> Self {
         let t = op.neuron.steps;
-        let len = chunk(channels, t);
+        let len = op.pool.map_or(chunk(channels, t), |p| p.kernel * p.width * p.channels);
         let steps: Vec<Vec<usize>> = op.branches.iter().map(|b| b.steps(t)).collect();
         let n = inputs[0].x.len() / op.branches[0].copies(t).len();
         let wide = op.branches.iter().zip(inputs).zip(statistics);
         let wide =
             wide.map(|((b, i), s)| Some(Channels::new(b.norm, i.gain, i.shift, s.as_ref())?.widen(len))).collect();
         Self { op, x: inputs.iter().map(|i| i.x).collect(), wide, steps, n, len }
+    }
+
+    /// Values of the chunk at `at`, of `rest`, and where its output lies.
+    pub(super) fn unit(&self, at: usize, rest: usize) -> (usize, Place) {
+        let Some(p) = self.op.pool else { return (self.len.min(rest), Place::Same) };
+        let (line, image) = (p.width * p.channels, p.height * p.width * p.channels);
+        let (n, y) = (at / image, at % image / line);
+        let (rows, columns) = p.out();
+        match y / p.kernel {
+            row if row < rows => (self.len, Place::Windows((n * rows + row) * columns * p.channels)),
+            _ => (image - at % image, Place::Dropped),
+        }
+    }
+
+    /// Values of a step of the output.
+    pub(super) fn outputs(&self) -> usize {
+        self.op.pool.map_or(self.n, |p| {
+            let (rows, columns) = p.out();
+            self.n / (p.height * p.width) * rows * columns
+        })
     }
 
     /// I[t] of the columns from `at`.
@@ -59,19 +96,22 @@ impl<'a> Ready<'a> {
     }
 }
 
-/// Statistics of the branches that are normalised by the batch.
+/// Statistics of the branches that are normalised by the batch, over all workers.
 pub fn statistics_of(isa: Isa, op: &FusedOp, inputs: &[Input<'_>], channels: usize) -> Vec<Option<Statistics>> {
     let one = |(b, i): (&super::Branch, &Input<'_>)| {
         let batch = matches!(b.norm, BranchNorm::Batch(_));
-        batch.then(|| statistics(isa, i.x, channels, &b.copies(op.neuron.steps)))
+        batch.then(|| moments(isa, i.x, channels, &b.copies(op.neuron.steps)))
     };
-    op.branches.iter().zip(inputs).map(one).collect()
+    let mut all: Vec<_> = op.branches.iter().zip(inputs).map(one).collect();
+    // Where a worker has left, the training's next message says so.
+    let _ = sum_moments(&op.ranks, &mut all);
+    all.iter().map(|m| m.as_ref().map(Moments::round)).collect()
 }
 
 struct Job<'a, 'b> {
     ready: &'a Ready<'a>,
     at: usize,
-    rows: &'a mut [&'b mut [f32]],
+    rows: &'a mut [&'b mut [MaybeUninit<f32>]],
 }
 
 by_isa!(run = body(&mut Job<'_, '_>));
@@ -80,15 +120,25 @@ by_isa!(run = body(&mut Job<'_, '_>));
 #[inline(always)]
 #[expect(clippy::extra_unused_type_parameters, reason = "the loops are the compiler's to vectorise")]
 unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
-    let len = job.rows[0].len();
+    let op = job.ready.op;
+    let windows = job.rows[0].len();
+    let len = op.pool.map_or(windows, |_| job.ready.len);
     let (mut v, mut current, mut scratch) = (vec![0.0f32; len], vec![0.0f32; len], vec![0.0f32; len]);
-    for (t, s) in job.rows.iter_mut().enumerate() {
+    let (mut s, mut sums) = (vec![0.0f32; len], vec![0.0f32; windows]);
+    for (t, row) in job.rows.iter_mut().enumerate() {
         job.ready.current(t, job.at, &mut current);
-        fire(job.ready.op.neuron, &mut current, &mut v, s, &mut scratch);
+        fire(op.neuron, &mut current, &mut v, &mut s, &mut scratch);
+        match op.pool {
+            None => row.write_copy_of_slice(&s),
+            Some(pool) => {
+                sums_of(pool.channels)(&mut sums, &s, pool);
+                row.write_copy_of_slice(&sums)
+            }
+        };
     }
 }
 
-/// Spikes `[T·B, H, W, C]`.
+/// Spikes `[T·B, H, W, C]`, or their sums over windows.
 pub fn spikes(
     isa: Isa,
     op: &FusedOp,
@@ -97,9 +147,16 @@ pub fn spikes(
     channels: usize,
 ) -> Vec<f32> {
     let ready = Ready::new(op, inputs, statistics, channels);
-    let mut out = zeros(ready.n * op.neuron.steps);
-    columns(&mut out, ready.n, ready.len).into_par_iter().enumerate().for_each(|(k, mut rows)| {
-        run(isa, &mut Job { ready: &ready, at: k * ready.len, rows: &mut rows });
+    let n = ready.outputs();
+    let mut out = room(n * op.neuron.steps);
+    let piece = op.pool.map_or(ready.len, |p| p.out().1 * p.channels);
+    columns(&mut out, n, piece).into_par_iter().enumerate().for_each(|(k, mut rows)| {
+        let at = op.pool.map_or(k * ready.len, |p| {
+            let rows = p.out().0;
+            (k / rows * p.height + k % rows * p.kernel) * p.width * p.channels
+        });
+        run(isa, &mut Job { ready: &ready, at, rows: &mut rows });
     });
-    out
+    // SAFETY: every chunk wrote its part of every row.
+    unsafe { full(out) }
 }

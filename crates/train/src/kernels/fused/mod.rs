@@ -9,7 +9,7 @@
 //! ```
 //!
 //! and the neuron's equations follow (see [`crate::neuron`]). Done at once nothing of this is stored
-//! but the spikes: the repeat is an index, the statistics weight each step by how often it is repeated,
+//! but the spikes, or where pooling alone reads them their sums over its windows: the repeat is an index, the statistics weight each step by how often it is repeated,
 //! and backward computes the membrane again from x. Maps are channels-last, `[T·B, H, W, C]`.
 
 pub mod backward;
@@ -17,7 +17,8 @@ pub mod forward;
 mod rows;
 pub mod statistics;
 
-use super::NeuronOp;
+use super::{NeuronOp, TilePool};
+use crate::parallel::Ranks;
 use crate::ttm::TimeMap;
 use std::sync::{Arc, Mutex};
 
@@ -64,6 +65,10 @@ pub struct FusedOp {
     pub neuron: NeuronOp,
     /// One or two branches.
     pub branches: Vec<Branch>,
+    /// Windows over which its spikes are summed, if only the sums are wanted.
+    pub pool: Option<TilePool>,
+    /// The workers whose parts of the batch are normalised together.
+    pub ranks: Ranks,
 }
 
 /// Mean and biased variance of a batch at one norm.
@@ -120,8 +125,8 @@ pub(super) fn chunk(channels: usize, steps: usize) -> usize {
 }
 
 /// Cuts rows of `n` values into pieces of `len` columns: for each piece its part of every row.
-pub(super) fn columns(data: &mut [f32], n: usize, len: usize) -> Vec<Vec<&mut [f32]>> {
-    let mut pieces: Vec<Vec<&mut [f32]>> = (0..n.div_ceil(len)).map(|_| Vec::new()).collect();
+pub(super) fn columns<T>(data: &mut [T], n: usize, len: usize) -> Vec<Vec<&mut [T]>> {
+    let mut pieces: Vec<Vec<&mut [T]>> = (0..n.div_ceil(len)).map(|_| Vec::new()).collect();
     if n > 0 {
         for row in data.chunks_mut(n) {
             for (piece, part) in pieces.iter_mut().zip(row.chunks_mut(len)) {

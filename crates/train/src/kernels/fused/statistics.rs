@@ -8,6 +8,25 @@ use super::Statistics;
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use rayon::prelude::*;
 
+/// Mean, biased variance and number of values of each channel, before they are rounded.
+#[derive(Debug, Clone)]
+pub struct Moments {
+    /// Per channel.
+    pub mean: Vec<f64>,
+    /// Per channel, biased.
+    pub variance: Vec<f64>,
+    /// Values per channel.
+    pub count: f64,
+}
+
+impl Moments {
+    /// As the layers use them.
+    pub fn round(&self) -> Statistics {
+        let round = |v: &[f64]| v.iter().map(|v| *v as f32).collect();
+        Statistics { mean: round(&self.mean), variance: round(&self.variance), count: self.count as usize }
+    }
+}
+
 /// Values that one task sums.
 const TASK: usize = 1 << 16;
 
@@ -34,7 +53,7 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
 }
 
 /// Of `[steps·n]` values with `channels` innermost, step i counted `copies[i]` times.
-pub fn statistics(isa: Isa, x: &[f32], channels: usize, copies: &[usize]) -> Statistics {
+pub fn moments(isa: Isa, x: &[f32], channels: usize, copies: &[usize]) -> Moments {
     let n = x.len() / copies.len().max(1);
     // Whole pixels, wide enough for the loop over them to be worth its start.
     let wide = channels * (1024 / channels).max(1);
@@ -50,17 +69,17 @@ pub fn statistics(isa: Isa, x: &[f32], channels: usize, copies: &[usize]) -> Sta
             (i, fold(&sum, channels), fold(&square, channels))
         })
         .collect();
-    let count = copies.iter().sum::<usize>() * n / channels;
-    let mut out = Statistics { mean: vec![0.0; channels], variance: vec![0.0; channels], count };
+    let count = (copies.iter().sum::<usize>() * n / channels) as f64;
+    let mut out = Moments { mean: vec![0.0; channels], variance: vec![0.0; channels], count };
     for c in 0..channels {
         let (mut s, mut q) = (0.0f64, 0.0f64);
         for (i, sum, square) in &sums {
             s += copies[*i] as f64 * sum[c];
             q += copies[*i] as f64 * square[c];
         }
-        let m = s / count as f64;
-        out.mean[c] = (m + f64::from(origin[c])) as f32;
-        out.variance[c] = (q / count as f64 - m * m).max(0.0) as f32;
+        let m = s / count;
+        out.mean[c] = m + f64::from(origin[c]);
+        out.variance[c] = (q / count - m * m).max(0.0);
     }
     out
 }

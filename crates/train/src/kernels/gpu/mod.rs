@@ -19,13 +19,14 @@ use super::fused::{FusedOp, StatisticsSlot};
 use super::pool::TilePool;
 use super::sgd::SgdOp;
 use super::{NeuronOp, SpikingOps};
+use crate::parallel::{GroupOps, Ranks};
 use crate::ttm::TimeMap;
 use burn::backend::ops::ConvOptions;
-use burn::tensor::Shape;
+use burn::tensor::{DType, Shape};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::conv::{ConvStrategy, conv_data_backward, conv_forward, conv_weight_backward};
 use burn_cubecl::kernel::into_contiguous;
-use burn_cubecl::ops::{permute_nchw_to_nhwc, permute_nhwc_to_nchw};
+use burn_cubecl::ops::{into_data_sync, permute_nchw_to_nhwc, permute_nhwc_to_nchw};
 use burn_cubecl::tensor::CubeTensor;
 use precision::{Precision, whole};
 use std::sync::{Arc, PoisonError};
@@ -104,6 +105,10 @@ impl SpikingOps for CubeBackend {
         let inputs = inputs([x, gain, shift, x2, gain2, shift2], &op);
         let seen = fused::statistics_of(&op, &inputs);
         let spikes = fused::spikes(&op, &inputs, &seen);
+        let spikes = match op.pool {
+            Some(pool) => pool::forward(spikes, pool),
+            None => spikes,
+        };
         *statistics.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         spikes
     }
@@ -122,11 +127,25 @@ impl SpikingOps for CubeBackend {
         let unused = (x2.clone(), gain2.clone(), shift2.clone());
         let inputs = inputs([x, gain, shift, x2, gain2, shift2], &op);
         let seen = statistics.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all = fused::gradients(&op, &inputs, &seen, into_contiguous(gradient)).into_iter();
+        let gradient = match op.pool {
+            Some(pool) => pool::backward(gradient, pool),
+            None => into_contiguous(gradient),
+        };
+        let mut all = fused::gradients(&op, &inputs, &seen, gradient).into_iter();
         // Of a branch that is not there nobody asks the gradient: any tensor of its shape will do.
         let mut next = || all.next().unwrap_or_else(|| unused.clone());
         let ((a, b, c), (d, e, f)) = (next(), next());
         (a, b, c, d, e, f)
+    }
+}
+
+impl GroupOps for CubeBackend {
+    fn sum_over_ranks(input: CubeTensor, ranks: Ranks) -> CubeTensor {
+        let shape = input.meta.shape().clone();
+        let mut sum: Vec<f32> = into_data_sync(input.clone()).try_into_vec().expect("every sum of this crate is f32");
+        let _ = ranks.sum_f32(&mut sum);
+        let handle = input.client.create_from_slice(bytemuck::cast_slice(&sum));
+        CubeTensor::new_contiguous(input.client, input.device, shape, handle, DType::F32)
     }
 }
 

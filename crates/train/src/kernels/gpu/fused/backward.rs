@@ -4,6 +4,7 @@ use super::super::equations::{Constants, Mode, back, constants, settle, spikes};
 use super::super::launch::{Launch, empty, numbers};
 use super::super::time;
 use super::{Branches, Input, Sizes, SizesLaunch, current, sums, tables};
+use crate::kernels::fused::backward::sum_over;
 use crate::kernels::fused::{BranchNorm, FusedOp, Statistics, inverse_deviation};
 use burn::tensor::DType;
 use burn_cubecl::cubecl::{self, prelude::*};
@@ -133,7 +134,12 @@ fn through_norm(op: &FusedOp, k: usize, (x, gain, shift): &Input, seen: Option<&
         }
         _ => (vec![1.0; channels], 0.0, vec![0.0; channels]),
     };
-    let (sum, product) = sums::products(&g, x, copies.len(), numbers(&x.client, &mean));
+    let (mut sum, mut product) = sums::products(&g, x, copies.len(), numbers(&x.client, &mean));
+    let gains: Vec<f32> = product.iter().zip(&inverse).map(|(p, i)| (p * i) as f32).collect();
+    let shifts: Vec<f32> = sum.iter().map(|v| *v as f32).collect();
+    if matches!(branch.norm, BranchNorm::Batch(_)) {
+        sum_over(&op.ranks, &mut sum, &mut product);
+    }
     let mut table: Vec<f32> = inverse.iter().map(|i| *i as f32).collect();
     table.extend_from_slice(&mean);
     table.extend(sum.iter().map(|s| (s * per_value) as f32));
@@ -166,7 +172,5 @@ fn through_norm(op: &FusedOp, k: usize, (x, gain, shift): &Input, seen: Option<&
         let shape = like.meta.shape().clone();
         CubeTensor::new_contiguous(like.client.clone(), like.device.clone(), shape, handle, DType::F32)
     };
-    let gains = product.iter().zip(&inverse).map(|(p, i)| (p * i) as f32).collect();
-    let shifts = sum.iter().map(|v| *v as f32).collect();
     (out, on_device(gains, gain), on_device(shifts, shift))
 }

@@ -3,16 +3,21 @@
 use super::super::equations::{Constants, Mode, constants, settle, spikes as fire};
 use super::super::launch::{Launch, empty};
 use super::{Branches, Input, Sizes, SizesLaunch, current, sums, tables};
+use crate::kernels::fused::statistics::Moments;
 use crate::kernels::fused::{BranchNorm, FusedOp, Statistics};
+use crate::parallel::sum_moments;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
-/// Statistics of the branches that are normalised by the batch.
+/// Statistics of the branches that are normalised by the batch, over all workers.
 pub(in super::super) fn statistics_of(op: &FusedOp, inputs: &[Input]) -> Vec<Option<Statistics>> {
     let one = |(b, i): (&crate::kernels::fused::Branch, &Input)| {
-        matches!(b.norm, BranchNorm::Batch(_)).then(|| sums::statistics(&i.0, &b.copies(op.neuron.steps)))
+        matches!(b.norm, BranchNorm::Batch(_)).then(|| sums::moments(&i.0, &b.copies(op.neuron.steps)))
     };
-    op.branches.iter().zip(inputs).map(one).collect()
+    let mut all: Vec<_> = op.branches.iter().zip(inputs).map(one).collect();
+    // Where a worker has left, the training's next message says so.
+    let _ = sum_moments(&op.ranks, &mut all);
+    all.iter().map(|m| m.as_ref().map(Moments::round)).collect()
 }
 
 #[cube(launch, address_type = "dynamic")]

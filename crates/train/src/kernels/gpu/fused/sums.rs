@@ -2,7 +2,7 @@
 //! adds the parts in f64 and in order.
 
 use super::super::launch::{Launch, empty};
-use crate::kernels::fused::Statistics;
+use crate::kernels::fused::statistics::Moments;
 use burn::tensor::{DType, Shape};
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::ops::into_data_sync;
@@ -88,11 +88,11 @@ fn rows(out: CubeTensor, channels: usize) -> Vec<Vec<f32>> {
     data.chunks(channels).map(<[f32]>::to_vec).collect()
 }
 
-/// Mean and variance of each channel of `[T_in·B, H, W, C]`, step i counted `copies[i]` times.
-pub(super) fn statistics(x: &CubeTensor, copies: &[usize]) -> Statistics {
+/// Moments of each channel of `[T_in·B, H, W, C]`, step i counted `copies[i]` times.
+pub(super) fn moments(x: &CubeTensor, copies: &[usize]) -> Moments {
     let channels = x.meta.shape()[3];
-    let count = copies.iter().sum::<usize>() * (x.meta.num_elements() / copies.len() / channels.max(1));
-    let mut all = Statistics { mean: vec![0.0; channels], variance: vec![0.0; channels], count };
+    let count = (copies.iter().sum::<usize>() * (x.meta.num_elements() / copies.len() / channels.max(1))) as f64;
+    let mut all = Moments { mean: vec![0.0; channels], variance: vec![0.0; channels], count };
     let (out, l, sizes, parts) = parts(x, copies.len(), 3);
     if l.units == 0 {
         return all;
@@ -107,9 +107,9 @@ pub(super) fn statistics(x: &CubeTensor, copies: &[usize]) -> Statistics {
             sum += weight * f64::from(row[0][c]);
             square += weight * f64::from(row[1][c]);
         }
-        let mean = sum / count as f64;
-        all.mean[c] = (mean + f64::from(rows[2][c])) as f32;
-        all.variance[c] = (square / count as f64 - mean * mean).max(0.0) as f32;
+        let mean = sum / count;
+        all.mean[c] = mean + f64::from(rows[2][c]);
+        all.variance[c] = (square / count - mean * mean).max(0.0);
     }
     all
 }

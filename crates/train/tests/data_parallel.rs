@@ -1,0 +1,284 @@
+//! Several workers that share every batch end with the weights of one worker that has it alone.
+//!
+//! Sums are added in another order, which moves weights by rounding only, as long as no spike stands so close
+//! to the threshold that rounding carries it over; the seeds here are such.
+
+use burn::tensor::Tensor;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tickless_net::init::{InitScheme, initialise};
+use tickless_net::recipe::Recipe;
+use tickless_net::zoo::{self, ZooOptions};
+use tickless_net::{LeakRule, Network, Neuron, Weights};
+use tickless_train::checkpoint::{Checkpoint, Position};
+use tickless_train::data::{Parts, Source};
+use tickless_train::device::Device;
+use tickless_train::kernels::conv::Kernel;
+use tickless_train::loss::Loss;
+use tickless_train::model::Model;
+use tickless_train::norm::NormMode;
+use tickless_train::parallel::{Ranks, threads};
+use tickless_train::plan::initial_weights;
+use tickless_train::progress::{Progress, Silent};
+use tickless_train::sequence::Sequence;
+use tickless_train::step::{StepReport, StepSetting, gradients};
+use tickless_train::trainer::{Hooks, Trainer};
+use tickless_train::{Error, Result};
+
+/// A residual network: its second neuron sums two branches, one of them normalised.
+const RESIDUAL: &str = r#"
+name = "residual"
+[[network.layers]]
+layer = "ttm"
+[[network.layers]]
+layer = "conv"
+out = 8
+stride = 2
+[[network.layers]]
+layer = "norm"
+[[network.layers]]
+layer = "neuron"
+[[network.layers]]
+layer = "ttm"
+name = "fork"
+[[network.layers]]
+layer = "conv"
+out = 8
+[[network.layers]]
+layer = "norm"
+name = "branch"
+[[network.layers]]
+layer = "add"
+from = ["branch", "fork"]
+[[network.layers]]
+layer = "neuron"
+[[network.layers]]
+layer = "pool"
+kernel = 4
+[[network.layers]]
+layer = "linear"
+out = 10
+bias = true
+"#;
+
+/// Five iterations of SGD on the embedded recordings, and a validation.
+fn recipe(network: &str, strategy: &str, seed: u64) -> Recipe {
+    let text = format!(
+        r#"
+        seed = {seed}
+        [data]
+        set = "digits-dvs"
+        seed = 0
+        train_limit = 125
+        validation = 0.2
+        test_limit = 20
+        augment = {{ flip = true, roll = 2 }}
+        [network]
+        {network}
+        [train]
+        strategy = "{strategy}"
+        t_max = 4
+        samples = 2
+        epochs = 1
+        batch = 20
+        optimiser = "sgd"
+        learning_rate = 0.05
+        init_gain = 1.5
+        "#
+    );
+    Recipe::parse(&text, Path::new("parallel.toml"), &[]).expect("a recipe")
+}
+
+struct Job {
+    recipe: Recipe,
+    source: Source,
+    parts: Parts,
+    network: Arc<Network>,
+}
+
+/// Keeps the last checkpoint.
+#[derive(Default)]
+struct Last(Option<Checkpoint>);
+
+impl Hooks for Last {
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        self.0 = Some(checkpoint.clone());
+        Ok(())
+    }
+}
+
+impl Job {
+    fn new(recipe: Recipe) -> Self {
+        let source = Source::open(&recipe.data, recipe.seed).expect("embedded");
+        let parts = Parts::of(&source, &recipe.data, recipe.seed).expect("parts");
+        let (shape, kind) = source.input();
+        let network = Arc::new(recipe.network.build(shape, kind, 10).expect("a network"));
+        Self { recipe, source, parts, network }
+    }
+
+    fn trainer(&self, ranks: Ranks, from: Option<Checkpoint>) -> Result<Trainer<'_>> {
+        let Job { recipe, source, parts, network } = self;
+        let weights = initial_weights(recipe, network);
+        Trainer::new(recipe, source, parts, network.clone(), &weights, from, None, &Device::flex())?.with_ranks(ranks)
+    }
+
+    fn train(&self, ranks: Ranks) -> Result<(Weights, Position)> {
+        let (model, position) = self.trainer(ranks, None)?.run(&mut (), &Silent)?;
+        Ok((model.weights(), position))
+    }
+}
+
+/// Largest difference of a tensor's values, as a share of its largest; over all tensors.
+fn difference(a: &Weights, b: &Weights) -> f32 {
+    assert!(a.tensors.keys().eq(b.tensors.keys()));
+    let each = a.tensors.iter().map(|(name, x)| {
+        let largest = x.data.iter().fold(0.0f32, |m, v| m.max(v.abs())).max(f32::MIN_POSITIVE);
+        let apart = x.data.iter().zip(&b.tensors[name].data).fold(0.0f32, |m, (x, y)| m.max((x - y).abs()));
+        apart / largest
+    });
+    each.fold(0.0, f32::max)
+}
+
+#[test]
+fn several_workers_train_the_weights_of_one_with_the_whole_batch() {
+    for (network, seed) in [("name = \"demo\"\nnorm = true", 1), (RESIDUAL, 1)] {
+        for strategy in ["sdt", "mtt"] {
+            let job = Job::new(recipe(network, strategy, seed));
+            let (one, position) = job.train(Ranks::alone()).expect("trains");
+            let start = initial_weights(&job.recipe, &job.network);
+            assert!(difference(&start, &one) > 1e-2, "{strategy}: nothing was learnt");
+            assert_eq!(position.iteration, 5);
+            // Three workers have 6, 7 and 7 samples each.
+            for workers in [2, 3] {
+                let all = threads::run(workers, 1, |ranks| job.train(ranks)).expect("trains");
+                let d = difference(&one, &all[0].0);
+                assert!(d < 1e-5, "{strategy}, {workers} workers: weights differ by {d:e} of the largest");
+                assert!(all.iter().all(|w| w.0 == all[0].0), "{strategy}: workers end with different weights");
+                let (a, b) = (&position.history[0], &all[1].1.history[0]);
+                assert!((a.train_loss - b.train_loss).abs() < 1e-5, "{} and {}", a.train_loss, b.train_loss);
+                assert_eq!(a.train_accuracy, b.train_accuracy);
+                assert_eq!(a.validation_accuracy, b.validation_accuracy);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_group_of_one_gives_the_bits_of_no_group() {
+    let job = Job::new(recipe("name = \"demo\"\nnorm = true", "mtt", 3));
+    let (one, _) = job.train(Ranks::alone()).expect("trains");
+    let all = threads::run(1, 2, |ranks| job.train(ranks)).expect("trains");
+    assert_eq!(one, all[0].0);
+}
+
+struct Iteration {
+    gradients: Vec<Option<Vec<f32>>>,
+    report: StepReport,
+    running: Vec<Vec<f32>>,
+}
+
+/// Gradients of one iteration of a network with norms, in whatever batch norm does.
+fn iteration(ranks: &Ranks, kernel: Kernel, norm: NormMode, batch: usize) -> Result<Iteration> {
+    let options = ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ..ZooOptions::default() };
+    let network = Arc::new(zoo::build("nmnist-small", &options).expect("a network of the zoo"));
+    let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 1000);
+    let model = Model::new(network.clone(), &weights, &Device::flex())?;
+    let mut model = model.with_kernel(kernel).with_ranks(ranks.clone());
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let (t, shape) = (4, network.input().shape);
+    let values: Vec<f32> =
+        (0..t * batch * shape.len()).map(|_| f32::from(rng.random_range(0u8..12).saturating_sub(9))).collect();
+    let mine = ranks.share(batch);
+    let step = |s: usize| &values[(s * batch + mine.start) * shape.len()..(s * batch + mine.end) * shape.len()];
+    let values = (0..t).flat_map(step).copied().collect();
+    let shape = [t, mine.len(), shape.channels, shape.height, shape.width];
+    let input = Sequence::from_values(values, shape, &Device::flex());
+    let labels: Vec<usize> = mine.map(|i| i % 10).collect();
+    let setting = StepSetting { loss: Loss::default(), norm, leak: LeakRule::Step, t_max: t, step_us: None };
+    let configurations = [vec![4, 2, 3], vec![1, 4, 2]];
+    let (g, report) = gradients(&mut model, &input, &labels, &configurations, &setting, &mut rng)?;
+    let values = |t: &Tensor<1>| t.clone().into_data().try_into_vec::<f32>().expect("f32");
+    let gradients = g.iter().map(|g| g.as_ref().map(&values)).collect();
+    let running = model.running.iter().flat_map(|r| [values(&r.mean), values(&r.variance)]).collect();
+    Ok(Iteration { gradients, report, running })
+}
+
+fn close(what: &str, a: &[f32], b: &[f32]) {
+    let largest = a.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    for (a, b) in a.iter().zip(b) {
+        assert!((a - b).abs() <= 2e-5 * largest, "{what}: {a} and {b}, the largest is {largest}");
+    }
+}
+
+#[test]
+fn gradients_and_statistics_of_unequal_parts_are_those_of_the_whole_by_every_kernel() {
+    for kernel in [Kernel::Auto, Kernel::Plain] {
+        for norm in [NormMode::Batch, NormMode::Running] {
+            let one = iteration(&Ranks::alone(), kernel, norm, 7).expect("fits");
+            for workers in [2, 3] {
+                let all = threads::run(workers, 1, |ranks| iteration(&ranks, kernel, norm, 7)).expect("fits");
+                for other in &all {
+                    let what = format!("{kernel}, {norm:?}, {workers} workers");
+                    assert!((one.report.loss - other.report.loss).abs() < 1e-6, "{what}: loss");
+                    assert_eq!(one.report.correct, other.report.correct, "{what}");
+                    assert_eq!(one.report.predictions, other.report.predictions, "{what}");
+                    assert_eq!(one.gradients.len(), other.gradients.len());
+                    for (k, (a, b)) in one.gradients.iter().zip(&other.gradients).enumerate() {
+                        assert_eq!(a.is_some(), b.is_some());
+                        close(
+                            &format!("{what}: gradient {k}"),
+                            a.as_deref().unwrap_or_default(),
+                            b.as_deref().unwrap_or_default(),
+                        );
+                    }
+                    for (k, (a, b)) in one.running.iter().zip(&other.running).enumerate() {
+                        close(&format!("{what}: running statistics {k}"), a, b);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Asks to stop after some iterations.
+struct StopAfter(usize, AtomicUsize);
+
+impl Progress for StopAfter {
+    fn advance(&self, n: u64, _: &str) {
+        self.1.fetch_add(n as usize, Ordering::Relaxed);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.1.load(Ordering::Relaxed) >= self.0
+    }
+}
+
+#[test]
+fn one_worker_asked_to_stop_stops_all_and_what_they_go_on_with_ends_as_if_never_stopped() {
+    let job = Job::new(recipe("name = \"demo\"\nnorm = true", "mtt", 5));
+    let whole = threads::run(2, 1, |ranks| job.train(ranks)).expect("trains");
+    let stopped = threads::run(2, 1, |ranks| {
+        let mut last = Last::default();
+        let stop = StopAfter(if ranks.is_first() { usize::MAX } else { 3 }, AtomicUsize::new(0));
+        let end = job.trainer(ranks, None)?.run(&mut last, &stop);
+        assert!(matches!(end, Err(Error::Stopped { iteration: 3, .. })), "{end:?}");
+        Ok(last.0)
+    });
+    let stopped = stopped.expect("each worker ends by itself");
+    assert!(stopped[1].is_none(), "only the first worker keeps checkpoints");
+    let resumed = threads::run(2, 1, |ranks| {
+        let (model, _) = job.trainer(ranks, stopped[0].clone())?.run(&mut (), &Silent)?;
+        Ok(model.weights())
+    });
+    assert_eq!(resumed.expect("trains")[0], whole[0].0);
+}
+
+#[test]
+fn more_workers_than_samples_of_a_batch_are_refused() {
+    let job = Job::new(recipe("name = \"demo\"", "sdt", 1));
+    let refused = threads::run(21, 1, |ranks| job.train(ranks).map(drop)).expect_err("20 samples");
+    assert!(refused.to_string().contains("raise `train.batch`"), "{refused}");
+}
