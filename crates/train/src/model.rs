@@ -238,7 +238,7 @@ impl Model {
                 Layer::Linear(l) => {
                     let weight = next().reshape([l.out, node.input.len()]);
                     let bias = l.bias.then(&mut next);
-                    layers::linear(x.ready(), weight, bias, self.precision)
+                    layers::linear(x.ready(), weight, bias, (self.kernel, self.precision))
                 }
                 Layer::Norm(n) => {
                     let (gain, shift) = (next(), next());

@@ -265,5 +265,7 @@ fn an_unknown_precision_is_refused_and_the_report_says_what_each_layer_took() {
     let all = [("TICKLESS_PRECISION", "int8"), ("TICKLESS_KERNEL", "dense"), ("TICKLESS_KERNEL_REPORT", "1")];
     let report = run_child(&all).1;
     assert!(report.contains("forward: int8"), "{report}");
-    assert!(report.contains("linear: f32, not int8: linear layers have no other kernel"), "{report}");
+    let sparse = [("TICKLESS_PRECISION", "int8"), ("TICKLESS_KERNEL", "sparse"), ("TICKLESS_KERNEL_REPORT", "1")];
+    let report = run_child(&sparse).1;
+    assert!(report.contains("forward: f32, not int8: kernel `sparse` is forced"), "{report}");
 }

@@ -65,9 +65,6 @@ struct Band {
     values: Vec<f32>,
 }
 
-/// Sees the active inputs of a pixel: image of the band, row, column, class, entries, values.
-type Visit<'a> = dyn FnMut(usize, usize, usize, usize, &[u16], &[f32]) + 'a;
-
 /// How a batch is cut.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
@@ -129,29 +126,41 @@ impl Plan {
         bands
     }
 
-    /// Sorts the active inputs of a band by channel and residue.
-    fn fill(&self, band: &mut Band, x: &Events) {
-        let (g, classes) = (&self.g, self.classes());
-        let s = g.stride;
-        let mut count = vec![0u32; g.channels * classes + 1];
-        let class = |y: usize, x: usize| (y + g.padding) % s * s + (x + g.padding) % s;
-        let each = |visit: &mut Visit<'_>| {
-            for n in band.images.0..band.images.1 {
-                let image = &x.images[n];
-                for y in band.rows.0..band.rows.1 {
-                    for px in 0..g.width {
-                        let at = y * g.width + px;
-                        let (a, b) = (image.starts[at] as usize, image.starts[at + 1] as usize);
-                        let values = if x.binary { &[][..] } else { &image.values[a..b] };
-                        visit(n - band.images.0, y, px, class(y, px), &image.entries[a..b], values);
-                    }
-                }
+    /// What an entry x·C + c says of its place.
+    fn places(&self) -> Vec<Place> {
+        let (g, s) = (&self.g, self.g.stride);
+        let place = |e: usize| {
+            let (x, c) = (e / g.channels, e % g.channels);
+            Place {
+                slot: (c * self.classes() + (x + g.padding) % s) as u32,
+                column: ((x + g.padding) / s + self.axis.margin() - g.padding / s) as u32,
             }
         };
-        each(&mut |_, _, px, class, entries, _| {
-            let base = px * g.channels;
-            entries.iter().for_each(|e| count[(usize::from(*e) - base) * classes + class + 1] += 1);
-        });
+        (0..g.width * g.channels).map(place).collect()
+    }
+
+    /// Sorts the active inputs of a band by channel and residue.
+    fn fill(&self, band: &mut Band, x: &Events, places: &[Place]) {
+        let (g, s) = (&self.g, self.g.stride);
+        let (first, height) = (self.first_output(band.rows.0), self.height());
+        // Rows of the band: where its entries lie, the residue's first slot, the first pixel of its outputs.
+        let (images, rows) = (band.images, band.rows);
+        let lines = || {
+            let each = (images.0..images.1).flat_map(move |n| (rows.0..rows.1).map(move |y| (n, y)));
+            each.map(move |(n, y)| {
+                let starts = &x.images[n].starts;
+                let entries = starts[y * g.width] as usize..starts[(y + 1) * g.width] as usize;
+                let row = ((y + g.padding) / s) as isize - first;
+                let pixel = ((n - images.0) * height + row as usize) * self.width;
+                (n, entries, (y + g.padding) % s * s, pixel as u32)
+            })
+        };
+        let mut count = vec![0u32; g.channels * self.classes() + 1];
+        for (n, entries, class, _) in lines() {
+            for e in &x.images[n].entries[entries] {
+                count[places[usize::from(*e)].slot as usize + class + 1] += 1;
+            }
+        }
         for i in 1..count.len() {
             count[i] += count[i - 1];
         }
@@ -159,23 +168,29 @@ impl Plan {
         let mut next = count.clone();
         let mut pixels = vec![0u32; total];
         let mut values = vec![0.0f32; if x.binary { 0 } else { total }];
-        let (first, height) = (self.first_output(band.rows.0), self.height());
-        each(&mut |n, y, px, class, entries, v| {
-            let row = ((y + g.padding) / s) as isize - first;
-            let column = (px + g.padding) / s + self.axis.margin() - g.padding / s;
-            let pixel = ((n * height + row as usize) * self.width + column) as u32;
-            let base = px * g.channels;
-            for (k, e) in entries.iter().enumerate() {
-                let slot = &mut next[(usize::from(*e) - base) * classes + class];
-                pixels[*slot as usize] = pixel;
+        for (n, entries, class, pixel) in lines() {
+            let image = &x.images[n];
+            for k in entries {
+                let place = places[usize::from(image.entries[k])];
+                let slot = &mut next[place.slot as usize + class];
+                pixels[*slot as usize] = pixel + place.column;
                 if !x.binary {
-                    values[*slot as usize] = v[k];
+                    values[*slot as usize] = image.values[k];
                 }
                 *slot += 1;
             }
-        });
+        }
         (band.starts, band.pixels, band.values) = (count, pixels, values);
     }
+}
+
+/// Place of an input of a row.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Channel · classes + residue of the column.
+    slot: u32,
+    /// Column of the smallest tap's output in a panel.
+    column: u32,
 }
 
 struct Job<'a> {
@@ -193,7 +208,8 @@ struct Job<'a> {
 pub fn weight_gradient(isa: Isa, g: Geometry, x: &Events, gradient: &[f32]) -> Vec<f32> {
     let plan = Plan::new(g);
     let mut bands = plan.bands(x.images.len());
-    bands.par_iter_mut().for_each(|band| plan.fill(band, x));
+    let places = plan.places();
+    bands.par_iter_mut().for_each(|band| plan.fill(band, x, &places));
     let panels = g.out.div_ceil(WIDTH);
     let parts = TASKS.div_ceil(panels).clamp(1, bands.len().max(1));
     let per_part = bands.len().div_ceil(parts).max(1);
