@@ -17,7 +17,7 @@ pub struct Global {
     /// Print the result as JSON on standard output instead of tables.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Where to compute: cpu (cuda and wgpu are refused: they have no kernels yet).
+    /// Where to compute: cpu, or a GPU: wgpu, cuda (in builds with `--features wgpu`, `--features cuda`).
     #[arg(long, global = true, default_value = "cpu")]
     pub device: String,
     /// Threads to compute with (default: all cores). Results do not depend on it.

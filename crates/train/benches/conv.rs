@@ -90,7 +90,10 @@ fn prepare(layer: Layer, product: Product) -> Box<dyn FnMut()> {
                     let turned = back.turned();
                     Box::new(move || narrow::forward(isa, rows, &d, &turned, &mut y))
                 }
-                _ => Box::new(move || winograd::forward(isa, tiles, &d, &back, true, &mut y)),
+                _ if winograd::wants_filters(&tiles, n, g.channels) => Box::new(move || {
+                    winograd::input_gradient(isa, tiles, &d, &winograd::filters(isa, &back), &mut y);
+                }),
+                _ => Box::new(move || winograd::input_gradient(isa, tiles, &d, &back, &mut y)),
             }
         }
         WeightSparse(density) => {

@@ -173,17 +173,30 @@ pub(crate) fn convolution(
     })
 }
 
-/// Linear layer over all values of a step; `weight` `[out, values]`.
-pub(crate) fn linear(x: Sequence, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Sequence {
+/// Linear layer over all values of a step; `weight` `[out, values]`, values in the order C, H, W.
+///
+/// With the spike kernels it is a 1×1 convolution of one pixel: over active inputs only, where those are few.
+pub(crate) fn linear(x: Sequence, weight: Tensor<2>, bias: Option<Tensor<1>>, kernel: Kernel) -> Sequence {
     let out = weight.dims()[0];
-    x.channels_first().linear(bias.is_some(), |x| {
-        let [n, c, h, w] = x.dims();
-        let y = x.reshape([n, c * h * w]).matmul(weight.transpose());
-        let y = match bias {
-            Some(b) => y + b.reshape([1, out]),
+    if kernel == Kernel::Plain || !x.is_channels_last() {
+        return x.channels_first().linear(bias.is_some(), |x| {
+            let [n, c, h, w] = x.dims();
+            let y = x.reshape([n, c * h * w]).matmul(weight.transpose());
+            let y = match bias {
+                Some(b) => y + b.reshape([1, out]),
+                None => y,
+            };
+            y.reshape([n, out, 1, 1])
+        });
+    }
+    x.linear(bias.is_some(), |x| {
+        let [n, h, w, c] = x.dims();
+        let weight = weight.reshape([out, c, h, w]).permute([0, 2, 3, 1]).reshape([out, c * h * w, 1, 1]);
+        let y = conv(x.reshape([n, 1, 1, c * h * w]), weight, 1, 0, kernel);
+        match bias {
+            Some(b) => y + b.reshape([1, 1, 1, out]),
             None => y,
-        };
-        y.reshape([n, out, 1, 1])
+        }
     })
 }
 

@@ -225,7 +225,7 @@ impl Model {
                 Layer::Linear(l) => {
                     let weight = next().reshape([l.out, node.input.len()]);
                     let bias = l.bias.then(&mut next);
-                    layers::linear(x.ready(), weight, bias)
+                    layers::linear(x.ready(), weight, bias, self.kernel)
                 }
                 Layer::Norm(n) => {
                     let (gain, shift) = (next(), next());

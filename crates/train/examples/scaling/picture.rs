@@ -40,7 +40,7 @@ where
     D::ErrorType: 'static,
 {
     area.fill(&WHITE)?;
-    let area = area.titled(title, ("sans-serif", 24))?;
+    let area = area.margin(12, 0, 0, 0).titled(title, ("sans-serif", 24))?;
     for (part, (name, points, line)) in area.split_evenly((panels.len().div_ceil(2), 2)).iter().zip(panels) {
         let most = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).fold(0.0, f64::max) * 1.08;
         let (right, top) = (most(|p| p.0), 1e3 * most(|p| p.1).max(line.fixed));
@@ -54,6 +54,7 @@ where
         let light = RGBColor(225, 225, 225);
         let mut mesh = chart.configure_mesh();
         mesh.light_line_style(TRANSPARENT).bold_line_style(light).label_style(("sans-serif", 14));
+        mesh.x_label_formatter(&|v| format!("{v}")).y_label_formatter(&|v| format!("{v}"));
         mesh.x_desc(*name).y_desc("ms").axis_desc_style(("sans-serif", 15)).draw()?;
         let ends = [0.0, right].map(|x| (x, 1e3 * (line.fixed + line.slope * x)));
         chart.draw_series([PathElement::new(ends.to_vec(), RGBColor(0, 90, 160).stroke_width(2))])?;

@@ -8,6 +8,8 @@ mod autodiff;
 pub mod conv;
 mod flex;
 pub mod fused;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub(crate) mod gpu;
 mod memory;
 mod pool;
 pub mod reference;
@@ -37,7 +39,7 @@ pub struct NeuronOp {
 }
 
 /// What every backend must offer beyond Burn's own operators.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Cube: cfg(any(feature = "wgpu", feature = "cuda")), Flex, Autodiff)]
 #[allow(clippy::too_many_arguments, clippy::type_complexity, reason = "a fused layer is two branches of three tensors")]
 pub trait SpikingOps: burn::backend::Backend {
     /// Spikes of a neuron layer; input and output `[T·B, …]`.

@@ -19,7 +19,7 @@ use burn::backend::{Dispatch, Flex, TensorMetadata, backend_extension, tensor::F
 use burn::tensor::{Bytes, DType, Tensor};
 
 /// The one operator that workers add to a backend.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Cube: cfg(any(feature = "wgpu", feature = "cuda")), Flex, Autodiff)]
 pub trait GroupOps: burn::backend::Backend {
     /// Sum over the workers. Where one has left the values stay as they are: the training's next message says so.
     fn sum_over_ranks(input: FloatTensor<Self>, ranks: Ranks) -> FloatTensor<Self>;

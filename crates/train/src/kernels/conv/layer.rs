@@ -78,7 +78,13 @@ pub fn input_gradient(gradient: FlexTensor, weight: FlexTensor, op: ConvOp) -> F
         padding: g.kernel - 1 - g.padding,
     });
     match (tiles, rows.filter(narrow::Map::pays)) {
-        (Some(map), _) if op.kernel == Kernel::Auto => winograd::forward(isa, map, d, &panels, true, &mut out),
+        (Some(map), _) if op.kernel == Kernel::Auto => {
+            let weights = match winograd::wants_filters(&map, images, g.channels) {
+                true => winograd::filters(isa, &panels),
+                false => panels,
+            };
+            winograd::input_gradient(isa, map, d, &weights, &mut out);
+        }
         (_, Some(map)) if op.kernel == Kernel::Auto => narrow::forward(isa, map, d, &panels.turned(), &mut out),
         _ => dense::forward(isa, &Indirection::backward(&g), d, &panels, &mut out),
     }
@@ -94,6 +100,8 @@ pub fn weight_gradient(gradient: FlexTensor, kept: Kept, op: ConvOp) -> FlexTens
     let out = match kept {
         Kept::Events(e) => gather_weight::weight_gradient(isa, g, &e, d),
         Kept::Values(x) => dense_weight::weight_gradient(isa, g, &Indirection::forward(&g), values(&x), d),
+        #[cfg(any(feature = "wgpu", feature = "cuda"))]
+        Kept::Device(_) => unreachable!("what this backend keeps is on the host"),
     };
     from_vec(out, Shape::new([g.out, g.channels, g.kernel, g.kernel]))
 }

@@ -57,6 +57,9 @@ pub enum Kept {
     Events(Arc<Events>),
     /// All of it.
     Values(burn::backend::flex::FlexTensor),
+    /// All of it, on a GPU.
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    Device(Box<burn_cubecl::tensor::CubeTensor>),
 }
 
 /// Where a forward pass puts what its backward pass needs; `None` where nobody asks.

@@ -79,7 +79,6 @@ impl Map {
 struct FilterJob<'a> {
     /// `[tap][input][width]`.
     panel: &'a [f32],
-    turned: bool,
     out: &'a mut [f32],
 }
 
@@ -93,7 +92,8 @@ unsafe fn filter<V: Lanes>(job: &mut FilterJob<'_>) {
     for at in (0..len).step_by(LANES) {
         // SAFETY: a panel is nine taps of `len` values, a multiple of 16; the output 36 of them.
         unsafe {
-            let tap = |k: usize| V::load(job.panel.as_ptr().add(if job.turned { 8 - k } else { k } * len + at));
+            // The taps of an input gradient count from the far end.
+            let tap = |k: usize| V::load(job.panel.as_ptr().add((8 - k) * len + at));
             let mut half = [[V::splat(0.0); 3]; IN];
             for x in 0..3 {
                 let column = spread([tap(x), tap(3 + x), tap(6 + x)]);
@@ -317,19 +317,25 @@ unsafe fn panel<V: Lanes, const NV: usize>(job: &mut OutputJob<'_>) {
     }
 }
 
-/// Weights of every panel, transformed.
-fn filters(isa: Isa, panels: &Panels, turned: bool) -> Vec<f32> {
-    let len = panels.inputs * panels.width;
-    let mut out = zeros(panels.count() * POINTS * len);
-    out.par_chunks_mut((POINTS * len).max(1)).enumerate().for_each(|(p, out)| {
-        run_filter(isa, &mut FilterJob { panel: panels.panel(p), turned, out });
-    });
-    out
+/// Whether a convolution goes over all weights for every block of tiles, which then are to be transformed
+/// before (by [`filters`]); else it takes them as they are.
+pub fn wants_filters(map: &Map, images: usize, channels: usize) -> bool {
+    images * map.tiles() > channels
 }
 
-/// Output of a 3×3 convolution at stride 1, all of it written; `turned` if the taps of `weights` count from the far end, as
-/// those of an input gradient do.
-pub fn forward(isa: Isa, map: Map, x: &[f32], weights: &Panels, turned: bool, out: &mut [MaybeUninit<f32>]) {
+/// Weights of every panel of [`Panels::backward`], transformed.
+pub fn filters(isa: Isa, panels: &Panels) -> Panels {
+    let len = panels.inputs * panels.width;
+    let mut data = zeros(panels.count() * POINTS * len);
+    data.par_chunks_mut((POINTS * len).max(1)).enumerate().for_each(|(p, out)| {
+        run_filter(isa, &mut FilterJob { panel: panels.panel(p), out });
+    });
+    Panels { data, taps: POINTS, ..*panels }
+}
+
+/// Input gradient of a 3×3 convolution at stride 1, all of it written; `weights` are [`filters`] where
+/// [`wants_filters`] says so, else [`Panels::backward`].
+pub fn input_gradient(isa: Isa, map: Map, x: &[f32], weights: &Panels, out: &mut [MaybeUninit<f32>]) {
     let (k, channels) = (weights.inputs, weights.outputs);
     let (x_len, out_len) = (map.in_height * map.in_width * k, map.height * map.width * channels);
     let images = x.len() / x_len.max(1);
@@ -339,16 +345,15 @@ pub fn forward(isa: Isa, map: Map, x: &[f32], weights: &Panels, turned: bool, ou
     };
     let blocks = |tiles: usize| (0..tiles).step_by(TILES).map(move |first| (first, TILES.min(tiles - first)));
     let of = |p: usize| (p * weights.width, weights.width.min(channels - p * weights.width));
-    if images * map.tiles() > channels {
+    if wants_filters(&map, images, channels) {
         // Many tiles: a task transforms its images' and goes over all weights.
-        let filters = filters(isa, weights, turned);
         let group = group(images, map.height * map.width);
         let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1)));
         let buffers = || (vec![0.0f32; POINTS * pitch(k)], vec![0.0f32; POINTS * TILES * weights.width]);
         parts.for_each_init(buffers, |(v, products), (out, x)| {
             for (first, count) in blocks(x.len() / x_len * map.tiles()) {
                 transform(first, count, x, v);
-                for (p, filter) in filters.chunks_exact(POINTS * k * weights.width).enumerate() {
+                for (p, filter) in weights.data.chunks_exact(POINTS * k * weights.width).enumerate() {
                     let (from, channels_here) = of(p);
                     let (width, pitch) = (weights.width, channels);
                     run_output(
@@ -385,7 +390,7 @@ pub fn forward(isa: Isa, map: Map, x: &[f32], weights: &Panels, turned: bool, ou
     let mut columns = room(weights.count() * pixels * width);
     columns.par_chunks_mut((pixels * width).max(1)).enumerate().for_each(|(p, out)| {
         let mut filter = vec![0.0f32; POINTS * k * width];
-        run_filter(isa, &mut FilterJob { panel: weights.panel(p), turned, out: &mut filter });
+        run_filter(isa, &mut FilterJob { panel: weights.panel(p), out: &mut filter });
         let mut products = vec![0.0f32; POINTS * TILES * width];
         for (b, v) in all.chunks_exact(size).enumerate() {
             let (first, count) = (b * TILES, TILES.min(tiles - b * TILES));
@@ -433,7 +438,9 @@ mod tests {
         let panels = Panels::backward(&w, g, panel_width(g.channels, dense::PANEL));
         let (mut plain, mut fast) = (vec![0.0; images * g.input_len()], vec![7.0; images * g.input_len()]);
         dense::forward(isa, &Indirection::backward(g), &d, &panels, as_room(&mut plain));
-        forward(isa, Map::input_gradient(g), &d, &panels, true, as_room(&mut fast));
+        let map = Map::input_gradient(g);
+        let weights = if wants_filters(&map, images, g.channels) { filters(isa, &panels) } else { panels };
+        input_gradient(isa, map, &d, &weights, as_room(&mut fast));
         (plain, fast)
     }
 

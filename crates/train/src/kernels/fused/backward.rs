@@ -137,7 +137,7 @@ unsafe fn finish<V: Lanes>(job: &mut Finish<'_>) {
 }
 
 /// Replaces a branch's sums by those over all workers.
-fn sum_over(ranks: &Ranks, sum: &mut [f64], product: &mut [f64]) {
+pub(in crate::kernels) fn sum_over(ranks: &Ranks, sum: &mut [f64], product: &mut [f64]) {
     if ranks.is_alone() {
         return;
     }

@@ -44,7 +44,7 @@ pub struct Branch {
 
 impl Branch {
     /// For each of the neuron's steps the step of the branch.
-    fn steps(&self, steps: usize) -> Vec<usize> {
+    pub(super) fn steps(&self, steps: usize) -> Vec<usize> {
         match &self.repeat {
             None => (0..steps).collect(),
             Some(map) => map.rows().iter().map(|r| r[0].0).collect(),
@@ -52,7 +52,7 @@ impl Branch {
     }
 
     /// How often each step of the branch is shown.
-    fn copies(&self, steps: usize) -> Vec<usize> {
+    pub(super) fn copies(&self, steps: usize) -> Vec<usize> {
         let shown = self.steps(steps);
         (0..=shown.last().copied().unwrap_or(0)).map(|i| shown.iter().filter(|s| **s == i).count()).collect()
     }

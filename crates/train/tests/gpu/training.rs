@@ -1,0 +1,148 @@
+//! Whole iterations of mixed time-step training on the device and on the CPU.
+
+use super::{gpu, near_a_tie, rng};
+use burn::tensor::Device;
+use rand::Rng;
+use std::sync::Arc;
+use tickless_net::init::{InitScheme, initialise};
+use tickless_net::{Conv, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, Pool, Shape};
+use tickless_train::kernels::NeuronOp;
+use tickless_train::kernels::conv::Kernel;
+use tickless_train::loss::Loss;
+use tickless_train::model::{Model, Pass};
+use tickless_train::norm::NormMode;
+use tickless_train::optimiser::{Optimiser, OptimiserState};
+use tickless_train::sequence::Sequence;
+use tickless_train::step::{StepSetting, gradients};
+
+/// Stem, a residual block with a projection, a pooled block; three stages.
+fn network() -> Arc<Network> {
+    let shape = Shape { channels: 2, height: 12, width: 12 };
+    let mut b = NetworkBuilder::new("small", shape, InputKind::Events);
+    let spiking = |b: &mut NetworkBuilder, from, conv| {
+        let x = b.conv(from, conv);
+        let x = b.norm(x);
+        b.neuron(x, Neuron::lif())
+    };
+    let x = b.ttm(b.input());
+    let x = spiking(&mut b, x, Conv::c3(8));
+    let start = b.ttm(x);
+    let main = spiking(&mut b, start, Conv::c3(16).with_stride(2));
+    let main = b.conv(main, Conv::c3(16));
+    let main = b.norm(main);
+    let aside = b.conv(start, Conv { kernel: 1, stride: 2, padding: 0, ..Conv::c3(16) });
+    let aside = b.norm(aside);
+    let sum = b.add("", Layer::Add, &[main, aside]);
+    let x = b.neuron(sum, Neuron::lif());
+    let x = b.pool(x, Pool::average(2));
+    let x = b.ttm(x);
+    let x = spiking(&mut b, x, Conv::c3(16));
+    let x = b.add("", Layer::GlobalAverage, &[x]);
+    b.linear(x, 4, true);
+    Arc::new(b.build().expect("fits"))
+}
+
+const STEPS: usize = 4;
+const BATCH: usize = 4;
+
+/// What every iteration here does.
+const SETTING: StepSetting = StepSetting {
+    loss: Loss::CrossEntropy { smoothing: 0.0 },
+    norm: NormMode::Batch,
+    leak: LeakRule::Step,
+    t_max: STEPS,
+    step_us: None,
+};
+
+fn model(seed: u64, device: &Device, kernel: Kernel) -> Model {
+    let network = network();
+    let weights = initialise(&network, InitScheme::KaimingNormalFanOut, seed);
+    Model::new(network, &weights, device).expect("fits").with_kernel(kernel)
+}
+
+fn input(seed: u64, device: &Device) -> Sequence {
+    let mut rng = rng(seed);
+    let shape = network().input().shape;
+    let values = (0..STEPS * BATCH * shape.len()).map(|_| f32::from(rng.random_range(0u8..12).saturating_sub(9)));
+    Sequence::from_values(values.collect(), [STEPS, BATCH, shape.channels, shape.height, shape.width], device)
+}
+
+/// Whether no neuron comes so near a discontinuity that rounding could carry it over, on the CPU.
+fn is_clear(seed: u64, configurations: &[Vec<usize>]) -> bool {
+    let (device, network) = (Device::flex(), network());
+    let model = model(seed, &device, Kernel::Plain);
+    configurations.iter().all(|configuration| {
+        let pass = Pass { configuration, norm: SETTING.norm, leak: SETTING.leak, t_max: SETTING.t_max, step_us: None };
+        let (mut clear, mut before) = (true, None);
+        let mut observe = |i: usize, x: &Sequence| {
+            if let (Layer::Neuron(neuron), Some(current)) = (network.nodes()[i].layer, before.take()) {
+                let current: Vec<f32> = super::values(current);
+                let op = NeuronOp { neuron, lambda: 0.5, steps: x.steps() };
+                clear &= (0..current.len() / op.steps).all(|i| !near_a_tie(op, &current, i, 2e-5));
+            }
+            before = Some(x.clone().tensor());
+        };
+        let input = input(seed, &device);
+        model.forward(&model.constants(), input, &pass, &mut rng(0), Some(&mut observe)).expect("fits");
+        clear
+    })
+}
+
+#[test]
+fn an_iteration_of_mixed_time_step_training_is_that_of_the_cpu() {
+    let Some(device) = gpu() else { return };
+    let configurations = [vec![4, 2, 3], vec![1, 4, 1], vec![2, 2, 4]];
+    let seed = (0..200).find(|&seed| is_clear(seed, &configurations)).expect("most small batches are clear");
+    let run = |device: &Device, kernel: Kernel| {
+        let mut model = model(seed, device, kernel);
+        let labels: Vec<usize> = (0..BATCH).collect();
+        let (g, report) =
+            gradients(&mut model, &input(seed, device), &labels, &configurations, &SETTING, &mut rng(0)).expect("fits");
+        let host: Vec<Vec<f32>> = g.iter().flatten().map(|g| super::values(g.clone())).collect();
+        let mut optimiser =
+            OptimiserState::new(Optimiser::Sgd { momentum: 0.9, weight_decay: 5e-4 }, model.parameters.len());
+        for _ in 0..2 {
+            optimiser.step(&mut model.parameters, g.clone(), 0.1);
+        }
+        (report.loss, host, model.weights())
+    };
+    let (loss, g, weights) = run(&Device::flex(), Kernel::Plain);
+    assert!(g.iter().all(|g| g.iter().any(|v| *v != 0.0)), "every parameter learns");
+    for kernel in [Kernel::Auto, Kernel::Plain] {
+        let (there, g_there, weights_there) = run(&device, kernel);
+        eprintln!("seed {seed}, {kernel}: loss {there} on the device, {loss} on the CPU");
+        assert!((there - loss).abs() < 1e-4, "{kernel}: {there}, on the CPU {loss}");
+        for (k, (a, b)) in g_there.iter().zip(&g).enumerate() {
+            super::close(&format!("{kernel}: gradient {k}"), a, b, 1e-4);
+        }
+        for (name, b) in &weights.tensors {
+            super::close(
+                &format!("{kernel}: `{name}` after two steps"),
+                &weights_there.tensors[name].data,
+                &b.data,
+                1e-4,
+            );
+        }
+    }
+}
+
+#[test]
+fn inference_by_running_statistics_is_that_of_the_cpu() {
+    let Some(device) = gpu() else { return };
+    let configurations = [vec![3, 4, 2]];
+    let seed = (0..200).find(|&seed| is_clear(seed, &configurations)).expect("most small batches are clear");
+    let logits = |device: &Device| {
+        let mut model = model(seed, device, Kernel::Auto);
+        // The batch's own statistics as running ones: then the clear seed is clear here too.
+        let pass =
+            |norm| Pass { configuration: &configurations[0], norm, leak: LeakRule::Step, t_max: 4, step_us: None };
+        let forward = |model: &Model, norm| {
+            model.forward(&model.constants(), input(seed, device), &pass(norm), &mut rng(0), None).expect("fits")
+        };
+        for (running, batch) in forward(&model, NormMode::Batch).statistics.iter().enumerate() {
+            model.running[running].update(batch, 1.0);
+        }
+        super::values(forward(&model, NormMode::Running).logits)
+    };
+    super::close("logits", &logits(&device), &logits(&Device::flex()), 1e-5);
+}
