@@ -1,14 +1,16 @@
 //! Seconds per training iteration, or per inference, of the networks that `benches/peers` compares.
 //!
 //! ```text
-//! iteration --case A|B|C|D [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--json]
+//! iteration --case A|B|C|D [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--precision P] [--calibrate] [--json]
 //! ```
 //!
 //! A: resnet18 on CIFAR shapes, batch 16; B: resnet18-dvs, batch 4; C: nmnist-wide with norm, batch
 //! 64; D: inference of A's network. `--steps T` runs every stage at T; a file of configurations
 //! (`[[[t₁ … t_G], … s of them], … iterations]`) runs those in turn, one list an iteration. A training
 //! iteration is forward, loss, backward of every configuration and one SGD step. The input is made up:
-//! normal values for images, sparse counts for recordings.
+//! normal values for images, sparse counts for recordings. `--precision` is f32, bf16 or (D) int8.
+//! An untrained network's norms know nothing and its deeper layers fall silent, which is no inference that
+//! anybody runs: `--calibrate` gives the norms the statistics of the input first.
 
 use burn::tensor::Device;
 use rand::Rng;
@@ -18,6 +20,7 @@ use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{InputKind, LeakRule, Network, Neuron};
 use tickless_train::error::{Error, Result};
+use tickless_train::kernels::conv::Precision;
 use tickless_train::loss::Loss;
 use tickless_train::model::{Model, Pass};
 use tickless_train::norm::NormMode;
@@ -102,6 +105,9 @@ fn main() -> Result<()> {
     let all = configurations(case.network.stages(), t)?;
     let weights = initialise(&case.network, InitScheme::default_for(&case.network), 1000);
     let mut model = Model::new(case.network.clone(), &weights, &Device::flex())?;
+    if let Some(precision) = option("--precision") {
+        model = model.with_precision(precision.parse()?);
+    }
     let mut optimiser =
         OptimiserState::new(Optimiser::Sgd { momentum: 0.9, weight_decay: 5e-4 }, model.parameters.len());
     let x = input(&case, if case.training { case.t_max.max(t) } else { t }, model.device());
@@ -113,6 +119,15 @@ fn main() -> Result<()> {
         t_max: case.t_max,
         step_us: None,
     };
+    if std::env::args().any(|a| a == "--calibrate") {
+        let configuration = vec![t; case.network.stages()];
+        let (norm, leak, t_max) = (NormMode::Batch, LeakRule::Step, case.t_max);
+        let pass = Pass { configuration: &configuration, norm, leak, t_max, step_us: None };
+        let mut rng = seed::rng(1, "calibration", 0);
+        let full = model.clone().with_precision(Precision::F32);
+        let seen = full.forward(&full.constants(), x.clone(), &pass, &mut rng, None)?.statistics;
+        model.running.iter_mut().zip(&seen).for_each(|(running, batch)| running.update(batch, 1.0));
+    }
     let (mut seconds, mut losses) = (Vec::new(), Vec::new());
     for k in 0..warm_up + iterations {
         let configurations = &all[k % all.len()];

@@ -3,9 +3,10 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::conv::Kernel;
+use crate::kernels::conv::precision::{self, Precision, Stays};
 use crate::kernels::fused::Branch;
 use crate::kernels::fused::BranchNorm;
-use crate::kernels::{NeuronOp, conv, fused_over, neuron, tile_pool, tile_pool_last};
+use crate::kernels::{NeuronOp, conv_at, fused_over, neuron, tile_pool, tile_pool_last};
 use crate::model::Pass;
 use crate::norm::{BatchStatistics, NormMode, Running};
 use crate::parallel::Ranks;
@@ -158,14 +159,15 @@ pub(crate) fn convolution(
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
     c: Conv,
-    kernel: Kernel,
+    (kernel, precision): (Kernel, Precision),
 ) -> Sequence {
     if kernel == Kernel::Plain || c.groups != 1 {
+        stays_f32(precision, "conv", "only convolutions of one group have other kernels");
         let options = ConvOptions::new([c.stride; 2], [c.padding; 2], [1, 1], c.groups);
         return x.channels_first().linear(c.bias, |x| conv2d(x, weight, bias, options));
     }
     x.channels_last().linear(c.bias, |x| {
-        let y = conv(x, weight, c.stride, c.padding, kernel);
+        let y = conv_at(x, weight, c.stride, c.padding, kernel, precision);
         match bias {
             Some(b) => y + b.reshape([1, 1, 1, c.out]),
             None => y,
@@ -173,12 +175,25 @@ pub(crate) fn convolution(
     })
 }
 
+/// Reports a layer that has no kernel at the precision that was asked for.
+fn stays_f32(precision: Precision, layer: &str, why: &'static str) {
+    if precision != Precision::F32 {
+        precision::report(precision, || layer.into(), Err(Stays::OtherLayer(why)));
+    }
+}
+
 /// Linear layer over all values of a step; `weight` `[out, values]`, values in the order C, H, W.
 ///
 /// With the spike kernels it is a 1×1 convolution of one pixel: over active inputs only, where those are few.
-pub(crate) fn linear(x: Sequence, weight: Tensor<2>, bias: Option<Tensor<1>>, kernel: Kernel) -> Sequence {
+pub(crate) fn linear(
+    x: Sequence,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    (kernel, precision): (Kernel, Precision),
+) -> Sequence {
     let out = weight.dims()[0];
     if kernel == Kernel::Plain || !x.is_channels_last() {
+        stays_f32(precision, "linear", "its input is not held channels last");
         return x.channels_first().linear(bias.is_some(), |x| {
             let [n, c, h, w] = x.dims();
             let y = x.reshape([n, c * h * w]).matmul(weight.transpose());
@@ -192,7 +207,7 @@ pub(crate) fn linear(x: Sequence, weight: Tensor<2>, bias: Option<Tensor<1>>, ke
     x.linear(bias.is_some(), |x| {
         let [n, h, w, c] = x.dims();
         let weight = weight.reshape([out, c, h, w]).permute([0, 2, 3, 1]).reshape([out, c * h * w, 1, 1]);
-        let y = conv(x.reshape([n, 1, 1, c * h * w]), weight, 1, 0, kernel);
+        let y = conv_at(x.reshape([n, 1, 1, c * h * w]), weight, 1, 0, kernel, precision);
         match bias {
             Some(b) => y + b.reshape([1, 1, 1, out]),
             None => y,

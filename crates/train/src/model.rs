@@ -5,7 +5,7 @@
 //! takes the sequence there. Linear layers right after a repeat run before it.
 
 use crate::error::{Error, Result};
-use crate::kernels::conv::Kernel;
+use crate::kernels::conv::{Kernel, Precision};
 use crate::layers::{self, Term};
 use crate::norm::{BatchStatistics, NormMode, Running};
 use crate::parallel::Ranks;
@@ -88,6 +88,7 @@ pub struct Model {
     network: Arc<Network>,
     device: Device,
     kernel: Kernel,
+    precision: Precision,
     /// Nodes that the fused kernel of their reader takes over.
     fused: Vec<bool>,
     /// Neurons whose spikes only a pooling reads, and those poolings: one kernel does both.
@@ -103,7 +104,7 @@ impl Model {
     /// Puts weights on a device.
     ///
     /// # Errors
-    /// If they do not fit the network.
+    /// If they do not fit the network, or `TICKLESS_PRECISION` is no precision.
     pub fn new(network: Arc<Network>, weights: &Weights, device: &Device) -> Result<Self> {
         weights.check(&network, Path::new("<memory>"))?;
         let flat = |a: &Array| Tensor::<1>::from_data(TensorData::new(a.data.clone(), [a.data.len()]), device);
@@ -120,13 +121,24 @@ impl Model {
             })
             .collect::<Result<_>>()?;
         let (fused, pooled) = (layers::fused_nodes(&network), layers::pooled_nodes(&network));
-        let (kernel, ranks) = (Kernel::from_env(), Ranks::alone());
-        Ok(Self { network, device: device.clone(), kernel, fused, pooled, ranks, parameters, running })
+        let (kernel, precision, ranks) = (Kernel::from_env(), Precision::from_env()?, Ranks::alone());
+        Ok(Self { network, device: device.clone(), kernel, precision, fused, pooled, ranks, parameters, running })
     }
 
     /// The same with these kernels; [`Model::new`] takes them from `TICKLESS_KERNEL`.
     pub fn with_kernel(self, kernel: Kernel) -> Self {
         Self { kernel, ..self }
+    }
+
+    /// The same at this precision; [`Model::new`] takes it from `TICKLESS_PRECISION`. Layers that have no such
+    /// kernel, or a faster one in f32, stay in f32 (`TICKLESS_KERNEL_REPORT` says which).
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// At which precision its convolutions run.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The same as one of several workers: batch norm takes the statistics of all their parts of the batch.
@@ -180,8 +192,8 @@ impl Model {
     /// shown at all steps of the first stage.
     ///
     /// # Errors
-    /// If the configuration does not fit the network or the input, or a leak in µs meets no
-    /// step duration.
+    /// If the configuration does not fit the network or the input, a leak in µs meets no
+    /// step duration, or the precision cannot be (int8 where weights are trained).
     pub fn forward(
         &self,
         leaves: &[Tensor<1>],
@@ -190,6 +202,7 @@ impl Model {
         rng: &mut ChaCha8Rng,
         mut observe: Option<Observer<'_>>,
     ) -> Result<Output> {
+        self.check_precision(leaves)?;
         let input = self.enter(input, pass)?;
         let mut leaf = leaves.iter();
         let (fast, fuses) = (self.kernel != Kernel::Plain, observe.is_none());
@@ -220,12 +233,12 @@ impl Model {
                     let groups_in = node.input.channels / c.groups;
                     let weight = next().reshape([c.out, groups_in, c.kernel, c.kernel]);
                     let bias = c.bias.then(&mut next);
-                    layers::convolution(x.ready(), weight, bias, c, self.kernel)
+                    layers::convolution(x.ready(), weight, bias, c, (self.kernel, self.precision))
                 }
                 Layer::Linear(l) => {
                     let weight = next().reshape([l.out, node.input.len()]);
                     let bias = l.bias.then(&mut next);
-                    layers::linear(x.ready(), weight, bias, self.kernel)
+                    layers::linear(x.ready(), weight, bias, (self.kernel, self.precision))
                 }
                 Layer::Norm(n) => {
                     let (gain, shift) = (next(), next());
@@ -284,6 +297,17 @@ impl Model {
         let (steps, batch) = (last.steps(), last.batch());
         let logits = last.tensor().reshape([steps, batch, self.network.output().len()]);
         Ok(Output { logits, statistics: statistics.into_iter().flatten().collect() })
+    }
+
+    /// Refuses a precision that this pass cannot run at.
+    fn check_precision(&self, leaves: &[Tensor<1>]) -> Result<()> {
+        let p = self.precision;
+        if p != Precision::F32 && self.kernel == Kernel::Plain {
+            return Err(Error::Setting(format!(
+                "the kernel `plain` has no precision `{p}`; use f32, or kernel `auto`"
+            )));
+        }
+        if leaves.iter().any(|l| l.is_require_grad()) { p.check_training() } else { Ok(()) }
     }
 
     /// Checks the configuration against the network and brings the input to its first stage.

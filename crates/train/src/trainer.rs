@@ -80,6 +80,7 @@ impl<'a> Trainer<'a> {
         let plan = Self::plan(recipe, &network, parts, step_us)?;
         let recipe_text = recipe.to_toml()?;
         let model = Model::new(network, checkpoint.as_ref().map_or(weights, |c| &c.weights), device)?;
+        model.precision().check_training()?;
         let mut optimiser = OptimiserState::new(plan.optimiser, model.parameters.len());
         let (mut position, mut best) = (Position::start(), None);
         if let Some(c) = checkpoint {

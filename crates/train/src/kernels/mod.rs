@@ -22,7 +22,7 @@ use crate::parallel::Ranks;
 use crate::ttm::TimeMap;
 use burn::backend::{Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
-use conv::{ConvOp, Geometry, Keep, Kept, Kernel};
+use conv::{ConvOp, Geometry, Keep, Kept, Kernel, Precision};
 use fused::{Branch, BranchNorm, FusedOp, Statistics, StatisticsSlot};
 use std::sync::Arc;
 use tickless_net::Neuron;
@@ -116,9 +116,24 @@ pub trait SpikingOps: burn::backend::Backend {
 /// # Shapes
 /// `input` `[N, H, W, C]`, `weight` `[Co, C, k, k]`, result `[N, OH, OW, Co]`.
 pub fn conv(input: Tensor<4>, weight: Tensor<4>, stride: usize, padding: usize, kernel: Kernel) -> Tensor<4> {
+    conv_at(input, weight, stride, padding, kernel, Precision::F32)
+}
+
+/// As [`conv`], at a precision that the kernel need not have: then it is f32.
+///
+/// # Panics
+/// At 8 bits where anything is differentiated.
+pub fn conv_at(
+    input: Tensor<4>,
+    weight: Tensor<4>,
+    stride: usize,
+    padding: usize,
+    kernel: Kernel,
+    precision: Precision,
+) -> Tensor<4> {
     let ([_, height, width, channels], [out, _, side, _]) = (input.dims(), weight.dims());
     let geometry = Geometry { channels, height, width, out, kernel: side, stride, padding };
-    let op = ConvOp { geometry, kernel };
+    let op = ConvOp { geometry, kernel, precision };
     Tensor::from_dispatch(<Dispatch as SpikingOps>::conv(input.into_dispatch(), weight.into_dispatch(), op, None))
 }
 

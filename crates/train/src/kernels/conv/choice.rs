@@ -60,13 +60,7 @@ pub(crate) fn report(g: &Geometry, images: usize, density: Option<f64>, forward:
     if *WANTED.get_or_init(|| std::env::var_os("TICKLESS_KERNEL_REPORT").is_some()) {
         let word = |sparse| if sparse { "sparse" } else { "dense" };
         let density = density.map_or_else(|| "not measured".into(), |d| format!("{:.1} %", 100.0 * d));
-        let Geometry { channels, height, width, out, kernel, stride, .. } = g;
-        eprintln!(
-            "conv {images}×{channels}×{height}×{width} → {out}, {kernel}×{kernel}/{stride}: active {density}, \
-             forward {}, weight gradient {}",
-            word(forward),
-            word(weight)
-        );
+        eprintln!("{}: active {density}, forward {}, weight gradient {}", g.name(images), word(forward), word(weight));
     }
 }
 

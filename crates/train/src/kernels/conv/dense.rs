@@ -25,10 +25,10 @@ pub struct Indirection {
     /// Input pixel of (slot, tap), or −1.
     meets: Vec<i32>,
     /// Output pixel of each slot.
-    pixel: Vec<u32>,
+    pub(super) pixel: Vec<u32>,
     taps: usize,
-    pixels_in: usize,
-    pixels_out: usize,
+    pub(super) pixels_in: usize,
+    pub(super) pixels_out: usize,
 }
 
 impl Indirection {

@@ -66,4 +66,10 @@ impl Geometry {
     pub fn macs(&self) -> usize {
         self.out_pixels() * self.taps() * self.channels * self.out
     }
+
+    /// What reports call the layer at this number of images.
+    pub fn name(&self, images: usize) -> String {
+        let Self { channels, height, width, out, kernel, stride, .. } = self;
+        format!("conv {images}×{channels}×{height}×{width} → {out}, {kernel}×{kernel}/{stride}")
+    }
 }

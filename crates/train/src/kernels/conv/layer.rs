@@ -11,8 +11,8 @@ use super::gather;
 use super::gather_weight;
 use super::pack::{Panels, panel_width};
 use super::simd::Isa;
-use super::{ConvOp, Kept, Kernel};
-use super::{narrow, winograd};
+use super::{ConvOp, Kept, Kernel, Precision};
+use super::{low, narrow, precision, winograd};
 use crate::kernels::flex::{from_vec, values};
 use crate::kernels::memory::{full, room};
 use burn::backend::TensorMetadata;
@@ -21,43 +21,60 @@ use burn::tensor::Shape;
 use std::sync::Arc;
 
 /// `[N, H, W, C]` to `[N, OH, OW, Co]`, and what the weight gradient needs if it is wanted.
+///
+/// # Panics
+/// If it is, at 8 bits.
 pub fn forward(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: bool) -> (FlexTensor, Option<Kept>) {
+    assert!(!keep || op.precision != Precision::Int8, "8 bits are for inference: they have no gradient");
     let (g, isa) = (op.geometry, Isa::detect());
     let (input, weight) = (input.to_contiguous(), weight.to_contiguous());
     let (x, w) = (values(&input), values(&weight));
     let images = x.len() / g.input_len();
-    let panels = Panels::forward(w, &g, panel_width(g.out, gather::PANEL));
-    let mut y = room(images * g.output_len());
+    let shape = Shape::new([images, g.out_height(), g.out_width(), g.out]);
+    if !keep && let Some(y) = low(isa, op, x, &weight, None) {
+        return (from_vec(y, shape), None);
+    }
     let events = op.looks_for_events().then(|| Events::of(isa, x, g.pixels(), g.width, g.channels));
     let density = events.as_ref().map(|e| e.density(x.len()));
+    let packed = if keep { low(isa, op, x, &weight, density) } else { None };
     let sparse = |wanted: &dyn Fn(f64) -> bool| density.is_some_and(wanted);
-    let (gathers, gathers_weight) = (sparse(&|d| op.kernel.gathers(&g, d)), sparse(&|d| op.kernel.gathers_weight(d)));
+    let gathers = packed.is_none() && sparse(&|d| op.kernel.gathers(&g, d));
+    let gathers_weight = sparse(&|d| op.kernel.gathers_weight(d));
     report(&g, images, density, gathers, gathers_weight);
     let wanted = gathers || (keep && gathers_weight);
     let events = events.filter(|_| wanted).map(|e| e.with_values(x));
-    match &events {
-        Some(e) if gathers => gather::forward(isa, g, e, &panels, &mut y),
-        _ => {
-            let map = narrow::Map {
-                input: [g.channels, g.height, g.width],
-                output: [g.out, g.out_height(), g.out_width()],
-                kernel: g.kernel,
-                stride: g.stride,
-                padding: g.padding,
-            };
-            match op.kernel == Kernel::Auto && map.pays() {
-                true => narrow::forward(isa, map, x, &panels, &mut y),
-                false => dense::forward(isa, &Indirection::forward(&g), x, &panels, &mut y),
-            }
-        }
-    }
-    let shape = Shape::new([images, g.out_height(), g.out_width(), g.out]);
+    let y = packed.unwrap_or_else(|| full_precision(isa, op, x, w, events.as_ref().filter(|_| gathers)));
     let kept = keep.then(|| match events {
         Some(e) if gathers_weight => Kept::Events(Arc::new(e)),
         _ => Kept::Values(input),
     });
+    (from_vec(y, shape), kept)
+}
+
+/// The output in f32, over `events` or over all inputs.
+fn full_precision(isa: Isa, op: ConvOp, x: &[f32], w: &[f32], events: Option<&Events>) -> Vec<f32> {
+    let g = op.geometry;
+    let panels = Panels::forward(w, &g, panel_width(g.out, gather::PANEL));
+    let mut y = room(x.len() / g.input_len() * g.output_len());
+    let map = narrow::Map::forward(&g);
+    match events {
+        Some(e) => gather::forward(isa, g, e, &panels, &mut y),
+        None if op.kernel == Kernel::Auto && map.pays() => narrow::forward(isa, map, x, &panels, &mut y),
+        None => dense::forward(isa, &Indirection::forward(&g), x, &panels, &mut y),
+    }
     // SAFETY: every kernel writes every pixel.
-    (from_vec(unsafe { full(y) }, shape), kept)
+    unsafe { full(y) }
+}
+
+/// The output at the precision that was asked for, if that is less than f32 and pays.
+fn low(isa: Isa, op: ConvOp, x: &[f32], weight: &FlexTensor, density: Option<f64>) -> Option<Vec<f32>> {
+    let (g, format) = (op.geometry, op.precision.format()?);
+    let chosen =
+        precision::choose(format, op.kernel, &g, density.unwrap_or_else(|| low::density(x)), format.in_hardware(isa));
+    let y = chosen.and_then(|()| low::forward(isa, format, &g, x, weight));
+    let what = || format!("{}, forward", g.name(x.len() / g.input_len()));
+    precision::report(op.precision, what, y.as_ref().map(|_| ()).map_err(|e| *e));
+    y.ok()
 }
 
 /// Gradient of the input from `[N, OH, OW, Co]`.
@@ -66,10 +83,17 @@ pub fn input_gradient(gradient: FlexTensor, weight: FlexTensor, op: ConvOp) -> F
     let (gradient, weight) = (gradient.to_contiguous(), weight.to_contiguous());
     let images = gradient.shape()[0];
     let panels = Panels::backward(values(&weight), &g, panel_width(g.channels, dense::PANEL));
-    let mut out = room(images * g.input_len());
     let d = values(&gradient);
+    let shape = Shape::new([images, g.height, g.width, g.channels]);
     let three = g.kernel == 3 && g.stride == 1 && g.padding <= 2;
     let tiles = three.then(|| winograd::Map::input_gradient(&g)).filter(|m| m.pays(g.out, g.channels));
+    if let Some(format) = op.precision.format()
+        && precision::choose_backward(format, op.kernel, tiles.is_some(), format.in_hardware(isa))
+    {
+        precision::report(op.precision, || format!("{}, input gradient", g.name(images)), Ok(()));
+        return from_vec(low::input_gradient(isa, &g, d, &panels), shape);
+    }
+    let mut out = room(images * g.input_len());
     let rows = (g.stride == 1 && g.padding < g.kernel).then(|| narrow::Map {
         input: [g.out, g.out_height(), g.out_width()],
         output: [g.channels, g.height, g.width],
@@ -89,7 +113,7 @@ pub fn input_gradient(gradient: FlexTensor, weight: FlexTensor, op: ConvOp) -> F
         _ => dense::forward(isa, &Indirection::backward(&g), d, &panels, &mut out),
     }
     // SAFETY: every kernel writes every pixel.
-    from_vec(unsafe { full(out) }, Shape::new([images, g.height, g.width, g.channels]))
+    from_vec(unsafe { full(out) }, shape)
 }
 
 /// Gradient of the weight `[Co, C, k, k]` from `[N, OH, OW, Co]`.

@@ -11,7 +11,8 @@
 //! | input gradient | | [`winograd`] (3×3, stride 1), [`narrow`], [`dense`] |
 //!
 //! Spikes are 0, 1 or small counts, mostly 0: an active input costs one addition of a weight row,
-//! the others nothing. [`choice`] says which kernel a call takes. Every value is computed in an
+//! the others nothing. [`choice`] says which kernel a call takes. Where the user asks for less than f32,
+//! [`low`] computes the products over all inputs, and [`precision`] says where that pays. Every value is computed in an
 //! order that does not depend on the number of threads.
 
 pub mod choice;
@@ -22,13 +23,16 @@ pub mod gather;
 pub mod gather_weight;
 pub mod geometry;
 pub(super) mod layer;
+pub mod low;
 pub mod narrow;
 pub mod pack;
+pub mod precision;
 pub mod simd;
 pub mod winograd;
 
 pub use choice::Kernel;
 pub use geometry::Geometry;
+pub use precision::Precision;
 
 use events::Events;
 use std::sync::{Arc, Mutex};
@@ -40,6 +44,8 @@ pub struct ConvOp {
     pub geometry: Geometry,
     /// Which kernels.
     pub kernel: Kernel,
+    /// At which precision.
+    pub precision: Precision,
 }
 
 impl ConvOp {

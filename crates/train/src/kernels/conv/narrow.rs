@@ -8,6 +8,7 @@
 
 use super::dense::{PANEL, product};
 use super::gather::store;
+use super::geometry::Geometry;
 use super::pack::{Panels, panel_width};
 use super::simd::{Isa, LANES, Lanes, by_isa};
 use rayon::prelude::*;
@@ -35,6 +36,17 @@ pub struct Map {
 }
 
 impl Map {
+    /// Of the forward pass.
+    pub fn forward(g: &Geometry) -> Self {
+        Self {
+            input: [g.channels, g.height, g.width],
+            output: [g.out, g.out_height(), g.out_width()],
+            kernel: g.kernel,
+            stride: g.stride,
+            padding: g.padding,
+        }
+    }
+
     /// Whether the weights fit the first-level cache and runs of one tap are too short.
     pub fn pays(&self) -> bool {
         let [channels, ..] = self.input;

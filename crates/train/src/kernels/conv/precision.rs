@@ -1,0 +1,208 @@
+//! At which precision dense products are computed: asked for by the user, taken where it is faster.
+//!
+//! Costs are as in [`choice`](super::choice): cycles for one output pixel and one panel of `nv` registers,
+//! measured on a Zen 5 core. A dense step of four 8-bit inputs or two of bf16 takes as long as one of f32;
+//! starting on a tap costs a tile of pixels some 100 cycles, ending 70 a pixel. An input is encoded either
+//! way. A layer whose few active inputs are added up faster than that stays in f32.
+
+use super::choice::Kernel;
+use super::geometry::Geometry;
+use super::low::Format;
+use super::narrow;
+use crate::error::{Error, Result};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+/// Precision of convolutions; sums, norms and neurons are f32 at all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Weights and inputs in f32.
+    #[default]
+    F32,
+    /// Weights, inputs and gradients rounded to bf16, sums in f32; for training and inference.
+    Bf16,
+    /// Weights of 8 bits with a scale for each output channel, spikes and counts exact; for inference.
+    Int8,
+}
+
+impl Precision {
+    const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
+
+    /// From `TICKLESS_PRECISION` (`f32`, `bf16`, `int8`); `f32` where it is not set.
+    ///
+    /// # Errors
+    /// If the word is another.
+    pub fn from_env() -> Result<Self> {
+        std::env::var("TICKLESS_PRECISION").map_or(Ok(Self::F32), |v| v.parse())
+    }
+
+    /// Refuses what cannot be trained at.
+    pub(crate) fn check_training(self) -> Result<()> {
+        match self {
+            Self::Int8 => Err(Error::Setting("precision `int8` is for inference; train at f32 or bf16".into())),
+            _ => Ok(()),
+        }
+    }
+
+    /// How values are packed; `None` where they are not.
+    pub(crate) fn format(self) -> Option<Format> {
+        match self {
+            Self::F32 => None,
+            Self::Bf16 => Some(Format::Bf16),
+            Self::Int8 => Some(Format::Int8),
+        }
+    }
+}
+
+/// Why a layer stays in f32.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Stays {
+    /// The user forced kernels that have no such form.
+    Forced(Kernel),
+    /// The machine lacks the instructions.
+    NoInstructions(&'static str),
+    /// Its f32 kernel is faster at this fraction of active inputs.
+    Faster(f64),
+    /// Inputs are no small whole numbers.
+    NotWhole,
+    /// A weight is no number, or there are more inputs than 32-bit sums hold.
+    DoesNotFit,
+    /// Only plain convolutions have packed kernels.
+    OtherLayer(&'static str),
+}
+
+impl fmt::Display for Stays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stays::Forced(k) => write!(f, "kernel `{k}` is forced"),
+            Stays::NoInstructions(name) => write!(f, "this machine has no {name}"),
+            Stays::Faster(density) => write!(f, "faster with {:.1} % active", 100.0 * density),
+            Stays::NotWhole => f.write_str("inputs are not whole numbers up to 255"),
+            Stays::DoesNotFit => f.write_str("a weight is not finite, or the layer has too many inputs"),
+            Stays::OtherLayer(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Whether a forward pass takes this format, at this fraction of active inputs.
+pub(crate) fn choose(
+    format: Format,
+    kernel: Kernel,
+    g: &Geometry,
+    density: f64,
+    in_hardware: bool,
+) -> std::result::Result<(), Stays> {
+    match kernel {
+        Kernel::Sparse | Kernel::Plain => Err(Stays::Forced(kernel)),
+        Kernel::Dense => Ok(()),
+        Kernel::Auto if !in_hardware => Err(Stays::NoInstructions(format.instructions())),
+        Kernel::Auto => {
+            let nv = g.out.div_ceil(16).min(4);
+            let tile = [12.0, 12.0, 8.0, 6.0][nv.max(1) - 1];
+            let (nv, taps) = (nv as f64, g.taps() as f64);
+            let inputs = taps * g.channels as f64;
+            let units = taps * g.channels.div_ceil(format.inputs()) as f64;
+            let low = 70.0 + 0.5 * units * nv + 100.0 * taps / tile;
+            let map = narrow::Map::forward(g);
+            let dense = 0.5 * inputs * nv + if map.pays() { 8.0 * g.kernel as f64 } else { 100.0 * taps / tile };
+            let sparse = 14.0 * g.kernel as f64 + inputs * density * (1.5 * nv).max(2.0);
+            if low < dense.min(sparse) { Ok(()) } else { Err(Stays::Faster(density)) }
+        }
+    }
+}
+
+/// Whether the input gradient takes this format; `tiles` if the f32 kernel has fewer products (Winograd).
+pub(crate) fn choose_backward(format: Format, kernel: Kernel, tiles: bool, in_hardware: bool) -> bool {
+    format == Format::Bf16 && (kernel == Kernel::Dense || (kernel == Kernel::Auto && in_hardware && !tiles))
+}
+
+/// Says on standard error what a layer took, if `TICKLESS_KERNEL_REPORT` is set; that the machine cannot do what
+/// was asked for is said once in any case.
+pub(crate) fn report(precision: Precision, what: impl FnOnce() -> String, taken: std::result::Result<(), Stays>) {
+    static WANTED: OnceLock<bool> = OnceLock::new();
+    static LACKS: OnceLock<()> = OnceLock::new();
+    if let Err(Stays::NoInstructions(name)) = taken {
+        LACKS.get_or_init(|| eprintln!("precision {precision}: this machine has no {name}, all layers stay f32"));
+    }
+    if *WANTED.get_or_init(|| std::env::var_os("TICKLESS_KERNEL_REPORT").is_some()) {
+        match taken {
+            Ok(()) => eprintln!("{}: {precision}", what()),
+            Err(stays) => eprintln!("{}: f32, not {precision}: {stays}", what()),
+        }
+    }
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        let unknown = || Error::Setting(format!("unknown precision `{s}`; known: f32, bf16, int8"));
+        Self::ALL.into_iter().find(|p| p.to_string() == s).ok_or_else(unknown)
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+            Precision::Int8 => "int8",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resnet_stage() -> Geometry {
+        Geometry { channels: 128, height: 16, width: 16, out: 128, kernel: 3, stride: 1, padding: 1 }
+    }
+
+    #[test]
+    fn only_known_words_are_precisions() {
+        for p in Precision::ALL {
+            assert_eq!(p.to_string().parse::<Precision>().expect("its own name"), p);
+        }
+        let e = "fp16".parse::<Precision>().unwrap_err().to_string();
+        assert!(e.contains("fp16") && e.contains("int8") && !e.contains('\n'), "{e}");
+    }
+
+    #[test]
+    fn only_int8_is_refused_for_training() {
+        assert!(Precision::F32.check_training().is_ok() && Precision::Bf16.check_training().is_ok());
+        assert!(Precision::Int8.check_training().is_err());
+    }
+
+    #[test]
+    fn a_layer_is_packed_only_where_enough_is_active() {
+        let g = resnet_stage();
+        for format in [Format::Int8, Format::Bf16] {
+            let at = |density| choose(format, Kernel::Auto, &g, density, true);
+            assert_eq!(at(0.02), Err(Stays::Faster(0.02)));
+            assert_eq!(at(0.5), Ok(()));
+        }
+        // Four inputs a step pay from a lower density on than two.
+        assert_eq!(choose(Format::Int8, Kernel::Auto, &g, 0.15, true), Ok(()));
+        assert_eq!(choose(Format::Bf16, Kernel::Auto, &g, 0.15, true), Err(Stays::Faster(0.15)));
+    }
+
+    #[test]
+    fn a_machine_without_the_instructions_stays_in_f32_and_says_so() {
+        let stays = choose(Format::Int8, Kernel::Auto, &resnet_stage(), 0.5, false).unwrap_err();
+        assert_eq!(stays.to_string(), "this machine has no AVX-512 VNNI");
+        let stays = choose(Format::Bf16, Kernel::Auto, &resnet_stage(), 0.5, false).unwrap_err();
+        assert_eq!(stays.to_string(), "this machine has no AVX-512 BF16");
+        assert!(!choose_backward(Format::Bf16, Kernel::Auto, false, false));
+    }
+
+    #[test]
+    fn forced_kernels_decide() {
+        let g = resnet_stage();
+        assert_eq!(choose(Format::Int8, Kernel::Dense, &g, 0.0, false), Ok(()));
+        for kernel in [Kernel::Sparse, Kernel::Plain] {
+            assert_eq!(choose(Format::Int8, kernel, &g, 1.0, true), Err(Stays::Forced(kernel)));
+        }
+    }
+}
