@@ -193,7 +193,7 @@ impl Model {
     ///
     /// # Errors
     /// If the configuration does not fit the network or the input, a leak in µs meets no
-    /// step duration, or the precision cannot be (int8 where weights are trained).
+    /// step duration, or the precision cannot be (int8 where weights are trained, any but f32 off the CPU).
     pub fn forward(
         &self,
         leaves: &[Tensor<1>],
@@ -306,6 +306,9 @@ impl Model {
             return Err(Error::Setting(format!(
                 "the kernel `plain` has no precision `{p}`; use f32, or kernel `auto`"
             )));
+        }
+        if p != Precision::F32 && self.device != Device::flex() {
+            return Err(Error::Setting(format!("precision `{p}` is of the CPU; a GPU's is TICKLESS_GPU_PRECISION")));
         }
         if leaves.iter().any(|l| l.is_require_grad()) { p.check_training() } else { Ok(()) }
     }
