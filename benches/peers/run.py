@@ -1,10 +1,16 @@
 #!/usr/bin/env python3
 """Seconds per iteration and peak memory beside PyTorch and its spiking libraries, on this machine.
 
-    python3 benches/peers/run.py [--cases ABCD] [--rounds 5] [--iterations 3] [--threads N] [--libraries a,b]
+    python3 benches/peers/run.py [--cases ABCD] [--runs TEXT] [--rounds 5] [--iterations 3] [--threads N]
+                                 [--libraries a,b] [--json FILE]
 
 Every contestant runs in a process of its own, in turns; see the README beside this file. The libraries are
 installed from PyPI into a virtual environment (TICKLESS_VENV, default ~/.cache/tickless-venv) the first time.
+
+Nothing has a time limit. `--runs` takes the runs whose name contains a text (several with commas: "SDT,D T=1");
+`--json` collects what is measured in a file, over several calls too, each of which adds its rounds to the rows it
+runs and then prints the table of all that the file has. What the file has of another machine, other versions or
+another number of threads is refused, since only ratios of one machine count.
 """
 
 import argparse
@@ -64,69 +70,154 @@ def once(command, threads):
     out = subprocess.run(command, env=env, cwd=HERE, capture_output=True, text=True)
     if out.returncode != 0:
         raise SystemExit(f"{' '.join(map(str, command))}\n{out.stdout}{out.stderr}")
-    return json.loads(out.stdout.strip().splitlines()[-1])
+    seen = json.loads(out.stdout.strip().splitlines()[-1])
+    return seen["seconds"], seen["peak_bytes"] or 0
 
 
 def machine(threads):
-    model = platform.processor() or platform.machine()
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
+    """Processor, cores, memory, system and versions, as the table names them."""
+    facts = {"model name": platform.processor() or platform.machine(), "MemTotal": "unknown"}
+    for path in ("/proc/cpuinfo", "/proc/meminfo"):
+        try:
+            for line in pathlib.Path(path).read_text().splitlines():
+                name, _, value = line.partition(":")
+                facts[name.strip()] = value.strip()
+        except OSError:
+            pass
+    wide = [name for name in ("avx2", "avx512f", "avx512_bf16", "avx512_vnni") if name in facts.get("flags", "").split()]
+    memory = facts["MemTotal"].removesuffix(" kB")
+    memory = f"{int(memory) * 1024 / 1e9:.1f} GB" if memory.isdigit() else memory
     code = "import importlib.metadata as m\nfor n in %r:\n  try: print(n, m.version(n))\n  except m.PackageNotFoundError: pass"
     versions = subprocess.run([PYTHON, "-c", code % list(LIBRARIES.values())], capture_output=True, text=True).stdout
-    return f"{model}, {os.cpu_count()} cores, {threads} threads, {platform.system()} {platform.release()}; " + ", ".join(
-        versions.split("\n")
-    ).strip(", ")
+    system = f"{os.cpu_count()} cores, {memory}, {platform.system()} {platform.release()}"
+    return f"{facts['model name']} ({' '.join(wide)}), {system}; {threads} threads; {', '.join(versions.split(chr(10))).strip(', ')}"
+
+
+def load(path, facts):
+    """What earlier calls measured: name of a run to library to seconds and peak."""
+    if path is None or not path.exists():
+        return {}
+    file = json.loads(path.read_text())
+    if file["machine"] != facts:
+        raise SystemExit(f"{path} was measured elsewhere; remove it or name another file\n  there: {file['machine']}\n  here:  {facts}")
+    return file["rows"]
+
+
+def save(path, facts, rows):
+    """In one move, so that a call that is stopped leaves what was measured before."""
+    if path is not None:
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps({"machine": facts, "rows": rows}, indent=1))
+        part.replace(path)
+
+
+def others():
+    """Threads of other programs that are running now: where there are any, ratios are not to be trusted."""
+    try:
+        return int(pathlib.Path("/proc/loadavg").read_text().split()[3].split("/")[0]) - 1
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def ratio(theirs, mine):
+    return f"{theirs / mine:.2f} ×" if mine else "–"
+
+
+def line(name, row, libraries):
+    """A row of the table: our figures, then each library's with its time and memory by ours."""
+    median = {who: statistics.median(seen["seconds"]) for who, seen in row.items()}
+    peak = {who: seen["peak_bytes"] for who, seen in row.items()}
+    count = min(len(seen["seconds"]) for seen in row.values())
+    cells = [name, str(count), f"{median['tickless']:.3f} s", f"{peak['tickless'] / 1e9:.2f} GB"]
+    for who in libraries:
+        cells += ["", "", ""]
+        if who in median:
+            times, memory = ratio(median[who], median["tickless"]), ratio(peak[who], peak["tickless"])
+            cells[-3:] = [f"{median[who]:.3f} s, {peak[who] / 1e9:.2f} GB", f"**{times}**", memory]
+    return f"| {' | '.join(cells)} |"
+
+
+def head(libraries):
+    titles = ["run", "iterations", "tickless", "memory"]
+    for who in libraries:
+        titles += [who, "time", "memory"]
+    return f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|"
+
+
+def measure(name, case, kind, t, args, libraries, example, keep):
+    """Runs every contestant in turns; `keep` takes the row after each turn."""
+    # sinabs simulates recordings with IF neurons; mixed time steps are ours and plain PyTorch's.
+    peers = [n for n in libraries if n != "sinabs" or case == "C"]
+    peers = [n for n in peers if kind == "sdt" or n == "pytorch"]
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(configurations(kind, t, STAGES[case], args.iterations + args.warm_up), file)
+        file.flush()
+        warm, count = str(args.warm_up), str(args.iterations)
+        mine = [example, "--case", case, "--steps", str(t), "--configurations", file.name]
+        mine += ["--warm-up", warm, "--iterations", count, "--json"]
+        commands = {"tickless": mine}
+        for peer in peers:
+            commands[peer] = [PYTHON, "peer.py", peer, case, file.name, warm, count, str(args.threads)]
+        for k in range(args.rounds):
+            turn, busy = {}, 0
+            for who, command in commands.items():
+                busy = max(busy, others())
+                turn[who] = once(command, args.threads)
+            said = ", ".join(f"{who} {statistics.median(s):.3f} s" for who, (s, _) in turn.items())
+            busy = f"; {busy} threads of other programs ran" if busy else ""
+            print(f"{name}, turn {k + 1} of {args.rounds}: {said}{busy}", file=sys.stderr, flush=True)
+            keep(turn)
 
 
 def main():
     args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    args.add_argument("--cases", default="ABCD")
-    args.add_argument("--rounds", type=int, default=5)
-    args.add_argument("--iterations", type=int, default=3)
+    args.add_argument("--cases", default="ABCD", help="letters")
+    args.add_argument("--runs", help="only runs whose name contains this; several with commas")
+    args.add_argument("--rounds", type=int, default=5, help="turns; 0 prints the table of --json")
+    args.add_argument("--iterations", type=int, default=3, help="timed in each turn")
     args.add_argument("--warm-up", type=int, default=1)
     args.add_argument("--threads", type=int, default=os.cpu_count())
     args.add_argument("--libraries", default=",".join(LIBRARIES))
+    args.add_argument("--json", type=pathlib.Path, help="file that collects rows over several calls")
     args.add_argument("--example", type=pathlib.Path, help="a built example `iteration`; built from here if not given")
     args = args.parse_args()
     libraries = args.libraries.split(",")
+    unknown = [n for n in libraries if n not in LIBRARIES] + [c for c in args.cases if c not in RUNS]
+    if unknown:
+        raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join(LIBRARIES)}; cases {', '.join(RUNS)}")
+    chosen = [run for case in args.cases for run in RUNS[case]]
+    if args.runs:
+        chosen = [run for run in chosen if any(text in run[0] for text in args.runs.split(","))]
+        if not chosen:
+            names = [run[0] for runs in RUNS.values() for run in runs]
+            raise SystemExit(f"no run of these cases has `{args.runs}` in its name; known: {'; '.join(names)}")
     venv(libraries)
-    example = args.example or ours()
-    print(machine(args.threads))
-    print(f"medians of {args.rounds * args.iterations} iterations in {args.rounds} turns\n")
-    print("| run | tickless | " + " | ".join(libraries) + " |")
-    print("|---" * (len(libraries) + 2) + "|")
-    for case in args.cases:
-        for name, case, kind, t in RUNS[case]:
-            # sinabs simulates recordings with IF neurons; mixed time steps are ours and plain PyTorch's.
-            peers = [n for n in libraries if n != "sinabs" or case == "C"]
-            peers = [n for n in peers if kind == "sdt" or n == "pytorch"]
-            with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-                json.dump(configurations(kind, t, STAGES[case], args.iterations + args.warm_up), file)
-                file.flush()
-                warm, count = str(args.warm_up), str(args.iterations)
-                mine = [example, "--case", case, "--steps", str(t), "--configurations", file.name]
-                mine += ["--warm-up", warm, "--iterations", count, "--json"]
-                commands = {"tickless": mine}
-                for peer in peers:
-                    commands[peer] = [PYTHON, "peer.py", peer, case, file.name, warm, count, str(args.threads)]
-                seconds, peaks = {n: [] for n in commands}, {n: 0 for n in commands}
-                for _ in range(args.rounds):
-                    for who, command in commands.items():
-                        seen = once(command, args.threads)
-                        seconds[who] += seen["seconds"]
-                        peaks[who] = max(peaks[who], seen["peak_bytes"] or 0)
-            median = {who: statistics.median(s) for who, s in seconds.items()}
-            cells = [f"{median['tickless']:.3f} s, {peaks['tickless'] / 1e9:.2f} GB"]
-            for who in libraries:
-                if who in median:
-                    ratio = median[who] / median["tickless"]
-                    cells.append(f"{median[who]:.3f} s, {peaks[who] / 1e9:.2f} GB: **{ratio:.2f} ×**")
-                else:
-                    cells.append("")
-            print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    facts = machine(args.threads)
+    rows = load(args.json, facts)
+    print(facts, flush=True)
+    if args.rounds > 0:
+        example = (args.example or ours()).resolve()
+        if args.json is None:
+            print(f"\n{head(libraries)}", flush=True)
+        for name, case, kind, t in chosen:
+
+            def keep(turn, name=name):
+                row = rows.setdefault(name, {})
+                for who, (seconds, peak) in turn.items():
+                    seen = row.setdefault(who, {"seconds": [], "peak_bytes": 0})
+                    seen["seconds"] += seconds
+                    seen["peak_bytes"] = max(seen["peak_bytes"], peak)
+                save(args.json, facts, rows)
+
+            measure(name, case, kind, t, args, libraries, example, keep)
+            if args.json is None:
+                print(line(name, rows[name], libraries), flush=True)
+    if args.json is not None:
+        names = [run[0] for runs in RUNS.values() for run in runs]
+        there = [n for n in LIBRARIES if any(n in row for row in rows.values())]
+        print(f"\n{head(there)}")
+        for name in filter(rows.__contains__, names):
+            print(line(name, rows[name], there))
 
 
 main()
