@@ -119,7 +119,7 @@ pub fn conv(input: Tensor<4>, weight: Tensor<4>, stride: usize, padding: usize, 
     conv_at(input, weight, stride, padding, kernel, Precision::F32)
 }
 
-/// As [`conv`], at a precision that the kernel need not have: then it is f32.
+/// As [`conv()`], at a precision that the kernel need not have: then it is f32.
 ///
 /// # Panics
 /// At 8 bits where anything is differentiated.
