@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Inputs are spikes and counts (f = 1) or means of them over 2×2 or 4×4 tiles (f = 4, 16), up to 255; anything
-//! else is not encoded. A weight is off by at most half a step, so y by at most Σ|x|/(2·s[co]), and
-//! s[co] ≥ 127/max|w[co, ·]|.
+//! else is not encoded. A weight is off by at most half a step, so y by at most `Σ|x|/(2·s[co])`, and
+//! `s[co] ≥ 127/max|w[co, ·]|`.
 
 use super::tile::{Format, UnitPanels};
 use crate::kernels::conv::geometry::Geometry;
