@@ -378,7 +378,7 @@ pub fn input_gradient(isa: Isa, map: Map, x: &[f32], weights: &Panels, out: &mut
         });
         return;
     }
-    // Few tiles: a task goes over all of them with its panel of weights, which never leaves the cache.
+    // Few tiles: a task goes over all of them with its panel of weights, transformed where it is used.
     let tiles = images * map.tiles();
     let size = POINTS * pitch(k);
     let mut all = zeros(tiles.div_ceil(TILES) * size);
