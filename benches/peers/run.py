@@ -52,7 +52,7 @@ def venv(libraries):
 def ours():
     """Builds the example that times our iterations."""
     target = os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target"))
-    command = ["cargo", "build", "--release", "-p", "tickless-train", "--example", "iteration"]
+    command = ["cargo", "build", "--release", "-p", "tickless-train", "--features", "mimalloc", "--example", "iteration"]
     subprocess.run(command, cwd=ROOT, check=True)
     return pathlib.Path(target) / "release/examples/iteration"
 
@@ -65,8 +65,7 @@ def configurations(kind, t, stages, count):
 
 
 def once(command, threads):
-    # Neither side gives memory back to the system between iterations, as neither does in a long training.
-    env = dict(os.environ, RAYON_NUM_THREADS=str(threads), OMP_NUM_THREADS=str(threads), MIMALLOC_PURGE_DELAY="-1")
+    env = dict(os.environ, RAYON_NUM_THREADS=str(threads), OMP_NUM_THREADS=str(threads))
     out = subprocess.run(command, env=env, cwd=HERE, capture_output=True, text=True)
     if out.returncode != 0:
         raise SystemExit(f"{' '.join(map(str, command))}\n{out.stdout}{out.stderr}")

@@ -1,7 +1,8 @@
 //! Seconds per training iteration, or per inference, of the networks that `benches/peers` compares.
 //!
 //! ```text
-//! iteration --case A|B|C|D [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--precision P] [--calibrate] [--json]
+//! cargo run --release -p tickless-train --features mimalloc --example iteration -- --case A|B|C|D \
+//!     [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--precision P] [--calibrate] [--json]
 //! ```
 //!
 //! A: resnet18 on CIFAR shapes, batch 16; B: resnet18-dvs, batch 4; C: nmnist-wide with norm, batch
@@ -98,6 +99,7 @@ fn peak_memory() -> Option<u64> {
 }
 
 fn main() -> Result<()> {
+    tickless_train::kernels::allocator::keep_free_memory();
     let name = option("--case").unwrap_or_else(|| "A".into());
     let case = case(&name)?;
     let t = number("--steps", case.t_max)?;

@@ -2,7 +2,8 @@
 //! each.
 //!
 //! ```text
-//! scaling [--network nmnist-wide] [--rounds 15] [--json] [--picture FILE.svg|FILE.png]
+//! cargo run --release -p tickless-train --features mimalloc --example scaling -- \
+//!     [--network nmnist-wide] [--rounds 15] [--json] [--picture FILE.svg|FILE.png]
 //! ```
 //!
 //! One iteration is forward, loss and backward of s configurations and one SGD step. Where a quantity is not the
@@ -133,6 +134,7 @@ impl Run {
 }
 
 fn main() -> Result<()> {
+    tickless_train::kernels::allocator::keep_free_memory();
     let name = option("--network").unwrap_or_else(|| "nmnist-wide".into());
     let bad = |v: &str| Error::Setting(format!("`--rounds` takes a count from 1, got `{v}`"));
     let rounds = option("--rounds").map_or(Ok(15), |v| v.parse().ok().filter(|n| *n > 0).ok_or_else(|| bad(&v)))?;

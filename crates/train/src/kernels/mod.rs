@@ -4,6 +4,8 @@
 //! for autodiff (`autodiff.rs`), and a plain-tensor reference that all are tested against
 //! ([`mod@reference`]). Everything above this folder sees only [`neuron`] and [`map_time`].
 
+#[cfg(feature = "mimalloc")]
+pub mod allocator;
 mod autodiff;
 pub mod conv;
 mod flex;

@@ -3,6 +3,7 @@
 //! Kept of the input are its active values (2 bytes each for spikes) where the weight gradient is
 //! to be added up over them, else the input itself.
 
+use super::cache::Packings;
 use super::choice::report;
 use super::dense::{self, Indirection};
 use super::dense_weight;
@@ -18,7 +19,11 @@ use crate::kernels::memory::{full, room};
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Shape;
+use std::convert::Infallible;
 use std::sync::Arc;
+
+/// Weights for the forward pass.
+static PACKED: Packings<(), Panels> = Packings::new();
 
 /// `[N, H, W, C]` to `[N, OH, OW, Co]`, and what the weight gradient needs if it is wanted.
 ///
@@ -28,22 +33,22 @@ pub fn forward(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: bool) ->
     assert!(!keep || op.precision != Precision::Int8, "8 bits are for inference: they have no gradient");
     let (g, isa) = (op.geometry, Isa::detect());
     let (input, weight) = (input.to_contiguous(), weight.to_contiguous());
-    let (x, w) = (values(&input), values(&weight));
+    let x = values(&input);
     let images = x.len() / g.input_len();
     let shape = Shape::new([images, g.out_height(), g.out_width(), g.out]);
-    if !keep && let Some(y) = low(isa, op, x, &weight, None) {
+    if !keep && let Some(y) = low(isa, op, x, &weight, None, true) {
         return (from_vec(y, shape), None);
     }
     let events = op.looks_for_events().then(|| Events::of(isa, x, g.pixels(), g.width, g.channels));
     let density = events.as_ref().map(|e| e.density(x.len()));
-    let packed = if keep { low(isa, op, x, &weight, density) } else { None };
+    let packed = if keep { low(isa, op, x, &weight, density, false) } else { None };
     let sparse = |wanted: &dyn Fn(f64) -> bool| density.is_some_and(wanted);
     let gathers = packed.is_none() && sparse(&|d| op.kernel.gathers(&g, d));
     let gathers_weight = sparse(&|d| op.kernel.gathers_weight(d));
     report(&g, images, density, gathers, gathers_weight);
     let wanted = gathers || (keep && gathers_weight);
     let events = events.filter(|_| wanted).map(|e| e.with_values(x));
-    let y = packed.unwrap_or_else(|| full_precision(isa, op, x, w, events.as_ref().filter(|_| gathers)));
+    let y = packed.unwrap_or_else(|| full_precision(isa, op, x, &weight, events.as_ref().filter(|_| gathers), !keep));
     let kept = keep.then(|| match events {
         Some(e) if gathers_weight => Kept::Events(Arc::new(e)),
         _ => Kept::Values(input),
@@ -52,9 +57,19 @@ pub fn forward(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: bool) ->
 }
 
 /// The output in f32, over `events` or over all inputs.
-fn full_precision(isa: Isa, op: ConvOp, x: &[f32], w: &[f32], events: Option<&Events>) -> Vec<f32> {
+///
+/// The weight's packing is kept for the next call if `keep`.
+fn full_precision(
+    isa: Isa,
+    op: ConvOp,
+    x: &[f32],
+    weight: &FlexTensor,
+    events: Option<&Events>,
+    keep: bool,
+) -> Vec<f32> {
     let g = op.geometry;
-    let panels = Panels::forward(w, &g, panel_width(g.out, gather::PANEL));
+    let pack = || Ok::<_, Infallible>(Panels::forward(values(weight), &g, panel_width(g.out, gather::PANEL)));
+    let Ok(panels) = PACKED.packed(weight, &g, (), keep, pack);
     let mut y = room(x.len() / g.input_len() * g.output_len());
     let map = narrow::Map::forward(&g);
     match events {
@@ -67,11 +82,11 @@ fn full_precision(isa: Isa, op: ConvOp, x: &[f32], w: &[f32], events: Option<&Ev
 }
 
 /// The output at the precision that was asked for, if that is less than f32 and pays.
-fn low(isa: Isa, op: ConvOp, x: &[f32], weight: &FlexTensor, density: Option<f64>) -> Option<Vec<f32>> {
+fn low(isa: Isa, op: ConvOp, x: &[f32], weight: &FlexTensor, density: Option<f64>, keep: bool) -> Option<Vec<f32>> {
     let (g, format) = (op.geometry, op.precision.format()?);
     let chosen =
         precision::choose(format, op.kernel, &g, density.unwrap_or_else(|| low::density(x)), format.in_hardware(isa));
-    let y = chosen.and_then(|()| low::forward(isa, format, &g, x, weight));
+    let y = chosen.and_then(|()| low::forward(isa, format, &g, x, weight, keep));
     let what = || format!("{}, forward", g.name(x.len() / g.input_len()));
     precision::report(op.precision, what, y.as_ref().map(|_| ()).map_err(|e| *e));
     y.ok()

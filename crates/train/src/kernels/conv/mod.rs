@@ -15,6 +15,7 @@
 //! [`low`] computes the products over all inputs, and [`precision`] says where that pays. Every value is computed in an
 //! order that does not depend on the number of threads.
 
+mod cache;
 pub mod choice;
 pub mod dense;
 pub mod dense_weight;

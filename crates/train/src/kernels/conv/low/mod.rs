@@ -6,13 +6,13 @@
 //! an order that does not depend on the number of threads.
 
 pub mod bf16;
-mod cache;
 pub mod dot;
 pub mod int8;
 pub mod tile;
 
 pub use tile::Format;
 
+use super::cache::Packings;
 use super::dense::Indirection;
 use super::geometry::Geometry;
 use super::pack::{Panels, panel_width};
@@ -21,9 +21,13 @@ use super::simd::Isa;
 use crate::kernels::flex::values;
 use crate::kernels::memory::{full, room};
 use burn::backend::flex::FlexTensor;
-use std::sync::Arc;
+use tile::UnitPanels;
 
-/// Output `[N, OH, OW, Co]` of `[N, H, W, C]` and weights `[Co, C, k, k]`.
+/// Weights by their form and, at 8 bits, the inputs' factor.
+static PACKED: Packings<(Format, f32), UnitPanels> = Packings::new();
+
+/// Output `[N, OH, OW, Co]` of `[N, H, W, C]` and weights `[Co, C, k, k]`, whose packing is kept for the next
+/// call if `keep`.
 ///
 /// # Errors
 /// If inputs or weights have no such form (8 bits only).
@@ -33,6 +37,7 @@ pub(crate) fn forward(
     g: &Geometry,
     x: &[f32],
     weight: &FlexTensor,
+    keep: bool,
 ) -> Result<Vec<f32>, Stays> {
     let (width, w) = (panel_width(g.out, tile::PANEL), values(weight));
     let (units, weights) = match format {
@@ -41,12 +46,12 @@ pub(crate) fn forward(
                 return Err(Stays::DoesNotFit);
             }
             let (units, factor) = int8::encode(isa, x, g.channels).ok_or(Stays::NotWhole)?;
-            let pack = || int8::quantise(isa, w, g, width, factor);
-            (units, cache::packed(weight, cache::Key::new(g, factor), pack).ok_or(Stays::DoesNotFit)?)
+            let pack = || int8::quantise(isa, w, g, width, factor).ok_or(Stays::DoesNotFit);
+            (units, PACKED.packed(weight, g, (format, factor), keep, pack)?)
         }
         Format::Bf16 => {
-            let weights = bf16::pack(&Panels::forward(w, g, width));
-            (bf16::encode(isa, x, g.channels), Arc::new(weights))
+            let pack = || Ok(bf16::pack(&Panels::forward(w, g, width)));
+            (bf16::encode(isa, x, g.channels), PACKED.packed(weight, g, (format, 1.0), keep, pack)?)
         }
     };
     let mut y = room(x.len() / g.input_len().max(1) * g.output_len());
