@@ -16,7 +16,9 @@
 use super::events::Events;
 use super::geometry::Geometry;
 use super::simd::{Isa, LANES, Lanes, by_isa};
+use crate::kernels::memory::{full, room, zeros};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// Registers of a panel.
 const NV: usize = 2;
@@ -215,34 +217,47 @@ pub fn weight_gradient(isa: Isa, g: Geometry, x: &Events, gradient: &[f32]) -> V
     let per_part = bands.len().div_ceil(parts).max(1);
     let parts = bands.len().div_ceil(per_part).max(1);
     let len = g.channels * g.taps() * WIDTH;
-    let mut sums = vec![0.0f32; parts * panels * len];
-    sums.par_chunks_mut(len.max(1)).enumerate().for_each(|(task, out)| {
-        let (part, panel) = (task / panels, task % panels);
+    let sum = |part: usize, panel: usize, out: &mut [f32]| {
         let bands = &bands[(part * per_part).min(bands.len())..((part + 1) * per_part).min(bands.len())];
         run(isa, &mut Job { plan, bands, binary: x.binary, gradient, panel, out });
-    });
-    unpack(&g, &sums, panels, parts)
+    };
+    let mut out = room(g.weights());
+    let rows = out.par_chunks_mut((WIDTH * g.channels * g.taps()).max(1)).enumerate();
+    if parts == 1 {
+        // Brought to their place by the task that summed them, from its cache.
+        rows.for_each_init(Vec::new, |sums, (panel, out)| {
+            sums.clear();
+            sums.resize(len, 0.0);
+            sum(0, panel, sums);
+            place(&g, sums, out, |o, v| _ = o.write(v));
+        });
+    } else {
+        let mut sums = zeros(parts * panels * len);
+        let tasks = sums.par_chunks_mut(len.max(1)).enumerate();
+        tasks.for_each(|(task, out)| sum(task / panels, task % panels, out));
+        rows.for_each(|(panel, out)| {
+            let of = |part: usize| &sums[(part * panels + panel) * len..][..len];
+            place(&g, of(0), out, |o, v| _ = o.write(v));
+            for part in 1..parts {
+                // SAFETY: the first part wrote all of it.
+                place(&g, of(part), out, |o, v| unsafe { *o.assume_init_mut() += v });
+            }
+        });
+    }
+    // SAFETY: every panel's rows were written.
+    unsafe { full(out) }
 }
 
-/// Adds the parts in order and brings them to `[co, ci, ky, kx]`.
-fn unpack(g: &Geometry, sums: &[f32], panels: usize, parts: usize) -> Vec<f32> {
-    let (taps, ci) = (g.taps(), g.channels);
-    let len = ci * taps * WIDTH;
-    let mut out = vec![0.0f32; g.weights()];
-    out.par_chunks_mut((WIDTH * ci * taps).max(1)).enumerate().for_each(|(panel, out)| {
-        for part in 0..parts {
-            let from = &sums[(part * panels + panel) * len..][..len];
-            // Rows of a few lines at a time for every output channel, from a block that stays in the cache.
-            for (block, rows) in from.chunks(BLOCK * WIDTH).enumerate() {
-                for (j, o) in out.chunks_exact_mut(ci * taps).enumerate() {
-                    for (o, row) in o[block * BLOCK..].iter_mut().zip(rows.chunks_exact(WIDTH)) {
-                        *o += row[j];
-                    }
-                }
+/// Brings the sums of a panel, `[channel][tap][WIDTH]`, to its rows of `[co, ci, ky, kx]`.
+fn place(g: &Geometry, sums: &[f32], out: &mut [MaybeUninit<f32>], put: impl Fn(&mut MaybeUninit<f32>, f32)) {
+    // Rows of a few lines at a time for every output channel, from a block that stays in the cache.
+    for (block, rows) in sums.chunks(BLOCK * WIDTH).enumerate() {
+        for (j, o) in out.chunks_exact_mut(g.channels * g.taps()).enumerate() {
+            for (o, row) in o[block * BLOCK..].iter_mut().zip(rows.chunks_exact(WIDTH)) {
+                put(o, row[j]);
             }
         }
-    });
-    out
+    }
 }
 
 by_isa!(run = body(&mut Job<'_>));
