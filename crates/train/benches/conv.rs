@@ -59,7 +59,8 @@ fn prepare(layer: Layer, product: Product) -> Box<dyn FnMut()> {
     };
     let room = |len| vec![MaybeUninit::<f32>::uninit(); n * len];
     let ahead = Panels::forward(&reals(g.weights()), &g, panel_width(g.out, gather::PANEL));
-    let back = Panels::backward(&reals(g.weights()), &g, panel_width(g.channels, dense::PANEL));
+    let w = reals(g.weights());
+    let back = Panels::backward(&w, &g, panel_width(g.channels, dense::PANEL));
     match product {
         Encoding(density) => {
             let x = spikes(n * g.input_len(), density);
@@ -90,10 +91,7 @@ fn prepare(layer: Layer, product: Product) -> Box<dyn FnMut()> {
                     let turned = back.turned();
                     Box::new(move || narrow::forward(isa, rows, &d, &turned, &mut y))
                 }
-                _ if winograd::wants_filters(&tiles, n, g.channels) => Box::new(move || {
-                    winograd::input_gradient(isa, tiles, &d, &winograd::filters(isa, &back), &mut y);
-                }),
-                _ => Box::new(move || winograd::input_gradient(isa, tiles, &d, &back, &mut y)),
+                _ => Box::new(move || winograd::input_gradient(isa, &g, &d, &w, &mut y)),
             }
         }
         WeightSparse(density) => {

@@ -97,16 +97,16 @@ pub fn input_gradient(gradient: FlexTensor, weight: FlexTensor, op: ConvOp) -> F
     let (g, isa) = (op.geometry, Isa::detect());
     let (gradient, weight) = (gradient.to_contiguous(), weight.to_contiguous());
     let images = gradient.shape()[0];
-    let panels = Panels::backward(values(&weight), &g, panel_width(g.channels, dense::PANEL));
+    let panels = || Panels::backward(values(&weight), &g, panel_width(g.channels, dense::PANEL));
     let d = values(&gradient);
     let shape = Shape::new([images, g.height, g.width, g.channels]);
     let three = g.kernel == 3 && g.stride == 1 && g.padding <= 2;
-    let tiles = three.then(|| winograd::Map::input_gradient(&g)).filter(|m| m.pays(g.out, g.channels));
+    let tiles = three && winograd::Map::input_gradient(&g).pays(g.out, g.channels);
     if let Some(format) = op.precision.format()
-        && precision::choose_backward(format, op.kernel, tiles.is_some(), format.in_hardware(isa))
+        && precision::choose_backward(format, op.kernel, tiles, format.in_hardware(isa))
     {
         precision::report(op.precision, || format!("{}, input gradient", g.name(images)), Ok(()));
-        return from_vec(low::input_gradient(isa, &g, d, &panels), shape);
+        return from_vec(low::input_gradient(isa, &g, d, &panels()), shape);
     }
     let mut out = room(images * g.input_len());
     let rows = (g.stride == 1 && g.padding < g.kernel).then(|| narrow::Map {
@@ -117,15 +117,9 @@ pub fn input_gradient(gradient: FlexTensor, weight: FlexTensor, op: ConvOp) -> F
         padding: g.kernel - 1 - g.padding,
     });
     match (tiles, rows.filter(narrow::Map::pays)) {
-        (Some(map), _) if op.kernel == Kernel::Auto => {
-            let weights = match winograd::wants_filters(&map, images, g.channels) {
-                true => winograd::filters(isa, &panels),
-                false => panels,
-            };
-            winograd::input_gradient(isa, map, d, &weights, &mut out);
-        }
-        (_, Some(map)) if op.kernel == Kernel::Auto => narrow::forward(isa, map, d, &panels.turned(), &mut out),
-        _ => dense::forward(isa, &Indirection::backward(&g), d, &panels, &mut out),
+        (true, _) if op.kernel == Kernel::Auto => winograd::input_gradient(isa, &g, d, values(&weight), &mut out),
+        (_, Some(map)) if op.kernel == Kernel::Auto => narrow::forward(isa, map, d, &panels().turned(), &mut out),
+        _ => dense::forward(isa, &Indirection::backward(&g), d, &panels(), &mut out),
     }
     // SAFETY: every kernel writes every pixel.
     from_vec(unsafe { full(out) }, shape)

@@ -4,6 +4,7 @@
 
 use super::geometry::Geometry;
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// Weights in panels.
 #[derive(Debug, Clone)]
@@ -93,6 +94,16 @@ impl Panels {
         data.par_chunks_mut(len.max(1)).enumerate().for_each(|(p, into)| fill(p, into));
         Self { data, width, inputs, outputs, taps }
     }
+}
+
+/// Brings `[panel][pixel][width]` to `[pixel][outputs]`.
+pub fn interleave(columns: &[MaybeUninit<f32>], outputs: usize, width: usize, out: &mut [MaybeUninit<f32>]) {
+    let pixels = out.len() / outputs.max(1);
+    out.par_chunks_mut(outputs.max(1)).enumerate().with_min_len(64).for_each(|(pixel, row)| {
+        for (p, row) in row.chunks_mut(width).enumerate() {
+            row.copy_from_slice(&columns[(p * pixels + pixel) * width..][..row.len()]);
+        }
+    });
 }
 
 /// Width of a panel for this many output channels: up to `most`, in whole registers.

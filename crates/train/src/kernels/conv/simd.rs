@@ -213,8 +213,8 @@ mod x86 {
 /// Compiles a generic body `unsafe fn body<V: Lanes>(job: &mut Job)` once per instruction set and
 /// gives it a safe name that dispatches on an [`Isa`] that was detected.
 macro_rules! by_isa {
-    ($name:ident = $body:ident($job:ty)) => {
-        fn $name(isa: $crate::kernels::conv::simd::Isa, job: $job) {
+    ($visibility:vis $name:ident = $body:ident($job:ty)) => {
+        $visibility fn $name(isa: $crate::kernels::conv::simd::Isa, job: $job) {
             use $crate::kernels::conv::simd;
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,fma")]
