@@ -70,7 +70,7 @@ fn prepare(layer: Layer, product: Product) -> Box<dyn FnMut()> {
         }
         OutputSparse(density) => {
             let (x, mut y) = (events(density), room(g.output_len()));
-            Box::new(move || gather::forward(isa, g, &x, &ahead, &mut y))
+            Box::new(move || gather::forward(isa, g, &x, gather::Weights::Packed(&ahead), &mut y))
         }
         OutputDense => {
             let (x, map, mut y) = (reals(n * g.input_len()), Indirection::forward(&g), room(g.output_len()));

@@ -12,9 +12,11 @@
 
 use super::events::{Events, Image};
 use super::geometry::Geometry;
-use super::pack::Panels;
+use super::pack::{Panels, interleave, one_forward, panel_width};
 use super::simd::{Isa, LANES, Lanes, by_isa};
+use crate::kernels::memory::room;
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 /// Channels of a panel.
@@ -23,20 +25,78 @@ pub const PANEL: usize = 64;
 /// Bytes of weight rows that one pass goes over.
 const PASS_BYTES: usize = 128 << 10;
 
+/// One panel over some images.
 struct Job<'a> {
     g: Geometry,
     images: &'a [Image],
     binary: bool,
-    weights: &'a Panels,
-    /// `[images, OH, OW, Co]`.
+    /// `[tap][input][width]`.
+    panel: &'a [f32],
+    width: usize,
+    /// `[images, OH, OW, pitch]`; this panel's channels are `channels` from `from`.
     out: &'a mut [MaybeUninit<f32>],
+    pitch: usize,
+    from: usize,
+    channels: usize,
 }
 
-/// y `[N, OH, OW, Co]` of active inputs, all of it written; `weights` in panels of at most [`PANEL`].
-pub fn forward(isa: Isa, g: Geometry, x: &Events, weights: &Panels, out: &mut [MaybeUninit<f32>]) {
-    let group = group(x.images.len(), g.out_pixels());
+/// Weights of a layer.
+#[derive(Debug, Clone, Copy)]
+pub enum Weights<'a> {
+    /// In panels of at most [`PANEL`].
+    Packed(&'a Panels),
+    /// `[co, ci, ky, kx]`, to be packed by the task that goes over them.
+    Plain(&'a [f32]),
+}
+
+/// Whether a layer has more weights than outputs, so that each weight is best used by one task alone; else
+/// [`Weights::Plain`] cost more than they save.
+pub fn few_outputs(g: &Geometry, images: usize) -> bool {
+    g.weights() > images * g.output_len()
+}
+
+/// y `[N, OH, OW, Co]` of active inputs, all of it written.
+pub fn forward(isa: Isa, g: Geometry, x: &Events, weights: Weights<'_>, out: &mut [MaybeUninit<f32>]) {
+    match weights {
+        Weights::Packed(panels) if !few_outputs(&g, x.images.len()) => over_images(isa, g, x, panels, out),
+        _ => over_panels(isa, g, x, weights, out),
+    }
+}
+
+/// A task goes over all weights with its images.
+fn over_images(isa: Isa, g: Geometry, x: &Events, weights: &Panels, out: &mut [MaybeUninit<f32>]) {
+    let (group, width, pitch, binary) = (group(x.images.len(), g.out_pixels()), weights.width, g.out, x.binary);
     let parts = out.par_chunks_mut((group * g.output_len()).max(1)).zip(x.images.par_chunks(group));
-    parts.for_each(|(out, images)| run(isa, &mut Job { g, images, binary: x.binary, weights, out }));
+    parts.for_each(|(out, images)| {
+        for p in 0..weights.count() {
+            let (panel, from) = (weights.panel(p), p * width);
+            let channels = width.min(g.out - from);
+            run(isa, &mut Job { g, images, binary, panel, width, out, pitch, from, channels });
+        }
+    });
+}
+
+/// A task goes over all images, or some if there are more threads than panels, with its panel of weights.
+fn over_panels(isa: Isa, g: Geometry, x: &Events, weights: Weights<'_>, out: &mut [MaybeUninit<f32>]) {
+    let (width, binary) = (panel_width(g.out, PANEL), x.binary);
+    let (panels, pixels) = (g.out.div_ceil(width), x.images.len() * g.out_pixels());
+    // Every value is the same in any group.
+    let groups = (2 * rayon::current_num_threads()).div_ceil(panels);
+    let group = x.images.len().div_ceil(groups).max(1);
+    let mut columns = room(panels * pixels * width);
+    columns.par_chunks_mut((pixels * width).max(1)).enumerate().for_each(|(p, out)| {
+        let packed = match weights {
+            Weights::Packed(all) => Cow::Borrowed(all.panel(p)),
+            Weights::Plain(weight) => Cow::Owned(one_forward(weight, &g, width, p)),
+        };
+        let panel = &packed[..];
+        let parts = out.par_chunks_mut((group * g.out_pixels() * width).max(1)).zip(x.images.par_chunks(group));
+        parts.for_each(|(out, images)| {
+            let (pitch, from, channels) = (width, 0, width);
+            run(isa, &mut Job { g, images, binary, panel, width, out, pitch, from, channels });
+        });
+    });
+    interleave(&columns, g.out, width, out);
 }
 
 /// Images of one task: enough pixels to pay for bringing weights to the cache, enough tasks for many cores.
@@ -50,54 +110,49 @@ by_isa!(run = body(&mut Job<'_>));
 unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
     // SAFETY: passed on from the caller.
     unsafe {
-        match (job.weights.width / LANES, job.binary) {
-            (1, true) => panels::<V, 1, 4, true>(job),
-            (1, false) => panels::<V, 1, 4, false>(job),
-            (2, true) => panels::<V, 2, 2, true>(job),
-            (2, false) => panels::<V, 2, 2, false>(job),
-            (3, true) => panels::<V, 3, 2, true>(job),
-            (3, false) => panels::<V, 3, 2, false>(job),
-            (4, true) => panels::<V, 4, 2, true>(job),
-            (4, false) => panels::<V, 4, 2, false>(job),
+        match (job.width / LANES, job.binary) {
+            (1, true) => passes::<V, 1, 4, true>(job),
+            (1, false) => passes::<V, 1, 4, false>(job),
+            (2, true) => passes::<V, 2, 2, true>(job),
+            (2, false) => passes::<V, 2, 2, false>(job),
+            (3, true) => passes::<V, 3, 2, true>(job),
+            (3, false) => passes::<V, 3, 2, false>(job),
+            (4, true) => passes::<V, 4, 2, true>(job),
+            (4, false) => passes::<V, 4, 2, false>(job),
             (w, _) => unreachable!("panels are 16 to 64 wide, not {}", w * LANES),
         }
     }
 }
 
 #[inline(always)]
-unsafe fn panels<V: Lanes, const NV: usize, const SETS: usize, const BINARY: bool>(job: &mut Job<'_>) {
+unsafe fn passes<V: Lanes, const NV: usize, const SETS: usize, const BINARY: bool>(job: &mut Job<'_>) {
     let g = job.g;
     let row_bytes = g.kernel * g.channels * NV * LANES * 4;
     let rows = (PASS_BYTES / row_bytes.max(1)).clamp(1, g.kernel);
-    for p in 0..job.weights.count() {
-        for first in (0..g.kernel).step_by(rows) {
-            let last = (first + rows).min(g.kernel);
-            // SAFETY: passed on from the caller.
-            unsafe { pass::<V, NV, SETS, BINARY>(job, p, first, last) };
-        }
+    for first in (0..g.kernel).step_by(rows) {
+        let last = (first + rows).min(g.kernel);
+        // SAFETY: passed on from the caller.
+        unsafe { pass::<V, NV, SETS, BINARY>(job, first, last) };
     }
 }
 
-/// Kernel rows `first..last` of one panel over all images of the job.
+/// Kernel rows `first..last` over all images of the job.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn pass<V: Lanes, const NV: usize, const SETS: usize, const BINARY: bool>(
     job: &mut Job<'_>,
-    p: usize,
     first: usize,
     last: usize,
 ) {
     let g = job.g;
     let (oh, ow, width) = (g.out_height(), g.out_width(), NV * LANES);
-    let panel = job.weights.panel(p);
-    let from = p * width;
-    let channels = width.min(g.out - from);
-    for (image, out) in job.images.iter().zip(job.out.chunks_exact_mut(oh * ow * g.out)) {
+    let (panel, pitch, from, channels) = (job.panel, job.pitch, job.from, job.channels);
+    for (image, out) in job.images.iter().zip(job.out.chunks_exact_mut(oh * ow * pitch)) {
         let entries = image.entries.as_ptr();
         let values = image.values.as_ptr();
         for oy in 0..oh {
             for ox in 0..ow {
-                let y = &mut out[(oy * ow + ox) * g.out + from..][..channels];
+                let y = &mut out[(oy * ow + ox) * pitch + from..][..channels];
                 // SAFETY: a full panel has room for its registers in `y`, a partial one goes through a
                 // buffer of its width; entries index x·C + c inside the row, so that less x₀·C they
                 // are below kernel·C, rows of this panel; values are as many as entries.

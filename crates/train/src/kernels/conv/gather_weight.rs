@@ -317,21 +317,27 @@ fn copy(job: &Job<'_>, band: &Band, panel: &mut [f32]) {
     let first = plan.first_output(band.rows.0);
     // The margin, less what padding makes negative outputs reach.
     let left = plan.axis.margin() as isize - (g.padding / g.stride) as isize;
-    panel.fill(0.0);
+    let row_len = plan.width * WIDTH;
     for (k, n) in (band.images.0..band.images.1).enumerate() {
-        for r in 0..plan.height() {
+        for (r, row) in
+            panel[k * plan.height() * row_len..][..plan.height() * row_len].chunks_exact_mut(row_len).enumerate()
+        {
             let oy = first + r as isize;
             if oy < 0 || oy >= oh as isize {
+                row.fill(0.0);
                 continue;
             }
-            let row = &mut panel[(k * plan.height() + r) * plan.width * WIDTH..][..plan.width * WIDTH];
-            for (column, into) in row.chunks_exact_mut(WIDTH).enumerate() {
+            let from = &job.gradient[(n * oh + oy as usize) * ow * g.out + from..];
+            for (column, into) in row.as_chunks_mut::<WIDTH>().0.iter_mut().enumerate() {
                 let ox = column as isize - left;
                 if ox < 0 || ox >= ow as isize {
-                    continue;
+                    *into = [0.0; WIDTH];
+                } else if let Some(from) = from[ox as usize * g.out..].first_chunk().filter(|_| channels == WIDTH) {
+                    *into = *from;
+                } else {
+                    into[..channels].copy_from_slice(&from[ox as usize * g.out..][..channels]);
+                    into[channels..].fill(0.0);
                 }
-                let at = ((n * oh + oy as usize) * ow + ox as usize) * g.out + from;
-                into[..channels].copy_from_slice(&job.gradient[at..at + channels]);
             }
         }
     }

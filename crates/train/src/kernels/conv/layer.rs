@@ -67,15 +67,22 @@ fn full_precision(
     events: Option<&Events>,
     keep: bool,
 ) -> Vec<f32> {
-    let g = op.geometry;
-    let pack = || Ok::<_, Infallible>(Panels::forward(values(weight), &g, panel_width(g.out, gather::PANEL)));
-    let Ok(panels) = PACKED.packed(weight, &g, (), keep, pack);
-    let mut y = room(x.len() / g.input_len() * g.output_len());
-    let map = narrow::Map::forward(&g);
+    let (g, images) = (op.geometry, x.len() / op.geometry.input_len());
+    let mut y = room(images * g.output_len());
     match events {
-        Some(e) => gather::forward(isa, g, e, &panels, &mut y),
-        None if op.kernel == Kernel::Auto && map.pays() => narrow::forward(isa, map, x, &panels, &mut y),
-        None => dense::forward(isa, &Indirection::forward(&g), x, &panels, &mut y),
+        Some(e) if !keep && gather::few_outputs(&g, images) => {
+            gather::forward(isa, g, e, gather::Weights::Plain(values(weight)), &mut y);
+        }
+        _ => {
+            let pack = || Ok::<_, Infallible>(Panels::forward(values(weight), &g, panel_width(g.out, gather::PANEL)));
+            let Ok(panels) = PACKED.packed(weight, &g, (), keep, pack);
+            let map = narrow::Map::forward(&g);
+            match events {
+                Some(e) => gather::forward(isa, g, e, gather::Weights::Packed(&panels), &mut y),
+                None if op.kernel == Kernel::Auto && map.pays() => narrow::forward(isa, map, x, &panels, &mut y),
+                None => dense::forward(isa, &Indirection::forward(&g), x, &panels, &mut y),
+            }
+        }
     }
     // SAFETY: every kernel writes every pixel.
     unsafe { full(y) }

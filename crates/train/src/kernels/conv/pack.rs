@@ -3,6 +3,7 @@
 //! panel filled up with zeros.
 
 use super::geometry::Geometry;
+use crate::kernels::memory::{full, room};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -35,39 +36,16 @@ impl Panels {
 
     /// For the forward pass: outputs are `co`, inputs `ci`.
     pub fn forward(weight: &[f32], g: &Geometry, width: usize) -> Self {
-        let (taps, ci) = (g.taps(), g.channels);
-        Self::build(g.out, ci, taps, width, |panel, into| {
-            let first = panel * width;
-            let rows = width.min(g.out - first);
-            // Sixteen channels at a time: reads run along each channel's weights, writes fill a line.
-            for block in (0..rows).step_by(16) {
-                for c in 0..ci {
-                    for j in block..rows.min(block + 16) {
-                        let from = &weight[((first + j) * ci + c) * taps..][..taps];
-                        for (tap, v) in from.iter().enumerate() {
-                            into[(tap * ci + c) * width + j] = *v;
-                        }
-                    }
-                }
-            }
-        })
+        let (outputs, inputs, taps) = (g.out, g.channels, g.taps());
+        let fill = |p: usize, into: &mut [MaybeUninit<f32>]| forward_panel(weight, g, width, p, into);
+        Self { data: build(outputs.div_ceil(width), taps * inputs * width, fill), width, inputs, outputs, taps }
     }
 
     /// For the input gradient: outputs are `ci`, inputs `co`; the tap keeps its number.
     pub fn backward(weight: &[f32], g: &Geometry, width: usize) -> Self {
-        let (taps, ci) = (g.taps(), g.channels);
-        Self::build(ci, g.out, taps, width, |panel, into| {
-            let first = panel * width;
-            let rows = width.min(ci - first);
-            for o in 0..g.out {
-                let from = &weight[(o * ci + first) * taps..][..rows * taps];
-                for (j, from) in from.chunks_exact(taps).enumerate() {
-                    for (tap, v) in from.iter().enumerate() {
-                        into[(tap * g.out + o) * width + j] = *v;
-                    }
-                }
-            }
-        })
+        let (outputs, inputs, taps) = (g.channels, g.out, g.taps());
+        let fill = |p: usize, into: &mut [MaybeUninit<f32>]| backward_panel(weight, g, width, p, into);
+        Self { data: build(outputs.div_ceil(width), taps * inputs * width, fill), width, inputs, outputs, taps }
     }
 
     /// The same with taps counted from the far end.
@@ -81,18 +59,58 @@ impl Panels {
         }
         self
     }
+}
 
-    fn build(
-        outputs: usize,
-        inputs: usize,
-        taps: usize,
-        width: usize,
-        fill: impl Fn(usize, &mut [f32]) + Sync,
-    ) -> Self {
-        let len = taps * inputs * width;
-        let mut data = vec![0.0f32; outputs.div_ceil(width) * len];
-        data.par_chunks_mut(len.max(1)).enumerate().for_each(|(p, into)| fill(p, into));
-        Self { data, width, inputs, outputs, taps }
+/// Panels of `len` values, each written whole by `fill`.
+fn build(panels: usize, len: usize, fill: impl Fn(usize, &mut [MaybeUninit<f32>]) + Sync) -> Vec<f32> {
+    let mut data = room(panels * len);
+    data.par_chunks_mut(len.max(1)).enumerate().for_each(|(p, into)| fill(p, into));
+    // SAFETY: every panel was written.
+    unsafe { full(data) }
+}
+
+/// One panel for the forward pass.
+pub fn one_forward(weight: &[f32], g: &Geometry, width: usize, panel: usize) -> Vec<f32> {
+    let mut data = room(g.taps() * g.channels * width);
+    forward_panel(weight, g, width, panel, &mut data);
+    // SAFETY: the panel was written.
+    unsafe { full(data) }
+}
+
+/// Writes all of a panel for the forward pass.
+fn forward_panel(weight: &[f32], g: &Geometry, width: usize, panel: usize, into: &mut [MaybeUninit<f32>]) {
+    let (taps, ci, first) = (g.taps(), g.channels, panel * width);
+    let rows = width.min(g.out - first);
+    if rows < width {
+        into.fill(MaybeUninit::new(0.0));
+    }
+    // Sixteen channels at a time: reads run along each channel's weights, writes fill a line.
+    for block in (0..rows).step_by(16) {
+        for c in 0..ci {
+            for j in block..rows.min(block + 16) {
+                let from = &weight[((first + j) * ci + c) * taps..][..taps];
+                for (tap, v) in from.iter().enumerate() {
+                    into[(tap * ci + c) * width + j].write(*v);
+                }
+            }
+        }
+    }
+}
+
+/// Writes all of a panel for the input gradient.
+fn backward_panel(weight: &[f32], g: &Geometry, width: usize, panel: usize, into: &mut [MaybeUninit<f32>]) {
+    let (taps, ci, first) = (g.taps(), g.channels, panel * width);
+    let rows = width.min(ci - first);
+    if rows < width {
+        into.fill(MaybeUninit::new(0.0));
+    }
+    for o in 0..g.out {
+        let from = &weight[(o * ci + first) * taps..][..rows * taps];
+        for (j, from) in from.chunks_exact(taps).enumerate() {
+            for (tap, v) in from.iter().enumerate() {
+                into[(tap * g.out + o) * width + j].write(*v);
+            }
+        }
     }
 }
 
