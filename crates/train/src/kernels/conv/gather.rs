@@ -264,3 +264,37 @@ pub unsafe fn store<V: Lanes, const NV: usize>(acc: &[V; NV], y: &mut [MaybeUnin
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::memory::{as_room, full};
+    use rand::Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    #[test]
+    fn however_work_is_shared_and_weights_are_given_every_value_is_the_same() {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+        for (channels, side, out, stride, images) in [(70, 4, 130, 1, 3), (20, 5, 40, 2, 9), (33, 3, 64, 1, 1)] {
+            let g = Geometry { channels, height: side, width: side + 1, out, kernel: 3, stride, padding: 1 };
+            let x: Vec<f32> =
+                (0..images * g.input_len()).map(|_| f32::from(u8::from(rng.random_bool(0.2))) * 2.0).collect();
+            let w: Vec<f32> = (0..g.weights()).map(|_| rng.random_range(-1.0..1.0)).collect();
+            let panels = Panels::forward(&w, &g, panel_width(g.out, PANEL));
+            for isa in Isa::available() {
+                let events = Events::of(isa, &x, g.pixels(), g.width, g.channels).with_values(&x);
+                let mut by_images = vec![7.0f32; images * g.output_len()];
+                over_images(isa, g, &events, &panels, as_room(&mut by_images));
+                for threads in [1, 3] {
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                    for weights in [Weights::Packed(&panels), Weights::Plain(&w)] {
+                        let mut by_panels = room(images * g.output_len());
+                        pool.install(|| over_panels(isa, g, &events, weights, &mut by_panels));
+                        // SAFETY: every value was written.
+                        assert_eq!(by_images, unsafe { full(by_panels) }, "{isa:?} {g:?} {threads} {weights:?}");
+                    }
+                }
+            }
+        }
+    }
+}

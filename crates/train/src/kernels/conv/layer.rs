@@ -8,7 +8,7 @@ use super::choice::report;
 use super::dense::{self, Indirection};
 use super::dense_weight;
 use super::events::Events;
-use super::gather;
+use super::gather::{self, Weights};
 use super::gather_weight;
 use super::pack::{Panels, panel_width};
 use super::simd::Isa;
@@ -68,21 +68,20 @@ fn full_precision(
     keep: bool,
 ) -> Vec<f32> {
     let (g, images) = (op.geometry, x.len() / op.geometry.input_len());
+    let panels = || {
+        let pack = || Ok::<_, Infallible>(Panels::forward(values(weight), &g, panel_width(g.out, gather::PANEL)));
+        let Ok(panels) = PACKED.packed(weight, &g, (), keep, pack);
+        panels
+    };
+    let map = narrow::Map::forward(&g);
     let mut y = room(images * g.output_len());
     match events {
         Some(e) if !keep && gather::few_outputs(&g, images) => {
-            gather::forward(isa, g, e, gather::Weights::Plain(values(weight)), &mut y);
+            gather::forward(isa, g, e, Weights::Plain(values(weight)), &mut y);
         }
-        _ => {
-            let pack = || Ok::<_, Infallible>(Panels::forward(values(weight), &g, panel_width(g.out, gather::PANEL)));
-            let Ok(panels) = PACKED.packed(weight, &g, (), keep, pack);
-            let map = narrow::Map::forward(&g);
-            match events {
-                Some(e) => gather::forward(isa, g, e, gather::Weights::Packed(&panels), &mut y),
-                None if op.kernel == Kernel::Auto && map.pays() => narrow::forward(isa, map, x, &panels, &mut y),
-                None => dense::forward(isa, &Indirection::forward(&g), x, &panels, &mut y),
-            }
-        }
+        Some(e) => gather::forward(isa, g, e, Weights::Packed(&panels()), &mut y),
+        None if op.kernel == Kernel::Auto && map.pays() => narrow::forward(isa, map, x, &panels(), &mut y),
+        None => dense::forward(isa, &Indirection::forward(&g), x, &panels(), &mut y),
     }
     // SAFETY: every kernel writes every pixel.
     unsafe { full(y) }

@@ -132,7 +132,7 @@ mod tests {
     }
 
     fn forward(isa: Isa, format: Format, g: &Geometry, x: &[f32], w: &[f32]) -> Result<Vec<f32>, Stays> {
-        super::forward(isa, format, g, x, &from_vec(w.to_vec(), Shape::new([w.len()])))
+        super::forward(isa, format, g, x, &from_vec(w.to_vec(), Shape::new([w.len()])), false)
     }
 
     fn in_f32(g: &Geometry, x: &[f32], w: &[f32]) -> Vec<f32> {
