@@ -1,6 +1,9 @@
 """One contestant in one process: times iterations, prints JSON.
 
-    python peer.py LIBRARY CASE CONFIGURATIONS WARM_UP ITERATIONS THREADS
+    python peer.py LIBRARY CASE CONFIGURATIONS WARM_UP ITERATIONS THREADS PRECISION
+
+PRECISION is f32, or bf16: forward pass and loss under torch.autocast, backward outside of it, as its documentation
+says.
 """
 
 import json
@@ -13,7 +16,7 @@ from nets import CASES, NEURONS
 
 
 def main():
-    library, case, configurations, warm_up, iterations, threads = sys.argv[1:]
+    library, case, configurations, warm_up, iterations, threads, precision = sys.argv[1:]
     torch.set_num_threads(int(threads))
     torch.manual_seed(0)
     make, shape, batch, t_max, _, training = CASES[case]
@@ -29,6 +32,9 @@ def main():
     seconds = []
     net.train(training)
 
+    def at_precision():
+        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16")
+
     def reset():
         if library == "spikingjelly":
             from spikingjelly.activation_based import functional
@@ -40,9 +46,11 @@ def main():
         for configuration in all_configurations[k % len(all_configurations)]:
             reset()
             if training:
-                criterion(net(x, configuration).mean(0), labels).backward()
+                with at_precision():
+                    loss = criterion(net(x, configuration).mean(0), labels)
+                loss.backward()
             else:
-                with torch.no_grad():
+                with torch.no_grad(), at_precision():
                     net(x, configuration)
         if training:
             optimiser.step()

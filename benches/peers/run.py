@@ -2,10 +2,13 @@
 """Seconds per iteration and peak memory beside PyTorch and its spiking libraries, on this machine.
 
     python3 benches/peers/run.py [--cases ABCD] [--runs TEXT] [--rounds 5] [--iterations 3] [--threads N]
-                                 [--libraries a,b] [--json FILE]
+                                 [--libraries a,b] [--precision f32|bf16|int8] [--json FILE]
 
 Every contestant runs in a process of its own, in turns; see the README beside this file. The libraries are
 installed from PyPI into a virtual environment (TICKLESS_VENV, default ~/.cache/tickless-venv) the first time.
+
+`--precision bf16` compares our bf16 with theirs under torch.autocast; `int8` (inference, case D) is ours alone,
+beside PyTorch in f32 and under autocast. The rows say the precision, and so do the columns of the others.
 
 Nothing has a time limit. `--runs` takes the runs whose name contains a text (several with commas: "SDT,D T=1");
 `--json` collects what is measured in a file, over several calls too, each of which adds its rounds to the rows it
@@ -36,6 +39,8 @@ RUNS = {
     "C": [("C SDT T=10", "C", "sdt", 10), ("C MTT s=3 T 1..10", "C", "mtt", 10)],
     "D": [(f"D T={t}", "D", "sdt", t) for t in (1, 2, 4, 6)],
 }
+# What each of ours is compared with.
+PRECISIONS = {"f32": ["f32"], "bf16": ["bf16"], "int8": ["f32", "bf16"]}
 STAGES = {"A": 8, "B": 8, "C": 3, "D": 8}
 
 
@@ -143,6 +148,16 @@ def head(libraries):
     return f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|"
 
 
+def called(library, precision):
+    """A contestant's name in the table."""
+    return library if precision == "f32" else f"{library} {precision}"
+
+
+def contestants():
+    """All that a table may have beside us, in its order."""
+    return [called(library, precision) for library in LIBRARIES for precision in ("f32", "bf16")]
+
+
 def measure(name, case, kind, t, args, libraries, example, keep):
     """Runs every contestant in turns; `keep` takes the row after each turn."""
     # sinabs simulates recordings with IF neurons; mixed time steps are ours and plain PyTorch's.
@@ -153,13 +168,15 @@ def measure(name, case, kind, t, args, libraries, example, keep):
         file.flush()
         warm, count = str(args.warm_up), str(args.iterations)
         mine = [example, "--case", case, "--steps", str(t), "--configurations", file.name]
-        mine += ["--warm-up", warm, "--iterations", count, "--json"]
+        mine += ["--warm-up", warm, "--iterations", count, "--precision", args.precision, "--json"]
         if case == "D":
             # Untrained norms leave a network nearly silent, which is unfairly cheap where only spikes cost.
             mine.append("--calibrate")
         commands = {"tickless": mine}
         for peer in peers:
-            commands[peer] = [PYTHON, "peer.py", peer, case, file.name, warm, count, str(args.threads)]
+            for precision in PRECISIONS[args.precision]:
+                command = [PYTHON, "peer.py", peer, case, file.name, warm, count, str(args.threads), precision]
+                commands[called(peer, precision)] = command
         for k in range(args.rounds):
             turn, busy = {}, 0
             for who, command in commands.items():
@@ -180,6 +197,7 @@ def main():
     args.add_argument("--warm-up", type=int, default=1)
     args.add_argument("--threads", type=int, default=os.cpu_count())
     args.add_argument("--libraries", default=",".join(LIBRARIES))
+    args.add_argument("--precision", default="f32", choices=list(PRECISIONS))
     args.add_argument("--json", type=pathlib.Path, help="file that collects rows over several calls")
     args.add_argument("--example", type=pathlib.Path, help="a built example `iteration`; built from here if not given")
     args = args.parse_args()
@@ -188,19 +206,25 @@ def main():
     if unknown:
         raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join(LIBRARIES)}; cases {', '.join(RUNS)}")
     chosen = [run for case in args.cases for run in RUNS[case]]
+    if args.precision == "int8":
+        # Weights of 8 bits have no gradient.
+        chosen = [run for run in chosen if run[1] == "D"]
     if args.runs:
         chosen = [run for run in chosen if any(text in run[0] for text in args.runs.split(","))]
         if not chosen:
             names = [run[0] for runs in RUNS.values() for run in runs]
             raise SystemExit(f"no run of these cases has `{args.runs}` in its name; known: {'; '.join(names)}")
+    if args.precision != "f32":
+        chosen = [(f"{name}, {args.precision}", *rest) for name, *rest in chosen]
     venv(libraries)
+    columns = [called(library, p) for library in libraries for p in PRECISIONS[args.precision]]
     facts = machine(args.threads)
     rows = load(args.json, facts)
     print(facts, flush=True)
     if args.rounds > 0:
         example = (args.example or ours()).resolve()
         if args.json is None:
-            print(f"\n{head(libraries)}", flush=True)
+            print(f"\n{head(columns)}", flush=True)
         for name, case, kind, t in chosen:
 
             def keep(turn, name=name):
@@ -213,10 +237,11 @@ def main():
 
             measure(name, case, kind, t, args, libraries, example, keep)
             if args.json is None:
-                print(line(name, rows[name], libraries), flush=True)
+                print(line(name, rows[name], columns), flush=True)
     if args.json is not None:
         names = [run[0] for runs in RUNS.values() for run in runs]
-        there = [n for n in LIBRARIES if any(n in row for row in rows.values())]
+        names = [name + said for said in ("", ", bf16", ", int8") for name in names]
+        there = [n for n in contestants() if any(n in row for row in rows.values())]
         print(f"\n{head(there)}")
         for name in filter(rows.__contains__, names):
             print(line(name, rows[name], there))

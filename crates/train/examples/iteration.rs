@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p tickless-train --features mimalloc --example iteration -- --case A|B|C|D \
-//!     [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--precision P] [--calibrate] [--json]
+//!     [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--precision P] [--calibrate] [--recompute] [--json]
 //! ```
 //!
 //! A: resnet18 on CIFAR shapes, batch 16; B: resnet18-dvs, batch 4; C: nmnist-wide with norm, batch
@@ -10,6 +10,7 @@
 //! (`[[[t₁ … t_G], … s of them], … iterations]`) runs those in turn, one list an iteration. A training
 //! iteration is forward, loss, backward of every configuration and one SGD step. The input is made up:
 //! normal values for images, sparse counts for recordings. `--precision` is f32, bf16 or (D) int8.
+//! `--recompute` runs stages again backward instead of keeping what they made.
 //! An untrained network's norms know nothing and its deeper layers fall silent, which is no inference that
 //! anybody runs: `--calibrate` gives the norms the statistics of the input first.
 
@@ -107,6 +108,7 @@ fn main() -> Result<()> {
     let all = configurations(case.network.stages(), t)?;
     let weights = initialise(&case.network, InitScheme::default_for(&case.network), 1000);
     let mut model = Model::new(case.network.clone(), &weights, &Device::flex())?;
+    model = model.with_recompute(std::env::args().any(|a| a == "--recompute"));
     if let Some(precision) = option("--precision") {
         model = model.with_precision(precision.parse()?);
     }

@@ -6,7 +6,7 @@ use crate::kernels::conv::Kernel;
 use crate::kernels::conv::precision::{self, Precision, Stays};
 use crate::kernels::fused::Branch;
 use crate::kernels::fused::BranchNorm;
-use crate::kernels::{NeuronOp, conv_at, fused_over, neuron, tile_pool, tile_pool_last};
+use crate::kernels::{NeuronOp, conv_for, fused_over, neuron, tile_pool, tile_pool_last};
 use crate::model::Pass;
 use crate::norm::{BatchStatistics, NormMode, Running};
 use crate::parallel::Ranks;
@@ -153,13 +153,22 @@ pub(crate) fn plain_spiking(x: Sequence, op: NeuronOp) -> Sequence {
     x.channels_first().each(|x| neuron(x, op))
 }
 
+/// How layers with weights are computed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct How {
+    pub(crate) kernel: Kernel,
+    pub(crate) precision: Precision,
+    /// As in training, even where nothing is differentiated.
+    pub(crate) again: bool,
+}
+
 /// Convolution; `weight` `[Co, C/groups, k, k]`.
 pub(crate) fn convolution(
     x: Sequence,
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
     c: Conv,
-    (kernel, precision): (Kernel, Precision),
+    How { kernel, precision, again }: How,
 ) -> Sequence {
     if kernel == Kernel::Plain || c.groups != 1 {
         stays_f32(precision, "conv", "only convolutions of one group have other kernels");
@@ -167,7 +176,7 @@ pub(crate) fn convolution(
         return x.channels_first().linear(c.bias, |x| conv2d(x, weight, bias, options));
     }
     x.channels_last().linear(c.bias, |x| {
-        let y = conv_at(x, weight, c.stride, c.padding, kernel, precision);
+        let y = conv_for(x, weight, (c.stride, c.padding), kernel, precision, again);
         match bias {
             Some(b) => y + b.reshape([1, 1, 1, c.out]),
             None => y,
@@ -189,7 +198,7 @@ pub(crate) fn linear(
     x: Sequence,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
-    (kernel, precision): (Kernel, Precision),
+    How { kernel, precision, again }: How,
 ) -> Sequence {
     let out = weight.dims()[0];
     if kernel == Kernel::Plain || !x.is_channels_last() {
@@ -207,7 +216,7 @@ pub(crate) fn linear(
     x.linear(bias.is_some(), |x| {
         let [n, h, w, c] = x.dims();
         let weight = weight.reshape([out, c, h, w]).permute([0, 2, 3, 1]).reshape([out, c * h * w, 1, 1]);
-        let y = conv_at(x.reshape([n, 1, 1, c * h * w]), weight, 1, 0, kernel, precision);
+        let y = conv_for(x.reshape([n, 1, 1, c * h * w]), weight, (1, 0), kernel, precision, again);
         match bias {
             Some(b) => y + b.reshape([1, 1, 1, out]),
             None => y,

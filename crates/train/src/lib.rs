@@ -24,6 +24,7 @@ pub mod optimiser;
 pub mod parallel;
 pub mod plan;
 pub mod progress;
+mod recompute;
 pub mod run;
 pub mod schedule;
 pub mod seed;

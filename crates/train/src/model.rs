@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Kernel, Precision};
-use crate::layers::{self, Term};
+use crate::layers::{self, How, Term};
 use crate::norm::{BatchStatistics, NormMode, Running};
 use crate::parallel::Ranks;
 use crate::sequence::Sequence;
@@ -79,6 +79,34 @@ impl Value {
     }
 }
 
+/// A pass between two nodes: what was made and is still to be read.
+#[derive(Debug, Clone)]
+pub(crate) struct Walk {
+    /// The node it comes to next.
+    at: usize,
+    input: Sequence,
+    values: Vec<Option<Value>>,
+    /// Readers of each node that are still to come.
+    left: Vec<usize>,
+    /// Leaves and norms it has come by.
+    leaf: usize,
+    norms: usize,
+    statistics: Vec<Option<BatchStatistics>>,
+    /// Without a graph now, to be run again with one: with the kernels of training, so that both see the same.
+    pub(crate) again: bool,
+}
+
+impl Walk {
+    /// The sequence that is still to be read, where there is one only: at the entry of a stage.
+    pub(crate) fn live(&mut self) -> Option<&mut Sequence> {
+        let mut live = self.values.iter_mut().flatten();
+        match (live.next(), live.next()) {
+            (Some(Value::Ready(x)), None) => Some(x),
+            _ => None,
+        }
+    }
+}
+
 /// Sees the output of nodes as a pass goes on: (node index, sequence).
 pub type Observer<'a> = &'a mut dyn FnMut(usize, &Sequence);
 
@@ -94,6 +122,7 @@ pub struct Model {
     /// Neurons whose spikes only a pooling reads, and those poolings: one kernel does both.
     pooled: Vec<Option<Pool>>,
     ranks: Ranks,
+    recompute: bool,
     /// Trainable tensors, in graph order.
     pub parameters: Vec<Parameter>,
     /// Running statistics of the norms, in graph order.
@@ -122,7 +151,8 @@ impl Model {
             .collect::<Result<_>>()?;
         let (fused, pooled) = (layers::fused_nodes(&network), layers::pooled_nodes(&network));
         let (kernel, precision, ranks) = (Kernel::from_env(), Precision::from_env()?, Ranks::alone());
-        Ok(Self { network, device: device.clone(), kernel, precision, fused, pooled, ranks, parameters, running })
+        let device = device.clone();
+        Ok(Self { network, device, kernel, precision, fused, pooled, ranks, recompute: false, parameters, running })
     }
 
     /// The same with these kernels; [`Model::new`] takes them from `TICKLESS_KERNEL`.
@@ -144,6 +174,17 @@ impl Model {
     /// The same as one of several workers: batch norm takes the statistics of all their parts of the batch.
     pub fn with_ranks(self, ranks: Ranks) -> Self {
         Self { ranks, ..self }
+    }
+
+    /// The same, whose stages run again backward instead of keeping what their layers made: the same gradients in
+    /// less memory and more time ([`gradients`](crate::step::gradients)).
+    pub fn with_recompute(self, recompute: bool) -> Self {
+        Self { recompute, ..self }
+    }
+
+    /// Whether stages run again backward.
+    pub fn recomputes(&self) -> bool {
+        self.recompute
     }
 
     /// Its place among the workers.
@@ -200,17 +241,45 @@ impl Model {
         input: Sequence,
         pass: &Pass<'_>,
         rng: &mut ChaCha8Rng,
-        mut observe: Option<Observer<'_>>,
+        observe: Option<Observer<'_>>,
     ) -> Result<Output> {
+        let mut walk = self.begin(leaves, input, pass)?;
+        self.walk(&mut walk, self.network.nodes().len(), leaves, pass, rng, observe)?;
+        Ok(self.end(walk))
+    }
+
+    /// A pass before its first node.
+    pub(crate) fn begin(&self, leaves: &[Tensor<1>], input: Sequence, pass: &Pass<'_>) -> Result<Walk> {
         self.check_precision(leaves)?;
-        let input = self.enter(input, pass)?;
-        let mut leaf = leaves.iter();
+        let (input, left) = (self.enter(input, pass)?, self.network.readers());
+        let values = vec![None; left.len()];
+        Ok(Walk {
+            at: 0,
+            input,
+            values,
+            left,
+            leaf: 0,
+            norms: 0,
+            statistics: vec![None; self.running.len()],
+            again: false,
+        })
+    }
+
+    /// Goes on with a pass up to node `to`, which it does not run.
+    pub(crate) fn walk(
+        &self,
+        walk: &mut Walk,
+        to: usize,
+        leaves: &[Tensor<1>],
+        pass: &Pass<'_>,
+        rng: &mut ChaCha8Rng,
+        mut observe: Option<Observer<'_>>,
+    ) -> Result<()> {
+        let Walk { at, input, values, left, leaf: taken, norms, statistics, again } = walk;
+        let how = How { kernel: self.kernel, precision: self.precision, again: *again };
+        let mut leaf = leaves[*taken..].iter();
         let (fast, fuses) = (self.kernel != Kernel::Plain, observe.is_none());
-        let mut norms = 0;
-        let mut statistics: Vec<Option<BatchStatistics>> = self.running.iter().map(|_| None).collect();
-        let mut left = self.network.readers();
-        let mut values: Vec<Option<Value>> = vec![None; left.len()];
-        for (i, node) in self.network.nodes().iter().enumerate() {
+        for (i, node) in self.network.nodes().iter().enumerate().take(to).skip(*at) {
             let mut inputs = node.from.iter().map(|&id| match id {
                 NodeId::Input => Value::ready_with(input.clone()),
                 NodeId::Node(j) => {
@@ -233,17 +302,17 @@ impl Model {
                     let groups_in = node.input.channels / c.groups;
                     let weight = next().reshape([c.out, groups_in, c.kernel, c.kernel]);
                     let bias = c.bias.then(&mut next);
-                    layers::convolution(x.ready(), weight, bias, c, (self.kernel, self.precision))
+                    layers::convolution(x.ready(), weight, bias, c, how)
                 }
                 Layer::Linear(l) => {
                     let weight = next().reshape([l.out, node.input.len()]);
                     let bias = l.bias.then(&mut next);
-                    layers::linear(x.ready(), weight, bias, (self.kernel, self.precision))
+                    layers::linear(x.ready(), weight, bias, how)
                 }
                 Layer::Norm(n) => {
                     let (gain, shift) = (next(), next());
-                    let (running, index) = (&self.running[norms], norms);
-                    norms += 1;
+                    let (running, index) = (&self.running[*norms], *norms);
+                    *norms += 1;
                     if fast && fuses && self.fused[i] {
                         let term = Term::normalised(x.ready(), running, (gain, shift), n, pass.norm, index);
                         values[i] = Some(Value::Terms(vec![term]));
@@ -261,7 +330,7 @@ impl Model {
                         let terms = x.terms();
                         let op = op(terms[0].steps())?;
                         let pool = self.pooled[i].filter(|_| fuses);
-                        layers::spiking(terms, op, pool, &self.device, &self.ranks, &mut statistics)
+                        layers::spiking(terms, op, pool, &self.device, &self.ranks, statistics)
                     } else {
                         let x = x.ready();
                         let op = op(x.steps())?;
@@ -293,10 +362,17 @@ impl Model {
             }
             values[i] = Some(Value::ready_with(y));
         }
+        (*at, *taken) = (to, leaves.len() - leaf.len());
+        Ok(())
+    }
+
+    /// What a pass that has run every node gives.
+    pub(crate) fn end(&self, walk: Walk) -> Output {
+        let Walk { mut values, statistics, .. } = walk;
         let last = values.pop().flatten().expect("the builder refuses an empty network").ready().materialise();
         let (steps, batch) = (last.steps(), last.batch());
         let logits = last.tensor().reshape([steps, batch, self.network.output().len()]);
-        Ok(Output { logits, statistics: statistics.into_iter().flatten().collect() })
+        Output { logits, statistics: statistics.into_iter().flatten().collect() }
     }
 
     /// Refuses a precision that this pass cannot run at.

@@ -21,7 +21,7 @@ pub enum NormMode {
 }
 
 /// Mean and unbiased variance of one batch at one norm.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct BatchStatistics {
     /// `[C]`.
     pub mean: Tensor<1>,

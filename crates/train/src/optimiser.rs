@@ -8,7 +8,7 @@
 //! Burn's optimisers keep their state private to a module's record; ours is named tensors, so
 //! that a checkpoint holds weights and state in one format and a resumed run is bit-identical.
 
-use crate::kernels::{SgdOp, sgd};
+use crate::kernels::{AdamWOp, SgdOp, adamw, sgd};
 use crate::model::{Parameter, host};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,7 @@ impl OptimiserState {
         self.steps += 1;
         for (i, (p, g)) in parameters.iter_mut().zip(gradients).enumerate() {
             let Some(g) = g else { continue };
+            // With a state the step is one pass over memory; the first one makes the state.
             if let Optimiser::Sgd { momentum, weight_decay } = self.optimiser
                 && let Some(m) = self.first[i].take()
             {
@@ -65,6 +66,15 @@ impl OptimiserState {
                 let nothing = Tensor::zeros([1], &p.value.device());
                 let (w, m) = sgd(std::mem::replace(&mut p.value, nothing), m, g, op);
                 (p.value, self.first[i]) = (w, Some(m));
+                continue;
+            }
+            if let Optimiser::AdamW { beta1, beta2, epsilon, weight_decay } = self.optimiser
+                && let (Some(m), Some(v)) = (self.first[i].take(), self.second[i].take())
+            {
+                let op = AdamWOp::new(lr, [beta1, beta2], epsilon, weight_decay, self.steps as i32);
+                let nothing = Tensor::zeros([1], &p.value.device());
+                let (w, m, v) = adamw(std::mem::replace(&mut p.value, nothing), m, v, g, op);
+                (p.value, self.first[i], self.second[i]) = (w, Some(m), Some(v));
                 continue;
             }
             let w = p.value.clone();
@@ -77,12 +87,8 @@ impl OptimiserState {
                     w - g.mul_scalar(lr)
                 }
                 Optimiser::AdamW { beta1, beta2, epsilon, weight_decay } => {
-                    let toward = |old: Option<Tensor<1>>, new: Tensor<1>, beta: f64| match old {
-                        Some(old) => old.mul_scalar(beta) + new.mul_scalar(1.0 - beta),
-                        None => new.mul_scalar(1.0 - beta),
-                    };
-                    let m = toward(self.first[i].take(), g.clone(), beta1);
-                    let v = toward(self.second[i].take(), g.clone() * g, beta2);
+                    let m = g.clone().mul_scalar(1.0 - beta1);
+                    let v = (g.clone() * g).mul_scalar(1.0 - beta2);
                     let t = self.steps as i32;
                     let (c1, c2) = (1.0 - beta1.powi(t), 1.0 - beta2.powi(t));
                     let root = v.clone().div_scalar(c2).sqrt() + epsilon;

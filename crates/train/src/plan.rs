@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::norm::NormMode;
 use crate::optimiser::Optimiser;
+use crate::recompute::kept_at_once;
 use crate::run::Machine;
 use crate::schedule::{Decay, Schedule};
 use crate::step::StepSetting;
@@ -24,6 +25,8 @@ pub struct TrainPlan {
     pub optimiser: Optimiser,
     /// Learning rates.
     pub schedule: Schedule,
+    /// Whether stages run again backward.
+    pub recompute: bool,
     /// Samples per batch.
     pub batch: usize,
     /// Iterations per epoch.
@@ -78,6 +81,7 @@ impl TrainPlan {
             },
             optimiser,
             schedule,
+            recompute: t.recompute,
             batch: t.batch.min(train_samples.max(1)),
             per_epoch,
             augments: a != Augment::default(),
@@ -90,7 +94,7 @@ impl TrainPlan {
     /// # Errors
     /// If it is; the message names the largest layer.
     pub fn check_memory(&self, network: &Network, workers: usize) -> Result<()> {
-        check_memory(network, self.batch.div_ceil(workers), self.step.t_max)
+        check_memory(network, self.batch.div_ceil(workers), self.step.t_max, self.recompute)
     }
 
     /// The configurations of one iteration. Recordings in a network without a TTM at its input
@@ -105,19 +109,26 @@ impl TrainPlan {
 }
 
 /// Refuses a batch whose layers, kept for the backward pass, are more than this machine has memory for.
-fn check_memory(network: &Network, batch: usize, t_max: usize) -> Result<()> {
+fn check_memory(network: &Network, batch: usize, t_max: usize, recompute: bool) -> Result<()> {
     let machine = Machine::here().memory_gb;
+    let nodes = network.nodes();
     let gb = |values: usize| values as f64 * batch as f64 * t_max as f64 * 4.0 / 1e9;
-    let layers = network.nodes().iter().map(|n| (n.name.as_str(), gb(n.output.len())));
-    let all: Vec<(&str, f64)> = layers.chain([("input", gb(network.input().shape.len()))]).collect();
-    let sum: f64 = all.iter().map(|l| l.1).sum();
-    if machine == 0.0 || sum <= machine {
+    let of = |kept: Vec<usize>| -> Vec<(&str, f64)> {
+        let layers = kept.iter().map(|i| (nodes[*i].name.as_str(), gb(nodes[*i].output.len())));
+        layers.chain([("input", gb(network.input().shape.len()))]).collect()
+    };
+    let sum = |all: &[(&str, f64)]| all.iter().map(|l| l.1).sum::<f64>();
+    let less = of(kept_at_once(network, |i| nodes[i].output.len()));
+    let all = if recompute { less.clone() } else { of((0..nodes.len()).collect()) };
+    let needed = sum(&all);
+    if machine == 0.0 || needed <= machine {
         return Ok(());
     }
     let (layer, most) = all.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
+    let fits = if sum(&less) <= machine { "set `train.recompute = true`, " } else { "" };
     Err(Error::Setting(format!(
-        "one batch of {batch} samples at {t_max} time steps needs {sum:.0} GB of memory (layer `{layer}`: {most:.0} GB), \
-         this machine has {machine:.0} GB: lower `train.batch` or `train.t_max`, or make the layer smaller"
+        "one batch of {batch} samples at {t_max} time steps needs {needed:.0} GB of memory (layer `{layer}`: {most:.0} GB), \
+         this machine has {machine:.0} GB: {fits}lower `train.batch` or `train.t_max`, or make the layer smaller"
     )))
 }
 

@@ -122,6 +122,16 @@ impl Sequence {
         self.materialise().data
     }
 
+    /// The tensor as it is held, before what is pending.
+    pub(crate) fn held(&self) -> &Tensor<4> {
+        &self.data
+    }
+
+    /// Puts another tensor of the same shape in its place.
+    pub(crate) fn hold(&mut self, data: Tensor<4>) {
+        self.data = data;
+    }
+
     /// Whether it is held as `[T·B, H, W, C]`.
     pub fn is_channels_last(&self) -> bool {
         self.last

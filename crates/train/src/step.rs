@@ -6,8 +6,9 @@ use crate::loss::Loss;
 use crate::model::{Model, Pass};
 use crate::norm::NormMode;
 use crate::parallel::sum_gradients;
+use crate::recompute;
 use crate::sequence::Sequence;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 use tickless_net::LeakRule;
 
@@ -39,9 +40,11 @@ pub struct StepReport {
 
 /// Gradients of the loss summed over `configurations`, and the running statistics moved.
 ///
-/// Peak memory is that of one pass: each graph is gone before the next begins. Where several workers share the
-/// batch (the model's [`ranks`](Model::ranks)), `input` and `labels` are this worker's part, gradients and
-/// report those of the whole.
+/// Peak memory is that of one pass: each graph is gone before the next begins. Of a model that
+/// [recomputes](Model::with_recompute) it is that of one stage and of what enters the others.
+///
+/// Where several workers share the batch (the model's [`ranks`](Model::ranks)), `input` and `labels` are this
+/// worker's part, gradients and report those of the whole.
 ///
 /// # Errors
 /// If a configuration does not fit the network, (with the loss in the message) if the loss is not finite, or if
@@ -61,7 +64,6 @@ pub fn gradients(
     ranks.sum_f64(&mut samples)?;
     // The loss is a mean: a part weighs as many samples as it has.
     let weight = labels.len() as f64 / samples[0];
-    let device: Device = model.device().clone().autodiff();
     for configuration in configurations {
         let pass = Pass {
             configuration,
@@ -70,9 +72,9 @@ pub fn gradients(
             t_max: setting.t_max,
             step_us: setting.step_us,
         };
-        let leaves = model.leaves();
-        let out = model.forward(&leaves, input.clone().to_device_of(&device), &pass, rng, None)?;
-        let loss = setting.loss.forward(out.logits.clone(), labels);
+        let run = recompute::forward(model, input.clone(), &pass, rng)?;
+        let logits = run.output.logits.clone();
+        let loss = setting.loss.forward(logits.clone(), labels);
         let loss = if ranks.is_alone() { loss } else { loss.mul_scalar(weight) };
         let mut value = [loss.clone().into_scalar::<f32>()];
         ranks.sum_f32(&mut value)?;
@@ -81,9 +83,9 @@ pub fn gradients(
         if !value.is_finite() {
             return Err(Error::NotFinite { loss: value, iteration: 0, epoch: 0 });
         }
-        let mut grads = loss.backward();
-        for (leaf, sum) in leaves.iter().zip(&mut sum) {
-            if let Some(g) = leaf.grad_remove(&mut grads) {
+        let (grads, statistics) = run.backward(model, loss)?;
+        for (g, sum) in grads.into_iter().zip(&mut sum) {
+            if let Some(g) = g {
                 *sum = Some(match sum.take() {
                     Some(s) => s + g,
                     None => g,
@@ -93,11 +95,11 @@ pub fn gradients(
         if setting.norm == NormMode::Running {
             forget_shifts(model, &mut sum);
         }
-        let mean = time_mean(out.logits.inner());
+        let mean = time_mean(logits.inner());
         let classes = mean.len() / labels.len().max(1);
         report.correct += mean.chunks(classes.max(1)).zip(labels).filter(|(row, y)| largest(row) == **y).count();
         report.predictions += labels.len();
-        for (running, batch) in model.running.iter_mut().zip(&out.statistics) {
+        for (running, batch) in model.running.iter_mut().zip(&statistics) {
             running.update(batch, batch.momentum);
         }
     }

@@ -79,7 +79,8 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self> {
         let plan = Self::plan(recipe, &network, parts, step_us)?;
         let recipe_text = recipe.to_toml()?;
-        let model = Model::new(network, checkpoint.as_ref().map_or(weights, |c| &c.weights), device)?;
+        let model = Model::new(network, checkpoint.as_ref().map_or(weights, |c| &c.weights), device)?
+            .with_recompute(recipe.train.recompute);
         model.precision().check_training()?;
         let mut optimiser = OptimiserState::new(plan.optimiser, model.parameters.len());
         let (mut position, mut best) = (Position::start(), None);

@@ -48,6 +48,9 @@ pub struct TrainRecipe {
     pub init_gain: f32,
     /// Train with norms by their running statistics and without shift (second fold of `finetune`).
     pub freeze_norm: bool,
+    /// Keep only what enters the stages and run each stage again backward: less memory, more time, the same weights.
+    #[serde(alias = "checkpoint")]
+    pub recompute: bool,
     /// Which epoch's weights are kept.
     pub select: Select,
     /// Epochs between checkpoints.
@@ -119,6 +122,7 @@ impl Default for TrainRecipe {
             leak: LeakRule::Step,
             init_gain: 0.0,
             freeze_norm: false,
+            recompute: false,
             select: Select::Last,
             checkpoint_every: 1,
         }

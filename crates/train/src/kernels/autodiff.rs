@@ -8,7 +8,7 @@
 
 use super::conv::{ConvOp, Keep, Kept};
 use super::fused::{FusedOp, StatisticsSlot};
-use super::{NeuronOp, SgdOp, SpikingOps, TilePool};
+use super::{AdamWOp, NeuronOp, SgdOp, SpikingOps, TilePool};
 use crate::ttm::TimeMap;
 use burn::backend::autodiff::{
     Autodiff,
@@ -91,6 +91,18 @@ impl<B: SpikingOps> Backward<B, 6> for FusedBackward {
     }
 }
 
+#[derive(Debug)]
+struct SeedBackward;
+
+impl<B: SpikingOps> Backward<B, 1> for SeedBackward {
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |_| gradient);
+    }
+}
+
 impl<B: SpikingOps, C: CheckpointStrategy> SpikingOps for Autodiff<B, C> {
     fn neuron_spikes(current: FloatTensor<Self>, op: NeuronOp) -> FloatTensor<Self> {
         match NeuronBackward.prepare::<C>([current.node()]).compute_bound().stateful() {
@@ -155,6 +167,14 @@ impl<B: SpikingOps, C: CheckpointStrategy> SpikingOps for Autodiff<B, C> {
         <FloatTensor<Self>>::new(B::conv_weight_gradient(gradient.into_primitive(), kept, op))
     }
 
+    fn seed_gradient(end: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (node, gradient) = (end.node(), gradient.into_primitive());
+        match SeedBackward.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(gradient.clone(), B::seed_gradient(end.into_primitive(), gradient)),
+            OpsKind::UnTracked(prep) => prep.finish(B::seed_gradient(end.into_primitive(), gradient)),
+        }
+    }
+
     fn sgd(
         weight: FloatTensor<Self>,
         momentum: FloatTensor<Self>,
@@ -164,6 +184,19 @@ impl<B: SpikingOps, C: CheckpointStrategy> SpikingOps for Autodiff<B, C> {
         // A step is no part of a graph.
         let (w, m) = B::sgd(weight.into_primitive(), momentum.into_primitive(), gradient.into_primitive(), op);
         (<FloatTensor<Self>>::new(w), <FloatTensor<Self>>::new(m))
+    }
+
+    fn adamw(
+        weight: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        op: AdamWOp,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let [w, m, v, g] = [weight, first, second, gradient].map(|t| t.into_primitive());
+        let (w, m, v) = B::adamw(w, m, v, g, op);
+        let new = <FloatTensor<Self>>::new;
+        (new(w), new(m), new(v))
     }
 
     fn fused(

@@ -7,6 +7,7 @@
 //! a handful of operations a value, so memory bounds it. Each value is computed by one thread in
 //! one order: results do not depend on the number of threads.
 
+use super::adamw::{self, AdamWOp};
 use super::conv::simd::Isa;
 use super::conv::{ConvOp, Keep, Kept, layer};
 use super::fused::{self, FusedOp, StatisticsSlot};
@@ -104,6 +105,16 @@ impl SpikingOps for Flex {
 
     fn sgd(weight: FlexTensor, momentum: FlexTensor, gradient: FlexTensor, op: SgdOp) -> (FlexTensor, FlexTensor) {
         sgd::step(weight, momentum, gradient, op)
+    }
+
+    fn adamw(
+        weight: FlexTensor,
+        first: FlexTensor,
+        second: FlexTensor,
+        gradient: FlexTensor,
+        op: AdamWOp,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        adamw::step(weight, first, second, gradient, op)
     }
 
     fn fused(

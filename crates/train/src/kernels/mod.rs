@@ -4,6 +4,7 @@
 //! for autodiff (`autodiff.rs`), and a plain-tensor reference that all are tested against
 //! ([`mod@reference`]). Everything above this folder sees only [`neuron`] and [`map_time`].
 
+mod adamw;
 #[cfg(feature = "mimalloc")]
 pub mod allocator;
 mod autodiff;
@@ -17,13 +18,15 @@ mod pool;
 pub mod reference;
 mod sgd;
 
+pub use adamw::AdamWOp;
 pub use pool::TilePool;
 pub use sgd::SgdOp;
 
 use crate::parallel::Ranks;
 use crate::ttm::TimeMap;
+use burn::backend::TensorMetadata;
 use burn::backend::{Dispatch, backend_extension, tensor::FloatTensor};
-use burn::tensor::Tensor;
+use burn::tensor::{Shape, Tensor};
 use conv::{ConvOp, Geometry, Keep, Kept, Kernel, Precision};
 use fused::{Branch, BranchNorm, FusedOp, Statistics, StatisticsSlot};
 use std::sync::Arc;
@@ -72,6 +75,12 @@ pub trait SpikingOps: burn::backend::Backend {
     /// Gradient of the weight of [`conv`](Self::conv).
     fn conv_weight_gradient(gradient: FloatTensor<Self>, kept: Kept, op: ConvOp) -> FloatTensor<Self>;
 
+    /// One value, 0, whose gradient with respect to `end` is `gradient`.
+    fn seed_gradient(end: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+        let _ = gradient;
+        Self::float_zeros(Shape::new([1]), &end.device(), end.dtype().into())
+    }
+
     /// Weight and momentum after a step of SGD.
     fn sgd(
         weight: FloatTensor<Self>,
@@ -79,6 +88,15 @@ pub trait SpikingOps: burn::backend::Backend {
         gradient: FloatTensor<Self>,
         op: SgdOp,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Weight, first and second moment after a step of AdamW.
+    fn adamw(
+        weight: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        op: AdamWOp,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
     /// Spikes of a fused layer of two branches (value, gain, shift; one value where there is none).
     fn fused(
@@ -133,10 +151,31 @@ pub fn conv_at(
     kernel: Kernel,
     precision: Precision,
 ) -> Tensor<4> {
+    conv_for(input, weight, (stride, padding), kernel, precision, false)
+}
+
+/// As [`conv_at()`]; with `again` it is computed as if it were differentiated, because it will be computed again
+/// and then is.
+pub(crate) fn conv_for(
+    input: Tensor<4>,
+    weight: Tensor<4>,
+    (stride, padding): (usize, usize),
+    kernel: Kernel,
+    precision: Precision,
+    again: bool,
+) -> Tensor<4> {
     let ([_, height, width, channels], [out, _, side, _]) = (input.dims(), weight.dims());
     let geometry = Geometry { channels, height, width, out, kernel: side, stride, padding };
     let op = ConvOp { geometry, kernel, precision };
-    Tensor::from_dispatch(<Dispatch as SpikingOps>::conv(input.into_dispatch(), weight.into_dispatch(), op, None))
+    let keep: Keep = again.then(Default::default);
+    Tensor::from_dispatch(<Dispatch as SpikingOps>::conv(input.into_dispatch(), weight.into_dispatch(), op, keep))
+}
+
+/// The root of a graph that ends in `end`, which `gradient` reaches: one value, 0.
+pub(crate) fn seed_gradient(end: Tensor<4>, gradient: Tensor<4>) -> Tensor<1> {
+    assert_eq!(end.dims(), gradient.dims(), "a gradient has the shape of its tensor");
+    let (end, gradient) = (end.into_dispatch(), Tensor::<4>::from_inner(gradient).into_dispatch());
+    Tensor::from_dispatch(<Dispatch as SpikingOps>::seed_gradient(end, gradient))
 }
 
 /// Weight and momentum after a step of SGD; what is nobody else's is changed in place.
@@ -147,6 +186,22 @@ pub fn sgd(weight: Tensor<1>, momentum: Tensor<1>, gradient: Tensor<1>, op: SgdO
     let (w, m, g) = (weight.into_dispatch(), momentum.into_dispatch(), gradient.into_dispatch());
     let (w, m) = <Dispatch as SpikingOps>::sgd(w, m, g, op);
     (Tensor::from_dispatch(w), Tensor::from_dispatch(m))
+}
+
+/// Weight, first and second moment after a step of AdamW; what is nobody else's is changed in place.
+///
+/// # Shapes
+/// All `[n]`.
+pub fn adamw(
+    weight: Tensor<1>,
+    first: Tensor<1>,
+    second: Tensor<1>,
+    gradient: Tensor<1>,
+    op: AdamWOp,
+) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
+    let [w, m, v, g] = [weight, first, second, gradient].map(Tensor::into_dispatch);
+    let (w, m, v) = <Dispatch as SpikingOps>::adamw(w, m, v, g, op);
+    (Tensor::from_dispatch(w), Tensor::from_dispatch(m), Tensor::from_dispatch(v))
 }
 
 /// A branch of a fused layer: values, γ and β (or gain and shift) if it has a norm, and how it enters.

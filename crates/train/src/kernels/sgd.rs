@@ -41,7 +41,7 @@ pub(super) fn step(
 }
 
 /// A tensor whose storage is its values and nothing else.
-fn compact(t: FlexTensor) -> FlexTensor {
+pub(super) fn compact(t: FlexTensor) -> FlexTensor {
     let t = t.to_contiguous();
     match t.storage::<f32>().len() == t.shape().num_elements() {
         true => t,

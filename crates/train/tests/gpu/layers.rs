@@ -7,7 +7,8 @@ use tickless_net::{Neuron, TtmMode};
 use tickless_train::kernels::conv::Kernel;
 use tickless_train::kernels::fused::{Branch, BranchNorm};
 use tickless_train::kernels::{
-    NeuronOp, SgdOp, conv, fused, fused_over, map_time, neuron, reference, sgd, tile_pool, tile_pool_last,
+    AdamWOp, NeuronOp, SgdOp, adamw, conv, fused, fused_over, map_time, neuron, reference, sgd, tile_pool,
+    tile_pool_last,
 };
 use tickless_train::parallel::Ranks;
 use tickless_train::ttm::TimeMap;
@@ -214,6 +215,25 @@ fn a_step_of_sgd_is_that_of_the_cpu_and_leaves_shared_tensors_alone() {
     let before = values(w2.clone() + 0.0);
     let (w3, _) = sgd(w2, m2, g2, op);
     assert_ne!(values(w3), before, "a second step moves on");
+}
+
+#[test]
+fn a_step_of_adamw_is_that_of_the_cpu_and_leaves_shared_tensors_alone() {
+    let Some(device) = gpu() else { return };
+    let n = 40_001;
+    let [w, m, g] = [1, 2, 3].map(|seed| random(n, seed, -1.0, 1.0));
+    let v = random(n, 4, 0.0, 1.0);
+    let op = AdamWOp::new(3e-3, [0.9, 0.999], 1e-8, 0.02, 7);
+    let on = |d: &Device| [&w, &m, &v, &g].map(|v| tensor(v, [n], d));
+    let [w1, m1, v1, g1] = on(&Device::flex());
+    let (w1, m1, v1) = adamw(w1, m1, v1, g1, op);
+    let [w2, m2, v2, g2] = on(&device);
+    let shared = w2.clone();
+    let (w2, m2, v2) = adamw(w2, m2, v2, g2, op);
+    close("weight", &values(w2), &values(w1), 1e-6);
+    close("first moment", &values(m2), &values(m1), 1e-6);
+    close("second moment", &values(v2), &values(v1), 1e-6);
+    assert_eq!(values(shared), w, "a weight that somebody else holds is not changed");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! them once for each shape; so a sum may be added in another order in another run, and results are equal to
 //! those of the CPU up to rounding only.
 
+mod adamw;
 mod equations;
 mod fused;
 mod launch;
@@ -14,6 +15,7 @@ pub(crate) mod precision;
 mod sgd;
 mod time;
 
+use super::adamw::AdamWOp;
 use super::conv::{ConvOp, Geometry, Keep, Kept};
 use super::fused::{FusedOp, StatisticsSlot};
 use super::pool::TilePool;
@@ -90,6 +92,16 @@ impl SpikingOps for CubeBackend {
 
     fn sgd(weight: CubeTensor, momentum: CubeTensor, gradient: CubeTensor, op: SgdOp) -> (CubeTensor, CubeTensor) {
         sgd::step(weight, momentum, gradient, op)
+    }
+
+    fn adamw(
+        weight: CubeTensor,
+        first: CubeTensor,
+        second: CubeTensor,
+        gradient: CubeTensor,
+        op: AdamWOp,
+    ) -> (CubeTensor, CubeTensor, CubeTensor) {
+        adamw::step(weight, first, second, gradient, op)
     }
 
     fn fused(

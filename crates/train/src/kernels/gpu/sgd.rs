@@ -44,7 +44,7 @@ pub(super) fn step(
 }
 
 /// A tensor that nobody else reads.
-fn own(tensor: CubeTensor) -> CubeTensor {
+pub(super) fn own(tensor: CubeTensor) -> CubeTensor {
     let tensor = into_contiguous(tensor);
     if tensor.can_mut() { tensor } else { tensor.copy() }
 }

@@ -1,0 +1,183 @@
+//! A pass that keeps only what enters the stages, and runs each stage again when its gradient is due.
+//!
+//! A pass with a graph keeps what every layer needs for its gradient until the gradient has come by. Here a
+//! pass runs forward without one and keeps the sequences at the entries of stages x₁ … x_K (with the state of
+//! the generator, so that a random TTM draws the same again). Then, from the last stage to the first, stage k
+//! runs once more from x_k, now with a graph, and is differentiated at once:
+//!
+//! ```text
+//! x_{k+1} = f_k(x_k, w_k)          ∂L/∂x_k = (∂f_k/∂x_k)ᵀ ∂L/∂x_{k+1},   ∂L/∂w_k = (∂f_k/∂w_k)ᵀ ∂L/∂x_{k+1}
+//! ```
+//!
+//! Memory is that of the entries and of one stage, for one more forward pass of all stages but the last.
+//! Gradients are those of the whole graph to the bit: the same operators run on the same values. Workers that
+//! share a batch run the stages again in the same order, so that their messages meet. Statistics of norms are
+//! those of the first run; the second sees the same.
+//!
+//! Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
+
+use crate::error::Result;
+use crate::kernels::seed_gradient;
+use crate::model::{Model, Output, Pass, Walk};
+use crate::norm::BatchStatistics;
+use crate::sequence::Sequence;
+use burn::tensor::Tensor;
+use rand_chacha::ChaCha8Rng;
+use tickless_net::{Layer, Network, NodeId};
+
+/// A pass that has run forward and is still to be differentiated.
+#[derive(Debug)]
+pub(crate) struct Forward<'a> {
+    pub(crate) output: Output,
+    pass: &'a Pass<'a>,
+    leaves: Vec<Tensor<1>>,
+    /// What entered the part that has a graph; the input of the network needs no gradient.
+    entered: Option<Tensor<4>>,
+    /// The parts before it, to be run again.
+    earlier: Vec<Part>,
+}
+
+/// A part of the network before it runs.
+#[derive(Debug)]
+struct Part {
+    walk: Walk,
+    rng: ChaCha8Rng,
+    /// The node it ends before.
+    to: usize,
+}
+
+/// A gradient for each parameter that has one, and the statistics of the batch at every norm.
+type Gradients = (Vec<Option<Tensor<1>>>, Vec<BatchStatistics>);
+
+/// Runs a pass for training; where the model [recomputes](Model::with_recompute) only its last part has a graph.
+///
+/// # Errors
+/// As [`Model::forward`].
+pub(crate) fn forward<'a>(
+    model: &Model,
+    input: Sequence,
+    pass: &'a Pass<'a>,
+    rng: &mut ChaCha8Rng,
+) -> Result<Forward<'a>> {
+    let (network, leaves) = (model.network(), model.leaves());
+    let device = model.device().clone().autodiff();
+    let mut walk = model.begin(&leaves, input.to_device_of(&device), pass)?;
+    let cuts = if model.recomputes() { cuts(network) } else { Vec::new() };
+    let constants: Vec<_> = model.parameters.iter().map(|p| Tensor::from_inner(p.value.clone())).collect();
+    let mut earlier = Vec::new();
+    for to in cuts {
+        earlier.push(Part { walk: walk.clone(), rng: rng.clone(), to });
+        walk.again = true;
+        model.walk(&mut walk, to, &constants, pass, rng, None)?;
+        walk.again = false;
+    }
+    let entered = enter(&mut walk);
+    model.walk(&mut walk, network.nodes().len(), &leaves, pass, rng, None)?;
+    Ok(Forward { output: model.end(walk), pass, leaves, entered, earlier })
+}
+
+impl Forward<'_> {
+    /// Gradients of the parameters, from the loss of the output, and the norms' statistics.
+    ///
+    /// # Errors
+    /// If a worker has left.
+    pub(crate) fn backward(self, model: &Model, loss: Tensor<1>) -> Result<Gradients> {
+        let Self { output: Output { statistics, .. }, pass, leaves, entered, earlier } = self;
+        let mut all = vec![None; leaves.len()];
+        let mut reaching = part_backward(loss, &leaves, entered, &mut all);
+        for Part { mut walk, mut rng, to } in earlier.into_iter().rev() {
+            let entered = enter(&mut walk);
+            model.walk(&mut walk, to, &leaves, pass, &mut rng, None)?;
+            let (Some(end), Some(gradient)) = (walk.live(), reaching.take()) else { break };
+            let root = seed_gradient(end.held().clone(), gradient);
+            drop(walk);
+            reaching = part_backward(root, &leaves, entered, &mut all);
+        }
+        Ok((all, statistics))
+    }
+}
+
+/// The sequence that a walk goes on with becomes the leaf of a new graph; at the network's input there is none.
+fn enter(walk: &mut Walk) -> Option<Tensor<4>> {
+    let x = walk.live()?;
+    let leaf = Tensor::from_inner(x.held().clone().inner()).require_grad();
+    x.hold(leaf.clone());
+    Some(leaf)
+}
+
+/// Differentiates one part: gradients of the parameters go to `all`, that of what entered is returned.
+fn part_backward(
+    root: Tensor<1>,
+    leaves: &[Tensor<1>],
+    entered: Option<Tensor<4>>,
+    all: &mut [Option<Tensor<1>>],
+) -> Option<Tensor<4>> {
+    let mut gradients = root.backward();
+    for (leaf, gradient) in leaves.iter().zip(all) {
+        if let Some(g) = leaf.grad_remove(&mut gradients) {
+            *gradient = Some(g);
+        }
+    }
+    entered?.grad_remove(&mut gradients)
+}
+
+/// The nodes before which a pass may stop and go on later: entries of stages behind the first parameter. What
+/// enters is the only sequence that is still to be read there, as a network has no branch around a TTM.
+fn cuts(network: &Network) -> Vec<usize> {
+    let nodes = network.nodes();
+    let trains = |i: &usize| nodes[*i].layer.tensors(nodes[*i].input).iter().any(|t| t.trainable);
+    let first = (0..nodes.len()).find(trains).unwrap_or(nodes.len());
+    let entries = (first..nodes.len()).filter(|i| matches!(nodes[*i].layer, Layer::Ttm(_)));
+    entries.filter(|cut| live_at(network, *cut).len() == 1).collect()
+}
+
+/// Nodes before `cut` that a node from there on reads.
+fn live_at(network: &Network, cut: usize) -> Vec<usize> {
+    let read = |i: &usize| network.nodes()[cut..].iter().any(|n| n.from.contains(&NodeId::Node(*i)));
+    (0..cut).filter(read).collect()
+}
+
+/// The nodes whose outputs are kept at once where they are most (`values` says how much each is): what enters
+/// the stages, and the layers of one of them.
+pub(crate) fn kept_at_once(network: &Network, values: impl Fn(usize) -> usize) -> Vec<usize> {
+    let cuts = cuts(network);
+    let mut kept: Vec<usize> = cuts.iter().flat_map(|cut| live_at(network, *cut)).collect();
+    let bounds: Vec<usize> = [0].into_iter().chain(cuts).chain([network.nodes().len()]).collect();
+    let parts = bounds.windows(2).map(|b| (b[0]..b[1]).filter(|i| !kept.contains(i)).collect::<Vec<_>>());
+    let most = parts.max_by_key(|part| part.iter().map(|i| values(*i)).sum::<usize>());
+    kept.extend(most.unwrap_or_default());
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tickless_net::zoo;
+
+    #[test]
+    fn every_network_is_cut_at_each_stage_behind_its_first_weights() {
+        for name in zoo::entries().iter().map(|e| e.name) {
+            let network = zoo::build(name, &zoo::ZooOptions::default()).expect("a network of the zoo");
+            let before = network.nodes().iter().take_while(|n| n.layer.tensors(n.input).is_empty());
+            let early = before.filter(|n| matches!(n.layer, Layer::Ttm(_))).count();
+            let entries = network.nodes().iter().filter(|n| matches!(n.layer, Layer::Ttm(_))).count();
+            let cuts = cuts(&network);
+            assert_eq!(cuts.len(), entries - early, "{name}");
+            for cut in cuts {
+                let [NodeId::Node(from)] = network.nodes()[cut].from[..] else { panic!("{name}: reads one node") };
+                assert_eq!(live_at(&network, cut), [from], "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_at_once_is_the_entries_and_the_largest_stage() {
+        let network = zoo::build("resnet18", &zoo::ZooOptions::default()).expect("a network of the zoo");
+        let size = |i: usize| network.nodes()[i].output.len();
+        let kept = kept_at_once(&network, size);
+        let total = |all: &[usize]| all.iter().map(|i| size(*i)).sum::<usize>();
+        let whole: Vec<usize> = (0..network.nodes().len()).collect();
+        assert!(total(&kept) * 2 < total(&whole), "{} of {}", total(&kept), total(&whole));
+        assert!(cuts(&network).iter().all(|cut| live_at(&network, *cut).iter().all(|i| kept.contains(i))));
+    }
+}
