@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn a_machine_without_the_instructions_stays_in_f32_and_says_so() {
         let stays = choose(Format::Int8, Kernel::Auto, &resnet_stage(), 0.5, false).unwrap_err();
-        assert_eq!(stays.to_string(), "this machine has no AVX-512 VNNI");
+        assert_eq!(stays.to_string(), "this machine has no AVX-512 VNNI or AVX2");
         let stays = choose(Format::Bf16, Kernel::Auto, &resnet_stage(), 0.5, false).unwrap_err();
         assert_eq!(stays.to_string(), "this machine has no AVX-512 BF16");
         assert!(!choose_backward(Format::Bf16, Kernel::Auto, false, false));

@@ -1,5 +1,5 @@
-//! Sixteen running sums of products of packed values: what the processor has for 8-bit integers (VNNI)
-//! and for bf16, and the scalar twins that both are tested against.
+//! Sixteen running sums of products of packed values: what the processor has for 8-bit integers (VNNI; AVX2 in
+//! [`avx2`](super::avx2)) and for bf16, and the scalar twins that all are tested against.
 //!
 //! A unit is 32 bits: four inputs of 8 bits or two of 16, side by side in memory.
 //!
@@ -55,6 +55,56 @@ pub unsafe trait Dot: Copy {
     /// # Safety
     /// See the trait.
     unsafe fn finish(self, factors: *const f32) -> Self;
+
+    /// acc[i] += Σ_u rows[i][u]·b[u], no input above `most`.
+    ///
+    /// # Safety
+    /// See the trait; every row has `depth` units, `b` as many rows of `NV` registers.
+    #[inline(always)]
+    unsafe fn product<const MR: usize, const NV: usize>(
+        acc: &mut [[Self; NV]; MR],
+        rows: &[*const u32; MR],
+        b: *const u32,
+        depth: usize,
+        most: u8,
+    ) {
+        let _ = most;
+        // SAFETY: passed on from the caller.
+        unsafe { product_of_all(acc, rows, b, depth) }
+    }
+}
+
+/// [`Dot::product`] of any inputs, all sums at once.
+///
+/// # Safety
+/// See there.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
+pub(super) unsafe fn product_of_all<D: Dot, const MR: usize, const NV: usize>(
+    acc: &mut [[D; NV]; MR],
+    rows: &[*const u32; MR],
+    b: *const u32,
+    depth: usize,
+) {
+    // SAFETY: the caller gives `depth` units a row and `depth` rows of the panel.
+    unsafe {
+        let mut local = *acc;
+        let mut b = b;
+        for u in 0..depth {
+            let mut w = [D::weights(b); NV];
+            for j in 1..NV {
+                w[j] = D::weights(b.add(j * LANES));
+            }
+            for i in 0..MR {
+                let x = D::inputs(*rows[i].add(u));
+                for j in 0..NV {
+                    local[i][j] = local[i][j].dot(x, w[j]);
+                }
+            }
+            b = b.add(NV * LANES);
+        }
+        *acc = local;
+    }
 }
 
 /// The scalar form of the 8-bit product.

@@ -83,10 +83,18 @@ fn bytes(isa: Isa, x: &[f32], into: &mut [u8], factor: f32) -> bool {
     fn avx512(x: &[f32], into: &mut [u8], factor: f32) -> bool {
         body(x, into, factor)
     }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn avx2(x: &[f32], into: &mut [u8], factor: f32) -> bool {
+        body(x, into, factor)
+    }
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the machine was asked.
         Isa::Avx512 if is_x86_feature_detected!("avx512vl") => unsafe { avx512(x, into, factor) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `Isa` values come from detection.
+        Isa::Avx2 => unsafe { avx2(x, into, factor) },
         _ => body(x, into, factor),
     }
 }
@@ -157,10 +165,18 @@ fn round_row(isa: Isa, weights: &[f32], into: &mut [i8]) -> Option<f32> {
     fn avx512(weights: &[f32], into: &mut [i8]) -> Option<f32> {
         body(weights, into)
     }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn avx2(weights: &[f32], into: &mut [i8]) -> Option<f32> {
+        body(weights, into)
+    }
     match isa {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the machine was asked.
         Isa::Avx512 if is_x86_feature_detected!("avx512vl") => unsafe { avx512(weights, into) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `Isa` values come from detection.
+        Isa::Avx2 => unsafe { avx2(weights, into) },
         _ => body(weights, into),
     }
 }

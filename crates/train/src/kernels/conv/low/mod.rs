@@ -5,6 +5,8 @@
 //! of a pixel, and [`tile`] runs over units as the f32 kernel runs over inputs. Every value is computed in
 //! an order that does not depend on the number of threads.
 
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
 pub mod bf16;
 pub mod dot;
 pub mod int8;
@@ -244,6 +246,23 @@ mod tests {
                         let unit = q.data[(o / q.width * 9 + tap) * q.width + o % q.width];
                         prop_assert_eq!(unit.to_ne_bytes(), [*i as u8, 0, 0, 0]);
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn eight_bits_are_exact_where_every_product_is_as_large_as_it_can_be() {
+        let g = Geometry { channels: 300, height: 2, width: 4, out: 40, kernel: 1, stride: 1, padding: 0 };
+        for (weight, integer) in [(-1.0f32, -128i32), (1.0, 127)] {
+            let w = vec![weight; g.weights()];
+            for x in [1u8, 2, 3, 16, 85, 86, 127, 128, 129, 255] {
+                let sum = 300 * i32::from(x) * integer;
+                let factor = 1.0 / if integer < 0 { 128.0f32 } else { 127.0 };
+                for isa in Isa::available() {
+                    let x = vec![f32::from(x); 3 * g.input_len()];
+                    let y = forward(isa, Format::Int8, &g, &x, &w).expect("counts");
+                    assert!(y.iter().all(|y| *y == sum as f32 * factor), "{isa:?}: {} for {sum}", y[0]);
                 }
             }
         }

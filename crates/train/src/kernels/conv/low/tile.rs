@@ -30,20 +30,27 @@ impl Format {
     /// Whether this machine multiplies it in hardware, and may.
     pub fn in_hardware(self, isa: Isa) -> bool {
         #[cfg(target_arch = "x86_64")]
-        if isa == Isa::Avx512 {
-            return match self {
-                Format::Int8 => is_x86_feature_detected!("avx512vnni"),
-                Format::Bf16 => is_x86_feature_detected!("avx512bf16"),
-            };
+        return match self {
+            Format::Int8 => isa != Isa::Portable && is_x86_feature_detected!("avx2"),
+            Format::Bf16 => isa == Isa::Avx512 && is_x86_feature_detected!("avx512bf16"),
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            let _ = isa;
+            false
         }
-        let _ = isa;
-        false
+    }
+
+    /// Whether four products are added up in one instruction; else 8 bits go by [`avx2`](super::avx2).
+    #[cfg(target_arch = "x86_64")]
+    fn has_vnni(isa: Isa) -> bool {
+        isa == Isa::Avx512 && is_x86_feature_detected!("avx512vnni")
     }
 
     /// What the hardware's instructions are called.
     pub fn instructions(self) -> &'static str {
         match self {
-            Format::Int8 => "AVX-512 VNNI",
+            Format::Int8 => "AVX-512 VNNI or AVX2",
             Format::Bf16 => "AVX-512 BF16",
         }
     }
@@ -89,6 +96,8 @@ struct Job<'a> {
     zeros: &'a [u32],
     /// `[images, pixels_in, units]`.
     x: &'a [u32],
+    /// The largest input, where the instructions depend on it; else 255.
+    most: u8,
     /// `[images, pixels_out, outputs]`.
     out: &'a mut [MaybeUninit<f32>],
 }
@@ -100,7 +109,7 @@ pub fn forward(isa: Isa, map: &Indirection, x: &[u32], weights: &UnitPanels, out
     let group = group(x.len() / x_len.max(1), map.pixels_out);
     let zeros = vec![0u32; weights.units];
     let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1)));
-    parts.for_each(|(out, x)| run(isa, &mut Job { map, weights, zeros: &zeros, x, out }));
+    parts.for_each(|(out, x)| run(isa, &mut Job { map, weights, zeros: &zeros, x, most: u8::MAX, out }));
 }
 
 fn run(isa: Isa, job: &mut Job<'_>) {
@@ -116,7 +125,19 @@ fn run(isa: Isa, job: &mut Job<'_>) {
         // SAFETY: as above.
         unsafe { body::<dot::Bf16>(job) }
     }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    unsafe fn avx2(job: &mut Job<'_>) {
+        // SAFETY: as above.
+        unsafe {
+            job.most = super::avx2::largest(job.x);
+            body::<super::avx2::Avx2>(job);
+        }
+    }
     match (job.weights.format, job.weights.format.in_hardware(isa)) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the machine was asked.
+        (Format::Int8, true) if !Format::has_vnni(isa) => unsafe { avx2(job) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the machine was asked.
         (Format::Int8, true) => unsafe { vnni(job) },
@@ -213,7 +234,7 @@ unsafe fn pass<D: Dot, const MR: usize, const NV: usize>(job: &mut Job<'_>, slic
                 }
                 if any {
                     let b = panel.add((tap * w.units + slice.units.0) * width);
-                    product::<D, MR, NV>(&mut acc, &rows, b, depth);
+                    D::product::<MR, NV>(&mut acc, &rows, b, depth, job.most);
                 }
             }
             for (i, acc) in acc.iter_mut().enumerate().take(n) {
@@ -226,39 +247,6 @@ unsafe fn pass<D: Dot, const MR: usize, const NV: usize>(job: &mut Job<'_>, slic
             }
         }
         at += n;
-    }
-}
-
-/// acc[i] += Σ_u rows[i][u]·b[u].
-///
-/// # Safety
-/// See [`Dot`]; every row has `depth` units, `b` as many rows of `NV` registers.
-#[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
-unsafe fn product<D: Dot, const MR: usize, const NV: usize>(
-    acc: &mut [[D; NV]; MR],
-    rows: &[*const u32; MR],
-    b: *const u32,
-    depth: usize,
-) {
-    // SAFETY: the caller gives `depth` units a row and `depth` rows of the panel.
-    unsafe {
-        let mut local = *acc;
-        let mut b = b;
-        for u in 0..depth {
-            let mut w = [D::weights(b); NV];
-            for j in 1..NV {
-                w[j] = D::weights(b.add(j * LANES));
-            }
-            for i in 0..MR {
-                let x = D::inputs(*rows[i].add(u));
-                for j in 0..NV {
-                    local[i][j] = local[i][j].dot(x, w[j]);
-                }
-            }
-            b = b.add(NV * LANES);
-        }
-        *acc = local;
     }
 }
 
