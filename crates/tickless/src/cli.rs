@@ -17,7 +17,8 @@ pub struct Global {
     /// Print the result as JSON on standard output instead of tables.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Where to compute: cpu, or a GPU: wgpu, cuda (in builds with `--features wgpu`, `--features cuda`).
+    /// Where to compute: cpu, or a GPU: wgpu, cuda (in builds with `--features wgpu`, `--features cuda`); one of
+    /// several as cuda:1, and for `train` a list, cuda:0,cuda:1.
     #[arg(long, global = true, default_value = "cpu")]
     pub device: String,
     /// Threads to compute with (default: all cores). Results do not depend on it.

@@ -56,6 +56,24 @@ fn numbers_of_workers_that_cannot_be_are_refused_before_anything_is_written() {
     train("100000", &["`--workers` = 100000"]);
 }
 
+#[test]
+fn lists_of_devices_that_cannot_be_are_refused_before_anything_is_written() {
+    let scratch = five();
+    let train = |devices: &str, more: &[&str], words: &[&str]| {
+        let args = [&["train", "five.toml", "--device", devices, "--output", "run"], more].concat();
+        scratch.refused_with(&args, words);
+        assert!(!scratch.at("run").exists());
+    };
+    train("cuda:0,cuda:0", &[], &["`cuda:0` stands there twice"]);
+    train("cuda:0,cuda:1", &["--workers", "3"], &["for 3 workers", "one device for each"]);
+    train("cuda:0,wgpu:0", &[], &["devices of one kind"]);
+    train("cuda:a", &[], &["device `cuda:a`", "cuda:0"]);
+    train("cpu:1", &[], &["the CPU is one device", "--threads"]);
+    #[cfg(not(feature = "cuda"))]
+    train("cuda", &["--workers", "2"], &["device `cuda:0` is not in this build", "--features cuda"]);
+    scratch.refused_with(&["eval", "run", "--device", "cuda:0,cuda:1"], &[]);
+}
+
 /// Runs a command as `mpirun -n 2` would start it.
 fn as_one_of_two(scratch: &Scratch, args: &[&str]) -> Ran {
     Ran::of(args, scratch.command(args).env("OMPI_COMM_WORLD_SIZE", "2").output().expect("the program starts"))

@@ -6,26 +6,139 @@
 //! | `wgpu` | `--features wgpu` | the first GPU that Vulkan, Metal or DirectX 12 reaches | neuron, norm + neuron, TTM, pooling and SGD as kernels of their own, convolutions by Burn |
 //! | `cuda` | `--features cuda` | the first Nvidia GPU | the same kernels, compiled by Nvidia's run-time compiler, opened when first used |
 //!
+//! Where there are several devices of a kind, `cuda:1` is the second, `wgpu:1` likewise, and workers of one training
+//! have one each ([`devices`]). Burn's own distributed training works on CUDA alone; ours sums on the host in rank
+//! order ([`crate::parallel`]), which works on every backend.
+//!
 //! Results of a GPU equal those of the CPU up to the order of additions; they are not bit-identical from run
 //! to run. A software Vulkan device (SwiftShader) is a `wgpu` device like any other, and slow.
 
 use crate::error::{Error, Result};
 pub use burn::tensor::Device;
+use std::fmt;
 
-/// Which device.
+/// Which device: a kind (`cpu`, `wgpu`, `cuda`), or one of several of a kind by its number (`cuda:1`).
 ///
 /// # Errors
-/// If the name is unknown, this build lacks the backend, or the machine has no such device; the message says
-/// what to do.
+/// If there is no such kind or number, this build lacks the backend, or the machine has no such device; the
+/// message says what there is, or what to do.
 pub fn device(name: &str) -> Result<Device> {
-    match name {
-        "cpu" => Ok(Device::flex()),
-        "wgpu" => wgpu(),
-        "cuda" => cuda(),
-        other => Err(Error::Setting(format!(
-            "unknown device `{other}`{}; known: cpu, cuda, wgpu",
-            tickless_net::suggest::hint(other, ["cpu", "cuda", "wgpu"])
-        ))),
+    if name.contains(',') {
+        return Err(Error::Setting(format!("devices `{name}`: only `tickless train` works on several; name one")));
+    }
+    Name::parse(name)?.open()
+}
+
+/// The devices of `workers` workers of this process: as many as `names` lists (`cuda:0,cuda:1`), or the first ones
+/// of the kind that it names (`cuda`). The CPU is one device for any number of workers.
+///
+/// # Errors
+/// As [`device`], or if there are not as many devices as workers, two are of different kinds, or one is named twice.
+pub fn devices(names: &str, workers: usize) -> Result<Vec<Device>> {
+    Name::of_workers(names, workers)?.into_iter().map(Name::open).collect()
+}
+
+/// How many workers a list of devices stands for: one for each that is named.
+pub fn listed(names: &str) -> usize {
+    names.split(',').count()
+}
+
+/// What computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Cpu,
+    Wgpu,
+    Cuda,
+}
+
+impl Kind {
+    const ALL: [(&str, Self); 3] = [("cpu", Self::Cpu), ("cuda", Self::Cuda), ("wgpu", Self::Wgpu)];
+
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|k| k.1 == self).map_or("", |k| k.0)
+    }
+}
+
+/// A device as it is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Name {
+    kind: Kind,
+    /// Its number among those of its kind; the backend's choice where it is not given.
+    index: Option<usize>,
+}
+
+impl Name {
+    fn parse(name: &str) -> Result<Self> {
+        let wrong = |problem: String| Err(Error::Setting(format!("device `{name}`: {problem}")));
+        let (kind, index) = name.split_once(':').map_or((name, None), |(kind, index)| (kind, Some(index)));
+        let Some((_, kind)) = Kind::ALL.into_iter().find(|k| k.0 == kind) else {
+            let known = Kind::ALL.map(|k| k.0);
+            return Err(Error::Setting(format!(
+                "unknown device `{name}`{}; known: cpu, cuda, wgpu, and one of several as cuda:1",
+                tickless_net::suggest::hint(kind, known)
+            )));
+        };
+        match index.map(str::parse) {
+            None => Ok(Self { kind, index: None }),
+            Some(_) if kind == Kind::Cpu => wrong("the CPU is one device; `--threads` says how much of it".into()),
+            Some(Ok(index)) => Ok(Self { kind, index: Some(index) }),
+            Some(Err(_)) => wrong(format!("a device of several is named by its number, e.g. `{}:0`", kind.name())),
+        }
+    }
+
+    fn of_workers(names: &str, workers: usize) -> Result<Vec<Self>> {
+        let all = names.split(',').map(|n| Self::parse(n.trim())).collect::<Result<Vec<_>>>()?;
+        match all.as_slice() {
+            [one] if one.kind == Kind::Cpu || workers == 1 => Ok(vec![*one; workers]),
+            [Self { kind, index: None }] => {
+                Ok((0..workers).map(|index| Self { kind: *kind, index: Some(index) }).collect())
+            }
+            _ if all.len() != workers => Err(Error::Setting(format!(
+                "`--device {names}` for {workers} workers: name one device for each, or only the kind"
+            ))),
+            [first, ..] if all.iter().any(|n| n.kind != first.kind) => Err(Error::Setting(format!(
+                "`--device {names}`: name devices of one kind, so that their workers' weights stay equal to the bit"
+            ))),
+            _ => match all.iter().enumerate().find(|(i, n)| all[..*i].contains(n)) {
+                Some((_, twice)) => Err(Error::Setting(format!(
+                    "`--device {names}`: `{twice}` stands there twice; every worker has a device of its own"
+                ))),
+                None => Ok(all),
+            },
+        }
+    }
+
+    fn open(self) -> Result<Device> {
+        match self.kind {
+            Kind::Cpu => Ok(Device::flex()),
+            Kind::Wgpu => wgpu(self),
+            Kind::Cuda => cuda(self),
+        }
+    }
+
+    /// The place in a list of `there` devices of its kind; `None` for the backend's choice.
+    ///
+    /// # Errors
+    /// If the list is empty (`remedy` says why) or shorter; the message has the whole list.
+    #[cfg_attr(not(any(feature = "wgpu", feature = "cuda")), allow(dead_code, reason = "a GPU's devices are counted"))]
+    fn among(self, there: usize, called: impl Fn(usize) -> String, remedy: &str) -> Result<Option<usize>> {
+        let wrong = |problem: String| Err(Error::Setting(format!("device `{self}`: {problem}")));
+        match self.index {
+            _ if there == 0 => wrong(format!("{remedy}, or use `--device cpu`")),
+            Some(index) if index >= there => {
+                let kind = self.kind.name();
+                let all: Vec<String> = (0..there).map(|i| format!("{kind}:{i} ({})", called(i))).collect();
+                wrong(format!("this machine has {}", all.join(", ")))
+            }
+            index => Ok(index),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.name())?;
+        self.index.map_or(Ok(()), |index| write!(f, ":{index}"))
     }
 }
 
@@ -47,45 +160,38 @@ fn fits(device: Device) -> Result<Device> {
 }
 
 #[cfg(feature = "wgpu")]
-fn wgpu() -> Result<Device> {
+fn wgpu(wanted: Name) -> Result<Device> {
     use burn::tensor::{DeviceKind, DeviceType};
-    if Device::enumerate(DeviceType::Wgpu).into_vec().is_empty() {
-        return Err(Error::Setting(
-            "device `wgpu`: no device that Vulkan, Metal or DirectX 12 reaches; install the GPU's driver, or use \
-             `--device cpu`"
-                .into(),
-        ));
-    }
-    fits(Device::wgpu(DeviceKind::DefaultDevice))
+    let remedy = "no device that Vulkan, Metal or DirectX 12 reaches; install the GPU's driver";
+    let all = Device::enumerate(DeviceType::Wgpu).into_vec();
+    let index = wanted.among(all.len(), |i| name(&all[i]), remedy)?;
+    fits(index.map_or_else(|| Device::wgpu(DeviceKind::DefaultDevice), |i| all[i].clone()))
 }
 
 #[cfg(feature = "cuda")]
-fn cuda() -> Result<Device> {
+fn cuda(wanted: Name) -> Result<Device> {
     use burn::tensor::{DeviceIndex, DeviceType};
-    if Device::enumerate(DeviceType::Cuda).into_vec().is_empty() {
-        return Err(Error::Setting(
-            "device `cuda`: no Nvidia GPU with its driver (libcuda) was found; install the driver, or use \
-             `--device cpu`"
-                .into(),
-        ));
-    }
-    fits(Device::cuda(DeviceIndex::Default))
+    let remedy = "no Nvidia GPU with its driver (libcuda) was found; install the driver";
+    let all = Device::enumerate(DeviceType::Cuda).into_vec();
+    let index = wanted.among(all.len(), |i| name(&all[i]), remedy)?;
+    fits(Device::cuda(index.map_or(DeviceIndex::Default, DeviceIndex::Specified)))
 }
 
 #[cfg(not(feature = "wgpu"))]
-fn wgpu() -> Result<Device> {
-    absent("wgpu")
+fn wgpu(wanted: Name) -> Result<Device> {
+    absent(wanted)
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda() -> Result<Device> {
-    absent("cuda")
+fn cuda(wanted: Name) -> Result<Device> {
+    absent(wanted)
 }
 
 #[cfg(not(all(feature = "wgpu", feature = "cuda")))]
-fn absent(name: &str) -> Result<Device> {
+fn absent(wanted: Name) -> Result<Device> {
+    let kind = wanted.kind.name();
     Err(Error::Setting(format!(
-        "device `{name}` is not in this build: build with `--features {name}`, or use `--device cpu`"
+        "device `{wanted}` is not in this build: build with `--features {kind}`, or use `--device cpu`"
     )))
 }
 
@@ -107,5 +213,50 @@ mod tests {
         }
         assert_eq!(super::name(&device("cpu").expect("always there")), "cpu");
         assert!(device("cup").expect_err("no such device").to_string().contains("cpu"));
+    }
+
+    fn said<T: std::fmt::Debug>(result: Result<T>) -> String {
+        result.expect_err("is refused").to_string()
+    }
+
+    #[test]
+    fn a_device_of_several_is_named_by_its_number() {
+        let name = |kind, index| Name { kind, index };
+        assert_eq!(Name::parse("cuda:1").unwrap(), name(Kind::Cuda, Some(1)));
+        assert_eq!(Name::parse("wgpu").unwrap(), name(Kind::Wgpu, None));
+        for (text, word) in [("cuda:", "cuda:0"), ("cuda:-1", "cuda:0"), ("wgpu:one", "wgpu:0"), ("cpu:0", "--threads")]
+        {
+            assert!(said(Name::parse(text)).contains(word), "{text}");
+        }
+        assert!(said(Name::parse("cudo:1")).contains("did you mean `cuda`"));
+        assert!(said(device("cuda:0,cuda:1")).contains("only `tickless train`"));
+        let there = |i: usize| format!("card {i}");
+        assert_eq!(Name::parse("cuda:1").unwrap().among(2, there, "none").unwrap(), Some(1));
+        assert_eq!(Name::parse("cuda").unwrap().among(2, there, "none").unwrap(), None);
+        let e = said(Name::parse("cuda:2").unwrap().among(2, there, "none"));
+        assert_eq!(e, "device `cuda:2`: this machine has cuda:0 (card 0), cuda:1 (card 1)");
+        assert!(said(Name::parse("cuda:2").unwrap().among(0, there, "no card")).contains("no card, or use"));
+    }
+
+    #[test]
+    fn every_worker_has_a_device_of_its_own_but_for_the_cpu() {
+        let of = |names: &str, workers| {
+            Name::of_workers(names, workers).map(|all| all.iter().map(Name::to_string).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(of("cuda:0,cuda:2", 2).unwrap(), "cuda:0 cuda:2");
+        assert_eq!(of("cuda", 3).unwrap(), "cuda:0 cuda:1 cuda:2");
+        assert_eq!(of("cuda", 1).unwrap(), "cuda");
+        assert_eq!(of("wgpu:1", 1).unwrap(), "wgpu:1");
+        assert_eq!(of("cpu", 2).unwrap(), "cpu cpu");
+        assert_eq!(devices("cpu", 2).unwrap(), [Device::flex(), Device::flex()]);
+        for (names, workers, word) in [
+            ("cuda:0,cuda:1", 3, "one device for each"),
+            ("cuda:1", 2, "one device for each"),
+            ("cuda:0,cuda:0", 2, "twice"),
+            ("cuda:0,wgpu:1", 2, "one kind"),
+        ] {
+            assert!(said(of(names, workers)).contains(word), "{names}");
+        }
+        assert_eq!((listed("cpu"), listed("cuda:0,cuda:1")), (1, 2));
     }
 }

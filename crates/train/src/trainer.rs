@@ -100,12 +100,8 @@ impl<'a> Trainer<'a> {
     /// The same as one of several workers that share every batch of the recipe.
     ///
     /// # Errors
-    /// If there are more workers than samples in a batch, or the device is not the CPU.
+    /// If there are more workers than samples in a batch.
     pub fn with_ranks(self, ranks: Ranks) -> Result<Self> {
-        if !ranks.is_alone() && *self.model.device() != Device::flex() {
-            let hint = "several workers train on the CPU only in this version: use `--device cpu`, or one worker";
-            return Err(Error::Setting(hint.into()));
-        }
         let (batch, workers) = (self.plan.batch, ranks.size());
         if batch < workers {
             return Err(Error::Setting(format!(

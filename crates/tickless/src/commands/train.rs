@@ -9,7 +9,7 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, Source};
-use tickless_train::device::device;
+use tickless_train::device::{Device, devices, listed};
 use tickless_train::parallel::{Ranks, threads};
 use tickless_train::progress::Progress;
 use tickless_train::run::{Job, RunFolder, train_as};
@@ -23,6 +23,7 @@ use tickless_train::run::{Job, RunFolder, train_as};
   tickless train recipes/nmnist.toml --resume        go on after Ctrl-C or a crash
 
   tickless train recipes/nmnist.toml --workers 2     one process, each batch shared by two workers
+  tickless train recipes/nmnist.toml --device cuda:0,cuda:1    a worker for each card
   mpirun -n 2 tickless train recipes/nmnist.toml     two processes, on one host or several
 
 Strategies: sdt (one number of steps), nmt (one random number an iteration), mtt (a random number
@@ -31,7 +32,11 @@ for every stage). Ctrl-C stops at the next step and keeps a checkpoint.
 Several workers or processes (a build with `--features mpi`): `train.batch` is what each of them takes,
 so that N of them train on batches N times as large; batch norm, gradients, loss and accuracy are those
 of the whole batch, and the weights those of one process with that batch, which is also what the run
-folder's recipe says. The learning rate stays as given. Only the first process writes.")]
+folder's recipe says. The learning rate stays as given. Only the first process writes. On GPUs every worker has a card
+of its own: those of the list, or with `--workers N --device cuda` the first N; processes take those of a list in turn.
+
+Memory: `--set train.recompute=true` keeps only what enters the stages and runs each stage again backward: the same
+weights, a quarter less memory and a quarter more time (ResNet-18).")]
 pub struct Train {
     #[command(flatten)]
     recipe: RecipeArgs,
@@ -41,17 +46,19 @@ pub struct Train {
     /// Go on with the checkpoint in the folder; the weights end up as if it had never stopped.
     #[arg(long)]
     resume: bool,
-    /// Workers of this process that share each batch and the threads; every one takes `train.batch` samples.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    workers: usize,
+    /// Workers of this process that share each batch and the threads; every one takes `train.batch` samples
+    /// (default: one for each device of the list).
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
 }
 
 impl Train {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console, world: &World) -> Result<()> {
-        let device = device(&global.device)?;
         let ranks = world.ranks();
-        let (given, shared) = self.load(&ranks)?;
+        let workers = self.workers(&global.device, &ranks)?;
+        let devices = self.devices(&global.device, workers, &ranks)?;
+        let (given, shared) = self.load(&ranks, workers)?;
         let path = self.output.clone().unwrap_or_else(|| run_folder(&self.recipe.recipe, &given));
         check_epochs(&given)?;
         let (folder, finished) = match ranks.is_first() {
@@ -75,11 +82,13 @@ impl Train {
             let source = ranks.first_then_all(|| Source::open_with(&given.data, given.seed, progress(&ranks)))?;
             let parts = Parts::of(&source, &given.data, given.seed)?;
             let work = |ranks: &Ranks| {
-                let (recipe, source, parts, folder, device) = (&given, &source, &parts, &folder, &device);
+                let (recipe, source, parts, folder) = (&given, &source, &parts, &folder);
+                // Of one process's workers each has its own, and processes take theirs in turn.
+                let device = &devices[ranks.rank() % devices.len()];
                 let job = Job { recipe, source, parts, folder, initial: None, base: None, device };
                 train_as(job, ranks, progress(ranks))
             };
-            let done = match self.workers {
+            let done = match workers {
                 1 => work(&ranks),
                 n => {
                     let threads = (rayon::current_num_threads() / n).max(1);
@@ -101,15 +110,32 @@ impl Train {
         Ok(())
     }
 
+    /// Workers of this process: as many as said, or as there are devices in the list.
+    fn workers(&self, devices: &str, ranks: &Ranks) -> Result<usize> {
+        match (self.workers, ranks.size()) {
+            (Some(0), _) => bail!("`--workers` = 0: give at least 1"),
+            (Some(n), _) if n > LARGEST_THREADS => bail!("`--workers` = {n}: give at most {LARGEST_THREADS}"),
+            (Some(n), processes) if n > 1 && processes > 1 => {
+                bail!("`--workers {n}` in {processes} processes: start more processes instead")
+            }
+            (Some(n), _) => Ok(n),
+            (None, 1) => Ok(listed(devices)),
+            (None, _) => Ok(1),
+        }
+    }
+
+    /// The devices of this process's workers; of a list that several processes have, each takes one.
+    fn devices(&self, names: &str, workers: usize, ranks: &Ranks) -> Result<Vec<Device>> {
+        if ranks.is_alone() {
+            return Ok(devices(names, workers)?);
+        }
+        let mine = names.split(',').nth(ranks.rank() % listed(names)).unwrap_or(names);
+        Ok(devices(mine, 1)?)
+    }
+
     /// The recipe with the batch of all workers together, and what there is to say of it.
-    fn load(&self, ranks: &Ranks) -> Result<(Recipe, Option<String>)> {
-        let workers = match (self.workers, ranks.size()) {
-            (0, _) => bail!("`--workers` = 0: give at least 1"),
-            (n, _) if n > LARGEST_THREADS => bail!("`--workers` = {n}: give at most {LARGEST_THREADS}"),
-            (1, processes) => processes,
-            (n, 1) => n,
-            (n, processes) => bail!("`--workers {n}` in {processes} processes: start more processes instead"),
-        };
+    fn load(&self, ranks: &Ranks, workers: usize) -> Result<(Recipe, Option<String>)> {
+        let workers = workers.max(ranks.size());
         let (file, mut changes) = (&self.recipe.recipe, self.recipe.changes.assignments());
         let alone = Recipe::load(file, &changes)?;
         if workers == 1 {

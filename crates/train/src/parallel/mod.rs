@@ -17,8 +17,9 @@
 //!
 //! Who the workers are is a [`Group`]: [`threads`] of this process, or processes of several hosts (`mpi`, behind
 //! the feature of that name). Burn 0.22 has a distributed training of its own (`burn::tensor::distributed`). It
-//! reduces tensors of CUDA devices through NCCL; on the CPU's backend `all_reduce` is `unimplemented!()`, so it
-//! cannot be used here. Where the kernels come to run on CUDA, it is one more [`Group`].
+//! reduces tensors of CUDA devices through NCCL; on the CPU's backend `all_reduce` is `unimplemented!()`, and
+//! nothing of it knows Vulkan. Here workers on GPUs send their sums through the host like all others: moments of
+//! norms and, once an iteration, the gradients.
 
 mod gradients;
 pub mod launch;

@@ -68,7 +68,7 @@ pub fn train(job: Job<'_>, progress: &dyn Progress) -> Result<RunFacts> {
 /// that of one worker with this recipe. Only the first reads and writes the folder.
 ///
 /// # Errors
-/// As [`train`], or if the device is not the CPU, a worker has no sample of a batch, or one has left.
+/// As [`train`], or if a worker has no sample of a batch, or one has left.
 pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<RunFacts> {
     let Job { recipe, source, parts, folder, device, .. } = job;
     let (shape, kind) = source.input();

@@ -1,7 +1,7 @@
 //! Whole iterations of mixed time-step training on the device and on the CPU.
 
 use super::{gpu, near_a_tie, rng};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use rand::Rng;
 use std::sync::Arc;
 use tickless_net::init::{InitScheme, initialise};
@@ -12,6 +12,7 @@ use tickless_train::loss::Loss;
 use tickless_train::model::{Model, Pass};
 use tickless_train::norm::NormMode;
 use tickless_train::optimiser::{Optimiser, OptimiserState};
+use tickless_train::parallel::{Ranks, threads};
 use tickless_train::sequence::Sequence;
 use tickless_train::step::{StepSetting, gradients};
 
@@ -93,8 +94,8 @@ fn an_iteration_of_mixed_time_step_training_is_that_of_the_cpu() {
     let Some(device) = gpu() else { return };
     let configurations = [vec![4, 2, 3], vec![1, 4, 1], vec![2, 2, 4]];
     let seed = (0..200).find(|&seed| is_clear(seed, &configurations)).expect("most small batches are clear");
-    let run = |device: &Device, kernel: Kernel| {
-        let mut model = model(seed, device, kernel);
+    let run = |device: &Device, kernel: Kernel, recompute: bool| {
+        let mut model = model(seed, device, kernel).with_recompute(recompute);
         let labels: Vec<usize> = (0..BATCH).collect();
         let (g, report) =
             gradients(&mut model, &input(seed, device), &labels, &configurations, &SETTING, &mut rng(0)).expect("fits");
@@ -106,11 +107,11 @@ fn an_iteration_of_mixed_time_step_training_is_that_of_the_cpu() {
         }
         (report.loss, host, model.weights())
     };
-    let (loss, g, weights) = run(&Device::flex(), Kernel::Plain);
+    let (loss, g, weights) = run(&Device::flex(), Kernel::Plain, false);
     assert!(g.iter().all(|g| g.iter().any(|v| *v != 0.0)), "every parameter learns");
-    for kernel in [Kernel::Auto, Kernel::Plain] {
-        let (there, g_there, weights_there) = run(&device, kernel);
-        eprintln!("seed {seed}, {kernel}: loss {there} on the device, {loss} on the CPU");
+    for (kernel, recompute) in [(Kernel::Auto, false), (Kernel::Plain, false), (Kernel::Auto, true)] {
+        let (there, g_there, weights_there) = run(&device, kernel, recompute);
+        eprintln!("seed {seed}, {kernel}, recompute {recompute}: loss {there} on the device, {loss} on the CPU");
         assert!((there - loss).abs() < 1e-4, "{kernel}: {there}, on the CPU {loss}");
         for (k, (a, b)) in g_there.iter().zip(&g).enumerate() {
             super::close(&format!("{kernel}: gradient {k}"), a, b, 1e-4);
@@ -123,6 +124,31 @@ fn an_iteration_of_mixed_time_step_training_is_that_of_the_cpu() {
                 1e-4,
             );
         }
+    }
+}
+
+#[test]
+fn two_workers_of_a_device_have_the_gradients_of_one_with_the_whole_batch() {
+    let Some(device) = gpu() else { return };
+    let configurations = [vec![4, 2, 3], vec![1, 4, 1]];
+    let seed = (0..200).find(|&seed| is_clear(seed, &configurations)).expect("most small batches are clear");
+    let labels: Vec<usize> = (0..BATCH).collect();
+    let run = |ranks: Ranks| {
+        let mine = ranks.share(BATCH);
+        let all = input(seed, &device).tensor();
+        let step = |t: usize| all.clone().narrow(0, t * BATCH + mine.start, mine.len());
+        let x = Sequence::new(Tensor::cat((0..STEPS).map(step).collect(), 0), STEPS);
+        let mut model = model(seed, &device, Kernel::Auto).with_ranks(ranks);
+        let (g, report) = gradients(&mut model, &x, &labels[mine], &configurations, &SETTING, &mut rng(0))?;
+        let host: Vec<Vec<f32>> = g.iter().flatten().map(|g| super::values(g.clone())).collect();
+        Ok((report.loss, host))
+    };
+    let (loss, whole) = run(Ranks::alone()).expect("fits");
+    let both = threads::run(2, 1, run).expect("fits");
+    assert_eq!(both[0], both[1], "all workers have the same gradients");
+    assert!((both[0].0 - loss).abs() < 1e-4, "{} and {loss}", both[0].0);
+    for (k, (a, b)) in both[0].1.iter().zip(&whole).enumerate() {
+        super::close(&format!("gradient {k}"), a, b, 1e-4);
     }
 }
 
