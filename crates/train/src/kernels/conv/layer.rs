@@ -139,6 +139,7 @@ pub fn weight_gradient(gradient: FlexTensor, kept: Kept, op: ConvOp) -> FlexTens
     let out = match kept {
         Kept::Events(e) => gather_weight::weight_gradient(isa, g, &e, d),
         Kept::Values(x) => dense_weight::weight_gradient(isa, g, &Indirection::forward(&g), values(&x), d),
+        Kept::Rows(_) => unreachable!("a first layer has a backward pass of its own"),
         #[cfg(any(feature = "wgpu", feature = "cuda"))]
         Kept::Device(_) => unreachable!("what this backend keeps is on the host"),
     };

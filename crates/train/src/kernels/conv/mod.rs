@@ -64,6 +64,8 @@ pub enum Kept {
     Events(Arc<Events>),
     /// All of it.
     Values(burn::backend::flex::FlexTensor),
+    /// Its active values row by row, of a first layer.
+    Rows(Arc<crate::kernels::first::Rows>),
     /// All of it, on a GPU.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     Device(Box<burn_cubecl::tensor::CubeTensor>),
