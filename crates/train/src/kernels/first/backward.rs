@@ -95,15 +95,15 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
                 padded[plan.left..][..line].copy_from_slice(total);
                 if let Some(wide) = job.wide {
                     let y = &y[(i * plan.rows + r) * pitch + plan.left..][..line];
-                    let into = &mut centred[plan.left..][..line];
-                    let sums = job.shift.iter_mut().zip(job.product.iter_mut());
-                    let each = total.iter().zip(y).zip(&wide.mean).zip(into.iter_mut()).zip(sums);
-                    each.for_each(|((((g, y), mean), into), (sum, product))| {
-                        let d = y - mean;
-                        *into = d;
-                        *sum += g;
-                        *product += g * d;
-                    });
+                    let (into, mean) = (&mut centred[plan.left..][..line], &wide.mean[..line]);
+                    let (sum, product) = (&mut job.shift[..line], &mut job.product[..line]);
+                    // Plain indices: a chain of zipped iterators is not inlined where it would be vectorised.
+                    for k in 0..line {
+                        let d = y[k] - mean[k];
+                        into[k] = d;
+                        sum[k] += total[k];
+                        product[k] += total[k] * d;
+                    }
                 }
                 // SAFETY: passed on from the caller; both rows have a pitch.
                 unsafe {
