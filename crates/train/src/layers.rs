@@ -5,8 +5,10 @@ use crate::error::{Error, Result};
 use crate::kernels::conv::Kernel;
 use crate::kernels::conv::precision::{self, Precision, Stays};
 use crate::kernels::fused::Branch;
-use crate::kernels::fused::BranchNorm;
-use crate::kernels::{NeuronOp, conv_for, fused_over, neuron, tile_pool, tile_pool_last};
+use crate::kernels::fused::{BranchNorm, Statistics};
+use crate::kernels::{
+    FirstInput, NeuronOp, conv_for, first, first_over, fused_over, neuron, tile_pool, tile_pool_last,
+};
 use crate::model::Pass;
 use crate::norm::{BatchStatistics, NormMode, Running};
 use crate::parallel::Ranks;
@@ -14,12 +16,14 @@ use crate::sequence::Sequence;
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor};
-use tickless_net::{Conv, Layer, Network, Neuron, NodeId, Norm, Pool, PoolKind};
+use tickless_net::{Conv, InputKind, Layer, Network, Neuron, NodeId, Norm, Pool, PoolKind};
 
-/// One summand of a neuron's current: a sequence and the norm that is still to be done.
+/// One summand of a neuron's current: a sequence and the convolution and norm that are still to be done.
 #[derive(Debug, Clone)]
 pub(crate) struct Term {
     x: Sequence,
+    /// Weight and padding of a first layer's convolution, and its kernels.
+    conv: Option<(Tensor<4>, usize, Kernel)>,
     norm: Option<TermNorm>,
 }
 
@@ -35,12 +39,17 @@ struct TermNorm {
 impl Term {
     /// A sequence as it is.
     pub(crate) fn plain(x: Sequence) -> Self {
-        Self { x, norm: None }
+        Self { x, conv: None, norm: None }
     }
 
-    /// A sequence that is to be normalised by the norm of number `index`.
+    /// A sequence that is to be convolved by a first layer (see [`first_nodes`]).
+    pub(crate) fn convolved(x: Sequence, weight: Tensor<4>, c: Conv, kernel: Kernel) -> Self {
+        Self { x, conv: Some((weight, c.padding, kernel)), norm: None }
+    }
+
+    /// The same, to be normalised by the norm of number `index`.
     pub(crate) fn normalised(
-        x: Sequence,
+        self,
         running: &Running,
         (gain, shift): (Tensor<1>, Tensor<1>),
         norm: Norm,
@@ -55,7 +64,7 @@ impl Term {
                 TermNorm { gain, shift, kind: BranchNorm::Affine, place }
             }
         };
-        Self { x, norm: Some(norm) }
+        Self { norm: Some(norm), ..self }
     }
 
     /// Number of steps.
@@ -84,6 +93,33 @@ pub(crate) fn fused_nodes(network: &Network) -> Vec<bool> {
         |i: usize| matches!(nodes[i].layer, Layer::Add) && nodes[i].from.len() == 2 && only(i).is_some_and(neuron);
     let norm = |i: usize| matches!(nodes[i].layer, Layer::Norm(_)) && only(i).is_some_and(|r| neuron(r) || add(r));
     (0..nodes.len()).map(|i| norm(i) || add(i)).collect()
+}
+
+/// Convolutions that the neuron which reads them takes over: of the network's input, without bias, with nothing
+/// between them and the neuron but a norm.
+pub(crate) fn first_nodes(network: &Network, fused: &[bool]) -> Vec<bool> {
+    let (nodes, readers) = (network.nodes(), network.readers());
+    let reader = |i: usize| {
+        let mut all = nodes.iter().enumerate().filter(|(_, n)| n.from.contains(&NodeId::Node(i)));
+        all.next().map(|(j, n)| (j, n.layer)).filter(|_| readers[i] == 1)
+    };
+    let neuron = |of: Option<(usize, Layer)>| matches!(of, Some((_, Layer::Neuron(_))));
+    let input = |id: &NodeId| match id {
+        NodeId::Input => true,
+        NodeId::Node(j) => matches!(nodes[*j].layer, Layer::Ttm(_)) && nodes[*j].from == [NodeId::Input],
+    };
+    let one = |i: usize| match nodes[i].layer {
+        Layer::Conv(c) => {
+            let shape = c.groups == 1 && !c.bias && first::fits(c.stride, c.padding, c.kernel, nodes[i].input.channels);
+            let read = match reader(i) {
+                Some((j, Layer::Norm(_))) => fused[j] && neuron(reader(j)),
+                other => neuron(other),
+            };
+            network.input().kind == InputKind::Events && shape && read && nodes[i].from.iter().all(input)
+        }
+        _ => false,
+    };
+    (0..nodes.len()).map(one).collect()
 }
 
 /// For every neuron the pooling over tiles that alone reads it, and for that the neuron.
@@ -123,17 +159,29 @@ pub(crate) fn spiking(
     statistics: &mut [Option<BatchStatistics>],
 ) -> Sequence {
     let places: Vec<_> = terms.iter().map(|t| t.norm.as_ref().map(|n| n.place)).collect();
+    let pool = pool.and_then(|p| Some((p.kernel, tile_scale(p)?)));
+    let mut put = |place: Option<(usize, f64)>, seen: Option<Statistics>| {
+        if let (Some((index, momentum)), Some(seen)) = (place, seen) {
+            statistics[index] = Some(BatchStatistics::new(&seen, momentum, device));
+        }
+    };
+    let mut terms = terms;
+    if let Some((weight, padding, kernel)) = terms[0].conv.take() {
+        let term = terms.swap_remove(0);
+        let (x, repeat) = term.x.into_repeated_first();
+        let (norm, kind) = term.norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind));
+        let (input, branch) = (FirstInput { x, weight, padding, kernel }, Branch { norm: kind, repeat });
+        let (spikes, seen) = first_over(input, norm, branch, op, pool, ranks);
+        put(places[0], seen);
+        return Sequence::from_channels_last(spikes, op.steps);
+    }
     let branches = terms.into_iter().map(|t| {
         let (x, repeat) = t.x.into_repeated();
         let (norm, kind) = t.norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind));
         (x, norm, Branch { norm: kind, repeat })
     });
-    let (spikes, seen) = fused_over(branches.collect(), op, pool.and_then(|p| Some((p.kernel, tile_scale(p)?))), ranks);
-    for (place, seen) in places.into_iter().zip(seen) {
-        if let (Some((index, momentum)), Some(seen)) = (place, seen) {
-            statistics[index] = Some(BatchStatistics::new(&seen, momentum, device));
-        }
-    }
+    let (spikes, seen) = fused_over(branches.collect(), op, pool, ranks);
+    places.into_iter().zip(seen).for_each(|(place, seen)| put(place, seen));
     Sequence::from_channels_last(spikes, op.steps)
 }
 

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Kernel, Precision};
+use crate::kernels::first;
 use crate::layers::{self, How, Term};
 use crate::norm::{BatchStatistics, NormMode, Running};
 use crate::parallel::Ranks;
@@ -119,6 +120,8 @@ pub struct Model {
     precision: Precision,
     /// Nodes that the fused kernel of their reader takes over.
     fused: Vec<bool>,
+    /// Convolutions that the first layer's kernel takes over.
+    first: Vec<bool>,
     /// Neurons whose spikes only a pooling reads, and those poolings: one kernel does both.
     pooled: Vec<Option<Pool>>,
     ranks: Ranks,
@@ -150,9 +153,21 @@ impl Model {
             })
             .collect::<Result<_>>()?;
         let (fused, pooled) = (layers::fused_nodes(&network), layers::pooled_nodes(&network));
+        let first = layers::first_nodes(&network, &fused);
         let (kernel, precision, ranks) = (Kernel::from_env(), Precision::from_env()?, Ranks::alone());
-        let device = device.clone();
-        Ok(Self { network, device, kernel, precision, fused, pooled, ranks, recompute: false, parameters, running })
+        Ok(Self {
+            network,
+            device: device.clone(),
+            kernel,
+            precision,
+            fused,
+            first,
+            pooled,
+            ranks,
+            recompute: false,
+            parameters,
+            running,
+        })
     }
 
     /// The same with these kernels; [`Model::new`] takes them from `TICKLESS_KERNEL`.
@@ -302,6 +317,10 @@ impl Model {
                     let groups_in = node.input.channels / c.groups;
                     let weight = next().reshape([c.out, groups_in, c.kernel, c.kernel]);
                     let bias = c.bias.then(&mut next);
+                    if fuses && self.first[i] && self.takes_first(&x) {
+                        values[i] = Some(Value::Terms(vec![Term::convolved(x.ready(), weight, c, self.kernel)]));
+                        continue;
+                    }
                     layers::convolution(x.ready(), weight, bias, c, how)
                 }
                 Layer::Linear(l) => {
@@ -314,8 +333,8 @@ impl Model {
                     let (running, index) = (&self.running[*norms], *norms);
                     *norms += 1;
                     if fast && fuses && self.fused[i] {
-                        let term = Term::normalised(x.ready(), running, (gain, shift), n, pass.norm, index);
-                        values[i] = Some(Value::Terms(vec![term]));
+                        let one = |t: Term| t.normalised(running, (gain.clone(), shift.clone()), n, pass.norm, index);
+                        values[i] = Some(Value::Terms(x.terms().into_iter().map(one).collect()));
                         continue;
                     }
                     let seen = &mut statistics[index];
@@ -373,6 +392,12 @@ impl Model {
         let (steps, batch) = (last.steps(), last.batch());
         let logits = last.tensor().reshape([steps, batch, self.network.output().len()]);
         Output { logits, statistics: statistics.into_iter().flatten().collect() }
+    }
+
+    /// Whether the kernel of a first layer takes this input: on the CPU, in f32, where no other was forced.
+    fn takes_first(&self, x: &Value) -> bool {
+        let repeated = matches!(x, Value::Ready(x) if x.is_repeated());
+        repeated && self.device == Device::flex() && first::wanted(self.kernel, self.precision)
     }
 
     /// Refuses a precision that this pass cannot run at.

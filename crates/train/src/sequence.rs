@@ -139,12 +139,27 @@ impl Sequence {
 
     /// The tensor `[T'·B, H, W, C]` and the plain repeat to this sequence's steps that is still to be done.
     pub fn into_repeated(self) -> (Tensor<4>, Option<Arc<TimeMap>>) {
-        let this = match &self.pending {
+        let this = self.only_repeated().channels_last();
+        (this.data, this.pending)
+    }
+
+    /// The same with the tensor `[T'·B, C, H, W]`.
+    pub fn into_repeated_first(self) -> (Tensor<4>, Option<Arc<TimeMap>>) {
+        let this = self.only_repeated().channels_first();
+        (this.data, this.pending)
+    }
+
+    /// Carries out what is pending unless it is a plain repeat.
+    fn only_repeated(self) -> Self {
+        match &self.pending {
             Some(map) if !map.is_repeat() => self.materialise(),
             _ => self,
-        };
-        let this = this.channels_last();
-        (this.data, this.pending)
+        }
+    }
+
+    /// Whether nothing but a plain repeat is pending.
+    pub fn is_repeated(&self) -> bool {
+        self.pending.as_ref().is_none_or(|map| map.is_repeat())
     }
 
     /// The same values as constants on (or off) the autodiff device of `like`.

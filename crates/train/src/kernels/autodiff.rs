@@ -7,6 +7,7 @@
 //! computed again.
 
 use super::conv::{ConvOp, Keep, Kept};
+use super::first::{FirstOp, backward_in_parts};
 use super::fused::{FusedOp, StatisticsSlot};
 use super::{AdamWOp, NeuronOp, SgdOp, SpikingOps, TilePool};
 use crate::ttm::TimeMap;
@@ -100,6 +101,36 @@ impl<B: SpikingOps> Backward<B, 1> for SeedBackward {
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = ops.state;
         unary::<B, _>(ops.parents, ops.node, grads, |_| gradient);
+    }
+}
+
+#[derive(Debug)]
+struct FirstBackward;
+
+impl<B: SpikingOps> Backward<B, 4> for FirstBackward {
+    /// The input (of few channels) lest its gradient be wanted; weight, γ, β; what was kept.
+    type State = (FloatTensor<B>, [FloatTensor<B>; 3], Option<Kept>, FirstOp, StatisticsSlot);
+
+    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (input, parameters, kept, op, statistics) = ops.state;
+        let g = grads.consume::<B>(&ops.node);
+        let (x, [w, gain, shift]) = match &ops.parents[0] {
+            Some(_) => {
+                let [x, w, gain, shift] = backward_in_parts::<B>(g, input, parameters, op, statistics);
+                (Some(x), [w, gain, shift])
+            }
+            None => {
+                let kept = kept.expect("every backend that differentiates keeps its input");
+                let [weight, gain, shift] = parameters;
+                let (w, gain, shift) = B::first_backward(g, weight, gain, shift, kept, op, statistics);
+                (None, [w, gain, shift])
+            }
+        };
+        for (parent, gradient) in ops.parents.into_iter().zip([x, Some(w), Some(gain), Some(shift)]) {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
     }
 }
 
@@ -247,5 +278,45 @@ impl<B: SpikingOps, C: CheckpointStrategy> SpikingOps for Autodiff<B, C> {
         let (a, b, c, d, e, f) = B::fused_backward(g, x, gain, shift, x2, gain2, shift2, op, statistics);
         let new = <FloatTensor<Self>>::new;
         (new(a), new(b), new(c), new(d), new(e), new(f))
+    }
+
+    fn first(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        op: FirstOp,
+        statistics: StatisticsSlot,
+        keep: Keep,
+    ) -> FloatTensor<Self> {
+        let nodes = [input.node(), weight.node(), gain.node(), shift.node()];
+        let [input, weight, gain, shift] = [input, weight, gain, shift].map(|t| t.into_primitive());
+        match FirstBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (kept_input, slot) = (input.clone(), Arc::new(Mutex::new(None)));
+                let parameters = [weight.clone(), gain.clone(), shift.clone()];
+                let y = B::first(input, weight, gain, shift, op.clone(), statistics.clone(), Some(slot.clone()));
+                let kept = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+                // As for a fused layer.
+                let seen = statistics.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                prep.finish((kept_input, parameters, kept, op, Arc::new(Mutex::new(seen))), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::first(input, weight, gain, shift, op, statistics, keep)),
+        }
+    }
+
+    fn first_backward(
+        gradient: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        kept: Kept,
+        op: FirstOp,
+        statistics: StatisticsSlot,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let [g, weight, gain, shift] = [gradient, weight, gain, shift].map(|t| t.into_primitive());
+        let (w, gain, shift) = B::first_backward(g, weight, gain, shift, kept, op, statistics);
+        let new = <FloatTensor<Self>>::new;
+        (new(w), new(gain), new(shift))
     }
 }

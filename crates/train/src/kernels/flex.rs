@@ -10,6 +10,7 @@
 use super::adamw::{self, AdamWOp};
 use super::conv::simd::Isa;
 use super::conv::{ConvOp, Keep, Kept, layer};
+use super::first::{self, FirstOp};
 use super::fused::{self, FusedOp, StatisticsSlot};
 use super::memory::zeros;
 use super::pool::{self, TilePool};
@@ -164,6 +165,35 @@ impl SpikingOps for Flex {
             from_vec(data.unwrap_or_else(|| vec![0.0; shape.num_elements()]), shape)
         };
         (next(0), next(1), next(2), next(3), next(4), next(5))
+    }
+
+    fn first(
+        input: FlexTensor,
+        weight: FlexTensor,
+        gain: FlexTensor,
+        shift: FlexTensor,
+        op: FirstOp,
+        statistics: StatisticsSlot,
+        keep: Keep,
+    ) -> FlexTensor {
+        let (y, rows) = first::forward_on_host(&input, [&weight, &gain, &shift], &op, &statistics);
+        if let Some(keep) = keep {
+            *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept::Rows(Arc::new(rows)));
+        }
+        y
+    }
+
+    fn first_backward(
+        gradient: FlexTensor,
+        weight: FlexTensor,
+        gain: FlexTensor,
+        shift: FlexTensor,
+        kept: Kept,
+        op: FirstOp,
+        statistics: StatisticsSlot,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let Kept::Rows(rows) = kept else { unreachable!("a first layer keeps the rows of its input") };
+        first::backward_on_host(&gradient, [&weight, &gain, &shift], &rows, &op, &statistics)
     }
 }
 

@@ -9,6 +9,7 @@ mod adamw;
 pub mod allocator;
 mod autodiff;
 pub mod conv;
+pub mod first;
 mod flex;
 pub mod fused;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -28,6 +29,7 @@ use burn::backend::TensorMetadata;
 use burn::backend::{Dispatch, backend_extension, tensor::FloatTensor};
 use burn::tensor::{Shape, Tensor};
 use conv::{ConvOp, Geometry, Keep, Kept, Kernel, Precision};
+use first::FirstOp;
 use fused::{Branch, BranchNorm, FusedOp, Statistics, StatisticsSlot};
 use std::sync::Arc;
 use tickless_net::Neuron;
@@ -129,6 +131,28 @@ pub trait SpikingOps: burn::backend::Backend {
         FloatTensor<Self>,
         FloatTensor<Self>,
     );
+
+    /// Spikes of a first layer from `[T_in·B, C, H, W]`; puts what backward needs in `keep`.
+    fn first(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        op: FirstOp,
+        statistics: StatisticsSlot,
+        keep: Keep,
+    ) -> FloatTensor<Self>;
+
+    /// Gradients of weight, gain and shift of [`first`](Self::first).
+    fn first_backward(
+        gradient: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        kept: Kept,
+        op: FirstOp,
+        statistics: StatisticsSlot,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
 /// Convolution of channels-last maps.
@@ -250,6 +274,57 @@ pub fn fused_over(
     let spikes = <Dispatch as SpikingOps>::fused(x, gain, shift, x2, gain2, shift2, op, slot.clone());
     let statistics = std::mem::take(&mut *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     (Tensor::from_dispatch(spikes), statistics)
+}
+
+/// What [`first_over`] convolves: `[T_in·B, C, H, W]` with a weight `[Co, C, k, k]`.
+#[derive(Debug, Clone)]
+pub struct FirstInput {
+    /// The input.
+    pub x: Tensor<4>,
+    /// The weight.
+    pub weight: Tensor<4>,
+    /// Padding; the stride is 1.
+    pub padding: usize,
+    /// Which kernels were asked for.
+    pub kernel: Kernel,
+}
+
+/// As [`fused_over()`] of a convolution's output, with one branch, where nobody asks the gradient of the input and
+/// few of its values are not zero (see [`mod@first`]).
+///
+/// # Shapes
+/// `[C]`; the result `[T·B, H, W, C]`, smaller by the pooling.
+///
+/// # Panics
+/// If the convolution is no such layer (see [`first::fits`]).
+pub fn first_over(
+    input: FirstInput,
+    norm: Option<(Tensor<1>, Tensor<1>)>,
+    branch: Branch,
+    neuron: NeuronOp,
+    pool: Option<(usize, f32)>,
+    ranks: &Ranks,
+) -> (Tensor<4>, Option<Statistics>) {
+    let FirstInput { x, weight, padding, kernel } = input;
+    let ([_, channels, height, width], [out, _, side, _]) = (x.dims(), weight.dims());
+    assert!(first::fits(1, padding, side, channels), "{:?} is no first layer's weight", weight.dims());
+    assert_eq!(norm.is_some(), branch.norm != BranchNorm::None, "a norm has gain and shift");
+    let geometry = Geometry { channels, height, width, out, kernel: side, stride: 1, padding };
+    let (height, width) = (geometry.out_height(), geometry.out_width());
+    let pool = pool.map(|(kernel, scale)| TilePool { kernel, scale, height, width, channels: out, last: true });
+    let device = x.device();
+    let none = || Tensor::<1>::zeros([1], &device);
+    let (gain, shift) = norm.unwrap_or_else(|| (none(), none()));
+    let op = FirstOp {
+        conv: ConvOp { geometry, kernel, precision: Precision::F32 },
+        fused: FusedOp { neuron, branches: vec![branch], pool, ranks: ranks.clone() },
+    };
+    let slot = StatisticsSlot::default();
+    let (x, weight, gain, shift) =
+        (x.into_dispatch(), weight.into_dispatch(), gain.into_dispatch(), shift.into_dispatch());
+    let spikes = <Dispatch as SpikingOps>::first(x, weight, gain, shift, op, slot.clone(), None);
+    let seen = std::mem::take(&mut *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    (Tensor::from_dispatch(spikes), seen.into_iter().next().flatten())
 }
 
 /// Spikes of a neuron layer over a sequence.

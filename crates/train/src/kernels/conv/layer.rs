@@ -13,7 +13,7 @@ use super::gather_weight;
 use super::pack::{Panels, panel_width};
 use super::simd::Isa;
 use super::{ConvOp, Kept, Kernel, Precision};
-use super::{low, narrow, precision, winograd};
+use super::{low, narrow, narrow_weight, precision, winograd};
 use crate::kernels::flex::{from_vec, values};
 use crate::kernels::memory::{full, room};
 use burn::backend::TensorMetadata;
@@ -39,12 +39,19 @@ pub fn forward(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: bool) ->
     if !keep && let Some(y) = low(isa, op, x, &weight, None, true) {
         return (from_vec(y, shape), None);
     }
-    let events = op.looks_for_events().then(|| Events::of(isa, x, g.pixels(), g.width, g.channels));
-    let density = events.as_ref().map(|e| e.density(x.len()));
+    let (few, mut events) = (narrow_weight::pays(&g), None);
+    let density = op.looks_for_events().then(|| {
+        // Maps of few channels mostly go by dense kernels: some of their images say whether it is worth looking.
+        let guess = few.then(|| sampled(x, g.input_len()));
+        match guess.filter(|d| op.kernel == Kernel::Auto && !op.kernel.gathers(&g, *d)) {
+            Some(d) if !keep || !op.kernel.gathers_weight(&g, d, few) => d,
+            _ => events.insert(Events::of(isa, x, g.pixels(), g.width, g.channels)).density(x.len()),
+        }
+    });
     let packed = if keep { low(isa, op, x, &weight, density, false) } else { None };
     let sparse = |wanted: &dyn Fn(f64) -> bool| density.is_some_and(wanted);
-    let gathers = packed.is_none() && sparse(&|d| op.kernel.gathers(&g, d));
-    let gathers_weight = sparse(&|d| op.kernel.gathers_weight(d));
+    let gathers = packed.is_none() && events.is_some() && sparse(&|d| op.kernel.gathers(&g, d));
+    let gathers_weight = events.is_some() && sparse(&|d| op.kernel.gathers_weight(&g, d, few));
     report(&g, images, density, gathers, gathers_weight);
     let wanted = gathers || (keep && gathers_weight);
     let events = events.filter(|_| wanted).map(|e| e.with_values(x));
@@ -54,6 +61,13 @@ pub fn forward(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: bool) ->
         _ => Kept::Values(input),
     });
     (from_vec(y, shape), kept)
+}
+
+/// Fraction of active values in one image of eight.
+fn sampled(x: &[f32], len: usize) -> f64 {
+    let images = || x.chunks_exact(len).step_by(8);
+    let active: usize = images().map(|i| i.iter().map(|v| usize::from(*v != 0.0)).sum::<usize>()).sum();
+    active as f64 / (images().count() * len).max(1) as f64
 }
 
 /// The output in f32, over `events` or over all inputs.
@@ -138,7 +152,11 @@ pub fn weight_gradient(gradient: FlexTensor, kept: Kept, op: ConvOp) -> FlexTens
     let d = values(&gradient);
     let out = match kept {
         Kept::Events(e) => gather_weight::weight_gradient(isa, g, &e, d),
+        Kept::Values(x) if op.kernel == Kernel::Auto && narrow_weight::pays(&g) => {
+            narrow_weight::weight_gradient(isa, g, values(&x), d)
+        }
         Kept::Values(x) => dense_weight::weight_gradient(isa, g, &Indirection::forward(&g), values(&x), d),
+        Kept::Rows(_) => unreachable!("a first layer has a backward pass of its own"),
         #[cfg(any(feature = "wgpu", feature = "cuda"))]
         Kept::Device(_) => unreachable!("what this backend keeps is on the host"),
     };

@@ -7,7 +7,7 @@
 //! | product | active inputs only | all inputs |
 //! |---|---|---|
 //! | output | [`gather`] | [`dense`], [`narrow`] (few channels) |
-//! | weight gradient | [`gather_weight`] | [`dense_weight`] |
+//! | weight gradient | [`gather_weight`] | [`dense_weight`], [`narrow_weight`] (few channels) |
 //! | input gradient | | [`winograd`] (3×3, stride 1), [`narrow`], [`dense`] |
 //!
 //! Spikes are 0, 1 or small counts, mostly 0: an active input costs one addition of a weight row,
@@ -26,6 +26,7 @@ pub mod geometry;
 pub(super) mod layer;
 pub mod low;
 pub mod narrow;
+pub mod narrow_weight;
 pub mod pack;
 pub mod precision;
 pub mod simd;
@@ -64,6 +65,8 @@ pub enum Kept {
     Events(Arc<Events>),
     /// All of it.
     Values(burn::backend::flex::FlexTensor),
+    /// Its active values row by row, of a first layer.
+    Rows(Arc<crate::kernels::first::Rows>),
     /// All of it, on a GPU.
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     Device(Box<burn_cubecl::tensor::CubeTensor>),

@@ -54,10 +54,38 @@ impl Map {
         channels < 64 && self.kernel > 1 && weights <= MOST_WEIGHTS
     }
 
-    fn padded(&self) -> [usize; 2] {
+    pub(super) fn padded(&self) -> [usize; 2] {
         let [_, height, width] = self.input;
         // The last window may reach past what padding asks for; such a column is never written.
         [height + 2 * self.padding, width + 2 * self.padding]
+    }
+
+    /// Values of a padded image.
+    pub(super) fn padded_len(&self) -> usize {
+        self.padded().iter().product::<usize>() * self.input[0]
+    }
+
+    /// Padded images that a buffer has room for, of `images`.
+    pub(super) fn together(&self, images: usize) -> usize {
+        (BUFFER / self.padded_len().max(1)).clamp(1, images.max(1))
+    }
+
+    /// Where the window of each output pixel begins in a buffer of `together` padded images.
+    pub(super) fn windows(&self, together: usize) -> Vec<usize> {
+        let ([channels, ..], [_, oh, ow], [_, columns]) = (self.input, self.output, self.padded());
+        let (size, stride) = (self.padded_len(), self.stride);
+        let window = |i: usize, p: usize| i * size + (p / ow * stride * columns + p % ow * stride) * channels;
+        (0..together).flat_map(|i| (0..oh * ow).map(move |p| window(i, p))).collect()
+    }
+
+    /// Copies an image into its margin of zeros.
+    #[inline(always)]
+    pub(super) fn pad(&self, image: &[f32], into: &mut [f32]) {
+        let ([channels, _, width], [_, columns]) = (self.input, self.padded());
+        let lines = into.chunks_exact_mut(columns * channels).skip(self.padding);
+        for (line, from) in lines.zip(image.chunks_exact(width * channels)) {
+            line[self.padding * channels..][..width * channels].copy_from_slice(from);
+        }
     }
 }
 
@@ -92,19 +120,15 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
 #[inline(always)]
 unsafe fn images<V: Lanes, const MR: usize, const NV: usize>(job: &mut Job<'_>) {
     let map = job.map;
-    let ([channels, height, width], [rows, columns]) = (map.input, map.padded());
-    let (outputs, pixels, size) = (map.output[0], map.output[1] * map.output[2], rows * columns * channels);
+    let ([channels, height, width], [_, columns]) = (map.input, map.padded());
+    let (outputs, pixels, size) = (map.output[0], map.output[1] * map.output[2], map.padded_len());
     let run = map.kernel * channels;
     let count = job.x.len() / (channels * height * width);
     for first in (0..count).step_by(job.together) {
         let here = job.together.min(count - first);
         for i in 0..here {
             let image = &job.x[(first + i) * channels * height * width..][..channels * height * width];
-            let into = &mut job.padded[i * size..(i + 1) * size];
-            let lines = into.chunks_exact_mut(columns * channels).skip(map.padding);
-            for (line, from) in lines.zip(image.chunks_exact(width * channels)) {
-                line[map.padding * channels..][..width * channels].copy_from_slice(from);
-            }
+            map.pad(image, &mut job.padded[i * size..(i + 1) * size]);
         }
         for p in 0..job.weights.count() {
             let panel = job.weights.panel(p).as_ptr();
@@ -135,12 +159,10 @@ unsafe fn images<V: Lanes, const MR: usize, const NV: usize>(job: &mut Job<'_>) 
 /// `[N, H, W, C]` to `[N, OH, OW, Co]`, all of it written; taps of `weights` as in [`Panels::forward`].
 pub fn forward(isa: Isa, map: Map, x: &[f32], weights: &Panels, out: &mut [MaybeUninit<f32>]) {
     let ([channels, height, width], [outputs, oh, ow]) = (map.input, map.output);
-    let [rows, columns] = map.padded();
-    let (x_len, out_len, size) = (channels * height * width, outputs * oh * ow, rows * columns * channels);
+    let (x_len, out_len, size) = (channels * height * width, outputs * oh * ow, map.padded_len());
     let images = x.len() / x_len.max(1);
-    let together = (BUFFER / size.max(1)).clamp(1, images.max(1));
-    let window = |i: usize, p: usize| i * size + (p / ow * map.stride * columns + p % ow * map.stride) * channels;
-    let windows: Vec<usize> = (0..together).flat_map(|i| (0..oh * ow).map(move |p| window(i, p))).collect();
+    let together = map.together(images);
+    let windows = map.windows(together);
     // Some buffers a task: a task's zeros are written once.
     let group = (together * 4).clamp(1, images.div_ceil(2).max(1));
     let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1)));

@@ -14,7 +14,7 @@
 
 pub mod backward;
 pub mod forward;
-mod rows;
+pub(super) mod rows;
 pub mod statistics;
 
 use super::{NeuronOp, TilePool};

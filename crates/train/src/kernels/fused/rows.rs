@@ -20,7 +20,7 @@ pub(super) fn is_lif(n: &Neuron) -> bool {
 
 /// I ← or += the branch's values.
 #[inline(always)]
-pub(super) fn charge(current: &mut [f32], x: &[f32], channels: Option<&Channels>, first: bool) {
+pub(in crate::kernels) fn charge(current: &mut [f32], x: &[f32], channels: Option<&Channels>, first: bool) {
     match (channels, first) {
         (None, true) => current.copy_from_slice(x),
         (None, false) => current.iter_mut().zip(x).for_each(|(i, x)| *i += x),
@@ -37,7 +37,7 @@ pub(super) fn charge(current: &mut [f32], x: &[f32], channels: Option<&Channels>
 
 /// v, s ← one step; `current` becomes the potential before the spike.
 #[inline(always)]
-pub(super) fn fire(op: NeuronOp, current: &mut [f32], v: &mut [f32], s: &mut [f32], scratch: &mut [f32]) {
+pub(in crate::kernels) fn fire(op: NeuronOp, current: &mut [f32], v: &mut [f32], s: &mut [f32], scratch: &mut [f32]) {
     let c = Constants::new(&op.neuron, op.lambda);
     if is_lif(&op.neuron) {
         for ((u, v), s) in current.iter_mut().zip(v.iter_mut()).zip(s.iter_mut()) {
@@ -54,7 +54,7 @@ pub(super) fn fire(op: NeuronOp, current: &mut [f32], v: &mut [f32], s: &mut [f3
 
 /// Gradient of the current of one step; `g_v` leaves with that for the step before.
 #[inline(always)]
-pub(super) fn back(op: NeuronOp, u: &[f32], g: &[f32], g_v: &mut [f32], out: &mut [f32]) {
+pub(in crate::kernels) fn back(op: NeuronOp, u: &[f32], g: &[f32], g_v: &mut [f32], out: &mut [f32]) {
     let c = Constants::new(&op.neuron, op.lambda);
     if is_lif(&op.neuron) {
         let whole = u.len() / LANES * LANES;

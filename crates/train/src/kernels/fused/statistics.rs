@@ -85,7 +85,7 @@ pub fn moments(isa: Isa, x: &[f32], channels: usize, copies: &[usize]) -> Moment
 }
 
 /// Sums what belongs to one channel.
-pub(super) fn fold(wide: &[f32], channels: usize) -> Vec<f64> {
+pub(in crate::kernels) fn fold(wide: &[f32], channels: usize) -> Vec<f64> {
     let mut out = vec![0.0f64; channels];
     for pixel in wide.chunks_exact(channels) {
         out.iter_mut().zip(pixel).for_each(|(o, v)| *o += f64::from(*v));

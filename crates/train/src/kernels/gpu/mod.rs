@@ -17,6 +17,7 @@ mod time;
 
 use super::adamw::AdamWOp;
 use super::conv::{ConvOp, Geometry, Keep, Kept};
+use super::first::{FirstOp, backward_in_parts, in_parts};
 use super::fused::{FusedOp, StatisticsSlot};
 use super::pool::TilePool;
 use super::sgd::SgdOp;
@@ -148,6 +149,35 @@ impl SpikingOps for CubeBackend {
         let mut next = || all.next().unwrap_or_else(|| unused.clone());
         let ((a, b, c), (d, e, f)) = (next(), next());
         (a, b, c, d, e, f)
+    }
+
+    fn first(
+        input: CubeTensor,
+        weight: CubeTensor,
+        gain: CubeTensor,
+        shift: CubeTensor,
+        op: FirstOp,
+        statistics: StatisticsSlot,
+        keep: Keep,
+    ) -> CubeTensor {
+        if let Some(keep) = keep {
+            *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept::Device(Box::new(input.clone())));
+        }
+        in_parts::<Self>(input, [weight, gain, shift], op, statistics)
+    }
+
+    fn first_backward(
+        gradient: CubeTensor,
+        weight: CubeTensor,
+        gain: CubeTensor,
+        shift: CubeTensor,
+        kept: Kept,
+        op: FirstOp,
+        statistics: StatisticsSlot,
+    ) -> (CubeTensor, CubeTensor, CubeTensor) {
+        let Kept::Device(input) = kept else { unreachable!("what a device's forward pass kept is on the device") };
+        let [_, w, g, s] = backward_in_parts::<Self>(gradient, *input, [weight, gain, shift], op, statistics);
+        (w, g, s)
     }
 }
 
