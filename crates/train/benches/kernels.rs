@@ -4,10 +4,11 @@
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Distribution, Tensor};
+use divan::counter::BytesCount;
 use divan::{Bencher, black_box, counter::ItemsCount};
 use std::sync::Arc;
 use tickless_net::{Neuron, TtmMode};
-use tickless_train::kernels::{NeuronOp, map_time, neuron, reference, tile_pool};
+use tickless_train::kernels::{AdamWOp, NeuronOp, adamw, map_time, neuron, reference, tile_pool};
 use tickless_train::seed;
 use tickless_train::ttm::TimeMap;
 
@@ -80,4 +81,39 @@ fn pool_fused(b: Bencher<'_, '_>) {
 #[divan::bench]
 fn pool_of_the_tensor_library(b: Bencher<'_, '_>) {
     forward_and_back(b, |x| avg_pool2d(x, AvgPoolOptions::new([2, 2])));
+}
+
+/// Values of ResNet-18's weights.
+const WEIGHTS: usize = 11_173_962;
+
+/// A step of AdamW over and over, from weight, two moments and gradient to the first three; bytes are those that
+/// it must read and write.
+fn optimiser(bencher: Bencher<'_, '_>, step: impl Fn([Tensor<1>; 4]) -> [Tensor<1>; 3] + Sync) {
+    let random = || Tensor::<1>::random([WEIGHTS], Distribution::Normal(0.0, 1.0), &Device::flex());
+    let (g, mut state) = (random(), Some([random(), random(), random().abs()]));
+    bencher.counter(BytesCount::new(WEIGHTS * 4 * 7)).bench_local(|| {
+        let [w, m, v] = state.take().expect("is put back");
+        state = Some(step([w, m, v, g.clone()]));
+    });
+}
+
+#[divan::bench]
+fn adamw_fused(b: Bencher<'_, '_>) {
+    let op = AdamWOp::new(1e-3, [0.9, 0.999], 1e-8, 0.02, 7);
+    optimiser(b, |[w, m, v, g]| {
+        let (w, m, v) = adamw(w, m, v, g, op);
+        [w, m, v]
+    });
+}
+
+#[divan::bench]
+fn adamw_plain_tensors(b: Bencher<'_, '_>) {
+    let (c1, c2) = (1.0 - 0.9f64.powi(7), 1.0 - 0.999f64.powi(7));
+    optimiser(b, |[w, m, v, g]| {
+        let m = m.mul_scalar(0.9) + g.clone().mul_scalar(1.0 - 0.9);
+        let v = v.mul_scalar(0.999) + (g.clone() * g).mul_scalar(1.0 - 0.999);
+        let root = v.clone().div_scalar(c2).sqrt() + 1e-8;
+        let step = m.clone().mul_scalar(1e-3 / c1) / root;
+        [w.mul_scalar(1.0 - 1e-3 * 0.02) - step, m, v]
+    });
 }

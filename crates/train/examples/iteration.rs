@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p tickless-train --features mimalloc --example iteration -- --case A|B|C|D \
-//!     [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--precision P] [--calibrate] [--recompute] [--json]
+//!     [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--precision P] [--calibrate] [--recompute] [--workers N] [--json]
 //! ```
 //!
 //! A: resnet18 on CIFAR shapes, batch 16; B: resnet18-dvs, batch 4; C: nmnist-wide with norm, batch
@@ -11,6 +11,7 @@
 //! iteration is forward, loss, backward of every configuration and one SGD step. The input is made up:
 //! normal values for images, sparse counts for recordings. `--precision` is f32, bf16 or (D) int8.
 //! `--recompute` runs stages again backward instead of keeping what they made.
+//! `--workers N` shares the batch and the threads between N workers, as `tickless train --workers` does.
 //! An untrained network's norms know nothing and its deeper layers fall silent, which is no inference that
 //! anybody runs: `--calibrate` gives the norms the statistics of the input first.
 
@@ -27,6 +28,7 @@ use tickless_train::loss::Loss;
 use tickless_train::model::{Model, Pass};
 use tickless_train::norm::NormMode;
 use tickless_train::optimiser::{Optimiser, OptimiserState};
+use tickless_train::parallel::{Ranks, threads};
 use tickless_train::seed;
 use tickless_train::sequence::Sequence;
 use tickless_train::step::{StepSetting, gradients};
@@ -79,7 +81,7 @@ fn configurations(stages: usize, t: usize) -> Result<Vec<Vec<Vec<usize>>>> {
     }
 }
 
-fn input(case: &Case, steps: usize, device: &Device) -> Sequence {
+fn input(case: &Case, batch: usize, steps: usize, device: &Device) -> Sequence {
     let (shape, kind) = (case.network.input().shape, case.network.input().kind);
     let steps = if kind == InputKind::Image { 1 } else { steps };
     let mut rng = seed::rng(1, "iteration", 0);
@@ -88,8 +90,8 @@ fn input(case: &Case, steps: usize, device: &Device) -> Sequence {
         InputKind::Image => (0..12).map(|_| rng.random::<f32>()).sum::<f32>() - 6.0,
         InputKind::Events => f32::from(rng.random_range(0u8..20).saturating_sub(17)),
     };
-    let values = (0..steps * case.batch * shape.len()).map(|_| value()).collect();
-    Sequence::from_values(values, [steps, case.batch, shape.channels, shape.height, shape.width], device)
+    let values = (0..steps * batch * shape.len()).map(|_| value()).collect();
+    Sequence::from_values(values, [steps, batch, shape.channels, shape.height, shape.width], device)
 }
 
 /// Peak resident memory in bytes, where the system tells.
@@ -99,77 +101,113 @@ fn peak_memory() -> Option<u64> {
     line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kb| kb * 1024)
 }
 
-fn main() -> Result<()> {
-    tickless_train::kernels::allocator::keep_free_memory();
-    let name = option("--case").unwrap_or_else(|| "A".into());
-    let case = case(&name)?;
-    let t = number("--steps", case.t_max)?;
-    let (warm_up, iterations) = (number("--warm-up", 2)?, number("--iterations", 10)?);
-    let all = configurations(case.network.stages(), t)?;
+/// What the command line asks of a case.
+struct Job {
+    case: Case,
+    t: usize,
+    warm_up: usize,
+    iterations: usize,
+    precision: Option<Precision>,
+    recompute: bool,
+    calibrate: bool,
+}
+
+/// What one worker saw.
+#[derive(Default)]
+struct Seen {
+    seconds: Vec<f64>,
+    losses: Vec<f32>,
+}
+
+/// Norms get the statistics of the input.
+fn calibrate(model: &mut Model, x: &Sequence, job: &Job) -> Result<()> {
+    let configuration = vec![job.t; model.network().stages()];
+    let (norm, leak, t_max) = (NormMode::Batch, LeakRule::Step, job.case.t_max);
+    let pass = Pass { configuration: &configuration, norm, leak, t_max, step_us: None };
+    let mut rng = seed::rng(1, "calibration", 0);
+    let full = model.clone().with_precision(Precision::F32);
+    let seen = full.forward(&full.constants(), x.clone(), &pass, &mut rng, None)?.statistics;
+    model.running.iter_mut().zip(&seen).for_each(|(running, batch)| running.update(batch, 1.0));
+    Ok(())
+}
+
+/// All iterations, by one worker with its part of the batch.
+fn run(job: &Job, all: &[Vec<Vec<usize>>], ranks: &Ranks) -> Result<Seen> {
+    let (case, t) = (&job.case, job.t);
     let weights = initialise(&case.network, InitScheme::default_for(&case.network), 1000);
-    let mut model = Model::new(case.network.clone(), &weights, &Device::flex())?;
-    model = model.with_recompute(std::env::args().any(|a| a == "--recompute"));
-    if let Some(precision) = option("--precision") {
-        model = model.with_precision(precision.parse()?);
+    let mut model = Model::new(case.network.clone(), &weights, &Device::flex())?
+        .with_recompute(job.recompute)
+        .with_ranks(ranks.clone());
+    if let Some(precision) = job.precision {
+        model = model.with_precision(precision);
     }
-    let mut optimiser =
-        OptimiserState::new(Optimiser::Sgd { momentum: 0.9, weight_decay: 5e-4 }, model.parameters.len());
-    let x = input(&case, if case.training { case.t_max.max(t) } else { t }, model.device());
-    let labels: Vec<usize> = (0..case.batch).map(|i| i % case.network.output().len()).collect();
-    let setting = StepSetting {
-        loss: Loss::default(),
-        norm: NormMode::Batch,
-        leak: LeakRule::Step,
-        t_max: case.t_max,
-        step_us: None,
-    };
-    if std::env::args().any(|a| a == "--calibrate") {
-        let configuration = vec![t; case.network.stages()];
-        let (norm, leak, t_max) = (NormMode::Batch, LeakRule::Step, case.t_max);
-        let pass = Pass { configuration: &configuration, norm, leak, t_max, step_us: None };
-        let mut rng = seed::rng(1, "calibration", 0);
-        let full = model.clone().with_precision(Precision::F32);
-        let seen = full.forward(&full.constants(), x.clone(), &pass, &mut rng, None)?.statistics;
-        model.running.iter_mut().zip(&seen).for_each(|(running, batch)| running.update(batch, 1.0));
+    let sgd = Optimiser::Sgd { momentum: 0.9, weight_decay: 5e-4 };
+    let mut optimiser = OptimiserState::new(sgd, model.parameters.len());
+    let mine = ranks.share(case.batch);
+    let x = input(case, mine.len(), if case.training { case.t_max.max(t) } else { t }, model.device());
+    let labels: Vec<usize> = mine.map(|i| i % case.network.output().len()).collect();
+    let (norm, leak, t_max) = (NormMode::Batch, LeakRule::Step, case.t_max);
+    let setting = StepSetting { loss: Loss::default(), norm, leak, t_max, step_us: None };
+    if job.calibrate {
+        calibrate(&mut model, &x, job)?;
     }
-    let (mut seconds, mut losses) = (Vec::new(), Vec::new());
-    for k in 0..warm_up + iterations {
+    let mut seen = Seen::default();
+    for k in 0..job.warm_up + job.iterations {
         let configurations = &all[k % all.len()];
         let mut rng = seed::rng(1, "configuration", k as u64);
         let start = Instant::now();
         if case.training {
             let (grads, report) = gradients(&mut model, &x, &labels, configurations, &setting, &mut rng)?;
             optimiser.step(&mut model.parameters, grads, 0.1);
-            losses.push(report.loss);
+            seen.losses.push(report.loss);
         } else {
             for configuration in configurations {
-                let pass = Pass {
-                    configuration,
-                    norm: NormMode::Running,
-                    leak: LeakRule::Step,
-                    t_max: case.t_max,
-                    step_us: None,
-                };
+                let pass = Pass { configuration, norm: NormMode::Running, leak, t_max, step_us: None };
                 let out = model.forward(&model.constants(), x.clone(), &pass, &mut rng, None)?;
                 std::hint::black_box(out.logits.into_data());
             }
         }
-        if k >= warm_up {
-            seconds.push(start.elapsed().as_secs_f64());
+        if k >= job.warm_up {
+            seen.seconds.push(start.elapsed().as_secs_f64());
         }
     }
+    Ok(seen)
+}
+
+fn main() -> Result<()> {
+    tickless_train::kernels::allocator::keep_free_memory();
+    let name = option("--case").unwrap_or_else(|| "A".into());
+    let case = case(&name)?;
+    let said = |word: &str| std::env::args().any(|a| a == word);
+    let job = Job {
+        t: number("--steps", case.t_max)?,
+        warm_up: number("--warm-up", 2)?,
+        iterations: number("--iterations", 10)?,
+        precision: option("--precision").map(|p| p.parse()).transpose()?,
+        recompute: said("--recompute"),
+        calibrate: said("--calibrate"),
+        case,
+    };
+    let all = configurations(job.case.network.stages(), job.t)?;
+    let (workers, threads) = (number("--workers", 1)?.max(1), rayon::current_num_threads());
+    let Seen { seconds, losses } = match workers {
+        1 => run(&job, &all, &Ranks::alone())?,
+        n => threads::run(n, (threads / n).max(1), |ranks| run(&job, &all, &ranks))?.swap_remove(0),
+    };
     let mut sorted = seconds.clone();
     sorted.sort_by(f64::total_cmp);
     let median = sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN);
-    let (threads, peak) = (rayon::current_num_threads(), peak_memory());
-    if std::env::args().any(|a| a == "--json") {
+    let peak = peak_memory();
+    if said("--json") {
         let facts = serde_json::json!({
-            "case": name, "median_s": median, "seconds": seconds, "threads": threads, "peak_bytes": peak, "losses": losses,
+            "case": name, "median_s": median, "seconds": seconds, "threads": threads, "workers": workers,
+            "peak_bytes": peak, "losses": losses,
         });
         println!("{facts}");
     } else {
         let peak = peak.map_or_else(|| "unknown".into(), |b| format!("{:.2} GB", b as f64 / 1e9));
-        println!("case {name}: {median:.4} s (median of {iterations}), {threads} threads, peak {peak}");
+        let of = if workers > 1 { format!(" of {workers} workers") } else { String::new() };
+        println!("case {name}: {median:.4} s (median of {}), {threads} threads{of}, peak {peak}", job.iterations);
     }
     Ok(())
 }

@@ -50,41 +50,43 @@ pub(super) fn forward(input: FlexTensor, op: TilePool) -> FlexTensor {
     let (k, c, w, plane) = (op.kernel, op.channels, op.width * op.channels, op.height * op.width * op.channels);
     let shape = resized(input.shape(), op, (oh, ow));
     let mut out = zeros(shape.num_elements());
-    let sums = sums_of(c);
     planes(&mut out, oh * ow * c, c).for_each(|(p, y)| {
         for (oy, row) in y.chunks_mut(ow * c).enumerate() {
-            sums(row, &x[p * plane + oy * k * w..][..k * w], op);
+            sums_row(row, &x[p * plane + oy * k * w..][..k * w], op);
         }
     });
     from_vec(out, shape)
 }
 
-/// One row of windows: `[ow, c]` from `[k, width, c]`.
-pub(super) type Sums = fn(&mut [f32], &[f32], TilePool);
+/// One row of windows: `[ow, c]` from `[k, width, c]`, by the largest block of channels that a pixel is a multiple of.
+#[inline(always)]
+pub(super) fn sums_row(row: &mut [f32], from: &[f32], op: TilePool) {
+    match op.channels {
+        c if c.is_multiple_of(16) => sums::<16>(row, from, op),
+        c if c.is_multiple_of(8) => sums::<8>(row, from, op),
+        c if c.is_multiple_of(4) => sums::<4>(row, from, op),
+        c if c.is_multiple_of(2) => sums::<2>(row, from, op),
+        _ => sums::<1>(row, from, op),
+    }
+}
 
-/// By the largest block of channels that a pixel is a multiple of.
-pub(super) fn sums_of(channels: usize) -> Sums {
-    fn sums<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
-        let (k, c) = (op.kernel, op.channels);
-        for (ox, y) in row.chunks_exact_mut(c).enumerate() {
-            for (block, y) in y.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
-                let mut sum = [0.0f32; BLOCK];
-                for line in from.chunks_exact(op.width * c) {
-                    for j in 0..k {
-                        let x = &line[(ox * k + j) * c + block * BLOCK..][..BLOCK];
-                        sum.iter_mut().zip(x).for_each(|(s, x)| *s += x);
+#[inline(always)]
+fn sums<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
+    let (k, c) = (op.kernel, op.channels);
+    for (ox, y) in row.chunks_exact_mut(c).enumerate() {
+        for (block, y) in y.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
+            let mut sum = [0.0f32; BLOCK];
+            for line in from.chunks_exact(op.width * c) {
+                for j in 0..k {
+                    let x: &[f32; BLOCK] =
+                        line[(ox * k + j) * c + block * BLOCK..].first_chunk().expect("a pixel's block");
+                    for l in 0..BLOCK {
+                        sum[l] += x[l];
                     }
                 }
-                *y = sum.map(|s| s * op.scale);
             }
+            *y = sum.map(|s| s * op.scale);
         }
-    }
-    match channels {
-        c if c.is_multiple_of(16) => sums::<16>,
-        c if c.is_multiple_of(8) => sums::<8>,
-        c if c.is_multiple_of(4) => sums::<4>,
-        c if c.is_multiple_of(2) => sums::<2>,
-        _ => sums::<1>,
     }
 }
 
@@ -96,7 +98,6 @@ pub(super) fn backward(gradient: FlexTensor, op: TilePool) -> FlexTensor {
     let (k, c, w, plane) = (op.kernel, op.channels, op.width * op.channels, op.height * op.width * op.channels);
     let shape = resized(gradient.shape(), op, (op.height, op.width));
     let mut out = zeros(shape.num_elements());
-    let spread = spread_of(c);
     planes(&mut out, plane, c).for_each(|(p, x)| {
         for (oy, rows) in x.chunks_mut(k * w).take(oh).enumerate() {
             let from = &g[(p * oh + oy) * ow * c..][..ow * c];
@@ -106,7 +107,7 @@ pub(super) fn backward(gradient: FlexTensor, op: TilePool) -> FlexTensor {
                         window.fill(op.scale * g);
                     }
                 } else {
-                    spread(row, from, op);
+                    spread_row(row, from, op);
                 }
             }
         }
@@ -115,36 +116,36 @@ pub(super) fn backward(gradient: FlexTensor, op: TilePool) -> FlexTensor {
 }
 
 /// A row of gradients to the rows of its windows, zero where a row's end fills none.
+#[inline(always)]
 pub(super) fn spread_rows(rows: &mut [f32], from: &[f32], op: TilePool) {
-    let spread = spread_of(op.channels);
     for row in rows.chunks_exact_mut(op.width * op.channels) {
-        spread(row, from, op);
+        spread_row(row, from, op);
         row[op.width / op.kernel * op.kernel * op.channels..].fill(0.0);
     }
 }
 
-/// One row of gradients to a row of the input.
-type Spread = fn(&mut [f32], &[f32], TilePool);
+/// One row of gradients to a row of the input, by the largest block of channels that a pixel is a multiple of.
+#[inline(always)]
+fn spread_row(row: &mut [f32], from: &[f32], op: TilePool) {
+    match op.channels {
+        c if c.is_multiple_of(16) => spread::<16>(row, from, op),
+        c if c.is_multiple_of(8) => spread::<8>(row, from, op),
+        c if c.is_multiple_of(4) => spread::<4>(row, from, op),
+        c if c.is_multiple_of(2) => spread::<2>(row, from, op),
+        _ => spread::<1>(row, from, op),
+    }
+}
 
-/// By the largest block of channels that a pixel is a multiple of.
-fn spread_of(channels: usize) -> Spread {
-    fn spread<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
-        let (k, c) = (op.kernel, op.channels);
-        for (window, g) in row.chunks_exact_mut(k * c).zip(from.chunks_exact(c)) {
-            for (block, g) in g.as_chunks::<BLOCK>().0.iter().enumerate() {
-                let g = g.map(|g| op.scale * g);
-                for pixel in window.chunks_exact_mut(c) {
-                    pixel[block * BLOCK..][..BLOCK].copy_from_slice(&g);
-                }
+#[inline(always)]
+fn spread<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
+    let (k, c) = (op.kernel, op.channels);
+    for (window, g) in row.chunks_exact_mut(k * c).zip(from.chunks_exact(c)) {
+        for (block, g) in g.as_chunks::<BLOCK>().0.iter().enumerate() {
+            let g = g.map(|g| op.scale * g);
+            for pixel in window.chunks_exact_mut(c) {
+                pixel[block * BLOCK..][..BLOCK].copy_from_slice(&g);
             }
         }
-    }
-    match channels {
-        c if c.is_multiple_of(16) => spread::<16>,
-        c if c.is_multiple_of(8) => spread::<8>,
-        c if c.is_multiple_of(4) => spread::<4>,
-        c if c.is_multiple_of(2) => spread::<2>,
-        _ => spread::<1>,
     }
 }
 

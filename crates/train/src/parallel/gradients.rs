@@ -1,9 +1,11 @@
-//! Gradients summed over the workers: one message an iteration, all parameters in a row.
+//! Gradients summed over the workers, once an iteration: large ones in parts as they lie, small ones in a row.
 
 use super::Ranks;
 use crate::error::Result;
-use crate::model::host;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// Values of a message: many enough that its latency does not count, few enough for a cache.
+const MESSAGE: usize = 1 << 18;
 
 /// Replaces each gradient by its sum over the workers; a parameter without one has none on any worker.
 ///
@@ -13,13 +15,31 @@ pub(crate) fn sum_gradients(ranks: &Ranks, gradients: &mut [Option<Tensor<1>>]) 
     if ranks.is_alone() {
         return Ok(());
     }
-    let mut all: Vec<f32> = gradients.iter().flatten().flat_map(host).collect();
-    ranks.sum_f32(&mut all)?;
-    let mut rest = all.as_slice();
-    for g in gradients.iter_mut().flatten() {
-        let (mine, others) = rest.split_at(g.dims()[0]);
-        *g = Tensor::from_data(TensorData::new(mine.to_vec(), [mine.len()]), &g.device());
+    let (mut row, mut small) = (Vec::new(), Vec::new());
+    for slot in gradients.iter_mut() {
+        // Taken out, so that a host's tensor gives its memory instead of a copy.
+        let Some(gradient) = slot.take() else { continue };
+        let device = gradient.device();
+        let mut values: Vec<f32> = gradient.into_data().try_into_vec().expect("every tensor of this crate is f32");
+        if values.len() < MESSAGE {
+            row.extend_from_slice(&values);
+            small.push((slot, values.len(), device));
+            continue;
+        }
+        values.chunks_mut(MESSAGE).try_for_each(|part| ranks.sum_f32(part))?;
+        *slot = Some(tensor(values, &device));
+    }
+    row.chunks_mut(MESSAGE).try_for_each(|part| ranks.sum_f32(part))?;
+    let mut rest = row.as_slice();
+    for (slot, len, device) in small {
+        let (mine, others) = rest.split_at(len);
+        *slot = Some(tensor(mine.to_vec(), &device));
         rest = others;
     }
     Ok(())
+}
+
+fn tensor(values: Vec<f32>, device: &Device) -> Tensor<1> {
+    let len = values.len();
+    Tensor::from_data(TensorData::new(values, [len]), device)
 }

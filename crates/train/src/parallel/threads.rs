@@ -94,9 +94,17 @@ impl Group for Worker {
 
     fn sum_f32(&self, values: &mut [f32]) -> Result<()> {
         let all = self.meeting.meet(self.rank, bytemuck::cast_slice(values).to_vec())?;
-        for (k, sum) in values.iter_mut().enumerate() {
-            let each = all.iter().map(|laid| bytemuck::pod_read_unaligned::<f32>(&laid[4 * k..4 * k + 4]));
-            *sum = each.map(f64::from).sum::<f64>() as f32;
+        // So many at a time that the sums stay at hand, and one loop for each worker's values.
+        let mut sums = [0.0f64; 512];
+        for (part, values) in values.chunks_mut(sums.len()).enumerate() {
+            let (sums, from) = (&mut sums[..values.len()], part * 512 * 4);
+            sums.fill(0.0);
+            for laid in all.iter() {
+                let each = laid[from..from + values.len() * 4].chunks_exact(4);
+                let each = each.map(|b| f32::from_ne_bytes([b[0], b[1], b[2], b[3]]));
+                sums.iter_mut().zip(each).for_each(|(sum, v)| *sum += f64::from(v));
+            }
+            values.iter_mut().zip(sums).for_each(|(v, sum)| *v = *sum as f32);
         }
         Ok(())
     }

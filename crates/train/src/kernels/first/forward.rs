@@ -1,26 +1,27 @@
 //! Statistics and spikes of a first layer.
 
+use super::line::Line;
 use super::plan::Plan;
-use super::taps::{output_row, pack};
+use super::taps::{outputs, pack};
 use super::{FirstOp, Norm, Rows};
-use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
-use crate::kernels::fused::rows::{charge, fire};
+use crate::kernels::conv::simd::{Isa, LANES, Lanes, by_isa};
 use crate::kernels::fused::statistics::{Moments, fold};
 use crate::kernels::fused::{BranchNorm, Channels, Statistics};
 use crate::kernels::memory::{full, room};
-use crate::kernels::pool::sums_of;
+use crate::kernels::pool::sums_row;
 use crate::parallel::sum_moments;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 struct MomentsJob<'a> {
     plan: &'a Plan,
     rows: &'a Rows,
     weights: &'a [f32],
-    units: (usize, usize),
+    bands: Range<usize>,
     /// Σ c·y and Σ c·y², a row wide.
-    sum: &'a mut [f32],
-    square: &'a mut [f32],
+    sum: Vec<f32>,
+    square: Vec<f32>,
 }
 
 by_isa!(run_moments = moments(&mut MomentsJob<'_>));
@@ -28,19 +29,33 @@ by_isa!(run_moments = moments(&mut MomentsJob<'_>));
 #[inline(always)]
 unsafe fn moments<V: Lanes>(job: &mut MomentsJob<'_>) {
     let plan = job.plan;
-    let mut y = vec![0.0f32; plan.pitch];
-    for u in job.units.0..job.units.1 {
-        let unit = plan.unit(u);
+    let mut y = vec![0.0f32; plan.band_len()];
+    for b in job.bands.clone() {
+        let band = plan.band(b);
         for (i, copies) in plan.copies.iter().enumerate() {
-            let (image, copies) = (job.rows.image(i * plan.batch + unit.sample), *copies as f32);
-            for r in 0..unit.rows {
-                // SAFETY: passed on from the caller; a pitch, and weights of `pack`.
-                unsafe { output_row::<V>(plan, job.weights, image, unit.first + r, &mut y) };
-                let y = &y[plan.left..][..plan.line];
-                for ((y, s), q) in y.iter().zip(job.sum.iter_mut()).zip(job.square.iter_mut()) {
-                    let c = copies * y;
-                    *s += c;
-                    *q += c * y;
+            let (image, copies) = (job.rows.image(i * plan.batch + band.sample), *copies as f32);
+            // SAFETY: passed on from the caller.
+            unsafe { outputs::<V>(plan, job.weights, image, &band, &mut y) };
+            let rows = || (0..band.rows.len()).map(|r| plan.row_at(r));
+            let whole = plan.line / LANES * LANES;
+            for at in (0..whole).step_by(LANES) {
+                let (mut sum, mut square) = ([0.0f32; LANES], [0.0f32; LANES]);
+                for row in rows() {
+                    let y: &[f32; LANES] = y[row + at..].first_chunk().expect("whole registers");
+                    for l in 0..LANES {
+                        sum[l] += y[l];
+                        square[l] += y[l] * y[l];
+                    }
+                }
+                for l in 0..LANES {
+                    job.sum[at + l] += copies * sum[l];
+                    job.square[at + l] += copies * square[l];
+                }
+            }
+            for row in rows() {
+                for k in whole..plan.line {
+                    job.sum[k] += copies * y[row + k];
+                    job.square[k] += copies * y[row + k] * y[row + k];
                 }
             }
         }
@@ -56,18 +71,17 @@ pub(super) fn statistics(isa: Isa, op: &FirstOp, plan: &Plan, rows: &Rows, weigh
         return None;
     }
     let (weights, channels) = (pack(weight, &plan.g, plan.run), plan.g.out);
-    let one = |units: (usize, usize)| {
-        let (mut sum, mut square) = (vec![0.0f32; plan.line], vec![0.0f32; plan.line]);
-        let (sums, squares) = (&mut sum[..], &mut square[..]);
-        run_moments(isa, &mut MomentsJob { plan, rows, weights: &weights, units, sum: sums, square: squares });
-        (fold(&sum, channels), fold(&square, channels))
+    let one = |bands: Range<usize>| {
+        let zeros = || vec![0.0f32; plan.line];
+        let mut job = MomentsJob { plan, rows, weights: &weights, bands, sum: zeros(), square: zeros() };
+        run_moments(isa, &mut job);
+        [fold(&job.sum, channels), fold(&job.square, channels)]
     };
-    let parts: Vec<(Vec<f64>, Vec<f64>)> = plan.tasks().into_par_iter().map(one).collect();
+    let parts: Vec<[Vec<f64>; 2]> = plan.tasks().into_par_iter().map(one).collect();
     let count = (plan.steps.len() * plan.batch * plan.g.out_pixels()) as f64;
-    let mean_of = |pick: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| -> Vec<f64> {
-        (0..channels).map(|c| parts.iter().map(|p| pick(p)[c]).sum::<f64>() / count).collect()
-    };
-    let (mean, square) = (mean_of(|p| &p.0), mean_of(|p| &p.1));
+    let mean_of =
+        |k: usize| -> Vec<f64> { (0..channels).map(|c| parts.iter().map(|p| p[k][c]).sum::<f64>() / count).collect() };
+    let (mean, square) = (mean_of(0), mean_of(1));
     let variance = mean.iter().zip(&square).map(|(m, q)| (q - m * m).max(0.0)).collect();
     let mut all = [Some(Moments { mean, variance, count })];
     // Where a worker has left, the training's next message says so.
@@ -87,7 +101,7 @@ struct Job<'a, 'b> {
     rows: &'a Rows,
     weights: &'a [f32],
     wide: Option<&'a Channels>,
-    units: (usize, usize),
+    bands: Range<usize>,
     /// Each step's part of this task.
     out: &'a mut [&'b mut [MaybeUninit<f32>]],
 }
@@ -96,66 +110,55 @@ by_isa!(run = body(&mut Job<'_, '_>));
 
 #[inline(always)]
 unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
-    let (plan, neuron) = (job.plan, job.op.fused.neuron);
-    let len = plan.rows * plan.line;
-    let (mut y, mut sums) = (vec![0.0f32; plan.pitch], vec![0.0f32; plan.out_line()]);
-    let (mut held, mut current) = (vec![0.0f32; len], vec![0.0f32; len]);
-    let (mut v, mut s, mut scratch) = (vec![0.0f32; len], vec![0.0f32; len], vec![0.0f32; len]);
-    let pool = plan.pool.map(|p| (p, sums_of(p.channels)));
-    let start = plan.output_at(job.units.0);
-    for u in job.units.0..job.units.1 {
-        let unit = plan.unit(u);
-        if unit.windows.is_none() {
-            continue;
+    let plan = job.plan;
+    let (len, rows) = (plan.band_len(), plan.window * plan.line);
+    let mut y = vec![0.0f32; plan.copies.len() * len];
+    let (mut s, mut pooled) = (vec![0.0f32; plan.steps.len() * rows], vec![0.0f32; plan.out_line()]);
+    let mut line = Line::new(plan, job.op.fused.neuron, job.wide);
+    let start = plan.output_at(job.bands.start);
+    for b in job.bands.clone() {
+        let band = plan.band(b);
+        for (i, y) in y.chunks_exact_mut(len).enumerate() {
+            let image = job.rows.image(i * plan.batch + band.sample);
+            // SAFETY: passed on from the caller.
+            unsafe { outputs::<V>(plan, job.weights, image, &band, y) };
         }
-        let at = plan.output_at(u) - start;
-        v.fill(0.0);
-        for (t, &i) in plan.steps.iter().enumerate() {
-            let last = t + 1 == plan.steps.len() || plan.steps[t + 1] != i;
-            if t == 0 || plan.steps[t - 1] != i {
-                let image = job.rows.image(i * plan.batch + unit.sample);
-                for (r, line) in current.chunks_exact_mut(plan.line).enumerate() {
-                    // SAFETY: passed on from the caller; a pitch, and weights of `pack`.
-                    unsafe { output_row::<V>(plan, job.weights, image, unit.first + r, &mut y) };
-                    charge(line, &y[plan.left..][..plan.line], job.wide, true);
-                }
-                if !last {
-                    held.copy_from_slice(&current);
-                }
-            } else {
-                current.copy_from_slice(&held);
+        for w in 0..band.windows.len() {
+            for r in 0..plan.window {
+                line.spikes(&y, plan.row_at(w * plan.window + r), &mut s, r * plan.line, rows);
             }
-            fire(neuron, &mut current, &mut v, &mut s, &mut scratch);
-            let into = &mut job.out[t][at..at + plan.out_line()];
-            match pool {
-                None => into.write_copy_of_slice(&s),
-                Some((pool, add)) => {
-                    add(&mut sums, &s, pool);
-                    into.write_copy_of_slice(&sums)
-                }
-            };
+            let at = plan.output_at(b) - start + w * plan.out_line();
+            for (s, out) in s.chunks_exact(rows).zip(job.out.iter_mut()) {
+                let into = &mut out[at..at + plan.out_line()];
+                match plan.pool {
+                    None => into.write_copy_of_slice(s),
+                    Some(pool) => {
+                        sums_row(&mut pooled, s, pool);
+                        into.write_copy_of_slice(&pooled)
+                    }
+                };
+            }
         }
     }
 }
 
 /// Spikes `[T·B, H, W, Co]`, or their sums over windows.
 pub(super) fn spikes(isa: Isa, op: &FirstOp, plan: &Plan, rows: &Rows, weight: &[f32], norm: Norm<'_>) -> Vec<f32> {
-    let weights = pack(weight, &plan.g, plan.run);
-    let wide = channels_of(op, plan, norm);
+    let (weights, wide) = (pack(weight, &plan.g, plan.run), channels_of(op, plan, norm));
     let tasks = plan.tasks();
     let mut out = room(plan.outputs() * plan.steps.len());
     let mut pieces: Vec<Vec<&mut [MaybeUninit<f32>]>> = tasks.iter().map(|_| Vec::new()).collect();
     for mut step in out.chunks_mut(plan.outputs().max(1)) {
-        for (piece, (a, b)) in pieces.iter_mut().zip(&tasks) {
-            let (own, rest) = step.split_at_mut(plan.output_at(*b) - plan.output_at(*a));
+        for (piece, bands) in pieces.iter_mut().zip(&tasks) {
+            let (own, rest) = step.split_at_mut(plan.output_at(bands.end) - plan.output_at(bands.start));
             piece.push(own);
             step = rest;
         }
     }
-    tasks.into_par_iter().zip(pieces).for_each(|(units, mut out)| {
+    tasks.into_par_iter().zip(pieces).for_each(|(bands, mut out)| {
         let (wide, weights) = (wide.as_ref(), &weights);
-        run(isa, &mut Job { op, plan, rows, weights, wide, units, out: &mut out });
+        run(isa, &mut Job { op, plan, rows, weights, wide, bands, out: &mut out });
     });
-    // SAFETY: every row of windows is of one unit, which wrote it in every step.
+    // SAFETY: every row of windows is of one band, which wrote it in every step.
     unsafe { full(out) }
 }

@@ -2,7 +2,7 @@
 //!
 //! The first convolution of a network reads recordings: few channels, few of whose values are not zero, and no
 //! gradient that anybody asks for. Its products over active inputs take less time than its output takes to be
-//! written and read again, so the output is computed wherever it is needed, a few rows at a time in the cache:
+//! written and read again, so the output is computed wherever it is needed, a band of rows at a time in the cache:
 //! once for the statistics of the norm, once for the spikes and once in the backward pass.
 //!
 //! ```text
@@ -22,6 +22,7 @@
 
 mod backward;
 mod forward;
+mod line;
 mod plan;
 mod rows;
 mod taps;
@@ -86,7 +87,7 @@ pub(super) fn forward_on_host(
 ) -> (FlexTensor, Rows) {
     let isa = super::conv::simd::Isa::detect();
     let [input, weight, gain, shift] = [input, weight, gain, shift].map(FlexTensor::to_contiguous);
-    let rows = Rows::of(values(&input), &op.conv.geometry);
+    let rows = Rows::of(isa, values(&input), &op.conv.geometry, plan::pitch(&op.conv.geometry));
     let plan = Plan::new(op, rows.images());
     super::conv::choice::report(&op.conv.geometry, rows.images(), Some(rows.density(&plan.g)), true, true);
     let seen = forward::statistics(isa, op, &plan, &rows, values(&weight));

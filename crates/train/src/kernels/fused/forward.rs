@@ -7,7 +7,7 @@ use super::{
 };
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use crate::kernels::memory::{full, room};
-use crate::kernels::pool::sums_of;
+use crate::kernels::pool::sums_row;
 use crate::parallel::sum_moments;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -131,7 +131,7 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
         match op.pool {
             None => row.write_copy_of_slice(&s),
             Some(pool) => {
-                sums_of(pool.channels)(&mut sums, &s, pool);
+                sums_row(&mut sums, &s, pool);
                 row.write_copy_of_slice(&sums)
             }
         };

@@ -10,7 +10,7 @@ use crate::surrogate::derivative;
 use tickless_net::{Neuron, Reset, SpikeMode, Surrogate};
 
 /// The clocked LIF of the method: single spike above threshold, hard reset, triangle.
-pub(super) fn is_lif(n: &Neuron) -> bool {
+pub(in crate::kernels) fn is_lif(n: &Neuron) -> bool {
     n.spikes == SpikeMode::Single
         && n.reset == Reset::Hard
         && !n.fire_at_threshold
@@ -84,7 +84,7 @@ pub(in crate::kernels) fn back(op: NeuronOp, u: &[f32], g: &[f32], g_v: &mut [f3
 
 /// [`backward`] of the clocked LIF, without branches.
 #[inline(always)]
-fn lif_back(u: f32, g: f32, g_v: f32, c: Constants) -> f32 {
+pub(in crate::kernels) fn lif_back(u: f32, g: f32, g_v: f32, c: Constants) -> f32 {
     let s = spikes::<false, false>(u, c.theta);
     backward::<true, false>(u, s, derivative(Surrogate::Triangle, u, c.theta), g, g_v, c)
 }
