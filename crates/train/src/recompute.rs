@@ -137,16 +137,16 @@ fn live_at(network: &Network, cut: usize) -> Vec<usize> {
     (0..cut).filter(read).collect()
 }
 
-/// The nodes whose outputs are kept at once where they are most (`values` says how much each is): what enters
-/// the stages, and the layers of one of them.
+/// The nodes whose outputs are kept at once where they are most (`values` says how much each is): the layers of
+/// one part, and what enters it and the parts before it.
 pub(crate) fn kept_at_once(network: &Network, values: impl Fn(usize) -> usize) -> Vec<usize> {
     let cuts = cuts(network);
-    let mut kept: Vec<usize> = cuts.iter().flat_map(|cut| live_at(network, *cut)).collect();
-    let bounds: Vec<usize> = [0].into_iter().chain(cuts).chain([network.nodes().len()]).collect();
-    let parts = bounds.windows(2).map(|b| (b[0]..b[1]).filter(|i| !kept.contains(i)).collect::<Vec<_>>());
-    let most = parts.max_by_key(|part| part.iter().map(|i| values(*i)).sum::<usize>());
-    kept.extend(most.unwrap_or_default());
-    kept
+    let bounds: Vec<usize> = [0].into_iter().chain(cuts.iter().copied()).chain([network.nodes().len()]).collect();
+    let parts = bounds.windows(2).enumerate().map(|(k, b)| {
+        let entered = cuts[..k].iter().flat_map(|cut| live_at(network, *cut));
+        entered.chain(b[0]..b[1]).collect::<Vec<_>>()
+    });
+    parts.max_by_key(|part| part.iter().map(|i| values(*i)).sum::<usize>()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -171,13 +171,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_at_once_is_the_entries_and_the_largest_stage() {
+    fn what_is_kept_at_once_is_a_stage_and_what_entered_it_and_those_before() {
         let network = zoo::build("resnet18", &zoo::ZooOptions::default()).expect("a network of the zoo");
-        let size = |i: usize| network.nodes()[i].output.len();
-        let kept = kept_at_once(&network, size);
-        let total = |all: &[usize]| all.iter().map(|i| size(*i)).sum::<usize>();
-        let whole: Vec<usize> = (0..network.nodes().len()).collect();
-        assert!(total(&kept) * 2 < total(&whole), "{} of {}", total(&kept), total(&whole));
-        assert!(cuts(&network).iter().all(|cut| live_at(&network, *cut).iter().all(|i| kept.contains(i))));
+        let kept = kept_at_once(&network, |i| network.nodes()[i].output.len());
+        // The second block: as large as the first with the stem but for one layer, and it has an entry before it.
+        let cuts = cuts(&network);
+        let first: Vec<usize> = (0..cuts[0]).collect();
+        let second: Vec<usize> = live_at(&network, cuts[0]).into_iter().chain(cuts[0]..cuts[1]).collect();
+        let size = |all: &[usize]| all.iter().map(|i| network.nodes()[*i].output.len()).sum::<usize>();
+        assert!(kept == first || kept == second, "{kept:?}");
+        assert_eq!(size(&kept), size(&first).max(size(&second)));
+        let one = |i: usize| if i + 1 == network.nodes().len() { 1 << 30 } else { 1 };
+        let last = kept_at_once(&network, one);
+        assert!(cuts.iter().all(|cut| live_at(&network, *cut).iter().all(|i| last.contains(i))), "all entries");
     }
 }

@@ -36,7 +36,7 @@ folder's recipe says. The learning rate stays as given. Only the first process w
 of its own: those of the list, or with `--workers N --device cuda` the first N; processes take those of a list in turn.
 
 Memory: `--set train.recompute=true` keeps only what enters the stages and runs each stage again backward: the same
-weights, a quarter less memory and a quarter more time (ResNet-18).")]
+weights, a quarter less memory and 30 % more time (ResNet-18).")]
 pub struct Train {
     #[command(flatten)]
     recipe: RecipeArgs,
