@@ -236,7 +236,8 @@ fn logits(network: &str, kernel: Kernel, configuration: &[usize], norm: NormMode
     let x = Sequence::from_values(x, [t, b, shape.channels, shape.height, shape.width], &Device::flex());
     let pass = Pass { configuration, norm, leak: LeakRule::Step, t_max: t, step_us: None };
     let out = model.forward(&model.constants(), x, &pass, &mut rng, None).expect("fits");
-    let means = out.statistics.iter().flat_map(|s| values(s.mean.clone()).into_iter().chain(values(s.variance.clone())));
+    let means =
+        out.statistics.iter().flat_map(|s| values(s.mean.clone()).into_iter().chain(values(s.variance.clone())));
     (values(out.logits), means.collect())
 }
 

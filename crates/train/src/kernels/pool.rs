@@ -76,6 +76,16 @@ fn sums<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
     for (ox, y) in row.chunks_exact_mut(c).enumerate() {
         for (block, y) in y.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
             let mut sum = [0.0f32; BLOCK];
+            if k == 2 {
+                let (upper, at) = (&from[ox * 2 * c + block * BLOCK..], op.width * c);
+                let pixels: [&[f32; BLOCK]; 4] =
+                    [0, c, at, at + c].map(|p| upper[p..].first_chunk().expect("a pixel's block"));
+                for l in 0..BLOCK {
+                    sum[l] = (pixels[0][l] + pixels[1][l]) + (pixels[2][l] + pixels[3][l]);
+                }
+                *y = sum.map(|s| s * op.scale);
+                continue;
+            }
             for line in from.chunks_exact(op.width * c) {
                 for j in 0..k {
                     let x: &[f32; BLOCK] =
