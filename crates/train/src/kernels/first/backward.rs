@@ -26,6 +26,9 @@ struct Job<'a> {
     wide: Option<&'a Channels>,
     gradient: &'a [f32],
     bands: Range<usize>,
+    /// The convolution's output of every step of a band, and G, which is zero around the rows of a band.
+    y: &'a mut [f32],
+    g: &'a mut [f32],
     /// A₁ and, empty without statistics of the batch, Σ c·x·y = A₃ + μ·A₂.
     products: [Vec<f32>; 2],
     /// Σ G and Σ G·(y − μ), a row wide; empty without norm.
@@ -38,8 +41,7 @@ by_isa!(run = body(&mut Job<'_>));
 unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
     let plan = job.plan;
     let (len, line) = (plan.band_len(), plan.line);
-    // The convolution's output of every step, and G, which is zero around its rows.
-    let (mut y, mut g) = (vec![0.0f32; plan.copies.len() * len], vec![0.0f32; plan.copies.len() * len]);
+    let (y, g) = (&mut *job.y, &mut *job.g);
     let mut gradient = vec![0.0f32; plan.steps.len() * line];
     let mut neurons = Line::new(plan, job.op.fused.neuron, job.wide);
     for b in job.bands.clone() {
@@ -66,7 +68,7 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
                 }
             }
             let [shift, product] = &mut job.norm;
-            neurons.back(&y, plan.row_at(r), &gradient, &mut g, NormSums { shift, product });
+            neurons.back(y, plan.row_at(r), &gradient, g, NormSums { shift, product });
         }
         for (i, (y, g)) in y.chunks_exact_mut(len).zip(g.chunks_exact_mut(len)).enumerate() {
             let [gradients, outputs] = &mut job.products;
@@ -140,16 +142,21 @@ pub(super) fn gradients(
         (Some(s), BranchNorm::Batch(eps)) => Some((s, eps)),
         _ => None,
     };
-    let one = |bands| {
+    let band = plan.copies.len() * plan.band_len();
+    let one = |(y, d): &mut (Vec<f32>, Vec<f32>), bands| {
         let zeros = |n: usize, any: bool| vec![0.0f32; if any { n } else { 0 }];
         let products = [zeros(weights.len(), true), zeros(weights.len(), batch.is_some())];
         let norm = [(); 2].map(|()| zeros(plan.line, wide.is_some()));
-        let mut job = Job { op, plan, rows, weights: &weights, wide: wide.as_ref(), gradient, bands, products, norm };
+        let mut job =
+            Job { op, plan, rows, weights: &weights, wide: wide.as_ref(), gradient, bands, y, g: d, products, norm };
         run(isa, &mut job);
         (job.products, job.norm.map(|sums| fold(&sums, g.out)))
     };
     let (parts, met) = rayon::join(
-        || plan.tasks().into_par_iter().map(one).collect::<Vec<_>>(),
+        || {
+            let room = || (vec![0.0f32; band], vec![0.0f32; band]);
+            plan.tasks().into_par_iter().map_init(room, one).collect::<Vec<_>>()
+        },
         || if batch.is_some() { inputs_met(plan, rows) } else { Vec::new() },
     );
     let product = |k: usize, at: usize| parts.iter().map(|(p, _)| f64::from(p[k][at])).sum::<f64>();

@@ -41,7 +41,7 @@ impl<'a> Line<'a> {
             let c = Constants::new(&self.op.neuron, self.op.lambda);
             let x = Source { values: y, step: self.step, at };
             let mut out = Buffer { values: s, step: pitch, at: at_s };
-            return spikes_of(c, &self.steps, x, self.wide, line, &mut out);
+            return spikes_of(c, &self.steps, x, (self.wide, 0), line, &mut out);
         }
         let [v, current, scratch, ..] = &mut self.state;
         v.fill(0.0);
@@ -60,7 +60,7 @@ impl<'a> Line<'a> {
             let c = Constants::new(&self.op.neuron, self.op.lambda);
             let (x, d) = (Source { values: y, step, at }, Source { values: gradient, step: line, at: 0 });
             let mut out = Buffer { values: g, step, at };
-            return gradients_of(c, &self.steps, x, self.wide, d, line, &mut self.u, &mut out, &mut sums);
+            return gradients_of(c, &self.steps, x, (self.wide, 0), d, line, &mut self.u, &mut out, &mut sums);
         }
         let [v, s, scratch, g_v, g_u] = &mut self.state;
         v.fill(0.0);

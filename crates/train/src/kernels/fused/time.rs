@@ -41,6 +41,19 @@ impl Source<'_> {
     }
 }
 
+/// Neurons whose values at all steps are copied together, so that they lie in the first-level cache: steps of a map are
+/// often a power of two apart, where a block of every one of them has the same few lines of it.
+pub(in crate::kernels) const STAGE: usize = 256;
+
+/// Copies `len` values of each of the first `steps` steps of `x` side by side.
+#[inline(always)]
+pub(in crate::kernels) fn stage<'a>(x: Source<'_>, steps: usize, len: usize, into: &'a mut [f32]) -> Source<'a> {
+    for (i, into) in into.chunks_exact_mut(len).take(steps).enumerate() {
+        into.copy_from_slice(&x.values[i * x.step + x.at..][..len]);
+    }
+    Source { values: into, step: len, at: 0 }
+}
+
 /// Where blocks of every step go.
 pub(in crate::kernels) trait Sink {
     /// Block `b` of step `t`.
@@ -71,7 +84,9 @@ impl Sink for Columns<'_, '_> {
     #[inline(always)]
     fn put<const W: usize>(&mut self, t: usize, b: usize, v: [f32; W]) {
         let into: &mut [MaybeUninit<f32>; W] = self.0[t][self.1 + b..].first_chunk_mut().expect("room for a block");
-        *into = v.map(MaybeUninit::new);
+        for l in 0..W {
+            into[l].write(v[l]);
+        }
     }
 }
 
@@ -127,23 +142,23 @@ fn fired<const W: usize>(current: &[f32; W], v: &mut [f32; W], c: Constants) -> 
     (u, s)
 }
 
-/// Spikes of `len` neurons, a multiple of [`NARROW`], at every step.
+/// Spikes of `len` neurons, a multiple of [`NARROW`], at every step; their norm begins at `channel` of `wide`.
 #[inline(always)]
 pub(in crate::kernels) fn spikes_of(
     c: Constants,
     steps: &Steps,
     x: Source<'_>,
-    wide: Option<&Channels>,
+    (wide, channel): (Option<&Channels>, usize),
     len: usize,
     out: &mut impl Sink,
 ) {
     let mut b = 0;
     while b + WIDE <= len {
-        spikes_of_block::<WIDE>(c, steps, x, Norm::new(wide, b), b, out);
+        spikes_of_block::<WIDE>(c, steps, x, Norm::new(wide, channel + b), b, out);
         b += WIDE;
     }
     while b < len {
-        spikes_of_block::<NARROW>(c, steps, x, Norm::new(wide, b), b, out);
+        spikes_of_block::<NARROW>(c, steps, x, Norm::new(wide, channel + b), b, out);
         b += NARROW;
     }
 }
@@ -174,14 +189,14 @@ pub(in crate::kernels) struct NormSums<'a> {
 }
 
 /// Gradient of x, as far as it goes through the current alone, of `len` neurons at every step of the input; `u` has
-/// room for a block's potentials at every step.
+/// room for a block's potentials at every step. The norm is as in [`spikes_of`].
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "a kernel's operands")]
 pub(in crate::kernels) fn gradients_of(
     c: Constants,
     steps: &Steps,
     x: Source<'_>,
-    wide: Option<&Channels>,
+    (wide, channel): (Option<&Channels>, usize),
     gradient: Source<'_>,
     len: usize,
     u: &mut [f32],
@@ -190,11 +205,11 @@ pub(in crate::kernels) fn gradients_of(
 ) {
     let mut b = 0;
     while b + WIDE <= len {
-        gradients_of_block::<WIDE>(c, steps, x, Norm::new(wide, b), gradient, b, u, out, sums);
+        gradients_of_block::<WIDE>(c, steps, x, Norm::new(wide, channel + b), gradient, b, u, out, sums);
         b += WIDE;
     }
     while b < len {
-        gradients_of_block::<NARROW>(c, steps, x, Norm::new(wide, b), gradient, b, u, out, sums);
+        gradients_of_block::<NARROW>(c, steps, x, Norm::new(wide, channel + b), gradient, b, u, out, sums);
         b += NARROW;
     }
 }
