@@ -116,18 +116,20 @@ fn run(case: Case, one: bool) -> Seen {
     Seen { spikes: values(spikes), gradients, current }
 }
 
-/// Whether any potential comes closer to a discontinuity than rounding may carry it.
+/// Whether any potential comes closer to a discontinuity than rounding may carry it: the threshold and, of a neuron
+/// that fires several times, its multiples and the limit.
 fn near_a_tie(case: Case, current: &[f32]) -> bool {
     let (neuron, steps) = (case.neuron, case.steps.1);
-    let lambda = if neuron == Neuron::lif() { 0.5 } else { 1.0 };
+    let lif = neuron == Neuron::lif();
     let n = current.len() / steps;
     (0..n).any(|i| {
         let mut v = 0.0;
         (0..steps).any(|t| {
+            let lambda = if lif { 0.5 } else { 1.0 };
             let (s, u, next) = tickless_train::neuron::step(&neuron, lambda, v, current[t * n + i]);
             v = next;
             let limit = neuron.v_min.is_some_and(|m| (u - s * neuron.threshold - m).abs() < 1e-5);
-            limit || (u - u.round()).abs() < 1e-5
+            if lif { (u - neuron.threshold).abs() < 2e-6 } else { limit || (u - u.round()).abs() < 1e-5 }
         })
     })
 }
@@ -137,7 +139,10 @@ fn check(case: Case) -> Result<bool, TestCaseError> {
     if near_a_tie(case, &plain.current) {
         return Ok(false);
     }
-    prop_assert!(plain.spikes == ours.spikes, "{case:?}: spikes differ");
+    // A mean over a window of nine is rounded in another order; a spike more would be a ninth.
+    prop_assert_eq!(ours.spikes.len(), plain.spikes.len());
+    let same = ours.spikes.iter().zip(&plain.spikes).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0));
+    prop_assert!(same, "{case:?}: spikes differ");
     for ((what, ours), (_, plain)) in ours.gradients.iter().zip(&plain.gradients) {
         prop_assert_eq!(ours.len(), plain.len());
         let largest = plain.iter().fold(1e-3f32, |m, v| m.max(v.abs()));

@@ -70,22 +70,38 @@ pub(super) fn sums_row(row: &mut [f32], from: &[f32], op: TilePool) {
     }
 }
 
+/// A block of a pixel's channels.
+#[inline(always)]
+fn pixel<const BLOCK: usize>(x: &[f32], at: usize) -> &[f32; BLOCK] {
+    x[at..].first_chunk().expect("a pixel's block")
+}
+
 #[inline(always)]
 fn sums<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
     let (k, c) = (op.kernel, op.channels);
     for (ox, y) in row.chunks_exact_mut(c).enumerate() {
         for (block, y) in y.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
             let mut sum = [0.0f32; BLOCK];
+            if k == 2 {
+                let (at, down) = (ox * 2 * c + block * BLOCK, op.width * c);
+                let (a, b) = (pixel::<BLOCK>(from, at), pixel::<BLOCK>(from, at + c));
+                let (d, e) = (pixel::<BLOCK>(from, at + down), pixel::<BLOCK>(from, at + down + c));
+                for l in 0..BLOCK {
+                    y[l] = ((a[l] + b[l]) + (d[l] + e[l])) * op.scale;
+                }
+                continue;
+            }
             for line in from.chunks_exact(op.width * c) {
                 for j in 0..k {
-                    let x: &[f32; BLOCK] =
-                        line[(ox * k + j) * c + block * BLOCK..].first_chunk().expect("a pixel's block");
+                    let x = pixel::<BLOCK>(line, (ox * k + j) * c + block * BLOCK);
                     for l in 0..BLOCK {
                         sum[l] += x[l];
                     }
                 }
             }
-            *y = sum.map(|s| s * op.scale);
+            for l in 0..BLOCK {
+                y[l] = sum[l] * op.scale;
+            }
         }
     }
 }
@@ -141,7 +157,10 @@ fn spread<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
     let (k, c) = (op.kernel, op.channels);
     for (window, g) in row.chunks_exact_mut(k * c).zip(from.chunks_exact(c)) {
         for (block, g) in g.as_chunks::<BLOCK>().0.iter().enumerate() {
-            let g = g.map(|g| op.scale * g);
+            let mut g = *g;
+            for l in 0..BLOCK {
+                g[l] *= op.scale;
+            }
             for pixel in window.chunks_exact_mut(c) {
                 pixel[block * BLOCK..][..BLOCK].copy_from_slice(&g);
             }

@@ -26,6 +26,7 @@ pub mod geometry;
 pub(super) mod layer;
 pub mod low;
 pub mod narrow;
+pub mod narrow_pairs;
 pub mod narrow_weight;
 pub mod pack;
 pub mod precision;

@@ -9,6 +9,7 @@
 use super::dense::{PANEL, product};
 use super::gather::store;
 use super::geometry::Geometry;
+use super::narrow_pairs;
 use super::pack::{Panels, panel_width};
 use super::simd::{Isa, LANES, Lanes, by_isa};
 use rayon::prelude::*;
@@ -158,6 +159,9 @@ unsafe fn images<V: Lanes, const MR: usize, const NV: usize>(job: &mut Job<'_>) 
 
 /// `[N, H, W, C]` to `[N, OH, OW, Co]`, all of it written; taps of `weights` as in [`Panels::forward`].
 pub fn forward(isa: Isa, map: Map, x: &[f32], weights: &Panels, out: &mut [MaybeUninit<f32>]) {
+    if narrow_pairs::fits(&map) {
+        return narrow_pairs::forward(isa, map, x, weights, out);
+    }
     let ([channels, height, width], [outputs, oh, ow]) = (map.input, map.output);
     let (x_len, out_len, size) = (channels * height * width, outputs * oh * ow, map.padded_len());
     let images = x.len() / x_len.max(1);

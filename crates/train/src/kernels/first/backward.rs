@@ -2,13 +2,14 @@
 //! up over active inputs where it lies in the cache (see [`super`] for the sums).
 
 use super::forward::channels_of;
-use super::line::{Line, NormSums};
+use super::line::Line;
 use super::plan::{Plan, pitch};
 use super::taps::{outputs, pack, place, sums};
 use super::{FirstOp, Gradients, Norm, Rows};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use crate::kernels::fused::backward::sum_over;
 use crate::kernels::fused::statistics::fold;
+use crate::kernels::fused::time::NormSums;
 use crate::kernels::fused::{BranchNorm, Channels, inverse_deviation};
 use crate::kernels::pool::spread_rows;
 use rayon::prelude::*;
@@ -25,9 +26,13 @@ struct Job<'a> {
     wide: Option<&'a Channels>,
     gradient: &'a [f32],
     bands: Range<usize>,
-    /// A₁ and, empty without statistics of the batch, A₃.
+    /// The convolution's output of every step of a band, and G, which is zero around the rows of a band.
+    y: &'a mut [f32],
+    g: &'a mut [f32],
+    /// A₁ and, empty without statistics of the batch, Σ c·x·y = A₃ + μ·A₂.
     products: [Vec<f32>; 2],
-    norm: NormSums,
+    /// Σ G and Σ G·(y − μ), a row wide; empty without norm.
+    norm: [Vec<f32>; 2],
 }
 
 by_isa!(run = body(&mut Job<'_>));
@@ -36,8 +41,7 @@ by_isa!(run = body(&mut Job<'_>));
 unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
     let plan = job.plan;
     let (len, line) = (plan.band_len(), plan.line);
-    // The convolution's output of every step, and G, which is zero around its rows.
-    let (mut y, mut g) = (vec![0.0f32; plan.copies.len() * len], vec![0.0f32; plan.copies.len() * len]);
+    let (y, g) = (&mut *job.y, &mut *job.g);
     let mut gradient = vec![0.0f32; plan.steps.len() * line];
     let mut neurons = Line::new(plan, job.op.fused.neuron, job.wide);
     for b in job.bands.clone() {
@@ -63,18 +67,19 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
                     }
                 }
             }
-            neurons.back(&mut y, plan.row_at(r), &gradient, &mut g, &mut job.norm);
+            let [shift, product] = &mut job.norm;
+            neurons.back(y, plan.row_at(r), &gradient, g, NormSums { shift, product });
         }
         for (i, (y, g)) in y.chunks_exact_mut(len).zip(g.chunks_exact_mut(len)).enumerate() {
-            let [gradients, centred] = &mut job.products;
+            let [gradients, outputs] = &mut job.products;
             // The rows after a shorter band are those of the one before.
             g[plan.row_at(band.rows.len()) - plan.left..].fill(0.0);
             // SAFETY: passed on from the caller.
             unsafe { sums::<V>(plan, image(i), &band, (g, 1.0), gradients) };
-            if !centred.is_empty() {
+            if !outputs.is_empty() {
                 clear(plan, band.rows.len(), y);
                 // SAFETY: as above.
-                unsafe { sums::<V>(plan, image(i), &band, (y, plan.copies[i] as f32), centred) };
+                unsafe { sums::<V>(plan, image(i), &band, (y, plan.copies[i] as f32), outputs) };
             }
         }
     }
@@ -137,16 +142,21 @@ pub(super) fn gradients(
         (Some(s), BranchNorm::Batch(eps)) => Some((s, eps)),
         _ => None,
     };
-    let one = |bands| {
+    let band = plan.copies.len() * plan.band_len();
+    let one = |(y, d): &mut (Vec<f32>, Vec<f32>), bands| {
         let zeros = |n: usize, any: bool| vec![0.0f32; if any { n } else { 0 }];
         let products = [zeros(weights.len(), true), zeros(weights.len(), batch.is_some())];
-        let norm = NormSums { shift: zeros(plan.line, wide.is_some()), product: zeros(plan.line, wide.is_some()) };
-        let mut job = Job { op, plan, rows, weights: &weights, wide: wide.as_ref(), gradient, bands, products, norm };
+        let norm = [(); 2].map(|()| zeros(plan.line, wide.is_some()));
+        let mut job =
+            Job { op, plan, rows, weights: &weights, wide: wide.as_ref(), gradient, bands, y, g: d, products, norm };
         run(isa, &mut job);
-        (job.products, [fold(&job.norm.shift, g.out), fold(&job.norm.product, g.out)])
+        (job.products, job.norm.map(|sums| fold(&sums, g.out)))
     };
     let (parts, met) = rayon::join(
-        || plan.tasks().into_par_iter().map(one).collect::<Vec<_>>(),
+        || {
+            let room = || (vec![0.0f32; band], vec![0.0f32; band]);
+            plan.tasks().into_par_iter().map_init(room, one).collect::<Vec<_>>()
+        },
         || if batch.is_some() { inputs_met(plan, rows) } else { Vec::new() },
     );
     let product = |k: usize, at: usize| parts.iter().map(|(p, _)| f64::from(p[k][at])).sum::<f64>();
@@ -170,7 +180,9 @@ pub(super) fn gradients(
         let mut value = product(0, at);
         if let Some((s, _)) = batch {
             let (m, k) = (1.0 / s.count as f64, inverse[co]);
-            value -= m * (sums[0][co] * met[i % (g.channels * g.taps())] + sums[1][co] * k * k * product(1, at));
+            let met = met[i % (g.channels * g.taps())];
+            let centred = product(1, at) - f64::from(s.mean[co]) * met;
+            value -= m * (sums[0][co] * met + sums[1][co] * k * k * centred);
         }
         let scale = if branch.norm == BranchNorm::None { 1.0 } else { f64::from(norm.gain[co]) * inverse[co] };
         (value * scale) as f32

@@ -102,6 +102,8 @@ struct Job<'a, 'b> {
     weights: &'a [f32],
     wide: Option<&'a Channels>,
     bands: Range<usize>,
+    /// The convolution's output of every step of a band.
+    y: &'a mut [f32],
     /// Each step's part of this task.
     out: &'a mut [&'b mut [MaybeUninit<f32>]],
 }
@@ -112,7 +114,7 @@ by_isa!(run = body(&mut Job<'_, '_>));
 unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
     let plan = job.plan;
     let (len, rows) = (plan.band_len(), plan.window * plan.line);
-    let mut y = vec![0.0f32; plan.copies.len() * len];
+    let y = &mut *job.y;
     let (mut s, mut pooled) = (vec![0.0f32; plan.steps.len() * rows], vec![0.0f32; plan.out_line()]);
     let mut line = Line::new(plan, job.op.fused.neuron, job.wide);
     let start = plan.output_at(job.bands.start);
@@ -125,7 +127,7 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
         }
         for w in 0..band.windows.len() {
             for r in 0..plan.window {
-                line.spikes(&y, plan.row_at(w * plan.window + r), &mut s, r * plan.line, rows);
+                line.spikes(y, plan.row_at(w * plan.window + r), &mut s, r * plan.line, rows);
             }
             let at = plan.output_at(b) - start + w * plan.out_line();
             for (s, out) in s.chunks_exact(rows).zip(job.out.iter_mut()) {
@@ -155,9 +157,10 @@ pub(super) fn spikes(isa: Isa, op: &FirstOp, plan: &Plan, rows: &Rows, weight: &
             step = rest;
         }
     }
-    tasks.into_par_iter().zip(pieces).for_each(|(bands, mut out)| {
+    let room = || vec![0.0f32; plan.copies.len() * plan.band_len()];
+    tasks.into_par_iter().zip(pieces).for_each_init(room, |y, (bands, mut out)| {
         let (wide, weights) = (wide.as_ref(), &weights);
-        run(isa, &mut Job { op, plan, rows, weights, wide, bands, out: &mut out });
+        run(isa, &mut Job { op, plan, rows, weights, wide, bands, y, out: &mut out });
     });
     // SAFETY: every row of windows is of one band, which wrote it in every step.
     unsafe { full(out) }

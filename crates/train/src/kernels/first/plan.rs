@@ -144,13 +144,6 @@ impl Plan {
     pub(super) fn outputs(&self) -> usize {
         self.batch * self.out.0 * self.out_line()
     }
-
-    /// Whether step `t` of the neuron is the first that shows its input, and the last.
-    #[inline(always)]
-    pub(super) fn ends(&self, t: usize) -> (bool, bool) {
-        let i = self.steps[t];
-        (t == 0 || self.steps[t - 1] != i, t + 1 == self.steps.len() || self.steps[t + 1] != i)
-    }
 }
 
 #[cfg(test)]

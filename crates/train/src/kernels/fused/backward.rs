@@ -13,10 +13,12 @@
 
 use super::forward::{Input, Place, Ready};
 use super::rows::{back, fire};
+use super::time::{Buffer, NARROW, NormSums, STAGE, Source, WIDE, gradients_of, stage};
 use super::{BranchNorm, FusedOp, Statistics, columns, inverse_deviation, statistics::fold};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use crate::kernels::memory::{full, room};
 use crate::kernels::pool::spread_rows;
+use crate::neuron::Constants;
 use crate::parallel::Ranks;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -57,6 +59,10 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
     let (n, t_all) = (ready.n, op.neuron.steps);
     let columns = job.out[0][0].len();
     let len = ready.len.min(columns);
+    let whole = |n: usize| n.is_multiple_of(NARROW);
+    if ready.in_registers(len) && whole(columns) && op.pool.is_none_or(|p| whole(p.width * p.channels)) {
+        return through_time(job, columns);
+    }
     let mut u = vec![0.0f32; len * t_all];
     let (mut v, mut s, mut scratch) = (vec![0.0f32; len], vec![0.0f32; len], vec![0.0f32; len]);
     let (mut g_v, mut g_u) = (vec![0.0f32; len], vec![0.0f32; len]);
@@ -109,6 +115,55 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
                         *product += g * (x - mean);
                     });
                 }
+            }
+        }
+        from += m;
+    }
+}
+
+/// One branch of the clocked LIF: each block of neurons through all steps.
+#[inline(always)]
+fn through_time(job: &mut Job<'_, '_>, columns: usize) {
+    let (ready, op) = (job.ready, job.ready.op);
+    let (c, t_all) = (Constants::new(&op.neuron.neuron, op.neuron.lambda), op.neuron.steps);
+    let (mut u, wide) = (vec![0.0f32; t_all * WIDE], ready.wide[0].as_ref());
+    // Rows of a window have the gradients of the window: one row a step will do for them.
+    let line = op.pool.map_or(0, |p| p.width * p.channels);
+    let mut spread = vec![0.0f32; t_all * line];
+    let t_in = ready.x[0].len() / ready.n;
+    let (mut staged, mut back) = (vec![0.0f32; t_in * STAGE], vec![0.0f32; t_in * STAGE]);
+    let (shift, product) = &mut job.sums[0];
+    let mut from = 0;
+    while from < columns {
+        let at = job.at + from;
+        let (m, place) = ready.unit(at, columns - from);
+        let whole = Source { values: job.gradient, step: ready.n, at };
+        let (d, rows, each) = match (place, op.pool) {
+            (_, None) | (Place::Same, _) => (whole, 1, m),
+            (place, Some(pool)) => {
+                for (t, row) in spread.chunks_exact_mut(line).enumerate() {
+                    match place {
+                        Place::Windows(w) => {
+                            let from = &job.gradient[t * ready.outputs() + w..][..pool.out().1 * pool.channels];
+                            spread_rows(row, from, pool);
+                        }
+                        _ => row.fill(0.0),
+                    }
+                }
+                (Source { values: &spread, step: line, at: 0 }, m / line, line)
+            }
+        };
+        for (r, first) in (0..rows).flat_map(|r| (0..each).step_by(STAGE).map(move |first| (r, first))) {
+            let (here, to) = (STAGE.min(each - first), r * each + first);
+            let x = Source { values: ready.x[0], step: ready.n, at: at + to };
+            let x = stage(x, t_in, here, &mut staged);
+            let d = Source { at: d.at + first, ..d };
+            let sums = (shift.get_mut(to..).unwrap_or_default(), product.get_mut(to..).unwrap_or_default());
+            let mut sums = NormSums { shift: sums.0, product: sums.1 };
+            let mut out = Buffer { values: &mut back, step: here, at: 0 };
+            gradients_of(c, &ready.time, x, (wide, to), d, here, &mut u, &mut out, &mut sums);
+            for (row, back) in job.out[0].iter_mut().zip(back.chunks_exact(here)) {
+                row[from + to..][..here].write_copy_of_slice(back);
             }
         }
         from += m;

@@ -1,6 +1,7 @@
 //! Spikes of a fused layer: all steps of a chunk of neurons pass while it is in the cache.
 
-use super::rows::{charge, fire};
+use super::rows::{charge, fire, is_lif};
+use super::time::{Buffer, Columns, NARROW, STAGE, Source, Steps, spikes_of, stage};
 use super::{
     BranchNorm, Channels, FusedOp, Statistics, chunk, columns,
     statistics::{Moments, moments},
@@ -8,6 +9,7 @@ use super::{
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use crate::kernels::memory::{full, room};
 use crate::kernels::pool::sums_row;
+use crate::neuron::Constants;
 use crate::parallel::sum_moments;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -32,6 +34,8 @@ pub(super) struct Ready<'a> {
     pub(super) wide: Vec<Option<Channels>>,
     /// For each branch and step the branch's step.
     pub(super) steps: Vec<Vec<usize>>,
+    /// Those of the first branch.
+    pub(super) time: Steps,
     /// Values of one step.
     pub(super) n: usize,
     /// Values of a chunk at most: with pooling the rows of one row of windows.
@@ -63,7 +67,13 @@ impl<'a> Ready<'a> {
         let wide = op.branches.iter().zip(inputs).zip(statistics);
         let wide =
             wide.map(|((b, i), s)| Some(Channels::new(b.norm, i.gain, i.shift, s.as_ref())?.widen(len))).collect();
-        Self { op, x: inputs.iter().map(|i| i.x).collect(), wide, steps, n, len }
+        let time = Steps::new(&steps[0]);
+        Self { op, x: inputs.iter().map(|i| i.x).collect(), wide, steps, time, n, len }
+    }
+
+    /// Whether a chunk of so many values can pass all steps with its state in registers.
+    pub(super) fn in_registers(&self, len: usize) -> bool {
+        self.x.len() == 1 && is_lif(&self.op.neuron.neuron) && len.is_multiple_of(NARROW)
     }
 
     /// Values of the chunk at `at`, of `rest`, and where its output lies.
@@ -123,6 +133,9 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
     let op = job.ready.op;
     let windows = job.rows[0].len();
     let len = op.pool.map_or(windows, |_| job.ready.len);
+    if job.ready.in_registers(len) {
+        return through_time(job, len, windows);
+    }
     let (mut v, mut current, mut scratch) = (vec![0.0f32; len], vec![0.0f32; len], vec![0.0f32; len]);
     let (mut s, mut sums) = (vec![0.0f32; len], vec![0.0f32; windows]);
     for (t, row) in job.rows.iter_mut().enumerate() {
@@ -135,6 +148,32 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
                 row.write_copy_of_slice(&sums)
             }
         };
+    }
+}
+
+/// One branch of the clocked LIF: each block of neurons through all steps.
+#[inline(always)]
+fn through_time(job: &mut Job<'_, '_>, len: usize, windows: usize) {
+    let (ready, op) = (job.ready, job.ready.op);
+    let (c, steps, wide) = (Constants::new(&op.neuron.neuron, op.neuron.lambda), &ready.time, ready.wide[0].as_ref());
+    let t_in = ready.x[0].len() / ready.n;
+    let mut staged = vec![0.0f32; t_in * STAGE.min(len)];
+    let (mut s, mut sums) = (Vec::new(), vec![0.0f32; if op.pool.is_some() { windows } else { 0 }]);
+    s.resize(if op.pool.is_some() { len * job.rows.len() } else { 0 }, 0.0);
+    for from in (0..len).step_by(STAGE) {
+        let here = STAGE.min(len - from);
+        let x = Source { values: ready.x[0], step: ready.n, at: job.at + from };
+        let x = stage(x, t_in, here, &mut staged);
+        match op.pool {
+            None => spikes_of(c, steps, x, (wide, from), here, &mut Columns(job.rows, from)),
+            Some(_) => spikes_of(c, steps, x, (wide, from), here, &mut Buffer { values: &mut s, step: len, at: from }),
+        }
+    }
+    if let Some(pool) = op.pool {
+        for (row, s) in job.rows.iter_mut().zip(s.chunks_exact(len)) {
+            sums_row(&mut sums, s, pool);
+            row.write_copy_of_slice(&sums);
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod backward;
 pub mod forward;
 pub(super) mod rows;
 pub mod statistics;
+pub(super) mod time;
 
 use super::{NeuronOp, TilePool};
 use crate::parallel::Ranks;

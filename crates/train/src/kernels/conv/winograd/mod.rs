@@ -82,7 +82,7 @@ impl Map {
     /// Whether tiles need clearly fewer products than pixels do, and registers are filled.
     pub fn pays(&self, inputs: usize, outputs: usize) -> bool {
         let waste = (self.tiles() * OUT * OUT) as f64 / (self.height * self.width) as f64;
-        inputs >= 16 && outputs >= 8 && inputs.is_multiple_of(LANES) && waste < 2.0
+        inputs >= 16 && outputs >= 16 && inputs.is_multiple_of(LANES) && waste < 2.0
     }
 }
 

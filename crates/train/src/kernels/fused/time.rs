@@ -1,0 +1,267 @@
+//! The clocked LIF through all steps with its state in registers: neurons are independent, so that a block of them
+//! passes all steps, and on the way back all of them again, before the next block begins. What a step costs is then
+//! its reads and writes and no more. Values are those of the rows of [`super::rows`], bit for bit.
+
+use super::Channels;
+use super::rows::lif_back;
+use crate::neuron::{Constants, reset, spikes};
+use std::mem::MaybeUninit;
+
+/// Neurons of a block: two registers, so that one works while the other waits.
+pub(in crate::kernels) const WIDE: usize = 32;
+
+/// Neurons of a last block.
+pub(in crate::kernels) const NARROW: usize = 16;
+
+/// For each of the neuron's steps that of the input, and whether it is the first and the last that shows it.
+#[derive(Debug, Clone)]
+pub(in crate::kernels) struct Steps(Vec<(usize, bool, bool)>);
+
+impl Steps {
+    pub(in crate::kernels) fn new(of: &[usize]) -> Self {
+        let ends = |t: usize| (t == 0 || of[t - 1] != of[t], t + 1 == of.len() || of[t + 1] != of[t]);
+        Self((0..of.len()).map(|t| (of[t], ends(t).0, ends(t).1)).collect())
+    }
+}
+
+/// Values of a block at every step.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Source<'a> {
+    pub(in crate::kernels) values: &'a [f32],
+    /// Values between two steps.
+    pub(in crate::kernels) step: usize,
+    /// Where those of step 0 begin.
+    pub(in crate::kernels) at: usize,
+}
+
+impl Source<'_> {
+    #[inline(always)]
+    fn block<const W: usize>(&self, t: usize, b: usize) -> [f32; W] {
+        block(self.values, t * self.step + self.at + b)
+    }
+}
+
+/// Neurons whose values at all steps are copied together, so that they lie in the first-level cache: steps of a map are
+/// often a power of two apart, where a block of every one of them has the same few lines of it.
+pub(in crate::kernels) const STAGE: usize = 256;
+
+/// Copies `len` values of each of the first `steps` steps of `x` side by side.
+#[inline(always)]
+pub(in crate::kernels) fn stage<'a>(x: Source<'_>, steps: usize, len: usize, into: &'a mut [f32]) -> Source<'a> {
+    for (i, into) in into.chunks_exact_mut(len).take(steps).enumerate() {
+        into.copy_from_slice(&x.values[i * x.step + x.at..][..len]);
+    }
+    Source { values: into, step: len, at: 0 }
+}
+
+/// Where blocks of every step go.
+pub(in crate::kernels) trait Sink {
+    /// Block `b` of step `t`.
+    fn put<const W: usize>(&mut self, t: usize, b: usize, v: [f32; W]);
+}
+
+/// A buffer, as a [`Source`] reads it.
+pub(in crate::kernels) struct Buffer<'a> {
+    pub(in crate::kernels) values: &'a mut [f32],
+    pub(in crate::kernels) step: usize,
+    pub(in crate::kernels) at: usize,
+}
+
+impl Sink for Buffer<'_> {
+    #[inline(always)]
+    fn put<const W: usize>(&mut self, t: usize, b: usize, v: [f32; W]) {
+        *self.values[t * self.step + self.at + b..].first_chunk_mut().expect("room for a block") = v;
+    }
+}
+
+/// Rows that are not written yet, from a column on.
+pub(in crate::kernels) struct Columns<'a, 'b>(
+    pub(in crate::kernels) &'a mut [&'b mut [MaybeUninit<f32>]],
+    pub(in crate::kernels) usize,
+);
+
+impl Sink for Columns<'_, '_> {
+    #[inline(always)]
+    fn put<const W: usize>(&mut self, t: usize, b: usize, v: [f32; W]) {
+        let into: &mut [MaybeUninit<f32>; W] = self.0[t][self.1 + b..].first_chunk_mut().expect("room for a block");
+        for l in 0..W {
+            into[l].write(v[l]);
+        }
+    }
+}
+
+#[inline(always)]
+fn block<const W: usize>(x: &[f32], at: usize) -> [f32; W] {
+    *x[at..].first_chunk().expect("a whole block")
+}
+
+/// μ, factor and what is added, of a block; μ = 0, 1 and 0 where there is no norm.
+#[derive(Clone, Copy)]
+struct Norm<const W: usize> {
+    mean: [f32; W],
+    scale: [f32; W],
+    shift: [f32; W],
+    any: bool,
+}
+
+impl<const W: usize> Norm<W> {
+    #[inline(always)]
+    fn new(wide: Option<&Channels>, b: usize) -> Self {
+        match wide {
+            None => Self { mean: [0.0; W], scale: [1.0; W], shift: [0.0; W], any: false },
+            Some(w) => {
+                Self { mean: block(&w.mean, b), scale: block(&w.scale, b), shift: block(&w.shift, b), any: true }
+            }
+        }
+    }
+
+    /// I of x.
+    #[inline(always)]
+    fn current(&self, x: [f32; W]) -> [f32; W] {
+        if !self.any {
+            return x;
+        }
+        let mut current = x;
+        for l in 0..W {
+            current[l] = (x[l] - self.mean[l]) * self.scale[l] + self.shift[l];
+        }
+        current
+    }
+}
+
+/// u and s of one step; `v` becomes the potential after it.
+#[inline(always)]
+fn fired<const W: usize>(current: &[f32; W], v: &mut [f32; W], c: Constants) -> ([f32; W], [f32; W]) {
+    let (mut u, mut s) = (*current, *current);
+    for l in 0..W {
+        u[l] = current[l] + c.lambda * v[l];
+        s[l] = spikes::<false, false>(u[l], c.theta);
+        let r = reset::<true>(u[l], s[l], c.theta);
+        v[l] = if r > c.v_min { r } else { c.v_min };
+    }
+    (u, s)
+}
+
+/// Spikes of `len` neurons, a multiple of [`NARROW`], at every step; their norm begins at `channel` of `wide`.
+#[inline(always)]
+pub(in crate::kernels) fn spikes_of(
+    c: Constants,
+    steps: &Steps,
+    x: Source<'_>,
+    (wide, channel): (Option<&Channels>, usize),
+    len: usize,
+    out: &mut impl Sink,
+) {
+    let mut b = 0;
+    while b + WIDE <= len {
+        spikes_of_block::<WIDE>(c, steps, x, Norm::new(wide, channel + b), b, out);
+        b += WIDE;
+    }
+    while b < len {
+        spikes_of_block::<NARROW>(c, steps, x, Norm::new(wide, channel + b), b, out);
+        b += NARROW;
+    }
+}
+
+#[inline(always)]
+fn spikes_of_block<const W: usize>(
+    c: Constants,
+    steps: &Steps,
+    x: Source<'_>,
+    norm: Norm<W>,
+    b: usize,
+    out: &mut impl Sink,
+) {
+    let (mut v, mut current) = ([0.0f32; W], [0.0f32; W]);
+    for (t, &(i, first, _)) in steps.0.iter().enumerate() {
+        if first {
+            current = norm.current(x.block(i, b));
+        }
+        let (_, s) = fired(&current, &mut v, c);
+        out.put(t, b, s);
+    }
+}
+
+/// Σ G and Σ G·(x − μ), a row wide; empty without norm.
+pub(in crate::kernels) struct NormSums<'a> {
+    pub(in crate::kernels) shift: &'a mut [f32],
+    pub(in crate::kernels) product: &'a mut [f32],
+}
+
+/// Gradient of x, as far as it goes through the current alone, of `len` neurons at every step of the input; `u` has
+/// room for a block's potentials at every step. The norm is as in [`spikes_of`].
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "a kernel's operands")]
+pub(in crate::kernels) fn gradients_of(
+    c: Constants,
+    steps: &Steps,
+    x: Source<'_>,
+    (wide, channel): (Option<&Channels>, usize),
+    gradient: Source<'_>,
+    len: usize,
+    u: &mut [f32],
+    out: &mut impl Sink,
+    sums: &mut NormSums<'_>,
+) {
+    let mut b = 0;
+    while b + WIDE <= len {
+        gradients_of_block::<WIDE>(c, steps, x, Norm::new(wide, channel + b), gradient, b, u, out, sums);
+        b += WIDE;
+    }
+    while b < len {
+        gradients_of_block::<NARROW>(c, steps, x, Norm::new(wide, channel + b), gradient, b, u, out, sums);
+        b += NARROW;
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "a kernel's operands")]
+fn gradients_of_block<const W: usize>(
+    c: Constants,
+    steps: &Steps,
+    x: Source<'_>,
+    norm: Norm<W>,
+    gradient: Source<'_>,
+    b: usize,
+    u: &mut [f32],
+    out: &mut impl Sink,
+    sums: &mut NormSums<'_>,
+) {
+    let (mut v, mut current) = ([0.0f32; W], [0.0f32; W]);
+    for (&(i, first, _), into) in steps.0.iter().zip(u.as_chunks_mut::<W>().0) {
+        if first {
+            current = norm.current(x.block(i, b));
+        }
+        *into = fired(&current, &mut v, c).0;
+    }
+    let (mut g_v, mut total) = ([0.0f32; W], [0.0f32; W]);
+    let (mut sum, mut product) = ([0.0f32; W], [0.0f32; W]);
+    if norm.any {
+        (sum, product) = (block(sums.shift, b), block(sums.product, b));
+    }
+    for (t, &(i, first, last)) in steps.0.iter().enumerate().rev() {
+        let (u, d): ([f32; W], [f32; W]) = (block(u, t * W), gradient.block(t, b));
+        if last {
+            total = [0.0; W];
+        }
+        for l in 0..W {
+            let o = lif_back(u[l], d[l], g_v[l], c);
+            g_v[l] = c.lambda * o;
+            total[l] += o;
+        }
+        if first {
+            out.put(i, b, total);
+            if norm.any {
+                let x: [f32; W] = x.block(i, b);
+                for l in 0..W {
+                    sum[l] += total[l];
+                    product[l] += total[l] * (x[l] - norm.mean[l]);
+                }
+            }
+        }
+    }
+    if norm.any {
+        *sums.shift[b..].first_chunk_mut().expect("a whole block") = sum;
+        *sums.product[b..].first_chunk_mut().expect("a whole block") = product;
+    }
+}
