@@ -15,6 +15,7 @@
 use super::super::geometry::Geometry;
 use super::super::simd::{LANES, Lanes};
 use super::{Job, List};
+use std::ops::Range;
 
 /// Whether a layer can go this way.
 pub(super) fn fit(g: &Geometry) -> bool {
@@ -63,35 +64,62 @@ pub(super) unsafe fn pass<V: Lanes, const NV: usize, const BINARY: bool>(
                     }
                     sums
                 };
-                let [mut past, mut here] = [zero, before(0)];
-                let mut e = *starts as usize;
+                let mut sums = [zero, before(0), zero];
                 for x in 0..columns {
-                    let mut next = if x + 1 < columns { before(x + 1) } else { zero };
-                    let end = *starts.add(x + 1) as usize;
+                    if x + 1 < columns {
+                        sums[2] = before(x + 1);
+                    }
+                    let (a, b) = (*starts.add(x) as usize, *starts.add(x + 1) as usize);
+                    let list = (image.entries.as_ptr(), image.values.as_ptr(), a..b);
                     let rows = weights.wrapping_sub(x * tap);
-                    while e < end {
-                        let row = rows.wrapping_add(usize::from(*image.entries.as_ptr().add(e)) * (NV * LANES));
-                        let v = if BINARY { V::splat(1.0) } else { V::splat(*image.values.as_ptr().add(e)) };
-                        for j in 0..NV {
-                            let at = |k: usize| V::load(row.add(k * tap + j * LANES));
-                            let add = |sum: V, w: V| if BINARY { sum.add(w) } else { sum.add_product(v, w) };
-                            next[j] = add(next[j], at(0));
-                            here[j] = add(here[j], at(1));
-                            past[j] = add(past[j], at(2));
-                        }
-                        e += 1;
+                    match (x == 0, x + 1 == columns) {
+                        (false, false) => pixel::<V, NV, BINARY, true, true>(&mut sums, list, rows, tap),
+                        (true, false) => pixel::<V, NV, BINARY, false, true>(&mut sums, list, rows, tap),
+                        (false, true) => pixel::<V, NV, BINARY, true, false>(&mut sums, list, rows, tap),
+                        (true, true) => pixel::<V, NV, BINARY, false, false>(&mut sums, list, rows, tap),
                     }
                     if x > 0 {
                         for j in 0..NV {
-                            past[j].store(line.add((x - 1) * pitch + j * LANES));
+                            sums[0][j].store(line.add((x - 1) * pitch + j * LANES));
                         }
                     }
-                    (past, here) = (here, next);
+                    (sums[0], sums[1]) = (sums[1], sums[2]);
                 }
                 for j in 0..NV {
-                    past[j].store(line.add((columns - 1) * pitch + j * LANES));
+                    sums[0][j].store(line.add((columns - 1) * pitch + j * LANES));
                 }
             }
         }
+    }
+}
+
+/// Adds the entries of a pixel to the output of its column and, where there are such, of those `PAST` and `NEXT`.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
+unsafe fn pixel<V: Lanes, const NV: usize, const BINARY: bool, const PAST: bool, const NEXT: bool>(
+    sums: &mut [[V; NV]; 3],
+    (entries, values, list): (*const u16, *const f32, Range<usize>),
+    rows: *const f32,
+    tap: usize,
+) {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        let [mut past, mut here, mut next] = *sums;
+        for e in list {
+            let row = rows.wrapping_add(usize::from(*entries.add(e)) * (NV * LANES));
+            let v = if BINARY { V::splat(1.0) } else { V::splat(*values.add(e)) };
+            for j in 0..NV {
+                let at = |k: usize| V::load(row.add(k * tap + j * LANES));
+                let add = |sum: V, w: V| if BINARY { sum.add(w) } else { sum.add_product(v, w) };
+                if NEXT {
+                    next[j] = add(next[j], at(0));
+                }
+                here[j] = add(here[j], at(1));
+                if PAST {
+                    past[j] = add(past[j], at(2));
+                }
+            }
+        }
+        *sums = [past, here, next];
     }
 }

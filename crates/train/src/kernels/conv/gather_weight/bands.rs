@@ -121,6 +121,8 @@ impl Plan {
         let (images, rows) = (band.images, band.rows);
         let lines = || {
             let each = (images.0..images.1).flat_map(move |n| (rows.0..rows.1).map(move |y| (n, y)));
+            // Rows between the windows meet no tap.
+            let each = each.filter(|(_, y)| self.axis.taps((y + g.padding) % s) > 0);
             let each = each.flat_map(move |(n, y)| places.iter().enumerate().map(move |(k, places)| (n, y, k, places)));
             each.map(move |(n, y, group, places)| {
                 let starts = &x.images[n].starts[group * g.pixels()..];
