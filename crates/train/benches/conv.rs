@@ -58,8 +58,9 @@ fn prepare(layer: Layer, product: Product) -> Box<dyn FnMut()> {
         Events::of(isa, &x, g.pixels(), g.width, g.channels)
     };
     let room = |len| vec![MaybeUninit::<f32>::uninit(); n * len];
-    let ahead = Panels::forward(&reals(g.weights()), &g, panel_width(g.out, gather::PANEL));
     let w = reals(g.weights());
+    let ahead = Panels::forward(&w, &g, panel_width(g.out, dense::PANEL));
+    let gathered = Panels::gathered(&w, &g, panel_width(g.out, gather::PANEL));
     let back = Panels::backward(&w, &g, panel_width(g.channels, dense::PANEL));
     match product {
         Encoding(density) => {
@@ -70,7 +71,7 @@ fn prepare(layer: Layer, product: Product) -> Box<dyn FnMut()> {
         }
         OutputSparse(density) => {
             let (x, mut y) = (events(density), room(g.output_len()));
-            Box::new(move || gather::forward(isa, g, &x, gather::Weights::Packed(&ahead), &mut y))
+            Box::new(move || gather::forward(isa, g, &x, gather::Weights::Packed(&gathered), &mut y))
         }
         OutputDense => {
             let (x, map, mut y) = (reals(n * g.input_len()), Indirection::forward(&g), room(g.output_len()));

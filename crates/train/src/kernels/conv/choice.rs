@@ -1,9 +1,9 @@
 //! Which kernel a layer runs on: measured density and shape decide, unless the user does.
 //!
-//! Costs are cycles for one output pixel and one panel of `nv` registers, from measurements on a
-//! Zen 5 core (see `benches/kernels.rs`): a dense tap and input is half a cycle a register; an active
-//! input is 1.25 cycles a register, at least two, and a kernel row of the window costs a mispredicted
-//! branch.
+//! Costs are for one output pixel and `nv` registers, in cycles of a core that multiplies and adds two
+//! registers a cycle: a dense tap and input is half a cycle a register; an active input is 0.9 cycles a
+//! register, at least two, and a kernel row of the window costs the start of a loop. A core of one register a cycle
+//! takes twice as long for a dense tap and 1.4 cycles for an active input, which favours active inputs more.
 
 use super::geometry::Geometry;
 use std::fmt;
@@ -38,7 +38,7 @@ impl Kernel {
             Kernel::Auto => {
                 let nv = g.out.div_ceil(16).min(4) as f64;
                 let inputs = (g.taps() * g.channels) as f64;
-                let sparse = 14.0 * g.kernel as f64 + inputs * density * (1.25 * nv).max(2.0);
+                let sparse = 14.0 * g.kernel as f64 + inputs * density * (0.9 * nv).max(2.0);
                 sparse < 0.5 * inputs * nv
             }
         }
@@ -54,7 +54,7 @@ impl Kernel {
             Kernel::Sparse => true,
             Kernel::Dense | Kernel::Plain => false,
             Kernel::Auto if narrow => density < (0.16 * g.out.div_ceil(16) as f64).min(0.4),
-            Kernel::Auto => density < 0.4,
+            Kernel::Auto => density < 0.55,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Active inputs: the non-zero values of a feature map, pixel by pixel.
 //!
-//! For each image of `[N, H, W, C]` and each pixel in raster order the channels that are not zero. An
-//! entry is x·C + c in 16 bits, so that the entries of neighbouring pixels of one row, which lie side by
-//! side, index one run of weight rows. Spikes of one step are all 1 and store no values; counts
-//! (after a temporal sum) and real numbers store theirs.
+//! For each image of `[N, H, W, C]`, each group of [`GROUP`] channels and each pixel in raster order the
+//! channels that are not zero. An entry is x·G + c in 16 bits, with G the channels of its group and c
+//! counted from the group's first, so that the entries of neighbouring pixels of one row, which lie side by
+//! side, index one run of weight rows: few enough for the first-level cache. Spikes of one step are all 1
+//! and store no values; counts (after a temporal sum) and real numbers store theirs.
 
 use super::simd::Isa;
 use rayon::prelude::*;
@@ -11,12 +12,18 @@ use rayon::prelude::*;
 /// Values that a vector step of the encoder looks at.
 const STEP: usize = 32;
 
+/// Channels whose active values are listed together.
+pub const GROUP: usize = 64;
+
+/// Entries after the last, so that a kernel may read ahead.
+pub const AHEAD: usize = 4;
+
 /// Active inputs of one image.
 #[derive(Debug, Clone, Default)]
 pub struct Image {
-    /// For each pixel where its entries begin; one more at the end.
+    /// For each group and pixel where its entries begin; one more at the end.
     pub starts: Vec<u32>,
-    /// x·C + c.
+    /// x·G + c, and [`AHEAD`] zeros.
     pub entries: Vec<u16>,
     /// The values, unless all are 1.
     pub values: Vec<f32>,
@@ -31,12 +38,26 @@ pub struct Events {
     pub binary: bool,
     /// Active values in all.
     pub active: usize,
+    /// Channels of the map.
+    channels: usize,
+}
+
+/// Groups of this many channels: the first channel of each and how many they are.
+pub fn groups(channels: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+    (0..channels).step_by(GROUP).map(move |first| (first, GROUP.min(channels - first)))
+}
+
+impl Image {
+    /// Number of active values.
+    pub fn active(&self) -> usize {
+        self.starts.last().map_or(0, |n| *n as usize)
+    }
 }
 
 impl Events {
     /// Whether entries of this width and number of channels fit 16 bits.
     pub fn fit(width: usize, channels: usize) -> bool {
-        width * channels <= 1 << 16
+        width * channels.min(GROUP) <= 1 << 16
     }
 
     /// Of a map `[N, H, W, C]` with `pixels` = H·W, without the values of what is not a spike (see
@@ -49,21 +70,24 @@ impl Events {
             .collect();
         let binary = encoded.iter().all(|(_, binary)| *binary);
         let images: Vec<Image> = encoded.into_iter().map(|(image, _)| image).collect();
-        let active = images.iter().map(|i| i.entries.len()).sum();
-        Self { images, binary, active }
+        let active = images.iter().map(Image::active).sum();
+        Self { images, binary, active, channels }
     }
 
     /// The same with its values, of the map that it was made of.
     pub fn with_values(mut self, x: &[f32]) -> Self {
         if !self.binary {
             let len = (x.len() / self.images.len().max(1)).max(1);
+            let channels = self.channels;
             self.images.par_iter_mut().zip(x.par_chunks(len)).for_each(|(image, x)| {
                 // Every value is written and the end moves on only where it is active: no branch to mispredict.
-                let mut values = vec![0.0f32; image.entries.len() + 1];
+                let mut values = vec![0.0f32; image.active() + 1];
                 let mut n = 0;
-                for &v in x {
-                    values[n] = v;
-                    n += usize::from(v != 0.0);
+                for (first, count) in groups(channels) {
+                    for &v in x.chunks_exact(channels).flat_map(|pixel| &pixel[first..first + count]) {
+                        values[n] = v;
+                        n += usize::from(v != 0.0);
+                    }
                 }
                 values.truncate(n);
                 image.values = values;
@@ -80,46 +104,64 @@ impl Events {
 
 /// Starts and entries of an image, and whether all its active values are 1; `room` for all entries and a step.
 fn encode(isa: Isa, image: &[f32], width: usize, channels: usize, room: &mut [u16]) -> (Image, bool) {
-    let mut starts = Vec::with_capacity(image.len() / channels + 1);
+    let mut starts = Vec::with_capacity(image.len() / channels * groups(channels).count() + 1);
     let (mut n, mut binary) = (0, true);
-    for row in image.chunks_exact(width * channels) {
-        match isa {
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 if x86::fits(channels) => {
-                for (k, part) in row.chunks(STEP).enumerate() {
-                    let mut last = [0.0f32; STEP];
-                    let whole = part.first_chunk().unwrap_or_else(|| {
-                        last[..part.len()].copy_from_slice(part);
-                        &last
-                    });
-                    let into = room[n..].first_chunk_mut().expect("room for all values and a step");
-                    // SAFETY: the machine has the instructions, as was asked.
-                    let (active, ones) = unsafe { x86::compress(whole, (k * STEP) as u16, into) };
-                    if channels < STEP {
+    for (first, count) in groups(channels) {
+        for row in image.chunks_exact(width * channels) {
+            match isa {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 if x86::has() && channels < STEP && STEP.is_multiple_of(channels) => {
+                    // A step looks at several pixels.
+                    for (k, part) in row.chunks(STEP).enumerate() {
+                        let (active, ones) = step(part, k * STEP, &mut room[n..]);
                         let before = |c: usize| (active & ((1u32 << c) - 1)).count_ones();
                         starts.extend((0..part.len()).step_by(channels).map(|c| n as u32 + before(c)));
-                    } else if (k * STEP).is_multiple_of(channels) {
-                        starts.push(n as u32);
+                        n += active.count_ones() as usize;
+                        binary &= ones == active;
                     }
-                    n += active.count_ones() as usize;
-                    binary &= ones == active;
                 }
-            }
-            _ => {
-                // As in `with_values`.
-                for (x, pixel) in row.chunks_exact(channels).enumerate() {
-                    starts.push(n as u32);
-                    for (c, &v) in pixel.iter().enumerate() {
-                        room[n] = (x * channels + c) as u16;
-                        n += usize::from(v != 0.0);
-                        binary &= v == 0.0 || v == 1.0;
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 if x86::has() => {
+                    for (x, pixel) in row.chunks_exact(channels).enumerate() {
+                        starts.push(n as u32);
+                        for (k, part) in pixel[first..first + count].chunks(STEP).enumerate() {
+                            let (active, ones) = step(part, x * count + k * STEP, &mut room[n..]);
+                            n += active.count_ones() as usize;
+                            binary &= ones == active;
+                        }
+                    }
+                }
+                _ => {
+                    // As in `with_values`.
+                    for (x, pixel) in row.chunks_exact(channels).enumerate() {
+                        starts.push(n as u32);
+                        for (c, &v) in pixel[first..first + count].iter().enumerate() {
+                            room[n] = (x * count + c) as u16;
+                            n += usize::from(v != 0.0);
+                            binary &= v == 0.0 || v == 1.0;
+                        }
                     }
                 }
             }
         }
     }
     starts.push(n as u32);
-    (Image { starts, entries: room[..n].to_vec(), values: Vec::new() }, binary)
+    let entries = [&room[..n], &[0; AHEAD]].concat();
+    (Image { starts, entries, values: Vec::new() }, binary)
+}
+
+/// Entries of at most [`STEP`] values, the first of which is `base`: which are active and which 1.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn step(part: &[f32], base: usize, room: &mut [u16]) -> (u32, u32) {
+    let mut last = [0.0f32; STEP];
+    let whole = part.first_chunk().unwrap_or_else(|| {
+        last[..part.len()].copy_from_slice(part);
+        &last
+    });
+    let into = room.first_chunk_mut().expect("room for all values and a step");
+    // SAFETY: only called where the machine has the instructions.
+    unsafe { x86::compress(whole, base as u16, into) }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -128,11 +170,10 @@ mod x86 {
     use std::arch::x86_64::*;
     use std::sync::OnceLock;
 
-    /// Whether 16-bit lanes can be compressed and steps begin with pixels.
-    pub fn fits(channels: usize) -> bool {
+    /// Whether 16-bit lanes can be compressed.
+    pub fn has() -> bool {
         static HAS: OnceLock<bool> = OnceLock::new();
-        let has = || is_x86_feature_detected!("avx512vbmi2") && is_x86_feature_detected!("avx512bw");
-        *HAS.get_or_init(has) && (channels.is_multiple_of(STEP) || STEP.is_multiple_of(channels))
+        *HAS.get_or_init(|| is_x86_feature_detected!("avx512vbmi2") && is_x86_feature_detected!("avx512bw"))
     }
 
     /// Writes `base` + i for every active value, and whatever after them; which are active and which 1.
@@ -192,6 +233,9 @@ mod tests {
             (5, 4, 8, false),
             (3, 3, 16, true),
             (1, 1, 512, false),
+            (3, 2, 70, true),
+            (2, 3, 128, false),
+            (2, 2, 200, true),
         ] {
             let x = map(width * height, channels, counts);
             for isa in Isa::available() {
@@ -199,11 +243,15 @@ mod tests {
                 assert_eq!(e.binary, !counts);
                 let mut seen = vec![0.0f32; x.len()];
                 for (n, image) in e.images.iter().enumerate() {
-                    for pixel in 0..width * height {
-                        let base = pixel % width * channels;
-                        for k in image.starts[pixel] as usize..image.starts[pixel + 1] as usize {
-                            let at = (n * width * height + pixel) * channels + usize::from(image.entries[k]) - base;
-                            seen[at] = if e.binary { 1.0 } else { image.values[k] };
+                    assert_eq!(image.entries[image.active()..], [0; AHEAD]);
+                    for (g, (first, count)) in groups(channels).enumerate() {
+                        let starts = &image.starts[g * width * height..];
+                        for pixel in 0..width * height {
+                            for k in starts[pixel] as usize..starts[pixel + 1] as usize {
+                                let c = usize::from(image.entries[k]) - pixel % width * count;
+                                let at = (n * width * height + pixel) * channels + first + c;
+                                seen[at] = if e.binary { 1.0 } else { image.values[k] };
+                            }
                         }
                     }
                 }
@@ -219,7 +267,7 @@ mod tests {
         x[40] = f32::NAN;
         for isa in Isa::available() {
             let e = Events::of(isa, &x, 1, 1, 64).with_values(&x);
-            assert!(!e.binary && e.images[0].entries == [40] && e.images[0].values[0].is_nan());
+            assert!(!e.binary && e.images[0].entries[..1] == [40] && e.active == 1 && e.images[0].values[0].is_nan());
         }
     }
 }

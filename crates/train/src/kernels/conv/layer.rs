@@ -22,8 +22,9 @@ use burn::tensor::Shape;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-/// Weights for the forward pass.
+/// Weights for the forward pass over all inputs, and over active ones.
 static PACKED: Packings<(), Panels> = Packings::new();
+static GATHERED: Packings<(), Panels> = Packings::new();
 
 /// `[N, H, W, C]` to `[N, OH, OW, Co]`, and what the weight gradient needs if it is wanted.
 ///
@@ -83,8 +84,13 @@ fn full_precision(
 ) -> Vec<f32> {
     let (g, images) = (op.geometry, x.len() / op.geometry.input_len());
     let panels = || {
-        let pack = || Ok::<_, Infallible>(Panels::forward(values(weight), &g, panel_width(g.out, gather::PANEL)));
+        let pack = || Ok::<_, Infallible>(Panels::forward(values(weight), &g, panel_width(g.out, dense::PANEL)));
         let Ok(panels) = PACKED.packed(weight, &g, (), keep, pack);
+        panels
+    };
+    let gathered = || {
+        let pack = || Ok::<_, Infallible>(Panels::gathered(values(weight), &g, panel_width(g.out, gather::PANEL)));
+        let Ok(panels) = GATHERED.packed(weight, &g, (), keep, pack);
         panels
     };
     let map = narrow::Map::forward(&g);
@@ -93,7 +99,7 @@ fn full_precision(
         Some(e) if !keep && gather::few_outputs(&g, images) => {
             gather::forward(isa, g, e, Weights::Plain(values(weight)), &mut y);
         }
-        Some(e) => gather::forward(isa, g, e, Weights::Packed(&panels()), &mut y),
+        Some(e) => gather::forward(isa, g, e, Weights::Packed(&gathered()), &mut y),
         None if op.kernel == Kernel::Auto && map.pays() => narrow::forward(isa, map, x, &panels(), &mut y),
         None => dense::forward(isa, &Indirection::forward(&g), x, &panels(), &mut y),
     }

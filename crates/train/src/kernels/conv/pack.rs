@@ -1,8 +1,13 @@
 //! Weight layouts. A layer keeps `[co, ci, ky, kx]`; the kernels want the channels that a register
 //! holds side by side: panels of `width` output channels, `[panel][tap][input][width]`, the last
-//! panel filled up with zeros.
+//! panel filled up with zeros; for active inputs `[panel][group][tap][input of the group][width]`.
+//!
+//! Both are transpositions between places a power of two apart, which fall on the same lines of a cache: a
+//! block goes through a small buffer, and whole lines leave it.
 
+use super::events::GROUP;
 use super::geometry::Geometry;
+use super::simd::LANES;
 use crate::kernels::memory::{full, room};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -37,7 +42,14 @@ impl Panels {
     /// For the forward pass: outputs are `co`, inputs `ci`.
     pub fn forward(weight: &[f32], g: &Geometry, width: usize) -> Self {
         let (outputs, inputs, taps) = (g.out, g.channels, g.taps());
-        let fill = |p: usize, into: &mut [MaybeUninit<f32>]| forward_panel(weight, g, width, p, into);
+        let fill = |p: usize, into: &mut [MaybeUninit<f32>]| forward_panel(weight, g, width, p, inputs, into);
+        Self { data: build(outputs.div_ceil(width), taps * inputs * width, fill), width, inputs, outputs, taps }
+    }
+
+    /// For the forward pass over active inputs, by groups of inputs.
+    pub fn gathered(weight: &[f32], g: &Geometry, width: usize) -> Self {
+        let (outputs, inputs, taps) = (g.out, g.channels, g.taps());
+        let fill = |p: usize, into: &mut [MaybeUninit<f32>]| forward_panel(weight, g, width, p, GROUP, into);
         Self { data: build(outputs.div_ceil(width), taps * inputs * width, fill), width, inputs, outputs, taps }
     }
 
@@ -69,28 +81,48 @@ fn build(panels: usize, len: usize, fill: impl Fn(usize, &mut [MaybeUninit<f32>]
     unsafe { full(data) }
 }
 
-/// One panel for the forward pass.
-pub fn one_forward(weight: &[f32], g: &Geometry, width: usize, panel: usize) -> Vec<f32> {
+/// One panel for the forward pass over active inputs.
+pub fn one_gathered(weight: &[f32], g: &Geometry, width: usize, panel: usize) -> Vec<f32> {
     let mut data = room(g.taps() * g.channels * width);
-    forward_panel(weight, g, width, panel, &mut data);
+    forward_panel(weight, g, width, panel, GROUP, &mut data);
     // SAFETY: the panel was written.
     unsafe { full(data) }
 }
 
-/// Writes all of a panel for the forward pass.
-fn forward_panel(weight: &[f32], g: &Geometry, width: usize, panel: usize, into: &mut [MaybeUninit<f32>]) {
+/// Inputs of a block of weights that is brought to its place at a time.
+const BLOCK: usize = 8;
+
+/// Writes all of a panel for the forward pass; inputs are together in groups of `group`.
+fn forward_panel(
+    weight: &[f32],
+    g: &Geometry,
+    width: usize,
+    panel: usize,
+    group: usize,
+    into: &mut [MaybeUninit<f32>],
+) {
     let (taps, ci, first) = (g.taps(), g.channels, panel * width);
-    let rows = width.min(g.out - first);
-    if rows < width {
-        into.fill(MaybeUninit::new(0.0));
-    }
-    // Sixteen channels at a time: reads run along each channel's weights, writes fill a line.
-    for block in (0..rows).step_by(16) {
-        for c in 0..ci {
-            for j in block..rows.min(block + 16) {
-                let from = &weight[((first + j) * ci + c) * taps..][..taps];
-                for (tap, v) in from.iter().enumerate() {
-                    into[(tap * ci + c) * width + j].write(*v);
+    // `[input][tap][output]` of some inputs and sixteen outputs.
+    let mut lines = vec![[0.0f32; LANES]; BLOCK * taps];
+    for block in (0..width).step_by(LANES) {
+        let outputs = g.out.saturating_sub(first + block).min(LANES);
+        if outputs < LANES {
+            lines.fill([0.0; LANES]);
+        }
+        for (start, size) in (0..ci).step_by(group.max(1)).map(|start| (start, group.min(ci - start))) {
+            for c0 in (start..start + size).step_by(BLOCK) {
+                let count = BLOCK.min(start + size - c0);
+                for j in 0..outputs {
+                    let from = &weight[((first + block + j) * ci + c0) * taps..][..count * taps];
+                    for (line, v) in lines.iter_mut().zip(from) {
+                        line[j] = *v;
+                    }
+                }
+                for (c, lines) in lines.chunks_exact(taps).take(count).enumerate() {
+                    for (tap, line) in lines.iter().enumerate() {
+                        let row = start * taps + tap * size + c0 - start + c;
+                        into[row * width + block..][..LANES].write_copy_of_slice(line);
+                    }
                 }
             }
         }
@@ -101,15 +133,17 @@ fn forward_panel(weight: &[f32], g: &Geometry, width: usize, panel: usize, into:
 fn backward_panel(weight: &[f32], g: &Geometry, width: usize, panel: usize, into: &mut [MaybeUninit<f32>]) {
     let (taps, ci, first) = (g.taps(), g.channels, panel * width);
     let rows = width.min(ci - first);
-    if rows < width {
-        into.fill(MaybeUninit::new(0.0));
-    }
+    // `[tap][output]` of one input.
+    let mut lines = vec![0.0f32; taps * width];
     for o in 0..g.out {
         let from = &weight[(o * ci + first) * taps..][..rows * taps];
         for (j, from) in from.chunks_exact(taps).enumerate() {
-            for (tap, v) in from.iter().enumerate() {
-                into[(tap * g.out + o) * width + j].write(*v);
+            for (line, v) in lines.chunks_exact_mut(width).zip(from) {
+                line[j] = *v;
             }
+        }
+        for (tap, line) in lines.chunks_exact(width).enumerate() {
+            into[(tap * g.out + o) * width..][..width].write_copy_of_slice(line);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How a batch is cut into bands, and the sorting of a band's active inputs by channel and residue.
 
-use super::super::events::Events;
+use super::super::events::{Events, groups};
 use super::super::geometry::Geometry;
 use super::{BAND_BYTES, WIDTH};
 
@@ -97,37 +97,43 @@ impl Plan {
         bands
     }
 
-    /// What an entry x·C + c says of its place.
-    pub(super) fn places(&self) -> Vec<Place> {
+    /// What an entry x·G + c of each group says of its place.
+    pub(super) fn places(&self) -> Vec<Vec<Place>> {
         let (g, s) = (&self.g, self.g.stride);
-        let place = |e: usize| {
-            let (x, c) = (e / g.channels, e % g.channels);
-            Place {
-                slot: (c * self.classes() + (x + g.padding) % s) as u32,
-                column: ((x + g.padding) / s + self.axis.margin() - g.padding / s) as u32,
-            }
+        let group = |(first, count): (usize, usize)| {
+            let place = |e: usize| {
+                let (x, c) = (e / count, first + e % count);
+                Place {
+                    slot: (c * self.classes() + (x + g.padding) % s) as u32,
+                    column: ((x + g.padding) / s + self.axis.margin() - g.padding / s) as u32,
+                }
+            };
+            (0..g.width * count).map(place).collect()
         };
-        (0..g.width * g.channels).map(place).collect()
+        groups(g.channels).map(group).collect()
     }
 
     /// Sorts the active inputs of a band by channel and residue.
-    pub(super) fn fill(&self, band: &mut Band, x: &Events, places: &[Place]) {
+    pub(super) fn fill(&self, band: &mut Band, x: &Events, places: &[Vec<Place>]) {
         let (g, s) = (&self.g, self.g.stride);
         let (first, height) = (self.first_output(band.rows.0), self.height());
         // Rows of the band: where its entries lie, the residue's first slot, the first pixel of its outputs.
         let (images, rows) = (band.images, band.rows);
         let lines = || {
             let each = (images.0..images.1).flat_map(move |n| (rows.0..rows.1).map(move |y| (n, y)));
-            each.map(move |(n, y)| {
-                let starts = &x.images[n].starts;
+            // Rows between the windows meet no tap.
+            let each = each.filter(|(_, y)| self.axis.taps((y + g.padding) % s) > 0);
+            let each = each.flat_map(move |(n, y)| places.iter().enumerate().map(move |(k, places)| (n, y, k, places)));
+            each.map(move |(n, y, group, places)| {
+                let starts = &x.images[n].starts[group * g.pixels()..];
                 let entries = starts[y * g.width] as usize..starts[(y + 1) * g.width] as usize;
                 let row = ((y + g.padding) / s) as isize - first;
                 let pixel = ((n - images.0) * height + row as usize) * self.width;
-                (n, entries, (y + g.padding) % s * s, pixel as u32)
+                (n, entries, (y + g.padding) % s * s, pixel as u32, places)
             })
         };
         let mut count = vec![0u32; g.channels * self.classes() + 1];
-        for (n, entries, class, _) in lines() {
+        for (n, entries, class, _, places) in lines() {
             for e in &x.images[n].entries[entries] {
                 count[places[usize::from(*e)].slot as usize + class + 1] += 1;
             }
@@ -139,7 +145,7 @@ impl Plan {
         let mut next = count.clone();
         let mut pixels = vec![0u32; total];
         let mut values = vec![0.0f32; if x.binary { 0 } else { total }];
-        for (n, entries, class, pixel) in lines() {
+        for (n, entries, class, pixel, places) in lines() {
             let image = &x.images[n];
             for k in entries {
                 let place = places[usize::from(image.entries[k])];

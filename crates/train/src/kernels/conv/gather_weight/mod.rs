@@ -23,7 +23,7 @@ use crate::kernels::memory::{full, room, zeros};
 use bands::{Band, Plan};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
-use taps::{nine, one};
+use taps::{Taps, grid};
 
 /// Registers of a panel.
 const NV: usize = 2;
@@ -31,8 +31,8 @@ const NV: usize = 2;
 /// Output channels of a panel.
 const WIDTH: usize = NV * LANES;
 
-/// Bytes of gradients of a band.
-const BAND_BYTES: usize = 40 << 10;
+/// Bytes of gradients of a band: about a first-level cache of the smallest machines that have registers of this size.
+const BAND_BYTES: usize = 36 << 10;
 
 /// Weights of a channel that are brought to their place at a time.
 const BLOCK: usize = 64;
@@ -131,17 +131,21 @@ unsafe fn bands<V: Lanes, const BINARY: bool>(job: &mut Job<'_>) {
                 let pixels = &band.pixels[a..b];
                 let values = if BINARY { &[][..] } else { &band.values[a..b] };
                 let (ry, rx) = (class / s, class % s);
+                let (ty, tx) = (plan.axis.taps(ry), plan.axis.taps(rx));
+                let (first, down, width) = (ry * g.kernel + rx, s * g.kernel, plan.width);
+                let taps = Taps { first, down, right: s, width, back: 0 };
                 // SAFETY: an active pixel's outputs lie inside the panel with its margins (see `Plan`); the
                 // taps of a class are below the kernel's; values are as many as pixels.
                 unsafe {
-                    if g.kernel == 3 && s == 1 {
-                        nine::<V, BINARY>(out, &panel, plan.width, pixels, values);
-                    } else {
-                        for i in 0..plan.axis.taps(ry) {
-                            for j in 0..plan.axis.taps(rx) {
-                                let tap = (ry + i * s) * g.kernel + rx + j * s;
-                                let out = &mut out[tap * WIDTH..(tap + 1) * WIDTH];
-                                one::<V, BINARY>(out, &panel, i * plan.width + j, pixels, values);
+                    match (ty, tx) {
+                        (3, 3) => grid::<V, BINARY, 3, 3, 1>(out, &panel, taps, pixels, values),
+                        (2, 2) => grid::<V, BINARY, 2, 2, 1>(out, &panel, taps, pixels, values),
+                        (2, 1) => grid::<V, BINARY, 2, 1, 2>(out, &panel, taps, pixels, values),
+                        (1, 2) => grid::<V, BINARY, 1, 2, 2>(out, &panel, taps, pixels, values),
+                        _ => {
+                            for (i, j) in (0..ty).flat_map(|i| (0..tx).map(move |j| (i, j))) {
+                                let one = Taps { first: first + i * down + j * s, back: i * width + j, ..taps };
+                                grid::<V, BINARY, 1, 1, 4>(out, &panel, one, pixels, values);
                             }
                         }
                     }

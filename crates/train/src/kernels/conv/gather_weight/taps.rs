@@ -1,82 +1,92 @@
-//! The sums of one channel over its active pixels, in registers: all taps of a 3×3 kernel at once, or one.
+//! The sums of one channel over its active pixels of one residue, in registers: all taps that they meet at once.
 
 use super::super::simd::{LANES, Lanes};
 use super::{NV, WIDTH};
 
-/// The nine taps of a 3×3 kernel at stride 1.
+/// The taps that pixels of one residue meet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taps {
+    /// The first, and how many lie between one and that below or to the right of it.
+    pub first: usize,
+    pub down: usize,
+    pub right: usize,
+    /// Width of a panel's row, in pixels.
+    pub width: usize,
+    /// Pixels before the one that an offset names where the first tap's output lies.
+    pub back: usize,
+}
+
+/// `TY`×`TX` taps; `SETS` sums of each are added to in turn, where the taps alone are too few to keep the adders busy.
+///
+/// # Safety
+/// See [`Lanes`]; the taps lie inside `out`, their pixels inside `panel`, and values are as many as pixels unless
+/// `BINARY`.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
-pub(super) unsafe fn nine<V: Lanes, const BINARY: bool>(
+pub(super) unsafe fn grid<V: Lanes, const BINARY: bool, const TY: usize, const TX: usize, const SETS: usize>(
     out: &mut [f32],
     panel: &[f32],
-    width: usize,
+    taps: Taps,
     pixels: &[u32],
     values: &[f32],
 ) {
+    let at = |i: usize, j: usize| (taps.first + i * taps.down + j * taps.right) * WIDTH;
     // SAFETY: passed on from the caller.
     unsafe {
-        let mut acc = [[V::splat(0.0); NV]; 9];
-        for (t, acc) in acc.iter_mut().enumerate() {
-            for (j, a) in acc.iter_mut().enumerate() {
-                *a = V::load(out.as_ptr().add(t * WIDTH + j * LANES));
-            }
-        }
-        for (k, &pixel) in pixels.iter().enumerate() {
-            let p = panel.as_ptr().add(pixel as usize * WIDTH);
-            let v = if BINARY { V::splat(1.0) } else { V::splat(*values.get_unchecked(k)) };
-            let rows = [p, p.sub(width * WIDTH), p.sub(2 * width * WIDTH)];
-            for ky in 0..3 {
-                for kx in 0..3 {
-                    let p = rows[ky].sub(kx * WIDTH);
-                    for j in 0..NV {
-                        let (a, d) = (acc[ky * 3 + kx][j], V::load(p.add(j * LANES)));
-                        acc[ky * 3 + kx][j] = if BINARY { a.add(d) } else { a.add_product(v, d) };
-                    }
+        let mut sums = [[[[V::splat(0.0); NV]; TX]; TY]; SETS];
+        for i in 0..TY {
+            for j in 0..TX {
+                for n in 0..NV {
+                    sums[0][i][j][n] = V::load(out.as_ptr().add(at(i, j) + n * LANES));
                 }
             }
         }
-        for (t, acc) in acc.iter().enumerate() {
-            for (j, a) in acc.iter().enumerate() {
-                a.store(out.as_mut_ptr().add(t * WIDTH + j * LANES));
+        let whole = pixels.len() / SETS;
+        for k in 0..whole {
+            for s in 0..SETS {
+                add::<V, BINARY, TY, TX>(&mut sums[s], panel, taps, pixels, values, k * SETS + s);
+            }
+        }
+        for k in whole * SETS..pixels.len() {
+            add::<V, BINARY, TY, TX>(&mut sums[0], panel, taps, pixels, values, k);
+        }
+        for i in 0..TY {
+            for j in 0..TX {
+                for n in 0..NV {
+                    let mut sum = sums[0][i][j][n];
+                    for s in 1..SETS {
+                        sum = sum.add(sums[s][i][j][n]);
+                    }
+                    sum.store(out.as_mut_ptr().add(at(i, j) + n * LANES));
+                }
             }
         }
     }
 }
 
-/// One tap, `back` pixels before the one that the offset names.
+/// Adds the gradients that pixel `k` meets.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
-pub(super) unsafe fn one<V: Lanes, const BINARY: bool>(
-    out: &mut [f32],
+unsafe fn add<V: Lanes, const BINARY: bool, const TY: usize, const TX: usize>(
+    sums: &mut [[[V; NV]; TX]; TY],
     panel: &[f32],
-    back: usize,
+    taps: Taps,
     pixels: &[u32],
     values: &[f32],
+    k: usize,
 ) {
     // SAFETY: passed on from the caller.
     unsafe {
-        let mut even = [V::splat(0.0); NV];
-        let mut odd = even;
-        for j in 0..NV {
-            even[j] = V::load(out.as_ptr().add(j * LANES));
-        }
-        let add = |acc: &mut [V; NV], k: usize| {
-            let p = panel.as_ptr().add((*pixels.get_unchecked(k) as usize - back) * WIDTH);
-            for j in 0..NV {
-                let d = V::load(p.add(j * LANES));
-                acc[j] = if BINARY { acc[j].add(d) } else { acc[j].add_product(V::splat(*values.get_unchecked(k)), d) };
+        let first = panel.as_ptr().add((*pixels.get_unchecked(k) as usize - taps.back) * WIDTH);
+        let v = if BINARY { V::splat(1.0) } else { V::splat(*values.get_unchecked(k)) };
+        for i in 0..TY {
+            let row = first.sub(i * taps.width * WIDTH);
+            for j in 0..TX {
+                for n in 0..NV {
+                    let (sum, d) = (sums[i][j][n], V::load(row.sub(j * WIDTH).add(n * LANES)));
+                    sums[i][j][n] = if BINARY { sum.add(d) } else { sum.add_product(v, d) };
+                }
             }
-        };
-        let pairs = pixels.len() / 2;
-        for k in 0..pairs {
-            add(&mut even, 2 * k);
-            add(&mut odd, 2 * k + 1);
-        }
-        if pixels.len() % 2 == 1 {
-            add(&mut even, pixels.len() - 1);
-        }
-        for j in 0..NV {
-            even[j].add(odd[j]).store(out.as_mut_ptr().add(j * LANES));
         }
     }
 }

@@ -2,35 +2,46 @@
 //! its window are added up, `NV` registers of output channels at a time.
 //!
 //! ```text
-//! y[oy, ox, panel] = Σ_ky Σ_{entries of x-window in row oy·s + ky − p} v · w[panel][ky][entry − x₀·C]
+//! y[oy, ox, panel] = Σ_group Σ_ky Σ_{entries of x-window in row oy·s + ky − p} v · w[panel][group][ky][entry − x₀·G]
 //! ```
 //!
-//! One pass covers the kernel rows whose weights stay in the second-level cache; the sums wait in
-//! the output between passes. An entry costs one load and one addition a register, against a
+//! One pass covers the groups of inputs and kernel rows whose weights stay in the first-level cache; the
+//! sums wait in the output between passes. An entry costs one load and one addition a register, against a
 //! multiply-add for every input, zero or not: the gain is the reciprocal of the density, less the
 //! bandwidth of the cache that holds the rows.
+//!
+//! Most layers are 3×3 at stride 1: there an active input is added to the three outputs of a row that it
+//! meets at once, whose sums stay in registers while the inputs pass by ([`rows`]).
 
-use super::events::{Events, Image};
+use super::events::{AHEAD, Events, GROUP, Image, groups};
 use super::geometry::Geometry;
-use super::pack::{Panels, interleave, one_forward, panel_width};
+use super::pack::{Panels, interleave, one_gathered, panel_width};
 use super::simd::{Isa, LANES, Lanes, by_isa};
 use crate::kernels::memory::room;
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::hint::select_unpredictable;
 use std::mem::MaybeUninit;
 
-/// Channels of a panel.
-pub const PANEL: usize = 64;
+mod rows;
 
-/// Bytes of weight rows that one pass goes over.
-const PASS_BYTES: usize = 128 << 10;
+/// Channels of a panel.
+pub const PANEL: usize = 32;
+
+/// Bytes of weight rows that one pass goes over: three taps of a group of inputs and two registers, three
+/// quarters of the smallest first-level cache that has registers of this size.
+const PASS_BYTES: usize = 24 << 10;
+
+/// Sums of a register that are added to in turn.
+const SETS: usize = 4;
+const _: () = assert!(SETS == 4 && SETS <= AHEAD);
 
 /// One panel over some images.
 struct Job<'a> {
     g: Geometry,
     images: &'a [Image],
     binary: bool,
-    /// `[tap][input][width]`.
+    /// As [`Panels::gathered`] gives it.
     panel: &'a [f32],
     width: usize,
     /// `[images, OH, OW, pitch]`; this panel's channels are `channels` from `from`.
@@ -43,7 +54,7 @@ struct Job<'a> {
 /// Weights of a layer.
 #[derive(Debug, Clone, Copy)]
 pub enum Weights<'a> {
-    /// In panels of at most [`PANEL`].
+    /// By [`Panels::gathered`], in panels of at most [`PANEL`].
     Packed(&'a Panels),
     /// `[co, ci, ky, kx]`, to be packed by the task that goes over them.
     Plain(&'a [f32]),
@@ -87,7 +98,7 @@ fn over_panels(isa: Isa, g: Geometry, x: &Events, weights: Weights<'_>, out: &mu
     columns.par_chunks_mut((pixels * width).max(1)).enumerate().for_each(|(p, out)| {
         let packed = match weights {
             Weights::Packed(all) => Cow::Borrowed(all.panel(p)),
-            Weights::Plain(weight) => Cow::Owned(one_forward(weight, &g, width, p)),
+            Weights::Plain(weight) => Cow::Owned(one_gathered(weight, &g, width, p)),
         };
         let panel = &packed[..];
         let parts = out.par_chunks_mut((group * g.out_pixels() * width).max(1)).zip(x.images.par_chunks(group));
@@ -111,79 +122,112 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
     // SAFETY: passed on from the caller.
     unsafe {
         match (job.width / LANES, job.binary) {
-            (1, true) => passes::<V, 1, 4, true>(job),
-            (1, false) => passes::<V, 1, 4, false>(job),
-            (2, true) => passes::<V, 2, 2, true>(job),
-            (2, false) => passes::<V, 2, 2, false>(job),
-            (3, true) => passes::<V, 3, 2, true>(job),
-            (3, false) => passes::<V, 3, 2, false>(job),
-            (4, true) => passes::<V, 4, 2, true>(job),
-            (4, false) => passes::<V, 4, 2, false>(job),
-            (w, _) => unreachable!("panels are 16 to 64 wide, not {}", w * LANES),
+            (1, true) => passes::<V, 1, true>(job),
+            (1, false) => passes::<V, 1, false>(job),
+            (2, true) => passes::<V, 2, true>(job),
+            (2, false) => passes::<V, 2, false>(job),
+            (w, _) => unreachable!("panels are 16 or 32 wide, not {}", w * LANES),
         }
     }
 }
 
+/// The active inputs of one group in one kernel row.
+#[derive(Debug, Clone, Copy)]
+struct List {
+    ky: usize,
+    /// The group's first place among the starts of an image.
+    starts: usize,
+    /// Channels of the group.
+    channels: usize,
+    /// Where its weights begin in the panel.
+    weights: usize,
+}
+
 #[inline(always)]
-unsafe fn passes<V: Lanes, const NV: usize, const SETS: usize, const BINARY: bool>(job: &mut Job<'_>) {
-    let g = job.g;
-    let row_bytes = g.kernel * g.channels * NV * LANES * 4;
-    let rows = (PASS_BYTES / row_bytes.max(1)).clamp(1, g.kernel);
-    for first in (0..g.kernel).step_by(rows) {
-        let last = (first + rows).min(g.kernel);
-        // SAFETY: passed on from the caller.
-        unsafe { pass::<V, NV, SETS, BINARY>(job, first, last) };
+unsafe fn passes<V: Lanes, const NV: usize, const BINARY: bool>(job: &mut Job<'_>) {
+    let (g, width) = (job.g, NV * LANES);
+    let mut lists = Vec::new();
+    for (group, (first, channels)) in groups(g.channels).enumerate() {
+        for ky in 0..g.kernel {
+            let weights = (first * g.taps() + ky * g.kernel * channels) * width;
+            lists.push(List { ky, starts: group * g.pixels(), channels, weights });
+        }
+    }
+    let bytes = g.kernel * g.channels.min(GROUP) * width * size_of::<f32>();
+    let together = (PASS_BYTES / bytes.max(1)).max(1);
+    // With few inputs all rows of the kernel pass at once, which saves more.
+    let by_rows = rows::fit(&g) && together < g.kernel && job.channels == width;
+    for (k, lists) in lists.chunks(if by_rows { 1 } else { together }).enumerate() {
+        // SAFETY: passed on from the caller; a panel that is full, as was asked, for rows.
+        unsafe {
+            if by_rows {
+                rows::pass::<V, NV, BINARY>(job, &lists[0], k == 0);
+            } else {
+                pass::<V, NV, BINARY>(job, lists, k == 0);
+            }
+        }
     }
 }
 
-/// Kernel rows `first..last` over all images of the job.
+/// Some lists over all images of the job.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
-unsafe fn pass<V: Lanes, const NV: usize, const SETS: usize, const BINARY: bool>(
-    job: &mut Job<'_>,
-    first: usize,
-    last: usize,
-) {
+unsafe fn pass<V: Lanes, const NV: usize, const BINARY: bool>(job: &mut Job<'_>, lists: &[List], is_first: bool) {
     let g = job.g;
     let (oh, ow, width) = (g.out_height(), g.out_width(), NV * LANES);
     let (panel, pitch, from, channels) = (job.panel, job.pitch, job.from, job.channels);
+    let zeros = [0.0f32; PANEL];
+    let inside = |oy: usize, l: &List| (oy * g.stride + l.ky).wrapping_sub(g.padding) < g.height;
     for (image, out) in job.images.iter().zip(job.out.chunks_exact_mut(oh * ow * pitch)) {
         let entries = image.entries.as_ptr();
         let values = image.values.as_ptr();
         for oy in 0..oh {
+            if !is_first && !lists.iter().any(|l| inside(oy, l)) {
+                continue;
+            }
             for ox in 0..ow {
                 let y = &mut out[(oy * ow + ox) * pitch + from..][..channels];
                 // SAFETY: a full panel has room for its registers in `y`, a partial one goes through a
-                // buffer of its width; entries index x·C + c inside the row, so that less x₀·C they
-                // are below kernel·C, rows of this panel; values are as many as entries.
+                // buffer of its width; entries index x·G + c inside the row, so that less x₀·G they
+                // are below kernel·G, rows of this list; values are as many as entries, and `AHEAD` entries
+                // may be read after the last.
                 unsafe {
                     let mut acc = [[V::splat(0.0); NV]; SETS];
-                    if first > 0 {
+                    if !is_first {
                         acc[0] = load::<V, NV>(y);
                     }
                     let x0 = (ox * g.stride) as isize - g.padding as isize;
                     let (left, right) = (x0.max(0) as usize, ((x0 + g.kernel as isize).max(0) as usize).min(g.width));
-                    for ky in first..last {
-                        let iy = (oy * g.stride + ky).wrapping_sub(g.padding);
-                        if iy >= g.height || left >= right {
+                    for list in lists {
+                        if !inside(oy, list) || left >= right {
                             continue;
                         }
-                        let begin = *image.starts.get_unchecked(iy * g.width + left) as usize;
-                        let end = *image.starts.get_unchecked(iy * g.width + right) as usize;
+                        let line = list.starts + (oy * g.stride + list.ky - g.padding) * g.width;
+                        let mut e = *image.starts.get_unchecked(line + left) as usize;
+                        let end = *image.starts.get_unchecked(line + right) as usize;
                         let rows = panel
                             .as_ptr()
-                            .wrapping_offset((ky * g.kernel * g.channels) as isize * width as isize)
-                            .wrapping_offset(-x0 * (g.channels * width) as isize);
-                        let mut e = begin;
+                            .wrapping_add(list.weights)
+                            .wrapping_offset(-x0 * (list.channels * width) as isize);
                         while e + SETS <= end {
+                            let four = Four::load(entries.add(e));
                             for s in 0..SETS {
-                                one::<V, NV, BINARY>(&mut acc[s], rows, entries, values, e + s);
+                                one::<V, NV, BINARY>(&mut acc[s], rows.wrapping_add(four.at(s) * width), values, e + s);
                             }
                             e += SETS;
                         }
-                        while e < end {
-                            one::<V, NV, BINARY>(&mut acc[0], rows, entries, values, e);
-                            e += 1;
+                        let four = Four::load(entries.add(e));
+                        if BINARY {
+                            // What is left without a branch on how many: rows past the end are zeros.
+                            for s in 0..SETS - 1 {
+                                let row = rows.wrapping_add(four.at(s) * width);
+                                let row = select_unpredictable(e + s < end, row, zeros.as_ptr());
+                                one::<V, NV, BINARY>(&mut acc[s], row, values, e + s);
+                            }
+                        } else {
+                            for s in 0..end - e {
+                                one::<V, NV, BINARY>(&mut acc[0], rows.wrapping_add(four.at(s) * width), values, e + s);
+                            }
                         }
                     }
                     let mut sum = acc[0];
@@ -199,19 +243,36 @@ unsafe fn pass<V: Lanes, const NV: usize, const SETS: usize, const BINARY: bool>
     }
 }
 
+/// Four entries in one load, so that loads are left for rows.
+#[derive(Clone, Copy)]
+struct Four(u64);
+
+impl Four {
+    /// # Safety
+    /// Four entries can be read at `p`.
+    #[inline(always)]
+    unsafe fn load(p: *const u16) -> Self {
+        // SAFETY: as the caller says; any bytes are a number.
+        Self(u64::from_le(unsafe { p.cast::<u64>().read_unaligned() }))
+    }
+
+    #[inline(always)]
+    fn at(self, k: usize) -> usize {
+        (self.0 >> (16 * k)) as usize & 0xffff
+    }
+}
+
 /// Adds the weight row of entry `e`.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn one<V: Lanes, const NV: usize, const BINARY: bool>(
     acc: &mut [V; NV],
-    rows: *const f32,
-    entries: *const u16,
+    row: *const f32,
     values: *const f32,
     e: usize,
 ) {
     // SAFETY: passed on from the caller.
     unsafe {
-        let row = rows.wrapping_add(usize::from(*entries.add(e)) * (NV * LANES));
         for j in 0..NV {
             let w = V::load(row.add(j * LANES));
             acc[j] = if BINARY { acc[j].add(w) } else { acc[j].add_product(V::splat(*values.add(e)), w) };
@@ -280,7 +341,7 @@ mod tests {
             let x: Vec<f32> =
                 (0..images * g.input_len()).map(|_| f32::from(u8::from(rng.random_bool(0.2))) * 2.0).collect();
             let w: Vec<f32> = (0..g.weights()).map(|_| rng.random_range(-1.0..1.0)).collect();
-            let panels = Panels::forward(&w, &g, panel_width(g.out, PANEL));
+            let panels = Panels::gathered(&w, &g, panel_width(g.out, PANEL));
             for isa in Isa::available() {
                 let events = Events::of(isa, &x, g.pixels(), g.width, g.channels).with_values(&x);
                 let mut by_images = vec![7.0f32; images * g.output_len()];
