@@ -2,10 +2,11 @@
 
 use super::flat::{Place, Table};
 use super::header::{self, Header, Stream};
-use super::unpack::Unpacker;
+use super::unpack::{Unpacked, Unpacker};
 use super::{Compression, MAGIC};
 use crate::formats::Decoder;
 use crate::formats::kernel::{Loop, Vectors};
+use crate::formats::records::PIECE;
 use crate::{Columns, Error, Result, Sensor};
 
 /// The largest header that is believed.
@@ -78,6 +79,20 @@ impl Decoder for Packets {
             self.at += taken as u64;
             self.rest = rest;
         }
+    }
+
+    fn take(&mut self, bytes: &[u8], out: &mut Columns) -> Result<usize> {
+        // A packet as it lies there, or two of them.
+        if self.rest.is_empty() && self.skip == 0 && bytes.len() >= self.need && !self.in_table() {
+            let taken = self.step(bytes, out)?;
+            self.at += taken as u64;
+            if taken > 0 {
+                return Ok(taken);
+            }
+        }
+        let n = bytes.len().min(PIECE);
+        self.push(&bytes[..n], out)?;
+        Ok(n)
     }
 
     fn finish(&mut self, _: &mut Columns) -> Result<()> {
@@ -171,18 +186,7 @@ impl Packets {
         events: i32,
         out: &mut Columns,
     ) -> Result<usize> {
-        let number = |at: usize| bytes[at..].first_chunk().map_or(0, |&b| i32::from_le_bytes(b));
-        let (id, size) = (number(0), number(4));
-        let known = self.open.as_ref().is_some_and(|(header, _)| header.streams.iter().any(|s| s.id == id));
-        let Some(size) = usize::try_from(size).ok().filter(|_| known) else {
-            return Err(self.fault(format!(
-                "a packet of {size} bytes of stream {id}; the header knows no such stream, or no packet has such a size"
-            )));
-        };
-        let behind = self.at + 8 + size as u64;
-        if end.is_some_and(|end| behind > end) {
-            return Err(self.fault(format!("a packet up to byte {behind}, behind the end of all packets")));
-        }
+        let (id, size) = self.head(bytes, 0, end)?;
         if id != events {
             self.skip = size as u64;
             self.need = 8;
@@ -190,17 +194,65 @@ impl Packets {
         }
         self.need = 8 + size;
         let Some(packed) = bytes.get(8..self.need) else { return Ok(0) };
-        let taken = self.need;
+        let mut taken = self.need;
         self.need = 8;
         let place = Place { file: &self.file, at: self.at, what: "a packet of events" };
-        let unpacked = self.unpacker.unpack(compression, packed).map_err(|problem| place.fault(problem))?;
-        let elements = Table::root(unpacked, *b"EVTS", place)?.vector(0, EVENT)?;
-        append(elements, out).map_err(|problem| place.fault(problem))?;
+        if compression == Compression::Lz4
+            && let Some((start, next)) = self.next(bytes, taken, end, events)
+        {
+            let second = Place { at: self.at + start as u64, ..place };
+            taken = start + 8 + next.len();
+            let [a, b] = self.unpacker.unpack_two([packed, next]);
+            append(a, place, out)?;
+            append(b, second, out)?;
+        } else {
+            append(self.unpacker.unpack(compression, packed), place, out)?;
+        }
         Ok(taken)
+    }
+
+    /// The stream and the size of the packet that begins at byte `start` of `bytes`.
+    fn head(&self, bytes: &[u8], start: usize, end: Option<u64>) -> Result<(i32, usize)> {
+        let number = |at: usize| bytes[start + at..].first_chunk().map_or(0, |&b| i32::from_le_bytes(b));
+        let (id, size) = (number(0), number(4));
+        let known = self.open.as_ref().is_some_and(|(header, _)| header.streams.iter().any(|s| s.id == id));
+        let Some(size) = usize::try_from(size).ok().filter(|_| known) else {
+            return Err(self.fault(format!(
+                "a packet of {size} bytes of stream {id}; the header knows no such stream, or no packet has such a size"
+            )));
+        };
+        let behind = self.at + (start + 8 + size) as u64;
+        if end.is_some_and(|end| behind > end) {
+            return Err(self.fault(format!("a packet up to byte {behind}, behind the end of all packets")));
+        }
+        Ok((id, size))
+    }
+
+    /// The next packet of events from byte `start` on that is there as a whole, if nothing is
+    /// wrong before it.
+    fn next<'a>(&self, bytes: &'a [u8], mut start: usize, end: Option<u64>, events: i32) -> Option<(usize, &'a [u8])> {
+        loop {
+            if bytes.len() < start + 8 || end == Some(self.at + start as u64) {
+                return None;
+            }
+            let (id, size) = self.head(bytes, start, end).ok()?;
+            let packed = bytes.get(start + 8..start + 8 + size)?;
+            if id == events {
+                return Some((start, packed));
+            }
+            start += 8 + size;
+        }
     }
 }
 
-fn append(elements: &[u8], out: &mut Columns) -> Result<(), String> {
+/// Appends the events of an unpacked packet.
+fn append(unpacked: Unpacked<'_>, place: Place<'_>, out: &mut Columns) -> Result<()> {
+    let unpacked = unpacked.map_err(|problem| place.fault(problem))?;
+    let elements = Table::root(unpacked, *b"EVTS", place)?.vector(0, EVENT)?;
+    add(elements, out).map_err(|problem| place.fault(problem))
+}
+
+fn add(elements: &[u8], out: &mut Columns) -> Result<(), String> {
     let before = out.len();
     let (elements, _) = elements.as_chunks::<EVENT>();
     let signs = Vectors::widest().run(Elements { elements, out: &mut *out });
