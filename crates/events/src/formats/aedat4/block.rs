@@ -6,8 +6,8 @@
 //! into what it gives itself. The last sequence ends behind its literals.
 //!
 //! [`sequence`] is the scalar form, and unpacks everything; [`super::kernel`] takes the short
-//! sequences that events consist of. Written here, because a general library waits 17 cycles for
-//! each of them, and these come in pairs of blocks: 1.9 times as fast (`benches/RESULTS.md`).
+//! sequences that events consist of. Written here because these, and two packets by turns, are
+//! where a general library loses half of its time (`benches/RESULTS.md`).
 
 use super::kernel::{self, Run};
 

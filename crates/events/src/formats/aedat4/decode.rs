@@ -297,11 +297,15 @@ mod tests {
 
     /// A file without compression: its streams (number, type), where the packets end, and packets.
     fn file(streams: &[(i32, &str)], end: i64, packets: &[(i32, Vec<u8>)]) -> Vec<u8> {
+        file_packed(0, streams, end, packets)
+    }
+
+    fn file_packed(packing: i32, streams: &[(i32, &str)], end: i64, packets: &[(i32, Vec<u8>)]) -> Vec<u8> {
         let stream =
             |(id, kind): &(i32, &str)| format!("<node name=\"{id}\"><attr key=\"typeIdentifier\">{kind}</attr></node>");
         let streams: String = streams.iter().map(stream).collect();
         let mut bytes = MAGIC.to_vec();
-        header::write_text(0, end, &format!("<dv><node name=\"outInfo\">{streams}</node></dv>"), &mut bytes);
+        header::write_text(packing, end, &format!("<dv><node name=\"outInfo\">{streams}</node></dv>"), &mut bytes);
         for (id, packet) in packets {
             bytes.extend([*id, packet.len() as i32].map(i32::to_le_bytes).concat());
             bytes.extend(packet);
@@ -372,6 +376,63 @@ mod tests {
         ] {
             let error = times(&file(&streams, -1, &[(0, one(5)), packet]), None).unwrap_err();
             assert!(error.starts_with(&format!("x: byte {at}: ")) && error.contains(what), "{error}");
+        }
+    }
+    /// Of a whole file and of one that comes byte by byte: the times up to the end or the error.
+    fn both_ways(bytes: &[u8]) -> (Vec<u64>, Result<(), String>) {
+        let run = |whole: bool| {
+            let (mut decoder, mut out, mut done) = (decoder("x", None), Columns::new(), 0);
+            let mut step = || {
+                while done < bytes.len() {
+                    done += if whole {
+                        decoder.take(&bytes[done..], &mut out)?
+                    } else {
+                        decoder.push(&bytes[done..=done], &mut out).map(|()| 1)?
+                    };
+                }
+                decoder.finish(&mut out)
+            };
+            let end = step().map_err(|e| e.to_string());
+            (out.t_us, end)
+        };
+        let (whole, parts) = (run(true), run(false));
+        assert_eq!(whole, parts);
+        whole
+    }
+
+    #[test]
+    fn packets_that_are_unpacked_by_twos_are_what_they_are_one_by_one() {
+        use std::io::Write;
+        let packed = |bytes: &[u8]| {
+            let mut to = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            to.write_all(bytes).unwrap();
+            to.finish().unwrap()
+        };
+        let mut broken = packed(&one(9));
+        broken[20] ^= 0xFF;
+        let before = packed(&one(-1));
+        let packet = |i: usize| (3, packed(&one(i as i64)));
+        let other = (0, vec![9; 100]);
+        for gaps in 0..32usize {
+            let mut packets = Vec::new();
+            for i in 0..5 {
+                packets.extend((gaps >> i & 1 == 1).then(|| other.clone()));
+                packets.push(packet(i));
+            }
+            let bytes = file_packed(1, &[(0, "IMUS"), (3, "EVTS")], -1, &packets);
+            assert_eq!(both_ways(&bytes), ((0..5).collect(), Ok(())));
+            for cut in 1..300 {
+                both_ways(&bytes[..bytes.len() - cut]);
+            }
+            for (at, wrong) in (0..packets.len()).flat_map(|at| [&broken, &before].map(|wrong| (at, wrong))) {
+                let mut packets = packets.clone();
+                packets[at] = (3, wrong.clone());
+                let good = packets[..at].iter().filter(|(id, _)| *id == 3).count() as u64;
+                let (times, end) = both_ways(&file_packed(1, &[(0, "IMUS"), (3, "EVTS")], -1, &packets));
+                assert_eq!(times, (0..good).collect::<Vec<_>>());
+                let place = file_packed(1, &[(0, "IMUS"), (3, "EVTS")], -1, &packets[..at]).len();
+                assert!(end.unwrap_err().starts_with(&format!("x: byte {place}: ")));
+            }
         }
     }
 }
