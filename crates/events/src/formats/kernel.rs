@@ -5,7 +5,7 @@
 //! EVT3 are no such loop, because each depends on those before it: [`Vectors::evt3`] is written in
 //! instructions of AVX-512, and its scalar twin is `evt3::frequent`.
 //!
-//! This is the only file of the formats with `unsafe` code: calls of functions that are compiled
+//! This and `aedat4/kernel.rs` are the only files of the formats with `unsafe` code; here: calls of functions that are compiled
 //! for instructions which the machine was seen to have, and loads and stores of whole arrays.
 #![allow(unsafe_code)]
 
