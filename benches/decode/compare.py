@@ -16,7 +16,7 @@ like is compared with like:
 - `once`: as `whole`, but each time in a new process, which has no memory to use again.
 
 `again` (here only) decodes into an array that has held as many events before. For AEDAT4 that is
-packed, `unpack` says how fast the packing alone is undone.
+packed, `unpack` says how fast the usual library (`lz4_flex`, `zstd`) undoes the packing alone.
 
 The readers (faery, evlib, event_stream, aedat, expelliarmus, tonic) are installed from PyPI into a
 virtual environment (TICKLESS_VENV, default ~/.cache/tickless-venv) the first time.

@@ -38,6 +38,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             encoder.finish(&mut bytes)?;
             save("aedat4", &format!("{name}-{kind}"), &bytes)?;
         }
+        // Packets of LZ4 are unpacked by twos.
+        let bytes = formats::encode("aedat4", &events, Some(SENSOR))?;
+        let header = 18 + bytes[14..].first_chunk().map_or(0, |&size| u32::from_le_bytes(size) as usize);
+        save("aedat4", &format!("{name}-three"), &[&bytes[..], &bytes[header..], &bytes[header..]].concat())?;
         let mut chunk = Vec::new();
         if ecf::encode(&events.to_vec(), &mut chunk).is_ok() {
             save("ecf", name, &chunk)?;

@@ -10,7 +10,8 @@
 //! memory, `again` into memory that holds all events and was used before. `bound` before these
 //! words is what memory allows, nothing decoded: the file is mapped anew, its bytes are copied piece
 //! by piece to memory that stays in the cache, and 13 bytes are written for each event, to where the
-//! word says. `unpack` only unpacks the packets of AEDAT4 with LZ4 or ZSTD.
+//! word says. `unpack` only unpacks the packets of AEDAT4, by the usual libraries (`lz4_flex`,
+//! `zstd`).
 
 use std::error::Error;
 use std::fs::File;

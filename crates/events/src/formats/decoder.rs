@@ -20,6 +20,17 @@ pub trait Decoder: Send {
     /// [`crate::Error::Malformed`].
     fn push(&mut self, bytes: &[u8], out: &mut Columns) -> Result<()>;
 
+    /// Takes as many as it likes, at least one, from the front of all bytes that are left of the
+    /// stream (there are some), and returns how many: for what lies in memory as a whole.
+    ///
+    /// # Errors
+    /// [`crate::Error::Malformed`].
+    fn take(&mut self, bytes: &[u8], out: &mut Columns) -> Result<usize> {
+        let n = bytes.len().min(super::records::PIECE);
+        self.push(&bytes[..n], out)?;
+        Ok(n)
+    }
+
     /// Takes the end of the stream.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 //! EVT3 are no such loop, because each depends on those before it: [`Vectors::evt3`] is written in
 //! instructions of AVX-512, and its scalar twin is `evt3::frequent`.
 //!
-//! This is the only file of the formats with `unsafe` code: calls of functions that are compiled
+//! This and `aedat4/kernel.rs` are the only files of the formats with `unsafe` code; here: calls of functions that are compiled
 //! for instructions which the machine was seen to have, and loads and stores of whole arrays.
 #![allow(unsafe_code)]
 
@@ -150,9 +150,13 @@ mod x86 {
                 _mm512_or_epi64(_mm512_or_epi64(_mm512_cvtepu32_epi64(place), low), high_lanes)
             };
             store(&mut to[0], event(_mm512_castsi512_si256(places), _mm512_castsi512_si256(lows)));
-            let (places, lows) = (_mm512_extracti64x4_epi64::<1>(places), _mm512_extracti64x4_epi64::<1>(lows));
-            store(&mut to[1], event(places, lows));
-            n += events.count_ones() as usize;
+            let count = events.count_ones() as usize;
+            // Seldom: most events come with a row and a time of their own.
+            if count > 8 {
+                let (places, lows) = (_mm512_extracti64x4_epi64::<1>(places), _mm512_extracti64x4_epi64::<1>(lows));
+                store(&mut to[1], event(places, lows));
+            }
+            n += count;
             // A branch, because the next load must not wait for this one.
             if stop == 0 {
                 done += 16;

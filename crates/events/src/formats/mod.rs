@@ -102,9 +102,8 @@ impl Format {
                 let mut decoder = decoder(file);
                 let mut done = 0;
                 // In pieces that stay in the cache together with their events.
-                for chunk in bytes.chunks(reader::CHUNK) {
-                    decoder.push(chunk, &mut events)?;
-                    done += chunk.len();
+                while done < bytes.len() {
+                    done += decoder.take(&bytes[done..], &mut events)?;
                     events.expect(0, done, bytes.len() - done);
                 }
                 decoder.finish(&mut events)?;

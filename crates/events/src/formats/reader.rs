@@ -148,13 +148,11 @@ impl EventReader {
         while out.len() == before {
             match &mut self.state {
                 State::Slice { bytes, at, decoder } => {
-                    let end = bytes.len().min(*at + CHUNK);
-                    if *at == end {
+                    if *at == bytes.len() {
                         decoder.finish(out)?;
                         return Ok(false);
                     }
-                    decoder.push(&bytes[*at..end], out)?;
-                    *at = end;
+                    *at += decoder.take(&bytes[*at..], out)?;
                 }
                 State::Read { reader, buffer, decoder } => match reader.read(buffer) {
                     Ok(0) => {

@@ -2,10 +2,11 @@
 
 use super::flat::{Place, Table};
 use super::header::{self, Header, Stream};
-use super::unpack::Unpacker;
+use super::unpack::{Unpacked, Unpacker};
 use super::{Compression, MAGIC};
 use crate::formats::Decoder;
 use crate::formats::kernel::{Loop, Vectors};
+use crate::formats::records::PIECE;
 use crate::{Columns, Error, Result, Sensor};
 
 /// The largest header that is believed.
@@ -78,6 +79,20 @@ impl Decoder for Packets {
             self.at += taken as u64;
             self.rest = rest;
         }
+    }
+
+    fn take(&mut self, bytes: &[u8], out: &mut Columns) -> Result<usize> {
+        // A packet as it lies there, or two of them.
+        if self.rest.is_empty() && self.skip == 0 && bytes.len() >= self.need && !self.in_table() {
+            let taken = self.step(bytes, out)?;
+            self.at += taken as u64;
+            if taken > 0 {
+                return Ok(taken);
+            }
+        }
+        let n = bytes.len().min(PIECE);
+        self.push(&bytes[..n], out)?;
+        Ok(n)
     }
 
     fn finish(&mut self, _: &mut Columns) -> Result<()> {
@@ -171,18 +186,7 @@ impl Packets {
         events: i32,
         out: &mut Columns,
     ) -> Result<usize> {
-        let number = |at: usize| bytes[at..].first_chunk().map_or(0, |&b| i32::from_le_bytes(b));
-        let (id, size) = (number(0), number(4));
-        let known = self.open.as_ref().is_some_and(|(header, _)| header.streams.iter().any(|s| s.id == id));
-        let Some(size) = usize::try_from(size).ok().filter(|_| known) else {
-            return Err(self.fault(format!(
-                "a packet of {size} bytes of stream {id}; the header knows no such stream, or no packet has such a size"
-            )));
-        };
-        let behind = self.at + 8 + size as u64;
-        if end.is_some_and(|end| behind > end) {
-            return Err(self.fault(format!("a packet up to byte {behind}, behind the end of all packets")));
-        }
+        let (id, size) = self.head(bytes, 0, end)?;
         if id != events {
             self.skip = size as u64;
             self.need = 8;
@@ -190,17 +194,65 @@ impl Packets {
         }
         self.need = 8 + size;
         let Some(packed) = bytes.get(8..self.need) else { return Ok(0) };
-        let taken = self.need;
+        let mut taken = self.need;
         self.need = 8;
         let place = Place { file: &self.file, at: self.at, what: "a packet of events" };
-        let unpacked = self.unpacker.unpack(compression, packed).map_err(|problem| place.fault(problem))?;
-        let elements = Table::root(unpacked, *b"EVTS", place)?.vector(0, EVENT)?;
-        append(elements, out).map_err(|problem| place.fault(problem))?;
+        if compression == Compression::Lz4
+            && let Some((start, next)) = self.next(bytes, taken, end, events)
+        {
+            let second = Place { at: self.at + start as u64, ..place };
+            taken = start + 8 + next.len();
+            let [a, b] = self.unpacker.unpack_two([packed, next]);
+            append(a, place, out)?;
+            append(b, second, out)?;
+        } else {
+            append(self.unpacker.unpack(compression, packed), place, out)?;
+        }
         Ok(taken)
+    }
+
+    /// The stream and the size of the packet that begins at byte `start` of `bytes`.
+    fn head(&self, bytes: &[u8], start: usize, end: Option<u64>) -> Result<(i32, usize)> {
+        let number = |at: usize| bytes[start + at..].first_chunk().map_or(0, |&b| i32::from_le_bytes(b));
+        let (id, size) = (number(0), number(4));
+        let known = self.open.as_ref().is_some_and(|(header, _)| header.streams.iter().any(|s| s.id == id));
+        let Some(size) = usize::try_from(size).ok().filter(|_| known) else {
+            return Err(self.fault(format!(
+                "a packet of {size} bytes of stream {id}; the header knows no such stream, or no packet has such a size"
+            )));
+        };
+        let behind = self.at + (start + 8 + size) as u64;
+        if end.is_some_and(|end| behind > end) {
+            return Err(self.fault(format!("a packet up to byte {behind}, behind the end of all packets")));
+        }
+        Ok((id, size))
+    }
+
+    /// The next packet of events from byte `start` on that is there as a whole, if nothing is
+    /// wrong before it.
+    fn next<'a>(&self, bytes: &'a [u8], mut start: usize, end: Option<u64>, events: i32) -> Option<(usize, &'a [u8])> {
+        loop {
+            if bytes.len() < start + 8 || end == Some(self.at + start as u64) {
+                return None;
+            }
+            let (id, size) = self.head(bytes, start, end).ok()?;
+            let packed = bytes.get(start + 8..start + 8 + size)?;
+            if id == events {
+                return Some((start, packed));
+            }
+            start += 8 + size;
+        }
     }
 }
 
-fn append(elements: &[u8], out: &mut Columns) -> Result<(), String> {
+/// Appends the events of an unpacked packet.
+fn append(unpacked: Unpacked<'_>, place: Place<'_>, out: &mut Columns) -> Result<()> {
+    let unpacked = unpacked.map_err(|problem| place.fault(problem))?;
+    let elements = Table::root(unpacked, *b"EVTS", place)?.vector(0, EVENT)?;
+    add(elements, out).map_err(|problem| place.fault(problem))
+}
+
+fn add(elements: &[u8], out: &mut Columns) -> Result<(), String> {
     let before = out.len();
     let (elements, _) = elements.as_chunks::<EVENT>();
     let signs = Vectors::widest().run(Elements { elements, out: &mut *out });
@@ -245,11 +297,15 @@ mod tests {
 
     /// A file without compression: its streams (number, type), where the packets end, and packets.
     fn file(streams: &[(i32, &str)], end: i64, packets: &[(i32, Vec<u8>)]) -> Vec<u8> {
+        file_packed(0, streams, end, packets)
+    }
+
+    fn file_packed(packing: i32, streams: &[(i32, &str)], end: i64, packets: &[(i32, Vec<u8>)]) -> Vec<u8> {
         let stream =
             |(id, kind): &(i32, &str)| format!("<node name=\"{id}\"><attr key=\"typeIdentifier\">{kind}</attr></node>");
         let streams: String = streams.iter().map(stream).collect();
         let mut bytes = MAGIC.to_vec();
-        header::write_text(0, end, &format!("<dv><node name=\"outInfo\">{streams}</node></dv>"), &mut bytes);
+        header::write_text(packing, end, &format!("<dv><node name=\"outInfo\">{streams}</node></dv>"), &mut bytes);
         for (id, packet) in packets {
             bytes.extend([*id, packet.len() as i32].map(i32::to_le_bytes).concat());
             bytes.extend(packet);
@@ -320,6 +376,63 @@ mod tests {
         ] {
             let error = times(&file(&streams, -1, &[(0, one(5)), packet]), None).unwrap_err();
             assert!(error.starts_with(&format!("x: byte {at}: ")) && error.contains(what), "{error}");
+        }
+    }
+    /// Of a whole file and of one that comes byte by byte: the times up to the end or the error.
+    fn both_ways(bytes: &[u8]) -> (Vec<u64>, Result<(), String>) {
+        let run = |whole: bool| {
+            let (mut decoder, mut out, mut done) = (decoder("x", None), Columns::new(), 0);
+            let mut step = || {
+                while done < bytes.len() {
+                    done += if whole {
+                        decoder.take(&bytes[done..], &mut out)?
+                    } else {
+                        decoder.push(&bytes[done..=done], &mut out).map(|()| 1)?
+                    };
+                }
+                decoder.finish(&mut out)
+            };
+            let end = step().map_err(|e| e.to_string());
+            (out.t_us, end)
+        };
+        let (whole, parts) = (run(true), run(false));
+        assert_eq!(whole, parts);
+        whole
+    }
+
+    #[test]
+    fn packets_that_are_unpacked_by_twos_are_what_they_are_one_by_one() {
+        use std::io::Write;
+        let packed = |bytes: &[u8]| {
+            let mut to = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            to.write_all(bytes).unwrap();
+            to.finish().unwrap()
+        };
+        let mut broken = packed(&one(9));
+        broken[20] ^= 0xFF;
+        let before = packed(&one(-1));
+        let packet = |i: usize| (3, packed(&one(i as i64)));
+        let other = (0, vec![9; 100]);
+        for gaps in 0..32usize {
+            let mut packets = Vec::new();
+            for i in 0..5 {
+                packets.extend((gaps >> i & 1 == 1).then(|| other.clone()));
+                packets.push(packet(i));
+            }
+            let bytes = file_packed(1, &[(0, "IMUS"), (3, "EVTS")], -1, &packets);
+            assert_eq!(both_ways(&bytes), ((0..5).collect(), Ok(())));
+            for cut in 1..300 {
+                both_ways(&bytes[..bytes.len() - cut]);
+            }
+            for (at, wrong) in (0..packets.len()).flat_map(|at| [&broken, &before].map(|wrong| (at, wrong))) {
+                let mut packets = packets.clone();
+                packets[at] = (3, wrong.clone());
+                let good = packets[..at].iter().filter(|(id, _)| *id == 3).count() as u64;
+                let (times, end) = both_ways(&file_packed(1, &[(0, "IMUS"), (3, "EVTS")], -1, &packets));
+                assert_eq!(times, (0..good).collect::<Vec<_>>());
+                let place = file_packed(1, &[(0, "IMUS"), (3, "EVTS")], -1, &packets[..at]).len();
+                assert!(end.unwrap_err().starts_with(&format!("x: byte {place}: ")));
+            }
         }
     }
 }

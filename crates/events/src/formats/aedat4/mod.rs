@@ -13,10 +13,13 @@
 //! [`decoder`] reads the one of a number. Without the table at the end, a file that was cut
 //! between two packets cannot be told from a whole one.
 
+mod block;
 mod decode;
 mod encode;
 mod flat;
+mod frame;
 mod header;
+mod kernel;
 mod unpack;
 
 use super::{Fit, Format, Probe, Reading};

@@ -1,142 +1,68 @@
-//! Unpacks packets: LZ4 frames and ZSTD frames, into memory that is used again.
-//!
-//! An LZ4 frame is u32 0x184D2204, u8 flags (bits 6–7 version 1, 5 blocks are independent, 4 they
-//! have checksums, 3 the u64 size of the content is stated, 2 the content has a checksum, 0 a
-//! dictionary is named), u8 with the largest block in bits 4–6 (2^(8 + 2n) bytes), [u64 size], u8
-//! checksum; then blocks: u32 size, whose bit 31 says that it is not packed, the bytes, [u32
-//! checksum]; a size of 0 ends them; [u32 checksum]. Read here, block by block, because the
-//! reader that comes with the codec takes new memory of the largest block for every frame, which
-//! is 60 times what a packet of DV has.
-
-use twox_hash::XxHash32;
+//! Unpacks packets: LZ4 frames (`frame.rs`) and ZSTD frames, into memory that is used again.
 
 use super::Compression;
-use crate::formats::cursor::Cursor;
+use super::frame::{self, Frames};
 
 /// The most bytes of an unpacked packet: 16 million events. A guard against bombs.
 pub const MOST: usize = 256 << 20;
-const LZ4: u32 = 0x184D_2204;
-/// How far back a block of LZ4 can refer.
-const WINDOW: usize = 64 << 10;
+
+/// The bytes of a packet, or what is wrong with it.
+pub type Unpacked<'a> = Result<&'a [u8], String>;
 
 /// Unpacks packet after packet.
 #[derive(Default)]
 pub struct Unpacker {
-    out: Vec<u8>,
+    out: [Vec<u8>; 2],
     #[cfg(feature = "zstd")]
     zstd: Option<zstd::bulk::Decompressor<'static>>,
 }
 
 impl Unpacker {
-    /// The bytes of a packet. The text says what is wrong with it.
-    pub fn unpack<'a>(&'a mut self, compression: Compression, packed: &'a [u8]) -> Result<&'a [u8], String> {
+    /// Unpacks a packet.
+    pub fn unpack<'a>(&'a mut self, compression: Compression, packed: &'a [u8]) -> Unpacked<'a> {
         match compression {
             Compression::None => Ok(packed),
             Compression::Lz4 => {
-                let (mut from, mut n) = (Cursor::new(packed, 0, "", "an LZ4 frame"), 0);
-                // Some writers put a packet into several frames.
-                while n == 0 || !from.rest().is_empty() {
-                    n = self.lz4(&mut from, n)?;
-                }
-                Ok(&self.out[..n])
+                let n = Frames::new(packed, &mut self.out[0]).rest()?;
+                Ok(&self.out[0][..n])
             }
             #[cfg(feature = "zstd")]
             Compression::Zstd => self.zstd(packed),
         }
     }
 
-    /// Appends a frame to the first `start` bytes; returns how many there are now.
-    fn lz4(&mut self, from: &mut Cursor, start: usize) -> Result<usize, String> {
-        let cut = |_| "an LZ4 frame is truncated".to_string();
-        if from.u32().map_err(cut)? != LZ4 {
-            return Err("no LZ4 frame".into());
-        }
-        let head = from.rest();
-        let (flags, sizes) = (from.u8().map_err(cut)?, from.u8().map_err(cut)?);
-        if flags >> 6 != 1 || flags & 1 != 0 || !(4..8).contains(&(sizes >> 4 & 7)) {
-            return Err(format!("an LZ4 frame of flags {flags:#04x} {sizes:#04x}"));
-        }
-        let largest = 1 << (8 + 2 * (sizes >> 4 & 7));
-        let size = if flags & 8 != 0 { Some(from.u64().map_err(cut)?) } else { None };
-        let head = &head[..head.len() - from.rest().len()];
-        if from.u8().map_err(cut)? != (XxHash32::oneshot(0, head) >> 8) as u8 {
-            return Err("the checksum of an LZ4 frame's head is wrong".into());
-        }
-        let mut n = start;
-        loop {
-            let word = from.u32().map_err(cut)?;
-            if word == 0 {
-                break;
-            }
-            let block = from.take((word & 0x7FFF_FFFF) as usize).map_err(cut)?;
-            if flags & 16 != 0 && from.u32().map_err(cut)? != XxHash32::oneshot(0, block) {
-                return Err("the checksum of an LZ4 block is wrong".into());
-            }
-            n += self.block(block, word >> 31 == 1, flags & 32 == 0, start, n, largest)?;
-            if n > MOST {
-                return Err(format!("more than {MOST} bytes unpacked"));
-            }
-        }
-        if flags & 4 != 0 && from.u32().map_err(cut)? != XxHash32::oneshot(0, &self.out[start..n]) {
-            return Err("the checksum of an LZ4 frame is wrong".into());
-        }
-        match size {
-            Some(size) if size != (n - start) as u64 => Err(format!("{} bytes unpacked in place of {size}", n - start)),
-            _ => Ok(n),
-        }
-    }
-
-    /// Unpacks a block to behind byte `n`; `linked` blocks may refer to bytes from `start` on.
-    fn block(
-        &mut self,
-        block: &[u8],
-        plain: bool,
-        linked: bool,
-        start: usize,
-        n: usize,
-        largest: usize,
-    ) -> Result<usize, String> {
-        if self.out.len() < n + largest {
-            self.out.resize(n + largest, 0);
-        }
-        let (before, behind) = self.out.split_at_mut(n);
-        let behind = &mut behind[..largest];
-        let unpacked = if plain {
-            let to = behind.get_mut(..block.len()).ok_or("a block of more bytes than its LZ4 frame allows")?;
-            to.copy_from_slice(block);
-            return Ok(block.len());
-        } else if linked {
-            lz4_flex::block::decompress_into_with_dict(block, behind, &before[start.max(n.saturating_sub(WINDOW))..])
-        } else {
-            lz4_flex::block::decompress_into(block, behind)
-        };
-        unpacked.map_err(|e| format!("a broken LZ4 block ({e})"))
+    /// Unpacks two packets of LZ4 at once, which takes less time than one after the other.
+    pub fn unpack_two(&mut self, packed: [&[u8]; 2]) -> [Unpacked<'_>; 2] {
+        let [a, b] = &mut self.out;
+        let [m, n] = frame::two(Frames::new(packed[0], a), Frames::new(packed[1], b));
+        [m.map(|m| &self.out[0][..m]), n.map(|n| &self.out[1][..n])]
     }
 
     #[cfg(feature = "zstd")]
-    fn zstd(&mut self, packed: &[u8]) -> Result<&[u8], String> {
+    fn zstd(&mut self, packed: &[u8]) -> Unpacked<'_> {
         use std::io::Read;
+        let out = &mut self.out[0];
         let broken = |e: std::io::Error| format!("a broken ZSTD frame ({e})");
-        self.out.clear();
+        out.clear();
         let size = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
         // A stated size is believed where the packet is not much smaller.
         let likely = (packed.len() as u64 * 64 + (64 << 10)).min(MOST as u64);
         if let Some(size) = size.filter(|&size| size <= likely) {
-            self.out.reserve(size as usize);
+            out.reserve(size as usize);
             if self.zstd.is_none() {
                 self.zstd = Some(zstd::bulk::Decompressor::new().map_err(broken)?);
             }
             if let Some(zstd) = &mut self.zstd {
-                zstd.decompress_to_buffer(packed, &mut self.out).map_err(broken)?;
+                zstd.decompress_to_buffer(packed, out).map_err(broken)?;
             }
         } else {
             let decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(broken)?;
-            decoder.take(MOST as u64 + 1).read_to_end(&mut self.out).map_err(broken)?;
+            decoder.take(MOST as u64 + 1).read_to_end(out).map_err(broken)?;
         }
-        if self.out.len() > MOST {
+        if out.len() > MOST {
             return Err(format!("more than {MOST} bytes unpacked"));
         }
-        Ok(&self.out)
+        Ok(out)
     }
 }
 
@@ -181,6 +107,27 @@ mod tests {
             assert!(unpacker.unpack(Compression::Lz4, &frame).unwrap() == bytes, "{info:?}");
             let two = unpacker.unpack(Compression::Lz4, &[frame.clone(), frame].concat()).unwrap() == bytes.repeat(2);
             assert!(two, "{info:?}");
+        }
+    }
+
+    #[test]
+    fn two_packets_at_once_unpack_as_one_after_the_other() {
+        let all: Vec<_> = [1, 700, 70_000, 300_000].map(bytes).into();
+        let mut unpacker = Unpacker::default();
+        for (a, b) in all.iter().flat_map(|a| all.iter().map(move |b| (a, b))) {
+            for (info_a, info_b) in infos(a.len() as u64).into_iter().zip(infos(b.len() as u64).into_iter().rev()) {
+                let frames = [frame(a, info_a), frame(b, info_b)];
+                assert!(unpacker.unpack_two([&frames[0], &frames[1]]) == [Ok(&a[..]), Ok(&b[..])]);
+                // What is wrong with one leaves the other alone.
+                for wrong in [&frames[0][..frames[0].len() - 1], b"", &[frames[0].clone(), vec![1, 2, 3, 4]].concat()] {
+                    let error = Unpacker::default().unpack(Compression::Lz4, wrong).map(<[u8]>::to_vec);
+                    assert!(error.is_err());
+                    let pair = unpacker.unpack_two([wrong, &frames[1]]).map(|one| one.map(<[u8]>::to_vec));
+                    assert!(pair == [error.clone(), Ok(b.clone())]);
+                    let pair = unpacker.unpack_two([&frames[1], wrong]).map(|one| one.map(<[u8]>::to_vec));
+                    assert!(pair == [Ok(b.clone()), error]);
+                }
+            }
         }
     }
 
