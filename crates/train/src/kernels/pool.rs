@@ -72,8 +72,8 @@ pub(super) fn sums_row(row: &mut [f32], from: &[f32], op: TilePool) {
 
 /// A block of a pixel's channels.
 #[inline(always)]
-fn pixel<const BLOCK: usize>(x: &[f32], at: usize) -> &[f32; BLOCK] {
-    x[at..].first_chunk().expect("a pixel's block")
+fn pixel<const BLOCK: usize>(x: &[f32], at: usize) -> [f32; BLOCK] {
+    *x[at..].first_chunk().expect("a pixel's block")
 }
 
 #[inline(always)]
@@ -87,8 +87,9 @@ fn sums<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
                 let (a, b) = (pixel::<BLOCK>(from, at), pixel::<BLOCK>(from, at + c));
                 let (d, e) = (pixel::<BLOCK>(from, at + down), pixel::<BLOCK>(from, at + down + c));
                 for l in 0..BLOCK {
-                    y[l] = ((a[l] + b[l]) + (d[l] + e[l])) * op.scale;
+                    sum[l] = ((a[l] + b[l]) + (d[l] + e[l])) * op.scale;
                 }
+                *y = sum;
                 continue;
             }
             for line in from.chunks_exact(op.width * c) {
@@ -100,8 +101,9 @@ fn sums<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
                 }
             }
             for l in 0..BLOCK {
-                y[l] = sum[l] * op.scale;
+                sum[l] *= op.scale;
             }
+            *y = sum;
         }
     }
 }
