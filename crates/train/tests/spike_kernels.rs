@@ -97,6 +97,33 @@ proptest! {
     }
 
     #[test]
+    fn kernels_of_few_channels_are_the_tensor_librarys_convolution_forward_and_back(
+        n in 1usize..20, c in prop_oneof![Just(2usize), Just(8), Just(16), Just(32), 1usize..40], h in 3usize..19,
+        w in 3usize..19, out in prop_oneof![Just(8usize), Just(16), Just(32), Just(48), Just(64), Just(72)],
+        (kernel, padding) in (2usize..5).prop_flat_map(|k| (Just(k), 0..k)), stride in 1usize..3, seed in any::<u64>()) {
+        prop_assume!(kernel <= h + 2 * padding && kernel <= w + 2 * padding);
+        let device = Device::flex().autodiff();
+        let run = |fast: bool| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            // Half of the values: dense kernels forward and back.
+            let x = active(1, 0.5, [n, c, h, w], &mut rng, &device).require_grad();
+            // The input's gradient has eight channels where the weight's roles are turned.
+            let weight = random([out, c, kernel, kernel], &mut rng, &device).require_grad();
+            let y = match fast {
+                true => conv(x.clone().permute(LAST), weight.clone(), stride, padding, Kernel::Auto).permute(FIRST),
+                false => conv2d(x.clone(), weight.clone(), None, ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1)),
+            };
+            let g = random(y.dims(), &mut rng, &device);
+            let gradients = (y.clone() * g).sum().backward();
+            (values(y), values(x.grad(&gradients).unwrap()), values(weight.grad(&gradients).unwrap()))
+        };
+        let (ours, plain) = (run(true), run(false));
+        close("output", &ours.0, &plain.0, 1e-5)?;
+        close("gradient of the input", &ours.1, &plain.1, 1e-5)?;
+        close("gradient of the weight", &ours.2, &plain.2, 1e-5)?;
+    }
+
+    #[test]
     fn a_fused_layer_is_its_norms_repeats_sum_and_neuron_one_after_the_other(
         batch in 1usize..4, c in 1usize..40, side in 1usize..7, steps in 1usize..6, (t1, t2) in (1usize..6, 1usize..6),
         kinds in (0u8..3, 0u8..4), multi in any::<bool>(), seed in any::<u64>()) {

@@ -70,39 +70,41 @@ pub(super) fn sums_row(row: &mut [f32], from: &[f32], op: TilePool) {
     }
 }
 
-/// A block of a pixel's channels.
-#[inline(always)]
-fn pixel<const BLOCK: usize>(x: &[f32], at: usize) -> &[f32; BLOCK] {
-    x[at..].first_chunk().expect("a pixel's block")
-}
-
 #[inline(always)]
 fn sums<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
-    let (k, c) = (op.kernel, op.channels);
-    for (ox, y) in row.chunks_exact_mut(c).enumerate() {
-        for (block, y) in y.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
+    let (k, c, line) = (op.kernel, op.channels, op.width * op.channels);
+    // Blocks of a pixel.
+    let blocks = c / BLOCK;
+    let row = row.as_chunks_mut::<BLOCK>().0;
+    if k == 2 {
+        let (upper, lower) = (from[..line].as_chunks::<BLOCK>().0, from[line..2 * line].as_chunks::<BLOCK>().0);
+        for (i, y) in row.iter_mut().enumerate() {
+            // Windows of one block, the common case, need no division.
+            let at = if blocks == 1 { 2 * i } else { i / blocks * 2 * blocks + i % blocks };
+            let (a, b, d, e) = (upper[at], upper[at + blocks], lower[at], lower[at + blocks]);
             let mut sum = [0.0f32; BLOCK];
-            if k == 2 {
-                let (at, down) = (ox * 2 * c + block * BLOCK, op.width * c);
-                let (a, b) = (pixel::<BLOCK>(from, at), pixel::<BLOCK>(from, at + c));
-                let (d, e) = (pixel::<BLOCK>(from, at + down), pixel::<BLOCK>(from, at + down + c));
-                for l in 0..BLOCK {
-                    y[l] = ((a[l] + b[l]) + (d[l] + e[l])) * op.scale;
-                }
-                continue;
-            }
-            for line in from.chunks_exact(op.width * c) {
-                for j in 0..k {
-                    let x = pixel::<BLOCK>(line, (ox * k + j) * c + block * BLOCK);
-                    for l in 0..BLOCK {
-                        sum[l] += x[l];
-                    }
-                }
-            }
             for l in 0..BLOCK {
-                y[l] = sum[l] * op.scale;
+                sum[l] = ((a[l] + b[l]) + (d[l] + e[l])) * op.scale;
+            }
+            *y = sum;
+        }
+        return;
+    }
+    for (i, y) in row.iter_mut().enumerate() {
+        let (ox, block) = (i / blocks, i % blocks);
+        let mut sum = [0.0f32; BLOCK];
+        for line in from.chunks_exact(line) {
+            for j in 0..k {
+                let x = &line[(ox * k + j) * c + block * BLOCK..][..BLOCK];
+                for l in 0..BLOCK {
+                    sum[l] += x[l];
+                }
             }
         }
+        for l in 0..BLOCK {
+            sum[l] *= op.scale;
+        }
+        *y = sum;
     }
 }
 

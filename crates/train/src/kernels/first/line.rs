@@ -28,7 +28,7 @@ impl<'a> Line<'a> {
         let blocks = is_lif(&op.neuron) && plan.line.is_multiple_of(NARROW);
         let zeros = |n: usize| vec![0.0f32; n];
         let state = [(); 5].map(|()| zeros(if blocks { 0 } else { plan.line }));
-        let u = zeros(plan.steps.len() * if blocks { WIDE } else { plan.line });
+        let u = zeros(plan.steps.len() * if blocks { 2 * WIDE } else { plan.line });
         let steps = Steps::new(&plan.steps);
         Self { plan, op, wide, steps, step: plan.band_len(), blocks, u, state }
     }
@@ -41,7 +41,7 @@ impl<'a> Line<'a> {
             let c = Constants::new(&self.op.neuron, self.op.lambda);
             let x = Source { values: y, step: self.step, at };
             let mut out = Buffer { values: s, step: pitch, at: at_s };
-            return spikes_of(c, &self.steps, x, (self.wide, 0), line, &mut out);
+            return spikes_of(c, &self.steps, x, self.wide, line, &mut out);
         }
         let [v, current, scratch, ..] = &mut self.state;
         v.fill(0.0);
@@ -60,7 +60,7 @@ impl<'a> Line<'a> {
             let c = Constants::new(&self.op.neuron, self.op.lambda);
             let (x, d) = (Source { values: y, step, at }, Source { values: gradient, step: line, at: 0 });
             let mut out = Buffer { values: g, step, at };
-            return gradients_of(c, &self.steps, x, (self.wide, 0), d, line, &mut self.u, &mut out, &mut sums);
+            return gradients_of(c, &self.steps, x, self.wide, d, line, &mut self.u, &mut out, &mut sums);
         }
         let [v, s, scratch, g_v, g_u] = &mut self.state;
         v.fill(0.0);

@@ -13,7 +13,7 @@
 
 use super::forward::{Input, Place, Ready};
 use super::rows::{back, fire};
-use super::time::{Buffer, NARROW, NormSums, STAGE, Source, WIDE, gradients_of, stage};
+use super::time::{Columns, NARROW, NormSums, Source, WIDE, gradients_of};
 use super::{BranchNorm, FusedOp, Statistics, columns, inverse_deviation, statistics::fold};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use crate::kernels::memory::{full, room};
@@ -126,12 +126,10 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
 fn through_time(job: &mut Job<'_, '_>, columns: usize) {
     let (ready, op) = (job.ready, job.ready.op);
     let (c, t_all) = (Constants::new(&op.neuron.neuron, op.neuron.lambda), op.neuron.steps);
-    let (mut u, wide) = (vec![0.0f32; t_all * WIDE], ready.wide[0].as_ref());
+    let (mut u, wide) = (vec![0.0f32; 2 * t_all * WIDE], ready.wide[0].as_ref());
     // Rows of a window have the gradients of the window: one row a step will do for them.
     let line = op.pool.map_or(0, |p| p.width * p.channels);
     let mut spread = vec![0.0f32; t_all * line];
-    let t_in = ready.x[0].len() / ready.n;
-    let (mut staged, mut back) = (vec![0.0f32; t_in * STAGE], vec![0.0f32; t_in * STAGE]);
     let (shift, product) = &mut job.sums[0];
     let mut from = 0;
     while from < columns {
@@ -153,18 +151,12 @@ fn through_time(job: &mut Job<'_, '_>, columns: usize) {
                 (Source { values: &spread, step: line, at: 0 }, m / line, line)
             }
         };
-        for (r, first) in (0..rows).flat_map(|r| (0..each).step_by(STAGE).map(move |first| (r, first))) {
-            let (here, to) = (STAGE.min(each - first), r * each + first);
-            let x = Source { values: ready.x[0], step: ready.n, at: at + to };
-            let x = stage(x, t_in, here, &mut staged);
-            let d = Source { at: d.at + first, ..d };
-            let sums = (shift.get_mut(to..).unwrap_or_default(), product.get_mut(to..).unwrap_or_default());
+        for r in 0..rows {
+            let x = Source { values: ready.x[0], step: ready.n, at: at + r * each };
+            let mut out = Columns(&mut job.out[0], from + r * each);
+            let sums = (shift.get_mut(r * each..).unwrap_or_default(), product.get_mut(r * each..).unwrap_or_default());
             let mut sums = NormSums { shift: sums.0, product: sums.1 };
-            let mut out = Buffer { values: &mut back, step: here, at: 0 };
-            gradients_of(c, &ready.time, x, (wide, to), d, here, &mut u, &mut out, &mut sums);
-            for (row, back) in job.out[0].iter_mut().zip(back.chunks_exact(here)) {
-                row[from + to..][..here].write_copy_of_slice(back);
-            }
+            gradients_of(c, &ready.time, x, wide, d, each, &mut u, &mut out, &mut sums);
         }
         from += m;
     }

@@ -1,7 +1,7 @@
 //! Spikes of a fused layer: all steps of a chunk of neurons pass while it is in the cache.
 
 use super::rows::{charge, fire, is_lif};
-use super::time::{Buffer, Columns, NARROW, STAGE, Source, Steps, spikes_of, stage};
+use super::time::{Buffer, Columns, NARROW, Source, Steps, spikes_of};
 use super::{
     BranchNorm, Channels, FusedOp, Statistics, chunk, columns,
     statistics::{Moments, moments},
@@ -155,25 +155,16 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
 #[inline(always)]
 fn through_time(job: &mut Job<'_, '_>, len: usize, windows: usize) {
     let (ready, op) = (job.ready, job.ready.op);
-    let (c, steps, wide) = (Constants::new(&op.neuron.neuron, op.neuron.lambda), &ready.time, ready.wide[0].as_ref());
-    let t_in = ready.x[0].len() / ready.n;
-    let mut staged = vec![0.0f32; t_in * STAGE.min(len)];
-    let (mut s, mut sums) = (Vec::new(), vec![0.0f32; if op.pool.is_some() { windows } else { 0 }]);
-    s.resize(if op.pool.is_some() { len * job.rows.len() } else { 0 }, 0.0);
-    for from in (0..len).step_by(STAGE) {
-        let here = STAGE.min(len - from);
-        let x = Source { values: ready.x[0], step: ready.n, at: job.at + from };
-        let x = stage(x, t_in, here, &mut staged);
-        match op.pool {
-            None => spikes_of(c, steps, x, (wide, from), here, &mut Columns(job.rows, from)),
-            Some(_) => spikes_of(c, steps, x, (wide, from), here, &mut Buffer { values: &mut s, step: len, at: from }),
-        }
-    }
-    if let Some(pool) = op.pool {
-        for (row, s) in job.rows.iter_mut().zip(s.chunks_exact(len)) {
-            sums_row(&mut sums, s, pool);
-            row.write_copy_of_slice(&sums);
-        }
+    let (c, steps) = (Constants::new(&op.neuron.neuron, op.neuron.lambda), &ready.time);
+    let (x, wide) = (Source { values: ready.x[0], step: ready.n, at: job.at }, ready.wide[0].as_ref());
+    let Some(pool) = op.pool else {
+        return spikes_of(c, steps, x, wide, len, &mut Columns(job.rows, 0));
+    };
+    let (mut s, mut sums) = (vec![0.0f32; len * job.rows.len()], vec![0.0f32; windows]);
+    spikes_of(c, steps, x, wide, len, &mut Buffer { values: &mut s, step: len, at: 0 });
+    for (row, s) in job.rows.iter_mut().zip(s.chunks_exact(len)) {
+        sums_row(&mut sums, s, pool);
+        row.write_copy_of_slice(&sums);
     }
 }
 

@@ -41,19 +41,6 @@ impl Source<'_> {
     }
 }
 
-/// Neurons whose values at all steps are copied together, so that they lie in the first-level cache: steps of a map are
-/// often a power of two apart, where a block of every one of them has the same few lines of it.
-pub(in crate::kernels) const STAGE: usize = 256;
-
-/// Copies `len` values of each of the first `steps` steps of `x` side by side.
-#[inline(always)]
-pub(in crate::kernels) fn stage<'a>(x: Source<'_>, steps: usize, len: usize, into: &'a mut [f32]) -> Source<'a> {
-    for (i, into) in into.chunks_exact_mut(len).take(steps).enumerate() {
-        into.copy_from_slice(&x.values[i * x.step + x.at..][..len]);
-    }
-    Source { values: into, step: len, at: 0 }
-}
-
 /// Where blocks of every step go.
 pub(in crate::kernels) trait Sink {
     /// Block `b` of step `t`.
@@ -142,23 +129,23 @@ fn fired<const W: usize>(current: &[f32; W], v: &mut [f32; W], c: Constants) -> 
     (u, s)
 }
 
-/// Spikes of `len` neurons, a multiple of [`NARROW`], at every step; their norm begins at `channel` of `wide`.
+/// Spikes of `len` neurons, a multiple of [`NARROW`], at every step.
 #[inline(always)]
 pub(in crate::kernels) fn spikes_of(
     c: Constants,
     steps: &Steps,
     x: Source<'_>,
-    (wide, channel): (Option<&Channels>, usize),
+    wide: Option<&Channels>,
     len: usize,
     out: &mut impl Sink,
 ) {
     let mut b = 0;
     while b + WIDE <= len {
-        spikes_of_block::<WIDE>(c, steps, x, Norm::new(wide, channel + b), b, out);
+        spikes_of_block::<WIDE>(c, steps, x, Norm::new(wide, b), b, out);
         b += WIDE;
     }
     while b < len {
-        spikes_of_block::<NARROW>(c, steps, x, Norm::new(wide, channel + b), b, out);
+        spikes_of_block::<NARROW>(c, steps, x, Norm::new(wide, b), b, out);
         b += NARROW;
     }
 }
@@ -189,14 +176,14 @@ pub(in crate::kernels) struct NormSums<'a> {
 }
 
 /// Gradient of x, as far as it goes through the current alone, of `len` neurons at every step of the input; `u` has
-/// room for a block's potentials at every step. The norm is as in [`spikes_of`].
+/// room for two blocks at every step.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "a kernel's operands")]
 pub(in crate::kernels) fn gradients_of(
     c: Constants,
     steps: &Steps,
     x: Source<'_>,
-    (wide, channel): (Option<&Channels>, usize),
+    wide: Option<&Channels>,
     gradient: Source<'_>,
     len: usize,
     u: &mut [f32],
@@ -205,11 +192,11 @@ pub(in crate::kernels) fn gradients_of(
 ) {
     let mut b = 0;
     while b + WIDE <= len {
-        gradients_of_block::<WIDE>(c, steps, x, Norm::new(wide, channel + b), gradient, b, u, out, sums);
+        gradients_of_block::<WIDE>(c, steps, x, Norm::new(wide, b), gradient, b, u, out, sums);
         b += WIDE;
     }
     while b < len {
-        gradients_of_block::<NARROW>(c, steps, x, Norm::new(wide, channel + b), gradient, b, u, out, sums);
+        gradients_of_block::<NARROW>(c, steps, x, Norm::new(wide, b), gradient, b, u, out, sums);
         b += NARROW;
     }
 }
@@ -228,11 +215,16 @@ fn gradients_of_block<const W: usize>(
     sums: &mut NormSums<'_>,
 ) {
     let (mut v, mut current) = ([0.0f32; W], [0.0f32; W]);
-    for (&(i, first, _), into) in steps.0.iter().zip(u.as_chunks_mut::<W>().0) {
+    // Beside the potentials what they came of: steps of a map are often a power of two apart, where a line that was
+    // read before the other steps has left the cache after them.
+    let (u, seen) = u.split_at_mut(steps.0.len() * W);
+    let (u, seen) = (u.as_chunks_mut::<W>().0, seen.as_chunks_mut::<W>().0);
+    for (&(i, first, _), (u, seen)) in steps.0.iter().zip(u.iter_mut().zip(seen.iter_mut())) {
         if first {
-            current = norm.current(x.block(i, b));
+            *seen = x.block(i, b);
+            current = norm.current(*seen);
         }
-        *into = fired(&current, &mut v, c).0;
+        *u = fired(&current, &mut v, c).0;
     }
     let (mut g_v, mut total) = ([0.0f32; W], [0.0f32; W]);
     let (mut sum, mut product) = ([0.0f32; W], [0.0f32; W]);
@@ -240,7 +232,7 @@ fn gradients_of_block<const W: usize>(
         (sum, product) = (block(sums.shift, b), block(sums.product, b));
     }
     for (t, &(i, first, last)) in steps.0.iter().enumerate().rev() {
-        let (u, d): ([f32; W], [f32; W]) = (block(u, t * W), gradient.block(t, b));
+        let (u, d): ([f32; W], [f32; W]) = (u[t], gradient.block(t, b));
         if last {
             total = [0.0; W];
         }
@@ -252,7 +244,7 @@ fn gradients_of_block<const W: usize>(
         if first {
             out.put(i, b, total);
             if norm.any {
-                let x: [f32; W] = x.block(i, b);
+                let x = seen[t];
                 for l in 0..W {
                     sum[l] += total[l];
                     product[l] += total[l] * (x[l] - norm.mean[l]);
