@@ -422,7 +422,7 @@ mod tests {
             let bytes = file_packed(1, &[(0, "IMUS"), (3, "EVTS")], -1, &packets);
             assert_eq!(both_ways(&bytes), ((0..5).collect(), Ok(())));
             for cut in 1..300 {
-                both_ways(&bytes[..bytes.len() - cut]);
+                let _ = both_ways(&bytes[..bytes.len() - cut]);
             }
             for (at, wrong) in (0..packets.len()).flat_map(|at| [&broken, &before].map(|wrong| (at, wrong))) {
                 let mut packets = packets.clone();

@@ -54,7 +54,7 @@ impl Run<'_> {
 pub fn one(a: &mut Run<'_>) {
     loop {
         let sure = a.sure();
-        let mut to = Place::of(a);
+        let mut to = Pointers::of(a);
         for _ in 0..sure {
             // SAFETY: `sure` counted the bytes of this one and of all before it.
             if !unsafe { to.sequence() } {
@@ -72,7 +72,7 @@ pub fn one(a: &mut Run<'_>) {
 pub fn two(a: &mut Run<'_>, b: &mut Run<'_>) {
     loop {
         let sure = a.sure().min(b.sure());
-        let (mut to_a, mut to_b) = (Place::of(a), Place::of(b));
+        let (mut to_a, mut to_b) = (Pointers::of(a), Pointers::of(b));
         let mut whole = true;
         for _ in 0..sure {
             // SAFETY: as in `one`.
@@ -90,17 +90,17 @@ pub fn two(a: &mut Run<'_>, b: &mut Run<'_>) {
 }
 
 /// Where a [`Run`] stands, as pointers into its slices.
-struct Place {
+struct Pointers {
     from: *const u8,
     to: *mut u8,
     /// `OUT` bytes behind the first byte that may be referred to.
     least: usize,
 }
 
-impl Place {
-    fn of(run: &mut Run<'_>) -> Place {
+impl Pointers {
+    fn of(run: &mut Run<'_>) -> Pointers {
         let out = run.out.as_mut_ptr();
-        Place {
+        Pointers {
             from: run.packed.as_ptr().wrapping_add(run.at),
             to: out.wrapping_add(run.n),
             least: out as usize + run.base + OUT,
