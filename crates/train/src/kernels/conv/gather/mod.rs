@@ -156,9 +156,9 @@ unsafe fn passes<V: Lanes, const NV: usize, const BINARY: bool>(job: &mut Job<'_
     let bytes = g.kernel * g.channels.min(GROUP) * width * size_of::<f32>();
     let together = (PASS_BYTES / bytes.max(1)).max(1);
     // With few inputs all rows of the kernel pass at once, which saves more.
-    let by_rows = rows::fit(&g) && together < g.kernel && job.channels == width;
+    let by_rows = rows::fit(&g) && together < g.kernel && g.out.is_multiple_of(width);
     for (k, lists) in lists.chunks(if by_rows { 1 } else { together }).enumerate() {
-        // SAFETY: passed on from the caller; a panel that is full, as was asked, for rows.
+        // SAFETY: passed on from the caller; every panel is full, as was asked, for rows.
         unsafe {
             if by_rows {
                 rows::pass::<V, NV, BINARY>(job, &lists[0], k == 0);
@@ -336,7 +336,9 @@ mod tests {
     #[test]
     fn however_work_is_shared_and_weights_are_given_every_value_is_the_same() {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
-        for (channels, side, out, stride, images) in [(70, 4, 130, 1, 3), (20, 5, 40, 2, 9), (33, 3, 64, 1, 1)] {
+        for (channels, side, out, stride, images) in
+            [(70, 4, 130, 1, 3), (20, 5, 40, 2, 9), (33, 3, 64, 1, 1), (70, 3, 64, 1, 4)]
+        {
             let g = Geometry { channels, height: side, width: side + 1, out, kernel: 3, stride, padding: 1 };
             let x: Vec<f32> =
                 (0..images * g.input_len()).map(|_| f32::from(u8::from(rng.random_bool(0.2))) * 2.0).collect();

@@ -23,6 +23,7 @@ use crate::kernels::memory::{room, zeros};
 use product::{OutputJob, run_output};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use transform::{FilterJob, InputJob, filter_pitch, run_filter, run_input};
 
 /// Side of a tile of outputs.
@@ -45,6 +46,10 @@ const FEW: usize = 2 * MR;
 
 /// Blocks of few tiles whose products stay in the second-level cache.
 const BLOCKS: usize = 6;
+
+/// Inputs of a task whose transformed weights do so too, where all its tiles are in such blocks: the weights of a
+/// wide layer, four times as many as before, then never leave that cache.
+const SLICE: usize = 64;
 
 /// What a convolution maps: `[N, in_height, in_width, inputs]` to `[N, height, width, outputs]`.
 #[derive(Debug, Clone, Copy)]
@@ -145,8 +150,10 @@ impl Layer<'_> {
         POINTS * filter_pitch(self.inputs, self.width)
     }
 
-    fn filter(&self, weight: &[f32], panel: usize, out: &mut [MaybeUninit<f32>]) {
-        let (inputs, outputs, from, width) = (self.inputs, self.outputs, panel * self.width, self.width);
+    /// Transforms the weights of a panel and some inputs.
+    fn filter(&self, weight: &[f32], panel: usize, some: Range<usize>, out: &mut [MaybeUninit<f32>]) {
+        let (inputs, outputs, from, width) = (some.len(), self.outputs, panel * self.width, self.width);
+        let weight = &weight[some.start * outputs * 9..];
         run_filter(self.isa, &mut FilterJob { weight, inputs, outputs, from, width, out });
     }
 
@@ -160,7 +167,7 @@ impl Layer<'_> {
         let (map, isa, width) = (self.map, self.isa, self.width);
         let mut filters = room(self.panels() * self.filter_len());
         let each = filters.par_chunks_mut(self.filter_len()).enumerate();
-        each.for_each(|(p, filter)| self.filter(weight, p, filter));
+        each.for_each(|(p, filter)| self.filter(weight, p, 0..self.inputs, filter));
         let (x_len, out_len) = (map.in_height * map.in_width * self.inputs, map.height * map.width * self.outputs);
         let group = group(images, map.height * map.width);
         let block = Block { tiles: MANY, inputs: self.inputs };
@@ -177,6 +184,7 @@ impl Layer<'_> {
                         map,
                         block,
                         v,
+                        inputs: 0..self.inputs,
                         filter,
                         width,
                         first,
@@ -202,16 +210,34 @@ impl Layer<'_> {
         let each = all.par_chunks_mut(block.len()).enumerate();
         each.for_each(|(b, v)| self.input(block, b * FEW, tiles, x, v));
         let mut columns = room(self.panels() * pixels * width);
-        let buffers = || (room(self.filter_len()), room(POINTS * BLOCKS * FEW * width));
+        let slice = if tiles <= BLOCKS * FEW { SLICE } else { self.inputs };
+        let buffers =
+            || (room(POINTS * filter_pitch(slice.min(self.inputs), width)), room(POINTS * BLOCKS * FEW * width));
         let each = columns.par_chunks_mut((pixels * width).max(1)).enumerate();
         each.for_each_init(buffers, |(filter, products), (p, out)| {
-            self.filter(weight, p, filter);
-            for (b, v) in all.chunks(BLOCKS * block.len()).enumerate() {
-                let first = b * BLOCKS * FEW;
-                let (count, pitch, from, channels) = ((BLOCKS * FEW).min(tiles - first), width, 0, width);
-                let job =
-                    &mut OutputJob { map, block, v, filter, width, first, count, products, out, pitch, from, channels };
-                run_output(isa, job);
+            for from in (0..self.inputs).step_by(slice) {
+                let inputs = from..(from + slice).min(self.inputs);
+                self.filter(weight, p, inputs.clone(), filter);
+                for (b, v) in all.chunks(BLOCKS * block.len()).enumerate() {
+                    let first = b * BLOCKS * FEW;
+                    let count = (BLOCKS * FEW).min(tiles - first);
+                    let job = &mut OutputJob {
+                        map,
+                        block,
+                        v,
+                        inputs: inputs.clone(),
+                        filter,
+                        width,
+                        first,
+                        count,
+                        products,
+                        out,
+                        pitch: width,
+                        from: 0,
+                        channels: width,
+                    };
+                    run_output(isa, job);
+                }
             }
         });
         interleave(&columns, self.outputs, width, out);
@@ -249,6 +275,8 @@ mod tests {
                 (64, 32, 9, 0, 2),
                 (33, 32, 5, 2, 30),
                 (144, 32, 4, 1, 5),
+                (144, 160, 4, 1, 5),
+                (144, 160, 8, 1, 20),
             ] {
                 let g = Geometry { channels, height: side, width: side + 1, out, kernel: 3, stride: 1, padding };
                 let (plain, fast) = both(isa, &g, images);

@@ -6,6 +6,7 @@ use super::super::simd::{LANES, Lanes, by_isa};
 use super::transform::filter_pitch;
 use super::{Block, IN, MR, Map, OUT, POINTS};
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 /// Aᵀ·m.
 #[inline(always)]
@@ -30,7 +31,10 @@ pub(super) struct OutputJob<'a> {
     pub block: Block,
     /// Whole blocks, one after the other.
     pub v: &'a [f32],
-    /// `[point][input][width]`, points [`filter_pitch`] apart.
+    /// The inputs that are multiplied now: of those before them the products are there, with the last they are
+    /// transformed back.
+    pub inputs: Range<usize>,
+    /// `[point][input][width]` of these inputs, points [`filter_pitch`] apart.
     pub filter: &'a [MaybeUninit<f32>],
     pub width: usize,
     pub first: usize,
@@ -63,19 +67,27 @@ unsafe fn output<V: Lanes>(job: &mut OutputJob<'_>) {
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn panel<V: Lanes, const NV: usize>(job: &mut OutputJob<'_>) {
-    let (map, k, width) = (job.map, job.block.inputs, NV * LANES);
+    let (map, k, width) = (job.map, job.inputs.len(), NV * LANES);
     let (tiles, pitch) = (job.v.len() / job.block.len() * job.block.tiles, filter_pitch(k, width));
-    assert!(job.count <= tiles && job.products.len() >= POINTS * tiles * width && job.filter.len() >= POINTS * pitch);
+    assert!(job.inputs.end <= job.block.inputs && job.count <= tiles);
+    assert!(job.products.len() >= POINTS * tiles * width && job.filter.len() >= POINTS * pitch);
     let products = job.products.as_mut_ptr().cast::<f32>();
     for point in 0..POINTS {
         // SAFETY: see the products below.
         let filter = unsafe { job.filter.as_ptr().cast::<f32>().add(point * pitch) };
         for t in (0..job.count).step_by(MR) {
             // SAFETY: the inputs have room for whole blocks, of which tiles from `count` are not kept; the
-            // filter has `inputs` rows of a panel a point, all written.
+            // filter has `inputs` rows of a panel a point, all written, and products of inputs before were stored.
             unsafe {
-                let rows = std::array::from_fn(|i| job.v.as_ptr().add(job.block.at(point, t + i)));
+                let rows = std::array::from_fn(|i| job.v.as_ptr().add(job.block.at(point, t + i) + job.inputs.start));
                 let mut acc = [[V::splat(0.0); NV]; MR];
+                if job.inputs.start > 0 {
+                    for i in 0..MR {
+                        for j in 0..NV {
+                            acc[i][j] = V::load(products.add((point * tiles + t + i) * width + j * LANES));
+                        }
+                    }
+                }
                 product::<V, MR, NV>(&mut acc, &rows, filter, k);
                 for (i, acc) in acc.iter().enumerate() {
                     for (j, a) in acc.iter().enumerate() {
@@ -84,6 +96,9 @@ unsafe fn panel<V: Lanes, const NV: usize>(job: &mut OutputJob<'_>) {
                 }
             }
         }
+    }
+    if job.inputs.end < job.block.inputs {
+        return;
     }
     for t in 0..job.count {
         let (n, tile) = ((job.first + t) / map.tiles(), (job.first + t) % map.tiles());
