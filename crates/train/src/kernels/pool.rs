@@ -71,6 +71,7 @@ pub(super) fn sums_row(row: &mut [f32], from: &[f32], op: TilePool) {
 }
 
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 fn sums<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
     let (k, c, line) = (op.kernel, op.channels, op.width * op.channels);
     // Blocks of a pixel.

@@ -17,7 +17,7 @@
 //! A₁ = Σ x·G,   A₂ = Σ c·x,   A₃ = Σ c·x·(y − μ)        over what each tap meets
 //! ```
 //!
-//! so that one pass adds up everything. The three are sums over active inputs too. Tasks are fixed parts of the
+//! so that one pass adds up everything (A₃ as Σ c·x·y − μ·A₂). The three are sums over active inputs too. Tasks are fixed parts of the
 //! batch whose sums are added in order: results do not depend on the number of threads.
 
 mod backward;

@@ -84,7 +84,8 @@ impl Map {
         self.across() * self.height.div_ceil(OUT)
     }
 
-    /// Whether tiles need clearly fewer products than pixels do, and registers are filled.
+    /// Whether tiles need clearly fewer products than pixels do, and registers are filled. (From 32 to 16 channels at
+    /// 8×8 still half the time of [`super::narrow`]; at 8 outputs pairs of pixels are faster.)
     pub fn pays(&self, inputs: usize, outputs: usize) -> bool {
         let waste = (self.tiles() * OUT * OUT) as f64 / (self.height * self.width) as f64;
         inputs >= 16 && outputs >= 16 && inputs.is_multiple_of(LANES) && waste < 2.0
