@@ -128,7 +128,7 @@ mod tests {
             for (dt, pixel, on) in events {
                 t += dt / 40;
                 bytes.extend(t.to_le_bytes());
-                bytes.extend((pixel * 0x0003_0001 | u64::from(on) << 32).to_le_bytes());
+                bytes.extend(((pixel * 0x0003_0001) | (u64::from(on) << 32)).to_le_bytes());
             }
             bytes
         })
