@@ -49,7 +49,8 @@ pub struct TrainRecipe {
     /// Train with norms by their running statistics and without shift (second fold of `finetune`).
     pub freeze_norm: bool,
     /// Keep only what enters the stages and run each stage again backward: less memory, more time, the same weights.
-    #[serde(alias = "checkpoint")]
+    /// Written only where it is on, so that a checkpoint of a build that did not know it goes on.
+    #[serde(alias = "checkpoint", skip_serializing_if = "std::ops::Not::not")]
     pub recompute: bool,
     /// Which epoch's weights are kept.
     pub select: Select,
