@@ -161,8 +161,8 @@ fn spread<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
     for (window, g) in row.chunks_exact_mut(k * c).zip(from.chunks_exact(c)) {
         for (block, g) in g.as_chunks::<BLOCK>().0.iter().enumerate() {
             let mut g = *g;
-            for l in 0..BLOCK {
-                g[l] *= op.scale;
+            for g in &mut g {
+                *g *= op.scale;
             }
             for pixel in window.chunks_exact_mut(c) {
                 pixel[block * BLOCK..][..BLOCK].copy_from_slice(&g);

@@ -53,7 +53,6 @@ fn pack(panels: &Panels, map: &Map) -> Vec<f32> {
 by_isa!(run = body(&mut Job<'_>));
 
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
     let map = job.map;
     let ([channels, height, width], [_, columns]) = (map.input, map.padded());

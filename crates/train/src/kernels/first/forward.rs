@@ -27,7 +27,6 @@ struct MomentsJob<'a> {
 by_isa!(run_moments = moments(&mut MomentsJob<'_>));
 
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn moments<V: Lanes>(job: &mut MomentsJob<'_>) {
     let plan = job.plan;
     let mut y = vec![0.0f32; plan.band_len()];

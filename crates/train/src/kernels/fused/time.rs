@@ -2,8 +2,6 @@
 //! passes all steps, and on the way back all of them again, before the next block begins. What a step costs is then
 //! its reads and writes and no more. Values are those of the rows of [`super::rows`], bit for bit.
 
-#![expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
-
 use super::Channels;
 use super::rows::lif_back;
 use crate::neuron::{Constants, reset, spikes};
