@@ -194,7 +194,7 @@ def main():
     args.add_argument("--runs", help="only runs whose name contains this; several with commas")
     args.add_argument("--rounds", type=int, default=5, help="turns; 0 prints the table of --json")
     args.add_argument("--iterations", type=int, default=3, help="timed in each turn")
-    args.add_argument("--warm-up", type=int, default=1)
+    args.add_argument("--warm-up", type=int, default=2)
     args.add_argument("--threads", type=int, default=os.cpu_count())
     args.add_argument("--libraries", default=",".join(LIBRARIES))
     args.add_argument("--precision", default="f32", choices=list(PRECISIONS))

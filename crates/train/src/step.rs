@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::evaluate::{largest, time_mean};
+use crate::kernels::accumulate;
 use crate::loss::Loss;
 use crate::model::{Model, Pass};
 use crate::norm::NormMode;
@@ -87,7 +88,7 @@ pub fn gradients(
         for (g, sum) in grads.into_iter().zip(&mut sum) {
             if let Some(g) = g {
                 *sum = Some(match sum.take() {
-                    Some(s) => s + g,
+                    Some(s) => accumulate(s, g),
                     None => g,
                 });
             }

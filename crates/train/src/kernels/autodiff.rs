@@ -206,6 +206,11 @@ impl<B: SpikingOps, C: CheckpointStrategy> SpikingOps for Autodiff<B, C> {
         }
     }
 
+    fn accumulate(sum: FloatTensor<Self>, more: FloatTensor<Self>) -> FloatTensor<Self> {
+        // What is added are gradients, no part of a graph.
+        <FloatTensor<Self>>::new(B::accumulate(sum.into_primitive(), more.into_primitive()))
+    }
+
     fn sgd(
         weight: FloatTensor<Self>,
         momentum: FloatTensor<Self>,

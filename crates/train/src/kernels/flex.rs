@@ -7,6 +7,7 @@
 //! a handful of operations a value, so memory bounds it. Each value is computed by one thread in
 //! one order: results do not depend on the number of threads.
 
+use super::accumulate;
 use super::adamw::{self, AdamWOp};
 use super::conv::simd::Isa;
 use super::conv::{ConvOp, Keep, Kept, layer};
@@ -102,6 +103,10 @@ impl SpikingOps for Flex {
 
     fn conv_weight_gradient(gradient: FlexTensor, kept: Kept, op: ConvOp) -> FlexTensor {
         layer::weight_gradient(gradient, kept, op)
+    }
+
+    fn accumulate(sum: FlexTensor, more: FlexTensor) -> FlexTensor {
+        accumulate::add(sum, more)
     }
 
     fn sgd(weight: FlexTensor, momentum: FlexTensor, gradient: FlexTensor, op: SgdOp) -> (FlexTensor, FlexTensor) {

@@ -4,6 +4,7 @@
 //! for autodiff (`autodiff.rs`), and a plain-tensor reference that all are tested against
 //! ([`mod@reference`]). Everything above this folder sees only [`neuron`] and [`map_time`].
 
+mod accumulate;
 mod adamw;
 #[cfg(feature = "mimalloc")]
 pub mod allocator;
@@ -82,6 +83,9 @@ pub trait SpikingOps: burn::backend::Backend {
         let _ = gradient;
         Self::float_zeros(Shape::new([1]), &end.device(), end.dtype().into())
     }
+
+    /// The sum of two tensors.
+    fn accumulate(sum: FloatTensor<Self>, more: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// Weight and momentum after a step of SGD.
     fn sgd(
@@ -200,6 +204,14 @@ pub(crate) fn seed_gradient(end: Tensor<4>, gradient: Tensor<4>) -> Tensor<1> {
     assert_eq!(end.dims(), gradient.dims(), "a gradient has the shape of its tensor");
     let (end, gradient) = (end.into_dispatch(), Tensor::<4>::from_inner(gradient).into_dispatch());
     Tensor::from_dispatch(<Dispatch as SpikingOps>::seed_gradient(end, gradient))
+}
+
+/// `sum` and `more` added, in place where `sum` is nobody else's.
+///
+/// # Shapes
+/// Both `[n]`.
+pub fn accumulate(sum: Tensor<1>, more: Tensor<1>) -> Tensor<1> {
+    Tensor::from_dispatch(<Dispatch as SpikingOps>::accumulate(sum.into_dispatch(), more.into_dispatch()))
 }
 
 /// Weight and momentum after a step of SGD; what is nobody else's is changed in place.

@@ -24,7 +24,7 @@ use super::sgd::SgdOp;
 use super::{NeuronOp, SpikingOps};
 use crate::parallel::{GroupOps, Ranks};
 use crate::ttm::TimeMap;
-use burn::backend::ops::ConvOptions;
+use burn::backend::ops::{ConvOptions, FloatTensorOps};
 use burn::tensor::{DType, Shape};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::conv::{ConvStrategy, conv_data_backward, conv_forward, conv_weight_backward};
@@ -89,6 +89,10 @@ impl SpikingOps for CubeBackend {
         let (x, d) = (permute_nhwc_to_nchw(*input), permute_nhwc_to_nchw(Precision::chosen().round(gradient)));
         let w = conv_weight_backward::<2>(x, d, shape, options(&g), ConvStrategy::default());
         whole(w.expect(CHECKED))
+    }
+
+    fn accumulate(sum: CubeTensor, more: CubeTensor) -> CubeTensor {
+        Self::float_add(sum, more)
     }
 
     fn sgd(weight: CubeTensor, momentum: CubeTensor, gradient: CubeTensor, op: SgdOp) -> (CubeTensor, CubeTensor) {
