@@ -95,7 +95,6 @@ pub(super) unsafe fn pass<V: Lanes, const NV: usize, const BINARY: bool>(
 
 /// Adds the entries of a pixel to the output of its column and, where there are such, of those `PAST` and `NEXT`.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn pixel<V: Lanes, const NV: usize, const BINARY: bool, const PAST: bool, const NEXT: bool>(
     sums: &mut [[V; NV]; 3],
     (entries, values, list): (*const u16, *const f32, Range<usize>),

@@ -38,6 +38,7 @@ impl Avx2 {
 
     /// The products of `R` rows with one register of channels: see [`Dot::product`].
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
     unsafe fn column<const R: usize, const NV: usize>(
         acc: &mut [[Self; NV]],
         rows: &[*const u32],
