@@ -9,7 +9,7 @@
 //! y[i] = w ∗ x[i],    I[t] = norm(y[map(t)]),    s = neuron(I),    out = Σ over windows of s
 //! ```
 //!
-//! Neither is the gradient of y stored. With G[i] the sum of ∂L/∂I over the cᵢ steps that show step i, M values a
+//! Neither is the gradient of y stored. With `G[i]` the sum of ∂L/∂I over the cᵢ steps that show step i, M values a
 //! channel and the sums of [`crate::kernels::fused::backward`]
 //!
 //! ```text

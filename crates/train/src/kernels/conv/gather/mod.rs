@@ -11,7 +11,7 @@
 //! bandwidth of the cache that holds the rows.
 //!
 //! Most layers are 3×3 at stride 1: there an active input is added to the three outputs of a row that it
-//! meets at once, whose sums stay in registers while the inputs pass by ([`rows`]).
+//! meets at once, whose sums stay in registers while the inputs pass by (`rows.rs`).
 
 use super::events::{AHEAD, Events, GROUP, Image, groups};
 use super::geometry::Geometry;

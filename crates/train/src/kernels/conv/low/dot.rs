@@ -56,7 +56,7 @@ pub unsafe trait Dot: Copy {
     /// See the trait.
     unsafe fn finish(self, factors: *const f32) -> Self;
 
-    /// acc[i] += Σ_u rows[i][u]·b[u], no input above `most`.
+    /// `acc[i] += Σ_u rows[i][u]·b[u]`, no input above `most`.
     ///
     /// # Safety
     /// See the trait; every row has `depth` units, `b` as many rows of `NV` registers.
