@@ -14,6 +14,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod evaluate;
+mod in_pool;
 pub mod kernels;
 mod layers;
 pub mod loss;

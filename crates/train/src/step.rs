@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::evaluate::{largest, time_mean};
+use crate::in_pool::in_pool;
 use crate::kernels::accumulate;
 use crate::loss::Loss;
 use crate::model::{Model, Pass};
@@ -51,6 +52,19 @@ pub struct StepReport {
 /// If a configuration does not fit the network, (with the loss in the message) if the loss is not finite, or if
 /// a worker has left.
 pub fn gradients(
+    model: &mut Model,
+    input: &Sequence,
+    labels: &[usize],
+    configurations: &[Vec<usize>],
+    setting: &StepSetting,
+    rng: &mut ChaCha8Rng,
+) -> Result<(Vec<Option<Tensor<1>>>, StepReport)> {
+    let device = model.device().clone();
+    in_pool(&device, || gradients_here(model, input, labels, configurations, setting, rng))
+}
+
+/// As [`gradients`], on the thread that calls.
+fn gradients_here(
     model: &mut Model,
     input: &Sequence,
     labels: &[usize],

@@ -83,7 +83,7 @@ pub fn across_steps(
                         c.at(calibrated.insert(model.clone()), t, leak, &Silent)?;
                     }
                     let model = calibrated.as_ref().unwrap_or(model);
-                    let score = setting.run(model, t, &configuration, leak, progress, |_, _, _| {})?;
+                    let score = setting.run(model, t, &configuration, leak, progress, None)?;
                     Point::of(vec![t], leak, score)
                 }
             };
@@ -107,7 +107,7 @@ pub fn at_configuration(
 ) -> Result<Point> {
     progress.start("evaluate", setting.ids.len() as u64, "sample");
     let frames = configuration.first().copied().unwrap_or(1);
-    let score = setting.run(model, frames, configuration, leak, progress, |_, _, _| {})?;
+    let score = setting.run(model, frames, configuration, leak, progress, None)?;
     progress.finish();
     Ok(Point::of(configuration.to_vec(), leak, score))
 }

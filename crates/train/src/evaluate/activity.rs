@@ -1,6 +1,7 @@
 //! How much each spiking layer fires, and which are silent.
 
 use super::Setting;
+use crate::data::SampleId;
 use crate::error::Result;
 use crate::model::Model;
 use crate::progress::Progress;
@@ -54,12 +55,13 @@ pub fn activity(
     let mut sums = vec![0.0f64; nodes.len()];
     let configuration = vec![steps; model.network().stages()];
     progress.start("activity", setting.ids.len() as u64, "sample");
-    setting.run(model, steps, &configuration, leak, progress, |_, i, s| {
+    let mut see = |_: &[SampleId], i: usize, s: &Sequence| {
         if matches!(nodes[i].layer, Layer::Neuron(_)) {
             // On the host in f64: a sum of 2²⁴ spikes and more is not exact in f32.
             sums[i] += values(s).iter().map(|&v| f64::from(v)).sum::<f64>();
         }
-    })?;
+    };
+    setting.run(model, steps, &configuration, leak, progress, Some(&mut see))?;
     progress.finish();
     let n = setting.ids.len().max(1) as f64;
     let of = |&i: &usize| LayerActivity {
@@ -85,11 +87,12 @@ pub fn spike_counts(
     let mut layers = vec![Vec::new(); spiking.len()];
     let configuration = vec![steps; model.network().stages()];
     progress.start("count spikes", setting.ids.len() as u64, "sample");
-    setting.run(model, steps, &configuration, leak, progress, |_, i, s| {
+    let mut see = |_: &[SampleId], i: usize, s: &Sequence| {
         if let Some(k) = spiking.iter().position(|&j| j == i) {
             layers[k].extend(sum_over_time(s));
         }
-    })?;
+    };
+    setting.run(model, steps, &configuration, leak, progress, Some(&mut see))?;
     progress.finish();
     Ok(SpikeCounts { layers })
 }

@@ -12,6 +12,7 @@ use crate::model::{Model, Observer, Pass};
 use crate::norm::NormMode;
 use crate::progress::Progress;
 use crate::seed;
+use crate::sequence::Sequence;
 use burn::tensor::Tensor;
 use tickless_net::{InputKind, LeakRule};
 
@@ -88,6 +89,9 @@ pub struct Setting<'a> {
     pub batch: usize,
 }
 
+/// Sees the output of nodes: (samples of the batch, node index, sequence). A pass that nobody looks at is faster.
+type Observe<'a> = &'a mut (dyn FnMut(&[SampleId], usize, &Sequence) + Send);
+
 impl Setting<'_> {
     /// Runs all samples, recordings cut into `frames` frames, at one temporal configuration.
     fn run(
@@ -97,7 +101,7 @@ impl Setting<'_> {
         configuration: &[usize],
         leak: LeakRule,
         progress: &dyn Progress,
-        mut observe: impl FnMut(&[SampleId], usize, &crate::sequence::Sequence),
+        mut observe: Option<Observe<'_>>,
     ) -> Result<Score> {
         // A static image has no duration, so its leak always belongs to the step.
         let leak = if model.network().input().kind == InputKind::Image { LeakRule::Step } else { leak };
@@ -112,10 +116,10 @@ impl Setting<'_> {
             let ids = &self.ids[done..done + batch.labels.len()];
             done += ids.len();
             let (input, labels) = batch.into_sequence(model.device());
-            let mut see = |i: usize, s: &crate::sequence::Sequence| observe(ids, i, s);
-            let observer: Observer<'_> = &mut see;
+            let mut see = observe.as_deref_mut().map(|observe| move |i: usize, s: &Sequence| observe(ids, i, s));
+            let observer = see.as_mut().map(|see| see as Observer<'_>);
             let mut rng = seed::rng(0, "evaluation", k as u64);
-            let out = model.forward(&constants, input, &pass, &mut rng, Some(observer))?;
+            let out = model.forward(&constants, input, &pass, &mut rng, observer)?;
             score.add(&time_mean(out.logits), &labels);
             progress.advance(labels.len() as u64, &format!("{:.1} %", score.accuracy()));
             if progress.cancelled() {

@@ -15,7 +15,7 @@ use burn::backend::autodiff::{
     Autodiff,
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
-    ops::{Backward, Ops, OpsKind, binary, unary},
+    ops::{Backward, Ops, OpsKind, unary},
 };
 use burn::backend::tensor::FloatTensor;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,13 +64,24 @@ impl<B: SpikingOps> Backward<B, 2> for ConvBackward {
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let (weight, kept, op) = ops.state;
-        binary::<B, _, _>(
-            ops.parents,
-            ops.node,
-            grads,
-            |g| B::conv_input_gradient(g, weight, op),
-            |g| B::conv_weight_gradient(g, kept.expect("every backend that differentiates keeps its input"), op),
-        );
+        let kept = || kept.expect("every backend that differentiates keeps its input");
+        let g = grads.consume::<B>(&ops.node);
+        let [input, of_weight] = ops.parents;
+        let (gx, gw) = match (input.is_some(), of_weight.is_some()) {
+            (true, true) => {
+                let (gx, gw) = B::conv_gradients(g, weight, kept(), op);
+                (Some(gx), Some(gw))
+            }
+            (x, w) => {
+                let gx = x.then(|| B::conv_input_gradient(g.clone(), weight, op));
+                (gx, w.then(|| B::conv_weight_gradient(g, kept(), op)))
+            }
+        };
+        for (parent, gradient) in [(input, gx), (of_weight, gw)] {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
     }
 }
 
@@ -196,6 +207,16 @@ impl<B: SpikingOps, C: CheckpointStrategy> SpikingOps for Autodiff<B, C> {
 
     fn conv_weight_gradient(gradient: FloatTensor<Self>, kept: Kept, op: ConvOp) -> FloatTensor<Self> {
         <FloatTensor<Self>>::new(B::conv_weight_gradient(gradient.into_primitive(), kept, op))
+    }
+
+    fn conv_gradients(
+        gradient: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        kept: Kept,
+        op: ConvOp,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (x, w) = B::conv_gradients(gradient.into_primitive(), weight.into_primitive(), kept, op);
+        (<FloatTensor<Self>>::new(x), <FloatTensor<Self>>::new(w))
     }
 
     fn seed_gradient(end: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {

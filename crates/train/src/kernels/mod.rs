@@ -78,6 +78,17 @@ pub trait SpikingOps: burn::backend::Backend {
     /// Gradient of the weight of [`conv`](Self::conv).
     fn conv_weight_gradient(gradient: FloatTensor<Self>, kept: Kept, op: ConvOp) -> FloatTensor<Self>;
 
+    /// Gradients of input and weight of [`conv`](Self::conv), where both are wanted.
+    fn conv_gradients(
+        gradient: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        kept: Kept,
+        op: ConvOp,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let input = Self::conv_input_gradient(gradient.clone(), weight, op);
+        (input, Self::conv_weight_gradient(gradient, kept, op))
+    }
+
     /// One value, 0, whose gradient with respect to `end` is `gradient`.
     fn seed_gradient(end: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
         let _ = gradient;

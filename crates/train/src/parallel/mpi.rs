@@ -32,8 +32,8 @@ impl World {
     /// # Errors
     /// If this process has joined already.
     pub fn join() -> Result<Self> {
-        // All messages are sent by the thread that trains.
-        let joined = mpi::initialize_with_threading(Threading::Funneled);
+        // One thread at a time sends: the one that trains or, while that waits, one of its pool.
+        let joined = mpi::initialize_with_threading(Threading::Serialized);
         let (universe, _) = joined.ok_or_else(|| Error::Setting("this process has joined MPI already".into()))?;
         let say = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {

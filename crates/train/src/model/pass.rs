@@ -1,33 +1,21 @@
-//! A network with its weights as tensors: the clocked executor, for training and inference.
+//! A pass over a network: the clocked executor, for training and inference.
 //!
 //! The graph is walked once, node by node, every value a whole [`Sequence`]. A temporal
 //! configuration (t₁ … t_G) says at how many steps each stage runs; the TTM at a stage's entry
 //! takes the sequence there. Linear layers right after a repeat run before it.
 
+use super::Model;
 use crate::error::{Error, Result};
 use crate::kernels::conv::{Kernel, Precision};
 use crate::kernels::first;
 use crate::layers::{self, How, Term};
-use crate::norm::{BatchStatistics, NormMode, Running};
-use crate::parallel::Ranks;
+use crate::norm::{BatchStatistics, NormMode};
+use crate::in_pool::in_pool;
 use crate::sequence::Sequence;
 use crate::ttm::TimeMap;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
-use std::path::Path;
-use std::sync::Arc;
-use tickless_net::{Array, InputKind, Layer, LeakRule, Network, NodeId, Pool, Weights};
-
-/// One trainable tensor, kept flat.
-#[derive(Debug, Clone)]
-pub struct Parameter {
-    /// `<layer>.<tensor>`.
-    pub name: String,
-    /// Its shape in the layer.
-    pub shape: Vec<usize>,
-    /// Its values, on the device without autodiff.
-    pub value: Tensor<1>,
-}
+use tickless_net::{InputKind, Layer, LeakRule, NodeId};
 
 /// How a pass is to be run.
 #[derive(Debug, Clone)]
@@ -109,138 +97,9 @@ impl Walk {
 }
 
 /// Sees the output of nodes as a pass goes on: (node index, sequence).
-pub type Observer<'a> = &'a mut dyn FnMut(usize, &Sequence);
-
-/// A network with its weights.
-#[derive(Debug, Clone)]
-pub struct Model {
-    network: Arc<Network>,
-    device: Device,
-    kernel: Kernel,
-    precision: Precision,
-    /// Nodes that the fused kernel of their reader takes over.
-    fused: Vec<bool>,
-    /// Convolutions that the first layer's kernel takes over.
-    first: Vec<bool>,
-    /// Neurons whose spikes only a pooling reads, and those poolings: one kernel does both.
-    pooled: Vec<Option<Pool>>,
-    ranks: Ranks,
-    recompute: bool,
-    /// Trainable tensors, in graph order.
-    pub parameters: Vec<Parameter>,
-    /// Running statistics of the norms, in graph order.
-    pub running: Vec<Running>,
-}
+pub type Observer<'a> = &'a mut (dyn FnMut(usize, &Sequence) + Send);
 
 impl Model {
-    /// Puts weights on a device.
-    ///
-    /// # Errors
-    /// If they do not fit the network, or `TICKLESS_PRECISION` is no precision.
-    pub fn new(network: Arc<Network>, weights: &Weights, device: &Device) -> Result<Self> {
-        weights.check(&network, Path::new("<memory>"))?;
-        let flat = |a: &Array| Tensor::<1>::from_data(TensorData::new(a.data.clone(), [a.data.len()]), device);
-        let mut parameters = Vec::new();
-        for (_, name, spec) in network.tensors().into_iter().filter(|t| t.2.trainable) {
-            let value = flat(&weights.tensors[&name]);
-            parameters.push(Parameter { name, shape: spec.shape, value });
-        }
-        let norms = network.nodes().iter().filter(|n| matches!(n.layer, Layer::Norm(_)));
-        let running = norms
-            .map(|n| -> Result<Running> {
-                let get = |t| weights.require(&n.name, t).map(&flat);
-                Ok(Running::new(n.name.clone(), get("running_mean")?, get("running_var")?))
-            })
-            .collect::<Result<_>>()?;
-        let (fused, pooled) = (layers::fused_nodes(&network), layers::pooled_nodes(&network));
-        let first = layers::first_nodes(&network, &fused);
-        let (kernel, precision, ranks) = (Kernel::from_env(), Precision::from_env()?, Ranks::alone());
-        Ok(Self {
-            network,
-            device: device.clone(),
-            kernel,
-            precision,
-            fused,
-            first,
-            pooled,
-            ranks,
-            recompute: false,
-            parameters,
-            running,
-        })
-    }
-
-    /// The same with these kernels; [`Model::new`] takes them from `TICKLESS_KERNEL`.
-    pub fn with_kernel(self, kernel: Kernel) -> Self {
-        Self { kernel, ..self }
-    }
-
-    /// The same at this precision; [`Model::new`] takes it from `TICKLESS_PRECISION`. Layers that have no such
-    /// kernel, or a faster one in f32, stay in f32 (`TICKLESS_KERNEL_REPORT` says which).
-    pub fn with_precision(self, precision: Precision) -> Self {
-        Self { precision, ..self }
-    }
-
-    /// At which precision its convolutions run.
-    pub fn precision(&self) -> Precision {
-        self.precision
-    }
-
-    /// The same as one of several workers: batch norm takes the statistics of all their parts of the batch.
-    pub fn with_ranks(self, ranks: Ranks) -> Self {
-        Self { ranks, ..self }
-    }
-
-    /// The same, whose stages run again backward instead of keeping what their layers made: the same gradients in
-    /// less memory and more time ([`gradients`](crate::step::gradients)).
-    pub fn with_recompute(self, recompute: bool) -> Self {
-        Self { recompute, ..self }
-    }
-
-    /// Whether stages run again backward.
-    pub fn recomputes(&self) -> bool {
-        self.recompute
-    }
-
-    /// Its place among the workers.
-    pub fn ranks(&self) -> &Ranks {
-        &self.ranks
-    }
-
-    /// The network.
-    pub fn network(&self) -> &Arc<Network> {
-        &self.network
-    }
-
-    /// The device without autodiff.
-    pub fn device(&self) -> &Device {
-        &self.device
-    }
-
-    /// The weights as they are now.
-    pub fn weights(&self) -> Weights {
-        let mut w = Weights::default();
-        for p in &self.parameters {
-            w.insert(p.name.clone(), Array::new(p.shape.clone(), host(&p.value)));
-        }
-        for r in &self.running {
-            let n = r.mean.dims()[0];
-            w.insert(format!("{}.running_mean", r.name), Array::new(vec![n], host(&r.mean)));
-            w.insert(format!("{}.running_var", r.name), Array::new(vec![n], host(&r.variance)));
-        }
-        w
-    }
-
-    /// The parameters as leaves of a new autodiff graph.
-    pub fn leaves(&self) -> Vec<Tensor<1>> {
-        self.parameters.iter().map(|p| Tensor::from_inner(p.value.clone()).require_grad()).collect()
-    }
-
-    /// The parameters as constants, for inference.
-    pub fn constants(&self) -> Vec<Tensor<1>> {
-        self.parameters.iter().map(|p| p.value.clone()).collect()
-    }
-
     /// Runs the network over a sequence.
     ///
     /// # Shapes
@@ -258,9 +117,11 @@ impl Model {
         rng: &mut ChaCha8Rng,
         observe: Option<Observer<'_>>,
     ) -> Result<Output> {
-        let mut walk = self.begin(leaves, input, pass)?;
-        self.walk(&mut walk, self.network.nodes().len(), leaves, pass, rng, observe)?;
-        Ok(self.end(walk))
+        in_pool(&self.device, || {
+            let mut walk = self.begin(leaves, input, pass)?;
+            self.walk(&mut walk, self.network.nodes().len(), leaves, pass, rng, observe)?;
+            Ok(self.end(walk))
+        })
     }
 
     /// A pass before its first node.
@@ -442,9 +303,4 @@ impl Model {
             _ => Ok(input),
         }
     }
-}
-
-/// The values of a flat tensor on the host.
-pub fn host(t: &Tensor<1>) -> Vec<f32> {
-    t.clone().into_data().try_into_vec().expect("every tensor of this crate is f32")
 }

@@ -1,0 +1,163 @@
+//! A network with its weights as tensors; a [`Pass`] runs it.
+
+mod pass;
+
+pub(crate) use pass::Walk;
+pub use pass::{Observer, Output, Pass};
+
+use crate::error::Result;
+use crate::kernels::conv::{Kernel, Precision};
+use crate::layers;
+use crate::norm::Running;
+use crate::parallel::Ranks;
+use burn::tensor::{Device, Tensor, TensorData};
+use std::path::Path;
+use std::sync::Arc;
+use tickless_net::{Array, Layer, Network, Pool, Weights};
+
+/// One trainable tensor, kept flat.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// `<layer>.<tensor>`.
+    pub name: String,
+    /// Its shape in the layer.
+    pub shape: Vec<usize>,
+    /// Its values, on the device without autodiff.
+    pub value: Tensor<1>,
+}
+
+/// A network with its weights.
+#[derive(Debug, Clone)]
+pub struct Model {
+    network: Arc<Network>,
+    device: Device,
+    kernel: Kernel,
+    precision: Precision,
+    /// Nodes that the fused kernel of their reader takes over.
+    fused: Vec<bool>,
+    /// Convolutions that the first layer's kernel takes over.
+    first: Vec<bool>,
+    /// Neurons whose spikes only a pooling reads, and those poolings: one kernel does both.
+    pooled: Vec<Option<Pool>>,
+    ranks: Ranks,
+    recompute: bool,
+    /// Trainable tensors, in graph order.
+    pub parameters: Vec<Parameter>,
+    /// Running statistics of the norms, in graph order.
+    pub running: Vec<Running>,
+}
+
+impl Model {
+    /// Puts weights on a device.
+    ///
+    /// # Errors
+    /// If they do not fit the network, or `TICKLESS_PRECISION` is no precision.
+    pub fn new(network: Arc<Network>, weights: &Weights, device: &Device) -> Result<Self> {
+        weights.check(&network, Path::new("<memory>"))?;
+        let flat = |a: &Array| Tensor::<1>::from_data(TensorData::new(a.data.clone(), [a.data.len()]), device);
+        let mut parameters = Vec::new();
+        for (_, name, spec) in network.tensors().into_iter().filter(|t| t.2.trainable) {
+            let value = flat(&weights.tensors[&name]);
+            parameters.push(Parameter { name, shape: spec.shape, value });
+        }
+        let norms = network.nodes().iter().filter(|n| matches!(n.layer, Layer::Norm(_)));
+        let running = norms
+            .map(|n| -> Result<Running> {
+                let get = |t| weights.require(&n.name, t).map(&flat);
+                Ok(Running::new(n.name.clone(), get("running_mean")?, get("running_var")?))
+            })
+            .collect::<Result<_>>()?;
+        let (fused, pooled) = (layers::fused_nodes(&network), layers::pooled_nodes(&network));
+        let first = layers::first_nodes(&network, &fused);
+        let (kernel, precision, ranks) = (Kernel::from_env(), Precision::from_env()?, Ranks::alone());
+        Ok(Self {
+            network,
+            device: device.clone(),
+            kernel,
+            precision,
+            fused,
+            first,
+            pooled,
+            ranks,
+            recompute: false,
+            parameters,
+            running,
+        })
+    }
+
+    /// The same with these kernels; [`Model::new`] takes them from `TICKLESS_KERNEL`.
+    pub fn with_kernel(self, kernel: Kernel) -> Self {
+        Self { kernel, ..self }
+    }
+
+    /// The same at this precision; [`Model::new`] takes it from `TICKLESS_PRECISION`. Layers that have no such
+    /// kernel, or a faster one in f32, stay in f32 (`TICKLESS_KERNEL_REPORT` says which).
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// At which precision its convolutions run.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The same as one of several workers: batch norm takes the statistics of all their parts of the batch.
+    pub fn with_ranks(self, ranks: Ranks) -> Self {
+        Self { ranks, ..self }
+    }
+
+    /// The same, whose stages run again backward instead of keeping what their layers made: the same gradients in
+    /// less memory and more time ([`gradients`](crate::step::gradients)).
+    pub fn with_recompute(self, recompute: bool) -> Self {
+        Self { recompute, ..self }
+    }
+
+    /// Whether stages run again backward.
+    pub fn recomputes(&self) -> bool {
+        self.recompute
+    }
+
+    /// Its place among the workers.
+    pub fn ranks(&self) -> &Ranks {
+        &self.ranks
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
+    /// The device without autodiff.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The weights as they are now.
+    pub fn weights(&self) -> Weights {
+        let mut w = Weights::default();
+        for p in &self.parameters {
+            w.insert(p.name.clone(), Array::new(p.shape.clone(), host(&p.value)));
+        }
+        for r in &self.running {
+            let n = r.mean.dims()[0];
+            w.insert(format!("{}.running_mean", r.name), Array::new(vec![n], host(&r.mean)));
+            w.insert(format!("{}.running_var", r.name), Array::new(vec![n], host(&r.variance)));
+        }
+        w
+    }
+
+    /// The parameters as leaves of a new autodiff graph.
+    pub fn leaves(&self) -> Vec<Tensor<1>> {
+        self.parameters.iter().map(|p| Tensor::from_inner(p.value.clone()).require_grad()).collect()
+    }
+
+    /// The parameters as constants, for inference.
+    pub fn constants(&self) -> Vec<Tensor<1>> {
+        self.parameters.iter().map(|p| p.value.clone()).collect()
+    }
+}
+
+/// The values of a flat tensor on the host.
+pub fn host(t: &Tensor<1>) -> Vec<f32> {
+    t.clone().into_data().try_into_vec().expect("every tensor of this crate is f32")
+}
