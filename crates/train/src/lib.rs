@@ -23,6 +23,7 @@ pub mod neuron;
 pub mod norm;
 pub mod optimiser;
 pub mod parallel;
+mod passes;
 pub mod plan;
 pub mod progress;
 mod recompute;

@@ -1,14 +1,13 @@
 //! One iteration: every temporal configuration forward and at once backward, gradients summed.
 
-use crate::error::{Error, Result};
-use crate::evaluate::{largest, time_mean};
+use crate::error::Result;
 use crate::in_pool::in_pool;
 use crate::kernels::accumulate;
 use crate::loss::Loss;
-use crate::model::{Model, Pass};
+use crate::model::Model;
 use crate::norm::NormMode;
 use crate::parallel::sum_gradients;
-use crate::recompute;
+use crate::passes;
 use crate::sequence::Sequence;
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
@@ -42,8 +41,8 @@ pub struct StepReport {
 
 /// Gradients of the loss summed over `configurations`, and the running statistics moved.
 ///
-/// Peak memory is that of one pass: each graph is gone before the next begins. Of a model that
-/// [recomputes](Model::with_recompute) it is that of one stage and of what enters the others.
+/// Peak memory is that of one pass, each graph being gone before the next begins, or of all where all are small.
+/// Of a model that [recomputes](Model::with_recompute) it is that of one stage and of what enters the others.
 ///
 /// Where several workers share the batch (the model's [`ranks`](Model::ranks)), `input` and `labels` are this
 /// worker's part, gradients and report those of the whole.
@@ -74,32 +73,9 @@ fn gradients_here(
 ) -> Result<(Vec<Option<Tensor<1>>>, StepReport)> {
     let mut sum: Vec<Option<Tensor<1>>> = vec![None; model.parameters.len()];
     let mut report = StepReport::default();
-    let ranks = model.ranks().clone();
-    let mut samples = [labels.len() as f64];
-    ranks.sum_f64(&mut samples)?;
-    // The loss is a mean: a part weighs as many samples as it has.
-    let weight = labels.len() as f64 / samples[0];
-    for configuration in configurations {
-        let pass = Pass {
-            configuration,
-            norm: setting.norm,
-            leak: setting.leak,
-            t_max: setting.t_max,
-            step_us: setting.step_us,
-        };
-        let run = recompute::forward(model, input.clone(), &pass, rng)?;
-        let logits = run.output.logits.clone();
-        let loss = setting.loss.forward(logits.clone(), labels);
-        let loss = if ranks.is_alone() { loss } else { loss.mul_scalar(weight) };
-        let mut value = [loss.clone().into_scalar::<f32>()];
-        ranks.sum_f32(&mut value)?;
-        let [value] = value;
-        report.loss += value / configurations.len() as f32;
-        if !value.is_finite() {
-            return Err(Error::NotFinite { loss: value, iteration: 0, epoch: 0 });
-        }
-        let (grads, statistics) = run.backward(model, loss)?;
-        for (g, sum) in grads.into_iter().zip(&mut sum) {
+    passes::each(model, input, labels, configurations, setting, rng, |model, done| {
+        report.loss += done.loss / configurations.len() as f32;
+        for (g, sum) in done.gradients.into_iter().zip(&mut sum) {
             if let Some(g) = g {
                 *sum = Some(match sum.take() {
                     Some(s) => accumulate(s, g),
@@ -110,14 +86,13 @@ fn gradients_here(
         if setting.norm == NormMode::Running {
             forget_shifts(model, &mut sum);
         }
-        let mean = time_mean(logits.inner());
-        let classes = mean.len() / labels.len().max(1);
-        report.correct += mean.chunks(classes.max(1)).zip(labels).filter(|(row, y)| largest(row) == **y).count();
+        report.correct += done.correct;
         report.predictions += labels.len();
-        for (running, batch) in model.running.iter_mut().zip(&statistics) {
+        for (running, batch) in model.running.iter_mut().zip(&done.statistics) {
             running.update(batch, batch.momentum);
         }
-    }
+    })?;
+    let ranks = model.ranks().clone();
     sum_gradients(&ranks, &mut sum)?;
     let mut counts = [report.correct as f64, report.predictions as f64];
     ranks.sum_f64(&mut counts)?;

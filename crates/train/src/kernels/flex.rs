@@ -13,7 +13,7 @@ use super::conv::simd::Isa;
 use super::conv::{ConvOp, Keep, Kept, layer};
 use super::first::{self, FirstOp};
 use super::fused::{self, FusedOp, StatisticsSlot};
-use super::memory::zeros;
+use super::map_time::map_time;
 use super::pool::{self, TilePool};
 use super::sgd::{self, SgdOp};
 use super::{NeuronOp, SpikingOps};
@@ -69,21 +69,7 @@ impl SpikingOps for Flex {
 
     fn map_time(input: FlexTensor, map: Arc<TimeMap>) -> FlexTensor {
         let input = input.to_contiguous();
-        let x = values(&input);
-        let n = x.len() / map.t_in();
-        let mut out = zeros(n * map.t_out());
-        if n > 0 {
-            out.par_chunks_mut(n).zip(map.rows()).for_each(|(y, row)| {
-                for (k, &(i, w)) in row.iter().enumerate() {
-                    let x = &x[i * n..(i + 1) * n];
-                    match (k, w) {
-                        (0, 1.0) => y.copy_from_slice(x),
-                        (_, 1.0) => y.iter_mut().zip(x).for_each(|(y, x)| *y += x),
-                        _ => y.iter_mut().zip(x).for_each(|(y, x)| *y += w * x),
-                    }
-                }
-            });
-        }
+        let out = map_time(values(&input), &map);
         let mut shape = input.shape();
         shape[0] = shape[0] / map.t_in() * map.t_out();
         from_vec(out, shape)

@@ -15,6 +15,7 @@ mod flex;
 pub mod fused;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub(crate) mod gpu;
+mod map_time;
 mod memory;
 mod pool;
 pub mod reference;

@@ -168,7 +168,7 @@ pub fn forward(isa: Isa, map: Map, x: &[f32], weights: &Panels, out: &mut [Maybe
     let together = map.together(images);
     let windows = map.windows(together);
     // Some buffers a task: a task's zeros are written once.
-    let group = (together * 4).clamp(1, images.div_ceil(2).max(1));
+    let group = (together * 4).clamp(1, images.div_ceil(8).max(1));
     let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1)));
     let buffer = || vec![0.0f32; together * size];
     parts.for_each_init(buffer, |padded, (out, x)| {

@@ -107,7 +107,7 @@ pub fn forward(isa: Isa, map: Map, x: &[f32], weights: &Panels, out: &mut [Maybe
     let pairs: Vec<_> = (0..together).flat_map(|i| (0..oh * wide).map(move |p| pair(i, p))).collect();
     let packed = pack(weights, &map);
     // As in `narrow`.
-    let group = (together * 4).clamp(1, images.div_ceil(2).max(1));
+    let group = (together * 4).clamp(1, images.div_ceil(8).max(1));
     let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1)));
     let buffer = || vec![0.0f32; together * size + channels];
     parts.for_each_init(buffer, |padded, (out, x)| {

@@ -259,18 +259,21 @@ pub fn gradients(
         let copies = branch.copies(op.neuron.steps);
         let len = ready.len;
         let wide = |v: Vec<f32>| -> Vec<f32> { v.into_iter().cycle().take(len).collect() };
-        for (i, row) in into.x.chunks_mut(n.max(1)).enumerate() {
+        let constants = |i: usize| {
             let c = copies[i] as f64 * per_value;
             let scale = gain.iter().zip(&inverse).map(|(g, i)| g * *i as f32).collect();
             let mean_g = sum.iter().map(|s| (s * c) as f32).collect();
             let slope = product.iter().zip(&inverse).map(|(p, i)| (p * i * i * c) as f32).collect();
-            let wide = [wide(scale), wide(mean_g), wide(slope), wide(mean.clone())];
-            let x = &inputs[b].x[i * n..(i + 1) * n];
-            let part = task.max(1);
+            [wide(scale), wide(mean_g), wide(slope), wide(mean.clone())]
+        };
+        let part = task.max(1);
+        let steps = into.x.par_chunks_mut(n.max(1)).zip(inputs[b].x.par_chunks(n.max(1)));
+        steps.enumerate().for_each(|(i, (row, x))| {
+            let wide = constants(i);
             row.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(into, x)| {
                 run_finish(isa, &mut Finish { into, x, wide: &wide });
             });
-        }
+        });
     }
     out
 }

@@ -1,0 +1,114 @@
+//! The passes of one iteration: one after the other, or side by side where they are small.
+//!
+//! A kernel of a small network is over before a second thread has its share of it, so threads wait for each other at
+//! every one. Passes at different temporal configurations have only the weights in common: side by side, a thread
+//! takes a pass of its own and helps with another's kernels when it has none left. What they give is put together in
+//! the order of the configurations, so that it is the same to the bit.
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::evaluate::{largest, time_mean};
+use crate::model::{Model, Pass};
+use crate::norm::BatchStatistics;
+use crate::recompute;
+use crate::sequence::Sequence;
+use crate::step::StepSetting;
+use burn::tensor::Tensor;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use tickless_net::{Layer, Network, TtmMode};
+
+/// Bytes that the layers of all passes may have for these to run side by side. (What is fused is never there, so that
+/// it is about half in truth.)
+const SMALL: usize = 512 << 20;
+
+/// What one pass gives.
+pub(crate) struct Done {
+    /// Loss of the whole batch.
+    pub(crate) loss: f32,
+    /// A gradient for each parameter that has one.
+    pub(crate) gradients: Vec<Option<Tensor<1>>>,
+    /// Statistics of the batch at every norm.
+    pub(crate) statistics: Vec<BatchStatistics>,
+    /// Predictions of this worker's part that were right.
+    pub(crate) correct: usize,
+}
+
+/// Runs every configuration forward and backward, and gives what comes of it to `then`, in their order.
+///
+/// # Errors
+/// The first of a pass, as [`crate::step::gradients`].
+pub(crate) fn each(
+    model: &mut Model,
+    input: &Sequence,
+    labels: &[usize],
+    configurations: &[Vec<usize>],
+    setting: &StepSetting,
+    rng: &mut ChaCha8Rng,
+    mut then: impl FnMut(&mut Model, Done),
+) -> Result<()> {
+    // The loss is a mean: a part weighs as many samples as it has.
+    let mut samples = [labels.len() as f64];
+    model.ranks().sum_f64(&mut samples)?;
+    let weight = labels.len() as f64 / samples[0];
+    let one = |model: &Model, configuration: &[usize], rng: &mut ChaCha8Rng| {
+        let StepSetting { norm, leak, t_max, step_us, .. } = *setting;
+        let pass = Pass { configuration, norm, leak, t_max, step_us };
+        run(model, input, (labels, weight), &pass, setting, rng)
+    };
+    if !side_by_side(model, labels.len(), configurations) {
+        for configuration in configurations {
+            let done = one(model, configuration, rng)?;
+            then(model, done);
+        }
+        return Ok(());
+    }
+    let all: Vec<_> = configurations.par_iter().with_max_len(1).map(|c| one(model, c, &mut rng.clone())).collect();
+    for done in all {
+        then(model, done?);
+    }
+    Ok(())
+}
+
+/// Whether the passes may run at once: none of them draws from the generator or meets other workers, and together
+/// they are small.
+fn side_by_side(model: &Model, batch: usize, configurations: &[Vec<usize>]) -> bool {
+    let network = model.network();
+    let draws = network.nodes().iter().any(|n| n.layer == Layer::Ttm(TtmMode::Random));
+    let alone = model.ranks().is_alone() && *model.device() == Device::flex();
+    let many = configurations.len() > 1 && rayon::current_num_threads() > 1;
+    many && alone && !draws && configurations.iter().map(|c| bytes(network, batch, c)).sum::<usize>() <= SMALL
+}
+
+/// Bytes of all layers' outputs in a pass.
+fn bytes(network: &Network, batch: usize, configuration: &[usize]) -> usize {
+    let steps = |stage: Option<usize>| configuration.get(stage.unwrap_or(0)).copied().unwrap_or(1);
+    network.nodes().iter().map(|n| n.output.len() * steps(n.stage)).sum::<usize>() * batch * size_of::<f32>()
+}
+
+/// One pass, forward and at once backward; `labels` with their part of the batch.
+fn run(
+    model: &Model,
+    input: &Sequence,
+    (labels, weight): (&[usize], f64),
+    pass: &Pass<'_>,
+    setting: &StepSetting,
+    rng: &mut ChaCha8Rng,
+) -> Result<Done> {
+    let ranks = model.ranks();
+    let run = recompute::forward(model, input.clone(), pass, rng)?;
+    let logits = run.output.logits.clone();
+    let loss = setting.loss.forward(logits.clone(), labels);
+    let loss = if ranks.is_alone() { loss } else { loss.mul_scalar(weight) };
+    let mut value = [loss.clone().into_scalar::<f32>()];
+    ranks.sum_f32(&mut value)?;
+    let [value] = value;
+    if !value.is_finite() {
+        return Err(Error::NotFinite { loss: value, iteration: 0, epoch: 0 });
+    }
+    let (gradients, statistics) = run.backward(model, loss)?;
+    let mean = time_mean(logits.inner());
+    let classes = mean.len() / labels.len().max(1);
+    let correct = mean.chunks(classes.max(1)).zip(labels).filter(|(row, y)| largest(row) == **y).count();
+    Ok(Done { loss: value, gradients, statistics, correct })
+}
