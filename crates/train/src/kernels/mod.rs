@@ -17,6 +17,7 @@ pub mod fused;
 pub(crate) mod gpu;
 mod map_time;
 mod memory;
+mod parts;
 mod pool;
 pub mod reference;
 mod sgd;

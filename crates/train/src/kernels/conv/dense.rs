@@ -6,6 +6,7 @@
 //! stride s pixels of one residue mod s meet the same taps and are put side by side, so that taps
 //! which no pixel of a tile meets are skipped.
 
+use crate::kernels::parts::InParts;
 use super::gather::{load, store};
 use super::geometry::Geometry;
 use super::pack::Panels;
@@ -100,7 +101,7 @@ pub fn forward(isa: Isa, map: &Indirection, x: &[f32], weights: &Panels, out: &m
     let images = x.len() / x_len.max(1);
     let group = super::gather::group(images, map.pixels_out);
     let zeros = vec![0.0f32; weights.inputs];
-    let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1)));
+    let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).in_parts();
     parts.for_each(|(out, x)| run(isa, &mut Job { map, weights, zeros: &zeros, x, out }));
 }
 

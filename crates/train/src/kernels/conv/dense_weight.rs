@@ -4,6 +4,7 @@
 //! Tasks are taps × fixed parts of the batch, whose sums are added in order: the result does not
 //! depend on the number of threads.
 
+use crate::kernels::parts::InParts;
 use super::dense::Indirection;
 use super::geometry::Geometry;
 use super::simd::{Isa, LANES, Lanes, by_isa};
@@ -33,7 +34,7 @@ pub fn weight_gradient(isa: Isa, g: Geometry, map: &Indirection, x: &[f32], grad
     let width = g.out.next_multiple_of(LANES);
     let len = g.channels * width;
     let mut sums = vec![0.0f32; parts * g.taps() * len];
-    sums.par_chunks_mut(len.max(1)).enumerate().for_each(|(task, out)| {
+    sums.par_chunks_mut(len.max(1)).in_parts().enumerate().for_each(|(task, out)| {
         let (part, tap) = (task / g.taps(), task % g.taps());
         let (a, b) = ((part * per_part).min(images), ((part + 1) * per_part).min(images));
         let x = &x[a * g.input_len()..b * g.input_len()];

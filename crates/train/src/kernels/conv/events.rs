@@ -6,6 +6,7 @@
 //! side, index one run of weight rows: few enough for the first-level cache. Spikes of one step are all 1
 //! and store no values; counts (after a temporal sum) and real numbers store theirs.
 
+use crate::kernels::parts::InParts;
 use super::simd::Isa;
 use rayon::prelude::*;
 
@@ -66,6 +67,7 @@ impl Events {
         let len = (pixels * channels).max(1);
         let encoded: Vec<(Image, bool)> = x
             .par_chunks(len)
+            .in_parts()
             .map_init(|| vec![0u16; len + STEP], |room, image| encode(isa, image, width, channels, room))
             .collect();
         let binary = encoded.iter().all(|(_, binary)| *binary);

@@ -6,6 +6,7 @@
 //! a margin of zeros first, so that no run is cut. A tile of output pixels runs over the whole kernel
 //! with its sums in registers.
 
+use crate::kernels::parts::InParts;
 use super::dense::{PANEL, product};
 use super::gather::store;
 use super::geometry::Geometry;
@@ -169,7 +170,7 @@ pub fn forward(isa: Isa, map: Map, x: &[f32], weights: &Panels, out: &mut [Maybe
     let windows = map.windows(together);
     // Some buffers a task: a task's zeros are written once.
     let group = (together * 4).clamp(1, images.div_ceil(8).max(1));
-    let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1)));
+    let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).in_parts();
     let buffer = || vec![0.0f32; together * size];
     parts.for_each_init(buffer, |padded, (out, x)| {
         run(isa, &mut Job { map, weights, windows: &windows, padded, together, x, out });

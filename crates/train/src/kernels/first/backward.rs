@@ -1,6 +1,7 @@
 //! Gradients of a first layer: the membrane is computed again, the gradient sent back through its steps and added
 //! up over active inputs where it lies in the cache (see [`super`] for the sums).
 
+use crate::kernels::parts::InParts;
 use super::forward::channels_of;
 use super::line::Line;
 use super::plan::{Plan, pitch};
@@ -155,7 +156,7 @@ pub(super) fn gradients(
     let (parts, met) = rayon::join(
         || {
             let room = || (vec![0.0f32; band], vec![0.0f32; band]);
-            plan.tasks().into_par_iter().map_init(room, one).collect::<Vec<_>>()
+            plan.tasks().into_par_iter().in_parts().map_init(room, one).collect::<Vec<_>>()
         },
         || if batch.is_some() { inputs_met(plan, rows) } else { Vec::new() },
     );

@@ -1,5 +1,6 @@
 //! Statistics and spikes of a first layer.
 
+use crate::kernels::parts::InParts;
 use super::line::Line;
 use super::plan::Plan;
 use super::taps::{outputs, pack};
@@ -77,7 +78,7 @@ pub(super) fn statistics(isa: Isa, op: &FirstOp, plan: &Plan, rows: &Rows, weigh
         run_moments(isa, &mut job);
         [fold(&job.sum, channels), fold(&job.square, channels)]
     };
-    let parts: Vec<[Vec<f64>; 2]> = plan.tasks().into_par_iter().map(one).collect();
+    let parts: Vec<[Vec<f64>; 2]> = plan.tasks().into_par_iter().in_parts().map(one).collect();
     let count = (plan.steps.len() * plan.batch * plan.g.out_pixels()) as f64;
     let mean_of =
         |k: usize| -> Vec<f64> { (0..channels).map(|c| parts.iter().map(|p| p[k][c]).sum::<f64>() / count).collect() };
@@ -158,7 +159,7 @@ pub(super) fn spikes(isa: Isa, op: &FirstOp, plan: &Plan, rows: &Rows, weight: &
         }
     }
     let room = || vec![0.0f32; plan.copies.len() * plan.band_len()];
-    tasks.into_par_iter().zip(pieces).for_each_init(room, |y, (bands, mut out)| {
+    tasks.into_par_iter().zip(pieces).in_parts().for_each_init(room, |y, (bands, mut out)| {
         let (wide, weights) = (wide.as_ref(), &weights);
         run(isa, &mut Job { op, plan, rows, weights, wide, bands, y, out: &mut out });
     });

@@ -3,6 +3,7 @@
 //! channel's inputs together, whose sums the weight gradient has in registers. An input's place is where its run of
 //! outputs begins in a band (see [`super::taps`]), so that nothing is computed of it again.
 
+use crate::kernels::parts::InParts;
 use crate::kernels::conv::Geometry;
 use crate::kernels::conv::simd::{Isa, LANES};
 use rayon::prelude::*;
@@ -36,7 +37,7 @@ impl Rows {
     pub(super) fn of(isa: Isa, x: &[f32], g: &Geometry, pitch: usize) -> Self {
         assert!(g.height * pitch < 1 << 32, "a place is 32 bits");
         let room = || (vec![0u32; g.input_len() + LANES], vec![0.0f32; g.input_len() + LANES]);
-        let images = x.par_chunks(g.input_len().max(1)).map_init(room, |(places, values), x| {
+        let images = x.par_chunks(g.input_len().max(1)).in_parts().map_init(room, |(places, values), x| {
             let mut starts = Vec::with_capacity(g.height * g.channels + 1);
             let mut n = 0;
             for (row, line) in x.chunks_exact(g.width).enumerate() {

@@ -11,6 +11,7 @@
 //! Where several workers share the batch, ∂x takes both sums over all of them; ∂β and ∂γ stay each worker's
 //! own, like every parameter's gradient (see [`crate::parallel`]).
 
+use crate::kernels::parts::InParts;
 use super::forward::{Input, Place, Ready};
 use super::rows::{back, fire};
 use super::time::{Columns, NARROW, NormSums, Source, WIDE, gradients_of};
@@ -221,6 +222,7 @@ pub fn gradients(
     }
     let sums: Vec<Vec<Sums>> = pieces
         .into_par_iter()
+        .in_parts()
         .enumerate()
         .map(|(k, mut rows)| {
             let zeros = |wide: &Option<_>| wide.as_ref().map_or(0, |_| ready.len);
@@ -270,7 +272,7 @@ pub fn gradients(
         let steps = into.x.par_chunks_mut(n.max(1)).zip(inputs[b].x.par_chunks(n.max(1)));
         steps.enumerate().for_each(|(i, (row, x))| {
             let wide = constants(i);
-            row.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(into, x)| {
+            row.par_chunks_mut(part).zip(x.par_chunks(part)).in_parts().for_each(|(into, x)| {
                 run_finish(isa, &mut Finish { into, x, wide: &wide });
             });
         });

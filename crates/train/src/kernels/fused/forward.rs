@@ -1,5 +1,6 @@
 //! Spikes of a fused layer: all steps of a chunk of neurons pass while it is in the cache.
 
+use crate::kernels::parts::InParts;
 use super::rows::{charge, fire, is_lif};
 use super::time::{Buffer, Columns, NARROW, Source, Steps, spikes_of};
 use super::{
@@ -180,7 +181,7 @@ pub fn spikes(
     let n = ready.outputs();
     let mut out = room(n * op.neuron.steps);
     let piece = op.pool.map_or(ready.len, |p| p.out().1 * p.channels);
-    columns(&mut out, n, piece).into_par_iter().enumerate().for_each(|(k, mut rows)| {
+    columns(&mut out, n, piece).into_par_iter().in_parts().enumerate().for_each(|(k, mut rows)| {
         let at = op.pool.map_or(k * ready.len, |p| {
             let rows = p.out().0;
             (k / rows * p.height + k % rows * p.kernel) * p.width * p.channels

@@ -4,6 +4,7 @@
 //! Sums are of x − k and (x − k)², k the channel's first value, so that a large mean costs no digits.
 //! The map is cut at fixed places and the parts are added in order, in f64.
 
+use crate::kernels::parts::InParts;
 use super::Statistics;
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use rayon::prelude::*;
@@ -63,6 +64,7 @@ pub fn moments(isa: Isa, x: &[f32], channels: usize, copies: &[usize]) -> Moment
         x.chunks(n.max(1)).enumerate().flat_map(|(i, row)| row.chunks(task).map(move |part| (i, part))).collect();
     let sums: Vec<(usize, Vec<f64>, Vec<f64>)> = parts
         .into_par_iter()
+        .in_parts()
         .map(|(i, part)| {
             let (mut sum, mut square) = (vec![0.0f32; wide], vec![0.0f32; wide]);
             run(isa, &mut Job { x: part, origin: &origin, sum: &mut sum, square: &mut square });
