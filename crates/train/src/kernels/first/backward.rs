@@ -113,16 +113,22 @@ fn inputs_met(plan: &Plan, rows: &Rows) -> Vec<f64> {
             all
         })
         .collect();
+    let width = g.width;
+    let mut all = vec![0.0f64; g.channels * g.height * width];
+    for part in &parts {
+        for (sum, v) in all.iter_mut().zip(part.chunks_exact(pitch).flat_map(|row| row.iter().step_by(g.out).take(width))) {
+            *sum += f64::from(*v);
+        }
+    }
     // Of one axis the inputs that tap `tap` meets: 0 ≤ i + p − tap < outputs.
     let met = |tap: usize, outputs: usize, len: usize| {
         tap.saturating_sub(g.padding)..(outputs + tap).saturating_sub(g.padding).min(len)
     };
     let one = |i: usize| -> f64 {
         let (kx, ky, c) = (i % g.kernel, i / g.kernel % g.kernel, i / g.taps());
-        let columns = || met(kx, g.out_width(), g.width);
-        let at = |y: usize, x: usize| c * plane + y * pitch + x * g.out;
-        let value = |y: usize, x: usize| parts.iter().map(|p| f64::from(p[at(y, x)])).sum::<f64>();
-        met(ky, g.out_height(), g.height).map(|y| columns().map(|x| value(y, x)).sum::<f64>()).sum()
+        let columns = met(kx, g.out_width(), width);
+        let row = |y: usize| &all[(c * g.height + y) * width..][..width];
+        met(ky, g.out_height(), g.height).map(|y| row(y)[columns.clone()].iter().sum::<f64>()).sum()
     };
     (0..g.channels * g.taps()).map(one).collect()
 }
