@@ -94,10 +94,7 @@ impl SpikingOps for Flex {
     fn conv_gradients(gradient: FlexTensor, weight: FlexTensor, kept: Kept, op: ConvOp) -> (FlexTensor, FlexTensor) {
         let of_input = gradient.clone();
         // A thread that has nothing left to do of one takes part in the other.
-        rayon::join(
-            || layer::input_gradient(of_input, weight, op),
-            || layer::weight_gradient(gradient, kept, op),
-        )
+        rayon::join(|| layer::input_gradient(of_input, weight, op), || layer::weight_gradient(gradient, kept, op))
     }
 
     fn accumulate(sum: FlexTensor, more: FlexTensor) -> FlexTensor {

@@ -6,11 +6,11 @@
 
 use super::Model;
 use crate::error::{Error, Result};
+use crate::in_pool::in_pool;
 use crate::kernels::conv::{Kernel, Precision};
 use crate::kernels::first;
 use crate::layers::{self, How, Term};
 use crate::norm::{BatchStatistics, NormMode};
-use crate::in_pool::in_pool;
 use crate::sequence::Sequence;
 use crate::ttm::TimeMap;
 use burn::tensor::{Device, Tensor};

@@ -6,11 +6,11 @@
 //! stride s pixels of one residue mod s meet the same taps and are put side by side, so that taps
 //! which no pixel of a tile meets are skipped.
 
-use crate::kernels::parts::InParts;
 use super::gather::{load, store};
 use super::geometry::Geometry;
 use super::pack::Panels;
 use super::simd::{Isa, LANES, Lanes, by_isa};
+use crate::kernels::parts::InParts;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 

@@ -4,10 +4,10 @@
 //! Tasks are taps × fixed parts of the batch, whose sums are added in order: the result does not
 //! depend on the number of threads.
 
-use crate::kernels::parts::InParts;
 use super::dense::Indirection;
 use super::geometry::Geometry;
 use super::simd::{Isa, LANES, Lanes, by_isa};
+use crate::kernels::parts::InParts;
 use rayon::prelude::*;
 
 /// Input channels of a tile.

@@ -6,13 +6,13 @@
 //! a margin of zeros first, so that no run is cut. A tile of output pixels runs over the whole kernel
 //! with its sums in registers.
 
-use crate::kernels::parts::InParts;
 use super::dense::{PANEL, product};
 use super::gather::store;
 use super::geometry::Geometry;
 use super::narrow_pairs;
 use super::pack::{Panels, panel_width};
 use super::simd::{Isa, LANES, Lanes, by_isa};
+use crate::kernels::parts::InParts;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 

@@ -3,10 +3,10 @@
 //! are those of its tap for the one pixel beside those of the tap before for the other, and k + 1 columns cost what
 //! 2·k would.
 
-use crate::kernels::parts::InParts;
 use super::narrow::Map;
 use super::pack::Panels;
 use super::simd::{Isa, LANES, Lanes, by_isa};
+use crate::kernels::parts::InParts;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 

@@ -10,10 +10,10 @@
 //! Tasks are fixed parts of the batch, whose sums are added in order: the result does not depend on the number of
 //! threads.
 
-use crate::kernels::parts::InParts;
 use super::geometry::Geometry;
 use super::narrow::Map;
 use super::simd::{Isa, LANES, Lanes, by_isa};
+use crate::kernels::parts::InParts;
 use rayon::prelude::*;
 
 /// Parts that a batch is cut into.

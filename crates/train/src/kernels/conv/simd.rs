@@ -210,6 +210,19 @@ mod x86 {
     }
 }
 
+/// Has the line at `p` brought to the first-level cache; whatever `p` is, nothing else happens.
+#[inline(always)]
+pub(crate) fn prefetch(p: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which reads nothing that a program could see and never faults.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
+
 /// Compiles a generic body `unsafe fn body<V: Lanes>(job: &mut Job)` once per instruction set and
 /// gives it a safe name that dispatches on an [`Isa`] that was detected.
 macro_rules! by_isa {

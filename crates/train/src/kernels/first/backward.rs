@@ -1,7 +1,6 @@
 //! Gradients of a first layer: the membrane is computed again, the gradient sent back through its steps and added
 //! up over active inputs where it lies in the cache (see [`super`] for the sums).
 
-use crate::kernels::parts::InParts;
 use super::forward::channels_of;
 use super::line::Line;
 use super::plan::{Plan, pitch};
@@ -12,6 +11,7 @@ use crate::kernels::fused::backward::sum_over;
 use crate::kernels::fused::statistics::fold;
 use crate::kernels::fused::time::NormSums;
 use crate::kernels::fused::{BranchNorm, Channels, inverse_deviation};
+use crate::kernels::parts::InParts;
 use crate::kernels::pool::spread_rows;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -116,7 +116,9 @@ fn inputs_met(plan: &Plan, rows: &Rows) -> Vec<f64> {
     let width = g.width;
     let mut all = vec![0.0f64; g.channels * g.height * width];
     for part in &parts {
-        for (sum, v) in all.iter_mut().zip(part.chunks_exact(pitch).flat_map(|row| row.iter().step_by(g.out).take(width))) {
+        for (sum, v) in
+            all.iter_mut().zip(part.chunks_exact(pitch).flat_map(|row| row.iter().step_by(g.out).take(width)))
+        {
             *sum += f64::from(*v);
         }
     }

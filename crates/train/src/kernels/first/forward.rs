@@ -1,6 +1,5 @@
 //! Statistics and spikes of a first layer.
 
-use crate::kernels::parts::InParts;
 use super::line::Line;
 use super::plan::Plan;
 use super::taps::{outputs, pack};
@@ -9,6 +8,7 @@ use crate::kernels::conv::simd::{Isa, LANES, Lanes, by_isa};
 use crate::kernels::fused::statistics::{Moments, fold};
 use crate::kernels::fused::{BranchNorm, Channels, Statistics};
 use crate::kernels::memory::{full, room};
+use crate::kernels::parts::InParts;
 use crate::kernels::pool::sums_row;
 use crate::parallel::sum_moments;
 use rayon::prelude::*;

@@ -11,13 +11,13 @@
 //! Where several workers share the batch, ∂x takes both sums over all of them; ∂β and ∂γ stay each worker's
 //! own, like every parameter's gradient (see [`crate::parallel`]).
 
-use crate::kernels::parts::InParts;
 use super::forward::{Input, Place, Ready};
 use super::rows::{back, fire};
 use super::time::{Columns, NARROW, NormSums, Source, WIDE, gradients_of};
 use super::{BranchNorm, FusedOp, Statistics, columns, inverse_deviation, statistics::fold};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use crate::kernels::memory::{full, room};
+use crate::kernels::parts::InParts;
 use crate::kernels::pool::spread_rows;
 use crate::neuron::Constants;
 use crate::parallel::Ranks;

@@ -1,6 +1,5 @@
 //! Spikes of a fused layer: all steps of a chunk of neurons pass while it is in the cache.
 
-use crate::kernels::parts::InParts;
 use super::rows::{charge, fire, is_lif};
 use super::time::{Buffer, Columns, NARROW, Source, Steps, spikes_of};
 use super::{
@@ -9,6 +8,7 @@ use super::{
 };
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use crate::kernels::memory::{full, room};
+use crate::kernels::parts::InParts;
 use crate::kernels::pool::sums_row;
 use crate::neuron::Constants;
 use crate::parallel::sum_moments;

@@ -4,9 +4,9 @@
 //! Sums are of x − k and (x − k)², k the channel's first value, so that a large mean costs no digits.
 //! The map is cut at fixed places and the parts are added in order, in f64.
 
-use crate::kernels::parts::InParts;
 use super::Statistics;
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
+use crate::kernels::parts::InParts;
 use rayon::prelude::*;
 
 /// Mean, biased variance and number of values of each channel, before they are rounded.

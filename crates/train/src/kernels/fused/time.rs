@@ -4,11 +4,18 @@
 
 use super::Channels;
 use super::rows::lif_back;
+use crate::kernels::conv::simd::prefetch;
 use crate::neuron::{Constants, reset, spikes};
 use std::mem::MaybeUninit;
 
 /// Neurons of a block: two registers, so that one works while the other waits.
 pub(in crate::kernels) const WIDE: usize = 32;
+
+/// Values of a line of the cache.
+const LINE: usize = 16;
+
+/// How far ahead of a block another is fetched.
+const AHEAD: usize = 2 * WIDE;
 
 /// Neurons of a last block.
 pub(in crate::kernels) const NARROW: usize = 16;
@@ -38,6 +45,15 @@ impl Source<'_> {
     #[inline(always)]
     fn block<const W: usize>(&self, t: usize, b: usize) -> [f32; W] {
         block(self.values, t * self.step + self.at + b)
+    }
+
+    /// Has a block of step `t` fetched that is read soon: the steps of a block are far apart, more of them than a
+    /// cache follows by itself.
+    #[inline(always)]
+    fn fetch<const W: usize>(&self, t: usize, b: usize) {
+        for line in (0..W).step_by(LINE) {
+            prefetch(self.values.as_ptr().wrapping_add(t * self.step + self.at + b + line));
+        }
     }
 }
 
@@ -162,6 +178,7 @@ fn spikes_of_block<const W: usize>(
     let (mut v, mut current) = ([0.0f32; W], [0.0f32; W]);
     for (t, &(i, first, _)) in steps.0.iter().enumerate() {
         if first {
+            x.fetch::<W>(i, b + AHEAD);
             current = norm.current(x.block(i, b));
         }
         let (_, s) = fired(&current, &mut v, c);
@@ -221,6 +238,7 @@ fn gradients_of_block<const W: usize>(
     let (u, seen) = (u.as_chunks_mut::<W>().0, seen.as_chunks_mut::<W>().0);
     for (&(i, first, _), (u, seen)) in steps.0.iter().zip(u.iter_mut().zip(seen.iter_mut())) {
         if first {
+            x.fetch::<W>(i, b + AHEAD);
             *seen = x.block(i, b);
             current = norm.current(*seen);
         }
@@ -233,6 +251,7 @@ fn gradients_of_block<const W: usize>(
     }
     for (t, &(i, first, last)) in steps.0.iter().enumerate().rev() {
         let (u, d): ([f32; W], [f32; W]) = (u[t], gradient.block(t, b));
+        gradient.fetch::<W>(t, b + AHEAD);
         if last {
             total = [0.0; W];
         }

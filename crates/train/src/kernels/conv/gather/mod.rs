@@ -13,12 +13,12 @@
 //! Most layers are 3×3 at stride 1: there an active input is added to the three outputs of a row that it
 //! meets at once, whose sums stay in registers while the inputs pass by (`rows.rs`).
 
-use crate::kernels::parts::InParts;
 use super::events::{AHEAD, Events, GROUP, Image, groups};
 use super::geometry::Geometry;
 use super::pack::{Panels, interleave, one_gathered, panel_width};
 use super::simd::{Isa, LANES, Lanes, by_isa};
 use crate::kernels::memory::room;
+use crate::kernels::parts::InParts;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::hint::select_unpredictable;

@@ -16,11 +16,11 @@
 mod bands;
 mod taps;
 
-use crate::kernels::parts::InParts;
 use super::events::Events;
 use super::geometry::Geometry;
 use super::simd::{Isa, LANES, Lanes, by_isa};
 use crate::kernels::memory::{full, room, zeros};
+use crate::kernels::parts::InParts;
 use bands::{Band, Plan};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;

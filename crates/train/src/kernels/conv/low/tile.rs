@@ -4,11 +4,11 @@
 //! Between passes over parts of the weights the sums wait, as bits, in the output; the last pass makes
 //! them real numbers.
 
-use crate::kernels::parts::InParts;
 use super::dot::{self, Dot};
 use crate::kernels::conv::dense::Indirection;
 use crate::kernels::conv::gather::group;
 use crate::kernels::conv::simd::{Isa, LANES};
+use crate::kernels::parts::InParts;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 

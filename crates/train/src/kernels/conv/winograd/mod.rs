@@ -14,13 +14,13 @@
 mod product;
 mod transform;
 
-use crate::kernels::parts::InParts;
 use super::dense::PANEL;
 use super::gather::group;
 use super::geometry::Geometry;
 use super::pack::{interleave, panel_width};
 use super::simd::{Isa, LANES};
 use crate::kernels::memory::{room, zeros};
+use crate::kernels::parts::InParts;
 use product::{OutputJob, run_output};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
