@@ -16,10 +16,13 @@
 mod block;
 mod decode;
 mod encode;
+mod events;
 mod flat;
 mod frame;
 mod header;
 mod kernel;
+#[cfg(test)]
+mod tests;
 mod unpack;
 
 use super::{Fit, Format, Probe, Reading};

@@ -1,0 +1,57 @@
+//! The events of a packet: a table `EVTS` whose one vector has 16 bytes an event, i64 t (µs), i16 x,
+//! i16 y, u8 on, 3 unused.
+
+use super::flat::{Place, Table};
+use super::unpack::Unpacked;
+use crate::formats::kernel::{Loop, Vectors};
+use crate::{Columns, Result};
+
+const EVENT: usize = 16;
+/// Events whose columns are written together.
+const BLOCK: usize = 1024;
+
+/// Appends the events of an unpacked packet.
+pub fn append(unpacked: Unpacked<'_>, place: Place<'_>, out: &mut Columns) -> Result<()> {
+    let unpacked = unpacked.map_err(|problem| place.fault(problem))?;
+    let elements = Table::root(unpacked, *b"EVTS", place)?.vector(0, EVENT)?;
+    add(elements, out).map_err(|problem| place.fault(problem))
+}
+
+fn add(elements: &[u8], out: &mut Columns) -> Result<(), String> {
+    let before = out.len();
+    let (elements, _) = elements.as_chunks::<EVENT>();
+    let signs = Vectors::widest().run(Elements { elements, out: &mut *out });
+    if signs.0 >> 63 == 1 || signs.1 & 0x8000_8000 != 0 {
+        out.truncate(before);
+        return Err("an event before time 0, or left of or above the sensor".into());
+    }
+    Ok(())
+}
+
+/// Events to be decoded; comes to all bits that times and pixels have.
+struct Elements<'a> {
+    elements: &'a [[u8; EVENT]],
+    out: &'a mut Columns,
+}
+
+impl Loop for Elements<'_> {
+    type Out = (u64, u64);
+
+    #[inline(always)]
+    fn run(self) -> (u64, u64) {
+        let Elements { elements, out } = self;
+        let mut signs = (0, 0);
+        // In blocks whose columns stay in the first-level cache.
+        for block in elements.chunks(BLOCK) {
+            let slots = out.grow(block.len());
+            let columns = slots.t_us.iter_mut().zip(slots.x).zip(slots.y).zip(slots.on);
+            for (e, (((t, x), y), on)) in block.iter().zip(columns) {
+                let e = u128::from_le_bytes(*e);
+                let (time, pixel) = (e as u64, (e >> 64) as u64);
+                signs = (signs.0 | time, signs.1 | pixel);
+                (*t, *x, *y, *on) = (time, pixel as u16, (pixel >> 16) as u16, pixel >> 32 & 0xFF != 0);
+            }
+        }
+        signs
+    }
+}
