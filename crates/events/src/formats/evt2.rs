@@ -53,9 +53,14 @@ impl Words for Evt2 {
 
     fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
         let (words, _) = bytes.as_chunks::<4>();
-        self.vectors.run(Piece { words, high: &mut self.high, out });
+        decode(words, &mut self.high, self.vectors, out);
         Ok(())
     }
+}
+
+fn decode(words: &[[u8; 4]], high: &mut High, vectors: Vectors, out: &mut Columns) {
+    let taken = vectors.evt2(words, high, out);
+    vectors.run(Piece { words: &words[taken..], high, out });
 }
 
 /// Words to be decoded.
@@ -73,7 +78,7 @@ impl Loop for Piece<'_> {
         // In blocks whose columns stay in the first-level cache.
         for block in self.words.chunks(BLOCK) {
             let before = self.out.len();
-            let n = decode(block, self.high, self.out.grow(block.len()));
+            let n = fill(block, self.high, self.out.grow(block.len()));
             self.out.truncate(before + n);
         }
     }
@@ -81,7 +86,7 @@ impl Loop for Piece<'_> {
 
 /// Decodes words into as many slots, of which the first so many are then filled.
 #[inline(always)]
-fn decode(mut words: &[[u8; 4]], high: &mut High, slots: Slots<'_>) -> usize {
+fn fill(mut words: &[[u8; 4]], high: &mut High, slots: Slots<'_>) -> usize {
     let len = words.len();
     let (t, x, y, on) = (&mut slots.t_us[..len], &mut slots.x[..len], &mut slots.y[..len], &mut slots.on[..len]);
     let mut n = 0;
@@ -121,11 +126,12 @@ fn decode(mut words: &[[u8; 4]], high: &mut High, slots: Slots<'_>) -> usize {
 
 /// Takes a word that is no event, or one before the first time.
 #[inline(always)]
-fn other(high: &mut High, w: u32) {
+pub fn other(high: &mut High, w: u32) {
     if w >> 28 == TIME_HIGH {
         high.set(w & 0x0FFF_FFFF, HIGH_BITS, LOW_BITS);
     }
 }
+
 #[inline(always)]
 fn low(w: u32) -> u64 {
     u64::from(w >> 22 & 0x3F)
@@ -209,8 +215,8 @@ mod tests {
             let words: Vec<_> = words.iter().map(|w| w.to_le_bytes()).collect();
             let decoded: Vec<_> = Vectors::available().map(|vectors| {
                 let (mut high, mut out) = (High::default(), Columns::new());
-                vectors.run(Piece { words: &words, high: &mut high, out: &mut out });
-                out
+                super::decode(&words, &mut high, vectors, &mut out);
+                (out, high.base_us)
             }).collect();
             prop_assert!(decoded.iter().all(|d| *d == decoded[0]));
         }

@@ -5,11 +5,25 @@
 //! EVT3 are no such loop, because each depends on those before it: [`Vectors::evt3`] is written in
 //! instructions of AVX-512, and its scalar twin is `evt3::frequent`.
 //!
-//! This and `aedat4/kernel.rs` are the only files of the formats with `unsafe` code; here: calls of functions that are compiled
-//! for instructions which the machine was seen to have, and loads and stores of whole arrays.
+//! Words of EVT2 and events of AEDAT4 are written in such instructions too, to memory that nobody
+//! has cleared (`kernel/`); the loops compiled for AVX-512 stay as their twins and take what is
+//! left. For DAT that gained nothing (`benches/RESULTS.md`).
+//!
+//! This, what lies in `kernel/`, and `aedat4/kernel.rs` are the only files of the formats with
+//! `unsafe` code; here: calls of functions that are compiled for instructions which the machine was
+//! seen to have, and loads and stores of whole arrays.
 #![allow(unsafe_code)]
 
+#[cfg(all(feature = "aedat4", target_arch = "x86_64"))]
+mod elements;
+#[cfg(target_arch = "x86_64")]
+mod evt2;
+#[cfg(target_arch = "x86_64")]
+mod store;
+
+use super::evt::High;
 use super::evt3::{BLOCK, State};
+use crate::Columns;
 
 /// A loop, in safe code. `run` and what it calls must be `#[inline(always)]`.
 pub trait Loop {
@@ -81,6 +95,31 @@ impl Vectors {
             Width::Avx2 => unsafe { x86::avx2(it) },
             #[cfg(target_arch = "x86_64")]
             Width::Avx512 => unsafe { x86::avx512(it) },
+        }
+    }
+
+    /// Appends the events of words of EVT2 as `evt2::Piece` does, from the front on, and returns how
+    /// many words it took: it may leave any number to it.
+    #[inline]
+    pub fn evt2(self, words: &[[u8; 4]], high: &mut High, out: &mut Columns) -> usize {
+        match self.0 {
+            // SAFETY: as in `run`.
+            #[cfg(target_arch = "x86_64")]
+            Width::Avx512 => unsafe { evt2::evt2(words, high, out) },
+            _ => 0,
+        }
+    }
+
+    /// Appends events of AEDAT4 as `aedat4::events::Elements` does, from the front on; returns how
+    /// many (it may leave any number to it) and all bits of their times and of their pixels.
+    #[cfg(feature = "aedat4")]
+    #[inline]
+    pub fn elements(self, elements: &[[u8; 16]], out: &mut Columns) -> (usize, (u64, u64)) {
+        match self.0 {
+            // SAFETY: as in `run`.
+            #[cfg(target_arch = "x86_64")]
+            Width::Avx512 => unsafe { elements::elements(elements, out) },
+            _ => (0, (0, 0)),
         }
     }
 

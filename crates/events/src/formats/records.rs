@@ -126,6 +126,19 @@ impl<R: Records> Decoder for RecordDecoder<R> {
         Ok(())
     }
 
+    fn take(&mut self, bytes: &[u8], out: &mut Columns) -> Result<usize> {
+        let piece = &bytes[..bytes.len().min(PIECE)];
+        // Whole records where they lie: what the end of a piece cuts is the next one's first.
+        if self.cut.is_empty() {
+            let done = self.consume(piece, out)?;
+            if done > 0 {
+                return Ok(done);
+            }
+        }
+        self.push(piece, out)?;
+        Ok(piece.len())
+    }
+
     fn finish(&mut self, out: &mut Columns) -> Result<()> {
         let place = Place { file: &self.file, at: self.at };
         self.records.finish(&self.cut, place, out)

@@ -20,12 +20,19 @@ pub fn append(unpacked: Unpacked<'_>, place: Place<'_>, out: &mut Columns) -> Re
 fn add(elements: &[u8], out: &mut Columns) -> Result<(), String> {
     let before = out.len();
     let (elements, _) = elements.as_chunks::<EVENT>();
-    let signs = Vectors::widest().run(Elements { elements, out: &mut *out });
+    let signs = decode(elements, Vectors::widest(), out);
     if signs.0 >> 63 == 1 || signs.1 & 0x8000_8000 != 0 {
         out.truncate(before);
         return Err("an event before time 0, or left of or above the sensor".into());
     }
     Ok(())
+}
+
+/// Appends events; comes to all bits that times and pixels have.
+fn decode(elements: &[[u8; EVENT]], vectors: Vectors, out: &mut Columns) -> (u64, u64) {
+    let (taken, signs) = vectors.elements(elements, out);
+    let rest = vectors.run(Elements { elements: &elements[taken..], out });
+    (signs.0 | rest.0, signs.1 | rest.1)
 }
 
 /// Events to be decoded; comes to all bits that times and pixels have.
@@ -53,5 +60,27 @@ impl Loop for Elements<'_> {
             }
         }
         signs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn vectors_of_every_width_decode_the_same(
+            elements in prop::collection::vec(any::<[u8; EVENT]>(), 0..200), before in 0usize..3,
+        ) {
+            let decoded: Vec<_> = Vectors::available().map(|vectors| {
+                let mut out = Columns::new();
+                out.grow(before);
+                let signs = decode(&elements, vectors, &mut out);
+                (out, signs)
+            }).collect();
+            prop_assert!(decoded.iter().all(|d| *d == decoded[0]));
+        }
     }
 }

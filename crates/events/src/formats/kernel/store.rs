@@ -1,0 +1,96 @@
+//! What is stored to columns whose new memory nobody has cleared.
+//!
+//! A vector of Rust grows by values. Clearing memory and then writing over it was a tenth of the
+//! time of decoding, so kernels write to the memory behind the last event and count afterwards.
+//!
+//! Unsafe: stores of whole registers to arrays of their size, and a count set by hand.
+
+use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
+
+use crate::Columns;
+
+/// Room for events behind the last, by column.
+pub struct Room<'a> {
+    /// Times in µs.
+    pub t: &'a mut [MaybeUninit<u64>],
+    /// Columns of pixels.
+    pub x: &'a mut [MaybeUninit<u16>],
+    /// Rows of pixels.
+    pub y: &'a mut [MaybeUninit<u16>],
+    /// Polarities.
+    pub on: &'a mut [MaybeUninit<bool>],
+}
+
+/// Makes room for `n` events.
+pub fn room(out: &mut Columns, n: usize) -> Room<'_> {
+    out.reserve(n);
+    Room {
+        t: &mut out.t_us.spare_capacity_mut()[..n],
+        x: &mut out.x.spare_capacity_mut()[..n],
+        y: &mut out.y.spare_capacity_mut()[..n],
+        on: &mut out.on.spare_capacity_mut()[..n],
+    }
+}
+
+/// Counts the next `n` events of every column, which are written.
+///
+/// # Safety
+/// They are written, within what [`room`] gave.
+pub unsafe fn lengthen(out: &mut Columns, n: usize) {
+    let len = out.len() + n;
+    // SAFETY: as above; the columns have equal lengths.
+    unsafe {
+        out.t_us.set_len(len);
+        out.x.set_len(len);
+        out.y.set_len(len);
+        out.on.set_len(len);
+    }
+}
+
+/// The low halves of the 32 lanes of two registers, which are below 2¹⁶, in their order.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub fn narrow(a: __m512i, b: __m512i) -> __m512i {
+    // Packing takes quarters of both by turns.
+    _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), _mm512_packus_epi32(a, b))
+}
+
+/// Which of the 32 lanes of two registers have one of these bits, the first lowest.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub fn which(a: __m512i, b: __m512i, bits: __m512i) -> u32 {
+    u32::from(_mm512_test_epi32_mask(a, bits)) | u32::from(_mm512_test_epi32_mask(b, bits)) << 16
+}
+
+/// Stores eight times.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub fn times(to: &mut [MaybeUninit<u64>; 8], lanes: __m512i) {
+    // SAFETY: 64 bytes can be written, and any bits are a number.
+    unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), lanes) }
+}
+
+/// Stores 32 coordinates.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub fn coordinates(to: &mut [MaybeUninit<u16>; 32], lanes: __m512i) {
+    // SAFETY: as above.
+    unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), lanes) }
+}
+
+/// Stores 32 polarities, one of each bit.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub fn polarities(to: &mut [MaybeUninit<bool>; 32], bits: u32) {
+    // SAFETY: 32 bytes can be written, and each is 0 or 1, as those of a `bool` must be.
+    unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm256_maskz_set1_epi8(bits, 1)) }
+}
+
+/// Loads 64 bytes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub fn load(from: &[u8; 64]) -> __m512i {
+    // SAFETY: 64 bytes can be read.
+    unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
+}
