@@ -89,35 +89,34 @@ pub fn two(a: &mut Run<'_>, b: &mut Run<'_>) {
     }
 }
 
-/// Where a [`Run`] stands, as pointers into its slices.
+/// Where a [`Run`] stands, with pointers into its slices.
 struct Pointers {
     from: *const u8,
-    to: *mut u8,
-    /// `OUT` bytes behind the first byte that may be referred to.
-    least: usize,
+    /// The first byte that may be referred to.
+    base: *mut u8,
+    /// How many bytes behind it the next is written.
+    n: usize,
 }
 
 impl Pointers {
     fn of(run: &mut Run<'_>) -> Pointers {
-        let out = run.out.as_mut_ptr();
         Pointers {
             from: run.packed.as_ptr().wrapping_add(run.at),
-            to: out.wrapping_add(run.n),
-            least: out as usize + run.base + OUT,
+            base: run.out.as_mut_ptr().wrapping_add(run.base),
+            n: run.n.wrapping_sub(run.base),
         }
     }
 
     /// Tells the run how far it has come.
     fn back(self, run: &mut Run<'_>) {
         run.at = self.from as usize - run.packed.as_ptr() as usize;
-        run.n = self.to as usize - run.out.as_ptr() as usize;
+        run.n = run.base.wrapping_add(self.n);
     }
 
     /// Unpacks a sequence, or returns false and leaves it.
     ///
     /// # Safety
-    /// `IN` bytes can be read at `from`; `OUT` bytes can be written at `to`, and all bytes from
-    /// `OUT` below `least` up to there can be read.
+    /// `IN` bytes can be read at `from`; `n` + `OUT` bytes can be read and written at `base`.
     #[inline(always)]
     unsafe fn sequence(&mut self) -> bool {
         // SAFETY: the first byte of `IN`.
@@ -129,23 +128,23 @@ impl Pointers {
         // SAFETY: a token with a length has at most 8 literals, so that this ends at byte 11.
         let offset = unsafe { self.from.add(1 + literals).cast::<[u8; 2]>().read() };
         let offset = usize::from(u16::from_le_bytes(offset));
-        // Not below 16, nor beyond the first byte: `to` is not below `least`.
-        if offset.wrapping_sub(OUT) > self.to as usize - self.least {
+        // Not beyond the first byte, nor below 16.
+        let (before, beyond) = self.n.overflowing_sub(offset);
+        if beyond || offset < OUT {
             return false;
         }
-        // SAFETY: the literals are bytes 1 to 8 of `IN`. What lies `offset` before `to` is within
-        // the bytes that can be read, because the offset is not beyond the first; its 16 bytes
-        // end at `to` or before. 16 bytes can be written.
+        // SAFETY: the literals are bytes 1 to 8 of `IN`. What lies at `before` can be read; its 16
+        // bytes end at `n` or before. 16 bytes can be written there.
         unsafe {
-            let before = self.to.sub(offset);
+            let (before, to) = (self.base.add(before), self.base.add(self.n));
             let low = load(before);
             let low = low ^ ((low ^ load(self.from.add(1))) & LITERALS[literals]);
             let high = load(before.add(8));
-            store(self.to, low);
-            store(self.to.add(8), high);
-            self.from = self.from.add(3 + literals);
-            self.to = self.to.add(length);
+            store(to, low);
+            store(to.add(8), high);
         }
+        self.from = self.from.wrapping_add(3 + literals);
+        self.n += length;
         true
     }
 }
