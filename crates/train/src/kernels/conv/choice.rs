@@ -36,10 +36,8 @@ impl Kernel {
             Kernel::Sparse => true,
             Kernel::Dense | Kernel::Plain => false,
             Kernel::Auto => {
-                let nv = g.out.div_ceil(16).min(4) as f64;
-                let inputs = (g.taps() * g.channels) as f64;
-                let sparse = 14.0 * g.kernel as f64 + inputs * density * (0.9 * nv).max(2.0);
-                sparse < 0.5 * inputs * nv
+                let (nv, inputs) = (g.out.div_ceil(16).min(4) as f64, (g.taps() * g.channels) as f64);
+                cost_of_active(g, density) < 0.5 * inputs * nv
             }
         }
     }
@@ -57,6 +55,12 @@ impl Kernel {
             Kernel::Auto => density < 0.55,
         }
     }
+}
+
+/// Cycles for one output pixel and one panel, over active inputs.
+pub(super) fn cost_of_active(g: &Geometry, density: f64) -> f64 {
+    let (nv, inputs) = (g.out.div_ceil(16).min(4) as f64, (g.taps() * g.channels) as f64);
+    14.0 * g.kernel as f64 + inputs * density * (0.9 * nv).max(2.0)
 }
 
 /// Says on standard error which kernels a call took, if `TICKLESS_KERNEL_REPORT` is set.

@@ -110,8 +110,8 @@ fn full_precision(
 /// The output at the precision that was asked for, if that is less than f32 and pays.
 fn low(isa: Isa, op: ConvOp, x: &[f32], weight: &FlexTensor, density: Option<f64>, keep: bool) -> Option<Vec<f32>> {
     let (g, format) = (op.geometry, op.precision.format()?);
-    let chosen =
-        precision::choose(format, op.kernel, &g, density.unwrap_or_else(|| low::density(x)), format.in_hardware(isa));
+    let density = density.unwrap_or_else(|| low::density(x));
+    let chosen = precision::choose(format, op.kernel, &g, density, format.in_hardware(isa), !keep);
     let y = chosen.and_then(|()| low::forward(isa, format, &g, x, weight, keep));
     let what = || format!("{}, forward", g.name(x.len() / g.input_len()));
     precision::report(op.precision, what, y.as_ref().map(|_| ()).map_err(|e| *e));
