@@ -112,3 +112,82 @@ fn run(
     let correct = mean.chunks(classes.max(1)).zip(labels).filter(|(row, y)| largest(row) == **y).count();
     Ok(Done { loss: value, gradients, statistics, correct })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::Loss;
+    use crate::norm::NormMode;
+    use crate::optimiser::{Optimiser, OptimiserState};
+    use crate::step::gradients;
+    use rand::{Rng, SeedableRng};
+    use std::sync::Arc;
+    use tickless_net::init::{InitScheme, initialise};
+    use tickless_net::zoo::{self, ZooOptions};
+    use tickless_net::{LeakRule, Neuron};
+
+    fn model(name: &str, ttm: TtmMode) -> Model {
+        let options = ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ttm: Some(ttm), ..ZooOptions::default() };
+        let network = zoo::build(name, &options).expect("a network of the zoo");
+        let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 3);
+        Model::new(Arc::new(network), &weights, &Device::flex()).expect("the weights fit")
+    }
+
+    fn on_threads<T: Send>(n: usize, work: impl FnOnce() -> T + Send) -> T {
+        rayon::ThreadPoolBuilder::new().num_threads(n).build().expect("threads").install(work)
+    }
+
+    const CONFIGURATIONS: [[usize; 3]; 3] = [[4, 1, 3], [2, 5, 2], [1, 3, 4]];
+
+    /// Bits of all gradients, losses, running statistics and weights of three iterations, and their predictions.
+    fn trained(ttm: TtmMode) -> (Vec<u32>, usize) {
+        let mut model = model("nmnist-small", ttm);
+        let stages = model.network().stages();
+        let configurations: Vec<Vec<usize>> = CONFIGURATIONS.iter().map(|c| c[..stages].to_vec()).collect();
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let x = (0..4 * 6 * 2 * 34 * 34).map(|_| f32::from(rng.random_range(0u8..12).saturating_sub(9))).collect();
+        let x = Sequence::from_values(x, [4, 6, 2, 34, 34], &Device::flex());
+        let setting =
+            StepSetting { loss: Loss::default(), norm: NormMode::Batch, leak: LeakRule::Step, t_max: 4, step_us: None };
+        let mut optimiser =
+            OptimiserState::new(Optimiser::Sgd { momentum: 0.9, weight_decay: 0.0 }, model.parameters.len());
+        let (mut bits, mut predictions) = (Vec::new(), 0);
+        let mut keep = |t: &Tensor<1>| bits.extend(crate::model::host(t).iter().map(|v| v.to_bits()));
+        for _ in 0..3 {
+            let (g, report) =
+                gradients(&mut model, &x, &[0, 1, 2, 3, 4, 5], &configurations, &setting, &mut rng).expect("fits");
+            g.iter().flatten().for_each(&mut keep);
+            keep(&Tensor::from_floats([report.loss, report.correct as f32], &Device::flex()));
+            predictions += report.predictions;
+            optimiser.step(&mut model.parameters, g, 0.1);
+        }
+        model.parameters.iter().for_each(|p| keep(&p.value));
+        model.running.iter().for_each(|r| [&r.mean, &r.variance].into_iter().for_each(&mut keep));
+        (bits, predictions)
+    }
+
+    #[test]
+    fn passes_side_by_side_give_what_passes_one_after_the_other_give_to_the_bit() {
+        for ttm in [TtmMode::Even, TtmMode::Soft, TtmMode::Random] {
+            let (one, predictions) = on_threads(1, || trained(ttm));
+            assert!(predictions == 54 && one.iter().any(|v| *v != 0), "{ttm:?}: all passes are counted");
+            assert!(one == on_threads(4, || trained(ttm)).0, "{ttm:?}");
+        }
+    }
+
+    #[test]
+    fn passes_run_side_by_side_if_they_are_small_draw_nothing_and_there_are_threads() {
+        let all = |name: &str, ttm: TtmMode, batch: usize, passes: usize| {
+            let model = model(name, ttm);
+            let configurations = vec![vec![4; model.network().stages()]; passes];
+            side_by_side(&model, batch, &configurations)
+        };
+        on_threads(2, || {
+            assert!(all("nmnist-small", TtmMode::Even, 8, 3));
+            assert!(!all("nmnist-small", TtmMode::Random, 8, 3), "the order of draws is that of the passes");
+            assert!(!all("nmnist-small", TtmMode::Even, 8, 1));
+            assert!(!all("resnet18", TtmMode::Even, 16, 3), "memory is that of one pass");
+        });
+        on_threads(1, || assert!(!all("nmnist-small", TtmMode::Even, 8, 3)));
+    }
+}

@@ -1,12 +1,14 @@
 //! The happy path of every command, and that their results agree with each other.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod data;
+mod event_driven;
+mod export;
 
 use common::{RECIPE, RESIDUAL, Scratch, number};
 use serde_json::Value;
 use std::time::Instant;
-use tickless::events::Event;
-use tickless::events::formats::nmnist_bin;
 use tickless::net::Layer;
 use tickless::train::run::RunFolder;
 
@@ -322,186 +324,6 @@ fn a_reader_that_has_gone_is_no_error() {
         let out = child.wait_with_output().unwrap();
         assert!(out.status.success() && out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
     }
-}
-
-#[test]
-fn data_are_listed_and_explained() {
-    let scratch = Scratch::new();
-    let list = scratch.ok(&["data", "list"]).stdout;
-    for name in ["digits-dvs", "nmnist", "mnist-dvs-sim", "cifar10"] {
-        assert!(list.lines().any(|l| l.starts_with(name)), "{name}: {list}");
-    }
-    let json = scratch.ok_json(&["data", "list"]);
-    assert!(json.as_array().unwrap().iter().any(|d| d["name"] == "nmnist"));
-
-    let events = (0..50u16).map(|k| Event { t_us: u64::from(k) * 100, x: k % 34, y: 33 - k % 34, on: k % 3 == 0 });
-    scratch.write("00001.bin", nmnist_bin::encode(events).unwrap());
-    let text = scratch.ok(&["data", "info", "00001.bin"]).stdout;
-    assert!(text.contains("nmnist-bin") && text.contains("50") && text.contains("4900"), "{text}");
-    let json = scratch.ok_json(&["data", "info", "00001.bin"]);
-    assert_eq!((number(&json, "events"), number(&json, "on")), (50.0, 17.0));
-
-    for digit in 0..10 {
-        for part in ["Train", "Test"] {
-            scratch.write(&format!("data/{part}/{digit}/1.bin"), scratch.read("00001.bin"));
-        }
-    }
-    let text = scratch.ok(&["data", "info", "data"]).stdout;
-    assert!(text.contains("nmnist") && text.contains("10 train + 10 test"), "{text}");
-
-    scratch.refused_with(&["data", "info", "no/where"], &["no/where"]);
-    scratch.write("letter.txt", "Dear reader");
-    scratch.refused_with(&["data", "info", "letter.txt"], &["letter.txt"]);
-}
-
-#[test]
-fn a_trained_network_is_exported_for_other_tools_and_chips() {
-    let scratch = Scratch::trained();
-    let said = scratch.ok(&["export", "run", "--to", "nir"]);
-    assert!(said.stdout.contains("run/network.nir"), "{said:#?}");
-    let graph = tickless::net::interop::nir::read(&scratch.at("run/network.nir")).unwrap();
-    let options = tickless::net::interop::nir::ImportOptions::default();
-    let back = tickless::net::interop::nir::import(&graph, &scratch.at("run/network.nir"), &options).unwrap();
-    let run = RunFolder::open(&scratch.at("run")).unwrap().load().unwrap();
-    assert_eq!((&back.network, &back.weights), (&*run.network, &run.weights), "nothing is lost on the way");
-    scratch.refused_with(&["export", "run", "--to", "nir", "--reader", "brian"], &["brian", "sinabs", "norse"]);
-    scratch.refused_with(&["export", "run", "--to", "speck"], &[]);
-    let residual = residual();
-    residual.refused_with(&["export", "base", "--to", "nir"], &["has a bias", "tickless finetune"]);
-}
-
-#[test]
-fn an_if_network_is_configured_for_a_chip() {
-    let scratch = Scratch::small();
-    let model = ["--set", "network.neuron.model=\"if\""];
-    scratch.ok(&[&["train", "small.toml", "--output", "run"], &model[..]].concat());
-    scratch.ok(&["export", "run", "--to", "speck"]);
-    assert!(scratch.json("run/speck.json").is_object());
-}
-
-#[test]
-fn an_exported_graph_is_imported_as_the_same_run() {
-    let scratch = Scratch::trained();
-    scratch.ok(&["export", "run", "--to", "nir", "--output", "net.nir"]);
-    let made = scratch.ok_json(&["import", "net.nir", "--recipe", "small.toml", "--output", "back"]);
-    assert_eq!((&made["run"], &made["notes"]), (&"back".into(), &serde_json::json!([])));
-    let results = ["run", "back"].map(|run| scratch.ok_json(&["simulate", run, "--limit", "20"]));
-    for key in ["accuracy", "layers", "synaptic_operations", "spike_difference", "decisions"] {
-        assert_eq!(results[0][key], results[1][key], "{key}");
-    }
-    let clocked = ["run", "back"].map(|run| scratch.ok_json(&["eval", run, "--steps", "1,4"]));
-    assert_eq!(clocked[0]["points"], clocked[1]["points"]);
-    let theirs = ["import", "net.nir", "--recipe", "small.toml", "--output", "theirs", "--dialect"];
-    let words = scratch.ok(&[&theirs[..], &["plain"]].concat()).stdout;
-    assert!(words.contains("next: tickless simulate theirs"), "{words}");
-    scratch.refused_with(&[&theirs[..], &["brain"]].concat(), &["--dialect brain", "tickless"]);
-    scratch.refused_with(&["import", "small.toml", "--recipe", "small.toml"], &["small.toml", "HDF5"]);
-    scratch
-        .refused_with(&["import", "net.nir", "--recipe", "small.toml", "--output", "back"], &["back", "run already"]);
-    let other = ["import", "net.nir", "--recipe", "small.toml", "--set", "data.size=[16,16]"];
-    scratch.refused_with(&other, &["2×34×34", "2×16×16", "data.size"]);
-}
-
-#[test]
-fn recordings_that_the_recipe_scales_are_simulated_at_that_size() {
-    let scratch = Scratch::small();
-    scratch.ok(&["train", "small.toml", "--output", "run", "--set", "data.size=[20,18]"]);
-    let simulated = scratch.ok_json(&["simulate", "run", "--limit", "5"]);
-    assert!(number(&simulated, "layers/0/spikes") > 0.0, "{simulated:#}");
-    assert_eq!(scratch.ok_json(&["parity", "run", "--limit", "2", "--events", "200"])["pairs"][0]["verdict"], "agree");
-}
-
-#[test]
-fn asynchrony_is_swept_from_the_exact_engine_on() {
-    let scratch = Scratch::trained();
-    let rows = scratch.ok_json(&["asynchrony", "run", "--limit", "20", "--delay-us", "100", "--queue", "0"]);
-    let rows = rows.as_array().unwrap();
-    assert_eq!((&rows[0]["swept"], number(&rows[0], "spike_difference")), (&"exact".into(), 0.0));
-    let swept: Vec<&str> = rows.iter().map(|r| r["swept"].as_str().unwrap()).collect();
-    for what in ["order", "delay", "jitter", "service", "queue"] {
-        assert!(swept.contains(&what), "{what}: {swept:?}");
-    }
-    let last = rows.last().unwrap();
-    assert!(last["swept"] == "queue" && number(last, "lost") > 0.0, "{last:#}");
-    let exact = number(&scratch.ok_json(&["simulate", "run", "--limit", "20"]), "accuracy");
-    assert_eq!(number(&rows[0], "accuracy"), exact, "the first row is the engine");
-    let late = ["simulate", "run", "--limit", "20", "--service-us", "1000", "--queue", "2", "--order", "random"];
-    let shown = scratch.ok_json(&late);
-    assert!(number(&shown, "asynchrony/lost") > 0.0 && number(&shown, "accuracy") == exact, "{shown:#}");
-    assert!(scratch.ok(&late).stdout.contains("with asynchrony: "));
-    scratch.refused_with(&["simulate", "run", "--delay-us=-1"], &["delay", "-1"]);
-    let table = scratch.ok(&["asynchrony", "run", "--limit", "2", "--service-us", "", "--queue", ""]);
-    assert!(table.stdout.contains("momentum") && !table.stdout.contains("service"), "{table:#?}");
-    assert!(
-        scratch.read("run/asynchrony.png").starts_with(b"\x89PNG")
-            && scratch.text("run/asynchrony.svg").contains("<svg")
-    );
-    scratch.refused_with(&["asynchrony", "run", "--delay-us", "soon"], &["--delay-us", "soon"]);
-    scratch.refused_with(&["asynchrony", "run", "--queue", "2.5"], &["--queue", "2.5"]);
-}
-
-#[test]
-fn recordings_are_converted_without_loss() {
-    use tickless::events::{Event, formats::nmnist_bin};
-    let scratch = Scratch::new();
-    let event = |k: u16| Event { t_us: u64::from(k) * 300, x: k % 34, y: (k * 7) % 34, on: k.is_multiple_of(2) };
-    scratch.write("a.bin", nmnist_bin::encode((0..200).map(event)).unwrap());
-    let digest = |file: &str| scratch.ok_json(&["data", "info", file])["sha256"].clone();
-    for to in ["a.aedat4", "a.raw", "a.dat", "a.npy", "a.es"] {
-        let mut args = vec!["data", "convert", "a.bin", to, "--sensor", "34x34"];
-        if to == "a.raw" {
-            args.extend(["--format", "evt3"]);
-        }
-        assert_eq!(number(&scratch.ok_json(&args), "events"), 200.0, "{to}");
-        let (from, back) = (digest("a.bin"), digest(to));
-        assert!(from.is_string() && from == back, "{to}: {from} {back}");
-    }
-    scratch.refused_with(&["data", "convert", "a.bin", "b.dat", "--sensor", "wide"], &["--sensor wide", "346x260"]);
-    scratch.refused_with(&["data", "convert", "a.bin", "b.xyz"], &[".xyz", "aedat4"]);
-}
-
-#[test]
-fn data_sets_are_fetched_listed_and_refused_in_words() {
-    use std::io::{Read, Write};
-    let scratch = Scratch::new();
-    let known = scratch.ok_json(&["data", "fetch"]);
-    let names: Vec<&str> = known.as_array().unwrap().iter().map(|k| k["name"].as_str().unwrap()).collect();
-    assert!(["mnist", "nmnist", "shd", "dvs-gesture"].iter().all(|n| names.contains(n)), "{names:?}");
-    assert!(known[0]["files"][0]["state"] == "missing" && known[0]["folder"] == "data/mnist", "{known:#}");
-    scratch.refused_with(&["data", "fetch", "brain"], &["brain", "nmnist"]);
-    // A server that has nothing: no second try, and how to do it by hand.
-    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let mirror = format!("http://{}", server.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in server.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0u8; 4096]);
-            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        }
-    });
-    let ran = scratch.run(&["data", "fetch", "mnist", "--mirror", &mirror]);
-    assert_eq!(ran.code, Some(2), "{ran:#?}");
-    let error = ran.stderr.lines().last().unwrap();
-    for word in ["404", "train-images-idx3-ubyte.gz", "browser", "data/mnist"] {
-        assert!(error.contains(word), "no {word} in {error}");
-    }
-}
-
-#[test]
-fn a_recording_is_drawn_as_a_picture_and_an_animation() {
-    use tickless::events::{Event, formats::nmnist_bin};
-    let scratch = Scratch::new();
-    let event = |k: u16| Event { t_us: u64::from(k) * 300, x: k % 34, y: (k * 7) % 34, on: k.is_multiple_of(2) };
-    scratch.write("a.bin", nmnist_bin::encode((0..200).map(event)).unwrap());
-    let seen = scratch.ok_json(&["data", "view", "a.bin", "--output", "drawn", "--frames", "12"]);
-    assert_eq!((number(&seen, "events"), number(&seen, "span_us")), (200.0, 199.0 * 300.0), "{seen:#}");
-    assert!(scratch.read("drawn/a.png").starts_with(b"\x89PNG"));
-    let animation = scratch.read("drawn/a.gif");
-    assert!(animation.starts_with(b"GIF89a") && animation.len() > 500, "{}", animation.len());
-    scratch.write("empty.txt", "# x y t p\n");
-    scratch.refused_with(&["data", "view", "empty.txt"], &["empty.txt", "no events"]);
-    scratch.refused_with(&["data", "view", "a.bin", "--frames", "0"], &["--frames 0"]);
-    scratch.refused_with(&["data", "view", "nothing.raw"], &["nothing.raw"]);
 }
 
 #[test]
