@@ -127,7 +127,8 @@ mod tests {
     use tickless_net::{LeakRule, Neuron};
 
     fn model(name: &str, ttm: TtmMode) -> Model {
-        let options = ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ttm: Some(ttm), ..ZooOptions::default() };
+        let options =
+            ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ttm: Some(ttm), ..ZooOptions::default() };
         let network = zoo::build(name, &options).expect("a network of the zoo");
         let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 3);
         Model::new(Arc::new(network), &weights, &Device::flex()).expect("the weights fit")
