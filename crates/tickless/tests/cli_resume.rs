@@ -131,9 +131,10 @@ fn ctrl_c_stops_between_two_steps_and_resumes_within_the_epoch() {
     for k in 0..100 {
         let args = train("run", more);
         let child = scratch.spawn(&args);
-        // Not before it trains; then after moments that grow, so that a slow machine comes to an end too.
+        // Not before it trains; then after moments that grow, so that a slow machine comes to an end too. They grow by
+        // less than a training takes, lest a busy machine jump from the program's start to its end.
         wait_for(&scratch, "run/checkpoint.safetensors");
-        std::thread::sleep(Duration::from_millis(20 + 30 * k));
+        std::thread::sleep(Duration::from_millis(20 + 10 * k));
         interrupt(&child);
         let ran = wait(child, &args);
         match ran.code {
