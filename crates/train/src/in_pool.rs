@@ -2,8 +2,8 @@
 //!
 //! A network is some hundred parallel loops, one after the other. Called from outside, each loop wakes the pool, is
 //! cut and shared there while the caller sleeps, and wakes the caller. Called from inside, the caller works on the
-//! loop's first part, and what runs between the loops needs no other thread. A batch of CIFAR images through
-//! ResNet-18 is trained 6 % faster so on two cores.
+//! loop's first part, and what runs between the loops needs no other thread. On two cores a small network trains
+//! some 5 % faster so (`benches/RESULTS.md`).
 
 use burn::tensor::Device;
 

@@ -63,6 +63,7 @@ pub(crate) fn each(
         }
         return Ok(());
     }
+    // None of them draws, so that a copy of the generator will do for each.
     let all: Vec<_> = configurations.par_iter().with_max_len(1).map(|c| one(model, c, &mut rng.clone())).collect();
     for done in all {
         then(model, done?);

@@ -2,7 +2,7 @@
 //!
 //! The pool halves a loop until there is a part for each thread, and again where a part is stolen. What a thread has
 //! begun nobody takes from it: on two threads a part is a quarter of the loop, and the one that is done first waits
-//! for up to that long, at every kernel. Finer parts cost a cut each, some ten nanoseconds, and a buffer.
+//! for up to that long, at every kernel. Finer parts cost a cut each, and where a kernel has one, a buffer.
 
 use rayon::iter::{IndexedParallelIterator, MaxLen};
 

@@ -38,13 +38,12 @@ pub fn room(out: &mut Columns, n: usize) -> Room<'_> {
 /// # Safety
 /// They are written, within what [`room`] gave.
 pub unsafe fn lengthen(out: &mut Columns, n: usize) {
-    let len = out.len() + n;
-    // SAFETY: as above; the columns have equal lengths.
+    // SAFETY: as above; each column by its own length, whatever the others have.
     unsafe {
-        out.t_us.set_len(len);
-        out.x.set_len(len);
-        out.y.set_len(len);
-        out.on.set_len(len);
+        out.t_us.set_len(out.t_us.len() + n);
+        out.x.set_len(out.x.len() + n);
+        out.y.set_len(out.y.len() + n);
+        out.on.set_len(out.on.len() + n);
     }
 }
 
