@@ -8,7 +8,8 @@
 //!   bit 10 external signals; both are skipped.
 //!
 //! Times are raw and literal: unsigned 32 bits that start again from 0 after 71.6 minutes. x, y
-//! and polarity are as stored. jAER shows x and y from the lower right of a DVS128 and has
+//! and polarity are as stored, because programs disagree about the corner. jAER shows x and y from
+//! the lower right of a DVS128 (a DAVIS: the lower left) and has
 //! polarity 0 for ON: some readers give 127 − x, 127 − y and 1 − p, and data sets (CIFAR10-DVS)
 //! are used that way, which is their loader's to do. Source: jAER's description of AER-DAT 2.0.
 
@@ -24,6 +25,7 @@ pub const FORMAT: Format = Format {
     name: "aedat2",
     about: "AEDAT 2.0 of jAER (DVS128, DAVIS)",
     extensions: &["aedat"],
+    axes: super::Axes::AsStored("jAER shows a DVS128 from the lower right and a DAVIS from the lower left"),
     fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
     read: Reading::Stream(|file| {
         let chip = Chip::Dvs128;

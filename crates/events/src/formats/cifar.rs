@@ -40,6 +40,13 @@ impl Kind {
         }
     }
 
+    /// Whether a file that begins with these bytes can be of this kind: at least one whole record,
+    /// and all labels in range.
+    pub fn begins(self, head: &[u8]) -> bool {
+        let whole = &head[..head.len() - head.len() % self.record()];
+        self.fits(whole)
+    }
+
     /// Whether a file of these bytes can be of this kind: whole records, all labels in range.
     pub fn fits(self, bytes: &[u8]) -> bool {
         !bytes.is_empty() && check(bytes, self, "").is_ok()

@@ -21,6 +21,7 @@ pub const FORMAT: Format = Format {
     name: "dat",
     about: "Prophesee DAT (types 0 and 12)",
     extensions: &["dat"],
+    axes: super::Axes::UpperLeft,
     fits,
     read: Reading::Stream(|file| Box::new(RecordDecoder::new(Headed::<Dat>::new(), file))),
     write: Some(encoder),

@@ -1,7 +1,7 @@
 //! File formats, one file each.
 //!
 //! A format of events decodes bytes into [`Columns`]: the events in file order with their literal
-//! times. [`open`] reads a file chunk by chunk, [`read`] and [`decode`] all of it into an
+//! times, x from the left and y from the top (see [`Axes`]). [`open`] reads a file chunk by chunk, [`read`] and [`decode`] all of it into an
 //! [`EventStream`], [`encode`] and [`encoder`] write. Sorting happens once, in
 //! [`EventStream::into_recording`]. To add a format: write one file with a `FORMAT`, and name it
 //! in [`FORMATS`]. What all of them share lies in `decoder`, `records`, `reader` (reading),
@@ -12,6 +12,7 @@ pub mod aedat2;
 pub mod aedat31;
 #[cfg(feature = "aedat4")]
 pub mod aedat4;
+mod axes;
 mod block;
 pub mod cifar;
 mod convert;
@@ -28,6 +29,7 @@ pub mod evt2;
 pub mod evt21;
 pub mod evt3;
 mod evt3_write;
+mod foreign;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 pub mod idx;
@@ -47,6 +49,7 @@ use std::path::Path;
 
 use crate::{Columns, Recording, Result, Sensor};
 
+pub use axes::Axes;
 pub use convert::{by_extension, convert};
 pub use decoder::{Container, Decoder, OpenContainer, Reading};
 pub use detect::{Fit, HEAD, Probe, by_name, detect, is_events};
@@ -82,6 +85,8 @@ pub struct Format {
     pub about: &'static str,
     /// File name extensions, lower case, without `.gz`.
     pub extensions: &'static [&'static str],
+    /// Where its columns and rows begin.
+    pub axes: Axes,
     /// Whether the content (not the name) can be this format. Must be cheap and never fail.
     pub fits: fn(&Probe<'_>) -> Fit,
     /// How it is decoded.

@@ -23,6 +23,7 @@ pub const FORMAT: Format = Format {
     name: "prophesee-hdf5",
     about: "HDF5 with the codec ECF of Metavision (Prophesee)",
     extensions: &["hdf5", "h5"],
+    axes: super::Axes::UpperLeft,
     fits,
     read: Reading::Whole(open),
     write: Some(write::encoder),

@@ -81,13 +81,13 @@ impl EventReader {
         reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|e| broken(name, 0, e))?;
         // What is shorter than the head is all there is.
         let len = (head.len() < HEAD).then_some(head.len() as u64);
-        let format = detect(Probe { head: &head, len }, name)?;
+        let mut format = detect(Probe::front(&head, len), name)?;
         let mut reader = Cursor::new(head).chain(reader);
         let state = match format.read {
             Reading::Stream(decoder) => {
                 State::Read { reader: Box::new(reader), buffer: vec![0; CHUNK], decoder: decoder(name) }
             }
-            Reading::Whole(container) => {
+            Reading::Whole(_) => {
                 let mut bytes = Vec::new();
                 let limit = source::LARGEST;
                 reader.by_ref().take(limit + 1).read_to_end(&mut bytes).map_err(|e| broken(name, 0, e))?;
@@ -99,6 +99,11 @@ impl EventReader {
                         remedy,
                     ));
                 }
+                // All bytes say more than the first ones: several formats are HDF5.
+                format = detect(Probe::whole(&bytes), name)?;
+                let Reading::Whole(container) = format.read else {
+                    return Err(Error::unexpected(name, "two formats in one", "check what the file is"));
+                };
                 State::Whole { container: container(&bytes, name)?, bytes: Bytes::Read(bytes) }
             }
         };

@@ -18,6 +18,7 @@ pub const FORMAT: Format = Format {
     name: "shd",
     about: "all samples of Spiking Heidelberg Digits in one HDF5 file",
     extensions: &["h5", "hdf5"],
+    axes: super::Axes::AsStored("x is the channel of the inner ear"),
     fits,
     read: Reading::Whole(container),
     write: None,

@@ -20,6 +20,7 @@ pub const FORMAT: Format = Format {
     name: "text",
     about: "text, a line `x y t p` for each event, or columns named in the first line",
     extensions: &["txt", "csv", "tsv"],
+    axes: super::Axes::AsStored("a text does not say where they begin"),
     fits,
     read: Reading::Stream(|file| Box::new(RecordDecoder::new(Text::default(), file))),
     write: Some(|_: Option<Sensor>| {

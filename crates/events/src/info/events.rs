@@ -10,10 +10,11 @@ use std::path::Path;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::formats::{self, EventStream};
+use crate::formats::{self, Axes, EventStream};
 use crate::{Columns, Result, Sensor};
 
-/// A file of events in numbers. All of them describe the file's own order and literal times.
+/// A file of events in numbers. All of them describe the file's own order, literal times and stored
+/// coordinates, which [`EventsInfo::axes`] says how to count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventsInfo {
     /// Name of the format.
@@ -26,6 +27,8 @@ pub struct EventsInfo {
     pub t_first_us: Option<u64>,
     /// Time of the last event in the file, µs.
     pub t_last_us: Option<u64>,
+    /// Which way the stored columns and rows count.
+    pub axes: String,
     /// Smallest and largest column.
     pub x: Option<(u16, u16)>,
     /// Smallest and largest row.
@@ -43,7 +46,15 @@ impl EventsInfo {
     /// The numbers of a decoded stream.
     pub fn of(stream: &EventStream) -> EventsInfo {
         let mut tally = Tally::default();
-        tally.add(&stream.events);
+        let axes = axes(stream.format);
+        match axes {
+            Axes::LowerLeft => {
+                let mut stored = stream.events.clone();
+                axes.to_stored(stream.sensor, &mut stored);
+                tally.add(&stored);
+            }
+            _ => tally.add(&stream.events),
+        }
         tally.into_info(stream.format, stream.sensor, stream.events.moved_by_sorting())
     }
 
@@ -54,12 +65,19 @@ impl EventsInfo {
     pub fn read(path: &Path) -> Result<EventsInfo> {
         let mut reader = formats::open(path)?;
         let (mut tally, mut chunk) = (Tally::default(), Columns::new());
+        let axes = axes(reader.format());
         while reader.next(&mut chunk)? {
+            axes.to_stored(reader.sensor(), &mut chunk);
             tally.add(&chunk);
         }
         let moved = if tally.falls { times(path)?.moved_by_sorting() } else { 0 };
         Ok(tally.into_info(reader.format(), reader.sensor(), moved))
     }
+}
+
+/// The axes of the format of a name.
+fn axes(format: &str) -> Axes {
+    formats::by_name(format).map_or(Axes::UpperLeft, |f| f.axes)
 }
 
 /// The times of a file of events; the other columns stay empty.
@@ -109,6 +127,7 @@ impl Tally {
             events: self.events,
             t_first_us: self.first,
             t_last_us: self.last,
+            axes: axes(format).to_string(),
             x: self.x,
             y: self.y,
             on: self.on,
@@ -159,6 +178,7 @@ impl fmt::Display for EventsInfo {
         if let (Some(first), Some(last), Some(x), Some(y)) = (self.t_first_us, self.t_last_us, self.x, self.y) {
             writeln!(f, "time     {first}..{last} µs")?;
             writeln!(f, "x, y     {}..{}, {}..{}", x.0, x.1, y.0, y.1)?;
+            writeln!(f, "axes     {}", self.axes)?;
         }
         if self.moved > 0 {
             writeln!(f, "order    {} events are moved by sorting", self.moved)?;

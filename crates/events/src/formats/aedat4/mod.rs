@@ -35,6 +35,7 @@ pub const FORMAT: Format = Format {
     name: "aedat4",
     about: "AEDAT 4.0 of DV (iniVation), packed with LZ4, ZSTD or not at all",
     extensions: &["aedat4"],
+    axes: super::Axes::UpperLeft,
     fits,
     read: Reading::Stream(|file| decoder(file, None)),
     write: Some(|sensor| encoder(sensor, Compression::Lz4)),

@@ -32,6 +32,7 @@ pub const FORMAT: Format = Format {
     name: "npy",
     about: "NumPy array: [N, 4] of x, y, p, t, or structured",
     extensions: &["npy"],
+    axes: super::Axes::UpperLeft,
     fits,
     read: Reading::Whole(open),
     write: Some(write::encoder),
