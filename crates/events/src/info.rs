@@ -114,11 +114,13 @@ fn of_file(bytes: Vec<u8>, name: &str) -> Result<Info> {
     }
     let events = formats::is_events(Probe::whole(&bytes), name);
     // Records have no magic number either; only a file that cannot be events is taken for them.
-    for (kind, format) in [(Kind::Cifar10, "cifar10"), (Kind::Cifar100, "cifar100")] {
-        if !events && kind.begins(&bytes[..bytes.len().min(HEAD)]) {
-            let count = Records::parse(bytes, kind, name)?.len();
-            return Ok(Info::Images { format, count, shape: [3, SIDE, SIDE] });
-        }
+    let kinds = [(Kind::Cifar10, "cifar10"), (Kind::Cifar100, "cifar100")];
+    let whole = kinds.iter().find(|(kind, _)| kind.fits(&bytes));
+    // Of a file that only begins as records do, the parser tells what is wrong.
+    let found = whole.or_else(|| kinds.iter().find(|(kind, _)| kind.begins(&bytes[..bytes.len().min(HEAD)])));
+    if let Some(&(kind, format)) = found.filter(|_| !events) {
+        let count = Records::parse(bytes, kind, name)?.len();
+        return Ok(Info::Images { format, count, shape: [3, SIDE, SIDE] });
     }
     Ok(Info::Events(EventsInfo::of(&formats::decode(&bytes, name)?)))
 }

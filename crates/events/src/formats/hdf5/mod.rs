@@ -9,10 +9,12 @@
 //! Known: superblocks 0 to 3, object headers 1 and 2, groups as symbol tables and as links in the
 //! header, numbers, strings, compounds and variable-length sequences, contiguous, compact and
 //! chunked storage with every index that a one-dimensional data set can have, the filters deflate,
-//! shuffle, Fletcher-32 and ECF. Not known, and refused by name: groups of many links in a fractal
+//! shuffle, Fletcher-32, LZF, Blosc (with BloscLZ, LZ4, zlib and Zstd), LZ4, Zstd (a feature) and
+//! ECF. Not known, and refused by name: groups of many links in a fractal
 //! heap, external and virtual storage, other filters.
 
 mod attribute;
+mod blosc;
 mod checksum;
 mod chunks;
 mod datatype;
@@ -21,7 +23,10 @@ mod filters;
 mod heap;
 mod layout;
 mod links;
+mod lz4;
+mod lzf;
 mod object;
+mod packed;
 mod superblock;
 pub(crate) mod write;
 
