@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use crate::datasets::{self, DataRequest, Description};
 use crate::formats::cifar::{Kind, Records, SIDE};
-use crate::formats::{self, HEAD, Probe, idx};
+use crate::formats::{self, HEAD, Probe, ReadOptions, idx};
 use crate::{Error, Result, source};
 
-pub use events::{EventsInfo, digest};
+pub use events::{EventsInfo, Outside, digest};
 
 /// What a path holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -48,6 +48,14 @@ pub enum Info {
 /// # Errors
 /// [`Error::Unexpected`] for what is nothing known, or what is wrong with it.
 pub fn info(path: &Path) -> Result<Info> {
+    info_with(path, &ReadOptions::default())
+}
+
+/// As [`info`]; `options` say how a file of events is read.
+///
+/// # Errors
+/// As [`info`], and [`Error::Unexpected`] for an option that the file's format does not heed.
+pub fn info_with(path: &Path, options: &ReadOptions) -> Result<Info> {
     let name = path.display().to_string();
     let zip = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip"));
     if path.is_dir() || (zip && path.exists()) {
@@ -62,7 +70,7 @@ pub fn info(path: &Path) -> Result<Info> {
     }
     let (head, len) = source::head(path, HEAD)?;
     if idx::kind(&head).is_none() && formats::is_events(Probe { head: &head, len }, &name) {
-        return Ok(Info::Events(EventsInfo::read(path)?));
+        return Ok(Info::Events(EventsInfo::read_with(path, options)?));
     }
     of_file(source::read(path)?, &name)
 }

@@ -7,16 +7,17 @@
 //! * DAVIS: polarity in bit 11, x in 12–21, y in 22–30; bit 31 marks frames and inertial samples,
 //!   bit 10 external signals; both are skipped.
 //!
-//! Times are raw and literal: unsigned 32 bits that start again from 0 after 71.6 minutes. x, y
-//! and polarity are as stored. jAER shows x and y from the lower right of a DVS128 and has
+//! Times are raw: unsigned 32 bits that start again from 0 after 71.6 minutes and are continued (see
+//! `clock`), unless literal ones are asked for. x, y and polarity are as stored. jAER shows x and y from the lower right of a DVS128 and has
 //! polarity 0 for ON: some readers give 127 − x, 127 − y and 1 − p, and data sets (CIFAR10-DVS)
 //! are used that way, which is their loader's to do. Source: jAER's description of AER-DAT 2.0.
 
 use super::aedat::{self, Front, front};
 use super::block::Block;
+use super::clock::Clock;
 use super::encoder::EventEncoder;
 use super::records::{Place, RecordDecoder, Records};
-use super::{Encoder, Fit, Format, Reading};
+use super::{Encoder, Fit, Format, Heed, Reading};
 use crate::{Columns, Error, Event, Result, Sensor};
 
 /// See the module.
@@ -25,12 +26,11 @@ pub const FORMAT: Format = Format {
     about: "AEDAT 2.0 of jAER (DVS128, DAVIS)",
     extensions: &["aedat"],
     fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
-    read: Reading::Stream(|file| {
-        let chip = Chip::Dvs128;
-        Box::new(RecordDecoder::new(
-            Aedat2 { stage: Stage::First, chip, sensor: None, block: Box::new(Block::new()) },
-            file,
-        ))
+    heeds: &[Heed::LiteralTimes],
+    read: Reading::Stream(|file, options| {
+        let clock = Clock::new(options.literal_times);
+        let (stage, chip, block) = (Stage::First, Chip::Dvs128, Box::new(Block::new()));
+        Box::new(RecordDecoder::new(Aedat2 { stage, chip, sensor: None, clock, block }, file))
     }),
     write: Some(encoder),
 };
@@ -56,6 +56,7 @@ struct Aedat2 {
     stage: Stage,
     chip: Chip,
     sensor: Option<Sensor>,
+    clock: Clock,
     block: Box<Block>,
 }
 
@@ -74,10 +75,12 @@ impl Records for Aedat2 {
                 Front::Data => self.stage = Stage::Events,
             }
         }
+        let before = out.len();
         match self.chip {
             Chip::Dvs128 => self.dvs128(bytes, place, out)?,
             Chip::Davis => self.davis(bytes, out),
         }
+        self.clock.follow(&mut out.t_us[before..]);
         Ok(bytes.len() - bytes.len() % RECORD)
     }
 
@@ -92,6 +95,10 @@ impl Records for Aedat2 {
 
     fn sensor(&self) -> Option<Sensor> {
         self.sensor
+    }
+
+    fn overflows(&self) -> u64 {
+        self.clock.overflows()
     }
 }
 

@@ -18,7 +18,8 @@ pub const FORMAT: Format = Format {
     about: "5-byte events of N-MNIST and N-Caltech101 (ATIS)",
     extensions: &["bin"],
     fits,
-    read: Reading::Stream(|file| Box::new(RecordDecoder::new(Bin::default(), file))),
+    heeds: &[],
+    read: Reading::Stream(|file, _| Box::new(RecordDecoder::new(Bin::default(), file))),
     write: Some(encoder),
 };
 

@@ -15,7 +15,7 @@
 mod write;
 
 use super::hdf5::{self, Class, Dataset, Datatype, File, Layout};
-use super::{Container, Fit, Format, Probe, Reading, ecf, shd};
+use super::{Container, Fit, Format, Probe, ReadOptions, Reading, ecf, shd};
 use crate::{Columns, Result, Sensor};
 
 /// See the module.
@@ -24,6 +24,7 @@ pub const FORMAT: Format = Format {
     about: "HDF5 with the codec ECF of Metavision (Prophesee)",
     extensions: &["hdf5", "h5"],
     fits,
+    heeds: &[],
     read: Reading::Whole(open),
     write: Some(write::encoder),
 };
@@ -37,7 +38,7 @@ fn fits(probe: &Probe) -> Fit {
     if hdf5::is_hdf5(probe.head) && !shd::is_shd(probe.head) { Fit::Sure } else { Fit::No }
 }
 
-fn open(bytes: &[u8], name: &str) -> Result<Box<dyn Container>> {
+fn open(bytes: &[u8], name: &str, _: &ReadOptions) -> Result<Box<dyn Container>> {
     let file = File::open(bytes, name)?;
     let Some(events) = file.dataset(EVENTS)? else {
         // The name may stand so far back that it was not seen.

@@ -21,7 +21,8 @@ pub const FORMAT: Format = Format {
     about: "text, a line `x y t p` for each event, or columns named in the first line",
     extensions: &["txt", "csv", "tsv"],
     fits,
-    read: Reading::Stream(|file| Box::new(RecordDecoder::new(Text::default(), file))),
+    heeds: &[],
+    read: Reading::Stream(|file, _| Box::new(RecordDecoder::new(Text::default(), file))),
     write: Some(|_: Option<Sensor>| {
         Ok(EventEncoder::boxed(FORMAT.name, Vec::new(), |e, bytes| {
             let Event { t_us, x, y, on } = e;
