@@ -11,10 +11,10 @@ use serde::Serialize;
 
 use crate::datasets::{self, DataRequest, Description};
 use crate::formats::cifar::{Kind, Records, SIDE};
-use crate::formats::{self, HEAD, Probe, idx};
+use crate::formats::{self, HEAD, Probe, ReadOptions, StreamInfo, idx};
 use crate::{Error, Result, source};
 
-pub use events::{EventsInfo, digest};
+pub use events::{EventsInfo, Outside, digest};
 
 /// What a path holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -40,6 +40,14 @@ pub enum Info {
         /// Number of samples of each label.
         per_class: Vec<usize>,
     },
+    /// A file of several streams of events, of which one has to be chosen
+    /// ([`ReadOptions::stream`]).
+    Streams {
+        /// Name of the format.
+        format: &'static str,
+        /// Those that there are.
+        streams: Vec<StreamInfo>,
+    },
     /// The files of a data set.
     Dataset(Description),
 }
@@ -49,6 +57,14 @@ pub enum Info {
 /// # Errors
 /// [`Error::Unexpected`] for what is nothing known, or what is wrong with it.
 pub fn info(path: &Path) -> Result<Info> {
+    info_with(path, &ReadOptions::default())
+}
+
+/// As [`info`]; `options` say how a file of events is read.
+///
+/// # Errors
+/// As [`info`], and [`Error::Unexpected`] for an option that the file's format does not heed.
+pub fn info_with(path: &Path, options: &ReadOptions) -> Result<Info> {
     let name = path.display().to_string();
     let zip = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip"));
     if path.is_dir() || (zip && path.exists()) {
@@ -62,7 +78,12 @@ pub fn info(path: &Path) -> Result<Info> {
     }
     let images = idx::kind(&head).is_some() || [Kind::Cifar10, Kind::Cifar100].iter().any(|kind| kind.begins(&head));
     if events || !images {
-        return Ok(Info::Events(EventsInfo::read(path)?));
+        return match EventsInfo::read_with(path, options) {
+            Err(Error::Streams { wanted: None, streams, .. }) => {
+                Ok(Info::Streams { format: formats::detect(probe, &name)?.name, streams })
+            }
+            found => found.map(Info::Events),
+        };
     }
     of_file(source::read(path)?, &name)
 }
@@ -134,6 +155,10 @@ impl fmt::Display for Info {
             }
             Info::Labels { format, count, per_class } => {
                 write!(f, "{count} labels, format {format}; per class {per_class:?}")
+            }
+            Info::Streams { format, streams } => {
+                write!(f, "format   {format}\nstreams  {} of events; choose one by its number:", streams.len())?;
+                streams.iter().try_for_each(|stream| write!(f, "\n         {stream}"))
             }
             Info::Dataset(description) => description.fmt(f),
         }

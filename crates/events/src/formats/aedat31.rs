@@ -24,7 +24,8 @@ pub const FORMAT: Format = Format {
     extensions: &["aedat"],
     axes: super::Axes::UpperLeft,
     fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
-    read: Reading::Stream(|file| {
+    heeds: &[],
+    read: Reading::Stream(|file, _| {
         let block = Box::new(Block::new());
         Box::new(RecordDecoder::new(Aedat31 { stage: Stage::First, sensor: None, block }, file))
     }),

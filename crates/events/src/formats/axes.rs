@@ -30,15 +30,15 @@ impl Axes {
         }
     }
 
-    /// What a conversion from these axes to others does to the coordinates; `None` if x counts from
-    /// the left and y from the top on both sides.
+    /// What a conversion from these axes to others does to the coordinates; `None` if both are the
+    /// same.
     pub fn conversion(self, to: Axes) -> Option<String> {
         match (self, to) {
-            (Axes::UpperLeft, Axes::UpperLeft) | (Axes::LowerLeft, Axes::LowerLeft) => None,
-            (Axes::LowerLeft, Axes::UpperLeft) => {
+            (from, to) if from == to => None,
+            (Axes::LowerLeft, Axes::UpperLeft | Axes::LowerLeft) => {
                 Some("y counted from the bottom and was turned to count from the top".into())
             }
-            (Axes::UpperLeft, Axes::LowerLeft) => {
+            (Axes::UpperLeft, Axes::LowerLeft | Axes::UpperLeft) => {
                 Some("y counted from the top and was turned to count from the bottom".into())
             }
             (Axes::AsStored(why), Axes::LowerLeft) => {

@@ -24,7 +24,8 @@ pub const FORMAT: Format = Format {
     extensions: &["es"],
     axes: super::Axes::LowerLeft,
     fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
-    read: Reading::Stream(|file| {
+    heeds: &[],
+    read: Reading::Stream(|file, _| {
         Box::new(RecordDecoder::new(Es { start: None, t_us: 0, block: Box::new(Block::new()) }, file))
     }),
     write: Some(encoder),

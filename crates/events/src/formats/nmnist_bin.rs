@@ -19,7 +19,8 @@ pub const FORMAT: Format = Format {
     extensions: &["bin"],
     axes: super::Axes::UpperLeft,
     fits,
-    read: Reading::Stream(|file| Box::new(RecordDecoder::new(Bin::default(), file))),
+    heeds: &[],
+    read: Reading::Stream(|file, _| Box::new(RecordDecoder::new(Bin::default(), file))),
     write: Some(encoder),
 };
 

@@ -15,7 +15,7 @@
 mod write;
 
 use super::hdf5::{self, Class, Dataset, Datatype, File, Layout};
-use super::{Container, Fit, Format, Probe, Reading, ecf, shd};
+use super::{Container, Fit, Format, Probe, ReadOptions, Reading, ecf, shd};
 use crate::{Columns, Result, Sensor};
 
 /// See the module.
@@ -25,6 +25,7 @@ pub const FORMAT: Format = Format {
     extensions: &["hdf5", "h5"],
     axes: super::Axes::UpperLeft,
     fits,
+    heeds: &[],
     read: Reading::Whole(open),
     write: Some(write::encoder),
 };
@@ -34,17 +35,16 @@ const EVENTS: &str = "CD/events";
 /// Events of a piece out of a data set that is not in chunks.
 const PIECE: u64 = 16_384;
 
+/// HDF5 that has these events, or those of no other format: then the error says what is there.
 fn fits(probe: &Probe) -> Fit {
-    if hdf5::is_hdf5(probe.head) && !shd::is_shd(probe.head) { Fit::Sure } else { Fit::No }
+    let others = || (shd::FORMAT.fits)(probe) == Fit::Sure;
+    let these = || probe.all.is_some_and(|bytes| hdf5::holds(bytes, &[EVENTS]));
+    if hdf5::is_hdf5(probe.head) && (these() || !others()) { Fit::Sure } else { Fit::No }
 }
 
-fn open(bytes: &[u8], name: &str) -> Result<Box<dyn Container>> {
+fn open(bytes: &[u8], name: &str, _: &ReadOptions) -> Result<Box<dyn Container>> {
     let file = File::open(bytes, name)?;
     let Some(events) = file.dataset(EVENTS)? else {
-        // The name may stand so far back that it was not seen.
-        if file.dataset(shd::TIMES)?.is_some() {
-            return shd::container(bytes, name);
-        }
         let problem = format!("no events at /{EVENTS}; the file holds: {}", file.root_names()?.join(", "));
         return Err(file.fault(0, problem));
     };

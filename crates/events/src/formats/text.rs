@@ -22,7 +22,8 @@ pub const FORMAT: Format = Format {
     extensions: &["txt", "csv", "tsv"],
     axes: super::Axes::AsStored("a text does not say where they begin"),
     fits,
-    read: Reading::Stream(|file| Box::new(RecordDecoder::new(Text::default(), file))),
+    heeds: &[],
+    read: Reading::Stream(|file, _| Box::new(RecordDecoder::new(Text::default(), file))),
     write: Some(|_: Option<Sensor>| {
         Ok(EventEncoder::boxed(FORMAT.name, Vec::new(), |e, bytes| {
             let Event { t_us, x, y, on } = e;

@@ -10,17 +10,19 @@ use std::path::Path;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::formats::{self, Axes, EventStream};
+use crate::formats::{self, Axes, EventStream, ReadOptions};
 use crate::{Columns, Result, Sensor};
 
-/// A file of events in numbers. All of them describe the file's own order, literal times and stored
-/// coordinates, which [`EventsInfo::axes`] says how to count.
+/// A file of events in numbers. All of them describe the file's own order and stored coordinates, which
+/// [`EventsInfo::axes`] says how to count, and times in which a clock that overflows is continued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventsInfo {
     /// Name of the format.
     pub format: &'static str,
-    /// The sensor, if the file states it.
+    /// The sensor: that of the options, else the one that the file states.
     pub sensor: Option<Sensor>,
+    /// The sensor that the file states, if the options have another.
+    pub stated_sensor: Option<Sensor>,
     /// Number of events.
     pub events: usize,
     /// Time of the first event in the file, µs.
@@ -37,9 +39,54 @@ pub struct EventsInfo {
     pub on: usize,
     /// Number of events that sorting by time moves.
     pub moved: usize,
+    /// How often the clock has overflowed and been continued; overflows that the file itself counts
+    /// are not among them.
+    pub overflows: u64,
+    /// What is subtracted from all times, µs.
+    pub shift_us: u64,
+    /// The events outside the sensor.
+    pub outside: Option<Outside>,
+    /// How many events outside the sensor were left out.
+    pub dropped: u64,
     /// SHA-256 of the events in file order, each as 13 little-endian bytes: u64 time in µs, u16 x,
     /// u16 y, u8 polarity. Two readers that agree give the same digest.
     pub sha256: String,
+}
+
+/// Events that lie outside the sensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Outside {
+    /// How many there are.
+    pub events: u64,
+    /// Index of the first in the file.
+    pub first: u64,
+    /// Its column.
+    pub x: u16,
+    /// Its row.
+    pub y: u16,
+}
+
+impl Outside {
+    /// Adds the events of a chunk, whose first has the number `index` in the file.
+    pub fn add(so_far: &mut Option<Outside>, sensor: Sensor, chunk: &Columns, index: u64) {
+        let Some(first) = chunk.first_outside(sensor) else { return };
+        let outside = chunk.iter_from(first).filter(|e| !sensor.contains(e.x, e.y)).count() as u64;
+        let (x, y) = (chunk.x()[first], chunk.y()[first]);
+        let first = Outside { events: 0, first: index + first as u64, x, y };
+        so_far.get_or_insert(first).events += outside;
+    }
+}
+
+impl fmt::Display for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outside { events, first, x, y } = self;
+        if *events == 1 {
+            write!(f, "event {first} at ({x}, {y})")
+        } else {
+            write!(f, "{events} events, the first is event {first} at ({x}, {y})")
+        }
+    }
 }
 
 impl EventsInfo {
@@ -47,6 +94,7 @@ impl EventsInfo {
     pub fn of(stream: &EventStream) -> EventsInfo {
         let mut tally = Tally::default();
         let axes = axes(stream.format);
+        tally.look_outside(&stream.events, stream.sensor);
         match axes {
             Axes::LowerLeft => {
                 let mut stored = stream.events.clone();
@@ -63,15 +111,27 @@ impl EventsInfo {
     /// # Errors
     /// As [`formats::open`] and [`formats::EventReader::next`].
     pub fn read(path: &Path) -> Result<EventsInfo> {
-        let mut reader = formats::open(path)?;
+        EventsInfo::read_with(path, &ReadOptions::default())
+    }
+
+    /// The numbers of a file of events that is read with options.
+    ///
+    /// # Errors
+    /// As [`formats::open_with`] and [`formats::EventReader::next`].
+    pub fn read_with(path: &Path, options: &ReadOptions) -> Result<EventsInfo> {
+        let mut reader = formats::open_with(path, options)?;
         let (mut tally, mut chunk) = (Tally::default(), Columns::new());
         let axes = axes(reader.format());
         while reader.next(&mut chunk)? {
-            axes.to_stored(reader.sensor(), &mut chunk);
+            tally.look_outside(&chunk, reader.sensor());
+            axes.to_stored(reader.stated_sensor(), &mut chunk);
             tally.add(&chunk);
         }
-        let moved = if tally.falls { times(path)?.moved_by_sorting() } else { 0 };
-        Ok(tally.into_info(reader.format(), reader.sensor(), moved))
+        let moved = if tally.falls { times(path, options)?.moved_by_sorting() } else { 0 };
+        let mut info = tally.into_info(reader.format(), reader.sensor(), moved);
+        info.stated_sensor = reader.stated_sensor().filter(|stated| Some(*stated) != info.sensor);
+        (info.overflows, info.shift_us, info.dropped) = (reader.overflows(), reader.shift_us(), reader.dropped());
+        Ok(info)
     }
 }
 
@@ -81,8 +141,8 @@ fn axes(format: &str) -> Axes {
 }
 
 /// The times of a file of events; the other columns stay empty.
-fn times(path: &Path) -> Result<Columns> {
-    let mut reader = formats::open(path)?;
+fn times(path: &Path, options: &ReadOptions) -> Result<Columns> {
+    let mut reader = formats::open_with(path, options)?;
     let (mut all, mut chunk) = (Columns::new(), Columns::new());
     while reader.next(&mut chunk)? {
         all.t_us.extend_from_slice(&chunk.t_us);
@@ -100,10 +160,18 @@ struct Tally {
     x: Option<(u16, u16)>,
     y: Option<(u16, u16)>,
     on: usize,
+    outside: Option<Outside>,
     hash: Sha256,
 }
 
 impl Tally {
+    /// Looks for events outside the sensor; before [`Tally::add`], because it counts in memory's axes.
+    fn look_outside(&mut self, events: &Columns, sensor: Option<Sensor>) {
+        if let Some(sensor) = sensor {
+            Outside::add(&mut self.outside, sensor, events, self.events as u64);
+        }
+    }
+
     fn add(&mut self, events: &Columns) {
         let range = |so_far: Option<(u16, u16)>, of: &[u16]| {
             let (low, high) = (*of.iter().min()?, *of.iter().max()?);
@@ -124,6 +192,7 @@ impl Tally {
         EventsInfo {
             format,
             sensor,
+            stated_sensor: None,
             events: self.events,
             t_first_us: self.first,
             t_last_us: self.last,
@@ -132,6 +201,10 @@ impl Tally {
             y: self.y,
             on: self.on,
             moved,
+            overflows: 0,
+            shift_us: 0,
+            outside: self.outside,
+            dropped: 0,
             sha256: hex(self.hash),
         }
     }
@@ -170,9 +243,10 @@ fn hex(hash: Sha256) -> String {
 impl fmt::Display for EventsInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "format   {}", self.format)?;
-        match self.sensor {
-            Some(sensor) => writeln!(f, "sensor   {sensor}")?,
-            None => writeln!(f, "sensor   not stated in the file")?,
+        match (self.sensor, self.stated_sensor) {
+            (Some(sensor), Some(stated)) => writeln!(f, "sensor   {sensor} (the file states {stated})")?,
+            (Some(sensor), None) => writeln!(f, "sensor   {sensor}")?,
+            (None, _) => writeln!(f, "sensor   not stated in the file")?,
         }
         writeln!(f, "events   {} ({} ON)", self.events, self.on)?;
         if let (Some(first), Some(last), Some(x), Some(y)) = (self.t_first_us, self.t_last_us, self.x, self.y) {
@@ -180,8 +254,24 @@ impl fmt::Display for EventsInfo {
             writeln!(f, "x, y     {}..{}, {}..{}", x.0, x.1, y.0, y.1)?;
             writeln!(f, "axes     {}", self.axes)?;
         }
+        if let (Some(outside), Some(sensor)) = (self.outside, self.sensor) {
+            writeln!(f, "outside  {outside} of {}: outside the {sensor} sensor", self.events)?;
+        }
+        if self.dropped > 0 {
+            writeln!(f, "outside  {} events outside the sensor are left out", self.dropped)?;
+        }
+        if self.shift_us > 0 {
+            writeln!(f, "shift    {} µs are subtracted from all times", self.shift_us)?;
+        }
+        if self.overflows > 0 {
+            writeln!(f, "clock    overflowed {} times; later times go on from there", self.overflows)?;
+        }
         if self.moved > 0 {
-            writeln!(f, "order    {} events are moved by sorting", self.moved)?;
+            writeln!(
+                f,
+                "order    {} events are moved by sorting: their times fall (disorder, no overflow)",
+                self.moved
+            )?;
         }
         write!(f, "sha256   {}", self.sha256)
     }

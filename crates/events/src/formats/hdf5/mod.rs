@@ -70,6 +70,22 @@ impl<'a> File<'a> {
         }
     }
 
+    /// The address of the root group.
+    pub fn root(&self) -> u64 {
+        self.root
+    }
+
+    /// The data set at an address.
+    pub fn dataset_at(&self, address: u64) -> Result<Dataset> {
+        layout::dataset(self, address)
+    }
+
+    /// The names in the group at an address, and where they lead; none for what is no group.
+    pub fn links(&self, address: u64) -> Result<Vec<(String, u64)>> {
+        let links = links::of(self, &object::read(self, address)?)?;
+        Ok(links.iter().map(|link| (String::from_utf8_lossy(link.name).into_owned(), link.address)).collect())
+    }
+
     /// The address of the object at a path.
     fn find(&self, path: &str) -> Result<Option<u64>> {
         let mut address = self.root;
@@ -177,6 +193,12 @@ impl<'a> File<'a> {
     pub fn len(&self) -> u64 {
         self.bytes.len() as u64
     }
+}
+
+/// Whether all these paths lead to something.
+pub(crate) fn holds(bytes: &[u8], paths: &[&str]) -> bool {
+    let Ok(file) = File::open(bytes, "") else { return false };
+    paths.iter().all(|path| matches!(file.find(path), Ok(Some(_))))
 }
 
 /// Whether the bytes begin as an HDF5 file does (a user block of up to 2 KiB may stand before).

@@ -24,7 +24,7 @@ use columns::{Number, Place};
 use header::{Header, Kind};
 
 use super::cursor::Cursor;
-use super::{Container, Fit, Format, Probe, Reading};
+use super::{Container, Fit, Format, Probe, ReadOptions, Reading};
 use crate::{Columns, Error, Result, Sensor};
 
 /// See the module.
@@ -34,6 +34,7 @@ pub const FORMAT: Format = Format {
     extensions: &["npy"],
     axes: super::Axes::UpperLeft,
     fits,
+    heeds: &[],
     read: Reading::Whole(open),
     write: Some(write::encoder),
 };
@@ -47,7 +48,7 @@ fn fits(probe: &Probe) -> Fit {
     if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No }
 }
 
-fn open(bytes: &[u8], name: &str) -> Result<Box<dyn Container>> {
+fn open(bytes: &[u8], name: &str, _: &ReadOptions) -> Result<Box<dyn Container>> {
     let mut from = Cursor::new(bytes, 0, name, "the header of a NumPy array");
     if from.take(MAGIC.len())? != MAGIC {
         return Err(Error::malformed(name, 0, "no NumPy array", "check what kind of file this is"));

@@ -34,7 +34,8 @@ pub(crate) fn picture(samples: &[ChannelSample], channels: u32, name: &str) -> O
     picture.text((WIDTH / 2.0, picture.size.1 - 12.0), "time, ms", LABEL, Ink::SOFT, Align::Centre);
     let spikes: usize = samples.iter().map(|s| s.spikes.len()).sum();
     picture.alternative = format!("{} with {} in all.", count(samples.len(), "sample"), count(spikes, "spike"));
-    picture.caption = format!("{}: one dot per spike, time to the right, channels upwards.", count(samples.len(), "sample"));
+    picture.caption =
+        format!("{}: one dot per spike, time to the right, channels upwards.", count(samples.len(), "sample"));
     Some(picture)
 }
 
@@ -81,7 +82,8 @@ mod tests {
 
     #[test]
     fn every_sample_has_a_raster_of_its_spikes() {
-        let samples = [sample("sample 0", &[(0, 0), (1000, 699)]), sample("sample 1", &[]), sample("sample 2", &[(5, 3)])];
+        let samples =
+            [sample("sample 0", &[(0, 0), (1000, 699)]), sample("sample 1", &[]), sample("sample 2", &[(5, 3)])];
         let picture = picture(&samples, 700, "shd").unwrap();
         let boxes = |s: &Shape| match s {
             Shape::Boxes { boxes, .. } => Some(boxes.clone()),
@@ -93,7 +95,8 @@ mod tests {
         let (band, dots) = (boxes[1][0], &boxes[2]);
         assert!(dots[0].0 == band.0 && dots[1].0 > dots[0].0, "time runs to the right");
         assert!(dots[1].1 < dots[0].1, "channels count upwards");
-        let inside = |d: &Rect| d.0 >= band.0 && d.1 >= band.1 && d.0 + d.2 <= band.0 + band.2 && d.1 + d.3 <= band.1 + band.3;
+        let inside =
+            |d: &Rect| d.0 >= band.0 && d.1 >= band.1 && d.0 + d.2 <= band.0 + band.2 && d.1 + d.3 <= band.1 + band.3;
         assert!(dots.iter().all(inside), "{dots:?} in {band:?}");
     }
 
