@@ -45,6 +45,7 @@ mod records;
 pub mod shd;
 pub mod text;
 mod time_unit;
+mod values;
 
 use std::path::Path;
 
