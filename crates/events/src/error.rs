@@ -56,8 +56,8 @@ pub enum Error {
     },
     /// An event that lies outside the sensor of its file.
     #[error(
-        "{file}: event {index} at ({x}, {y}) lies outside the {sensor} sensor; state a larger sensor, or leave such \
-         events out"
+        "{file}: event {index} at ({x}, {y}) lies outside the {sensor} sensor; state a larger sensor \
+         (`data.sensor`), or leave such events out (`data.drop_outside`)"
     )]
     StrayEvent {
         /// File, and the member inside an archive.

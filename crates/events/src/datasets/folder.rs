@@ -15,7 +15,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "your own recordings, one sub-folder per class",
     needs: "CLASS/RECORDING, or train/CLASS/RECORDING and test/CLASS/RECORDING (a folder or a zip)",
     folder: "",
-    settings: &[Setting::Sensor, Setting::Split],
+    settings: &[Setting::Sensor, Setting::Reading, Setting::Split],
     fits: collection::has_recordings,
     open: |request| {
         let rule = Rule::Share(0.2);

@@ -58,7 +58,7 @@ pub(super) struct Aedat2<const RECORD: usize> {
     stage: Stage,
     chip: Chip,
     sensor: Option<Sensor>,
-    clock: Clock,
+    clock: Clock<32>,
     block: Box<Block>,
 }
 
@@ -195,10 +195,14 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
     let header = b"#!AER-DAT2.0\r\n# Data format is int32 address, int32 timestamp (8 bytes total), \
                    repeated for each event\r\n# Timestamps tick: 1 us\r\n\
                    # AEChip: ch.unizh.ini.jaer.chip.retina.DVS128\r\n#End Of ASCII Header\r\n";
-    Ok(EventEncoder::boxed(FORMAT.name, header.to_vec(), |e, bytes| {
+    let mut clock = Clock::<32>::new(false);
+    Ok(EventEncoder::boxed(FORMAT.name, header.to_vec(), move |e, bytes| {
         let Ok(t) = u32::try_from(e.t_us) else {
             return Err(("its time is above 2^32 µs", "let the times start near 0"));
         };
+        if clock.store(e.t_us).is_none() {
+            return Err(("its time falls as far as at an overflow", "sort the events by time"));
+        }
         if e.x > 127 || e.y > 127 {
             return Err(("x or y is above 127", "choose another format, or scale the recording down"));
         }
@@ -233,6 +237,23 @@ mod tests {
         let stream = decode(&bytes, "a.aedat").unwrap();
         assert_eq!(stream.sensor, Some(Sensor { width: 346, height: 260 }));
         assert_eq!(stream.events.to_vec(), [Event { t_us: 9, x: 345, y: 259, on: true }]);
+    }
+
+    #[test]
+    fn the_clock_goes_on_after_an_overflow_in_both_layouts() {
+        let davis = "# AEChip: eu.seebetter.ini.chips.davis.Davis346B\r\n";
+        for chip in ["", davis] {
+            // The overflow lies between two pieces, and a whole piece behind it.
+            let times = (0..30_000u32).map(|i| u32::MAX - 10_000 + i % 3).chain((0..30_000).map(|i| i % 5));
+            let records: Vec<_> = times.map(|t| (0, t)).collect();
+            let bytes = file(chip, &records);
+            let stream = decode(&bytes, "a.aedat").unwrap();
+            let expected = records.iter().enumerate().map(|(i, r)| u64::from(r.1) + (u64::from(i >= 30_000) << 32));
+            assert!(stream.events.t_us().iter().copied().eq(expected), "{chip}");
+            let options = crate::formats::ReadOptions { literal_times: true, ..Default::default() };
+            let literal = FORMAT.decode_with(&bytes, "a.aedat", &options).unwrap();
+            assert!(literal.events.t_us().iter().copied().eq(records.iter().map(|r| u64::from(r.1))), "{chip}");
+        }
     }
 
     #[test]

@@ -1,20 +1,14 @@
-//! A clock of 32 bits, which starts again from 0 after 2³² µs (71.6 minutes): DAT and AEDAT 2.0.
+//! A clock of few bits, which starts again from 0: of 32 bits in DAT and AEDAT 2.0 (after 71.6
+//! minutes), of 23 in N-MNIST's files (after 8.4 s).
 //!
-//! A time that falls by 2³¹ or more has overflowed, and all later times are 2³² larger. A smaller
-//! fall is disorder and stays: sorting moves those events. Around an overflow both meet: a late event
-//! from before it shows as a rise of nearly 2³², which steps back over the overflow.
+//! A time that falls by half of the clock's range or more has overflowed, and all later times are
+//! larger by the range. A smaller fall is disorder and stays: sorting moves those events. Around an
+//! overflow both meet: a late event from before it shows as a rise by nearly the whole range, which
+//! steps back over the overflow.
 
-/// The range of the clock.
-const RANGE: u64 = 1 << 32;
-/// The smallest fall that is an overflow.
-const HALF: u64 = RANGE / 2;
-/// How late an event from before an overflow may come after it: 16.8 s. A pause of the camera for
-/// longer than 71.3 minutes after an overflow looks the same, and is rarer than disorder.
-const LATEST: u64 = 1 << 24;
-
-/// Continues the times of such a clock. See the module.
+/// Continues the times of a clock of so many bits. See the module.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Clock {
+pub struct Clock<const BITS: u32> {
     literal: bool,
     /// The last time as it is stored.
     last: Option<u64>,
@@ -24,9 +18,16 @@ pub struct Clock {
     overflows: u64,
 }
 
-impl Clock {
+impl<const BITS: u32> Clock<BITS> {
+    const RANGE: u64 = 1 << BITS;
+    /// The smallest fall that is an overflow.
+    const HALF: u64 = Self::RANGE / 2;
+    /// How late an event from before an overflow may come after it: 16.8 s of 32 bits. A pause of
+    /// nearly the whole range after an overflow looks the same, and is rarer than disorder.
+    const LATEST: u64 = Self::RANGE >> 8;
+
     /// Before the first event; with `literal` times stay as they are stored.
-    pub fn new(literal: bool) -> Clock {
+    pub fn new(literal: bool) -> Clock<BITS> {
         Clock { literal, ..Clock::default() }
     }
 
@@ -35,24 +36,24 @@ impl Clock {
         self.overflows
     }
 
-    /// Continues the next times, all below 2³², in the order of the file.
+    /// Continues the next times, all below the range, in the order of the file.
     #[inline(always)]
     pub fn follow(&mut self, times: &mut [u64]) {
         let (Some(&first), Some(&end), false) = (times.first(), times.last(), self.literal) else { return };
-        // A fall or rise by half the range changes bit 31, which a block of a file hardly ever does: two
-        // reductions that become vector code rule it out.
+        // A fall or rise by half the range changes the highest bit, which hardly a block of a file
+        // does: two reductions that become vector code rule it out.
         let before = self.last.unwrap_or(first);
         let (mut any, mut all) = (before, before);
         for &t in &*times {
             any |= t;
             all &= t;
         }
-        if (any ^ all) & HALF != 0 {
+        if (any ^ all) & Self::HALF != 0 {
             return self.follow_each(times);
         }
         self.last = Some(end);
         if self.turns > 0 {
-            times.iter_mut().for_each(|t| *t += self.turns * RANGE);
+            times.iter_mut().for_each(|t| *t += self.turns * Self::RANGE);
         }
     }
 
@@ -61,14 +62,22 @@ impl Clock {
     fn follow_each(&mut self, times: &mut [u64]) {
         for t in times {
             let last = self.last.replace(*t).unwrap_or(*t);
-            if last.saturating_sub(*t) >= HALF {
+            if last.saturating_sub(*t) >= Self::HALF {
                 self.turns += 1;
                 self.overflows = self.overflows.max(self.turns);
-            } else if self.turns > 0 && t.saturating_sub(last) >= RANGE - LATEST {
+            } else if self.turns > 0 && t.saturating_sub(last) >= Self::RANGE - Self::LATEST {
                 self.turns -= 1;
             }
-            *t += self.turns * RANGE;
+            *t += self.turns * Self::RANGE;
         }
+    }
+
+    /// The time that is stored for `t_us`, if this clock makes it the same again; for writers.
+    pub fn store(&mut self, t_us: u64) -> Option<u64> {
+        let stored = t_us % Self::RANGE;
+        let mut found = [stored];
+        self.follow(&mut found);
+        (found[0] == t_us).then_some(stored)
     }
 }
 
@@ -78,8 +87,11 @@ mod tests {
 
     use super::*;
 
+    const RANGE: u64 = 1 << 32;
+    const HALF: u64 = RANGE / 2;
+
     fn follow(stored: &[u64], blocks: usize) -> (Vec<u64>, u64) {
-        let (mut clock, mut times) = (Clock::default(), stored.to_vec());
+        let (mut clock, mut times) = (Clock::<32>::default(), stored.to_vec());
         times.chunks_mut(blocks).for_each(|block| clock.follow(block));
         (times, clock.overflows())
     }
@@ -106,9 +118,16 @@ mod tests {
 
     #[test]
     fn literal_times_stay_as_they_are_stored() {
-        let (mut clock, mut times) = (Clock::new(true), [RANGE - 1, 0]);
+        let (mut clock, mut times) = (Clock::<32>::new(true), [RANGE - 1, 0]);
         clock.follow(&mut times);
         assert_eq!((times, clock.overflows()), ([RANGE - 1, 0], 0));
+    }
+
+    #[test]
+    fn a_writer_is_told_which_times_come_back() {
+        let mut clock = Clock::<32>::new(false);
+        let times = [HALF + 9, 3, RANGE + 4, 5 * RANGE];
+        assert_eq!(times.map(|t| clock.store(t)), [Some(HALF + 9), None, Some(4), None]);
     }
 
     proptest! {

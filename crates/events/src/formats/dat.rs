@@ -39,7 +39,7 @@ const TYPES: [u8; 2] = [0, 12];
 
 struct Dat {
     version: Version,
-    clock: Clock,
+    clock: Clock<32>,
 }
 
 /// Where the fields lie in the second half of a record.
@@ -91,7 +91,7 @@ impl Words for Dat {
 /// Records to be decoded, whose x and y have so many bits.
 struct Piece<'a, const X: u32, const Y: u32> {
     records: &'a [[u8; RECORD]],
-    clock: &'a mut Clock,
+    clock: &'a mut Clock<32>,
     out: &'a mut Columns,
 }
 
@@ -105,7 +105,7 @@ impl<const X: u32, const Y: u32> Loop for Piece<'_, X, Y> {
 }
 
 #[inline(always)]
-fn unpack<const X: u32, const Y: u32>(records: &[[u8; RECORD]], clock: &mut Clock, out: &mut Columns) {
+fn unpack<const X: u32, const Y: u32>(records: &[[u8; RECORD]], clock: &mut Clock<32>, out: &mut Columns) {
     let x = |place: u32| (place & ((1 << X) - 1)) as u16;
     let y = |place: u32| (place >> X & ((1 << Y) - 1)) as u16;
     let on = |place: u32| place >> (X + Y) & 1 == 1;
@@ -150,10 +150,14 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
         header.extend(format!("% Height {height}\n% Width {width}\n").bytes());
     }
     header.extend([12, RECORD as u8]);
-    Ok(EventEncoder::boxed(FORMAT.name, header, |e, bytes| {
+    let mut clock = Clock::<32>::new(false);
+    Ok(EventEncoder::boxed(FORMAT.name, header, move |e, bytes| {
         let Ok(t) = u32::try_from(e.t_us) else {
             return Err(("its time is above 2^32 µs", "let the times start near 0"));
         };
+        if clock.store(e.t_us).is_none() {
+            return Err(("its time falls as far as at an overflow", "sort the events by time"));
+        }
         if e.x >= 1 << 14 || e.y >= 1 << 14 {
             return Err(("x or y is above 16383", "scale the recording down"));
         }
@@ -171,6 +175,22 @@ mod tests {
     fn decode(header: &str, record: [u8; 10]) -> Result<Vec<(u64, u16, u16, bool)>> {
         let stream = FORMAT.decode(&[header.as_bytes(), &record].concat(), "a.dat")?;
         Ok(stream.events.iter().map(|e| (e.t_us, e.x, e.y, e.on)).collect())
+    }
+
+    #[test]
+    fn the_clock_goes_on_after_an_overflow_wherever_it_lies() {
+        for first in [0, 1, 15, 16, 17, 1023, 1024, 8191, 8192, 9000] {
+            let times: Vec<u32> = (0..first).map(|i| u32::MAX - first + i).chain(0..3000).collect();
+            let mut bytes = b"% Version 2\n\x0C\x08".to_vec();
+            times.iter().for_each(|t| bytes.extend([t.to_le_bytes(), [0; 4]].concat()));
+            let stream = FORMAT.decode(&bytes, "a.dat").unwrap();
+            let turns = |i: usize| u64::from(i as u32 >= first && first > 0) << 32;
+            let expected = times.iter().enumerate().map(|(i, &t)| u64::from(t) + turns(i));
+            assert!(stream.events.t_us().iter().copied().eq(expected), "{first}");
+            let options = crate::formats::ReadOptions { literal_times: true, ..Default::default() };
+            let literal = FORMAT.decode_with(&bytes, "a.dat", &options).unwrap();
+            assert!(literal.events.t_us().iter().copied().eq(times.iter().map(|&t| u64::from(t))), "{first}");
+        }
     }
 
     #[test]

@@ -38,7 +38,11 @@ pub mod idx;
 mod kernel;
 pub mod nmnist_bin;
 pub mod npy;
+#[cfg(feature = "npz")]
+pub mod npz;
 mod options;
+#[cfg(feature = "hdf5")]
+pub mod planar_hdf5;
 mod prophesee;
 #[cfg(feature = "hdf5")]
 pub mod prophesee_hdf5;
@@ -49,6 +53,7 @@ pub mod shd;
 mod streams;
 pub mod text;
 mod time_unit;
+mod values;
 
 use std::path::Path;
 
@@ -77,11 +82,15 @@ pub static FORMATS: &[Format] = &[
     evt3::FORMAT,
     nmnist_bin::FORMAT,
     npy::FORMAT,
+    #[cfg(feature = "npz")]
+    npz::FORMAT,
     text::FORMAT,
     #[cfg(feature = "aedat4")]
     aedat4::FORMAT,
     #[cfg(feature = "hdf5")]
     prophesee_hdf5::FORMAT,
+    #[cfg(feature = "hdf5")]
+    planar_hdf5::FORMAT,
     #[cfg(feature = "hdf5")]
     shd::FORMAT,
 ];

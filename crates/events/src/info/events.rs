@@ -264,7 +264,8 @@ impl fmt::Display for EventsInfo {
             writeln!(f, "shift    {} µs are subtracted from all times", self.shift_us)?;
         }
         if self.overflows > 0 {
-            writeln!(f, "clock    overflowed {} times; later times go on from there", self.overflows)?;
+            let s = if self.overflows == 1 { "" } else { "s" };
+            writeln!(f, "clock    overflowed {} time{s}: later times go on from there", self.overflows)?;
         }
         if self.moved > 0 {
             writeln!(

@@ -9,7 +9,8 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::path::PathBuf;
 use tickless_events::formats::{self, ReadOptions};
-use tickless_events::{Error, Info, Sensor, datasets};
+use tickless_events::info::{EventsInfo, Info};
+use tickless_events::{Error, Sensor, datasets};
 
 /// What data sets there are, what a file or folder is, and recordings in other formats.
 #[derive(Debug, Args)]
@@ -21,8 +22,11 @@ use tickless_events::{Error, Info, Sensor, datasets};
   tickless data info ~/data/nmnist --json
   tickless data view recording.raw --slow 4
   tickless data convert recording.raw recording.aedat4
+  tickless data convert recording.bin out.raw --format evt3 --sensor 34x34
+  tickless data info events.txt --time-unit s          times with fractions whose unit the file does not state
   tickless data convert stereo.aedat4 left.raw --format evt3 --stream 0
-  tickless data convert recording.bin out.raw --format evt3 --sensor 34x34")]
+  tickless data convert near.dat near.raw --format evt3 --drop-outside
+  tickless data convert recording.aedat4 recording.dat --shift-to-zero")]
 pub struct Data {
     #[command(subcommand)]
     what: What,
@@ -93,7 +97,7 @@ struct ReadArgs {
     /// Unit of times whose unit the file does not state (text, NumPy, HDF5): s, ms, us or ns.
     #[arg(long, value_name = "UNIT")]
     time_unit: Option<String>,
-    /// Times as stored: do not continue a clock of 32 bits (DAT, AEDAT 2.0) or fewer (EVT) that starts again from 0.
+    /// Times as stored: do not continue a clock that starts again from 0 (DAT, AEDAT 2.0, EVT, N-MNIST).
     #[arg(long)]
     literal_times: bool,
     /// Number of the stream, in a file of several cameras (AEDAT4, HDF5; `tickless data info FILE` lists them), or of the
@@ -190,8 +194,14 @@ impl Data {
                     return print_json(&info);
                 }
                 say!("{info}");
-                if matches!(info, Info::Streams { .. }) {
-                    say!("with `--stream NUMBER` this command, `view` and `convert` read one of them");
+                match info {
+                    Info::Streams { .. } => {
+                        say!("with `--stream NUMBER` this command, `view` and `convert` read one of them");
+                    }
+                    Info::Events(EventsInfo { overflows: 1.., .. }) => {
+                        say!("         `--literal-times` gives the clock as it is stored");
+                    }
+                    _ => {}
                 }
             }
             What::View { path, output, frames, slow, read } => {
@@ -238,7 +248,8 @@ impl Data {
                     say!("{dropped} events outside the sensor left out");
                 }
                 if overflows > 0 {
-                    say!("the clock overflowed {overflows} times; later times go on (`--literal-times`: as stored)");
+                    let s = if overflows == 1 { "" } else { "s" };
+                    say!("the clock overflowed {overflows} time{s}: later times go on (`--literal-times`: as stored)");
                 }
             }
         }

@@ -6,6 +6,7 @@ mod data;
 mod event_driven;
 mod export;
 mod formats;
+mod recordings;
 
 use common::{RECIPE, RESIDUAL, Scratch, number};
 use serde_json::Value;
