@@ -66,6 +66,19 @@ impl ReadOptions {
         Ok(self)
     }
 
+    /// The unit of times: the one that the file states, else the one asked for.
+    ///
+    /// # Errors
+    /// The text says how the two contradict each other; `times` are what the file states a unit of.
+    pub(super) fn unit(&self, stated: Option<TimeUnit>, times: &str) -> Result<Option<TimeUnit>, String> {
+        match (stated, self.time_unit) {
+            (Some(stated), Some(asked)) if stated != asked && !self.where_heeded => {
+                Err(format!("{times} is in {}, and {} is asked for", stated.name(), asked.name()))
+            }
+            (stated, asked) => Ok(stated.or(asked)),
+        }
+    }
+
     /// Applies what does not depend on the format to the events from number `from` on. The sensor
     /// is the one the file states. Returns how many events were left out.
     pub(super) fn apply(&self, stated: Option<Sensor>, shift_us: u64, events: &mut Columns, from: usize) -> u64 {
