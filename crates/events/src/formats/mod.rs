@@ -134,7 +134,7 @@ impl Format {
             }
         };
         let earliest = events.t_us().iter().min().filter(|_| options.shift_to_zero).copied();
-        options.apply(stated, earliest.unwrap_or(0), &mut events, 0);
+        options.apply(file, stated, earliest.unwrap_or(0), &mut events, 0)?;
         Ok(EventStream { format: self.name, sensor: options.sensor.or(stated), events })
     }
 }

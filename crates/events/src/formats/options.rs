@@ -81,14 +81,28 @@ impl ReadOptions {
 
     /// Applies what does not depend on the format to the events from number `from` on. The sensor
     /// is the one the file states. Returns how many events were left out.
-    pub(super) fn apply(&self, stated: Option<Sensor>, shift_us: u64, events: &mut Columns, from: usize) -> u64 {
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] where events outside the sensor are to be left out and none is known.
+    pub(super) fn apply(
+        &self,
+        file: &str,
+        stated: Option<Sensor>,
+        shift_us: u64,
+        events: &mut Columns,
+        from: usize,
+    ) -> Result<u64> {
         if shift_us > 0 {
             // No time is earlier, unless the file has changed since it was looked through.
             events.t_us[from..].iter_mut().for_each(|t| *t = t.saturating_sub(shift_us));
         }
-        match self.sensor.or(stated) {
-            Some(sensor) if self.drop_outside => events.retain_from(from, |e| sensor.contains(e.x, e.y)),
-            _ => 0,
+        if !self.drop_outside || from == events.len() {
+            return Ok(0);
         }
+        let Some(sensor) = self.sensor.or(stated) else {
+            let problem = "events outside the sensor are to be left out, and the file states no sensor";
+            return Err(Error::unexpected(file, problem, "state the sensor too"));
+        };
+        Ok(events.retain_from(from, |e| sensor.contains(e.x, e.y)))
     }
 }

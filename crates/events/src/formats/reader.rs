@@ -235,7 +235,7 @@ impl EventReader {
         let before = out.len();
         while out.len() == before {
             let more = self.step(out);
-            self.dropped += self.options.apply(self.stated_sensor(), self.shift_us, out, before);
+            self.dropped += self.options.apply(&self.file, self.stated_sensor(), self.shift_us, out, before)?;
             if !more? {
                 return Ok(false);
             }
