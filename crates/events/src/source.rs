@@ -34,6 +34,18 @@ impl Deref for Bytes {
     }
 }
 
+impl Bytes {
+    /// Says that a range has been read: mapped pages leave this process's memory. They come back
+    /// when they are read again.
+    pub(crate) fn release(&self, range: std::ops::Range<usize>) {
+        match self {
+            #[cfg(feature = "mmap")]
+            Bytes::Mapped(map) => crate::mmap::release(map, range),
+            Bytes::Read(_) => drop(range),
+        }
+    }
+}
+
 /// The bytes of a file: mapped into memory where the build (feature `mmap`) and the system can do
 /// it, else read.
 ///
