@@ -80,7 +80,7 @@ pub fn open(path: &Path) -> Result<EventReader> {
         return EventReader::of_bytes(bytes, &name);
     }
     if gz {
-        return EventReader::from_read(source::gunzipped(file, &name)?, &name);
+        return EventReader::begin(source::gunzipped(file, &name)?, &name, |_| source::read_gz(path));
     }
     EventReader::from_read(file, &name)
 }
@@ -91,7 +91,22 @@ impl EventReader {
     ///
     /// # Errors
     /// As [`open`].
-    pub fn from_read(mut reader: impl Read + Send + 'static, name: &str) -> Result<EventReader> {
+    pub fn from_read(reader: impl Read + Send + 'static, name: &str) -> Result<EventReader> {
+        EventReader::begin(reader, name, |reader| {
+            let bytes = source::at_most(reader, source::LARGEST).map_err(|e| broken(name, 0, e))?;
+            bytes.ok_or_else(|| {
+                let remedy = "unpack it to a file, which is mapped into memory (feature `mmap`)";
+                Error::unexpected(name, "more than 2 GiB of a format that needs the whole file", remedy)
+            })
+        })
+    }
+
+    /// As [`EventReader::from_read`]; `whole` gives all bytes, for a format that needs them.
+    fn begin<R: Read + Send + 'static>(
+        mut reader: R,
+        name: &str,
+        whole: impl FnOnce(&mut dyn Read) -> Result<Vec<u8>>,
+    ) -> Result<EventReader> {
         let mut head = Vec::new();
         reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|e| broken(name, 0, e))?;
         // What is shorter than the head is all there is.
@@ -103,17 +118,7 @@ impl EventReader {
                 State::Read { reader: Box::new(reader), buffer: vec![0; CHUNK], decoder: decoder(name) }
             }
             Reading::Whole(container) => {
-                let mut bytes = Vec::new();
-                let limit = source::LARGEST;
-                reader.by_ref().take(limit + 1).read_to_end(&mut bytes).map_err(|e| broken(name, 0, e))?;
-                if bytes.len() as u64 > limit {
-                    let remedy = "unpack it to a file, which is mapped into memory (feature `mmap`)";
-                    return Err(Error::unexpected(
-                        name,
-                        "more than 2 GiB of a format that needs the whole file",
-                        remedy,
-                    ));
-                }
+                let bytes = whole(&mut reader)?;
                 State::Whole { container: container(&bytes, name)?, bytes: Bytes::Read(bytes), events: 0 }
             }
         };

@@ -116,7 +116,7 @@ impl Data {
                 super::fetch::run(name.as_deref(), to.as_deref(), mirror, global, console)?;
             }
             What::Info { path } => {
-                let info = tickless_events::info(&path)?;
+                let info = tickless_events::info_with(&path, console)?;
                 if global.json {
                     return print_json(&info);
                 }
@@ -139,7 +139,7 @@ impl Data {
             }
             What::Convert { from, to, format, sensor: given } => {
                 let given = given.as_deref().map(sensor).transpose()?;
-                let events = formats::convert(&from, &to, format.as_deref(), given)?;
+                let events = formats::convert(&from, &to, format.as_deref(), given, console)?;
                 if global.json {
                     return print_json(&Converted { events, file: to });
                 }
