@@ -162,6 +162,16 @@ fn is_of_the_system(link: &Path) -> bool {
     ["/dev", "/proc"].iter().any(|folder| link.starts_with(folder))
 }
 
+/// As [`write()`], for a name that the user gave (see [`NewFile::create_following`]).
+///
+/// # Errors
+/// As [`NewFile::create_following`] and [`NewFile::commit`].
+pub fn write_following(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = NewFile::create_following(target)?;
+    file.write_all(bytes)?;
+    file.commit()
+}
+
 /// A device, or the folder of some file systems, has nothing to sync and says so.
 fn synced(result: io::Result<()>) -> io::Result<()> {
     match result {

@@ -87,7 +87,7 @@ impl Export {
                 let configuration = speck::configuration(&run.network, &run.weights, &chip)?;
                 let file = self.output.unwrap_or_else(|| run.folder.file("speck.json"));
                 let text = serde_json::to_string(&configuration)?;
-                std::fs::write(&file, text).with_context(|| file.display().to_string())?;
+                tickless_files::write_following(&file, text.as_bytes()).with_context(|| file.display().to_string())?;
                 if global.json {
                     return print_json(&report);
                 }
