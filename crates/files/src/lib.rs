@@ -26,7 +26,7 @@ mod new_file;
 mod temporary;
 
 pub use lock::{Lock, open_no_follow};
-pub use new_file::{NewFile, rename, write, write_following};
+pub use new_file::{NewFile, abandon_all, rename, write, write_following};
 pub use temporary::sweep;
 
 /// Adds `O_NOFOLLOW`: an open fails if its last component is a symbolic link.

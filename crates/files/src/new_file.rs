@@ -4,6 +4,7 @@ use crate::temporary::{create, folder_of, sweep_of};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes that are gathered before a write.
 const BUFFER: usize = 1 << 16;
@@ -31,9 +32,32 @@ enum Place {
 #[derive(Debug)]
 struct Temporary(PathBuf);
 
+/// The temporary files of this process.
+static MADE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn made() -> MutexGuard<'static, Vec<PathBuf>> {
+    MADE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Temporary {
+    fn new(path: PathBuf) -> Self {
+        made().push(path.clone());
+        Self(path)
+    }
+}
+
 impl Drop for Temporary {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+        made().retain(|path| *path != self.0);
+    }
+}
+
+/// Removes every file of this process that is not committed: for a program that ends at once, while other
+/// threads still write. Their commits fail from then on.
+pub fn abandon_all() {
+    for path in made().drain(..) {
+        let _ = fs::remove_file(path);
     }
 }
 
@@ -65,7 +89,7 @@ impl NewFile {
         }
         sweep_of(target);
         let (file, path) = create(target)?;
-        let temporary = Temporary(path);
+        let temporary = Temporary::new(path);
         if let Some(end) = end.filter(|_| !is_link) {
             file.set_permissions(end.permissions())?;
         }

@@ -78,6 +78,7 @@ enum What {
 #[derive(Serialize)]
 struct Converted {
     events: u64,
+    #[serde(serialize_with = "crate::shown::path")]
     file: PathBuf,
 }
 
@@ -143,7 +144,12 @@ impl Data {
                 if global.json {
                     return print_json(&Converted { events, file: to });
                 }
-                say!("{events} events written to {}", to.display());
+                let line = format!("{events} events written to {}", to.display());
+                // What is written into standard output is the file and nothing else.
+                match to.metadata() {
+                    Ok(m) if !m.is_file() => console.line(&line),
+                    _ => say!("{line}"),
+                }
             }
         }
         Ok(())

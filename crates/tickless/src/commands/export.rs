@@ -42,6 +42,7 @@ enum Target {
 
 #[derive(Serialize)]
 struct Written {
+    #[serde(serialize_with = "crate::shown::path")]
     file: PathBuf,
     /// What other readers will do differently.
     differences: Vec<String>,

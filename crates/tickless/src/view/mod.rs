@@ -40,8 +40,10 @@ pub struct View {
     /// µs from the earliest to the latest event.
     pub span_us: u64,
     /// The picture.
+    #[serde(serialize_with = "crate::shown::path")]
     pub picture: PathBuf,
     /// The animation.
+    #[serde(serialize_with = "crate::shown::path")]
     pub animation: PathBuf,
     /// Frames of the animation.
     pub frames: usize,
