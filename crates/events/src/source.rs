@@ -111,7 +111,7 @@ pub(crate) fn gunzipped(_: impl Read + Send + 'static, name: &str) -> Result<io:
 /// [`Error::Io`], or [`Error::Unexpected`] for a file above [`LARGEST`] or a broken gzip stream.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     if is_gz(path) {
-        return read_gz(path);
+        return read_gz(path, broken_gz);
     }
     let io = |source| Error::Io { path: path.to_path_buf(), source };
     let file = File::open(path).map_err(io)?;
@@ -120,18 +120,22 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     bytes.ok_or_else(|| too_large(&path.display().to_string()))
 }
 
-/// The whole of a gzip file, whatever its name is, decompressed.
+/// What a broken stream of a file is called.
+type Broken = fn(&str, io::Error) -> Error;
+
+/// The whole of a gzip file, whatever its name is, decompressed; `broken` makes the error of a broken
+/// stream.
 ///
 /// # Errors
 /// As [`read`].
-pub(crate) fn read_gz(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read_gz(path: &Path, broken: Broken) -> Result<Vec<u8>> {
     let io = |source| Error::Io { path: path.to_path_buf(), source };
     let name = path.display().to_string();
     let file = File::open(path).map_err(io)?;
     // A pipe gives its bytes once.
     match file.metadata().map_err(io)?.is_file() {
-        true => unpacked(|| File::open(path).map_err(io), &name),
-        false => unpacked_once(file, &name),
+        true => unpacked(|| File::open(path).map_err(io), &name, broken),
+        false => unpacked_once(file, &name, broken),
     }
 }
 
@@ -170,9 +174,9 @@ const FEW: u64 = 64 << 20;
 /// The decompressed bytes of what `open` gives as often as it is asked. Many are counted before they
 /// are kept, so that nothing is allocated for a bomb.
 #[cfg(feature = "gz")]
-fn unpacked<R: Read>(open: impl Fn() -> Result<R>, name: &str) -> Result<Vec<u8>> {
+fn unpacked<R: Read>(open: impl Fn() -> Result<R>, name: &str, broken: Broken) -> Result<Vec<u8>> {
     let reader = || open().map(|from| flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 16, from)));
-    let broken = |e| broken_gz(name, &e);
+    let broken = |e| broken(name, e);
     if let Some(bytes) = at_most(reader()?, FEW).map_err(broken)? {
         return Ok(bytes);
     }
@@ -183,13 +187,12 @@ fn unpacked<R: Read>(open: impl Fn() -> Result<R>, name: &str) -> Result<Vec<u8>
 
 /// As [`unpacked`], of what gives its bytes only once.
 #[cfg(feature = "gz")]
-fn unpacked_once(from: impl Read, name: &str) -> Result<Vec<u8>> {
+fn unpacked_once(from: impl Read, name: &str, broken: Broken) -> Result<Vec<u8>> {
     let reader = flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 16, from));
-    at_most(reader, LARGEST).map_err(|e| broken_gz(name, &e))?.ok_or_else(|| too_large(name))
+    at_most(reader, LARGEST).map_err(|e| broken(name, e))?.ok_or_else(|| too_large(name))
 }
 
-#[cfg(feature = "gz")]
-fn broken_gz(name: &str, e: &io::Error) -> Error {
+fn broken_gz(name: &str, e: io::Error) -> Error {
     Error::unexpected(name, format!("broken gzip stream ({e})"), "download the file again")
 }
 
@@ -226,7 +229,7 @@ fn too_large(name: &str) -> Error {
 /// The decompressed bytes, of which there may be [`LARGEST`].
 #[cfg(feature = "gz")]
 pub(crate) fn gunzip(bytes: &[u8], name: &str) -> Result<Vec<u8>> {
-    unpacked(|| Ok(bytes), name)
+    unpacked(|| Ok(bytes), name, broken_gz)
 }
 
 #[cfg(not(feature = "gz"))]
@@ -236,12 +239,12 @@ pub(crate) fn gunzip(_: &[u8], name: &str) -> Result<Vec<u8>> {
 }
 
 #[cfg(not(feature = "gz"))]
-fn unpacked<R: Read>(_: impl Fn() -> Result<R>, name: &str) -> Result<Vec<u8>> {
+fn unpacked<R: Read>(_: impl Fn() -> Result<R>, name: &str, _: Broken) -> Result<Vec<u8>> {
     gunzip(&[], name)
 }
 
 #[cfg(not(feature = "gz"))]
-fn unpacked_once(_: impl Read, name: &str) -> Result<Vec<u8>> {
+fn unpacked_once(_: impl Read, name: &str, _: Broken) -> Result<Vec<u8>> {
     gunzip(&[], name)
 }
 

@@ -130,7 +130,8 @@ impl Archive {
         let (size, packed) = (member.size(), member.compressed_size());
         let limit = HARMLESS.max(packed.saturating_mul(DENSEST)).min(LARGEST_MEMBER);
         // The header may lie about the size, so reading has a limit too.
-        let bytes = if size > limit { None } else { source::at_most(member, limit).map_err(|e| broken(e.to_string()))? };
+        let bytes =
+            if size > limit { None } else { source::at_most(member, limit).map_err(|e| broken(e.to_string()))? };
         bytes.ok_or_else(|| {
             let (limit, packed) = (limit >> 20, packed >> 10);
             broken(format!("more than {limit} MB out of {packed} KB, no recording is that long"))

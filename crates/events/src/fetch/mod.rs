@@ -185,7 +185,8 @@ fn one(file: &File, to: &Path, options: &Options, progress: &dyn Progress) -> Re
         merge(&hidden, to)?;
         let lines: String = files.iter().map(|f| format!("{} {}\n", f.bytes, f.path)).collect();
         let text = format!("md5 {}\n{lines}", file.md5);
-        tickless_files::write(&receipt, text.as_bytes()).map_err(|source| Error::Io { path: receipt.clone(), source })?;
+        tickless_files::write(&receipt, text.as_bytes())
+            .map_err(|source| Error::Io { path: receipt.clone(), source })?;
         // What a person put there stays.
         if !right {
             fs::remove_file(&path).map_err(|source| Error::Io { path: path.clone(), source })?;

@@ -40,7 +40,8 @@ pub fn convert(
     let mut encoder = encoder(format.name, sensor.or(reader.sensor()))?;
     let mut file = NewFile::create_following(to).map_err(io)?;
     if !encoder.head().is_empty() && !file.can_go_back() {
-        let what = format!("{}: the format {} states at its beginning what only its end knows", to.display(), format.name);
+        let what =
+            format!("{}: the format {} states at its beginning what only its end knows", to.display(), format.name);
         return Err(Error::setting(what, "name a file, not a pipe, or another format"));
     }
     let (mut bytes, mut count) = (Vec::new(), 0);
@@ -106,7 +107,13 @@ mod tests {
             std::fs::write(&from, encode(a.name, &events, sensor).unwrap()).unwrap();
             for b in FORMATS.iter().filter(holds) {
                 let to = folder.path().join(format!("b.{}", b.extensions[0]));
-                assert_eq!(convert(&from, &to, Some(b.name), sensor, &Silent).unwrap(), 500, "{} to {}", a.name, b.name);
+                assert_eq!(
+                    convert(&from, &to, Some(b.name), sensor, &Silent).unwrap(),
+                    500,
+                    "{} to {}",
+                    a.name,
+                    b.name
+                );
                 assert_eq!(read(&to).unwrap().events, events, "{} to {}", a.name, b.name);
             }
         }

@@ -80,7 +80,9 @@ pub fn open(path: &Path) -> Result<EventReader> {
         return EventReader::of_bytes(bytes, &name);
     }
     if gz {
-        return EventReader::begin(source::gunzipped(file, &name)?, &name, |_| source::read_gz(path));
+        return EventReader::begin(source::gunzipped(file, &name)?, &name, |_| {
+            source::read_gz(path, |name, e| broken(name, 0, e))
+        });
     }
     EventReader::from_read(file, &name)
 }

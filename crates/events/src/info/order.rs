@@ -27,20 +27,11 @@ struct Range {
 ///
 /// # Errors
 /// Those of `pass`.
-pub fn moved(
-    low: u64,
-    high: u64,
-    pass: &mut dyn FnMut(&mut dyn FnMut(&[u64])) -> Result<()>,
-) -> Result<u64> {
+pub fn moved(low: u64, high: u64, pass: &mut dyn FnMut(&mut dyn FnMut(&[u64])) -> Result<()>) -> Result<u64> {
     count(low, high, MOST, pass)
 }
 
-fn count(
-    low: u64,
-    high: u64,
-    most: usize,
-    pass: &mut dyn FnMut(&mut dyn FnMut(&[u64])) -> Result<()>,
-) -> Result<u64> {
+fn count(low: u64, high: u64, most: usize, pass: &mut dyn FnMut(&mut dyn FnMut(&[u64])) -> Result<()>) -> Result<u64> {
     let mut moved = 0;
     let mut ranges = vec![Range { low, high, rank: 0 }];
     while let Some(range) = ranges.pop() {

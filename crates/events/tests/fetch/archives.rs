@@ -132,7 +132,9 @@ fn what_stands_before_a_member_of_a_tar_is_bounded() {
         let error = unpacked("a.tar.gz", &tar_gz(&[("x", kind, &zeros), ("a", b'0', b"1")]), limits).unwrap_err();
         assert!(error.contains("more than an archive of this size may hold"), "{error}");
     }
-    for (property, problem) in [("13 size=9999\n", "a size outside its header"), ("25 GNU.sparse.size=99999\n", "holes")] {
+    for (property, problem) in
+        [("13 size=9999\n", "a size outside its header"), ("25 GNU.sparse.size=99999\n", "holes")]
+    {
         let error = refused("a.tar.gz", &tar_gz(&[("x", b'x', property.as_bytes()), ("a", b'0', b"1")]));
         assert!(error.contains(problem), "{error}");
     }

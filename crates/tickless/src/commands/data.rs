@@ -145,11 +145,9 @@ impl Data {
                     return print_json(&Converted { events, file: to });
                 }
                 let line = format!("{events} events written to {}", to.display());
-                // What is written into standard output is the file and nothing else.
-                match to.metadata() {
-                    Ok(m) if !m.is_file() => console.line(&line),
-                    _ => say!("{line}"),
-                }
+                // What goes to standard output, perhaps through a pipe, is the file and nothing else.
+                let is_file = to.metadata().is_ok_and(|m| m.is_file()) && !to.starts_with("/dev");
+                if is_file { say!("{line}") } else { console.line(&line) }
             }
         }
         Ok(())

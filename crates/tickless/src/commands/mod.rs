@@ -74,7 +74,9 @@ impl Changes {
         let mut all = self.set.clone();
         if let Some(path) = &self.data {
             let Some(text) = path.to_str() else {
-                bail!("`--data {path:?}`: a recipe holds text, and this path is not UTF-8; rename it or give a link to it");
+                bail!(
+                    "`--data {path:?}`: a recipe holds text, and this path is not UTF-8; rename it or give a link to it"
+                );
             };
             // A JSON string is a TOML string, whatever letters the path has.
             all.push(format!("data.path={}", serde_json::Value::from(text)));

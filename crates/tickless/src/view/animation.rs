@@ -1,10 +1,10 @@
 //! Frames as an animated GIF: orange where it got brighter, blue where darker, on white.
 
 use super::Frame;
+use crate::progress::stop;
 use crate::report::event_colours;
 use anyhow::{Context, Result};
 use gif::{Encoder, Frame as Image, Repeat};
-use crate::progress::stop;
 use std::path::Path;
 use tickless_files::NewFile;
 use tickless_train::progress::Progress;

@@ -56,7 +56,10 @@ fn a_killed_export_view_or_report_leaves_whole_files() {
     let cases: [(&[&str], &[&str]); 3] = [
         (&["export", "run", "--to", "nir", "--output", "out/net.nir"], &["out/net.nir"]),
         (&["data", "view", "a.raw", "--output", "out"], &["out/a.gif", "out/a.png"]),
-        (&["report", "run", "--output", "out/page", "--title", "t"], &["out/page/report.html", "out/page/pictures/curves.svg"]),
+        (
+            &["report", "run", "--output", "out/page", "--title", "t"],
+            &["out/page/report.html", "out/page/pictures/curves.svg"],
+        ),
     ];
     std::fs::create_dir(scratch.at("out")).unwrap();
     for (args, files) in cases {

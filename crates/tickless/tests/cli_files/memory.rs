@@ -52,7 +52,9 @@ fn memory_does_not_follow_the_recording() {
     for format in ["raw", "npy", "prophesee-hdf5", "text", "aedat4"] {
         let file = |size: &str| format!("{size}.{format}");
         compare(&format!("info {format}"), &|size| words(&["data", "info", &file(size)]));
-        compare(&format!("view {format}"), &|size| words(&["data", "view", "--frames", "4", "--output", "v", &file(size)]));
+        compare(&format!("view {format}"), &|size| {
+            words(&["data", "view", "--frames", "4", "--output", "v", &file(size)])
+        });
         let to = if format == "npy" { "evt3" } else { "npy" };
         compare(&format!("convert {format} to {to}"), &|size| {
             words(&["data", "convert", &file(size), "out", "--format", to, "--sensor", "34x34"])

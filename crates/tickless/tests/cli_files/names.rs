@@ -79,7 +79,8 @@ const EVIL: &str = "x\u{1b}[31mred\u{9b}31m\u{7}\r\u{202e}y";
 fn control_characters_of_names_are_shown_escaped() {
     let scratch = Scratch::new();
     scratch.write("small.toml", RECIPE);
-    let toml = |text: &str| serde_json::to_string(text).unwrap().replace('\u{9b}', "\\u009b").replace('\u{202e}', "\\u202e");
+    let toml =
+        |text: &str| serde_json::to_string(text).unwrap().replace('\u{9b}', "\\u009b").replace('\u{202e}', "\\u202e");
     // Recipes: a data set, a network, a key, a path.
     for change in [
         format!("data.set={}", toml(EVIL)),
@@ -90,7 +91,13 @@ fn control_characters_of_names_are_shown_escaped() {
         let line = scratch.refused(&["train", "small.toml", "--set", &change]);
         assert!(is_plain(&line) && line.contains("[31m"), "{line:?}");
     }
-    scratch.write("evil.toml", RECIPE.replace("seed = 1\n", &format!("seed = 1\n\"{EVIL}\" = 2\n").replace('\u{7}', "\\u0007").replace('\r', "")));
+    scratch.write(
+        "evil.toml",
+        RECIPE.replace(
+            "seed = 1\n",
+            &format!("seed = 1\n\"{EVIL}\" = 2\n").replace('\u{7}', "\\u0007").replace('\r', ""),
+        ),
+    );
     let line = scratch.refused(&["train", "evil.toml"]);
     assert!(is_plain(&line), "{line:?}");
     // Files and folders, classes among them.
@@ -110,7 +117,9 @@ fn control_characters_of_names_are_shown_escaped() {
         zip.write_all(b"????").unwrap();
     }
     scratch.write("evil.zip", zip.finish().unwrap().into_inner());
-    for args in [&["data", "info", "evil.zip"][..], &["train", "small.toml", "--set", "data.set=folder", "--data", "evil.zip"]] {
+    for args in
+        [&["data", "info", "evil.zip"][..], &["train", "small.toml", "--set", "data.set=folder", "--data", "evil.zip"]]
+    {
         let ran = scratch.run(args);
         assert!(is_plain(&ran.stdout) && is_plain(&ran.stderr), "{ran:?}");
     }

@@ -30,8 +30,14 @@ fn convert_writes_into_a_pipe_and_a_device_and_leaves_them() {
     // What goes to standard output is the file and nothing else.
     let ran = scratch.ok(&["data", "convert", "a.raw", "/dev/stdout", "--format", "text"]);
     assert!(ran.stdout.as_bytes() == scratch.read("right.txt"));
+    let to = fs::File::create(scratch.at("redirected.txt")).unwrap();
+    let args = ["data", "convert", "a.raw", "/dev/stdout", "--format", "text"];
+    assert!(scratch.command(&args).stdout(to).status().unwrap().success());
+    assert!(scratch.read("redirected.txt") == scratch.read("right.txt"));
+    fs::remove_file(scratch.at("redirected.txt")).unwrap();
     if std::path::Path::new("/dev/full").exists() {
-        scratch.refused_with(&["data", "convert", "a.raw", "/dev/full", "--format", "text"], &["/dev/full", "No space"]);
+        scratch
+            .refused_with(&["data", "convert", "a.raw", "/dev/full", "--format", "text"], &["/dev/full", "No space"]);
     }
     assert_eq!(names(&scratch), ["a.raw", "null.txt", "pipe", "right.txt"]);
 }
@@ -46,7 +52,10 @@ fn a_format_that_states_its_length_is_not_written_into_a_pipe() {
             let pipe = scratch.at(format);
             move || fs::File::open(pipe).and_then(|mut f| f.read_to_end(&mut Vec::new()))
         });
-        scratch.refused_with(&["data", "convert", "a.raw", format, "--format", format], &[format, "name a file, not a pipe"]);
+        scratch.refused_with(
+            &["data", "convert", "a.raw", format, "--format", format],
+            &[format, "name a file, not a pipe"],
+        );
         assert_eq!(reader.join().unwrap().unwrap(), 0, "nothing was written into it");
     }
 }
@@ -62,7 +71,8 @@ fn a_link_that_the_user_names_stays_and_a_folder_is_refused() {
     assert_eq!(scratch.text("elsewhere/b.txt").lines().count(), 100);
     symlink("nowhere/c.txt", scratch.at("dangling.txt")).unwrap();
     scratch.refused_with(&["data", "convert", "a.raw", "dangling.txt"], &["dangling.txt", "leads nowhere"]);
-    scratch.refused_with(&["data", "convert", "a.raw", "elsewhere", "--format", "text"], &["a folder; name a file in it"]);
+    scratch
+        .refused_with(&["data", "convert", "a.raw", "elsewhere", "--format", "text"], &["a folder; name a file in it"]);
     assert_eq!(names(&scratch), ["a.raw", "dangling.txt", "elsewhere", "link.txt"]);
 }
 
