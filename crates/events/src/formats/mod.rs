@@ -56,7 +56,7 @@ pub use decoder::{Container, Decoder, OpenContainer, OpenStream, Reading};
 pub use detect::{Fit, HEAD, Probe, by_name, detect, is_events};
 pub use encoder::{Encoder, Writing, encode, encoder};
 pub use options::{Heed, ReadOptions};
-pub use reader::{EventReader, open, open_with};
+pub use reader::{EventReader, open, open_stoppable, open_with};
 pub use time_unit::TimeUnit;
 
 /// All formats of events, in the order in which they are tried.

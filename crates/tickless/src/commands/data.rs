@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use tickless_events::formats::{self, ReadOptions};
 use tickless_events::info::{EventsInfo, Info};
 use tickless_events::{Error, Sensor, datasets};
+use tickless_train::progress::Progress;
 
 /// What data sets there are, what a file or folder is, and recordings in other formats.
 #[derive(Debug, Args)]
@@ -138,6 +139,7 @@ struct Converted {
     dropped: u64,
     overflows: u64,
     shift_us: u64,
+    #[serde(serialize_with = "crate::shown::path")]
     file: PathBuf,
 }
 
@@ -176,7 +178,7 @@ impl Data {
                 super::fetch::run(name.as_deref(), to.as_deref(), mirror, global, console)?;
             }
             What::Info { path, read } => {
-                let info = tickless_events::info_with(&path, &read.options()?).map_err(explained)?;
+                let info = tickless_events::info_with(&path, &read.options()?, console).map_err(explained)?;
                 if global.json {
                     return print_json(&info);
                 }
@@ -209,18 +211,26 @@ impl Data {
                 say!("picture: {}\nanimation: {}", v.picture.display(), v.animation.display());
             }
             What::Convert { from, to, format, read } => {
-                let done = formats::convert(&from, &to, format.as_deref(), &read.options()?).map_err(explained)?;
+                let options = read.options()?;
+                let done = formats::convert(&from, &to, format.as_deref(), &options, console).map_err(explained)?;
                 let formats::Conversion { events, dropped, overflows, shift_us, .. } = done;
                 if global.json {
                     return print_json(&Converted { events, dropped, overflows, shift_us, file: to });
                 }
-                say!("{events} events written to {}", to.display());
+                let mut lines = vec![format!("{events} events written to {}", to.display())];
                 if dropped > 0 {
-                    say!("{dropped} events outside the sensor left out");
+                    lines.push(format!("{dropped} events outside the sensor left out"));
                 }
                 if overflows > 0 {
                     let s = if overflows == 1 { "" } else { "s" };
-                    say!("the clock overflowed {overflows} time{s}: later times go on (`--literal-times`: as stored)");
+                    lines.push(format!(
+                        "the clock overflowed {overflows} time{s}: later times go on (`--literal-times`: as stored)"
+                    ));
+                }
+                // What goes to standard output, perhaps through a pipe, is the file and nothing else.
+                let is_file = to.metadata().is_ok_and(|m| m.is_file()) && !to.starts_with("/dev");
+                for line in lines {
+                    if is_file { say!("{line}") } else { console.line(&line) }
                 }
             }
         }
