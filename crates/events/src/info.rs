@@ -2,6 +2,7 @@
 //! folder or archive of a data set.
 
 mod events;
+mod order;
 
 use std::fmt;
 use std::fs;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use crate::datasets::{self, DataRequest, Description};
 use crate::formats::cifar::{Kind, Records, SIDE};
 use crate::formats::{self, HEAD, Probe, ReadOptions, StreamInfo, idx};
+use crate::progress::{Progress, Silent};
 use crate::{Error, Result, source};
 
 pub use events::{EventsInfo, Outside, digest};
@@ -55,16 +57,17 @@ pub enum Info {
 /// Says what lies at `path`.
 ///
 /// # Errors
-/// [`Error::Unexpected`] for what is nothing known, or what is wrong with it.
+/// As [`info_with`].
 pub fn info(path: &Path) -> Result<Info> {
-    info_with(path, &ReadOptions::default())
+    info_with(path, &ReadOptions::default(), &Silent)
 }
 
-/// As [`info`]; `options` say how a file of events is read.
+/// As [`info`]; `options` say how a file of events is read, and `progress` can stop it.
 ///
 /// # Errors
-/// As [`info`], and [`Error::Unexpected`] for an option that the file's format does not heed.
-pub fn info_with(path: &Path, options: &ReadOptions) -> Result<Info> {
+/// [`Error::Unexpected`] for what is nothing known, what is wrong with it, or an option that the
+/// file's format does not heed; [`Error::Cancelled`].
+pub fn info_with(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<Info> {
     let name = path.display().to_string();
     let zip = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip"));
     if path.is_dir() || (zip && path.exists()) {
@@ -78,7 +81,7 @@ pub fn info_with(path: &Path, options: &ReadOptions) -> Result<Info> {
     }
     let images = idx::kind(&head).is_some() || [Kind::Cifar10, Kind::Cifar100].iter().any(|kind| kind.begins(&head));
     if events || !images {
-        return match EventsInfo::read_with(path, options) {
+        return match EventsInfo::read(path, options, progress) {
             Err(Error::Streams { wanted: None, streams, .. }) => {
                 Ok(Info::Streams { format: formats::detect(probe, &name)?.name, streams })
             }

@@ -108,7 +108,7 @@ mod tests {
             (vec![0, end, 1, HALF + 2], vec![0, end, RANGE + 1, RANGE + HALF + 2], 1),
             // A late event from before the overflow.
             (vec![end - 9, 2, end - 4, 3], vec![end - 9, RANGE + 2, end - 4, RANGE + 3], 1),
-            (vec![end, 0, end, 0, HALF, 7], vec![end, RANGE, end, RANGE, RANGE + HALF, 2 * RANGE + 7], 2),
+            (vec![end, 0, end, 0, HALF + 9, 7], vec![end, RANGE, end, RANGE, RANGE + HALF + 9, 2 * RANGE + 7], 2),
         ] {
             for blocks in 1..=stored.len() {
                 assert_eq!(follow(&stored, blocks), (times.clone(), overflows), "{stored:?} in {blocks}");

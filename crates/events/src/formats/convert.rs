@@ -1,10 +1,12 @@
 //! From one format of events to another, chunk by chunk.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::{Axes, EventReader, FORMATS, Format, ReadOptions, by_name, encoder, open_with};
+use tickless_files::NewFile;
+
+use super::{Axes, EventReader, FORMATS, Format, ReadOptions, by_name, encoder, open_stoppable};
+use crate::progress::Progress;
 use crate::{Columns, Error, Result};
 
 /// What [`convert`] has done.
@@ -26,41 +28,57 @@ pub struct Conversion {
 /// Writes the events of the file `from`, read with `options`, into the file `to`, in the same order.
 /// The format is the one named, else the one that the extension of `to` belongs to. The sensor is
 /// that of the options, else the one that `from` states. `to` appears, or is replaced, only when all
-/// of it is written.
+/// of it is written and on disk; a device or a pipe is written into. Memory depends neither on the
+/// length of the recording nor on the formats. `progress` can stop it.
 ///
 /// # Errors
 /// Those of reading, [`Error::StrayEvent`] for an event outside the sensor, because `to` would hold
 /// what its header excludes, [`Error::Setting`] for a format, sensor or event that does not fit (see
-/// [`super::Encoder`]), [`Error::Io`].
-pub fn convert(from: &Path, to: &Path, format: Option<&str>, options: &ReadOptions) -> Result<Conversion> {
+/// [`super::Encoder`]), or for a format that a pipe cannot hold; [`Error::Io`]; [`Error::Cancelled`].
+pub fn convert(
+    from: &Path,
+    to: &Path,
+    format: Option<&str>,
+    options: &ReadOptions,
+    progress: &dyn Progress,
+) -> Result<Conversion> {
     let format = match format {
         Some(name) => by_name(name)?,
         None => by_extension(to)?,
     };
-    let mut reader = open_with(from, options)?;
+    let io = |source| Error::Io { path: to.to_path_buf(), source };
+    if to.is_dir() {
+        return Err(Error::unexpected(to.display().to_string(), "a folder", "name a file in it"));
+    }
+    let mut reader = open_stoppable(from, options, progress)?;
     let mut chunk = Columns::new();
     let mut more = reader.next(&mut chunk)?;
     // Some formats state the sensor at their beginning, which is read now.
     let mut encoder = encoder(format.name, reader.sensor())?;
-    let part = to.with_added_extension("part");
-    let io = |source| Error::Io { path: part.clone(), source };
-    let mut write = || {
-        let mut file = BufWriter::with_capacity(1 << 20, File::create(&part).map_err(io)?);
-        let (mut bytes, mut count) = (Vec::new(), 0);
-        while more {
-            check_sensor(&reader, &chunk, count, from)?;
-            encoder.push(&chunk, &mut bytes)?;
-            file.write_all(&bytes).map_err(io)?;
-            bytes.clear();
-            count += chunk.len() as u64;
-            more = reader.next(&mut chunk)?;
+    let mut file = NewFile::create_following(to).map_err(io)?;
+    if !encoder.head().is_empty() && !file.can_go_back() {
+        let what =
+            format!("{}: the format {} states at its beginning what only its end knows", to.display(), format.name);
+        return Err(Error::setting(what, "name a file, not a pipe, or another format"));
+    }
+    let (mut bytes, mut events) = (Vec::new(), 0);
+    while more {
+        if progress.cancelled() {
+            return Err(Error::Cancelled { what: format!("writing {}", to.display()) });
         }
-        encoder.finish(&mut bytes)?;
-        file.write_all(&bytes).and_then(|()| file.flush()).map_err(io)?;
-        Ok(count)
-    };
-    let events = write().inspect_err(|_| drop(fs::remove_file(&part)))?;
-    fs::rename(&part, to).map_err(|source| Error::Io { path: to.to_path_buf(), source })?;
+        check_sensor(&reader, &chunk, events, from)?;
+        encoder.push(&chunk, &mut bytes)?;
+        file.write_all(&bytes).map_err(io)?;
+        bytes.clear();
+        events += chunk.len() as u64;
+        more = reader.next(&mut chunk)?;
+    }
+    encoder.finish(&mut bytes)?;
+    file.write_all(&bytes).map_err(io)?;
+    if !encoder.head().is_empty() {
+        file.seek(SeekFrom::Start(0)).and_then(|_| file.write_all(encoder.head())).map_err(io)?;
+    }
+    file.commit().map_err(io)?;
     let (dropped, overflows, shift_us) = (reader.dropped(), reader.overflows(), reader.shift_us());
     Ok(Conversion { events, dropped, overflows, shift_us, axes: (reader.axes(), format.axes) })
 }
@@ -100,6 +118,7 @@ pub fn by_extension(path: &Path) -> Result<&'static Format> {
 mod tests {
     use super::*;
     use crate::formats::{encode, read};
+    use crate::progress::Silent;
     use crate::{Event, Sensor};
 
     fn on(sensor: Sensor) -> ReadOptions {
@@ -120,7 +139,7 @@ mod tests {
             for b in FORMATS.iter().filter(holds) {
                 let to = folder.path().join(format!("b.{}", b.extensions[0]));
                 assert_eq!(
-                    convert(&from, &to, Some(b.name), &on(sensor)).unwrap().events,
+                    convert(&from, &to, Some(b.name), &on(sensor), &Silent).unwrap().events,
                     500,
                     "{} to {}",
                     a.name,
@@ -137,20 +156,47 @@ mod tests {
         let (from, to) = (folder.path().join("a.dat"), folder.path().join("b.bin"));
         let events: Columns = [Event { t_us: 0, x: 300, y: 0, on: true }].into_iter().collect();
         std::fs::write(&from, encode("dat", &events, None).unwrap()).unwrap();
-        let error = convert(&from, &to, None, &ReadOptions::default()).unwrap_err().to_string();
+        let error = convert(&from, &to, None, &ReadOptions::default(), &Silent).unwrap_err().to_string();
         assert!(error.contains("event 0 (t 0, x 300, y 0) does not fit the format nmnist-bin"), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         let sensor = Sensor { width: 301, height: 1 };
         std::fs::write(&from, encode("dat", &events, Some(sensor)).unwrap()).unwrap();
         let to = folder.path().join("c.dat");
-        let error = convert(&from, &to, None, &on(Sensor { width: 300, height: 9 })).unwrap_err().to_string();
+        let error = convert(&from, &to, None, &on(Sensor { width: 300, height: 9 }), &Silent).unwrap_err().to_string();
         assert!(error.contains("a.dat: event 0 at (300, 0) lies outside the 300x9 sensor"), "{error}");
         let drop = ReadOptions { drop_outside: true, ..on(Sensor { width: 300, height: 9 }) };
-        let done = convert(&from, &to, None, &drop).unwrap();
+        let done = convert(&from, &to, None, &drop, &Silent).unwrap();
         assert_eq!((done.events, done.dropped), (0, 1));
         let error = by_extension("a.raw".as_ref()).unwrap_err().to_string();
         assert_eq!(error, "several formats are written into files named .raw; name one of: evt2, evt21, evt3");
         assert!(by_extension("a.gif".as_ref()).unwrap_err().to_string().contains("no format is written"));
         assert_eq!(by_extension("x/A.ES".as_ref()).unwrap().name, "es");
+    }
+
+    #[test]
+    fn a_stop_leaves_no_file() {
+        struct Stopped;
+        impl Progress for Stopped {
+            fn cancelled(&self) -> bool {
+                true
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("a.es"), folder.path().join("b.dat"));
+        let events: Columns = [Event { t_us: 0, x: 3, y: 0, on: true }].into_iter().collect();
+        std::fs::write(&from, encode("es", &events, Some(Sensor::NMNIST)).unwrap()).unwrap();
+        let error = convert(&from, &to, None, &ReadOptions::default(), &Stopped).unwrap_err();
+        assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("a.es");
+        std::fs::write(&from, encode("es", &Columns::new(), Some(Sensor::NMNIST)).unwrap()).unwrap();
+        let error =
+            convert(&from, folder.path(), Some("dat"), &ReadOptions::default(), &Silent).unwrap_err().to_string();
+        assert!(error.contains("a folder; name a file in it"), "{error}");
     }
 }

@@ -65,7 +65,7 @@ pub use decoder::{Container, Decoder, OpenContainer, OpenStream, Reading};
 pub use detect::{Fit, HEAD, Probe, by_name, detect, is_events};
 pub use encoder::{Encoder, Writing, encode, encoder};
 pub use options::{Heed, ReadOptions};
-pub use reader::{EventReader, open, open_with};
+pub use reader::{EventReader, open, open_stoppable, open_with};
 pub use streams::StreamInfo;
 pub(crate) use streams::refusal;
 pub use time_unit::TimeUnit;
@@ -152,7 +152,7 @@ impl Format {
             }
         };
         let earliest = events.t_us().iter().min().filter(|_| options.shift_to_zero).copied();
-        options.apply(stated, earliest.unwrap_or(0), &mut events, 0);
+        options.apply(file, stated, earliest.unwrap_or(0), &mut events, 0)?;
         Ok(EventStream { format: self.name, sensor: options.sensor.or(stated), events })
     }
 }

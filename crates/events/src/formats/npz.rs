@@ -14,7 +14,7 @@ use std::io::Cursor as SeekBytes;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use zip::{CompressionMethod, ZipArchive};
 
-use super::npy::{self, Array, Header, Kind};
+use super::npy::{self, Array, Header, Kind, Problem};
 use super::values::{self, Number, Place};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit};
 use crate::{Columns, Error, Result, Sensor};
@@ -326,18 +326,28 @@ fn table_of(bytes: &[u8], name: &str, mut members: Vec<Member>, options: &ReadOp
         return Err(values.fault(name, format!("events of {element} bytes")));
     }
     let size = usize::try_from(size).unwrap_or(usize::MAX);
-    let array = Array::of(header, size).map_err(|problem| values.fault(name, problem))?;
+    let array = Array::of(header, size, options).map_err(|problem| match problem {
+        Problem::NoUnit(problem) => Error::TimeUnit {
+            file: name.into(),
+            at: values.member.start,
+            problem: format!("the member `{}`: {problem}", values.member.name),
+        },
+        Problem::Other(problem) => values.fault(name, problem),
+    })?;
     let len = array.len as u64;
-    let unit = match unit(array.stated, array.t.number, options) {
-        Ok(unit) => unit,
+    let unit = match array.unit {
+        Some(unit) => unit,
         // As in `npy`, but only of the first events, because the others are not unpacked yet.
-        Err(problem) => {
+        None => {
             let n = array.len.min(PIECE);
             values.fill(bytes, name, n * element)?;
-            let place = Place { first: values.taken + array.t.first, ..values.place(name, element, WHAT[0]) };
-            let plain = array.t_name.is_none();
-            if !plain || !values::fractions(array.t.number, place, n)?.0 {
-                let problem = format!("the times of the member `{}`: the column {problem}", values.member.name);
+            let place = values.place(name, element, WHAT[0]);
+            let place = Place { first: place.first + array.t.first, ..place };
+            if !values::fractions(array.t.number, place, n)?.0 && n > 0 {
+                let problem = format!(
+                    "the member `{}` has times without fractions among floating-point numbers, which may be µs or ms",
+                    values.member.name
+                );
                 return Err(Error::TimeUnit { file: name.into(), at: values.member.start, problem });
             }
             TimeUnit::Milliseconds

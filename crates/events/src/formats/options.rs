@@ -76,16 +76,43 @@ impl ReadOptions {
         Ok(self)
     }
 
+    /// The unit of times: the one that the file states, else the one asked for.
+    ///
+    /// # Errors
+    /// The text says how the two contradict each other; `times` are what the file states a unit of.
+    pub(super) fn unit(&self, stated: Option<TimeUnit>, times: &str) -> Result<Option<TimeUnit>, String> {
+        match (stated, self.time_unit) {
+            (Some(stated), Some(asked)) if stated != asked && !self.where_heeded => {
+                Err(format!("{times} is in {}, and {} is asked for", stated.name(), asked.name()))
+            }
+            (stated, asked) => Ok(stated.or(asked)),
+        }
+    }
+
     /// Applies what does not depend on the format to the events from number `from` on. The sensor
     /// is the one the file states. Returns how many events were left out.
-    pub(super) fn apply(&self, stated: Option<Sensor>, shift_us: u64, events: &mut Columns, from: usize) -> u64 {
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] where events outside the sensor are to be left out and none is known.
+    pub(super) fn apply(
+        &self,
+        file: &str,
+        stated: Option<Sensor>,
+        shift_us: u64,
+        events: &mut Columns,
+        from: usize,
+    ) -> Result<u64> {
         if shift_us > 0 {
             // No time is earlier, unless the file has changed since it was looked through.
             events.t_us[from..].iter_mut().for_each(|t| *t = t.saturating_sub(shift_us));
         }
-        match self.sensor.or(stated) {
-            Some(sensor) if self.drop_outside => events.retain_from(from, |e| sensor.contains(e.x, e.y)),
-            _ => 0,
+        if !self.drop_outside || from == events.len() {
+            return Ok(0);
         }
+        let Some(sensor) = self.sensor.or(stated) else {
+            let problem = "events outside the sensor are to be left out, and the file states no sensor";
+            return Err(Error::unexpected(file, problem, "state the sensor too"));
+        };
+        Ok(events.retain_from(from, |e| sensor.contains(e.x, e.y)))
     }
 }

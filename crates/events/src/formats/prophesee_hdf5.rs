@@ -172,21 +172,14 @@ impl Members {
             Ok((name, (*at, number)))
         };
         let (name, t) = find(&|name| unit(name).is_some(), "t")?;
-        let stated = unit(name).flatten();
-        let unit = match (stated, options.time_unit) {
-            (Some(stated), Some(asked)) if stated != asked && !options.where_heeded => {
-                let (stated, asked) = (stated.name(), asked.name());
-                let problem = format!("the member `{name}` is in {stated}, and {asked} is asked for");
-                let at = file.offset_of(events.address);
-                return Err(Error::malformed(file.name(), at, problem, "leave the unit of time out"));
-            }
-            (Some(unit), _) | (None, Some(unit)) => unit,
-            (None, None) if t.1.is_float() => {
-                let problem = format!("the member `{name}` is no integer, and its unit is not stated");
-                return Err(Error::TimeUnit { file: file.name().into(), at: file.offset_of(events.address), problem });
-            }
-            (None, None) => TimeUnit::Microseconds,
-        };
+        let unit = options.unit(unit(name).flatten(), &format!("the member `{name}`")).map_err(|problem| {
+            Error::malformed(file.name(), file.offset_of(events.address), problem, "leave the unit of time out")
+        })?;
+        if unit.is_none() && t.1.is_float() {
+            let problem = format!("the member `{name}` is no integer, and its unit is not stated");
+            return Err(Error::TimeUnit { file: file.name().into(), at: file.offset_of(events.address), problem });
+        }
+        let unit = unit.unwrap_or(TimeUnit::Microseconds);
         let (_, p) = find(&|name| ["p", "on", "polarity"].contains(&name), "p")?;
         let ((_, x), (_, y)) = (find(&|name| name == "x", "x")?, find(&|name| name == "y", "y")?);
         Ok(Members { size: *size, x, y, p, t, unit })

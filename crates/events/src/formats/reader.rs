@@ -11,11 +11,16 @@ use std::path::{Path, PathBuf};
 use super::decoder::{Container, Decoder, Reading};
 use super::detect::{HEAD, Probe, detect};
 use super::{Axes, EventStream, Format, ReadOptions};
+use crate::progress::{Progress, Silent};
 use crate::source::{self, Bytes};
 use crate::{Columns, Error, Result, Sensor};
 
 /// Bytes that are read at a time.
 pub(super) const CHUNK: usize = super::records::PIECE;
+/// Mapped bytes that have been read are given back so many at a time.
+const RELEASE: usize = 4 << 20;
+/// Of a file that is read at random places, all mapped bytes are given back after so many events.
+const RELEASE_EVENTS: usize = 1 << 19;
 
 /// Reads events in chunks. See the module.
 ///
@@ -46,11 +51,22 @@ pub struct EventReader {
 
 enum State {
     /// From front to back, out of memory.
-    Slice { bytes: Bytes, at: usize, decoder: Box<dyn Decoder> },
+    Slice {
+        bytes: Bytes,
+        at: usize,
+        /// The bytes before have been given back.
+        released: usize,
+        decoder: Box<dyn Decoder>,
+    },
     /// From front to back, out of a reader.
     Read { reader: Box<dyn Read + Send>, buffer: Vec<u8>, decoder: Box<dyn Decoder> },
     /// At random places, out of memory.
-    Whole { bytes: Bytes, container: Box<dyn Container> },
+    Whole {
+        bytes: Bytes,
+        container: Box<dyn Container>,
+        /// Events since the bytes were given back.
+        events: usize,
+    },
     /// All events are read, or an error has been returned.
     Done { stated: Option<Sensor>, overflows: u64 },
 }
@@ -70,19 +86,27 @@ pub fn open(path: &Path) -> Result<EventReader> {
 /// # Errors
 /// As [`open`], and [`Error::Unexpected`] for an option that the format does not heed.
 pub fn open_with(path: &Path, options: &ReadOptions) -> Result<EventReader> {
+    open_stoppable(path, options, &Silent)
+}
+
+/// As [`open_with`]; `progress` can stop the first of two readings.
+///
+/// # Errors
+/// As [`open_with`], and [`Error::Cancelled`].
+pub fn open_stoppable(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<EventReader> {
     if !options.shift_to_zero {
         return open_as_stored(path, options);
     }
     let mut options = *options;
     options.shift_to_zero = false;
-    let shift_us = earliest(path, &options)?;
+    let shift_us = earliest(path, &options, progress)?;
     let mut reader = open_as_stored(path, &options)?;
     reader.shift_us = shift_us;
     Ok(reader)
 }
 
 /// The earliest time of a file in µs; 0 for no event.
-fn earliest(path: &Path, options: &ReadOptions) -> Result<u64> {
+fn earliest(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<u64> {
     if !path.metadata().is_ok_and(|m| m.is_file()) {
         let problem = "times are to be shifted to 0, which reads the file twice, and it is no regular file";
         return Err(Error::unexpected(path.display().to_string(), problem, "save it to a file first"));
@@ -90,6 +114,9 @@ fn earliest(path: &Path, options: &ReadOptions) -> Result<u64> {
     let (mut reader, mut chunk) = (open_as_stored(path, options)?, Columns::new());
     let mut earliest = None;
     while reader.next(&mut chunk)? {
+        if progress.cancelled() {
+            return Err(Error::Cancelled { what: "looking for the earliest time".into() });
+        }
         earliest = earliest.into_iter().chain(chunk.t_us().iter().copied()).min();
     }
     Ok(earliest.unwrap_or(0))
@@ -104,7 +131,9 @@ fn open_as_stored(path: &Path, options: &ReadOptions) -> Result<EventReader> {
         return EventReader::of_bytes(bytes, &name, options);
     }
     if gz {
-        return EventReader::from_read_with(source::gunzipped(file, &name)?, &name, options);
+        return EventReader::begin(source::gunzipped(file, &name)?, &name, options, |_| {
+            source::read_gz(path, |name, e| broken(name, 0, e))
+        });
     }
     EventReader::from_read_with(file, &name, options)
 }
@@ -125,7 +154,7 @@ impl EventReader {
     /// As [`open_with`], and [`Error::Unexpected`] for [`ReadOptions::shift_to_zero`]: the earliest time
     /// is known only at the end.
     pub fn from_read_with(
-        mut reader: impl Read + Send + 'static,
+        reader: impl Read + Send + 'static,
         name: &str,
         options: &ReadOptions,
     ) -> Result<EventReader> {
@@ -133,6 +162,22 @@ impl EventReader {
             let problem = "times are to be shifted to 0, and the earliest of a stream is known only at its end";
             return Err(Error::unexpected(name, problem, "save it to a file first"));
         }
+        EventReader::begin(reader, name, options, |reader| {
+            let bytes = source::at_most(reader, source::LARGEST).map_err(|e| broken(name, 0, e))?;
+            bytes.ok_or_else(|| {
+                let remedy = "unpack it to a file, which is mapped into memory (feature `mmap`)";
+                Error::unexpected(name, "more than 2 GiB of a format that needs the whole file", remedy)
+            })
+        })
+    }
+
+    /// As [`EventReader::from_read_with`]; `whole` gives all bytes, for a format that needs them.
+    fn begin<R: Read + Send + 'static>(
+        mut reader: R,
+        name: &str,
+        options: &ReadOptions,
+        whole: impl FnOnce(&mut dyn Read) -> Result<Vec<u8>>,
+    ) -> Result<EventReader> {
         let mut head = Vec::new();
         reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|e| broken(name, 0, e))?;
         // What is shorter than the head is all there is.
@@ -140,30 +185,19 @@ impl EventReader {
         let mut format = detect(Probe::front(&head, len), name)?;
         let mut reader = Cursor::new(head).chain(reader);
         let state = match format.read {
-            Reading::Stream(decoder) => State::Read {
-                reader: Box::new(reader),
-                buffer: vec![0; CHUNK],
-                decoder: decoder(name, &options.for_format(format, name)?),
-            },
+            Reading::Stream(decoder) => {
+                let options = options.for_format(format, name)?;
+                State::Read { reader: Box::new(reader), buffer: vec![0; CHUNK], decoder: decoder(name, &options) }
+            }
             Reading::Whole(_) => {
-                let mut bytes = Vec::new();
-                let limit = source::LARGEST;
-                reader.by_ref().take(limit + 1).read_to_end(&mut bytes).map_err(|e| broken(name, 0, e))?;
-                if bytes.len() as u64 > limit {
-                    let remedy = "unpack it to a file, which is mapped into memory (feature `mmap`)";
-                    return Err(Error::unexpected(
-                        name,
-                        "more than 2 GiB of a format that needs the whole file",
-                        remedy,
-                    ));
-                }
+                let bytes = whole(&mut reader)?;
                 // All bytes say more than the first ones: several formats are HDF5.
                 format = detect(Probe::whole(&bytes), name)?;
                 let Reading::Whole(container) = format.read else {
                     return Err(Error::unexpected(name, "two formats in one", "check what the file is"));
                 };
-                let options = options.for_format(format, name)?;
-                State::Whole { container: container(&bytes, name, &options)?, bytes: Bytes::Read(bytes) }
+                let container = container(&bytes, name, &options.for_format(format, name)?)?;
+                State::Whole { container, bytes: Bytes::Read(bytes), events: 0 }
             }
         };
         let options = options.for_format(format, name)?;
@@ -174,8 +208,10 @@ impl EventReader {
         let format = detect(Probe::whole(&bytes), name)?;
         let options = options.for_format(format, name)?;
         let state = match format.read {
-            Reading::Stream(decoder) => State::Slice { bytes, at: 0, decoder: decoder(name, &options) },
-            Reading::Whole(container) => State::Whole { container: container(&bytes, name, &options)?, bytes },
+            Reading::Stream(decoder) => State::Slice { bytes, at: 0, released: 0, decoder: decoder(name, &options) },
+            Reading::Whole(container) => {
+                State::Whole { container: container(&bytes, name, &options)?, bytes, events: 0 }
+            }
         };
         Ok(EventReader { format, file: name.into(), state, options, shift_us: 0, dropped: 0, at: 0 })
     }
@@ -249,7 +285,7 @@ impl EventReader {
         let before = out.len();
         while out.len() == before {
             let more = self.step(out);
-            self.dropped += self.options.apply(self.stated_sensor(), self.shift_us, out, before);
+            self.dropped += self.options.apply(&self.file, self.stated_sensor(), self.shift_us, out, before)?;
             if !more? {
                 return Ok(false);
             }
@@ -260,10 +296,14 @@ impl EventReader {
     /// Decodes the next bytes; false at the end.
     fn step(&mut self, out: &mut Columns) -> Result<bool> {
         match &mut self.state {
-            State::Slice { bytes, at, decoder } => {
+            State::Slice { bytes, at, released, decoder } => {
                 if *at == bytes.len() {
                     decoder.finish(out)?;
                     return Ok(false);
+                }
+                if *at - *released >= RELEASE {
+                    bytes.release(*released..*at);
+                    *released = *at;
                 }
                 *at += decoder.take(&bytes[*at..], out)?;
             }
@@ -279,7 +319,17 @@ impl EventReader {
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(broken(&self.file, self.at, e)),
             },
-            State::Whole { bytes, container } => return container.next(bytes, out),
+            State::Whole { bytes, container, events } => {
+                let before = out.len();
+                if !container.next(bytes, out)? {
+                    return Ok(false);
+                }
+                *events += out.len() - before;
+                if *events >= RELEASE_EVENTS {
+                    bytes.release(0..bytes.len());
+                    *events = 0;
+                }
+            }
             State::Done { .. } => return Ok(false),
         }
         Ok(true)

@@ -59,9 +59,7 @@ const MOST_COMMENTS: usize = 64;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 struct Text {
-    /// The unit of times whose unit the file does not state, and whether that is a guess about many files.
-    unit: Option<TimeUnit>,
-    where_heeded: bool,
+    options: ReadOptions,
     /// Comments before the columns are known.
     comments: Vec<Comment>,
     /// jAER wrote the file.
@@ -128,8 +126,7 @@ impl Records for Text {
 
 impl Text {
     fn new(options: &ReadOptions) -> Text {
-        let ReadOptions { time_unit: unit, where_heeded, .. } = *options;
-        Text { unit, where_heeded, comments: Vec::new(), jaer: false, start: None, order: Order::default() }
+        Text { options: *options, comments: Vec::new(), jaer: false, start: None, order: Order::default() }
     }
 
     #[inline]
@@ -241,13 +238,9 @@ impl Text {
 
     /// Refuses a unit that contradicts the file's.
     fn check_unit(&self, layout: Layout, place: Place<'_>) -> Result<()> {
-        match (layout.unit, self.unit) {
-            (Some(stated), Some(asked)) if stated != asked && !self.where_heeded => {
-                let problem = format!("the file states times in {}, and {} is asked for", stated.name(), asked.name());
-                Err(place.error(0, problem, "leave the unit of time out, or correct the name of the column"))
-            }
-            _ => Ok(()),
-        }
+        let unit = self.options.unit(layout.unit, "the column of times");
+        let remedy = "leave the unit of time out, or correct the name of the column";
+        unit.map(|_| ()).map_err(|problem| place.error(0, problem, remedy))
     }
 
     fn event(&self, line: &[u8], start: Start) -> Result<Event, Fault> {
@@ -291,7 +284,7 @@ impl Text {
         };
         // jAER writes seconds with a decimal point and µs without.
         let written = (self.jaer && text.contains(&b'.')).then_some(TimeUnit::Seconds);
-        match stated.or(self.unit).or(written) {
+        match stated.or(self.options.time_unit).or(written) {
             Some(unit) => number.scaled(unit.exponent()),
             None => match number.whole() {
                 None if number.scaled(0).is_some() => return Err(Fault::NoUnit(shown())),
@@ -471,7 +464,7 @@ mod tests {
         assert_eq!(times("1 2 0.5 1\n", TimeUnit::Milliseconds).unwrap(), [500]);
         assert_eq!(times("t_ms,x,y,p\n1,1,2,1\n", TimeUnit::Milliseconds).unwrap(), [1000]);
         let error = times("t_ms,x,y,p\n1,1,2,1\n", TimeUnit::Seconds).unwrap_err().to_string();
-        assert!(error.contains("the file states times in ms, and s is asked for"), "{error}");
+        assert!(error.contains("the column of times is in ms, and s is asked for"), "{error}");
     }
 
     #[test]

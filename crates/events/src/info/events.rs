@@ -1,8 +1,8 @@
 //! A file of events in numbers, read chunk by chunk: a recording of any length takes the memory of
 //! one chunk.
 //!
-//! Only a file whose times fall is read a second time, for its times alone (8 bytes an event),
-//! because how many events sorting moves depends on all of them.
+//! Only a file whose times fall is read again, for its times alone, because how many events sorting
+//! moves depends on all of them (see [`super::order`]).
 
 use std::fmt;
 use std::path::Path;
@@ -10,8 +10,10 @@ use std::path::Path;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::order;
 use crate::formats::{self, Axes, EventStream, ReadOptions};
-use crate::{Columns, Result, Sensor};
+use crate::progress::Progress;
+use crate::{Columns, Error, Result, Sensor};
 
 /// A file of events in numbers. All of them describe the file's own order and stored coordinates, which
 /// [`EventsInfo::axes`] says how to count, and times in which a clock that overflows is continued.
@@ -106,28 +108,24 @@ impl EventsInfo {
         tally.into_info(stream.format, stream.sensor, stream.events.moved_by_sorting())
     }
 
-    /// The numbers of a file of events.
+    /// The numbers of a file of events. Memory does not depend on its length.
     ///
     /// # Errors
-    /// As [`formats::open`] and [`formats::EventReader::next`].
-    pub fn read(path: &Path) -> Result<EventsInfo> {
-        EventsInfo::read_with(path, &ReadOptions::default())
-    }
-
-    /// The numbers of a file of events that is read with options.
-    ///
-    /// # Errors
-    /// As [`formats::open_with`] and [`formats::EventReader::next`].
-    pub fn read_with(path: &Path, options: &ReadOptions) -> Result<EventsInfo> {
-        let mut reader = formats::open_with(path, options)?;
+    /// As [`formats::open_with`] and [`formats::EventReader::next`]; [`Error::Unexpected`] for a pipe
+    /// with times that fall, which cannot be read again; [`Error::Cancelled`].
+    pub fn read(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<EventsInfo> {
+        let mut reader = formats::open_stoppable(path, options, progress)?;
         let (mut tally, mut chunk) = (Tally::default(), Columns::new());
         let axes = axes(reader.format());
         while reader.next(&mut chunk)? {
+            stop(progress)?;
             tally.look_outside(&chunk, reader.sensor());
             axes.to_stored(reader.stated_sensor(), &mut chunk);
             tally.add(&chunk);
         }
-        let moved = if tally.falls { times(path, options)?.moved_by_sorting() } else { 0 };
+        // Shifted times have the same order.
+        let unshifted = ReadOptions { shift_to_zero: false, ..*options };
+        let moved = if tally.falls { moved(path, &unshifted, reader.shift_us(), &tally, progress)? } else { 0 };
         let mut info = tally.into_info(reader.format(), reader.sensor(), moved);
         info.stated_sensor = reader.stated_sensor().filter(|stated| Some(*stated) != info.sensor);
         (info.overflows, info.shift_us, info.dropped) = (reader.overflows(), reader.shift_us(), reader.dropped());
@@ -140,14 +138,26 @@ fn axes(format: &str) -> Axes {
     formats::by_name(format).map_or(Axes::UpperLeft, |f| f.axes)
 }
 
-/// The times of a file of events; the other columns stay empty.
-fn times(path: &Path, options: &ReadOptions) -> Result<Columns> {
-    let mut reader = formats::open_with(path, options)?;
-    let (mut all, mut chunk) = (Columns::new(), Columns::new());
-    while reader.next(&mut chunk)? {
-        all.t_us.extend_from_slice(&chunk.t_us);
+fn stop(progress: &dyn Progress) -> Result<()> {
+    if progress.cancelled() { Err(Error::Cancelled { what: "reading the events".into() }) } else { Ok(()) }
+}
+
+/// How many events of a file sorting moves. The tally's times are smaller by `shift_us` than those
+/// that `options` give.
+fn moved(path: &Path, options: &ReadOptions, shift_us: u64, tally: &Tally, progress: &dyn Progress) -> Result<usize> {
+    if !path.metadata().is_ok_and(|m| m.is_file()) {
+        let problem = "its times fall, and how many events sorting moves takes a second reading";
+        return Err(Error::unexpected(path.display().to_string(), problem, "save what comes through it as a file"));
     }
-    Ok(all)
+    let moved = order::moved(tally.earliest + shift_us, tally.latest + shift_us, &mut |take| {
+        let (mut reader, mut chunk) = (formats::open_with(path, options)?, Columns::new());
+        while reader.next(&mut chunk)? {
+            stop(progress)?;
+            take(chunk.t_us());
+        }
+        Ok(())
+    })?;
+    Ok(usize::try_from(moved).unwrap_or(usize::MAX))
 }
 
 /// What is known of the events so far.
@@ -157,6 +167,8 @@ struct Tally {
     first: Option<u64>,
     last: Option<u64>,
     falls: bool,
+    earliest: u64,
+    latest: u64,
     x: Option<(u16, u16)>,
     y: Option<(u16, u16)>,
     on: usize,
@@ -178,6 +190,11 @@ impl Tally {
             Some(so_far.map_or((low, high), |(a, b)| (a.min(low), b.max(high))))
         };
         let (Some(&first), Some(&last)) = (events.t_us().first(), events.t_us().last()) else { return };
+        let (low, high) = events.t_us().iter().fold((u64::MAX, 0), |(low, high), &t| (low.min(t), high.max(t)));
+        if self.events == 0 {
+            (self.earliest, self.latest) = (low, high);
+        }
+        (self.earliest, self.latest) = (self.earliest.min(low), self.latest.max(high));
         self.falls |= self.last.is_some_and(|before| first < before) || !events.t_us().is_sorted();
         self.first.get_or_insert(first);
         self.last = Some(last);
@@ -283,6 +300,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::progress::Silent;
     use crate::testing::events;
 
     proptest! {
@@ -293,7 +311,7 @@ mod tests {
             let path = folder.path().join("a.dat");
             let columns = Columns::from(&events[..]);
             std::fs::write(&path, formats::encode("dat", &columns, None).unwrap()).unwrap();
-            let found = EventsInfo::read(&path).unwrap();
+            let found = EventsInfo::read(&path, &ReadOptions::default(), &Silent).unwrap();
             let stream = EventStream { format: "dat", sensor: None, events: columns };
             prop_assert_eq!(&found, &EventsInfo::of(&stream));
             let mut sorted = events.clone();

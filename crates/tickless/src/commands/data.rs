@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use tickless_events::formats::{self, ReadOptions};
 use tickless_events::info::{EventsInfo, Info};
 use tickless_events::{Error, Sensor, datasets};
+use tickless_train::progress::Progress;
 
 /// What data sets there are, what a file or folder is, and recordings in other formats.
 #[derive(Debug, Args)]
@@ -151,6 +152,7 @@ struct Converted {
     shift_us: u64,
     /// What became of the axes, if they are not the same in both formats.
     axes: Option<String>,
+    #[serde(serialize_with = "crate::shown::path")]
     file: PathBuf,
 }
 
@@ -189,7 +191,7 @@ impl Data {
                 super::fetch::run(name.as_deref(), to.as_deref(), mirror, global, console)?;
             }
             What::Info { path, read } => {
-                let info = tickless_events::info_with(&path, &read.options()?).map_err(explained)?;
+                let info = tickless_events::info_with(&path, &read.options()?, console).map_err(explained)?;
                 if global.json {
                     return print_json(&info);
                 }
@@ -234,22 +236,30 @@ impl Data {
                 }
             }
             What::Convert { from, to, format, read } => {
-                let done = formats::convert(&from, &to, format.as_deref(), &read.options()?).map_err(explained)?;
+                let options = read.options()?;
+                let done = formats::convert(&from, &to, format.as_deref(), &options, console).map_err(explained)?;
                 let formats::Conversion { events, dropped, overflows, shift_us, axes: (before, after), .. } = done;
                 let axes = before.conversion(after);
                 if global.json {
                     return print_json(&Converted { events, dropped, overflows, shift_us, axes, file: to });
                 }
-                say!("{events} events written to {}", to.display());
+                let mut lines = vec![format!("{events} events written to {}", to.display())];
                 if let Some(axes) = axes {
-                    say!("axes: {axes}");
+                    lines.push(format!("axes: {axes}"));
                 }
                 if dropped > 0 {
-                    say!("{dropped} events outside the sensor left out");
+                    lines.push(format!("{dropped} events outside the sensor left out"));
                 }
                 if overflows > 0 {
                     let s = if overflows == 1 { "" } else { "s" };
-                    say!("the clock overflowed {overflows} time{s}: later times go on (`--literal-times`: as stored)");
+                    lines.push(format!(
+                        "the clock overflowed {overflows} time{s}: later times go on (`--literal-times`: as stored)"
+                    ));
+                }
+                // What goes to standard output, perhaps through a pipe, is the file and nothing else.
+                let is_file = to.metadata().is_ok_and(|m| m.is_file()) && !to.starts_with("/dev");
+                for line in lines {
+                    if is_file { say!("{line}") } else { console.line(&line) }
                 }
             }
         }

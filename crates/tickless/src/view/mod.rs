@@ -9,7 +9,7 @@ mod channels;
 
 use crate::progress::stop;
 use crate::report::{InputSample, write_recording};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tickless_events::formats::{self, ReadOptions};
@@ -47,8 +47,10 @@ pub struct View {
     /// µs from the earliest to the latest event.
     pub span_us: u64,
     /// The picture.
+    #[serde(serialize_with = "crate::shown::path")]
     pub picture: PathBuf,
     /// The animation; none of channels, which are no image.
+    #[serde(serialize_with = "shown_path")]
     pub animation: Option<PathBuf>,
     /// Frames of the animation.
     pub frames: usize,
@@ -77,6 +79,9 @@ type Frame = Vec<[u16; 2]>;
 /// # Errors
 /// If the file cannot be read or holds no event, or the user stops.
 pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<View> {
+    if file.metadata().is_ok_and(|m| !m.is_file()) {
+        bail!("{}: is no regular file, and a recording is read twice to be drawn; save it as a file", file.display());
+    }
     if formats::open_with(file, &options.read)?.format() == formats::shd::FORMAT.name {
         return channels::view(file, options, progress);
     }
@@ -91,7 +96,7 @@ pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<V
     let stem = folder(file, options)?;
     let animation = options.output.join(format!("{stem}.gif"));
     let span_us = extent.last_us - extent.first_us;
-    animation::write(&animation, &frames, size, span_us as f64 * options.slow)?;
+    let new = animation::write(&animation, &frames, size, span_us as f64 * options.slow, progress)?;
     let sample = InputSample {
         label: stem.clone(),
         width: size.0,
@@ -101,6 +106,7 @@ pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<V
         events: extent.events as usize,
     };
     let picture = write_recording(&sample, &stem, &options.output)?;
+    new.commit().with_context(|| animation.display().to_string())?;
     Ok(View {
         format: extent.format,
         sensor: [extent.sensor.width, extent.sensor.height],
@@ -115,6 +121,13 @@ pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<V
     })
 }
 
+fn shown_path<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    match path {
+        Some(path) => crate::shown::path(path, to),
+        None => to.serialize_none(),
+    }
+}
+
 /// Makes the folder of the pictures, and gives their name without extension.
 fn folder(file: &Path, options: &Options) -> Result<String> {
     std::fs::create_dir_all(&options.output)
@@ -123,7 +136,7 @@ fn folder(file: &Path, options: &Options) -> Result<String> {
 }
 
 fn extent(file: &Path, read: &ReadOptions, progress: &dyn Progress) -> Result<Extent> {
-    let mut reader = formats::open_with(file, read)?;
+    let mut reader = formats::open_stoppable(file, read, progress)?;
     let mut chunk = Columns::new();
     let (mut events, mut first_us, mut last_us) = (0u64, u64::MAX, 0u64);
     let (mut needed, mut outside) = (Sensor { width: 0, height: 0 }, None);
@@ -154,7 +167,7 @@ fn count(
     let frames = options.frames;
     let mut all = vec![vec![[0u16; 2]; width * height]; frames];
     let span = u128::from(extent.last_us - extent.first_us) + 1;
-    let (mut reader, mut chunk) = (formats::open_with(file, &options.read)?, Columns::new());
+    let (mut reader, mut chunk) = (formats::open_stoppable(file, &options.read, progress)?, Columns::new());
     progress.start("view", extent.events, "event");
     while reader.next(&mut chunk)? {
         stop(progress)?;

@@ -25,9 +25,6 @@ const BLOSC: u16 = 32_001;
 const LZ4: u16 = 32_004;
 const ZSTD: u16 = 32_015;
 
-/// Bytes of a chunk at most; writers make chunks of about 1 MB.
-const MOST: u64 = 256 << 20;
-
 /// What a filter that is not read is called.
 fn name(id: u16) -> &'static str {
     match id {
@@ -63,9 +60,15 @@ pub fn pipeline(mut from: Cursor) -> Result<Vec<Filter>> {
     (0..count).map(one).collect()
 }
 
+/// The most bytes of an unpacked chunk: 16 million events. A guard against bombs.
+const MOST: u64 = 256 << 20;
+
 /// The bytes of a chunk as they were before its filters (but ECF), of which there may be at most
 /// `most`.
 pub(crate) fn decoded<'a>(file: &File, of: &Dataset, chunk: &Chunk, raw: &'a [u8], most: u64) -> Result<Cow<'a, [u8]>> {
+    if most > MOST && !of.filters.is_empty() {
+        return Err(file.fault(chunk.address, format!("a chunk of {most} bytes; at most {MOST} are unpacked")));
+    }
     // Fletcher-32 may stand behind.
     let limit = most.min(MOST) + 4;
     let size = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -63,14 +63,29 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     };
     let at = from.offset();
     let header = from.take(size)?;
-    let array = parse(header).and_then(|header| Array::of(header, from.rest().len()));
-    let array = array.map_err(|problem| {
-        let remedy = "save events as [N, 4] of x, y, p, t or as a structured array of t, x, y, p";
-        Error::malformed(name, at, problem, remedy)
+    let array = parse(header).map_err(Problem::Other).and_then(|h| Array::of(h, from.rest().len(), options));
+    let array = array.map_err(|problem| match problem {
+        Problem::NoUnit(problem) => Error::TimeUnit { file: name.into(), at, problem },
+        Problem::Other(problem) => {
+            let remedy = "save events as [N, 4] of x, y, p, t or as a structured array of t, x, y, p";
+            Error::malformed(name, at, problem, remedy)
+        }
     })?;
     let mut reader = Reader { name: name.into(), start: from.position(), array, unit: TimeUnit::Microseconds, done: 0 };
-    reader.unit = reader.unit(bytes, options, at)?;
+    reader.unit = reader.unit(bytes, at)?;
     Ok(Box::new(reader))
+}
+
+/// What is wrong with a header.
+pub(super) enum Problem {
+    NoUnit(String),
+    Other(String),
+}
+
+impl From<String> for Problem {
+    fn from(problem: String) -> Problem {
+        Problem::Other(problem)
+    }
 }
 
 /// The user and the class of a trial of DVS-Gesture, out of a path such as `user01_led/3.npy`.
@@ -91,10 +106,8 @@ pub(super) struct Array {
     pub x: Column,
     pub y: Column,
     pub p: Column,
-    /// The name of t in a structured array.
-    pub t_name: Option<String>,
-    /// The unit that the name of t states.
-    pub stated: Option<TimeUnit>,
+    /// The unit of t; `None` for a plain array of floats, whose values decide.
+    pub unit: Option<TimeUnit>,
 }
 
 /// Where a value of event i is: at `first + i·step`.
@@ -107,23 +120,33 @@ pub(super) struct Column {
 
 impl Array {
     /// Checks the header against the `size` bytes of values.
-    pub(super) fn of(header: Header, size: usize) -> Result<Array, String> {
+    pub(super) fn of(header: Header, size: usize, options: &ReadOptions) -> Result<Array, Problem> {
         let array = match header.kind {
-            Kind::Plain(number) => Array::plain(number, header.fortran, &header.shape)?,
-            Kind::Fields(fields, item) => Array::structured(&fields, item, &header.shape)?,
+            Kind::Plain(number) => Array::plain(number, header.fortran, &header.shape, options)?,
+            Kind::Fields(fields, item) => Array::structured(&fields, item, &header.shape, options)?,
         };
         let needed = array.1;
         if needed != Some(size) {
             let needed = needed.map_or("more than a file can have".into(), |n| n.to_string());
             let what =
                 if needed.len() > 19 || needed.parse().is_ok_and(|n: usize| n < size) { "" } else { "truncated: " };
-            return Err(format!("{what}{size} bytes of values in place of {needed} for the shape {:?}", header.shape));
+            let shape = header.shape;
+            return Err(Problem::Other(format!(
+                "{what}{size} bytes of values in place of {needed} for the shape {shape:?}"
+            )));
         }
         Ok(array.0)
     }
 
-    fn plain(number: Number, fortran: bool, shape: &[u64]) -> Result<(Array, Option<usize>), String> {
-        let &[n, 4] = shape else { return Err(format!("a plain array of shape {shape:?} in place of [N, 4]")) };
+    fn plain(
+        number: Number,
+        fortran: bool,
+        shape: &[u64],
+        options: &ReadOptions,
+    ) -> Result<(Array, Option<usize>), Problem> {
+        let &[n, 4] = shape else {
+            return Err(format!("a plain array of shape {shape:?} in place of [N, 4]").into());
+        };
         let width = number.size();
         let bytes = usize::try_from(n).ok().and_then(|n| n.checked_mul(4 * width));
         let len = n as usize;
@@ -133,11 +156,19 @@ impl Array {
             Column { first, step, number }
         };
         let (x, y, p, t) = (column(0), column(1), column(2), column(3));
-        Ok((Array { len, x, y, p, t, t_name: None, stated: None }, bytes))
+        let whole = (!number.is_float()).then_some(TimeUnit::Microseconds);
+        Ok((Array { len, x, y, p, t, unit: options.time_unit.or(whole) }, bytes))
     }
 
-    fn structured(fields: &[header::Field], item: usize, shape: &[u64]) -> Result<(Array, Option<usize>), String> {
-        let &[n] = shape else { return Err(format!("a structured array of shape {shape:?} in place of [N]")) };
+    fn structured(
+        fields: &[header::Field],
+        item: usize,
+        shape: &[u64],
+        options: &ReadOptions,
+    ) -> Result<(Array, Option<usize>), Problem> {
+        let &[n] = shape else {
+            return Err(format!("a structured array of shape {shape:?} in place of [N]").into());
+        };
         let one = |fits: &dyn Fn(&str) -> bool, names: &str| {
             let mut found = fields.iter().filter(|f| fits(&f.name));
             match (found.next(), found.next()) {
@@ -154,8 +185,15 @@ impl Array {
         let (_, p) = one(&|name| ["p", "on", "polarity"].contains(&name), "`p`, `on`, `polarity`")?;
         let ((_, x), (_, y)) = (one(&|name| name == "x", "`x`")?, one(&|name| name == "y", "`y`")?);
         let bytes = usize::try_from(n).ok().and_then(|n| n.checked_mul(item));
-        let (stated, t_name) = (unit(&field.name).flatten(), Some(field.name.clone()));
-        Ok((Array { len: n as usize, t, x, y, p, t_name, stated }, bytes))
+        let name = &field.name;
+        let unit = match options.unit(unit(name).flatten(), &format!("the field `{name}`"))? {
+            None if t.number.is_float() => {
+                let problem = format!("the field `{name}` is no integer, and its unit is not stated");
+                return Err(Problem::NoUnit(problem));
+            }
+            unit => unit.or(Some(TimeUnit::Microseconds)),
+        };
+        Ok((Array { len: n as usize, t, x, y, p, unit }, bytes))
     }
 }
 
@@ -192,27 +230,17 @@ impl Container for Reader {
 
 impl Reader {
     /// The unit of the times, in an array whose header begins at byte `at`.
-    fn unit(&self, bytes: &[u8], options: &ReadOptions, at: u64) -> Result<TimeUnit> {
-        let Array { t, t_name, stated, len, .. } = &self.array;
-        let unknown = |problem: String| Error::TimeUnit { file: self.name.clone(), at, problem };
-        let asked = options.time_unit;
-        match (*stated, asked, t_name) {
-            (Some(unit), Some(asked), Some(name)) if unit != asked && !options.where_heeded => {
-                let problem = format!("the field `{name}` is in {}, and {} is asked for", unit.name(), asked.name());
-                return Err(Error::malformed(&self.name, at, problem, "leave the unit of time out"));
-            }
-            (Some(unit), ..) | (None, Some(unit), _) => return Ok(unit),
-            (None, None, _) if !t.number.is_float() => return Ok(TimeUnit::Microseconds),
-            (None, None, Some(name)) => {
-                return Err(unknown(format!("the field `{name}` is no integer, and its unit is not stated")));
-            }
-            (None, None, None) => {}
+    fn unit(&self, bytes: &[u8], at: u64) -> Result<TimeUnit> {
+        let Array { t, unit, len, .. } = self.array;
+        if let Some(unit) = unit {
+            return Ok(unit);
         }
-        let (fraction, other_than_0) = values::fractions(t.number, self.place(*t, bytes, "the time"), *len)?;
+        let (fraction, other_than_0) = values::fractions(t.number, self.place(t, bytes, "the time"), len)?;
         if fraction || !other_than_0 || gesture_trial(&self.name).is_some() {
             return Ok(TimeUnit::Milliseconds);
         }
-        Err(unknown("the time is a column of floating-point numbers without fractions, which may be µs or ms".into()))
+        let problem = "the time is a column of floating-point numbers without fractions, which may be µs or ms";
+        Err(Error::TimeUnit { file: self.name.clone(), at, problem: problem.into() })
     }
 
     /// Where the values of a column are that come next.

@@ -195,8 +195,16 @@ impl Comment {
         {
             return Ok(Some(layout));
         }
-        let runs: Vec<Layout> =
-            named.windows(4).filter(|run| run.iter().all(Option::is_some)).filter_map(Layout::of).collect();
+        let (mut runs, mut at) = (Vec::new(), 0);
+        while let Some(run) = named.get(at..at + 4) {
+            match Layout::of(run).filter(|_| run.iter().all(Option::is_some)) {
+                Some(layout) => {
+                    runs.push(layout);
+                    at += 4;
+                }
+                None => at += 1,
+            }
+        }
         if let Some(first) = runs.first() {
             if runs.iter().any(|run| !run.same_places(first)) {
                 return Err("it names the columns in two orders".into());
