@@ -7,12 +7,12 @@
 //! * DAVIS: polarity in bit 11, x in 12–21, y in 22–30; bit 31 marks frames and inertial samples,
 //!   bit 10 external signals; both are skipped.
 //!
-//! Times are raw: unsigned 32 bits that start again from 0 after 71.6 minutes and are continued (see
-//! `clock`), unless literal ones are asked for. x, y and polarity are as stored, because programs
-//! disagree about the corner. jAER shows x and y from the lower right of a DVS128 (a DAVIS: the lower
-//! left) and has
-//! polarity 0 for ON: some readers give 127 − x, 127 − y and 1 − p, and data sets (CIFAR10-DVS)
-//! are used that way, which is their loader's to do. Source: jAER's description of AER-DAT 2.0.
+//! Times are raw: unsigned 32 bits that start again from 0 after 71.6 minutes and are continued
+//! (see `clock`), unless literal ones are asked for. x, y and polarity are as stored, because
+//! programs disagree about the corner. jAER shows x and y from the lower right of a DVS128 (a
+//! DAVIS: the lower left) and has polarity 0 for ON: some readers give 127 − x, 127 − y and 1 − p,
+//! and data sets (CIFAR10-DVS) are used that way, which is their loader's to do. Source: jAER's
+//! description of AER-DAT 2.0.
 
 use super::aedat::{self, Front, front};
 use super::block::Block;
@@ -52,8 +52,8 @@ enum Stage {
     Events,
 }
 
-/// The decoder of events of `RECORD` bytes, the last four of which are the time: 8 in AEDAT 2.0, 6 in
-/// AER-DAT 1.0.
+/// The decoder of events of `RECORD` bytes, the last four of which are the time: 8 in AEDAT 2.0, 6
+/// in AER-DAT 1.0.
 pub(super) struct Aedat2<const RECORD: usize> {
     stage: Stage,
     chip: Chip,

@@ -7,8 +7,8 @@
 //!   here), u16 x, u16 y. A byte 0xFC | n adds 63·n µs (n = 0 is a reset).
 //!
 //! A reset changes nothing here. Times are raw and begin at 0. x counts from the left; **y counts
-//! from the bottom row**, and is turned over here (height − 1 − y), so that in memory it counts from
-//! the top. Source: the public description of the Event Stream specification 2.0 (Marcireau).
+//! from the bottom row**, and is turned over here (height − 1 − y), so that in memory it counts
+//! from the top. Source: the public description of the Event Stream specification 2.0 (Marcireau).
 
 use super::axes::turned;
 use super::block::Block;

@@ -1,11 +1,11 @@
 //! File formats, one file each.
 //!
 //! A format of events decodes bytes into [`Columns`]: the events in file order with their literal
-//! times, x from the left and y from the top (see [`Axes`]). [`open`] reads a file chunk by chunk, [`read`] and [`decode`] all of it into an
-//! [`EventStream`], [`encode`] and [`encoder`] write. Sorting happens once, in
-//! [`EventStream::into_recording`]. To add a format: write one file with a `FORMAT`, and name it
-//! in [`FORMATS`]. What all of them share lies in `decoder`, `records`, `reader` (reading),
-//! `encoder` (writing) and `detect` (which format is it?).
+//! times, x from the left and y from the top (see [`Axes`]). [`open`] reads a file chunk by chunk,
+//! [`read`] and [`decode`] all of it into an [`EventStream`], [`encode`] and [`encoder`] write.
+//! Sorting happens once, in [`EventStream::into_recording`]. To add a format: write one file with a
+//! `FORMAT`, and name it in [`FORMATS`]. What all of them share lies in `decoder`, `records`,
+//! `reader` (reading), `encoder` (writing) and `detect` (which format is it?).
 
 mod aedat;
 pub mod aedat1;

@@ -1,13 +1,13 @@
-//! Several NumPy arrays in one file (`.npz`), as `numpy.savez` and `numpy.savez_compressed` write it: a
-//! zip archive of `.npy` members, stored or deflated.
+//! Several NumPy arrays in one file (`.npz`), as `numpy.savez` and `numpy.savez_compressed` write
+//! it: a zip archive of `.npy` members, stored or deflated.
 //!
-//! Either four members are rows of numbers named x (`xs`), y (`ys`), p (`ps`, `pol`, `polarity`, `on`)
-//! and t (`ts`, `timestamp`, also with a unit: `t_ns`); others beside them are left alone. Or exactly one
-//! member is an array that [`super::npy`] reads: structured, or [N, 4] of x, y, p, t in C order.
-//! What holds there for types, units and polarities holds here.
+//! Either four members are rows of numbers named x (`xs`), y (`ys`), p (`ps`, `pol`, `polarity`,
+//! `on`) and t (`ts`, `timestamp`, also with a unit: `t_ns`); others beside them are left alone. Or
+//! exactly one member is an array that [`super::npy`] reads: structured, or [N, 4] of x, y, p, t in
+//! C order. What holds there for types, units and polarities holds here.
 //!
-//! Members are unpacked piece by piece, so that memory does not grow with the recording. At its end the
-//! checksum of a member is verified.
+//! Members are unpacked piece by piece, so that memory does not grow with the recording. At its end
+//! the checksum of a member is verified.
 
 use std::io::Cursor as SeekBytes;
 
@@ -41,7 +41,8 @@ const STEP: usize = 64 << 10;
 /// Bytes of an element of a table at most.
 const MOST_ELEMENT: usize = 4096;
 
-/// The first member of the archive is an array in no folder; a data set of `.npy` recordings has folders.
+/// The first member of the archive is an array in no folder; a data set of `.npy` recordings has
+/// folders.
 fn fits(probe: &Probe) -> Fit {
     let name = probe.head.get(26..28).map_or(0, |n| usize::from(u16::from_le_bytes([n[0], n[1]])));
     let name = probe.head.get(30..30 + name).unwrap_or_default();
@@ -164,7 +165,8 @@ impl Values {
         Ok(&self.buffer[self.taken - n..self.taken])
     }
 
-    /// Reads the header of the array, and returns it with the bytes of values that the member claims.
+    /// Reads the header of the array, and returns it with the bytes of values that the member
+    /// claims.
     fn header(&mut self, bytes: &[u8], file: &str) -> Result<(Header, u64)> {
         let front = self.take(bytes, file, npy::MAGIC.len() + 2)?;
         let Some(&[major, _]) = front.strip_prefix(npy::MAGIC) else {

@@ -2,18 +2,19 @@
 //!
 //! | written by | group | names | times |
 //! |---|---|---|---|
-//! | DSEC | `events` | `x`, `y`, `t`, `p` | whole µs, to which the number `t_offset` of the root is added |
+//! | DSEC | `events` | `x`, `y`, `t`, `p` | whole µs, to which `t_offset` is added |
 //! | e2vid, evlib | `events` | `xs`, `ys`, `ts`, `ps` | floating seconds |
 //! | M3ED | `prophesee/left`, `prophesee/right` | `x`, `y`, `t`, `p` | whole µs |
 //!
 //! Any group is looked into, for a pair of x and y, a polarity (`p`, `ps`, `pol`, `polarity`, `on`)
-//! and a time (`t`, `ts`, `timestamp`, also with a unit, `t_ns`). Whole times without a unit are µs;
-//! floating ones are seconds under the name `ts`, and otherwise refused unless their unit is given.
-//! Each data set has one dimension, any integer type (x, y and t also whole or floating), and chunks
-//! and filters of its own. Other data sets (`ms_to_idx`, images) are left alone.
+//! and a time (`t`, `ts`, `timestamp`, also with a unit, `t_ns`). Whole times without a unit are
+//! µs; floating ones are seconds under the name `ts`, and otherwise refused unless their unit is
+//! given. Each data set has one dimension, any integer type (x, y and t also whole or floating),
+//! and chunks and filters of its own. Other data sets (`ms_to_idx`, images) are left alone.
 //!
 //! p is 1 for ON and 0 or −1 for OFF. x counts from the left and y from the top. The sensor is not
-//! stated. A file with several such groups has several streams, numbered in the order of their names.
+//! stated. A file with several such groups has several streams, numbered in the order of their
+//! names.
 
 use std::collections::HashSet;
 
@@ -79,7 +80,8 @@ fn groups(file: &File) -> Result<Vec<Group>> {
         if !seen.insert(address) || seen.len() > MOST_OBJECTS {
             continue;
         }
-        // What is no group, or a group of a kind that is not read, holds no events that can be read.
+        // What is no group, or a group of a kind that is not read, holds no events that can be
+        // read.
         let Ok(links) = file.links(address) else { continue };
         let find = |names: &[&str]| links.iter().find(|(name, _)| names.contains(&name.as_str())).map(|l| l.1);
         let offset = find(&[OFFSET]).or(offset);

@@ -221,8 +221,8 @@ impl EventReader {
         self.format.name
     }
 
-    /// Where the columns and rows of the file begin; the events given here count from the upper left
-    /// unless the format leaves the corner open.
+    /// Where the columns and rows of the file begin; the events given here count from the upper
+    /// left unless the format leaves the corner open.
     pub fn axes(&self) -> Axes {
         self.format.axes
     }

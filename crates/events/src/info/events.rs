@@ -177,7 +177,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Looks for events outside the sensor; before [`Tally::add`], because it counts in memory's axes.
+    /// Looks for events outside the sensor, by the axes of memory; before [`Tally::add`].
     fn look_outside(&mut self, events: &Columns, sensor: Option<Sensor>) {
         if let Some(sensor) = sensor {
             Outside::add(&mut self.outside, sensor, events, self.events as u64);

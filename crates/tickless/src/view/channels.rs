@@ -1,5 +1,5 @@
-//! Samples of channels (SHD) to look at: a raster each. A file of them is no recording of one camera,
-//! and its channels are no image, so that slices and an animation would show nothing.
+//! Samples of channels (SHD) to look at: a raster each. A file of them is no recording of one
+//! camera, and its channels are no image, so that slices and an animation would show nothing.
 
 use super::{Options, View, folder};
 use crate::progress::stop;

@@ -1,11 +1,11 @@
 //! Blosc 1, the filter of hdf5plugin and of DSEC: blocks that are shuffled, split and packed.
 //!
-//! A header of 16 bytes: u8 version, u8 version of the codec, u8 flags, u8 bytes of an element, then
-//! u32 bytes in all, in a block, and packed. Flags: bit 0 bytes shuffled, 1 not packed at all, 2
-//! bits shuffled, 4 blocks not split, 5–7 the codec (0 BloscLZ, 1 LZ4, 2 Snappy, 3 zlib, 4 Zstd). Then
-//! for each block the i32 place of its packed bytes. A block is one stream, or one for each byte of an
-//! element; a stream is an i32 size and as many bytes, which are not packed if they are as many as they
-//! come to. Source: the description of the chunk format in C-Blosc.
+//! A header of 16 bytes: u8 version, u8 version of the codec, u8 flags, u8 bytes of an element,
+//! then u32 bytes in all, in a block, and packed. Flags: bit 0 bytes shuffled, 1 not packed at all,
+//! 2 bits shuffled, 4 blocks not split, 5–7 the codec (0 BloscLZ, 1 LZ4, 2 Snappy, 3 zlib, 4 Zstd).
+//! Then for each block the i32 place of its packed bytes. A block is one stream, or one for each
+//! byte of an element; a stream is an i32 size and as many bytes, which are not packed if they are
+//! as many as they come to. Source: the description of the chunk format in C-Blosc.
 
 use super::filters::unshuffled;
 use super::packed::{Packed, copy};
@@ -91,8 +91,8 @@ fn stream(codec: u8, packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<()
     }
 }
 
-/// BloscLZ: as LZF, but lengths are continued by bytes up to the first below 255, and a distance of all
-/// ones by two bytes. The upper 3 bits of the first control byte have no meaning.
+/// BloscLZ: as LZF, but lengths are continued by bytes up to the first below 255, and a distance of
+/// all ones by two bytes. The upper 3 bits of the first control byte have no meaning.
 fn blosclz(packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), String> {
     const FARTHEST: usize = 8191;
     let (start, mut from) = (out.len(), Packed(packed));
@@ -135,8 +135,8 @@ fn blosclz(packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), String> 
     }
 }
 
-/// Undoes the sorting of bits by their place in an element of `size` bytes. Blosc sorts whole groups of
-/// eight elements only, and leaves a block of another number of elements as it is.
+/// Undoes the sorting of bits by their place in an element of `size` bytes. Blosc sorts whole
+/// groups of eight elements only, and leaves a block of another number of elements as it is.
 fn bits_unshuffled(bytes: &[u8], size: usize) -> Vec<u8> {
     let n = bytes.len() / size;
     if !n.is_multiple_of(8) || n == 0 {
@@ -209,7 +209,8 @@ mod tests {
 
     #[test]
     fn blocks_are_split_by_the_bytes_of_an_element_and_shuffled() {
-        // Two blocks of 256 elements of 2 bytes: the first is split in two streams that are not packed.
+        // Two blocks of 256 elements of 2 bytes: the first is split in two streams that are not
+        // packed.
         let elements: Vec<u8> = (0..512u16).flat_map(|i| (i * 77).to_le_bytes()).collect();
         let shuffled = |block: &[u8]| -> Vec<u8> {
             let of = |k: usize| block.iter().skip(k).step_by(2).copied().collect::<Vec<u8>>();

@@ -1,6 +1,6 @@
-//! The filter LZ4 of HDF5 (32004): u64 bytes in all, u32 bytes of a block, both big-endian; then each
-//! block with its packed bytes as a big-endian u32. A block is not packed if it is as long as it
-//! comes to. Source: the description that the HDF Group registers for the filter.
+//! The filter LZ4 of HDF5 (32004): u64 bytes in all, u32 bytes of a block, both big-endian; then
+//! each block with its packed bytes as a big-endian u32. A block is not packed if it is as long as
+//! it comes to. Source: the description that the HDF Group registers for the filter.
 
 use super::packed::Packed;
 

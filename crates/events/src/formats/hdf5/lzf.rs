@@ -1,8 +1,8 @@
 //! LZF, the filter `lzf` of h5py: literals, and copies of what has been unpacked.
 //!
-//! A control byte c below 32 stands before c + 1 literal bytes. Another one begins a copy: its upper
-//! 3 bits are the length − 2, where 7 is continued by a byte that is added; its lower 5 bits and the
-//! next byte are the distance − 1. Source: the public description of LibLZF's format.
+//! A control byte c below 32 stands before c + 1 literal bytes. Another one begins a copy: its
+//! upper 3 bits are the length − 2, where 7 is continued by a byte that is added; its lower 5 bits
+//! and the next byte are the distance − 1. Source: the public description of LibLZF's format.
 
 use super::packed::{Packed, copy};
 

@@ -144,7 +144,8 @@ fn cut_and_corrupt_archives_give_an_error_or_events_and_never_panic() {
                 seen += usize::from(FORMAT.decode(&corrupt, "x").is_err());
             }
         }
-        // The checksum sees every change of a value; dates and attributes of members mean nothing here.
+        // The checksum sees every change of a value; dates and attributes of members mean nothing
+        // here.
         assert!(2 * seen > 3 * bytes.len(), "{seen} of {}", 3 * bytes.len());
     }
 }
