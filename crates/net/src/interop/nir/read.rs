@@ -11,10 +11,11 @@
 //! Source: `nir` 1.0.8, `serialization.py`. A file is untrusted: nothing larger than the file
 //! itself is allocated on its word, and graphs nest only so deep.
 
+use super::decode;
 use super::graph::Graph;
 use super::node::{Conv2d, Node, Padding, Tensor, Window};
 use crate::error::{Error, Result};
-use hdf5_pure::{DType, File, Group, VlenStringReadOptions};
+use hdf5_pure::{DType, Datatype, File, Group, VlenStringReadOptions};
 use std::cell::Cell;
 use std::path::Path;
 
@@ -118,7 +119,7 @@ impl Place<'_> {
         // Older writers have no `v_reset`: it is 0.
         let reset = |like: &Tensor| match has(g, "v_reset") {
             true => tensor("v_reset"),
-            false => Ok(Tensor { data: vec![0.0; like.data.len()], ..like.clone() }),
+            false => Ok(Tensor { shape: like.shape.clone(), data: vec![0.0; like.data.len()], double: false }),
         };
         Ok(match kind.as_str() {
             "Input" => Node::Input { shape: self.sizes(g, "shape")? },
@@ -201,8 +202,11 @@ impl Place<'_> {
     fn tensor(&self, g: &Group, name: &str) -> Result<Tensor> {
         let (set, shape) = self.dataset(g, name)?;
         let wrong = |e: hdf5_pure::Error| self.wrong(format!("`{name}`: {e}"));
-        let double = !matches!(set.dtype().map_err(wrong)?, DType::F32);
-        let data = set.read_f64().map_err(wrong)?;
+        let datatype = set.datatype().map_err(wrong)?;
+        // f32 holds every half-precision number.
+        let double = !matches!(datatype, Datatype::FloatingPoint { size: ..=4, .. });
+        let data = decode::numbers(&set.read_raw().map_err(wrong)?, &datatype)
+            .map_err(|problem| self.wrong(format!("`{name}` {problem}")))?;
         if data.len() != shape.iter().product::<usize>() {
             return Err(self.wrong(format!("`{name}` has {} values for the shape {shape:?}", data.len())));
         }
