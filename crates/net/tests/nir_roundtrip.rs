@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use std::path::Path;
 use tickless_net::interop::nir::{self, Dialect, ExportOptions, ImportOptions, Node, Reader};
 use tickless_net::{
-    Array, Conv, InputKind, Layer, Leak, LeakRule, NetworkBuilder, Neuron, NodeId, Norm, Pool, Reset, Shape, SpikeMode, Weights,
+    Array, Conv, InputKind, Layer, Leak, LeakRule, NetworkBuilder, Neuron, NodeId, Norm, Pool, Reset, Shape, SpikeMode,
+    Weights,
 };
 
 const FILE: &str = "net.nir";
@@ -483,12 +484,8 @@ fn a_time_constant_in_seconds_is_kept_whatever_the_step() {
     let graph = chain(&[1], vec![("fc", weight(1, 1, 1.0)), ("lif", lif(1, 0.02, 0.0, 0.1, 0.0))], &[1]);
     for reader in [Dialect::Plain, Dialect::Of(Reader::SnnTorch), Dialect::Of(Reader::Norse)] {
         for dt in [1e-4, 1e-3, 5e-3] {
-            let options = ImportOptions {
-                dialect: Some(reader),
-                dt: Some(dt),
-                leak: LeakRule::Time,
-                ..ImportOptions::default()
-            };
+            let options =
+                ImportOptions { dialect: Some(reader), dt: Some(dt), leak: LeakRule::Time, ..ImportOptions::default() };
             let made = nir::import(&graph, Path::new(FILE), &options).unwrap();
             let Leak::Time(tau) = neuron_of(&made).leak else { panic!("{reader:?}: {:?}", neuron_of(&made)) };
             assert!((tau / 20_000.0 - 1.0).abs() < 1e-12, "{reader:?} at {dt} s: τ = {tau} µs");
@@ -496,11 +493,8 @@ fn a_time_constant_in_seconds_is_kept_whatever_the_step() {
     }
     // sinabs counts τ in steps: in seconds only if the duration of a step is given.
     let graph = chain(&[1], vec![("fc", weight(1, 1, 1.0)), ("lif", lif(1, 20.0, 0.0, 1.0, 0.0))], &[1]);
-    let mut options = ImportOptions {
-        dialect: Some(Dialect::Of(Reader::Sinabs)),
-        leak: LeakRule::Time,
-        ..ImportOptions::default()
-    };
+    let mut options =
+        ImportOptions { dialect: Some(Dialect::Of(Reader::Sinabs)), leak: LeakRule::Time, ..ImportOptions::default() };
     let made = nir::import(&graph, Path::new(FILE), &options).unwrap();
     assert_eq!(neuron_of(&made).leak, Leak::Step((-1.0f64 / 20.0).exp() as f32));
     assert!(made.differences.iter().any(|d| d.what.contains("in steps")), "{:?}", made.differences);
@@ -536,8 +530,7 @@ fn numbers_beyond_f32_name_the_node_and_the_tensor() {
     refuse(&graph, ["NIR node `fc`", "`bias`"]);
     // Each number fits, their product does not.
     let scale = Node::Scale { scale: full(1, 1e30) };
-    let graph =
-        chain(&[1], vec![("fc", weight(1, 1, 1e30)), ("s", scale), ("lif", lif(1, 0.02, 0.0, 1.0, 0.0))], &[1]);
+    let graph = chain(&[1], vec![("fc", weight(1, 1, 1e30)), ("s", scale), ("lif", lif(1, 0.02, 0.0, 1.0, 0.0))], &[1]);
     refuse(&graph, ["NIR node `fc`", "`weight`"]);
     // A threshold over such a factor, where no weights stand before.
     let tiny = Node::Scale { scale: full(1, 1e-30) };

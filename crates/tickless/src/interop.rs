@@ -19,7 +19,10 @@ pub fn reader(option: &str, word: &str) -> Result<nir::Reader> {
 /// If there is none; lists the known ones.
 pub fn dialect(word: &str) -> Result<nir::Dialect> {
     nir::Dialect::from_word(word).ok_or_else(|| {
-        anyhow!("`--dialect {word}` is not known; give tickless, plain, or who wrote the graph: {}", readers().join(", "))
+        anyhow!(
+            "`--dialect {word}` is not known; give tickless, plain, or who wrote the graph: {}",
+            readers().join(", ")
+        )
     })
 }
 

@@ -1,6 +1,6 @@
 //! `tickless parity RUN`: do all executors give the same spikes, and where not, why.
 
-use super::{Part, RunArgs, print_json, say};
+use super::{Part, RunArgs, percent, print_json, say};
 use crate::cli::Global;
 use crate::interop;
 use crate::parity::{Options, Pair, Verdict, counts_text, names_files, parity, shapes};
@@ -21,7 +21,8 @@ use tickless_train::device::device;
 
 Where two must agree, every spike is compared in order, and the first layer, event and neuron that
 differs is named with the likely cause (each usual mistake is made on purpose and run); where they
-need not, the difference is measured: spike difference Σ|engine − other| / Σ engine, and correlation.
+need not, the difference is measured: correlation, and spike difference Σ|s0 − s| / Σ s0, where s0 is
+the side nearer to training (clocked before engine, engine before 8 bit, other readers and chips).
 Counts of a chip never equal exactly, so they are measured, unless a usual mistake explains them or
 `--within` sets a limit. The exit code is 2 if any that must agree do not. A file of counts has the head
 `recording,layer,channel,y,x,spikes`; it names recordings by their files, and only those are compared,
@@ -118,9 +119,10 @@ fn show(p: &Pair) {
     }
     if matches!(p.verdict, Verdict::Differ | Verdict::Measured | Verdict::AgreeButForRounding) {
         let (difference, correlation) = ("spike difference", "correlation");
-        say!("{:>16}  {:>12}  {:>12}  {difference:>16}  {correlation:>11}", "layer", "engine (s0)", "this (s)");
+        let (s0, s) = if p.reference == p.executor { ("this (s0)", "engine (s)") } else { ("engine (s0)", "this (s)") };
+        say!("{:>16}  {s0:>12}  {s:>12}  {difference:>16}  {correlation:>11}", "layer");
         for l in &p.layers {
-            let d = l.spike_difference.map_or("infinite".into(), |d| format!("{:.2} %", 100.0 * d));
+            let d = percent(l.spike_difference.unwrap_or(f64::INFINITY));
             let r = l.correlation.map_or("-".into(), |r| format!("{r:.4}"));
             say!("{:>16}  {:>12}  {:>12}  {d:>16}  {r:>11}", l.layer, l.reference, l.other);
         }

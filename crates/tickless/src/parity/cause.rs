@@ -183,9 +183,8 @@ fn up_to(network: &Network, weights: &Weights, layer: usize) -> Result<(Network,
 
 /// Neurons that fire in the other and in no recording of ours, and their spikes.
 fn untouched(ours: &[Vec<u32>], other: &[Vec<u32>]) -> (usize, u64) {
-    let sum = |all: &[Vec<u32>], i: usize| -> u64 {
-        all.iter().map(|r| u64::from(r.get(i).copied().unwrap_or(0))).sum()
-    };
+    let sum =
+        |all: &[Vec<u32>], i: usize| -> u64 { all.iter().map(|r| u64::from(r.get(i).copied().unwrap_or(0))).sum() };
     let neurons = ours.first().map_or(0, Vec::len);
     let found = (0..neurons).map(|i| (sum(ours, i), sum(other, i))).filter(|(a, b)| *a == 0 && *b > 0);
     found.fold((0, 0), |(n, spikes), (_, b)| (n + 1, spikes + b))
@@ -210,7 +209,11 @@ fn mistakes(network: &Network, layer: usize) -> Vec<Mistake> {
             State::Kept,
             None,
         ),
-        as_it_is("polarities exchanged: off is channel 0, on is channel 1", State::New, Some(|e| Event { on: !e.on, ..e })),
+        as_it_is(
+            "polarities exchanged: off is channel 0, on is channel 1",
+            State::New,
+            Some(|e| Event { on: !e.on, ..e }),
+        ),
     ];
     all.push(match n.reset {
         Reset::Soft => neurons("reset mode: it resets to 0, ours subtracts the threshold".into(), &|n| Neuron {

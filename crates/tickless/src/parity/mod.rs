@@ -41,8 +41,8 @@ use tickless_train::device::Device;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
 
-/// What every spike difference of this command is relative to.
-const REFERENCE: &str = "engine";
+/// The engine, where it is what a spike difference is relative to.
+const ENGINE: &str = "engine";
 
 /// Where no usual mistake explains a difference.
 const UNKNOWN: &str =
@@ -88,6 +88,9 @@ pub enum Verdict {
 pub struct Pair {
     /// The one that is compared with the engine.
     pub executor: String,
+    /// What spike differences are relative to, s0 of Σ|s0 − s| / Σ s0: the side that is nearer to training. This
+    /// is the engine for chips, counts, 8 bit and exported graphs, and the clocked network for the engine.
+    pub reference: String,
     /// The verdict.
     pub verdict: Verdict,
     /// Whether every spike was compared in its order, or only the counts of neurons.
@@ -117,8 +120,6 @@ pub struct Parity {
     pub recordings: usize,
     /// Their files, where the data set has files.
     pub files: Vec<Option<String>>,
-    /// What every spike difference is relative to: s0 of Σ|s0 − s| / Σ s0.
-    pub reference: &'static str,
     /// Input events of them.
     pub events: u64,
     /// Percent correct of the engine on these.
@@ -180,7 +181,11 @@ pub fn parity(
     stop(progress)?;
     let model = run.model(device)?;
     let frames = clocked(&model, &recordings, run.facts.t_max, step_us)?;
-    pairs.push(case.measured(&format!("clocked at T = {}", run.facts.t_max), &frames, Vec::new()));
+    let mut pair = case.measured(&format!("clocked at T = {}", run.facts.t_max), &frames, Vec::new());
+    // As `simulate` measures it: how far the engine is from the network that was trained.
+    pair.reference = pair.executor.clone();
+    pair.layers = compare::layers(network, &frames, &ours);
+    pairs.push(pair);
     pairs.push(match program(network, weights, step_us, true) {
         Ok(small) => case.measured("engine in 8 bit", &engine(&small, &recordings, State::New)?, Vec::new()),
         Err(e) => refused("engine in 8 bit", &e),
@@ -188,7 +193,6 @@ pub fn parity(
     let spikes = compare::layers(network, &ours, &ours).into_iter().map(|l| (l.layer, l.reference));
     let parity = Parity {
         recordings: recordings.len(),
-        reference: REFERENCE,
         events: recordings.iter().map(|r| r.len() as u64).sum(),
         accuracy: case.accuracy(&ours).unwrap_or(0.0),
         spikes: spikes.collect(),
@@ -229,6 +233,7 @@ fn first(run: &Loaded, id: SampleId, events: usize) -> Result<Arc<Recording>> {
 fn refused(executor: &str, why: &dyn std::fmt::Display) -> Pair {
     Pair {
         executor: executor.to_owned(),
+        reference: ENGINE.to_owned(),
         verdict: Verdict::NotPossible(why.to_string()),
         ordered: false,
         recordings: 0,
@@ -261,6 +266,7 @@ impl Case<'_> {
     fn measured(&self, executor: &str, other: &Executed, notes: Vec<String>) -> Pair {
         Pair {
             executor: executor.to_owned(),
+            reference: ENGINE.to_owned(),
             verdict: Verdict::Measured,
             ordered: !other.spikes.is_empty(),
             recordings: self.recordings.len(),

@@ -247,7 +247,11 @@ impl Plan {
                 continue;
             }
             for reader in Reader::ALL {
-                self.differ(reader, &layer.name, "must read `Scale`, which stands for an input that is added to itself");
+                self.differ(
+                    reader,
+                    &layer.name,
+                    "must read `Scale`, which stands for an input that is added to itself",
+                );
             }
             let scale = Tensor::full(&shape_of(layer.input, vector), times as f64);
             let one = Wire { sources: vec![source], vector, carry: 1.0 };

@@ -30,8 +30,10 @@ impl Graph {
     /// that has several outputs) and does not say which, or edges multiply beyond all measure; `file` is used in
     /// the message.
     pub fn flattened(&self, file: &Path) -> Result<Graph> {
-        let wrong = |node: &str, problem: &str| {
-            Error::NirNode { file: file.to_owned(), node: node.to_owned(), problem: problem.to_owned() }
+        let wrong = |node: &str, problem: &str| Error::NirNode {
+            file: file.to_owned(),
+            node: node.to_owned(),
+            problem: problem.to_owned(),
         };
         let mut flat = Graph { version: self.version.clone(), metadata: self.metadata.clone(), ..Graph::default() };
         let mut doors = Vec::new();
@@ -59,7 +61,11 @@ impl Graph {
         let outputs: Vec<String> =
             self.nodes.iter().filter(|(_, n)| matches!(n, Node::Output { .. })).map(|(k, _)| k.clone()).collect();
         let Some(name) = output else {
-            return if outputs.len() > 1 { Err(Error::NirOutputs { file: file.to_owned(), outputs }) } else { Ok(self) };
+            return if outputs.len() > 1 {
+                Err(Error::NirOutputs { file: file.to_owned(), outputs })
+            } else {
+                Ok(self)
+            };
         };
         if !outputs.iter().any(|o| o == name) {
             let problem = format!("has no output `{name}`; it has {}", outputs.join(", "));

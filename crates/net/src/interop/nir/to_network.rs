@@ -9,12 +9,12 @@
 //! * a time constant is kept as the λ of one step or as τ in seconds ([`ImportOptions::leak`]);
 //! * dilated kernels are written out with zeros; an affine map without bias has none.
 
+use super::dialect::Dialect;
 use super::difference::Difference;
 use super::from_network::{ExportOptions, Plan};
 use super::graph::Graph;
 use super::metadata::{Description, KEY};
 use super::node::Node;
-use super::dialect::Dialect;
 use super::reader::Reader;
 use super::to_network_neuron::Step;
 use super::{fold, to_network_build::Build};
@@ -45,7 +45,14 @@ pub struct ImportOptions {
 
 impl Default for ImportOptions {
     fn default() -> Self {
-        Self { dialect: None, dt: None, name: "nir".to_owned(), kind: InputKind::Events, leak: LeakRule::Step, output: None }
+        Self {
+            dialect: None,
+            dt: None,
+            name: "nir".to_owned(),
+            kind: InputKind::Events,
+            leak: LeakRule::Step,
+            output: None,
+        }
     }
 }
 

@@ -146,7 +146,11 @@ impl<'a> Build<'a> {
                 let problem = format!(
                     "joins the dimensions {start} to {end} of {}; only all of them (0 to −1) can be joined here{}",
                     from.shape,
-                    if *start == 1 { ", or 1 to −1 in a dialect that counts the batch (norse, snntorch)" } else { "" }
+                    if *start == 1 {
+                        ", or 1 to −1 in a dialect that counts the batch (norse, snntorch)"
+                    } else {
+                        ""
+                    }
                 );
                 self.wrong(name, problem)
             }
@@ -200,7 +204,14 @@ impl<'a> Build<'a> {
         self.weights.insert(format!("{name}.weight"), fold::multiplied(w, from.gain));
         let bias = self.bias(name, bias, out)?;
         let id = b.add(name, Layer::Linear(Linear { out, bias }), &[from.id]);
-        Ok(Value { id, shape: Shape::vector(out), vector: true, scalable: Some(name.to_owned()), gain: 1.0, scaled_by: None })
+        Ok(Value {
+            id,
+            shape: Shape::vector(out),
+            vector: true,
+            scalable: Some(name.to_owned()),
+            gain: 1.0,
+            scaled_by: None,
+        })
     }
 
     /// Keeps a bias that says something.
@@ -306,7 +317,8 @@ impl<'a> Build<'a> {
             return self.wrong(name, problem);
         };
         if factors.iter().all(|f| *f == 0.0) {
-            return self.wrong(name, "its factors are all 0, so nothing passes it; remove it and what stands before it");
+            return self
+                .wrong(name, "its factors are all 0, so nothing passes it; remove it and what stands before it");
         }
         if factors.iter().all(|f| *f == factors[0]) {
             let gain = from.gain * factors[0];
