@@ -239,13 +239,8 @@ fn shown(mode: TtmMode, pooled: bool, steps: usize) -> Vec<f32> {
     let rng = &mut ChaCha8Rng::seed_from_u64(5);
     let image = Sequence::from_values(dyadic(2 * 16, rng), [1, 2, 1, 4, 4], &device);
     let configuration = [steps, 3];
-    let pass = Pass {
-        configuration: &configuration,
-        norm: NormMode::Running,
-        leak: LeakRule::Step,
-        t_max: 6,
-        step_us: None,
-    };
+    let pass =
+        Pass { configuration: &configuration, norm: NormMode::Running, leak: LeakRule::Step, t_max: 6, step_us: None };
     // Random modes draw from here, and an image leaves them nothing to draw.
     let rng = &mut ChaCha8Rng::seed_from_u64(7);
     values(model.forward(&model.constants(), image, &pass, rng, None).unwrap().logits)

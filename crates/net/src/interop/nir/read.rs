@@ -273,3 +273,65 @@ fn has(g: &Group, name: &str) -> bool {
 fn has_group(g: &Group, name: &str) -> bool {
     g.groups().is_ok_and(|names| names.iter().any(|n| n == name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hdf5_pure::{DatatypeByteOrder, FileBuilder, FloatingPointLayout};
+
+    /// A graph input → `fc` → output whose weight `[1, 2]` has this type and these bytes.
+    fn file(datatype: Datatype, weight: Vec<u8>) -> Vec<u8> {
+        let text = |g: &mut hdf5_pure::GroupBuilder, name: &str, words: &[&str], shape: &[u64]| {
+            g.create_dataset(name).with_vlen_strings(words).with_shape(shape);
+        };
+        let mut h5 = FileBuilder::new();
+        let mut node = h5.create_group("node");
+        text(&mut node, "type", &["NIRGraph"], &[]);
+        text(&mut node, "edges", &["input", "fc", "fc", "output"], &[2, 2]);
+        let mut nodes = node.create_group("nodes");
+        for (name, kind, size) in [("input", "Input", 2), ("output", "Output", 1)] {
+            let mut door = nodes.create_group(name);
+            text(&mut door, "type", &[kind], &[]);
+            door.create_dataset("shape").with_i64_data(&[size]);
+            nodes.add_group(door.finish());
+        }
+        let mut fc = nodes.create_group("fc");
+        text(&mut fc, "type", &["Linear"], &[]);
+        fc.create_dataset("weight").with_raw_data(datatype, weight, 2).with_shape(&[1, 2]);
+        nodes.add_group(fc.finish());
+        node.add_group(nodes.finish());
+        h5.add_group(node.finish());
+        h5.finish().unwrap()
+    }
+
+    fn f16(byte_order: DatatypeByteOrder) -> Datatype {
+        let layout = FloatingPointLayout {
+            bit_offset: 0,
+            bit_precision: 16,
+            exponent_location: 10,
+            exponent_size: 5,
+            mantissa_location: 0,
+            mantissa_size: 10,
+            exponent_bias: 15,
+        };
+        Datatype::FloatingPoint { size: 2, byte_order, layout }
+    }
+
+    #[test]
+    fn weights_in_half_precision_and_either_byte_order_are_read() {
+        let wanted = Node::Linear { weight: Tensor::single(&[1, 2], &[1.5, -0.25]) };
+        let big = [0x3e00u16, 0xb400].iter().flat_map(|v| v.to_be_bytes()).collect::<Vec<u8>>();
+        let little = [0x3e00u16, 0xb400].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+        for (order, bytes) in [(DatatypeByteOrder::BigEndian, big), (DatatypeByteOrder::LittleEndian, little)] {
+            let graph = from_bytes(&file(f16(order), bytes), Path::new("half.nir")).unwrap();
+            assert_eq!(graph.nodes["fc"], wanted, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn an_infinite_half_names_its_node_and_tensor() {
+        let bytes = file(f16(DatatypeByteOrder::LittleEndian), vec![0x00, 0x7c, 0x00, 0x3e]);
+        let e = from_bytes(&bytes, Path::new("half.nir")).unwrap_err().to_string();
+        assert!(e.contains("half.nir: NIR node `fc`: `weight`: value 0 is inf"), "{e}");
+    }
+}
