@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tickless_net::interop::nir;
 use tickless_net::recipe::Recipe;
 use tickless_net::spec;
-use tickless_net::{Error, InputKind, LeakRule};
+use tickless_net::{Error, InputKind, Layer, Leak, LeakRule, Node};
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::device;
 use tickless_train::evaluate::{Setting, spike_counts};
@@ -119,6 +119,17 @@ impl Import {
         };
         let facts = train(job, console).map_err(|e| stopped(e, "start the same command again"))?;
         let layers = imported.network.nodes().len();
+        let per_step = |n: &Node| matches!(n.layer, Layer::Neuron(n) if matches!(n.leak, Leak::Step(_)));
+        if let (Some(theirs), Some(ours)) = (imported.step_us, facts.step_us)
+            && (theirs - ours).abs() > 1e-6 * theirs
+            && imported.network.nodes().iter().any(per_step)
+        {
+            let what = format!(
+                "a step lasts {ours:.1} µs here and {theirs:.1} µs in the run that was exported, so a leak per step is \
+                 another time constant without a clock; use its data and T_max to have the same"
+            );
+            imported.differences.push(nir::Difference { reader: None, places: Vec::new(), what });
+        }
         let notes = imported.differences.iter().map(ToString::to_string).collect();
         let model = Model::new(Arc::new(imported.network), &imported.weights, &on)?;
         let some = if parts.train.is_empty() { &parts.test } else { &parts.train };

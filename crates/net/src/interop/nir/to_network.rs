@@ -67,6 +67,8 @@ pub struct Imported {
     pub dialect: Dialect,
     /// What had to be chosen or changed.
     pub differences: Vec<Difference>,
+    /// Duration of a step in µs of the run that a description of ours is of; leaks per step belong to it.
+    pub step_us: Option<f64>,
 }
 
 /// Makes a network of a graph; `file` is used in messages.
@@ -79,8 +81,9 @@ pub fn import(graph: &Graph, file: &Path, options: &ImportOptions) -> Result<Imp
     let note = |what: String| Difference { reader: None, places: Vec::new(), what };
     if matches!(options.dialect, None | Some(Dialect::Tickless)) {
         match described(graph, file) {
-            Ok((network, weights)) => {
-                return Ok(Imported { network, weights, dialect: Dialect::Tickless, differences: notes });
+            Ok((network, weights, step_us)) => {
+                let dialect = Dialect::Tickless;
+                return Ok(Imported { network, weights, dialect, differences: notes, step_us });
             }
             Err(problem) if options.dialect.is_some() => {
                 let problem = format!("{problem}; name the framework that wrote the graph as its dialect");
@@ -111,7 +114,7 @@ pub fn import(graph: &Graph, file: &Path, options: &ImportOptions) -> Result<Imp
     let (network, weights) = Build::new(file, reader, step, &mut notes).run(&flat, options)?;
     weights.check(&network, file)?;
     finite(&weights, file)?;
-    Ok(Imported { network, weights, dialect, differences: notes })
+    Ok(Imported { network, weights, dialect, differences: notes, step_us: None })
 }
 
 /// Refuses numbers that f32, in which everything runs here, has no value for.
@@ -152,7 +155,7 @@ fn finite(weights: &Weights, file: &Path) -> Result<()> {
 }
 
 /// The network that the metadata describes, if the graph is still the one that was written with it.
-fn described(graph: &Graph, file: &Path) -> std::result::Result<(Network, Weights), String> {
+fn described(graph: &Graph, file: &Path) -> std::result::Result<(Network, Weights, Option<f64>), String> {
     let text = graph.metadata.get(KEY).ok_or("the graph carries no description of ours")?;
     let bad = |what: String| format!("the description in the graph's metadata cannot be used: {what}");
     let description = Description::parse(text).map_err(bad)?;
@@ -183,5 +186,5 @@ fn described(graph: &Graph, file: &Path) -> std::result::Result<(Network, Weight
     if plan.graph.nodes != graph.nodes || sorted(&plan.graph) != sorted(graph) {
         return Err(bad("the graph was changed after it was written".into()));
     }
-    Ok((network, weights))
+    Ok((network, weights, step_us))
 }
