@@ -37,7 +37,8 @@ pub struct ImportOptions {
     pub kind: InputKind,
     /// What the leak of a graph of others belongs to: [`LeakRule::Step`] keeps λ of one step, as the framework
     /// computes it, and is right for images and for a comparison step by step; [`LeakRule::Time`] keeps τ in
-    /// seconds, as the node states it, at every number of steps and without a clock, and is right for recordings.
+    /// seconds, as the node states it, at every number of steps and without a clock (an input spike then adds the
+    /// charge of a current over one step with exact decay), and is right for recordings.
     pub leak: LeakRule,
     /// Name of the output to keep if the graph has several; whatever leads only to others is left out.
     pub output: Option<String>,

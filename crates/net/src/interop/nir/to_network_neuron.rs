@@ -93,7 +93,7 @@ pub(super) fn neuron(reader: Option<Reader>, step: Step, n: &Numbers, shape: Sha
                 "its neurons 0 and {i} leak differently (`tau` {a} and {b}); give a layer one time constant"
             ));
         }
-        gains.push(heard.gain * first.threshold / heard.threshold);
+        gains.push(heard.gain * exact_charge(reader, step, cell(i).tau) * first.threshold / heard.threshold);
     }
     if first.lambda.is_nan() || first.lambda <= 0.0 {
         return Err(format!("a step of {dt} s is not shorter than its time constant; shorten the step (`dt`)"));
@@ -138,6 +138,24 @@ fn rests_at(reader: Option<Reader>, leak: Option<f64>, reset: f64, threshold: f6
         ));
     }
     Ok(rest)
+}
+
+/// What a current over one step adds with exact decay, relative to what it adds by Euler's rule.
+///
+/// ```text
+/// exact:  1 − e^(−Δt/τ)        Euler:  Δt/τ
+/// ```
+///
+/// With τ kept in seconds the membrane decays exactly, so the charge must be the exact one too: a constant
+/// input then drives it to the same potential as in the framework.
+fn exact_charge(reader: Option<Reader>, step: Step, tau: Option<f64>) -> f64 {
+    match tau {
+        Some(tau) if step.leak == LeakRule::Time && reader != Some(Reader::Sinabs) => {
+            let x = step.seconds / tau;
+            -(-x).exp_m1() / x
+        }
+        _ => 1.0,
+    }
 }
 
 /// The leak of a cell with this τ, whose framework keeps `lambda` from step to step.
