@@ -135,11 +135,12 @@ impl Import {
         let some = if parts.train.is_empty() { &parts.test } else { &parts.train };
         let ids = &some[..some.len().min(TRIED)];
         let (t_max, step_us, batch) = (facts.t_max, facts.step_us, recipe.eval.batch);
+        let tried = ids.len();
         let silent = silent(&model, &Setting { source: &source, ids, t_max, step_us, batch })?;
         let made = Made { run: path, layers, weights, dialect: imported.dialect.word(), notes, silent };
         if !made.silent.is_empty() {
             console.line(&format!(
-                "warning: {} never fired in {TRIED} samples: the graph may be of another dialect or step \
+                "warning: {} never fired in {tried} samples: the graph may be of another dialect or step \
                  (`--dialect`, `--dt`), or the data scaled differently",
                 layers_named(&made.silent)
             ));
