@@ -291,7 +291,7 @@ fn counts_that_say_two_things_of_one_neuron_are_refused() {
     refuse(&format!("{head}\n"), &["no line of counts"]);
     refuse(&format!("{head}\n0,neuron1,0,0,0,1\na.bin,neuron1,0,0,0,1\n"), &["line 3", "by file and by number"]);
     refuse(&format!("{head}\na.bin,neuron1,0,0,0,1\n"), &["line 2", "`a.bin`", "number them"]);
-    scratch.refused_with(&["parity", "run", "--counts", "ours.csv", "--within", "-1"], &["--within -1", "percentage"]);
+    scratch.refused_with(&["parity", "run", "--counts", "ours.csv", "--within=-1"], &["--within -1", "percentage"]);
 }
 
 #[test]
@@ -305,7 +305,10 @@ fn a_limit_for_counts_decides_the_exit_code() {
     let told = scratch.ok(&ask).stdout;
     assert!(told.contains("measured  spike counts of near.csv") && !told.contains("cause"), "{told}");
     scratch.ok(&[&ask[..], &["--within", "50"]].concat());
-    scratch.refused_with(&[&ask[..], &["--within", "0"]].concat(), &["near.csv", "differs", "unknown"]);
+    let ran = scratch.run(&[&ask[..], &["--within", "0"]].concat());
+    assert_eq!(ran.code, Some(2), "{ran:#?}");
+    assert!(ran.stderr.contains("spike counts of near.csv differs") && ran.stderr.contains("unknown"), "{ran:#?}");
+    assert!(ran.stdout.contains("DIFFERS   spike counts of near.csv"), "{ran:#?}");
 }
 
 /// Two layers of neurons, and only pooling between them.
