@@ -116,10 +116,11 @@ impl Place<'_> {
     fn node(&self, g: &Group, depth: usize) -> Result<Node> {
         let kind = self.text(g, "type")?;
         let tensor = |name: &str| self.tensor(g, name);
-        // Older writers have no `v_reset`: it is 0.
-        let reset = |like: &Tensor| match has(g, "v_reset") {
-            true => tensor("v_reset"),
-            false => Ok(Tensor { shape: like.shape.clone(), data: vec![0.0; like.data.len()], double: false }),
+        // Older writers have no `v_reset`: it is 0, which is written back as none, so its type says nothing.
+        let reset = |like: &Tensor| {
+            let zeros = || Tensor { shape: like.shape.clone(), data: vec![0.0; like.data.len()], double: false };
+            let read = if has(g, "v_reset") { tensor("v_reset")? } else { zeros() };
+            Ok(Tensor { double: read.double && !read.is_zero(), ..read })
         };
         Ok(match kind.as_str() {
             "Input" => Node::Input { shape: self.sizes(g, "shape")? },
