@@ -21,6 +21,7 @@ mod interop;
 pub mod parity;
 mod progress;
 pub mod report;
+mod shown;
 pub mod simulate;
 pub mod view;
 mod world;

@@ -56,6 +56,7 @@ pub struct Import {
 
 #[derive(Serialize)]
 struct Made {
+    #[serde(serialize_with = "crate::shown::path")]
     run: PathBuf,
     layers: usize,
     weights: usize,
@@ -74,7 +75,7 @@ impl Import {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
         let dialect = self.dialect.as_deref().map(interop::dialect).transpose()?;
-        let mut recipe = Recipe::load(&self.recipe, &self.changes.assignments())?;
+        let mut recipe = Recipe::load(&self.recipe, &self.changes.assignments()?)?;
         let source = Source::open_with(&recipe.data, recipe.seed, console)?;
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let (shape, kind) = source.input();
