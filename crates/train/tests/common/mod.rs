@@ -4,7 +4,9 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use std::collections::BTreeMap;
 use tickless_net::Array;
+#[allow(unused_imports)]
 pub use tickless_testing::folders::say;
+#[allow(unused_imports)]
 pub use tickless_testing::golden::{Golden, count, counts, number, number_after, text};
 
 /// A golden array `[B, T, …]` in our layout.
