@@ -19,14 +19,14 @@ use divan::counter::{BytesCount, ItemsCount};
 use tickless_net::Neuron;
 use tickless_train::kernels::NeuronOp;
 use tickless_train::kernels::conv::simd::Isa;
-use tickless_train::kernels::fused::forward::{Input, spikes, statistics_of};
+use tickless_train::kernels::fused::forward::{Input, moments_of, spikes};
 use tickless_train::kernels::fused::{Branch, BranchNorm, FusedOp, backward};
-use tickless_train::parallel::Ranks;
+use tickless_train::kernels::rounded;
 
 fn operator(layer: Layer) -> FusedOp {
     let neuron = NeuronOp { neuron: Neuron::lif(), lambda: 0.5, steps: layer.steps };
     let branches = vec![Branch { norm: BranchNorm::Batch(1e-5), repeat: None }];
-    FusedOp { neuron, branches, pool: None, ranks: Ranks::alone() }
+    FusedOp { neuron, branches, pool: None }
 }
 
 fn values(layer: Layer) -> usize {
@@ -38,13 +38,16 @@ fn prepare(layer: Layer, back: bool) -> Box<dyn FnMut()> {
     let (op, isa, channels) = (operator(layer), Isa::detect(), layer.geometry().out);
     let (x, gradient) = (reals(values(layer)), reals(if back { values(layer) } else { 0 }));
     let (gain, shift) = (vec![1.0f32; channels], vec![0.0f32; channels]);
-    let seen = statistics_of(isa, &op, &[Input { x: &x, gain: &gain, shift: &shift }], channels);
+    let seen = rounded(&moments_of(isa, &op, &[Input { x: &x, gain: &gain, shift: &shift }], channels));
     Box::new(move || {
         let inputs = [Input { x: &x, gain: &gain, shift: &shift }];
         if back {
-            divan::black_box(backward::gradients(isa, &op, &inputs, &seen, channels, &gradient));
+            let sums = backward::sums(isa, &op, &inputs, &seen, channels, &gradient).remove(0);
+            let (mut gradient, of_batch) = (sums.0, sums.1.expect("the branch has a norm"));
+            backward::through_norm(isa, &op, 0, inputs[0], seen[0].as_ref(), &of_batch, &mut gradient);
+            divan::black_box(gradient);
         } else {
-            let seen = statistics_of(isa, &op, &inputs, channels);
+            let seen = rounded(&moments_of(isa, &op, &inputs, channels));
             divan::black_box(spikes(isa, &op, &inputs, &seen, channels));
         }
     })

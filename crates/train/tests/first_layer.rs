@@ -12,10 +12,9 @@ use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Neuron, TtmMode};
 use tickless_train::kernels::conv::Kernel;
 use tickless_train::kernels::fused::{Branch, BranchNorm};
-use tickless_train::kernels::{FirstInput, NeuronOp, first_over, map_time, reference};
+use tickless_train::kernels::{FirstInput, NeuronOp, first_pooled, map_time, reference};
 use tickless_train::model::{Model, Pass};
 use tickless_train::norm::NormMode;
-use tickless_train::parallel::Ranks;
 use tickless_train::sequence::Sequence;
 use tickless_train::ttm::TimeMap;
 
@@ -89,7 +88,7 @@ fn run(case: Case, one: bool) -> Seen {
         let pool = (case.pool > 1).then(|| (case.pool, 1.0 / (case.pool * case.pool) as f32));
         let input = FirstInput { x: x.clone(), weight: weight.clone(), padding, kernel: Kernel::Auto };
         let norm = has_norm.then(|| (gain.clone(), shift.clone()));
-        first_over(input, norm, branch, op, pool, &Ranks::alone()).0.permute([0, 3, 1, 2])
+        first_pooled(input, norm, branch, op, pool).0.permute([0, 3, 1, 2])
     } else {
         let y = conv2d(x.clone(), weight.clone(), None, ConvOptions::new([1; 2], [padding; 2], [1; 2], 1));
         let y = map_time(y, map);

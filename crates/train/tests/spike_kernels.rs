@@ -12,12 +12,11 @@ use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Neuron, TtmMode};
 use tickless_train::kernels::conv::Kernel;
 use tickless_train::kernels::fused::{Branch, BranchNorm};
-use tickless_train::kernels::{NeuronOp, conv, fused, fused_over, map_time, reference, tile_pool_last};
+use tickless_train::kernels::{NeuronOp, conv, fused, fused_pooled, map_time, reference, tile_pool_last};
 use tickless_train::loss::Loss;
 use tickless_train::model::Model;
 use tickless_train::norm::NormMode;
 use tickless_train::optimiser::{Optimiser, OptimiserState};
-use tickless_train::parallel::Ranks;
 use tickless_train::sequence::Sequence;
 use tickless_train::step::{StepSetting, gradients};
 use tickless_train::ttm::TimeMap;
@@ -218,7 +217,7 @@ fn pooled(one: bool, [batch, c, height, width]: [usize; 4], k: usize, t: usize, 
     let branches = vec![(x.clone(), Some((gain.clone(), shift.clone())), branch)];
     let scale = 1.0 / (k * k) as f32;
     let y = if one {
-        fused_over(branches, op, Some((k, scale)), &Ranks::alone()).0
+        fused_pooled(branches, op, Some((k, scale))).0
     } else {
         tile_pool_last(fused(branches, op).0, k, scale)
     };

@@ -8,7 +8,9 @@
 //! and writes three.
 
 use super::flex::values;
+use super::operators::AdamWTensors;
 use super::sgd::compact;
+use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
@@ -47,14 +49,8 @@ impl AdamWOp {
 }
 
 /// Weight, first and second moment after the step.
-pub(super) fn step(
-    weight: FlexTensor,
-    first: FlexTensor,
-    second: FlexTensor,
-    gradient: FlexTensor,
-    op: AdamWOp,
-) -> (FlexTensor, FlexTensor, FlexTensor) {
-    let (mut weight, mut first, mut second) = (compact(weight), compact(first), compact(second));
+pub(super) fn step(of: AdamWTensors<Flex>, gradient: FlexTensor, op: AdamWOp) -> AdamWTensors<Flex> {
+    let (mut weight, mut first, mut second) = (compact(of.weight), compact(of.first), compact(of.second));
     let gradient = gradient.to_contiguous();
     let (w, m, v) = (weight.storage_mut::<f32>(), first.storage_mut::<f32>(), second.storage_mut::<f32>());
     let moments = m.par_chunks_mut(TASK).zip(v.par_chunks_mut(TASK));
@@ -65,7 +61,7 @@ pub(super) fn step(
             *w = *w * op.keep - *m * op.rate / ((*v / op.correction).sqrt() + op.epsilon);
         }
     });
-    (weight, first, second)
+    AdamWTensors { weight, first, second }
 }
 
 #[cfg(test)]

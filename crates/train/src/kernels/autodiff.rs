@@ -1,41 +1,64 @@
-//! How the fused operators are differentiated on any backend that has them.
+//! How the operators are differentiated on any backend that has their gradients.
 //!
-//! Neuron: back-propagation through time, hand-written (see [`super::flex`] for the recurrence);
-//! the state kept is one tensor, the membrane potentials before the spike. Time map: the
-//! transposed map. Convolution: what the weight gradient needs of the input (for spikes their
-//! places), and no input gradient where nobody asks. Fused layer: its inputs, from which the membrane is
-//! computed again.
+//! Neuron: back-propagation through time, hand-written (see [`crate::neuron`] for the recurrence); one tensor is
+//! saved, the membrane potentials before the spike. Time map: the transposed map. Convolution: what the weight
+//! gradient needs of the input (for spikes their places), and no input gradient if it is not requested. Fused layer:
+//! its inputs, from which the membrane is computed again. First layer: its encoded input.
+//!
+//! A norm's backward pass needs sums over the whole batch. Its two halves are two operators, and between them the
+//! sums pass through the [`Reduction`] that the caller of the forward pass gave.
 
-use super::conv::{ConvOp, Keep, Kept};
-use super::first::{FirstOp, backward_in_parts};
-use super::fused::{FusedOp, StatisticsSlot};
-use super::{AdamWOp, NeuronOp, SgdOp, SpikingOps, TilePool};
+use super::conv::ConvOp;
+use super::first::{FirstOp, stored::gradients_with_input};
+use super::fused::statistics::Moments;
+use super::fused::{BranchNorm, FusedOp};
+use super::operators::{
+    Branches, ConvInput, Encoded, FirstSaved, FusedSaved, LayerStatistics, NormParameters, NormSums, Reduction,
+    SpikingGradients,
+};
+use super::{NeuronOp, TilePool};
 use crate::ttm::TimeMap;
 use burn::backend::autodiff::{
     Autodiff,
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
-    ops::{Backward, Ops, OpsKind, unary},
+    ops::{Backward, NodeGuard, Ops, OpsKind, unary},
 };
 use burn::backend::tensor::FloatTensor;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+/// A tensor of the graph.
+type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
 
 #[derive(Debug)]
 struct NeuronBackward;
 
-impl<B: SpikingOps> Backward<B, 1> for NeuronBackward {
+impl<B: SpikingGradients> Backward<B, 1> for NeuronBackward {
     type State = (FloatTensor<B>, NeuronOp);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let (potentials, op) = ops.state;
-        unary::<B, _>(ops.parents, ops.node, grads, |g| B::neuron_backward(potentials, g, op));
+        unary::<B, _>(ops.parents, ops.node, grads, |g| B::neuron_gradient(potentials, g, op));
+    }
+}
+
+pub(super) fn neuron_spikes<B: SpikingGradients, C: CheckpointStrategy>(
+    current: Tracked<B, C>,
+    op: NeuronOp,
+) -> Tracked<B, C> {
+    match NeuronBackward.prepare::<C>([current.node()]).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => {
+            let (spikes, potentials) = B::neuron_and_potentials(current.into_primitive(), op);
+            prep.finish((potentials, op), spikes)
+        }
+        OpsKind::UnTracked(prep) => prep.finish(B::neuron_spikes(current.into_primitive(), op)),
     }
 }
 
 #[derive(Debug)]
 struct MapTimeBackward;
 
-impl<B: SpikingOps> Backward<B, 1> for MapTimeBackward {
+impl<B: SpikingGradients> Backward<B, 1> for MapTimeBackward {
     type State = Arc<TimeMap>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -44,37 +67,56 @@ impl<B: SpikingOps> Backward<B, 1> for MapTimeBackward {
     }
 }
 
+pub(super) fn map_time<B: SpikingGradients, C: CheckpointStrategy>(
+    input: Tracked<B, C>,
+    map: Arc<TimeMap>,
+) -> Tracked<B, C> {
+    match MapTimeBackward.prepare::<C>([input.node()]).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish(map.clone(), B::map_time(input.into_primitive(), map)),
+        OpsKind::UnTracked(prep) => prep.finish(B::map_time(input.into_primitive(), map)),
+    }
+}
+
 #[derive(Debug)]
 struct TilePoolBackward;
 
-impl<B: SpikingOps> Backward<B, 1> for TilePoolBackward {
+impl<B: SpikingGradients> Backward<B, 1> for TilePoolBackward {
     type State = TilePool;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let op = ops.state;
-        unary::<B, _>(ops.parents, ops.node, grads, |g| B::tile_pool_backward(g, op));
+        unary::<B, _>(ops.parents, ops.node, grads, |g| B::tile_pool_gradient(g, op));
+    }
+}
+
+pub(super) fn tile_pool<B: SpikingGradients, C: CheckpointStrategy>(
+    input: Tracked<B, C>,
+    op: TilePool,
+) -> Tracked<B, C> {
+    match TilePoolBackward.prepare::<C>([input.node()]).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish(op, B::tile_pool(input.into_primitive(), op)),
+        OpsKind::UnTracked(prep) => prep.finish(B::tile_pool(input.into_primitive(), op)),
     }
 }
 
 #[derive(Debug)]
 struct ConvBackward;
 
-impl<B: SpikingOps> Backward<B, 2> for ConvBackward {
-    type State = (FloatTensor<B>, Option<Kept>, ConvOp);
+impl<B: SpikingGradients> Backward<B, 2> for ConvBackward {
+    type State = (FloatTensor<B>, ConvInput<B>, ConvOp);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let (weight, kept, op) = ops.state;
-        let kept = || kept.expect("every backend that differentiates keeps its input");
+        let (weight, saved, op) = ops.state;
         let g = grads.consume::<B>(&ops.node);
         let [input, of_weight] = ops.parents;
         let (gx, gw) = match (input.is_some(), of_weight.is_some()) {
             (true, true) => {
-                let (gx, gw) = B::conv_gradients(g, weight, kept(), op);
+                let (gx, gw) = B::conv_gradients(g, weight, saved, op);
                 (Some(gx), Some(gw))
             }
             (x, w) => {
                 let gx = x.then(|| B::conv_input_gradient(g.clone(), weight, op));
-                (gx, w.then(|| B::conv_weight_gradient(g, kept(), op)))
+                (gx, w.then(|| B::conv_weight_gradient(g, saved, op)))
             }
         };
         for (parent, gradient) in [(input, gx), (of_weight, gw)] {
@@ -85,28 +127,26 @@ impl<B: SpikingOps> Backward<B, 2> for ConvBackward {
     }
 }
 
-#[derive(Debug)]
-struct FusedBackward;
-
-impl<B: SpikingOps> Backward<B, 6> for FusedBackward {
-    type State = ([FloatTensor<B>; 6], FusedOp, StatisticsSlot);
-
-    fn backward(self, ops: Ops<Self::State, 6>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let ([x, gain, shift, x2, gain2, shift2], op, statistics) = ops.state;
-        let g = grads.consume::<B>(&ops.node);
-        let (a, b, c, d, e, f) = B::fused_backward(g, x, gain, shift, x2, gain2, shift2, op, statistics);
-        for (parent, gradient) in ops.parents.into_iter().zip([a, b, c, d, e, f]) {
-            if let Some(parent) = parent {
-                grads.register::<B>(parent.id, gradient);
-            }
+pub(super) fn conv<B: SpikingGradients, C: CheckpointStrategy>(
+    input: Tracked<B, C>,
+    weight: Tracked<B, C>,
+    op: ConvOp,
+) -> Tracked<B, C> {
+    let nodes = [input.node(), weight.node()];
+    let (input, weight) = (input.into_primitive(), weight.into_primitive());
+    match ConvBackward.prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => {
+            let (y, saved) = B::conv_and_input(input, weight.clone(), op);
+            prep.finish((weight, saved, op), y)
         }
+        OpsKind::UnTracked(prep) => prep.finish(B::conv(input, weight, op)),
     }
 }
 
 #[derive(Debug)]
 struct SeedBackward;
 
-impl<B: SpikingOps> Backward<B, 1> for SeedBackward {
+impl<B: SpikingGradients> Backward<B, 1> for SeedBackward {
     type State = FloatTensor<B>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -115,29 +155,124 @@ impl<B: SpikingOps> Backward<B, 1> for SeedBackward {
     }
 }
 
+pub(super) fn seed_gradient<B: SpikingGradients, C: CheckpointStrategy>(
+    end: Tracked<B, C>,
+    gradient: Tracked<B, C>,
+) -> Tracked<B, C> {
+    let (node, gradient) = (end.node(), gradient.into_primitive());
+    match SeedBackward.prepare::<C>([node]).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish(gradient.clone(), B::seed_gradient(end.into_primitive(), gradient)),
+        OpsKind::UnTracked(prep) => prep.finish(B::seed_gradient(end.into_primitive(), gradient)),
+    }
+}
+
+/// One tensor for each that the layer has: two to six of them are parents of the node.
+#[derive(Debug)]
+struct FusedBackward;
+
+impl<B: SpikingGradients, const N: usize> Backward<B, N> for FusedBackward {
+    type State = (FusedSaved<B>, Reduction);
+
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (layer, reduction) = ops.state;
+        let sums = B::fused_sums(grads.consume::<B>(&ops.node), layer.clone());
+        let mut of_batch = sums.norms.clone();
+        let normed = of_batch.iter_mut().zip(&layer.op.branches).filter(|(_, b)| b.norm.is_of_batch());
+        reduction.apply(normed.filter_map(|(sums, _)| sums.as_mut()));
+        let gradients = B::fused_gradients(sums, of_batch, layer).into_tensors();
+        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+/// The node of a fused layer of `N` tensors.
+fn fused_node<B: SpikingGradients, C: CheckpointStrategy, const N: usize>(
+    nodes: Vec<NodeGuard>,
+    layer: FusedSaved<B>,
+    reduction: Reduction,
+) -> Tracked<B, C> {
+    let nodes: [NodeGuard; N] = nodes.try_into().expect("the caller has counted them");
+    let FusedSaved { branches, op, statistics } = layer.clone();
+    match Backward::<B, N>::prepare::<C>(FusedBackward, nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish((layer, reduction), B::fused(branches, op, statistics)),
+        OpsKind::UnTracked(prep) => {
+            drop(layer);
+            prep.finish(B::fused(branches, op, statistics))
+        }
+    }
+}
+
+pub(super) fn fused_in_batch<B: SpikingGradients, C: CheckpointStrategy>(
+    branches: Branches<Autodiff<B, C>>,
+    op: FusedOp,
+    statistics: LayerStatistics,
+    reduction: Reduction,
+) -> Tracked<B, C> {
+    let mut nodes = Vec::new();
+    let branches = branches.map(|t| {
+        nodes.push(t.node());
+        t.into_primitive()
+    });
+    let layer = FusedSaved { branches, op, statistics };
+    match nodes.len() {
+        1 => fused_node::<B, C, 1>(nodes, layer, reduction),
+        2 => fused_node::<B, C, 2>(nodes, layer, reduction),
+        3 => fused_node::<B, C, 3>(nodes, layer, reduction),
+        4 => fused_node::<B, C, 4>(nodes, layer, reduction),
+        _ => fused_node::<B, C, 6>(nodes, layer, reduction),
+    }
+}
+
+pub(super) fn fused<B: SpikingGradients, C: CheckpointStrategy>(
+    branches: Branches<Autodiff<B, C>>,
+    op: FusedOp,
+    statistics: LayerStatistics,
+) -> Tracked<B, C> {
+    fused_in_batch(branches, op, statistics, Reduction::whole())
+}
+
+/// Moments are no node of the graph: the layer that they normalise sends its gradient through them.
+pub(super) fn fused_moments<B: SpikingGradients, C: CheckpointStrategy>(
+    branches: Branches<Autodiff<B, C>>,
+    op: FusedOp,
+) -> Vec<Option<Moments>> {
+    B::fused_moments(branches.map(|t| t.into_primitive()), op)
+}
+
+/// The nodes of a first layer are its input, its weight and, where it has a norm, γ and β.
 #[derive(Debug)]
 struct FirstBackward;
 
-impl<B: SpikingOps> Backward<B, 4> for FirstBackward {
-    /// The input (of few channels) lest its gradient be wanted; weight, γ, β; what was kept.
-    type State = (FloatTensor<B>, [FloatTensor<B>; 3], Option<Kept>, FirstOp, StatisticsSlot);
+impl<B: SpikingGradients, const N: usize> Backward<B, N> for FirstBackward {
+    /// The input, of few channels, is saved in case its gradient is requested.
+    type State = (FloatTensor<B>, FirstSaved<B>, Reduction);
 
-    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let (input, parameters, kept, op, statistics) = ops.state;
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (input, layer, reduction) = ops.state;
         let g = grads.consume::<B>(&ops.node);
-        let (x, [w, gain, shift]) = match &ops.parents[0] {
+        let is_of_batch = matches!(layer.op.fused.branches[0].norm, BranchNorm::Batch(_));
+        let reduce = |sums: Option<&NormSums>| {
+            let mut sums = sums.cloned();
+            reduction.apply(sums.iter_mut().filter(|_| is_of_batch));
+            sums
+        };
+        let (x, gradients) = match &ops.parents[0] {
             Some(_) => {
-                let [x, w, gain, shift] = backward_in_parts::<B>(g, input, parameters, op, statistics);
-                (Some(x), [w, gain, shift])
+                let (x, gradients) = gradients_with_input::<B>(g, input, layer, reduce);
+                (Some(x), gradients)
             }
             None => {
-                let kept = kept.expect("every backend that differentiates keeps its input");
-                let [weight, gain, shift] = parameters;
-                let (w, gain, shift) = B::first_backward(g, weight, gain, shift, kept, op, statistics);
-                (None, [w, gain, shift])
+                let sums = B::first_sums(g, layer.clone());
+                let of_batch = reduce(sums.norm.as_ref());
+                (None, B::first_gradients(sums, of_batch, layer))
             }
         };
-        for (parent, gradient) in ops.parents.into_iter().zip([x, Some(w), Some(gain), Some(shift)]) {
+        let norm = gradients.norm.tensors().into_iter().flatten();
+        let all = [x, Some(gradients.weight)].into_iter().chain(norm.map(Some));
+        for (parent, gradient) in ops.parents.into_iter().zip(all) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 grads.register::<B>(parent.id, gradient);
             }
@@ -145,204 +280,69 @@ impl<B: SpikingOps> Backward<B, 4> for FirstBackward {
     }
 }
 
-impl<B: SpikingOps, C: CheckpointStrategy> SpikingOps for Autodiff<B, C> {
-    fn neuron_spikes(current: FloatTensor<Self>, op: NeuronOp) -> FloatTensor<Self> {
-        match NeuronBackward.prepare::<C>([current.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                let (spikes, potentials) = B::neuron_spikes_and_potentials(current.into_primitive(), op);
-                prep.finish((potentials, op), spikes)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::neuron_spikes(current.into_primitive(), op)),
-        }
+/// The node of a first layer of `N` tensors.
+fn first_node<B: SpikingGradients, C: CheckpointStrategy, const N: usize>(
+    nodes: Vec<NodeGuard>,
+    input: FloatTensor<B>,
+    layer: FirstSaved<B>,
+    reduction: Reduction,
+) -> Tracked<B, C> {
+    let nodes: [NodeGuard; N] = nodes.try_into().expect("the caller has counted them");
+    let FirstSaved { input: encoded, weight, norm, op, statistics } = layer.clone();
+    let spikes = || B::first(encoded, weight, norm, op, statistics);
+    match Backward::<B, N>::prepare::<C>(FirstBackward, nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish((input, layer, reduction), spikes()),
+        OpsKind::UnTracked(prep) => prep.finish(spikes()),
     }
+}
 
-    fn neuron_spikes_and_potentials(
-        current: FloatTensor<Self>,
-        op: NeuronOp,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        // The potentials are an observation: nothing is differentiated through them.
-        let (spikes, potentials) = B::neuron_spikes_and_potentials(current.into_primitive(), op);
-        (<FloatTensor<Self>>::new(spikes), <FloatTensor<Self>>::new(potentials))
+pub(super) fn first_in_batch<B: SpikingGradients, C: CheckpointStrategy>(
+    input: Tracked<B, C>,
+    encoded: Encoded,
+    weight: Tracked<B, C>,
+    norm: NormParameters<Autodiff<B, C>>,
+    op: FirstOp,
+    statistics: LayerStatistics,
+    reduction: Reduction,
+) -> Tracked<B, C> {
+    let mut nodes = vec![input.node(), weight.node()];
+    let norm = norm.map(&mut |t: Tracked<B, C>| {
+        nodes.push(t.node());
+        t.into_primitive()
+    });
+    let (input, weight) = (input.into_primitive(), weight.into_primitive());
+    let layer = FirstSaved { input: encoded, weight, norm, op, statistics };
+    match nodes.len() {
+        2 => first_node::<B, C, 2>(nodes, input, layer, reduction),
+        _ => first_node::<B, C, 4>(nodes, input, layer, reduction),
     }
+}
 
-    fn neuron_backward(potentials: FloatTensor<Self>, gradient: FloatTensor<Self>, op: NeuronOp) -> FloatTensor<Self> {
-        <FloatTensor<Self>>::new(B::neuron_backward(potentials.into_primitive(), gradient.into_primitive(), op))
-    }
+/// Without the input as a tensor there is no graph to its weight: networks call [`first_in_batch`].
+pub(super) fn first<B: SpikingGradients, C: CheckpointStrategy>(
+    input: Encoded,
+    weight: Tracked<B, C>,
+    norm: NormParameters<Autodiff<B, C>>,
+    op: FirstOp,
+    statistics: LayerStatistics,
+) -> Tracked<B, C> {
+    let norm = norm.map(&mut |t: Tracked<B, C>| t.into_primitive());
+    <Tracked<B, C>>::new(B::first(input, weight.into_primitive(), norm, op, statistics))
+}
 
-    fn tile_pool(input: FloatTensor<Self>, op: TilePool) -> FloatTensor<Self> {
-        match TilePoolBackward.prepare::<C>([input.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(op, B::tile_pool(input.into_primitive(), op)),
-            OpsKind::UnTracked(prep) => prep.finish(B::tile_pool(input.into_primitive(), op)),
-        }
-    }
+/// What a first layer reads of its input is no node of the graph: the input itself is one.
+pub(super) fn first_encode<B: SpikingGradients, C: CheckpointStrategy>(
+    input: Tracked<B, C>,
+    weight: Tracked<B, C>,
+    op: FirstOp,
+) -> Encoded {
+    B::first_encode(input.into_primitive(), weight.into_primitive(), op)
+}
 
-    fn tile_pool_backward(gradient: FloatTensor<Self>, op: TilePool) -> FloatTensor<Self> {
-        <FloatTensor<Self>>::new(B::tile_pool_backward(gradient.into_primitive(), op))
-    }
-
-    fn map_time(input: FloatTensor<Self>, map: Arc<TimeMap>) -> FloatTensor<Self> {
-        match MapTimeBackward.prepare::<C>([input.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(map.clone(), B::map_time(input.into_primitive(), map)),
-            OpsKind::UnTracked(prep) => prep.finish(B::map_time(input.into_primitive(), map)),
-        }
-    }
-
-    fn conv(input: FloatTensor<Self>, weight: FloatTensor<Self>, op: ConvOp, keep: Keep) -> FloatTensor<Self> {
-        let nodes = [input.node(), weight.node()];
-        let (input, weight) = (input.into_primitive(), weight.into_primitive());
-        match ConvBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                let slot = Arc::new(Mutex::new(None));
-                let y = B::conv(input, weight.clone(), op, Some(slot.clone()));
-                let kept = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-                prep.finish((weight, kept, op), y)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::conv(input, weight, op, keep)),
-        }
-    }
-
-    fn conv_input_gradient(gradient: FloatTensor<Self>, weight: FloatTensor<Self>, op: ConvOp) -> FloatTensor<Self> {
-        <FloatTensor<Self>>::new(B::conv_input_gradient(gradient.into_primitive(), weight.into_primitive(), op))
-    }
-
-    fn conv_weight_gradient(gradient: FloatTensor<Self>, kept: Kept, op: ConvOp) -> FloatTensor<Self> {
-        <FloatTensor<Self>>::new(B::conv_weight_gradient(gradient.into_primitive(), kept, op))
-    }
-
-    fn conv_gradients(
-        gradient: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        kept: Kept,
-        op: ConvOp,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (x, w) = B::conv_gradients(gradient.into_primitive(), weight.into_primitive(), kept, op);
-        (<FloatTensor<Self>>::new(x), <FloatTensor<Self>>::new(w))
-    }
-
-    fn seed_gradient(end: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (node, gradient) = (end.node(), gradient.into_primitive());
-        match SeedBackward.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(gradient.clone(), B::seed_gradient(end.into_primitive(), gradient)),
-            OpsKind::UnTracked(prep) => prep.finish(B::seed_gradient(end.into_primitive(), gradient)),
-        }
-    }
-
-    fn accumulate(sum: FloatTensor<Self>, more: FloatTensor<Self>) -> FloatTensor<Self> {
-        // What is added are gradients, no part of a graph.
-        <FloatTensor<Self>>::new(B::accumulate(sum.into_primitive(), more.into_primitive()))
-    }
-
-    fn sgd(
-        weight: FloatTensor<Self>,
-        momentum: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        op: SgdOp,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        // A step is no part of a graph.
-        let (w, m) = B::sgd(weight.into_primitive(), momentum.into_primitive(), gradient.into_primitive(), op);
-        (<FloatTensor<Self>>::new(w), <FloatTensor<Self>>::new(m))
-    }
-
-    fn adamw(
-        weight: FloatTensor<Self>,
-        first: FloatTensor<Self>,
-        second: FloatTensor<Self>,
-        gradient: FloatTensor<Self>,
-        op: AdamWOp,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let [w, m, v, g] = [weight, first, second, gradient].map(|t| t.into_primitive());
-        let (w, m, v) = B::adamw(w, m, v, g, op);
-        let new = <FloatTensor<Self>>::new;
-        (new(w), new(m), new(v))
-    }
-
-    fn fused(
-        x: FloatTensor<Self>,
-        gain: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        x2: FloatTensor<Self>,
-        gain2: FloatTensor<Self>,
-        shift2: FloatTensor<Self>,
-        op: FusedOp,
-        statistics: StatisticsSlot,
-    ) -> FloatTensor<Self> {
-        let all = [x, gain, shift, x2, gain2, shift2];
-        let nodes = all.each_ref().map(|t| t.node());
-        let [x, gain, shift, x2, gain2, shift2] = all.map(|t| t.into_primitive());
-        match FusedBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                let state = [&x, &gain, &shift, &x2, &gain2, &shift2].map(Clone::clone);
-                let y = B::fused(x, gain, shift, x2, gain2, shift2, op.clone(), statistics.clone());
-                // The slot of the caller is emptied by its reader: backward has one of its own.
-                let seen = statistics.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                prep.finish((state, op, Arc::new(Mutex::new(seen))), y)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::fused(x, gain, shift, x2, gain2, shift2, op, statistics)),
-        }
-    }
-
-    fn fused_backward(
-        gradient: FloatTensor<Self>,
-        x: FloatTensor<Self>,
-        gain: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        x2: FloatTensor<Self>,
-        gain2: FloatTensor<Self>,
-        shift2: FloatTensor<Self>,
-        op: FusedOp,
-        statistics: StatisticsSlot,
-    ) -> (
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-    ) {
-        let [g, x, gain, shift, x2, gain2, shift2] =
-            [gradient, x, gain, shift, x2, gain2, shift2].map(|t| t.into_primitive());
-        let (a, b, c, d, e, f) = B::fused_backward(g, x, gain, shift, x2, gain2, shift2, op, statistics);
-        let new = <FloatTensor<Self>>::new;
-        (new(a), new(b), new(c), new(d), new(e), new(f))
-    }
-
-    fn first(
-        input: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        gain: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        op: FirstOp,
-        statistics: StatisticsSlot,
-        keep: Keep,
-    ) -> FloatTensor<Self> {
-        let nodes = [input.node(), weight.node(), gain.node(), shift.node()];
-        let [input, weight, gain, shift] = [input, weight, gain, shift].map(|t| t.into_primitive());
-        match FirstBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                let (kept_input, slot) = (input.clone(), Arc::new(Mutex::new(None)));
-                let parameters = [weight.clone(), gain.clone(), shift.clone()];
-                let y = B::first(input, weight, gain, shift, op.clone(), statistics.clone(), Some(slot.clone()));
-                let kept = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-                // As for a fused layer.
-                let seen = statistics.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                prep.finish((kept_input, parameters, kept, op, Arc::new(Mutex::new(seen))), y)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::first(input, weight, gain, shift, op, statistics, keep)),
-        }
-    }
-
-    fn first_backward(
-        gradient: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        gain: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-        kept: Kept,
-        op: FirstOp,
-        statistics: StatisticsSlot,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let [g, weight, gain, shift] = [gradient, weight, gain, shift].map(|t| t.into_primitive());
-        let (w, gain, shift) = B::first_backward(g, weight, gain, shift, kept, op, statistics);
-        let new = <FloatTensor<Self>>::new;
-        (new(w), new(gain), new(shift))
-    }
+pub(super) fn first_moments<B: SpikingGradients, C: CheckpointStrategy>(
+    input: Encoded,
+    weight: Tracked<B, C>,
+    op: FirstOp,
+) -> Vec<Option<Moments>> {
+    B::first_moments(input, weight.into_primitive(), op)
 }

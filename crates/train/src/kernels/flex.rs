@@ -7,16 +7,14 @@
 //! a handful of operations a value, so memory bounds it. Each value is computed by one thread in
 //! one order: results do not depend on the number of threads.
 
-use super::accumulate;
-use super::adamw::{self, AdamWOp};
 use super::conv::simd::Isa;
-use super::conv::{ConvOp, Keep, Kept, layer};
-use super::first::{self, FirstOp};
-use super::fused::{self, FusedOp, StatisticsSlot};
-use super::map_time::map_time;
-use super::pool::{self, TilePool};
-use super::sgd::{self, SgdOp};
-use super::{NeuronOp, SpikingOps};
+use super::conv::{ConvOp, Kept, layer};
+use super::fused::statistics::Moments;
+use super::fused::{self, FusedOp};
+use super::operators::{
+    BranchTensors, Branches, FusedSaved, FusedSums, KeepsInput, LayerStatistics, NormParameters, NormSums,
+};
+use super::{NeuronOp, pool};
 use crate::neuron::{Constants, backward, reset, spikes};
 use crate::surrogate::derivative;
 use crate::ttm::TimeMap;
@@ -24,181 +22,147 @@ use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Bytes, DType, Shape};
 use rayon::prelude::*;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use tickless_net::{Reset, SpikeMode, Surrogate};
+
+pub(super) use super::accumulate::add as accumulate;
+pub(super) use super::adamw::step as adamw;
+pub(super) use super::conv::layer::{input_gradient as conv_input_gradient, weight_gradient as conv_weight_gradient};
+pub(super) use super::first::host::{
+    encode as first_encode, gradients as first_gradients, moments as first_moments, spikes as first, sums as first_sums,
+};
+pub(super) use super::pool::{backward as tile_pool_gradient, forward as tile_pool};
+pub(super) use super::sgd::step as sgd;
 
 /// Neurons per chunk: the potentials of one fill 8 KiB.
 pub(super) const CHUNK: usize = 2048;
 
-impl SpikingOps for Flex {
-    fn neuron_spikes(current: FlexTensor, op: NeuronOp) -> FlexTensor {
-        forward(&current, op, false).0
-    }
-
-    fn neuron_spikes_and_potentials(current: FlexTensor, op: NeuronOp) -> (FlexTensor, FlexTensor) {
-        let shape = current.shape();
-        let (s, u) = forward(&current, op, true);
-        (s, from_vec(u, shape))
-    }
-
-    fn neuron_backward(potentials: FlexTensor, gradient: FlexTensor, op: NeuronOp) -> FlexTensor {
-        let shape = potentials.shape();
-        let (potentials, gradient) = (potentials.to_contiguous(), gradient.to_contiguous());
-        let row = backward_row(op);
-        let (u, g) = (values(&potentials), values(&gradient));
-        let n = u.len() / op.steps;
-        let mut out = vec![0.0f32; u.len()];
-        columns(&mut out, n).into_par_iter().enumerate().for_each(|(chunk, mut rows)| {
-            let at = chunk * CHUNK;
-            let mut g_v = vec![0.0f32; rows[0].len()];
-            for t in (0..op.steps).rev() {
-                let here = t * n + at..t * n + at + g_v.len();
-                row(op, &u[here.clone()], &g[here], &mut g_v, rows[t]);
-            }
-        });
-        from_vec(out, shape)
-    }
-
-    fn tile_pool(input: FlexTensor, op: TilePool) -> FlexTensor {
-        pool::forward(input, op)
-    }
-
-    fn tile_pool_backward(gradient: FlexTensor, op: TilePool) -> FlexTensor {
-        pool::backward(gradient, op)
-    }
-
-    fn map_time(input: FlexTensor, map: Arc<TimeMap>) -> FlexTensor {
-        let input = input.to_contiguous();
-        let out = map_time(values(&input), &map);
-        let mut shape = input.shape();
-        shape[0] = shape[0] / map.t_in() * map.t_out();
-        from_vec(out, shape)
-    }
-
-    fn conv(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: Keep) -> FlexTensor {
-        let (y, kept) = layer::forward(input, weight, op, keep.is_some());
-        if let Some(keep) = keep {
-            *keep.lock().unwrap_or_else(PoisonError::into_inner) = kept;
-        }
-        y
-    }
-
-    fn conv_input_gradient(gradient: FlexTensor, weight: FlexTensor, op: ConvOp) -> FlexTensor {
-        layer::input_gradient(gradient, weight, op)
-    }
-
-    fn conv_weight_gradient(gradient: FlexTensor, kept: Kept, op: ConvOp) -> FlexTensor {
-        layer::weight_gradient(gradient, kept, op)
-    }
-
-    fn conv_gradients(gradient: FlexTensor, weight: FlexTensor, kept: Kept, op: ConvOp) -> (FlexTensor, FlexTensor) {
-        let of_input = gradient.clone();
-        // A thread that has nothing left to do of one takes part in the other.
-        rayon::join(|| layer::input_gradient(of_input, weight, op), || layer::weight_gradient(gradient, kept, op))
-    }
-
-    fn accumulate(sum: FlexTensor, more: FlexTensor) -> FlexTensor {
-        accumulate::add(sum, more)
-    }
-
-    fn sgd(weight: FlexTensor, momentum: FlexTensor, gradient: FlexTensor, op: SgdOp) -> (FlexTensor, FlexTensor) {
-        sgd::step(weight, momentum, gradient, op)
-    }
-
-    fn adamw(
-        weight: FlexTensor,
-        first: FlexTensor,
-        second: FlexTensor,
-        gradient: FlexTensor,
-        op: AdamWOp,
-    ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        adamw::step(weight, first, second, gradient, op)
-    }
-
-    fn fused(
-        x: FlexTensor,
-        gain: FlexTensor,
-        shift: FlexTensor,
-        x2: FlexTensor,
-        gain2: FlexTensor,
-        shift2: FlexTensor,
-        op: FusedOp,
-        statistics: StatisticsSlot,
-    ) -> FlexTensor {
-        let tensors = [x, gain, shift, x2, gain2, shift2].map(|t| t.to_contiguous());
-        let (inputs, channels) = inputs(&tensors, &op);
-        let seen = fused::forward::statistics_of(Isa::detect(), &op, &inputs, channels);
-        let spikes = fused::forward::spikes(Isa::detect(), &op, &inputs, &seen, channels);
-        *statistics.lock().unwrap_or_else(PoisonError::into_inner) = seen;
-        let mut shape = tensors[0].shape();
-        let steps = op.branches[0].repeat.as_ref().map_or(op.neuron.steps, |m| m.t_in());
-        shape[0] = shape[0] / steps * op.neuron.steps;
-        if let Some(pool) = op.pool {
-            shape = pool::resized(shape, pool, pool.out());
-        }
-        from_vec(spikes, shape)
-    }
-
-    fn fused_backward(
-        gradient: FlexTensor,
-        x: FlexTensor,
-        gain: FlexTensor,
-        shift: FlexTensor,
-        x2: FlexTensor,
-        gain2: FlexTensor,
-        shift2: FlexTensor,
-        op: FusedOp,
-        statistics: StatisticsSlot,
-    ) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
-        let tensors = [x, gain, shift, x2, gain2, shift2].map(|t| t.to_contiguous());
-        let gradient = gradient.to_contiguous();
-        let (inputs, channels) = inputs(&tensors, &op);
-        let seen = statistics.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = fused::backward::gradients(Isa::detect(), &op, &inputs, &seen, channels, values(&gradient));
-        let mut all = all.into_iter().flat_map(|g| [g.x, g.gain, g.shift]);
-        let mut next = |k: usize| {
-            let shape = tensors[k].shape();
-            let data = all.next().filter(|d| d.len() == shape.num_elements());
-            from_vec(data.unwrap_or_else(|| vec![0.0; shape.num_elements()]), shape)
-        };
-        (next(0), next(1), next(2), next(3), next(4), next(5))
-    }
-
-    fn first(
-        input: FlexTensor,
-        weight: FlexTensor,
-        gain: FlexTensor,
-        shift: FlexTensor,
-        op: FirstOp,
-        statistics: StatisticsSlot,
-        keep: Keep,
-    ) -> FlexTensor {
-        let (y, rows) = first::forward_on_host(&input, [&weight, &gain, &shift], &op, &statistics);
-        if let Some(keep) = keep {
-            *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept::Rows(Arc::new(rows)));
-        }
-        y
-    }
-
-    fn first_backward(
-        gradient: FlexTensor,
-        weight: FlexTensor,
-        gain: FlexTensor,
-        shift: FlexTensor,
-        kept: Kept,
-        op: FirstOp,
-        statistics: StatisticsSlot,
-    ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let Kept::Rows(rows) = kept else { unreachable!("a first layer keeps the rows of its input") };
-        first::backward_on_host(&gradient, [&weight, &gain, &shift], &rows, &op, &statistics)
-    }
+impl KeepsInput for Flex {
+    type ConvInput = Kept;
 }
 
-/// The branches of a fused layer as slices, and the number of channels.
-fn inputs<'a>(tensors: &'a [FlexTensor; 6], op: &FusedOp) -> (Vec<fused::forward::Input<'a>>, usize) {
-    let all = tensors.chunks_exact(3).take(op.branches.len());
-    let inputs = all.map(|t| fused::forward::Input { x: values(&t[0]), gain: values(&t[1]), shift: values(&t[2]) });
-    (inputs.collect(), tensors[0].shape()[3])
+pub(super) fn neuron_spikes(current: FlexTensor, op: NeuronOp) -> FlexTensor {
+    forward(&current, op, false).0
+}
+
+pub(super) fn neuron_and_potentials(current: FlexTensor, op: NeuronOp) -> (FlexTensor, FlexTensor) {
+    let shape = current.shape();
+    let (s, u) = forward(&current, op, true);
+    (s, from_vec(u, shape))
+}
+
+pub(super) fn neuron_gradient(potentials: FlexTensor, gradient: FlexTensor, op: NeuronOp) -> FlexTensor {
+    let shape = potentials.shape();
+    let (potentials, gradient) = (potentials.to_contiguous(), gradient.to_contiguous());
+    let row = backward_row(op);
+    let (u, g) = (values(&potentials), values(&gradient));
+    let n = u.len() / op.steps;
+    let mut out = vec![0.0f32; u.len()];
+    columns(&mut out, n).into_par_iter().enumerate().for_each(|(chunk, mut rows)| {
+        let at = chunk * CHUNK;
+        let mut g_v = vec![0.0f32; rows[0].len()];
+        for t in (0..op.steps).rev() {
+            let here = t * n + at..t * n + at + g_v.len();
+            row(op, &u[here.clone()], &g[here], &mut g_v, rows[t]);
+        }
+    });
+    from_vec(out, shape)
+}
+
+pub(super) fn map_time(input: FlexTensor, map: Arc<TimeMap>) -> FlexTensor {
+    let input = input.to_contiguous();
+    let out = super::map_time::map_time(values(&input), &map);
+    let mut shape = input.shape();
+    shape[0] = shape[0] / map.t_in() * map.t_out();
+    from_vec(out, shape)
+}
+
+pub(super) fn conv(input: FlexTensor, weight: FlexTensor, op: ConvOp) -> FlexTensor {
+    layer::forward(input, weight, op, op.recompute_later).0
+}
+
+pub(super) fn conv_and_input(input: FlexTensor, weight: FlexTensor, op: ConvOp) -> (FlexTensor, Kept) {
+    let (y, kept) = layer::forward(input, weight, op, true);
+    (y, kept.expect("is kept if it is asked for"))
+}
+
+pub(super) fn conv_gradients(
+    gradient: FlexTensor,
+    weight: FlexTensor,
+    input: Kept,
+    op: ConvOp,
+) -> (FlexTensor, FlexTensor) {
+    let of_input = gradient.clone();
+    // A thread that has finished one gradient steals parts of the other.
+    rayon::join(|| layer::input_gradient(of_input, weight, op), || layer::weight_gradient(gradient, input, op))
+}
+
+pub(super) fn fused_moments(branches: Branches<Flex>, op: FusedOp) -> Vec<Option<Moments>> {
+    let branches = contiguous(branches);
+    fused::forward::moments_of(Isa::detect(), &op, &inputs(&branches), channels(&branches))
+}
+
+pub(super) fn fused(branches: Branches<Flex>, op: FusedOp, statistics: LayerStatistics) -> FlexTensor {
+    let branches = contiguous(branches);
+    let spikes = fused::forward::spikes(Isa::detect(), &op, &inputs(&branches), &statistics, channels(&branches));
+    let mut shape = branches[0].x.shape();
+    let steps = op.branches[0].repeat.as_ref().map_or(op.neuron.steps, |m| m.t_in());
+    shape[0] = shape[0] / steps * op.neuron.steps;
+    if let Some(pool) = op.pool {
+        shape = pool::resized(shape, pool, pool.out());
+    }
+    from_vec(spikes, shape)
+}
+
+pub(super) fn fused_sums(gradient: FlexTensor, layer: FusedSaved<Flex>) -> FusedSums<Flex> {
+    let (branches, gradient) = (contiguous(layer.branches), gradient.to_contiguous());
+    let (isa, channels, inputs) = (Isa::detect(), channels(&branches), inputs(&branches));
+    let all = fused::backward::sums(isa, &layer.op, &inputs, &layer.statistics, channels, values(&gradient));
+    let (current, norms): (Vec<_>, _) = all.into_iter().unzip();
+    let current = current.into_iter().zip(&branches).map(|(g, b)| from_vec(g, b.x.shape())).collect();
+    FusedSums { current, norms }
+}
+
+pub(super) fn fused_gradients(
+    sums: FusedSums<Flex>,
+    of_batch: Vec<Option<NormSums>>,
+    layer: FusedSaved<Flex>,
+) -> Branches<Flex> {
+    let (branches, isa) = (contiguous(layer.branches), Isa::detect());
+    let inputs = inputs(&branches);
+    let all = sums.current.into_iter().zip(sums.norms).zip(of_batch).enumerate();
+    Branches::of(all.map(|(b, ((mut x, own), of_batch))| {
+        let seen = layer.statistics[b].as_ref();
+        let (Some(own), Some(of_batch)) = (own, of_batch) else {
+            return BranchTensors { x, norm: NormParameters::None };
+        };
+        fused::backward::through_norm(isa, &layer.op, b, inputs[b], seen, &of_batch, x.storage_mut());
+        let parameters = fused::backward::parameters(layer.op.branches[b].norm, seen, &own);
+        let [gain, shift] = parameters.map(|v| from_vec(v, Shape::new([channels(&branches)])));
+        BranchTensors { x, norm: NormParameters::Given { gain, shift } }
+    }))
+}
+
+/// The branches without gaps.
+fn contiguous(branches: Branches<Flex>) -> Vec<BranchTensors<Flex>> {
+    branches.map(|t: FlexTensor| t.to_contiguous()).into_vec()
+}
+
+/// The branches of a fused layer as slices.
+fn inputs(branches: &[BranchTensors<Flex>]) -> Vec<fused::forward::Input<'_>> {
+    fn of_branch(BranchTensors { x, norm }: &BranchTensors<Flex>) -> fused::forward::Input<'_> {
+        let (gain, shift): (&[f32], &[f32]) = match norm {
+            NormParameters::None => (&[], &[]),
+            NormParameters::Given { gain, shift } => (values(gain), values(shift)),
+        };
+        fused::forward::Input { x: values(x), gain, shift }
+    }
+    branches.iter().map(of_branch).collect()
+}
+
+/// The number of channels.
+fn channels(branches: &[BranchTensors<Flex>]) -> usize {
+    branches[0].x.shape()[3]
 }
 
 /// Spikes and, if `keep`, potentials (else an empty vector).

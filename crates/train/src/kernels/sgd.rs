@@ -3,8 +3,9 @@
 //! g ← ∇ + wd·w;  m ← µ·m + g;  w ← w − lr·m, each operation rounded, as separate operators would.
 
 use super::flex::{from_vec, values};
-use burn::backend::TensorMetadata;
+use super::operators::SgdTensors;
 use burn::backend::flex::FlexTensor;
+use burn::backend::{Flex, TensorMetadata};
 use rayon::prelude::*;
 
 /// Values of one task.
@@ -22,13 +23,8 @@ pub struct SgdOp {
 }
 
 /// Weight and momentum after the step.
-pub(super) fn step(
-    weight: FlexTensor,
-    momentum: FlexTensor,
-    gradient: FlexTensor,
-    op: SgdOp,
-) -> (FlexTensor, FlexTensor) {
-    let (mut weight, mut momentum, gradient) = (compact(weight), compact(momentum), gradient.to_contiguous());
+pub(super) fn step(of: SgdTensors<Flex>, gradient: FlexTensor, op: SgdOp) -> SgdTensors<Flex> {
+    let (mut weight, mut momentum, gradient) = (compact(of.weight), compact(of.momentum), gradient.to_contiguous());
     let (w, m) = (weight.storage_mut::<f32>(), momentum.storage_mut::<f32>());
     let all = w.par_chunks_mut(TASK).zip(m.par_chunks_mut(TASK)).zip(values(&gradient).par_chunks(TASK));
     all.for_each(|((w, m), g)| {
@@ -37,7 +33,7 @@ pub(super) fn step(
             *w -= *m * op.rate;
         }
     });
-    (weight, momentum)
+    SgdTensors { weight, momentum }
 }
 
 /// A tensor whose storage is its values and nothing else.

@@ -162,9 +162,6 @@ pub fn weight_gradient(gradient: FlexTensor, kept: Kept, op: ConvOp) -> FlexTens
             narrow_weight::weight_gradient(isa, g, values(&x), d)
         }
         Kept::Values(x) => dense_weight::weight_gradient(isa, g, &Indirection::forward(&g), values(&x), d),
-        Kept::Rows(_) => unreachable!("a first layer has a backward pass of its own"),
-        #[cfg(any(feature = "wgpu", feature = "cuda"))]
-        Kept::Device(_) => unreachable!("what this backend keeps is on the host"),
     };
     from_vec(out, Shape::new([g.out, g.channels, g.kernel, g.kernel]))
 }

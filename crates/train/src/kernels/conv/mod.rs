@@ -38,7 +38,7 @@ pub use geometry::Geometry;
 pub use precision::Precision;
 
 use events::Events;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// A convolution layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,9 +49,17 @@ pub struct ConvOp {
     pub kernel: Kernel,
     /// At which precision.
     pub precision: Precision,
+    /// The pass runs without autodiff and will run again with it, so the kernels of training run: both passes must
+    /// give the same bits.
+    pub recompute_later: bool,
 }
 
 impl ConvOp {
+    /// A convolution that is not computed again.
+    pub fn new(geometry: Geometry, kernel: Kernel, precision: Precision) -> Self {
+        Self { geometry, kernel, precision, recompute_later: false }
+    }
+
     /// Whether the input's active values are worth looking for.
     fn looks_for_events(&self) -> bool {
         !matches!(self.kernel, Kernel::Dense | Kernel::Plain)
@@ -66,12 +74,4 @@ pub enum Kept {
     Events(Arc<Events>),
     /// All of it.
     Values(burn::backend::flex::FlexTensor),
-    /// Its active values row by row, of a first layer.
-    Rows(Arc<crate::kernels::first::Rows>),
-    /// All of it, on a GPU.
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
-    Device(Box<burn_cubecl::tensor::CubeTensor>),
 }
-
-/// Where a forward pass puts what its backward pass needs; `None` where nobody asks.
-pub type Keep = Option<Arc<Mutex<Option<Kept>>>>;

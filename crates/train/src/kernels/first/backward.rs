@@ -4,13 +4,13 @@
 use super::forward::channels_of;
 use super::line::Line;
 use super::plan::{Plan, pitch};
-use super::taps::{outputs, pack, place, sums};
-use super::{FirstOp, Gradients, Norm, Rows};
+use super::taps::{self, outputs, pack, place};
+use super::{FirstOp, Norm, Rows};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
-use crate::kernels::fused::backward::sum_over;
 use crate::kernels::fused::statistics::fold;
-use crate::kernels::fused::time::NormSums;
-use crate::kernels::fused::{BranchNorm, Channels, inverse_deviation};
+use crate::kernels::fused::time::WideSums;
+use crate::kernels::fused::{BranchNorm, Channels, Statistics, inverse_deviation};
+use crate::kernels::operators::NormSums;
 use crate::kernels::parts::InParts;
 use crate::kernels::pool::spread_rows;
 use rayon::prelude::*;
@@ -69,18 +69,18 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
                 }
             }
             let [shift, product] = &mut job.norm;
-            neurons.back(y, plan.row_at(r), &gradient, g, NormSums { shift, product });
+            neurons.back(y, plan.row_at(r), &gradient, g, WideSums { shift, product });
         }
         for (i, (y, g)) in y.chunks_exact_mut(len).zip(g.chunks_exact_mut(len)).enumerate() {
             let [gradients, outputs] = &mut job.products;
             // The rows after a shorter band are those of the one before.
             g[plan.row_at(band.rows.len()) - plan.left..].fill(0.0);
             // SAFETY: passed on from the caller.
-            unsafe { sums::<V>(plan, image(i), &band, (g, 1.0), gradients) };
+            unsafe { taps::sums::<V>(plan, image(i), &band, (g, 1.0), gradients) };
             if !outputs.is_empty() {
                 clear(plan, band.rows.len(), y);
                 // SAFETY: as above.
-                unsafe { sums::<V>(plan, image(i), &band, (y, plan.copies[i] as f32), outputs) };
+                unsafe { taps::sums::<V>(plan, image(i), &band, (y, plan.copies[i] as f32), outputs) };
             }
         }
     }
@@ -135,8 +135,28 @@ fn inputs_met(plan: &Plan, rows: &Rows) -> Vec<f64> {
     (0..g.channels * g.taps()).map(one).collect()
 }
 
-/// Gradients of weight, γ and β from that of the output.
-pub(super) fn gradients(
+/// What the gradient of the weight is made of, over this part of the batch.
+#[derive(Debug)]
+pub(super) struct Products {
+    /// A₁ of every packed weight.
+    gradients: Vec<f64>,
+    /// Σ c·x·y of every packed weight, and A₂ of every (ci, ky, kx); empty without statistics of the batch.
+    outputs: Vec<f64>,
+    inputs: Vec<f64>,
+    /// Registers of a run, by which weights are packed.
+    run: usize,
+}
+
+/// The statistics of the batch and ε, if the layer is normalised by them.
+fn batch_of<'a>(op: &FirstOp, norm: Norm<'a>) -> Option<(&'a Statistics, f32)> {
+    match (norm.statistics, op.fused.branches[0].norm) {
+        (Some(s), BranchNorm::Batch(eps)) => Some((s, eps)),
+        _ => None,
+    }
+}
+
+/// The sums that the gradients of weight, γ and β are made of, from the gradient of the output.
+pub(super) fn sums(
     isa: Isa,
     op: &FirstOp,
     plan: &Plan,
@@ -144,15 +164,12 @@ pub(super) fn gradients(
     weight: &[f32],
     norm: Norm<'_>,
     gradient: &[f32],
-) -> Gradients {
-    let (g, branch) = (plan.g, &op.fused.branches[0]);
+) -> (Products, Option<NormSums>) {
+    let g = plan.g;
     let (weights, wide) = (pack(weight, &g, plan.run), channels_of(op, plan, norm));
-    let batch = match (norm.statistics, branch.norm) {
-        (Some(s), BranchNorm::Batch(eps)) => Some((s, eps)),
-        _ => None,
-    };
+    let batch = batch_of(op, norm);
     let band = plan.copies.len() * plan.band_len();
-    let one = |(y, d): &mut (Vec<f32>, Vec<f32>), bands| {
+    let sums_of = |(y, d): &mut (Vec<f32>, Vec<f32>), bands| {
         let zeros = |n: usize, any: bool| vec![0.0f32; if any { n } else { 0 }];
         let products = [zeros(weights.len(), true), zeros(weights.len(), batch.is_some())];
         let norm = [(); 2].map(|()| zeros(plan.line, wide.is_some()));
@@ -161,41 +178,44 @@ pub(super) fn gradients(
         run(isa, &mut job);
         (job.products, job.norm.map(|sums| fold(&sums, g.out)))
     };
-    let (parts, met) = rayon::join(
+    let (parts, inputs) = rayon::join(
         || {
             let room = || (vec![0.0f32; band], vec![0.0f32; band]);
-            plan.tasks().into_par_iter().in_parts().map_init(room, one).collect::<Vec<_>>()
+            plan.tasks().into_par_iter().in_parts().map_init(room, sums_of).collect::<Vec<_>>()
         },
         || if batch.is_some() { inputs_met(plan, rows) } else { Vec::new() },
     );
-    let product = |k: usize, at: usize| parts.iter().map(|(p, _)| f64::from(p[k][at])).sum::<f64>();
-    let mut out = Gradients::default();
-    let (mut sums, mut inverse) = ([Vec::new(), Vec::new()], vec![1.0f64; g.out]);
-    if branch.norm != BranchNorm::None {
-        let add = |k: usize| (0..g.out).map(|c| parts.iter().map(|(_, s)| s[k][c]).sum()).collect::<Vec<f64>>();
-        sums = [add(0), add(1)];
-        if let Some((s, eps)) = batch {
-            inverse = s.variance.iter().map(|v| f64::from(inverse_deviation(*v, eps))).collect();
-        }
-        out.shift = sums[0].iter().map(|v| *v as f32).collect();
-        out.gain = sums[1].iter().zip(&inverse).map(|(p, i)| (p * i) as f32).collect();
-    }
-    if batch.is_some() {
-        let [shift, gain] = &mut sums;
-        sum_over(&op.fused.ranks, shift, gain);
-    }
+    let product = |k: usize, any: bool| -> Vec<f64> {
+        let of = |at: usize| parts.iter().map(|(p, _)| f64::from(p[k][at])).sum();
+        (0..if any { weights.len() } else { 0 }).map(of).collect()
+    };
+    let (gradients, outputs) = (product(0, true), product(1, batch.is_some()));
+    let norm = (op.fused.branches[0].norm != BranchNorm::None).then(|| {
+        let add = |k: usize| (0..g.out).map(|c| parts.iter().map(|(_, s)| s[k][c]).sum()).collect();
+        NormSums { shift: add(0), product: add(1) }
+    });
+    (Products { gradients, outputs, inputs, run: plan.run }, norm)
+}
+
+/// The gradient of the weight; `of_batch` are the norm's sums over the whole batch.
+pub(super) fn weight(op: &FirstOp, products: &Products, of_batch: Option<&NormSums>, norm: Norm<'_>) -> Vec<f32> {
+    let (g, batch) = (op.conv.geometry, batch_of(op, norm));
+    let inverse: Vec<f64> = match batch {
+        Some((s, eps)) => s.variance.iter().map(|v| f64::from(inverse_deviation(*v, eps))).collect(),
+        None => vec![1.0; g.out],
+    };
     let of = |i: usize| {
-        let (co, at) = (i / (g.taps() * g.channels), place(i, &g, plan.run));
-        let mut value = product(0, at);
-        if let Some((s, _)) = batch {
+        let (co, at) = (i / (g.taps() * g.channels), place(i, &g, products.run));
+        let mut value = products.gradients[at];
+        if let (Some((s, _)), Some(sums)) = (batch, of_batch) {
             let (m, k) = (1.0 / s.count as f64, inverse[co]);
-            let met = met[i % (g.channels * g.taps())];
-            let centred = product(1, at) - f64::from(s.mean[co]) * met;
-            value -= m * (sums[0][co] * met + sums[1][co] * k * k * centred);
+            let met = products.inputs[i % (g.channels * g.taps())];
+            let centred = products.outputs[at] - f64::from(s.mean[co]) * met;
+            value -= m * (sums.shift[co] * met + sums.product[co] * k * k * centred);
         }
-        let scale = if branch.norm == BranchNorm::None { 1.0 } else { f64::from(norm.gain[co]) * inverse[co] };
+        let is_normed = op.fused.branches[0].norm != BranchNorm::None;
+        let scale = if is_normed { f64::from(norm.gain[co]) * inverse[co] } else { 1.0 };
         (value * scale) as f32
     };
-    out.weight = (0..g.weights()).map(of).collect();
-    out
+    (0..g.weights()).map(of).collect()
 }

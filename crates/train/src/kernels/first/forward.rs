@@ -5,12 +5,11 @@ use super::plan::Plan;
 use super::taps::{outputs, pack};
 use super::{FirstOp, Norm, Rows};
 use crate::kernels::conv::simd::{Isa, LANES, Lanes, by_isa};
+use crate::kernels::fused::Channels;
 use crate::kernels::fused::statistics::{Moments, fold};
-use crate::kernels::fused::{BranchNorm, Channels, Statistics};
 use crate::kernels::memory::{full, room};
 use crate::kernels::parts::InParts;
 use crate::kernels::pool::sums_row;
-use crate::parallel::sum_moments;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -25,10 +24,10 @@ struct MomentsJob<'a> {
     square: Vec<f32>,
 }
 
-by_isa!(run_moments = moments(&mut MomentsJob<'_>));
+by_isa!(run_moments = moments_body(&mut MomentsJob<'_>));
 
 #[inline(always)]
-unsafe fn moments<V: Lanes>(job: &mut MomentsJob<'_>) {
+unsafe fn moments_body<V: Lanes>(job: &mut MomentsJob<'_>) {
     let plan = job.plan;
     let mut y = vec![0.0f32; plan.band_len()];
     for b in job.bands.clone() {
@@ -63,31 +62,25 @@ unsafe fn moments<V: Lanes>(job: &mut MomentsJob<'_>) {
     }
 }
 
-/// Statistics over all workers, if the norm is of the batch.
+/// Moments of the convolution's output.
 ///
 /// Most outputs of few active inputs are zero, so that no mean is large beside the deviation and the sums may be
 /// taken around zero.
-pub(super) fn statistics(isa: Isa, op: &FirstOp, plan: &Plan, rows: &Rows, weight: &[f32]) -> Option<Statistics> {
-    if !matches!(op.fused.branches[0].norm, BranchNorm::Batch(_)) {
-        return None;
-    }
+pub(super) fn moments(isa: Isa, plan: &Plan, rows: &Rows, weight: &[f32]) -> Moments {
     let (weights, channels) = (pack(weight, &plan.g, plan.run), plan.g.out);
-    let one = |bands: Range<usize>| {
+    let sums_of = |bands: Range<usize>| {
         let zeros = || vec![0.0f32; plan.line];
         let mut job = MomentsJob { plan, rows, weights: &weights, bands, sum: zeros(), square: zeros() };
         run_moments(isa, &mut job);
         [fold(&job.sum, channels), fold(&job.square, channels)]
     };
-    let parts: Vec<[Vec<f64>; 2]> = plan.tasks().into_par_iter().in_parts().map(one).collect();
+    let parts: Vec<[Vec<f64>; 2]> = plan.tasks().into_par_iter().in_parts().map(sums_of).collect();
     let count = (plan.steps.len() * plan.batch * plan.g.out_pixels()) as f64;
     let mean_of =
         |k: usize| -> Vec<f64> { (0..channels).map(|c| parts.iter().map(|p| p[k][c]).sum::<f64>() / count).collect() };
     let (mean, square) = (mean_of(0), mean_of(1));
     let variance = mean.iter().zip(&square).map(|(m, q)| (q - m * m).max(0.0)).collect();
-    let mut all = [Some(Moments { mean, variance, count })];
-    // Where a worker has left, the training's next message says so.
-    let _ = sum_moments(&op.fused.ranks, &mut all);
-    all[0].as_ref().map(Moments::round)
+    Moments { mean, variance, count }
 }
 
 /// What is done to a row of outputs before the neuron.

@@ -5,7 +5,7 @@ use super::plan::Plan;
 use crate::kernels::NeuronOp;
 use crate::kernels::fused::Channels;
 use crate::kernels::fused::rows::{back, charge, fire, is_lif};
-use crate::kernels::fused::time::{Buffer, NARROW, NormSums, Source, Steps, WIDE, gradients_of, spikes_of};
+use crate::kernels::fused::time::{Buffer, NARROW, Source, Steps, WIDE, WideSums, gradients_of, spikes_of};
 use crate::neuron::Constants;
 
 /// What a row needs beside its values.
@@ -54,7 +54,7 @@ impl<'a> Line<'a> {
     /// Sends the gradients of the spikes, a row a step, back: G of the row at `at` of every step, and the sums of
     /// the norm.
     #[inline(always)]
-    pub(super) fn back(&mut self, y: &[f32], at: usize, gradient: &[f32], g: &mut [f32], mut sums: NormSums<'_>) {
+    pub(super) fn back(&mut self, y: &[f32], at: usize, gradient: &[f32], g: &mut [f32], mut sums: WideSums<'_>) {
         let (plan, line, step) = (self.plan, self.plan.line, self.step);
         if self.blocks {
             let c = Constants::new(&self.op.neuron, self.op.lambda);

@@ -152,7 +152,6 @@ mod tests {
     use crate::kernels::NeuronOp;
     use crate::kernels::conv::{ConvOp, Kernel, Precision};
     use crate::kernels::fused::{Branch, BranchNorm, FusedOp};
-    use crate::parallel::Ranks;
     use tickless_net::Neuron;
 
     #[test]
@@ -173,8 +172,8 @@ mod tests {
             let branches = vec![Branch { norm: BranchNorm::None, repeat: None }];
             let neuron = NeuronOp { neuron: Neuron::lif(), lambda: 0.5, steps: t };
             let op = FirstOp {
-                conv: ConvOp { geometry: g, kernel: Kernel::Auto, precision: Precision::F32 },
-                fused: FusedOp { neuron, branches, pool, ranks: Ranks::alone() },
+                conv: ConvOp::new(g, Kernel::Auto, Precision::F32),
+                fused: FusedOp { neuron, branches, pool },
             };
             let plan = Plan::new(&op, batch * t);
             let mut seen = vec![0; batch * height];

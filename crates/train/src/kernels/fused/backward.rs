@@ -8,35 +8,25 @@
 //! ∂β = Σ G,  ∂γ = Σ G·x̂,  ∂x[i] = γ/σ·(G[i] − cᵢ·∂β/M − cᵢ·x̂[i]·∂γ/M)
 //! ```
 //!
-//! Where several workers share the batch, ∂x takes both sums over all of them; ∂β and ∂γ stay each worker's
-//! own, like every parameter's gradient (see [`crate::parallel`]).
+//! [`sums`] makes G and both sums in one pass over memory, [`through_norm`] replaces G by ∂x in a second. Between
+//! them a caller that has only a part of the batch adds up the sums of all parts: ∂x needs those of the whole batch,
+//! while [`parameters`] gives ∂β and ∂γ of this part, because every parameter's gradient is added up later.
 
 use super::forward::{Input, Place, Ready};
 use super::rows::{back, fire};
-use super::time::{Columns, NARROW, NormSums, Source, WIDE, gradients_of};
+use super::time::{Columns, NARROW, Source, WIDE, WideSums, gradients_of};
 use super::{BranchNorm, FusedOp, Statistics, columns, inverse_deviation, statistics::fold};
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use crate::kernels::memory::{full, room};
+use crate::kernels::operators::NormSums;
 use crate::kernels::parts::InParts;
 use crate::kernels::pool::spread_rows;
 use crate::neuron::Constants;
-use crate::parallel::Ranks;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
 /// Tasks that a layer is cut into, whatever the number of threads.
 const TASKS: usize = 32;
-
-/// Gradients of one branch.
-#[derive(Debug, Clone, Default)]
-pub struct Gradients {
-    /// Of its values.
-    pub x: Vec<f32>,
-    /// Of γ; empty without norm.
-    pub gain: Vec<f32>,
-    /// Of β; empty without norm.
-    pub shift: Vec<f32>,
-}
 
 /// Σ G and Σ G·(x − μ) of every channel.
 type Sums = (Vec<f64>, Vec<f64>);
@@ -156,7 +146,7 @@ fn through_time(job: &mut Job<'_, '_>, columns: usize) {
             let x = Source { values: ready.x[0], step: ready.n, at: at + r * each };
             let mut out = Columns(&mut job.out[0], from + r * each);
             let sums = (shift.get_mut(r * each..).unwrap_or_default(), product.get_mut(r * each..).unwrap_or_default());
-            let mut sums = NormSums { shift: sums.0, product: sums.1 };
+            let mut sums = WideSums { shift: sums.0, product: sums.1 };
             gradients_of(c, &ready.time, x, wide, d, each, &mut u, &mut out, &mut sums);
         }
         from += m;
@@ -184,36 +174,29 @@ unsafe fn finish<V: Lanes>(job: &mut Finish<'_>) {
     }
 }
 
-/// Replaces a branch's sums by those over all workers.
-pub(in crate::kernels) fn sum_over(ranks: &Ranks, sum: &mut [f64], product: &mut [f64]) {
-    if ranks.is_alone() {
-        return;
-    }
-    let mut both = [&*sum, &*product].concat();
-    // Where a worker has left, the training's next message says so.
-    let _ = ranks.sum_f64(&mut both);
-    let (s, p) = both.split_at(sum.len());
-    sum.copy_from_slice(s);
-    product.copy_from_slice(p);
+/// Values of a chunk and of a task, of `n` values of a step.
+fn cut(op: &FusedOp, n: usize, channels: usize) -> (usize, usize) {
+    let len = super::chunk_of(op, channels);
+    // Whole chunks, with pooling whole images.
+    let whole = op.pool.map_or(len, |p| p.height * p.width * p.channels);
+    (len, n.div_ceil(TASKS).next_multiple_of(whole).max(1))
 }
 
-/// Gradients of every branch from that of the spikes.
-pub fn gradients(
+/// G of every branch in the shape of its values and, of those that have a norm, its sums over these values.
+pub fn sums(
     isa: Isa,
     op: &FusedOp,
     inputs: &[Input<'_>],
     statistics: &[Option<Statistics>],
     channels: usize,
     gradient: &[f32],
-) -> Vec<Gradients> {
+) -> Vec<(Vec<f32>, Option<NormSums>)> {
     let ready = Ready::new(op, inputs, statistics, channels);
     let n = ready.n;
-    // Whole chunks, with pooling whole images.
-    let whole = op.pool.map_or(ready.len, |p| p.height * p.width * p.channels);
-    let task = n.div_ceil(TASKS).next_multiple_of(whole);
+    let (_, task) = cut(op, n, channels);
     assert!(op.branches.iter().all(|b| !b.copies(op.neuron.steps).contains(&0)), "a repeat shows every step");
     let mut rooms: Vec<_> = inputs.iter().map(|i| room(i.x.len())).collect();
-    let tasks = n.div_ceil(task.max(1));
+    let tasks = n.div_ceil(task);
     let mut pieces: Vec<Vec<Vec<&mut [MaybeUninit<f32>]>>> = (0..tasks).map(|_| Vec::new()).collect();
     for branch in &mut rooms {
         for (piece, rows) in pieces.iter_mut().zip(columns(branch, n, task)) {
@@ -232,50 +215,68 @@ pub fn gradients(
             sums.iter().map(|(s, p)| (fold(s, channels), fold(p, channels))).collect()
         })
         .collect();
-    // SAFETY: every task wrote its columns of every row that is shown, and all are.
-    let full = |x| Gradients { x: unsafe { full(x) }, ..Gradients::default() };
-    let mut out: Vec<Gradients> = rooms.into_iter().map(full).collect();
-    for (b, into) in out.iter_mut().enumerate() {
+    let of_branch = |b: usize| {
         let add = |pick: fn(&Sums) -> &Vec<f64>| -> Vec<f64> {
             (0..channels).map(|c| sums.iter().map(|s| pick(&s[b])[c]).sum()).collect()
         };
-        let branch = &op.branches[b];
-        if branch.norm == BranchNorm::None {
-            continue;
+        (op.branches[b].norm != BranchNorm::None).then(|| NormSums { shift: add(|s| &s.0), product: add(|s| &s.1) })
+    };
+    // SAFETY: every task wrote its columns of every row that is shown, and all are.
+    let full = |x| unsafe { full(x) };
+    rooms.into_iter().enumerate().map(|(b, x)| (full(x), of_branch(b))).collect()
+}
+
+/// 1/σ of every channel, 1/M and μ: without statistics of the batch nothing flows through them.
+pub(in crate::kernels) fn constants_of(
+    norm: BranchNorm,
+    seen: Option<&Statistics>,
+    channels: usize,
+) -> (Vec<f64>, f64, Vec<f32>) {
+    match (seen, norm) {
+        (Some(s), BranchNorm::Batch(eps)) => {
+            let inverse = s.variance.iter().map(|v| f64::from(inverse_deviation(*v, eps))).collect();
+            (inverse, 1.0 / s.count as f64, s.mean.clone())
         }
-        let (mut sum, mut product) = (add(|s| &s.0), add(|s| &s.1));
-        let gain = inputs[b].gain;
-        into.shift = sum.iter().map(|v| *v as f32).collect();
-        // Without statistics of the batch nothing flows through them.
-        let (inverse, per_value, mean) = match (&statistics[b], branch.norm) {
-            (Some(s), BranchNorm::Batch(eps)) => {
-                let inverse: Vec<f64> = s.variance.iter().map(|v| f64::from(inverse_deviation(*v, eps))).collect();
-                (inverse, 1.0 / s.count as f64, s.mean.clone())
-            }
-            _ => (vec![1.0; channels], 0.0, vec![0.0; channels]),
-        };
-        into.gain = product.iter().zip(&inverse).map(|(p, i)| (p * i) as f32).collect();
-        if matches!(branch.norm, BranchNorm::Batch(_)) {
-            sum_over(&op.ranks, &mut sum, &mut product);
-        }
-        let copies = branch.copies(op.neuron.steps);
-        let len = ready.len;
-        let wide = |v: Vec<f32>| -> Vec<f32> { v.into_iter().cycle().take(len).collect() };
-        let constants = |i: usize| {
-            let c = copies[i] as f64 * per_value;
-            let scale = gain.iter().zip(&inverse).map(|(g, i)| g * *i as f32).collect();
-            let mean_g = sum.iter().map(|s| (s * c) as f32).collect();
-            let slope = product.iter().zip(&inverse).map(|(p, i)| (p * i * i * c) as f32).collect();
-            [wide(scale), wide(mean_g), wide(slope), wide(mean.clone())]
-        };
-        let part = task.max(1);
-        let steps = into.x.par_chunks_mut(n.max(1)).zip(inputs[b].x.par_chunks(n.max(1)));
-        steps.enumerate().for_each(|(i, (row, x))| {
-            let wide = constants(i);
-            row.par_chunks_mut(part).zip(x.par_chunks(part)).in_parts().for_each(|(into, x)| {
-                run_finish(isa, &mut Finish { into, x, wide: &wide });
-            });
-        });
+        _ => (vec![1.0; channels], 0.0, vec![0.0; channels]),
     }
-    out
+}
+
+/// Gradients of γ and β from the sums over these values.
+pub fn parameters(norm: BranchNorm, seen: Option<&Statistics>, sums: &NormSums) -> [Vec<f32>; 2] {
+    let (inverse, ..) = constants_of(norm, seen, sums.shift.len());
+    let gain = sums.product.iter().zip(&inverse).map(|(p, i)| (p * i) as f32).collect();
+    [gain, sums.shift.iter().map(|v| *v as f32).collect()]
+}
+
+/// Replaces G of branch `b`, which has a norm, by the gradient of its values; `of_batch` are the sums over the whole
+/// batch.
+pub fn through_norm(
+    isa: Isa,
+    op: &FusedOp,
+    b: usize,
+    input: Input<'_>,
+    seen: Option<&Statistics>,
+    of_batch: &NormSums,
+    current: &mut [f32],
+) {
+    let (branch, channels) = (&op.branches[b], input.gain.len());
+    let (inverse, per_value, mean) = constants_of(branch.norm, seen, channels);
+    let copies = branch.copies(op.neuron.steps);
+    let n = input.x.len() / copies.len();
+    let (len, part) = cut(op, n, channels);
+    let wide = |v: Vec<f32>| -> Vec<f32> { v.into_iter().cycle().take(len).collect() };
+    let constants = |i: usize| {
+        let c = copies[i] as f64 * per_value;
+        let scale = input.gain.iter().zip(&inverse).map(|(g, i)| g * *i as f32).collect();
+        let mean_g = of_batch.shift.iter().map(|s| (s * c) as f32).collect();
+        let slope = of_batch.product.iter().zip(&inverse).map(|(p, i)| (p * i * i * c) as f32).collect();
+        [wide(scale), wide(mean_g), wide(slope), wide(mean.clone())]
+    };
+    let steps = current.par_chunks_mut(n.max(1)).zip(input.x.par_chunks(n.max(1)));
+    steps.enumerate().for_each(|(i, (row, x))| {
+        let wide = constants(i);
+        row.par_chunks_mut(part).zip(x.par_chunks(part)).in_parts().for_each(|(into, x)| {
+            run_finish(isa, &mut Finish { into, x, wide: &wide });
+        });
+    });
 }

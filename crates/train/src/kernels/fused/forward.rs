@@ -3,7 +3,7 @@
 use super::rows::{charge, fire, is_lif};
 use super::time::{Buffer, Columns, NARROW, Source, Steps, spikes_of};
 use super::{
-    BranchNorm, Channels, FusedOp, Statistics, chunk, columns,
+    Channels, FusedOp, Statistics, columns,
     statistics::{Moments, moments},
 };
 use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
@@ -11,7 +11,6 @@ use crate::kernels::memory::{full, room};
 use crate::kernels::parts::InParts;
 use crate::kernels::pool::sums_row;
 use crate::neuron::Constants;
-use crate::parallel::sum_moments;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -62,7 +61,7 @@ impl<'a> Ready<'a> {
         channels: usize,
     ) -> Self {
         let t = op.neuron.steps;
-        let len = op.pool.map_or(chunk(channels, t), |p| p.kernel * p.width * p.channels);
+        let len = super::chunk_of(op, channels);
         let steps: Vec<Vec<usize>> = op.branches.iter().map(|b| b.steps(t)).collect();
         let n = inputs[0].x.len() / op.branches[0].copies(t).len();
         let wide = op.branches.iter().zip(inputs).zip(statistics);
@@ -107,16 +106,12 @@ impl<'a> Ready<'a> {
     }
 }
 
-/// Statistics of the branches that are normalised by the batch, over all workers.
-pub fn statistics_of(isa: Isa, op: &FusedOp, inputs: &[Input<'_>], channels: usize) -> Vec<Option<Statistics>> {
-    let one = |(b, i): (&super::Branch, &Input<'_>)| {
-        let batch = matches!(b.norm, BranchNorm::Batch(_));
-        batch.then(|| moments(isa, i.x, channels, &b.copies(op.neuron.steps)))
+/// Moments of the branches that are normalised by the batch.
+pub fn moments_of(isa: Isa, op: &FusedOp, inputs: &[Input<'_>], channels: usize) -> Vec<Option<Moments>> {
+    let of_branch = |(b, i): (&super::Branch, &Input<'_>)| {
+        b.norm.is_of_batch().then(|| moments(isa, i.x, channels, &b.copies(op.neuron.steps)))
     };
-    let mut all: Vec<_> = op.branches.iter().zip(inputs).map(one).collect();
-    // Where a worker has left, the training's next message says so.
-    let _ = sum_moments(&op.ranks, &mut all);
-    all.iter().map(|m| m.as_ref().map(Moments::round)).collect()
+    op.branches.iter().zip(inputs).map(of_branch).collect()
 }
 
 struct Job<'a, 'b> {

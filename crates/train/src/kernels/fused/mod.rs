@@ -19,9 +19,8 @@ pub mod statistics;
 pub(super) mod time;
 
 use super::{NeuronOp, TilePool};
-use crate::parallel::Ranks;
 use crate::ttm::TimeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// What is done to a branch before it is added.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,6 +31,13 @@ pub enum BranchNorm {
     Affine,
     /// Batch norm with this ε.
     Batch(f32),
+}
+
+impl BranchNorm {
+    /// Whether it takes mean and variance from the batch.
+    pub fn is_of_batch(self) -> bool {
+        matches!(self, Self::Batch(_))
+    }
 }
 
 /// How a branch enters the sum.
@@ -68,8 +74,6 @@ pub struct FusedOp {
     pub branches: Vec<Branch>,
     /// Windows over which its spikes are summed, if only the sums are wanted.
     pub pool: Option<TilePool>,
-    /// The workers whose parts of the batch are normalised together.
-    pub ranks: Ranks,
 }
 
 /// Mean and biased variance of a batch at one norm.
@@ -82,9 +86,6 @@ pub struct Statistics {
     /// Values per channel.
     pub count: usize,
 }
-
-/// Where the forward pass puts the statistics of its branches.
-pub type StatisticsSlot = Arc<Mutex<Vec<Option<Statistics>>>>;
 
 /// One branch's values: what is subtracted, the factor and what is added, per channel.
 #[derive(Debug, Clone)]
@@ -123,6 +124,11 @@ pub(super) fn inverse_deviation(variance: f32, eps: f32) -> f32 {
 pub(super) fn chunk(channels: usize, steps: usize) -> usize {
     let channels = channels.max(1);
     ((8192 / steps.max(1)).clamp(256, 2048) / channels).max(1) * channels
+}
+
+/// Values of a chunk at most: with pooling the rows of one row of windows.
+pub(super) fn chunk_of(op: &FusedOp, channels: usize) -> usize {
+    op.pool.map_or(chunk(channels, op.neuron.steps), |p| p.kernel * p.width * p.channels)
 }
 
 /// Cuts rows of `n` values into pieces of `len` columns: for each piece its part of every row.

@@ -187,7 +187,7 @@ fn spikes_of_block<const W: usize>(
 }
 
 /// Σ G and Σ G·(x − μ), a row wide; empty without norm.
-pub(in crate::kernels) struct NormSums<'a> {
+pub(in crate::kernels) struct WideSums<'a> {
     pub(in crate::kernels) shift: &'a mut [f32],
     pub(in crate::kernels) product: &'a mut [f32],
 }
@@ -205,7 +205,7 @@ pub(in crate::kernels) fn gradients_of(
     len: usize,
     u: &mut [f32],
     out: &mut impl Sink,
-    sums: &mut NormSums<'_>,
+    sums: &mut WideSums<'_>,
 ) {
     let mut b = 0;
     while b + WIDE <= len {
@@ -229,7 +229,7 @@ fn gradients_of_block<const W: usize>(
     b: usize,
     u: &mut [f32],
     out: &mut impl Sink,
-    sums: &mut NormSums<'_>,
+    sums: &mut WideSums<'_>,
 ) {
     let (mut v, mut current) = ([0.0f32; W], [0.0f32; W]);
     // Beside the potentials what they came of: steps of a map are often a power of two apart, where a line that was

@@ -3,6 +3,8 @@
 use super::launch::Launch;
 use super::sgd::own;
 use crate::kernels::adamw::AdamWOp;
+use crate::kernels::operators::AdamWTensors;
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
@@ -38,14 +40,8 @@ fn step_kernel(
 }
 
 /// Weight, first and second moment after the step.
-pub(super) fn step(
-    weight: CubeTensor,
-    first: CubeTensor,
-    second: CubeTensor,
-    gradient: CubeTensor,
-    op: AdamWOp,
-) -> (CubeTensor, CubeTensor, CubeTensor) {
-    let (weight, first, second) = (own(weight), own(first), own(second));
+pub(super) fn step(of: AdamWTensors<CubeBackend>, gradient: CubeTensor, op: AdamWOp) -> AdamWTensors<CubeBackend> {
+    let (weight, first, second) = (own(of.weight), own(of.first), own(of.second));
     let l = Launch::new(&weight, weight.meta.num_elements());
     if l.units > 0 {
         let (w, m, v) = (weight.clone(), first.clone(), second.clone());
@@ -69,5 +65,5 @@ pub(super) fn step(
             op.keep,
         );
     }
-    (weight, first, second)
+    AdamWTensors { weight, first, second }
 }

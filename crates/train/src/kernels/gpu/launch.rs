@@ -84,3 +84,15 @@ pub(super) fn numbers<T: bytemuck::Pod>(client: &Client, values: &[T]) -> Buffer
     // SAFETY: the handle was made from exactly this many values.
     unsafe { BufferArg::from_raw_parts(handle, values.len()) }
 }
+
+/// Numbers as a tensor `[n]` on the device of another.
+pub(super) fn vector(beside: &CubeTensor, values: &[f32]) -> CubeTensor {
+    let handle = beside.client.create_from_slice(bytemuck::cast_slice(values));
+    CubeTensor::new_contiguous(
+        beside.client.clone(),
+        beside.device.clone(),
+        Shape::new([values.len()]),
+        handle,
+        DType::F32,
+    )
+}

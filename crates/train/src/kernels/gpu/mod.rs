@@ -15,190 +15,160 @@ pub(crate) mod precision;
 mod sgd;
 mod time;
 
-use super::adamw::AdamWOp;
-use super::conv::{ConvOp, Geometry, Keep, Kept};
-use super::first::{FirstOp, backward_in_parts, in_parts};
-use super::fused::{FusedOp, StatisticsSlot};
-use super::pool::TilePool;
-use super::sgd::SgdOp;
-use super::{NeuronOp, SpikingOps};
-use crate::parallel::{GroupOps, Ranks};
+use super::conv::{ConvOp, Geometry};
+use super::first::{FirstOp, stored::Stored};
+use super::fused::FusedOp;
+use super::fused::statistics::Moments;
+use super::operators::{
+    BranchTensors, Branches, Encoded, FirstGradients, FirstSaved, FirstSums, FusedSaved, FusedSums, KeepsInput,
+    LayerStatistics, NormParameters, NormSums,
+};
 use crate::ttm::TimeMap;
 use burn::backend::ops::{ConvOptions, FloatTensorOps};
-use burn::tensor::{DType, Shape};
+use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::conv::{ConvStrategy, conv_data_backward, conv_forward, conv_weight_backward};
 use burn_cubecl::kernel::into_contiguous;
-use burn_cubecl::ops::{into_data_sync, permute_nchw_to_nhwc, permute_nhwc_to_nchw};
+use burn_cubecl::ops::{permute_nchw_to_nhwc, permute_nhwc_to_nchw};
 use burn_cubecl::tensor::CubeTensor;
 use precision::{Precision, whole};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
+
+pub(super) use adamw::step as adamw;
+pub(super) use neuron::{
+    backward as neuron_gradient, forward as neuron_spikes, forward_and_potentials as neuron_and_potentials,
+};
+pub(super) use pool::{backward as tile_pool_gradient, forward as tile_pool};
+pub(super) use sgd::step as sgd;
 
 /// Why a convolution cannot fail.
 const CHECKED: &str = "the geometry was checked when the network was built";
 
-impl SpikingOps for CubeBackend {
-    fn neuron_spikes(current: CubeTensor, op: NeuronOp) -> CubeTensor {
-        neuron::forward(current, op)
-    }
+impl KeepsInput for CubeBackend {
+    /// All of it, in the type that convolutions read.
+    type ConvInput = CubeTensor;
+}
 
-    fn neuron_spikes_and_potentials(current: CubeTensor, op: NeuronOp) -> (CubeTensor, CubeTensor) {
-        neuron::forward_and_potentials(current, op)
-    }
+pub(super) fn map_time(input: CubeTensor, map: Arc<TimeMap>) -> CubeTensor {
+    time::map(input, &map)
+}
 
-    fn neuron_backward(potentials: CubeTensor, gradient: CubeTensor, op: NeuronOp) -> CubeTensor {
-        neuron::backward(potentials, gradient, op)
-    }
+pub(super) fn conv(input: CubeTensor, weight: CubeTensor, op: ConvOp) -> CubeTensor {
+    conv_and_input(input, weight, op).0
+}
 
-    fn tile_pool(input: CubeTensor, op: TilePool) -> CubeTensor {
-        pool::forward(input, op)
-    }
+pub(super) fn conv_and_input(input: CubeTensor, weight: CubeTensor, op: ConvOp) -> (CubeTensor, CubeTensor) {
+    let short = Precision::chosen();
+    let (input, weight) = (short.round(input), short.round(weight));
+    let x = permute_nhwc_to_nchw(input.clone());
+    let y = conv_forward::<2>(x, weight, None, options(&op.geometry), ConvStrategy::default());
+    (whole(permute_nchw_to_nhwc(y.expect(CHECKED))), input)
+}
 
-    fn tile_pool_backward(gradient: CubeTensor, op: TilePool) -> CubeTensor {
-        pool::backward(gradient, op)
-    }
+pub(super) fn conv_input_gradient(gradient: CubeTensor, weight: CubeTensor, op: ConvOp) -> CubeTensor {
+    let (g, short) = (op.geometry, Precision::chosen());
+    let (gradient, weight) = (short.round(gradient), short.round(weight));
+    let shape = Shape::new([gradient.meta.shape()[0], g.channels, g.height, g.width]);
+    let d = permute_nhwc_to_nchw(gradient);
+    let x = conv_data_backward::<2>(d, weight, shape, options(&g), ConvStrategy::default());
+    whole(permute_nchw_to_nhwc(x.expect(CHECKED)))
+}
 
-    fn map_time(input: CubeTensor, map: Arc<TimeMap>) -> CubeTensor {
-        time::map(input, &map)
-    }
+pub(super) fn conv_weight_gradient(gradient: CubeTensor, input: CubeTensor, op: ConvOp) -> CubeTensor {
+    let g = op.geometry;
+    let shape = Shape::new([g.out, g.channels, g.kernel, g.kernel]);
+    let (x, d) = (permute_nhwc_to_nchw(input), permute_nhwc_to_nchw(Precision::chosen().round(gradient)));
+    let w = conv_weight_backward::<2>(x, d, shape, options(&g), ConvStrategy::default());
+    whole(w.expect(CHECKED))
+}
 
-    fn conv(input: CubeTensor, weight: CubeTensor, op: ConvOp, keep: Keep) -> CubeTensor {
-        let short = Precision::chosen();
-        let (input, weight) = (short.round(input), short.round(weight));
-        if let Some(keep) = keep {
-            *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept::Device(Box::new(input.clone())));
-        }
-        let x = permute_nhwc_to_nchw(input);
-        let y = conv_forward::<2>(x, weight, None, options(&op.geometry), ConvStrategy::default());
-        whole(permute_nchw_to_nhwc(y.expect(CHECKED)))
-    }
+pub(super) fn conv_gradients(
+    gradient: CubeTensor,
+    weight: CubeTensor,
+    input: CubeTensor,
+    op: ConvOp,
+) -> (CubeTensor, CubeTensor) {
+    let of_input = conv_input_gradient(gradient.clone(), weight, op);
+    (of_input, conv_weight_gradient(gradient, input, op))
+}
 
-    fn conv_input_gradient(gradient: CubeTensor, weight: CubeTensor, op: ConvOp) -> CubeTensor {
-        let (g, short) = (op.geometry, Precision::chosen());
-        let (gradient, weight) = (short.round(gradient), short.round(weight));
-        let shape = Shape::new([gradient.meta.shape()[0], g.channels, g.height, g.width]);
-        let d = permute_nhwc_to_nchw(gradient);
-        let x = conv_data_backward::<2>(d, weight, shape, options(&g), ConvStrategy::default());
-        whole(permute_nchw_to_nhwc(x.expect(CHECKED)))
-    }
+pub(super) fn accumulate(sum: CubeTensor, more: CubeTensor) -> CubeTensor {
+    CubeBackend::float_add(sum, more)
+}
 
-    fn conv_weight_gradient(gradient: CubeTensor, kept: Kept, op: ConvOp) -> CubeTensor {
-        let Kept::Device(input) = kept else { unreachable!("what a device's forward pass kept is on the device") };
-        let g = op.geometry;
-        let shape = Shape::new([g.out, g.channels, g.kernel, g.kernel]);
-        let (x, d) = (permute_nhwc_to_nchw(*input), permute_nhwc_to_nchw(Precision::chosen().round(gradient)));
-        let w = conv_weight_backward::<2>(x, d, shape, options(&g), ConvStrategy::default());
-        whole(w.expect(CHECKED))
-    }
+pub(super) fn fused_moments(branches: Branches<CubeBackend>, op: FusedOp) -> Vec<Option<Moments>> {
+    fused::moments_of(&op, &contiguous(branches))
+}
 
-    fn accumulate(sum: CubeTensor, more: CubeTensor) -> CubeTensor {
-        Self::float_add(sum, more)
-    }
-
-    fn sgd(weight: CubeTensor, momentum: CubeTensor, gradient: CubeTensor, op: SgdOp) -> (CubeTensor, CubeTensor) {
-        sgd::step(weight, momentum, gradient, op)
-    }
-
-    fn adamw(
-        weight: CubeTensor,
-        first: CubeTensor,
-        second: CubeTensor,
-        gradient: CubeTensor,
-        op: AdamWOp,
-    ) -> (CubeTensor, CubeTensor, CubeTensor) {
-        adamw::step(weight, first, second, gradient, op)
-    }
-
-    fn fused(
-        x: CubeTensor,
-        gain: CubeTensor,
-        shift: CubeTensor,
-        x2: CubeTensor,
-        gain2: CubeTensor,
-        shift2: CubeTensor,
-        op: FusedOp,
-        statistics: StatisticsSlot,
-    ) -> CubeTensor {
-        let inputs = inputs([x, gain, shift, x2, gain2, shift2], &op);
-        let seen = fused::statistics_of(&op, &inputs);
-        let spikes = fused::spikes(&op, &inputs, &seen);
-        let spikes = match op.pool {
-            Some(pool) => pool::forward(spikes, pool),
-            None => spikes,
-        };
-        *statistics.lock().unwrap_or_else(PoisonError::into_inner) = seen;
-        spikes
-    }
-
-    fn fused_backward(
-        gradient: CubeTensor,
-        x: CubeTensor,
-        gain: CubeTensor,
-        shift: CubeTensor,
-        x2: CubeTensor,
-        gain2: CubeTensor,
-        shift2: CubeTensor,
-        op: FusedOp,
-        statistics: StatisticsSlot,
-    ) -> (CubeTensor, CubeTensor, CubeTensor, CubeTensor, CubeTensor, CubeTensor) {
-        let unused = (x2.clone(), gain2.clone(), shift2.clone());
-        let inputs = inputs([x, gain, shift, x2, gain2, shift2], &op);
-        let seen = statistics.lock().unwrap_or_else(PoisonError::into_inner);
-        let gradient = match op.pool {
-            Some(pool) => pool::backward(gradient, pool),
-            None => into_contiguous(gradient),
-        };
-        let mut all = fused::gradients(&op, &inputs, &seen, gradient).into_iter();
-        // Of a branch that is not there nobody asks the gradient: any tensor of its shape will do.
-        let mut next = || all.next().unwrap_or_else(|| unused.clone());
-        let ((a, b, c), (d, e, f)) = (next(), next());
-        (a, b, c, d, e, f)
-    }
-
-    fn first(
-        input: CubeTensor,
-        weight: CubeTensor,
-        gain: CubeTensor,
-        shift: CubeTensor,
-        op: FirstOp,
-        statistics: StatisticsSlot,
-        keep: Keep,
-    ) -> CubeTensor {
-        if let Some(keep) = keep {
-            *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept::Device(Box::new(input.clone())));
-        }
-        in_parts::<Self>(input, [weight, gain, shift], op, statistics)
-    }
-
-    fn first_backward(
-        gradient: CubeTensor,
-        weight: CubeTensor,
-        gain: CubeTensor,
-        shift: CubeTensor,
-        kept: Kept,
-        op: FirstOp,
-        statistics: StatisticsSlot,
-    ) -> (CubeTensor, CubeTensor, CubeTensor) {
-        let Kept::Device(input) = kept else { unreachable!("what a device's forward pass kept is on the device") };
-        let [_, w, g, s] = backward_in_parts::<Self>(gradient, *input, [weight, gain, shift], op, statistics);
-        (w, g, s)
+pub(super) fn fused(branches: Branches<CubeBackend>, op: FusedOp, statistics: LayerStatistics) -> CubeTensor {
+    let spikes = fused::spikes(&op, &contiguous(branches), &statistics);
+    match op.pool {
+        Some(pool) => pool::forward(spikes, pool),
+        None => spikes,
     }
 }
 
-impl GroupOps for CubeBackend {
-    fn sum_over_ranks(input: CubeTensor, ranks: Ranks) -> CubeTensor {
-        let shape = input.meta.shape().clone();
-        let mut sum: Vec<f32> = into_data_sync(input.clone()).try_into_vec().expect("every sum of this crate is f32");
-        let _ = ranks.sum_f32(&mut sum);
-        let handle = input.client.create_from_slice(bytemuck::cast_slice(&sum));
-        CubeTensor::new_contiguous(input.client, input.device, shape, handle, DType::F32)
-    }
+pub(super) fn fused_sums(gradient: CubeTensor, layer: FusedSaved<CubeBackend>) -> FusedSums<CubeBackend> {
+    let gradient = match layer.op.pool {
+        Some(pool) => pool::backward(gradient, pool),
+        None => into_contiguous(gradient),
+    };
+    fused::sums(&layer.op, &contiguous(layer.branches), &layer.statistics, gradient)
+}
+
+pub(super) fn fused_gradients(
+    sums: FusedSums<CubeBackend>,
+    of_batch: Vec<Option<NormSums>>,
+    layer: FusedSaved<CubeBackend>,
+) -> Branches<CubeBackend> {
+    fused::gradients(&layer.op, contiguous(layer.branches), &layer.statistics, sums, of_batch)
+}
+
+pub(super) fn first_encode(input: CubeTensor, weight: CubeTensor, op: FirstOp) -> Encoded {
+    Encoded::new(Stored::<CubeBackend>::new(input, weight, &op))
+}
+
+pub(super) fn first_moments(input: Encoded, _: CubeTensor, op: FirstOp) -> Vec<Option<Moments>> {
+    let fused = stored(&input).fused(NormParameters::None, op, LayerStatistics::default());
+    fused_moments(fused.branches, fused.op)
+}
+
+pub(super) fn first(
+    input: Encoded,
+    _: CubeTensor,
+    norm: NormParameters<CubeBackend>,
+    op: FirstOp,
+    statistics: LayerStatistics,
+) -> CubeTensor {
+    let layer = stored(&input).fused(norm, op, statistics);
+    fused(layer.branches, layer.op, layer.statistics)
+}
+
+pub(super) fn first_sums(gradient: CubeTensor, layer: FirstSaved<CubeBackend>) -> FirstSums {
+    let FirstSaved { input, norm, op, statistics, .. } = layer;
+    let mut sums = fused_sums(gradient, stored(&input).fused(norm, op, statistics));
+    FirstSums { weight: Encoded::new(sums.current.remove(0)), norm: sums.norms.remove(0) }
+}
+
+pub(super) fn first_gradients(
+    sums: FirstSums,
+    of_batch: Option<NormSums>,
+    layer: FirstSaved<CubeBackend>,
+) -> FirstGradients<CubeBackend> {
+    let current = vec![sums.weight.get::<CubeTensor>().clone()];
+    let sums = FusedSums { current, norms: vec![sums.norm] };
+    let input = layer.input.clone();
+    stored(&input).gradients(sums, of_batch, layer).1
+}
+
+/// The feature map that [`first_encode`] has made.
+fn stored(input: &Encoded) -> &Stored<CubeBackend> {
+    input.get()
 }
 
 /// The branches of a fused layer without gaps.
-fn inputs(tensors: [CubeTensor; 6], op: &FusedOp) -> Vec<fused::Input> {
-    let [x, gain, shift, x2, gain2, shift2] = tensors.map(into_contiguous);
-    [(x, gain, shift), (x2, gain2, shift2)].into_iter().take(op.branches.len()).collect()
+fn contiguous(branches: Branches<CubeBackend>) -> Vec<BranchTensors<CubeBackend>> {
+    branches.map(into_contiguous).into_vec()
 }
 
 /// A convolution in the words of the tensor library.

@@ -1,7 +1,9 @@
 //! One step of SGD with momentum in one pass over memory, in place where the tensors are nobody else's.
 
 use super::launch::Launch;
+use crate::kernels::operators::SgdTensors;
 use crate::kernels::sgd::SgdOp;
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
@@ -27,20 +29,15 @@ fn step_kernel(
 }
 
 /// Weight and momentum after the step.
-pub(super) fn step(
-    weight: CubeTensor,
-    momentum: CubeTensor,
-    gradient: CubeTensor,
-    op: SgdOp,
-) -> (CubeTensor, CubeTensor) {
-    let (weight, momentum, gradient) = (own(weight), own(momentum), into_contiguous(gradient));
+pub(super) fn step(of: SgdTensors<CubeBackend>, gradient: CubeTensor, op: SgdOp) -> SgdTensors<CubeBackend> {
+    let (weight, momentum, gradient) = (own(of.weight), own(of.momentum), into_contiguous(gradient));
     let l = Launch::new(&weight, weight.meta.num_elements());
     if l.units > 0 {
         let (w, m) = (weight.clone().into_buffer_arg(), momentum.clone().into_buffer_arg());
         let g = gradient.into_buffer_arg();
         step_kernel::launch(&l.client, l.count(), l.dim(), l.address, w, m, g, l.units, op.rate, op.momentum, op.decay);
     }
-    (weight, momentum)
+    SgdTensors { weight, momentum }
 }
 
 /// A tensor that nobody else reads.

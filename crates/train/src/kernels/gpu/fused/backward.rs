@@ -1,15 +1,16 @@
 //! Gradients of a fused layer; the equations stand in [`crate::kernels::fused::backward`].
 
 use super::super::equations::{Constants, Mode, back, constants, settle, spikes};
-use super::super::launch::{Launch, empty, numbers};
+use super::super::launch::{Launch, empty, numbers, vector};
 use super::super::time;
-use super::{Branches, Input, Sizes, SizesLaunch, current, sums, tables};
-use crate::kernels::fused::backward::sum_over;
-use crate::kernels::fused::{BranchNorm, FusedOp, Statistics, inverse_deviation};
+use super::{Input, Kinds, Sizes, SizesLaunch, current, map_sums, tables};
+use crate::kernels::fused::backward::{constants_of, parameters};
+use crate::kernels::fused::{BranchNorm, FusedOp, Statistics};
+use crate::kernels::operators::{BranchTensors, Branches, FusedSums, NormParameters, NormSums};
 use burn::tensor::DType;
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::kernel::cast;
-use burn_cubecl::ops::numeric::zeros;
 use burn_cubecl::tensor::CubeTensor;
 
 /// ∂L/∂I of all steps. The potentials are computed again and stand in `out` until they have been used.
@@ -25,7 +26,7 @@ fn current_kernel<F: Float>(
     out: &mut [f32],
     p: Sizes,
     c: Constants,
-    #[comptime] branches: Branches,
+    #[comptime] branches: Kinds,
     #[comptime] mode: Mode,
     #[define(F)] _dtype: ElemType,
 ) {
@@ -70,14 +71,14 @@ fn norm_kernel<F: Float>(
     out[ABSOLUTE_POS] = F::cast_from(gain[c] * table[c] * (g[ABSOLUTE_POS] - through));
 }
 
-/// Gradients of values, γ and β of every branch; all tensors without gaps.
-pub(in super::super) fn gradients(
+/// G of every branch and, of those that have a norm, its sums; all tensors without gaps.
+pub(in super::super) fn sums(
     op: &FusedOp,
     inputs: &[Input],
     statistics: &[Option<Statistics>],
     gradient: CubeTensor,
-) -> Vec<Input> {
-    let (steps, x) = (op.neuron.steps, &inputs[0].0);
+) -> FusedSums<CubeBackend> {
+    let (steps, x) = (op.neuron.steps, &inputs[0].x);
     let n = gradient.meta.num_elements() / steps;
     let currents = empty(&gradient, gradient.meta.shape().clone(), DType::F32);
     let l = Launch::new(&gradient, n);
@@ -85,10 +86,10 @@ pub(in super::super) fn gradients(
         let (gains, means, shown) = tables(op, inputs, statistics);
         let (mode, c) = constants(op.neuron);
         let sizes = SizesLaunch::new(n, steps, x.meta.shape()[3]);
-        let x2 = inputs.get(1).map_or(&gains, |i| &i.0).clone();
+        let x2 = inputs.get(1).map_or(&gains, |i| &i.x).clone();
         let (x, x2, gains) = (x.clone().into_buffer_arg(), x2.into_buffer_arg(), gains.into_buffer_arg());
         let (g, to, dtype) = (gradient.into_buffer_arg(), currents.clone().into_buffer_arg(), l.elem());
-        let branches = Branches::of(op);
+        let branches = Kinds::of(op);
         current_kernel::launch(
             &l.client,
             l.count(),
@@ -108,42 +109,62 @@ pub(in super::super) fn gradients(
             dtype,
         );
     }
-    let branch = |(k, input): (usize, &Input)| {
-        let g = match &op.branches[k].repeat {
+    let of_branch = |(k, input): (usize, &Input)| {
+        let (branch, x) = (&op.branches[k], &input.x);
+        let g = match &branch.repeat {
             Some(map) => time::map(currents.clone(), &map.adjoint()),
             None => currents.clone(),
         };
-        through_norm(op, k, input, statistics[k].as_ref(), g)
+        let norm = (branch.norm != BranchNorm::None).then(|| {
+            let (_, _, mean) = constants_of(branch.norm, statistics[k].as_ref(), x.meta.shape()[3]);
+            let copies = branch.copies(steps).len();
+            let (shift, product) = map_sums::products(&g, x, copies, numbers(&x.client, &mean));
+            NormSums { shift, product }
+        });
+        (g, norm)
     };
-    inputs.iter().enumerate().map(branch).collect()
+    let (current, norms) = inputs.iter().enumerate().map(of_branch).unzip();
+    FusedSums { current, norms }
 }
 
-/// From G of branch `k` to the gradients of its tensors.
-fn through_norm(op: &FusedOp, k: usize, (x, gain, shift): &Input, seen: Option<&Statistics>, g: CubeTensor) -> Input {
+/// Gradients of values, γ and β of every branch; `of_batch` are the sums over the whole batch.
+pub(in super::super) fn gradients(
+    op: &FusedOp,
+    inputs: Vec<Input>,
+    statistics: &[Option<Statistics>],
+    sums: FusedSums<CubeBackend>,
+    of_batch: Vec<Option<NormSums>>,
+) -> Branches<CubeBackend> {
+    let all = inputs.into_iter().zip(sums.current).zip(sums.norms.into_iter().zip(of_batch)).enumerate();
+    Branches::of(all.map(|(k, ((BranchTensors { x, norm }, g), sums))| {
+        let (NormParameters::Given { gain, shift }, (Some(own), Some(of_batch))) = (norm, sums) else {
+            return BranchTensors { x: cast(g, x.dtype), norm: NormParameters::None };
+        };
+        let seen = statistics[k].as_ref();
+        let [gains, shifts] = parameters(op.branches[k].norm, seen, &own);
+        let of_values = through_norm(op, k, &x, &gain, seen, &of_batch, g);
+        let norm = NormParameters::Given { gain: vector(&gain, &gains), shift: vector(&shift, &shifts) };
+        BranchTensors { x: of_values, norm }
+    }))
+}
+
+/// From G of branch `k`, which has a norm, to the gradient of its values.
+fn through_norm(
+    op: &FusedOp,
+    k: usize,
+    x: &CubeTensor,
+    gain: &CubeTensor,
+    seen: Option<&Statistics>,
+    of_batch: &NormSums,
+    g: CubeTensor,
+) -> CubeTensor {
     let (branch, channels) = (&op.branches[k], x.meta.shape()[3]);
-    let nothing = |t: &CubeTensor| zeros(t.device.clone(), t.meta.shape().clone(), t.dtype);
-    if branch.norm == BranchNorm::None {
-        return (cast(g, x.dtype), nothing(gain), nothing(shift));
-    }
     let copies = branch.copies(op.neuron.steps);
-    // Without statistics of the batch nothing flows through them.
-    let (inverse, per_value, mean) = match (seen, branch.norm) {
-        (Some(s), BranchNorm::Batch(eps)) => {
-            let inverse: Vec<f64> = s.variance.iter().map(|v| f64::from(inverse_deviation(*v, eps))).collect();
-            (inverse, 1.0 / s.count as f64, s.mean.clone())
-        }
-        _ => (vec![1.0; channels], 0.0, vec![0.0; channels]),
-    };
-    let (mut sum, mut product) = sums::products(&g, x, copies.len(), numbers(&x.client, &mean));
-    let gains: Vec<f32> = product.iter().zip(&inverse).map(|(p, i)| (p * i) as f32).collect();
-    let shifts: Vec<f32> = sum.iter().map(|v| *v as f32).collect();
-    if matches!(branch.norm, BranchNorm::Batch(_)) {
-        sum_over(&op.ranks, &mut sum, &mut product);
-    }
+    let (inverse, per_value, mean) = constants_of(branch.norm, seen, channels);
     let mut table: Vec<f32> = inverse.iter().map(|i| *i as f32).collect();
     table.extend_from_slice(&mean);
-    table.extend(sum.iter().map(|s| (s * per_value) as f32));
-    table.extend(product.iter().zip(&inverse).map(|(p, i)| (p * i * i * per_value) as f32));
+    table.extend(of_batch.shift.iter().map(|s| (s * per_value) as f32));
+    table.extend(of_batch.product.iter().zip(&inverse).map(|(p, i)| (p * i * i * per_value) as f32));
     table.extend(copies.iter().map(|c| *c as f32));
     let out = empty(x, x.meta.shape().clone(), x.dtype);
     let l = Launch::new(x, x.meta.num_elements());
@@ -167,10 +188,5 @@ fn through_norm(op: &FusedOp, k: usize, (x, gain, shift): &Input, seen: Option<&
             dtype,
         );
     }
-    let on_device = |values: Vec<f32>, like: &CubeTensor| {
-        let handle = like.client.create_from_slice(bytemuck::cast_slice(&values));
-        let shape = like.meta.shape().clone();
-        CubeTensor::new_contiguous(like.client.clone(), like.device.clone(), shape, handle, DType::F32)
-    };
-    (out, on_device(gains, gain), on_device(shifts, shift))
+    out
 }

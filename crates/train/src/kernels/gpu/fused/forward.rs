@@ -2,22 +2,17 @@
 
 use super::super::equations::{Constants, Mode, constants, settle, spikes as fire};
 use super::super::launch::{Launch, empty};
-use super::{Branches, Input, Sizes, SizesLaunch, current, sums, tables};
+use super::{Input, Kinds, Sizes, SizesLaunch, current, map_sums, tables};
 use crate::kernels::fused::statistics::Moments;
-use crate::kernels::fused::{BranchNorm, FusedOp, Statistics};
-use crate::parallel::sum_moments;
+use crate::kernels::fused::{Branch, FusedOp, Statistics};
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
-/// Statistics of the branches that are normalised by the batch, over all workers.
-pub(in super::super) fn statistics_of(op: &FusedOp, inputs: &[Input]) -> Vec<Option<Statistics>> {
-    let one = |(b, i): (&crate::kernels::fused::Branch, &Input)| {
-        matches!(b.norm, BranchNorm::Batch(_)).then(|| sums::moments(&i.0, &b.copies(op.neuron.steps)))
-    };
-    let mut all: Vec<_> = op.branches.iter().zip(inputs).map(one).collect();
-    // Where a worker has left, the training's next message says so.
-    let _ = sum_moments(&op.ranks, &mut all);
-    all.iter().map(|m| m.as_ref().map(Moments::round)).collect()
+/// Moments of the branches that are normalised by the batch.
+pub(in super::super) fn moments_of(op: &FusedOp, inputs: &[Input]) -> Vec<Option<Moments>> {
+    let of_branch =
+        |(b, i): (&Branch, &Input)| b.norm.is_of_batch().then(|| map_sums::moments(&i.x, &b.copies(op.neuron.steps)));
+    op.branches.iter().zip(inputs).map(of_branch).collect()
 }
 
 #[cube(launch, address_type = "dynamic")]
@@ -31,7 +26,7 @@ fn spikes_kernel<F: Float>(
     s: &mut [F],
     p: Sizes,
     c: Constants,
-    #[comptime] branches: Branches,
+    #[comptime] branches: Kinds,
     #[comptime] mode: Mode,
     #[define(F)] _dtype: ElemType,
 ) {
@@ -49,7 +44,7 @@ fn spikes_kernel<F: Float>(
 
 /// Spikes `[T·B, H, W, C]`; the inputs have no gaps.
 pub(in super::super) fn spikes(op: &FusedOp, inputs: &[Input], statistics: &[Option<Statistics>]) -> CubeTensor {
-    let x = &inputs[0].0;
+    let x = &inputs[0].x;
     let mut shape = x.meta.shape().clone();
     let (steps, shown) = (op.neuron.steps, op.branches[0].copies(op.neuron.steps).len());
     let n = x.meta.num_elements() / shown;
@@ -60,10 +55,10 @@ pub(in super::super) fn spikes(op: &FusedOp, inputs: &[Input], statistics: &[Opt
         let (gains, means, shown) = tables(op, inputs, statistics);
         let (mode, c) = constants(op.neuron);
         let sizes = SizesLaunch::new(n, steps, x.meta.shape()[3]);
-        let x2 = inputs.get(1).map_or(&gains, |i| &i.0).clone();
+        let x2 = inputs.get(1).map_or(&gains, |i| &i.x).clone();
         let (x, to) = (x.clone().into_buffer_arg(), s.clone().into_buffer_arg());
         let (x2, gains, dtype) = (x2.into_buffer_arg(), gains.into_buffer_arg(), l.elem());
-        let branches = Branches::of(op);
+        let branches = Kinds::of(op);
         spikes_kernel::launch(
             &l.client,
             l.count(),

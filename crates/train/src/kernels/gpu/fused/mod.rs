@@ -5,24 +5,25 @@
 
 mod backward;
 mod forward;
-mod sums;
+mod map_sums;
 
-pub(super) use backward::gradients;
-pub(super) use forward::{spikes, statistics_of};
+pub(super) use backward::{gradients, sums};
+pub(super) use forward::{moments_of, spikes};
 
-use super::launch::numbers;
+use super::launch::{numbers, vector};
 use crate::kernels::fused::{BranchNorm, FusedOp, Statistics, inverse_deviation};
+use crate::kernels::operators::BranchTensors;
 use burn::backend::ops::FloatTensorOps;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
 /// Values, γ and β of one branch.
-pub(super) type Input = (CubeTensor, CubeTensor, CubeTensor);
+pub(super) type Input = BranchTensors<CubeBackend>;
 
 /// What is known of a layer's branches when its kernel is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Branches {
+pub(super) struct Kinds {
     two: bool,
     first: Kind,
     second: Kind,
@@ -37,7 +38,7 @@ struct Kind {
     means: u32,
 }
 
-impl Branches {
+impl Kinds {
     fn of(op: &FusedOp) -> Self {
         let (mut gains, mut means) = (0, 0);
         let mut kind = |norm: BranchNorm| {
@@ -88,7 +89,7 @@ fn current<F: Float>(
     means: &[f32],
     shown: &[u32],
     p: &Sizes,
-    #[comptime] branches: Branches,
+    #[comptime] branches: Kinds,
 ) -> f32 {
     let at = shown[t] as usize * p.n + ABSOLUTE_POS;
     let first = normed(f32::cast_from(x[at]), gains, means, p, branches.first);
@@ -103,12 +104,11 @@ fn current<F: Float>(
 /// γ and β of all norms, µ and 1/σ of those that take them from the batch, and for each branch and step the
 /// branch's step.
 fn tables(op: &FusedOp, inputs: &[Input], statistics: &[Option<Statistics>]) -> (CubeTensor, BufferArg, BufferArg) {
-    let client = &inputs[0].0.client;
-    let normed = op.branches.iter().zip(inputs).filter(|(b, _)| b.norm != BranchNorm::None);
-    let mut gains: Vec<CubeTensor> = normed.flat_map(|(_, i)| [i.1.clone(), i.2.clone()]).collect();
-    let gains = match gains.len() {
-        0 => inputs[0].1.clone(),
-        _ => CubeBackend::float_cat(std::mem::take(&mut gains), 0),
+    let client = &inputs[0].x.client;
+    let parameters = inputs.iter().filter_map(|i| i.norm.clone().tensors()).flatten();
+    let gains = match parameters.collect::<Vec<_>>() {
+        none if none.is_empty() => vector(&inputs[0].x, &[0.0]),
+        all => CubeBackend::float_cat(all, 0),
     };
     let mut means = Vec::new();
     for (b, s) in op.branches.iter().zip(statistics) {
