@@ -6,7 +6,7 @@
 
 use tickless::net::TtmMode;
 use tickless::train::seed;
-use tickless::train::ttm::TimeMap;
+use tickless::kernels::ttm::TimeMap;
 
 fn main() {
     for (t_in, t_out) in [(5, 3), (3, 5), (10, 4)] {

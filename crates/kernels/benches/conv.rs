@@ -1,7 +1,7 @@
 //! The convolution kernels one by one, at the layers of ResNet-18 and nmnist-wide.
 //!
 //! ```text
-//! cargo bench -p tickless-train --bench conv
+//! cargo bench -p tickless-kernels --bench conv
 //! ```
 //!
 //! Items a second are floating-point operations of the dense product, so that a sparse kernel's rate is
@@ -15,11 +15,12 @@ use common::machine::Peaks;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use std::mem::MaybeUninit;
-use tickless_train::kernels::conv::dense::{self, Indirection};
-use tickless_train::kernels::conv::events::Events;
-use tickless_train::kernels::conv::pack::{Panels, panel_width};
-use tickless_train::kernels::conv::simd::Isa;
-use tickless_train::kernels::conv::{Geometry, dense_weight, gather, gather_weight, narrow, winograd};
+use tickless_kernels::cpu::conv::dense::{self, Indirection};
+use tickless_kernels::cpu::conv::events::Events;
+use tickless_kernels::cpu::conv::pack::{Panels, panel_width};
+use tickless_kernels::cpu::simd::Isa;
+use tickless_kernels::Geometry;
+use tickless_kernels::cpu::conv::{dense_weight, gather, gather_weight, narrow, winograd};
 
 /// A product of a layer, by one kernel.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,7 +1,7 @@
 //! Norm and neuron in one operator, forward and backward, at the layers of ResNet-18 and nmnist-wide.
 //!
 //! ```text
-//! cargo bench -p tickless-train --bench fused
+//! cargo bench -p tickless-kernels --bench fused
 //! ```
 //!
 //! Bytes are those of the passes over memory: forward the statistics read x, the neurons read it again and
@@ -17,11 +17,12 @@ use common::machine::Peaks;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use tickless_net::Neuron;
-use tickless_train::kernels::NeuronOp;
-use tickless_train::kernels::conv::simd::Isa;
-use tickless_train::kernels::fused::forward::{Input, moments_of, spikes};
-use tickless_train::kernels::fused::{Branch, BranchNorm, FusedOp, backward};
-use tickless_train::kernels::rounded;
+use tickless_kernels::NeuronOp;
+use tickless_kernels::cpu::simd::Isa;
+use tickless_kernels::cpu::fused::forward::{Input, moments_of, spikes};
+use tickless_kernels::cpu::fused::backward;
+use tickless_kernels::{Branch, BranchNorm, FusedOp};
+use tickless_kernels::rounded;
 
 fn operator(layer: Layer) -> FusedOp {
     let neuron = NeuronOp { neuron: Neuron::lif(), lambda: 0.5, steps: layer.steps };

@@ -8,9 +8,10 @@ use divan::counter::BytesCount;
 use divan::{Bencher, black_box, counter::ItemsCount};
 use std::sync::Arc;
 use tickless_net::{Neuron, TtmMode};
-use tickless_train::kernels::{AdamWOp, NeuronOp, adamw, map_time, neuron, reference, tile_pool};
-use tickless_train::seed;
-use tickless_train::ttm::TimeMap;
+use tickless_kernels::{AdamWOp, NeuronOp, adamw, map_time, neuron, reference, tile_pool};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tickless_kernels::ttm::TimeMap;
 
 const STEPS: usize = 10;
 const SHAPE: [usize; 4] = [STEPS * 50, 8, 17, 17];
@@ -58,7 +59,7 @@ fn multi_spike_plain_tensors(b: Bencher<'_, '_>) {
 }
 
 fn ten_to_four() -> TimeMap {
-    TimeMap::ttm(TtmMode::Even, STEPS, 4, &mut seed::rng(0, "bench", 0))
+    TimeMap::ttm(TtmMode::Even, STEPS, 4, &mut ChaCha8Rng::seed_from_u64(0))
 }
 
 #[divan::bench]

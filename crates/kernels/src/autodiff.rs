@@ -8,15 +8,11 @@
 //! A norm's backward pass needs sums over the whole batch. Its two halves are two operators, and between them the
 //! sums pass through the [`Reduction`] that the caller of the forward pass gave.
 
-use super::conv::ConvOp;
-use super::first::{FirstOp, stored::gradients_with_input};
-use super::fused::statistics::Moments;
-use super::fused::{BranchNorm, FusedOp};
-use super::operators::{
-    Branches, ConvInput, Encoded, FirstSaved, FusedSaved, LayerStatistics, NormParameters, NormSums, Reduction,
-    SpikingGradients,
+use crate::composed::gradients_with_input;
+use crate::operators::{
+    BranchNorm, Branches, ConvInput, ConvOp, Encoded, FirstOp, FirstSaved, FusedOp, FusedSaved, LayerStatistics,
+    Moments, NeuronOp, NormParameters, NormSums, Reduction, SpikingGradients, TilePool, implement_spiking_ops,
 };
-use super::{NeuronOp, TilePool};
 use crate::ttm::TimeMap;
 use burn::backend::autodiff::{
     Autodiff,
@@ -26,6 +22,8 @@ use burn::backend::autodiff::{
 };
 use burn::backend::tensor::FloatTensor;
 use std::sync::Arc;
+
+implement_spiking_ops!(differentiated Autodiff<B, C>);
 
 /// A tensor of the graph.
 type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
@@ -42,7 +40,7 @@ impl<B: SpikingGradients> Backward<B, 1> for NeuronBackward {
     }
 }
 
-pub(super) fn neuron_spikes<B: SpikingGradients, C: CheckpointStrategy>(
+fn neuron_spikes<B: SpikingGradients, C: CheckpointStrategy>(
     current: Tracked<B, C>,
     op: NeuronOp,
 ) -> Tracked<B, C> {
@@ -67,7 +65,7 @@ impl<B: SpikingGradients> Backward<B, 1> for MapTimeBackward {
     }
 }
 
-pub(super) fn map_time<B: SpikingGradients, C: CheckpointStrategy>(
+fn map_time<B: SpikingGradients, C: CheckpointStrategy>(
     input: Tracked<B, C>,
     map: Arc<TimeMap>,
 ) -> Tracked<B, C> {
@@ -89,7 +87,7 @@ impl<B: SpikingGradients> Backward<B, 1> for TilePoolBackward {
     }
 }
 
-pub(super) fn tile_pool<B: SpikingGradients, C: CheckpointStrategy>(
+fn tile_pool<B: SpikingGradients, C: CheckpointStrategy>(
     input: Tracked<B, C>,
     op: TilePool,
 ) -> Tracked<B, C> {
@@ -127,7 +125,7 @@ impl<B: SpikingGradients> Backward<B, 2> for ConvBackward {
     }
 }
 
-pub(super) fn conv<B: SpikingGradients, C: CheckpointStrategy>(
+fn conv<B: SpikingGradients, C: CheckpointStrategy>(
     input: Tracked<B, C>,
     weight: Tracked<B, C>,
     op: ConvOp,
@@ -155,7 +153,7 @@ impl<B: SpikingGradients> Backward<B, 1> for SeedBackward {
     }
 }
 
-pub(super) fn seed_gradient<B: SpikingGradients, C: CheckpointStrategy>(
+fn seed_gradient<B: SpikingGradients, C: CheckpointStrategy>(
     end: Tracked<B, C>,
     gradient: Tracked<B, C>,
 ) -> Tracked<B, C> {
@@ -205,7 +203,7 @@ fn fused_node<B: SpikingGradients, C: CheckpointStrategy, const N: usize>(
     }
 }
 
-pub(super) fn fused_in_batch<B: SpikingGradients, C: CheckpointStrategy>(
+fn fused_in_batch<B: SpikingGradients, C: CheckpointStrategy>(
     branches: Branches<Autodiff<B, C>>,
     op: FusedOp,
     statistics: LayerStatistics,
@@ -226,7 +224,7 @@ pub(super) fn fused_in_batch<B: SpikingGradients, C: CheckpointStrategy>(
     }
 }
 
-pub(super) fn fused<B: SpikingGradients, C: CheckpointStrategy>(
+fn fused<B: SpikingGradients, C: CheckpointStrategy>(
     branches: Branches<Autodiff<B, C>>,
     op: FusedOp,
     statistics: LayerStatistics,
@@ -235,7 +233,7 @@ pub(super) fn fused<B: SpikingGradients, C: CheckpointStrategy>(
 }
 
 /// Moments are no node of the graph: the layer that they normalise sends its gradient through them.
-pub(super) fn fused_moments<B: SpikingGradients, C: CheckpointStrategy>(
+fn fused_moments<B: SpikingGradients, C: CheckpointStrategy>(
     branches: Branches<Autodiff<B, C>>,
     op: FusedOp,
 ) -> Vec<Option<Moments>> {
@@ -296,7 +294,7 @@ fn first_node<B: SpikingGradients, C: CheckpointStrategy, const N: usize>(
     }
 }
 
-pub(super) fn first_in_batch<B: SpikingGradients, C: CheckpointStrategy>(
+fn first_in_batch<B: SpikingGradients, C: CheckpointStrategy>(
     input: Tracked<B, C>,
     encoded: Encoded,
     weight: Tracked<B, C>,
@@ -319,7 +317,7 @@ pub(super) fn first_in_batch<B: SpikingGradients, C: CheckpointStrategy>(
 }
 
 /// Without the input as a tensor there is no graph to its weight: networks call [`first_in_batch`].
-pub(super) fn first<B: SpikingGradients, C: CheckpointStrategy>(
+fn first<B: SpikingGradients, C: CheckpointStrategy>(
     input: Encoded,
     weight: Tracked<B, C>,
     norm: NormParameters<Autodiff<B, C>>,
@@ -331,7 +329,7 @@ pub(super) fn first<B: SpikingGradients, C: CheckpointStrategy>(
 }
 
 /// What a first layer reads of its input is no node of the graph: the input itself is one.
-pub(super) fn first_encode<B: SpikingGradients, C: CheckpointStrategy>(
+fn first_encode<B: SpikingGradients, C: CheckpointStrategy>(
     input: Tracked<B, C>,
     weight: Tracked<B, C>,
     op: FirstOp,
@@ -339,7 +337,7 @@ pub(super) fn first_encode<B: SpikingGradients, C: CheckpointStrategy>(
     B::first_encode(input.into_primitive(), weight.into_primitive(), op)
 }
 
-pub(super) fn first_moments<B: SpikingGradients, C: CheckpointStrategy>(
+fn first_moments<B: SpikingGradients, C: CheckpointStrategy>(
     input: Encoded,
     weight: Tracked<B, C>,
     op: FirstOp,

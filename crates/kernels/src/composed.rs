@@ -1,31 +1,30 @@
 //! A first layer whose feature map is stored: a convolution, then a fused layer.
 //!
 //! Backends without kernels of their own for it compute it so, and every backend if the gradient of the input is
-//! requested, which the kernels of this folder do not give.
+//! requested, which the kernels of `cpu/first` do not give.
 
-use super::FirstOp;
-use crate::kernels::operators::{
-    BranchTensors, Branches, ConvInput, FirstGradients, FirstSaved, FusedSaved, FusedSums, LayerStatistics,
+use crate::operators::{
+    BranchTensors, Branches, ConvInput, FirstGradients, FirstOp, FirstSaved, FusedSaved, FusedSums, LayerStatistics,
     NormParameters, NormSums, SpikingGradients,
 };
 use burn::backend::tensor::FloatTensor;
 
 /// The output of the convolution, channels last, and what the gradient of its weight needs.
 #[derive(Debug)]
-pub(in crate::kernels) struct Stored<B: SpikingGradients> {
+pub(crate) struct Stored<B: SpikingGradients> {
     map: FloatTensor<B>,
     input: ConvInput<B>,
 }
 
 impl<B: SpikingGradients> Stored<B> {
     /// Of an input `[T_in·B, C, H, W]`.
-    pub(in crate::kernels) fn new(input: FloatTensor<B>, weight: FloatTensor<B>, op: &FirstOp) -> Self {
+    pub(crate) fn new(input: FloatTensor<B>, weight: FloatTensor<B>, op: &FirstOp) -> Self {
         let (map, input) = B::conv_and_input(B::float_permute(input, &[0, 2, 3, 1]), weight, op.conv);
         Self { map, input }
     }
 
     /// The fused layer that reads the map.
-    pub(in crate::kernels) fn fused(
+    pub(crate) fn fused(
         &self,
         norm: NormParameters<B>,
         op: FirstOp,
@@ -36,7 +35,7 @@ impl<B: SpikingGradients> Stored<B> {
     }
 
     /// Gradients of the map, and of weight, γ and β.
-    pub(in crate::kernels) fn gradients(
+    pub(crate) fn gradients(
         &self,
         sums: FusedSums<B>,
         of_batch: Option<NormSums>,
@@ -53,7 +52,7 @@ impl<B: SpikingGradients> Stored<B> {
 }
 
 /// Gradients of the input and of weight, γ and β; `reduce` makes sums over the whole batch of those of this part.
-pub(in crate::kernels) fn gradients_with_input<B: SpikingGradients>(
+pub(crate) fn gradients_with_input<B: SpikingGradients>(
     gradient: FloatTensor<B>,
     input: FloatTensor<B>,
     layer: FirstSaved<B>,

@@ -1,55 +1,49 @@
-//! The fused operators of this crate, registered with Burn as a backend extension.
+//! Spiking operators for the tensor library Burn: neurons over whole sequences, convolution over spikes, fused layers,
+//! time maps, poolings and optimisers, registered as a backend extension.
 //!
-//! What they compute stands in [`operators`], one module for each backend holds how (`flex.rs` and its folders for the
-//! CPU, `gpu` for CubeCL's devices), `autodiff.rs` how they are differentiated, and [`mod@reference`] has them in plain
-//! tensors, which all are tested against. Everything above this folder calls the functions of this file.
+//! ```text
+//!   functions of tensors (this file)
+//!            │
+//!   autodiff   how operators are differentiated, on any backend       reference   plain tensors, the test oracle
+//!      │
+//!   composed   a first layer out of two operators
+//!      │
+//!   cpu   gpu   one function for each operator
+//!      │
+//!   operators   what they are: descriptions, signatures, what two passes exchange
+//!      │
+//!   neuron, surrogate, ttm   equations
+//! ```
+//!
+//! No operator knows of other processes (see [`operators`]), and nothing here reads a file or a recipe.
 
-mod accumulate;
-mod adamw;
 #[cfg(feature = "mimalloc")]
 pub mod allocator;
 mod autodiff;
-pub mod conv;
-pub mod first;
-mod flex;
-pub mod fused;
+mod composed;
+pub mod cpu;
+pub mod error;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-pub(crate) mod gpu;
-mod map_time;
-mod memory;
+pub mod gpu;
+pub mod neuron;
 pub mod operators;
-mod parts;
-mod pool;
 pub mod reference;
-mod sgd;
+pub mod surrogate;
+pub mod ttm;
 
-pub use adamw::AdamWOp;
-pub use pool::TilePool;
-pub use sgd::SgdOp;
+pub use error::{Error, Result};
+pub use operators::{
+    AdamWOp, Branch, BranchNorm, ConvOp, FusedOp, Geometry, Kernel, Moments, NeuronOp, Precision, Reduction, SgdOp,
+    SharedBatch, Statistics, TilePool,
+};
 
-use crate::ttm::TimeMap;
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
-use conv::{ConvOp, Geometry, Kernel, Precision};
-use first::FirstOp;
-use fused::statistics::Moments;
-use fused::{Branch, BranchNorm, FusedOp, Statistics};
 use operators::{
-    AdamWTensors, BranchTensors, Branches, Encoded, NormParameters, Reduction, SgdTensors, SpikingOps, UpdateOps,
+    AdamWTensors, BranchTensors, Branches, Encoded, FirstOp, NormParameters, SgdTensors, SpikingOps, UpdateOps,
 };
 use std::sync::Arc;
-use tickless_net::Neuron;
-
-/// A neuron layer over a whole sequence.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct NeuronOp {
-    /// Threshold, spike, reset, limit, surrogate.
-    pub neuron: Neuron,
-    /// λ of one step at the number of steps that this sequence has.
-    pub lambda: f32,
-    /// Number of time steps; the first axis of the input is steps × batch.
-    pub steps: usize,
-}
+use ttm::TimeMap;
 
 /// Convolution of channels-last maps.
 ///
@@ -76,7 +70,7 @@ pub fn conv_at(
 
 /// As [`conv_at()`]; with `recompute_later` it is computed as if it were differentiated, because the pass will run
 /// again and then is.
-pub(crate) fn conv_for(
+pub fn conv_for(
     input: Tensor<4>,
     weight: Tensor<4>,
     (stride, padding): (usize, usize),
@@ -91,7 +85,7 @@ pub(crate) fn conv_for(
 }
 
 /// The root of a graph that ends in `end`, which `gradient` reaches: one value, 0.
-pub(crate) fn seed_gradient(end: Tensor<4>, gradient: Tensor<4>) -> Tensor<1> {
+pub fn seed_gradient(end: Tensor<4>, gradient: Tensor<4>) -> Tensor<1> {
     assert_eq!(end.dims(), gradient.dims(), "a gradient has the shape of its tensor");
     let (end, gradient) = (end.into_dispatch(), Tensor::<4>::from_inner(gradient).into_dispatch());
     Tensor::from_dispatch(<Dispatch as SpikingOps>::seed_gradient(end, gradient))
@@ -232,7 +226,7 @@ pub struct FirstInput {
 }
 
 /// A convolution of an input that is mostly zeros and needs no gradient, and the fused layer of one branch that
-/// alone reads it (see [`mod@first`]).
+/// alone reads it (see [`cpu::first`]).
 ///
 /// # Shapes
 /// γ and β `[C]`; the spikes `[T·B, H, W, C]`, smaller by the pooling.
@@ -248,7 +242,7 @@ impl FirstLayer {
     /// Reads the input once, for the other methods.
     ///
     /// # Panics
-    /// If the convolution is no such layer (see [`first::fits`]).
+    /// If the convolution is no such layer (see [`operators::fits`]).
     pub fn new(
         input: FirstInput,
         norm: Option<(Tensor<1>, Tensor<1>)>,
@@ -258,7 +252,7 @@ impl FirstLayer {
     ) -> Self {
         let FirstInput { x, weight, padding, kernel } = &input;
         let ([_, channels, height, width], [out, _, side, _]) = (x.dims(), weight.dims());
-        assert!(first::fits(1, *padding, side, channels), "{:?} is no first layer's weight", weight.dims());
+        assert!(operators::fits(1, *padding, side, channels), "{:?} is no first layer's weight", weight.dims());
         let geometry = Geometry { channels, height, width, out, kernel: side, stride: 1, padding: *padding };
         let (height, width) = (geometry.out_height(), geometry.out_width());
         let pool = pool.map(|(kernel, scale)| TilePool { kernel, scale, height, width, channels: out, last: true });

@@ -1,7 +1,7 @@
 //! The same operators with plain Burn tensors: slow, obvious, differentiated by Burn itself but
 //! for the spike, whose surrogate is put in by hand. The fused kernels are tested against this.
 
-use super::NeuronOp;
+use crate::operators::NeuronOp;
 use crate::ttm::TimeMap;
 use burn::tensor::Tensor;
 use tickless_net::{Reset, SpikeMode, Surrogate};

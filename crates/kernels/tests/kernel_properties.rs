@@ -6,9 +6,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 use tickless_net::{Leak, Neuron, Reset, SpikeMode, Surrogate, TtmMode};
-use tickless_train::kernels::{NeuronOp, map_time, neuron, reference};
-use tickless_train::neuron::step;
-use tickless_train::ttm::TimeMap;
+use tickless_kernels::{NeuronOp, map_time, neuron, reference};
+use tickless_kernels::neuron::step;
+use tickless_kernels::ttm::TimeMap;
 
 const SURROGATES: [Surrogate; 6] = [
     Surrogate::Triangle,
@@ -179,7 +179,7 @@ proptest! {
         let neuron = Neuron { threshold: 1.0, leak: Leak::Step(lambda), ..neuron };
         let op = NeuronOp { neuron, lambda, steps };
         let (x, g) = (coarse(steps * n, seed), vec![1.0; steps * n]);
-        let (s, gx) = both_ways(&x, &g, [steps, n, 1, 1], |x| tickless_train::kernels::neuron(x, op));
+        let (s, gx) = both_ways(&x, &g, [steps, n, 1, 1], |x| tickless_kernels::neuron(x, op));
         prop_assert_eq!(s, by_hand(op, &x).0);
         prop_assert!(gx.iter().all(|g| g.is_finite()));
     }
@@ -191,9 +191,9 @@ proptest! {
         let shape = [steps * batch, c, h, w];
         let len = shape.iter().product();
         let (x, g) = (random(len, seed, -1.5, 2.5), random(len, seed ^ 1, -1.0, 1.0));
-        let plain = both_ways(&x, &g, shape, |x| tickless_train::kernels::neuron(x, op));
+        let plain = both_ways(&x, &g, shape, |x| tickless_kernels::neuron(x, op));
         let turned = |f: &dyn Fn(Tensor<4>) -> Tensor<4>, x: Tensor<4>| f(x.swap_dims(1, 3)).swap_dims(1, 3);
-        let other = both_ways(&x, &g, shape, |x| turned(&|x| tickless_train::kernels::neuron(x, op), x));
+        let other = both_ways(&x, &g, shape, |x| turned(&|x| tickless_kernels::neuron(x, op), x));
         prop_assert_eq!(plain, other);
     }
 
@@ -204,9 +204,9 @@ proptest! {
         let op = NeuronOp { neuron, lambda, steps };
         let shape = [steps, c, h, w];
         let x = random(shape.iter().product(), seed, -1.5, 2.5);
-        let (_, expected) = both_ways(&x, &vec![1.0; x.len()], shape, |x| tickless_train::kernels::neuron(x, op));
+        let (_, expected) = both_ways(&x, &vec![1.0; x.len()], shape, |x| tickless_kernels::neuron(x, op));
         let leaf = tensor(&x, shape, &Device::flex().autodiff()).require_grad();
-        let gradients = tickless_train::kernels::neuron(leaf.clone(), op).sum().backward();
+        let gradients = tickless_kernels::neuron(leaf.clone(), op).sum().backward();
         prop_assert_eq!(values(leaf.grad(&gradients).unwrap()), expected);
     }
 

@@ -2,12 +2,13 @@
 //! library's operators ([`Kernel::Plain`]).
 
 use crate::error::{Error, Result};
-use crate::kernels::conv::Kernel;
-use crate::kernels::conv::precision::{self, Precision, Stays};
-use crate::kernels::fused::statistics::Moments;
-use crate::kernels::fused::{Branch, BranchNorm, Statistics};
-use crate::kernels::{
-    FirstInput, FirstLayer, FusedLayer, NeuronOp, conv_for, first, neuron, rounded, tile_pool, tile_pool_last,
+use tickless_kernels::Kernel;
+use tickless_kernels::operators::fits;
+use tickless_kernels::cpu::conv::precision::{self, Stays};
+use tickless_kernels::Moments;
+use tickless_kernels::{Branch, BranchNorm, Precision, Statistics};
+use tickless_kernels::{
+    FirstInput, FirstLayer, FusedLayer, NeuronOp, conv_for, neuron, rounded, tile_pool, tile_pool_last,
 };
 use crate::model::Pass;
 use crate::norm::{BatchStatistics, NormMode, Running};
@@ -111,7 +112,7 @@ pub(crate) fn first_nodes(network: &Network, fused: &[bool]) -> Vec<bool> {
     };
     let one = |i: usize| match nodes[i].layer {
         Layer::Conv(c) => {
-            let shape = c.groups == 1 && !c.bias && first::fits(c.stride, c.padding, c.kernel, nodes[i].input.channels);
+            let shape = c.groups == 1 && !c.bias && fits(c.stride, c.padding, c.kernel, nodes[i].input.channels);
             let read = match reader(i) {
                 Some((j, Layer::Norm(_))) => fused[j] && neuron(reader(j)),
                 other => neuron(other),

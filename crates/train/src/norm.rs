@@ -5,7 +5,7 @@
 //! Nothing is updated here: a pass returns the statistics and the caller decides.
 
 use crate::error::Result;
-use crate::kernels::fused::Statistics;
+use tickless_kernels::Statistics;
 use crate::parallel::{Normalised, WholeBatch, batch_norm};
 use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor, TensorData};

@@ -17,7 +17,7 @@
 //! Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
 
 use crate::error::Result;
-use crate::kernels::seed_gradient;
+use tickless_kernels::seed_gradient;
 use crate::model::{Model, Output, Pass, Walk};
 use crate::norm::BatchStatistics;
 use crate::parallel::WholeBatch;

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::in_pool::in_pool;
-use crate::kernels::accumulate;
+use tickless_kernels::accumulate;
 use crate::loss::Loss;
 use crate::model::Model;
 use crate::norm::NormMode;

@@ -16,7 +16,7 @@ use tickless_net::{LeakRule, Network, Neuron, Weights};
 use tickless_train::checkpoint::{Checkpoint, Position};
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::Device;
-use tickless_train::kernels::conv::Kernel;
+use tickless_kernels::Kernel;
 use tickless_train::loss::Loss;
 use tickless_train::model::Model;
 use tickless_train::norm::NormMode;

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Neuron, TtmMode};
-use tickless_train::kernels::conv::Kernel;
-use tickless_train::kernels::fused::{Branch, BranchNorm};
-use tickless_train::kernels::{FirstInput, NeuronOp, first_pooled, map_time, reference};
+use tickless_kernels::Kernel;
+use tickless_kernels::{Branch, BranchNorm};
+use tickless_kernels::{FirstInput, NeuronOp, first_pooled, map_time, reference};
 use tickless_train::model::{Model, Pass};
 use tickless_train::norm::NormMode;
 use tickless_train::sequence::Sequence;
-use tickless_train::ttm::TimeMap;
+use tickless_kernels::ttm::TimeMap;
 
 /// Sizes and kinds of a layer.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +125,7 @@ fn near_a_tie(case: Case, current: &[f32]) -> bool {
         let mut v = 0.0;
         (0..steps).any(|t| {
             let lambda = if lif { 0.5 } else { 1.0 };
-            let (s, u, next) = tickless_train::neuron::step(&neuron, lambda, v, current[t * n + i]);
+            let (s, u, next) = tickless_kernels::neuron::step(&neuron, lambda, v, current[t * n + i]);
             v = next;
             let limit = neuron.v_min.is_some_and(|m| (u - s * neuron.threshold - m).abs() < 1e-5);
             if lif { (u - neuron.threshold).abs() < 2e-6 } else { limit || (u - u.round()).abs() < 1e-5 }

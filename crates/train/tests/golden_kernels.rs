@@ -10,10 +10,10 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tickless_net::{Array, Leak, Neuron, Reset, SpikeMode, Surrogate, TtmMode};
-use tickless_train::kernels::{NeuronOp, map_time, neuron};
+use tickless_kernels::{NeuronOp, map_time, neuron};
 use tickless_train::loss::Loss;
-use tickless_train::neuron::step;
-use tickless_train::ttm::TimeMap;
+use tickless_kernels::neuron::step;
+use tickless_kernels::ttm::TimeMap;
 
 fn ttm(mode: TtmMode, a: usize, b: usize) -> TimeMap {
     TimeMap::ttm(mode, a, b, &mut ChaCha8Rng::seed_from_u64(0))

@@ -10,7 +10,7 @@ use tickless_net::recipe::Recipe;
 use tickless_net::{Conv, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, NodeId, Pool, Shape, TtmMode};
 use tickless_train::checkpoint::Checkpoint;
 use tickless_train::data::{Parts, Source};
-use tickless_train::kernels::conv::{Kernel, Precision};
+use tickless_kernels::{Kernel, Precision};
 use tickless_train::loss::Loss;
 use tickless_train::model::Model;
 use tickless_train::norm::NormMode;

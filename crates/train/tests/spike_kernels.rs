@@ -10,16 +10,16 @@ use std::sync::Arc;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Neuron, TtmMode};
-use tickless_train::kernels::conv::Kernel;
-use tickless_train::kernels::fused::{Branch, BranchNorm};
-use tickless_train::kernels::{NeuronOp, conv, fused, fused_pooled, map_time, reference, tile_pool_last};
+use tickless_kernels::Kernel;
+use tickless_kernels::{Branch, BranchNorm};
+use tickless_kernels::{NeuronOp, conv, fused, fused_pooled, map_time, reference, tile_pool_last};
 use tickless_train::loss::Loss;
 use tickless_train::model::Model;
 use tickless_train::norm::NormMode;
 use tickless_train::optimiser::{Optimiser, OptimiserState};
 use tickless_train::sequence::Sequence;
 use tickless_train::step::{StepSetting, gradients};
-use tickless_train::ttm::TimeMap;
+use tickless_kernels::ttm::TimeMap;
 
 const FORCED: [Kernel; 3] = [Kernel::Auto, Kernel::Sparse, Kernel::Dense];
 
@@ -254,7 +254,7 @@ fn near_a_tie(op: NeuronOp, current: &[f32]) -> bool {
     (0..n).any(|i| {
         let mut v = 0.0;
         (0..op.steps).any(|t| {
-            let (s, u, next) = tickless_train::neuron::step(&op.neuron, op.lambda, v, current[t * n + i]);
+            let (s, u, next) = tickless_kernels::neuron::step(&op.neuron, op.lambda, v, current[t * n + i]);
             v = next;
             let limit = op.neuron.v_min.is_some_and(|m| (u - s * op.neuron.threshold - m).abs() < 1e-5);
             limit || (u - u.round()).abs() < 1e-5

@@ -1,10 +1,10 @@
 //! The layers that are measured, as a training iteration meets them: ResNet-18's four stages on CIFAR shapes
 //! (batch 16, T = 4) and the three layers of nmnist-wide (batch 64, T = 10).
 
-use rand::Rng;
+use rand::{Rng, SeedableRng};
 use std::fmt;
-use tickless_train::kernels::conv::Geometry;
-use tickless_train::seed;
+use tickless_kernels::Geometry;
+use rand_chacha::ChaCha8Rng;
 
 /// A convolution with the norm and the neuron behind it.
 #[derive(Debug, Clone, Copy)]
@@ -65,12 +65,12 @@ impl Layer {
 
 /// Spikes: `density` of the values are 1, the others 0.
 pub fn spikes(len: usize, density: f64) -> Vec<f32> {
-    let mut rng = seed::rng(1, "spikes", 0);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
     (0..len).map(|_| f32::from(u8::from(rng.random_bool(density)))).collect()
 }
 
 /// Real numbers without zeros.
 pub fn reals(len: usize) -> Vec<f32> {
-    let mut rng = seed::rng(2, "reals", 0);
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
     (0..len).map(|_| rng.random_range(-1.0f32..1.0)).collect()
 }

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 use std::hint::black_box;
 use std::time::Instant;
-use tickless_train::kernels::conv::simd::{Isa, LANES, Lanes, Portable};
+use tickless_kernels::cpu::simd::{Isa, LANES, Lanes, Portable};
 
 /// Limits in operations and in bytes a second.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ unsafe fn products<V: Lanes>(rounds: usize) -> f32 {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::products;
-    use tickless_train::kernels::conv::simd::{Avx2, Avx512};
+    use tickless_kernels::cpu::simd::{Avx2, Avx512};
 
     #[target_feature(enable = "avx512f,avx512bw,fma")]
     pub unsafe fn avx512(rounds: usize) -> f32 {

@@ -10,13 +10,13 @@ use rayon::iter::{IndexedParallelIterator, MaxLen};
 const PARTS: usize = 8;
 
 /// A loop in parts that are small beside the whole.
-pub(super) trait InParts: IndexedParallelIterator {
+pub(crate) trait FineGrained: IndexedParallelIterator {
     /// The same loop; every item is computed as before, whoever does it.
-    fn in_parts(self) -> MaxLen<Self> {
+    fn fine_grained(self) -> MaxLen<Self> {
         let parts = PARTS * rayon::current_num_threads();
         let len = self.len().div_ceil(parts).max(1);
         self.with_max_len(len)
     }
 }
 
-impl<I: IndexedParallelIterator> InParts for I {}
+impl<I: IndexedParallelIterator> FineGrained for I {}

@@ -9,15 +9,28 @@
 //! map, whoever does it: results do not depend on the number of threads.
 
 use super::memory::{full, room};
+use super::tensor::{from_vec, values};
 use crate::ttm::TimeMap;
+use burn::backend::TensorMetadata;
+use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 
 /// Values of a piece: 16 KiB.
 const PIECE: usize = 4096;
 
+/// `[T_in·B, …]` to `[T_out·B, …]`.
+pub(crate) fn map_time(input: FlexTensor, map: Arc<TimeMap>) -> FlexTensor {
+    let input = input.to_contiguous();
+    let out = mapped(values(&input), &map);
+    let mut shape = input.shape();
+    shape[0] = shape[0] / map.t_in() * map.t_out();
+    from_vec(out, shape)
+}
+
 /// The output of `map` over steps of equal size that lie one behind the other.
-pub(super) fn map_time(x: &[f32], map: &TimeMap) -> Vec<f32> {
+fn mapped(x: &[f32], map: &TimeMap) -> Vec<f32> {
     let n = x.len() / map.t_in();
     let mut out = room(n * map.t_out());
     if n > 0 {
@@ -54,6 +67,8 @@ fn sum(x: &[f32], n: usize, at: usize, terms: &[(usize, f32)], y: &mut [MaybeUni
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
     use tickless_net::TtmMode;
 
     #[test]
@@ -61,13 +76,13 @@ mod tests {
         let n = 2 * PIECE + 3;
         let x: Vec<f32> = (0..6 * n).map(|i| (i % 977) as f32 - 400.0).collect();
         for (mode, to) in [(TtmMode::Even, 4), (TtmMode::Soft, 4), (TtmMode::Soft, 9), (TtmMode::Trim, 2)] {
-            let map = TimeMap::ttm(mode, 6, to, &mut crate::seed::rng(1, "map", 0));
+            let map = TimeMap::ttm(mode, 6, to, &mut ChaCha8Rng::seed_from_u64(1));
             for map in [map.adjoint(), map] {
                 let x = &x[..map.t_in().min(6) * n];
                 if map.t_in() > 6 {
                     continue;
                 }
-                let y = map_time(x, &map);
+                let y = mapped(x, &map);
                 for (j, terms) in map.rows().iter().enumerate() {
                     for k in (0..n).step_by(61).chain([PIECE, n - 1]) {
                         let sum = terms.iter().fold(0.0, |sum, (i, w)| sum + w * x[i * n + k]);
@@ -80,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_step_that_nothing_goes_into_is_silent() {
-        let trim = TimeMap::ttm(TtmMode::Trim, 3, 2, &mut crate::seed::rng(1, "map", 0)).adjoint();
-        assert_eq!(map_time(&[1.0, 2.0, 3.0, 4.0], &trim), [1.0, 2.0, 3.0, 4.0, 0.0, 0.0]);
+        let trim = TimeMap::ttm(TtmMode::Trim, 3, 2, &mut ChaCha8Rng::seed_from_u64(1)).adjoint();
+        assert_eq!(mapped(&[1.0, 2.0, 3.0, 4.0], &trim), [1.0, 2.0, 3.0, 4.0, 0.0, 0.0]);
     }
 }

@@ -11,7 +11,7 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 const FEW: usize = 1 << 16;
 
 /// `n` zeros.
-pub(super) fn zeros(n: usize) -> Vec<f32> {
+pub(crate) fn zeros(n: usize) -> Vec<f32> {
     if n < FEW {
         return vec![0.0; n];
     }
@@ -19,7 +19,7 @@ pub(super) fn zeros(n: usize) -> Vec<f32> {
 }
 
 /// Room for `n` values, none written.
-pub(super) fn room(n: usize) -> Vec<MaybeUninit<f32>> {
+pub(crate) fn room(n: usize) -> Vec<MaybeUninit<f32>> {
     let mut room = Vec::with_capacity(n);
     room.resize_with(n, MaybeUninit::uninit);
     room
@@ -29,7 +29,7 @@ pub(super) fn room(n: usize) -> Vec<MaybeUninit<f32>> {
 ///
 /// # Safety
 /// Every value was written.
-pub(super) unsafe fn full(room: Vec<MaybeUninit<f32>>) -> Vec<f32> {
+pub(crate) unsafe fn full(room: Vec<MaybeUninit<f32>>) -> Vec<f32> {
     let mut room = ManuallyDrop::new(room);
     let (p, len, capacity) = (room.as_mut_ptr(), room.len(), room.capacity());
     // SAFETY: the same allocation, of a type of the same size and alignment, and the caller wrote all of it.
@@ -38,7 +38,7 @@ pub(super) unsafe fn full(room: Vec<MaybeUninit<f32>>) -> Vec<f32> {
 
 /// Values as room to be written over.
 #[cfg(test)]
-pub(super) fn as_room(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
+pub(crate) fn as_room(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
     // SAFETY: the same layout; the tests that use it only write values.
     unsafe { &mut *(std::ptr::from_mut(values) as *mut [MaybeUninit<f32>]) }
 }

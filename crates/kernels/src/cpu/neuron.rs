@@ -1,4 +1,4 @@
-//! The fused operators on the CPU (Burn's Flex backend).
+//! A neuron layer over all its steps on the CPU.
 //!
 //! A sequence `[T·B, …]` is T rows of n = B·C·H·W values. The neurons are independent of each
 //! other, so the n columns are cut into chunks that stay in the first-level cache while all T
@@ -7,51 +7,29 @@
 //! a handful of operations a value, so memory bounds it. Each value is computed by one thread in
 //! one order: results do not depend on the number of threads.
 
-use super::conv::simd::Isa;
-use super::conv::{ConvOp, Kept, layer};
-use super::fused::statistics::Moments;
-use super::fused::{self, FusedOp};
-use super::operators::{
-    BranchTensors, Branches, FusedSaved, FusedSums, KeepsInput, LayerStatistics, NormParameters, NormSums,
-};
-use super::{NeuronOp, pool};
+use super::tensor::{from_vec, values};
 use crate::neuron::{Constants, backward, reset, spikes};
+use crate::operators::NeuronOp;
 use crate::surrogate::derivative;
-use crate::ttm::TimeMap;
-use burn::backend::flex::{FlexTensor, Layout};
-use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::{Bytes, DType, Shape};
+use burn::backend::TensorMetadata;
+use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
-use std::sync::Arc;
 use tickless_net::{Reset, SpikeMode, Surrogate};
 
-pub(super) use super::accumulate::add as accumulate;
-pub(super) use super::adamw::step as adamw;
-pub(super) use super::conv::layer::{input_gradient as conv_input_gradient, weight_gradient as conv_weight_gradient};
-pub(super) use super::first::host::{
-    encode as first_encode, gradients as first_gradients, moments as first_moments, spikes as first, sums as first_sums,
-};
-pub(super) use super::pool::{backward as tile_pool_gradient, forward as tile_pool};
-pub(super) use super::sgd::step as sgd;
-
 /// Neurons per chunk: the potentials of one fill 8 KiB.
-pub(super) const CHUNK: usize = 2048;
+pub(crate) const CHUNK: usize = 2048;
 
-impl KeepsInput for Flex {
-    type ConvInput = Kept;
-}
-
-pub(super) fn neuron_spikes(current: FlexTensor, op: NeuronOp) -> FlexTensor {
+pub(crate) fn neuron_spikes(current: FlexTensor, op: NeuronOp) -> FlexTensor {
     forward(&current, op, false).0
 }
 
-pub(super) fn neuron_and_potentials(current: FlexTensor, op: NeuronOp) -> (FlexTensor, FlexTensor) {
+pub(crate) fn neuron_and_potentials(current: FlexTensor, op: NeuronOp) -> (FlexTensor, FlexTensor) {
     let shape = current.shape();
     let (s, u) = forward(&current, op, true);
     (s, from_vec(u, shape))
 }
 
-pub(super) fn neuron_gradient(potentials: FlexTensor, gradient: FlexTensor, op: NeuronOp) -> FlexTensor {
+pub(crate) fn neuron_gradient(potentials: FlexTensor, gradient: FlexTensor, op: NeuronOp) -> FlexTensor {
     let shape = potentials.shape();
     let (potentials, gradient) = (potentials.to_contiguous(), gradient.to_contiguous());
     let row = backward_row(op);
@@ -67,102 +45,6 @@ pub(super) fn neuron_gradient(potentials: FlexTensor, gradient: FlexTensor, op: 
         }
     });
     from_vec(out, shape)
-}
-
-pub(super) fn map_time(input: FlexTensor, map: Arc<TimeMap>) -> FlexTensor {
-    let input = input.to_contiguous();
-    let out = super::map_time::map_time(values(&input), &map);
-    let mut shape = input.shape();
-    shape[0] = shape[0] / map.t_in() * map.t_out();
-    from_vec(out, shape)
-}
-
-pub(super) fn conv(input: FlexTensor, weight: FlexTensor, op: ConvOp) -> FlexTensor {
-    layer::forward(input, weight, op, op.recompute_later).0
-}
-
-pub(super) fn conv_and_input(input: FlexTensor, weight: FlexTensor, op: ConvOp) -> (FlexTensor, Kept) {
-    let (y, kept) = layer::forward(input, weight, op, true);
-    (y, kept.expect("is kept if it is asked for"))
-}
-
-pub(super) fn conv_gradients(
-    gradient: FlexTensor,
-    weight: FlexTensor,
-    input: Kept,
-    op: ConvOp,
-) -> (FlexTensor, FlexTensor) {
-    let of_input = gradient.clone();
-    // A thread that has finished one gradient steals parts of the other.
-    rayon::join(|| layer::input_gradient(of_input, weight, op), || layer::weight_gradient(gradient, input, op))
-}
-
-pub(super) fn fused_moments(branches: Branches<Flex>, op: FusedOp) -> Vec<Option<Moments>> {
-    let branches = contiguous(branches);
-    fused::forward::moments_of(Isa::detect(), &op, &inputs(&branches), channels(&branches))
-}
-
-pub(super) fn fused(branches: Branches<Flex>, op: FusedOp, statistics: LayerStatistics) -> FlexTensor {
-    let branches = contiguous(branches);
-    let spikes = fused::forward::spikes(Isa::detect(), &op, &inputs(&branches), &statistics, channels(&branches));
-    let mut shape = branches[0].x.shape();
-    let steps = op.branches[0].repeat.as_ref().map_or(op.neuron.steps, |m| m.t_in());
-    shape[0] = shape[0] / steps * op.neuron.steps;
-    if let Some(pool) = op.pool {
-        shape = pool::resized(shape, pool, pool.out());
-    }
-    from_vec(spikes, shape)
-}
-
-pub(super) fn fused_sums(gradient: FlexTensor, layer: FusedSaved<Flex>) -> FusedSums<Flex> {
-    let (branches, gradient) = (contiguous(layer.branches), gradient.to_contiguous());
-    let (isa, channels, inputs) = (Isa::detect(), channels(&branches), inputs(&branches));
-    let all = fused::backward::sums(isa, &layer.op, &inputs, &layer.statistics, channels, values(&gradient));
-    let (current, norms): (Vec<_>, _) = all.into_iter().unzip();
-    let current = current.into_iter().zip(&branches).map(|(g, b)| from_vec(g, b.x.shape())).collect();
-    FusedSums { current, norms }
-}
-
-pub(super) fn fused_gradients(
-    sums: FusedSums<Flex>,
-    of_batch: Vec<Option<NormSums>>,
-    layer: FusedSaved<Flex>,
-) -> Branches<Flex> {
-    let (branches, isa) = (contiguous(layer.branches), Isa::detect());
-    let inputs = inputs(&branches);
-    let all = sums.current.into_iter().zip(sums.norms).zip(of_batch).enumerate();
-    Branches::of(all.map(|(b, ((mut x, own), of_batch))| {
-        let seen = layer.statistics[b].as_ref();
-        let (Some(own), Some(of_batch)) = (own, of_batch) else {
-            return BranchTensors { x, norm: NormParameters::None };
-        };
-        fused::backward::through_norm(isa, &layer.op, b, inputs[b], seen, &of_batch, x.storage_mut());
-        let parameters = fused::backward::parameters(layer.op.branches[b].norm, seen, &own);
-        let [gain, shift] = parameters.map(|v| from_vec(v, Shape::new([channels(&branches)])));
-        BranchTensors { x, norm: NormParameters::Given { gain, shift } }
-    }))
-}
-
-/// The branches without gaps.
-fn contiguous(branches: Branches<Flex>) -> Vec<BranchTensors<Flex>> {
-    branches.map(|t: FlexTensor| t.to_contiguous()).into_vec()
-}
-
-/// The branches of a fused layer as slices.
-fn inputs(branches: &[BranchTensors<Flex>]) -> Vec<fused::forward::Input<'_>> {
-    fn of_branch(BranchTensors { x, norm }: &BranchTensors<Flex>) -> fused::forward::Input<'_> {
-        let (gain, shift): (&[f32], &[f32]) = match norm {
-            NormParameters::None => (&[], &[]),
-            NormParameters::Given { gain, shift } => (values(gain), values(shift)),
-        };
-        fused::forward::Input { x: values(x), gain, shift }
-    }
-    branches.iter().map(of_branch).collect()
-}
-
-/// The number of channels.
-fn channels(branches: &[BranchTensors<Flex>]) -> usize {
-    branches[0].x.shape()[3]
 }
 
 /// Spikes and, if `keep`, potentials (else an empty vector).
@@ -202,10 +84,10 @@ fn columns(data: &mut [f32], n: usize) -> Vec<Vec<&mut [f32]>> {
     chunks
 }
 
-pub(super) type ForwardRow = fn(NeuronOp, &[f32], &mut [f32], &mut [f32], &mut [f32]);
+pub(crate) type ForwardRow = fn(NeuronOp, &[f32], &mut [f32], &mut [f32], &mut [f32]);
 
 /// One step of a chunk, specialised on everything that would branch inside the loop.
-pub(super) fn forward_row(op: NeuronOp) -> ForwardRow {
+pub(crate) fn forward_row(op: NeuronOp) -> ForwardRow {
     fn row<const MULTI: bool, const HARD: bool, const EQUAL: bool>(
         op: NeuronOp,
         x: &[f32],
@@ -233,10 +115,10 @@ pub(super) fn forward_row(op: NeuronOp) -> ForwardRow {
     }
 }
 
-pub(super) type BackwardRow = fn(NeuronOp, &[f32], &[f32], &mut [f32], &mut [f32]);
+pub(crate) type BackwardRow = fn(NeuronOp, &[f32], &[f32], &mut [f32], &mut [f32]);
 
 /// One step back of a chunk; `g_v` holds the gradient from step t+1 and leaves with that for t−1.
-pub(super) fn backward_row(op: NeuronOp) -> BackwardRow {
+pub(crate) fn backward_row(op: NeuronOp) -> BackwardRow {
     fn surrogates<const HARD: bool, const DETACH: bool, const MULTI: bool, const EQUAL: bool>(
         op: NeuronOp,
         u: &[f32],
@@ -287,13 +169,4 @@ pub(super) fn backward_row(op: NeuronOp) -> BackwardRow {
         (true, false) => spike::<true, false>(multi, equal),
         (true, true) => spike::<true, true>(multi, equal),
     }
-}
-
-/// The values of a contiguous f32 tensor.
-pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
-    tensor.as_slice().expect("made contiguous by the caller, and every tensor of this crate is f32")
-}
-
-pub(super) fn from_vec(data: Vec<f32>, shape: Shape) -> FlexTensor {
-    FlexTensor::new(Bytes::from_elems(data), Layout::contiguous(shape), DType::F32)
 }

@@ -4,51 +4,20 @@
 //! window are dropped. Backward spreads scale·g over the window. Spikes are small integers, so the
 //! sums are exact in any order. One pass over memory each way.
 
-use super::flex::{from_vec, values};
 use super::memory::zeros;
+use super::tensor::{from_vec, values};
+use crate::operators::TilePool;
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
-use burn::tensor::Shape;
 use rayon::prelude::*;
 
-/// Windows of `kernel`×`kernel`, each summed and multiplied by `scale`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TilePool {
-    /// Window side.
-    pub kernel: usize,
-    /// 1 for sums, 1/k² for means.
-    pub scale: f32,
-    /// Height of the input.
-    pub height: usize,
-    /// Width of the input.
-    pub width: usize,
-    /// Channels of a channels-last map; 1 for planes.
-    pub channels: usize,
-    /// Whether maps are `[N, H, W, C]`.
-    pub last: bool,
-}
-
-impl TilePool {
-    /// Height and width of the output.
-    pub(super) fn out(&self) -> (usize, usize) {
-        (self.height / self.kernel, self.width / self.kernel)
-    }
-}
-
-/// Height and width of a map's shape changed.
-pub(super) fn resized(mut shape: Shape, op: TilePool, (height, width): (usize, usize)) -> Shape {
-    let first = if op.last { 1 } else { 2 };
-    (shape[first], shape[first + 1]) = (height, width);
-    shape
-}
-
 /// To maps smaller by the window.
-pub(super) fn forward(input: FlexTensor, op: TilePool) -> FlexTensor {
+pub(crate) fn forward(input: FlexTensor, op: TilePool) -> FlexTensor {
     let input = input.to_contiguous();
     let x = values(&input);
     let (oh, ow) = op.out();
     let (k, c, w, plane) = (op.kernel, op.channels, op.width * op.channels, op.height * op.width * op.channels);
-    let shape = resized(input.shape(), op, (oh, ow));
+    let shape = op.resized(input.shape(), (oh, ow));
     let mut out = zeros(shape.num_elements());
     planes(&mut out, oh * ow * c, c).for_each(|(p, y)| {
         for (oy, row) in y.chunks_mut(ow * c).enumerate() {
@@ -60,7 +29,7 @@ pub(super) fn forward(input: FlexTensor, op: TilePool) -> FlexTensor {
 
 /// One row of windows: `[ow, c]` from `[k, width, c]`, by the largest block of channels that a pixel is a multiple of.
 #[inline(always)]
-pub(super) fn sums_row(row: &mut [f32], from: &[f32], op: TilePool) {
+pub(crate) fn sums_row(row: &mut [f32], from: &[f32], op: TilePool) {
     match op.channels {
         c if c.is_multiple_of(16) => sums::<16>(row, from, op),
         c if c.is_multiple_of(8) => sums::<8>(row, from, op),
@@ -110,12 +79,12 @@ fn sums<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
 }
 
 /// Gradient of the input from that of the output.
-pub(super) fn backward(gradient: FlexTensor, op: TilePool) -> FlexTensor {
+pub(crate) fn backward(gradient: FlexTensor, op: TilePool) -> FlexTensor {
     let gradient = gradient.to_contiguous();
     let g = values(&gradient);
     let (oh, ow) = op.out();
     let (k, c, w, plane) = (op.kernel, op.channels, op.width * op.channels, op.height * op.width * op.channels);
-    let shape = resized(gradient.shape(), op, (op.height, op.width));
+    let shape = op.resized(gradient.shape(), (op.height, op.width));
     let mut out = zeros(shape.num_elements());
     planes(&mut out, plane, c).for_each(|(p, x)| {
         for (oy, rows) in x.chunks_mut(k * w).take(oh).enumerate() {
@@ -136,7 +105,7 @@ pub(super) fn backward(gradient: FlexTensor, op: TilePool) -> FlexTensor {
 
 /// A row of gradients to the rows of its windows, zero where a row's end fills none.
 #[inline(always)]
-pub(super) fn spread_rows(rows: &mut [f32], from: &[f32], op: TilePool) {
+pub(crate) fn spread_rows(rows: &mut [f32], from: &[f32], op: TilePool) {
     for row in rows.chunks_exact_mut(op.width * op.channels) {
         spread_row(row, from, op);
         row[op.width / op.kernel * op.kernel * op.channels..].fill(0.0);
@@ -179,7 +148,7 @@ fn planes(data: &mut [f32], len: usize, channels: usize) -> impl ParallelIterato
 
 #[cfg(test)]
 mod tests {
-    use crate::kernels::{tile_pool, tile_pool_last};
+    use crate::{tile_pool, tile_pool_last};
     use burn::tensor::module::avg_pool2d;
     use burn::tensor::ops::AvgPoolOptions;
     use burn::tensor::{Device, Distribution, Tensor};

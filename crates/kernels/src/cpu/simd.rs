@@ -227,8 +227,8 @@ pub(crate) fn prefetch(p: *const f32) {
 /// gives it a safe name that dispatches on an [`Isa`] that was detected.
 macro_rules! by_isa {
     ($visibility:vis $name:ident = $body:ident($job:ty)) => {
-        $visibility fn $name(isa: $crate::kernels::conv::simd::Isa, job: $job) {
-            use $crate::kernels::conv::simd;
+        $visibility fn $name(isa: $crate::cpu::simd::Isa, job: $job) {
+            use $crate::cpu::simd;
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,fma")]
             unsafe fn avx512(job: $job) {

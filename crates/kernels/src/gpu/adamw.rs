@@ -2,8 +2,7 @@
 
 use super::launch::Launch;
 use super::sgd::own;
-use crate::kernels::adamw::AdamWOp;
-use crate::kernels::operators::AdamWTensors;
+use crate::operators::{AdamWOp, AdamWTensors};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::kernel::into_contiguous;

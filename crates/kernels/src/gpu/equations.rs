@@ -3,7 +3,7 @@
 //!
 //! What never changes within a layer (reset, spike mode, surrogate) is settled when a kernel is compiled.
 
-use crate::kernels::NeuronOp;
+use crate::operators::NeuronOp;
 use burn_cubecl::cubecl::{self, prelude::*};
 use std::f32::consts::PI;
 use tickless_net::{Reset, SpikeMode, Surrogate};

@@ -15,16 +15,16 @@ pub(crate) mod precision;
 mod sgd;
 mod time;
 
-use super::conv::{ConvOp, Geometry};
-use super::first::{FirstOp, stored::Stored};
-use super::fused::FusedOp;
-use super::fused::statistics::Moments;
-use super::operators::{
-    BranchTensors, Branches, Encoded, FirstGradients, FirstSaved, FirstSums, FusedSaved, FusedSums, KeepsInput,
-    LayerStatistics, NormParameters, NormSums,
+use crate::composed::Stored;
+use crate::operators::{
+    AdamWOp, AdamWTensors, BranchTensors, Branches, ConvInput, ConvOp, Encoded, FirstGradients, FirstOp, FirstSaved,
+    FirstSums, FusedOp, FusedSaved, FusedSums, Geometry, KeepsInput, LayerStatistics, Moments, NeuronOp,
+    NormParameters, NormSums, SgdOp, SgdTensors, TilePool, implement_spiking_gradients, implement_spiking_ops,
+    implement_update_ops,
 };
 use crate::ttm::TimeMap;
 use burn::backend::ops::{ConvOptions, FloatTensorOps};
+use burn::backend::tensor::FloatTensor;
 use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::conv::{ConvStrategy, conv_data_backward, conv_forward, conv_weight_backward};
@@ -34,30 +34,34 @@ use burn_cubecl::tensor::CubeTensor;
 use precision::{Precision, whole};
 use std::sync::Arc;
 
-pub(super) use adamw::step as adamw;
-pub(super) use neuron::{
+use adamw::step as adamw;
+use neuron::{
     backward as neuron_gradient, forward as neuron_spikes, forward_and_potentials as neuron_and_potentials,
 };
-pub(super) use pool::{backward as tile_pool_gradient, forward as tile_pool};
-pub(super) use sgd::step as sgd;
+use pool::{backward as tile_pool_gradient, forward as tile_pool};
+use sgd::step as sgd;
 
 /// Why a convolution cannot fail.
 const CHECKED: &str = "the geometry was checked when the network was built";
+
+implement_spiking_ops!(CubeBackend);
+implement_spiking_gradients!(CubeBackend);
+implement_update_ops!(CubeBackend);
 
 impl KeepsInput for CubeBackend {
     /// All of it, in the type that convolutions read.
     type ConvInput = CubeTensor;
 }
 
-pub(super) fn map_time(input: CubeTensor, map: Arc<TimeMap>) -> CubeTensor {
+fn map_time(input: CubeTensor, map: Arc<TimeMap>) -> CubeTensor {
     time::map(input, &map)
 }
 
-pub(super) fn conv(input: CubeTensor, weight: CubeTensor, op: ConvOp) -> CubeTensor {
+fn conv(input: CubeTensor, weight: CubeTensor, op: ConvOp) -> CubeTensor {
     conv_and_input(input, weight, op).0
 }
 
-pub(super) fn conv_and_input(input: CubeTensor, weight: CubeTensor, op: ConvOp) -> (CubeTensor, CubeTensor) {
+fn conv_and_input(input: CubeTensor, weight: CubeTensor, op: ConvOp) -> (CubeTensor, CubeTensor) {
     let short = Precision::chosen();
     let (input, weight) = (short.round(input), short.round(weight));
     let x = permute_nhwc_to_nchw(input.clone());
@@ -65,7 +69,7 @@ pub(super) fn conv_and_input(input: CubeTensor, weight: CubeTensor, op: ConvOp) 
     (whole(permute_nchw_to_nhwc(y.expect(CHECKED))), input)
 }
 
-pub(super) fn conv_input_gradient(gradient: CubeTensor, weight: CubeTensor, op: ConvOp) -> CubeTensor {
+fn conv_input_gradient(gradient: CubeTensor, weight: CubeTensor, op: ConvOp) -> CubeTensor {
     let (g, short) = (op.geometry, Precision::chosen());
     let (gradient, weight) = (short.round(gradient), short.round(weight));
     let shape = Shape::new([gradient.meta.shape()[0], g.channels, g.height, g.width]);
@@ -74,7 +78,7 @@ pub(super) fn conv_input_gradient(gradient: CubeTensor, weight: CubeTensor, op: 
     whole(permute_nchw_to_nhwc(x.expect(CHECKED)))
 }
 
-pub(super) fn conv_weight_gradient(gradient: CubeTensor, input: CubeTensor, op: ConvOp) -> CubeTensor {
+fn conv_weight_gradient(gradient: CubeTensor, input: CubeTensor, op: ConvOp) -> CubeTensor {
     let g = op.geometry;
     let shape = Shape::new([g.out, g.channels, g.kernel, g.kernel]);
     let (x, d) = (permute_nhwc_to_nchw(input), permute_nhwc_to_nchw(Precision::chosen().round(gradient)));
@@ -82,7 +86,7 @@ pub(super) fn conv_weight_gradient(gradient: CubeTensor, input: CubeTensor, op: 
     whole(w.expect(CHECKED))
 }
 
-pub(super) fn conv_gradients(
+fn conv_gradients(
     gradient: CubeTensor,
     weight: CubeTensor,
     input: CubeTensor,
@@ -92,15 +96,15 @@ pub(super) fn conv_gradients(
     (of_input, conv_weight_gradient(gradient, input, op))
 }
 
-pub(super) fn accumulate(sum: CubeTensor, more: CubeTensor) -> CubeTensor {
+fn accumulate(sum: CubeTensor, more: CubeTensor) -> CubeTensor {
     CubeBackend::float_add(sum, more)
 }
 
-pub(super) fn fused_moments(branches: Branches<CubeBackend>, op: FusedOp) -> Vec<Option<Moments>> {
+fn fused_moments(branches: Branches<CubeBackend>, op: FusedOp) -> Vec<Option<Moments>> {
     fused::moments_of(&op, &contiguous(branches))
 }
 
-pub(super) fn fused(branches: Branches<CubeBackend>, op: FusedOp, statistics: LayerStatistics) -> CubeTensor {
+fn fused(branches: Branches<CubeBackend>, op: FusedOp, statistics: LayerStatistics) -> CubeTensor {
     let spikes = fused::spikes(&op, &contiguous(branches), &statistics);
     match op.pool {
         Some(pool) => pool::forward(spikes, pool),
@@ -108,7 +112,7 @@ pub(super) fn fused(branches: Branches<CubeBackend>, op: FusedOp, statistics: La
     }
 }
 
-pub(super) fn fused_sums(gradient: CubeTensor, layer: FusedSaved<CubeBackend>) -> FusedSums<CubeBackend> {
+fn fused_sums(gradient: CubeTensor, layer: FusedSaved<CubeBackend>) -> FusedSums<CubeBackend> {
     let gradient = match layer.op.pool {
         Some(pool) => pool::backward(gradient, pool),
         None => into_contiguous(gradient),
@@ -116,7 +120,7 @@ pub(super) fn fused_sums(gradient: CubeTensor, layer: FusedSaved<CubeBackend>) -
     fused::sums(&layer.op, &contiguous(layer.branches), &layer.statistics, gradient)
 }
 
-pub(super) fn fused_gradients(
+fn fused_gradients(
     sums: FusedSums<CubeBackend>,
     of_batch: Vec<Option<NormSums>>,
     layer: FusedSaved<CubeBackend>,
@@ -124,16 +128,16 @@ pub(super) fn fused_gradients(
     fused::gradients(&layer.op, contiguous(layer.branches), &layer.statistics, sums, of_batch)
 }
 
-pub(super) fn first_encode(input: CubeTensor, weight: CubeTensor, op: FirstOp) -> Encoded {
+fn first_encode(input: CubeTensor, weight: CubeTensor, op: FirstOp) -> Encoded {
     Encoded::new(Stored::<CubeBackend>::new(input, weight, &op))
 }
 
-pub(super) fn first_moments(input: Encoded, _: CubeTensor, op: FirstOp) -> Vec<Option<Moments>> {
+fn first_moments(input: Encoded, _: CubeTensor, op: FirstOp) -> Vec<Option<Moments>> {
     let fused = stored(&input).fused(NormParameters::None, op, LayerStatistics::default());
     fused_moments(fused.branches, fused.op)
 }
 
-pub(super) fn first(
+fn first(
     input: Encoded,
     _: CubeTensor,
     norm: NormParameters<CubeBackend>,
@@ -144,13 +148,13 @@ pub(super) fn first(
     fused(layer.branches, layer.op, layer.statistics)
 }
 
-pub(super) fn first_sums(gradient: CubeTensor, layer: FirstSaved<CubeBackend>) -> FirstSums {
+fn first_sums(gradient: CubeTensor, layer: FirstSaved<CubeBackend>) -> FirstSums {
     let FirstSaved { input, norm, op, statistics, .. } = layer;
     let mut sums = fused_sums(gradient, stored(&input).fused(norm, op, statistics));
     FirstSums { weight: Encoded::new(sums.current.remove(0)), norm: sums.norms.remove(0) }
 }
 
-pub(super) fn first_gradients(
+fn first_gradients(
     sums: FirstSums,
     of_batch: Option<NormSums>,
     layer: FirstSaved<CubeBackend>,

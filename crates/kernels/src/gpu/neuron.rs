@@ -7,7 +7,7 @@
 
 use super::equations::{Constants, Mode, back, constants, settle, spikes};
 use super::launch::{Launch, Layout, empty, empty_like};
-use crate::kernels::NeuronOp;
+use crate::operators::NeuronOp;
 use burn::tensor::DType;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;

@@ -1,7 +1,7 @@
 //! Sums over tiles of a map and their gradient: a unit of the device is one value of the result.
 
 use super::launch::{Launch, empty};
-use crate::kernels::pool::{TilePool, resized};
+use crate::operators::TilePool;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::{permute_nchw_to_nhwc, permute_nhwc_to_nchw};
@@ -64,7 +64,7 @@ fn backward_kernel<F: Float>(g: &[F], out: &mut [F], units: usize, p: Sizes, #[d
 /// To maps smaller by the window.
 pub(super) fn forward(input: CubeTensor, op: TilePool) -> CubeTensor {
     let (input, op, turned) = as_it_lies(input, op);
-    let y = empty(&input, resized(input.meta.shape().clone(), op, op.out()), input.dtype);
+    let y = empty(&input, op.resized(input.meta.shape().clone(), op.out()), input.dtype);
     let l = Launch::new(&input, y.meta.num_elements());
     if l.units > 0 {
         let (x, to, dtype) = (input.into_buffer_arg(), y.clone().into_buffer_arg(), l.elem());
@@ -76,7 +76,7 @@ pub(super) fn forward(input: CubeTensor, op: TilePool) -> CubeTensor {
 /// Gradient of the input from that of the output.
 pub(super) fn backward(gradient: CubeTensor, op: TilePool) -> CubeTensor {
     let (gradient, op, turned) = as_it_lies(gradient, op);
-    let out = empty(&gradient, resized(gradient.meta.shape().clone(), op, (op.height, op.width)), gradient.dtype);
+    let out = empty(&gradient, op.resized(gradient.meta.shape().clone(), (op.height, op.width)), gradient.dtype);
     let l = Launch::new(&out, out.meta.num_elements());
     if l.units > 0 {
         let (g, to, dtype) = (gradient.into_buffer_arg(), out.clone().into_buffer_arg(), l.elem());

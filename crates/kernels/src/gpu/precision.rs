@@ -69,13 +69,13 @@ pub(super) fn whole(tensor: CubeTensor) -> CubeTensor {
 ///
 /// # Errors
 /// If it does not, or there is no such precision.
-pub(crate) fn check(device: &Device) -> Result<()> {
+pub fn check(device: &Device) -> Result<()> {
     let wanted = Precision::wanted()?;
     match device.supports_dtype(wanted.dtype()) {
         true => Ok(()),
         false => Err(Error::Setting(format!(
             "TICKLESS_GPU_PRECISION: {} does not compute in {:?}; leave it unset for f32",
-            crate::device::name(device),
+            device.identity().map_or_else(|| "this device".into(), |i| i.name),
             wanted.dtype()
         ))),
     }

@@ -1,8 +1,7 @@
 //! One step of SGD with momentum in one pass over memory, in place where the tensors are nobody else's.
 
 use super::launch::Launch;
-use crate::kernels::operators::SgdTensors;
-use crate::kernels::sgd::SgdOp;
+use crate::operators::{SgdOp, SgdTensors};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::kernel::into_contiguous;

@@ -1,76 +1,94 @@
-//! The operators, each signature once: what a backend must offer beyond those of the tensor library.
+//! The operators: what a backend must offer beyond those of the tensor library, each signature once.
 //!
 //! [`SpikingOps`] is what a network calls, on any backend and through autodiff. [`SpikingGradients`] is what the
-//! autodiff rule (`autodiff.rs`) calls on the backend below it. [`UpdateOps`] changes weights, outside any graph.
-//! The macro [`operators!`] makes a backend's implementation of a trait from its module: the operator `conv` of the
-//! CPU is the function `flex::conv`, with the arguments of the trait.
+//! autodiff rule calls on the backend below it. [`UpdateOps`] changes weights, outside any graph. The files of this
+//! folder describe the operators; how they are computed stands in one folder for each backend.
 //!
-//! No operator knows of other processes. Where a batch is shared, whoever shares it adds up the [`Moments`] between
+//! A backend implements a trait by a macro of its name, which forwards every operator to the function of the same
+//! name in the module that calls the macro: `cpu/mod.rs` is a table of them.
+//!
+//! No operator knows of other processes. If a batch is shared, whoever shares it adds up the [`Moments`] between
 //! [`SpikingOps::fused_moments`] and [`SpikingOps::fused`], and the [`NormSums`] through a [`Reduction`] that the
 //! autodiff rule calls between [`SpikingGradients::fused_sums`] and [`SpikingGradients::fused_gradients`].
 
-use super::conv::ConvOp;
-use super::first::FirstOp;
-use super::fused::statistics::Moments;
-use super::fused::{FusedOp, Statistics};
-use super::{AdamWOp, NeuronOp, SgdOp, TilePool};
+mod conv;
+mod encoded;
+mod first;
+mod fused;
+mod geometry;
+mod neuron;
+mod pool;
+mod reduction;
+mod update;
+
+pub use conv::{ConvOp, Kernel, Precision};
+pub use encoded::Encoded;
+pub use first::{FirstGradients, FirstOp, FirstSaved, FirstSums, fits, wanted};
+pub use fused::{
+    Branch, BranchNorm, BranchTensors, Branches, FusedOp, FusedSaved, FusedSums, LayerStatistics, Moments,
+    NormParameters, NormSums, Statistics,
+};
+pub(crate) use fused::{inverse_deviation, norm_constants, parameter_gradients};
+pub use geometry::Geometry;
+pub use neuron::NeuronOp;
+pub use pool::TilePool;
+pub use reduction::{Reduction, SharedBatch};
+pub use update::{AdamWOp, AdamWTensors, SgdOp, SgdTensors};
+
 use crate::ttm::TimeMap;
-use burn::backend::autodiff::{Autodiff, checkpoint::strategy::CheckpointStrategy};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, ExtensionType, Flex, TensorMetadata, backend_extension};
+use burn::backend::{Backend, TensorMetadata, backend_extension};
 use burn::tensor::Shape;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-use burn_cubecl::CubeBackend;
-use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// Implements a trait for a backend by the functions of the same names in a module.
+/// Implements a trait for a backend by the functions of the same names where the macro is called.
 macro_rules! implement {
-    ([$($generics:tt)*] $trait:ident for $backend:ty, $module:ident $turbofish:tt {
+    ([$($generics:tt)*] $trait:ident for $backend:ty, [$($turbofish:tt)*] {
         $( $(#[$($attribute:tt)*])*
         fn $operator:ident($( $(#[$mark:meta])* $argument:ident: $type:ty ),* $(,)?) -> $result:ty; )*
     } {
         $( $(#[$($provided_attribute:tt)*])*
         fn $provided:ident($( $(#[$provided_mark:meta])* $given:ident: $given_type:ty ),* $(,)?) -> $made:ty $body:block )*
     }) => {
-        impl $($generics)* $trait for $backend {
-            $( fn $operator($($argument: $type),*) -> $result {
-                implement!(@call $module, $operator, $turbofish)($($argument),*)
-            } )*
-            $( fn $provided($($given: $given_type),*) -> $made {
-                implement!(@call $module, $provided, $turbofish)($($given),*)
-            } )*
+        impl $($generics)* $crate::operators::$trait for $backend {
+            $( $crate::operators::implement!(@forward [$($turbofish)*] $operator($($argument: $type),*) -> $result); )*
+            $( $crate::operators::implement!(@forward [$($turbofish)*] $provided($($given: $given_type),*) -> $made); )*
         }
     };
-    (@call $module:ident, $operator:ident, ()) => { super::$module::$operator };
-    (@call $module:ident, $operator:ident, (B, C)) => { super::$module::$operator::<B, C> };
+    (@forward [$($turbofish:tt)*] $operator:ident($($argument:ident: $type:ty),*) -> $result:ty) => {
+        fn $operator($($argument: $type),*) -> $result {
+            $operator $($turbofish)* ($($argument),*)
+        }
+    };
 }
+pub(crate) use implement;
 
-/// Declares a trait of operators and implements it for every backend.
+/// Declares a trait of operators and the macro that implements it.
 ///
-/// What stands after `differentiated` has a default that suffices where nothing is differentiated.
+/// What stands after `differentiated` has a default that suffices where nothing is differentiated. (The first
+/// argument is a dollar sign for the parameters of the macro that is declared.)
 macro_rules! operators {
-    ($(#[$($attribute:tt)*])* pub trait $trait:ident: $bound:ident { $($required:tt)* }
-    differentiated { $($provided:tt)* }) => {
-        operators!(@declare [$(#[$($attribute)*])*] $trait $bound { $($required)* } { $($provided)* });
-        implement!([<B: SpikingGradients, C: CheckpointStrategy>] $trait for Autodiff<B, C>, autodiff (B, C) {
-            $($required)*
-        } { $($provided)* });
-    };
-    ($(#[$($attribute:tt)*])* pub trait $trait:ident: $bound:ident { $($required:tt)* }) => {
-        operators!(@declare [$(#[$($attribute)*])*] $trait $bound { $($required)* } {});
-    };
-    (@declare [$($attributes:tt)*] $trait:ident $bound:ident { $($required:tt)* } { $($provided:tt)* }) => {
-        $($attributes)*
-        pub trait $trait: $bound { $($required)* $($provided)* }
-        implement!([] $trait for Flex, flex () { $($required)* } {});
-        #[cfg(any(feature = "wgpu", feature = "cuda"))]
-        implement!([] $trait for CubeBackend, gpu () { $($required)* } {});
+    (($d:tt) as $implement:ident: $(#[$($attribute:tt)*])* pub trait $trait:ident: $bound:ident {
+        $($required:tt)*
+    } $(differentiated { $($provided:tt)* })?) => {
+        $(#[$($attribute)*])*
+        pub trait $trait: $bound { $($required)* $($($provided)*)? }
+
+        macro_rules! $implement {
+            (differentiated $d backend:ty) => {
+                $crate::operators::implement!([<B: SpikingGradients, C: CheckpointStrategy>] $trait for $d backend,
+                    [::<B, C>] { $($required)* } { $($($provided)*)? });
+            };
+            ($d backend:ty) => {
+                $crate::operators::implement!([] $trait for $d backend, [] { $($required)* } {});
+            };
+        }
+        pub(crate) use $implement;
     };
 }
 
-operators! {
+operators! { ($) as implement_spiking_ops:
     /// What a network calls.
     #[backend_extension(Cube: cfg(any(feature = "wgpu", feature = "cuda")), Flex, Autodiff)]
     pub trait SpikingOps: Backend {
@@ -145,7 +163,7 @@ operators! {
     }
 }
 
-operators! {
+operators! { ($) as implement_update_ops:
     /// One step of an optimiser, and the sum of gradients: no part of a graph.
     #[backend_extension(Cube: cfg(any(feature = "wgpu", feature = "cuda")), Flex)]
     pub trait UpdateOps: Backend {
@@ -167,13 +185,13 @@ operators! {
 /// A backend whose convolutions can be differentiated.
 pub trait KeepsInput: Backend {
     /// What the weight gradient of a convolution needs of its input.
-    type ConvInput: Clone + Debug + Send + 'static;
+    type ConvInput: Clone + Debug + Send + Sync + 'static;
 }
 
 /// What [`KeepsInput::ConvInput`] is of a backend.
 pub type ConvInput<B> = <B as KeepsInput>::ConvInput;
 
-operators! {
+operators! { ($) as implement_spiking_gradients:
     /// What the autodiff rule calls: forward passes that keep what backward needs, and gradients.
     pub trait SpikingGradients: DifferentiableBackend {
         /// Spikes and membrane potentials u before the spike.
@@ -240,259 +258,3 @@ operators! {
 pub trait DifferentiableBackend: SpikingOps + KeepsInput {}
 
 impl<B: SpikingOps + KeepsInput> DifferentiableBackend for B {}
-
-/// γ and β of a norm, where there is one.
-///
-/// # Shapes
-/// `[C]`.
-#[derive(Debug, Clone, ExtensionType)]
-pub enum NormParameters<B: Backend> {
-    /// No norm.
-    None,
-    /// A norm, by the batch or with running statistics already in both.
-    Given {
-        /// γ.
-        gain: FloatTensor<B>,
-        /// β.
-        shift: FloatTensor<B>,
-    },
-}
-
-/// One term of a fused layer's current, before its norm.
-#[derive(Debug, Clone, ExtensionType)]
-pub struct BranchTensors<B: Backend> {
-    /// Values, `[T_in·B, H, W, C]`.
-    pub x: FloatTensor<B>,
-    /// Its norm.
-    #[extension_type]
-    pub norm: NormParameters<B>,
-}
-
-/// The terms of a fused layer's current.
-#[derive(Debug, Clone, ExtensionType)]
-pub enum Branches<B: Backend> {
-    /// One.
-    One(#[extension_type] BranchTensors<B>),
-    /// Two: a residual block and its shortcut.
-    Two(#[extension_type] BranchTensors<B>, #[extension_type] BranchTensors<B>),
-}
-
-impl<B: Backend> NormParameters<B> {
-    /// γ and β, if there is a norm.
-    pub fn tensors(self) -> Option<[FloatTensor<B>; 2]> {
-        match self {
-            Self::None => None,
-            Self::Given { gain, shift } => Some([gain, shift]),
-        }
-    }
-
-    /// The same of another backend.
-    pub fn map<D: Backend>(self, f: &mut impl FnMut(FloatTensor<B>) -> FloatTensor<D>) -> NormParameters<D> {
-        match self {
-            Self::None => NormParameters::None,
-            Self::Given { gain, shift } => NormParameters::Given { gain: f(gain), shift: f(shift) },
-        }
-    }
-}
-
-impl<B: Backend> BranchTensors<B> {
-    fn map<D: Backend>(self, f: &mut impl FnMut(FloatTensor<B>) -> FloatTensor<D>) -> BranchTensors<D> {
-        BranchTensors { x: f(self.x), norm: self.norm.map(f) }
-    }
-}
-
-impl<B: Backend> Branches<B> {
-    /// The one or two of a list.
-    ///
-    /// # Panics
-    /// If there are none or more than two.
-    pub fn of(all: impl IntoIterator<Item = BranchTensors<B>>) -> Self {
-        let mut all = all.into_iter();
-        match (all.next(), all.next(), all.next()) {
-            (Some(a), None, None) => Self::One(a),
-            (Some(a), Some(b), None) => Self::Two(a, b),
-            _ => panic!("a fused layer has one or two branches"),
-        }
-    }
-
-    /// The branches in their order.
-    pub fn into_vec(self) -> Vec<BranchTensors<B>> {
-        match self {
-            Self::One(a) => vec![a],
-            Self::Two(a, b) => vec![a, b],
-        }
-    }
-
-    /// All tensors: of each branch its values, γ and β.
-    pub fn into_tensors(self) -> Vec<FloatTensor<B>> {
-        let of = |b: BranchTensors<B>| std::iter::once(b.x).chain(b.norm.tensors().into_iter().flatten());
-        self.into_vec().into_iter().flat_map(of).collect()
-    }
-
-    /// The same of another backend, tensor by tensor in the order of [`into_tensors`](Self::into_tensors).
-    pub fn map<D: Backend>(self, mut f: impl FnMut(FloatTensor<B>) -> FloatTensor<D>) -> Branches<D> {
-        match self {
-            Self::One(a) => Branches::One(a.map(&mut f)),
-            Self::Two(a, b) => Branches::Two(a.map(&mut f), b.map(&mut f)),
-        }
-    }
-}
-
-/// Statistics of the whole batch at the branches of a layer; `None` for a branch that is not normalised by the batch.
-pub type LayerStatistics = Arc<Vec<Option<Statistics>>>;
-
-/// What a fused layer saves for its backward pass.
-#[derive(Debug, Clone)]
-pub struct FusedSaved<B: Backend> {
-    /// Its tensors.
-    pub branches: Branches<B>,
-    /// The operator.
-    pub op: FusedOp,
-    /// Statistics of the whole batch.
-    pub statistics: LayerStatistics,
-}
-
-/// Sums of a norm's backward pass, for every channel.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NormSums {
-    /// Σ G: the gradient of β.
-    pub shift: Vec<f64>,
-    /// Σ G·(x − μ): σ times the gradient of γ.
-    pub product: Vec<f64>,
-}
-
-/// The backward pass of a fused layer before its sums are those of the whole batch.
-#[derive(Debug)]
-pub struct FusedSums<B: Backend> {
-    /// G of each branch, in the shape of its values.
-    pub current: Vec<FloatTensor<B>>,
-    /// Sums of each branch that has a norm, over this part of the batch.
-    pub norms: Vec<Option<NormSums>>,
-}
-
-/// What a first layer saves for its backward pass.
-#[derive(Debug, Clone)]
-pub struct FirstSaved<B: Backend> {
-    /// The encoded input.
-    pub input: Encoded,
-    /// Weight `[Co, C, k, k]`.
-    pub weight: FloatTensor<B>,
-    /// γ and β.
-    pub norm: NormParameters<B>,
-    /// The operator.
-    pub op: FirstOp,
-    /// Statistics of the whole batch.
-    pub statistics: LayerStatistics,
-}
-
-/// The backward pass of a first layer before its sums are those of the whole batch.
-#[derive(Debug)]
-pub struct FirstSums {
-    /// What its backend makes the gradient of the weight of.
-    pub weight: Encoded,
-    /// Sums of the norm over this part of the batch, if there is a norm.
-    pub norm: Option<NormSums>,
-}
-
-/// Gradients of a first layer.
-#[derive(Debug)]
-pub struct FirstGradients<B: Backend> {
-    /// Of the weight.
-    pub weight: FloatTensor<B>,
-    /// Of γ and β.
-    pub norm: NormParameters<B>,
-}
-
-/// What one operator of a backend leaves for another of the same; nobody else looks inside.
-#[derive(Debug, Clone)]
-pub struct Encoded(Arc<dyn Opaque>);
-
-trait Opaque: Any + Debug + Send + Sync {
-    fn as_any(&self) -> &dyn Any;
-}
-
-impl<T: Any + Debug + Send + Sync> Opaque for T {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
-
-impl Encoded {
-    /// Around a backend's own value.
-    pub(super) fn new<T: Any + Debug + Send + Sync>(value: T) -> Self {
-        Self(Arc::new(value))
-    }
-
-    /// The value.
-    ///
-    /// # Panics
-    /// If another backend has made it.
-    pub(super) fn get<T: Any>(&self) -> &T {
-        // The trait object itself is `Any` too: ask what it points at.
-        (*self.0).as_any().downcast_ref().expect("a value is read by the backend that made it")
-    }
-}
-
-/// Weight and momentum, `[n]`.
-#[derive(Debug, Clone, ExtensionType)]
-pub struct SgdTensors<B: Backend> {
-    /// Weight.
-    pub weight: FloatTensor<B>,
-    /// Momentum.
-    pub momentum: FloatTensor<B>,
-}
-
-/// Weight, first and second moment, `[n]`.
-#[derive(Debug, Clone, ExtensionType)]
-pub struct AdamWTensors<B: Backend> {
-    /// Weight.
-    pub weight: FloatTensor<B>,
-    /// Moving average of the gradient.
-    pub first: FloatTensor<B>,
-    /// Moving average of its square.
-    pub second: FloatTensor<B>,
-}
-
-/// A batch of which this computation has one part.
-pub trait SharedBatch: Debug + Send + Sync {
-    /// Replaces sums over this part by the sums over all parts.
-    ///
-    /// A backward pass cannot return an error: an implementation that fails leaves the values as they are, and keeps
-    /// the error for the caller of the backward pass.
-    fn sum(&self, values: &mut [f64]);
-}
-
-/// How sums over a part of a batch become sums over the batch.
-#[derive(Debug, Clone, Default)]
-pub struct Reduction(Option<Arc<dyn SharedBatch>>);
-
-impl Reduction {
-    /// The part is the whole batch: nothing is to be done.
-    pub fn whole() -> Self {
-        Self(None)
-    }
-
-    /// By the one who shares the batch.
-    pub fn over(batch: Arc<dyn SharedBatch>) -> Self {
-        Self(Some(batch))
-    }
-
-    /// Sums over the whole batch, all in one call.
-    pub(super) fn apply<'a>(&self, sums: impl Iterator<Item = &'a mut NormSums>) {
-        let Some(batch) = &self.0 else { return };
-        let sums: Vec<&mut NormSums> = sums.collect();
-        let mut all: Vec<f64> = sums.iter().flat_map(|s| s.shift.iter().chain(&s.product).copied()).collect();
-        if all.is_empty() {
-            return;
-        }
-        batch.sum(&mut all);
-        let mut rest = all.as_slice();
-        for s in sums {
-            for part in [&mut s.shift, &mut s.product] {
-                let (own, others) = rest.split_at(part.len());
-                part.copy_from_slice(own);
-                rest = others;
-            }
-        }
-    }
-}

@@ -14,7 +14,7 @@ use tickless_engine::{Recording, Spike};
 use tickless_net::{Array, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, NodeId, Shape, Weights};
 use tickless_train::device::Device;
 use tickless_train::model::{Model, Pass};
-use tickless_train::neuron;
+use tickless_kernels::neuron;
 use tickless_train::norm::NormMode;
 use tickless_train::seed;
 use tickless_train::sequence::Sequence;

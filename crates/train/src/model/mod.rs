@@ -6,7 +6,7 @@ pub(crate) use pass::Walk;
 pub use pass::{Observer, Output, Pass};
 
 use crate::error::Result;
-use crate::kernels::conv::{Kernel, Precision};
+use tickless_kernels::{Kernel, Precision};
 use crate::layers;
 use crate::norm::Running;
 use crate::parallel::Ranks;

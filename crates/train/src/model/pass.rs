@@ -7,13 +7,13 @@
 use super::Model;
 use crate::error::{Error, Result};
 use crate::in_pool::in_pool;
-use crate::kernels::conv::{Kernel, Precision};
-use crate::kernels::first;
+use tickless_kernels::{Kernel, Precision};
+use tickless_kernels::operators::wanted;
 use crate::layers::{self, How, Term};
 use crate::norm::{BatchStatistics, NormMode};
 use crate::parallel::WholeBatch;
 use crate::sequence::Sequence;
-use crate::ttm::TimeMap;
+use tickless_kernels::ttm::TimeMap;
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
@@ -263,7 +263,7 @@ impl Model {
     /// Whether the kernel of a first layer takes this input: on the CPU, in f32, where no other was forced.
     fn takes_first(&self, x: &Value) -> bool {
         let repeated = matches!(x, Value::Ready(x) if x.is_repeated());
-        repeated && self.device == Device::flex() && first::wanted(self.kernel, self.precision)
+        repeated && self.device == Device::flex() && wanted(self.kernel, self.precision)
     }
 
     /// Refuses a precision that this pass cannot run at.

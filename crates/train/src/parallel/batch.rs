@@ -6,8 +6,8 @@
 
 use super::Ranks;
 use crate::error::{Error, Result};
-use crate::kernels::fused::statistics::Moments;
-use crate::kernels::operators::{Reduction, SharedBatch};
+use tickless_kernels::Moments;
+use tickless_kernels::operators::{Reduction, SharedBatch};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The batch of one pass.

@@ -6,7 +6,7 @@
 
 use super::WholeBatch;
 use crate::error::Result;
-use crate::kernels::operators::SharedBatch;
+use tickless_kernels::operators::SharedBatch;
 use burn::backend::autodiff::{
     Autodiff,
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},

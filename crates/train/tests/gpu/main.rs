@@ -15,8 +15,8 @@ use std::io::Write;
 use std::sync::OnceLock;
 use tickless_net::{Leak, Neuron, Reset, SpikeMode, Surrogate};
 use tickless_train::device;
-use tickless_train::kernels::NeuronOp;
-use tickless_train::neuron::step;
+use tickless_kernels::NeuronOp;
+use tickless_kernels::neuron::step;
 
 /// The device under test.
 fn gpu() -> Option<Device> {

@@ -5,7 +5,7 @@
 //! the weight; it goes at the first call after the weight has gone or changed. Training changes each weight in
 //! each iteration, so what it packs is not put here.
 
-use super::geometry::Geometry;
+use crate::operators::Geometry;
 use burn::backend::flex::FlexTensor;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -78,7 +78,7 @@ impl<K: PartialEq, P> Packings<K, P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::flex::from_vec;
+    use crate::cpu::tensor::from_vec;
     use burn::tensor::Shape;
     use std::convert::Infallible;
 

@@ -5,31 +5,10 @@
 //! register, at least two, and a kernel row of the window costs the start of a loop. A core of one register a cycle
 //! takes twice as long for a dense tap and 1.4 cycles for an active input, which favours active inputs more.
 
-use super::geometry::Geometry;
-use std::fmt;
-use std::str::FromStr;
+use crate::operators::{Geometry, Kernel};
 use std::sync::OnceLock;
 
-/// Which kernels linear layers and neurons use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Kernel {
-    /// Sparse or dense for each call, by density and shape.
-    #[default]
-    Auto,
-    /// Over active inputs only.
-    Sparse,
-    /// Over all inputs.
-    Dense,
-    /// The tensor library's operators: the reference.
-    Plain,
-}
-
 impl Kernel {
-    /// From `TICKLESS_KERNEL` (`auto`, `sparse`, `dense`, `plain`); `auto` where it is not set.
-    pub fn from_env() -> Self {
-        std::env::var("TICKLESS_KERNEL").ok().and_then(|v| v.parse().ok()).unwrap_or_default()
-    }
-
     /// Whether the forward pass adds up active inputs, at this fraction of active inputs.
     pub(crate) fn gathers(self, g: &Geometry, density: f64) -> bool {
         match self {
@@ -70,27 +49,5 @@ pub(crate) fn report(g: &Geometry, images: usize, density: Option<f64>, forward:
         let word = |sparse| if sparse { "sparse" } else { "dense" };
         let density = density.map_or_else(|| "not measured".into(), |d| format!("{:.1} %", 100.0 * d));
         eprintln!("{}: active {density}, forward {}, weight gradient {}", g.name(images), word(forward), word(weight));
-    }
-}
-
-impl FromStr for Kernel {
-    type Err = crate::error::Error;
-
-    fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let all = [Kernel::Auto, Kernel::Sparse, Kernel::Dense, Kernel::Plain];
-        all.into_iter().find(|k| k.to_string() == s).ok_or_else(|| {
-            crate::error::Error::Setting(format!("unknown kernel `{s}`; known: auto, sparse, dense, plain"))
-        })
-    }
-}
-
-impl fmt::Display for Kernel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Kernel::Auto => "auto",
-            Kernel::Sparse => "sparse",
-            Kernel::Dense => "dense",
-            Kernel::Plain => "plain",
-        })
     }
 }

@@ -7,10 +7,10 @@
 //! which no pixel of a tile meets are skipped.
 
 use super::gather::{load, store};
-use super::geometry::Geometry;
+use crate::operators::Geometry;
 use super::pack::Panels;
-use super::simd::{Isa, LANES, Lanes, by_isa};
-use crate::kernels::parts::InParts;
+use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
+use crate::cpu::grain::FineGrained;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -101,7 +101,7 @@ pub fn forward(isa: Isa, map: &Indirection, x: &[f32], weights: &Panels, out: &m
     let images = x.len() / x_len.max(1);
     let group = super::gather::group(images, map.pixels_out);
     let zeros = vec![0.0f32; weights.inputs];
-    let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).in_parts();
+    let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).fine_grained();
     parts.for_each(|(out, x)| run(isa, &mut Job { map, weights, zeros: &zeros, x, out }));
 }
 

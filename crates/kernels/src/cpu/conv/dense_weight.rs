@@ -5,9 +5,9 @@
 //! depend on the number of threads.
 
 use super::dense::Indirection;
-use super::geometry::Geometry;
-use super::simd::{Isa, LANES, Lanes, by_isa};
-use crate::kernels::parts::InParts;
+use crate::operators::Geometry;
+use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
+use crate::cpu::grain::FineGrained;
 use rayon::prelude::*;
 
 /// Input channels of a tile.
@@ -34,7 +34,7 @@ pub fn weight_gradient(isa: Isa, g: Geometry, map: &Indirection, x: &[f32], grad
     let width = g.out.next_multiple_of(LANES);
     let len = g.channels * width;
     let mut sums = vec![0.0f32; parts * g.taps() * len];
-    sums.par_chunks_mut(len.max(1)).in_parts().enumerate().for_each(|(task, out)| {
+    sums.par_chunks_mut(len.max(1)).fine_grained().enumerate().for_each(|(task, out)| {
         let (part, tap) = (task / g.taps(), task % g.taps());
         let (a, b) = ((part * per_part).min(images), ((part + 1) * per_part).min(images));
         let x = &x[a * g.input_len()..b * g.input_len()];

@@ -6,8 +6,8 @@
 //! side, index one run of weight rows: few enough for the first-level cache. Spikes of one step are all 1
 //! and store no values; counts (after a temporal sum) and real numbers store theirs.
 
-use super::simd::Isa;
-use crate::kernels::parts::InParts;
+use crate::cpu::simd::Isa;
+use crate::cpu::grain::FineGrained;
 use rayon::prelude::*;
 
 /// Values that a vector step of the encoder looks at.
@@ -67,7 +67,7 @@ impl Events {
         let len = (pixels * channels).max(1);
         let encoded: Vec<(Image, bool)> = x
             .par_chunks(len)
-            .in_parts()
+            .fine_grained()
             .map_init(|| vec![0u16; len + STEP], |room, image| encode(isa, image, width, channels, room))
             .collect();
         let binary = encoded.iter().all(|(_, binary)| *binary);

@@ -11,11 +11,13 @@ use super::events::Events;
 use super::gather::{self, Weights};
 use super::gather_weight;
 use super::pack::{Panels, panel_width};
-use super::simd::Isa;
-use super::{ConvOp, Kept, Kernel, Precision};
+use crate::cpu::simd::Isa;
+use super::Kept;
 use super::{low, narrow, narrow_weight, precision, winograd};
-use crate::kernels::flex::{from_vec, values};
-use crate::kernels::memory::{full, room};
+use crate::cpu::simd::Isa;
+use crate::cpu::tensor::{from_vec, values};
+use crate::operators::{ConvOp, Kernel, Precision};
+use crate::cpu::memory::{full, room};
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Shape;
@@ -25,6 +27,29 @@ use std::sync::Arc;
 /// Weights for the forward pass over all inputs, and over active ones.
 static PACKED: Packings<(), Panels> = Packings::new();
 static GATHERED: Packings<(), Panels> = Packings::new();
+
+/// `[N, H, W, C]` to `[N, OH, OW, Co]`.
+pub(crate) fn output(input: FlexTensor, weight: FlexTensor, op: ConvOp) -> FlexTensor {
+    forward(input, weight, op, op.recompute_later).0
+}
+
+/// The same, and what the weight gradient needs.
+pub(crate) fn output_and_input(input: FlexTensor, weight: FlexTensor, op: ConvOp) -> (FlexTensor, Kept) {
+    let (y, kept) = forward(input, weight, op, true);
+    (y, kept.expect("is kept if it is asked for"))
+}
+
+/// Gradients of input and weight from `[N, OH, OW, Co]`.
+pub(crate) fn gradients(
+    gradient: FlexTensor,
+    weight: FlexTensor,
+    input: Kept,
+    op: ConvOp,
+) -> (FlexTensor, FlexTensor) {
+    let of_input = gradient.clone();
+    // A thread that has finished one gradient steals parts of the other.
+    rayon::join(|| input_gradient(of_input, weight, op), || weight_gradient(gradient, input, op))
+}
 
 /// `[N, H, W, C]` to `[N, OH, OW, Co]`, and what the weight gradient needs if it is wanted.
 ///

@@ -22,50 +22,18 @@ pub mod dense_weight;
 pub mod events;
 pub mod gather;
 pub mod gather_weight;
-pub mod geometry;
-pub(super) mod layer;
+pub(crate) mod layer;
 pub mod low;
 pub mod narrow;
 pub mod narrow_pairs;
 pub mod narrow_weight;
 pub mod pack;
 pub mod precision;
-pub mod simd;
 pub mod winograd;
 
-pub use choice::Kernel;
-pub use geometry::Geometry;
-pub use precision::Precision;
-
+use crate::operators::{ConvOp, Kernel};
 use events::Events;
 use std::sync::Arc;
-
-/// A convolution layer.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ConvOp {
-    /// Its sizes.
-    pub geometry: Geometry,
-    /// Which kernels.
-    pub kernel: Kernel,
-    /// At which precision.
-    pub precision: Precision,
-    /// The pass runs without autodiff and will run again with it, so the kernels of training run: both passes must
-    /// give the same bits.
-    pub recompute_later: bool,
-}
-
-impl ConvOp {
-    /// A convolution that is not computed again.
-    pub fn new(geometry: Geometry, kernel: Kernel, precision: Precision) -> Self {
-        Self { geometry, kernel, precision, recompute_later: false }
-    }
-
-    /// Whether the input's active values are worth looking for.
-    fn looks_for_events(&self) -> bool {
-        !matches!(self.kernel, Kernel::Dense | Kernel::Plain)
-            && Events::fit(self.geometry.width, self.geometry.channels)
-    }
-}
 
 /// What the weight gradient needs of a layer's input.
 #[derive(Debug, Clone)]
@@ -74,4 +42,12 @@ pub enum Kept {
     Events(Arc<Events>),
     /// All of it.
     Values(burn::backend::flex::FlexTensor),
+}
+
+impl ConvOp {
+    /// Whether the input's active values are worth looking for.
+    fn looks_for_events(&self) -> bool {
+        !matches!(self.kernel, Kernel::Dense | Kernel::Plain)
+            && Events::fit(self.geometry.width, self.geometry.channels)
+    }
 }

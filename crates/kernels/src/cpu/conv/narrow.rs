@@ -8,11 +8,11 @@
 
 use super::dense::{PANEL, product};
 use super::gather::store;
-use super::geometry::Geometry;
+use crate::operators::Geometry;
 use super::narrow_pairs;
 use super::pack::{Panels, panel_width};
-use super::simd::{Isa, LANES, Lanes, by_isa};
-use crate::kernels::parts::InParts;
+use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
+use crate::cpu::grain::FineGrained;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -170,7 +170,7 @@ pub fn forward(isa: Isa, map: Map, x: &[f32], weights: &Panels, out: &mut [Maybe
     let windows = map.windows(together);
     // Some buffers a task: a task's zeros are written once.
     let group = (together * 4).clamp(1, images.div_ceil(8).max(1));
-    let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).in_parts();
+    let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).fine_grained();
     let buffer = || vec![0.0f32; together * size];
     parts.for_each_init(buffer, |padded, (out, x)| {
         run(isa, &mut Job { map, weights, windows: &windows, padded, together, x, out });

@@ -5,8 +5,8 @@
 
 use super::narrow::Map;
 use super::pack::Panels;
-use super::simd::{Isa, LANES, Lanes, by_isa};
-use crate::kernels::parts::InParts;
+use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
+use crate::cpu::grain::FineGrained;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -109,7 +109,7 @@ pub fn forward(isa: Isa, map: Map, x: &[f32], weights: &Panels, out: &mut [Maybe
     let packed = pack(weights, &map);
     // As in `narrow`.
     let group = (together * 4).clamp(1, images.div_ceil(8).max(1));
-    let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).in_parts();
+    let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).fine_grained();
     let buffer = || vec![0.0f32; together * size + channels];
     parts.for_each_init(buffer, |padded, (out, x)| {
         run(isa, &mut Job { map, weights: &packed, pairs: &pairs, padded, together, x, out });

@@ -10,10 +10,10 @@
 //! Tasks are fixed parts of the batch, whose sums are added in order: the result does not depend on the number of
 //! threads.
 
-use super::geometry::Geometry;
+use crate::operators::Geometry;
 use super::narrow::Map;
-use super::simd::{Isa, LANES, Lanes, by_isa};
-use crate::kernels::parts::InParts;
+use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
+use crate::cpu::grain::FineGrained;
 use rayon::prelude::*;
 
 /// Parts that a batch is cut into.
@@ -52,7 +52,7 @@ pub fn weight_gradient(isa: Isa, g: Geometry, x: &[f32], gradient: &[f32]) -> Ve
     let parts: Vec<Vec<f32>> = x
         .par_chunks(x_len)
         .zip(gradient.par_chunks(out_len))
-        .in_parts()
+        .fine_grained()
         .map(|(x, gradient)| {
             let padded = vec![0.0; together * map.padded_len() + TILE];
             let edge = vec![0.0; if width == g.out { 0 } else { together * g.out_pixels() * width }];

@@ -5,46 +5,14 @@
 //! starting on a tap costs a tile of pixels some 100 cycles, ending 70 a pixel. An input is encoded either
 //! way. A layer whose few active inputs are added up faster than that stays in f32.
 
-use super::choice::{Kernel, cost_of_active};
-use super::geometry::Geometry;
+use super::choice::cost_of_active;
 use super::low::Format;
 use super::narrow;
-use crate::error::{Error, Result};
+use crate::operators::{Geometry, Kernel, Precision};
 use std::fmt;
-use std::str::FromStr;
 use std::sync::OnceLock;
 
-/// Precision of convolutions; sums, norms and neurons are f32 at all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Precision {
-    /// Weights and inputs in f32.
-    #[default]
-    F32,
-    /// Weights, inputs and gradients rounded to bf16, sums in f32; for training and inference.
-    Bf16,
-    /// Weights of 8 bits with a scale for each output channel, spikes and counts exact; for inference.
-    Int8,
-}
-
 impl Precision {
-    const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
-
-    /// From `TICKLESS_PRECISION` (`f32`, `bf16`, `int8`); `f32` where it is not set.
-    ///
-    /// # Errors
-    /// If the word is another.
-    pub fn from_env() -> Result<Self> {
-        std::env::var("TICKLESS_PRECISION").map_or(Ok(Self::F32), |v| v.parse())
-    }
-
-    /// Refuses what cannot be trained at.
-    pub(crate) fn check_training(self) -> Result<()> {
-        match self {
-            Self::Int8 => Err(Error::Setting("precision `int8` is for inference; train at f32 or bf16".into())),
-            _ => Ok(()),
-        }
-    }
-
     /// How values are packed; `None` where they are not.
     pub(crate) fn format(self) -> Option<Format> {
         match self {
@@ -57,7 +25,7 @@ impl Precision {
 
 /// Why a layer stays in f32.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Stays {
+pub enum Stays {
     /// The user forced kernels that have no such form.
     Forced(Kernel),
     /// The machine lacks the instructions.
@@ -127,7 +95,7 @@ pub(crate) fn choose_backward(format: Format, kernel: Kernel, tiles: bool, in_ha
 
 /// Says on standard error what a layer took, if `TICKLESS_KERNEL_REPORT` is set; that the machine cannot do what
 /// was asked for is said once in any case.
-pub(crate) fn report(precision: Precision, what: impl FnOnce() -> String, taken: std::result::Result<(), Stays>) {
+pub fn report(precision: Precision, what: impl FnOnce() -> String, taken: std::result::Result<(), Stays>) {
     static WANTED: OnceLock<bool> = OnceLock::new();
     static LACKS: OnceLock<()> = OnceLock::new();
     if let Err(Stays::NoInstructions(name)) = taken {
@@ -141,46 +109,12 @@ pub(crate) fn report(precision: Precision, what: impl FnOnce() -> String, taken:
     }
 }
 
-impl FromStr for Precision {
-    type Err = Error;
-
-    fn from_str(s: &str) -> Result<Self> {
-        let unknown = || Error::Setting(format!("unknown precision `{s}`; known: f32, bf16, int8"));
-        Self::ALL.into_iter().find(|p| p.to_string() == s).ok_or_else(unknown)
-    }
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Precision::F32 => "f32",
-            Precision::Bf16 => "bf16",
-            Precision::Int8 => "int8",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn resnet_stage() -> Geometry {
         Geometry { channels: 128, height: 16, width: 16, out: 128, kernel: 3, stride: 1, padding: 1 }
-    }
-
-    #[test]
-    fn only_known_words_are_precisions() {
-        for p in Precision::ALL {
-            assert_eq!(p.to_string().parse::<Precision>().expect("its own name"), p);
-        }
-        let e = "fp16".parse::<Precision>().unwrap_err().to_string();
-        assert!(e.contains("fp16") && e.contains("int8") && !e.contains('\n'), "{e}");
-    }
-
-    #[test]
-    fn only_int8_is_refused_for_training() {
-        assert!(Precision::F32.check_training().is_ok() && Precision::Bf16.check_training().is_ok());
-        assert!(Precision::Int8.check_training().is_err());
     }
 
     #[test]

@@ -5,14 +5,14 @@ use super::forward::channels_of;
 use super::line::Line;
 use super::plan::{Plan, pitch};
 use super::taps::{self, outputs, pack, place};
-use super::{FirstOp, Norm, Rows};
-use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
-use crate::kernels::fused::statistics::fold;
-use crate::kernels::fused::time::WideSums;
-use crate::kernels::fused::{BranchNorm, Channels, Statistics, inverse_deviation};
-use crate::kernels::operators::NormSums;
-use crate::kernels::parts::InParts;
-use crate::kernels::pool::spread_rows;
+use super::{Norm, Rows};
+use crate::operators::{BranchNorm, FirstOp, NormSums, Statistics, inverse_deviation};
+use crate::cpu::simd::{Isa, Lanes, by_isa};
+use crate::cpu::fused::statistics::fold;
+use crate::cpu::fused::time::WideSums;
+use crate::cpu::fused::Channels;
+use crate::cpu::grain::FineGrained;
+use crate::cpu::pool::spread_rows;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -181,7 +181,7 @@ pub(super) fn sums(
     let (parts, inputs) = rayon::join(
         || {
             let room = || (vec![0.0f32; band], vec![0.0f32; band]);
-            plan.tasks().into_par_iter().in_parts().map_init(room, sums_of).collect::<Vec<_>>()
+            plan.tasks().into_par_iter().fine_grained().map_init(room, sums_of).collect::<Vec<_>>()
         },
         || if batch.is_some() { inputs_met(plan, rows) } else { Vec::new() },
     );

@@ -3,13 +3,14 @@
 use super::line::Line;
 use super::plan::Plan;
 use super::taps::{outputs, pack};
-use super::{FirstOp, Norm, Rows};
-use crate::kernels::conv::simd::{Isa, LANES, Lanes, by_isa};
-use crate::kernels::fused::Channels;
-use crate::kernels::fused::statistics::{Moments, fold};
-use crate::kernels::memory::{full, room};
-use crate::kernels::parts::InParts;
-use crate::kernels::pool::sums_row;
+use super::{Norm, Rows};
+use crate::operators::{FirstOp, Moments};
+use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
+use crate::cpu::fused::Channels;
+use crate::cpu::fused::statistics::fold;
+use crate::cpu::memory::{full, room};
+use crate::cpu::grain::FineGrained;
+use crate::cpu::pool::sums_row;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -74,7 +75,7 @@ pub(super) fn moments(isa: Isa, plan: &Plan, rows: &Rows, weight: &[f32]) -> Mom
         run_moments(isa, &mut job);
         [fold(&job.sum, channels), fold(&job.square, channels)]
     };
-    let parts: Vec<[Vec<f64>; 2]> = plan.tasks().into_par_iter().in_parts().map(sums_of).collect();
+    let parts: Vec<[Vec<f64>; 2]> = plan.tasks().into_par_iter().fine_grained().map(sums_of).collect();
     let count = (plan.steps.len() * plan.batch * plan.g.out_pixels()) as f64;
     let mean_of =
         |k: usize| -> Vec<f64> { (0..channels).map(|c| parts.iter().map(|p| p[k][c]).sum::<f64>() / count).collect() };
@@ -152,7 +153,7 @@ pub(super) fn spikes(isa: Isa, op: &FirstOp, plan: &Plan, rows: &Rows, weight: &
         }
     }
     let room = || vec![0.0f32; plan.copies.len() * plan.band_len()];
-    tasks.into_par_iter().zip(pieces).in_parts().for_each_init(room, |y, (bands, mut out)| {
+    tasks.into_par_iter().zip(pieces).fine_grained().for_each_init(room, |y, (bands, mut out)| {
         let (wide, weights) = (wide.as_ref(), &weights);
         run(isa, &mut Job { op, plan, rows, weights, wide, bands, y, out: &mut out });
     });

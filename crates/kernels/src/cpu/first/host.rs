@@ -2,21 +2,20 @@
 
 use super::backward::{self, Products};
 use super::plan::{self, Plan};
-use super::{FirstOp, Norm, Rows, forward};
-use crate::kernels::conv::choice;
-use crate::kernels::conv::simd::Isa;
-use crate::kernels::flex::{from_vec, values};
-use crate::kernels::fused::backward::parameters;
-use crate::kernels::fused::statistics::Moments;
-use crate::kernels::operators::{
-    Encoded, FirstGradients, FirstSaved, FirstSums, LayerStatistics, NormParameters, NormSums,
+use super::{Norm, Rows, forward};
+use crate::cpu::conv::choice;
+use crate::cpu::simd::Isa;
+use crate::cpu::tensor::{from_vec, values};
+use crate::operators::{
+    Encoded, FirstGradients, FirstOp, FirstSaved, FirstSums, LayerStatistics, Moments, NormParameters, NormSums,
+    parameter_gradients,
 };
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Shape;
 
 /// The active values of the input, row by row.
-pub(in crate::kernels) fn encode(input: FlexTensor, _: FlexTensor, op: FirstOp) -> Encoded {
+pub(crate) fn encode(input: FlexTensor, _: FlexTensor, op: FirstOp) -> Encoded {
     let (input, g) = (input.to_contiguous(), op.conv.geometry);
     let rows = Rows::of(Isa::detect(), values(&input), &g, plan::pitch(&g));
     choice::report(&g, rows.images(), Some(rows.density(&g)), true, true);
@@ -24,7 +23,7 @@ pub(in crate::kernels) fn encode(input: FlexTensor, _: FlexTensor, op: FirstOp) 
 }
 
 /// Moments of the convolution's output.
-pub(in crate::kernels) fn moments(input: Encoded, weight: FlexTensor, op: FirstOp) -> Vec<Option<Moments>> {
+pub(crate) fn moments(input: Encoded, weight: FlexTensor, op: FirstOp) -> Vec<Option<Moments>> {
     let (rows, weight) = (input.get::<Rows>(), weight.to_contiguous());
     let is_of_batch = op.fused.branches[0].norm.is_of_batch();
     let plan = Plan::new(&op, rows.images());
@@ -32,7 +31,7 @@ pub(in crate::kernels) fn moments(input: Encoded, weight: FlexTensor, op: FirstO
 }
 
 /// Pooled spikes `[T·B, H, W, Co]`.
-pub(in crate::kernels) fn spikes(
+pub(crate) fn spikes(
     input: Encoded,
     weight: FlexTensor,
     norm: NormParameters<Flex>,
@@ -48,7 +47,7 @@ pub(in crate::kernels) fn spikes(
 }
 
 /// What the gradients of weight, γ and β are made of.
-pub(in crate::kernels) fn sums(gradient: FlexTensor, layer: FirstSaved<Flex>) -> FirstSums {
+pub(crate) fn sums(gradient: FlexTensor, layer: FirstSaved<Flex>) -> FirstSums {
     let FirstSaved { input, weight, norm, op, statistics } = layer;
     let (rows, gradient, weight, norm) =
         (input.get::<Rows>(), gradient.to_contiguous(), weight.to_contiguous(), contiguous(norm));
@@ -59,7 +58,7 @@ pub(in crate::kernels) fn sums(gradient: FlexTensor, layer: FirstSaved<Flex>) ->
 }
 
 /// Gradients of weight, γ and β.
-pub(in crate::kernels) fn gradients(
+pub(crate) fn gradients(
     sums: FirstSums,
     of_batch: Option<NormSums>,
     layer: FirstSaved<Flex>,
@@ -72,7 +71,7 @@ pub(in crate::kernels) fn gradients(
         None => NormParameters::None,
         Some(own) => {
             let shape = Shape::new([op.conv.geometry.out]);
-            let [gain, shift] = parameters(op.fused.branches[0].norm, of_norm.statistics, &own);
+            let [gain, shift] = parameter_gradients(op.fused.branches[0].norm, of_norm.statistics, &own);
             NormParameters::Given { gain: from_vec(gain, shape.clone()), shift: from_vec(shift, shape) }
         }
     };

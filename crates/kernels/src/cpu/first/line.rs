@@ -1,11 +1,11 @@
 //! The neurons of a row of outputs through all steps, forward and back: in registers where they are the clocked LIF
-//! and the row is whole registers, else by the rows of [`crate::kernels::fused`], one step after the other.
+//! and the row is whole registers, else by the rows of [`crate::cpu::fused`], one step after the other.
 
 use super::plan::Plan;
-use crate::kernels::NeuronOp;
-use crate::kernels::fused::Channels;
-use crate::kernels::fused::rows::{back, charge, fire, is_lif};
-use crate::kernels::fused::time::{Buffer, NARROW, Source, Steps, WIDE, WideSums, gradients_of, spikes_of};
+use crate::operators::NeuronOp;
+use crate::cpu::fused::Channels;
+use crate::cpu::fused::rows::{back, charge, fire, is_lif};
+use crate::cpu::fused::time::{Buffer, NARROW, Source, Steps, WIDE, WideSums, gradients_of, spikes_of};
 use crate::neuron::Constants;
 
 /// What a row needs beside its values.

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Neither is the gradient of y stored. With `G[i]` the sum of ∂L/∂I over the cᵢ steps that show step i, M values a
-//! channel and the sums of [`crate::kernels::fused::backward`]
+//! channel and the sums of [`crate::cpu::fused::backward`]
 //!
 //! ```text
 //! ∂w = γ/σ·(A₁ − ΣG/M·A₂ − ΣG·(y − μ)/(M·σ²)·A₃)
@@ -22,39 +22,15 @@
 
 mod backward;
 mod forward;
-pub(super) mod host;
+pub(crate) mod host;
 mod line;
 mod plan;
 mod rows;
-pub(super) mod stored;
 mod taps;
 
 pub use rows::Rows;
 
-use super::conv::{ConvOp, Kernel, Precision};
-use super::fused::{FusedOp, Statistics};
-
-/// Input channels at most: beyond, what a step stores is small beside what it computes.
-const MOST_CHANNELS: usize = 4;
-
-/// A convolution and the spiking layer that alone reads it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FirstOp {
-    /// The convolution.
-    pub conv: ConvOp,
-    /// What follows, of one branch.
-    pub fused: FusedOp,
-}
-
-/// Whether a convolution (stride, padding, kernel side, input channels) can be such a layer.
-pub fn fits(stride: usize, padding: usize, side: usize, channels: usize) -> bool {
-    stride == 1 && padding < side && channels <= MOST_CHANNELS
-}
-
-/// Whether the kernels that were asked for are those of this folder.
-pub fn wanted(kernel: Kernel, precision: Precision) -> bool {
-    matches!(kernel, Kernel::Auto | Kernel::Sparse) && precision == Precision::F32
-}
+use crate::operators::Statistics;
 
 /// One branch's γ and β, and the statistics of the batch if it is normalised by them.
 #[derive(Debug, Clone, Copy)]

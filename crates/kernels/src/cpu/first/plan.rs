@@ -6,10 +6,8 @@
 //! In a band's buffer each row of outputs has margins, and there are k − 1 rows more above and below, so that what an
 //! input adds to is always inside.
 
-use super::FirstOp;
-use crate::kernels::TilePool;
-use crate::kernels::conv::Geometry;
-use crate::kernels::conv::simd::LANES;
+use crate::operators::{FirstOp, Geometry, TilePool};
+use crate::cpu::simd::LANES;
 use std::ops::Range;
 
 /// Tasks that a layer is cut into at least, where it has that many rows of windows.
@@ -149,9 +147,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::NeuronOp;
-    use crate::kernels::conv::{ConvOp, Kernel, Precision};
-    use crate::kernels::fused::{Branch, BranchNorm, FusedOp};
+    use crate::operators::{Branch, BranchNorm, ConvOp, FusedOp, Kernel, NeuronOp, Precision};
     use tickless_net::Neuron;
 
     #[test]

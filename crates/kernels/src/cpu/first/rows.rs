@@ -1,11 +1,11 @@
 //! Active inputs channel by channel: for each image of `[N, C, H, W]`, each channel and each row the inputs that are
-//! not zero. Unlike [`crate::kernels::conv::events`] it reads maps as recordings lie, channels first, and keeps a
+//! not zero. Unlike [`crate::cpu::conv::events`] it reads maps as recordings lie, channels first, and keeps a
 //! channel's inputs together, whose sums the weight gradient has in registers. An input's place is where its run of
 //! outputs begins in a band (see [`super::taps`]), so that nothing is computed of it again.
 
-use crate::kernels::conv::Geometry;
-use crate::kernels::conv::simd::{Isa, LANES};
-use crate::kernels::parts::InParts;
+use crate::operators::Geometry;
+use crate::cpu::simd::{Isa, LANES};
+use crate::cpu::grain::FineGrained;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -37,7 +37,7 @@ impl Rows {
     pub(super) fn of(isa: Isa, x: &[f32], g: &Geometry, pitch: usize) -> Self {
         assert!(g.height * pitch < 1 << 32, "a place is 32 bits");
         let room = || (vec![0u32; g.input_len() + LANES], vec![0.0f32; g.input_len() + LANES]);
-        let images = x.par_chunks(g.input_len().max(1)).in_parts().map_init(room, |(places, values), x| {
+        let images = x.par_chunks(g.input_len().max(1)).fine_grained().map_init(room, |(places, values), x| {
             let mut starts = Vec::with_capacity(g.height * g.channels + 1);
             let mut n = 0;
             for (row, line) in x.chunks_exact(g.width).enumerate() {

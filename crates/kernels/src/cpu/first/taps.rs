@@ -6,8 +6,8 @@
 
 use super::plan::{Band, Plan};
 use super::rows::Image;
-use crate::kernels::conv::Geometry;
-use crate::kernels::conv::simd::{LANES, Lanes};
+use crate::operators::Geometry;
+use crate::cpu::simd::{LANES, Lanes};
 
 /// Where a weight of `[co, ci, ky, kx]` lies in runs of `run` registers.
 pub(super) fn place(i: usize, g: &Geometry, run: usize) -> usize {

@@ -10,17 +10,17 @@
 //!
 //! [`sums`] makes G and both sums in one pass over memory, [`through_norm`] replaces G by ∂x in a second. Between
 //! them a caller that has only a part of the batch adds up the sums of all parts: ∂x needs those of the whole batch,
-//! while [`parameters`] gives ∂β and ∂γ of this part, because every parameter's gradient is added up later.
+//! while [`parameter_gradients`](crate::operators::parameter_gradients) gives ∂β and ∂γ of this part, because every parameter's gradient is added up later.
 
 use super::forward::{Input, Place, Ready};
 use super::rows::{back, fire};
 use super::time::{Columns, NARROW, Source, WIDE, WideSums, gradients_of};
-use super::{BranchNorm, FusedOp, Statistics, columns, inverse_deviation, statistics::fold};
-use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
-use crate::kernels::memory::{full, room};
-use crate::kernels::operators::NormSums;
-use crate::kernels::parts::InParts;
-use crate::kernels::pool::spread_rows;
+use super::{columns, statistics::fold};
+use crate::cpu::simd::{Isa, Lanes, by_isa};
+use crate::cpu::memory::{full, room};
+use crate::operators::{BranchNorm, FusedOp, NormSums, Statistics, norm_constants};
+use crate::cpu::grain::FineGrained;
+use crate::cpu::pool::spread_rows;
 use crate::neuron::Constants;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -205,7 +205,7 @@ pub fn sums(
     }
     let sums: Vec<Vec<Sums>> = pieces
         .into_par_iter()
-        .in_parts()
+        .fine_grained()
         .enumerate()
         .map(|(k, mut rows)| {
             let zeros = |wide: &Option<_>| wide.as_ref().map_or(0, |_| ready.len);
@@ -226,28 +226,6 @@ pub fn sums(
     rooms.into_iter().enumerate().map(|(b, x)| (full(x), of_branch(b))).collect()
 }
 
-/// 1/σ of every channel, 1/M and μ: without statistics of the batch nothing flows through them.
-pub(in crate::kernels) fn constants_of(
-    norm: BranchNorm,
-    seen: Option<&Statistics>,
-    channels: usize,
-) -> (Vec<f64>, f64, Vec<f32>) {
-    match (seen, norm) {
-        (Some(s), BranchNorm::Batch(eps)) => {
-            let inverse = s.variance.iter().map(|v| f64::from(inverse_deviation(*v, eps))).collect();
-            (inverse, 1.0 / s.count as f64, s.mean.clone())
-        }
-        _ => (vec![1.0; channels], 0.0, vec![0.0; channels]),
-    }
-}
-
-/// Gradients of γ and β from the sums over these values.
-pub fn parameters(norm: BranchNorm, seen: Option<&Statistics>, sums: &NormSums) -> [Vec<f32>; 2] {
-    let (inverse, ..) = constants_of(norm, seen, sums.shift.len());
-    let gain = sums.product.iter().zip(&inverse).map(|(p, i)| (p * i) as f32).collect();
-    [gain, sums.shift.iter().map(|v| *v as f32).collect()]
-}
-
 /// Replaces G of branch `b`, which has a norm, by the gradient of its values; `of_batch` are the sums over the whole
 /// batch.
 pub fn through_norm(
@@ -260,7 +238,7 @@ pub fn through_norm(
     current: &mut [f32],
 ) {
     let (branch, channels) = (&op.branches[b], input.gain.len());
-    let (inverse, per_value, mean) = constants_of(branch.norm, seen, channels);
+    let (inverse, per_value, mean) = norm_constants(branch.norm, seen, channels);
     let copies = branch.copies(op.neuron.steps);
     let n = input.x.len() / copies.len();
     let (len, part) = cut(op, n, channels);
@@ -275,7 +253,7 @@ pub fn through_norm(
     let steps = current.par_chunks_mut(n.max(1)).zip(input.x.par_chunks(n.max(1)));
     steps.enumerate().for_each(|(i, (row, x))| {
         let wide = constants(i);
-        row.par_chunks_mut(part).zip(x.par_chunks(part)).in_parts().for_each(|(into, x)| {
+        row.par_chunks_mut(part).zip(x.par_chunks(part)).fine_grained().for_each(|(into, x)| {
             run_finish(isa, &mut Finish { into, x, wide: &wide });
         });
     });

@@ -2,14 +2,12 @@
 
 use super::rows::{charge, fire, is_lif};
 use super::time::{Buffer, Columns, NARROW, Source, Steps, spikes_of};
-use super::{
-    Channels, FusedOp, Statistics, columns,
-    statistics::{Moments, moments},
-};
-use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
-use crate::kernels::memory::{full, room};
-use crate::kernels::parts::InParts;
-use crate::kernels::pool::sums_row;
+use super::{Channels, columns, statistics::moments};
+use crate::operators::{Branch, FusedOp, Moments, Statistics};
+use crate::cpu::simd::{Isa, Lanes, by_isa};
+use crate::cpu::memory::{full, room};
+use crate::cpu::grain::FineGrained;
+use crate::cpu::pool::sums_row;
 use crate::neuron::Constants;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -108,7 +106,7 @@ impl<'a> Ready<'a> {
 
 /// Moments of the branches that are normalised by the batch.
 pub fn moments_of(isa: Isa, op: &FusedOp, inputs: &[Input<'_>], channels: usize) -> Vec<Option<Moments>> {
-    let of_branch = |(b, i): (&super::Branch, &Input<'_>)| {
+    let of_branch = |(b, i): (&Branch, &Input<'_>)| {
         b.norm.is_of_batch().then(|| moments(isa, i.x, channels, &b.copies(op.neuron.steps)))
     };
     op.branches.iter().zip(inputs).map(of_branch).collect()
@@ -176,7 +174,7 @@ pub fn spikes(
     let n = ready.outputs();
     let mut out = room(n * op.neuron.steps);
     let piece = op.pool.map_or(ready.len, |p| p.out().1 * p.channels);
-    columns(&mut out, n, piece).into_par_iter().in_parts().enumerate().for_each(|(k, mut rows)| {
+    columns(&mut out, n, piece).into_par_iter().fine_grained().enumerate().for_each(|(k, mut rows)| {
         let at = op.pool.map_or(k * ready.len, |p| {
             let rows = p.out().0;
             (k / rows * p.height + k % rows * p.kernel) * p.width * p.channels

@@ -14,89 +14,23 @@
 
 pub mod backward;
 pub mod forward;
-pub(super) mod rows;
+pub(crate) mod host;
+pub(crate) mod rows;
 pub mod statistics;
-pub(super) mod time;
+pub(crate) mod time;
 
-use super::{NeuronOp, TilePool};
-use crate::ttm::TimeMap;
-use std::sync::Arc;
-
-/// What is done to a branch before it is added.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum BranchNorm {
-    /// Nothing.
-    None,
-    /// x·gain + shift, with running statistics already in both.
-    Affine,
-    /// Batch norm with this ε.
-    Batch(f32),
-}
-
-impl BranchNorm {
-    /// Whether it takes mean and variance from the batch.
-    pub fn is_of_batch(self) -> bool {
-        matches!(self, Self::Batch(_))
-    }
-}
-
-/// How a branch enters the sum.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Branch {
-    /// Its norm.
-    pub norm: BranchNorm,
-    /// A plain repeat to the neuron's steps; `None` if it has them already.
-    pub repeat: Option<Arc<TimeMap>>,
-}
-
-impl Branch {
-    /// For each of the neuron's steps the step of the branch.
-    pub(super) fn steps(&self, steps: usize) -> Vec<usize> {
-        match &self.repeat {
-            None => (0..steps).collect(),
-            Some(map) => map.rows().iter().map(|r| r[0].0).collect(),
-        }
-    }
-
-    /// How often each step of the branch is shown.
-    pub(super) fn copies(&self, steps: usize) -> Vec<usize> {
-        let shown = self.steps(steps);
-        (0..=shown.last().copied().unwrap_or(0)).map(|i| shown.iter().filter(|s| **s == i).count()).collect()
-    }
-}
-
-/// A spiking layer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FusedOp {
-    /// The neuron.
-    pub neuron: NeuronOp,
-    /// One or two branches.
-    pub branches: Vec<Branch>,
-    /// Windows over which its spikes are summed, if only the sums are wanted.
-    pub pool: Option<TilePool>,
-}
-
-/// Mean and biased variance of a batch at one norm.
-#[derive(Debug, Clone, Default)]
-pub struct Statistics {
-    /// Per channel.
-    pub mean: Vec<f32>,
-    /// Per channel, biased.
-    pub variance: Vec<f32>,
-    /// Values per channel.
-    pub count: usize,
-}
+use crate::operators::{BranchNorm, FusedOp, Statistics, inverse_deviation};
 
 /// One branch's values: what is subtracted, the factor and what is added, per channel.
 #[derive(Debug, Clone)]
-pub(super) struct Channels {
-    pub(super) mean: Vec<f32>,
-    pub(super) scale: Vec<f32>,
-    pub(super) shift: Vec<f32>,
+pub(crate) struct Channels {
+    pub(crate) mean: Vec<f32>,
+    pub(crate) scale: Vec<f32>,
+    pub(crate) shift: Vec<f32>,
 }
 
 impl Channels {
-    pub(super) fn new(norm: BranchNorm, gain: &[f32], shift: &[f32], statistics: Option<&Statistics>) -> Option<Self> {
+    pub(crate) fn new(norm: BranchNorm, gain: &[f32], shift: &[f32], statistics: Option<&Statistics>) -> Option<Self> {
         match (norm, statistics) {
             (BranchNorm::None, _) => None,
             (BranchNorm::Batch(eps), Some(s)) => Some(Self {
@@ -109,30 +43,25 @@ impl Channels {
     }
 
     /// Repeated to a chunk of whole pixels, so that loops need not know about channels.
-    pub(super) fn widen(&self, len: usize) -> Self {
+    pub(crate) fn widen(&self, len: usize) -> Self {
         let wide = |v: &[f32]| v.iter().copied().cycle().take(len).collect();
         Self { mean: wide(&self.mean), scale: wide(&self.scale), shift: wide(&self.shift) }
     }
 }
 
-/// 1/√(σ² + ε).
-pub(super) fn inverse_deviation(variance: f32, eps: f32) -> f32 {
-    1.0 / (variance + eps).sqrt()
-}
-
 /// Values of a chunk: whole pixels, as many as leave T steps of them in the first-level cache.
-pub(super) fn chunk(channels: usize, steps: usize) -> usize {
+pub(crate) fn chunk(channels: usize, steps: usize) -> usize {
     let channels = channels.max(1);
     ((8192 / steps.max(1)).clamp(256, 2048) / channels).max(1) * channels
 }
 
 /// Values of a chunk at most: with pooling the rows of one row of windows.
-pub(super) fn chunk_of(op: &FusedOp, channels: usize) -> usize {
+pub(crate) fn chunk_of(op: &FusedOp, channels: usize) -> usize {
     op.pool.map_or(chunk(channels, op.neuron.steps), |p| p.kernel * p.width * p.channels)
 }
 
 /// Cuts rows of `n` values into pieces of `len` columns: for each piece its part of every row.
-pub(super) fn columns<T>(data: &mut [T], n: usize, len: usize) -> Vec<Vec<&mut [T]>> {
+pub(crate) fn columns<T>(data: &mut [T], n: usize, len: usize) -> Vec<Vec<&mut [T]>> {
     let mut pieces: Vec<Vec<&mut [T]>> = (0..n.div_ceil(len)).map(|_| Vec::new()).collect();
     if n > 0 {
         for row in data.chunks_mut(n) {

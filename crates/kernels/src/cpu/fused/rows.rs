@@ -1,16 +1,16 @@
 //! One step of a chunk of neurons, forward and back, specialised for the neurons that networks are
-//! made of; every other one takes the general rows of [`crate::kernels::flex`].
+//! made of; every other one takes the general rows of [`crate::cpu::neuron`].
 
 use super::Channels;
-use crate::kernels::NeuronOp;
-use crate::kernels::conv::simd::LANES;
-use crate::kernels::flex::{CHUNK, backward_row, forward_row};
+use crate::operators::NeuronOp;
+use crate::cpu::simd::LANES;
+use crate::cpu::neuron::{CHUNK, backward_row, forward_row};
 use crate::neuron::{Constants, backward, reset, spikes};
 use crate::surrogate::derivative;
 use tickless_net::{Neuron, Reset, SpikeMode, Surrogate};
 
 /// The clocked LIF of the method: single spike above threshold, hard reset, triangle.
-pub(in crate::kernels) fn is_lif(n: &Neuron) -> bool {
+pub(crate) fn is_lif(n: &Neuron) -> bool {
     n.spikes == SpikeMode::Single
         && n.reset == Reset::Hard
         && !n.fire_at_threshold
@@ -20,7 +20,7 @@ pub(in crate::kernels) fn is_lif(n: &Neuron) -> bool {
 
 /// I ← or += the branch's values.
 #[inline(always)]
-pub(in crate::kernels) fn charge(current: &mut [f32], x: &[f32], channels: Option<&Channels>, first: bool) {
+pub(crate) fn charge(current: &mut [f32], x: &[f32], channels: Option<&Channels>, first: bool) {
     match (channels, first) {
         (None, true) => current.copy_from_slice(x),
         (None, false) => current.iter_mut().zip(x).for_each(|(i, x)| *i += x),
@@ -37,7 +37,7 @@ pub(in crate::kernels) fn charge(current: &mut [f32], x: &[f32], channels: Optio
 
 /// v, s ← one step; `current` becomes the potential before the spike.
 #[inline(always)]
-pub(in crate::kernels) fn fire(op: NeuronOp, current: &mut [f32], v: &mut [f32], s: &mut [f32], scratch: &mut [f32]) {
+pub(crate) fn fire(op: NeuronOp, current: &mut [f32], v: &mut [f32], s: &mut [f32], scratch: &mut [f32]) {
     let c = Constants::new(&op.neuron, op.lambda);
     if is_lif(&op.neuron) {
         for ((u, v), s) in current.iter_mut().zip(v.iter_mut()).zip(s.iter_mut()) {
@@ -54,7 +54,7 @@ pub(in crate::kernels) fn fire(op: NeuronOp, current: &mut [f32], v: &mut [f32],
 
 /// Gradient of the current of one step; `g_v` leaves with that for the step before.
 #[inline(always)]
-pub(in crate::kernels) fn back(op: NeuronOp, u: &[f32], g: &[f32], g_v: &mut [f32], out: &mut [f32]) {
+pub(crate) fn back(op: NeuronOp, u: &[f32], g: &[f32], g_v: &mut [f32], out: &mut [f32]) {
     let c = Constants::new(&op.neuron, op.lambda);
     if is_lif(&op.neuron) {
         let whole = u.len() / LANES * LANES;
@@ -84,7 +84,7 @@ pub(in crate::kernels) fn back(op: NeuronOp, u: &[f32], g: &[f32], g_v: &mut [f3
 
 /// [`backward`] of the clocked LIF, without branches.
 #[inline(always)]
-pub(in crate::kernels) fn lif_back(u: f32, g: f32, g_v: f32, c: Constants) -> f32 {
+pub(crate) fn lif_back(u: f32, g: f32, g_v: f32, c: Constants) -> f32 {
     let s = spikes::<false, false>(u, c.theta);
     backward::<true, false>(u, s, derivative(Surrogate::Triangle, u, c.theta), g, g_v, c)
 }

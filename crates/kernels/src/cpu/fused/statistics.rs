@@ -4,29 +4,10 @@
 //! Sums are of x − k and (x − k)², k the channel's first value, so that a large mean costs no digits.
 //! The map is cut at fixed places and the parts are added in order, in f64.
 
-use super::Statistics;
-use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
-use crate::kernels::parts::InParts;
+use crate::operators::Moments;
+use crate::cpu::simd::{Isa, Lanes, by_isa};
+use crate::cpu::grain::FineGrained;
 use rayon::prelude::*;
-
-/// Mean, biased variance and number of values of each channel, before they are rounded.
-#[derive(Debug, Clone)]
-pub struct Moments {
-    /// Per channel.
-    pub mean: Vec<f64>,
-    /// Per channel, biased.
-    pub variance: Vec<f64>,
-    /// Values per channel.
-    pub count: f64,
-}
-
-impl Moments {
-    /// As the layers use them.
-    pub fn round(&self) -> Statistics {
-        let round = |v: &[f64]| v.iter().map(|v| *v as f32).collect();
-        Statistics { mean: round(&self.mean), variance: round(&self.variance), count: self.count as usize }
-    }
-}
 
 /// Values that one task sums.
 const TASK: usize = 1 << 16;
@@ -64,7 +45,7 @@ pub fn moments(isa: Isa, x: &[f32], channels: usize, copies: &[usize]) -> Moment
         x.chunks(n.max(1)).enumerate().flat_map(|(i, row)| row.chunks(task).map(move |part| (i, part))).collect();
     let sums: Vec<(usize, Vec<f64>, Vec<f64>)> = parts
         .into_par_iter()
-        .in_parts()
+        .fine_grained()
         .map(|(i, part)| {
             let (mut sum, mut square) = (vec![0.0f32; wide], vec![0.0f32; wide]);
             run(isa, &mut Job { x: part, origin: &origin, sum: &mut sum, square: &mut square });
@@ -87,7 +68,7 @@ pub fn moments(isa: Isa, x: &[f32], channels: usize, copies: &[usize]) -> Moment
 }
 
 /// Sums what belongs to one channel.
-pub(in crate::kernels) fn fold(wide: &[f32], channels: usize) -> Vec<f64> {
+pub(crate) fn fold(wide: &[f32], channels: usize) -> Vec<f64> {
     let mut out = vec![0.0f64; channels];
     for pixel in wide.chunks_exact(channels) {
         out.iter_mut().zip(pixel).for_each(|(o, v)| *o += f64::from(*v));

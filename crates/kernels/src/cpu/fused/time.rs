@@ -4,12 +4,12 @@
 
 use super::Channels;
 use super::rows::lif_back;
-use crate::kernels::conv::simd::prefetch;
+use crate::cpu::simd::prefetch;
 use crate::neuron::{Constants, reset, spikes};
 use std::mem::MaybeUninit;
 
 /// Neurons of a block: two registers, so that one works while the other waits.
-pub(in crate::kernels) const WIDE: usize = 32;
+pub(crate) const WIDE: usize = 32;
 
 /// Values of a line of the cache.
 const LINE: usize = 16;
@@ -18,14 +18,14 @@ const LINE: usize = 16;
 const AHEAD: usize = 2 * WIDE;
 
 /// Neurons of a last block.
-pub(in crate::kernels) const NARROW: usize = 16;
+pub(crate) const NARROW: usize = 16;
 
 /// For each of the neuron's steps that of the input, and whether it is the first and the last that shows it.
 #[derive(Debug, Clone)]
-pub(in crate::kernels) struct Steps(Vec<(usize, bool, bool)>);
+pub(crate) struct Steps(Vec<(usize, bool, bool)>);
 
 impl Steps {
-    pub(in crate::kernels) fn new(of: &[usize]) -> Self {
+    pub(crate) fn new(of: &[usize]) -> Self {
         let ends = |t: usize| (t == 0 || of[t - 1] != of[t], t + 1 == of.len() || of[t + 1] != of[t]);
         Self((0..of.len()).map(|t| (of[t], ends(t).0, ends(t).1)).collect())
     }
@@ -33,12 +33,12 @@ impl Steps {
 
 /// Values of a block at every step.
 #[derive(Clone, Copy)]
-pub(in crate::kernels) struct Source<'a> {
-    pub(in crate::kernels) values: &'a [f32],
+pub(crate) struct Source<'a> {
+    pub(crate) values: &'a [f32],
     /// Values between two steps.
-    pub(in crate::kernels) step: usize,
+    pub(crate) step: usize,
     /// Where those of step 0 begin.
-    pub(in crate::kernels) at: usize,
+    pub(crate) at: usize,
 }
 
 impl Source<'_> {
@@ -58,16 +58,16 @@ impl Source<'_> {
 }
 
 /// Where blocks of every step go.
-pub(in crate::kernels) trait Sink {
+pub(crate) trait Sink {
     /// Block `b` of step `t`.
     fn put<const W: usize>(&mut self, t: usize, b: usize, v: [f32; W]);
 }
 
 /// A buffer, as a [`Source`] reads it.
-pub(in crate::kernels) struct Buffer<'a> {
-    pub(in crate::kernels) values: &'a mut [f32],
-    pub(in crate::kernels) step: usize,
-    pub(in crate::kernels) at: usize,
+pub(crate) struct Buffer<'a> {
+    pub(crate) values: &'a mut [f32],
+    pub(crate) step: usize,
+    pub(crate) at: usize,
 }
 
 impl Sink for Buffer<'_> {
@@ -78,9 +78,9 @@ impl Sink for Buffer<'_> {
 }
 
 /// Rows that are not written yet, from a column on.
-pub(in crate::kernels) struct Columns<'a, 'b>(
-    pub(in crate::kernels) &'a mut [&'b mut [MaybeUninit<f32>]],
-    pub(in crate::kernels) usize,
+pub(crate) struct Columns<'a, 'b>(
+    pub(crate) &'a mut [&'b mut [MaybeUninit<f32>]],
+    pub(crate) usize,
 );
 
 impl Sink for Columns<'_, '_> {
@@ -147,7 +147,7 @@ fn fired<const W: usize>(current: &[f32; W], v: &mut [f32; W], c: Constants) -> 
 
 /// Spikes of `len` neurons, a multiple of [`NARROW`], at every step.
 #[inline(always)]
-pub(in crate::kernels) fn spikes_of(
+pub(crate) fn spikes_of(
     c: Constants,
     steps: &Steps,
     x: Source<'_>,
@@ -187,16 +187,16 @@ fn spikes_of_block<const W: usize>(
 }
 
 /// Σ G and Σ G·(x − μ), a row wide; empty without norm.
-pub(in crate::kernels) struct WideSums<'a> {
-    pub(in crate::kernels) shift: &'a mut [f32],
-    pub(in crate::kernels) product: &'a mut [f32],
+pub(crate) struct WideSums<'a> {
+    pub(crate) shift: &'a mut [f32],
+    pub(crate) product: &'a mut [f32],
 }
 
 /// Gradient of x, as far as it goes through the current alone, of `len` neurons at every step of the input; `u` has
 /// room for two blocks at every step.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "a kernel's operands")]
-pub(in crate::kernels) fn gradients_of(
+pub(crate) fn gradients_of(
     c: Constants,
     steps: &Steps,
     x: Source<'_>,

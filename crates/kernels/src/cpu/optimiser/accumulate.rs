@@ -3,8 +3,8 @@
 //!
 //! s ← s + g
 
-use super::flex::values;
 use super::sgd::compact;
+use crate::cpu::tensor::values;
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
@@ -12,7 +12,7 @@ use rayon::prelude::*;
 const TASK: usize = 1 << 14;
 
 /// `sum` and `more` added.
-pub(super) fn add(sum: FlexTensor, more: FlexTensor) -> FlexTensor {
+pub(crate) fn add(sum: FlexTensor, more: FlexTensor) -> FlexTensor {
     let (mut sum, more) = (compact(sum), more.to_contiguous());
     let all = sum.storage_mut::<f32>().par_chunks_mut(TASK).zip(values(&more).par_chunks(TASK));
     all.for_each(|(s, g)| s.iter_mut().zip(g).for_each(|(s, g)| *s += g));
@@ -21,7 +21,7 @@ pub(super) fn add(sum: FlexTensor, more: FlexTensor) -> FlexTensor {
 
 #[cfg(test)]
 mod tests {
-    use crate::kernels::accumulate;
+    use crate::accumulate;
     use burn::tensor::{Device, Distribution, Tensor};
 
     #[test]

@@ -7,9 +7,9 @@
 //! each operation rounded, as separate operators would: those read and write some twenty tensors, this reads four
 //! and writes three.
 
-use super::flex::values;
-use super::operators::AdamWTensors;
 use super::sgd::compact;
+use crate::cpu::tensor::values;
+use crate::operators::{AdamWOp, AdamWTensors};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
@@ -17,39 +17,8 @@ use rayon::prelude::*;
 /// Values of one task.
 const TASK: usize = 1 << 14;
 
-/// The constants of a step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdamWOp {
-    /// β₁ and 1 − β₁.
-    pub first: [f32; 2],
-    /// β₂ and 1 − β₂.
-    pub second: [f32; 2],
-    /// lr/c₁.
-    pub rate: f32,
-    /// c₂.
-    pub correction: f32,
-    /// ε.
-    pub epsilon: f32,
-    /// 1 − lr·wd.
-    pub keep: f32,
-}
-
-impl AdamWOp {
-    /// Of step `t`, counted from 1; computed in f64 and rounded once.
-    pub fn new(rate: f64, [beta1, beta2]: [f64; 2], epsilon: f64, weight_decay: f64, t: i32) -> Self {
-        Self {
-            first: [beta1 as f32, (1.0 - beta1) as f32],
-            second: [beta2 as f32, (1.0 - beta2) as f32],
-            rate: (rate / (1.0 - beta1.powi(t))) as f32,
-            correction: (1.0 - beta2.powi(t)) as f32,
-            epsilon: epsilon as f32,
-            keep: (1.0 - rate * weight_decay) as f32,
-        }
-    }
-}
-
 /// Weight, first and second moment after the step.
-pub(super) fn step(of: AdamWTensors<Flex>, gradient: FlexTensor, op: AdamWOp) -> AdamWTensors<Flex> {
+pub(crate) fn step(of: AdamWTensors<Flex>, gradient: FlexTensor, op: AdamWOp) -> AdamWTensors<Flex> {
     let (mut weight, mut first, mut second) = (compact(of.weight), compact(of.first), compact(of.second));
     let gradient = gradient.to_contiguous();
     let (w, m, v) = (weight.storage_mut::<f32>(), first.storage_mut::<f32>(), second.storage_mut::<f32>());
@@ -66,8 +35,7 @@ pub(super) fn step(of: AdamWTensors<Flex>, gradient: FlexTensor, op: AdamWOp) ->
 
 #[cfg(test)]
 mod tests {
-    use super::AdamWOp;
-    use crate::kernels::adamw;
+    use crate::{AdamWOp, adamw};
     use burn::tensor::{Device, Distribution, Tensor};
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! g ← ∇ + wd·w;  m ← µ·m + g;  w ← w − lr·m, each operation rounded, as separate operators would.
 
-use super::flex::{from_vec, values};
-use super::operators::SgdTensors;
+use crate::cpu::tensor::{from_vec, values};
+use crate::operators::{SgdOp, SgdTensors};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Flex, TensorMetadata};
 use rayon::prelude::*;
@@ -11,19 +11,8 @@ use rayon::prelude::*;
 /// Values of one task.
 const TASK: usize = 1 << 14;
 
-/// The constants of a step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SgdOp {
-    /// Learning rate.
-    pub rate: f32,
-    /// µ.
-    pub momentum: f32,
-    /// Weight decay.
-    pub decay: f32,
-}
-
 /// Weight and momentum after the step.
-pub(super) fn step(of: SgdTensors<Flex>, gradient: FlexTensor, op: SgdOp) -> SgdTensors<Flex> {
+pub(crate) fn step(of: SgdTensors<Flex>, gradient: FlexTensor, op: SgdOp) -> SgdTensors<Flex> {
     let (mut weight, mut momentum, gradient) = (compact(of.weight), compact(of.momentum), gradient.to_contiguous());
     let (w, m) = (weight.storage_mut::<f32>(), momentum.storage_mut::<f32>());
     let all = w.par_chunks_mut(TASK).zip(m.par_chunks_mut(TASK)).zip(values(&gradient).par_chunks(TASK));
@@ -47,8 +36,7 @@ pub(super) fn compact(t: FlexTensor) -> FlexTensor {
 
 #[cfg(test)]
 mod tests {
-    use super::SgdOp;
-    use crate::kernels::sgd;
+    use crate::{SgdOp, sgd};
     use burn::tensor::{Device, Distribution, Tensor};
 
     #[test]

@@ -1,12 +1,13 @@
-//! Gradients of a fused layer; the equations stand in [`crate::kernels::fused::backward`].
+//! Gradients of a fused layer; the equations stand in [`crate::cpu::fused::backward`].
 
 use super::super::equations::{Constants, Mode, back, constants, settle, spikes};
 use super::super::launch::{Launch, empty, numbers, vector};
 use super::super::time;
 use super::{Input, Kinds, Sizes, SizesLaunch, current, map_sums, tables};
-use crate::kernels::fused::backward::{constants_of, parameters};
-use crate::kernels::fused::{BranchNorm, FusedOp, Statistics};
-use crate::kernels::operators::{BranchTensors, Branches, FusedSums, NormParameters, NormSums};
+use crate::operators::{
+    BranchNorm, BranchTensors, Branches, FusedOp, FusedSums, NormParameters, NormSums, Statistics, norm_constants,
+    parameter_gradients,
+};
 use burn::tensor::DType;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::{self, prelude::*};
@@ -116,7 +117,7 @@ pub(in super::super) fn sums(
             None => currents.clone(),
         };
         let norm = (branch.norm != BranchNorm::None).then(|| {
-            let (_, _, mean) = constants_of(branch.norm, statistics[k].as_ref(), x.meta.shape()[3]);
+            let (_, _, mean) = norm_constants(branch.norm, statistics[k].as_ref(), x.meta.shape()[3]);
             let copies = branch.copies(steps).len();
             let (shift, product) = map_sums::products(&g, x, copies, numbers(&x.client, &mean));
             NormSums { shift, product }
@@ -141,7 +142,7 @@ pub(in super::super) fn gradients(
             return BranchTensors { x: cast(g, x.dtype), norm: NormParameters::None };
         };
         let seen = statistics[k].as_ref();
-        let [gains, shifts] = parameters(op.branches[k].norm, seen, &own);
+        let [gains, shifts] = parameter_gradients(op.branches[k].norm, seen, &own);
         let of_values = through_norm(op, k, &x, &gain, seen, &of_batch, g);
         let norm = NormParameters::Given { gain: vector(&gain, &gains), shift: vector(&shift, &shifts) };
         BranchTensors { x: of_values, norm }
@@ -160,7 +161,7 @@ fn through_norm(
 ) -> CubeTensor {
     let (branch, channels) = (&op.branches[k], x.meta.shape()[3]);
     let copies = branch.copies(op.neuron.steps);
-    let (inverse, per_value, mean) = constants_of(branch.norm, seen, channels);
+    let (inverse, per_value, mean) = norm_constants(branch.norm, seen, channels);
     let mut table: Vec<f32> = inverse.iter().map(|i| *i as f32).collect();
     table.extend_from_slice(&mean);
     table.extend(of_batch.shift.iter().map(|s| (s * per_value) as f32));

@@ -3,8 +3,7 @@
 use super::super::equations::{Constants, Mode, constants, settle, spikes as fire};
 use super::super::launch::{Launch, empty};
 use super::{Input, Kinds, Sizes, SizesLaunch, current, map_sums, tables};
-use crate::kernels::fused::statistics::Moments;
-use crate::kernels::fused::{Branch, FusedOp, Statistics};
+use crate::operators::{Branch, FusedOp, Moments, Statistics};
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 

@@ -2,7 +2,7 @@
 //! adds the parts in f64 and in order.
 
 use super::super::launch::{Launch, empty};
-use crate::kernels::fused::statistics::Moments;
+use crate::operators::Moments;
 use burn::tensor::{DType, Shape};
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::ops::into_data_sync;

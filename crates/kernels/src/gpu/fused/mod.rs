@@ -1,4 +1,4 @@
-//! Norm, addition and neuron in one kernel on the GPU; the operator is that of [`crate::kernels::fused`].
+//! Norm, addition and neuron in one kernel on the GPU; the operator is that of [`crate::cpu::fused`].
 //!
 //! Maps are channels-last. What the statistics and the gradients of a norm need of a whole map is added up in
 //! parts on the device and finished in f64 on the host: a few kilobytes each way for each norm.
@@ -11,8 +11,7 @@ pub(super) use backward::{gradients, sums};
 pub(super) use forward::{moments_of, spikes};
 
 use super::launch::{numbers, vector};
-use crate::kernels::fused::{BranchNorm, FusedOp, Statistics, inverse_deviation};
-use crate::kernels::operators::BranchTensors;
+use crate::operators::{BranchNorm, BranchTensors, FusedOp, Statistics, inverse_deviation};
 use burn::backend::ops::FloatTensorOps;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::{self, prelude::*};

@@ -14,11 +14,11 @@
 //! meets at once, whose sums stay in registers while the inputs pass by (`rows.rs`).
 
 use super::events::{AHEAD, Events, GROUP, Image, groups};
-use super::geometry::Geometry;
+use crate::operators::Geometry;
 use super::pack::{Panels, interleave, one_gathered, panel_width};
-use super::simd::{Isa, LANES, Lanes, by_isa};
-use crate::kernels::memory::room;
-use crate::kernels::parts::InParts;
+use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
+use crate::cpu::memory::room;
+use crate::cpu::grain::FineGrained;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::hint::select_unpredictable;
@@ -78,7 +78,7 @@ pub fn forward(isa: Isa, g: Geometry, x: &Events, weights: Weights<'_>, out: &mu
 /// A task goes over all weights with its images.
 fn over_images(isa: Isa, g: Geometry, x: &Events, weights: &Panels, out: &mut [MaybeUninit<f32>]) {
     let (group, width, pitch, binary) = (group(x.images.len(), g.out_pixels()), weights.width, g.out, x.binary);
-    let parts = out.par_chunks_mut((group * g.output_len()).max(1)).zip(x.images.par_chunks(group)).in_parts();
+    let parts = out.par_chunks_mut((group * g.output_len()).max(1)).zip(x.images.par_chunks(group)).fine_grained();
     parts.for_each(|(out, images)| {
         for p in 0..weights.count() {
             let (panel, from) = (weights.panel(p), p * width);
@@ -96,7 +96,7 @@ fn over_panels(isa: Isa, g: Geometry, x: &Events, weights: Weights<'_>, out: &mu
     let groups = (2 * rayon::current_num_threads()).div_ceil(panels);
     let group = x.images.len().div_ceil(groups).max(1);
     let mut columns = room(panels * pixels * width);
-    columns.par_chunks_mut((pixels * width).max(1)).in_parts().enumerate().for_each(|(p, out)| {
+    columns.par_chunks_mut((pixels * width).max(1)).fine_grained().enumerate().for_each(|(p, out)| {
         let packed = match weights {
             Weights::Packed(all) => Cow::Borrowed(all.panel(p)),
             Weights::Plain(weight) => Cow::Owned(one_gathered(weight, &g, width, p)),
@@ -330,7 +330,7 @@ pub unsafe fn store<V: Lanes, const NV: usize>(acc: &[V; NV], y: &mut [MaybeUnin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::memory::{as_room, full};
+    use crate::cpu::memory::{as_room, full};
     use rand::Rng;
     use rand_chacha::rand_core::SeedableRng;
 

@@ -12,8 +12,8 @@
 //! up at the end, and a pixel costs a branch that is mispredicted only where the loads of the one before are
 //! still under way.
 
-use super::super::geometry::Geometry;
-use super::super::simd::{LANES, Lanes};
+use crate::operators::Geometry;
+use crate::cpu::simd::{LANES, Lanes};
 use super::{Job, List};
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! How a batch is cut into bands, and the sorting of a band's active inputs by channel and residue.
 
 use super::super::events::{Events, groups};
-use super::super::geometry::Geometry;
+use crate::operators::Geometry;
 use super::{BAND_BYTES, WIDTH};
 
 /// One axis of a band: where a residue's gradients lie and how many taps it meets.

@@ -17,10 +17,10 @@ mod bands;
 mod taps;
 
 use super::events::Events;
-use super::geometry::Geometry;
-use super::simd::{Isa, LANES, Lanes, by_isa};
-use crate::kernels::memory::{full, room, zeros};
-use crate::kernels::parts::InParts;
+use crate::operators::Geometry;
+use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
+use crate::cpu::memory::{full, room, zeros};
+use crate::cpu::grain::FineGrained;
 use bands::{Band, Plan};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -57,7 +57,7 @@ pub fn weight_gradient(isa: Isa, g: Geometry, x: &Events, gradient: &[f32]) -> V
     let plan = Plan::new(g);
     let mut bands = plan.bands(x.images.len());
     let places = plan.places();
-    bands.par_iter_mut().in_parts().for_each(|band| plan.fill(band, x, &places));
+    bands.par_iter_mut().fine_grained().for_each(|band| plan.fill(band, x, &places));
     let panels = g.out.div_ceil(WIDTH);
     let parts = TASKS.div_ceil(panels).clamp(1, bands.len().max(1));
     let per_part = bands.len().div_ceil(parts).max(1);
@@ -68,7 +68,7 @@ pub fn weight_gradient(isa: Isa, g: Geometry, x: &Events, gradient: &[f32]) -> V
         run(isa, &mut Job { plan, bands, binary: x.binary, gradient, panel, out });
     };
     let mut out = room(g.weights());
-    let rows = out.par_chunks_mut((WIDTH * g.channels * g.taps()).max(1)).in_parts().enumerate();
+    let rows = out.par_chunks_mut((WIDTH * g.channels * g.taps()).max(1)).fine_grained().enumerate();
     if parts == 1 {
         // Brought to their place by the task that summed them, from its cache.
         rows.for_each_init(Vec::new, |sums, (panel, out)| {
@@ -79,7 +79,7 @@ pub fn weight_gradient(isa: Isa, g: Geometry, x: &Events, gradient: &[f32]) -> V
         });
     } else {
         let mut sums = zeros(parts * panels * len);
-        let tasks = sums.par_chunks_mut(len.max(1)).in_parts().enumerate();
+        let tasks = sums.par_chunks_mut(len.max(1)).fine_grained().enumerate();
         tasks.for_each(|(task, out)| sum(task / panels, task % panels, out));
         rows.for_each(|(panel, out)| {
             let of = |part: usize| &sums[(part * panels + panel) * len..][..len];

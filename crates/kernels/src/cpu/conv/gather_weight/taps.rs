@@ -1,6 +1,6 @@
 //! The sums of one channel over its active pixels of one residue, in registers: all taps that they meet at once.
 
-use super::super::simd::{LANES, Lanes};
+use crate::cpu::simd::{LANES, Lanes};
 use super::{NV, WIDTH};
 
 /// The taps that pixels of one residue meet.

@@ -11,7 +11,7 @@
 //! are taken apart into their highest bit and the rest, each of which is at most 128.
 
 use super::dot::Dot;
-use crate::kernels::conv::simd::LANES;
+use crate::cpu::simd::LANES;
 use std::arch::x86_64::*;
 
 /// Sixteen sums of 32 bits.

@@ -4,8 +4,8 @@
 //! the product of a count and a weight; that of two rounded values by at most 2⁻⁷ + 2⁻¹⁶.
 
 use super::tile::{Format, UnitPanels};
-use crate::kernels::conv::pack::Panels;
-use crate::kernels::conv::simd::Isa;
+use crate::cpu::conv::pack::Panels;
+use crate::cpu::simd::Isa;
 use rayon::prelude::*;
 
 /// Where the first of two stands in a unit, as memory has it.

@@ -10,7 +10,7 @@
 //!
 //! Products of two bf16 fit an f32. The processor takes values below 2⁻¹²⁶ as zero; the twin does not.
 
-use crate::kernels::conv::simd::LANES;
+use crate::cpu::simd::LANES;
 
 /// Sums of sixteen output channels.
 ///

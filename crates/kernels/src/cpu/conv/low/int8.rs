@@ -10,8 +10,8 @@
 //! `s[co] ≥ 127/max|w[co, ·]|`.
 
 use super::tile::{Format, UnitPanels};
-use crate::kernels::conv::geometry::Geometry;
-use crate::kernels::conv::simd::Isa;
+use crate::operators::Geometry;
+use crate::cpu::simd::Isa;
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 

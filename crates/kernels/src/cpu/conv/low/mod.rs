@@ -16,12 +16,12 @@ pub use tile::Format;
 
 use super::cache::Packings;
 use super::dense::Indirection;
-use super::geometry::Geometry;
+use crate::operators::Geometry;
 use super::pack::{Panels, panel_width};
 use super::precision::Stays;
-use super::simd::Isa;
-use crate::kernels::flex::values;
-use crate::kernels::memory::{full, room};
+use crate::cpu::simd::Isa;
+use crate::cpu::tensor::values;
+use crate::cpu::memory::{full, room};
 use burn::backend::flex::FlexTensor;
 use tile::UnitPanels;
 
@@ -92,7 +92,7 @@ pub fn density(x: &[f32]) -> f64 {
 mod tests {
     use super::super::dense;
     use super::*;
-    use crate::kernels::flex::from_vec;
+    use crate::cpu::tensor::from_vec;
     use burn::tensor::Shape;
     use proptest::prelude::*;
     use rand::{Rng, SeedableRng};

@@ -5,10 +5,10 @@
 //! them real numbers.
 
 use super::dot::{self, Dot};
-use crate::kernels::conv::dense::Indirection;
-use crate::kernels::conv::gather::group;
-use crate::kernels::conv::simd::{Isa, LANES};
-use crate::kernels::parts::InParts;
+use crate::cpu::conv::dense::Indirection;
+use crate::cpu::conv::gather::group;
+use crate::cpu::simd::{Isa, LANES};
+use crate::cpu::grain::FineGrained;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -109,7 +109,7 @@ pub fn forward(isa: Isa, map: &Indirection, x: &[u32], weights: &UnitPanels, out
     let (x_len, out_len) = (map.pixels_in * weights.units, map.pixels_out * weights.outputs);
     let group = group(x.len() / x_len.max(1), map.pixels_out);
     let zeros = vec![0u32; weights.units];
-    let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).in_parts();
+    let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).fine_grained();
     parts.for_each(|(out, x)| run(isa, &mut Job { map, weights, zeros: &zeros, x, most: u8::MAX, out }));
 }
 

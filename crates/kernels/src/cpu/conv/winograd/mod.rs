@@ -16,11 +16,11 @@ mod transform;
 
 use super::dense::PANEL;
 use super::gather::group;
-use super::geometry::Geometry;
+use crate::operators::Geometry;
 use super::pack::{interleave, panel_width};
-use super::simd::{Isa, LANES};
-use crate::kernels::memory::{room, zeros};
-use crate::kernels::parts::InParts;
+use crate::cpu::simd::{Isa, LANES};
+use crate::cpu::memory::{room, zeros};
+use crate::cpu::grain::FineGrained;
 use product::{OutputJob, run_output};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -168,12 +168,12 @@ impl Layer<'_> {
     fn over_images(&self, images: usize, x: &[f32], weight: &[f32], out: &mut [MaybeUninit<f32>]) {
         let (map, isa, width) = (self.map, self.isa, self.width);
         let mut filters = room(self.panels() * self.filter_len());
-        let each = filters.par_chunks_mut(self.filter_len()).in_parts().enumerate();
+        let each = filters.par_chunks_mut(self.filter_len()).fine_grained().enumerate();
         each.for_each(|(p, filter)| self.filter(weight, p, 0..self.inputs, filter));
         let (x_len, out_len) = (map.in_height * map.in_width * self.inputs, map.height * map.width * self.outputs);
         let group = group(images, map.height * map.width);
         let block = Block { tiles: MANY, inputs: self.inputs };
-        let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).in_parts();
+        let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).fine_grained();
         let buffers = || (vec![0.0f32; block.len()], room(POINTS * MANY * width));
         parts.for_each_init(buffers, |(v, products), (out, x)| {
             let tiles = x.len() / x_len * map.tiles();
@@ -209,13 +209,13 @@ impl Layer<'_> {
         let (tiles, pixels) = (images * map.tiles(), images * map.height * map.width);
         let block = Block { tiles: FEW, inputs: self.inputs };
         let mut all = zeros(tiles.div_ceil(FEW) * block.len());
-        let each = all.par_chunks_mut(block.len()).in_parts().enumerate();
+        let each = all.par_chunks_mut(block.len()).fine_grained().enumerate();
         each.for_each(|(b, v)| self.input(block, b * FEW, tiles, x, v));
         let mut columns = room(self.panels() * pixels * width);
         let slice = if tiles <= BLOCKS * FEW { SLICE } else { self.inputs };
         let buffers =
             || (room(POINTS * filter_pitch(slice.min(self.inputs), width)), room(POINTS * BLOCKS * FEW * width));
-        let each = columns.par_chunks_mut((pixels * width).max(1)).in_parts().enumerate();
+        let each = columns.par_chunks_mut((pixels * width).max(1)).fine_grained().enumerate();
         each.for_each_init(buffers, |(filter, products), (p, out)| {
             for from in (0..self.inputs).step_by(slice) {
                 let inputs = from..(from + slice).min(self.inputs);
@@ -251,7 +251,7 @@ mod tests {
     use super::super::dense::{self, Indirection};
     use super::super::pack::Panels;
     use super::*;
-    use crate::kernels::memory::as_room;
+    use crate::cpu::memory::as_room;
     use rand::Rng;
     use rand_chacha::rand_core::SeedableRng;
 

@@ -2,7 +2,7 @@
 
 use super::super::dense::product;
 use super::super::gather::store;
-use super::super::simd::{LANES, Lanes, by_isa};
+use crate::cpu::simd::{LANES, Lanes, by_isa};
 use super::transform::filter_pitch;
 use super::{Block, IN, MR, Map, OUT, POINTS};
 use std::mem::MaybeUninit;

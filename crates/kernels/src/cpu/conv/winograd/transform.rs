@@ -1,7 +1,7 @@
 //! The transforms of weights and inputs, sixteen channels at a time.
 
 use super::super::dense::PANEL;
-use super::super::simd::{LANES, Lanes, by_isa};
+use crate::cpu::simd::{LANES, Lanes, by_isa};
 use super::{Block, IN, Map, OUT, POINTS};
 use std::mem::MaybeUninit;
 
