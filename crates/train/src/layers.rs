@@ -2,14 +2,6 @@
 //! library's operators ([`Kernel::Plain`]).
 
 use crate::error::{Error, Result};
-use tickless_kernels::Kernel;
-use tickless_kernels::operators::fits;
-use tickless_kernels::cpu::conv::precision::{self, Stays};
-use tickless_kernels::Moments;
-use tickless_kernels::{Branch, BranchNorm, Precision, Statistics};
-use tickless_kernels::{
-    FirstInput, FirstLayer, FusedLayer, NeuronOp, conv_for, neuron, rounded, tile_pool, tile_pool_last,
-};
 use crate::model::Pass;
 use crate::norm::{BatchStatistics, NormMode, Running};
 use crate::parallel::WholeBatch;
@@ -18,6 +10,14 @@ use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor};
 use std::sync::Arc;
+use tickless_kernels::Kernel;
+use tickless_kernels::Moments;
+use tickless_kernels::cpu::conv::precision::{self, Stays};
+use tickless_kernels::operators::fits;
+use tickless_kernels::{Branch, BranchNorm, Precision, Statistics};
+use tickless_kernels::{
+    FirstInput, FirstLayer, FusedLayer, NeuronOp, conv_for, neuron, rounded, tile_pool, tile_pool_last,
+};
 use tickless_net::{Conv, InputKind, Layer, Network, Neuron, NodeId, Norm, Pool, PoolKind};
 
 /// One summand of a neuron's current: a sequence and the convolution and norm that are still to be done.

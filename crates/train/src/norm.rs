@@ -5,11 +5,11 @@
 //! Nothing is updated here: a pass returns the statistics and the caller decides.
 
 use crate::error::Result;
-use tickless_kernels::Statistics;
 use crate::parallel::{Normalised, WholeBatch, batch_norm};
 use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::sync::Arc;
+use tickless_kernels::Statistics;
 use tickless_net::Norm;
 
 /// What batch norm does in a pass.

@@ -17,7 +17,6 @@
 //! Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
 
 use crate::error::Result;
-use tickless_kernels::seed_gradient;
 use crate::model::{Model, Output, Pass, Walk};
 use crate::norm::BatchStatistics;
 use crate::parallel::WholeBatch;
@@ -25,6 +24,7 @@ use crate::sequence::Sequence;
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use tickless_kernels::seed_gradient;
 use tickless_net::{Layer, Network, NodeId};
 
 /// A pass that has run forward and is still to be differentiated.

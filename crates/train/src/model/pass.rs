@@ -7,16 +7,16 @@
 use super::Model;
 use crate::error::{Error, Result};
 use crate::in_pool::in_pool;
-use tickless_kernels::{Kernel, Precision};
-use tickless_kernels::operators::wanted;
 use crate::layers::{self, How, Term};
 use crate::norm::{BatchStatistics, NormMode};
 use crate::parallel::WholeBatch;
 use crate::sequence::Sequence;
-use tickless_kernels::ttm::TimeMap;
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use tickless_kernels::operators::wanted;
+use tickless_kernels::ttm::TimeMap;
+use tickless_kernels::{Kernel, Precision};
 use tickless_net::{InputKind, Layer, LeakRule, NodeId};
 
 /// How a pass is to be run.
@@ -277,7 +277,10 @@ impl Model {
         if p != Precision::F32 && self.device != Device::flex() {
             return Err(Error::Setting(format!("precision `{p}` is of the CPU; a GPU's is TICKLESS_GPU_PRECISION")));
         }
-        if leaves.iter().any(|l| l.is_require_grad()) { p.check_training() } else { Ok(()) }
+        if leaves.iter().any(|l| l.is_require_grad()) {
+            p.check_training()?;
+        }
+        Ok(())
     }
 
     /// Checks the configuration against the network and brings the input to its first stage.
