@@ -22,6 +22,7 @@ pub mod gather;
 pub mod parity;
 mod progress;
 pub mod report;
+mod shown;
 pub mod simulate;
 pub mod view;
 mod world;
