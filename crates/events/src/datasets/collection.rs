@@ -169,6 +169,10 @@ impl Dataset for Collection {
         on_sensor(stream, self.sensor, || place.label()).map(Sample::Events)
     }
 
+    fn file(&self, split: Split, index: usize) -> Option<String> {
+        Some(self.part(split)[index].place.name_within(&self.path))
+    }
+
     fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
         let ReadOptions { time_unit, literal_times, drop_outside, .. } = self.read;
         key.text(time_unit.map_or("", |unit| unit.name())).number(literal_times.into()).number(drop_outside.into());

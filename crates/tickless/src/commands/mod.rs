@@ -174,6 +174,11 @@ pub fn print(line: std::fmt::Arguments<'_>) {
     }
 }
 
+/// A share in percent; against a silent reference it is infinite.
+pub fn percent(share: f64) -> String {
+    if share.is_finite() { format!("{:.2} %", 100.0 * share) } else { "infinite".to_owned() }
+}
+
 /// Prints a value as JSON.
 pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
     say!("{}", serde_json::to_string_pretty(value)?);
