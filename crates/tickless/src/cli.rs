@@ -3,6 +3,7 @@
 use crate::commands::{
     asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, parity, report, simulate, train,
 };
+use crate::output::{self, note};
 use crate::progress::Console;
 use crate::world::World;
 use clap::{Args, Parser, Subcommand};
@@ -62,7 +63,10 @@ enum Command {
 ///
 /// Exit codes: 0 done, 2 an error that its message explains, 130 stopped by Ctrl-C.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return usage(&e),
+    };
     if let Some(n) = cli.global.threads
         && !(1..=LARGEST_THREADS).contains(&n)
     {
@@ -95,12 +99,12 @@ pub fn main() -> ExitCode {
         Command::Data(c) => c.run(g, &console),
     };
     console.leave();
-    let Err(e) = result else { return ExitCode::SUCCESS };
+    let Err(e) = result.and_then(|()| output::all_printed()) else { return ExitCode::SUCCESS };
     if world.ended_by_first(&console) {
         return ExitCode::from(130);
     }
     let code = if console.stopped() {
-        eprintln!("{}", one_line(&e));
+        note!("{}", one_line(&e));
         130
     } else {
         fail(&e);
@@ -110,8 +114,18 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Help and version are results, a wrong word is an error; both are clap's to print.
+fn usage(e: &clap::Error) -> ExitCode {
+    match e.print() {
+        Err(io) if !e.use_stderr() && io.kind() != std::io::ErrorKind::BrokenPipe => {
+            fail(&anyhow::anyhow!("standard output: {io}"))
+        }
+        _ => ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2)),
+    }
+}
+
 fn fail(e: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {}", one_line(e));
+    note!("error: {}", one_line(e));
     ExitCode::from(2)
 }
 

@@ -36,6 +36,8 @@ pub struct Experiment {
     pub title: String,
     /// The command that repeats it.
     pub command: String,
+    /// Whether a training that was stopped goes on under other conditions too.
+    pub allow_changed: bool,
 }
 
 impl Experiment {
@@ -63,7 +65,7 @@ impl Experiment {
                     }
                     let label = strategy.to_uppercase();
                     console.set_prefix(&format!("{label} {k}/{total}"));
-                    let finished = one(&recipe, &self.folder.join(name), device, console)?;
+                    let finished = one(&recipe, &self.folder.join(name), device, self.allow_changed, console)?;
                     if groups.len() <= s {
                         groups.push((label, Vec::new()));
                     }
@@ -81,15 +83,16 @@ impl Experiment {
 }
 
 /// One run: trained, evaluated, simulated; whatever is there already is kept.
-fn one(recipe: &Recipe, path: &Path, device: &Device, console: &Console) -> Result<Finished> {
+fn one(recipe: &Recipe, path: &Path, device: &Device, allow_changed: bool, console: &Console) -> Result<Finished> {
     let folder = if path.join("recipe.toml").exists() { RunFolder::open(path)? } else { RunFolder::create(path)? };
     if folder.file("recipe.toml").exists() && folder.recipe()? != *recipe {
         anyhow::bail!("{}: holds a run of another recipe; name another folder with `--output`", path.display());
     }
-    if !folder.finished() {
+    if !folder.finished()? {
         let source = Source::open_with(&recipe.data, recipe.seed, console)?;
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
-        let job = Job { recipe, source: &source, parts: &parts, folder: &folder, initial: None, base: None, device };
+        let (source, parts, folder) = (&source, &parts, &folder);
+        let job = Job { recipe, source, parts, folder, initial: None, base: None, device, allow_changed };
         train(job, console).map_err(|e| stopped(e, "the same command goes on from there"))?;
     }
     let mut finished = Finished::open(&folder, None)?;

@@ -17,6 +17,8 @@ pub mod cli;
 mod commands;
 pub mod experiment;
 pub mod gather;
+mod interrupt;
+mod output;
 pub mod parity;
 mod progress;
 pub mod report;

@@ -1,6 +1,8 @@
 //! Progress on the terminal: a bar with rate and time left, plain lines where there is no
 //! terminal, and Ctrl-C turned into a request to stop at the next safe point.
 
+use crate::interrupt;
+use crate::output::note;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,14 +37,9 @@ impl Console {
     /// once.
     pub fn new(speaks: bool) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let flag = stop.clone();
-        // Where a handler cannot be set, Ctrl-C ends the process; checkpoints are whole anyway.
-        let _ = ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
+        interrupt::watch(stop.clone(), move || {
             if speaks {
-                eprintln!("\nstopping at the next step (Ctrl-C again stops at once)");
+                note!("\nstopping at the next step (Ctrl-C again stops at once)");
             }
         });
         let terminal = std::io::stderr().is_terminal();
@@ -151,7 +148,7 @@ impl Progress for Console {
                     bar.set_message(t.note.clone());
                 }
                 None if t.said.elapsed() >= LINE_EVERY => {
-                    eprintln!("{}", t.line());
+                    note!("{}", t.line());
                     t.said = Instant::now();
                 }
                 None => {}
@@ -172,15 +169,15 @@ impl Progress for Console {
                     units => format!("{} {units}", t.done),
                 };
                 let line = format!("{}: {done} in {seconds:.1} s  {}", t.name, t.note);
-                eprintln!("{}", line.trim_end());
+                note!("{}", line.trim_end());
             }
         }
     }
 
     fn line(&self, text: &str) {
         match lock(&self.task).as_ref().and_then(|t| t.bar.as_ref()) {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| note!("{text}")),
+            None => note!("{text}"),
         }
     }
 

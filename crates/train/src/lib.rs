@@ -10,6 +10,7 @@
 
 pub mod calibrate;
 pub mod checkpoint;
+pub mod conditions;
 pub mod data;
 pub mod device;
 pub mod error;

@@ -2,10 +2,12 @@
 
 use crate::calibrate::Calibration;
 use crate::checkpoint::{Checkpoint, EpochMetrics, Position};
+use crate::conditions::Conditions;
 use crate::data::{Parts, SampleId, Source, prefetch_each};
 use crate::error::{Error, Result};
 use crate::evaluate::{Plan, Setting, across_steps, activity};
-use crate::model::{Model, Parameter};
+use crate::model::{Model, Parameter, all_finite};
+use crate::norm::NormMode;
 use crate::optimiser::OptimiserState;
 use crate::parallel::Ranks;
 use crate::plan::TrainPlan;
@@ -57,6 +59,8 @@ pub struct Trainer<'a> {
     optimiser: OptimiserState,
     position: Position,
     best: Option<Weights>,
+    conditions: Conditions,
+    changed: Vec<String>,
 }
 
 impl<'a> Trainer<'a> {
@@ -65,7 +69,8 @@ impl<'a> Trainer<'a> {
     /// `step_us` is the duration of one step at T_max (recordings only).
     ///
     /// # Errors
-    /// If the weights do not fit, the recipe cannot be, or the checkpoint is another recipe's.
+    /// If the weights do not fit, the recipe cannot be, or the checkpoint is another recipe's or damaged
+    /// ([`Checkpoint::check`]).
     #[expect(clippy::too_many_arguments, reason = "each is another thing that a training starts from")]
     pub fn new(
         recipe: &'a Recipe,
@@ -79,22 +84,27 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self> {
         let plan = Self::plan(recipe, &network, parts, step_us)?;
         let recipe_text = recipe.to_toml()?;
+        if let Some(c) = &checkpoint {
+            c.check(recipe, &network, &plan)?;
+        }
         let model = Model::new(network, checkpoint.as_ref().map_or(weights, |c| &c.weights), device)?
             .with_recompute(recipe.train.recompute);
         model.precision().check_training()?;
         let mut optimiser = OptimiserState::new(plan.optimiser, model.parameters.len());
-        let (mut position, mut best) = (Position::start(), None);
+        let (mut position, mut best, mut changed) = (Position::start(), None, Vec::new());
         if let Some(c) = checkpoint {
-            if c.recipe != recipe_text {
-                return Err(Error::Setting(
-                    "the checkpoint belongs to another recipe; resume with the one in the run folder, or start a new run".into(),
-                ));
-            }
-            optimiser =
-                OptimiserState::restore(plan.optimiser, &model.parameters, &c.optimiser, c.optimiser_steps, device);
-            (position, best) = (c.position, c.best);
+            let frozen = |p: &Parameter| plan.step.norm == NormMode::Running && model.is_shift(p);
+            let (saved, steps) = (&c.optimiser, c.optimiser_steps);
+            optimiser = OptimiserState::restore(plan.optimiser, &model.parameters, saved, steps, frozen, device)?;
+            (position, best, changed) = (c.position, c.best, c.changed);
         }
-        Ok(Self { recipe, recipe_text, plan, source, parts, model, optimiser, position, best })
+        let conditions = Conditions::default();
+        Ok(Self { recipe, recipe_text, plan, source, parts, model, optimiser, position, best, conditions, changed })
+    }
+
+    /// The same, whose checkpoints say under which conditions it trains, and what was another before.
+    pub fn with_conditions(self, conditions: Conditions, changed: Vec<String>) -> Self {
+        Self { conditions, changed, ..self }
     }
 
     /// The same as one of several workers that share every batch of the recipe.
@@ -157,7 +167,14 @@ impl<'a> Trainer<'a> {
             _ => self.model.clone(),
         };
         self.calibrate(&mut model, progress)?;
-        Ok((model, self.position))
+        // Statistics of calibration are sums over other batches than the iterations saw.
+        match model.not_finite() {
+            None => Ok((model, self.position)),
+            Some(tensor) => {
+                let (iteration, epoch) = (self.position.iteration, self.position.epoch);
+                Err(Error::Diverged { tensor, iteration, epoch })
+            }
+        }
     }
 
     fn epoch(&mut self, hooks: &mut dyn Hooks, progress: &dyn Progress) -> Result<()> {
@@ -215,15 +232,19 @@ impl<'a> Trainer<'a> {
                 other => other,
             })?;
         self.optimiser.step(&mut self.model.parameters, gradients, self.plan.schedule.at(k));
-        // 0·w is 0 for every finite w and not a number for the others.
-        let finite = |p: &&Parameter| p.value.clone().mul_scalar(0.0).sum().into_scalar::<f32>() == 0.0;
-        match self.model.parameters.iter().find(|p| !finite(p)) {
-            None => Ok(report),
-            Some(p) => {
-                let (parameter, epoch) = (p.name.clone(), self.position.epoch + 1);
-                Err(Error::Diverged { parameter, iteration: k + 1, epoch })
-            }
+        self.check_finite(k + 1)?;
+        Ok(report)
+    }
+
+    /// Checks every tensor that a step writes: weights, running statistics, the optimiser's state.
+    fn check_finite(&self, iteration: usize) -> Result<()> {
+        let epoch = self.position.epoch + 1;
+        let diverged = |tensor: String| Err(Error::Diverged { tensor, iteration, epoch });
+        if let Some(name) = self.model.not_finite() {
+            return diverged(name);
         }
+        let mut state = self.optimiser.tensors(&self.model.parameters);
+        state.find(|(_, t)| !all_finite(t)).map_or(Ok(()), |(name, _)| diverged(name))
     }
 
     fn end_of_epoch(&mut self, progress: &dyn Progress) -> Result<EpochMetrics> {
@@ -331,6 +352,8 @@ impl<'a> Trainer<'a> {
             optimiser,
             optimiser_steps,
             best: self.best.clone(),
+            conditions: self.conditions.clone(),
+            changed: self.changed.clone(),
         }
     }
 }

@@ -43,6 +43,10 @@ pub struct Finetune {
     /// Go on with the checkpoint in the output folder.
     #[arg(long)]
     resume: bool,
+    /// Go on with a training that was stopped also if what its bits depend on is another now (recordings, precision,
+    /// kernels, machine, workers, version); its weights are then not those of one never stopped.
+    #[arg(long)]
+    allow_changed: bool,
 }
 
 impl Finetune {
@@ -82,7 +86,7 @@ impl Finetune {
         if kept.as_ref().is_some_and(|k| *k != recipe && *k != done) {
             bail!("{}: was begun with other options; give the same, or another `--output`", path.display());
         }
-        let facts = if kept.as_ref() == Some(&done) && folder.finished() {
+        let facts = if kept.as_ref() == Some(&done) && folder.finished()? {
             console.line(&format!("{}: has finished already", path.display()));
             folder.facts()?
         } else {
@@ -94,6 +98,7 @@ impl Finetune {
                 initial: Some(weights),
                 base: Some(from.display().to_string()),
                 device: &device,
+                allow_changed: self.allow_changed,
             };
             let again = "the same command with `--resume` goes on from there";
             let facts = train(job, console).map_err(|e| stopped(e, again))?;

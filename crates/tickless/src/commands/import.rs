@@ -90,6 +90,7 @@ impl Import {
             initial: Some(imported.weights),
             base: Some(self.graph.display().to_string()),
             device: &device(&global.device)?,
+            allow_changed: false,
         };
         train(job, console).map_err(|e| stopped(e, "start the same command again"))?;
         let layers = imported.network.nodes().len();

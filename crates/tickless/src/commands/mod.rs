@@ -15,10 +15,10 @@ pub mod report;
 pub mod simulate;
 pub mod train;
 
+pub(crate) use crate::output::{print_json, say};
 use crate::progress::Console;
 use anyhow::Result;
 use clap::Args;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, SampleId};
@@ -47,7 +47,9 @@ pub struct RunArgs {
 impl RunArgs {
     /// Opens it.
     pub fn load(&self) -> Result<Loaded> {
-        Ok(RunFolder::open(&self.run)?.load_with(self.data.as_deref())?)
+        let run = RunFolder::open(&self.run)?.load_with(self.data.as_deref())?;
+        run.warnings.iter().for_each(|w| crate::output::note!("warning: {w}"));
+        Ok(run)
     }
 }
 
@@ -133,6 +135,9 @@ pub fn begin(path: &Path, resume: bool, console: &Console) -> Result<(RunFolder,
 pub fn stopped(e: tickless_train::Error, how: &str) -> anyhow::Error {
     match e {
         tickless_train::Error::Stopped { .. } => anyhow::anyhow!("{e}: {how}"),
+        tickless_train::Error::ConditionsChanged { .. } => {
+            anyhow::anyhow!("{e}: restore them, or go on all the same with `--allow-changed`")
+        }
         other => other.into(),
     }
 }
@@ -144,29 +149,6 @@ pub fn check_epochs(recipe: &Recipe) -> Result<()> {
             "`train.epochs` = 0 trains nothing: it is at least 1 (`tickless finetune RUN --epochs 0` converts a run)"
         );
     }
-    Ok(())
-}
-
-/// Prints a line of the result on standard output, as `println!` does.
-macro_rules! say {
-    ($($words:tt)*) => { $crate::commands::print(format_args!($($words)*)) };
-}
-pub(crate) use say;
-
-/// Prints a line; where its reader has gone (`tickless eval RUN | head`), ends the program without a word.
-pub fn print(line: std::fmt::Arguments<'_>) {
-    if let Err(e) = writeln!(std::io::stdout().lock(), "{line}") {
-        if e.kind() == std::io::ErrorKind::BrokenPipe {
-            std::process::exit(0);
-        }
-        eprintln!("error: standard output: {e}");
-        std::process::exit(2);
-    }
-}
-
-/// Prints a value as JSON.
-pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 

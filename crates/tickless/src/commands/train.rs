@@ -21,6 +21,7 @@ use tickless_train::run::{Job, RunFolder, train_as};
   tickless train recipes/nmnist.toml --set train.strategy=sdt --set seed=2
   tickless train recipes/nmnist.toml --epochs 5 --output runs/short
   tickless train recipes/nmnist.toml --resume        go on after Ctrl-C or a crash
+  tickless train recipes/nmnist.toml --resume --allow-changed    the same on another machine
 
   tickless train recipes/nmnist.toml --workers 2     one process, each batch shared by two workers
   tickless train recipes/nmnist.toml --device cuda:0,cuda:1    a worker for each card
@@ -46,6 +47,10 @@ pub struct Train {
     /// Go on with the checkpoint in the folder; the weights end up as if it had never stopped.
     #[arg(long)]
     resume: bool,
+    /// Go on with a training that was stopped also if what its bits depend on is another now (recordings, precision,
+    /// kernels, machine, workers, version); its weights are then not those of one never stopped.
+    #[arg(long)]
+    allow_changed: bool,
     /// Workers of this process that share each batch and the threads; every one takes `train.batch` samples
     /// (default: one for each device of the list).
     #[arg(long, value_name = "N")]
@@ -85,7 +90,8 @@ impl Train {
                 let (recipe, source, parts, folder) = (&given, &source, &parts, &folder);
                 // Of one process's workers each has its own, and processes take theirs in turn.
                 let device = &devices[ranks.rank() % devices.len()];
-                let job = Job { recipe, source, parts, folder, initial: None, base: None, device };
+                let allow_changed = self.allow_changed;
+                let job = Job { recipe, source, parts, folder, initial: None, base: None, device, allow_changed };
                 train_as(job, ranks, progress(ranks))
             };
             let done = match workers {
@@ -156,7 +162,7 @@ impl Train {
                 path.display()
             );
         }
-        let finished = begun && folder.finished();
+        let finished = begun && folder.finished()?;
         Ok((folder, finished))
     }
 }

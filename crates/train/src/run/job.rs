@@ -4,8 +4,10 @@ use super::facts::{FORMAT, Machine, RunFacts};
 use super::folder::RunFolder;
 use super::lock::Lock;
 use crate::checkpoint::{Checkpoint, EpochMetrics};
+use crate::conditions::Conditions;
 use crate::data::{Parts, Source};
 use crate::error::{Error, Result};
+use crate::kernels::conv::{Kernel, Precision};
 use crate::parallel::Ranks;
 use crate::plan::initial_weights;
 use crate::progress::Progress;
@@ -33,6 +35,8 @@ pub struct Job<'a> {
     pub base: Option<String>,
     /// The device.
     pub device: &'a Device,
+    /// Whether a training that was stopped goes on if its [`Conditions`] are others now.
+    pub allow_changed: bool,
 }
 
 struct Files<'a> {
@@ -56,8 +60,9 @@ impl Hooks for Files<'_> {
 /// Trains, or goes on with a checkpoint if the folder has one, and writes the weights.
 ///
 /// # Errors
-/// If recipe, data, weights and checkpoint do not fit, training is stopped, or the loss is not
-/// finite; the folder then holds the last good checkpoint.
+/// If recipe, data, weights and checkpoint do not fit, training would go on under other conditions
+/// ([`Error::ConditionsChanged`]), is stopped, or a value is not finite; the folder then holds the last
+/// good checkpoint.
 pub fn train(job: Job<'_>, progress: &dyn Progress) -> Result<RunFacts> {
     train_as(job, &Ranks::alone(), progress)
 }
@@ -111,16 +116,23 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
         step_us,
         tau_us: neuron.and_then(|n| n.tau_us(step_us)).filter(|t| t.is_finite()),
         mean_events,
-        base: job.base,
+        base: job.base.clone(),
         workers: ranks.size(),
         train_seconds: 0.0,
         iterations: 0,
         finished: false,
+        changed: Vec::new(),
     };
+    // Before the checkpoint is looked at closely: if recordings are missing, it does not fit because of that.
+    let (now, changed) = match ranks.is_first() {
+        true => conditions(&job, checkpoint.as_ref(), ranks.size(), progress)?,
+        false => Default::default(),
+    };
+    let facts = RunFacts { changed: changed.clone(), ..facts };
     let weights = job.initial.unwrap_or_else(|| initial_weights(recipe, &network));
     let history = checkpoint.as_ref().map(|c| c.position.history.clone()).unwrap_or_default();
-    let trainer = Trainer::new(recipe, source, parts, network, &weights, checkpoint, step_us, device)?
-        .with_ranks(ranks.clone())?;
+    let trainer = Trainer::new(recipe, source, parts, network, &weights, checkpoint, step_us, device);
+    let trainer = trainer.map_err(|e| of_file(e, folder))?.with_ranks(ranks.clone())?.with_conditions(now, changed);
     if !ranks.is_first() {
         let (_, position) = trainer.run(&mut (), progress)?;
         return Ok(facts.finish(&position));
@@ -134,6 +146,34 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     let facts = facts.finish(&position);
     folder.write_json("run.json", &facts)?;
     Ok(facts)
+}
+
+/// The present conditions, and all in which they are others than those that the training began or went on with.
+fn conditions(
+    job: &Job<'_>,
+    checkpoint: Option<&Checkpoint>,
+    workers: usize,
+    progress: &dyn Progress,
+) -> Result<(Conditions, Vec<String>)> {
+    let now = Conditions::here(Kernel::from_env(), Precision::from_env()?, job.device, job.source, workers)?;
+    let Some(checkpoint) = checkpoint else { return Ok((now, Vec::new())) };
+    let differences = checkpoint.conditions.differences(&now);
+    if !differences.is_empty() && !job.allow_changed {
+        return Err(Error::ConditionsChanged { path: job.folder.path().to_owned(), differences });
+    }
+    differences.iter().for_each(|d| progress.line(&format!("warning: goes on under other conditions: {d}")));
+    Ok((now, [checkpoint.changed.clone(), differences].concat()))
+}
+
+/// What is wrong with a checkpoint, with its file and the remedy.
+fn of_file(e: Error, folder: &RunFolder) -> Error {
+    match e {
+        Error::Checkpoint(problem) => Error::RunFile {
+            path: folder.file("checkpoint.safetensors"),
+            problem: format!("is not of this training ({problem}); delete it to train from the beginning"),
+        },
+        other => other,
+    }
 }
 
 /// The folder's checkpoint on every worker; other hosts need not see the folder.
