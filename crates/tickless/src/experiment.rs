@@ -4,7 +4,7 @@
 //! Every run is a folder of its own under the experiment's; a finished one is not done again, so
 //! an experiment that was stopped goes on where it was.
 
-use crate::commands::stopped;
+use crate::commands::{Part, stopped};
 use crate::gather::{Evaluation, Finished, report};
 use crate::progress::Console;
 use crate::report as page;
@@ -105,7 +105,8 @@ fn one(recipe: &Recipe, path: &Path, device: &Device, allow_changed: bool, conso
         let plan = Plan { steps: recipe.eval.steps.clone(), leaks: recipe.eval.leak.clone(), calibration: None };
         let points = across_steps(&model, &setting, &plan, console)?;
         let activity = activity(&model, &setting, t_max, LeakRule::Step, &Silent)?;
-        let evaluation = Evaluation { part: "test".into(), points, activity };
+        let evaluation = Evaluation::of(run, &model, Part::Test, points, activity);
+        let _lock = folder.lock_results()?;
         folder.write_json("eval.json", &evaluation)?;
         finished.evaluation = Some(evaluation);
     }

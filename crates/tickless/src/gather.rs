@@ -3,6 +3,9 @@
 //! Runs of one strategy that differ in seed or fold are one row: means, and the standard error
 //! of the mean over the runs, sd/√n.
 
+use crate::commands::Part;
+use crate::kept;
+use crate::output::note;
 use crate::report as r;
 use crate::simulate::{Simulation, trace};
 use anyhow::{Result, ensure};
@@ -10,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use tickless_net::{InputKind, Leak, LeakRule, Neuron, Reset, SpikeMode};
 use tickless_train::evaluate::{LayerActivity, Point};
+use tickless_train::kernels::conv::Precision;
+use tickless_train::model::Model;
 use tickless_train::run::{Loaded, RunFolder};
 
 /// `eval.json` of a run.
@@ -21,6 +26,33 @@ pub struct Evaluation {
     pub points: Vec<Point>,
     /// Activity of the spiking layers, clocked at T_max.
     pub activity: Vec<LayerActivity>,
+    /// At which precision convolutions ran.
+    #[serde(default = "f32_precision")]
+    pub precision: String,
+    /// The checksum of the weights that it was measured on.
+    #[serde(default)]
+    pub weights: Option<String>,
+}
+
+/// The precision of evaluations that do not say it.
+fn f32_precision() -> String {
+    Precision::F32.to_string()
+}
+
+impl Evaluation {
+    /// What was measured on a part of a run.
+    pub fn of(run: &Loaded, model: &Model, part: Part, points: Vec<Point>, activity: Vec<LayerActivity>) -> Self {
+        let precision = model.precision().to_string();
+        Self { part: part.word().into(), points, activity, precision, weights: Some(run.checksum.clone()) }
+    }
+
+    /// Whether a run keeps it: of the whole test part, at full precision.
+    pub fn is_whole(&self, run: &Loaded) -> bool {
+        let samples = run.parts.test.len();
+        self.part == Part::Test.word()
+            && self.precision == f32_precision()
+            && self.points.iter().all(|p| p.samples == samples)
+    }
 }
 
 /// One finished run with its results.
@@ -40,9 +72,8 @@ impl Finished {
     /// If it is not a finished run or a result is damaged.
     pub fn open(folder: &RunFolder, data: Option<&Path>) -> Result<Self> {
         let run = folder.load_with(data)?;
-        let has = |name: &str| folder.file(name).is_file();
-        let evaluation = has("eval.json").then(|| folder.read_json("eval.json")).transpose()?;
-        let simulation = has("simulate.json").then(|| folder.read_json("simulate.json")).transpose()?;
+        run.warnings.iter().for_each(|w| note!("warning: {w}"));
+        let (evaluation, simulation) = (kept::evaluation(&run)?, kept::simulation(&run)?);
         Ok(Self { run, evaluation, simulation })
     }
 }

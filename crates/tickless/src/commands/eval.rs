@@ -10,6 +10,7 @@ use tickless_net::LeakRule;
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::device::device;
 use tickless_train::evaluate::{Plan, Setting, across_steps, activity, at_configuration};
+use tickless_train::kernels::conv::Precision;
 
 /// Evaluate a run at many numbers of time steps.
 #[derive(Debug, Args)]
@@ -90,19 +91,21 @@ impl Eval {
             points.extend(across_steps(&model, &setting, &Plan { steps, leaks, calibration }, console)?);
         }
         let activity = activity(&model, &setting, t_max, LeakRule::Step, console)?;
-        let result = Evaluation { part: self.part.word().into(), points, activity };
-        // The run keeps its evaluation on the whole test part; others are only shown.
-        if self.part == Part::Test && self.limit == 0 && self.configuration.is_empty() && !self.calibrate {
+        let result = Evaluation::of(&run, &model, self.part, points, activity);
+        // The run keeps its evaluation on the whole test part at full precision; others are only shown.
+        if result.is_whole(&run) && self.configuration.is_empty() && !self.calibrate {
+            let _lock = folder.lock_results()?;
             folder.write_json("eval.json", &result)?;
         }
         if global.json {
             return print_json(&result);
         }
         say!(
-            "{} on {} {} samples (trained as {}, T_max {t_max})",
+            "{} on {} {} samples{} (trained as {}, T_max {t_max})",
             run.facts.network,
-            ids.len(),
+            of_all(ids.len(), self.part.of(&run.parts, 0).len()),
             self.part.word(),
+            if model.precision() == Precision::F32 { String::new() } else { format!(" at {}", model.precision()) },
             run.facts.strategy
         );
         say!("{:>16}  {:>6}  {:>10}  {:>8}", "T", "leak", "% correct", "loss");
@@ -117,6 +120,11 @@ impl Eval {
         }
         Ok(())
     }
+}
+
+/// `40`, or `7 of 40`.
+fn of_all(some: usize, all: usize) -> String {
+    if some == all { all.to_string() } else { format!("{some} of {all}") }
 }
 
 /// `1,2,5..8` as a list; ranges include both ends.

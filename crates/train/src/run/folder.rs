@@ -33,6 +33,8 @@ pub struct Loaded {
     pub network: Arc<Network>,
     /// Its weights.
     pub weights: Weights,
+    /// The checksum of its weight file, by which results tell what they were measured on.
+    pub checksum: String,
     /// Its data set.
     pub source: Source,
     /// The parts of the data set.
@@ -121,6 +123,16 @@ impl RunFolder {
     /// If it cannot be written.
     pub fn write_recipe(&self, recipe: &Recipe) -> Result<()> {
         self.write("recipe.toml", recipe.to_toml()?.as_bytes())
+    }
+
+    /// Takes the lock of the run's results, for those who read, change and write one of them. It is held for moments,
+    /// so this waits for it.
+    ///
+    /// # Errors
+    /// If the lock's file cannot be made.
+    pub fn lock_results(&self) -> Result<tickless_files::Lock> {
+        let path = self.file("results.lock");
+        tickless_files::Lock::wait(&path).map_err(|e| Error::io(&path, e))
     }
 
     /// Reads a JSON file of the run.
@@ -250,7 +262,7 @@ impl RunFolder {
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let (shape, kind) = source.input();
         let network = Arc::new(recipe.network.build(shape, kind, source.dataset().classes())?);
-        let WeightFile { weights, has_checksum, .. } = WeightFile::load(&path).map_err(|e| match e {
+        let WeightFile { weights, checksum, has_checksum, .. } = WeightFile::load(&path).map_err(|e| match e {
             tickless_net::Error::WeightFile { problem, .. } => Error::RunFile {
                 path: path.clone(),
                 problem: format!(
@@ -271,7 +283,7 @@ impl RunFolder {
                 path.display()
             ));
         }
-        Ok(Loaded { folder: self.clone(), facts, recipe, network, weights, source, parts, warnings })
+        Ok(Loaded { folder: self.clone(), facts, recipe, network, weights, checksum, source, parts, warnings })
     }
 }
 
