@@ -123,11 +123,12 @@ impl Checkpoint {
     /// Writes it so that a kill at any moment leaves a whole file.
     ///
     /// # Errors
-    /// If the file cannot be written; the old one is then untouched.
+    /// If a value is not finite, or the file cannot be written; the old one is then untouched.
     pub fn write(&self, file: &Path) -> Result<()> {
         let mut all = Weights::default();
         let parts = [("now", Some(&self.weights)), ("optimiser", Some(&self.optimiser)), ("best", self.best.as_ref())];
         for (prefix, weights) in parts {
+            weights.map_or(Ok(()), |w| w.check_values(file))?;
             for (name, array) in weights.into_iter().flat_map(|w| &w.tensors) {
                 all.insert(format!("{prefix}.{name}"), array.clone());
             }
