@@ -13,24 +13,16 @@ const STOPPED: i32 = 130;
 /// Sets `stop` when the user asks to stop, and calls `told` on a thread of its own.
 ///
 /// Where no handler can be set, a signal ends the process; checkpoints are whole anyway.
-#[cfg(unix)]
-pub fn watch(stop: Arc<AtomicBool>, told: impl Fn() + Send + 'static) {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let mut wanted = vec![SIGINT, SIGTERM];
-    if !is_ignored(SIGHUP) {
-        wanted.push(SIGHUP);
-    }
-    let Ok(mut signals) = signal_hook::iterator::Signals::new(wanted) else { return };
-    std::thread::spawn(move || {
-        for signal in signals.forever() {
-            request(&stop, signal != SIGHUP, &told);
+pub fn watch(stop: Arc<AtomicBool>, told: impl Fn() + Clone + Send + 'static) {
+    #[cfg(unix)]
+    {
+        use signal_hook::consts::{SIGHUP, SIGTERM};
+        let wanted = if is_ignored(SIGHUP) { vec![SIGTERM] } else { vec![SIGTERM, SIGHUP] };
+        if let Ok(mut signals) = signal_hook::iterator::Signals::new(wanted) {
+            let (stop, told) = (stop.clone(), told.clone());
+            std::thread::spawn(move || signals.forever().for_each(|s| request(&stop, s != SIGHUP, &told)));
         }
-    });
-}
-
-/// As on Unix, with what the system has: Ctrl-C.
-#[cfg(not(unix))]
-pub fn watch(stop: Arc<AtomicBool>, told: impl Fn() + Send + 'static) {
+    }
     let _ = ctrlc::set_handler(move || request(&stop, true, &told));
 }
 

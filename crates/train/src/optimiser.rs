@@ -169,15 +169,4 @@ impl OptimiserState {
         }
         Ok(Self { optimiser, steps, first, second })
     }
-
-    /// Its tensors with the names of their parameters.
-    pub(crate) fn tensors<'a>(&'a self, parameters: &'a [Parameter]) -> impl Iterator<Item = (String, &'a Tensor<1>)> {
-        let named = |what: &'static str, all: &'a [Option<Tensor<1>>]| {
-            parameters
-                .iter()
-                .zip(all)
-                .filter_map(move |(p, s)| Some((format!("{what} moment of {}", p.name), s.as_ref()?)))
-        };
-        named("first", &self.first).chain(named("second", &self.second))
-    }
 }

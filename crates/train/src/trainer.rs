@@ -6,7 +6,7 @@ use crate::conditions::Conditions;
 use crate::data::{Parts, SampleId, Source, prefetch_each};
 use crate::error::{Error, Result};
 use crate::evaluate::{Plan, Setting, across_steps, activity};
-use crate::model::{Model, Parameter, all_finite};
+use crate::model::{Model, Parameter};
 use crate::norm::NormMode;
 use crate::optimiser::OptimiserState;
 use crate::parallel::Ranks;
@@ -20,7 +20,7 @@ use rand::seq::SliceRandom;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tickless_net::recipe::{Recipe, Select};
-use tickless_net::{LeakRule, Network, Weights};
+use tickless_net::{Array, LeakRule, Network, Weights};
 
 /// Longest time between two checkpoints within an epoch.
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(60);
@@ -232,19 +232,10 @@ impl<'a> Trainer<'a> {
                 other => other,
             })?;
         self.optimiser.step(&mut self.model.parameters, gradients, self.plan.schedule.at(k));
-        self.check_finite(k + 1)?;
-        Ok(report)
-    }
-
-    /// Checks every tensor that a step writes: weights, running statistics, the optimiser's state.
-    fn check_finite(&self, iteration: usize) -> Result<()> {
-        let epoch = self.position.epoch + 1;
-        let diverged = |tensor: String| Err(Error::Diverged { tensor, iteration, epoch });
-        if let Some(name) = self.model.not_finite() {
-            return diverged(name);
+        match self.model.not_finite() {
+            None => Ok(report),
+            Some(tensor) => Err(Error::Diverged { tensor, iteration: k + 1, epoch: self.position.epoch + 1 }),
         }
-        let mut state = self.optimiser.tensors(&self.model.parameters);
-        state.find(|(_, t)| !all_finite(t)).map_or(Ok(()), |(name, _)| diverged(name))
     }
 
     fn end_of_epoch(&mut self, progress: &dyn Progress) -> Result<EpochMetrics> {
@@ -339,8 +330,20 @@ impl<'a> Trainer<'a> {
     }
 
     /// Hands out a checkpoint; one worker's is everybody's.
+    ///
+    /// The optimiser's state is checked here and not after every step, because it is twice as large as the weights. An
+    /// infinite second moment only stops its weight from moving.
     fn keep(&self, hooks: &mut dyn Hooks) -> Result<()> {
-        if self.model.ranks().is_first() { hooks.checkpoint(&self.checkpoint()) } else { Ok(()) }
+        if !self.model.ranks().is_first() {
+            return Ok(());
+        }
+        let checkpoint = self.checkpoint();
+        let not_finite = |(_, a): &(&String, &Array)| a.data.iter().any(|v| !v.is_finite());
+        if let Some((name, _)) = checkpoint.optimiser.tensors.iter().find(not_finite) {
+            let (tensor, iteration) = (format!("the optimiser's {name}"), self.position.iteration);
+            return Err(Error::Diverged { tensor, iteration, epoch: self.position.epoch.max(1) });
+        }
+        hooks.checkpoint(&checkpoint)
     }
 
     fn checkpoint(&self) -> Checkpoint {

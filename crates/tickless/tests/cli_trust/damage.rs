@@ -66,14 +66,13 @@ fn a_checkpoint_that_is_not_of_this_training_is_refused_though_its_checksum_is_r
     let file = scratch.at("run/checkpoint.safetensors");
     let whole = Checkpoint::read(&file).expect("a checkpoint");
     let first = |c: &Checkpoint| c.optimiser.tensors.keys().next().expect("state").clone();
-    let changes: [(&str, &dyn Fn(&mut Checkpoint)); 14] = [
+    let changes: [(&str, &dyn Fn(&mut Checkpoint)); 13] = [
         ("missing", &|c| drop(c.optimiser.tensors.remove(&first(c)))),
         ("missing", &|c| c.optimiser.tensors.clear()),
         ("shape", &|c| drop(c.optimiser.tensors.insert(first(c), Array::full(&[1], 0.0)))),
         ("tensors of state", &|c| c.optimiser.insert("first.nothing", Array::full(&[1], 0.0))),
         ("linear1.weight", &|c| c.weights.insert("linear1.weight", Array::full(&[10, 3], 0.5))),
         ("linear1.weight", &|c| drop(c.weights.tensors.remove("linear1.weight"))),
-        ("NaN", &|c| c.weights.tensors.get_mut("linear1.weight").unwrap().data[0] = f32::NAN),
         ("epoch", &|c| c.position.epoch = 401),
         ("batch", &|c| c.position.batch = 11),
         ("iteration", &|c| c.position.iteration += 1),
@@ -88,6 +87,15 @@ fn a_checkpoint_that_is_not_of_this_training_is_refused_though_its_checksum_is_r
         other.write(&file).expect("a file");
         scratch.refused_with(&RESUME, &["run/checkpoint.safetensors", word, "delete it"]);
     }
+    // A value that is not finite is neither written nor read.
+    let mut other = whole.clone();
+    other.optimiser.tensors.get_mut(&first(&whole)).unwrap().data[0] = f32::NAN;
+    assert!(other.write(&file).unwrap_err().to_string().contains("value 0"));
+    whole.write(&file).expect("a file");
+    let WeightFile { mut weights, metadata, .. } = WeightFile::load(&file).expect("a checkpoint");
+    weights.tensors.get_mut("now.linear1.weight").unwrap().data[0] = f32::NAN;
+    std::fs::write(&file, weights.to_bytes(Some(metadata.into_iter().collect())).unwrap()).unwrap();
+    scratch.refused_with(&RESUME, &["run/checkpoint.safetensors", "NaN", "delete it"]);
 }
 
 #[test]

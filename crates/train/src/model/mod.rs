@@ -172,7 +172,7 @@ impl Model {
 }
 
 /// Whether no value of a tensor is infinite or not a number.
-pub(crate) fn all_finite(t: &Tensor<1>) -> bool {
+fn all_finite(t: &Tensor<1>) -> bool {
     // 0·v is 0 for every finite v and not a number for the others.
     t.clone().mul_scalar(0.0).sum().into_scalar::<f32>() == 0.0
 }

@@ -60,7 +60,9 @@ impl Listing {
     /// Adds the place and all names to a key. A million files are not asked for their size and time of change.
     pub fn add_to(&self, key: &mut Key) {
         key.text(&self.folder.to_string_lossy()).text(&self.names);
-        self.after.iter().for_each(|&n| drop(key.number(n as u64)));
+        for &n in &self.after {
+            key.number(n as u64);
+        }
     }
 
     /// Lists a part, whose classes must be among `classes`.
