@@ -8,7 +8,6 @@ use crate::report as page;
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::PathBuf;
-use tickless_net::recipe::Recipe;
 use tickless_train::device::device;
 
 /// Train several strategies, evaluate each at every T and with no clock, and report.
@@ -39,7 +38,7 @@ pub struct Compare {
 impl Compare {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
-        let recipe = Recipe::load(&self.recipe.recipe, &self.recipe.changes.assignments())?;
+        let recipe = self.recipe.changes.load(&self.recipe.recipe)?;
         check_epochs(&recipe)?;
         if self.folds == 1 {
             bail!(

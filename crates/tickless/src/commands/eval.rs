@@ -10,6 +10,8 @@ use tickless_net::LeakRule;
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::device::device;
 use tickless_train::evaluate::{Plan, Setting, across_steps, activity, at_configuration};
+use tickless_train::model::check_configuration;
+use tickless_train::progress::Progress;
 
 /// Evaluate a run at many numbers of time steps.
 #[derive(Debug, Args)]
@@ -57,8 +59,13 @@ enum Leak {
 impl Eval {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        let configurations = self.configuration.iter().map(|text| steps(text)).collect::<Result<Vec<_>>>()?;
+        let asked = self.steps.as_ref().map(|text| steps(text)).transpose()?;
         let run = self.run.load()?;
         let folder = &run.folder;
+        for c in &configurations {
+            check_configuration(&run.network, c)?;
+        }
         let model = run.model(&device(&global.device)?)?;
         let ids = self.part.of(&run.parts, self.limit);
         if ids.is_empty() {
@@ -76,34 +83,36 @@ impl Eval {
             Some(Leak::Time) => vec![LeakRule::Time],
         };
         let mut points = Vec::new();
-        for text in &self.configuration {
-            let configuration = steps(text)?;
+        for configuration in &configurations {
             for &leak in &leaks {
-                points.push(at_configuration(&model, &setting, &configuration, leak, console)?);
+                points.push(at_configuration(&model, &setting, configuration, leak, console)?);
             }
         }
-        if self.configuration.is_empty() || self.steps.is_some() {
-            let steps = match &self.steps {
-                Some(text) => steps(text)?,
-                None => run.recipe.eval.steps.clone(),
-            };
+        if self.configuration.is_empty() || asked.is_some() {
+            let mut steps = asked.unwrap_or_else(|| run.recipe.eval.steps.clone());
+            let mut seen = std::collections::HashSet::new();
+            steps.retain(|t| seen.insert(*t));
             points.extend(across_steps(&model, &setting, &Plan { steps, leaks, calibration }, console)?);
         }
         let activity = activity(&model, &setting, t_max, LeakRule::Step, console)?;
         let result = Evaluation { part: self.part.word().into(), points, activity };
         // The run keeps its evaluation on the whole test part; others are only shown.
         if self.part == Part::Test && self.limit == 0 && self.configuration.is_empty() && !self.calibrate {
-            folder.write_json("eval.json", &result)?;
+            let kept = folder.file("eval.json").is_file().then(|| folder.read_json("eval.json")).transpose();
+            // What cannot be read is worth less than what was just measured.
+            let kept = kept.inspect_err(|e| console.warn(&format!("what cannot be read is replaced: {e}")));
+            let kept = kept.unwrap_or_default();
+            folder.write_json("eval.json", &result.clone().merged_into(kept))?;
         }
         if global.json {
             return print_json(&result);
         }
         say!(
-            "{} on {} {} samples (trained as {}, T_max {t_max})",
+            "{} on {} {} samples ({}, T_max {t_max})",
             run.facts.network,
             ids.len(),
             self.part.word(),
-            run.facts.strategy
+            run.facts.origin()
         );
         say!("{:>16}  {:>6}  {:>10}  {:>8}", "T", "leak", "% correct", "loss");
         for p in &result.points {

@@ -1,16 +1,17 @@
 //! `tickless finetune RUN`: to a network without bias and norm, and trained on as such.
 
-use super::{RunArgs, begin, print_json, say, stopped};
+use super::{RunArgs, absolute, begin, command_line, print_json, same, say, stopped};
 use crate::cli::Global;
 use crate::progress::Console;
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 use clap::Args;
 use std::path::PathBuf;
 use tickless_net::recipe::{OptimiserName, Recipe};
 use tickless_net::{fold, spec};
 use tickless_train::device::device;
 use tickless_train::progress::Progress;
-use tickless_train::run::{Job, RunFolder, train};
+use tickless_train::run::{Base, Job, RunFolder, train};
+use tickless_train::strategy::{Steps, by_name};
 
 /// Remove biases, fold the norm, and fine-tune for chips without a clock.
 #[derive(Debug, Args)]
@@ -50,6 +51,9 @@ impl Finetune {
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
         let device = device(&global.device)?;
         let run = self.run.load()?;
+        let (t_min, t_max) = (run.recipe.train.t_min, run.recipe.train.t_max);
+        let (samples, group) = (run.recipe.train.samples, run.recipe.train.group);
+        by_name(&self.strategy, Steps { t_min, t_max, samples, group })?;
         let from = &self.run.run;
         let (network, weights) = match self.keep_norm && self.epochs > 0 {
             true => fold::keep_norm(&run.network, &run.weights)?,
@@ -68,6 +72,8 @@ impl Finetune {
         recipe.train.weight_decay = 5e-4;
         recipe.train.warmup_epochs = 0.0;
         recipe.train.freeze_norm = self.keep_norm && self.epochs > 0;
+        recipe.check().map_err(|problem| anyhow::anyhow!("{}: {problem}", from.display()))?;
+        absolute(&mut recipe)?;
         let name = from.file_name().map_or_else(|| "run".into(), |n| n.to_string_lossy().into_owned());
         let kind = if self.epochs == 0 { "converted".to_owned() } else { format!("{}-finetuned", self.strategy) };
         let path = self.output.unwrap_or_else(|| from.with_file_name(format!("{name}-{kind}")));
@@ -79,8 +85,11 @@ impl Finetune {
         }
         let (folder, begun) = begin(&path, self.resume, console)?;
         let kept = if begun { Some(folder.recipe()?) } else { None };
-        if kept.as_ref().is_some_and(|k| *k != recipe && *k != done) {
-            bail!("{}: was begun with other options; give the same, or another `--output`", path.display());
+        if let Some(kept) = &kept {
+            let fits = same(kept, &recipe)? || same(kept, &done)?;
+            // A checkpoint goes on with the paths that it was begun with.
+            (recipe.data, done.data) = (kept.data.clone(), kept.data.clone());
+            ensure!(fits, "{}: was begun with other options; give the same, or another `--output`", path.display());
         }
         let facts = if kept.as_ref() == Some(&done) && folder.finished() {
             console.line(&format!("{}: has finished already", path.display()));
@@ -92,7 +101,8 @@ impl Finetune {
                 parts: &run.parts,
                 folder: &folder,
                 initial: Some(weights),
-                base: Some(from.display().to_string()),
+                base: Some(Base { from: from.display().to_string(), strategy: run.facts.strategy.clone() }),
+                command: Some(command_line()),
                 device: &device,
             };
             let again = "the same command with `--resume` goes on from there";

@@ -5,6 +5,7 @@ mod common;
 mod data;
 mod event_driven;
 mod export;
+mod progress;
 
 use common::{RECIPE, RESIDUAL, Scratch, number};
 use serde_json::Value;

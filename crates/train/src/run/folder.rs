@@ -1,6 +1,7 @@
 //! Reading and writing a run folder. Every file is written whole or not at all.
 
 use super::facts::RunFacts;
+use super::made::Made;
 use crate::calibrate::Calibration;
 use crate::checkpoint::{Checkpoint, EpochMetrics, write_atomically};
 use crate::data::{Parts, Source};
@@ -40,10 +41,11 @@ pub struct Loaded {
 }
 
 impl RunFolder {
-    /// Makes the folder of a new run.
+    /// The folder of a new run. It is made when the run writes its first file, so that a command that is refused
+    /// leaves none behind.
     ///
     /// # Errors
-    /// If it cannot be made, or holds a run already.
+    /// If it holds a run already, or cannot be made (which is tried, and undone).
     pub fn create(path: &Path) -> Result<Self> {
         let folder = Self { path: path.to_owned() };
         if folder.file("run.json").exists() || folder.file("recipe.toml").exists() {
@@ -51,7 +53,7 @@ impl RunFolder {
                 folder.wrong("holds a run already: `--resume` goes on with it, `--output` names another folder")
             );
         }
-        std::fs::create_dir_all(path).map_err(|e| Error::io(path, e))?;
+        Made::at(path)?;
         Ok(folder)
     }
 
