@@ -15,9 +15,11 @@ use tickless_train::device::device;
 #[command(after_help = "Examples:
   tickless compare recipes/nmnist.toml --data ~/data/nmnist --seeds 1,2,3
   tickless compare recipes/nmnist.toml --data ~/data/nmnist --folds 5
-  tickless compare recipes/nmnist.toml --strategies sdt,mtt --output runs/two
+  tickless compare recipes/nmnist.toml --data ~/data/nmnist --strategies sdt,mtt --output runs/two
 
-Started again with the same options it goes on where it stopped.")]
+Strategies, seeds, folds, data, network and folders are checked before the first training. Started again
+with the same options it goes on where it stopped; what a run was already evaluated at is not measured
+again.")]
 pub struct Compare {
     #[command(flatten)]
     recipe: RecipeArgs,

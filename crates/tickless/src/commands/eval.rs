@@ -21,12 +21,15 @@ use tickless_train::progress::Progress;
   tickless eval runs/nmnist-mtt-seed1 --steps 1,2,5..8,200 --leak time
   tickless eval runs/nmnist-mtt-seed1 --configuration 10,3,1   each stage at its own T
   tickless eval runs/nmnist-mtt-seed1 --json
-  tickless eval runs/gesture-mtt-seed1 --calibrate   batch norm calibrated at every T
+  tickless eval runs/cifar10-resnet18-mtt-seed1000 --calibrate   batch norm calibrated at every T
 
 Recordings are cut anew into T frames. The leak belongs to the step (`step`, the paper) or to time
 (`time`: the time constant stays); both are shown unless one is asked for. The statistics of batch
 norm are those of T_max; recordings cut into far fewer frames have more events in each, and want
-`--calibrate`.")]
+`--calibrate`.
+
+The run keeps what was measured on its whole test part (`eval.json`); a later evaluation at other T is
+added to it, and one at the same T replaces it.")]
 pub struct Eval {
     #[command(flatten)]
     run: RunArgs,

@@ -1,6 +1,6 @@
 //! `tickless finetune RUN`: to a network without bias and norm, and trained on as such.
 
-use super::{RunArgs, absolute, begin, command_line, print_json, same, say, stopped};
+use super::{RunArgs, absolute, begin, command_line, next_step, print_json, same, say, stopped};
 use crate::cli::Global;
 use crate::progress::Console;
 use anyhow::{Result, ensure};
@@ -16,9 +16,9 @@ use tickless_train::strategy::{Steps, by_name};
 /// Remove biases, fold the norm, and fine-tune for chips without a clock.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  tickless finetune runs/gesture-sdt-seed1                     20 epochs of MTT, bias-free
-  tickless finetune runs/gesture-sdt-seed1 --strategy sdt      the baseline
-  tickless finetune runs/gesture-sdt-seed1 --epochs 0          only convert
+  tickless finetune runs/nmnist-mtt-seed1                      20 epochs of MTT, bias-free
+  tickless finetune runs/nmnist-mtt-seed1 --strategy sdt       the baseline
+  tickless finetune runs/nmnist-mtt-seed1 --epochs 0           only convert
 
 A chip without a clock adds no bias at every step, so a deployable network has none: running means
 and biases are removed, the norm's scale goes into the weights, then training goes on (SGD without
@@ -38,7 +38,7 @@ pub struct Finetune {
     /// Keep the norm in evaluation mode with its gain trainable, and fold again at the end.
     #[arg(long)]
     keep_norm: bool,
-    /// Folder of the new run (default: the run's name with `-<strategy>-finetuned`).
+    /// Folder of the new run (default: the run's name with `-<strategy>-finetuned`; with `--epochs 0` `-converted`).
     #[arg(long, short)]
     output: Option<PathBuf>,
     /// Go on with the checkpoint in the output folder.
@@ -83,7 +83,7 @@ impl Finetune {
             done.network.layers = spec::specs_of(&fold::deployable(&run.network, &run.weights)?.0);
             done.train.freeze_norm = false;
         }
-        let (folder, begun) = begin(&path, self.resume, console)?;
+        let (folder, begun) = begin(&path, Some(self.resume), console)?;
         let kept = if begun { Some(folder.recipe()?) } else { None };
         if let Some(kept) = &kept {
             let fits = same(kept, &recipe)? || same(kept, &done)?;
@@ -115,7 +115,7 @@ impl Finetune {
         if global.json {
             return print_json(&facts);
         }
-        say!("bias-free network in {}\nnext: tickless simulate {0}", path.display());
+        say!("bias-free network in {}\nnext: {}", path.display(), next_step(&network, &path));
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! `tickless import FILE.nir --recipe RECIPE`: a network of another framework becomes a run.
 
-use super::{Changes, begin, command_line, print_json, say, stopped};
+use super::{Changes, begin, command_line, next_step, print_json, say, stopped};
 use crate::cli::Global;
 use crate::progress::Console;
 use anyhow::{Result, bail};
@@ -16,8 +16,8 @@ use tickless_train::run::{Base, Job, RunFacts, train};
 /// Make a run of a NIR graph, to evaluate, simulate, fine-tune and export it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  tickless import net.nir --recipe recipes/nmnist.toml --data ../nmnist --dialect sinabs
-  tickless import net.nir --recipe recipes/nmnist.toml --output runs/theirs --json
+  tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --dialect sinabs
+  tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --output runs/theirs --json
 
 The graph gives layers and weights, the recipe the data set, T_max and how to evaluate. A graph that
 Tickless exported says what its neurons are; of any other, say who wrote it (`--dialect`): frameworks
@@ -79,7 +79,7 @@ impl Import {
         recipe.network.layers = spec::specs_of(&imported.network);
         recipe.train.epochs = 0;
         let path = self.output.unwrap_or_else(|| Path::new("runs").join(&stem));
-        let (folder, _) = begin(&path, false, console)?;
+        let (folder, _) = begin(&path, None, console)?;
         let weights = imported.weights.tensors.values().map(|a| a.data.len()).sum();
         let job = Job {
             recipe: &recipe,
@@ -100,7 +100,7 @@ impl Import {
         }
         say!("{layers} layers, {weights} weights from {file} in {}", made.run.display());
         made.notes.iter().for_each(|n| say!("note: {n}"));
-        say!("next: tickless simulate {}", made.run.display());
+        say!("next: {}", next_step(&imported.network, &made.run));
         Ok(())
     }
 }

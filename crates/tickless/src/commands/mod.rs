@@ -21,6 +21,7 @@ use clap::Args;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use tickless_net::recipe::Recipe;
+use tickless_net::{InputKind, Network};
 use tickless_train::data::{Parts, SampleId};
 use tickless_train::progress::Progress;
 use tickless_train::run::{Loaded, RunFolder};
@@ -151,16 +152,38 @@ pub fn run_folder(file: &Path, recipe: &Recipe) -> PathBuf {
     PathBuf::from("runs").join(format!("{stem}{strategy}-seed{seed}"))
 }
 
-/// The folder of a new run, or with `resume` of one that was begun; and whether it was begun.
-pub fn begin(path: &Path, resume: bool, console: &Console) -> Result<(RunFolder, bool)> {
-    if resume && path.join("recipe.toml").is_file() {
+/// The folder of a new run, or with `--resume` of one that was begun; and whether it was begun.
+///
+/// `resume` is the option, none of a command that has no such option.
+pub fn begin(path: &Path, resume: Option<bool>, console: &Console) -> Result<(RunFolder, bool)> {
+    let asked = resume == Some(true);
+    if asked && path.join("recipe.toml").is_file() {
         return Ok((RunFolder::open(path)?, true));
     }
-    if resume {
+    if asked {
         // As after a crash before the first file was written.
         console.line(&format!("{}: no run yet, it begins at the beginning", path.display()));
     }
-    Ok((RunFolder::create(path)?, false))
+    let hint = match resume {
+        Some(_) => "`--resume` goes on with it, `--output` names another folder",
+        None => "name another folder with `--output`",
+    };
+    let held = path.join("recipe.toml").exists() || path.join("run.json").exists();
+    let folder = RunFolder::create(path).map_err(|e| if held { anyhow::anyhow!("{e}: {hint}") } else { e.into() })?;
+    Ok((folder, false))
+}
+
+/// The command that a new run is used with next: a network that needs a clock, or images, cannot be simulated.
+pub fn next_step(network: &Network, folder: &Path) -> String {
+    let run = quoted(&folder.display().to_string());
+    match network.check_event_driven() {
+        _ if network.input().kind == InputKind::Image => format!("tickless eval {run}"),
+        Ok(()) => format!("tickless simulate {run}"),
+        Err(tickless_net::Error::NotEventDriven { .. }) => {
+            format!("tickless eval {run}, or tickless finetune {run} --epochs 0 to run it without a clock")
+        }
+        Err(_) => format!("tickless eval {run}"),
+    }
 }
 
 /// Says how to go on after Ctrl-C.

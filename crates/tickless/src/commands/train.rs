@@ -18,13 +18,14 @@ use tickless_train::run::{Job, RunFolder, train_as};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tickless train recipes/nmnist.toml --data ~/data/nmnist
-  tickless train recipes/nmnist.toml --set train.strategy=sdt --set seed=2
-  tickless train recipes/nmnist.toml --epochs 5 --output runs/short
-  tickless train recipes/nmnist.toml --resume        go on after Ctrl-C or a crash
+  tickless train recipes/nmnist.toml --data ~/data/nmnist --set train.strategy=sdt --set seed=2
+  tickless train recipes/nmnist.toml --data ~/data/nmnist --epochs 5 --output runs/short
+  tickless train recipes/nmnist.toml --data ~/data/nmnist --resume   go on after Ctrl-C
 
-  tickless train recipes/nmnist.toml --workers 2     one process, each batch shared by two workers
-  tickless train recipes/nmnist.toml --device cuda:0,cuda:1    a worker for each card
-  mpirun -n 2 tickless train recipes/nmnist.toml     two processes, on one host or several
+Several workers, with the same recipe and data:
+  --workers 2                          one process, each batch shared by two workers
+  --device cuda:0,cuda:1               a worker for each card
+  mpirun -n 2 tickless train RECIPE    two processes, on one host or several
 
 Strategies: sdt (one number of steps), nmt (one random number an iteration), mtt (a random number
 for every stage). Ctrl-C stops at the next step and keeps a checkpoint.
@@ -150,7 +151,7 @@ impl Train {
 
     /// The folder of the run, the recipe as it is kept there, and whether the run has finished.
     fn open(&self, path: &Path, given: Recipe, console: &Console) -> Result<(RunFolder, Recipe, bool)> {
-        let (folder, begun) = begin(path, self.resume, console)?;
+        let (folder, begun) = begin(path, Some(self.resume), console)?;
         if !begun {
             return Ok((folder, given, false));
         }

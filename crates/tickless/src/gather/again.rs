@@ -23,7 +23,8 @@ pub(super) fn purpose(f: &Finished) -> String {
             _ => format!("T from {} to {}", t.t_min, t.t_max),
         };
         let kept = if t.select == Select::Best { "best" } else { "last" };
-        text += &format!("; {} epochs at {steps}, the {kept} epoch's weights", t.epochs);
+        let plural = if t.epochs == 1 { "" } else { "s" };
+        text += &format!("; {} epoch{plural} at {steps}, the {kept} epoch's weights", t.epochs);
     }
     text + "."
 }

@@ -64,7 +64,7 @@ pub struct Network {
     pub stages: usize,
     /// Number of trainable values.
     pub trainable_values: usize,
-    /// One line per layer, as the command `tickless info` prints them.
+    /// One line per layer: its name, kind, shapes and stage.
     pub layers: Vec<String>,
 }
 

@@ -32,6 +32,7 @@ pub use data::{
     Network, Point, Raster, RasterLayer, ReportData, StrategyResult, SweepRow,
 };
 pub use error::ReportError;
+pub(crate) use format::{span, time_unit};
 pub use page::page;
 
 /// The files of a report.

@@ -49,9 +49,7 @@ impl RunFolder {
     pub fn create(path: &Path) -> Result<Self> {
         let folder = Self { path: path.to_owned() };
         if folder.file("run.json").exists() || folder.file("recipe.toml").exists() {
-            return Err(
-                folder.wrong("holds a run already: `--resume` goes on with it, `--output` names another folder")
-            );
+            return Err(folder.wrong("holds a run already"));
         }
         Made::at(path)?;
         Ok(folder)
@@ -218,7 +216,9 @@ impl RunFolder {
     pub fn load_with(&self, data: Option<&Path>) -> Result<Loaded> {
         let path = self.file("weights.safetensors");
         if !path.is_file() {
-            return Err(self.wrong("has no weights yet: the command that began it finishes it with `--resume`"));
+            return Err(self.wrong(
+                "has no weights yet: the command that began it finishes it (`train` and `finetune` with `--resume`)",
+            ));
         }
         let mut recipe = self.recipe()?;
         if let Some(data) = data {
@@ -232,7 +232,8 @@ impl RunFolder {
             tickless_net::Error::WeightFile { problem, .. } => Error::RunFile {
                 path: path.clone(),
                 problem: format!(
-                    "damaged ({problem}); delete it, and the command that made it makes it again with `--resume`"
+                    "damaged ({problem}); delete it, and the command that made it makes it again (`train` and `finetune` with \
+                     `--resume`)"
                 ),
             },
             other => other.into(),

@@ -71,7 +71,7 @@ pub(super) fn picture(data: &ReportData, format: Format) -> Option<Picture> {
     if t_max > 0 && (ends.0..=ends.1).contains(&t_max) {
         let at = x(t_max);
         picture.dashed([(at, panel.top), (at, panel.bottom)], Ink::SOFT, 1.0, (2.0, 3.0));
-        let text = format!("trained up to T = {t_max}");
+        let text = format!("{}{t_max}", format.choose("trained up to T = ", "T_max = "));
         let before = at + 7.0 + width(&text, LABEL) > panel.right;
         let (side, align) = if before { (-7.0, Align::Right) } else { (7.0, Align::Left) };
         picture.text((at + side, panel.bottom - 14.0), text, LABEL, Ink::SOFT, align);
