@@ -4,7 +4,7 @@ use crate::commands::{
     asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, parity, report, simulate, train,
 };
 use crate::output::{self, note};
-use crate::progress::Console;
+use crate::progress::{Console, Volume};
 use crate::world::World;
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
@@ -25,6 +25,23 @@ pub struct Global {
     /// Threads to compute with (default: all cores). Results do not depend on it.
     #[arg(long, global = true)]
     pub threads: Option<usize>,
+    /// Say only warnings and errors on standard error: no progress.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on standard error: data, network and device before training, checkpoints, every task's time.
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
+
+impl Global {
+    /// How much is said on standard error.
+    fn volume(&self) -> Volume {
+        match (self.quiet, self.verbose) {
+            (true, _) => Volume::Quiet,
+            (_, true) => Volume::Verbose,
+            _ => Volume::Usual,
+        }
+    }
 }
 
 #[derive(Debug, Parser)]
@@ -81,7 +98,7 @@ pub fn main() -> ExitCode {
         Ok(world) => world,
         Err(e) => return fail(&e),
     };
-    let console = Console::new(world.is_first());
+    let console = Console::new(world.is_first(), cli.global.volume());
     let g = &cli.global;
     let result = match cli.command {
         Command::Demo(c) => c.run(g, &console),

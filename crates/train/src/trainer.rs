@@ -134,6 +134,11 @@ impl<'a> Trainer<'a> {
         TrainPlan::new(recipe, network, parts.train.len(), step_us)
     }
 
+    /// What it trains.
+    pub fn network(&self) -> &Network {
+        self.model.network()
+    }
+
     /// Where it is.
     pub fn position(&self) -> &Position {
         &self.position
@@ -155,9 +160,11 @@ impl<'a> Trainer<'a> {
             self.epoch(hooks, progress)?;
             let metrics = self.end_of_epoch(progress)?;
             hooks.epoch(&metrics)?;
+            progress.line(&self.epoch_line(&metrics));
             let last = self.position.epoch == self.recipe.train.epochs;
             if last || self.position.epoch.is_multiple_of(self.recipe.train.checkpoint_every) {
                 self.keep(hooks)?;
+                progress.detail(&format!("checkpoint after iteration {}", self.position.iteration));
             }
         }
         progress.finish();
@@ -270,6 +277,20 @@ impl<'a> Trainer<'a> {
         Ok(metrics)
     }
 
+    /// What an epoch gave, for the log: at most 80 columns.
+    fn epoch_line(&self, m: &EpochMetrics) -> String {
+        let of = self.recipe.train.epochs;
+        let mut line = format!("epoch {}/{of}  loss {:.3}  training {:.1} %", m.epoch, m.train_loss, m.train_accuracy);
+        if let (Some(accuracy), Some((best, epoch))) = (m.validation_accuracy, self.position.best) {
+            line += &format!("  validation {accuracy:.1} %");
+            line += &match epoch == m.epoch {
+                true => "  best so far".to_owned(),
+                false => format!("  best {best:.1} % ({epoch})"),
+            };
+        }
+        line
+    }
+
     /// Percent right at T_max on a part, with norms calibrated on the side; workers share it.
     fn validate(&self, ids: &[SampleId]) -> Result<f64> {
         let mut model = self.model.clone();
@@ -320,8 +341,8 @@ impl<'a> Trainer<'a> {
         for layer in
             activity(&model, &self.setting(some), t_max, LeakRule::Step, &Silent)?.iter().filter(|l| l.silent())
         {
-            progress.line(&format!(
-                "warning: layer `{}` did not fire once in {} samples after the first epoch: raise `train.init_gain` or lower the threshold",
+            progress.warn(&format!(
+                "layer `{}` did not fire once in {} samples after the first epoch: raise `train.init_gain` or lower the threshold",
                 layer.layer,
                 some.len()
             ));

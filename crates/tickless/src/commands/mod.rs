@@ -17,10 +17,11 @@ pub mod train;
 
 pub(crate) use crate::output::{print_json, say};
 use crate::progress::Console;
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tickless_net::recipe::Recipe;
+use tickless_net::{InputKind, Network};
 use tickless_train::data::{Parts, SampleId};
 use tickless_train::progress::Progress;
 use tickless_train::run::{Loaded, RunFolder};
@@ -68,13 +69,47 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// The recipe in a file with these changes, its data's places as absolute paths.
+    pub fn load(&self, file: &Path) -> Result<Recipe> {
+        let mut recipe = Recipe::load(file, &self.assignments())?;
+        absolute(&mut recipe)?;
+        Ok(recipe)
+    }
+
     /// As `key=value`.
-    pub fn assignments(&self) -> Vec<String> {
+    fn assignments(&self) -> Vec<String> {
         let mut all = self.set.clone();
         // A JSON string is a TOML string, whatever letters the path has.
         all.extend(self.data.iter().map(|p| format!("data.path={}", serde_json::Value::from(p.display().to_string()))));
         all.extend(self.epochs.iter().map(|n| format!("train.epochs={n}")));
         all
+    }
+}
+
+/// Makes the places of a recipe's data absolute, because a run must find them from any folder that it is used in later.
+pub fn absolute(recipe: &mut Recipe) -> Result<()> {
+    for path in [&mut recipe.data.path, &mut recipe.data.cache].into_iter().flatten() {
+        *path = std::path::absolute(&*path).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Whether a run's kept recipe is the given one; runs of older versions kept relative paths of data.
+pub fn same(kept: &Recipe, given: &Recipe) -> Result<bool> {
+    let mut kept = kept.clone();
+    absolute(&mut kept)?;
+    Ok(kept == *given)
+}
+
+/// Refuses a file that could not be written at the end of a long command: its folder must be there.
+pub fn check_output(option: &str, file: &Path) -> Result<()> {
+    let shown = file.display();
+    anyhow::ensure!(!file.is_dir(), "`{option} {shown}` is a folder; name a file");
+    match file.parent().filter(|p| !p.as_os_str().is_empty()) {
+        Some(folder) if !folder.is_dir() => {
+            bail!("`{option} {shown}`: there is no folder {}; make it, or name another file", folder.display())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -119,16 +154,38 @@ pub fn run_folder(file: &Path, recipe: &Recipe) -> PathBuf {
     PathBuf::from("runs").join(format!("{stem}{strategy}-seed{seed}"))
 }
 
-/// The folder of a new run, or with `resume` of one that was begun; and whether it was begun.
-pub fn begin(path: &Path, resume: bool, console: &Console) -> Result<(RunFolder, bool)> {
-    if resume && path.join("recipe.toml").is_file() {
+/// The folder of a new run, or with `--resume` of one that was begun; and whether it was begun.
+///
+/// `resume` is the option, none of a command that has no such option.
+pub fn begin(path: &Path, resume: Option<bool>, console: &Console) -> Result<(RunFolder, bool)> {
+    let asked = resume == Some(true);
+    if asked && path.join("recipe.toml").is_file() {
         return Ok((RunFolder::open(path)?, true));
     }
-    if resume {
+    if asked {
         // As after a crash before the first file was written.
         console.line(&format!("{}: no run yet, it begins at the beginning", path.display()));
     }
-    Ok((RunFolder::create(path)?, false))
+    let hint = match resume {
+        Some(_) => "`--resume` goes on with it, `--output` names another folder",
+        None => "name another folder with `--output`",
+    };
+    let held = path.join("recipe.toml").exists() || path.join("run.json").exists();
+    let folder = RunFolder::create(path).map_err(|e| if held { anyhow::anyhow!("{e}: {hint}") } else { e.into() })?;
+    Ok((folder, false))
+}
+
+/// The command that a new run is used with next: a network that needs a clock, or images, cannot be simulated.
+pub fn next_step(network: &Network, folder: &Path) -> String {
+    let run = quoted(&folder.display().to_string());
+    match network.check_event_driven() {
+        _ if network.input().kind == InputKind::Image => format!("tickless eval {run}"),
+        Ok(()) => format!("tickless simulate {run}"),
+        Err(tickless_net::Error::NotEventDriven { .. }) => {
+            format!("tickless eval {run}, or tickless finetune {run} --epochs 0 to run it without a clock")
+        }
+        Err(_) => format!("tickless eval {run}"),
+    }
 }
 
 /// Says how to go on after Ctrl-C.
@@ -145,7 +202,7 @@ pub fn stopped(e: tickless_train::Error, how: &str) -> anyhow::Error {
 /// A recipe to be trained.
 pub fn check_epochs(recipe: &Recipe) -> Result<()> {
     if recipe.train.epochs == 0 {
-        anyhow::bail!(
+        bail!(
             "`train.epochs` = 0 trains nothing: it is at least 1 (`tickless finetune RUN --epochs 0` converts a run)"
         );
     }
@@ -154,9 +211,32 @@ pub fn check_epochs(recipe: &Recipe) -> Result<()> {
 
 /// The words of this command line, to be shown as "how to repeat this".
 pub fn command_line() -> String {
-    let mut words = std::env::args().skip(1);
-    words.by_ref().fold("tickless".to_owned(), |line, w| {
-        let quoted = if w.contains([' ', '"', '*', '[']) { format!("'{w}'") } else { w };
-        format!("{line} {quoted}")
-    })
+    std::env::args_os().skip(1).fold("tickless".to_owned(), |line, w| line + " " + &quoted(&w.to_string_lossy()))
+}
+
+/// A word as a shell reads it back.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=,:+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_shell_reads_a_quoted_word_back_as_it_was() {
+        for (word, said) in [("a/b-1.toml", "a/b-1.toml"), ("", "''"), ("eval.steps=[1, 2]", "'eval.steps=[1, 2]'")] {
+            assert_eq!(quoted(word), said);
+        }
+        for word in ["it's", "$(x)", "a;b", "{of=3,fold=0}", "~/x", "a\"b", "*"] {
+            let said = quoted(word);
+            assert!(said.starts_with('\'') && said.ends_with('\''), "{said}");
+            assert_eq!(said[1..said.len() - 1].replace("'\\''", "'"), word);
+        }
+    }
 }

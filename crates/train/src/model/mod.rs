@@ -3,7 +3,7 @@
 mod pass;
 
 pub(crate) use pass::Walk;
-pub use pass::{Observer, Output, Pass};
+pub use pass::{Observer, Output, Pass, check_configuration};
 
 use crate::error::Result;
 use crate::kernels::conv::{Kernel, Precision};

@@ -42,7 +42,7 @@ impl Machine {
 /// What a run was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunFacts {
-    /// SDT, NMT or MTT.
+    /// SDT, NMT or MTT; of weights that were not trained here the base's, or [`RunFacts::IMPORTED`].
     pub strategy: String,
     /// Seed.
     pub seed: u64,
@@ -72,8 +72,14 @@ pub struct RunFacts {
     pub tau_us: Option<f64>,
     /// Mean events per training recording.
     pub mean_events: Option<f64>,
-    /// The run it was fine-tuned from.
+    /// The run or graph that its first weights come from.
     pub base: Option<String>,
+    /// The strategy of that run.
+    #[serde(default)]
+    pub base_strategy: Option<String>,
+    /// The command that made this run, where a command did.
+    #[serde(default)]
+    pub command: Option<String>,
     /// Workers that shared every batch.
     #[serde(default = "one")]
     pub workers: usize,
@@ -141,6 +147,19 @@ impl RunFacts {
             ));
         }
         Ok(())
+    }
+
+    /// The strategy of weights that another framework trained.
+    pub const IMPORTED: &str = "imported";
+
+    /// How the weights came about, in words: `trained as MTT`, `imported from net.nir`.
+    pub fn origin(&self) -> String {
+        let Some(base) = &self.base else { return format!("trained as {}", self.strategy) };
+        match self.iterations {
+            0 if self.strategy == Self::IMPORTED => format!("imported from {base}"),
+            0 => format!("converted from {base}, which was trained as {}", self.strategy),
+            _ => format!("fine-tuned as {} from {base}", self.strategy),
+        }
     }
 
     /// At the end of training.

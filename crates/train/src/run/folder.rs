@@ -1,6 +1,7 @@
 //! Reading and writing a run folder. Every file is written whole or not at all.
 
 use super::facts::RunFacts;
+use super::made::Made;
 use crate::calibrate::Calibration;
 use crate::checkpoint::{Checkpoint, EpochMetrics};
 use crate::data::{Parts, Source};
@@ -44,18 +45,17 @@ pub struct Loaded {
 }
 
 impl RunFolder {
-    /// Makes the folder of a new run.
+    /// The folder of a new run. It is made when the run writes its first file, so that a command that is refused
+    /// leaves none behind.
     ///
     /// # Errors
-    /// If it cannot be made, or holds a run already.
+    /// If it holds a run already, or cannot be made (which is tried, and undone).
     pub fn create(path: &Path) -> Result<Self> {
         let folder = Self { path: path.to_owned() };
         if folder.file("run.json").exists() || folder.file("recipe.toml").exists() {
-            return Err(
-                folder.wrong("holds a run already: `--resume` goes on with it, `--output` names another folder")
-            );
+            return Err(folder.wrong("holds a run already"));
         }
-        std::fs::create_dir_all(path).map_err(|e| Error::io(path, e))?;
+        Made::at(path)?;
         Ok(folder)
     }
 
@@ -250,7 +250,9 @@ impl RunFolder {
     pub fn load_with(&self, data: Option<&Path>) -> Result<Loaded> {
         let path = self.file("weights.safetensors");
         if !path.is_file() {
-            return Err(self.wrong("has no weights yet: the command that began it finishes it with `--resume`"));
+            return Err(self.wrong(
+                "has no weights yet: the command that began it finishes it (`train` and `finetune` with `--resume`)",
+            ));
         }
         // First, because a run of a later version may have another recipe and other weights too.
         let facts = self.facts()?;
@@ -266,7 +268,8 @@ impl RunFolder {
             tickless_net::Error::WeightFile { problem, .. } => Error::RunFile {
                 path: path.clone(),
                 problem: format!(
-                    "damaged ({problem}); delete it, and the command that made it makes it again with `--resume`"
+                    "damaged ({problem}); delete it, and the command that made it makes it again (`train` and `finetune` with \
+                     `--resume`)"
                 ),
             },
             other => other.into(),

@@ -15,7 +15,9 @@ mod facts;
 mod folder;
 mod job;
 mod lock;
+mod made;
+mod warnings;
 
 pub use facts::{Machine, RunFacts};
 pub use folder::{Loaded, RunFolder};
-pub use job::{Job, train, train_as};
+pub use job::{Base, Job, train, train_as};
