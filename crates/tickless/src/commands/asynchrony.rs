@@ -68,7 +68,7 @@ impl Sweep {
         console.finish();
         run.folder.write_json("asynchrony.json", &rows)?;
         let name =
-            format!("{} ({}), {} {} recordings", run.facts.network, run.facts.strategy, ids.len(), self.part.word());
+            format!("{} ({}), {} {} recordings", run.facts.network, run.facts.origin(), ids.len(), self.part.word());
         let pictures = write_sweep(&name, &rows, run.folder.path())?;
         if global.json {
             return print_json(&rows);

@@ -3,6 +3,7 @@
 use super::{print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
+use crate::report::span;
 use crate::view::{Options, view};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
@@ -102,6 +103,9 @@ struct Entry {
 impl Data {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        if !matches!(self.what, What::Fetch { .. }) {
+            console.nothing_to_save();
+        }
         match self.what {
             What::List => {
                 let all = datasets::list().iter().map(|d| Entry { name: d.name, about: d.about, needs: d.needs });
@@ -135,8 +139,8 @@ impl Data {
                 if global.json {
                     return print_json(&v);
                 }
-                let ([w, h], ms) = (v.sensor, v.span_us as f64 / 1000.0);
-                say!("{}: {} events in {ms:.1} ms on {w}x{h}", v.format, v.events);
+                let [w, h] = v.sensor;
+                say!("{}: {} events in {} on {w}x{h}", v.format, v.events, span(v.span_us as f64));
                 say!("picture: {}\nanimation: {}", v.picture.display(), v.animation.display());
             }
             What::Convert { from, to, format, sensor: given } => {

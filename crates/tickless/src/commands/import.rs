@@ -1,24 +1,23 @@
 //! `tickless import FILE.nir --recipe RECIPE`: a network of another framework becomes a run.
 
-use super::{Changes, begin, print_json, run_folder, say, stopped};
+use super::{Changes, begin, command_line, next_step, print_json, say, stopped};
 use crate::cli::Global;
 use crate::progress::Console;
 use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tickless_net::interop::nir;
-use tickless_net::recipe::Recipe;
 use tickless_net::spec;
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::device;
-use tickless_train::run::{Job, train};
+use tickless_train::run::{Base, Job, RunFacts, train};
 
 /// Make a run of a NIR graph, to evaluate, simulate, fine-tune and export it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  tickless import net.nir --recipe recipes/nmnist.toml --data ../nmnist --dialect sinabs
-  tickless import net.nir --recipe recipes/nmnist.toml --output runs/theirs --json
+  tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --dialect sinabs
+  tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --output runs/theirs --json
 
 The graph gives layers and weights, the recipe the data set, T_max and how to evaluate. A graph that
 Tickless exported says what its neurons are; of any other, say who wrote it (`--dialect`): frameworks
@@ -37,7 +36,7 @@ pub struct Import {
     /// Duration of a step in seconds (default: what the dialect's framework assumes).
     #[arg(long)]
     dt: Option<f64>,
-    /// Folder of the run (default: the graph's name in `runs`).
+    /// Folder of the run (default: runs/<name of the graph>).
     #[arg(long, short)]
     output: Option<PathBuf>,
 }
@@ -62,12 +61,12 @@ impl Import {
                 None => bail!("`--dialect {word}` is not known; give tickless, plain or the name of a reader"),
             },
         };
-        let mut recipe = Recipe::load(&self.recipe, &self.changes.assignments()?)?;
+        let mut recipe = self.changes.load(&self.recipe)?;
         let source = Source::open_with(&recipe.data, recipe.seed, console)?;
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let (shape, kind) = source.input();
         let stem = self.graph.file_stem().map_or_else(|| "nir".into(), |s| s.to_string_lossy().into_owned());
-        let options = nir::ImportOptions { dialect, dt: self.dt, name: stem, kind };
+        let options = nir::ImportOptions { dialect, dt: self.dt, name: stem.clone(), kind };
         let imported = nir::import(&nir::read(&self.graph)?, &self.graph, &options)?;
         let (file, has) = (self.graph.display(), imported.network.input().shape);
         if has != shape {
@@ -80,8 +79,8 @@ impl Import {
         recipe.network.name = imported.network.name().to_owned();
         recipe.network.layers = spec::specs_of(&imported.network);
         recipe.train.epochs = 0;
-        let path = self.output.unwrap_or_else(|| run_folder(&self.graph, &recipe));
-        let (folder, _) = begin(&path, false, console)?;
+        let path = self.output.unwrap_or_else(|| Path::new("runs").join(&stem));
+        let (folder, _) = begin(&path, None, console)?;
         let weights = imported.weights.tensors.values().map(|a| a.data.len()).sum();
         let job = Job {
             recipe: &recipe,
@@ -89,8 +88,10 @@ impl Import {
             parts: &parts,
             folder: &folder,
             initial: Some(imported.weights),
-            base: Some(self.graph.display().to_string()),
+            base: Some(Base { from: self.graph.display().to_string(), strategy: RunFacts::IMPORTED.into() }),
+            command: Some(command_line()),
             device: &device(&global.device)?,
+            allow_changed: false,
         };
         train(job, console).map_err(|e| stopped(e, "start the same command again"))?;
         let layers = imported.network.nodes().len();
@@ -101,7 +102,7 @@ impl Import {
         }
         say!("{layers} layers, {weights} weights from {file} in {}", made.run.display());
         made.notes.iter().for_each(|n| say!("note: {n}"));
-        say!("next: tickless simulate {}", made.run.display());
+        say!("next: {}", next_step(&imported.network, &made.run));
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! `tickless parity RUN`: do all executors give the same spikes, and where not, why.
 
-use super::{Part, RunArgs, print_json, say};
+use super::{Part, RunArgs, check_output, print_json, say};
 use crate::cli::Global;
 use crate::parity::{Options, Pair, Verdict, counts_text, parity, shapes};
 use crate::progress::Console;
@@ -65,6 +65,9 @@ impl ParityCommand {
                 None => bail!("`--dialect {word}` is not known; give tickless, plain or the name of a reader"),
             },
         };
+        if let Some(file) = &self.write_counts {
+            check_output("--write-counts", file)?;
+        }
         let run = self.run.load()?;
         let ids = self.part.of(&run.parts, self.limit);
         if ids.is_empty() {

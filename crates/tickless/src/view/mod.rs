@@ -5,6 +5,7 @@
 //! the recording nor the size of the sensor.
 
 mod animation;
+mod digits;
 
 use crate::progress::stop;
 use crate::report::{InputSample, write_recording};
@@ -84,7 +85,7 @@ pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<V
     let stem = file.file_stem().map_or_else(|| "recording".into(), |s| s.to_string_lossy().into_owned());
     let animation = options.output.join(format!("{stem}.gif"));
     let span_us = extent.last_us - extent.first_us;
-    let new = animation::write(&animation, &frames, size, span_us as f64 * options.slow, progress)?;
+    let new = animation::write(&animation, &frames, size, (span_us as f64, options.slow), progress)?;
     let sample = InputSample {
         label: stem.clone(),
         width: size.0,

@@ -5,6 +5,9 @@ mod common;
 mod data;
 mod event_driven;
 mod export;
+mod progress;
+mod report;
+mod texts;
 
 use common::{RECIPE, RESIDUAL, Scratch, number};
 use serde_json::Value;
