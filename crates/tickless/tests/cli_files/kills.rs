@@ -9,7 +9,7 @@ use super::{evt3, names};
 /// Starts a command again and again and kills each after a longer time, until one ends by itself;
 /// calls `check` after each.
 fn killed_at_every_moment(scratch: &Scratch, args: &[&str], rounds: u32, check: impl Fn()) {
-    let mut command = || {
+    let command = || {
         let mut command = scratch.command(args);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     };
@@ -58,7 +58,7 @@ fn a_killed_export_view_or_report_leaves_whole_files() {
         (&["data", "view", "a.raw", "--output", "out"], &["out/a.gif", "out/a.png"]),
         (
             &["report", "run", "--output", "out/page", "--title", "t"],
-            &["out/page/report.html", "out/page/pictures/curves.svg"],
+            &["out/page/report.html", "out/page/pictures/training.svg"],
         ),
     ];
     std::fs::create_dir(scratch.at("out")).unwrap();
