@@ -19,14 +19,16 @@
 //! assert_eq!(std::fs::read(&target)?, b"1 2 3");
 //! # Ok::<(), std::io::Error>(())
 //! ```
+// Printing panics if standard output or standard error cannot be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 #![deny(unsafe_code)]
 
 mod lock;
 mod new_file;
 mod temporary;
 
-pub use lock::Lock;
-pub use new_file::{NewFile, write};
+pub use lock::{Lock, open_no_follow};
+pub use new_file::{NewFile, abandon_all, rename, write, write_following};
 pub use temporary::sweep;
 
 /// Adds `O_NOFOLLOW`: an open fails if its last component is a symbolic link.

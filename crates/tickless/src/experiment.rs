@@ -1,11 +1,13 @@
 //! Many trainings compared: strategies × (seeds or folds), each trained, evaluated at every T,
 //! run with no clock, and gathered into one report.
 //!
-//! Whatever can be checked is checked before the first of them. Every run is a folder of its own under the experiment's; a finished one is not done again, so
-//! an experiment that was stopped goes on where it was.
+//! Whatever can be checked is checked before the first of them. Every run is a folder of its own
+//! under the experiment's; a finished one is not done again, so an experiment that was stopped goes
+//! on where it was.
 
-use crate::commands::{same, stopped};
+use crate::commands::{Part, same, stopped};
 use crate::gather::{Evaluation, Finished, leaks, report, rows};
+use crate::kept;
 use crate::progress::Console;
 use crate::report as page;
 use crate::simulate::simulate;
@@ -38,6 +40,8 @@ pub struct Experiment {
     pub title: String,
     /// The command that repeats it.
     pub command: String,
+    /// Whether a training that was stopped goes on under other conditions too.
+    pub allow_changed: bool,
 }
 
 /// One of the runs: what is trained and where.
@@ -71,7 +75,7 @@ impl Experiment {
         let mut runs = Vec::new();
         for (k, Planned { label, recipe, folder }) in planned.into_iter().enumerate() {
             console.set_prefix(&format!("{label} {}/{total}", k + 1));
-            runs.push(one(&recipe, &folder, device, console)?);
+            runs.push(one(&recipe, &folder, device, self.allow_changed, console)?);
         }
         console.set_prefix("");
         let data = report(&self.title, &self.command, &rows(runs, false)?)?;
@@ -148,10 +152,10 @@ fn open(recipe: &Recipe, path: &Path) -> Result<(RunFolder, Recipe)> {
 }
 
 /// One run: trained, evaluated, simulated; whatever is there already is kept.
-fn one(recipe: &Recipe, path: &Path, device: &Device, console: &Console) -> Result<Finished> {
+fn one(recipe: &Recipe, path: &Path, device: &Device, allow_changed: bool, console: &Console) -> Result<Finished> {
     let (folder, recipe) = open(recipe, path)?;
     let recipe = &recipe;
-    if !folder.finished() {
+    if !folder.finished()? {
         let source = Source::open_with(&recipe.data, recipe.seed, console)?;
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let job = Job {
@@ -164,6 +168,7 @@ fn one(recipe: &Recipe, path: &Path, device: &Device, console: &Console) -> Resu
             // The experiment's command makes more than this run.
             command: None,
             device,
+            allow_changed,
         };
         train(job, console).map_err(|e| stopped(e, "the same command goes on from there"))?;
     }
@@ -192,8 +197,10 @@ fn one(recipe: &Recipe, path: &Path, device: &Device, console: &Console) -> Resu
             points.extend(across_steps(&model, &setting, &Plan { steps, leaks, calibration: None }, console)?);
         }
         let activity = activity(&model, &setting, t_max, LeakRule::Step, &Silent)?;
-        let measured = Evaluation { part: "test".into(), points, activity };
-        let evaluation = measured.merged_into(finished.evaluation.take());
+        let measured = Evaluation::of(run, &model, Part::Test, points, activity);
+        let _lock = folder.lock_results()?;
+        // Another command may have added to it since it was read.
+        let evaluation = measured.merged_into(kept::evaluation(run)?);
         folder.write_json("eval.json", &evaluation)?;
         finished.evaluation = Some(evaluation);
     }

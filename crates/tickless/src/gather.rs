@@ -9,6 +9,9 @@ mod group;
 pub use again::again;
 pub use group::{Group, Rows, rows};
 
+use crate::commands::Part;
+use crate::kept;
+use crate::output::note;
 use crate::report as r;
 use crate::simulate::{Simulation, possible, trace};
 use anyhow::{Result, bail};
@@ -17,6 +20,8 @@ use std::path::Path;
 use tickless_net::{InputKind, Leak, LeakRule, Neuron, Reset, SpikeMode};
 use tickless_train::checkpoint::EpochMetrics;
 use tickless_train::evaluate::{LayerActivity, Point};
+use tickless_train::kernels::conv::Precision;
+use tickless_train::model::Model;
 use tickless_train::run::{Loaded, RunFolder};
 
 /// `eval.json` of a run.
@@ -28,9 +33,34 @@ pub struct Evaluation {
     pub points: Vec<Point>,
     /// Activity of the spiking layers, clocked at T_max.
     pub activity: Vec<LayerActivity>,
+    /// At which precision convolutions ran.
+    #[serde(default = "f32_precision")]
+    pub precision: String,
+    /// The checksum of the weights that it was measured on.
+    #[serde(default)]
+    pub weights: Option<String>,
+}
+
+/// The precision of evaluations that do not say it.
+fn f32_precision() -> String {
+    Precision::F32.to_string()
 }
 
 impl Evaluation {
+    /// What was measured on a part of a run.
+    pub fn of(run: &Loaded, model: &Model, part: Part, points: Vec<Point>, activity: Vec<LayerActivity>) -> Self {
+        let precision = model.precision().to_string();
+        Self { part: part.word().into(), points, activity, precision, weights: Some(run.checksum.clone()) }
+    }
+
+    /// Whether a run keeps it: of the whole test part, at full precision.
+    pub fn is_whole(&self, run: &Loaded) -> bool {
+        let samples = run.parts.test.len();
+        self.part == Part::Test.word()
+            && self.precision == f32_precision()
+            && self.points.iter().all(|p| p.samples == samples)
+    }
+
     /// What was measured at a configuration, if it was.
     pub fn at(&self, configuration: &[usize], leak: LeakRule) -> Option<&Point> {
         self.points.iter().find(|p| p.configuration == configuration && p.leak == leak)
@@ -38,11 +68,15 @@ impl Evaluation {
 
     /// These points put over those that a run has kept: what was measured again is replaced, the rest stays.
     ///
-    /// A kept evaluation of another part, or of another number of samples, is dropped.
+    /// A kept evaluation of another part, precision or number of samples, or of other weights, is dropped.
     #[must_use]
     pub fn merged_into(self, kept: Option<Self>) -> Self {
         let samples = |e: &Self| e.points.first().map(|p| p.samples);
-        let Some(kept) = kept.filter(|k| k.part == self.part && samples(k) == samples(&self)) else { return self };
+        let is_of_the_same = |k: &Self| {
+            (&k.part, &k.precision, samples(k)) == (&self.part, &self.precision, samples(&self))
+                && (k.weights.is_none() || k.weights == self.weights)
+        };
+        let Some(kept) = kept.filter(is_of_the_same) else { return self };
         let mut points = kept.points;
         for new in self.points {
             match points.iter_mut().find(|p| p.configuration == new.configuration && p.leak == new.leak) {
@@ -76,9 +110,8 @@ impl Finished {
     /// If it is not a finished run or a result is damaged.
     pub fn open(folder: &RunFolder, data: Option<&Path>) -> Result<Self> {
         let run = folder.load_with(data)?;
-        let has = |name: &str| folder.file(name).is_file();
-        let evaluation = has("eval.json").then(|| folder.read_json("eval.json")).transpose()?;
-        let simulation = has("simulate.json").then(|| folder.read_json("simulate.json")).transpose()?;
+        run.warnings.iter().for_each(|w| note!("warning: {w}"));
+        let (evaluation, simulation) = (kept::evaluation(&run)?, kept::simulation(&run)?);
         Ok(Self { run, evaluation, simulation })
     }
 
@@ -436,7 +469,8 @@ mod tests {
             correct: 0,
             samples,
         };
-        Evaluation { part: part.into(), points: points.iter().map(point).collect(), activity: Vec::new() }
+        let (points, precision) = (points.iter().map(point).collect(), f32_precision());
+        Evaluation { part: part.into(), points, activity: Vec::new(), precision, weights: None }
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! * [`net`]: the network's description, weights, recipes, folding;
 //! * [`train`]: clocked training (SDT, NMT, MTT), calibration, evaluation at every T;
 //! * [`engine`]: the event-driven engine that runs the same weights with no time steps.
+// Printing panics if standard output or standard error cannot be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub use tickless_engine as engine;
 pub use tickless_events as events;
@@ -17,9 +19,13 @@ pub mod cli;
 mod commands;
 pub mod experiment;
 pub mod gather;
+mod interrupt;
+mod kept;
+mod output;
 pub mod parity;
 mod progress;
 pub mod report;
+mod shown;
 pub mod simulate;
 pub mod view;
 mod world;

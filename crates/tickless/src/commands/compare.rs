@@ -35,6 +35,10 @@ pub struct Compare {
     /// Folder of the experiment (default: runs/<recipe>).
     #[arg(long, short)]
     output: Option<PathBuf>,
+    /// Go on with a training that was stopped also if what its bits depend on is another now (recordings, precision,
+    /// kernels, machine, workers, version); its weights are then not those of one never stopped.
+    #[arg(long)]
+    allow_changed: bool,
 }
 
 impl Compare {
@@ -56,6 +60,7 @@ impl Compare {
             folder: self.output.unwrap_or_else(|| PathBuf::from("runs").join(&stem)),
             title: format!("Tickless: {stem}"),
             command: command_line(),
+            allow_changed: self.allow_changed,
             recipe,
         };
         finish(&experiment, global, console)

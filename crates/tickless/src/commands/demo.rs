@@ -35,6 +35,10 @@ pub struct Demo {
     /// Change a key of the recipe; may be given often.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Go on with a training that was stopped also if what its bits depend on is another now (recordings, precision,
+    /// kernels, machine, workers, version); its weights are then not those of one never stopped.
+    #[arg(long)]
+    allow_changed: bool,
 }
 
 impl Demo {
@@ -54,6 +58,7 @@ impl Demo {
             folder: self.output.clone(),
             title: "Tickless demo: one set of weights at every number of time steps, and at none".into(),
             command: command_line(),
+            allow_changed: self.allow_changed,
         };
         if self.fresh {
             // What an earlier demo left goes only if this one can begin.

@@ -3,6 +3,7 @@
 use super::{Part, RunArgs, print_json, say};
 use crate::cli::Global;
 use crate::gather::Evaluation;
+use crate::kept;
 use crate::progress::Console;
 use anyhow::{Result, bail};
 use clap::Args;
@@ -10,6 +11,7 @@ use tickless_net::LeakRule;
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::device::device;
 use tickless_train::evaluate::{Plan, Setting, across_steps, activity, at_configuration};
+use tickless_train::kernels::conv::Precision;
 use tickless_train::model::check_configuration;
 use tickless_train::progress::Progress;
 
@@ -98,23 +100,26 @@ impl Eval {
             points.extend(across_steps(&model, &setting, &Plan { steps, leaks, calibration }, console)?);
         }
         let activity = activity(&model, &setting, t_max, LeakRule::Step, console)?;
-        let result = Evaluation { part: self.part.word().into(), points, activity };
-        // The run keeps its evaluation on the whole test part; others are only shown.
-        if self.part == Part::Test && self.limit == 0 && self.configuration.is_empty() && !self.calibrate {
-            let kept = folder.file("eval.json").is_file().then(|| folder.read_json("eval.json")).transpose();
+        let result = Evaluation::of(&run, &model, self.part, points, activity);
+        // The run keeps its evaluation on the whole test part at full precision; others are only shown.
+        if result.is_whole(&run) && self.configuration.is_empty() && !self.calibrate {
+            // Another command may add to the same file.
+            let _lock = folder.lock_results()?;
             // What cannot be read is worth less than what was just measured.
-            let kept = kept.inspect_err(|e| console.warn(&format!("what cannot be read is replaced: {e}")));
-            let kept = kept.unwrap_or_default();
+            let kept = kept::evaluation(&run)
+                .inspect_err(|e| console.warn(&format!("what cannot be read is replaced: {e}")))
+                .unwrap_or_default();
             folder.write_json("eval.json", &result.clone().merged_into(kept))?;
         }
         if global.json {
             return print_json(&result);
         }
         say!(
-            "{} on {} {} samples ({}, T_max {t_max})",
+            "{} on {} {} samples{} ({}, T_max {t_max})",
             run.facts.network,
-            ids.len(),
+            of_all(ids.len(), self.part.of(&run.parts, 0).len()),
             self.part.word(),
+            if model.precision() == Precision::F32 { String::new() } else { format!(" at {}", model.precision()) },
             run.facts.origin()
         );
         say!("{:>16}  {:>6}  {:>10}  {:>8}", "T", "leak", "% correct", "loss");
@@ -129,6 +134,11 @@ impl Eval {
         }
         Ok(())
     }
+}
+
+/// `40`, or `7 of 40`.
+fn of_all(some: usize, all: usize) -> String {
+    if some == all { all.to_string() } else { format!("{some} of {all}") }
 }
 
 /// `1,2,5..8` as a list; ranges include both ends.

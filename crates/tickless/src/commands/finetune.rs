@@ -44,6 +44,10 @@ pub struct Finetune {
     /// Go on with the checkpoint in the output folder.
     #[arg(long)]
     resume: bool,
+    /// Go on with a training that was stopped also if what its bits depend on is another now (recordings, precision,
+    /// kernels, machine, workers, version); its weights are then not those of one never stopped.
+    #[arg(long)]
+    allow_changed: bool,
 }
 
 impl Finetune {
@@ -91,7 +95,7 @@ impl Finetune {
             (recipe.data, done.data) = (kept.data.clone(), kept.data.clone());
             ensure!(fits, "{}: was begun with other options; give the same, or another `--output`", path.display());
         }
-        let facts = if kept.as_ref() == Some(&done) && folder.finished() {
+        let facts = if kept.as_ref() == Some(&done) && folder.finished()? {
             console.line(&format!("{}: has finished already", path.display()));
             folder.facts()?
         } else {
@@ -104,6 +108,7 @@ impl Finetune {
                 base: Some(Base { from: from.display().to_string(), strategy: run.facts.strategy.clone() }),
                 command: Some(command_line()),
                 device: &device,
+                allow_changed: self.allow_changed,
             };
             let again = "the same command with `--resume` goes on from there";
             let facts = train(job, console).map_err(|e| stopped(e, again))?;

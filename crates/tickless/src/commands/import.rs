@@ -43,6 +43,7 @@ pub struct Import {
 
 #[derive(Serialize)]
 struct Made {
+    #[serde(serialize_with = "crate::shown::path")]
     run: PathBuf,
     layers: usize,
     weights: usize,
@@ -90,6 +91,7 @@ impl Import {
             base: Some(Base { from: self.graph.display().to_string(), strategy: RunFacts::IMPORTED.into() }),
             command: Some(command_line()),
             device: &device(&global.device)?,
+            allow_changed: false,
         };
         train(job, console).map_err(|e| stopped(e, "start the same command again"))?;
         let layers = imported.network.nodes().len();

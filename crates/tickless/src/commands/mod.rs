@@ -15,10 +15,10 @@ pub mod report;
 pub mod simulate;
 pub mod train;
 
+pub(crate) use crate::output::{print_json, say};
 use crate::progress::Console;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use tickless_net::recipe::Recipe;
 use tickless_net::{InputKind, Network};
@@ -48,7 +48,9 @@ pub struct RunArgs {
 impl RunArgs {
     /// Opens it.
     pub fn load(&self) -> Result<Loaded> {
-        Ok(RunFolder::open(&self.run)?.load_with(self.data.as_deref())?)
+        let run = RunFolder::open(&self.run)?.load_with(self.data.as_deref())?;
+        run.warnings.iter().for_each(|w| crate::output::note!("warning: {w}"));
+        Ok(run)
     }
 }
 
@@ -69,18 +71,28 @@ pub struct Changes {
 impl Changes {
     /// The recipe in a file with these changes, its data's places as absolute paths.
     pub fn load(&self, file: &Path) -> Result<Recipe> {
-        let mut recipe = Recipe::load(file, &self.assignments())?;
+        let mut recipe = Recipe::load(file, &self.assignments()?)?;
         absolute(&mut recipe)?;
         Ok(recipe)
     }
 
     /// As `key=value`.
-    fn assignments(&self) -> Vec<String> {
+    ///
+    /// # Errors
+    /// If the path of the data is no text, which a recipe holds.
+    fn assignments(&self) -> Result<Vec<String>> {
         let mut all = self.set.clone();
-        // A JSON string is a TOML string, whatever letters the path has.
-        all.extend(self.data.iter().map(|p| format!("data.path={}", serde_json::Value::from(p.display().to_string()))));
+        if let Some(path) = &self.data {
+            let Some(text) = path.to_str() else {
+                bail!(
+                    "`--data {path:?}`: a recipe holds text, and this path is not UTF-8; rename it or give a link to it"
+                );
+            };
+            // A JSON string is a TOML string, whatever letters the path has.
+            all.push(format!("data.path={}", serde_json::Value::from(text)));
+        }
         all.extend(self.epochs.iter().map(|n| format!("train.epochs={n}")));
-        all
+        Ok(all)
     }
 }
 
@@ -190,6 +202,9 @@ pub fn next_step(network: &Network, folder: &Path) -> String {
 pub fn stopped(e: tickless_train::Error, how: &str) -> anyhow::Error {
     match e {
         tickless_train::Error::Stopped { .. } => anyhow::anyhow!("{e}: {how}"),
+        tickless_train::Error::ConditionsChanged { .. } => {
+            anyhow::anyhow!("{e}: restore them, or go on all the same with `--allow-changed`")
+        }
         other => other.into(),
     }
 }
@@ -201,29 +216,6 @@ pub fn check_epochs(recipe: &Recipe) -> Result<()> {
             "`train.epochs` = 0 trains nothing: it is at least 1 (`tickless finetune RUN --epochs 0` converts a run)"
         );
     }
-    Ok(())
-}
-
-/// Prints a line of the result on standard output, as `println!` does.
-macro_rules! say {
-    ($($words:tt)*) => { $crate::commands::print(format_args!($($words)*)) };
-}
-pub(crate) use say;
-
-/// Prints a line; where its reader has gone (`tickless eval RUN | head`), ends the program without a word.
-pub fn print(line: std::fmt::Arguments<'_>) {
-    if let Err(e) = writeln!(std::io::stdout().lock(), "{line}") {
-        if e.kind() == std::io::ErrorKind::BrokenPipe {
-            std::process::exit(0);
-        }
-        eprintln!("error: standard output: {e}");
-        std::process::exit(2);
-    }
-}
-
-/// Prints a value as JSON.
-pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 

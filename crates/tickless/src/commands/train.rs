@@ -21,6 +21,8 @@ use tickless_train::run::{Job, RunFolder, train_as};
   tickless train recipes/nmnist.toml --data ~/data/nmnist --set train.strategy=sdt --set seed=2
   tickless train recipes/nmnist.toml --data ~/data/nmnist --epochs 5 --output runs/short
   tickless train recipes/nmnist.toml --data ~/data/nmnist --resume   go on after Ctrl-C
+  tickless train recipes/nmnist.toml --data ~/data/nmnist --resume --allow-changed
+                                       the same on another machine
 
 Several workers, with the same recipe and data:
   --workers 2                          one process, each batch shared by two workers
@@ -47,6 +49,10 @@ pub struct Train {
     /// Go on with the checkpoint in the folder; the weights end up as if it had never stopped.
     #[arg(long)]
     resume: bool,
+    /// Go on with a training that was stopped also if what its bits depend on is another now (recordings, precision,
+    /// kernels, machine, workers, version); its weights are then not those of one never stopped.
+    #[arg(long)]
+    allow_changed: bool,
     /// Workers of this process that share each batch and the threads; every one takes `train.batch` samples
     /// (default: one for each device of the list).
     #[arg(long, value_name = "N")]
@@ -86,8 +92,9 @@ impl Train {
                 let (recipe, source, parts, folder) = (&given, &source, &parts, &folder);
                 // Of one process's workers each has its own, and processes take theirs in turn.
                 let device = &devices[ranks.rank() % devices.len()];
-                let command = Some(command_line());
-                let job = Job { recipe, source, parts, folder, initial: None, base: None, command, device };
+                let (command, allow_changed) = (Some(command_line()), self.allow_changed);
+                let (initial, base) = (None, None);
+                let job = Job { recipe, source, parts, folder, initial, base, command, device, allow_changed };
                 train_as(job, ranks, progress(ranks))
             };
             let done = match workers {
@@ -162,7 +169,7 @@ impl Train {
                 path.display()
             );
         }
-        let finished = folder.finished();
+        let finished = folder.finished()?;
         Ok((folder, kept, finished))
     }
 }

@@ -44,9 +44,10 @@ impl Score {
         for (row, &label) in logits.chunks(classes.max(1)).zip(labels) {
             self.samples += 1;
             self.correct += usize::from(largest(row) == label);
-            let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let sum: f64 = row.iter().map(|&v| f64::from(v - max).exp()).sum();
-            self.loss_sum += sum.ln() - f64::from(row[label] - max);
+            // In f64, because the difference of two large logits may be no f32.
+            let max = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            let sum: f64 = row.iter().map(|&v| (f64::from(v) - max).exp()).sum();
+            self.loss_sum += sum.ln() - (f64::from(row[label]) - max);
         }
     }
 }
@@ -135,7 +136,11 @@ impl Setting<'_> {
             let observer = see.as_mut().map(|see| see as Observer<'_>);
             let mut rng = seed::rng(0, "evaluation", k as u64);
             let out = model.forward(&constants, input, &pass, &mut rng, observer)?;
-            score.add(&time_mean(out.logits), &labels);
+            let logits = time_mean(out.logits);
+            if let Some(&value) = logits.iter().find(|v| !v.is_finite()) {
+                return Err(Error::ResultNotFinite { what: format!("a logit at {at}"), value });
+            }
+            score.add(&logits, &labels);
             progress.advance(labels.len() as u64, &format!("{at}  {:.1} %", score.accuracy()));
             if progress.cancelled() {
                 return Err(Error::Setting("evaluation stopped by the user; nothing was written".into()));

@@ -6,8 +6,10 @@ use super::lock::Lock;
 use super::made::Made;
 use super::warnings::warnings;
 use crate::checkpoint::{Checkpoint, EpochMetrics};
-use crate::data::{Parts, Source};
+use crate::conditions::Conditions;
+use crate::data::{Kept, Parts, Source};
 use crate::error::{Error, Result};
+use crate::kernels::conv::{Kernel, Precision};
 use crate::parallel::Ranks;
 use crate::plan::initial_weights;
 use crate::progress::Progress;
@@ -37,6 +39,8 @@ pub struct Job<'a> {
     pub command: Option<String>,
     /// The device.
     pub device: &'a Device,
+    /// Whether a training that was stopped goes on if its [`Conditions`] are others now.
+    pub allow_changed: bool,
 }
 
 /// Where the first weights of a run come from.
@@ -69,10 +73,19 @@ impl Hooks for Files<'_> {
 /// Trains, or goes on with a checkpoint if the folder has one, and writes the weights.
 ///
 /// # Errors
-/// If recipe, data, weights and checkpoint do not fit, training is stopped, or the loss is not
-/// finite; the folder then holds the last good checkpoint.
+/// If recipe, data, weights and checkpoint do not fit, training would go on under other conditions
+/// ([`Error::ConditionsChanged`]), is stopped, or a value is not finite; the folder then holds the last
+/// good checkpoint.
 pub fn train(job: Job<'_>, progress: &dyn Progress) -> Result<RunFacts> {
     train_as(job, &Ranks::alone(), progress)
+}
+
+/// What is said of the memory of decoded recordings before the first batch.
+fn memory_line(kept: Kept, of: usize) -> String {
+    let mb = |bytes: u64| bytes.div_ceil(1_000_000);
+    let rest = if kept.recordings < of { "; the others are decoded anew in each epoch" } else { "" };
+    let (n, taken, budget) = (kept.recordings, mb(kept.bytes), mb(kept.budget));
+    format!("recordings in memory: {n}, {taken} MB of at most {budget} MB{rest}")
 }
 
 /// As [`train`], as one of several workers that all call this with the same recipe and data.
@@ -98,6 +111,7 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
         InputKind::Events => {
             let means = ranks.from_first(|| {
                 let (span, events) = source.mean_span_us(&parts.train, progress)?;
+                progress.line(&memory_line(source.kept(), parts.train.len()));
                 Ok([span.to_le_bytes(), events.to_le_bytes()].concat())
             })?;
             let mean = |k: usize| f64::from_le_bytes(std::array::from_fn(|i| means[8 * k + i]));
@@ -110,7 +124,7 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     });
     let description = source.dataset().describe();
     let own = strategy::by_name(&t.strategy, steps)?.name().to_owned();
-    let (base, base_strategy) = job.base.map(|b| (b.from, b.strategy)).unzip();
+    let (base, base_strategy) = job.base.clone().map(|b| (b.from, b.strategy)).unzip();
     let facts = RunFacts {
         // What trains nothing leaves the weights as the base's strategy made them.
         strategy: base_strategy.clone().filter(|_| t.epochs == 0).unwrap_or(own),
@@ -130,16 +144,23 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
         mean_events,
         base,
         base_strategy,
-        command: job.command,
+        command: job.command.clone(),
         workers: ranks.size(),
         train_seconds: 0.0,
         iterations: 0,
         finished: false,
+        changed: Vec::new(),
     };
+    // Before the checkpoint is looked at closely: if recordings are missing, it does not fit because of that.
+    let (now, changed) = match ranks.is_first() {
+        true => conditions(&job, checkpoint.as_ref(), ranks.size(), progress)?,
+        false => Default::default(),
+    };
+    let facts = RunFacts { changed: changed.clone(), ..facts };
     let weights = job.initial.unwrap_or_else(|| initial_weights(recipe, &network));
     let history = checkpoint.as_ref().map(|c| c.position.history.clone()).unwrap_or_default();
-    let trainer = Trainer::new(recipe, source, parts, network, &weights, checkpoint, step_us, device)?
-        .with_ranks(ranks.clone())?;
+    let trainer = Trainer::new(recipe, source, parts, network, &weights, checkpoint, step_us, device);
+    let trainer = trainer.map_err(|e| of_file(e, folder))?.with_ranks(ranks.clone())?.with_conditions(now, changed);
     if !ranks.is_first() {
         let (_, position) = trainer.run(&mut (), progress)?;
         return Ok(facts.finish(&position));
@@ -157,6 +178,34 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     let facts = facts.finish(&position);
     folder.write_json("run.json", &facts)?;
     Ok(facts)
+}
+
+/// The present conditions, and all in which they are others than those that the training began or went on with.
+fn conditions(
+    job: &Job<'_>,
+    checkpoint: Option<&Checkpoint>,
+    workers: usize,
+    progress: &dyn Progress,
+) -> Result<(Conditions, Vec<String>)> {
+    let now = Conditions::here(Kernel::from_env(), Precision::from_env()?, job.device, job.source, workers)?;
+    let Some(checkpoint) = checkpoint else { return Ok((now, Vec::new())) };
+    let differences = checkpoint.conditions.differences(&now);
+    if !differences.is_empty() && !job.allow_changed {
+        return Err(Error::ConditionsChanged { path: job.folder.path().to_owned(), differences });
+    }
+    differences.iter().for_each(|d| progress.warn(&format!("goes on under other conditions: {d}")));
+    Ok((now, [checkpoint.changed.clone(), differences].concat()))
+}
+
+/// What is wrong with a checkpoint, with its file and the remedy.
+fn of_file(e: Error, folder: &RunFolder) -> Error {
+    match e {
+        Error::Checkpoint(problem) => Error::RunFile {
+            path: folder.file("checkpoint.safetensors"),
+            problem: format!("is not of this training ({problem}); delete it to train from the beginning"),
+        },
+        other => other,
+    }
 }
 
 /// What is to be trained, and what of it may not be meant.

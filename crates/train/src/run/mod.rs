@@ -8,6 +8,7 @@
 //! lock                    held by the process that trains
 //! weights.safetensors     the chosen weights, norms calibrated
 //! eval.json, simulate.json, report/   written by the commands of these names
+//! results.lock            held while one of these is read, changed and written
 //! ```
 
 mod facts;
