@@ -89,7 +89,7 @@ pub fn main() -> ExitCode {
     {
         return fail(&anyhow::anyhow!("`--threads` = {n}: give 1 to {LARGEST_THREADS}, or leave it out for all cores"));
     }
-    if let Some(n) = cli.global.threads
+    if let Some(n) = threads(cli.global.threads)
         && let Err(e) = rayon::ThreadPoolBuilder::new().num_threads(n).build_global()
     {
         return fail(&anyhow::anyhow!("cannot make {n} threads: {e}"));
@@ -129,6 +129,20 @@ pub fn main() -> ExitCode {
     };
     world.end_all(code);
     ExitCode::from(code)
+}
+
+/// Threads for each core at most: more only wait for each other, and make a second's work a minute's.
+const THREADS_PER_CORE: usize = 8;
+
+/// The number of threads to compute with, if one was given here or in `RAYON_NUM_THREADS`; no more than the
+/// cores can use. Results do not depend on it.
+fn threads(given: Option<usize>) -> Option<usize> {
+    let n = given.or_else(|| std::env::var("RAYON_NUM_THREADS").ok()?.trim().parse().ok().filter(|n| *n > 0))?;
+    let most = THREADS_PER_CORE * std::thread::available_parallelism().map_or(1, usize::from);
+    if n > most {
+        note!("note: {n} threads are asked for; computing with {most}, which is {THREADS_PER_CORE} for each core");
+    }
+    Some(n.min(most))
 }
 
 /// Help and version are results, a wrong word is an error; both are clap's to print.

@@ -30,9 +30,15 @@ pub fn watch(stop: Arc<AtomicBool>, told: impl Fn() + Clone + Send + 'static) {
 fn request(stop: &AtomicBool, insists: bool, told: &impl Fn()) {
     match stop.swap(true, Ordering::SeqCst) {
         false => told(),
-        true if insists => std::process::exit(STOPPED),
+        true if insists => end(),
         true => {}
     }
+}
+
+/// Ends the process at once; files that are not whole are removed.
+pub fn end() -> ! {
+    tickless_files::abandon_all();
+    std::process::exit(STOPPED)
 }
 
 /// Whether this process was started with a signal ignored, as far as the system says.

@@ -25,6 +25,7 @@ mod output;
 pub mod parity;
 mod progress;
 pub mod report;
+mod shown;
 pub mod simulate;
 pub mod view;
 mod world;

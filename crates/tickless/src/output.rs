@@ -5,7 +5,11 @@
 //! more. A result that cannot be written is remembered, the work goes on, and the program ends with
 //! an error. Only if the reader of standard output has gone (`tickless eval RUN | head -1`), that is
 //! no error: the reader has what it wanted.
+//!
+//! What a terminal would act on instead of showing it is escaped here, wherever it came from: names of
+//! files, archive members, classes and tensors, words of a recipe ([`crate::shown`]).
 
+use crate::shown::{json, shown};
 use anyhow::Result;
 use std::fmt::Arguments;
 use std::io::{self, Write};
@@ -29,7 +33,7 @@ pub(crate) use {note, say};
 /// Prints a line of the result; nothing after the first that could not be printed.
 pub fn result(line: Arguments<'_>) {
     if FAILED.get().is_none()
-        && let Err(e) = writeln!(io::stdout().lock(), "{line}")
+        && let Err(e) = writeln!(io::stdout().lock(), "{}", shown(&line.to_string()))
     {
         let _ = FAILED.set(e);
     }
@@ -37,12 +41,12 @@ pub fn result(line: Arguments<'_>) {
 
 /// Prints a line on standard error, if it can be printed.
 pub fn diagnostic(line: Arguments<'_>) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", shown(&line.to_string()));
 }
 
 /// Prints a value as JSON.
 pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    say!("{}", serde_json::to_string_pretty(value)?);
+    say!("{}", json(&serde_json::to_string_pretty(value)?));
     Ok(())
 }
 

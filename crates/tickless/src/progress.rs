@@ -5,6 +5,7 @@ mod line;
 
 use crate::interrupt;
 use crate::output::note;
+use crate::shown::shown;
 use indicatif::{ProgressBar, ProgressStyle};
 use line::Standing;
 use std::io::IsTerminal;
@@ -13,6 +14,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tickless_train::progress::Progress;
 
+/// How long a command that keeps nothing of a part of its work has to end by itself.
+const PATIENCE: Duration = Duration::from_millis(700);
 /// Shortest time between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Shortest time between two drawings of a bar.
@@ -33,6 +36,8 @@ pub enum Volume {
 pub struct Console {
     screen: Arc<Screen>,
     stop: Arc<AtomicBool>,
+    /// Whether a stop may end the process wherever it stands.
+    nothing_to_save: Arc<AtomicBool>,
 }
 
 /// Standard error, shared with the thread that waits for Ctrl-C.
@@ -73,13 +78,26 @@ impl Console {
         let stop = Arc::new(AtomicBool::new(false));
         let terminal = std::io::stderr().is_terminal();
         let screen = Arc::new(Screen { terminal, volume, prefix: Mutex::default(), task: Mutex::new(None) });
-        let shown = screen.clone();
+        let nothing_to_save = Arc::new(AtomicBool::new(false));
+        let (shown, impatient) = (screen.clone(), nothing_to_save.clone());
         interrupt::watch(stop.clone(), move || {
             if speaks {
                 shown.interrupted("stopping at the next step (Ctrl-C again stops at once)");
             }
+            if impatient.load(Ordering::SeqCst) {
+                std::thread::spawn(|| {
+                    std::thread::sleep(PATIENCE);
+                    interrupt::end();
+                });
+            }
         });
-        Self { screen, stop }
+        Self { screen, stop, nothing_to_save }
+    }
+
+    /// From here on a request to stop ends the process in less than a second, also while it waits for a pipe that
+    /// nobody writes into: for commands that keep nothing of a part of their work.
+    pub fn nothing_to_save(&self) {
+        self.nothing_to_save.store(true, Ordering::SeqCst);
     }
 
     /// Text before every task's name ("MTT 5/9").
@@ -188,7 +206,7 @@ impl Progress for Console {
         let now = Instant::now();
         let task = Task { name, units, total, done: 0, note: String::new(), begun: now, said: now, bar };
         if let Some(bar) = &task.bar {
-            bar.set_message(task.standing().running(true));
+            bar.set_message(shown(&task.standing().running(true)).into_owned());
         }
         *lock(&self.screen.task) = Some(task);
     }
@@ -206,7 +224,7 @@ impl Progress for Console {
         }
         t.said = Instant::now();
         match &t.bar {
-            Some(bar) => bar.set_message(t.standing().running(true)),
+            Some(bar) => bar.set_message(shown(&t.standing().running(true)).into_owned()),
             None if self.screen.volume > Volume::Quiet => print(&t.standing().running(false)),
             None => {}
         }

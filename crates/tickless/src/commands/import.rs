@@ -43,6 +43,7 @@ pub struct Import {
 
 #[derive(Serialize)]
 struct Made {
+    #[serde(serialize_with = "crate::shown::path")]
     run: PathBuf,
     layers: usize,
     weights: usize,

@@ -71,18 +71,28 @@ pub struct Changes {
 impl Changes {
     /// The recipe in a file with these changes, its data's places as absolute paths.
     pub fn load(&self, file: &Path) -> Result<Recipe> {
-        let mut recipe = Recipe::load(file, &self.assignments())?;
+        let mut recipe = Recipe::load(file, &self.assignments()?)?;
         absolute(&mut recipe)?;
         Ok(recipe)
     }
 
     /// As `key=value`.
-    fn assignments(&self) -> Vec<String> {
+    ///
+    /// # Errors
+    /// If the path of the data is no text, which a recipe holds.
+    fn assignments(&self) -> Result<Vec<String>> {
         let mut all = self.set.clone();
-        // A JSON string is a TOML string, whatever letters the path has.
-        all.extend(self.data.iter().map(|p| format!("data.path={}", serde_json::Value::from(p.display().to_string()))));
+        if let Some(path) = &self.data {
+            let Some(text) = path.to_str() else {
+                bail!(
+                    "`--data {path:?}`: a recipe holds text, and this path is not UTF-8; rename it or give a link to it"
+                );
+            };
+            // A JSON string is a TOML string, whatever letters the path has.
+            all.push(format!("data.path={}", serde_json::Value::from(text)));
+        }
         all.extend(self.epochs.iter().map(|n| format!("train.epochs={n}")));
-        all
+        Ok(all)
     }
 }
 

@@ -3,12 +3,13 @@
 
 use super::Frame;
 use super::digits;
+use crate::progress::stop;
 use crate::report::{event_colours, time_unit};
 use anyhow::{Context, Result};
 use gif::{Encoder, Frame as Image, Repeat};
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
+use tickless_files::NewFile;
+use tickless_train::progress::Progress;
 
 /// Steps of brightness of each polarity.
 const LEVELS: usize = 8;
@@ -24,13 +25,15 @@ const INK: u8 = 2 * LEVELS as u8 + 1;
 
 /// Writes an animation of a recording of `span_us` that plays `slow` times as long.
 ///
-/// Each frame has beneath it the time since the first event at which it begins, where the sensor is wide enough.
+/// Each frame has beneath it the time since the first event at which it begins, where the sensor is wide enough. The file
+/// appears when it is committed.
 pub(super) fn write(
     path: &Path,
     frames: &[Frame],
     (width, height): (usize, usize),
     (span_us, slow): (f64, f64),
-) -> Result<()> {
+    progress: &dyn Progress,
+) -> Result<NewFile> {
     let named = || path.display().to_string();
     let scale = (WIDTH / width.max(1)).clamp(1, 8);
     // A strip of one row may be wider than any GIF; a sensor is not.
@@ -42,12 +45,13 @@ pub(super) fn write(
     let (w, image) = (size(width)?, size(height)?);
     let strip = if timed { STRIP as u16 } else { 0 };
     let h = image.checked_add(strip).with_context(|| format!("{}: {image} rows are too many", path.display()))?;
-    let file = BufWriter::new(File::create(path).with_context(named)?);
-    let mut encoder = Encoder::new(file, w, h, &palette()).with_context(named)?;
+    let mut file = NewFile::create(path).with_context(named)?;
+    let mut encoder = Encoder::new(&mut file, w, h, &palette()).with_context(named)?;
     encoder.set_repeat(Repeat::Infinite).with_context(named)?;
     let delay = (span_us * slow / 1e4 / frames.len().max(1) as f64).round().clamp(SHORTEST.into(), 500.0) as u16;
     let bright = f64::from(peak(frames));
     for (frame, time) in frames.iter().zip(&times) {
+        stop(progress)?;
         let mut pixels = vec![0u8; usize::from(w) * usize::from(h)];
         for (i, [on, off]) in frame.iter().enumerate().filter(|(_, c)| c[0].max(c[1]) > 0) {
             let share = (f64::from(*on.max(off)) / bright).sqrt().min(1.0);
@@ -67,7 +71,9 @@ pub(super) fn write(
         image.delay = delay;
         encoder.write_frame(&image).with_context(named)?;
     }
-    Ok(())
+    // The encoder writes the end of the file when it is given back its writer.
+    encoder.into_inner().with_context(named)?;
+    Ok(file)
 }
 
 /// A time in the unit of the whole recording, with as many decimals as tell one frame from the next.
@@ -101,6 +107,8 @@ fn peak(frames: &[Frame]) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
+    use tickless_train::progress::Silent;
 
     #[test]
     fn an_animation_reads_back_with_its_frames_and_time() {
@@ -108,7 +116,7 @@ mod tests {
         let path = folder.path().join("a.gif");
         let mut frames = vec![vec![[0u16; 2]; 6]; 4];
         (frames[0][0], frames[2][5]) = ([3, 0], [0, 1]);
-        write(&path, &frames, (3, 2), (200_000.0, 2.0)).unwrap();
+        write(&path, &frames, (3, 2), (200_000.0, 2.0), &Silent).unwrap().commit().unwrap();
         let mut reader = gif::DecodeOptions::new().read_info(File::open(&path).unwrap()).unwrap();
         let (w, h) = (usize::from(reader.width()), usize::from(reader.height()));
         assert_eq!((w, h), (24, 16));
@@ -137,7 +145,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.gif");
         let frames = vec![vec![[0u16; 2]; 34 * 34]; 3];
-        write(&path, &frames, (34, 34), (300_000.0, 1.0)).unwrap();
+        write(&path, &frames, (34, 34), (300_000.0, 1.0), &Silent).unwrap().commit().unwrap();
         let mut reader = gif::DecodeOptions::new().read_info(File::open(&path).unwrap()).unwrap();
         let (w, h) = (usize::from(reader.width()), usize::from(reader.height()));
         assert_eq!((w, h), (272, 272 + STRIP));
