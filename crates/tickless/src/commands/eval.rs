@@ -7,11 +7,11 @@ use crate::kept;
 use crate::progress::Console;
 use anyhow::{Result, bail};
 use clap::Args;
+use tickless_kernels::Precision;
 use tickless_net::LeakRule;
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::device::device;
 use tickless_train::evaluate::{Plan, Setting, across_steps, activity, at_configuration};
-use tickless_train::kernels::conv::Precision;
 use tickless_train::model::check_configuration;
 use tickless_train::progress::Progress;
 

@@ -34,7 +34,7 @@ fn other_kernels_precision_instructions_or_workers_are_refused_unless_allowed() 
         (("TICKLESS_KERNEL", "plain"), "kernels: auto then, plain now"),
         (("TICKLESS_SIMD", "portable"), "instructions: "),
     ] {
-        let portable = tickless::train::kernels::conv::simd::Isa::available().len() == 1;
+        let portable = tickless_kernels::cpu::simd::Isa::available().len() == 1;
         if variable.0 == "TICKLESS_SIMD" && portable {
             continue;
         }

@@ -9,7 +9,6 @@ use crate::checkpoint::{Checkpoint, EpochMetrics};
 use crate::conditions::Conditions;
 use crate::data::{Kept, Parts, Source};
 use crate::error::{Error, Result};
-use crate::kernels::conv::{Kernel, Precision};
 use crate::parallel::Ranks;
 use crate::plan::initial_weights;
 use crate::progress::Progress;
@@ -17,6 +16,7 @@ use crate::strategy::{self, Steps};
 use crate::trainer::{Hooks, Trainer};
 use burn::tensor::Device;
 use std::sync::Arc;
+use tickless_kernels::{Kernel, Precision};
 use tickless_net::recipe::Recipe;
 use tickless_net::{InputKind, Layer, Network, Weights};
 
