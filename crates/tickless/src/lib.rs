@@ -21,6 +21,7 @@ pub mod cli;
 mod commands;
 pub mod experiment;
 pub mod gather;
+mod interop;
 mod interrupt;
 mod kept;
 mod output;

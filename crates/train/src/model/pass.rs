@@ -176,7 +176,12 @@ impl Model {
                 Layer::Ttm(mode) => {
                     let x = x.ready();
                     let t = pass.configuration[node.stage.unwrap_or(0)];
-                    let map = TimeMap::ttm(mode, x.steps(), t, rng);
+                    // An image is the same at every step; a mode that shares a step out is for frames and spikes.
+                    let image = self.network.input().kind == InputKind::Image && self.network.is_input_ttm(i);
+                    let map = match image && x.steps() == 1 {
+                        true => TimeMap::show(t),
+                        false => TimeMap::ttm(mode, x.steps(), t, rng),
+                    };
                     x.map_time(map)
                 }
                 Layer::Conv(c) => {
