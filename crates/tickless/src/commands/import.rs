@@ -17,11 +17,12 @@ use tickless_train::run::{Base, Job, RunFacts, train};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --dialect sinabs
-  tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --output runs/theirs --json
+  tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --json
 
-The graph gives layers and weights, the recipe the data set, T_max and how to evaluate. A graph that
-Tickless exported says what its neurons are; of any other, say who wrote it (`--dialect`): frameworks
-give the same nodes different spikes, resets and limits. Next: `tickless simulate`, `tickless parity`.")]
+The graph gives layers and weights, the recipe the data set, T_max and how to evaluate. A graph
+that Tickless exported says what its neurons are; of any other, say who wrote it (`--dialect`):
+frameworks give the same nodes different spikes, resets and limits. Next: `tickless simulate`,
+`tickless parity`.")]
 pub struct Import {
     /// The graph.
     graph: PathBuf,
