@@ -30,8 +30,8 @@ Recordings are cut anew into T frames. The leak belongs to the step (`step`, the
 norm are those of T_max; recordings cut into far fewer frames have more events in each, and want
 `--calibrate`.
 
-The run keeps what was measured on its whole test part (`eval.json`); a later evaluation at other T is
-added to it, and one at the same T replaces it.")]
+The run keeps what was measured on its whole test part (`eval.json`); a later evaluation at
+other T is added to it, and one at the same T replaces it.")]
 pub struct Eval {
     #[command(flatten)]
     run: RunArgs,

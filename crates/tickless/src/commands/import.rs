@@ -23,14 +23,14 @@ use tickless_train::run::{Base, Job, RunFacts, train};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --dialect sinabs
-  tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --output runs/theirs --json
+  tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --json
 
-The graph gives layers and weights, the recipe the data set, T_max and how to evaluate. Frameworks give
-the same nodes different spikes, resets and limits. A graph that Tickless exported says what its neurons
-are, and some frameworks leave marks that name them; of any other graph, say who wrote it (`--dialect`).
-Time constants stay what they are in seconds at every T_max and without a clock; `--dt` is the step of the
-framework, by which it weighs inputs. A layer that stays silent on a few recordings is reported.
-Next: `tickless simulate`, `tickless parity`.")]
+The graph gives layers and weights, the recipe the data set, T_max and how to evaluate. Frameworks
+give the same nodes different spikes, resets and limits. A graph that Tickless exported says what
+its neurons are, and some frameworks leave marks that name them; of any other graph, say who wrote
+it (`--dialect`). Time constants stay what they are in seconds at every T_max and without a clock;
+`--dt` is the step of the framework, by which it weighs inputs. A layer that stays silent on a few
+recordings is reported. Next: `tickless simulate`, `tickless parity`.")]
 pub struct Import {
     /// The graph.
     graph: PathBuf,
@@ -141,7 +141,7 @@ impl Import {
         let silent = silent(&model, &Setting { source: &source, ids, t_max, step_us, batch })?;
         let made = Made { run: path, layers, weights, dialect: imported.dialect.word(), notes, silent };
         if !made.silent.is_empty() {
-            console.line(&format!(
+            console.warn(&format!(
                 "{} never fired in {tried} samples: the graph may be of another dialect or step \
                  (`--dialect`, `--dt`), or the data scaled differently",
                 layers_named(&made.silent)

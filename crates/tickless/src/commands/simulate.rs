@@ -23,9 +23,10 @@ use tickless_train::run::Loaded;
   tickless simulate runs/nmnist-mtt-seed1 --limit 100 --json
   tickless simulate runs/nmnist-mtt-seed1 --order random --delay-us 20 --jitter-us 50
 
-A network with a bias or batch norm cannot run so; `tickless finetune RUN --epochs 0` removes them.
-With a delay, service time, queue, jitter or another order the recordings also run as on a chip whose
-events take time (`tickless asynchrony` sweeps these). All numbers are this simulator's, none a chip's.")]
+A network with a bias or batch norm cannot run so; `tickless finetune RUN --epochs 0` removes
+them. With a delay, service time, queue, jitter or another order the recordings also run as on a
+chip whose events take time (`tickless asynchrony` sweeps these). All numbers are this
+simulator's, none a chip's.")]
 pub struct Simulate {
     #[command(flatten)]
     run: RunArgs,
