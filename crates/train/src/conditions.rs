@@ -6,14 +6,14 @@
 use crate::data::Source;
 use crate::device;
 use crate::error::Result;
-use crate::kernels::conv::simd::Isa;
-use crate::kernels::conv::{Kernel, Precision};
 use crate::run::Machine;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tickless_events::Split;
 use tickless_events::datasets::Key;
+use tickless_kernels::cpu::simd::Isa;
+use tickless_kernels::{Kernel, Precision};
 
 /// Conditions by name, in words that a user can compare.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,10 +9,10 @@
 //! that a checkpoint holds weights and state in one format and a resumed run is bit-identical.
 
 use crate::error::{Error, Result};
-use crate::kernels::{AdamWOp, SgdOp, adamw, sgd};
 use crate::model::{Parameter, host};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
+use tickless_kernels::{AdamWOp, SgdOp, adamw, sgd};
 use tickless_net::{Array, Weights};
 
 /// Which optimiser, with its constants.

@@ -17,9 +17,9 @@ use tickless_train::device::device;
   tickless compare recipes/nmnist.toml --data ~/data/nmnist --folds 5
   tickless compare recipes/nmnist.toml --data ~/data/nmnist --strategies sdt,mtt --output runs/two
 
-Strategies, seeds, folds, data, network and folders are checked before the first training. Started again
-with the same options it goes on where it stopped; what a run was already evaluated at is not measured
-again.")]
+Strategies, seeds, folds, data, network and folders are checked before the first training.
+Started again with the same options it goes on where it stopped; what a run was already
+evaluated at is not measured again.")]
 pub struct Compare {
     #[command(flatten)]
     recipe: RecipeArgs,

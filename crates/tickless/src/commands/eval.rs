@@ -7,11 +7,11 @@ use crate::kept;
 use crate::progress::Console;
 use anyhow::{Result, bail};
 use clap::Args;
+use tickless_kernels::Precision;
 use tickless_net::LeakRule;
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::device::device;
 use tickless_train::evaluate::{Plan, Setting, across_steps, activity, at_configuration};
-use tickless_train::kernels::conv::Precision;
 use tickless_train::model::check_configuration;
 use tickless_train::progress::Progress;
 
@@ -30,8 +30,8 @@ Recordings are cut anew into T frames. The leak belongs to the step (`step`, the
 norm are those of T_max; recordings cut into far fewer frames have more events in each, and want
 `--calibrate`.
 
-The run keeps what was measured on its whole test part (`eval.json`); a later evaluation at other T is
-added to it, and one at the same T replaces it.")]
+The run keeps what was measured on its whole test part (`eval.json`); a later evaluation at
+other T is added to it, and one at the same T replaces it.")]
 pub struct Eval {
     #[command(flatten)]
     run: RunArgs,

@@ -120,7 +120,11 @@ impl Finetune {
         if global.json {
             return print_json(&facts);
         }
-        say!("bias-free network in {}\nnext: {}", path.display(), next_step(&network, &path));
+        say!(
+            "bias-free network in {}\nnext: {}",
+            path.display(),
+            next_step(&fold::deployable(&run.network, &run.weights)?.0, &path)
+        );
         Ok(())
     }
 }

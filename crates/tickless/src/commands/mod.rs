@@ -234,6 +234,11 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
+/// A share in percent; against a silent reference it is infinite.
+pub fn percent(share: f64) -> String {
+    if share.is_finite() { format!("{:.2} %", 100.0 * share) } else { "infinite".to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::quoted;

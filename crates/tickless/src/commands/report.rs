@@ -18,9 +18,9 @@ use tickless_train::run::RunFolder;
   tickless report runs/nmnist-mtt-seed* --output mtt-report
 
 Runs that differ in seed or fold only are one row: mean and standard error over them. Runs that
-differ in anything else (network, T_max, epochs, fine-tuning) are rows of their own, named after it;
-runs that were tested on other samples are refused. Evaluate and simulate the runs first (`tickless
-eval`, `tickless simulate`): a run without results is named.")]
+differ in anything else (network, T_max, epochs, fine-tuning) are rows of their own, named after
+it; runs that were tested on other samples are refused. Evaluate and simulate the runs first
+(`tickless eval`, `tickless simulate`): a run without results is named.")]
 pub struct Report {
     /// Run folders.
     #[arg(required = true)]

@@ -32,14 +32,15 @@ Several workers, with the same recipe and data:
 Strategies: sdt (one number of steps), nmt (one random number an iteration), mtt (a random number
 for every stage). Ctrl-C stops at the next step and keeps a checkpoint.
 
-Several workers or processes (a build with `--features mpi`): `train.batch` is what each of them takes,
-so that N of them train on batches N times as large; batch norm, gradients, loss and accuracy are those
-of the whole batch, and the weights those of one process with that batch, which is also what the run
-folder's recipe says. The learning rate stays as given. Only the first process writes. On GPUs every worker has a card
-of its own: those of the list, or with `--workers N --device cuda` the first N; processes take those of a list in turn.
+Several workers or processes (a build with `--features mpi`): `train.batch` is what each of them
+takes, so that N of them train on batches N times as large; batch norm, gradients, loss and
+accuracy are those of the whole batch, and the weights those of one process with that batch,
+which is also what the run folder's recipe says. The learning rate stays as given. Only the
+first process writes. On GPUs every worker has a card of its own: those of the list, or with
+`--workers N --device cuda` the first N; processes take those of a list in turn.
 
-Memory: `--set train.recompute=true` keeps only what enters the stages and runs each stage again backward: the same
-weights, a quarter less memory and 30 % more time (ResNet-18).")]
+Memory: `--set train.recompute=true` keeps only what enters the stages and runs each stage again
+backward: the same weights, a quarter less memory and 30 % more time (ResNet-18).")]
 pub struct Train {
     #[command(flatten)]
     recipe: RecipeArgs,

@@ -57,7 +57,7 @@ impl Standing<'_> {
         let room = COLUMNS.saturating_sub(width(&line) + 2);
         if bar && self.total > 0 && room >= BAR.0 {
             let whole = room.min(BAR.1);
-            let filled = (whole as u64 * self.done.min(self.total) / self.total) as usize;
+            let filled = (whole as f64 * self.done.min(self.total) as f64 / self.total as f64) as usize;
             line += &format!("  {}{}", "█".repeat(filled), "░".repeat(whole - filled));
         }
         cut(&line)
@@ -149,8 +149,8 @@ mod tests {
         let full = Standing { name: "train MTT", ..training() };
         assert_eq!(
             full.running(false),
-            "train MTT: 1234/4000  epoch 12/40  loss 0.512  acc 81.2 %  4 min left",
-            "rate and unit made room for the note"
+            "train MTT: 1234/4000 iterations  epoch 12/40  loss 0.512  acc 81.2 %  4 min left",
+            "the rate made room for the note"
         );
         let short = Standing { note: "", ..full };
         assert_eq!(short.running(false), "train MTT: 1234/4000 iterations  12.3/s  4 min left");

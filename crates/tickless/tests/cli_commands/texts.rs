@@ -24,7 +24,9 @@ fn texts() -> Vec<(String, String)> {
     let main = scratch.ok(&["--help"]).stdout;
     let commands = main.split("Commands:").nth(1).unwrap().lines().skip(1).take_while(|l| !l.is_empty());
     let mut all = vec![("--help".to_owned(), main.clone())];
-    for command in commands.filter_map(|l| l.split_whitespace().next()).filter(|c| *c != "help") {
+    // A name stands two columns in, the second line of its description further.
+    let names = commands.filter_map(|l| l.strip_prefix("  ")).filter(|l| !l.starts_with(' '));
+    for command in names.filter_map(|l| l.split_whitespace().next()).filter(|c| *c != "help") {
         all.push((format!("help {command}"), scratch.ok(&["help", command]).stdout));
     }
     assert!(all.len() > 12, "{}", all.len());
@@ -111,6 +113,19 @@ fn words_of_shell(line: &str) -> Vec<String> {
     }
     words.extend(word);
     words
+}
+
+#[test]
+fn no_line_of_help_is_broken_where_it_was_not_written_to_be() {
+    for (name, text) in texts().into_iter().filter(|(name, _)| name.contains("help")) {
+        // A line that is too long leaves its last words on a line of their own.
+        let lines: Vec<&str> = text.lines().collect();
+        let alone = lines.windows(3).find(|w| {
+            let prose = |l: &str| !l.is_empty() && !l.starts_with(' ');
+            prose(w[0]) && prose(w[1]) && prose(w[2]) && w[1].len() < 20 && w[0].len() > 80
+        });
+        assert!(alone.is_none(), "{name}: {alone:?}");
+    }
 }
 
 #[test]

@@ -34,12 +34,12 @@ fn other_kernels_precision_instructions_or_workers_are_refused_unless_allowed() 
         (("TICKLESS_KERNEL", "plain"), "kernels: auto then, plain now"),
         (("TICKLESS_SIMD", "portable"), "instructions: "),
     ] {
-        let portable = tickless::train::kernels::conv::simd::Isa::available().len() == 1;
+        let portable = tickless_kernels::cpu::simd::Isa::available().len() == 1;
         if variable.0 == "TICKLESS_SIMD" && portable {
             continue;
         }
         let ran = with(&scratch, &resume, variable);
-        assert_eq!((ran.code, ran.stderr.lines().count()), (Some(2), 1), "{ran:#?}");
+        assert_eq!((ran.code, ran.stderr.lines().count()), (Some(2), 1), "refused before anything slow: {ran:#?}");
         for word in ["error: run: ", "other conditions", differs, "--allow-changed"] {
             assert!(ran.stderr.contains(word), "no `{word}` in {ran:#?}");
         }
@@ -57,7 +57,11 @@ fn other_kernels_precision_instructions_or_workers_are_refused_unless_allowed() 
     let short = ["train", "long.toml", "--output", "run", "--resume", "--allow-changed"];
     let child = scratch.command(&short).env("TICKLESS_KERNEL", "plain").stderr(std::process::Stdio::piped()).spawn();
     let child = child.expect("starts");
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    let started = std::time::Instant::now();
+    while !scratch.text("run/run.json").contains("changed") {
+        assert!(started.elapsed().as_secs() < 60, "it never began");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
     signal(&child, "INT");
     let ran = wait(child);
     assert_eq!(ran.code, Some(130), "{ran:#?}");

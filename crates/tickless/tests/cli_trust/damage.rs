@@ -85,7 +85,10 @@ fn a_checkpoint_that_is_not_of_this_training_is_refused_though_its_checksum_is_r
         let mut other = whole.clone();
         change(&mut other);
         other.write(&file).expect("a file");
-        scratch.refused_with(&RESUME, &["run/checkpoint.safetensors", word, "delete it"]);
+        let ran = scratch.run(&RESUME);
+        let error = ran.stderr.lines().last().unwrap_or_default();
+        assert!(ran.code == Some(2) && error.starts_with("error: run/checkpoint.safetensors: "), "{ran:#?}");
+        assert!(error.contains(word) && error.contains("delete it"), "no `{word}` in {error}");
     }
     // A value that is not finite is neither written nor read.
     let mut other = whole.clone();
@@ -96,6 +99,21 @@ fn a_checkpoint_that_is_not_of_this_training_is_refused_though_its_checksum_is_r
     weights.tensors.get_mut("now.linear1.weight").unwrap().data[0] = f32::NAN;
     std::fs::write(&file, weights.to_bytes(Some(metadata.into_iter().collect())).unwrap()).unwrap();
     scratch.refused_with(&RESUME, &["run/checkpoint.safetensors", "NaN", "delete it"]);
+}
+
+#[test]
+fn a_step_that_overflows_the_optimisers_memory_is_noticed() {
+    let scratch = stopped();
+    let file = scratch.at("run/checkpoint.safetensors");
+    let mut large = Checkpoint::read(&file).expect("a checkpoint");
+    // Gradients of the layers before it are as large, their squares are no f32; the weights stay finite.
+    large.weights.tensors.get_mut("linear1.weight").unwrap().data.iter_mut().for_each(|v| *v *= 1e24);
+    large.write(&file).expect("a file");
+    let ran = scratch.run(&RESUME);
+    let error = ran.stderr.lines().last().unwrap_or_default();
+    assert_eq!(ran.code, Some(2), "{ran:#?}");
+    assert!(error.contains("the optimiser's second.") && error.contains("at iteration "), "{error}");
+    Checkpoint::read(&file).unwrap().optimiser.check_values("kept".as_ref()).expect("the kept one is finite");
 }
 
 #[test]

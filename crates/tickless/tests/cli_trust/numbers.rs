@@ -14,32 +14,20 @@ fn change(scratch: &Scratch, run: &str, f: impl Fn(&mut Weights)) {
 }
 
 #[test]
-fn a_training_whose_statistics_or_optimiser_overflow_ends_with_their_name() {
+fn a_training_whose_statistics_overflow_ends_with_their_name() {
     let scratch = Scratch::new();
-    for (name, recipe, tensor) in [
-        (
-            "statistics",
-            RECIPE
-                .replace("name = \"demo\"", "name = \"demo\"\nnorm = true")
-                .replace("batch = 10", "batch = 10\nlearning_rate = 1e3"),
-            "running_",
-        ),
-        // One step: weights stay finite, the second moment (a square) does not.
-        ("optimiser", RECIPE.replace("batch = 10", "batch = 100").replace("init_gain = 1.5", "init_gain = 1e22"), ""),
-    ] {
-        scratch.write("wild.toml", recipe.replace("epochs = 1", "epochs = 3"));
-        let ran = scratch.run(&["train", "wild.toml", "--output", name]);
-        assert_eq!(ran.code, Some(2), "{name}: {ran:#?}");
-        let error = ran.stderr.lines().last().unwrap_or_default();
-        assert!(error.starts_with("error: ") && error.contains(tensor), "{name}: {error}");
-        assert!(error.contains("at iteration ") || error.contains("not a finite number"), "{name}: {error}");
-        assert!(!scratch.at(&format!("{name}/weights.safetensors")).exists(), "{name} has not finished");
-        let checkpoint =
-            Checkpoint::read(&scratch.at(&format!("{name}/checkpoint.safetensors"))).expect("a checkpoint");
-        for part in [&checkpoint.weights, &checkpoint.optimiser] {
-            part.check_values("kept".as_ref()).expect("the kept checkpoint is finite");
-        }
-    }
+    let recipe = RECIPE
+        .replace("name = \"demo\"", "name = \"demo\"\nnorm = true")
+        .replace("batch = 10", "batch = 10\nlearning_rate = 1e3")
+        .replace("epochs = 1", "epochs = 3");
+    scratch.write("wild.toml", recipe);
+    let ran = scratch.run(&["train", "wild.toml", "--output", "run"]);
+    assert_eq!(ran.code, Some(2), "{ran:#?}");
+    let error = ran.stderr.lines().last().unwrap_or_default();
+    assert!(error.starts_with("error: `") && error.contains(".running_") && error.contains("at iteration "), "{error}");
+    assert!(!scratch.at("run/weights.safetensors").exists(), "it has not finished");
+    let checkpoint = Checkpoint::read(&scratch.at("run/checkpoint.safetensors")).expect("a checkpoint");
+    checkpoint.weights.check_values("kept".as_ref()).expect("the kept checkpoint is finite");
 }
 
 #[test]
@@ -77,7 +65,11 @@ fn results_that_are_not_finite_are_refused_each_time_and_kept_never() {
     let scratch = Scratch::trained();
     scratch.ok(&["eval", "run"]);
     let kept = scratch.read("run/eval.json");
-    change(&scratch, "run", |w| w.tensors.get_mut("linear1.weight").unwrap().data.fill(1e38));
+    change(&scratch, "run", |w| {
+        // So that many neurons fire, and two spikes are more than f32 holds.
+        w.tensors.get_mut("conv2.weight").unwrap().data.iter_mut().for_each(|v| *v *= 50.0);
+        w.tensors.get_mut("linear1.weight").unwrap().data.fill(3e38);
+    });
     for _ in 0..2 {
         scratch.refused_with(&["eval", "run"], &["logit at T = ", "not a finite number"]);
         assert_eq!(scratch.read("run/eval.json"), kept, "the file is as it was");

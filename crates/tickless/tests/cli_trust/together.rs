@@ -44,7 +44,7 @@ fn a_comparison_measures_what_a_partial_evaluation_does_not_hold() {
         &["--limit", "3"],
         &["--part", "train"],
         &["--part", "train", "--limit", "3", "--steps", "1"],
-        &["--configuration", "4,1"],
+        &["--configuration", "4,1,1"],
     ] {
         for kept in [true, false] {
             if !kept {

@@ -198,6 +198,8 @@ mod tests {
             tau_us: None,
             mean_events: Some(100.0),
             base: None,
+            base_strategy: None,
+            command: None,
             workers: 1,
             train_seconds: 1.0,
             iterations: 10,

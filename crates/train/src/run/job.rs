@@ -9,7 +9,6 @@ use crate::checkpoint::{Checkpoint, EpochMetrics};
 use crate::conditions::Conditions;
 use crate::data::{Kept, Parts, Source};
 use crate::error::{Error, Result};
-use crate::kernels::conv::{Kernel, Precision};
 use crate::parallel::Ranks;
 use crate::plan::initial_weights;
 use crate::progress::Progress;
@@ -17,6 +16,7 @@ use crate::strategy::{self, Steps};
 use crate::trainer::{Hooks, Trainer};
 use burn::tensor::Device;
 use std::sync::Arc;
+use tickless_kernels::{Kernel, Precision};
 use tickless_net::recipe::Recipe;
 use tickless_net::{InputKind, Layer, Network, Weights};
 
@@ -104,6 +104,16 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     let made = ranks.is_first().then(|| Made::at(folder.path())).transpose()?;
     let _lock = ranks.is_first().then(|| Lock::take(folder.path())).transpose()?;
     let checkpoint = checkpoint_of_first(folder, ranks)?;
+    // Before anything slow, and before the checkpoint is looked at closely: if recordings are missing, it does not fit
+    // because of that.
+    let (now, changed) = match ranks.is_first() {
+        true => conditions(&job, checkpoint.as_ref(), ranks.size(), progress)?,
+        false => Default::default(),
+    };
+    if let Some(c) = &checkpoint {
+        let plan = Trainer::plan(recipe, &network, parts, None)?;
+        c.check(recipe, &network, &plan).map_err(|e| of_file(e, folder))?;
+    }
     let t = &recipe.train;
     let steps = Steps { t_min: t.t_min, t_max: t.t_max, samples: t.samples, group: t.group };
     let (step_us, mean_events) = match kind {
@@ -149,14 +159,8 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
         train_seconds: 0.0,
         iterations: 0,
         finished: false,
-        changed: Vec::new(),
+        changed: changed.clone(),
     };
-    // Before the checkpoint is looked at closely: if recordings are missing, it does not fit because of that.
-    let (now, changed) = match ranks.is_first() {
-        true => conditions(&job, checkpoint.as_ref(), ranks.size(), progress)?,
-        false => Default::default(),
-    };
-    let facts = RunFacts { changed: changed.clone(), ..facts };
     let weights = job.initial.unwrap_or_else(|| initial_weights(recipe, &network));
     let history = checkpoint.as_ref().map(|c| c.position.history.clone()).unwrap_or_default();
     let trainer = Trainer::new(recipe, source, parts, network, &weights, checkpoint, step_us, device);

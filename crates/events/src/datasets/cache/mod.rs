@@ -116,6 +116,10 @@ impl Dataset for Cached {
         }
     }
 
+    fn file(&self, split: Split, index: usize) -> Option<String> {
+        self.inner.file(split, index)
+    }
+
     fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
         self.inner.sources(split, key)
     }

@@ -33,7 +33,13 @@ pub(super) fn figure(wide: &Picture, narrow: Option<&Picture>) -> String {
         Some(narrow) => drawing(wide, "wide") + &drawing(narrow, "narrow"),
         None => drawing(wide, "only"),
     };
-    format!("<figure>\n{drawings}<figcaption>{}</figcaption>\n</figure>\n", escape(&wide.caption))
+    let caption = |picture: &Picture, class: &str| format!("<span{class}>{}</span>", escape(&picture.caption));
+    // A narrow drawing may show less, and says so.
+    let captions = match narrow.filter(|n| n.caption != wide.caption) {
+        Some(narrow) => caption(wide, " class=\"wide\"") + &caption(narrow, " class=\"narrow\""),
+        None => caption(wide, ""),
+    };
+    format!("<figure>\n{drawings}<figcaption>{captions}</figcaption>\n</figure>\n")
 }
 
 /// A table with caption. It scrolls by itself where the screen is narrow, with its last columns pinned where the table

@@ -150,6 +150,8 @@ mod tests {
         let page = page(&fixture::full());
         let ids = |text: &str| page.matches(text).count();
         assert_eq!((ids("<div class=\"wide\"><svg"), ids("<div class=\"narrow\"><svg")), (9, 9));
+        let mut captions = page.split("<figcaption>").filter(|c| c.contains("4,000 of the 48,100 of conv1"));
+        assert!(captions.next().is_some_and(|c| c.contains("1,500 of the 48,100 of conv1")), "each says what it draws");
         let mut names: Vec<&str> = page.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
         let all = names.len();
         names.sort_unstable();
