@@ -5,7 +5,9 @@ mod common;
 mod data;
 mod event_driven;
 mod export;
+mod formats;
 mod progress;
+mod recordings;
 mod report;
 mod texts;
 
