@@ -11,11 +11,11 @@ use serde::Serialize;
 
 use crate::datasets::{self, DataRequest, Description};
 use crate::formats::cifar::{Kind, Records, SIDE};
-use crate::formats::{self, HEAD, Probe, idx};
+use crate::formats::{self, HEAD, Probe, ReadOptions, idx};
 use crate::progress::{Progress, Silent};
 use crate::{Error, Result, source};
 
-pub use events::{EventsInfo, digest};
+pub use events::{EventsInfo, Outside, digest};
 
 /// What a path holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,14 +50,15 @@ pub enum Info {
 /// # Errors
 /// As [`info_with`].
 pub fn info(path: &Path) -> Result<Info> {
-    info_with(path, &Silent)
+    info_with(path, &ReadOptions::default(), &Silent)
 }
 
-/// As [`info`]; `progress` can stop it.
+/// As [`info`]; `options` say how a file of events is read, and `progress` can stop it.
 ///
 /// # Errors
-/// [`Error::Unexpected`] for what is nothing known, or what is wrong with it; [`Error::Cancelled`].
-pub fn info_with(path: &Path, progress: &dyn Progress) -> Result<Info> {
+/// [`Error::Unexpected`] for what is nothing known, what is wrong with it, or an option that the
+/// file's format does not heed; [`Error::Cancelled`].
+pub fn info_with(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<Info> {
     let name = path.display().to_string();
     let zip = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip"));
     if path.is_dir() || (zip && path.exists()) {
@@ -72,7 +73,7 @@ pub fn info_with(path: &Path, progress: &dyn Progress) -> Result<Info> {
     }
     let (head, len) = source::head(path, HEAD)?;
     if idx::kind(&head).is_none() && formats::is_events(Probe { head: &head, len }, &name) {
-        return Ok(Info::Events(EventsInfo::read(path, progress)?));
+        return Ok(Info::Events(EventsInfo::read(path, options, progress)?));
     }
     of_file(source::read(path)?, &name)
 }

@@ -20,7 +20,7 @@ use super::collection::on_sensor;
 use super::key::Key;
 use super::place::Place;
 use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, tree};
-use crate::formats::{self, EventStream};
+use crate::formats::{self, EventStream, ReadOptions};
 use crate::{Columns, Error, Event, Result, Sensor};
 
 pub(super) const INFO: DatasetInfo = DatasetInfo {
@@ -89,7 +89,7 @@ impl Gesture {
 
 impl Trial {
     fn events(&self) -> Result<EventStream> {
-        let Some((start, end)) = self.time else { return self.place.events() };
+        let Some((start, end)) = self.time else { return self.place.events(&ReadOptions::default()) };
         let mut cut = Cut { start, end, events: Columns::new() };
         let (format, sensor) = match &self.place {
             Place::File(path) => {
@@ -99,7 +99,7 @@ impl Trial {
                 (reader.format(), reader.sensor())
             }
             Place::Member(..) => {
-                let stream = self.place.events()?;
+                let stream = self.place.events(&ReadOptions::default())?;
                 cut.add(&stream.events);
                 (stream.format, stream.sensor)
             }

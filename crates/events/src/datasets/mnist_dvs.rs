@@ -16,7 +16,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "MNIST-DVS, recordings of moving digits (128x128, 10 classes)",
     needs: "a folder 0 to 9 for each digit, or the zip of them",
     folder: "mnist-dvs",
-    settings: &[Setting::Split],
+    settings: &[Setting::Reading, Setting::Split],
     fits: |path| {
         collection::looks_like(path, nothing, |names| names.len() == 10 && names.iter().all(|n| is_digit(n)))
             && !has_parts(path)

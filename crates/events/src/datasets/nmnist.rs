@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::archive::Archive;
+use super::collection::with_duration;
 use super::place::Place;
 use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names, files, key::Key};
 use crate::formats::nmnist_bin;
@@ -145,7 +146,7 @@ fn parse(name: &str, part: &str) -> Result<(u64, u8), String> {
 fn decode(bytes: &[u8], file: &str) -> Result<Recording> {
     let stream = nmnist_bin::decode(bytes, file)?;
     match Recording::from_columns(Sensor::NMNIST, stream.events) {
-        Ok((recording, _)) => Ok(recording),
+        Ok((recording, _)) => with_duration(recording, || file.into()),
         Err(Error::OutsideSensor { index, x, y, sensor }) => {
             let at = nmnist_bin::offset_of(bytes, index);
             let problem = format!("event at ({x}, {y}) outside the {sensor} sensor");

@@ -7,16 +7,17 @@
 //! * DAVIS: polarity in bit 11, x in 12–21, y in 22–30; bit 31 marks frames and inertial samples,
 //!   bit 10 external signals; both are skipped.
 //!
-//! Times are raw and literal: unsigned 32 bits that start again from 0 after 71.6 minutes. x, y
-//! and polarity are as stored. jAER shows x and y from the lower right of a DVS128 and has
+//! Times are raw: unsigned 32 bits that start again from 0 after 71.6 minutes and are continued (see
+//! `clock`), unless literal ones are asked for. x, y and polarity are as stored. jAER shows x and y from the lower right of a DVS128 and has
 //! polarity 0 for ON: some readers give 127 − x, 127 − y and 1 − p, and data sets (CIFAR10-DVS)
 //! are used that way, which is their loader's to do. Source: jAER's description of AER-DAT 2.0.
 
 use super::aedat::{self, Front, front};
 use super::block::Block;
+use super::clock::Clock;
 use super::encoder::EventEncoder;
 use super::records::{Place, RecordDecoder, Records};
-use super::{Encoder, Fit, Format, Reading};
+use super::{Encoder, Fit, Format, Heed, Reading};
 use crate::{Columns, Error, Event, Result, Sensor};
 
 /// See the module.
@@ -25,12 +26,11 @@ pub const FORMAT: Format = Format {
     about: "AEDAT 2.0 of jAER (DVS128, DAVIS)",
     extensions: &["aedat"],
     fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
-    read: Reading::Stream(|file| {
-        let chip = Chip::Dvs128;
-        Box::new(RecordDecoder::new(
-            Aedat2 { stage: Stage::First, chip, sensor: None, block: Box::new(Block::new()) },
-            file,
-        ))
+    heeds: &[Heed::LiteralTimes],
+    read: Reading::Stream(|file, options| {
+        let clock = Clock::new(options.literal_times);
+        let (stage, chip, block) = (Stage::First, Chip::Dvs128, Box::new(Block::new()));
+        Box::new(RecordDecoder::new(Aedat2 { stage, chip, sensor: None, clock, block }, file))
     }),
     write: Some(encoder),
 };
@@ -56,6 +56,7 @@ struct Aedat2 {
     stage: Stage,
     chip: Chip,
     sensor: Option<Sensor>,
+    clock: Clock<32>,
     block: Box<Block>,
 }
 
@@ -74,10 +75,12 @@ impl Records for Aedat2 {
                 Front::Data => self.stage = Stage::Events,
             }
         }
+        let before = out.len();
         match self.chip {
             Chip::Dvs128 => self.dvs128(bytes, place, out)?,
             Chip::Davis => self.davis(bytes, out),
         }
+        self.clock.follow(&mut out.t_us[before..]);
         Ok(bytes.len() - bytes.len() % RECORD)
     }
 
@@ -92,6 +95,10 @@ impl Records for Aedat2 {
 
     fn sensor(&self) -> Option<Sensor> {
         self.sensor
+    }
+
+    fn overflows(&self) -> u64 {
+        self.clock.overflows()
     }
 }
 
@@ -171,10 +178,14 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
     let header = b"#!AER-DAT2.0\r\n# Data format is int32 address, int32 timestamp (8 bytes total), \
                    repeated for each event\r\n# Timestamps tick: 1 us\r\n\
                    # AEChip: ch.unizh.ini.jaer.chip.retina.DVS128\r\n#End Of ASCII Header\r\n";
-    Ok(EventEncoder::boxed(FORMAT.name, header.to_vec(), |e, bytes| {
+    let mut clock = Clock::<32>::new(false);
+    Ok(EventEncoder::boxed(FORMAT.name, header.to_vec(), move |e, bytes| {
         let Ok(t) = u32::try_from(e.t_us) else {
             return Err(("its time is above 2^32 µs", "let the times start near 0"));
         };
+        if clock.store(e.t_us).is_none() {
+            return Err(("its time falls as far as at an overflow", "sort the events by time"));
+        }
         if e.x > 127 || e.y > 127 {
             return Err(("x or y is above 127", "choose another format, or scale the recording down"));
         }
@@ -209,6 +220,23 @@ mod tests {
         let stream = decode(&bytes, "a.aedat").unwrap();
         assert_eq!(stream.sensor, Some(Sensor { width: 346, height: 260 }));
         assert_eq!(stream.events.to_vec(), [Event { t_us: 9, x: 345, y: 259, on: true }]);
+    }
+
+    #[test]
+    fn the_clock_goes_on_after_an_overflow_in_both_layouts() {
+        let davis = "# AEChip: eu.seebetter.ini.chips.davis.Davis346B\r\n";
+        for chip in ["", davis] {
+            // The overflow lies between two pieces, and a whole piece behind it.
+            let times = (0..30_000u32).map(|i| u32::MAX - 10_000 + i % 3).chain((0..30_000).map(|i| i % 5));
+            let records: Vec<_> = times.map(|t| (0, t)).collect();
+            let bytes = file(chip, &records);
+            let stream = decode(&bytes, "a.aedat").unwrap();
+            let expected = records.iter().enumerate().map(|(i, r)| u64::from(r.1) + (u64::from(i >= 30_000) << 32));
+            assert!(stream.events.t_us().iter().copied().eq(expected), "{chip}");
+            let options = crate::formats::ReadOptions { literal_times: true, ..Default::default() };
+            let literal = FORMAT.decode_with(&bytes, "a.aedat", &options).unwrap();
+            assert!(literal.events.t_us().iter().copied().eq(records.iter().map(|r| u64::from(r.1))), "{chip}");
+        }
     }
 
     #[test]

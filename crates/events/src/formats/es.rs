@@ -22,7 +22,8 @@ pub const FORMAT: Format = Format {
     about: "Event Stream 2 (DVS and ATIS)",
     extensions: &["es"],
     fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
-    read: Reading::Stream(|file| {
+    heeds: &[],
+    read: Reading::Stream(|file, _| {
         Box::new(RecordDecoder::new(Es { start: None, t_us: 0, block: Box::new(Block::new()) }, file))
     }),
     write: Some(encoder),

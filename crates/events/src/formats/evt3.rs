@@ -21,7 +21,7 @@ use super::evt3_write::Writer;
 use super::kernel::{Loop, Vectors};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{Place, RecordDecoder};
-use super::{Format, Reading};
+use super::{Format, Heed, Reading};
 use crate::{Columns, Result};
 
 /// See the module.
@@ -30,7 +30,8 @@ pub const FORMAT: Format = Format {
     about: "Prophesee RAW, EVT 3.0",
     extensions: &["raw"],
     fits: |probe| VERSION.fits(probe),
-    read: Reading::Stream(|file| Box::new(RecordDecoder::new(Headed::<Evt3>::new(), file))),
+    heeds: &[Heed::LiteralTimes],
+    read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Headed::<Evt3>::new(options), file))),
     write: Some(|sensor| Ok(Box::new(Writer::new(sensor)))),
 };
 
@@ -89,9 +90,9 @@ impl Words for Evt3 {
     const WORD: usize = 2;
     const WHAT: &'static str = "the last word";
 
-    fn start(header: &Header, _: &[u8], place: Place<'_>) -> Result<Evt3> {
+    fn start(header: &Header, _: &[u8], literal: bool, place: Place<'_>) -> Result<Evt3> {
         VERSION.check(header, place)?;
-        let (high, state, packed) = (High::default(), State::default(), Box::new([0; BLOCK]));
+        let (high, state, packed) = (High::new(literal), State::default(), Box::new([0; BLOCK]));
         let (vector, vectors) = (Vector::default(), Vectors::widest());
         Ok(Evt3 { high, overflowed: 0, state, vector, packed, n: 0, vectors })
     }
@@ -130,6 +131,10 @@ impl Words for Evt3 {
         }
         self.flush(out);
         Ok(())
+    }
+
+    fn overflows(&self) -> u64 {
+        self.high.overflows()
     }
 }
 
@@ -357,7 +362,7 @@ mod tests {
             let decoded: Vec<_> = Vectors::available().map(|vectors| {
                 let place = Place { file: "a.raw", at: 0 };
                 let (header, _) = Header::of(&super::super::Probe::whole(b"% evt 3.0\n"));
-                let (mut evt3, mut out) = (Evt3::start(&header, &[], place).unwrap(), Columns::new());
+                let (mut evt3, mut out) = (Evt3::start(&header, &[], false, place).unwrap(), Columns::new());
                 evt3.vectors = vectors;
                 let result = evt3.words(&bytes[..cut], place, &mut out).and_then(|()| {
                     evt3.words(&bytes[cut..], Place { at: cut as u64, ..place }, &mut out)

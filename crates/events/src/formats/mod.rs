@@ -14,6 +14,7 @@ pub mod aedat31;
 pub mod aedat4;
 mod block;
 pub mod cifar;
+mod clock;
 mod convert;
 mod cursor;
 pub mod dat;
@@ -34,6 +35,7 @@ pub mod idx;
 mod kernel;
 pub mod nmnist_bin;
 pub mod npy;
+mod options;
 mod prophesee;
 #[cfg(feature = "hdf5")]
 pub mod prophesee_hdf5;
@@ -42,16 +44,20 @@ mod records;
 #[cfg(feature = "hdf5")]
 pub mod shd;
 pub mod text;
+mod time_unit;
+mod values;
 
 use std::path::Path;
 
 use crate::{Columns, Recording, Result, Sensor};
 
-pub use convert::{by_extension, convert};
-pub use decoder::{Container, Decoder, OpenContainer, Reading};
+pub use convert::{Conversion, by_extension, convert};
+pub use decoder::{Container, Decoder, OpenContainer, OpenStream, Reading};
 pub use detect::{Fit, HEAD, Probe, by_name, detect, is_events};
 pub use encoder::{Encoder, Writing, encode, encoder};
-pub use reader::{EventReader, open};
+pub use options::{Heed, ReadOptions};
+pub use reader::{EventReader, open, open_stoppable, open_with};
+pub use time_unit::TimeUnit;
 
 /// All formats of events, in the order in which they are tried.
 pub static FORMATS: &[Format] = &[
@@ -84,6 +90,8 @@ pub struct Format {
     pub extensions: &'static [&'static str],
     /// Whether the content (not the name) can be this format. Must be cheap and never fail.
     pub fits: fn(&Probe<'_>) -> Fit,
+    /// The options it heeds; others are refused where they are set.
+    pub heeds: &'static [Heed],
     /// How it is decoded.
     pub read: Reading,
     /// How it is encoded; `None` for what is only read.
@@ -94,12 +102,22 @@ impl Format {
     /// Decodes a whole file of this format; `file` names it in error messages.
     ///
     /// # Errors
-    /// [`crate::Error::Malformed`].
+    /// [`crate::Error::Malformed`], [`crate::Error::TimeUnit`].
     pub fn decode(&self, bytes: &[u8], file: &str) -> Result<EventStream> {
+        self.decode_with(bytes, file, &ReadOptions::default())
+    }
+
+    /// As [`Format::decode`], with options.
+    ///
+    /// # Errors
+    /// As [`Format::decode`], and [`crate::Error::Unexpected`] for an option that the format does
+    /// not heed.
+    pub fn decode_with(&self, bytes: &[u8], file: &str, options: &ReadOptions) -> Result<EventStream> {
+        let options = &options.for_format(self, file)?;
         let mut events = Columns::new();
-        let sensor = match self.read {
+        let stated = match self.read {
             Reading::Stream(decoder) => {
-                let mut decoder = decoder(file);
+                let mut decoder = decoder(file, options);
                 let mut done = 0;
                 // In pieces that stay in the cache together with their events.
                 while done < bytes.len() {
@@ -110,12 +128,14 @@ impl Format {
                 decoder.sensor()
             }
             Reading::Whole(container) => {
-                let mut container = container(bytes, file)?;
+                let mut container = container(bytes, file, options)?;
                 while container.next(bytes, &mut events)? {}
                 container.sensor()
             }
         };
-        Ok(EventStream { format: self.name, sensor, events })
+        let earliest = events.t_us().iter().min().filter(|_| options.shift_to_zero).copied();
+        options.apply(file, stated, earliest.unwrap_or(0), &mut events, 0)?;
+        Ok(EventStream { format: self.name, sensor: options.sensor.or(stated), events })
     }
 }
 
@@ -149,7 +169,15 @@ impl EventStream {
 /// [`crate::Error::Unexpected`] when no format fits, [`crate::Error::Malformed`] when the content
 /// is broken.
 pub fn decode(bytes: &[u8], file: &str) -> Result<EventStream> {
-    detect(Probe::whole(bytes), file)?.decode(bytes, file)
+    decode_with(bytes, file, &ReadOptions::default())
+}
+
+/// As [`decode`], with options.
+///
+/// # Errors
+/// As [`decode`] and [`Format::decode_with`].
+pub fn decode_with(bytes: &[u8], file: &str, options: &ReadOptions) -> Result<EventStream> {
+    detect(Probe::whole(bytes), file)?.decode_with(bytes, file, options)
 }
 
 /// Reads and decodes a file of events (plain or, with the feature `gz`, gzipped).
@@ -158,6 +186,14 @@ pub fn decode(bytes: &[u8], file: &str) -> Result<EventStream> {
 /// As [`open`] and [`decode`].
 pub fn read(path: &Path) -> Result<EventStream> {
     open(path)?.read_to_end()
+}
+
+/// As [`read`], with options.
+///
+/// # Errors
+/// As [`open_with`] and [`decode_with`].
+pub fn read_with(path: &Path, options: &ReadOptions) -> Result<EventStream> {
+    open_with(path, options)?.read_to_end()
 }
 
 #[cfg(test)]

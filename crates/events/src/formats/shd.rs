@@ -19,7 +19,8 @@ pub const FORMAT: Format = Format {
     about: "all samples of Spiking Heidelberg Digits in one HDF5 file",
     extensions: &["h5", "hdf5"],
     fits,
-    read: Reading::Whole(container),
+    heeds: &[],
+    read: Reading::Whole(|bytes, file, _| container(bytes, file)),
     write: None,
 };
 

@@ -12,7 +12,9 @@ use crate::report::{InputSample, write_recording};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use tickless_events::{Columns, Sensor, formats};
+use tickless_events::formats::{self, ReadOptions};
+use tickless_events::info::Outside;
+use tickless_events::{Columns, Sensor};
 use tickless_train::progress::Progress;
 
 /// Drawn pixels of a frame at most.
@@ -27,6 +29,8 @@ pub struct Options {
     pub frames: usize,
     /// How much slower than real time it plays.
     pub slow: f64,
+    /// How the file is read.
+    pub read: ReadOptions,
 }
 
 /// What was drawn.
@@ -34,8 +38,10 @@ pub struct Options {
 pub struct View {
     /// Name of the format.
     pub format: String,
-    /// Width and height of the sensor, as the file states it or as its events need it.
+    /// Width and height of the sensor, as the options or the file state it or as its events need it.
     pub sensor: [u16; 2],
+    /// Events outside the sensor, which are not drawn.
+    pub outside: Option<Outside>,
     /// Events.
     pub events: u64,
     /// µs from the earliest to the latest event.
@@ -56,6 +62,7 @@ pub struct View {
 struct Extent {
     format: String,
     sensor: Sensor,
+    outside: Option<Outside>,
     events: u64,
     first_us: u64,
     last_us: u64,
@@ -72,14 +79,14 @@ pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<V
     if file.metadata().is_ok_and(|m| !m.is_file()) {
         bail!("{}: is no regular file, and a recording is read twice to be drawn; save it as a file", file.display());
     }
-    let extent = extent(file, progress)?;
+    let extent = extent(file, &options.read, progress)?;
     let (width, height) = (usize::from(extent.sensor.width), usize::from(extent.sensor.height));
     let mut by = 1;
     while width.div_ceil(by) * height.div_ceil(by) > MOST_PIXELS {
         by += 1;
     }
     let size = (width.div_ceil(by), height.div_ceil(by));
-    let frames = count(file, &extent, (by, size), options.frames, progress)?;
+    let frames = count(file, &extent, (by, size), options, progress)?;
     std::fs::create_dir_all(&options.output)
         .map_err(|e| anyhow::anyhow!("{}: {e}; give another folder with `--output`", options.output.display()))?;
     let stem = file.file_stem().map_or_else(|| "recording".into(), |s| s.to_string_lossy().into_owned());
@@ -99,6 +106,7 @@ pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<V
     Ok(View {
         format: extent.format,
         sensor: [extent.sensor.width, extent.sensor.height],
+        outside: extent.outside,
         events: extent.events,
         span_us,
         picture,
@@ -108,13 +116,16 @@ pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<V
     })
 }
 
-fn extent(file: &Path, progress: &dyn Progress) -> Result<Extent> {
-    let mut reader = formats::open(file)?;
+fn extent(file: &Path, read: &ReadOptions, progress: &dyn Progress) -> Result<Extent> {
+    let mut reader = formats::open_stoppable(file, read, progress)?;
     let mut chunk = Columns::new();
     let (mut events, mut first_us, mut last_us) = (0u64, u64::MAX, 0u64);
-    let mut needed = Sensor { width: 0, height: 0 };
+    let (mut needed, mut outside) = (Sensor { width: 0, height: 0 }, None);
     while reader.next(&mut chunk)? {
         stop(progress)?;
+        if let Some(sensor) = reader.sensor() {
+            Outside::add(&mut outside, sensor, &chunk, events);
+        }
         events += chunk.len() as u64;
         first_us = chunk.t_us().iter().fold(first_us, |m, t| m.min(*t));
         last_us = chunk.t_us().iter().fold(last_us, |m, t| m.max(*t));
@@ -122,22 +133,22 @@ fn extent(file: &Path, progress: &dyn Progress) -> Result<Extent> {
         needed = Sensor { width: needed.width.max(b.width), height: needed.height.max(b.height) };
     }
     ensure!(events > 0, "{}: holds no events to draw", file.display());
-    // A camera may state a sensor that its own events leave.
-    let stated = reader.sensor().unwrap_or(needed);
-    let sensor = Sensor { width: stated.width.max(needed.width), height: stated.height.max(needed.height) };
-    Ok(Extent { format: reader.format().to_owned(), sensor, events, first_us, last_us })
+    // One stray event beyond the sensor must not make a line of the recording.
+    let sensor = reader.sensor().unwrap_or(needed);
+    Ok(Extent { format: reader.format().to_owned(), sensor, outside, events, first_us, last_us })
 }
 
 fn count(
     file: &Path,
     extent: &Extent,
     (by, (width, height)): (usize, (usize, usize)),
-    frames: usize,
+    options: &Options,
     progress: &dyn Progress,
 ) -> Result<Vec<Frame>> {
+    let frames = options.frames;
     let mut all = vec![vec![[0u16; 2]; width * height]; frames];
     let span = u128::from(extent.last_us - extent.first_us) + 1;
-    let (mut reader, mut chunk) = (formats::open(file)?, Columns::new());
+    let (mut reader, mut chunk) = (formats::open_stoppable(file, &options.read, progress)?, Columns::new());
     progress.start("view", extent.events, "event");
     while reader.next(&mut chunk)? {
         stop(progress)?;
@@ -145,7 +156,9 @@ fn count(
             // A file that grows while it is read may hold later events than before; they are left out.
             let frame = (u128::from(e.t_us.saturating_sub(extent.first_us)) * frames as u128 / span) as usize;
             let (x, y) = (usize::from(e.x) / by, usize::from(e.y) / by);
-            if let Some(cell) = all.get_mut(frame).filter(|_| x < width).and_then(|f| f.get_mut(y * width + x)) {
+            if let Some(cell) =
+                all.get_mut(frame).filter(|_| extent.sensor.contains(e.x, e.y)).and_then(|f| f.get_mut(y * width + x))
+            {
                 let count = &mut cell[usize::from(!e.on)];
                 *count = count.saturating_add(1);
             }

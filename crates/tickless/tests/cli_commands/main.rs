@@ -6,6 +6,7 @@ mod data;
 mod event_driven;
 mod export;
 mod progress;
+mod recordings;
 mod report;
 mod texts;
 

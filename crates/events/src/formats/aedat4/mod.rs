@@ -36,7 +36,8 @@ pub const FORMAT: Format = Format {
     about: "AEDAT 4.0 of DV (iniVation), packed with LZ4, ZSTD or not at all",
     extensions: &["aedat4"],
     fits,
-    read: Reading::Stream(|file| decoder(file, None)),
+    heeds: &[],
+    read: Reading::Stream(|file, _| decoder(file, None)),
     write: Some(|sensor| encoder(sensor, Compression::Lz4)),
 };
 
