@@ -133,7 +133,7 @@ impl Import {
             imported.differences.push(nir::Difference { reader: None, places: Vec::new(), what });
         }
         let notes = imported.differences.iter().map(ToString::to_string).collect();
-        let model = Model::new(Arc::new(imported.network), &imported.weights, &on)?;
+        let model = Model::new(Arc::new(imported.network.clone()), &imported.weights, &on)?;
         let some = if parts.train.is_empty() { &parts.test } else { &parts.train };
         let ids = &some[..some.len().min(TRIED)];
         let (t_max, step_us, batch) = (facts.t_max, facts.step_us, recipe.eval.batch);
