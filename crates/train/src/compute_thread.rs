@@ -9,7 +9,7 @@ use burn::tensor::Device;
 
 /// Runs `work` on a thread of the pool, where the device is the CPU. Nothing in it may wait for work that needs the
 /// same pool; a GPU's queue belongs to the thread that fills it, which is not changed.
-pub(crate) fn in_pool<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn on_compute_thread<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
     if *device == Device::flex() { rayon::scope(|_| work()) } else { work() }
 }
 
@@ -20,8 +20,8 @@ mod tests {
     #[test]
     fn work_runs_on_a_thread_of_the_pool_and_stays_in_the_pool_it_is_in() {
         assert_eq!(rayon::current_thread_index(), None);
-        assert!(in_pool(&Device::flex(), rayon::current_thread_index).is_some());
+        assert!(on_compute_thread(&Device::flex(), rayon::current_thread_index).is_some());
         let own = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-        assert_eq!(own.install(|| in_pool(&Device::flex(), rayon::current_num_threads)), 3);
+        assert_eq!(own.install(|| on_compute_thread(&Device::flex(), rayon::current_num_threads)), 3);
     }
 }

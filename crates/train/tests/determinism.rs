@@ -16,8 +16,8 @@ use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Neuron};
 use tickless_train::loss::Loss;
 use tickless_train::model::{Model, Pass};
-use tickless_train::norm::NormMode;
-use tickless_train::sequence::Sequence;
+use tickless_train::model::NormMode;
+use tickless_train::model::Sequence;
 
 const CHILD: &str = "TICKLESS_DETERMINISM_CHILD";
 

@@ -14,8 +14,8 @@ use tickless_kernels::Kernel;
 use tickless_kernels::{Branch, BranchNorm};
 use tickless_kernels::{FirstInput, NeuronOp, first_pooled, map_time, reference};
 use tickless_train::model::{Model, Pass};
-use tickless_train::norm::NormMode;
-use tickless_train::sequence::Sequence;
+use tickless_train::model::NormMode;
+use tickless_train::model::Sequence;
 use tickless_kernels::ttm::TimeMap;
 
 /// Sizes and kinds of a layer.

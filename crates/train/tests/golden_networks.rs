@@ -15,9 +15,9 @@ use tickless_net::{
 };
 use tickless_train::loss::Loss;
 use tickless_train::model::{Model, Observer, Output, Pass, host};
-use tickless_train::norm::NormMode;
-use tickless_train::optimiser::{Optimiser, OptimiserState};
-use tickless_train::sequence::Sequence;
+use tickless_train::model::NormMode;
+use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::model::Sequence;
 
 /// Builds a network whose nodes are named as the file names their tensors, sizes from the tensors.
 struct Builder<'a> {

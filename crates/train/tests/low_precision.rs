@@ -20,13 +20,13 @@ use tickless_kernels::{Kernel, Precision};
 use tickless_kernels::conv_at;
 use tickless_train::loss::Loss;
 use tickless_train::model::{Model, Pass};
-use tickless_train::norm::NormMode;
-use tickless_train::optimiser::{Optimiser, OptimiserState};
-use tickless_train::plan::initial_weights;
+use tickless_train::model::NormMode;
+use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::run::train_plan::initial_weights;
 use tickless_train::progress::Silent;
-use tickless_train::sequence::Sequence;
-use tickless_train::step::{StepSetting, gradients};
-use tickless_train::trainer::Trainer;
+use tickless_train::model::Sequence;
+use tickless_train::iteration::{StepSetting, gradients};
+use tickless_train::run::trainer::Trainer;
 
 const CHILD: &str = "TICKLESS_LOW_PRECISION_CHILD";
 

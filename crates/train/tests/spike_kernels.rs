@@ -15,10 +15,10 @@ use tickless_kernels::{Branch, BranchNorm};
 use tickless_kernels::{NeuronOp, conv, fused, fused_pooled, map_time, reference, tile_pool_last};
 use tickless_train::loss::Loss;
 use tickless_train::model::Model;
-use tickless_train::norm::NormMode;
-use tickless_train::optimiser::{Optimiser, OptimiserState};
-use tickless_train::sequence::Sequence;
-use tickless_train::step::{StepSetting, gradients};
+use tickless_train::model::NormMode;
+use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::model::Sequence;
+use tickless_train::iteration::{StepSetting, gradients};
 use tickless_kernels::ttm::TimeMap;
 
 const FORCED: [Kernel; 3] = [Kernel::Auto, Kernel::Sparse, Kernel::Dense];

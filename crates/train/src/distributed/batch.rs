@@ -90,7 +90,7 @@ impl SharedBatch for WholeBatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parallel::Group;
+    use crate::distributed::Group;
 
     /// A group whose other worker has left.
     #[derive(Debug)]

@@ -4,7 +4,7 @@
 //! into t₁ frames); the leak belongs to the step or to time, as asked.
 
 use super::{Score, Setting};
-use crate::calibrate::Calibration;
+use crate::evaluate::calibrate::Calibration;
 use crate::error::Result;
 use crate::model::Model;
 use crate::progress::{Progress, Silent};

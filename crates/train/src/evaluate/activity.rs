@@ -5,7 +5,7 @@ use crate::data::SampleId;
 use crate::error::Result;
 use crate::model::Model;
 use crate::progress::Progress;
-use crate::sequence::Sequence;
+use crate::model::Sequence;
 use serde::{Deserialize, Serialize};
 use tickless_net::{Layer, LeakRule};
 

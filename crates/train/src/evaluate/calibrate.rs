@@ -12,11 +12,11 @@
 use crate::data::{SampleId, Source};
 use crate::error::Result;
 use crate::model::{Model, Pass};
-use crate::norm::NormMode;
-use crate::parallel::Ranks;
+use crate::model::NormMode;
+use crate::distributed::Ranks;
 use crate::progress::Progress;
 use crate::seed;
-use crate::sequence::Sequence;
+use crate::model::Sequence;
 use rand::seq::SliceRandom;
 use tickless_net::{InputKind, LeakRule};
 

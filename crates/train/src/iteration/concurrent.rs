@@ -7,12 +7,11 @@
 
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::evaluate::{largest, time_mean};
-use crate::model::{Model, Pass};
-use crate::norm::BatchStatistics;
-use crate::recompute;
-use crate::sequence::Sequence;
-use crate::step::StepSetting;
+use super::recompute;
+use super::setting::StepSetting;
+use crate::model::norm::BatchStatistics;
+use crate::model::readout::{largest, time_mean};
+use crate::model::{Model, Pass, Sequence};
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -37,7 +36,7 @@ pub(crate) struct Done {
 /// Runs every configuration forward and backward, and gives what comes of it to `then`, in their order.
 ///
 /// # Errors
-/// The first of a pass, as [`crate::step::gradients`].
+/// The first of a pass, as [`super::gradients`].
 pub(crate) fn each(
     model: &mut Model,
     input: &Sequence,
@@ -118,9 +117,9 @@ fn run(
 mod tests {
     use super::*;
     use crate::loss::Loss;
-    use crate::norm::NormMode;
-    use crate::optimiser::{Optimiser, OptimiserState};
-    use crate::step::gradients;
+    use crate::iteration::gradients;
+    use crate::iteration::optimiser::{Optimiser, OptimiserState};
+    use crate::model::NormMode;
     use rand::{Rng, SeedableRng};
     use std::sync::Arc;
     use tickless_net::init::{InitScheme, initialise};

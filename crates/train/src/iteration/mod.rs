@@ -1,43 +1,20 @@
 //! One iteration: every temporal configuration forward and at once backward, gradients summed.
 
+mod concurrent;
+pub mod optimiser;
+pub(crate) mod recompute;
+pub mod schedule;
+mod setting;
+
+pub use setting::{StepReport, StepSetting};
+
+use crate::compute_thread::on_compute_thread;
+use crate::distributed::sum_gradients;
 use crate::error::Result;
-use crate::in_pool::in_pool;
-use tickless_kernels::accumulate;
-use crate::loss::Loss;
-use crate::model::Model;
-use crate::norm::NormMode;
-use crate::parallel::sum_gradients;
-use crate::passes;
-use crate::sequence::Sequence;
+use crate::model::{Model, NormMode, Sequence};
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
-use tickless_net::LeakRule;
-
-/// What stays the same over all iterations.
-#[derive(Debug, Clone, Copy)]
-pub struct StepSetting {
-    /// Loss.
-    pub loss: Loss,
-    /// What batch norm does; by running statistics its shift is not trained either.
-    pub norm: NormMode,
-    /// What the leak belongs to.
-    pub leak: LeakRule,
-    /// Steps at which λ is the leak of one step.
-    pub t_max: usize,
-    /// Duration of such a step in µs.
-    pub step_us: Option<f64>,
-}
-
-/// What one iteration saw.
-#[derive(Debug, Clone, Default)]
-pub struct StepReport {
-    /// Mean loss over the configurations.
-    pub loss: f32,
-    /// Predictions that were right, over all configurations.
-    pub correct: usize,
-    /// Predictions in all.
-    pub predictions: usize,
-}
+use tickless_kernels::accumulate;
 
 /// Gradients of the loss summed over `configurations`, and the running statistics moved.
 ///
@@ -59,7 +36,7 @@ pub fn gradients(
     rng: &mut ChaCha8Rng,
 ) -> Result<(Vec<Option<Tensor<1>>>, StepReport)> {
     let device = model.device().clone();
-    in_pool(&device, || gradients_here(model, input, labels, configurations, setting, rng))
+    on_compute_thread(&device, || gradients_here(model, input, labels, configurations, setting, rng))
 }
 
 /// As [`gradients`], on the thread that calls.
@@ -73,7 +50,7 @@ fn gradients_here(
 ) -> Result<(Vec<Option<Tensor<1>>>, StepReport)> {
     let mut sum: Vec<Option<Tensor<1>>> = vec![None; model.parameters.len()];
     let mut report = StepReport::default();
-    passes::each(model, input, labels, configurations, setting, rng, |model, done| {
+    concurrent::each(model, input, labels, configurations, setting, rng, |model, done| {
         report.loss += done.loss / configurations.len() as f32;
         for (g, sum) in done.gradients.into_iter().zip(&mut sum) {
             if let Some(g) = g {

@@ -18,10 +18,9 @@
 
 use crate::error::Result;
 use tickless_kernels::seed_gradient;
-use crate::model::{Model, Output, Pass, Walk};
-use crate::norm::BatchStatistics;
-use crate::parallel::WholeBatch;
-use crate::sequence::Sequence;
+use crate::distributed::WholeBatch;
+use crate::model::norm::BatchStatistics;
+use crate::model::{Model, Output, Pass, Sequence, Walk};
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
@@ -70,9 +69,9 @@ pub(crate) fn forward<'a>(
     let mut earlier = Vec::new();
     for to in cuts {
         earlier.push(Part { walk: walk.clone(), rng: rng.clone(), to });
-        walk.again = true;
+        walk.recompute_later = true;
         model.walk(&mut walk, to, &constants, pass, rng, None)?;
-        walk.again = false;
+        walk.recompute_later = false;
     }
     let entered = enter(&mut walk);
     model.walk(&mut walk, network.nodes().len(), &leaves, pass, rng, None)?;

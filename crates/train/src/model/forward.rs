@@ -4,35 +4,20 @@
 //! configuration (t₁ … t_G) says at how many steps each stage runs; the TTM at a stage's entry
 //! takes the sequence there. Linear layers right after a repeat run before it.
 
-use super::Model;
+use super::linear::{self, How};
+use super::norm::BatchStatistics;
+use super::spiking::{self, Term};
+use super::{Model, Pass, Sequence};
+use crate::compute_thread::on_compute_thread;
+use crate::distributed::WholeBatch;
 use crate::error::{Error, Result};
-use crate::in_pool::in_pool;
-use tickless_kernels::{Kernel, Precision};
-use tickless_kernels::operators::wanted;
-use crate::layers::{self, How, Term};
-use crate::norm::{BatchStatistics, NormMode};
-use crate::parallel::WholeBatch;
-use crate::sequence::Sequence;
-use tickless_kernels::ttm::TimeMap;
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use tickless_net::{InputKind, Layer, LeakRule, NodeId};
-
-/// How a pass is to be run.
-#[derive(Debug, Clone)]
-pub struct Pass<'a> {
-    /// Steps of each stage.
-    pub configuration: &'a [usize],
-    /// What batch norm does.
-    pub norm: NormMode,
-    /// What the leak belongs to.
-    pub leak: LeakRule,
-    /// Steps at which λ is the leak of one step.
-    pub t_max: usize,
-    /// Duration of a step at `t_max` in µs, for leaks given as a time constant.
-    pub step_us: Option<f64>,
-}
+use tickless_kernels::operators::wanted;
+use tickless_kernels::ttm::TimeMap;
+use tickless_kernels::{Kernel, Precision};
+use tickless_net::{InputKind, Layer, NodeId};
 
 /// What a pass gives.
 #[derive(Debug)]
@@ -83,8 +68,8 @@ pub(crate) struct Walk {
     leaf: usize,
     norms: usize,
     statistics: Vec<Option<BatchStatistics>>,
-    /// Without a graph now, to be run again with one: with the kernels of training, so that both see the same.
-    pub(crate) again: bool,
+    /// The pass runs without autodiff now and again with it later, so it uses the training kernels: both runs must match.
+    pub(crate) recompute_later: bool,
     /// What its norms are normalised by.
     pub(crate) batch: Arc<WholeBatch>,
 }
@@ -121,7 +106,7 @@ impl Model {
         rng: &mut ChaCha8Rng,
         observe: Option<Observer<'_>>,
     ) -> Result<Output> {
-        in_pool(&self.device, || {
+        on_compute_thread(&self.device, || {
             let mut walk = self.begin(leaves, input, pass)?;
             self.walk(&mut walk, self.network.nodes().len(), leaves, pass, rng, observe)?;
             Ok(self.end(walk))
@@ -141,7 +126,7 @@ impl Model {
             leaf: 0,
             norms: 0,
             statistics: vec![None; self.running.len()],
-            again: false,
+            recompute_later: false,
             batch: WholeBatch::of(&self.ranks),
         })
     }
@@ -156,8 +141,8 @@ impl Model {
         rng: &mut ChaCha8Rng,
         mut observe: Option<Observer<'_>>,
     ) -> Result<()> {
-        let Walk { at, input, values, left, leaf: taken, norms, statistics, again, batch } = walk;
-        let how = How { kernel: self.kernel, precision: self.precision, again: *again };
+        let Walk { at, input, values, left, leaf: taken, norms, statistics, recompute_later, batch } = walk;
+        let how = How { kernel: self.kernel, precision: self.precision, recompute_later: *recompute_later };
         let mut leaf = leaves[*taken..].iter();
         let (fast, fuses) = (self.kernel != Kernel::Plain, observe.is_none());
         for (i, node) in self.network.nodes().iter().enumerate().take(to).skip(*at) {
@@ -187,12 +172,12 @@ impl Model {
                         values[i] = Some(Value::Terms(vec![Term::convolved(x.ready(), weight, c, self.kernel)]));
                         continue;
                     }
-                    layers::convolution(x.ready(), weight, bias, c, how)
+                    linear::convolution(x.ready(), weight, bias, c, how)
                 }
                 Layer::Linear(l) => {
                     let weight = next().reshape([l.out, node.input.len()]);
                     let bias = l.bias.then(&mut next);
-                    layers::linear(x.ready(), weight, bias, how)
+                    linear::linear(x.ready(), weight, bias, how)
                 }
                 Layer::Norm(n) => {
                     let (gain, shift) = (next(), next());
@@ -210,21 +195,21 @@ impl Model {
                     Sequence::new(y, steps)
                 }
                 Layer::Neuron(n) => {
-                    let op = |steps| layers::neuron_op(n, &node.name, steps, pass);
+                    let op = |steps| spiking::neuron_op(n, &node.name, steps, pass);
                     if fast {
                         let terms = x.terms();
                         let op = op(terms[0].steps())?;
                         let pool = self.pooled[i].filter(|_| fuses);
-                        layers::spiking(terms, op, pool, &self.device, batch, statistics)?
+                        spiking::spiking(terms, op, pool, &self.device, batch, statistics)?
                     } else {
                         let x = x.ready();
                         let op = op(x.steps())?;
-                        layers::plain_spiking(x, op)
+                        spiking::plain_spiking(x, op)
                     }
                 }
                 Layer::Pool(_) if fast && fuses && self.pooled[i].is_some() => x.ready(),
-                Layer::Pool(p) => layers::pool(x.ready(), p),
-                Layer::GlobalAverage => layers::global_average(x.ready()),
+                Layer::Pool(p) => linear::pool(x.ready(), p),
+                Layer::GlobalAverage => linear::global_average(x.ready()),
                 Layer::Add if fast && fuses && self.fused[i] => {
                     let terms = x.terms().into_iter().chain(inputs.flat_map(Value::terms));
                     values[i] = Some(Value::Terms(terms.collect()));
@@ -277,7 +262,10 @@ impl Model {
         if p != Precision::F32 && self.device != Device::flex() {
             return Err(Error::Setting(format!("precision `{p}` is of the CPU; a GPU's is TICKLESS_GPU_PRECISION")));
         }
-        if leaves.iter().any(|l| l.is_require_grad()) { p.check_training() } else { Ok(()) }
+        if leaves.iter().any(|l| l.is_require_grad()) {
+            p.check_training()?;
+        }
+        Ok(())
     }
 
     /// Checks the configuration against the network and brings the input to its first stage.

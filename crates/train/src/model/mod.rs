@@ -1,16 +1,25 @@
 //! A network with its weights as tensors; a [`Pass`] runs it.
 
+mod forward;
+mod fusion;
+mod linear;
+pub mod norm;
 mod pass;
+pub mod readout;
+pub mod sequence;
+mod spiking;
 
-pub(crate) use pass::Walk;
-pub use pass::{Observer, Output, Pass};
+pub(crate) use forward::Walk;
+pub use forward::{Observer, Output};
+pub use norm::NormMode;
+pub use pass::Pass;
+pub use sequence::Sequence;
 
 use crate::error::Result;
 use tickless_kernels::{Kernel, Precision};
-use crate::layers;
-use crate::norm::Running;
-use crate::parallel::Ranks;
+use crate::distributed::Ranks;
 use burn::tensor::{Device, Tensor, TensorData};
+use norm::Running;
 use std::path::Path;
 use std::sync::Arc;
 use tickless_net::{Array, Layer, Network, Pool, Weights};
@@ -67,8 +76,8 @@ impl Model {
                 Ok(Running::new(n.name.clone(), get("running_mean")?, get("running_var")?))
             })
             .collect::<Result<_>>()?;
-        let (fused, pooled) = (layers::fused_nodes(&network), layers::pooled_nodes(&network));
-        let first = layers::first_nodes(&network, &fused);
+        let (fused, pooled) = (fusion::fused_nodes(&network), fusion::pooled_nodes(&network));
+        let first = fusion::first_nodes(&network, &fused);
         let (kernel, precision, ranks) = (Kernel::from_env(), Precision::from_env()?, Ranks::alone());
         Ok(Self {
             network,
@@ -107,7 +116,7 @@ impl Model {
     }
 
     /// The same, whose stages run again backward instead of keeping what their layers made: the same gradients in
-    /// less memory and more time ([`gradients`](crate::step::gradients)).
+    /// less memory and more time ([`gradients`](crate::iteration::gradients)).
     pub fn with_recompute(self, recompute: bool) -> Self {
         Self { recompute, ..self }
     }

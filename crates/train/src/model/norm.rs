@@ -6,7 +6,7 @@
 
 use crate::error::Result;
 use tickless_kernels::Statistics;
-use crate::parallel::{Normalised, WholeBatch, batch_norm};
+use crate::distributed::{Normalised, WholeBatch, batch_norm};
 use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Reading and writing a run folder. Every file is written whole or not at all.
 
 use super::facts::RunFacts;
-use crate::calibrate::Calibration;
-use crate::checkpoint::{Checkpoint, EpochMetrics, write_atomically};
+use crate::evaluate::calibrate::Calibration;
+use crate::run::checkpoint::{Checkpoint, EpochMetrics, write_atomically};
 use crate::data::{Parts, Source};
 use crate::error::{Error, Result};
 use crate::model::Model;

@@ -1,16 +1,17 @@
 //! One training from recipe to weights, in a folder, resumable at any moment.
 
-use super::facts::{FORMAT, Machine, RunFacts};
+use super::checkpoint::{Checkpoint, EpochMetrics};
+use super::facts::{FORMAT, RunFacts};
 use super::folder::RunFolder;
 use super::lock::Lock;
-use crate::checkpoint::{Checkpoint, EpochMetrics};
+use super::machine::Machine;
+use super::train_plan::initial_weights;
+use super::trainer::{Hooks, Trainer};
 use crate::data::{Parts, Source};
 use crate::error::{Error, Result};
-use crate::parallel::Ranks;
-use crate::plan::initial_weights;
+use crate::distributed::Ranks;
 use crate::progress::Progress;
 use crate::strategy::{self, Steps};
-use crate::trainer::{Hooks, Trainer};
 use burn::tensor::Device;
 use std::sync::Arc;
 use tickless_net::recipe::Recipe;

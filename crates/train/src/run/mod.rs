@@ -10,11 +10,16 @@
 //! eval.json, simulate.json, report/   written by the commands of these names
 //! ```
 
+pub mod checkpoint;
 mod facts;
 mod folder;
 mod job;
 mod lock;
+mod machine;
+pub mod train_plan;
+pub mod trainer;
 
-pub use facts::{Machine, RunFacts};
+pub use facts::RunFacts;
 pub use folder::{Loaded, RunFolder};
 pub use job::{Job, train, train_as};
+pub use machine::Machine;

@@ -2,12 +2,12 @@
 
 use crate::error::{Error, Result};
 use crate::loss::Loss;
-use crate::norm::NormMode;
-use crate::optimiser::Optimiser;
-use crate::recompute::kept_at_once;
-use crate::run::Machine;
-use crate::schedule::{Decay, Schedule};
-use crate::step::StepSetting;
+use crate::model::NormMode;
+use crate::iteration::optimiser::Optimiser;
+use crate::iteration::recompute::kept_at_once;
+use super::machine::Machine;
+use crate::iteration::schedule::{Decay, Schedule};
+use crate::iteration::StepSetting;
 use crate::strategy::{self, Steps, Strategy};
 use rand_chacha::ChaCha8Rng;
 use tickless_net::init::{InitScheme, initialise};

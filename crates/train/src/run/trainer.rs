@@ -1,18 +1,18 @@
 //! The training loop: epochs of iterations, checkpoints, validation, a clean stop.
 
-use crate::calibrate::Calibration;
-use crate::checkpoint::{Checkpoint, EpochMetrics, Position};
+use crate::evaluate::calibrate::Calibration;
+use crate::run::checkpoint::{Checkpoint, EpochMetrics, Position};
 use crate::data::{Parts, SampleId, Source, prefetch_each};
 use crate::error::{Error, Result};
 use crate::evaluate::{Plan, Setting, across_steps, activity};
 use crate::model::{Model, Parameter};
-use crate::optimiser::OptimiserState;
-use crate::parallel::Ranks;
-use crate::plan::TrainPlan;
+use crate::iteration::optimiser::OptimiserState;
+use crate::distributed::Ranks;
+use crate::run::train_plan::TrainPlan;
 use crate::progress::{Progress, Silent};
 use crate::seed;
-use crate::sequence::Sequence;
-use crate::step::gradients;
+use crate::model::Sequence;
+use crate::iteration::gradients;
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
 use std::sync::Arc;
@@ -203,7 +203,7 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    fn iteration(&mut self, input: &Sequence, labels: &[usize]) -> Result<crate::step::StepReport> {
+    fn iteration(&mut self, input: &Sequence, labels: &[usize]) -> Result<crate::iteration::StepReport> {
         let k = self.position.iteration;
         let mut rng = seed::rng(self.recipe.seed, "configuration", k as u64);
         let configurations = self.plan.configurations(self.model.network(), &mut rng);
