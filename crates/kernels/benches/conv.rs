@@ -15,12 +15,12 @@ use common::machine::Peaks;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use std::mem::MaybeUninit;
+use tickless_kernels::Geometry;
 use tickless_kernels::cpu::conv::dense::{self, Indirection};
 use tickless_kernels::cpu::conv::events::Events;
 use tickless_kernels::cpu::conv::pack::{Panels, panel_width};
-use tickless_kernels::cpu::simd::Isa;
-use tickless_kernels::Geometry;
 use tickless_kernels::cpu::conv::{dense_weight, gather, gather_weight, narrow, winograd};
+use tickless_kernels::cpu::simd::Isa;
 
 /// A product of a layer, by one kernel.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -16,13 +16,13 @@ use common::layers::{LAYERS, Layer, reals};
 use common::machine::Peaks;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use tickless_net::Neuron;
 use tickless_kernels::NeuronOp;
-use tickless_kernels::cpu::simd::Isa;
-use tickless_kernels::cpu::fused::forward::{Input, moments_of, spikes};
 use tickless_kernels::cpu::fused::backward;
-use tickless_kernels::{Branch, BranchNorm, FusedOp};
+use tickless_kernels::cpu::fused::forward::{Input, moments_of, spikes};
+use tickless_kernels::cpu::simd::Isa;
 use tickless_kernels::rounded;
+use tickless_kernels::{Branch, BranchNorm, FusedOp};
+use tickless_net::Neuron;
 
 fn operator(layer: Layer) -> FusedOp {
     let neuron = NeuronOp { neuron: Neuron::lif(), lambda: 0.5, steps: layer.steps };

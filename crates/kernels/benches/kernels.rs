@@ -6,12 +6,12 @@ use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Distribution, Tensor};
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box, counter::ItemsCount};
-use std::sync::Arc;
-use tickless_net::{Neuron, TtmMode};
-use tickless_kernels::{AdamWOp, NeuronOp, adamw, map_time, neuron, reference, tile_pool};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
 use tickless_kernels::ttm::TimeMap;
+use tickless_kernels::{AdamWOp, NeuronOp, adamw, map_time, neuron, reference, tile_pool};
+use tickless_net::{Neuron, TtmMode};
 
 const STEPS: usize = 10;
 const SHAPE: [usize; 4] = [STEPS * 50, 8, 17, 17];

@@ -40,10 +40,7 @@ impl<B: SpikingGradients> Backward<B, 1> for NeuronBackward {
     }
 }
 
-fn neuron_spikes<B: SpikingGradients, C: CheckpointStrategy>(
-    current: Tracked<B, C>,
-    op: NeuronOp,
-) -> Tracked<B, C> {
+fn neuron_spikes<B: SpikingGradients, C: CheckpointStrategy>(current: Tracked<B, C>, op: NeuronOp) -> Tracked<B, C> {
     match NeuronBackward.prepare::<C>([current.node()]).compute_bound().stateful() {
         OpsKind::Tracked(prep) => {
             let (spikes, potentials) = B::neuron_and_potentials(current.into_primitive(), op);
@@ -65,10 +62,7 @@ impl<B: SpikingGradients> Backward<B, 1> for MapTimeBackward {
     }
 }
 
-fn map_time<B: SpikingGradients, C: CheckpointStrategy>(
-    input: Tracked<B, C>,
-    map: Arc<TimeMap>,
-) -> Tracked<B, C> {
+fn map_time<B: SpikingGradients, C: CheckpointStrategy>(input: Tracked<B, C>, map: Arc<TimeMap>) -> Tracked<B, C> {
     match MapTimeBackward.prepare::<C>([input.node()]).compute_bound().stateful() {
         OpsKind::Tracked(prep) => prep.finish(map.clone(), B::map_time(input.into_primitive(), map)),
         OpsKind::UnTracked(prep) => prep.finish(B::map_time(input.into_primitive(), map)),
@@ -87,10 +81,7 @@ impl<B: SpikingGradients> Backward<B, 1> for TilePoolBackward {
     }
 }
 
-fn tile_pool<B: SpikingGradients, C: CheckpointStrategy>(
-    input: Tracked<B, C>,
-    op: TilePool,
-) -> Tracked<B, C> {
+fn tile_pool<B: SpikingGradients, C: CheckpointStrategy>(input: Tracked<B, C>, op: TilePool) -> Tracked<B, C> {
     match TilePoolBackward.prepare::<C>([input.node()]).compute_bound().stateful() {
         OpsKind::Tracked(prep) => prep.finish(op, B::tile_pool(input.into_primitive(), op)),
         OpsKind::UnTracked(prep) => prep.finish(B::tile_pool(input.into_primitive(), op)),

@@ -24,12 +24,7 @@ impl<B: SpikingGradients> Stored<B> {
     }
 
     /// The fused layer that reads the map.
-    pub(crate) fn fused(
-        &self,
-        norm: NormParameters<B>,
-        op: FirstOp,
-        statistics: LayerStatistics,
-    ) -> FusedSaved<B> {
+    pub(crate) fn fused(&self, norm: NormParameters<B>, op: FirstOp, statistics: LayerStatistics) -> FusedSaved<B> {
         let branches = Branches::One(BranchTensors { x: self.map.clone(), norm });
         FusedSaved { branches, op: op.fused, statistics }
     }

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use tickless_net::{Leak, Neuron, Reset, SpikeMode, Surrogate, TtmMode};
-use tickless_kernels::{NeuronOp, map_time, neuron, reference};
 use tickless_kernels::neuron::step;
 use tickless_kernels::ttm::TimeMap;
+use tickless_kernels::{NeuronOp, map_time, neuron, reference};
+use tickless_net::{Leak, Neuron, Reset, SpikeMode, Surrogate, TtmMode};
 
 const SURROGATES: [Surrogate; 6] = [
     Surrogate::Triangle,

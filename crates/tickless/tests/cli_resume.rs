@@ -149,7 +149,8 @@ fn ctrl_c_stops_between_two_steps_and_resumes_within_the_epoch() {
         assert!(!ran.stderr.contains("error"), "{ran:#?}");
         if more.is_empty() || ran.stderr.contains("stopped at epoch") {
             stopped += 1;
-            let position = tickless::train::run::checkpoint::Checkpoint::read(&scratch.at("run/checkpoint.safetensors"));
+            let position =
+                tickless::train::run::checkpoint::Checkpoint::read(&scratch.at("run/checkpoint.safetensors"));
             inside += usize::from(position.unwrap().position.batch > 0);
         }
         more = &["--resume"];

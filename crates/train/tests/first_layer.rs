@@ -7,16 +7,16 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use tickless_kernels::Kernel;
+use tickless_kernels::ttm::TimeMap;
+use tickless_kernels::{Branch, BranchNorm};
+use tickless_kernels::{FirstInput, NeuronOp, first_pooled, map_time, reference};
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Neuron, TtmMode};
-use tickless_kernels::Kernel;
-use tickless_kernels::{Branch, BranchNorm};
-use tickless_kernels::{FirstInput, NeuronOp, first_pooled, map_time, reference};
-use tickless_train::model::{Model, Pass};
 use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
-use tickless_kernels::ttm::TimeMap;
+use tickless_train::model::{Model, Pass};
 
 /// Sizes and kinds of a layer.
 #[derive(Debug, Clone, Copy)]

@@ -13,11 +13,11 @@ use tickless_net::{
     Array, Conv, InputKind, Layer, LeakRule, Linear, Network, NetworkBuilder, Neuron, NodeId, Norm, Pool, Shape,
     TtmMode, Weights, fold,
 };
-use tickless_train::loss::Loss;
-use tickless_train::model::{Model, Observer, Output, Pass, host};
-use tickless_train::model::NormMode;
 use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::loss::Loss;
+use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
+use tickless_train::model::{Model, Observer, Output, Pass, host};
 
 /// Builds a network whose nodes are named as the file names their tensors, sizes from the tensors.
 struct Builder<'a> {

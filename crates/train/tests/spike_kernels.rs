@@ -7,19 +7,19 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use tickless_kernels::Kernel;
+use tickless_kernels::ttm::TimeMap;
+use tickless_kernels::{Branch, BranchNorm};
+use tickless_kernels::{NeuronOp, conv, fused, fused_pooled, map_time, reference, tile_pool_last};
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Neuron, TtmMode};
-use tickless_kernels::Kernel;
-use tickless_kernels::{Branch, BranchNorm};
-use tickless_kernels::{NeuronOp, conv, fused, fused_pooled, map_time, reference, tile_pool_last};
+use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::iteration::{StepSetting, gradients};
 use tickless_train::loss::Loss;
 use tickless_train::model::Model;
 use tickless_train::model::NormMode;
-use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
 use tickless_train::model::Sequence;
-use tickless_train::iteration::{StepSetting, gradients};
-use tickless_kernels::ttm::TimeMap;
 
 const FORCED: [Kernel; 3] = [Kernel::Auto, Kernel::Sparse, Kernel::Dense];
 

@@ -2,9 +2,9 @@
 //! (batch 16, T = 4) and the three layers of nmnist-wide (batch 64, T = 10).
 
 use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use std::fmt;
 use tickless_kernels::Geometry;
-use rand_chacha::ChaCha8Rng;
 
 /// A convolution with the norm and the neuron behind it.
 #[derive(Debug, Clone, Copy)]

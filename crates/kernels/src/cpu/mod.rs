@@ -27,12 +27,9 @@ use conv::layer::{
     output_and_input as conv_and_input, weight_gradient as conv_weight_gradient,
 };
 use first::host::{
-    encode as first_encode, gradients as first_gradients, moments as first_moments, spikes as first,
-    sums as first_sums,
+    encode as first_encode, gradients as first_gradients, moments as first_moments, spikes as first, sums as first_sums,
 };
-use fused::host::{
-    gradients as fused_gradients, moments as fused_moments, spikes as fused, sums as fused_sums,
-};
+use fused::host::{gradients as fused_gradients, moments as fused_moments, spikes as fused, sums as fused_sums};
 use map_time::map_time;
 use neuron::{neuron_and_potentials, neuron_gradient, neuron_spikes};
 use optimiser::accumulate::add as accumulate;

@@ -35,9 +35,7 @@ use precision::{Precision, whole};
 use std::sync::Arc;
 
 use adamw::step as adamw;
-use neuron::{
-    backward as neuron_gradient, forward as neuron_spikes, forward_and_potentials as neuron_and_potentials,
-};
+use neuron::{backward as neuron_gradient, forward as neuron_spikes, forward_and_potentials as neuron_and_potentials};
 use pool::{backward as tile_pool_gradient, forward as tile_pool};
 use sgd::step as sgd;
 
@@ -86,12 +84,7 @@ fn conv_weight_gradient(gradient: CubeTensor, input: CubeTensor, op: ConvOp) -> 
     whole(w.expect(CHECKED))
 }
 
-fn conv_gradients(
-    gradient: CubeTensor,
-    weight: CubeTensor,
-    input: CubeTensor,
-    op: ConvOp,
-) -> (CubeTensor, CubeTensor) {
+fn conv_gradients(gradient: CubeTensor, weight: CubeTensor, input: CubeTensor, op: ConvOp) -> (CubeTensor, CubeTensor) {
     let of_input = conv_input_gradient(gradient.clone(), weight, op);
     (of_input, conv_weight_gradient(gradient, input, op))
 }

@@ -52,9 +52,9 @@ impl FromStr for Kernel {
 
     fn from_str(s: &str) -> Result<Self> {
         let all = [Kernel::Auto, Kernel::Sparse, Kernel::Dense, Kernel::Plain];
-        all.into_iter().find(|k| k.to_string() == s).ok_or_else(|| {
-            Error::Setting(format!("unknown kernel `{s}`; known: auto, sparse, dense, plain"))
-        })
+        all.into_iter()
+            .find(|k| k.to_string() == s)
+            .ok_or_else(|| Error::Setting(format!("unknown kernel `{s}`; known: auto, sparse, dense, plain")))
     }
 }
 

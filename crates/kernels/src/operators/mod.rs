@@ -44,7 +44,7 @@ use std::sync::Arc;
 
 /// Implements a trait for a backend by the functions of the same names where the macro is called.
 macro_rules! implement {
-    ([$($generics:tt)*] $trait:ident for $backend:ty, [$($turbofish:tt)*] {
+    ([$($generics:tt)*] $trait:ident for $backend:ty, $turbofish:tt {
         $( $(#[$($attribute:tt)*])*
         fn $operator:ident($( $(#[$mark:meta])* $argument:ident: $type:ty ),* $(,)?) -> $result:ty; )*
     } {
@@ -52,8 +52,8 @@ macro_rules! implement {
         fn $provided:ident($( $(#[$provided_mark:meta])* $given:ident: $given_type:ty ),* $(,)?) -> $made:ty $body:block )*
     }) => {
         impl $($generics)* $crate::operators::$trait for $backend {
-            $( $crate::operators::implement!(@forward [$($turbofish)*] $operator($($argument: $type),*) -> $result); )*
-            $( $crate::operators::implement!(@forward [$($turbofish)*] $provided($($given: $given_type),*) -> $made); )*
+            $( $crate::operators::implement!(@forward $turbofish $operator($($argument: $type),*) -> $result); )*
+            $( $crate::operators::implement!(@forward $turbofish $provided($($given: $given_type),*) -> $made); )*
         }
     };
     (@forward [$($turbofish:tt)*] $operator:ident($($argument:ident: $type:ty),*) -> $result:ty) => {

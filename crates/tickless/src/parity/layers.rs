@@ -11,13 +11,13 @@ use anyhow::{Result, ensure};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tickless_engine::{Recording, Spike};
+use tickless_kernels::neuron;
 use tickless_net::{Array, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, NodeId, Shape, Weights};
 use tickless_train::device::Device;
-use tickless_train::model::{Model, Pass};
-use tickless_kernels::neuron;
 use tickless_train::model::NormMode;
-use tickless_train::seed;
 use tickless_train::model::Sequence;
+use tickless_train::model::{Model, Pass};
+use tickless_train::seed;
 
 /// Values of one batch of maps at most.
 const BATCH_VALUES: usize = 1 << 22;

@@ -6,9 +6,9 @@
 
 use super::Ranks;
 use crate::error::{Error, Result};
+use std::sync::{Arc, Mutex, PoisonError};
 use tickless_kernels::Moments;
 use tickless_kernels::operators::{Reduction, SharedBatch};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// The batch of one pass.
 #[derive(Debug, Default)]

@@ -6,7 +6,6 @@
 
 use super::WholeBatch;
 use crate::error::Result;
-use tickless_kernels::operators::SharedBatch;
 use burn::backend::autodiff::{
     Autodiff,
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -18,6 +17,7 @@ use burn::tensor::{Tensor, TensorData, read_sync};
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use burn_cubecl::CubeBackend;
 use std::sync::Arc;
+use tickless_kernels::operators::SharedBatch;
 
 /// The one operator that workers add to a backend.
 #[backend_extension(Cube: cfg(any(feature = "wgpu", feature = "cuda")), Flex, Autodiff)]

@@ -5,10 +5,10 @@
 //! takes a pass of its own and helps with another's kernels when it has none left. What they give is put together in
 //! the order of the configurations, so that it is the same to the bit.
 
-use crate::device::Device;
-use crate::error::{Error, Result};
 use super::recompute;
 use super::setting::StepSetting;
+use crate::device::Device;
+use crate::error::{Error, Result};
 use crate::model::norm::BatchStatistics;
 use crate::model::readout::{largest, time_mean};
 use crate::model::{Model, Pass, Sequence};
@@ -116,9 +116,9 @@ fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::loss::Loss;
     use crate::iteration::gradients;
     use crate::iteration::optimiser::{Optimiser, OptimiserState};
+    use crate::loss::Loss;
     use crate::model::NormMode;
     use rand::{Rng, SeedableRng};
     use std::sync::Arc;

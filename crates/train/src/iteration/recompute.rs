@@ -16,14 +16,14 @@
 //!
 //! Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
 
-use crate::error::Result;
-use tickless_kernels::seed_gradient;
 use crate::distributed::WholeBatch;
+use crate::error::Result;
 use crate::model::norm::BatchStatistics;
 use crate::model::{Model, Output, Pass, Sequence, Walk};
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use tickless_kernels::seed_gradient;
 use tickless_net::{Layer, Network, NodeId};
 
 /// A pass that has run forward and is still to be differentiated.

@@ -15,13 +15,13 @@ pub use norm::NormMode;
 pub use pass::Pass;
 pub use sequence::Sequence;
 
-use crate::error::Result;
-use tickless_kernels::{Kernel, Precision};
 use crate::distributed::Ranks;
+use crate::error::Result;
 use burn::tensor::{Device, Tensor, TensorData};
 use norm::Running;
 use std::path::Path;
 use std::sync::Arc;
+use tickless_kernels::{Kernel, Precision};
 use tickless_net::{Array, Layer, Network, Pool, Weights};
 
 /// One trainable tensor, kept flat.

@@ -4,12 +4,12 @@
 //! which inference uses, are collected on the side, with the unbiased variance n/(n−1)·σ².
 //! Nothing is updated here: a pass returns the statistics and the caller decides.
 
-use crate::error::Result;
-use tickless_kernels::Statistics;
 use crate::distributed::{Normalised, WholeBatch, batch_norm};
+use crate::error::Result;
 use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::sync::Arc;
+use tickless_kernels::Statistics;
 use tickless_net::Norm;
 
 /// What batch norm does in a pass.

@@ -1,11 +1,11 @@
 //! Reading and writing a run folder. Every file is written whole or not at all.
 
 use super::facts::RunFacts;
-use crate::evaluate::calibrate::Calibration;
-use crate::run::checkpoint::{Checkpoint, EpochMetrics, write_atomically};
 use crate::data::{Parts, Source};
 use crate::error::{Error, Result};
+use crate::evaluate::calibrate::Calibration;
 use crate::model::Model;
+use crate::run::checkpoint::{Checkpoint, EpochMetrics, write_atomically};
 use burn::tensor::Device;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

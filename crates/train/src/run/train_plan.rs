@@ -1,13 +1,13 @@
 //! A recipe's training part made ready: words become strategy, optimiser, schedule and loss.
 
+use super::machine::Machine;
 use crate::error::{Error, Result};
-use crate::loss::Loss;
-use crate::model::NormMode;
+use crate::iteration::StepSetting;
 use crate::iteration::optimiser::Optimiser;
 use crate::iteration::recompute::kept_at_once;
-use super::machine::Machine;
 use crate::iteration::schedule::{Decay, Schedule};
-use crate::iteration::StepSetting;
+use crate::loss::Loss;
+use crate::model::NormMode;
 use crate::strategy::{self, Steps, Strategy};
 use rand_chacha::ChaCha8Rng;
 use tickless_net::init::{InitScheme, initialise};

@@ -1,18 +1,18 @@
 //! The training loop: epochs of iterations, checkpoints, validation, a clean stop.
 
-use crate::evaluate::calibrate::Calibration;
-use crate::run::checkpoint::{Checkpoint, EpochMetrics, Position};
 use crate::data::{Parts, SampleId, Source, prefetch_each};
-use crate::error::{Error, Result};
-use crate::evaluate::{Plan, Setting, across_steps, activity};
-use crate::model::{Model, Parameter};
-use crate::iteration::optimiser::OptimiserState;
 use crate::distributed::Ranks;
-use crate::run::train_plan::TrainPlan;
-use crate::progress::{Progress, Silent};
-use crate::seed;
-use crate::model::Sequence;
+use crate::error::{Error, Result};
+use crate::evaluate::calibrate::Calibration;
+use crate::evaluate::{Plan, Setting, across_steps, activity};
 use crate::iteration::gradients;
+use crate::iteration::optimiser::OptimiserState;
+use crate::model::Sequence;
+use crate::model::{Model, Parameter};
+use crate::progress::{Progress, Silent};
+use crate::run::checkpoint::{Checkpoint, EpochMetrics, Position};
+use crate::run::train_plan::TrainPlan;
+use crate::seed;
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
 use std::sync::Arc;

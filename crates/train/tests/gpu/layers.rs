@@ -3,14 +3,14 @@
 use super::{both_ways, close, gpu, near_a_tie, random, rng, tensor, values};
 use burn::tensor::{Device, Tensor};
 use std::sync::Arc;
-use tickless_net::{Neuron, TtmMode};
 use tickless_kernels::Kernel;
-use tickless_kernels::{Branch, BranchNorm};
+use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{
     AdamWOp, NeuronOp, SgdOp, adamw, conv, fused, fused_pooled, map_time, neuron, reference, sgd, tile_pool,
     tile_pool_last,
 };
-use tickless_kernels::ttm::TimeMap;
+use tickless_kernels::{Branch, BranchNorm};
+use tickless_net::{Neuron, TtmMode};
 
 const LAST: [isize; 4] = [0, 2, 3, 1];
 const FIRST: [isize; 4] = [0, 3, 1, 2];

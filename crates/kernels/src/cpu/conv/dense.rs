@@ -7,10 +7,10 @@
 //! which no pixel of a tile meets are skipped.
 
 use super::gather::{load, store};
-use crate::operators::Geometry;
 use super::pack::Panels;
-use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
 use crate::cpu::grain::FineGrained;
+use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
+use crate::operators::Geometry;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 

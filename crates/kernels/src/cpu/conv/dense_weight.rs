@@ -5,9 +5,9 @@
 //! depend on the number of threads.
 
 use super::dense::Indirection;
-use crate::operators::Geometry;
-use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
 use crate::cpu::grain::FineGrained;
+use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
+use crate::operators::Geometry;
 use rayon::prelude::*;
 
 /// Input channels of a tile.

@@ -6,8 +6,8 @@
 //! side, index one run of weight rows: few enough for the first-level cache. Spikes of one step are all 1
 //! and store no values; counts (after a temporal sum) and real numbers store theirs.
 
-use crate::cpu::simd::Isa;
 use crate::cpu::grain::FineGrained;
+use crate::cpu::simd::Isa;
 use rayon::prelude::*;
 
 /// Values that a vector step of the encoder looks at.

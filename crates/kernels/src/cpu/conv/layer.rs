@@ -3,6 +3,7 @@
 //! Kept of the input are its active values (2 bytes each for spikes) where the weight gradient is
 //! to be added up over them, else the input itself.
 
+use super::Kept;
 use super::cache::Packings;
 use super::choice::report;
 use super::dense::{self, Indirection};
@@ -11,13 +12,11 @@ use super::events::Events;
 use super::gather::{self, Weights};
 use super::gather_weight;
 use super::pack::{Panels, panel_width};
-use crate::cpu::simd::Isa;
-use super::Kept;
 use super::{low, narrow, narrow_weight, precision, winograd};
+use crate::cpu::memory::{full, room};
 use crate::cpu::simd::Isa;
 use crate::cpu::tensor::{from_vec, values};
 use crate::operators::{ConvOp, Kernel, Precision};
-use crate::cpu::memory::{full, room};
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Shape;
@@ -40,12 +39,7 @@ pub(crate) fn output_and_input(input: FlexTensor, weight: FlexTensor, op: ConvOp
 }
 
 /// Gradients of input and weight from `[N, OH, OW, Co]`.
-pub(crate) fn gradients(
-    gradient: FlexTensor,
-    weight: FlexTensor,
-    input: Kept,
-    op: ConvOp,
-) -> (FlexTensor, FlexTensor) {
+pub(crate) fn gradients(gradient: FlexTensor, weight: FlexTensor, input: Kept, op: ConvOp) -> (FlexTensor, FlexTensor) {
     let of_input = gradient.clone();
     // A thread that has finished one gradient steals parts of the other.
     rayon::join(|| input_gradient(of_input, weight, op), || weight_gradient(gradient, input, op))

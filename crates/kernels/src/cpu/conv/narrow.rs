@@ -8,11 +8,11 @@
 
 use super::dense::{PANEL, product};
 use super::gather::store;
-use crate::operators::Geometry;
 use super::narrow_pairs;
 use super::pack::{Panels, panel_width};
-use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
 use crate::cpu::grain::FineGrained;
+use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
+use crate::operators::Geometry;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 

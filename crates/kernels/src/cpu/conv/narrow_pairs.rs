@@ -5,8 +5,8 @@
 
 use super::narrow::Map;
 use super::pack::Panels;
-use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
 use crate::cpu::grain::FineGrained;
+use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 

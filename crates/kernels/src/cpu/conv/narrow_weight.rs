@@ -10,10 +10,10 @@
 //! Tasks are fixed parts of the batch, whose sums are added in order: the result does not depend on the number of
 //! threads.
 
-use crate::operators::Geometry;
 use super::narrow::Map;
-use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
 use crate::cpu::grain::FineGrained;
+use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
+use crate::operators::Geometry;
 use rayon::prelude::*;
 
 /// Parts that a batch is cut into.

@@ -6,9 +6,9 @@
 //! block goes through a small buffer, and whole lines leave it.
 
 use super::events::GROUP;
-use crate::operators::Geometry;
-use crate::cpu::simd::LANES;
 use crate::cpu::memory::{full, room};
+use crate::cpu::simd::LANES;
+use crate::operators::Geometry;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 

@@ -6,13 +6,13 @@ use super::line::Line;
 use super::plan::{Plan, pitch};
 use super::taps::{self, outputs, pack, place};
 use super::{Norm, Rows};
-use crate::operators::{BranchNorm, FirstOp, NormSums, Statistics, inverse_deviation};
-use crate::cpu::simd::{Isa, Lanes, by_isa};
+use crate::cpu::fused::Channels;
 use crate::cpu::fused::statistics::fold;
 use crate::cpu::fused::time::WideSums;
-use crate::cpu::fused::Channels;
 use crate::cpu::grain::FineGrained;
 use crate::cpu::pool::spread_rows;
+use crate::cpu::simd::{Isa, Lanes, by_isa};
+use crate::operators::{BranchNorm, FirstOp, NormSums, Statistics, inverse_deviation};
 use rayon::prelude::*;
 use std::ops::Range;
 

@@ -58,11 +58,7 @@ pub(crate) fn sums(gradient: FlexTensor, layer: FirstSaved<Flex>) -> FirstSums {
 }
 
 /// Gradients of weight, γ and β.
-pub(crate) fn gradients(
-    sums: FirstSums,
-    of_batch: Option<NormSums>,
-    layer: FirstSaved<Flex>,
-) -> FirstGradients<Flex> {
+pub(crate) fn gradients(sums: FirstSums, of_batch: Option<NormSums>, layer: FirstSaved<Flex>) -> FirstGradients<Flex> {
     let FirstSaved { weight, norm, op, statistics, .. } = layer;
     let norm = contiguous(norm);
     let (of_norm, products) = (norm_of(&norm, &statistics), sums.weight.get::<Products>());

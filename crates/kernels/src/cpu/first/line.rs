@@ -2,11 +2,11 @@
 //! and the row is whole registers, else by the rows of [`crate::cpu::fused`], one step after the other.
 
 use super::plan::Plan;
-use crate::operators::NeuronOp;
 use crate::cpu::fused::Channels;
 use crate::cpu::fused::rows::{back, charge, fire, is_lif};
 use crate::cpu::fused::time::{Buffer, NARROW, Source, Steps, WIDE, WideSums, gradients_of, spikes_of};
 use crate::neuron::Constants;
+use crate::operators::NeuronOp;
 
 /// What a row needs beside its values.
 pub(super) struct Line<'a> {

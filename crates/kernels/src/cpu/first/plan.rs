@@ -6,8 +6,8 @@
 //! In a band's buffer each row of outputs has margins, and there are k − 1 rows more above and below, so that what an
 //! input adds to is always inside.
 
-use crate::operators::{FirstOp, Geometry, TilePool};
 use crate::cpu::simd::LANES;
+use crate::operators::{FirstOp, Geometry, TilePool};
 use std::ops::Range;
 
 /// Tasks that a layer is cut into at least, where it has that many rows of windows.

@@ -3,9 +3,9 @@
 //! channel's inputs together, whose sums the weight gradient has in registers. An input's place is where its run of
 //! outputs begins in a band (see [`super::taps`]), so that nothing is computed of it again.
 
-use crate::operators::Geometry;
-use crate::cpu::simd::{Isa, LANES};
 use crate::cpu::grain::FineGrained;
+use crate::cpu::simd::{Isa, LANES};
+use crate::operators::Geometry;
 use rayon::prelude::*;
 use std::ops::Range;
 

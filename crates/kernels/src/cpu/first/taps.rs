@@ -6,8 +6,8 @@
 
 use super::plan::{Band, Plan};
 use super::rows::Image;
-use crate::operators::Geometry;
 use crate::cpu::simd::{LANES, Lanes};
+use crate::operators::Geometry;
 
 /// Where a weight of `[co, ci, ky, kx]` lies in runs of `run` registers.
 pub(super) fn place(i: usize, g: &Geometry, run: usize) -> usize {

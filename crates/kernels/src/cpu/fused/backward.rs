@@ -16,12 +16,12 @@ use super::forward::{Input, Place, Ready};
 use super::rows::{back, fire};
 use super::time::{Columns, NARROW, Source, WIDE, WideSums, gradients_of};
 use super::{columns, statistics::fold};
-use crate::cpu::simd::{Isa, Lanes, by_isa};
-use crate::cpu::memory::{full, room};
-use crate::operators::{BranchNorm, FusedOp, NormSums, Statistics, norm_constants};
 use crate::cpu::grain::FineGrained;
+use crate::cpu::memory::{full, room};
 use crate::cpu::pool::spread_rows;
+use crate::cpu::simd::{Isa, Lanes, by_isa};
 use crate::neuron::Constants;
+use crate::operators::{BranchNorm, FusedOp, NormSums, Statistics, norm_constants};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 

@@ -3,12 +3,12 @@
 use super::rows::{charge, fire, is_lif};
 use super::time::{Buffer, Columns, NARROW, Source, Steps, spikes_of};
 use super::{Channels, columns, statistics::moments};
-use crate::operators::{Branch, FusedOp, Moments, Statistics};
-use crate::cpu::simd::{Isa, Lanes, by_isa};
-use crate::cpu::memory::{full, room};
 use crate::cpu::grain::FineGrained;
+use crate::cpu::memory::{full, room};
 use crate::cpu::pool::sums_row;
+use crate::cpu::simd::{Isa, Lanes, by_isa};
 use crate::neuron::Constants;
+use crate::operators::{Branch, FusedOp, Moments, Statistics};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 

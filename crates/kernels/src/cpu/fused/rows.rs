@@ -2,10 +2,10 @@
 //! made of; every other one takes the general rows of [`crate::cpu::neuron`].
 
 use super::Channels;
-use crate::operators::NeuronOp;
-use crate::cpu::simd::LANES;
 use crate::cpu::neuron::{CHUNK, backward_row, forward_row};
+use crate::cpu::simd::LANES;
 use crate::neuron::{Constants, backward, reset, spikes};
+use crate::operators::NeuronOp;
 use crate::surrogate::derivative;
 use tickless_net::{Neuron, Reset, SpikeMode, Surrogate};
 

@@ -4,9 +4,9 @@
 //! Sums are of x − k and (x − k)², k the channel's first value, so that a large mean costs no digits.
 //! The map is cut at fixed places and the parts are added in order, in f64.
 
-use crate::operators::Moments;
-use crate::cpu::simd::{Isa, Lanes, by_isa};
 use crate::cpu::grain::FineGrained;
+use crate::cpu::simd::{Isa, Lanes, by_isa};
+use crate::operators::Moments;
 use rayon::prelude::*;
 
 /// Values that one task sums.

@@ -78,10 +78,7 @@ impl Sink for Buffer<'_> {
 }
 
 /// Rows that are not written yet, from a column on.
-pub(crate) struct Columns<'a, 'b>(
-    pub(crate) &'a mut [&'b mut [MaybeUninit<f32>]],
-    pub(crate) usize,
-);
+pub(crate) struct Columns<'a, 'b>(pub(crate) &'a mut [&'b mut [MaybeUninit<f32>]], pub(crate) usize);
 
 impl Sink for Columns<'_, '_> {
     #[inline(always)]

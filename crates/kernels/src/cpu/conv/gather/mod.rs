@@ -14,11 +14,11 @@
 //! meets at once, whose sums stay in registers while the inputs pass by (`rows.rs`).
 
 use super::events::{AHEAD, Events, GROUP, Image, groups};
-use crate::operators::Geometry;
 use super::pack::{Panels, interleave, one_gathered, panel_width};
-use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
-use crate::cpu::memory::room;
 use crate::cpu::grain::FineGrained;
+use crate::cpu::memory::room;
+use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
+use crate::operators::Geometry;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::hint::select_unpredictable;

@@ -12,9 +12,9 @@
 //! up at the end, and a pixel costs a branch that is mispredicted only where the loads of the one before are
 //! still under way.
 
-use crate::operators::Geometry;
-use crate::cpu::simd::{LANES, Lanes};
 use super::{Job, List};
+use crate::cpu::simd::{LANES, Lanes};
+use crate::operators::Geometry;
 use std::ops::Range;
 
 /// Whether a layer can go this way.

@@ -1,8 +1,8 @@
 //! How a batch is cut into bands, and the sorting of a band's active inputs by channel and residue.
 
 use super::super::events::{Events, groups};
-use crate::operators::Geometry;
 use super::{BAND_BYTES, WIDTH};
+use crate::operators::Geometry;
 
 /// One axis of a band: where a residue's gradients lie and how many taps it meets.
 #[derive(Debug, Clone, Copy)]

@@ -17,10 +17,10 @@ mod bands;
 mod taps;
 
 use super::events::Events;
-use crate::operators::Geometry;
-use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
-use crate::cpu::memory::{full, room, zeros};
 use crate::cpu::grain::FineGrained;
+use crate::cpu::memory::{full, room, zeros};
+use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
+use crate::operators::Geometry;
 use bands::{Band, Plan};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;

@@ -1,7 +1,7 @@
 //! The sums of one channel over its active pixels of one residue, in registers: all taps that they meet at once.
 
-use crate::cpu::simd::{LANES, Lanes};
 use super::{NV, WIDTH};
+use crate::cpu::simd::{LANES, Lanes};
 
 /// The taps that pixels of one residue meet.
 #[derive(Debug, Clone, Copy)]

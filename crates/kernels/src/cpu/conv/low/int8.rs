@@ -10,8 +10,8 @@
 //! `s[co] ≥ 127/max|w[co, ·]|`.
 
 use super::tile::{Format, UnitPanels};
-use crate::operators::Geometry;
 use crate::cpu::simd::Isa;
+use crate::operators::Geometry;
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 

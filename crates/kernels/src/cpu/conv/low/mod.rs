@@ -16,12 +16,12 @@ pub use tile::Format;
 
 use super::cache::Packings;
 use super::dense::Indirection;
-use crate::operators::Geometry;
 use super::pack::{Panels, panel_width};
 use super::precision::Stays;
+use crate::cpu::memory::{full, room};
 use crate::cpu::simd::Isa;
 use crate::cpu::tensor::values;
-use crate::cpu::memory::{full, room};
+use crate::operators::Geometry;
 use burn::backend::flex::FlexTensor;
 use tile::UnitPanels;
 

@@ -7,8 +7,8 @@
 use super::dot::{self, Dot};
 use crate::cpu::conv::dense::Indirection;
 use crate::cpu::conv::gather::group;
-use crate::cpu::simd::{Isa, LANES};
 use crate::cpu::grain::FineGrained;
+use crate::cpu::simd::{Isa, LANES};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 

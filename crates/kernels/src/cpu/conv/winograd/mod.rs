@@ -16,11 +16,11 @@ mod transform;
 
 use super::dense::PANEL;
 use super::gather::group;
-use crate::operators::Geometry;
 use super::pack::{interleave, panel_width};
-use crate::cpu::simd::{Isa, LANES};
-use crate::cpu::memory::{room, zeros};
 use crate::cpu::grain::FineGrained;
+use crate::cpu::memory::{room, zeros};
+use crate::cpu::simd::{Isa, LANES};
+use crate::operators::Geometry;
 use product::{OutputJob, run_output};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -173,7 +173,8 @@ impl Layer<'_> {
         let (x_len, out_len) = (map.in_height * map.in_width * self.inputs, map.height * map.width * self.outputs);
         let group = group(images, map.height * map.width);
         let block = Block { tiles: MANY, inputs: self.inputs };
-        let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).fine_grained();
+        let parts =
+            out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).fine_grained();
         let buffers = || (vec![0.0f32; block.len()], room(POINTS * MANY * width));
         parts.for_each_init(buffers, |(v, products), (out, x)| {
             let tiles = x.len() / x_len * map.tiles();

@@ -2,9 +2,9 @@
 
 use super::super::dense::product;
 use super::super::gather::store;
-use crate::cpu::simd::{LANES, Lanes, by_isa};
 use super::transform::filter_pitch;
 use super::{Block, IN, MR, Map, OUT, POINTS};
+use crate::cpu::simd::{LANES, Lanes, by_isa};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! The transforms of weights and inputs, sixteen channels at a time.
 
 use super::super::dense::PANEL;
-use crate::cpu::simd::{LANES, Lanes, by_isa};
 use super::{Block, IN, Map, OUT, POINTS};
+use crate::cpu::simd::{LANES, Lanes, by_isa};
 use std::mem::MaybeUninit;
 
 /// Transforms the weights of one panel.
