@@ -27,11 +27,13 @@ pub mod error;
 pub mod gpu;
 pub mod neuron;
 pub mod operators;
+pub mod options;
 pub mod reference;
 pub mod surrogate;
 pub mod ttm;
 
 pub use error::{Error, Result};
+pub use options::{ComputeOptions, GpuPrecision};
 pub use operators::{
     AdamWOp, Branch, BranchNorm, ConvOp, FusedOp, Geometry, Kernel, Moments, NeuronOp, Precision, Reduction, SgdOp,
     SharedBatch, Statistics, TilePool,

@@ -19,6 +19,7 @@ pub mod cli;
 mod commands;
 pub mod experiment;
 pub mod gather;
+mod options;
 pub mod parity;
 mod progress;
 pub mod report;

@@ -4,6 +4,7 @@
 //! set; [`Isa::detect`] chooses at run time. The portable form is the scalar twin that the others
 //! are tested against. It rounds products (no fused multiply-add), so results agree to rounding.
 
+use crate::options::ComputeOptions;
 use std::sync::OnceLock;
 
 /// Number of lanes of every implementation.
@@ -21,15 +22,24 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// The best that this machine has; `TICKLESS_SIMD` (`avx2`, `portable`) can only lower it.
+    /// The best that this machine has and the program's [`ComputeOptions`] allow.
     pub fn detect() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| {
-            let all = Self::available();
-            let wanted = std::env::var("TICKLESS_SIMD").unwrap_or_default();
-            let named = all.iter().find(|i| format!("{i:?}").eq_ignore_ascii_case(&wanted));
-            *named.unwrap_or(&all[0])
+            let (all, limit) = (Self::available(), ComputeOptions::installed().instructions);
+            let best = all.iter().find(|isa| limit.is_none_or(|limit| limit.is_at_least(**isa)));
+            *best.unwrap_or(&Self::Portable)
         })
+    }
+
+    /// Whether this set is the other or one that has more.
+    fn is_at_least(self, other: Self) -> bool {
+        let rank = |isa| match isa {
+            Self::Portable => 0,
+            Self::Avx2 => 1,
+            Self::Avx512 => 2,
+        };
+        rank(self) >= rank(other)
     }
 
     /// All that this machine has, the best first.

@@ -40,13 +40,6 @@ pub enum Kernel {
     Plain,
 }
 
-impl Kernel {
-    /// From `TICKLESS_KERNEL` (`auto`, `sparse`, `dense`, `plain`); `auto` where it is not set.
-    pub fn from_env() -> Self {
-        std::env::var("TICKLESS_KERNEL").ok().and_then(|v| v.parse().ok()).unwrap_or_default()
-    }
-}
-
 impl FromStr for Kernel {
     type Err = Error;
 
@@ -83,14 +76,6 @@ pub enum Precision {
 
 impl Precision {
     const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
-
-    /// From `TICKLESS_PRECISION` (`f32`, `bf16`, `int8`); `f32` where it is not set.
-    ///
-    /// # Errors
-    /// If the word is another.
-    pub fn from_env() -> Result<Self> {
-        std::env::var("TICKLESS_PRECISION").map_or(Ok(Self::F32), |v| v.parse())
-    }
 
     /// Refuses what cannot be trained at.
     ///

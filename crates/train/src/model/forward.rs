@@ -260,7 +260,7 @@ impl Model {
             )));
         }
         if p != Precision::F32 && self.device != Device::flex() {
-            return Err(Error::Setting(format!("precision `{p}` is of the CPU; a GPU's is TICKLESS_GPU_PRECISION")));
+            return Err(Error::Setting(format!("precision `{p}` is one of the CPU; a GPU has a precision of its own")));
         }
         if leaves.iter().any(|l| l.is_require_grad()) {
             p.check_training()?;

@@ -11,6 +11,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use tickless_net::{Array, Weights};
 
+/// Makes the variables of the environment the options of this process, as the command does (`.ci/extra kernels`).
+fn install_options() {
+    let options = tickless_kernels::ComputeOptions::from_variables(|name| std::env::var(name).ok());
+    options.and_then(tickless_kernels::ComputeOptions::install).unwrap_or_else(|e| panic!("{e}"));
+}
+
 /// One golden file with its entry in the index.
 pub struct Golden {
     /// What the index says of it.
@@ -26,6 +32,7 @@ impl Golden {
     /// # Panics
     /// If it is absent and `TICKLESS_REQUIRE_SHARED` is 1, or damaged.
     pub fn open(file: &str) -> Option<Self> {
+        install_options();
         let path = path(file)?;
         let index = index().get("files").and_then(|f| f.get(file)).cloned();
         let index = index.unwrap_or_else(|| panic!("index.json has no entry for {file}"));

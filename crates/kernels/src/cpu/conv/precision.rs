@@ -9,6 +9,7 @@ use super::choice::cost_of_active;
 use super::low::Format;
 use super::narrow;
 use crate::operators::{Geometry, Kernel, Precision};
+use crate::options::ComputeOptions;
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -93,15 +94,14 @@ pub(crate) fn choose_backward(format: Format, kernel: Kernel, tiles: bool, in_ha
     format == Format::Bf16 && (kernel == Kernel::Dense || (kernel == Kernel::Auto && in_hardware && !tiles))
 }
 
-/// Says on standard error what a layer took, if `TICKLESS_KERNEL_REPORT` is set; that the machine cannot do what
-/// was asked for is said once in any case.
+/// Says on standard error what a layer took, if the program wants a report; that the machine lacks the instructions of
+/// a requested precision is said once in any case.
 pub fn report(precision: Precision, what: impl FnOnce() -> String, taken: std::result::Result<(), Stays>) {
-    static WANTED: OnceLock<bool> = OnceLock::new();
     static LACKS: OnceLock<()> = OnceLock::new();
     if let Err(Stays::NoInstructions(name)) = taken {
         LACKS.get_or_init(|| eprintln!("precision {precision}: this machine has no {name}, all layers stay f32"));
     }
-    if *WANTED.get_or_init(|| std::env::var_os("TICKLESS_KERNEL_REPORT").is_some()) {
+    if ComputeOptions::installed().report {
         match taken {
             Ok(()) => eprintln!("{}: {precision}", what()),
             Err(stays) => eprintln!("{}: f32, not {precision}: {stays}", what()),
