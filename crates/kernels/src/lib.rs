@@ -33,11 +33,11 @@ pub mod surrogate;
 pub mod ttm;
 
 pub use error::{Error, Result};
-pub use options::{ComputeOptions, GpuPrecision};
 pub use operators::{
     AdamWOp, Branch, BranchNorm, ConvOp, FusedOp, Geometry, Kernel, Moments, NeuronOp, Precision, Reduction, SgdOp,
     SharedBatch, Statistics, TilePool,
 };
+pub use options::{ComputeOptions, GpuPrecision};
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;

@@ -6,7 +6,6 @@
 //! report and a GPU's precision hold for the whole process, because kernels are compiled and packed once; kernel and
 //! precision are what a model starts with.
 
-use crate::cpu::simd::Isa;
 use crate::error::{Error, Result};
 use crate::operators::{Kernel, Precision};
 use std::str::FromStr;
@@ -101,6 +100,29 @@ impl FromStr for GpuPrecision {
                 "unknown precision `{other}`; known: f32, flex32, bf16 (f16 would need its loss scaled)"
             ))),
         }
+    }
+}
+
+/// An instruction set that the kernels of the CPU are compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isa {
+    /// 512-bit vectors.
+    Avx512,
+    /// Pairs of 256-bit vectors.
+    Avx2,
+    /// What the compiler makes of arrays.
+    Portable,
+}
+
+impl Isa {
+    /// Whether this set is the other or one that has more.
+    pub(crate) fn is_at_least(self, other: Self) -> bool {
+        let rank = |isa| match isa {
+            Self::Portable => 0,
+            Self::Avx2 => 1,
+            Self::Avx512 => 2,
+        };
+        rank(self) >= rank(other)
     }
 }
 

@@ -7,19 +7,10 @@
 use crate::options::ComputeOptions;
 use std::sync::OnceLock;
 
+pub use crate::options::Isa;
+
 /// Number of lanes of every implementation.
 pub const LANES: usize = 16;
-
-/// An instruction set that the kernels are compiled for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isa {
-    /// 512-bit vectors.
-    Avx512,
-    /// Pairs of 256-bit vectors.
-    Avx2,
-    /// What the compiler makes of arrays.
-    Portable,
-}
 
 impl Isa {
     /// The best that this machine has and the program's [`ComputeOptions`] allow.
@@ -30,16 +21,6 @@ impl Isa {
             let best = all.iter().find(|isa| limit.is_none_or(|limit| limit.is_at_least(**isa)));
             *best.unwrap_or(&Self::Portable)
         })
-    }
-
-    /// Whether this set is the other or one that has more.
-    fn is_at_least(self, other: Self) -> bool {
-        let rank = |isa| match isa {
-            Self::Portable => 0,
-            Self::Avx2 => 1,
-            Self::Avx512 => 2,
-        };
-        rank(self) >= rank(other)
     }
 
     /// All that this machine has, the best first.

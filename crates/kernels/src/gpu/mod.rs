@@ -22,6 +22,7 @@ use crate::operators::{
     NormParameters, NormSums, SgdOp, SgdTensors, TilePool, implement_spiking_gradients, implement_spiking_ops,
     implement_update_ops,
 };
+use crate::options::GpuPrecision;
 use crate::ttm::TimeMap;
 use burn::backend::ops::{ConvOptions, FloatTensorOps};
 use burn::backend::tensor::FloatTensor;
@@ -31,7 +32,6 @@ use burn_cubecl::kernel::conv::{ConvStrategy, conv_data_backward, conv_forward, 
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::{permute_nchw_to_nhwc, permute_nhwc_to_nchw};
 use burn_cubecl::tensor::CubeTensor;
-use crate::options::GpuPrecision;
 use precision::whole;
 use std::sync::Arc;
 

@@ -13,8 +13,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::io::Write;
 use std::sync::OnceLock;
-use tickless_kernels::{ComputeOptions, NeuronOp};
 use tickless_kernels::neuron::step;
+use tickless_kernels::{ComputeOptions, NeuronOp};
 use tickless_net::{Leak, Neuron, Reset, SpikeMode, Surrogate};
 use tickless_train::device;
 
