@@ -26,4 +26,4 @@ pub use layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
 pub use network::{Input, InputKind, Network, NetworkBuilder, Node, NodeId};
 pub use neuron::{Leak, LeakRule, Neuron, Reset, SpikeMode, Surrogate};
 pub use shape::Shape;
-pub use weights::{Array, Weights};
+pub use weights::{Array, WeightFile, Weights};

@@ -2,26 +2,24 @@
 //! framework did (golden `*.nir`, `nir_io`).
 #![cfg(feature = "nir")]
 
-mod common;
-
-use common::{clocked, golden};
-use tickless_net::Weights;
 use tickless_net::interop::nir::{self, Dialect, ImportOptions, Imported, Reader};
+use tickless_testing::clocked;
+use tickless_testing::folders::golden;
+use tickless_testing::golden::Golden;
+use tickless_testing::layers::Map;
 
-fn imported(file: &str, dialect: Dialect) -> Option<Imported> {
-    let path = golden(file)?;
+fn imported(file: &str, dialect: Dialect) -> Imported {
+    let path = golden(file);
     let graph = nir::read(&path).unwrap();
     let options = ImportOptions { dialect: Some(dialect), ..ImportOptions::default() };
-    Some(nir::import(&graph, &path, &options).unwrap())
+    nir::import(&graph, &path, &options).unwrap()
 }
 
 /// Every output spike of every sample at every step.
 fn spikes_as(name: &str, dialect: Dialect, x: &str) {
-    let (Some(net), Some(io)) = (imported(&format!("{name}.nir"), dialect), golden("nir_io.safetensors")) else {
-        return;
-    };
-    let io = Weights::load(&io).unwrap();
-    let (x, y) = (io.get(x).unwrap(), io.get(&format!("{name}.y")).unwrap());
+    let net = imported(&format!("{name}.nir"), dialect);
+    let io = Golden::open("nir_io.safetensors");
+    let (x, y) = (io.get(x), io.get(&format!("{name}.y")));
     let (steps, batch) = (x.shape[0], x.shape[1]);
     let (size, out) = (x.data.len() / steps / batch, y.data.len() / steps / batch);
     assert_eq!(size, net.network.input().shape.len());
@@ -30,8 +28,9 @@ fn spikes_as(name: &str, dialect: Dialect, x: &str) {
         let at = |data: &[f32], t: usize, n: usize| -> Vec<f64> {
             data[(t * batch + sample) * n..][..n].iter().map(|&v| f64::from(v)).collect()
         };
-        let frames: Vec<Vec<f64>> = (0..steps).map(|t| at(&x.data, t, size)).collect();
-        let ours = clocked::run(&net.network, &net.weights, &frames, None);
+        let shape = net.network.input().shape;
+        let frames: Vec<Map> = (0..steps).map(|t| Map { shape, data: at(&x.data, t, size) }).collect();
+        let ours = clocked::run(&net.network, &net.weights, &frames, None).steps;
         for (t, ours) in ours.iter().enumerate() {
             assert_eq!(*ours, at(&y.data, t, out), "{name}, sample {sample}, step {t}");
             spikes += ours.iter().sum::<f64>();
@@ -70,7 +69,7 @@ fn golden_graphs_survive_a_round_trip_through_our_writer() {
     for name in
         ["sinabs_conv_if", "snntorch_conv_lif", "snntorch_fc_lif", "spikingjelly_conv_if", "spikingjelly_conv_lif"]
     {
-        let Some(path) = golden(&format!("{name}.nir")) else { return };
+        let path = golden(&format!("{name}.nir"));
         let graph = nir::read(&path).unwrap();
         assert_eq!(nir::from_bytes(&nir::to_bytes(&graph, &path).unwrap(), &path).unwrap(), graph, "{name}");
     }
@@ -78,7 +77,7 @@ fn golden_graphs_survive_a_round_trip_through_our_writer() {
 
 #[test]
 fn a_graph_of_an_unknown_writer_is_read_as_nir_states_it_and_says_so() {
-    let Some(path) = golden("sinabs_conv_if.nir") else { return };
+    let path = golden("sinabs_conv_if.nir");
     let options = ImportOptions { dt: Some(1.0), ..ImportOptions::default() };
     let net = nir::import(&nir::read(&path).unwrap(), &path, &options).unwrap();
     assert_eq!(net.dialect, Dialect::Plain);

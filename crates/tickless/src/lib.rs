@@ -23,6 +23,7 @@ mod options;
 pub mod parity;
 mod progress;
 pub mod report;
+mod shown;
 pub mod simulate;
 pub mod view;
 mod world;

@@ -26,7 +26,7 @@ impl World {
     /// # Errors
     /// If there are, and this command (`trains` tells) or this build is for one only.
     pub fn join(trains: bool) -> Result<Self> {
-        let launched = Launched::here();
+        let launched = Launched::from_variables(|name| std::env::var(name).ok());
         let Some(Launched { processes, rank }) = launched else { return Self::of(None) };
         let problem = if !trains {
             "only `tickless train` shares its work; start this command without mpirun"

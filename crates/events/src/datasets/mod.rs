@@ -154,6 +154,11 @@ pub trait Dataset: Send + Sync {
         Ok(false)
     }
 
+    /// Bytes of decoded recordings that are mapped into memory: all of a cache.
+    fn mapped_bytes(&self) -> u64 {
+        0
+    }
+
     /// Where it comes from, for `data info`.
     fn describe(&self) -> Description;
 }

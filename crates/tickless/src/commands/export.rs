@@ -42,6 +42,7 @@ enum Target {
 
 #[derive(Serialize)]
 struct Written {
+    #[serde(serialize_with = "crate::shown::path")]
     file: PathBuf,
     /// What other readers will do differently.
     differences: Vec<String>,
@@ -87,7 +88,7 @@ impl Export {
                 let configuration = speck::configuration(&run.network, &run.weights, &chip)?;
                 let file = self.output.unwrap_or_else(|| run.folder.file("speck.json"));
                 let text = serde_json::to_string(&configuration)?;
-                std::fs::write(&file, text).with_context(|| file.display().to_string())?;
+                tickless_files::write_following(&file, text.as_bytes()).with_context(|| file.display().to_string())?;
                 if global.json {
                     return print_json(&report);
                 }

@@ -44,6 +44,7 @@ pub struct Import {
 
 #[derive(Serialize)]
 struct Made {
+    #[serde(serialize_with = "crate::shown::path")]
     run: PathBuf,
     layers: usize,
     weights: usize,
@@ -61,7 +62,7 @@ impl Import {
                 None => bail!("`--dialect {word}` is not known; give tickless, plain or the name of a reader"),
             },
         };
-        let mut recipe = Recipe::load(&self.recipe, &self.changes.assignments())?;
+        let mut recipe = Recipe::load(&self.recipe, &self.changes.assignments()?)?;
         let source = Source::open_with(&recipe.data, recipe.seed, console)?;
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let (shape, kind) = source.input();

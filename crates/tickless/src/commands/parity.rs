@@ -75,7 +75,7 @@ impl ParityCommand {
         let (result, ours) = parity(&run, &device(&global.device)?, ids, &options, console)?;
         if let Some(file) = &self.write_counts {
             let text = counts_text(&run.network, &shapes(&run.network), &ours);
-            std::fs::write(file, text).with_context(|| file.display().to_string())?;
+            tickless_files::write_following(file, text.as_bytes()).with_context(|| file.display().to_string())?;
         }
         if global.json {
             print_json(&result)?;

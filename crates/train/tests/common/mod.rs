@@ -1,167 +1,21 @@
-//! Golden files: where they are, how they are read, how values are compared.
-//!
-//! Cases are found through `index.json`, shapes through the tensors, so that another folder with
-//! other shapes, seeds and cases of the same kinds works too (`TICKLESS_GOLDEN`).
+//! How golden values are compared with tensors.
 #![allow(dead_code)]
 
 use burn::tensor::{Device, Tensor, TensorData};
-use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use tickless_net::{Array, Weights};
+use tickless_kernels::ComputeOptions;
+use tickless_net::Array;
+#[allow(unused_imports)]
+pub use tickless_testing::folders::say;
+#[allow(unused_imports)]
+pub use tickless_testing::golden::{Golden, count, counts, number, number_after, text};
 
-/// Makes the variables of the environment the options of this process, as the command does (`.ci/extra kernels`).
-fn install_options() {
-    let options = tickless_kernels::ComputeOptions::from_variables(|name| std::env::var(name).ok());
-    options.and_then(tickless_kernels::ComputeOptions::install).unwrap_or_else(|e| panic!("{e}"));
-}
-
-/// One golden file with its entry in the index.
-pub struct Golden {
-    /// What the index says of it.
-    pub index: Value,
-    path: PathBuf,
-    tensors: BTreeMap<String, Array>,
-    labels: BTreeMap<String, Vec<usize>>,
-}
-
-impl Golden {
-    /// Opens a file of the golden folder; `None` (and one line that says so) where it is absent.
-    ///
-    /// # Panics
-    /// If it is absent and `TICKLESS_REQUIRE_SHARED` is 1, or damaged.
-    pub fn open(file: &str) -> Option<Self> {
-        install_options();
-        let path = path(file)?;
-        let index = index().get("files").and_then(|f| f.get(file)).cloned();
-        let index = index.unwrap_or_else(|| panic!("index.json has no entry for {file}"));
-        let mut golden = Self { index, path, tensors: BTreeMap::new(), labels: BTreeMap::new() };
-        if file.ends_with(".safetensors") {
-            golden.read();
-        }
-        Some(golden)
-    }
-
-    fn read(&mut self) {
-        let bytes = std::fs::read(&self.path).unwrap_or_else(|e| panic!("{}: {e}", self.path.display()));
-        let file =
-            safetensors::SafeTensors::deserialize(&bytes).unwrap_or_else(|e| panic!("{}: {e}", self.path.display()));
-        for (name, view) in file.tensors() {
-            match view.dtype() {
-                safetensors::Dtype::F32 => {
-                    let data = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
-                    self.tensors.insert(name, Array::new(view.shape().to_vec(), data));
-                }
-                safetensors::Dtype::I64 => {
-                    let data = view.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()));
-                    self.labels
-                        .insert(name, data.map(|v| usize::try_from(v).expect("labels are not negative")).collect());
-                }
-                other => panic!("{}: `{name}` is {other:?}, expected f32 or i64", self.path.display()),
-            }
-        }
-    }
-
-    /// The file as JSON.
-    pub fn json(&self) -> Value {
-        let text = std::fs::read_to_string(&self.path).unwrap_or_else(|e| panic!("{}: {e}", self.path.display()));
-        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", self.path.display()))
-    }
-
-    /// The cases that the index lists.
-    pub fn cases(&self) -> &[Value] {
-        self.index["cases"].as_array().expect("the index lists `cases`")
-    }
-
-    /// A tensor.
-    pub fn get(&self, name: &str) -> &Array {
-        self.tensors.get(name).unwrap_or_else(|| panic!("{} has no tensor `{name}`", self.path.display()))
-    }
-
-    /// Whether there is such a tensor.
-    pub fn has(&self, name: &str) -> bool {
-        self.tensors.contains_key(name)
-    }
-
-    /// A tensor of class labels.
-    pub fn labels(&self, name: &str) -> &[usize] {
-        self.labels.get(name).unwrap_or_else(|| panic!("{} has no labels `{name}`", self.path.display()))
-    }
-
-    /// All tensors whose name starts with `<prefix>.`, without it.
-    pub fn part(&self, prefix: &str) -> Weights {
-        let mut part = Weights::default();
-        for (name, array) in &self.tensors {
-            if let Some(rest) = name.strip_prefix(prefix).and_then(|n| n.strip_prefix('.')) {
-                part.insert(rest, array.clone());
-            }
-        }
-        assert!(!part.tensors.is_empty(), "{} has no tensors `{prefix}.…`", self.path.display());
-        part
-    }
-
-    /// Names of all tensors.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().map(String::as_str)
-    }
-}
-
-fn folder() -> PathBuf {
-    // At run time: a target folder that several clones share keeps the path of the one that built.
-    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    let root = Path::new(&here).join("../..");
-    std::env::var_os("TICKLESS_GOLDEN").map_or_else(|| root.join("../shared/golden"), PathBuf::from)
-}
-
-fn index() -> Value {
-    let path = folder().join("index.json");
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-fn path(file: &str) -> Option<PathBuf> {
-    let path = folder().join(file);
-    if path.exists() {
-        return Some(path);
-    }
-    let required = std::env::var_os("TICKLESS_REQUIRE_SHARED").is_some_and(|v| v == "1");
-    assert!(!required, "{} is required (TICKLESS_REQUIRE_SHARED=1) and absent", path.display());
-    say(&format!("skipped: {} is absent (set TICKLESS_GOLDEN)", path.display()));
-    None
-}
-
-/// One line that shows even where the test harness captures the output.
-pub fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// The text of a JSON value that is a string or a number.
-pub fn text(v: &Value) -> String {
-    v.as_str().map_or_else(|| v.to_string(), str::to_owned)
-}
-
-/// A JSON number as f32.
-pub fn number(v: &Value) -> f32 {
-    v.as_f64().unwrap_or_else(|| panic!("expected a number, got {v}")) as f32
-}
-
-/// A JSON number as usize.
-pub fn count(v: &Value) -> usize {
-    v.as_u64().unwrap_or_else(|| panic!("expected a count, got {v}")) as usize
-}
-
-/// A JSON list of counts.
-pub fn counts(v: &Value) -> Vec<usize> {
-    v.as_array().unwrap_or_else(|| panic!("expected a list, got {v}")).iter().map(count).collect()
-}
-
-/// The number that follows `word` in a sentence of the index.
-pub fn number_after(sentence: &str, word: &str) -> f64 {
-    let at = sentence.find(word).unwrap_or_else(|| panic!("no `{word}` in `{sentence}`")) + word.len();
-    let rest = sentence[at..].trim_start_matches([' ', '=', ':']);
-    let end = rest.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | 'e' | 'E'))).unwrap_or(rest.len());
-    rest[..end].trim_end_matches('.').parse().unwrap_or_else(|_| panic!("no number after `{word}` in `{sentence}`"))
+/// Opens a golden file. The variables of the environment become the options of this process, as they do in the
+/// command (`.ci/extra kernels`).
+pub fn open(file: &str) -> Golden {
+    let options = ComputeOptions::from_variables(|name| std::env::var(name).ok());
+    options.and_then(ComputeOptions::install).unwrap_or_else(|e| panic!("{e}"));
+    Golden::open(file)
 }
 
 /// A golden array `[B, T, …]` in our layout.

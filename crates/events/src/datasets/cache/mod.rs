@@ -120,6 +120,10 @@ impl Dataset for Cached {
         self.inner.sources(split, key)
     }
 
+    fn mapped_bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.file.mapped()).sum()
+    }
+
     fn describe(&self) -> Description {
         let mut description = self.inner.describe();
         let folder = self.parts.first().and_then(|p| p.path.parent()).unwrap_or(Path::new(""));

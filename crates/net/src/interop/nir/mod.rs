@@ -61,10 +61,10 @@ pub fn read(file: &Path) -> Result<Graph> {
     from_bytes(&std::fs::read(file).map_err(|e| Error::io(file, e))?, file)
 }
 
-/// Writes a `.nir` file.
+/// Writes a `.nir` file, whole or not at all.
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn write(graph: &Graph, file: &Path) -> Result<()> {
-    std::fs::write(file, to_bytes(graph, file)?).map_err(|e| Error::io(file, e))
+    tickless_files::write_following(file, &to_bytes(graph, file)?).map_err(|e| Error::io(file, e))
 }

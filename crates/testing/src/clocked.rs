@@ -1,10 +1,11 @@
-//! A tiny clocked simulator: the whole network, frame by frame, all layers in the same step.
+//! A plain clocked simulator: one sample, step by step, all layers in the same step, in f64. The
+//! network has no norm, and every TTM is the identity: all stages run at the same T.
 
-use super::dense::{Map, linear};
-use tickless_net::{Layer, Network, Neuron, NodeId, Reset, SpikeMode, Weights};
+use crate::layers::{Map, linear};
+use tickless_net::{Layer, LeakRule, Network, Neuron, NodeId, Reset, SpikeMode, Weights};
 
-/// One step of one neuron: (spikes, potential afterwards).
-pub fn step(n: &Neuron, u: f64) -> (f64, f64) {
+/// Fires a neuron at potential `u`: (spikes, potential afterwards).
+pub fn fire(n: &Neuron, u: f64) -> (f64, f64) {
     let theta = f64::from(n.threshold);
     let fires = if n.fire_at_threshold { u >= theta } else { u > theta };
     let spikes = match (fires, n.spikes) {
@@ -19,33 +20,35 @@ pub fn step(n: &Neuron, u: f64) -> (f64, f64) {
 /// What a clocked run gives.
 #[derive(Debug, Clone)]
 pub struct Clocked {
-    /// Output of the last node, summed over the steps, `[c][y][x]`.
+    /// Output of the last node at every step, `[T][C·H·W]`.
+    pub steps: Vec<Vec<f64>>,
+    /// Output of the last node, summed over the steps, `[C·H·W]`.
     pub output: Vec<f64>,
-    /// Spike counts of every spiking layer, `[c][y][x]`.
+    /// Spike counts of every spiking layer, `[C·H·W]`.
     pub counts: Vec<Vec<f64>>,
 }
 
-/// Runs a network of neurons without leak on frames.
-pub fn run(net: &Network, weights: &Weights, frames: &[Map]) -> Clocked {
+/// Runs a network on frames; `step_us` is the duration of a step in µs, for leaks that are given
+/// as a time constant.
+pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64>) -> Clocked {
     let nodes = net.nodes();
     let mut v: Vec<Map> = nodes.iter().map(|n| Map::zeros(n.output)).collect();
     let mut sums: Vec<Map> = v.clone();
+    let mut steps = Vec::new();
     for frame in frames {
         let mut out: Vec<Map> = Vec::new();
         for (i, node) in nodes.iter().enumerate() {
-            let inputs: Vec<&Map> = node
-                .from
-                .iter()
-                .map(|id| match id {
-                    NodeId::Input => frame,
-                    NodeId::Node(j) => &out[*j],
-                })
-                .collect();
+            let input = |id: &NodeId| match id {
+                NodeId::Input => frame,
+                NodeId::Node(j) => &out[*j],
+            };
+            let inputs: Vec<&Map> = node.from.iter().map(input).collect();
             let map = match node.layer {
                 Layer::Neuron(n) => {
+                    let lambda = f64::from(n.lambda(LeakRule::Step, 1, 1, step_us).expect("a step duration"));
                     let mut spikes = Map::zeros(node.output);
                     for (k, s) in spikes.data.iter_mut().enumerate() {
-                        (*s, v[i].data[k]) = step(&n, v[i].data[k] + inputs[0].data[k]);
+                        (*s, v[i].data[k]) = fire(&n, lambda * v[i].data[k] + inputs[0].data[k]);
                     }
                     spikes
                 }
@@ -63,14 +66,16 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map]) -> Clocked {
             }
             out.push(map);
         }
+        steps.extend(out.pop().map(|last| last.data));
     }
     Clocked {
-        output: sums.last().unwrap().data.clone(),
+        steps,
+        output: sums.last().map(|m| m.data.clone()).unwrap_or_default(),
         counts: net.spiking().into_iter().map(|i| sums[i].data.clone()).collect(),
     }
 }
 
-/// Events (t, c, y, x) cut into frames: event k of n goes to frame `bin(k)`.
+/// Events (t, c, y, x) cut into frames: event k goes to frame `bin(k)` of `count`.
 pub fn frames(net: &Network, events: &[[u64; 4]], count: usize, bin: impl Fn(usize) -> usize) -> Vec<Map> {
     let shape = net.input().shape;
     let mut all = vec![Map::zeros(shape); count];

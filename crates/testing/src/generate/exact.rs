@@ -1,37 +1,18 @@
-//! Random networks, weights and events from a seed. Weights are multiples of 1/256 and poolings
-//! average over powers of two, so that all sums are exact in f32.
+//! Random networks whose sums are exact in f32: weights are multiples of 1/256, and poolings average
+//! over powers of two. An engine must give their spikes bit for bit.
 
+use super::Rng;
 use tickless_net::{
     Array, Conv, InputKind, Layer, Leak, Linear, Network, NetworkBuilder, Neuron, NodeId, Pool, Reset, Shape,
     SpikeMode, Weights,
 };
 
-/// SplitMix64.
-pub struct Rng(pub u64);
-
-impl Rng {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// 0..n.
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-}
-
 /// What kind of network is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Wish {
+    /// Blocks with a branch around them.
     pub residual: bool,
+    /// Weights of both signs.
     pub negative: bool,
     /// Any neuron mode; otherwise multi-spike, soft reset, equality fires.
     pub any_neuron: bool,

@@ -1,37 +1,13 @@
-//! Random networks and weights from a seed: chains and residual blocks in every mode of neuron.
+//! Random networks of any kind that an importer or exporter meets: chains and residual blocks, biases,
+//! groups, padded pooling, every mode of neuron. Their sums are not exact.
 
+use super::Rng;
+use crate::layers::Map;
 use tickless_net::layer::PoolKind;
 use tickless_net::{
     Array, Conv, InputKind, Layer, Leak, Linear, Network, NetworkBuilder, Neuron, NodeId, Pool, Reset, Shape,
     SpikeMode, Surrogate, TtmMode, Weights,
 };
-
-/// SplitMix64.
-pub struct Rng(pub u64);
-
-impl Rng {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// 0..n.
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-
-    /// −1..1.
-    pub fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    }
-}
 
 fn neuron(r: &mut Rng) -> Neuron {
     Neuron {
@@ -112,7 +88,9 @@ pub fn weights(r: &mut Rng, net: &Network) -> Weights {
     all
 }
 
-/// Random steps `[T][C·H·W]` of small counts.
-pub fn steps(r: &mut Rng, net: &Network, count: usize) -> Vec<Vec<f64>> {
-    (0..count).map(|_| (0..net.input().shape.len()).map(|_| r.pick(&[0.0, 0.0, 0.0, 1.0, 2.0])).collect()).collect()
+/// Random frames of small counts.
+pub fn steps(r: &mut Rng, net: &Network, count: usize) -> Vec<Map> {
+    let shape = net.input().shape;
+    let values = |r: &mut Rng| (0..shape.len()).map(|_| r.pick(&[0.0, 0.0, 0.0, 1.0, 2.0])).collect();
+    (0..count).map(|_| Map { shape, data: values(r) }).collect()
 }

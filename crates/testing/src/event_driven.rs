@@ -1,17 +1,22 @@
-//! The law, as an engine: breadth first, layer by layer, each layer fed its own input events one
-//! per clock step, neurons that an event does not reach left untouched. f64, dense, slow.
+//! A plain event-driven simulator, the law that the engine obeys: breadth first, layer by layer;
+//! each layer gets its own input events one by one, and neurons that an event does not reach keep
+//! their state. f64, dense, slow.
 
-use super::clocked::step;
-use super::dense::{Map, linear, ones, readers};
+use crate::clocked::fire;
+use crate::layers::{Map, linear, ones, readers};
 use std::collections::HashMap;
 use tickless_net::{Layer, Network, NodeId, Weights};
 
 /// A spike, with the key that orders it: the way from the input event to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Emitted {
+    /// Position at every branch of the way; orders spikes as a depth-first run emits them.
     pub key: Vec<u32>,
+    /// Time of the input event that caused it, in µs.
     pub t_us: u64,
+    /// Index of that input event.
     pub cause: u64,
+    /// Channel, row, column.
     pub place: Place,
 }
 
@@ -129,7 +134,7 @@ pub fn run(net: &Network, weights: &Weights, events: &[[u64; 4]]) -> Reference {
                 let u = v.data[i] * (-((e.t_us - hit[i]) as f64) / tau).exp() + w;
                 hit[i] = e.t_us;
                 out.margin = out.margin.min((u - f64::from(neuron.threshold)).abs());
-                let (n, after) = step(&neuron, u);
+                let (n, after) = fire(&neuron, u);
                 v.data[i] = after;
                 let (hw, w) = (shape.height * shape.width, shape.width);
                 for _ in 0..n as u64 {
