@@ -6,7 +6,8 @@ use super::fusion::tile_scale;
 use burn::tensor::Tensor;
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
-use tickless_kernels::cpu::conv::precision::{self, Stays};
+use tickless_kernels::cpu::conv::low::Stays;
+use tickless_kernels::cpu::conv::precision;
 use tickless_kernels::{Kernel, Precision, conv_for, tile_pool, tile_pool_last};
 use tickless_net::{Conv, Pool, PoolKind};
 
