@@ -244,7 +244,7 @@ impl FirstLayer {
     /// Reads the input once, for the other methods.
     ///
     /// # Panics
-    /// If the convolution is no such layer (see [`operators::fits`]).
+    /// If the convolution is no such layer (see [`FirstOp::fits`]).
     pub fn new(
         input: FirstInput,
         norm: Option<(Tensor<1>, Tensor<1>)>,
@@ -254,7 +254,7 @@ impl FirstLayer {
     ) -> Self {
         let FirstInput { x, weight, padding, kernel } = &input;
         let ([_, channels, height, width], [out, _, side, _]) = (x.dims(), weight.dims());
-        assert!(operators::fits(1, *padding, side, channels), "{:?} is no first layer's weight", weight.dims());
+        assert!(FirstOp::fits(1, *padding, side, channels), "{:?} is no first layer's weight", weight.dims());
         let geometry = Geometry { channels, height, width, out, kernel: side, stride: 1, padding: *padding };
         let (height, width) = (geometry.out_height(), geometry.out_width());
         let pool = pool.map(|(kernel, scale)| TilePool { kernel, scale, height, width, channels: out, last: true });

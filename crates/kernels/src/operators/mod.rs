@@ -23,7 +23,7 @@ mod update;
 
 pub use conv::{ConvOp, Kernel, Precision};
 pub use encoded::Encoded;
-pub use first::{FirstGradients, FirstOp, FirstSaved, FirstSums, fits, wanted};
+pub use first::{FirstGradients, FirstOp, FirstSaved, FirstSums};
 pub use fused::{
     Branch, BranchNorm, BranchTensors, Branches, FusedOp, FusedSaved, FusedSums, LayerStatistics, Moments,
     NormParameters, NormSums, Statistics,

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use tickless_kernels::operators::wanted;
+use tickless_kernels::operators::FirstOp;
 use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{Kernel, Precision};
 use tickless_net::{InputKind, Layer, NodeId};
@@ -248,7 +248,7 @@ impl Model {
     /// Whether the kernel of a first layer takes this input: on the CPU, in f32, where no other was forced.
     fn takes_first(&self, x: &Value) -> bool {
         let repeated = matches!(x, Value::Ready(x) if x.is_repeated());
-        repeated && self.device == Device::flex() && wanted(self.kernel, self.precision)
+        repeated && self.device == Device::flex() && FirstOp::wanted(self.kernel, self.precision)
     }
 
     /// Refuses a precision that this pass cannot run at.

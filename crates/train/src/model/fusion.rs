@@ -1,6 +1,6 @@
 //! Which nodes of a network a fused kernel evaluates: an analysis of the graph, made once for each model.
 
-use tickless_kernels::operators::fits;
+use tickless_kernels::operators::FirstOp;
 use tickless_net::{InputKind, Layer, Network, NodeId, Pool, PoolKind};
 
 /// Marks each `Norm` and `Add` whose only consumer is a neuron (for a norm also such an addition): the fused kernel
@@ -41,7 +41,8 @@ pub(crate) fn first_nodes(network: &Network, fused: &[bool]) -> Vec<bool> {
     };
     let one = |i: usize| match nodes[i].layer {
         Layer::Conv(c) => {
-            let shape = c.groups == 1 && !c.bias && fits(c.stride, c.padding, c.kernel, nodes[i].input.channels);
+            let shape =
+                c.groups == 1 && !c.bias && FirstOp::fits(c.stride, c.padding, c.kernel, nodes[i].input.channels);
             let read = match reader(i) {
                 Some((j, Layer::Norm(_))) => fused[j] && neuron(reader(j)),
                 other => neuron(other),
