@@ -93,7 +93,7 @@ pub fn seed_gradient(end: Tensor<4>, gradient: Tensor<4>) -> Tensor<1> {
     Tensor::from_dispatch(<Dispatch as SpikingOps>::seed_gradient(end, gradient))
 }
 
-/// `sum` and `more` added, in place where `sum` is nobody else's.
+/// `sum` and `more` added, in place if no other tensor shares the storage of `sum`.
 ///
 /// # Shapes
 /// Both `[n]`.
@@ -101,7 +101,7 @@ pub fn accumulate(sum: Tensor<1>, more: Tensor<1>) -> Tensor<1> {
     Tensor::from_dispatch(<Dispatch as UpdateOps>::accumulate(sum.into_dispatch(), more.into_dispatch()))
 }
 
-/// Weight and momentum after a step of SGD; what is nobody else's is changed in place.
+/// Weight and momentum after a step of SGD, in place if no other tensor shares their storage.
 ///
 /// # Shapes
 /// All `[n]`.
@@ -111,7 +111,7 @@ pub fn sgd(weight: Tensor<1>, momentum: Tensor<1>, gradient: Tensor<1>, op: SgdO
     (Tensor::from_dispatch(weight), Tensor::from_dispatch(momentum))
 }
 
-/// Weight, first and second moment after a step of AdamW; what is nobody else's is changed in place.
+/// Weight, first and second moment after a step of AdamW, in place if no other tensor shares their storage.
 ///
 /// # Shapes
 /// All `[n]`.

@@ -1,9 +1,9 @@
-//! Computes on a thread of the pool instead of having one thread wait for the others.
+//! Runs a pass on a thread of rayon's pool.
 //!
-//! A network is some hundred parallel loops, one after the other. Called from outside, each loop wakes the pool, is
-//! cut and shared there while the caller sleeps, and wakes the caller. Called from inside, the caller works on the
-//! loop's first part, and what runs between the loops needs no other thread. On two cores a small network trains
-//! some 5 % faster so (`benches/RESULTS.md`).
+//! A pass is some hundred parallel loops, one after the other. If the caller is outside the pool, each loop wakes the
+//! pool, runs there while the caller sleeps, and wakes the caller. If the caller is a thread of the pool, it computes
+//! the first part of each loop itself, and the code between loops stays on that thread. On two cores a small network
+//! trains some 5 % faster so (`benches/RESULTS.md`).
 
 use burn::tensor::Device;
 
