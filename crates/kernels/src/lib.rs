@@ -1,5 +1,5 @@
-//! Spiking operators for the tensor library Burn: neurons over whole sequences, convolution over spikes, fused layers,
-//! time maps, poolings and optimisers, registered as a backend extension.
+//! Spiking operators for the tensor library Burn: neurons over whole sequences, convolution over
+//! spikes, fused layers, time maps, poolings and optimisers, registered as a backend extension.
 //!
 //! ```text
 //!   functions of tensors (this file)
@@ -15,7 +15,8 @@
 //!   neuron, surrogate, ttm   equations
 //! ```
 //!
-//! No operator knows of other processes (see [`operators`]), and nothing here reads a file or a recipe.
+//! No operator knows of other processes (see [`operators`]), and nothing here reads a file or a
+//! recipe.
 
 #[cfg(feature = "mimalloc")]
 pub mod allocator;
@@ -70,8 +71,8 @@ pub fn conv_at(
     conv_for(input, weight, (stride, padding), kernel, precision, false)
 }
 
-/// As [`conv_at()`]; with `recompute_later` it is computed as if it were differentiated, because the pass will run
-/// again and then is.
+/// As [`conv_at()`]; with `recompute_later` it is computed as if it were differentiated, because
+/// the pass will run again and then is.
 pub fn conv_for(
     input: Tensor<4>,
     weight: Tensor<4>,
@@ -111,7 +112,8 @@ pub fn sgd(weight: Tensor<1>, momentum: Tensor<1>, gradient: Tensor<1>, op: SgdO
     (Tensor::from_dispatch(weight), Tensor::from_dispatch(momentum))
 }
 
-/// Weight, first and second moment after a step of AdamW, in place if no other tensor shares their storage.
+/// Weight, first and second moment after a step of AdamW, in place if no other tensor shares their
+/// storage.
 ///
 /// # Shapes
 /// All `[n]`.
@@ -128,7 +130,8 @@ pub fn adamw(
     (Tensor::from_dispatch(weight), Tensor::from_dispatch(first), Tensor::from_dispatch(second))
 }
 
-/// A branch of a fused layer: values, γ and β (or gain and shift) if it has a norm, and how it enters.
+/// A branch of a fused layer: values, γ and β (or gain and shift) if it has a norm, and how it
+/// enters.
 pub type FusedBranch = (Tensor<4>, Option<(Tensor<1>, Tensor<1>)>, Branch);
 
 /// A spiking layer whose current is the sum of one or two branches.
@@ -168,7 +171,8 @@ impl FusedLayer {
         }
     }
 
-    /// Its spikes, normalised by the statistics of the whole batch, which `reduction` makes of those of this part.
+    /// Its spikes, normalised by the statistics of the whole batch, which `reduction` makes of
+    /// those of this part.
     pub fn spikes(self, statistics: Vec<Option<Statistics>>, reduction: Reduction) -> Tensor<4> {
         let Self { branches, op } = self;
         Tensor::from_dispatch(<Dispatch as SpikingOps>::fused_in_batch(branches, op, Arc::new(statistics), reduction))
@@ -189,7 +193,8 @@ pub fn rounded(moments: &[Option<Moments>]) -> Vec<Option<Statistics>> {
     moments.iter().map(|m| m.as_ref().map(Moments::round)).collect()
 }
 
-/// Spikes of a layer that has the whole batch, and the statistics of the branches that are normalised by it.
+/// Spikes of a layer that has the whole batch, and the statistics of the branches that are
+/// normalised by it.
 ///
 /// # Shapes
 /// As [`FusedLayer`].
@@ -227,8 +232,8 @@ pub struct FirstInput {
     pub kernel: Kernel,
 }
 
-/// A convolution of an input that is mostly zeros and needs no gradient, and the fused layer of one branch that
-/// alone reads it (see [`cpu::first`]).
+/// A convolution of an input that is mostly zeros and needs no gradient, and the fused layer of one
+/// branch that alone reads it (see [`cpu::first`]).
 ///
 /// # Shapes
 /// γ and β `[C]`; the spikes `[T·B, H, W, C]`, smaller by the pooling.

@@ -1,10 +1,12 @@
-//! How operators compute: the choices of a program, which it makes once, before the first operator runs.
+//! How operators compute: the choices of a program, which it makes once, before the first operator
+//! runs.
 //!
-//! Nothing in this crate reads the environment. A program that offers its users variables gives their values to
-//! [`ComputeOptions::from_variables`], which refuses unknown ones, and makes the result the program's with
-//! [`ComputeOptions::install`]. Without that everything is chosen automatically, in f32. The instruction set, the
-//! report and a GPU's precision hold for the whole process, because kernels are compiled and packed once; kernel and
-//! precision are what a model starts with.
+//! Nothing in this crate reads the environment. A program that offers its users variables gives
+//! their values to [`ComputeOptions::from_variables`], which refuses unknown ones, and makes the
+//! result the program's with [`ComputeOptions::install`]. Without that everything is chosen
+//! automatically, in f32. The instruction set, the report and a GPU's precision hold for the whole
+//! process, because kernels are compiled and packed once; kernel and precision are what a model
+//! starts with.
 
 use crate::error::{Error, Result};
 use crate::operators::{Kernel, Precision};
@@ -23,8 +25,8 @@ pub struct ComputeOptions {
     pub precision: Precision,
     /// Precision of convolutions on a GPU.
     pub gpu_precision: GpuPrecision,
-    /// The best instruction set to use; `None` for the best of the machine. One that the machine lacks stands for the
-    /// best below it.
+    /// The best instruction set to use; `None` for the best of the machine. One that the machine
+    /// lacks stands for the best below it.
     pub instructions: Option<Isa>,
     /// Whether every convolution says on standard error which kernel it took.
     pub report: bool,
@@ -59,7 +61,8 @@ impl ComputeOptions {
     /// Makes these the options of the process.
     ///
     /// # Errors
-    /// If others are in use: operators have run, or another part of the program has installed its own.
+    /// If others are in use: operators have run, or another part of the program has installed its
+    /// own.
     pub fn install(self) -> Result<()> {
         match *INSTALLED.get_or_init(|| self) == self {
             true => Ok(()),
@@ -75,8 +78,8 @@ impl ComputeOptions {
     }
 }
 
-/// The type of a convolution's operands on a GPU. `f16` is not offered: gradients fall below its smallest numbers
-/// unless the loss is scaled, which nothing here does.
+/// The type of a convolution's operands on a GPU. `f16` is not offered: gradients fall below its
+/// smallest numbers unless the loss is scaled, which nothing here does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GpuPrecision {
     /// As they are.

@@ -14,8 +14,8 @@ pub struct ConvOp {
     pub kernel: Kernel,
     /// At which precision.
     pub precision: Precision,
-    /// The pass runs without autodiff and will run again with it, so the kernels of training run: both passes must
-    /// give the same bits.
+    /// The pass runs without autodiff and will run again with it, so the kernels of training run:
+    /// both passes must give the same bits.
     pub recompute_later: bool,
 }
 
@@ -70,7 +70,8 @@ pub enum Precision {
     F32,
     /// Weights, inputs and gradients rounded to bf16, sums in f32; for training and inference.
     Bf16,
-    /// Weights of 8 bits with a scale for each output channel, spikes and counts exact; for inference.
+    /// Weights of 8 bits with a scale for each output channel, spikes and counts exact; for
+    /// inference.
     Int8,
 }
 

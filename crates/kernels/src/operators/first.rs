@@ -1,4 +1,5 @@
-//! A first layer: a convolution of an input that is mostly zeros, and the fused layer that alone reads it.
+//! A first layer: a convolution of an input that is mostly zeros, and the fused layer that alone
+//! reads it.
 
 use super::{ConvOp, Encoded, FusedOp, Kernel, LayerStatistics, NormParameters, NormSums, Precision};
 use burn::backend::Backend;

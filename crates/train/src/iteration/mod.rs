@@ -18,15 +18,16 @@ use tickless_kernels::accumulate;
 
 /// Gradients of the loss summed over `configurations`, and the running statistics moved.
 ///
-/// Peak memory is that of one pass, each graph being gone before the next begins, or of all where all are small.
-/// Of a model that [recomputes](Model::with_recompute) it is that of one stage and of what enters the others.
+/// Peak memory is that of one pass, each graph being gone before the next begins, or of all where
+/// all are small. Of a model that [recomputes](Model::with_recompute) it is that of one stage and
+/// of what enters the others.
 ///
-/// Where several workers share the batch (the model's [`ranks`](Model::ranks)), `input` and `labels` are this
-/// worker's part, gradients and report those of the whole.
+/// Where several workers share the batch (the model's [`ranks`](Model::ranks)), `input` and
+/// `labels` are this worker's part, gradients and report those of the whole.
 ///
 /// # Errors
-/// If a configuration does not fit the network, (with the loss in the message) if the loss is not finite, or if
-/// a worker has left.
+/// If a configuration does not fit the network, (with the loss in the message) if the loss is not
+/// finite, or if a worker has left.
 pub fn gradients(
     model: &mut Model,
     input: &Sequence,

@@ -68,7 +68,8 @@ pub(crate) struct Walk {
     leaf: usize,
     norms: usize,
     statistics: Vec<Option<BatchStatistics>>,
-    /// The pass runs without autodiff now and again with it later, so it uses the training kernels: both runs must match.
+    /// The pass runs without autodiff now and again with it later, so it uses the training kernels:
+    /// both runs must match.
     pub(crate) recompute_later: bool,
     /// What its norms are normalised by.
     pub(crate) batch: Arc<WholeBatch>,
@@ -96,8 +97,9 @@ impl Model {
     /// shown at all steps of the first stage.
     ///
     /// # Errors
-    /// If the configuration does not fit the network or the input, a leak in µs meets no
-    /// step duration, or the precision cannot be (int8 where weights are trained, any but f32 off the CPU).
+    /// If the configuration does not fit the network or the input, a leak in µs meets no step
+    /// duration, or the precision cannot be (int8 where weights are trained, any but f32 off the
+    /// CPU).
     pub fn forward(
         &self,
         leaves: &[Tensor<1>],
@@ -245,7 +247,8 @@ impl Model {
         Output { logits, statistics: statistics.into_iter().flatten().collect() }
     }
 
-    /// Whether the kernel of a first layer takes this input: on the CPU, in f32, where no other was forced.
+    /// Whether the kernel of a first layer takes this input: on the CPU, in f32, where no other was
+    /// forced.
     fn takes_first(&self, x: &Value) -> bool {
         let repeated = matches!(x, Value::Ready(x) if x.is_repeated());
         repeated && self.device == Device::flex() && FirstOp::wanted(self.kernel, self.precision)

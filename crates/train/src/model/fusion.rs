@@ -1,10 +1,11 @@
-//! Which nodes of a network a fused kernel evaluates: an analysis of the graph, made once for each model.
+//! Which nodes of a network a fused kernel evaluates: an analysis of the graph, made once for each
+//! model.
 
 use tickless_kernels::operators::FirstOp;
 use tickless_net::{InputKind, Layer, Network, NodeId, Pool, PoolKind};
 
-/// Marks each `Norm` and `Add` whose only consumer is a neuron (for a norm also such an addition): the fused kernel
-/// evaluates it.
+/// Marks each `Norm` and `Add` whose only consumer is a neuron (for a norm also such an addition):
+/// the fused kernel evaluates it.
 pub(crate) fn fused_nodes(network: &Network) -> Vec<bool> {
     let nodes = network.nodes();
     let mut readers = vec![Vec::new(); nodes.len()];
@@ -26,8 +27,8 @@ pub(crate) fn fused_nodes(network: &Network) -> Vec<bool> {
     (0..nodes.len()).map(|i| norm(i) || add(i)).collect()
 }
 
-/// Marks each convolution of the network's input that has no bias and whose only consumer is a neuron, or a norm whose
-/// only consumer is a neuron: the kernel of a first layer evaluates it.
+/// Marks each convolution of the network's input that has no bias and whose only consumer is a
+/// neuron, or a norm whose only consumer is a neuron: the kernel of a first layer evaluates it.
 pub(crate) fn first_nodes(network: &Network, fused: &[bool]) -> Vec<bool> {
     let (nodes, readers) = (network.nodes(), network.readers());
     let reader = |i: usize| {
@@ -71,7 +72,8 @@ pub(crate) fn pooled_nodes(network: &Network) -> Vec<Option<Pool>> {
     pooled
 }
 
-/// The factor of the sum over a window, if windows do not overlap and leave no gaps; `None` for maxima.
+/// The factor of the sum over a window, if windows do not overlap and leave no gaps; `None` for
+/// maxima.
 pub(super) fn tile_scale(p: Pool) -> Option<f32> {
     let scale = match p.kind {
         PoolKind::Average => 1.0 / (p.kernel * p.kernel) as f32,

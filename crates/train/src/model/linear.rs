@@ -1,5 +1,5 @@
-//! Layers that are linear, and pooling, as functions of a sequence: with the spike kernels, or with the tensor library's
-//! operators ([`Kernel::Plain`]).
+//! Layers that are linear, and pooling, as functions of a sequence: with the spike kernels, or with
+//! the tensor library's operators ([`Kernel::Plain`]).
 
 use super::Sequence;
 use super::fusion::tile_scale;
@@ -16,7 +16,8 @@ use tickless_net::{Conv, Pool, PoolKind};
 pub(crate) struct How {
     pub(crate) kernel: Kernel,
     pub(crate) precision: Precision,
-    /// The pass runs without autodiff now and again with it later, so it uses the training kernels: both runs must match.
+    /// The pass runs without autodiff now and again with it later, so it uses the training kernels:
+    /// both runs must match.
     pub(crate) recompute_later: bool,
 }
 
@@ -51,7 +52,8 @@ fn stays_f32(precision: Precision, layer: &str, why: &'static str) {
 
 /// Linear layer over all values of a step; `weight` `[out, values]`, values in the order C, H, W.
 ///
-/// With the spike kernels it is a 1×1 convolution of one pixel: over active inputs only, where those are few.
+/// With the spike kernels it is a 1×1 convolution of one pixel: over active inputs only, where
+/// those are few.
 pub(crate) fn linear(
     x: Sequence,
     weight: Tensor<2>,

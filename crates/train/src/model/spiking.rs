@@ -12,7 +12,8 @@ use tickless_kernels::{
 };
 use tickless_net::{Conv, Neuron, Norm, Pool};
 
-/// One summand of a neuron's current: a sequence and the convolution and norm that are still to be done.
+/// One summand of a neuron's current: a sequence and the convolution and norm that are still to be
+/// done.
 #[derive(Debug, Clone)]
 pub(crate) struct Term {
     x: Sequence,
@@ -36,7 +37,8 @@ impl Term {
         Self { x, conv: None, norm: None }
     }
 
-    /// A sequence that is to be convolved by a first layer (see [`first_nodes`](super::fusion::first_nodes)).
+    /// A sequence that is to be convolved by a first layer (see
+    /// [`first_nodes`](super::fusion::first_nodes)).
     pub(crate) fn convolved(x: Sequence, weight: Tensor<4>, c: Conv, kernel: Kernel) -> Self {
         Self { x, conv: Some((weight, c.padding, kernel)), norm: None }
     }
