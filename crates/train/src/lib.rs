@@ -7,6 +7,8 @@
 //! sequences; [`iteration`] is one step of training, [`run`] the whole of it; [`evaluate`] comes after it.
 //!
 //! Layout is time-major everywhere: `[T, B, C, H, W]`, folded to `[T·B, C, H, W]`.
+// Printing panics if standard output or standard error cannot be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod compute_thread;
 pub mod data;

@@ -7,6 +7,8 @@
 
 use crate::operators::{Geometry, Kernel};
 use crate::options::ComputeOptions;
+use std::fmt;
+use std::io::Write;
 
 impl Kernel {
     /// Whether the forward pass adds up active inputs, at this fraction of active inputs.
@@ -47,6 +49,12 @@ pub(crate) fn report(g: &Geometry, images: usize, density: Option<f64>, forward:
     if ComputeOptions::installed().report {
         let word = |sparse| if sparse { "sparse" } else { "dense" };
         let density = density.map_or_else(|| "not measured".into(), |d| format!("{:.1} %", 100.0 * d));
-        eprintln!("{}: active {density}, forward {}, weight gradient {}", g.name(images), word(forward), word(weight));
+        let (forward, weight) = (word(forward), word(weight));
+        say(format_args!("{}: active {density}, forward {forward}, weight gradient {weight}", g.name(images)));
     }
+}
+
+/// Writes a line of a report to standard error. One that cannot be written is dropped: it is no reason to stop.
+pub(super) fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
