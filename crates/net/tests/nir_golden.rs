@@ -3,8 +3,9 @@
 #![cfg(feature = "nir")]
 
 use tickless_net::interop::nir::{self, Dialect, ImportOptions, Imported, Reader};
+use tickless_net::{LeakRule, Shape};
 use tickless_testing::clocked;
-use tickless_testing::folders::golden;
+use tickless_testing::folders::{golden, models};
 use tickless_testing::golden::Golden;
 use tickless_testing::layers::Map;
 
@@ -82,4 +83,53 @@ fn a_graph_of_an_unknown_writer_is_read_as_nir_states_it_and_says_so() {
     let net = nir::import(&nir::read(&path).unwrap(), &path, &options).unwrap();
     assert_eq!(net.dialect, Dialect::Plain);
     assert!(net.differences.iter().any(|d| d.what.contains("name the framework")), "{:?}", net.differences);
+}
+
+#[test]
+fn the_writers_of_published_graphs_are_recognised_or_asked_for() {
+    let cases = [
+        (Some(golden("sinabs_conv_if.nir")), Some(Reader::Sinabs)),
+        (Some(golden("snntorch_conv_lif.nir")), Some(Reader::SnnTorch)),
+        (Some(golden("snntorch_fc_lif.nir")), Some(Reader::SnnTorch)),
+        (Some(golden("spikingjelly_conv_if.nir")), Some(Reader::SpikingJelly)),
+        // r = 1 and τ = 0.2 ms may be anybody's.
+        (Some(golden("spikingjelly_conv_lif.nir")), None),
+        (models("nir-paper/cnn_sinabs.nir"), Some(Reader::Sinabs)),
+        (models("nir-paper/lif_norse.nir"), None),
+        (models("nir-paper/lif_rockpool.nir"), None),
+    ];
+    for (path, want) in cases {
+        let Some(path) = path else { continue };
+        let found = nir::written_by(&nir::read(&path).unwrap());
+        assert_eq!(found.map(|w| w.dialect), want.map(Dialect::Of), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_published_neuron_fires_in_the_steps_of_its_framework() {
+    let (Some(file), Some(steps)) = (models("nir-paper/lif_norse.nir"), models("nir-paper/lif_norse.csv")) else {
+        return;
+    };
+    let graph = nir::read(&file).unwrap();
+    let text = std::fs::read_to_string(steps).unwrap();
+    // Input spikes, membrane, output spikes; a row is a step of 0.1 ms.
+    let rows: Vec<Vec<f64>> = text.lines().map(|l| l.split(',').map(|v| v.trim().parse().unwrap()).collect()).collect();
+    let input: Vec<Map> = rows.iter().map(|r| Map { shape: Shape::vector(1), data: vec![r[0]] }).collect();
+    for dialect in [Dialect::Of(Reader::Norse), Dialect::Plain] {
+        for leak in [LeakRule::Step, LeakRule::Time] {
+            let options = ImportOptions { dialect: Some(dialect), dt: Some(1e-4), leak, ..ImportOptions::default() };
+            let net = nir::import(&graph, &file, &options).unwrap();
+            let out = clocked::run(&net.network, &net.weights, &input, Some(100.0)).steps;
+            let fired: Vec<usize> = (0..out.len()).filter(|&t| out[t][0] > 0.0).collect();
+            assert_eq!(fired, [460, 510, 710, 760], "{dialect:?}, leak per {leak:?}");
+        }
+    }
+}
+
+#[test]
+fn a_neuron_that_fires_by_itself_is_refused_with_its_values() {
+    let Some(path) = models("nir-paper/two_lif_neurons.nir") else { return };
+    let options = ImportOptions { dialect: Some(Dialect::Plain), ..ImportOptions::default() };
+    let e = nir::import(&nir::read(&path).unwrap(), &path, &options).unwrap_err().to_string();
+    assert!(e.contains("NIR node `lif1`") && e.contains("`v_leak` is 1.2"), "{e}");
 }

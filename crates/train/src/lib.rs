@@ -3,23 +3,24 @@
 //! A spiking network trained at one number of time steps T works at that T only. This crate
 //! trains one set of weights that works at every T, at a different T in every stage, and, in the
 //! event-driven engine, at none: mixed time-step training (MTT; Du et al., ICLR 2025). The one
-//! new idea is in [`ttm`] and [`strategy::Mtt`]; [`model`] runs a described network over whole
+//! new idea is in [`tickless_kernels::ttm`] and [`strategy::Mtt`]; [`model`] runs a described network over whole
 //! sequences; [`trainer`] is the loop; [`calibrate`] and [`evaluate`] come after it.
 //!
 //! Layout is time-major everywhere: `[T, B, C, H, W]`, folded to `[T·B, C, H, W]`.
+// Printing panics if standard output or standard error cannot be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod calibrate;
 pub mod checkpoint;
+pub mod conditions;
 pub mod data;
 pub mod device;
 pub mod error;
 pub mod evaluate;
 mod in_pool;
-pub mod kernels;
 mod layers;
 pub mod loss;
 pub mod model;
-pub mod neuron;
 pub mod norm;
 pub mod optimiser;
 pub mod parallel;
@@ -33,8 +34,6 @@ pub mod seed;
 pub mod sequence;
 pub mod step;
 pub mod strategy;
-pub mod surrogate;
 pub mod trainer;
-pub mod ttm;
 
 pub use error::{Error, Result};

@@ -5,10 +5,11 @@
 //! Nothing is updated here: a pass returns the statistics and the caller decides.
 
 use crate::error::Result;
-use crate::kernels::fused::Statistics;
-use crate::parallel::{Normalised, Ranks, batch_norm};
+use crate::parallel::{Normalised, WholeBatch, batch_norm};
 use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor, TensorData};
+use std::sync::Arc;
+use tickless_kernels::Statistics;
 use tickless_net::Norm;
 
 /// What batch norm does in a pass.
@@ -59,8 +60,13 @@ impl Running {
         Self { name, mean, variance }
     }
 
-    /// Moves the running statistics towards those of a batch, by `weight`.
+    /// Moves the running statistics towards those of a batch, by `weight`; by 1 they become the batch's.
     pub fn update(&mut self, batch: &BatchStatistics, weight: f64) {
+        if weight == 1.0 {
+            // Nothing stays of the old ones, which may be infinite: 0·∞ is not a number.
+            (self.mean, self.variance) = (batch.mean.clone(), batch.variance.clone());
+            return;
+        }
         let toward = |old: &Tensor<1>, new: &Tensor<1>| {
             old.clone().mul_scalar((1.0 - weight) as f32) + new.clone().mul_scalar(weight as f32)
         };
@@ -83,25 +89,25 @@ impl Running {
     /// # Errors
     /// If a worker has left.
     #[expect(clippy::too_many_arguments, reason = "a norm has three tensors and four settings")]
-    pub fn apply(
+    pub(crate) fn apply(
         &self,
         x: Tensor<4>,
         gain: Tensor<1>,
         shift: Tensor<1>,
         norm: Norm,
         mode: NormMode,
-        ranks: &Ranks,
+        batch: &Arc<WholeBatch>,
         statistics: &mut Option<BatchStatistics>,
     ) -> Result<Tensor<4>> {
         let [n, c, h, w] = x.dims();
         Ok(match mode {
             NormMode::Batch => {
-                let out = if ranks.is_alone() {
+                let out = if batch.is_here() {
                     let out = batch_norm_train(x, gain, shift, norm.eps);
                     let count = (n * h * w) as f64;
                     Normalised { output: out.output, mean: out.mean, variance: out.variance, count }
                 } else {
-                    batch_norm(x, gain, shift, norm.eps, ranks)?
+                    batch_norm(x, gain, shift, norm.eps, batch)?
                 };
                 let count = out.count;
                 let unbiased = (count / (count - 1.0).max(1.0)) as f32;
@@ -118,5 +124,23 @@ impl Running {
                 x * scale.reshape([1, c, 1, 1]) + offset.reshape([1, c, 1, 1])
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_that_are_replaced_leave_nothing_behind() {
+        let device = Device::flex();
+        let values = |v: f32| Tensor::<1>::from_data(TensorData::new(vec![v; 2], [2]), &device);
+        for broken in [f32::INFINITY, f32::NAN] {
+            let mut running = Running::new("n".into(), values(broken), values(broken));
+            let batch = BatchStatistics { mean: values(0.5), variance: values(2.0), momentum: 0.1 };
+            running.update(&batch, 1.0);
+            let host = |t: &Tensor<1>| t.clone().into_data().try_into_vec::<f32>().unwrap();
+            assert_eq!((host(&running.mean), host(&running.variance)), (vec![0.5; 2], vec![2.0; 2]));
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::error::Result;
 use crate::in_pool::in_pool;
-use crate::kernels::accumulate;
 use crate::loss::Loss;
 use crate::model::Model;
 use crate::norm::NormMode;
@@ -11,6 +10,7 @@ use crate::passes;
 use crate::sequence::Sequence;
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
+use tickless_kernels::accumulate;
 use tickless_net::LeakRule;
 
 /// What stays the same over all iterations.
@@ -103,8 +103,7 @@ fn gradients_here(
 /// A network for chips has no shift: the gradient of a frozen norm's `bias` is dropped.
 fn forget_shifts(model: &Model, sum: &mut [Option<Tensor<1>>]) {
     for (p, g) in model.parameters.iter().zip(sum) {
-        let norm = p.name.strip_suffix(".bias").is_some_and(|n| model.running.iter().any(|r| r.name == n));
-        if norm {
+        if model.is_shift(p) {
             *g = None;
         }
     }

@@ -9,11 +9,11 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tickless_kernels::neuron::step;
+use tickless_kernels::ttm::TimeMap;
+use tickless_kernels::{NeuronOp, map_time, neuron};
 use tickless_net::{Array, Leak, Neuron, Reset, SpikeMode, Surrogate, TtmMode};
-use tickless_train::kernels::{NeuronOp, map_time, neuron};
 use tickless_train::loss::Loss;
-use tickless_train::neuron::step;
-use tickless_train::ttm::TimeMap;
 
 fn ttm(mode: TtmMode, a: usize, b: usize) -> TimeMap {
     TimeMap::ttm(mode, a, b, &mut ChaCha8Rng::seed_from_u64(0))

@@ -146,6 +146,15 @@ pub trait Dataset: Send + Sync {
         Err(Error::setting(what, "remove `data.augment.resized_crop`; `crop` pads and crops"))
     }
 
+    /// The file of a sample, as the data set's folder or archive names it (`Test/0/00004.bin`); `None`, which is the
+    /// default, if a sample has no file of its own.
+    ///
+    /// # Panics
+    /// When `index` is not below [`Dataset::len`], like indexing a slice.
+    fn file(&self, _split: Split, _index: usize) -> Option<String> {
+        None
+    }
+
     /// Adds all that the samples of a part depend on to a key: files, seeds, settings. False, which
     /// is the default, if that cannot be said; then its samples are not cached.
     ///
@@ -225,7 +234,8 @@ pub struct DatasetInfo {
     pub folder: &'static str,
     /// The settings it heeds; others are refused.
     pub settings: &'static [Setting],
-    /// Whether this folder or archive looks like it (cheaply, by names).
+    /// Whether this folder or archive has its marks (cheaply, by names). Something may be wrong or
+    /// missing there all the same: opening it tells what.
     pub fits: fn(&Path) -> bool,
     open: fn(&DataRequest) -> Result<Box<dyn Dataset>>,
 }

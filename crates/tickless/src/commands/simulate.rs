@@ -1,9 +1,9 @@
 //! `tickless simulate RUN`: the same weights with no clock.
 
-use super::{Part, RunArgs, print_json, say};
+use super::{Part, RunArgs, percent, print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
-use crate::report::SweepRow;
+use crate::report::{SweepRow, time_unit};
 use crate::simulate::asynchronous::{exact, measure};
 use crate::simulate::decisions::Decisions;
 use crate::simulate::{Simulation, compile, simulate};
@@ -23,9 +23,10 @@ use tickless_train::run::Loaded;
   tickless simulate runs/nmnist-mtt-seed1 --limit 100 --json
   tickless simulate runs/nmnist-mtt-seed1 --order random --delay-us 20 --jitter-us 50
 
-A network with a bias or batch norm cannot run so; `tickless finetune RUN --epochs 0` removes them.
-With a delay, service time, queue, jitter or another order the recordings also run as on a chip whose
-events take time (`tickless asynchrony` sweeps these). All numbers are this simulator's, none a chip's.")]
+A network with a bias or batch norm cannot run so; `tickless finetune RUN --epochs 0` removes
+them. With a delay, service time, queue, jitter or another order the recordings also run as on a
+chip whose events take time (`tickless asynchrony` sweeps these). All numbers are this
+simulator's, none a chip's.")]
 pub struct Simulate {
     #[command(flatten)]
     run: RunArgs,
@@ -118,15 +119,17 @@ impl Simulate {
         say!("correct              {:>12.2} %", s.accuracy);
         say!("events               {:>12.1} per recording", s.events);
         say!("synaptic operations  {:>12.0} per recording", s.synaptic_operations);
-        say!("{:>16}  {:>8}  {:>14}  {:>24}", "layer", "neurons", "spikes/record.", "spike difference to T_max");
+        say!("{:>16}  {:>8}  {:>14}  {:>24}", "layer", "neurons", "spikes/record.", "spike difference");
         for (l, (_, d)) in s.layers.iter().zip(&s.spike_difference) {
-            say!("{:>16}  {:>8}  {:>14.1}  {:>24.4}", l.layer, l.neurons, l.spikes, d);
+            let d = percent(*d);
+            say!("{:>16}  {:>8}  {:>14.1}  {d:>24}", l.layer, l.neurons, l.spikes);
         }
+        say!("spike difference: Σ|s0 − s| / Σ s0, s0 {}, s this", s.spike_difference_reference);
         match (&s.quantised, &s.quantised_refused) {
             (Some(q), _) => {
-                let d: Vec<String> = q.spike_difference.iter().map(|(l, d)| format!("{l} {d:.4}")).collect();
+                let d: Vec<String> = q.spike_difference.iter().map(|(l, d)| format!("{l} {}", percent(*d))).collect();
                 say!(
-                    "8-bit weights, 16-bit potentials: {:.2} % correct, spike difference to float: {}",
+                    "8-bit weights, 16-bit potentials: {:.2} % correct, spike difference (s0 the float engine): {}",
                     q.accuracy,
                     d.join(", ")
                 );
@@ -138,8 +141,8 @@ impl Simulate {
             curves(d);
         }
         if let Some(a) = asynchrony {
-            let d = a.spike_difference.map_or("infinite".into(), |d| format!("{d:.4}"));
-            say!("with asynchrony: {:.2} % correct, spike difference to the exact engine {d}", a.accuracy);
+            let d = percent(a.spike_difference.unwrap_or(f64::INFINITY));
+            say!("with asynchrony: {:.2} % correct, spike difference (s0 the exact engine): {d}", a.accuracy);
             say!("                 {:.1} events lost per recording, longest queue {}", a.lost, a.longest_queue);
         }
         for layer in &s.silent {
@@ -161,10 +164,12 @@ fn with_asynchrony(run: &Loaded, ids: &[SampleId], model: &Asynchrony, console: 
 /// The moments of decision as tables.
 fn curves(d: &Decisions) {
     let c = &d.curve;
-    say!("{:>16}  {:>10}  |  {:>16}  {:>10}", "after ms", "% correct", "after events", "% correct");
+    let (unit, name) = time_unit(c.time.iter().map(|p| p.us).max().unwrap_or(0) as f64);
+    let after = format!("after {name}");
+    say!("{after:>16}  {:>10}  |  {:>16}  {:>10}", "% correct", "after events", "% correct");
     // Every second point is enough to read; the JSON has all.
     for k in (0..c.time.len().max(c.events.len())).skip(1).step_by(2) {
-        let time = c.time.get(k).map(|p| (format!("{:.1}", p.us as f64 / 1000.0), format!("{:.2}", p.accuracy)));
+        let time = c.time.get(k).map(|p| (format!("{:.1}", p.us as f64 / unit), format!("{:.2}", p.accuracy)));
         let events = c.events.get(k).map(|p| (p.events.to_string(), format!("{:.2}", p.accuracy)));
         let ((us, a), (n, b)) = (time.unwrap_or_default(), events.unwrap_or_default());
         say!("{us:>16}  {a:>10}  |  {n:>16}  {b:>10}");
@@ -174,9 +179,10 @@ fn curves(d: &Decisions) {
         n => format!("fitted on {n} validation recordings"),
     };
     say!("early exit at a confidence of softmax(g·Σ/T_max), g = {:.3}, {fitted}:", d.gain);
-    say!("{:>16}  {:>10}  {:>10}  {:>10}  {:>10}", "confidence", "% correct", "mean ms", "events", "% reached");
+    let mean = format!("mean {name}");
+    say!("{:>16}  {:>10}  {mean:>10}  {:>10}  {:>10}", "confidence", "% correct", "events", "% reached");
     for e in &c.exits {
-        let ms = e.us / 1000.0;
-        say!("{:>16}  {:>10.2}  {ms:>10.1}  {:>10.0}  {:>10.1}", e.confidence, e.accuracy, e.events, e.reached);
+        let mean = e.us / unit;
+        say!("{:>16}  {:>10.2}  {mean:>10.1}  {:>10.0}  {:>10.1}", e.confidence, e.accuracy, e.events, e.reached);
     }
 }
