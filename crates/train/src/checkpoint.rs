@@ -1,19 +1,25 @@
 //! A checkpoint: everything a run needs to go on as if it had never stopped, in one file.
 //!
-//! One safetensors file: weights (`now.*`), optimiser state (`first.*`, `second.*`), the best
-//! weights so far (`best.*`), and in its header as JSON the position, the sums of the unfinished
-//! epoch and the metrics of the finished ones. The random state is the seed and the position
+//! One safetensors file with a checksum (see [`tickless_net::weights`]): weights (`now.*`),
+//! optimiser state (`optimiser.first.*`, `optimiser.second.*`), the best weights so far (`best.*`),
+//! and in its header as JSON the position, the sums of the unfinished epoch, the metrics of the
+//! finished ones and the [`Conditions`] of the training. The random state is the seed and the position
 //! (see [`crate::seed`]). Written by [`tickless_files`]: a kill at any moment leaves the old file or
 //! the new one, never half of one.
 
+use crate::conditions::Conditions;
 use crate::error::{Error, Result};
+use crate::plan::TrainPlan;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
-use tickless_net::{WeightFile, Weights};
+use tickless_net::recipe::{Recipe, Select};
+use tickless_net::{Network, WeightFile, Weights};
 
 /// Format version, raised when the meaning of a field changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The version before it had no checksum and no conditions; the rest was the same.
+const WITHOUT_CHECKSUM: u32 = 1;
 
 /// Where a training is, and what it has seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,6 +80,24 @@ pub struct EpochMetrics {
     pub seconds: f64,
 }
 
+impl EpochMetrics {
+    /// All that is measured.
+    fn numbers(&self) -> impl Iterator<Item = f64> + use<> {
+        let Self { train_loss, train_accuracy, validation_accuracy, learning_rate, seconds, .. } = *self;
+        [train_loss, train_accuracy, learning_rate, seconds].into_iter().chain(validation_accuracy)
+    }
+
+    /// Whether it can be what an epoch gave: finite numbers, shares from 0 to 100 %.
+    pub(crate) fn is_possible(&self) -> bool {
+        let shares = [Some(self.train_accuracy), self.validation_accuracy];
+        self.epoch > 0 && self.numbers().all(f64::is_finite) && shares.into_iter().flatten().all(is_percent)
+    }
+}
+
+fn is_percent(value: f64) -> bool {
+    (0.0..=100.0).contains(&value)
+}
+
 /// A training that can be gone on with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
@@ -89,27 +113,35 @@ pub struct Checkpoint {
     pub optimiser_steps: u64,
     /// Weights of the best epoch, where one is chosen.
     pub best: Option<Weights>,
+    /// What the bits of the training depend on besides the recipe.
+    pub conditions: Conditions,
+    /// What was another when the training went on all the same, each time that it did.
+    pub changed: Vec<String>,
 }
 
 impl Checkpoint {
     /// Writes it so that a kill at any moment leaves a whole file.
     ///
     /// # Errors
-    /// If the file cannot be written; the old one is then untouched.
+    /// If a value is not finite, or the file cannot be written; the old one is then untouched.
     pub fn write(&self, file: &Path) -> Result<()> {
         let mut all = Weights::default();
         let parts = [("now", Some(&self.weights)), ("optimiser", Some(&self.optimiser)), ("best", self.best.as_ref())];
         for (prefix, weights) in parts {
+            weights.map_or(Ok(()), |w| w.check_values(file))?;
             for (name, array) in weights.into_iter().flat_map(|w| &w.tensors) {
                 all.insert(format!("{prefix}.{name}"), array.clone());
             }
         }
-        let bad =
-            |e: serde_json::Error| Error::RunFile { path: file.to_owned(), problem: format!("cannot write: {e}") };
+        let json = |value: serde_json::Result<String>| {
+            value.map_err(|e| Error::RunFile { path: file.to_owned(), problem: format!("cannot write: {e}") })
+        };
         let header = HashMap::from([
             ("version".to_owned(), VERSION.to_string()),
             ("recipe".to_owned(), self.recipe.clone()),
-            ("position".to_owned(), serde_json::to_string(&self.position).map_err(bad)?),
+            ("position".to_owned(), json(serde_json::to_string(&self.position))?),
+            ("conditions".to_owned(), json(serde_json::to_string(&self.conditions))?),
+            ("changed".to_owned(), json(serde_json::to_string(&self.changed))?),
             ("optimiser_steps".to_owned(), self.optimiser_steps.to_string()),
             ("has_best".to_owned(), self.best.is_some().to_string()),
         ]);
@@ -138,12 +170,23 @@ impl Checkpoint {
             tickless_net::Error::WeightFile { problem, .. } => bad(format!("damaged: {problem}")),
             other => other.into(),
         };
-        let WeightFile { weights: all, metadata: header, .. } = WeightFile::from_bytes(bytes, file).map_err(damaged)?;
+        let WeightFile { weights: all, metadata: header, has_checksum, .. } =
+            WeightFile::from_bytes(bytes, file).map_err(damaged)?;
         let get =
             |key: &str| header.get(key).cloned().ok_or_else(|| bad(format!("not a checkpoint: `{key}` is missing")));
-        if get("version")? != VERSION.to_string() {
-            return Err(bad(format!("a checkpoint of version {}, this program reads {VERSION}", get("version")?)));
+        let version = get("version")?;
+        let is_old = version == WITHOUT_CHECKSUM.to_string();
+        if !is_old && version != VERSION.to_string() {
+            return Err(bad(format!("a checkpoint of version {version}, this program reads {VERSION}")));
         }
+        if !is_old && !has_checksum {
+            return Err(bad("damaged: it has no checksum".into()));
+        }
+        let json = |key: &str| match header.get(key) {
+            None if is_old => Ok(None),
+            _ => get(key).map(Some),
+        };
+        let damaged_entry = |key: &'static str| move |e: serde_json::Error| bad(format!("damaged {key}: {e}"));
         let part = |prefix: &str| {
             let mut w = Weights::default();
             for (name, array) in &all.tensors {
@@ -155,12 +198,73 @@ impl Checkpoint {
         };
         Ok(Self {
             recipe: get("recipe")?,
-            position: serde_json::from_str(&get("position")?).map_err(|e| bad(format!("damaged position: {e}")))?,
+            position: serde_json::from_str(&get("position")?).map_err(damaged_entry("position"))?,
+            conditions: json("conditions")?.map_or(Ok(Conditions::default()), |text| {
+                serde_json::from_str(&text).map_err(damaged_entry("conditions"))
+            })?,
+            changed: json("changed")?
+                .map_or(Ok(Vec::new()), |text| serde_json::from_str(&text).map_err(damaged_entry("changed")))?,
             weights: part("now."),
             optimiser: part("optimiser."),
             optimiser_steps: get("optimiser_steps")?.parse().map_err(|_| bad("damaged step count".into()))?,
             best: (get("has_best")? == "true").then(|| part("best.")),
         })
+    }
+
+    /// Checks it against the training that is to go on: the recipe, every tensor's name, shape and values, and that
+    /// epoch, batch and iteration are ones that the recipe comes to.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a checkpoint of another recipe, [`Error::Checkpoint`] for what is wrong in this one.
+    pub fn check(&self, recipe: &Recipe, network: &Network, plan: &TrainPlan) -> Result<()> {
+        if self.recipe != recipe.to_toml()? {
+            return Err(Error::Setting(
+                "the checkpoint belongs to another recipe; resume with the one in the run folder, or start a new run"
+                    .into(),
+            ));
+        }
+        let wrong = |problem: String| Err(Error::Checkpoint(problem));
+        let in_words = |e: tickless_net::Error| match e {
+            tickless_net::Error::Weights { layer, problem, .. } => {
+                Error::Checkpoint(format!("layer `{layer}`: {problem}"))
+            }
+            other => other.into(),
+        };
+        for weights in [Some(&self.weights), self.best.as_ref()].into_iter().flatten() {
+            weights.check(network, Path::new("")).map_err(in_words)?;
+            weights.check_values(Path::new("")).map_err(in_words)?;
+        }
+        self.optimiser.check_values(Path::new("")).map_err(in_words)?;
+        let p = &self.position;
+        let wants_best = recipe.train.select == Select::Best && p.best.is_some();
+        if self.best.is_some() != wants_best {
+            let has = if wants_best { "lacks" } else { "has" };
+            return wrong(format!("it {has} the weights of a best epoch"));
+        }
+        let (epochs, per_epoch) = (recipe.train.epochs, plan.per_epoch);
+        if p.epoch > epochs || p.batch > per_epoch || (p.epoch == epochs && p.batch > 0) {
+            return wrong(format!(
+                "it stands at epoch {}, batch {}; the recipe has {epochs} epochs of {per_epoch} batches",
+                p.epoch, p.batch
+            ));
+        }
+        let iteration = p.epoch * per_epoch + p.batch;
+        if p.iteration != iteration || self.optimiser_steps != iteration as u64 {
+            return wrong(format!(
+                "epoch {}, batch {} is iteration {iteration}, it says {} and {} steps of the optimiser",
+                p.epoch, p.batch, p.iteration, self.optimiser_steps
+            ));
+        }
+        let in_order = p.history.iter().zip(1..).all(|(m, epoch)| m.epoch == epoch && m.iteration == epoch * per_epoch);
+        if p.history.len() != p.epoch || !in_order {
+            return wrong(format!("its history is not of {} epochs of {per_epoch} iterations", p.epoch));
+        }
+        let numbers = p.history.iter().flat_map(EpochMetrics::numbers).chain([p.loss_sum, p.seconds]);
+        let best_is_one = p.best.is_none_or(|(accuracy, epoch)| is_percent(accuracy) && (1..=p.epoch).contains(&epoch));
+        if numbers.into_iter().any(|v| !v.is_finite()) || p.correct > p.predictions || !best_is_one {
+            return wrong("a number of its position cannot be".into());
+        }
+        Ok(())
     }
 }
 
@@ -180,6 +284,8 @@ mod tests {
             optimiser: Weights::default(),
             optimiser_steps: 34,
             weights,
+            conditions: Conditions::default(),
+            changed: vec!["precision: f32 then, bf16 now".into()],
         }
     }
 

@@ -7,9 +7,12 @@
 //! sequences; [`trainer`] is the loop; [`calibrate`] and [`evaluate`] come after it.
 //!
 //! Layout is time-major everywhere: `[T, B, C, H, W]`, folded to `[T·B, C, H, W]`.
+// Printing panics if standard output or standard error cannot be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod calibrate;
 pub mod checkpoint;
+pub mod conditions;
 pub mod data;
 pub mod device;
 pub mod error;

@@ -60,8 +60,13 @@ impl Running {
         Self { name, mean, variance }
     }
 
-    /// Moves the running statistics towards those of a batch, by `weight`.
+    /// Moves the running statistics towards those of a batch, by `weight`; by 1 they become the batch's.
     pub fn update(&mut self, batch: &BatchStatistics, weight: f64) {
+        if weight == 1.0 {
+            // Nothing stays of the old ones, which may be infinite: 0·∞ is not a number.
+            (self.mean, self.variance) = (batch.mean.clone(), batch.variance.clone());
+            return;
+        }
         let toward = |old: &Tensor<1>, new: &Tensor<1>| {
             old.clone().mul_scalar((1.0 - weight) as f32) + new.clone().mul_scalar(weight as f32)
         };
@@ -119,5 +124,23 @@ impl Running {
                 x * scale.reshape([1, c, 1, 1]) + offset.reshape([1, c, 1, 1])
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_that_are_replaced_leave_nothing_behind() {
+        let device = Device::flex();
+        let values = |v: f32| Tensor::<1>::from_data(TensorData::new(vec![v; 2], [2]), &device);
+        for broken in [f32::INFINITY, f32::NAN] {
+            let mut running = Running::new("n".into(), values(broken), values(broken));
+            let batch = BatchStatistics { mean: values(0.5), variance: values(2.0), momentum: 0.1 };
+            running.update(&batch, 1.0);
+            let host = |t: &Tensor<1>| t.clone().into_data().try_into_vec::<f32>().unwrap();
+            assert_eq!((host(&running.mean), host(&running.variance)), (vec![0.5; 2], vec![2.0; 2]));
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! Burn's optimisers keep their state private to a module's record; ours is named tensors, so
 //! that a checkpoint holds weights and state in one format and a resumed run is bit-identical.
 
+use crate::error::{Error, Result};
 use crate::model::{Parameter, host};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -115,20 +116,57 @@ impl OptimiserState {
     }
 
     /// The state that [`save`](Self::save) gave.
+    ///
+    /// # Errors
+    /// If a tensor has another shape than its parameter, belongs to no parameter, or is missing; without `frozen`
+    /// (parameters that are not trained) every parameter has its state after the first step.
     pub fn restore(
         optimiser: Optimiser,
         parameters: &[Parameter],
         saved: &Weights,
         steps: u64,
+        frozen: impl Fn(&Parameter) -> bool,
         device: &Device,
-    ) -> Self {
-        let get = |prefix: &str| {
-            let one = |p: &Parameter| {
-                let a = saved.get(&format!("{prefix}.{}", p.name))?;
-                Some(Tensor::from_data(TensorData::new(a.data.clone(), [a.data.len()]), device))
-            };
-            parameters.iter().map(one).collect()
+    ) -> Result<Self> {
+        let kept: &[&str] = match optimiser {
+            _ if steps == 0 => &[],
+            Optimiser::Sgd { momentum: 0.0, .. } => &[],
+            Optimiser::Sgd { .. } => &["first"],
+            Optimiser::AdamW { .. } => &["first", "second"],
         };
-        Self { optimiser, steps, first: get("first"), second: get("second") }
+        let mut taken = 0;
+        let mut get = |prefix: &'static str| -> Result<Vec<Option<Tensor<1>>>> {
+            let mut all = Vec::with_capacity(parameters.len());
+            for p in parameters {
+                let name = format!("{prefix}.{}", p.name);
+                let wanted = kept.contains(&prefix) && !frozen(p);
+                let state = match saved.get(&name) {
+                    None if wanted => {
+                        return Err(Error::Checkpoint(format!("the optimiser's state `{name}` is missing")));
+                    }
+                    Some(a) if a.shape != p.shape => {
+                        return Err(Error::Checkpoint(format!(
+                            "the optimiser's state `{name}` has shape {:?}, its parameter {:?}",
+                            a.shape, p.shape
+                        )));
+                    }
+                    Some(a) if wanted => {
+                        taken += 1;
+                        Some(Tensor::from_data(TensorData::new(a.data.clone(), [a.data.len()]), device))
+                    }
+                    _ => None,
+                };
+                all.push(state);
+            }
+            Ok(all)
+        };
+        let (first, second) = (get("first")?, get("second")?);
+        if taken != saved.tensors.len() {
+            return Err(Error::Checkpoint(format!(
+                "the optimiser has {} tensors of state, its parameters have {taken}",
+                saved.tensors.len()
+            )));
+        }
+        Ok(Self { optimiser, steps, first, second })
     }
 }

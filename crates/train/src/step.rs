@@ -103,8 +103,7 @@ fn gradients_here(
 /// A network for chips has no shift: the gradient of a frozen norm's `bias` is dropped.
 fn forget_shifts(model: &Model, sum: &mut [Option<Tensor<1>>]) {
     for (p, g) in model.parameters.iter().zip(sum) {
-        let norm = p.name.strip_suffix(".bias").is_some_and(|n| model.running.iter().any(|r| r.name == n));
-        if norm {
+        if model.is_shift(p) {
             *g = None;
         }
     }

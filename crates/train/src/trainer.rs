@@ -2,10 +2,12 @@
 
 use crate::calibrate::Calibration;
 use crate::checkpoint::{Checkpoint, EpochMetrics, Position};
+use crate::conditions::Conditions;
 use crate::data::{Parts, SampleId, Source, prefetch_each};
 use crate::error::{Error, Result};
 use crate::evaluate::{Plan, Setting, across_steps, activity};
 use crate::model::{Model, Parameter};
+use crate::norm::NormMode;
 use crate::optimiser::OptimiserState;
 use crate::parallel::Ranks;
 use crate::plan::TrainPlan;
@@ -18,7 +20,7 @@ use rand::seq::SliceRandom;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tickless_net::recipe::{Recipe, Select};
-use tickless_net::{LeakRule, Network, Weights};
+use tickless_net::{Array, LeakRule, Network, Weights};
 
 /// Longest time between two checkpoints within an epoch.
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(60);
@@ -57,6 +59,8 @@ pub struct Trainer<'a> {
     optimiser: OptimiserState,
     position: Position,
     best: Option<Weights>,
+    conditions: Conditions,
+    changed: Vec<String>,
 }
 
 impl<'a> Trainer<'a> {
@@ -65,7 +69,8 @@ impl<'a> Trainer<'a> {
     /// `step_us` is the duration of one step at T_max (recordings only).
     ///
     /// # Errors
-    /// If the weights do not fit, the recipe cannot be, or the checkpoint is another recipe's.
+    /// If the weights do not fit, the recipe cannot be, or the checkpoint is another recipe's or damaged
+    /// ([`Checkpoint::check`]).
     #[expect(clippy::too_many_arguments, reason = "each is another thing that a training starts from")]
     pub fn new(
         recipe: &'a Recipe,
@@ -79,22 +84,27 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self> {
         let plan = Self::plan(recipe, &network, parts, step_us)?;
         let recipe_text = recipe.to_toml()?;
+        if let Some(c) = &checkpoint {
+            c.check(recipe, &network, &plan)?;
+        }
         let model = Model::new(network, checkpoint.as_ref().map_or(weights, |c| &c.weights), device)?
             .with_recompute(recipe.train.recompute);
         model.precision().check_training()?;
         let mut optimiser = OptimiserState::new(plan.optimiser, model.parameters.len());
-        let (mut position, mut best) = (Position::start(), None);
+        let (mut position, mut best, mut changed) = (Position::start(), None, Vec::new());
         if let Some(c) = checkpoint {
-            if c.recipe != recipe_text {
-                return Err(Error::Setting(
-                    "the checkpoint belongs to another recipe; resume with the one in the run folder, or start a new run".into(),
-                ));
-            }
-            optimiser =
-                OptimiserState::restore(plan.optimiser, &model.parameters, &c.optimiser, c.optimiser_steps, device);
-            (position, best) = (c.position, c.best);
+            let frozen = |p: &Parameter| plan.step.norm == NormMode::Running && model.is_shift(p);
+            let (saved, steps) = (&c.optimiser, c.optimiser_steps);
+            optimiser = OptimiserState::restore(plan.optimiser, &model.parameters, saved, steps, frozen, device)?;
+            (position, best, changed) = (c.position, c.best, c.changed);
         }
-        Ok(Self { recipe, recipe_text, plan, source, parts, model, optimiser, position, best })
+        let conditions = Conditions::default();
+        Ok(Self { recipe, recipe_text, plan, source, parts, model, optimiser, position, best, conditions, changed })
+    }
+
+    /// The same, whose checkpoints say under which conditions it trains, and what was another before.
+    pub fn with_conditions(self, conditions: Conditions, changed: Vec<String>) -> Self {
+        Self { conditions, changed, ..self }
     }
 
     /// The same as one of several workers that share every batch of the recipe.
@@ -124,6 +134,11 @@ impl<'a> Trainer<'a> {
         TrainPlan::new(recipe, network, parts.train.len(), step_us)
     }
 
+    /// What it trains.
+    pub fn network(&self) -> &Network {
+        self.model.network()
+    }
+
     /// Where it is.
     pub fn position(&self) -> &Position {
         &self.position
@@ -145,9 +160,11 @@ impl<'a> Trainer<'a> {
             self.epoch(hooks, progress)?;
             let metrics = self.end_of_epoch(progress)?;
             hooks.epoch(&metrics)?;
+            progress.line(&self.epoch_line(&metrics));
             let last = self.position.epoch == self.recipe.train.epochs;
             if last || self.position.epoch.is_multiple_of(self.recipe.train.checkpoint_every) {
                 self.keep(hooks)?;
+                progress.detail(&format!("checkpoint after iteration {}", self.position.iteration));
             }
         }
         progress.finish();
@@ -157,7 +174,14 @@ impl<'a> Trainer<'a> {
             _ => self.model.clone(),
         };
         self.calibrate(&mut model, progress)?;
-        Ok((model, self.position))
+        // Statistics of calibration are sums over other batches than the iterations saw.
+        match model.not_finite() {
+            None => Ok((model, self.position)),
+            Some(tensor) => {
+                let (iteration, epoch) = (self.position.iteration, self.position.epoch);
+                Err(Error::Diverged { tensor, iteration, epoch })
+            }
+        }
     }
 
     fn epoch(&mut self, hooks: &mut dyn Hooks, progress: &dyn Progress) -> Result<()> {
@@ -215,14 +239,9 @@ impl<'a> Trainer<'a> {
                 other => other,
             })?;
         self.optimiser.step(&mut self.model.parameters, gradients, self.plan.schedule.at(k));
-        // 0·w is 0 for every finite w and not a number for the others.
-        let finite = |p: &&Parameter| p.value.clone().mul_scalar(0.0).sum().into_scalar::<f32>() == 0.0;
-        match self.model.parameters.iter().find(|p| !finite(p)) {
+        match self.model.not_finite() {
             None => Ok(report),
-            Some(p) => {
-                let (parameter, epoch) = (p.name.clone(), self.position.epoch + 1);
-                Err(Error::Diverged { parameter, iteration: k + 1, epoch })
-            }
+            Some(tensor) => Err(Error::Diverged { tensor, iteration: k + 1, epoch: self.position.epoch + 1 }),
         }
     }
 
@@ -256,6 +275,20 @@ impl<'a> Trainer<'a> {
             self.warn_of_silence(progress)?;
         }
         Ok(metrics)
+    }
+
+    /// What an epoch gave, for the log: at most 80 columns.
+    fn epoch_line(&self, m: &EpochMetrics) -> String {
+        let of = self.recipe.train.epochs;
+        let mut line = format!("epoch {}/{of}  loss {:.3}  training {:.1} %", m.epoch, m.train_loss, m.train_accuracy);
+        if let (Some(accuracy), Some((best, epoch))) = (m.validation_accuracy, self.position.best) {
+            line += &format!("  validation {accuracy:.1} %");
+            line += &match epoch == m.epoch {
+                true => "  best so far".to_owned(),
+                false => format!("  best {best:.1} % ({epoch})"),
+            };
+        }
+        line
     }
 
     /// Percent right at T_max on a part, with norms calibrated on the side; workers share it.
@@ -308,8 +341,8 @@ impl<'a> Trainer<'a> {
         for layer in
             activity(&model, &self.setting(some), t_max, LeakRule::Step, &Silent)?.iter().filter(|l| l.silent())
         {
-            progress.line(&format!(
-                "warning: layer `{}` did not fire once in {} samples after the first epoch: raise `train.init_gain` or lower the threshold",
+            progress.warn(&format!(
+                "layer `{}` did not fire once in {} samples after the first epoch: raise `train.init_gain` or lower the threshold",
                 layer.layer,
                 some.len()
             ));
@@ -318,8 +351,20 @@ impl<'a> Trainer<'a> {
     }
 
     /// Hands out a checkpoint; one worker's is everybody's.
+    ///
+    /// The optimiser's state is checked here and not after every step, because it is twice as large as the weights. An
+    /// infinite second moment only stops its weight from moving.
     fn keep(&self, hooks: &mut dyn Hooks) -> Result<()> {
-        if self.model.ranks().is_first() { hooks.checkpoint(&self.checkpoint()) } else { Ok(()) }
+        if !self.model.ranks().is_first() {
+            return Ok(());
+        }
+        let checkpoint = self.checkpoint();
+        let not_finite = |(_, a): &(&String, &Array)| a.data.iter().any(|v| !v.is_finite());
+        if let Some((name, _)) = checkpoint.optimiser.tensors.iter().find(not_finite) {
+            let (tensor, iteration) = (format!("the optimiser's {name}"), self.position.iteration);
+            return Err(Error::Diverged { tensor, iteration, epoch: self.position.epoch.max(1) });
+        }
+        hooks.checkpoint(&checkpoint)
     }
 
     fn checkpoint(&self) -> Checkpoint {
@@ -331,6 +376,8 @@ impl<'a> Trainer<'a> {
             optimiser,
             optimiser_steps,
             best: self.best.clone(),
+            conditions: self.conditions.clone(),
+            changed: self.changed.clone(),
         }
     }
 }

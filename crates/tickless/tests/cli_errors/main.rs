@@ -1,5 +1,6 @@
 //! A newcomer's errors: one line that names the place and the remedy, exit code 2.
 
+mod before;
 #[path = "../common/mod.rs"]
 mod common;
 mod limits;

@@ -44,9 +44,10 @@ impl Score {
         for (row, &label) in logits.chunks(classes.max(1)).zip(labels) {
             self.samples += 1;
             self.correct += usize::from(largest(row) == label);
-            let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let sum: f64 = row.iter().map(|&v| f64::from(v - max).exp()).sum();
-            self.loss_sum += sum.ln() - f64::from(row[label] - max);
+            // In f64, because the difference of two large logits may be no f32.
+            let max = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            let sum: f64 = row.iter().map(|&v| (f64::from(v) - max).exp()).sum();
+            self.loss_sum += sum.ln() - (f64::from(row[label]) - max);
         }
     }
 }
@@ -89,6 +90,20 @@ pub struct Setting<'a> {
     pub batch: usize,
 }
 
+/// Where an evaluation stands, in words: `T = 5, leak per time`.
+fn at(configuration: &[usize], leak: LeakRule) -> String {
+    let first = configuration.first().copied().unwrap_or(1);
+    let steps = match configuration.iter().all(|t| *t == first) {
+        true => first.to_string(),
+        false => configuration.iter().map(usize::to_string).collect::<Vec<_>>().join(","),
+    };
+    let leak = match leak {
+        LeakRule::Step => "step",
+        LeakRule::Time => "time",
+    };
+    format!("T = {steps}, leak per {leak}")
+}
+
 /// Sees the output of nodes: (samples of the batch, node index, sequence). A pass that nobody looks at is faster.
 type Observe<'a> = &'a mut (dyn FnMut(&[SampleId], usize, &Sequence) + Send);
 
@@ -112,6 +127,7 @@ impl Setting<'_> {
         let constants = model.constants();
         let mut score = Score::default();
         let mut done = 0;
+        let at = at(configuration, leak);
         prefetch(self.source, self.ids, size, false, frames, None, |k, batch| {
             let ids = &self.ids[done..done + batch.labels.len()];
             done += ids.len();
@@ -120,8 +136,12 @@ impl Setting<'_> {
             let observer = see.as_mut().map(|see| see as Observer<'_>);
             let mut rng = seed::rng(0, "evaluation", k as u64);
             let out = model.forward(&constants, input, &pass, &mut rng, observer)?;
-            score.add(&time_mean(out.logits), &labels);
-            progress.advance(labels.len() as u64, &format!("{:.1} %", score.accuracy()));
+            let logits = time_mean(out.logits);
+            if let Some(&value) = logits.iter().find(|v| !v.is_finite()) {
+                return Err(Error::ResultNotFinite { what: format!("a logit at {at}"), value });
+            }
+            score.add(&logits, &labels);
+            progress.advance(labels.len() as u64, &format!("{at}  {:.1} %", score.accuracy()));
             if progress.cancelled() {
                 return Err(Error::Setting("evaluation stopped by the user; nothing was written".into()));
             }

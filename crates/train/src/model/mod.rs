@@ -3,7 +3,7 @@
 mod pass;
 
 pub(crate) use pass::Walk;
-pub use pass::{Observer, Output, Pass};
+pub use pass::{Observer, Output, Pass, check_configuration};
 
 use crate::error::Result;
 use crate::layers;
@@ -146,6 +146,20 @@ impl Model {
         w
     }
 
+    /// The name of the first tensor, trainable or running statistic, that is infinite or not a number.
+    pub fn not_finite(&self) -> Option<String> {
+        let parameters = self.parameters.iter().map(|p| (p.name.clone(), &p.value));
+        let running = self.running.iter().flat_map(|r| {
+            [(format!("{}.running_mean", r.name), &r.mean), (format!("{}.running_var", r.name), &r.variance)]
+        });
+        parameters.chain(running).find(|(_, t)| !all_finite(t)).map(|(name, _)| name)
+    }
+
+    /// Whether a parameter is the shift of a norm.
+    pub(crate) fn is_shift(&self, p: &Parameter) -> bool {
+        p.name.strip_suffix(".bias").is_some_and(|layer| self.running.iter().any(|r| r.name == layer))
+    }
+
     /// The parameters as leaves of a new autodiff graph.
     pub fn leaves(&self) -> Vec<Tensor<1>> {
         self.parameters.iter().map(|p| Tensor::from_inner(p.value.clone()).require_grad()).collect()
@@ -155,6 +169,12 @@ impl Model {
     pub fn constants(&self) -> Vec<Tensor<1>> {
         self.parameters.iter().map(|p| p.value.clone()).collect()
     }
+}
+
+/// Whether no value of a tensor is infinite or not a number.
+fn all_finite(t: &Tensor<1>) -> bool {
+    // 0·v is 0 for every finite v and not a number for the others.
+    t.clone().mul_scalar(0.0).sum().into_scalar::<f32>() == 0.0
 }
 
 /// The values of a flat tensor on the host.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tickless_kernels::operators::wanted;
 use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{Kernel, Precision};
-use tickless_net::{InputKind, Layer, LeakRule, NodeId};
+use tickless_net::{InputKind, Layer, LeakRule, Network, NodeId};
 
 /// How a pass is to be run.
 #[derive(Debug, Clone)]
@@ -291,18 +291,7 @@ impl Model {
     /// Checks the configuration against the network and brings the input to its first stage.
     fn enter(&self, input: Sequence, pass: &Pass<'_>) -> Result<Sequence> {
         let net = &self.network;
-        if pass.configuration.len() != net.stages() {
-            return Err(Error::Setting(format!(
-                "network `{}` has {} stages, the temporal configuration {:?} has {}; give one number of steps per stage",
-                net.name(),
-                net.stages(),
-                pass.configuration,
-                pass.configuration.len()
-            )));
-        }
-        if pass.configuration.contains(&0) {
-            return Err(Error::Setting("a stage cannot run 0 time steps; T starts at 1".into()));
-        }
+        check_configuration(net, pass.configuration)?;
         match net.input().kind {
             InputKind::Image if input.steps() == 1 && !net.has_input_ttm() => {
                 Ok(input.map_time(TimeMap::show(pass.configuration[0])))
@@ -316,4 +305,23 @@ impl Model {
             _ => Ok(input),
         }
     }
+}
+
+/// Checks a temporal configuration against a network, so that a caller can refuse it before it runs anything.
+///
+/// # Errors
+/// If it has not one number of steps for each stage, or a stage has none.
+pub fn check_configuration(network: &Network, configuration: &[usize]) -> Result<()> {
+    if configuration.len() != network.stages() {
+        return Err(Error::Setting(format!(
+            "network `{}` has {} stages, the temporal configuration {configuration:?} has {}; give one number of steps per stage",
+            network.name(),
+            network.stages(),
+            configuration.len()
+        )));
+    }
+    if configuration.contains(&0) {
+        return Err(Error::Setting("a stage cannot run 0 time steps; T starts at 1".into()));
+    }
+    Ok(())
 }

@@ -8,13 +8,16 @@
 //! lock                    held by the process that trains
 //! weights.safetensors     the chosen weights, norms calibrated
 //! eval.json, simulate.json, report/   written by the commands of these names
+//! results.lock            held while one of these is read, changed and written
 //! ```
 
 mod facts;
 mod folder;
 mod job;
 mod lock;
+mod made;
+mod warnings;
 
 pub use facts::{Machine, RunFacts};
 pub use folder::{Loaded, RunFolder};
-pub use job::{Job, train, train_as};
+pub use job::{Base, Job, train, train_as};

@@ -6,6 +6,8 @@
 //! takes twice as long for a dense tap and 1.4 cycles for an active input, which favours active inputs more.
 
 use crate::operators::{Geometry, Kernel};
+use std::fmt;
+use std::io::Write;
 use std::sync::OnceLock;
 
 impl Kernel {
@@ -48,6 +50,12 @@ pub(crate) fn report(g: &Geometry, images: usize, density: Option<f64>, forward:
     if *WANTED.get_or_init(|| std::env::var_os("TICKLESS_KERNEL_REPORT").is_some()) {
         let word = |sparse| if sparse { "sparse" } else { "dense" };
         let density = density.map_or_else(|| "not measured".into(), |d| format!("{:.1} %", 100.0 * d));
-        eprintln!("{}: active {density}, forward {}, weight gradient {}", g.name(images), word(forward), word(weight));
+        let (forward, weight) = (word(forward), word(weight));
+        say(format_args!("{}: active {density}, forward {forward}, weight gradient {weight}", g.name(images)));
     }
+}
+
+/// Writes a line of a report to standard error. One that cannot be written is dropped: it is no reason to stop.
+pub(super) fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -5,7 +5,7 @@
 //! starting on a tap costs a tile of pixels some 100 cycles, ending 70 a pixel. An input is encoded either
 //! way. A layer whose few active inputs are added up faster than that stays in f32.
 
-use super::choice::cost_of_active;
+use super::choice::{cost_of_active, say};
 use super::low::Format;
 use super::narrow;
 use crate::operators::{Geometry, Kernel, Precision};
@@ -99,12 +99,14 @@ pub fn report(precision: Precision, what: impl FnOnce() -> String, taken: std::r
     static WANTED: OnceLock<bool> = OnceLock::new();
     static LACKS: OnceLock<()> = OnceLock::new();
     if let Err(Stays::NoInstructions(name)) = taken {
-        LACKS.get_or_init(|| eprintln!("precision {precision}: this machine has no {name}, all layers stay f32"));
+        LACKS.get_or_init(|| {
+            say(format_args!("precision {precision}: this machine has no {name}, all layers stay f32"))
+        });
     }
     if *WANTED.get_or_init(|| std::env::var_os("TICKLESS_KERNEL_REPORT").is_some()) {
         match taken {
-            Ok(()) => eprintln!("{}: {precision}", what()),
-            Err(stays) => eprintln!("{}: f32, not {precision}: {stays}", what()),
+            Ok(()) => say(format_args!("{}: {precision}", what())),
+            Err(stays) => say(format_args!("{}: f32, not {precision}: {stays}", what())),
         }
     }
 }

@@ -1,5 +1,8 @@
-//! The values of one column: from any type of number, at equal steps, to that of the column.
+//! The values of one column: from any type of number, at equal steps, to that of the column. NumPy
+//! arrays and the compounds of HDF5 share it, so that a sign or a number that is too wide is refused
+//! in both.
 
+use super::TimeUnit;
 use crate::{Error, Result};
 
 /// A type of number.
@@ -46,6 +49,10 @@ impl Number {
 pub struct Place<'a> {
     pub file: &'a str,
     pub bytes: &'a [u8],
+    /// Where the bytes begin in the file.
+    pub base: u64,
+    /// The bytes were unpacked from what begins at `base`.
+    pub packed: bool,
     pub first: usize,
     pub step: usize,
     /// What is read, for messages.
@@ -69,8 +76,8 @@ impl Place<'_> {
 
     #[cold]
     fn fault(&self, i: usize, problem: String) -> Error {
-        let at = self.first + i * self.step;
-        Error::malformed(self.file, at as u64, problem, "check what the columns mean")
+        let at = if self.packed { 0 } else { self.first + i * self.step };
+        Error::malformed(self.file, self.base.saturating_add(at as u64), problem, "check what the columns mean")
     }
 }
 
@@ -94,7 +101,7 @@ macro_rules! by_type {
 }
 
 /// Reads whole numbers (also floating ones without a fraction); `fit` refuses what does not fit.
-pub fn integers<T>(number: Number, place: Place, to: &mut [T], fit: impl Fn(i64) -> Option<T>) -> Result<()> {
+pub fn integers<T>(number: Number, place: Place<'_>, to: &mut [T], fit: impl Fn(i64) -> Option<T>) -> Result<()> {
     if number.is_float() {
         let whole = |v: f64| if v.fract() == 0.0 && v.abs() < 9e15 { fit(v as i64) } else { None };
         return by_type!(number, place, to, |v: f64| whole(v).ok_or_else(|| v.to_string()), [Float 4 f32, Float 8 f64]);
@@ -109,8 +116,36 @@ pub fn integers<T>(number: Number, place: Place, to: &mut [T], fit: impl Fn(i64)
     )
 }
 
-/// Reads floating milliseconds as whole µs.
-pub fn milliseconds(number: Number, place: Place, to: &mut [u64]) -> Result<()> {
-    let us = |v: f64| Some((v * 1000.0).round_ties_even()).filter(|us| (0.0..9e15).contains(us)).map(|us| us as u64);
-    by_type!(number, place, to, |v: f64| us(v).ok_or_else(|| format!("{v} ms")), [Float 4 f32, Float 8 f64])
+/// Reads times of a unit as whole µs; floating ones are rounded to the nearest, ties to even.
+pub fn times(number: Number, place: Place<'_>, to: &mut [u64], unit: TimeUnit) -> Result<()> {
+    if !number.is_float() {
+        return integers(number, place, to, |t| u64::try_from(t).ok().and_then(|t| unit.whole(t)));
+    }
+    let us = |v: f64| unit.float(v).ok_or_else(|| format!("{v} {}", unit.name()));
+    by_type!(number, place, to, |v: f64| us(v), [Float 4 f32, Float 8 f64])
+}
+
+/// Reads polarities: 1 for ON, 0 and −1 for OFF.
+pub fn polarities(number: Number, place: Place<'_>, to: &mut [bool]) -> Result<()> {
+    integers(number, place, to, |p| match p {
+        1 => Some(true),
+        0 | -1 => Some(false),
+        _ => None,
+    })
+}
+
+/// Whether one of `n` floating-point numbers has a fraction (or is no number), and whether one is
+/// not 0.
+pub fn fractions(number: Number, mut place: Place<'_>, n: usize) -> Result<(bool, bool)> {
+    let (mut values, mut found) = ([0f64; 1024], (false, false));
+    for start in (0..n).step_by(values.len()) {
+        let values = &mut values[..(n - start).min(1024)];
+        by_type!(number, place, values, |v: f64| Ok(v), [Float 4 f32, Float 8 f64])?;
+        found.1 |= values.iter().any(|&v| v != 0.0);
+        if values.iter().any(|v| v.fract() != 0.0) {
+            return Ok((true, true));
+        }
+        place.first += values.len() * place.step;
+    }
+    Ok(found)
 }
