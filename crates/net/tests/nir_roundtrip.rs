@@ -429,11 +429,11 @@ fn import(graph: &nir::Graph, dialect: Dialect) -> tickless_net::Result<nir::Imp
 }
 
 fn neuron_of(imported: &nir::Imported) -> Neuron {
-    let neurons = imported.network.nodes().iter().filter_map(|n| match n.layer {
+    let neuron = imported.network.nodes().iter().rev().find_map(|n| match n.layer {
         Layer::Neuron(n) => Some(n),
         _ => None,
     });
-    neurons.last().expect("the network has a neuron")
+    neuron.expect("the network has a neuron")
 }
 
 #[test]
