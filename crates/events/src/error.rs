@@ -71,6 +71,16 @@ pub enum Error {
         /// The sensor it should lie in.
         sensor: Sensor,
     },
+    /// A file of several streams of events, of which none or another one was chosen.
+    #[error("{file}: {}; choose one of them by its number", crate::formats::refusal(streams, *wanted))]
+    Streams {
+        /// File, and the member inside an archive.
+        file: String,
+        /// The number that was asked for.
+        wanted: Option<i32>,
+        /// Those that there are.
+        streams: Vec<crate::formats::StreamInfo>,
+    },
     /// A file or archive member that does not belong where it lies.
     #[error("{file}: {problem}; {remedy}")]
     Unexpected {

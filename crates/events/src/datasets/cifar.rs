@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{DataRequest, Dataset, DatasetInfo, Description, Key, Sample, SampleKind, Split, check_index, files};
+use crate::formats::HEAD;
 use crate::formats::cifar::{Kind, Records, SIDE};
 use crate::{Image, Result, source};
 
@@ -15,7 +16,10 @@ pub(super) const CIFAR10: DatasetInfo = DatasetInfo {
     needs: "data_batch_<n>.bin and test_batch.bin (plain or .gz)",
     folder: "cifar10",
     settings: &[],
-    fits: |path| files::plain_or_gz(&folder(path, Kind::Cifar10), "test_batch.bin").is_some(),
+    fits: |path| {
+        let folder = folder(path, Kind::Cifar10);
+        ["test_batch.bin", "data_batch_1.bin"].iter().any(|name| files::plain_or_gz(&folder, name).is_some())
+    },
     open: |request| Ok(Box::new(Cifar::open(&CIFAR10, Kind::Cifar10, request)?)),
 };
 
@@ -25,7 +29,12 @@ pub(super) const CIFAR100: DatasetInfo = DatasetInfo {
     needs: "train.bin and test.bin (plain or .gz)",
     folder: "cifar100",
     settings: &[],
-    fits: |path| files::plain_or_gz(&folder(path, Kind::Cifar100), "train.bin").is_some(),
+    fits: |path| {
+        // Other things are called so too.
+        let files = ["train.bin", "test.bin"].map(|name| files::plain_or_gz(&folder(path, Kind::Cifar100), name));
+        let records = |file| source::head(file, HEAD).is_ok_and(|(head, _)| Kind::Cifar100.begins(&head));
+        files.iter().flatten().any(|file| records(file))
+    },
     open: |request| Ok(Box::new(Cifar::open(&CIFAR100, Kind::Cifar100, request)?)),
 };
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::classes::{self, Entry, Wanted};
 use super::key::Key;
 use super::split::Rule;
-use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index};
+use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, files, tree};
 use crate::formats::{EventStream, FORMATS, ReadOptions};
 use crate::{Error, Recording, Result, Sensor};
 
@@ -191,6 +191,13 @@ impl Dataset for Collection {
         });
         description
     }
+}
+
+/// Whether there is a recording somewhere, or the names below the path cannot be listed; an empty
+/// folder is nothing.
+pub(super) fn has_recordings(path: &Path) -> bool {
+    let empty = path.is_dir() && files::entries(path).is_ok_and(|entries| entries.is_empty());
+    !empty && tree::list(path).map_or(true, |leaves| leaves.iter().any(|leaf| is_recording(&leaf.path)))
 }
 
 /// Whether a path has class folders of recordings with such names.

@@ -16,7 +16,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     needs: "CLASS/RECORDING, or train/CLASS/RECORDING and test/CLASS/RECORDING (a folder or a zip)",
     folder: "",
     settings: &[Setting::Sensor, Setting::Reading, Setting::Split],
-    fits: |path| collection::looks_like(path, nothing, |_| true),
+    fits: collection::has_recordings,
     open: |request| {
         let rule = Rule::Share(0.2);
         let own = Published { info: &INFO, sensor: None, rule, skip: nothing, adjust: |_| {} };

@@ -33,7 +33,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     needs: "train/CLASS/*.JPEG and val/CLASS/*.JPEG (or .png)",
     folder: "imagenet",
     settings: &[Setting::Crop],
-    fits: |path| ["train", "val"].iter().all(|part| listing::looks_like(&path.join(part))),
+    fits: |path| ["train", "val"].iter().any(|part| listing::looks_like(&path.join(part))),
     open: |request| Ok(Box::new(Photographs::open(request)?)),
 };
 

@@ -233,7 +233,8 @@ pub struct DatasetInfo {
     pub folder: &'static str,
     /// The settings it heeds; others are refused.
     pub settings: &'static [Setting],
-    /// Whether this folder or archive looks like it (cheaply, by names).
+    /// Whether this folder or archive has its marks (cheaply, by names). Something may be wrong or
+    /// missing there all the same: opening it tells what.
     pub fits: fn(&Path) -> bool,
     open: fn(&DataRequest) -> Result<Box<dyn Dataset>>,
 }

@@ -22,6 +22,7 @@ pub const FORMAT: Format = Format {
     name: "aedat31",
     about: "AEDAT 3.1 of cAER (DVS-Gesture)",
     extensions: &["aedat"],
+    axes: super::Axes::UpperLeft,
     fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
     heeds: &[],
     read: Reading::Stream(|file, _| {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tickless_files::NewFile;
 
-use super::{EventReader, FORMATS, Format, ReadOptions, by_name, encoder, open_stoppable};
+use super::{Axes, EventReader, FORMATS, Format, ReadOptions, by_name, encoder, open_stoppable};
 use crate::progress::Progress;
 use crate::{Columns, Error, Result};
 
@@ -21,6 +21,8 @@ pub struct Conversion {
     pub overflows: u64,
     /// As [`EventReader::shift_us`].
     pub shift_us: u64,
+    /// Where columns and rows begin in `from` and in `to`; [`Axes::conversion`] tells what that means.
+    pub axes: (Axes, Axes),
 }
 
 /// Writes the events of the file `from`, read with `options`, into the file `to`, in the same order.
@@ -78,7 +80,7 @@ pub fn convert(
     }
     file.commit().map_err(io)?;
     let (dropped, overflows, shift_us) = (reader.dropped(), reader.overflows(), reader.shift_us());
-    Ok(Conversion { events, dropped, overflows, shift_us })
+    Ok(Conversion { events, dropped, overflows, shift_us, axes: (reader.axes(), format.axes) })
 }
 
 /// Refuses an event of the chunk, whose first has the number `index`, outside the reader's sensor.

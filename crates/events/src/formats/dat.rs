@@ -22,6 +22,7 @@ pub const FORMAT: Format = Format {
     name: "dat",
     about: "Prophesee DAT (types 0 and 12)",
     extensions: &["dat"],
+    axes: super::Axes::UpperLeft,
     fits,
     heeds: &[Heed::LiteralTimes],
     read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Headed::<Dat>::new(options), file))),

@@ -23,6 +23,7 @@ pub const FORMAT: Format = Format {
     name: "evt2",
     about: "Prophesee RAW, EVT 2.0",
     extensions: &["raw"],
+    axes: super::Axes::UpperLeft,
     fits: |probe| VERSION.fits(probe),
     heeds: &[Heed::LiteralTimes],
     read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Headed::<Evt2>::new(options), file))),

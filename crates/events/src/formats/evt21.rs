@@ -28,6 +28,7 @@ pub const FORMAT: Format = Format {
     name: "evt21",
     about: "Prophesee RAW, EVT 2.1 (little and legacy)",
     extensions: &["raw"],
+    axes: super::Axes::UpperLeft,
     fits: |probe| VERSION.fits(probe),
     heeds: &[Heed::LiteralTimes],
     read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Headed::<Evt21>::new(options), file))),

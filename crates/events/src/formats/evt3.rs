@@ -8,8 +8,10 @@
 //! first TIME_HIGH have no time and are dropped.
 //!
 //! Times are raw, in µs of the camera's clock: literally TIME_HIGH·4096 + TIME_LOW, plus 2²⁴ for
-//! each overflow of TIME_HIGH (16.8 s), which is a fall by half of its range or more. Some
-//! cameras' TIME_LOW steps back by a few µs; readers that force times to never fall differ there.
+//! each overflow of TIME_HIGH (16.8 s), which is a fall by half of its range or more. A TIME_HIGH
+//! of another value sets TIME_LOW to 0, because the vendor's decoders do so; one that repeats the
+//! value leaves TIME_LOW alone. Some cameras' TIME_LOW steps back by a few µs; readers that force
+//! times to never fall differ there.
 //! x counts from the left and y from the top. Source: the public description of EVT 3.0 in
 //! Prophesee's documentation.
 
@@ -29,6 +31,7 @@ pub const FORMAT: Format = Format {
     name: "evt3",
     about: "Prophesee RAW, EVT 3.0",
     extensions: &["raw"],
+    axes: super::Axes::UpperLeft,
     fits: |probe| VERSION.fits(probe),
     heeds: &[Heed::LiteralTimes],
     read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Headed::<Evt3>::new(options), file))),
@@ -156,8 +159,10 @@ fn frequent(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: S
             break;
         }
         y = select_unpredictable(kind == ADDR_Y, (value & 0x7FF) << Y, y);
+        let new_high = select_unpredictable(kind == TIME_HIGH, value << HIGH, high);
         low = select_unpredictable(kind == TIME_LOW, value << LOW, low);
-        high = select_unpredictable(kind == TIME_HIGH, value << HIGH, high);
+        low = select_unpredictable(new_high == high, low, 0);
+        high = new_high;
         packed[n & (BLOCK - 1)] = high | low | y | value;
         n += usize::from(kind == ADDR_X);
         done += 1;
@@ -257,9 +262,10 @@ impl Evt3 {
         self.n = 0;
     }
 
-    /// Takes a TIME_HIGH that may have overflowed.
+    /// Takes a TIME_HIGH that may have overflowed: the first one, or one that falls.
     fn time_high(&mut self, value: u16, out: &mut Columns) {
         self.flush(out);
+        self.state.low = 0;
         // What has risen since the last fall, then this.
         if self.high.base_us.is_some() {
             self.high.set((self.state.high >> HIGH) as u32, HIGH_BITS, LOW_BITS);
@@ -340,6 +346,25 @@ mod tests {
         let expected =
             [turn - 4096 + 9, turn - 4096 + 2, turn, turn, turn + 4000 * 4096, turn + 3999 * 4096, 2 * turn + 5 * 4096];
         assert_eq!(times, expected);
+    }
+
+    #[test]
+    fn a_time_high_that_changes_sets_the_low_time_to_zero_and_one_that_repeats_does_not() {
+        let x = |column| (ADDR_X, column);
+        let fill = |n: usize| std::iter::repeat_n((ADDR_Y, 3), n);
+        // The words stand at every place of a vector register of 16 words, and in the words behind.
+        for before in 0..40 {
+            let words = std::iter::once((TIME_HIGH, 1))
+                .chain(fill(before))
+                .chain([(TIME_LOW, 7), x(1), (TIME_HIGH, 1), x(2), (TIME_HIGH, 2), x(3)])
+                .chain([(VECT_BASE_X, 9), (VECT_8, 1), (TIME_LOW, 5), x(4), (TIME_HIGH, 1), x(5), (TIME_LOW, 6)])
+                .chain(fill(before))
+                .chain([(TIME_HIGH, 3), (VECT_BASE_X, 8), (VECT_12, 2), (VECT_8, 2)])
+                .chain(fill(before));
+            let found: Vec<_> = decode(&words.collect::<Vec<_>>()).unwrap().iter().map(|e| (e.0, e.1)).collect();
+            let expected = [(4103, 1), (4103, 2), (8192, 3), (8192, 9), (8197, 4), (4096, 5), (12288, 9), (12288, 21)];
+            assert_eq!(found, expected, "{before}");
+        }
     }
 
     /// Words of a camera: mostly rows, times and single events, now and then anything.

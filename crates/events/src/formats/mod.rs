@@ -1,17 +1,19 @@
 //! File formats, one file each.
 //!
 //! A format of events decodes bytes into [`Columns`]: the events in file order with their literal
-//! times. [`open`] reads a file chunk by chunk, [`read`] and [`decode`] all of it into an
-//! [`EventStream`], [`encode`] and [`encoder`] write. Sorting happens once, in
-//! [`EventStream::into_recording`]. To add a format: write one file with a `FORMAT`, and name it
-//! in [`FORMATS`]. What all of them share lies in `decoder`, `records`, `reader` (reading),
-//! `encoder` (writing) and `detect` (which format is it?).
+//! times, x from the left and y from the top (see [`Axes`]). [`open`] reads a file chunk by chunk,
+//! [`read`] and [`decode`] all of it into an [`EventStream`], [`encode`] and [`encoder`] write.
+//! Sorting happens once, in [`EventStream::into_recording`]. To add a format: write one file with a
+//! `FORMAT`, and name it in [`FORMATS`]. What all of them share lies in `decoder`, `records`,
+//! `reader` (reading), `encoder` (writing) and `detect` (which format is it?).
 
 mod aedat;
+pub mod aedat1;
 pub mod aedat2;
 pub mod aedat31;
 #[cfg(feature = "aedat4")]
 pub mod aedat4;
+mod axes;
 mod block;
 pub mod cifar;
 mod clock;
@@ -29,13 +31,18 @@ pub mod evt2;
 pub mod evt21;
 pub mod evt3;
 mod evt3_write;
+mod foreign;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 pub mod idx;
 mod kernel;
 pub mod nmnist_bin;
 pub mod npy;
+#[cfg(feature = "npz")]
+pub mod npz;
 mod options;
+#[cfg(feature = "hdf5")]
+pub mod planar_hdf5;
 mod prophesee;
 #[cfg(feature = "hdf5")]
 pub mod prophesee_hdf5;
@@ -43,6 +50,7 @@ mod reader;
 mod records;
 #[cfg(feature = "hdf5")]
 pub mod shd;
+mod streams;
 pub mod text;
 mod time_unit;
 mod values;
@@ -51,12 +59,15 @@ use std::path::Path;
 
 use crate::{Columns, Recording, Result, Sensor};
 
+pub use axes::Axes;
 pub use convert::{Conversion, by_extension, convert};
 pub use decoder::{Container, Decoder, OpenContainer, OpenStream, Reading};
 pub use detect::{Fit, HEAD, Probe, by_name, detect, is_events};
 pub use encoder::{Encoder, Writing, encode, encoder};
 pub use options::{Heed, ReadOptions};
 pub use reader::{EventReader, open, open_stoppable, open_with};
+pub use streams::StreamInfo;
+pub(crate) use streams::refusal;
 pub use time_unit::TimeUnit;
 
 /// All formats of events, in the order in which they are tried.
@@ -64,17 +75,22 @@ pub static FORMATS: &[Format] = &[
     aedat2::FORMAT,
     aedat31::FORMAT,
     dat::FORMAT,
+    aedat1::FORMAT,
     es::FORMAT,
     evt2::FORMAT,
     evt21::FORMAT,
     evt3::FORMAT,
     nmnist_bin::FORMAT,
     npy::FORMAT,
+    #[cfg(feature = "npz")]
+    npz::FORMAT,
     text::FORMAT,
     #[cfg(feature = "aedat4")]
     aedat4::FORMAT,
     #[cfg(feature = "hdf5")]
     prophesee_hdf5::FORMAT,
+    #[cfg(feature = "hdf5")]
+    planar_hdf5::FORMAT,
     #[cfg(feature = "hdf5")]
     shd::FORMAT,
 ];
@@ -88,6 +104,8 @@ pub struct Format {
     pub about: &'static str,
     /// File name extensions, lower case, without `.gz`.
     pub extensions: &'static [&'static str],
+    /// Where its columns and rows begin.
+    pub axes: Axes,
     /// Whether the content (not the name) can be this format. Must be cheap and never fail.
     pub fits: fn(&Probe<'_>) -> Fit,
     /// The options it heeds; others are refused where they are set.

@@ -13,13 +13,14 @@ use super::clock::Clock;
 use super::encoder::EventEncoder;
 use super::records::{Place, RecordDecoder, Records};
 use super::{Encoder, EventStream, Fit, Format, Heed, Probe, Reading};
-use crate::{Columns, Event, Result, Sensor};
+use crate::{Columns, Error, Event, Result, Sensor};
 
 /// See the module.
 pub const FORMAT: Format = Format {
     name: "nmnist-bin",
     about: "5-byte events of N-MNIST and N-Caltech101 (ATIS)",
     extensions: &["bin"],
+    axes: super::Axes::UpperLeft,
     fits,
     heeds: &[Heed::LiteralTimes],
     read: Reading::Stream(|file, options| {
@@ -115,16 +116,52 @@ fn event(r: &[u8], base: u64) -> Event {
     Event { t_us: base + u64::from(t), x: r[0].into(), y: r[1].into(), on: r[2] & 0x80 != 0 }
 }
 
-/// Times that never fall over the first thousand records; other `.bin` files (CIFAR) fail this.
+/// Whole records whose times rise, as those of a camera do; other `.bin` files (CIFAR) fail this.
 fn fits(probe: &Probe<'_>) -> Fit {
-    let (mut base, mut before) = (0, 0);
     let whole = probe.len.is_none_or(|len| len.is_multiple_of(RECORD as u64));
-    let rising = probe.head.chunks_exact(RECORD).take(1000).all(|r| {
-        base += if r[1] == OVERFLOW_Y { OVERFLOW_US } else { 0 };
-        let now = if r[1] == OVERFLOW_Y { before } else { event(r, base).t_us };
-        std::mem::replace(&mut before, now) <= now
-    });
-    if whole && rising { Fit::Possible } else { Fit::No }
+    if whole && falls(probe.head).is_none() { Fit::Possible } else { Fit::No }
+}
+
+/// Records at the front whose times are looked at.
+const LOOKED_AT: usize = 1000;
+
+/// How often the time falls in the first [`LOOKED_AT`] records, and the first record where it does,
+/// if that is more than a camera's disorder: in random bytes it falls every other time.
+fn falls(head: &[u8]) -> Option<(usize, usize)> {
+    let (mut base, mut before, mut count, mut first) = (0, 0, 0, None);
+    for (i, r) in head.chunks_exact(RECORD).take(LOOKED_AT).enumerate() {
+        if r[1] == OVERFLOW_Y {
+            base += OVERFLOW_US;
+            continue;
+        }
+        let now = event(r, base).t_us;
+        if now < before {
+            first = first.or(Some(i));
+            count += 1;
+        }
+        before = now;
+    }
+    let looked_at = (head.len() / RECORD).min(LOOKED_AT);
+    first.filter(|_| count * 8 > looked_at).map(|first| (count, first))
+}
+
+/// Why a file of this name does not hold such events, where nothing else is known of it.
+pub(super) fn refusal(probe: &Probe<'_>, file: &str) -> Error {
+    match (falls(probe.head), probe.len) {
+        (Some((count, first)), _) => {
+            let looked_at = (probe.head.len() / RECORD).min(LOOKED_AT);
+            let problem = format!(
+                "no recording in 5-byte events: read as such, the time falls {count} times in {looked_at} events, first here"
+            );
+            let remedy = "check what the file is; a recording of another format is read under a name of that format";
+            Error::malformed(file, (first * RECORD) as u64, problem, remedy)
+        }
+        (None, len) => {
+            let len = len.unwrap_or(probe.head.len() as u64);
+            let (rest, of) = ((len % RECORD as u64) as usize, RECORD);
+            Place { file, at: len - rest as u64 }.truncated("the last event", rest, of)
+        }
+    }
 }
 
 fn encoder(_: Option<Sensor>) -> Result<Box<dyn Encoder>> {
@@ -157,7 +194,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Error;
     use crate::formats::ReadOptions;
     use crate::testing::events;
 
@@ -206,6 +242,30 @@ mod tests {
             assert!(encode([bad]).is_err(), "{bad:?}");
         }
         assert!(encode([late, good]).is_err(), "time falls across an overflow");
+    }
+
+    #[test]
+    fn bytes_that_are_no_recording_are_refused_by_name() {
+        use crate::formats::detect;
+        let mut state = 1u64;
+        let mut random = |n: usize| -> Vec<u8> {
+            let byte = |_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 33) as u8
+            };
+            (0..n).map(byte).collect()
+        };
+        for n in [50, 500, 5_000, 100_000] {
+            let error = detect(Probe::whole(&random(n)), "a.bin").unwrap_err().to_string();
+            assert!(error.starts_with("a.bin: byte ") && error.contains("the time falls"), "{n}: {error}");
+        }
+        // Of a right recording the end is missing.
+        let whole = encode((0..40).map(|i| Event { t_us: 100 * i, x: 3, y: 4, on: true })).unwrap();
+        let error = detect(Probe::whole(&whole[..97]), "a.bin").unwrap_err().to_string();
+        assert!(error.starts_with("a.bin: byte 95: truncated: the last event has 2 of 5 bytes"), "{error}");
+        // A camera may put two events into the wrong order.
+        let swapped: Vec<u8> = [&whole[..50], &whole[55..60], &whole[50..55], &whole[60..]].concat();
+        assert_eq!(fits(&Probe::whole(&swapped)), Fit::Possible);
     }
 
     proptest! {

@@ -21,6 +21,8 @@ pub struct ReadOptions {
     pub literal_times: bool,
     /// The sensor, whatever the file states.
     pub sensor: Option<Sensor>,
+    /// The number of the stream, in a file of several (AEDAT4, HDF5), or of the sample (SHD).
+    pub stream: Option<i32>,
     /// Leave events outside the sensor out instead of passing them on.
     pub drop_outside: bool,
     /// Subtract the earliest time from all times.
@@ -38,6 +40,8 @@ pub enum Heed {
     TimeUnit,
     /// [`ReadOptions::literal_times`]
     LiteralTimes,
+    /// [`ReadOptions::stream`]
+    Stream,
 }
 
 impl ReadOptions {
@@ -62,6 +66,12 @@ impl ReadOptions {
                 return refuse("has no clock that overflows, and literal times are asked for", "leave them out");
             }
             self.literal_times = false;
+        }
+        if self.stream.is_some() && ignored(Heed::Stream) {
+            if !self.where_heeded {
+                return refuse("has one stream of events, and a number is given", "leave the number out");
+            }
+            self.stream = None;
         }
         Ok(self)
     }

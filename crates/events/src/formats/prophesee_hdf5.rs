@@ -16,7 +16,7 @@ mod write;
 
 use super::hdf5::{self, Class, Dataset, Datatype, File, Layout};
 use super::values::{self, Number, Place};
-use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit, ecf, shd};
+use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit, ecf, planar_hdf5, shd};
 use crate::{Columns, Error, Result, Sensor};
 
 /// See the module.
@@ -24,6 +24,7 @@ pub const FORMAT: Format = Format {
     name: "prophesee-hdf5",
     about: "HDF5 with the codec ECF of Metavision (Prophesee)",
     extensions: &["hdf5", "h5"],
+    axes: super::Axes::UpperLeft,
     fits,
     heeds: &[Heed::TimeUnit],
     read: Reading::Whole(open),
@@ -35,19 +36,20 @@ const EVENTS: &str = "CD/events";
 /// Events of a piece out of a data set that is not in chunks.
 const PIECE: u64 = 16_384;
 
+/// HDF5 that has these events, or those of no other format: then the error says what is there.
 fn fits(probe: &Probe) -> Fit {
-    if hdf5::is_hdf5(probe.head) && !shd::is_shd(probe.head) { Fit::Sure } else { Fit::No }
+    let others = || [shd::FORMAT, planar_hdf5::FORMAT].iter().any(|f| (f.fits)(probe) == Fit::Sure);
+    let these = || probe.all.is_some_and(|bytes| hdf5::holds(bytes, &[EVENTS]));
+    if hdf5::is_hdf5(probe.head) && (these() || !others()) { Fit::Sure } else { Fit::No }
 }
 
 fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Container>> {
     let file = File::open(bytes, name)?;
     let Some(events) = file.dataset(EVENTS)? else {
-        // The name may stand so far back that it was not seen.
-        if file.dataset(shd::TIMES)?.is_some() {
-            return shd::container(bytes, name);
-        }
-        let problem = format!("no events at /{EVENTS}; the file holds: {}", file.root_names()?.join(", "));
-        return Err(file.fault(0, problem));
+        let names = file.root_names()?.iter().map(|name| name.escape_debug().to_string()).collect::<Vec<_>>();
+        let problem = format!("no events at /{EVENTS}; the file holds: {}", names.join(", "));
+        let remedy = "store them there, or as data sets x, y, t and p in one group";
+        return Err(Error::malformed(name, 0, problem, remedy));
     };
     let sensor = file.root_text("geometry")?.and_then(|text| geometry(&text));
     let members = Members::of(&file, &events, options)?;
@@ -201,7 +203,7 @@ impl Members {
 }
 
 /// A datatype of HDF5 as a number; `None` for what is none.
-fn number(datatype: &Datatype) -> Option<Number> {
+pub(super) fn number(datatype: &Datatype) -> Option<Number> {
     match datatype.class {
         Class::Integer { signed, big } => Number::new(if signed { 'i' } else { 'u' }, datatype.size, big),
         Class::Float { big } => Number::new('f', datatype.size, big),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::decoder::{Container, Decoder, Reading};
 use super::detect::{HEAD, Probe, detect};
-use super::{EventStream, Format, ReadOptions};
+use super::{Axes, EventStream, Format, ReadOptions};
 use crate::progress::{Progress, Silent};
 use crate::source::{self, Bytes};
 use crate::{Columns, Error, Result, Sensor};
@@ -182,19 +182,25 @@ impl EventReader {
         reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|e| broken(name, 0, e))?;
         // What is shorter than the head is all there is.
         let len = (head.len() < HEAD).then_some(head.len() as u64);
-        let format = detect(Probe { head: &head, len }, name)?;
-        let options = options.for_format(format, name)?;
+        let mut format = detect(Probe::front(&head, len), name)?;
         let mut reader = Cursor::new(head).chain(reader);
         let state = match format.read {
             Reading::Stream(decoder) => {
+                let options = options.for_format(format, name)?;
                 State::Read { reader: Box::new(reader), buffer: vec![0; CHUNK], decoder: decoder(name, &options) }
             }
-            Reading::Whole(container) => {
+            Reading::Whole(_) => {
                 let bytes = whole(&mut reader)?;
-                let container = container(&bytes, name, &options)?;
+                // All bytes say more than the first ones: several formats are HDF5.
+                format = detect(Probe::whole(&bytes), name)?;
+                let Reading::Whole(container) = format.read else {
+                    return Err(Error::unexpected(name, "two formats in one", "check what the file is"));
+                };
+                let container = container(&bytes, name, &options.for_format(format, name)?)?;
                 State::Whole { container, bytes: Bytes::Read(bytes), events: 0 }
             }
         };
+        let options = options.for_format(format, name)?;
         Ok(EventReader { format, file: name.into(), state, options, shift_us: 0, dropped: 0, at: 0 })
     }
 
@@ -213,6 +219,12 @@ impl EventReader {
     /// Name of the format.
     pub fn format(&self) -> &'static str {
         self.format.name
+    }
+
+    /// Where the columns and rows of the file begin; the events given here count from the upper
+    /// left unless the format leaves the corner open.
+    pub fn axes(&self) -> Axes {
+        self.format.axes
     }
 
     /// The sensor: that of the options, else the one that the file states, which in some formats is

@@ -32,6 +32,7 @@ pub const FORMAT: Format = Format {
     name: "text",
     about: "text, a line `x y t p` for each event, or columns named in the first line",
     extensions: &["txt", "csv", "tsv"],
+    axes: super::Axes::AsStored("a text does not say where they begin"),
     fits,
     heeds: &[Heed::TimeUnit],
     read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Text::new(options), file))),

@@ -11,12 +11,12 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::order;
-use crate::formats::{self, EventStream, ReadOptions};
+use crate::formats::{self, Axes, EventStream, ReadOptions};
 use crate::progress::Progress;
 use crate::{Columns, Error, Result, Sensor};
 
-/// A file of events in numbers. All of them describe the file's own order, and times in which a clock
-/// that overflows is continued.
+/// A file of events in numbers. All of them describe the file's own order and stored coordinates, which
+/// [`EventsInfo::axes`] says how to count, and times in which a clock that overflows is continued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventsInfo {
     /// Name of the format.
@@ -31,6 +31,8 @@ pub struct EventsInfo {
     pub t_first_us: Option<u64>,
     /// Time of the last event in the file, µs.
     pub t_last_us: Option<u64>,
+    /// Which way the stored columns and rows count.
+    pub axes: String,
     /// Smallest and largest column.
     pub x: Option<(u16, u16)>,
     /// Smallest and largest row.
@@ -93,7 +95,16 @@ impl EventsInfo {
     /// The numbers of a decoded stream.
     pub fn of(stream: &EventStream) -> EventsInfo {
         let mut tally = Tally::default();
-        tally.add(&stream.events, stream.sensor);
+        let axes = axes(stream.format);
+        tally.look_outside(&stream.events, stream.sensor);
+        match axes {
+            Axes::LowerLeft => {
+                let mut stored = stream.events.clone();
+                axes.to_stored(stream.sensor, &mut stored);
+                tally.add(&stored);
+            }
+            _ => tally.add(&stream.events),
+        }
         tally.into_info(stream.format, stream.sensor, stream.events.moved_by_sorting())
     }
 
@@ -105,9 +116,12 @@ impl EventsInfo {
     pub fn read(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<EventsInfo> {
         let mut reader = formats::open_stoppable(path, options, progress)?;
         let (mut tally, mut chunk) = (Tally::default(), Columns::new());
+        let axes = axes(reader.format());
         while reader.next(&mut chunk)? {
             stop(progress)?;
-            tally.add(&chunk, reader.sensor());
+            tally.look_outside(&chunk, reader.sensor());
+            axes.to_stored(reader.stated_sensor(), &mut chunk);
+            tally.add(&chunk);
         }
         // Shifted times have the same order.
         let unshifted = ReadOptions { shift_to_zero: false, ..*options };
@@ -117,6 +131,11 @@ impl EventsInfo {
         (info.overflows, info.shift_us, info.dropped) = (reader.overflows(), reader.shift_us(), reader.dropped());
         Ok(info)
     }
+}
+
+/// The axes of the format of a name.
+fn axes(format: &str) -> Axes {
+    formats::by_name(format).map_or(Axes::UpperLeft, |f| f.axes)
 }
 
 fn stop(progress: &dyn Progress) -> Result<()> {
@@ -158,7 +177,14 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, events: &Columns, sensor: Option<Sensor>) {
+    /// Looks for events outside the sensor, by the axes of memory; before [`Tally::add`].
+    fn look_outside(&mut self, events: &Columns, sensor: Option<Sensor>) {
+        if let Some(sensor) = sensor {
+            Outside::add(&mut self.outside, sensor, events, self.events as u64);
+        }
+    }
+
+    fn add(&mut self, events: &Columns) {
         let range = |so_far: Option<(u16, u16)>, of: &[u16]| {
             let (low, high) = (*of.iter().min()?, *of.iter().max()?);
             Some(so_far.map_or((low, high), |(a, b)| (a.min(low), b.max(high))))
@@ -174,9 +200,6 @@ impl Tally {
         self.last = Some(last);
         self.x = range(self.x, events.x());
         self.y = range(self.y, events.y());
-        if let Some(sensor) = sensor {
-            Outside::add(&mut self.outside, sensor, events, self.events as u64);
-        }
         self.on += events.on().iter().filter(|&&on| on).count();
         self.events += events.len();
         update(&mut self.hash, events);
@@ -190,6 +213,7 @@ impl Tally {
             events: self.events,
             t_first_us: self.first,
             t_last_us: self.last,
+            axes: axes(format).to_string(),
             x: self.x,
             y: self.y,
             on: self.on,
@@ -245,6 +269,7 @@ impl fmt::Display for EventsInfo {
         if let (Some(first), Some(last), Some(x), Some(y)) = (self.t_first_us, self.t_last_us, self.x, self.y) {
             writeln!(f, "time     {first}..{last} µs")?;
             writeln!(f, "x, y     {}..{}, {}..{}", x.0, x.1, y.0, y.1)?;
+            writeln!(f, "axes     {}", self.axes)?;
         }
         if let (Some(outside), Some(sensor)) = (self.outside, self.sensor) {
             writeln!(f, "outside  {outside} of {}: outside the {sensor} sensor", self.events)?;

@@ -26,6 +26,7 @@ use tickless_train::progress::Progress;
   tickless data convert recording.raw recording.aedat4
   tickless data convert recording.bin out.raw --format evt3 --sensor 34x34
   tickless data info events.txt --time-unit s          times with fractions whose unit the file does not state
+  tickless data convert stereo.aedat4 left.raw --format evt3 --stream 0
   tickless data convert near.dat near.raw --format evt3 --drop-outside
   tickless data convert recording.aedat4 recording.dat --shift-to-zero")]
 pub struct Data {
@@ -55,7 +56,7 @@ enum What {
         #[command(flatten)]
         read: ReadArgs,
     },
-    /// Draw a recording: a picture (PNG) and an animation (GIF).
+    /// Draw a recording: a picture (PNG) and an animation (GIF); of SHD a raster for each of the first samples.
     View {
         /// A recording in any format.
         path: PathBuf,
@@ -101,6 +102,10 @@ struct ReadArgs {
     /// Times as stored: do not continue a clock that starts again from 0 (DAT, AEDAT 2.0, EVT, N-MNIST).
     #[arg(long)]
     literal_times: bool,
+    /// Number of the stream, in a file of several cameras (AEDAT4, HDF5; `tickless data info FILE` lists them), or of the
+    /// sample (SHD).
+    #[arg(long, value_name = "NUMBER")]
+    stream: Option<i32>,
     /// Subtract the earliest time from all times, for files whose times count from 1970.
     #[arg(long)]
     shift_to_zero: bool,
@@ -115,6 +120,7 @@ impl ReadArgs {
         options.time_unit = self.time_unit.as_deref().map(unit).transpose()?;
         options.literal_times = self.literal_times;
         options.shift_to_zero = self.shift_to_zero;
+        options.stream = self.stream;
         Ok(options)
     }
 }
@@ -130,6 +136,11 @@ fn explained(e: Error) -> anyhow::Error {
             "{file}: event {index} at ({x}, {y}) lies outside the {sensor} sensor; state a larger one with `--sensor \
              WIDTHxHEIGHT`, or leave such events out with `--drop-outside`"
         ),
+        Error::Streams { .. } => {
+            let text = e.to_string();
+            let text = text.trim_end_matches("choose one of them by its number");
+            anyhow::anyhow!("{text}choose one with `--stream NUMBER`")
+        }
         other => other.into(),
     }
 }
@@ -140,6 +151,8 @@ struct Converted {
     dropped: u64,
     overflows: u64,
     shift_us: u64,
+    /// What became of the axes, if they are not the same in both formats.
+    axes: Option<String>,
     #[serde(serialize_with = "crate::shown::path")]
     file: PathBuf,
 }
@@ -187,8 +200,14 @@ impl Data {
                     return print_json(&info);
                 }
                 say!("{info}");
-                if let Info::Events(EventsInfo { overflows: 1.., .. }) = info {
-                    say!("         `--literal-times` gives the clock as it is stored");
+                match info {
+                    Info::Streams { .. } => {
+                        say!("with `--stream NUMBER` this command, `view` and `convert` read one of them");
+                    }
+                    Info::Events(EventsInfo { overflows: 1.., .. }) => {
+                        say!("         `--literal-times` gives the clock as it is stored");
+                    }
+                    _ => {}
                 }
             }
             What::View { path, output, frames, slow, read } => {
@@ -208,20 +227,30 @@ impl Data {
                     return print_json(&v);
                 }
                 let [w, h] = v.sensor;
-                say!("{}: {} events in {} on {w}x{h}", v.format, v.events, span(v.span_us as f64));
+                match v.samples {
+                    Some([drawn, all]) => say!("{}: {} spikes in {drawn} of {all} samples", v.format, v.events),
+                    None => say!("{}: {} events in {} on {w}x{h}", v.format, v.events, span(v.span_us as f64)),
+                }
                 if let Some(outside) = v.outside {
                     say!("not drawn: {outside}, outside the {w}x{h} sensor");
                 }
-                say!("picture: {}\nanimation: {}", v.picture.display(), v.animation.display());
+                say!("picture: {}", v.picture.display());
+                if let Some(animation) = v.animation {
+                    say!("animation: {}", animation.display());
+                }
             }
             What::Convert { from, to, format, read } => {
                 let options = read.options()?;
                 let done = formats::convert(&from, &to, format.as_deref(), &options, console).map_err(explained)?;
-                let formats::Conversion { events, dropped, overflows, shift_us, .. } = done;
+                let formats::Conversion { events, dropped, overflows, shift_us, axes: (before, after), .. } = done;
+                let axes = before.conversion(after);
                 if global.json {
-                    return print_json(&Converted { events, dropped, overflows, shift_us, file: to });
+                    return print_json(&Converted { events, dropped, overflows, shift_us, axes, file: to });
                 }
                 let mut lines = vec![format!("{events} events written to {}", to.display())];
+                if let Some(axes) = axes {
+                    lines.push(format!("axes: {axes}"));
+                }
                 if dropped > 0 {
                     lines.push(format!("{dropped} events outside the sensor left out"));
                 }

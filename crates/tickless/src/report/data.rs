@@ -317,6 +317,15 @@ pub struct RasterLayer {
     pub spikes: Vec<(u64, u32)>,
 }
 
+/// A sample of channels that are no pixels, such as those of a cochlea.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChannelSample {
+    /// What stands above its raster.
+    pub label: String,
+    /// Time in µs and channel of each spike.
+    pub spikes: Vec<(u64, u32)>,
+}
+
 /// One input recording, counted per pixel.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -28,8 +28,8 @@ pub mod text;
 use std::path::{Path, PathBuf};
 
 pub use data::{
-    AtEvents, AtTime, Dataset, DecisionCurve, EpochPoint, EventDriven, Exit, InputSample, LayerActivity, Leak, Machine,
-    Network, Point, Raster, RasterLayer, ReportData, StrategyResult, SweepRow,
+    AtEvents, AtTime, ChannelSample, Dataset, DecisionCurve, EpochPoint, EventDriven, Exit, InputSample, LayerActivity,
+    Leak, Machine, Network, Point, Raster, RasterLayer, ReportData, StrategyResult, SweepRow,
 };
 pub use error::ReportError;
 pub(crate) use format::{span, time_unit};
@@ -83,6 +83,23 @@ pub fn write_recording(sample: &InputSample, name: &str, folder: &Path) -> Resul
     let path = folder.join(format!("{name}.png"));
     let data = ReportData { sample: Some(sample.clone()), ..ReportData::default() };
     if let Some(picture) = picture::sample::picture(&data, picture::Format::Wide) {
+        put(&path, &picture::png(&picture)?)?;
+    }
+    Ok(path)
+}
+
+/// Draws a raster for each sample of `channels` channels into a folder, as `NAME.png`; gives the file.
+///
+/// # Errors
+/// As [`write`](fn@write).
+pub fn write_samples(
+    samples: &[ChannelSample],
+    channels: u32,
+    name: &str,
+    folder: &Path,
+) -> Result<PathBuf, ReportError> {
+    let path = folder.join(format!("{name}.png"));
+    if let Some(picture) = picture::samples::picture(samples, channels, name) {
         put(&path, &picture::png(&picture)?)?;
     }
     Ok(path)

@@ -5,6 +5,7 @@
 //! the recording nor the size of the sensor.
 
 mod animation;
+mod channels;
 mod digits;
 
 use crate::progress::stop;
@@ -49,13 +50,16 @@ pub struct View {
     /// The picture.
     #[serde(serialize_with = "crate::shown::path")]
     pub picture: PathBuf,
-    /// The animation.
-    #[serde(serialize_with = "crate::shown::path")]
-    pub animation: PathBuf,
+    /// The animation; none of channels, which are no image.
+    #[serde(serialize_with = "shown_path")]
+    pub animation: Option<PathBuf>,
     /// Frames of the animation.
     pub frames: usize,
     /// Sensor pixels in a row that one drawn pixel stands for.
     pub reduced: usize,
+    /// Of a file of samples (SHD): how many are drawn, and how many there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<[usize; 2]>,
 }
 
 /// The recording in numbers.
@@ -79,6 +83,9 @@ pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<V
     if file.metadata().is_ok_and(|m| !m.is_file()) {
         bail!("{}: is no regular file, and a recording is read twice to be drawn; save it as a file", file.display());
     }
+    if formats::open_with(file, &options.read)?.format() == formats::shd::FORMAT.name {
+        return channels::view(file, options, progress);
+    }
     let extent = extent(file, &options.read, progress)?;
     let (width, height) = (usize::from(extent.sensor.width), usize::from(extent.sensor.height));
     let mut by = 1;
@@ -87,9 +94,7 @@ pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<V
     }
     let size = (width.div_ceil(by), height.div_ceil(by));
     let frames = count(file, &extent, (by, size), options, progress)?;
-    std::fs::create_dir_all(&options.output)
-        .map_err(|e| anyhow::anyhow!("{}: {e}; give another folder with `--output`", options.output.display()))?;
-    let stem = file.file_stem().map_or_else(|| "recording".into(), |s| s.to_string_lossy().into_owned());
+    let stem = folder(file, options)?;
     let animation = options.output.join(format!("{stem}.gif"));
     let span_us = extent.last_us - extent.first_us;
     let new = animation::write(&animation, &frames, size, (span_us as f64, options.slow), progress)?;
@@ -110,10 +115,25 @@ pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<V
         events: extent.events,
         span_us,
         picture,
-        animation,
+        animation: Some(animation),
         frames: options.frames,
         reduced: by,
+        samples: None,
     })
+}
+
+fn shown_path<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    match path {
+        Some(path) => crate::shown::path(path, to),
+        None => to.serialize_none(),
+    }
+}
+
+/// Makes the folder of the pictures, and gives their name without extension.
+fn folder(file: &Path, options: &Options) -> Result<String> {
+    std::fs::create_dir_all(&options.output)
+        .map_err(|e| anyhow::anyhow!("{}: {e}; give another folder with `--output`", options.output.display()))?;
+    Ok(file.file_stem().map_or_else(|| "recording".into(), |s| s.to_string_lossy().into_owned()))
 }
 
 fn extent(file: &Path, read: &ReadOptions, progress: &dyn Progress) -> Result<Extent> {

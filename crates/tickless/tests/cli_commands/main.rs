@@ -5,6 +5,7 @@ mod common;
 mod data;
 mod event_driven;
 mod export;
+mod formats;
 mod progress;
 mod recordings;
 mod report;

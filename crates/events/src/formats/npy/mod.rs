@@ -22,7 +22,7 @@
 mod header;
 mod write;
 
-use header::{Header, Kind};
+pub(super) use header::{Header, Kind, parse};
 
 use super::cursor::Cursor;
 use super::values::{self, Number, Place};
@@ -34,13 +34,14 @@ pub const FORMAT: Format = Format {
     name: "npy",
     about: "NumPy array: [N, 4] of x, y, p, t, or structured",
     extensions: &["npy"],
+    axes: super::Axes::UpperLeft,
     fits,
     heeds: &[Heed::TimeUnit],
     read: Reading::Whole(open),
     write: Some(write::encoder),
 };
 
-const MAGIC: &[u8] = b"\x93NUMPY";
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Events of a piece.
 const PIECE: usize = 65_536;
@@ -62,7 +63,7 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     };
     let at = from.offset();
     let header = from.take(size)?;
-    let array = header::parse(header).map_err(Problem::Other).and_then(|h| Array::of(h, from.rest().len(), options));
+    let array = parse(header).map_err(Problem::Other).and_then(|h| Array::of(h, from.rest().len(), options));
     let array = array.map_err(|problem| match problem {
         Problem::NoUnit(problem) => Error::TimeUnit { file: name.into(), at, problem },
         Problem::Other(problem) => {
@@ -76,7 +77,7 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
 }
 
 /// What is wrong with a header.
-enum Problem {
+pub(super) enum Problem {
     NoUnit(String),
     Other(String),
 }
@@ -99,27 +100,27 @@ pub(crate) fn gesture_trial(path: &str) -> Option<(u32, usize)> {
 }
 
 /// Where the values of each event are.
-struct Array {
-    len: usize,
-    t: Column,
-    x: Column,
-    y: Column,
-    p: Column,
+pub(super) struct Array {
+    pub len: usize,
+    pub t: Column,
+    pub x: Column,
+    pub y: Column,
+    pub p: Column,
     /// The unit of t; `None` for a plain array of floats, whose values decide.
-    unit: Option<TimeUnit>,
+    pub unit: Option<TimeUnit>,
 }
 
 /// Where a value of event i is: at `first + i·step`.
 #[derive(Clone, Copy)]
-struct Column {
-    first: usize,
-    step: usize,
-    number: Number,
+pub(super) struct Column {
+    pub first: usize,
+    pub step: usize,
+    pub number: Number,
 }
 
 impl Array {
     /// Checks the header against the `size` bytes of values.
-    fn of(header: Header, size: usize, options: &ReadOptions) -> Result<Array, Problem> {
+    pub(super) fn of(header: Header, size: usize, options: &ReadOptions) -> Result<Array, Problem> {
         let array = match header.kind {
             Kind::Plain(number) => Array::plain(number, header.fortran, &header.shape, options)?,
             Kind::Fields(fields, item) => Array::structured(&fields, item, &header.shape, options)?,

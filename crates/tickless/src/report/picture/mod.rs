@@ -15,6 +15,7 @@ mod png;
 mod raster;
 mod rates;
 pub(crate) mod sample;
+pub(crate) mod samples;
 mod svg;
 mod work;
 
