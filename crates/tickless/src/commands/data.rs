@@ -226,10 +226,10 @@ impl Data {
                 if global.json {
                     return print_json(&v);
                 }
-                let [w, h] = v.sensor;
+                let ([w, h], time) = (v.sensor, span(v.span_us as f64));
                 match v.samples {
                     Some([drawn, all]) => say!("{}: {} spikes in {drawn} of {all} samples", v.format, v.events),
-                    None => say!("{}: {} events in {} on {w}x{h}", v.format, v.events, span(v.span_us as f64)),
+                    None => say!("{}: {} events in {time} on {w}x{h}", v.format, v.events),
                 }
                 if let Some(outside) = v.outside {
                     say!("not drawn: {outside}, outside the {w}x{h} sensor");

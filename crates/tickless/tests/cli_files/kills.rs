@@ -9,7 +9,7 @@ use super::{evt3, names};
 /// Starts a command again and again and kills each after a longer time, until one ends by itself;
 /// calls `check` after each.
 fn killed_at_every_moment(scratch: &Scratch, args: &[&str], rounds: u32, check: impl Fn()) {
-    let mut command = || {
+    let command = || {
         let mut command = scratch.command(args);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     };
