@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, files};
+use super::{DataRequest, Dataset, DatasetInfo, Description, Key, Sample, SampleKind, Split, check_index, files};
 use crate::formats::HEAD;
 use crate::formats::cifar::{Kind, Records, SIDE};
 use crate::{Image, Result, source};
@@ -51,8 +51,8 @@ struct Cifar {
     test: Part,
 }
 
-/// The files of one part, in order.
-struct Part(Vec<Records>);
+/// The files of one part, in order, and where they lie.
+struct Part(Vec<Records>, Vec<PathBuf>);
 
 impl Cifar {
     fn open(info: &DatasetInfo, kind: Kind, request: &DataRequest) -> Result<Cifar> {
@@ -116,7 +116,7 @@ fn class_names(path: &Path, kind: Kind) -> Vec<String> {
 impl Part {
     fn read(paths: &[PathBuf], kind: Kind) -> Result<Part> {
         let read = |path: &PathBuf| Records::parse(source::read(path)?, kind, &path.display().to_string());
-        Ok(Part(paths.iter().map(read).collect::<Result<_>>()?))
+        Ok(Part(paths.iter().map(read).collect::<Result<_>>()?, paths.to_vec()))
     }
 
     /// The file and the record in it.
@@ -162,6 +162,11 @@ impl Dataset for Cifar {
         let found = self.part(split).find(index).and_then(|(records, i)| records.pixels(i));
         let pixels = found.unwrap_or(&[]).to_vec();
         Image::new(3, SIDE, SIDE, pixels).map(Sample::Image)
+    }
+
+    fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
+        self.part(split).1.iter().try_for_each(|file| key.file(file))?;
+        Ok(true)
     }
 
     fn describe(&self) -> Description {

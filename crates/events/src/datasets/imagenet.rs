@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageReader, Limits, RgbImage};
 
-use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Setting, Split, check_index};
+use super::{DataRequest, Dataset, DatasetInfo, Description, Key, Sample, SampleKind, Setting, Split, check_index};
 use crate::rng::Rng;
 use crate::{Error, Result, Sensor};
 use listing::Listing;
@@ -123,6 +123,11 @@ impl Dataset for Photographs {
 
     fn cropped(&self, split: Split, index: usize, rng: &mut Rng) -> Result<Sample> {
         transform::random(&self.decoded(split, index)?, self.crop, rng).map(Sample::Image)
+    }
+
+    fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
+        self.part(split).add_to(key);
+        Ok(true)
     }
 
     fn describe(&self) -> Description {

@@ -3,6 +3,7 @@
 use super::{print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
+use crate::report::span;
 use crate::view::{Options, view};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
@@ -175,6 +176,9 @@ struct Entry {
 impl Data {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        if !matches!(self.what, What::Fetch { .. }) {
+            console.nothing_to_save();
+        }
         match self.what {
             What::List => {
                 let all = datasets::list().iter().map(|d| Entry { name: d.name, about: d.about, needs: d.needs });
@@ -222,10 +226,10 @@ impl Data {
                 if global.json {
                     return print_json(&v);
                 }
-                let ([w, h], ms) = (v.sensor, v.span_us as f64 / 1000.0);
+                let ([w, h], time) = (v.sensor, span(v.span_us as f64));
                 match v.samples {
                     Some([drawn, all]) => say!("{}: {} spikes in {drawn} of {all} samples", v.format, v.events),
-                    None => say!("{}: {} events in {ms:.1} ms on {w}x{h}", v.format, v.events),
+                    None => say!("{}: {} events in {time} on {w}x{h}", v.format, v.events),
                 }
                 if let Some(outside) = v.outside {
                     say!("not drawn: {outside}, outside the {w}x{h} sensor");

@@ -32,6 +32,7 @@ pub use data::{
     Leak, Machine, Network, Point, Raster, RasterLayer, ReportData, StrategyResult, SweepRow,
 };
 pub use error::ReportError;
+pub(crate) use format::{span, time_unit};
 pub use page::page;
 
 /// The files of a report.
@@ -54,7 +55,7 @@ pub fn write(data: &ReportData, folder: &Path) -> Result<Written, ReportError> {
     std::fs::create_dir_all(&pictures_folder)
         .map_err(|source| ReportError::Folder { path: pictures_folder.clone(), source })?;
     let mut pictures = Vec::new();
-    for picture in picture::pictures(data) {
+    for picture in picture::pictures(data, picture::Format::Wide) {
         pictures.extend(draw(&picture, &pictures_folder)?);
     }
     let written = folder.join("report.html");
@@ -81,7 +82,7 @@ pub fn write_sweep(network: &str, rows: &[SweepRow], folder: &Path) -> Result<Ve
 pub fn write_recording(sample: &InputSample, name: &str, folder: &Path) -> Result<PathBuf, ReportError> {
     let path = folder.join(format!("{name}.png"));
     let data = ReportData { sample: Some(sample.clone()), ..ReportData::default() };
-    if let Some(picture) = picture::sample::picture(&data) {
+    if let Some(picture) = picture::sample::picture(&data, picture::Format::Wide) {
         put(&path, &picture::png(&picture)?)?;
     }
     Ok(path)

@@ -6,6 +6,7 @@
 
 mod animation;
 mod channels;
+mod digits;
 
 use crate::progress::stop;
 use crate::report::{InputSample, write_recording};
@@ -96,7 +97,7 @@ pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<V
     let stem = folder(file, options)?;
     let animation = options.output.join(format!("{stem}.gif"));
     let span_us = extent.last_us - extent.first_us;
-    let new = animation::write(&animation, &frames, size, span_us as f64 * options.slow, progress)?;
+    let new = animation::write(&animation, &frames, size, (span_us as f64, options.slow), progress)?;
     let sample = InputSample {
         label: stem.clone(),
         width: size.0,

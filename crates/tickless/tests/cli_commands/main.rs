@@ -6,7 +6,10 @@ mod data;
 mod event_driven;
 mod export;
 mod formats;
+mod progress;
 mod recordings;
+mod report;
+mod texts;
 
 use common::{RECIPE, RESIDUAL, Scratch, number};
 use serde_json::Value;
