@@ -8,7 +8,7 @@ use crate::simulate::{Simulation, trace};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use tickless_net::{InputKind, Leak, LeakRule, Neuron, Reset, SpikeMode};
+use tickless_net::{InputKind, LeakRule, Neuron};
 use tickless_train::evaluate::{LayerActivity, Point};
 use tickless_train::run::{Loaded, RunFolder};
 
@@ -100,7 +100,7 @@ pub fn report(title: &str, command: &str, groups: &[(String, Vec<Finished>)]) ->
         },
         network: r::Network {
             name: run.network.name().to_owned(),
-            neuron: neuron.map(|n| words(&n)).unwrap_or_default(),
+            neuron: neuron.map(|n| n.to_string()).unwrap_or_default(),
             stages: run.network.stages(),
             trainable_values: run.network.trainable_values(),
             layers: run.network.nodes().iter().map(layer_line).collect(),
@@ -120,19 +120,6 @@ pub fn report(title: &str, command: &str, groups: &[(String, Vec<Finished>)]) ->
         notes,
         command: command.to_owned(),
     })
-}
-
-/// A neuron in words.
-pub fn words(n: &Neuron) -> String {
-    let leak = match n.leak {
-        Leak::None => "IF".to_owned(),
-        Leak::Step(l) => format!("LIF, λ = {l}"),
-        Leak::Time(t) => format!("LIF, τ = {t} µs"),
-    };
-    let spikes = if n.spikes == SpikeMode::Multi { "multi-spike" } else { "single spike" };
-    let reset = if n.reset == Reset::Hard { "hard reset" } else { "soft reset" };
-    let limit = n.v_min.map(|v| format!(", v_min = {v}")).unwrap_or_default();
-    format!("{leak}, θ = {}, {spikes}, {reset}{limit}", n.threshold)
 }
 
 fn layer_line(n: &tickless_net::Node) -> String {

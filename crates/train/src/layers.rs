@@ -7,16 +7,19 @@ use crate::kernels::conv::precision::{self, Precision, Stays};
 use crate::kernels::fused::Branch;
 use crate::kernels::fused::{BranchNorm, Statistics};
 use crate::kernels::{
-    FirstInput, NeuronOp, conv_for, first, first_over, fused_over, neuron, tile_pool, tile_pool_last,
+    FirstInput, NeuronOp, conv_for, first, first_over, fused_over, neuron, reference, tile_pool, tile_pool_last,
 };
 use crate::model::Pass;
 use crate::norm::{BatchStatistics, NormMode, Running};
 use crate::parallel::Ranks;
 use crate::sequence::Sequence;
+use burn::tensor::activation::sigmoid;
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor};
 use tickless_net::{Conv, InputKind, Layer, Network, Neuron, NodeId, Norm, Pool, PoolKind};
+use tickless_neuron::model::stretch;
+use tickless_neuron::step::Constants;
 
 /// One summand of a neuron's current: a sequence and the convolution and norm that are still to be done.
 #[derive(Debug, Clone)]
@@ -73,6 +76,11 @@ impl Term {
     }
 }
 
+/// Whether a layer is neurons that the fused kernels have.
+fn is_plain_neuron(layer: Layer) -> bool {
+    matches!(layer, Layer::Neuron(n) if n.is_plain())
+}
+
 /// Which norms and additions are left to the neuron that alone reads them.
 pub(crate) fn fused_nodes(network: &Network) -> Vec<bool> {
     let nodes = network.nodes();
@@ -88,7 +96,7 @@ pub(crate) fn fused_nodes(network: &Network) -> Vec<bool> {
         [r] => Some(*r),
         _ => None,
     };
-    let neuron = |i: usize| matches!(nodes[i].layer, Layer::Neuron(_));
+    let neuron = |i: usize| is_plain_neuron(nodes[i].layer);
     let add =
         |i: usize| matches!(nodes[i].layer, Layer::Add) && nodes[i].from.len() == 2 && only(i).is_some_and(neuron);
     let norm = |i: usize| matches!(nodes[i].layer, Layer::Norm(_)) && only(i).is_some_and(|r| neuron(r) || add(r));
@@ -103,7 +111,7 @@ pub(crate) fn first_nodes(network: &Network, fused: &[bool]) -> Vec<bool> {
         let mut all = nodes.iter().enumerate().filter(|(_, n)| n.from.contains(&NodeId::Node(i)));
         all.next().map(|(j, n)| (j, n.layer)).filter(|_| readers[i] == 1)
     };
-    let neuron = |of: Option<(usize, Layer)>| matches!(of, Some((_, Layer::Neuron(_))));
+    let neuron = |of: Option<(usize, Layer)>| of.is_some_and(|(_, layer)| is_plain_neuron(layer));
     let input = |id: &NodeId| match id {
         NodeId::Input => true,
         NodeId::Node(j) => matches!(nodes[*j].layer, Layer::Ttm(_)) && nodes[*j].from == [NodeId::Input],
@@ -129,7 +137,7 @@ pub(crate) fn pooled_nodes(network: &Network) -> Vec<Option<Pool>> {
     let readers = network.readers();
     for (i, node) in nodes.iter().enumerate() {
         if let (Layer::Pool(pool), [NodeId::Node(from)]) = (node.layer, node.from.as_slice())
-            && matches!(nodes[*from].layer, Layer::Neuron(_))
+            && is_plain_neuron(nodes[*from].layer)
             && readers[*from] == 1
             && tile_scale(pool).is_some()
         {
@@ -187,13 +195,38 @@ pub(crate) fn spiking(
 
 /// The neuron's operator at this number of steps.
 pub(crate) fn neuron_op(n: Neuron, name: &str, steps: usize, pass: &Pass<'_>) -> Result<NeuronOp> {
-    let lambda = n.lambda(pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| {
-        Error::Setting(format!(
-            "layer `{name}`: a leak in µs needs the duration of a step, which a static image does not have; \
-             give `leak` per step"
-        ))
-    })?;
+    let lambda = n.lambda(pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(name))?;
     Ok(NeuronOp { neuron: n, lambda, steps })
+}
+
+fn no_step(name: &str) -> Error {
+    Error::Setting(format!(
+        "layer `{name}`: a leak in µs needs the duration of a step, which a static image does not have; \
+         give `leak` per step"
+    ))
+}
+
+/// Spikes of neurons that have no fused kernel, all but the plain ones ([`Neuron::is_plain`]).
+/// `decay` is the trained tensor of a learned leak.
+///
+/// # Errors
+/// As [`neuron_op`].
+pub(crate) fn general_spiking(
+    x: Sequence,
+    n: &Neuron,
+    name: &str,
+    decay: Option<Tensor<1>>,
+    pass: &Pass<'_>,
+) -> Result<Sequence> {
+    let steps = x.steps();
+    let constants = Constants::at(n, pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(name))?;
+    let lambda = decay.map(|d| {
+        // As `learned_lambda`, and λ^(T_max/T) where the leak belongs to time.
+        let trained = sigmoid(d).clamp(1e-6, 1.0 - 1e-6);
+        let stretch = stretch(pass.leak, pass.t_max, steps);
+        if stretch == 1.0 { trained } else { trained.log().mul_scalar(stretch).exp() }
+    });
+    Ok(x.each(|x| reference::any_neuron(x, n, constants, lambda, steps)))
 }
 
 /// Spikes by the plain form.

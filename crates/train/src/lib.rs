@@ -19,7 +19,6 @@ pub mod kernels;
 mod layers;
 pub mod loss;
 pub mod model;
-pub mod neuron;
 pub mod norm;
 pub mod optimiser;
 pub mod parallel;
@@ -33,8 +32,8 @@ pub mod seed;
 pub mod sequence;
 pub mod step;
 pub mod strategy;
-pub mod surrogate;
 pub mod trainer;
 pub mod ttm;
 
 pub use error::{Error, Result};
+pub use tickless_neuron as neuron;

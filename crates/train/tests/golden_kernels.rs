@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tickless_net::{Array, Leak, Neuron, Reset, SpikeMode, Surrogate, TtmMode};
 use tickless_train::kernels::{NeuronOp, map_time, neuron};
 use tickless_train::loss::Loss;
-use tickless_train::neuron::step;
+use tickless_train::neuron::step::plain_step as step;
 use tickless_train::ttm::TimeMap;
 
 fn ttm(mode: TtmMode, a: usize, b: usize) -> TimeMap {
@@ -143,6 +143,7 @@ fn sinabs_neuron(case: &Value, surrogates: &Value) -> Result<Neuron, String> {
         // sinabs multiplies by [s = 0] to reset: nothing is differentiated through that.
         detach_reset: reset == Reset::Hard,
         surrogate: Surrogate::SingleExponential { width },
+        ..Neuron::lif()
     })
 }
 

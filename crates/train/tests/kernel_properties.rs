@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 use tickless_net::{Leak, Neuron, Reset, SpikeMode, Surrogate, TtmMode};
 use tickless_train::kernels::{NeuronOp, map_time, neuron, reference};
-use tickless_train::neuron::step;
+use tickless_train::neuron::step::plain_step as step;
 use tickless_train::ttm::TimeMap;
 
 const SURROGATES: [Surrogate; 6] = [
@@ -129,6 +129,7 @@ fn every_neuron(lambda: f32, threshold: f32) -> Vec<Neuron> {
                             fire_at_threshold,
                             detach_reset,
                             surrogate,
+                            ..Neuron::lif()
                         });
                     }
                 }

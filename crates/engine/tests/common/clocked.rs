@@ -1,19 +1,15 @@
-//! A tiny clocked simulator: the whole network, frame by frame, all layers in the same step.
+//! A tiny clocked simulator: the whole network, frame by frame, all layers in the same step, in f64.
 
 use super::dense::{Map, linear};
-use tickless_net::{Layer, Network, Neuron, NodeId, Reset, SpikeMode, Weights};
+use tickless_net::{Layer, LeakRule, Network, Neuron, NodeId, Weights};
+use tickless_neuron::step::{AnyState, Constants, Mode, State, step as neuron_step};
 
-/// One step of one neuron: (spikes, potential afterwards).
+/// One step of one neuron that has taken its current: (spikes, potential afterwards).
 pub fn step(n: &Neuron, u: f64) -> (f64, f64) {
-    let theta = f64::from(n.threshold);
-    let fires = if n.fire_at_threshold { u >= theta } else { u > theta };
-    let spikes = match (fires, n.spikes) {
-        (false, _) => 0.0,
-        (true, SpikeMode::Single) => 1.0,
-        (true, SpikeMode::Multi) => (u / theta).floor(),
-    };
-    let v = if n.reset == Reset::Hard && fires { 0.0 } else { u - spikes * theta };
-    (spikes, n.v_min.map_or(v, |m| v.max(m.into())))
+    let v_min = n.v_min.map_or(f64::NEG_INFINITY, f64::from);
+    let mut state = State { v: u, synapse: (), adaptation: () };
+    let fired = neuron_step(Mode::of(n), &Constants::fixed(1.0, n.threshold.into(), v_min), &mut state, 0.0);
+    (fired.spikes, state.v)
 }
 
 /// What a clocked run gives.
@@ -27,9 +23,21 @@ pub struct Clocked {
 
 /// Runs a network of neurons without leak on frames.
 pub fn run(net: &Network, weights: &Weights, frames: &[Map]) -> Clocked {
+    run_leaky(net, weights, frames, 1, None)
+}
+
+/// Runs a network on frames with the leak per time, trained at `t_max` steps of `step_us` µs.
+pub fn run_leaky(net: &Network, weights: &Weights, frames: &[Map], t_max: usize, step_us: Option<f64>) -> Clocked {
     let nodes = net.nodes();
-    let mut v: Vec<Map> = nodes.iter().map(|n| Map::zeros(n.output)).collect();
-    let mut sums: Vec<Map> = v.clone();
+    let mut sums: Vec<Map> = nodes.iter().map(|n| Map::zeros(n.output)).collect();
+    let mut states = Vec::new();
+    let mut constants = Vec::new();
+    for node in nodes {
+        let neuron = if let Layer::Neuron(n) = node.layer { n } else { Neuron::if_single() };
+        states.push(vec![AnyState::at_rest(&neuron, 0.0f64); node.output.len()]);
+        let c = Constants::at(&neuron, LeakRule::Time, t_max, frames.len(), step_us).unwrap();
+        constants.push(c.map(f64::from));
+    }
     for frame in frames {
         let mut out: Vec<Map> = Vec::new();
         for (i, node) in nodes.iter().enumerate() {
@@ -45,7 +53,8 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map]) -> Clocked {
                 Layer::Neuron(n) => {
                     let mut spikes = Map::zeros(node.output);
                     for (k, s) in spikes.data.iter_mut().enumerate() {
-                        (*s, v[i].data[k]) = step(&n, v[i].data[k] + inputs[0].data[k]);
+                        let x = inputs[0].data[k];
+                        *s = neuron_step(Mode::of(&n), &constants[i], &mut states[i][k].0, x).spikes;
                     }
                     spikes
                 }

@@ -15,7 +15,7 @@ use crate::sequence::Sequence;
 use crate::ttm::TimeMap;
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
-use tickless_net::{InputKind, Layer, LeakRule, NodeId};
+use tickless_net::{InputKind, Layer, Leak, LeakRule, NodeId};
 
 /// How a pass is to be run.
 #[derive(Debug, Clone)]
@@ -203,6 +203,13 @@ impl Model {
                     let (steps, ranks) = (x.steps(), &self.ranks);
                     let y = running.apply(x.into_held(), gain, shift, n, pass.norm, ranks, seen)?;
                     Sequence::new(y, steps)
+                }
+                Layer::Neuron(n) if !n.is_plain() => {
+                    let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next);
+                    let x = x.ready();
+                    // The kernels that read its spikes hold maps channels last.
+                    let x = if fast { x.channels_last() } else { x.channels_first() };
+                    layers::general_spiking(x, &n, &node.name, decay, pass)?
                 }
                 Layer::Neuron(n) => {
                     let op = |steps| layers::neuron_op(n, &node.name, steps, pass);

@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 use tickless_net::{Leak, Neuron, Reset, SpikeMode, Surrogate};
 use tickless_train::device;
 use tickless_train::kernels::NeuronOp;
-use tickless_train::neuron::step;
+use tickless_train::neuron::step::plain_step as step;
 
 /// The device under test.
 fn gpu() -> Option<Device> {
@@ -124,6 +124,7 @@ fn every_neuron() -> Vec<Neuron> {
                 fire_at_threshold: bit(2),
                 detach_reset: bit(3),
                 surrogate,
+                ..Neuron::lif()
             });
         }
     }

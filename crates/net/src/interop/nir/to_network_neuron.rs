@@ -76,6 +76,8 @@ pub(super) fn neuron(
     let neuron = Neuron {
         threshold: first.threshold as f32,
         leak: if lambda == 1.0 { Leak::None } else { Leak::Step(lambda) },
+        synapse: None,
+        adaptation: None,
         spikes: first.spikes,
         reset: first.reset,
         v_min: first.v_min.map(|v| v as f32),

@@ -6,7 +6,7 @@ use crate::kernels::NeuronOp;
 use crate::kernels::fused::Channels;
 use crate::kernels::fused::rows::{back, charge, fire, is_lif};
 use crate::kernels::fused::time::{Buffer, NARROW, NormSums, Source, Steps, WIDE, gradients_of, spikes_of};
-use crate::neuron::Constants;
+use tickless_neuron::step::Constants;
 
 /// What a row needs beside its values.
 pub(super) struct Line<'a> {

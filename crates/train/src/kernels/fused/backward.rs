@@ -1,7 +1,7 @@
 //! Gradients of a fused layer.
 //!
 //! The membrane is computed again, chunk by chunk, and the gradient sent back through its steps
-//! (see [`crate::neuron`]). With `G[i]` the sum of ∂L/∂I over the steps that show step i of a branch
+//! (see [`tickless_neuron::step`]). With `G[i]` the sum of ∂L/∂I over the steps that show step i of a branch
 //! (cᵢ of them), x̂ = (x − μ)/σ and M values a channel:
 //!
 //! ```text
@@ -19,10 +19,10 @@ use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use crate::kernels::memory::{full, room};
 use crate::kernels::parts::InParts;
 use crate::kernels::pool::spread_rows;
-use crate::neuron::Constants;
 use crate::parallel::Ranks;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
+use tickless_neuron::step::Constants;
 
 /// Tasks that a layer is cut into, whatever the number of threads.
 const TASKS: usize = 32;

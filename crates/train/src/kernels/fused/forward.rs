@@ -10,10 +10,10 @@ use crate::kernels::conv::simd::{Isa, Lanes, by_isa};
 use crate::kernels::memory::{full, room};
 use crate::kernels::parts::InParts;
 use crate::kernels::pool::sums_row;
-use crate::neuron::Constants;
 use crate::parallel::sum_moments;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
+use tickless_neuron::step::Constants;
 
 /// One branch's tensors: `[T_in·B, H, W, C]`, `[C]`, `[C]`.
 #[derive(Debug, Clone, Copy)]

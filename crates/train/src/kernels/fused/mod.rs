@@ -8,7 +8,7 @@
 //! I[t] = Σ_branches norm(x[map(t)]),    norm(x) = (x − μ)·γ/√(σ² + ε) + β
 //! ```
 //!
-//! and the neuron's equations follow (see [`crate::neuron`]). Done at once nothing of this is stored
+//! and the neuron's equations follow (see [`tickless_neuron::step`]). Done at once nothing of this is stored
 //! but the spikes, or where pooling alone reads them their sums over its windows: the repeat is an index, the statistics weight each step by how often it is repeated,
 //! and backward computes the membrane again from x. Maps are channels-last, `[T·B, H, W, C]`.
 
