@@ -22,8 +22,9 @@
 //! millionth, which is less than what f32 leaves of a decay per step.
 
 use crate::first_root::{Term, first_rise};
+use crate::lane::Lane;
 use crate::model::{LeakRule, Neuron};
-use crate::step::{Constants, Mode, Raised, State, Threshold, step};
+use crate::step::{Constants, Mode, Raised, State, Threshold, charged, step};
 
 /// Time constants behind which nothing is left of a variable.
 const GONE: f64 = 60.0;
@@ -188,6 +189,19 @@ impl Timed {
     pub fn fires_by_itself(&self) -> bool {
         self.synapse.is_some() || self.adaptation > 0.0
     }
+}
+
+/// A plain membrane that an event reaches, in the fast form: it decays by `factor` if there is one,
+/// takes the weight `w` and keeps its lower limit; gives it and where it reaches the threshold. The
+/// limit lies below the threshold, so a neuron that will fire has kept its u.
+#[inline(always)]
+pub fn arrive<L: Lane>(v: L, w: L, factor: Option<&L>, fires_at: &L, v_min: L) -> (L, L::Mask) {
+    let u = match factor {
+        Some(factor) => charged(v, factor, w),
+        None => v + w,
+    };
+    let fires = u.at_least(fires_at);
+    (v_min.larger(u), fires)
 }
 
 /// The number of spikes of a potential that has reached the threshold: the count of

@@ -1,28 +1,31 @@
 //! What the equations are generic over: one number, a vector register, a tensor.
 //!
-//! An executor implements [`Lane`] for the type it computes with. The methods from
-//! [`detach`](Lane::detach) on matter only to types that record a graph for automatic
-//! differentiation; for plain numbers their default does nothing.
+//! An executor implements for the type it computes with what its equations need: [`Lane`] for the
+//! arrival of an event, [`StepLane`] for a whole step, [`Smooth`] for a surrogate.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// Numbers that pass through the neuron's equations side by side.
-pub trait Lane:
-    Clone + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
-{
+pub trait Lane: Clone + Add<Output = Self> + Mul<Output = Self> {
     /// The result of a comparison.
     type Mask;
 
-    /// `value` in every place of a lane of the same size.
-    fn like(&self, value: f32) -> Self;
     /// Where `self ≥ other`; false for NaN.
     fn at_least(&self, other: &Self) -> Self::Mask;
+    /// The larger value; `other` where they are equal or one is NaN.
+    fn larger(self, other: Self) -> Self;
+}
+
+/// Lanes that take a whole step. The methods from [`detach`](StepLane::detach) on matter only to
+/// types that record a graph for automatic differentiation; for plain numbers their default does
+/// nothing.
+pub trait StepLane: Lane + Sub<Output = Self> + Div<Output = Self> + Neg<Output = Self> {
+    /// `value` in every place of a lane of the same size.
+    fn like(&self, value: f32) -> Self;
     /// Where `self > other`; false for NaN.
     fn above(&self, other: &Self) -> Self::Mask;
     /// `yes` where the mask is set, else `no`.
     fn select(mask: &Self::Mask, yes: Self, no: Self) -> Self;
-    /// The larger value; `other` where they are equal or `self` is NaN.
-    fn larger(self, other: Self) -> Self;
     /// Rounded towards zero.
     fn truncated(self) -> Self;
 
@@ -47,7 +50,7 @@ pub trait Lane:
 }
 
 /// The functions that surrogates are made of.
-pub trait Smooth: Lane {
+pub trait Smooth: StepLane {
     /// |x|.
     fn magnitude(self) -> Self;
     /// eˣ.
@@ -64,13 +67,20 @@ macro_rules! number {
             type Mask = bool;
 
             #[inline(always)]
-            fn like(&self, value: f32) -> Self {
-                value.into()
+            fn at_least(&self, other: &Self) -> bool {
+                self >= other
             }
 
             #[inline(always)]
-            fn at_least(&self, other: &Self) -> bool {
-                self >= other
+            fn larger(self, other: Self) -> Self {
+                if self > other { self } else { other }
+            }
+        }
+
+        impl StepLane for $type {
+            #[inline(always)]
+            fn like(&self, value: f32) -> Self {
+                value.into()
             }
 
             #[inline(always)]
@@ -81,11 +91,6 @@ macro_rules! number {
             #[inline(always)]
             fn select(mask: &bool, yes: Self, no: Self) -> Self {
                 if *mask { yes } else { no }
-            }
-
-            #[inline(always)]
-            fn larger(self, other: Self) -> Self {
-                if self > other { self } else { other }
             }
 
             #[inline(always)]

@@ -30,7 +30,7 @@ pub mod step;
 pub mod suggest;
 pub mod surrogate;
 
-pub use lane::Lane;
+pub use lane::{Lane, StepLane};
 pub use model::{Adaptation, Error, Leak, LeakRule, Neuron, Reset, SpikeMode};
 pub use spec::{NeuronSpec, NumberOrNone};
 pub use surrogate::Surrogate;

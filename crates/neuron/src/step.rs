@@ -26,7 +26,7 @@
 //! Source: Du et al. (ICLR 2025) for the reset path that is differentiated; sinabs for the
 //! multi-spike neuron and its lower limit; [`model`](crate::model) for the parts.
 
-use crate::lane::{Lane, Smooth};
+use crate::lane::{Lane, Smooth, StepLane};
 use crate::model::{LeakRule, Neuron, Reset, SpikeMode};
 use crate::surrogate::{Surrogate, derivative, integral};
 
@@ -174,7 +174,7 @@ impl<L> Synapse<L> for () {
     }
 }
 
-impl<L: Lane> Synapse<L> for Current<L> {
+impl<L: StepLane> Synapse<L> for Current<L> {
     #[inline(always)]
     fn current(&mut self, x: L, c: &Constants<L>) -> L {
         let (decay, charge) = c.synapse.clone();
@@ -191,7 +191,7 @@ impl<L: Lane> Synapse<L> for Current<L> {
     }
 }
 
-impl<L: Lane> Threshold<L> for () {
+impl<L: StepLane> Threshold<L> for () {
     #[inline(always)]
     fn threshold(&self, c: &Constants<L>) -> L {
         c.theta.clone()
@@ -209,7 +209,7 @@ impl<L: Lane> Threshold<L> for () {
     fn adjoint(&mut self, _: impl FnOnce() -> L, _: &Constants<L>) {}
 }
 
-impl<L: Lane> Threshold<L> for Raised<L> {
+impl<L: StepLane> Threshold<L> for Raised<L> {
     #[inline(always)]
     fn threshold(&self, c: &Constants<L>) -> L {
         c.theta.clone() + c.adaptation.0.clone() * self.0.clone()
@@ -243,7 +243,7 @@ pub struct Fired<L> {
 
 /// Number of spikes at potential `u` and threshold `theta`.
 #[inline(always)]
-pub fn spikes<L: Lane>(mode: Mode, u: &L, theta: &L) -> L {
+pub fn spikes<L: StepLane>(mode: Mode, u: &L, theta: &L) -> L {
     let fires = if mode.equal { u.at_least(theta) } else { u.above(theta) };
     let count = if mode.multi { (u.clone() / theta.clone()).truncated() } else { u.like(1.0) };
     L::select(&fires, count, u.like(0.0))
@@ -251,13 +251,13 @@ pub fn spikes<L: Lane>(mode: Mode, u: &L, theta: &L) -> L {
 
 /// Potential after the reset, before the limit.
 #[inline(always)]
-pub fn reset<L: Lane>(mode: Mode, u: L, s: &L, theta: &L) -> L {
+pub fn reset<L: StepLane>(mode: Mode, u: L, s: &L, theta: &L) -> L {
     if mode.hard { u.zero_where(s) } else { u - theta.clone() * s.clone() }
 }
 
 /// Potential after the reset and the limit.
 #[inline(always)]
-pub fn settled<L: Lane>(mode: Mode, u: L, s: &L, theta: &L, v_min: &L) -> L {
+pub fn settled<L: StepLane>(mode: Mode, u: L, s: &L, theta: &L, v_min: &L) -> L {
     reset(mode, u, s, theta).larger(v_min.clone())
 }
 
@@ -269,7 +269,7 @@ pub fn charged<L: Lane>(v: L, lambda: &L, current: L) -> L {
 
 /// One step with input `x`: spikes without a gradient.
 #[inline(always)]
-pub fn step<L: Lane, I: Synapse<L>, A: Threshold<L>>(
+pub fn step<L: StepLane, I: Synapse<L>, A: Threshold<L>>(
     mode: Mode,
     c: &Constants<L>,
     state: &mut State<L, I, A>,
@@ -299,7 +299,7 @@ pub fn plain_step(neuron: &Neuron, lambda: f32, v: f32, current: f32) -> (f32, f
 }
 
 #[inline(always)]
-fn stepped<L: Lane, I: Synapse<L>, A: Threshold<L>>(
+fn stepped<L: StepLane, I: Synapse<L>, A: Threshold<L>>(
     mode: Mode,
     c: &Constants<L>,
     state: &mut State<L, I, A>,
@@ -334,7 +334,7 @@ pub fn adjoint<L: Smooth, I: Synapse<L>, A: Threshold<L>>(
 
 /// [`adjoint`] with the surrogate's value given.
 #[inline(always)]
-pub fn adjoint_of_slope<L: Lane, I: Synapse<L>, A: Threshold<L>>(
+pub fn adjoint_of_slope<L: StepLane, I: Synapse<L>, A: Threshold<L>>(
     mode: Mode,
     c: &Constants<L>,
     adjoint: &mut State<L, I, A>,
@@ -379,7 +379,7 @@ impl<L: Clone> AnyState<L> {
     }
 }
 
-impl<L: Lane> Synapse<L> for Option<Current<L>> {
+impl<L: StepLane> Synapse<L> for Option<Current<L>> {
     #[inline(always)]
     fn current(&mut self, x: L, c: &Constants<L>) -> L {
         match self {
@@ -397,7 +397,7 @@ impl<L: Lane> Synapse<L> for Option<Current<L>> {
     }
 }
 
-impl<L: Lane> Threshold<L> for Option<Raised<L>> {
+impl<L: StepLane> Threshold<L> for Option<Raised<L>> {
     #[inline(always)]
     fn threshold(&self, c: &Constants<L>) -> L {
         match self {
@@ -529,20 +529,22 @@ mod tests {
     }
     impl Lane for Dual {
         type Mask = bool;
-        fn like(&self, value: f32) -> Self {
-            Dual(value.into(), 0.0)
-        }
         fn at_least(&self, other: &Self) -> bool {
             self.0 >= other.0
+        }
+        fn larger(self, other: Self) -> Self {
+            if self.0 > other.0 { self } else { other }
+        }
+    }
+    impl StepLane for Dual {
+        fn like(&self, value: f32) -> Self {
+            Dual(value.into(), 0.0)
         }
         fn above(&self, other: &Self) -> bool {
             self.0 > other.0
         }
         fn select(mask: &bool, yes: Self, no: Self) -> Self {
             if *mask { yes } else { no }
-        }
-        fn larger(self, other: Self) -> Self {
-            if self.0 > other.0 { self } else { other }
         }
         fn truncated(self) -> Self {
             Dual(self.0.trunc(), 0.0)

@@ -60,7 +60,10 @@ fn every_neuron_model_is_trained_evaluated_and_simulated_by_its_word() {
         } else {
             assert!(parity["pairs"][0]["verdict"].to_string().contains("fires between events"), "{parity:#}");
             assert_eq!(parity["pairs"][1]["verdict"], "agree", "a session used again: {parity:#}");
-            assert!(exported.code != Some(0) && exported.stderr.contains("this exporter cannot write"), "{exported:#?}");
+            assert!(
+                exported.code != Some(0) && exported.stderr.contains("this exporter cannot write"),
+                "{exported:#?}"
+            );
         }
         let chip = scratch.run(&["export", "run", "--to", "speck"]);
         assert!(format!("{}{}", chip.stdout, chip.stderr).contains("its neurons leak"), "{chip:#?}");

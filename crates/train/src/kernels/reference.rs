@@ -6,7 +6,7 @@ use super::NeuronOp;
 use crate::ttm::TimeMap;
 use burn::tensor::{Bool, Tensor};
 use std::ops::{Add, Div, Mul, Neg, Sub};
-use tickless_neuron::lane::{Lane, Smooth};
+use tickless_neuron::lane::{Lane, Smooth, StepLane};
 use tickless_neuron::step::{AnyState, Constants, Mode, step_recorded};
 use tickless_neuron::{Leak, Neuron};
 
@@ -105,12 +105,19 @@ impl Neg for Recorded {
 impl Lane for Recorded {
     type Mask = Tensor<4, Bool>;
 
-    fn like(&self, value: f32) -> Self {
-        Self(Tensor::full(self.0.dims(), value, &self.0.device()))
-    }
-
     fn at_least(&self, other: &Self) -> Self::Mask {
         self.0.clone().greater_equal(other.0.clone())
+    }
+
+    fn larger(self, other: Self) -> Self {
+        let mask = self.above(&other);
+        Self::select(&mask, self, other)
+    }
+}
+
+impl StepLane for Recorded {
+    fn like(&self, value: f32) -> Self {
+        Self(Tensor::full(self.0.dims(), value, &self.0.device()))
     }
 
     fn above(&self, other: &Self) -> Self::Mask {
@@ -119,11 +126,6 @@ impl Lane for Recorded {
 
     fn select(mask: &Self::Mask, yes: Self, no: Self) -> Self {
         Self(no.0.mask_where(mask.clone(), yes.0))
-    }
-
-    fn larger(self, other: Self) -> Self {
-        let mask = self.above(&other);
-        Self::select(&mask, self, other)
     }
 
     fn truncated(self) -> Self {
