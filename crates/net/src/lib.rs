@@ -25,4 +25,4 @@ pub use network::{Input, InputKind, Network, NetworkBuilder, Node, NodeId};
 pub use shape::Shape;
 pub use tickless_neuron::{self as neuron, suggest};
 pub use tickless_neuron::{Adaptation, Leak, LeakRule, Neuron, Reset, SpikeMode, Surrogate};
-pub use weights::{Array, Weights};
+pub use weights::{Array, WeightFile, Weights};

@@ -1,12 +1,31 @@
 //! Named tensors and the one file format that holds them (safetensors, little endian f32).
 //!
 //! A tensor is named `<layer>.<tensor>`: `conv1.weight`, `norm1.running_mean`.
+//!
+//! # Checksum
+//! A file that Tickless writes has the entry `checksum` among the texts of its header
+//! (`__metadata__`), so that every other reader of safetensors reads the file too. The value is
+//! `xxh3-64:` and 16 hexadecimal digits: XXH3 with seed 0 over
+//!
+//! ```text
+//! for each tensor, by name:       text(name)  text("F32")  number(rank)  number(each side)  its bytes
+//! for each other entry, by key:   text(key)  text(value)
+//! number(n) = n in 8 bytes, little endian        text(s) = number(length of s in bytes)  s in UTF-8
+//! ```
+//!
+//! Names and bytes of tensors are sorted as UTF-8. A file without the entry is read too: other
+//! programs write none; [`WeightFile::has_checksum`] says so.
 
 use crate::error::{Error, Result};
 use crate::network::Network;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hasher;
 use std::path::Path;
+use twox_hash::XxHash3_64;
+
+/// The header's entry that holds the checksum.
+const CHECKSUM: &str = "checksum";
 
 /// A dense row-major f32 array.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -71,7 +90,7 @@ impl Weights {
         let wrong = |layer: &str, problem: String| {
             Err(Error::Weights { file: file.to_owned(), layer: layer.to_owned(), problem })
         };
-        let mut known = std::collections::BTreeSet::new();
+        let mut known = BTreeSet::new();
         for (i, name, spec) in network.tensors() {
             let layer = &network.nodes()[i].name;
             match self.get(&name) {
@@ -109,49 +128,75 @@ impl Weights {
         }
     }
 
+    /// Checks that every value can be computed with: finite, and no variance below 0.
+    ///
+    /// # Errors
+    /// Names the file, the layer, the tensor, the place in it and the value.
+    pub fn check_values(&self, file: &Path) -> Result<()> {
+        for (name, array) in &self.tensors {
+            let variance = name.ends_with(".running_var");
+            let Some(at) = array.data.iter().position(|v| !v.is_finite() || (variance && *v < 0.0)) else { continue };
+            let layer = name.rsplit_once('.').map_or(name.as_str(), |p| p.0);
+            let (value, limit) =
+                (array.data[at], if variance { "a finite number from 0 on" } else { "a finite number" });
+            let problem = format!(
+                "value {at} of `{name}` is {value}, not {limit}: the training diverged, or the file was changed"
+            );
+            return Err(Error::Weights { file: file.to_owned(), layer: layer.to_owned(), problem });
+        }
+        Ok(())
+    }
+
     /// Reads a safetensors file. `f32` tensors only.
     ///
     /// # Errors
-    /// If the file cannot be read or is not such a file.
+    /// If the file cannot be read, is not such a file, or does not have the content that its checksum is of.
     pub fn load(file: &Path) -> Result<Self> {
-        let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
-        Self::from_bytes(&bytes, file)
+        Ok(WeightFile::load(file)?.weights)
     }
 
     /// Reads the bytes of a safetensors file; `file` is used in messages.
     ///
     /// # Errors
-    /// If the bytes are not such a file or a tensor is not `f32`.
+    /// If the bytes are not such a file, a tensor is not `f32`, or the checksum is of another content.
     pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Self> {
-        let wrong = |problem: String| Error::WeightFile { file: file.to_owned(), problem };
-        let st = SafeTensors::deserialize(bytes).map_err(|e| wrong(format!("{e:?} ({} bytes)", bytes.len())))?;
-        let mut out = Weights::default();
-        for (name, view) in st.tensors() {
-            if view.dtype() != Dtype::F32 {
-                return Err(wrong(format!("tensor `{name}` is {:?}, weights are f32", view.dtype())));
+        Ok(WeightFile::from_bytes(bytes, file)?.weights)
+    }
+
+    /// The checksum of these tensors with these texts (see the [module](self)).
+    fn checksum(&self, metadata: &BTreeMap<String, String>) -> String {
+        let mut hash = XxHash3_64::with_seed(0);
+        let number = |hash: &mut XxHash3_64, n: usize| hash.write(&(n as u64).to_le_bytes());
+        let text = |hash: &mut XxHash3_64, s: &str| {
+            number(hash, s.len());
+            hash.write(s.as_bytes());
+        };
+        let mut buffer = Vec::new();
+        for (name, array) in &self.tensors {
+            text(&mut hash, name);
+            text(&mut hash, "F32");
+            number(&mut hash, array.shape.len());
+            array.shape.iter().for_each(|n| number(&mut hash, *n));
+            for values in array.data.chunks(1 << 14) {
+                buffer.clear();
+                buffer.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+                hash.write(&buffer);
             }
-            let data = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-            out.tensors.insert(name, Array { shape: view.shape().to_vec(), data });
         }
-        Ok(out)
+        for (key, value) in metadata.iter().filter(|(key, _)| *key != CHECKSUM) {
+            text(&mut hash, key);
+            text(&mut hash, value);
+        }
+        format!("xxh3-64:{:016x}", hash.finish())
     }
 
-    /// The text entries in the header of a safetensors file.
-    ///
-    /// # Errors
-    /// If the bytes are not such a file.
-    pub fn metadata(bytes: &[u8], file: &Path) -> Result<HashMap<String, String>> {
-        let wrong =
-            |e: safetensors::SafeTensorError| Error::WeightFile { file: file.to_owned(), problem: format!("{e:?}") };
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
-        Ok(header.metadata().clone().unwrap_or_default())
-    }
-
-    /// The bytes of a safetensors file; `metadata` goes into its header.
+    /// The bytes of a safetensors file; `metadata` and the checksum go into its header.
     ///
     /// # Errors
     /// If the tensors cannot be written (a name that the format refuses).
     pub fn to_bytes(&self, metadata: Option<HashMap<String, String>>) -> Result<Vec<u8>> {
+        let mut metadata: BTreeMap<String, String> = metadata.unwrap_or_default().into_iter().collect();
+        metadata.insert(CHECKSUM.to_owned(), self.checksum(&metadata));
         let bytes: Vec<(&String, Vec<u8>, &Vec<usize>)> = self
             .tensors
             .iter()
@@ -163,7 +208,59 @@ impl Weights {
         for (name, data, shape) in &bytes {
             views.push((name.as_str(), TensorView::new(Dtype::F32, (*shape).clone(), data).map_err(wrong)?));
         }
-        safetensors::serialize(views, metadata).map_err(wrong)
+        safetensors::serialize(views, Some(metadata.into_iter().collect())).map_err(wrong)
+    }
+}
+
+/// The content of a safetensors file, checked.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct WeightFile {
+    /// Its tensors.
+    pub weights: Weights,
+    /// The texts of its header, without the checksum.
+    pub metadata: BTreeMap<String, String>,
+    /// Whether it has a checksum (which then is right). If not, nothing tells whether it is what was written.
+    pub has_checksum: bool,
+}
+
+impl WeightFile {
+    /// Reads a safetensors file. `f32` tensors only.
+    ///
+    /// # Errors
+    /// As [`Weights::load`].
+    pub fn load(file: &Path) -> Result<Self> {
+        let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
+        Self::from_bytes(&bytes, file)
+    }
+
+    /// Reads the bytes of a safetensors file; `file` is used in messages.
+    ///
+    /// # Errors
+    /// As [`Weights::from_bytes`].
+    pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Self> {
+        let wrong = |problem: String| Error::WeightFile { file: file.to_owned(), problem };
+        let parsed = |e: safetensors::SafeTensorError| wrong(format!("{e:?} ({} bytes)", bytes.len()));
+        let st = SafeTensors::deserialize(bytes).map_err(parsed)?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(parsed)?;
+        let mut weights = Weights::default();
+        for (name, view) in st.tensors() {
+            if view.dtype() != Dtype::F32 {
+                return Err(wrong(format!("tensor `{name}` is {:?}, weights are f32", view.dtype())));
+            }
+            let data = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            weights.tensors.insert(name, Array { shape: view.shape().to_vec(), data });
+        }
+        let mut metadata: BTreeMap<String, String> =
+            header.metadata().clone().unwrap_or_default().into_iter().collect();
+        let stated = metadata.remove(CHECKSUM);
+        let found = weights.checksum(&metadata);
+        match &stated {
+            Some(stated) if *stated != found => {
+                Err(wrong(format!("its content has the checksum {found}, its header says {stated}")))
+            }
+            _ => Ok(Self { weights, metadata, has_checksum: stated.is_some() }),
+        }
     }
 }
 
@@ -177,6 +274,91 @@ mod tests {
         w.insert("a.weight", Array::new(vec![2, 2], vec![1.0, -0.0, f32::MIN_POSITIVE, 3.5]));
         let back = Weights::from_bytes(&w.to_bytes(None).unwrap(), Path::new("x")).unwrap();
         assert_eq!(back, w);
+    }
+
+    fn example() -> Weights {
+        let mut w = Weights::default();
+        w.insert("conv1.weight", Array::new(vec![2, 2], vec![1.0, -0.0, f32::MIN_POSITIVE, 3.5]));
+        w.insert("norm1.running_var", Array::full(&[3], 0.5));
+        w
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_weight_file_is_noticed_or_without_effect() {
+        let file = Path::new("w.safetensors");
+        let metadata = HashMap::from([("position".to_owned(), "{\"epoch\":2}".to_owned())]);
+        let bytes = example().to_bytes(Some(metadata)).unwrap();
+        let whole = WeightFile::from_bytes(&bytes, file).unwrap();
+        assert!(whole.has_checksum && whole.weights == example() && whole.metadata.len() == 1);
+        let mut unnoticed = 0;
+        for bit in 0..8 * bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            match WeightFile::from_bytes(&flipped, file) {
+                Err(e) => assert!(e.to_string().starts_with("w.safetensors:"), "{e}"),
+                Ok(read) => {
+                    // Only the entry's own name can change unseen; then the reader is told that there is no checksum.
+                    assert!(!read.has_checksum && read.weights == whole.weights, "bit {bit}");
+                    unnoticed += 1;
+                }
+            }
+        }
+        assert!(unnoticed <= 8 * CHECKSUM.len(), "{unnoticed}");
+    }
+
+    #[test]
+    fn the_checksum_is_of_names_shapes_values_and_texts_and_no_two_run_into_each_other() {
+        let file = Path::new("w.safetensors");
+        let checksum = |w: &Weights, texts: &[(&str, &str)]| {
+            w.checksum(&texts.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+        };
+        let mut all = vec![checksum(&example(), &[]), checksum(&Weights::default(), &[])];
+        let mut other = example();
+        other.tensors.get_mut("conv1.weight").unwrap().shape = vec![4];
+        all.push(checksum(&other, &[]));
+        other.insert("conv1.weight", Array::new(vec![2, 2], vec![1.0, 0.0, f32::MIN_POSITIVE, 3.5]));
+        all.push(checksum(&other, &[]));
+        all.extend([("a", "bc"), ("ab", "c")].map(|text| checksum(&example(), &[text])));
+        let different: BTreeSet<&String> = all.iter().collect();
+        assert_eq!(different.len(), all.len(), "{all:?}");
+        // Pinned, because files of earlier versions are checked by it.
+        assert_eq!(all[1], "xxh3-64:2d06800538d394c2");
+        let stated = String::from_utf8_lossy(&example().to_bytes(None).unwrap()).contains(&all[0]);
+        assert!(stated && WeightFile::from_bytes(&example().to_bytes(None).unwrap(), file).unwrap().has_checksum);
+    }
+
+    #[test]
+    fn a_file_of_another_program_has_no_checksum_and_is_read() {
+        let data: Vec<u8> = [1.0f32, 2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let view = TensorView::new(Dtype::F32, vec![2], &data).unwrap();
+        let bytes = safetensors::serialize([("a.weight", view)], None).unwrap();
+        let read = WeightFile::from_bytes(&bytes, Path::new("w")).unwrap();
+        assert!(!read.has_checksum && read.weights.tensors["a.weight"].data == [1.0, 2.0]);
+    }
+
+    #[test]
+    fn values_that_nothing_can_be_computed_with_are_named() {
+        let file = Path::new("w.safetensors");
+        example().check_values(file).unwrap();
+        for (name, value, ok) in [
+            ("conv1.weight", f32::NAN, false),
+            ("conv1.weight", f32::NEG_INFINITY, false),
+            ("conv1.weight", -1e38, true),
+            ("norm1.running_var", f32::INFINITY, false),
+            ("norm1.running_var", -1e-3, false),
+            ("norm1.running_var", 0.0, true),
+        ] {
+            let mut w = example();
+            w.tensors.get_mut(name).unwrap().data[2] = value;
+            match w.check_values(file) {
+                Ok(()) => assert!(ok, "{name} {value}"),
+                Err(e) => {
+                    let e = e.to_string();
+                    assert!(!ok && e.starts_with("w.safetensors: layer") && e.contains(name), "{e}");
+                    assert!(e.contains("value 2") && e.contains(&value.to_string()), "{e}");
+                }
+            }
+        }
     }
 
     #[test]

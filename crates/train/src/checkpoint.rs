@@ -3,16 +3,14 @@
 //! One safetensors file: weights (`now.*`), optimiser state (`first.*`, `second.*`), the best
 //! weights so far (`best.*`), and in its header as JSON the position, the sums of the unfinished
 //! epoch and the metrics of the finished ones. The random state is the seed and the position
-//! (see [`crate::seed`]). Written to a temporary file, synced, then renamed: a kill at any
-//! moment leaves the old file or the new one, never half of one.
+//! (see [`crate::seed`]). Written by [`tickless_files`]: a kill at any moment leaves the old file or
+//! the new one, never half of one.
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
-use tickless_net::Weights;
+use tickless_net::{WeightFile, Weights};
 
 /// Format version, raised when the meaning of a field changes.
 const VERSION: u32 = 1;
@@ -115,7 +113,8 @@ impl Checkpoint {
             ("optimiser_steps".to_owned(), self.optimiser_steps.to_string()),
             ("has_best".to_owned(), self.best.is_some().to_string()),
         ]);
-        write_atomically(file, &all.to_bytes(Some(header))?)
+        let bytes = all.to_bytes(Some(header))?;
+        tickless_files::write(file, &bytes).map_err(|e| Error::io(file, e))
     }
 
     /// Reads it back.
@@ -139,8 +138,7 @@ impl Checkpoint {
             tickless_net::Error::WeightFile { problem, .. } => bad(format!("damaged: {problem}")),
             other => other.into(),
         };
-        let all = Weights::from_bytes(bytes, file).map_err(damaged)?;
-        let header = Weights::metadata(bytes, file).map_err(damaged)?;
+        let WeightFile { weights: all, metadata: header, .. } = WeightFile::from_bytes(bytes, file).map_err(damaged)?;
         let get =
             |key: &str| header.get(key).cloned().ok_or_else(|| bad(format!("not a checkpoint: `{key}` is missing")));
         if get("version")? != VERSION.to_string() {
@@ -164,30 +162,6 @@ impl Checkpoint {
             best: (get("has_best")? == "true").then(|| part("best.")),
         })
     }
-}
-
-/// Writes a file by way of a temporary one beside it: whole, or not at all.
-///
-/// # Errors
-/// If writing, syncing or renaming fails.
-pub fn write_atomically(file: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
-    let tmp = file.with_file_name(name);
-    let write = || {
-        let mut f = File::create(&tmp)?;
-        f.write_all(bytes)?;
-        f.sync_all()?;
-        std::fs::rename(&tmp, file)?;
-        // The rename itself must be on disk too; a system that cannot sync a folder has no such need.
-        if let Some(folder) = file.parent().filter(|p| !p.as_os_str().is_empty())
-            && let Ok(folder) = File::open(folder)
-        {
-            let _ = folder.sync_all();
-        }
-        Ok(())
-    };
-    write().map_err(|e| Error::io(file, e))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::facts::RunFacts;
 use crate::calibrate::Calibration;
-use crate::checkpoint::{Checkpoint, EpochMetrics, write_atomically};
+use crate::checkpoint::{Checkpoint, EpochMetrics};
 use crate::data::{Parts, Source};
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -76,11 +76,19 @@ impl RunFolder {
 
     /// Removes what a killed process left half written.
     pub(super) fn sweep(&self) {
+        tickless_files::sweep(&self.path);
+        // Earlier versions wrote into `run.json.tmp` and the like.
         let Ok(entries) = std::fs::read_dir(&self.path) else { return };
         for path in entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "tmp")) {
             // Nothing reads such a file; where it cannot be removed, it only takes space.
             let _ = std::fs::remove_file(path);
         }
+    }
+
+    /// Writes a file of the run, whole or not at all.
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.file(name);
+        tickless_files::write(&path, bytes).map_err(|e| Error::io(&path, e))
     }
 
     fn wrong(&self, problem: &str) -> Error {
@@ -110,7 +118,7 @@ impl RunFolder {
     /// # Errors
     /// If it cannot be written.
     pub fn write_recipe(&self, recipe: &Recipe) -> Result<()> {
-        write_atomically(&self.file("recipe.toml"), recipe.to_toml()?.as_bytes())
+        self.write("recipe.toml", recipe.to_toml()?.as_bytes())
     }
 
     /// Reads a JSON file of the run.
@@ -135,7 +143,7 @@ impl RunFolder {
         let mut text = serde_json::to_string_pretty(value)
             .map_err(|e| Error::RunFile { path: path.clone(), problem: e.to_string() })?;
         text.push('\n');
-        write_atomically(&path, text.as_bytes())
+        self.write(name, text.as_bytes())
     }
 
     /// Its facts.
@@ -172,7 +180,7 @@ impl RunFolder {
                 &serde_json::to_string(m).map_err(|e| Error::RunFile { path: path.clone(), problem: e.to_string() })?;
             text.push('\n');
         }
-        write_atomically(&path, text.as_bytes())
+        self.write("metrics.jsonl", text.as_bytes())
     }
 
     /// Reads the metrics.
@@ -198,7 +206,7 @@ impl RunFolder {
     /// # Errors
     /// If the file cannot be written.
     pub fn write_weights(&self, weights: &Weights) -> Result<()> {
-        write_atomically(&self.file("weights.safetensors"), &weights.to_bytes(None)?)
+        self.write("weights.safetensors", &weights.to_bytes(None)?)
     }
 
     /// Opens everything of a trained run.

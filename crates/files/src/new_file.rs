@@ -1,0 +1,266 @@
+//! A file that is written whole or not at all.
+
+use crate::temporary::{create, folder_of, sweep_of};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// Bytes that are gathered before a write.
+const BUFFER: usize = 1 << 16;
+
+/// A file in the making; it becomes the target with [`commit`](Self::commit).
+///
+/// If it is dropped before that, the target stays as it was and nothing is left behind. Writes are buffered.
+#[derive(Debug)]
+pub struct NewFile {
+    // The file is closed before `place` removes it, because fields are dropped in this order.
+    out: BufWriter<File>,
+    place: Place,
+}
+
+/// Where the bytes go until the commit.
+#[derive(Debug)]
+enum Place {
+    /// Into a temporary file that will be renamed to the target.
+    Beside { temporary: Temporary, target: PathBuf },
+    /// Into the target itself, which is no regular file.
+    Into,
+}
+
+/// Removes the file when it is dropped.
+#[derive(Debug)]
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+impl NewFile {
+    /// Begins a new content for `target`, whose folder must exist.
+    ///
+    /// An existing file keeps its permissions. A symbolic link is replaced, its destination stays as it is;
+    /// only a link to what is no regular file, and the links of `/dev` and `/proc` (`/dev/stdout`), are
+    /// written through. Leftovers of killed writers of the same target are removed.
+    ///
+    /// # Errors
+    /// If the target is a folder or write-protected, or no file can be made in its folder.
+    pub fn create(target: &Path) -> io::Result<Self> {
+        let there = fs::symlink_metadata(target).ok();
+        let is_link = there.as_ref().is_some_and(|m| m.file_type().is_symlink());
+        let end = if is_link { fs::metadata(target).ok() } else { there };
+        if let Some(end) = &end {
+            if end.is_dir() {
+                return Err(io::Error::from(io::ErrorKind::IsADirectory));
+            }
+            let of_the_system = is_link && ["/dev", "/proc"].iter().any(|f| target.starts_with(f));
+            if !end.is_file() || of_the_system {
+                // A regular file behind `/dev/stdout` may have content already (`>> file`).
+                let file = OpenOptions::new().write(true).append(end.is_file()).open(target)?;
+                return Ok(Self { out: BufWriter::with_capacity(BUFFER, file), place: Place::Into });
+            }
+            if !is_link && end.permissions().readonly() {
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is write-protected"));
+            }
+        }
+        sweep_of(target);
+        let (file, path) = create(target)?;
+        let temporary = Temporary(path);
+        if let Some(end) = end.filter(|_| !is_link) {
+            file.set_permissions(end.permissions())?;
+        }
+        let place = Place::Beside { temporary, target: target.to_owned() };
+        Ok(Self { out: BufWriter::with_capacity(BUFFER, file), place })
+    }
+
+    /// Makes what was written the target: on disk, whole, under its name.
+    ///
+    /// # Errors
+    /// If writing, syncing or renaming fails; the target is then what it was before. If only the last sync, of
+    /// the folder, fails, the target is new but may be the old one after a power cut.
+    pub fn commit(mut self) -> io::Result<()> {
+        self.out.flush()?;
+        match &self.place {
+            Place::Into => synced(self.out.get_ref().sync_all()),
+            Place::Beside { temporary, target } => {
+                self.out.get_ref().sync_all()?;
+                fs::rename(&temporary.0, target)?;
+                // A folder that may not be read cannot be opened, and so not be synced.
+                match File::open(folder_of(target)) {
+                    Ok(folder) => synced(folder.sync_all()),
+                    Err(_) => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl Seek for NewFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.out.seek(to)
+    }
+}
+
+/// Writes `bytes` as the whole content of `target` (see [`NewFile`]).
+///
+/// # Errors
+/// As [`NewFile::create`] and [`NewFile::commit`].
+pub fn write(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = NewFile::create(target)?;
+    file.write_all(bytes)?;
+    file.commit()
+}
+
+/// A device, or the folder of some file systems, has nothing to sync and says so.
+fn synced(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut all: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn a_file_is_the_old_one_until_the_commit_and_whole_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a");
+        write(&target, b"old").unwrap();
+        let mut new = NewFile::create(&target).unwrap();
+        new.write_all(b"the new one").unwrap();
+        new.flush().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        drop(new);
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        let mut new = NewFile::create(&target).unwrap();
+        new.write_all(b"xhe new one").unwrap();
+        new.seek(SeekFrom::Start(0)).unwrap();
+        new.write_all(b"t").unwrap();
+        new.commit().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"the new one");
+        assert_eq!(names(folder.path()), ["a"]);
+    }
+
+    #[test]
+    fn writers_of_one_target_do_not_mix_their_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = &folder.path().join("a");
+        thread::scope(|scope| {
+            for byte in b'a'..b'i' {
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        write(target, &vec![byte; 200_000]).unwrap();
+                    }
+                });
+            }
+        });
+        let read = fs::read(target).unwrap();
+        assert!(read.len() == 200_000 && read.iter().all(|b| *b == read[0]));
+        assert_eq!(names(folder.path()), ["a"]);
+    }
+
+    #[test]
+    fn a_folder_and_a_write_protected_file_are_refused_and_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a");
+        write(&target, b"old").unwrap();
+        let mut permissions = fs::metadata(&target).unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(&target, permissions).unwrap();
+        assert_eq!(write(&target, b"new").unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        assert_eq!(write(folder.path(), b"new").unwrap_err().kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(write(&folder.path().join("none/a"), b"new").unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(names(folder.path()), ["a"]);
+    }
+
+    #[cfg(unix)]
+    mod unix {
+        use super::*;
+        use std::ffi::OsStr;
+        use std::io::Read;
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+        use std::process::Command;
+
+        #[test]
+        fn a_link_is_replaced_and_its_destination_stays() {
+            let folder = tempfile::tempdir().unwrap();
+            let (victim, link) = (folder.path().join("victim"), folder.path().join("link"));
+            write(&victim, b"precious").unwrap();
+            symlink(&victim, &link).unwrap();
+            write(&link, b"new").unwrap();
+            assert_eq!(fs::read(&victim).unwrap(), b"precious");
+            assert!(fs::symlink_metadata(&link).unwrap().is_file());
+            let dangling = folder.path().join("dangling");
+            symlink(folder.path().join("nowhere"), &dangling).unwrap();
+            write(&dangling, b"new").unwrap();
+            assert_eq!(fs::read(&dangling).unwrap(), b"new");
+            assert!(!folder.path().join("nowhere").exists());
+        }
+
+        #[test]
+        fn a_device_and_a_fifo_are_written_into() {
+            let folder = tempfile::tempdir().unwrap();
+            let fifo = folder.path().join("fifo");
+            assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+            let read = thread::spawn({
+                let fifo = fifo.clone();
+                move || {
+                    let mut text = String::new();
+                    File::open(fifo).unwrap().read_to_string(&mut text).map(|_| text)
+                }
+            });
+            write(&fifo, b"through").unwrap();
+            assert_eq!(read.join().unwrap().unwrap(), "through");
+            assert!(fs::metadata(&fifo).unwrap().file_type().is_fifo());
+            let null = folder.path().join("null");
+            symlink("/dev/null", &null).unwrap();
+            write(&null, b"gone").unwrap();
+            assert!(fs::symlink_metadata(&null).unwrap().file_type().is_symlink());
+        }
+
+        #[test]
+        fn a_full_disk_is_an_error() {
+            if Path::new("/dev/full").exists() {
+                let e = write(Path::new("/dev/full"), b"x").unwrap_err();
+                assert_eq!(e.kind(), io::ErrorKind::StorageFull);
+            }
+        }
+
+        #[test]
+        fn permissions_stay_and_names_need_not_be_text_or_short() {
+            let folder = tempfile::tempdir().unwrap();
+            for name in [OsStr::from_bytes(b"b\xff"), OsStr::new(&"n".repeat(255)), OsStr::new(&"é".repeat(127))] {
+                let target = folder.path().join(name);
+                write(&target, b"old").unwrap();
+                fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).unwrap();
+                write(&target, b"new").unwrap();
+                assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+                assert_eq!(fs::read(&target).unwrap(), b"new");
+            }
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+        }
+    }
+}
