@@ -142,15 +142,34 @@ impl Timed {
         if self.mode.equal { excess >= 0.0 } else { excess > 0.0 }
     }
 
+    /// The most that the membrane reaches from now on, or a little more.
+    fn peak(&self, v: f64, current: f64) -> f64 {
+        let Some(Charge { rate, gain, total }) = self.synapse else { return v };
+        let rough = v.max(0.0) + (total * current).max(0.0);
+        if self.membrane == 0.0 || rough < self.constants.theta {
+            return rough;
+        }
+        // v(t) = a·e^(−t/τ) + b·e^(−t/τ_s) turns once, where a/τ·e^(−t/τ) = −b/τ_s·e^(−t/τ_s).
+        let (a, b) = (v - gain * current, gain * current);
+        let turn = (-a * self.membrane / (b * rate)).ln() / (self.membrane - rate);
+        if turn > 0.0 {
+            let most = a * (-self.membrane * turn).exp() + b * (-rate * turn).exp();
+            most.max(v) * (1.0 + 1e-9)
+        } else if turn <= 0.0 || b == 0.0 {
+            v
+        } else {
+            // The logarithm of a negative number: the membrane never turns.
+            rough
+        }
+    }
+
     /// The first whole µs after the neuron's own time at which it fires without an input; `None`
     /// if it never does.
     pub fn due(&self, memory: &Memory) -> Option<u64> {
         let State { v, adaptation: Raised(raised), .. } = memory.state;
         let theta = self.constants.theta;
-        // All charge that is still to come, without a leak, and the threshold at rest: the most
-        // that can be reached.
-        let charge = self.synapse.map_or(0.0, |s| (s.total * memory.current).max(0.0));
-        if v.max(0.0) + charge < theta {
+        // Most neurons stay below even the threshold at rest.
+        if self.peak(v, memory.current) < theta {
             return None;
         }
         let at = |us: u64| {

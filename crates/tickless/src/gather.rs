@@ -8,7 +8,7 @@ use crate::simulate::{Simulation, trace};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use tickless_net::{InputKind, LeakRule, Neuron};
+use tickless_net::{InputKind, LeakRule};
 use tickless_train::evaluate::{LayerActivity, Point};
 use tickless_train::run::{Loaded, RunFolder};
 

@@ -40,11 +40,11 @@ pub fn any_neuron(
         lanes.lambda = Recorded(lambda.reshape([1, 1, 1, 1]).expand(shape));
     }
     let (mode, mut state) = (Mode::of(neuron), AnyState::at_rest(neuron, zero));
-    let one = |t: usize| {
+    let spikes_of_step = |t: usize| {
         let x = Recorded(current.clone().narrow(0, t * shape[0], shape[0]));
         step_recorded(mode, neuron.surrogate, neuron.threshold, &lanes, &mut state.0, x).spikes.0
     };
-    Tensor::cat((0..steps).map(one).collect(), 0)
+    Tensor::cat((0..steps).map(spikes_of_step).collect(), 0)
 }
 
 /// [`super::map_time`] as sums of slices.
@@ -144,7 +144,7 @@ impl StepLane for Recorded {
 
     fn zero_where(self, spikes: &Self) -> Self {
         let s = &spikes.0;
-        let silent = s.clone().detach().equal_elem(0.0).float();
+        let silent = s.clone().detach().equal_scalar(0.0).float();
         Self(self.0 * (silent - (s.clone() - s.clone().detach())))
     }
 }
