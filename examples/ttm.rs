@@ -4,9 +4,9 @@
 //! cargo run --release -p tickless --example ttm
 //! ```
 
+use tickless::kernels::ttm::TimeMap;
 use tickless::net::TtmMode;
 use tickless::train::seed;
-use tickless::train::ttm::TimeMap;
 
 fn main() {
     for (t_in, t_out) in [(5, 3), (3, 5), (10, 4)] {

@@ -1,14 +1,13 @@
 //! The laws of the asynchrony model.
 
-mod common;
-
-use common::random::{Rng, Wish, events, network, weights};
 use proptest::prelude::*;
 use tickless_engine::{
     AsyncSession, Asynchrony, CompileOptions, Core, Event, Order, Program, Recording, Session, Spike, Trace,
 };
 use tickless_events::Sensor;
 use tickless_net::Neuron;
+use tickless_testing::generate::Rng;
+use tickless_testing::generate::exact::{Wish, events, network, weights};
 
 const WISH: Wish = Wish { residual: true, negative: true, any_neuron: true, limit: true, leak: false, blocks: 2 };
 

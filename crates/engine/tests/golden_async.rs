@@ -1,25 +1,28 @@
 //! Golden: events in, events out of every layer in order of emission, membranes, counts.
 
-mod common;
-
-use common::clocked;
-use common::dense::Map;
-use common::golden::{Case, Tensors, case, entries, golden};
 use serde_json::Value;
 use tickless_engine::{CompileOptions, NeuronCounts, Program, Session, Simd, Trace};
 use tickless_net::{Neuron, Reset, SpikeMode};
+use tickless_testing::clocked;
+use tickless_testing::golden::{Golden, GoldenNetwork, network, neuron};
+use tickless_testing::layers::Map;
 
 /// Runs a case in every form of the arithmetic; gives the program, session and trace of the fastest for more.
-fn check(name: &str, entry: &Value, tensors: &Tensors) -> (Case, Session, Trace, NeuronCounts) {
+fn check(name: &str, entry: &Value, tensors: &Golden) -> (GoldenNetwork, Session, Trace, NeuronCounts) {
     let mut forms: Vec<_> = Simd::available().iter().map(|&simd| check_form(name, entry, tensors, simd)).collect();
     forms.pop().expect("the scalar form is everywhere")
 }
 
 /// Checks everything that a case states.
-fn check_form(name: &str, entry: &Value, tensors: &Tensors, simd: Simd) -> (Case, Session, Trace, NeuronCounts) {
-    let golden = case(entry, tensors);
+fn check_form(
+    name: &str,
+    entry: &Value,
+    tensors: &Golden,
+    simd: Simd,
+) -> (GoldenNetwork, Session, Trace, NeuronCounts) {
+    let golden = network(entry, tensors);
     let options = CompileOptions { simd: Some(simd), ..CompileOptions::default() };
-    let program = Program::compile(&golden.net, &golden.weights, &options).unwrap();
+    let program = Program::compile(&golden.network, &golden.weights, &options).unwrap();
     assert_eq!(program.simd(), simd);
     let (case_name, name) = (name, &format!("{name}, {simd:?}"));
     let mut session = Session::new(&program);
@@ -41,11 +44,11 @@ fn check_form(name: &str, entry: &Value, tensors: &Tensors, simd: Simd) -> (Case
         assert_eq!(counts.layer(l).iter().sum::<u64>(), session.spikes()[l]);
 
         let lif = layer["tau_us"].is_number();
-        let membrane = &tensors.get(layer[if lif { "v_end" } else { "v_final" }].as_str().unwrap()).1;
+        let membrane = tensors.values(layer[if lif { "v_end" } else { "v_final" }].as_str().unwrap()).1;
         let tolerance = if lif { 1e-5 } else { 0.0 };
         let got = session.membranes(l).unwrap();
         assert_eq!(got.len(), membrane.len(), "{name}: layer {l}: membranes");
-        for (i, (v, e)) in got.iter().zip(membrane).enumerate() {
+        for (i, (v, e)) in got.iter().zip(&membrane).enumerate() {
             assert!((f64::from(*v) - e).abs() <= tolerance, "{name}: layer {l}: membrane {i}: {v} instead of {e}");
         }
     }
@@ -58,75 +61,60 @@ fn check_form(name: &str, entry: &Value, tensors: &Tensors, simd: Simd) -> (Case
     (golden, session, trace, counts)
 }
 
-fn cases(entry: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    let cases = entry["cases"].as_object().expect("cases");
-    assert!(!cases.is_empty());
-    cases.iter()
-}
-
 #[test]
 fn golden_async_lif_spikes_order_and_decayed_membranes() {
-    let Some(folder) = golden("async_lif") else { return };
-    for (file, entry) in entries(&folder, "async_lif") {
-        let tensors = Tensors::load(&file);
-        cases(&entry).for_each(|(name, c)| drop(check(name, c, &tensors)));
-    }
+    let tensors = Golden::open("async_lif.safetensors");
+    tensors.named_cases().for_each(|(name, c)| drop(check(name, c, &tensors)));
 }
 
 #[test]
 fn golden_async_events_spikes_order_membranes_and_counts() {
-    let Some(folder) = golden("async_events") else { return };
-    for (file, entry) in entries(&folder, "async_events") {
-        let tensors = Tensors::load(&file);
-        cases(&entry).for_each(|(name, c)| drop(check(name, c, &tensors)));
-    }
+    let tensors = Golden::open("async_events.safetensors");
+    tensors.named_cases().for_each(|(name, c)| drop(check(name, c, &tensors)));
 }
 
 /// The same net time-stepped: equal where the laws say so, different where they do not.
 #[test]
 fn golden_async_events_against_the_same_nets_time_stepped() {
-    let Some(folder) = golden("async_events, time-stepped") else { return };
-    for (file, entry) in entries(&folder, "async_events") {
-        let tensors = Tensors::load(&file);
-        let mut gaps = 0;
-        for (name, c) in cases(&entry) {
-            let (golden, session, ..) = check(name, c, &tensors);
-            let multi_soft = golden.spiking.iter().all(|l| {
-                let n: Neuron = common::golden::neuron(l);
-                n.spikes == SpikeMode::Multi && n.reset == Reset::Soft
-            });
-            let multi = golden.spiking.iter().all(|l| l["spike"] == "multi");
-            let non_negative = golden.weights.tensors.values().all(|a| a.data.iter().all(|&w| w >= 0.0));
-            let counts: Vec<f64> = session.counts().iter().map(|&n| n as f64).collect();
+    let tensors = Golden::open("async_events.safetensors");
+    let mut gaps = 0;
+    for (name, c) in tensors.named_cases() {
+        let (golden, session, ..) = check(name, c, &tensors);
+        let multi_soft = golden.spiking.iter().all(|l| {
+            let n: Neuron = neuron(l);
+            n.spikes == SpikeMode::Multi && n.reset == Reset::Soft
+        });
+        let multi = golden.spiking.iter().all(|l| l["spike"] == "multi");
+        let non_negative = golden.weights.tensors.values().all(|a| a.data.iter().all(|&w| w >= 0.0));
+        let counts: Vec<f64> = session.counts().iter().map(|&n| n as f64).collect();
 
-            let prefix = format!("{name}.sync.T");
-            for sync in tensors.names().filter(|n| n.starts_with(&prefix)) {
-                let t = &sync[prefix.len()..];
-                let (shape, data) = tensors.get(&format!("{name}.frames.T{t}"));
-                let step = golden.net.input().shape;
-                assert_eq!(shape[1..], [step.channels, step.height, step.width]);
-                let frames: Vec<Map> =
-                    data.chunks_exact(step.len()).map(|f| Map { shape: step, data: f.to_vec() }).collect();
-                let expected = &tensors.get(sync).1;
-                let clocked = clocked::run(&golden.net, &golden.weights, &frames).output;
-                assert_eq!(&clocked, expected, "{name}: the tests' clocked simulator at T = {t}");
-                if non_negative && multi_soft {
-                    assert_eq!(&counts, expected, "{name}: non-negative weights, T = {t}");
-                }
-            }
-
-            let one = format!("{name}.sync.one_event_per_step");
-            let stepped = &tensors.get(&one).1;
-            let events = tensors.rows::<4>(&format!("{name}.in"));
-            let frames = clocked::frames(&golden.net, &events, events.len(), |k| k);
-            let clocked = clocked::run(&golden.net, &golden.weights, &frames).output;
-            assert_eq!(&clocked, stepped, "{name}: the tests' clocked simulator, one event per step");
-            if (golden.spiking.len() == 1 && multi) || (non_negative && multi_soft) {
-                assert_eq!(&counts, stepped, "{name}: one event per step");
-            } else if !non_negative && golden.spiking.len() > 1 {
-                gaps += usize::from(stepped.iter().sum::<f64>() != c["async_out_total"].as_f64().unwrap());
+        let prefix = format!("{name}.sync.T");
+        for sync in tensors.names().filter(|n| n.starts_with(&prefix)) {
+            let t = &sync[prefix.len()..];
+            let (shape, data) = tensors.values(&format!("{name}.frames.T{t}"));
+            let step = golden.network.input().shape;
+            assert_eq!(shape[1..], [step.channels, step.height, step.width]);
+            let frames: Vec<Map> =
+                data.chunks_exact(step.len()).map(|f| Map { shape: step, data: f.to_vec() }).collect();
+            let expected = &tensors.values(sync).1;
+            let clocked = clocked::run(&golden.network, &golden.weights, &frames, None).output;
+            assert_eq!(&clocked, expected, "{name}: the tests' clocked simulator at T = {t}");
+            if non_negative && multi_soft {
+                assert_eq!(&counts, expected, "{name}: non-negative weights, T = {t}");
             }
         }
-        assert!(gaps > 0, "{}: mixed signs in a deep net must open a gap", file.display());
+
+        let one = format!("{name}.sync.one_event_per_step");
+        let stepped = &tensors.values(&one).1;
+        let events = tensors.rows::<4>(&format!("{name}.in"));
+        let frames = clocked::frames(&golden.network, &events, events.len(), |k| k);
+        let clocked = clocked::run(&golden.network, &golden.weights, &frames, None).output;
+        assert_eq!(&clocked, stepped, "{name}: the tests' clocked simulator, one event per step");
+        if (golden.spiking.len() == 1 && multi) || (non_negative && multi_soft) {
+            assert_eq!(&counts, stepped, "{name}: one event per step");
+        } else if !non_negative && golden.spiking.len() > 1 {
+            gaps += usize::from(stepped.iter().sum::<f64>() != c["async_out_total"].as_f64().unwrap());
+        }
     }
+    assert!(gaps > 0, "mixed signs in a deep net must open a gap");
 }

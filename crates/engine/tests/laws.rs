@@ -1,14 +1,13 @@
 //! The laws of the event-driven engine, over random networks, weights and events.
 
-mod common;
-
-use common::random::{Rng, Wish, events, network, weights};
-use common::reference::Reference;
-use common::{clocked, reference};
 use proptest::prelude::*;
 use tickless_engine::{CompileOptions, Event, Program, Recording, Session, Simd, Trace};
 use tickless_events::Sensor;
 use tickless_net::{Conv, InputKind, Network, NetworkBuilder, Shape, Weights};
+use tickless_testing::event_driven::Reference;
+use tickless_testing::generate::Rng;
+use tickless_testing::generate::exact::{Wish, events, network, weights};
+use tickless_testing::{clocked, event_driven};
 
 const CHAIN: Wish = Wish { residual: false, negative: true, any_neuron: false, limit: false, leak: false, blocks: 2 };
 
@@ -50,7 +49,7 @@ fn push(session: &mut Session, events: &[[u64; 4]], trace: &mut Trace) {
 /// Spikes, order, logits and operations equal the reference's; `spiking` runs over the layers.
 fn same_as_layer_by_layer(s: &Sample) -> Result<Reference, TestCaseError> {
     let (session, trace) = s.engine();
-    let law = reference::run(&s.net, &s.weights, &s.events);
+    let law = event_driven::run(&s.net, &s.weights, &s.events);
     for (l, expected) in law.spikes.iter().enumerate() {
         let expected: Vec<_> = expected.iter().map(|e| (e.t_us, e.cause, e.place)).collect();
         let got: Vec<_> = trace.of(l).map(|s| (s.t_us, s.cause, (s.channel, s.y, s.x))).collect();
@@ -97,7 +96,7 @@ proptest! {
     #[test]
     fn layer_by_layer_equals_the_engine_with_leaks(seed: u64, residual: bool) {
         let s = sample(seed, Wish { residual, any_neuron: true, limit: true, leak: true, ..CHAIN }, 25);
-        prop_assume!(reference::run(&s.net, &s.weights, &s.events).margin > 1e-4);
+        prop_assume!(event_driven::run(&s.net, &s.weights, &s.events).margin > 1e-4);
         same_as_layer_by_layer(&s)?;
     }
 
@@ -109,7 +108,7 @@ proptest! {
         s.net = s.net.map_neurons(|_, n| tickless_net::Neuron { spikes: tickless_net::SpikeMode::Multi, ..n });
         prop_assume!(s.net.spiking().len() == 1);
         let frames = clocked::frames(&s.net, &s.events, s.events.len(), |k| k);
-        prop_assert_eq!(counts(&s.engine().0), clocked::run(&s.net, &s.weights, &frames).output);
+        prop_assert_eq!(counts(&s.engine().0), clocked::run(&s.net, &s.weights, &frames, None).output);
     }
 
     /// Law: the same for non-negative weights, multi-spike and soft reset, any depth and graph.
@@ -117,7 +116,7 @@ proptest! {
     fn one_event_per_step_equals_the_engine_for_non_negative_weights(seed: u64, residual: bool) {
         let s = sample(seed, Wish { residual, negative: false, ..CHAIN }, 12);
         let frames = clocked::frames(&s.net, &s.events, s.events.len(), |k| k);
-        prop_assert_eq!(counts(&s.engine().0), clocked::run(&s.net, &s.weights, &frames).output);
+        prop_assert_eq!(counts(&s.engine().0), clocked::run(&s.net, &s.weights, &frames, None).output);
     }
 
     /// Law: non-negative weights, multi-spike, soft reset: the clocked net at every T gives the
@@ -128,7 +127,7 @@ proptest! {
         let (session, trace) = s.engine();
         for t in [1, 2, 3, 7] {
             let frames = clocked::frames(&s.net, &s.events, t, |k| k * t / s.events.len());
-            let clocked = clocked::run(&s.net, &s.weights, &frames);
+            let clocked = clocked::run(&s.net, &s.weights, &frames, None);
             prop_assert_eq!(counts(&session), clocked.output);
             for (l, expected) in clocked.counts.iter().enumerate() {
                 let spikes = trace.of(l).count() as f64;
@@ -145,7 +144,7 @@ proptest! {
             s.net = s.net.map_neurons(|_, n| tickless_net::Neuron { spikes: tickless_net::SpikeMode::Single, ..n });
         }
         let (session, trace) = s.engine();
-        let law = reference::run(&s.net, &s.weights, &s.events);
+        let law = event_driven::run(&s.net, &s.weights, &s.events);
         for (l, &node) in s.net.spiking().iter().enumerate() {
             let tickless_net::Layer::Neuron(n) = s.net.nodes()[node].layer else { unreachable!() };
             let left: f64 = session.membranes(l).unwrap().into_iter().map(f64::from).sum();
@@ -224,14 +223,14 @@ proptest! {
             let conv = Conv { groups: rng.pick(&[1, 1, 1, 2]), ..Conv::c3(rng.pick(&channels)) };
             let groups = if conv.out.is_multiple_of(2) && at == b.input() { conv.groups } else { 1 };
             at = b.conv(at, Conv { groups, ..conv }.with_stride(rng.pick(&[1, 2])));
-            at = b.neuron(at, common::random::neuron(&mut rng, wish));
+            at = b.neuron(at, tickless_testing::generate::exact::neuron(&mut rng, wish));
         }
         b.linear(at, 3, false);
         let net = b.build().unwrap();
         let weights = weights(&mut rng, &net, true);
         let events = events(&mut rng, &net, 8);
         let s = Sample { net, weights, events, rng };
-        prop_assume!(!leak || reference::run(&s.net, &s.weights, &s.events).margin > 1e-4);
+        prop_assume!(!leak || event_driven::run(&s.net, &s.weights, &s.events).margin > 1e-4);
         let law = same_as_layer_by_layer(&s)?;
         for (l, m) in law.membranes.iter().enumerate().filter(|_| !leak) {
             let got: Vec<f64> = s.engine().0.membranes(l).unwrap().into_iter().map(f64::from).collect();
@@ -246,7 +245,7 @@ fn one_event_per_step_differs_from_the_engine_for_mixed_signs_in_some_deep_netwo
     let differs = (0..40).filter(|&seed| {
         let s = sample(seed, Wish { limit: true, blocks: 3, ..CHAIN }, 60);
         let frames = clocked::frames(&s.net, &s.events, s.events.len(), |k| k);
-        counts(&s.engine().0) != clocked::run(&s.net, &s.weights, &frames).output
+        counts(&s.engine().0) != clocked::run(&s.net, &s.weights, &frames, None).output
     });
     assert!(differs.count() > 0);
 }

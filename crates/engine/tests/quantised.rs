@@ -1,12 +1,10 @@
 //! 8-bit programs: the law that ties them to float ones, their limits, and what they refuse.
 
-mod common;
-
-use common::random::Rng;
 use proptest::prelude::*;
 use tickless_engine::{CompileOptions, Event, Program, Session, Simd, Trace};
 use tickless_net::quantise::{quantise_layer, quantise_readout};
 use tickless_net::{Array, Conv, InputKind, Network, NetworkBuilder, Neuron, Reset, Shape, SpikeMode, Weights};
+use tickless_testing::generate::Rng;
 
 const INPUT: Shape = Shape { channels: 2, height: 9, width: 9 };
 

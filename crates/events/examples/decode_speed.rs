@@ -15,7 +15,7 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -62,6 +62,8 @@ fn make(format: &str, file: &Path, out: &Path, most: usize) -> Result<(), Box<dy
     }
     encoder.finish(&mut bytes)?;
     to.write_all(&bytes)?;
+    to.rewind()?;
+    to.write_all(encoder.head())?;
     Ok(to.flush()?)
 }
 

@@ -104,6 +104,19 @@ impl Columns {
         self.on.extend_from_slice(&other.on);
     }
 
+    /// Bytes of memory that the columns take: those reserved for more events too.
+    pub fn memory(&self) -> usize {
+        8 * self.t_us.capacity() + 2 * self.x.capacity() + 2 * self.y.capacity() + self.on.capacity()
+    }
+
+    /// Gives memory back that is reserved for more events.
+    pub fn shrink_to_fit(&mut self) {
+        self.t_us.shrink_to_fit();
+        self.x.shrink_to_fit();
+        self.y.shrink_to_fit();
+        self.on.shrink_to_fit();
+    }
+
     /// Number of events.
     pub fn len(&self) -> usize {
         self.t_us.len()

@@ -2,6 +2,7 @@
 //! folder or archive of a data set.
 
 mod events;
+mod order;
 
 use std::fmt;
 use std::path::Path;
@@ -11,6 +12,7 @@ use serde::Serialize;
 use crate::datasets::{self, DataRequest, Description};
 use crate::formats::cifar::{Kind, Records, SIDE};
 use crate::formats::{self, HEAD, Probe, idx};
+use crate::progress::{Progress, Silent};
 use crate::{Error, Result, source};
 
 pub use events::{EventsInfo, digest};
@@ -46,8 +48,16 @@ pub enum Info {
 /// Says what lies at `path`.
 ///
 /// # Errors
-/// [`Error::Unexpected`] for what is nothing known, or what is wrong with it.
+/// As [`info_with`].
 pub fn info(path: &Path) -> Result<Info> {
+    info_with(path, &Silent)
+}
+
+/// As [`info`]; `progress` can stop it.
+///
+/// # Errors
+/// [`Error::Unexpected`] for what is nothing known, or what is wrong with it; [`Error::Cancelled`].
+pub fn info_with(path: &Path, progress: &dyn Progress) -> Result<Info> {
     let name = path.display().to_string();
     let zip = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip"));
     if path.is_dir() || (zip && path.exists()) {
@@ -62,7 +72,7 @@ pub fn info(path: &Path) -> Result<Info> {
     }
     let (head, len) = source::head(path, HEAD)?;
     if idx::kind(&head).is_none() && formats::is_events(Probe { head: &head, len }, &name) {
-        return Ok(Info::Events(EventsInfo::read(path)?));
+        return Ok(Info::Events(EventsInfo::read(path, progress)?));
     }
     of_file(source::read(path)?, &name)
 }

@@ -60,5 +60,5 @@ pub use event::{Event, Sensor};
 pub use frames::{Frames, Framing, Slicing};
 pub use image::Image;
 #[cfg(feature = "datasets")]
-pub use info::{Info, info};
+pub use info::{Info, info, info_with};
 pub use recording::Recording;

@@ -35,6 +35,17 @@ fn plain(file: &File) -> Option<Mmap> {
     unsafe { Mmap::map(file) }.ok()
 }
 
+/// Takes the pages of a range out of this process's memory: a file that is read from front to back
+/// then takes the memory of what is being read, and not that of the whole file. Reading the range
+/// again gives the same bytes, because the map shows the file.
+pub(crate) fn release(map: &Mmap, range: std::ops::Range<usize>) {
+    // SAFETY: the map is shared and only read, so dropping its pages changes none of its bytes.
+    #[cfg(unix)]
+    let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
+    #[cfg(not(unix))]
+    let _ = (map, range);
+}
+
 /// Asks the system for large pages of memory that was reserved and is to be filled, where it is
 /// large: each page of 4 KiB costs 1 µs or so when it is touched first, which is more than
 /// decoding the events that fill it. Only a hint, and one that NumPy gives too.

@@ -70,6 +70,16 @@ impl Recording {
         &self.events
     }
 
+    /// Bytes of memory that the events take.
+    pub fn memory(&self) -> usize {
+        self.events.memory()
+    }
+
+    /// Gives memory back that decoding reserved and no event took: up to half of it.
+    pub fn shrink_to_fit(&mut self) {
+        self.events.shrink_to_fit();
+    }
+
     /// The sensor all events lie on.
     pub fn sensor(&self) -> Sensor {
         self.sensor

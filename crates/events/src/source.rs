@@ -34,6 +34,18 @@ impl Deref for Bytes {
     }
 }
 
+impl Bytes {
+    /// Says that a range has been read: mapped pages leave this process's memory. They come back
+    /// when they are read again.
+    pub(crate) fn release(&self, range: std::ops::Range<usize>) {
+        match self {
+            #[cfg(feature = "mmap")]
+            Bytes::Mapped(map) => crate::mmap::release(map, range),
+            Bytes::Read(_) => drop(range),
+        }
+    }
+}
+
 /// The bytes of a file: mapped into memory where the build (feature `mmap`) and the system can do
 /// it, else read.
 ///
@@ -92,27 +104,96 @@ pub(crate) fn gunzipped(_: impl Read + Send + 'static, name: &str) -> Result<io:
     gunzip(&[], name).map(|_| io::empty())
 }
 
-/// The whole file, decompressed if its name ends in `.gz`.
+/// The whole file, decompressed if its name ends in `.gz`. Takes the memory of its bytes, and none
+/// for a file that is too large.
 ///
 /// # Errors
 /// [`Error::Io`], or [`Error::Unexpected`] for a file above [`LARGEST`] or a broken gzip stream.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
+    if is_gz(path) {
+        return read_gz(path, broken_gz);
+    }
     let io = |source| Error::Io { path: path.to_path_buf(), source };
     let file = File::open(path).map_err(io)?;
-    let size = file.metadata().map_err(io)?.len();
-    let mut bytes = Vec::new();
-    if size <= LARGEST {
-        bytes.reserve(usize::try_from(size).unwrap_or(0));
-    }
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(io)?;
+    let len = file.metadata().map_err(io)?.len();
+    let bytes = if len > LARGEST { None } else { at_most(file, LARGEST).map_err(io)? };
+    bytes.ok_or_else(|| too_large(&path.display().to_string()))
+}
+
+/// What a broken stream of a file is called.
+type Broken = fn(&str, io::Error) -> Error;
+
+/// The whole of a gzip file, whatever its name is, decompressed; `broken` makes the error of a broken
+/// stream.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_gz(path: &Path, broken: Broken) -> Result<Vec<u8>> {
+    let io = |source| Error::Io { path: path.to_path_buf(), source };
     let name = path.display().to_string();
-    if is_gz(path) {
-        bytes = gunzip(&bytes, &name)?;
+    let file = File::open(path).map_err(io)?;
+    // A pipe gives its bytes once.
+    match file.metadata().map_err(io)?.is_file() {
+        true => unpacked(|| File::open(path).map_err(io), &name, broken),
+        false => unpacked_once(file, &name, broken),
     }
-    if bytes.len() as u64 > LARGEST {
-        return Err(too_large(&name));
+}
+
+/// Bytes that are read into a piece of memory of their own.
+const PIECE: u64 = 16 << 20;
+
+/// All that `from` gives, or `None` if that is more than `most` bytes. Takes the memory of the bytes
+/// and of one piece: a vector that doubles would take three times as much.
+pub(crate) fn at_most(mut from: impl Read, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let (mut pieces, mut total) = (Vec::new(), 0);
+    loop {
+        let mut piece = Vec::new();
+        let n = from.by_ref().take(PIECE).read_to_end(&mut piece)? as u64;
+        total += n;
+        if total > most {
+            return Ok(None);
+        }
+        pieces.push(piece);
+        if n < PIECE {
+            break;
+        }
     }
-    Ok(bytes)
+    if let [only] = &mut pieces[..] {
+        return Ok(Some(std::mem::take(only)));
+    }
+    // Each piece is freed when it is copied, and the system gives memory for what is written only.
+    let mut all = Vec::with_capacity(total as usize);
+    pieces.into_iter().for_each(|piece| all.extend_from_slice(&piece));
+    Ok(Some(all))
+}
+
+/// Bytes that are decompressed without counting them first.
+#[cfg(feature = "gz")]
+const FEW: u64 = 64 << 20;
+
+/// The decompressed bytes of what `open` gives as often as it is asked. Many are counted before they
+/// are kept, so that nothing is allocated for a bomb.
+#[cfg(feature = "gz")]
+fn unpacked<R: Read>(open: impl Fn() -> Result<R>, name: &str, broken: Broken) -> Result<Vec<u8>> {
+    let reader = || open().map(|from| flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 16, from)));
+    let broken = |e| broken(name, e);
+    if let Some(bytes) = at_most(reader()?, FEW).map_err(broken)? {
+        return Ok(bytes);
+    }
+    let total = io::copy(&mut reader()?.take(LARGEST + 1), &mut io::sink()).map_err(broken)?;
+    let bytes = if total > LARGEST { None } else { at_most(reader()?, LARGEST).map_err(broken)? };
+    bytes.ok_or_else(|| too_large(name))
+}
+
+/// As [`unpacked`], of what gives its bytes only once.
+#[cfg(feature = "gz")]
+fn unpacked_once(from: impl Read, name: &str, broken: Broken) -> Result<Vec<u8>> {
+    let reader = flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 16, from));
+    at_most(reader, LARGEST).map_err(|e| broken(name, e))?.ok_or_else(|| too_large(name))
+}
+
+fn broken_gz(name: &str, e: io::Error) -> Error {
+    Error::unexpected(name, format!("broken gzip stream ({e})"), "download the file again")
 }
 
 /// The first `most` bytes, decompressed, and how many there are in all, where that is known.
@@ -148,20 +229,23 @@ fn too_large(name: &str) -> Error {
 /// The decompressed bytes, of which there may be [`LARGEST`].
 #[cfg(feature = "gz")]
 pub(crate) fn gunzip(bytes: &[u8], name: &str) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
-    // Several members in a row are one file, as gzip itself has it.
-    let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(LARGEST + 1);
-    reader.read_to_end(&mut out).map_err(|e| {
-        let problem = format!("broken gzip stream after {} decompressed bytes ({e})", out.len());
-        Error::unexpected(name, problem, "download the file again")
-    })?;
-    Ok(out)
+    unpacked(|| Ok(bytes), name, broken_gz)
 }
 
 #[cfg(not(feature = "gz"))]
 pub(crate) fn gunzip(_: &[u8], name: &str) -> Result<Vec<u8>> {
     let problem = "compressed, and this build reads no gzip";
     Err(Error::unexpected(name, problem, "gunzip it, or build with the feature `gz`"))
+}
+
+#[cfg(not(feature = "gz"))]
+fn unpacked<R: Read>(_: impl Fn() -> Result<R>, name: &str, _: Broken) -> Result<Vec<u8>> {
+    gunzip(&[], name)
+}
+
+#[cfg(not(feature = "gz"))]
+fn unpacked_once(_: impl Read, name: &str, _: Broken) -> Result<Vec<u8>> {
+    gunzip(&[], name)
 }
 
 #[cfg(all(test, feature = "gz"))]
@@ -197,6 +281,24 @@ mod tests {
         let at = corrupt.len() - 6;
         corrupt[at] ^= 1;
         assert!(gunzip(&corrupt, "x.gz").is_err());
+    }
+
+    #[test]
+    fn a_bomb_is_counted_before_anything_is_kept() {
+        // 2 GiB and a byte, in members of 1 MiB.
+        let member = gz(&vec![0; 1 << 20]);
+        let bomb: Vec<u8> = member.repeat(2048).into_iter().chain(gz(b"x")).collect();
+        let error = gunzip(&bomb, "x.gz").unwrap_err().to_string();
+        assert_eq!(error, "x.gz: more than 2 GiB of data; give the file that the data set publishes");
+    }
+
+    #[test]
+    fn bytes_are_read_up_to_the_limit_and_no_further() {
+        for n in [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 7] {
+            let bytes: Vec<u8> = (0..n).map(|i| (i % 251) as u8).collect();
+            assert!(at_most(&bytes[..], n).unwrap().is_some_and(|read| read == bytes), "{n}");
+            assert!(n == 0 || at_most(&bytes[..], n - 1).unwrap().is_none(), "{n}");
+        }
     }
 
     #[test]

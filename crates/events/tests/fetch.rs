@@ -4,5 +4,9 @@
 mod archives;
 #[path = "fetch/network.rs"]
 mod network;
+#[path = "fetch/processes.rs"]
+mod processes;
 #[path = "fetch/server.rs"]
 mod server;
+#[path = "fetch/tls.rs"]
+mod tls;

@@ -7,5 +7,3 @@ mod datasets;
 mod frames;
 #[path = "golden/network.rs"]
 mod network;
-#[path = "golden/tensors.rs"]
-mod tensors;

@@ -25,8 +25,8 @@ mod lock;
 mod new_file;
 mod temporary;
 
-pub use lock::Lock;
-pub use new_file::{NewFile, write};
+pub use lock::{Lock, open_no_follow};
+pub use new_file::{NewFile, abandon_all, rename, write, write_following};
 pub use temporary::sweep;
 
 /// Adds `O_NOFOLLOW`: an open fails if its last component is a symbolic link.

@@ -22,7 +22,7 @@ impl Lock {
     /// If the file cannot be created, or is a symbolic link or otherwise no regular file: it is neither followed
     /// nor changed.
     pub fn try_take(path: &Path) -> io::Result<Option<Self>> {
-        let file = open(path)?;
+        let file = open_no_follow(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: Some(file) })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -36,13 +36,19 @@ impl Lock {
     /// # Errors
     /// As [`try_take`](Self::try_take).
     pub fn wait(path: &Path) -> io::Result<Self> {
-        let file = open(path)?;
+        let file = open_no_follow(path)?;
         let locked = file.lock().is_ok();
         Ok(Self { _file: locked.then_some(file) })
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
+/// Opens a file for reading and writing whose name the program made up, and creates it if it is not there. Its
+/// content stays.
+///
+/// # Errors
+/// If the file cannot be created, or is a symbolic link or otherwise no regular file: it is neither followed
+/// nor changed.
+pub fn open_no_follow(path: &Path) -> io::Result<File> {
     let not_regular = || io::Error::new(io::ErrorKind::InvalidInput, "is no regular file; remove it");
     if std::fs::symlink_metadata(path).is_ok_and(|m| !m.is_file()) {
         return Err(not_regular());

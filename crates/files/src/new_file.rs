@@ -4,6 +4,7 @@ use crate::temporary::{create, folder_of, sweep_of};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes that are gathered before a write.
 const BUFFER: usize = 1 << 16;
@@ -31,9 +32,32 @@ enum Place {
 #[derive(Debug)]
 struct Temporary(PathBuf);
 
+/// The temporary files of this process.
+static MADE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn made() -> MutexGuard<'static, Vec<PathBuf>> {
+    MADE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Temporary {
+    fn new(path: PathBuf) -> Self {
+        made().push(path.clone());
+        Self(path)
+    }
+}
+
 impl Drop for Temporary {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+        made().retain(|path| *path != self.0);
+    }
+}
+
+/// Removes every file of this process that is not committed: for a program that ends at once, while other
+/// threads still write. Their commits fail from then on.
+pub fn abandon_all() {
+    for path in made().drain(..) {
+        let _ = fs::remove_file(path);
     }
 }
 
@@ -54,8 +78,7 @@ impl NewFile {
             if end.is_dir() {
                 return Err(io::Error::from(io::ErrorKind::IsADirectory));
             }
-            let of_the_system = is_link && ["/dev", "/proc"].iter().any(|f| target.starts_with(f));
-            if !end.is_file() || of_the_system {
+            if !end.is_file() || is_link && is_of_the_system(target) {
                 // A regular file behind `/dev/stdout` may have content already (`>> file`).
                 let file = OpenOptions::new().write(true).append(end.is_file()).open(target)?;
                 return Ok(Self { out: BufWriter::with_capacity(BUFFER, file), place: Place::Into });
@@ -66,12 +89,40 @@ impl NewFile {
         }
         sweep_of(target);
         let (file, path) = create(target)?;
-        let temporary = Temporary(path);
+        let temporary = Temporary::new(path);
         if let Some(end) = end.filter(|_| !is_link) {
             file.set_permissions(end.permissions())?;
         }
         let place = Place::Beside { temporary, target: target.to_owned() };
         Ok(Self { out: BufWriter::with_capacity(BUFFER, file), place })
+    }
+
+    /// As [`create`](Self::create), for a name that the user gave: a symbolic link stays, and the file it leads
+    /// to gets the new content.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and if a link leads nowhere.
+    pub fn create_following(target: &Path) -> io::Result<Self> {
+        let is_link = fs::symlink_metadata(target).is_ok_and(|m| m.file_type().is_symlink());
+        match is_link && !is_of_the_system(target) && fs::metadata(target).is_ok_and(|m| m.is_file()) {
+            true => Self::create(&fs::canonicalize(target)?),
+            false if is_link && fs::metadata(target).is_err() => {
+                Err(io::Error::new(io::ErrorKind::NotFound, "a symbolic link that leads nowhere"))
+            }
+            false => Self::create(target),
+        }
+    }
+
+    /// Whether bytes that were written can be written over before the commit: not in a FIFO or a terminal, nor
+    /// in a file that is appended to.
+    pub fn can_go_back(&mut self) -> bool {
+        match &self.place {
+            Place::Beside { .. } => true,
+            Place::Into => {
+                let appends = self.out.get_ref().metadata().is_ok_and(|m| m.is_file());
+                !appends && self.out.stream_position().is_ok()
+            }
+        }
     }
 
     /// Makes what was written the target: on disk, whole, under its name.
@@ -85,12 +136,7 @@ impl NewFile {
             Place::Into => synced(self.out.get_ref().sync_all()),
             Place::Beside { temporary, target } => {
                 self.out.get_ref().sync_all()?;
-                fs::rename(&temporary.0, target)?;
-                // A folder that may not be read cannot be opened, and so not be synced.
-                match File::open(folder_of(target)) {
-                    Ok(folder) => synced(folder.sync_all()),
-                    Err(_) => Ok(()),
-                }
+                rename(&temporary.0, target)
             }
         }
     }
@@ -112,12 +158,40 @@ impl Seek for NewFile {
     }
 }
 
+/// Renames a file whose content is on disk, and puts its new name on disk too.
+///
+/// # Errors
+/// If renaming or syncing fails.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    // A folder that may not be read cannot be opened, and so not be synced.
+    match File::open(folder_of(to)) {
+        Ok(folder) => synced(folder.sync_all()),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Writes `bytes` as the whole content of `target` (see [`NewFile`]).
 ///
 /// # Errors
 /// As [`NewFile::create`] and [`NewFile::commit`].
 pub fn write(target: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = NewFile::create(target)?;
+    file.write_all(bytes)?;
+    file.commit()
+}
+
+/// Whether a link is one of those that stand for a process's own open files.
+fn is_of_the_system(link: &Path) -> bool {
+    ["/dev", "/proc"].iter().any(|folder| link.starts_with(folder))
+}
+
+/// As [`write()`], for a name that the user gave (see [`NewFile::create_following`]).
+///
+/// # Errors
+/// As [`NewFile::create_following`] and [`NewFile::commit`].
+pub fn write_following(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = NewFile::create_following(target)?;
     file.write_all(bytes)?;
     file.commit()
 }
@@ -239,6 +313,38 @@ mod tests {
             symlink("/dev/null", &null).unwrap();
             write(&null, b"gone").unwrap();
             assert!(fs::symlink_metadata(&null).unwrap().file_type().is_symlink());
+        }
+
+        #[test]
+        fn a_link_that_the_user_names_stays_and_its_destination_is_new() {
+            let folder = tempfile::tempdir().unwrap();
+            let (end, link) = (folder.path().join("end"), folder.path().join("link"));
+            write(&end, b"old").unwrap();
+            symlink("end", &link).unwrap();
+            let mut new = NewFile::create_following(&link).unwrap();
+            assert!(new.can_go_back());
+            new.write_all(b"new").unwrap();
+            new.commit().unwrap();
+            assert!(fs::symlink_metadata(&link).unwrap().file_type().is_symlink());
+            assert_eq!(fs::read(&end).unwrap(), b"new");
+            fs::remove_file(&end).unwrap();
+            let error = NewFile::create_following(&link).unwrap_err();
+            assert!(error.to_string().contains("leads nowhere"), "{error}");
+            assert_eq!(names(folder.path()), ["link"]);
+        }
+
+        #[test]
+        fn a_fifo_cannot_be_gone_back_in() {
+            let folder = tempfile::tempdir().unwrap();
+            let fifo = folder.path().join("fifo");
+            assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+            let read = thread::spawn({
+                let fifo = fifo.clone();
+                move || File::open(fifo).map(drop)
+            });
+            assert!(!NewFile::create(&fifo).unwrap().can_go_back());
+            read.join().unwrap().unwrap();
+            assert!(NewFile::create(Path::new("/dev/null")).unwrap().can_go_back());
         }
 
         #[test]

@@ -6,18 +6,14 @@
 //! nir_roundtrip read DIR    theirs.nir, theirs.json (sinabs' own) and chain_resaved.nir: we run them
 //! ```
 
-#[path = "../tests/common/clocked.rs"]
-mod clocked;
-#[allow(dead_code)]
-#[path = "../tests/common/random.rs"]
-mod random;
-
-use random::Rng;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::path::Path;
 use tickless_net::interop::nir::{self, Dialect, ExportOptions, ImportOptions, Reader};
 use tickless_net::{Conv, InputKind, Layer, Network, NetworkBuilder, Neuron, NodeId, Pool, Shape, Weights};
+use tickless_testing::clocked;
+use tickless_testing::generate::{Rng, any};
+use tickless_testing::layers::Map;
 
 /// Two convolutions with both kinds of pooling, as they go onto a chip.
 fn chain() -> tickless_net::Result<Network> {
@@ -51,7 +47,7 @@ fn residual() -> tickless_net::Result<Network> {
 
 /// Multiples of 1/64, so that sums are exact in every order.
 fn weights(r: &mut Rng, net: &Network) -> Weights {
-    let mut w = random::weights(r, net);
+    let mut w = any::weights(r, net);
     w.tensors.values_mut().flat_map(|a| &mut a.data).for_each(|v| *v = (*v * 24.0).round() / 64.0);
     w
 }
@@ -65,8 +61,9 @@ fn write(folder: &Path) -> Result<(), Box<dyn Error>> {
             println!("{}: {d}", net.name());
         }
         nir::write(&exported.graph, &folder.join(format!("{}.nir", net.name())))?;
-        let x = random::steps(r, &net, 8);
-        let y = clocked::run(&net, &w, &x, None);
+        let x = any::steps(r, &net, 8);
+        let y = clocked::run(&net, &w, &x, None).steps;
+        let x: Vec<_> = x.into_iter().map(|frame| frame.data).collect();
         let s = net.input().shape;
         let answer = json!({ "shape": [s.channels, s.height, s.width], "x": x, "y": y });
         std::fs::write(folder.join(format!("{}.json", net.name())), answer.to_string())?;
@@ -84,7 +81,9 @@ fn read(folder: &Path) -> Result<(), Box<dyn Error>> {
     let options = ImportOptions { dialect: Some(Dialect::Of(Reader::Sinabs)), ..ImportOptions::default() };
     let theirs = nir::import(&nir::read(&file)?, &file, &options)?;
     let answer: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("theirs.json"))?)?;
-    let ours = clocked::run(&theirs.network, &theirs.weights, &numbers(&answer["x"]), None);
+    let shape = theirs.network.input().shape;
+    let x: Vec<Map> = numbers(&answer["x"]).into_iter().map(|data| Map { shape, data }).collect();
+    let ours = clocked::run(&theirs.network, &theirs.weights, &x, None).steps;
     let expected = numbers(&answer["y"]);
     let spikes: f64 = expected.iter().flatten().sum();
     if spikes == 0.0 || ours != expected {

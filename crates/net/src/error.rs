@@ -73,6 +73,22 @@ pub enum Error {
         /// What the parser said.
         problem: String,
     },
+    /// The file is a NIR graph, but the graph as a whole cannot be taken.
+    #[error("{}: NIR graph: {problem}", file.display())]
+    NirGraph {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// A NIR graph has several outputs, and a network here has one.
+    #[error("{}: NIR graph: has {} outputs ({}) and a network has one; name the one to keep", file.display(), outputs.len(), outputs.join(", "))]
+    NirOutputs {
+        /// The file.
+        file: PathBuf,
+        /// Their names.
+        outputs: Vec<String>,
+    },
     /// A node of a NIR graph is broken or has no counterpart.
     #[error("{}: NIR node `{node}`: {problem}", file.display())]
     NirNode {

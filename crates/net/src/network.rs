@@ -144,6 +144,22 @@ impl Network {
         self.nodes.iter().find(|n| !matches!(n.layer, Layer::Pool(_))).is_some_and(|n| matches!(n.layer, Layer::Ttm(_)))
     }
 
+    /// Whether a node is a TTM that reads the input, with nothing but pooling between.
+    pub fn is_input_ttm(&self, node: usize) -> bool {
+        let mut ids = self.nodes[node].from.clone();
+        if !matches!(self.nodes[node].layer, Layer::Ttm(_)) {
+            return false;
+        }
+        while let Some(id) = ids.pop() {
+            match id {
+                NodeId::Node(i) if matches!(self.nodes[i].layer, Layer::Pool(_)) => ids.extend(&self.nodes[i].from),
+                NodeId::Node(_) => return false,
+                NodeId::Input => {}
+            }
+        }
+        true
+    }
+
     /// The same graph with every neuron changed by `f`.
     pub fn map_neurons(&self, f: impl Fn(&str, Neuron) -> Neuron) -> Network {
         let mut net = self.clone();
@@ -335,7 +351,9 @@ impl NetworkBuilder {
         if let Some(e) = self.error {
             return Err(e);
         }
-        let net = self.net;
+        let mut net = self.net;
+        // Pooling belongs to the stage that reads it; where nothing does, it is a stage of its own.
+        net.stages = net.stages.max(1);
         let wrong = |problem: String| Err(Error::Network { network: net.name.clone(), problem });
         if net.input.shape.is_empty() {
             return wrong(format!("the input {} is empty", net.input.shape));

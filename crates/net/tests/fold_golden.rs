@@ -1,12 +1,10 @@
 //! Folding against the golden file `bn_fold.safetensors`: conv-BN-IAF-avgpool twice, flatten, fc.
 
-mod common;
-
-use common::golden;
 use std::path::Path;
 use tickless_net::{
     Array, Conv, InputKind, Layer, Network, NetworkBuilder, Neuron, NodeId, Norm, Pool, Shape, Weights, fold,
 };
+use tickless_testing::folders::golden;
 
 /// Name of each layer in the file.
 const LAYERS: [(&str, &str); 5] = [("0", "conv1"), ("1", "norm1"), ("4", "conv2"), ("5", "norm2"), ("9", "linear1")];
@@ -54,7 +52,7 @@ fn close(what: &str, ours: &Weights, theirs: &Weights) {
 
 #[test]
 fn golden_bn_fold_weights() {
-    let Some(path) = golden("bn_fold.safetensors") else { return };
+    let path = golden("bn_fold.safetensors");
     let file = Weights::load(&path).expect("the golden file");
     let orig = part(&file, "orig");
     let net = network(&orig, &file.get("x").expect("`x`").shape);

@@ -2,26 +2,25 @@
 //! framework did (golden `*.nir`, `nir_io`).
 #![cfg(feature = "nir")]
 
-mod common;
-
-use common::{clocked, golden};
-use tickless_net::Weights;
 use tickless_net::interop::nir::{self, Dialect, ImportOptions, Imported, Reader};
+use tickless_net::{LeakRule, Shape};
+use tickless_testing::clocked;
+use tickless_testing::folders::{golden, models};
+use tickless_testing::golden::Golden;
+use tickless_testing::layers::Map;
 
-fn imported(file: &str, dialect: Dialect) -> Option<Imported> {
-    let path = golden(file)?;
+fn imported(file: &str, dialect: Dialect) -> Imported {
+    let path = golden(file);
     let graph = nir::read(&path).unwrap();
     let options = ImportOptions { dialect: Some(dialect), ..ImportOptions::default() };
-    Some(nir::import(&graph, &path, &options).unwrap())
+    nir::import(&graph, &path, &options).unwrap()
 }
 
 /// Every output spike of every sample at every step.
 fn spikes_as(name: &str, dialect: Dialect, x: &str) {
-    let (Some(net), Some(io)) = (imported(&format!("{name}.nir"), dialect), golden("nir_io.safetensors")) else {
-        return;
-    };
-    let io = Weights::load(&io).unwrap();
-    let (x, y) = (io.get(x).unwrap(), io.get(&format!("{name}.y")).unwrap());
+    let net = imported(&format!("{name}.nir"), dialect);
+    let io = Golden::open("nir_io.safetensors");
+    let (x, y) = (io.get(x), io.get(&format!("{name}.y")));
     let (steps, batch) = (x.shape[0], x.shape[1]);
     let (size, out) = (x.data.len() / steps / batch, y.data.len() / steps / batch);
     assert_eq!(size, net.network.input().shape.len());
@@ -30,8 +29,9 @@ fn spikes_as(name: &str, dialect: Dialect, x: &str) {
         let at = |data: &[f32], t: usize, n: usize| -> Vec<f64> {
             data[(t * batch + sample) * n..][..n].iter().map(|&v| f64::from(v)).collect()
         };
-        let frames: Vec<Vec<f64>> = (0..steps).map(|t| at(&x.data, t, size)).collect();
-        let ours = clocked::run(&net.network, &net.weights, &frames, None);
+        let shape = net.network.input().shape;
+        let frames: Vec<Map> = (0..steps).map(|t| Map { shape, data: at(&x.data, t, size) }).collect();
+        let ours = clocked::run(&net.network, &net.weights, &frames, None).steps;
         for (t, ours) in ours.iter().enumerate() {
             assert_eq!(*ours, at(&y.data, t, out), "{name}, sample {sample}, step {t}");
             spikes += ours.iter().sum::<f64>();
@@ -70,7 +70,7 @@ fn golden_graphs_survive_a_round_trip_through_our_writer() {
     for name in
         ["sinabs_conv_if", "snntorch_conv_lif", "snntorch_fc_lif", "spikingjelly_conv_if", "spikingjelly_conv_lif"]
     {
-        let Some(path) = golden(&format!("{name}.nir")) else { return };
+        let path = golden(&format!("{name}.nir"));
         let graph = nir::read(&path).unwrap();
         assert_eq!(nir::from_bytes(&nir::to_bytes(&graph, &path).unwrap(), &path).unwrap(), graph, "{name}");
     }
@@ -78,9 +78,58 @@ fn golden_graphs_survive_a_round_trip_through_our_writer() {
 
 #[test]
 fn a_graph_of_an_unknown_writer_is_read_as_nir_states_it_and_says_so() {
-    let Some(path) = golden("sinabs_conv_if.nir") else { return };
+    let path = golden("sinabs_conv_if.nir");
     let options = ImportOptions { dt: Some(1.0), ..ImportOptions::default() };
     let net = nir::import(&nir::read(&path).unwrap(), &path, &options).unwrap();
     assert_eq!(net.dialect, Dialect::Plain);
     assert!(net.differences.iter().any(|d| d.what.contains("name the framework")), "{:?}", net.differences);
+}
+
+#[test]
+fn the_writers_of_published_graphs_are_recognised_or_asked_for() {
+    let cases = [
+        (Some(golden("sinabs_conv_if.nir")), Some(Reader::Sinabs)),
+        (Some(golden("snntorch_conv_lif.nir")), Some(Reader::SnnTorch)),
+        (Some(golden("snntorch_fc_lif.nir")), Some(Reader::SnnTorch)),
+        (Some(golden("spikingjelly_conv_if.nir")), Some(Reader::SpikingJelly)),
+        // r = 1 and τ = 0.2 ms may be anybody's.
+        (Some(golden("spikingjelly_conv_lif.nir")), None),
+        (models("nir-paper/cnn_sinabs.nir"), Some(Reader::Sinabs)),
+        (models("nir-paper/lif_norse.nir"), None),
+        (models("nir-paper/lif_rockpool.nir"), None),
+    ];
+    for (path, want) in cases {
+        let Some(path) = path else { continue };
+        let found = nir::written_by(&nir::read(&path).unwrap());
+        assert_eq!(found.map(|w| w.dialect), want.map(Dialect::Of), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_published_neuron_fires_in_the_steps_of_its_framework() {
+    let (Some(file), Some(steps)) = (models("nir-paper/lif_norse.nir"), models("nir-paper/lif_norse.csv")) else {
+        return;
+    };
+    let graph = nir::read(&file).unwrap();
+    let text = std::fs::read_to_string(steps).unwrap();
+    // Input spikes, membrane, output spikes; a row is a step of 0.1 ms.
+    let rows: Vec<Vec<f64>> = text.lines().map(|l| l.split(',').map(|v| v.trim().parse().unwrap()).collect()).collect();
+    let input: Vec<Map> = rows.iter().map(|r| Map { shape: Shape::vector(1), data: vec![r[0]] }).collect();
+    for dialect in [Dialect::Of(Reader::Norse), Dialect::Plain] {
+        for leak in [LeakRule::Step, LeakRule::Time] {
+            let options = ImportOptions { dialect: Some(dialect), dt: Some(1e-4), leak, ..ImportOptions::default() };
+            let net = nir::import(&graph, &file, &options).unwrap();
+            let out = clocked::run(&net.network, &net.weights, &input, Some(100.0)).steps;
+            let fired: Vec<usize> = (0..out.len()).filter(|&t| out[t][0] > 0.0).collect();
+            assert_eq!(fired, [460, 510, 710, 760], "{dialect:?}, leak per {leak:?}");
+        }
+    }
+}
+
+#[test]
+fn a_neuron_that_fires_by_itself_is_refused_with_its_values() {
+    let Some(path) = models("nir-paper/two_lif_neurons.nir") else { return };
+    let options = ImportOptions { dialect: Some(Dialect::Plain), ..ImportOptions::default() };
+    let e = nir::import(&nir::read(&path).unwrap(), &path, &options).unwrap_err().to_string();
+    assert!(e.contains("NIR node `lif1`") && e.contains("`v_leak` is 1.2"), "{e}");
 }

@@ -1,16 +1,17 @@
 //! Laws of NIR export and import on random networks.
 #![cfg(feature = "nir")]
 
-mod common;
-
-use common::clocked;
-use common::random::{Rng, network, steps, weights};
 use proptest::prelude::*;
 use std::path::Path;
 use tickless_net::interop::nir::{self, Dialect, ExportOptions, ImportOptions, Node, Reader};
 use tickless_net::{
-    Array, Conv, InputKind, Layer, Leak, NetworkBuilder, Neuron, NodeId, Norm, Pool, Reset, Shape, SpikeMode, Weights,
+    Array, Conv, InputKind, Layer, Leak, LeakRule, NetworkBuilder, Neuron, NodeId, Norm, Pool, Reset, Shape, SpikeMode,
+    Weights,
 };
+use tickless_testing::clocked;
+use tickless_testing::folders::golden;
+use tickless_testing::generate::Rng;
+use tickless_testing::generate::any::{network, steps, weights};
 
 const FILE: &str = "net.nir";
 
@@ -62,7 +63,7 @@ proptest! {
         let options = ImportOptions { dialect: Some(Dialect::Of(reader)), ..ImportOptions::default() };
         let back = nir::import(&graph, Path::new(FILE), &options).unwrap();
         let x = steps(r, &net, 5);
-        let (ours, theirs) = (clocked::run(&net, &w, &x, None), clocked::run(&back.network, &back.weights, &x, None));
+        let (ours, theirs) = (clocked::run(&net, &w, &x, None).steps, clocked::run(&back.network, &back.weights, &x, None).steps);
         // Averages over 3×3 windows are not exact: there only the order of magnitude of a current holds.
         let exact = net.nodes().iter().all(|n| match n.layer {
             Layer::Pool(p) => p.kernel == 2,
@@ -129,7 +130,7 @@ fn try_everything(bytes: &[u8]) {
 #[test]
 fn golden_files_cut_and_corrupted_never_panic() {
     for name in ["sinabs_conv_if", "snntorch_fc_lif", "spikingjelly_conv_lif"] {
-        let Some(path) = common::golden(&format!("{name}.nir")) else { return };
+        let path = golden(&format!("{name}.nir"));
         let bytes = std::fs::read(path).unwrap();
         (0..bytes.len()).step_by(509).for_each(|n| try_everything(&bytes[..n]));
         let r = &mut Rng(7);
@@ -312,8 +313,8 @@ fn a_nested_graph_is_taken_apart() {
     let back = nir::import(&read, file, &options).unwrap();
     assert_eq!(back.network.nodes()[1].name, "block.neuron1");
     let x = steps(&mut Rng(5), &net, 4);
-    let ours = clocked::run(&net, &w, &x, None);
-    assert_eq!(clocked::run(&back.network, &back.weights, &x, None), ours);
+    let ours = clocked::run(&net, &w, &x, None).steps;
+    assert_eq!(clocked::run(&back.network, &back.weights, &x, None).steps, ours);
     outer.nodes.insert("block.pool1".into(), Node::Output { shape: vec![1] });
     let e = nir::import(&outer, file, &options).unwrap_err().to_string();
     assert!(e.contains("`block.pool1`") && e.contains("rename"), "{e}");
@@ -356,7 +357,10 @@ fn a_scale_goes_into_the_weights_beside_it() {
         let conv = by_hand.tensors.get_mut("conv1.weight").unwrap();
         conv.data.chunks_mut(9).zip(&factors).for_each(|(c, f)| c.iter_mut().for_each(|v| *v *= *f as f32));
         let x = steps(&mut Rng(11), &net, 4);
-        assert_eq!(clocked::run(&read.network, &read.weights, &x, None), clocked::run(&net, &by_hand, &x, None));
+        assert_eq!(
+            clocked::run(&read.network, &read.weights, &x, None).steps,
+            clocked::run(&net, &by_hand, &x, None).steps
+        );
     }
 }
 
@@ -371,6 +375,7 @@ fn every_reader_agrees_with_a_neuron_of_its_own() {
         (Reader::SpikingJelly, at(lif)),
         (Reader::SpikingJelly, at(Neuron::if_single())),
         (Reader::Norse, Neuron::if_single()),
+        (Reader::Norse, lif),
     ];
     for (reader, neuron) in cases {
         let mut b = NetworkBuilder::new("own", Shape::vector(4), InputKind::Events);
@@ -381,4 +386,263 @@ fn every_reader_agrees_with_a_neuron_of_its_own() {
         let all = nir::export(&net, &w, &ExportOptions { reader, step_us: None }).unwrap().differences;
         assert!(!all.iter().any(|d| d.reader == Some(reader)), "{neuron:?}: {all:?}");
     }
+}
+
+/// A graph of a chain of nodes between an input and an output.
+fn chain(input: &[usize], nodes: Vec<(&str, Node)>, output: &[usize]) -> nir::Graph {
+    let mut graph = nir::Graph::default();
+    graph.nodes.insert("input".into(), Node::Input { shape: input.to_vec() });
+    let mut before = "input".to_owned();
+    for (name, node) in nodes {
+        graph.nodes.insert(name.into(), node);
+        graph.edges.push((std::mem::replace(&mut before, name.to_owned()), name.to_owned()));
+    }
+    graph.nodes.insert("output".into(), Node::Output { shape: output.to_vec() });
+    graph.edges.push((before, "output".into()));
+    graph
+}
+
+fn full(n: usize, v: f64) -> nir::Tensor {
+    nir::Tensor::full(&[n], v)
+}
+
+fn lif(n: usize, tau: f64, leak: f64, threshold: f64, reset: f64) -> Node {
+    Node::Lif {
+        tau: full(n, tau),
+        r: full(n, 1.0),
+        leak: full(n, leak),
+        threshold: full(n, threshold),
+        reset: full(n, reset),
+    }
+}
+
+fn weight(out: usize, input: usize, v: f64) -> Node {
+    Node::Linear { weight: nir::Tensor::full(&[out, input], v) }
+}
+
+fn import(graph: &nir::Graph, dialect: Dialect) -> tickless_net::Result<nir::Imported> {
+    nir::import(
+        graph,
+        Path::new(FILE),
+        &ImportOptions { dialect: Some(dialect), dt: Some(1e-3), ..ImportOptions::default() },
+    )
+}
+
+fn neuron_of(imported: &nir::Imported) -> Neuron {
+    let neurons = imported.network.nodes().iter().filter_map(|n| match n.layer {
+        Layer::Neuron(n) => Some(n),
+        _ => None,
+    });
+    neurons.last().expect("the network has a neuron")
+}
+
+#[test]
+fn an_edge_that_is_written_twice_is_one_edge() {
+    let mut graph = chain(&[2], vec![("fc", weight(1, 2, 0.5)), ("lif", lif(1, 0.02, 0.0, 1.0, 0.0))], &[1]);
+    let once = import(&graph, Dialect::Plain).unwrap();
+    for k in 0..graph.edges.len() {
+        graph.edges.push(graph.edges[k].clone());
+    }
+    assert_eq!(import(&graph, Dialect::Plain).unwrap(), once);
+    // Also where one of the two names the door of a nested graph.
+    let (mut outer, mut inner) = (graph.clone(), nir::Graph::default());
+    inner.nodes.insert("input".into(), Node::Input { shape: vec![1] });
+    inner.nodes.insert("cell".into(), outer.nodes.remove("lif").unwrap());
+    inner.nodes.insert("output".into(), Node::Output { shape: vec![1] });
+    let edge = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    inner.edges = vec![edge("input", "cell"), edge("cell", "output"), edge("input", "cell")];
+    outer.nodes.insert("sub".into(), Node::Graph(inner));
+    outer.edges = vec![
+        edge("input", "fc"),
+        edge("fc", "sub"),
+        edge("fc", "sub.input"),
+        edge("sub", "output"),
+        edge("sub.output", "output"),
+    ];
+    let nested = import(&outer, Dialect::Plain).unwrap();
+    assert_eq!((nested.network.nodes().len(), &nested.weights), (once.network.nodes().len(), &once.weights));
+}
+
+#[test]
+fn an_input_that_is_added_to_itself_survives_as_a_set_of_edges() {
+    let mut b = NetworkBuilder::new("twice", Shape::vector(2), InputKind::Events);
+    let a = b.linear(NodeId::Input, 2, false);
+    let n = b.neuron(a, Neuron::if_multi());
+    let sum = b.add("", Layer::Add, &[n, n]);
+    b.linear(sum, 1, false);
+    let net = b.build().unwrap();
+    let w = weights(&mut Rng(4), &net);
+    let mut graph = nir::export(&net, &w, &ExportOptions::default()).unwrap().graph;
+    let edges: std::collections::BTreeSet<_> = graph.edges.iter().collect();
+    assert_eq!(edges.len(), graph.edges.len(), "{:?}", graph.edges);
+    graph.metadata.clear();
+    let options = ImportOptions { dialect: Some(Dialect::Of(Reader::Sinabs)), ..ImportOptions::default() };
+    let back = nir::import(&graph, Path::new(FILE), &options).unwrap();
+    let x = steps(&mut Rng(5), &net, 6);
+    let ours = clocked::run(&net, &w, &x, None).steps;
+    assert_eq!(clocked::run(&back.network, &back.weights, &x, None).steps, ours);
+}
+
+#[test]
+fn a_time_constant_in_seconds_is_kept_whatever_the_step() {
+    let graph = chain(&[1], vec![("fc", weight(1, 1, 1.0)), ("lif", lif(1, 0.02, 0.0, 0.1, 0.0))], &[1]);
+    for reader in [Dialect::Plain, Dialect::Of(Reader::SnnTorch), Dialect::Of(Reader::Norse)] {
+        for dt in [1e-4, 1e-3, 5e-3] {
+            let options =
+                ImportOptions { dialect: Some(reader), dt: Some(dt), leak: LeakRule::Time, ..ImportOptions::default() };
+            let made = nir::import(&graph, Path::new(FILE), &options).unwrap();
+            let Leak::Time(tau) = neuron_of(&made).leak else { panic!("{reader:?}: {:?}", neuron_of(&made)) };
+            assert!((tau / 20_000.0 - 1.0).abs() < 1e-12, "{reader:?} at {dt} s: τ = {tau} µs");
+        }
+    }
+    // sinabs counts τ in steps: in seconds only if the duration of a step is given.
+    let graph = chain(&[1], vec![("fc", weight(1, 1, 1.0)), ("lif", lif(1, 20.0, 0.0, 1.0, 0.0))], &[1]);
+    let mut options =
+        ImportOptions { dialect: Some(Dialect::Of(Reader::Sinabs)), leak: LeakRule::Time, ..ImportOptions::default() };
+    let made = nir::import(&graph, Path::new(FILE), &options).unwrap();
+    assert_eq!(neuron_of(&made).leak, Leak::Step((-1.0f64 / 20.0).exp() as f32));
+    assert!(made.differences.iter().any(|d| d.what.contains("in steps")), "{:?}", made.differences);
+    options.dt = Some(1e-3);
+    let made = nir::import(&graph, Path::new(FILE), &options).unwrap();
+    let Leak::Time(tau) = neuron_of(&made).leak else { panic!("{:?}", neuron_of(&made)) };
+    assert!((tau / 20_000.0 - 1.0).abs() < 1e-12, "{tau}");
+}
+
+#[test]
+fn long_time_constants_that_differ_are_not_taken_for_one() {
+    let mut node = lif(2, 1.0, 0.0, 1.0, 0.0);
+    if let Node::Lif { tau, .. } = &mut node {
+        tau.data[1] = 1.001;
+    }
+    let graph = chain(&[2], vec![("fc", weight(2, 2, 1.0)), ("lif", node)], &[2]);
+    let e = import(&graph, Dialect::Plain).unwrap_err().to_string();
+    assert!(e.contains("`lif`") && e.contains("leak differently") && e.contains("1.001"), "{e}");
+}
+
+#[test]
+fn numbers_beyond_f32_name_the_node_and_the_tensor() {
+    let refuse = |graph: &nir::Graph, words: [&str; 2]| {
+        let e = import(graph, Dialect::Plain).unwrap_err().to_string();
+        assert!(words.iter().all(|w| e.contains(w)), "{e}");
+    };
+    let graph = chain(&[1], vec![("fc", weight(1, 1, 1e300)), ("lif", lif(1, 0.02, 0.0, 1.0, 0.0))], &[1]);
+    refuse(&graph, ["NIR node `fc`", "`weight`"]);
+    let graph = chain(&[1], vec![("fc", weight(1, 1, 1.0)), ("lif", lif(1, 0.02, 0.0, 1e39, 0.0))], &[1]);
+    refuse(&graph, ["NIR node `lif`", "`v_threshold`"]);
+    let bias = Node::Affine { weight: nir::Tensor::full(&[1, 1], 1.0), bias: full(1, -1e40) };
+    let graph = chain(&[1], vec![("fc", bias), ("lif", lif(1, 0.02, 0.0, 1.0, 0.0))], &[1]);
+    refuse(&graph, ["NIR node `fc`", "`bias`"]);
+    // Each number fits, their product does not.
+    let scale = Node::Scale { scale: full(1, 1e30) };
+    let graph = chain(&[1], vec![("fc", weight(1, 1, 1e30)), ("s", scale), ("lif", lif(1, 0.02, 0.0, 1.0, 0.0))], &[1]);
+    refuse(&graph, ["NIR node `fc`", "`weight`"]);
+    // A threshold over such a factor, where no weights stand before.
+    let tiny = Node::Scale { scale: full(1, 1e-30) };
+    let graph = chain(&[1], vec![("s", tiny), ("lif", lif(1, 0.02, 0.0, 1e30, 0.0))], &[1]);
+    refuse(&graph, ["NIR node `lif`", "`v_threshold`"]);
+}
+
+#[test]
+fn a_scale_that_turns_the_sign_is_blamed_itself_or_taken_up_by_weights() {
+    let scale = |v: f64| ("s", Node::Scale { scale: full(1, v) });
+    let cell = || ("lif", lif(1, 0.02, 0.0, 1.0, 0.0));
+    for v in [0.0, -2.0] {
+        let graph = chain(&[1], vec![scale(v), cell()], &[1]);
+        let e = import(&graph, Dialect::Plain).unwrap_err().to_string();
+        assert!(e.contains("NIR node `s`") && e.contains("factor"), "{v}: {e}");
+    }
+    let by = |v: f64| {
+        let graph = chain(&[1], vec![("fc", weight(1, 1, 1.0)), scale(v), cell()], &[1]);
+        import(&graph, Dialect::Plain).unwrap().weights.get("fc.weight").unwrap().data[0]
+    };
+    assert_eq!(by(-2.0), -by(2.0));
+    let graph = chain(&[1], vec![("fc", weight(1, 1, 1.0)), scale(0.0), cell()], &[1]);
+    assert!(import(&graph, Dialect::Plain).unwrap_err().to_string().contains("NIR node `s`"));
+}
+
+#[test]
+fn one_of_several_outputs_is_chosen_by_its_name() {
+    let mut graph = chain(&[2], vec![("fc", weight(3, 2, 0.5)), ("lif", lif(3, 0.02, 0.0, 1.0, 0.0))], &[3]);
+    let whole = import(&graph, Dialect::Plain).unwrap();
+    graph.nodes.insert("probe".into(), weight(1, 3, 1.0));
+    graph.nodes.insert("second".into(), Node::Output { shape: vec![1] });
+    let edge = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    graph.edges.extend([edge("lif", "probe"), edge("probe", "second")]);
+    let e = import(&graph, Dialect::Plain).unwrap_err();
+    assert!(matches!(e, tickless_net::Error::NirOutputs { .. }), "{e:?}");
+    let text = e.to_string();
+    assert!(text.contains("2 outputs (output, second)") && !text.contains("not a NIR file"), "{text}");
+    let choose = |name: &str| {
+        let options = ImportOptions {
+            dialect: Some(Dialect::Plain),
+            dt: Some(1e-3),
+            output: Some(name.to_owned()),
+            ..ImportOptions::default()
+        };
+        nir::import(&graph, Path::new(FILE), &options)
+    };
+    assert_eq!(choose("output").unwrap(), whole);
+    assert_eq!(choose("second").unwrap().network.output(), Shape::vector(1));
+    assert!(choose("third").unwrap_err().to_string().contains("no output `third`"));
+}
+
+#[test]
+fn a_nested_graph_with_two_outputs_must_be_named_with_the_output() {
+    let mut inner = nir::Graph::default();
+    let edge = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    inner.nodes.insert("input".into(), Node::Input { shape: vec![1] });
+    inner.nodes.insert("a".into(), Node::Output { shape: vec![1] });
+    inner.nodes.insert("b".into(), Node::Output { shape: vec![1] });
+    inner.nodes.insert("lif".into(), lif(1, 0.02, 0.0, 1.0, 0.0));
+    inner.edges = vec![edge("input", "lif"), edge("lif", "a"), edge("lif", "b")];
+    let mut graph = chain(&[1], vec![("fc", weight(1, 1, 1.0)), ("sub", Node::Graph(inner))], &[1]);
+    let e = import(&graph, Dialect::Plain).unwrap_err().to_string();
+    assert!(e.contains("NIR node `sub`") && e.contains("2 outputs (a, b)"), "{e}");
+    graph.edges.last_mut().unwrap().0 = "sub.b".into();
+    import(&graph, Dialect::Plain).unwrap();
+}
+
+#[test]
+fn a_membrane_that_rests_and_resets_elsewhere_is_shifted_or_refused_with_its_values() {
+    let make = |leak: f64, threshold: f64, reset: f64| {
+        chain(&[1], vec![("fc", weight(1, 1, 1.0)), ("lif", lif(1, 0.02, leak, threshold, reset))], &[1])
+    };
+    let shifted = import(&make(-0.5, 0.75, -0.5), Dialect::Plain).unwrap();
+    let plain = import(&make(0.0, 1.25, 0.0), Dialect::Plain).unwrap();
+    assert_eq!((&shifted.network, &shifted.weights), (&plain.network, &plain.weights));
+    assert!(shifted.differences.iter().any(|d| d.what.contains("-0.5")), "{:?}", shifted.differences);
+    let integrator = |threshold: f64, reset: f64| {
+        let node = Node::If { r: full(1, 1000.0), threshold: full(1, threshold), reset: full(1, reset) };
+        chain(&[1], vec![("fc", weight(1, 1, 1.0)), ("lif", node)], &[1])
+    };
+    let ours = |g: &nir::Graph| import(g, Dialect::Plain).unwrap().network;
+    assert_eq!(ours(&integrator(0.5, -0.5)), ours(&integrator(1.0, 0.0)));
+    let refuse = |graph: &nir::Graph, dialect: Dialect, words: &[&str]| {
+        let e = import(graph, dialect).unwrap_err().to_string();
+        assert!(words.iter().all(|w| e.contains(w)) && e.contains("NIR node `lif`"), "{e}");
+    };
+    refuse(&make(0.3, 1.0, 0.0), Dialect::Plain, &["`v_leak` is 0.3", "`v_reset` is 0"]);
+    refuse(&make(1.2, 1.0, 1.2), Dialect::Plain, &["`v_leak` is 1.2", "`v_threshold` 1", "without input"]);
+    refuse(&make(0.3, 1.0, 0.3), Dialect::Of(Reader::Norse), &["0.3", "Norse"]);
+}
+
+#[test]
+fn flatten_may_count_the_batch_where_the_framework_does() {
+    let weight = nir::Tensor::full(&[2, 12], 0.5);
+    let graph = |start: i64, end: i64| {
+        let flatten = Node::Flatten { start, end, input: Some(vec![3, 2, 2]) };
+        let nodes = vec![
+            ("flat", flatten),
+            ("fc", Node::Linear { weight: weight.clone() }),
+            ("lif", lif(2, 0.02, 0.0, 1.0, 0.0)),
+        ];
+        chain(&[3, 2, 2], nodes, &[2])
+    };
+    let norse = |start, end| import(&graph(start, end), Dialect::Of(Reader::Norse));
+    let want = norse(0, -1).unwrap();
+    assert_eq!(norse(1, -1).unwrap(), want);
+    assert_eq!(norse(1, 3).unwrap(), want);
+    assert!(norse(1, 2).unwrap_err().to_string().contains("`flat`"));
+    let e = import(&graph(1, -1), Dialect::Plain).unwrap_err().to_string();
+    assert!(e.contains("`flat`") && e.contains("norse"), "{e}");
 }

@@ -1,21 +1,13 @@
 //! Joint quantisation against the golden file `speck_quant.safetensors`.
 
-mod common;
-
-use common::golden;
-use tickless_net::Weights;
 use tickless_net::quantise::{joint_scale, quantise_layer};
+use tickless_testing::golden::Golden;
 
 #[test]
 fn golden_speck_quant() {
-    let Some(path) = golden("speck_quant.safetensors") else { return };
-    let index = std::fs::read_to_string(path.with_file_name("index.json")).unwrap();
-    let index: serde_json::Value = serde_json::from_str(&index).unwrap();
-    let cases = index["files"]["speck_quant.safetensors"]["cases"].as_array().expect("the cases");
-    let file = Weights::load(&path).unwrap();
-    assert_eq!(cases.len(), 5);
-    for case in cases {
-        let tensor = |t: &str| &file.get(&format!("{}.{t}", case["case"])).expect("the tensor").data;
+    let golden = Golden::open("speck_quant.safetensors");
+    for case in golden.cases() {
+        let tensor = |t: &str| &golden.get(&format!("{}.{t}", case["case"])).data;
         let threshold = case["threshold"].as_f64().expect("a threshold") as f32;
         let v_min = case["min_v_mem"].as_f64().map(|v| v as f32);
         // The scale gives the golden integers also where the layer is refused.

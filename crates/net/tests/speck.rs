@@ -1,9 +1,5 @@
 //! What fits onto a Speck-class chip, why not otherwise, and what its cores get.
 
-mod common;
-
-use common::clocked;
-use common::random::{Rng, steps, weights};
 use proptest::prelude::*;
 use tickless_net::interop::speck::{Chip, Configuration, FitReport, configuration, fit};
 use tickless_net::zoo::{ZooOptions, build};
@@ -11,6 +7,9 @@ use tickless_net::{
     Array, Conv, InputKind, Layer, Network, NetworkBuilder, Neuron, NodeId, Norm, Pool, Reset, Shape, Weights, fold,
     init,
 };
+use tickless_testing::clocked;
+use tickless_testing::generate::Rng;
+use tickless_testing::generate::any::{steps, weights};
 
 const IF: Neuron = Neuron::if_multi();
 
@@ -244,9 +243,9 @@ proptest! {
         let config = configuration(&net, &w, &Chip::speck2e()).unwrap();
         let (cores, cw) = as_network(&config);
         let x = steps(r, &net, 6);
-        let spikes = clocked::run(&net, &w, &x, None);
+        let spikes = clocked::run(&net, &w, &x, None).steps;
         prop_assert!(spikes.iter().flatten().sum::<f64>() > 0.0, "silent");
-        prop_assert_eq!(clocked::run(&cores, &cw, &x, None), spikes);
+        prop_assert_eq!(clocked::run(&cores, &cw, &x, None).steps, spikes);
     }
 }
 

@@ -6,6 +6,6 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    tickless_train::kernels::allocator::keep_free_memory();
+    tickless_kernels::allocator::keep_free_memory();
     tickless::cli::main()
 }

@@ -93,11 +93,19 @@ fn counts(run: &Loaded, network: &Network, event: fn(Event) -> Event, kept: bool
         let layers = 0..program.layers().len();
         executed.counts.push(layers.map(|l| counts.layer(l).iter().map(|&c| c as u32).collect()).collect());
     }
-    counts_text(&run.network, &shapes(&run.network), &executed)
+    counts_text(&run.network, &shapes(&run.network), &executed, &[])
 }
 
 fn options() -> Options {
-    Options { events: 300, reader: nir::Reader::Sinabs, graph: None, dialect: None, counts: None }
+    Options {
+        events: 300,
+        reader: nir::Reader::Sinabs,
+        graph: None,
+        dialect: None,
+        dt: None,
+        counts: None,
+        within: None,
+    }
 }
 
 #[test]
@@ -144,8 +152,15 @@ fn what_nobody_did_is_called_unknown() {
     let (head, n) = line.rsplit_once(',').unwrap();
     let changed = format!("{head},{}", n.parse::<u32>().unwrap() + 3);
     scratch.write("counts.csv", text.replace(&format!("{line}\n"), &format!("{changed}\n")));
-    let options = Options { counts: Some(scratch.at("counts.csv")), ..options() };
-    let (result, _) = parity(&run, &device("cpu").unwrap(), &run.parts.test, &options, &Silent).unwrap();
+    let measured = Options { counts: Some(scratch.at("counts.csv")), ..options() };
+    let exact = Options { within: Some(0.0), ..measured.clone() };
+    let on = device("cpu").unwrap();
+    // Without a limit the distance is reported, and no cause.
+    let (result, _) = parity(&run, &on, &run.parts.test, &measured, &Silent).unwrap();
+    assert!(result.broken().is_none(), "{:#?}", result.broken());
+    let pair = result.pairs.iter().find(|p| p.executor.contains("counts.csv")).unwrap();
+    assert_eq!((&pair.verdict, &pair.cause), (&Verdict::Measured, &None));
+    let (result, _) = parity(&run, &on, &run.parts.test, &exact, &Silent).unwrap();
     let broken = result.broken().unwrap();
     assert!(broken.cause.as_deref().unwrap().starts_with("unknown"), "{broken:#?}");
     let first = broken.first.as_ref().unwrap();
@@ -163,7 +178,7 @@ fn executors_of_one_description_agree() {
     assert_eq!(agreeing, 4, "clocked layers, reset, the graph read back and as sinabs runs it: {verdicts:?}");
     assert_eq!(verdicts.iter().filter(|(_, v)| **v == Verdict::Measured).count(), 2, "{verdicts:?}");
     // Our own counts in a file agree with us.
-    scratch.write("counts.csv", counts_text(&run.network, &shapes(&run.network), &ours));
+    scratch.write("counts.csv", counts_text(&run.network, &shapes(&run.network), &ours, &[]));
     let options = Options { counts: Some(scratch.at("counts.csv")), ..options() };
     let (result, _) = parity(&run, &device("cpu").unwrap(), &run.parts.test, &options, &Silent).unwrap();
     assert!(result.broken().is_none(), "{:#?}", result.broken());
@@ -216,4 +231,141 @@ fn files_of_others_are_compared_and_refused_with_their_place() {
     refuse(&format!("{head}0,neuron1,0,0,0,-1\n"), &["`-1` is not a whole number"]);
     scratch.refused_with(&["parity", "run", "--reader", "brain"], &["--reader brain", "sinabs"]);
     scratch.refused_with(&[&short[..], &["--graph", "no.nir"]].concat(), &["no.nir"]);
+}
+
+/// Counts as the run's engine gives them, by the command.
+fn written() -> (Scratch, String) {
+    let scratch = Scratch::new();
+    scratch.write("chip.toml", CHIP);
+    scratch.ok(&["train", "chip.toml", "--output", "run"]);
+    scratch.ok(&["parity", "run", "--limit", "3", "--events", "100", "--write-counts", "ours.csv"]);
+    let text = std::fs::read_to_string(scratch.at("ours.csv")).unwrap();
+    (scratch, text)
+}
+
+#[test]
+fn counts_are_compared_where_they_are_and_absence_is_not_silence() {
+    let (scratch, text) = written();
+    let ask = |text: &str, more: &[&str]| {
+        scratch.write("theirs.csv", text);
+        let base = ["parity", "run", "--limit", "3", "--events", "100", "--counts", "theirs.csv"];
+        scratch.ok_json(&[&base[..], more].concat())["pairs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|p| p["executor"].as_str().unwrap().contains("theirs.csv"))
+            .unwrap()
+            .clone()
+    };
+    let whole = ask(&text, &[]);
+    assert_eq!((&whole["verdict"], &whole["ordered"]), (&"agree".into(), &false.into()), "{whole:#}");
+    // One layer of one recording is all that is known.
+    let head = text.lines().next().unwrap();
+    let some: Vec<&str> = text.lines().filter(|l| l.starts_with("1,neuron1,")).collect();
+    assert!(some.len() > 3, "{text}");
+    let part = ask(&format!("{head}\n{}\n", some.join("\n")), &[]);
+    assert_eq!(part["verdict"], "agree", "{part:#}");
+    assert_eq!((&part["absent_layers"], &part["recordings"]), (&serde_json::json!(["neuron2"]), &1.into()));
+    assert_eq!(part["absent_recordings"], serde_json::json!(["0", "2"]));
+    // A layer with one line is known to be silent but for it: the difference is told, its cause is not.
+    let row = some[0];
+    let zero = format!("{},0", row.rsplit_once(',').unwrap().0);
+    let silent = ask(&format!("{head}\n{zero}\n"), &[]);
+    assert_eq!((&silent["verdict"], &silent["cause"]), (&"measured".into(), &serde_json::Value::Null), "{silent:#}");
+    assert_eq!(number(&silent["layers"][0], "spike_difference"), 1.0);
+    assert!(silent["notes"].to_string().contains("silent in layer `neuron1`"), "{silent:#}");
+}
+
+#[test]
+fn counts_that_say_two_things_of_one_neuron_are_refused() {
+    let (scratch, text) = written();
+    let refuse = |text: &str, words: &[&str]| {
+        scratch.write("bad.csv", text);
+        let ask = ["parity", "run", "--limit", "3", "--events", "100", "--counts", "bad.csv"];
+        scratch.refused_with(&ask, words);
+    };
+    let row = text.lines().nth(1).unwrap();
+    let last = text.lines().count();
+    refuse(&format!("{text}{row}\n"), &[&format!("bad.csv line {}", last + 1), "in line 2 already"]);
+    let head = text.lines().next().unwrap();
+    refuse(&format!("{head}\n"), &["no line of counts"]);
+    refuse(&format!("{head}\n0,neuron1,0,0,0,1\na.bin,neuron1,0,0,0,1\n"), &["line 3", "by file and by number"]);
+    refuse(&format!("{head}\na.bin,neuron1,0,0,0,1\n"), &["line 2", "`a.bin`", "number them"]);
+    scratch.refused_with(&["parity", "run", "--counts", "ours.csv", "--within=-1"], &["--within -1", "percentage"]);
+}
+
+#[test]
+fn a_limit_for_counts_decides_the_exit_code() {
+    let (scratch, text) = written();
+    let row = text.lines().find(|l| !l.ends_with(",0") && l.contains(",neuron1,")).unwrap();
+    let (place, n) = row.rsplit_once(',').unwrap();
+    let more = format!("{place},{}", n.parse::<u32>().unwrap() + 1);
+    scratch.write("near.csv", text.replace(&format!("{row}\n"), &format!("{more}\n")));
+    let ask = ["parity", "run", "--limit", "3", "--events", "100", "--counts", "near.csv"];
+    let told = scratch.ok(&ask).stdout;
+    assert!(told.contains("measured  spike counts of near.csv") && !told.contains("cause"), "{told}");
+    scratch.ok(&[&ask[..], &["--within", "50"]].concat());
+    let ran = scratch.run(&[&ask[..], &["--within", "0"]].concat());
+    assert_eq!(ran.code, Some(2), "{ran:#?}");
+    assert!(ran.stderr.contains("spike counts of near.csv differs") && ran.stderr.contains("unknown"), "{ran:#?}");
+    assert!(ran.stdout.contains("DIFFERS   spike counts of near.csv"), "{ran:#?}");
+}
+
+/// Two layers of neurons, and only pooling between them.
+const POOLED: &str = r#"
+[[network.layers]]
+layer = "neuron"
+[[network.layers]]
+layer = "pool"
+kernel = 2
+[[network.layers]]
+layer = "neuron"
+[[network.layers]]
+layer = "linear"
+out = 10
+"#;
+
+#[test]
+fn neurons_that_only_pooling_joins_are_compared_too() {
+    let scratch = Scratch::new();
+    let (head, rest) = CHIP.split_at(CHIP.find("[[network.layers]]\nlayer = \"neuron\"").unwrap());
+    let train = &rest[rest.find("[train]").unwrap()..];
+    scratch.write("pooled.toml", format!("{head}{POOLED}\n{train}"));
+    scratch.ok(&["train", "pooled.toml", "--output", "run"]);
+    let result = scratch.ok_json(&["parity", "run", "--limit", "2", "--events", "200"]);
+    assert_eq!(result["pairs"][0]["verdict"], "agree", "{result:#}");
+    assert_eq!(result["pairs"][0]["reference"], "engine");
+}
+
+#[test]
+fn layers_that_have_numbers_for_names_are_not_counted_by_place() {
+    let scratch = Scratch::new();
+    let named = CHIP.replacen("layer = \"neuron\"", "layer = \"neuron\"\nname = \"7\"", 1);
+    scratch.write("named.toml", named);
+    scratch.ok(&["train", "named.toml", "--output", "run"]);
+    let ask = ["parity", "run", "--limit", "1", "--events", "50", "--counts", "n.csv"];
+    let head = "recording,layer,channel,y,x,spikes\n";
+    scratch.write("n.csv", format!("{head}0,1,0,0,0,1\n"));
+    scratch.refused_with(&ask, &["n.csv line 2", "no spiking layer `1`", "7, neuron"]);
+}
+
+#[test]
+fn one_spike_difference_of_clocked_and_engine_in_every_command() {
+    let scratch = Scratch::new();
+    scratch.write("chip.toml", CHIP);
+    scratch.ok(&["train", "chip.toml", "--output", "run"]);
+    let simulated = scratch.ok_json(&["simulate", "run"]);
+    assert_eq!(simulated["spike_difference_reference"], "clocked at T = 4");
+    let parity = scratch.ok_json(&["parity", "run", "--limit", "0"]);
+    let pairs = parity["pairs"].as_array().unwrap();
+    let pair = pairs.iter().find(|p| p["executor"] == "clocked at T = 4").unwrap();
+    assert_eq!(pair["reference"], pair["executor"]);
+    let layers = pair["layers"].as_array().unwrap();
+    assert_eq!(layers.len(), 2);
+    for (ours, other) in layers.iter().zip(simulated["spike_difference"].as_array().unwrap()) {
+        assert_eq!((&ours["layer"], number(ours, "spike_difference")), (&other[0], number(other, "1")));
+        // By hand, from the two sums where every neuron differs in one direction, at least a bound.
+        let (s0, s) = (number(ours, "reference"), number(ours, "other"));
+        assert!(number(ours, "spike_difference") >= (s0 - s).abs() / s0 - 1e-12, "{ours}");
+    }
 }

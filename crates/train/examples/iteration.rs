@@ -19,11 +19,11 @@ use burn::tensor::Device;
 use rand::Rng;
 use std::sync::Arc;
 use std::time::Instant;
+use tickless_kernels::Precision;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{InputKind, LeakRule, Network, Neuron};
 use tickless_train::error::{Error, Result};
-use tickless_train::kernels::conv::Precision;
 use tickless_train::loss::Loss;
 use tickless_train::model::{Model, Pass};
 use tickless_train::norm::NormMode;
@@ -175,7 +175,7 @@ fn run(job: &Job, all: &[Vec<Vec<usize>>], ranks: &Ranks) -> Result<Seen> {
 }
 
 fn main() -> Result<()> {
-    tickless_train::kernels::allocator::keep_free_memory();
+    tickless_kernels::allocator::keep_free_memory();
     let name = option("--case").unwrap_or_else(|| "A".into());
     let case = case(&name)?;
     let said = |word: &str| std::env::args().any(|a| a == word);

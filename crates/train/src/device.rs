@@ -155,7 +155,7 @@ pub fn name(device: &Device) -> String {
 /// The device, if it computes in the precision that is asked for.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn fits(device: Device) -> Result<Device> {
-    crate::kernels::gpu::precision::check(&device)?;
+    tickless_kernels::gpu::precision::check(&device)?;
     Ok(device)
 }
 

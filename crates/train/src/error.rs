@@ -8,6 +8,9 @@ pub enum Error {
     /// From the description, the recipe or the weights.
     #[error(transparent)]
     Net(#[from] tickless_net::Error),
+    /// From an operator's setting.
+    #[error(transparent)]
+    Kernels(#[from] tickless_kernels::Error),
     /// From a recording or a data set.
     #[error(transparent)]
     Events(#[from] tickless_events::Error),

@@ -2,21 +2,24 @@
 //! library's operators ([`Kernel::Plain`]).
 
 use crate::error::{Error, Result};
-use crate::kernels::conv::Kernel;
-use crate::kernels::conv::precision::{self, Precision, Stays};
-use crate::kernels::fused::Branch;
-use crate::kernels::fused::{BranchNorm, Statistics};
-use crate::kernels::{
-    FirstInput, NeuronOp, conv_for, first, first_over, fused_over, neuron, reference, tile_pool, tile_pool_last,
-};
 use crate::model::Pass;
 use crate::norm::{BatchStatistics, NormMode, Running};
-use crate::parallel::Ranks;
+use crate::parallel::WholeBatch;
 use crate::sequence::Sequence;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor};
+use std::sync::Arc;
+use tickless_kernels::Kernel;
+use tickless_kernels::Moments;
+use tickless_kernels::cpu::conv::precision::{self, Stays};
+use tickless_kernels::operators::fits;
+use tickless_kernels::reference;
+use tickless_kernels::{Branch, BranchNorm, Precision, Statistics};
+use tickless_kernels::{
+    FirstInput, FirstLayer, FusedLayer, NeuronOp, conv_for, neuron, rounded, tile_pool, tile_pool_last,
+};
 use tickless_net::{Conv, InputKind, Layer, Network, Neuron, NodeId, Norm, Pool, PoolKind};
 use tickless_neuron::model::stretch;
 use tickless_neuron::step::Constants;
@@ -118,7 +121,7 @@ pub(crate) fn first_nodes(network: &Network, fused: &[bool]) -> Vec<bool> {
     };
     let one = |i: usize| match nodes[i].layer {
         Layer::Conv(c) => {
-            let shape = c.groups == 1 && !c.bias && first::fits(c.stride, c.padding, c.kernel, nodes[i].input.channels);
+            let shape = c.groups == 1 && !c.bias && fits(c.stride, c.padding, c.kernel, nodes[i].input.channels);
             let read = match reader(i) {
                 Some((j, Layer::Norm(_))) => fused[j] && neuron(reader(j)),
                 other => neuron(other),
@@ -158,39 +161,49 @@ fn tile_scale(p: Pool) -> Option<f32> {
 }
 
 /// Spikes of the sum of one or two terms, by the fused kernel; statistics go to their norm's place.
+///
+/// # Errors
+/// If a worker that shares the batch has left.
 pub(crate) fn spiking(
-    terms: Vec<Term>,
+    mut terms: Vec<Term>,
     op: NeuronOp,
     pool: Option<Pool>,
     device: &Device,
-    ranks: &Ranks,
+    batch: &Arc<WholeBatch>,
     statistics: &mut [Option<BatchStatistics>],
-) -> Sequence {
+) -> Result<Sequence> {
     let places: Vec<_> = terms.iter().map(|t| t.norm.as_ref().map(|n| n.place)).collect();
     let pool = pool.and_then(|p| Some((p.kernel, tile_scale(p)?)));
-    let mut put = |place: Option<(usize, f64)>, seen: Option<Statistics>| {
-        if let (Some((index, momentum)), Some(seen)) = (place, seen) {
-            statistics[index] = Some(BatchStatistics::new(&seen, momentum, device));
-        }
-    };
-    let mut terms = terms;
-    if let Some((weight, padding, kernel)) = terms[0].conv.take() {
+    let (spikes, seen) = if let Some((weight, padding, kernel)) = terms[0].conv.take() {
         let term = terms.swap_remove(0);
         let (x, repeat) = term.x.into_repeated_first();
         let (norm, kind) = term.norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind));
         let (input, branch) = (FirstInput { x, weight, padding, kernel }, Branch { norm: kind, repeat });
-        let (spikes, seen) = first_over(input, norm, branch, op, pool, ranks);
-        put(places[0], seen);
-        return Sequence::from_channels_last(spikes, op.steps);
+        let layer = FirstLayer::new(input, norm, branch, op, pool);
+        let seen = of_batch(layer.moments(), batch)?;
+        (layer.spikes(seen.clone(), batch.reduction()), seen)
+    } else {
+        let branches = terms.into_iter().map(|t| {
+            let (x, repeat) = t.x.into_repeated();
+            let (norm, kind) = t.norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind));
+            (x, norm, Branch { norm: kind, repeat })
+        });
+        let layer = FusedLayer::new(branches.collect(), op, pool);
+        let seen = of_batch(layer.moments(), batch)?;
+        (layer.spikes(seen.clone(), batch.reduction()), seen)
+    };
+    for (place, seen) in places.into_iter().zip(seen) {
+        if let (Some((index, momentum)), Some(seen)) = (place, seen) {
+            statistics[index] = Some(BatchStatistics::new(&seen, momentum, device));
+        }
     }
-    let branches = terms.into_iter().map(|t| {
-        let (x, repeat) = t.x.into_repeated();
-        let (norm, kind) = t.norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind));
-        (x, norm, Branch { norm: kind, repeat })
-    });
-    let (spikes, seen) = fused_over(branches.collect(), op, pool, ranks);
-    places.into_iter().zip(seen).for_each(|(place, seen)| put(place, seen));
-    Sequence::from_channels_last(spikes, op.steps)
+    Ok(Sequence::from_channels_last(spikes, op.steps))
+}
+
+/// Statistics of the whole batch from the moments of this part.
+fn of_batch(mut moments: Vec<Option<Moments>>, batch: &WholeBatch) -> Result<Vec<Option<Statistics>>> {
+    batch.moments(&mut moments)?;
+    Ok(rounded(&moments))
 }
 
 /// The neuron's operator at this number of steps.

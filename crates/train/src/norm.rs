@@ -5,10 +5,11 @@
 //! Nothing is updated here: a pass returns the statistics and the caller decides.
 
 use crate::error::Result;
-use crate::kernels::fused::Statistics;
-use crate::parallel::{Normalised, Ranks, batch_norm};
+use crate::parallel::{Normalised, WholeBatch, batch_norm};
 use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor, TensorData};
+use std::sync::Arc;
+use tickless_kernels::Statistics;
 use tickless_net::Norm;
 
 /// What batch norm does in a pass.
@@ -83,25 +84,25 @@ impl Running {
     /// # Errors
     /// If a worker has left.
     #[expect(clippy::too_many_arguments, reason = "a norm has three tensors and four settings")]
-    pub fn apply(
+    pub(crate) fn apply(
         &self,
         x: Tensor<4>,
         gain: Tensor<1>,
         shift: Tensor<1>,
         norm: Norm,
         mode: NormMode,
-        ranks: &Ranks,
+        batch: &Arc<WholeBatch>,
         statistics: &mut Option<BatchStatistics>,
     ) -> Result<Tensor<4>> {
         let [n, c, h, w] = x.dims();
         Ok(match mode {
             NormMode::Batch => {
-                let out = if ranks.is_alone() {
+                let out = if batch.is_here() {
                     let out = batch_norm_train(x, gain, shift, norm.eps);
                     let count = (n * h * w) as f64;
                     Normalised { output: out.output, mean: out.mean, variance: out.variance, count }
                 } else {
-                    batch_norm(x, gain, shift, norm.eps, ranks)?
+                    batch_norm(x, gain, shift, norm.eps, batch)?
                 };
                 let count = out.count;
                 let unbiased = (count / (count - 1.0).max(1.0)) as f32;

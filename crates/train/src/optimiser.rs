@@ -8,10 +8,10 @@
 //! Burn's optimisers keep their state private to a module's record; ours is named tensors, so
 //! that a checkpoint holds weights and state in one format and a resumed run is bit-identical.
 
-use crate::kernels::{AdamWOp, SgdOp, adamw, sgd};
 use crate::model::{Parameter, host};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
+use tickless_kernels::{AdamWOp, SgdOp, adamw, sgd};
 use tickless_net::{Array, Weights};
 
 /// Which optimiser, with its constants.

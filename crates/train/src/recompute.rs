@@ -17,12 +17,14 @@
 //! Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
 
 use crate::error::Result;
-use crate::kernels::seed_gradient;
 use crate::model::{Model, Output, Pass, Walk};
 use crate::norm::BatchStatistics;
+use crate::parallel::WholeBatch;
 use crate::sequence::Sequence;
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+use tickless_kernels::seed_gradient;
 use tickless_net::{Layer, Network, NodeId};
 
 /// A pass that has run forward and is still to be differentiated.
@@ -35,6 +37,7 @@ pub(crate) struct Forward<'a> {
     entered: Option<Tensor<4>>,
     /// The parts before it, to be run again.
     earlier: Vec<Part>,
+    batch: Arc<WholeBatch>,
 }
 
 /// A part of the network before it runs.
@@ -73,7 +76,8 @@ pub(crate) fn forward<'a>(
     }
     let entered = enter(&mut walk);
     model.walk(&mut walk, network.nodes().len(), &leaves, pass, rng, None)?;
-    Ok(Forward { output: model.end(walk), pass, leaves, entered, earlier })
+    let batch = walk.batch.clone();
+    Ok(Forward { output: model.end(walk), pass, leaves, entered, earlier, batch })
 }
 
 impl Forward<'_> {
@@ -82,9 +86,10 @@ impl Forward<'_> {
     /// # Errors
     /// If a worker has left.
     pub(crate) fn backward(self, model: &Model, loss: Tensor<1>) -> Result<Gradients> {
-        let Self { output: Output { statistics, .. }, pass, leaves, entered, earlier } = self;
+        let Self { output: Output { statistics, .. }, pass, leaves, entered, earlier, batch } = self;
         let mut all = vec![None; leaves.len()];
         let mut reaching = part_backward(loss, &leaves, entered, &mut all);
+        batch.check()?;
         for Part { mut walk, mut rng, to } in earlier.into_iter().rev() {
             let entered = enter(&mut walk);
             model.walk(&mut walk, to, &leaves, pass, &mut rng, None)?;
@@ -92,6 +97,7 @@ impl Forward<'_> {
             let root = seed_gradient(end.held().clone(), gradient);
             drop(walk);
             reaching = part_backward(root, &leaves, entered, &mut all);
+            batch.check()?;
         }
         Ok((all, statistics))
     }

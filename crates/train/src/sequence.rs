@@ -4,10 +4,10 @@
 //! time that has not been carried out yet is kept aside (`pending`), so that linear layers run
 //! on the fewer steps before it: conv(up(x)) = up(conv(x)).
 
-use crate::kernels::map_time;
-use crate::ttm::TimeMap;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::sync::Arc;
+use tickless_kernels::map_time;
+use tickless_kernels::ttm::TimeMap;
 
 /// Feature maps over time.
 #[derive(Debug, Clone)]

@@ -2,7 +2,6 @@
 
 use crate::error::Result;
 use crate::in_pool::in_pool;
-use crate::kernels::accumulate;
 use crate::loss::Loss;
 use crate::model::Model;
 use crate::norm::NormMode;
@@ -11,6 +10,7 @@ use crate::passes;
 use crate::sequence::Sequence;
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
+use tickless_kernels::accumulate;
 use tickless_net::LeakRule;
 
 /// What stays the same over all iterations.

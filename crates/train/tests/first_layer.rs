@@ -7,17 +7,16 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use tickless_kernels::Kernel;
+use tickless_kernels::ttm::TimeMap;
+use tickless_kernels::{Branch, BranchNorm};
+use tickless_kernels::{FirstInput, NeuronOp, first_pooled, map_time, reference};
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Neuron, TtmMode};
-use tickless_train::kernels::conv::Kernel;
-use tickless_train::kernels::fused::{Branch, BranchNorm};
-use tickless_train::kernels::{FirstInput, NeuronOp, first_over, map_time, reference};
 use tickless_train::model::{Model, Pass};
 use tickless_train::norm::NormMode;
-use tickless_train::parallel::Ranks;
 use tickless_train::sequence::Sequence;
-use tickless_train::ttm::TimeMap;
 
 /// Sizes and kinds of a layer.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +88,7 @@ fn run(case: Case, one: bool) -> Seen {
         let pool = (case.pool > 1).then(|| (case.pool, 1.0 / (case.pool * case.pool) as f32));
         let input = FirstInput { x: x.clone(), weight: weight.clone(), padding, kernel: Kernel::Auto };
         let norm = has_norm.then(|| (gain.clone(), shift.clone()));
-        first_over(input, norm, branch, op, pool, &Ranks::alone()).0.permute([0, 3, 1, 2])
+        first_pooled(input, norm, branch, op, pool).0.permute([0, 3, 1, 2])
     } else {
         let y = conv2d(x.clone(), weight.clone(), None, ConvOptions::new([1; 2], [padding; 2], [1; 2], 1));
         let y = map_time(y, map);
@@ -126,7 +125,7 @@ fn near_a_tie(case: Case, current: &[f32]) -> bool {
         let mut v = 0.0;
         (0..steps).any(|t| {
             let lambda = if lif { 0.5 } else { 1.0 };
-            let (s, u, next) = tickless_train::neuron::step::plain_step(&neuron, lambda, v, current[t * n + i]);
+            let (s, u, next) = tickless_kernels::neuron::step::plain_step(&neuron, lambda, v, current[t * n + i]);
             v = next;
             let limit = neuron.v_min.is_some_and(|m| (u - s * neuron.threshold - m).abs() < 1e-5);
             if lif { (u - neuron.threshold).abs() < 2e-6 } else { limit || (u - u.round()).abs() < 1e-5 }

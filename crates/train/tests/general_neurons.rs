@@ -4,14 +4,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use tickless_kernels::Kernel;
+use tickless_kernels::reference::any_neuron;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::{
     Adaptation, Conv, InputKind, Layer, Leak, LeakRule, Network, NetworkBuilder, Neuron, Reset, Shape, Surrogate,
 };
 use tickless_neuron::model::{learned_decay, learned_lambda};
 use tickless_neuron::step::{AnyState, Constants, Mode, Threshold, adjoint, step};
-use tickless_train::kernels::conv::Kernel;
-use tickless_train::kernels::reference::any_neuron;
 use tickless_train::loss::Loss;
 use tickless_train::model::{Model, Pass, host};
 use tickless_train::norm::NormMode;

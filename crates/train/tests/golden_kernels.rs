@@ -9,11 +9,11 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tickless_kernels::neuron::step::plain_step as step;
+use tickless_kernels::ttm::TimeMap;
+use tickless_kernels::{NeuronOp, map_time, neuron};
 use tickless_net::{Array, Leak, Neuron, Reset, SpikeMode, Surrogate, TtmMode};
-use tickless_train::kernels::{NeuronOp, map_time, neuron};
 use tickless_train::loss::Loss;
-use tickless_train::neuron::step::plain_step as step;
-use tickless_train::ttm::TimeMap;
 
 fn ttm(mode: TtmMode, a: usize, b: usize) -> TimeMap {
     TimeMap::ttm(mode, a, b, &mut ChaCha8Rng::seed_from_u64(0))
@@ -38,7 +38,7 @@ fn arrow(key: &str) -> (usize, usize) {
 
 #[test]
 fn golden_ttm_tables() {
-    let Some(golden) = Golden::open("ttm_tables.json") else { return };
+    let golden = Golden::open("ttm_tables.json");
     let tables = golden.json();
     let hard = tables["hard"].as_object().expect("`hard`");
     for (key, rows) in hard {
@@ -73,7 +73,7 @@ fn golden_ttm_tables() {
 
 #[test]
 fn golden_ttm_forward() {
-    let Some(golden) = Golden::open("ttm_forward.safetensors") else { return };
+    let golden = Golden::open("ttm_forward.safetensors");
     let mut compare = Compare::new("ttm_forward");
     for case in golden.cases() {
         let (name, a, b) = (text(&case["case"]), count(&case["t_in"]), count(&case["t_out"]));
@@ -91,7 +91,7 @@ fn golden_ttm_forward() {
 
 #[test]
 fn golden_neurons_of_the_method() {
-    let Some(golden) = Golden::open("neurons_mtt.safetensors") else { return };
+    let golden = Golden::open("neurons_mtt.safetensors");
     let mut compare = Compare::new("neurons_mtt");
     for case in golden.cases() {
         let (name, lambda) = (text(&case["case"]), number(&case["decay"]));
@@ -149,7 +149,7 @@ fn sinabs_neuron(case: &Value, surrogates: &Value) -> Result<Neuron, String> {
 
 #[test]
 fn golden_neurons_of_sinabs() {
-    let Some(golden) = Golden::open("neurons_sinabs.safetensors") else { return };
+    let golden = Golden::open("neurons_sinabs.safetensors");
     let mut compare = Compare::new("neurons_sinabs");
     let (mut left_out, mut compared) = (BTreeSet::new(), 0);
     for case in golden.cases() {
@@ -216,13 +216,13 @@ fn loss(name: &str) -> Loss {
 
 #[test]
 fn golden_losses() {
-    let Some(golden) = Golden::open("losses.safetensors") else { return };
+    let golden = Golden::open("losses.safetensors");
     let mut compare = Compare::new("losses");
     let device = Device::flex().autodiff();
     for case in golden.cases() {
         let name = text(&case["case"]);
         let logits = TimeMajor::of(golden.get(&format!("{name}.logits")));
-        let labels = golden.labels(&format!("{name}.label"));
+        let labels = &golden.labels(&format!("{name}.label"));
         for kind in case["losses"].as_array().expect("a case lists its losses") {
             let kind = text(kind);
             let case = format!("{name}.{kind}");

@@ -197,7 +197,7 @@ fn image(golden: &Golden, name: &str, device: &Device) -> Tensor<4> {
 
 #[test]
 fn golden_residual_network_in_one_configuration() {
-    let Some(golden) = Golden::open("tiny_tfsnn.safetensors") else { return };
+    let golden = Golden::open("tiny_tfsnn.safetensors");
     let mut compare = Compare::new("tiny_tfsnn single");
     let device = Device::flex();
     let weights = golden.part("w0");
@@ -209,7 +209,7 @@ fn golden_residual_network_in_one_configuration() {
         let get = |t: &str| golden.get(&format!("{name}.{t}"));
         let steps = *configuration.last().unwrap();
         let mut one = |last| {
-            let ours = train(&model, &x, 1, &configuration, golden.labels("label"), last);
+            let ours = train(&model, &x, 1, &configuration, &golden.labels("label"), last);
             compare.abs("logits", &name, &batch_major(&ours.output.logits, steps), get("logits"), 1e-5);
             compare.abs("loss", &name, &values(&ours.loss), get("loss"), 1e-5);
             same_gradients(&mut compare, &name, &model, &ours.gradients, &golden.part(&format!("{name}.grad")));
@@ -234,7 +234,7 @@ fn golden_residual_network_in_one_configuration() {
 
 #[test]
 fn golden_residual_network_in_chained_mtt_iterations() {
-    let Some(golden) = Golden::open("tiny_tfsnn.safetensors") else { return };
+    let golden = Golden::open("tiny_tfsnn.safetensors");
     let mut compare = Compare::new("tiny_tfsnn mtt");
     let device = Device::flex();
     let weights = golden.part("w0");
@@ -247,7 +247,7 @@ fn golden_residual_network_in_chained_mtt_iterations() {
         let (mut sum, mut losses): (Vec<Option<Tensor<1>>>, _) = (vec![None; model.parameters.len()], Vec::new());
         for configuration in configurations.as_array().expect("a list of configurations") {
             let x = image(&golden, "image", &device.clone().autodiff());
-            let ours = train(&model, &x, 1, &counts(configuration), golden.labels("label"), false);
+            let ours = train(&model, &x, 1, &counts(configuration), &golden.labels("label"), false);
             losses.extend(values(&ours.loss));
             for (sum, g) in sum.iter_mut().zip(ours.gradients) {
                 let g = g.expect("every parameter has a gradient");
@@ -266,7 +266,7 @@ fn golden_residual_network_in_chained_mtt_iterations() {
 
 #[test]
 fn golden_residual_network_calibrated_and_evaluated_at_several_t() {
-    let Some(golden) = Golden::open("tiny_tfsnn.safetensors") else { return };
+    let golden = Golden::open("tiny_tfsnn.safetensors");
     let mut compare = Compare::new("tiny_tfsnn calib");
     let device = Device::flex();
     let last = golden.index["mtt_configs"].as_array().expect("mtt_configs").len() - 1;
@@ -318,7 +318,7 @@ fn convnet(golden: &Golden, weights: &Weights) -> Arc<Network> {
 
 #[test]
 fn golden_network_on_event_frames_with_input_gradient() {
-    let Some(golden) = Golden::open("tiny_dvs_convnet.safetensors") else { return };
+    let golden = Golden::open("tiny_dvs_convnet.safetensors");
     let mut compare = Compare::new("tiny_dvs_convnet");
     let device = Device::flex();
     let weights = golden.part("w0");
@@ -328,7 +328,7 @@ fn golden_network_on_event_frames_with_input_gradient() {
     for (k, configuration) in golden.index["configs"].as_array().expect("configs").iter().enumerate() {
         let (case, configuration) = (k.to_string(), counts(configuration));
         let leaf = x.tensor(&device.clone().autodiff()).require_grad();
-        let ours = train(&model, &leaf, x.steps, &configuration, golden.labels("label"), false);
+        let ours = train(&model, &leaf, x.steps, &configuration, &golden.labels("label"), false);
         let get = |t: &str| golden.get(&format!("{case}.{t}"));
         let steps = *configuration.last().unwrap();
         compare.abs("logits", &case, &batch_major(&ours.output.logits, steps), get("logits"), 1e-5);
@@ -343,7 +343,7 @@ fn golden_network_on_event_frames_with_input_gradient() {
 
 #[test]
 fn golden_folded_networks_give_the_golden_outputs() {
-    let Some(golden) = Golden::open("bn_fold.safetensors") else { return };
+    let golden = Golden::open("bn_fold.safetensors");
     let mut compare = Compare::new("bn_fold");
     let device = Device::flex();
     let mut weights = golden.part("orig");

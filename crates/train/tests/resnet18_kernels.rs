@@ -7,10 +7,10 @@ use burn::tensor::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use tickless_kernels::Kernel;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{Layer, LeakRule, Network, Neuron, NodeId};
-use tickless_train::kernels::conv::Kernel;
 use tickless_train::loss::Loss;
 use tickless_train::model::{Model, Pass};
 use tickless_train::norm::NormMode;
@@ -82,7 +82,7 @@ fn margins(f: &Fired) -> Vec<f32> {
     let lambda = neuron.lambda(LeakRule::Step, f.steps, f.steps, None).expect("a leak per step");
     let mut v = vec![0.0f32; n];
     let one = |(k, current): (usize, &f32)| {
-        let (_, u, next) = tickless_train::neuron::step::plain_step(&neuron, lambda, v[k % n], *current);
+        let (_, u, next) = tickless_kernels::neuron::step::plain_step(&neuron, lambda, v[k % n], *current);
         v[k % n] = next;
         (u - neuron.threshold).abs()
     };

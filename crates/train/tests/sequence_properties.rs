@@ -7,13 +7,13 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use tickless_kernels::ttm::TimeMap;
+use tickless_kernels::{NeuronOp, neuron, reference};
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::{Conv, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, Pool, Shape, TtmMode};
-use tickless_train::kernels::{NeuronOp, neuron, reference};
 use tickless_train::model::{Model, Pass};
 use tickless_train::norm::NormMode;
 use tickless_train::sequence::Sequence;
-use tickless_train::ttm::TimeMap;
 
 /// Multiples of 1/8 up to 1: sums of their products are exact in f32, in any order.
 fn dyadic(n: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
@@ -217,4 +217,44 @@ fn a_static_image_is_shown_at_every_step() {
     assert_eq!(logits.dims(), [7, 1, 2]);
     let v = values(logits);
     assert!(v.chunks(2).all(|step| step == &v[..2]), "every step shows the same image");
+}
+
+/// Readouts at T = 1..6 of a network that is shown images, by the mode of the TTM at its input, with pooling before
+/// it or not; at a second stage runs T' = 3.
+fn shown(mode: TtmMode, pooled: bool, steps: usize) -> Vec<f32> {
+    let mut b = NetworkBuilder::new("images", Shape::new(1, 4, 4), InputKind::Image);
+    let mut at = b.input();
+    if pooled {
+        at = b.pool(at, Pool::average(2));
+    }
+    at = b.add("", Layer::Ttm(mode), &[at]);
+    at = b.conv(at, Conv::c3(3));
+    at = b.neuron(at, Neuron { threshold: 0.25, ..Neuron::lif() });
+    at = b.ttm(at);
+    b.linear(at, 2, false);
+    let network = Arc::new(b.build().unwrap());
+    let weights = initialise(&network, InitScheme::default_for(&network), 3);
+    let device = Device::flex();
+    let model = Model::new(network, &weights, &device).unwrap();
+    let rng = &mut ChaCha8Rng::seed_from_u64(5);
+    let image = Sequence::from_values(dyadic(2 * 16, rng), [1, 2, 1, 4, 4], &device);
+    let configuration = [steps, 3];
+    let pass =
+        Pass { configuration: &configuration, norm: NormMode::Running, leak: LeakRule::Step, t_max: 6, step_us: None };
+    // Random modes draw from here, and an image leaves them nothing to draw.
+    let rng = &mut ChaCha8Rng::seed_from_u64(7);
+    values(model.forward(&model.constants(), image, &pass, rng, None).unwrap().logits)
+}
+
+#[test]
+fn an_image_is_the_same_at_every_step_whatever_the_mode_of_the_ttm_at_the_input() {
+    for pooled in [false, true] {
+        for steps in 1..=6 {
+            let even = shown(TtmMode::Even, pooled, steps);
+            assert!(even.iter().any(|v| *v != 0.0), "something passes at T = {steps}");
+            for mode in [TtmMode::Soft, TtmMode::Trim, TtmMode::Random] {
+                assert_eq!(shown(mode, pooled, steps), even, "{mode:?} at T = {steps}, pooled: {pooled}");
+            }
+        }
+    }
 }

@@ -7,20 +7,19 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use tickless_kernels::Kernel;
+use tickless_kernels::ttm::TimeMap;
+use tickless_kernels::{Branch, BranchNorm};
+use tickless_kernels::{NeuronOp, conv, fused, fused_pooled, map_time, reference, tile_pool_last};
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Neuron, TtmMode};
-use tickless_train::kernels::conv::Kernel;
-use tickless_train::kernels::fused::{Branch, BranchNorm};
-use tickless_train::kernels::{NeuronOp, conv, fused, fused_over, map_time, reference, tile_pool_last};
 use tickless_train::loss::Loss;
 use tickless_train::model::Model;
 use tickless_train::norm::NormMode;
 use tickless_train::optimiser::{Optimiser, OptimiserState};
-use tickless_train::parallel::Ranks;
 use tickless_train::sequence::Sequence;
 use tickless_train::step::{StepSetting, gradients};
-use tickless_train::ttm::TimeMap;
 
 const FORCED: [Kernel; 3] = [Kernel::Auto, Kernel::Sparse, Kernel::Dense];
 
@@ -218,7 +217,7 @@ fn pooled(one: bool, [batch, c, height, width]: [usize; 4], k: usize, t: usize, 
     let branches = vec![(x.clone(), Some((gain.clone(), shift.clone())), branch)];
     let scale = 1.0 / (k * k) as f32;
     let y = if one {
-        fused_over(branches, op, Some((k, scale)), &Ranks::alone()).0
+        fused_pooled(branches, op, Some((k, scale))).0
     } else {
         tile_pool_last(fused(branches, op).0, k, scale)
     };
@@ -255,7 +254,7 @@ fn near_a_tie(op: NeuronOp, current: &[f32]) -> bool {
     (0..n).any(|i| {
         let mut v = 0.0;
         (0..op.steps).any(|t| {
-            let (s, u, next) = tickless_train::neuron::step::plain_step(&op.neuron, op.lambda, v, current[t * n + i]);
+            let (s, u, next) = tickless_kernels::neuron::step::plain_step(&op.neuron, op.lambda, v, current[t * n + i]);
             v = next;
             let limit = op.neuron.v_min.is_some_and(|m| (u - s * op.neuron.threshold - m).abs() < 1e-5);
             limit || (u - u.round()).abs() < 1e-5

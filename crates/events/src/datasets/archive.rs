@@ -15,7 +15,7 @@ use std::sync::Arc;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::{files, key::Key};
-use crate::{Error, Result};
+use crate::{Error, Result, source};
 
 /// A larger member is refused.
 const LARGEST_MEMBER: u64 = 1 << 30;
@@ -129,17 +129,13 @@ impl Archive {
         let member = zip.by_index(index).map_err(|e| broken(e.to_string()))?;
         let (size, packed) = (member.size(), member.compressed_size());
         let limit = HARMLESS.max(packed.saturating_mul(DENSEST)).min(LARGEST_MEMBER);
-        let mut bytes = Vec::new();
-        if size <= limit {
-            // The header may lie about the size, so it is only a hint, and reading has a limit.
-            bytes.reserve(size.min(1 << 20) as usize);
-            member.take(limit + 1).read_to_end(&mut bytes).map_err(|e| broken(e.to_string()))?;
-        }
-        if size.max(bytes.len() as u64) > limit {
+        // The header may lie about the size, so reading has a limit too.
+        let bytes =
+            if size > limit { None } else { source::at_most(member, limit).map_err(|e| broken(e.to_string()))? };
+        bytes.ok_or_else(|| {
             let (limit, packed) = (limit >> 20, packed >> 10);
-            return Err(broken(format!("more than {limit} MB out of {packed} KB, no recording is that long")));
-        }
-        Ok(bytes)
+            broken(format!("more than {limit} MB out of {packed} KB, no recording is that long"))
+        })
     }
 }
 

@@ -157,6 +157,10 @@ impl Dataset for Collection {
         on_sensor(stream, self.sensor, || place.label()).map(Sample::Events)
     }
 
+    fn file(&self, split: Split, index: usize) -> Option<String> {
+        Some(self.part(split)[index].place.name_within(&self.path))
+    }
+
     fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
         for entry in self.part(split) {
             entry.place.add_to(key)?;

@@ -159,6 +159,13 @@ impl Dataset for Gesture {
         on_sensor(trial.events()?, SENSOR, || trial.place.label()).map(Sample::Events)
     }
 
+    fn file(&self, split: Split, index: usize) -> Option<String> {
+        let trial = &self.part(split)[index];
+        let name = trial.place.name_within(&self.path);
+        // One file holds the trials of a person; each is named by its first µs.
+        Some(trial.time.map_or(name.clone(), |(start, _)| format!("{name}@{start}")))
+    }
+
     fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
         for trial in self.part(split) {
             trial.place.add_to(key)?;

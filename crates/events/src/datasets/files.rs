@@ -21,14 +21,27 @@ pub fn need(folder: &Path, name: &str) -> Result<PathBuf> {
 }
 
 /// The entries of a folder, sorted by name; hidden files and those of desktops left out.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Unexpected`] for what is neither a file nor a folder, such as a pipe, which
+/// nobody may ever write into.
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let io = |source| Error::Io { path: folder.to_path_buf(), source };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let entry = entry.map_err(io)?;
-        if !is_litter(&entry.file_name().to_string_lossy()) {
-            paths.push(entry.path());
+        if is_litter(&entry.file_name().to_string_lossy()) {
+            continue;
         }
+        let path = entry.path();
+        let mut kind = entry.file_type().map_err(io)?;
+        if kind.is_symlink() {
+            kind = std::fs::metadata(&path).map_err(|source| Error::Io { path: path.clone(), source })?.file_type();
+        }
+        if !kind.is_file() && !kind.is_dir() {
+            return Err(Error::unexpected(path.display().to_string(), "neither a file nor a folder", "move it away"));
+        }
+        paths.push(path);
     }
     paths.sort();
     Ok(paths)

@@ -145,6 +145,15 @@ pub trait Dataset: Send + Sync {
         Err(Error::setting(what, "remove `data.augment.resized_crop`; `crop` pads and crops"))
     }
 
+    /// The file of a sample, as the data set's folder or archive names it (`Test/0/00004.bin`); `None`, which is the
+    /// default, if a sample has no file of its own.
+    ///
+    /// # Panics
+    /// When `index` is not below [`Dataset::len`], like indexing a slice.
+    fn file(&self, _split: Split, _index: usize) -> Option<String> {
+        None
+    }
+
     /// Adds all that the samples of a part depend on to a key: files, seeds, settings. False, which
     /// is the default, if that cannot be said; then its samples are not cached.
     ///
@@ -152,6 +161,11 @@ pub trait Dataset: Send + Sync {
     /// [`Error::Io`] when a file has gone.
     fn sources(&self, _split: Split, _key: &mut Key) -> Result<bool> {
         Ok(false)
+    }
+
+    /// Bytes of decoded recordings that are mapped into memory: all of a cache.
+    fn mapped_bytes(&self) -> u64 {
+        0
     }
 
     /// Where it comes from, for `data info`.

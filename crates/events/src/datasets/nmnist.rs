@@ -186,6 +186,10 @@ impl Dataset for Nmnist {
         Ok(Sample::Events(decode(&bytes, &file)?))
     }
 
+    fn file(&self, split: Split, index: usize) -> Option<String> {
+        Some(self.part(split).entries[index].place.name_within(&self.path))
+    }
+
     fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
         self.part(split).entries.iter().try_for_each(|e| e.place.add_to(key))?;
         Ok(true)

@@ -26,6 +26,18 @@ impl Place {
         }
     }
 
+    /// The file below the data set's folder or in its archive, with `/` between folders on every system.
+    pub fn name_within(&self, root: &Path) -> String {
+        match self {
+            Place::File(path) => {
+                let inner = path.strip_prefix(root).unwrap_or(path);
+                let words: Vec<_> = inner.iter().map(|w| w.to_string_lossy()).collect();
+                words.join("/")
+            }
+            Place::Member(archive, index) => archive.name(*index).to_string(),
+        }
+    }
+
     /// The bytes, and how errors name them.
     pub fn read(&self) -> Result<(Vec<u8>, String)> {
         match self {

@@ -72,15 +72,15 @@ pub(super) fn download(
 ) -> Result<u64> {
     let part = with_end(path, ".part");
     let io = |source| Error::Io { path: part.clone(), source };
-    let handle = File::options().read(true).write(true).create(true).truncate(false).open(&part).map_err(io)?;
+    let handle = tickless_files::open_no_follow(&part).map_err(io)?;
     if handle.try_lock().is_err() {
         let problem = format!("{} is in use", part.display());
-        return Err(Error::Fetch { url: url.into(), problem, remedy: "another program is fetching it; wait".into() });
+        return Err(Error::Fetch { url: shown(url), problem, remedy: "another program is fetching it; wait".into() });
     }
     let tag = with_end(path, ".part.tag");
     let start = handle.metadata().map_err(io)?.len();
     let mut download =
-        Download { file, url, path, part: &part, tag, handle, patience, progress, agent: agent(patience) };
+        Download { file, url, path, part: &part, tag, handle, patience, progress, agent: agent(patience, url) };
     let over = AtomicBool::new(false);
     let stop = download.agent.clone();
     std::thread::scope(|scope| {
@@ -101,13 +101,16 @@ pub(super) fn download(
     })?;
     drop(download.handle);
     let _ = fs::remove_file(&download.tag);
-    fs::rename(&part, path).map_err(io)?;
+    tickless_files::rename(&part, path).map_err(io)?;
     Ok(start)
 }
 
-fn agent(patience: Patience) -> ureq::Agent {
+fn agent(patience: Patience, url: &str) -> ureq::Agent {
+    let secure = url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
     ureq::Agent::config_builder()
         .http_status_as_error(false)
+        // Whoever asks for a secure connection is not led to one that others can read and change.
+        .https_only(secure)
         .timeout_resolve(Some(patience.connect))
         .timeout_connect(Some(patience.connect))
         .timeout_send_request(Some(patience.stall))
@@ -184,7 +187,7 @@ impl Download<'_> {
         let mut request = self.agent.get(self.url).header("Accept-Encoding", "identity");
         if before > 0 {
             request = request.header("Range", format!("bytes={before}-"));
-            if let Ok(tag) = fs::read_to_string(&self.tag) {
+            if let Some(tag) = self.tag() {
                 request = request.header("If-Range", tag.trim());
             }
         }
@@ -300,9 +303,15 @@ impl Download<'_> {
         let tag = text("etag").filter(|t| t.starts_with('"')).or_else(|| text("last-modified"));
         // Without it the checksum still sees two versions in one file.
         let _ = match tag {
-            Some(tag) => fs::write(&self.tag, tag),
+            Some(tag) => tickless_files::write(&self.tag, tag.as_bytes()),
             None => fs::remove_file(&self.tag),
         };
+    }
+
+    /// What [`Self::keep_tag`] kept; a link that somebody put there is not followed.
+    fn tag(&self) -> Option<String> {
+        let kept = fs::symlink_metadata(&self.tag).is_ok_and(|m| m.is_file() && m.len() < 1 << 10);
+        if kept { fs::read_to_string(&self.tag).ok() } else { None }
     }
 
     fn pause(&self, pause: Duration) {
@@ -318,14 +327,36 @@ impl Download<'_> {
             "try later, name a mirror, or open that address in a browser, save the file as {path} and run this \
              again: it is checked and used from there"
         );
-        Error::Fetch { url: self.url.into(), problem, remedy }
+        // Some errors quote the address.
+        Error::Fetch { url: shown(self.url), problem: problem.replace(self.url, &shown(self.url)), remedy }
     }
+}
+
+/// An address without the name and password that it may hold.
+pub(super) fn shown(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    match url[start..end].rfind('@') {
+        Some(at) => format!("{}…@{}", &url[..start], &url[start + at + 1..]),
+        None => url.into(),
+    }
+}
+
+/// Whether a server's certificate is the reason, which no second try changes.
+fn is_of_certificate(e: &io::Error) -> bool {
+    let tls = e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+    tls.is_some_and(|e| {
+        use rustls::Error as T;
+        matches!(e, T::InvalidCertificate(_) | T::NoCertificatesPresented | T::UnsupportedNameType)
+    })
 }
 
 /// What an error of the connection means.
 fn fault(error: ureq::Error) -> Fault {
     use ureq::Error as E;
     match error {
+        E::RequireHttpsOnly(_) => Fault::ByHand("the server leads from https to an address that is not secure".into()),
+        E::Io(e) if is_of_certificate(&e) => Fault::ByHand(format!("no secure connection ({e})")),
         E::Timeout(_) => Fault::Passing("no answer in time".into(), None),
         E::BadUri(_) | E::Http(_) | E::InvalidProxyUrl | E::TooManyRedirects | E::RedirectFailed => {
             Fault::ByHand(error.to_string())
@@ -379,6 +410,25 @@ mod tests {
         for bad in ["", "bytes", "bytes */10", "5-9/10", "bytes x-9/10", "bytes 5/10"] {
             assert_eq!(content_range(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        assert_eq!(shown("https://me:secret@host/a/b?c"), "https://…@host/a/b?c");
+        assert_eq!(shown("http://me:p@ss@host"), "http://…@host");
+        assert_eq!(shown("me:secret@host/x"), "…@host/x");
+        for plain in ["https://host/a@b", "http://host?x=a@b", "host", ""] {
+            assert_eq!(shown(plain), plain);
+        }
+    }
+
+    #[test]
+    fn https_stays_https() {
+        for (url, secure) in [("https://a/b", true), ("HTTPS://a", true), ("http://a/b", false), ("a", false)] {
+            assert_eq!(agent(Patience::default(), url).config().https_only(), secure, "{url}");
+        }
+        let led_away = fault(ureq::Error::RequireHttpsOnly("http://a".into()));
+        assert!(matches!(led_away, Fault::ByHand(problem) if problem.contains("not secure")));
     }
 
     #[test]

@@ -19,10 +19,12 @@
 
 mod http;
 mod sources;
+mod tar;
 mod unpack;
 
-use std::fs::{self, File as Handle};
+use std::fs::{self, File as Handle, TryLockError};
 use std::path::Path;
+use std::time::Duration;
 
 pub use http::Patience;
 pub use sources::{File, SOURCES, Source, Then};
@@ -115,14 +117,37 @@ fn state(file: &File, from: &Path) -> State {
 }
 
 /// Brings all files of `source` into the folder `to`, which is made. Files in `to` that have the
-/// names of unpacked ones are replaced.
+/// names of unpacked ones are replaced. While another process fetches into the same folder, this
+/// one waits.
 ///
 /// # Errors
 /// [`Error::Fetch`] with the address and what to do by hand, [`Error::Unexpected`] for an archive
 /// that is broken or hostile, [`Error::Cancelled`], [`Error::Io`].
 pub fn fetch(source: &Source, to: &Path, options: &Options, progress: &dyn Progress) -> Result<Vec<Fetched>> {
     fs::create_dir_all(to).map_err(|source| Error::Io { path: to.into(), source })?;
+    let _lock = lock(to, progress)?;
     source.files.iter().map(|file| one(file, to, options, progress)).collect()
+}
+
+/// Locks the folder for this process, where its file system can; the lock ends with the handle.
+fn lock(to: &Path, progress: &dyn Progress) -> Result<Option<Handle>> {
+    let Ok(folder) = Handle::open(to) else { return Ok(None) };
+    let mut said = false;
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Ok(Some(folder)),
+            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) => {
+                if !std::mem::replace(&mut said, true) {
+                    progress.line(&format!("{}: another program is fetching into it; waiting", to.display()));
+                }
+                if progress.cancelled() {
+                    return Err(Error::Cancelled { what: format!("waiting for {}", to.display()) });
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
 }
 
 fn one(file: &File, to: &Path, options: &Options, progress: &dyn Progress) -> Result<Fetched> {
@@ -160,7 +185,8 @@ fn one(file: &File, to: &Path, options: &Options, progress: &dyn Progress) -> Re
         merge(&hidden, to)?;
         let lines: String = files.iter().map(|f| format!("{} {}\n", f.bytes, f.path)).collect();
         let text = format!("md5 {}\n{lines}", file.md5);
-        fs::write(&receipt, text).map_err(|source| Error::Io { path: receipt.clone(), source })?;
+        tickless_files::write(&receipt, text.as_bytes())
+            .map_err(|source| Error::Io { path: receipt.clone(), source })?;
         // What a person put there stays.
         if !right {
             fs::remove_file(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
@@ -172,6 +198,9 @@ fn one(file: &File, to: &Path, options: &Options, progress: &dyn Progress) -> Re
 /// Whether the file is there with the published length and checksum.
 fn is_right(file: &File, path: &Path) -> Result<bool> {
     let io = |source| Error::Io { path: path.into(), source };
+    if path.metadata().is_ok_and(|m| !m.is_file()) {
+        return Err(Error::unexpected(path.display().to_string(), "no regular file", "move it away"));
+    }
     let mut handle = match Handle::open(path) {
         Ok(handle) => handle,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),

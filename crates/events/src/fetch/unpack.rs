@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use zip::ZipArchive;
 
+use super::tar::{self, Fault, Kind, Refusal};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -139,31 +140,42 @@ impl Unpacker<'_> {
     }
 
     fn tar_gz(&mut self, file: File) -> Result<()> {
-        let mut tar = tar::Archive::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file)));
-        let archive = self.name.clone();
-        let broken = |e: io::Error| Error::unexpected(archive.as_str(), format!("a broken archive ({e})"), REMEDY);
-        for entry in tar.entries().map_err(&broken)? {
-            let mut entry = entry.map_err(&broken)?;
-            let name = String::from_utf8(entry.path_bytes().into_owned());
-            let name = name.map_err(|_| self.refuse("(an entry)", "a name that is no text"))?;
-            if is_litter(&name) {
-                continue;
+        // Headers are not counted as files; each takes two blocks of 512 bytes at the most, and a name two more.
+        let headers = self.limits.entries.saturating_mul(4 * 512);
+        let inner = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file));
+        let left = self.bytes_left.saturating_add(headers);
+        let rest = tar::each(Watched { inner, left, progress: self.progress }, |name, kind, content| {
+            if is_litter(name) {
+                return Ok(());
             }
-            match entry.header().entry_type() {
-                tar::EntryType::Directory => self.folder(&name)?,
-                tar::EntryType::Regular | tar::EntryType::Continuous => {
-                    self.file(&name, &mut entry)?;
-                }
-                tar::EntryType::XGlobalHeader => {}
-                _ => return Err(self.refuse(&name, "a link or a device")),
+            match kind {
+                Kind::Folder => self.folder(name),
+                Kind::File => self.file(name, content).map(drop),
+                Kind::Other => Err(self.refuse(name, "a link or a device")),
             }
-        }
+        });
+        let rest = rest.map_err(|fault| match fault {
+            Fault::Own(error) => error,
+            Fault::Refused(Refusal { entry, problem }) => self.refuse(&entry, problem),
+            Fault::Broken(e) => self.broken(&e),
+        })?;
         // The checksum stands behind what the tar takes for its end.
-        let rest = io::copy(&mut tar.into_inner().take(Limits::FREE + 1), &mut io::sink()).map_err(broken)?;
+        let rest = io::copy(&mut rest.take(Limits::FREE + 1), &mut io::sink()).map_err(|e| self.broken(&e))?;
         if rest > Limits::FREE {
             return Err(self.refuse("(the end)", "megabytes follow it"));
         }
         Ok(())
+    }
+
+    fn broken(&self, e: &io::Error) -> Error {
+        if self.progress.cancelled() {
+            return self.cancelled();
+        }
+        Error::unexpected(self.name.as_str(), format!("a broken archive ({e})"), REMEDY)
+    }
+
+    fn cancelled(&self) -> Error {
+        Error::Cancelled { what: format!("unpacking {}", self.name) }
     }
 
     fn folder(&mut self, name: &str) -> Result<()> {
@@ -184,12 +196,13 @@ impl Unpacker<'_> {
         let (mut buffer, mut bytes) = (vec![0; 1 << 16], 0);
         loop {
             if self.progress.cancelled() {
-                return Err(Error::Cancelled { what: format!("unpacking {}", self.name) });
+                return Err(self.cancelled());
             }
             let n = match content.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(n) => n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) if self.progress.cancelled() => return Err(self.cancelled()),
                 Err(e) => return Err(self.refuse(name, format!("is broken ({e})"))),
             };
             let Some(left) = self.bytes_left.checked_sub(n as u64) else {
@@ -200,6 +213,7 @@ impl Unpacker<'_> {
             bytes += n as u64;
             self.progress.advance(n as u64, "");
         }
+        to.sync_all().map_err(io)?;
         let below = path.strip_prefix(self.to).unwrap_or(&path);
         let names: Vec<_> = below.iter().map(|n| n.to_string_lossy()).collect();
         self.files.push(Unpacked { path: names.join("/"), bytes });
@@ -220,6 +234,26 @@ impl Unpacker<'_> {
         // Names are not to be trusted on a terminal either.
         let shown: String = entry.chars().take(200).flat_map(char::escape_debug).collect();
         Error::unexpected(format!("{}: entry {shown}", self.name), problem, REMEDY)
+    }
+}
+
+/// A reader that ends with an error when the user stops, or after more bytes than an archive may
+/// unpack to: also while a tar passes by what it does not unpack.
+struct Watched<'a, R> {
+    inner: R,
+    left: u64,
+    progress: &'a dyn Progress,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.progress.cancelled() {
+            return Err(io::Error::other("stopped"));
+        }
+        let n = self.inner.read(buffer)?;
+        let left = self.left.checked_sub(n as u64);
+        self.left = left.ok_or_else(|| io::Error::other("more than an archive of this size may hold"))?;
+        Ok(n)
     }
 }
 

@@ -1,48 +1,66 @@
 //! From one format of events to another, chunk by chunk.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
+use tickless_files::NewFile;
+
 use super::{FORMATS, Format, by_name, encoder, open};
+use crate::progress::Progress;
 use crate::{Columns, Error, Result, Sensor};
 
 /// Writes the events of the file `from` into the file `to`, in the same order; returns how many.
 /// The format is the one named, else the one that the extension of `to` belongs to. The sensor is
 /// `sensor`, else the one that `from` states. `to` appears, or is replaced, only when all of it is
-/// written.
+/// written and on disk; a device or a pipe is written into. Memory depends neither on the length of
+/// the recording nor on the formats. `progress` can stop it.
 ///
 /// # Errors
 /// Those of reading, [`Error::Setting`] for a format, sensor or event that does not fit (see
-/// [`super::Encoder`]), [`Error::Io`].
-pub fn convert(from: &Path, to: &Path, format: Option<&str>, sensor: Option<Sensor>) -> Result<u64> {
+/// [`super::Encoder`]), or for a format that a pipe cannot hold; [`Error::Io`]; [`Error::Cancelled`].
+pub fn convert(
+    from: &Path,
+    to: &Path,
+    format: Option<&str>,
+    sensor: Option<Sensor>,
+    progress: &dyn Progress,
+) -> Result<u64> {
     let format = match format {
         Some(name) => by_name(name)?,
         None => by_extension(to)?,
     };
+    let io = |source| Error::Io { path: to.to_path_buf(), source };
+    if to.is_dir() {
+        return Err(Error::unexpected(to.display().to_string(), "a folder", "name a file in it"));
+    }
     let mut reader = open(from)?;
     let mut chunk = Columns::new();
     let mut more = reader.next(&mut chunk)?;
     // Some formats state the sensor at their beginning, which is read now.
     let mut encoder = encoder(format.name, sensor.or(reader.sensor()))?;
-    let part = to.with_added_extension("part");
-    let io = |source| Error::Io { path: part.clone(), source };
-    let mut write = || {
-        let mut file = BufWriter::with_capacity(1 << 20, File::create(&part).map_err(io)?);
-        let (mut bytes, mut count) = (Vec::new(), 0);
-        while more {
-            encoder.push(&chunk, &mut bytes)?;
-            file.write_all(&bytes).map_err(io)?;
-            bytes.clear();
-            count += chunk.len() as u64;
-            more = reader.next(&mut chunk)?;
+    let mut file = NewFile::create_following(to).map_err(io)?;
+    if !encoder.head().is_empty() && !file.can_go_back() {
+        let what =
+            format!("{}: the format {} states at its beginning what only its end knows", to.display(), format.name);
+        return Err(Error::setting(what, "name a file, not a pipe, or another format"));
+    }
+    let (mut bytes, mut count) = (Vec::new(), 0);
+    while more {
+        if progress.cancelled() {
+            return Err(Error::Cancelled { what: format!("writing {}", to.display()) });
         }
-        encoder.finish(&mut bytes)?;
-        file.write_all(&bytes).and_then(|()| file.flush()).map_err(io)?;
-        Ok(count)
-    };
-    let count = write().inspect_err(|_| drop(fs::remove_file(&part)))?;
-    fs::rename(&part, to).map_err(|source| Error::Io { path: to.to_path_buf(), source })?;
+        encoder.push(&chunk, &mut bytes)?;
+        file.write_all(&bytes).map_err(io)?;
+        bytes.clear();
+        count += chunk.len() as u64;
+        more = reader.next(&mut chunk)?;
+    }
+    encoder.finish(&mut bytes)?;
+    file.write_all(&bytes).map_err(io)?;
+    if !encoder.head().is_empty() {
+        file.seek(SeekFrom::Start(0)).and_then(|_| file.write_all(encoder.head())).map_err(io)?;
+    }
+    file.commit().map_err(io)?;
     Ok(count)
 }
 
@@ -74,6 +92,7 @@ mod tests {
     use super::*;
     use crate::Event;
     use crate::formats::{encode, read};
+    use crate::progress::Silent;
 
     #[test]
     fn every_pair_of_formats_converts_without_loss() {
@@ -88,7 +107,13 @@ mod tests {
             std::fs::write(&from, encode(a.name, &events, sensor).unwrap()).unwrap();
             for b in FORMATS.iter().filter(holds) {
                 let to = folder.path().join(format!("b.{}", b.extensions[0]));
-                assert_eq!(convert(&from, &to, Some(b.name), sensor).unwrap(), 500, "{} to {}", a.name, b.name);
+                assert_eq!(
+                    convert(&from, &to, Some(b.name), sensor, &Silent).unwrap(),
+                    500,
+                    "{} to {}",
+                    a.name,
+                    b.name
+                );
                 assert_eq!(read(&to).unwrap().events, events, "{} to {}", a.name, b.name);
             }
         }
@@ -100,12 +125,38 @@ mod tests {
         let (from, to) = (folder.path().join("a.dat"), folder.path().join("b.bin"));
         let events: Columns = [Event { t_us: 0, x: 300, y: 0, on: true }].into_iter().collect();
         std::fs::write(&from, encode("dat", &events, None).unwrap()).unwrap();
-        let error = convert(&from, &to, None, None).unwrap_err().to_string();
+        let error = convert(&from, &to, None, None, &Silent).unwrap_err().to_string();
         assert!(error.contains("event 0 (t 0, x 300, y 0) does not fit the format nmnist-bin"), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         let error = by_extension("a.raw".as_ref()).unwrap_err().to_string();
         assert_eq!(error, "several formats are written into files named .raw; name one of: evt2, evt21, evt3");
         assert!(by_extension("a.gif".as_ref()).unwrap_err().to_string().contains("no format is written"));
         assert_eq!(by_extension("x/A.ES".as_ref()).unwrap().name, "es");
+    }
+
+    #[test]
+    fn a_stop_leaves_no_file() {
+        struct Stopped;
+        impl Progress for Stopped {
+            fn cancelled(&self) -> bool {
+                true
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("a.es"), folder.path().join("b.dat"));
+        let events: Columns = [Event { t_us: 0, x: 3, y: 0, on: true }].into_iter().collect();
+        std::fs::write(&from, encode("es", &events, Some(Sensor::NMNIST)).unwrap()).unwrap();
+        let error = convert(&from, &to, None, None, &Stopped).unwrap_err();
+        assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("a.es");
+        std::fs::write(&from, encode("es", &Columns::new(), Some(Sensor::NMNIST)).unwrap()).unwrap();
+        let error = convert(&from, folder.path(), Some("dat"), None, &Silent).unwrap_err().to_string();
+        assert!(error.contains("a folder; name a file in it"), "{error}");
     }
 }

@@ -19,6 +19,14 @@ pub trait Encoder: Send {
     /// # Errors
     /// As [`Encoder::push`].
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<()>;
+
+    /// The first bytes of the file as they must be in the end, for a format whose beginning states
+    /// what only the end knows (a NumPy array, HDF5); empty for every other format. They have one
+    /// length at any time, and are right after [`Encoder::finish`]: the caller then writes them over
+    /// as many bytes that it was given first.
+    fn head(&self) -> &[u8] {
+        &[]
+    }
 }
 
 /// Makes the encoder of a format for a sensor, or refuses a sensor that the format cannot hold.
@@ -47,6 +55,8 @@ pub fn encode(format: &str, events: &Columns, sensor: Option<Sensor>) -> Result<
     let mut bytes = Vec::new();
     encoder.push(events, &mut bytes)?;
     encoder.finish(&mut bytes)?;
+    let head = encoder.head();
+    bytes[..head.len()].copy_from_slice(head);
     Ok(bytes)
 }
 

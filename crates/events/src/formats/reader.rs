@@ -16,6 +16,10 @@ use crate::{Columns, Error, Result, Sensor};
 
 /// Bytes that are read at a time.
 pub(super) const CHUNK: usize = super::records::PIECE;
+/// Mapped bytes that have been read are given back so many at a time.
+const RELEASE: usize = 4 << 20;
+/// Of a file that is read at random places, all mapped bytes are given back after so many events.
+const RELEASE_EVENTS: usize = 1 << 19;
 
 /// Reads events in chunks. See the module.
 ///
@@ -41,11 +45,22 @@ pub struct EventReader {
 
 enum State {
     /// From front to back, out of memory.
-    Slice { bytes: Bytes, at: usize, decoder: Box<dyn Decoder> },
+    Slice {
+        bytes: Bytes,
+        at: usize,
+        /// The bytes before have been given back.
+        released: usize,
+        decoder: Box<dyn Decoder>,
+    },
     /// From front to back, out of a reader.
     Read { reader: Box<dyn Read + Send>, buffer: Vec<u8>, decoder: Box<dyn Decoder> },
     /// At random places, out of memory.
-    Whole { bytes: Bytes, container: Box<dyn Container> },
+    Whole {
+        bytes: Bytes,
+        container: Box<dyn Container>,
+        /// Events since the bytes were given back.
+        events: usize,
+    },
     /// All events are read, or an error has been returned.
     Done { sensor: Option<Sensor> },
 }
@@ -65,7 +80,9 @@ pub fn open(path: &Path) -> Result<EventReader> {
         return EventReader::of_bytes(bytes, &name);
     }
     if gz {
-        return EventReader::from_read(source::gunzipped(file, &name)?, &name);
+        return EventReader::begin(source::gunzipped(file, &name)?, &name, |_| {
+            source::read_gz(path, |name, e| broken(name, 0, e))
+        });
     }
     EventReader::from_read(file, &name)
 }
@@ -76,7 +93,22 @@ impl EventReader {
     ///
     /// # Errors
     /// As [`open`].
-    pub fn from_read(mut reader: impl Read + Send + 'static, name: &str) -> Result<EventReader> {
+    pub fn from_read(reader: impl Read + Send + 'static, name: &str) -> Result<EventReader> {
+        EventReader::begin(reader, name, |reader| {
+            let bytes = source::at_most(reader, source::LARGEST).map_err(|e| broken(name, 0, e))?;
+            bytes.ok_or_else(|| {
+                let remedy = "unpack it to a file, which is mapped into memory (feature `mmap`)";
+                Error::unexpected(name, "more than 2 GiB of a format that needs the whole file", remedy)
+            })
+        })
+    }
+
+    /// As [`EventReader::from_read`]; `whole` gives all bytes, for a format that needs them.
+    fn begin<R: Read + Send + 'static>(
+        mut reader: R,
+        name: &str,
+        whole: impl FnOnce(&mut dyn Read) -> Result<Vec<u8>>,
+    ) -> Result<EventReader> {
         let mut head = Vec::new();
         reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|e| broken(name, 0, e))?;
         // What is shorter than the head is all there is.
@@ -88,18 +120,8 @@ impl EventReader {
                 State::Read { reader: Box::new(reader), buffer: vec![0; CHUNK], decoder: decoder(name) }
             }
             Reading::Whole(container) => {
-                let mut bytes = Vec::new();
-                let limit = source::LARGEST;
-                reader.by_ref().take(limit + 1).read_to_end(&mut bytes).map_err(|e| broken(name, 0, e))?;
-                if bytes.len() as u64 > limit {
-                    let remedy = "unpack it to a file, which is mapped into memory (feature `mmap`)";
-                    return Err(Error::unexpected(
-                        name,
-                        "more than 2 GiB of a format that needs the whole file",
-                        remedy,
-                    ));
-                }
-                State::Whole { container: container(&bytes, name)?, bytes: Bytes::Read(bytes) }
+                let bytes = whole(&mut reader)?;
+                State::Whole { container: container(&bytes, name)?, bytes: Bytes::Read(bytes), events: 0 }
             }
         };
         Ok(EventReader { format, file: name.into(), state, at: 0 })
@@ -108,8 +130,8 @@ impl EventReader {
     fn of_bytes(bytes: Bytes, name: &str) -> Result<EventReader> {
         let format = detect(Probe::whole(&bytes), name)?;
         let state = match format.read {
-            Reading::Stream(decoder) => State::Slice { bytes, at: 0, decoder: decoder(name) },
-            Reading::Whole(container) => State::Whole { container: container(&bytes, name)?, bytes },
+            Reading::Stream(decoder) => State::Slice { bytes, at: 0, released: 0, decoder: decoder(name) },
+            Reading::Whole(container) => State::Whole { container: container(&bytes, name)?, bytes, events: 0 },
         };
         Ok(EventReader { format, file: name.into(), state, at: 0 })
     }
@@ -147,10 +169,14 @@ impl EventReader {
         let before = out.len();
         while out.len() == before {
             match &mut self.state {
-                State::Slice { bytes, at, decoder } => {
+                State::Slice { bytes, at, released, decoder } => {
                     if *at == bytes.len() {
                         decoder.finish(out)?;
                         return Ok(false);
+                    }
+                    if *at - *released >= RELEASE {
+                        bytes.release(*released..*at);
+                        *released = *at;
                     }
                     *at += decoder.take(&bytes[*at..], out)?;
                 }
@@ -166,9 +192,15 @@ impl EventReader {
                     Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                     Err(e) => return Err(broken(&self.file, self.at, e)),
                 },
-                State::Whole { bytes, container } => {
+                State::Whole { bytes, container, events } => {
+                    let before = out.len();
                     if !container.next(bytes, out)? {
                         return Ok(false);
+                    }
+                    *events += out.len() - before;
+                    if *events >= RELEASE_EVENTS {
+                        bytes.release(0..bytes.len());
+                        *events = 0;
                     }
                 }
                 State::Done { .. } => return Ok(false),

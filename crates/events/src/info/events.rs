@@ -1,8 +1,8 @@
 //! A file of events in numbers, read chunk by chunk: a recording of any length takes the memory of
 //! one chunk.
 //!
-//! Only a file whose times fall is read a second time, for its times alone (8 bytes an event),
-//! because how many events sorting moves depends on all of them.
+//! Only a file whose times fall is read again, for its times alone, because how many events sorting
+//! moves depends on all of them (see [`super::order`]).
 
 use std::fmt;
 use std::path::Path;
@@ -10,8 +10,10 @@ use std::path::Path;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::order;
 use crate::formats::{self, EventStream};
-use crate::{Columns, Result, Sensor};
+use crate::progress::Progress;
+use crate::{Columns, Error, Result, Sensor};
 
 /// A file of events in numbers. All of them describe the file's own order and literal times.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,29 +49,42 @@ impl EventsInfo {
         tally.into_info(stream.format, stream.sensor, stream.events.moved_by_sorting())
     }
 
-    /// The numbers of a file of events.
+    /// The numbers of a file of events. Memory does not depend on its length.
     ///
     /// # Errors
-    /// As [`formats::open`] and [`formats::EventReader::next`].
-    pub fn read(path: &Path) -> Result<EventsInfo> {
+    /// As [`formats::open`] and [`formats::EventReader::next`]; [`Error::Unexpected`] for a pipe with
+    /// times that fall, which cannot be read again; [`Error::Cancelled`].
+    pub fn read(path: &Path, progress: &dyn Progress) -> Result<EventsInfo> {
         let mut reader = formats::open(path)?;
         let (mut tally, mut chunk) = (Tally::default(), Columns::new());
         while reader.next(&mut chunk)? {
+            stop(progress)?;
             tally.add(&chunk);
         }
-        let moved = if tally.falls { times(path)?.moved_by_sorting() } else { 0 };
+        let moved = if tally.falls { moved(path, &tally, progress)? } else { 0 };
         Ok(tally.into_info(reader.format(), reader.sensor(), moved))
     }
 }
 
-/// The times of a file of events; the other columns stay empty.
-fn times(path: &Path) -> Result<Columns> {
-    let mut reader = formats::open(path)?;
-    let (mut all, mut chunk) = (Columns::new(), Columns::new());
-    while reader.next(&mut chunk)? {
-        all.t_us.extend_from_slice(&chunk.t_us);
+fn stop(progress: &dyn Progress) -> Result<()> {
+    if progress.cancelled() { Err(Error::Cancelled { what: "reading the events".into() }) } else { Ok(()) }
+}
+
+/// How many events of a file sorting moves.
+fn moved(path: &Path, tally: &Tally, progress: &dyn Progress) -> Result<usize> {
+    if !path.metadata().is_ok_and(|m| m.is_file()) {
+        let problem = "its times fall, and how many events sorting moves takes a second reading";
+        return Err(Error::unexpected(path.display().to_string(), problem, "save what comes through it as a file"));
     }
-    Ok(all)
+    let moved = order::moved(tally.earliest, tally.latest, &mut |take| {
+        let (mut reader, mut chunk) = (formats::open(path)?, Columns::new());
+        while reader.next(&mut chunk)? {
+            stop(progress)?;
+            take(chunk.t_us());
+        }
+        Ok(())
+    })?;
+    Ok(usize::try_from(moved).unwrap_or(usize::MAX))
 }
 
 /// What is known of the events so far.
@@ -79,6 +94,8 @@ struct Tally {
     first: Option<u64>,
     last: Option<u64>,
     falls: bool,
+    earliest: u64,
+    latest: u64,
     x: Option<(u16, u16)>,
     y: Option<(u16, u16)>,
     on: usize,
@@ -92,6 +109,11 @@ impl Tally {
             Some(so_far.map_or((low, high), |(a, b)| (a.min(low), b.max(high))))
         };
         let (Some(&first), Some(&last)) = (events.t_us().first(), events.t_us().last()) else { return };
+        let (low, high) = events.t_us().iter().fold((u64::MAX, 0), |(low, high), &t| (low.min(t), high.max(t)));
+        if self.events == 0 {
+            (self.earliest, self.latest) = (low, high);
+        }
+        (self.earliest, self.latest) = (self.earliest.min(low), self.latest.max(high));
         self.falls |= self.last.is_some_and(|before| first < before) || !events.t_us().is_sorted();
         self.first.get_or_insert(first);
         self.last = Some(last);
@@ -172,6 +194,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::progress::Silent;
     use crate::testing::events;
 
     proptest! {
@@ -182,7 +205,7 @@ mod tests {
             let path = folder.path().join("a.dat");
             let columns = Columns::from(&events[..]);
             std::fs::write(&path, formats::encode("dat", &columns, None).unwrap()).unwrap();
-            let found = EventsInfo::read(&path).unwrap();
+            let found = EventsInfo::read(&path, &Silent).unwrap();
             let stream = EventStream { format: "dat", sensor: None, events: columns };
             prop_assert_eq!(&found, &EventsInfo::of(&stream));
             let mut sorted = events.clone();

@@ -16,7 +16,8 @@ fn open(name: &str, path: &Path) -> Result<Box<dyn Dataset>, String> {
 
 const CIFAR: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-/// 902 recordings of the first class, two of the others; the number of events tells them apart.
+/// 902 recordings of each class; the number of events tells them apart.
+#[cfg(feature = "aedat4")]
 fn cifar(format: &str, extension: &str) -> Vec<File> {
     let name = |class: &str, i: usize| format!("{class}/cifar10_{class}_{i}.{extension}");
     let of = |class: &'static str, n: usize| {

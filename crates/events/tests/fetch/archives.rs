@@ -109,6 +109,40 @@ fn links_and_devices_are_refused() {
 }
 
 #[test]
+fn a_long_name_of_a_tar_is_read_whichever_way_it_is_written() {
+    let long = format!("{}/b.bin", "a".repeat(120));
+    let pax = format!("{} path={long}\n", long.len() + 10);
+    let gnu = tar_gz(&[("././@LongLink", b'L', format!("{long}\0").as_bytes()), ("short", b'0', b"one")]);
+    let pax = tar_gz(&[("PaxHeaders/x", b'x', pax.as_bytes()), ("short", b'0', b"one"), ("next", b'0', b"two")]);
+    assert_eq!(unpacked("a.tar.gz", &gnu, Limits::default()).unwrap(), [format!("{long}: one")]);
+    let expected = [format!("{long}: one"), "next: two".into()];
+    assert_eq!(unpacked("a.tar.gz", &pax, Limits::default()).unwrap(), expected);
+}
+
+#[test]
+fn what_stands_before_a_member_of_a_tar_is_bounded() {
+    let zeros = vec![0; 20 << 20];
+    for (kind, problem) in [(b'L', "a name of 20971520 bytes"), (b'x', "a list of properties of 20971520 bytes")] {
+        let error = refused("a.tar.gz", &tar_gz(&[("x", kind, &zeros), ("a", b'0', b"1")]));
+        assert!(error.contains(problem), "{error}");
+    }
+    // Passed by, but not without end: a tar of 60 kB may not be one of gigabytes.
+    let limits = Limits { bytes: 1000, entries: 10, growth: 100 };
+    for kind in [b'g', b'K'] {
+        let error = unpacked("a.tar.gz", &tar_gz(&[("x", kind, &zeros), ("a", b'0', b"1")]), limits).unwrap_err();
+        assert!(error.contains("more than an archive of this size may hold"), "{error}");
+    }
+    for (property, problem) in
+        [("13 size=9999\n", "a size outside its header"), ("25 GNU.sparse.size=99999\n", "holes")]
+    {
+        let error = refused("a.tar.gz", &tar_gz(&[("x", b'x', property.as_bytes()), ("a", b'0', b"1")]));
+        assert!(error.contains(problem), "{error}");
+    }
+    let error = refused("a.tar.gz", &tar_gz(&[("x", b'L', b"name\0")]));
+    assert!(error.contains("entry name: is described, and does not follow"), "{error}");
+}
+
+#[test]
 fn bombs_are_refused_while_they_unpack() {
     let zeros = vec![0; 60 << 20];
     let bomb = zip(&[("zeros", &zeros)]);

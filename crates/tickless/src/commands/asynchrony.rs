@@ -1,6 +1,6 @@
 //! `tickless asynchrony RUN`: how sensitive a trained network is to what a real chip does.
 
-use super::{Part, RunArgs, print_json, say};
+use super::{Part, RunArgs, percent, print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
 use crate::report::{SweepRow, write_sweep};
@@ -85,10 +85,11 @@ impl Sweep {
         );
         for r in rows {
             let swept = r.swept;
-            let difference = r.spike_difference.map_or("infinite".into(), |d| format!("{d:.4}"));
+            let difference = percent(r.spike_difference.unwrap_or(f64::INFINITY));
             let (accuracy, lost) = (r.accuracy, r.lost);
             say!("{swept:<8} {:>10} {accuracy:>10.2} {difference:>17} {lost:>12.1} {:>14}", r.value, r.longest_queue);
         }
+        say!("spike difference: Σ|s0 − s| / Σ s0, s0 the exact engine, s this");
         if let Some(svg) = pictures.first() {
             say!("picture: {}", svg.display());
         }

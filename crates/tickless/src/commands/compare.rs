@@ -39,7 +39,7 @@ pub struct Compare {
 impl Compare {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
-        let recipe = Recipe::load(&self.recipe.recipe, &self.recipe.changes.assignments())?;
+        let recipe = Recipe::load(&self.recipe.recipe, &self.recipe.changes.assignments()?)?;
         check_epochs(&recipe)?;
         if self.folds == 1 {
             bail!(

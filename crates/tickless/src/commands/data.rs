@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::path::PathBuf;
 use tickless_events::{Sensor, datasets, formats};
+use tickless_train::progress::Progress;
 
 /// What data sets there are, what a file or folder is, and recordings in other formats.
 #[derive(Debug, Args)]
@@ -78,6 +79,7 @@ enum What {
 #[derive(Serialize)]
 struct Converted {
     events: u64,
+    #[serde(serialize_with = "crate::shown::path")]
     file: PathBuf,
 }
 
@@ -116,7 +118,7 @@ impl Data {
                 super::fetch::run(name.as_deref(), to.as_deref(), mirror, global, console)?;
             }
             What::Info { path } => {
-                let info = tickless_events::info(&path)?;
+                let info = tickless_events::info_with(&path, console)?;
                 if global.json {
                     return print_json(&info);
                 }
@@ -139,11 +141,14 @@ impl Data {
             }
             What::Convert { from, to, format, sensor: given } => {
                 let given = given.as_deref().map(sensor).transpose()?;
-                let events = formats::convert(&from, &to, format.as_deref(), given)?;
+                let events = formats::convert(&from, &to, format.as_deref(), given, console)?;
                 if global.json {
                     return print_json(&Converted { events, file: to });
                 }
-                say!("{events} events written to {}", to.display());
+                let line = format!("{events} events written to {}", to.display());
+                // What goes to standard output, perhaps through a pipe, is the file and nothing else.
+                let is_file = to.metadata().is_ok_and(|m| m.is_file()) && !to.starts_with("/dev");
+                if is_file { say!("{line}") } else { console.line(&line) }
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::{RunArgs, print_json, say};
 use crate::cli::Global;
+use crate::interop;
 use crate::progress::Console;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -42,6 +43,7 @@ enum Target {
 
 #[derive(Serialize)]
 struct Written {
+    #[serde(serialize_with = "crate::shown::path")]
     file: PathBuf,
     /// What other readers will do differently.
     differences: Vec<String>,
@@ -54,10 +56,7 @@ impl Export {
         run.network.check_event_driven()?;
         match self.to {
             Target::Nir => {
-                let Some(reader) = nir::Reader::from_word(&self.reader) else {
-                    let known: Vec<&str> = nir::Reader::ALL.iter().map(|r| r.word()).collect();
-                    bail!("`--reader {}` is not known; give one of {}", self.reader, known.join(", "));
-                };
+                let reader = interop::reader("--reader", &self.reader)?;
                 let options = nir::ExportOptions { reader, step_us: run.facts.step_us };
                 let exported = nir::export(&run.network, &run.weights, &options)?;
                 let file = self.output.unwrap_or_else(|| run.folder.file("network.nir"));
@@ -87,7 +86,7 @@ impl Export {
                 let configuration = speck::configuration(&run.network, &run.weights, &chip)?;
                 let file = self.output.unwrap_or_else(|| run.folder.file("speck.json"));
                 let text = serde_json::to_string(&configuration)?;
-                std::fs::write(&file, text).with_context(|| file.display().to_string())?;
+                tickless_files::write_following(&file, text.as_bytes()).with_context(|| file.display().to_string())?;
                 if global.json {
                     return print_json(&report);
                 }

@@ -14,6 +14,7 @@ struct Known {
     about: &'static str,
     page: &'static str,
     /// Where its files would lie.
+    #[serde(serialize_with = "crate::shown::path")]
     folder: PathBuf,
     files: Vec<KnownFile>,
 }
@@ -29,6 +30,7 @@ struct KnownFile {
 
 #[derive(Serialize)]
 struct Got {
+    #[serde(serialize_with = "crate::shown::path")]
     folder: PathBuf,
     files: Vec<GotFile>,
 }

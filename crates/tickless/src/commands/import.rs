@@ -2,16 +2,22 @@
 
 use super::{Changes, begin, print_json, run_folder, say, stopped};
 use crate::cli::Global;
+use crate::interop;
 use crate::progress::Console;
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tickless_net::interop::nir;
 use tickless_net::recipe::Recipe;
 use tickless_net::spec;
+use tickless_net::{Error, InputKind, Layer, Leak, LeakRule, Node};
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::device;
+use tickless_train::evaluate::{Setting, spike_counts};
+use tickless_train::model::Model;
+use tickless_train::progress::{Progress, Silent};
 use tickless_train::run::{Job, train};
 
 /// Make a run of a NIR graph, to evaluate, simulate, fine-tune and export it.
@@ -20,9 +26,12 @@ use tickless_train::run::{Job, train};
   tickless import net.nir --recipe recipes/nmnist.toml --data ../nmnist --dialect sinabs
   tickless import net.nir --recipe recipes/nmnist.toml --output runs/theirs --json
 
-The graph gives layers and weights, the recipe the data set, T_max and how to evaluate. A graph that
-Tickless exported says what its neurons are; of any other, say who wrote it (`--dialect`): frameworks
-give the same nodes different spikes, resets and limits. Next: `tickless simulate`, `tickless parity`.")]
+The graph gives layers and weights, the recipe the data set, T_max and how to evaluate. Frameworks give
+the same nodes different spikes, resets and limits. A graph that Tickless exported says what its neurons
+are, and some frameworks leave marks that name them; of any other graph, say who wrote it (`--dialect`).
+Time constants stay what they are in seconds at every T_max and without a clock; `--dt` is the step of the
+framework, by which it weighs inputs. A layer that stays silent on a few recordings is reported.
+Next: `tickless simulate`, `tickless parity`.")]
 pub struct Import {
     /// The graph.
     graph: PathBuf,
@@ -37,6 +46,9 @@ pub struct Import {
     /// Duration of a step in seconds (default: what the dialect's framework assumes).
     #[arg(long)]
     dt: Option<f64>,
+    /// The output to keep if the graph has several.
+    #[arg(long, value_name = "NAME")]
+    output_node: Option<String>,
     /// Folder of the run (default: the graph's name in `runs`).
     #[arg(long, short)]
     output: Option<PathBuf>,
@@ -44,30 +56,44 @@ pub struct Import {
 
 #[derive(Serialize)]
 struct Made {
+    #[serde(serialize_with = "crate::shown::path")]
     run: PathBuf,
     layers: usize,
     weights: usize,
+    /// In which dialect the graph was understood.
+    dialect: &'static str,
     /// What had to be chosen or changed.
     notes: Vec<String>,
+    /// Spiking layers that did not fire in the few samples that were tried.
+    silent: Vec<String>,
 }
+
+/// Samples that are run once to see whether all layers fire.
+const TRIED: usize = 8;
 
 impl Import {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
-        let dialect = match &self.dialect {
-            None => None,
-            Some(word) => match nir::Dialect::from_word(word) {
-                Some(d) => Some(d),
-                None => bail!("`--dialect {word}` is not known; give tickless, plain or the name of a reader"),
-            },
-        };
-        let mut recipe = Recipe::load(&self.recipe, &self.changes.assignments())?;
+        let dialect = self.dialect.as_deref().map(interop::dialect).transpose()?;
+        let mut recipe = Recipe::load(&self.recipe, &self.changes.assignments()?)?;
         let source = Source::open_with(&recipe.data, recipe.seed, console)?;
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let (shape, kind) = source.input();
         let stem = self.graph.file_stem().map_or_else(|| "nir".into(), |s| s.to_string_lossy().into_owned());
-        let options = nir::ImportOptions { dialect, dt: self.dt, name: stem, kind };
-        let imported = nir::import(&nir::read(&self.graph)?, &self.graph, &options)?;
+        // A recording has a duration, so τ is kept in seconds; a step of a static image has none.
+        let leak = if kind == InputKind::Events { LeakRule::Time } else { LeakRule::Step };
+        let graph = nir::read(&self.graph)?;
+        let (dialect, evidence) = interop::dialect_of(&self.graph, &graph, dialect)?;
+        let output = self.output_node;
+        let options = nir::ImportOptions { dialect: Some(dialect), dt: self.dt, name: stem, kind, leak, output };
+        let mut imported = nir::import(&graph, &self.graph, &options).map_err(|e| match e {
+            Error::NirOutputs { .. } => anyhow!("{e} with `--output-node NAME`"),
+            other => other.into(),
+        })?;
+        if let Some(evidence) = evidence {
+            let what = format!("read as {} writes it, because {evidence}; `--dialect` says otherwise", dialect.word());
+            imported.differences.insert(0, nir::Difference { reader: None, places: Vec::new(), what });
+        }
         let (file, has) = (self.graph.display(), imported.network.input().shape);
         if has != shape {
             bail!(
@@ -82,19 +108,44 @@ impl Import {
         let path = self.output.unwrap_or_else(|| run_folder(&self.graph, &recipe));
         let (folder, _) = begin(&path, false, console)?;
         let weights = imported.weights.tensors.values().map(|a| a.data.len()).sum();
+        let on = device(&global.device)?;
         let job = Job {
             recipe: &recipe,
             source: &source,
             parts: &parts,
             folder: &folder,
-            initial: Some(imported.weights),
+            initial: Some(imported.weights.clone()),
             base: Some(self.graph.display().to_string()),
-            device: &device(&global.device)?,
+            device: &on,
         };
-        train(job, console).map_err(|e| stopped(e, "start the same command again"))?;
+        let facts = train(job, console).map_err(|e| stopped(e, "start the same command again"))?;
         let layers = imported.network.nodes().len();
+        let per_step = |n: &Node| matches!(n.layer, Layer::Neuron(n) if matches!(n.leak, Leak::Step(_)));
+        if let (Some(theirs), Some(ours)) = (imported.step_us, facts.step_us)
+            && (theirs - ours).abs() > 1e-6 * theirs
+            && imported.network.nodes().iter().any(per_step)
+        {
+            let what = format!(
+                "a step lasts {ours:.1} µs here and {theirs:.1} µs in the run that was exported, so a leak per step is \
+                 another time constant without a clock; use its data and T_max to have the same"
+            );
+            imported.differences.push(nir::Difference { reader: None, places: Vec::new(), what });
+        }
         let notes = imported.differences.iter().map(ToString::to_string).collect();
-        let made = Made { run: path, layers, weights, notes };
+        let model = Model::new(Arc::new(imported.network), &imported.weights, &on)?;
+        let some = if parts.train.is_empty() { &parts.test } else { &parts.train };
+        let ids = &some[..some.len().min(TRIED)];
+        let (t_max, step_us, batch) = (facts.t_max, facts.step_us, recipe.eval.batch);
+        let tried = ids.len();
+        let silent = silent(&model, &Setting { source: &source, ids, t_max, step_us, batch })?;
+        let made = Made { run: path, layers, weights, dialect: imported.dialect.word(), notes, silent };
+        if !made.silent.is_empty() {
+            console.line(&format!(
+                "warning: {} never fired in {tried} samples: the graph may be of another dialect or step \
+                 (`--dialect`, `--dt`), or the data scaled differently",
+                layers_named(&made.silent)
+            ));
+        }
         if global.json {
             return print_json(&made);
         }
@@ -103,4 +154,18 @@ impl Import {
         say!("next: tickless simulate {}", made.run.display());
         Ok(())
     }
+}
+
+/// The spiking layers that no sample of a setting makes fire, clocked at T_max.
+fn silent(model: &Model, setting: &Setting) -> Result<Vec<String>> {
+    let counts = spike_counts(model, setting, setting.t_max, LeakRule::Step, &Silent)?;
+    let network = model.network();
+    let layers = network.spiking().into_iter().zip(&counts.layers);
+    let silent = layers.filter(|(_, counts)| counts.iter().all(|c| *c == 0.0));
+    Ok(silent.map(|(i, _)| network.nodes()[i].name.clone()).collect())
+}
+
+fn layers_named(layers: &[String]) -> String {
+    let names: Vec<String> = layers.iter().map(|l| format!("`{l}`")).collect();
+    if names.len() == 1 { format!("layer {}", names[0]) } else { format!("layers {}", names.join(", ")) }
 }

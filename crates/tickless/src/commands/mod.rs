@@ -16,7 +16,7 @@ pub mod simulate;
 pub mod train;
 
 use crate::progress::Console;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -67,12 +67,22 @@ pub struct Changes {
 
 impl Changes {
     /// As `key=value`.
-    pub fn assignments(&self) -> Vec<String> {
+    ///
+    /// # Errors
+    /// If the path of the data is no text, which a recipe holds.
+    pub fn assignments(&self) -> Result<Vec<String>> {
         let mut all = self.set.clone();
-        // A JSON string is a TOML string, whatever letters the path has.
-        all.extend(self.data.iter().map(|p| format!("data.path={}", serde_json::Value::from(p.display().to_string()))));
+        if let Some(path) = &self.data {
+            let Some(text) = path.to_str() else {
+                bail!(
+                    "`--data {path:?}`: a recipe holds text, and this path is not UTF-8; rename it or give a link to it"
+                );
+            };
+            // A JSON string is a TOML string, whatever letters the path has.
+            all.push(format!("data.path={}", serde_json::Value::from(text)));
+        }
         all.extend(self.epochs.iter().map(|n| format!("train.epochs={n}")));
-        all
+        Ok(all)
     }
 }
 
@@ -164,6 +174,11 @@ pub fn print(line: std::fmt::Arguments<'_>) {
     }
 }
 
+/// A share in percent; against a silent reference it is infinite.
+pub fn percent(share: f64) -> String {
+    if share.is_finite() { format!("{:.2} %", 100.0 * share) } else { "infinite".to_owned() }
+}
+
 /// Prints a value as JSON.
 pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
     say!("{}", serde_json::to_string_pretty(value)?);
@@ -172,8 +187,9 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
 
 /// The words of this command line, to be shown as "how to repeat this".
 pub fn command_line() -> String {
-    let mut words = std::env::args().skip(1);
-    words.by_ref().fold("tickless".to_owned(), |line, w| {
+    // A word that is no text is shown as far as it is.
+    let words = std::env::args_os().skip(1).map(|w| w.to_string_lossy().into_owned());
+    words.fold("tickless".to_owned(), |line, w| {
         let quoted = if w.contains([' ', '"', '*', '[']) { format!("'{w}'") } else { w };
         format!("{line} {quoted}")
     })

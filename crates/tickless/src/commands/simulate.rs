@@ -1,6 +1,6 @@
 //! `tickless simulate RUN`: the same weights with no clock.
 
-use super::{Part, RunArgs, print_json, say};
+use super::{Part, RunArgs, percent, print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
 use crate::report::SweepRow;
@@ -118,15 +118,17 @@ impl Simulate {
         say!("correct              {:>12.2} %", s.accuracy);
         say!("events               {:>12.1} per recording", s.events);
         say!("synaptic operations  {:>12.0} per recording", s.synaptic_operations);
-        say!("{:>16}  {:>8}  {:>14}  {:>24}", "layer", "neurons", "spikes/record.", "spike difference to T_max");
+        say!("{:>16}  {:>8}  {:>14}  {:>24}", "layer", "neurons", "spikes/record.", "spike difference");
         for (l, (_, d)) in s.layers.iter().zip(&s.spike_difference) {
-            say!("{:>16}  {:>8}  {:>14.1}  {:>24.4}", l.layer, l.neurons, l.spikes, d);
+            let d = percent(*d);
+            say!("{:>16}  {:>8}  {:>14.1}  {d:>24}", l.layer, l.neurons, l.spikes);
         }
+        say!("spike difference: Σ|s0 − s| / Σ s0, s0 {}, s this", s.spike_difference_reference);
         match (&s.quantised, &s.quantised_refused) {
             (Some(q), _) => {
-                let d: Vec<String> = q.spike_difference.iter().map(|(l, d)| format!("{l} {d:.4}")).collect();
+                let d: Vec<String> = q.spike_difference.iter().map(|(l, d)| format!("{l} {}", percent(*d))).collect();
                 say!(
-                    "8-bit weights, 16-bit potentials: {:.2} % correct, spike difference to float: {}",
+                    "8-bit weights, 16-bit potentials: {:.2} % correct, spike difference (s0 the float engine): {}",
                     q.accuracy,
                     d.join(", ")
                 );
@@ -138,8 +140,8 @@ impl Simulate {
             curves(d);
         }
         if let Some(a) = asynchrony {
-            let d = a.spike_difference.map_or("infinite".into(), |d| format!("{d:.4}"));
-            say!("with asynchrony: {:.2} % correct, spike difference to the exact engine {d}", a.accuracy);
+            let d = percent(a.spike_difference.unwrap_or(f64::INFINITY));
+            say!("with asynchrony: {:.2} % correct, spike difference (s0 the exact engine): {d}", a.accuracy);
             say!("                 {:.1} events lost per recording, longest queue {}", a.lost, a.longest_queue);
         }
         for layer in &s.silent {

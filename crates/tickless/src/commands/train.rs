@@ -136,7 +136,7 @@ impl Train {
     /// The recipe with the batch of all workers together, and what there is to say of it.
     fn load(&self, ranks: &Ranks, workers: usize) -> Result<(Recipe, Option<String>)> {
         let workers = workers.max(ranks.size());
-        let (file, mut changes) = (&self.recipe.recipe, self.recipe.changes.assignments());
+        let (file, mut changes) = (&self.recipe.recipe, self.recipe.changes.assignments()?);
         let alone = Recipe::load(file, &changes)?;
         if workers == 1 {
             return Ok((alone, None));

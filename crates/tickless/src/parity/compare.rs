@@ -16,6 +16,8 @@ pub struct LayerParity {
     pub other: u64,
     /// Σ|reference − other| / Σ reference over neurons and recordings; `None` if infinite.
     pub spike_difference: Option<f64>,
+    /// Pearson's correlation of the counts over neurons and recordings; `None` where a side does not vary.
+    pub correlation: Option<f64>,
     /// Whether every neuron's count, and where known the order of all spikes, is the same.
     pub equal: bool,
 }
@@ -30,6 +32,8 @@ pub struct First {
     pub layer: String,
     /// Number of the recording among those compared.
     pub recording: usize,
+    /// Its file, where the data set has files.
+    pub file: Option<String>,
     /// Number of the input event, where single spikes are known.
     pub event: Option<u64>,
     /// Its time in µs.
@@ -44,7 +48,7 @@ pub struct First {
     pub rounding: bool,
 }
 
-/// Layer by layer, named after the reference's network.
+/// Layer by layer, named after the reference's network; layers of which one side knows nothing are left out.
 pub fn layers(network: &Network, a: &Executed, b: &Executed) -> Vec<LayerParity> {
     let names = network.spiking().into_iter().map(|i| network.nodes()[i].name.clone());
     let one = |(l, layer): (usize, String)| {
@@ -59,10 +63,24 @@ pub fn layers(network: &Network, a: &Executed, b: &Executed) -> Vec<LayerParity>
             reference: x.iter().sum::<f64>() as u64,
             other: y.iter().sum::<f64>() as u64,
             spike_difference: d.is_finite().then_some(d),
+            correlation: correlation(&x, &y),
             equal: d == 0.0 && ordered,
         }
     };
-    names.enumerate().map(one).collect()
+    names.enumerate().filter(|(l, _)| !a.is_absent(*l) && !b.is_absent(*l)).map(one).collect()
+}
+
+/// Pearson's correlation of two lists of one length.
+fn correlation(x: &[f64], y: &[f64]) -> Option<f64> {
+    let n = x.len().min(y.len()) as f64;
+    let mean = |v: &[f64]| v.iter().sum::<f64>() / n;
+    let (mx, my) = (mean(x), mean(y));
+    let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
+    for (a, b) in x.iter().zip(y) {
+        let (a, b) = (a - mx, b - my);
+        (xx, yy, xy) = (xx + a * a, yy + b * b, xy + a * b);
+    }
+    (xx > 0.0 && yy > 0.0).then(|| xy / (xx * yy).sqrt())
 }
 
 type Spikes = Vec<Vec<Spike>>;
@@ -86,7 +104,7 @@ pub fn firsts(network: &Network, shapes: &[Shape], a: &Executed, b: &Executed) -
     let spiking = network.spiking();
     let mut all: Vec<First> = (0..a.counts.len().min(b.counts.len()))
         .filter_map(|recording| {
-            (0..spiking.len()).find_map(|l| {
+            (0..spiking.len()).filter(|&l| !a.is_absent(l) && !b.is_absent(l)).find_map(|l| {
                 let found = match (a.spikes.get(recording), b.spikes.get(recording)) {
                     (Some(s), Some(t)) => parting(s.get(l)?, t.get(l)?, shapes[l]),
                     _ => counted(a.counts[recording].get(l)?, b.counts[recording].get(l)?),
@@ -98,6 +116,7 @@ pub fn firsts(network: &Network, shapes: &[Shape], a: &Executed, b: &Executed) -
                     index: l,
                     layer: network.nodes()[spiking[l]].name.clone(),
                     recording,
+                    file: None,
                     event,
                     t_us,
                     neuron: [i / (shape.height * shape.width), i / shape.width % shape.height, i % shape.width],
@@ -154,5 +173,13 @@ mod tests {
         assert_eq!(parting(&a, &twice, shape), Some((1, Some(0), Some(0), 1, 2)));
         let turned = [spike(0, 3), spike(0, 1), spike(4, 2)];
         assert_eq!(parting(&a, &turned, shape), Some((1, Some(0), Some(0), 1, 1)));
+    }
+
+    #[test]
+    fn correlation_is_one_for_a_multiple_and_unknown_without_variation() {
+        let x = [1.0, 2.0, 4.0];
+        assert!((correlation(&x, &[3.0, 5.0, 9.0]).unwrap() - 1.0).abs() < 1e-12);
+        assert!((correlation(&x, &[-1.0, -2.0, -4.0]).unwrap() + 1.0).abs() < 1e-12);
+        assert_eq!(correlation(&x, &[0.0; 3]), None);
     }
 }

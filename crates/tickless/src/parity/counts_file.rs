@@ -2,72 +2,244 @@
 //!
 //! ```text
 //! recording,layer,channel,y,x,spikes
-//! 0,neuron1,0,4,7,3
+//! Test/0/00004.bin,neuron1,0,4,7,3
 //! ```
 //!
-//! Recordings are numbered from 0 in the order in which they are compared, layers are named as in the
-//! network or numbered from 0; neurons that did not fire may be left out.
+//! The first column names a recording by its file in the data set (or by the end of that path), in every
+//! line, or else by its number, from 0, among the recordings that are compared. Layers are named as in the
+//! network, or numbered from 0 if no layer has a number for a name. A neuron that did not fire may be left
+//! out of a layer that has any line; a recording or a layer without a line is absent, which is not silent.
 
 use super::execute::Executed;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tickless_net::{Network, Shape};
 
 const HEAD: &str = "recording,layer,channel,y,x,spikes";
 
-/// Reads the counts of `recordings` recordings.
+/// How a file names a recording.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Number(usize),
+    File(String),
+}
+
+/// One recording of a file.
+#[derive(Debug)]
+struct Counted {
+    key: Key,
+    /// Where it first stands.
+    line: usize,
+    /// `[spiking layer][neuron]`; the inner list is empty until the layer has a line.
+    counts: Vec<Vec<u32>>,
+    /// The line of each of these counts; 0 for none.
+    lines: Vec<Vec<u32>>,
+}
+
+/// The counts of a file.
+#[derive(Debug)]
+pub struct Counts {
+    file: PathBuf,
+    recordings: Vec<Counted>,
+    /// Spiking layers that have a line.
+    present: Vec<bool>,
+    shapes: Vec<Shape>,
+}
+
+/// Whether the file names its recordings by their files (and not by number), by its first line of counts.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn names_files(file: &Path) -> Result<bool> {
+    let text = read_text(file)?;
+    let first = text.lines().skip(1).find(|l| !l.trim().is_empty());
+    Ok(first.is_some_and(|l| matches!(key(l.rsplitn(6, ',').nth(5).unwrap_or("0").trim()), Key::File(_))))
+}
+
+fn read_text(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).with_context(|| file.display().to_string())
+}
+
+fn key(word: &str) -> Key {
+    word.parse().map_or_else(|_| Key::File(word.to_owned()), Key::Number)
+}
+
+/// Reads a file of counts.
 ///
 /// # Errors
 /// Names the line that is wrong, and why.
-pub fn read(file: &Path, network: &Network, shapes: &[Shape], recordings: usize) -> Result<Executed> {
-    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+pub fn read(file: &Path, network: &Network, shapes: &[Shape]) -> Result<Counts> {
+    let text = read_text(file)?;
     let names: Vec<&str> = network.spiking().into_iter().map(|i| network.nodes()[i].name.as_str()).collect();
-    let empty: Vec<Vec<u32>> = shapes.iter().map(|s| vec![0; s.len()]).collect();
-    let mut out = Executed { counts: vec![empty; recordings], ..Executed::default() };
+    // A number could mean a layer's place or its name; where names are numbers, only they count.
+    let numbered = !names.iter().any(|n| n.parse::<usize>().is_ok());
+    let mut out = Counts {
+        file: file.to_owned(),
+        recordings: Vec::new(),
+        present: vec![false; names.len()],
+        shapes: shapes.to_vec(),
+    };
+    let mut known: HashMap<Key, usize> = HashMap::new();
     let mut lines = text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty());
     if lines.next().is_none_or(|(_, l)| l.trim() != HEAD) {
         bail!("{}: the first line is not `{HEAD}`", file.display());
     }
     for (k, line) in lines {
-        let wrong = |what: String| anyhow::anyhow!("{} line {}: {what} in `{line}`", file.display(), k + 1);
-        let words: Vec<&str> = line.split(',').map(str::trim).collect();
-        let [recording, layer, rest @ ..] = words.as_slice() else { return Err(wrong("not six values".into())) };
-        let [channel, y, x, spikes] = rest else { return Err(wrong("not six values".into())) };
-        let number = |w: &str| w.parse::<usize>().map_err(|_| wrong(format!("`{w}` is not a whole number")));
-        let l = match names.iter().position(|n| n == layer) {
-            Some(l) => l,
-            None => number(layer)
-                .ok()
-                .filter(|l| *l < names.len())
-                .ok_or_else(|| wrong(format!("no spiking layer `{layer}`; there are {}", names.join(", "))))?,
+        let wrong = |what: String| anyhow!("{} line {}: {what} in `{line}`", file.display(), k + 1);
+        // From the right: the name of a file may have commas.
+        let words: Vec<&str> = line.rsplitn(6, ',').map(str::trim).collect();
+        let [spikes, x, y, channel, layer, recording] = words[..] else {
+            return Err(wrong("not six values".into()));
         };
-        let (r, c, y, x, n) = (number(recording)?, number(channel)?, number(y)?, number(x)?, number(spikes)?);
+        let number = |w: &str| w.parse::<usize>().map_err(|_| wrong(format!("`{w}` is not a whole number")));
+        let l = match names.iter().position(|n| *n == layer) {
+            Some(l) => l,
+            None => {
+                let place = layer.parse().ok().filter(|l| numbered && *l < names.len());
+                place.ok_or_else(|| wrong(format!("no spiking layer `{layer}`; there are {}", names.join(", "))))?
+            }
+        };
+        let (c, y, x, n) = (number(channel)?, number(y)?, number(x)?, number(spikes)?);
         let s = shapes[l];
-        if r >= recordings {
-            return Err(wrong(format!("recording {r}, and {recordings} are compared (`--limit`)")));
-        }
         if c >= s.channels || y >= s.height || x >= s.width {
             return Err(wrong(format!("the neuron lies outside the layer's {s}")));
         }
         let n = u32::try_from(n).map_err(|_| wrong(format!("{n} spikes are too many")))?;
-        out.counts[r][l][(c * s.height + y) * s.width + x] = n;
+        let key = key(recording);
+        if let Some(first) = out.recordings.first()
+            && matches!(first.key, Key::File(_)) != matches!(key, Key::File(_))
+        {
+            let what = format!("recordings are named by file and by number (line {}); use one of both", first.line);
+            return Err(wrong(what));
+        }
+        let r = *known.entry(key.clone()).or_insert_with(|| {
+            let (counts, lines) = (vec![Vec::new(); names.len()], vec![Vec::new(); names.len()]);
+            out.recordings.push(Counted { key, line: k + 1, counts, lines });
+            out.recordings.len() - 1
+        });
+        let recording = &mut out.recordings[r];
+        if recording.counts[l].is_empty() {
+            (recording.counts[l], recording.lines[l]) = (vec![0; s.len()], vec![0; s.len()]);
+        }
+        out.present[l] = true;
+        let i = (c * s.height + y) * s.width + x;
+        let before = std::mem::replace(&mut recording.lines[l][i], u32::try_from(k + 1).unwrap_or(u32::MAX));
+        if before != 0 {
+            return Err(wrong(format!("the neuron has a count in line {before} already; remove one of both")));
+        }
+        recording.counts[l][i] = n;
+    }
+    if out.recordings.is_empty() {
+        bail!("{}: it has no line of counts", file.display());
     }
     Ok(out)
 }
 
-/// Counts in the same form, for who wants to compare elsewhere.
-pub fn text(network: &Network, shapes: &[Shape], executed: &Executed) -> String {
+impl Counts {
+    /// The places of the file's recordings among `names`, the files of all that can be compared (`None` for
+    /// one without a file), in the order of the file.
+    ///
+    /// # Errors
+    /// Names the line of a recording that is not among them, or could be several of them.
+    pub fn places(&self, names: &[Option<String>]) -> Result<Vec<usize>> {
+        let mut taken: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut places = Vec::with_capacity(self.recordings.len());
+        for recording in &self.recordings {
+            let wrong = |what: String| anyhow!("{} line {}: {what}", self.file.display(), recording.line);
+            let place = match &recording.key {
+                Key::Number(r) if *r < names.len() => *r,
+                Key::Number(r) => {
+                    return Err(wrong(format!("recording {r}, and {} are compared (`--limit`)", names.len())));
+                }
+                Key::File(name) => file_among(name, names).map_err(wrong)?,
+            };
+            if let Some(line) = taken.insert(place, recording.line) {
+                return Err(wrong(format!("it names the recording of line {line} in another way; name it once")));
+            }
+            places.push(place);
+        }
+        Ok(places)
+    }
+
+    /// The counts, recording by recording in the order of the file.
+    pub fn executed(&self, network: &Network) -> Executed {
+        let filled = |counted: &Counted| -> Vec<Vec<u32>> {
+            let layers = counted.counts.iter().zip(&self.shapes).zip(&self.present);
+            layers.map(|((c, s), p)| if *p && c.is_empty() { vec![0; s.len()] } else { c.clone() }).collect()
+        };
+        let counts: Vec<Vec<Vec<u32>>> = self.recordings.iter().map(filled).collect();
+        // Where neurons are the output, their counts are the readout.
+        let last = network.spiking().last().copied();
+        let reads = last.is_some_and(|i| i + 1 == network.nodes().len()) && self.present.last() == Some(&true);
+        let readout = |r: &Vec<Vec<u32>>| r.last().into_iter().flatten().map(|&c| c as f32).collect();
+        let logits = if reads { counts.iter().map(readout).collect() } else { Vec::new() };
+        let absent = self.present.iter().map(|p| !p).collect();
+        Executed { counts, logits, absent, ..Executed::default() }
+    }
+}
+
+/// The one of `names` that `name` is, or is the end of.
+fn file_among(name: &str, names: &[Option<String>]) -> std::result::Result<usize, String> {
+    let wanted = name.replace('\\', "/");
+    let wanted = wanted.strip_prefix("./").unwrap_or(&wanted);
+    let ends = |long: &str, short: &str| long.strip_suffix(short).is_some_and(|rest| rest.ends_with('/'));
+    let found = |is: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        (0..names.len()).filter(|&i| names[i].as_deref().is_some_and(is)).collect()
+    };
+    let same = found(&|n| n == wanted);
+    let like = if same.is_empty() { found(&|n| ends(n, wanted) || ends(wanted, n)) } else { same };
+    match like[..] {
+        [one] => Ok(one),
+        [] if names.iter().all(Option::is_none) => {
+            Err(format!("it names `{name}`, and the recordings of this data set have no files; number them from 0"))
+        }
+        [] => {
+            let example = names.iter().flatten().next().map_or("", String::as_str);
+            Err(format!("recording `{name}` is not among the {} of this part (such as `{example}`)", names.len()))
+        }
+        [a, b, ..] => {
+            let name_of = |i: usize| names[i].as_deref().unwrap_or("");
+            Err(format!("recording `{name}` may be `{}` or `{}`; write more of its path", name_of(a), name_of(b)))
+        }
+    }
+}
+
+/// Counts in the same form, for who wants to compare elsewhere. Recordings get their `names`, or their numbers
+/// where one has none; a silent layer gets one line, so that it does not pass for absent.
+pub fn text(network: &Network, shapes: &[Shape], executed: &Executed, names: &[Option<String>]) -> String {
     let mut text = format!("{HEAD}\n");
+    let named = names.len() == executed.counts.len() && names.iter().all(Option::is_some);
     for (r, layers) in executed.counts.iter().enumerate() {
+        let recording = names.get(r).cloned().flatten().filter(|_| named).unwrap_or_else(|| r.to_string());
         for ((l, counts), s) in network.spiking().into_iter().zip(layers).zip(shapes) {
             let name = &network.nodes()[l].name;
-            for (i, n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
+            let silent = counts.iter().all(|n| *n == 0);
+            for (i, n) in counts.iter().enumerate().filter(|(i, n)| **n > 0 || silent && *i == 0) {
                 let (c, y, x) = (i / (s.height * s.width), i / s.width % s.height, i % s.width);
                 // Writing to a string cannot fail.
-                let _ = writeln!(text, "{r},{name},{c},{y},{x},{n}");
+                let _ = writeln!(text, "{recording},{name},{c},{y},{x},{n}");
             }
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_is_found_by_its_path_or_the_end_of_it_unless_two_fit() {
+        let names: Vec<Option<String>> =
+            ["Test/0/00004.bin", "Test/1/00003.bin", "Train/1/00003.bin"].map(|n| Some(n.to_owned())).to_vec();
+        assert_eq!(file_among("Test/0/00004.bin", &names), Ok(0));
+        assert_eq!(file_among("0/00004.bin", &names), Ok(0));
+        assert_eq!(file_among("./00004.bin", &names), Ok(0));
+        assert_eq!(file_among("nmnist/Test/1/00003.bin", &names), Ok(1));
+        assert!(file_among("00003.bin", &names).unwrap_err().contains("`Test/1/00003.bin` or `Train/1/00003.bin`"));
+        assert!(file_among("4.bin", &names).unwrap_err().contains("not among the 3"));
+        assert!(file_among("a.bin", &[None]).unwrap_err().contains("number them"));
+    }
 }

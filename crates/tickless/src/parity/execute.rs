@@ -5,7 +5,7 @@ use crate::progress::stop;
 use anyhow::Result;
 use rayon::prelude::*;
 use std::sync::Arc;
-use tickless_engine::{CompileOptions, Confidence, Program, Recording, Session, Spike, Trace};
+use tickless_engine::{CompileOptions, Confidence, Event, Program, Recording, Session, Spike, Trace};
 use tickless_net::{LeakRule, Network, Shape, Weights};
 use tickless_train::device::Device;
 use tickless_train::progress::Progress;
@@ -21,6 +21,8 @@ pub struct Executed {
     pub logits: Vec<Vec<f32>>,
     /// Updates at which rounding decides: recording, layer, input event, neuron.
     pub close: Vec<(usize, usize, u64, usize)>,
+    /// Spiking layers of which nothing is known; empty where all are known.
+    pub absent: Vec<bool>,
 }
 
 impl Executed {
@@ -28,6 +30,29 @@ impl Executed {
     pub fn classes(&self) -> Vec<usize> {
         let class = |l: &Vec<f32>| Confidence::default().of(l.iter().map(|&v| f64::from(v))).0;
         self.logits.iter().map(class).collect()
+    }
+
+    /// Whether nothing is known of a spiking layer.
+    pub fn is_absent(&self, layer: usize) -> bool {
+        self.absent.get(layer).copied().unwrap_or(false)
+    }
+
+    /// The recordings at these places only.
+    pub fn picked(&self, places: &[usize]) -> Self {
+        fn pick<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
+            places.iter().filter_map(|&p| all.get(p).cloned()).collect()
+        }
+        let again = |c: &(usize, usize, u64, usize)| {
+            let new = places.iter().position(|&p| p == c.0)?;
+            Some((new, c.1, c.2, c.3))
+        };
+        Self {
+            counts: pick(&self.counts, places),
+            spikes: pick(&self.spikes, places),
+            logits: pick(&self.logits, places),
+            close: self.close.iter().filter_map(again).collect(),
+            absent: self.absent.clone(),
+        }
     }
 
     /// From the spikes of every recording.
@@ -78,18 +103,24 @@ pub enum State {
     Kept,
 }
 
+/// By how many µs a recording is late in a session: one that is never reset goes on where the last recording
+/// ended, because time cannot run backwards in it.
+pub fn late(session: &Session, r: &Recording, state: State) -> u64 {
+    let begun = state == State::Kept && session.now_us() > r.t_first_us().unwrap_or(0);
+    if begun { session.now_us() } else { 0 }
+}
+
 /// The event-driven engine.
 pub fn engine(program: &Program, recordings: &[Arc<Recording>], state: State) -> Result<Executed> {
     let layers = program.layers().len();
     let run = |session: &mut Session, r: &Recording| -> Result<(Vec<Vec<Spike>>, Vec<f32>)> {
         let mut trace = Trace::default();
-        if state == State::Kept && session.now_us() > r.t_first_us().unwrap_or(0) {
-            // Time cannot run backwards in one session: the recording goes on where the last ended.
-            let (by, mut late) = (session.now_us(), Vec::with_capacity(r.len()));
-            late.extend(r.iter().map(|e| tickless_engine::Event { t_us: e.t_us + by, ..e }));
-            session.feed_into(&Recording::from_events(r.sensor(), &late)?.0, &mut trace)?;
-        } else {
-            session.feed_into(r, &mut trace)?;
+        match late(session, r, state) {
+            0 => session.feed_into(r, &mut trace)?,
+            by => {
+                let events: Vec<Event> = r.iter().map(|e| Event { t_us: e.t_us + by, ..e }).collect();
+                session.feed_into(&Recording::from_events(r.sensor(), &events)?.0, &mut trace)?;
+            }
         }
         let mut spikes = vec![Vec::new(); layers];
         trace.spikes.into_iter().for_each(|s| spikes[s.layer].push(s));

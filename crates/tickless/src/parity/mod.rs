@@ -9,7 +9,8 @@
 //! | clocked, each layer fed its own events, one a step | must agree, but for rounding at a threshold |
 //! | engine, one session used again after `reset` | must agree |
 //! | exported NIR graph, read back | must agree |
-//! | a graph of the user's (`--graph`), another's counts (`--counts`) | must agree |
+//! | a graph of the user's | must agree |
+//! | another's counts | measured: a chip's are never equal; an error if a usual mistake explains them, or beyond a given limit |
 //! | clocked at T_max | measured |
 //! | 8-bit weights, 16-bit potentials | measured |
 //! | the exported graph as its reader runs it | must agree where nothing is known to differ, else measured |
@@ -21,9 +22,10 @@ mod execute;
 mod layers;
 
 pub use compare::{First, LayerParity};
-pub use counts_file::text as counts_text;
+pub use counts_file::{names_files, text as counts_text};
 pub use execute::{Executed, shapes};
 
+use crate::interop::dialect_of;
 use crate::progress::stop;
 use crate::simulate::possible;
 use anyhow::{Context, Result, bail};
@@ -32,12 +34,20 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tickless_engine::{Event, Recording};
+use tickless_net::LeakRule;
 use tickless_net::interop::nir;
 use tickless_net::{Layer, Network, Weights};
 use tickless_train::data::SampleId;
 use tickless_train::device::Device;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
+
+/// The engine, where it is what a spike difference is relative to.
+const ENGINE: &str = "engine";
+
+/// Where no usual mistake explains a difference.
+const UNKNOWN: &str =
+    "unknown: none of the usual mistakes gives these spikes; compare the weights and the order of the axes";
 
 /// What is compared, and with what.
 #[derive(Debug, Clone)]
@@ -50,8 +60,12 @@ pub struct Options {
     pub graph: Option<PathBuf>,
     /// Whose neurons that graph means, if it does not say.
     pub dialect: Option<nir::Dialect>,
+    /// Duration of a step of that graph in seconds, if not what its framework assumes.
+    pub dt: Option<f64>,
     /// Another's spike counts.
     pub counts: Option<PathBuf>,
+    /// The spike difference, as a fraction, beyond which these counts are an error; `None`: never for that alone.
+    pub within: Option<f64>,
 }
 
 /// How two executors stand to each other.
@@ -75,8 +89,19 @@ pub enum Verdict {
 pub struct Pair {
     /// The one that is compared with the engine.
     pub executor: String,
+    /// What spike differences are relative to, s0 of Σ|s0 − s| / Σ s0: the side that is nearer to training. This
+    /// is the engine for chips, counts, 8 bit and exported graphs, and the clocked network for the engine.
+    pub reference: String,
     /// The verdict.
     pub verdict: Verdict,
+    /// Whether every spike was compared in its order, or only the counts of neurons.
+    pub ordered: bool,
+    /// Recordings compared.
+    pub recordings: usize,
+    /// Recordings that the other says nothing of.
+    pub absent_recordings: Vec<String>,
+    /// Spiking layers that the other says nothing of.
+    pub absent_layers: Vec<String>,
     /// Percent correct, where a readout is known.
     pub accuracy: Option<f64>,
     /// Layer by layer.
@@ -94,6 +119,8 @@ pub struct Pair {
 pub struct Parity {
     /// Recordings compared.
     pub recordings: usize,
+    /// Their files, where the data set has files.
+    pub files: Vec<Option<String>>,
     /// Input events of them.
     pub events: u64,
     /// Percent correct of the engine on these.
@@ -123,17 +150,19 @@ pub fn parity(
     progress: &dyn Progress,
 ) -> Result<(Parity, Executed)> {
     possible(run)?;
+    let (network, weights, step_us) = (&run.network, &run.weights, run.facts.step_us);
+    // What the user gives is looked at before anything slow.
+    let counts = options.counts.as_deref().map(|f| counts_file::read(f, network, &shapes(network))).transpose()?;
+    let file = |&id: &SampleId| run.source.dataset().file(id.split, id.index);
+    let (ids, places) = chosen(ids, counts.as_ref(), options.counts.as_deref(), &file)?;
+    let graph = options.graph.as_deref().map(|f| read_graph(run, f, options)).transpose()?;
     let recordings = ids.iter().map(|&id| first(run, id, options.events)).collect::<Result<Vec<_>>>()?;
     let labels: Vec<usize> = ids.iter().map(|&id| run.source.label(id)).collect();
-    let (network, weights, step_us) = (&run.network, &run.weights, run.facts.step_us);
+    let files: Vec<Option<String>> = ids.iter().map(file).collect();
     let compiled = program(network, weights, step_us, false)?;
     let ours = engine(&compiled, &recordings, State::New)?;
-    let case = Case { run, recordings: &recordings, labels: &labels, ours: &ours };
+    let case = Case { run, recordings: &recordings, labels: &labels, files: &files, ours: &ours };
     let mut pairs = Vec::new();
-    // What the user gives is looked at before anything slow.
-    let counts = options.counts.as_deref();
-    let counts = counts.map(|f| counts_file::read(f, network, &shapes(network), recordings.len())).transpose()?;
-    let graph = options.graph.as_deref().map(|f| case.read_graph(f, options.dialect)).transpose()?;
 
     let name = "clocked, layer by layer, one event a step";
     pairs.push(match fires_by_itself(network, weights)? {
@@ -152,13 +181,18 @@ pub fn parity(
         pair.notes = graph.differences.iter().map(ToString::to_string).collect();
         pairs.push(pair);
     }
-    if let (Some(file), Some(theirs)) = (&options.counts, counts) {
-        pairs.push(case.must(&format!("spike counts of {}", file.display()), &theirs)?);
+    if let (Some(file), Some(counts)) = (&options.counts, counts) {
+        let theirs = counts.executed(network);
+        pairs.push(case.counted(&format!("spike counts of {}", file.display()), &theirs, &places, options.within)?);
     }
     stop(progress)?;
     let model = run.model(device)?;
     let frames = clocked(&model, &recordings, run.facts.t_max, step_us)?;
-    pairs.push(case.measured(&format!("clocked at T = {}", run.facts.t_max), &frames, Vec::new()));
+    let mut pair = case.measured(&format!("clocked at T = {}", run.facts.t_max), &frames, Vec::new());
+    // As `simulate` measures it: how far the engine is from the network that was trained.
+    pair.reference = pair.executor.clone();
+    pair.layers = compare::layers(network, &frames, &ours);
+    pairs.push(pair);
     pairs.push(match program(network, weights, step_us, true) {
         Ok(small) => case.measured("engine in 8 bit", &engine(&small, &recordings, State::New)?, Vec::new()),
         Err(e) => refused("engine in 8 bit", &e),
@@ -170,8 +204,27 @@ pub fn parity(
         accuracy: case.accuracy(&ours).unwrap_or(0.0),
         spikes: spikes.collect(),
         pairs,
+        files,
     };
     Ok((parity, ours))
+}
+
+/// The recordings to compare, and where those of a file of counts stand among them.
+///
+/// A file that names recordings by their files chooses them among `ids`; else all of `ids` are compared.
+fn chosen(
+    ids: &[SampleId],
+    counts: Option<&counts_file::Counts>,
+    file: Option<&Path>,
+    name: &dyn Fn(&SampleId) -> Option<String>,
+) -> Result<(Vec<SampleId>, Vec<usize>)> {
+    let (Some(counts), Some(file)) = (counts, file) else { return Ok((ids.to_vec(), Vec::new())) };
+    let names: Vec<Option<String>> = ids.iter().map(name).collect();
+    let places = counts.places(&names)?;
+    if names_files(file)? {
+        return Ok((places.iter().map(|&p| ids[p]).collect(), (0..places.len()).collect()));
+    }
+    Ok((ids.to_vec(), places))
 }
 
 /// The first `events` events of a recording (0 for all).
@@ -197,7 +250,12 @@ fn fires_by_itself(network: &Network, weights: &Weights) -> Result<Option<String
 fn refused(executor: &str, why: &dyn std::fmt::Display) -> Pair {
     Pair {
         executor: executor.to_owned(),
+        reference: ENGINE.to_owned(),
         verdict: Verdict::NotPossible(why.to_string()),
+        ordered: false,
+        recordings: 0,
+        absent_recordings: Vec::new(),
+        absent_layers: Vec::new(),
         accuracy: None,
         layers: Vec::new(),
         first: None,
@@ -211,6 +269,7 @@ struct Case<'a> {
     run: &'a Loaded,
     recordings: &'a [Arc<Recording>],
     labels: &'a [usize],
+    files: &'a [Option<String>],
     ours: &'a Executed,
 }
 
@@ -224,7 +283,12 @@ impl Case<'_> {
     fn measured(&self, executor: &str, other: &Executed, notes: Vec<String>) -> Pair {
         Pair {
             executor: executor.to_owned(),
+            reference: ENGINE.to_owned(),
             verdict: Verdict::Measured,
+            ordered: !other.spikes.is_empty(),
+            recordings: self.recordings.len(),
+            absent_recordings: Vec::new(),
+            absent_layers: Vec::new(),
             accuracy: self.accuracy(other),
             layers: compare::layers(&self.run.network, self.ours, other),
             first: None,
@@ -243,11 +307,56 @@ impl Case<'_> {
             true => Verdict::AgreeButForRounding,
             false => Verdict::Differ,
         };
-        pair.first = firsts.iter().find(|f| !f.rounding).or(firsts.first()).cloned();
+        pair.first = firsts.iter().find(|f| !f.rounding).or(firsts.first()).map(|f| self.named(f));
         if let (Verdict::Differ, Some(first)) = (&pair.verdict, &pair.first) {
-            let net = (&**network, &self.run.weights);
-            let both = (self.ours, other);
-            pair.cause = Some(cause::likely(net, self.run.facts.step_us, self.recordings, both, first.index)?);
+            let cause = self.cause(other, first.index)?;
+            pair.cause = Some(cause.unwrap_or_else(|| UNKNOWN.to_owned()));
+        }
+        Ok(pair)
+    }
+
+    /// A first difference with its recording's file.
+    fn named(&self, first: &First) -> First {
+        First { file: self.files.get(first.recording).cloned().flatten(), ..first.clone() }
+    }
+
+    fn cause(&self, other: &Executed, layer: usize) -> Result<Option<String>> {
+        let net = (&*self.run.network, &self.run.weights);
+        cause::likely(net, self.run.facts.step_us, self.recordings, (self.ours, other), layer)
+    }
+
+    /// Counts of another framework or a chip, of the recordings at `places`.
+    fn counted(&self, executor: &str, other: &Executed, places: &[usize], within: Option<f64>) -> Result<Pair> {
+        fn pick<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
+            places.iter().map(|&p| all[p].clone()).collect()
+        }
+        let (recordings, labels, files) =
+            (pick(self.recordings, places), pick(self.labels, places), pick(self.files, places));
+        let ours = self.ours.picked(places);
+        let case = Case { run: self.run, recordings: &recordings, labels: &labels, files: &files, ours: &ours };
+        let network = &self.run.network;
+        let mut pair = case.measured(executor, other, Vec::new());
+        let left_out = (0..self.recordings.len()).filter(|k| !places.contains(k));
+        pair.absent_recordings = left_out.map(|k| self.files[k].clone().unwrap_or_else(|| k.to_string())).collect();
+        let layers = network.spiking().into_iter().enumerate().filter(|(l, _)| other.is_absent(*l));
+        pair.absent_layers = layers.map(|(_, i)| network.nodes()[i].name.clone()).collect();
+        let firsts = compare::firsts(network, &shapes(network), &ours, other);
+        let Some(first) = firsts.first() else {
+            pair.verdict = Verdict::Agree;
+            return Ok(pair);
+        };
+        // The file numbers recordings as they stand among all that are compared.
+        pair.first = Some(First { recording: places[first.recording], ..case.named(first) });
+        pair.cause = case.cause(other, first.index)?;
+        let beyond = |w: f64| pair.layers.iter().any(|l| l.spike_difference.is_none_or(|d| d > w));
+        if within.map_or(pair.cause.is_some(), beyond) {
+            pair.verdict = Verdict::Differ;
+            pair.cause.get_or_insert_with(|| UNKNOWN.to_owned());
+        }
+        if let Some(l) = pair.layers.iter().find(|l| (l.reference == 0) != (l.other == 0)) {
+            let who = if l.other == 0 { "the other" } else { "the engine" };
+            let note = format!("{who} is silent in layer `{}`, and silence does not tell why", l.layer);
+            pair.notes.push(note);
         }
         Ok(pair)
     }
@@ -287,19 +396,27 @@ impl Case<'_> {
         });
         Ok(())
     }
+}
 
-    /// The user's graph, if it can be this network.
-    fn read_graph(&self, file: &Path, dialect: Option<nir::Dialect>) -> Result<nir::Imported> {
-        let how = nir::ImportOptions { dialect, ..Default::default() };
-        let imported = nir::import(&nir::read(file)?, file, &how)?;
-        let (ours, theirs) = (self.run.network.spiking().len(), imported.network.spiking().len());
-        if ours != theirs {
-            bail!("{} has {theirs} layers of neurons and the run {ours}: it is another network", file.display());
-        }
-        if shapes(&imported.network) != shapes(&self.run.network) {
-            bail!("{}: its layers of neurons have other shapes than the run's: it is another network", file.display());
-        }
-        imported.network.check_event_driven().with_context(|| file.display().to_string())?;
-        Ok(imported)
+/// The user's graph, if it can be this network.
+fn read_graph(run: &Loaded, file: &Path, options: &Options) -> Result<nir::Imported> {
+    let graph = nir::read(file)?;
+    let (dialect, _) = dialect_of(file, &graph, options.dialect)?;
+    // As `tickless import` reads it for recordings.
+    let how = nir::ImportOptions {
+        dialect: Some(dialect),
+        dt: options.dt,
+        leak: LeakRule::Time,
+        ..nir::ImportOptions::default()
+    };
+    let imported = nir::import(&graph, file, &how)?;
+    let (ours, theirs) = (run.network.spiking().len(), imported.network.spiking().len());
+    if ours != theirs {
+        bail!("{} has {theirs} layers of neurons and the run {ours}: it is another network", file.display());
     }
+    if shapes(&imported.network) != shapes(&run.network) {
+        bail!("{}: its layers of neurons have other shapes than the run's: it is another network", file.display());
+    }
+    imported.network.check_event_driven().with_context(|| file.display().to_string())?;
+    Ok(imported)
 }

@@ -102,7 +102,7 @@ fn draw(picture: &picture::Picture, folder: &Path) -> Result<[PathBuf; 2], Repor
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
-    std::fs::write(path, bytes).map_err(|source| ReportError::Write { path: path.into(), source })
+    tickless_files::write(path, bytes).map_err(|source| ReportError::Write { path: path.into(), source })
 }
 
 #[cfg(test)]

@@ -41,12 +41,15 @@ pub struct Simulation {
     pub synaptic_operations: f64,
     /// Layers that never fired.
     pub silent: Vec<String>,
-    /// Spike difference of each spiking layer between the clocked net at T_max and the engine,
-    /// over all neurons and recordings: Σ|clocked − engine| / Σ clocked.
+    /// Spike difference Σ|s0 − s| / Σ s0 of each spiking layer over all neurons and recordings: s0 the clocked
+    /// network at T_max, s the engine.
     #[serde(with = "differences")]
     pub spike_difference: Vec<(String, f64)>,
     /// Recordings the spike difference was measured on.
     pub spike_difference_samples: usize,
+    /// What s0 was.
+    #[serde(default)]
+    pub spike_difference_reference: String,
     /// How soon it knew the answer.
     #[serde(default)]
     pub decisions: Option<Decisions>,
@@ -172,6 +175,7 @@ pub fn simulate(
         silent: s.silent,
         spike_difference: difference(run, model, &program, some)?,
         spike_difference_samples: some.len(),
+        spike_difference_reference: format!("clocked at T = {}", run.facts.t_max),
         decisions: Some(decisions),
         quantised,
         quantised_refused,
@@ -222,6 +226,7 @@ mod tests {
             silent: Vec::new(),
             spike_difference: vec![("a".into(), f64::INFINITY), ("b".into(), 0.5)],
             spike_difference_samples: 10,
+            spike_difference_reference: "clocked at T = 4".into(),
             decisions: None,
             quantised: None,
             quantised_refused: None,

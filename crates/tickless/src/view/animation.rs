@@ -1,12 +1,13 @@
 //! Frames as an animated GIF: orange where it got brighter, blue where darker, on white.
 
 use super::Frame;
+use crate::progress::stop;
 use crate::report::event_colours;
 use anyhow::{Context, Result};
 use gif::{Encoder, Frame as Image, Repeat};
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
+use tickless_files::NewFile;
+use tickless_train::progress::Progress;
 
 /// Steps of brightness of each polarity.
 const LEVELS: usize = 8;
@@ -15,20 +16,27 @@ const WIDTH: usize = 320;
 /// Viewers play nothing faster than this, in hundredths of a second.
 const SHORTEST: u16 = 2;
 
-/// Writes an animation that plays for `span_us`.
-pub(super) fn write(path: &Path, frames: &[Frame], (width, height): (usize, usize), span_us: f64) -> Result<()> {
+/// Writes an animation that plays for `span_us`; the file appears when it is committed.
+pub(super) fn write(
+    path: &Path,
+    frames: &[Frame],
+    (width, height): (usize, usize),
+    span_us: f64,
+    progress: &dyn Progress,
+) -> Result<NewFile> {
     let named = || path.display().to_string();
     let scale = (WIDTH / width.max(1)).clamp(1, 8);
     // A strip of one row may be wider than any GIF; a sensor is not.
     let size =
         |n: usize| u16::try_from(n * scale).with_context(|| format!("{}: {n} pixels are too many", path.display()));
     let (w, h) = (size(width)?, size(height)?);
-    let file = BufWriter::new(File::create(path).with_context(named)?);
-    let mut encoder = Encoder::new(file, w, h, &palette()).with_context(named)?;
+    let mut file = NewFile::create(path).with_context(named)?;
+    let mut encoder = Encoder::new(&mut file, w, h, &palette()).with_context(named)?;
     encoder.set_repeat(Repeat::Infinite).with_context(named)?;
     let delay = (span_us / 1e4 / frames.len().max(1) as f64).round().clamp(SHORTEST.into(), 500.0) as u16;
     let bright = f64::from(peak(frames));
     for frame in frames {
+        stop(progress)?;
         let mut pixels = vec![0u8; usize::from(w) * usize::from(h)];
         for (i, [on, off]) in frame.iter().enumerate().filter(|(_, c)| c[0].max(c[1]) > 0) {
             let share = (f64::from(*on.max(off)) / bright).sqrt().min(1.0);
@@ -43,7 +51,9 @@ pub(super) fn write(path: &Path, frames: &[Frame], (width, height): (usize, usiz
         image.delay = delay;
         encoder.write_frame(&image).with_context(named)?;
     }
-    Ok(())
+    // The encoder writes the end of the file when it is given back its writer.
+    encoder.into_inner().with_context(named)?;
+    Ok(file)
 }
 
 /// White, then on and off from faint to full.
@@ -68,6 +78,8 @@ fn peak(frames: &[Frame]) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
+    use tickless_train::progress::Silent;
 
     #[test]
     fn an_animation_reads_back_with_its_frames_and_time() {
@@ -75,7 +87,7 @@ mod tests {
         let path = folder.path().join("a.gif");
         let mut frames = vec![vec![[0u16; 2]; 6]; 4];
         (frames[0][0], frames[2][5]) = ([3, 0], [0, 1]);
-        write(&path, &frames, (3, 2), 400_000.0).unwrap();
+        write(&path, &frames, (3, 2), 400_000.0, &Silent).unwrap().commit().unwrap();
         let mut reader = gif::DecodeOptions::new().read_info(File::open(&path).unwrap()).unwrap();
         let (w, h) = (usize::from(reader.width()), usize::from(reader.height()));
         assert_eq!((w, h), (24, 16));

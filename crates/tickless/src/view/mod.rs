@@ -8,7 +8,7 @@ mod animation;
 
 use crate::progress::stop;
 use crate::report::{InputSample, write_recording};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tickless_events::{Columns, Sensor, formats};
@@ -40,8 +40,10 @@ pub struct View {
     /// µs from the earliest to the latest event.
     pub span_us: u64,
     /// The picture.
+    #[serde(serialize_with = "crate::shown::path")]
     pub picture: PathBuf,
     /// The animation.
+    #[serde(serialize_with = "crate::shown::path")]
     pub animation: PathBuf,
     /// Frames of the animation.
     pub frames: usize,
@@ -66,6 +68,9 @@ type Frame = Vec<[u16; 2]>;
 /// # Errors
 /// If the file cannot be read or holds no event, or the user stops.
 pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<View> {
+    if file.metadata().is_ok_and(|m| !m.is_file()) {
+        bail!("{}: is no regular file, and a recording is read twice to be drawn; save it as a file", file.display());
+    }
     let extent = extent(file, progress)?;
     let (width, height) = (usize::from(extent.sensor.width), usize::from(extent.sensor.height));
     let mut by = 1;
@@ -79,7 +84,7 @@ pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<V
     let stem = file.file_stem().map_or_else(|| "recording".into(), |s| s.to_string_lossy().into_owned());
     let animation = options.output.join(format!("{stem}.gif"));
     let span_us = extent.last_us - extent.first_us;
-    animation::write(&animation, &frames, size, span_us as f64 * options.slow)?;
+    let new = animation::write(&animation, &frames, size, span_us as f64 * options.slow, progress)?;
     let sample = InputSample {
         label: stem.clone(),
         width: size.0,
@@ -89,6 +94,7 @@ pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<V
         events: extent.events as usize,
     };
     let picture = write_recording(&sample, &stem, &options.output)?;
+    new.commit().with_context(|| animation.display().to_string())?;
     Ok(View {
         format: extent.format,
         sensor: [extent.sensor.width, extent.sensor.height],

@@ -134,7 +134,7 @@ impl Run {
 }
 
 fn main() -> Result<()> {
-    tickless_train::kernels::allocator::keep_free_memory();
+    tickless_kernels::allocator::keep_free_memory();
     let name = option("--network").unwrap_or_else(|| "nmnist-wide".into());
     let bad = |v: &str| Error::Setting(format!("`--rounds` takes a count from 1, got `{v}`"));
     let rounds = option("--rounds").map_or(Ok(15), |v| v.parse().ok().filter(|n| *n > 0).ok_or_else(|| bad(&v)))?;

@@ -1,27 +1,56 @@
 //! Decoded recordings kept in memory up to a budget, so that the second epoch decodes nothing.
+//!
+//! The budget counts what the recordings take, not what their events need, and what a cache on disk
+//! has mapped into memory: it is the one bound of both.
 
 use super::SampleId;
 use crate::error::Result;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use tickless_events::{Recording, Split};
 
-/// Bytes of decoded recordings that are kept at most.
+/// Bytes of decoded recordings in memory at most.
 const BUDGET: u64 = 4 << 30;
-/// Bytes of one event in memory: time 8, x 2, y 2, polarity 1.
-const EVENT: u64 = 13;
+/// What a recording takes beside its events: the slot, the counts of its owners, the columns' heads.
+const HEAD: u64 = 160;
 
 /// One slot per sample.
 pub(super) struct Cache {
     train: Vec<OnceLock<Arc<Recording>>>,
     test: Vec<OnceLock<Arc<Recording>>>,
+    /// Bytes taken by the recordings and by the mapped cache.
     used: AtomicU64,
+    kept: AtomicUsize,
+    budget: u64,
+}
+
+/// How much memory decoded recordings take, and how much they may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Kept {
+    /// Recordings that are kept.
+    pub recordings: usize,
+    /// Bytes that they, and a mapped cache, take.
+    pub bytes: u64,
+    /// Bytes that they may take.
+    pub budget: u64,
 }
 
 impl Cache {
-    pub(super) fn new([train, test]: [usize; 2]) -> Self {
+    /// For parts of these lengths; `mapped` bytes of the budget are taken already.
+    pub(super) fn new(lengths: [usize; 2], mapped: u64) -> Self {
+        Self::with_budget(lengths, mapped, BUDGET)
+    }
+
+    fn with_budget([train, test]: [usize; 2], mapped: u64, budget: u64) -> Self {
         let empty = |n| std::iter::repeat_with(OnceLock::new).take(n).collect();
-        Self { train: empty(train), test: empty(test), used: AtomicU64::new(0) }
+        let (used, kept) = (AtomicU64::new(mapped), AtomicUsize::new(0));
+        Self { train: empty(train), test: empty(test), used, kept, budget }
+    }
+
+    pub(super) fn kept(&self) -> Kept {
+        let recordings = self.kept.load(Ordering::Relaxed);
+        Kept { recordings, bytes: self.used.load(Ordering::Relaxed), budget: self.budget }
     }
 
     pub(super) fn get(&self, id: SampleId, decode: impl FnOnce() -> Result<Recording>) -> Result<Arc<Recording>> {
@@ -33,16 +62,53 @@ impl Cache {
         if let Some(kept) = slot.and_then(OnceLock::get) {
             return Ok(kept.clone());
         }
-        let recording = Arc::new(decode()?);
-        let bytes = recording.len() as u64 * EVENT;
-        if let Some(slot) = slot
-            && self.used.fetch_add(bytes, Ordering::Relaxed) + bytes <= BUDGET
-        {
-            // Another thread may have been faster; both decoded the same.
-            let _ = slot.set(recording.clone());
+        let mut recording = decode()?;
+        let Some(slot) = slot else { return Ok(Arc::new(recording)) };
+        // Decoders reserve memory for events that did not come.
+        recording.shrink_to_fit();
+        let bytes = recording.memory() as u64 + HEAD;
+        let recording = Arc::new(recording);
+        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
+        // Another thread may have been faster; both decoded the same.
+        if before.saturating_add(bytes) <= self.budget && slot.set(recording.clone()).is_ok() {
+            self.kept.fetch_add(1, Ordering::Relaxed);
         } else {
             self.used.fetch_sub(bytes, Ordering::Relaxed);
         }
         Ok(recording)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tickless_events::{Event, Sensor};
+
+    /// 1,000 events in memory for many more.
+    fn recording() -> Result<Recording> {
+        let mut events = tickless_events::Columns::with_capacity(100_000);
+        events.extend((0..1000).map(|t_us| Event { t_us, x: 1, y: 2, on: true }));
+        Ok(Recording::from_columns(Sensor::NMNIST, events)?.0)
+    }
+
+    #[test]
+    fn the_budget_holds_what_the_recordings_take_and_what_is_mapped() {
+        let id = |index| SampleId { split: Split::Train, index };
+        for (mapped, fit) in [(0, 3), (20_000, 1), (50_000, 0)] {
+            let cache = Cache::with_budget([5, 0], mapped, 40_000);
+            let read: Vec<Arc<Recording>> = (0..5).map(|i| cache.get(id(i), recording).unwrap()).collect();
+            assert!(read.iter().all(|r| r.memory() < 13_100), "what was reserved is given back");
+            let kept = cache.kept();
+            assert_eq!(kept.recordings, fit, "{mapped} bytes mapped");
+            let taken: usize = read[..fit].iter().map(|r| r.memory() + HEAD as usize).sum();
+            assert_eq!(kept.bytes, mapped + taken as u64);
+            assert!(kept.bytes <= kept.budget || fit == 0);
+            // What is kept is not decoded again, and not counted again.
+            for i in 0..fit {
+                let again = cache.get(id(i), || panic!("decoded again")).unwrap();
+                assert!(Arc::ptr_eq(&again, &read[i]));
+            }
+            assert_eq!(cache.kept(), kept);
+        }
     }
 }

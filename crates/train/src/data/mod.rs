@@ -7,6 +7,7 @@ mod prefetch;
 mod split;
 
 pub use batch::Batch;
+pub use cache::Kept;
 pub use prefetch::{prefetch, prefetch_each};
 pub use split::{Parts, SampleId};
 
@@ -75,6 +76,7 @@ impl Source {
             return Err(Error::Setting("`data.size` scales recordings; this data set holds images".into()));
         }
         let lengths = [split::TRAIN, split::TEST].map(|s| dataset.len(s));
+        let cache = Cache::new(lengths, dataset.mapped_bytes());
         let normalise = match (dataset.name(), dataset.kind()) {
             ("cifar10", _) => Normalise::cifar10(),
             ("cifar100", _) => Normalise::cifar100(),
@@ -82,7 +84,7 @@ impl Source {
             (_, SampleKind::Image { channels, .. }) => Normalise::unit(channels),
             (_, SampleKind::Events(_)) => Normalise::unit(2),
         };
-        Ok(Self { dataset, size, augment: recipe.augment, normalise, cache: Cache::new(lengths) })
+        Ok(Self { dataset, size, augment: recipe.augment, normalise, cache })
     }
 
     /// The data set itself.
@@ -121,6 +123,11 @@ impl Source {
                 self.dataset.name()
             ))),
         })
+    }
+
+    /// What decoded recordings take of memory, and what they may.
+    pub fn kept(&self) -> Kept {
+        self.cache.kept()
     }
 
     /// Mean span of recordings in µs (for the time constant of a leak) and mean number of events.

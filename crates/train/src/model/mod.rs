@@ -6,13 +6,13 @@ pub(crate) use pass::Walk;
 pub use pass::{Observer, Output, Pass};
 
 use crate::error::Result;
-use crate::kernels::conv::{Kernel, Precision};
 use crate::layers;
 use crate::norm::Running;
 use crate::parallel::Ranks;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::path::Path;
 use std::sync::Arc;
+use tickless_kernels::{Kernel, Precision};
 use tickless_net::{Array, Layer, Network, Pool, Weights};
 
 /// One trainable tensor, kept flat.

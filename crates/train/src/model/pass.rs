@@ -7,14 +7,16 @@
 use super::Model;
 use crate::error::{Error, Result};
 use crate::in_pool::in_pool;
-use crate::kernels::conv::{Kernel, Precision};
-use crate::kernels::first;
 use crate::layers::{self, How, Term};
 use crate::norm::{BatchStatistics, NormMode};
+use crate::parallel::WholeBatch;
 use crate::sequence::Sequence;
-use crate::ttm::TimeMap;
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+use tickless_kernels::operators::wanted;
+use tickless_kernels::ttm::TimeMap;
+use tickless_kernels::{Kernel, Precision};
 use tickless_net::{InputKind, Layer, Leak, LeakRule, NodeId};
 
 /// How a pass is to be run.
@@ -83,6 +85,8 @@ pub(crate) struct Walk {
     statistics: Vec<Option<BatchStatistics>>,
     /// Without a graph now, to be run again with one: with the kernels of training, so that both see the same.
     pub(crate) again: bool,
+    /// What its norms are normalised by.
+    pub(crate) batch: Arc<WholeBatch>,
 }
 
 impl Walk {
@@ -138,6 +142,7 @@ impl Model {
             norms: 0,
             statistics: vec![None; self.running.len()],
             again: false,
+            batch: WholeBatch::of(&self.ranks),
         })
     }
 
@@ -151,7 +156,7 @@ impl Model {
         rng: &mut ChaCha8Rng,
         mut observe: Option<Observer<'_>>,
     ) -> Result<()> {
-        let Walk { at, input, values, left, leaf: taken, norms, statistics, again } = walk;
+        let Walk { at, input, values, left, leaf: taken, norms, statistics, again, batch } = walk;
         let how = How { kernel: self.kernel, precision: self.precision, again: *again };
         let mut leaf = leaves[*taken..].iter();
         let (fast, fuses) = (self.kernel != Kernel::Plain, observe.is_none());
@@ -171,7 +176,12 @@ impl Model {
                 Layer::Ttm(mode) => {
                     let x = x.ready();
                     let t = pass.configuration[node.stage.unwrap_or(0)];
-                    let map = TimeMap::ttm(mode, x.steps(), t, rng);
+                    // An image is the same at every step; a mode that shares a step out is for frames and spikes.
+                    let image = self.network.input().kind == InputKind::Image && self.network.is_input_ttm(i);
+                    let map = match image && x.steps() == 1 {
+                        true => TimeMap::show(t),
+                        false => TimeMap::ttm(mode, x.steps(), t, rng),
+                    };
                     x.map_time(map)
                 }
                 Layer::Conv(c) => {
@@ -200,8 +210,8 @@ impl Model {
                     }
                     let seen = &mut statistics[index];
                     let x = x.ready().channels_first().materialise();
-                    let (steps, ranks) = (x.steps(), &self.ranks);
-                    let y = running.apply(x.into_held(), gain, shift, n, pass.norm, ranks, seen)?;
+                    let steps = x.steps();
+                    let y = running.apply(x.into_held(), gain, shift, n, pass.norm, batch, seen)?;
                     Sequence::new(y, steps)
                 }
                 Layer::Neuron(n) if !n.is_plain() => {
@@ -217,7 +227,7 @@ impl Model {
                         let terms = x.terms();
                         let op = op(terms[0].steps())?;
                         let pool = self.pooled[i].filter(|_| fuses);
-                        layers::spiking(terms, op, pool, &self.device, &self.ranks, statistics)
+                        layers::spiking(terms, op, pool, &self.device, batch, statistics)?
                     } else {
                         let x = x.ready();
                         let op = op(x.steps())?;
@@ -265,7 +275,7 @@ impl Model {
     /// Whether the kernel of a first layer takes this input: on the CPU, in f32, where no other was forced.
     fn takes_first(&self, x: &Value) -> bool {
         let repeated = matches!(x, Value::Ready(x) if x.is_repeated());
-        repeated && self.device == Device::flex() && first::wanted(self.kernel, self.precision)
+        repeated && self.device == Device::flex() && wanted(self.kernel, self.precision)
     }
 
     /// Refuses a precision that this pass cannot run at.
@@ -279,7 +289,10 @@ impl Model {
         if p != Precision::F32 && self.device != Device::flex() {
             return Err(Error::Setting(format!("precision `{p}` is of the CPU; a GPU's is TICKLESS_GPU_PRECISION")));
         }
-        if leaves.iter().any(|l| l.is_require_grad()) { p.check_training() } else { Ok(()) }
+        if leaves.iter().any(|l| l.is_require_grad()) {
+            p.check_training()?;
+        }
+        Ok(())
     }
 
     /// Checks the configuration against the network and brings the input to its first stage.

@@ -21,6 +21,7 @@
 //! nothing of it knows Vulkan. Here workers on GPUs send their sums through the host like all others: moments of
 //! norms and, once an iteration, the gradients.
 
+mod batch;
 mod gradients;
 pub mod launch;
 #[cfg(feature = "mpi")]
@@ -28,9 +29,9 @@ pub mod mpi;
 mod norm;
 pub mod threads;
 
+pub(crate) use batch::WholeBatch;
 pub(crate) use gradients::sum_gradients;
-pub use norm::GroupOps;
-pub(crate) use norm::{Normalised, batch_norm, sum_moments};
+pub(crate) use norm::{Normalised, batch_norm};
 
 use crate::error::Result;
 use std::fmt::Debug;

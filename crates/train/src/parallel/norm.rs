@@ -1,62 +1,81 @@
-//! Batch norm over the batch of all workers (synchronised batch norm).
+//! Batch norm over the batch of all workers (synchronised batch norm), of tensor operators.
 //!
-//! The fused layers sum their moments and their gradients' sums themselves ([`sum_moments`] and
-//! [`crate::kernels::fused::backward`]). The plain form is made of tensor operators and one more, the sum over
-//! workers s = Σ_r x_r, whose gradient is again a sum over workers: every loss depends on s through its own
-//! worker's copy, ∂L/∂x_r = Σ_q ∂L_q/∂s.
+//! The fused layers hand their moments and their gradients' sums to [`WholeBatch`]. The plain form is made of tensor
+//! operators and one more, the sum over workers s = Σ_r x_r, whose gradient is again a sum over workers: every loss
+//! depends on s through its own worker's copy, ∂L/∂x_r = Σ_q ∂L_q/∂s.
 
-use super::Ranks;
+use super::WholeBatch;
 use crate::error::Result;
-use crate::kernels::fused::statistics::Moments;
 use burn::backend::autodiff::{
     Autodiff,
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
     ops::{Backward, Ops, OpsKind, unary},
 };
-use burn::backend::flex::{FlexTensor, Layout};
-use burn::backend::{Dispatch, Flex, TensorMetadata, backend_extension, tensor::FloatTensor};
-use burn::tensor::{Bytes, DType, Tensor};
+use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension, tensor::FloatTensor};
+use burn::tensor::{Tensor, TensorData, read_sync};
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+use burn_cubecl::CubeBackend;
+use std::sync::Arc;
+use tickless_kernels::operators::SharedBatch;
 
 /// The one operator that workers add to a backend.
 #[backend_extension(Cube: cfg(any(feature = "wgpu", feature = "cuda")), Flex, Autodiff)]
-pub trait GroupOps: burn::backend::Backend {
-    /// Sum over the workers. Where one has left the values stay as they are: the training's next message says so.
-    fn sum_over_ranks(input: FloatTensor<Self>, ranks: Ranks) -> FloatTensor<Self>;
-}
-
-impl GroupOps for Flex {
-    fn sum_over_ranks(input: FlexTensor, ranks: Ranks) -> FlexTensor {
-        let input = input.to_contiguous();
-        let values = input.as_slice::<f32>().expect("contiguous, and every tensor of this crate is f32");
-        let mut sum = values.to_vec();
-        let _ = ranks.sum_f32(&mut sum);
-        FlexTensor::new(Bytes::from_elems(sum), Layout::contiguous(input.shape()), DType::F32)
+trait WorkerOps: Backend {
+    /// `sum`, which is `input` added up over the workers, as a function of `input`.
+    fn as_sum_of(input: FloatTensor<Self>, sum: FloatTensor<Self>, batch: Arc<WholeBatch>) -> FloatTensor<Self> {
+        let _ = (input, batch);
+        sum
     }
 }
+
+impl WorkerOps for Flex {}
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+impl WorkerOps for CubeBackend {}
 
 #[derive(Debug)]
 struct SumBackward;
 
-impl<B: GroupOps> Backward<B, 1> for SumBackward {
-    type State = Ranks;
+impl<B: Backend> Backward<B, 1> for SumBackward {
+    type State = Arc<WholeBatch>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let ranks = ops.state;
-        unary::<B, _>(ops.parents, ops.node, grads, |g| B::sum_over_ranks(g, ranks));
+        let batch = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |g| {
+            let (shape, device) = (g.shape(), g.device());
+            let data = read_sync(B::float_into_data(g)).expect("a gradient can be read");
+            let own: Vec<f32> = data.try_into_vec().expect("every tensor of this crate is f32");
+            let mut sums: Vec<f64> = own.into_iter().map(f64::from).collect();
+            batch.sum(&mut sums);
+            let sums: Vec<f32> = sums.into_iter().map(|v| v as f32).collect();
+            B::float_from_data(TensorData::new(sums, shape), &device)
+        });
     }
 }
 
-impl<B: GroupOps, C: CheckpointStrategy> GroupOps for Autodiff<B, C> {
-    fn sum_over_ranks(input: FloatTensor<Self>, ranks: Ranks) -> FloatTensor<Self> {
+impl<B: Backend, C: CheckpointStrategy> WorkerOps for Autodiff<B, C> {
+    fn as_sum_of(input: FloatTensor<Self>, sum: FloatTensor<Self>, batch: Arc<WholeBatch>) -> FloatTensor<Self> {
         match SumBackward.prepare::<C>([input.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                let sum = B::sum_over_ranks(input.into_primitive(), ranks.clone());
-                prep.finish(ranks, sum)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::sum_over_ranks(input.into_primitive(), ranks)),
+            OpsKind::Tracked(prep) => prep.finish(batch, sum.into_primitive()),
+            OpsKind::UnTracked(prep) => prep.finish(sum.into_primitive()),
         }
     }
+}
+
+/// The sum over the workers.
+///
+/// # Errors
+/// If a worker has left.
+fn summed(x: Tensor<1>, batch: &Arc<WholeBatch>) -> Result<Tensor<1>> {
+    let (shape, device) = (x.dims(), x.device());
+    let own: Vec<f32> = x.clone().into_data().try_into_vec().expect("every tensor of this crate is f32");
+    let mut sums: Vec<f64> = own.into_iter().map(f64::from).collect();
+    batch.total(&mut sums)?;
+    let sums: Vec<f32> = sums.into_iter().map(|v| v as f32).collect();
+    let sum = Tensor::<1>::from_data(TensorData::new(sums, shape), &device);
+    let (x, sum) = (x.into_dispatch(), sum.into_dispatch());
+    Ok(Tensor::from_dispatch(<Dispatch as WorkerOps>::as_sum_of(x, sum, batch.clone())))
 }
 
 /// What [`batch_norm`] gives.
@@ -81,48 +100,19 @@ pub(crate) fn batch_norm(
     gain: Tensor<1>,
     shift: Tensor<1>,
     eps: f64,
-    ranks: &Ranks,
+    batch: &Arc<WholeBatch>,
 ) -> Result<Normalised> {
     let [n, c, h, w] = x.dims();
     let mut count = [(n * h * w) as f64];
-    ranks.sum_f64(&mut count)?;
+    batch.total(&mut count)?;
     let [count] = count;
-    let mean_of = |x: Tensor<4>| {
-        let sum = x.sum_dim(0).sum_dim(2).sum_dim(3).reshape([c]).into_dispatch();
-        Tensor::<1>::from_dispatch(<Dispatch as GroupOps>::sum_over_ranks(sum, ranks.clone())).div_scalar(count)
+    let mean_of = |x: Tensor<4>| -> Result<Tensor<1>> {
+        Ok(summed(x.sum_dim(0).sum_dim(2).sum_dim(3).reshape([c]), batch)?.div_scalar(count))
     };
     let wide = |t: Tensor<1>| t.reshape([1, c, 1, 1]);
-    let mean = mean_of(x.clone());
+    let mean = mean_of(x.clone())?;
     let centred = x - wide(mean.clone());
-    let variance = mean_of(centred.clone() * centred.clone());
+    let variance = mean_of(centred.clone() * centred.clone())?;
     let scale = gain / (variance.clone() + eps).sqrt();
     Ok(Normalised { output: centred * wide(scale) + wide(shift), mean, variance, count })
-}
-
-/// Replaces each worker's moments by those of all of them together.
-///
-/// # Errors
-/// If a worker has left; the moments are then as they were.
-pub(crate) fn sum_moments(ranks: &Ranks, all: &mut [Option<Moments>]) -> Result<()> {
-    if ranks.is_alone() || all.iter().all(Option::is_none) {
-        return Ok(());
-    }
-    let mut sums: Vec<f64> = Vec::new();
-    for m in all.iter().flatten() {
-        sums.push(m.count);
-        sums.extend(m.mean.iter().map(|mean| m.count * mean));
-        sums.extend(m.mean.iter().zip(&m.variance).map(|(mean, v)| m.count * (v + mean * mean)));
-    }
-    ranks.sum_f64(&mut sums)?;
-    let mut rest = sums.as_slice();
-    for m in all.iter_mut().flatten() {
-        let channels = m.mean.len();
-        let (own, others) = rest.split_at(1 + 2 * channels);
-        m.count = own[0];
-        let (sum, square) = own[1..].split_at(channels);
-        m.mean = sum.iter().map(|s| s / m.count).collect();
-        m.variance = square.iter().zip(&m.mean).map(|(q, mean)| (q / m.count - mean * mean).max(0.0)).collect();
-        rest = others;
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use super::facts::{FORMAT, Machine, RunFacts};
 use super::folder::RunFolder;
 use super::lock::Lock;
 use crate::checkpoint::{Checkpoint, EpochMetrics};
-use crate::data::{Parts, Source};
+use crate::data::{Kept, Parts, Source};
 use crate::error::{Error, Result};
 use crate::parallel::Ranks;
 use crate::plan::initial_weights;
@@ -62,6 +62,14 @@ pub fn train(job: Job<'_>, progress: &dyn Progress) -> Result<RunFacts> {
     train_as(job, &Ranks::alone(), progress)
 }
 
+/// What is said of the memory of decoded recordings before the first batch.
+fn memory_line(kept: Kept, of: usize) -> String {
+    let mb = |bytes: u64| bytes.div_ceil(1_000_000);
+    let rest = if kept.recordings < of { "; the others are decoded anew in each epoch" } else { "" };
+    let (n, taken, budget) = (kept.recordings, mb(kept.bytes), mb(kept.budget));
+    format!("recordings in memory: {n}, {taken} MB of at most {budget} MB{rest}")
+}
+
 /// As [`train`], as one of several workers that all call this with the same recipe and data.
 ///
 /// `train.batch` of the recipe is the whole batch, of which each worker takes its part, so that the result is
@@ -84,6 +92,7 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
         InputKind::Events => {
             let means = ranks.from_first(|| {
                 let (span, events) = source.mean_span_us(&parts.train, progress)?;
+                progress.line(&memory_line(source.kept(), parts.train.len()));
                 Ok([span.to_le_bytes(), events.to_le_bytes()].concat())
             })?;
             let mean = |k: usize| f64::from_le_bytes(std::array::from_fn(|i| means[8 * k + i]));

@@ -3,15 +3,14 @@
 use super::{both_ways, close, gpu, near_a_tie, random, rng, tensor, values};
 use burn::tensor::{Device, Tensor};
 use std::sync::Arc;
-use tickless_net::{Neuron, TtmMode};
-use tickless_train::kernels::conv::Kernel;
-use tickless_train::kernels::fused::{Branch, BranchNorm};
-use tickless_train::kernels::{
-    AdamWOp, NeuronOp, SgdOp, adamw, conv, fused, fused_over, map_time, neuron, reference, sgd, tile_pool,
+use tickless_kernels::Kernel;
+use tickless_kernels::ttm::TimeMap;
+use tickless_kernels::{
+    AdamWOp, NeuronOp, SgdOp, adamw, conv, fused, fused_pooled, map_time, neuron, reference, sgd, tile_pool,
     tile_pool_last,
 };
-use tickless_train::parallel::Ranks;
-use tickless_train::ttm::TimeMap;
+use tickless_kernels::{Branch, BranchNorm};
+use tickless_net::{Neuron, TtmMode};
 
 const LAST: [isize; 4] = [0, 2, 3, 1];
 const FIRST: [isize; 4] = [0, 3, 1, 2];
@@ -168,7 +167,7 @@ fn spikes_that_only_a_pooling_reads_are_pooled_as_on_the_cpu_forward_and_back() 
     let run = |d: &Device| {
         both_ways(d, &inputs, |x| {
             let branches = vec![(x[0].clone(), None, branch(3, 3, BranchNorm::None))];
-            fused_over(branches, op, Some((2, 0.25)), &Ranks::alone()).0
+            fused_pooled(branches, op, Some((2, 0.25))).0
         })
     };
     let ((y, g), (cpu_y, cpu_g)) = (run(&device), run(&Device::flex()));

@@ -13,10 +13,10 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::io::Write;
 use std::sync::OnceLock;
+use tickless_kernels::NeuronOp;
+use tickless_kernels::neuron::step::plain_step as step;
 use tickless_net::{Leak, Neuron, Reset, SpikeMode, Surrogate};
 use tickless_train::device;
-use tickless_train::kernels::NeuronOp;
-use tickless_train::neuron::step::plain_step as step;
 
 /// The device under test.
 fn gpu() -> Option<Device> {

@@ -2,8 +2,8 @@
 
 use super::{both_ways, close, every_neuron, gpu, near_a_tie, random, tensor, values};
 use burn::tensor::{Device, FloatDType, Tensor};
+use tickless_kernels::{NeuronOp, neuron, reference};
 use tickless_net::Neuron;
-use tickless_train::kernels::{NeuronOp, neuron, reference};
 
 const LAMBDA: f32 = 0.9;
 

@@ -137,6 +137,14 @@ impl CacheFile {
         Ok(CacheFile { path: path.to_path_buf(), store, index })
     }
 
+    /// Bytes that are mapped into memory.
+    pub fn mapped(&self) -> u64 {
+        match &self.store {
+            Store::Mapped(bytes) => bytes.len() as u64,
+            Store::Read(_) => 0,
+        }
+    }
+
     /// Recording `i`, which exists.
     pub fn recording(&self, i: usize, sensor: Sensor) -> Result<Recording> {
         let broken = |at, problem: &str| Error::malformed(&self.path.display().to_string(), at, problem, REMEDY);

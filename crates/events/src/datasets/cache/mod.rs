@@ -116,8 +116,16 @@ impl Dataset for Cached {
         }
     }
 
+    fn file(&self, split: Split, index: usize) -> Option<String> {
+        self.inner.file(split, index)
+    }
+
     fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
         self.inner.sources(split, key)
+    }
+
+    fn mapped_bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.file.mapped()).sum()
     }
 
     fn describe(&self) -> Description {

@@ -42,9 +42,15 @@ pub fn pipeline(mut from: Cursor) -> Result<Vec<Filter>> {
     (0..count).map(one).collect()
 }
 
+/// The most bytes of an unpacked chunk: 16 million events. A guard against bombs.
+const MOST: u64 = 256 << 20;
+
 /// The bytes of a chunk as they were before its filters (but ECF), of which there may be at most
 /// `most`.
 pub(crate) fn decoded<'a>(file: &File, of: &Dataset, chunk: &Chunk, raw: &'a [u8], most: u64) -> Result<Cow<'a, [u8]>> {
+    if most > MOST && !of.filters.is_empty() {
+        return Err(file.fault(chunk.address, format!("a chunk of {most} bytes; at most {MOST} are unpacked")));
+    }
     let mut bytes = Cow::Borrowed(raw);
     for (i, filter) in of.filters.iter().enumerate().rev() {
         if chunk.skipped >> i.min(31) & 1 == 1 {

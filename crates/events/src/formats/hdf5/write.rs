@@ -2,11 +2,15 @@
 //! tables, one-dimensional data sets in chunks, text attributes. The layouts stand in the files
 //! that read them.
 //!
-//! A file is built from its leaves to its root: each part is appended and gives its address.
+//! A file is built from its leaves to its root: each part is appended and gives its address. What
+//! has been appended can be taken away at any time ([`Writer::take`]), so that a file of any length
+//! needs the memory of one part; only the superblock, which names the root, is written at the end.
 
 /// Appends the parts of a file.
 #[derive(Debug)]
 pub(crate) struct Writer {
+    /// The address of the first of `bytes`.
+    start: u64,
     bytes: Vec<u8>,
 }
 
@@ -43,7 +47,7 @@ pub(crate) struct NewDataset<'a> {
 
 const NOWHERE: u64 = u64::MAX;
 /// Bytes of the superblock with the root's entry.
-const SUPERBLOCK: usize = 96;
+pub(crate) const SUPERBLOCK: usize = 96;
 /// Half the children of a node in a group's tree, half the names of a leaf, half the chunks of a
 /// node in a tree of chunks: the defaults, which a superblock 0 implies.
 const GROUP_NODE: usize = 16;
@@ -53,12 +57,19 @@ const CHUNK_NODE: usize = 32;
 impl Writer {
     /// Begins a file.
     pub fn new() -> Writer {
-        Writer { bytes: vec![0; SUPERBLOCK] }
+        Writer { start: 0, bytes: vec![0; SUPERBLOCK] }
+    }
+
+    /// Moves the bytes appended so far to the end of `out`.
+    pub fn take(&mut self, out: &mut Vec<u8>) {
+        self.start += self.bytes.len() as u64;
+        out.append(&mut self.bytes);
     }
 
     fn append(&mut self, part: &[u8]) -> u64 {
-        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
-        let address = self.bytes.len() as u64;
+        let end = self.start + self.bytes.len() as u64;
+        let address = end.next_multiple_of(8);
+        self.bytes.resize(self.bytes.len() + (address - end) as usize, 0);
         self.bytes.extend_from_slice(part);
         address
     }
@@ -125,15 +136,17 @@ impl Writer {
         Object { header: self.header(&messages), group: Some((tree, heap)) }
     }
 
-    /// Ends the file.
-    pub fn finish(mut self, root: Object) -> Vec<u8> {
+    /// Ends the file, whose last bytes go to `out`; returns the superblock, which belongs over the
+    /// zeros at its beginning.
+    pub fn finish(mut self, root: Object, out: &mut Vec<u8>) -> Vec<u8> {
         let end = self.append(&[]);
         let mut head = super::SIGNATURE.to_vec();
         head.extend([0, 0, 0, 0, 0, 8, 8, 0, GROUP_LEAF as u8, 0, GROUP_NODE as u8, 0, 0, 0, 0, 0]);
         head.extend([0, NOWHERE, end, NOWHERE].map(u64::to_le_bytes).concat());
         head.extend(entry(0, root));
-        self.bytes[..SUPERBLOCK].copy_from_slice(&head);
-        self.bytes
+        debug_assert_eq!(head.len(), SUPERBLOCK);
+        self.take(out);
+        head
     }
 
     fn header(&mut self, messages: &[(u16, Vec<u8>)]) -> u64 {

@@ -1,7 +1,7 @@
-//! Writes Prophesee's HDF5. The chunks are kept compressed until the end, because HDF5 begins with
-//! what is known only then; memory grows by 2 to 4 bytes an event.
+//! Writes Prophesee's HDF5. Chunks of events and of the index are given away when they are full;
+//! where each lies is kept until the end: 24 bytes for 16,384 events or for 33 s of the index.
 
-use crate::formats::hdf5::write::{NewDataset, Object, Writer, Written, compound};
+use crate::formats::hdf5::write::{NewDataset, Object, SUPERBLOCK, Writer, Written, compound};
 use crate::formats::{Encoder, ecf};
 use crate::{Columns, Error, Event, Result, Sensor};
 
@@ -25,7 +25,8 @@ pub fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
         len: 0,
         first: None,
         last: 0,
-        index: Vec::new(),
+        index: Index::default(),
+        head: vec![0; SUPERBLOCK],
     }))
 }
 
@@ -42,28 +43,81 @@ struct ToHdf5 {
     first: Option<u64>,
     /// Time of the last event.
     last: u64,
-    /// Index of an event, and its time after the first one.
-    index: Vec<(u64, i64)>,
+    index: Index,
+    /// The superblock: zeros until the end is written.
+    head: Vec<u8>,
+}
+
+/// The index of events by time: of every entry the number of an event, and its time after the
+/// first one.
+#[derive(Default)]
+struct Index {
+    chunks: Vec<Written>,
+    /// Entries of the chunk that is not full yet.
+    waiting: Vec<(u64, i64)>,
+    /// Number of entries.
+    len: u64,
+    last: (u64, i64),
+}
+
+impl Index {
+    fn push(&mut self, entry: (u64, i64), to: &mut Writer) {
+        self.waiting.push(entry);
+        self.len += 1;
+        self.last = entry;
+        if self.waiting.len() == CHUNK {
+            self.chunk(to);
+        }
+    }
+
+    fn chunk(&mut self, to: &mut Writer) {
+        let first = self.len - self.waiting.len() as u64;
+        let entries = self.waiting.drain(..);
+        let mut bytes: Vec<u8> = entries.flat_map(|(id, ts)| [id.to_le_bytes(), ts.to_le_bytes()].concat()).collect();
+        // Without a filter each chunk is as long as any.
+        bytes.resize(16 * CHUNK, 0);
+        self.chunks.push(to.chunk(first, &bytes));
+    }
+
+    /// Ends the index; `first` is the time that its times count from.
+    fn finish(mut self, to: &mut Writer, first: Option<u64>) -> Object {
+        if !self.waiting.is_empty() {
+            self.chunk(to);
+        }
+        let offset: Vec<_> = first.map(|first| ("offset", format!("-{first}"))).into_iter().collect();
+        to.dataset(&NewDataset {
+            datatype: compound(16, &[("id", 0, 8, false), ("ts", 8, 8, true)]),
+            element: 16,
+            len: self.len,
+            chunk: CHUNK as u32,
+            filter: None,
+            chunks: &self.chunks,
+            attributes: &offset,
+        })
+    }
 }
 
 impl Encoder for ToHdf5 {
-    fn push(&mut self, events: &Columns, _: &mut Vec<u8>) -> Result<()> {
+    fn push(&mut self, events: &Columns, out: &mut Vec<u8>) -> Result<()> {
+        let Some(mut to) = self.writer.take() else { return Ok(()) };
         for e in events.iter() {
-            self.check(e)?;
+            self.check(e, &mut to)?;
             self.waiting.push(e);
             self.len += 1;
             if self.waiting.len() == CHUNK {
-                self.chunk()?;
+                self.chunk(&mut to)?;
             }
         }
+        to.take(out);
+        self.writer = Some(to);
         Ok(())
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
-        if !self.waiting.is_empty() {
-            self.chunk()?;
-        }
         let Some(mut to) = self.writer.take() else { return Ok(()) };
+        if !self.waiting.is_empty() {
+            self.chunk(&mut to)?;
+        }
         let events = to.dataset(&NewDataset {
             datatype: compound(16, &[("x", 0, 2, false), ("y", 2, 2, false), ("p", 4, 2, true), ("t", 8, 8, true)]),
             element: 16,
@@ -73,7 +127,7 @@ impl Encoder for ToHdf5 {
             chunks: &self.chunks,
             attributes: &[],
         });
-        let indexes = index(&mut to, &self.index, self.first);
+        let indexes = std::mem::take(&mut self.index).finish(&mut to, self.first);
         let triggers = to.dataset(&NewDataset {
             datatype: compound(24, &[("p", 0, 2, true), ("t", 8, 8, true), ("id", 16, 2, true)]),
             element: 24,
@@ -83,19 +137,23 @@ impl Encoder for ToHdf5 {
             chunks: &[],
             attributes: &[],
         });
-        let trigger_indexes = index(&mut to, &[], None);
+        let trigger_indexes = Index::default().finish(&mut to, None);
         let events = to.group(&[("events", events), ("indexes", indexes)], &[]);
         let triggers = to.group(&[("events", triggers), ("indexes", trigger_indexes)], &[]);
         let attributes = [("version", "1.0".into()), ("geometry", self.sensor.to_string())];
         let root = to.group(&[("CD", events), ("EXT_TRIGGER", triggers)], &attributes);
-        out.extend(to.finish(root));
+        self.head = to.finish(root, out);
         Ok(())
+    }
+
+    fn head(&self) -> &[u8] {
+        &self.head
     }
 }
 
 impl ToHdf5 {
     /// Checks an event, and notes it in the index.
-    fn check(&mut self, e: Event) -> Result<()> {
+    fn check(&mut self, e: Event, to: &mut Writer) -> Result<()> {
         let refuse = |why: String, remedy: &str| {
             Err(Error::setting(format!("event {} {e:?} does not fit Prophesee's HDF5: {why}", self.len), remedy))
         };
@@ -117,50 +175,27 @@ impl ToHdf5 {
         if entry >= MOST_ENTRIES {
             return refuse("it lies more than nine hours after the first".into(), "cut the recording");
         }
-        if self.index.is_empty() {
-            self.index.push((0, -1));
+        if self.index.len == 0 {
+            self.index.push((0, -1), to);
         }
         // A time without events repeats the entry before. Entry 0 is the extra one.
-        if entry + 1 >= self.index.len() as u64 {
-            let last = *self.index.last().unwrap_or(&(0, 0));
-            self.index.resize(entry as usize + 1, last);
-            self.index.push((self.len, after as i64));
+        if entry + 1 >= self.index.len {
+            while self.index.len < entry + 1 {
+                self.index.push(self.index.last, to);
+            }
+            self.index.push((self.len, after as i64), to);
         }
         Ok(())
     }
 
-    fn chunk(&mut self) -> Result<()> {
+    fn chunk(&mut self, to: &mut Writer) -> Result<()> {
         let mut bytes = Vec::new();
         ecf::encode(&self.waiting, &mut bytes)?;
         let first = self.len - self.waiting.len() as u64;
-        if let Some(writer) = &mut self.writer {
-            self.chunks.push(writer.chunk(first, &bytes));
-        }
+        self.chunks.push(to.chunk(first, &bytes));
         self.waiting.clear();
         Ok(())
     }
-}
-
-/// Writes an index; `first` is the time that its times count from.
-fn index(to: &mut Writer, entries: &[(u64, i64)], first: Option<u64>) -> Object {
-    let mut chunks = Vec::new();
-    for (i, part) in entries.chunks(CHUNK).enumerate() {
-        let mut bytes: Vec<u8> =
-            part.iter().flat_map(|(id, ts)| [id.to_le_bytes(), ts.to_le_bytes()].concat()).collect();
-        // Without a filter each chunk is as long as any.
-        bytes.resize(16 * CHUNK, 0);
-        chunks.push(to.chunk((i * CHUNK) as u64, &bytes));
-    }
-    let offset: Vec<_> = first.map(|first| ("offset", format!("-{first}"))).into_iter().collect();
-    to.dataset(&NewDataset {
-        datatype: compound(16, &[("id", 0, 8, false), ("ts", 8, 8, true)]),
-        element: 16,
-        len: entries.len() as u64,
-        chunk: CHUNK as u32,
-        filter: None,
-        chunks: &chunks,
-        attributes: &offset,
-    })
 }
 
 #[cfg(test)]
@@ -193,6 +228,22 @@ mod tests {
     }
 
     #[test]
+    fn memory_does_not_grow_with_the_recording() {
+        let mut to = encoder(Some(SENSOR)).unwrap();
+        let (mut out, mut most) = (Vec::new(), 0);
+        for i in 0..40u64 {
+            let event = |k: u64| Event { t_us: (i << 14 | k) * 100, x: k as u16 % 1280, y: k as u16 % 720, on: true };
+            to.push(&(0..CHUNK as u64).map(event).collect(), &mut out).unwrap();
+            most = most.max(out.len());
+            assert!(i == 0 || !out.is_empty(), "a full chunk is given away");
+            out.clear();
+        }
+        to.finish(&mut out).unwrap();
+        // A chunk of events, one of the index, and what stands at the end.
+        assert!(most < 500_000 && out.len() < 500_000, "{most} {}", out.len());
+    }
+
+    #[test]
     fn times_that_fall_are_refused_also_between_chunks() {
         let event = |t_us| Event { t_us, x: 0, y: 0, on: true };
         assert!(round_trip(&[event(9), event(5)].into_iter().collect()).is_err());
@@ -208,18 +259,19 @@ mod tests {
     fn a_gap_repeats_the_entry_before_it() {
         let mut to = ToHdf5 {
             sensor: SENSOR,
-            writer: None,
+            writer: Some(Writer::new()),
             waiting: vec![],
             chunks: vec![],
             len: 0,
             first: None,
             last: 0,
-            index: vec![],
+            index: Index::default(),
+            head: vec![],
         };
         let events: Columns =
             [10, 2010, 2011, 9000].map(|t_us| Event { t_us, x: 0, y: 0, on: true }).into_iter().collect();
         to.push(&events, &mut Vec::new()).unwrap();
-        assert_eq!(to.index, [(0, -1), (0, 0), (1, 2000), (1, 2000), (1, 2000), (3, 8990)]);
+        assert_eq!(to.index.waiting, [(0, -1), (0, 0), (1, 2000), (1, 2000), (1, 2000), (3, 8990)]);
     }
 
     proptest! {

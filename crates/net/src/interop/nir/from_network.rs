@@ -227,21 +227,40 @@ impl Plan {
 
     fn merge(&mut self, layer: &OurNode, from: &[Wire]) -> Result<Wire> {
         let vector = from.iter().any(|w| w.vector);
-        let mut sources = Vec::new();
+        let mut sources: Vec<(String, usize)> = Vec::new();
         for w in from {
             let w = if vector { self.flat(&layer.name, layer.input, w) } else { w.clone() };
-            if w.sources.iter().any(|s| sources.contains(s)) {
-                for reader in Reader::ALL {
-                    self.differ(reader, &layer.name, "adds an input that is there twice only once");
+            for source in w.sources {
+                match sources.iter_mut().find(|s| s.0 == source) {
+                    Some((_, times)) => *times += 1,
+                    None => sources.push((source, 1)),
                 }
             }
-            sources.extend(w.sources);
             if sources.len() > MAX_SOURCES {
                 let problem = format!("sums more than {MAX_SOURCES} nodes; put a `neuron` after the merges");
                 return Err(Error::layer(&layer.name, problem));
             }
         }
-        Ok(Wire { sources, vector, carry: 1.0 })
+        // Edges are a set, so an input that is added k times goes through a `Scale` of k.
+        let mut wire = Wire { sources: Vec::new(), vector, carry: 1.0 };
+        for (source, times) in sources {
+            if times == 1 {
+                wire.sources.push(source);
+                continue;
+            }
+            for reader in Reader::ALL {
+                self.differ(
+                    reader,
+                    &layer.name,
+                    "must read `Scale`, which stands for an input that is added to itself",
+                );
+            }
+            let scale = Tensor::full(&shape_of(layer.input, vector), times as f64);
+            let one = Wire { sources: vec![source], vector, carry: 1.0 };
+            let scaled = self.put(&format!("{}_times", layer.name), Node::Scale { scale }, &one, vector, 1.0);
+            wire.sources.extend(scaled.sources);
+        }
+        Ok(wire)
     }
 
     fn pool(&mut self, network: &Network, index: usize, kind: PoolKind, window: Window, from: &Wire) -> Wire {
@@ -294,10 +313,12 @@ impl Plan {
             Reader::Sinabs => Some(-1.0 / lambda.ln()),
             _ => Some(dt / (1.0 - lambda)),
         };
-        let r = match (reader, tau) {
-            (Reader::Sinabs, _) | (Reader::SnnTorch | Reader::Norse, None) => 1.0,
-            (Reader::SpikingJelly, None) => 1.0 / dt,
-            (_, Some(tau)) => tau / dt,
+        let (r, threshold) = match (reader, tau) {
+            (Reader::Sinabs, _) | (Reader::SnnTorch | Reader::Norse, None) => (1.0, threshold),
+            (Reader::SpikingJelly, None) => (1.0 / dt, threshold),
+            // Norse weighs the input by Δt/τ and does not read r, so the threshold takes the factor.
+            (Reader::Norse, Some(tau)) => (1.0, threshold * dt / tau),
+            (_, Some(tau)) => (tau / dt, threshold),
         };
         let cell = Cell { tau, r, threshold };
         for other in Reader::ALL {

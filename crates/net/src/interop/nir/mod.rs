@@ -26,6 +26,8 @@
 //! Source: Pedersen et al., "Neuromorphic intermediate representation", Nature Communications
 //! 2024, and the package `nir` 1.0.8, whose files these are; golden `*.nir` and `nir_io`.
 
+mod decode;
+mod dialect;
 mod difference;
 mod fold;
 mod from_network;
@@ -41,13 +43,14 @@ mod to_network_neuron;
 mod topology;
 mod write;
 
+pub use dialect::{Dialect, Writer, written_by};
 pub use difference::Difference;
 pub use from_network::{ExportOptions, Exported, export};
 pub use graph::Graph;
 pub use node::{Conv2d, Node, Padding, Tensor, Window};
 pub use read::from_bytes;
 pub use reader::Reader;
-pub use to_network::{Dialect, ImportOptions, Imported, import};
+pub use to_network::{ImportOptions, Imported, import};
 pub use write::to_bytes;
 
 use crate::error::{Error, Result};
@@ -61,10 +64,10 @@ pub fn read(file: &Path) -> Result<Graph> {
     from_bytes(&std::fs::read(file).map_err(|e| Error::io(file, e))?, file)
 }
 
-/// Writes a `.nir` file.
+/// Writes a `.nir` file, whole or not at all.
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn write(graph: &Graph, file: &Path) -> Result<()> {
-    std::fs::write(file, to_bytes(graph, file)?).map_err(|e| Error::io(file, e))
+    tickless_files::write_following(file, &to_bytes(graph, file)?).map_err(|e| Error::io(file, e))
 }

@@ -185,6 +185,32 @@ pub enum Node {
 }
 
 impl Node {
+    /// Its arrays by the file's names.
+    pub fn tensors(&self) -> Vec<(&'static str, &Tensor)> {
+        match self {
+            Node::Affine { weight, bias } => vec![("weight", weight), ("bias", bias)],
+            Node::Linear { weight } => vec![("weight", weight)],
+            Node::Conv2d(c) => vec![("weight", &c.weight), ("bias", &c.bias)],
+            Node::Scale { scale } => vec![("scale", scale)],
+            Node::Threshold { threshold } => vec![("threshold", threshold)],
+            Node::If { r, threshold, reset } => vec![("r", r), ("v_threshold", threshold), ("v_reset", reset)],
+            Node::Lif { tau, r, leak, threshold, reset } => {
+                vec![("tau", tau), ("r", r), ("v_leak", leak), ("v_threshold", threshold), ("v_reset", reset)]
+            }
+            Node::Li { tau, r, leak } => vec![("tau", tau), ("r", r), ("v_leak", leak)],
+            Node::CubaLif { tau_syn, tau_mem, r, leak, threshold, reset, w_in } => vec![
+                ("tau_syn", tau_syn),
+                ("tau_mem", tau_mem),
+                ("r", r),
+                ("v_leak", leak),
+                ("v_threshold", threshold),
+                ("w_in", w_in),
+                ("v_reset", reset),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
     /// The word of the file.
     pub fn kind(&self) -> &str {
         match self {

@@ -11,10 +11,11 @@
 //! Source: `nir` 1.0.8, `serialization.py`. A file is untrusted: nothing larger than the file
 //! itself is allocated on its word, and graphs nest only so deep.
 
+use super::decode;
 use super::graph::Graph;
 use super::node::{Conv2d, Node, Padding, Tensor, Window};
 use crate::error::{Error, Result};
-use hdf5_pure::{DType, File, Group, VlenStringReadOptions};
+use hdf5_pure::{DType, Datatype, File, Group, VlenStringReadOptions};
 use std::cell::Cell;
 use std::path::Path;
 
@@ -115,10 +116,11 @@ impl Place<'_> {
     fn node(&self, g: &Group, depth: usize) -> Result<Node> {
         let kind = self.text(g, "type")?;
         let tensor = |name: &str| self.tensor(g, name);
-        // Older writers have no `v_reset`: it is 0.
-        let reset = |like: &Tensor| match has(g, "v_reset") {
-            true => tensor("v_reset"),
-            false => Ok(Tensor { data: vec![0.0; like.data.len()], ..like.clone() }),
+        // Older writers have no `v_reset`: it is 0, which is written back as none, so its type says nothing.
+        let reset = |like: &Tensor| {
+            let zeros = || Tensor { shape: like.shape.clone(), data: vec![0.0; like.data.len()], double: false };
+            let read = if has(g, "v_reset") { tensor("v_reset")? } else { zeros() };
+            Ok(Tensor { double: read.double && !read.is_zero(), ..read })
         };
         Ok(match kind.as_str() {
             "Input" => Node::Input { shape: self.sizes(g, "shape")? },
@@ -201,8 +203,11 @@ impl Place<'_> {
     fn tensor(&self, g: &Group, name: &str) -> Result<Tensor> {
         let (set, shape) = self.dataset(g, name)?;
         let wrong = |e: hdf5_pure::Error| self.wrong(format!("`{name}`: {e}"));
-        let double = !matches!(set.dtype().map_err(wrong)?, DType::F32);
-        let data = set.read_f64().map_err(wrong)?;
+        let datatype = set.datatype().map_err(wrong)?;
+        // f32 holds every half-precision number.
+        let double = !matches!(datatype, Datatype::FloatingPoint { size: ..=4, .. });
+        let data = decode::numbers(&set.read_raw().map_err(wrong)?, &datatype)
+            .map_err(|problem| self.wrong(format!("`{name}` {problem}")))?;
         if data.len() != shape.iter().product::<usize>() {
             return Err(self.wrong(format!("`{name}` has {} values for the shape {shape:?}", data.len())));
         }
@@ -268,4 +273,66 @@ fn has(g: &Group, name: &str) -> bool {
 
 fn has_group(g: &Group, name: &str) -> bool {
     g.groups().is_ok_and(|names| names.iter().any(|n| n == name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hdf5_pure::{DatatypeByteOrder, FileBuilder, FloatingPointLayout};
+
+    /// A graph input → `fc` → output whose weight `[1, 2]` has this type and these bytes.
+    fn file(datatype: Datatype, weight: Vec<u8>) -> Vec<u8> {
+        let text = |g: &mut hdf5_pure::GroupBuilder, name: &str, words: &[&str], shape: &[u64]| {
+            g.create_dataset(name).with_vlen_strings(words).with_shape(shape);
+        };
+        let mut h5 = FileBuilder::new();
+        let mut node = h5.create_group("node");
+        text(&mut node, "type", &["NIRGraph"], &[]);
+        text(&mut node, "edges", &["input", "fc", "fc", "output"], &[2, 2]);
+        let mut nodes = node.create_group("nodes");
+        for (name, kind, size) in [("input", "Input", 2), ("output", "Output", 1)] {
+            let mut door = nodes.create_group(name);
+            text(&mut door, "type", &[kind], &[]);
+            door.create_dataset("shape").with_i64_data(&[size]);
+            nodes.add_group(door.finish());
+        }
+        let mut fc = nodes.create_group("fc");
+        text(&mut fc, "type", &["Linear"], &[]);
+        fc.create_dataset("weight").with_raw_data(datatype, weight, 2).with_shape(&[1, 2]);
+        nodes.add_group(fc.finish());
+        node.add_group(nodes.finish());
+        h5.add_group(node.finish());
+        h5.finish().unwrap()
+    }
+
+    fn f16(byte_order: DatatypeByteOrder) -> Datatype {
+        let layout = FloatingPointLayout {
+            bit_offset: 0,
+            bit_precision: 16,
+            exponent_location: 10,
+            exponent_size: 5,
+            mantissa_location: 0,
+            mantissa_size: 10,
+            exponent_bias: 15,
+        };
+        Datatype::FloatingPoint { size: 2, byte_order, layout }
+    }
+
+    #[test]
+    fn weights_in_half_precision_and_either_byte_order_are_read() {
+        let wanted = Node::Linear { weight: Tensor::single(&[1, 2], &[1.5, -0.25]) };
+        let big = [0x3e00u16, 0xb400].iter().flat_map(|v| v.to_be_bytes()).collect::<Vec<u8>>();
+        let little = [0x3e00u16, 0xb400].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+        for (order, bytes) in [(DatatypeByteOrder::BigEndian, big), (DatatypeByteOrder::LittleEndian, little)] {
+            let graph = from_bytes(&file(f16(order), bytes), Path::new("half.nir")).unwrap();
+            assert_eq!(graph.nodes["fc"], wanted, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn an_infinite_half_names_its_node_and_tensor() {
+        let bytes = file(f16(DatatypeByteOrder::LittleEndian), vec![0x00, 0x7c, 0x00, 0x3e]);
+        let e = from_bytes(&bytes, Path::new("half.nir")).unwrap_err().to_string();
+        assert!(e.contains("half.nir: NIR node `fc`: `weight`: value 0 is inf"), "{e}");
+    }
 }

@@ -6,7 +6,7 @@ use super::graph::Graph;
 use super::node::{Conv2d, Node, Padding, Tensor, Window};
 use super::reader::Reader;
 use super::to_network::ImportOptions;
-use super::to_network_neuron::{self as neurons, Numbers};
+use super::to_network_neuron::{self as neurons, Made, Numbers, Step};
 use super::topology::Topology;
 use crate::error::{Error, Result};
 use crate::layer::{Conv, Layer, Linear, Pool, PoolKind};
@@ -28,7 +28,7 @@ const LARGEST_KERNEL: usize = 1 << 28;
 pub(super) struct Build<'a> {
     file: &'a Path,
     reader: Option<Reader>,
-    dt: f64,
+    step: Step,
     notes: &'a mut Vec<Difference>,
     weights: Weights,
     /// Merges made so far, by their inputs.
@@ -48,11 +48,13 @@ struct Value {
     scalable: Option<String>,
     /// The node gives this times what the layer gives; the weights that follow take it up.
     gain: f64,
+    /// The `Scale` that made the gain 0 or negative.
+    scaled_by: Option<String>,
 }
 
 impl<'a> Build<'a> {
-    pub fn new(file: &'a Path, reader: Option<Reader>, dt: f64, notes: &'a mut Vec<Difference>) -> Self {
-        Self { file, reader, dt, notes, weights: Weights::default(), merges: HashMap::new(), settled: 0 }
+    pub fn new(file: &'a Path, reader: Option<Reader>, step: Step, notes: &'a mut Vec<Difference>) -> Self {
+        Self { file, reader, step, notes, weights: Weights::default(), merges: HashMap::new(), settled: 0 }
     }
 
     /// Walks a flat graph.
@@ -69,7 +71,7 @@ impl<'a> Build<'a> {
         self.size(t.input, shape)?;
         let mut b = NetworkBuilder::new(&options.name, shape, options.kind);
         let mut values: BTreeMap<&str, Value> = BTreeMap::new();
-        values.insert(t.input, Value { id: NodeId::Input, shape, vector, scalable: None, gain: 1.0 });
+        values.insert(t.input, Value { id: NodeId::Input, shape, vector, scalable: None, gain: 1.0, scaled_by: None });
         for &name in t.order.iter().filter(|n| **n != t.input) {
             let from: Vec<&Value> = t.from[name].iter().filter_map(|f| values.get(f)).collect();
             let from = self.sum(&mut b, name, &from)?;
@@ -122,7 +124,7 @@ impl<'a> Build<'a> {
             return Ok(value.clone());
         }
         let id = b.add(&format!("{node}.sum"), Layer::Add, &ids);
-        let value = Value { id, scalable: None, gain: 1.0, ..(*first).clone() };
+        let value = Value { id, scalable: None, gain: 1.0, scaled_by: None, ..from[0].clone() };
         self.merges.insert(ids, value.clone());
         Ok(value)
     }
@@ -135,12 +137,21 @@ impl<'a> Build<'a> {
             Node::AvgPool2d(w) => self.pool(b, name, PoolKind::Average, w, from),
             Node::SumPool2d(w) => self.pool(b, name, PoolKind::Sum, w, from),
             Node::Flatten { start, end, .. } => {
-                let last = if from.vector { 0 } else { 2 };
-                if *start == 0 && (*end == -1 || *end == last) || from.vector {
+                // Norse and snnTorch hand the numbers to torch, which counts the batch as dimension 0.
+                let batch = i64::from(*start == 1 && matches!(self.reader, Some(Reader::Norse | Reader::SnnTorch)));
+                let all = *start == batch && (*end == -1 || *end == 2 + batch);
+                if all || from.vector {
                     return Ok(Value { vector: true, ..from.clone() });
                 }
-                let problem =
-                    format!("joins the dimensions {start} to {end} of {}; only all of them (0 to −1)", from.shape);
+                let problem = format!(
+                    "joins the dimensions {start} to {end} of {}; only all of them (0 to −1) can be joined here{}",
+                    from.shape,
+                    if *start == 1 {
+                        ", or 1 to −1 in a dialect that counts the batch (norse, snntorch)"
+                    } else {
+                        ""
+                    }
+                );
                 self.wrong(name, problem)
             }
             Node::Scale { scale } => self.scale(b, name, scale, from),
@@ -193,7 +204,14 @@ impl<'a> Build<'a> {
         self.weights.insert(format!("{name}.weight"), fold::multiplied(w, from.gain));
         let bias = self.bias(name, bias, out)?;
         let id = b.add(name, Layer::Linear(Linear { out, bias }), &[from.id]);
-        Ok(Value { id, shape: Shape::vector(out), vector: true, scalable: Some(name.to_owned()), gain: 1.0 })
+        Ok(Value {
+            id,
+            shape: Shape::vector(out),
+            vector: true,
+            scalable: Some(name.to_owned()),
+            gain: 1.0,
+            scaled_by: None,
+        })
     }
 
     /// Keeps a bias that says something.
@@ -266,7 +284,7 @@ impl<'a> Build<'a> {
         };
         self.weights.insert(format!("{name}.weight"), weight);
         let id = b.add(name, layer, &[from.id]);
-        Ok(Value { id, shape, vector: false, scalable: Some(name.to_owned()), gain: 1.0 })
+        Ok(Value { id, shape, vector: false, scalable: Some(name.to_owned()), gain: 1.0, scaled_by: None })
     }
 
     fn pool(&mut self, b: &mut NetworkBuilder, name: &str, kind: PoolKind, w: &Window, from: &Value) -> Result<Value> {
@@ -298,8 +316,14 @@ impl<'a> Build<'a> {
             let problem = format!("its factors {:?} are not one for each channel of {}", scale.shape, from.shape);
             return self.wrong(name, problem);
         };
+        if factors.iter().all(|f| *f == 0.0) {
+            return self
+                .wrong(name, "its factors are all 0, so nothing passes it; remove it and what stands before it");
+        }
         if factors.iter().all(|f| *f == factors[0]) {
-            return Ok(Value { gain: from.gain * factors[0], ..from.clone() });
+            let gain = from.gain * factors[0];
+            let scaled_by = if gain > 0.0 { None } else { Some(name.to_owned()) };
+            return Ok(Value { gain, scaled_by, ..from.clone() });
         }
         if let Some(layer) = &from.scalable {
             self.multiply(layer, &factors);
@@ -325,12 +349,14 @@ impl<'a> Build<'a> {
         let factors = vec![from.gain; from.shape.channels];
         self.settled += 1;
         let settled = self.each_channel(b, &format!("{reader}.factor{}", self.settled), &factors, &from);
-        Value { gain: 1.0, ..settled }
+        Value { gain: 1.0, scaled_by: None, ..settled }
     }
 
     fn neuron(&mut self, b: &mut NetworkBuilder, name: &str, numbers: &Numbers, from: &Value) -> Result<Value> {
-        let (mut neuron, gains) =
-            neurons::neuron(self.reader, self.dt, numbers, from.shape).map_err(|problem| self.error(name, problem))?;
+        let made = neurons::neuron(self.reader, self.step, numbers, from.shape);
+        let Made { mut neuron, gains, notes } = made.map_err(|problem| self.error(name, problem))?;
+        let said = |what| Difference { reader: None, places: vec![name.to_owned()], what };
+        self.notes.extend(notes.into_iter().map(said));
         let gains = match gains {
             None if from.gain == 1.0 => None,
             gains => {
@@ -341,7 +367,17 @@ impl<'a> Build<'a> {
         if let Some(gains) = gains {
             match (&from.scalable, neurons::per_channel(&gains, from.shape)) {
                 (Some(layer), Some(gains)) => self.multiply(layer, &gains),
-                _ if gains.iter().all(|g| *g == gains[0]) => neurons::divide(&mut neuron, gains[0]),
+                _ if gains.iter().all(|g| *g == gains[0]) => {
+                    if let Some(scale) = &from.scaled_by {
+                        let problem = format!(
+                            "its factor is {}: neuron `{name}` gets its input with the sign turned, and no convolution or \
+                             linear layer of its own stands before it to take that up; put the factor into weights",
+                            from.gain
+                        );
+                        return self.wrong(scale, problem);
+                    }
+                    neurons::divide(&mut neuron, gains[0]).map_err(|problem| self.error(name, problem))?;
+                }
                 _ => {
                     let problem = "its neurons weigh their inputs differently and no convolution or linear layer of its own \
                                    stands before it to take that up; give all the same numbers";
@@ -352,7 +388,7 @@ impl<'a> Build<'a> {
             self.notes.push(Difference { reader: None, places: vec![name.to_owned()], what: what.to_owned() });
         }
         let id = b.add(name, Layer::Neuron(neuron), &[from.id]);
-        Ok(Value { id, scalable: None, gain: 1.0, ..from.clone() })
+        Ok(Value { id, scalable: None, gain: 1.0, scaled_by: None, ..from.clone() })
     }
 
     /// Multiplies the outputs of a layer.

@@ -2,10 +2,15 @@
 //!
 //! A layer here has one neuron. Where thresholds differ, the membrane of each is counted in units of
 //! its own threshold: v′ = v·θ₀/θ, so the input gets the factor g·θ₀/θ, and nothing else changes.
+//!
+//! Membranes here rest, start and reset at 0. One that rests and resets at c is the same neuron with its
+//! potential counted from c: v′ = v − c, θ′ = θ − c. A LIF rests at v_leak, an IF where v_reset put it; a neuron
+//! that rests at one potential and resets to another is refused. sinabs, snnTorch and Norse read only
+//! neurons that rest and reset at 0.
 
 use super::node::Tensor;
 use super::reader::{Cell, Reader, hear, same};
-use crate::neuron::{Leak, Neuron, Surrogate};
+use crate::neuron::{Leak, LeakRule, Neuron, Surrogate};
 use crate::shape::Shape;
 
 /// The arrays of an IF or LIF.
@@ -15,6 +20,26 @@ pub(super) struct Numbers<'a> {
     pub leak: Option<&'a Tensor>,
     pub threshold: &'a Tensor,
     pub reset: &'a Tensor,
+}
+
+/// How time passes in the graph.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step {
+    /// Duration of a step of the framework.
+    pub seconds: f64,
+    /// Whether the user gave it.
+    pub given: bool,
+    /// What the leak belongs to.
+    pub leak: LeakRule,
+}
+
+/// A neuron and what it needs of what stands before it.
+pub(super) struct Made {
+    pub neuron: Neuron,
+    /// The factors of its inputs, unless all are 1.
+    pub gains: Option<Vec<f64>>,
+    /// What had to be changed.
+    pub notes: Vec<String>,
 }
 
 /// One value for each value of `shape`: the array as it is, one value for all, or one for each channel.
@@ -36,35 +61,39 @@ pub(super) fn per_channel(values: &[f64], shape: Shape) -> Option<Vec<f64>> {
     planes.map(|p| p.iter().all(|v| *v == p[0]).then_some(p[0])).collect()
 }
 
-/// The neuron of `reader` and, unless they are all 1, the factors of its inputs.
+/// The neuron of `reader` (`None`: plain NIR).
 ///
 /// # Errors
 /// Says what is wrong and what to do.
-pub(super) fn neuron(
-    reader: Option<Reader>,
-    dt: f64,
-    n: &Numbers,
-    shape: Shape,
-) -> Result<(Neuron, Option<Vec<f64>>), String> {
+pub(super) fn neuron(reader: Option<Reader>, step: Step, n: &Numbers, shape: Shape) -> Result<Made, String> {
+    let dt = step.seconds;
     let all = |what: &str, t: &Tensor| {
         spread(t, shape).ok_or_else(|| format!("`{what}` has the shape {:?} for a layer of {shape}", t.shape))
     };
-    for (what, t) in [("v_leak", n.leak), ("v_reset", Some(n.reset))] {
-        if let Some(v) = t.and_then(|t| t.data.iter().find(|v| **v != 0.0)) {
-            return Err(format!("`{what}` is {v}; membranes rest at 0 here, so shift threshold and potentials by it"));
-        }
-    }
-    let (r, threshold) = (all("r", n.r)?, all("v_threshold", n.threshold)?);
+    let (r, threshold, reset) = (all("r", n.r)?, all("v_threshold", n.threshold)?, all("v_reset", n.reset)?);
     let tau = n.tau.map(|t| all("tau", t)).transpose()?;
-    let cell = |i: usize| Cell { tau: tau.as_ref().map(|t| t[i]), r: r[i], threshold: threshold[i] };
+    let leak = n.leak.map(|t| all("v_leak", t)).transpose()?;
+    let mut notes = Vec::new();
+    let mut rest = Vec::with_capacity(shape.len());
+    for i in 0..shape.len() {
+        rest.push(rests_at(reader, leak.as_ref().map(|l| l[i]), reset[i], threshold[i])?);
+    }
+    if let Some(c) = rest.iter().find(|c| **c != 0.0) {
+        notes.push(format!("its membrane rests, starts and resets at {c}; the potential is counted from there"));
+    }
+    let cell = |i: usize| Cell { tau: tau.as_ref().map(|t| t[i]), r: r[i], threshold: threshold[i] - rest[i] };
     let first = hear(reader, cell(0), dt)?;
     let mut gains = Vec::with_capacity(shape.len());
     for i in 0..shape.len() {
         let heard = hear(reader, cell(i), dt)?;
-        if !same(heard.lambda, first.lambda) {
-            return Err(format!("neurons 0 and {i} leak differently; give a layer one time constant"));
+        if let (Some(a), Some(b)) = (cell(0).tau, cell(i).tau)
+            && !same(a, b)
+        {
+            return Err(format!(
+                "its neurons 0 and {i} leak differently (`tau` {a} and {b}); give a layer one time constant"
+            ));
         }
-        gains.push(heard.gain * first.threshold / heard.threshold);
+        gains.push(heard.gain * exact_charge(reader, step, cell(i).tau) * first.threshold / heard.threshold);
     }
     if first.lambda.is_nan() || first.lambda <= 0.0 {
         return Err(format!("a step of {dt} s is not shorter than its time constant; shorten the step (`dt`)"));
@@ -72,10 +101,9 @@ pub(super) fn neuron(
     if !gains.iter().all(|g| *g > 0.0 && g.is_finite()) {
         return Err("`r` must be above 0".to_owned());
     }
-    let lambda = first.lambda as f32;
     let neuron = Neuron {
         threshold: first.threshold as f32,
-        leak: if lambda == 1.0 { Leak::None } else { Leak::Step(lambda) },
+        leak: leaks(reader, step, cell(0).tau, first.lambda, &mut notes),
         synapse: None,
         adaptation: None,
         spikes: first.spikes,
@@ -86,14 +114,80 @@ pub(super) fn neuron(
         surrogate: reader.map_or(Surrogate::Triangle, Reader::surrogate),
     };
     if !(neuron.threshold > 0.0 && neuron.threshold.is_finite()) {
-        return Err(format!("the threshold {} is no f32 above 0", first.threshold));
+        return Err(format!("`v_threshold`: {} is no f32 above 0", first.threshold));
     }
-    Ok((neuron, if gains.iter().all(|g| same(*g, 1.0)) { None } else { Some(gains) }))
+    let gains = if gains.iter().all(|g| same(*g, 1.0)) { None } else { Some(gains) };
+    Ok(Made { neuron, gains, notes })
 }
 
-/// A membrane in units of a gain: θ/g, v_min/g.
-pub(super) fn divide(neuron: &mut Neuron, gain: f64) {
+/// Where a membrane rests, starts and resets.
+fn rests_at(reader: Option<Reader>, leak: Option<f64>, reset: f64, threshold: f64) -> Result<f64, String> {
+    if leak.unwrap_or(0.0) == 0.0 && reset == 0.0 {
+        return Ok(0.0);
+    }
+    let values = leak.map_or(String::new(), |l| format!("`v_leak` is {l} and ")) + &format!("`v_reset` is {reset}");
+    if let Some(reader @ (Reader::Sinabs | Reader::SnnTorch | Reader::Norse)) = reader {
+        return Err(format!("{values}, and {reader} runs only neurons where both are 0; give them 0"));
+    }
+    let rest = leak.unwrap_or(reset);
+    if !same(rest, reset) {
+        return Err(format!("{values}: a neuron here rests and resets at one potential; give them one value"));
+    }
+    if rest >= threshold {
+        return Err(format!(
+            "{values}, not below `v_threshold` {threshold}: it fires without input, which no neuron here does; raise \
+             the threshold"
+        ));
+    }
+    Ok(rest)
+}
+
+/// What a current over one step adds with exact decay, relative to what it adds by Euler's rule.
+///
+/// ```text
+/// exact:  1 − e^(−Δt/τ)        Euler:  Δt/τ
+/// ```
+///
+/// With τ kept in seconds the membrane decays exactly, so the charge must be the exact one too: a constant
+/// input then drives it to the same potential as in the framework.
+fn exact_charge(reader: Option<Reader>, step: Step, tau: Option<f64>) -> f64 {
+    match tau {
+        Some(tau) if step.leak == LeakRule::Time && reader != Some(Reader::Sinabs) => {
+            let x = step.seconds / tau;
+            -(-x).exp_m1() / x
+        }
+        _ => 1.0,
+    }
+}
+
+/// The leak of a cell with this τ, whose framework keeps `lambda` from step to step.
+fn leaks(reader: Option<Reader>, step: Step, tau: Option<f64>, lambda: f64, notes: &mut Vec<String>) -> Leak {
+    let of_step = || if lambda as f32 == 1.0 { Leak::None } else { Leak::Step(lambda as f32) };
+    match (tau, step.leak) {
+        (Some(tau), LeakRule::Time) if reader != Some(Reader::Sinabs) => Leak::Time(tau * 1e6),
+        (Some(tau), LeakRule::Time) if step.given => Leak::Time(tau * step.seconds * 1e6),
+        (Some(tau), LeakRule::Time) => {
+            notes.push(format!(
+                "sinabs counts its time constant of {tau} in steps, which last as long as a step of this run at T_max; \
+                 give the duration of a step to fix it in seconds"
+            ));
+            of_step()
+        }
+        _ => of_step(),
+    }
+}
+
+/// Counts a membrane in units of a gain: θ/g, v_min/g.
+///
+/// # Errors
+/// If f32 does not hold the threshold.
+pub(super) fn divide(neuron: &mut Neuron, gain: f64) -> Result<(), String> {
+    let before = neuron.threshold;
     for v in std::iter::once(&mut neuron.threshold).chain(&mut neuron.v_min) {
         *v = (f64::from(*v) / gain) as f32;
     }
+    if neuron.threshold > 0.0 && neuron.threshold.is_finite() {
+        return Ok(());
+    }
+    Err(format!("`v_threshold` {before} over the factor {gain} of its input (r, τ, step, scale) is no f32 above 0"))
 }

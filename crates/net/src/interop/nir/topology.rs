@@ -75,15 +75,17 @@ impl<'a> Topology<'a> {
     }
 }
 
+/// The one node of a kind.
 fn one<'a>(graph: &'a Graph, kind: &str, is: impl Fn(&Node) -> bool, file: &Path) -> Result<&'a str> {
     let found: Vec<&str> = graph.nodes.iter().filter(|(_, n)| is(n)).map(|(k, _)| k.as_str()).collect();
+    let wrong = |problem: String| Err(Error::NirGraph { file: file.into(), problem });
     match found.as_slice() {
         [one] => Ok(one),
-        [] => Err(Error::NirFile { file: file.into(), problem: format!("the graph has no `{kind}` node") }),
-        many => {
-            let problem =
-                format!("the graph has {} nodes `{kind}` ({}); only one can run", many.len(), many.join(", "));
-            Err(Error::NirFile { file: file.into(), problem })
-        }
+        [] => wrong(format!("has no `{kind}` node; add one")),
+        many => wrong(format!(
+            "has {} nodes `{kind}` ({}), and a network has one; join them in the framework that wrote it",
+            many.len(),
+            many.join(", ")
+        )),
     }
 }

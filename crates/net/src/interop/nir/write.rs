@@ -57,13 +57,14 @@ fn put_graph(g: &mut GroupBuilder, graph: &Graph, file: &Path) -> Result<()> {
 
 fn put_node(g: &mut GroupBuilder, node: &Node) {
     text(g, "type", node.kind());
-    let mut put = |tensors: &[(&str, &Tensor)]| tensors.iter().for_each(|(name, t)| tensor(g, name, t));
+    for (name, t) in node.tensors() {
+        if name != "v_reset" || !t.is_zero() {
+            tensor(g, name, t);
+        }
+    }
     match node {
         Node::Input { shape } | Node::Output { shape } => sizes(g, "shape", shape),
-        Node::Affine { weight, bias } => put(&[("weight", weight), ("bias", bias)]),
-        Node::Linear { weight } => put(&[("weight", weight)]),
         Node::Conv2d(c) => {
-            put(&[("weight", &c.weight), ("bias", &c.bias)]);
             pair(g, "stride", c.stride);
             match c.padding {
                 Padding::Zeros(rows, columns) => pair(g, "padding", (rows, columns)),
@@ -84,29 +85,8 @@ fn put_node(g: &mut GroupBuilder, node: &Node) {
                 sizes(g, "input_type", input);
             }
         }
-        Node::Scale { scale } => put(&[("scale", scale)]),
-        Node::Threshold { threshold } => put(&[("threshold", threshold)]),
-        Node::If { r, threshold, reset } => {
-            put(&[("r", r), ("v_threshold", threshold)]);
-            put_reset(g, reset);
-        }
-        Node::Lif { tau, r, leak, threshold, reset } => {
-            put(&[("tau", tau), ("r", r), ("v_leak", leak), ("v_threshold", threshold)]);
-            put_reset(g, reset);
-        }
-        Node::Li { tau, r, leak } => put(&[("tau", tau), ("r", r), ("v_leak", leak)]),
-        Node::CubaLif { tau_syn, tau_mem, r, leak, threshold, reset, w_in } => {
-            put(&[("tau_syn", tau_syn), ("tau_mem", tau_mem), ("r", r), ("v_leak", leak)]);
-            put(&[("v_threshold", threshold), ("w_in", w_in)]);
-            put_reset(g, reset);
-        }
-        Node::Graph(_) | Node::Other { .. } => {}
-    }
-}
-
-fn put_reset(g: &mut GroupBuilder, reset: &Tensor) {
-    if !reset.is_zero() {
-        tensor(g, "v_reset", reset);
+        // The rest is arrays, or was written or refused by the caller.
+        _ => {}
     }
 }
 

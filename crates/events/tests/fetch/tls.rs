@@ -1,0 +1,43 @@
+//! A certificate that nobody vouches for: one try, and not a minute of them.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustls::pki_types::PrivateKeyDer;
+use tickless_events::fetch::{Options, Then, fetch};
+use tickless_events::progress::Silent;
+
+use super::server::{Server, body, source};
+
+#[test]
+fn an_invalid_certificate_is_not_tried_again() {
+    let made = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    let (config, listener) = (Arc::new(config), TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = listener.local_addr().unwrap().port();
+    let tries = Arc::new(AtomicUsize::new(0));
+    std::thread::spawn({
+        let tries = tries.clone();
+        move || {
+            for stream in listener.incoming() {
+                tries.fetch_add(1, Ordering::SeqCst);
+                let mut server = rustls::ServerConnection::new(config.clone()).unwrap();
+                let _ = server.complete_io(&mut stream.unwrap());
+            }
+        }
+    });
+    // The patience of the other tests.
+    let patience = Server::new(|_, _, _| {}).options().patience;
+    let mirror = Some(format!("https://me:secret@localhost:{port}/files"));
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { mirror, patience, ..Options::default() };
+    let source = source("a.bin", &body(100), true, Then::Keep);
+    let error = fetch(&source, folder.path(), &options, &Silent).unwrap_err().to_string();
+    assert!(error.contains("no secure connection") && error.contains("certificate"), "{error}");
+    assert!(!error.contains("secret") && error.contains(&format!("https://…@localhost:{port}/files/a.bin")), "{error}");
+    assert_eq!(tries.load(Ordering::SeqCst), 1);
+}

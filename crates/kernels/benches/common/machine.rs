@@ -1,0 +1,113 @@
+//! What the machine can do at most, on as many threads as the kernels take.
+//!
+//! Arithmetic: sixteen independent sums of fused multiply-adds in registers of the best instruction set, two
+//! operations a lane. Memory: the triad a ← b + s·c over arrays that fit no cache, 12 bytes a value (what the
+//! machine reads of `a` before it writes it is not counted).
+
+use rayon::prelude::*;
+use std::hint::black_box;
+use std::time::Instant;
+use tickless_kernels::cpu::simd::{Isa, LANES, Lanes, Portable};
+
+/// Limits in operations and in bytes a second.
+#[derive(Debug, Clone, Copy)]
+pub struct Peaks {
+    /// Floating-point operations.
+    pub operations: f64,
+    /// Bytes to and from memory.
+    pub bytes: f64,
+}
+
+/// Sums that are independent of each other: more than the latency of a multiply-add times two ports.
+const SUMS: usize = 16;
+
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn products<V: Lanes>(rounds: usize) -> f32 {
+    let mut all = [0.0f32; LANES];
+    // SAFETY: the caller gives the instruction set; the store is to sixteen values.
+    unsafe {
+        let (mut sums, a, b) = ([V::splat(0.0); SUMS], V::splat(black_box(1.0)), V::splat(black_box(1e-9)));
+        for _ in 0..rounds {
+            for s in &mut sums {
+                *s = s.add_product(a, b);
+            }
+        }
+        let sum = sums.into_iter().reduce(|s, t| s.add(t)).unwrap_or(a);
+        sum.store(all.as_mut_ptr());
+    }
+    all[0]
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::products;
+    use tickless_kernels::cpu::simd::{Avx2, Avx512};
+
+    #[target_feature(enable = "avx512f,avx512bw,fma")]
+    pub unsafe fn avx512(rounds: usize) -> f32 {
+        // SAFETY: this function is compiled for the instruction set.
+        unsafe { products::<Avx512>(rounds) }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub unsafe fn avx2(rounds: usize) -> f32 {
+        // SAFETY: as above.
+        unsafe { products::<Avx2>(rounds) }
+    }
+}
+
+fn arithmetic(rounds: usize) -> f32 {
+    match Isa::detect() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `Isa` values come from detection.
+        Isa::Avx512 => unsafe { x86::avx512(rounds) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::Avx2 => unsafe { x86::avx2(rounds) },
+        // SAFETY: needs no instruction set.
+        _ => unsafe { products::<Portable>(rounds) },
+    }
+}
+
+/// Best rate of seven turns of a call that does `amount` of something.
+fn best(amount: f64, mut call: impl FnMut()) -> f64 {
+    let turn = |_| {
+        let start = Instant::now();
+        call();
+        amount / start.elapsed().as_secs_f64()
+    };
+    (0..7).map(turn).fold(0.0, f64::max)
+}
+
+impl Peaks {
+    /// Measures both; half a second.
+    pub fn measure() -> Self {
+        let (threads, rounds) = (rayon::current_num_threads(), 1 << 20);
+        let operations = best((2 * SUMS * LANES * rounds * threads) as f64, || {
+            (0..threads).into_par_iter().with_max_len(1).for_each(|_| {
+                black_box(arithmetic(black_box(rounds)));
+            });
+        });
+        let len = 1 << 24;
+        let (mut a, b, c) = (vec![0.0f32; len], vec![1.0f32; len], vec![2.0f32; len]);
+        let piece = 1 << 16;
+        let bytes = best(12.0 * len as f64, || {
+            let rows = a.par_chunks_mut(piece).zip(b.par_chunks(piece)).zip(c.par_chunks(piece));
+            rows.for_each(|((a, b), c)| a.iter_mut().zip(b).zip(c).for_each(|((a, b), c)| *a = b + 3.0 * c));
+            black_box(&mut a);
+        });
+        Self { operations, bytes }
+    }
+
+    /// Both in words.
+    pub fn say(&self) -> String {
+        let (threads, isa) = (rayon::current_num_threads(), Isa::detect());
+        format!(
+            "Limits of the machine in this run, {threads} threads, {isa:?}: {:.0} GFLOP/s, {:.1} GB/s",
+            self.operations / 1e9,
+            self.bytes / 1e9
+        )
+    }
+}

@@ -1,0 +1,205 @@
+//! The convolution kernels one by one, at the layers of ResNet-18 and nmnist-wide.
+//!
+//! ```text
+//! cargo bench -p tickless-kernels --bench conv
+//! ```
+//!
+//! Items a second are floating-point operations of the dense product, so that a sparse kernel's rate is
+//! "dense-equivalent"; bytes are what a call must read and write at least once. After divan's tree comes a
+//! table in GFLOP/s with the share of the machine's peak, which is measured in the same run.
+
+mod common;
+
+use common::layers::{LAYERS, Layer, reals, spikes};
+use common::machine::Peaks;
+use divan::Bencher;
+use divan::counter::{BytesCount, ItemsCount};
+use std::mem::MaybeUninit;
+use tickless_kernels::Geometry;
+use tickless_kernels::cpu::conv::dense::{self, Indirection};
+use tickless_kernels::cpu::conv::events::Events;
+use tickless_kernels::cpu::conv::pack::{Panels, panel_width};
+use tickless_kernels::cpu::conv::{dense_weight, gather, gather_weight, narrow, winograd};
+use tickless_kernels::cpu::simd::Isa;
+
+/// A product of a layer, by one kernel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Product {
+    /// Finding the active inputs, at this fraction of them.
+    Encoding(f64),
+    /// Output over active inputs.
+    OutputSparse(f64),
+    /// Output over all inputs.
+    OutputDense,
+    /// Gradient of the input, tap by tap.
+    InputDense,
+    /// The same with fewer multiplications; of few channels, over rows.
+    InputWinograd,
+    /// Gradient of the weight over active inputs.
+    WeightSparse(f64),
+    /// The same over all inputs.
+    WeightDense,
+}
+use Product::*;
+
+/// Rows that few channels leave short go another way.
+fn rows(g: &Geometry, turned: bool) -> Option<narrow::Map> {
+    let (ends, padding) = ([[g.channels, g.height, g.width], [g.out, g.out_height(), g.out_width()]], g.padding);
+    let [input, output] = if turned { [ends[1], ends[0]] } else { ends };
+    let padding = if turned { g.kernel - 1 - padding } else { padding };
+    Some(narrow::Map { input, output, kernel: g.kernel, stride: g.stride, padding }).filter(narrow::Map::pays)
+}
+
+/// A call of a kernel with everything it needs made before.
+fn prepare(layer: Layer, product: Product) -> Box<dyn FnMut()> {
+    let (g, isa, n) = (layer.geometry(), Isa::detect(), layer.images());
+    let gradient = || reals(n * g.output_len());
+    let events = |density| {
+        let x = spikes(n * g.input_len(), density);
+        Events::of(isa, &x, g.pixels(), g.width, g.channels)
+    };
+    let room = |len| vec![MaybeUninit::<f32>::uninit(); n * len];
+    let w = reals(g.weights());
+    let ahead = Panels::forward(&w, &g, panel_width(g.out, dense::PANEL));
+    let gathered = Panels::gathered(&w, &g, panel_width(g.out, gather::PANEL));
+    let back = Panels::backward(&w, &g, panel_width(g.channels, dense::PANEL));
+    match product {
+        Encoding(density) => {
+            let x = spikes(n * g.input_len(), density);
+            Box::new(move || {
+                divan::black_box(Events::of(isa, &x, g.pixels(), g.width, g.channels));
+            })
+        }
+        OutputSparse(density) => {
+            let (x, mut y) = (events(density), room(g.output_len()));
+            Box::new(move || gather::forward(isa, g, &x, gather::Weights::Packed(&gathered), &mut y))
+        }
+        OutputDense => {
+            let (x, map, mut y) = (reals(n * g.input_len()), Indirection::forward(&g), room(g.output_len()));
+            match rows(&g, false) {
+                Some(rows) => Box::new(move || narrow::forward(isa, rows, &x, &ahead, &mut y)),
+                None => Box::new(move || dense::forward(isa, &map, &x, &ahead, &mut y)),
+            }
+        }
+        InputDense => {
+            let (d, map, mut y) = (gradient(), Indirection::backward(&g), room(g.input_len()));
+            Box::new(move || dense::forward(isa, &map, &d, &back, &mut y))
+        }
+        InputWinograd => {
+            let (d, mut y) = (gradient(), room(g.input_len()));
+            let tiles = winograd::Map::input_gradient(&g);
+            match (tiles.pays(g.out, g.channels), rows(&g, true)) {
+                (false, Some(rows)) => {
+                    let turned = back.turned();
+                    Box::new(move || narrow::forward(isa, rows, &d, &turned, &mut y))
+                }
+                _ => Box::new(move || winograd::input_gradient(isa, &g, &d, &w, &mut y)),
+            }
+        }
+        WeightSparse(density) => {
+            let (x, d) = (events(density), gradient());
+            Box::new(move || drop(divan::black_box(gather_weight::weight_gradient(isa, g, &x, &d))))
+        }
+        WeightDense => {
+            let (x, d, map) = (reals(n * g.input_len()), gradient(), Indirection::forward(&g));
+            Box::new(move || drop(divan::black_box(dense_weight::weight_gradient(isa, g, &map, &x, &d))))
+        }
+    }
+}
+
+/// Bytes that a call must move: values of 4, entries of active inputs of 2.
+fn bytes(layer: Layer, product: Product) -> usize {
+    let (g, n) = (layer.geometry(), layer.images());
+    let entries = |density: f64| (2.0 * density * (n * g.input_len()) as f64) as usize + 4 * n * g.pixels();
+    let (input, output, weight) = (4 * n * g.input_len(), 4 * n * g.output_len(), 4 * g.weights());
+    match product {
+        Encoding(density) => input + entries(density),
+        OutputSparse(density) | WeightSparse(density) => entries(density) + output + weight,
+        OutputDense | InputDense | InputWinograd | WeightDense => input + output + weight,
+    }
+}
+
+fn measure(bencher: Bencher<'_, '_>, layer: &Layer, product: Product) {
+    let mut call = prepare(*layer, product);
+    let bencher = bencher.counter(BytesCount::new(bytes(*layer, product)));
+    match product {
+        Encoding(_) => bencher.bench_local(call),
+        _ => bencher.counter(ItemsCount::new(layer.operations())).bench_local(&mut call),
+    }
+}
+
+#[divan::bench(args = LAYERS)]
+fn encoding(b: Bencher<'_, '_>, layer: &Layer) {
+    measure(b, layer, Encoding(0.1));
+}
+
+#[divan::bench(args = LAYERS)]
+fn output_sparse_of_a_tenth(b: Bencher<'_, '_>, layer: &Layer) {
+    measure(b, layer, OutputSparse(0.1));
+}
+
+#[divan::bench(args = LAYERS)]
+fn output_dense(b: Bencher<'_, '_>, layer: &Layer) {
+    measure(b, layer, OutputDense);
+}
+
+#[divan::bench(args = LAYERS)]
+fn input_gradient_dense(b: Bencher<'_, '_>, layer: &Layer) {
+    measure(b, layer, InputDense);
+}
+
+#[divan::bench(args = LAYERS)]
+fn input_gradient_winograd(b: Bencher<'_, '_>, layer: &Layer) {
+    measure(b, layer, InputWinograd);
+}
+
+#[divan::bench(args = LAYERS)]
+fn weight_gradient_sparse_of_a_tenth(b: Bencher<'_, '_>, layer: &Layer) {
+    measure(b, layer, WeightSparse(0.1));
+}
+
+#[divan::bench(args = LAYERS)]
+fn weight_gradient_dense(b: Bencher<'_, '_>, layer: &Layer) {
+    measure(b, layer, WeightDense);
+}
+
+/// Every product at every layer as GFLOP/s (percent of the peak); encoding in GB/s (percent of the stream).
+fn table() {
+    let peaks = Peaks::measure();
+    println!("\n{}; in brackets the share of them in percent.", peaks.say());
+    println!("Input gradient of nmnist-wide: over rows, not Winograd.\n");
+    let products: [(&str, Product); 11] = [
+        ("encoding 10 %, GB/s", Encoding(0.1)),
+        ("output dense", OutputDense),
+        ("sparse 20 %", OutputSparse(0.2)),
+        ("10 %", OutputSparse(0.1)),
+        ("5 %", OutputSparse(0.05)),
+        ("input gradient dense", InputDense),
+        ("Winograd", InputWinograd),
+        ("weight gradient dense", WeightDense),
+        ("sparse 20 %", WeightSparse(0.2)),
+        ("10 %", WeightSparse(0.1)),
+        ("5 %", WeightSparse(0.05)),
+    ];
+    println!("| layer | {} |", products.map(|p| p.0).join(" | "));
+    println!("|---{}|", "|---".repeat(products.len()));
+    for layer in LAYERS {
+        let cell = |(_, product)| {
+            let seconds = common::median_seconds(&mut prepare(layer, product));
+            let (amount, peak) = match product {
+                Encoding(_) => (bytes(layer, product), peaks.bytes),
+                _ => (layer.operations(), peaks.operations),
+            };
+            let rate = amount as f64 / seconds;
+            format!("{:.0} ({:.0})", rate / 1e9, 100.0 * rate / peak)
+        };
+        println!("| {layer} | {} |", products.map(cell).join(" | "));
+    }
+}
+
+fn main() {
+    divan::main();
+    if common::measuring() {
+        table();
+    }
+}

@@ -1,0 +1,75 @@
+//! bf16: the upper half of an f32, rounded to nearest, halves to even; sums in f32.
+//!
+//! Spikes and counts to 256 are exact. Other values have 8 bits and are off by at most 2⁻⁸ of themselves: so is
+//! the product of a count and a weight; that of two rounded values by at most 2⁻⁷ + 2⁻¹⁶.
+
+use super::tile::{Format, UnitPanels};
+use crate::cpu::conv::pack::Panels;
+use crate::cpu::simd::Isa;
+use rayon::prelude::*;
+
+/// Where the first of two stands in a unit, as memory has it.
+const FIRST: u32 = if cfg!(target_endian = "big") { 16 } else { 0 };
+
+/// The bits of a value.
+#[inline(always)]
+pub fn round(v: f32) -> u16 {
+    let bits = v.to_bits();
+    let up = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
+    // What is no number stays that: rounding could carry it over to an infinity or a zero.
+    let odd = bits & 0x7fff_ffff > 0x7f80_0000;
+    ((if odd { bits | 0x0040_0000 } else { up }) >> 16) as u16
+}
+
+/// Inputs as units, `[pixels, units]`.
+pub fn encode(isa: Isa, x: &[f32], channels: usize) -> Vec<u32> {
+    let units = channels.div_ceil(2);
+    let mut all = vec![0u32; x.len() / channels.max(1) * units];
+    let pixels = (16 << 10) / channels.max(1) + 1;
+    all.par_chunks_mut((pixels * units).max(1)).zip(x.par_chunks((pixels * channels).max(1))).for_each(|(into, x)| {
+        let into: &mut [u16] = bytemuck::cast_slice_mut(into);
+        match channels.is_multiple_of(2) {
+            true => halves(isa, x, into),
+            false => {
+                for (into, x) in into.chunks_exact_mut(units * 2).zip(x.chunks_exact(channels)) {
+                    halves(isa, x, &mut into[..channels]);
+                }
+            }
+        }
+    });
+    all
+}
+
+fn halves(isa: Isa, x: &[f32], into: &mut [u16]) {
+    #[inline(always)]
+    fn body(x: &[f32], into: &mut [u16]) {
+        x.iter().zip(into).for_each(|(x, into)| *into = round(*x));
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn avx512(x: &[f32], into: &mut [u16]) {
+        body(x, into);
+    }
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the machine was asked.
+        Isa::Avx512 if is_x86_feature_detected!("avx512vl") => unsafe { avx512(x, into) },
+        _ => body(x, into),
+    }
+}
+
+/// Weights in panels, for either direction.
+pub fn pack(panels: &Panels) -> UnitPanels {
+    let Panels { width, inputs, outputs, taps, .. } = *panels;
+    let units = inputs.div_ceil(2);
+    let mut data = vec![0u32; panels.count() * taps * units * width];
+    let taps_of = data.par_chunks_mut((units * width).max(1)).zip(panels.data.par_chunks((inputs * width).max(1)));
+    taps_of.for_each(|(into, from)| {
+        for (into, from) in into.chunks_exact_mut(width).zip(from.chunks(2 * width)) {
+            let (low, high) = from.split_at(width);
+            into.iter_mut().zip(low).for_each(|(into, v)| *into = u32::from(round(*v)) << FIRST);
+            into.iter_mut().zip(high).for_each(|(into, v)| *into |= u32::from(round(*v)) << (16 - FIRST));
+        }
+    });
+    UnitPanels { format: Format::Bf16, data, width, units, outputs, taps, factors: Vec::new() }
+}

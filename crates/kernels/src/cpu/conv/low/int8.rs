@@ -1,0 +1,182 @@
+//! 8 bits: weights rounded to i8 with one scale an output channel, inputs exact in u8, sums exact in i32.
+//!
+//! ```text
+//! q[co, ·] = round(w[co, ·]·s[co])   s[co]: the largest at which they fit (as of chips, `tickless_net::quantise`)
+//! y[co]    = (Σ x·f · q[co])·(1/(s[co]·f))
+//! ```
+//!
+//! Inputs are spikes and counts (f = 1) or means of them over 2×2 or 4×4 tiles (f = 4, 16), up to 255; anything
+//! else is not encoded. A weight is off by at most half a step, so y by at most `Σ|x|/(2·s[co])`, and
+//! `s[co] ≥ 127/max|w[co, ·]|`.
+
+use super::tile::{Format, UnitPanels};
+use crate::cpu::simd::Isa;
+use crate::operators::Geometry;
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What inputs may have to be multiplied by to be whole.
+const FACTORS: [f32; 3] = [1.0, 4.0, 16.0];
+
+/// Adding it leaves a number of small size rounded, halves to even, in the low bits.
+const ROUNDER: f32 = 12_582_912.0;
+
+/// Inputs of a layer, above which a sum could leave 32 bits: 2³¹/(255·128).
+const MOST_INPUTS: usize = 65_000;
+
+/// Whether sums of this layer cannot overflow.
+pub fn fits(g: &Geometry) -> bool {
+    g.taps() * g.channels <= MOST_INPUTS
+}
+
+/// Inputs as units, `[pixels, units]`, and the factor f that made them whole; `None` where none does.
+pub fn encode(isa: Isa, x: &[f32], channels: usize) -> Option<(Vec<u32>, f32)> {
+    FACTORS.iter().find_map(|&f| encode_with(isa, x, channels, f).map(|units| (units, f)))
+}
+
+fn encode_with(isa: Isa, x: &[f32], channels: usize, factor: f32) -> Option<Vec<u32>> {
+    // What is not whole mostly shows at once, without room for all.
+    let mut first = [0u8; 1024];
+    let head = &x[..x.len().min(first.len())];
+    if !bytes(isa, head, &mut first[..head.len()], factor) {
+        return None;
+    }
+    let units = channels.div_ceil(4);
+    let mut all = vec![0u32; x.len() / channels.max(1) * units];
+    let whole = AtomicBool::new(true);
+    let pixels = (16 << 10) / channels.max(1) + 1;
+    all.par_chunks_mut((pixels * units).max(1)).zip(x.par_chunks(pixels * channels)).for_each(|(into, x)| {
+        if !whole.load(Ordering::Relaxed) {
+            return;
+        }
+        let into: &mut [u8] = bytemuck::cast_slice_mut(into);
+        let ok = match channels.is_multiple_of(4) {
+            true => bytes(isa, x, into, factor),
+            false => {
+                let rows = into.chunks_exact_mut(units * 4).zip(x.chunks_exact(channels));
+                rows.fold(true, |ok, (into, x)| ok & bytes(isa, x, &mut into[..channels], factor))
+            }
+        };
+        if !ok {
+            whole.store(false, Ordering::Relaxed);
+        }
+    });
+    whole.into_inner().then_some(all)
+}
+
+/// Values times a factor as bytes; whether they are that.
+fn bytes(isa: Isa, x: &[f32], into: &mut [u8], factor: f32) -> bool {
+    #[inline(always)]
+    fn body(x: &[f32], into: &mut [u8], factor: f32) -> bool {
+        let mut wrong = 0u32;
+        for (x, into) in x.iter().zip(into) {
+            let scaled = x * factor;
+            let rounded = scaled + ROUNDER;
+            // What is no number differs from itself.
+            wrong |= u32::from(rounded - ROUNDER != scaled) | u32::from(scaled < 0.0) | u32::from(scaled > 255.0);
+            *into = rounded.to_bits() as u8;
+        }
+        wrong == 0
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn avx512(x: &[f32], into: &mut [u8], factor: f32) -> bool {
+        body(x, into, factor)
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn avx2(x: &[f32], into: &mut [u8], factor: f32) -> bool {
+        body(x, into, factor)
+    }
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the machine was asked.
+        Isa::Avx512 if is_x86_feature_detected!("avx512vl") => unsafe { avx512(x, into, factor) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `Isa` values come from detection.
+        Isa::Avx2 => unsafe { avx2(x, into, factor) },
+        _ => body(x, into, factor),
+    }
+}
+
+/// Weights `[co, ci, ky, kx]` for the forward pass, for inputs times `factor`; `None` where one is no number.
+pub fn quantise(isa: Isa, weight: &[f32], g: &Geometry, width: usize, factor: f32) -> Option<UnitPanels> {
+    let (taps, units) = (g.taps(), g.channels.div_ceil(4));
+    let (row, len, panels) = (taps * g.channels, taps * units * width, g.out.div_ceil(width));
+    let mut data = vec![0u32; panels * len];
+    let mut factors = vec![0.0f32; panels * width];
+    let finite = AtomicBool::new(true);
+    // Sixteen channels at a time: reads run along each channel's weights, writes fill a line.
+    let blocks = data.par_chunks_mut(len.max(1)).zip(factors.par_chunks_mut(width)).enumerate();
+    blocks.for_each(|(p, (into, factors))| {
+        let mut integers = vec![0i8; 16 * units * 4 * taps];
+        for (block, factors) in factors.chunks_exact_mut(16).enumerate() {
+            let first = p * width + block * 16;
+            let channels = g.out.saturating_sub(first).min(16);
+            for (j, f) in factors.iter_mut().enumerate().take(channels) {
+                let integers = &mut integers[j * units * 4 * taps..][..row];
+                match round_row(isa, &weight[(first + j) * row..][..row], integers) {
+                    Some(scale) => *f = 1.0 / (scale * factor),
+                    None => finite.store(false, Ordering::Relaxed),
+                }
+            }
+            for u in 0..units {
+                for j in 0..channels {
+                    let from = &integers[(j * units + u) * 4 * taps..][..4 * taps];
+                    for tap in 0..taps {
+                        let unit = [0, 1, 2, 3].map(|b| from[b * taps + tap] as u8);
+                        into[(tap * units + u) * width + block * 16 + j] = u32::from_ne_bytes(unit);
+                    }
+                }
+            }
+        }
+    });
+    let outputs = g.out;
+    finite.into_inner().then_some(UnitPanels { format: Format::Int8, data, width, units, outputs, taps, factors })
+}
+
+/// Integers of one output channel and how many of them are 1; `None` where a weight is no number.
+fn round_row(isa: Isa, weights: &[f32], into: &mut [i8]) -> Option<f32> {
+    #[inline(always)]
+    fn body(weights: &[f32], into: &mut [i8]) -> Option<f32> {
+        let first = weights.first().copied().unwrap_or(0.0);
+        let (mut min, mut max, mut odd) = ([first; 16], [first; 16], [0u32; 16]);
+        for part in weights.chunks(16) {
+            for (i, &w) in part.iter().enumerate() {
+                min[i] = if w < min[i] { w } else { min[i] };
+                max[i] = if w > max[i] { w } else { max[i] };
+                odd[i] |= u32::from(w.to_bits() & 0x7f80_0000 == 0x7f80_0000);
+            }
+        }
+        if odd.contains(&1) {
+            return None;
+        }
+        let min = min.into_iter().fold(first, f32::min).abs();
+        let max = max.into_iter().fold(first, f32::max).abs();
+        let scale = if min <= max * (128.0 / 127.0) { 127.0 / max } else { 128.0 / min };
+        let scale = if scale.is_finite() { scale } else { 1.0 };
+        for (w, q) in weights.iter().zip(into) {
+            *q = (w * scale + ROUNDER).to_bits() as i8;
+        }
+        Some(scale)
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn avx512(weights: &[f32], into: &mut [i8]) -> Option<f32> {
+        body(weights, into)
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn avx2(weights: &[f32], into: &mut [i8]) -> Option<f32> {
+        body(weights, into)
+    }
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the machine was asked.
+        Isa::Avx512 if is_x86_feature_detected!("avx512vl") => unsafe { avx512(weights, into) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `Isa` values come from detection.
+        Isa::Avx2 => unsafe { avx2(weights, into) },
+        _ => body(weights, into),
+    }
+}

@@ -1,0 +1,152 @@
+//! At which precision dense products are computed: asked for by the user, taken where it is faster.
+//!
+//! Costs are as in [`choice`](super::choice): cycles for one output pixel and one panel of `nv` registers,
+//! measured on a Zen 5 core. A dense step of four 8-bit inputs or two of bf16 takes as long as one of f32;
+//! starting on a tap costs a tile of pixels some 100 cycles, ending 70 a pixel. An input is encoded either
+//! way. A layer whose few active inputs are added up faster than that stays in f32.
+
+use super::choice::cost_of_active;
+use super::low::Format;
+use super::narrow;
+use crate::operators::{Geometry, Kernel, Precision};
+use std::fmt;
+use std::sync::OnceLock;
+
+impl Precision {
+    /// How values are packed; `None` where they are not.
+    pub(crate) fn format(self) -> Option<Format> {
+        match self {
+            Self::F32 => None,
+            Self::Bf16 => Some(Format::Bf16),
+            Self::Int8 => Some(Format::Int8),
+        }
+    }
+}
+
+/// Why a layer stays in f32.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Stays {
+    /// The user forced kernels that have no such form.
+    Forced(Kernel),
+    /// The machine lacks the instructions.
+    NoInstructions(&'static str),
+    /// Its f32 kernel is faster at this fraction of active inputs.
+    Faster(f64),
+    /// Inputs are no small whole numbers.
+    NotWhole,
+    /// A weight is no number, or there are more inputs than 32-bit sums hold.
+    DoesNotFit,
+    /// Only plain convolutions have packed kernels.
+    OtherLayer(&'static str),
+}
+
+impl fmt::Display for Stays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stays::Forced(k) => write!(f, "kernel `{k}` is forced"),
+            Stays::NoInstructions(name) => write!(f, "this machine has no {name}"),
+            Stays::Faster(density) => write!(f, "faster with {:.1} % active", 100.0 * density),
+            Stays::NotWhole => f.write_str("inputs are not whole numbers up to 255"),
+            Stays::DoesNotFit => f.write_str("a weight is not finite, or the layer has too many inputs"),
+            Stays::OtherLayer(what) => f.write_str(what),
+        }
+    }
+}
+
+/// What an active input costs more where weights are packed in every pass.
+const TRAINING: f64 = 1.67;
+
+/// Whether a forward pass takes this format, at this fraction of active inputs.
+///
+/// In `training` active inputs weigh more: weights are packed for them in every pass. (ResNet-18 on a Zen 4: bf16 gains
+/// 4 % of a training iteration so and loses 3 % otherwise; in inference at T = 4 it loses 14 % so and gains 2 %
+/// otherwise.)
+pub(crate) fn choose(
+    format: Format,
+    kernel: Kernel,
+    g: &Geometry,
+    density: f64,
+    in_hardware: bool,
+    training: bool,
+) -> std::result::Result<(), Stays> {
+    match kernel {
+        Kernel::Sparse | Kernel::Plain => Err(Stays::Forced(kernel)),
+        Kernel::Dense => Ok(()),
+        Kernel::Auto if !in_hardware => Err(Stays::NoInstructions(format.instructions())),
+        Kernel::Auto => {
+            let nv = g.out.div_ceil(16).min(4);
+            let tile = [12.0, 12.0, 8.0, 6.0][nv.max(1) - 1];
+            let (nv, taps) = (nv as f64, g.taps() as f64);
+            let inputs = taps * g.channels as f64;
+            let units = taps * g.channels.div_ceil(format.inputs()) as f64;
+            let low = 70.0 + 0.5 * units * nv + 100.0 * taps / tile;
+            let map = narrow::Map::forward(g);
+            let dense = 0.5 * inputs * nv + if map.pays() { 8.0 * g.kernel as f64 } else { 100.0 * taps / tile };
+            let sparse = cost_of_active(g, if training { density * TRAINING } else { density });
+            if low < dense.min(sparse) { Ok(()) } else { Err(Stays::Faster(density)) }
+        }
+    }
+}
+
+/// Whether the input gradient takes this format; `tiles` if the f32 kernel has fewer products (Winograd).
+pub(crate) fn choose_backward(format: Format, kernel: Kernel, tiles: bool, in_hardware: bool) -> bool {
+    format == Format::Bf16 && (kernel == Kernel::Dense || (kernel == Kernel::Auto && in_hardware && !tiles))
+}
+
+/// Says on standard error what a layer took, if `TICKLESS_KERNEL_REPORT` is set; that the machine cannot do what
+/// was asked for is said once in any case.
+pub fn report(precision: Precision, what: impl FnOnce() -> String, taken: std::result::Result<(), Stays>) {
+    static WANTED: OnceLock<bool> = OnceLock::new();
+    static LACKS: OnceLock<()> = OnceLock::new();
+    if let Err(Stays::NoInstructions(name)) = taken {
+        LACKS.get_or_init(|| eprintln!("precision {precision}: this machine has no {name}, all layers stay f32"));
+    }
+    if *WANTED.get_or_init(|| std::env::var_os("TICKLESS_KERNEL_REPORT").is_some()) {
+        match taken {
+            Ok(()) => eprintln!("{}: {precision}", what()),
+            Err(stays) => eprintln!("{}: f32, not {precision}: {stays}", what()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resnet_stage() -> Geometry {
+        Geometry { channels: 128, height: 16, width: 16, out: 128, kernel: 3, stride: 1, padding: 1 }
+    }
+
+    #[test]
+    fn a_layer_is_packed_only_where_enough_is_active() {
+        let g = resnet_stage();
+        for format in [Format::Int8, Format::Bf16] {
+            let at = |density| choose(format, Kernel::Auto, &g, density, true, false);
+            assert_eq!(at(0.02), Err(Stays::Faster(0.02)));
+            assert_eq!(at(0.5), Ok(()));
+        }
+        // Four inputs a step pay from a lower density on than two, and in training from a lower one than in inference.
+        assert_eq!(choose(Format::Int8, Kernel::Auto, &g, 0.2, true, false), Ok(()));
+        let bf16 = |density, training| choose(Format::Bf16, Kernel::Auto, &g, density, true, training);
+        assert_eq!(bf16(0.2, false), Err(Stays::Faster(0.2)));
+        assert_eq!((bf16(0.25, false), bf16(0.25, true)), (Err(Stays::Faster(0.25)), Ok(())));
+    }
+
+    #[test]
+    fn a_machine_without_the_instructions_stays_in_f32_and_says_so() {
+        let stays = choose(Format::Int8, Kernel::Auto, &resnet_stage(), 0.5, false, false).unwrap_err();
+        assert_eq!(stays.to_string(), "this machine has no AVX-512 VNNI or AVX2");
+        let stays = choose(Format::Bf16, Kernel::Auto, &resnet_stage(), 0.5, false, false).unwrap_err();
+        assert_eq!(stays.to_string(), "this machine has no AVX-512 BF16");
+        assert!(!choose_backward(Format::Bf16, Kernel::Auto, false, false));
+    }
+
+    #[test]
+    fn forced_kernels_decide() {
+        let g = resnet_stage();
+        assert_eq!(choose(Format::Int8, Kernel::Dense, &g, 0.0, false, false), Ok(()));
+        for kernel in [Kernel::Sparse, Kernel::Plain] {
+            assert_eq!(choose(Format::Int8, kernel, &g, 1.0, true, false), Err(Stays::Forced(kernel)));
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Gradients of a first layer: the membrane is computed again, the gradient sent back through its steps and added
+//! up over active inputs where it lies in the cache (see [`super`] for the sums).
+
+use super::forward::channels_of;
+use super::line::Line;
+use super::plan::{Plan, pitch};
+use super::taps::{self, outputs, pack, place};
+use super::{Norm, Rows};
+use crate::cpu::fused::Channels;
+use crate::cpu::fused::statistics::fold;
+use crate::cpu::fused::time::WideSums;
+use crate::cpu::grain::FineGrained;
+use crate::cpu::pool::spread_rows;
+use crate::cpu::simd::{Isa, Lanes, by_isa};
+use crate::operators::{BranchNorm, FirstOp, NormSums, Statistics, inverse_deviation};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Parts of the batch that the inputs are added up in.
+const PARTS: usize = 8;
+
+struct Job<'a> {
+    op: &'a FirstOp,
+    plan: &'a Plan,
+    rows: &'a Rows,
+    weights: &'a [f32],
+    wide: Option<&'a Channels>,
+    gradient: &'a [f32],
+    bands: Range<usize>,
+    /// The convolution's output of every step of a band, and G, which is zero around the rows of a band.
+    y: &'a mut [f32],
+    g: &'a mut [f32],
+    /// A₁ and, empty without statistics of the batch, Σ c·x·y = A₃ + μ·A₂.
+    products: [Vec<f32>; 2],
+    /// Σ G and Σ G·(y − μ), a row wide; empty without norm.
+    norm: [Vec<f32>; 2],
+}
+
+by_isa!(run = body(&mut Job<'_>));
+
+#[inline(always)]
+unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
+    let plan = job.plan;
+    let (len, line) = (plan.band_len(), plan.line);
+    let (y, g) = (&mut *job.y, &mut *job.g);
+    let mut gradient = vec![0.0f32; plan.steps.len() * line];
+    let mut neurons = Line::new(plan, job.op.fused.neuron, job.wide);
+    for b in job.bands.clone() {
+        let band = plan.band(b);
+        let image = |i: usize| job.rows.image(i * plan.batch + band.sample);
+        for (i, y) in y.chunks_exact_mut(len).enumerate() {
+            // SAFETY: passed on from the caller.
+            unsafe { outputs::<V>(plan, job.weights, image(i), &band, y) };
+        }
+        for r in 0..band.rows.len() {
+            if r.is_multiple_of(plan.window) {
+                let w = band.windows.start + r / plan.window;
+                for (t, row) in gradient.chunks_exact_mut(line).enumerate() {
+                    if w >= band.windows.end {
+                        row.fill(0.0);
+                        continue;
+                    }
+                    let at = t * plan.outputs() + (band.sample * plan.out.0 + w) * plan.out_line();
+                    let from = &job.gradient[at..at + plan.out_line()];
+                    match plan.pool {
+                        Some(pool) => spread_rows(row, from, pool),
+                        None => row.copy_from_slice(from),
+                    }
+                }
+            }
+            let [shift, product] = &mut job.norm;
+            neurons.back(y, plan.row_at(r), &gradient, g, WideSums { shift, product });
+        }
+        for (i, (y, g)) in y.chunks_exact_mut(len).zip(g.chunks_exact_mut(len)).enumerate() {
+            let [gradients, outputs] = &mut job.products;
+            // The rows after a shorter band are those of the one before.
+            g[plan.row_at(band.rows.len()) - plan.left..].fill(0.0);
+            // SAFETY: passed on from the caller.
+            unsafe { taps::sums::<V>(plan, image(i), &band, (g, 1.0), gradients) };
+            if !outputs.is_empty() {
+                clear(plan, band.rows.len(), y);
+                // SAFETY: as above.
+                unsafe { taps::sums::<V>(plan, image(i), &band, (y, plan.copies[i] as f32), outputs) };
+            }
+        }
+    }
+}
+
+/// Zeros around the outputs of a band of so many rows.
+fn clear(plan: &Plan, rows: usize, y: &mut [f32]) {
+    y[..plan.row_at(0)].fill(0.0);
+    for r in 0..rows {
+        y[plan.row_at(r) + plan.line..plan.row_at(r + 1)].fill(0.0);
+    }
+    y[plan.row_at(rows) - plan.left..].fill(0.0);
+}
+
+/// A₂ of every (ci, ky, kx): what a tap meets of Σ c·x.
+fn inputs_met(plan: &Plan, rows: &Rows) -> Vec<f64> {
+    let (g, pitch) = (plan.g, pitch(&plan.g));
+    let plane = g.height * pitch;
+    let parts: Vec<Vec<f32>> = (0..PARTS)
+        .into_par_iter()
+        .map(|part| {
+            let mut all = vec![0.0f32; g.channels * plane];
+            for n in (part..rows.images()).step_by(PARTS) {
+                let copies = plan.copies[n / plan.batch] as f32;
+                for (c, into) in all.chunks_exact_mut(plane).enumerate() {
+                    let (places, values) = rows.image(n).rows(c * g.height..(c + 1) * g.height);
+                    places.iter().zip(values).for_each(|(place, v)| into[*place as usize] += copies * v);
+                }
+            }
+            all
+        })
+        .collect();
+    let width = g.width;
+    let mut all = vec![0.0f64; g.channels * g.height * width];
+    for part in &parts {
+        for (sum, v) in
+            all.iter_mut().zip(part.chunks_exact(pitch).flat_map(|row| row.iter().step_by(g.out).take(width)))
+        {
+            *sum += f64::from(*v);
+        }
+    }
+    // Of one axis the inputs that tap `tap` meets: 0 ≤ i + p − tap < outputs.
+    let met = |tap: usize, outputs: usize, len: usize| {
+        tap.saturating_sub(g.padding)..(outputs + tap).saturating_sub(g.padding).min(len)
+    };
+    let one = |i: usize| -> f64 {
+        let (kx, ky, c) = (i % g.kernel, i / g.kernel % g.kernel, i / g.taps());
+        let columns = met(kx, g.out_width(), width);
+        let row = |y: usize| &all[(c * g.height + y) * width..][..width];
+        met(ky, g.out_height(), g.height).map(|y| row(y)[columns.clone()].iter().sum::<f64>()).sum()
+    };
+    (0..g.channels * g.taps()).map(one).collect()
+}
+
+/// What the gradient of the weight is made of, over this part of the batch.
+#[derive(Debug)]
+pub(super) struct Products {
+    /// A₁ of every packed weight.
+    gradients: Vec<f64>,
+    /// Σ c·x·y of every packed weight, and A₂ of every (ci, ky, kx); empty without statistics of the batch.
+    outputs: Vec<f64>,
+    inputs: Vec<f64>,
+    /// Registers of a run, by which weights are packed.
+    run: usize,
+}
+
+/// The statistics of the batch and ε, if the layer is normalised by them.
+fn batch_of<'a>(op: &FirstOp, norm: Norm<'a>) -> Option<(&'a Statistics, f32)> {
+    match (norm.statistics, op.fused.branches[0].norm) {
+        (Some(s), BranchNorm::Batch(eps)) => Some((s, eps)),
+        _ => None,
+    }
+}
+
+/// The sums that the gradients of weight, γ and β are made of, from the gradient of the output.
+pub(super) fn sums(
+    isa: Isa,
+    op: &FirstOp,
+    plan: &Plan,
+    rows: &Rows,
+    weight: &[f32],
+    norm: Norm<'_>,
+    gradient: &[f32],
+) -> (Products, Option<NormSums>) {
+    let g = plan.g;
+    let (weights, wide) = (pack(weight, &g, plan.run), channels_of(op, plan, norm));
+    let batch = batch_of(op, norm);
+    let band = plan.copies.len() * plan.band_len();
+    let sums_of = |(y, d): &mut (Vec<f32>, Vec<f32>), bands| {
+        let zeros = |n: usize, any: bool| vec![0.0f32; if any { n } else { 0 }];
+        let products = [zeros(weights.len(), true), zeros(weights.len(), batch.is_some())];
+        let norm = [(); 2].map(|()| zeros(plan.line, wide.is_some()));
+        let mut job =
+            Job { op, plan, rows, weights: &weights, wide: wide.as_ref(), gradient, bands, y, g: d, products, norm };
+        run(isa, &mut job);
+        (job.products, job.norm.map(|sums| fold(&sums, g.out)))
+    };
+    let (parts, inputs) = rayon::join(
+        || {
+            let room = || (vec![0.0f32; band], vec![0.0f32; band]);
+            plan.tasks().into_par_iter().fine_grained().map_init(room, sums_of).collect::<Vec<_>>()
+        },
+        || if batch.is_some() { inputs_met(plan, rows) } else { Vec::new() },
+    );
+    let product = |k: usize, any: bool| -> Vec<f64> {
+        let of = |at: usize| parts.iter().map(|(p, _)| f64::from(p[k][at])).sum();
+        (0..if any { weights.len() } else { 0 }).map(of).collect()
+    };
+    let (gradients, outputs) = (product(0, true), product(1, batch.is_some()));
+    let norm = (op.fused.branches[0].norm != BranchNorm::None).then(|| {
+        let add = |k: usize| (0..g.out).map(|c| parts.iter().map(|(_, s)| s[k][c]).sum()).collect();
+        NormSums { shift: add(0), product: add(1) }
+    });
+    (Products { gradients, outputs, inputs, run: plan.run }, norm)
+}
+
+/// The gradient of the weight; `of_batch` are the norm's sums over the whole batch.
+pub(super) fn weight(op: &FirstOp, products: &Products, of_batch: Option<&NormSums>, norm: Norm<'_>) -> Vec<f32> {
+    let (g, batch) = (op.conv.geometry, batch_of(op, norm));
+    let inverse: Vec<f64> = match batch {
+        Some((s, eps)) => s.variance.iter().map(|v| f64::from(inverse_deviation(*v, eps))).collect(),
+        None => vec![1.0; g.out],
+    };
+    let of = |i: usize| {
+        let (co, at) = (i / (g.taps() * g.channels), place(i, &g, products.run));
+        let mut value = products.gradients[at];
+        if let (Some((s, _)), Some(sums)) = (batch, of_batch) {
+            let (m, k) = (1.0 / s.count as f64, inverse[co]);
+            let met = products.inputs[i % (g.channels * g.taps())];
+            let centred = products.outputs[at] - f64::from(s.mean[co]) * met;
+            value -= m * (sums.shift[co] * met + sums.product[co] * k * k * centred);
+        }
+        let is_normed = op.fused.branches[0].norm != BranchNorm::None;
+        let scale = if is_normed { f64::from(norm.gain[co]) * inverse[co] } else { 1.0 };
+        (value * scale) as f32
+    };
+    (0..g.weights()).map(of).collect()
+}

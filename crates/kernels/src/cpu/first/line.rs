@@ -1,0 +1,88 @@
+//! The neurons of a row of outputs through all steps, forward and back: in registers where they are the clocked LIF
+//! and the row is whole registers, else by the rows of [`crate::cpu::fused`], one step after the other.
+
+use super::plan::Plan;
+use crate::cpu::fused::Channels;
+use crate::cpu::fused::rows::{back, charge, fire, is_lif};
+use crate::cpu::fused::time::{Buffer, NARROW, Source, Steps, WIDE, WideSums, gradients_of, spikes_of};
+use crate::operators::NeuronOp;
+use tickless_neuron::step::Constants;
+
+/// What a row needs beside its values.
+pub(super) struct Line<'a> {
+    plan: &'a Plan,
+    op: NeuronOp,
+    /// The norm, a row wide.
+    wide: Option<&'a Channels>,
+    steps: Steps,
+    /// Values between two steps of a band.
+    step: usize,
+    blocks: bool,
+    /// Potentials of every step, and a row's state.
+    u: Vec<f32>,
+    state: [Vec<f32>; 5],
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn new(plan: &'a Plan, op: NeuronOp, wide: Option<&'a Channels>) -> Self {
+        let blocks = is_lif(&op.neuron) && plan.line.is_multiple_of(NARROW);
+        let zeros = |n: usize| vec![0.0f32; n];
+        let state = [(); 5].map(|()| zeros(if blocks { 0 } else { plan.line }));
+        let u = zeros(plan.steps.len() * if blocks { 2 * WIDE } else { plan.line });
+        let steps = Steps::new(&plan.steps);
+        Self { plan, op, wide, steps, step: plan.band_len(), blocks, u, state }
+    }
+
+    /// Spikes of the row at `at` of every step of `y`, to `at_s` + t·`pitch`.
+    #[inline(always)]
+    pub(super) fn spikes(&mut self, y: &[f32], at: usize, s: &mut [f32], at_s: usize, pitch: usize) {
+        let (plan, line) = (self.plan, self.plan.line);
+        if self.blocks {
+            let c = Constants::new(&self.op.neuron, self.op.lambda);
+            let x = Source { values: y, step: self.step, at };
+            let mut out = Buffer { values: s, step: pitch, at: at_s };
+            return spikes_of(c, &self.steps, x, self.wide, line, &mut out);
+        }
+        let [v, current, scratch, ..] = &mut self.state;
+        v.fill(0.0);
+        for (t, i) in plan.steps.iter().enumerate() {
+            charge(current, &y[i * self.step + at..][..line], self.wide, true);
+            fire(self.op, current, v, &mut s[t * pitch + at_s..][..line], scratch);
+        }
+    }
+
+    /// Sends the gradients of the spikes, a row a step, back: G of the row at `at` of every step, and the sums of
+    /// the norm.
+    #[inline(always)]
+    pub(super) fn back(&mut self, y: &[f32], at: usize, gradient: &[f32], g: &mut [f32], mut sums: WideSums<'_>) {
+        let (plan, line, step) = (self.plan, self.plan.line, self.step);
+        if self.blocks {
+            let c = Constants::new(&self.op.neuron, self.op.lambda);
+            let (x, d) = (Source { values: y, step, at }, Source { values: gradient, step: line, at: 0 });
+            let mut out = Buffer { values: g, step, at };
+            return gradients_of(c, &self.steps, x, self.wide, d, line, &mut self.u, &mut out, &mut sums);
+        }
+        let [v, s, scratch, g_v, g_u] = &mut self.state;
+        v.fill(0.0);
+        for (i, u) in plan.steps.iter().zip(self.u.chunks_exact_mut(line)) {
+            charge(u, &y[i * step + at..][..line], self.wide, true);
+            fire(self.op, u, v, s, scratch);
+        }
+        g_v.fill(0.0);
+        for (t, &i) in plan.steps.iter().enumerate().rev() {
+            back(self.op, &self.u[t * line..][..line], &gradient[t * line..][..line], g_v, g_u);
+            let into = &mut g[i * step + at..][..line];
+            match t + 1 == plan.steps.len() || plan.steps[t + 1] != i {
+                true => into.copy_from_slice(g_u),
+                false => into.iter_mut().zip(&*g_u).for_each(|(o, g)| *o += g),
+            }
+            if let (true, Some(wide)) = (t == 0 || plan.steps[t - 1] != i, self.wide) {
+                let y = &y[i * step + at..][..line];
+                for k in 0..line {
+                    sums.shift[k] += into[k];
+                    sums.product[k] += into[k] * (y[k] - wide.mean[k]);
+                }
+            }
+        }
+    }
+}

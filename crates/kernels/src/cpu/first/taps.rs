@@ -1,0 +1,179 @@
+//! What an active input adds to: the k·Co outputs around it in each of k rows, which lie side by side.
+//!
+//! Rows of outputs have margins, so that the run of an input at column x begins at x·Co wherever it is, and weights
+//! are packed as runs: `[ci][row][run]`, from the upper row, which meets the last tap, down; column j of a run is
+//! the tap kx = k − 1 − j.
+
+use super::plan::{Band, Plan};
+use super::rows::Image;
+use crate::cpu::simd::{LANES, Lanes};
+use crate::operators::Geometry;
+
+/// Where a weight of `[co, ci, ky, kx]` lies in runs of `run` registers.
+pub(super) fn place(i: usize, g: &Geometry, run: usize) -> usize {
+    let k = g.kernel;
+    let (kx, ky, ci, co) = (i % k, i / k % k, i / (k * k) % g.channels, i / (k * k * g.channels));
+    (ci * k + k - 1 - ky) * run * LANES + (k - 1 - kx) * g.out + co
+}
+
+/// Weights as runs, each filled up with zeros to `run` registers.
+pub(super) fn pack(weight: &[f32], g: &Geometry, run: usize) -> Vec<f32> {
+    let mut packed = vec![0.0f32; g.channels * g.kernel * run * LANES];
+    weight.iter().enumerate().for_each(|(i, w)| packed[place(i, g, run)] = *w);
+    packed
+}
+
+/// The convolution's output in a band's buffer, all of which is written: margins and rows above and below the band
+/// hold what is dropped.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+pub(super) unsafe fn outputs<V: Lanes>(plan: &Plan, weights: &[f32], image: &Image, band: &Band, into: &mut [f32]) {
+    let (k, inputs) = (plan.g.kernel, plan.inputs(band));
+    assert!(into.len() == plan.band_len() && weights.len() == plan.g.channels * k * plan.run * LANES);
+    into.fill(0.0);
+    for c in 0..plan.g.channels {
+        let w = weights[c * k * plan.run * LANES..].as_ptr();
+        let (places, values) = image.rows(c * plan.g.height + inputs.start..c * plan.g.height + inputs.end);
+        // SAFETY: these inputs' runs lie in the buffer (see `Plan`), whose first row is that of the input p rows above
+        // the band; weights have k runs a channel.
+        unsafe {
+            let y = base(plan, band, into.as_mut_ptr());
+            match (k, plan.run) {
+                (3, 1) => add::<V, 3, 1>(y, plan, w, places, values),
+                (3, 2) => add::<V, 3, 2>(y, plan, w, places, values),
+                (3, 3) => add::<V, 3, 3>(y, plan, w, places, values),
+                (3, 6) => add::<V, 3, 6>(y, plan, w, places, values),
+                (3, 12) => add::<V, 3, 12>(y, plan, w, places, values),
+                _ => add::<V, 0, 0>(y, plan, w, places, values),
+            }
+        }
+    }
+}
+
+/// Where place 0 would be in a band's buffer.
+#[inline(always)]
+fn base(plan: &Plan, band: &Band, buffer: *mut f32) -> *mut f32 {
+    let rows = plan.g.padding as isize - band.rows.start as isize;
+    buffer.wrapping_offset(rows * plan.pitch as isize)
+}
+
+/// Adds the runs of some inputs of one channel: `K` of `N` registers, or as many as the plan says where they are 0.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
+unsafe fn add<V: Lanes, const K: usize, const N: usize>(
+    y: *mut f32,
+    plan: &Plan,
+    w: *const f32,
+    places: &[u32],
+    values: &[f32],
+) {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        let mut kept = [[V::splat(0.0); N]; K];
+        for r in 0..K {
+            for j in 0..N {
+                kept[r][j] = V::load(w.add((r * N + j) * LANES));
+            }
+        }
+        for (&place, &v) in places.iter().zip(values) {
+            let (p, v) = (y.wrapping_add(place as usize), V::splat(v));
+            if K > 0 {
+                for r in 0..K {
+                    for j in 0..N {
+                        let at = p.wrapping_add(r * plan.pitch + j * LANES);
+                        V::load(at).add_product(v, kept[r][j]).store(at);
+                    }
+                }
+            } else {
+                for r in 0..plan.g.kernel {
+                    for j in 0..plan.run {
+                        let at = p.wrapping_add(r * plan.pitch + j * LANES);
+                        V::load(at).add_product(v, V::load(w.add((r * plan.run + j) * LANES))).store(at);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds Σ factor·x·`from` over what each tap meets to `sums`, `[ci][row][run]`; `from` is a band's buffer with zeros
+/// in its margins and around the band.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+pub(super) unsafe fn sums<V: Lanes>(
+    plan: &Plan,
+    image: &Image,
+    band: &Band,
+    (from, factor): (&mut [f32], f32),
+    sums: &mut [f32],
+) {
+    let (k, inputs, run) = (plan.g.kernel, plan.inputs(band), plan.run * LANES);
+    assert!(from.len() == plan.band_len() && sums.len() == plan.g.channels * k * run);
+    for c in 0..plan.g.channels {
+        let (places, values) = image.rows(c * plan.g.height + inputs.start..c * plan.g.height + inputs.end);
+        // SAFETY: as in `outputs`; only read.
+        unsafe {
+            let from = base(plan, band, from.as_mut_ptr()).cast_const();
+            let into = sums[c * k * run..].as_mut_ptr();
+            match (k, plan.run) {
+                (3, 1) => sum::<V, 3, 1>(from, plan, into, places, values, factor),
+                (3, 2) => sum::<V, 3, 2>(from, plan, into, places, values, factor),
+                (3, 3) => sum::<V, 3, 3>(from, plan, into, places, values, factor),
+                (3, 6) => sum::<V, 3, 6>(from, plan, into, places, values, factor),
+                _ => {
+                    // A few registers of a row at a time.
+                    for r in 0..k {
+                        let (from, into) = (from.wrapping_add(r * plan.pitch), into.add(r * run));
+                        let mut j = 0;
+                        while j < plan.run {
+                            let (from, into) = (from.wrapping_add(j * LANES), into.add(j * LANES));
+                            if plan.run - j >= 4 {
+                                sum::<V, 1, 4>(from, plan, into, places, values, factor);
+                                j += 4;
+                            } else {
+                                sum::<V, 1, 1>(from, plan, into, places, values, factor);
+                                j += 1;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `K` rows of `N` registers of the sums of one channel, in registers over its inputs.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
+unsafe fn sum<V: Lanes, const K: usize, const N: usize>(
+    from: *const f32,
+    plan: &Plan,
+    into: *mut f32,
+    places: &[u32],
+    values: &[f32],
+    factor: f32,
+) {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        let mut acc = [[V::splat(0.0); N]; K];
+        for (&place, &v) in places.iter().zip(values) {
+            let (p, v) = (from.wrapping_add(place as usize), V::splat(v));
+            for r in 0..K {
+                for j in 0..N {
+                    acc[r][j] = acc[r][j].add_product(v, V::load(p.wrapping_add(r * plan.pitch + j * LANES)));
+                }
+            }
+        }
+        let factor = V::splat(factor);
+        for r in 0..K {
+            for j in 0..N {
+                let at = into.add((r * N + j) * LANES);
+                V::load(at).add_product(factor, acc[r][j]).store(at);
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Spikes of a fused layer: all steps of a chunk of neurons pass while it is in the cache.
+
+use super::rows::{charge, fire, is_lif};
+use super::time::{Buffer, Columns, NARROW, Source, Steps, spikes_of};
+use super::{Channels, columns, statistics::moments};
+use crate::cpu::grain::FineGrained;
+use crate::cpu::memory::{full, room};
+use crate::cpu::pool::sums_row;
+use crate::cpu::simd::{Isa, Lanes, by_isa};
+use crate::operators::{Branch, FusedOp, Moments, Statistics};
+use rayon::prelude::*;
+use std::mem::MaybeUninit;
+use tickless_neuron::step::Constants;
+
+/// One branch's tensors: `[T_in·B, H, W, C]`, `[C]`, `[C]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// Values.
+    pub x: &'a [f32],
+    /// γ.
+    pub gain: &'a [f32],
+    /// β.
+    pub shift: &'a [f32],
+}
+
+/// A layer's branches made ready for its chunks.
+pub(super) struct Ready<'a> {
+    pub(super) op: &'a FusedOp,
+    /// Values of each branch.
+    pub(super) x: Vec<&'a [f32]>,
+    /// Channels of each branch, a chunk wide.
+    pub(super) wide: Vec<Option<Channels>>,
+    /// For each branch and step the branch's step.
+    pub(super) steps: Vec<Vec<usize>>,
+    /// Those of the first branch.
+    pub(super) time: Steps,
+    /// Values of one step.
+    pub(super) n: usize,
+    /// Values of a chunk at most: with pooling the rows of one row of windows.
+    pub(super) len: usize,
+}
+
+/// Where the output of a chunk lies in a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Place {
+    /// Where the chunk itself does.
+    Same,
+    /// A row of windows from here.
+    Windows(usize),
+    /// Nowhere: rows that fill no window.
+    Dropped,
+}
+
+impl<'a> Ready<'a> {
+    pub(super) fn new(
+        op: &'a FusedOp,
+        inputs: &[Input<'a>],
+        statistics: &[Option<Statistics>],
+        channels: usize,
+    ) -> Self {
+        let t = op.neuron.steps;
+        let len = super::chunk_of(op, channels);
+        let steps: Vec<Vec<usize>> = op.branches.iter().map(|b| b.steps(t)).collect();
+        let n = inputs[0].x.len() / op.branches[0].copies(t).len();
+        let wide = op.branches.iter().zip(inputs).zip(statistics);
+        let wide =
+            wide.map(|((b, i), s)| Some(Channels::new(b.norm, i.gain, i.shift, s.as_ref())?.widen(len))).collect();
+        let time = Steps::new(&steps[0]);
+        Self { op, x: inputs.iter().map(|i| i.x).collect(), wide, steps, time, n, len }
+    }
+
+    /// Whether a chunk of so many values can pass all steps with its state in registers.
+    pub(super) fn in_registers(&self, len: usize) -> bool {
+        self.x.len() == 1 && is_lif(&self.op.neuron.neuron) && len.is_multiple_of(NARROW)
+    }
+
+    /// Values of the chunk at `at`, of `rest`, and where its output lies.
+    pub(super) fn unit(&self, at: usize, rest: usize) -> (usize, Place) {
+        let Some(p) = self.op.pool else { return (self.len.min(rest), Place::Same) };
+        let (line, image) = (p.width * p.channels, p.height * p.width * p.channels);
+        let (n, y) = (at / image, at % image / line);
+        let (rows, columns) = p.out();
+        match y / p.kernel {
+            row if row < rows => (self.len, Place::Windows((n * rows + row) * columns * p.channels)),
+            _ => (image - at % image, Place::Dropped),
+        }
+    }
+
+    /// Values of a step of the output.
+    pub(super) fn outputs(&self) -> usize {
+        self.op.pool.map_or(self.n, |p| {
+            let (rows, columns) = p.out();
+            self.n / (p.height * p.width) * rows * columns
+        })
+    }
+
+    /// I[t] of the columns from `at`.
+    #[inline(always)]
+    pub(super) fn current(&self, t: usize, at: usize, into: &mut [f32]) {
+        for (b, x) in self.x.iter().enumerate() {
+            let x = &x[self.steps[b][t] * self.n + at..][..into.len()];
+            charge(into, x, self.wide[b].as_ref(), b == 0);
+        }
+    }
+}
+
+/// Moments of the branches that are normalised by the batch.
+pub fn moments_of(isa: Isa, op: &FusedOp, inputs: &[Input<'_>], channels: usize) -> Vec<Option<Moments>> {
+    let of_branch = |(b, i): (&Branch, &Input<'_>)| {
+        b.norm.is_of_batch().then(|| moments(isa, i.x, channels, &b.copies(op.neuron.steps)))
+    };
+    op.branches.iter().zip(inputs).map(of_branch).collect()
+}
+
+struct Job<'a, 'b> {
+    ready: &'a Ready<'a>,
+    at: usize,
+    rows: &'a mut [&'b mut [MaybeUninit<f32>]],
+}
+
+by_isa!(run = body(&mut Job<'_, '_>));
+
+/// Compiled once per instruction set; the loops are the compiler's to vectorise.
+#[inline(always)]
+#[expect(clippy::extra_unused_type_parameters, reason = "the loops are the compiler's to vectorise")]
+unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
+    let op = job.ready.op;
+    let windows = job.rows[0].len();
+    let len = op.pool.map_or(windows, |_| job.ready.len);
+    if job.ready.in_registers(len) {
+        return through_time(job, len, windows);
+    }
+    let (mut v, mut current, mut scratch) = (vec![0.0f32; len], vec![0.0f32; len], vec![0.0f32; len]);
+    let (mut s, mut sums) = (vec![0.0f32; len], vec![0.0f32; windows]);
+    for (t, row) in job.rows.iter_mut().enumerate() {
+        job.ready.current(t, job.at, &mut current);
+        fire(op.neuron, &mut current, &mut v, &mut s, &mut scratch);
+        match op.pool {
+            None => row.write_copy_of_slice(&s),
+            Some(pool) => {
+                sums_row(&mut sums, &s, pool);
+                row.write_copy_of_slice(&sums)
+            }
+        };
+    }
+}
+
+/// One branch of the clocked LIF: each block of neurons through all steps.
+#[inline(always)]
+fn through_time(job: &mut Job<'_, '_>, len: usize, windows: usize) {
+    let (ready, op) = (job.ready, job.ready.op);
+    let (c, steps) = (Constants::new(&op.neuron.neuron, op.neuron.lambda), &ready.time);
+    let (x, wide) = (Source { values: ready.x[0], step: ready.n, at: job.at }, ready.wide[0].as_ref());
+    let Some(pool) = op.pool else {
+        return spikes_of(c, steps, x, wide, len, &mut Columns(job.rows, 0));
+    };
+    let (mut s, mut sums) = (vec![0.0f32; len * job.rows.len()], vec![0.0f32; windows]);
+    spikes_of(c, steps, x, wide, len, &mut Buffer { values: &mut s, step: len, at: 0 });
+    for (row, s) in job.rows.iter_mut().zip(s.chunks_exact(len)) {
+        sums_row(&mut sums, s, pool);
+        row.write_copy_of_slice(&sums);
+    }
+}
+
+/// Spikes `[T·B, H, W, C]`, or their sums over windows.
+pub fn spikes(
+    isa: Isa,
+    op: &FusedOp,
+    inputs: &[Input<'_>],
+    statistics: &[Option<Statistics>],
+    channels: usize,
+) -> Vec<f32> {
+    let ready = Ready::new(op, inputs, statistics, channels);
+    let n = ready.outputs();
+    let mut out = room(n * op.neuron.steps);
+    let piece = op.pool.map_or(ready.len, |p| p.out().1 * p.channels);
+    columns(&mut out, n, piece).into_par_iter().fine_grained().enumerate().for_each(|(k, mut rows)| {
+        let at = op.pool.map_or(k * ready.len, |p| {
+            let rows = p.out().0;
+            (k / rows * p.height + k % rows * p.kernel) * p.width * p.channels
+        });
+        run(isa, &mut Job { ready: &ready, at, rows: &mut rows });
+    });
+    // SAFETY: every chunk wrote its part of every row.
+    unsafe { full(out) }
+}

@@ -1,0 +1,74 @@
+//! Norm, addition and neuron in one operator.
+//!
+//! A spiking layer's current is the sum of one or two branches (a residual block's shortcut is the
+//! second), each of them a sequence that may still have to be repeated in time, be normalised, or
+//! both:
+//!
+//! ```text
+//! I[t] = Σ_branches norm(x[map(t)]),    norm(x) = (x − μ)·γ/√(σ² + ε) + β
+//! ```
+//!
+//! and the neuron's equations follow (see [`tickless_neuron::step`]). Done at once nothing of this is stored
+//! but the spikes, or where pooling alone reads them their sums over its windows: the repeat is an index, the statistics weight each step by how often it is repeated,
+//! and backward computes the membrane again from x. Maps are channels-last, `[T·B, H, W, C]`.
+
+pub mod backward;
+pub mod forward;
+pub(crate) mod host;
+pub(crate) mod rows;
+pub mod statistics;
+pub(crate) mod time;
+
+use crate::operators::{BranchNorm, FusedOp, Statistics, inverse_deviation};
+
+/// One branch's values: what is subtracted, the factor and what is added, per channel.
+#[derive(Debug, Clone)]
+pub(crate) struct Channels {
+    pub(crate) mean: Vec<f32>,
+    pub(crate) scale: Vec<f32>,
+    pub(crate) shift: Vec<f32>,
+}
+
+impl Channels {
+    pub(crate) fn new(norm: BranchNorm, gain: &[f32], shift: &[f32], statistics: Option<&Statistics>) -> Option<Self> {
+        match (norm, statistics) {
+            (BranchNorm::None, _) => None,
+            (BranchNorm::Batch(eps), Some(s)) => Some(Self {
+                mean: s.mean.clone(),
+                scale: gain.iter().zip(&s.variance).map(|(g, v)| g * inverse_deviation(*v, eps)).collect(),
+                shift: shift.to_vec(),
+            }),
+            _ => Some(Self { mean: vec![0.0; gain.len()], scale: gain.to_vec(), shift: shift.to_vec() }),
+        }
+    }
+
+    /// Repeated to a chunk of whole pixels, so that loops need not know about channels.
+    pub(crate) fn widen(&self, len: usize) -> Self {
+        let wide = |v: &[f32]| v.iter().copied().cycle().take(len).collect();
+        Self { mean: wide(&self.mean), scale: wide(&self.scale), shift: wide(&self.shift) }
+    }
+}
+
+/// Values of a chunk: whole pixels, as many as leave T steps of them in the first-level cache.
+pub(crate) fn chunk(channels: usize, steps: usize) -> usize {
+    let channels = channels.max(1);
+    ((8192 / steps.max(1)).clamp(256, 2048) / channels).max(1) * channels
+}
+
+/// Values of a chunk at most: with pooling the rows of one row of windows.
+pub(crate) fn chunk_of(op: &FusedOp, channels: usize) -> usize {
+    op.pool.map_or(chunk(channels, op.neuron.steps), |p| p.kernel * p.width * p.channels)
+}
+
+/// Cuts rows of `n` values into pieces of `len` columns: for each piece its part of every row.
+pub(crate) fn columns<T>(data: &mut [T], n: usize, len: usize) -> Vec<Vec<&mut [T]>> {
+    let mut pieces: Vec<Vec<&mut [T]>> = (0..n.div_ceil(len)).map(|_| Vec::new()).collect();
+    if n > 0 {
+        for row in data.chunks_mut(n) {
+            for (piece, part) in pieces.iter_mut().zip(row.chunks_mut(len)) {
+                piece.push(part);
+            }
+        }
+    }
+    pieces
+}

@@ -1,0 +1,174 @@
+//! A neuron layer over all its steps on the CPU.
+//!
+//! A sequence `[T·B, …]` is T rows of n = B·C·H·W values. The neurons are independent of each
+//! other, so the n columns are cut into chunks that stay in the first-level cache while all T
+//! steps pass over them; chunks run in parallel. One pass reads the current (4 bytes a value and
+//! step) and writes the spikes and, in training, the potentials (4 bytes each): the arithmetic is
+//! a handful of operations a value, so memory bounds it. Each value is computed by one thread in
+//! one order: results do not depend on the number of threads.
+
+use super::tensor::{from_vec, values};
+use crate::operators::NeuronOp;
+use burn::backend::TensorMetadata;
+use burn::backend::flex::FlexTensor;
+use rayon::prelude::*;
+use tickless_net::{Reset, SpikeMode, Surrogate};
+use tickless_neuron::step::{Constants, Mode, State, adjoint_of_slope, step};
+use tickless_neuron::surrogate::derivative;
+
+/// Neurons per chunk: the potentials of one fill 8 KiB.
+pub(crate) const CHUNK: usize = 2048;
+
+pub(crate) fn neuron_spikes(current: FlexTensor, op: NeuronOp) -> FlexTensor {
+    forward(&current, op, false).0
+}
+
+pub(crate) fn neuron_and_potentials(current: FlexTensor, op: NeuronOp) -> (FlexTensor, FlexTensor) {
+    let shape = current.shape();
+    let (s, u) = forward(&current, op, true);
+    (s, from_vec(u, shape))
+}
+
+pub(crate) fn neuron_gradient(potentials: FlexTensor, gradient: FlexTensor, op: NeuronOp) -> FlexTensor {
+    let shape = potentials.shape();
+    let (potentials, gradient) = (potentials.to_contiguous(), gradient.to_contiguous());
+    let row = backward_row(op);
+    let (u, g) = (values(&potentials), values(&gradient));
+    let n = u.len() / op.steps;
+    let mut out = vec![0.0f32; u.len()];
+    columns(&mut out, n).into_par_iter().enumerate().for_each(|(chunk, mut rows)| {
+        let at = chunk * CHUNK;
+        let mut g_v = vec![0.0f32; rows[0].len()];
+        for t in (0..op.steps).rev() {
+            let here = t * n + at..t * n + at + g_v.len();
+            row(op, &u[here.clone()], &g[here], &mut g_v, rows[t]);
+        }
+    });
+    from_vec(out, shape)
+}
+
+/// Spikes and, if `keep`, potentials (else an empty vector).
+fn forward(current: &FlexTensor, op: NeuronOp, keep: bool) -> (FlexTensor, Vec<f32>) {
+    let current = current.to_contiguous();
+    let x = values(&current);
+    let n = x.len() / op.steps;
+    let row = forward_row(op);
+    let mut s = vec![0.0f32; x.len()];
+    let mut u = vec![0.0f32; if keep { x.len() } else { 0 }];
+    let kept: Vec<Vec<&mut [f32]>> = if keep { columns(&mut u, n) } else { Vec::new() };
+    let mut kept: Vec<Option<Vec<&mut [f32]>>> = kept.into_iter().map(Some).collect();
+    kept.resize_with(n.div_ceil(CHUNK), || None);
+    columns(&mut s, n).into_par_iter().zip(kept).enumerate().for_each(|(chunk, (mut rows, mut kept))| {
+        let at = chunk * CHUNK;
+        let len = rows[0].len();
+        let (mut v, mut scratch) = (vec![0.0f32; len], vec![0.0f32; len]);
+        for t in 0..op.steps {
+            let x = &x[t * n + at..t * n + at + len];
+            let u = kept.as_mut().map_or(scratch.as_mut_slice(), |k| &mut *k[t]);
+            row(op, x, &mut v, rows[t], u);
+        }
+    });
+    (from_vec(s, current.shape()), u)
+}
+
+/// Cuts T rows of `n` values into chunks of columns: for each chunk its T pieces.
+fn columns(data: &mut [f32], n: usize) -> Vec<Vec<&mut [f32]>> {
+    let mut chunks: Vec<Vec<&mut [f32]>> = (0..n.div_ceil(CHUNK)).map(|_| Vec::new()).collect();
+    if n > 0 {
+        for row in data.chunks_mut(n) {
+            for (chunk, piece) in chunks.iter_mut().zip(row.chunks_mut(CHUNK)) {
+                chunk.push(piece);
+            }
+        }
+    }
+    chunks
+}
+
+pub(crate) type ForwardRow = fn(NeuronOp, &[f32], &mut [f32], &mut [f32], &mut [f32]);
+
+/// One step of a chunk, specialised on everything that would branch inside the loop.
+pub(crate) fn forward_row(op: NeuronOp) -> ForwardRow {
+    fn row<const MULTI: bool, const HARD: bool, const EQUAL: bool>(
+        op: NeuronOp,
+        x: &[f32],
+        v: &mut [f32],
+        s: &mut [f32],
+        u: &mut [f32],
+    ) {
+        let mode = const { Mode { multi: MULTI, hard: HARD, equal: EQUAL, detach: false } };
+        let c = Constants::new(&op.neuron, op.lambda);
+        for (((x, v), s), u) in x.iter().zip(v).zip(s).zip(u) {
+            let mut state = State { v: *v, synapse: (), adaptation: () };
+            let fired = step(mode, &c, &mut state, *x);
+            (*u, *s, *v) = (fired.u, fired.spikes, state.v);
+        }
+    }
+    let n = op.neuron;
+    match (n.spikes == SpikeMode::Multi, n.reset == Reset::Hard, n.fire_at_threshold) {
+        (false, false, false) => row::<false, false, false>,
+        (false, false, true) => row::<false, false, true>,
+        (false, true, false) => row::<false, true, false>,
+        (false, true, true) => row::<false, true, true>,
+        (true, false, false) => row::<true, false, false>,
+        (true, false, true) => row::<true, false, true>,
+        (true, true, false) => row::<true, true, false>,
+        (true, true, true) => row::<true, true, true>,
+    }
+}
+
+pub(crate) type BackwardRow = fn(NeuronOp, &[f32], &[f32], &mut [f32], &mut [f32]);
+
+/// One step back of a chunk; `g_v` holds the gradient from step t+1 and leaves with that for t−1.
+pub(crate) fn backward_row(op: NeuronOp) -> BackwardRow {
+    fn surrogates<const HARD: bool, const DETACH: bool, const MULTI: bool, const EQUAL: bool>(
+        op: NeuronOp,
+        u: &[f32],
+        g: &[f32],
+        g_v: &mut [f32],
+        out: &mut [f32],
+    ) {
+        let mode = const { Mode { multi: MULTI, hard: HARD, equal: EQUAL, detach: DETACH } };
+        let c = Constants::new(&op.neuron, op.lambda);
+        let mut run = |slope: &dyn Fn(&[f32], &mut [f32])| {
+            let mut d = [0.0f32; CHUNK];
+            slope(u, &mut d[..u.len()]);
+            for ((((u, g), d), g_v), out) in u.iter().zip(g).zip(&d).zip(g_v.iter_mut()).zip(out.iter_mut()) {
+                let mut state = State { v: *g_v, synapse: (), adaptation: () };
+                *out = adjoint_of_slope(mode, &c, &mut state, (u, &c.theta), *d, *g);
+                *g_v = state.v;
+            }
+        };
+        // One loop per surrogate, so that none of them branches on its kind for each value.
+        macro_rules! with {
+            ($s:expr) => {
+                run(&|u: &[f32], d: &mut [f32]| {
+                    u.iter().zip(d).for_each(|(u, d)| *d = derivative($s, *u - c.theta, c.theta));
+                })
+            };
+        }
+        match op.neuron.surrogate {
+            Surrogate::Triangle => with!(Surrogate::Triangle),
+            Surrogate::SingleExponential { width } => with!(Surrogate::SingleExponential { width }),
+            Surrogate::Arctangent { alpha } => with!(Surrogate::Arctangent { alpha }),
+            Surrogate::Sigmoid { alpha } => with!(Surrogate::Sigmoid { alpha }),
+            Surrogate::Rectangle { width } => with!(Surrogate::Rectangle { width }),
+            Surrogate::Gaussian { sigma } => with!(Surrogate::Gaussian { sigma }),
+        }
+    }
+    fn spike<const HARD: bool, const DETACH: bool>(multi: bool, equal: bool) -> BackwardRow {
+        match (multi, equal) {
+            (false, false) => surrogates::<HARD, DETACH, false, false>,
+            (false, true) => surrogates::<HARD, DETACH, false, true>,
+            (true, false) => surrogates::<HARD, DETACH, true, false>,
+            (true, true) => surrogates::<HARD, DETACH, true, true>,
+        }
+    }
+    let n = op.neuron;
+    let (multi, equal) = (n.spikes == SpikeMode::Multi, n.fire_at_threshold);
+    match (n.reset == Reset::Hard, n.detach_reset) {
+        (false, false) => spike::<false, false>(multi, equal),
+        (false, true) => spike::<false, true>(multi, equal),
+        (true, false) => spike::<true, false>(multi, equal),
+        (true, true) => spike::<true, true>(multi, equal),
+    }
+}

@@ -1,0 +1,348 @@
+//! Spiking operators for the tensor library Burn: neurons over whole sequences, convolution over spikes, fused layers,
+//! time maps, poolings and optimisers, registered as a backend extension.
+//!
+//! ```text
+//!   functions of tensors (this file)
+//!            │
+//!   autodiff   how operators are differentiated, on any backend       reference   plain tensors, the test oracle
+//!      │
+//!   composed   a first layer out of two operators
+//!      │
+//!   cpu   gpu   one function for each operator
+//!      │
+//!   operators   what they are: descriptions, signatures, what two passes exchange
+//!      │
+//!   ttm, and the crate `tickless_neuron`   equations
+//! ```
+//!
+//! No operator knows of other processes (see [`operators`]), and nothing here reads a file or a recipe.
+
+#[cfg(feature = "mimalloc")]
+pub mod allocator;
+mod autodiff;
+mod composed;
+pub mod cpu;
+pub mod error;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub mod gpu;
+pub mod operators;
+pub mod reference;
+pub mod ttm;
+
+pub use error::{Error, Result};
+pub use operators::{
+    AdamWOp, Branch, BranchNorm, ConvOp, FusedOp, Geometry, Kernel, Moments, NeuronOp, Precision, Reduction, SgdOp,
+    SharedBatch, Statistics, TilePool,
+};
+pub use tickless_neuron as neuron;
+
+use burn::backend::Dispatch;
+use burn::tensor::Tensor;
+use operators::{
+    AdamWTensors, BranchTensors, Branches, Encoded, FirstOp, NormParameters, SgdTensors, SpikingOps, UpdateOps,
+};
+use std::sync::Arc;
+use ttm::TimeMap;
+
+/// Convolution of channels-last maps.
+///
+/// # Shapes
+/// `input` `[N, H, W, C]`, `weight` `[Co, C, k, k]`, result `[N, OH, OW, Co]`.
+pub fn conv(input: Tensor<4>, weight: Tensor<4>, stride: usize, padding: usize, kernel: Kernel) -> Tensor<4> {
+    conv_at(input, weight, stride, padding, kernel, Precision::F32)
+}
+
+/// As [`conv()`], at a precision that the kernel need not have: then it is f32.
+///
+/// # Panics
+/// At 8 bits where anything is differentiated.
+pub fn conv_at(
+    input: Tensor<4>,
+    weight: Tensor<4>,
+    stride: usize,
+    padding: usize,
+    kernel: Kernel,
+    precision: Precision,
+) -> Tensor<4> {
+    conv_for(input, weight, (stride, padding), kernel, precision, false)
+}
+
+/// As [`conv_at()`]; with `recompute_later` it is computed as if it were differentiated, because the pass will run
+/// again and then is.
+pub fn conv_for(
+    input: Tensor<4>,
+    weight: Tensor<4>,
+    (stride, padding): (usize, usize),
+    kernel: Kernel,
+    precision: Precision,
+    recompute_later: bool,
+) -> Tensor<4> {
+    let ([_, height, width, channels], [out, _, side, _]) = (input.dims(), weight.dims());
+    let geometry = Geometry { channels, height, width, out, kernel: side, stride, padding };
+    let op = ConvOp { recompute_later, ..ConvOp::new(geometry, kernel, precision) };
+    Tensor::from_dispatch(<Dispatch as SpikingOps>::conv(input.into_dispatch(), weight.into_dispatch(), op))
+}
+
+/// The root of a graph that ends in `end`, which `gradient` reaches: one value, 0.
+pub fn seed_gradient(end: Tensor<4>, gradient: Tensor<4>) -> Tensor<1> {
+    assert_eq!(end.dims(), gradient.dims(), "a gradient has the shape of its tensor");
+    let (end, gradient) = (end.into_dispatch(), Tensor::<4>::from_inner(gradient).into_dispatch());
+    Tensor::from_dispatch(<Dispatch as SpikingOps>::seed_gradient(end, gradient))
+}
+
+/// `sum` and `more` added, in place where `sum` is nobody else's.
+///
+/// # Shapes
+/// Both `[n]`.
+pub fn accumulate(sum: Tensor<1>, more: Tensor<1>) -> Tensor<1> {
+    Tensor::from_dispatch(<Dispatch as UpdateOps>::accumulate(sum.into_dispatch(), more.into_dispatch()))
+}
+
+/// Weight and momentum after a step of SGD; what is nobody else's is changed in place.
+///
+/// # Shapes
+/// All `[n]`.
+pub fn sgd(weight: Tensor<1>, momentum: Tensor<1>, gradient: Tensor<1>, op: SgdOp) -> (Tensor<1>, Tensor<1>) {
+    let of = SgdTensors { weight: weight.into_dispatch(), momentum: momentum.into_dispatch() };
+    let SgdTensors { weight, momentum } = <Dispatch as UpdateOps>::sgd(of, gradient.into_dispatch(), op);
+    (Tensor::from_dispatch(weight), Tensor::from_dispatch(momentum))
+}
+
+/// Weight, first and second moment after a step of AdamW; what is nobody else's is changed in place.
+///
+/// # Shapes
+/// All `[n]`.
+pub fn adamw(
+    weight: Tensor<1>,
+    first: Tensor<1>,
+    second: Tensor<1>,
+    gradient: Tensor<1>,
+    op: AdamWOp,
+) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
+    let [weight, first, second, gradient] = [weight, first, second, gradient].map(Tensor::into_dispatch);
+    let AdamWTensors { weight, first, second } =
+        <Dispatch as UpdateOps>::adamw(AdamWTensors { weight, first, second }, gradient, op);
+    (Tensor::from_dispatch(weight), Tensor::from_dispatch(first), Tensor::from_dispatch(second))
+}
+
+/// A branch of a fused layer: values, γ and β (or gain and shift) if it has a norm, and how it enters.
+pub type FusedBranch = (Tensor<4>, Option<(Tensor<1>, Tensor<1>)>, Branch);
+
+/// A spiking layer whose current is the sum of one or two branches.
+///
+/// # Shapes
+/// Channels-last: branches `[T_in·B, H, W, C]`, `[C]`; the spikes `[T·B, H, W, C]`.
+#[derive(Debug)]
+pub struct FusedLayer {
+    branches: Branches<Dispatch>,
+    op: FusedOp,
+}
+
+impl FusedLayer {
+    /// With `pool` (side and scale) its spikes are summed over windows, as by [`tile_pool_last`].
+    ///
+    /// # Panics
+    /// If there are no branches or more than two, or their shapes differ in anything but time.
+    pub fn new(branches: Vec<FusedBranch>, neuron: NeuronOp, pool: Option<(usize, f32)>) -> Self {
+        assert!((1..=2).contains(&branches.len()), "a fused layer has one or two branches, got {}", branches.len());
+        let steps = |b: &FusedBranch| b.2.repeat.as_ref().map_or(neuron.steps, |m| m.t_in());
+        let shape = |b: &FusedBranch| (b.0.dims()[0] / steps(b), b.0.dims()[1], b.0.dims()[2], b.0.dims()[3]);
+        assert!(branches.iter().all(|b| shape(b) == shape(&branches[0])), "branches differ in shape");
+        let (_, height, width, channels) = shape(&branches[0]);
+        let pool = pool.map(|(kernel, scale)| TilePool { kernel, scale, height, width, channels, last: true });
+        let op = FusedOp { neuron, branches: branches.iter().map(|b| b.2.clone()).collect(), pool };
+        let tensors = branches
+            .into_iter()
+            .map(|(x, norm, branch)| BranchTensors { x: x.into_dispatch(), norm: parameters(norm, branch.norm) });
+        Self { branches: Branches::of(tensors), op }
+    }
+
+    /// Moments of the branches that are normalised by the batch, in their order.
+    pub fn moments(&self) -> Vec<Option<Moments>> {
+        match self.op.branches.iter().any(|b| b.norm.is_of_batch()) {
+            true => <Dispatch as SpikingOps>::fused_moments(self.branches.clone(), self.op.clone()),
+            false => vec![None; self.op.branches.len()],
+        }
+    }
+
+    /// Its spikes, normalised by the statistics of the whole batch, which `reduction` makes of those of this part.
+    pub fn spikes(self, statistics: Vec<Option<Statistics>>, reduction: Reduction) -> Tensor<4> {
+        let Self { branches, op } = self;
+        Tensor::from_dispatch(<Dispatch as SpikingOps>::fused_in_batch(branches, op, Arc::new(statistics), reduction))
+    }
+}
+
+/// γ and β as an operator takes them.
+fn parameters(norm: Option<(Tensor<1>, Tensor<1>)>, kind: BranchNorm) -> NormParameters<Dispatch> {
+    assert_eq!(norm.is_some(), kind != BranchNorm::None, "a norm has gain and shift");
+    match norm {
+        None => NormParameters::None,
+        Some((gain, shift)) => NormParameters::Given { gain: gain.into_dispatch(), shift: shift.into_dispatch() },
+    }
+}
+
+/// Statistics of a batch from its moments.
+pub fn rounded(moments: &[Option<Moments>]) -> Vec<Option<Statistics>> {
+    moments.iter().map(|m| m.as_ref().map(Moments::round)).collect()
+}
+
+/// Spikes of a layer that has the whole batch, and the statistics of the branches that are normalised by it.
+///
+/// # Shapes
+/// As [`FusedLayer`].
+///
+/// # Panics
+/// As [`FusedLayer::new`].
+pub fn fused(branches: Vec<FusedBranch>, neuron: NeuronOp) -> (Tensor<4>, Vec<Option<Statistics>>) {
+    fused_pooled(branches, neuron, None)
+}
+
+/// As [`fused()`], summed over windows of `pool`, if it is given.
+///
+/// # Panics
+/// As [`FusedLayer::new`].
+pub fn fused_pooled(
+    branches: Vec<FusedBranch>,
+    neuron: NeuronOp,
+    pool: Option<(usize, f32)>,
+) -> (Tensor<4>, Vec<Option<Statistics>>) {
+    let layer = FusedLayer::new(branches, neuron, pool);
+    let statistics = rounded(&layer.moments());
+    (layer.spikes(statistics.clone(), Reduction::whole()), statistics)
+}
+
+/// What a first layer convolves: `[T_in·B, C, H, W]` with a weight `[Co, C, k, k]`.
+#[derive(Debug, Clone)]
+pub struct FirstInput {
+    /// The input.
+    pub x: Tensor<4>,
+    /// The weight.
+    pub weight: Tensor<4>,
+    /// Padding; the stride is 1.
+    pub padding: usize,
+    /// Which kernels were asked for.
+    pub kernel: Kernel,
+}
+
+/// A convolution of an input that is mostly zeros and needs no gradient, and the fused layer of one branch that
+/// alone reads it (see [`cpu::first`]).
+///
+/// # Shapes
+/// γ and β `[C]`; the spikes `[T·B, H, W, C]`, smaller by the pooling.
+#[derive(Debug)]
+pub struct FirstLayer {
+    input: FirstInput,
+    encoded: Encoded,
+    norm: NormParameters<Dispatch>,
+    op: FirstOp,
+}
+
+impl FirstLayer {
+    /// Reads the input once, for the other methods.
+    ///
+    /// # Panics
+    /// If the convolution is no such layer (see [`operators::fits`]).
+    pub fn new(
+        input: FirstInput,
+        norm: Option<(Tensor<1>, Tensor<1>)>,
+        branch: Branch,
+        neuron: NeuronOp,
+        pool: Option<(usize, f32)>,
+    ) -> Self {
+        let FirstInput { x, weight, padding, kernel } = &input;
+        let ([_, channels, height, width], [out, _, side, _]) = (x.dims(), weight.dims());
+        assert!(operators::fits(1, *padding, side, channels), "{:?} is no first layer's weight", weight.dims());
+        let geometry = Geometry { channels, height, width, out, kernel: side, stride: 1, padding: *padding };
+        let (height, width) = (geometry.out_height(), geometry.out_width());
+        let pool = pool.map(|(kernel, scale)| TilePool { kernel, scale, height, width, channels: out, last: true });
+        let norm = parameters(norm, branch.norm);
+        let conv = ConvOp::new(geometry, *kernel, Precision::F32);
+        let op = FirstOp { conv, fused: FusedOp { neuron, branches: vec![branch], pool } };
+        let (x, w) = (x.clone().into_dispatch(), weight.clone().into_dispatch());
+        let encoded = <Dispatch as SpikingOps>::first_encode(x, w, op.clone());
+        Self { input, encoded, norm, op }
+    }
+
+    /// Moments of the convolution's output, if it is normalised by the batch: one entry.
+    pub fn moments(&self) -> Vec<Option<Moments>> {
+        match self.op.fused.branches[0].norm.is_of_batch() {
+            true => {
+                let weight = self.input.weight.clone().into_dispatch();
+                <Dispatch as SpikingOps>::first_moments(self.encoded.clone(), weight, self.op.clone())
+            }
+            false => vec![None],
+        }
+    }
+
+    /// As [`FusedLayer::spikes`].
+    pub fn spikes(self, statistics: Vec<Option<Statistics>>, reduction: Reduction) -> Tensor<4> {
+        let Self { input: FirstInput { x, weight, .. }, encoded, norm, op } = self;
+        let (x, weight, statistics) = (x.into_dispatch(), weight.into_dispatch(), Arc::new(statistics));
+        Tensor::from_dispatch(<Dispatch as SpikingOps>::first_in_batch(
+            x, encoded, weight, norm, op, statistics, reduction,
+        ))
+    }
+}
+
+/// Spikes of a first layer that has the whole batch, and its statistics if it is normalised by it.
+///
+/// # Shapes
+/// As [`FirstLayer`].
+///
+/// # Panics
+/// As [`FirstLayer::new`].
+pub fn first_pooled(
+    input: FirstInput,
+    norm: Option<(Tensor<1>, Tensor<1>)>,
+    branch: Branch,
+    neuron: NeuronOp,
+    pool: Option<(usize, f32)>,
+) -> (Tensor<4>, Option<Statistics>) {
+    let layer = FirstLayer::new(input, norm, branch, neuron, pool);
+    let statistics = rounded(&layer.moments());
+    (layer.spikes(statistics.clone(), Reduction::whole()), statistics.into_iter().next().flatten())
+}
+
+/// Spikes of a neuron layer over a sequence.
+///
+/// # Shapes
+/// `current` and the result: `[T·B, C, H, W]` with `op.steps` = T.
+///
+/// # Panics
+/// If the first axis is not a multiple of the steps.
+pub fn neuron(current: Tensor<4>, op: NeuronOp) -> Tensor<4> {
+    assert_eq!(current.dims()[0] % op.steps, 0, "{:?} is not a sequence of {} steps", current.dims(), op.steps);
+    Tensor::from_dispatch(<Dispatch as SpikingOps>::neuron_spikes(current.into_dispatch(), op))
+}
+
+/// Applies a linear map to the time axis.
+///
+/// # Shapes
+/// `input` `[T_in·B, C, H, W]`, result `[T_out·B, C, H, W]`.
+///
+/// # Panics
+/// If the first axis is not a multiple of the map's `t_in`.
+pub fn map_time(input: Tensor<4>, map: Arc<TimeMap>) -> Tensor<4> {
+    assert_eq!(input.dims()[0] % map.t_in(), 0, "{:?} is not a sequence of {} steps", input.dims(), map.t_in());
+    Tensor::from_dispatch(<Dispatch as SpikingOps>::map_time(input.into_dispatch(), map))
+}
+
+/// Pools over `kernel`×`kernel` tiles: sums times `scale`.
+///
+/// # Shapes
+/// `input` `[N, C, H, W]`, result `[N, C, H/k, W/k]`; what does not fill a tile is dropped.
+pub fn tile_pool(input: Tensor<4>, kernel: usize, scale: f32) -> Tensor<4> {
+    let [_, _, height, width] = input.dims();
+    let op = TilePool { kernel, scale, height, width, channels: 1, last: false };
+    Tensor::from_dispatch(<Dispatch as SpikingOps>::tile_pool(input.into_dispatch(), op))
+}
+
+/// [`tile_pool`] of a channels-last map.
+///
+/// # Shapes
+/// `input` `[N, H, W, C]`, result `[N, H/k, W/k, C]`.
+pub fn tile_pool_last(input: Tensor<4>, kernel: usize, scale: f32) -> Tensor<4> {
+    let [_, height, width, channels] = input.dims();
+    let op = TilePool { kernel, scale, height, width, channels, last: true };
+    Tensor::from_dispatch(<Dispatch as SpikingOps>::tile_pool(input.into_dispatch(), op))
+}

@@ -1,0 +1,144 @@
+//! A convolution: its sizes, which kernels compute it, at which precision.
+
+use super::Geometry;
+use crate::error::{Error, Result};
+use std::fmt;
+use std::str::FromStr;
+
+/// A convolution layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConvOp {
+    /// Its sizes.
+    pub geometry: Geometry,
+    /// Which kernels.
+    pub kernel: Kernel,
+    /// At which precision.
+    pub precision: Precision,
+    /// The pass runs without autodiff and will run again with it, so the kernels of training run: both passes must
+    /// give the same bits.
+    pub recompute_later: bool,
+}
+
+impl ConvOp {
+    /// A convolution that is not computed again.
+    pub fn new(geometry: Geometry, kernel: Kernel, precision: Precision) -> Self {
+        Self { geometry, kernel, precision, recompute_later: false }
+    }
+}
+
+/// Which kernels linear layers and neurons use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kernel {
+    /// Sparse or dense for each call, by density and shape.
+    #[default]
+    Auto,
+    /// Over active inputs only.
+    Sparse,
+    /// Over all inputs.
+    Dense,
+    /// The tensor library's operators: the reference.
+    Plain,
+}
+
+impl Kernel {
+    /// From `TICKLESS_KERNEL` (`auto`, `sparse`, `dense`, `plain`); `auto` where it is not set.
+    pub fn from_env() -> Self {
+        std::env::var("TICKLESS_KERNEL").ok().and_then(|v| v.parse().ok()).unwrap_or_default()
+    }
+}
+
+impl FromStr for Kernel {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        let all = [Kernel::Auto, Kernel::Sparse, Kernel::Dense, Kernel::Plain];
+        all.into_iter()
+            .find(|k| k.to_string() == s)
+            .ok_or_else(|| Error::Setting(format!("unknown kernel `{s}`; known: auto, sparse, dense, plain")))
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kernel::Auto => "auto",
+            Kernel::Sparse => "sparse",
+            Kernel::Dense => "dense",
+            Kernel::Plain => "plain",
+        })
+    }
+}
+
+/// Precision of convolutions; sums, norms and neurons are f32 at all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Weights and inputs in f32.
+    #[default]
+    F32,
+    /// Weights, inputs and gradients rounded to bf16, sums in f32; for training and inference.
+    Bf16,
+    /// Weights of 8 bits with a scale for each output channel, spikes and counts exact; for inference.
+    Int8,
+}
+
+impl Precision {
+    const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
+
+    /// From `TICKLESS_PRECISION` (`f32`, `bf16`, `int8`); `f32` where it is not set.
+    ///
+    /// # Errors
+    /// If the word is another.
+    pub fn from_env() -> Result<Self> {
+        std::env::var("TICKLESS_PRECISION").map_or(Ok(Self::F32), |v| v.parse())
+    }
+
+    /// Refuses what cannot be trained at.
+    ///
+    /// # Errors
+    /// If it is for inference only.
+    pub fn check_training(self) -> Result<()> {
+        match self {
+            Self::Int8 => Err(Error::Setting("precision `int8` is for inference; train at f32 or bf16".into())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        let unknown = || Error::Setting(format!("unknown precision `{s}`; known: f32, bf16, int8"));
+        Self::ALL.into_iter().find(|p| p.to_string() == s).ok_or_else(unknown)
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+            Precision::Int8 => "int8",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_words_are_precisions() {
+        for p in Precision::ALL {
+            assert_eq!(p.to_string().parse::<Precision>().expect("its own name"), p);
+        }
+        let e = "fp16".parse::<Precision>().unwrap_err().to_string();
+        assert!(e.contains("fp16") && e.contains("int8") && !e.contains('\n'), "{e}");
+    }
+
+    #[test]
+    fn only_int8_is_refused_for_training() {
+        assert!(Precision::F32.check_training().is_ok() && Precision::Bf16.check_training().is_ok());
+        assert!(Precision::Int8.check_training().is_err());
+    }
+}

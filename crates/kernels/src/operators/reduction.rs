@@ -1,0 +1,49 @@
+//! How sums over a part of a batch become sums over the batch.
+
+use super::NormSums;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// A batch of which this computation has one part.
+pub trait SharedBatch: Debug + Send + Sync {
+    /// Replaces sums over this part by the sums over all parts.
+    ///
+    /// A backward pass cannot return an error: an implementation that fails leaves the values as they are, and keeps
+    /// the error for the caller of the backward pass.
+    fn sum(&self, values: &mut [f64]);
+}
+
+/// How sums over a part of a batch become sums over the batch.
+#[derive(Debug, Clone, Default)]
+pub struct Reduction(Option<Arc<dyn SharedBatch>>);
+
+impl Reduction {
+    /// The part is the whole batch: nothing is to be done.
+    pub fn whole() -> Self {
+        Self(None)
+    }
+
+    /// By the one who shares the batch.
+    pub fn over(batch: Arc<dyn SharedBatch>) -> Self {
+        Self(Some(batch))
+    }
+
+    /// Sums over the whole batch, all in one call.
+    pub(crate) fn apply<'a>(&self, sums: impl Iterator<Item = &'a mut NormSums>) {
+        let Some(batch) = &self.0 else { return };
+        let sums: Vec<&mut NormSums> = sums.collect();
+        let mut all: Vec<f64> = sums.iter().flat_map(|s| s.shift.iter().chain(&s.product).copied()).collect();
+        if all.is_empty() {
+            return;
+        }
+        batch.sum(&mut all);
+        let mut rest = all.as_slice();
+        for s in sums {
+            for part in [&mut s.shift, &mut s.product] {
+                let (own, others) = rest.split_at(part.len());
+                part.copy_from_slice(own);
+                rest = others;
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The same operators with plain Burn tensors: slow, obvious, differentiated by Burn itself but
+//! for the spike, whose surrogate enters through its integral. The fused kernels are tested against
+//! this, and neurons that no fused kernel has run by it ([`any_neuron`]).
+
+use crate::operators::NeuronOp;
+use crate::ttm::TimeMap;
+use burn::tensor::{Bool, Tensor};
+use std::ops::{Add, Div, Mul, Neg, Sub};
+use tickless_neuron::lane::{Lane, Smooth, StepLane};
+use tickless_neuron::step::{AnyState, Constants, Mode, step_recorded};
+use tickless_neuron::{Leak, Neuron};
+
+/// [`super::neuron`] as a loop over steps.
+pub fn neuron(current: Tensor<4>, op: NeuronOp) -> Tensor<4> {
+    any_neuron(current, &op.neuron, Constants::new(&op.neuron, op.lambda), None, op.steps)
+}
+
+/// Spikes of any neuron as a loop over steps, on any device: the equations of
+/// [`tickless_neuron::step`] with tensors. `lambda` replaces the constant λ where it is learned, and
+/// is differentiated.
+///
+/// # Shapes
+/// `current` and the result: `[T·B, …]` with `steps` = T; `lambda` `[1]`.
+///
+/// # Panics
+/// If the first axis is not a multiple of the steps.
+pub fn any_neuron(
+    current: Tensor<4>,
+    neuron: &Neuron,
+    constants: Constants,
+    lambda: Option<Tensor<1>>,
+    steps: usize,
+) -> Tensor<4> {
+    let [tb, a, b, c] = current.dims();
+    assert_eq!(tb % steps, 0, "{:?} is not a sequence of {steps} steps", current.dims());
+    let shape = [tb / steps, a, b, c];
+    let zero = Recorded(Tensor::zeros(shape, &current.device()));
+    let mut lanes = constants.map(|v| zero.like(v));
+    if let (Some(lambda), Leak::Learned(_)) = (lambda, neuron.leak) {
+        lanes.lambda = Recorded(lambda.reshape([1, 1, 1, 1]).expand(shape));
+    }
+    let (mode, mut state) = (Mode::of(neuron), AnyState::at_rest(neuron, zero));
+    let spikes_of_step = |t: usize| {
+        let x = Recorded(current.clone().narrow(0, t * shape[0], shape[0]));
+        step_recorded(mode, neuron.surrogate, neuron.threshold, &lanes, &mut state.0, x).spikes.0
+    };
+    Tensor::cat((0..steps).map(spikes_of_step).collect(), 0)
+}
+
+/// [`super::map_time`] as sums of slices.
+pub fn map_time(input: Tensor<4>, map: &TimeMap) -> Tensor<4> {
+    let batch = input.dims()[0] / map.t_in();
+    let step = |i: usize| input.clone().narrow(0, i * batch, batch);
+    let rows = map.rows().iter().map(|row| {
+        let terms = row.iter().map(|&(i, w)| step(i).mul_scalar(w));
+        terms.reduce(|a, b| a + b).unwrap_or_else(|| step(0).zeros_like())
+    });
+    Tensor::cat(rows.collect(), 0)
+}
+
+/// A tensor as a lane of the neuron's equations.
+#[derive(Debug, Clone)]
+struct Recorded(Tensor<4>);
+
+impl Add for Recorded {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl Sub for Recorded {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl Mul for Recorded {
+    type Output = Self;
+
+    fn mul(self, other: Self) -> Self {
+        Self(self.0 * other.0)
+    }
+}
+
+impl Div for Recorded {
+    type Output = Self;
+
+    fn div(self, other: Self) -> Self {
+        Self(self.0 / other.0)
+    }
+}
+
+impl Neg for Recorded {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self(self.0.neg())
+    }
+}
+
+impl Lane for Recorded {
+    type Mask = Tensor<4, Bool>;
+
+    fn at_least(&self, other: &Self) -> Self::Mask {
+        self.0.clone().greater_equal(other.0.clone())
+    }
+
+    fn larger(self, other: Self) -> Self {
+        let mask = self.above(&other);
+        Self::select(&mask, self, other)
+    }
+}
+
+impl StepLane for Recorded {
+    fn like(&self, value: f32) -> Self {
+        Self(Tensor::full(self.0.dims(), value, &self.0.device()))
+    }
+
+    fn above(&self, other: &Self) -> Self::Mask {
+        self.0.clone().greater(other.0.clone())
+    }
+
+    fn select(mask: &Self::Mask, yes: Self, no: Self) -> Self {
+        Self(no.0.mask_where(mask.clone(), yes.0))
+    }
+
+    fn truncated(self) -> Self {
+        Self(self.0.trunc())
+    }
+
+    fn detach(self) -> Self {
+        Self(self.0.detach())
+    }
+
+    /// s + (q − q), the second q held constant: the spikes' values to the bit, q's derivative.
+    fn spikes_as(spikes: Self, integral: impl FnOnce() -> Self) -> Self {
+        let q = integral().0;
+        Self(spikes.0.detach() + (q.clone() - q.detach()))
+    }
+
+    fn zero_where(self, spikes: &Self) -> Self {
+        let s = &spikes.0;
+        let silent = s.clone().detach().equal_scalar(0.0).float();
+        Self(self.0 * (silent - (s.clone() - s.clone().detach())))
+    }
+}
+
+impl Smooth for Recorded {
+    fn magnitude(self) -> Self {
+        Self(self.0.abs())
+    }
+
+    fn exponential(self) -> Self {
+        Self(self.0.exp())
+    }
+
+    fn arctangent(self) -> Self {
+        Self(self.0.atan())
+    }
+
+    fn error_function(self) -> Self {
+        Self(self.0.erf())
+    }
+}

@@ -1,0 +1,200 @@
+//! Whose neurons a graph means, and what in a graph names its writer.
+//!
+//! The same nodes are other neurons in every framework ([`Reader`]), so a graph of an unknown writer
+//! must not be run on a guess. [`written_by`] takes only evidence that one writer alone leaves:
+//!
+//! * a text in the metadata that names one framework;
+//! * `LIF` with τ of a second or more and r = 1: sinabs counts τ in steps;
+//! * `IF` with r = 1/Δt = 10,000: SpikingJelly;
+//! * `LIF` with r = τ/Δt at Δt = 0.1 ms: snnTorch;
+//! * `SumPool2d` between `IF`s with r = 1: of the exporters, only sinabs writes both;
+//! * `Flatten` from dimension 1 of a map to the end: Norse counts the batch as a dimension.
+//!
+//! Source: the export functions of sinabs 3.1, snnTorch 1.0, SpikingJelly 2.0 and Norse 1.1.
+
+use super::graph::Graph;
+use super::metadata::KEY;
+use super::node::Node;
+use super::reader::Reader;
+
+/// Whose neurons a graph means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Ours: the description in the graph's metadata.
+    Tickless,
+    /// A framework's.
+    Of(Reader),
+    /// NIR's own equations, cut into steps by Euler's rule.
+    Plain,
+}
+
+impl Dialect {
+    /// `tickless`, `plain` or the name of a reader.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "tickless" => Some(Dialect::Tickless),
+            "plain" => Some(Dialect::Plain),
+            _ => Reader::from_word(word).map(Dialect::Of),
+        }
+    }
+
+    /// The word that [`from_word`](Self::from_word) reads.
+    pub fn word(self) -> &'static str {
+        match self {
+            Dialect::Tickless => "tickless",
+            Dialect::Plain => "plain",
+            Dialect::Of(reader) => reader.word(),
+        }
+    }
+}
+
+/// Who wrote a graph, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writer {
+    /// The dialect of the writer.
+    pub dialect: Dialect,
+    /// What in the graph says so.
+    pub evidence: String,
+}
+
+/// The writer of a graph, if the graph names one; `None` if nothing does, or if two things contradict.
+///
+/// A graph without neurons is the same in every dialect and counts as [`Dialect::Plain`].
+pub fn written_by(graph: &Graph) -> Option<Writer> {
+    if graph.metadata.contains_key(KEY) {
+        let evidence = "its metadata hold a description by Tickless".to_owned();
+        return Some(Writer { dialect: Dialect::Tickless, evidence });
+    }
+    let mut nodes = Vec::new();
+    collect(graph, &mut nodes);
+    if !nodes.iter().any(|n| is_neuron(n)) {
+        return Some(Writer { dialect: Dialect::Plain, evidence: "it has no neurons".to_owned() });
+    }
+    let mut found: Vec<(Reader, String)> = Vec::new();
+    for (key, value) in &graph.metadata {
+        let text = format!("{key} {value}").to_lowercase();
+        for reader in Reader::ALL.into_iter().filter(|r| text.contains(r.word())) {
+            found.push((reader, format!("its metadata say `{key}`: {reader}")));
+        }
+    }
+    found.extend(structure(&nodes));
+    let (reader, evidence) = found.first()?.clone();
+    let one = found.iter().all(|(r, _)| *r == reader);
+    one.then_some(Writer { dialect: Dialect::Of(reader), evidence })
+}
+
+fn collect<'a>(graph: &'a Graph, into: &mut Vec<&'a Node>) {
+    for node in graph.nodes.values() {
+        match node {
+            Node::Graph(inner) => collect(inner, into),
+            _ => into.push(node),
+        }
+    }
+}
+
+fn is_neuron(node: &Node) -> bool {
+    matches!(node, Node::If { .. } | Node::Lif { .. } | Node::CubaLif { .. } | Node::Li { .. } | Node::Threshold { .. })
+}
+
+/// What the nodes give away.
+fn structure(nodes: &[&Node]) -> Vec<(Reader, String)> {
+    // f32 holds 0.0004 and its quotients to seven digits.
+    let near = |a: f64, b: f64| (a - b).abs() <= 1e-4 * b.abs();
+    let one = |r: &[f64]| !r.is_empty() && r.iter().all(|v| *v == 1.0);
+    let ifs: Vec<&[f64]> =
+        nodes.iter().filter_map(|n| if let Node::If { r, .. } = n { Some(r.data.as_slice()) } else { None }).collect();
+    let lifs: Vec<(&[f64], &[f64])> = nodes
+        .iter()
+        .filter_map(|n| match n {
+            Node::Lif { tau, r, .. } => Some((tau.data.as_slice(), r.data.as_slice())),
+            _ => None,
+        })
+        .collect();
+    let mut all = Vec::new();
+    if !lifs.is_empty() && lifs.iter().all(|(tau, r)| one(r) && !tau.is_empty() && tau.iter().all(|t| *t >= 1.0)) {
+        all.push((Reader::Sinabs, "its time constants are 1 and more, so they count steps".to_owned()));
+    }
+    let per_step = 1.0 / Reader::SpikingJelly.dt();
+    if !ifs.is_empty() && ifs.iter().all(|r| !r.is_empty() && r.iter().all(|v| near(*v, per_step))) {
+        all.push((Reader::SpikingJelly, format!("its `IF` have r = 1/Δt = {per_step}")));
+    }
+    let of_step = |(tau, r): &(&[f64], &[f64])| {
+        let each = tau.iter().zip(*r).all(|(t, r)| near(*r, t / Reader::SnnTorch.dt()) && *r != 1.0);
+        tau.len() == r.len() && !tau.is_empty() && each
+    };
+    if !lifs.is_empty() && lifs.iter().all(of_step) {
+        all.push((Reader::SnnTorch, "its `LIF` have r = τ/Δt for a step of 0.1 ms".to_owned()));
+    }
+    let sums = nodes.iter().any(|n| matches!(n, Node::SumPool2d(_)));
+    if sums && lifs.is_empty() && !ifs.is_empty() && ifs.iter().all(|r| one(r)) {
+        all.push((Reader::Sinabs, "it has `SumPool2d` between `IF` with r = 1".to_owned()));
+    }
+    let batch = |n: &&Node| match n {
+        Node::Flatten { start: 1, end, input } => {
+            let map = input.as_ref().is_none_or(|shape| shape.len() == 3);
+            map && (*end == -1 || *end == 3)
+        }
+        _ => false,
+    };
+    if nodes.iter().any(batch) {
+        all.push((Reader::Norse, "its `Flatten` counts the batch as a dimension".to_owned()));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::node::{Tensor, Window};
+    use super::*;
+
+    fn graph(nodes: Vec<Node>) -> Graph {
+        let nodes = nodes.into_iter().enumerate().map(|(i, n)| (i.to_string(), n)).collect();
+        Graph { nodes, ..Graph::default() }
+    }
+
+    fn lif(tau: f64, r: f64) -> Node {
+        let full = |v| Tensor::full(&[2], v);
+        Node::Lif { tau: full(tau), r: full(r), leak: full(0.0), threshold: full(1.0), reset: full(0.0) }
+    }
+
+    fn integrator(r: f64) -> Node {
+        let full = |v| Tensor::full(&[2], v);
+        Node::If { r: full(r), threshold: full(1.0), reset: full(0.0) }
+    }
+
+    fn reader(graph: &Graph) -> Option<Dialect> {
+        written_by(graph).map(|w| w.dialect)
+    }
+
+    #[test]
+    fn a_graph_is_named_after_what_one_writer_alone_leaves() {
+        let pool = Node::SumPool2d(Window { kernel: (2, 2), stride: (2, 2), padding: (0, 0) });
+        let flatten = Node::Flatten { start: 1, end: -1, input: Some(vec![2, 4, 4]) };
+        let cases = [
+            (vec![lif(20.0, 1.0)], Some(Reader::Sinabs)),
+            (vec![integrator(1.0), pool.clone()], Some(Reader::Sinabs)),
+            (vec![integrator(1e4)], Some(Reader::SpikingJelly)),
+            (vec![lif(4e-4, 4.0)], Some(Reader::SnnTorch)),
+            (vec![lif(0.01, 1.0), flatten], Some(Reader::Norse)),
+            // Nothing tells these apart.
+            (vec![integrator(1.0)], None),
+            (vec![lif(0.0025, 1.0)], None),
+            (vec![lif(0.0025, 24.02)], None),
+            // Two writers at once are none.
+            (vec![integrator(1e4), lif(20.0, 1.0)], None),
+        ];
+        for (nodes, want) in cases {
+            assert_eq!(reader(&graph(nodes.clone())), want.map(Dialect::Of), "{nodes:?}");
+        }
+        assert_eq!(reader(&graph(vec![pool])), Some(Dialect::Plain), "without neurons all dialects are one");
+    }
+
+    #[test]
+    fn metadata_name_the_writer_unless_they_name_two() {
+        let mut g = graph(vec![integrator(1.0)]);
+        g.metadata.insert("framework".into(), "snnTorch 1.0".into());
+        assert_eq!(reader(&g), Some(Dialect::Of(Reader::SnnTorch)));
+        g.metadata.insert("converted_by".into(), "norse".into());
+        assert_eq!(reader(&g), None);
+    }
+}

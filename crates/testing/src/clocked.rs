@@ -1,0 +1,86 @@
+//! A plain clocked simulator: one sample, step by step, all layers in the same step, in f64. The
+//! network has no norm, and every TTM is the identity: all stages run at the same T.
+
+use crate::layers::{Map, linear};
+use tickless_net::{Layer, LeakRule, Network, Neuron, NodeId, Reset, SpikeMode, Weights};
+
+/// Fires a neuron at potential `u`: (spikes, potential afterwards).
+pub fn fire(n: &Neuron, u: f64) -> (f64, f64) {
+    let theta = f64::from(n.threshold);
+    let fires = if n.fire_at_threshold { u >= theta } else { u > theta };
+    let spikes = match (fires, n.spikes) {
+        (false, _) => 0.0,
+        (true, SpikeMode::Single) => 1.0,
+        (true, SpikeMode::Multi) => (u / theta).floor(),
+    };
+    let v = if n.reset == Reset::Hard && fires { 0.0 } else { u - spikes * theta };
+    (spikes, n.v_min.map_or(v, |m| v.max(m.into())))
+}
+
+/// What a clocked run gives.
+#[derive(Debug, Clone)]
+pub struct Clocked {
+    /// Output of the last node at every step, `[T][C·H·W]`.
+    pub steps: Vec<Vec<f64>>,
+    /// Output of the last node, summed over the steps, `[C·H·W]`.
+    pub output: Vec<f64>,
+    /// Spike counts of every spiking layer, `[C·H·W]`.
+    pub counts: Vec<Vec<f64>>,
+}
+
+/// Runs a network on frames; `step_us` is the duration of a step in µs, for leaks that are given
+/// as a time constant.
+pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64>) -> Clocked {
+    let nodes = net.nodes();
+    let mut v: Vec<Map> = nodes.iter().map(|n| Map::zeros(n.output)).collect();
+    let mut sums: Vec<Map> = v.clone();
+    let mut steps = Vec::new();
+    for frame in frames {
+        let mut out: Vec<Map> = Vec::new();
+        for (i, node) in nodes.iter().enumerate() {
+            let input = |id: &NodeId| match id {
+                NodeId::Input => frame,
+                NodeId::Node(j) => &out[*j],
+            };
+            let inputs: Vec<&Map> = node.from.iter().map(input).collect();
+            let map = match node.layer {
+                Layer::Neuron(n) => {
+                    let lambda = f64::from(n.lambda(LeakRule::Step, 1, 1, step_us).expect("a step duration"));
+                    let mut spikes = Map::zeros(node.output);
+                    for (k, s) in spikes.data.iter_mut().enumerate() {
+                        (*s, v[i].data[k]) = fire(&n, lambda * v[i].data[k] + inputs[0].data[k]);
+                    }
+                    spikes
+                }
+                Layer::Add => {
+                    let mut sum = Map::zeros(node.output);
+                    for (k, s) in sum.data.iter_mut().enumerate() {
+                        *s = inputs.iter().map(|m| m.data[k]).sum();
+                    }
+                    sum
+                }
+                _ => linear(net, weights, i, inputs[0]),
+            };
+            for (sum, s) in sums[i].data.iter_mut().zip(&map.data) {
+                *sum += s;
+            }
+            out.push(map);
+        }
+        steps.extend(out.pop().map(|last| last.data));
+    }
+    Clocked {
+        steps,
+        output: sums.last().map(|m| m.data.clone()).unwrap_or_default(),
+        counts: net.spiking().into_iter().map(|i| sums[i].data.clone()).collect(),
+    }
+}
+
+/// Events (t, c, y, x) cut into frames: event k goes to frame `bin(k)` of `count`.
+pub fn frames(net: &Network, events: &[[u64; 4]], count: usize, bin: impl Fn(usize) -> usize) -> Vec<Map> {
+    let shape = net.input().shape;
+    let mut all = vec![Map::zeros(shape); count];
+    for (k, &[_, c, y, x]) in events.iter().enumerate() {
+        all[bin(k)].data[(c as usize * shape.height + y as usize) * shape.width + x as usize] += 1.0;
+    }
+    all
+}

@@ -1,0 +1,153 @@
+//! A plain event-driven simulator, the law that the engine obeys: breadth first, layer by layer;
+//! each layer gets its own input events one by one, and neurons that an event does not reach keep
+//! their state. f64, dense, slow.
+
+use crate::clocked::fire;
+use crate::layers::{Map, linear, ones, readers};
+use std::collections::HashMap;
+use tickless_net::{Layer, Network, NodeId, Weights};
+
+/// A spike, with the key that orders it: the way from the input event to it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Emitted {
+    /// Position at every branch of the way; orders spikes as a depth-first run emits them.
+    pub key: Vec<u32>,
+    /// Time of the input event that caused it, in µs.
+    pub t_us: u64,
+    /// Index of that input event.
+    pub cause: u64,
+    /// Channel, row, column.
+    pub place: Place,
+}
+
+/// What the reference gives.
+#[derive(Debug)]
+pub struct Reference {
+    /// Spikes of every spiking layer in order of emission.
+    pub spikes: Vec<Vec<Emitted>>,
+    /// Membranes of every spiking layer at the time of the last hit of each neuron.
+    pub membranes: Vec<Map>,
+    /// Sum of the input current of every spiking layer.
+    pub current: Vec<f64>,
+    /// Accumulated output of the last node if it does not spike.
+    pub logits: Vec<f64>,
+    /// Weights added.
+    pub ops: u64,
+    /// The decision nearest to a threshold.
+    pub margin: f64,
+}
+
+/// What an event adds: (index in `[c][y][x]`, weight), only for what it reaches.
+type Patch = Vec<(usize, f64)>;
+
+/// Channel, row, column.
+type Place = (usize, usize, usize);
+
+struct Paths<'a> {
+    net: &'a Network,
+    weights: &'a Weights,
+    ones: Weights,
+    known: HashMap<(Vec<usize>, Place), Patch>,
+}
+
+impl Paths<'_> {
+    fn patch(&mut self, source: NodeId, path: &[usize], place: Place) -> Patch {
+        let mut key = vec![match source {
+            NodeId::Input => usize::MAX,
+            NodeId::Node(i) => i,
+        }];
+        key.extend(path);
+        if let Some(p) = self.known.get(&(key.clone(), place)) {
+            return p.clone();
+        }
+        let start = Map::one_hot(self.net.shape_of(source), place.0, place.1, place.2);
+        let through = |w: &Weights| path.iter().fold(start.clone(), |m, &node| linear(self.net, w, node, &m));
+        let (sum, reached) = (through(self.weights), through(&self.ones));
+        let patch: Patch =
+            reached.data.iter().enumerate().filter(|(_, r)| **r > 0.0).map(|(i, _)| (i, sum.data[i])).collect();
+        self.known.insert((key, place), patch.clone());
+        patch
+    }
+}
+
+/// All ways from a source over layers that do not spike: (nodes, the neurons they end at; none for the output).
+fn ways(net: &Network, id: NodeId) -> Vec<(Vec<usize>, Option<usize>)> {
+    let mut all = Vec::new();
+    for r in readers(net, id) {
+        if matches!(net.nodes()[r].layer, Layer::Neuron(_)) {
+            all.push((vec![], Some(r)));
+        } else if r == net.nodes().len() - 1 {
+            all.push((vec![r], None));
+        } else {
+            all.extend(ways(net, NodeId::Node(r)).into_iter().map(|(p, end)| ([vec![r], p].concat(), end)));
+        }
+    }
+    all
+}
+
+/// Runs events (t, c, y, x) through a network; a leak must be given as a time.
+pub fn run(net: &Network, weights: &Weights, events: &[[u64; 4]]) -> Reference {
+    let mut paths = Paths { net, weights, ones: ones(weights), known: HashMap::new() };
+    let as_input = |(i, e): (usize, &[u64; 4])| Emitted {
+        key: vec![i as u32],
+        t_us: e[0],
+        cause: i as u64,
+        place: (e[1] as usize, e[2] as usize, e[3] as usize),
+    };
+    let mut emitted: HashMap<NodeId, Vec<Emitted>> =
+        HashMap::from([(NodeId::Input, events.iter().enumerate().map(as_input).collect())]);
+    let mut out = Reference {
+        spikes: vec![],
+        membranes: vec![],
+        current: vec![],
+        logits: vec![0.0; net.output().len()],
+        ops: 0,
+        margin: f64::INFINITY,
+    };
+    let spiking = net.spiking();
+    for target in spiking.iter().map(|&i| Some(i)).chain([None]) {
+        // Every contribution to this layer, in the order of its key.
+        let mut inputs: Vec<(Emitted, Patch)> = Vec::new();
+        for (&source, list) in &emitted {
+            for (branch, (path, end)) in ways(net, source).into_iter().enumerate() {
+                for e in list.iter().filter(|_| end == target) {
+                    let mut contribution = e.clone();
+                    contribution.key.push(branch as u32);
+                    inputs.push((contribution, paths.patch(source, &path, e.place)));
+                }
+            }
+        }
+        inputs.sort_by(|a, b| a.0.cmp(&b.0));
+        out.ops += inputs.iter().map(|(_, p)| p.len() as u64).sum::<u64>();
+        let Some(node) = target else {
+            inputs.iter().flat_map(|(_, p)| p).for_each(|&(i, w)| out.logits[i] += w);
+            continue;
+        };
+        out.current.push(inputs.iter().flat_map(|(_, p)| p).map(|p| p.1).sum());
+        let shape = net.nodes()[node].output;
+        let Layer::Neuron(neuron) = net.nodes()[node].layer else { unreachable!() };
+        let tau = neuron.tau_us(None).unwrap();
+        let (mut v, mut hit) = (Map::zeros(shape), vec![0u64; shape.len()]);
+        let mut spikes = Vec::new();
+        for (e, patch) in inputs {
+            for (i, w) in patch {
+                let u = v.data[i] * (-((e.t_us - hit[i]) as f64) / tau).exp() + w;
+                hit[i] = e.t_us;
+                out.margin = out.margin.min((u - f64::from(neuron.threshold)).abs());
+                let (n, after) = fire(&neuron, u);
+                v.data[i] = after;
+                let (hw, w) = (shape.height * shape.width, shape.width);
+                for _ in 0..n as u64 {
+                    let mut s = e.clone();
+                    s.key.push(spikes.len() as u32);
+                    s.place = (i / hw, i % hw / w, i % w);
+                    spikes.push(s);
+                }
+            }
+        }
+        emitted.insert(NodeId::Node(node), spikes.clone());
+        out.spikes.push(spikes);
+        out.membranes.push(v);
+    }
+    out
+}
