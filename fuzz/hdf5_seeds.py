@@ -38,7 +38,42 @@ def prophesee(**options):
     return write
 
 
+def planar(names="xytp", **options):
+    def write(file):
+        t = 100 * np.arange(40)
+        columns = [np.arange(40, dtype="<u2"), np.arange(40, dtype="<u2") % 30, t.astype("<u4"), (t // 100 % 2).astype("u1")]
+        if names == "stereo":
+            for side in ["left", "right"]:
+                for name, values in zip("xytp", columns):
+                    file.create_dataset(f"prophesee/{side}/{name}", data=values, **options)
+            return
+        for name, values in zip("xytp", columns):
+            file.create_dataset(f"events/{name}{'s' if names == 'seconds' else ''}",
+                                data=values / 1e6 if (name, names) == ("t", "seconds") else values, **options)
+        file["t_offset"] = np.int64(5_000)
+
+    return write
+
+
+def plugins():
+    """Filters that h5py has not of its own."""
+    try:
+        import hdf5plugin
+    except ImportError:
+        return {}
+    blosc = {f"blosc-{codec}": hdf5plugin.Blosc(cname=codec, shuffle=i % 3) for i, codec in
+             enumerate(["blosclz", "lz4", "zlib", "zstd"])}
+    return {**blosc, "lz4": hdf5plugin.LZ4(), "zstd": hdf5plugin.Zstd()}
+
+
 for target, name, write, latest in [
+    ("planar_hdf5", "contiguous", planar(), False),
+    ("planar_hdf5", "latest", planar(), True),
+    ("planar_hdf5", "seconds", planar("seconds"), False),
+    ("planar_hdf5", "stereo", planar("stereo"), False),
+    ("planar_hdf5", "packed", planar(chunks=(16,), shuffle=True, compression=6, fletcher32=True), False),
+    ("planar_hdf5", "lzf", planar(chunks=(16,), compression="lzf"), False),
+    *[("planar_hdf5", name, planar(chunks=(40,), **options), False) for name, options in plugins().items()],
     ("shd", "small", shd, False),
     ("shd", "latest", shd, True),
     ("prophesee_hdf5", "contiguous", prophesee(), False),

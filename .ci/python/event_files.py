@@ -45,12 +45,10 @@ def columns(events, names="txyp"):
     return [events[name].astype(np.int64) for name in names[:3]] + [events[on].astype(np.int64)]
 
 
-def faery(path, sensor):
+def faery(path, _):
     import faery as library
 
-    t, x, y, on = columns(library.events_stream_from_file(path).to_array())
-    # It counts rows of .es from the top, as it does everywhere; the file has them from the bottom.
-    return [t, x, sensor[1] - 1 - y if path.suffix == ".es" else y, on]
+    return columns(library.events_stream_from_file(path).to_array())
 
 
 def evlib(path, _):
@@ -64,12 +62,14 @@ def evlib(path, _):
     return [t, *(table[name].to_numpy().astype("int64") for name in "xy"), (on > 0).astype("int64")]
 
 
-def event_stream(path, _):
+def event_stream(path, sensor):
     import event_stream as library
     import numpy as np
 
     with library.Decoder(str(path)) as decoder:
-        return columns(np.concatenate(list(decoder)))
+        t, x, y, on = columns(np.concatenate(list(decoder)))
+    # It gives rows as .es stores them, from the bottom.
+    return [t, x, sensor[1] - 1 - y, on]
 
 
 def aedat(path, _):

@@ -48,6 +48,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     save("npy", "plain", &npy("<f8", "(3, 4)", &[1.0f64, 2.0, 1.0, 5.5].map(f64::to_le_bytes).concat().repeat(3)))?;
+    let column = |kind: &str, bytes: &[u8]| npy(kind, "(2,)", bytes);
+    let columns = [("x", "<u2", 2usize), ("y", "<u2", 2), ("t", "<i8", 8), ("p", "|b1", 1)];
+    let columns: Vec<_> = columns.iter().map(|(n, kind, size)| (format!("{n}.npy"), column(kind, &vec![1; 2 * size]))).collect();
+    save("npz", "columns", &zipped(&columns)?)?;
+    let table = formats::encode("npy", &edges(), None)?;
+    save("npz", "table", &zipped(&[("arr_0.npy".into(), table)])?)?;
+    let old = [&b"#!AER-DAT1.0\r\n# AEChip: DVS128\r\n"[..], &[0x05, 0x03, 0, 0, 0, 7].repeat(9)].concat();
+    save("aedat1", "small", &old)?;
     save("idx", "images", &[&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 2][..], &[7; 12]].concat())?;
     save("idx", "labels", &[0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3])?;
     save("cifar", "cifar10", &[3; 3073])?;

@@ -4,7 +4,7 @@
 //! threads. Results come in the order of the indices. If recordings fail, the error is that of
 //! the lowest index, whichever thread met it first.
 
-use crate::decision::{Confidence, argmax};
+use crate::decision::Confidence;
 use crate::error::{Error, Result};
 use crate::program::Program;
 use crate::progress::Progress;
@@ -107,13 +107,15 @@ where
 /// Runs one recording in a session, from rest.
 ///
 /// # Errors
-/// If an event lies outside the input.
+/// If an event lies outside the input, or a readout is infinite or not a number.
 pub fn outcome(session: &mut Session, recording: &Recording, label: usize, confidence: &Confidence) -> Result<Outcome> {
     session.reset();
     session.feed(recording)?;
     let decision = session.decision(confidence);
     let logits = session.logits();
-    debug_assert_eq!(decision.class, argmax(logits.iter().map(|&v| v.into())).0);
+    if let Some((class, &value)) = logits.iter().enumerate().find(|(_, v)| !v.is_finite()) {
+        return Err(Error::NotFinite { class, value });
+    }
     Ok(Outcome {
         label,
         class: decision.class,

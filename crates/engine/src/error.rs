@@ -23,6 +23,14 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// The sum of a class is no number that f32 holds.
+    #[error("the readout of class {class} is {value}, not a finite number: its weights are too large; scale them down")]
+    NotFinite {
+        /// The class, from 0.
+        class: usize,
+        /// Its readout.
+        value: f32,
+    },
     /// A model of asynchrony that cannot be.
     #[error("{0}")]
     Asynchrony(String),

@@ -39,6 +39,8 @@
 //!
 //! Units are µs everywhere; maps that leave the engine are in (channel, y, x) order.
 //! [`dataset`] runs many recordings in parallel with the same results on any number of threads.
+// Printing panics if standard output or standard error cannot be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 #![deny(unsafe_code)]
 
 pub mod asynchrony;

@@ -51,7 +51,7 @@ fn chunks(bencher: Bencher<'_, '_>, name: &str) {
     let Reading::Stream(decoder) = by_name(name).expect("a known format").read else { return };
     let mut columns = Columns::new();
     bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {
-        let mut decoder = decoder("bench");
+        let mut decoder = decoder("bench", &Default::default());
         let mut count = 0;
         for chunk in bytes.chunks(64 << 10) {
             columns.clear();

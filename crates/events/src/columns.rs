@@ -96,6 +96,21 @@ impl Columns {
         }
     }
 
+    /// Removes the events from number `from` on that `keep` refuses; returns how many.
+    pub(crate) fn retain_from(&mut self, from: usize, keep: impl Fn(Event) -> bool) -> u64 {
+        let mut n = from;
+        for i in from..self.len() {
+            let e = Event { t_us: self.t_us[i], x: self.x[i], y: self.y[i], on: self.on[i] };
+            if keep(e) {
+                (self.t_us[n], self.x[n], self.y[n], self.on[n]) = (e.t_us, e.x, e.y, e.on);
+                n += 1;
+            }
+        }
+        let removed = self.len() - n;
+        self.truncate(n);
+        removed as u64
+    }
+
     /// Appends all events of `other`.
     pub fn append(&mut self, other: &Columns) {
         self.t_us.extend_from_slice(&other.t_us);

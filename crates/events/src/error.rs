@@ -41,6 +41,46 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// Times whose unit a file does not state.
+    #[error(
+        "{file}: byte {at}: {problem}; state the unit in the name of the column (t_s, t_ms, t_us, t_ns), or as \
+         `data.time_unit`"
+    )]
+    TimeUnit {
+        /// File, and the member inside an archive.
+        file: String,
+        /// Byte offset of the time, or of the header of the file.
+        at: u64,
+        /// What is missing.
+        problem: String,
+    },
+    /// An event that lies outside the sensor of its file.
+    #[error(
+        "{file}: event {index} at ({x}, {y}) lies outside the {sensor} sensor; state a larger sensor \
+         (`data.sensor`), or leave such events out (`data.drop_outside`)"
+    )]
+    StrayEvent {
+        /// File, and the member inside an archive.
+        file: String,
+        /// Index of the event in the file.
+        index: u64,
+        /// Column.
+        x: u16,
+        /// Row.
+        y: u16,
+        /// The sensor it should lie in.
+        sensor: Sensor,
+    },
+    /// A file of several streams of events, of which none or another one was chosen.
+    #[error("{file}: {}; choose one of them by its number", crate::formats::refusal(streams, *wanted))]
+    Streams {
+        /// File, and the member inside an archive.
+        file: String,
+        /// The number that was asked for.
+        wanted: Option<i32>,
+        /// Those that there are.
+        streams: Vec<crate::formats::StreamInfo>,
+    },
     /// A file or archive member that does not belong where it lies.
     #[error("{file}: {problem}; {remedy}")]
     Unexpected {

@@ -10,7 +10,7 @@ pub struct Event {
     pub t_us: u64,
     /// Column, 0 at the left.
     pub x: u16,
-    /// Row, as stored in the file: 0 at the top, but in Event Stream (`.es`) at the bottom.
+    /// Row: 0 at the top (a format that does not say where its rows begin gives them as stored).
     pub y: u16,
     /// True when the pixel became brighter (ON, polarity 1, channel 1).
     pub on: bool,

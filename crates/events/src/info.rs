@@ -5,17 +5,18 @@ mod events;
 mod order;
 
 use std::fmt;
+use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::datasets::{self, DataRequest, Description};
 use crate::formats::cifar::{Kind, Records, SIDE};
-use crate::formats::{self, HEAD, Probe, idx};
+use crate::formats::{self, HEAD, Probe, ReadOptions, StreamInfo, idx};
 use crate::progress::{Progress, Silent};
 use crate::{Error, Result, source};
 
-pub use events::{EventsInfo, digest};
+pub use events::{EventsInfo, Outside, digest};
 
 /// What a path holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,6 +42,14 @@ pub enum Info {
         /// Number of samples of each label.
         per_class: Vec<usize>,
     },
+    /// A file of several streams of events, of which one has to be chosen
+    /// ([`ReadOptions::stream`]).
+    Streams {
+        /// Name of the format.
+        format: &'static str,
+        /// Those that there are.
+        streams: Vec<StreamInfo>,
+    },
     /// The files of a data set.
     Dataset(Description),
 }
@@ -50,31 +59,65 @@ pub enum Info {
 /// # Errors
 /// As [`info_with`].
 pub fn info(path: &Path) -> Result<Info> {
-    info_with(path, &Silent)
+    info_with(path, &ReadOptions::default(), &Silent)
 }
 
-/// As [`info`]; `progress` can stop it.
+/// As [`info`]; `options` say how a file of events is read, and `progress` can stop it.
 ///
 /// # Errors
-/// [`Error::Unexpected`] for what is nothing known, or what is wrong with it; [`Error::Cancelled`].
-pub fn info_with(path: &Path, progress: &dyn Progress) -> Result<Info> {
+/// [`Error::Unexpected`] for what is nothing known, what is wrong with it, or an option that the
+/// file's format does not heed; [`Error::Cancelled`].
+pub fn info_with(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<Info> {
     let name = path.display().to_string();
     let zip = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip"));
     if path.is_dir() || (zip && path.exists()) {
-        let Some(set) = datasets::list().iter().find(|d| (d.fits)(path)) else {
-            let needs = datasets::list().iter().filter(|d| !d.needs.is_empty());
-            let needs: Vec<_> = needs.map(|d| format!("{} ({})", d.name, d.needs)).collect();
-            let remedy = format!("known are {}", needs.join("; "));
-            return Err(Error::unexpected(name, "no known data set", remedy));
-        };
-        let data = datasets::open(&DataRequest::new(set.name, Some(path)))?;
-        return Ok(Info::Dataset(data.describe()));
+        return data_set(path);
     }
     let (head, len) = source::head(path, HEAD)?;
-    if idx::kind(&head).is_none() && formats::is_events(Probe { head: &head, len }, &name) {
-        return Ok(Info::Events(EventsInfo::read(path, progress)?));
+    let probe = Probe::front(&head, len);
+    let events = !idx::fits(&probe) && formats::is_events(probe, &name);
+    if !events && head.starts_with(b"PK\x03\x04") {
+        return data_set(path);
+    }
+    let images = idx::kind(&head).is_some() || [Kind::Cifar10, Kind::Cifar100].iter().any(|kind| kind.begins(&head));
+    if events || !images {
+        return match EventsInfo::read(path, options, progress) {
+            Err(Error::Streams { wanted: None, streams, .. }) => {
+                Ok(Info::Streams { format: formats::detect(probe, &name)?.name, streams })
+            }
+            found => found.map(Info::Events),
+        };
     }
     of_file(source::read(path)?, &name)
+}
+
+/// The first data set whose marks a folder or archive has; what is wrong in it is an error.
+fn data_set(path: &Path) -> Result<Info> {
+    let Some(set) = datasets::list().iter().find(|d| (d.fits)(path)) else {
+        let known: Vec<_> = datasets::list().iter().filter(|d| !d.needs.is_empty()).map(|d| d.name).collect();
+        let remedy = format!(
+            "give a folder with a sub-folder of recordings for each class, or the files of one of: {}",
+            known.join(", ")
+        );
+        let problem = format!("no known data set, and no recording in {}", contents(path));
+        return Err(Error::unexpected(path.display().to_string(), problem, remedy));
+    };
+    let data = datasets::open(&DataRequest::new(set.name, Some(path)))?;
+    Ok(Info::Dataset(data.describe()))
+}
+
+/// The first names in a folder, for a message.
+fn contents(path: &Path) -> String {
+    const SHOWN: usize = 3;
+    let Ok(entries) = fs::read_dir(path) else { return "it".into() };
+    let mut names: Vec<_> =
+        entries.flatten().map(|e| e.file_name().to_string_lossy().escape_debug().to_string()).collect();
+    names.sort_unstable();
+    match &names[..] {
+        [] => "it (it is empty)".into(),
+        all if all.len() <= SHOWN => all.join(", "),
+        all => format!("{} and {} more", all[..SHOWN].join(", "), all.len() - SHOWN),
+    }
 }
 
 fn of_file(bytes: Vec<u8>, name: &str) -> Result<Info> {
@@ -95,11 +138,13 @@ fn of_file(bytes: Vec<u8>, name: &str) -> Result<Info> {
     }
     let events = formats::is_events(Probe::whole(&bytes), name);
     // Records have no magic number either; only a file that cannot be events is taken for them.
-    for (kind, format) in [(Kind::Cifar10, "cifar10"), (Kind::Cifar100, "cifar100")] {
-        if !events && kind.fits(&bytes) {
-            let count = Records::parse(bytes, kind, name)?.len();
-            return Ok(Info::Images { format, count, shape: [3, SIDE, SIDE] });
-        }
+    let kinds = [(Kind::Cifar10, "cifar10"), (Kind::Cifar100, "cifar100")];
+    let whole = kinds.iter().find(|(kind, _)| kind.fits(&bytes));
+    // Of a file that only begins as records do, the parser tells what is wrong.
+    let found = whole.or_else(|| kinds.iter().find(|(kind, _)| kind.begins(&bytes[..bytes.len().min(HEAD)])));
+    if let Some(&(kind, format)) = found.filter(|_| !events) {
+        let count = Records::parse(bytes, kind, name)?.len();
+        return Ok(Info::Images { format, count, shape: [3, SIDE, SIDE] });
     }
     Ok(Info::Events(EventsInfo::of(&formats::decode(&bytes, name)?)))
 }
@@ -113,6 +158,10 @@ impl fmt::Display for Info {
             }
             Info::Labels { format, count, per_class } => {
                 write!(f, "{count} labels, format {format}; per class {per_class:?}")
+            }
+            Info::Streams { format, streams } => {
+                write!(f, "format   {format}\nstreams  {} of events; choose one by its number:", streams.len())?;
+                streams.iter().try_for_each(|stream| write!(f, "\n         {stream}"))
             }
             Info::Dataset(description) => description.fmt(f),
         }

@@ -25,6 +25,8 @@
 //!
 //! Units and shapes are the same everywhere: times in µs, frames `[T, 2, H, W]` with channel 0
 //! for OFF and channel 1 for ON (the polarity bit is the channel), images `[C, H, W]`.
+// Printing panics if standard output or standard error cannot be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 

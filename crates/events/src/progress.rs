@@ -16,6 +16,14 @@ pub trait Progress: Sync {
     /// A line worth keeping.
     fn line(&self, _text: &str) {}
 
+    /// Something the user should change or know before believing a result; one sentence.
+    fn warn(&self, text: &str) {
+        self.line(&format!("warning: {text}"));
+    }
+
+    /// A line for users who asked for more than the usual ones.
+    fn detail(&self, _text: &str) {}
+
     /// Whether the user asked to stop; the task then ends at the next safe point.
     fn cancelled(&self) -> bool {
         false

@@ -4,6 +4,8 @@ mod common;
 
 #[path = "collections/hostile.rs"]
 mod hostile;
+#[path = "collections/known.rs"]
+mod known;
 #[path = "collections/own.rs"]
 mod own;
 #[path = "collections/published.rs"]

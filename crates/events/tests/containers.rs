@@ -7,5 +7,7 @@ mod common;
 mod ecf;
 #[path = "containers/golden.rs"]
 mod golden;
+#[path = "containers/planar.rs"]
+mod planar;
 #[path = "containers/variants.rs"]
 mod variants;

@@ -19,6 +19,8 @@
 //! assert_eq!(std::fs::read(&target)?, b"1 2 3");
 //! # Ok::<(), std::io::Error>(())
 //! ```
+// Printing panics if standard output or standard error cannot be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 #![deny(unsafe_code)]
 
 mod lock;

@@ -10,7 +10,7 @@ use tickless_neuron::lane::{Lane, Smooth, StepLane};
 use tickless_neuron::step::{AnyState, Constants, Mode, step_recorded};
 use tickless_neuron::{Leak, Neuron};
 
-/// [`super::neuron`] as a loop over steps.
+/// [`super::neuron()`] as a loop over steps.
 pub fn neuron(current: Tensor<4>, op: NeuronOp) -> Tensor<4> {
     any_neuron(current, &op.neuron, Constants::new(&op.neuron, op.lambda), None, op.steps)
 }
@@ -47,7 +47,7 @@ pub fn any_neuron(
     Tensor::cat((0..steps).map(spikes_of_step).collect(), 0)
 }
 
-/// [`super::map_time`] as sums of slices.
+/// [`super::map_time()`] as sums of slices.
 pub fn map_time(input: Tensor<4>, map: &TimeMap) -> Tensor<4> {
     let batch = input.dims()[0] / map.t_in();
     let step = |i: usize| input.clone().narrow(0, i * batch, batch);

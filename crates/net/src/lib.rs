@@ -5,6 +5,8 @@
 //! the drawings are all made from this one description. [`Weights`] are named tensors in one
 //! file format; [`fold`] removes what a chip without a clock cannot have (biases, batch norm);
 //! [`recipe`] is the TOML that a user writes. No arithmetic of training lives here.
+// Printing panics if standard output or standard error cannot be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod error;
 pub mod fold;

@@ -220,6 +220,8 @@ pub struct WeightFile {
     pub weights: Weights,
     /// The texts of its header, without the checksum.
     pub metadata: BTreeMap<String, String>,
+    /// The checksum of its content (see the [module](self)).
+    pub checksum: String,
     /// Whether it has a checksum (which then is right). If not, nothing tells whether it is what was written.
     pub has_checksum: bool,
 }
@@ -259,7 +261,7 @@ impl WeightFile {
             Some(stated) if *stated != found => {
                 Err(wrong(format!("its content has the checksum {found}, its header says {stated}")))
             }
-            _ => Ok(Self { weights, metadata, has_checksum: stated.is_some() }),
+            _ => Ok(Self { weights, metadata, checksum: found, has_checksum: stated.is_some() }),
         }
     }
 }

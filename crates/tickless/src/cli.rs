@@ -3,7 +3,8 @@
 use crate::commands::{
     asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, parity, report, simulate, train,
 };
-use crate::progress::Console;
+use crate::output::{self, note};
+use crate::progress::{Console, Volume};
 use crate::world::World;
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
@@ -24,6 +25,23 @@ pub struct Global {
     /// Threads to compute with (default: all cores). Results do not depend on it.
     #[arg(long, global = true)]
     pub threads: Option<usize>,
+    /// Say only warnings and errors on standard error: no progress.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on standard error: data, network and device before training, checkpoints, every task's time.
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
+
+impl Global {
+    /// How much is said on standard error.
+    fn volume(&self) -> Volume {
+        match (self.quiet, self.verbose) {
+            (true, _) => Volume::Quiet,
+            (_, true) => Volume::Verbose,
+            _ => Volume::Usual,
+        }
+    }
 }
 
 #[derive(Debug, Parser)]
@@ -32,7 +50,7 @@ pub struct Global {
     version,
     about = "Temporally flexible spiking neural networks: train once, run at any number of time steps, or at none.",
     after_help = "Start with:\n  tickless demo                       three trainings compared on embedded data, in a minute or two\n  \
-                  tickless train recipes/nmnist.toml  train on your own recordings\n  tickless help COMMAND               examples of each command"
+                  tickless train recipes/nmnist.toml --data PATH  train on your own recordings\n  tickless help COMMAND               examples of each command"
 )]
 struct Cli {
     #[command(flatten)]
@@ -62,22 +80,28 @@ enum Command {
 ///
 /// Exit codes: 0 done, 2 an error that its message explains, 130 stopped by Ctrl-C.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return usage(&e),
+    };
     if let Some(n) = cli.global.threads
         && !(1..=LARGEST_THREADS).contains(&n)
     {
         return fail(&anyhow::anyhow!("`--threads` = {n}: give 1 to {LARGEST_THREADS}, or leave it out for all cores"));
     }
-    if let Some(n) = cli.global.threads
+    if let Some(n) = threads(cli.global.threads)
         && let Err(e) = rayon::ThreadPoolBuilder::new().num_threads(n).build_global()
     {
         return fail(&anyhow::anyhow!("cannot make {n} threads: {e}"));
+    }
+    if let Err(e) = crate::options::install() {
+        return fail(&e.into());
     }
     let world = match World::join(matches!(cli.command, Command::Train(_))) {
         Ok(world) => world,
         Err(e) => return fail(&e),
     };
-    let console = Console::new(world.is_first());
+    let console = Console::new(world.is_first(), cli.global.volume());
     let g = &cli.global;
     let result = match cli.command {
         Command::Demo(c) => c.run(g, &console),
@@ -95,12 +119,12 @@ pub fn main() -> ExitCode {
         Command::Data(c) => c.run(g, &console),
     };
     console.leave();
-    let Err(e) = result else { return ExitCode::SUCCESS };
+    let Err(e) = result.and_then(|()| output::all_printed()) else { return ExitCode::SUCCESS };
     if world.ended_by_first(&console) {
         return ExitCode::from(130);
     }
     let code = if console.stopped() {
-        eprintln!("{}", one_line(&e));
+        note!("{}", one_line(&e));
         130
     } else {
         fail(&e);
@@ -110,8 +134,32 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Threads for each core at most: more only wait for each other, and make a second's work a minute's.
+const THREADS_PER_CORE: usize = 8;
+
+/// The number of threads to compute with, if one was given here or in `RAYON_NUM_THREADS`; no more than the
+/// cores can use. Results do not depend on it.
+fn threads(given: Option<usize>) -> Option<usize> {
+    let n = given.or_else(|| std::env::var("RAYON_NUM_THREADS").ok()?.trim().parse().ok().filter(|n| *n > 0))?;
+    let most = THREADS_PER_CORE * std::thread::available_parallelism().map_or(1, usize::from);
+    if n > most {
+        note!("note: {n} threads are asked for; computing with {most}, which is {THREADS_PER_CORE} for each core");
+    }
+    Some(n.min(most))
+}
+
+/// Help and version are results, a wrong word is an error; both are clap's to print.
+fn usage(e: &clap::Error) -> ExitCode {
+    match e.print() {
+        Err(io) if !e.use_stderr() && io.kind() != std::io::ErrorKind::BrokenPipe => {
+            fail(&anyhow::anyhow!("standard output: {io}"))
+        }
+        _ => ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2)),
+    }
+}
+
 fn fail(e: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {}", one_line(e));
+    note!("error: {}", one_line(e));
     ExitCode::from(2)
 }
 

@@ -1,15 +1,27 @@
 //! From finished runs to the values a report shows.
 //!
-//! Runs of one strategy that differ in seed or fold are one row: means, and the standard error
-//! of the mean over the runs, sd/√n.
+//! Runs that differ in seed or fold only are one row ([`rows`]): means, and the standard error of the mean over the
+//! runs, sd/√n.
 
+mod again;
+mod group;
+
+pub use again::again;
+pub use group::{Group, Rows, rows};
+
+use crate::commands::Part;
+use crate::kept;
+use crate::output::note;
 use crate::report as r;
-use crate::simulate::{Simulation, trace};
-use anyhow::{Result, ensure};
+use crate::simulate::{Simulation, possible, trace};
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use tickless_net::{InputKind, LeakRule};
+use tickless_kernels::Precision;
+use tickless_net::{InputKind, LeakRule, Neuron};
 use tickless_train::evaluate::{LayerActivity, Point};
+use tickless_train::model::Model;
+use tickless_train::run::checkpoint::EpochMetrics;
 use tickless_train::run::{Loaded, RunFolder};
 
 /// `eval.json` of a run.
@@ -21,6 +33,64 @@ pub struct Evaluation {
     pub points: Vec<Point>,
     /// Activity of the spiking layers, clocked at T_max.
     pub activity: Vec<LayerActivity>,
+    /// At which precision convolutions ran.
+    #[serde(default = "f32_precision")]
+    pub precision: String,
+    /// The checksum of the weights that it was measured on.
+    #[serde(default)]
+    pub weights: Option<String>,
+}
+
+/// The precision of evaluations that do not say it.
+fn f32_precision() -> String {
+    Precision::F32.to_string()
+}
+
+impl Evaluation {
+    /// What was measured on a part of a run.
+    pub fn of(run: &Loaded, model: &Model, part: Part, points: Vec<Point>, activity: Vec<LayerActivity>) -> Self {
+        let precision = model.precision().to_string();
+        Self { part: part.word().into(), points, activity, precision, weights: Some(run.checksum.clone()) }
+    }
+
+    /// Whether a run keeps it: of the whole test part, at full precision.
+    pub fn is_whole(&self, run: &Loaded) -> bool {
+        let samples = run.parts.test.len();
+        self.part == Part::Test.word()
+            && self.precision == f32_precision()
+            && self.points.iter().all(|p| p.samples == samples)
+    }
+
+    /// What was measured at a configuration, if it was.
+    pub fn at(&self, configuration: &[usize], leak: LeakRule) -> Option<&Point> {
+        self.points.iter().find(|p| p.configuration == configuration && p.leak == leak)
+    }
+
+    /// These points put over those that a run has kept: what was measured again is replaced, the rest stays.
+    ///
+    /// A kept evaluation of another part, precision or number of samples, or of other weights, is dropped.
+    #[must_use]
+    pub fn merged_into(self, kept: Option<Self>) -> Self {
+        let samples = |e: &Self| e.points.first().map(|p| p.samples);
+        let is_of_the_same = |k: &Self| {
+            (&k.part, &k.precision, samples(k)) == (&self.part, &self.precision, samples(&self))
+                && (k.weights.is_none() || k.weights == self.weights)
+        };
+        let Some(kept) = kept.filter(is_of_the_same) else { return self };
+        let mut points = kept.points;
+        for new in self.points {
+            match points.iter_mut().find(|p| p.configuration == new.configuration && p.leak == new.leak) {
+                Some(old) => *old = new,
+                None => points.push(new),
+            }
+        }
+        Self { points, ..self }
+    }
+}
+
+/// The leaks that make a difference: a static image has no duration, so its leak always belongs to the step.
+pub fn leaks(kind: InputKind, wanted: &[LeakRule]) -> &[LeakRule] {
+    if kind == InputKind::Image { &[LeakRule::Step] } else { wanted }
 }
 
 /// One finished run with its results.
@@ -40,10 +110,27 @@ impl Finished {
     /// If it is not a finished run or a result is damaged.
     pub fn open(folder: &RunFolder, data: Option<&Path>) -> Result<Self> {
         let run = folder.load_with(data)?;
-        let has = |name: &str| folder.file(name).is_file();
-        let evaluation = has("eval.json").then(|| folder.read_json("eval.json")).transpose()?;
-        let simulation = has("simulate.json").then(|| folder.read_json("simulate.json")).transpose()?;
+        run.warnings.iter().for_each(|w| note!("warning: {w}"));
+        let (evaluation, simulation) = (kept::evaluation(&run)?, kept::simulation(&run)?);
         Ok(Self { run, evaluation, simulation })
+    }
+
+    /// Its folder, as messages name it.
+    fn place(&self) -> String {
+        self.run.folder.path().display().to_string()
+    }
+
+    /// What a report cannot show of it, and the command that measures it.
+    pub fn missing(&self) -> Vec<String> {
+        let run = self.place();
+        let mut all = Vec::new();
+        if self.evaluation.is_none() {
+            all.push(format!("{run} has not been evaluated: `tickless eval {run}`"));
+        }
+        if self.simulation.is_none() && possible(&self.run).is_ok() {
+            all.push(format!("{run} has not been run without a clock: `tickless simulate {run}`"));
+        }
+        all
     }
 }
 
@@ -58,55 +145,46 @@ pub fn mean(values: &[f64]) -> (f64, Option<f64>) {
     (mean, Some((variance / n).sqrt()))
 }
 
-/// A report over named groups of runs (one group a row).
+/// A report over rows of runs.
+///
+/// `command` is the command line of this report. Of an experiment it repeats the experiment; of runs given one by one
+/// the page names the commands that make them.
 ///
 /// # Errors
 /// If there is no run, or a recording to draw cannot be decoded.
-pub fn report(title: &str, command: &str, groups: &[(String, Vec<Finished>)]) -> Result<r::ReportData> {
-    let first = groups.iter().flat_map(|g| &g.1).next();
-    ensure!(first.is_some(), "there is no run to report");
-    let Some(first) = first else { unreachable!("checked above") };
+pub fn report(title: &str, command: &str, rows: &Rows) -> Result<r::ReportData> {
+    let groups = &rows.groups;
+    let Some(first) = groups.iter().flat_map(|g| &g.runs).next() else { bail!("there is no run to report") };
     let run = &first.run;
     let describe = run.source.dataset().describe();
-    // The folds of a cross-validation test different samples, seeds test the same ones again.
-    let folds = if run.recipe.data.folds.is_some() { groups[0].1.as_slice() } else { std::slice::from_ref(first) };
-    let tested = folds.iter().map(|f| {
-        let points = f.evaluation.as_ref().and_then(|e| e.points.first());
-        points.map_or(f.run.parts.test.len(), |p| p.samples)
-    });
-    let tested = tested.sum();
-    let neuron = run.network.nodes().iter().find_map(|n| match n.layer {
-        tickless_net::Layer::Neuron(n) => Some(n),
-        _ => None,
-    });
     let machine = run.facts.machine.clone();
-    let mut notes = Vec::new();
-    for (name, runs) in groups {
-        for f in runs {
-            let silent = f.simulation.iter().flat_map(|s| &s.silent);
-            notes.extend(silent.map(|l| format!("{name}, seed {}: layer {l} never fired.", f.run.facts.seed)));
-        }
+    let mut notes = rows.notes.clone();
+    for group in groups {
+        notes.extend(group_notes(group));
     }
+    let other = |g: &&Group| g.runs[0].run.network != run.network;
+    notes.extend(groups.iter().filter(other).map(|g| format!("{} is network {}.", g.name, in_short(&g.runs[0].run))));
+    let runs = groups.iter().map(|g| g.runs.len()).sum::<usize>();
     Ok(r::ReportData {
         title: title.to_owned(),
-        purpose: run.recipe.purpose.clone(),
+        purpose: if runs == 1 { again::purpose(first) } else { run.recipe.purpose.clone() },
         dataset: r::Dataset {
             name: describe.name.clone(),
             description: format!("{} {}", describe.source, describe.notes.join(" ")),
             simulated_camera: describe.simulated,
             classes: describe.classes,
-            test_samples: tested,
+            test_samples: tested(&groups[0]),
             mean_events: first.simulation.as_ref().map_or(run.facts.mean_events.unwrap_or(0.0), |s| s.events),
         },
         network: r::Network {
             name: run.network.name().to_owned(),
-            neuron: neuron.map(|n| n.to_string()).unwrap_or_default(),
+            neuron: first_neuron(run).map(|n| n.to_string()).unwrap_or_default(),
             stages: run.network.stages(),
             trainable_values: run.network.trainable_values(),
             layers: run.network.nodes().iter().map(layer_line).collect(),
         },
         t_max: run.facts.t_max,
-        strategies: groups.iter().map(|(name, runs)| strategy(name, runs)).collect::<Result<_>>()?,
+        strategies: groups.iter().map(strategy).collect::<Result<_>>()?,
         sample: sample(run)?,
         machine: r::Machine {
             cpu: machine.cpu,
@@ -122,57 +200,133 @@ pub fn report(title: &str, command: &str, groups: &[(String, Vec<Finished>)]) ->
     })
 }
 
+/// Samples that a row is tested on: the folds of a cross-validation test different ones, seeds the same ones again.
+fn tested(group: &Group) -> usize {
+    let first = &group.runs[0];
+    let seed = first.run.facts.seed;
+    let fold = |f: &&Finished| f.run.recipe.data.folds.is_some() && f.run.facts.seed == seed;
+    let folds: Vec<&Finished> = group.runs.iter().filter(fold).collect();
+    let samples = |f: &Finished| {
+        let points = f.evaluation.as_ref().and_then(|e| e.points.first());
+        points.map_or(f.run.parts.test.len(), |p| p.samples)
+    };
+    if folds.is_empty() { samples(first) } else { folds.into_iter().map(samples).sum() }
+}
+
+/// What a reader must know of a row: silent layers, results that are not there, folds that were not given.
+fn group_notes(group: &Group) -> Vec<String> {
+    let mut notes = Vec::new();
+    let name = &group.name;
+    for f in &group.runs {
+        let silent = f.simulation.iter().flat_map(|s| &s.silent);
+        notes.extend(silent.map(|l| format!("{name}, seed {}: layer {l} never fired.", f.run.facts.seed)));
+        notes.extend(f.missing().into_iter().map(|m| format!("{name} leaves a run out: {m}.")));
+    }
+    let evaluated: Vec<&Evaluation> = group.runs.iter().filter_map(|f| f.evaluation.as_ref()).collect();
+    let mut partly: Vec<String> = Vec::new();
+    for p in evaluated.iter().flat_map(|e| &e.points).filter(|p| p.steps().is_some()) {
+        let text = format!("T = {}", p.configuration[0]);
+        if !evaluated.iter().all(|e| e.at(&p.configuration, p.leak).is_some()) && !partly.contains(&text) {
+            partly.push(text);
+        }
+    }
+    if !partly.is_empty() {
+        notes.push(format!("{name} has no value at {}: not all of its runs were evaluated there.", partly.join(", ")));
+    }
+    if let Some(of) = group.runs[0].run.recipe.data.folds.map(|f| f.of) {
+        let given: Vec<usize> = group.runs.iter().filter_map(|f| f.run.recipe.data.folds.map(|f| f.fold)).collect();
+        let lost: Vec<String> = (0..of).filter(|k| !given.contains(k)).map(|k| k.to_string()).collect();
+        if !lost.is_empty() {
+            notes.push(format!(
+                "{name} is the mean of {} of {of} folds; not given: {}.",
+                of - lost.len(),
+                lost.join(", ")
+            ));
+        }
+    }
+    notes
+}
+
+/// The first neuron, which built-in networks have everywhere.
+fn first_neuron(run: &Loaded) -> Option<Neuron> {
+    run.network.nodes().iter().find_map(|n| match n.layer {
+        tickless_net::Layer::Neuron(n) => Some(n),
+        _ => None,
+    })
+}
+
+/// A network in a line.
+fn in_short(run: &Loaded) -> String {
+    let neuron = first_neuron(run).map(|n| format!(", {n}")).unwrap_or_default();
+    let (name, values, stages) = (run.network.name(), run.network.trainable_values(), run.network.stages());
+    format!("{name} ({values} trainable values, {stages} stages{neuron})")
+}
+
 fn layer_line(n: &tickless_net::Node) -> String {
     let stage = n.stage.map(|s| format!("  stage {}", s + 1)).unwrap_or_default();
     format!("{:<12} {:<14} {} → {}{stage}", n.name, n.layer.word(), n.input, n.output)
 }
 
-fn strategy(name: &str, runs: &[Finished]) -> Result<r::StrategyResult> {
+fn strategy(group: &Group) -> Result<r::StrategyResult> {
+    let runs = &group.runs;
+    let evaluated: Vec<&Finished> = runs.iter().filter(|f| f.evaluation.is_some()).collect();
     let mut points = Vec::new();
-    if let Some(e) = runs.first().and_then(|f| f.evaluation.as_ref()) {
-        for p in e.points.iter() {
-            let Some(steps) = p.steps() else { continue };
-            let same = |f: &Finished| {
-                let all = &f.evaluation.as_ref()?.points;
-                all.iter().find(|q| q.configuration == p.configuration && q.leak == p.leak).cloned()
-            };
-            let all: Vec<Point> = runs.iter().filter_map(same).collect();
-            let (accuracy, standard_error) = mean(&all.iter().map(|p| p.accuracy).collect::<Vec<_>>());
-            let (loss, _) = mean(&all.iter().map(|p| p.loss).collect::<Vec<_>>());
-            let leak = match p.leak {
-                LeakRule::Step => r::Leak::Step,
-                LeakRule::Time => r::Leak::Time,
-            };
-            points.push(r::Point { steps, leak, accuracy, standard_error, loss });
-        }
+    for p in evaluated.first().and_then(|f| f.evaluation.as_ref()).iter().flat_map(|e| &e.points) {
+        let Some(steps) = p.steps() else { continue };
+        let same = |f: &&Finished| f.evaluation.as_ref()?.at(&p.configuration, p.leak).cloned();
+        // A mean over some of the runs would stand beside means over all.
+        let Some(all) = evaluated.iter().map(same).collect::<Option<Vec<Point>>>() else { continue };
+        let (accuracy, standard_error) = mean(&all.iter().map(|p| p.accuracy).collect::<Vec<_>>());
+        let (loss, _) = mean(&all.iter().map(|p| p.loss).collect::<Vec<_>>());
+        let leak = match p.leak {
+            LeakRule::Step => r::Leak::Step,
+            LeakRule::Time => r::Leak::Time,
+        };
+        points.push(r::Point { steps, leak, accuracy, standard_error, loss });
     }
     let simulations: Vec<&Simulation> = runs.iter().filter_map(|f| f.simulation.as_ref()).collect();
-    let first = runs.first();
-    let history = first.map(|f| f.run.folder.metrics()).transpose()?.unwrap_or_default();
-    let mut last_seconds = 0.0;
-    let curve = history.iter().map(|m| {
-        let seconds = m.seconds - last_seconds;
-        last_seconds = m.seconds;
-        r::EpochPoint {
-            epoch: m.epoch,
-            train_loss: m.train_loss,
-            train_accuracy: m.train_accuracy,
-            validation_accuracy: m.validation_accuracy,
-            learning_rate: m.learning_rate,
-            seconds,
-        }
-    });
+    // The numbers are means of those that were measured.
+    let measured: Vec<&Finished> = runs.iter().filter(|f| f.evaluation.is_some() || f.simulation.is_some()).collect();
+    let counted = if measured.is_empty() { runs.iter().collect() } else { measured };
     Ok(r::StrategyResult {
-        name: name.to_owned(),
-        seeds: runs.iter().map(|f| f.run.facts.seed).collect(),
+        name: group.name.clone(),
+        strategy: group.strategy.clone(),
+        t_max: runs[0].run.facts.t_max,
+        seeds: counted.iter().map(|f| f.run.facts.seed).collect(),
         points,
         event_driven: event_driven(&simulations),
-        curve: curve.collect(),
+        curve: curve(runs)?,
         layers: layers(runs, &simulations),
-        raster: first.map(raster).transpose()?.flatten(),
+        raster: runs.iter().find(|f| f.simulation.is_some()).map(raster).transpose()?.flatten(),
         train_seconds: runs.iter().map(|f| f.run.facts.train_seconds).sum(),
-        iterations: first.map_or(0, |f| f.run.facts.iterations),
+        iterations: runs[0].run.facts.iterations,
     })
+}
+
+/// Loss and accuracy of each epoch that all runs have: means, and standard errors of several.
+fn curve(runs: &[Finished]) -> Result<Vec<r::EpochPoint>> {
+    let histories = runs.iter().map(|f| f.run.folder.metrics()).collect::<tickless_train::Result<Vec<_>>>()?;
+    let epochs = histories.iter().map(Vec::len).min().unwrap_or(0);
+    let mut all = Vec::new();
+    for k in 0..epochs {
+        let at: Vec<_> = histories.iter().map(|h| &h[k]).collect();
+        let (train_loss, loss_error) = mean(&at.iter().map(|m| m.train_loss).collect::<Vec<_>>());
+        let (train_accuracy, train_error) = mean(&at.iter().map(|m| m.train_accuracy).collect::<Vec<_>>());
+        let validation: Option<Vec<f64>> = at.iter().map(|m| m.validation_accuracy).collect();
+        let validation = validation.map(|v| mean(&v));
+        let error = validation.and_then(|v| v.1).unwrap_or(0.0);
+        let before = |h: &Vec<EpochMetrics>| k.checked_sub(1).map_or(0.0, |k| h[k].seconds);
+        all.push(r::EpochPoint {
+            epoch: at[0].epoch,
+            train_loss,
+            train_accuracy,
+            validation_accuracy: validation.map(|v| v.0),
+            standard_errors: loss_error.zip(train_error).map(|(loss, train)| [loss, train, error]),
+            learning_rate: at[0].learning_rate,
+            seconds: over(&histories, |h| h[k].seconds - before(h)),
+        });
+    }
+    Ok(all)
 }
 
 fn over<T>(all: &[T], f: impl Fn(&T) -> f64) -> f64 {
@@ -210,10 +364,10 @@ fn decisions(all: &[&Simulation]) -> Option<r::DecisionCurve> {
         return Some(first);
     }
     for (k, p) in first.time.iter_mut().enumerate() {
-        p.accuracy = over(&curves, |c| c.time[k].accuracy);
+        (p.accuracy, p.standard_error) = mean(&curves.iter().map(|c| c.time[k].accuracy).collect::<Vec<_>>());
     }
     for (k, p) in first.events.iter_mut().enumerate() {
-        p.accuracy = over(&curves, |c| c.events[k].accuracy);
+        (p.accuracy, p.standard_error) = mean(&curves.iter().map(|c| c.events[k].accuracy).collect::<Vec<_>>());
     }
     for (k, e) in first.exits.iter_mut().enumerate() {
         e.accuracy = over(&curves, |c| c.exits[k].accuracy);
@@ -292,6 +446,34 @@ fn sample(run: &Loaded) -> Result<Option<r::InputSample>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn evaluation(part: &str, points: &[(usize, LeakRule, f64, usize)]) -> Evaluation {
+        let point = |&(t, leak, accuracy, samples): &(usize, LeakRule, f64, usize)| Point {
+            configuration: vec![t],
+            leak,
+            accuracy,
+            loss: 1.0,
+            correct: 0,
+            samples,
+        };
+        let (points, precision) = (points.iter().map(point).collect(), f32_precision());
+        Evaluation { part: part.into(), points, activity: Vec::new(), precision, weights: None }
+    }
+
+    #[test]
+    fn a_later_evaluation_adds_to_what_a_run_has_kept_and_replaces_what_it_measured_again() {
+        use LeakRule::{Step, Time};
+        let kept = evaluation("test", &[(1, Time, 50.0, 40), (4, Time, 60.0, 40), (1, Step, 40.0, 40)]);
+        let later = evaluation("test", &[(4, Time, 61.0, 40), (8, Time, 70.0, 40)]);
+        let merged = later.clone().merged_into(Some(kept.clone()));
+        let expected = [(1, Time, 50.0, 40), (4, Time, 61.0, 40), (1, Step, 40.0, 40), (8, Time, 70.0, 40)];
+        assert_eq!(merged, evaluation("test", &expected));
+        assert_eq!(merged.at(&[8], Time).map(|p| p.accuracy), Some(70.0));
+        assert!(merged.at(&[8], Step).is_none());
+        assert_eq!(later.clone().merged_into(None), later);
+        assert_eq!(evaluation("validation", &[(1, Time, 9.0, 40)]).merged_into(Some(kept.clone())).points.len(), 1);
+        assert_eq!(evaluation("test", &[(1, Time, 9.0, 10)]).merged_into(Some(kept)).points.len(), 1);
+    }
 
     #[test]
     fn the_standard_error_is_that_of_the_mean() {

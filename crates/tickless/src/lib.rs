@@ -8,6 +8,8 @@
 //! * [`kernels`]: the operators of training, for CPUs and GPUs;
 //! * [`train`]: clocked training (SDT, NMT, MTT), calibration, evaluation at every T;
 //! * [`engine`]: the event-driven engine that runs the same weights with no time steps.
+// Printing panics if standard output or standard error cannot be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub use tickless_engine as engine;
 pub use tickless_events as events;
@@ -20,6 +22,10 @@ mod commands;
 pub mod experiment;
 pub mod gather;
 mod interop;
+mod interrupt;
+mod kept;
+mod options;
+mod output;
 pub mod parity;
 mod progress;
 pub mod report;

@@ -1,22 +1,59 @@
-//! Progress on the terminal: a bar with rate and time left, plain lines where there is no
-//! terminal, and Ctrl-C turned into a request to stop at the next safe point.
+//! Progress on the terminal: one line that is redrawn, plain lines where there is no terminal, and
+//! Ctrl-C turned into a request to stop at the next safe point.
 
+mod line;
+
+use crate::interrupt;
+use crate::output::note;
+use crate::shown::shown;
 use indicatif::{ProgressBar, ProgressStyle};
+use line::Standing;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tickless_train::progress::Progress;
 
+/// How long a command that keeps nothing of a part of its work has to end by itself.
+const PATIENCE: Duration = Duration::from_millis(700);
 /// Shortest time between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Shortest time between two drawings of a bar.
+const DRAW_EVERY: Duration = Duration::from_millis(50);
+
+/// How much is said on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Volume {
+    /// Warnings and errors.
+    Quiet,
+    /// Progress, and a line for what is done.
+    Usual,
+    /// What was read, written and chosen as well.
+    Verbose,
+}
 
 /// The one console of a process.
 pub struct Console {
-    terminal: bool,
+    screen: Arc<Screen>,
     stop: Arc<AtomicBool>,
-    prefix: Mutex<String>,
+    /// Whether a stop may end the process wherever it stands.
+    nothing_to_save: Arc<AtomicBool>,
+}
+
+/// Standard error, shared with the thread that waits for Ctrl-C.
+struct Screen {
+    terminal: bool,
+    volume: Volume,
+    prefix: Mutex<Prefix>,
     task: Mutex<Option<Task>>,
+}
+
+/// What several tasks in a row belong to ("MTT 5/9").
+#[derive(Default)]
+struct Prefix {
+    text: String,
+    /// Whether a line has named it already.
+    said: bool,
 }
 
 struct Task {
@@ -30,35 +67,47 @@ struct Task {
     bar: Option<ProgressBar>,
 }
 
+fn print(text: &str) {
+    note!("{text}");
+}
+
 impl Console {
     /// Takes over Ctrl-C: the first asks to stop (and `speaks` says that it did), the second ends the process at
     /// once.
-    pub fn new(speaks: bool) -> Self {
+    pub fn new(speaks: bool, volume: Volume) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let flag = stop.clone();
-        // Where a handler cannot be set, Ctrl-C ends the process; checkpoints are whole anyway.
-        let _ = ctrlc::set_handler(move || {
-            if flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
+        let terminal = std::io::stderr().is_terminal();
+        let screen = Arc::new(Screen { terminal, volume, prefix: Mutex::default(), task: Mutex::new(None) });
+        let nothing_to_save = Arc::new(AtomicBool::new(false));
+        let (shown, impatient) = (screen.clone(), nothing_to_save.clone());
+        interrupt::watch(stop.clone(), move || {
             if speaks {
-                eprintln!("\nstopping at the next step (Ctrl-C again stops at once)");
+                shown.interrupted("stopping at the next step (Ctrl-C again stops at once)");
+            }
+            if impatient.load(Ordering::SeqCst) {
+                std::thread::spawn(|| {
+                    std::thread::sleep(PATIENCE);
+                    interrupt::end();
+                });
             }
         });
-        let terminal = std::io::stderr().is_terminal();
-        Self { terminal, stop, prefix: Mutex::new(String::new()), task: Mutex::new(None) }
+        Self { screen, stop, nothing_to_save }
     }
 
-    /// Text before every task's name ("MTT seed 2 (5/9)").
+    /// From here on a request to stop ends the process in less than a second, also while it waits for a pipe that
+    /// nobody writes into: for commands that keep nothing of a part of their work.
+    pub fn nothing_to_save(&self) {
+        self.nothing_to_save.store(true, Ordering::SeqCst);
+    }
+
+    /// Text before every task's name ("MTT 5/9").
     pub fn set_prefix(&self, text: &str) {
-        *lock(&self.prefix) = text.to_owned();
+        *lock(&self.screen.prefix) = Prefix { text: text.to_owned(), said: false };
     }
 
     /// Takes an unfinished bar off the terminal, so that what comes next starts on a line of its own.
     pub fn leave(&self) {
-        if let Some(bar) = lock(&self.task).take().and_then(|t| t.bar) {
-            bar.finish_and_clear();
-        }
+        self.screen.clear();
     }
 
     /// Whether the user asked to stop.
@@ -69,6 +118,44 @@ impl Console {
     /// The flag that Ctrl-C sets.
     pub fn stop_flag(&self) -> &AtomicBool {
         &self.stop
+    }
+}
+
+impl Screen {
+    /// A line, above the bar if there is one.
+    fn say(&self, text: &str) {
+        print_above(lock(&self.task).as_ref(), text);
+    }
+
+    /// The same from the thread that waits for Ctrl-C, which must not wait for one that writes.
+    fn interrupted(&self, text: &str) {
+        match self.task.try_lock() {
+            Ok(task) => print_above(task.as_ref(), text),
+            Err(_) => print(&format!("\n{text}")),
+        }
+    }
+
+    /// A line worth keeping, under the name of what it belongs to.
+    fn keep(&self, text: &str) {
+        let mut prefix = lock(&self.prefix);
+        if !prefix.said && !prefix.text.is_empty() {
+            prefix.said = true;
+            self.say(&format!("{}:", prefix.text));
+        }
+        self.say(text);
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = lock(&self.task).take().and_then(|t| t.bar) {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn print_above(task: Option<&Task>, text: &str) {
+    match task.and_then(|t| t.bar.as_ref()) {
+        Some(bar) => bar.suspend(|| print(text)),
+        None => print(text),
     }
 }
 
@@ -95,92 +182,81 @@ fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Task {
-    fn line(&self) -> String {
-        let seconds = self.begun.elapsed().as_secs_f64();
-        let rate = self.done as f64 / seconds.max(1e-9);
-        let left = (self.total.saturating_sub(self.done)) as f64 / rate.max(1e-9);
-        let Task { name, units, done, total, note, .. } = self;
-        let mb = |n: f64| n / 1e6;
-        match (units.as_str(), *total) {
-            ("bytes", 0) => format!("{name}: {:.1} MB  {:.1} MB/s  {note}", mb(*done as f64), mb(rate)),
-            ("bytes", total) => {
-                let (done, total, rate) = (mb(*done as f64), mb(total as f64), mb(rate));
-                format!("{name}: {done:.1}/{total:.1} MB  {rate:.1} MB/s  {note}  {left:.0} s left")
-            }
-            _ => format!("{name}: {done}/{total} {units}  {rate:.1} {units}/s  {note}  {left:.0} s left"),
-        }
+    fn standing(&self) -> Standing<'_> {
+        let Task { name, units, done, total, note, begun, .. } = self;
+        Standing { name, units, done: *done, total: *total, seconds: begun.elapsed().as_secs_f64(), note }
     }
 }
 
 impl Progress for Console {
     fn start(&self, task: &str, total: u64, unit: &str) {
-        let prefix = lock(&self.prefix).clone();
+        // A task within a task takes its place; its bar must not stay on the terminal.
+        self.screen.clear();
+        let prefix = lock(&self.screen.prefix).text.clone();
         let name = if prefix.is_empty() { task.to_owned() } else { format!("{prefix}: {task}") };
         let units = if unit.ends_with("ch") { format!("{unit}es") } else { format!("{unit}s") };
-        let bar = self.terminal.then(|| {
-            let counted = match unit {
-                "byte" => "{bytes}/{total_bytes}  {bytes_per_sec}".to_owned(),
-                _ => format!("{{pos}}/{{len}} {units}  {{per_sec}}"),
-            };
-            // Of a task whose end is not known there is no bar and no time left.
-            let style = match total {
-                0 => format!("{{prefix}} {{spinner}} {counted}  {{msg}}")
-                    .replace("/{total_bytes}", "")
-                    .replace("/{len}", ""),
-                _ => format!("{{prefix}} {{wide_bar}} {counted}  {{msg}}  {{eta}} left"),
-            };
-            let bar = if total == 0 { ProgressBar::no_length() } else { ProgressBar::new(total) };
-            bar.set_style(ProgressStyle::with_template(&style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_prefix(name.clone());
+        let draws = self.screen.terminal && self.screen.volume > Volume::Quiet;
+        let bar = draws.then(|| {
+            let bar = ProgressBar::no_length();
+            // The line is made here, cut to the terminal by the style.
+            let style = ProgressStyle::with_template("{wide_msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
         let now = Instant::now();
-        let note = String::new();
-        *lock(&self.task) = Some(Task { name, units, total, done: 0, note, begun: now, said: now, bar });
+        let task = Task { name, units, total, done: 0, note: String::new(), begun: now, said: now, bar };
+        if let Some(bar) = &task.bar {
+            bar.set_message(shown(&task.standing().running(true)).into_owned());
+        }
+        *lock(&self.screen.task) = Some(task);
     }
 
     fn advance(&self, n: u64, note: &str) {
-        if let Some(t) = lock(&self.task).as_mut() {
-            t.done += n;
-            if !note.is_empty() {
-                t.note = note.to_owned();
-            }
-            match &t.bar {
-                Some(bar) => {
-                    bar.inc(n);
-                    bar.set_message(t.note.clone());
-                }
-                None if t.said.elapsed() >= LINE_EVERY => {
-                    eprintln!("{}", t.line());
-                    t.said = Instant::now();
-                }
-                None => {}
-            }
+        let mut task = lock(&self.screen.task);
+        let Some(t) = task.as_mut() else { return };
+        t.done = t.done.saturating_add(n);
+        if !note.is_empty() {
+            note.clone_into(&mut t.note);
+        }
+        let due = if t.bar.is_some() { DRAW_EVERY } else { LINE_EVERY };
+        if t.said.elapsed() < due {
+            return;
+        }
+        t.said = Instant::now();
+        match &t.bar {
+            Some(bar) => bar.set_message(shown(&t.standing().running(true)).into_owned()),
+            None if self.screen.volume > Volume::Quiet => print(&t.standing().running(false)),
+            None => {}
         }
     }
 
     fn finish(&self) {
-        if let Some(t) = lock(&self.task).take() {
-            if let Some(bar) = &t.bar {
-                bar.finish_and_clear();
-            }
-            let seconds = t.begun.elapsed().as_secs_f64();
-            // Tasks of a blink are not worth a line.
-            if seconds > 1.0 || !self.terminal {
-                let done = match t.units.as_str() {
-                    "bytes" => format!("{:.1} MB", t.done as f64 / 1e6),
-                    units => format!("{} {units}", t.done),
-                };
-                let line = format!("{}: {done} in {seconds:.1} s  {}", t.name, t.note);
-                eprintln!("{}", line.trim_end());
-            }
+        let Some(t) = lock(&self.screen.task).take() else { return };
+        if let Some(bar) = &t.bar {
+            bar.finish_and_clear();
+        }
+        // Tasks of a blink are not worth a line.
+        let worth = t.begun.elapsed().as_secs_f64() > 1.0 || !self.screen.terminal;
+        match self.screen.volume {
+            Volume::Quiet => {}
+            Volume::Usual if !worth => {}
+            _ => print(&t.standing().finished()),
         }
     }
 
     fn line(&self, text: &str) {
-        match lock(&self.task).as_ref().and_then(|t| t.bar.as_ref()) {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+        if self.screen.volume > Volume::Quiet {
+            self.screen.keep(text);
+        }
+    }
+
+    fn warn(&self, text: &str) {
+        self.screen.keep(&format!("warning: {text}"));
+    }
+
+    fn detail(&self, text: &str) {
+        if self.screen.volume == Volume::Verbose {
+            self.screen.keep(text);
         }
     }
 

@@ -33,6 +33,31 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// A checkpoint does not belong to this training, or is damaged in a way that its checksum cannot show.
+    #[error("the checkpoint is not of this training: {0}")]
+    Checkpoint(String),
+    /// A training would go on under other conditions than it began.
+    #[error(
+        "{}: the training began under other conditions, so it would not end with the weights of one never stopped: {}",
+        path.display(),
+        differences.join("; ")
+    )]
+    ConditionsChanged {
+        /// The run's folder.
+        path: PathBuf,
+        /// Each condition that is another now, with both values.
+        differences: Vec<String>,
+    },
+    /// What a network computes is infinite or not a number.
+    #[error(
+        "{what} is {value}, not a finite number: the weights are too large for f32; train with a lower `learning_rate`"
+    )]
+    ResultNotFinite {
+        /// Which result, with the place.
+        what: String,
+        /// Its value.
+        value: f32,
+    },
     /// The loss became infinite or not a number.
     #[error(
         "the loss is {loss} at iteration {iteration} (epoch {epoch}); the last good checkpoint is kept in the run \
@@ -46,14 +71,15 @@ pub enum Error {
         /// Epoch, counted from 1.
         epoch: usize,
     },
-    /// A step made weights infinite or not a number. A spiking layer can hide that from the loss: it falls silent.
+    /// A step made a tensor of the training infinite or not a number: a weight, a running statistic or the optimiser's
+    /// memory. A spiking layer, a norm or the optimiser can hide that from the loss.
     #[error(
-        "`{parameter}` is no longer finite at iteration {iteration} (epoch {epoch}); the last good checkpoint is kept in \
+        "`{tensor}` is no longer finite at iteration {iteration} (epoch {epoch}); the last good checkpoint is kept in \
          the run folder: start another run with a lower `learning_rate`"
     )]
     Diverged {
-        /// The first such parameter.
-        parameter: String,
+        /// The first such tensor.
+        tensor: String,
         /// Iteration from the start of training, counted from 1.
         iteration: usize,
         /// Epoch, counted from 1.

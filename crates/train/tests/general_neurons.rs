@@ -12,12 +12,10 @@ use tickless_net::{
 };
 use tickless_neuron::model::{learned_decay, learned_lambda};
 use tickless_neuron::step::{AnyState, Constants, Mode, Threshold, adjoint, step};
+use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::iteration::{StepSetting, gradients};
 use tickless_train::loss::Loss;
-use tickless_train::model::{Model, Pass, host};
-use tickless_train::norm::NormMode;
-use tickless_train::optimiser::{Optimiser, OptimiserState};
-use tickless_train::sequence::Sequence;
-use tickless_train::step::{StepSetting, gradients};
+use tickless_train::model::{Model, NormMode, Pass, Sequence, host};
 
 fn tensor<const D: usize>(data: &[f32], shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(data.to_vec(), shape), device)

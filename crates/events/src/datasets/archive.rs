@@ -96,10 +96,12 @@ impl Archive {
         self.zip.len()
     }
 
-    /// The name of a member, [`UNREADABLE`] where it cannot be read.
+    /// The name of a member, [`UNREADABLE`] where it cannot be read. Parts are separated by `/`,
+    /// and there is no part `.`, because `./a/b`, `a//b` and the `a\b` of old archivers name the
+    /// same place as `a/b`.
     pub fn name(&self, index: usize) -> String {
         match self.zip.name_for_index(index) {
-            Some(Ok(name)) => name.into_owned(),
+            Some(Ok(name)) => plain(&name),
             _ => UNREADABLE.into(),
         }
     }
@@ -141,6 +143,18 @@ impl Archive {
 
 const AGAIN: &str = "download the archive again";
 
+/// See [`Archive::name`]. A `/` at the front or at the end stays, because each has a meaning.
+fn plain(name: &str) -> String {
+    let name = if name.contains('/') { name.to_owned() } else { name.replace('\\', "/") };
+    if !name.contains("./") && !name.contains("//") {
+        return name;
+    }
+    let last = name.split('/').count() - 1;
+    let stays = |&(i, part): &(usize, &str)| part != "." && (!part.is_empty() || i == 0 || i == last);
+    let parts: Vec<&str> = name.split('/').enumerate().filter(stays).map(|(_, part)| part).collect();
+    parts.join("/")
+}
+
 /// Whether a name is no place below the folder it would be unpacked to.
 fn leads_out(name: &str) -> bool {
     let mut parts = name.split(['/', '\\']);
@@ -175,5 +189,22 @@ impl Seek for Cursor {
         };
         self.at = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
         Ok(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_one_place_are_one_name() {
+        for name in ["a/b.bin", "./a/b.bin", "a/./b.bin", "././a//b.bin", "a\\b.bin", ".\\a\\b.bin"] {
+            assert_eq!(plain(name), "a/b.bin", "{name}");
+        }
+        for (name, expected) in
+            [("./", ""), ("./a/", "a/"), ("/a", "/a"), ("a./b", "a./b"), ("../a", "../a"), ("a/.x", "a/.x")]
+        {
+            assert_eq!(plain(name), expected, "{name}");
+        }
     }
 }

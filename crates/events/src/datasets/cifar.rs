@@ -5,7 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, files};
+use super::{DataRequest, Dataset, DatasetInfo, Description, Key, Sample, SampleKind, Split, check_index, files};
+use crate::formats::HEAD;
 use crate::formats::cifar::{Kind, Records, SIDE};
 use crate::{Image, Result, source};
 
@@ -15,7 +16,10 @@ pub(super) const CIFAR10: DatasetInfo = DatasetInfo {
     needs: "data_batch_<n>.bin and test_batch.bin (plain or .gz)",
     folder: "cifar10",
     settings: &[],
-    fits: |path| files::plain_or_gz(&folder(path, Kind::Cifar10), "test_batch.bin").is_some(),
+    fits: |path| {
+        let folder = folder(path, Kind::Cifar10);
+        ["test_batch.bin", "data_batch_1.bin"].iter().any(|name| files::plain_or_gz(&folder, name).is_some())
+    },
     open: |request| Ok(Box::new(Cifar::open(&CIFAR10, Kind::Cifar10, request)?)),
 };
 
@@ -25,7 +29,12 @@ pub(super) const CIFAR100: DatasetInfo = DatasetInfo {
     needs: "train.bin and test.bin (plain or .gz)",
     folder: "cifar100",
     settings: &[],
-    fits: |path| files::plain_or_gz(&folder(path, Kind::Cifar100), "train.bin").is_some(),
+    fits: |path| {
+        // Other things are called so too.
+        let files = ["train.bin", "test.bin"].map(|name| files::plain_or_gz(&folder(path, Kind::Cifar100), name));
+        let records = |file| source::head(file, HEAD).is_ok_and(|(head, _)| Kind::Cifar100.begins(&head));
+        files.iter().flatten().any(|file| records(file))
+    },
     open: |request| Ok(Box::new(Cifar::open(&CIFAR100, Kind::Cifar100, request)?)),
 };
 
@@ -42,8 +51,8 @@ struct Cifar {
     test: Part,
 }
 
-/// The files of one part, in order.
-struct Part(Vec<Records>);
+/// The files of one part, in order, and where they lie.
+struct Part(Vec<Records>, Vec<PathBuf>);
 
 impl Cifar {
     fn open(info: &DatasetInfo, kind: Kind, request: &DataRequest) -> Result<Cifar> {
@@ -107,7 +116,7 @@ fn class_names(path: &Path, kind: Kind) -> Vec<String> {
 impl Part {
     fn read(paths: &[PathBuf], kind: Kind) -> Result<Part> {
         let read = |path: &PathBuf| Records::parse(source::read(path)?, kind, &path.display().to_string());
-        Ok(Part(paths.iter().map(read).collect::<Result<_>>()?))
+        Ok(Part(paths.iter().map(read).collect::<Result<_>>()?, paths.to_vec()))
     }
 
     /// The file and the record in it.
@@ -153,6 +162,11 @@ impl Dataset for Cifar {
         let found = self.part(split).find(index).and_then(|(records, i)| records.pixels(i));
         let pixels = found.unwrap_or(&[]).to_vec();
         Image::new(3, SIDE, SIDE, pixels).map(Sample::Image)
+    }
+
+    fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
+        self.part(split).1.iter().try_for_each(|file| key.file(file))?;
+        Ok(true)
     }
 
     fn describe(&self) -> Description {

@@ -21,7 +21,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "CIFAR10-DVS, recordings of moving CIFAR-10 images (128x128, 10 classes)",
     needs: "a folder or zip for each class, airplane to truck, of .aedat4 or .aedat",
     folder: "cifar10-dvs",
-    settings: &[Setting::Split],
+    settings: &[Setting::Reading, Setting::Split],
     fits: |path| collection::looks_like(path, nothing, |names| names == CLASSES),
     open: |request| {
         let set = Published {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::classes::{self, Entry, Wanted};
 use super::key::Key;
 use super::split::Rule;
-use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index};
-use crate::formats::{EventStream, FORMATS};
+use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, files, tree};
+use crate::formats::{EventStream, FORMATS, ReadOptions};
 use crate::{Error, Recording, Result, Sensor};
 
 /// What a published set is, beyond its folders.
@@ -43,6 +43,7 @@ pub(super) struct Collection {
     path: PathBuf,
     names: Vec<String>,
     sensor: Sensor,
+    read: ReadOptions,
     /// How it was split; `None`: by folders.
     rule: Option<(Rule, u64)>,
     train: Vec<Entry>,
@@ -74,9 +75,10 @@ impl Collection {
             }
             (Some(known), _) => known,
             (None, Some(asked)) => asked,
-            (None, None) => stated(&train, &test)?,
+            (None, None) => stated(&train, &test, &request.reading())?,
         };
-        Ok(Collection { published, path, names: found.names, sensor, rule, train, test })
+        let read = ReadOptions { sensor: Some(sensor), ..request.reading() };
+        Ok(Collection { published, path, names: found.names, sensor, read, rule, train, test })
     }
 
     fn part(&self, split: Split) -> &[Entry] {
@@ -93,12 +95,12 @@ impl Collection {
 }
 
 /// The sensor that the files state: the largest of the first recordings of each class.
-fn stated(train: &[Entry], test: &[Entry]) -> Result<Sensor> {
+fn stated(train: &[Entry], test: &[Entry], read: &ReadOptions) -> Result<Sensor> {
     let mut sensor = Sensor { width: 0, height: 0 };
     for part in [train, test] {
         let mut last = None;
         for entry in part.iter().filter(|e| last.replace(e.class) != Some(e.class)) {
-            let stream = entry.place.events()?;
+            let stream = entry.place.events(read)?;
             let Some(size) = stream.sensor else {
                 let label = entry.place.label();
                 let what =
@@ -115,13 +117,23 @@ fn stated(train: &[Entry], test: &[Entry]) -> Result<Sensor> {
 /// The recording, with the file in the error for an event outside the sensor.
 pub(super) fn on_sensor(stream: EventStream, sensor: Sensor, label: impl FnOnce() -> String) -> Result<Recording> {
     match Recording::from_columns(sensor, stream.events) {
-        Ok((recording, _)) => Ok(recording),
+        Ok((recording, _)) => with_duration(recording, label),
         Err(Error::OutsideSensor { index, x, y, sensor }) => {
-            let problem = format!("event {index} at ({x}, {y}) lies outside the {sensor} sensor");
-            Err(Error::unexpected(label(), problem, "state a larger `data.sensor`, or get the file again"))
+            Err(Error::StrayEvent { file: label(), index: index as u64, x, y, sensor })
         }
         Err(other) => Err(other),
     }
+}
+
+/// The recording, unless all of its events have one time: nothing can be cut into steps there, and
+/// its times were probably read in a wrong unit.
+pub(super) fn with_duration(recording: Recording, label: impl FnOnce() -> String) -> Result<Recording> {
+    if recording.len() < 2 || recording.span_us() > 1 {
+        return Ok(recording);
+    }
+    let (n, t) = (recording.len(), recording.t_first_us().unwrap_or(0));
+    let problem = format!("all {n} events have the time {t} µs, so the recording has no duration");
+    Err(Error::unexpected(label(), problem, "state the unit of its times (`data.time_unit`), or remove the recording"))
 }
 
 impl Dataset for Collection {
@@ -152,7 +164,7 @@ impl Dataset for Collection {
     fn sample(&self, split: Split, index: usize) -> Result<Sample> {
         check_index(self, split, index)?;
         let place = &self.part(split)[index].place;
-        let mut stream = place.events()?;
+        let mut stream = place.events(&self.read)?;
         (self.published.adjust)(&mut stream);
         on_sensor(stream, self.sensor, || place.label()).map(Sample::Events)
     }
@@ -162,6 +174,8 @@ impl Dataset for Collection {
     }
 
     fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
+        let ReadOptions { time_unit, literal_times, drop_outside, .. } = self.read;
+        key.text(time_unit.map_or("", |unit| unit.name())).number(literal_times.into()).number(drop_outside.into());
         for entry in self.part(split) {
             entry.place.add_to(key)?;
         }
@@ -177,6 +191,13 @@ impl Dataset for Collection {
         });
         description
     }
+}
+
+/// Whether there is a recording somewhere, or the names below the path cannot be listed; an empty
+/// folder is nothing.
+pub(super) fn has_recordings(path: &Path) -> bool {
+    let empty = path.is_dir() && files::entries(path).is_ok_and(|entries| entries.is_empty());
+    !empty && tree::list(path).map_or(true, |leaves| leaves.iter().any(|leaf| is_recording(&leaf.path)))
 }
 
 /// Whether a path has class folders of recordings with such names.

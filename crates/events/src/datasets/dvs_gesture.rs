@@ -14,13 +14,14 @@
 mod numpy;
 mod trials;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::collection::on_sensor;
 use super::key::Key;
 use super::place::Place;
+use super::tree::Leaf;
 use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, tree};
-use crate::formats::{self, EventStream};
+use crate::formats::{self, EventStream, ReadOptions};
 use crate::{Columns, Error, Event, Result, Sensor};
 
 pub(super) const INFO: DatasetInfo = DatasetInfo {
@@ -29,7 +30,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     needs: "userNN_LIGHT/CLASS.npy, or userNN_LIGHT.aedat with labels and trials_to_train.txt",
     folder: "dvs-gesture",
     settings: &[],
-    fits: |path| Gesture::open(path.to_path_buf()).is_ok(),
+    fits,
     open: |request| Ok(Box::new(Gesture::open(request.path(&INFO)?.to_path_buf())?)),
 };
 
@@ -47,6 +48,13 @@ const NAMES: [&str; 11] = [
     "air_guitar",
     "other_gestures",
 ];
+
+/// The lists of trials are found in no other data set. Arrays in folders are, so that they count
+/// only if all of them are trials.
+fn fits(path: &Path) -> bool {
+    let lists = |leaf: &Leaf| trials::LISTS.iter().any(|list| leaf.path.ends_with(list));
+    tree::list(path).is_ok_and(|leaves| leaves.iter().any(lists)) || Gesture::open(path.to_path_buf()).is_ok()
+}
 
 /// See the module.
 struct Gesture {
@@ -67,7 +75,7 @@ struct Trial {
 impl Gesture {
     fn open(path: PathBuf) -> Result<Gesture> {
         let leaves = tree::list(&path)?;
-        let published = leaves.iter().any(|leaf| leaf.path.ends_with(trials::LISTS[0]));
+        let published = leaves.iter().any(|leaf| trials::LISTS.iter().any(|list| leaf.path.ends_with(list)));
         let (layout, [train, test]) =
             if published { ("AEDAT 3.1", trials::find(&leaves, &path)?) } else { ("npy", numpy::find(leaves)?) };
         for (part, name) in [(&train, "training"), (&test, "test")] {
@@ -89,7 +97,7 @@ impl Gesture {
 
 impl Trial {
     fn events(&self) -> Result<EventStream> {
-        let Some((start, end)) = self.time else { return self.place.events() };
+        let Some((start, end)) = self.time else { return self.place.events(&ReadOptions::default()) };
         let mut cut = Cut { start, end, events: Columns::new() };
         let (format, sensor) = match &self.place {
             Place::File(path) => {
@@ -99,7 +107,7 @@ impl Trial {
                 (reader.format(), reader.sensor())
             }
             Place::Member(..) => {
-                let stream = self.place.events()?;
+                let stream = self.place.events(&ReadOptions::default())?;
                 cut.add(&stream.events);
                 (stream.format, stream.sensor)
             }

@@ -15,8 +15,8 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "your own recordings, one sub-folder per class",
     needs: "CLASS/RECORDING, or train/CLASS/RECORDING and test/CLASS/RECORDING (a folder or a zip)",
     folder: "",
-    settings: &[Setting::Sensor, Setting::Split],
-    fits: |path| collection::looks_like(path, nothing, |_| true),
+    settings: &[Setting::Sensor, Setting::Reading, Setting::Split],
+    fits: collection::has_recordings,
     open: |request| {
         let rule = Rule::Share(0.2);
         let own = Published { info: &INFO, sensor: None, rule, skip: nothing, adjust: |_| {} };

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageReader, Limits, RgbImage};
 
-use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Setting, Split, check_index};
+use super::{DataRequest, Dataset, DatasetInfo, Description, Key, Sample, SampleKind, Setting, Split, check_index};
 use crate::rng::Rng;
 use crate::{Error, Result, Sensor};
 use listing::Listing;
@@ -33,7 +33,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     needs: "train/CLASS/*.JPEG and val/CLASS/*.JPEG (or .png)",
     folder: "imagenet",
     settings: &[Setting::Crop],
-    fits: |path| ["train", "val"].iter().all(|part| listing::looks_like(&path.join(part))),
+    fits: |path| ["train", "val"].iter().any(|part| listing::looks_like(&path.join(part))),
     open: |request| Ok(Box::new(Photographs::open(request)?)),
 };
 
@@ -123,6 +123,11 @@ impl Dataset for Photographs {
 
     fn cropped(&self, split: Split, index: usize, rng: &mut Rng) -> Result<Sample> {
         transform::random(&self.decoded(split, index)?, self.crop, rng).map(Sample::Image)
+    }
+
+    fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
+        self.part(split).add_to(key);
+        Ok(true)
     }
 
     fn describe(&self) -> Description {

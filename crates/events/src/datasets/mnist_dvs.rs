@@ -6,6 +6,9 @@
 //! mind. There is no official split: a fifth of each digit, drawn by the seed, is for testing,
 //! unless the request says otherwise. With few recordings use folds.
 
+use std::path::Path;
+
+use super::archive::Archive;
 use super::collection::{self, Collection, Published, nothing};
 use super::split::Rule;
 use super::{DatasetInfo, Setting};
@@ -16,7 +19,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "MNIST-DVS, recordings of moving digits (128x128, 10 classes)",
     needs: "a folder 0 to 9 for each digit, or the zip of them",
     folder: "mnist-dvs",
-    settings: &[Setting::Split],
+    settings: &[Setting::Reading, Setting::Split],
     fits: |path| {
         collection::looks_like(path, nothing, |names| names.len() == 10 && names.iter().all(|n| is_digit(n)))
             && !has_parts(path)
@@ -42,7 +45,10 @@ fn is_digit(name: &str) -> bool {
     matches!(name.as_bytes(), [b'0'..=b'9'])
 }
 
-/// N-MNIST has digits too, in parts.
-fn has_parts(path: &std::path::Path) -> bool {
-    (super::nmnist::INFO.fits)(path)
+/// N-MNIST has digits too, in the parts `Train` and `Test`.
+fn has_parts(path: &Path) -> bool {
+    if path.is_file() {
+        return Archive::open(path).is_ok_and(|zip| (0..zip.len()).any(|i| zip.name(i).starts_with("Train/")));
+    }
+    ["Train", "Train.zip"].iter().any(|name| path.join(name).exists())
 }

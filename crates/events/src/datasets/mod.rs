@@ -12,6 +12,7 @@ mod cifar10_dvs;
 mod classes;
 mod collection;
 mod digits_dvs;
+mod digits_table;
 mod dvs_gesture;
 mod fashion_mnist;
 mod files;
@@ -233,7 +234,8 @@ pub struct DatasetInfo {
     pub folder: &'static str,
     /// The settings it heeds; others are refused.
     pub settings: &'static [Setting],
-    /// Whether this folder or archive looks like it (cheaply, by names).
+    /// Whether this folder or archive has its marks (cheaply, by names). Something may be wrong or
+    /// missing there all the same: opening it tells what.
     pub fits: fn(&Path) -> bool,
     open: fn(&DataRequest) -> Result<Box<dyn Dataset>>,
 }

@@ -19,7 +19,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     about: "N-Caltech101, recordings of pictures of objects (240x180, 101 classes)",
     needs: "a folder for each class (or the zip of them): Caltech101/accordion/image_0001.bin",
     folder: "ncaltech101",
-    settings: &[Setting::Sensor, Setting::Split],
+    settings: &[Setting::Sensor, Setting::Reading, Setting::Split],
     fits: |path| collection::looks_like(path, annotation, |names| names.iter().any(|n| n == "accordion")),
     open: |request| {
         let sensor = Sensor { width: 240, height: 180 };

@@ -5,10 +5,12 @@
 //! and `Test`, or one zip with both. Members are `Train/<digit>/<id>.bin`. The index is read once
 //! and sorted by id; a recording is read and decoded when it is asked for.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::archive::Archive;
+use super::collection::with_duration;
 use super::place::Place;
 use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names, files, key::Key};
 use crate::formats::nmnist_bin;
@@ -24,12 +26,36 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     open: |request| Ok(Box::new(Nmnist::open(request.path(&INFO)?)?)),
 };
 
-/// A zip may be that of any data set: its names say.
+/// Whether the training part has more class folders named by a digit than others, and recordings
+/// `.bin` in them. Other data sets have a part `Train` too.
 fn fits(path: &Path) -> bool {
-    if path.is_file() {
-        return Archive::open(path).is_ok_and(|zip| (0..zip.len()).any(|i| zip.name(i).starts_with("Train/")));
+    let folder = path.join("Train");
+    if folder.is_dir() {
+        let classes = files::entries(&folder).unwrap_or_default();
+        let digits = classes.iter().filter(|c| c.file_name().is_some_and(|n| digit(&n.to_string_lossy()).is_some()));
+        let mut recordings = digits.clone().flat_map(|c| files::entries(c).unwrap_or_default());
+        return 2 * digits.count() > classes.len() && recordings.any(|r| r.extension().is_some_and(|e| e == "bin"));
     }
-    ["Train", "Train.zip"].iter().any(|n| path.join(n).exists())
+    let archive = if path.is_file() { path.to_path_buf() } else { path.join("Train.zip") };
+    // What is wrong with an archive of this name, opening it tells.
+    let Ok(zip) = Archive::open(&archive) else { return archive.is_file() && archive != path };
+    let names = (0..zip.len()).map(|i| zip.name(i));
+    let mut classes = BTreeMap::new();
+    for name in names.filter(|n| !n.split('/').any(files::is_litter)) {
+        if let Some((class, file)) = name.strip_prefix("Train/").and_then(|n| n.split_once('/')) {
+            *classes.entry(class.to_owned()).or_insert(false) |= file.ends_with(".bin");
+        }
+    }
+    let digits = classes.iter().filter(|(class, _)| digit(class).is_some());
+    2 * digits.clone().count() > classes.len() && digits.into_iter().any(|(_, recordings)| *recordings)
+}
+
+/// The digit that the name of a class folder is.
+fn digit(name: &str) -> Option<u8> {
+    match name.as_bytes() {
+        [d @ b'0'..=b'9'] => Some(d - b'0'),
+        _ => None,
+    }
 }
 
 const REMEDY: &str = "the layout is Train/<digit>/<id>.bin and Test/<digit>/<id>.bin; remove it or \
@@ -127,16 +153,13 @@ impl Part {
 /// Id and digit out of `Train/5/00001.bin`.
 fn parse(name: &str, part: &str) -> Result<(u64, u8), String> {
     let parts: Vec<_> = name.split('/').collect();
-    let [found, digit, file] = parts[..] else {
+    let [found, class, file] = parts[..] else {
         return Err("not a recording in a class folder".into());
     };
     if found != part {
         return Err(format!("lies in `{found}`, expected `{part}`"));
     }
-    let digit = match digit.as_bytes() {
-        [d @ b'0'..=b'9'] => d - b'0',
-        _ => return Err(format!("`{digit}` is no digit 0 to 9")),
-    };
+    let digit = digit(class).ok_or_else(|| format!("`{class}` is no digit 0 to 9"))?;
     let id = file.strip_suffix(".bin").and_then(|id| id.parse().ok());
     id.map(|id| (id, digit)).ok_or_else(|| format!("`{file}` is no recording <id>.bin"))
 }
@@ -145,7 +168,7 @@ fn parse(name: &str, part: &str) -> Result<(u64, u8), String> {
 fn decode(bytes: &[u8], file: &str) -> Result<Recording> {
     let stream = nmnist_bin::decode(bytes, file)?;
     match Recording::from_columns(Sensor::NMNIST, stream.events) {
-        Ok((recording, _)) => Ok(recording),
+        Ok((recording, _)) => with_duration(recording, || file.into()),
         Err(Error::OutsideSensor { index, x, y, sensor }) => {
             let at = nmnist_bin::offset_of(bytes, index);
             let problem = format!("event at ({x}, {y}) outside the {sensor} sensor");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::archive::Archive;
 use super::key::Key;
-use crate::formats::{self, EventStream};
+use crate::formats::{self, EventStream, ReadOptions};
 use crate::{Result, source};
 
 /// See the module.
@@ -47,15 +47,15 @@ impl Place {
     }
 
     /// The events, in whatever format they are, also gzipped.
-    pub fn events(&self) -> Result<EventStream> {
+    pub fn events(&self, options: &ReadOptions) -> Result<EventStream> {
         match self {
-            Place::File(path) => formats::read(path),
+            Place::File(path) => formats::read_with(path, options),
             Place::Member(archive, index) => {
                 let bytes = archive.read(*index)?;
                 let label = self.label();
                 let gz = source::is_gz(Path::new(&label)) || bytes.starts_with(&[0x1F, 0x8B, 8]);
                 let bytes = if gz { source::gunzip(&bytes, &label)? } else { bytes };
-                formats::decode(&bytes, &label)
+                formats::decode_with(&bytes, &label, options)
             }
         }
     }

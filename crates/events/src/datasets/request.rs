@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DatasetInfo;
 use super::split::Rule;
+use crate::formats::{ReadOptions, TimeUnit};
 use crate::{CameraConfig, Error, Result, Sensor};
 
 /// Which data set, from where.
@@ -23,6 +24,12 @@ pub struct DataRequest {
     pub camera: CameraConfig,
     /// The sensor, for recordings whose files do not state it.
     pub sensor: Option<Sensor>,
+    /// The unit of times whose unit a recording's file does not state.
+    pub time_unit: Option<TimeUnit>,
+    /// Times as stored: clocks that start again from 0 are not continued.
+    pub literal_times: bool,
+    /// Leave events outside the sensor out instead of refusing their recording.
+    pub drop_outside: bool,
     /// Share of each class that is for testing, drawn by the seed; for sets without an official split.
     pub test_share: Option<f64>,
     /// The first n recordings of each class are for training, the rest for testing.
@@ -37,6 +44,12 @@ impl DataRequest {
     /// A data set by its name, from `path`.
     pub fn new(name: impl Into<String>, path: Option<&Path>) -> DataRequest {
         DataRequest { name: name.into(), path: path.map(Path::to_path_buf), ..Default::default() }
+    }
+
+    /// How recordings are read, in whichever of several formats they are.
+    pub(super) fn reading(&self) -> ReadOptions {
+        let DataRequest { time_unit, literal_times, drop_outside, .. } = *self;
+        ReadOptions { time_unit, literal_times, drop_outside, where_heeded: true, ..ReadOptions::default() }
     }
 
     /// The split asked for.
@@ -65,6 +78,15 @@ impl DataRequest {
         match self {
             DataRequest { sensor: Some(_), .. } if !heeds(Setting::Sensor) => {
                 refuse("data.sensor", "has a sensor of its own")
+            }
+            DataRequest { time_unit: Some(_), .. } if !heeds(Setting::Reading) => {
+                refuse("data.time_unit", "has files that state their unit")
+            }
+            DataRequest { literal_times: true, .. } if !heeds(Setting::Reading) => {
+                refuse("data.literal_times", "is of one format of known times")
+            }
+            DataRequest { drop_outside: true, .. } if !heeds(Setting::Reading) => {
+                refuse("data.drop_outside", "has no event outside its sensor")
             }
             DataRequest { test_share: Some(_), .. } if !heeds(Setting::Split) => {
                 refuse("data.test_share", "has a split of its own")
@@ -98,6 +120,8 @@ impl DataRequest {
 pub enum Setting {
     /// `sensor`.
     Sensor,
+    /// `time_unit`, `literal_times` and `drop_outside`.
+    Reading,
     /// `test_share` and `train_first`.
     Split,
     /// `crop`.

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::collection::with_duration;
 use super::key::Key;
 use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, files};
 use crate::formats::shd::{SENSOR, Shd};
@@ -102,7 +103,9 @@ impl Dataset for Digits {
     fn sample(&self, split: Split, index: usize) -> Result<Sample> {
         check_index(self, split, index)?;
         let part = self.part(split);
-        part.samples.recording(&part.bytes, index).map(|(recording, _)| Sample::Events(recording))
+        let (recording, _) = part.samples.recording(&part.bytes, index)?;
+        let label = || format!("{}: sample {index}", part.file.display());
+        with_duration(recording, label).map(Sample::Events)
     }
 
     fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {

@@ -149,7 +149,7 @@ impl Download<'_> {
                 Err(fault) => fault,
             };
             if self.progress.cancelled() {
-                return Err(Error::Cancelled { what: format!("fetching {}", self.file.name) });
+                return Err(self.cancelled());
             }
             match fault {
                 Fault::Fatal(error) => return Err(error),
@@ -268,7 +268,10 @@ impl Download<'_> {
         let io = |source| Error::Io { path: self.part.into(), source };
         self.handle.sync_data().map_err(io)?;
         self.handle.rewind().map_err(io)?;
-        let md5 = md5_of(&mut self.handle).map_err(io)?;
+        let md5 = md5_of(&mut self.handle, self.progress).map_err(|e| match self.progress.cancelled() {
+            true => self.cancelled(),
+            false => Error::Io { path: self.part.into(), source: e },
+        })?;
         Ok((md5 != self.file.md5)
             .then(|| Fault::Afresh(format!("{len} bytes of md5 {md5} in place of {}", self.file.md5))))
     }
@@ -319,6 +322,10 @@ impl Download<'_> {
         while !self.progress.cancelled() && Instant::now() < end {
             std::thread::sleep(TICK.min(end.saturating_duration_since(Instant::now())));
         }
+    }
+
+    fn cancelled(&self) -> Error {
+        Error::Cancelled { what: format!("fetching {}", self.file.name) }
     }
 
     fn by_hand(&self, problem: String) -> Error {
@@ -378,10 +385,13 @@ fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     Some((start.trim().parse().ok()?, total.trim().parse().ok()))
 }
 
-/// MD5 of all that is left to read, in hexadecimal.
-pub(super) fn md5_of(from: &mut impl Read) -> io::Result<String> {
+/// MD5 of all that is left to read, in hexadecimal. An error if the user stops.
+pub(super) fn md5_of(from: &mut impl Read, progress: &dyn Progress) -> io::Result<String> {
     let (mut md5, mut buffer) = (Md5::new(), vec![0; 1 << 16]);
     loop {
+        if progress.cancelled() {
+            return Err(io::Error::other("stopped"));
+        }
         match from.read(&mut buffer) {
             Ok(0) => break,
             Ok(n) => md5.update(&buffer[..n]),
@@ -433,6 +443,6 @@ mod tests {
 
     #[test]
     fn md5_is_that_of_the_standard() {
-        assert_eq!(md5_of(&mut &b"abc"[..]).unwrap(), "900150983cd24fb0d6963f7d28e17f72");
+        assert_eq!(md5_of(&mut &b"abc"[..], &crate::progress::Silent).unwrap(), "900150983cd24fb0d6963f7d28e17f72");
     }
 }

@@ -161,7 +161,7 @@ fn one(file: &File, to: &Path, options: &Options, progress: &dyn Progress) -> Re
         return Ok(found);
     }
     let mut how = How::Found;
-    let right = is_right(file, &path)?;
+    let right = is_right(file, &path, progress)?;
     if !right {
         if path.exists() {
             progress.line(&format!("{} is there, but not as published; fetching it", path.display()));
@@ -196,7 +196,7 @@ fn one(file: &File, to: &Path, options: &Options, progress: &dyn Progress) -> Re
 }
 
 /// Whether the file is there with the published length and checksum.
-fn is_right(file: &File, path: &Path) -> Result<bool> {
+fn is_right(file: &File, path: &Path, progress: &dyn Progress) -> Result<bool> {
     let io = |source| Error::Io { path: path.into(), source };
     if path.metadata().is_ok_and(|m| !m.is_file()) {
         return Err(Error::unexpected(path.display().to_string(), "no regular file", "move it away"));
@@ -210,7 +210,11 @@ fn is_right(file: &File, path: &Path) -> Result<bool> {
     if file.bytes.is_some_and(|bytes| bytes != length) {
         return Ok(false);
     }
-    Ok(http::md5_of(&mut handle).map_err(io)? == file.md5)
+    let md5 = http::md5_of(&mut handle, progress).map_err(|e| match progress.cancelled() {
+        true => Error::Cancelled { what: format!("checking {}", path.display()) },
+        false => io(e),
+    })?;
+    Ok(md5 == file.md5)
 }
 
 /// Moves what is in `from` into `to`, folder by folder, and removes `from`.

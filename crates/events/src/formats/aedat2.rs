@@ -7,16 +7,19 @@
 //! * DAVIS: polarity in bit 11, x in 12–21, y in 22–30; bit 31 marks frames and inertial samples,
 //!   bit 10 external signals; both are skipped.
 //!
-//! Times are raw and literal: unsigned 32 bits that start again from 0 after 71.6 minutes. x, y
-//! and polarity are as stored. jAER shows x and y from the lower right of a DVS128 and has
-//! polarity 0 for ON: some readers give 127 − x, 127 − y and 1 − p, and data sets (CIFAR10-DVS)
-//! are used that way, which is their loader's to do. Source: jAER's description of AER-DAT 2.0.
+//! Times are raw: unsigned 32 bits that start again from 0 after 71.6 minutes and are continued
+//! (see `clock`), unless literal ones are asked for. x, y and polarity are as stored, because
+//! programs disagree about the corner. jAER shows x and y from the lower right of a DVS128 (a
+//! DAVIS: the lower left) and has polarity 0 for ON: some readers give 127 − x, 127 − y and 1 − p,
+//! and data sets (CIFAR10-DVS) are used that way, which is their loader's to do. Source: jAER's
+//! description of AER-DAT 2.0.
 
 use super::aedat::{self, Front, front};
 use super::block::Block;
+use super::clock::Clock;
 use super::encoder::EventEncoder;
 use super::records::{Place, RecordDecoder, Records};
-use super::{Encoder, Fit, Format, Reading};
+use super::{Axes, Encoder, Fit, Format, Heed, ReadOptions, Reading};
 use crate::{Columns, Error, Event, Result, Sensor};
 
 /// See the module.
@@ -24,18 +27,15 @@ pub const FORMAT: Format = Format {
     name: "aedat2",
     about: "AEDAT 2.0 of jAER (DVS128, DAVIS)",
     extensions: &["aedat"],
-    fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
-    read: Reading::Stream(|file| {
-        let chip = Chip::Dvs128;
-        Box::new(RecordDecoder::new(
-            Aedat2 { stage: Stage::First, chip, sensor: None, block: Box::new(Block::new()) },
-            file,
-        ))
-    }),
+    axes: AXES,
+    fits: |probe| if probe.head.starts_with(Aedat2::<RECORD>::MAGIC) { Fit::Sure } else { Fit::No },
+    heeds: &[Heed::LiteralTimes],
+    read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Aedat2::<RECORD>::new(options), file))),
     write: Some(encoder),
 };
 
-const MAGIC: &[u8] = b"#!AER-DAT2.0";
+pub(super) const AXES: Axes =
+    Axes::AsStored("jAER shows a DVS128 from the lower right and a DAVIS from the lower left");
 const RECORD: usize = 8;
 
 /// How addresses are laid out.
@@ -52,14 +52,17 @@ enum Stage {
     Events,
 }
 
-struct Aedat2 {
+/// The decoder of events of `RECORD` bytes, the last four of which are the time: 8 in AEDAT 2.0, 6
+/// in AER-DAT 1.0.
+pub(super) struct Aedat2<const RECORD: usize> {
     stage: Stage,
     chip: Chip,
     sensor: Option<Sensor>,
+    clock: Clock<32>,
     block: Box<Block>,
 }
 
-impl Records for Aedat2 {
+impl<const RECORD: usize> Records for Aedat2<RECORD> {
     const LONGEST: usize = aedat::LONGEST_LINE + 1;
 
     fn decode(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<usize> {
@@ -70,20 +73,22 @@ impl Records for Aedat2 {
                     self.line(&bytes[..n], place)?;
                     return Ok(n);
                 }
-                Front::Data if self.stage == Stage::First => return Err(no_magic(place)),
+                Front::Data if self.stage == Stage::First => return Err(no_magic::<RECORD>(place)),
                 Front::Data => self.stage = Stage::Events,
             }
         }
+        let before = out.len();
         match self.chip {
             Chip::Dvs128 => self.dvs128(bytes, place, out)?,
             Chip::Davis => self.davis(bytes, out),
         }
+        self.clock.follow(&mut out.t_us[before..]);
         Ok(bytes.len() - bytes.len() % RECORD)
     }
 
     fn finish(&mut self, rest: &[u8], place: Place<'_>, _: &mut Columns) -> Result<()> {
         match self.stage {
-            Stage::First => Err(no_magic(place)),
+            Stage::First => Err(no_magic::<RECORD>(place)),
             _ if rest.is_empty() => Ok(()),
             Stage::Header => Err(place.error(0, "truncated: the file ends inside its header", "get the file again")),
             Stage::Events => Err(place.truncated("the last event", rest.len(), RECORD)),
@@ -93,12 +98,25 @@ impl Records for Aedat2 {
     fn sensor(&self) -> Option<Sensor> {
         self.sensor
     }
+
+    fn overflows(&self) -> u64 {
+        self.clock.overflows()
+    }
 }
 
-impl Aedat2 {
+impl<const RECORD: usize> Aedat2<RECORD> {
+    /// The beginning of the first line.
+    pub(super) const MAGIC: &[u8] = if RECORD == 6 { b"#!AER-DAT1.0" } else { b"#!AER-DAT2.0" };
+
+    /// At the front of a file.
+    pub(super) fn new(options: &ReadOptions) -> Aedat2<RECORD> {
+        let clock = Clock::new(options.literal_times);
+        Aedat2 { stage: Stage::First, chip: Chip::Dvs128, sensor: None, clock, block: Box::new(Block::new()) }
+    }
+
     fn line(&mut self, line: &[u8], place: Place<'_>) -> Result<()> {
-        if self.stage == Stage::First && !line.starts_with(MAGIC) {
-            return Err(no_magic(place));
+        if self.stage == Stage::First && !line.starts_with(Self::MAGIC) {
+            return Err(no_magic::<RECORD>(place));
         }
         self.stage = Stage::Header;
         let line = String::from_utf8_lossy(line);
@@ -106,7 +124,10 @@ impl Aedat2 {
             self.stage = Stage::Events;
         } else if let Some(chip) = line.strip_prefix("# AEChip:") {
             let name = chip.trim().rsplit('.').next().unwrap_or_default().to_ascii_uppercase();
-            self.chip = if name.contains("DAVIS") {
+            self.chip = if name.contains("DAVIS") && RECORD < 8 {
+                let problem = "a DAVIS has no addresses of 16 bits, which this file has";
+                return Err(place.error(0, problem, "convert it with jAER"));
+            } else if name.contains("DAVIS") {
                 Chip::Davis
             } else if name.contains("DVS128") || name.contains("TMPDIFF128") {
                 Chip::Dvs128
@@ -150,15 +171,18 @@ impl Aedat2 {
     }
 }
 
+/// The address and the time of an event.
 #[inline(always)]
-fn fields(r: &[u8; RECORD]) -> (u32, u64) {
-    let t = u32::from_be_bytes([r[4], r[5], r[6], r[7]]);
-    (u32::from_be_bytes([r[0], r[1], r[2], r[3]]), t.into())
+fn fields<const RECORD: usize>(r: &[u8; RECORD]) -> (u32, u64) {
+    let number = |bytes: &[u8]| bytes.iter().fold(0u32, |n, &b| n << 8 | u32::from(b));
+    let (address, t) = r.split_at(RECORD - 4);
+    (number(address), number(t).into())
 }
 
-fn no_magic(place: Place<'_>) -> Error {
-    let remedy = "read are AEDAT 2.0, 3.1 and 4; convert older files with jAER";
-    place.error(0, "the first line is not `#!AER-DAT2.0`", remedy)
+fn no_magic<const RECORD: usize>(place: Place<'_>) -> Error {
+    let remedy = "read are AER-DAT 1.0, AEDAT 2.0, 3.1 and 4; convert other files with jAER";
+    let magic = String::from_utf8_lossy(Aedat2::<RECORD>::MAGIC);
+    place.error(0, format!("the first line is not `{magic}`"), remedy)
 }
 
 fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
@@ -171,10 +195,14 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
     let header = b"#!AER-DAT2.0\r\n# Data format is int32 address, int32 timestamp (8 bytes total), \
                    repeated for each event\r\n# Timestamps tick: 1 us\r\n\
                    # AEChip: ch.unizh.ini.jaer.chip.retina.DVS128\r\n#End Of ASCII Header\r\n";
-    Ok(EventEncoder::boxed(FORMAT.name, header.to_vec(), |e, bytes| {
+    let mut clock = Clock::<32>::new(false);
+    Ok(EventEncoder::boxed(FORMAT.name, header.to_vec(), move |e, bytes| {
         let Ok(t) = u32::try_from(e.t_us) else {
             return Err(("its time is above 2^32 µs", "let the times start near 0"));
         };
+        if clock.store(e.t_us).is_none() {
+            return Err(("its time falls as far as at an overflow", "sort the events by time"));
+        }
         if e.x > 127 || e.y > 127 {
             return Err(("x or y is above 127", "choose another format, or scale the recording down"));
         }
@@ -212,12 +240,29 @@ mod tests {
     }
 
     #[test]
+    fn the_clock_goes_on_after_an_overflow_in_both_layouts() {
+        let davis = "# AEChip: eu.seebetter.ini.chips.davis.Davis346B\r\n";
+        for chip in ["", davis] {
+            // The overflow lies between two pieces, and a whole piece behind it.
+            let times = (0..30_000u32).map(|i| u32::MAX - 10_000 + i % 3).chain((0..30_000).map(|i| i % 5));
+            let records: Vec<_> = times.map(|t| (0, t)).collect();
+            let bytes = file(chip, &records);
+            let stream = decode(&bytes, "a.aedat").unwrap();
+            let expected = records.iter().enumerate().map(|(i, r)| u64::from(r.1) + (u64::from(i >= 30_000) << 32));
+            assert!(stream.events.t_us().iter().copied().eq(expected), "{chip}");
+            let options = crate::formats::ReadOptions { literal_times: true, ..Default::default() };
+            let literal = FORMAT.decode_with(&bytes, "a.aedat", &options).unwrap();
+            assert!(literal.events.t_us().iter().copied().eq(records.iter().map(|r| u64::from(r.1))), "{chip}");
+        }
+    }
+
+    #[test]
     fn addresses_of_another_camera_are_refused() {
         let bytes = file("", &[(1, 0), (1 << 16, 0)]);
         let error = decode(&bytes, "a.aedat").unwrap_err().to_string();
         assert!(error.starts_with("a.aedat: byte 22: an address beyond the 16 bits"), "{error}");
         let error = decode(&file("# AEChip: ch.Cochlea\n", &[]), "a.aedat").unwrap_err().to_string();
         assert!(error.starts_with("a.aedat: byte 14: addresses of the camera `ch.Cochlea`"), "{error}");
-        assert!(decode(b"#!AER-DAT1.0\r\n", "a.aedat").unwrap_err().to_string().contains("not `#!AER-DAT2.0`"));
+        assert!(decode(b"#!AER-DAT0.9\r\n", "a.aedat").unwrap_err().to_string().contains("not `#!AER-DAT2.0`"));
     }
 }

@@ -22,8 +22,10 @@ pub const FORMAT: Format = Format {
     name: "aedat31",
     about: "AEDAT 3.1 of cAER (DVS-Gesture)",
     extensions: &["aedat"],
+    axes: super::Axes::UpperLeft,
     fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
-    read: Reading::Stream(|file| {
+    heeds: &[],
+    read: Reading::Stream(|file, _| {
         let block = Box::new(Block::new());
         Box::new(RecordDecoder::new(Aedat31 { stage: Stage::First, sensor: None, block }, file))
     }),

@@ -40,6 +40,14 @@ impl Kind {
         }
     }
 
+    /// Whether a file that begins with these bytes was meant to be of this kind: at least one whole
+    /// record, and the labels of three records in four in range, of which one may be damaged.
+    pub fn begins(self, head: &[u8]) -> bool {
+        let records = head.chunks_exact(self.record());
+        let right = |record: &&[u8]| check(record, self, "").is_ok();
+        records.len() > 0 && 4 * records.clone().filter(right).count() >= 3 * records.len()
+    }
+
     /// Whether a file of these bytes can be of this kind: whole records, all labels in range.
     pub fn fits(self, bytes: &[u8]) -> bool {
         !bytes.is_empty() && check(bytes, self, "").is_ok()

@@ -5,26 +5,43 @@ use std::path::Path;
 
 use tickless_files::NewFile;
 
-use super::{FORMATS, Format, by_name, encoder, open};
+use super::{Axes, EventReader, FORMATS, Format, ReadOptions, by_name, encoder, open_stoppable};
 use crate::progress::Progress;
-use crate::{Columns, Error, Result, Sensor};
+use crate::{Columns, Error, Result};
 
-/// Writes the events of the file `from` into the file `to`, in the same order; returns how many.
+/// What [`convert`] has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Conversion {
+    /// Events written.
+    pub events: u64,
+    /// Events left out because they lie outside the sensor ([`ReadOptions::drop_outside`]).
+    pub dropped: u64,
+    /// As [`EventReader::overflows`].
+    pub overflows: u64,
+    /// As [`EventReader::shift_us`].
+    pub shift_us: u64,
+    /// Where columns and rows begin in `from` and in `to`; [`Axes::conversion`] tells what that means.
+    pub axes: (Axes, Axes),
+}
+
+/// Writes the events of the file `from`, read with `options`, into the file `to`, in the same order.
 /// The format is the one named, else the one that the extension of `to` belongs to. The sensor is
-/// `sensor`, else the one that `from` states. `to` appears, or is replaced, only when all of it is
-/// written and on disk; a device or a pipe is written into. Memory depends neither on the length of
-/// the recording nor on the formats. `progress` can stop it.
+/// that of the options, else the one that `from` states. `to` appears, or is replaced, only when all
+/// of it is written and on disk; a device or a pipe is written into. Memory depends neither on the
+/// length of the recording nor on the formats. `progress` can stop it.
 ///
 /// # Errors
-/// Those of reading, [`Error::Setting`] for a format, sensor or event that does not fit (see
+/// Those of reading, [`Error::StrayEvent`] for an event outside the sensor, because `to` would hold
+/// what its header excludes, [`Error::Setting`] for a format, sensor or event that does not fit (see
 /// [`super::Encoder`]), or for a format that a pipe cannot hold; [`Error::Io`]; [`Error::Cancelled`].
 pub fn convert(
     from: &Path,
     to: &Path,
     format: Option<&str>,
-    sensor: Option<Sensor>,
+    options: &ReadOptions,
     progress: &dyn Progress,
-) -> Result<u64> {
+) -> Result<Conversion> {
     let format = match format {
         Some(name) => by_name(name)?,
         None => by_extension(to)?,
@@ -33,26 +50,27 @@ pub fn convert(
     if to.is_dir() {
         return Err(Error::unexpected(to.display().to_string(), "a folder", "name a file in it"));
     }
-    let mut reader = open(from)?;
+    let mut reader = open_stoppable(from, options, progress)?;
     let mut chunk = Columns::new();
     let mut more = reader.next(&mut chunk)?;
     // Some formats state the sensor at their beginning, which is read now.
-    let mut encoder = encoder(format.name, sensor.or(reader.sensor()))?;
+    let mut encoder = encoder(format.name, reader.sensor())?;
     let mut file = NewFile::create_following(to).map_err(io)?;
     if !encoder.head().is_empty() && !file.can_go_back() {
         let what =
             format!("{}: the format {} states at its beginning what only its end knows", to.display(), format.name);
         return Err(Error::setting(what, "name a file, not a pipe, or another format"));
     }
-    let (mut bytes, mut count) = (Vec::new(), 0);
+    let (mut bytes, mut events) = (Vec::new(), 0);
     while more {
         if progress.cancelled() {
             return Err(Error::Cancelled { what: format!("writing {}", to.display()) });
         }
+        check_sensor(&reader, &chunk, events, from)?;
         encoder.push(&chunk, &mut bytes)?;
         file.write_all(&bytes).map_err(io)?;
         bytes.clear();
-        count += chunk.len() as u64;
+        events += chunk.len() as u64;
         more = reader.next(&mut chunk)?;
     }
     encoder.finish(&mut bytes)?;
@@ -61,7 +79,16 @@ pub fn convert(
         file.seek(SeekFrom::Start(0)).and_then(|_| file.write_all(encoder.head())).map_err(io)?;
     }
     file.commit().map_err(io)?;
-    Ok(count)
+    let (dropped, overflows, shift_us) = (reader.dropped(), reader.overflows(), reader.shift_us());
+    Ok(Conversion { events, dropped, overflows, shift_us, axes: (reader.axes(), format.axes) })
+}
+
+/// Refuses an event of the chunk, whose first has the number `index`, outside the reader's sensor.
+fn check_sensor(reader: &EventReader, chunk: &Columns, index: u64, file: &Path) -> Result<()> {
+    let Some(sensor) = reader.sensor() else { return Ok(()) };
+    let Some(at) = chunk.first_outside(sensor) else { return Ok(()) };
+    let (file, index) = (file.display().to_string(), index + at as u64);
+    Err(Error::StrayEvent { file, index, x: chunk.x()[at], y: chunk.y()[at], sensor })
 }
 
 /// The one format that is written into files of this name.
@@ -90,25 +117,29 @@ pub fn by_extension(path: &Path) -> Result<&'static Format> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Event;
     use crate::formats::{encode, read};
     use crate::progress::Silent;
+    use crate::{Event, Sensor};
+
+    fn on(sensor: Sensor) -> ReadOptions {
+        ReadOptions { sensor: Some(sensor), ..ReadOptions::default() }
+    }
 
     #[test]
     fn every_pair_of_formats_converts_without_loss() {
         let folder = tempfile::tempdir().unwrap();
         let event = |i: u16| Event { t_us: 7 * u64::from(i), x: i % 100, y: i % 90, on: i.is_multiple_of(3) };
         let events: Columns = (0..500).map(event).collect();
-        let sensor = Some(Sensor { width: 128, height: 128 });
+        let sensor = Sensor { width: 128, height: 128 };
         // Formats of other things than pixels do not hold these events.
-        let holds = |f: &&Format| f.write.is_some() && encode(f.name, &events, sensor).is_ok();
+        let holds = |f: &&Format| f.write.is_some() && encode(f.name, &events, Some(sensor)).is_ok();
         for a in FORMATS.iter().filter(holds) {
             let from = folder.path().join(format!("a.{}", a.extensions[0]));
-            std::fs::write(&from, encode(a.name, &events, sensor).unwrap()).unwrap();
+            std::fs::write(&from, encode(a.name, &events, Some(sensor)).unwrap()).unwrap();
             for b in FORMATS.iter().filter(holds) {
                 let to = folder.path().join(format!("b.{}", b.extensions[0]));
                 assert_eq!(
-                    convert(&from, &to, Some(b.name), sensor, &Silent).unwrap(),
+                    convert(&from, &to, Some(b.name), &on(sensor), &Silent).unwrap().events,
                     500,
                     "{} to {}",
                     a.name,
@@ -125,9 +156,17 @@ mod tests {
         let (from, to) = (folder.path().join("a.dat"), folder.path().join("b.bin"));
         let events: Columns = [Event { t_us: 0, x: 300, y: 0, on: true }].into_iter().collect();
         std::fs::write(&from, encode("dat", &events, None).unwrap()).unwrap();
-        let error = convert(&from, &to, None, None, &Silent).unwrap_err().to_string();
+        let error = convert(&from, &to, None, &ReadOptions::default(), &Silent).unwrap_err().to_string();
         assert!(error.contains("event 0 (t 0, x 300, y 0) does not fit the format nmnist-bin"), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let sensor = Sensor { width: 301, height: 1 };
+        std::fs::write(&from, encode("dat", &events, Some(sensor)).unwrap()).unwrap();
+        let to = folder.path().join("c.dat");
+        let error = convert(&from, &to, None, &on(Sensor { width: 300, height: 9 }), &Silent).unwrap_err().to_string();
+        assert!(error.contains("a.dat: event 0 at (300, 0) lies outside the 300x9 sensor"), "{error}");
+        let drop = ReadOptions { drop_outside: true, ..on(Sensor { width: 300, height: 9 }) };
+        let done = convert(&from, &to, None, &drop, &Silent).unwrap();
+        assert_eq!((done.events, done.dropped), (0, 1));
         let error = by_extension("a.raw".as_ref()).unwrap_err().to_string();
         assert_eq!(error, "several formats are written into files named .raw; name one of: evt2, evt21, evt3");
         assert!(by_extension("a.gif".as_ref()).unwrap_err().to_string().contains("no format is written"));
@@ -146,7 +185,7 @@ mod tests {
         let (from, to) = (folder.path().join("a.es"), folder.path().join("b.dat"));
         let events: Columns = [Event { t_us: 0, x: 3, y: 0, on: true }].into_iter().collect();
         std::fs::write(&from, encode("es", &events, Some(Sensor::NMNIST)).unwrap()).unwrap();
-        let error = convert(&from, &to, None, None, &Stopped).unwrap_err();
+        let error = convert(&from, &to, None, &ReadOptions::default(), &Stopped).unwrap_err();
         assert!(matches!(error, Error::Cancelled { .. }), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -156,7 +195,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let from = folder.path().join("a.es");
         std::fs::write(&from, encode("es", &Columns::new(), Some(Sensor::NMNIST)).unwrap()).unwrap();
-        let error = convert(&from, folder.path(), Some("dat"), None, &Silent).unwrap_err().to_string();
+        let error =
+            convert(&from, folder.path(), Some("dat"), &ReadOptions::default(), &Silent).unwrap_err().to_string();
         assert!(error.contains("a folder; name a file in it"), "{error}");
     }
 }

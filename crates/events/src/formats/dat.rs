@@ -5,15 +5,16 @@
 //! little-endian u32: in version 2, x in bits 0–13, y in 14–27, polarity in 28; in version 1 (ATIS)
 //! x in 0–8, y in 9–16, polarity in 17.
 //!
-//! Times are literal: 32 bits that start again from 0 after 71.6 minutes, which shows as events
-//! that sorting moves. x counts from the left and y from the top. Source: the public description
-//! of the DAT format in Prophesee's documentation.
+//! Times have 32 bits and start again from 0 after 71.6 minutes: they are continued (see `clock`),
+//! unless literal ones are asked for. x counts from the left and y from the top. Source: the public
+//! description of the DAT format in Prophesee's documentation.
 
+use super::clock::Clock;
 use super::encoder::EventEncoder;
 use super::kernel::{Loop, Vectors, prefetch};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{Place, RecordDecoder};
-use super::{Encoder, Fit, Format, Probe, Reading};
+use super::{Encoder, Fit, Format, Heed, Probe, Reading};
 use crate::{Columns, Result, Sensor};
 
 /// See the module.
@@ -21,8 +22,10 @@ pub const FORMAT: Format = Format {
     name: "dat",
     about: "Prophesee DAT (types 0 and 12)",
     extensions: &["dat"],
+    axes: super::Axes::UpperLeft,
     fits,
-    read: Reading::Stream(|file| Box::new(RecordDecoder::new(Headed::<Dat>::new(), file))),
+    heeds: &[Heed::LiteralTimes],
+    read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Headed::<Dat>::new(options), file))),
     write: Some(encoder),
 };
 
@@ -34,10 +37,15 @@ const GROUP: usize = 16;
 /// Types of events that are changes at a pixel.
 const TYPES: [u8; 2] = [0, 12];
 
+struct Dat {
+    version: Version,
+    clock: Clock<32>,
+}
+
 /// Where the fields lie in the second half of a record.
-enum Dat {
-    Version1,
-    Version2,
+enum Version {
+    One,
+    Two,
 }
 
 impl Words for Dat {
@@ -45,17 +53,17 @@ impl Words for Dat {
     const WORD: usize = RECORD;
     const WHAT: &'static str = "the last event";
 
-    fn start(header: &Header, prefix: &[u8], place: Place<'_>) -> Result<Dat> {
-        let dat = match header.get("Version") {
-            Some("2") => Dat::Version2,
-            Some("1") => Dat::Version1,
+    fn start(header: &Header, prefix: &[u8], literal: bool, place: Place<'_>) -> Result<Dat> {
+        let version = match header.get("Version") {
+            Some("2") => Version::Two,
+            Some("1") => Version::One,
             other => {
                 let problem = format!("the header states version `{}`", other.unwrap_or("(nothing)"));
                 return Err(Place { at: 0, ..place }.error(0, problem, "known are `% Version 1` and `% Version 2`"));
             }
         };
         match *prefix {
-            [kind, 8] if TYPES.contains(&kind) => Ok(dat),
+            [kind, 8] if TYPES.contains(&kind) => Ok(Dat { version, clock: Clock::new(literal) }),
             [kind, size] => {
                 let problem = format!("events of type {kind} and {size} bytes");
                 Err(place.error(0, problem, "read are changes only, of type 0 or 12 and 8 bytes"))
@@ -67,17 +75,23 @@ impl Words for Dat {
     fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
         // Constants, so that each becomes vector code.
         let (records, _) = bytes.as_chunks::<RECORD>();
-        match self {
-            Dat::Version1 => Vectors::widest().run(Piece::<9, 8> { records, out }),
-            Dat::Version2 => Vectors::widest().run(Piece::<14, 14> { records, out }),
+        let clock = &mut self.clock;
+        match self.version {
+            Version::One => Vectors::widest().run(Piece::<9, 8> { records, clock, out }),
+            Version::Two => Vectors::widest().run(Piece::<14, 14> { records, clock, out }),
         }
         Ok(())
+    }
+
+    fn overflows(&self) -> u64 {
+        self.clock.overflows()
     }
 }
 
 /// Records to be decoded, whose x and y have so many bits.
 struct Piece<'a, const X: u32, const Y: u32> {
     records: &'a [[u8; RECORD]],
+    clock: &'a mut Clock<32>,
     out: &'a mut Columns,
 }
 
@@ -86,12 +100,12 @@ impl<const X: u32, const Y: u32> Loop for Piece<'_, X, Y> {
 
     #[inline(always)]
     fn run(self) {
-        unpack::<X, Y>(self.records, self.out);
+        unpack::<X, Y>(self.records, self.clock, self.out);
     }
 }
 
 #[inline(always)]
-fn unpack<const X: u32, const Y: u32>(records: &[[u8; RECORD]], out: &mut Columns) {
+fn unpack<const X: u32, const Y: u32>(records: &[[u8; RECORD]], clock: &mut Clock<32>, out: &mut Columns) {
     let x = |place: u32| (place & ((1 << X) - 1)) as u16;
     let y = |place: u32| (place >> X & ((1 << Y) - 1)) as u16;
     let on = |place: u32| place >> (X + Y) & 1 == 1;
@@ -118,6 +132,7 @@ fn unpack<const X: u32, const Y: u32>(records: &[[u8; RECORD]], out: &mut Column
             let place = (r >> 32) as u32;
             (t_rest[i], x_rest[i], y_rest[i], on_rest[i]) = (r & 0xFFFF_FFFF, x(place), y(place), on(place));
         }
+        clock.follow(slots.t_us);
     }
 }
 
@@ -135,10 +150,14 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
         header.extend(format!("% Height {height}\n% Width {width}\n").bytes());
     }
     header.extend([12, RECORD as u8]);
-    Ok(EventEncoder::boxed(FORMAT.name, header, |e, bytes| {
+    let mut clock = Clock::<32>::new(false);
+    Ok(EventEncoder::boxed(FORMAT.name, header, move |e, bytes| {
         let Ok(t) = u32::try_from(e.t_us) else {
             return Err(("its time is above 2^32 µs", "let the times start near 0"));
         };
+        if clock.store(e.t_us).is_none() {
+            return Err(("its time falls as far as at an overflow", "sort the events by time"));
+        }
         if e.x >= 1 << 14 || e.y >= 1 << 14 {
             return Err(("x or y is above 16383", "scale the recording down"));
         }
@@ -156,6 +175,22 @@ mod tests {
     fn decode(header: &str, record: [u8; 10]) -> Result<Vec<(u64, u16, u16, bool)>> {
         let stream = FORMAT.decode(&[header.as_bytes(), &record].concat(), "a.dat")?;
         Ok(stream.events.iter().map(|e| (e.t_us, e.x, e.y, e.on)).collect())
+    }
+
+    #[test]
+    fn the_clock_goes_on_after_an_overflow_wherever_it_lies() {
+        for first in [0, 1, 15, 16, 17, 1023, 1024, 8191, 8192, 9000] {
+            let times: Vec<u32> = (0..first).map(|i| u32::MAX - first + i).chain(0..3000).collect();
+            let mut bytes = b"% Version 2\n\x0C\x08".to_vec();
+            times.iter().for_each(|t| bytes.extend([t.to_le_bytes(), [0; 4]].concat()));
+            let stream = FORMAT.decode(&bytes, "a.dat").unwrap();
+            let turns = |i: usize| u64::from(i as u32 >= first && first > 0) << 32;
+            let expected = times.iter().enumerate().map(|(i, &t)| u64::from(t) + turns(i));
+            assert!(stream.events.t_us().iter().copied().eq(expected), "{first}");
+            let options = crate::formats::ReadOptions { literal_times: true, ..Default::default() };
+            let literal = FORMAT.decode_with(&bytes, "a.dat", &options).unwrap();
+            assert!(literal.events.t_us().iter().copied().eq(times.iter().map(|&t| u64::from(t))), "{first}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! Both name the file and the byte in each error, and neither ever ends early in silence: bytes
 //! that are missing at the end are an error of [`Decoder::finish`] or [`Container::next`].
 
+use super::ReadOptions;
 use crate::{Columns, Result, Sensor};
 
 /// Decodes a stream of bytes. Made by [`Reading::Stream`] with the name of the file.
@@ -40,6 +41,12 @@ pub trait Decoder: Send {
     /// The sensor that the bytes so far state. Known once the header is read, in formats that
     /// state it there.
     fn sensor(&self) -> Option<Sensor>;
+
+    /// How often a clock that starts again from 0 has been continued, where the file does not count
+    /// that itself.
+    fn overflows(&self) -> u64 {
+        0
+    }
 }
 
 /// Decodes a file that has to be read at random places. Made by [`Reading::Whole`], which checks
@@ -56,14 +63,17 @@ pub trait Container: Send {
     fn sensor(&self) -> Option<Sensor>;
 }
 
-/// Opens a container: all bytes of the file, and its name.
-pub type OpenContainer = fn(&[u8], &str) -> Result<Box<dyn Container>>;
+/// Opens a container: all bytes of the file, its name, and how it is to be read.
+pub type OpenContainer = fn(&[u8], &str, &ReadOptions) -> Result<Box<dyn Container>>;
 
-/// How a format is read. The text is the name of the file, for error messages.
+/// Begins to decode a stream: the name of the file, and how it is to be read.
+pub type OpenStream = fn(&str, &ReadOptions) -> Box<dyn Decoder>;
+
+/// How a format is read.
 #[derive(Debug, Clone, Copy)]
 pub enum Reading {
     /// From front to back.
-    Stream(fn(&str) -> Box<dyn Decoder>),
+    Stream(OpenStream),
     /// At random places of the whole file.
     Whole(OpenContainer),
 }

@@ -1,6 +1,6 @@
-//! Which format a file has: by its content first, then by its name.
+//! Which format a file has: by its content first, then by its name if the content can be that.
 
-use super::{FORMATS, Format};
+use super::{FORMATS, Format, foreign, nmnist_bin};
 use crate::{Error, Result};
 
 /// Bytes at the front of a file that are looked at.
@@ -13,12 +13,19 @@ pub struct Probe<'a> {
     pub head: &'a [u8],
     /// The number of all bytes (decompressed), where it is known.
     pub len: Option<u64>,
+    /// All bytes, if they lie in memory.
+    pub all: Option<&'a [u8]>,
 }
 
-impl Probe<'_> {
+impl<'a> Probe<'a> {
     /// The probe of a whole file.
-    pub fn whole(bytes: &[u8]) -> Probe<'_> {
-        Probe { head: &bytes[..bytes.len().min(HEAD)], len: Some(bytes.len() as u64) }
+    pub fn whole(bytes: &'a [u8]) -> Probe<'a> {
+        Probe { head: &bytes[..bytes.len().min(HEAD)], len: Some(bytes.len() as u64), all: Some(bytes) }
+    }
+
+    /// The probe of a file of which only the first bytes are read.
+    pub fn front(head: &'a [u8], len: Option<u64>) -> Probe<'a> {
+        Probe { head, len, all: None }
     }
 }
 
@@ -49,15 +56,26 @@ pub fn detect(probe: Probe<'_>, file: &str) -> Result<&'static Format> {
         f.extensions.iter().any(|e| ends(e))
     };
     let mut candidates = FORMATS.iter().filter(named);
-    // If the content fits none, the first one's decoder knows best what is wrong.
     let first = candidates.clone().next();
-    let chosen = candidates.find(|f| fit(f) == Fit::Possible).or(first);
-    chosen.ok_or_else(|| {
-        let mut known: Vec<_> = FORMATS.iter().flat_map(|f| f.extensions).copied().collect();
-        known.dedup();
-        let remedy = format!("known file names end in .{}", known.join(", ."));
-        Error::unexpected(file, "no known format of events", remedy)
-    })
+    if let Some(possible) = candidates.find(|f| fit(f) == Fit::Possible) {
+        return Ok(possible);
+    }
+    if let Some((what, remedy)) = foreign::kind(&probe) {
+        return Err(Error::unexpected(file, format!("{what}, no recording"), remedy));
+    }
+    match first {
+        // Any bytes are 5-byte events, so its decoder would find nothing wrong.
+        Some(f) if f.name == nmnist_bin::FORMAT.name => Err(nmnist_bin::refusal(&probe, file)),
+        // A header or the lack of it: the decoder knows best what is wrong.
+        Some(f) => Ok(f),
+        None => {
+            let mut known: Vec<_> = FORMATS.iter().flat_map(|f| f.extensions).copied().collect();
+            known.sort_unstable();
+            known.dedup();
+            let remedy = format!("known file names end in .{}", known.join(", ."));
+            Err(Error::unexpected(file, "no known format of events", remedy))
+        }
+    }
 }
 
 /// Whether the content is sure to be, or its name and content can be, a format of events.

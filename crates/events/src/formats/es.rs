@@ -6,10 +6,11 @@
 //! * ATIS: a byte dt·4 + kind (0 OFF, 2 ON; 1 and 3 begin and end an exposure and are no events
 //!   here), u16 x, u16 y. A byte 0xFC | n adds 63·n µs (n = 0 is a reset).
 //!
-//! A reset changes nothing here. Times are raw and begin at 0. x counts from the left; **y is as
-//! stored and counts from the bottom row** (one reader gives height − 1 − y). Source: the public
-//! description of the Event Stream specification 2.0 (Marcireau).
+//! A reset changes nothing here. Times are raw and begin at 0. x counts from the left; **y counts
+//! from the bottom row**, and is turned over here (height − 1 − y), so that in memory it counts
+//! from the top. Source: the public description of the Event Stream specification 2.0 (Marcireau).
 
+use super::axes::turned;
 use super::block::Block;
 use super::encoder::EventEncoder;
 use super::records::{Place, RecordDecoder, Records};
@@ -21,8 +22,10 @@ pub const FORMAT: Format = Format {
     name: "es",
     about: "Event Stream 2 (DVS and ATIS)",
     extensions: &["es"],
+    axes: super::Axes::LowerLeft,
     fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
-    read: Reading::Stream(|file| {
+    heeds: &[],
+    read: Reading::Stream(|file, _| {
         Box::new(RecordDecoder::new(Es { start: None, t_us: 0, block: Box::new(Block::new()) }, file))
     }),
     write: Some(encoder),
@@ -109,7 +112,7 @@ impl Es {
             }
             n = self.block.make_room(n, out);
             let change = KIND == 1 || kind & 1 == 0;
-            let event = Event { t_us: self.t_us, x, y, on: kind >> (KIND - 1) == 1 };
+            let event = Event { t_us: self.t_us, x, y: turned(y, sensor), on: kind >> (KIND - 1) == 1 };
             n = self.block.put(n, event, change);
             at += RECORD;
         }
@@ -162,7 +165,7 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
         }
         bytes.push((dt as u8) << 1 | u8::from(e.on));
         bytes.extend(e.x.to_le_bytes());
-        bytes.extend(e.y.to_le_bytes());
+        bytes.extend(turned(e.y, sensor).to_le_bytes());
         Ok(())
     }))
 }
@@ -181,14 +184,24 @@ mod tests {
     fn marks_move_the_time_and_exposures_are_no_events() {
         let dvs = [0xFF, 0xFE, 0xFF, 3, 7, 0, 5, 0, 2, 1, 0, 2, 0];
         let events = decode(&file(DVS, &dvs), "a.es").unwrap().events.to_vec();
-        let expected = [Event { t_us: 255, x: 7, y: 5, on: true }, Event { t_us: 256, x: 1, y: 2, on: false }];
+        // Of six rows, those stored as 5 and 2 are rows 0 and 3 from the top.
+        let expected = [Event { t_us: 255, x: 7, y: 0, on: true }, Event { t_us: 256, x: 1, y: 3, on: false }];
         assert_eq!(events, expected);
         // 3·63, a reset, an ON event, an exposure of either kind, an OFF event.
         let atis = [0xFF, 0xFC, 6, 1, 0, 2, 0, 5, 1, 0, 2, 0, 7, 1, 0, 2, 0, 4, 3, 0, 4, 0];
         let stream = decode(&file(ATIS, &atis), "a.es").unwrap();
-        let expected = [Event { t_us: 190, x: 1, y: 2, on: true }, Event { t_us: 193, x: 3, y: 4, on: false }];
+        let expected = [Event { t_us: 190, x: 1, y: 3, on: true }, Event { t_us: 193, x: 3, y: 1, on: false }];
         assert_eq!(stream.events.to_vec(), expected);
         assert_eq!(stream.sensor, Some(Sensor { width: 8, height: 6 }));
+    }
+
+    #[test]
+    fn rows_are_stored_from_the_bottom_and_read_from_the_top() {
+        let sensor = Sensor { width: 640, height: 480 };
+        let events: Columns = [Event { t_us: 5, x: 10, y: 1, on: true }].into_iter().collect();
+        let bytes = crate::formats::encode(FORMAT.name, &events, Some(sensor)).unwrap();
+        assert_eq!(bytes[HEADER..], [5 << 1 | 1, 10, 0, 478u16.to_le_bytes()[0], 478u16.to_le_bytes()[1]]);
+        assert_eq!(decode(&bytes, "a.es").unwrap().events, events);
     }
 
     #[test]

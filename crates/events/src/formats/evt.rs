@@ -70,15 +70,27 @@ pub struct High {
     pub base_us: Option<u64>,
     last: u32,
     overflows: u64,
+    /// Overflows are not counted.
+    literal: bool,
 }
 
 impl High {
+    /// Before the first word; with `literal` overflows are not counted.
+    pub fn new(literal: bool) -> High {
+        High { literal, ..High::default() }
+    }
+
+    /// How often the high bits have overflowed.
+    pub fn overflows(&self) -> u64 {
+        self.overflows
+    }
+
     /// Takes a word of `bits` high bits, the lowest of which is worth 2^`shift` µs. They have
     /// overflowed if they fall by half of their range or more; a smaller step back is taken
     /// literally.
     #[inline]
     pub fn set(&mut self, high: u32, bits: u32, shift: u32) {
-        if self.base_us.is_some() && self.last > high && self.last - high >= 1 << (bits - 1) {
+        if !self.literal && self.base_us.is_some() && self.last > high && self.last - high >= 1 << (bits - 1) {
             self.overflows += 1;
         }
         self.last = high;

@@ -14,7 +14,7 @@ use super::evt::{High, Version};
 use super::kernel::{Loop, Vectors, prefetch};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{Place, RecordDecoder};
-use super::{Encoder, Format, Reading};
+use super::{Encoder, Format, Heed, Reading};
 use crate::columns::Slots;
 use crate::{Columns, Result, Sensor};
 
@@ -23,8 +23,10 @@ pub const FORMAT: Format = Format {
     name: "evt2",
     about: "Prophesee RAW, EVT 2.0",
     extensions: &["raw"],
+    axes: super::Axes::UpperLeft,
     fits: |probe| VERSION.fits(probe),
-    read: Reading::Stream(|file| Box::new(RecordDecoder::new(Headed::<Evt2>::new(), file))),
+    heeds: &[Heed::LiteralTimes],
+    read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Headed::<Evt2>::new(options), file))),
     write: Some(encoder),
 };
 
@@ -46,15 +48,19 @@ impl Words for Evt2 {
     const WORD: usize = 4;
     const WHAT: &'static str = "the last word";
 
-    fn start(header: &Header, _: &[u8], place: Place<'_>) -> Result<Evt2> {
+    fn start(header: &Header, _: &[u8], literal: bool, place: Place<'_>) -> Result<Evt2> {
         VERSION.check(header, place)?;
-        Ok(Evt2 { high: High::default(), vectors: Vectors::widest() })
+        Ok(Evt2 { high: High::new(literal), vectors: Vectors::widest() })
     }
 
     fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
         let (words, _) = bytes.as_chunks::<4>();
         decode(words, &mut self.high, self.vectors, out);
         Ok(())
+    }
+
+    fn overflows(&self) -> u64 {
+        self.high.overflows()
     }
 }
 

@@ -20,7 +20,7 @@ use super::encoder::refuse;
 use super::evt::{High, Version, run};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{Place, RecordDecoder};
-use super::{Encoder, Format, Reading};
+use super::{Encoder, Format, Heed, Reading};
 use crate::{Columns, Event, Result};
 
 /// See the module.
@@ -28,8 +28,10 @@ pub const FORMAT: Format = Format {
     name: "evt21",
     about: "Prophesee RAW, EVT 2.1 (little and legacy)",
     extensions: &["raw"],
+    axes: super::Axes::UpperLeft,
     fits: |probe| VERSION.fits(probe),
-    read: Reading::Stream(|file| Box::new(RecordDecoder::new(Headed::<Evt21>::new(), file))),
+    heeds: &[Heed::LiteralTimes],
+    read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Headed::<Evt21>::new(options), file))),
     write: Some(|sensor| {
         let header = Some(VERSION.header(sensor, ";endianness=little"));
         Ok(Box::new(Writer { header, high: High::default(), count: 0 }))
@@ -51,7 +53,7 @@ impl Words for Evt21 {
     const WORD: usize = 8;
     const WHAT: &'static str = "the last word";
 
-    fn start(header: &Header, _: &[u8], place: Place<'_>) -> Result<Evt21> {
+    fn start(header: &Header, _: &[u8], literal: bool, place: Place<'_>) -> Result<Evt21> {
         VERSION.check(header, place)?;
         let stated = header.format_option("endianness").or(header.get("endianness"));
         let legacy = match stated.map(str::to_ascii_lowercase).as_deref() {
@@ -64,7 +66,7 @@ impl Words for Evt21 {
             }
             None => is_legacy(header),
         };
-        Ok(Evt21 { legacy, high: High::default(), block: Box::new(Block::new()) })
+        Ok(Evt21 { legacy, high: High::new(literal), block: Box::new(Block::new()) })
     }
 
     fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
@@ -93,6 +95,10 @@ impl Words for Evt21 {
         }
         self.block.flush(n, out);
         Ok(())
+    }
+
+    fn overflows(&self) -> u64 {
+        self.high.overflows()
     }
 }
 
@@ -153,7 +159,7 @@ mod tests {
 
     fn order(header: &str) -> Result<bool> {
         let (header, _) = Header::of(&super::super::Probe::whole(header.as_bytes()));
-        Evt21::start(&header, &[], Place { file: "a.raw", at: 99 }).map(|evt21| evt21.legacy)
+        Evt21::start(&header, &[], false, Place { file: "a.raw", at: 99 }).map(|evt21| evt21.legacy)
     }
 
     #[test]

@@ -8,8 +8,10 @@
 //! first TIME_HIGH have no time and are dropped.
 //!
 //! Times are raw, in µs of the camera's clock: literally TIME_HIGH·4096 + TIME_LOW, plus 2²⁴ for
-//! each overflow of TIME_HIGH (16.8 s), which is a fall by half of its range or more. Some
-//! cameras' TIME_LOW steps back by a few µs; readers that force times to never fall differ there.
+//! each overflow of TIME_HIGH (16.8 s), which is a fall by half of its range or more. A TIME_HIGH
+//! of another value sets TIME_LOW to 0, because the vendor's decoders do so; one that repeats the
+//! value leaves TIME_LOW alone. Some cameras' TIME_LOW steps back by a few µs; readers that force
+//! times to never fall differ there.
 //! x counts from the left and y from the top. Source: the public description of EVT 3.0 in
 //! Prophesee's documentation.
 
@@ -21,7 +23,7 @@ use super::evt3_write::Writer;
 use super::kernel::{Loop, Vectors};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{Place, RecordDecoder};
-use super::{Format, Reading};
+use super::{Format, Heed, Reading};
 use crate::{Columns, Result};
 
 /// See the module.
@@ -29,8 +31,10 @@ pub const FORMAT: Format = Format {
     name: "evt3",
     about: "Prophesee RAW, EVT 3.0",
     extensions: &["raw"],
+    axes: super::Axes::UpperLeft,
     fits: |probe| VERSION.fits(probe),
-    read: Reading::Stream(|file| Box::new(RecordDecoder::new(Headed::<Evt3>::new(), file))),
+    heeds: &[Heed::LiteralTimes],
+    read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Headed::<Evt3>::new(options), file))),
     write: Some(|sensor| Ok(Box::new(Writer::new(sensor)))),
 };
 
@@ -89,9 +93,9 @@ impl Words for Evt3 {
     const WORD: usize = 2;
     const WHAT: &'static str = "the last word";
 
-    fn start(header: &Header, _: &[u8], place: Place<'_>) -> Result<Evt3> {
+    fn start(header: &Header, _: &[u8], literal: bool, place: Place<'_>) -> Result<Evt3> {
         VERSION.check(header, place)?;
-        let (high, state, packed) = (High::default(), State::default(), Box::new([0; BLOCK]));
+        let (high, state, packed) = (High::new(literal), State::default(), Box::new([0; BLOCK]));
         let (vector, vectors) = (Vector::default(), Vectors::widest());
         Ok(Evt3 { high, overflowed: 0, state, vector, packed, n: 0, vectors })
     }
@@ -131,6 +135,10 @@ impl Words for Evt3 {
         self.flush(out);
         Ok(())
     }
+
+    fn overflows(&self) -> u64 {
+        self.high.overflows()
+    }
 }
 
 /// Decodes words up to the first that is [`RARE`] or a TIME_HIGH that falls, or until the block is
@@ -151,8 +159,10 @@ fn frequent(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: S
             break;
         }
         y = select_unpredictable(kind == ADDR_Y, (value & 0x7FF) << Y, y);
+        let new_high = select_unpredictable(kind == TIME_HIGH, value << HIGH, high);
         low = select_unpredictable(kind == TIME_LOW, value << LOW, low);
-        high = select_unpredictable(kind == TIME_HIGH, value << HIGH, high);
+        low = select_unpredictable(new_high == high, low, 0);
+        high = new_high;
         packed[n & (BLOCK - 1)] = high | low | y | value;
         n += usize::from(kind == ADDR_X);
         done += 1;
@@ -252,9 +262,10 @@ impl Evt3 {
         self.n = 0;
     }
 
-    /// Takes a TIME_HIGH that may have overflowed.
+    /// Takes a TIME_HIGH that may have overflowed: the first one, or one that falls.
     fn time_high(&mut self, value: u16, out: &mut Columns) {
         self.flush(out);
+        self.state.low = 0;
         // What has risen since the last fall, then this.
         if self.high.base_us.is_some() {
             self.high.set((self.state.high >> HIGH) as u32, HIGH_BITS, LOW_BITS);
@@ -337,6 +348,25 @@ mod tests {
         assert_eq!(times, expected);
     }
 
+    #[test]
+    fn a_time_high_that_changes_sets_the_low_time_to_zero_and_one_that_repeats_does_not() {
+        let x = |column| (ADDR_X, column);
+        let fill = |n: usize| std::iter::repeat_n((ADDR_Y, 3), n);
+        // The words stand at every place of a vector register of 16 words, and in the words behind.
+        for before in 0..40 {
+            let words = std::iter::once((TIME_HIGH, 1))
+                .chain(fill(before))
+                .chain([(TIME_LOW, 7), x(1), (TIME_HIGH, 1), x(2), (TIME_HIGH, 2), x(3)])
+                .chain([(VECT_BASE_X, 9), (VECT_8, 1), (TIME_LOW, 5), x(4), (TIME_HIGH, 1), x(5), (TIME_LOW, 6)])
+                .chain(fill(before))
+                .chain([(TIME_HIGH, 3), (VECT_BASE_X, 8), (VECT_12, 2), (VECT_8, 2)])
+                .chain(fill(before));
+            let found: Vec<_> = decode(&words.collect::<Vec<_>>()).unwrap().iter().map(|e| (e.0, e.1)).collect();
+            let expected = [(4103, 1), (4103, 2), (8192, 3), (8192, 9), (8197, 4), (4096, 5), (12288, 9), (12288, 21)];
+            assert_eq!(found, expected, "{before}");
+        }
+    }
+
     /// Words of a camera: mostly rows, times and single events, now and then anything.
     fn word() -> impl Strategy<Value = u16> {
         let kind = prop_oneof![
@@ -357,7 +387,7 @@ mod tests {
             let decoded: Vec<_> = Vectors::available().map(|vectors| {
                 let place = Place { file: "a.raw", at: 0 };
                 let (header, _) = Header::of(&super::super::Probe::whole(b"% evt 3.0\n"));
-                let (mut evt3, mut out) = (Evt3::start(&header, &[], place).unwrap(), Columns::new());
+                let (mut evt3, mut out) = (Evt3::start(&header, &[], false, place).unwrap(), Columns::new());
                 evt3.vectors = vectors;
                 let result = evt3.words(&bytes[..cut], place, &mut out).and_then(|()| {
                     evt3.words(&bytes[cut..], Place { at: cut as u64, ..place }, &mut out)

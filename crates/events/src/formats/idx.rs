@@ -3,6 +3,7 @@
 //! Big-endian u32: magic, count, then for images rows and columns; then u8 values. The header is
 //! believed only if it says exactly what the file holds, before anything is allocated.
 
+use super::Probe;
 use crate::{Error, Result};
 
 const IMAGES: u32 = 0x0803;
@@ -45,6 +46,19 @@ pub fn kind(bytes: &[u8]) -> Option<Kind> {
         LABELS => Some(Kind::Labels),
         _ => None,
     }
+}
+
+/// Whether a file has a magic number and, where its length is known, as many values as its header
+/// claims. A recording can begin with the four bytes of the magic number too.
+pub fn fits(probe: &Probe<'_>) -> bool {
+    let sizes = match kind(probe.head) {
+        Some(Kind::Images) => 3,
+        Some(Kind::Labels) => 1,
+        None => return false,
+    };
+    let (Some(header), Some(len)) = (probe.head.get(4..4 + 4 * sizes), probe.len) else { return probe.len.is_none() };
+    let sizes_of = header.as_chunks::<4>().0.iter().map(|&size| u128::from(u32::from_be_bytes(size)));
+    sizes_of.fold(1u128, u128::saturating_mul) + 4 + 4 * sizes as u128 == u128::from(len)
 }
 
 /// Parses a file of images. Takes the bytes, to keep them without a copy of 47 MB.

@@ -206,6 +206,9 @@ mod x86 {
                 if kind != TIME_HIGH || value < high {
                     break;
                 }
+                if value != high {
+                    low = _mm512_setzero_si512();
+                }
                 high = value;
                 done += 1;
             }

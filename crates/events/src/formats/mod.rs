@@ -1,19 +1,22 @@
 //! File formats, one file each.
 //!
 //! A format of events decodes bytes into [`Columns`]: the events in file order with their literal
-//! times. [`open`] reads a file chunk by chunk, [`read`] and [`decode`] all of it into an
-//! [`EventStream`], [`encode`] and [`encoder`] write. Sorting happens once, in
-//! [`EventStream::into_recording`]. To add a format: write one file with a `FORMAT`, and name it
-//! in [`FORMATS`]. What all of them share lies in `decoder`, `records`, `reader` (reading),
-//! `encoder` (writing) and `detect` (which format is it?).
+//! times, x from the left and y from the top (see [`Axes`]). [`open`] reads a file chunk by chunk,
+//! [`read`] and [`decode`] all of it into an [`EventStream`], [`encode`] and [`encoder`] write.
+//! Sorting happens once, in [`EventStream::into_recording`]. To add a format: write one file with a
+//! `FORMAT`, and name it in [`FORMATS`]. What all of them share lies in `decoder`, `records`,
+//! `reader` (reading), `encoder` (writing) and `detect` (which format is it?).
 
 mod aedat;
+pub mod aedat1;
 pub mod aedat2;
 pub mod aedat31;
 #[cfg(feature = "aedat4")]
 pub mod aedat4;
+mod axes;
 mod block;
 pub mod cifar;
+mod clock;
 mod convert;
 mod cursor;
 pub mod dat;
@@ -28,12 +31,18 @@ pub mod evt2;
 pub mod evt21;
 pub mod evt3;
 mod evt3_write;
+mod foreign;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 pub mod idx;
 mod kernel;
 pub mod nmnist_bin;
 pub mod npy;
+#[cfg(feature = "npz")]
+pub mod npz;
+mod options;
+#[cfg(feature = "hdf5")]
+pub mod planar_hdf5;
 mod prophesee;
 #[cfg(feature = "hdf5")]
 pub mod prophesee_hdf5;
@@ -41,34 +50,47 @@ mod reader;
 mod records;
 #[cfg(feature = "hdf5")]
 pub mod shd;
+mod streams;
 pub mod text;
+mod time_unit;
+mod values;
 
 use std::path::Path;
 
 use crate::{Columns, Recording, Result, Sensor};
 
-pub use convert::{by_extension, convert};
-pub use decoder::{Container, Decoder, OpenContainer, Reading};
+pub use axes::Axes;
+pub use convert::{Conversion, by_extension, convert};
+pub use decoder::{Container, Decoder, OpenContainer, OpenStream, Reading};
 pub use detect::{Fit, HEAD, Probe, by_name, detect, is_events};
 pub use encoder::{Encoder, Writing, encode, encoder};
-pub use reader::{EventReader, open};
+pub use options::{Heed, ReadOptions};
+pub use reader::{EventReader, open, open_stoppable, open_with};
+pub use streams::StreamInfo;
+pub(crate) use streams::refusal;
+pub use time_unit::TimeUnit;
 
 /// All formats of events, in the order in which they are tried.
 pub static FORMATS: &[Format] = &[
     aedat2::FORMAT,
     aedat31::FORMAT,
     dat::FORMAT,
+    aedat1::FORMAT,
     es::FORMAT,
     evt2::FORMAT,
     evt21::FORMAT,
     evt3::FORMAT,
     nmnist_bin::FORMAT,
     npy::FORMAT,
+    #[cfg(feature = "npz")]
+    npz::FORMAT,
     text::FORMAT,
     #[cfg(feature = "aedat4")]
     aedat4::FORMAT,
     #[cfg(feature = "hdf5")]
     prophesee_hdf5::FORMAT,
+    #[cfg(feature = "hdf5")]
+    planar_hdf5::FORMAT,
     #[cfg(feature = "hdf5")]
     shd::FORMAT,
 ];
@@ -82,8 +104,12 @@ pub struct Format {
     pub about: &'static str,
     /// File name extensions, lower case, without `.gz`.
     pub extensions: &'static [&'static str],
+    /// Where its columns and rows begin.
+    pub axes: Axes,
     /// Whether the content (not the name) can be this format. Must be cheap and never fail.
     pub fits: fn(&Probe<'_>) -> Fit,
+    /// The options it heeds; others are refused where they are set.
+    pub heeds: &'static [Heed],
     /// How it is decoded.
     pub read: Reading,
     /// How it is encoded; `None` for what is only read.
@@ -94,12 +120,22 @@ impl Format {
     /// Decodes a whole file of this format; `file` names it in error messages.
     ///
     /// # Errors
-    /// [`crate::Error::Malformed`].
+    /// [`crate::Error::Malformed`], [`crate::Error::TimeUnit`].
     pub fn decode(&self, bytes: &[u8], file: &str) -> Result<EventStream> {
+        self.decode_with(bytes, file, &ReadOptions::default())
+    }
+
+    /// As [`Format::decode`], with options.
+    ///
+    /// # Errors
+    /// As [`Format::decode`], and [`crate::Error::Unexpected`] for an option that the format does
+    /// not heed.
+    pub fn decode_with(&self, bytes: &[u8], file: &str, options: &ReadOptions) -> Result<EventStream> {
+        let options = &options.for_format(self, file)?;
         let mut events = Columns::new();
-        let sensor = match self.read {
+        let stated = match self.read {
             Reading::Stream(decoder) => {
-                let mut decoder = decoder(file);
+                let mut decoder = decoder(file, options);
                 let mut done = 0;
                 // In pieces that stay in the cache together with their events.
                 while done < bytes.len() {
@@ -110,12 +146,14 @@ impl Format {
                 decoder.sensor()
             }
             Reading::Whole(container) => {
-                let mut container = container(bytes, file)?;
+                let mut container = container(bytes, file, options)?;
                 while container.next(bytes, &mut events)? {}
                 container.sensor()
             }
         };
-        Ok(EventStream { format: self.name, sensor, events })
+        let earliest = events.t_us().iter().min().filter(|_| options.shift_to_zero).copied();
+        options.apply(file, stated, earliest.unwrap_or(0), &mut events, 0)?;
+        Ok(EventStream { format: self.name, sensor: options.sensor.or(stated), events })
     }
 }
 
@@ -149,7 +187,15 @@ impl EventStream {
 /// [`crate::Error::Unexpected`] when no format fits, [`crate::Error::Malformed`] when the content
 /// is broken.
 pub fn decode(bytes: &[u8], file: &str) -> Result<EventStream> {
-    detect(Probe::whole(bytes), file)?.decode(bytes, file)
+    decode_with(bytes, file, &ReadOptions::default())
+}
+
+/// As [`decode`], with options.
+///
+/// # Errors
+/// As [`decode`] and [`Format::decode_with`].
+pub fn decode_with(bytes: &[u8], file: &str, options: &ReadOptions) -> Result<EventStream> {
+    detect(Probe::whole(bytes), file)?.decode_with(bytes, file, options)
 }
 
 /// Reads and decodes a file of events (plain or, with the feature `gz`, gzipped).
@@ -158,6 +204,14 @@ pub fn decode(bytes: &[u8], file: &str) -> Result<EventStream> {
 /// As [`open`] and [`decode`].
 pub fn read(path: &Path) -> Result<EventStream> {
     open(path)?.read_to_end()
+}
+
+/// As [`read`], with options.
+///
+/// # Errors
+/// As [`open_with`] and [`decode_with`].
+pub fn read_with(path: &Path, options: &ReadOptions) -> Result<EventStream> {
+    open_with(path, options)?.read_to_end()
 }
 
 #[cfg(test)]

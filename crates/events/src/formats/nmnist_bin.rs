@@ -1,24 +1,31 @@
 //! The 5-byte format of N-MNIST and N-Caltech101 (`.bin`).
 //!
 //! An event is x, y, then 24 bits big-endian: polarity, then 23 bits of time in µs. There is no
-//! header. y = 240 is no event but marks an overflow: all later times are 8,192 µs larger.
+//! header. y = 240 is no event but marks an overflow: all later times are 8,192 µs larger. The 23 bits
+//! start again from 0 after 8.4 s; where no mark says so the times go on (see `clock`), unless literal
+//! ones are asked for.
 //!
 //! Times are raw: 0 is the start of the recording, as the data set has it. x counts from the left
 //! and y from the top. Source: Orchard, Jayawant, Cohen and Thakor (2015) and the reader published
 //! with the data set.
 
+use super::clock::Clock;
 use super::encoder::EventEncoder;
 use super::records::{Place, RecordDecoder, Records};
-use super::{Encoder, EventStream, Fit, Format, Probe, Reading};
-use crate::{Columns, Event, Result, Sensor};
+use super::{Encoder, EventStream, Fit, Format, Heed, Probe, Reading};
+use crate::{Columns, Error, Event, Result, Sensor};
 
 /// See the module.
 pub const FORMAT: Format = Format {
     name: "nmnist-bin",
     about: "5-byte events of N-MNIST and N-Caltech101 (ATIS)",
     extensions: &["bin"],
+    axes: super::Axes::UpperLeft,
     fits,
-    read: Reading::Stream(|file| Box::new(RecordDecoder::new(Bin::default(), file))),
+    heeds: &[Heed::LiteralTimes],
+    read: Reading::Stream(|file, options| {
+        Box::new(RecordDecoder::new(Bin { base: 0, clock: Clock::new(options.literal_times) }, file))
+    }),
     write: Some(encoder),
 };
 
@@ -53,9 +60,9 @@ pub fn encode(events: impl IntoIterator<Item = Event>) -> Result<Vec<u8>> {
 }
 
 /// The state of decoding: by how much times are larger than they are stored.
-#[derive(Default)]
 struct Bin {
     base: u64,
+    clock: Clock<23>,
 }
 
 impl Records for Bin {
@@ -67,22 +74,39 @@ impl Records for Bin {
         let slots = out.grow(len);
         // Slices of one known length, so that one check of the index serves all four.
         let (t, x, y, on) = (&mut slots.t_us[..len], &mut slots.x[..len], &mut slots.y[..len], &mut slots.on[..len]);
-        let mut n = 0;
+        let (mut n, mut marked) = (0, 0);
         for r in records {
-            let e = event(r, self.base);
+            let e = event(r, 0);
             (t[n], x[n], y[n], on[n]) = (e.t_us, e.x, e.y, e.on);
             n += 1;
             if r[1] == OVERFLOW_Y {
-                self.base += OVERFLOW_US;
                 n -= 1;
+                self.follow(&mut t[marked..n]);
+                self.base += OVERFLOW_US;
+                marked = n;
             }
         }
+        self.follow(&mut t[marked..n]);
         out.truncate(before + n);
         Ok(len * RECORD)
     }
 
+    fn overflows(&self) -> u64 {
+        self.clock.overflows()
+    }
+
     fn finish(&mut self, rest: &[u8], place: Place<'_>, _: &mut Columns) -> Result<()> {
         if rest.is_empty() { Ok(()) } else { Err(place.truncated("the last event", rest.len(), RECORD)) }
+    }
+}
+
+impl Bin {
+    /// Makes times of the stored ones between two marks.
+    fn follow(&mut self, stored: &mut [u64]) {
+        self.clock.follow(stored);
+        if self.base > 0 {
+            stored.iter_mut().for_each(|t| *t += self.base);
+        }
     }
 }
 
@@ -92,20 +116,56 @@ fn event(r: &[u8], base: u64) -> Event {
     Event { t_us: base + u64::from(t), x: r[0].into(), y: r[1].into(), on: r[2] & 0x80 != 0 }
 }
 
-/// Times that never fall over the first thousand records; other `.bin` files (CIFAR) fail this.
+/// Whole records whose times rise, as those of a camera do; other `.bin` files (CIFAR) fail this.
 fn fits(probe: &Probe<'_>) -> Fit {
-    let (mut base, mut before) = (0, 0);
     let whole = probe.len.is_none_or(|len| len.is_multiple_of(RECORD as u64));
-    let rising = probe.head.chunks_exact(RECORD).take(1000).all(|r| {
-        base += if r[1] == OVERFLOW_Y { OVERFLOW_US } else { 0 };
-        let now = if r[1] == OVERFLOW_Y { before } else { event(r, base).t_us };
-        std::mem::replace(&mut before, now) <= now
-    });
-    if whole && rising { Fit::Possible } else { Fit::No }
+    if whole && falls(probe.head).is_none() { Fit::Possible } else { Fit::No }
+}
+
+/// Records at the front whose times are looked at.
+const LOOKED_AT: usize = 1000;
+
+/// How often the time falls in the first [`LOOKED_AT`] records, and the first record where it does,
+/// if that is more than a camera's disorder: in random bytes it falls every other time.
+fn falls(head: &[u8]) -> Option<(usize, usize)> {
+    let (mut base, mut before, mut count, mut first) = (0, 0, 0, None);
+    for (i, r) in head.chunks_exact(RECORD).take(LOOKED_AT).enumerate() {
+        if r[1] == OVERFLOW_Y {
+            base += OVERFLOW_US;
+            continue;
+        }
+        let now = event(r, base).t_us;
+        if now < before {
+            first = first.or(Some(i));
+            count += 1;
+        }
+        before = now;
+    }
+    let looked_at = (head.len() / RECORD).min(LOOKED_AT);
+    first.filter(|_| count * 8 > looked_at).map(|first| (count, first))
+}
+
+/// Why a file of this name does not hold such events, where nothing else is known of it.
+pub(super) fn refusal(probe: &Probe<'_>, file: &str) -> Error {
+    match (falls(probe.head), probe.len) {
+        (Some((count, first)), _) => {
+            let looked_at = (probe.head.len() / RECORD).min(LOOKED_AT);
+            let problem = format!(
+                "no recording in 5-byte events: read as such, the time falls {count} times in {looked_at} events, first here"
+            );
+            let remedy = "check what the file is; a recording of another format is read under a name of that format";
+            Error::malformed(file, (first * RECORD) as u64, problem, remedy)
+        }
+        (None, len) => {
+            let len = len.unwrap_or(probe.head.len() as u64);
+            let (rest, of) = ((len % RECORD as u64) as usize, RECORD);
+            Place { file, at: len - rest as u64 }.truncated("the last event", rest, of)
+        }
+    }
 }
 
 fn encoder(_: Option<Sensor>) -> Result<Box<dyn Encoder>> {
-    let mut base = 0;
+    let (mut base, mut clock) = (0, Clock::<23>::new(false));
     Ok(EventEncoder::boxed(FORMAT.name, Vec::new(), move |e, bytes| {
         let (Ok(x), Ok(y @ ..OVERFLOW_Y)) = (u8::try_from(e.x), u8::try_from(e.y)) else {
             return Err(("x is above 255 or y above 239", "scale the recording down"));
@@ -120,6 +180,9 @@ fn encoder(_: Option<Sensor>) -> Result<Box<dyn Encoder>> {
         let Some(t) = e.t_us.checked_sub(base) else {
             return Err(("its time lies before an overflow", "sort the events by time"));
         };
+        if clock.store(t).is_none() {
+            return Err(("its time falls as far as at an overflow", "sort the events by time"));
+        }
         let [_, high, middle, low] = (t as u32).to_be_bytes();
         bytes.extend([x, y, u8::from(e.on) << 7 | high, middle, low]);
         Ok(())
@@ -131,7 +194,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Error;
+    use crate::formats::ReadOptions;
     use crate::testing::events;
 
     const SENSOR: Sensor = Sensor { width: 256, height: 240 };
@@ -144,6 +207,23 @@ mod tests {
         let second = Event { t_us: 8192 + 256, x: 3, y: 4, on: false };
         assert_eq!(stream.events.to_vec(), [first, second]);
         assert_eq!((offset_of(&bytes, 0), offset_of(&bytes, 1)), (0, 10));
+    }
+
+    #[test]
+    fn the_clock_goes_on_where_no_mark_says_so() {
+        let record = |t: u32| [[1, 2].as_slice(), &t.to_be_bytes()[1..]].concat();
+        let mark = vec![0, OVERFLOW_Y, 0, 0, 0];
+        let end = LARGEST_TIME as u32;
+        let bytes = [record(end - 5), record(3), mark, record(1), record(end - 9)].concat();
+        let times = |literal_times| {
+            let options = ReadOptions { literal_times, ..ReadOptions::default() };
+            let stream = FORMAT.decode_with(&bytes, "a.bin", &options).unwrap();
+            stream.events.t_us().to_vec()
+        };
+        let range = LARGEST_TIME + 1;
+        // The last is a late event from before the overflow.
+        assert_eq!(times(false), [range - 6, range + 3, range + 8192 + 1, 8192 + range - 10]);
+        assert_eq!(times(true), [range - 6, 3, 8192 + 1, 8192 + range - 10]);
     }
 
     #[test]
@@ -162,6 +242,30 @@ mod tests {
             assert!(encode([bad]).is_err(), "{bad:?}");
         }
         assert!(encode([late, good]).is_err(), "time falls across an overflow");
+    }
+
+    #[test]
+    fn bytes_that_are_no_recording_are_refused_by_name() {
+        use crate::formats::detect;
+        let mut state = 1u64;
+        let mut random = |n: usize| -> Vec<u8> {
+            let byte = |_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 33) as u8
+            };
+            (0..n).map(byte).collect()
+        };
+        for n in [50, 500, 5_000, 100_000] {
+            let error = detect(Probe::whole(&random(n)), "a.bin").unwrap_err().to_string();
+            assert!(error.starts_with("a.bin: byte ") && error.contains("the time falls"), "{n}: {error}");
+        }
+        // Of a right recording the end is missing.
+        let whole = encode((0..40).map(|i| Event { t_us: 100 * i, x: 3, y: 4, on: true })).unwrap();
+        let error = detect(Probe::whole(&whole[..97]), "a.bin").unwrap_err().to_string();
+        assert!(error.starts_with("a.bin: byte 95: truncated: the last event has 2 of 5 bytes"), "{error}");
+        // A camera may put two events into the wrong order.
+        let swapped: Vec<u8> = [&whole[..50], &whole[55..60], &whole[50..55], &whole[60..]].concat();
+        assert_eq!(fits(&Probe::whole(&swapped)), Fit::Possible);
     }
 
     proptest! {

@@ -5,8 +5,8 @@
 //! are compared without regard to case. Source: the public description of the RAW and DAT formats
 //! in Prophesee's documentation, and the files that cameras have written.
 
-use super::Probe;
 use super::records::{Place, Records};
+use super::{Probe, ReadOptions};
 use crate::{Columns, Result, Sensor};
 
 /// A longer line is taken for data.
@@ -108,11 +108,14 @@ pub trait Words: Sized + Send {
     /// What a word is called in an error message.
     const WHAT: &'static str;
 
-    /// Begins to decode. `place` is that of the prefix.
-    fn start(header: &Header, prefix: &[u8], place: Place<'_>) -> Result<Self>;
+    /// Begins to decode. `place` is that of the prefix; with `literal` the clock is not continued.
+    fn start(header: &Header, prefix: &[u8], literal: bool, place: Place<'_>) -> Result<Self>;
 
     /// Decodes whole words.
     fn words(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()>;
+
+    /// As [`super::Decoder::overflows`].
+    fn overflows(&self) -> u64;
 }
 
 /// A header and then words.
@@ -120,13 +123,15 @@ pub struct Headed<W> {
     header: Header,
     /// The header has ended with `% end`.
     ended: bool,
+    /// Times as stored.
+    literal: bool,
     words: Option<W>,
 }
 
 impl<W> Headed<W> {
     /// At the front of a file.
-    pub fn new() -> Headed<W> {
-        Headed { header: Header::default(), ended: false, words: None }
+    pub fn new(options: &ReadOptions) -> Headed<W> {
+        Headed { header: Header::default(), ended: false, literal: options.literal_times, words: None }
     }
 }
 
@@ -153,7 +158,7 @@ impl<W: Words> Records for Headed<W> {
             }
         }
         let Some(prefix) = bytes.get(..W::PREFIX.max(1)) else { return Ok(0) };
-        self.words = Some(W::start(&self.header, &prefix[..W::PREFIX], place)?);
+        self.words = Some(W::start(&self.header, &prefix[..W::PREFIX], self.literal, place)?);
         if W::PREFIX > 0 { Ok(W::PREFIX) } else { self.decode(bytes, place, out) }
     }
 
@@ -168,11 +173,15 @@ impl<W: Words> Records for Headed<W> {
             return Err(place.truncated("the type of events after the header", rest.len(), W::PREFIX));
         }
         // A header without events is a recording without events, if it is a right header.
-        W::start(&self.header, &[], place).map(|_| ())
+        W::start(&self.header, &[], self.literal, place).map(|_| ())
     }
 
     fn sensor(&self) -> Option<Sensor> {
         self.header.sensor()
+    }
+
+    fn overflows(&self) -> u64 {
+        self.words.as_ref().map_or(0, W::overflows)
     }
 }
 

@@ -15,15 +15,18 @@
 mod write;
 
 use super::hdf5::{self, Class, Dataset, Datatype, File, Layout};
-use super::{Container, Fit, Format, Probe, Reading, ecf, shd};
-use crate::{Columns, Result, Sensor};
+use super::values::{self, Number, Place};
+use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit, ecf, planar_hdf5, shd};
+use crate::{Columns, Error, Result, Sensor};
 
 /// See the module.
 pub const FORMAT: Format = Format {
     name: "prophesee-hdf5",
     about: "HDF5 with the codec ECF of Metavision (Prophesee)",
     extensions: &["hdf5", "h5"],
+    axes: super::Axes::UpperLeft,
     fits,
+    heeds: &[Heed::TimeUnit],
     read: Reading::Whole(open),
     write: Some(write::encoder),
 };
@@ -33,22 +36,23 @@ const EVENTS: &str = "CD/events";
 /// Events of a piece out of a data set that is not in chunks.
 const PIECE: u64 = 16_384;
 
+/// HDF5 that has these events, or those of no other format: then the error says what is there.
 fn fits(probe: &Probe) -> Fit {
-    if hdf5::is_hdf5(probe.head) && !shd::is_shd(probe.head) { Fit::Sure } else { Fit::No }
+    let others = || [shd::FORMAT, planar_hdf5::FORMAT].iter().any(|f| (f.fits)(probe) == Fit::Sure);
+    let these = || probe.all.is_some_and(|bytes| hdf5::holds(bytes, &[EVENTS]));
+    if hdf5::is_hdf5(probe.head) && (these() || !others()) { Fit::Sure } else { Fit::No }
 }
 
-fn open(bytes: &[u8], name: &str) -> Result<Box<dyn Container>> {
+fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Container>> {
     let file = File::open(bytes, name)?;
     let Some(events) = file.dataset(EVENTS)? else {
-        // The name may stand so far back that it was not seen.
-        if file.dataset(shd::TIMES)?.is_some() {
-            return shd::container(bytes, name);
-        }
-        let problem = format!("no events at /{EVENTS}; the file holds: {}", file.root_names()?.join(", "));
-        return Err(file.fault(0, problem));
+        let names = file.root_names()?.iter().map(|name| name.escape_debug().to_string()).collect::<Vec<_>>();
+        let problem = format!("no events at /{EVENTS}; the file holds: {}", names.join(", "));
+        let remedy = "store them there, or as data sets x, y, t and p in one group";
+        return Err(Error::malformed(name, 0, problem, remedy));
     };
     let sensor = file.root_text("geometry")?.and_then(|text| geometry(&text));
-    let members = Members::of(&file, &events)?;
+    let members = Members::of(&file, &events, options)?;
     if matches!(events.layout, Layout::Absent) && events.len > 0 {
         return Err(file.fault(events.address, format!("none of {} events is stored", events.len)));
     }
@@ -86,7 +90,8 @@ impl Container for Reader {
                 let n = left.min(PIECE);
                 let size = self.members.size as u64;
                 let at = address + self.done * size;
-                self.members.decode(&file, at, file.range(at, n * size, "events")?, n as usize, out)?;
+                let bytes = file.range(at, n * size, "events")?;
+                self.members.decode(&Source { file: &file, address: at, bytes, packed: false }, n as usize, out)?;
             }
             Layout::Chunked { size, chunks } => {
                 let Some(chunk) = chunks.get(self.next) else {
@@ -122,57 +127,87 @@ impl Reader {
                 let at = file.offset_of(chunk.address);
                 return ecf::decode(raw, &self.name, at, wanted, out).map(|_| ());
             }
-            return self.members.decode(file, chunk.address, raw, wanted, out);
+            let source = Source { file, address: chunk.address, bytes: raw, packed: false };
+            return self.members.decode(&source, wanted, out);
         }
         let most = size.saturating_mul(self.members.size as u64);
         let bytes = hdf5::decoded(file, &self.events, chunk, raw, most)?;
-        self.members.decode(file, chunk.address, &bytes, wanted, out)
+        let source = Source { file, address: chunk.address, bytes: &bytes, packed: true };
+        self.members.decode(&source, wanted, out)
     }
+}
+
+/// Plain events, and where they lie (or lay before they were unpacked).
+struct Source<'a> {
+    file: &'a File<'a>,
+    address: u64,
+    bytes: &'a [u8],
+    packed: bool,
 }
 
 /// Where the members of an event are in its bytes.
 struct Members {
     size: usize,
-    x: usize,
-    y: usize,
-    p: usize,
-    t: usize,
+    x: (usize, Number),
+    y: (usize, Number),
+    p: (usize, Number),
+    t: (usize, Number),
+    /// The unit of t.
+    unit: TimeUnit,
 }
 
 impl Members {
-    /// Checks that the data set holds events, and, for ECF, that they are the ones ECF knows.
-    fn of(file: &File, events: &Dataset) -> Result<Members> {
+    /// Finds the members by name, of any type of number.
+    fn of(file: &File<'_>, events: &Dataset, options: &ReadOptions) -> Result<Members> {
         let Datatype { class: Class::Compound(members), size } = &events.datatype else {
             return Err(file.fault(events.address, format!("/{EVENTS} is no compound of x, y, p and t")));
         };
-        let find = |name: &str, wide: usize| {
-            let found = members.iter().find(|(n, ..)| n == name);
-            let fits = |d: &Datatype| d.size == wide && matches!(d.class, Class::Integer { big: false, .. });
-            found.filter(|(.., d)| fits(d)).map(|&(_, at, _)| at).ok_or_else(|| {
-                let what = format!("/{EVENTS} has no little-endian member `{name}` of {wide} bytes");
-                file.fault(events.address, what)
-            })
+        let unit = |name: &str| TimeUnit::of_column(&name.to_lowercase());
+        let find = |fits: &dyn Fn(&str) -> bool, names: &str| {
+            let found = members.iter().find(|(name, ..)| fits(name));
+            let (name, at, datatype) =
+                found.ok_or_else(|| file.fault(events.address, format!("/{EVENTS} has no member `{names}`")))?;
+            let number = number(datatype)
+                .ok_or_else(|| file.fault(events.address, format!("the member `{name}` of /{EVENTS} is no number")))?;
+            Ok((name, (*at, number)))
         };
-        Ok(Members { size: *size, x: find("x", 2)?, y: find("y", 2)?, p: find("p", 2)?, t: find("t", 8)? })
+        let (name, t) = find(&|name| unit(name).is_some(), "t")?;
+        let unit = options.unit(unit(name).flatten(), &format!("the member `{name}`")).map_err(|problem| {
+            Error::malformed(file.name(), file.offset_of(events.address), problem, "leave the unit of time out")
+        })?;
+        if unit.is_none() && t.1.is_float() {
+            let problem = format!("the member `{name}` is no integer, and its unit is not stated");
+            return Err(Error::TimeUnit { file: file.name().into(), at: file.offset_of(events.address), problem });
+        }
+        let unit = unit.unwrap_or(TimeUnit::Microseconds);
+        let (_, p) = find(&|name| ["p", "on", "polarity"].contains(&name), "p")?;
+        let ((_, x), (_, y)) = (find(&|name| name == "x", "x")?, find(&|name| name == "y", "y")?);
+        Ok(Members { size: *size, x, y, p, t, unit })
     }
 
-    /// Appends the first `n` of plain events, which lie (or were packed) at an address.
-    fn decode(&self, file: &File, address: u64, bytes: &[u8], n: usize, out: &mut Columns) -> Result<()> {
-        let short = |e: &[u8], at: usize| e[at..].first_chunk().map_or(0, |&b| u16::from_le_bytes(b));
-        let mut sign = 0;
-        out.reserve(n);
-        for e in bytes.chunks_exact(self.size).take(n) {
-            let t = e[self.t..].first_chunk().map_or(0, |&b| i64::from_le_bytes(b));
-            sign |= t;
-            out.t_us.push(t as u64);
-            out.x.push(short(e, self.x));
-            out.y.push(short(e, self.y));
-            out.on.push(short(e, self.p) as i16 > 0);
-        }
-        if sign < 0 {
-            return Err(file.fault(address, "an event before time 0"));
-        }
-        Ok(())
+    /// Appends the first `n` events.
+    fn decode(&self, source: &Source<'_>, n: usize, out: &mut Columns) -> Result<()> {
+        let Source { file, bytes, packed, .. } = *source;
+        let place = |(first, _): (usize, Number), what: &'static str| {
+            let base = file.offset_of(source.address);
+            Place { file: file.name(), bytes, base, packed, first, step: self.size, what }
+        };
+        let before = out.len();
+        let slots = out.grow(n.min(bytes.len() / self.size.max(1)));
+        let read = values::times(self.t.1, place(self.t, "the time"), slots.t_us, self.unit)
+            .and_then(|()| values::integers(self.x.1, place(self.x, "x"), slots.x, |x| u16::try_from(x).ok()))
+            .and_then(|()| values::integers(self.y.1, place(self.y, "y"), slots.y, |y| u16::try_from(y).ok()))
+            .and_then(|()| values::polarities(self.p.1, place(self.p, "the polarity"), slots.on));
+        read.inspect_err(|_| out.truncate(before))
+    }
+}
+
+/// A datatype of HDF5 as a number; `None` for what is none.
+pub(super) fn number(datatype: &Datatype) -> Option<Number> {
+    match datatype.class {
+        Class::Integer { signed, big } => Number::new(if signed { 'i' } else { 'u' }, datatype.size, big),
+        Class::Float { big } => Number::new('f', datatype.size, big),
+        _ => None,
     }
 }
 

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::decoder::{Container, Decoder, Reading};
 use super::detect::{HEAD, Probe, detect};
-use super::{EventStream, Format};
+use super::{Axes, EventStream, Format, ReadOptions};
+use crate::progress::{Progress, Silent};
 use crate::source::{self, Bytes};
 use crate::{Columns, Error, Result, Sensor};
 
@@ -39,6 +40,11 @@ pub struct EventReader {
     format: &'static Format,
     file: String,
     state: State,
+    options: ReadOptions,
+    /// What is subtracted from all times, in µs.
+    shift_us: u64,
+    /// Events left out because they lie outside the sensor.
+    dropped: u64,
     /// Bytes decoded so far, for errors of the operating system and of gzip.
     at: u64,
 }
@@ -62,7 +68,7 @@ enum State {
         events: usize,
     },
     /// All events are read, or an error has been returned.
-    Done { sensor: Option<Sensor> },
+    Done { stated: Option<Sensor>, overflows: u64 },
 }
 
 /// Opens a file of events, plain or (with the feature `gz`) gzipped. What format it has follows
@@ -72,19 +78,64 @@ enum State {
 /// [`Error::Io`], [`Error::Unexpected`] when no format fits, [`Error::Malformed`] when a container
 /// is broken.
 pub fn open(path: &Path) -> Result<EventReader> {
+    open_with(path, &ReadOptions::default())
+}
+
+/// As [`open`], with options. [`ReadOptions::shift_to_zero`] reads the file twice.
+///
+/// # Errors
+/// As [`open`], and [`Error::Unexpected`] for an option that the format does not heed.
+pub fn open_with(path: &Path, options: &ReadOptions) -> Result<EventReader> {
+    open_stoppable(path, options, &Silent)
+}
+
+/// As [`open_with`]; `progress` can stop the first of two readings.
+///
+/// # Errors
+/// As [`open_with`], and [`Error::Cancelled`].
+pub fn open_stoppable(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<EventReader> {
+    if !options.shift_to_zero {
+        return open_as_stored(path, options);
+    }
+    let mut options = *options;
+    options.shift_to_zero = false;
+    let shift_us = earliest(path, &options, progress)?;
+    let mut reader = open_as_stored(path, &options)?;
+    reader.shift_us = shift_us;
+    Ok(reader)
+}
+
+/// The earliest time of a file in µs; 0 for no event.
+fn earliest(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<u64> {
+    if !path.metadata().is_ok_and(|m| m.is_file()) {
+        let problem = "times are to be shifted to 0, which reads the file twice, and it is no regular file";
+        return Err(Error::unexpected(path.display().to_string(), problem, "save it to a file first"));
+    }
+    let (mut reader, mut chunk) = (open_as_stored(path, options)?, Columns::new());
+    let mut earliest = None;
+    while reader.next(&mut chunk)? {
+        if progress.cancelled() {
+            return Err(Error::Cancelled { what: "looking for the earliest time".into() });
+        }
+        earliest = earliest.into_iter().chain(chunk.t_us().iter().copied()).min();
+    }
+    Ok(earliest.unwrap_or(0))
+}
+
+fn open_as_stored(path: &Path, options: &ReadOptions) -> Result<EventReader> {
     let name = path.display().to_string();
     let io = |source| Error::Io { path: path.to_path_buf(), source };
     let mut file = File::open(path).map_err(io)?;
     let gz = source::is_gz(path) || source::starts_as_gz(&mut file).map_err(io)?;
     if !gz && let Some(bytes) = source::map(&file) {
-        return EventReader::of_bytes(bytes, &name);
+        return EventReader::of_bytes(bytes, &name, options);
     }
     if gz {
-        return EventReader::begin(source::gunzipped(file, &name)?, &name, |_| {
+        return EventReader::begin(source::gunzipped(file, &name)?, &name, options, |_| {
             source::read_gz(path, |name, e| broken(name, 0, e))
         });
     }
-    EventReader::from_read(file, &name)
+    EventReader::from_read_with(file, &name, options)
 }
 
 impl EventReader {
@@ -94,7 +145,24 @@ impl EventReader {
     /// # Errors
     /// As [`open`].
     pub fn from_read(reader: impl Read + Send + 'static, name: &str) -> Result<EventReader> {
-        EventReader::begin(reader, name, |reader| {
+        EventReader::from_read_with(reader, name, &ReadOptions::default())
+    }
+
+    /// As [`EventReader::from_read`], with options.
+    ///
+    /// # Errors
+    /// As [`open_with`], and [`Error::Unexpected`] for [`ReadOptions::shift_to_zero`]: the earliest time
+    /// is known only at the end.
+    pub fn from_read_with(
+        reader: impl Read + Send + 'static,
+        name: &str,
+        options: &ReadOptions,
+    ) -> Result<EventReader> {
+        if options.shift_to_zero {
+            let problem = "times are to be shifted to 0, and the earliest of a stream is known only at its end";
+            return Err(Error::unexpected(name, problem, "save it to a file first"));
+        }
+        EventReader::begin(reader, name, options, |reader| {
             let bytes = source::at_most(reader, source::LARGEST).map_err(|e| broken(name, 0, e))?;
             bytes.ok_or_else(|| {
                 let remedy = "unpack it to a file, which is mapped into memory (feature `mmap`)";
@@ -103,37 +171,49 @@ impl EventReader {
         })
     }
 
-    /// As [`EventReader::from_read`]; `whole` gives all bytes, for a format that needs them.
+    /// As [`EventReader::from_read_with`]; `whole` gives all bytes, for a format that needs them.
     fn begin<R: Read + Send + 'static>(
         mut reader: R,
         name: &str,
+        options: &ReadOptions,
         whole: impl FnOnce(&mut dyn Read) -> Result<Vec<u8>>,
     ) -> Result<EventReader> {
         let mut head = Vec::new();
         reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|e| broken(name, 0, e))?;
         // What is shorter than the head is all there is.
         let len = (head.len() < HEAD).then_some(head.len() as u64);
-        let format = detect(Probe { head: &head, len }, name)?;
+        let mut format = detect(Probe::front(&head, len), name)?;
         let mut reader = Cursor::new(head).chain(reader);
         let state = match format.read {
             Reading::Stream(decoder) => {
-                State::Read { reader: Box::new(reader), buffer: vec![0; CHUNK], decoder: decoder(name) }
+                let options = options.for_format(format, name)?;
+                State::Read { reader: Box::new(reader), buffer: vec![0; CHUNK], decoder: decoder(name, &options) }
             }
-            Reading::Whole(container) => {
+            Reading::Whole(_) => {
                 let bytes = whole(&mut reader)?;
-                State::Whole { container: container(&bytes, name)?, bytes: Bytes::Read(bytes), events: 0 }
+                // All bytes say more than the first ones: several formats are HDF5.
+                format = detect(Probe::whole(&bytes), name)?;
+                let Reading::Whole(container) = format.read else {
+                    return Err(Error::unexpected(name, "two formats in one", "check what the file is"));
+                };
+                let container = container(&bytes, name, &options.for_format(format, name)?)?;
+                State::Whole { container, bytes: Bytes::Read(bytes), events: 0 }
             }
         };
-        Ok(EventReader { format, file: name.into(), state, at: 0 })
+        let options = options.for_format(format, name)?;
+        Ok(EventReader { format, file: name.into(), state, options, shift_us: 0, dropped: 0, at: 0 })
     }
 
-    fn of_bytes(bytes: Bytes, name: &str) -> Result<EventReader> {
+    fn of_bytes(bytes: Bytes, name: &str, options: &ReadOptions) -> Result<EventReader> {
         let format = detect(Probe::whole(&bytes), name)?;
+        let options = options.for_format(format, name)?;
         let state = match format.read {
-            Reading::Stream(decoder) => State::Slice { bytes, at: 0, released: 0, decoder: decoder(name) },
-            Reading::Whole(container) => State::Whole { container: container(&bytes, name)?, bytes, events: 0 },
+            Reading::Stream(decoder) => State::Slice { bytes, at: 0, released: 0, decoder: decoder(name, &options) },
+            Reading::Whole(container) => {
+                State::Whole { container: container(&bytes, name, &options)?, bytes, events: 0 }
+            }
         };
-        Ok(EventReader { format, file: name.into(), state, at: 0 })
+        Ok(EventReader { format, file: name.into(), state, options, shift_us: 0, dropped: 0, at: 0 })
     }
 
     /// Name of the format.
@@ -141,13 +221,49 @@ impl EventReader {
         self.format.name
     }
 
-    /// The sensor that the file states; in some formats known only after the first chunk.
+    /// Where the columns and rows of the file begin; the events given here count from the upper
+    /// left unless the format leaves the corner open.
+    pub fn axes(&self) -> Axes {
+        self.format.axes
+    }
+
+    /// The sensor: that of the options, else the one that the file states, which in some formats is
+    /// known only after the first chunk.
     pub fn sensor(&self) -> Option<Sensor> {
+        self.options.sensor.or(self.stated_sensor())
+    }
+
+    /// The sensor that the file states, whatever the options say.
+    pub fn stated_sensor(&self) -> Option<Sensor> {
         match &self.state {
             State::Slice { decoder, .. } | State::Read { decoder, .. } => decoder.sensor(),
             State::Whole { container, .. } => container.sensor(),
-            State::Done { sensor } => *sensor,
+            State::Done { stated, .. } => *stated,
         }
+    }
+
+    /// How often the clock has overflowed so far and been continued; overflows that the file itself
+    /// counts are not among them.
+    pub fn overflows(&self) -> u64 {
+        match &self.state {
+            State::Slice { decoder, .. } | State::Read { decoder, .. } => decoder.overflows(),
+            State::Whole { .. } => 0,
+            State::Done { overflows, .. } => *overflows,
+        }
+    }
+
+    /// What is subtracted from all times, in µs ([`ReadOptions::shift_to_zero`]).
+    pub fn shift_us(&self) -> u64 {
+        self.shift_us
+    }
+
+    /// How many events have been left out so far ([`ReadOptions::drop_outside`]).
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn end(&mut self) {
+        self.state = State::Done { stated: self.stated_sensor(), overflows: self.overflows() };
     }
 
     /// Puts the next events into `chunk` in place of what is there. False, and an empty chunk,
@@ -159,7 +275,7 @@ impl EventReader {
         chunk.clear();
         let more = self.append(chunk);
         if !matches!(more, Ok(true)) {
-            self.state = State::Done { sensor: self.sensor() };
+            self.end();
         }
         more.map(|_| !chunk.is_empty())
     }
@@ -168,43 +284,53 @@ impl EventReader {
     fn append(&mut self, out: &mut Columns) -> Result<bool> {
         let before = out.len();
         while out.len() == before {
-            match &mut self.state {
-                State::Slice { bytes, at, released, decoder } => {
-                    if *at == bytes.len() {
-                        decoder.finish(out)?;
-                        return Ok(false);
-                    }
-                    if *at - *released >= RELEASE {
-                        bytes.release(*released..*at);
-                        *released = *at;
-                    }
-                    *at += decoder.take(&bytes[*at..], out)?;
-                }
-                State::Read { reader, buffer, decoder } => match reader.read(buffer) {
-                    Ok(0) => {
-                        decoder.finish(out)?;
-                        return Ok(false);
-                    }
-                    Ok(n) => {
-                        self.at += n as u64;
-                        decoder.push(&buffer[..n], out)?;
-                    }
-                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(e) => return Err(broken(&self.file, self.at, e)),
-                },
-                State::Whole { bytes, container, events } => {
-                    let before = out.len();
-                    if !container.next(bytes, out)? {
-                        return Ok(false);
-                    }
-                    *events += out.len() - before;
-                    if *events >= RELEASE_EVENTS {
-                        bytes.release(0..bytes.len());
-                        *events = 0;
-                    }
-                }
-                State::Done { .. } => return Ok(false),
+            let more = self.step(out);
+            self.dropped += self.options.apply(&self.file, self.stated_sensor(), self.shift_us, out, before)?;
+            if !more? {
+                return Ok(false);
             }
+        }
+        Ok(true)
+    }
+
+    /// Decodes the next bytes; false at the end.
+    fn step(&mut self, out: &mut Columns) -> Result<bool> {
+        match &mut self.state {
+            State::Slice { bytes, at, released, decoder } => {
+                if *at == bytes.len() {
+                    decoder.finish(out)?;
+                    return Ok(false);
+                }
+                if *at - *released >= RELEASE {
+                    bytes.release(*released..*at);
+                    *released = *at;
+                }
+                *at += decoder.take(&bytes[*at..], out)?;
+            }
+            State::Read { reader, buffer, decoder } => match reader.read(buffer) {
+                Ok(0) => {
+                    decoder.finish(out)?;
+                    return Ok(false);
+                }
+                Ok(n) => {
+                    self.at += n as u64;
+                    decoder.push(&buffer[..n], out)?;
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(broken(&self.file, self.at, e)),
+            },
+            State::Whole { bytes, container, events } => {
+                let before = out.len();
+                if !container.next(bytes, out)? {
+                    return Ok(false);
+                }
+                *events += out.len() - before;
+                if *events >= RELEASE_EVENTS {
+                    bytes.release(0..bytes.len());
+                    *events = 0;
+                }
+            }
+            State::Done { .. } => return Ok(false),
         }
         Ok(true)
     }
@@ -228,7 +354,7 @@ impl EventReader {
     pub fn read_into(&mut self, events: &mut Columns) -> Result<()> {
         let before = events.len();
         let more = self.all(events, before);
-        self.state = State::Done { sensor: self.sensor() };
+        self.end();
         more
     }
 

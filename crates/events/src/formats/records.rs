@@ -56,6 +56,11 @@ pub trait Records: Send {
     fn sensor(&self) -> Option<Sensor> {
         None
     }
+
+    /// As [`Decoder::overflows`].
+    fn overflows(&self) -> u64 {
+        0
+    }
 }
 
 /// A [`Decoder`] of [`Records`].
@@ -146,6 +151,10 @@ impl<R: Records> Decoder for RecordDecoder<R> {
 
     fn sensor(&self) -> Option<Sensor> {
         self.records.sensor()
+    }
+
+    fn overflows(&self) -> u64 {
+        self.records.overflows()
     }
 }
 

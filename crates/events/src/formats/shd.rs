@@ -6,11 +6,11 @@
 //! would not fit float16), rounded to the nearest, ties to even.
 //!
 //! A spike is an event with x = unit, y = 0, on. Times start near 0 in each sample. The stream of
-//! the whole file is all samples one after another; [`Shd`] gives one.
+//! the whole file is all samples one after another; [`ReadOptions::stream`] and [`Shd`] give one.
 
 use super::cursor::Cursor;
 use super::hdf5::{self, Class, Dataset, Datatype, File, Heaps};
-use super::{Container, Fit, Format, Probe, Reading};
+use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading};
 use crate::{Columns, Error, Recording, Result, Sensor};
 
 /// See the module.
@@ -18,7 +18,9 @@ pub const FORMAT: Format = Format {
     name: "shd",
     about: "all samples of Spiking Heidelberg Digits in one HDF5 file",
     extensions: &["h5", "hdf5"],
+    axes: super::Axes::AsStored("x is the channel of the inner ear"),
     fits,
+    heeds: &[Heed::Stream],
     read: Reading::Whole(container),
     write: None,
 };
@@ -26,12 +28,17 @@ pub const FORMAT: Format = Format {
 /// The channels of the inner ear as a sensor of one row.
 pub const SENSOR: Sensor = Sensor { width: 700, height: 1 };
 
-pub(crate) const TIMES: &str = "spikes/times";
+const TIMES: &str = "spikes/times";
 const UNITS: &str = "spikes/units";
 const LABELS: &str = "labels";
 
+/// The names of the two data sets, if all bytes are there; else a word among the first ones.
 fn fits(probe: &Probe) -> Fit {
-    if is_shd(probe.head) { Fit::Sure } else { Fit::No }
+    let found = match probe.all {
+        Some(bytes) => hdf5::is_hdf5(probe.head) && hdf5::holds(bytes, &[TIMES, UNITS]),
+        None => is_shd(probe.head),
+    };
+    if found { Fit::Sure } else { Fit::No }
 }
 
 /// Whether the head of a file is HDF5 with a group `spikes`.
@@ -39,8 +46,18 @@ pub(crate) fn is_shd(head: &[u8]) -> bool {
     hdf5::is_hdf5(head) && head.windows(6).any(|w| w == b"spikes")
 }
 
-pub(crate) fn container(bytes: &[u8], name: &str) -> Result<Box<dyn Container>> {
-    Ok(Box::new(Reader { shd: Shd::open(bytes, name)?, next: 0 }))
+/// All samples, or the one of [`ReadOptions::stream`].
+fn container(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Container>> {
+    let shd = Shd::open(bytes, name)?;
+    let samples = match options.stream.map(usize::try_from) {
+        None => 0..shd.len(),
+        Some(Ok(i)) if i < shd.len() => i..i + 1,
+        Some(_) => {
+            let problem = format!("no sample {}, the file has {}", options.stream.unwrap_or(0), shd.len());
+            return Err(Error::unexpected(name, problem, "choose a number below that"));
+        }
+    };
+    Ok(Box::new(Reader { shd, samples }))
 }
 
 /// The samples of a file, whose bytes stay with the caller (mapped into memory).
@@ -231,16 +248,14 @@ fn half(bytes: [u8; 2]) -> f64 {
 /// The stream of the whole file.
 struct Reader {
     shd: Shd,
-    next: usize,
+    /// Those that are left.
+    samples: std::ops::Range<usize>,
 }
 
 impl Container for Reader {
     fn next(&mut self, bytes: &[u8], out: &mut Columns) -> Result<bool> {
-        if self.next >= self.shd.len() {
-            return Ok(false);
-        }
-        self.shd.sample(bytes, self.next, out)?;
-        self.next += 1;
+        let Some(sample) = self.samples.next() else { return Ok(false) };
+        self.shd.sample(bytes, sample, out)?;
         Ok(true)
     }
 

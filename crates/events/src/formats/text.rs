@@ -1,30 +1,50 @@
 //! Events as text (`.txt`, `.csv`, `.tsv`): one event a line.
 //!
-//! A line is `x y t p` (MNIST-DVS), parted by blanks, tabs, commas or semicolons; t in whole µs,
-//! p is 1 for ON and 0 or −1 for OFF. Another order of the columns, or further columns, must be
-//! stated: by a first line that names them (also after `#` or `%`), of x, y, p (polarity, pol, on)
-//! and t (t_us, timestamp, time, ts; t_s, t_ms, t_ns for another unit). With a unit stated t may
-//! have decimals and is rounded to the nearest µs. Other lines that begin with `#` or `%`, and
-//! empty ones, are skipped.
+//! A line is `x y t p` (MNIST-DVS), parted by blanks, or by commas, semicolons or tabs, between which
+//! a cell may be empty; t in whole µs, p is 1 for ON and 0 or −1 for OFF. Another order of the columns,
+//! or further columns, must be stated by a first line that names them (also after `#` or `%`): x, y, p
+//! (polarity, pol, on) and t (timestamp, time, ts). Every line has as many columns as are named.
+//! `x@640,y@480` states the sensor (faery). See `head` for which comments name columns.
 //!
-//! Times are raw. x and y are as stored: MNIST-DVS's own viewer shows 127 − x, 127 − y. This crate
-//! writes `x y t p` without a first line.
+//! Numbers may have decimals and an exponent. A time with a fraction needs a unit: in its name (t_s,
+//! t_ms, t_us, t_ns, `time (s)`) or as [`ReadOptions::time_unit`]; it is rounded to the nearest µs. In
+//! files that jAER wrote, times with a decimal point are seconds.
+//!
+//! Where nothing names the columns and t falls while only x, or only y, rises and never falls, the
+//! file is refused: that column is the time. This crate writes `x y t p` without a first line, and
+//! before the first time that falls the comment `# x y t p`, which states the order.
+//!
+//! Times are raw. x and y are as stored: MNIST-DVS's own viewer shows 127 − x, 127 − y.
+
+mod head;
+mod number;
+
+use head::{Comment, Layout, MOST_CELLS, PLAIN, Separator};
+use number::Decimal;
 
 use super::encoder::EventEncoder;
 use super::records::{Place, RecordDecoder, Records};
-use super::{Fit, Format, Probe, Reading};
-use crate::{Columns, Event, Result, Sensor};
+use super::{Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit};
+use crate::{Columns, Error, Event, Result, Sensor};
 
 /// See the module.
 pub const FORMAT: Format = Format {
     name: "text",
     about: "text, a line `x y t p` for each event, or columns named in the first line",
     extensions: &["txt", "csv", "tsv"],
+    axes: super::Axes::AsStored("a text does not say where they begin"),
     fits,
-    read: Reading::Stream(|file| Box::new(RecordDecoder::new(Text::default(), file))),
+    heeds: &[Heed::TimeUnit],
+    read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Text::new(options), file))),
     write: Some(|_: Option<Sensor>| {
-        Ok(EventEncoder::boxed(FORMAT.name, Vec::new(), |e, bytes| {
+        let (mut last, mut stated) = (0, false);
+        Ok(EventEncoder::boxed(FORMAT.name, Vec::new(), move |e, bytes| {
             let Event { t_us, x, y, on } = e;
+            if t_us < last && !stated {
+                bytes.extend(b"# x y t p\n");
+                stated = true;
+            }
+            last = t_us;
             bytes.extend(format!("{x} {y} {t_us} {}\n", u8::from(on)).bytes());
             Ok(())
         }))
@@ -34,26 +54,42 @@ pub const FORMAT: Format = Format {
 const REMEDY: &str = "a line is `x y t p` with t in whole µs; name other columns or units in the \
                       first line, for example `t_s,x,y,p`";
 const LONGEST_LINE: usize = 4096;
-/// Fields beyond this many are not looked at.
-const MOST_FIELDS: usize = 64;
+/// Comments that are kept until the first event.
+const MOST_COMMENTS: usize = 64;
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Where the columns are, and the unit of time.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Layout {
-    x: usize,
-    y: usize,
-    t: usize,
-    p: usize,
-    /// ns of one unit of t; `None`: whole µs.
-    unit_ns: Option<u64>,
+struct Text {
+    options: ReadOptions,
+    /// Comments before the columns are known.
+    comments: Vec<Comment>,
+    /// jAER wrote the file.
+    jaer: bool,
+    /// Known from the first line that is no comment.
+    start: Option<Start>,
+    order: Order,
 }
 
-const PLAIN: Layout = Layout { x: 0, y: 1, t: 2, p: 3, unit_ns: None };
+/// What the beginning of the file says of every line.
+#[derive(Clone, Copy, PartialEq)]
+struct Start {
+    layout: Layout,
+    separator: Separator,
+    /// Nothing names the columns.
+    assumed: bool,
+}
 
-#[derive(Default)]
-struct Text {
-    /// Known from the first line that is no comment.
-    layout: Option<Layout>,
+/// Why a line is no event.
+enum Fault {
+    /// Anything; the text says what.
+    Line(String),
+    /// Its time has a fraction and no unit; the text is the time.
+    NoUnit(String),
+}
+
+impl From<String> for Fault {
+    fn from(problem: String) -> Fault {
+        Fault::Line(problem)
+    }
 }
 
 impl Records for Text {
@@ -71,161 +107,230 @@ impl Records for Text {
     fn finish(&mut self, rest: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
         // The last line may lack its newline. Whether it lacks more cannot be known: a number that
         // is cut is a number.
-        self.line(rest, place, out)
+        self.line(rest, place, out)?;
+        let assumed = self.start.is_some_and(|start| start.assumed);
+        match self.order.contradiction().filter(|_| assumed) {
+            Some((at, name)) => {
+                let problem = format!("t, the third column, falls here, and {name} never does");
+                let remedy = "name the columns in the first line, for example `t x y p`, or `x y t p` if t does fall";
+                Err(Place { at, ..place }.error(0, problem, remedy))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn sensor(&self) -> Option<Sensor> {
+        self.start?.layout.sensor
     }
 }
 
 impl Text {
+    fn new(options: &ReadOptions) -> Text {
+        Text { options: *options, comments: Vec::new(), jaer: false, start: None, order: Order::default() }
+    }
+
     #[inline]
     fn line(&mut self, line: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
-        if self.layout == Some(PLAIN)
+        if let Some(Start { layout: PLAIN, separator: Separator::Blank, .. }) = self.start
             && let Some(event) = plain(line)
         {
+            self.order.add(event, place.at);
             out.push(event);
             return Ok(());
         }
         self.any_line(line, place, out)
     }
 
-    fn any_line(&mut self, line: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
-        let line = line.trim_ascii();
-        let comment = matches!(line.first(), Some(b'#' | b'%'));
-        if self.layout.is_none()
-            && let Some(layout) = Layout::named(line)
-        {
-            self.layout = Some(layout);
+    fn any_line(&mut self, mut line: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
+        if place.at == 0 {
+            if line.starts_with(b"\xFF\xFE") || line.starts_with(b"\xFE\xFF") {
+                return Err(place.error(0, "text in UTF-16", "save it as UTF-8"));
+            }
+            line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+        }
+        // Tabs may part empty cells, also the first and the last.
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let trimmed = line.trim_ascii();
+        if trimmed.is_empty() {
             return Ok(());
         }
-        if line.is_empty() || comment {
-            return Ok(());
+        if matches!(trimmed[0], b'#' | b'%') {
+            return self.comment(trimmed, place);
         }
-        let layout = *self.layout.get_or_insert(PLAIN);
-        match layout.event(line) {
+        let start = match self.start {
+            Some(start) => start,
+            None => {
+                let (start, is_head) = self.begin(line, place)?;
+                self.start = Some(start);
+                if is_head {
+                    return Ok(());
+                }
+                start
+            }
+        };
+        match self.event(line, start) {
             Ok(event) => {
+                self.order.add(event, place.at);
                 out.push(event);
                 Ok(())
             }
-            Err(problem) => {
-                let start: String = String::from_utf8_lossy(line).chars().take(40).collect();
-                Err(place.error(0, format!("`{start}` is no event: {problem}"), REMEDY))
+            Err(Fault::Line(problem)) => {
+                let problem = format!("`{}` is no event: {problem}", shortened(trimmed));
+                Err(place.error(0, problem, REMEDY))
             }
+            Err(Fault::NoUnit(time)) => Err(Error::TimeUnit {
+                file: place.file.into(),
+                at: place.at,
+                problem: format!("the time `{time}` has a fraction, and its unit is not stated"),
+            }),
         }
     }
-}
 
-impl Layout {
-    /// The layout that a line of names states.
-    fn named(line: &[u8]) -> Option<Layout> {
-        let line = std::str::from_utf8(line).ok()?.trim_start_matches(['#', '%', ' ']).to_ascii_lowercase();
-        let (mut x, mut y, mut t, mut p) = (None, None, None, None);
-        for (i, name) in fields(line.as_bytes()).enumerate().take(MOST_FIELDS) {
-            let name = std::str::from_utf8(name).ok()?.trim_matches('"');
-            let new = match name {
-                "x" => x.replace(i).is_none(),
-                "y" => y.replace(i).is_none(),
-                "p" | "pol" | "polarity" | "on" => p.replace(i).is_none(),
-                _ => match unit(name) {
-                    Some(unit) => t.replace((i, unit)).is_none(),
-                    // Further columns have names too; a number is none.
-                    None => name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'),
-                },
-            };
-            if !new {
-                return None;
+    fn comment(&mut self, line: &[u8], place: Place<'_>) -> Result<()> {
+        let Some(start) = &mut self.start else {
+            self.jaer |= line.windows(4).any(|word| word.eq_ignore_ascii_case(b"jAER"));
+            if self.comments.len() < MOST_COMMENTS {
+                self.comments.extend(Comment::of(line));
             }
+            return Ok(());
+        };
+        let stated = Comment::of(line).and_then(|c| c.layout(start.layout.columns).ok().flatten());
+        match stated {
+            Some(layout) if layout.same_places(&start.layout) => start.assumed = false,
+            Some(_) => {
+                let problem = format!("`{}` names the columns in another order than before", shortened(line));
+                return Err(place.error(0, problem, "keep recordings of different columns in files of their own"));
+            }
+            None => {}
         }
-        let (t, unit_ns) = t?;
-        let layout = Layout { x: x?, y: y?, t, p: p?, unit_ns: Some(unit_ns) };
-        // The plain order in plain µs is the fast path, named or not.
-        Some(if layout == (Layout { unit_ns: Some(1000), ..PLAIN }) { PLAIN } else { layout })
+        Ok(())
     }
 
-    fn event(&self, line: &[u8]) -> Result<Event, String> {
-        let mut all = [&b""[..]; MOST_FIELDS];
-        let mut count = 0;
-        for (to, field) in all.iter_mut().zip(fields(line)) {
-            *to = field;
-            count += 1;
+    /// What the first line that is no comment says; true if it only names columns.
+    fn begin(&self, line: &[u8], place: Place<'_>) -> Result<(Start, bool)> {
+        let separator = Separator::of(line);
+        if let Some(layout) = Layout::of_line(line, separator) {
+            self.check_unit(layout, place)?;
+            return Ok((Start { layout, separator, assumed: false }, true));
         }
-        if *self == PLAIN && count != 4 {
-            return Err(format!("it has {count} columns, not 4"));
+        let columns = separator.cells(line, &mut [&b""[..]; MOST_CELLS]);
+        let mut found: Option<Layout> = None;
+        for comment in &self.comments {
+            let stated = comment.layout(columns).map_err(|problem| {
+                let remedy = "name the columns alone in the first line, for example `# t_s x y p`";
+                place.error(0, format!("a comment before this line: {problem}"), remedy)
+            })?;
+            match (stated, found) {
+                (Some(a), Some(b)) if !a.same_places(&b) => {
+                    let remedy = "keep the one that is right";
+                    return Err(place.error(0, "two comments before this line name the columns differently", remedy));
+                }
+                // A unit may stand in one of several.
+                (Some(a), Some(b)) => found = Some(Layout { unit: b.unit.or(a.unit), ..b }),
+                (Some(a), None) => found = Some(a),
+                (None, _) => {}
+            }
         }
-        let field = |i: usize, name: &str| {
-            let field = all.get(i).filter(|_| i < count);
-            field.copied().ok_or_else(|| format!("it has no column {} ({name})", i + 1))
+        let layout = found.unwrap_or(PLAIN);
+        self.check_unit(layout, place)?;
+        Ok((Start { layout, separator, assumed: found.is_none() }, false))
+    }
+
+    /// Refuses a unit that contradicts the file's.
+    fn check_unit(&self, layout: Layout, place: Place<'_>) -> Result<()> {
+        let unit = self.options.unit(layout.unit, "the column of times");
+        let remedy = "leave the unit of time out, or correct the name of the column";
+        unit.map(|_| ()).map_err(|problem| place.error(0, problem, remedy))
+    }
+
+    fn event(&self, line: &[u8], start: Start) -> Result<Event, Fault> {
+        let Start { layout, separator, assumed } = start;
+        let mut cells = [&b""[..]; MOST_CELLS];
+        let count = separator.cells(line, &mut cells);
+        if count != layout.columns {
+            let named = if assumed { "" } else { ", as are named" };
+            return Err(Fault::Line(format!("it has {count} columns, not {}{named}", layout.columns)));
+        }
+        let number = |at: usize| Decimal::parse(cells[at]);
+        let pixel = |at: usize, name: &str| {
+            let value = number(at).and_then(Decimal::whole).and_then(|v| u16::try_from(v).ok());
+            value.ok_or_else(|| format!("{name} is not a whole number of 0 to 65535"))
         };
-        let pixel = |i: usize, name: &str| {
-            let value = field(i, name)?;
-            let number = number(value).and_then(|v| u16::try_from(v).ok());
-            number.ok_or_else(|| format!("{name} is not a whole number of 0 to 65535"))
-        };
-        let (x, y) = (pixel(self.x, "x")?, pixel(self.y, "y")?);
-        let t = field(self.t, "t")?;
-        let t_us = match self.unit_ns {
-            None => number(t).ok_or("t is not a whole number of µs")?,
-            Some(unit) => time(t, unit).ok_or("t is not a time")?,
-        };
-        let on = match field(self.p, "p")? {
-            b"1" | b"+1" | b"true" | b"True" | b"1.0" => true,
-            b"0" | b"-1" | b"false" | b"False" | b"0.0" | b"-1.0" => false,
-            _ => return Err("p is none of 1, 0 and -1".into()),
+        let (x, y) = (pixel(layout.x, "x")?, pixel(layout.y, "y")?);
+        let t_us = self.time(cells[layout.t], layout.unit)?;
+        let p = cells[layout.p].to_ascii_lowercase();
+        let on = match &p[..] {
+            b"true" | b"on" => true,
+            b"false" | b"off" => false,
+            p => {
+                let (negative, digits) = match p {
+                    [b'-', digits @ ..] => (true, digits),
+                    [b'+', digits @ ..] | digits => (false, digits),
+                };
+                match Decimal::parse(digits).and_then(Decimal::whole) {
+                    Some(1) => !negative,
+                    Some(0) => false,
+                    _ => return Err(Fault::Line("p is none of 1, 0 and -1".into())),
+                }
+            }
         };
         Ok(Event { t_us, x, y, on })
     }
-}
 
-/// ns of one unit, by the name of a column of times.
-fn unit(name: &str) -> Option<u64> {
-    let (stem, unit) = match name.trim_end_matches([')', ']']).rsplit_once(['_', '(', '[']) {
-        Some((stem, unit)) => (stem.trim_end(), Some(unit)),
-        None => (name, None),
-    };
-    let stems = ["t", "ts", "time", "timestamp", "timestamps"];
-    let ns = match unit {
-        None => 1000,
-        Some("us" | "µs") => 1000,
-        Some("s" | "sec") => 1_000_000_000,
-        Some("ms") => 1_000_000,
-        Some("ns") => 1,
-        Some(_) => return None,
-    };
-    stems.contains(&stem).then_some(ns)
-}
-
-fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|b| matches!(b, b' ' | b'\t' | b',' | b';' | b'\r')).filter(|f| !f.is_empty())
-}
-
-/// A whole number without a sign.
-fn number(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0u64, |n, &d| {
-        let d = d.wrapping_sub(b'0');
-        if d > 9 { None } else { n.checked_mul(10)?.checked_add(d.into()) }
-    })
-}
-
-/// A decimal number of units as µs, rounded to the nearest.
-fn time(text: &[u8], unit_ns: u64) -> Option<u64> {
-    let point = text.iter().position(|&b| b == b'.').unwrap_or(text.len());
-    let fraction = text.get(point + 1..).unwrap_or(b"");
-    let whole = number(&text[..point])?;
-    // Beyond 12 decimals nothing counts, but digits they must be.
-    let mut part = 0;
-    for (i, d) in fraction.iter().enumerate() {
-        let d = d.wrapping_sub(b'0');
-        if d > 9 {
-            return None;
+    fn time(&self, text: &[u8], stated: Option<TimeUnit>) -> Result<u64, Fault> {
+        let shown = || String::from_utf8_lossy(text).into_owned();
+        let Some(number) = Decimal::parse(text) else {
+            return Err(Fault::Line("t is not a time: a number of 0 or more".into()));
+        };
+        // jAER writes seconds with a decimal point and µs without.
+        let written = (self.jaer && text.contains(&b'.')).then_some(TimeUnit::Seconds);
+        match stated.or(self.options.time_unit).or(written) {
+            Some(unit) => number.scaled(unit.exponent()),
+            None => match number.whole() {
+                None if number.scaled(0).is_some() => return Err(Fault::NoUnit(shown())),
+                whole => whole,
+            },
         }
-        if i < 12 {
-            part += u128::from(d) * 10u128.pow(11 - i as u32);
-        }
+        .ok_or_else(|| Fault::Line(format!("t, `{}`, is beyond 64 bits of µs", shown())))
     }
-    // In 10⁻¹² ns.
-    let scaled = u128::from(unit_ns).checked_mul(u128::from(whole) * 10u128.pow(12) + part)?;
-    u64::try_from(scaled.checked_add(5 * 10u128.pow(14))? / 10u128.pow(15)).ok()
+}
+
+/// Whether t falls and x or y behaves as a time.
+#[derive(Debug, Default)]
+struct Order {
+    last: Option<Event>,
+    /// The byte of the line where t falls for the first time.
+    t_falls: Option<u64>,
+    /// Of x and of y.
+    rises: [bool; 2],
+    falls: [bool; 2],
+}
+
+impl Order {
+    #[inline]
+    fn add(&mut self, e: Event, at: u64) {
+        let Some(last) = self.last.replace(e) else { return };
+        if e.t_us < last.t_us && self.t_falls.is_none() {
+            self.t_falls = Some(at);
+        }
+        self.rises = [self.rises[0] | (e.x > last.x), self.rises[1] | (e.y > last.y)];
+        self.falls = [self.falls[0] | (e.x < last.x), self.falls[1] | (e.y < last.y)];
+    }
+
+    /// The byte where t falls, and the name of the only column that rises and never falls.
+    fn contradiction(&self) -> Option<(u64, &'static str)> {
+        let is_time = [0, 1].map(|i| self.rises[i] && !self.falls[i]);
+        let name = match is_time {
+            [true, false] => "x, the first,",
+            [false, true] => "y, the second,",
+            _ => return None,
+        };
+        self.t_falls.map(|at| (at, name))
+    }
+}
+
+fn shortened(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).chars().take(40).collect()
 }
 
 /// `x y t p` of digits parted by single blanks: nearly every line. Others go the long way.
@@ -251,18 +356,25 @@ fn plain(line: &[u8]) -> Option<Event> {
 
 /// Sure with a line of names, possible if the first line is an event or there is none.
 fn fits(probe: &Probe<'_>) -> Fit {
-    let text = probe.head.iter().all(|b| !b.is_ascii_control() || matches!(b, b'\t' | b'\r' | b'\n'));
-    if !text {
+    let head = probe.head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(probe.head);
+    if !head.iter().all(|b| !b.is_ascii_control() || matches!(b, b'\t' | b'\r' | b'\n')) {
         return Fit::No;
     }
-    let lines = probe.head.split(|&b| b == b'\n').map(|l| l.trim_ascii()).filter(|l| !l.is_empty());
-    for line in lines {
-        if Layout::named(line).is_some() {
+    let lines = head.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    for line in lines.filter(|line| !line.trim_ascii().is_empty()) {
+        if matches!(line.trim_ascii()[0], b'#' | b'%') {
+            if Comment::of(line.trim_ascii()).is_some_and(|comment| comment.is_head()) {
+                return Fit::Sure;
+            }
+            continue;
+        }
+        let separator = Separator::of(line);
+        if Layout::of_line(line, separator).is_some() {
             return Fit::Sure;
         }
-        if !matches!(line.first(), Some(b'#' | b'%')) {
-            return if PLAIN.event(line).is_ok() { Fit::Possible } else { Fit::No };
-        }
+        let start = Start { layout: PLAIN, separator, assumed: true };
+        let event = Text::new(&ReadOptions::default()).event(line, start);
+        return if matches!(event, Ok(_) | Err(Fault::NoUnit(_))) { Fit::Possible } else { Fit::No };
     }
     Fit::Possible
 }
@@ -271,12 +383,17 @@ fn fits(probe: &Probe<'_>) -> Fit {
 mod tests {
     use super::*;
 
-    fn decode(text: &str) -> Result<Vec<Event>> {
-        FORMAT.decode(text.as_bytes(), "a.txt").map(|s| s.events.to_vec())
+    fn decode(text: impl AsRef<[u8]>) -> Result<Vec<Event>> {
+        FORMAT.decode(text.as_ref(), "a.txt").map(|s| s.events.to_vec())
     }
 
     fn error(text: &str) -> String {
         decode(text).unwrap_err().to_string()
+    }
+
+    fn in_unit(text: &str, unit: TimeUnit) -> Result<Vec<Event>> {
+        let options = ReadOptions { time_unit: Some(unit), ..ReadOptions::default() };
+        FORMAT.decode_with(text.as_bytes(), "a.txt", &options).map(|s| s.events.to_vec())
     }
 
     #[test]
@@ -293,30 +410,84 @@ mod tests {
             "t_ms,x,y,p\n1.49951,3,4,1\n",
             "p,time[ns],y,x\n1,1500000,4,3\n",
             "id,x,y,p,t_ns,note\n7,3,4,1,1500000,hello\n",
+            "3, 4, 1500, 1\n",
+            ",t,x,y,p\n0,1500,3,4,1\n",
+            "id,label,x,y,t,p,w\n1,,3,4,1500,1,0\n",
+            "\tt\tx\ty\tp\n0\t1500\t3\t4\t1\n",
+            "\u{FEFF}t,x,y,p\n1500,3,4,1\n",
+            "\u{FEFF}3 4 1500 1\n",
+            "t,x@640,y@480,on\n1500,3,4,1\n",
+            "\"t\",\"x\",\"y\",\"p\"\n\"1500\",\"3\",\"4\",\"1\"\n",
+            "3.000000000000000000e+00 4.0 1.500000000000000000e+03 1.0e+00\n",
+            "# jAER DAVIS/DVS camera text file output\n# format: t x y p\n1.5E-3 3 4 1\n",
+            "# jAER text\n# dvs-events: One event per line:  timestamp(int32 us) x y polarity(off/on=0/1)\n1500 3 4 1\n",
+            "# Format is time (float s), x, y, polarity (0=off, 1=on) as specified at http://rpg\n0.0015 3 4 1\n",
+            "# t x y p\n# t_s x y p\n0.0015 3 4 1\n",
         ] {
             assert_eq!(decode(text).unwrap(), [event], "{text:?}");
         }
+        let stream = FORMAT.decode(b"t,x@640,y@480,on\n64,578,240,1\n", "a.csv").unwrap();
+        assert_eq!(stream.sensor, Some(Sensor { width: 640, height: 480 }));
     }
 
     #[test]
     fn what_is_no_event_names_the_line_and_the_remedy() {
-        assert!(error("1 2 3 1\n4 5 6.5 1\n").starts_with("a.txt: byte 8: `4 5 6.5 1` is no event: t is not"));
+        assert!(error("1 2 3 1\n4 x 6 1\n").starts_with("a.txt: byte 8: `4 x 6 1` is no event: y is not"));
         assert!(error("1 2 3\n").contains("it has 3 columns, not 4"));
         assert!(error("1 2 3 4 5\n").contains("it has 5 columns, not 4"));
+        assert!(error("t,x,y,p\n1,2,3,1,\n").contains("it has 5 columns, not 4, as are named"));
+        assert!(error("t,x,y,p,note\n1,2,3,1\n").contains("it has 4 columns, not 5, as are named"));
         assert!(error("1 70000 3 1\n").contains("y is not a whole number"));
+        assert!(error("-1 2 3 1\n").contains("x is not a whole number"));
         assert!(error("1 2 3 2\n").contains("p is none of"));
-        assert!(error("1 2 -3 1\n").contains("whole number of µs"));
+        assert!(error("1 2 -3 1\n").contains("t is not a time"));
+        assert!(error("1 2 1e30 1\n").contains("beyond 64 bits"));
         assert!(error("hello\n").contains("`hello` is no event"));
         assert!(error(&"1 ".repeat(5000)).contains("no end of line"));
         assert!(error("0.5 1 2 1\n").contains("name other columns or units in the first line"));
+        assert!(error("# timestamp x y sign\n1 2 3 1\n").contains("`sign` is not understood"));
+        assert!(error("# t x y p\n1 2 3 1\n# x y t p\n").contains("another order"));
+        assert!(error("# t x y p\n# x y t p\n1 2 3 1\n").contains("differently"));
+        let utf16 = decode(b"\xFF\xFEt\0,\0").unwrap_err().to_string();
+        assert!(utf16.contains("UTF-16"), "{utf16}");
     }
 
     #[test]
-    fn times_are_rounded_to_the_nearest_microsecond() {
-        assert_eq!(time(b"0.0000005", 1_000_000_000), Some(1));
-        assert_eq!(time(b"0.00000049999999999", 1_000_000_000), Some(0));
-        assert_eq!(time(b"18446744073709551615", 1000), Some(u64::MAX));
-        assert_eq!(time(b"18446744073709551615", 1_000_000_000), None);
-        assert_eq!((time(b"1e3", 1000), time(b"-1", 1000), time(b".5", 1)), (None, None, None));
+    fn a_time_with_a_fraction_needs_a_unit() {
+        for text in ["t,x,y,p\n0.000937,1,2,1\n", "# timestamp x y polarity\n0 1 2 1\n1e-6 1 2 1\n", "1 2 0.5 1\n"] {
+            let error = decode(text).unwrap_err();
+            assert!(matches!(&error, Error::TimeUnit { .. }), "{text:?}: {error}");
+            assert!(error.to_string().contains("t_s") && error.to_string().contains("`data.time_unit`"), "{error}");
+        }
+        let times = |text: &str, unit| in_unit(text, unit).map(|e| e.iter().map(|e| e.t_us).collect::<Vec<_>>());
+        assert_eq!(times("t,x,y,p\n0.000937,1,2,1\n3,1,2,1\n", TimeUnit::Seconds).unwrap(), [937, 3_000_000]);
+        assert_eq!(times("1 2 0.5 1\n", TimeUnit::Milliseconds).unwrap(), [500]);
+        assert_eq!(times("t_ms,x,y,p\n1,1,2,1\n", TimeUnit::Milliseconds).unwrap(), [1000]);
+        let error = times("t_ms,x,y,p\n1,1,2,1\n", TimeUnit::Seconds).unwrap_err().to_string();
+        assert!(error.contains("the column of times is in ms, and s is asked for"), "{error}");
+    }
+
+    #[test]
+    fn an_order_of_columns_that_the_times_contradict_is_refused() {
+        let error = error("1000 120 80 1\n1000 121 75 0\n1001 119 81 1\n");
+        assert!(
+            error.starts_with("a.txt: byte 14: t, the third column, falls here, and x, the first, never"),
+            "{error}"
+        );
+        // Polarity is no time, and neither is a column that is the same throughout.
+        for text in [
+            "# x y t p\n1000 120 80 1\n1000 121 75 0\n1001 119 81 1\n",
+            "1000 120 80 1\n1000 121 75 0\n1001 119 81 1\n# x y t p\n",
+            "x y t p\n1000 120 80 1\n1000 121 75 0\n1001 119 81 1\n",
+            "5 9 80 0\n4 8 75 1\n3 9 81 1\n",
+            "0 9 80 0\n0 8 75 1\n0 9 81 1\n",
+            "1 2 80 0\n2 3 75 1\n3 4 81 1\n",
+            "1 9 80 0\n2 8 80 1\n3 9 81 1\n",
+        ] {
+            assert_eq!(decode(text).unwrap().len(), 3, "{text}");
+        }
+        let falling = [(3, 80), (4, 75)].map(|(x, t_us)| Event { t_us, x, y: 9 - x, on: x == 3 });
+        let bytes = crate::formats::encode("text", &falling.into_iter().collect(), None).unwrap();
+        assert_eq!(decode(bytes).unwrap(), falling);
     }
 }

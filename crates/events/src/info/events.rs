@@ -11,23 +11,28 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::order;
-use crate::formats::{self, EventStream};
+use crate::formats::{self, Axes, EventStream, ReadOptions};
 use crate::progress::Progress;
 use crate::{Columns, Error, Result, Sensor};
 
-/// A file of events in numbers. All of them describe the file's own order and literal times.
+/// A file of events in numbers. All of them describe the file's own order and stored coordinates, which
+/// [`EventsInfo::axes`] says how to count, and times in which a clock that overflows is continued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventsInfo {
     /// Name of the format.
     pub format: &'static str,
-    /// The sensor, if the file states it.
+    /// The sensor: that of the options, else the one that the file states.
     pub sensor: Option<Sensor>,
+    /// The sensor that the file states, if the options have another.
+    pub stated_sensor: Option<Sensor>,
     /// Number of events.
     pub events: usize,
     /// Time of the first event in the file, µs.
     pub t_first_us: Option<u64>,
     /// Time of the last event in the file, µs.
     pub t_last_us: Option<u64>,
+    /// Which way the stored columns and rows count.
+    pub axes: String,
     /// Smallest and largest column.
     pub x: Option<(u16, u16)>,
     /// Smallest and largest row.
@@ -36,48 +41,116 @@ pub struct EventsInfo {
     pub on: usize,
     /// Number of events that sorting by time moves.
     pub moved: usize,
+    /// How often the clock has overflowed and been continued; overflows that the file itself counts
+    /// are not among them.
+    pub overflows: u64,
+    /// What is subtracted from all times, µs.
+    pub shift_us: u64,
+    /// The events outside the sensor.
+    pub outside: Option<Outside>,
+    /// How many events outside the sensor were left out.
+    pub dropped: u64,
     /// SHA-256 of the events in file order, each as 13 little-endian bytes: u64 time in µs, u16 x,
     /// u16 y, u8 polarity. Two readers that agree give the same digest.
     pub sha256: String,
+}
+
+/// Events that lie outside the sensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Outside {
+    /// How many there are.
+    pub events: u64,
+    /// Index of the first in the file.
+    pub first: u64,
+    /// Its column.
+    pub x: u16,
+    /// Its row.
+    pub y: u16,
+}
+
+impl Outside {
+    /// Adds the events of a chunk, whose first has the number `index` in the file.
+    pub fn add(so_far: &mut Option<Outside>, sensor: Sensor, chunk: &Columns, index: u64) {
+        let Some(first) = chunk.first_outside(sensor) else { return };
+        let outside = chunk.iter_from(first).filter(|e| !sensor.contains(e.x, e.y)).count() as u64;
+        let (x, y) = (chunk.x()[first], chunk.y()[first]);
+        let first = Outside { events: 0, first: index + first as u64, x, y };
+        so_far.get_or_insert(first).events += outside;
+    }
+}
+
+impl fmt::Display for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outside { events, first, x, y } = self;
+        if *events == 1 {
+            write!(f, "event {first} at ({x}, {y})")
+        } else {
+            write!(f, "{events} events, the first is event {first} at ({x}, {y})")
+        }
+    }
 }
 
 impl EventsInfo {
     /// The numbers of a decoded stream.
     pub fn of(stream: &EventStream) -> EventsInfo {
         let mut tally = Tally::default();
-        tally.add(&stream.events);
+        let axes = axes(stream.format);
+        tally.look_outside(&stream.events, stream.sensor);
+        match axes {
+            Axes::LowerLeft => {
+                let mut stored = stream.events.clone();
+                axes.to_stored(stream.sensor, &mut stored);
+                tally.add(&stored);
+            }
+            _ => tally.add(&stream.events),
+        }
         tally.into_info(stream.format, stream.sensor, stream.events.moved_by_sorting())
     }
 
     /// The numbers of a file of events. Memory does not depend on its length.
     ///
     /// # Errors
-    /// As [`formats::open`] and [`formats::EventReader::next`]; [`Error::Unexpected`] for a pipe with
-    /// times that fall, which cannot be read again; [`Error::Cancelled`].
-    pub fn read(path: &Path, progress: &dyn Progress) -> Result<EventsInfo> {
-        let mut reader = formats::open(path)?;
+    /// As [`formats::open_with`] and [`formats::EventReader::next`]; [`Error::Unexpected`] for a pipe
+    /// with times that fall, which cannot be read again; [`Error::Cancelled`].
+    pub fn read(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<EventsInfo> {
+        let mut reader = formats::open_stoppable(path, options, progress)?;
         let (mut tally, mut chunk) = (Tally::default(), Columns::new());
+        let axes = axes(reader.format());
         while reader.next(&mut chunk)? {
             stop(progress)?;
+            tally.look_outside(&chunk, reader.sensor());
+            axes.to_stored(reader.stated_sensor(), &mut chunk);
             tally.add(&chunk);
         }
-        let moved = if tally.falls { moved(path, &tally, progress)? } else { 0 };
-        Ok(tally.into_info(reader.format(), reader.sensor(), moved))
+        // Shifted times have the same order.
+        let unshifted = ReadOptions { shift_to_zero: false, ..*options };
+        let moved = if tally.falls { moved(path, &unshifted, reader.shift_us(), &tally, progress)? } else { 0 };
+        let mut info = tally.into_info(reader.format(), reader.sensor(), moved);
+        info.stated_sensor = reader.stated_sensor().filter(|stated| Some(*stated) != info.sensor);
+        (info.overflows, info.shift_us, info.dropped) = (reader.overflows(), reader.shift_us(), reader.dropped());
+        Ok(info)
     }
+}
+
+/// The axes of the format of a name.
+fn axes(format: &str) -> Axes {
+    formats::by_name(format).map_or(Axes::UpperLeft, |f| f.axes)
 }
 
 fn stop(progress: &dyn Progress) -> Result<()> {
     if progress.cancelled() { Err(Error::Cancelled { what: "reading the events".into() }) } else { Ok(()) }
 }
 
-/// How many events of a file sorting moves.
-fn moved(path: &Path, tally: &Tally, progress: &dyn Progress) -> Result<usize> {
+/// How many events of a file sorting moves. The tally's times are smaller by `shift_us` than those
+/// that `options` give.
+fn moved(path: &Path, options: &ReadOptions, shift_us: u64, tally: &Tally, progress: &dyn Progress) -> Result<usize> {
     if !path.metadata().is_ok_and(|m| m.is_file()) {
         let problem = "its times fall, and how many events sorting moves takes a second reading";
         return Err(Error::unexpected(path.display().to_string(), problem, "save what comes through it as a file"));
     }
-    let moved = order::moved(tally.earliest, tally.latest, &mut |take| {
-        let (mut reader, mut chunk) = (formats::open(path)?, Columns::new());
+    let moved = order::moved(tally.earliest + shift_us, tally.latest + shift_us, &mut |take| {
+        let (mut reader, mut chunk) = (formats::open_with(path, options)?, Columns::new());
         while reader.next(&mut chunk)? {
             stop(progress)?;
             take(chunk.t_us());
@@ -99,10 +172,18 @@ struct Tally {
     x: Option<(u16, u16)>,
     y: Option<(u16, u16)>,
     on: usize,
+    outside: Option<Outside>,
     hash: Sha256,
 }
 
 impl Tally {
+    /// Looks for events outside the sensor, by the axes of memory; before [`Tally::add`].
+    fn look_outside(&mut self, events: &Columns, sensor: Option<Sensor>) {
+        if let Some(sensor) = sensor {
+            Outside::add(&mut self.outside, sensor, events, self.events as u64);
+        }
+    }
+
     fn add(&mut self, events: &Columns) {
         let range = |so_far: Option<(u16, u16)>, of: &[u16]| {
             let (low, high) = (*of.iter().min()?, *of.iter().max()?);
@@ -128,13 +209,19 @@ impl Tally {
         EventsInfo {
             format,
             sensor,
+            stated_sensor: None,
             events: self.events,
             t_first_us: self.first,
             t_last_us: self.last,
+            axes: axes(format).to_string(),
             x: self.x,
             y: self.y,
             on: self.on,
             moved,
+            overflows: 0,
+            shift_us: 0,
+            outside: self.outside,
+            dropped: 0,
             sha256: hex(self.hash),
         }
     }
@@ -173,17 +260,36 @@ fn hex(hash: Sha256) -> String {
 impl fmt::Display for EventsInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "format   {}", self.format)?;
-        match self.sensor {
-            Some(sensor) => writeln!(f, "sensor   {sensor}")?,
-            None => writeln!(f, "sensor   not stated in the file")?,
+        match (self.sensor, self.stated_sensor) {
+            (Some(sensor), Some(stated)) => writeln!(f, "sensor   {sensor} (the file states {stated})")?,
+            (Some(sensor), None) => writeln!(f, "sensor   {sensor}")?,
+            (None, _) => writeln!(f, "sensor   not stated in the file")?,
         }
         writeln!(f, "events   {} ({} ON)", self.events, self.on)?;
         if let (Some(first), Some(last), Some(x), Some(y)) = (self.t_first_us, self.t_last_us, self.x, self.y) {
             writeln!(f, "time     {first}..{last} µs")?;
             writeln!(f, "x, y     {}..{}, {}..{}", x.0, x.1, y.0, y.1)?;
+            writeln!(f, "axes     {}", self.axes)?;
+        }
+        if let (Some(outside), Some(sensor)) = (self.outside, self.sensor) {
+            writeln!(f, "outside  {outside} of {}: outside the {sensor} sensor", self.events)?;
+        }
+        if self.dropped > 0 {
+            writeln!(f, "outside  {} events outside the sensor are left out", self.dropped)?;
+        }
+        if self.shift_us > 0 {
+            writeln!(f, "shift    {} µs are subtracted from all times", self.shift_us)?;
+        }
+        if self.overflows > 0 {
+            let s = if self.overflows == 1 { "" } else { "s" };
+            writeln!(f, "clock    overflowed {} time{s}: later times go on from there", self.overflows)?;
         }
         if self.moved > 0 {
-            writeln!(f, "order    {} events are moved by sorting", self.moved)?;
+            writeln!(
+                f,
+                "order    {} events are moved by sorting: their times fall (disorder, no overflow)",
+                self.moved
+            )?;
         }
         write!(f, "sha256   {}", self.sha256)
     }
@@ -205,7 +311,7 @@ mod tests {
             let path = folder.path().join("a.dat");
             let columns = Columns::from(&events[..]);
             std::fs::write(&path, formats::encode("dat", &columns, None).unwrap()).unwrap();
-            let found = EventsInfo::read(&path, &Silent).unwrap();
+            let found = EventsInfo::read(&path, &ReadOptions::default(), &Silent).unwrap();
             let stream = EventStream { format: "dat", sensor: None, events: columns };
             prop_assert_eq!(&found, &EventsInfo::of(&stream));
             let mut sorted = events.clone();

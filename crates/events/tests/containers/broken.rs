@@ -35,7 +35,7 @@ fn decode(format: &str, bytes: &[u8], most: usize) -> Result<usize, String> {
     let mut result = Ok(());
     match format.read {
         formats::Reading::Stream(decoder) => {
-            let mut decoder = decoder("x");
+            let mut decoder = decoder("x", &Default::default());
             for part in bytes.chunks(1000) {
                 chunk.clear();
                 result = result.and_then(|()| decoder.push(part, &mut chunk));
@@ -43,7 +43,7 @@ fn decode(format: &str, bytes: &[u8], most: usize) -> Result<usize, String> {
             }
             result = result.and_then(|()| decoder.finish(&mut chunk));
         }
-        formats::Reading::Whole(container) => match container(bytes, "x") {
+        formats::Reading::Whole(container) => match container(bytes, "x", &Default::default()) {
             Err(e) => result = Err(e),
             Ok(mut container) => loop {
                 chunk.clear();

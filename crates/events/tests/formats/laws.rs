@@ -13,7 +13,7 @@ use super::samples::{SENSOR, file, sorted, writable};
 /// Decodes in chunks that end at `cuts`.
 pub fn in_chunks(format: &Format, bytes: &[u8], cuts: &[usize]) -> Option<Result<EventStream>> {
     let Reading::Stream(decoder) = format.read else { return None };
-    let mut decoder = decoder("chunks");
+    let mut decoder = decoder("chunks", &Default::default());
     let mut events = Columns::new();
     let mut from = 0;
     let mut run = || {

@@ -19,6 +19,15 @@ pub struct DataRecipe {
     /// Width and height of the sensor, for recordings whose files do not state it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensor: Option<[u16; 2]>,
+    /// Unit of the times of recordings whose files do not state it: s, ms, us or ns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_unit: Option<String>,
+    /// Times as stored: clocks that start again from 0 are not continued (DAT, AEDAT 2.0, EVT).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub literal_times: bool,
+    /// Leave events outside the sensor out instead of refusing their recording.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drop_outside: bool,
     /// Share of each class that is the test part, drawn by the data seed; for sets without an
     /// official split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,6 +100,8 @@ pub struct Augment {
 const LARGEST_CHANGE: usize = 65_535;
 /// A minute, in µs.
 const LONGEST_JITTER: f32 = 6e7;
+/// The units of `data.time_unit`.
+const TIME_UNITS: [&str; 4] = ["s", "ms", "us", "ns"];
 
 impl DataRecipe {
     pub(super) fn check(&self) -> Result<(), String> {
@@ -122,6 +133,9 @@ impl DataRecipe {
             {
                 return Err(format!("`data.{name}` = [{width}, {height}]: width and height are at least 1"));
             }
+        }
+        if let Some(unit) = self.time_unit.as_deref().filter(|unit| !TIME_UNITS.contains(unit)) {
+            return Err(format!("`data.time_unit` = \"{unit}\": choose one of {}", TIME_UNITS.join(", ")));
         }
         match (self.test_share, self.train_first) {
             (Some(_), Some(_)) => {

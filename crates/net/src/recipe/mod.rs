@@ -103,7 +103,11 @@ impl Recipe {
         toml::to_string(self).map_err(|e| wrong(Path::new("<recipe>"), e.to_string()))
     }
 
-    fn check(&self) -> std::result::Result<(), String> {
+    /// Checks every number and word that can be checked without data and network; a recipe that was read has been.
+    ///
+    /// # Errors
+    /// Names the key, what is wrong with its value, and what it may be.
+    pub fn check(&self) -> std::result::Result<(), String> {
         self.data.check()?;
         self.network.check()?;
         self.train.check()?;

@@ -18,10 +18,11 @@ use tickless_train::progress::Progress;
   tickless asynchrony runs/nmnist-mtt-seed1 --delay-us 10,100 --queue ''
   tickless asynchrony runs/nmnist-mtt-seed1 --json > asynchrony.json
 
-One thing is changed at a time, from the exact engine on; a single layer is late by the longest delay,
-a queue is swept at the longest service time. Shown are accuracy, the spike difference to the exact engine over all neurons, and events that
-a full queue lost. The run keeps the table (`asynchrony.json`) and a picture (`asynchrony.svg` and
-`.png`). All of it is this simulator's, none of it a chip's.")]
+One thing is changed at a time, from the exact engine on; a single layer is late by the longest
+delay, a queue is swept at the longest service time. Shown are accuracy, the spike difference to
+the exact engine over all neurons, and events that a full queue lost. The run keeps the table
+(`asynchrony.json`) and a picture (`asynchrony.svg` and `.png`). All of it is this simulator's,
+none of it a chip's.")]
 pub struct Sweep {
     #[command(flatten)]
     run: RunArgs,
@@ -68,7 +69,7 @@ impl Sweep {
         console.finish();
         run.folder.write_json("asynchrony.json", &rows)?;
         let name =
-            format!("{} ({}), {} {} recordings", run.facts.network, run.facts.strategy, ids.len(), self.part.word());
+            format!("{} ({}), {} {} recordings", run.facts.network, run.facts.origin(), ids.len(), self.part.word());
         let pictures = write_sweep(&name, &rows, run.folder.path())?;
         if global.json {
             return print_json(&rows);

@@ -13,8 +13,8 @@ use tickless_train::progress::Progress;
 /// Recompute a run's batch-norm statistics at T_max.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  tickless calibrate runs/resnet-mtt-seed1
-  tickless calibrate runs/resnet-mtt-seed1 --batches 50
+  tickless calibrate runs/cifar10-resnet18-mtt-seed1000
+  tickless calibrate runs/cifar10-resnet18-mtt-seed1000 --batches 50
 
 Training does this at its end; use it after changing weights or with more batches.")]
 pub struct Calibrate {

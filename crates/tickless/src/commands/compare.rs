@@ -8,7 +8,6 @@ use crate::report as page;
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::PathBuf;
-use tickless_net::recipe::Recipe;
 use tickless_train::device::device;
 
 /// Train several strategies, evaluate each at every T and with no clock, and report.
@@ -16,9 +15,11 @@ use tickless_train::device::device;
 #[command(after_help = "Examples:
   tickless compare recipes/nmnist.toml --data ~/data/nmnist --seeds 1,2,3
   tickless compare recipes/nmnist.toml --data ~/data/nmnist --folds 5
-  tickless compare recipes/nmnist.toml --strategies sdt,mtt --output runs/two
+  tickless compare recipes/nmnist.toml --data ~/data/nmnist --strategies sdt,mtt --output runs/two
 
-Started again with the same options it goes on where it stopped.")]
+Strategies, seeds, folds, data, network and folders are checked before the first training.
+Started again with the same options it goes on where it stopped; what a run was already
+evaluated at is not measured again.")]
 pub struct Compare {
     #[command(flatten)]
     recipe: RecipeArgs,
@@ -34,12 +35,16 @@ pub struct Compare {
     /// Folder of the experiment (default: runs/<recipe>).
     #[arg(long, short)]
     output: Option<PathBuf>,
+    /// Go on with a training that was stopped also if what its bits depend on is another now (recordings, precision,
+    /// kernels, machine, workers, version); its weights are then not those of one never stopped.
+    #[arg(long)]
+    allow_changed: bool,
 }
 
 impl Compare {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
-        let recipe = Recipe::load(&self.recipe.recipe, &self.recipe.changes.assignments()?)?;
+        let recipe = self.recipe.changes.load(&self.recipe.recipe)?;
         check_epochs(&recipe)?;
         if self.folds == 1 {
             bail!(
@@ -55,6 +60,7 @@ impl Compare {
             folder: self.output.unwrap_or_else(|| PathBuf::from("runs").join(&stem)),
             title: format!("Tickless: {stem}"),
             command: command_line(),
+            allow_changed: self.allow_changed,
             recipe,
         };
         finish(&experiment, global, console)

@@ -1,6 +1,6 @@
 //! `tickless demo`: the main job on embedded data, in a minute or two.
 
-use super::{check_epochs, command_line, compare::finish};
+use super::{absolute, check_epochs, command_line, compare::finish};
 use crate::cli::Global;
 use crate::experiment::Experiment;
 use crate::progress::Console;
@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tickless_net::recipe::Recipe;
+use tickless_train::device::device;
 
 /// The recipe of the demo.
 const RECIPE: &str = include_str!("../../../../recipes/demo.toml");
@@ -34,6 +35,10 @@ pub struct Demo {
     /// Change a key of the recipe; may be given often.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Go on with a training that was stopped also if what its bits depend on is another now (recordings, precision,
+    /// kernels, machine, workers, version); its weights are then not those of one never stopped.
+    #[arg(long)]
+    allow_changed: bool,
 }
 
 impl Demo {
@@ -42,20 +47,25 @@ impl Demo {
         if self.seeds == 0 {
             bail!("`--seeds` is at least 1");
         }
-        let recipe = Recipe::parse(RECIPE, Path::new("demo.toml"), &self.set)?;
+        let mut recipe = Recipe::parse(RECIPE, Path::new("demo.toml"), &self.set)?;
+        absolute(&mut recipe)?;
         check_epochs(&recipe)?;
-        if self.fresh {
-            clear(&self.output)?;
-        }
         let experiment = Experiment {
             recipe,
             strategies: ["sdt", "nmt", "mtt"].map(String::from).to_vec(),
             seeds: (0..self.seeds).collect(),
             folds: 0,
-            folder: self.output,
+            folder: self.output.clone(),
             title: "Tickless demo: one set of weights at every number of time steps, and at none".into(),
             command: command_line(),
+            allow_changed: self.allow_changed,
         };
+        if self.fresh {
+            // What an earlier demo left goes only if this one can begin.
+            experiment.check_plans(console)?;
+            device(&global.device)?;
+            clear(&self.output)?;
+        }
         finish(&experiment, global, console)
     }
 }

@@ -3,13 +3,17 @@
 use super::{Part, RunArgs, print_json, say};
 use crate::cli::Global;
 use crate::gather::Evaluation;
+use crate::kept;
 use crate::progress::Console;
 use anyhow::{Result, bail};
 use clap::Args;
+use tickless_kernels::Precision;
 use tickless_net::LeakRule;
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::device::device;
 use tickless_train::evaluate::{Plan, Setting, across_steps, activity, at_configuration};
+use tickless_train::model::check_configuration;
+use tickless_train::progress::Progress;
 
 /// Evaluate a run at many numbers of time steps.
 #[derive(Debug, Args)]
@@ -19,12 +23,15 @@ use tickless_train::evaluate::{Plan, Setting, across_steps, activity, at_configu
   tickless eval runs/nmnist-mtt-seed1 --steps 1,2,5..8,200 --leak time
   tickless eval runs/nmnist-mtt-seed1 --configuration 10,3,1   each stage at its own T
   tickless eval runs/nmnist-mtt-seed1 --json
-  tickless eval runs/gesture-mtt-seed1 --calibrate   batch norm calibrated at every T
+  tickless eval runs/cifar10-resnet18-mtt-seed1000 --calibrate   batch norm calibrated at every T
 
 Recordings are cut anew into T frames. The leak belongs to the step (`step`, the paper) or to time
 (`time`: the time constant stays); both are shown unless one is asked for. The statistics of batch
 norm are those of T_max; recordings cut into far fewer frames have more events in each, and want
-`--calibrate`.")]
+`--calibrate`.
+
+The run keeps what was measured on its whole test part (`eval.json`); a later evaluation at
+other T is added to it, and one at the same T replaces it.")]
 pub struct Eval {
     #[command(flatten)]
     run: RunArgs,
@@ -57,8 +64,13 @@ enum Leak {
 impl Eval {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        let configurations = self.configuration.iter().map(|text| steps(text)).collect::<Result<Vec<_>>>()?;
+        let asked = self.steps.as_ref().map(|text| steps(text)).transpose()?;
         let run = self.run.load()?;
         let folder = &run.folder;
+        for c in &configurations {
+            check_configuration(&run.network, c)?;
+        }
         let model = run.model(&device(&global.device)?)?;
         let ids = self.part.of(&run.parts, self.limit);
         if ids.is_empty() {
@@ -76,34 +88,39 @@ impl Eval {
             Some(Leak::Time) => vec![LeakRule::Time],
         };
         let mut points = Vec::new();
-        for text in &self.configuration {
-            let configuration = steps(text)?;
+        for configuration in &configurations {
             for &leak in &leaks {
-                points.push(at_configuration(&model, &setting, &configuration, leak, console)?);
+                points.push(at_configuration(&model, &setting, configuration, leak, console)?);
             }
         }
-        if self.configuration.is_empty() || self.steps.is_some() {
-            let steps = match &self.steps {
-                Some(text) => steps(text)?,
-                None => run.recipe.eval.steps.clone(),
-            };
+        if self.configuration.is_empty() || asked.is_some() {
+            let mut steps = asked.unwrap_or_else(|| run.recipe.eval.steps.clone());
+            let mut seen = std::collections::HashSet::new();
+            steps.retain(|t| seen.insert(*t));
             points.extend(across_steps(&model, &setting, &Plan { steps, leaks, calibration }, console)?);
         }
         let activity = activity(&model, &setting, t_max, LeakRule::Step, console)?;
-        let result = Evaluation { part: self.part.word().into(), points, activity };
-        // The run keeps its evaluation on the whole test part; others are only shown.
-        if self.part == Part::Test && self.limit == 0 && self.configuration.is_empty() && !self.calibrate {
-            folder.write_json("eval.json", &result)?;
+        let result = Evaluation::of(&run, &model, self.part, points, activity);
+        // The run keeps its evaluation on the whole test part at full precision; others are only shown.
+        if result.is_whole(&run) && self.configuration.is_empty() && !self.calibrate {
+            // Another command may add to the same file.
+            let _lock = folder.lock_results()?;
+            // What cannot be read is worth less than what was just measured.
+            let kept = kept::evaluation(&run)
+                .inspect_err(|e| console.warn(&format!("what cannot be read is replaced: {e}")))
+                .unwrap_or_default();
+            folder.write_json("eval.json", &result.clone().merged_into(kept))?;
         }
         if global.json {
             return print_json(&result);
         }
         say!(
-            "{} on {} {} samples (trained as {}, T_max {t_max})",
+            "{} on {} {} samples{} ({}, T_max {t_max})",
             run.facts.network,
-            ids.len(),
+            of_all(ids.len(), self.part.of(&run.parts, 0).len()),
             self.part.word(),
-            run.facts.strategy
+            if model.precision() == Precision::F32 { String::new() } else { format!(" at {}", model.precision()) },
+            run.facts.origin()
         );
         say!("{:>16}  {:>6}  {:>10}  {:>8}", "T", "leak", "% correct", "loss");
         for p in &result.points {
@@ -117,6 +134,11 @@ impl Eval {
         }
         Ok(())
     }
+}
+
+/// `40`, or `7 of 40`.
+fn of_all(some: usize, all: usize) -> String {
+    if some == all { all.to_string() } else { format!("{some} of {all}") }
 }
 
 /// `1,2,5..8` as a list; ranges include both ends.

@@ -1,23 +1,24 @@
 //! `tickless finetune RUN`: to a network without bias and norm, and trained on as such.
 
-use super::{RunArgs, begin, print_json, say, stopped};
+use super::{RunArgs, absolute, begin, command_line, next_step, print_json, same, say, stopped};
 use crate::cli::Global;
 use crate::progress::Console;
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 use clap::Args;
 use std::path::PathBuf;
 use tickless_net::recipe::{OptimiserName, Recipe};
 use tickless_net::{fold, spec};
 use tickless_train::device::device;
 use tickless_train::progress::Progress;
-use tickless_train::run::{Job, RunFolder, train};
+use tickless_train::run::{Base, Job, RunFolder, train};
+use tickless_train::strategy::{Steps, by_name};
 
 /// Remove biases, fold the norm, and fine-tune for chips without a clock.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  tickless finetune runs/gesture-sdt-seed1                     20 epochs of MTT, bias-free
-  tickless finetune runs/gesture-sdt-seed1 --strategy sdt      the baseline
-  tickless finetune runs/gesture-sdt-seed1 --epochs 0          only convert
+  tickless finetune runs/nmnist-mtt-seed1                      20 epochs of MTT, bias-free
+  tickless finetune runs/nmnist-mtt-seed1 --strategy sdt       the baseline
+  tickless finetune runs/nmnist-mtt-seed1 --epochs 0           only convert
 
 A chip without a clock adds no bias at every step, so a deployable network has none: running means
 and biases are removed, the norm's scale goes into the weights, then training goes on (SGD without
@@ -37,12 +38,16 @@ pub struct Finetune {
     /// Keep the norm in evaluation mode with its gain trainable, and fold again at the end.
     #[arg(long)]
     keep_norm: bool,
-    /// Folder of the new run (default: the run's name with `-<strategy>-finetuned`).
+    /// Folder of the new run (default: the run's name with `-<strategy>-finetuned`; with `--epochs 0` `-converted`).
     #[arg(long, short)]
     output: Option<PathBuf>,
     /// Go on with the checkpoint in the output folder.
     #[arg(long)]
     resume: bool,
+    /// Go on with a training that was stopped also if what its bits depend on is another now (recordings, precision,
+    /// kernels, machine, workers, version); its weights are then not those of one never stopped.
+    #[arg(long)]
+    allow_changed: bool,
 }
 
 impl Finetune {
@@ -50,6 +55,9 @@ impl Finetune {
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
         let device = device(&global.device)?;
         let run = self.run.load()?;
+        let (t_min, t_max) = (run.recipe.train.t_min, run.recipe.train.t_max);
+        let (samples, group) = (run.recipe.train.samples, run.recipe.train.group);
+        by_name(&self.strategy, Steps { t_min, t_max, samples, group })?;
         let from = &self.run.run;
         let (network, weights) = match self.keep_norm && self.epochs > 0 {
             true => fold::keep_norm(&run.network, &run.weights)?,
@@ -68,6 +76,8 @@ impl Finetune {
         recipe.train.weight_decay = 5e-4;
         recipe.train.warmup_epochs = 0.0;
         recipe.train.freeze_norm = self.keep_norm && self.epochs > 0;
+        recipe.check().map_err(|problem| anyhow::anyhow!("{}: {problem}", from.display()))?;
+        absolute(&mut recipe)?;
         let name = from.file_name().map_or_else(|| "run".into(), |n| n.to_string_lossy().into_owned());
         let kind = if self.epochs == 0 { "converted".to_owned() } else { format!("{}-finetuned", self.strategy) };
         let path = self.output.unwrap_or_else(|| from.with_file_name(format!("{name}-{kind}")));
@@ -77,12 +87,15 @@ impl Finetune {
             done.network.layers = spec::specs_of(&fold::deployable(&run.network, &run.weights)?.0);
             done.train.freeze_norm = false;
         }
-        let (folder, begun) = begin(&path, self.resume, console)?;
+        let (folder, begun) = begin(&path, Some(self.resume), console)?;
         let kept = if begun { Some(folder.recipe()?) } else { None };
-        if kept.as_ref().is_some_and(|k| *k != recipe && *k != done) {
-            bail!("{}: was begun with other options; give the same, or another `--output`", path.display());
+        if let Some(kept) = &kept {
+            let fits = same(kept, &recipe)? || same(kept, &done)?;
+            // A checkpoint goes on with the paths that it was begun with.
+            (recipe.data, done.data) = (kept.data.clone(), kept.data.clone());
+            ensure!(fits, "{}: was begun with other options; give the same, or another `--output`", path.display());
         }
-        let facts = if kept.as_ref() == Some(&done) && folder.finished() {
+        let facts = if kept.as_ref() == Some(&done) && folder.finished()? {
             console.line(&format!("{}: has finished already", path.display()));
             folder.facts()?
         } else {
@@ -92,8 +105,10 @@ impl Finetune {
                 parts: &run.parts,
                 folder: &folder,
                 initial: Some(weights),
-                base: Some(from.display().to_string()),
+                base: Some(Base { from: from.display().to_string(), strategy: run.facts.strategy.clone() }),
+                command: Some(command_line()),
                 device: &device,
+                allow_changed: self.allow_changed,
             };
             let again = "the same command with `--resume` goes on from there";
             let facts = train(job, console).map_err(|e| stopped(e, again))?;
@@ -105,7 +120,11 @@ impl Finetune {
         if global.json {
             return print_json(&facts);
         }
-        say!("bias-free network in {}\nnext: tickless simulate {0}", path.display());
+        say!(
+            "bias-free network in {}\nnext: {}",
+            path.display(),
+            next_step(&fold::deployable(&run.network, &run.weights)?.0, &path)
+        );
         Ok(())
     }
 }

@@ -1,16 +1,15 @@
 //! `tickless import FILE.nir --recipe RECIPE`: a network of another framework becomes a run.
 
-use super::{Changes, begin, print_json, run_folder, say, stopped};
+use super::{Changes, begin, command_line, next_step, print_json, say, stopped};
 use crate::cli::Global;
 use crate::interop;
 use crate::progress::Console;
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tickless_net::interop::nir;
-use tickless_net::recipe::Recipe;
 use tickless_net::spec;
 use tickless_net::{Error, InputKind, Layer, Leak, LeakRule, Node};
 use tickless_train::data::{Parts, Source};
@@ -18,20 +17,20 @@ use tickless_train::device::device;
 use tickless_train::evaluate::{Setting, spike_counts};
 use tickless_train::model::Model;
 use tickless_train::progress::{Progress, Silent};
-use tickless_train::run::{Job, train};
+use tickless_train::run::{Base, Job, RunFacts, train};
 
 /// Make a run of a NIR graph, to evaluate, simulate, fine-tune and export it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  tickless import net.nir --recipe recipes/nmnist.toml --data ../nmnist --dialect sinabs
-  tickless import net.nir --recipe recipes/nmnist.toml --output runs/theirs --json
+  tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --dialect sinabs
+  tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --json
 
-The graph gives layers and weights, the recipe the data set, T_max and how to evaluate. Frameworks give
-the same nodes different spikes, resets and limits. A graph that Tickless exported says what its neurons
-are, and some frameworks leave marks that name them; of any other graph, say who wrote it (`--dialect`).
-Time constants stay what they are in seconds at every T_max and without a clock; `--dt` is the step of the
-framework, by which it weighs inputs. A layer that stays silent on a few recordings is reported.
-Next: `tickless simulate`, `tickless parity`.")]
+The graph gives layers and weights, the recipe the data set, T_max and how to evaluate. Frameworks
+give the same nodes different spikes, resets and limits. A graph that Tickless exported says what
+its neurons are, and some frameworks leave marks that name them; of any other graph, say who wrote
+it (`--dialect`). Time constants stay what they are in seconds at every T_max and without a clock;
+`--dt` is the step of the framework, by which it weighs inputs. A layer that stays silent on a few
+recordings is reported. Next: `tickless simulate`, `tickless parity`.")]
 pub struct Import {
     /// The graph.
     graph: PathBuf,
@@ -49,7 +48,7 @@ pub struct Import {
     /// The output to keep if the graph has several.
     #[arg(long, value_name = "NAME")]
     output_node: Option<String>,
-    /// Folder of the run (default: the graph's name in `runs`).
+    /// Folder of the run (default: runs/<name of the graph>).
     #[arg(long, short)]
     output: Option<PathBuf>,
 }
@@ -75,7 +74,7 @@ impl Import {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
         let dialect = self.dialect.as_deref().map(interop::dialect).transpose()?;
-        let mut recipe = Recipe::load(&self.recipe, &self.changes.assignments()?)?;
+        let mut recipe = self.changes.load(&self.recipe)?;
         let source = Source::open_with(&recipe.data, recipe.seed, console)?;
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let (shape, kind) = source.input();
@@ -84,8 +83,8 @@ impl Import {
         let leak = if kind == InputKind::Events { LeakRule::Time } else { LeakRule::Step };
         let graph = nir::read(&self.graph)?;
         let (dialect, evidence) = interop::dialect_of(&self.graph, &graph, dialect)?;
-        let output = self.output_node;
-        let options = nir::ImportOptions { dialect: Some(dialect), dt: self.dt, name: stem, kind, leak, output };
+        let (output, name) = (self.output_node, stem.clone());
+        let options = nir::ImportOptions { dialect: Some(dialect), dt: self.dt, name, kind, leak, output };
         let mut imported = nir::import(&graph, &self.graph, &options).map_err(|e| match e {
             Error::NirOutputs { .. } => anyhow!("{e} with `--output-node NAME`"),
             other => other.into(),
@@ -105,8 +104,8 @@ impl Import {
         recipe.network.name = imported.network.name().to_owned();
         recipe.network.layers = spec::specs_of(&imported.network);
         recipe.train.epochs = 0;
-        let path = self.output.unwrap_or_else(|| run_folder(&self.graph, &recipe));
-        let (folder, _) = begin(&path, false, console)?;
+        let path = self.output.unwrap_or_else(|| Path::new("runs").join(&stem));
+        let (folder, _) = begin(&path, None, console)?;
         let weights = imported.weights.tensors.values().map(|a| a.data.len()).sum();
         let on = device(&global.device)?;
         let job = Job {
@@ -115,8 +114,10 @@ impl Import {
             parts: &parts,
             folder: &folder,
             initial: Some(imported.weights.clone()),
-            base: Some(self.graph.display().to_string()),
+            base: Some(Base { from: self.graph.display().to_string(), strategy: RunFacts::IMPORTED.into() }),
+            command: Some(command_line()),
             device: &on,
+            allow_changed: false,
         };
         let facts = train(job, console).map_err(|e| stopped(e, "start the same command again"))?;
         let layers = imported.network.nodes().len();
@@ -132,7 +133,7 @@ impl Import {
             imported.differences.push(nir::Difference { reader: None, places: Vec::new(), what });
         }
         let notes = imported.differences.iter().map(ToString::to_string).collect();
-        let model = Model::new(Arc::new(imported.network), &imported.weights, &on)?;
+        let model = Model::new(Arc::new(imported.network.clone()), &imported.weights, &on)?;
         let some = if parts.train.is_empty() { &parts.test } else { &parts.train };
         let ids = &some[..some.len().min(TRIED)];
         let (t_max, step_us, batch) = (facts.t_max, facts.step_us, recipe.eval.batch);
@@ -140,8 +141,8 @@ impl Import {
         let silent = silent(&model, &Setting { source: &source, ids, t_max, step_us, batch })?;
         let made = Made { run: path, layers, weights, dialect: imported.dialect.word(), notes, silent };
         if !made.silent.is_empty() {
-            console.line(&format!(
-                "warning: {} never fired in {tried} samples: the graph may be of another dialect or step \
+            console.warn(&format!(
+                "{} never fired in {tried} samples: the graph may be of another dialect or step \
                  (`--dialect`, `--dt`), or the data scaled differently",
                 layers_named(&made.silent)
             ));
@@ -151,7 +152,7 @@ impl Import {
         }
         say!("{layers} layers, {weights} weights from {file} in {}", made.run.display());
         made.notes.iter().for_each(|n| say!("note: {n}"));
-        say!("next: tickless simulate {}", made.run.display());
+        say!("next: {}", next_step(&imported.network, &made.run));
         Ok(())
     }
 }

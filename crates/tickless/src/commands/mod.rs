@@ -15,12 +15,13 @@ pub mod report;
 pub mod simulate;
 pub mod train;
 
+pub(crate) use crate::output::{print_json, say};
 use crate::progress::Console;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use tickless_net::recipe::Recipe;
+use tickless_net::{InputKind, Network};
 use tickless_train::data::{Parts, SampleId};
 use tickless_train::progress::Progress;
 use tickless_train::run::{Loaded, RunFolder};
@@ -47,7 +48,9 @@ pub struct RunArgs {
 impl RunArgs {
     /// Opens it.
     pub fn load(&self) -> Result<Loaded> {
-        Ok(RunFolder::open(&self.run)?.load_with(self.data.as_deref())?)
+        let run = RunFolder::open(&self.run)?.load_with(self.data.as_deref())?;
+        run.warnings.iter().for_each(|w| crate::output::note!("warning: {w}"));
+        Ok(run)
     }
 }
 
@@ -66,11 +69,18 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// The recipe in a file with these changes, its data's places as absolute paths.
+    pub fn load(&self, file: &Path) -> Result<Recipe> {
+        let mut recipe = Recipe::load(file, &self.assignments()?)?;
+        absolute(&mut recipe)?;
+        Ok(recipe)
+    }
+
     /// As `key=value`.
     ///
     /// # Errors
     /// If the path of the data is no text, which a recipe holds.
-    pub fn assignments(&self) -> Result<Vec<String>> {
+    fn assignments(&self) -> Result<Vec<String>> {
         let mut all = self.set.clone();
         if let Some(path) = &self.data {
             let Some(text) = path.to_str() else {
@@ -83,6 +93,33 @@ impl Changes {
         }
         all.extend(self.epochs.iter().map(|n| format!("train.epochs={n}")));
         Ok(all)
+    }
+}
+
+/// Makes the places of a recipe's data absolute, because a run must find them from any folder that it is used in later.
+pub fn absolute(recipe: &mut Recipe) -> Result<()> {
+    for path in [&mut recipe.data.path, &mut recipe.data.cache].into_iter().flatten() {
+        *path = std::path::absolute(&*path).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Whether a run's kept recipe is the given one; runs of older versions kept relative paths of data.
+pub fn same(kept: &Recipe, given: &Recipe) -> Result<bool> {
+    let mut kept = kept.clone();
+    absolute(&mut kept)?;
+    Ok(kept == *given)
+}
+
+/// Refuses a file that could not be written at the end of a long command: its folder must be there.
+pub fn check_output(option: &str, file: &Path) -> Result<()> {
+    let shown = file.display();
+    anyhow::ensure!(!file.is_dir(), "`{option} {shown}` is a folder; name a file");
+    match file.parent().filter(|p| !p.as_os_str().is_empty()) {
+        Some(folder) if !folder.is_dir() => {
+            bail!("`{option} {shown}`: there is no folder {}; make it, or name another file", folder.display())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -127,22 +164,47 @@ pub fn run_folder(file: &Path, recipe: &Recipe) -> PathBuf {
     PathBuf::from("runs").join(format!("{stem}{strategy}-seed{seed}"))
 }
 
-/// The folder of a new run, or with `resume` of one that was begun; and whether it was begun.
-pub fn begin(path: &Path, resume: bool, console: &Console) -> Result<(RunFolder, bool)> {
-    if resume && path.join("recipe.toml").is_file() {
+/// The folder of a new run, or with `--resume` of one that was begun; and whether it was begun.
+///
+/// `resume` is the option, none of a command that has no such option.
+pub fn begin(path: &Path, resume: Option<bool>, console: &Console) -> Result<(RunFolder, bool)> {
+    let asked = resume == Some(true);
+    if asked && path.join("recipe.toml").is_file() {
         return Ok((RunFolder::open(path)?, true));
     }
-    if resume {
+    if asked {
         // As after a crash before the first file was written.
         console.line(&format!("{}: no run yet, it begins at the beginning", path.display()));
     }
-    Ok((RunFolder::create(path)?, false))
+    let hint = match resume {
+        Some(_) => "`--resume` goes on with it, `--output` names another folder",
+        None => "name another folder with `--output`",
+    };
+    let held = path.join("recipe.toml").exists() || path.join("run.json").exists();
+    let folder = RunFolder::create(path).map_err(|e| if held { anyhow::anyhow!("{e}: {hint}") } else { e.into() })?;
+    Ok((folder, false))
+}
+
+/// The command that a new run is used with next: a network that needs a clock, or images, cannot be simulated.
+pub fn next_step(network: &Network, folder: &Path) -> String {
+    let run = quoted(&folder.display().to_string());
+    match network.check_event_driven() {
+        _ if network.input().kind == InputKind::Image => format!("tickless eval {run}"),
+        Ok(()) => format!("tickless simulate {run}"),
+        Err(tickless_net::Error::NotEventDriven { .. }) => {
+            format!("tickless eval {run}, or tickless finetune {run} --epochs 0 to run it without a clock")
+        }
+        Err(_) => format!("tickless eval {run}"),
+    }
 }
 
 /// Says how to go on after Ctrl-C.
 pub fn stopped(e: tickless_train::Error, how: &str) -> anyhow::Error {
     match e {
         tickless_train::Error::Stopped { .. } => anyhow::anyhow!("{e}: {how}"),
+        tickless_train::Error::ConditionsChanged { .. } => {
+            anyhow::anyhow!("{e}: restore them, or go on all the same with `--allow-changed`")
+        }
         other => other.into(),
     }
 }
@@ -150,27 +212,25 @@ pub fn stopped(e: tickless_train::Error, how: &str) -> anyhow::Error {
 /// A recipe to be trained.
 pub fn check_epochs(recipe: &Recipe) -> Result<()> {
     if recipe.train.epochs == 0 {
-        anyhow::bail!(
+        bail!(
             "`train.epochs` = 0 trains nothing: it is at least 1 (`tickless finetune RUN --epochs 0` converts a run)"
         );
     }
     Ok(())
 }
 
-/// Prints a line of the result on standard output, as `println!` does.
-macro_rules! say {
-    ($($words:tt)*) => { $crate::commands::print(format_args!($($words)*)) };
+/// The words of this command line, to be shown as "how to repeat this".
+pub fn command_line() -> String {
+    std::env::args_os().skip(1).fold("tickless".to_owned(), |line, w| line + " " + &quoted(&w.to_string_lossy()))
 }
-pub(crate) use say;
 
-/// Prints a line; where its reader has gone (`tickless eval RUN | head`), ends the program without a word.
-pub fn print(line: std::fmt::Arguments<'_>) {
-    if let Err(e) = writeln!(std::io::stdout().lock(), "{line}") {
-        if e.kind() == std::io::ErrorKind::BrokenPipe {
-            std::process::exit(0);
-        }
-        eprintln!("error: standard output: {e}");
-        std::process::exit(2);
+/// A word as a shell reads it back.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=,:+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 
@@ -179,18 +239,19 @@ pub fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.2} %", 100.0 * share) } else { "infinite".to_owned() }
 }
 
-/// Prints a value as JSON.
-pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    say!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::quoted;
 
-/// The words of this command line, to be shown as "how to repeat this".
-pub fn command_line() -> String {
-    // A word that is no text is shown as far as it is.
-    let words = std::env::args_os().skip(1).map(|w| w.to_string_lossy().into_owned());
-    words.fold("tickless".to_owned(), |line, w| {
-        let quoted = if w.contains([' ', '"', '*', '[']) { format!("'{w}'") } else { w };
-        format!("{line} {quoted}")
-    })
+    #[test]
+    fn a_shell_reads_a_quoted_word_back_as_it_was() {
+        for (word, said) in [("a/b-1.toml", "a/b-1.toml"), ("", "''"), ("eval.steps=[1, 2]", "'eval.steps=[1, 2]'")] {
+            assert_eq!(quoted(word), said);
+        }
+        for word in ["it's", "$(x)", "a;b", "{of=3,fold=0}", "~/x", "a\"b", "*"] {
+            let said = quoted(word);
+            assert!(said.starts_with('\'') && said.ends_with('\''), "{said}");
+            assert_eq!(said[1..said.len() - 1].replace("'\\''", "'"), word);
+        }
+    }
 }

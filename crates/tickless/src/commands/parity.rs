@@ -1,6 +1,6 @@
 //! `tickless parity RUN`: do all executors give the same spikes, and where not, why.
 
-use super::{Part, RunArgs, percent, print_json, say};
+use super::{Part, RunArgs, check_output, percent, print_json, say};
 use crate::cli::Global;
 use crate::interop;
 use crate::parity::{Options, Pair, Verdict, counts_text, names_files, parity, shapes};
@@ -71,6 +71,9 @@ impl ParityCommand {
             && !(within.is_finite() && within >= 0.0)
         {
             bail!("`--within {within}` is not a percentage; give 0 or more");
+        }
+        if let Some(file) = &self.write_counts {
+            check_output("--write-counts", file)?;
         }
         let run = self.run.load()?;
         // A file of counts that names recordings chooses them among all; else the first few are enough.

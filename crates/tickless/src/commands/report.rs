@@ -1,13 +1,14 @@
 //! `tickless report RUN...`: the page and its pictures, from finished runs.
 
-use super::{command_line, print_json, say};
+use super::{print_json, say};
 use crate::cli::Global;
-use crate::gather::{Finished, report};
+use crate::gather::{Finished, again, report, rows};
 use crate::progress::Console;
 use crate::report as page;
 use anyhow::{Context, Result};
 use clap::Args;
 use std::path::PathBuf;
+use tickless_train::progress::Progress;
 use tickless_train::run::RunFolder;
 
 /// Make one self-contained page (and picture files) from runs.
@@ -16,8 +17,10 @@ use tickless_train::run::RunFolder;
   tickless report runs/nmnist-sdt-seed1 runs/nmnist-mtt-seed1
   tickless report runs/nmnist-mtt-seed* --output mtt-report
 
-Runs of one strategy are one row: mean and standard error over their seeds. Evaluate and simulate
-the runs first (`tickless eval`, `tickless simulate`).")]
+Runs that differ in seed or fold only are one row: mean and standard error over them. Runs that
+differ in anything else (network, T_max, epochs, fine-tuning) are rows of their own, named after
+it; runs that were tested on other samples are refused. Evaluate and simulate the runs first
+(`tickless eval`, `tickless simulate`): a run without results is named.")]
 pub struct Report {
     /// Run folders.
     #[arg(required = true)]
@@ -31,28 +34,27 @@ pub struct Report {
     /// Headline.
     #[arg(long)]
     title: Option<String>,
-    /// One row per run, named after its folder, instead of one per strategy.
+    /// One row per run, named after its folder.
     #[arg(long)]
     separate: bool,
 }
 
 impl Report {
     /// Runs the command.
-    pub fn run(self, global: &Global, _: &Console) -> Result<()> {
-        let mut groups: Vec<(String, Vec<Finished>)> = Vec::new();
+    pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        let mut runs = Vec::new();
         for path in &self.runs {
-            let f = Finished::open(&RunFolder::open(path)?, self.data.as_deref())?;
-            let folder = path.file_name().map_or_else(|| "run".into(), |n| n.to_string_lossy().into_owned());
-            let name = if self.separate { folder } else { f.run.facts.strategy.clone() };
-            match groups.iter_mut().find(|g| g.0 == name) {
-                Some(g) => g.1.push(f),
-                None => groups.push((name, vec![f])),
-            }
+            runs.push(Finished::open(&RunFolder::open(path)?, self.data.as_deref())?);
         }
+        let missing: Vec<String> = runs.iter().flat_map(Finished::missing).collect();
+        let again = again(&runs);
         let title = self.title.clone().unwrap_or_else(|| format!("Tickless: {}", self.runs[0].display()));
-        let data = report(&title, &command_line(), &groups)?;
+        let rows = rows(runs, self.separate)?;
+        let data = report(&title, &again, &rows)?;
         let folder = self.output.unwrap_or_else(|| self.runs[0].join("report"));
         let written = page::write(&data, &folder).context("writing the report")?;
+        missing.iter().for_each(|m| console.warn(m));
+        rows.notes.iter().for_each(|n| console.line(&format!("note: {n}")));
         if global.json {
             return print_json(&data);
         }

@@ -3,7 +3,7 @@
 use super::{Part, RunArgs, percent, print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
-use crate::report::SweepRow;
+use crate::report::{SweepRow, time_unit};
 use crate::simulate::asynchronous::{exact, measure};
 use crate::simulate::decisions::Decisions;
 use crate::simulate::{Simulation, compile, simulate};
@@ -23,9 +23,10 @@ use tickless_train::run::Loaded;
   tickless simulate runs/nmnist-mtt-seed1 --limit 100 --json
   tickless simulate runs/nmnist-mtt-seed1 --order random --delay-us 20 --jitter-us 50
 
-A network with a bias or batch norm cannot run so; `tickless finetune RUN --epochs 0` removes them.
-With a delay, service time, queue, jitter or another order the recordings also run as on a chip whose
-events take time (`tickless asynchrony` sweeps these). All numbers are this simulator's, none a chip's.")]
+A network with a bias or batch norm cannot run so; `tickless finetune RUN --epochs 0` removes
+them. With a delay, service time, queue, jitter or another order the recordings also run as on a
+chip whose events take time (`tickless asynchrony` sweeps these). All numbers are this
+simulator's, none a chip's.")]
 pub struct Simulate {
     #[command(flatten)]
     run: RunArgs,
@@ -163,10 +164,12 @@ fn with_asynchrony(run: &Loaded, ids: &[SampleId], model: &Asynchrony, console: 
 /// The moments of decision as tables.
 fn curves(d: &Decisions) {
     let c = &d.curve;
-    say!("{:>16}  {:>10}  |  {:>16}  {:>10}", "after ms", "% correct", "after events", "% correct");
+    let (unit, name) = time_unit(c.time.iter().map(|p| p.us).max().unwrap_or(0) as f64);
+    let after = format!("after {name}");
+    say!("{after:>16}  {:>10}  |  {:>16}  {:>10}", "% correct", "after events", "% correct");
     // Every second point is enough to read; the JSON has all.
     for k in (0..c.time.len().max(c.events.len())).skip(1).step_by(2) {
-        let time = c.time.get(k).map(|p| (format!("{:.1}", p.us as f64 / 1000.0), format!("{:.2}", p.accuracy)));
+        let time = c.time.get(k).map(|p| (format!("{:.1}", p.us as f64 / unit), format!("{:.2}", p.accuracy)));
         let events = c.events.get(k).map(|p| (p.events.to_string(), format!("{:.2}", p.accuracy)));
         let ((us, a), (n, b)) = (time.unwrap_or_default(), events.unwrap_or_default());
         say!("{us:>16}  {a:>10}  |  {n:>16}  {b:>10}");
@@ -176,9 +179,10 @@ fn curves(d: &Decisions) {
         n => format!("fitted on {n} validation recordings"),
     };
     say!("early exit at a confidence of softmax(g·Σ/T_max), g = {:.3}, {fitted}:", d.gain);
-    say!("{:>16}  {:>10}  {:>10}  {:>10}  {:>10}", "confidence", "% correct", "mean ms", "events", "% reached");
+    let mean = format!("mean {name}");
+    say!("{:>16}  {:>10}  {mean:>10}  {:>10}  {:>10}", "confidence", "% correct", "events", "% reached");
     for e in &c.exits {
-        let ms = e.us / 1000.0;
-        say!("{:>16}  {:>10.2}  {ms:>10.1}  {:>10.0}  {:>10.1}", e.confidence, e.accuracy, e.events, e.reached);
+        let mean = e.us / unit;
+        say!("{:>16}  {:>10.2}  {mean:>10.1}  {:>10.0}  {:>10.1}", e.confidence, e.accuracy, e.events, e.reached);
     }
 }

@@ -1,6 +1,6 @@
 //! `tickless train RECIPE`: one training, in a folder, resumable.
 
-use super::{RecipeArgs, begin, check_epochs, print_json, run_folder, say, stopped};
+use super::{RecipeArgs, begin, check_epochs, command_line, print_json, run_folder, same, say, stopped};
 use crate::cli::{Global, LARGEST_THREADS};
 use crate::progress::{Console, Quiet};
 use crate::world::World;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::{Device, devices, listed};
-use tickless_train::parallel::{Ranks, threads};
+use tickless_train::distributed::{Ranks, threads};
 use tickless_train::progress::Progress;
 use tickless_train::run::{Job, RunFolder, train_as};
 
@@ -18,25 +18,28 @@ use tickless_train::run::{Job, RunFolder, train_as};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tickless train recipes/nmnist.toml --data ~/data/nmnist
-  tickless train recipes/nmnist.toml --set train.strategy=sdt --set seed=2
-  tickless train recipes/nmnist.toml --epochs 5 --output runs/short
-  tickless train recipes/nmnist.toml --resume        go on after Ctrl-C or a crash
+  tickless train recipes/nmnist.toml --data ~/data/nmnist --set train.strategy=sdt --set seed=2
+  tickless train recipes/nmnist.toml --data ~/data/nmnist --epochs 5 --output runs/short
+  tickless train recipes/nmnist.toml --data ~/data/nmnist --resume   go on after Ctrl-C
+  tickless train recipes/nmnist.toml --data ~/data/nmnist --resume --allow-changed   elsewhere
 
-  tickless train recipes/nmnist.toml --workers 2     one process, each batch shared by two workers
-  tickless train recipes/nmnist.toml --device cuda:0,cuda:1    a worker for each card
-  mpirun -n 2 tickless train recipes/nmnist.toml     two processes, on one host or several
+Several workers, with the same recipe and data:
+  --workers 2                          one process, each batch shared by two workers
+  --device cuda:0,cuda:1               a worker for each card
+  mpirun -n 2 tickless train RECIPE    two processes, on one host or several
 
 Strategies: sdt (one number of steps), nmt (one random number an iteration), mtt (a random number
 for every stage). Ctrl-C stops at the next step and keeps a checkpoint.
 
-Several workers or processes (a build with `--features mpi`): `train.batch` is what each of them takes,
-so that N of them train on batches N times as large; batch norm, gradients, loss and accuracy are those
-of the whole batch, and the weights those of one process with that batch, which is also what the run
-folder's recipe says. The learning rate stays as given. Only the first process writes. On GPUs every worker has a card
-of its own: those of the list, or with `--workers N --device cuda` the first N; processes take those of a list in turn.
+Several workers or processes (a build with `--features mpi`): `train.batch` is what each of them
+takes, so that N of them train on batches N times as large; batch norm, gradients, loss and
+accuracy are those of the whole batch, and the weights those of one process with that batch,
+which is also what the run folder's recipe says. The learning rate stays as given. Only the
+first process writes. On GPUs every worker has a card of its own: those of the list, or with
+`--workers N --device cuda` the first N; processes take those of a list in turn.
 
-Memory: `--set train.recompute=true` keeps only what enters the stages and runs each stage again backward: the same
-weights, a quarter less memory and 30 % more time (ResNet-18).")]
+Memory: `--set train.recompute=true` keeps only what enters the stages and runs each stage again
+backward: the same weights, a quarter less memory and 30 % more time (ResNet-18).")]
 pub struct Train {
     #[command(flatten)]
     recipe: RecipeArgs,
@@ -46,6 +49,10 @@ pub struct Train {
     /// Go on with the checkpoint in the folder; the weights end up as if it had never stopped.
     #[arg(long)]
     resume: bool,
+    /// Go on with a training that was stopped also if what its bits depend on is another now (recordings, precision,
+    /// kernels, machine, workers, version); its weights are then not those of one never stopped.
+    #[arg(long)]
+    allow_changed: bool,
     /// Workers of this process that share each batch and the threads; every one takes `train.batch` samples
     /// (default: one for each device of the list).
     #[arg(long, value_name = "N")]
@@ -61,9 +68,9 @@ impl Train {
         let (given, shared) = self.load(&ranks, workers)?;
         let path = self.output.clone().unwrap_or_else(|| run_folder(&self.recipe.recipe, &given));
         check_epochs(&given)?;
-        let (folder, finished) = match ranks.is_first() {
-            true => self.open(&path, &given, console)?,
-            false => (RunFolder::at(&path), false),
+        let (folder, given, finished) = match ranks.is_first() {
+            true => self.open(&path, given, console)?,
+            false => (RunFolder::at(&path), given, false),
         };
         let finished = ranks.from_first(|| Ok(vec![u8::from(finished)]))? == [1];
         let facts = if finished {
@@ -85,7 +92,9 @@ impl Train {
                 let (recipe, source, parts, folder) = (&given, &source, &parts, &folder);
                 // Of one process's workers each has its own, and processes take theirs in turn.
                 let device = &devices[ranks.rank() % devices.len()];
-                let job = Job { recipe, source, parts, folder, initial: None, base: None, device };
+                let (command, allow_changed) = (Some(command_line()), self.allow_changed);
+                let (initial, base) = (None, None);
+                let job = Job { recipe, source, parts, folder, initial, base, command, device, allow_changed };
                 train_as(job, ranks, progress(ranks))
             };
             let done = match workers {
@@ -136,27 +145,31 @@ impl Train {
     /// The recipe with the batch of all workers together, and what there is to say of it.
     fn load(&self, ranks: &Ranks, workers: usize) -> Result<(Recipe, Option<String>)> {
         let workers = workers.max(ranks.size());
-        let (file, mut changes) = (&self.recipe.recipe, self.recipe.changes.assignments()?);
-        let alone = Recipe::load(file, &changes)?;
+        let (file, mut changes) = (&self.recipe.recipe, self.recipe.changes.clone());
+        let alone = changes.load(file)?;
         if workers == 1 {
             return Ok((alone, None));
         }
         let (each, all) = (alone.train.batch, alone.train.batch.saturating_mul(workers));
-        changes.push(format!("train.batch={all}"));
+        changes.set.push(format!("train.batch={all}"));
         let line = format!("{workers} workers of {each} samples each: batches of {all}");
-        Ok((Recipe::load(file, &changes)?, Some(line)))
+        Ok((changes.load(file)?, Some(line)))
     }
 
-    /// The folder of the run, and whether it has finished.
-    fn open(&self, path: &Path, given: &Recipe, console: &Console) -> Result<(RunFolder, bool)> {
-        let (folder, begun) = begin(path, self.resume, console)?;
-        if begun && folder.recipe()? != *given {
+    /// The folder of the run, the recipe as it is kept there, and whether the run has finished.
+    fn open(&self, path: &Path, given: Recipe, console: &Console) -> Result<(RunFolder, Recipe, bool)> {
+        let (folder, begun) = begin(path, Some(self.resume), console)?;
+        if !begun {
+            return Ok((folder, given, false));
+        }
+        let kept = folder.recipe()?;
+        if !same(&kept, &given)? {
             bail!(
                 "{}: was begun with another recipe; resume with the same recipe and options, or start anew with `--output`",
                 path.display()
             );
         }
-        let finished = begun && folder.finished();
-        Ok((folder, finished))
+        let finished = folder.finished()?;
+        Ok((folder, kept, finished))
     }
 }

@@ -64,7 +64,7 @@ pub struct Network {
     pub stages: usize,
     /// Number of trainable values.
     pub trainable_values: usize,
-    /// One line per layer, as the command `tickless info` prints them.
+    /// One line per layer: its name, kind, shapes and stage.
     pub layers: Vec<String>,
 }
 
@@ -72,8 +72,12 @@ pub struct Network {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StrategyResult {
-    /// `SDT`, `NMT`, `MTT` or the name of the run.
+    /// What the tables call it: `SDT`, `NMT`, `MTT`, with what else differs, or the name of the run.
     pub name: String,
+    /// `SDT`, `NMT`, `MTT` or how else the weights came about: gives the colour. Empty if the name says it.
+    pub strategy: String,
+    /// Largest number of time steps that it was trained with; 0 if it is that of the report.
+    pub t_max: usize,
     /// Seeds of the runs that the numbers are means of.
     pub seeds: Vec<u64>,
     /// Accuracy at each T, clocked.
@@ -185,6 +189,9 @@ pub struct AtTime {
     /// Percent correct.
     #[serde(with = "number")]
     pub accuracy: f64,
+    /// Standard error over the seeds, in points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
 }
 
 /// Accuracy after some events.
@@ -196,6 +203,9 @@ pub struct AtEvents {
     /// Percent correct.
     #[serde(with = "number")]
     pub accuracy: f64,
+    /// Standard error over the seeds, in points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
 }
 
 /// What stopping at one confidence gives.
@@ -215,6 +225,18 @@ pub struct Exit {
     pub events: f64,
     /// Percent of the recordings that reached the confidence; the others ran to their end.
     pub reached: f64,
+}
+
+impl StrategyResult {
+    /// The strategy that the row is of.
+    pub(crate) fn family(&self) -> &str {
+        if self.strategy.is_empty() { &self.name } else { &self.strategy }
+    }
+
+    /// Its T_max.
+    pub(crate) fn t_max(&self, report: usize) -> usize {
+        if self.t_max == 0 { report } else { self.t_max }
+    }
 }
 
 impl EventDriven {
@@ -238,6 +260,8 @@ pub struct EpochPoint {
     pub train_accuracy: f64,
     /// Percent correct on the validation part.
     pub validation_accuracy: Option<f64>,
+    /// Standard errors over the runs of loss, training and validation accuracy; missing of a single run.
+    pub standard_errors: Option<[f64; 3]>,
     /// Learning rate at the end of the epoch.
     pub learning_rate: f64,
     /// Wall-clock seconds of the epoch.
@@ -290,6 +314,15 @@ pub struct RasterLayer {
     /// Number of neurons.
     pub neurons: u32,
     /// Time in µs, neuron index.
+    pub spikes: Vec<(u64, u32)>,
+}
+
+/// A sample of channels that are no pixels, such as those of a cochlea.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChannelSample {
+    /// What stands above its raster.
+    pub label: String,
+    /// Time in µs and channel of each spike.
     pub spikes: Vec<(u64, u32)>,
 }
 

@@ -37,6 +37,8 @@ pub fn full() -> ReportData {
         points.push(point((100, per_step), Leak::Step));
         StrategyResult {
             name: name.into(),
+            strategy: name.into(),
+            t_max: 10,
             seeds: vec![0, 1, 2, 3, 4],
             points,
             event_driven: Some(EventDriven {
@@ -143,6 +145,7 @@ fn curve(last: f64, alone: bool) -> Vec<EpochPoint> {
                 train_loss: round(2.3 * (1.0 - done) + if alone { 0.12 } else { 0.3 } + 0.05 * random.next()),
                 train_accuracy: round((accuracy + 9.0 * done).min(100.0)),
                 validation_accuracy: Some(round(accuracy - 1.0)),
+                standard_errors: Some([0.02, 0.8, 1.1]),
                 learning_rate: round(0.04 * (1.0 - epoch as f64 / 40.0)),
                 seconds: 0.3,
             }
@@ -154,8 +157,10 @@ fn decisions(last: f64) -> DecisionCurve {
     let at = |share: f64| round(10.0 + (last - 10.0) * (1.0 - (-4.0 * share).exp()));
     let moments = || (1..=20u64).map(|k| (k, at(k as f64 / 20.0)));
     DecisionCurve {
-        time: moments().map(|(k, accuracy)| AtTime { us: 15_000 * k, accuracy }).collect(),
-        events: moments().map(|(k, accuracy)| AtEvents { events: 250 * k, accuracy }).collect(),
+        time: moments().map(|(k, accuracy)| AtTime { us: 15_000 * k, accuracy, standard_error: Some(1.5) }).collect(),
+        events: moments()
+            .map(|(k, accuracy)| AtEvents { events: 250 * k, accuracy, standard_error: Some(1.5) })
+            .collect(),
         exits: [(0.5, 0.2), (0.9, 0.5), (0.99, 0.8)]
             .map(|(confidence, share)| {
                 let (us, events) = (round(3e5 * share), round(5e3 * share));

@@ -91,6 +91,19 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
+/// The unit in which times up to the longest are written: its length in µs, and its name.
+pub(crate) fn time_unit(longest_us: f64) -> (f64, &'static str) {
+    if longest_us >= 10e6 { (1e6, "s") } else { (1e3, "ms") }
+}
+
+/// How long something lasted: `0.4 ms`, `300 ms`, `12.5 s`, `160 s`.
+pub(crate) fn span(us: f64) -> String {
+    let (unit, name) = time_unit(us);
+    let value = us / unit;
+    let digits = usize::from(if name == "s" { value < 99.95 } else { value < 9.95 });
+    format!("{} {name}", decimal(value, digits))
+}
+
 /// `1 seed`, `3 seeds`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{} {noun}{}", grouped(number as f64), if number == 1 { "" } else { "s" })
@@ -118,5 +131,9 @@ mod tests {
         assert_eq!(rate(0.0123), "0.0123");
         assert_eq!(duration(12_000.0), "3 h 20 min");
         assert_eq!(count(1, "seed"), "1 seed");
+        assert_eq!(
+            [400.0, 300_000.0, 9.9e6, 12.5e6, 160e6].map(span),
+            ["0.4 ms", "300 ms", "9900 ms", "12.5 s", "160 s"]
+        );
     }
 }

@@ -28,10 +28,11 @@ pub mod text;
 use std::path::{Path, PathBuf};
 
 pub use data::{
-    AtEvents, AtTime, Dataset, DecisionCurve, EpochPoint, EventDriven, Exit, InputSample, LayerActivity, Leak, Machine,
-    Network, Point, Raster, RasterLayer, ReportData, StrategyResult, SweepRow,
+    AtEvents, AtTime, ChannelSample, Dataset, DecisionCurve, EpochPoint, EventDriven, Exit, InputSample, LayerActivity,
+    Leak, Machine, Network, Point, Raster, RasterLayer, ReportData, StrategyResult, SweepRow,
 };
 pub use error::ReportError;
+pub(crate) use format::{span, time_unit};
 pub use page::page;
 
 /// The files of a report.
@@ -54,7 +55,7 @@ pub fn write(data: &ReportData, folder: &Path) -> Result<Written, ReportError> {
     std::fs::create_dir_all(&pictures_folder)
         .map_err(|source| ReportError::Folder { path: pictures_folder.clone(), source })?;
     let mut pictures = Vec::new();
-    for picture in picture::pictures(data) {
+    for picture in picture::pictures(data, picture::Format::Wide) {
         pictures.extend(draw(&picture, &pictures_folder)?);
     }
     let written = folder.join("report.html");
@@ -81,7 +82,24 @@ pub fn write_sweep(network: &str, rows: &[SweepRow], folder: &Path) -> Result<Ve
 pub fn write_recording(sample: &InputSample, name: &str, folder: &Path) -> Result<PathBuf, ReportError> {
     let path = folder.join(format!("{name}.png"));
     let data = ReportData { sample: Some(sample.clone()), ..ReportData::default() };
-    if let Some(picture) = picture::sample::picture(&data) {
+    if let Some(picture) = picture::sample::picture(&data, picture::Format::Wide) {
+        put(&path, &picture::png(&picture)?)?;
+    }
+    Ok(path)
+}
+
+/// Draws a raster for each sample of `channels` channels into a folder, as `NAME.png`; gives the file.
+///
+/// # Errors
+/// As [`write`](fn@write).
+pub fn write_samples(
+    samples: &[ChannelSample],
+    channels: u32,
+    name: &str,
+    folder: &Path,
+) -> Result<PathBuf, ReportError> {
+    let path = folder.join(format!("{name}.png"));
+    if let Some(picture) = picture::samples::picture(samples, channels, name) {
         put(&path, &picture::png(&picture)?)?;
     }
     Ok(path)

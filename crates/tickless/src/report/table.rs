@@ -3,8 +3,8 @@
 //! One place decides which rows and columns there are and how a number is written, so that the terminal, the
 //! page and the pictures never disagree.
 
-use super::data::{EventDriven, Leak, Point, ReportData, StrategyResult};
-use super::format::{MISSING, compact, grouped, rate, signed, with_error, with_unit};
+use super::data::{EventDriven, Exit, Leak, Point, ReportData, StrategyResult};
+use super::format::{MISSING, compact, decimal, grouped, rate, signed, time_unit, with_error, with_unit};
 
 /// Layers up to which the work table has a column of spikes for each.
 const LAYER_COLUMNS: usize = 4;
@@ -18,6 +18,40 @@ pub(crate) struct Table {
     pub caption: String,
     pub head: Vec<String>,
     pub rows: Vec<Row>,
+    /// Columns at the end that stay in sight while the others scroll.
+    pub pinned: usize,
+}
+
+impl Table {
+    /// Tables of at most `most` columns beside the names, in the order of the columns; pinned ones stay together.
+    pub fn parts(&self, most: usize) -> Vec<Table> {
+        let columns = self.head.len().saturating_sub(1);
+        let scrolling = columns - self.pinned.min(columns);
+        if columns <= most {
+            return vec![self.clone()];
+        }
+        let mut parts: Vec<std::ops::Range<usize>> =
+            (0..scrolling).step_by(most).map(|from| from..(from + most).min(scrolling)).collect();
+        match parts.last_mut().filter(|last| last.len() + self.pinned <= most) {
+            Some(last) => last.end = columns,
+            None if self.pinned > 0 => parts.push(scrolling..columns),
+            None => {}
+        }
+        let part = |range: std::ops::Range<usize>| {
+            let names = self.head.iter().take(1).cloned();
+            let last = range.end == columns;
+            let head = names.chain(self.head[range.start + 1..range.end + 1].iter().cloned()).collect();
+            let row = |r: &Row| Row { cells: r.cells[range.clone()].to_vec(), ..r.clone() };
+            let caption = if last { self.caption.clone() } else { "Continued below.".into() };
+            Table {
+                caption,
+                head,
+                rows: self.rows.iter().map(row).collect(),
+                pinned: if last { self.pinned } else { 0 },
+            }
+        };
+        parts.into_iter().map(part).collect()
+    }
 }
 
 /// One row.
@@ -50,7 +84,9 @@ pub(crate) fn accuracy(data: &ReportData) -> Table {
     let mut head: Vec<String> =
         std::iter::once(String::new()).chain(steps.iter().map(|t| format!("T = {t}"))).collect();
     if event_driven {
-        head.extend(["event-driven".into(), format!("change from T = {}", data.t_max)]);
+        let same = data.strategies.iter().all(|s| s.t_max(data.t_max) == data.t_max);
+        let from = if same { format!("T = {}", data.t_max) } else { "T_max".to_owned() };
+        head.extend(["event-driven".into(), format!("change from {from}")]);
     }
     let mut values = Vec::new();
     let mut rows = Vec::new();
@@ -59,7 +95,7 @@ pub(crate) fn accuracy(data: &ReportData) -> Table {
             let minor = variant > 0;
             let mut found: Vec<Measured> = steps
                 .iter()
-                .map(|&t| point(strategy, t, leak, data.t_max).map(|p| (p.accuracy, p.standard_error)))
+                .map(|&t| point(strategy, t, leak, strategy.t_max(data.t_max)).map(|p| (p.accuracy, p.standard_error)))
                 .collect();
             if event_driven {
                 let event = strategy.event_driven.as_ref().filter(|_| !minor);
@@ -79,7 +115,7 @@ pub(crate) fn accuracy(data: &ReportData) -> Table {
         }
     }
     mark_best(&mut rows, &values);
-    Table { caption: accuracy_caption(data), head, rows }
+    Table { caption: accuracy_caption(data), head, rows, pinned: if event_driven { 2 } else { 0 } }
 }
 
 /// The work of the run without a clock, per recording.
@@ -111,7 +147,35 @@ pub(crate) fn work(data: &ReportData) -> Table {
         grouped(base_event.samples as f64),
         data.t_max
     );
-    Table { caption, head, rows }
+    Table { caption, head, rows, pinned: 0 }
+}
+
+/// Early exit: a row per strategy and confidence.
+pub(crate) fn exits(data: &ReportData) -> Table {
+    let all = || event_driven(data).filter_map(|(s, e)| e.decisions.as_ref().map(|d| (s, d)));
+    let longest = all().flat_map(|(_, d)| d.exits.iter().map(|e| e.us)).filter(|us| us.is_finite()).fold(0.0, f64::max);
+    let (unit, name) = time_unit(longest);
+    let row = |strategy: &StrategyResult, e: &Exit| {
+        let cells = [
+            e.confidence.to_string(),
+            decimal(e.accuracy, 1),
+            decimal(e.us / unit, 1),
+            grouped(e.events.round()),
+            decimal(e.reached, 1),
+        ];
+        Row { name: strategy.name.clone(), minor: false, cells: cells.map(Cell::from).into() }
+    };
+    Table {
+        caption:
+            "Each recording stops when its confidence passes the threshold; time and events are means until then, \
+                  those that never pass it ran to their end."
+                .into(),
+        head: ["", "confidence", "accuracy, %", &format!("time, {name}"), "events", "passed, %"]
+            .map(String::from)
+            .into(),
+        rows: all().flat_map(|(s, d)| d.exits.iter().map(move |e| row(s, e))).collect(),
+        pinned: 0,
+    }
 }
 
 /// Firing rates: a row per layer, two columns per strategy.
@@ -141,7 +205,7 @@ pub(crate) fn rates(data: &ReportData) -> Table {
         })
         .collect();
     let caption = format!("Spikes per neuron and recording: clocked at T = {}, and event-driven.", data.t_max);
-    Table { caption, head, rows }
+    Table { caption, head, rows, pinned: 0 }
 }
 
 /// Strategies that ran without a clock.
@@ -151,7 +215,7 @@ pub(crate) fn event_driven(data: &ReportData) -> impl Iterator<Item = (&Strategy
 
 /// The run that work is compared with: SDT, else the first.
 pub(crate) fn baseline(data: &ReportData) -> Option<(&StrategyResult, &EventDriven)> {
-    event_driven(data).find(|(s, _)| s.name == "SDT").or_else(|| event_driven(data).next())
+    event_driven(data).find(|(s, _)| s.family() == "SDT").or_else(|| event_driven(data).next())
 }
 
 /// Every T of any strategy, ascending.
@@ -167,7 +231,8 @@ pub(crate) fn all_steps(data: &ReportData) -> Vec<usize> {
 pub(crate) fn leaks(strategy: &StrategyResult) -> Vec<Leak> {
     let has = |leak| strategy.points.iter().any(|p| p.leak == leak);
     let found: Vec<Leak> = [Leak::Time, Leak::Step].into_iter().filter(|&l| has(l)).collect();
-    if found.is_empty() && strategy.event_driven.is_some() { vec![Leak::Time] } else { found }
+    // One that was not evaluated has a row all the same, so that nobody takes it for not given.
+    if found.is_empty() { vec![Leak::Time] } else { found }
 }
 
 /// The accuracy at T. At T_max both leaks are the same by definition, so one value serves both.
@@ -178,6 +243,7 @@ pub(crate) fn point(strategy: &StrategyResult, steps: usize, leak: Leak, t_max: 
 
 /// Points of accuracy gained (mostly lost) by taking the clock away, against T_max.
 pub(crate) fn without_clock(strategy: &StrategyResult, t_max: usize) -> Option<f64> {
+    let t_max = strategy.t_max(t_max);
     let clocked = point(strategy, t_max, Leak::Time, t_max)?.accuracy;
     Some(strategy.event_driven.as_ref()?.accuracy - clocked).filter(|change| change.is_finite())
 }

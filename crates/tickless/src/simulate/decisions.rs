@@ -73,11 +73,15 @@ pub fn decisions(
     progress.finish();
     let mean = |f: &dyn Fn(&(Course, usize)) -> f64| all.iter().map(f).sum::<f64>() / all.len().max(1) as f64;
     let percent = |f: &dyn Fn(&(Course, usize)) -> bool| mean(&|c| if f(c) { 100.0 } else { 0.0 });
-    let at_time =
-        |(k, &us): (usize, &u64)| AtTime { us, accuracy: percent(&|(course, label)| course.at_us[k] == *label) };
+    let at_time = |(k, &us): (usize, &u64)| AtTime {
+        us,
+        accuracy: percent(&|(course, label)| course.at_us[k] == *label),
+        standard_error: None,
+    };
     let at_events = |(k, &events): (usize, &u64)| AtEvents {
         events,
         accuracy: percent(&|(course, label)| course.at_events[k] == *label),
+        standard_error: None,
     };
     let exit = |(k, &confidence): (usize, &f32)| Exit {
         // As it was written down, not as f32 stores it.

@@ -61,6 +61,9 @@ pub struct Simulation {
     pub quantised_refused: Option<String>,
     /// Wall-clock seconds of the event-driven run, on all threads.
     pub seconds: f64,
+    /// The checksum of the weights that it was measured on.
+    #[serde(default)]
+    pub weights: Option<String>,
 }
 
 /// Spike differences in JSON: one against a silent layer is infinite, which JSON has no number for.
@@ -180,6 +183,7 @@ pub fn simulate(
         quantised,
         quantised_refused,
         seconds,
+        weights: Some(run.checksum.clone()),
     })
 }
 
@@ -231,6 +235,7 @@ mod tests {
             quantised: None,
             quantised_refused: None,
             seconds: 1.0,
+            weights: None,
         };
         let text = serde_json::to_string(&kept).unwrap();
         assert_eq!(serde_json::from_str::<Simulation>(&text).unwrap(), kept, "{text}");

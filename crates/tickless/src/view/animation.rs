@@ -1,8 +1,10 @@
-//! Frames as an animated GIF: orange where it got brighter, blue where darker, on white.
+//! Frames as an animated GIF: orange where it got brighter, blue where darker, on white, with the time of each frame
+//! beneath.
 
 use super::Frame;
+use super::digits;
 use crate::progress::stop;
-use crate::report::event_colours;
+use crate::report::{event_colours, time_unit};
 use anyhow::{Context, Result};
 use gif::{Encoder, Frame as Image, Repeat};
 use std::path::Path;
@@ -16,12 +18,20 @@ const WIDTH: usize = 320;
 /// Viewers play nothing faster than this, in hundredths of a second.
 const SHORTEST: u16 = 2;
 
-/// Writes an animation that plays for `span_us`; the file appears when it is committed.
+/// Rows that a time takes beneath a frame.
+const STRIP: usize = digits::HEIGHT + 6;
+/// Colour of the time, as an index into the palette; the palette's last.
+const INK: u8 = 2 * LEVELS as u8 + 1;
+
+/// Writes an animation of a recording of `span_us` that plays `slow` times as long.
+///
+/// Each frame has beneath it the time since the first event at which it begins, where the sensor is wide enough. The file
+/// appears when it is committed.
 pub(super) fn write(
     path: &Path,
     frames: &[Frame],
     (width, height): (usize, usize),
-    span_us: f64,
+    (span_us, slow): (f64, f64),
     progress: &dyn Progress,
 ) -> Result<NewFile> {
     let named = || path.display().to_string();
@@ -29,13 +39,18 @@ pub(super) fn write(
     // A strip of one row may be wider than any GIF; a sensor is not.
     let size =
         |n: usize| u16::try_from(n * scale).with_context(|| format!("{}: {n} pixels are too many", path.display()));
-    let (w, h) = (size(width)?, size(height)?);
+    let times: Vec<String> =
+        (0..frames.len()).map(|k| time(span_us * k as f64 / frames.len() as f64, span_us, frames.len())).collect();
+    let timed = times.iter().all(|t| digits::width(t) + 4 <= width * scale);
+    let (w, image) = (size(width)?, size(height)?);
+    let strip = if timed { STRIP as u16 } else { 0 };
+    let h = image.checked_add(strip).with_context(|| format!("{}: {image} rows are too many", path.display()))?;
     let mut file = NewFile::create(path).with_context(named)?;
     let mut encoder = Encoder::new(&mut file, w, h, &palette()).with_context(named)?;
     encoder.set_repeat(Repeat::Infinite).with_context(named)?;
-    let delay = (span_us / 1e4 / frames.len().max(1) as f64).round().clamp(SHORTEST.into(), 500.0) as u16;
+    let delay = (span_us * slow / 1e4 / frames.len().max(1) as f64).round().clamp(SHORTEST.into(), 500.0) as u16;
     let bright = f64::from(peak(frames));
-    for frame in frames {
+    for (frame, time) in frames.iter().zip(&times) {
         stop(progress)?;
         let mut pixels = vec![0u8; usize::from(w) * usize::from(h)];
         for (i, [on, off]) in frame.iter().enumerate().filter(|(_, c)| c[0].max(c[1]) > 0) {
@@ -47,6 +62,11 @@ pub(super) fn write(
                 pixels[(y + row) * usize::from(w) + x..][..scale].fill(colour);
             }
         }
+        if timed {
+            for (x, y) in digits::pixels(time) {
+                pixels[(usize::from(image) + 3 + y) * usize::from(w) + 2 + x] = INK;
+            }
+        }
         let mut image = Image::from_indexed_pixels(w, h, pixels, None);
         image.delay = delay;
         encoder.write_frame(&image).with_context(named)?;
@@ -56,7 +76,15 @@ pub(super) fn write(
     Ok(file)
 }
 
-/// White, then on and off from faint to full.
+/// A time in the unit of the whole recording, with as many decimals as tell one frame from the next.
+fn time(us: f64, span_us: f64, frames: usize) -> String {
+    let (unit, name) = time_unit(span_us);
+    let step = span_us / unit / frames.max(1) as f64;
+    let digits = (0..3).find(|d| step * 10f64.powi(*d) >= 1.0).unwrap_or(3) as usize;
+    format!("{:.digits$} {name}", us / unit)
+}
+
+/// White, then on and off from faint to full, then the time's grey.
 fn palette() -> Vec<u8> {
     let mut all = vec![255, 255, 255];
     for full in event_colours() {
@@ -65,6 +93,7 @@ fn palette() -> Vec<u8> {
             all.extend(full.map(|v| (255.0 + (f64::from(v) - 255.0) * share).round() as u8));
         }
     }
+    all.extend([0x5B, 0x64, 0x70]);
     all
 }
 
@@ -87,7 +116,7 @@ mod tests {
         let path = folder.path().join("a.gif");
         let mut frames = vec![vec![[0u16; 2]; 6]; 4];
         (frames[0][0], frames[2][5]) = ([3, 0], [0, 1]);
-        write(&path, &frames, (3, 2), 400_000.0, &Silent).unwrap().commit().unwrap();
+        write(&path, &frames, (3, 2), (200_000.0, 2.0), &Silent).unwrap().commit().unwrap();
         let mut reader = gif::DecodeOptions::new().read_info(File::open(&path).unwrap()).unwrap();
         let (w, h) = (usize::from(reader.width()), usize::from(reader.height()));
         assert_eq!((w, h), (24, 16));
@@ -105,5 +134,29 @@ mod tests {
         assert_eq!((colour(0, 0, 0), colour(0, 23, 15)), (on, [255; 3]));
         assert!(colour(2, 23, 15)[2] > colour(2, 23, 15)[0], "{off:?}");
         assert_eq!(colour(1, 0, 0), [255; 3]);
+    }
+
+    #[test]
+    fn every_frame_of_a_sensor_has_its_time_beneath_it() {
+        assert_eq!(time(100_000.0, 300_000.0, 60), "100 ms");
+        assert_eq!(time(2_500.0, 30_000.0, 60), "2.5 ms");
+        assert_eq!(time(40e6, 160e6, 60), "40 s");
+        assert_eq!(time(0.0, 20e6, 60), "0.0 s");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.gif");
+        let frames = vec![vec![[0u16; 2]; 34 * 34]; 3];
+        write(&path, &frames, (34, 34), (300_000.0, 1.0), &Silent).unwrap().commit().unwrap();
+        let mut reader = gif::DecodeOptions::new().read_info(File::open(&path).unwrap()).unwrap();
+        let (w, h) = (usize::from(reader.width()), usize::from(reader.height()));
+        assert_eq!((w, h), (272, 272 + STRIP));
+        let mut strips = Vec::new();
+        while let Some(f) = reader.read_next_frame().unwrap() {
+            assert!(f.buffer[..272 * w].iter().all(|p| *p == 0), "the time hides nothing");
+            strips.push(f.buffer[272 * w..].to_vec());
+        }
+        for (strip, text) in strips.iter().zip(["0 ms", "100 ms", "200 ms"]) {
+            assert_eq!(strip.iter().filter(|p| **p == INK).count(), digits::pixels(text).count(), "{text}");
+        }
+        assert!(strips[0] != strips[1] && strips[1] != strips[2]);
     }
 }

@@ -5,13 +5,17 @@
 //! the recording nor the size of the sensor.
 
 mod animation;
+mod channels;
+mod digits;
 
 use crate::progress::stop;
 use crate::report::{InputSample, write_recording};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use tickless_events::{Columns, Sensor, formats};
+use tickless_events::formats::{self, ReadOptions};
+use tickless_events::info::Outside;
+use tickless_events::{Columns, Sensor};
 use tickless_train::progress::Progress;
 
 /// Drawn pixels of a frame at most.
@@ -26,6 +30,8 @@ pub struct Options {
     pub frames: usize,
     /// How much slower than real time it plays.
     pub slow: f64,
+    /// How the file is read.
+    pub read: ReadOptions,
 }
 
 /// What was drawn.
@@ -33,8 +39,10 @@ pub struct Options {
 pub struct View {
     /// Name of the format.
     pub format: String,
-    /// Width and height of the sensor, as the file states it or as its events need it.
+    /// Width and height of the sensor, as the options or the file state it or as its events need it.
     pub sensor: [u16; 2],
+    /// Events outside the sensor, which are not drawn.
+    pub outside: Option<Outside>,
     /// Events.
     pub events: u64,
     /// µs from the earliest to the latest event.
@@ -42,19 +50,23 @@ pub struct View {
     /// The picture.
     #[serde(serialize_with = "crate::shown::path")]
     pub picture: PathBuf,
-    /// The animation.
-    #[serde(serialize_with = "crate::shown::path")]
-    pub animation: PathBuf,
+    /// The animation; none of channels, which are no image.
+    #[serde(serialize_with = "shown_path")]
+    pub animation: Option<PathBuf>,
     /// Frames of the animation.
     pub frames: usize,
     /// Sensor pixels in a row that one drawn pixel stands for.
     pub reduced: usize,
+    /// Of a file of samples (SHD): how many are drawn, and how many there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<[usize; 2]>,
 }
 
 /// The recording in numbers.
 struct Extent {
     format: String,
     sensor: Sensor,
+    outside: Option<Outside>,
     events: u64,
     first_us: u64,
     last_us: u64,
@@ -71,20 +83,21 @@ pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<V
     if file.metadata().is_ok_and(|m| !m.is_file()) {
         bail!("{}: is no regular file, and a recording is read twice to be drawn; save it as a file", file.display());
     }
-    let extent = extent(file, progress)?;
+    if formats::open_with(file, &options.read)?.format() == formats::shd::FORMAT.name {
+        return channels::view(file, options, progress);
+    }
+    let extent = extent(file, &options.read, progress)?;
     let (width, height) = (usize::from(extent.sensor.width), usize::from(extent.sensor.height));
     let mut by = 1;
     while width.div_ceil(by) * height.div_ceil(by) > MOST_PIXELS {
         by += 1;
     }
     let size = (width.div_ceil(by), height.div_ceil(by));
-    let frames = count(file, &extent, (by, size), options.frames, progress)?;
-    std::fs::create_dir_all(&options.output)
-        .map_err(|e| anyhow::anyhow!("{}: {e}; give another folder with `--output`", options.output.display()))?;
-    let stem = file.file_stem().map_or_else(|| "recording".into(), |s| s.to_string_lossy().into_owned());
+    let frames = count(file, &extent, (by, size), options, progress)?;
+    let stem = folder(file, options)?;
     let animation = options.output.join(format!("{stem}.gif"));
     let span_us = extent.last_us - extent.first_us;
-    let new = animation::write(&animation, &frames, size, span_us as f64 * options.slow, progress)?;
+    let new = animation::write(&animation, &frames, size, (span_us as f64, options.slow), progress)?;
     let sample = InputSample {
         label: stem.clone(),
         width: size.0,
@@ -98,22 +111,41 @@ pub fn view(file: &Path, options: &Options, progress: &dyn Progress) -> Result<V
     Ok(View {
         format: extent.format,
         sensor: [extent.sensor.width, extent.sensor.height],
+        outside: extent.outside,
         events: extent.events,
         span_us,
         picture,
-        animation,
+        animation: Some(animation),
         frames: options.frames,
         reduced: by,
+        samples: None,
     })
 }
 
-fn extent(file: &Path, progress: &dyn Progress) -> Result<Extent> {
-    let mut reader = formats::open(file)?;
+fn shown_path<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    match path {
+        Some(path) => crate::shown::path(path, to),
+        None => to.serialize_none(),
+    }
+}
+
+/// Makes the folder of the pictures, and gives their name without extension.
+fn folder(file: &Path, options: &Options) -> Result<String> {
+    std::fs::create_dir_all(&options.output)
+        .map_err(|e| anyhow::anyhow!("{}: {e}; give another folder with `--output`", options.output.display()))?;
+    Ok(file.file_stem().map_or_else(|| "recording".into(), |s| s.to_string_lossy().into_owned()))
+}
+
+fn extent(file: &Path, read: &ReadOptions, progress: &dyn Progress) -> Result<Extent> {
+    let mut reader = formats::open_stoppable(file, read, progress)?;
     let mut chunk = Columns::new();
     let (mut events, mut first_us, mut last_us) = (0u64, u64::MAX, 0u64);
-    let mut needed = Sensor { width: 0, height: 0 };
+    let (mut needed, mut outside) = (Sensor { width: 0, height: 0 }, None);
     while reader.next(&mut chunk)? {
         stop(progress)?;
+        if let Some(sensor) = reader.sensor() {
+            Outside::add(&mut outside, sensor, &chunk, events);
+        }
         events += chunk.len() as u64;
         first_us = chunk.t_us().iter().fold(first_us, |m, t| m.min(*t));
         last_us = chunk.t_us().iter().fold(last_us, |m, t| m.max(*t));
@@ -121,22 +153,22 @@ fn extent(file: &Path, progress: &dyn Progress) -> Result<Extent> {
         needed = Sensor { width: needed.width.max(b.width), height: needed.height.max(b.height) };
     }
     ensure!(events > 0, "{}: holds no events to draw", file.display());
-    // A camera may state a sensor that its own events leave.
-    let stated = reader.sensor().unwrap_or(needed);
-    let sensor = Sensor { width: stated.width.max(needed.width), height: stated.height.max(needed.height) };
-    Ok(Extent { format: reader.format().to_owned(), sensor, events, first_us, last_us })
+    // One stray event beyond the sensor must not make a line of the recording.
+    let sensor = reader.sensor().unwrap_or(needed);
+    Ok(Extent { format: reader.format().to_owned(), sensor, outside, events, first_us, last_us })
 }
 
 fn count(
     file: &Path,
     extent: &Extent,
     (by, (width, height)): (usize, (usize, usize)),
-    frames: usize,
+    options: &Options,
     progress: &dyn Progress,
 ) -> Result<Vec<Frame>> {
+    let frames = options.frames;
     let mut all = vec![vec![[0u16; 2]; width * height]; frames];
     let span = u128::from(extent.last_us - extent.first_us) + 1;
-    let (mut reader, mut chunk) = (formats::open(file)?, Columns::new());
+    let (mut reader, mut chunk) = (formats::open_stoppable(file, &options.read, progress)?, Columns::new());
     progress.start("view", extent.events, "event");
     while reader.next(&mut chunk)? {
         stop(progress)?;
@@ -144,7 +176,9 @@ fn count(
             // A file that grows while it is read may hold later events than before; they are left out.
             let frame = (u128::from(e.t_us.saturating_sub(extent.first_us)) * frames as u128 / span) as usize;
             let (x, y) = (usize::from(e.x) / by, usize::from(e.y) / by);
-            if let Some(cell) = all.get_mut(frame).filter(|_| x < width).and_then(|f| f.get_mut(y * width + x)) {
+            if let Some(cell) =
+                all.get_mut(frame).filter(|_| extent.sensor.contains(e.x, e.y)).and_then(|f| f.get_mut(y * width + x))
+            {
                 let count = &mut cell[usize::from(!e.on)];
                 *count = count.saturating_add(1);
             }

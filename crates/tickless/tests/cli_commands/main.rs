@@ -5,6 +5,11 @@ mod common;
 mod data;
 mod event_driven;
 mod export;
+mod formats;
+mod progress;
+mod recordings;
+mod report;
+mod texts;
 
 use common::{RECIPE, RESIDUAL, Scratch, number};
 use serde_json::Value;

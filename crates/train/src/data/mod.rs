@@ -57,6 +57,9 @@ impl Source {
         let mut request = DataRequest::new(recipe.set.clone(), recipe.path.as_deref());
         request.seed = recipe.seed.unwrap_or(seed);
         request.sensor = recipe.sensor.map(|[width, height]| Sensor { width, height });
+        request.time_unit = recipe.time_unit.as_deref().map(str::parse).transpose()?;
+        request.literal_times = recipe.literal_times;
+        request.drop_outside = recipe.drop_outside;
         request.test_share = recipe.test_share;
         request.train_first = recipe.train_first;
         request.cache = recipe.cache.clone();

@@ -2,18 +2,17 @@
 
 mod across_steps;
 mod activity;
+pub mod calibrate;
 
 pub use across_steps::{Plan, Point, across_steps, at_configuration};
 pub use activity::{LayerActivity, SpikeCounts, activity, spike_counts};
 
 use crate::data::{SampleId, Source, prefetch};
 use crate::error::{Error, Result};
-use crate::model::{Model, Observer, Pass};
-use crate::norm::NormMode;
+use crate::model::readout::{largest, time_mean};
+use crate::model::{Model, NormMode, Observer, Pass, Sequence};
 use crate::progress::Progress;
 use crate::seed;
-use crate::sequence::Sequence;
-use burn::tensor::Tensor;
 use tickless_net::{InputKind, LeakRule};
 
 /// How many were right.
@@ -44,34 +43,12 @@ impl Score {
         for (row, &label) in logits.chunks(classes.max(1)).zip(labels) {
             self.samples += 1;
             self.correct += usize::from(largest(row) == label);
-            let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let sum: f64 = row.iter().map(|&v| f64::from(v - max).exp()).sum();
-            self.loss_sum += sum.ln() - f64::from(row[label] - max);
+            // In f64, because the difference of two large logits may be no f32.
+            let max = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            let sum: f64 = row.iter().map(|&v| (f64::from(v) - max).exp()).sum();
+            self.loss_sum += sum.ln() - (f64::from(row[label]) - max);
         }
     }
-}
-
-/// Index of the largest value; the lowest index among equals.
-pub fn largest(row: &[f32]) -> usize {
-    let mut best = 0;
-    for (i, v) in row.iter().enumerate() {
-        if *v > row[best] {
-            best = i;
-        }
-    }
-    best
-}
-
-/// Time-mean logits `[B·C]` on the host from `[T, B, C]`.
-pub fn time_mean(logits: Tensor<3>) -> Vec<f32> {
-    let [t, b, c] = logits.dims();
-    let all: Vec<f32> = logits.into_data().try_into_vec().expect("every tensor of this crate is f32");
-    let mut mean = vec![0.0f32; b * c];
-    for step in all.chunks(b * c) {
-        mean.iter_mut().zip(step).for_each(|(m, v)| *m += v);
-    }
-    mean.iter_mut().for_each(|m| *m /= t as f32);
-    mean
 }
 
 /// What stays the same over one evaluation.
@@ -87,6 +64,20 @@ pub struct Setting<'a> {
     pub step_us: Option<f64>,
     /// Samples per batch at most.
     pub batch: usize,
+}
+
+/// Where an evaluation stands, in words: `T = 5, leak per time`.
+fn at(configuration: &[usize], leak: LeakRule) -> String {
+    let first = configuration.first().copied().unwrap_or(1);
+    let steps = match configuration.iter().all(|t| *t == first) {
+        true => first.to_string(),
+        false => configuration.iter().map(usize::to_string).collect::<Vec<_>>().join(","),
+    };
+    let leak = match leak {
+        LeakRule::Step => "step",
+        LeakRule::Time => "time",
+    };
+    format!("T = {steps}, leak per {leak}")
 }
 
 /// Sees the output of nodes: (samples of the batch, node index, sequence). A pass that nobody looks at is faster.
@@ -112,6 +103,7 @@ impl Setting<'_> {
         let constants = model.constants();
         let mut score = Score::default();
         let mut done = 0;
+        let at = at(configuration, leak);
         prefetch(self.source, self.ids, size, false, frames, None, |k, batch| {
             let ids = &self.ids[done..done + batch.labels.len()];
             done += ids.len();
@@ -120,8 +112,12 @@ impl Setting<'_> {
             let observer = see.as_mut().map(|see| see as Observer<'_>);
             let mut rng = seed::rng(0, "evaluation", k as u64);
             let out = model.forward(&constants, input, &pass, &mut rng, observer)?;
-            score.add(&time_mean(out.logits), &labels);
-            progress.advance(labels.len() as u64, &format!("{:.1} %", score.accuracy()));
+            let logits = time_mean(out.logits);
+            if let Some(&value) = logits.iter().find(|v| !v.is_finite()) {
+                return Err(Error::ResultNotFinite { what: format!("a logit at {at}"), value });
+            }
+            score.add(&logits, &labels);
+            progress.advance(labels.len() as u64, &format!("{at}  {:.1} %", score.accuracy()));
             if progress.cancelled() {
                 return Err(Error::Setting("evaluation stopped by the user; nothing was written".into()));
             }

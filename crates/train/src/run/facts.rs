@@ -1,47 +1,14 @@
 //! What a run was: seed, versions, machine, data, network. Kept as `run.json`.
 
-use crate::checkpoint::Position;
+use super::checkpoint::Position;
+use super::machine::Machine;
 use serde::{Deserialize, Serialize};
-
-/// The machine a run was made on, as far as the system says.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Machine {
-    /// Model of the processor; empty where unknown.
-    pub cpu: String,
-    /// Cores that this process may use.
-    pub cores: usize,
-    /// Main memory in GB (10⁹ bytes); 0 where unknown.
-    pub memory_gb: f64,
-    /// Operating system and architecture.
-    pub os: String,
-    /// Threads that compute.
-    pub threads: usize,
-}
-
-impl Machine {
-    /// This machine.
-    pub fn here() -> Self {
-        let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
-        let value = |text: &str, key: &str| {
-            let line = text.lines().find(|l| l.starts_with(key))?;
-            Some(line.split_once(':')?.1.trim().to_owned())
-        };
-        let cpu = value(&read("/proc/cpuinfo"), "model name").unwrap_or_default();
-        let kb = value(&read("/proc/meminfo"), "MemTotal").and_then(|v| v.trim_end_matches(" kB").parse::<f64>().ok());
-        Self {
-            cpu,
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
-            memory_gb: kb.map_or(0.0, |k| (k * 1024.0 / 1e8).round() / 10.0),
-            os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            threads: rayon::current_num_threads(),
-        }
-    }
-}
+use tickless_net::recipe::{LARGEST_STEPS, Recipe};
 
 /// What a run was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunFacts {
-    /// SDT, NMT or MTT.
+    /// SDT, NMT or MTT; of weights that were not trained here the base's, or [`RunFacts::IMPORTED`].
     pub strategy: String,
     /// Seed.
     pub seed: u64,
@@ -71,8 +38,14 @@ pub struct RunFacts {
     pub tau_us: Option<f64>,
     /// Mean events per training recording.
     pub mean_events: Option<f64>,
-    /// The run it was fine-tuned from.
+    /// The run or graph that its first weights come from.
     pub base: Option<String>,
+    /// The strategy of that run.
+    #[serde(default)]
+    pub base_strategy: Option<String>,
+    /// The command that made this run, where a command did.
+    #[serde(default)]
+    pub command: Option<String>,
     /// Workers that shared every batch.
     #[serde(default = "one")]
     pub workers: usize,
@@ -82,9 +55,79 @@ pub struct RunFacts {
     pub iterations: usize,
     /// Whether training has come to its end.
     pub finished: bool,
+    /// What was another when training went on under other conditions, each time that it did; its weights are then not
+    /// those of a training that never stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
 }
 
 impl RunFacts {
+    /// Checks the values as far as they can be known without recipe and data.
+    ///
+    /// # Errors
+    /// Says which value cannot be and what to do.
+    pub fn check(&self) -> Result<(), String> {
+        if self.format != FORMAT {
+            return Err(format!(
+                "`format` is {}, this version of Tickless reads {FORMAT}: use the version that made the run ({})",
+                self.format, self.version
+            ));
+        }
+        let damaged = |key: &str, value: &dyn std::fmt::Debug, most: &dyn std::fmt::Display| {
+            Err(format!("`{key}` is {value:?}, it must be {most}; restore the file, or train the run anew"))
+        };
+        if !(1..=LARGEST_STEPS).contains(&self.t_max) {
+            return damaged("t_max", &self.t_max, &format!("from 1 to {LARGEST_STEPS}"));
+        }
+        for (key, value) in [("step_us", self.step_us), ("tau_us", self.tau_us), ("mean_events", self.mean_events)] {
+            if value.is_some_and(|v| !v.is_finite() || v < 0.0) {
+                return damaged(key, &value, &"a finite number from 0 on");
+            }
+        }
+        if !self.train_seconds.is_finite() || self.train_seconds < 0.0 {
+            return damaged("train_seconds", &self.train_seconds, &"a finite number from 0 on");
+        }
+        if self.workers == 0 {
+            return damaged("workers", &self.workers, &"at least 1");
+        }
+        Ok(())
+    }
+
+    /// Checks the values against the recipe of the run and the sizes of its parts (training, validation, test).
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub(super) fn check_against(&self, recipe: &Recipe, samples: [usize; 3]) -> Result<(), String> {
+        let (t_max, seed) = (recipe.train.t_max, recipe.seed);
+        if (self.t_max, self.seed) != (t_max, seed) {
+            return Err(format!(
+                "`t_max` is {} and `seed` {}, the run's recipe.toml has {t_max} and {seed}; restore the changed file",
+                self.t_max, self.seed
+            ));
+        }
+        if self.samples != samples {
+            return Err(format!(
+                "the run was made with {:?} training, validation and test samples, its data set gives {samples:?}: \
+                 restore the recordings that are missing or new",
+                self.samples
+            ));
+        }
+        Ok(())
+    }
+
+    /// The strategy of weights that another framework trained.
+    pub const IMPORTED: &str = "imported";
+
+    /// How the weights came about, in words: `trained as MTT`, `imported from net.nir`.
+    pub fn origin(&self) -> String {
+        let Some(base) = &self.base else { return format!("trained as {}", self.strategy) };
+        match self.iterations {
+            0 if self.strategy == Self::IMPORTED => format!("imported from {base}"),
+            0 => format!("converted from {base}, which was trained as {}", self.strategy),
+            _ => format!("fine-tuned as {} from {base}", self.strategy),
+        }
+    }
+
     /// At the end of training.
     pub(super) fn finish(self, end: &Position) -> Self {
         Self { train_seconds: end.seconds, iterations: end.iteration, finished: true, ..self }
@@ -98,3 +141,55 @@ fn one() -> usize {
 
 /// The format of run folders that this version writes.
 pub(super) const FORMAT: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> RunFacts {
+        RunFacts {
+            strategy: "MTT".into(),
+            seed: 1,
+            version: "0.1.0".into(),
+            format: FORMAT,
+            machine: Machine::default(),
+            dataset: "digits".into(),
+            simulated_camera: true,
+            samples: [100, 0, 40],
+            network: "demo".into(),
+            stages: 2,
+            trainable_values: 10,
+            t_max: 4,
+            step_us: Some(1000.0),
+            tau_us: None,
+            mean_events: Some(100.0),
+            base: None,
+            base_strategy: None,
+            command: None,
+            workers: 1,
+            train_seconds: 1.0,
+            iterations: 10,
+            finished: true,
+            changed: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn values_that_cannot_be_are_named() {
+        facts().check().unwrap();
+        let refused = |change: fn(&mut RunFacts), key: &str| {
+            let mut f = facts();
+            change(&mut f);
+            let e = f.check().unwrap_err();
+            assert!(e.contains(key), "{e}");
+        };
+        refused(|f| f.format = 99, "`format` is 99");
+        refused(|f| f.t_max = 0, "`t_max` is 0");
+        refused(|f| f.t_max = 1_000_000_000_000, "`t_max` is 1000000000000");
+        refused(|f| f.step_us = Some(-1.0), "`step_us`");
+        refused(|f| f.tau_us = Some(f64::INFINITY), "`tau_us`");
+        refused(|f| f.mean_events = Some(f64::NAN), "`mean_events`");
+        refused(|f| f.train_seconds = -1.0, "`train_seconds`");
+        refused(|f| f.workers = 0, "`workers`");
+    }
+}

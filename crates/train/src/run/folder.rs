@@ -1,10 +1,11 @@
 //! Reading and writing a run folder. Every file is written whole or not at all.
 
+use super::checkpoint::{Checkpoint, EpochMetrics};
 use super::facts::RunFacts;
-use crate::calibrate::Calibration;
-use crate::checkpoint::{Checkpoint, EpochMetrics};
+use super::made::Made;
 use crate::data::{Parts, Source};
 use crate::error::{Error, Result};
+use crate::evaluate::calibrate::Calibration;
 use crate::model::Model;
 use burn::tensor::Device;
 use serde::Serialize;
@@ -12,7 +13,7 @@ use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tickless_net::recipe::Recipe;
-use tickless_net::{Network, Weights};
+use tickless_net::{Network, WeightFile, Weights};
 
 /// A run's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,25 +34,28 @@ pub struct Loaded {
     pub network: Arc<Network>,
     /// Its weights.
     pub weights: Weights,
+    /// The checksum of its weight file, by which results tell what they were measured on.
+    pub checksum: String,
     /// Its data set.
     pub source: Source,
     /// The parts of the data set.
     pub parts: Parts,
+    /// What the user should know of its files.
+    pub warnings: Vec<String>,
 }
 
 impl RunFolder {
-    /// Makes the folder of a new run.
+    /// The folder of a new run. It is made when the run writes its first file, so that a command that is refused
+    /// leaves none behind.
     ///
     /// # Errors
-    /// If it cannot be made, or holds a run already.
+    /// If it holds a run already, or cannot be made (which is tried, and undone).
     pub fn create(path: &Path) -> Result<Self> {
         let folder = Self { path: path.to_owned() };
         if folder.file("run.json").exists() || folder.file("recipe.toml").exists() {
-            return Err(
-                folder.wrong("holds a run already: `--resume` goes on with it, `--output` names another folder")
-            );
+            return Err(folder.wrong("holds a run already"));
         }
-        std::fs::create_dir_all(path).map_err(|e| Error::io(path, e))?;
+        Made::at(path)?;
         Ok(folder)
     }
 
@@ -121,6 +125,16 @@ impl RunFolder {
         self.write("recipe.toml", recipe.to_toml()?.as_bytes())
     }
 
+    /// Takes the lock of the run's results, for those who read, change and write one of them. It is held for moments,
+    /// so this waits for it.
+    ///
+    /// # Errors
+    /// If the lock's file cannot be made.
+    pub fn lock_results(&self) -> Result<tickless_files::Lock> {
+        let path = self.file("results.lock");
+        tickless_files::Lock::wait(&path).map_err(|e| Error::io(&path, e))
+    }
+
     /// Reads a JSON file of the run.
     ///
     /// # Errors
@@ -137,11 +151,14 @@ impl RunFolder {
     /// Writes a JSON file of the run.
     ///
     /// # Errors
-    /// If it cannot be written.
-    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+    /// If it cannot be written, or if what was written would not read back as `value`: JSON has no infinite numbers.
+    pub fn write_json<T: Serialize + DeserializeOwned + PartialEq>(&self, name: &str, value: &T) -> Result<()> {
         let path = self.file(name);
-        let mut text = serde_json::to_string_pretty(value)
-            .map_err(|e| Error::RunFile { path: path.clone(), problem: e.to_string() })?;
+        let wrong = |problem: String| Error::RunFile { path: path.clone(), problem };
+        let mut text = serde_json::to_string_pretty(value).map_err(|e| wrong(e.to_string()))?;
+        if !serde_json::from_str::<T>(&text).is_ok_and(|read| read == *value) {
+            return Err(wrong("not written, because a value of it is infinite or not a number".into()));
+        }
         text.push('\n');
         self.write(name, text.as_bytes())
     }
@@ -149,14 +166,20 @@ impl RunFolder {
     /// Its facts.
     ///
     /// # Errors
-    /// If they are missing or damaged.
+    /// If they are missing, damaged, of another format, or hold a value that cannot be.
     pub fn facts(&self) -> Result<RunFacts> {
-        self.read_json("run.json")
+        let facts: RunFacts = self.read_json("run.json")?;
+        facts.check().map_err(|problem| Error::RunFile { path: self.file("run.json"), problem })?;
+        Ok(facts)
     }
 
     /// Whether training has come to its end.
-    pub fn finished(&self) -> bool {
-        self.facts().is_ok_and(|f| f.finished) && self.file("weights.safetensors").is_file()
+    ///
+    /// # Errors
+    /// If its facts are there and damaged, or of another format.
+    pub fn finished(&self) -> Result<bool> {
+        let begun = self.file("run.json").is_file();
+        Ok(begun && self.facts()?.finished && self.file("weights.safetensors").is_file())
     }
 
     /// Its checkpoint, if there is one.
@@ -193,10 +216,12 @@ impl RunFolder {
         text.lines()
             .enumerate()
             .map(|(k, line)| {
-                serde_json::from_str(line).map_err(|e| Error::RunFile {
+                let damaged = |why: String| Error::RunFile {
                     path: path.clone(),
-                    problem: format!("line {} is damaged ({e}); remove it", k + 1),
-                })
+                    problem: format!("line {} is damaged ({why}); remove it", k + 1),
+                };
+                let metrics: EpochMetrics = serde_json::from_str(line).map_err(|e| damaged(e.to_string()))?;
+                if metrics.is_possible() { Ok(metrics) } else { Err(damaged("a number of it cannot be".into())) }
             })
             .collect()
     }
@@ -204,8 +229,9 @@ impl RunFolder {
     /// Writes the weights.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If a value is not finite, or the file cannot be written.
     pub fn write_weights(&self, weights: &Weights) -> Result<()> {
+        weights.check_values(&self.file("weights.safetensors"))?;
         self.write("weights.safetensors", &weights.to_bytes(None)?)
     }
 
@@ -224,8 +250,12 @@ impl RunFolder {
     pub fn load_with(&self, data: Option<&Path>) -> Result<Loaded> {
         let path = self.file("weights.safetensors");
         if !path.is_file() {
-            return Err(self.wrong("has no weights yet: the command that began it finishes it with `--resume`"));
+            return Err(self.wrong(
+                "has no weights yet: the command that began it finishes it (`train` and `finetune` with `--resume`)",
+            ));
         }
+        // First, because a run of a later version may have another recipe and other weights too.
+        let facts = self.facts()?;
         let mut recipe = self.recipe()?;
         if let Some(data) = data {
             recipe.data.path = Some(data.to_owned());
@@ -234,17 +264,29 @@ impl RunFolder {
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let (shape, kind) = source.input();
         let network = Arc::new(recipe.network.build(shape, kind, source.dataset().classes())?);
-        let weights = Weights::load(&path).map_err(|e| match e {
+        let WeightFile { weights, checksum, has_checksum, .. } = WeightFile::load(&path).map_err(|e| match e {
             tickless_net::Error::WeightFile { problem, .. } => Error::RunFile {
                 path: path.clone(),
                 problem: format!(
-                    "damaged ({problem}); delete it, and the command that made it makes it again with `--resume`"
+                    "damaged ({problem}); delete it, and the command that made it makes it again (`train` and `finetune` with \
+                     `--resume`)"
                 ),
             },
             other => other.into(),
         })?;
         weights.check(&network, &path)?;
-        Ok(Loaded { folder: self.clone(), facts: self.facts()?, recipe, network, weights, source, parts })
+        weights.check_values(&path)?;
+        facts
+            .check_against(&recipe, [parts.train.len(), parts.validation.len(), parts.test.len()])
+            .map_err(|problem| Error::RunFile { path: self.file("run.json"), problem })?;
+        let mut warnings = Vec::new();
+        if !has_checksum {
+            warnings.push(format!(
+                "{}: has no checksum (an earlier version or another program wrote it), so damage to it cannot be noticed",
+                path.display()
+            ));
+        }
+        Ok(Loaded { folder: self.clone(), facts, recipe, network, weights, checksum, source, parts, warnings })
     }
 }
 

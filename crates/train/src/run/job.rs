@@ -1,20 +1,25 @@
 //! One training from recipe to weights, in a folder, resumable at any moment.
 
-use super::facts::{FORMAT, Machine, RunFacts};
+use super::checkpoint::{Checkpoint, EpochMetrics};
+use super::conditions::Conditions;
+use super::facts::{FORMAT, RunFacts};
 use super::folder::RunFolder;
 use super::lock::Lock;
-use crate::checkpoint::{Checkpoint, EpochMetrics};
+use super::machine::Machine;
+use super::made::Made;
+use super::train_plan::initial_weights;
+use super::trainer::{Hooks, Trainer};
+use super::warnings::warnings;
 use crate::data::{Kept, Parts, Source};
+use crate::distributed::Ranks;
 use crate::error::{Error, Result};
-use crate::parallel::Ranks;
-use crate::plan::initial_weights;
 use crate::progress::Progress;
 use crate::strategy::{self, Steps};
-use crate::trainer::{Hooks, Trainer};
 use burn::tensor::Device;
 use std::sync::Arc;
+use tickless_kernels::ComputeOptions;
 use tickless_net::recipe::Recipe;
-use tickless_net::{InputKind, Layer, Weights};
+use tickless_net::{InputKind, Layer, Network, Weights};
 
 /// What to train and where.
 #[derive(Debug)]
@@ -29,10 +34,23 @@ pub struct Job<'a> {
     pub folder: &'a RunFolder,
     /// Weights to start from, where they are not drawn (fine-tuning); to be given again to resume.
     pub initial: Option<Weights>,
-    /// The run they come from.
-    pub base: Option<String>,
+    /// Where they come from.
+    pub base: Option<Base>,
+    /// The command that makes this run, for who wants to make it again.
+    pub command: Option<String>,
     /// The device.
     pub device: &'a Device,
+    /// Whether a training that was stopped goes on if its [`Conditions`] are others now.
+    pub allow_changed: bool,
+}
+
+/// Where the first weights of a run come from.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// The run's folder, or the file of a graph.
+    pub from: String,
+    /// How they were trained: SDT, NMT, MTT or [`RunFacts::IMPORTED`].
+    pub strategy: String,
 }
 
 struct Files<'a> {
@@ -56,8 +74,9 @@ impl Hooks for Files<'_> {
 /// Trains, or goes on with a checkpoint if the folder has one, and writes the weights.
 ///
 /// # Errors
-/// If recipe, data, weights and checkpoint do not fit, training is stopped, or the loss is not
-/// finite; the folder then holds the last good checkpoint.
+/// If recipe, data, weights and checkpoint do not fit, training would go on under other conditions
+/// ([`Error::ConditionsChanged`]), is stopped, or a value is not finite; the folder then holds the last
+/// good checkpoint.
 pub fn train(job: Job<'_>, progress: &dyn Progress) -> Result<RunFacts> {
     train_as(job, &Ranks::alone(), progress)
 }
@@ -83,8 +102,19 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     let network = Arc::new(recipe.network.build(shape, kind, source.dataset().classes())?);
     // Whatever cannot be is refused before the first file is written: the folder stays free for the mended recipe.
     Trainer::plan(recipe, &network, parts, None)?.check_memory(&network, ranks.size())?;
+    let made = ranks.is_first().then(|| Made::at(folder.path())).transpose()?;
     let _lock = ranks.is_first().then(|| Lock::take(folder.path())).transpose()?;
     let checkpoint = checkpoint_of_first(folder, ranks)?;
+    // Before anything slow, and before the checkpoint is looked at closely: if recordings are missing, it does not fit
+    // because of that.
+    let (now, changed) = match ranks.is_first() {
+        true => conditions(&job, checkpoint.as_ref(), ranks.size(), progress)?,
+        false => Default::default(),
+    };
+    if let Some(c) = &checkpoint {
+        let plan = Trainer::plan(recipe, &network, parts, None)?;
+        c.check(recipe, &network, &plan).map_err(|e| of_file(e, folder))?;
+    }
     let t = &recipe.train;
     let steps = Steps { t_min: t.t_min, t_max: t.t_max, samples: t.samples, group: t.group };
     let (step_us, mean_events) = match kind {
@@ -104,8 +134,11 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
         _ => None,
     });
     let description = source.dataset().describe();
+    let own = strategy::by_name(&t.strategy, steps)?.name().to_owned();
+    let (base, base_strategy) = job.base.clone().map(|b| (b.from, b.strategy)).unzip();
     let facts = RunFacts {
-        strategy: strategy::by_name(&t.strategy, steps)?.name().into(),
+        // What trains nothing leaves the weights as the base's strategy made them.
+        strategy: base_strategy.clone().filter(|_| t.epochs == 0).unwrap_or(own),
         seed: recipe.seed,
         version: env!("CARGO_PKG_VERSION").into(),
         format: FORMAT,
@@ -120,20 +153,27 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
         step_us,
         tau_us: neuron.and_then(|n| n.tau_us(step_us)).filter(|t| t.is_finite()),
         mean_events,
-        base: job.base,
+        base,
+        base_strategy,
+        command: job.command.clone(),
         workers: ranks.size(),
         train_seconds: 0.0,
         iterations: 0,
         finished: false,
+        changed: changed.clone(),
     };
     let weights = job.initial.unwrap_or_else(|| initial_weights(recipe, &network));
     let history = checkpoint.as_ref().map(|c| c.position.history.clone()).unwrap_or_default();
-    let trainer = Trainer::new(recipe, source, parts, network, &weights, checkpoint, step_us, device)?
-        .with_ranks(ranks.clone())?;
+    let trainer = Trainer::new(recipe, source, parts, network, &weights, checkpoint, step_us, device);
+    let trainer = trainer.map_err(|e| of_file(e, folder))?.with_ranks(ranks.clone())?.with_conditions(now, changed);
     if !ranks.is_first() {
         let (_, position) = trainer.run(&mut (), progress)?;
         return Ok(facts.finish(&position));
     }
+    if let Some(made) = made {
+        made.keep();
+    }
+    tell(recipe, trainer.network(), &facts, progress);
     folder.sweep();
     folder.write_recipe(recipe)?;
     folder.write_json("run.json", &facts)?;
@@ -143,6 +183,49 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     let facts = facts.finish(&position);
     folder.write_json("run.json", &facts)?;
     Ok(facts)
+}
+
+/// The present conditions, and all in which they are others than those that the training began or went on with.
+fn conditions(
+    job: &Job<'_>,
+    checkpoint: Option<&Checkpoint>,
+    workers: usize,
+    progress: &dyn Progress,
+) -> Result<(Conditions, Vec<String>)> {
+    let ComputeOptions { kernel, precision, .. } = ComputeOptions::installed();
+    let now = Conditions::here(kernel, precision, job.device, job.source, workers)?;
+    let Some(checkpoint) = checkpoint else { return Ok((now, Vec::new())) };
+    let differences = checkpoint.conditions.differences(&now);
+    if !differences.is_empty() && !job.allow_changed {
+        return Err(Error::ConditionsChanged { path: job.folder.path().to_owned(), differences });
+    }
+    differences.iter().for_each(|d| progress.warn(&format!("goes on under other conditions: {d}")));
+    Ok((now, [checkpoint.changed.clone(), differences].concat()))
+}
+
+/// What is wrong with a checkpoint, with its file and the remedy.
+fn of_file(e: Error, folder: &RunFolder) -> Error {
+    match e {
+        Error::Checkpoint(problem) => Error::RunFile {
+            path: folder.file("checkpoint.safetensors"),
+            problem: format!("is not of this training ({problem}); delete it to train from the beginning"),
+        },
+        other => other,
+    }
+}
+
+/// What is to be trained, and what of it may not be meant.
+fn tell(recipe: &Recipe, network: &Network, facts: &RunFacts, progress: &dyn Progress) {
+    let [training, validation, test] = facts.samples;
+    progress
+        .detail(&format!("data: {}; {training} training, {validation} validation, {test} test samples", facts.dataset));
+    let (name, values, stages) = (&facts.network, facts.trainable_values, facts.stages);
+    progress.detail(&format!("network: {name}, {values} trainable values, {stages} stages, T_max = {}", facts.t_max));
+    if let (Some(step), Some(events)) = (facts.step_us, facts.mean_events) {
+        progress.detail(&format!("a step is {step:.1} µs; a recording has {events:.1} events on average"));
+    }
+    progress.detail(&format!("{} threads on {}", facts.machine.threads, facts.machine.cpu));
+    warnings(recipe, network).iter().for_each(|w| progress.warn(w));
 }
 
 /// The folder's checkpoint on every worker; other hosts need not see the folder.

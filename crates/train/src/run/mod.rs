@@ -8,13 +8,22 @@
 //! lock                    held by the process that trains
 //! weights.safetensors     the chosen weights, norms calibrated
 //! eval.json, simulate.json, report/   written by the commands of these names
+//! results.lock            held while one of these is read, changed and written
 //! ```
 
+pub mod checkpoint;
+pub mod conditions;
 mod facts;
 mod folder;
 mod job;
 mod lock;
+mod machine;
+mod made;
+pub mod train_plan;
+pub mod trainer;
+mod warnings;
 
-pub use facts::{Machine, RunFacts};
+pub use facts::RunFacts;
 pub use folder::{Loaded, RunFolder};
-pub use job::{Job, train, train_as};
+pub use job::{Base, Job, train, train_as};
+pub use machine::Machine;

@@ -24,6 +24,9 @@ use crate::progress::Progress;
 use crate::{Error, Result, Sensor};
 use file::{CacheFile, VERSION};
 
+/// Of what the decoders give: changes whenever they give other events for the same file.
+const DECODING: u64 = 2;
+
 /// Puts a cache in `folder` around a data set, and makes it if it is not there.
 ///
 /// # Errors
@@ -39,7 +42,7 @@ pub fn open(inner: Box<dyn Dataset>, folder: &Path, progress: &dyn Progress) -> 
     let mut parts = Vec::new();
     for split in [Split::Train, Split::Test] {
         let mut key = Key::default();
-        key.text(env!("CARGO_PKG_VERSION")).number(VERSION.into()).text(&name).text(split.name());
+        key.text(env!("CARGO_PKG_VERSION")).number(VERSION.into()).number(DECODING).text(&name).text(split.name());
         key.number(sensor.width.into()).number(sensor.height.into()).number(inner.len(split) as u64);
         if !inner.sources(split, &mut key)? {
             let what = format!("data set `{name}` cannot say what its samples depend on, so they are not cached");

@@ -2,12 +2,12 @@
 
 use super::super::natural;
 use super::super::tree::Leaf;
-use super::{NAMES, Trial};
+use super::Trial;
+use crate::formats::npy::gesture_trial;
 use crate::{Error, Result};
 
-/// People up to this number are in the training part, those up to [`LAST`] in the test part.
+/// People up to this number are in the training part, all others in the test part.
 const LAST_OF_TRAIN: u32 = 23;
-const LAST: u32 = 29;
 
 const REMEDY: &str = "the layout is userNN_LIGHT/CLASS.npy with users 1 to 29 and classes 0 to 10";
 
@@ -17,20 +17,11 @@ pub(super) fn find(mut leaves: Vec<Leaf>) -> Result<[Vec<Trial>; 2]> {
     leaves.sort_by(|a, b| natural::compare(&a.path, &b.path));
     let (mut train, mut test) = (Vec::new(), Vec::new());
     for leaf in leaves {
-        let Some((user, class)) = parse(&leaf.path) else {
+        let Some((user, class)) = gesture_trial(&leaf.path) else {
             return Err(Error::unexpected(leaf.place.label(), "not a trial of DVS-Gesture", REMEDY));
         };
         let trial = Trial { class, place: leaf.place, time: None };
         if user <= LAST_OF_TRAIN { train.push(trial) } else { test.push(trial) }
     }
     Ok([train, test])
-}
-
-/// The number of the user and the class.
-fn parse(path: &str) -> Option<(u32, usize)> {
-    let mut parts = path.rsplit('/');
-    let (file, folder) = (parts.next()?, parts.next()?);
-    let class: usize = file.get(..file.len() - 4)?.parse().ok()?;
-    let user: u32 = folder.strip_prefix("user")?.split('_').next()?.parse().ok()?;
-    ((1..=LAST).contains(&user) && class < NAMES.len()).then_some((user, class))
 }

@@ -5,8 +5,9 @@ use super::flat::Place;
 use super::header::{self, Header, Stream};
 use super::unpack::Unpacker;
 use super::{Compression, MAGIC};
-use crate::formats::Decoder;
 use crate::formats::records::PIECE;
+use crate::formats::streams::choose;
+use crate::formats::{Decoder, StreamInfo};
 use crate::{Columns, Error, Result, Sensor};
 
 /// The largest header that is believed.
@@ -159,20 +160,14 @@ impl Packets {
     }
 
     fn choose(&self, header: &Header) -> Result<Stream> {
-        let events: Vec<_> = header.streams.iter().filter(|s| s.events).collect();
-        let found = match (self.wanted, &events[..]) {
-            (Some(id), _) => events.iter().find(|s| s.id == id).copied(),
-            (None, [one]) => Some(*one),
-            (None, _) => None,
-        };
-        found.cloned().ok_or_else(|| {
-            let ids: Vec<_> = events.iter().map(|s| s.id.to_string()).collect();
-            let problem = match &ids[..] {
-                [] => "no stream of events".into(),
-                ids => format!("{} streams of events: {}", ids.len(), ids.join(", ")),
-            };
-            Error::malformed(&self.file, MAGIC.len() as u64, problem, "name one that the file has")
-        })
+        let mut events: Vec<_> = header.streams.iter().filter(|s| s.events).collect();
+        if events.is_empty() {
+            let remedy = "the recorder has to write the events of the camera, not only its frames";
+            return Err(Error::malformed(&self.file, MAGIC.len() as u64, "no stream of events", remedy));
+        }
+        let info = |s: &&Stream| StreamInfo { number: s.id, name: s.name.clone(), sensor: s.sensor };
+        let streams: Vec<_> = events.iter().map(info).collect();
+        Ok(events.swap_remove(choose(&streams, self.wanted, &self.file)?).clone())
     }
 
     fn packet(

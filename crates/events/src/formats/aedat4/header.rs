@@ -24,6 +24,8 @@ pub struct Header {
 pub struct Stream {
     pub id: i32,
     pub events: bool,
+    /// The camera, else the output of the software that wrote it.
+    pub name: String,
     pub sensor: Option<Sensor>,
 }
 
@@ -76,7 +78,8 @@ fn streams(text: &str) -> Result<Vec<Stream>, String> {
         let info = node.children().find(|n| is(*n, "node", "name", "info"));
         let size = |key| info.and_then(|info| value(info, key))?.trim().parse().ok();
         let sensor = size("sizeX").zip(size("sizeY")).map(|(width, height)| Sensor { width, height });
-        Some(Stream { id, events, sensor })
+        let name = info.and_then(|info| value(info, "source")).or_else(|| value(node, "originalOutputName"));
+        Some(Stream { id, events, name: name.unwrap_or_default().trim().into(), sensor })
     };
     Ok(outputs.children().filter(|n| n.has_tag_name("node")).filter_map(stream).collect())
 }
@@ -147,11 +150,12 @@ mod tests {
     fn streams_are_told_apart_by_type() {
         let text = xml(concat!(
             "<node name=\"0\"><attr key=\"typeIdentifier\">EVTS</attr>",
-            "<node name=\"info\"><attr key=\"sizeX\">346</attr><attr key=\"sizeY\">260</attr></node></node>",
+            "<node name=\"info\"><attr key=\"source\">DAVIS346_1</attr><attr key=\"sizeX\">346</attr><attr key=\"sizeY\">260</attr></node></node>",
             "<node name=\"2\"><attr key=\"typeIdentifier\">IMUS</attr><node name=\"info\"/></node>",
         ));
         let sensor = Some(Sensor { width: 346, height: 260 });
-        let expected = [Stream { id: 0, events: true, sensor }, Stream { id: 2, events: false, sensor: None }];
+        let camera = Stream { id: 0, events: true, name: "DAVIS346_1".into(), sensor };
+        let expected = [camera, Stream { id: 2, events: false, name: String::new(), sensor: None }];
         assert_eq!(streams(&text).unwrap(), expected);
     }
 
@@ -179,6 +183,7 @@ mod tests {
         write(Compression::Lz4, sensor, &mut bytes);
         let header = parse(&bytes, "x", 14).unwrap();
         assert_eq!((header.compression, header.end), (Compression::Lz4, None));
-        assert_eq!(header.streams, [Stream { id: 0, events: true, sensor: Some(sensor) }]);
+        let name = "tickless".into();
+        assert_eq!(header.streams, [Stream { id: 0, events: true, name, sensor: Some(sensor) }]);
     }
 }

@@ -9,8 +9,8 @@
 //! Times are raw: µs since 1970 in most files, not shifted to zero. x counts from the left and y
 //! from the top. After the schemas that iniVation publishes for its file format.
 //!
-//! A file with several streams of events is refused, so that none is left out in silence;
-//! [`decoder`] reads the one of a number. Without the table at the end, a file that was cut
+//! A file with several streams of events is refused, so that none is left out in silence, until one
+//! is chosen by its number ([`super::ReadOptions::stream`]). Without the table at the end, a file that was cut
 //! between two packets cannot be told from a whole one.
 
 mod block;
@@ -25,7 +25,7 @@ mod kernel;
 mod tests;
 mod unpack;
 
-use super::{Fit, Format, Probe, Reading};
+use super::{Fit, Format, Heed, Probe, Reading};
 
 pub use decode::decoder;
 pub use encode::encoder;
@@ -35,8 +35,10 @@ pub const FORMAT: Format = Format {
     name: "aedat4",
     about: "AEDAT 4.0 of DV (iniVation), packed with LZ4, ZSTD or not at all",
     extensions: &["aedat4"],
+    axes: super::Axes::UpperLeft,
     fits,
-    read: Reading::Stream(|file| decoder(file, None)),
+    heeds: &[Heed::Stream],
+    read: Reading::Stream(|file, options| decoder(file, options.stream)),
     write: Some(|sensor| encoder(sensor, Compression::Lz4)),
 };
 

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use super::{Chunk, Dataset, File};
+use super::{Chunk, Dataset, File, blosc, lz4, lzf};
 use crate::Result;
 use crate::formats::cursor::Cursor;
 
@@ -20,6 +20,24 @@ pub(crate) struct Filter {
 const DEFLATE: u16 = 1;
 const SHUFFLE: u16 = 2;
 const FLETCHER32: u16 = 3;
+const LZF: u16 = 32_000;
+const BLOSC: u16 = 32_001;
+const LZ4: u16 = 32_004;
+const ZSTD: u16 = 32_015;
+
+/// What a filter that is not read is called.
+fn name(id: u16) -> &'static str {
+    match id {
+        4 => " (SZIP)",
+        5 => " (N-bit)",
+        6 => " (scale-offset)",
+        307 => " (BZIP2)",
+        32_008 => " (bitshuffle)",
+        32_013 => " (ZFP)",
+        32_026 => " (Blosc 2)",
+        _ => "",
+    }
+}
 
 /// Reads the message.
 pub fn pipeline(mut from: Cursor) -> Result<Vec<Filter>> {
@@ -51,6 +69,12 @@ pub(crate) fn decoded<'a>(file: &File, of: &Dataset, chunk: &Chunk, raw: &'a [u8
     if most > MOST && !of.filters.is_empty() {
         return Err(file.fault(chunk.address, format!("a chunk of {most} bytes; at most {MOST} are unpacked")));
     }
+    // Fletcher-32 may stand behind.
+    let limit = most.min(MOST) + 4;
+    let size = usize::try_from(limit).unwrap_or(usize::MAX);
+    let broken = |what: &'static str| {
+        move |problem: String| file.fault(chunk.address, format!("a chunk packed with {what}: {problem}"))
+    };
     let mut bytes = Cow::Borrowed(raw);
     for (i, filter) in of.filters.iter().enumerate().rev() {
         if chunk.skipped >> i.min(31) & 1 == 1 {
@@ -59,14 +83,16 @@ pub(crate) fn decoded<'a>(file: &File, of: &Dataset, chunk: &Chunk, raw: &'a [u8
         bytes = match filter.id {
             DEFLATE => {
                 let mut out = Vec::new();
-                // Fletcher-32 may stand behind.
-                let limit = most.saturating_add(4);
-                let read = flate2::read::ZlibDecoder::new(&*bytes).take(limit + 1).read_to_end(&mut out);
-                match read {
-                    Ok(n) if n as u64 <= limit => Cow::Owned(out),
-                    Ok(_) => return Err(file.fault(chunk.address, format!("a chunk of more than {most} bytes"))),
-                    Err(e) => return Err(file.fault(chunk.address, format!("a broken deflate stream ({e})"))),
-                }
+                inflate(&bytes, limit, &mut out).map_err(|problem| file.fault(chunk.address, problem))?;
+                Cow::Owned(out)
+            }
+            LZF => Cow::Owned(lzf::unpack(&bytes, size).map_err(broken("LZF"))?),
+            BLOSC => Cow::Owned(blosc::unpack(&bytes, size).map_err(broken("Blosc"))?),
+            LZ4 => Cow::Owned(lz4::unpack(&bytes, size).map_err(broken("LZ4"))?),
+            ZSTD => {
+                let mut out = Vec::new();
+                zstd(&bytes, limit, &mut out).map_err(broken("Zstd"))?;
+                Cow::Owned(out)
             }
             SHUFFLE => Cow::Owned(unshuffled(&bytes, filter.values.first().map_or(1, |&n| n as usize))),
             FLETCHER32 => {
@@ -78,14 +104,44 @@ pub(crate) fn decoded<'a>(file: &File, of: &Dataset, chunk: &Chunk, raw: &'a [u8
                 }
                 Cow::Owned(data.to_vec())
             }
-            id => return Err(file.unknown(chunk.address, format!("chunks with the filter {id}"))),
+            id => return Err(file.unknown(chunk.address, format!("chunks with the filter {id}{}", name(id)))),
         };
     }
     Ok(bytes)
 }
 
+/// Appends what a zlib stream comes to, of which there may be `limit` bytes.
+pub(super) fn inflate(packed: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<(), String> {
+    match flate2::read::ZlibDecoder::new(packed).take(limit.saturating_add(1)).read_to_end(out) {
+        Ok(n) if n as u64 <= limit => Ok(()),
+        Ok(_) => Err(format!("a chunk of more than {limit} bytes")),
+        Err(e) => Err(format!("a broken deflate stream ({e})")),
+    }
+}
+
+/// Appends what a Zstd frame comes to, of which there may be `limit` bytes.
+#[cfg(feature = "zstd")]
+pub(super) fn zstd(packed: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<(), String> {
+    let read = ::zstd::stream::read::Decoder::with_buffer(packed).and_then(|decoder| {
+        let mut decoder = decoder.single_frame();
+        // A window that a chunk cannot fill is a claim on memory.
+        decoder.window_log_max(28)?;
+        decoder.take(limit.saturating_add(1)).read_to_end(out)
+    });
+    match read {
+        Ok(n) if n as u64 <= limit => Ok(()),
+        Ok(_) => Err(format!("a stream of more than {limit} bytes")),
+        Err(e) => Err(format!("a broken stream ({e})")),
+    }
+}
+
+#[cfg(not(feature = "zstd"))]
+pub(super) fn zstd(_: &[u8], _: u64, _: &mut Vec<u8>) -> Result<(), String> {
+    Err("this build does not read it; build with the feature `zstd`".into())
+}
+
 /// Undoes the sorting of bytes by their place in an element of `size` bytes.
-fn unshuffled(bytes: &[u8], size: usize) -> Vec<u8> {
+pub(super) fn unshuffled(bytes: &[u8], size: usize) -> Vec<u8> {
     let n = bytes.len() / size.max(1);
     let mut out = bytes.to_vec();
     if size > 1 && n > 1 {

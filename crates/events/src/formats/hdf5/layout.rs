@@ -74,7 +74,7 @@ fn datatype_of(file: &File, object: &Object) -> Result<Option<Datatype>> {
     other.get(kind::DATATYPE).map(|mut from| datatype::read(&mut from)).transpose()
 }
 
-/// The number of elements, of a dataspace of one dimension.
+/// The number of elements, of a dataspace of at most one dimension.
 fn extent(file: &File, mut from: Cursor) -> Result<u64> {
     let (version, rank, _) = (from.u8()?, from.u8()?, from.u8()?);
     match version {
@@ -83,6 +83,10 @@ fn extent(file: &File, mut from: Cursor) -> Result<u64> {
         2 if from.u8()? == 2 => return Ok(0),
         2 => (),
         _ => return Err(from.fault(format!("a dataspace of version {version}"))),
+    }
+    // A single value.
+    if rank == 0 {
+        return Ok(1);
     }
     if rank != 1 {
         return Err(from.fault(format!("a data set of {rank} dimensions in place of one")));

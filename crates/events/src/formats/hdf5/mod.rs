@@ -9,10 +9,12 @@
 //! Known: superblocks 0 to 3, object headers 1 and 2, groups as symbol tables and as links in the
 //! header, numbers, strings, compounds and variable-length sequences, contiguous, compact and
 //! chunked storage with every index that a one-dimensional data set can have, the filters deflate,
-//! shuffle, Fletcher-32 and ECF. Not known, and refused by name: groups of many links in a fractal
+//! shuffle, Fletcher-32, LZF, Blosc (with BloscLZ, LZ4, zlib and Zstd), LZ4, Zstd (a feature) and
+//! ECF. Not known, and refused by name: groups of many links in a fractal
 //! heap, external and virtual storage, other filters.
 
 mod attribute;
+mod blosc;
 mod checksum;
 mod chunks;
 mod datatype;
@@ -21,7 +23,10 @@ mod filters;
 mod heap;
 mod layout;
 mod links;
+mod lz4;
+mod lzf;
 mod object;
+mod packed;
 mod superblock;
 pub(crate) mod write;
 
@@ -63,6 +68,22 @@ impl<'a> File<'a> {
             Some(address) => layout::dataset(self, address).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// The address of the root group.
+    pub fn root(&self) -> u64 {
+        self.root
+    }
+
+    /// The data set at an address.
+    pub fn dataset_at(&self, address: u64) -> Result<Dataset> {
+        layout::dataset(self, address)
+    }
+
+    /// The names in the group at an address, and where they lead; none for what is no group.
+    pub fn links(&self, address: u64) -> Result<Vec<(String, u64)>> {
+        let links = links::of(self, &object::read(self, address)?)?;
+        Ok(links.iter().map(|link| (String::from_utf8_lossy(link.name).into_owned(), link.address)).collect())
     }
 
     /// The address of the object at a path.
@@ -172,6 +193,12 @@ impl<'a> File<'a> {
     pub fn len(&self) -> u64 {
         self.bytes.len() as u64
     }
+}
+
+/// Whether all these paths lead to something.
+pub(crate) fn holds(bytes: &[u8], paths: &[&str]) -> bool {
+    let Ok(file) = File::open(bytes, "") else { return false };
+    paths.iter().all(|path| matches!(file.find(path), Ok(Some(_))))
 }
 
 /// Whether the bytes begin as an HDF5 file does (a user block of up to 2 KiB may stand before).

@@ -3,7 +3,7 @@
 //!
 //! A field is (name, type) or (name, type, shape); a name may be a pair (title, name).
 
-use super::columns::Number;
+use crate::formats::values::Number;
 
 /// What the header says.
 #[derive(Debug, PartialEq)]

@@ -5,26 +5,28 @@
 //! "NumPy Enhancement Proposal 1".
 //!
 //! **Plain**, shape (N, 4), the columns x, y, p, t in C or Fortran order, as DVS-Gesture comes: floating
-//! t is in ms and becomes µs by × 1000, rounded to the nearest, ties to even (cut off, 126 of
-//! 24,000 times would be 1 µs less); integer t is in µs.
+//! t with fractions is in ms and becomes µs by × 1000, rounded to the nearest, ties to even (cut off,
+//! 126 of 24,000 times would be 1 µs less); integer t is in µs. Floating t without any fraction may be
+//! either: it needs a unit ([`ReadOptions::time_unit`]), or the place of a trial of DVS-Gesture
+//! (`userNN_LIGHT/CLASS.npy`), which is in ms.
 //!
-//! **Structured**, shape (N,): the fields t (also `ts`, `timestamp`; integer µs), x, y and p (also `on`,
-//! `polarity`), found by name in any order, of any integer type or Boolean, little- or big-endian.
-//! Other fields are skipped. A floating t is refused, because its unit stands nowhere.
+//! **Structured**, shape (N,): the fields t (also `ts`, `timestamp`, `time`), x, y and p (also `on`,
+//! `polarity`), found by name in any order, of any type of number or Boolean, little- or big-endian.
+//! Other fields are skipped. The name of t may state its unit (`t_s`); without one integers are µs,
+//! and floating times need [`ReadOptions::time_unit`].
 //!
 //! p is 1 for ON and 0 or -1 for OFF. Times are as stored (not shifted to zero), x counts from the
 //! left and y from the top. The sensor is not stated. Written is a structured array of t i8, x u2,
 //! y u2, p u1.
 
-mod columns;
 mod header;
 mod write;
 
-use columns::{Number, Place};
-use header::{Header, Kind};
+pub(super) use header::{Header, Kind, parse};
 
 use super::cursor::Cursor;
-use super::{Container, Fit, Format, Probe, Reading};
+use super::values::{self, Number, Place};
+use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit};
 use crate::{Columns, Error, Result, Sensor};
 
 /// See the module.
@@ -32,12 +34,14 @@ pub const FORMAT: Format = Format {
     name: "npy",
     about: "NumPy array: [N, 4] of x, y, p, t, or structured",
     extensions: &["npy"],
+    axes: super::Axes::UpperLeft,
     fits,
+    heeds: &[Heed::TimeUnit],
     read: Reading::Whole(open),
     write: Some(write::encoder),
 };
 
-const MAGIC: &[u8] = b"\x93NUMPY";
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Events of a piece.
 const PIECE: usize = 65_536;
@@ -46,7 +50,7 @@ fn fits(probe: &Probe) -> Fit {
     if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No }
 }
 
-fn open(bytes: &[u8], name: &str) -> Result<Box<dyn Container>> {
+fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Container>> {
     let mut from = Cursor::new(bytes, 0, name, "the header of a NumPy array");
     if from.take(MAGIC.len())? != MAGIC {
         return Err(Error::malformed(name, 0, "no NumPy array", "check what kind of file this is"));
@@ -59,53 +63,90 @@ fn open(bytes: &[u8], name: &str) -> Result<Box<dyn Container>> {
     };
     let at = from.offset();
     let header = from.take(size)?;
-    let array = header::parse(header).and_then(|header| Array::of(header, from.rest().len()));
-    let array = array.map_err(|problem| {
-        let remedy = "save events as [N, 4] of x, y, p, t or as a structured array of t, x, y, p";
-        Error::malformed(name, at, problem, remedy)
+    let array = parse(header).map_err(Problem::Other).and_then(|h| Array::of(h, from.rest().len(), options));
+    let array = array.map_err(|problem| match problem {
+        Problem::NoUnit(problem) => Error::TimeUnit { file: name.into(), at, problem },
+        Problem::Other(problem) => {
+            let remedy = "save events as [N, 4] of x, y, p, t or as a structured array of t, x, y, p";
+            Error::malformed(name, at, problem, remedy)
+        }
     })?;
-    let start = from.position();
-    Ok(Box::new(Reader { name: name.into(), start, array, done: 0 }))
+    let mut reader = Reader { name: name.into(), start: from.position(), array, unit: TimeUnit::Microseconds, done: 0 };
+    reader.unit = reader.unit(bytes, at)?;
+    Ok(Box::new(reader))
+}
+
+/// What is wrong with a header.
+pub(super) enum Problem {
+    NoUnit(String),
+    Other(String),
+}
+
+impl From<String> for Problem {
+    fn from(problem: String) -> Problem {
+        Problem::Other(problem)
+    }
+}
+
+/// The user and the class of a trial of DVS-Gesture, out of a path such as `user01_led/3.npy`.
+pub(crate) fn gesture_trial(path: &str) -> Option<(u32, usize)> {
+    let mut parts = path.rsplit('/');
+    let (file, folder) = (parts.next()?, parts.next()?);
+    let class: usize = file.get(..file.len().checked_sub(4)?)?.parse().ok()?;
+    // The name of an archive may stand before that of its member.
+    let folder = folder.rsplit(' ').next()?;
+    let user: u32 = folder.strip_prefix("user")?.split('_').next()?.parse().ok()?;
+    ((1..=29).contains(&user) && class < 11).then_some((user, class))
 }
 
 /// Where the values of each event are.
-struct Array {
-    len: usize,
-    t: Column,
-    x: Column,
-    y: Column,
-    p: Column,
-    /// Whether t is in ms.
-    ms: bool,
+pub(super) struct Array {
+    pub len: usize,
+    pub t: Column,
+    pub x: Column,
+    pub y: Column,
+    pub p: Column,
+    /// The unit of t; `None` for a plain array of floats, whose values decide.
+    pub unit: Option<TimeUnit>,
 }
 
 /// Where a value of event i is: at `first + i·step`.
 #[derive(Clone, Copy)]
-struct Column {
-    first: usize,
-    step: usize,
-    number: Number,
+pub(super) struct Column {
+    pub first: usize,
+    pub step: usize,
+    pub number: Number,
 }
 
 impl Array {
     /// Checks the header against the `size` bytes of values.
-    fn of(header: Header, size: usize) -> Result<Array, String> {
+    pub(super) fn of(header: Header, size: usize, options: &ReadOptions) -> Result<Array, Problem> {
         let array = match header.kind {
-            Kind::Plain(number) => Array::plain(number, header.fortran, &header.shape)?,
-            Kind::Fields(fields, item) => Array::structured(&fields, item, &header.shape)?,
+            Kind::Plain(number) => Array::plain(number, header.fortran, &header.shape, options)?,
+            Kind::Fields(fields, item) => Array::structured(&fields, item, &header.shape, options)?,
         };
         let needed = array.1;
         if needed != Some(size) {
             let needed = needed.map_or("more than a file can have".into(), |n| n.to_string());
             let what =
                 if needed.len() > 19 || needed.parse().is_ok_and(|n: usize| n < size) { "" } else { "truncated: " };
-            return Err(format!("{what}{size} bytes of values in place of {needed} for the shape {:?}", header.shape));
+            let shape = header.shape;
+            return Err(Problem::Other(format!(
+                "{what}{size} bytes of values in place of {needed} for the shape {shape:?}"
+            )));
         }
         Ok(array.0)
     }
 
-    fn plain(number: Number, fortran: bool, shape: &[u64]) -> Result<(Array, Option<usize>), String> {
-        let &[n, 4] = shape else { return Err(format!("a plain array of shape {shape:?} in place of [N, 4]")) };
+    fn plain(
+        number: Number,
+        fortran: bool,
+        shape: &[u64],
+        options: &ReadOptions,
+    ) -> Result<(Array, Option<usize>), Problem> {
+        let &[n, 4] = shape else {
+            return Err(format!("a plain array of shape {shape:?} in place of [N, 4]").into());
+        };
         let width = number.size();
         let bytes = usize::try_from(n).ok().and_then(|n| n.checked_mul(4 * width));
         let len = n as usize;
@@ -114,27 +155,45 @@ impl Array {
                 if fortran { (i.saturating_mul(len).saturating_mul(width), width) } else { (i * width, 4 * width) };
             Column { first, step, number }
         };
-        let ms = number.is_float();
-        Ok((Array { len, x: column(0), y: column(1), p: column(2), t: column(3), ms }, bytes))
+        let (x, y, p, t) = (column(0), column(1), column(2), column(3));
+        let whole = (!number.is_float()).then_some(TimeUnit::Microseconds);
+        Ok((Array { len, x, y, p, t, unit: options.time_unit.or(whole) }, bytes))
     }
 
-    fn structured(fields: &[header::Field], item: usize, shape: &[u64]) -> Result<(Array, Option<usize>), String> {
-        let &[n] = shape else { return Err(format!("a structured array of shape {shape:?} in place of [N]")) };
-        let find = |names: &[&str]| {
-            let mut found = fields.iter().filter(|f| names.contains(&f.name.as_str()));
-            let (field, other) = (found.next(), found.next());
-            match (field, other) {
+    fn structured(
+        fields: &[header::Field],
+        item: usize,
+        shape: &[u64],
+        options: &ReadOptions,
+    ) -> Result<(Array, Option<usize>), Problem> {
+        let &[n] = shape else {
+            return Err(format!("a structured array of shape {shape:?} in place of [N]").into());
+        };
+        let one = |fits: &dyn Fn(&str) -> bool, names: &str| {
+            let mut found = fields.iter().filter(|f| fits(&f.name));
+            match (found.next(), found.next()) {
                 (Some(field), None) => match field.number {
-                    Some(number) if !number.is_float() => Ok(Column { first: field.offset, step: item, number }),
-                    _ => Err(format!("the field `{}` is no integer", field.name)),
+                    Some(number) => Ok((field, Column { first: field.offset, step: item, number })),
+                    None => Err(format!("the field `{}` is no integer", field.name)),
                 },
                 (Some(a), Some(b)) => Err(format!("both a field `{}` and a field `{}`", a.name, b.name)),
-                (None, _) => Err(format!("no field `{}`", names.join("`, `"))),
+                (None, _) => Err(format!("no field {names}")),
             }
         };
+        let unit = |name: &str| TimeUnit::of_column(&name.to_lowercase());
+        let (field, t) = one(&|name| unit(name).is_some(), "`t`, `ts`, `timestamp`, also with a unit as in `t_s`")?;
+        let (_, p) = one(&|name| ["p", "on", "polarity"].contains(&name), "`p`, `on`, `polarity`")?;
+        let ((_, x), (_, y)) = (one(&|name| name == "x", "`x`")?, one(&|name| name == "y", "`y`")?);
         let bytes = usize::try_from(n).ok().and_then(|n| n.checked_mul(item));
-        let (t, p) = (find(&["t", "ts", "timestamp"])?, find(&["p", "on", "polarity"])?);
-        Ok((Array { len: n as usize, t, x: find(&["x"])?, y: find(&["y"])?, p, ms: false }, bytes))
+        let name = &field.name;
+        let unit = match options.unit(unit(name).flatten(), &format!("the field `{name}`"))? {
+            None if t.number.is_float() => {
+                let problem = format!("the field `{name}` is no integer, and its unit is not stated");
+                return Err(Problem::NoUnit(problem));
+            }
+            unit => unit.or(Some(TimeUnit::Microseconds)),
+        };
+        Ok((Array { len: n as usize, t, x, y, p, unit }, bytes))
     }
 }
 
@@ -143,6 +202,8 @@ struct Reader {
     /// Offset of the values.
     start: usize,
     array: Array,
+    /// The unit of t.
+    unit: TimeUnit,
     /// Events decoded.
     done: usize,
 }
@@ -168,28 +229,33 @@ impl Container for Reader {
 }
 
 impl Reader {
-    fn piece(&self, bytes: &[u8], n: usize, out: &mut Columns) -> Result<()> {
-        let Array { t, x, y, p, ms, .. } = self.array;
-        let place = |c: Column, what: &'static str| Place {
-            file: &self.name,
-            bytes,
-            first: self.start + c.first + self.done * c.step,
-            step: c.step,
-            what,
-        };
-        let slots = out.grow(n);
-        if ms {
-            columns::milliseconds(t.number, place(t, "the time"), slots.t_us)?;
-        } else {
-            columns::integers(t.number, place(t, "the time"), slots.t_us, |t| u64::try_from(t).ok())?;
+    /// The unit of the times, in an array whose header begins at byte `at`.
+    fn unit(&self, bytes: &[u8], at: u64) -> Result<TimeUnit> {
+        let Array { t, unit, len, .. } = self.array;
+        if let Some(unit) = unit {
+            return Ok(unit);
         }
-        columns::integers(x.number, place(x, "x"), slots.x, |x| u16::try_from(x).ok())?;
-        columns::integers(y.number, place(y, "y"), slots.y, |y| u16::try_from(y).ok())?;
-        columns::integers(p.number, place(p, "the polarity"), slots.on, |p| match p {
-            1 => Some(true),
-            0 | -1 => Some(false),
-            _ => None,
-        })
+        let (fraction, other_than_0) = values::fractions(t.number, self.place(t, bytes, "the time"), len)?;
+        if fraction || !other_than_0 || gesture_trial(&self.name).is_some() {
+            return Ok(TimeUnit::Milliseconds);
+        }
+        let problem = "the time is a column of floating-point numbers without fractions, which may be µs or ms";
+        Err(Error::TimeUnit { file: self.name.clone(), at, problem: problem.into() })
+    }
+
+    /// Where the values of a column are that come next.
+    fn place<'a>(&'a self, c: Column, bytes: &'a [u8], what: &'static str) -> Place<'a> {
+        let first = self.start + c.first + self.done * c.step;
+        Place { file: &self.name, bytes, base: 0, packed: false, first, step: c.step, what }
+    }
+
+    fn piece(&self, bytes: &[u8], n: usize, out: &mut Columns) -> Result<()> {
+        let Array { t, x, y, p, .. } = self.array;
+        let slots = out.grow(n);
+        values::times(t.number, self.place(t, bytes, "the time"), slots.t_us, self.unit)?;
+        values::integers(x.number, self.place(x, bytes, "x"), slots.x, |x| u16::try_from(x).ok())?;
+        values::integers(y.number, self.place(y, bytes, "y"), slots.y, |y| u16::try_from(y).ok())?;
+        values::polarities(p.number, self.place(p, bytes, "the polarity"), slots.on)
     }
 }
 

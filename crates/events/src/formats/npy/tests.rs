@@ -42,6 +42,54 @@ fn milliseconds_are_rounded_to_the_nearest_microsecond() {
     assert_eq!(decode(&array(&header("'<f8'", false, "(1, 4)"), &row)).unwrap()[0].t_us, 1001);
 }
 
+fn floats(rows: &[[f64; 4]]) -> Vec<u8> {
+    let values: Vec<u8> = rows.iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
+    array(&header("'<f8'", false, &format!("({}, 4)", rows.len())), &values)
+}
+
+fn times(bytes: &[u8], name: &str, unit: Option<TimeUnit>) -> Result<Vec<u64>> {
+    let options = ReadOptions { time_unit: unit, ..ReadOptions::default() };
+    formats::decode_with(bytes, name, &options).map(|stream| stream.events.t_us().to_vec())
+}
+
+#[test]
+fn floating_times_of_a_plain_array_without_fractions_need_a_unit() {
+    let whole = floats(&[[1.0, 6.0, 0.0, 100.0], [2.0, 7.0, 1.0, 200.0], [5.0, 10.0, 1.0, 70000.0]]);
+    let error = times(&whole, "us.npy", None).unwrap_err();
+    assert!(matches!(error, Error::TimeUnit { .. }), "{error}");
+    assert_eq!(times(&whole, "us.npy", Some(TimeUnit::Microseconds)).unwrap(), [100, 200, 70_000]);
+    for trial in ["data/user01_led/3.npy", "gesture.zip: member user29_natural/10.npy"] {
+        assert_eq!(times(&whole, trial, None).unwrap(), [100_000, 200_000, 70_000_000], "{trial}");
+    }
+    for other in ["user01_led/11.npy", "user30_led/3.npy", "user01_led/a.npy", "led/3.npy"] {
+        assert!(times(&whole, other, None).is_err(), "{other}");
+    }
+    // A fraction late in the array is one too.
+    let mut rows = vec![[1.0, 6.0, 0.0, 100.0]; 3000];
+    rows[2999][3] = 100.5;
+    assert_eq!(times(&floats(&rows), "ms.npy", None).unwrap()[2999], 100_500);
+    assert_eq!(times(&floats(&[[1.0, 6.0, 0.0, 0.0]]), "zero.npy", None).unwrap(), [0]);
+}
+
+#[test]
+fn the_name_of_a_field_or_the_option_states_the_unit() {
+    let file = |name: &str, descr: &str, t: &[u8]| {
+        let descr = format!("[('{name}', '{descr}'), ('x', '<i2'), ('y', '<i2'), ('p', '|u1')]");
+        array(&header(&descr, false, "(1,)"), &[t, &[1, 0, 2, 0, 1]].concat())
+    };
+    let half = 0.5f64.to_le_bytes();
+    assert_eq!(times(&file("t_s", "<f8", &half), "a", None).unwrap(), [500_000]);
+    assert_eq!(times(&file("t", "<f8", &half), "a", Some(TimeUnit::Milliseconds)).unwrap(), [500]);
+    assert_eq!(times(&file("timestamp_ns", "<i8", &1500i64.to_le_bytes()), "a", None).unwrap(), [2]);
+    assert_eq!(times(&file("t", "<i8", &3i64.to_le_bytes()), "a", Some(TimeUnit::Seconds)).unwrap(), [3_000_000]);
+    let error = times(&file("t", "<f8", &half), "a", None).unwrap_err();
+    assert!(matches!(error, Error::TimeUnit { .. }), "{error}");
+    let error = times(&file("t_s", "<f8", &half), "a", Some(TimeUnit::Nanoseconds)).unwrap_err().to_string();
+    assert!(error.contains("`t_s` is in s, and ns is asked for"), "{error}");
+    let late = i64::MAX.to_le_bytes();
+    assert!(times(&file("t_s", "<i8", &late), "a", None).is_err(), "beyond 64 bits of µs");
+}
+
 #[test]
 fn fields_are_found_by_name_behind_titles_and_padding() {
     let descr = "[('', '|V2'), (('polarity of it', 'on'), '|b1'), ('timestamp', '>u4'), ('more', '<f4', (2, 1)), \

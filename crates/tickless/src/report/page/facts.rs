@@ -53,7 +53,7 @@ pub(super) fn summary(data: &ReportData) -> String {
             escape(&strategy.name),
             decimal(event.accuracy, 1),
             signed(change, 1),
-            data.t_max
+            strategy.t_max(data.t_max)
         );
         if let Some((name, operations)) = base.filter(|(name, _)| *name != strategy.name) {
             let share = event.synaptic_operations / operations;
@@ -91,7 +91,7 @@ pub(super) fn training(data: &ReportData) -> Table {
     let mut table = Table {
         caption: "Training of each strategy.".into(),
         head: ["", "seeds", "iterations per run", "epochs", "time, all runs"].map(String::from).into(),
-        rows: Vec::new(),
+        ..Table::default()
     };
     for s in &data.strategies {
         if s.iterations == 0 && s.curve.is_empty() {

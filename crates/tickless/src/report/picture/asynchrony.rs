@@ -7,6 +7,8 @@ use crate::report::data::SweepRow;
 use crate::report::format::decimal;
 
 const SIZE: Spot = (960.0, 470.0);
+/// Series of the two quantities: colours that are no strategy's.
+const SERIES: [usize; 2] = [3, 6];
 const LEFT: f64 = 62.0;
 const ACCURACY: Spot = (74.0, 224.0);
 const DIFFERENCE: Spot = (276.0, 410.0);
@@ -60,7 +62,7 @@ pub(crate) fn picture(name: &str, rows: &[SweepRow]) -> Option<Picture> {
             .enumerate()
             .filter_map(|(k, r)| Some((x(k), d.at(if r.swept == "exact" { 0.0 } else { r.spike_difference? }))))
             .collect();
-        for (spots, index) in [(accuracy, 0), (difference, 1)] {
+        for (spots, index) in [accuracy, difference].into_iter().zip(SERIES) {
             picture.line(spots.clone(), series(index), 2.0);
             spots.iter().enumerate().for_each(|(k, s)| picture.mark(index, *s, k == 0));
         }

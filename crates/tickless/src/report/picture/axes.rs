@@ -1,6 +1,6 @@
 //! Scales, ticks, axes and keys that the charts share.
 
-use super::{Align, Ink, Picture, Spot, series};
+use super::{Align, Ink, Picture, Spot};
 
 /// Size of the text at axes.
 pub(super) const LABEL: f64 = 12.5;
@@ -70,6 +70,18 @@ impl Panel {
         picture.text((self.left - 34.0, self.top - 22.0), what, LABEL, Ink::SOFT, Align::Left);
     }
 
+    /// Of labels along the panel, those that leave room for each other; the first ones given come first.
+    pub fn apart(labels: impl IntoIterator<Item = (f64, String)>) -> Vec<(f64, String)> {
+        let mut kept: Vec<(f64, String)> = Vec::new();
+        for (x, label) in labels {
+            let half = |l: &str| width(l, LABEL) / 2.0 + 4.0;
+            if kept.iter().all(|(other, l)| (other - x).abs() >= half(l) + half(&label)) {
+                kept.push((x, label));
+            }
+        }
+        kept
+    }
+
     /// Values beneath the panel with a short tick each, and what they measure below.
     pub fn x_axis(&self, picture: &mut Picture, ticks: &[(f64, String)], what: &str) {
         picture.line([(self.left, self.bottom), (self.right, self.bottom)], Ink::SOFT, 1.0);
@@ -93,18 +105,61 @@ pub(super) fn decimals(ticks: &[f64]) -> usize {
         .unwrap_or(6)
 }
 
-/// The strategies as coloured squares, side by side from `x`, in `room` pixels; returns where it ends.
-pub(super) fn key(picture: &mut Picture, names: &[(usize, &str)], mut x: f64, y: f64, room: f64) -> f64 {
-    let needed = |most: usize| names.iter().map(|(_, n)| width(&short(n, most), NAME) + 38.0).sum::<f64>();
-    let most = (4..=20).rev().find(|&most| needed(most) <= room).unwrap_or(3);
+/// The strategies as coloured squares from `x` on, in as many rows as `right` asks for; returns where the last row
+/// ends and its height.
+pub(super) fn key(picture: &mut Picture, names: &[(usize, &str)], x: f64, y: f64, right: f64) -> Spot {
+    let longest = (0..=24).rev().find(|&most| names.iter().all(|(_, n)| entry(&short(n, most)) <= right - x));
+    let (mut at, mut row) = (x, y);
     for (index, name) in names {
-        let name = short(name, most);
-        picture.rect(x - 5.0, y - 5.0, 11.0, 11.0, series(*index));
-        picture.text((x + 12.0, y), name.as_str(), NAME, Ink::TEXT, Align::Left);
-        x += 12.0 + width(&name, NAME) + 26.0;
+        let name = short(name, longest.unwrap_or(3).max(3));
+        if at > x && at + entry(&name) > right {
+            (at, row) = (x, row + KEY_ROW);
+        }
+        picture.mark(*index, (at, row), false);
+        picture.text((at + 12.0, row), name.as_str(), NAME, Ink::TEXT, Align::Left);
+        at += entry(&name) + 14.0;
     }
-    x
+    (at, row)
 }
+
+/// Height of a row of a key.
+pub(super) const KEY_ROW: f64 = 22.0;
+
+/// Width of a key's entry.
+fn entry(name: &str) -> f64 {
+    12.0 + width(name, NAME) + 6.0
+}
+
+/// Kinds of lines and what they mean, one after the other from `x` on; returns where they end and the height of the
+/// last row.
+pub(super) fn line_key(picture: &mut Picture, lines: &[(&str, Stroke)], x: f64, y: f64, right: f64) -> Spot {
+    let (mut at, mut row) = (x, y);
+    for (text, stroke) in lines {
+        let room = 34.0 + width(text, LABEL) + 16.0;
+        if at > x && at + room - 16.0 > right {
+            (at, row) = (x, row + KEY_ROW);
+        }
+        match stroke {
+            Stroke::Solid => picture.line([(at, row), (at + 26.0, row)], Ink::SOFT, 2.0),
+            Stroke::Dashed => picture.dashed([(at, row), (at + 26.0, row)], Ink::SOFT, 1.75, DASH),
+            Stroke::Dot => picture.disc((at + 13.0, row), 4.0, Ink::SOFT),
+        }
+        picture.text((at + 34.0, row), *text, LABEL, Ink::SOFT, Align::Left);
+        at += room;
+    }
+    (at, row)
+}
+
+/// How a line of a key is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stroke {
+    Solid,
+    Dashed,
+    Dot,
+}
+
+/// Lengths drawn and left out of a dashed line.
+pub(super) const DASH: Spot = (6.0, 4.0);
 
 /// About how wide a text is.
 pub(super) fn width(text: &str, size: f64) -> f64 {

@@ -1,48 +1,59 @@
 //! Training: loss and accuracy per epoch.
 
-use super::axes::{LABEL, Panel, Scale, extent, key, ticks};
-use super::{Align, Ink, Picture, Spot, series};
+use super::axes::{DASH, KEY_ROW, LABEL, Panel, Scale, Stroke, extent, key, line_key, ticks};
+use super::{Align, Format, Ink, Picture, Spot, rows, series};
 use crate::report::data::{EpochPoint, ReportData, StrategyResult};
-use crate::report::format::decimal;
+use crate::report::format::{count, decimal};
 
-const SIZE: Spot = (960.0, 380.0);
-const LOSS: Panel = Panel { left: 60.0, top: 92.0, right: 452.0, bottom: 312.0 };
-const ACCURACY: Panel = Panel { left: 544.0, top: 92.0, right: 936.0, bottom: 312.0 };
-const DASH: Spot = (5.0, 4.0);
+const KINDS: [(&str, Stroke); 2] = [("validation", Stroke::Solid), ("training", Stroke::Dashed)];
 
-/// A line of a panel: strategy, dashed, (epoch, value).
-type Curve = (usize, bool, Vec<Spot>);
+/// A line of a panel: strategy, dashed, (epoch, value, standard error).
+type Curve = (usize, bool, Vec<(f64, f64, f64)>);
 
-pub(super) fn picture(data: &ReportData) -> Option<Picture> {
-    let trained: Vec<(usize, &StrategyResult)> =
-        data.strategies.iter().enumerate().filter(|(_, s)| !s.curve.is_empty()).collect();
-    let validated = trained.iter().any(|(_, s)| s.curve.iter().any(|e| e.validation_accuracy.is_some()));
-    let line = |(index, s): &(usize, &StrategyResult), dashed: bool, value: &dyn Fn(&EpochPoint) -> Option<f64>| {
-        let finite = |e: &EpochPoint| value(e).filter(|v| v.is_finite()).map(|v| (e.epoch as f64, v));
-        (*index, dashed, s.curve.iter().filter_map(finite).collect::<Vec<Spot>>())
-    };
-    let loss: Vec<Curve> = trained.iter().map(|s| line(s, false, &|e| Some(e.train_loss))).collect();
-    let training = trained.iter().map(|s| line(s, validated, &|e| Some(e.train_accuracy)));
-    let validation = trained.iter().map(|s| line(s, false, &|e| e.validation_accuracy));
-    let accuracy: Vec<Curve> = training.chain(validation).collect();
-    let epochs = extent(loss.iter().chain(&accuracy).flat_map(|c| c.2.iter().map(|p| p.0)))?;
-    let mut picture = Picture::new("training", "Loss and accuracy per epoch", SIZE.0, SIZE.1);
-    let names: Vec<(usize, &str)> = trained.iter().map(|(i, s)| (*i, s.name.as_str())).collect();
-    key(&mut picture, &names, LOSS.left - 29.0, 22.0, 640.0);
-    if validated {
-        let right = ACCURACY.right;
-        for (text, from, dashed) in [("validation", right - 206.0, false), ("training", right - 60.0, true)] {
-            let stroke = [(from - 46.0, 22.0), (from - 12.0, 22.0)];
-            if dashed {
-                picture.dashed(stroke, Ink::SOFT, 1.5, DASH)
-            } else {
-                picture.line(stroke, Ink::SOFT, 2.0)
-            }
-            picture.text((from, 22.0), text, LABEL, Ink::SOFT, Align::Left);
+/// Two panels: beside each other, or the second below the first.
+pub(super) fn side_by_side(format: Format, top: f64) -> [Panel; 2] {
+    let bottom = top + 220.0;
+    let right = format.width() - format.choose(24.0, 8.0);
+    match format {
+        Format::Wide => {
+            let first = Panel { left: 60.0, top, right: 452.0, bottom };
+            [first, Panel { left: 544.0, right, ..first }]
+        }
+        Format::Narrow => {
+            let first = Panel { left: 46.0, top, right, bottom };
+            [first, Panel { top: bottom + 110.0, bottom: bottom + 330.0, ..first }]
         }
     }
-    panel(&mut picture, LOSS, &loss, epochs, "training loss", None);
-    panel(&mut picture, ACCURACY, &accuracy, epochs, "accuracy, %", Some(100.0));
+}
+
+pub(super) fn picture(data: &ReportData, format: Format) -> Option<Picture> {
+    let trained: Vec<(usize, &StrategyResult)> = rows(data).into_iter().filter(|(_, s)| !s.curve.is_empty()).collect();
+    let validated = trained.iter().any(|(_, s)| s.curve.iter().any(|e| e.validation_accuracy.is_some()));
+    let line = |(index, s): &(usize, &StrategyResult), which: usize, value: &dyn Fn(&EpochPoint) -> Option<f64>| {
+        let error = |e: &EpochPoint| e.standard_errors.map_or(0.0, |all| all[which]).max(0.0);
+        let finite = |e: &EpochPoint| value(e).filter(|v| v.is_finite()).map(|v| (e.epoch as f64, v, error(e)));
+        (*index, validated && which == 1, s.curve.iter().filter_map(finite).collect())
+    };
+    let loss: Vec<Curve> = trained.iter().map(|s| line(s, 0, &|e| Some(e.train_loss))).collect();
+    let training = trained.iter().map(|s| line(s, 1, &|e| Some(e.train_accuracy)));
+    let validation = trained.iter().map(|s| line(s, 2, &|e| e.validation_accuracy));
+    let accuracy: Vec<Curve> = training.chain(validation).collect();
+    let epochs = extent(loss.iter().chain(&accuracy).flat_map(|c| c.2.iter().map(|p| p.0)))?;
+    let mut picture = Picture::new("training", "Loss and accuracy per epoch", format.width(), 0.0);
+    let names: Vec<(usize, &str)> = trained.iter().map(|(i, s)| (*i, s.name.as_str())).collect();
+    let right = format.width() - 4.0;
+    let wide_right = if validated { 660.0 } else { right };
+    let (_, mut row) = key(&mut picture, &names, format.choose(31.0, 12.0), 22.0, format.choose(wide_right, right));
+    if validated {
+        row = match format {
+            Format::Wide => line_key(&mut picture, &KINDS, 690.0, 22.0, right).1.max(row),
+            Format::Narrow => line_key(&mut picture, &KINDS, 6.0, row + KEY_ROW, right).1,
+        };
+    }
+    let [first, second] = side_by_side(format, row + 70.0);
+    picture.resize(second.bottom + 68.0);
+    panel(&mut picture, first, &loss, epochs, "training loss", None);
+    panel(&mut picture, second, &accuracy, epochs, "accuracy, %", Some(100.0));
     let last = |(_, s): &(usize, &StrategyResult)| {
         let last = s.curve.last()?;
         Some(format!(
@@ -57,6 +68,10 @@ pub(super) fn picture(data: &ReportData) -> Option<Picture> {
     picture.caption = String::from("Training loss and accuracy per epoch.");
     if validated {
         picture.caption += " Solid: validation; dashed: training.";
+    }
+    if loss.iter().chain(&accuracy).any(|c| c.2.iter().any(|p| p.2 > 0.0)) {
+        let runs = trained.iter().map(|(_, s)| s.seeds.len()).max().unwrap_or(0);
+        picture.caption += &format!(" Means of up to {}; bands: one standard error.", count(runs, "run"));
     }
     Some(picture)
 }
@@ -77,7 +92,12 @@ fn panel(picture: &mut Picture, panel: Panel, curves: &[Curve], epochs: Spot, wh
     if labels.is_empty() {
         labels.push((x.at(epochs.0), format!("{}", epochs.0)));
     }
-    panel.x_axis(picture, &labels, "epoch");
+    panel.x_axis(picture, &Panel::apart(labels), "epoch");
+    for (index, dashed, points) in curves.iter().filter(|c| c.2.iter().any(|p| p.2 > 0.0)) {
+        let edge = |p: &(f64, f64, f64)| (x.at(p.0), y.at(p.1 + p.2), y.at(p.1 - p.2));
+        let edges: Vec<_> = points.iter().map(edge).collect();
+        picture.band(&edges, series(*index).at(if *dashed { 0.1 } else { 0.2 }));
+    }
     for (index, dashed, points) in curves {
         let spots: Vec<Spot> = points.iter().map(|p| (x.at(p.0), y.at(p.1))).collect();
         match spots.as_slice() {
@@ -97,13 +117,13 @@ mod tests {
     fn a_diverged_run_leaves_the_others() {
         let mut data = fixture::full();
         data.strategies[0].curve.iter_mut().for_each(|e| e.train_loss = f64::NAN);
-        assert!(picture(&data).unwrap().alternative.contains("SDT: loss –"));
+        assert!(picture(&data, Format::Wide).unwrap().alternative.contains("SDT: loss –"));
     }
 
     #[test]
     fn one_epoch_is_a_mark() {
         let mut data = fixture::full();
         data.strategies.iter_mut().for_each(|s| s.curve.truncate(1));
-        assert!(picture(&data).is_some());
+        assert!(picture(&data, Format::Wide).is_some());
     }
 }

@@ -15,14 +15,39 @@ mod png;
 mod raster;
 mod rates;
 pub(crate) mod sample;
+pub(crate) mod samples;
 mod svg;
 mod work;
 
-use super::data::ReportData;
+use super::data::{ReportData, StrategyResult};
 
 pub(crate) use palette::{Ink, series, stylesheet};
 pub(crate) use png::png;
 pub(crate) use svg::{Use, svg};
+
+/// For which width a picture is drawn; text has the same size in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// A page on a desk, a file, paper.
+    Wide,
+    /// A page on a telephone: parts stand below each other.
+    Narrow,
+}
+
+impl Format {
+    /// Pixels.
+    pub fn width(self) -> f64 {
+        self.choose(960.0, 368.0)
+    }
+
+    /// One value for wide pictures, another for narrow ones.
+    pub fn choose<T>(self, wide: T, narrow: T) -> T {
+        match self {
+            Format::Wide => wide,
+            Format::Narrow => narrow,
+        }
+    }
+}
 
 /// A position or an extent in pixels of the picture; y grows downwards.
 pub(crate) type Spot = (f64, f64);
@@ -78,6 +103,14 @@ impl Picture {
         picture
     }
 
+    /// Another height; what was drawn stays.
+    pub fn resize(&mut self, height: f64) {
+        self.size.1 = height.ceil();
+        if let Some(Shape::Boxes { boxes, .. }) = self.shapes.first_mut() {
+            *boxes = vec![(0.0, 0.0, self.size.0, self.size.1)];
+        }
+    }
+
     pub fn line(&mut self, points: impl Into<Vec<Spot>>, ink: Ink, width: f64) {
         self.shapes.push(Shape::Line { points: points.into(), ink, width, dash: None });
     }
@@ -114,6 +147,15 @@ impl Picture {
         }
     }
 
+    /// What lies within a distance of a line: points with the distances up and down, in pixels of the picture.
+    pub fn band(&mut self, edges: &[(f64, f64, f64)], ink: Ink) {
+        let upper = edges.iter().map(|(x, top, _)| (*x, *top));
+        let lower = edges.iter().rev().map(|(x, _, bottom)| (*x, *bottom));
+        if edges.len() > 1 {
+            self.area(upper.chain(lower).collect::<Vec<_>>(), ink);
+        }
+    }
+
     /// The mark of a series: its colour and its own shape, so that neither alone is needed.
     pub fn mark(&mut self, index: usize, (x, y): Spot, hollow: bool) {
         self.mark_of(index, (x, y), 5.0, series(index));
@@ -135,21 +177,31 @@ impl Picture {
     }
 }
 
+/// The rows of a report with the number of their colour and mark ([`series`]).
+pub(crate) fn rows(data: &ReportData) -> Vec<(usize, &StrategyResult)> {
+    let strategies: Vec<&str> = data.strategies.iter().map(|s| s.family()).collect();
+    palette::assign(&strategies).into_iter().zip(&data.strategies).collect()
+}
+
 /// Every picture there are values for, in the order of the page.
-pub(crate) fn pictures(data: &ReportData) -> Vec<Picture> {
-    let mut pictures: Vec<Picture> =
-        [accuracy::picture(data), decision::picture(data), work::picture(data), rates::picture(data)]
-            .into_iter()
-            .flatten()
-            .chain(raster::pictures(data))
-            .chain(sample::picture(data))
-            .chain(curves::picture(data))
-            .collect();
+pub(crate) fn pictures(data: &ReportData, format: Format) -> Vec<Picture> {
+    let charts = [accuracy::picture, decision::picture, work::picture, rates::picture];
+    let mut pictures: Vec<Picture> = charts
+        .into_iter()
+        .filter_map(|chart| chart(data, format))
+        .chain(raster::pictures(data, format))
+        .chain(sample::picture(data, format))
+        .chain(curves::picture(data, format))
+        .collect();
     for i in 1..pictures.len() {
         let same = pictures[..i].iter().filter(|p| p.name == pictures[i].name).count();
         if same > 0 {
             pictures[i].name += &format!("-{}", i + 1);
         }
+    }
+    // Both stand on one page, where names are unique.
+    if format == Format::Narrow {
+        pictures.iter_mut().for_each(|p| p.name += "-narrow");
     }
     pictures
 }
@@ -161,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_picture_for_every_part() {
-        let names: Vec<String> = pictures(&fixture::full()).into_iter().map(|p| p.name).collect();
+        let names: Vec<String> = pictures(&fixture::full(), Format::Wide).into_iter().map(|p| p.name).collect();
         let expected =
             ["accuracy", "decision", "work", "rates", "raster-sdt", "raster-nmt", "raster-mtt", "input", "training"];
         assert_eq!(names, expected);
@@ -169,8 +221,11 @@ mod tests {
 
     #[test]
     fn every_shape_lies_in_its_picture_and_is_finite() {
-        for data in [fixture::full(), fixture::hostile()] {
-            for picture in pictures(&data) {
+        for (data, format) in [fixture::full(), fixture::hostile()]
+            .into_iter()
+            .flat_map(|d| [(d.clone(), Format::Wide), (d, Format::Narrow)])
+        {
+            for picture in pictures(&data, format) {
                 let inside = |(x, y): Spot| {
                     (-1.0..=picture.size.0 + 1.0).contains(&x) && (-1.0..=picture.size.1 + 1.0).contains(&y)
                 };
@@ -189,8 +244,74 @@ mod tests {
         }
     }
 
+    /// Boxes of the texts of a picture: left, top, right, bottom, text.
+    fn texts(picture: &Picture) -> Vec<(f64, f64, f64, f64, String)> {
+        let text = |s: &Shape| match s {
+            Shape::Text { at, text, size, align, .. } => {
+                let width = axes::width(text, *size) * 0.92;
+                let left = at.0 - width * [0.0, 0.5, 1.0][*align as usize];
+                Some((left, at.1 - size * 0.45, left + width, at.1 + size * 0.45, text.clone()))
+            }
+            _ => None,
+        };
+        picture.shapes.iter().filter_map(text).collect()
+    }
+
+    #[test]
+    fn every_text_is_large_enough_to_read_lies_in_its_picture_and_touches_no_other() {
+        let mut long = fixture::full();
+        long.sample.as_mut().unwrap().duration_us = 160_000_000;
+        for s in &mut long.strategies {
+            s.raster.as_mut().unwrap().duration_us = 160_000_000;
+            let decisions = s.event_driven.as_mut().unwrap().decisions.as_mut().unwrap();
+            decisions.time.iter_mut().for_each(|p| p.us *= 500);
+            decisions.exits.iter_mut().for_each(|p| p.us *= 500.0);
+        }
+        for (data, format) in
+            [fixture::full(), long].into_iter().flat_map(|d| [(d.clone(), Format::Wide), (d, Format::Narrow)])
+        {
+            for picture in pictures(&data, format) {
+                assert!((picture.size.0 - format.width()).abs() < 0.5, "{}: {:?}", picture.name, picture.size);
+                for shape in &picture.shapes {
+                    if let Shape::Text { size, text, .. } = shape {
+                        assert!(*size >= 10.5, "{} {format:?}: `{text}` is {size} pixels high", picture.name);
+                    }
+                }
+                let all = texts(&picture);
+                for (k, a) in all.iter().enumerate() {
+                    let inside = a.0 >= -1.0 && a.2 <= picture.size.0 + 1.0 && a.3 <= picture.size.1;
+                    assert!(inside, "{} {format:?}: {a:?} leaves {:?}", picture.name, picture.size);
+                    for b in &all[k + 1..] {
+                        let apart = a.2 <= b.0 || b.2 <= a.0 || a.3 <= b.1 || b.3 <= a.1;
+                        assert!(apart, "{} {format:?}: {a:?} on {b:?}", picture.name);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_strategy_has_its_colour_on_every_page() {
+        let of = |names: &[&str]| {
+            let mut data = fixture::full();
+            data.strategies = names
+                .iter()
+                .map(|n| StrategyResult {
+                    name: format!("runs/{n}"),
+                    strategy: (*n).into(),
+                    ..StrategyResult::default()
+                })
+                .collect();
+            rows(&data).into_iter().map(|r| r.0).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["SDT", "NMT", "MTT"]), [0, 1, 2]);
+        assert_eq!(of(&["MTT"]), [2]);
+        assert_eq!(of(&["MTT", "SDT"]), [2, 0]);
+        assert_eq!(of(&["imported", "MTT", "MTT"]), [3, 2, 4], "nothing else takes the colour of a strategy");
+    }
+
     #[test]
     fn no_values_no_pictures() {
-        assert!(pictures(&ReportData::default()).is_empty());
+        assert!(pictures(&ReportData::default(), Format::Wide).is_empty());
     }
 }

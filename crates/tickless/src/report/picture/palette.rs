@@ -62,9 +62,29 @@ impl Ink {
     }
 }
 
-/// The colour of the `index`-th strategy: Okabe and Ito's, darkened where they would be too pale for lines.
+/// The colour of a series: Okabe and Ito's, darkened where they would be too pale for lines. Beyond the eighth the
+/// colours that are no strategy's return.
 pub(crate) fn series(index: usize) -> Ink {
-    Ink::of(5 + index % 8)
+    let own = FIXED.len();
+    Ink::of(5 + if index < 8 { index } else { own + (index - own) % (8 - own) })
+}
+
+/// Strategies whose colour is the same on every page.
+const FIXED: [&str; 3] = ["SDT", "NMT", "MTT"];
+
+/// The series of each row, given the strategy of each: the first row of a known one has the strategy's own, every other
+/// the next that is nobody's.
+pub(crate) fn assign(strategies: &[&str]) -> Vec<usize> {
+    let mut free = FIXED.len()..;
+    let mut seen = [false; FIXED.len()];
+    let mut next = |strategy: &&str| match FIXED.iter().position(|f| f == strategy).filter(|k| !seen[*k]) {
+        Some(k) => {
+            seen[k] = true;
+            k
+        }
+        None => free.next().unwrap_or(FIXED.len()),
+    };
+    strategies.iter().map(|s| next(s)).collect()
 }
 
 /// The variables of both themes, and the rules that colour inline drawings with them.

@@ -1,52 +1,66 @@
 //! Firing rates: a group of bars per layer, a bar per strategy.
 
-use super::axes::{LABEL, NAME, Scale, decimals, extent, key, short, ticks, width};
-use super::{Align, Ink, Picture, series};
+use super::axes::{KEY_ROW, LABEL, NAME, Panel, Scale, decimals, extent, key, short, ticks, width};
+use super::{Align, Format, Ink, Picture, rows, series};
 use crate::report::data::{LayerActivity, ReportData};
 use crate::report::format::rate;
 use crate::report::table::layer_names;
 
-const WIDTH: f64 = 960.0;
-const TOP: f64 = 52.0;
 /// Size of the numbers at the bars; thinner bars have none.
 const TEXT: f64 = 11.0;
 
-pub(super) fn picture(data: &ReportData) -> Option<Picture> {
-    let active: Vec<_> = data.strategies.iter().enumerate().filter(|(_, s)| !s.layers.is_empty()).collect();
+pub(super) fn picture(data: &ReportData, format: Format) -> Option<Picture> {
+    let active: Vec<_> = rows(data).into_iter().filter(|(_, s)| !s.layers.is_empty()).collect();
     let layers = layer_names(active.iter().flat_map(|(_, s)| s.layers.iter().map(|l| l.layer.as_str())));
     let rates = active.iter().flat_map(|(_, s)| &s.layers).flat_map(|l| [l.rate, l.event_driven_rate.unwrap_or(0.0)]);
     let (_, high) = extent(rates)?;
+    let most = format.choose(22, 12);
     let bar = if layers.len() * active.len() > 60 { 9.0 } else { 14.0 };
     let group = bar * active.len() as f64 + 16.0;
-    let bottom = TOP + group * layers.len() as f64;
-    let left = layers.iter().map(|l| width(&short(l, 22), NAME)).fold(30.0, f64::max) + 28.0;
-    let mut picture = Picture::new("rates", "Firing rate of each layer", WIDTH, (bottom + 56.0).ceil());
-    let (x_ticks, range) = ticks(0.0, high.max(0.0), 6);
-    let x = Scale::new(range, (left, WIDTH - 90.0));
-    let digits = decimals(&x_ticks);
-    for tick in &x_ticks {
-        picture.line([(x.at(*tick), TOP - 6.0), (x.at(*tick), bottom)], Ink::RULE, 1.0);
-        picture.text((x.at(*tick), bottom + 16.0), format!("{tick:.digits$}"), LABEL, Ink::SOFT, Align::Centre);
-    }
-    let middle = (left + WIDTH - 90.0) / 2.0;
-    picture.text((middle, bottom + 39.0), "spikes per neuron and recording", LABEL, Ink::SOFT, Align::Centre);
+    let left = layers.iter().map(|l| width(&short(l, most), NAME)).fold(30.0, f64::max) + 20.0;
+    let end = format.width() - format.choose(90.0, 52.0);
+    let mut picture = Picture::new("rates", "Firing rate of each layer", format.width(), 0.0);
     let names: Vec<(usize, &str)> = active.iter().map(|(i, s)| (*i, s.name.as_str())).collect();
-    let end = key(&mut picture, &names, left + 6.0, 20.0, WIDTH - left - 130.0);
+    let right = format.width() - 4.0;
+    let (key_end, mut key_row) =
+        key(&mut picture, &names, format.choose(left + 6.0, 12.0), 20.0, format.choose(right - 120.0, right));
     let event_driven = active.iter().any(|(_, s)| s.layers.iter().any(|l| l.event_driven_rate.is_some()));
     if event_driven {
-        tick_mark(&mut picture, end + 4.0, 13.0, 14.0);
-        picture.text((end + 14.0, 20.0), "event-driven", LABEL, Ink::SOFT, Align::Left);
+        let fits = key_end + 14.0 + width("event-driven", LABEL) <= right;
+        let at = if fits { key_end } else { 8.0 };
+        key_row += if fits { 0.0 } else { KEY_ROW };
+        tick_mark(&mut picture, at + 4.0, key_row - 7.0, 14.0);
+        picture.text((at + 14.0, key_row), "event-driven", LABEL, Ink::SOFT, Align::Left);
     }
+    let first = key_row + 32.0;
+    let bottom = first + group * layers.len() as f64;
+    picture.resize(bottom + 56.0);
+    let (x_ticks, range) = ticks(0.0, high.max(0.0), format.choose(6, 4));
+    let x = Scale::new(range, (left, end));
+    let digits = decimals(&x_ticks);
+    for tick in &x_ticks {
+        picture.line([(x.at(*tick), first - 6.0), (x.at(*tick), bottom)], Ink::RULE, 1.0);
+    }
+    for (at, label) in Panel::apart(x_ticks.iter().map(|t| (x.at(*t), format!("{t:.digits$}")))) {
+        picture.text((at, bottom + 16.0), label, LABEL, Ink::SOFT, Align::Centre);
+    }
+    picture.text(
+        ((left + end) / 2.0, bottom + 39.0),
+        "spikes per neuron and recording",
+        LABEL,
+        Ink::SOFT,
+        Align::Centre,
+    );
     for (row, name) in layers.iter().enumerate() {
-        let top = TOP + group * row as f64;
-        picture.text((left - 12.0, top + group / 2.0 - 3.0), short(name, 22), NAME, Ink::TEXT, Align::Right);
+        let top = first + group * row as f64;
+        picture.text((left - 12.0, top + group / 2.0 - 3.0), short(name, most), NAME, Ink::TEXT, Align::Right);
         for (place, (index, strategy)) in active.iter().enumerate() {
             if let Some(layer) = strategy.layers.iter().find(|l| l.layer == *name) {
                 draw(&mut picture, layer, *index, &x, top + 5.0 + bar * place as f64, bar);
             }
         }
     }
-    picture.line([(left, TOP - 6.0), (left, bottom)], Ink::SOFT, 1.0);
+    picture.line([(left, first - 6.0), (left, bottom)], Ink::SOFT, 1.0);
     let all = |(_, s): &(usize, &crate::report::data::StrategyResult)| {
         let layers: Vec<String> = s.layers.iter().map(|l| format!("{} {}", l.layer, rate(l.rate))).collect();
         format!("{}: {}", s.name, layers.join(", "))
@@ -97,7 +111,7 @@ mod tests {
     fn silent_layers_are_named() {
         let mut data = fixture::full();
         data.strategies[0].layers[1].silent = true;
-        let picture = picture(&data).unwrap();
+        let picture = picture(&data, Format::Wide).unwrap();
         assert!(picture.caption.contains("silent layer"));
         assert!(picture.alternative.contains("MTT: conv1 1.69"), "{}", picture.alternative);
     }
@@ -110,6 +124,6 @@ mod tests {
             strategy.layers =
                 (0..19).map(|i| LayerActivity { layer: format!("stage{i}.conv"), ..layer.clone() }).collect();
         }
-        assert!(picture(&data).unwrap().size.1 < 1_250.0);
+        assert!(picture(&data, Format::Wide).unwrap().size.1 < 1_250.0);
     }
 }

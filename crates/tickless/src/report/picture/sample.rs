@@ -2,73 +2,114 @@
 
 use std::collections::BTreeMap;
 
-use super::axes::LABEL;
-use super::{Align, Ink, Picture, Rect};
+use super::axes::{LABEL, width};
+use super::{Align, Format, Ink, Picture, Rect};
 use crate::report::data::{InputSample, ReportData};
-use crate::report::format::{count, decimal};
+use crate::report::format::{count, decimal, span, time_unit};
 
-const WIDTH: f64 = 960.0;
 const LARGE: f64 = 300.0;
 const SLICES: usize = 10;
-/// Slices in a row.
-const ROW: usize = 5;
 /// Steps of brightness.
 const LEVELS: f64 = 8.0;
 /// Pixels beyond which neighbours are added up, so that the page stays small.
 const MOST_PIXELS: usize = 20_000;
 
-pub(crate) fn picture(data: &ReportData) -> Option<Picture> {
+pub(crate) fn picture(data: &ReportData, format: Format) -> Option<Picture> {
     let sample = data.sample.as_ref()?;
     if sample.frames.is_empty() || sample.width == 0 || sample.height == 0 {
         return None;
     }
     let grid = Grid::of(sample)?;
     let aspect = grid.height as f64 / grid.width as f64;
-    let (large_width, large_height) = if aspect <= 1.0 { (LARGE, LARGE * aspect) } else { (LARGE / aspect, LARGE) };
-    let (large_width, large_height) = (large_width.max(8.0), large_height.max(8.0));
+    let fit = |side: f64| {
+        let (w, h) = if aspect <= 1.0 { (side, side * aspect) } else { (side / aspect, side) };
+        (w.max(8.0), h.max(8.0))
+    };
+    let (large_width, large_height) = fit(LARGE);
     let slices = slices(sample.frames.len());
-    let mut picture =
-        Picture::new("input", "One input recording", WIDTH, (40.0 + large_height.max(250.0) + 40.0).ceil());
+    // Slices in a row; they stand beside the whole recording, or below it.
+    let (columns, edge) = format.choose((5, 24.0), (3, 4.0));
+    let left = format.choose(edge + LARGE + 44.0, edge);
+    let room = (format.width() - left - edge + 14.0) / columns as f64;
+    let (w, h) = fit((room - 14.0).min(110.0));
+    let times = Times::of(sample, slices, room - 6.0);
+    let top = format.choose(62.0, 40.0 + large_height + 56.0);
+    let at = |slice: usize| {
+        let (column, row) = ((slice % columns) as f64, (slice / columns) as f64);
+        (left + room * column, top + (h + 36.0) * row)
+    };
+    let bottom = if slices > 1 { at(slices - 1).1 + h } else { 0.0 };
+    let height = bottom.max(40.0 + large_height) + 40.0;
+    let mut picture = Picture::new("input", "One input recording", format.width(), height.ceil());
     let whole = grid.sum(sample, 0..sample.frames.len());
-    let place = (24.0, 40.0, large_width, large_height);
-    picture.text((24.0, 22.0), "all events", LABEL, Ink::SOFT, Align::Left);
-    grid.draw(&mut picture, &whole, peak(&whole), place);
+    picture.text((edge, 22.0), "all events", LABEL, Ink::SOFT, Align::Left);
+    grid.draw(&mut picture, &whole, peak(&whole), (edge, 40.0, large_width, large_height));
     if slices > 1 {
-        let left = 24.0 + LARGE + 44.0;
-        let cell = (WIDTH - left - 24.0 + 14.0) / ROW as f64;
-        let (w, h) = ((cell - 14.0).min(110.0), (cell - 14.0).min(110.0));
-        let (w, h) = if aspect <= 1.0 { (w, (h * aspect).max(4.0)) } else { ((w / aspect).max(4.0), h) };
         let counts: Vec<Vec<[u32; 2]>> = (0..slices)
             .map(|s| grid.sum(sample, s * sample.frames.len() / slices..(s + 1) * sample.frames.len() / slices))
             .collect();
         let brightest = counts.iter().map(|c| peak(c)).max().unwrap_or(1);
+        picture.text((left, top - 40.0), times.head(), LABEL, Ink::SOFT, Align::Left);
         for (slice, counts) in counts.iter().enumerate() {
-            let (x, y) = (left + cell * (slice % ROW) as f64, 40.0 + (h + 44.0) * (slice / ROW) as f64);
-            let from = |s: usize| (s * sample.frames.len() / slices) as f64 / sample.frames.len() as f64;
-            let ms = |share: f64| decimal(share * sample.duration_us as f64 / 1e3, 0);
-            let text = format!("{}–{} ms", ms(from(slice)), ms(from(slice + 1)));
-            picture.text((x, y - 18.0), text, LABEL, Ink::SOFT, Align::Left);
+            let (x, y) = at(slice);
+            picture.text((x, y - 14.0), times.of_slice(slice), LABEL, Ink::SOFT, Align::Left);
             grid.draw(&mut picture, counts, brightest, (x, y, w, h));
         }
     }
     let y = picture.size.1 - 14.0;
-    picture.rect(24.0, y - 6.0, 11.0, 11.0, Ink::ON);
-    picture.text((41.0, y), "brighter (on)", LABEL, Ink::SOFT, Align::Left);
-    picture.rect(146.0, y - 6.0, 11.0, 11.0, Ink::OFF);
-    picture.text((163.0, y), "darker (off)", LABEL, Ink::SOFT, Align::Left);
+    picture.rect(edge, y - 6.0, 11.0, 11.0, Ink::ON);
+    picture.text((edge + 17.0, y), "brighter (on)", LABEL, Ink::SOFT, Align::Left);
+    picture.rect(edge + 122.0, y - 6.0, 11.0, 11.0, Ink::OFF);
+    picture.text((edge + 139.0, y), "darker (off)", LABEL, Ink::SOFT, Align::Left);
     let on: u64 = whole.iter().map(|c| u64::from(c[0])).sum();
     let off: u64 = whole.iter().map(|c| u64::from(c[1])).sum();
     picture.alternative = format!("A recording of class {}: {on} on and {off} off events.", sample.label);
     let camera = if data.dataset.simulated_camera { "a simulated event camera" } else { "an event camera" };
     picture.caption = format!(
-        "A recording of class {} from {camera}: {} in {} ms on {} × {} pixels; the stronger the colour, the more events.",
+        "A recording of class {} from {camera}: {} in {} on {} × {} pixels; the stronger the colour, the more events.",
         sample.label,
         count(sample.events, "event"),
-        decimal(sample.duration_us as f64 / 1e3, 0),
+        span(sample.duration_us as f64),
         sample.width,
         sample.height
     );
     Some(picture)
+}
+
+/// The times of the slices, in the form that fits above each.
+struct Times {
+    /// Where each slice begins, and where the last ends, in the unit.
+    edges: Vec<f64>,
+    unit: &'static str,
+    digits: usize,
+    /// Begin and end of each slice fit; else its begin stands alone.
+    both: bool,
+}
+
+impl Times {
+    fn of(sample: &InputSample, slices: usize, room: f64) -> Self {
+        let (unit_us, unit) = time_unit(sample.duration_us as f64);
+        let frames = sample.frames.len().max(1) as f64;
+        let edge =
+            |s: usize| (s * sample.frames.len() / slices.max(1)) as f64 / frames * sample.duration_us as f64 / unit_us;
+        let edges: Vec<f64> = (0..=slices).map(edge).collect();
+        let step = edges.last().map_or(0.0, |e| e / slices.max(1) as f64);
+        // As many decimals as tell neighbours apart.
+        let digits = (0..4).find(|d| step * 10f64.powi(*d) >= 2.0).unwrap_or(4) as usize;
+        let mut times = Self { edges, unit, digits, both: true };
+        times.both = (0..slices).all(|s| width(&times.of_slice(s), LABEL) <= room);
+        times
+    }
+
+    fn of_slice(&self, slice: usize) -> String {
+        let time = |k: usize| decimal(self.edges[k], self.digits);
+        if self.both { format!("{}–{}", time(slice), time(slice + 1)) } else { time(slice) }
+    }
+
+    /// What the times are.
+    fn head(&self) -> String {
+        format!("{} since the first event, {}", if self.both { "time" } else { "begin of each slice" }, self.unit)
+    }
 }
 
 /// As many slices as fit that hold equally many frames; if that leaves too few, unequal ones.
@@ -148,7 +189,7 @@ mod tests {
     fn says_when_the_camera_is_simulated() {
         let mut data = fixture::full();
         data.dataset.simulated_camera = true;
-        assert!(picture(&data).unwrap().caption.contains("simulated event camera"));
+        assert!(picture(&data, Format::Wide).unwrap().caption.contains("simulated event camera"));
     }
 
     #[test]
@@ -157,7 +198,7 @@ mod tests {
         for (width, height) in [(usize::MAX, usize::MAX), (1, 100_000), (0, 4)] {
             let sample = data.sample.as_mut().unwrap();
             (sample.width, sample.height) = (width, height);
-            let _ = picture(&data);
+            let _ = picture(&data, Format::Wide);
         }
     }
 }

@@ -87,7 +87,7 @@ fn rectangle(line: &str) -> Option<([&str; 4], &str)> {
 mod tests {
     use super::*;
     use crate::report::fixture;
-    use crate::report::picture::{Ink, pictures};
+    use crate::report::picture::{Format, Ink, pictures};
 
     #[test]
     fn rectangles_of_one_colour_become_one_path() {
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_file_stands_alone_and_an_inline_drawing_names_no_address() {
-        for picture in pictures(&fixture::full()) {
+        for picture in pictures(&fixture::full(), Format::Wide) {
             let file = svg(&picture, Use::File).unwrap();
             assert!(file.starts_with("<svg xmlns=") && file.contains("<title") && file.contains("fill=\"#FFFFFF\""));
             assert!(!svg(&picture, Use::Inline).unwrap().contains("http"), "{}", picture.name);

@@ -1,0 +1,97 @@
+//! Where the columns and rows of a format begin.
+//!
+//! In memory x counts from the left and y from the top. Only a format whose specification states
+//! another corner is turned over between the file and memory; where a format leaves the corner to
+//! its readers, its coordinates stay as stored, because a guess would turn right files over.
+
+use std::fmt;
+
+use crate::{Columns, Sensor};
+
+/// Where a format counts columns and rows from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Axes {
+    /// The upper left corner, as in memory.
+    UpperLeft,
+    /// The lower left corner: the decoder gives height − 1 − y, and the encoder writes it.
+    LowerLeft,
+    /// The format does not say, and the coordinates stay as stored; the text says what is known.
+    AsStored(&'static str),
+}
+
+impl Axes {
+    /// Turns decoded events of a stated sensor back into what the file stores.
+    pub(crate) fn to_stored(self, sensor: Option<Sensor>, events: &mut Columns) {
+        if self == Axes::LowerLeft
+            && let Some(sensor) = sensor
+        {
+            events.y.iter_mut().for_each(|y| *y = turned(*y, sensor));
+        }
+    }
+
+    /// What a conversion from these axes to others does to the coordinates; `None` if both are the
+    /// same.
+    pub fn conversion(self, to: Axes) -> Option<String> {
+        match (self, to) {
+            (from, to) if from == to => None,
+            (Axes::LowerLeft, Axes::UpperLeft | Axes::LowerLeft) => {
+                Some("y counted from the bottom and was turned to count from the top".into())
+            }
+            (Axes::UpperLeft, Axes::LowerLeft | Axes::UpperLeft) => {
+                Some("y counted from the top and was turned to count from the bottom".into())
+            }
+            (Axes::AsStored(why), Axes::LowerLeft) => {
+                Some(format!("x and y were taken to count from the upper left ({why}), and y was turned"))
+            }
+            (Axes::AsStored(why), _) => Some(format!("x and y are as the first file stores them ({why})")),
+            (_, Axes::AsStored(why)) => Some(format!("x and y are written as counted from the upper left ({why})")),
+        }
+    }
+}
+
+impl fmt::Display for Axes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Axes::UpperLeft => write!(f, "x from the left, y from the top"),
+            Axes::LowerLeft => {
+                write!(f, "x from the left, y from the bottom as stored; a conversion turns y over")
+            }
+            Axes::AsStored(why) => write!(f, "x and y as stored; {why}"),
+        }
+    }
+}
+
+/// The row of a sensor counted from its other edge. A row outside the sensor stays, because it has
+/// no counterpart.
+pub(super) fn turned(y: u16, sensor: Sensor) -> u16 {
+    if y < sensor.height { sensor.height - 1 - y } else { y }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_turned_twice_is_itself() {
+        let sensor = Sensor { width: 1, height: 480 };
+        assert_eq!((turned(0, sensor), turned(479, sensor), turned(480, sensor)), (479, 0, 480));
+        assert!((0..500).all(|y| turned(turned(y, sensor), sensor) == y));
+    }
+
+    #[test]
+    fn a_conversion_says_what_happens_to_y_unless_nothing_does() {
+        let as_stored = Axes::AsStored("because");
+        assert_eq!(Axes::UpperLeft.conversion(Axes::UpperLeft), None);
+        assert_eq!(Axes::LowerLeft.conversion(Axes::LowerLeft), None);
+        for (from, to, word) in [
+            (Axes::UpperLeft, Axes::LowerLeft, "turned to count from the bottom"),
+            (Axes::LowerLeft, Axes::UpperLeft, "turned to count from the top"),
+            (as_stored, Axes::UpperLeft, "as the first file stores them (because)"),
+            (as_stored, Axes::LowerLeft, "y was turned"),
+            (Axes::UpperLeft, as_stored, "from the upper left (because)"),
+        ] {
+            assert!(from.conversion(to).unwrap().contains(word), "{from:?} to {to:?}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Blosc 1, the filter of hdf5plugin and of DSEC: blocks that are shuffled, split and packed.
+//!
+//! A header of 16 bytes: u8 version, u8 version of the codec, u8 flags, u8 bytes of an element,
+//! then u32 bytes in all, in a block, and packed. Flags: bit 0 bytes shuffled, 1 not packed at all,
+//! 2 bits shuffled, 4 blocks not split, 5–7 the codec (0 BloscLZ, 1 LZ4, 2 Snappy, 3 zlib, 4 Zstd).
+//! Then for each block the i32 place of its packed bytes. A block is one stream, or one for each
+//! byte of an element; a stream is an i32 size and as many bytes, which are not packed if they are
+//! as many as they come to. Source: the description of the chunk format in C-Blosc.
+
+use super::filters::unshuffled;
+use super::packed::{Packed, copy};
+
+const HEADER: usize = 16;
+const SHUFFLED: u8 = 1;
+const PLAIN: u8 = 2;
+const BITS_SHUFFLED: u8 = 4;
+const WHOLE: u8 = 16;
+/// Blocks are split if an element has at most this many bytes.
+const MOST_SPLITS: usize = 16;
+/// Blocks are split if each part has at least this many bytes.
+const LEAST_SPLIT: usize = 128;
+
+/// Unpacks at most `limit` bytes; the text says what is wrong.
+pub fn unpack(chunk: &[u8], limit: usize) -> Result<Vec<u8>, String> {
+    let mut from = Packed(chunk);
+    let &[version, _, flags, element, ref sizes @ ..] = from.take(HEADER)? else { return Err("no header".into()) };
+    let sizes = sizes.as_chunks::<4>().0;
+    let [bytes, block] = [sizes[0], sizes[1]].map(|size| u32::from_le_bytes(size) as usize);
+    if version > 2 {
+        return Err(format!("a chunk of version {version}, of Blosc 2; 1 and 2 are read"));
+    }
+    if bytes > limit {
+        return Err(format!("a claim of {bytes} bytes, more than {limit}"));
+    }
+    if flags & PLAIN != 0 {
+        return from.take(bytes).map(<[u8]>::to_vec);
+    }
+    if bytes == 0 {
+        return Ok(Vec::new());
+    }
+    if block == 0 {
+        return Err("blocks of 0 bytes".into());
+    }
+    let element = usize::from(element).max(1);
+    let starts = from.take(bytes.div_ceil(block).saturating_mul(4))?.as_chunks::<4>().0;
+    let mut out = Vec::new();
+    for (i, &start) in starts.iter().enumerate() {
+        let size = block.min(bytes - i * block);
+        let mut from = Packed(chunk.get(u32::from_le_bytes(start) as usize..).ok_or("a block behind its end")?);
+        let split = flags & WHOLE == 0 && element <= MOST_SPLITS && size / element >= LEAST_SPLIT && size == block;
+        let parts = if split { element } else { 1 };
+        if size % parts != 0 {
+            return Err(format!("a block of {size} bytes in {parts} parts"));
+        }
+        let mut unpacked = Vec::new();
+        for _ in 0..parts {
+            let n = from.take(4)?.first_chunk().map_or(0, |&n| u32::from_le_bytes(n)) as usize;
+            stream(flags >> 5, from.take(n)?, size / parts, &mut unpacked)?;
+        }
+        match flags & (SHUFFLED | BITS_SHUFFLED) {
+            SHUFFLED => out.extend(unshuffled(&unpacked, element)),
+            BITS_SHUFFLED => out.extend(bits_unshuffled(&unpacked, element)),
+            _ => out.append(&mut unpacked),
+        }
+    }
+    Ok(out)
+}
+
+/// Appends the `size` bytes that a stream comes to.
+fn stream(codec: u8, packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), String> {
+    if packed.len() == size {
+        out.extend_from_slice(packed);
+        return Ok(());
+    }
+    let before = out.len();
+    match codec {
+        0 => blosclz(packed, size, out)?,
+        1 => {
+            out.resize(before + size, 0);
+            let n = lz4_flex::block::decompress_into(packed, &mut out[before..]);
+            out.truncate(before + n.map_err(|e| format!("a broken LZ4 stream ({e})"))?);
+        }
+        3 => super::filters::inflate(packed, size as u64, out)?,
+        4 => super::filters::zstd(packed, size as u64, out)?,
+        2 => return Err("the codec Snappy, which is not read".into()),
+        _ => return Err(format!("an unknown codec {codec}")),
+    }
+    match out.len() - before {
+        n if n == size => Ok(()),
+        n => Err(format!("a stream of {n} bytes in place of {size}")),
+    }
+}
+
+/// BloscLZ: as LZF, but lengths are continued by bytes up to the first below 255, and a distance of
+/// all ones by two bytes. The upper 3 bits of the first control byte have no meaning.
+fn blosclz(packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), String> {
+    const FARTHEST: usize = 8191;
+    let (start, mut from) = (out.len(), Packed(packed));
+    let mut control = from.byte()? & 31;
+    loop {
+        if control < 32 {
+            out.extend_from_slice(from.take(usize::from(control) + 1)?);
+        } else {
+            let mut n = usize::from(control >> 5) + 2;
+            if n == 9 {
+                loop {
+                    let more = from.byte()?;
+                    n += usize::from(more);
+                    if more < 255 {
+                        break;
+                    }
+                }
+            }
+            let (high, low) = (usize::from(control & 31) << 8, usize::from(from.byte()?));
+            let mut distance = high + low + 1;
+            if high + low == FARTHEST {
+                distance += usize::from(from.byte()?) << 8;
+                distance += usize::from(from.byte()?);
+            }
+            if n > size - (out.len() - start).min(size) {
+                return Err(format!("a stream of more than {size} bytes"));
+            }
+            if distance > out.len() - start {
+                return Err("a copy from before its beginning".into());
+            }
+            copy(out, distance, n)?;
+        }
+        if out.len() - start > size {
+            return Err(format!("a stream of more than {size} bytes"));
+        }
+        if from.is_empty() {
+            return Ok(());
+        }
+        control = from.byte()?;
+    }
+}
+
+/// Undoes the sorting of bits by their place in an element of `size` bytes. Blosc sorts whole
+/// groups of eight elements only, and leaves a block of another number of elements as it is.
+fn bits_unshuffled(bytes: &[u8], size: usize) -> Vec<u8> {
+    let n = bytes.len() / size;
+    if !n.is_multiple_of(8) || n == 0 {
+        return bytes.to_vec();
+    }
+    let mut out = bytes.to_vec();
+    out[..n * size].fill(0);
+    for (place, plane) in bytes[..n * size].chunks_exact(n / 8).enumerate() {
+        let (byte, bit) = (place / 8, place % 8);
+        for i in 0..n {
+            out[i * size + byte] |= (plane[i / 8] >> (i % 8) & 1) << bit;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A chunk of one block that is one stream.
+    fn chunk(flags: u8, element: u8, packed: &[u8], bytes: usize) -> Vec<u8> {
+        let mut chunk = vec![2, 1, flags | WHOLE, element];
+        let size = HEADER + 4 + 4 + packed.len();
+        [bytes, bytes, size, HEADER + 4, packed.len()].iter().for_each(|n| chunk.extend((*n as u32).to_le_bytes()));
+        [&chunk[..], packed].concat()
+    }
+
+    #[test]
+    fn every_codec_gives_the_bytes_back() {
+        use std::io::Write;
+        let plain: Vec<u8> = (0..2000u32).flat_map(|i| (i / 3).to_le_bytes()).collect();
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        zlib.write_all(&plain).unwrap();
+        let mut packed = vec![(1, lz4_flex::block::compress(&plain)), (3, zlib.finish().unwrap())];
+        #[cfg(feature = "zstd")]
+        packed.push((4, zstd::bulk::compress(&plain, 1).unwrap()));
+        // A literal, and a copy of all the rest from one back: 2 + 7 + 255 + 255 + … bytes.
+        packed.push((0, [&[0, 9, 7 << 5], &[255; 31][..], &[7999u32 as u8, 0]].concat()));
+        for (codec, packed) in packed {
+            let (plain, packed) = match codec {
+                0 => (vec![9; 1 + 9 + 31 * 255 + usize::from(7999u32 as u8)], packed),
+                _ => (plain.clone(), packed),
+            };
+            let chunk = chunk(codec << 5, 4, &packed, plain.len());
+            assert_eq!(unpack(&chunk, plain.len()).unwrap(), plain, "codec {codec}");
+            assert!(unpack(&chunk, plain.len() - 1).unwrap_err().contains("a claim of"), "codec {codec}");
+            for cut in 0..chunk.len() {
+                assert!(unpack(&chunk[..cut], plain.len()).is_err(), "codec {codec} cut at {cut}");
+            }
+            for at in 0..chunk.len().min(200) {
+                let mut corrupt = chunk.clone();
+                corrupt[at] ^= 0x41;
+                // Blosc has no checksum: another content of at most as many bytes, or an error.
+                assert!(unpack(&corrupt, plain.len()).map_or(0, |b| b.len()) <= plain.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_distance_of_all_ones_is_continued() {
+        let far: Vec<u8> = (0..9000u32).map(|i| (i * i >> 5) as u8).collect();
+        let mut packed: Vec<u8> = far.chunks(32).flat_map(|c| [&[c.len() as u8 - 1], c].concat()).collect();
+        // Four bytes from 8192 + 300 back.
+        packed.extend([2 << 5 | 31, 255, (300u16 >> 8) as u8, 300u16 as u8]);
+        let mut out = Vec::new();
+        blosclz(&packed, 9004, &mut out).unwrap();
+        assert_eq!((&out[..9000], &out[9000..]), (&far[..], &far[9000 - 8492..9000 - 8488]));
+    }
+
+    #[test]
+    fn blocks_are_split_by_the_bytes_of_an_element_and_shuffled() {
+        // Two blocks of 256 elements of 2 bytes: the first is split in two streams that are not
+        // packed.
+        let elements: Vec<u8> = (0..512u16).flat_map(|i| (i * 77).to_le_bytes()).collect();
+        let shuffled = |block: &[u8]| -> Vec<u8> {
+            let of = |k: usize| block.iter().skip(k).step_by(2).copied().collect::<Vec<u8>>();
+            [of(0), of(1)].concat()
+        };
+        let mut chunk = vec![2, 1, SHUFFLED | 1 << 5, 2];
+        let second = HEADER + 8 + 2 * (4 + 256);
+        let end = second + 2 * (4 + 256);
+        [1024, 512, end, HEADER + 8, second].iter().for_each(|n| chunk.extend((*n as u32).to_le_bytes()));
+        for block in elements.chunks(512) {
+            for part in shuffled(block).chunks(256) {
+                chunk.extend(256u32.to_le_bytes());
+                chunk.extend(part);
+            }
+        }
+        assert_eq!(unpack(&chunk, 1024).unwrap(), elements);
+    }
+
+    #[test]
+    fn unshuffling_bits_puts_the_bits_of_an_element_together() {
+        let elements: Vec<u8> = (0..16u16).flat_map(|i| (i * 4099).to_le_bytes()).collect();
+        let mut planes = vec![0u8; 32];
+        for (i, element) in elements.chunks(2).enumerate() {
+            for place in 0..16 {
+                planes[2 * place + i / 8] |= (element[place / 8] >> (place % 8) & 1) << (i % 8);
+            }
+        }
+        assert_eq!(bits_unshuffled(&planes, 2), elements);
+        assert_eq!(bits_unshuffled(&[1, 2, 3], 1), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_is_not_read_is_named() {
+        assert!(unpack(&chunk(2 << 5, 1, &[1, 2], 9), 9).unwrap_err().contains("Snappy"));
+        assert!(unpack(&chunk(7 << 5, 1, &[1, 2], 9), 9).unwrap_err().contains("codec 7"));
+        let mut other = chunk(0, 1, &[1, 2], 2);
+        other[0] = 5;
+        assert!(unpack(&other, 9).unwrap_err().contains("Blosc 2"));
+    }
+}

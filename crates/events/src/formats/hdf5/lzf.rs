@@ -1,0 +1,53 @@
+//! LZF, the filter `lzf` of h5py: literals, and copies of what has been unpacked.
+//!
+//! A control byte c below 32 stands before c + 1 literal bytes. Another one begins a copy: its
+//! upper 3 bits are the length − 2, where 7 is continued by a byte that is added; its lower 5 bits
+//! and the next byte are the distance − 1. Source: the public description of LibLZF's format.
+
+use super::packed::{Packed, copy};
+
+/// Unpacks at most `limit` bytes; the text says what is wrong.
+pub fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, String> {
+    let (mut out, mut from) = (Vec::new(), Packed(packed));
+    while !from.is_empty() {
+        let control = from.byte()?;
+        if control < 32 {
+            out.extend_from_slice(from.take(usize::from(control) + 1)?);
+        } else {
+            let mut n = usize::from(control >> 5);
+            if n == 7 {
+                n += usize::from(from.byte()?);
+            }
+            let distance = (usize::from(control & 31) << 8 | usize::from(from.byte()?)) + 1;
+            copy(&mut out, distance, n + 2)?;
+        }
+        if out.len() > limit {
+            return Err(format!("more than {limit} bytes"));
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_and_copies_are_unpacked() {
+        assert_eq!(unpack(&[2, b'a', b'b', b'c'], 9).unwrap(), b"abc");
+        // A copy of 4 bytes from 3 back overlaps what it writes.
+        assert_eq!(unpack(&[2, b'a', b'b', b'c', 2 << 5, 2], 9).unwrap(), b"abcabca");
+        // A long copy: 7 + 250 + 2 bytes from 1 back.
+        assert_eq!(unpack(&[0, b'z', 7 << 5, 250, 0], 300).unwrap(), [b'z'; 260]);
+    }
+
+    #[test]
+    fn what_is_cut_or_copies_from_nowhere_is_refused() {
+        let whole = [2, b'a', b'b', b'c', 7 << 5, 9, 1];
+        for cut in [1, 2, 3, 5, 6] {
+            assert!(unpack(&whole[..cut], 99).unwrap_err().contains("truncated"), "{cut}");
+        }
+        assert!(unpack(&[0, b'a', 1 << 5, 1], 9).unwrap_err().contains("before its beginning"));
+        assert!(unpack(&whole, 10).unwrap_err().contains("more than 10 bytes"));
+    }
+}

@@ -1,0 +1,118 @@
+//! How a file of events is to be read, where the file does not say it or the user knows better.
+
+use super::Format;
+use super::time_unit::TimeUnit;
+use crate::{Columns, Error, Result, Sensor};
+
+/// The choices of a reader. The default takes the file at its word.
+///
+/// ```
+/// use tickless_events::formats::{ReadOptions, TimeUnit};
+///
+/// let mut options = ReadOptions::default();
+/// options.time_unit = Some(TimeUnit::Seconds);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReadOptions {
+    /// The unit of times whose unit the file does not state (text, NumPy arrays, HDF5).
+    pub time_unit: Option<TimeUnit>,
+    /// Times as stored: a clock of fixed width that starts again from 0 is not continued.
+    pub literal_times: bool,
+    /// The sensor, whatever the file states.
+    pub sensor: Option<Sensor>,
+    /// The number of the stream, in a file of several (AEDAT4, HDF5), or of the sample (SHD).
+    pub stream: Option<i32>,
+    /// Leave events outside the sensor out instead of passing them on.
+    pub drop_outside: bool,
+    /// Subtract the earliest time from all times.
+    pub shift_to_zero: bool,
+    /// An option that the format does not heed is left out instead of refused: for folders of files of
+    /// several formats.
+    pub where_heeded: bool,
+}
+
+/// An option that only some formats heed; see [`Format::heeds`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Heed {
+    /// [`ReadOptions::time_unit`]
+    TimeUnit,
+    /// [`ReadOptions::literal_times`]
+    LiteralTimes,
+    /// [`ReadOptions::stream`]
+    Stream,
+}
+
+impl ReadOptions {
+    /// These options for a file of a format.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] for an option that the format does not heed: it would change nothing
+    /// without a word.
+    pub(super) fn for_format(mut self, format: &Format, file: &str) -> Result<ReadOptions> {
+        let ignored = |heed| !format.heeds.contains(&heed);
+        let refuse = |problem: &str, remedy: &str| {
+            Err(Error::unexpected(file, format!("the format {} {problem}", format.name), remedy))
+        };
+        if self.time_unit.is_some() && ignored(Heed::TimeUnit) {
+            if !self.where_heeded {
+                return refuse("has times of a fixed unit, and one is stated", "leave the unit of time out");
+            }
+            self.time_unit = None;
+        }
+        if self.literal_times && ignored(Heed::LiteralTimes) {
+            if !self.where_heeded {
+                return refuse("has no clock that overflows, and literal times are asked for", "leave them out");
+            }
+            self.literal_times = false;
+        }
+        if self.stream.is_some() && ignored(Heed::Stream) {
+            if !self.where_heeded {
+                return refuse("has one stream of events, and a number is given", "leave the number out");
+            }
+            self.stream = None;
+        }
+        Ok(self)
+    }
+
+    /// The unit of times: the one that the file states, else the one asked for.
+    ///
+    /// # Errors
+    /// The text says how the two contradict each other; `times` are what the file states a unit of.
+    pub(super) fn unit(&self, stated: Option<TimeUnit>, times: &str) -> Result<Option<TimeUnit>, String> {
+        match (stated, self.time_unit) {
+            (Some(stated), Some(asked)) if stated != asked && !self.where_heeded => {
+                Err(format!("{times} is in {}, and {} is asked for", stated.name(), asked.name()))
+            }
+            (stated, asked) => Ok(stated.or(asked)),
+        }
+    }
+
+    /// Applies what does not depend on the format to the events from number `from` on. The sensor
+    /// is the one the file states. Returns how many events were left out.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] where events outside the sensor are to be left out and none is known.
+    pub(super) fn apply(
+        &self,
+        file: &str,
+        stated: Option<Sensor>,
+        shift_us: u64,
+        events: &mut Columns,
+        from: usize,
+    ) -> Result<u64> {
+        if shift_us > 0 {
+            // No time is earlier, unless the file has changed since it was looked through.
+            events.t_us[from..].iter_mut().for_each(|t| *t = t.saturating_sub(shift_us));
+        }
+        if !self.drop_outside || from == events.len() {
+            return Ok(0);
+        }
+        let Some(sensor) = self.sensor.or(stated) else {
+            let problem = "events outside the sensor are to be left out, and the file states no sensor";
+            return Err(Error::unexpected(file, problem, "state the sensor too"));
+        };
+        Ok(events.retain_from(from, |e| sensor.contains(e.x, e.y)))
+    }
+}

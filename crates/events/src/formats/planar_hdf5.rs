@@ -1,0 +1,307 @@
+//! HDF5 with a data set for each of x, y, t and p in one group: DSEC, e2vid, evlib, M3ED.
+//!
+//! | written by | group | names | times |
+//! |---|---|---|---|
+//! | DSEC | `events` | `x`, `y`, `t`, `p` | whole µs, to which `t_offset` is added |
+//! | e2vid, evlib | `events` | `xs`, `ys`, `ts`, `ps` | floating seconds |
+//! | M3ED | `prophesee/left`, `prophesee/right` | `x`, `y`, `t`, `p` | whole µs |
+//!
+//! Any group is looked into, for a pair of x and y, a polarity (`p`, `ps`, `pol`, `polarity`, `on`)
+//! and a time (`t`, `ts`, `timestamp`, also with a unit, `t_ns`). Whole times without a unit are
+//! µs; floating ones are seconds under the name `ts`, and otherwise refused unless their unit is
+//! given. Each data set has one dimension, any integer type (x, y and t also whole or floating),
+//! and chunks and filters of its own. Other data sets (`ms_to_idx`, images) are left alone.
+//!
+//! p is 1 for ON and 0 or −1 for OFF. x counts from the left and y from the top. The sensor is not
+//! stated. A file with several such groups has several streams, numbered in the order of their
+//! names.
+
+use std::collections::HashSet;
+
+use super::hdf5::{self, Dataset, File, Layout};
+use super::prophesee_hdf5::number;
+use super::streams::choose;
+use super::values::{self, Number, Place};
+use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, StreamInfo, TimeUnit};
+use crate::{Columns, Error, Result, Sensor};
+
+/// See the module.
+pub const FORMAT: Format = Format {
+    name: "planar-hdf5",
+    about: "HDF5 with a data set for each of x, y, t and p (DSEC, e2vid, evlib)",
+    extensions: &["h5", "hdf5"],
+    axes: super::Axes::UpperLeft,
+    fits,
+    heeds: &[Heed::TimeUnit, Heed::Stream],
+    read: Reading::Whole(open),
+    write: None,
+};
+
+/// Events of a piece.
+const PIECE: u64 = 65_536;
+/// Bytes of a chunk at most, unpacked. Writers make chunks of about 1 MB.
+const MOST_CHUNK: u64 = 256 << 20;
+/// Groups in each other, and objects, that are looked at.
+const DEEPEST: usize = 4;
+const MOST_OBJECTS: usize = 10_000;
+
+const X: &[&str] = &["x", "xs"];
+const Y: &[&str] = &["y", "ys"];
+const P: &[&str] = &["p", "ps", "pol", "polarity", "polarities", "on"];
+/// The floating times that e2vid and evlib write in seconds.
+const SECONDS: &str = "ts";
+const OFFSET: &str = "t_offset";
+
+/// A group that holds events: the addresses of its data sets.
+struct Group {
+    path: String,
+    x: u64,
+    y: u64,
+    t: u64,
+    p: u64,
+    /// Name of the data set of times.
+    time: String,
+    /// The number that is added to all times, nearest to the group.
+    offset: Option<u64>,
+}
+
+/// Only all bytes tell, because data sets may lie anywhere.
+fn fits(probe: &Probe) -> Fit {
+    let Some(bytes) = probe.all.filter(|_| hdf5::is_hdf5(probe.head)) else { return Fit::No };
+    let found = File::open(bytes, "").and_then(|file| groups(&file));
+    if found.is_ok_and(|groups| !groups.is_empty()) { Fit::Sure } else { Fit::No }
+}
+
+/// All groups of events, by name.
+fn groups(file: &File) -> Result<Vec<Group>> {
+    let (mut found, mut seen) = (Vec::new(), HashSet::new());
+    let mut left = vec![(String::new(), file.root(), 0, None)];
+    while let Some((path, address, depth, offset)) = left.pop() {
+        if !seen.insert(address) || seen.len() > MOST_OBJECTS {
+            continue;
+        }
+        // What is no group, or a group of a kind that is not read, holds no events that can be
+        // read.
+        let Ok(links) = file.links(address) else { continue };
+        let find = |names: &[&str]| links.iter().find(|(name, _)| names.contains(&name.as_str())).map(|l| l.1);
+        let offset = find(&[OFFSET]).or(offset);
+        let time = links.iter().find(|(name, _)| TimeUnit::of_column(&name.to_lowercase()).is_some());
+        if let (Some(x), Some(y), Some(p), Some((time, t))) = (find(X), find(Y), find(P), time) {
+            found.push(Group { path: path.clone(), x, y, t: *t, p, time: time.clone(), offset });
+        }
+        if depth < DEEPEST {
+            let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+            left.extend(links.iter().map(|(name, address)| (below(name), *address, depth + 1, offset)));
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Container>> {
+    let file = File::open(bytes, name)?;
+    let groups = groups(&file)?;
+    let info = |(i, group): (usize, &Group)| StreamInfo { number: i as i32, name: group.path.clone(), sensor: None };
+    let streams: Vec<StreamInfo> = groups.iter().enumerate().map(info).collect();
+    if streams.is_empty() {
+        let problem = "no group with the data sets x, y, t and p";
+        return Err(Error::malformed(name, 0, problem, "store the events so, each as one row of numbers"));
+    }
+    let group = &groups[choose(&streams, options.stream, name)?];
+    let column = |address, what| Column::open(&file, address, what);
+    let (x, y, p) = (column(group.x, "x")?, column(group.y, "y")?, column(group.p, "the polarity")?);
+    let t = column(group.t, "the time")?;
+    for (other, what) in [(&x, "x"), (&y, "y"), (&p, "polarities")] {
+        let (n, times) = (other.dataset.len, t.dataset.len);
+        if n != times {
+            let problem = format!("{n} values of {what} for {times} times in the group `{}`", group.path);
+            return Err(file.fault(other.dataset.address, problem));
+        }
+    }
+    let stated = TimeUnit::of_column(&group.time.to_lowercase()).flatten();
+    let seconds = (t.number.is_float() && group.time.eq_ignore_ascii_case(SECONDS)).then_some(TimeUnit::Seconds);
+    let whole = (!t.number.is_float()).then_some(TimeUnit::Microseconds);
+    let unit = stated.or(options.time_unit).or(seconds).or(whole);
+    let unit = unit.ok_or_else(|| Error::TimeUnit {
+        file: name.into(),
+        at: file.offset_of(t.dataset.address),
+        problem: format!("the times in `{}` are no whole numbers, and their unit stands nowhere", group.time),
+    })?;
+    let offset = group.offset.map(|address| scalar(&file, address)).transpose()?.unwrap_or(0);
+    let offset_us =
+        unit.whole(offset.unsigned_abs()).and_then(|us| i64::try_from(us).ok()).map(|us| us * offset.signum());
+    let offset_us = offset_us.ok_or_else(|| file.fault(0, format!("`{OFFSET}` is {offset} {}", unit.name())))?;
+    Ok(Box::new(Reader { name: name.into(), x, y, t, p, unit, offset_us, done: 0 }))
+}
+
+/// The one integer of a data set.
+fn scalar(file: &File, address: u64) -> Result<i64> {
+    let mut column = Column::open(file, address, "the offset of times")?;
+    if column.dataset.len != 1 || column.number.is_float() {
+        return Err(file.fault(address, format!("`{OFFSET}` is not one whole number")));
+    }
+    column.fill(file, 1)?;
+    let mut value = [0];
+    values::integers(column.number, column.place(file.name()), &mut value, Some)
+        .map_err(|e| column.located(file, 0, e))?;
+    Ok(value[0])
+}
+
+/// One of the four data sets.
+struct Column {
+    dataset: Dataset,
+    number: Number,
+    what: &'static str,
+    /// The next chunk.
+    next: usize,
+    /// Elements that have been moved into the buffer.
+    loaded: u64,
+    buffer: Vec<u8>,
+    /// Bytes at the front of the buffer that have been decoded.
+    taken: usize,
+}
+
+impl Column {
+    fn open(file: &File, address: u64, what: &'static str) -> Result<Column> {
+        let dataset = file.dataset_at(address)?;
+        let size = dataset.datatype.size;
+        let Some(number) = number(&dataset.datatype) else {
+            return Err(file.fault(address, format!("the data set of {what} holds no integers and no f32 or f64")));
+        };
+        if let Layout::Absent = dataset.layout
+            && dataset.len > 0
+        {
+            return Err(file.fault(address, format!("none of {} values of {what} is stored", dataset.len)));
+        }
+        if let Layout::Chunked { size: elements, .. } = &dataset.layout
+            && elements.saturating_mul(size as u64) > MOST_CHUNK
+            && dataset.len.saturating_mul(size as u64) > MOST_CHUNK
+        {
+            let problem = format!("chunks of {elements} values of {what}, more than 256 MiB each");
+            return Err(Error::malformed(
+                file.name(),
+                file.offset_of(address),
+                problem,
+                "write it in smaller chunks with h5repack",
+            ));
+        }
+        Ok(Column { dataset, number, what, next: 0, loaded: 0, buffer: Vec::new(), taken: 0 })
+    }
+
+    /// Whole elements in the buffer.
+    fn ready(&self) -> u64 {
+        ((self.buffer.len() - self.taken) / self.number.size()) as u64
+    }
+
+    /// Loads chunks until `n` elements are ready, or there are no more.
+    fn fill(&mut self, file: &File, n: u64) -> Result<()> {
+        let size = self.number.size() as u64;
+        while self.ready() < n && self.loaded < self.dataset.len {
+            self.buffer.drain(..std::mem::take(&mut self.taken));
+            let left = self.dataset.len - self.loaded;
+            match &self.dataset.layout {
+                Layout::Absent => return Ok(()),
+                Layout::Contiguous { address, .. } => {
+                    let n = left.min(PIECE);
+                    let at = address + self.loaded * size;
+                    self.buffer.extend_from_slice(file.range(at, n * size, "values")?);
+                    self.loaded += n;
+                }
+                Layout::Chunked { size: elements, chunks } => {
+                    let Some(chunk) = chunks.get(self.next) else {
+                        return Err(
+                            file.fault(self.dataset.address, format!("{left} values of {} are missing", self.what))
+                        );
+                    };
+                    let raw = file.range(chunk.address, chunk.bytes, "a chunk")?;
+                    let most = elements.saturating_mul(size);
+                    let bytes = hdf5::decoded(file, &self.dataset, chunk, raw, most)?;
+                    let wanted = left.min(*elements);
+                    let Some(values) = usize::try_from(wanted * size).ok().and_then(|n| bytes.get(..n)) else {
+                        let problem =
+                            format!("a chunk of {} bytes in place of {wanted} values of {size} bytes", bytes.len());
+                        return Err(file.fault(chunk.address, problem));
+                    };
+                    self.buffer.extend_from_slice(values);
+                    self.loaded += wanted;
+                    self.next += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the elements in the buffer are.
+    fn place<'a>(&'a self, file: &'a str) -> Place<'a> {
+        let step = self.number.size();
+        Place { file, bytes: &self.buffer, base: 0, packed: false, first: self.taken, step, what: self.what }
+    }
+
+    /// An error at a byte of the buffer, as one at an event: `done` events came before it.
+    fn located(&self, file: &File, done: u64, error: Error) -> Error {
+        match error {
+            Error::Malformed { at, problem, remedy, .. } => {
+                let event = done + at.saturating_sub(self.taken as u64) / self.number.size() as u64;
+                let at = file.offset_of(self.dataset.address);
+                Error::malformed(file.name(), at, format!("event {event}: {problem}"), remedy)
+            }
+            other => other,
+        }
+    }
+}
+
+struct Reader {
+    name: String,
+    x: Column,
+    y: Column,
+    t: Column,
+    p: Column,
+    unit: TimeUnit,
+    /// Added to all times.
+    offset_us: i64,
+    /// Events decoded.
+    done: u64,
+}
+
+impl Container for Reader {
+    fn next(&mut self, bytes: &[u8], out: &mut Columns) -> Result<bool> {
+        let n = (self.t.dataset.len - self.done).min(PIECE);
+        if n == 0 {
+            return Ok(false);
+        }
+        let file = File::open(bytes, &self.name)?;
+        for column in [&mut self.x, &mut self.y, &mut self.t, &mut self.p] {
+            column.fill(&file, n)?;
+        }
+        let before = out.len();
+        self.piece(&file, n as usize, out).inspect_err(|_| out.truncate(before))?;
+        for column in [&mut self.x, &mut self.y, &mut self.t, &mut self.p] {
+            column.taken += n as usize * column.number.size();
+        }
+        self.done += n;
+        Ok(true)
+    }
+
+    fn sensor(&self) -> Option<Sensor> {
+        None
+    }
+}
+
+impl Reader {
+    fn piece(&self, file: &File, n: usize, out: &mut Columns) -> Result<()> {
+        let Reader { x, y, t, p, done, .. } = self;
+        let slots = out.grow(n);
+        let pixel = |v: i64| u16::try_from(v).ok();
+        values::times(t.number, t.place(&self.name), slots.t_us, self.unit).map_err(|e| t.located(file, *done, e))?;
+        values::integers(x.number, x.place(&self.name), slots.x, pixel).map_err(|e| x.located(file, *done, e))?;
+        values::integers(y.number, y.place(&self.name), slots.y, pixel).map_err(|e| y.located(file, *done, e))?;
+        values::polarities(p.number, p.place(&self.name), slots.on).map_err(|e| p.located(file, *done, e))?;
+        for (i, time) in slots.t_us.iter_mut().enumerate() {
+            *time = time.checked_add_signed(self.offset_us).ok_or_else(|| {
+                let problem = format!("event {}: the time {time} µs with `{OFFSET}` is negative", done + i as u64);
+                file.fault(t.dataset.address, problem)
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! The streams of a file that holds several recordings, and the choice of one.
+//!
+//! A file of one stream is read without a word. One of several is refused until the caller chooses
+//! ([`super::ReadOptions::stream`]), so that no recording is left out in silence.
+
+use std::fmt;
+
+use crate::{Error, Result, Sensor};
+
+/// One of the streams of events of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct StreamInfo {
+    /// The number by which it is chosen.
+    pub number: i32,
+    /// What the file calls it: the camera, or a group; may be empty.
+    pub name: String,
+    /// Its sensor, if the file states it.
+    pub sensor: Option<Sensor>,
+}
+
+impl fmt::Display for StreamInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.number)?;
+        match (&self.name[..], self.sensor) {
+            ("", None) => Ok(()),
+            ("", Some(sensor)) => write!(f, " ({sensor})"),
+            (name, None) => write!(f, " ({})", name.escape_debug()),
+            (name, Some(sensor)) => write!(f, " ({}, {sensor})", name.escape_debug()),
+        }
+    }
+}
+
+/// The index of the wanted stream, or of the only one.
+///
+/// # Errors
+/// [`Error::Streams`] if there is no such stream, or several and none is wanted.
+#[cfg_attr(not(any(feature = "aedat4", feature = "hdf5")), allow(dead_code))]
+pub(super) fn choose(streams: &[StreamInfo], wanted: Option<i32>, file: &str) -> Result<usize> {
+    let found = match (wanted, streams) {
+        (Some(number), _) => streams.iter().position(|s| s.number == number),
+        (None, [_]) => Some(0),
+        (None, _) => None,
+    };
+    found.ok_or_else(|| Error::Streams { file: file.into(), wanted, streams: streams.to_vec() })
+}
+
+/// The text of [`Error::Streams`] behind the name of the file.
+pub(crate) fn refusal(streams: &[StreamInfo], wanted: Option<i32>) -> String {
+    let list = streams.iter().map(StreamInfo::to_string).collect::<Vec<_>>().join(", ");
+    match (wanted, streams.len()) {
+        (Some(wanted), 1) => format!("no stream {wanted} of events, only {list}"),
+        (Some(wanted), _) => format!("no stream {wanted} of events; there are {list}"),
+        (None, n) => format!("{n} streams of events: {list}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(number: i32, name: &str) -> StreamInfo {
+        StreamInfo { number, name: name.into(), sensor: (number > 0).then_some(Sensor { width: 8, height: 6 }) }
+    }
+
+    #[test]
+    fn the_only_stream_is_taken_and_of_several_the_wanted_one() {
+        let streams = [stream(0, "left"), stream(3, "")];
+        assert_eq!(choose(&streams[..1], None, "f").unwrap(), 0);
+        assert_eq!(choose(&streams, Some(3), "f").unwrap(), 1);
+        let error = |wanted| choose(&streams, wanted, "f").unwrap_err().to_string();
+        assert_eq!(error(None), "f: 2 streams of events: 0 (left), 3 (8x6); choose one of them by its number");
+        assert_eq!(
+            error(Some(1)),
+            "f: no stream 1 of events; there are 0 (left), 3 (8x6); choose one of them by its number"
+        );
+    }
+}

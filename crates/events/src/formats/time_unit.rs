@@ -1,0 +1,145 @@
+//! Units of time, and which of them the name of a column states: text, NumPy arrays and HDF5 share
+//! these rules.
+
+use std::str::FromStr;
+
+use crate::Error;
+
+/// The unit of a time that a file stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum TimeUnit {
+    /// s
+    #[cfg_attr(feature = "serde", serde(rename = "s"))]
+    Seconds,
+    /// ms
+    #[cfg_attr(feature = "serde", serde(rename = "ms"))]
+    Milliseconds,
+    /// µs
+    #[cfg_attr(feature = "serde", serde(rename = "us"))]
+    Microseconds,
+    /// ns
+    #[cfg_attr(feature = "serde", serde(rename = "ns"))]
+    Nanoseconds,
+}
+
+/// Names of a column of times, without a unit.
+const STEMS: [&str; 6] = ["t", "ts", "time", "times", "timestamp", "timestamps"];
+
+impl TimeUnit {
+    /// All units, the longest first.
+    pub const ALL: [TimeUnit; 4] =
+        [TimeUnit::Seconds, TimeUnit::Milliseconds, TimeUnit::Microseconds, TimeUnit::Nanoseconds];
+
+    /// `s`, `ms`, `us` or `ns`.
+    pub fn name(self) -> &'static str {
+        match self {
+            TimeUnit::Seconds => "s",
+            TimeUnit::Milliseconds => "ms",
+            TimeUnit::Microseconds => "us",
+            TimeUnit::Nanoseconds => "ns",
+        }
+    }
+
+    /// The power of ten that one unit is in µs.
+    pub(crate) fn exponent(self) -> i32 {
+        match self {
+            TimeUnit::Seconds => 6,
+            TimeUnit::Milliseconds => 3,
+            TimeUnit::Microseconds => 0,
+            TimeUnit::Nanoseconds => -3,
+        }
+    }
+
+    /// A unit as people abbreviate it.
+    pub(crate) fn parse(text: &str) -> Option<TimeUnit> {
+        Some(match text {
+            "s" | "sec" | "secs" | "second" | "seconds" => TimeUnit::Seconds,
+            "ms" | "msec" | "millisecond" | "milliseconds" => TimeUnit::Milliseconds,
+            "us" | "µs" | "μs" | "usec" | "microsecond" | "microseconds" => TimeUnit::Microseconds,
+            "ns" | "nsec" | "nanosecond" | "nanoseconds" => TimeUnit::Nanoseconds,
+            _ => return None,
+        })
+    }
+
+    /// What the lower-case name of a column says: `None` if it is no column of times (or one of an
+    /// unknown unit), else its unit if the name states one. `t_s`, `time[ms]`, `timestamp (float s)`.
+    pub(crate) fn of_column(name: &str) -> Option<Option<TimeUnit>> {
+        let name = name.trim();
+        if STEMS.contains(&name) {
+            return Some(None);
+        }
+        let (stem, unit) = name.trim_end_matches([')', ']']).rsplit_once(['_', '(', '['])?;
+        // A type may stand before the unit.
+        let unit = unit.rsplit(char::is_whitespace).next().unwrap_or_default();
+        STEMS.contains(&stem.trim_end()).then(|| TimeUnit::parse(unit).map(Some))?
+    }
+
+    /// A whole number of units in µs, rounded to the nearest; `None` beyond 64 bits.
+    pub(crate) fn whole(self, value: u64) -> Option<u64> {
+        match u32::try_from(self.exponent()) {
+            Ok(power) => value.checked_mul(10u64.pow(power)),
+            Err(_) => Some(value / 1000 + u64::from(value % 1000 >= 500)),
+        }
+    }
+
+    /// A floating-point number of units in µs, rounded to the nearest, ties to even; `None` for what
+    /// is negative, no number, or larger than a float counts exactly.
+    pub(crate) fn float(self, value: f64) -> Option<u64> {
+        let us = match self {
+            TimeUnit::Nanoseconds => value / 1e3,
+            _ => value * 10f64.powi(self.exponent()),
+        };
+        Some(us.round_ties_even()).filter(|us| (0.0..9e15).contains(us)).map(|us| us as u64)
+    }
+}
+
+impl FromStr for TimeUnit {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<TimeUnit, Error> {
+        let unit = TimeUnit::ALL.into_iter().find(|unit| unit.name() == text);
+        unit.ok_or_else(|| Error::setting(format!("`{text}` is no unit of time"), "choose one of: s, ms, us, ns"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_column_states_its_unit() {
+        for (name, unit) in [
+            ("t", Some(None)),
+            ("timestamps", Some(None)),
+            ("t_s", Some(Some(TimeUnit::Seconds))),
+            ("time[ms]", Some(Some(TimeUnit::Milliseconds))),
+            ("timestamp (int32 us)", Some(Some(TimeUnit::Microseconds))),
+            ("timestamp(float s)", Some(Some(TimeUnit::Seconds))),
+            ("ts_nsec", Some(Some(TimeUnit::Nanoseconds))),
+            ("t_ticks", None),
+            ("time_x", None),
+            ("format", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(TimeUnit::of_column(name), unit, "{name}");
+        }
+        assert!(TimeUnit::ALL.iter().all(|u| u.name().parse::<TimeUnit>().unwrap() == *u));
+        let error = "min".parse::<TimeUnit>().unwrap_err().to_string();
+        assert_eq!(error, "`min` is no unit of time; choose one of: s, ms, us, ns");
+    }
+
+    #[test]
+    fn times_become_the_nearest_microsecond_or_nothing() {
+        assert_eq!(TimeUnit::Nanoseconds.whole(1499), Some(1));
+        assert_eq!(TimeUnit::Nanoseconds.whole(u64::MAX), Some(18_446_744_073_709_552));
+        assert_eq!(TimeUnit::Seconds.whole(3), Some(3_000_000));
+        assert_eq!(TimeUnit::Seconds.whole(u64::MAX), None);
+        assert_eq!(TimeUnit::Seconds.float(0.000937), Some(937));
+        assert_eq!(TimeUnit::Nanoseconds.float(1500.0), Some(2));
+        for wrong in [f64::NAN, f64::INFINITY, -1e-3, 1e300] {
+            assert_eq!(TimeUnit::Milliseconds.float(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The values of one column: from any type of number, at equal steps, to that of the column. NumPy
+//! arrays and the compounds of HDF5 share it, so that a sign or a number that is too wide is refused
+//! in both.
+
+use super::TimeUnit;
+use crate::{Error, Result};
+
+/// A type of number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Number {
+    kind: NumberKind,
+    size: usize,
+    big: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NumberKind {
+    Signed,
+    /// Also a Boolean, of one byte.
+    Unsigned,
+    Float,
+}
+
+impl Number {
+    /// The type of a letter and a size as NumPy has them; `None` for what is no number.
+    pub fn new(letter: char, size: usize, big: bool) -> Option<Number> {
+        let kind = match (letter, size) {
+            ('i', 1 | 2 | 4 | 8) => NumberKind::Signed,
+            ('u', 1 | 2 | 4 | 8) | ('b' | '?', 1) => NumberKind::Unsigned,
+            ('f', 4 | 8) => NumberKind::Float,
+            _ => return None,
+        };
+        Some(Number { kind, size, big })
+    }
+
+    /// Bytes of a number.
+    pub fn size(self) -> usize {
+        self.size
+    }
+
+    /// Whether it is a floating-point number.
+    pub fn is_float(self) -> bool {
+        self.kind == NumberKind::Float
+    }
+}
+
+/// Where values are: the i-th at `first + i·step`.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub file: &'a str,
+    pub bytes: &'a [u8],
+    /// Where the bytes begin in the file.
+    pub base: u64,
+    /// The bytes were unpacked from what begins at `base`.
+    pub packed: bool,
+    pub first: usize,
+    pub step: usize,
+    /// What is read, for messages.
+    pub what: &'static str,
+}
+
+impl Place<'_> {
+    /// Reads as many values as `to` holds; `read` gives the value or, for a message, what it is.
+    #[inline(always)]
+    fn each<const N: usize, T>(&self, to: &mut [T], read: impl Fn([u8; N]) -> Result<T, String>) -> Result<()> {
+        let mut rest = self.bytes.get(self.first..).unwrap_or_default();
+        for (i, slot) in to.iter_mut().enumerate() {
+            let Some(&value) = rest.first_chunk() else {
+                return Err(self.fault(i, "truncated".into()));
+            };
+            *slot = read(value).map_err(|found| self.fault(i, format!("{} is {found}", self.what)))?;
+            rest = rest.get(self.step..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn fault(&self, i: usize, problem: String) -> Error {
+        let at = if self.packed { 0 } else { self.first + i * self.step };
+        Error::malformed(self.file, self.base.saturating_add(at as u64), problem, "check what the columns mean")
+    }
+}
+
+/// Calls `$each` with a reader of the type of number.
+macro_rules! by_type {
+    ($number:expr, $place:expr, $to:expr, |$value:ident: $wide:ty| $read:expr, [$($kind:ident $size:literal $type:ty),*]) => {
+        match ($number.kind, $number.size, $number.big) {
+            $(
+                (NumberKind::$kind, $size, false) => $place.each($to, |b| {
+                    let $value = <$type>::from_le_bytes(b) as $wide;
+                    $read
+                }),
+                (NumberKind::$kind, $size, true) => $place.each($to, |b| {
+                    let $value = <$type>::from_be_bytes(b) as $wide;
+                    $read
+                }),
+            )*
+            _ => Err($place.fault(0, "an unknown type of number".into())),
+        }
+    };
+}
+
+/// Reads whole numbers (also floating ones without a fraction); `fit` refuses what does not fit.
+pub fn integers<T>(number: Number, place: Place<'_>, to: &mut [T], fit: impl Fn(i64) -> Option<T>) -> Result<()> {
+    if number.is_float() {
+        let whole = |v: f64| if v.fract() == 0.0 && v.abs() < 9e15 { fit(v as i64) } else { None };
+        return by_type!(number, place, to, |v: f64| whole(v).ok_or_else(|| v.to_string()), [Float 4 f32, Float 8 f64]);
+    }
+    if let (NumberKind::Unsigned, 8) = (number.kind, number.size) {
+        let whole = |v: u64| i64::try_from(v).ok().and_then(&fit);
+        return by_type!(number, place, to, |v: u64| whole(v).ok_or_else(|| v.to_string()), [Unsigned 8 u64]);
+    }
+    by_type!(
+        number, place, to, |v: i64| fit(v).ok_or_else(|| v.to_string()),
+        [Signed 1 i8, Signed 2 i16, Signed 4 i32, Signed 8 i64, Unsigned 1 u8, Unsigned 2 u16, Unsigned 4 u32]
+    )
+}
+
+/// Reads times of a unit as whole µs; floating ones are rounded to the nearest, ties to even.
+pub fn times(number: Number, place: Place<'_>, to: &mut [u64], unit: TimeUnit) -> Result<()> {
+    if !number.is_float() {
+        return integers(number, place, to, |t| u64::try_from(t).ok().and_then(|t| unit.whole(t)));
+    }
+    let us = |v: f64| unit.float(v).ok_or_else(|| format!("{v} {}", unit.name()));
+    by_type!(number, place, to, |v: f64| us(v), [Float 4 f32, Float 8 f64])
+}
+
+/// Reads polarities: 1 for ON, 0 and −1 for OFF.
+pub fn polarities(number: Number, place: Place<'_>, to: &mut [bool]) -> Result<()> {
+    integers(number, place, to, |p| match p {
+        1 => Some(true),
+        0 | -1 => Some(false),
+        _ => None,
+    })
+}
+
+/// Whether one of `n` floating-point numbers has a fraction (or is no number), and whether one is
+/// not 0.
+pub fn fractions(number: Number, mut place: Place<'_>, n: usize) -> Result<(bool, bool)> {
+    let (mut values, mut found) = ([0f64; 1024], (false, false));
+    for start in (0..n).step_by(values.len()) {
+        let values = &mut values[..(n - start).min(1024)];
+        by_type!(number, place, values, |v: f64| Ok(v), [Float 4 f32, Float 8 f64])?;
+        found.1 |= values.iter().any(|&v| v != 0.0);
+        if values.iter().any(|v| v.fract() != 0.0) {
+            return Ok((true, true));
+        }
+        place.first += values.len() * place.step;
+    }
+    Ok(found)
+}

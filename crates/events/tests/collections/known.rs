@@ -1,0 +1,177 @@
+//! What `info` says of a folder or archive in which something is wrong, and of files that are no
+//! recordings: it names the cause.
+
+use std::path::Path;
+
+use tickless_events::Sensor;
+use tickless_events::formats;
+use tickless_events::info::{Info, info};
+
+use super::common::made;
+use made::{File, events, file, folder, gz, zip_bytes};
+
+const SENSOR: Sensor = Sensor { width: 34, height: 34 };
+
+fn dat() -> Vec<u8> {
+    file("dat", &events(50, SENSOR, 1), Some(SENSOR))
+}
+
+/// The name of the data set at a path, and the numbers of its classes and samples.
+fn known(path: &Path) -> (String, usize, usize) {
+    match info(path).unwrap() {
+        Info::Dataset(found) => (found.name, found.classes, found.train + found.test),
+        other => panic!("{other}"),
+    }
+}
+
+fn error(path: &Path) -> String {
+    let error = info(path).unwrap_err().to_string();
+    assert!(error.starts_with(&path.display().to_string()) && error.len() < 600, "{error}");
+    error
+}
+
+#[test]
+fn a_part_too_many_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let of = |part: &'static str| ["a", "b"].map(|class| (format!("{part}/{class}/0.dat"), dat()));
+    folder(root.path(), &["train", "valid", "test"].map(of).concat());
+    assert!(error(root.path()).contains("beside the parts `train` and `test` lies `valid`"));
+}
+
+#[test]
+fn missing_labels_of_dvs_gesture_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    let recording = || file("aedat31", &events(9, SENSOR, 1), None);
+    let mut files: Vec<File> = Vec::new();
+    for (user, part) in [("user01_led", "train"), ("user24_led", "test")] {
+        files.push((format!("{user}.aedat"), recording()));
+        files.push((format!("trials_to_{part}.txt"), format!("{user}.aedat\n").into_bytes()));
+    }
+    files.push(("user24_led_labels.csv".into(), b"class,startTime_usec,endTime_usec\n1,0,5000\n".to_vec()));
+    folder(root.path(), &files);
+    assert!(error(root.path()).contains("user01_led_labels.csv not found"));
+    std::fs::remove_file(root.path().join("trials_to_train.txt")).unwrap();
+    assert!(error(root.path()).contains("trials_to_train.txt not found"));
+}
+
+#[test]
+fn parts_named_as_those_of_nmnist_do_not_make_nmnist() {
+    let root = tempfile::tempdir().unwrap();
+    let of = |part: &'static str| ["a", "b"].map(|class| (format!("{part}/{class}/0.dat"), dat()));
+    let files = ["Train", "Test"].map(of).concat();
+    folder(root.path(), &files);
+    assert_eq!(known(root.path()), ("folder".into(), 2, 4));
+    let zip = root.path().join("own.zip");
+    std::fs::write(&zip, zip_bytes(&files, false)).unwrap();
+    assert_eq!(known(&zip), ("folder".into(), 2, 4));
+    // Digits alone do not make it either, without its recordings.
+    let digits = root.path().join("digits");
+    folder(&digits, &["Train/0/0.dat", "Train/1/0.dat", "Test/0/0.dat", "Test/1/0.dat"].map(|n| (n.into(), dat())));
+    assert_eq!(known(&digits), ("folder".into(), 2, 4));
+}
+
+#[test]
+fn what_is_wrong_with_nmnist_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let bin = || file("nmnist-bin", &events(20, SENSOR, 1), None);
+    let mut names: Vec<String> =
+        ["Train", "Test"].iter().flat_map(|part| (0..10).map(move |d| format!("{part}/{d}/1.bin"))).collect();
+    names.push("Train/extra/1.bin".into());
+    folder(root.path(), &names.iter().map(|name| (name.clone(), bin())).collect::<Vec<_>>());
+    let found = info(root.path()).unwrap_err().to_string();
+    assert!(found.contains("Train/extra/1.bin: `extra` is no digit 0 to 9"), "{found}");
+    std::fs::remove_dir_all(root.path().join("Train/extra")).unwrap();
+    assert_eq!(known(root.path()), ("nmnist".into(), 10, 20));
+    std::fs::remove_dir_all(root.path().join("Test")).unwrap();
+    assert!(error(root.path()).contains("Test.zip or the folder Test not found"));
+    std::fs::remove_dir_all(root.path().join("Train")).unwrap();
+    std::fs::write(root.path().join("Train.zip"), b"no zip").unwrap();
+    let found = info(root.path()).unwrap_err().to_string();
+    assert!(found.contains("Train.zip: not a readable zip archive"), "{found}");
+}
+
+#[test]
+fn names_that_begin_with_a_dot_and_a_slash_are_names() {
+    let root = tempfile::tempdir().unwrap();
+    for (i, prefix) in ["./", "", "././", ".\\"].iter().enumerate() {
+        let slash = if prefix.contains('\\') { "\\" } else { "/" };
+        let name = |part: &str, class: &str| format!("{prefix}{part}{slash}{class}{slash}0.dat");
+        let files = [("train", "a"), ("train", "b"), ("test", "a"), ("test", "b")].map(|(p, c)| (name(p, c), dat()));
+        let zip = root.path().join(format!("{i}.zip"));
+        std::fs::write(&zip, zip_bytes(&files, false)).unwrap();
+        assert_eq!(known(&zip), ("folder".into(), 2, 4), "{prefix}");
+        // An archive is one, whatever its name.
+        let other = root.path().join(format!("{i}.archive"));
+        std::fs::copy(&zip, &other).unwrap();
+        assert_eq!(known(&other), ("folder".into(), 2, 4));
+    }
+    let bin = file("nmnist-bin", &events(20, SENSOR, 1), None);
+    let files = ["./Train/3/1.bin", "./Test/4/1.bin"].map(|name| (name.to_string(), bin.clone()));
+    let zip = root.path().join("nmnist.zip");
+    std::fs::write(&zip, zip_bytes(&files, false)).unwrap();
+    assert_eq!(known(&zip), ("nmnist".into(), 10, 2));
+}
+
+#[test]
+fn one_file_that_is_wrong_is_named_and_not_the_list_of_data_sets() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |name: &str| root.path().join(name);
+    folder(&at("stray"), &[("a/0.dat".into(), dat()), ("b/0.dat".into(), dat()), ("b/notes.pdf".into(), vec![1])]);
+    let found = info(&at("stray")).unwrap_err().to_string();
+    assert!(found.contains("notes.pdf: a file of no known format in the folder of a class"), "{found}");
+    folder(&at("archive"), &[("a/0.dat".into(), dat()), ("b.zip".into(), b"broken".to_vec())]);
+    let found = info(&at("archive")).unwrap_err().to_string();
+    assert!(found.contains("b.zip") && found.contains("archive"), "{found}");
+    folder(&at("flat"), &[("0.dat".into(), dat()), ("1.dat".into(), dat())]);
+    assert!(error(&at("flat")).contains("a folder for each class not found"));
+    folder(&at("mnist"), &[("train-images-idx3-ubyte".into(), vec![0, 0, 8, 3])]);
+    let found = info(&at("mnist")).unwrap_err().to_string();
+    assert!(found.contains("mnist: train-labels-idx1-ubyte (plain or .gz) not found"), "{found}");
+    std::fs::write(at("broken.zip"), b"PK").unwrap();
+    assert!(error(&at("broken.zip")).contains("not a readable zip archive"));
+    folder(&at("papers"), &[("a.pdf".into(), vec![1]), ("b.pdf".into(), vec![1])]);
+    assert!(error(&at("papers")).contains("no recording in a.pdf, b.pdf; give a folder"));
+}
+
+#[test]
+fn images_and_random_bytes_are_not_viewed_as_recordings() {
+    let root = tempfile::tempdir().unwrap();
+    let mut state = 7u32;
+    let mut byte = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    // Five records of CIFAR-10: 15,365 bytes, a multiple of five.
+    let records: Vec<u8> = (0..5 * 3073).map(|i| if i % 3073 == 0 { i as u8 % 10 } else { byte() }).collect();
+    for (name, bytes) in [("test_batch.bin", records.clone()), ("test_batch.bin.gz", gz(&records))] {
+        let path = root.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let refused = formats::open(&path).err().unwrap().to_string();
+        assert!(refused.contains("images of CIFAR in binary records, no recording"), "{refused}");
+        assert!(matches!(info(&path), Ok(Info::Images { format: "cifar10", count: 5, .. })));
+    }
+    let mut wrong = records;
+    wrong[2 * 3073] = 10;
+    for name in ["test_batch.bin", "test_batch.bin.gz"] {
+        let path = root.path().join(name);
+        std::fs::write(&path, if name.ends_with("gz") { gz(&wrong) } else { wrong.clone() }).unwrap();
+        let refused = info(&path).unwrap_err().to_string();
+        assert!(refused.contains("byte 6146: label 10, expected less than 10"), "{refused}");
+    }
+    let path = root.path().join("random.bin");
+    std::fs::write(&path, (0..20_000).map(|_| byte()).collect::<Vec<u8>>()).unwrap();
+    for refused in [formats::open(&path).err().unwrap(), info(&path).unwrap_err()] {
+        let refused = refused.to_string();
+        assert!(refused.contains("random.bin: byte ") && refused.contains("the time falls"), "{refused}");
+    }
+    for (name, bytes, word) in [
+        ("a.raw", &b"#ROSBAG V2.0\n"[..], "a ROS bag"),
+        ("x", b"MATLAB 5.0 MAT-file", "MATLAB"),
+        ("a.bin", b"BZh9", "bzip2"),
+    ] {
+        let path = root.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let refused = [formats::open(&path).err().unwrap(), info(&path).unwrap_err()].map(|e| e.to_string());
+        assert!(refused.iter().all(|e| e.contains(word)), "{refused:?}");
+    }
+}

@@ -1,0 +1,180 @@
+//! HDF5 with a data set for each column, written by an independent library: DSEC, e2vid, M3ED, and
+//! what is wrong in such files.
+
+use hdf5_pure::{DatasetBuilder, FileBuilder, GroupBuilder, ScaleOffset};
+use tickless_events::formats::{self, EventStream, ReadOptions, TimeUnit};
+use tickless_events::{Columns, Error, Event};
+
+/// More than a piece.
+const N: u64 = 70_000;
+
+fn events(n: u64) -> Columns {
+    let event = |i: u64| Event { t_us: i * 13, x: (i % 640) as u16, y: (i % 480) as u16, on: i.is_multiple_of(2) };
+    (0..n).map(event).collect()
+}
+
+/// The data sets of DSEC in a group; `with` sets each up.
+fn dsec(group: &mut GroupBuilder, events: &Columns, with: &dyn Fn(&str, &mut DatasetBuilder)) {
+    let small = |t: &[u64]| t.iter().map(|t| *t as u32).collect::<Vec<_>>();
+    let on: Vec<u8> = events.on().iter().map(|&on| on.into()).collect();
+    with("x", group.create_dataset("x").with_u16_data(events.x()));
+    with("y", group.create_dataset("y").with_u16_data(events.y()));
+    with("t", group.create_dataset("t").with_u32_data(&small(events.t_us())));
+    with("p", group.create_dataset("p").with_u8_data(&on));
+    group.create_dataset("w").with_f64_data(&[1.0]);
+}
+
+fn file(events: &Columns, offset: Option<i64>, with: &dyn Fn(&str, &mut DatasetBuilder)) -> Vec<u8> {
+    let mut builder = FileBuilder::new();
+    let mut group = builder.create_group("events");
+    dsec(&mut group, events, with);
+    builder.add_group(group.finish());
+    builder.create_dataset("ms_to_idx").with_u64_data(&[0, 5]);
+    if let Some(offset) = offset {
+        builder.create_dataset("t_offset").with_i64_data(&[offset]);
+    }
+    builder.finish().unwrap()
+}
+
+fn decode(bytes: &[u8]) -> Result<EventStream, String> {
+    formats::decode(bytes, "a.h5").map_err(|e| e.to_string())
+}
+
+#[test]
+fn dsec_adds_its_offset_to_all_times() {
+    let stream = decode(&file(&events(N), Some(50_000_000_000), &|_, _| ())).unwrap();
+    assert_eq!((stream.format, stream.sensor), ("planar-hdf5", None));
+    let mut expected = events(N).to_vec();
+    expected.iter_mut().for_each(|e| e.t_us += 50_000_000_000);
+    assert!(stream.events.to_vec() == expected);
+    assert!(decode(&file(&events(N), None, &|_, _| ())).unwrap().events == events(N));
+    let error = decode(&file(&events(9), Some(-20), &|_, _| ())).unwrap_err();
+    assert!(error.contains("event 0: the time 0 µs with `t_offset` is negative"), "{error}");
+}
+
+#[test]
+fn each_data_set_has_chunks_and_filters_of_its_own() {
+    let expected = events(N);
+    let filters: [(&str, &dyn Fn(&mut DatasetBuilder)); 6] = [
+        ("none", &|_| ()),
+        ("deflate", &|d| _ = d.with_deflate(4)),
+        ("shuffle", &|d| _ = d.with_shuffle().with_deflate(1)),
+        ("lzf", &|d| _ = d.with_lzf()),
+        ("shuffle and lzf", &|d| _ = d.with_shuffle().with_lzf()),
+        ("checksum", &|d| _ = d.with_deflate(1).with_fletcher32()),
+    ];
+    for (what, filter) in filters {
+        // From pieces of a few events to one chunk for all.
+        for sizes in [[1_000, 777, 50_000, N], [N, N, 65_536, 3_000]] {
+            let with = |name: &str, d: &mut DatasetBuilder| {
+                d.with_chunks(&[sizes["xytp".find(name).unwrap()]]);
+                filter(d);
+            };
+            assert!(decode(&file(&expected, None, &with)).unwrap().events == expected, "{what} {sizes:?}");
+        }
+    }
+}
+
+#[test]
+fn floating_ts_are_seconds_and_other_floating_times_need_a_unit() {
+    let of = |names: [&str; 4]| {
+        let mut builder = FileBuilder::new();
+        let mut group = builder.create_group("events");
+        let e = events(1000);
+        let seconds: Vec<f64> = e.t_us().iter().map(|&t| t as f64 / 1e6).collect();
+        let signs: Vec<i8> = e.on().iter().map(|&on| if on { 1 } else { -1 }).collect();
+        let [x, y, t, p] = names;
+        group.create_dataset(x).with_i16_data(&e.x().iter().map(|&x| x as i16).collect::<Vec<_>>());
+        group.create_dataset(y).with_f32_data(&e.y().iter().map(|&y| y.into()).collect::<Vec<_>>());
+        group.create_dataset(t).with_f64_data(&seconds);
+        group.create_dataset(p).with_i8_data(&signs);
+        builder.add_group(group.finish());
+        builder.finish().unwrap()
+    };
+    assert!(decode(&of(["xs", "ys", "ts", "ps"])).unwrap().events == events(1000));
+    assert!(decode(&of(["x", "y", "t_s", "polarity"])).unwrap().events == events(1000));
+    let error = formats::decode(&of(["x", "y", "t", "p"]), "a.h5").unwrap_err();
+    assert!(matches!(&error, Error::TimeUnit { .. }), "{error}");
+    let mut options = ReadOptions::default();
+    options.time_unit = Some(TimeUnit::Seconds);
+    assert!(formats::decode_with(&of(["x", "y", "t", "p"]), "a.h5", &options).unwrap().events == events(1000));
+}
+
+#[test]
+fn an_unknown_filter_is_named() {
+    let mut builder = FileBuilder::new();
+    let mut group = builder.create_group("events");
+    group.create_dataset("xs").with_u16_data(&[1; 64]);
+    group.create_dataset("ys").with_u16_data(&[1; 64]);
+    let times = group.create_dataset("ts").with_i64_data(&[7; 64]);
+    times.with_chunks(&[64]).with_scale_offset(ScaleOffset::Integer(0));
+    group.create_dataset("ps").with_u8_data(&[1; 64]);
+    builder.add_group(group.finish());
+    let error = decode(&builder.finish().unwrap()).unwrap_err();
+    assert!(error.starts_with("a.h5: byte ") && error.contains("the filter 6 (scale-offset)"), "{error}");
+}
+
+#[test]
+fn of_two_cameras_one_is_chosen() {
+    let mut builder = FileBuilder::new();
+    let mut cameras = builder.create_group("prophesee");
+    for (name, n) in [("right", 20), ("left", 10)] {
+        let mut group = cameras.create_group(name);
+        dsec(&mut group, &events(n), &|_, _| ());
+        cameras.add_group(group.finish());
+    }
+    builder.add_group(cameras.finish());
+    let bytes = builder.finish().unwrap();
+    let error = decode(&bytes).unwrap_err();
+    assert!(error.contains("2 streams of events: 0 (prophesee/left), 1 (prophesee/right); choose one"), "{error}");
+    for (stream, n) in [(0, 10), (1, 20)] {
+        let mut options = ReadOptions::default();
+        options.stream = Some(stream);
+        assert!(formats::decode_with(&bytes, "a.h5", &options).unwrap().events == events(n));
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_event() {
+    let with = |change: &dyn Fn(&mut GroupBuilder)| {
+        let mut builder = FileBuilder::new();
+        let mut group = builder.create_group("events");
+        change(&mut group);
+        builder.add_group(group.finish());
+        decode(&builder.finish().unwrap()).unwrap_err()
+    };
+    let three = |group: &mut GroupBuilder, x: &[i16], p: &[u8]| {
+        group.create_dataset("x").with_i16_data(x);
+        group.create_dataset("y").with_u16_data(&[1, 2, 3]);
+        group.create_dataset("t").with_i64_data(&[10, 20, 30]);
+        group.create_dataset("p").with_u8_data(p);
+    };
+    let error = with(&|g| three(g, &[4, -1, 6], &[0, 1, 1]));
+    assert!(error.starts_with("a.h5: byte ") && error.contains("event 1: x is -1"), "{error}");
+    assert!(with(&|g| three(g, &[4, 5, 6], &[0, 1, 2])).contains("event 2: the polarity is 2"));
+    assert!(with(&|g| three(g, &[4, 5], &[0, 1, 1])).contains("2 values of x for 3 times"));
+    let error = with(&|g| _ = g.create_dataset("x").with_i16_data(&[1]));
+    assert!(error.contains("the file holds: events") && error.contains("x, y, t and p"), "{error}");
+}
+
+#[test]
+fn cut_and_corrupt_files_give_an_error_or_events_and_never_panic() {
+    let with = |_: &str, d: &mut DatasetBuilder| _ = d.with_chunks(&[16]).with_shuffle().with_deflate(1);
+    let bytes = file(&events(40), Some(7), &with);
+    let format = formats::by_name("planar-hdf5").unwrap();
+    for cut in 0..bytes.len() {
+        // What lies behind the last data set means nothing here.
+        if let Ok(stream) = format.decode(&bytes[..cut], "x") {
+            assert!(stream.events.len() == 40, "cut at {cut}");
+        }
+    }
+    for at in 0..bytes.len() {
+        for flip in [0x01, 0x40, 0xFF] {
+            let mut corrupt = bytes.clone();
+            corrupt[at] ^= flip;
+            if let Ok(stream) = format.decode(&corrupt, "x") {
+                assert!(stream.events.len() <= 40 * 1032, "byte {at}");
+            }
+        }
+    }
+}

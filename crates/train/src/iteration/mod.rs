@@ -1,0 +1,88 @@
+//! One iteration: every temporal configuration forward and at once backward, gradients summed.
+
+mod concurrent;
+pub mod optimiser;
+pub(crate) mod recompute;
+pub mod schedule;
+mod setting;
+
+pub use setting::{StepReport, StepSetting};
+
+use crate::compute_thread::on_compute_thread;
+use crate::distributed::sum_gradients;
+use crate::error::Result;
+use crate::model::{Model, NormMode, Sequence};
+use burn::tensor::Tensor;
+use rand_chacha::ChaCha8Rng;
+use tickless_kernels::accumulate;
+
+/// Gradients of the loss summed over `configurations`, and the running statistics moved.
+///
+/// Peak memory is that of one pass, each graph being gone before the next begins, or of all where
+/// all are small. Of a model that [recomputes](Model::with_recompute) it is that of one stage and
+/// of what enters the others.
+///
+/// Where several workers share the batch (the model's [`ranks`](Model::ranks)), `input` and
+/// `labels` are this worker's part, gradients and report those of the whole.
+///
+/// # Errors
+/// If a configuration does not fit the network, (with the loss in the message) if the loss is not
+/// finite, or if a worker has left.
+pub fn gradients(
+    model: &mut Model,
+    input: &Sequence,
+    labels: &[usize],
+    configurations: &[Vec<usize>],
+    setting: &StepSetting,
+    rng: &mut ChaCha8Rng,
+) -> Result<(Vec<Option<Tensor<1>>>, StepReport)> {
+    let device = model.device().clone();
+    on_compute_thread(&device, || gradients_here(model, input, labels, configurations, setting, rng))
+}
+
+/// As [`gradients`], on the thread that calls.
+fn gradients_here(
+    model: &mut Model,
+    input: &Sequence,
+    labels: &[usize],
+    configurations: &[Vec<usize>],
+    setting: &StepSetting,
+    rng: &mut ChaCha8Rng,
+) -> Result<(Vec<Option<Tensor<1>>>, StepReport)> {
+    let mut sum: Vec<Option<Tensor<1>>> = vec![None; model.parameters.len()];
+    let mut report = StepReport::default();
+    concurrent::each(model, input, labels, configurations, setting, rng, |model, done| {
+        report.loss += done.loss / configurations.len() as f32;
+        for (g, sum) in done.gradients.into_iter().zip(&mut sum) {
+            if let Some(g) = g {
+                *sum = Some(match sum.take() {
+                    Some(s) => accumulate(s, g),
+                    None => g,
+                });
+            }
+        }
+        if setting.norm == NormMode::Running {
+            forget_shifts(model, &mut sum);
+        }
+        report.correct += done.correct;
+        report.predictions += labels.len();
+        for (running, batch) in model.running.iter_mut().zip(&done.statistics) {
+            running.update(batch, batch.momentum);
+        }
+    })?;
+    let ranks = model.ranks().clone();
+    sum_gradients(&ranks, &mut sum)?;
+    let mut counts = [report.correct as f64, report.predictions as f64];
+    ranks.sum_f64(&mut counts)?;
+    (report.correct, report.predictions) = (counts[0] as usize, counts[1] as usize);
+    Ok((sum, report))
+}
+
+/// A network for chips has no shift: the gradient of a frozen norm's `bias` is dropped.
+fn forget_shifts(model: &Model, sum: &mut [Option<Tensor<1>>]) {
+    for (p, g) in model.parameters.iter().zip(sum) {
+        if model.is_shift(p) {
+            *g = None;
+        }
+    }
+}

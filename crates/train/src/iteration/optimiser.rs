@@ -1,0 +1,172 @@
+//! SGD and AdamW with their state in the open.
+//!
+//! ```text
+//! SGD:    g ← ∇ + wd·w;  m ← µ·m + g (m ← g at the first step);  w ← w − lr·m
+//! AdamW:  m ← β₁m + (1−β₁)∇;  v ← β₂v + (1−β₂)∇²;  w ← (1 − lr·wd)·w − lr·m̂/(√v̂ + ε)
+//! ```
+//!
+//! Burn's optimisers keep their state private to a module's record; ours is named tensors, so
+//! that a checkpoint holds weights and state in one format and a resumed run is bit-identical.
+
+use crate::error::{Error, Result};
+use crate::model::{Parameter, host};
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+use tickless_kernels::{AdamWOp, SgdOp, adamw, sgd};
+use tickless_net::{Array, Weights};
+
+/// Which optimiser, with its constants.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Optimiser {
+    /// Stochastic gradient descent.
+    Sgd {
+        /// Momentum µ; 0 for none.
+        momentum: f64,
+        /// Weight decay, added to the gradient.
+        weight_decay: f64,
+    },
+    /// Adam with decoupled weight decay.
+    AdamW {
+        /// β₁.
+        beta1: f64,
+        /// β₂.
+        beta2: f64,
+        /// ε.
+        epsilon: f64,
+        /// Weight decay.
+        weight_decay: f64,
+    },
+}
+
+/// An optimiser's memory: one entry per parameter.
+#[derive(Debug, Clone)]
+pub struct OptimiserState {
+    optimiser: Optimiser,
+    steps: u64,
+    first: Vec<Option<Tensor<1>>>,
+    second: Vec<Option<Tensor<1>>>,
+}
+
+impl OptimiserState {
+    /// Fresh state for `parameters` parameters.
+    pub fn new(optimiser: Optimiser, parameters: usize) -> Self {
+        Self { optimiser, steps: 0, first: vec![None; parameters], second: vec![None; parameters] }
+    }
+
+    /// One step with these gradients (one per parameter; `None` leaves it as it is).
+    pub fn step(&mut self, parameters: &mut [Parameter], gradients: Vec<Option<Tensor<1>>>, lr: f64) {
+        self.steps += 1;
+        for (i, (p, g)) in parameters.iter_mut().zip(gradients).enumerate() {
+            let Some(g) = g else { continue };
+            // With a state the step is one pass over memory; the first one makes the state.
+            if let Optimiser::Sgd { momentum, weight_decay } = self.optimiser
+                && let Some(m) = self.first[i].take()
+            {
+                let op = SgdOp { rate: lr as f32, momentum: momentum as f32, decay: weight_decay as f32 };
+                let nothing = Tensor::zeros([1], &p.value.device());
+                let (w, m) = sgd(std::mem::replace(&mut p.value, nothing), m, g, op);
+                (p.value, self.first[i]) = (w, Some(m));
+                continue;
+            }
+            if let Optimiser::AdamW { beta1, beta2, epsilon, weight_decay } = self.optimiser
+                && let (Some(m), Some(v)) = (self.first[i].take(), self.second[i].take())
+            {
+                let op = AdamWOp::new(lr, [beta1, beta2], epsilon, weight_decay, self.steps as i32);
+                let nothing = Tensor::zeros([1], &p.value.device());
+                let (w, m, v) = adamw(std::mem::replace(&mut p.value, nothing), m, v, g, op);
+                (p.value, self.first[i], self.second[i]) = (w, Some(m), Some(v));
+                continue;
+            }
+            let w = p.value.clone();
+            p.value = match self.optimiser {
+                Optimiser::Sgd { momentum, weight_decay } => {
+                    let g = if weight_decay == 0.0 { g } else { g + w.clone().mul_scalar(weight_decay) };
+                    if momentum != 0.0 {
+                        self.first[i] = Some(g.clone());
+                    }
+                    w - g.mul_scalar(lr)
+                }
+                Optimiser::AdamW { beta1, beta2, epsilon, weight_decay } => {
+                    let m = g.clone().mul_scalar(1.0 - beta1);
+                    let v = (g.clone() * g).mul_scalar(1.0 - beta2);
+                    let t = self.steps as i32;
+                    let (c1, c2) = (1.0 - beta1.powi(t), 1.0 - beta2.powi(t));
+                    let root = v.clone().div_scalar(c2).sqrt() + epsilon;
+                    let step = m.clone().mul_scalar(lr / c1) / root;
+                    self.first[i] = Some(m);
+                    self.second[i] = Some(v);
+                    w.mul_scalar(1.0 - lr * weight_decay) - step
+                }
+            };
+        }
+    }
+
+    /// The state as named tensors (`first.<parameter>`, `second.<parameter>`) and a step count.
+    pub fn save(&self, parameters: &[Parameter]) -> (Weights, u64) {
+        let mut out = Weights::default();
+        for (prefix, all) in [("first", &self.first), ("second", &self.second)] {
+            for (p, s) in parameters.iter().zip(all) {
+                if let Some(s) = s {
+                    out.insert(format!("{prefix}.{}", p.name), Array::new(p.shape.clone(), host(s)));
+                }
+            }
+        }
+        (out, self.steps)
+    }
+
+    /// The state that [`save`](Self::save) gave.
+    ///
+    /// # Errors
+    /// If a tensor has another shape than its parameter, belongs to no parameter, or is missing; without `frozen`
+    /// (parameters that are not trained) every parameter has its state after the first step.
+    pub fn restore(
+        optimiser: Optimiser,
+        parameters: &[Parameter],
+        saved: &Weights,
+        steps: u64,
+        frozen: impl Fn(&Parameter) -> bool,
+        device: &Device,
+    ) -> Result<Self> {
+        let kept: &[&str] = match optimiser {
+            _ if steps == 0 => &[],
+            Optimiser::Sgd { momentum: 0.0, .. } => &[],
+            Optimiser::Sgd { .. } => &["first"],
+            Optimiser::AdamW { .. } => &["first", "second"],
+        };
+        let mut taken = 0;
+        let mut get = |prefix: &'static str| -> Result<Vec<Option<Tensor<1>>>> {
+            let mut all = Vec::with_capacity(parameters.len());
+            for p in parameters {
+                let name = format!("{prefix}.{}", p.name);
+                let wanted = kept.contains(&prefix) && !frozen(p);
+                let state = match saved.get(&name) {
+                    None if wanted => {
+                        return Err(Error::Checkpoint(format!("the optimiser's state `{name}` is missing")));
+                    }
+                    Some(a) if a.shape != p.shape => {
+                        return Err(Error::Checkpoint(format!(
+                            "the optimiser's state `{name}` has shape {:?}, its parameter {:?}",
+                            a.shape, p.shape
+                        )));
+                    }
+                    Some(a) if wanted => {
+                        taken += 1;
+                        Some(Tensor::from_data(TensorData::new(a.data.clone(), [a.data.len()]), device))
+                    }
+                    _ => None,
+                };
+                all.push(state);
+            }
+            Ok(all)
+        };
+        let (first, second) = (get("first")?, get("second")?);
+        if taken != saved.tensors.len() {
+            return Err(Error::Checkpoint(format!(
+                "the optimiser has {} tensors of state, its parameters have {taken}",
+                saved.tensors.len()
+            )));
+        }
+        Ok(Self { optimiser, steps, first, second })
+    }
+}

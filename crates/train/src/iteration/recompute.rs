@@ -1,0 +1,200 @@
+//! A pass that keeps only what enters the stages, and runs each stage again when its gradient is
+//! due.
+//!
+//! A pass with a graph keeps what every layer needs for its gradient until the gradient has come
+//! by. Here a pass runs forward without one and keeps the sequences at the entries of stages x₁ …
+//! x_K (with the state of the generator, so that a random TTM draws the same again). Then, from the
+//! last stage to the first, stage k runs once more from x_k, now with a graph, and is
+//! differentiated at once:
+//!
+//! ```text
+//! x_{k+1} = f_k(x_k, w_k)          ∂L/∂x_k = (∂f_k/∂x_k)ᵀ ∂L/∂x_{k+1},   ∂L/∂w_k = (∂f_k/∂w_k)ᵀ ∂L/∂x_{k+1}
+//! ```
+//!
+//! Memory is that of the entries and of one stage, for one more forward pass of all stages but the
+//! last. Gradients are those of the whole graph to the bit: the same operators run on the same
+//! values. Workers that share a batch run the stages again in the same order, so that their
+//! messages meet. Statistics of norms are those of the first run; the second sees the same.
+//!
+//! Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
+
+use crate::distributed::WholeBatch;
+use crate::error::Result;
+use crate::model::norm::BatchStatistics;
+use crate::model::{Model, Output, Pass, Sequence, Walk};
+use burn::tensor::Tensor;
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+use tickless_kernels::seed_gradient;
+use tickless_net::{Layer, Network, NodeId};
+
+/// A pass that has run forward and is still to be differentiated.
+#[derive(Debug)]
+pub(crate) struct Forward<'a> {
+    pub(crate) output: Output,
+    pass: &'a Pass<'a>,
+    leaves: Vec<Tensor<1>>,
+    /// What entered the part that has a graph; the input of the network needs no gradient.
+    entered: Option<Tensor<4>>,
+    /// The parts before it, to be run again.
+    earlier: Vec<Part>,
+    batch: Arc<WholeBatch>,
+}
+
+/// A part of the network before it runs.
+#[derive(Debug)]
+struct Part {
+    walk: Walk,
+    rng: ChaCha8Rng,
+    /// The node it ends before.
+    to: usize,
+}
+
+/// A gradient for each parameter that has one, and the statistics of the batch at every norm.
+type Gradients = (Vec<Option<Tensor<1>>>, Vec<BatchStatistics>);
+
+/// Runs a pass for training; where the model [recomputes](Model::with_recompute) only its last part
+/// has a graph.
+///
+/// # Errors
+/// As [`Model::forward`].
+pub(crate) fn forward<'a>(
+    model: &Model,
+    input: Sequence,
+    pass: &'a Pass<'a>,
+    rng: &mut ChaCha8Rng,
+) -> Result<Forward<'a>> {
+    let (network, leaves) = (model.network(), model.leaves());
+    let device = model.device().clone().autodiff();
+    let mut walk = model.begin(&leaves, input.to_device_of(&device), pass)?;
+    let cuts = if model.recomputes() { cuts(network) } else { Vec::new() };
+    let constants: Vec<_> = model.parameters.iter().map(|p| Tensor::from_inner(p.value.clone())).collect();
+    let mut earlier = Vec::new();
+    for to in cuts {
+        earlier.push(Part { walk: walk.clone(), rng: rng.clone(), to });
+        walk.recompute_later = true;
+        model.walk(&mut walk, to, &constants, pass, rng, None)?;
+        walk.recompute_later = false;
+    }
+    let entered = enter(&mut walk);
+    model.walk(&mut walk, network.nodes().len(), &leaves, pass, rng, None)?;
+    let batch = walk.batch.clone();
+    Ok(Forward { output: model.end(walk), pass, leaves, entered, earlier, batch })
+}
+
+impl Forward<'_> {
+    /// Gradients of the parameters, from the loss of the output, and the norms' statistics.
+    ///
+    /// # Errors
+    /// If a worker has left.
+    pub(crate) fn backward(self, model: &Model, loss: Tensor<1>) -> Result<Gradients> {
+        let Self { output: Output { statistics, .. }, pass, leaves, entered, earlier, batch } = self;
+        let mut all = vec![None; leaves.len()];
+        let mut reaching = part_backward(loss, &leaves, entered, &mut all);
+        batch.check()?;
+        for Part { mut walk, mut rng, to } in earlier.into_iter().rev() {
+            let entered = enter(&mut walk);
+            model.walk(&mut walk, to, &leaves, pass, &mut rng, None)?;
+            let (Some(end), Some(gradient)) = (walk.live(), reaching.take()) else { break };
+            let root = seed_gradient(end.held().clone(), gradient);
+            drop(walk);
+            reaching = part_backward(root, &leaves, entered, &mut all);
+            batch.check()?;
+        }
+        Ok((all, statistics))
+    }
+}
+
+/// The sequence that a walk goes on with becomes the leaf of a new graph; at the network's input
+/// there is none.
+fn enter(walk: &mut Walk) -> Option<Tensor<4>> {
+    let x = walk.live()?;
+    let leaf = Tensor::from_inner(x.held().clone().inner()).require_grad();
+    x.hold(leaf.clone());
+    Some(leaf)
+}
+
+/// Differentiates one part: gradients of the parameters go to `all`, that of what entered is
+/// returned.
+fn part_backward(
+    root: Tensor<1>,
+    leaves: &[Tensor<1>],
+    entered: Option<Tensor<4>>,
+    all: &mut [Option<Tensor<1>>],
+) -> Option<Tensor<4>> {
+    let mut gradients = root.backward();
+    for (leaf, gradient) in leaves.iter().zip(all) {
+        if let Some(g) = leaf.grad_remove(&mut gradients) {
+            *gradient = Some(g);
+        }
+    }
+    entered?.grad_remove(&mut gradients)
+}
+
+/// The nodes before which a pass may stop and go on later: entries of stages behind the first
+/// parameter. What enters is the only sequence that is still to be read there, as a network has no
+/// branch around a TTM.
+fn cuts(network: &Network) -> Vec<usize> {
+    let nodes = network.nodes();
+    let trains = |i: &usize| nodes[*i].layer.tensors(nodes[*i].input).iter().any(|t| t.trainable);
+    let first = (0..nodes.len()).find(trains).unwrap_or(nodes.len());
+    let entries = (first..nodes.len()).filter(|i| matches!(nodes[*i].layer, Layer::Ttm(_)));
+    entries.filter(|cut| live_at(network, *cut).len() == 1).collect()
+}
+
+/// Nodes before `cut` that a node from there on reads.
+fn live_at(network: &Network, cut: usize) -> Vec<usize> {
+    let read = |i: &usize| network.nodes()[cut..].iter().any(|n| n.from.contains(&NodeId::Node(*i)));
+    (0..cut).filter(read).collect()
+}
+
+/// The nodes whose outputs are kept at once where they are most (`values` says how much each is):
+/// the layers of one part, and what enters it and the parts before it.
+pub(crate) fn kept_at_once(network: &Network, values: impl Fn(usize) -> usize) -> Vec<usize> {
+    let cuts = cuts(network);
+    let bounds: Vec<usize> = [0].into_iter().chain(cuts.iter().copied()).chain([network.nodes().len()]).collect();
+    let parts = bounds.windows(2).enumerate().map(|(k, b)| {
+        let entered = cuts[..k].iter().flat_map(|cut| live_at(network, *cut));
+        entered.chain(b[0]..b[1]).collect::<Vec<_>>()
+    });
+    parts.max_by_key(|part| part.iter().map(|i| values(*i)).sum::<usize>()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tickless_net::zoo;
+
+    #[test]
+    fn every_network_is_cut_at_each_stage_behind_its_first_weights() {
+        for name in zoo::entries().iter().map(|e| e.name) {
+            let network = zoo::build(name, &zoo::ZooOptions::default()).expect("a network of the zoo");
+            let before = network.nodes().iter().take_while(|n| n.layer.tensors(n.input).is_empty());
+            let early = before.filter(|n| matches!(n.layer, Layer::Ttm(_))).count();
+            let entries = network.nodes().iter().filter(|n| matches!(n.layer, Layer::Ttm(_))).count();
+            let cuts = cuts(&network);
+            assert_eq!(cuts.len(), entries - early, "{name}");
+            for cut in cuts {
+                let [NodeId::Node(from)] = network.nodes()[cut].from[..] else { panic!("{name}: reads one node") };
+                assert_eq!(live_at(&network, cut), [from], "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_at_once_is_a_stage_and_what_entered_it_and_those_before() {
+        let network = zoo::build("resnet18", &zoo::ZooOptions::default()).expect("a network of the zoo");
+        let kept = kept_at_once(&network, |i| network.nodes()[i].output.len());
+        // The second block: as large as the first with the stem but for one layer, and it has an
+        // entry before it.
+        let cuts = cuts(&network);
+        let first: Vec<usize> = (0..cuts[0]).collect();
+        let second: Vec<usize> = live_at(&network, cuts[0]).into_iter().chain(cuts[0]..cuts[1]).collect();
+        let size = |all: &[usize]| all.iter().map(|i| network.nodes()[*i].output.len()).sum::<usize>();
+        assert!(kept == first || kept == second, "{kept:?}");
+        assert_eq!(size(&kept), size(&first).max(size(&second)));
+        let one = |i: usize| if i + 1 == network.nodes().len() { 1 << 30 } else { 1 };
+        let last = kept_at_once(&network, one);
+        assert!(cuts.iter().all(|cut| live_at(&network, *cut).iter().all(|i| last.contains(i))), "all entries");
+    }
+}

@@ -1,0 +1,327 @@
+//! A checkpoint: everything a run needs to go on as if it had never stopped, in one file.
+//!
+//! One safetensors file with a checksum (see [`tickless_net::weights`]): weights (`now.*`),
+//! optimiser state (`optimiser.first.*`, `optimiser.second.*`), the best weights so far (`best.*`),
+//! and in its header as JSON the position, the sums of the unfinished epoch, the metrics of the
+//! finished ones and the [`Conditions`] of the training. The random state is the seed and the position
+//! (see [`crate::seed`]). Written by [`tickless_files`]: a kill at any moment leaves the old file or
+//! the new one, never half of one.
+
+use crate::error::{Error, Result};
+use crate::run::conditions::Conditions;
+use crate::run::train_plan::TrainPlan;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+use tickless_net::recipe::{Recipe, Select};
+use tickless_net::{Network, WeightFile, Weights};
+
+/// Format version, raised when the meaning of a field changes.
+const VERSION: u32 = 2;
+/// The version before it had no checksum and no conditions; the rest was the same.
+const WITHOUT_CHECKSUM: u32 = 1;
+
+/// Where a training is, and what it has seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// Epochs finished.
+    pub epoch: usize,
+    /// Batches done of the next one.
+    pub batch: usize,
+    /// Iterations done in all.
+    pub iteration: usize,
+    /// Sum of losses in the unfinished epoch.
+    pub loss_sum: f64,
+    /// Right predictions in the unfinished epoch.
+    pub correct: usize,
+    /// Predictions in the unfinished epoch.
+    pub predictions: usize,
+    /// Seconds spent training in all.
+    pub seconds: f64,
+    /// Best validation accuracy and its epoch.
+    pub best: Option<(f64, usize)>,
+    /// One entry per finished epoch.
+    pub history: Vec<EpochMetrics>,
+}
+
+impl Position {
+    /// Before the first iteration.
+    pub fn start() -> Self {
+        Self {
+            epoch: 0,
+            batch: 0,
+            iteration: 0,
+            loss_sum: 0.0,
+            correct: 0,
+            predictions: 0,
+            seconds: 0.0,
+            best: None,
+            history: Vec::new(),
+        }
+    }
+}
+
+/// What one epoch gave: a line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochMetrics {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Iterations done in all.
+    pub iteration: usize,
+    /// Mean loss over the epoch's passes.
+    pub train_loss: f64,
+    /// Percent right over the epoch's passes.
+    pub train_accuracy: f64,
+    /// Percent right on the validation part at T_max.
+    pub validation_accuracy: Option<f64>,
+    /// Learning rate of the epoch's last iteration.
+    pub learning_rate: f64,
+    /// Seconds of training so far.
+    pub seconds: f64,
+}
+
+impl EpochMetrics {
+    /// All that is measured.
+    fn numbers(&self) -> impl Iterator<Item = f64> + use<> {
+        let Self { train_loss, train_accuracy, validation_accuracy, learning_rate, seconds, .. } = *self;
+        [train_loss, train_accuracy, learning_rate, seconds].into_iter().chain(validation_accuracy)
+    }
+
+    /// Whether it can be what an epoch gave: finite numbers, shares from 0 to 100 %.
+    pub(crate) fn is_possible(&self) -> bool {
+        let shares = [Some(self.train_accuracy), self.validation_accuracy];
+        self.epoch > 0 && self.numbers().all(f64::is_finite) && shares.into_iter().flatten().all(is_percent)
+    }
+}
+
+fn is_percent(value: f64) -> bool {
+    (0.0..=100.0).contains(&value)
+}
+
+/// A training that can be gone on with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// The resolved recipe, which must be the same to resume.
+    pub recipe: String,
+    /// Where it is.
+    pub position: Position,
+    /// Weights now.
+    pub weights: Weights,
+    /// Optimiser state.
+    pub optimiser: Weights,
+    /// Optimiser steps.
+    pub optimiser_steps: u64,
+    /// Weights of the best epoch, where one is chosen.
+    pub best: Option<Weights>,
+    /// What the bits of the training depend on besides the recipe.
+    pub conditions: Conditions,
+    /// What was another when the training went on all the same, each time that it did.
+    pub changed: Vec<String>,
+}
+
+impl Checkpoint {
+    /// Writes it so that a kill at any moment leaves a whole file.
+    ///
+    /// # Errors
+    /// If a value is not finite, or the file cannot be written; the old one is then untouched.
+    pub fn write(&self, file: &Path) -> Result<()> {
+        let mut all = Weights::default();
+        let parts = [("now", Some(&self.weights)), ("optimiser", Some(&self.optimiser)), ("best", self.best.as_ref())];
+        for (prefix, weights) in parts {
+            weights.map_or(Ok(()), |w| w.check_values(file))?;
+            for (name, array) in weights.into_iter().flat_map(|w| &w.tensors) {
+                all.insert(format!("{prefix}.{name}"), array.clone());
+            }
+        }
+        let json = |value: serde_json::Result<String>| {
+            value.map_err(|e| Error::RunFile { path: file.to_owned(), problem: format!("cannot write: {e}") })
+        };
+        let header = HashMap::from([
+            ("version".to_owned(), VERSION.to_string()),
+            ("recipe".to_owned(), self.recipe.clone()),
+            ("position".to_owned(), json(serde_json::to_string(&self.position))?),
+            ("conditions".to_owned(), json(serde_json::to_string(&self.conditions))?),
+            ("changed".to_owned(), json(serde_json::to_string(&self.changed))?),
+            ("optimiser_steps".to_owned(), self.optimiser_steps.to_string()),
+            ("has_best".to_owned(), self.best.is_some().to_string()),
+        ]);
+        let bytes = all.to_bytes(Some(header))?;
+        tickless_files::write(file, &bytes).map_err(|e| Error::io(file, e))
+    }
+
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// If the file is missing, damaged or from another version; the message says what to do.
+    pub fn read(file: &Path) -> Result<Self> {
+        Self::from_bytes(&std::fs::read(file).map_err(|e| Error::io(file, e))?, file)
+    }
+
+    /// From the bytes of a file.
+    ///
+    /// # Errors
+    /// If they are damaged or from another version; the message names the file and says what to do.
+    pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Self> {
+        let bad = |problem: String| Error::RunFile {
+            path: file.to_owned(),
+            problem: format!("{problem}; delete it to train from the beginning"),
+        };
+        let damaged = |e: tickless_net::Error| match e {
+            tickless_net::Error::WeightFile { problem, .. } => bad(format!("damaged: {problem}")),
+            other => other.into(),
+        };
+        let WeightFile { weights: all, metadata: header, has_checksum, .. } =
+            WeightFile::from_bytes(bytes, file).map_err(damaged)?;
+        let get =
+            |key: &str| header.get(key).cloned().ok_or_else(|| bad(format!("not a checkpoint: `{key}` is missing")));
+        let version = get("version")?;
+        let is_old = version == WITHOUT_CHECKSUM.to_string();
+        if !is_old && version != VERSION.to_string() {
+            return Err(bad(format!("a checkpoint of version {version}, this program reads {VERSION}")));
+        }
+        if !is_old && !has_checksum {
+            return Err(bad("damaged: it has no checksum".into()));
+        }
+        let json = |key: &str| match header.get(key) {
+            None if is_old => Ok(None),
+            _ => get(key).map(Some),
+        };
+        let damaged_entry = |key: &'static str| move |e: serde_json::Error| bad(format!("damaged {key}: {e}"));
+        let part = |prefix: &str| {
+            let mut w = Weights::default();
+            for (name, array) in &all.tensors {
+                if let Some(rest) = name.strip_prefix(prefix) {
+                    w.insert(rest, array.clone());
+                }
+            }
+            w
+        };
+        Ok(Self {
+            recipe: get("recipe")?,
+            position: serde_json::from_str(&get("position")?).map_err(damaged_entry("position"))?,
+            conditions: json("conditions")?.map_or(Ok(Conditions::default()), |text| {
+                serde_json::from_str(&text).map_err(damaged_entry("conditions"))
+            })?,
+            changed: json("changed")?
+                .map_or(Ok(Vec::new()), |text| serde_json::from_str(&text).map_err(damaged_entry("changed")))?,
+            weights: part("now."),
+            optimiser: part("optimiser."),
+            optimiser_steps: get("optimiser_steps")?.parse().map_err(|_| bad("damaged step count".into()))?,
+            best: (get("has_best")? == "true").then(|| part("best.")),
+        })
+    }
+
+    /// Checks it against the training that is to go on: the recipe, every tensor's name, shape and values, and that
+    /// epoch, batch and iteration are ones that the recipe comes to.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a checkpoint of another recipe, [`Error::Checkpoint`] for what is wrong in this one.
+    pub fn check(&self, recipe: &Recipe, network: &Network, plan: &TrainPlan) -> Result<()> {
+        if self.recipe != recipe.to_toml()? {
+            return Err(Error::Setting(
+                "the checkpoint belongs to another recipe; resume with the one in the run folder, or start a new run"
+                    .into(),
+            ));
+        }
+        let wrong = |problem: String| Err(Error::Checkpoint(problem));
+        let in_words = |e: tickless_net::Error| match e {
+            tickless_net::Error::Weights { layer, problem, .. } => {
+                Error::Checkpoint(format!("layer `{layer}`: {problem}"))
+            }
+            other => other.into(),
+        };
+        for weights in [Some(&self.weights), self.best.as_ref()].into_iter().flatten() {
+            weights.check(network, Path::new("")).map_err(in_words)?;
+            weights.check_values(Path::new("")).map_err(in_words)?;
+        }
+        self.optimiser.check_values(Path::new("")).map_err(in_words)?;
+        let p = &self.position;
+        let wants_best = recipe.train.select == Select::Best && p.best.is_some();
+        if self.best.is_some() != wants_best {
+            let has = if wants_best { "lacks" } else { "has" };
+            return wrong(format!("it {has} the weights of a best epoch"));
+        }
+        let (epochs, per_epoch) = (recipe.train.epochs, plan.per_epoch);
+        if p.epoch > epochs || p.batch > per_epoch || (p.epoch == epochs && p.batch > 0) {
+            return wrong(format!(
+                "it stands at epoch {}, batch {}; the recipe has {epochs} epochs of {per_epoch} batches",
+                p.epoch, p.batch
+            ));
+        }
+        let iteration = p.epoch * per_epoch + p.batch;
+        if p.iteration != iteration || self.optimiser_steps != iteration as u64 {
+            return wrong(format!(
+                "epoch {}, batch {} is iteration {iteration}, it says {} and {} steps of the optimiser",
+                p.epoch, p.batch, p.iteration, self.optimiser_steps
+            ));
+        }
+        let in_order = p.history.iter().zip(1..).all(|(m, epoch)| m.epoch == epoch && m.iteration == epoch * per_epoch);
+        if p.history.len() != p.epoch || !in_order {
+            return wrong(format!("its history is not of {} epochs of {per_epoch} iterations", p.epoch));
+        }
+        let numbers = p.history.iter().flat_map(EpochMetrics::numbers).chain([p.loss_sum, p.seconds]);
+        let best_is_one = p.best.is_none_or(|(accuracy, epoch)| is_percent(accuracy) && (1..=p.epoch).contains(&epoch));
+        if numbers.into_iter().any(|v| !v.is_finite()) || p.correct > p.predictions || !best_is_one {
+            return wrong("a number of its position cannot be".into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tickless_net::Array;
+
+    fn example() -> Checkpoint {
+        let mut weights = Weights::default();
+        weights.insert("conv1.weight", Array::full(&[2, 1, 3, 3], 0.25));
+        let position = Position { epoch: 2, iteration: 34, best: Some((81.5, 1)), ..Position::start() };
+        Checkpoint {
+            recipe: "seed = 1".into(),
+            position,
+            best: Some(weights.clone()),
+            optimiser: Weights::default(),
+            optimiser_steps: 34,
+            weights,
+            conditions: Conditions::default(),
+            changed: vec!["precision: f32 then, bf16 now".into()],
+        }
+    }
+
+    #[test]
+    fn numbers_of_a_checkpoint_come_back_as_the_bits_that_were_written() {
+        let file = std::env::temp_dir().join(format!("tickless-bits-{}.safetensors", std::process::id()));
+        let mut c = example();
+        c.position.history = (1..2000)
+            .map(|k| EpochMetrics {
+                epoch: k,
+                iteration: k,
+                train_loss: (k as f64).sqrt() * 7.3,
+                train_accuracy: 100.0 * k as f64 / 2001.0,
+                validation_accuracy: Some(100.0 * k as f64 / 297.0),
+                learning_rate: 3e-3 * (k as f64).cos(),
+                seconds: k as f64 / 7.0,
+            })
+            .collect();
+        c.write(&file).unwrap();
+        assert_eq!(Checkpoint::read(&file).unwrap().position, c.position);
+        std::fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
+    fn a_checkpoint_reads_back_as_itself() {
+        let dir = std::env::temp_dir().join(format!("tickless-ckpt-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let file = dir.join("checkpoint.safetensors");
+        example().write(&file).unwrap();
+        assert_eq!(Checkpoint::read(&file).unwrap(), example());
+        let bytes = std::fs::read(&file).unwrap();
+        for n in (0..bytes.len()).step_by(7) {
+            std::fs::write(&file, &bytes[..n]).unwrap();
+            let e = Checkpoint::read(&file).unwrap_err().to_string();
+            assert!(e.contains("checkpoint.safetensors"), "{e}");
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

@@ -1,0 +1,142 @@
+//! A recipe's training part made ready: words become strategy, optimiser, schedule and loss.
+
+use super::machine::Machine;
+use crate::error::{Error, Result};
+use crate::iteration::StepSetting;
+use crate::iteration::optimiser::Optimiser;
+use crate::iteration::recompute::kept_at_once;
+use crate::iteration::schedule::{Decay, Schedule};
+use crate::loss::Loss;
+use crate::model::NormMode;
+use crate::strategy::{self, Steps, Strategy};
+use rand_chacha::ChaCha8Rng;
+use tickless_net::init::{InitScheme, initialise};
+use tickless_net::recipe::{Augment, DecayName, LossName, OptimiserName, Recipe};
+use tickless_net::{InputKind, Network, Weights};
+
+/// Everything the training loop needs to know.
+#[derive(Debug)]
+pub struct TrainPlan {
+    /// Which configurations an iteration runs.
+    pub strategy: Box<dyn Strategy>,
+    /// Loss, leak, T_max.
+    pub step: StepSetting,
+    /// Optimiser.
+    pub optimiser: Optimiser,
+    /// Learning rates.
+    pub schedule: Schedule,
+    /// Whether stages run again backward.
+    pub recompute: bool,
+    /// Samples per batch.
+    pub batch: usize,
+    /// Iterations per epoch.
+    pub per_epoch: usize,
+    /// Whether samples are changed at random.
+    pub augments: bool,
+}
+
+impl TrainPlan {
+    /// Of a recipe, for this network and number of training samples.
+    ///
+    /// # Errors
+    /// If a word or a number cannot be, or the stages do not fit.
+    pub fn new(recipe: &Recipe, network: &Network, train_samples: usize, step_us: Option<f64>) -> Result<Self> {
+        let t = &recipe.train;
+        let steps = Steps { t_min: t.t_min, t_max: t.t_max, samples: t.samples, group: t.group };
+        if t.group > network.stages() {
+            return Err(Error::Setting(format!(
+                "`train.group` = {} blocks per stage, but network `{}` has {} blocks; give at most that many (all of them make MTT into NMT)",
+                t.group,
+                network.name(),
+                network.stages()
+            )));
+        }
+        let per_epoch = (train_samples / t.batch).max(1);
+        let loss = match t.loss {
+            LossName::CrossEntropy => Loss::CrossEntropy { smoothing: t.label_smoothing },
+            LossName::Tet => Loss::Tet { lambda: t.tet_lambda, target: t.tet_target, smoothing: t.label_smoothing },
+        };
+        let optimiser = match t.optimiser {
+            OptimiserName::Sgd => Optimiser::Sgd { momentum: t.momentum, weight_decay: t.weight_decay },
+            OptimiserName::AdamW => {
+                Optimiser::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: t.weight_decay }
+            }
+        };
+        let decay = match t.schedule {
+            DecayName::Cosine => Decay::Cosine,
+            DecayName::CosinePerEpoch => Decay::CosinePerEpoch,
+            DecayName::Constant => Decay::Constant,
+        };
+        let warmup = (t.warmup_epochs * per_epoch as f64).round() as usize;
+        let schedule = Schedule { peak: t.learning_rate, decay, warmup, per_epoch, total: t.epochs * per_epoch };
+        let a = recipe.data.augment;
+        Ok(Self {
+            strategy: strategy::by_name(&t.strategy, steps)?,
+            step: StepSetting {
+                loss,
+                norm: if t.freeze_norm { NormMode::Running } else { NormMode::Batch },
+                leak: t.leak,
+                t_max: t.t_max,
+                step_us,
+            },
+            optimiser,
+            schedule,
+            recompute: t.recompute,
+            batch: t.batch.min(train_samples.max(1)),
+            per_epoch,
+            augments: a != Augment::default(),
+        })
+    }
+
+    /// Refuses a batch, shared by `workers`, whose layers, kept for the backward pass, are more than this machine
+    /// has memory for.
+    ///
+    /// # Errors
+    /// If it is; the message names the largest layer.
+    pub fn check_memory(&self, network: &Network, workers: usize) -> Result<()> {
+        check_memory(network, self.batch.div_ceil(workers), self.step.t_max, self.recompute)
+    }
+
+    /// The configurations of one iteration. Recordings in a network without a TTM at its input
+    /// run the first stage at T_max, the number of frames they enter with.
+    pub fn configurations(&self, network: &Network, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
+        let mut all = self.strategy.configurations(network.stages(), rng);
+        if network.input().kind == InputKind::Events && !network.has_input_ttm() {
+            all.iter_mut().for_each(|c| c[0] = self.step.t_max);
+        }
+        all
+    }
+}
+
+/// Refuses a batch whose layers, kept for the backward pass, are more than this machine has memory for.
+fn check_memory(network: &Network, batch: usize, t_max: usize, recompute: bool) -> Result<()> {
+    let machine = Machine::here().memory_gb;
+    let nodes = network.nodes();
+    let gb = |values: usize| values as f64 * batch as f64 * t_max as f64 * 4.0 / 1e9;
+    let of = |kept: Vec<usize>| -> Vec<(&str, f64)> {
+        let layers = kept.iter().map(|i| (nodes[*i].name.as_str(), gb(nodes[*i].output.len())));
+        layers.chain([("input", gb(network.input().shape.len()))]).collect()
+    };
+    let sum = |all: &[(&str, f64)]| all.iter().map(|l| l.1).sum::<f64>();
+    let less = of(kept_at_once(network, |i| nodes[i].output.len()));
+    let all = if recompute { less.clone() } else { of((0..nodes.len()).collect()) };
+    let needed = sum(&all);
+    if machine == 0.0 || needed <= machine {
+        return Ok(());
+    }
+    let (layer, most) = all.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
+    let fits = if sum(&less) <= machine { "set `train.recompute = true`, " } else { "" };
+    Err(Error::Setting(format!(
+        "one batch of {batch} samples at {t_max} time steps needs {needed:.0} GB of memory (layer `{layer}`: {most:.0} GB), \
+         this machine has {machine:.0} GB: {fits}lower `train.batch` or `train.t_max`, or make the layer smaller"
+    )))
+}
+
+/// Initial weights of a recipe's network.
+pub fn initial_weights(recipe: &Recipe, network: &Network) -> Weights {
+    let scheme = match recipe.train.init_gain {
+        0.0 => InitScheme::default_for(network),
+        conv_gain => InitScheme::Uniform { conv_gain },
+    };
+    initialise(network, scheme, recipe.seed)
+}

@@ -1,0 +1,383 @@
+//! The training loop: epochs of iterations, checkpoints, validation, a clean stop.
+
+use super::conditions::Conditions;
+use crate::data::{Parts, SampleId, Source, prefetch_each};
+use crate::distributed::Ranks;
+use crate::error::{Error, Result};
+use crate::evaluate::calibrate::Calibration;
+use crate::evaluate::{Plan, Setting, across_steps, activity};
+use crate::iteration::gradients;
+use crate::iteration::optimiser::OptimiserState;
+use crate::model::NormMode;
+use crate::model::Sequence;
+use crate::model::{Model, Parameter};
+use crate::progress::{Progress, Silent};
+use crate::run::checkpoint::{Checkpoint, EpochMetrics, Position};
+use crate::run::train_plan::TrainPlan;
+use crate::seed;
+use burn::tensor::Device;
+use rand::seq::SliceRandom;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tickless_net::recipe::{Recipe, Select};
+use tickless_net::{Array, LeakRule, Network, Weights};
+
+/// Longest time between two checkpoints within an epoch.
+const CHECKPOINT_AFTER: Duration = Duration::from_secs(60);
+
+/// What a training tells the one who runs it.
+pub trait Hooks {
+    /// An epoch is over.
+    ///
+    /// # Errors
+    /// Whatever stops the training.
+    fn epoch(&mut self, _metrics: &EpochMetrics) -> Result<()> {
+        Ok(())
+    }
+
+    /// A checkpoint is due.
+    ///
+    /// # Errors
+    /// Whatever stops the training.
+    fn checkpoint(&mut self, _checkpoint: &Checkpoint) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// No hooks.
+impl Hooks for () {}
+
+/// A training in progress.
+#[derive(Debug)]
+pub struct Trainer<'a> {
+    recipe: &'a Recipe,
+    recipe_text: String,
+    plan: TrainPlan,
+    source: &'a Source,
+    parts: &'a Parts,
+    model: Model,
+    optimiser: OptimiserState,
+    position: Position,
+    best: Option<Weights>,
+    conditions: Conditions,
+    changed: Vec<String>,
+}
+
+impl<'a> Trainer<'a> {
+    /// A training from these weights, or from a checkpoint of the same recipe.
+    ///
+    /// `step_us` is the duration of one step at T_max (recordings only).
+    ///
+    /// # Errors
+    /// If the weights do not fit, the recipe cannot be, or the checkpoint is another recipe's or damaged
+    /// ([`Checkpoint::check`]).
+    #[expect(clippy::too_many_arguments, reason = "each is another thing that a training starts from")]
+    pub fn new(
+        recipe: &'a Recipe,
+        source: &'a Source,
+        parts: &'a Parts,
+        network: Arc<Network>,
+        weights: &Weights,
+        checkpoint: Option<Checkpoint>,
+        step_us: Option<f64>,
+        device: &Device,
+    ) -> Result<Self> {
+        let plan = Self::plan(recipe, &network, parts, step_us)?;
+        let recipe_text = recipe.to_toml()?;
+        if let Some(c) = &checkpoint {
+            c.check(recipe, &network, &plan)?;
+        }
+        let model = Model::new(network, checkpoint.as_ref().map_or(weights, |c| &c.weights), device)?
+            .with_recompute(recipe.train.recompute);
+        model.precision().check_training()?;
+        let mut optimiser = OptimiserState::new(plan.optimiser, model.parameters.len());
+        let (mut position, mut best, mut changed) = (Position::start(), None, Vec::new());
+        if let Some(c) = checkpoint {
+            let frozen = |p: &Parameter| plan.step.norm == NormMode::Running && model.is_shift(p);
+            let (saved, steps) = (&c.optimiser, c.optimiser_steps);
+            optimiser = OptimiserState::restore(plan.optimiser, &model.parameters, saved, steps, frozen, device)?;
+            (position, best, changed) = (c.position, c.best, c.changed);
+        }
+        let conditions = Conditions::default();
+        Ok(Self { recipe, recipe_text, plan, source, parts, model, optimiser, position, best, conditions, changed })
+    }
+
+    /// The same, whose checkpoints say under which conditions it trains, and what was another before.
+    pub fn with_conditions(self, conditions: Conditions, changed: Vec<String>) -> Self {
+        Self { conditions, changed, ..self }
+    }
+
+    /// The same as one of several workers that share every batch of the recipe.
+    ///
+    /// # Errors
+    /// If there are more workers than samples in a batch.
+    pub fn with_ranks(self, ranks: Ranks) -> Result<Self> {
+        let (batch, workers) = (self.plan.batch, ranks.size());
+        if batch < workers {
+            return Err(Error::Setting(format!(
+                "a batch of {batch} samples cannot be shared by {workers} workers: raise `train.batch`, or start fewer"
+            )));
+        }
+        Ok(Self { model: self.model.with_ranks(ranks), ..self })
+    }
+
+    /// What the recipe asks for, checked against network and data; costs nothing, so that a job can refuse what
+    /// cannot be before it reads or writes anything.
+    ///
+    /// # Errors
+    /// As [`TrainPlan::new`], and if the best epoch is to be chosen with nothing to choose on.
+    pub fn plan(recipe: &Recipe, network: &Network, parts: &Parts, step_us: Option<f64>) -> Result<TrainPlan> {
+        if recipe.train.select == Select::Best && parts.validation.is_empty() {
+            let hint = "`train.select = \"best\"` chooses on the validation part: set `data.validation` (e.g. 0.1)";
+            return Err(Error::Setting(hint.into()));
+        }
+        TrainPlan::new(recipe, network, parts.train.len(), step_us)
+    }
+
+    /// What it trains.
+    pub fn network(&self) -> &Network {
+        self.model.network()
+    }
+
+    /// Where it is.
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Trains to the end; the model returned is the chosen epoch's, its norms calibrated.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] after Ctrl-C, [`Error::NotFinite`] for a loss that is not finite, and
+    /// whatever data or hooks give.
+    pub fn run(mut self, hooks: &mut dyn Hooks, progress: &dyn Progress) -> Result<(Model, Position)> {
+        let name = self.plan.strategy.name();
+        let left = (self.recipe.train.epochs * self.plan.per_epoch).saturating_sub(self.position.iteration);
+        progress.start(&format!("train {name}"), left as u64, "iteration");
+        if self.position.iteration == 0 {
+            self.keep(hooks)?;
+        }
+        while self.position.epoch < self.recipe.train.epochs {
+            self.epoch(hooks, progress)?;
+            let metrics = self.end_of_epoch(progress)?;
+            hooks.epoch(&metrics)?;
+            progress.line(&self.epoch_line(&metrics));
+            let last = self.position.epoch == self.recipe.train.epochs;
+            if last || self.position.epoch.is_multiple_of(self.recipe.train.checkpoint_every) {
+                self.keep(hooks)?;
+                progress.detail(&format!("checkpoint after iteration {}", self.position.iteration));
+            }
+        }
+        progress.finish();
+        let mut model = match (&self.recipe.train.select, &self.best) {
+            (Select::Best, Some(best)) => Model::new(self.model.network().clone(), best, &self.model.device().clone())?
+                .with_ranks(self.model.ranks().clone()),
+            _ => self.model.clone(),
+        };
+        self.calibrate(&mut model, progress)?;
+        // Statistics of calibration are sums over other batches than the iterations saw.
+        match model.not_finite() {
+            None => Ok((model, self.position)),
+            Some(tensor) => {
+                let (iteration, epoch) = (self.position.iteration, self.position.epoch);
+                Err(Error::Diverged { tensor, iteration, epoch })
+            }
+        }
+    }
+
+    fn epoch(&mut self, hooks: &mut dyn Hooks, progress: &dyn Progress) -> Result<()> {
+        let seed = self.recipe.seed;
+        let epoch = self.position.epoch as u64;
+        let mut order: Vec<SampleId> = self.parts.train.clone();
+        order.shuffle(&mut seed::rng(seed, "order", epoch));
+        let done = self.position.batch * self.plan.batch;
+        let device = self.model.device().clone();
+        let mut last = Instant::now();
+        let mut checkpointed = Instant::now();
+        let (source, t_max, size) = (self.source, self.plan.step.t_max, self.plan.batch);
+        let augment = self.plan.augments.then_some((seed, epoch));
+        let ranks = self.model.ranks().clone();
+        let chunks = order[done.min(order.len())..].chunks_exact(size).map(|ids| &ids[ranks.share(size)]).collect();
+        prefetch_each(source, chunks, t_max, augment, |_, batch| {
+            let (input, labels) = batch.into_sequence(&device);
+            let report = self.iteration(&input, &labels)?;
+            self.position.loss_sum += f64::from(report.loss);
+            self.position.correct += report.correct;
+            self.position.predictions += report.predictions;
+            self.position.batch += 1;
+            self.position.iteration += 1;
+            self.position.seconds += last.elapsed().as_secs_f64();
+            last = Instant::now();
+            let p = &self.position;
+            let accuracy = 100.0 * p.correct as f64 / p.predictions.max(1) as f64;
+            let (e, of) = (p.epoch + 1, self.recipe.train.epochs);
+            progress.advance(1, &format!("epoch {e}/{of}  loss {:.3}  acc {accuracy:.1} %", report.loss));
+            // Whoever is asked to stop, all stop after the same iteration, and none before the checkpoint is there.
+            let mut asked = [f64::from(progress.cancelled())];
+            ranks.sum_f64(&mut asked)?;
+            if asked[0] > 0.0 {
+                self.keep(hooks)?;
+                ranks.barrier()?;
+                return Err(Error::Stopped { epoch: e, iteration: self.position.iteration });
+            }
+            if checkpointed.elapsed() > CHECKPOINT_AFTER {
+                self.keep(hooks)?;
+                checkpointed = Instant::now();
+            }
+            Ok(())
+        })
+    }
+
+    fn iteration(&mut self, input: &Sequence, labels: &[usize]) -> Result<crate::iteration::StepReport> {
+        let k = self.position.iteration;
+        let mut rng = seed::rng(self.recipe.seed, "configuration", k as u64);
+        let configurations = self.plan.configurations(self.model.network(), &mut rng);
+        let (gradients, report) = gradients(&mut self.model, input, labels, &configurations, &self.plan.step, &mut rng)
+            .map_err(|e| match e {
+                Error::NotFinite { loss, .. } => {
+                    Error::NotFinite { loss, iteration: k + 1, epoch: self.position.epoch + 1 }
+                }
+                other => other,
+            })?;
+        self.optimiser.step(&mut self.model.parameters, gradients, self.plan.schedule.at(k));
+        match self.model.not_finite() {
+            None => Ok(report),
+            Some(tensor) => Err(Error::Diverged { tensor, iteration: k + 1, epoch: self.position.epoch + 1 }),
+        }
+    }
+
+    fn end_of_epoch(&mut self, progress: &dyn Progress) -> Result<EpochMetrics> {
+        let validation_accuracy = match self.parts.validation.as_slice() {
+            [] => None,
+            ids => Some(self.validate(ids)?),
+        };
+        let p = &mut self.position;
+        p.epoch += 1;
+        let metrics = EpochMetrics {
+            epoch: p.epoch,
+            iteration: p.iteration,
+            train_loss: p.loss_sum / p.batch.max(1) as f64,
+            train_accuracy: 100.0 * p.correct as f64 / p.predictions.max(1) as f64,
+            validation_accuracy,
+            learning_rate: self.plan.schedule.at(p.iteration.saturating_sub(1)),
+            seconds: p.seconds,
+        };
+        (p.batch, p.loss_sum, p.correct, p.predictions) = (0, 0.0, 0, 0);
+        if let Some(accuracy) = validation_accuracy
+            && p.best.is_none_or(|(best, _)| accuracy > best)
+        {
+            p.best = Some((accuracy, p.epoch));
+            if self.recipe.train.select == Select::Best {
+                self.best = Some(self.model.weights());
+            }
+        }
+        p.history.push(metrics.clone());
+        if p.epoch == 1 {
+            self.warn_of_silence(progress)?;
+        }
+        Ok(metrics)
+    }
+
+    /// What an epoch gave, for the log: at most 80 columns.
+    fn epoch_line(&self, m: &EpochMetrics) -> String {
+        let of = self.recipe.train.epochs;
+        let mut line = format!("epoch {}/{of}  loss {:.3}  training {:.1} %", m.epoch, m.train_loss, m.train_accuracy);
+        if let (Some(accuracy), Some((best, epoch))) = (m.validation_accuracy, self.position.best) {
+            line += &format!("  validation {accuracy:.1} %");
+            line += &match epoch == m.epoch {
+                true => "  best so far".to_owned(),
+                false => format!("  best {best:.1} % ({epoch})"),
+            };
+        }
+        line
+    }
+
+    /// Percent right at T_max on a part, with norms calibrated on the side; workers share it.
+    fn validate(&self, ids: &[SampleId]) -> Result<f64> {
+        let mut model = self.model.clone();
+        self.calibrate(&mut model, &Silent)?;
+        let plan = Plan { steps: vec![self.plan.step.t_max], leaks: vec![LeakRule::Step], calibration: None };
+        let ranks = self.model.ranks();
+        let mine = &ids[ranks.share(ids.len())];
+        let mut score = [0.0, 0.0];
+        if !mine.is_empty() {
+            let point = across_steps(&model, &self.setting(mine), &plan, &Silent)?.remove(0);
+            score = [point.correct as f64, point.samples as f64];
+        }
+        ranks.sum_f64(&mut score)?;
+        Ok(100.0 * score[0] / score[1].max(1.0))
+    }
+
+    fn calibrate(&self, model: &mut Model, progress: &dyn Progress) -> Result<()> {
+        if self.recipe.train.freeze_norm {
+            return Ok(());
+        }
+        let (t_max, step_us) = (self.plan.step.t_max, self.plan.step.step_us);
+        let calibration = Calibration {
+            source: self.source,
+            train: &self.parts.train,
+            batches: self.recipe.eval.calibration_batches,
+            batch: self.plan.batch,
+            t_max,
+            step_us,
+            seed: self.recipe.seed,
+        };
+        calibration.at(model, t_max, LeakRule::Step, progress)
+    }
+
+    fn setting<'b>(&'b self, ids: &'b [SampleId]) -> Setting<'b> {
+        let (t_max, step_us) = (self.plan.step.t_max, self.plan.step.step_us);
+        Setting { source: self.source, ids, t_max, step_us, batch: self.recipe.eval.batch }
+    }
+
+    /// A layer that never fires passes no gradient on and never recovers: say so early.
+    fn warn_of_silence(&self, progress: &dyn Progress) -> Result<()> {
+        let some = &self.parts.train[..self.parts.train.len().min(self.plan.batch)];
+        let mut model = self.model.clone();
+        self.calibrate(&mut model, &Silent)?;
+        if !self.model.ranks().is_first() {
+            return Ok(());
+        }
+        let t_max = self.plan.step.t_max;
+        for layer in
+            activity(&model, &self.setting(some), t_max, LeakRule::Step, &Silent)?.iter().filter(|l| l.silent())
+        {
+            progress.warn(&format!(
+                "layer `{}` did not fire once in {} samples after the first epoch: raise `train.init_gain` or lower the threshold",
+                layer.layer,
+                some.len()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Hands out a checkpoint; one worker's is everybody's.
+    ///
+    /// The optimiser's state is checked here and not after every step, because it is twice as large as the weights. An
+    /// infinite second moment only stops its weight from moving.
+    fn keep(&self, hooks: &mut dyn Hooks) -> Result<()> {
+        if !self.model.ranks().is_first() {
+            return Ok(());
+        }
+        let checkpoint = self.checkpoint();
+        let not_finite = |(_, a): &(&String, &Array)| a.data.iter().any(|v| !v.is_finite());
+        if let Some((name, _)) = checkpoint.optimiser.tensors.iter().find(not_finite) {
+            let (tensor, iteration) = (format!("the optimiser's {name}"), self.position.iteration);
+            return Err(Error::Diverged { tensor, iteration, epoch: self.position.epoch.max(1) });
+        }
+        hooks.checkpoint(&checkpoint)
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        let (optimiser, optimiser_steps) = self.optimiser.save(&self.model.parameters);
+        Checkpoint {
+            recipe: self.recipe_text.clone(),
+            position: self.position.clone(),
+            weights: self.model.weights(),
+            optimiser,
+            optimiser_steps,
+            best: self.best.clone(),
+            conditions: self.conditions.clone(),
+            changed: self.changed.clone(),
+        }
+    }
+}
