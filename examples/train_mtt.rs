@@ -11,9 +11,9 @@ use tickless::net::recipe::Recipe;
 use tickless::train::data::{Parts, Source};
 use tickless::train::device::device;
 use tickless::train::evaluate::{Plan, Setting, across_steps};
-use tickless::train::plan::initial_weights;
 use tickless::train::progress::Silent;
-use tickless::train::trainer::Trainer;
+use tickless::train::run::train_plan::initial_weights;
+use tickless::train::run::trainer::Trainer;
 
 const RECIPE: &str = r#"
 [data]

@@ -1,12 +1,13 @@
 //! How the operators are differentiated on any backend that has their gradients.
 //!
-//! Neuron: back-propagation through time, hand-written (see [`crate::neuron`] for the recurrence); one tensor is
-//! saved, the membrane potentials before the spike. Time map: the transposed map. Convolution: what the weight
-//! gradient needs of the input (for spikes their places), and no input gradient if it is not requested. Fused layer:
-//! its inputs, from which the membrane is computed again. First layer: its encoded input.
+//! Neuron: back-propagation through time, hand-written (see [`mod@crate::neuron`] for the
+//! recurrence); one tensor is saved, the membrane potentials before the spike. Time map: the
+//! transposed map. Convolution: what the weight gradient needs of the input (for spikes their
+//! places), and no input gradient if it is not requested. Fused layer: its inputs, from which the
+//! membrane is computed again. First layer: its encoded input.
 //!
-//! A norm's backward pass needs sums over the whole batch. Its two halves are two operators, and between them the
-//! sums pass through the [`Reduction`] that the caller of the forward pass gave.
+//! A norm's backward pass needs sums over the whole batch. Its two halves are two operators, and
+//! between them the sums pass through the [`Reduction`] that the caller of the forward pass gave.
 
 use crate::composed::gradients_with_input;
 use crate::operators::{

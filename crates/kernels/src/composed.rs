@@ -1,7 +1,7 @@
 //! A first layer whose feature map is stored: a convolution, then a fused layer.
 //!
-//! Backends without kernels of their own for it compute it so, and every backend if the gradient of the input is
-//! requested, which the kernels of `cpu/first` do not give.
+//! Backends without kernels of their own for it compute it so, and every backend if the gradient of
+//! the input is requested, which the kernels of `cpu/first` do not give.
 
 use crate::operators::{
     BranchTensors, Branches, ConvInput, FirstGradients, FirstOp, FirstSaved, FusedSaved, FusedSums, LayerStatistics,
@@ -46,7 +46,8 @@ impl<B: SpikingGradients> Stored<B> {
     }
 }
 
-/// Gradients of the input and of weight, γ and β; `reduce` makes sums over the whole batch of those of this part.
+/// Gradients of the input and of weight, γ and β; `reduce` makes sums over the whole batch of those
+/// of this part.
 pub(crate) fn gradients_with_input<B: SpikingGradients>(
     gradient: FloatTensor<B>,
     input: FloatTensor<B>,

@@ -1,5 +1,5 @@
-//! Spiking operators for the tensor library Burn: neurons over whole sequences, convolution over spikes, fused layers,
-//! time maps, poolings and optimisers, registered as a backend extension.
+//! Spiking operators for the tensor library Burn: neurons over whole sequences, convolution over
+//! spikes, fused layers, time maps, poolings and optimisers, registered as a backend extension.
 //!
 //! ```text
 //!   functions of tensors (this file)
@@ -15,7 +15,8 @@
 //!   neuron, surrogate, ttm   equations
 //! ```
 //!
-//! No operator knows of other processes (see [`operators`]), and nothing here reads a file or a recipe.
+//! No operator knows of other processes (see [`operators`]), and nothing here reads a file or a
+//! recipe.
 // Printing panics if standard output or standard error cannot be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -29,6 +30,7 @@ pub mod error;
 pub mod gpu;
 pub mod neuron;
 pub mod operators;
+pub mod options;
 pub mod reference;
 pub mod surrogate;
 pub mod ttm;
@@ -38,6 +40,7 @@ pub use operators::{
     AdamWOp, Branch, BranchNorm, ConvOp, FusedOp, Geometry, Kernel, Moments, NeuronOp, Precision, Reduction, SgdOp,
     SharedBatch, Statistics, TilePool,
 };
+pub use options::{ComputeOptions, GpuPrecision};
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
@@ -70,8 +73,8 @@ pub fn conv_at(
     conv_for(input, weight, (stride, padding), kernel, precision, false)
 }
 
-/// As [`conv_at()`]; with `recompute_later` it is computed as if it were differentiated, because the pass will run
-/// again and then is.
+/// As [`conv_at()`]; with `recompute_later` it is computed as if it were differentiated, because
+/// the pass will run again and then is.
 pub fn conv_for(
     input: Tensor<4>,
     weight: Tensor<4>,
@@ -93,7 +96,7 @@ pub fn seed_gradient(end: Tensor<4>, gradient: Tensor<4>) -> Tensor<1> {
     Tensor::from_dispatch(<Dispatch as SpikingOps>::seed_gradient(end, gradient))
 }
 
-/// `sum` and `more` added, in place where `sum` is nobody else's.
+/// `sum` and `more` added, in place if no other tensor shares the storage of `sum`.
 ///
 /// # Shapes
 /// Both `[n]`.
@@ -101,7 +104,7 @@ pub fn accumulate(sum: Tensor<1>, more: Tensor<1>) -> Tensor<1> {
     Tensor::from_dispatch(<Dispatch as UpdateOps>::accumulate(sum.into_dispatch(), more.into_dispatch()))
 }
 
-/// Weight and momentum after a step of SGD; what is nobody else's is changed in place.
+/// Weight and momentum after a step of SGD, in place if no other tensor shares their storage.
 ///
 /// # Shapes
 /// All `[n]`.
@@ -111,7 +114,8 @@ pub fn sgd(weight: Tensor<1>, momentum: Tensor<1>, gradient: Tensor<1>, op: SgdO
     (Tensor::from_dispatch(weight), Tensor::from_dispatch(momentum))
 }
 
-/// Weight, first and second moment after a step of AdamW; what is nobody else's is changed in place.
+/// Weight, first and second moment after a step of AdamW, in place if no other tensor shares their
+/// storage.
 ///
 /// # Shapes
 /// All `[n]`.
@@ -128,7 +132,8 @@ pub fn adamw(
     (Tensor::from_dispatch(weight), Tensor::from_dispatch(first), Tensor::from_dispatch(second))
 }
 
-/// A branch of a fused layer: values, γ and β (or gain and shift) if it has a norm, and how it enters.
+/// A branch of a fused layer: values, γ and β (or gain and shift) if it has a norm, and how it
+/// enters.
 pub type FusedBranch = (Tensor<4>, Option<(Tensor<1>, Tensor<1>)>, Branch);
 
 /// A spiking layer whose current is the sum of one or two branches.
@@ -168,7 +173,8 @@ impl FusedLayer {
         }
     }
 
-    /// Its spikes, normalised by the statistics of the whole batch, which `reduction` makes of those of this part.
+    /// Its spikes, normalised by the statistics of the whole batch, which `reduction` makes of
+    /// those of this part.
     pub fn spikes(self, statistics: Vec<Option<Statistics>>, reduction: Reduction) -> Tensor<4> {
         let Self { branches, op } = self;
         Tensor::from_dispatch(<Dispatch as SpikingOps>::fused_in_batch(branches, op, Arc::new(statistics), reduction))
@@ -189,7 +195,8 @@ pub fn rounded(moments: &[Option<Moments>]) -> Vec<Option<Statistics>> {
     moments.iter().map(|m| m.as_ref().map(Moments::round)).collect()
 }
 
-/// Spikes of a layer that has the whole batch, and the statistics of the branches that are normalised by it.
+/// Spikes of a layer that has the whole batch, and the statistics of the branches that are
+/// normalised by it.
 ///
 /// # Shapes
 /// As [`FusedLayer`].
@@ -227,8 +234,8 @@ pub struct FirstInput {
     pub kernel: Kernel,
 }
 
-/// A convolution of an input that is mostly zeros and needs no gradient, and the fused layer of one branch that
-/// alone reads it (see [`cpu::first`]).
+/// A convolution of an input that is mostly zeros and needs no gradient, and the fused layer of one
+/// branch that alone reads it (see [`cpu::first`]).
 ///
 /// # Shapes
 /// γ and β `[C]`; the spikes `[T·B, H, W, C]`, smaller by the pooling.
@@ -244,7 +251,7 @@ impl FirstLayer {
     /// Reads the input once, for the other methods.
     ///
     /// # Panics
-    /// If the convolution is no such layer (see [`operators::fits`]).
+    /// If the convolution is no such layer (see [`FirstOp::fits`]).
     pub fn new(
         input: FirstInput,
         norm: Option<(Tensor<1>, Tensor<1>)>,
@@ -254,7 +261,7 @@ impl FirstLayer {
     ) -> Self {
         let FirstInput { x, weight, padding, kernel } = &input;
         let ([_, channels, height, width], [out, _, side, _]) = (x.dims(), weight.dims());
-        assert!(operators::fits(1, *padding, side, channels), "{:?} is no first layer's weight", weight.dims());
+        assert!(FirstOp::fits(1, *padding, side, channels), "{:?} is no first layer's weight", weight.dims());
         let geometry = Geometry { channels, height, width, out, kernel: side, stride: 1, padding: *padding };
         let (height, width) = (geometry.out_height(), geometry.out_width());
         let pool = pool.map(|(kernel, scale)| TilePool { kernel, scale, height, width, channels: out, last: true });

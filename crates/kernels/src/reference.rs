@@ -6,7 +6,7 @@ use crate::ttm::TimeMap;
 use burn::tensor::Tensor;
 use tickless_net::{Reset, SpikeMode, Surrogate};
 
-/// [`super::neuron`] as a loop over steps.
+/// [`super::neuron()`] as a loop over steps.
 ///
 /// The surrogate enters by the identity s = (s₀ − q(u)) held constant + q(u), where q has the
 /// surrogate as its derivative.
@@ -50,7 +50,7 @@ pub fn neuron(current: Tensor<4>, op: NeuronOp) -> Tensor<4> {
     Tensor::cat(spikes, 0)
 }
 
-/// [`super::map_time`] as sums of slices.
+/// [`super::map_time()`] as sums of slices.
 pub fn map_time(input: Tensor<4>, map: &TimeMap) -> Tensor<4> {
     let batch = input.dims()[0] / map.t_in();
     let step = |i: usize| input.clone().narrow(0, i * batch, batch);

@@ -15,7 +15,8 @@
 //! Source: Du et al., "Temporal Flexibility in Spiking Neural Networks", ICLR 2025, section 4.
 //!
 //! The map acts on time only, so it commutes with everything that acts on each step alone and
-//! linearly: conv(up(x)) = up(conv(x)). The model uses that (see [`crate::model`]).
+//! linearly: conv(up(x)) = up(conv(x)). A model uses that: it runs
+//! linear layers before a repeat.
 
 use rand::Rng;
 use rand::seq::index::sample;

@@ -94,6 +94,9 @@ pub fn main() -> ExitCode {
     {
         return fail(&anyhow::anyhow!("cannot make {n} threads: {e}"));
     }
+    if let Err(e) = crate::options::install() {
+        return fail(&e.into());
+    }
     let world = match World::join(matches!(cli.command, Command::Train(_))) {
         Ok(world) => world,
         Err(e) => return fail(&e),

@@ -19,9 +19,9 @@ use tickless_train::data::{Parts, Source};
 use tickless_train::device::Device;
 use tickless_train::evaluate::{Plan, Setting, across_steps, activity};
 use tickless_train::progress::{Progress, Silent};
+use tickless_train::run::trainer::Trainer;
 use tickless_train::run::{Job, RunFolder, train};
 use tickless_train::strategy::{Steps, by_name};
-use tickless_train::trainer::Trainer;
 
 /// What to compare.
 #[derive(Debug, Clone)]

@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use tickless_kernels::Precision;
 use tickless_net::{InputKind, Leak, LeakRule, Neuron, Reset, SpikeMode};
-use tickless_train::checkpoint::EpochMetrics;
 use tickless_train::evaluate::{LayerActivity, Point};
 use tickless_train::model::Model;
+use tickless_train::run::checkpoint::EpochMetrics;
 use tickless_train::run::{Loaded, RunFolder};
 
 /// `eval.json` of a run.

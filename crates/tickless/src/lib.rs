@@ -24,6 +24,7 @@ pub mod gather;
 mod interop;
 mod interrupt;
 mod kept;
+mod options;
 mod output;
 pub mod parity;
 mod progress;

@@ -6,8 +6,8 @@
 use crate::progress::Console;
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};
-use tickless_train::parallel::Ranks;
-use tickless_train::parallel::launch::Launched;
+use tickless_train::distributed::Ranks;
+use tickless_train::distributed::launch::Launched;
 
 /// How long the others leave the word to the first process.
 const FIRST_SPEAKS: Duration = Duration::from_secs(2);
@@ -17,7 +17,7 @@ const FIRST_SPEAKS: Duration = Duration::from_secs(2);
 pub struct World {
     launched: Option<Launched>,
     #[cfg(feature = "mpi")]
-    joined: Option<tickless_train::parallel::mpi::World>,
+    joined: Option<tickless_train::distributed::mpi::World>,
 }
 
 impl World {
@@ -26,7 +26,7 @@ impl World {
     /// # Errors
     /// If there are, and this command (`trains` tells) or this build is for one only.
     pub fn join(trains: bool) -> Result<Self> {
-        let launched = Launched::here();
+        let launched = Launched::from_variables(|name| std::env::var(name).ok());
         let Some(Launched { processes, rank }) = launched else { return Self::of(None) };
         let problem = if !trains {
             "only `tickless train` shares its work; start this command without mpirun"
@@ -45,7 +45,7 @@ impl World {
         Ok(Self {
             launched,
             #[cfg(feature = "mpi")]
-            joined: launched.map(|_| tickless_train::parallel::mpi::World::join()).transpose()?,
+            joined: launched.map(|_| tickless_train::distributed::mpi::World::join()).transpose()?,
         })
     }
 

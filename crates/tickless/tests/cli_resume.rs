@@ -149,7 +149,8 @@ fn ctrl_c_stops_between_two_steps_and_resumes_within_the_epoch() {
         assert!(!ran.stderr.contains("error"), "{ran:#?}");
         if more.is_empty() || ran.stderr.contains("stopped at epoch") {
             stopped += 1;
-            let position = tickless::train::checkpoint::Checkpoint::read(&scratch.at("run/checkpoint.safetensors"));
+            let position =
+                tickless::train::run::checkpoint::Checkpoint::read(&scratch.at("run/checkpoint.safetensors"));
             inside += usize::from(position.unwrap().position.batch > 0);
         }
         more = &["--resume"];
@@ -254,7 +255,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_a_good_checkpoint() {
         let error = ran.stderr.lines().last().unwrap_or_default();
         assert!(error.starts_with("error: ") && error.contains("at iteration "), "{ran:#?}");
         let checkpoint = scratch.at(&format!("{batch}/checkpoint.safetensors"));
-        let checkpoint = tickless::train::checkpoint::Checkpoint::read(&checkpoint).unwrap();
+        let checkpoint = tickless::train::run::checkpoint::Checkpoint::read(&checkpoint).unwrap();
         let bad = checkpoint.weights.tensors.iter().find(|(_, a)| a.data.iter().any(|v| !v.is_finite()));
         assert!(bad.is_none(), "{} of the kept checkpoint is not finite", bad.unwrap().0);
         assert!(!scratch.at(&format!("{batch}/weights.safetensors")).exists(), "it has not finished");

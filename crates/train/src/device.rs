@@ -2,13 +2,13 @@
 //!
 //! | name | build with | what it is | what runs there |
 //! |---|---|---|---|
-//! | `cpu` | always | Burn's Flex backend | the spike kernels of [`crate::kernels`] |
+//! | `cpu` | always | Burn's Flex backend | the spike kernels of [`tickless_kernels`] |
 //! | `wgpu` | `--features wgpu` | the first GPU that Vulkan, Metal or DirectX 12 reaches | neuron, norm + neuron, TTM, pooling and SGD as kernels of their own, convolutions by Burn |
 //! | `cuda` | `--features cuda` | the first Nvidia GPU | the same kernels, compiled by Nvidia's run-time compiler, opened when first used |
 //!
 //! Where there are several devices of a kind, `cuda:1` is the second, `wgpu:1` likewise, and workers of one training
 //! have one each ([`devices`]). Burn's own distributed training works on CUDA alone; ours sums on the host in rank
-//! order ([`crate::parallel`]), which works on every backend.
+//! order ([`crate::distributed`]), which works on every backend.
 //!
 //! Results of a GPU equal those of the CPU up to the order of additions; they are not bit-identical from run
 //! to run. A software Vulkan device (SwiftShader) is a `wgpu` device like any other, and slow.

@@ -14,18 +14,18 @@ use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::Recipe;
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Network, Neuron, Weights};
-use tickless_train::checkpoint::{Checkpoint, Position};
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::Device;
+use tickless_train::distributed::{Ranks, threads};
+use tickless_train::iteration::{StepReport, StepSetting, gradients};
 use tickless_train::loss::Loss;
 use tickless_train::model::Model;
-use tickless_train::norm::NormMode;
-use tickless_train::parallel::{Ranks, threads};
-use tickless_train::plan::initial_weights;
+use tickless_train::model::NormMode;
+use tickless_train::model::Sequence;
 use tickless_train::progress::{Progress, Silent};
-use tickless_train::sequence::Sequence;
-use tickless_train::step::{StepReport, StepSetting, gradients};
-use tickless_train::trainer::{Hooks, Trainer};
+use tickless_train::run::checkpoint::{Checkpoint, Position};
+use tickless_train::run::train_plan::initial_weights;
+use tickless_train::run::trainer::{Hooks, Trainer};
 use tickless_train::{Error, Result};
 
 /// A residual network: its second neuron sums two branches, one of them normalised.

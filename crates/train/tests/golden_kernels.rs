@@ -3,7 +3,7 @@
 mod common;
 
 use burn::tensor::{Device, Tensor};
-use common::{Compare, Golden, TimeMajor, batch_major, count, number, say, text, values};
+use common::{Compare, TimeMajor, batch_major, count, number, open, say, text, values};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
@@ -38,7 +38,7 @@ fn arrow(key: &str) -> (usize, usize) {
 
 #[test]
 fn golden_ttm_tables() {
-    let golden = Golden::open("ttm_tables.json");
+    let golden = open("ttm_tables.json");
     let tables = golden.json();
     let hard = tables["hard"].as_object().expect("`hard`");
     for (key, rows) in hard {
@@ -73,7 +73,7 @@ fn golden_ttm_tables() {
 
 #[test]
 fn golden_ttm_forward() {
-    let golden = Golden::open("ttm_forward.safetensors");
+    let golden = open("ttm_forward.safetensors");
     let mut compare = Compare::new("ttm_forward");
     for case in golden.cases() {
         let (name, a, b) = (text(&case["case"]), count(&case["t_in"]), count(&case["t_out"]));
@@ -91,7 +91,7 @@ fn golden_ttm_forward() {
 
 #[test]
 fn golden_neurons_of_the_method() {
-    let golden = Golden::open("neurons_mtt.safetensors");
+    let golden = open("neurons_mtt.safetensors");
     let mut compare = Compare::new("neurons_mtt");
     for case in golden.cases() {
         let (name, lambda) = (text(&case["case"]), number(&case["decay"]));
@@ -148,7 +148,7 @@ fn sinabs_neuron(case: &Value, surrogates: &Value) -> Result<Neuron, String> {
 
 #[test]
 fn golden_neurons_of_sinabs() {
-    let golden = Golden::open("neurons_sinabs.safetensors");
+    let golden = open("neurons_sinabs.safetensors");
     let mut compare = Compare::new("neurons_sinabs");
     let (mut left_out, mut compared) = (BTreeSet::new(), 0);
     for case in golden.cases() {
@@ -215,7 +215,7 @@ fn loss(name: &str) -> Loss {
 
 #[test]
 fn golden_losses() {
-    let golden = Golden::open("losses.safetensors");
+    let golden = open("losses.safetensors");
     let mut compare = Compare::new("losses");
     let device = Device::flex().autodiff();
     for case in golden.cases() {

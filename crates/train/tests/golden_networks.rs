@@ -3,7 +3,7 @@
 mod common;
 
 use burn::tensor::{Device, Tensor};
-use common::{Compare, Golden, TimeMajor, batch_major, count, counts, number, number_after, text, values};
+use common::{Compare, Golden, TimeMajor, batch_major, count, counts, number, number_after, open, text, values};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeSet;
@@ -13,11 +13,11 @@ use tickless_net::{
     Array, Conv, InputKind, Layer, LeakRule, Linear, Network, NetworkBuilder, Neuron, NodeId, Norm, Pool, Shape,
     TtmMode, Weights, fold,
 };
+use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
 use tickless_train::loss::Loss;
+use tickless_train::model::NormMode;
+use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Observer, Output, Pass, host};
-use tickless_train::norm::NormMode;
-use tickless_train::optimiser::{Optimiser, OptimiserState};
-use tickless_train::sequence::Sequence;
 
 /// Builds a network whose nodes are named as the file names their tensors, sizes from the tensors.
 struct Builder<'a> {
@@ -197,7 +197,7 @@ fn image(golden: &Golden, name: &str, device: &Device) -> Tensor<4> {
 
 #[test]
 fn golden_residual_network_in_one_configuration() {
-    let golden = Golden::open("tiny_tfsnn.safetensors");
+    let golden = open("tiny_tfsnn.safetensors");
     let mut compare = Compare::new("tiny_tfsnn single");
     let device = Device::flex();
     let weights = golden.part("w0");
@@ -234,7 +234,7 @@ fn golden_residual_network_in_one_configuration() {
 
 #[test]
 fn golden_residual_network_in_chained_mtt_iterations() {
-    let golden = Golden::open("tiny_tfsnn.safetensors");
+    let golden = open("tiny_tfsnn.safetensors");
     let mut compare = Compare::new("tiny_tfsnn mtt");
     let device = Device::flex();
     let weights = golden.part("w0");
@@ -266,7 +266,7 @@ fn golden_residual_network_in_chained_mtt_iterations() {
 
 #[test]
 fn golden_residual_network_calibrated_and_evaluated_at_several_t() {
-    let golden = Golden::open("tiny_tfsnn.safetensors");
+    let golden = open("tiny_tfsnn.safetensors");
     let mut compare = Compare::new("tiny_tfsnn calib");
     let device = Device::flex();
     let last = golden.index["mtt_configs"].as_array().expect("mtt_configs").len() - 1;
@@ -318,7 +318,7 @@ fn convnet(golden: &Golden, weights: &Weights) -> Arc<Network> {
 
 #[test]
 fn golden_network_on_event_frames_with_input_gradient() {
-    let golden = Golden::open("tiny_dvs_convnet.safetensors");
+    let golden = open("tiny_dvs_convnet.safetensors");
     let mut compare = Compare::new("tiny_dvs_convnet");
     let device = Device::flex();
     let weights = golden.part("w0");
@@ -343,7 +343,7 @@ fn golden_network_on_event_frames_with_input_gradient() {
 
 #[test]
 fn golden_folded_networks_give_the_golden_outputs() {
-    let golden = Golden::open("bn_fold.safetensors");
+    let golden = open("bn_fold.safetensors");
     let mut compare = Compare::new("bn_fold");
     let device = Device::flex();
     let mut weights = golden.part("orig");

@@ -11,22 +11,22 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use tickless_kernels::conv_at;
-use tickless_kernels::{Kernel, Precision};
+use tickless_kernels::{ComputeOptions, Kernel, Precision};
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::Recipe;
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Network, Neuron};
 use tickless_train::data::{Parts, Source};
 use tickless_train::evaluate::{Plan, Setting, across_steps};
+use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::iteration::{StepSetting, gradients};
 use tickless_train::loss::Loss;
+use tickless_train::model::NormMode;
+use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
-use tickless_train::norm::NormMode;
-use tickless_train::optimiser::{Optimiser, OptimiserState};
-use tickless_train::plan::initial_weights;
 use tickless_train::progress::Silent;
-use tickless_train::sequence::Sequence;
-use tickless_train::step::{StepSetting, gradients};
-use tickless_train::trainer::Trainer;
+use tickless_train::run::train_plan::initial_weights;
+use tickless_train::run::trainer::Trainer;
 
 const CHILD: &str = "TICKLESS_LOW_PRECISION_CHILD";
 
@@ -239,6 +239,10 @@ fn child() {
     if std::env::var_os(CHILD).is_none() {
         return;
     }
+    let options = ComputeOptions::from_variables(|name| std::env::var(name).ok());
+    if let Err(e) = options.and_then(ComputeOptions::install) {
+        return println!("\nRESULT {e}");
+    }
     let network = network("nmnist-wide");
     let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 1000);
     match Model::new(network, &weights, &Device::flex()) {
@@ -261,7 +265,7 @@ fn a_machine_without_the_instructions_runs_in_f32_and_says_so() {
 #[test]
 fn an_unknown_precision_is_refused_and_the_report_says_what_each_layer_took() {
     let refused = run_child(&[("TICKLESS_PRECISION", "fp8")]).0;
-    assert_eq!(refused, "RESULT unknown precision `fp8`; known: f32, bf16, int8");
+    assert_eq!(refused, "RESULT TICKLESS_PRECISION: unknown precision `fp8`; known: f32, bf16, int8");
     let all = [("TICKLESS_PRECISION", "int8"), ("TICKLESS_KERNEL", "dense"), ("TICKLESS_KERNEL_REPORT", "1")];
     let report = run_child(&all).1;
     assert!(report.contains("forward: int8"), "{report}");

@@ -11,9 +11,9 @@ use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{NeuronOp, neuron, reference};
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::{Conv, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, Pool, Shape, TtmMode};
+use tickless_train::model::NormMode;
+use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
-use tickless_train::norm::NormMode;
-use tickless_train::sequence::Sequence;
 
 /// Multiples of 1/8 up to 1: sums of their products are exact in f32, in any order.
 fn dyadic(n: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {

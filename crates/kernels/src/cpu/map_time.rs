@@ -4,9 +4,10 @@
 //! y[j] = Σ_i w_ji·x[i]
 //! ```
 //!
-//! Few input steps go into an output step, so memory bounds it: each piece of an output step is written once, by its
-//! first term, and the others are added while it lies in the first-level cache. Terms are added in the order of the
-//! map, whoever does it: results do not depend on the number of threads.
+//! Few input steps go into an output step, so memory bounds it: each piece of an output step is
+//! written once, by its first term, and the others are added while it lies in the first-level
+//! cache. Terms are added in the order of the map, whoever does it: results do not depend on the
+//! number of threads.
 
 use super::memory::{full, room};
 use super::tensor::{from_vec, values};

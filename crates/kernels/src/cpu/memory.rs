@@ -1,8 +1,8 @@
 //! Memory for large tensors.
 //!
-//! Zeros are written by all threads: one alone would spend longer on a layer's output than the layer
-//! does. What a kernel writes whole is not filled before it is: on maps of many megabytes that is a pass
-//! over memory saved.
+//! Zeros are written by all threads: one alone would spend longer on a layer's output than the
+//! layer does. What a kernel writes whole is not filled before it is: on maps of many megabytes
+//! that is a pass over memory saved.
 
 use rayon::prelude::*;
 use std::mem::{ManuallyDrop, MaybeUninit};

@@ -1,4 +1,5 @@
-//! The operators on the CPU (the tensor library's Flex backend): where the function of each operator is.
+//! The operators on the CPU (the tensor library's Flex backend): where the function of each
+//! operator is.
 
 pub mod conv;
 pub mod first;

@@ -27,7 +27,8 @@ pub(crate) fn forward(input: FlexTensor, op: TilePool) -> FlexTensor {
     from_vec(out, shape)
 }
 
-/// One row of windows: `[ow, c]` from `[k, width, c]`, by the largest block of channels that a pixel is a multiple of.
+/// One row of windows: `[ow, c]` from `[k, width, c]`, by the largest block of channels that a
+/// pixel is a multiple of.
 #[inline(always)]
 pub(crate) fn sums_row(row: &mut [f32], from: &[f32], op: TilePool) {
     match op.channels {
@@ -112,7 +113,8 @@ pub(crate) fn spread_rows(rows: &mut [f32], from: &[f32], op: TilePool) {
     }
 }
 
-/// One row of gradients to a row of the input, by the largest block of channels that a pixel is a multiple of.
+/// One row of gradients to a row of the input, by the largest block of channels that a pixel is a
+/// multiple of.
 #[inline(always)]
 fn spread_row(row: &mut [f32], from: &[f32], op: TilePool) {
     match op.channels {
@@ -140,8 +142,8 @@ fn spread<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
     }
 }
 
-/// The planes of `len` values, in parallel, many at a time where they have one channel: one alone is too
-/// little work.
+/// The planes of `len` values, in parallel, many at a time where they have one channel: one alone
+/// is too little work.
 fn planes(data: &mut [f32], len: usize, channels: usize) -> impl ParallelIterator<Item = (usize, &mut [f32])> {
     data.par_chunks_mut(len.max(1)).with_min_len(64usize.div_ceil(channels)).enumerate()
 }

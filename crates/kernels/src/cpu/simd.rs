@@ -4,31 +4,22 @@
 //! set; [`Isa::detect`] chooses at run time. The portable form is the scalar twin that the others
 //! are tested against. It rounds products (no fused multiply-add), so results agree to rounding.
 
+use crate::options::ComputeOptions;
 use std::sync::OnceLock;
+
+pub use crate::options::Isa;
 
 /// Number of lanes of every implementation.
 pub const LANES: usize = 16;
 
-/// An instruction set that the kernels are compiled for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isa {
-    /// 512-bit vectors.
-    Avx512,
-    /// Pairs of 256-bit vectors.
-    Avx2,
-    /// What the compiler makes of arrays.
-    Portable,
-}
-
 impl Isa {
-    /// The best that this machine has; `TICKLESS_SIMD` (`avx2`, `portable`) can only lower it.
+    /// The best that this machine has and the program's [`ComputeOptions`] allow.
     pub fn detect() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| {
-            let all = Self::available();
-            let wanted = std::env::var("TICKLESS_SIMD").unwrap_or_default();
-            let named = all.iter().find(|i| format!("{i:?}").eq_ignore_ascii_case(&wanted));
-            *named.unwrap_or(&all[0])
+            let (all, limit) = (Self::available(), ComputeOptions::installed().instructions);
+            let best = all.iter().find(|isa| limit.is_none_or(|limit| limit.is_at_least(**isa)));
+            *best.unwrap_or(&Self::Portable)
         })
     }
 

@@ -1,4 +1,4 @@
-//! The neuron's equations in the language of GPU kernels, once: those of [`crate::neuron`] and
+//! The neuron's equations in the language of GPU kernels, once: those of [`mod@crate::neuron`] and
 //! [`crate::surrogate`].
 //!
 //! What never changes within a layer (reset, spike mode, surrogate) is settled when a kernel is compiled.

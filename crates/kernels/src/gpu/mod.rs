@@ -22,6 +22,7 @@ use crate::operators::{
     NormParameters, NormSums, SgdOp, SgdTensors, TilePool, implement_spiking_gradients, implement_spiking_ops,
     implement_update_ops,
 };
+use crate::options::GpuPrecision;
 use crate::ttm::TimeMap;
 use burn::backend::ops::{ConvOptions, FloatTensorOps};
 use burn::backend::tensor::FloatTensor;
@@ -31,7 +32,7 @@ use burn_cubecl::kernel::conv::{ConvStrategy, conv_data_backward, conv_forward, 
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::{permute_nchw_to_nhwc, permute_nhwc_to_nchw};
 use burn_cubecl::tensor::CubeTensor;
-use precision::{Precision, whole};
+use precision::whole;
 use std::sync::Arc;
 
 use adamw::step as adamw;
@@ -60,7 +61,7 @@ fn conv(input: CubeTensor, weight: CubeTensor, op: ConvOp) -> CubeTensor {
 }
 
 fn conv_and_input(input: CubeTensor, weight: CubeTensor, op: ConvOp) -> (CubeTensor, CubeTensor) {
-    let short = Precision::chosen();
+    let short = GpuPrecision::chosen();
     let (input, weight) = (short.round(input), short.round(weight));
     let x = permute_nhwc_to_nchw(input.clone());
     let y = conv_forward::<2>(x, weight, None, options(&op.geometry), ConvStrategy::default());
@@ -68,7 +69,7 @@ fn conv_and_input(input: CubeTensor, weight: CubeTensor, op: ConvOp) -> (CubeTen
 }
 
 fn conv_input_gradient(gradient: CubeTensor, weight: CubeTensor, op: ConvOp) -> CubeTensor {
-    let (g, short) = (op.geometry, Precision::chosen());
+    let (g, short) = (op.geometry, GpuPrecision::chosen());
     let (gradient, weight) = (short.round(gradient), short.round(weight));
     let shape = Shape::new([gradient.meta.shape()[0], g.channels, g.height, g.width]);
     let d = permute_nhwc_to_nchw(gradient);
@@ -79,7 +80,7 @@ fn conv_input_gradient(gradient: CubeTensor, weight: CubeTensor, op: ConvOp) -> 
 fn conv_weight_gradient(gradient: CubeTensor, input: CubeTensor, op: ConvOp) -> CubeTensor {
     let g = op.geometry;
     let shape = Shape::new([g.out, g.channels, g.kernel, g.kernel]);
-    let (x, d) = (permute_nhwc_to_nchw(input), permute_nhwc_to_nchw(Precision::chosen().round(gradient)));
+    let (x, d) = (permute_nhwc_to_nchw(input), permute_nhwc_to_nchw(GpuPrecision::chosen().round(gradient)));
     let w = conv_weight_backward::<2>(x, d, shape, options(&g), ConvStrategy::default());
     whole(w.expect(CHECKED))
 }

@@ -14,8 +14,8 @@ pub struct ConvOp {
     pub kernel: Kernel,
     /// At which precision.
     pub precision: Precision,
-    /// The pass runs without autodiff and will run again with it, so the kernels of training run: both passes must
-    /// give the same bits.
+    /// The pass runs without autodiff and will run again with it, so the kernels of training run:
+    /// both passes must give the same bits.
     pub recompute_later: bool,
 }
 
@@ -38,13 +38,6 @@ pub enum Kernel {
     Dense,
     /// The tensor library's operators: the reference.
     Plain,
-}
-
-impl Kernel {
-    /// From `TICKLESS_KERNEL` (`auto`, `sparse`, `dense`, `plain`); `auto` where it is not set.
-    pub fn from_env() -> Self {
-        std::env::var("TICKLESS_KERNEL").ok().and_then(|v| v.parse().ok()).unwrap_or_default()
-    }
 }
 
 impl FromStr for Kernel {
@@ -77,20 +70,13 @@ pub enum Precision {
     F32,
     /// Weights, inputs and gradients rounded to bf16, sums in f32; for training and inference.
     Bf16,
-    /// Weights of 8 bits with a scale for each output channel, spikes and counts exact; for inference.
+    /// Weights of 8 bits with a scale for each output channel, spikes and counts exact; for
+    /// inference.
     Int8,
 }
 
 impl Precision {
     const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
-
-    /// From `TICKLESS_PRECISION` (`f32`, `bf16`, `int8`); `f32` where it is not set.
-    ///
-    /// # Errors
-    /// If the word is another.
-    pub fn from_env() -> Result<Self> {
-        std::env::var("TICKLESS_PRECISION").map_or(Ok(Self::F32), |v| v.parse())
-    }
 
     /// Refuses what cannot be trained at.
     ///

@@ -1,4 +1,5 @@
-//! A first layer: a convolution of an input that is mostly zeros, and the fused layer that alone reads it.
+//! A first layer: a convolution of an input that is mostly zeros, and the fused layer that alone
+//! reads it.
 
 use super::{ConvOp, Encoded, FusedOp, Kernel, LayerStatistics, NormParameters, NormSums, Precision};
 use burn::backend::Backend;
@@ -16,14 +17,16 @@ pub struct FirstOp {
     pub fused: FusedOp,
 }
 
-/// Whether a convolution (stride, padding, kernel side, input channels) can be such a layer.
-pub fn fits(stride: usize, padding: usize, side: usize, channels: usize) -> bool {
-    stride == 1 && padding < side && channels <= MOST_CHANNELS
-}
+impl FirstOp {
+    /// Whether a convolution (stride, padding, kernel side, input channels) can be such a layer.
+    pub fn fits(stride: usize, padding: usize, side: usize, channels: usize) -> bool {
+        stride == 1 && padding < side && channels <= MOST_CHANNELS
+    }
 
-/// Whether the kernels that were asked for are those of this folder.
-pub fn wanted(kernel: Kernel, precision: Precision) -> bool {
-    matches!(kernel, Kernel::Auto | Kernel::Sparse) && precision == Precision::F32
+    /// Whether its kernels are among those that were asked for.
+    pub fn wanted(kernel: Kernel, precision: Precision) -> bool {
+        matches!(kernel, Kernel::Auto | Kernel::Sparse) && precision == Precision::F32
+    }
 }
 
 /// What a first layer saves for its backward pass.

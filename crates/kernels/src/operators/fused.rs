@@ -183,7 +183,8 @@ impl<B: Backend> Branches<B> {
         self.into_vec().into_iter().flat_map(of).collect()
     }
 
-    /// The same of another backend, tensor by tensor in the order of [`into_tensors`](Self::into_tensors).
+    /// The same of another backend, tensor by tensor in the order of
+    /// [`into_tensors`](Self::into_tensors).
     pub fn map<D: Backend>(self, mut f: impl FnMut(FloatTensor<B>) -> FloatTensor<D>) -> Branches<D> {
         match self {
             Self::One(a) => Branches::One(a.map(&mut f)),
@@ -192,7 +193,8 @@ impl<B: Backend> Branches<B> {
     }
 }
 
-/// Statistics of the whole batch at the branches of a layer; `None` for a branch that is not normalised by the batch.
+/// Statistics of the whole batch at the branches of a layer; `None` for a branch that is not
+/// normalised by the batch.
 pub type LayerStatistics = Arc<Vec<Option<Statistics>>>;
 
 /// What a fused layer saves for its backward pass.

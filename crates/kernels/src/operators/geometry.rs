@@ -2,7 +2,8 @@
 //!
 //! y[n, oy, ox, co] = Σ_{ky, kx, ci} x[n, oy·s + ky − p, ox·s + kx − p, ci] · w[co, ci, ky, kx]
 
-/// Sizes of a convolution without groups and dilation; square kernel, same stride and padding both ways.
+/// Sizes of a convolution without groups and dilation; square kernel, same stride and padding both
+/// ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Geometry {
     /// Input channels.

@@ -1,15 +1,18 @@
-//! The operators: what a backend must offer beyond those of the tensor library, each signature once.
+//! The operators: what a backend must offer beyond those of the tensor library, each signature
+//! once.
 //!
-//! [`SpikingOps`] is what a network calls, on any backend and through autodiff. [`SpikingGradients`] is what the
-//! autodiff rule calls on the backend below it. [`UpdateOps`] changes weights, outside any graph. The files of this
-//! folder describe the operators; how they are computed stands in one folder for each backend.
+//! [`SpikingOps`] is what a network calls, on any backend and through autodiff.
+//! [`SpikingGradients`] is what the autodiff rule calls on the backend below it. [`UpdateOps`]
+//! changes weights, outside any graph. The files of this folder describe the operators; how they
+//! are computed stands in one folder for each backend.
 //!
-//! A backend implements a trait by a macro of its name, which forwards every operator to the function of the same
-//! name in the module that calls the macro: `cpu/mod.rs` is a table of them.
+//! A backend implements a trait by a macro of its name, which forwards every operator to the
+//! function of the same name in the module that calls the macro: `cpu/mod.rs` is a table of them.
 //!
-//! No operator knows of other processes. If a batch is shared, whoever shares it adds up the [`Moments`] between
-//! [`SpikingOps::fused_moments`] and [`SpikingOps::fused`], and the [`NormSums`] through a [`Reduction`] that the
-//! autodiff rule calls between [`SpikingGradients::fused_sums`] and [`SpikingGradients::fused_gradients`].
+//! No operator knows of other processes. If a batch is shared, whoever shares it adds up the
+//! [`Moments`] between [`SpikingOps::fused_moments`] and [`SpikingOps::fused`], and the
+//! [`NormSums`] through a [`Reduction`] that the autodiff rule calls between
+//! [`SpikingGradients::fused_sums`] and [`SpikingGradients::fused_gradients`].
 
 mod conv;
 mod encoded;
@@ -23,7 +26,7 @@ mod update;
 
 pub use conv::{ConvOp, Kernel, Precision};
 pub use encoded::Encoded;
-pub use first::{FirstGradients, FirstOp, FirstSaved, FirstSums, fits, wanted};
+pub use first::{FirstGradients, FirstOp, FirstSaved, FirstSums};
 pub use fused::{
     Branch, BranchNorm, BranchTensors, Branches, FusedOp, FusedSaved, FusedSums, LayerStatistics, Moments,
     NormParameters, NormSums, Statistics,
@@ -66,8 +69,8 @@ pub(crate) use implement;
 
 /// Declares a trait of operators and the macro that implements it.
 ///
-/// What stands after `differentiated` has a default that suffices where nothing is differentiated. (The first
-/// argument is a dollar sign for the parameters of the macro that is declared.)
+/// What stands after `differentiated` has a default that suffices where nothing is differentiated.
+/// (The first argument is a dollar sign for the parameters of the macro that is declared.)
 macro_rules! operators {
     (($d:tt) as $implement:ident: $(#[$($attribute:tt)*])* pub trait $trait:ident: $bound:ident {
         $($required:tt)*
@@ -146,8 +149,8 @@ operators! { ($) as implement_spiking_ops:
             Self::fused(branches, op, statistics)
         }
 
-        /// As [`first`](Self::first); its backward pass adds up the batch by `reduction`. `input` is what was
-        /// encoded: it is kept in case its own gradient is requested.
+        /// As [`first`](Self::first); its backward pass adds up the batch by `reduction`. `input`
+        /// is what was encoded: it is kept in case its own gradient is requested.
         fn first_in_batch(
             input: FloatTensor<Self>,
             encoded: Encoded,
@@ -232,7 +235,8 @@ operators! { ($) as implement_spiking_gradients:
             op: ConvOp,
         ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-        /// Gradients of the terms of a fused layer's current, and their sums over this part of the batch.
+        /// Gradients of the terms of a fused layer's current, and their sums over this part of the
+        /// batch.
         fn fused_sums(gradient: FloatTensor<Self>, layer: FusedSaved<Self>) -> FusedSums<Self>;
 
         /// Gradients of all tensors of a fused layer; `of_batch` are the sums over the whole batch.
@@ -242,10 +246,12 @@ operators! { ($) as implement_spiking_gradients:
             layer: FusedSaved<Self>,
         ) -> Branches<Self>;
 
-        /// Sums over active inputs and this part of the batch, of which the gradients of a first layer are made.
+        /// Sums over active inputs and this part of the batch, of which the gradients of a first
+        /// layer are made.
         fn first_sums(gradient: FloatTensor<Self>, layer: FirstSaved<Self>) -> FirstSums;
 
-        /// Gradients of weight and norm of a first layer; `of_batch` are the sums over the whole batch.
+        /// Gradients of weight and norm of a first layer; `of_batch` are the sums over the whole
+        /// batch.
         fn first_gradients(
             sums: FirstSums,
             of_batch: Option<NormSums>,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 pub trait SharedBatch: Debug + Send + Sync {
     /// Replaces sums over this part by the sums over all parts.
     ///
-    /// A backward pass cannot return an error: an implementation that fails leaves the values as they are, and keeps
-    /// the error for the caller of the backward pass.
+    /// A backward pass cannot return an error: an implementation that fails leaves the values as
+    /// they are, and keeps the error for the caller of the backward pass.
     fn sum(&self, values: &mut [f64]);
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::{Device, devices, listed};
-use tickless_train::parallel::{Ranks, threads};
+use tickless_train::distributed::{Ranks, threads};
 use tickless_train::progress::Progress;
 use tickless_train::run::{Job, RunFolder, train_as};
 

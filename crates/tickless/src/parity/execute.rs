@@ -177,7 +177,8 @@ pub fn clocked(
     step_us: Option<f64>,
 ) -> Result<Executed> {
     use tickless_events::Framing;
-    use tickless_train::{model::Pass, norm::NormMode, seed, sequence::Sequence};
+    use tickless_train::model::{NormMode, Pass, Sequence};
+    use tickless_train::seed;
     let network = model.network().clone();
     let spiking = network.spiking();
     let shape = network.input().shape;

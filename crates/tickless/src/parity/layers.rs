@@ -14,10 +14,10 @@ use tickless_engine::{Recording, Spike};
 use tickless_kernels::neuron;
 use tickless_net::{Array, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, NodeId, Shape, Weights};
 use tickless_train::device::Device;
+use tickless_train::model::NormMode;
+use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
-use tickless_train::norm::NormMode;
 use tickless_train::seed;
-use tickless_train::sequence::Sequence;
 
 /// Values of one batch of maps at most.
 const BATCH_VALUES: usize = 1 << 22;

@@ -5,7 +5,7 @@ mod before;
 mod common;
 mod limits;
 
-use common::{RECIPE, Scratch};
+use common::{RECIPE, Ran, Scratch};
 use tickless::events::Event;
 use tickless::events::formats::nmnist_bin;
 
@@ -349,5 +349,25 @@ fn unknown_subcommands_and_options_end_with_code_2() {
         let ran = Scratch::new().run(args);
         assert_eq!(ran.code, Some(2), "{ran:#?}");
         assert!(ran.stdout.is_empty(), "{ran:#?}");
+    }
+}
+
+#[test]
+fn an_unknown_value_of_a_variable_is_refused_by_every_command_before_it_does_anything() {
+    let scratch = Scratch::small();
+    for (name, value, known) in [
+        ("TICKLESS_KERNEL", "sprase", "auto, sparse, dense, plain"),
+        ("TICKLESS_PRECISION", "fp8", "f32, bf16, int8"),
+        ("TICKLESS_GPU_PRECISION", "f16", "f32, flex32, bf16"),
+        ("TICKLESS_SIMD", "avx3", "avx512, avx2, portable"),
+        ("TICKLESS_KERNEL_REPORT", "yes", "0, 1"),
+    ] {
+        let args = ["train", "small.toml", "--output", "run"];
+        let out = scratch.command(&args).env(name, value).output().expect("the program starts");
+        let ran = Ran::of(&args, out);
+        assert_eq!(ran.code, Some(2), "{ran:#?}");
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:#?}");
+        assert!([name, value, known].iter().all(|word| ran.stderr.contains(word)), "{ran:#?}");
+        assert!(!scratch.at("run").exists(), "{name}");
     }
 }

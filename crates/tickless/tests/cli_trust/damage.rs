@@ -4,7 +4,7 @@ use super::common::{RECIPE, Scratch};
 use super::random;
 use std::collections::HashMap;
 use tickless::net::{Array, WeightFile, Weights};
-use tickless::train::checkpoint::Checkpoint;
+use tickless::train::run::checkpoint::Checkpoint;
 
 /// Bits that are flipped in each file.
 const FLIPS: usize = 200;

@@ -2,8 +2,8 @@
 
 use super::common::{RECIPE, Scratch};
 use tickless::net::Weights;
-use tickless::train::checkpoint::Checkpoint;
 use tickless::train::run::RunFolder;
+use tickless::train::run::checkpoint::Checkpoint;
 
 /// Changes the weights of a run; the file is whole, with its checksum.
 fn change(scratch: &Scratch, run: &str, f: impl Fn(&mut Weights)) {

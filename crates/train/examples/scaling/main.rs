@@ -23,13 +23,13 @@ use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Network, Neuron};
 use tickless_train::error::{Error, Result};
+use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::iteration::{StepSetting, gradients};
 use tickless_train::loss::Loss;
 use tickless_train::model::Model;
-use tickless_train::norm::NormMode;
-use tickless_train::optimiser::{Optimiser, OptimiserState};
+use tickless_train::model::NormMode;
+use tickless_train::model::Sequence;
 use tickless_train::seed;
-use tickless_train::sequence::Sequence;
-use tickless_train::step::{StepSetting, gradients};
 
 // What the command-line program allocates with.
 #[global_allocator]

@@ -2,7 +2,7 @@
 
 use super::{SampleId, Source};
 use crate::error::{Error, Result};
-use crate::sequence::Sequence;
+use crate::model::Sequence;
 use burn::tensor::Device;
 use tickless_events::augment::{EventAugment, FrameAugment, ImageAugment, stream};
 use tickless_events::rng::Rng;

@@ -4,8 +4,8 @@
 //! into t₁ frames); the leak belongs to the step or to time, as asked.
 
 use super::{Score, Setting};
-use crate::calibrate::Calibration;
 use crate::error::Result;
+use crate::evaluate::calibrate::Calibration;
 use crate::model::Model;
 use crate::progress::{Progress, Silent};
 use serde::{Deserialize, Serialize};

@@ -4,8 +4,8 @@ use super::Setting;
 use crate::data::SampleId;
 use crate::error::Result;
 use crate::model::Model;
+use crate::model::Sequence;
 use crate::progress::Progress;
-use crate::sequence::Sequence;
 use serde::{Deserialize, Serialize};
 use tickless_net::{Layer, LeakRule};
 

@@ -2,18 +2,17 @@
 
 mod across_steps;
 mod activity;
+pub mod calibrate;
 
 pub use across_steps::{Plan, Point, across_steps, at_configuration};
 pub use activity::{LayerActivity, SpikeCounts, activity, spike_counts};
 
 use crate::data::{SampleId, Source, prefetch};
 use crate::error::{Error, Result};
-use crate::model::{Model, Observer, Pass};
-use crate::norm::NormMode;
+use crate::model::readout::{largest, time_mean};
+use crate::model::{Model, NormMode, Observer, Pass, Sequence};
 use crate::progress::Progress;
 use crate::seed;
-use crate::sequence::Sequence;
-use burn::tensor::Tensor;
 use tickless_net::{InputKind, LeakRule};
 
 /// How many were right.
@@ -50,29 +49,6 @@ impl Score {
             self.loss_sum += sum.ln() - (f64::from(row[label]) - max);
         }
     }
-}
-
-/// Index of the largest value; the lowest index among equals.
-pub fn largest(row: &[f32]) -> usize {
-    let mut best = 0;
-    for (i, v) in row.iter().enumerate() {
-        if *v > row[best] {
-            best = i;
-        }
-    }
-    best
-}
-
-/// Time-mean logits `[B·C]` on the host from `[T, B, C]`.
-pub fn time_mean(logits: Tensor<3>) -> Vec<f32> {
-    let [t, b, c] = logits.dims();
-    let all: Vec<f32> = logits.into_data().try_into_vec().expect("every tensor of this crate is f32");
-    let mut mean = vec![0.0f32; b * c];
-    for step in all.chunks(b * c) {
-        mean.iter_mut().zip(step).for_each(|(m, v)| *m += v);
-    }
-    mean.iter_mut().for_each(|m| *m /= t as f32);
-    mean
 }
 
 /// What stays the same over one evaluation.

@@ -1,18 +1,27 @@
 //! A network with its weights as tensors; a [`Pass`] runs it.
 
+mod forward;
+mod fusion;
+mod linear;
+pub mod norm;
 mod pass;
+pub mod readout;
+pub mod sequence;
+mod spiking;
 
-pub(crate) use pass::Walk;
-pub use pass::{Observer, Output, Pass, check_configuration};
+pub(crate) use forward::Walk;
+pub use forward::{Observer, Output, check_configuration};
+pub use norm::NormMode;
+pub use pass::Pass;
+pub use sequence::Sequence;
 
+use crate::distributed::Ranks;
 use crate::error::Result;
-use crate::layers;
-use crate::norm::Running;
-use crate::parallel::Ranks;
 use burn::tensor::{Device, Tensor, TensorData};
+use norm::Running;
 use std::path::Path;
 use std::sync::Arc;
-use tickless_kernels::{Kernel, Precision};
+use tickless_kernels::{ComputeOptions, Kernel, Precision};
 use tickless_net::{Array, Layer, Network, Pool, Weights};
 
 /// One trainable tensor, kept flat.
@@ -51,7 +60,7 @@ impl Model {
     /// Puts weights on a device.
     ///
     /// # Errors
-    /// If they do not fit the network, or `TICKLESS_PRECISION` is no precision.
+    /// If they do not fit the network.
     pub fn new(network: Arc<Network>, weights: &Weights, device: &Device) -> Result<Self> {
         weights.check(&network, Path::new("<memory>"))?;
         let flat = |a: &Array| Tensor::<1>::from_data(TensorData::new(a.data.clone(), [a.data.len()]), device);
@@ -67,9 +76,10 @@ impl Model {
                 Ok(Running::new(n.name.clone(), get("running_mean")?, get("running_var")?))
             })
             .collect::<Result<_>>()?;
-        let (fused, pooled) = (layers::fused_nodes(&network), layers::pooled_nodes(&network));
-        let first = layers::first_nodes(&network, &fused);
-        let (kernel, precision, ranks) = (Kernel::from_env(), Precision::from_env()?, Ranks::alone());
+        let (fused, pooled) = (fusion::fused_nodes(&network), fusion::pooled_nodes(&network));
+        let first = fusion::first_nodes(&network, &fused);
+        let ComputeOptions { kernel, precision, .. } = ComputeOptions::installed();
+        let ranks = Ranks::alone();
         Ok(Self {
             network,
             device: device.clone(),
@@ -85,13 +95,13 @@ impl Model {
         })
     }
 
-    /// The same with these kernels; [`Model::new`] takes them from `TICKLESS_KERNEL`.
+    /// The same with these kernels; [`Model::new`] takes those of the program's [`ComputeOptions`].
     pub fn with_kernel(self, kernel: Kernel) -> Self {
         Self { kernel, ..self }
     }
 
-    /// The same at this precision; [`Model::new`] takes it from `TICKLESS_PRECISION`. Layers that have no such
-    /// kernel, or a faster one in f32, stay in f32 (`TICKLESS_KERNEL_REPORT` says which).
+    /// The same at this precision; [`Model::new`] takes that of the program's [`ComputeOptions`]. Layers that have no
+    /// such kernel, or a faster one in f32, stay in f32 (the report says which).
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
     }
@@ -107,7 +117,7 @@ impl Model {
     }
 
     /// The same, whose stages run again backward instead of keeping what their layers made: the same gradients in
-    /// less memory and more time ([`gradients`](crate::step::gradients)).
+    /// less memory and more time ([`gradients`](crate::iteration::gradients)).
     pub fn with_recompute(self, recompute: bool) -> Self {
         Self { recompute, ..self }
     }

@@ -1,43 +1,9 @@
 //! What a run was: seed, versions, machine, data, network. Kept as `run.json`.
 
-use crate::checkpoint::Position;
+use super::checkpoint::Position;
+use super::machine::Machine;
 use serde::{Deserialize, Serialize};
 use tickless_net::recipe::{LARGEST_STEPS, Recipe};
-
-/// The machine a run was made on, as far as the system says.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Machine {
-    /// Model of the processor; empty where unknown.
-    pub cpu: String,
-    /// Cores that this process may use.
-    pub cores: usize,
-    /// Main memory in GB (10⁹ bytes); 0 where unknown.
-    pub memory_gb: f64,
-    /// Operating system and architecture.
-    pub os: String,
-    /// Threads that compute.
-    pub threads: usize,
-}
-
-impl Machine {
-    /// This machine.
-    pub fn here() -> Self {
-        let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
-        let value = |text: &str, key: &str| {
-            let line = text.lines().find(|l| l.starts_with(key))?;
-            Some(line.split_once(':')?.1.trim().to_owned())
-        };
-        let cpu = value(&read("/proc/cpuinfo"), "model name").unwrap_or_default();
-        let kb = value(&read("/proc/meminfo"), "MemTotal").and_then(|v| v.trim_end_matches(" kB").parse::<f64>().ok());
-        Self {
-            cpu,
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
-            memory_gb: kb.map_or(0.0, |k| (k * 1024.0 / 1e8).round() / 10.0),
-            os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            threads: rayon::current_num_threads(),
-        }
-    }
-}
 
 /// What a run was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,11 @@
 //! Reading and writing a run folder. Every file is written whole or not at all.
 
+use super::checkpoint::{Checkpoint, EpochMetrics};
 use super::facts::RunFacts;
 use super::made::Made;
-use crate::calibrate::Calibration;
-use crate::checkpoint::{Checkpoint, EpochMetrics};
 use crate::data::{Parts, Source};
 use crate::error::{Error, Result};
+use crate::evaluate::calibrate::Calibration;
 use crate::model::Model;
 use burn::tensor::Device;
 use serde::Serialize;

@@ -1,22 +1,23 @@
 //! One training from recipe to weights, in a folder, resumable at any moment.
 
-use super::facts::{FORMAT, Machine, RunFacts};
+use super::checkpoint::{Checkpoint, EpochMetrics};
+use super::conditions::Conditions;
+use super::facts::{FORMAT, RunFacts};
 use super::folder::RunFolder;
 use super::lock::Lock;
+use super::machine::Machine;
 use super::made::Made;
+use super::train_plan::initial_weights;
+use super::trainer::{Hooks, Trainer};
 use super::warnings::warnings;
-use crate::checkpoint::{Checkpoint, EpochMetrics};
-use crate::conditions::Conditions;
 use crate::data::{Kept, Parts, Source};
+use crate::distributed::Ranks;
 use crate::error::{Error, Result};
-use crate::parallel::Ranks;
-use crate::plan::initial_weights;
 use crate::progress::Progress;
 use crate::strategy::{self, Steps};
-use crate::trainer::{Hooks, Trainer};
 use burn::tensor::Device;
 use std::sync::Arc;
-use tickless_kernels::{Kernel, Precision};
+use tickless_kernels::ComputeOptions;
 use tickless_net::recipe::Recipe;
 use tickless_net::{InputKind, Layer, Network, Weights};
 
@@ -191,7 +192,8 @@ fn conditions(
     workers: usize,
     progress: &dyn Progress,
 ) -> Result<(Conditions, Vec<String>)> {
-    let now = Conditions::here(Kernel::from_env(), Precision::from_env()?, job.device, job.source, workers)?;
+    let ComputeOptions { kernel, precision, .. } = ComputeOptions::installed();
+    let now = Conditions::here(kernel, precision, job.device, job.source, workers)?;
     let Some(checkpoint) = checkpoint else { return Ok((now, Vec::new())) };
     let differences = checkpoint.conditions.differences(&now);
     if !differences.is_empty() && !job.allow_changed {

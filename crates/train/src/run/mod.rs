@@ -11,13 +11,19 @@
 //! results.lock            held while one of these is read, changed and written
 //! ```
 
+pub mod checkpoint;
+pub mod conditions;
 mod facts;
 mod folder;
 mod job;
 mod lock;
+mod machine;
 mod made;
+pub mod train_plan;
+pub mod trainer;
 mod warnings;
 
-pub use facts::{Machine, RunFacts};
+pub use facts::RunFacts;
 pub use folder::{Loaded, RunFolder};
 pub use job::{Base, Job, train, train_as};
+pub use machine::Machine;

@@ -3,11 +3,20 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use std::collections::BTreeMap;
+use tickless_kernels::ComputeOptions;
 use tickless_net::Array;
 #[allow(unused_imports)]
 pub use tickless_testing::folders::say;
 #[allow(unused_imports)]
 pub use tickless_testing::golden::{Golden, count, counts, number, number_after, text};
+
+/// Opens a golden file. The variables of the environment become the options of this process, as they do in the
+/// command (`.ci/extra kernels`).
+pub fn open(file: &str) -> Golden {
+    let options = ComputeOptions::from_variables(|name| std::env::var(name).ok());
+    options.and_then(ComputeOptions::install).unwrap_or_else(|e| panic!("{e}"));
+    Golden::open(file)
+}
 
 /// A golden array `[B, T, …]` in our layout.
 #[derive(Debug, Clone)]

@@ -13,8 +13,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::io::Write;
 use std::sync::OnceLock;
-use tickless_kernels::NeuronOp;
 use tickless_kernels::neuron::step;
+use tickless_kernels::{ComputeOptions, NeuronOp};
 use tickless_net::{Leak, Neuron, Reset, SpikeMode, Surrogate};
 use tickless_train::device;
 
@@ -22,6 +22,8 @@ use tickless_train::device;
 fn gpu() -> Option<Device> {
     static FOUND: OnceLock<Option<Device>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
+        let options = ComputeOptions::from_variables(|name| std::env::var(name).ok());
+        options.and_then(ComputeOptions::install).unwrap_or_else(|e| panic!("{e}"));
         let found = device::device("wgpu");
         let line = match &found {
             Ok(d) => format!("GPU kernels run on: {}", device::name(d)),

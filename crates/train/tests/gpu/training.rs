@@ -8,13 +8,13 @@ use tickless_kernels::Kernel;
 use tickless_kernels::NeuronOp;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::{Conv, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, Pool, Shape};
+use tickless_train::distributed::{Ranks, threads};
+use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::iteration::{StepSetting, gradients};
 use tickless_train::loss::Loss;
+use tickless_train::model::NormMode;
+use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
-use tickless_train::norm::NormMode;
-use tickless_train::optimiser::{Optimiser, OptimiserState};
-use tickless_train::parallel::{Ranks, threads};
-use tickless_train::sequence::Sequence;
-use tickless_train::step::{StepSetting, gradients};
 
 /// Stem, a residual block with a projection, a pooled block; three stages.
 fn network() -> Arc<Network> {

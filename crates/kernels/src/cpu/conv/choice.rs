@@ -6,9 +6,9 @@
 //! takes twice as long for a dense tap and 1.4 cycles for an active input, which favours active inputs more.
 
 use crate::operators::{Geometry, Kernel};
+use crate::options::ComputeOptions;
 use std::fmt;
 use std::io::Write;
-use std::sync::OnceLock;
 
 impl Kernel {
     /// Whether the forward pass adds up active inputs, at this fraction of active inputs.
@@ -44,10 +44,9 @@ pub(super) fn cost_of_active(g: &Geometry, density: f64) -> f64 {
     14.0 * g.kernel as f64 + inputs * density * (0.9 * nv).max(2.0)
 }
 
-/// Says on standard error which kernels a call took, if `TICKLESS_KERNEL_REPORT` is set.
+/// Says on standard error which kernels a call took, if the program wants a report.
 pub(crate) fn report(g: &Geometry, images: usize, density: Option<f64>, forward: bool, weight: bool) {
-    static WANTED: OnceLock<bool> = OnceLock::new();
-    if *WANTED.get_or_init(|| std::env::var_os("TICKLESS_KERNEL_REPORT").is_some()) {
+    if ComputeOptions::installed().report {
         let word = |sparse| if sparse { "sparse" } else { "dense" };
         let density = density.map_or_else(|| "not measured".into(), |d| format!("{:.1} %", 100.0 * d));
         let (forward, weight) = (word(forward), word(weight));

@@ -25,7 +25,6 @@ pub mod gather_weight;
 pub(crate) mod layer;
 pub mod low;
 pub mod narrow;
-pub mod narrow_pairs;
 pub mod narrow_weight;
 pub mod pack;
 pub mod precision;

@@ -6,10 +6,10 @@
 //! way. A layer whose few active inputs are added up faster than that stays in f32.
 
 use super::choice::{cost_of_active, say};
-use super::low::Format;
+use super::low::{Format, Stays};
 use super::narrow;
 use crate::operators::{Geometry, Kernel, Precision};
-use std::fmt;
+use crate::options::ComputeOptions;
 use std::sync::OnceLock;
 
 impl Precision {
@@ -19,36 +19,6 @@ impl Precision {
             Self::F32 => None,
             Self::Bf16 => Some(Format::Bf16),
             Self::Int8 => Some(Format::Int8),
-        }
-    }
-}
-
-/// Why a layer stays in f32.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Stays {
-    /// The user forced kernels that have no such form.
-    Forced(Kernel),
-    /// The machine lacks the instructions.
-    NoInstructions(&'static str),
-    /// Its f32 kernel is faster at this fraction of active inputs.
-    Faster(f64),
-    /// Inputs are no small whole numbers.
-    NotWhole,
-    /// A weight is no number, or there are more inputs than 32-bit sums hold.
-    DoesNotFit,
-    /// Only plain convolutions have packed kernels.
-    OtherLayer(&'static str),
-}
-
-impl fmt::Display for Stays {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Stays::Forced(k) => write!(f, "kernel `{k}` is forced"),
-            Stays::NoInstructions(name) => write!(f, "this machine has no {name}"),
-            Stays::Faster(density) => write!(f, "faster with {:.1} % active", 100.0 * density),
-            Stays::NotWhole => f.write_str("inputs are not whole numbers up to 255"),
-            Stays::DoesNotFit => f.write_str("a weight is not finite, or the layer has too many inputs"),
-            Stays::OtherLayer(what) => f.write_str(what),
         }
     }
 }
@@ -93,17 +63,16 @@ pub(crate) fn choose_backward(format: Format, kernel: Kernel, tiles: bool, in_ha
     format == Format::Bf16 && (kernel == Kernel::Dense || (kernel == Kernel::Auto && in_hardware && !tiles))
 }
 
-/// Says on standard error what a layer took, if `TICKLESS_KERNEL_REPORT` is set; that the machine cannot do what
-/// was asked for is said once in any case.
+/// Says on standard error what a layer took, if the program wants a report; that the machine lacks the instructions of
+/// a requested precision is said once in any case.
 pub fn report(precision: Precision, what: impl FnOnce() -> String, taken: std::result::Result<(), Stays>) {
-    static WANTED: OnceLock<bool> = OnceLock::new();
     static LACKS: OnceLock<()> = OnceLock::new();
     if let Err(Stays::NoInstructions(name)) = taken {
         LACKS.get_or_init(|| {
             say(format_args!("precision {precision}: this machine has no {name}, all layers stay f32"))
         });
     }
-    if *WANTED.get_or_init(|| std::env::var_os("TICKLESS_KERNEL_REPORT").is_some()) {
+    if ComputeOptions::installed().report {
         match taken {
             Ok(()) => say(format_args!("{}: {precision}", what())),
             Err(stays) => say(format_args!("{}: f32, not {precision}: {stays}", what())),

@@ -1,4 +1,5 @@
-//! A first layer's operators on the CPU: from tensors to the slices that the kernels of this folder read.
+//! A first layer's operators on the CPU: from tensors to the slices that the kernels of this folder
+//! read.
 
 use super::backward::{self, Products};
 use super::plan::{self, Plan};

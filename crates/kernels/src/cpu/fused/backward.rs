@@ -1,7 +1,7 @@
 //! Gradients of a fused layer.
 //!
 //! The membrane is computed again, chunk by chunk, and the gradient sent back through its steps
-//! (see [`crate::neuron`]). With `G[i]` the sum of ∂L/∂I over the steps that show step i of a branch
+//! (see [`mod@crate::neuron`]). With `G[i]` the sum of ∂L/∂I over the steps that show step i of a branch
 //! (cᵢ of them), x̂ = (x − μ)/σ and M values a channel:
 //!
 //! ```text

@@ -1,4 +1,5 @@
-//! A fused layer's operators on the CPU: from tensors to the slices that the kernels of this folder read.
+//! A fused layer's operators on the CPU: from tensors to the slices that the kernels of this folder
+//! read.
 
 use super::{backward, forward};
 use crate::cpu::simd::Isa;

@@ -8,9 +8,14 @@
 //! I[t] = Σ_branches norm(x[map(t)]),    norm(x) = (x − μ)·γ/√(σ² + ε) + β
 //! ```
 //!
-//! and the neuron's equations follow (see [`crate::neuron`]). Done at once nothing of this is stored
-//! but the spikes, or where pooling alone reads them their sums over its windows: the repeat is an index, the statistics weight each step by how often it is repeated,
-//! and backward computes the membrane again from x. Maps are channels-last, `[T·B, H, W, C]`.
+//! and the neuron's equations follow (see [`mod@crate::neuron`]). The operator stores only the
+//! spikes or, if their only consumer is a pool, the sums over its windows. A repeat is an index,
+//! the statistics weight each step by how often it is repeated, and the backward pass computes the
+//! membrane again from x. Maps are channels-last, `[T·B, H, W, C]`.
+//!
+//! Fast path (`time.rs`): one branch, the clocked LIF with single spikes, whole registers: each
+//! block of neurons passes all steps with its state in registers. Every other layer takes the rows
+//! of `rows.rs`, one step after the other.
 
 pub mod backward;
 pub mod forward;

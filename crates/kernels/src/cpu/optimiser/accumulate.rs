@@ -1,5 +1,5 @@
-//! Sum of two tensors in one parallel pass over memory, in place where the first is nobody else's: what the passes
-//! of an iteration do with the gradients of all weights.
+//! The sum of two tensors in one parallel pass over memory, in place if no other tensor shares the first one's storage.
+//! The passes of an iteration add up the gradients of all weights so.
 //!
 //! s ← s + g
 

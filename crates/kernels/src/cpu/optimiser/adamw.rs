@@ -1,4 +1,4 @@
-//! One step of AdamW in one pass over memory, where the tensors are nobody else's in place.
+//! One step of AdamW in one pass over memory, in place if no other tensor shares the storage.
 //!
 //! ```text
 //! m ← β₁·m + (1−β₁)·∇;  v ← β₂·v + (1−β₂)·∇²;  w ← (1 − lr·wd)·w − (lr/c₁)·m / (√(v/c₂) + ε),  c_k = 1 − β_kᵗ

@@ -1,4 +1,4 @@
-//! One step of SGD with momentum in one pass over memory, where the tensors are nobody else's in place.
+//! One step of SGD with momentum in one pass over memory, in place if no other tensor shares the storage.
 //!
 //! g ← ∇ + wd·w;  m ← µ·m + g;  w ← w − lr·m, each operation rounded, as separate operators would.
 

@@ -10,14 +10,15 @@ pub mod avx2;
 pub mod bf16;
 pub mod dot;
 pub mod int8;
+mod stays;
 pub mod tile;
 
+pub use stays::Stays;
 pub use tile::Format;
 
 use super::cache::Packings;
 use super::dense::Indirection;
 use super::pack::{Panels, panel_width};
-use super::precision::Stays;
 use crate::cpu::memory::{full, room};
 use crate::cpu::simd::Isa;
 use crate::cpu::tensor::values;

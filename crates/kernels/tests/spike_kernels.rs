@@ -11,15 +11,7 @@ use tickless_kernels::Kernel;
 use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{Branch, BranchNorm};
 use tickless_kernels::{NeuronOp, conv, fused, fused_pooled, map_time, reference, tile_pool_last};
-use tickless_net::init::{InitScheme, initialise};
-use tickless_net::zoo::{self, ZooOptions};
-use tickless_net::{LeakRule, Neuron, TtmMode};
-use tickless_train::loss::Loss;
-use tickless_train::model::Model;
-use tickless_train::norm::NormMode;
-use tickless_train::optimiser::{Optimiser, OptimiserState};
-use tickless_train::sequence::Sequence;
-use tickless_train::step::{StepSetting, gradients};
+use tickless_net::{Neuron, TtmMode};
 
 const FORCED: [Kernel; 3] = [Kernel::Auto, Kernel::Sparse, Kernel::Dense];
 
@@ -260,46 +252,4 @@ fn near_a_tie(op: NeuronOp, current: &[f32]) -> bool {
             limit || (u - u.round()).abs() < 1e-5
         })
     })
-}
-
-/// Losses of ten iterations of a small network; the batch is large enough that a spike on the threshold, which
-/// rounding may carry over it, is one of many.
-fn losses(kernel: Kernel, neuron: Neuron, configurations: &[Vec<usize>]) -> Vec<f32> {
-    let options = ZooOptions { norm: Some(true), neuron: Some(neuron), ..ZooOptions::default() };
-    let network = Arc::new(zoo::build("nmnist-wide", &options).expect("a network of the zoo"));
-    let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 1000);
-    let mut model = Model::new(network.clone(), &weights, &Device::flex()).expect("fits").with_kernel(kernel);
-    let mut optimiser =
-        OptimiserState::new(Optimiser::Sgd { momentum: 0.9, weight_decay: 5e-4 }, model.parameters.len());
-    let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let (t, b, shape) = (5, 64, network.input().shape);
-    let x = (0..t * b * shape.len()).map(|_| f32::from(rng.random_range(0u8..12).saturating_sub(9))).collect();
-    let x = Sequence::from_values(x, [t, b, shape.channels, shape.height, shape.width], &Device::flex());
-    let labels: Vec<usize> = (0..b).map(|i| i % network.output().len()).collect();
-    let setting =
-        StepSetting { loss: Loss::default(), norm: NormMode::Batch, leak: LeakRule::Step, t_max: t, step_us: None };
-    let one = |_| {
-        let (g, report) = gradients(&mut model, &x, &labels, configurations, &setting, &mut rng).expect("fits");
-        optimiser.step(&mut model.parameters, g, 0.003);
-        report.loss
-    };
-    (0..10).map(one).collect()
-}
-
-#[test]
-fn the_losses_of_ten_iterations_are_those_of_the_plain_kernels() {
-    for (neuron, configurations) in [
-        (Neuron::lif(), vec![vec![5, 5, 5]]),
-        (Neuron::lif(), vec![vec![2, 5, 1], vec![4, 1, 3]]),
-        (Neuron::if_multi(), vec![vec![3, 5, 2]]),
-    ] {
-        let plain = losses(Kernel::Plain, neuron, &configurations);
-        assert!(plain.iter().all(|l| l.is_finite()) && plain[9] < plain[0], "{plain:?}");
-        for kernel in FORCED {
-            let fast = losses(kernel, neuron, &configurations);
-            for (k, (a, b)) in fast.iter().zip(&plain).enumerate() {
-                assert!((a - b).abs() < 1e-3, "{kernel}, iteration {k}: {a}, plain {b} ({configurations:?})");
-            }
-        }
-    }
 }

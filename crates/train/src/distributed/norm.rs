@@ -1,8 +1,9 @@
 //! Batch norm over the batch of all workers (synchronised batch norm), of tensor operators.
 //!
-//! The fused layers hand their moments and their gradients' sums to [`WholeBatch`]. The plain form is made of tensor
-//! operators and one more, the sum over workers s = Σ_r x_r, whose gradient is again a sum over workers: every loss
-//! depends on s through its own worker's copy, ∂L/∂x_r = Σ_q ∂L_q/∂s.
+//! The fused layers hand their moments and their gradients' sums to [`WholeBatch`]. The plain form
+//! is made of tensor operators and one more, the sum over workers s = Σ_r x_r, whose gradient is
+//! again a sum over workers: every loss depends on s through its own worker's copy, ∂L/∂x_r = Σ_q
+//! ∂L_q/∂s.
 
 use super::WholeBatch;
 use crate::error::Result;

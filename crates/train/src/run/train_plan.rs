@@ -1,13 +1,13 @@
 //! A recipe's training part made ready: words become strategy, optimiser, schedule and loss.
 
+use super::machine::Machine;
 use crate::error::{Error, Result};
+use crate::iteration::StepSetting;
+use crate::iteration::optimiser::Optimiser;
+use crate::iteration::recompute::kept_at_once;
+use crate::iteration::schedule::{Decay, Schedule};
 use crate::loss::Loss;
-use crate::norm::NormMode;
-use crate::optimiser::Optimiser;
-use crate::recompute::kept_at_once;
-use crate::run::Machine;
-use crate::schedule::{Decay, Schedule};
-use crate::step::StepSetting;
+use crate::model::NormMode;
 use crate::strategy::{self, Steps, Strategy};
 use rand_chacha::ChaCha8Rng;
 use tickless_net::init::{InitScheme, initialise};

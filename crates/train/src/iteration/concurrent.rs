@@ -1,25 +1,25 @@
 //! The passes of one iteration: one after the other, or side by side where they are small.
 //!
-//! A kernel of a small network is over before a second thread has its share of it, so threads wait for each other at
-//! every one. Passes at different temporal configurations have only the weights in common: side by side, a thread
-//! takes a pass of its own and helps with another's kernels when it has none left. What they give is put together in
-//! the order of the configurations, so that it is the same to the bit.
+//! A kernel of a small network is over before a second thread has its share of it, so threads wait
+//! for each other at every one. Passes at different temporal configurations have only the weights
+//! in common: side by side, a thread takes a pass of its own and helps with another's kernels when
+//! it has none left. What they give is put together in the order of the configurations, so that it
+//! is the same to the bit.
 
+use super::recompute;
+use super::setting::StepSetting;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::evaluate::{largest, time_mean};
-use crate::model::{Model, Pass};
-use crate::norm::BatchStatistics;
-use crate::recompute;
-use crate::sequence::Sequence;
-use crate::step::StepSetting;
+use crate::model::norm::BatchStatistics;
+use crate::model::readout::{largest, time_mean};
+use crate::model::{Model, Pass, Sequence};
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use tickless_net::{Layer, Network, TtmMode};
 
-/// Bytes that the layers of all passes may have for these to run side by side. (What is fused is never there, so that
-/// it is about half in truth.)
+/// Bytes that the layers of all passes may have for these to run side by side. (What is fused is
+/// never there, so that it is about half in truth.)
 const SMALL: usize = 512 << 20;
 
 /// What one pass gives.
@@ -34,10 +34,11 @@ pub(crate) struct Done {
     pub(crate) correct: usize,
 }
 
-/// Runs every configuration forward and backward, and gives what comes of it to `then`, in their order.
+/// Runs every configuration forward and backward, and gives what comes of it to `then`, in their
+/// order.
 ///
 /// # Errors
-/// The first of a pass, as [`crate::step::gradients`].
+/// The first of a pass, as [`super::gradients`].
 pub(crate) fn each(
     model: &mut Model,
     input: &Sequence,
@@ -71,8 +72,8 @@ pub(crate) fn each(
     Ok(())
 }
 
-/// Whether the passes may run at once: none of them draws from the generator or meets other workers, and together
-/// they are small.
+/// Whether the passes may run at once: none of them draws from the generator or meets other
+/// workers, and together they are small.
 fn side_by_side(model: &Model, batch: usize, configurations: &[Vec<usize>]) -> bool {
     let network = model.network();
     let draws = network.nodes().iter().any(|n| n.layer == Layer::Ttm(TtmMode::Random));
@@ -117,10 +118,10 @@ fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::iteration::gradients;
+    use crate::iteration::optimiser::{Optimiser, OptimiserState};
     use crate::loss::Loss;
-    use crate::norm::NormMode;
-    use crate::optimiser::{Optimiser, OptimiserState};
-    use crate::step::gradients;
+    use crate::model::NormMode;
     use rand::{Rng, SeedableRng};
     use std::sync::Arc;
     use tickless_net::init::{InitScheme, initialise};
@@ -141,7 +142,8 @@ mod tests {
 
     const CONFIGURATIONS: [[usize; 3]; 3] = [[4, 1, 3], [2, 5, 2], [1, 3, 4]];
 
-    /// Bits of all gradients, losses, running statistics and weights of three iterations, and their predictions.
+    /// Bits of all gradients, losses, running statistics and weights of three iterations, and their
+    /// predictions.
     fn trained(ttm: TtmMode) -> (Vec<u32>, usize) {
         let mut model = model("nmnist-small", ttm);
         let stages = model.network().stages();

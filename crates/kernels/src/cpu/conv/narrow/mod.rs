@@ -6,10 +6,11 @@
 //! a margin of zeros first, so that no run is cut. A tile of output pixels runs over the whole kernel
 //! with its sums in registers.
 
-use super::dense::{PANEL, product};
-use super::gather::store;
-use super::narrow_pairs;
-use super::pack::{Panels, panel_width};
+mod pairs;
+
+use crate::cpu::conv::dense::{PANEL, product};
+use crate::cpu::conv::gather::store;
+use crate::cpu::conv::pack::{Panels, panel_width};
 use crate::cpu::grain::FineGrained;
 use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
 use crate::operators::Geometry;
@@ -160,8 +161,8 @@ unsafe fn images<V: Lanes, const MR: usize, const NV: usize>(job: &mut Job<'_>) 
 
 /// `[N, H, W, C]` to `[N, OH, OW, Co]`, all of it written; taps of `weights` as in [`Panels::forward`].
 pub fn forward(isa: Isa, map: Map, x: &[f32], weights: &Panels, out: &mut [MaybeUninit<f32>]) {
-    if narrow_pairs::fits(&map) {
-        return narrow_pairs::forward(isa, map, x, weights, out);
+    if pairs::fits(&map) {
+        return pairs::forward(isa, map, x, weights, out);
     }
     let ([channels, height, width], [outputs, oh, ow]) = (map.input, map.output);
     let (x_len, out_len, size) = (channels * height * width, outputs * oh * ow, map.padded_len());

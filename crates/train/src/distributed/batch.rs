@@ -1,8 +1,9 @@
 //! The batch that workers share, as the norms of one pass see it.
 //!
-//! Batch norm is by the whole batch, of which each worker has a part: forward the moments of all parts are put
-//! together ([`WholeBatch::moments`]), backward the sums of Σ G and Σ G·(x − μ), which the autodiff rule hands to a
-//! [`Reduction`]. A backward pass cannot return an error, so a failure is kept until [`WholeBatch::check`].
+//! Batch norm is by the whole batch, of which each worker has a part: forward the moments of all
+//! parts are put together ([`WholeBatch::moments`]), backward the sums of Σ G and Σ G·(x − μ),
+//! which the autodiff rule hands to a [`Reduction`]. A backward pass cannot return an error, so a
+//! failure is kept until [`WholeBatch::check`].
 
 use super::Ranks;
 use crate::error::{Error, Result};
@@ -90,7 +91,7 @@ impl SharedBatch for WholeBatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parallel::Group;
+    use crate::distributed::Group;
 
     /// A group whose other worker has left.
     #[derive(Debug)]

@@ -1,26 +1,27 @@
-//! A pass that keeps only what enters the stages, and runs each stage again when its gradient is due.
+//! A pass that keeps only what enters the stages, and runs each stage again when its gradient is
+//! due.
 //!
-//! A pass with a graph keeps what every layer needs for its gradient until the gradient has come by. Here a
-//! pass runs forward without one and keeps the sequences at the entries of stages x₁ … x_K (with the state of
-//! the generator, so that a random TTM draws the same again). Then, from the last stage to the first, stage k
-//! runs once more from x_k, now with a graph, and is differentiated at once:
+//! A pass with a graph keeps what every layer needs for its gradient until the gradient has come
+//! by. Here a pass runs forward without one and keeps the sequences at the entries of stages x₁ …
+//! x_K (with the state of the generator, so that a random TTM draws the same again). Then, from the
+//! last stage to the first, stage k runs once more from x_k, now with a graph, and is
+//! differentiated at once:
 //!
 //! ```text
 //! x_{k+1} = f_k(x_k, w_k)          ∂L/∂x_k = (∂f_k/∂x_k)ᵀ ∂L/∂x_{k+1},   ∂L/∂w_k = (∂f_k/∂w_k)ᵀ ∂L/∂x_{k+1}
 //! ```
 //!
-//! Memory is that of the entries and of one stage, for one more forward pass of all stages but the last.
-//! Gradients are those of the whole graph to the bit: the same operators run on the same values. Workers that
-//! share a batch run the stages again in the same order, so that their messages meet. Statistics of norms are
-//! those of the first run; the second sees the same.
+//! Memory is that of the entries and of one stage, for one more forward pass of all stages but the
+//! last. Gradients are those of the whole graph to the bit: the same operators run on the same
+//! values. Workers that share a batch run the stages again in the same order, so that their
+//! messages meet. Statistics of norms are those of the first run; the second sees the same.
 //!
 //! Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
 
+use crate::distributed::WholeBatch;
 use crate::error::Result;
-use crate::model::{Model, Output, Pass, Walk};
-use crate::norm::BatchStatistics;
-use crate::parallel::WholeBatch;
-use crate::sequence::Sequence;
+use crate::model::norm::BatchStatistics;
+use crate::model::{Model, Output, Pass, Sequence, Walk};
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
@@ -52,7 +53,8 @@ struct Part {
 /// A gradient for each parameter that has one, and the statistics of the batch at every norm.
 type Gradients = (Vec<Option<Tensor<1>>>, Vec<BatchStatistics>);
 
-/// Runs a pass for training; where the model [recomputes](Model::with_recompute) only its last part has a graph.
+/// Runs a pass for training; where the model [recomputes](Model::with_recompute) only its last part
+/// has a graph.
 ///
 /// # Errors
 /// As [`Model::forward`].
@@ -70,9 +72,9 @@ pub(crate) fn forward<'a>(
     let mut earlier = Vec::new();
     for to in cuts {
         earlier.push(Part { walk: walk.clone(), rng: rng.clone(), to });
-        walk.again = true;
+        walk.recompute_later = true;
         model.walk(&mut walk, to, &constants, pass, rng, None)?;
-        walk.again = false;
+        walk.recompute_later = false;
     }
     let entered = enter(&mut walk);
     model.walk(&mut walk, network.nodes().len(), &leaves, pass, rng, None)?;
@@ -103,7 +105,8 @@ impl Forward<'_> {
     }
 }
 
-/// The sequence that a walk goes on with becomes the leaf of a new graph; at the network's input there is none.
+/// The sequence that a walk goes on with becomes the leaf of a new graph; at the network's input
+/// there is none.
 fn enter(walk: &mut Walk) -> Option<Tensor<4>> {
     let x = walk.live()?;
     let leaf = Tensor::from_inner(x.held().clone().inner()).require_grad();
@@ -111,7 +114,8 @@ fn enter(walk: &mut Walk) -> Option<Tensor<4>> {
     Some(leaf)
 }
 
-/// Differentiates one part: gradients of the parameters go to `all`, that of what entered is returned.
+/// Differentiates one part: gradients of the parameters go to `all`, that of what entered is
+/// returned.
 fn part_backward(
     root: Tensor<1>,
     leaves: &[Tensor<1>],
@@ -127,8 +131,9 @@ fn part_backward(
     entered?.grad_remove(&mut gradients)
 }
 
-/// The nodes before which a pass may stop and go on later: entries of stages behind the first parameter. What
-/// enters is the only sequence that is still to be read there, as a network has no branch around a TTM.
+/// The nodes before which a pass may stop and go on later: entries of stages behind the first
+/// parameter. What enters is the only sequence that is still to be read there, as a network has no
+/// branch around a TTM.
 fn cuts(network: &Network) -> Vec<usize> {
     let nodes = network.nodes();
     let trains = |i: &usize| nodes[*i].layer.tensors(nodes[*i].input).iter().any(|t| t.trainable);
@@ -143,8 +148,8 @@ fn live_at(network: &Network, cut: usize) -> Vec<usize> {
     (0..cut).filter(read).collect()
 }
 
-/// The nodes whose outputs are kept at once where they are most (`values` says how much each is): the layers of
-/// one part, and what enters it and the parts before it.
+/// The nodes whose outputs are kept at once where they are most (`values` says how much each is):
+/// the layers of one part, and what enters it and the parts before it.
 pub(crate) fn kept_at_once(network: &Network, values: impl Fn(usize) -> usize) -> Vec<usize> {
     let cuts = cuts(network);
     let bounds: Vec<usize> = [0].into_iter().chain(cuts.iter().copied()).chain([network.nodes().len()]).collect();
@@ -180,7 +185,8 @@ mod tests {
     fn what_is_kept_at_once_is_a_stage_and_what_entered_it_and_those_before() {
         let network = zoo::build("resnet18", &zoo::ZooOptions::default()).expect("a network of the zoo");
         let kept = kept_at_once(&network, |i| network.nodes()[i].output.len());
-        // The second block: as large as the first with the stem but for one layer, and it has an entry before it.
+        // The second block: as large as the first with the stem but for one layer, and it has an
+        // entry before it.
         let cuts = cuts(&network);
         let first: Vec<usize> = (0..cuts[0]).collect();
         let second: Vec<usize> = live_at(&network, cuts[0]).into_iter().chain(cuts[0]..cuts[1]).collect();

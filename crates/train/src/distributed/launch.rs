@@ -19,13 +19,9 @@ pub struct Launched {
 }
 
 impl Launched {
-    /// This process, if there are others.
-    pub fn here() -> Option<Self> {
-        Self::read(|name| std::env::var(name).ok())
-    }
-
-    fn read(get: impl Fn(&str) -> Option<String>) -> Option<Self> {
-        let number = |name: &str| get(name)?.parse().ok();
+    /// This process by the variables of its environment, if there are others.
+    pub fn from_variables(value: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        let number = |name: &str| value(name)?.parse().ok();
         VARIABLES.iter().find_map(|[size, rank]| {
             let processes = number(size).filter(|n| *n > 1)?;
             Some(Self { processes, rank: number(rank).unwrap_or(0) })
@@ -40,7 +36,7 @@ mod tests {
     #[test]
     fn only_more_than_one_process_is_a_start_of_several() {
         let with = |all: &'static [(&str, &str)]| {
-            Launched::read(move |name| all.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+            Launched::from_variables(move |name| all.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
         };
         let two = with(&[("OMPI_COMM_WORLD_SIZE", "2"), ("OMPI_COMM_WORLD_RANK", "1")]);
         assert_eq!(two, Some(Launched { processes: 2, rank: 1 }));

@@ -1,10 +1,10 @@
-//! [`super::narrow`] for eight outputs: two neighbouring output pixels share a register, of which one alone would fill
+//! [`super`] for eight outputs: two neighbouring output pixels share a register, of which one alone would fill
 //! half. Their windows overlap in all but a column, so that a run of k + 1 columns serves both: the weights of a column
 //! are those of its tap for the one pixel beside those of the tap before for the other, and k + 1 columns cost what
 //! 2·k would.
 
-use super::narrow::Map;
-use super::pack::Panels;
+use super::Map;
+use crate::cpu::conv::pack::Panels;
 use crate::cpu::grain::FineGrained;
 use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
 use rayon::prelude::*;

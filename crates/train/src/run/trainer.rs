@@ -1,20 +1,20 @@
 //! The training loop: epochs of iterations, checkpoints, validation, a clean stop.
 
-use crate::calibrate::Calibration;
-use crate::checkpoint::{Checkpoint, EpochMetrics, Position};
-use crate::conditions::Conditions;
+use super::conditions::Conditions;
 use crate::data::{Parts, SampleId, Source, prefetch_each};
+use crate::distributed::Ranks;
 use crate::error::{Error, Result};
+use crate::evaluate::calibrate::Calibration;
 use crate::evaluate::{Plan, Setting, across_steps, activity};
+use crate::iteration::gradients;
+use crate::iteration::optimiser::OptimiserState;
+use crate::model::NormMode;
+use crate::model::Sequence;
 use crate::model::{Model, Parameter};
-use crate::norm::NormMode;
-use crate::optimiser::OptimiserState;
-use crate::parallel::Ranks;
-use crate::plan::TrainPlan;
 use crate::progress::{Progress, Silent};
+use crate::run::checkpoint::{Checkpoint, EpochMetrics, Position};
+use crate::run::train_plan::TrainPlan;
 use crate::seed;
-use crate::sequence::Sequence;
-use crate::step::gradients;
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
 use std::sync::Arc;
@@ -227,7 +227,7 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    fn iteration(&mut self, input: &Sequence, labels: &[usize]) -> Result<crate::step::StepReport> {
+    fn iteration(&mut self, input: &Sequence, labels: &[usize]) -> Result<crate::iteration::StepReport> {
         let k = self.position.iteration;
         let mut rng = seed::rng(self.recipe.seed, "configuration", k as u64);
         let configurations = self.plan.configurations(self.model.network(), &mut rng);

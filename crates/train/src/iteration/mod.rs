@@ -1,55 +1,33 @@
 //! One iteration: every temporal configuration forward and at once backward, gradients summed.
 
+mod concurrent;
+pub mod optimiser;
+pub(crate) mod recompute;
+pub mod schedule;
+mod setting;
+
+pub use setting::{StepReport, StepSetting};
+
+use crate::compute_thread::on_compute_thread;
+use crate::distributed::sum_gradients;
 use crate::error::Result;
-use crate::in_pool::in_pool;
-use crate::loss::Loss;
-use crate::model::Model;
-use crate::norm::NormMode;
-use crate::parallel::sum_gradients;
-use crate::passes;
-use crate::sequence::Sequence;
+use crate::model::{Model, NormMode, Sequence};
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 use tickless_kernels::accumulate;
-use tickless_net::LeakRule;
-
-/// What stays the same over all iterations.
-#[derive(Debug, Clone, Copy)]
-pub struct StepSetting {
-    /// Loss.
-    pub loss: Loss,
-    /// What batch norm does; by running statistics its shift is not trained either.
-    pub norm: NormMode,
-    /// What the leak belongs to.
-    pub leak: LeakRule,
-    /// Steps at which λ is the leak of one step.
-    pub t_max: usize,
-    /// Duration of such a step in µs.
-    pub step_us: Option<f64>,
-}
-
-/// What one iteration saw.
-#[derive(Debug, Clone, Default)]
-pub struct StepReport {
-    /// Mean loss over the configurations.
-    pub loss: f32,
-    /// Predictions that were right, over all configurations.
-    pub correct: usize,
-    /// Predictions in all.
-    pub predictions: usize,
-}
 
 /// Gradients of the loss summed over `configurations`, and the running statistics moved.
 ///
-/// Peak memory is that of one pass, each graph being gone before the next begins, or of all where all are small.
-/// Of a model that [recomputes](Model::with_recompute) it is that of one stage and of what enters the others.
+/// Peak memory is that of one pass, each graph being gone before the next begins, or of all where
+/// all are small. Of a model that [recomputes](Model::with_recompute) it is that of one stage and
+/// of what enters the others.
 ///
-/// Where several workers share the batch (the model's [`ranks`](Model::ranks)), `input` and `labels` are this
-/// worker's part, gradients and report those of the whole.
+/// Where several workers share the batch (the model's [`ranks`](Model::ranks)), `input` and
+/// `labels` are this worker's part, gradients and report those of the whole.
 ///
 /// # Errors
-/// If a configuration does not fit the network, (with the loss in the message) if the loss is not finite, or if
-/// a worker has left.
+/// If a configuration does not fit the network, (with the loss in the message) if the loss is not
+/// finite, or if a worker has left.
 pub fn gradients(
     model: &mut Model,
     input: &Sequence,
@@ -59,7 +37,7 @@ pub fn gradients(
     rng: &mut ChaCha8Rng,
 ) -> Result<(Vec<Option<Tensor<1>>>, StepReport)> {
     let device = model.device().clone();
-    in_pool(&device, || gradients_here(model, input, labels, configurations, setting, rng))
+    on_compute_thread(&device, || gradients_here(model, input, labels, configurations, setting, rng))
 }
 
 /// As [`gradients`], on the thread that calls.
@@ -73,7 +51,7 @@ fn gradients_here(
 ) -> Result<(Vec<Option<Tensor<1>>>, StepReport)> {
     let mut sum: Vec<Option<Tensor<1>>> = vec![None; model.parameters.len()];
     let mut report = StepReport::default();
-    passes::each(model, input, labels, configurations, setting, rng, |model, done| {
+    concurrent::each(model, input, labels, configurations, setting, rng, |model, done| {
         report.loss += done.loss / configurations.len() as f32;
         for (g, sum) in done.gradients.into_iter().zip(&mut sum) {
             if let Some(g) = g {

@@ -7,9 +7,9 @@
 //! (see [`crate::seed`]). Written by [`tickless_files`]: a kill at any moment leaves the old file or
 //! the new one, never half of one.
 
-use crate::conditions::Conditions;
 use crate::error::{Error, Result};
-use crate::plan::TrainPlan;
+use crate::run::conditions::Conditions;
+use crate::run::train_plan::TrainPlan;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;

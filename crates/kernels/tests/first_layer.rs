@@ -11,12 +11,7 @@ use tickless_kernels::Kernel;
 use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{Branch, BranchNorm};
 use tickless_kernels::{FirstInput, NeuronOp, first_pooled, map_time, reference};
-use tickless_net::init::{InitScheme, initialise};
-use tickless_net::zoo::{self, ZooOptions};
-use tickless_net::{LeakRule, Neuron, TtmMode};
-use tickless_train::model::{Model, Pass};
-use tickless_train::norm::NormMode;
-use tickless_train::sequence::Sequence;
+use tickless_net::{Neuron, TtmMode};
 
 /// Sizes and kinds of a layer.
 #[derive(Debug, Clone, Copy)]
@@ -227,47 +222,5 @@ fn a_first_layer_has_the_same_bits_for_any_number_of_threads() {
         let (one, three) = (with(1), with(3));
         assert!(one.spikes == three.spikes, "{case:?}");
         assert!(one.gradients == three.gradients, "{case:?}");
-    }
-}
-
-/// Logits and statistics of a pass of the network, and whether the kernel that was asked for is taken.
-fn logits(network: &str, kernel: Kernel, configuration: &[usize], norm: NormMode) -> (Vec<f32>, Vec<f32>) {
-    let options = ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ..ZooOptions::default() };
-    let network = Arc::new(zoo::build(network, &options).expect("a network of the zoo"));
-    let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 1000);
-    let model = Model::new(network.clone(), &weights, &Device::flex()).expect("fits").with_kernel(kernel);
-    let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let (t, b, shape) = (4, 3, network.input().shape);
-    let x = (0..t * b * shape.len()).map(|_| f32::from(rng.random_range(0u8..12).saturating_sub(9))).collect();
-    let x = Sequence::from_values(x, [t, b, shape.channels, shape.height, shape.width], &Device::flex());
-    let pass = Pass { configuration, norm, leak: LeakRule::Step, t_max: t, step_us: None };
-    let out = model.forward(&model.constants(), x, &pass, &mut rng, None).expect("fits");
-    let means =
-        out.statistics.iter().flat_map(|s| values(s.mean.clone()).into_iter().chain(values(s.variance.clone())));
-    (values(out.logits), means.collect())
-}
-
-#[test]
-fn a_networks_first_layer_gives_what_the_plain_kernels_give_at_any_steps_and_norm() {
-    for network in ["nmnist-wide", "resnet18-dvs"] {
-        let stages = if network == "nmnist-wide" { 3 } else { 8 };
-        for t in [2, 4, 7] {
-            for norm in [NormMode::Batch, NormMode::Running] {
-                let configuration = vec![t; stages];
-                let (plain, seen) = logits(network, Kernel::Plain, &configuration, norm);
-                let (ours, ours_seen) = logits(network, Kernel::Auto, &configuration, norm);
-                // The statistics of the first norm know of no spike yet.
-                assert_eq!(ours_seen.len(), seen.len());
-                let first = if network == "nmnist-wide" { 16 } else { 128 };
-                for (a, b) in ours_seen.iter().zip(&seen).take(first) {
-                    assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{network} {t} {norm:?}: {a}, plain {b}");
-                }
-                if network == "nmnist-wide" {
-                    let largest = plain.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
-                    let worst = plain.iter().zip(&ours).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
-                    assert!(worst <= 0.05 * largest, "{network} {t} {norm:?}: {worst} of {largest}");
-                }
-            }
-        }
     }
 }

@@ -10,13 +10,13 @@
 //! taken at the T of the evaluation ([`Calibration::at`]) mend that (benches/RESULTS.md).
 
 use crate::data::{SampleId, Source};
+use crate::distributed::Ranks;
 use crate::error::Result;
+use crate::model::NormMode;
+use crate::model::Sequence;
 use crate::model::{Model, Pass};
-use crate::norm::NormMode;
-use crate::parallel::Ranks;
 use crate::progress::Progress;
 use crate::seed;
-use crate::sequence::Sequence;
 use rand::seq::SliceRandom;
 use tickless_net::{InputKind, LeakRule};
 

@@ -3,10 +3,10 @@
 //! A checkpoint keeps these, because a training that goes on under other conditions ends with other
 //! weights than one that never stopped. The number of threads is not among them: it changes no bit.
 
+use super::machine::Machine;
 use crate::data::Source;
 use crate::device;
 use crate::error::Result;
-use crate::run::Machine;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -4,8 +4,8 @@
 //! which inference uses, are collected on the side, with the unbiased variance n/(n−1)·σ².
 //! Nothing is updated here: a pass returns the statistics and the caller decides.
 
+use crate::distributed::{Normalised, WholeBatch, batch_norm};
 use crate::error::Result;
-use crate::parallel::{Normalised, WholeBatch, batch_norm};
 use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::sync::Arc;

@@ -1,0 +1,211 @@
+//! How operators compute: the choices of a program, which it makes once, before the first operator
+//! runs.
+//!
+//! Nothing in this crate reads the environment. A program that offers its users variables gives
+//! their values to [`ComputeOptions::from_variables`], which refuses unknown ones, and makes the
+//! result the program's with [`ComputeOptions::install`]. Without that everything is chosen
+//! automatically, in f32. The instruction set, the report and a GPU's precision hold for the whole
+//! process, because kernels are compiled and packed once; kernel and precision are what a model
+//! starts with.
+
+use crate::error::{Error, Result};
+use crate::operators::{Kernel, Precision};
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+static INSTALLED: OnceLock<ComputeOptions> = OnceLock::new();
+
+/// The choices of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ComputeOptions {
+    /// Which kernels linear layers and neurons use.
+    pub kernel: Kernel,
+    /// Precision of convolutions on the CPU.
+    pub precision: Precision,
+    /// Precision of convolutions on a GPU.
+    pub gpu_precision: GpuPrecision,
+    /// The best instruction set to use; `None` for the best of the machine. One that the machine
+    /// lacks stands for the best below it.
+    pub instructions: Option<Isa>,
+    /// Whether every convolution says on standard error which kernel it took.
+    pub report: bool,
+}
+
+impl ComputeOptions {
+    /// The variables that [`from_variables`](Self::from_variables) asks for.
+    pub const VARIABLES: [&str; 5] =
+        ["TICKLESS_KERNEL", "TICKLESS_PRECISION", "TICKLESS_GPU_PRECISION", "TICKLESS_SIMD", "TICKLESS_KERNEL_REPORT"];
+
+    /// Of variables by name; one that is absent or empty leaves its default.
+    ///
+    /// # Errors
+    /// If a value is unknown; the message names the variable and the known values.
+    pub fn from_variables(value: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        fn word<T: FromStr<Err = Error> + Default>(name: &str, value: Option<String>) -> Result<T> {
+            let Some(value) = value.filter(|v| !v.is_empty()) else { return Ok(T::default()) };
+            value.parse().map_err(|e| Error::Setting(format!("{name}: {e}")))
+        }
+        let [kernel, precision, gpu, simd, report] = Self::VARIABLES;
+        let Flag(report) = word(report, value(report))?;
+        let Instructions(instructions) = word(simd, value(simd))?;
+        Ok(Self {
+            kernel: word(kernel, value(kernel))?,
+            precision: word(precision, value(precision))?,
+            gpu_precision: word(gpu, value(gpu))?,
+            instructions,
+            report,
+        })
+    }
+
+    /// Makes these the options of the process.
+    ///
+    /// # Errors
+    /// If others are in use: operators have run, or another part of the program has installed its
+    /// own.
+    pub fn install(self) -> Result<()> {
+        match *INSTALLED.get_or_init(|| self) == self {
+            true => Ok(()),
+            false => Err(Error::Setting(
+                "the options of the operators are in use already: install them before the first operator runs".into(),
+            )),
+        }
+    }
+
+    /// Those of the process; the defaults if none were installed before.
+    pub fn installed() -> Self {
+        *INSTALLED.get_or_init(Self::default)
+    }
+}
+
+/// The type of a convolution's operands on a GPU. `f16` is not offered: gradients fall below its
+/// smallest numbers unless the loss is scaled, which nothing here does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GpuPrecision {
+    /// As they are.
+    #[default]
+    F32,
+    /// f32 in memory; the device may round to 16 bits before it multiplies.
+    Flex32,
+    /// The upper half of an f32, in memory too.
+    Bf16,
+}
+
+impl FromStr for GpuPrecision {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        match s {
+            "f32" => Ok(Self::F32),
+            "flex32" => Ok(Self::Flex32),
+            "bf16" => Ok(Self::Bf16),
+            other => Err(Error::Setting(format!(
+                "unknown precision `{other}`; known: f32, flex32, bf16 (f16 would need its loss scaled)"
+            ))),
+        }
+    }
+}
+
+/// An instruction set that the kernels of the CPU are compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isa {
+    /// 512-bit vectors.
+    Avx512,
+    /// Pairs of 256-bit vectors.
+    Avx2,
+    /// What the compiler makes of arrays.
+    Portable,
+}
+
+impl Isa {
+    /// Whether this set is the other or one that has more.
+    pub(crate) fn is_at_least(self, other: Self) -> bool {
+        let rank = |isa| match isa {
+            Self::Portable => 0,
+            Self::Avx2 => 1,
+            Self::Avx512 => 2,
+        };
+        rank(self) >= rank(other)
+    }
+}
+
+/// A limit of the instruction set, by its word.
+#[derive(Default)]
+struct Instructions(Option<Isa>);
+
+impl FromStr for Instructions {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        let all = [("avx512", Isa::Avx512), ("avx2", Isa::Avx2), ("portable", Isa::Portable)];
+        let named = all.into_iter().find(|(name, _)| s.eq_ignore_ascii_case(name));
+        let unknown = || Error::Setting(format!("unknown instruction set `{s}`; known: avx512, avx2, portable"));
+        named.map(|(_, isa)| Self(Some(isa))).ok_or_else(unknown)
+    }
+}
+
+/// A switch.
+#[derive(Default)]
+struct Flag(bool);
+
+impl FromStr for Flag {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        match s {
+            "0" => Ok(Self(false)),
+            "1" => Ok(Self(true)),
+            other => Err(Error::Setting(format!("unknown value `{other}`; known: 0, 1"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(name: &str, value: &str) -> Result<ComputeOptions> {
+        ComputeOptions::from_variables(|n| (n == name).then(|| value.to_owned()))
+    }
+
+    #[test]
+    fn every_known_value_is_taken_and_an_absent_or_empty_one_is_the_default() {
+        let d = ComputeOptions::default();
+        assert_eq!(ComputeOptions::from_variables(|_| None).unwrap(), d);
+        for name in ComputeOptions::VARIABLES {
+            assert_eq!(of(name, "").unwrap(), d, "{name}");
+        }
+        for kernel in [Kernel::Auto, Kernel::Sparse, Kernel::Dense, Kernel::Plain] {
+            assert_eq!(of("TICKLESS_KERNEL", &kernel.to_string()).unwrap(), ComputeOptions { kernel, ..d });
+        }
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+            assert_eq!(of("TICKLESS_PRECISION", &precision.to_string()).unwrap(), ComputeOptions { precision, ..d });
+        }
+        for (word, gpu_precision) in
+            [("f32", GpuPrecision::F32), ("flex32", GpuPrecision::Flex32), ("bf16", GpuPrecision::Bf16)]
+        {
+            assert_eq!(of("TICKLESS_GPU_PRECISION", word).unwrap(), ComputeOptions { gpu_precision, ..d });
+        }
+        for (word, isa) in [("avx512", Isa::Avx512), ("AVX2", Isa::Avx2), ("portable", Isa::Portable)] {
+            assert_eq!(of("TICKLESS_SIMD", word).unwrap(), ComputeOptions { instructions: Some(isa), ..d });
+        }
+        for (word, report) in [("0", false), ("1", true)] {
+            assert_eq!(of("TICKLESS_KERNEL_REPORT", word).unwrap(), ComputeOptions { report, ..d });
+        }
+    }
+
+    #[test]
+    fn an_unknown_value_of_any_variable_is_refused_with_the_variable_and_the_known_ones() {
+        for (name, value, known) in [
+            ("TICKLESS_KERNEL", "sprase", "auto, sparse, dense, plain"),
+            ("TICKLESS_PRECISION", "fp16", "f32, bf16, int8"),
+            ("TICKLESS_GPU_PRECISION", "f16", "f32, flex32, bf16"),
+            ("TICKLESS_SIMD", "avx3", "avx512, avx2, portable"),
+            ("TICKLESS_KERNEL_REPORT", "yes", "0, 1"),
+        ] {
+            let e = of(name, value).expect_err(name).to_string();
+            assert!(e.starts_with(&format!("{name}: ")) && e.contains(value) && e.contains(known), "{e}");
+            assert!(!e.contains('\n'), "{e}");
+        }
+    }
+}

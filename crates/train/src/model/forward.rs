@@ -1,0 +1,316 @@
+//! A pass over a network: the clocked executor, for training and inference.
+//!
+//! The graph is walked once, node by node, every value a whole [`Sequence`]. A temporal
+//! configuration (t₁ … t_G) says at how many steps each stage runs; the TTM at a stage's entry
+//! takes the sequence there. Linear layers right after a repeat run before it.
+
+use super::linear::{self, How};
+use super::norm::BatchStatistics;
+use super::spiking::{self, Term};
+use super::{Model, Pass, Sequence};
+use crate::compute_thread::on_compute_thread;
+use crate::distributed::WholeBatch;
+use crate::error::{Error, Result};
+use burn::tensor::{Device, Tensor};
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+use tickless_kernels::operators::FirstOp;
+use tickless_kernels::ttm::TimeMap;
+use tickless_kernels::{Kernel, Precision};
+use tickless_net::{InputKind, Layer, Network, NodeId};
+
+/// What a pass gives.
+#[derive(Debug)]
+pub struct Output {
+    /// Readout `[T, B, classes]`.
+    pub logits: Tensor<3>,
+    /// Statistics of the batch at every norm, in graph order (training and calibration only).
+    pub statistics: Vec<BatchStatistics>,
+}
+
+/// What a node has made: a sequence, or what the neuron that reads it will make one of.
+#[derive(Debug, Clone)]
+enum Value {
+    Ready(Box<Sequence>),
+    Terms(Vec<Term>),
+}
+
+impl Value {
+    fn ready_with(x: Sequence) -> Self {
+        Value::Ready(Box::new(x))
+    }
+
+    fn ready(self) -> Sequence {
+        match self {
+            Value::Ready(x) => *x,
+            Value::Terms(_) => unreachable!("only a neuron, or the addition before it, reads terms"),
+        }
+    }
+
+    fn terms(self) -> Vec<Term> {
+        match self {
+            Value::Ready(x) => vec![Term::plain(*x)],
+            Value::Terms(terms) => terms,
+        }
+    }
+}
+
+/// A pass between two nodes: what was made and is still to be read.
+#[derive(Debug, Clone)]
+pub(crate) struct Walk {
+    /// The node it comes to next.
+    at: usize,
+    input: Sequence,
+    values: Vec<Option<Value>>,
+    /// Readers of each node that are still to come.
+    left: Vec<usize>,
+    /// Leaves and norms it has come by.
+    leaf: usize,
+    norms: usize,
+    statistics: Vec<Option<BatchStatistics>>,
+    /// The pass runs without autodiff now and again with it later, so it uses the training kernels:
+    /// both runs must match.
+    pub(crate) recompute_later: bool,
+    /// What its norms are normalised by.
+    pub(crate) batch: Arc<WholeBatch>,
+}
+
+impl Walk {
+    /// The sequence that is still to be read, where there is one only: at the entry of a stage.
+    pub(crate) fn live(&mut self) -> Option<&mut Sequence> {
+        let mut live = self.values.iter_mut().flatten();
+        match (live.next(), live.next()) {
+            (Some(Value::Ready(x)), None) => Some(x),
+            _ => None,
+        }
+    }
+}
+
+/// Sees the output of nodes as a pass goes on: (node index, sequence).
+pub type Observer<'a> = &'a mut (dyn FnMut(usize, &Sequence) + Send);
+
+impl Model {
+    /// Runs the network over a sequence.
+    ///
+    /// # Shapes
+    /// `input` `[T·B, C, H, W]`: a recording's frames, or a static image as one step, which is
+    /// shown at all steps of the first stage.
+    ///
+    /// # Errors
+    /// If the configuration does not fit the network or the input, a leak in µs meets no step
+    /// duration, or the precision cannot be (int8 where weights are trained, any but f32 off the
+    /// CPU).
+    pub fn forward(
+        &self,
+        leaves: &[Tensor<1>],
+        input: Sequence,
+        pass: &Pass<'_>,
+        rng: &mut ChaCha8Rng,
+        observe: Option<Observer<'_>>,
+    ) -> Result<Output> {
+        on_compute_thread(&self.device, || {
+            let mut walk = self.begin(leaves, input, pass)?;
+            self.walk(&mut walk, self.network.nodes().len(), leaves, pass, rng, observe)?;
+            Ok(self.end(walk))
+        })
+    }
+
+    /// A pass before its first node.
+    pub(crate) fn begin(&self, leaves: &[Tensor<1>], input: Sequence, pass: &Pass<'_>) -> Result<Walk> {
+        self.check_precision(leaves)?;
+        let (input, left) = (self.enter(input, pass)?, self.network.readers());
+        let values = vec![None; left.len()];
+        Ok(Walk {
+            at: 0,
+            input,
+            values,
+            left,
+            leaf: 0,
+            norms: 0,
+            statistics: vec![None; self.running.len()],
+            recompute_later: false,
+            batch: WholeBatch::of(&self.ranks),
+        })
+    }
+
+    /// Goes on with a pass up to node `to`, which it does not run.
+    pub(crate) fn walk(
+        &self,
+        walk: &mut Walk,
+        to: usize,
+        leaves: &[Tensor<1>],
+        pass: &Pass<'_>,
+        rng: &mut ChaCha8Rng,
+        mut observe: Option<Observer<'_>>,
+    ) -> Result<()> {
+        let Walk { at, input, values, left, leaf: taken, norms, statistics, recompute_later, batch } = walk;
+        let how = How { kernel: self.kernel, precision: self.precision, recompute_later: *recompute_later };
+        let mut leaf = leaves[*taken..].iter();
+        let (fast, fuses) = (self.kernel != Kernel::Plain, observe.is_none());
+        for (i, node) in self.network.nodes().iter().enumerate().take(to).skip(*at) {
+            let mut inputs = node.from.iter().map(|&id| match id {
+                NodeId::Input => Value::ready_with(input.clone()),
+                NodeId::Node(j) => {
+                    left[j] -= 1;
+                    // The last reader takes the value, so that its memory is freed at once.
+                    let value = if left[j] == 0 { values[j].take() } else { values[j].clone() };
+                    value.expect("nodes stand after their inputs and are freed by the last reader")
+                }
+            });
+            let x = inputs.next().expect("the builder gives every node an input");
+            let mut next = || leaf.next().expect("one leaf per trainable tensor").clone();
+            let y = match node.layer {
+                Layer::Ttm(mode) => {
+                    let x = x.ready();
+                    let t = pass.configuration[node.stage.unwrap_or(0)];
+                    // An image is the same at every step; a mode that shares a step out is for frames and spikes.
+                    let image = self.network.input().kind == InputKind::Image && self.network.is_input_ttm(i);
+                    let map = match image && x.steps() == 1 {
+                        true => TimeMap::show(t),
+                        false => TimeMap::ttm(mode, x.steps(), t, rng),
+                    };
+                    x.map_time(map)
+                }
+                Layer::Conv(c) => {
+                    let groups_in = node.input.channels / c.groups;
+                    let weight = next().reshape([c.out, groups_in, c.kernel, c.kernel]);
+                    let bias = c.bias.then(&mut next);
+                    if fuses && self.first[i] && self.takes_first(&x) {
+                        values[i] = Some(Value::Terms(vec![Term::convolved(x.ready(), weight, c, self.kernel)]));
+                        continue;
+                    }
+                    linear::convolution(x.ready(), weight, bias, c, how)
+                }
+                Layer::Linear(l) => {
+                    let weight = next().reshape([l.out, node.input.len()]);
+                    let bias = l.bias.then(&mut next);
+                    linear::linear(x.ready(), weight, bias, how)
+                }
+                Layer::Norm(n) => {
+                    let (gain, shift) = (next(), next());
+                    let (running, index) = (&self.running[*norms], *norms);
+                    *norms += 1;
+                    if fast && fuses && self.fused[i] {
+                        let one = |t: Term| t.normalised(running, (gain.clone(), shift.clone()), n, pass.norm, index);
+                        values[i] = Some(Value::Terms(x.terms().into_iter().map(one).collect()));
+                        continue;
+                    }
+                    let seen = &mut statistics[index];
+                    let x = x.ready().channels_first().materialise();
+                    let steps = x.steps();
+                    let y = running.apply(x.into_held(), gain, shift, n, pass.norm, batch, seen)?;
+                    Sequence::new(y, steps)
+                }
+                Layer::Neuron(n) => {
+                    let op = |steps| spiking::neuron_op(n, &node.name, steps, pass);
+                    if fast {
+                        let terms = x.terms();
+                        let op = op(terms[0].steps())?;
+                        let pool = self.pooled[i].filter(|_| fuses);
+                        spiking::spiking(terms, op, pool, &self.device, batch, statistics)?
+                    } else {
+                        let x = x.ready();
+                        let op = op(x.steps())?;
+                        spiking::plain_spiking(x, op)
+                    }
+                }
+                Layer::Pool(_) if fast && fuses && self.pooled[i].is_some() => x.ready(),
+                Layer::Pool(p) => linear::pool(x.ready(), p),
+                Layer::GlobalAverage => linear::global_average(x.ready()),
+                Layer::Add if fast && fuses && self.fused[i] => {
+                    let terms = x.terms().into_iter().chain(inputs.flat_map(Value::terms));
+                    values[i] = Some(Value::Terms(terms.collect()));
+                    continue;
+                }
+                Layer::Add => {
+                    let first = x.ready();
+                    let last = first.is_channels_last();
+                    let steps = pass.configuration[node.stage.unwrap_or(0)];
+                    let same = |x: Sequence| if last { x.channels_last() } else { x.channels_first() };
+                    inputs.fold(first.materialise(), |sum, y| {
+                        let y = same(y.ready()).materialise();
+                        assert_eq!(sum.steps(), steps, "the builder gives an addition one stage");
+                        sum.each(|sum| sum + y.into_held())
+                    })
+                }
+            };
+            if let Some(observe) = &mut observe {
+                observe(i, &y);
+            }
+            values[i] = Some(Value::ready_with(y));
+        }
+        (*at, *taken) = (to, leaves.len() - leaf.len());
+        Ok(())
+    }
+
+    /// What a pass that has run every node gives.
+    pub(crate) fn end(&self, walk: Walk) -> Output {
+        let Walk { mut values, statistics, .. } = walk;
+        let last = values.pop().flatten().expect("the builder refuses an empty network").ready().materialise();
+        let (steps, batch) = (last.steps(), last.batch());
+        let logits = last.tensor().reshape([steps, batch, self.network.output().len()]);
+        Output { logits, statistics: statistics.into_iter().flatten().collect() }
+    }
+
+    /// Whether the kernel of a first layer takes this input: on the CPU, in f32, where no other was
+    /// forced.
+    fn takes_first(&self, x: &Value) -> bool {
+        let repeated = matches!(x, Value::Ready(x) if x.is_repeated());
+        repeated && self.device == Device::flex() && FirstOp::wanted(self.kernel, self.precision)
+    }
+
+    /// Refuses a precision that this pass cannot run at.
+    fn check_precision(&self, leaves: &[Tensor<1>]) -> Result<()> {
+        let p = self.precision;
+        if p != Precision::F32 && self.kernel == Kernel::Plain {
+            return Err(Error::Setting(format!(
+                "the kernel `plain` has no precision `{p}`; use f32, or kernel `auto`"
+            )));
+        }
+        if p != Precision::F32 && self.device != Device::flex() {
+            return Err(Error::Setting(format!("precision `{p}` is one of the CPU; a GPU has a precision of its own")));
+        }
+        if leaves.iter().any(|l| l.is_require_grad()) {
+            p.check_training()?;
+        }
+        Ok(())
+    }
+
+    /// Checks the configuration against the network and brings the input to its first stage.
+    fn enter(&self, input: Sequence, pass: &Pass<'_>) -> Result<Sequence> {
+        let net = &self.network;
+        check_configuration(net, pass.configuration)?;
+        match net.input().kind {
+            InputKind::Image if input.steps() == 1 && !net.has_input_ttm() => {
+                Ok(input.map_time(TimeMap::show(pass.configuration[0])))
+            }
+            _ if !net.has_input_ttm() && input.steps() != pass.configuration[0] => Err(Error::Setting(format!(
+                "network `{}` has no TTM at its input, so its first stage runs at the {} frames of the recording, not at {}",
+                net.name(),
+                input.steps(),
+                pass.configuration[0]
+            ))),
+            _ => Ok(input),
+        }
+    }
+}
+
+/// Checks a temporal configuration against a network, so that a caller can refuse it before it runs
+/// anything.
+///
+/// # Errors
+/// If it has not one number of steps for each stage, or a stage has none.
+pub fn check_configuration(network: &Network, configuration: &[usize]) -> Result<()> {
+    if configuration.len() != network.stages() {
+        return Err(Error::Setting(format!(
+            "network `{}` has {} stages, the temporal configuration {configuration:?} has {}; give one number of steps per stage",
+            network.name(),
+            network.stages(),
+            configuration.len()
+        )));
+    }
+    if configuration.contains(&0) {
+        return Err(Error::Setting("a stage cannot run 0 time steps; T starts at 1".into()));
+    }
+    Ok(())
+}

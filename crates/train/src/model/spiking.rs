@@ -1,0 +1,132 @@
+//! Neuron layers, with everything that the fused kernels evaluate before and after them.
+
+use super::fusion::tile_scale;
+use super::norm::{BatchStatistics, NormMode, Running};
+use super::{Pass, Sequence};
+use crate::distributed::WholeBatch;
+use crate::error::{Error, Result};
+use burn::tensor::{Device, Tensor};
+use std::sync::Arc;
+use tickless_kernels::{
+    Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, Kernel, Moments, NeuronOp, Statistics, neuron, rounded,
+};
+use tickless_net::{Conv, Neuron, Norm, Pool};
+
+/// One summand of a neuron's current: a sequence and the convolution and norm that are still to be
+/// done.
+#[derive(Debug, Clone)]
+pub(crate) struct Term {
+    x: Sequence,
+    /// Weight and padding of a first layer's convolution, and its kernels.
+    conv: Option<(Tensor<4>, usize, Kernel)>,
+    norm: Option<TermNorm>,
+}
+
+#[derive(Debug, Clone)]
+struct TermNorm {
+    gain: Tensor<1>,
+    shift: Tensor<1>,
+    kind: BranchNorm,
+    /// Number of the norm in graph order and its momentum.
+    place: (usize, f64),
+}
+
+impl Term {
+    /// A sequence as it is.
+    pub(crate) fn plain(x: Sequence) -> Self {
+        Self { x, conv: None, norm: None }
+    }
+
+    /// A sequence that is to be convolved by a first layer (see
+    /// [`first_nodes`](super::fusion::first_nodes)).
+    pub(crate) fn convolved(x: Sequence, weight: Tensor<4>, c: Conv, kernel: Kernel) -> Self {
+        Self { x, conv: Some((weight, c.padding, kernel)), norm: None }
+    }
+
+    /// The same, to be normalised by the norm of number `index`.
+    pub(crate) fn normalised(
+        self,
+        running: &Running,
+        (gain, shift): (Tensor<1>, Tensor<1>),
+        norm: Norm,
+        mode: NormMode,
+        index: usize,
+    ) -> Self {
+        let place = (index, norm.momentum);
+        let norm = match mode {
+            NormMode::Batch => TermNorm { gain, shift, kind: BranchNorm::Batch(norm.eps as f32), place },
+            NormMode::Running => {
+                let (gain, shift) = running.affine(gain, shift, norm);
+                TermNorm { gain, shift, kind: BranchNorm::Affine, place }
+            }
+        };
+        Self { norm: Some(norm), ..self }
+    }
+
+    /// Number of steps.
+    pub(crate) fn steps(&self) -> usize {
+        self.x.steps()
+    }
+}
+
+/// Spikes of the sum of one or two terms, by the fused kernel; statistics go to their norm's place.
+///
+/// # Errors
+/// If a worker that shares the batch has left.
+pub(crate) fn spiking(
+    mut terms: Vec<Term>,
+    op: NeuronOp,
+    pool: Option<Pool>,
+    device: &Device,
+    batch: &Arc<WholeBatch>,
+    statistics: &mut [Option<BatchStatistics>],
+) -> Result<Sequence> {
+    let places: Vec<_> = terms.iter().map(|t| t.norm.as_ref().map(|n| n.place)).collect();
+    let pool = pool.and_then(|p| Some((p.kernel, tile_scale(p)?)));
+    let (spikes, seen) = if let Some((weight, padding, kernel)) = terms[0].conv.take() {
+        let term = terms.swap_remove(0);
+        let (x, repeat) = term.x.into_repeated_first();
+        let (norm, kind) = term.norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind));
+        let (input, branch) = (FirstInput { x, weight, padding, kernel }, Branch { norm: kind, repeat });
+        let layer = FirstLayer::new(input, norm, branch, op, pool);
+        let seen = of_batch(layer.moments(), batch)?;
+        (layer.spikes(seen.clone(), batch.reduction()), seen)
+    } else {
+        let branches = terms.into_iter().map(|t| {
+            let (x, repeat) = t.x.into_repeated();
+            let (norm, kind) = t.norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind));
+            (x, norm, Branch { norm: kind, repeat })
+        });
+        let layer = FusedLayer::new(branches.collect(), op, pool);
+        let seen = of_batch(layer.moments(), batch)?;
+        (layer.spikes(seen.clone(), batch.reduction()), seen)
+    };
+    for (place, seen) in places.into_iter().zip(seen) {
+        if let (Some((index, momentum)), Some(seen)) = (place, seen) {
+            statistics[index] = Some(BatchStatistics::new(&seen, momentum, device));
+        }
+    }
+    Ok(Sequence::from_channels_last(spikes, op.steps))
+}
+
+/// Statistics of the whole batch from the moments of this part.
+fn of_batch(mut moments: Vec<Option<Moments>>, batch: &WholeBatch) -> Result<Vec<Option<Statistics>>> {
+    batch.moments(&mut moments)?;
+    Ok(rounded(&moments))
+}
+
+/// The neuron's operator at this number of steps.
+pub(crate) fn neuron_op(n: Neuron, name: &str, steps: usize, pass: &Pass<'_>) -> Result<NeuronOp> {
+    let lambda = n.lambda(pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| {
+        Error::Setting(format!(
+            "layer `{name}`: a leak in µs needs the duration of a step, which a static image does not have; \
+             give `leak` per step"
+        ))
+    })?;
+    Ok(NeuronOp { neuron: n, lambda, steps })
+}
+
+/// Spikes by the plain form.
+pub(crate) fn plain_spiking(x: Sequence, op: NeuronOp) -> Sequence {
+    x.channels_first().each(|x| neuron(x, op))
+}
