@@ -131,7 +131,8 @@ impl Rule {
         Self {
             shape,
             threshold: f32::INFINITY,
-            fires_at: f32::INFINITY,
+            // No sum reaches it, an infinite one neither: every comparison with it is false.
+            fires_at: f32::NAN,
             v_min: f32::NEG_INFINITY,
             small: Small::NONE,
             multi: false,
