@@ -160,7 +160,8 @@ impl Rule {
         Self {
             shape,
             threshold: f32::INFINITY,
-            fires_at: f32::INFINITY,
+            // No sum reaches it, an infinite one neither: every comparison with it is false.
+            fires_at: f32::NAN,
             v_min: f32::NEG_INFINITY,
             small: Small::NONE,
             mode: Mode { multi: false, hard: false, equal: true, detach: false },

@@ -17,6 +17,8 @@
 //!
 //! No operator knows of other processes (see [`operators`]), and nothing here reads a file or a
 //! recipe.
+// Printing panics if standard output or standard error cannot be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 #[cfg(feature = "mimalloc")]
 pub mod allocator;
