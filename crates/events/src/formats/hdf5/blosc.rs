@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_distance_of_all_ones_is_continued() {
-        let far: Vec<u8> = (0..9000u32).map(|i| (i * i >> 5) as u8).collect();
+        let far: Vec<u8> = (0..9000u32).map(|i| ((i * i) >> 5) as u8).collect();
         let mut packed: Vec<u8> = far.chunks(32).flat_map(|c| [&[c.len() as u8 - 1], c].concat()).collect();
         // Four bytes from 8192 + 300 back.
         packed.extend([2 << 5 | 31, 255, (300u16 >> 8) as u8, 300u16 as u8]);

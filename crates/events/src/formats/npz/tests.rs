@@ -36,7 +36,8 @@ fn row<T, const N: usize>(descr: &str, values: &[T], bytes: impl Fn(&T) -> [u8; 
 }
 
 fn events(n: u32) -> Columns {
-    let event = |i: u32| Event { t_us: u64::from(i) * 3, x: (i % 640) as u16, y: (i % 480) as u16, on: i % 3 == 0 };
+    let event =
+        |i: u32| Event { t_us: u64::from(i) * 3, x: (i % 640) as u16, y: (i % 480) as u16, on: i.is_multiple_of(3) };
     (0..n).map(event).collect()
 }
 
