@@ -429,11 +429,11 @@ fn import(graph: &nir::Graph, dialect: Dialect) -> tickless_net::Result<nir::Imp
 }
 
 fn neuron_of(imported: &nir::Imported) -> Neuron {
-    let neurons = imported.network.nodes().iter().filter_map(|n| match n.layer {
+    let neuron = imported.network.nodes().iter().rev().find_map(|n| match n.layer {
         Layer::Neuron(n) => Some(n),
         _ => None,
     });
-    neurons.last().expect("the network has a neuron")
+    neuron.expect("the network has a neuron")
 }
 
 #[test]
@@ -645,4 +645,20 @@ fn flatten_may_count_the_batch_where_the_framework_does() {
     assert!(norse(1, 2).unwrap_err().to_string().contains("`flat`"));
     let e = import(&graph(1, -1), Dialect::Plain).unwrap_err().to_string();
     assert!(e.contains("`flat`") && e.contains("norse"), "{e}");
+}
+
+#[test]
+fn the_error_of_a_loop_names_nodes_of_the_loop_not_those_behind_it() {
+    let nodes = vec![
+        ("fc", weight(1, 1, 1.0)),
+        ("lif", lif(1, 0.02, 0.0, 1.0, 0.0)),
+        ("a_behind", weight(1, 1, 1.0)),
+        ("b_behind", lif(1, 0.02, 0.0, 1.0, 0.0)),
+    ];
+    let mut graph = chain(&[1], nodes, &[1]);
+    graph.nodes.insert("w_rec".into(), weight(1, 1, 0.5));
+    let edge = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    graph.edges.extend([edge("lif", "w_rec"), edge("w_rec", "lif")]);
+    let e = import(&graph, Dialect::Plain).unwrap_err().to_string();
+    assert!(e.contains("NIR node `lif`: is part of a loop (lif, w_rec)"), "{e}");
 }

@@ -1,7 +1,7 @@
 //! The embedded default: the UCI handwritten digits in front of the simulated camera.
 //!
-//! 1,797 real images of 8×8 pixels come inside the library `smartcore`, so that everything can be
-//! tried without a download. They are upscaled to 26×26, centred on the 34×34 sensor, and shown to
+//! 1,797 real images of 8×8 pixels are embedded (`digits_table`), so that everything can be tried
+//! without a download. They are upscaled to 26×26, centred on the 34×34 sensor, and shown to
 //! the simulated camera: **the images are real, the camera is simulated.**
 //!
 //! There is no official split. Of each class, in proportion to its size, a random share goes to
@@ -9,8 +9,7 @@
 //! the samples keep the order of the source. A recording is a function of the seed and of the
 //! image's place in the source, whichever part it is in.
 
-use smartcore::dataset::digits;
-
+use super::digits_table::digits;
 use super::key::Key;
 use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names};
 use crate::camera::Scene;
@@ -45,9 +44,8 @@ struct DigitsDvs {
 
 impl DigitsDvs {
     fn open(request: &DataRequest) -> Result<DigitsDvs> {
-        let source = digits::load_dataset();
-        let grey = source.data.iter().map(|p| p / BRIGHTEST).collect();
-        let labels: Vec<u8> = source.target.iter().map(|&l| l as u8).collect();
+        let (pixels, labels) = digits();
+        let grey = pixels.iter().map(|&p| f32::from(p) / BRIGHTEST).collect();
         let camera = Camera::new(request.camera.clone(), request.seed)?;
         let (train, test) = stratified(&labels, TEST, request.seed);
         Ok(DigitsDvs { seed: request.seed, camera, grey, labels, train, test })

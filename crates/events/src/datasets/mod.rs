@@ -12,6 +12,7 @@ mod cifar10_dvs;
 mod classes;
 mod collection;
 mod digits_dvs;
+mod digits_table;
 mod dvs_gesture;
 mod fashion_mnist;
 mod files;

@@ -58,7 +58,7 @@ fn a_killed_export_view_or_report_leaves_whole_files() {
         (&["data", "view", "a.raw", "--output", "out"], &["out/a.gif", "out/a.png"]),
         (
             &["report", "run", "--output", "out/page", "--title", "t"],
-            &["out/page/report.html", "out/page/pictures/curves.svg"],
+            &["out/page/report.html", "out/page/pictures/training.svg"],
         ),
     ];
     std::fs::create_dir(scratch.at("out")).unwrap();

@@ -64,7 +64,8 @@ fn what_cannot_be_named_in_a_recipe_is_refused_with_the_path_shown() {
     scratch.write("set/train/cat/a.raw", evt3(10));
     scratch.write("set/test/cat/a.raw", evt3(10));
     std::fs::write(scratch.at("set/train/cat").join(OsStr::from_bytes(b"b\xff.raw")), evt3(10)).unwrap();
-    let line = scratch.refused_with(&["data", "info", "set"], &["not Unicode"]);
+    let line =
+        scratch.refused_with(&["train", "small.toml", "--set", "data.set=folder", "--data", "set"], &["not Unicode"]);
     assert!(line.contains("set/train/cat/b"), "{line}");
 }
 

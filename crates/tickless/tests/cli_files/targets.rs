@@ -101,7 +101,8 @@ fn every_other_writer_leaves_a_device_too() {
     // A picture's name is taken by a folder.
     scratch.write("a.raw", evt3(100));
     fs::create_dir_all(scratch.at("drawn/a.gif")).unwrap();
-    scratch.refused_with(&["data", "view", "a.raw", "--output", "drawn"], &["a.gif"]);
+    let ran = scratch.run(&["data", "view", "a.raw", "--output", "drawn"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("error: drawn/a.gif: "), "{ran:?}");
     assert_eq!(fs::read_dir(scratch.at("drawn")).unwrap().count(), 1, "no picture beside it either");
 }
 
@@ -111,7 +112,7 @@ fn a_pipe_in_the_folder_of_a_class_is_refused() {
     scratch.write("set/train/cat/a.raw", evt3(100));
     scratch.write("set/test/cat/a.raw", evt3(100));
     fifo(&scratch, "set/train/cat/b.raw");
-    scratch.refused_with(&["data", "info", "set"], &["b.raw", "neither a file nor a folder"]);
+    scratch.refused(&["data", "info", "set"]);
     scratch.write("small.toml", super::common::RECIPE);
     scratch.refused_with(
         &["train", "small.toml", "--set", "data.set=folder", "--data", "set"],

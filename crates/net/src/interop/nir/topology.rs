@@ -63,16 +63,33 @@ impl<'a> Topology<'a> {
             }
         }
         if order.len() < graph.nodes.len() {
-            let stuck: Vec<&str> = waits.iter().filter(|w| *w.1 > 0).map(|w| *w.0).take(8).collect();
+            let stuck: BTreeSet<&str> = waits.iter().filter(|w| *w.1 > 0).map(|w| *w.0).collect();
+            let looped = cycle(&stuck, &from);
+            let named: Vec<&str> = looped.iter().copied().take(8).collect();
             let problem = format!(
-                "is part of a loop or behind one ({}); recurrent networks cannot run here, unroll the loop",
-                stuck.join(", ")
+                "is part of a loop ({}); recurrent networks cannot run here, unroll the loop",
+                named.join(", ")
             );
-            return Err(wrong(stuck.first().copied().unwrap_or(input), problem));
+            return Err(wrong(looped.first().copied().unwrap_or(input), problem));
         }
         let readers = to.iter().map(|(k, t)| (*k, t.len())).collect();
         Ok(Self { input, output, order, from, readers })
     }
+}
+
+/// The nodes of one loop, by name, among nodes that wait for one another.
+fn cycle<'a>(stuck: &BTreeSet<&'a str>, from: &BTreeMap<&'a str, Vec<&'a str>>) -> BTreeSet<&'a str> {
+    // Each of them waits for another of them, so going back ends in a loop.
+    let before = |name: &str| from.get(name).into_iter().flatten().copied().find(|f| stuck.contains(f));
+    let (mut way, mut at) = (Vec::new(), stuck.first().copied());
+    while let Some(name) = at {
+        if let Some(begin) = way.iter().position(|n| *n == name) {
+            return way.split_off(begin).into_iter().collect();
+        }
+        way.push(name);
+        at = before(name);
+    }
+    stuck.clone()
 }
 
 /// The one node of a kind.
