@@ -82,9 +82,7 @@ pub fn info_with(path: &Path, options: &ReadOptions, progress: &dyn Progress) ->
     let images = idx::kind(&head).is_some() || [Kind::Cifar10, Kind::Cifar100].iter().any(|kind| kind.begins(&head));
     if events || !images {
         return match EventsInfo::read(path, options, progress) {
-            Err(Error::Streams { wanted: None, streams, .. }) => {
-                Ok(Info::Streams { format: formats::detect(probe, &name)?.name, streams })
-            }
+            Err(Error::Streams { wanted: None, format, streams, .. }) => Ok(Info::Streams { format, streams }),
             found => found.map(Info::Events),
         };
     }

@@ -10,7 +10,7 @@
 //!
 //! [`sums`] makes G and both sums in one pass over memory, [`through_norm`] replaces G by ∂x in a second. Between
 //! them a caller that has only a part of the batch adds up the sums of all parts: ∂x needs those of the whole batch,
-//! while [`parameter_gradients`](crate::operators::parameter_gradients) gives ∂β and ∂γ of this part, because every parameter's gradient is added up later.
+//! while `operators::parameter_gradients` gives ∂β and ∂γ of this part, because every parameter's gradient is added up later.
 
 use super::forward::{Input, Place, Ready};
 use super::rows::{back, fire};
