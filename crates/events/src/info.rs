@@ -220,7 +220,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for class in ["a", "b"] {
             std::fs::create_dir(folder.path().join(class)).unwrap();
-            std::fs::write(folder.path().join(class).join("1.txt"), "t_s x y p\n0.1 3 4 1\n0.2 5 6 0\n").unwrap();
+            for name in ["1.txt", "2.txt"] {
+                let text = "t_s x y p\n0.1 3 4 1\n0.2 5 6 0\n";
+                std::fs::write(folder.path().join(class).join(name), text).unwrap();
+            }
         }
         let info = |path: &Path, options: ReadOptions| info_with(path, &options, &Silent);
         let sensor = Some(crate::Sensor { width: 8, height: 8 });
