@@ -26,6 +26,8 @@ const MAX_BURST: f32 = 65_536.0;
 pub(crate) fn plan(net: &Network, weights: &Weights, options: &CompileOptions) -> Result<Plan> {
     net.check_event_driven()?;
     weights.check(net, Path::new("<memory>"))?;
+    let learned = net.with_learned(weights)?;
+    let net = &learned;
     let spiking = net.spiking();
     let mut made =
         Maker { net, weights, readers: readers(net), tables: Vec::new(), known: HashMap::new(), edges: Vec::new() };
@@ -39,6 +41,7 @@ pub(crate) fn plan(net: &Network, weights: &Weights, options: &CompileOptions) -
         infos: Vec::with_capacity(spiking.len()),
         rules: Vec::with_capacity(spiking.len() + 1),
         simd: options.simd.filter(|s| Simd::available().contains(s)).unwrap_or_else(Simd::best),
+        timed: Vec::new(),
         chain: false,
         small: options.quantised,
         output_layer: spiking.iter().position(|&i| i + 1 == net.nodes().len()),
@@ -67,6 +70,7 @@ pub(crate) fn plan(net: &Network, weights: &Weights, options: &CompileOptions) -
         }
         plan.rules[e.target].hear(e);
     }
+    plan.timed = (0..plan.rules.len()).filter(|&l| plan.rules[l].timed.is_some()).collect();
     plan.chain = is_chain(&plan, &made.edges);
     plan.edges = made.edges;
     if options.quantised {

@@ -49,7 +49,10 @@ pub fn course(
     let first = recording.t_first_us().unwrap_or(0);
     let mut decision = session.decision(confidence);
     for event in recording.iter() {
-        while moments.us.get(course.at_us.len()).is_some_and(|us| event.t_us - first > *us) {
+        while let Some(us) = moments.us.get(course.at_us.len()).filter(|us| event.t_us - first > **us) {
+            // Neurons may fire between events.
+            session.advance_to(first + us)?;
+            decision = session.decision(confidence);
             course.at_us.push(decision.class);
         }
         session.push(event)?;

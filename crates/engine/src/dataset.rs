@@ -127,3 +127,31 @@ pub fn outcome(session: &mut Session, recording: &Recording, label: usize, confi
         synaptic_ops: session.synaptic_ops(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::CompileOptions;
+    use tickless_events::{Event, Sensor};
+    use tickless_net::{Array, InputKind, NetworkBuilder, Shape, Weights};
+
+    #[test]
+    fn a_readout_beyond_f32_is_an_error_that_names_its_class() {
+        let mut b = NetworkBuilder::new("two", Shape::new(2, 1, 1), InputKind::Events);
+        b.linear(b.input(), 2, false);
+        let net = b.build().unwrap();
+        let event = |t_us| Event { t_us, x: 0, y: 0, on: true };
+        let sensor = Sensor { width: 1, height: 1 };
+        let recording = Recording::from_events(sensor, &[event(1), event(2), event(3)]).unwrap().0;
+        for (weight, finite) in [(1e38, true), (3e38, false), (-3e38, false)] {
+            let mut weights = Weights::default();
+            weights.insert("linear1.weight", Array::new(vec![2, 2], vec![0.5, 0.5, 0.5, weight]));
+            let program = Program::compile(&net, &weights, &CompileOptions::default()).unwrap();
+            let result = outcome(&mut Session::new(&program), &recording, 0, &Confidence::default());
+            match result {
+                Ok(o) => assert!(finite && o.logits.iter().all(|v| v.is_finite()), "{weight}"),
+                Err(e) => assert!(!finite && e.to_string().contains("class 1"), "{weight}: {e}"),
+            }
+        }
+    }
+}

@@ -20,7 +20,7 @@
 
 use crate::edge::Edge;
 use crate::kernel;
-use crate::layer;
+use crate::layer::{self, Potentials};
 use crate::pass::{Hop, Pass, Progress};
 use crate::program::Plan;
 use std::ops::Range;
@@ -96,6 +96,31 @@ pub(crate) fn deliver<H: Hear>(
             }
         }
     }
+}
+
+/// The neuron that fires by itself next: (moment in µs, layer, rank). Of one moment the lowest
+/// layer's goes first.
+pub(crate) fn next_due(plan: &Plan, memory: &Memory) -> Option<(u64, usize, usize)> {
+    let all = plan.timed.iter().filter_map(|&l| memory.layers[l].due.first().map(|(us, rank)| (us, l, rank)));
+    all.min()
+}
+
+/// Lets the neuron of this layer and rank fire by itself at `t_us`; gives its spikes, if it does.
+pub(crate) fn fire_due(plan: &Plan, memory: &mut Memory, (t_us, l, rank): (u64, usize, usize)) -> Option<Hop> {
+    let (rule, state) = (&plan.rules[l], &mut memory.layers[l]);
+    let (Some(timed), Potentials::Timed(memories)) = (&rule.timed, &mut state.potentials) else { return None };
+    let at = rule.place(rank);
+    let spikes = timed.fire(&mut memories[at], t_us);
+    state.due.set(rank, timed.due(&memories[at]));
+    let channels = rule.shape.channels;
+    let hop = (spikes > 0).then(|| Hop::new(at % channels, at / channels, spikes, 0))?;
+    tally(plan, memory, l, &[hop]);
+    Some(hop)
+}
+
+/// Carries the spikes of one neuron that fired by itself at `t_us`, and all that follows.
+pub(crate) fn deliver_due<H: Hear>(plan: &Plan, memory: &mut Memory, hear: &mut H, l: usize, hop: Hop, t_us: u64) {
+    each(plan, memory, hear, l, &[hop], &[t_us]);
 }
 
 /// Carries a list of events along one edge. The target's queue is taken out meanwhile: a layer's

@@ -14,15 +14,24 @@
 //! step. Potentials are f32, as in training, or 16-bit integers. State lies as `[y][x][c]`, so that
 //! one event adds contiguous weights to contiguous state. A neuron that no event reaches is left
 //! alone: it does not decay, fire or meet its limit. What an event does is in `pass.rs`.
+//!
+//! The above is the fast form, for neurons whose state is the membrane alone
+//! ([`Neuron::is_plain`]). Neurons with a synaptic current or an adaptive threshold take the
+//! general form, [`tickless_neuron::between`]: all their variables decay exactly, and the layer
+//! keeps a queue of the moments at which they fire by themselves ([`Due`]).
 
 use crate::decay::Decay;
+use crate::due::Due;
 use crate::edge::Edge;
 use crate::error::{Error, Result};
 use crate::kernel::Bounds;
 use crate::lines::Lines;
 use crate::pass::Hop;
 use std::ops::Range;
-use tickless_net::{Neuron, Reset, Shape, SpikeMode};
+use tickless_net::{Neuron, Shape};
+use tickless_neuron::between::{Memory, Timed};
+use tickless_neuron::quantised::Levels;
+use tickless_neuron::step::Mode;
 
 /// Spikes that wait for the next layer at most, beyond those of one event.
 const QUEUE: usize = 1024;
@@ -38,10 +47,11 @@ pub(crate) struct Rule {
     pub v_min: f32,
     /// The same in 8-bit programs.
     pub small: Small,
-    pub multi: bool,
-    pub hard: bool,
-    /// `None` without a leak.
+    pub mode: Mode,
+    /// The leak in the fast form; `None` without one.
     pub decay: Option<Decay>,
+    /// The general form, of neurons that need it.
+    pub timed: Option<Timed>,
     /// Most neurons that one event reaches.
     pub reach: usize,
     /// Channel (upper 32 bits) and column of each neuron of a row that an event reaches.
@@ -53,15 +63,18 @@ pub(crate) struct Rule {
 /// Threshold and limits in units of the quantised weights.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Small {
-    pub threshold: i16,
+    pub levels: Levels,
     pub bounds: Bounds<i16>,
     /// How many units are 1.
     pub scale: f32,
 }
 
 impl Small {
-    pub const NONE: Small =
-        Small { threshold: i16::MAX, bounds: Bounds { fires_at: i16::MAX, v_min: i16::MIN }, scale: 1.0 };
+    pub const NONE: Small = Small {
+        levels: Levels { threshold: i16::MAX, v_min: i16::MIN },
+        bounds: Bounds { fires_at: i16::MAX, v_min: i16::MIN },
+        scale: 1.0,
+    };
 }
 
 /// Membrane potentials, or the sums of an accumulating readout, `[y][x][c]`.
@@ -71,6 +84,8 @@ pub(crate) enum Potentials {
     Small(Lines<i16>),
     /// Of the readout of an 8-bit program.
     Sum(Lines<i32>),
+    /// Of neurons in the general form, with all their other variables.
+    Timed(Vec<Memory>),
 }
 
 /// What a layer's neurons remember.
@@ -79,6 +94,8 @@ pub(crate) struct State {
     pub potentials: Potentials,
     /// When an event last reached each cell, in µs; empty without a leak.
     pub hit_us: Vec<u64>,
+    /// Which neurons fire by themselves, and when; empty in the fast form.
+    pub due: Due,
     /// Spikes on their way to the next layers. Taken out while they are carried on.
     pub queue: Vec<Hop>,
 }
@@ -105,21 +122,33 @@ impl Rule {
                 "leaks per step, and an event-driven run has no step: give `step_us` (mean span of the training recordings / T_max) or a leak in µs",
             )
         })?;
-        if n.leaks() && !(tau > 0.0 && tau.is_finite()) {
+        if n.leak.leaks() && !(tau > 0.0 && tau.is_finite()) {
             return Err(Error::layer(
                 name,
                 format!("time constant {tau} µs is not a positive number; check the leak and `step_us`"),
             ));
         }
+        let timed = if n.is_plain() {
+            None
+        } else {
+            n.check().map_err(|e| Error::layer(name, e.to_string()))?;
+            let timed = Timed::new(n, step_us).ok_or_else(|| {
+                Error::layer(
+                    name,
+                    "has a synaptic current, whose charge belongs to a step: give `step_us` (mean span of the training recordings / T_max)",
+                )
+            })?;
+            Some(timed)
+        };
         Ok(Self {
             shape,
             threshold: n.threshold,
             fires_at: if n.fire_at_threshold { n.threshold } else { n.threshold.next_up() },
             v_min,
             small: Small::NONE,
-            multi: n.spikes == SpikeMode::Multi,
-            hard: n.reset == Reset::Hard,
-            decay: n.leaks().then(|| Decay::new(tau, shape.channels)),
+            mode: Mode::of(n),
+            decay: (timed.is_none() && n.leaks()).then(|| Decay::new(tau, shape.channels)),
+            timed,
             reach: 0,
             lanes: Vec::new(),
             edges,
@@ -131,12 +160,13 @@ impl Rule {
         Self {
             shape,
             threshold: f32::INFINITY,
-            fires_at: f32::INFINITY,
+            // No sum reaches it, an infinite one neither: every comparison with it is false.
+            fires_at: f32::NAN,
             v_min: f32::NEG_INFINITY,
             small: Small::NONE,
-            multi: false,
-            hard: false,
+            mode: Mode { multi: false, hard: false, equal: true, detach: false },
             decay: None,
+            timed: None,
             reach: 0,
             lanes: Vec::new(),
             edges: 0..0,
@@ -154,17 +184,31 @@ impl Rule {
         self.lanes.extend((self.lanes.len()..longest).map(|j| ((j % channels) as u64) << 32 | (j / channels) as u64));
     }
 
+    /// Rank in (channel, y, x) order of the neuron that lies at `at`.
+    pub fn rank(&self, at: usize) -> usize {
+        let positions = self.shape.height * self.shape.width;
+        at % self.shape.channels * positions + at / self.shape.channels
+    }
+
+    /// Where the neuron of this rank lies.
+    pub fn place(&self, rank: usize) -> usize {
+        let positions = self.shape.height * self.shape.width;
+        rank % positions * self.shape.channels + rank / positions
+    }
+
     /// State at rest; `small` for 8-bit programs, `sums` for a readout that accumulates.
     pub fn state(&self, small: bool, sums: bool) -> State {
         let len = self.shape.len();
         let cells = self.decay.as_ref().map_or(0, |d| len / d.cell);
         let potentials = match (small, sums) {
+            _ if self.timed.is_some() => Potentials::Timed(vec![Memory::default(); len]),
             (false, _) => Potentials::Float(Lines::zeros(len)),
             (true, false) => Potentials::Small(Lines::zeros(len)),
             (true, true) => Potentials::Sum(Lines::zeros(len)),
         };
         let room = if sums { self.reach } else { self.reach + QUEUE };
-        State { potentials, hit_us: vec![0; cells], queue: Vec::with_capacity(room) }
+        let due = if self.timed.is_some() { Due::new(len) } else { Due::default() };
+        State { potentials, hit_us: vec![0; cells], due, queue: Vec::with_capacity(room) }
     }
 
     /// Membrane potentials in (channel, y, x) order, decayed to `t_us`; in units of the description.
@@ -180,6 +224,7 @@ impl Rule {
                 Potentials::Float(v) => v[at] * factor(at),
                 Potentials::Small(v) => f32::from(v[at]) / self.small.scale,
                 Potentials::Sum(v) => v[at] as f32 / self.small.scale,
+                Potentials::Timed(v) => self.timed.map_or(0.0, |t| t.potential(&v[at], t_us) as f32),
             })
             .collect()
     }
@@ -192,8 +237,9 @@ impl State {
             Potentials::Float(v) => v.len() * 4,
             Potentials::Small(v) => v.len() * 2,
             Potentials::Sum(v) => v.len() * 4,
+            Potentials::Timed(v) => v.capacity() * size_of::<Memory>(),
         };
-        potentials + self.hit_us.capacity() * 8 + self.queue.capacity() * size_of::<Hop>()
+        potentials + self.due.bytes() + self.hit_us.capacity() * 8 + self.queue.capacity() * size_of::<Hop>()
     }
 
     /// Back to rest, keeping the memory.
@@ -202,7 +248,9 @@ impl State {
             Potentials::Float(v) => v.fill(0.0),
             Potentials::Small(v) => v.fill(0),
             Potentials::Sum(v) => v.fill(0),
+            Potentials::Timed(v) => v.fill(Memory::default()),
         }
+        self.due.clear();
         self.hit_us.fill(0);
         self.queue.clear();
     }

@@ -3,7 +3,8 @@
 //! A [`Program`] is a network and its weights made flat; a [`Session`] is one stream running
 //! through it. State changes only where and when an event arrives: each input event is carried
 //! depth first through the layers, adding one weight to every neuron it reaches; those neurons
-//! fire in (channel, y, x) order, and every spike is an event for what comes next. See
+//! fire in (channel, y, x) order, and every spike is an event for what comes next. A neuron with
+//! a synaptic current or an adaptive threshold also fires by itself, between events. See
 //! [`program`] for what a network may be made of, [`layer`] for the neuron's equation and
 //! [`deliver`] for the order, residual merges included.
 //!
@@ -50,6 +51,7 @@ mod decay;
 pub mod decision;
 pub mod deliver;
 pub mod difference;
+mod due;
 mod edge;
 pub mod error;
 #[allow(unsafe_code, reason = "vector instructions; each form is tested against the scalar one")]

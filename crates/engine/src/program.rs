@@ -62,6 +62,8 @@ pub(crate) struct Plan {
     /// One a layer, and one more for a readout that accumulates.
     pub rules: Vec<Rule>,
     pub simd: Simd,
+    /// Layers whose neurons fire by themselves.
+    pub timed: Vec<usize>,
     /// Whether every layer hears one source, so that whole lists of events can go layer by layer.
     pub chain: bool,
     /// Whether its numbers are 8-bit weights and 16-bit potentials.

@@ -12,6 +12,7 @@ use crate::lines::Lines;
 use crate::program::Plan;
 use crate::table::Table;
 use tickless_net::quantise::{quantise_layer, quantise_readout};
+use tickless_neuron::quantised::Levels;
 
 /// Makes the plan's tables, thresholds and limits integers.
 ///
@@ -46,7 +47,7 @@ fn layer(name: &str, rule: &Rule, weights: &[f32], readout: bool) -> Result<(Vec
         let (weights, scale) = quantise_readout(name, weights)?;
         return Ok((weights, Small { scale, ..Small::NONE }));
     }
-    if rule.decay.is_some() {
+    if rule.decay.is_some() || rule.timed.is_some() {
         return Err(Error::layer(
             name,
             "leaks, and 8-bit programs have no leak, as the chips that they stand for; train with `model = \"if\"`",
@@ -56,5 +57,6 @@ fn layer(name: &str, rule: &Rule, weights: &[f32], readout: bool) -> Result<(Vec
     let q = quantise_layer(name, weights, rule.threshold, v_min)?;
     let fires_at = if rule.fires_at == rule.threshold { q.threshold } else { q.threshold.saturating_add(1) };
     let bounds = Bounds { fires_at, v_min: q.v_min };
-    Ok((q.weights, Small { threshold: q.threshold, bounds, scale: q.scale }))
+    let levels = Levels { threshold: q.threshold, v_min: q.v_min };
+    Ok((q.weights, Small { levels, bounds, scale: q.scale }))
 }

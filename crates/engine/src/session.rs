@@ -5,7 +5,7 @@
 //! and after [`reset`](Session::reset) a session equals a new one.
 
 use crate::decision::{Confidence, Decision};
-use crate::deliver::{Hear, Memory, deliver};
+use crate::deliver::{Hear, Memory, deliver, deliver_due, fire_due, next_due};
 use crate::error::{Error, Result};
 use crate::layer::Potentials;
 use crate::pass::Hop;
@@ -59,6 +59,7 @@ pub(crate) fn values<'a>(program: &'a Program, memory: &'a Memory) -> impl Itera
             Some(Potentials::Float(v)) => f64::from(v[at]),
             Some(Potentials::Sum(v)) => f64::from(v[at]) / f64::from(plan.rules[plan.infos.len()].small.scale),
             Some(Potentials::Small(v)) => f64::from(v[at]),
+            Some(Potentials::Timed(_)) => 0.0,
         }
     })
 }
@@ -183,8 +184,10 @@ impl Session {
     /// # Errors
     /// As [`feed`](Self::feed).
     pub fn feed_into<S: Sink>(&mut self, recording: &Recording, sink: &mut S) -> Result<()> {
-        // Who listens hears the spikes of one event after those of another.
-        let chunk = if S::LISTENS || !self.program.plan.chain { 1 } else { CHUNK };
+        // A sink needs spikes grouped by input event, and neurons that fire by themselves do so
+        // between events: both take one event at a time.
+        let plan = &self.program.plan;
+        let chunk = if S::LISTENS || !plan.chain || !plan.timed.is_empty() { 1 } else { CHUNK };
         for event in recording.iter() {
             let taken = self
                 .channel(event.on)
@@ -241,6 +244,9 @@ impl Session {
 
     /// Carries the chunk through the network.
     fn flush<S: Sink>(&mut self, sink: &mut S) {
+        if let (false, Some(&t_us)) = (self.program.plan.timed.is_empty(), self.chunk.times.first()) {
+            self.fire_until(t_us, (self.events - self.chunk.hops.len() as u64).saturating_sub(1), sink);
+        }
         let plan = &*self.program.plan;
         let Chunk { hops, times } = &mut self.chunk;
         let first = self.events - hops.len() as u64;
@@ -250,21 +256,43 @@ impl Session {
         times.clear();
     }
 
+    /// Lets all neurons fire by themselves that are due until `t_us`, in order of time. `cause` is
+    /// the number of the last event before.
+    fn fire_until<S: Sink>(&mut self, t_us: u64, cause: u64, sink: &mut S) {
+        let plan = &*self.program.plan;
+        while let Some(due) = next_due(plan, &self.memory).filter(|due| due.0 <= t_us) {
+            if let Some(hop) = fire_due(plan, &mut self.memory, due) {
+                let mut hear = Telling { sink, plan, times: &[due.0], first: cause };
+                deliver_due(plan, &mut self.memory, &mut hear, due.1, hop, due.0);
+            }
+        }
+    }
+
     #[cold]
     fn refuse(&self, problem: String) -> Error {
         Error::Event { index: self.events, problem }
     }
 
-    /// Lets time pass without events. Nothing fires: potentials only decay.
+    /// Lets time pass without events: potentials decay, and neurons fire that do so by themselves
+    /// (those with a synaptic current or an adaptive threshold).
     ///
     /// # Errors
     /// If `t_us` lies before the session's time.
     pub fn advance_to(&mut self, t_us: u64) -> Result<()> {
+        self.advance_into(t_us, &mut ())
+    }
+
+    /// The same, and tells every spike to `sink`; its cause is the last event.
+    ///
+    /// # Errors
+    /// As [`advance_to`](Self::advance_to).
+    pub fn advance_into<S: Sink>(&mut self, t_us: u64, sink: &mut S) -> Result<()> {
         if t_us < self.now_us {
             return Err(
                 self.refuse(format!("cannot advance to {t_us} µs: {} µs has passed; `reset` starts anew", self.now_us))
             );
         }
+        self.fire_until(t_us, self.events.saturating_sub(1), sink);
         self.now_us = t_us;
         Ok(())
     }
@@ -320,7 +348,8 @@ impl Session {
         self.membranes_at(layer, self.now_us)
     }
 
-    /// The same, decayed to `t_us` (a time that has passed counts as that of the last hit).
+    /// The same, decayed to `t_us` without a spike until then (a time that has passed counts as
+    /// that of the last hit).
     pub fn membranes_at(&self, layer: usize, t_us: u64) -> Option<Vec<f32>> {
         self.program.plan.infos.get(layer)?;
         Some(self.program.plan.rules[layer].membranes(&self.memory.layers[layer], t_us))

@@ -15,7 +15,8 @@ pub trait Sink {
     /// Whether it listens at all; one that does not is not called.
     const LISTENS: bool = true;
 
-    /// A neuron of spiking layer `layer` fired at `t_us`, because of input event number `cause`.
+    /// A neuron of spiking layer `layer` fired at `t_us`, because of input event number `cause`; for
+    /// one that fired by itself, and what follows from it, that is the last event before.
     fn spike(&mut self, layer: usize, t_us: u64, cause: u64, channel: usize, y: usize, x: usize);
 }
 
@@ -50,9 +51,9 @@ impl<S: Sink> Sink for &mut S {
 pub struct Spike {
     /// Index of the spiking layer in [`Program::layers`].
     pub layer: usize,
-    /// Time in µs: that of the input event that caused it.
+    /// Time in µs: that of the input event that caused it, or of the neuron's own crossing.
     pub t_us: u64,
-    /// Number of that input event, from 0.
+    /// Number of that input event, or of the last one before the crossing, from 0.
     pub cause: u64,
     /// Channel.
     pub channel: usize,

@@ -72,10 +72,12 @@ pub enum Error {
         sensor: Sensor,
     },
     /// A file of several streams of events, of which none or another one was chosen.
-    #[error("{file}: {}; choose one of them by its number", crate::formats::refusal(streams, *wanted))]
+    #[error("{file}: {}; choose one by its number (`data.stream`)", crate::formats::refusal(streams, *wanted))]
     Streams {
         /// File, and the member inside an archive.
         file: String,
+        /// Name of the format.
+        format: &'static str,
         /// The number that was asked for.
         wanted: Option<i32>,
         /// Those that there are.

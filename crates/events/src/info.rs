@@ -71,28 +71,30 @@ pub fn info_with(path: &Path, options: &ReadOptions, progress: &dyn Progress) ->
     let name = path.display().to_string();
     let zip = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip"));
     if path.is_dir() || (zip && path.exists()) {
-        return data_set(path);
+        return data_set(path, options);
     }
     let (head, len) = source::head(path, HEAD)?;
     let probe = Probe::front(&head, len);
     let events = !idx::fits(&probe) && formats::is_events(probe, &name);
     if !events && head.starts_with(b"PK\x03\x04") {
-        return data_set(path);
+        return data_set(path, options);
     }
     let images = idx::kind(&head).is_some() || [Kind::Cifar10, Kind::Cifar100].iter().any(|kind| kind.begins(&head));
     if events || !images {
         return match EventsInfo::read(path, options, progress) {
-            Err(Error::Streams { wanted: None, streams, .. }) => {
-                Ok(Info::Streams { format: formats::detect(probe, &name)?.name, streams })
-            }
+            Err(Error::Streams { wanted: None, format, streams, .. }) => Ok(Info::Streams { format, streams }),
             found => found.map(Info::Events),
         };
+    }
+    if *options != ReadOptions::default() {
+        let problem = "it holds images or labels, and options for reading events are given";
+        return Err(Error::unexpected(name, problem, "leave them out"));
     }
     of_file(source::read(path)?, &name)
 }
 
 /// The first data set whose marks a folder or archive has; what is wrong in it is an error.
-fn data_set(path: &Path) -> Result<Info> {
+fn data_set(path: &Path, options: &ReadOptions) -> Result<Info> {
     let Some(set) = datasets::list().iter().find(|d| (d.fits)(path)) else {
         let known: Vec<_> = datasets::list().iter().filter(|d| !d.needs.is_empty()).map(|d| d.name).collect();
         let remedy = format!(
@@ -102,7 +104,14 @@ fn data_set(path: &Path) -> Result<Info> {
         let problem = format!("no known data set, and no recording in {}", contents(path));
         return Err(Error::unexpected(path.display().to_string(), problem, remedy));
     };
-    let data = datasets::open(&DataRequest::new(set.name, Some(path)))?;
+    let ReadOptions { sensor, time_unit, literal_times, drop_outside, .. } = *options;
+    let heeded = ReadOptions { sensor, time_unit, literal_times, drop_outside, ..ReadOptions::default() };
+    if *options != heeded {
+        let problem = format!("a data set ({}), and an option for reading a single file is given", set.name);
+        return Err(Error::unexpected(path.display().to_string(), problem, "leave it out"));
+    }
+    let request = DataRequest::new(set.name, Some(path));
+    let data = datasets::open(&DataRequest { sensor, time_unit, literal_times, drop_outside, ..request })?;
     Ok(Info::Dataset(data.describe()))
 }
 
@@ -172,6 +181,7 @@ impl fmt::Display for Info {
 mod tests {
     use super::*;
     use crate::Event;
+    use crate::datasets::SampleKind;
     use crate::formats::nmnist_bin;
 
     #[test]
@@ -203,6 +213,30 @@ mod tests {
         assert!(info(&file).unwrap_err().to_string().contains("no known format"));
         assert!(info(&folder.path().join("gone.bin")).is_err());
         assert!(info(&folder.path().join("gone.zip")).is_err());
+    }
+
+    #[test]
+    fn options_reach_a_data_set_or_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for class in ["a", "b"] {
+            std::fs::create_dir(folder.path().join(class)).unwrap();
+            std::fs::write(folder.path().join(class).join("1.txt"), "t_s x y p\n0.1 3 4 1\n0.2 5 6 0\n").unwrap();
+        }
+        let info = |path: &Path, options: ReadOptions| info_with(path, &options, &Silent);
+        let sensor = Some(crate::Sensor { width: 8, height: 8 });
+        assert!(info(folder.path(), ReadOptions::default()).unwrap_err().to_string().contains("data.sensor"));
+        let Ok(Info::Dataset(set)) = info(folder.path(), ReadOptions { sensor, ..Default::default() }) else {
+            panic!("no data set")
+        };
+        assert_eq!((&set.name[..], set.samples), ("folder", SampleKind::Events(sensor.unwrap())));
+        let error = info(folder.path(), ReadOptions { sensor, shift_to_zero: true, ..Default::default() });
+        assert!(error.unwrap_err().to_string().contains("a single file"));
+        let labels = folder.path().join("labels.idx");
+        std::fs::write(&labels, [0, 0, 8, 1, 0, 0, 0, 1, 7]).unwrap();
+        assert!(matches!(info(&labels, ReadOptions::default()), Ok(Info::Labels { .. })));
+        assert!(
+            info(&labels, ReadOptions { sensor, ..Default::default() }).unwrap_err().to_string().contains("labels")
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How the operators are differentiated on any backend that has their gradients.
 //!
-//! Neuron: back-propagation through time, hand-written (see [`mod@crate::neuron`] for the
+//! Neuron: back-propagation through time, hand-written (see [`tickless_neuron::step`] for the
 //! recurrence); one tensor is saved, the membrane potentials before the spike. Time map: the
 //! transposed map. Convolution: what the weight gradient needs of the input (for spikes their
 //! places), and no input gradient if it is not requested. Fused layer: its inputs, from which the

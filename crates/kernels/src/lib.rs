@@ -12,11 +12,13 @@
 //!      │
 //!   operators   what they are: descriptions, signatures, what two passes exchange
 //!      │
-//!   neuron, surrogate, ttm   equations
+//!   ttm, and the crate `tickless_neuron`   equations
 //! ```
 //!
 //! No operator knows of other processes (see [`operators`]), and nothing here reads a file or a
 //! recipe.
+// Printing panics if standard output or standard error cannot be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 #[cfg(feature = "mimalloc")]
 pub mod allocator;
@@ -26,11 +28,9 @@ pub mod cpu;
 pub mod error;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub mod gpu;
-pub mod neuron;
 pub mod operators;
 pub mod options;
 pub mod reference;
-pub mod surrogate;
 pub mod ttm;
 
 pub use error::{Error, Result};
@@ -39,6 +39,7 @@ pub use operators::{
     SharedBatch, Statistics, TilePool,
 };
 pub use options::{ComputeOptions, GpuPrecision};
+pub use tickless_neuron as neuron;
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;

@@ -1,53 +1,50 @@
 //! The same operators with plain Burn tensors: slow, obvious, differentiated by Burn itself but
-//! for the spike, whose surrogate is put in by hand. The fused kernels are tested against this.
+//! for the spike, whose surrogate enters through its integral. The fused kernels are tested against
+//! this, and neurons that no fused kernel has run by it ([`any_neuron`]).
 
 use crate::operators::NeuronOp;
 use crate::ttm::TimeMap;
-use burn::tensor::Tensor;
-use tickless_net::{Reset, SpikeMode, Surrogate};
+use burn::tensor::{Bool, Tensor};
+use std::ops::{Add, Div, Mul, Neg, Sub};
+use tickless_neuron::lane::{Lane, Smooth, StepLane};
+use tickless_neuron::step::{AnyState, Constants, Mode, step_recorded};
+use tickless_neuron::{Leak, Neuron};
 
 /// [`super::neuron()`] as a loop over steps.
-///
-/// The surrogate enters by the identity s = (s₀ − q(u)) held constant + q(u), where q has the
-/// surrogate as its derivative.
 pub fn neuron(current: Tensor<4>, op: NeuronOp) -> Tensor<4> {
-    let n = op.neuron;
-    let [tb, c, h, w] = current.dims();
-    let batch = tb / op.steps;
-    let mut v = Tensor::<4>::zeros([batch, c, h, w], &current.device());
-    let mut spikes = Vec::with_capacity(op.steps);
-    for t in 0..op.steps {
-        let x = current.clone().narrow(0, t * batch, batch);
-        let u = v.mul_scalar(op.lambda) + x;
-        let fires = match n.fire_at_threshold {
-            true => u.clone().greater_equal_scalar(n.threshold),
-            false => u.clone().greater_scalar(n.threshold),
-        }
-        .float();
-        let s0 = match n.spikes {
-            SpikeMode::Single => fires,
-            SpikeMode::Multi => fires * u.clone().div_scalar(n.threshold).floor(),
-        }
-        .detach();
-        let q = antiderivative(n.surrogate, u.clone(), n.threshold);
-        let s = (s0.clone() - q.clone().detach()) + q;
-        let reset = if n.detach_reset { s0.clone() } else { s.clone() };
-        let r = match n.reset {
-            Reset::Soft => u - reset.mul_scalar(n.threshold),
-            // [s = 0] is 1 − s for a single spike; for more, only the sign of the path matters.
-            Reset::Hard => {
-                let silent = s0.clone().equal_scalar(0.0).float();
-                let path = reset.clone() - reset.detach();
-                u * (silent - path)
-            }
-        };
-        v = match n.v_min {
-            Some(limit) => (r - limit).clamp_min(0.0) + limit,
-            None => r,
-        };
-        spikes.push(s);
+    any_neuron(current, &op.neuron, Constants::new(&op.neuron, op.lambda), None, op.steps)
+}
+
+/// Spikes of any neuron as a loop over steps, on any device: the equations of
+/// [`tickless_neuron::step`] with tensors. `lambda` replaces the constant λ where it is learned, and
+/// is differentiated.
+///
+/// # Shapes
+/// `current` and the result: `[T·B, …]` with `steps` = T; `lambda` `[1]`.
+///
+/// # Panics
+/// If the first axis is not a multiple of the steps.
+pub fn any_neuron(
+    current: Tensor<4>,
+    neuron: &Neuron,
+    constants: Constants,
+    lambda: Option<Tensor<1>>,
+    steps: usize,
+) -> Tensor<4> {
+    let [tb, a, b, c] = current.dims();
+    assert_eq!(tb % steps, 0, "{:?} is not a sequence of {steps} steps", current.dims());
+    let shape = [tb / steps, a, b, c];
+    let zero = Recorded(Tensor::zeros(shape, &current.device()));
+    let mut lanes = constants.map(|v| zero.like(v));
+    if let (Some(lambda), Leak::Learned(_)) = (lambda, neuron.leak) {
+        lanes.lambda = Recorded(lambda.reshape([1, 1, 1, 1]).expand(shape));
     }
-    Tensor::cat(spikes, 0)
+    let (mode, mut state) = (Mode::of(neuron), AnyState::at_rest(neuron, zero));
+    let spikes_of_step = |t: usize| {
+        let x = Recorded(current.clone().narrow(0, t * shape[0], shape[0]));
+        step_recorded(mode, neuron.surrogate, neuron.threshold, &lanes, &mut state.0, x).spikes.0
+    };
+    Tensor::cat((0..steps).map(spikes_of_step).collect(), 0)
 }
 
 /// [`super::map_time()`] as sums of slices.
@@ -61,24 +58,111 @@ pub fn map_time(input: Tensor<4>, map: &TimeMap) -> Tensor<4> {
     Tensor::cat(rows.collect(), 0)
 }
 
-/// A function whose derivative is the surrogate.
-fn antiderivative(surrogate: Surrogate, u: Tensor<4>, theta: f32) -> Tensor<4> {
-    let d = u - theta;
-    match surrogate {
-        Surrogate::Triangle => {
-            let z = d.clamp(-1.0, 1.0);
-            z.clone() - z.clone() * z.abs().mul_scalar(0.5)
-        }
-        Surrogate::SingleExponential { width } => {
-            let w = width * theta;
-            let tail = d.clone().abs().div_scalar(-w).exp();
-            d.sign() * (tail.neg() + 1.0)
-        }
-        Surrogate::Arctangent { alpha } => {
-            d.mul_scalar(std::f32::consts::FRAC_PI_2 * alpha).atan().div_scalar(std::f32::consts::PI)
-        }
-        Surrogate::Sigmoid { alpha } => burn::tensor::activation::sigmoid(d.mul_scalar(alpha)),
-        Surrogate::Rectangle { width } => d.clamp(-width / 2.0, width / 2.0).div_scalar(width),
-        Surrogate::Gaussian { sigma } => d.div_scalar(sigma * std::f32::consts::SQRT_2).erf().mul_scalar(0.5),
+/// A tensor as a lane of the neuron's equations.
+#[derive(Debug, Clone)]
+struct Recorded(Tensor<4>);
+
+impl Add for Recorded {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl Sub for Recorded {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl Mul for Recorded {
+    type Output = Self;
+
+    fn mul(self, other: Self) -> Self {
+        Self(self.0 * other.0)
+    }
+}
+
+impl Div for Recorded {
+    type Output = Self;
+
+    fn div(self, other: Self) -> Self {
+        Self(self.0 / other.0)
+    }
+}
+
+impl Neg for Recorded {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self(self.0.neg())
+    }
+}
+
+impl Lane for Recorded {
+    type Mask = Tensor<4, Bool>;
+
+    fn at_least(&self, other: &Self) -> Self::Mask {
+        self.0.clone().greater_equal(other.0.clone())
+    }
+
+    fn larger(self, other: Self) -> Self {
+        let mask = self.above(&other);
+        Self::select(&mask, self, other)
+    }
+}
+
+impl StepLane for Recorded {
+    fn like(&self, value: f32) -> Self {
+        Self(Tensor::full(self.0.dims(), value, &self.0.device()))
+    }
+
+    fn above(&self, other: &Self) -> Self::Mask {
+        self.0.clone().greater(other.0.clone())
+    }
+
+    fn select(mask: &Self::Mask, yes: Self, no: Self) -> Self {
+        Self(no.0.mask_where(mask.clone(), yes.0))
+    }
+
+    fn truncated(self) -> Self {
+        Self(self.0.trunc())
+    }
+
+    fn detach(self) -> Self {
+        Self(self.0.detach())
+    }
+
+    /// s + (q − q), the second q held constant: the spikes' values to the bit, q's derivative.
+    fn spikes_as(spikes: Self, integral: impl FnOnce() -> Self) -> Self {
+        let q = integral().0;
+        Self(spikes.0.detach() + (q.clone() - q.detach()))
+    }
+
+    fn zero_where(self, spikes: &Self) -> Self {
+        let s = &spikes.0;
+        let silent = s.clone().detach().equal_scalar(0.0).float();
+        Self(self.0 * (silent - (s.clone() - s.clone().detach())))
+    }
+}
+
+impl Smooth for Recorded {
+    fn magnitude(self) -> Self {
+        Self(self.0.abs())
+    }
+
+    fn exponential(self) -> Self {
+        Self(self.0.exp())
+    }
+
+    fn arctangent(self) -> Self {
+        Self(self.0.atan())
+    }
+
+    fn error_function(self) -> Self {
+        Self(self.0.erf())
     }
 }

@@ -120,7 +120,7 @@ fn near_a_tie(case: Case, current: &[f32]) -> bool {
         let mut v = 0.0;
         (0..steps).any(|t| {
             let lambda = if lif { 0.5 } else { 1.0 };
-            let (s, u, next) = tickless_kernels::neuron::step(&neuron, lambda, v, current[t * n + i]);
+            let (s, u, next) = tickless_kernels::neuron::step::plain_step(&neuron, lambda, v, current[t * n + i]);
             v = next;
             let limit = neuron.v_min.is_some_and(|m| (u - s * neuron.threshold - m).abs() < 1e-5);
             if lif { (u - neuron.threshold).abs() < 2e-6 } else { limit || (u - u.round()).abs() < 1e-5 }

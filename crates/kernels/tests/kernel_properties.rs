@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use tickless_kernels::neuron::step;
+use tickless_kernels::neuron::step::plain_step as step;
 use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{NeuronOp, map_time, neuron, reference};
 use tickless_net::{Leak, Neuron, Reset, SpikeMode, Surrogate, TtmMode};
@@ -129,6 +129,7 @@ fn every_neuron(lambda: f32, threshold: f32) -> Vec<Neuron> {
                             fire_at_threshold,
                             detach_reset,
                             surrogate,
+                            ..Neuron::lif()
                         });
                     }
                 }

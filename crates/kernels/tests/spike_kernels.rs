@@ -246,7 +246,7 @@ fn near_a_tie(op: NeuronOp, current: &[f32]) -> bool {
     (0..n).any(|i| {
         let mut v = 0.0;
         (0..op.steps).any(|t| {
-            let (s, u, next) = tickless_kernels::neuron::step(&op.neuron, op.lambda, v, current[t * n + i]);
+            let (s, u, next) = tickless_kernels::neuron::step::plain_step(&op.neuron, op.lambda, v, current[t * n + i]);
             v = next;
             let limit = op.neuron.v_min.is_some_and(|m| (u - s * op.neuron.threshold - m).abs() < 1e-5);
             limit || (u - u.round()).abs() < 1e-5

@@ -6,11 +6,13 @@
 //! * Kaiming normal, fan-out (He et al. 2015): W ~ N(0, 2 / (out/groups · k²)) for convolutions;
 //!   linear layers as PyTorch's default.
 //!
-//! Biases ~ U(±1/√n); norms start as the identity. Every tensor draws from its own ChaCha8
+//! Biases ~ U(±1/√n); norms start as the identity, learned decays at the λ of the description. Every tensor draws from its own ChaCha8
 //! stream, chosen by its name.
 
 use crate::layer::Layer;
 use crate::network::Network;
+use crate::neuron::model::learned_decay;
+use crate::neuron::{Leak, Neuron};
 use crate::weights::{Array, Weights};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -48,6 +50,7 @@ pub fn initialise(network: &Network, scheme: InitScheme, seed: u64) -> Weights {
         let draw = match (node.layer, spec.name) {
             (Layer::Norm(_), "weight" | "running_var") => Draw::Constant(1.0),
             (Layer::Norm(_), _) => Draw::Constant(0.0),
+            (Layer::Neuron(Neuron { leak: Leak::Learned(lambda), .. }), _) => Draw::Constant(learned_decay(lambda)),
             (Layer::Conv(c), tensor) => {
                 let fan_in = node.input.channels / c.groups * c.kernel * c.kernel;
                 match (tensor, scheme) {

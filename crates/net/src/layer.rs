@@ -1,7 +1,7 @@
 //! The layers a network is made of, and the shape each makes of its input.
 
 use crate::error::{Error, Result};
-use crate::neuron::Neuron;
+use crate::neuron::{Leak, Neuron};
 use crate::shape::{Shape, windows};
 use serde::{Deserialize, Serialize};
 
@@ -233,6 +233,8 @@ impl Layer {
                     spec("running_var", &c, false),
                 ]
             }
+            // The trained value whose sigmoid is λ (`tickless_neuron::model::learned_lambda`).
+            Layer::Neuron(Neuron { leak: Leak::Learned(_), .. }) => vec![spec("decay", &[1], true)],
             _ => Vec::new(),
         }
     }
@@ -241,7 +243,7 @@ impl Layer {
 /// One tensor that a layer owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorSpec {
-    /// `weight`, `bias`, `running_mean` or `running_var`.
+    /// `weight`, `bias`, `running_mean`, `running_var` or `decay`.
     pub name: &'static str,
     /// Its shape.
     pub shape: Vec<usize>,

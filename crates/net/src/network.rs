@@ -7,8 +7,9 @@
 
 use crate::error::{Error, Result};
 use crate::layer::{Conv, Layer, Linear, Norm, Pool, TensorSpec, TtmMode};
-use crate::neuron::Neuron;
+use crate::neuron::{Leak, Neuron};
 use crate::shape::Shape;
+use crate::weights::Weights;
 use serde::Serialize;
 
 /// What reaches the network's first layer.
@@ -168,6 +169,26 @@ impl Network {
             }
         }
         net
+    }
+
+    /// The same graph with every learned decay at its trained value, as a leak per step.
+    ///
+    /// # Errors
+    /// If the weights lack one, or it is not finite.
+    pub fn with_learned(&self, weights: &Weights) -> Result<Network> {
+        let mut net = self.clone();
+        for n in &mut net.nodes {
+            if let Layer::Neuron(neuron) = n.layer
+                && matches!(neuron.leak, Leak::Learned(_))
+            {
+                let decay = weights.require(&n.name, "decay")?.data.first().copied();
+                let Some(decay) = decay.filter(|d| d.is_finite()) else {
+                    return Err(Error::layer(&n.name, "its learned `decay` is not one finite number"));
+                };
+                n.layer = Layer::Neuron(neuron.with_learned(decay));
+            }
+        }
+        Ok(net)
     }
 
     /// The same graph with every TTM of this mode.

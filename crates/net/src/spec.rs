@@ -17,11 +17,10 @@
 //! A layer reads the one before it unless `from` names others. A field that its layer does not
 //! have is an error, so that a misplaced line never does nothing.
 
-mod neuron;
 #[cfg(test)]
 mod tests;
 
-pub use neuron::{NeuronSpec, NumberOrNone};
+pub use tickless_neuron::{NeuronSpec, NumberOrNone};
 
 use crate::error::{Error, Result};
 use crate::layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
@@ -224,7 +223,10 @@ impl LayerSpec {
                 }
                 Layer::Norm(norm)
             }
-            "neuron" => Layer::Neuron(self.neuron.clone().unwrap_or_default().resolve(default_neuron)?),
+            "neuron" => {
+                let spec = self.neuron.clone().unwrap_or_default();
+                Layer::Neuron(spec.resolve(default_neuron).map_err(|e| e.to_string())?)
+            }
             "pool" => {
                 let kernel = needs("kernel", self.kernel)?;
                 let (stride, padding) = (self.stride.unwrap_or(kernel), self.padding.unwrap_or(0));

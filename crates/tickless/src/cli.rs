@@ -50,7 +50,7 @@ impl Global {
     version,
     about = "Temporally flexible spiking neural networks: train once, run at any number of time steps, or at none.",
     after_help = "Start with:\n  tickless demo                       three trainings compared on embedded data, in a minute or two\n  \
-                  tickless train recipes/nmnist.toml  train on your own recordings\n  tickless help COMMAND               examples of each command"
+                  tickless train recipes/nmnist.toml --data PATH  train on your own recordings\n  tickless help COMMAND               examples of each command"
 )]
 struct Cli {
     #[command(flatten)]

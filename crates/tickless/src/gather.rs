@@ -18,7 +18,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use tickless_kernels::Precision;
-use tickless_net::{InputKind, Leak, LeakRule, Neuron, Reset, SpikeMode};
+use tickless_net::{InputKind, LeakRule, Neuron};
 use tickless_train::evaluate::{LayerActivity, Point};
 use tickless_train::model::Model;
 use tickless_train::run::checkpoint::EpochMetrics;
@@ -178,7 +178,7 @@ pub fn report(title: &str, command: &str, rows: &Rows) -> Result<r::ReportData> 
         },
         network: r::Network {
             name: run.network.name().to_owned(),
-            neuron: first_neuron(run).map(|n| words(&n)).unwrap_or_default(),
+            neuron: first_neuron(run).map(|n| n.to_string()).unwrap_or_default(),
             stages: run.network.stages(),
             trainable_values: run.network.trainable_values(),
             layers: run.network.nodes().iter().map(layer_line).collect(),
@@ -257,22 +257,9 @@ fn first_neuron(run: &Loaded) -> Option<Neuron> {
 
 /// A network in a line.
 fn in_short(run: &Loaded) -> String {
-    let neuron = first_neuron(run).map(|n| format!(", {}", words(&n))).unwrap_or_default();
+    let neuron = first_neuron(run).map(|n| format!(", {n}")).unwrap_or_default();
     let (name, values, stages) = (run.network.name(), run.network.trainable_values(), run.network.stages());
     format!("{name} ({values} trainable values, {stages} stages{neuron})")
-}
-
-/// A neuron in words.
-pub fn words(n: &Neuron) -> String {
-    let leak = match n.leak {
-        Leak::None => "IF".to_owned(),
-        Leak::Step(l) => format!("LIF, λ = {l}"),
-        Leak::Time(t) => format!("LIF, τ = {t} µs"),
-    };
-    let spikes = if n.spikes == SpikeMode::Multi { "multi-spike" } else { "single spike" };
-    let reset = if n.reset == Reset::Hard { "hard reset" } else { "soft reset" };
-    let limit = n.v_min.map(|v| format!(", v_min = {v}")).unwrap_or_default();
-    format!("{leak}, θ = {}, {spikes}, {reset}{limit}", n.threshold)
 }
 
 fn layer_line(n: &tickless_net::Node) -> String {

@@ -25,3 +25,4 @@ pub mod seed;
 pub mod strategy;
 
 pub use error::{Error, Result};
+pub use tickless_neuron as neuron;

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tickless_kernels::neuron::step;
+use tickless_kernels::neuron::step::plain_step as step;
 use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{NeuronOp, map_time, neuron};
 use tickless_net::{Array, Leak, Neuron, Reset, SpikeMode, Surrogate, TtmMode};
@@ -143,6 +143,7 @@ fn sinabs_neuron(case: &Value, surrogates: &Value) -> Result<Neuron, String> {
         // sinabs multiplies by [s = 0] to reset: nothing is differentiated through that.
         detach_reset: reset == Reset::Hard,
         surrogate: Surrogate::SingleExponential { width },
+        ..Neuron::lif()
     })
 }
 

@@ -82,7 +82,7 @@ fn margins(f: &Fired) -> Vec<f32> {
     let lambda = neuron.lambda(LeakRule::Step, f.steps, f.steps, None).expect("a leak per step");
     let mut v = vec![0.0f32; n];
     let one = |(k, current): (usize, &f32)| {
-        let (_, u, next) = tickless_kernels::neuron::step(&neuron, lambda, v[k % n], *current);
+        let (_, u, next) = tickless_kernels::neuron::step::plain_step(&neuron, lambda, v[k % n], *current);
         v[k % n] = next;
         (u - neuron.threshold).abs()
     };

@@ -2,7 +2,7 @@
 
 use super::model::{Asynchrony, Order, Timing, Traffic};
 use crate::decision::{Confidence, Decision};
-use crate::deliver::{Hear, Memory, tally};
+use crate::deliver::{Hear, Memory, fire_due, next_due, tally};
 use crate::error::{Error, Result};
 use crate::kernel;
 use crate::pass::{Hop, Pass, Progress};
@@ -40,6 +40,8 @@ pub struct AsyncSession {
     waiting: Vec<usize>,
     traffic: Traffic,
     events: u64,
+    /// Number of the last input event that has been sent.
+    sent: u32,
     span_us: u64,
     /// Time of the recording's first event: times are counted from it.
     base_us: u64,
@@ -67,6 +69,7 @@ impl AsyncSession {
             waiting: vec![0; cores],
             traffic: Traffic::default(),
             events: 0,
+            sent: 0,
             span_us: 0,
             base_us: 0,
             rank: 0,
@@ -89,8 +92,19 @@ impl AsyncSession {
         loop {
             // A new event waits until all older ones have gone on; in random order it joins those of its moment.
             let next = self.flights.peek().map(|f| f.0.t_ns);
+            // A neuron fires by itself before an input of that moment, and after the spikes that are
+            // on their way; once nothing is, the recording is over.
+            let arrives = input.peek().map(|i| i.0);
+            let waits = |t: u64| next.is_some_and(|n| n <= t) || arrives.is_some_and(|i| i < t);
+            let over = next.is_none() && arrives.is_none();
+            let due = next_due(&plan, &self.memory).filter(|d| !over && !waits(d.0.saturating_mul(1000)));
+            if let Some(due) = due {
+                self.fire(&plan, due, sink);
+                continue;
+            }
             let joins = |t: u64| next.is_none_or(|n| if exact { t < n } else { t <= n });
             if let Some((t_ns, hop)) = input.next_if(|(t, _)| joins(*t)) {
+                self.sent = hop.cause;
                 self.send(&plan, plan.input_edges.clone(), &[hop], t_ns);
                 continue;
             }
@@ -139,6 +153,7 @@ impl AsyncSession {
         self.memory.reset();
         self.flights.clear();
         self.busy_ns.fill(0);
+        self.sent = 0;
         self.waiting.fill(0);
         let cores = self.busy_ns.len();
         self.traffic = Traffic { lost: vec![0; cores], longest: vec![0; cores], tail_us: 0.0 };
@@ -190,6 +205,15 @@ impl AsyncSession {
         let end = self.busy_ns[core].max(flight.t_ns) + service_ns;
         self.busy_ns[core] = end;
         self.flights.push(Reverse(Flight { t_ns: end, served: true, ..flight }));
+    }
+
+    /// Lets a neuron fire by itself and sends its spikes on.
+    fn fire<S: Sink>(&mut self, plan: &Plan, due: (u64, usize, usize), sink: &mut S) {
+        let Some(hop) = fire_due(plan, &mut self.memory, due) else { return };
+        let told = [(due.0 + self.base_us).saturating_sub(self.offset_us() as u64)];
+        Telling { sink, plan, times: &told, first: self.sent.into() }.hear(due.1, &[hop]);
+        let hop = Hop { cause: self.sent, ..hop };
+        self.send(plan, plan.rules[due.1].edges.clone(), &[hop], due.0.saturating_mul(1000));
     }
 
     /// Adds an event's weights and sends the spikes on.

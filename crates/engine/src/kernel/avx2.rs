@@ -2,12 +2,26 @@
 //!
 //! Ends that fill no register go through the scalar form.
 
+use super::register::register;
 use super::scalar::Scalar;
 use super::{Bounds, Kernel};
 use crate::pass::{Pass, Progress};
 use std::arch::x86_64::*;
+use tickless_neuron::between::arrive;
 
 pub(crate) struct Avx2;
+
+register!(Eight, __m256, u32, _mm256_add_ps, _mm256_mul_ps, _mm256_max_ps, reaches);
+
+/// One bit a potential: u ≥ θ'?
+///
+/// # Safety
+/// The machine has AVX2.
+#[inline(always)]
+unsafe fn reaches(u: __m256, theta: __m256) -> u32 {
+    // SAFETY: the caller's.
+    unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(u, theta)) as u32 }
+}
 
 /// The loop over events, compiled for AVX2.
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
@@ -25,18 +39,14 @@ impl Avx2 {
         let (mut mask, mut at) = (0u64, 0);
         // SAFETY: the machine has AVX2 (see `pass`); every access of eight lies below `len`.
         unsafe {
-            let (fires_at, v_min) = (_mm256_set1_ps(bounds.fires_at), _mm256_set1_ps(bounds.v_min));
-            let factor = factor.map(|f| _mm256_set1_ps(f));
+            let (fires_at, v_min) = (Eight(_mm256_set1_ps(bounds.fires_at)), Eight(_mm256_set1_ps(bounds.v_min)));
+            let factor = factor.map(|f| Eight(_mm256_set1_ps(f)));
             while at + 8 <= len {
                 let p = v.as_mut_ptr().add(at);
-                let mut u = _mm256_loadu_ps(p);
-                if let Some(factor) = factor {
-                    u = _mm256_mul_ps(u, factor);
-                }
-                u = _mm256_add_ps(u, _mm256_loadu_ps(w.as_ptr().add(at)));
-                let fires = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(u, fires_at));
-                mask |= (fires as u64) << at;
-                _mm256_storeu_ps(p, _mm256_max_ps(v_min, u));
+                let (v, w) = (Eight(_mm256_loadu_ps(p)), Eight(_mm256_loadu_ps(w.as_ptr().add(at))));
+                let (after, fires) = arrive(v, w, factor.as_ref(), &fires_at, v_min);
+                mask |= u64::from(fires) << at;
+                _mm256_storeu_ps(p, after.0);
                 at += 8;
             }
         }

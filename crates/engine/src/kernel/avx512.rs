@@ -3,11 +3,36 @@
 //! The ends of a block that fill no register are loaded and stored under a mask, so nothing
 //! beyond a slice is ever touched.
 
+use super::register::register;
 use super::{Bounds, Kernel};
 use crate::pass::{Pass, Progress};
 use std::arch::x86_64::*;
+use tickless_neuron::between::arrive;
 
 pub(crate) struct Avx512;
+
+register!(Sixteen, __m512, __mmask16, _mm512_add_ps, _mm512_mul_ps, _mm512_max_ps, reaches_of_16);
+register!(Eight, __m256, __mmask8, _mm256_add_ps, _mm256_mul_ps, _mm256_max_ps, reaches_of_8);
+
+/// One bit a potential: u ≥ θ'?
+///
+/// # Safety
+/// The machine has AVX-512 F.
+#[inline(always)]
+unsafe fn reaches_of_16(u: __m512, theta: __m512) -> __mmask16 {
+    // SAFETY: the caller's.
+    unsafe { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(u, theta) }
+}
+
+/// The same of eight.
+///
+/// # Safety
+/// The machine has AVX-512 VL.
+#[inline(always)]
+unsafe fn reaches_of_8(u: __m256, theta: __m256) -> __mmask8 {
+    // SAFETY: the caller's.
+    unsafe { _mm256_cmp_ps_mask::<_CMP_GE_OQ>(u, theta) }
+}
 
 /// The loop over events, compiled for AVX-512.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,lzcnt,popcnt")]
@@ -24,42 +49,35 @@ impl Avx512 {
         // SAFETY: the machine has AVX-512 (see `pass`); every access lies below `len` or under a
         // mask that leaves out the lanes from `len` on.
         unsafe {
-            let (fires_at, v_min) = (_mm512_set1_ps(bounds.fires_at), _mm512_set1_ps(bounds.v_min));
-            let factor = factor.map(|f| _mm512_set1_ps(f));
+            let (fires_at, v_min) = (Sixteen(_mm512_set1_ps(bounds.fires_at)), Sixteen(_mm512_set1_ps(bounds.v_min)));
+            let factor = factor.map(|f| Sixteen(_mm512_set1_ps(f)));
             let (mut mask, mut at) = (0u64, 0);
             while at + 16 <= len {
                 let p = v.as_mut_ptr().add(at);
-                let mut u = _mm512_loadu_ps(p);
-                if let Some(factor) = factor {
-                    u = _mm512_mul_ps(u, factor);
-                }
-                u = _mm512_add_ps(u, _mm512_loadu_ps(w.as_ptr().add(at)));
-                mask |= u64::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(u, fires_at)) << at;
-                _mm512_storeu_ps(p, _mm512_max_ps(v_min, u));
+                let (v, w) = (Sixteen(_mm512_loadu_ps(p)), Sixteen(_mm512_loadu_ps(w.as_ptr().add(at))));
+                let (after, fires) = arrive(v, w, factor.as_ref(), &fires_at, v_min);
+                mask |= u64::from(fires) << at;
+                _mm512_storeu_ps(p, after.0);
                 at += 16;
             }
             if at + 8 <= len {
                 let p = v.as_mut_ptr().add(at);
-                let mut u = _mm256_loadu_ps(p);
-                if let Some(factor) = factor {
-                    u = _mm256_mul_ps(u, _mm512_castps512_ps256(factor));
-                }
-                u = _mm256_add_ps(u, _mm256_loadu_ps(w.as_ptr().add(at)));
-                let fires = _mm256_cmp_ps_mask::<_CMP_GE_OQ>(u, _mm512_castps512_ps256(fires_at));
+                let (v, w) = (Eight(_mm256_loadu_ps(p)), Eight(_mm256_loadu_ps(w.as_ptr().add(at))));
+                let half = |all: Sixteen| Eight(_mm512_castps512_ps256(all.0));
+                let factor = factor.map(half);
+                let (after, fires) = arrive(v, w, factor.as_ref(), &half(fires_at), half(v_min));
                 mask |= u64::from(fires) << at;
-                _mm256_storeu_ps(p, _mm256_max_ps(_mm512_castps512_ps256(v_min), u));
+                _mm256_storeu_ps(p, after.0);
                 at += 8;
             }
             if at < len {
                 let some = ((1u32 << (len - at)) - 1) as __mmask16;
                 let p = v.as_mut_ptr().add(at);
-                let mut u = _mm512_maskz_loadu_ps(some, p);
-                if let Some(factor) = factor {
-                    u = _mm512_mul_ps(u, factor);
-                }
-                u = _mm512_add_ps(u, _mm512_maskz_loadu_ps(some, w.as_ptr().add(at)));
-                mask |= u64::from(_mm512_mask_cmp_ps_mask::<_CMP_GE_OQ>(some, u, fires_at)) << at;
-                _mm512_mask_storeu_ps(p, some, _mm512_max_ps(v_min, u));
+                let v = Sixteen(_mm512_maskz_loadu_ps(some, p));
+                let w = Sixteen(_mm512_maskz_loadu_ps(some, w.as_ptr().add(at)));
+                let (after, fires) = arrive(v, w, factor.as_ref(), &fires_at, v_min);
+                mask |= u64::from(fires & some) << at;
+                _mm512_mask_storeu_ps(p, some, after.0);
             }
             mask
         }

@@ -19,6 +19,8 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod patch;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod register;
 mod scalar;
 
 pub(crate) use patch::{Patch, take};

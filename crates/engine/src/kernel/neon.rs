@@ -5,11 +5,25 @@
 //!
 //! A comparison gives lanes of ones; each is masked with its bit and they are summed across.
 
+use super::register::register;
 use super::scalar::Scalar;
 use super::{Bounds, Kernel};
 use std::arch::aarch64::*;
+use tickless_neuron::between::arrive;
 
 pub(crate) struct Neon;
+
+register!(Four, float32x4_t, uint32x4_t, vaddq_f32, vmulq_f32, larger, vcgeq_f32);
+
+/// `a` where it is larger, else `b`.
+///
+/// # Safety
+/// NEON belongs to the target.
+#[inline(always)]
+unsafe fn larger(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+    // SAFETY: the caller's.
+    unsafe { vbslq_f32(vcgtq_f32(a, b), a, b) }
+}
 
 impl Neon {
     #[inline(always)]
@@ -19,18 +33,15 @@ impl Neon {
         let (mut mask, mut at) = (0u64, 0);
         // SAFETY: NEON belongs to the target; every access of four lies below `len`.
         unsafe {
-            let (fires_at, v_min) = (vdupq_n_f32(bounds.fires_at), vdupq_n_f32(bounds.v_min));
+            let (fires_at, v_min) = (Four(vdupq_n_f32(bounds.fires_at)), Four(vdupq_n_f32(bounds.v_min)));
+            let factor = factor.map(|f| Four(vdupq_n_f32(f)));
             let bits = vld1q_u32([1u32, 2, 4, 8].as_ptr());
             while at + 4 <= len {
                 let p = v.as_mut_ptr().add(at);
-                let mut u = vld1q_f32(p);
-                if let Some(factor) = factor {
-                    u = vmulq_n_f32(u, factor);
-                }
-                u = vaddq_f32(u, vld1q_f32(w.as_ptr().add(at)));
-                let fires = vaddvq_u32(vandq_u32(vcgeq_f32(u, fires_at), bits));
-                mask |= u64::from(fires) << at;
-                vst1q_f32(p, vbslq_f32(vcgtq_f32(v_min, u), v_min, u));
+                let (v, w) = (Four(vld1q_f32(p)), Four(vld1q_f32(w.as_ptr().add(at))));
+                let (after, fires) = arrive(v, w, factor.as_ref(), &fires_at, v_min);
+                mask |= u64::from(vaddvq_u32(vandq_u32(fires, bits))) << at;
+                vst1q_f32(p, after.0);
                 at += 4;
             }
         }

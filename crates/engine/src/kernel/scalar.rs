@@ -1,6 +1,7 @@
 //! One neuron at a time: the definition, and the form for machines with nothing else.
 
 use super::{Bounds, Kernel};
+use tickless_neuron::between::arrive;
 
 pub(crate) struct Scalar;
 
@@ -17,9 +18,9 @@ impl Scalar {
     fn add_with(v: &mut [f32], w: &[f32], factor: Option<f32>, bounds: Bounds<f32>) -> u64 {
         let mut any = 0;
         for (v, w) in v.iter_mut().zip(w) {
-            let u = factor.map_or(*v, |f| *v * f) + w;
-            any |= u32::from(u >= bounds.fires_at);
-            *v = if bounds.v_min > u { bounds.v_min } else { u };
+            let (after, fires) = arrive(*v, *w, factor.as_ref(), &bounds.fires_at, bounds.v_min);
+            any |= u32::from(fires);
+            *v = after;
         }
         if any == 0 { 0 } else { who(v, bounds.fires_at) }
     }

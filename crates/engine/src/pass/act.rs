@@ -7,6 +7,9 @@ use crate::decay::Tables;
 use crate::kernel::{BLOCK, Bounds, Kernel};
 use crate::layer::{Rule, Small, gcd};
 use std::marker::PhantomData;
+use tickless_neuron::between::burst;
+use tickless_neuron::quantised;
+use tickless_neuron::step::settled;
 
 /// What the events of a pass do to neurons whose potentials are `V` and weights `W`.
 pub(crate) trait Act {
@@ -103,11 +106,10 @@ impl<K: Kernel> Act for Plain<'_, K> {
 
     #[inline(always)]
     fn fire(&self, v: &mut f32) -> u32 {
-        let rule = self.rule;
+        let Rule { mode, threshold, v_min, .. } = self.rule;
         // No weight makes more than 65,536 spikes, so an i32 holds their number and f32 has it exactly.
-        let n = if rule.multi { (*v / rule.threshold) as i32 as f32 } else { 1.0 };
-        let reset = if rule.hard { 0.0 } else { *v - n * rule.threshold };
-        *v = reset.max(rule.v_min);
+        let n = burst(*mode, *v, *threshold);
+        *v = settled(*mode, *v, &n, threshold, v_min);
         n as u32
     }
 }
@@ -195,12 +197,7 @@ impl<K: Kernel> Act for Short<'_, K> {
 
     #[inline(always)]
     fn fire(&self, v: &mut i16) -> u32 {
-        let Small { threshold, bounds, .. } = self.small;
-        let n = if self.rule.multi { *v / threshold } else { 1 };
-        // n·θ ≤ v, so neither the product nor the difference overflows.
-        let reset = if self.rule.hard { 0 } else { *v - n * threshold };
-        *v = reset.max(bounds.v_min);
-        n as u32
+        quantised::fire(self.rule.mode, self.small.levels, v)
     }
 }
 

@@ -18,6 +18,7 @@
 
 mod act;
 mod fire;
+mod timed;
 
 use crate::edge::Edge;
 use crate::kernel::{BLOCK, Kernel, Patch, take};
@@ -99,8 +100,10 @@ pub(crate) fn run<K: Kernel>(pass: Pass<'_>) -> Progress {
     let Pass { rule, state, edge, table, hops, from, times, out } = pass;
     let walk = Walk { rule, edge, hops, from, times, out };
     let plain = Plain::<K>::new(rule);
-    let hit_us = &mut state.hit_us[..];
-    match (&mut state.potentials, table, &rule.decay) {
+    let State { potentials, hit_us, due, .. } = state;
+    let hit_us = &mut hit_us[..];
+    match (potentials, table, &rule.decay) {
+        (Potentials::Timed(memories), Table::Float(w), _) => walk.timed(memories, w, due),
         (Potentials::Float(v), Table::Float(w), None) => walk.go(v, w, plain),
         (Potentials::Float(v), Table::Float(w), Some(decay)) => {
             let decay = decay.tables();

@@ -174,8 +174,9 @@ impl Dataset for Collection {
     }
 
     fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
-        let ReadOptions { time_unit, literal_times, drop_outside, .. } = self.read;
+        let ReadOptions { time_unit, literal_times, stream, drop_outside, .. } = self.read;
         key.text(time_unit.map_or("", |unit| unit.name())).number(literal_times.into()).number(drop_outside.into());
+        key.text(&stream.map_or(String::new(), |stream| stream.to_string()));
         for entry in self.part(split) {
             entry.place.add_to(key)?;
         }

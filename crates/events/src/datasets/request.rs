@@ -28,6 +28,8 @@ pub struct DataRequest {
     pub time_unit: Option<TimeUnit>,
     /// Times as stored: clocks that start again from 0 are not continued.
     pub literal_times: bool,
+    /// The number of the stream, for recordings of several cameras.
+    pub stream: Option<i32>,
     /// Leave events outside the sensor out instead of refusing their recording.
     pub drop_outside: bool,
     /// Share of each class that is for testing, drawn by the seed; for sets without an official split.
@@ -48,8 +50,8 @@ impl DataRequest {
 
     /// How recordings are read, in whichever of several formats they are.
     pub(super) fn reading(&self) -> ReadOptions {
-        let DataRequest { time_unit, literal_times, drop_outside, .. } = *self;
-        ReadOptions { time_unit, literal_times, drop_outside, where_heeded: true, ..ReadOptions::default() }
+        let DataRequest { time_unit, literal_times, stream, drop_outside, .. } = *self;
+        ReadOptions { time_unit, literal_times, stream, drop_outside, where_heeded: true, ..ReadOptions::default() }
     }
 
     /// The split asked for.
@@ -84,6 +86,9 @@ impl DataRequest {
             }
             DataRequest { literal_times: true, .. } if !heeds(Setting::Reading) => {
                 refuse("data.literal_times", "is of one format of known times")
+            }
+            DataRequest { stream: Some(_), .. } if !heeds(Setting::Reading) => {
+                refuse("data.stream", "has one stream of events in a file")
             }
             DataRequest { drop_outside: true, .. } if !heeds(Setting::Reading) => {
                 refuse("data.drop_outside", "has no event outside its sensor")
@@ -120,7 +125,7 @@ impl DataRequest {
 pub enum Setting {
     /// `sensor`.
     Sensor,
-    /// `time_unit`, `literal_times` and `drop_outside`.
+    /// `time_unit`, `literal_times`, `stream` and `drop_outside`.
     Reading,
     /// `test_share` and `train_first`.
     Split,

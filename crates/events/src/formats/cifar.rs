@@ -40,12 +40,14 @@ impl Kind {
         }
     }
 
-    /// Whether a file that begins with these bytes was meant to be of this kind: at least one whole
-    /// record, and the labels of three records in four in range, of which one may be damaged.
+    /// Whether a file that begins with these bytes was meant to be of this kind: the bytes are right
+    /// records, or the labels of at least three whole ones are in range, of which one in four may be
+    /// damaged. One label in range proves nothing: in random bytes one in 26 is.
     pub fn begins(self, head: &[u8]) -> bool {
         let records = head.chunks_exact(self.record());
         let right = |record: &&[u8]| check(record, self, "").is_ok();
-        records.len() > 0 && 4 * records.clone().filter(right).count() >= 3 * records.len()
+        let most = 4 * records.clone().filter(right).count() >= 3 * records.len();
+        self.fits(head) || records.len() >= 3 && most
     }
 
     /// Whether a file of these bytes can be of this kind: whole records, all labels in range.

@@ -119,7 +119,7 @@ fn event(r: &[u8], base: u64) -> Event {
 /// Whole records whose times rise, as those of a camera do; other `.bin` files (CIFAR) fail this.
 fn fits(probe: &Probe<'_>) -> Fit {
     let whole = probe.len.is_none_or(|len| len.is_multiple_of(RECORD as u64));
-    if whole && falls(probe.head).is_none() { Fit::Possible } else { Fit::No }
+    if whole && falls(probe.head).is_none() && !repeats(probe.head) { Fit::Possible } else { Fit::No }
 }
 
 /// Records at the front whose times are looked at.
@@ -145,8 +145,20 @@ fn falls(head: &[u8]) -> Option<(usize, usize)> {
     first.filter(|_| count * 8 > looked_at).map(|first| (count, first))
 }
 
+/// Whether all of several records are one and the same, as in a file of zeros.
+fn repeats(head: &[u8]) -> bool {
+    const SEVERAL: usize = 8;
+    let mut records = head.chunks_exact(RECORD).take(LOOKED_AT);
+    let Some(first) = records.next() else { return false };
+    records.len() + 1 >= SEVERAL && records.all(|r| r == first)
+}
+
 /// Why a file of this name does not hold such events, where nothing else is known of it.
 pub(super) fn refusal(probe: &Probe<'_>, file: &str) -> Error {
+    if repeats(probe.head) {
+        let problem = "no recording in 5-byte events: read as such, all events are one and the same";
+        return Error::malformed(file, 0, problem, "check what the file is");
+    }
     match (falls(probe.head), probe.len) {
         (Some((count, first)), _) => {
             let looked_at = (probe.head.len() / RECORD).min(LOOKED_AT);
@@ -259,6 +271,8 @@ mod tests {
             let error = detect(Probe::whole(&random(n)), "a.bin").unwrap_err().to_string();
             assert!(error.starts_with("a.bin: byte ") && error.contains("the time falls"), "{n}: {error}");
         }
+        let error = detect(Probe::whole(&[0; 5_000]), "a.bin").unwrap_err().to_string();
+        assert!(error.starts_with("a.bin: byte 0: ") && error.contains("all events are one and the same"), "{error}");
         // Of a right recording the end is missing.
         let whole = encode((0..40).map(|i| Event { t_us: 100 * i, x: 3, y: 4, on: true })).unwrap();
         let error = detect(Probe::whole(&whole[..97]), "a.bin").unwrap_err().to_string();

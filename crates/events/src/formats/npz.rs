@@ -2,9 +2,9 @@
 //! it: a zip archive of `.npy` members, stored or deflated.
 //!
 //! Either four members are rows of numbers named x (`xs`), y (`ys`), p (`ps`, `pol`, `polarity`,
-//! `on`) and t (`ts`, `timestamp`, also with a unit: `t_ns`); others beside them are left alone. Or
-//! exactly one member is an array that [`super::npy`] reads: structured, or [N, 4] of x, y, p, t in
-//! C order. What holds there for types, units and polarities holds here.
+//! `on`) and t (`ts`, `timestamp`, also with a unit: `t_ns`). Or one member is an array that
+//! [`super::npy`] reads: structured, or [N, 4] of x, y, p, t in C order. Others beside them (a
+//! label) are left alone. What holds there for types, units and polarities holds here.
 //!
 //! Members are unpacked piece by piece, so that memory does not grow with the recording. At its end
 //! the checksum of a member is verified.
@@ -303,19 +303,26 @@ fn unit(stated: Option<TimeUnit>, number: Number, options: &ReadOptions) -> Resu
     }
 }
 
-/// One member with all columns.
-fn table_of(bytes: &[u8], name: &str, mut members: Vec<Member>, options: &ReadOptions) -> Result<Reader> {
+/// One member with all columns: the only one that can be a table of events.
+fn table_of(bytes: &[u8], name: &str, members: Vec<Member>, options: &ReadOptions) -> Result<Reader> {
     let mut names: Vec<_> = members.iter().map(|m| m.name.escape_debug().to_string()).collect();
     names.sort_unstable();
-    let (Some(member), true) = (members.pop(), members.is_empty()) else {
+    let mut tables = Vec::new();
+    let only = members.len() == 1;
+    for member in members {
+        let mut values = Values::new(member);
+        let (header, size) = values.header(bytes, name)?;
+        if only || matches!((&header.kind, &header.shape[..]), (Kind::Fields(..), [_]) | (Kind::Plain(_), [_, 4])) {
+            tables.push((values, header, size));
+        }
+    }
+    let (Some((mut values, header, size)), true) = (tables.pop(), tables.is_empty()) else {
         let problem = match &names[..] {
             [] => "an archive without an array".into(),
             names => format!("no arrays x, y, t and p, but {}", names[..names.len().min(8)].join(", ")),
         };
         return Err(Error::malformed(name, 0, problem, REMEDY));
     };
-    let mut values = Values::new(member);
-    let (header, size) = values.header(bytes, name)?;
     if header.fortran && header.shape.len() > 1 {
         let remedy = "save numpy.ascontiguousarray of it";
         return Err(Error::malformed(name, values.member.start, "a table in Fortran order", remedy));

@@ -107,7 +107,7 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
         let problem = "no group with the data sets x, y, t and p";
         return Err(Error::malformed(name, 0, problem, "store the events so, each as one row of numbers"));
     }
-    let group = &groups[choose(&streams, options.stream, name)?];
+    let group = &groups[choose(&streams, options.stream, name, FORMAT.name)?];
     let column = |address, what| Column::open(&file, address, what);
     let (x, y, p) = (column(group.x, "x")?, column(group.y, "y")?, column(group.p, "the polarity")?);
     let t = column(group.t, "the time")?;

@@ -37,13 +37,13 @@ impl fmt::Display for StreamInfo {
 /// # Errors
 /// [`Error::Streams`] if there is no such stream, or several and none is wanted.
 #[cfg_attr(not(any(feature = "aedat4", feature = "hdf5")), allow(dead_code))]
-pub(super) fn choose(streams: &[StreamInfo], wanted: Option<i32>, file: &str) -> Result<usize> {
+pub(super) fn choose(streams: &[StreamInfo], wanted: Option<i32>, file: &str, format: &'static str) -> Result<usize> {
     let found = match (wanted, streams) {
         (Some(number), _) => streams.iter().position(|s| s.number == number),
         (None, [_]) => Some(0),
         (None, _) => None,
     };
-    found.ok_or_else(|| Error::Streams { file: file.into(), wanted, streams: streams.to_vec() })
+    found.ok_or_else(|| Error::Streams { file: file.into(), format, wanted, streams: streams.to_vec() })
 }
 
 /// The text of [`Error::Streams`] behind the name of the file.
@@ -67,13 +67,13 @@ mod tests {
     #[test]
     fn the_only_stream_is_taken_and_of_several_the_wanted_one() {
         let streams = [stream(0, "left"), stream(3, "")];
-        assert_eq!(choose(&streams[..1], None, "f").unwrap(), 0);
-        assert_eq!(choose(&streams, Some(3), "f").unwrap(), 1);
-        let error = |wanted| choose(&streams, wanted, "f").unwrap_err().to_string();
-        assert_eq!(error(None), "f: 2 streams of events: 0 (left), 3 (8x6); choose one of them by its number");
+        assert_eq!(choose(&streams[..1], None, "f", "x").unwrap(), 0);
+        assert_eq!(choose(&streams, Some(3), "f", "x").unwrap(), 1);
+        let error = |wanted| choose(&streams, wanted, "f", "x").unwrap_err().to_string();
+        assert_eq!(error(None), "f: 2 streams of events: 0 (left), 3 (8x6); choose one by its number (`data.stream`)");
         assert_eq!(
             error(Some(1)),
-            "f: no stream 1 of events; there are 0 (left), 3 (8x6); choose one of them by its number"
+            "f: no stream 1 of events; there are 0 (left), 3 (8x6); choose one by its number (`data.stream`)"
         );
     }
 }

@@ -3,7 +3,7 @@
 
 use hdf5_pure::{DatasetBuilder, FileBuilder, GroupBuilder, ScaleOffset};
 use tickless_events::formats::{self, EventStream, ReadOptions, TimeUnit};
-use tickless_events::{Columns, Error, Event};
+use tickless_events::{Columns, DataRequest, Error, Event, Sample, Sensor, Split, datasets};
 
 /// More than a piece.
 const N: u64 = 70_000;
@@ -114,8 +114,8 @@ fn an_unknown_filter_is_named() {
     assert!(error.starts_with("a.h5: byte ") && error.contains("the filter 6 (scale-offset)"), "{error}");
 }
 
-#[test]
-fn of_two_cameras_one_is_chosen() {
+/// A file of two cameras, the left one with 10 events and the right one with 20.
+fn stereo() -> Vec<u8> {
     let mut builder = FileBuilder::new();
     let mut cameras = builder.create_group("prophesee");
     for (name, n) in [("right", 20), ("left", 10)] {
@@ -124,7 +124,12 @@ fn of_two_cameras_one_is_chosen() {
         cameras.add_group(group.finish());
     }
     builder.add_group(cameras.finish());
-    let bytes = builder.finish().unwrap();
+    builder.finish().unwrap()
+}
+
+#[test]
+fn of_two_cameras_one_is_chosen() {
+    let bytes = stereo();
     let error = decode(&bytes).unwrap_err();
     assert!(error.contains("2 streams of events: 0 (prophesee/left), 1 (prophesee/right); choose one"), "{error}");
     for (stream, n) in [(0, 10), (1, 20)] {
@@ -132,6 +137,26 @@ fn of_two_cameras_one_is_chosen() {
         options.stream = Some(stream);
         assert!(formats::decode_with(&bytes, "a.h5", &options).unwrap().events == events(n));
     }
+}
+
+#[test]
+fn a_data_set_of_two_cameras_reads_the_chosen_one() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["a/0.h5", "a/1.h5", "b/0.h5", "b/1.h5"] {
+        let path = root.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, stereo()).unwrap();
+    }
+    let mut request = DataRequest::new("folder", Some(root.path()));
+    request.sensor = Some(Sensor { width: 640, height: 480 });
+    let sample = |request: &DataRequest| datasets::open(request).unwrap().sample(Split::Train, 0);
+    let error = sample(&request).unwrap_err().to_string();
+    assert!(error.contains(".h5: 2 streams of events") && error.contains("`data.stream`"), "{error}");
+    request.stream = Some(1);
+    let Sample::Events(found) = sample(&request).unwrap() else { panic!("an image") };
+    assert_eq!(found.len(), 20);
+    request.name = "nmnist".into();
+    assert!(datasets::open(&request).err().unwrap().to_string().contains("`data."));
 }
 
 #[test]

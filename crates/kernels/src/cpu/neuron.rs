@@ -8,13 +8,13 @@
 //! one order: results do not depend on the number of threads.
 
 use super::tensor::{from_vec, values};
-use crate::neuron::{Constants, backward, reset, spikes};
 use crate::operators::NeuronOp;
-use crate::surrogate::derivative;
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 use tickless_net::{Reset, SpikeMode, Surrogate};
+use tickless_neuron::step::{Constants, Mode, State, adjoint_of_slope, step};
+use tickless_neuron::surrogate::derivative;
 
 /// Neurons per chunk: the potentials of one fill 8 KiB.
 pub(crate) const CHUNK: usize = 2048;
@@ -95,11 +95,12 @@ pub(crate) fn forward_row(op: NeuronOp) -> ForwardRow {
         s: &mut [f32],
         u: &mut [f32],
     ) {
+        let mode = const { Mode { multi: MULTI, hard: HARD, equal: EQUAL, detach: false } };
         let c = Constants::new(&op.neuron, op.lambda);
         for (((x, v), s), u) in x.iter().zip(v).zip(s).zip(u) {
-            *u = c.lambda * *v + x;
-            *s = spikes::<MULTI, EQUAL>(*u, c.theta);
-            *v = reset::<HARD>(*u, *s, c.theta).max(c.v_min);
+            let mut state = State { v: *v, synapse: (), adaptation: () };
+            let fired = step(mode, &c, &mut state, *x);
+            (*u, *s, *v) = (fired.u, fired.spikes, state.v);
         }
     }
     let n = op.neuron;
@@ -126,21 +127,22 @@ pub(crate) fn backward_row(op: NeuronOp) -> BackwardRow {
         g_v: &mut [f32],
         out: &mut [f32],
     ) {
+        let mode = const { Mode { multi: MULTI, hard: HARD, equal: EQUAL, detach: DETACH } };
         let c = Constants::new(&op.neuron, op.lambda);
         let mut run = |slope: &dyn Fn(&[f32], &mut [f32])| {
             let mut d = [0.0f32; CHUNK];
             slope(u, &mut d[..u.len()]);
             for ((((u, g), d), g_v), out) in u.iter().zip(g).zip(&d).zip(g_v.iter_mut()).zip(out.iter_mut()) {
-                let s = spikes::<MULTI, EQUAL>(*u, c.theta);
-                *out = backward::<HARD, DETACH>(*u, s, *d, *g, *g_v, c);
-                *g_v = c.lambda * *out;
+                let mut state = State { v: *g_v, synapse: (), adaptation: () };
+                *out = adjoint_of_slope(mode, &c, &mut state, (u, &c.theta), *d, *g);
+                *g_v = state.v;
             }
         };
         // One loop per surrogate, so that none of them branches on its kind for each value.
         macro_rules! with {
             ($s:expr) => {
                 run(&|u: &[f32], d: &mut [f32]| {
-                    u.iter().zip(d).for_each(|(u, d)| *d = derivative($s, *u, c.theta));
+                    u.iter().zip(d).for_each(|(u, d)| *d = derivative($s, *u - c.theta, c.theta));
                 })
             };
         }

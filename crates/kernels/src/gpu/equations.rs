@@ -1,5 +1,5 @@
-//! The neuron's equations in the language of GPU kernels, once: those of [`mod@crate::neuron`] and
-//! [`crate::surrogate`].
+//! The equations of a plain neuron in the language of GPU kernels: those of
+//! [`tickless_neuron::step`] and [`tickless_neuron::surrogate`], which the tests compare them with.
 //!
 //! What never changes within a layer (reset, spike mode, surrogate) is settled when a kernel is compiled.
 

@@ -25,6 +25,9 @@ pub struct DataRecipe {
     /// Times as stored: clocks that start again from 0 are not continued (DAT, AEDAT 2.0, EVT).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub literal_times: bool,
+    /// Number of the stream, for recordings of several cameras in a file (AEDAT4, HDF5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<i32>,
     /// Leave events outside the sensor out instead of refusing their recording.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drop_outside: bool,

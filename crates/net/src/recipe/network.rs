@@ -62,7 +62,9 @@ impl NetworkRecipe {
     pub fn build(&self, shape: Shape, kind: InputKind, classes: usize) -> Result<Network> {
         let neuron = |base: Neuron| match &self.neuron {
             None => Ok(base),
-            Some(s) => s.resolve(base).map_err(|problem| Error::Network { network: self.name.clone(), problem }),
+            Some(s) => {
+                s.resolve(base).map_err(|e| Error::Network { network: self.name.clone(), problem: e.to_string() })
+            }
         };
         let net = if self.layers.is_empty() {
             let base = zoo::entries().iter().find(|e| e.name == self.name).map_or(Neuron::lif(), |e| e.neuron);

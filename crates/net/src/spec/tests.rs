@@ -1,7 +1,7 @@
 //! Laws of spelling: what is written back is read as the same.
 
 use super::*;
-use crate::neuron::{Leak, Reset, SpikeMode, Surrogate};
+use crate::neuron::{Adaptation, Leak, Reset, SpikeMode, Surrogate};
 use crate::zoo::{ZooOptions, build, entries};
 use proptest::prelude::*;
 
@@ -26,6 +26,13 @@ fn neurons() -> impl Strategy<Value = Neuron> {
         (1e-6f32..=1.0).prop_map(Leak::Step),
         prop_oneof![1e-3..1e9, Just(f64::INFINITY)].prop_map(Leak::Time),
     ];
+    let leak = prop_oneof![3 => leak, 1 => (1e-6f32..0.999).prop_map(Leak::Learned)];
+    let decay = || prop_oneof![(1e-6f32..0.999).prop_map(Leak::Step), (1e-3..1e9).prop_map(Leak::Time)];
+    let synapse = prop_oneof![Just(None), decay().prop_map(Some)];
+    let adaptation = prop_oneof![
+        Just(None),
+        (1e-3f32..9.0, decay()).prop_map(|(increment, leak)| Some(Adaptation { increment, leak })),
+    ];
     let surrogate = (0usize..6, 1e-3f32..10.0).prop_map(|(i, p)| match i {
         0 => Surrogate::Triangle,
         1 => Surrogate::SingleExponential { width: p },
@@ -35,18 +42,22 @@ fn neurons() -> impl Strategy<Value = Neuron> {
         _ => Surrogate::Gaussian { sigma: p },
     });
     let v_min = prop_oneof![Just(None), (-9.0f32..=0.0).prop_map(Some)];
-    (1e-3f32..100.0, leak, any::<[bool; 4]>(), v_min, surrogate).prop_map(|(threshold, leak, b, v_min, surrogate)| {
-        Neuron {
+    let parts = (synapse, adaptation);
+    (1e-3f32..100.0, leak, parts, any::<[bool; 4]>(), v_min, surrogate).prop_map(
+        |(threshold, leak, (synapse, adaptation), b, v_min, surrogate)| Neuron {
             threshold,
             leak,
-            spikes: if b[0] { SpikeMode::Single } else { SpikeMode::Multi },
+            synapse,
+            adaptation,
+            // What a description refuses: a limit beside a current, bursts beside an adaptive threshold.
+            spikes: if b[0] || adaptation.is_some() { SpikeMode::Single } else { SpikeMode::Multi },
             reset: if b[1] { Reset::Hard } else { Reset::Soft },
-            v_min,
+            v_min: v_min.filter(|_| synapse.is_none()),
             fire_at_threshold: b[2],
             detach_reset: b[3],
             surrogate,
-        }
-    })
+        },
+    )
 }
 
 #[test]
@@ -193,10 +204,23 @@ fn a_neuron_out_of_range_names_its_field() {
         ("threshold = inf", "`threshold` must be"),
         ("surrogate = \"gausian\"", "did you mean `gaussian`?"),
         ("surrogate = \"gaussian\"\nsurrogate_width = 1", "has no `surrogate_width`; it has `surrogate_sigma`"),
+        ("synapse = 1", "`synapse` must be above 0 and below 1, got 1"),
+        ("synapse = 0.5\nsynapse_tau_us = 1e4", "give one"),
+        ("synapse_tau_us = 0", "`synapse_tau_us` must be above 0"),
+        ("model = \"if\"\nsynapse = 0.5", "give `v_min = \"none\"`"),
+        ("adaptation = 0", "`adaptation` must be above 0"),
+        ("adaptation_leak = 0.5", "need `adaptation`"),
+        ("adaptation = 0.2\nadaptation_leak = 1", "`adaptation_leak` must be above 0 and below 1"),
+        ("adaptation = 0.2\nadaptation_leak = 0.5\nadaptation_tau_us = 1e4", "give one"),
+        ("adaptation = 0.2\nspikes = \"multi\"", "give `spikes = \"single\"`"),
+        ("learn_leak = true\ntau_us = 1e4", "starts from a λ per step"),
+        ("learn_leak = true\nleak = \"none\"", "starts from a λ per step"),
+        ("learn_leak = true\nleak = 1", "must start above 0 and below 1"),
         ("surrogate_width = 1", "`triangle` has no `surrogate_width`"),
         ("surrogate = \"sigmoid\"\nsurrogate_alpha = 0", "`surrogate_alpha` must be above 0"),
     ] {
         let e = toml::from_str::<NeuronSpec>(text).unwrap().resolve(Neuron::lif()).unwrap_err();
+        let e = e.to_string();
         assert!(e.contains(expected), "{text}: {e}");
     }
     let e = toml::from_str::<NeuronSpec>("v_min = true").unwrap_err().to_string();

@@ -23,6 +23,7 @@ fn neuron(r: &mut Rng) -> Neuron {
             Surrogate::SingleExponential { width: 0.4 },
             Surrogate::Gaussian { sigma: 0.3 },
         ]),
+        ..Neuron::lif()
     }
 }
 

@@ -102,8 +102,8 @@ struct ReadArgs {
     /// Times as stored: do not continue a clock that starts again from 0 (DAT, AEDAT 2.0, EVT, N-MNIST).
     #[arg(long)]
     literal_times: bool,
-    /// Number of the stream, in a file of several cameras (AEDAT4, HDF5; `tickless data info FILE` lists them), or of the
-    /// sample (SHD).
+    /// Number of the stream, in a file of several cameras (AEDAT4, HDF5; `tickless data info FILE`
+    /// lists them), or of the sample (SHD).
     #[arg(long, value_name = "NUMBER")]
     stream: Option<i32>,
     /// Subtract the earliest time from all times, for files whose times count from 1970.
@@ -138,7 +138,7 @@ fn explained(e: Error) -> anyhow::Error {
         ),
         Error::Streams { .. } => {
             let text = e.to_string();
-            let text = text.trim_end_matches("choose one of them by its number");
+            let text = text.trim_end_matches("choose one by its number (`data.stream`)");
             anyhow::anyhow!("{text}choose one with `--stream NUMBER`")
         }
         other => other.into(),

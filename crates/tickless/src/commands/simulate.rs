@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tickless_engine::{AsyncSession, Asynchrony, Order};
+use tickless_kernels::Precision;
 use tickless_train::data::SampleId;
 use tickless_train::device::device;
 use tickless_train::progress::Progress;
@@ -108,7 +109,8 @@ impl Simulate {
             AsyncSession::new(&compile(&run)?, model)?;
         }
         let s = simulate(&run, &model, ids, console, console.stop_flag())?;
-        if self.part == Part::Test && self.limit == 0 {
+        // The run keeps what was measured on the whole test part at full precision (the clocked side has one).
+        if self.part == Part::Test && self.limit == 0 && model.precision() == Precision::F32 {
             folder.write_json("simulate.json", &s)?;
         }
         let asynchrony = asynchrony.map(|m| with_asynchrony(&run, ids, &m, console)).transpose()?;

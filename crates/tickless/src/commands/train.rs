@@ -21,8 +21,7 @@ use tickless_train::run::{Job, RunFolder, train_as};
   tickless train recipes/nmnist.toml --data ~/data/nmnist --set train.strategy=sdt --set seed=2
   tickless train recipes/nmnist.toml --data ~/data/nmnist --epochs 5 --output runs/short
   tickless train recipes/nmnist.toml --data ~/data/nmnist --resume   go on after Ctrl-C
-  tickless train recipes/nmnist.toml --data ~/data/nmnist --resume --allow-changed
-                                       the same on another machine
+  tickless train recipes/nmnist.toml --data ~/data/nmnist --resume --allow-changed   elsewhere
 
 Several workers, with the same recipe and data:
   --workers 2                          one process, each batch shared by two workers

@@ -11,12 +11,12 @@ use anyhow::{Result, ensure};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tickless_engine::{Recording, Spike};
-use tickless_kernels::neuron;
 use tickless_net::{Array, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, NodeId, Shape, Weights};
 use tickless_train::device::Device;
 use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
+use tickless_train::neuron::step::plain_step;
 use tickless_train::seed;
 
 /// Values of one batch of maps at most.
@@ -75,6 +75,7 @@ impl Layers {
     /// If the network needs a clock, or leaks per step and `step_us` is not given.
     pub fn new(network: &Arc<Network>, weights: &Weights, step_us: Option<f64>, device: &Device) -> Result<Self> {
         network.check_event_driven()?;
+        let network = &Arc::new(network.with_learned(weights)?);
         let spiking = network.spiking();
         let mut neurons = Vec::new();
         for &i in &spiking {
@@ -164,7 +165,7 @@ impl Layers {
             for &(i, current) in patch.iter() {
                 let (before, hit) = v[i];
                 let lambda = (-((event.t_us - hit) as f64) / tau).exp() as f32;
-                let (n, u, after) = neuron::step(&neuron, lambda, before, current);
+                let (n, u, after) = plain_step(&neuron, lambda, before, current);
                 v[i] = (after, event.t_us);
                 // The next threshold a single spike can cross is θ; a burst may cross any multiple of it.
                 let multiple = (f64::from(u) / theta).round().max(1.0);

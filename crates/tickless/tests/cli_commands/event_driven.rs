@@ -39,3 +39,33 @@ fn asynchrony_is_swept_from_the_exact_engine_on() {
     scratch.refused_with(&["asynchrony", "run", "--delay-us", "soon"], &["--delay-us", "soon"]);
     scratch.refused_with(&["asynchrony", "run", "--queue", "2.5"], &["--queue", "2.5"]);
 }
+
+#[test]
+fn every_neuron_model_is_trained_evaluated_and_simulated_by_its_word() {
+    for model in ["cuba-lif", "adaptive-lif", "parametric-lif"] {
+        let scratch = Scratch::small();
+        let neuron = format!("network.neuron.model=\"{model}\"");
+        scratch.ok(&["train", "small.toml", "--output", "run", "--set", &neuron]);
+        let evaluated = scratch.ok_json(&["eval", "run"]);
+        assert_eq!(evaluated["points"].as_array().unwrap().len(), 4, "two numbers of steps, two rules: {evaluated:#}");
+        let simulated = scratch.ok_json(&["simulate", "run", "--limit", "5"]);
+        assert!(number(&simulated, "layers/0/spikes") > 0.0, "{model}: {simulated:#}");
+        scratch.ok(&["simulate", "run", "--limit", "2", "--delay-us", "100"]);
+        let parity = scratch.ok_json(&["parity", "run", "--limit", "2", "--events", "200"]);
+        let exported = scratch.run(&["export", "run", "--to", "nir"]);
+        // A learned decay is a leak per step once it is learned; the others fire between events.
+        if model == "parametric-lif" {
+            assert_eq!(parity["pairs"][0]["verdict"], "agree", "{parity:#}");
+            assert_eq!(exported.code, Some(0), "{exported:#?}");
+        } else {
+            assert!(parity["pairs"][0]["verdict"].to_string().contains("fires between events"), "{parity:#}");
+            assert_eq!(parity["pairs"][1]["verdict"], "agree", "a session used again: {parity:#}");
+            assert!(
+                exported.code != Some(0) && exported.stderr.contains("this exporter cannot write"),
+                "{exported:#?}"
+            );
+        }
+        let chip = scratch.run(&["export", "run", "--to", "speck"]);
+        assert!(format!("{}{}", chip.stdout, chip.stderr).contains("its neurons leak"), "{chip:#?}");
+    }
+}

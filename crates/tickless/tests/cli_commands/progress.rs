@@ -33,10 +33,10 @@ fn every_epoch_has_a_line_with_its_accuracies_and_the_best_epoch() {
     let lines: Vec<&str> = compared.stderr.lines().collect();
     for (prefix, of) in [("SDT 1/2:", "train SDT"), ("MTT 2/2:", "train MTT")] {
         let at = lines.iter().position(|l| *l == prefix).unwrap_or_else(|| panic!("no {prefix} in {lines:#?}"));
-        let mut after = lines[at + 1..].iter().filter(|l| !l.starts_with("warning: "));
+        let mut after = lines[at + 1..].iter();
         let trained = format!("{prefix} {of}: 20 iterations in ");
         let mut follow = ["epoch 1/2  loss ", "epoch 2/2  loss ", &trained].into_iter();
-        assert!(follow.all(|start| after.next().is_some_and(|l| l.starts_with(start))), "{lines:#?}");
+        assert!(follow.all(|start| after.any(|l| l.starts_with(start))), "{lines:#?}");
     }
     assert!(lines.iter().all(|l| l.starts_with("warning: ") || l.chars().count() <= 80), "{lines:#?}");
     // Between them stands what the evaluation is at.

@@ -53,7 +53,7 @@ fn every_run_that_a_text_names_is_one_that_a_recipe_or_a_command_in_it_makes() {
     for (name, text) in texts() {
         let given: Vec<&str> = text.split(['\n', '`']).flat_map(|l| l.split("--output ").nth(1)).collect();
         for run in words(&text, "runs/") {
-            let rest = &run["runs/".len()..];
+            let Some(rest) = run.strip_prefix("runs/") else { continue };
             let made = recipes.iter().any(|(recipe, text)| {
                 let strategies = ["sdt", "nmt", "mtt"];
                 rest == *recipe

@@ -59,6 +59,7 @@ impl Source {
         request.sensor = recipe.sensor.map(|[width, height]| Sensor { width, height });
         request.time_unit = recipe.time_unit.as_deref().map(str::parse).transpose()?;
         request.literal_times = recipe.literal_times;
+        request.stream = recipe.stream;
         request.drop_outside = recipe.drop_outside;
         request.test_share = recipe.test_share;
         request.train_first = recipe.train_first;

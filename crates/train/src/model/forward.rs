@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tickless_kernels::operators::FirstOp;
 use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{Kernel, Precision};
-use tickless_net::{InputKind, Layer, Network, NodeId};
+use tickless_net::{InputKind, Layer, Leak, Network, NodeId};
 
 /// What a pass gives.
 #[derive(Debug)]
@@ -200,6 +200,13 @@ impl Model {
                     let steps = x.steps();
                     let y = running.apply(x.into_held(), gain, shift, n, pass.norm, batch, seen)?;
                     Sequence::new(y, steps)
+                }
+                Layer::Neuron(n) if !n.is_plain() => {
+                    let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next);
+                    let x = x.ready();
+                    // The kernels that read its spikes hold maps channels last.
+                    let x = if fast { x.channels_last() } else { x.channels_first() };
+                    spiking::general_spiking(x, &n, &node.name, decay, pass)?
                 }
                 Layer::Neuron(n) => {
                     let op = |steps| spiking::neuron_op(n, &node.name, steps, pass);

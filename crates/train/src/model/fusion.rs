@@ -4,6 +4,11 @@
 use tickless_kernels::operators::FirstOp;
 use tickless_net::{InputKind, Layer, Network, NodeId, Pool, PoolKind};
 
+/// Whether a layer is neurons that the fused kernels have.
+fn is_plain_neuron(layer: Layer) -> bool {
+    matches!(layer, Layer::Neuron(n) if n.is_plain())
+}
+
 /// Marks each `Norm` and `Add` whose only consumer is a neuron (for a norm also such an addition):
 /// the fused kernel evaluates it.
 pub(crate) fn fused_nodes(network: &Network) -> Vec<bool> {
@@ -20,7 +25,7 @@ pub(crate) fn fused_nodes(network: &Network) -> Vec<bool> {
         [r] => Some(*r),
         _ => None,
     };
-    let neuron = |i: usize| matches!(nodes[i].layer, Layer::Neuron(_));
+    let neuron = |i: usize| is_plain_neuron(nodes[i].layer);
     let add =
         |i: usize| matches!(nodes[i].layer, Layer::Add) && nodes[i].from.len() == 2 && only(i).is_some_and(neuron);
     let norm = |i: usize| matches!(nodes[i].layer, Layer::Norm(_)) && only(i).is_some_and(|r| neuron(r) || add(r));
@@ -35,7 +40,7 @@ pub(crate) fn first_nodes(network: &Network, fused: &[bool]) -> Vec<bool> {
         let mut all = nodes.iter().enumerate().filter(|(_, n)| n.from.contains(&NodeId::Node(i)));
         all.next().map(|(j, n)| (j, n.layer)).filter(|_| readers[i] == 1)
     };
-    let neuron = |of: Option<(usize, Layer)>| matches!(of, Some((_, Layer::Neuron(_))));
+    let neuron = |of: Option<(usize, Layer)>| of.is_some_and(|(_, layer)| is_plain_neuron(layer));
     let input = |id: &NodeId| match id {
         NodeId::Input => true,
         NodeId::Node(j) => matches!(nodes[*j].layer, Layer::Ttm(_)) && nodes[*j].from == [NodeId::Input],
@@ -62,7 +67,7 @@ pub(crate) fn pooled_nodes(network: &Network) -> Vec<Option<Pool>> {
     let readers = network.readers();
     for (i, node) in nodes.iter().enumerate() {
         if let (Layer::Pool(pool), [NodeId::Node(from)]) = (node.layer, node.from.as_slice())
-            && matches!(nodes[*from].layer, Layer::Neuron(_))
+            && is_plain_neuron(nodes[*from].layer)
             && readers[*from] == 1
             && tile_scale(pool).is_some()
         {

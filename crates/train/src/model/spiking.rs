@@ -5,12 +5,16 @@ use super::norm::{BatchStatistics, NormMode, Running};
 use super::{Pass, Sequence};
 use crate::distributed::WholeBatch;
 use crate::error::{Error, Result};
+use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 use std::sync::Arc;
 use tickless_kernels::{
-    Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, Kernel, Moments, NeuronOp, Statistics, neuron, rounded,
+    Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, Kernel, Moments, NeuronOp, Statistics, neuron, reference,
+    rounded,
 };
 use tickless_net::{Conv, Neuron, Norm, Pool};
+use tickless_neuron::model::stretch;
+use tickless_neuron::step::Constants;
 
 /// One summand of a neuron's current: a sequence and the convolution and norm that are still to be
 /// done.
@@ -117,13 +121,38 @@ fn of_batch(mut moments: Vec<Option<Moments>>, batch: &WholeBatch) -> Result<Vec
 
 /// The neuron's operator at this number of steps.
 pub(crate) fn neuron_op(n: Neuron, name: &str, steps: usize, pass: &Pass<'_>) -> Result<NeuronOp> {
-    let lambda = n.lambda(pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| {
-        Error::Setting(format!(
-            "layer `{name}`: a leak in µs needs the duration of a step, which a static image does not have; \
-             give `leak` per step"
-        ))
-    })?;
+    let lambda = n.lambda(pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(name))?;
     Ok(NeuronOp { neuron: n, lambda, steps })
+}
+
+fn no_step(name: &str) -> Error {
+    Error::Setting(format!(
+        "layer `{name}`: a leak in µs needs the duration of a step, which a static image does not have; \
+         give `leak` per step"
+    ))
+}
+
+/// Spikes of neurons that have no fused kernel, all but the plain ones ([`Neuron::is_plain`]).
+/// `decay` is the trained tensor of a learned leak.
+///
+/// # Errors
+/// If a time constant meets no step duration; names the layer.
+pub(crate) fn general_spiking(
+    x: Sequence,
+    n: &Neuron,
+    name: &str,
+    decay: Option<Tensor<1>>,
+    pass: &Pass<'_>,
+) -> Result<Sequence> {
+    let steps = x.steps();
+    let constants = Constants::at(n, pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(name))?;
+    let lambda = decay.map(|d| {
+        // As `learned_lambda`, and λ^(T_max/T) where the leak belongs to time.
+        let trained = sigmoid(d).clamp(1e-6, 1.0 - 1e-6);
+        let stretch = stretch(pass.leak, pass.t_max, steps);
+        if stretch == 1.0 { trained } else { trained.log().mul_scalar(stretch).exp() }
+    });
+    Ok(x.each(|x| reference::any_neuron(x, n, constants, lambda, steps)))
 }
 
 /// Spikes by the plain form.

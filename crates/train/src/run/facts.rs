@@ -107,8 +107,8 @@ impl RunFacts {
         }
         if self.samples != samples {
             return Err(format!(
-                "the run was made with {:?} training, validation and test samples, its data set gives {samples:?}: \
-                 restore the recordings that are missing or new",
+                "the run was made with {:?} training, validation and test samples, its data set and recipe.toml give \
+                 {samples:?}: restore what was changed",
                 self.samples
             ));
         }

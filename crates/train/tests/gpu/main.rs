@@ -13,7 +13,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::io::Write;
 use std::sync::OnceLock;
-use tickless_kernels::neuron::step;
+use tickless_kernels::neuron::step::plain_step as step;
 use tickless_kernels::{ComputeOptions, NeuronOp};
 use tickless_net::{Leak, Neuron, Reset, SpikeMode, Surrogate};
 use tickless_train::device;
@@ -126,6 +126,7 @@ fn every_neuron() -> Vec<Neuron> {
                 fire_at_threshold: bit(2),
                 detach_reset: bit(3),
                 surrogate,
+                ..Neuron::lif()
             });
         }
     }

@@ -167,7 +167,7 @@ impl Packets {
         }
         let info = |s: &&Stream| StreamInfo { number: s.id, name: s.name.clone(), sensor: s.sensor };
         let streams: Vec<_> = events.iter().map(info).collect();
-        Ok(events.swap_remove(choose(&streams, self.wanted, &self.file)?).clone())
+        Ok(events.swap_remove(choose(&streams, self.wanted, &self.file, super::FORMAT.name)?).clone())
     }
 
     fn packet(

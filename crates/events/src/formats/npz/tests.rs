@@ -73,6 +73,11 @@ fn rows_of_numbers_and_a_structured_array_give_the_events() {
             assert!(read(&zipped(&[("arr_0", table(&events))], packed)).unwrap() == events, "{n} {packed}");
         }
     }
+    // A label beside the table is left alone; two tables are not.
+    let labelled = [("label", rows(&events(1))[0].1.clone()), ("events", table(&events(5)))];
+    assert_eq!(read(&zipped(&labelled, true)).unwrap(), events(5));
+    let two = [("left", table(&events(5))), ("right", table(&events(5)))];
+    assert!(read(&zipped(&two, true)).unwrap_err().contains("no arrays x, y, t and p, but left, right"));
     let other = [("xs", "x"), ("ys", "y"), ("ts", "t"), ("ps", "p")];
     let all = rows(&events(9));
     let renamed: Vec<_> =

@@ -5,8 +5,8 @@ use super::plan::Plan;
 use crate::cpu::fused::Channels;
 use crate::cpu::fused::rows::{back, charge, fire, is_lif};
 use crate::cpu::fused::time::{Buffer, NARROW, Source, Steps, WIDE, WideSums, gradients_of, spikes_of};
-use crate::neuron::Constants;
 use crate::operators::NeuronOp;
+use tickless_neuron::step::Constants;
 
 /// What a row needs beside its values.
 pub(super) struct Line<'a> {

@@ -1,7 +1,7 @@
 //! Gradients of a fused layer.
 //!
 //! The membrane is computed again, chunk by chunk, and the gradient sent back through its steps
-//! (see [`mod@crate::neuron`]). With `G[i]` the sum of ∂L/∂I over the steps that show step i of a branch
+//! (see [`tickless_neuron::step`]). With `G[i]` the sum of ∂L/∂I over the steps that show step i of a branch
 //! (cᵢ of them), x̂ = (x − μ)/σ and M values a channel:
 //!
 //! ```text
@@ -20,10 +20,10 @@ use crate::cpu::grain::FineGrained;
 use crate::cpu::memory::{full, room};
 use crate::cpu::pool::spread_rows;
 use crate::cpu::simd::{Isa, Lanes, by_isa};
-use crate::neuron::Constants;
 use crate::operators::{BranchNorm, FusedOp, NormSums, Statistics, norm_constants};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
+use tickless_neuron::step::Constants;
 
 /// Tasks that a layer is cut into, whatever the number of threads.
 const TASKS: usize = 32;

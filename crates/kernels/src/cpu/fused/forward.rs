@@ -7,10 +7,10 @@ use crate::cpu::grain::FineGrained;
 use crate::cpu::memory::{full, room};
 use crate::cpu::pool::sums_row;
 use crate::cpu::simd::{Isa, Lanes, by_isa};
-use crate::neuron::Constants;
 use crate::operators::{Branch, FusedOp, Moments, Statistics};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
+use tickless_neuron::step::Constants;
 
 /// One branch's tensors: `[T_in·B, H, W, C]`, `[C]`, `[C]`.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,7 @@
 //! I[t] = Σ_branches norm(x[map(t)]),    norm(x) = (x − μ)·γ/√(σ² + ε) + β
 //! ```
 //!
-//! and the neuron's equations follow (see [`mod@crate::neuron`]). The operator stores only the
+//! and the neuron's equations follow (see [`tickless_neuron::step`]). The operator stores only the
 //! spikes or, if their only consumer is a pool, the sums over its windows. A repeat is an index,
 //! the statistics weight each step by how often it is repeated, and the backward pass computes the
 //! membrane again from x. Maps are channels-last, `[T·B, H, W, C]`.

@@ -4,18 +4,13 @@
 use super::Channels;
 use crate::cpu::neuron::{CHUNK, backward_row, forward_row};
 use crate::cpu::simd::LANES;
-use crate::neuron::{Constants, backward, reset, spikes};
 use crate::operators::NeuronOp;
-use crate::surrogate::derivative;
-use tickless_net::{Neuron, Reset, SpikeMode, Surrogate};
+use tickless_net::{Neuron, Surrogate};
+use tickless_neuron::step::{Constants, Mode, State, adjoint, step};
 
 /// The clocked LIF of the method: single spike above threshold, hard reset, triangle.
 pub(crate) fn is_lif(n: &Neuron) -> bool {
-    n.spikes == SpikeMode::Single
-        && n.reset == Reset::Hard
-        && !n.fire_at_threshold
-        && !n.detach_reset
-        && n.surrogate == Surrogate::Triangle
+    Mode::of(n) == Mode::LIF && n.surrogate == Surrogate::Triangle
 }
 
 /// I ← or += the branch's values.
@@ -41,9 +36,9 @@ pub(crate) fn fire(op: NeuronOp, current: &mut [f32], v: &mut [f32], s: &mut [f3
     let c = Constants::new(&op.neuron, op.lambda);
     if is_lif(&op.neuron) {
         for ((u, v), s) in current.iter_mut().zip(v.iter_mut()).zip(s.iter_mut()) {
-            *u += c.lambda * *v;
-            *s = spikes::<false, false>(*u, c.theta);
-            *v = reset::<true>(*u, *s, c.theta).max(c.v_min);
+            let mut state = State { v: *v, synapse: (), adaptation: () };
+            let fired = step(Mode::LIF, &c, &mut state, *u);
+            (*u, *s, *v) = (fired.u, fired.spikes, state.v);
         }
     } else {
         let scratch = &mut scratch[..current.len()];
@@ -66,15 +61,13 @@ pub(crate) fn back(op: NeuronOp, u: &[f32], g: &[f32], g_v: &mut [f32], out: &mu
             x.copy_from_slice(&u[at..at + LANES]);
             d.copy_from_slice(&g[at..at + LANES]);
             for l in 0..LANES {
-                o[l] = lif_back(x[l], d[l], v[l], c);
-                v[l] = c.lambda * o[l];
+                o[l] = lif_back(x[l], d[l], &mut v[l], c);
             }
             g_v[at..at + LANES].copy_from_slice(&v);
             out[at..at + LANES].copy_from_slice(&o);
         }
         for i in whole..u.len() {
-            out[i] = lif_back(u[i], g[i], g_v[i], c);
-            g_v[i] = c.lambda * out[i];
+            out[i] = lif_back(u[i], g[i], &mut g_v[i], c);
         }
     } else {
         let parts = u.chunks(CHUNK).zip(g.chunks(CHUNK)).zip(g_v.chunks_mut(CHUNK)).zip(out.chunks_mut(CHUNK));
@@ -82,9 +75,12 @@ pub(crate) fn back(op: NeuronOp, u: &[f32], g: &[f32], g_v: &mut [f32], out: &mu
     }
 }
 
-/// [`backward`] of the clocked LIF, without branches.
+/// [`adjoint`] of the clocked LIF, without branches: the gradient of the current; `g_v` leaves with
+/// that for the step before.
 #[inline(always)]
-pub(crate) fn lif_back(u: f32, g: f32, g_v: f32, c: Constants) -> f32 {
-    let s = spikes::<false, false>(u, c.theta);
-    backward::<true, false>(u, s, derivative(Surrogate::Triangle, u, c.theta), g, g_v, c)
+pub(crate) fn lif_back(u: f32, g: f32, g_v: &mut f32, c: Constants) -> f32 {
+    let mut state = State { v: *g_v, synapse: (), adaptation: () };
+    let out = adjoint(Mode::LIF, Surrogate::Triangle, &c, &mut state, (&u, &c.theta), g, c.theta);
+    *g_v = state.v;
+    out
 }

@@ -5,8 +5,8 @@
 use super::Channels;
 use super::rows::lif_back;
 use crate::cpu::simd::prefetch;
-use crate::neuron::{Constants, reset, spikes};
 use std::mem::MaybeUninit;
+use tickless_neuron::step::{Constants, Mode, State, step};
 
 /// Neurons of a block: two registers, so that one works while the other waits.
 pub(crate) const WIDE: usize = 32;
@@ -134,10 +134,9 @@ impl<const W: usize> Norm<W> {
 fn fired<const W: usize>(current: &[f32; W], v: &mut [f32; W], c: Constants) -> ([f32; W], [f32; W]) {
     let (mut u, mut s) = (*current, *current);
     for l in 0..W {
-        u[l] = current[l] + c.lambda * v[l];
-        s[l] = spikes::<false, false>(u[l], c.theta);
-        let r = reset::<true>(u[l], s[l], c.theta);
-        v[l] = if r > c.v_min { r } else { c.v_min };
+        let mut state = State { v: v[l], synapse: (), adaptation: () };
+        let fired = step(Mode::LIF, &c, &mut state, current[l]);
+        (u[l], s[l], v[l]) = (fired.u, fired.spikes, state.v);
     }
     (u, s)
 }
@@ -253,9 +252,7 @@ fn gradients_of_block<const W: usize>(
             total = [0.0; W];
         }
         for l in 0..W {
-            let o = lif_back(u[l], d[l], g_v[l], c);
-            g_v[l] = c.lambda * o;
-            total[l] += o;
+            total[l] += lif_back(u[l], d[l], &mut g_v[l], c);
         }
         if first {
             out.put(i, b, total);

@@ -55,6 +55,8 @@ pub struct Exported {
 /// first; max pooling; a convolution of a vector; a time constant without [`ExportOptions::step_us`]).
 pub fn export(network: &Network, weights: &Weights, options: &ExportOptions) -> Result<Exported> {
     weights.check(network, Path::new("<memory>"))?;
+    let learned = network.with_learned(weights)?;
+    let network = &learned;
     let description = Description::new(network, options.reader, options.step_us);
     let rebuilt = description.network()?;
     if &rebuilt != network {
@@ -286,6 +288,12 @@ impl Plan {
     }
 
     fn neuron(&mut self, layer: &OurNode, n: Neuron, from: &Wire) -> Result<Wire> {
+        if n.synapse.is_some() || n.adaptation.is_some() {
+            let part = if n.synapse.is_some() { "a synaptic current" } else { "an adaptive threshold" };
+            let problem =
+                format!("its neurons have {part}, which this exporter cannot write; train with `lif` or `if`");
+            return Err(Error::layer(&layer.name, problem));
+        }
         let Some(lambda) = n.lambda(LeakRule::Step, 1, 1, self.options.step_us) else {
             let problem = "its leak is a time constant; say how long a step lasts (`step_us` of the export)";
             return Err(Error::layer(&layer.name, problem));

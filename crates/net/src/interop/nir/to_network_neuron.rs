@@ -104,6 +104,8 @@ pub(super) fn neuron(reader: Option<Reader>, step: Step, n: &Numbers, shape: Sha
     let neuron = Neuron {
         threshold: first.threshold as f32,
         leak: leaks(reader, step, cell(0).tau, first.lambda, &mut notes),
+        synapse: None,
+        adaptation: None,
         spikes: first.spikes,
         reset: first.reset,
         v_min: first.v_min.map(|v| v as f32),

@@ -1,0 +1,48 @@
+//! A vector register of f32 as a lane of the neuron's equations.
+
+/// `$name`, a register with these instructions for +, ·, max and ≥; max gives its second operand where the
+/// first is not larger.
+macro_rules! register {
+    ($name:ident, $type:ty, $mask:ty, $add:path, $mul:path, $max:path, $at_least:path) => {
+        #[derive(Clone, Copy)]
+        struct $name($type);
+
+        impl std::ops::Add for $name {
+            type Output = Self;
+
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                // SAFETY: such a register is made only where the machine has its instructions.
+                Self(unsafe { $add(self.0, other.0) })
+            }
+        }
+
+        impl std::ops::Mul for $name {
+            type Output = Self;
+
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                // SAFETY: as above.
+                Self(unsafe { $mul(self.0, other.0) })
+            }
+        }
+
+        impl tickless_neuron::Lane for $name {
+            type Mask = $mask;
+
+            #[inline(always)]
+            fn at_least(&self, other: &Self) -> $mask {
+                // SAFETY: as above.
+                unsafe { $at_least(self.0, other.0) }
+            }
+
+            #[inline(always)]
+            fn larger(self, other: Self) -> Self {
+                // SAFETY: as above.
+                Self(unsafe { $max(self.0, other.0) })
+            }
+        }
+    };
+}
+
+pub(super) use register;

@@ -1,0 +1,51 @@
+//! The general form of the loop over events: neurons with a synaptic current or an adaptive
+//! threshold ([`tickless_neuron::between`]), one at a time.
+//!
+//! Every neuron that an event reaches decays to the event's time, takes its weight and gets a new
+//! moment at which it fires by itself.
+
+use super::{Hop, Progress, Walk, in_order};
+use crate::due::Due;
+use tickless_neuron::between::Memory;
+
+impl Walk<'_> {
+    /// Carries the events as far as the list of spikes allows.
+    #[inline(never)]
+    pub(super) fn timed(self, memories: &mut [Memory], w: &[f32], due: &mut Due) -> Progress {
+        let Walk { rule, edge, hops, from: mut done, times, out } = self;
+        let Some(timed) = &rule.timed else { unreachable!("such memories are made for the general form") };
+        while let Some(&hop) = hops.get(done.hops) {
+            let place = edge.places[hop.position()];
+            let (first, table) = edge.channel(hop.channel(), &place);
+            let t_us = times[hop.cause as usize];
+            while done.spikes < hop.spikes {
+                if out.capacity() - out.len() < rule.reach {
+                    return done;
+                }
+                let begun = out.len();
+                for row in 0..place.rows as usize {
+                    for segment in 0..place.segments as usize {
+                        let at = place.state as usize + first + row * edge.row_state + segment * edge.channels;
+                        let from = table + row * place.row_weights as usize + segment * edge.width;
+                        let len = place.len as usize;
+                        for (at, w) in (at..at + len).zip(&w[from..from + len]) {
+                            let memory = &mut memories[at];
+                            let spikes = timed.receive(memory, t_us, *w);
+                            due.set(rule.rank(at), timed.due(memory));
+                            if spikes > 0 {
+                                let channels = rule.shape.channels;
+                                out.push(Hop::new(at % channels, at / channels, spikes, hop.cause));
+                            }
+                        }
+                    }
+                }
+                in_order(&mut out[begun..]);
+                done.ops += place.ops();
+                done.spikes += 1;
+            }
+            done.hops += 1;
+            done.spikes = 0;
+        }
+        done
+    }
+}

@@ -1,0 +1,53 @@
+//! The 8-bit form of a neuron: 16-bit potentials in units of the layer's quantised weights.
+//!
+//! ```text
+//! n = ⌊v/θ⌋ (multi spike) or 1;   v = max(v − n·θ (soft reset) or 0 (hard reset), v_min)
+//! ```
+//!
+//! as a neuron does that an event has lifted to its threshold. Chips have no leak, no synaptic
+//! current and no adaptive threshold: the condition is [`Neuron::is_plain`](crate::Neuron::is_plain)
+//! without a leak.
+
+use crate::step::Mode;
+
+/// Threshold and lower limit in units of the quantised weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Levels {
+    /// θ.
+    pub threshold: i16,
+    /// Lower limit.
+    pub v_min: i16,
+}
+
+/// Lets a neuron fire whose potential reaches the threshold; gives how often.
+#[inline(always)]
+pub fn fire(mode: Mode, levels: Levels, v: &mut i16) -> u32 {
+    let n = if mode.multi { *v / levels.threshold } else { 1 };
+    // n·θ ≤ v, so neither the product nor the difference overflows.
+    let reset = if mode.hard { 0 } else { *v - n * levels.threshold };
+    *v = reset.max(levels.v_min);
+    n as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step::{Constants, State, step};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_8_bit_form_fires_and_resets_as_the_neuron_does(
+            v in 1i16..2000, below in 0i16..2000, multi: bool, hard: bool, threshold in 1i16..200,
+        ) {
+            let v = v.max(threshold);
+            let mode = Mode { multi, hard, equal: true, detach: false };
+            let mut small = v;
+            let n = fire(mode, Levels { threshold, v_min: -below }, &mut small);
+            let c = Constants::<f64>::fixed(1.0, threshold.into(), (-below).into());
+            let mut state = State { v: 0.0, synapse: (), adaptation: () };
+            let fired = step(mode, &c, &mut state, f64::from(v));
+            prop_assert_eq!((f64::from(n), f64::from(small)), (fired.spikes, state.v));
+        }
+    }
+}

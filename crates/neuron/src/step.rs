@@ -1,0 +1,652 @@
+//! One clocked step of a neuron, and its adjoint.
+//!
+//! ```text
+//! I = current(x)                        the synapse's part of the state, x itself without one
+//! u = λ·v + I
+//! θ' = threshold()                      the adaptation's part of the state, θ without one
+//! s = spikes(u, θ')
+//! r = u·[s = 0]  or  u − θ'·s           hard or soft reset
+//! v = max(r, v_min)
+//! ```
+//!
+//! Adjoint (back-propagation through time): g_s is the gradient that reaches the spike from the
+//! next layer; the adjoint state holds the gradients g_v, g_i, g_a of the state after step t, and
+//! leaves with those of the state after step t − 1; d' is the surrogate at u − θ'.
+//!
+//! ```text
+//! g_s ← g_s + β·g_a
+//! g_r = g_v·[r > v_min]
+//! g_s ← g_s + g_r·∂r/∂s                 ∂r/∂s = −u (hard) or −θ' (soft); 0 if detached
+//! g_u = g_r·∂r/∂u + g_s·d'              ∂r/∂u = [s = 0] (hard) or 1 (soft)
+//! g_θ' = −g_s·d' − g_r·s·[soft]
+//! g_v ← λ·g_u,   g_a ← λ_a·(g_a + g_θ'),   g_I = g_u
+//! g_i ← c·g_I + g_i,   g_x = g_i,   g_i ← λ_s·g_i        without a synapse g_x = g_I
+//! ```
+//!
+//! Source: Du et al. (ICLR 2025) for the reset path that is differentiated; sinabs for the
+//! multi-spike neuron and its lower limit; [`model`](crate::model) for the parts.
+
+use crate::lane::{Lane, Smooth, StepLane};
+use crate::model::{LeakRule, Neuron, Reset, SpikeMode};
+use crate::surrogate::{Surrogate, derivative, integral};
+
+/// The choices of a neuron that branch. A loop that knows them when it is compiled has no branch:
+/// every function here is inlined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Mode {
+    /// Several spikes an update.
+    pub multi: bool,
+    /// Reset to 0.
+    pub hard: bool,
+    /// u = θ fires.
+    pub equal: bool,
+    /// The reset path is left out of the gradient.
+    pub detach: bool,
+}
+
+impl Mode {
+    /// That of the clocked LIF of the method: single spike above θ, hard reset, differentiated.
+    pub const LIF: Mode = Mode { multi: false, hard: true, equal: false, detach: false };
+
+    /// That of a neuron.
+    #[inline(always)]
+    pub fn of(neuron: &Neuron) -> Self {
+        Self {
+            multi: neuron.spikes == SpikeMode::Multi,
+            hard: neuron.reset == Reset::Hard,
+            equal: neuron.fire_at_threshold,
+            detach: neuron.detach_reset,
+        }
+    }
+}
+
+/// The numbers of a neuron at one number of steps.
+#[derive(Debug, Clone, Copy)]
+pub struct Constants<L = f32> {
+    /// λ of one step.
+    pub lambda: L,
+    /// θ.
+    pub theta: L,
+    /// Lower limit; −∞ where there is none.
+    pub v_min: L,
+    /// λ_s and c of the synapse; without one they are not read.
+    pub synapse: (L, L),
+    /// λ_a and β of the adaptation; without one they are not read.
+    pub adaptation: (L, L),
+}
+
+impl Constants {
+    /// Of this neuron at this λ, for a neuron whose state is the membrane alone.
+    pub fn new(neuron: &Neuron, lambda: f32) -> Self {
+        Self::fixed(lambda, neuron.threshold, neuron.v_min.unwrap_or(f32::NEG_INFINITY))
+    }
+
+    /// Of this neuron when a recording of `t_max` steps in training is run in `steps` steps;
+    /// `None` where a time constant meets no `step_us` ([`Leak::lambda`](crate::Leak::lambda)).
+    pub fn at(neuron: &Neuron, rule: LeakRule, t_max: usize, steps: usize, step_us: Option<f64>) -> Option<Self> {
+        let mut all = Self::new(neuron, neuron.lambda(rule, t_max, steps, step_us)?);
+        if let Some(leak) = neuron.synapse {
+            let decay = leak.lambda(rule, t_max, steps, step_us)?;
+            let trained = leak.lambda(rule, t_max, t_max, step_us)?;
+            all.synapse = (decay, charge(decay, trained));
+        }
+        if let Some(adaptation) = neuron.adaptation {
+            all.adaptation = (adaptation.leak.lambda(rule, t_max, steps, step_us)?, adaptation.increment);
+        }
+        Some(all)
+    }
+
+    /// The same numbers in lanes made by `lane`.
+    pub fn map<L>(self, lane: impl Fn(f32) -> L) -> Constants<L> {
+        Constants {
+            lambda: lane(self.lambda),
+            theta: lane(self.theta),
+            v_min: lane(self.v_min),
+            synapse: (lane(self.synapse.0), lane(self.synapse.1)),
+            adaptation: (lane(self.adaptation.0), lane(self.adaptation.1)),
+        }
+    }
+}
+
+impl<L: Clone> Constants<L> {
+    /// λ, θ and v_min, with neither synapse nor adaptation.
+    pub fn fixed(lambda: L, theta: L, v_min: L) -> Self {
+        let unread = (theta.clone(), theta.clone());
+        Self { lambda, theta, v_min, synapse: unread.clone(), adaptation: unread }
+    }
+}
+
+/// c: what the current is multiplied by so that a spike's charge is that of the decay `trained`.
+pub fn charge(decay: f32, trained: f32) -> f32 {
+    if decay == trained { 1.0 } else { ((1.0 - f64::from(decay)) / (1.0 - f64::from(trained))) as f32 }
+}
+
+/// What neurons remember between steps: the membrane and the parts that they have. The adjoint of
+/// a state has the same form.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct State<L, I = (), A = ()> {
+    /// Membrane potential after the spike.
+    pub v: L,
+    /// Synaptic current: [`Current`], or `()` without a synapse.
+    pub synapse: I,
+    /// What is added to the threshold: [`Raised`], or `()` without adaptation.
+    pub adaptation: A,
+}
+
+/// i, the synaptic current.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Current<L>(pub L);
+
+/// a, what spikes have added to the threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Raised<L>(pub L);
+
+/// How an input becomes a current.
+pub trait Synapse<L> {
+    /// I of input `x`.
+    fn current(&mut self, x: L, c: &Constants<L>) -> L;
+    /// The gradient of the input from that of I; `self` is the adjoint.
+    fn adjoint(&mut self, g: L, c: &Constants<L>) -> L;
+}
+
+/// What the threshold is.
+pub trait Threshold<L> {
+    /// θ' of this step.
+    fn threshold(&self, c: &Constants<L>) -> L;
+    /// Takes notice of the spikes of this step.
+    fn after(&mut self, spikes: &L, c: &Constants<L>);
+    /// The gradient of the spikes with what reaches them through the threshold of later steps;
+    /// `self` is the adjoint.
+    fn through_spikes(&self, g_s: L, c: &Constants<L>) -> L;
+    /// Goes on to the step before; `g` gives the gradient of θ'.
+    fn adjoint(&mut self, g: impl FnOnce() -> L, c: &Constants<L>);
+}
+
+impl<L> Synapse<L> for () {
+    #[inline(always)]
+    fn current(&mut self, x: L, _: &Constants<L>) -> L {
+        x
+    }
+
+    #[inline(always)]
+    fn adjoint(&mut self, g: L, _: &Constants<L>) -> L {
+        g
+    }
+}
+
+impl<L: StepLane> Synapse<L> for Current<L> {
+    #[inline(always)]
+    fn current(&mut self, x: L, c: &Constants<L>) -> L {
+        let (decay, charge) = c.synapse.clone();
+        self.0 = decay * self.0.clone() + x;
+        charge * self.0.clone()
+    }
+
+    #[inline(always)]
+    fn adjoint(&mut self, g: L, c: &Constants<L>) -> L {
+        let (decay, charge) = c.synapse.clone();
+        let g_i = charge * g + self.0.clone();
+        self.0 = decay * g_i.clone();
+        g_i
+    }
+}
+
+impl<L: StepLane> Threshold<L> for () {
+    #[inline(always)]
+    fn threshold(&self, c: &Constants<L>) -> L {
+        c.theta.clone()
+    }
+
+    #[inline(always)]
+    fn after(&mut self, _: &L, _: &Constants<L>) {}
+
+    #[inline(always)]
+    fn through_spikes(&self, g_s: L, _: &Constants<L>) -> L {
+        g_s
+    }
+
+    #[inline(always)]
+    fn adjoint(&mut self, _: impl FnOnce() -> L, _: &Constants<L>) {}
+}
+
+impl<L: StepLane> Threshold<L> for Raised<L> {
+    #[inline(always)]
+    fn threshold(&self, c: &Constants<L>) -> L {
+        c.theta.clone() + c.adaptation.0.clone() * self.0.clone()
+    }
+
+    #[inline(always)]
+    fn after(&mut self, spikes: &L, c: &Constants<L>) {
+        let (decay, increment) = c.adaptation.clone();
+        self.0 = decay * self.0.clone() + increment * spikes.clone();
+    }
+
+    #[inline(always)]
+    fn through_spikes(&self, g_s: L, c: &Constants<L>) -> L {
+        g_s + c.adaptation.1.clone() * self.0.clone()
+    }
+
+    #[inline(always)]
+    fn adjoint(&mut self, g: impl FnOnce() -> L, c: &Constants<L>) {
+        self.0 = c.adaptation.0.clone() * (self.0.clone() + g());
+    }
+}
+
+/// What a step shows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fired<L> {
+    /// Number of spikes.
+    pub spikes: L,
+    /// Potential u before the spike.
+    pub u: L,
+}
+
+/// Number of spikes at potential `u` and threshold `theta`.
+#[inline(always)]
+pub fn spikes<L: StepLane>(mode: Mode, u: &L, theta: &L) -> L {
+    let fires = if mode.equal { u.at_least(theta) } else { u.above(theta) };
+    let count = if mode.multi { (u.clone() / theta.clone()).truncated() } else { u.like(1.0) };
+    L::select(&fires, count, u.like(0.0))
+}
+
+/// Potential after the reset, before the limit.
+#[inline(always)]
+pub fn reset<L: StepLane>(mode: Mode, u: L, s: &L, theta: &L) -> L {
+    if mode.hard { u.zero_where(s) } else { u - theta.clone() * s.clone() }
+}
+
+/// Potential after the reset and the limit.
+#[inline(always)]
+pub fn settled<L: StepLane>(mode: Mode, u: L, s: &L, theta: &L, v_min: &L) -> L {
+    reset(mode, u, s, theta).larger(v_min.clone())
+}
+
+/// u of a membrane `v` and a current.
+#[inline(always)]
+pub fn charged<L: Lane>(v: L, lambda: &L, current: L) -> L {
+    lambda.clone() * v + current
+}
+
+/// One step with input `x`: spikes without a gradient.
+#[inline(always)]
+pub fn step<L: StepLane, I: Synapse<L>, A: Threshold<L>>(
+    mode: Mode,
+    c: &Constants<L>,
+    state: &mut State<L, I, A>,
+    x: L,
+) -> Fired<L> {
+    stepped(mode, c, state, x, |s, _| s)
+}
+
+/// One step whose spikes are differentiated by the surrogate, for lanes that record a graph.
+#[inline(always)]
+pub fn step_recorded<L: Smooth, I: Synapse<L>, A: Threshold<L>>(
+    mode: Mode,
+    surrogate: Surrogate,
+    theta: f32,
+    c: &Constants<L>,
+    state: &mut State<L, I, A>,
+    x: L,
+) -> Fired<L> {
+    stepped(mode, c, state, x, |s, d| L::spikes_as(s, || integral(surrogate, d, theta)))
+}
+
+/// One step of a plain neuron, for code that is not hot: (spikes, u, potential after).
+pub fn plain_step(neuron: &Neuron, lambda: f32, v: f32, current: f32) -> (f32, f32, f32) {
+    let mut state = State { v, synapse: (), adaptation: () };
+    let fired = step(Mode::of(neuron), &Constants::new(neuron, lambda), &mut state, current);
+    (fired.spikes, fired.u, state.v)
+}
+
+#[inline(always)]
+fn stepped<L: StepLane, I: Synapse<L>, A: Threshold<L>>(
+    mode: Mode,
+    c: &Constants<L>,
+    state: &mut State<L, I, A>,
+    x: L,
+    record: impl FnOnce(L, L) -> L,
+) -> Fired<L> {
+    let current = state.synapse.current(x, c);
+    let u = charged(state.v.clone(), &c.lambda, current);
+    let theta = state.adaptation.threshold(c);
+    let s = record(spikes(mode, &u, &theta), u.clone() - theta.clone());
+    let through = if mode.detach { s.clone().detach() } else { s.clone() };
+    state.v = settled(mode, u.clone(), &through, &theta, &c.v_min);
+    state.adaptation.after(&s, c);
+    Fired { spikes: s, u }
+}
+
+/// The gradient of the input of one step from that of its spikes. `u` and `theta` are the
+/// potential and the threshold of the step.
+#[inline(always)]
+pub fn adjoint<L: Smooth, I: Synapse<L>, A: Threshold<L>>(
+    mode: Mode,
+    surrogate: Surrogate,
+    c: &Constants<L>,
+    adjoint: &mut State<L, I, A>,
+    (u, theta): (&L, &L),
+    g_s: L,
+    width: f32,
+) -> L {
+    let slope = derivative(surrogate, u.clone() - theta.clone(), width);
+    adjoint_of_slope(mode, c, adjoint, (u, theta), slope, g_s)
+}
+
+/// [`adjoint`] with the surrogate's value given.
+#[inline(always)]
+pub fn adjoint_of_slope<L: StepLane, I: Synapse<L>, A: Threshold<L>>(
+    mode: Mode,
+    c: &Constants<L>,
+    adjoint: &mut State<L, I, A>,
+    (u, theta): (&L, &L),
+    slope: L,
+    g_s: L,
+) -> L {
+    let zero = u.like(0.0);
+    let s = spikes(mode, u, theta);
+    let r = reset(mode, u.clone(), &s, theta);
+    let g_s = adjoint.adaptation.through_spikes(g_s, c);
+    let g_r = L::select(&r.above(&c.v_min), adjoint.v.clone(), zero.clone());
+    let (dr_du, dr_ds) = if mode.hard {
+        (L::select(&s.above(&zero), zero.clone(), u.like(1.0)), -u.clone())
+    } else {
+        (u.like(1.0), -theta.clone())
+    };
+    let through_reset = if mode.detach { zero.clone() } else { g_r.clone() * dr_ds };
+    let through_spike = (g_s + through_reset) * slope;
+    let g_u = g_r.clone() * dr_du + through_spike.clone();
+    adjoint.adaptation.adjoint(
+        || {
+            let soft = if mode.hard { zero } else { g_r * s };
+            -through_spike - soft
+        },
+        c,
+    );
+    adjoint.v = c.lambda.clone() * g_u.clone();
+    adjoint.synapse.adjoint(g_u, c)
+}
+
+/// The state of any neuron, for code that does not know which parts it has when it is compiled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AnyState<L>(pub State<L, Option<Current<L>>, Option<Raised<L>>>);
+
+impl<L: Clone> AnyState<L> {
+    /// At rest, `zero` in every variable that the neuron has.
+    pub fn at_rest(neuron: &Neuron, zero: L) -> Self {
+        let synapse = neuron.synapse.map(|_| Current(zero.clone()));
+        let adaptation = neuron.adaptation.map(|_| Raised(zero.clone()));
+        Self(State { v: zero, synapse, adaptation })
+    }
+}
+
+impl<L: StepLane> Synapse<L> for Option<Current<L>> {
+    #[inline(always)]
+    fn current(&mut self, x: L, c: &Constants<L>) -> L {
+        match self {
+            Some(part) => part.current(x, c),
+            None => x,
+        }
+    }
+
+    #[inline(always)]
+    fn adjoint(&mut self, g: L, c: &Constants<L>) -> L {
+        match self {
+            Some(part) => part.adjoint(g, c),
+            None => g,
+        }
+    }
+}
+
+impl<L: StepLane> Threshold<L> for Option<Raised<L>> {
+    #[inline(always)]
+    fn threshold(&self, c: &Constants<L>) -> L {
+        match self {
+            Some(part) => part.threshold(c),
+            None => ().threshold(c),
+        }
+    }
+
+    #[inline(always)]
+    fn after(&mut self, spikes: &L, c: &Constants<L>) {
+        if let Some(part) = self {
+            part.after(spikes, c);
+        }
+    }
+
+    #[inline(always)]
+    fn through_spikes(&self, g_s: L, c: &Constants<L>) -> L {
+        match self {
+            Some(part) => part.through_spikes(g_s, c),
+            None => g_s,
+        }
+    }
+
+    #[inline(always)]
+    fn adjoint(&mut self, g: impl FnOnce() -> L, c: &Constants<L>) {
+        if let Some(part) = self {
+            part.adjoint(g, c);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Leak;
+    use proptest::prelude::*;
+
+    fn one(neuron: &Neuron, lambda: f32, v: f32, current: f32) -> (f32, f32) {
+        let (spikes, _, after) = plain_step(neuron, lambda, v, current);
+        (spikes, after)
+    }
+
+    #[test]
+    fn a_current_of_3_2_makes_a_multi_spike_neuron_fire_three_times() {
+        let (s, v) = one(&Neuron::if_multi(), 1.0, 0.0, 3.2);
+        assert_eq!(s, 3.0);
+        assert!((v - 0.2).abs() < 1e-6);
+    }
+
+    #[test]
+    fn equality_fires_only_where_the_description_says_so() {
+        assert_eq!(one(&Neuron::lif(), 0.5, 0.0, 1.0).0, 0.0);
+        assert_eq!(one(&Neuron::if_multi(), 1.0, 0.0, 1.0).0, 1.0);
+    }
+
+    #[test]
+    fn the_lower_limit_holds_after_any_current() {
+        assert_eq!(one(&Neuron::if_multi(), 1.0, 0.0, -7.0).1, -1.0);
+    }
+
+    fn constants(neuron: &Neuron, t: usize) -> Constants<f64> {
+        Constants::at(neuron, LeakRule::Time, 10, t, Some(1000.0)).unwrap().map(f64::from)
+    }
+
+    #[test]
+    fn a_synapse_brings_the_same_charge_at_every_t() {
+        let neuron = Neuron { leak: Leak::None, threshold: 1e9, ..Neuron::cuba_lif() };
+        for t in [1, 3, 10, 77, 1000] {
+            let c = constants(&neuron, t);
+            let mut state = AnyState::at_rest(&neuron, 0.0f64);
+            step(Mode::of(&neuron), &c, &mut state.0, 0.75);
+            for _ in 0..60 * t {
+                step(Mode::of(&neuron), &c, &mut state.0, 0.0);
+            }
+            // λ_s(T_max) = ½: the geometric series of the training step sums to 2.
+            assert!((state.0.v - 1.5).abs() < 1e-5, "T = {t}: {}", state.0.v);
+        }
+    }
+
+    /// The variants whose adjoint is checked: every model, both resets, limit, detached reset.
+    fn neurons() -> Vec<Neuron> {
+        let mut all: Vec<Neuron> = Neuron::KNOWN.map(|k| k.1).to_vec();
+        let both = Neuron { adaptation: Neuron::adaptive_lif().adaptation, ..Neuron::cuba_lif() };
+        all.push(both);
+        for n in all.clone() {
+            all.push(Neuron { reset: Reset::Soft, ..n });
+            all.push(Neuron { detach_reset: true, surrogate: Surrogate::Sigmoid { alpha: 3.0 }, ..n });
+            if n.synapse.is_none() {
+                all.push(Neuron { v_min: Some(-0.3), ..n });
+            }
+        }
+        all
+    }
+
+    /// A number with its derivative along one direction (dual number): forward-mode differentiation
+    /// of the very same step, with the surrogate as the spike's slope.
+    #[derive(Debug, Clone, Copy)]
+    struct Dual(f64, f64);
+
+    impl std::ops::Add for Dual {
+        type Output = Self;
+        fn add(self, o: Self) -> Self {
+            Dual(self.0 + o.0, self.1 + o.1)
+        }
+    }
+    impl std::ops::Sub for Dual {
+        type Output = Self;
+        fn sub(self, o: Self) -> Self {
+            Dual(self.0 - o.0, self.1 - o.1)
+        }
+    }
+    impl std::ops::Mul for Dual {
+        type Output = Self;
+        fn mul(self, o: Self) -> Self {
+            Dual(self.0 * o.0, self.1 * o.0 + self.0 * o.1)
+        }
+    }
+    impl std::ops::Div for Dual {
+        type Output = Self;
+        fn div(self, o: Self) -> Self {
+            Dual(self.0 / o.0, (self.1 - self.0 / o.0 * o.1) / o.0)
+        }
+    }
+    impl std::ops::Neg for Dual {
+        type Output = Self;
+        fn neg(self) -> Self {
+            Dual(-self.0, -self.1)
+        }
+    }
+    impl Lane for Dual {
+        type Mask = bool;
+        fn at_least(&self, other: &Self) -> bool {
+            self.0 >= other.0
+        }
+        fn larger(self, other: Self) -> Self {
+            if self.0 > other.0 { self } else { other }
+        }
+    }
+    impl StepLane for Dual {
+        fn like(&self, value: f32) -> Self {
+            Dual(value.into(), 0.0)
+        }
+        fn above(&self, other: &Self) -> bool {
+            self.0 > other.0
+        }
+        fn select(mask: &bool, yes: Self, no: Self) -> Self {
+            if *mask { yes } else { no }
+        }
+        fn truncated(self) -> Self {
+            Dual(self.0.trunc(), 0.0)
+        }
+        fn detach(self) -> Self {
+            Dual(self.0, 0.0)
+        }
+        fn spikes_as(spikes: Self, integral: impl FnOnce() -> Self) -> Self {
+            Dual(spikes.0, integral().1)
+        }
+        fn zero_where(self, spikes: &Self) -> Self {
+            let kept = if spikes.0 > 0.0 { Dual(0.0, 0.0) } else { self };
+            Dual(kept.0, kept.1 - self.0 * spikes.1)
+        }
+    }
+    impl Smooth for Dual {
+        fn magnitude(self) -> Self {
+            Dual(self.0.abs(), self.1 * self.0.signum())
+        }
+        fn exponential(self) -> Self {
+            Dual(self.0.exp(), self.1 * self.0.exp())
+        }
+        fn arctangent(self) -> Self {
+            Dual(self.0.atan(), self.1 / (1.0 + self.0 * self.0))
+        }
+        fn error_function(self) -> Self {
+            let slope = 2.0 / std::f64::consts::PI.sqrt() * (-self.0 * self.0).exp();
+            Dual(libm::erf(self.0), self.1 * slope)
+        }
+    }
+
+    /// Gradient of Σ_t w[t]·s[t] with respect to every input, by the adjoint.
+    fn backward(neuron: &Neuron, c: &Constants<f64>, x: &[f64], w: &[f64]) -> Vec<f64> {
+        let mode = Mode::of(neuron);
+        let mut state = AnyState::at_rest(neuron, 0.0);
+        let mut seen = Vec::new();
+        for x in x {
+            let theta = state.0.adaptation.threshold(c);
+            seen.push((step(mode, c, &mut state.0, *x).u, theta));
+        }
+        let mut adjoint_state = AnyState::at_rest(neuron, 0.0);
+        let mut g = vec![0.0; x.len()];
+        for t in (0..x.len()).rev() {
+            let (u, theta) = &seen[t];
+            g[t] = adjoint(mode, neuron.surrogate, c, &mut adjoint_state.0, (u, theta), w[t], neuron.threshold);
+        }
+        g
+    }
+
+    proptest! {
+        #[test]
+        fn the_adjoint_is_the_derivative_of_the_recorded_step(
+            x in prop::collection::vec(-0.8f64..1.6, 1..12), w in prop::collection::vec(-1.0f64..1.0, 12), t in 1usize..40,
+        ) {
+            for neuron in neurons() {
+                let c = constants(&neuron, t);
+                let g = backward(&neuron, &c, &x, &w);
+                let dual = Constants {
+                    lambda: Dual(c.lambda, 0.0),
+                    theta: Dual(c.theta, 0.0),
+                    v_min: Dual(c.v_min, 0.0),
+                    synapse: (Dual(c.synapse.0, 0.0), Dual(c.synapse.1, 0.0)),
+                    adaptation: (Dual(c.adaptation.0, 0.0), Dual(c.adaptation.1, 0.0)),
+                };
+                for k in 0..x.len() {
+                    let mut state = AnyState::at_rest(&neuron, Dual(0.0, 0.0));
+                    let mut sum = 0.0;
+                    for (j, (x, w)) in x.iter().zip(&w).enumerate() {
+                        let x = Dual(*x, f64::from(u8::from(j == k)));
+                        let mode = Mode::of(&neuron);
+                        let fired = step_recorded(mode, neuron.surrogate, neuron.threshold, &dual, &mut state.0, x);
+                        sum += fired.spikes.1 * w;
+                    }
+                    prop_assert!((sum - g[k]).abs() <= 1e-9 * (1.0 + sum.abs()), "{neuron:?}, x[{k}]: {sum} {}", g[k]);
+                }
+            }
+        }
+
+        /// Where no neuron fires and nothing is limited, the membrane is smooth in its inputs.
+        #[test]
+        fn without_a_spike_the_potential_has_the_finite_difference_of_its_adjoint(
+            x in prop::collection::vec(-0.3f64..0.3, 2..10), t in 1usize..40,
+        ) {
+            for neuron in [Neuron::lif(), Neuron::cuba_lif(), Neuron::adaptive_lif()] {
+                let neuron = Neuron { threshold: 1e6, surrogate: Surrogate::Rectangle { width: 1e9 }, ..neuron };
+                let c = constants(&neuron, t);
+                let last = |x: &[f64]| {
+                    let mut state = AnyState::at_rest(&neuron, 0.0);
+                    x.iter().map(|x| step(Mode::of(&neuron), &c, &mut state.0, *x).u).last().unwrap()
+                };
+                // The rectangle's slope is 1e-9 everywhere, so a weight of 1e9 on the last spike asks for du/dx.
+                let mut w = vec![0.0; x.len()];
+                w[x.len() - 1] = 1e9;
+                let g = backward(&neuron, &c, &x, &w);
+                for k in 0..x.len() {
+                    let (mut up, mut down) = (x.clone(), x.clone());
+                    up[k] += 1e-4;
+                    down[k] -= 1e-4;
+                    let difference = (last(&up) - last(&down)) / 2e-4;
+                    prop_assert!((difference - g[k]).abs() < 1e-6, "{neuron:?}, x[{k}]: {difference} {}", g[k]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Neurons beyond the plain ones: a synaptic current, an adaptive threshold, a learned decay.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+use tickless_kernels::Kernel;
+use tickless_kernels::reference::any_neuron;
+use tickless_net::init::{InitScheme, initialise};
+use tickless_net::{
+    Adaptation, Conv, InputKind, Layer, Leak, LeakRule, Network, NetworkBuilder, Neuron, Reset, Shape, Surrogate,
+};
+use tickless_neuron::model::{learned_decay, learned_lambda};
+use tickless_neuron::step::{AnyState, Constants, Mode, Threshold, adjoint, step};
+use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::iteration::{StepSetting, gradients};
+use tickless_train::loss::Loss;
+use tickless_train::model::{Model, NormMode, Pass, Sequence, host};
+
+fn tensor<const D: usize>(data: &[f32], shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(data.to_vec(), shape), device)
+}
+
+fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
+    t.into_data().try_into_vec().expect("f32")
+}
+
+fn neurons() -> Vec<Neuron> {
+    let mut all: Vec<Neuron> = Neuron::KNOWN.map(|k| k.1).into_iter().filter(|n| !n.is_plain()).collect();
+    all.push(Neuron { adaptation: Neuron::adaptive_lif().adaptation, ..Neuron::cuba_lif() });
+    for n in all.clone() {
+        all.push(Neuron { reset: Reset::Soft, surrogate: Surrogate::Arctangent { alpha: 2.0 }, ..n });
+        all.push(Neuron { detach_reset: true, ..n });
+    }
+    all
+}
+
+/// Spikes, and the gradients of the current and of λ, of `w`·spikes, by the scalar step and its adjoint.
+fn by_hand(n: &Neuron, c: &Constants, steps: usize, x: &[f32], w: &[f32]) -> (Vec<f32>, Vec<f32>, f32) {
+    let each = x.len() / steps;
+    let (mut spikes, mut gradient, mut of_lambda) = (vec![0.0; x.len()], vec![0.0; x.len()], 0.0);
+    let mode = Mode::of(n);
+    for j in 0..each {
+        let mut state = AnyState::at_rest(n, 0.0f32);
+        let mut seen = Vec::new();
+        for t in 0..steps {
+            let (before, theta) = (state.0.v, state.0.adaptation.threshold(c));
+            let fired = step(mode, c, &mut state.0, x[t * each + j]);
+            spikes[t * each + j] = fired.spikes;
+            seen.push((fired.u, theta, before));
+        }
+        let mut back = AnyState::at_rest(n, 0.0f32);
+        for t in (0..steps).rev() {
+            let (u, theta, before) = seen[t];
+            let g = adjoint(mode, n.surrogate, c, &mut back.0, (&u, &theta), w[t * each + j], n.threshold);
+            gradient[t * each + j] = g;
+            // u = λ·v + I, so that ∂u/∂λ = v; the adjoint state holds λ·g_u.
+            of_lambda += back.0.v / c.lambda * before;
+        }
+    }
+    (spikes, gradient, of_lambda)
+}
+
+#[test]
+fn back_propagation_through_any_neuron_is_the_adjoint_of_its_step_at_every_t() {
+    let device = Device::flex().autodiff();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for n in neurons() {
+        for steps in [1, 4, 10, 23] {
+            let shape = [steps * 2, 3, 2, 2];
+            let mut numbers = |low: f32, high: f32| -> Vec<f32> {
+                (0..shape.iter().product()).map(|_| rng.random_range(low..high)).collect()
+            };
+            let (x, w) = (numbers(-0.7, 1.3), numbers(-1.0, 1.0));
+            let c = Constants::at(&n, LeakRule::Time, 10, steps, None).expect("all leaks are per step");
+            let (spikes, gradient, of_lambda) = by_hand(&n, &c, steps, &x, &w);
+            let current = tensor(&x, shape, &device).require_grad();
+            let learned = matches!(n.leak, Leak::Learned(_));
+            let lambda = learned.then(|| tensor(&[c.lambda], [1], &device).require_grad());
+            let out = any_neuron(current.clone(), &n, c, lambda.clone(), steps);
+            assert_eq!(values(out.clone().inner()), spikes, "{n:?} at T = {steps}");
+            let mut all = (out * tensor(&w, shape, &device)).sum().backward();
+            let got = values(current.grad_remove(&mut all).expect("a gradient"));
+            for (k, (a, b)) in got.iter().zip(&gradient).enumerate() {
+                assert!((a - b).abs() <= 2e-5 * (1.0 + b.abs()), "{n:?} at T = {steps}, value {k}: {a} {b}");
+            }
+            if let Some(lambda) = lambda {
+                let got = values(lambda.grad_remove(&mut all).expect("a gradient"))[0];
+                assert!((got - of_lambda).abs() <= 1e-4 * (1.0 + of_lambda.abs()), "{n:?}: {got} {of_lambda}");
+            }
+        }
+    }
+}
+
+/// Frames → convolution (and norm), neurons → pool → convolution → neurons → classes, in two stages.
+fn network(n: Neuron, norm: bool) -> Network {
+    let mut b = NetworkBuilder::new("general", Shape::new(2, 8, 8), InputKind::Events);
+    let at = b.ttm(b.input());
+    let at = b.conv(at, Conv::c3(6));
+    let at = if norm { b.norm(at) } else { at };
+    let at = b.neuron(at, n);
+    let at = b.pool(at, tickless_net::Pool::average(2));
+    let at = b.ttm(at);
+    let at = b.conv(at, Conv::c3(8));
+    let at = b.neuron(at, n);
+    b.linear(at, 2, false);
+    b.build().expect("a network")
+}
+
+fn model(n: Neuron, norm: bool, kernel: Kernel) -> Model {
+    let network = network(n, norm);
+    let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 7);
+    Model::new(Arc::new(network), &weights, &Device::flex()).expect("the weights fit").with_kernel(kernel)
+}
+
+/// Two classes of recordings: events on the left, events on the right.
+fn batch(steps: usize, samples: usize, seed: u64) -> (Sequence, Vec<usize>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let labels: Vec<usize> = (0..samples).map(|k| k % 2).collect();
+    let mut x = vec![0.0; steps * samples * 128];
+    for t in 0..steps {
+        for (k, label) in labels.iter().enumerate() {
+            for _ in 0..120 / steps {
+                let (c, y, column) = (rng.random_range(0..2), rng.random_range(0..8), rng.random_range(0..6));
+                x[(t * samples + k) * 128 + c * 64 + y * 8 + column + 2 * label] += 1.0;
+            }
+        }
+    }
+    (Sequence::from_values(x, [steps, samples, 2, 8, 8], &Device::flex()), labels)
+}
+
+#[test]
+fn every_model_learns_by_mixed_time_steps_and_its_weights_serve_every_t() {
+    for n in Neuron::KNOWN.map(|k| k.1).into_iter().filter(|n| !n.is_plain()) {
+        // Without a norm, whose statistics are those of the frames of T_max.
+        let mut model = model(n, false, Kernel::Auto);
+        let setting =
+            StepSetting { loss: Loss::default(), norm: NormMode::Batch, leak: LeakRule::Step, t_max: 6, step_us: None };
+        let adam = Optimiser::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
+        let mut optimiser = OptimiserState::new(adam, model.parameters.len());
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let mut losses = Vec::new();
+        for k in 0..25 {
+            let (x, labels) = batch(6, 16, k);
+            let configurations = [vec![6, 2], vec![rng.random_range(1..=6), rng.random_range(1..=6)]];
+            let (g, report) =
+                gradients(&mut model, &x, &labels, &configurations, &setting, &mut rng).expect("an iteration");
+            assert!(g.iter().all(Option::is_some), "{n:?}: every parameter has a gradient");
+            losses.push(report.loss);
+            optimiser.step(&mut model.parameters, g, 0.01);
+        }
+        let (first, last) = (losses[0], losses[losses.len() - 1]);
+        assert!(last < 0.6 * first, "{n:?}: loss {first} at first, {last} at last");
+        let decays: Vec<_> = model.parameters.iter().filter(|p| p.name.ends_with(".decay")).collect();
+        assert_eq!(decays.len(), if matches!(n.leak, Leak::Learned(_)) { 2 } else { 0 });
+        for p in decays {
+            assert_ne!(host(&p.value)[0], learned_decay(0.5), "{}: a learned decay moves", p.name);
+        }
+        for steps in [1, 3, 6, 60] {
+            let (x, labels) = batch(steps, 40, 99);
+            let pass = Pass {
+                configuration: &[steps, steps],
+                norm: NormMode::Running,
+                leak: LeakRule::Time,
+                t_max: 6,
+                step_us: None,
+            };
+            let out = model.forward(&model.constants(), x, &pass, &mut rng, None).expect("a pass");
+            let mean = values(out.logits.mean_dim(0));
+            let right = mean.chunks(2).zip(&labels).filter(|(row, y)| usize::from(row[1] > row[0]) == **y).count();
+            assert!(right >= 32, "{n:?} at T = {steps}: {right} of 40");
+        }
+    }
+}
+
+#[test]
+fn every_kernel_gives_the_plain_operators_result() {
+    for n in neurons() {
+        let (x, _) = batch(5, 4, 11);
+        let run = |kernel: Kernel| {
+            let model = model(n, true, kernel);
+            let pass =
+                Pass { configuration: &[3, 5], norm: NormMode::Running, leak: LeakRule::Time, t_max: 6, step_us: None };
+            let mut rng = ChaCha8Rng::seed_from_u64(3);
+            values(model.forward(&model.constants(), x.clone(), &pass, &mut rng, None).expect("a pass").logits)
+        };
+        let (fast, plain) = (run(Kernel::Auto), run(Kernel::Plain));
+        for (a, b) in fast.iter().zip(&plain) {
+            assert!((a - b).abs() < 1e-4, "{n:?}: {a} {b}");
+        }
+    }
+}
+
+#[test]
+fn a_learned_decay_runs_as_the_leak_that_it_is() {
+    let learned = model(Neuron::parametric_lif(), true, Kernel::Auto);
+    let decay = 0.8f32;
+    let mut weights = learned.weights();
+    for name in ["neuron1.decay", "neuron2.decay"] {
+        weights.insert(name, tickless_net::Array::full(&[1], decay));
+    }
+    let network = learned.network().clone();
+    let lambda = learned_lambda(decay);
+    let resolved = network.with_learned(&weights).expect("the weights have them");
+    assert!(resolved.nodes().iter().all(|n| match n.layer {
+        Layer::Neuron(n) => n.leak == Leak::Step(lambda),
+        _ => true,
+    }));
+    let mut rest = weights.clone();
+    rest.tensors.retain(|name, _| !name.ends_with(".decay"));
+    let run = |network: &Network, weights: &tickless_net::Weights, steps: usize| {
+        let model = Model::new(Arc::new(network.clone()), weights, &Device::flex()).expect("the weights fit");
+        let (x, _) = batch(steps, 4, 11);
+        let pass = Pass {
+            configuration: &[steps, steps],
+            norm: NormMode::Running,
+            leak: LeakRule::Time,
+            t_max: 6,
+            step_us: None,
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        values(model.forward(&model.constants(), x, &pass, &mut rng, None).expect("a pass").logits)
+    };
+    for steps in [2, 6, 15] {
+        let (a, b) = (run(&network, &weights, steps), run(&resolved, &rest, steps));
+        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-3), "T = {steps}: {a:?} {b:?}");
+    }
+}
+
+#[test]
+fn a_time_constant_on_a_static_image_is_refused_by_the_layers_name() {
+    let n = Neuron { synapse: Some(Leak::Time(1e4)), ..Neuron::cuba_lif() };
+    let adaptive =
+        Neuron { adaptation: Some(Adaptation { increment: 0.1, leak: Leak::Time(1e4) }), ..Neuron::adaptive_lif() };
+    for n in [n, adaptive] {
+        let model = model(n, true, Kernel::Auto);
+        let (x, _) = batch(2, 2, 1);
+        let pass =
+            Pass { configuration: &[2, 2], norm: NormMode::Running, leak: LeakRule::Step, t_max: 2, step_us: None };
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let e = model.forward(&model.constants(), x, &pass, &mut rng, None).unwrap_err().to_string();
+        assert!(e.contains("neuron1") && e.contains("duration of a step"), "{e}");
+    }
+}
