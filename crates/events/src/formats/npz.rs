@@ -73,7 +73,7 @@ fn members(bytes: &[u8], file: &str) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     for i in 0..zip.len() {
         let member = zip.by_index_raw(i).map_err(broken)?;
-        let name = member.name().map_err(|e| broken(e.into()))?;
+        let name = member.name().map_err(broken)?;
         let Some(name) = name.strip_suffix(".npy").map(String::from) else { continue };
         let start = member.data_start().unwrap_or(u64::MAX);
         let deflated = match member.compression() {
