@@ -92,6 +92,7 @@ fn counts(net: &Network, weights: &Weights, events: &[[u64; 4]], end: u64) -> Ve
 
 /// The same of a clocked run of a chain, all layers in the same step, written from the equations of
 /// the neuron's description: single spike, leak per time.
+#[allow(clippy::needless_range_loop, reason = "five maps are indexed by one neuron")]
 fn clocked_counts(net: &Network, weights: &Weights, frames: &[Map], t_max: usize) -> Vec<Vec<f64>> {
     let nodes = net.nodes();
     let zeros = || -> Vec<Map> { nodes.iter().map(|n| Map::zeros(n.output)).collect() };

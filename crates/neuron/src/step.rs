@@ -609,7 +609,7 @@ mod tests {
                     synapse: (Dual(c.synapse.0, 0.0), Dual(c.synapse.1, 0.0)),
                     adaptation: (Dual(c.adaptation.0, 0.0), Dual(c.adaptation.1, 0.0)),
                 };
-                for k in 0..x.len() {
+                for (k, of_k) in g.iter().enumerate() {
                     let mut state = AnyState::at_rest(&neuron, Dual(0.0, 0.0));
                     let mut sum = 0.0;
                     for (j, (x, w)) in x.iter().zip(&w).enumerate() {
@@ -618,7 +618,7 @@ mod tests {
                         let fired = step_recorded(mode, neuron.surrogate, neuron.threshold, &dual, &mut state.0, x);
                         sum += fired.spikes.1 * w;
                     }
-                    prop_assert!((sum - g[k]).abs() <= 1e-9 * (1.0 + sum.abs()), "{neuron:?}, x[{k}]: {sum} {}", g[k]);
+                    prop_assert!((sum - of_k).abs() <= 1e-9 * (1.0 + sum.abs()), "{neuron:?}, x[{k}]: {sum} {of_k}");
                 }
             }
         }
@@ -639,12 +639,12 @@ mod tests {
                 let mut w = vec![0.0; x.len()];
                 w[x.len() - 1] = 1e9;
                 let g = backward(&neuron, &c, &x, &w);
-                for k in 0..x.len() {
+                for (k, of_k) in g.iter().enumerate() {
                     let (mut up, mut down) = (x.clone(), x.clone());
                     up[k] += 1e-4;
                     down[k] -= 1e-4;
                     let difference = (last(&up) - last(&down)) / 2e-4;
-                    prop_assert!((difference - g[k]).abs() < 1e-6, "{neuron:?}, x[{k}]: {difference} {}", g[k]);
+                    prop_assert!((difference - of_k).abs() < 1e-6, "{neuron:?}, x[{k}]: {difference} {of_k}");
                 }
             }
         }
