@@ -15,6 +15,9 @@ const BINS: u64 = 4096;
 /// Events that are collected at a time: 16 bytes each.
 const MOST: usize = 1 << 20;
 
+/// Reads all times in their order, and gives each piece of them to what it is called with.
+pub type Pass<'a> = dyn FnMut(&mut dyn FnMut(&[u64])) -> Result<()> + 'a;
+
 /// Times of a range, and the rank of the first.
 struct Range {
     low: u64,
@@ -27,11 +30,11 @@ struct Range {
 ///
 /// # Errors
 /// Those of `pass`.
-pub fn moved(low: u64, high: u64, pass: &mut dyn FnMut(&mut dyn FnMut(&[u64])) -> Result<()>) -> Result<u64> {
+pub fn moved(low: u64, high: u64, pass: &mut Pass<'_>) -> Result<u64> {
     count(low, high, MOST, pass)
 }
 
-fn count(low: u64, high: u64, most: usize, pass: &mut dyn FnMut(&mut dyn FnMut(&[u64])) -> Result<()>) -> Result<u64> {
+fn count(low: u64, high: u64, most: usize, pass: &mut Pass<'_>) -> Result<u64> {
     let mut moved = 0;
     let mut ranges = vec![Range { low, high, rank: 0 }];
     while let Some(range) = ranges.pop() {

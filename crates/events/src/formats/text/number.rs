@@ -66,7 +66,7 @@ impl Decimal {
         let scaled = match exponent {
             _ if self.digits == 0 => 0,
             0..=LARGEST_POWER => self.digits.checked_mul(power(exponent.unsigned_abs()))?,
-            1.. => return None,
+            _ if exponent > LARGEST_POWER => return None,
             ..0 if -exponent > LARGEST_POWER => 0,
             _ => (self.digits + power(exponent.unsigned_abs() - 1) * 5) / power(exponent.unsigned_abs()),
         };
