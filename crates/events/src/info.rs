@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::datasets::{self, DataRequest, Description};
-use crate::formats::cifar::{Kind, Records, SIDE};
+use crate::formats::cifar::{self, Kind, Records, SIDE};
 use crate::formats::{self, HEAD, Probe, ReadOptions, StreamInfo, idx};
 use crate::progress::{Progress, Silent};
 use crate::{Error, Result, source};
@@ -79,8 +79,8 @@ pub fn info_with(path: &Path, options: &ReadOptions, progress: &dyn Progress) ->
     if !events && head.starts_with(b"PK\x03\x04") {
         return data_set(path, options);
     }
-    let images = idx::kind(&head).is_some() || [Kind::Cifar10, Kind::Cifar100].iter().any(|kind| kind.begins(&head));
-    if events || !images {
+    let cifar = (!events).then(|| cifar(&head, len, &name)).flatten();
+    if events || (cifar.is_none() && idx::kind(&head).is_none()) {
         return match EventsInfo::read(path, options, progress) {
             Err(Error::Streams { wanted: None, format, streams, .. }) => Ok(Info::Streams { format, streams }),
             found => found.map(Info::Events),
@@ -90,7 +90,26 @@ pub fn info_with(path: &Path, options: &ReadOptions, progress: &dyn Progress) ->
         let problem = "it holds images or labels, and options for reading events are given";
         return Err(Error::unexpected(name, problem, "leave them out"));
     }
+    if let Some((kind, format)) = cifar.filter(|_| idx::kind(&head).is_none()) {
+        let broken = |source| Error::Io { path: path.to_path_buf(), source };
+        let count = cifar::count(source::reader(path)?, kind, &name, broken)?;
+        return Ok(Info::Images { format, count, shape: [3, SIDE, SIDE] });
+    }
     of_file(source::read(path)?, &name)
+}
+
+/// The kind of CIFAR's records that a file begins as, and its name here. They have no magic number,
+/// so a file that its first bytes or its name call something else is not taken for them.
+fn cifar(head: &[u8], len: Option<u64>, name: &str) -> Option<(Kind, &'static str)> {
+    let kinds = [(Kind::Cifar10, "cifar10"), (Kind::Cifar100, "cifar100")];
+    if formats::is_named_otherwise(&Probe::front(head, len), name) {
+        return None;
+    }
+    // The size, where it is known, decides between the two; a damaged file has neither.
+    let whole = |kind: Kind| len.is_none_or(|len| len.is_multiple_of(kind.record() as u64));
+    let begins = |(kind, _): &&(Kind, _)| kind.begins(head);
+    let fitting = kinds.iter().filter(begins).find(|(kind, _)| whole(*kind));
+    fitting.or_else(|| kinds.iter().find(begins)).copied()
 }
 
 /// The first data set whose marks a folder or archive has; what is wrong in it is an error.
@@ -147,11 +166,9 @@ fn of_file(bytes: Vec<u8>, name: &str) -> Result<Info> {
     }
     let events = formats::is_events(Probe::whole(&bytes), name);
     // Records have no magic number either; only a file that cannot be events is taken for them.
-    let kinds = [(Kind::Cifar10, "cifar10"), (Kind::Cifar100, "cifar100")];
-    let whole = kinds.iter().find(|(kind, _)| kind.fits(&bytes));
-    // Of a file that only begins as records do, the parser tells what is wrong.
-    let found = whole.or_else(|| kinds.iter().find(|(kind, _)| kind.begins(&bytes[..bytes.len().min(HEAD)])));
-    if let Some(&(kind, format)) = found.filter(|_| !events) {
+    let head = &bytes[..bytes.len().min(HEAD)];
+    let found = cifar(head, Some(bytes.len() as u64), name);
+    if let Some((kind, format)) = found.filter(|_| !events) {
         let count = Records::parse(bytes, kind, name)?.len();
         return Ok(Info::Images { format, count, shape: [3, SIDE, SIDE] });
     }
@@ -226,12 +243,13 @@ mod tests {
             }
         }
         let info = |path: &Path, options: ReadOptions| info_with(path, &options, &Silent);
-        let sensor = Some(crate::Sensor { width: 8, height: 8 });
+        let size = crate::Sensor { width: 8, height: 8 };
+        let sensor = Some(size);
         assert!(info(folder.path(), ReadOptions::default()).unwrap_err().to_string().contains("data.sensor"));
         let Ok(Info::Dataset(set)) = info(folder.path(), ReadOptions { sensor, ..Default::default() }) else {
             panic!("no data set")
         };
-        assert_eq!((&set.name[..], set.samples), ("folder", SampleKind::Events(sensor.unwrap())));
+        assert_eq!((&set.name[..], set.samples), ("folder", SampleKind::Events(size)));
         let error = info(folder.path(), ReadOptions { sensor, shift_to_zero: true, ..Default::default() });
         assert!(error.unwrap_err().to_string().contains("a single file"));
         let labels = folder.path().join("labels.idx");

@@ -219,6 +219,20 @@ pub(crate) fn head(path: &Path, most: usize) -> Result<(Vec<u8>, Option<u64>)> {
     Ok((head, Some(len)))
 }
 
+/// The bytes of a file one after the other, decompressed.
+///
+/// # Errors
+/// As [`read`].
+#[cfg(feature = "datasets")]
+pub(crate) fn reader(path: &Path) -> Result<Box<dyn Read>> {
+    let io = |source| Error::Io { path: path.to_path_buf(), source };
+    let mut file = File::open(path).map_err(io)?;
+    if is_gz(path) || starts_as_gz(&mut file).map_err(io)? {
+        return Ok(Box::new(gunzipped(file, &path.display().to_string())?));
+    }
+    Ok(Box::new(file))
+}
+
 /// Whether the name ends in `.gz`.
 pub fn is_gz(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"))

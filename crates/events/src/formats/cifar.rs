@@ -3,6 +3,8 @@
 //! A record is one label byte (CIFAR-100: coarse, then fine), then 32×32 pixels of red, of green
 //! and of blue. There is no header; the size of the file gives the number of records.
 
+use std::io::Read;
+
 use crate::{Error, Result};
 
 /// Rows and columns of an image.
@@ -42,17 +44,33 @@ impl Kind {
 
     /// Whether a file that begins with these bytes was meant to be of this kind: the bytes are right
     /// records, or the labels of at least three whole ones are in range, of which one in four may be
-    /// damaged. One label in range proves nothing: in random bytes one in 26 is.
+    /// damaged. One label in range proves nothing: in random bytes one in 26 is. Nor do blank records
+    /// prove anything, because a file of zeros has them too.
     pub fn begins(self, head: &[u8]) -> bool {
+        if self.blank(head) {
+            return false;
+        }
         let records = head.chunks_exact(self.record());
         let right = |record: &&[u8]| check(record, self, "").is_ok();
         let most = 4 * records.clone().filter(right).count() >= 3 * records.len();
         self.fits(head) || records.len() >= 3 && most
     }
 
-    /// Whether a file of these bytes can be of this kind: whole records, all labels in range.
+    /// Whether a file of these bytes can be of this kind: whole records, all labels in range, and not
+    /// all of them blank.
     pub fn fits(self, bytes: &[u8]) -> bool {
-        !bytes.is_empty() && check(bytes, self, "").is_ok()
+        !bytes.is_empty() && check(bytes, self, "").is_ok() && !self.blank(bytes)
+    }
+
+    /// Whether the records tell nothing of what they are: all have one label, and most have pixels of
+    /// one value. Of a single record only zeros are that.
+    fn blank(self, bytes: &[u8]) -> bool {
+        let records = bytes.chunks_exact(self.record());
+        let (labels, n) = (self.labels(), records.len());
+        let Some(first) = bytes.get(..labels) else { return false };
+        let constant = |record: &&[u8]| record[labels..].iter().all(|b| *b == record[labels]);
+        let zeros = n > 1 || bytes.iter().all(|b| *b == 0);
+        zeros && records.clone().all(|record| &record[..labels] == first) && 2 * records.filter(constant).count() >= n
     }
 }
 
@@ -99,12 +117,36 @@ impl Records {
     }
 }
 
+/// The number of records that a reader gives, each of which is checked as [`Records::parse`] does;
+/// takes the memory of a few, however many there are. `broken` makes the error of a broken reader.
+///
+/// # Errors
+/// As [`Records::parse`].
+pub fn count(mut from: impl Read, kind: Kind, file: &str, broken: impl Fn(std::io::Error) -> Error) -> Result<usize> {
+    const RECORDS: usize = 64;
+    let (size, mut piece, mut done) = (kind.record(), Vec::new(), 0);
+    loop {
+        piece.clear();
+        from.by_ref().take((RECORDS * size) as u64).read_to_end(&mut piece).map_err(&broken)?;
+        check_at(&piece, done * size, kind, file)?;
+        done += piece.len() / size;
+        if piece.len() < RECORDS * size {
+            return Ok(done);
+        }
+    }
+}
+
 fn check(bytes: &[u8], kind: Kind, file: &str) -> Result<()> {
+    check_at(bytes, 0, kind, file)
+}
+
+/// Checks records that begin at byte `base` of the file.
+fn check_at(bytes: &[u8], base: usize, kind: Kind, file: &str) -> Result<()> {
     let size = kind.record();
     let records = bytes.chunks_exact(size);
     let rest = records.remainder().len();
     if rest != 0 {
-        let at = (bytes.len() - rest) as u64;
+        let at = (base + bytes.len() - rest) as u64;
         let problem = format!("truncated: the last record has {rest} of {size} bytes");
         return Err(Error::malformed(file, at, problem, "get the file again"));
     }
@@ -117,7 +159,7 @@ fn check(bytes: &[u8], kind: Kind, file: &str) -> Result<()> {
             if label >= limit {
                 let problem = format!("label {label}, expected less than {limit}");
                 let remedy = format!("give a file of {size}-byte records");
-                return Err(Error::malformed(file, (i * size + j) as u64, problem, remedy));
+                return Err(Error::malformed(file, (base + i * size + j) as u64, problem, remedy));
             }
         }
     }
@@ -154,6 +196,38 @@ mod tests {
         let hundred = two(Kind::Cifar100, [99, 100]);
         let error = Records::parse(hundred, Kind::Cifar100, "x").unwrap_err();
         assert!(error.to_string().starts_with("x: byte 3075: label 100"), "{error}");
+    }
+
+    #[test]
+    fn blank_records_are_no_evidence() {
+        for kind in [Kind::Cifar10, Kind::Cifar100] {
+            for n in [1, 2, 20] {
+                let mut zeros = vec![0; n * kind.record()];
+                assert!(!kind.fits(&zeros) && !kind.begins(&zeros), "{n}");
+                // One stray byte is none either.
+                *zeros.last_mut().unwrap() = 1;
+                assert!(n == 1 || !kind.begins(&zeros), "{n}");
+            }
+            let threes = vec![3; 4 * kind.record()];
+            assert!(!kind.fits(&threes) && !kind.begins(&threes));
+            assert!(kind.begins(&two(kind, [4, 9])));
+        }
+        assert!(!Kind::Cifar10.begins(&[0; 64 << 10]));
+    }
+
+    #[test]
+    fn records_are_counted_as_they_are_parsed() {
+        let broken = |e: std::io::Error| Error::unexpected("x", e.to_string(), "");
+        let count = |bytes: &[u8]| count(bytes, Kind::Cifar10, "x", broken);
+        let mut bytes: Vec<u8> = two(Kind::Cifar10, [4, 9]).repeat(70);
+        assert_eq!(count(&bytes).unwrap(), 140);
+        assert_eq!(count(&[]).unwrap(), 0);
+        bytes[130 * 3073] = 10;
+        let error = Records::parse(bytes.clone(), Kind::Cifar10, "x").unwrap_err().to_string();
+        assert_eq!(count(&bytes).unwrap_err().to_string(), error);
+        let cut = &bytes[..100 * 3073 + 5];
+        let error = Records::parse(cut.to_vec(), Kind::Cifar10, "x").unwrap_err().to_string();
+        assert_eq!(count(cut).unwrap_err().to_string(), error);
     }
 
     proptest! {

@@ -65,8 +65,29 @@ pub(super) type Refusal = (&'static str, &'static str);
 
 /// The error for event number `index`.
 pub(super) fn refuse(format: &str, index: u64, e: Event, (why, remedy): Refusal) -> Error {
+    Error::setting(format!("{} does not fit the format {format}: {why}", named(index, e)), remedy)
+}
+
+/// What messages call an event.
+pub(in crate::formats) fn named(index: u64, e: Event) -> String {
     let Event { t_us, x, y, .. } = e;
-    Error::setting(format!("event {index} (t {t_us}, x {x}, y {y}) does not fit the format {format}: {why}"), remedy)
+    format!("event {index} (t {t_us}, x {x}, y {y})")
+}
+
+#[cfg(test)]
+#[test]
+fn every_writer_names_an_event_that_it_cannot_hold_in_plain_words() {
+    let sensor = Some(Sensor { width: 16, height: 16 });
+    let far = Event { t_us: u64::MAX, x: 40_000, y: 40_000, on: true };
+    let mut refused = 0;
+    for format in super::FORMATS.iter().filter(|f| f.write.is_some()) {
+        let Err(error) = encode(format.name, &[far].into_iter().collect(), sensor) else { continue };
+        let error = error.to_string();
+        let place = format!("event 0 (t {}, x 40000, y 40000)", u64::MAX);
+        assert!(error.contains(&place) && !error.contains("t_us:"), "{}: {error}", format.name);
+        refused += 1;
+    }
+    assert!(refused >= 8, "{refused}");
 }
 
 /// An [`Encoder`] of a header and then one event after the other.

@@ -25,8 +25,10 @@ pub const FORMAT: Format = Format {
     axes: super::Axes::LowerLeft,
     fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
     heeds: &[],
-    read: Reading::Stream(|file, _| {
-        Box::new(RecordDecoder::new(Es { start: None, t_us: 0, block: Box::new(Block::new()) }, file))
+    read: Reading::Stream(|file, options| {
+        let block = Box::new(Block::new());
+        let es = Es { start: None, given: options.sensor, drop: options.drop_outside, count: 0, t_us: 0, block };
+        Box::new(RecordDecoder::new(es, file))
     }),
     write: Some(encoder),
 };
@@ -37,9 +39,26 @@ const RECORD: usize = 5;
 const DVS: u8 = 1;
 const ATIS: u8 = 2;
 
+/// An event that lies on no row of the sensor, for the reader to leave out: no sensor has this pixel.
+const NOWHERE: (u16, u16) = (u16::MAX, u16::MAX);
+
+/// The first event outside the sensor: its byte, its index, and its pixel as stored.
+struct Stray {
+    at: usize,
+    index: u64,
+    x: u16,
+    y: u16,
+}
+
 struct Es {
     /// Type and sensor, once the header is read.
     start: Option<(u8, Sensor)>,
+    /// The sensor of the options. A larger one than the header's turns the rows over.
+    given: Option<Sensor>,
+    /// Events outside the sensor are left out.
+    drop: bool,
+    /// Events so far.
+    count: u64,
     t_us: u64,
     block: Box<Block>,
 }
@@ -53,16 +72,20 @@ impl Records for Es {
             self.start = Some(parse(header, place)?);
             return Ok(HEADER);
         };
-        // Outcomes of the pixel's row and column beyond the sensor; told once per piece.
+        let given = self.given.unwrap_or(sensor);
+        let sensor = Sensor { width: sensor.width.max(given.width), height: sensor.height.max(given.height) };
         let mut outside = None;
         let n = match kind {
             DVS => self.events::<1>(bytes, sensor, &mut outside, out),
             _ => self.events::<2>(bytes, sensor, &mut outside, out),
         };
-        match outside {
-            Some(at) => {
-                let problem = format!("an event outside the {sensor} sensor that the header states");
-                Err(place.error(at, problem, "get the file again"))
+        match outside.filter(|_| !self.drop) {
+            Some(Stray { at, index, x, y }) => {
+                let who = if self.given.is_some() { "is given" } else { "the header states" };
+                let problem = format!(
+                    "an event outside the {sensor} sensor that {who}: event {index} (x {x}, y {y} from the bottom)"
+                );
+                Err(place.error(at, problem, "leave such events out, state a larger sensor, or get the file again"))
             }
             None => Ok(n),
         }
@@ -89,13 +112,13 @@ impl Es {
         &mut self,
         bytes: &[u8],
         sensor: Sensor,
-        outside: &mut Option<usize>,
+        outside: &mut Option<Stray>,
         out: &mut Columns,
     ) -> usize {
         // The largest dt is no time but marks an overflow: of one fewer than the others can say.
         let mark = u8::MAX >> KIND;
         let kinds = (1 << KIND) - 1;
-        let (mut n, mut at) = (0, 0);
+        let (mut n, mut at, before) = (0, 0, out.len());
         while let Some(&first) = bytes.get(at) {
             let (dt, kind) = (first >> KIND, first & kinds);
             if dt == mark {
@@ -107,16 +130,20 @@ impl Es {
             let Some(r) = bytes.get(at..at + RECORD) else { break };
             let (x, y) = (u16::from_le_bytes([r[1], r[2]]), u16::from_le_bytes([r[3], r[4]]));
             self.t_us = self.t_us.saturating_add(dt.into());
-            if !sensor.contains(x, y) && outside.is_none() {
-                *outside = Some(at);
-            }
             n = self.block.make_room(n, out);
             let change = KIND == 1 || kind & 1 == 0;
-            let event = Event { t_us: self.t_us, x, y: turned(y, sensor), on: kind >> (KIND - 1) == 1 };
+            let (mut pixel, inside) = ((x, turned(y, sensor)), sensor.contains(x, y));
+            if !inside {
+                pixel = NOWHERE;
+                let index = self.count + (out.len() - before + n) as u64;
+                outside.get_or_insert(Stray { at, index, x, y });
+            }
+            let event = Event { t_us: self.t_us, x: pixel.0, y: pixel.1, on: kind >> (KIND - 1) == 1 };
             n = self.block.put(n, event, change);
             at += RECORD;
         }
         self.block.flush(n, out);
+        self.count += (out.len() - before) as u64;
         at
     }
 }
@@ -174,7 +201,7 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
 mod tests {
     use super::*;
 
-    use crate::formats::decode;
+    use crate::formats::{ReadOptions, decode};
 
     fn file(kind: u8, body: &[u8]) -> Vec<u8> {
         [&MAGIC[..], &[2, 0, 0, kind, 8, 0, 6, 0], body].concat()
@@ -202,6 +229,25 @@ mod tests {
         let bytes = crate::formats::encode(FORMAT.name, &events, Some(sensor)).unwrap();
         assert_eq!(bytes[HEADER..], [5 << 1 | 1, 10, 0, 478u16.to_le_bytes()[0], 478u16.to_le_bytes()[1]]);
         assert_eq!(decode(&bytes, "a.es").unwrap().events, events);
+    }
+
+    #[test]
+    fn stray_events_are_named_and_obey_the_options() {
+        let bytes = file(DVS, &[3, 7, 0, 5, 0, 2, 8, 0, 1, 0, 2, 1, 0, 6, 0, 2, 1, 0, 2, 0]);
+        let error = decode(&bytes, "a.es").unwrap_err().to_string();
+        assert!(error.starts_with("a.es: byte 25: an event outside the 8x6 sensor"), "{error}");
+        assert!(error.contains("event 1 (x 8, y 1 from the bottom)"), "{error}");
+        let read = |drop_outside, sensor: Option<(u16, u16)>| {
+            let sensor = sensor.map(|(width, height)| Sensor { width, height });
+            let options = ReadOptions { drop_outside, sensor, ..ReadOptions::default() };
+            let found = FORMAT.decode_with(&bytes, "a.es", &options);
+            found.map(|s| s.events.iter().map(|e| (e.t_us, e.x, e.y)).collect::<Vec<_>>())
+        };
+        assert_eq!(read(true, None).unwrap(), [(1, 7, 0), (4, 1, 3)]);
+        assert_eq!(read(false, Some((9, 7))).unwrap(), [(1, 7, 1), (2, 8, 5), (3, 1, 0), (4, 1, 4)]);
+        let error = read(false, Some((9, 6))).unwrap_err().to_string();
+        assert!(error.contains("9x6 sensor that is given: event 2 (x 1, y 6"), "{error}");
+        assert_eq!(read(true, Some((9, 6))).unwrap(), [(1, 7, 0), (2, 8, 4), (4, 1, 3)]);
     }
 
     #[test]

@@ -1,12 +1,22 @@
 //! Files that people take for recordings, and that are none: what they are, by their first bytes.
 
+#[cfg(feature = "datasets")]
+use super::FORMATS;
 use super::cifar::Kind;
 use super::{Probe, idx};
 
+const IMAGES: &str = "give the folder of the data set";
+
 /// What a file is, and what to do with it; `None` for what is not known.
 pub fn kind(probe: &Probe<'_>) -> Option<(&'static str, &'static str)> {
+    magic(probe)
+        .or_else(|| idx::fits(probe).then_some(("images or labels in the IDX format of MNIST", IMAGES)))
+        .or_else(|| records(probe).then_some(("images of CIFAR in binary records", IMAGES)))
+}
+
+/// As [`kind`], of what has a magic number. That of a tar archive stands behind a name of any bytes.
+fn magic(probe: &Probe<'_>) -> Option<(&'static str, &'static str)> {
     const UNPACK: &str = "unpack it, and give a file or the folder";
-    const IMAGES: &str = "give the folder of the data set";
     let begins = |magic: &[u8]| probe.head.starts_with(magic);
     let known: [(&[u8], &str, &str); 15] = [
         (b"PK\x03\x04", "a zip archive", UNPACK),
@@ -35,8 +45,23 @@ pub fn kind(probe: &Probe<'_>) -> Option<(&'static str, &'static str)> {
     found
         .or_else(|| tar.then_some(("a tar archive", UNPACK)))
         .or_else(|| video.then_some(("an MP4 video", "a simulator such as v2e makes events of a video")))
-        .or_else(|| idx::fits(probe).then_some(("images or labels in the IDX format of MNIST", IMAGES)))
-        .or_else(|| records(probe).then_some(("images of CIFAR in binary records", IMAGES)))
+}
+
+/// Whether the first bytes of a file, or its name, say that it is something else than records of
+/// images without a magic number.
+#[cfg(feature = "datasets")]
+pub(crate) fn is_named_otherwise(probe: &Probe<'_>, file: &str) -> bool {
+    /// Names of what people keep beside recordings.
+    const OTHERS: [&str; 18] = [
+        "jpg", "jpeg", "png", "gif", "bmp", "tif", "tiff", "tar", "tgz", "zip", "7z", "rar", "mp4", "avi", "wav",
+        "pdf", "mat", "bag",
+    ];
+    let name = file.to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let extension = name.rsplit(['/', '\\']).next().and_then(|name| name.rsplit_once('.')).map(|(_, e)| e);
+    let formats = FORMATS.iter().flat_map(|f| f.extensions).filter(|e| **e != "bin");
+    let named = extension.is_some_and(|e| OTHERS.contains(&e) || formats.into_iter().any(|known| *known == e));
+    named || magic(probe).is_some()
 }
 
 /// Whole records of CIFAR-10 or CIFAR-100, as far as they are seen.

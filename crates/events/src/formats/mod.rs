@@ -64,6 +64,8 @@ pub use convert::{Conversion, by_extension, convert};
 pub use decoder::{Container, Decoder, OpenContainer, OpenStream, Reading};
 pub use detect::{Fit, HEAD, Probe, by_name, detect, is_events};
 pub use encoder::{Encoder, Writing, encode, encoder};
+#[cfg(feature = "datasets")]
+pub(crate) use foreign::is_named_otherwise;
 pub use options::{Heed, ReadOptions};
 pub use reader::{EventReader, open, open_stoppable, open_with};
 pub use streams::StreamInfo;

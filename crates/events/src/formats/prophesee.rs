@@ -81,6 +81,51 @@ impl Header {
         options.into_iter().find(|(k, _)| k.trim().eq_ignore_ascii_case(key)).map(|(_, v)| v.trim())
     }
 
+    /// The sizes that the header states, as they stand there.
+    fn sizes(&self) -> Vec<(String, &str, &str)> {
+        let geometries = self.fields.iter().filter(|(key, _)| key.eq_ignore_ascii_case("geometry"));
+        let geometries = geometries.filter_map(|(_, value)| value.split_once('x'));
+        let mut sizes: Vec<_> = geometries.map(|(w, h)| (format!("geometry {w}x{h}"), w.trim(), h.trim())).collect();
+        if let Some((w, h)) = self.format_option("width").zip(self.format_option("height")) {
+            sizes.push((format!("format …;height={h};width={w}"), w, h));
+        }
+        if let Some((w, h)) = self.get("width").zip(self.get("height")) {
+            sizes.push((format!("Height {h}, Width {w}"), w, h));
+        }
+        sizes
+    }
+
+    /// Refuses sizes that no sensor has, and sizes that contradict each other.
+    fn check_sizes(&self, file: &str) -> Result<()> {
+        let refuse = |problem: String| {
+            let remedy = "correct the header, or state the sensor";
+            Err(Place { file, at: 0 }.error(0, problem, remedy))
+        };
+        let is_number = |text: &str| {
+            let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+            !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+        };
+        let mut first: Option<(String, Sensor)> = None;
+        for (shown, w, h) in self.sizes() {
+            let shown = shown.escape_debug().take(80).collect::<String>();
+            let (Ok(width), Ok(height)) = (w.parse(), h.parse()) else {
+                if is_number(w) && is_number(h) {
+                    return refuse(format!("the header says `{shown}`, a size that no sensor has"));
+                }
+                continue;
+            };
+            let sensor = Sensor { width, height };
+            match &first {
+                Some((before, stated)) if *stated != sensor => {
+                    return refuse(format!("the header states two sizes, `{before}` and `{shown}`"));
+                }
+                Some(_) => {}
+                None => first = Some((shown, sensor)),
+            }
+        }
+        Ok(())
+    }
+
     /// The sensor: stated, or that of the camera's plug-in.
     pub fn sensor(&self) -> Option<Sensor> {
         let pair = |w: Option<&str>, h: Option<&str>| {
@@ -125,13 +170,26 @@ pub struct Headed<W> {
     ended: bool,
     /// Times as stored.
     literal: bool,
+    /// The sensor is given, whatever the header says.
+    sensor_given: bool,
     words: Option<W>,
 }
 
 impl<W> Headed<W> {
     /// At the front of a file.
     pub fn new(options: &ReadOptions) -> Headed<W> {
-        Headed { header: Header::default(), ended: false, literal: options.literal_times, words: None }
+        let (literal, sensor_given) = (options.literal_times, options.sensor.is_some());
+        Headed { header: Header::default(), ended: false, literal, sensor_given, words: None }
+    }
+}
+
+impl<W: Words> Headed<W> {
+    /// The words behind the header, if it is right.
+    fn start(&self, prefix: &[u8], place: Place<'_>) -> Result<W> {
+        if !self.sensor_given {
+            self.header.check_sizes(place.file)?;
+        }
+        W::start(&self.header, prefix, self.literal, place)
     }
 }
 
@@ -158,7 +216,7 @@ impl<W: Words> Records for Headed<W> {
             }
         }
         let Some(prefix) = bytes.get(..W::PREFIX.max(1)) else { return Ok(0) };
-        self.words = Some(W::start(&self.header, &prefix[..W::PREFIX], self.literal, place)?);
+        self.words = Some(self.start(&prefix[..W::PREFIX], place)?);
         if W::PREFIX > 0 { Ok(W::PREFIX) } else { self.decode(bytes, place, out) }
     }
 
@@ -173,7 +231,7 @@ impl<W: Words> Records for Headed<W> {
             return Err(place.truncated("the type of events after the header", rest.len(), W::PREFIX));
         }
         // A header without events is a recording without events, if it is a right header.
-        W::start(&self.header, &[], self.literal, place).map(|_| ())
+        self.start(&[], place).map(|_| ())
     }
 
     fn sensor(&self) -> Option<Sensor> {
@@ -202,6 +260,26 @@ mod tests {
         assert_eq!(sensor("% plugin_name hal_plugin_gen41_evk3\n").as_deref(), Some("1280x720"));
         assert_eq!(sensor("% plugin_name hal_plugin_gen3_fx3\n").as_deref(), Some("640x480"));
         assert_eq!(sensor("% geometry 640\n% evt 2.0\n"), None);
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_are_refused() {
+        let decode = |text: &str| crate::formats::decode(format!("% evt 3.0\n{text}% end\n").as_bytes(), "a.raw");
+        let error = |text: &str| decode(text).unwrap_err().to_string();
+        let found = error("% format EVT3;height=720;width=1280\n% geometry 640x480\n");
+        assert!(found.starts_with("a.raw: byte 0: the header states two sizes, `geometry 640x480`"), "{found}");
+        assert!(found.contains("height=720;width=1280"), "{found}");
+        assert!(error("% geometry 640x480\n% Width 304\n% Height 240\n").contains("two sizes"));
+        assert!(error("% geometry 640x480\n% geometry 1280x720\n").contains("two sizes"));
+        for absurd in ["-640x480", "1000000000x1000000000", "640x65536", "99999999999999999999999x1"] {
+            assert!(error(&format!("% geometry {absurd}\n")).contains("a size that no sensor has"), "{absurd}");
+        }
+        assert!(error("% format EVT3;height=-1;width=5\n").contains("no sensor has"));
+        assert!(decode("% format EVT3;height=480;width=640\n% geometry 640x480\n").is_ok());
+        // A sensor that is given settles it.
+        let options = ReadOptions { sensor: Some(Sensor { width: 640, height: 480 }), ..ReadOptions::default() };
+        let text = b"% evt 3.0\n% format EVT3;height=720;width=1280\n% geometry 640x480\n% end\n";
+        assert!(crate::formats::evt3::FORMAT.decode_with(text, "a.raw", &options).is_ok());
     }
 
     #[test]

@@ -175,3 +175,27 @@ fn images_and_random_bytes_are_not_viewed_as_recordings() {
         assert!(refused.iter().all(|e| e.contains(word)), "{refused:?}");
     }
 }
+
+#[test]
+fn files_of_zeros_are_evidence_of_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let zeros = vec![0; 20 * 3073];
+    for name in ["z.dat", "u.jpg", "a.tar", "a.raw", "a.es", "a.aedat", "a", "a.bin", "b.bin.gz", "5000.bin"] {
+        let path = root.path().join(name);
+        let bytes = if name == "5000.bin" { &zeros[..5000] } else { &zeros[..] };
+        std::fs::write(&path, if name.ends_with("gz") { gz(bytes) } else { bytes.to_vec() }).unwrap();
+        for refused in [formats::open(&path).and_then(|r| r.read_to_end()).err(), info(&path).err()] {
+            let refused = refused.unwrap_or_else(|| panic!("{name} was read")).to_string();
+            assert!(!refused.contains("CIFAR") && !refused.contains("images"), "{refused}");
+            let repeats = refused.contains("all events are one and the same");
+            assert_eq!(repeats, name.contains(".bin"), "{refused}");
+        }
+    }
+    // The name of an archive stands before its magic number, and may look like a label.
+    let mut tar: Vec<u8> = (0..20 * 3073u64).map(|i| if i % 3073 == 0 { 7 } else { (i * i / 7) as u8 }).collect();
+    tar[257..262].copy_from_slice(b"ustar");
+    std::fs::write(root.path().join("t"), tar).unwrap();
+    for refused in [formats::open(&root.path().join("t")).err().unwrap(), info(&root.path().join("t")).unwrap_err()] {
+        assert!(refused.to_string().contains("a tar archive"), "{refused}");
+    }
+}

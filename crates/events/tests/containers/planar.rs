@@ -55,7 +55,8 @@ fn dsec_adds_its_offset_to_all_times() {
 #[test]
 fn each_data_set_has_chunks_and_filters_of_its_own() {
     let expected = events(N);
-    let filters: [(&str, &dyn Fn(&mut DatasetBuilder)); 6] = [
+    type Filter = dyn Fn(&mut DatasetBuilder);
+    let filters: [(&str, &Filter); 6] = [
         ("none", &|_| ()),
         ("deflate", &|d| _ = d.with_deflate(4)),
         ("shuffle", &|d| _ = d.with_shuffle().with_deflate(1)),

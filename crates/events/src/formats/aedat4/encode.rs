@@ -2,6 +2,7 @@
 
 use super::{Compression, MAGIC, header};
 use crate::formats::Encoder;
+use crate::formats::encoder::named;
 use crate::{Columns, Error, Event, Result, Sensor};
 
 /// Events of a packet.
@@ -32,7 +33,7 @@ impl Encoder for ToPackets {
         self.begin(out);
         for e in events.iter() {
             if !self.sensor.contains(e.x, e.y) || e.x > 0x7FFF || e.y > 0x7FFF || e.t_us > i64::MAX as u64 {
-                let what = format!("event {} {e:?} does not fit AEDAT4 of a {} sensor", self.count, self.sensor);
+                let what = format!("{} does not fit AEDAT4 of a {} sensor", named(self.count, e), self.sensor);
                 return Err(Error::setting(what, "state a larger sensor (up to 32,768), or move the times"));
             }
             self.count += 1;

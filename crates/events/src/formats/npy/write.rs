@@ -3,6 +3,7 @@
 
 use super::MAGIC;
 use crate::formats::Encoder;
+use crate::formats::encoder::named;
 use crate::{Columns, Error, Result, Sensor};
 
 const EVENT: usize = 13;
@@ -36,7 +37,7 @@ impl Encoder for ToArray {
         out.reserve(EVENT * events.len());
         for e in events.iter() {
             if e.t_us > i64::MAX as u64 {
-                let what = format!("event {} {e:?} does not fit a NumPy array of i8 times", self.events);
+                let what = format!("{} does not fit a NumPy array of i8 times", named(self.events, e));
                 return Err(Error::setting(what, "let the times start near 0"));
             }
             out.extend_from_slice(&e.t_us.to_le_bytes());

@@ -1,6 +1,7 @@
 //! Writes Prophesee's HDF5. Chunks of events and of the index are given away when they are full;
 //! where each lies is kept until the end: 24 bytes for 16,384 events or for 33 s of the index.
 
+use crate::formats::encoder::named;
 use crate::formats::hdf5::write::{NewDataset, Object, SUPERBLOCK, Writer, Written, compound};
 use crate::formats::{Encoder, ecf};
 use crate::{Columns, Error, Event, Result, Sensor};
@@ -155,7 +156,7 @@ impl ToHdf5 {
     /// Checks an event, and notes it in the index.
     fn check(&mut self, e: Event, to: &mut Writer) -> Result<()> {
         let refuse = |why: String, remedy: &str| {
-            Err(Error::setting(format!("event {} {e:?} does not fit Prophesee's HDF5: {why}", self.len), remedy))
+            Err(Error::setting(format!("{} does not fit Prophesee's HDF5: {why}", named(self.len, e)), remedy))
         };
         if !self.sensor.contains(e.x, e.y) || e.x > 2047 || e.y > 2047 {
             return refuse(
