@@ -148,9 +148,14 @@ fn falls(head: &[u8]) -> Option<(usize, usize)> {
 /// Whether all of several records are one and the same, as in a file of zeros.
 fn repeats(head: &[u8]) -> bool {
     const SEVERAL: usize = 8;
-    let mut records = head.chunks_exact(RECORD).take(LOOKED_AT);
+    // Marks repeat where a recording begins late.
+    let mut records = head.chunks_exact(RECORD).take(LOOKED_AT).filter(|r| r[1] != OVERFLOW_Y);
     let Some(first) = records.next() else { return false };
-    records.len() + 1 >= SEVERAL && records.all(|r| r == first)
+    let mut count = 1;
+    records.all(|r| {
+        count += 1;
+        r == first
+    }) && count >= SEVERAL
 }
 
 /// Why a file of this name does not hold such events, where nothing else is known of it.
