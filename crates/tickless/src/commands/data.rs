@@ -25,7 +25,7 @@ use tickless_train::progress::Progress;
   tickless data view recording.raw --slow 4
   tickless data convert recording.raw recording.aedat4
   tickless data convert recording.bin out.raw --format evt3 --sensor 34x34
-  tickless data info events.txt --time-unit s          times with fractions whose unit the file does not state
+  tickless data info events.txt --time-unit s          seconds, which the file does not say
   tickless data convert stereo.aedat4 left.raw --format evt3 --stream 0
   tickless data convert near.dat near.raw --format evt3 --drop-outside
   tickless data convert recording.aedat4 recording.dat --shift-to-zero")]

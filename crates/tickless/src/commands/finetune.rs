@@ -135,5 +135,5 @@ fn fold_again(folder: &RunFolder, done: &Recipe) -> Result<()> {
     let (_, weights) = fold::deployable(&run.network, &run.weights)?;
     folder.write_weights(&weights)?;
     folder.write_recipe(done)?;
-    Ok(())
+    Ok(folder.write_facts(&run.facts)?)
 }

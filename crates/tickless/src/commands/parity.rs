@@ -21,7 +21,7 @@ use tickless_train::device::device;
 
 Where two must agree, every spike is compared in order, and the first layer, event and neuron that
 differs is named with the likely cause (each usual mistake is made on purpose and run); where they
-need not, the difference is measured: correlation, and spike difference Σ|s0 − s| / Σ s0, where s0 is
+need not, the difference is measured: correlation, and spike difference Σ|s0 − s| / Σ s0. Here s0 is
 the side nearer to training (clocked before engine, engine before 8 bit, other readers and chips).
 Counts of a chip never equal exactly, so they are measured, unless a usual mistake explains them or
 `--within` sets a limit. The exit code is 2 if any that must agree do not. A file of counts has the head

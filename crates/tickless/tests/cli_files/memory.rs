@@ -68,7 +68,7 @@ fn the_order_of_a_recording_is_counted_in_bounded_memory() {
     let scratch = Scratch::new();
     // Four million events in order, and as two halves of which the second begins again.
     for (name, turn) in [("once.txt", 4_000_000), ("twice.txt", 2_000_000)] {
-        let lines: String = (0..4_000_000u32).map(|i| format!("{} 3 {} 1\n", i % 34, i % turn)).collect();
+        let lines: String = (0..4_000_000u32).map(|i| format!("{} {} {} 1\n", i % 34, i % 29, i % turn)).collect();
         scratch.write(name, lines);
     }
     let moved = |name: &str| scratch.ok_json(&["data", "info", name])["moved"].as_u64();

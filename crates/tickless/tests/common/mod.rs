@@ -149,7 +149,7 @@ impl Scratch {
 
     /// The command, not yet started.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tickless"));
+        let mut command = program();
         command.args(args).current_dir(self.path()).stdin(Stdio::null());
         command
     }
@@ -195,6 +195,24 @@ impl Scratch {
         }
         line
     }
+}
+
+/// The program, which a closed terminal stops even if these tests run under `nohup`.
+fn program() -> Command {
+    let program = env!("CARGO_BIN_EXE_tickless");
+    if !hangup_is_ignored() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", program]);
+    command
+}
+
+/// Whether this process, and so what it starts, ignores SIGHUP (signal 1, the lowest bit of the mask).
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|l| l.strip_prefix("SigIgn:")).unwrap_or_default();
+    u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1)
 }
 
 /// What a finished program left.

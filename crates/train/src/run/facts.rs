@@ -3,7 +3,9 @@
 use super::checkpoint::Position;
 use super::machine::Machine;
 use serde::{Deserialize, Serialize};
+use std::hash::Hasher;
 use tickless_net::recipe::{LARGEST_STEPS, Recipe};
+use twox_hash::XxHash3_64;
 
 /// What a run was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +61,10 @@ pub struct RunFacts {
     /// those of a training that never stopped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
+    /// `xxh3-64:` and 16 hexadecimal digits over the other fields and the text of the run's recipe.toml; absent in
+    /// runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
 }
 
 impl RunFacts {
@@ -113,6 +119,38 @@ impl RunFacts {
             ));
         }
         Ok(())
+    }
+
+    /// The same with the checksum over its fields and the text of the run's recipe.toml.
+    pub(super) fn sealed(&self, recipe_toml: &str) -> Self {
+        let open = Self { checksum: None, ..self.clone() };
+        Self { checksum: Some(open.hash_with(recipe_toml)), ..open }
+    }
+
+    /// Checks that neither run.json nor recipe.toml (whose text this is) was changed after the run was made.
+    ///
+    /// # Errors
+    /// Says that one was, and what to do.
+    pub(super) fn check_seal(&self, recipe_toml: &str) -> Result<(), String> {
+        let open = Self { checksum: None, ..self.clone() };
+        match &self.checksum {
+            Some(sealed) if *sealed != open.hash_with(recipe_toml) => {
+                Err("its checksum does not fit its values and the \
+                 run's recipe.toml, so one of the two files was changed: restore them, or train the run anew"
+                    .into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// XXH3 with seed 0 over the fields as JSON and the recipe's text.
+    fn hash_with(&self, recipe_toml: &str) -> String {
+        // Every field has a form in JSON, so this cannot fail; an empty text would fit no checksum that was written.
+        let fields = serde_json::to_string(self).unwrap_or_default();
+        let mut hash = XxHash3_64::with_seed(0);
+        hash.write(fields.as_bytes());
+        hash.write(recipe_toml.as_bytes());
+        format!("xxh3-64:{:016x}", hash.finish())
     }
 
     /// The strategy of weights that another framework trained.
@@ -171,6 +209,7 @@ mod tests {
             iterations: 10,
             finished: true,
             changed: Vec::new(),
+            checksum: None,
         }
     }
 
@@ -191,5 +230,25 @@ mod tests {
         refused(|f| f.mean_events = Some(f64::NAN), "`mean_events`");
         refused(|f| f.train_seconds = -1.0, "`train_seconds`");
         refused(|f| f.workers = 0, "`workers`");
+    }
+
+    #[test]
+    fn a_change_of_any_fact_or_of_the_recipe_breaks_the_seal() {
+        let sealed = facts().sealed("seed = 1\n");
+        sealed.check_seal("seed = 1\n").unwrap();
+        sealed.check_seal("seed = 2\n").unwrap_err();
+        let changes: [fn(&mut RunFacts); 6] = [
+            |f| f.step_us = Some(1000.1),
+            |f| f.strategy = "SDT".into(),
+            |f| f.stages = 99,
+            |f| f.base = Some("nowhere".into()),
+            |f| f.finished = false,
+            |f| f.mean_events = None,
+        ];
+        for change in changes {
+            let mut f = sealed.clone();
+            change(&mut f);
+            f.check_seal("seed = 1\n").unwrap_err();
+        }
     }
 }

@@ -163,6 +163,19 @@ impl RunFolder {
         self.write(name, text.as_bytes())
     }
 
+    /// Writes its facts, with a checksum over them and its recipe, which must be written.
+    ///
+    /// # Errors
+    /// If they cannot be written, or the recipe not be read.
+    pub fn write_facts(&self, facts: &RunFacts) -> Result<()> {
+        self.write_json("run.json", &facts.sealed(&self.recipe_text()?))
+    }
+
+    fn recipe_text(&self) -> Result<String> {
+        let path = self.file("recipe.toml");
+        std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))
+    }
+
     /// Its facts.
     ///
     /// # Errors
@@ -256,7 +269,7 @@ impl RunFolder {
         }
         // First, because a run of a later version may have another recipe and other weights too.
         let facts = self.facts()?;
-        let mut recipe = self.recipe()?;
+        let (mut recipe, recipe_text) = (self.recipe()?, self.recipe_text()?);
         if let Some(data) = data {
             recipe.data.path = Some(data.to_owned());
         }
@@ -278,8 +291,15 @@ impl RunFolder {
         weights.check_values(&path)?;
         facts
             .check_against(&recipe, [parts.train.len(), parts.validation.len(), parts.test.len()])
+            .and_then(|()| facts.check_seal(&recipe_text))
             .map_err(|problem| Error::RunFile { path: self.file("run.json"), problem })?;
         let mut warnings = Vec::new();
+        if facts.checksum.is_none() {
+            warnings.push(format!(
+                "{}: has no checksum (an earlier version wrote it), so changes of it and of recipe.toml cannot be noticed",
+                self.file("run.json").display()
+            ));
+        }
         if !has_checksum {
             warnings.push(format!(
                 "{}: has no checksum (an earlier version or another program wrote it), so damage to it cannot be noticed",

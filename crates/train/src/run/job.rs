@@ -161,6 +161,7 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
         iterations: 0,
         finished: false,
         changed: changed.clone(),
+        checksum: None,
     };
     let weights = job.initial.unwrap_or_else(|| initial_weights(recipe, &network));
     let history = checkpoint.as_ref().map(|c| c.position.history.clone()).unwrap_or_default();
@@ -176,12 +177,12 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     tell(recipe, trainer.network(), &facts, progress);
     folder.sweep();
     folder.write_recipe(recipe)?;
-    folder.write_json("run.json", &facts)?;
+    folder.write_facts(&facts)?;
     let (model, position) = trainer.run(&mut Files { folder, history }, progress)?;
     folder.write_weights(&model.weights())?;
     folder.write_metrics(&position.history)?;
     let facts = facts.finish(&position);
-    folder.write_json("run.json", &facts)?;
+    folder.write_facts(&facts)?;
     Ok(facts)
 }
 
