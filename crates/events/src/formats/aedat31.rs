@@ -7,6 +7,9 @@
 //! polarity in 1, y in 2–16, x in 17–31; u32 time of 31 bits. Packets of other types are skipped
 //! by size · number, events that are not valid one by one.
 //!
+//! The header names the sources (`#Source 2: DAVIS346`). Polarity events of several sources are
+//! several streams, of which one must be chosen by the number of its source.
+//!
 //! Times are raw, in µs: time | overflows << 31. x counts from the left and y from the top, as
 //! stored. Source: iniVation's description of AEDAT 3.1.
 
@@ -14,7 +17,7 @@ use super::aedat::{self, Front, front};
 use super::block::Block;
 use super::encoder::refuse;
 use super::records::{Place, RecordDecoder, Records};
-use super::{Encoder, Fit, Format, Reading};
+use super::{Encoder, Fit, Format, Heed, Reading, StreamInfo};
 use crate::{Columns, Error, Event, Result, Sensor};
 
 /// See the module.
@@ -24,10 +27,11 @@ pub const FORMAT: Format = Format {
     extensions: &["aedat"],
     axes: super::Axes::UpperLeft,
     fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
-    heeds: &[],
-    read: Reading::Stream(|file, _| {
+    heeds: &[Heed::Stream],
+    read: Reading::Stream(|file, options| {
+        let (stage, wanted, sources) = (Stage::First, options.stream, Vec::new());
         let block = Box::new(Block::new());
-        Box::new(RecordDecoder::new(Aedat31 { stage: Stage::First, sensor: None, block }, file))
+        Box::new(RecordDecoder::new(Aedat31 { stage, wanted, sources, seen: None, block }, file))
     }),
     write: Some(|sensor| Ok(Box::new(Writer { header: Some(header(sensor)), count: 0 }))),
 };
@@ -37,6 +41,7 @@ const END: &str = "#!END-HEADER";
 const PACKET: usize = 28;
 const EVENT: usize = 8;
 const POLARITY: u16 = 1;
+const MOST_SOURCES: usize = 64;
 const REMEDY: &str = "get the file again";
 
 enum Stage {
@@ -57,7 +62,12 @@ enum Stage {
 
 struct Aedat31 {
     stage: Stage,
-    sensor: Option<Sensor>,
+    /// The number of the source whose events are read.
+    wanted: Option<i32>,
+    /// The sources that the header lists, and those of which packets have come.
+    sources: Vec<StreamInfo>,
+    /// The source of the events that are read, once there are any.
+    seen: Option<i32>,
     block: Box<Block>,
 }
 
@@ -70,6 +80,12 @@ impl Records for Aedat31 {
             Stage::Packets => {
                 let Some(header) = bytes.first_chunk::<PACKET>() else { return Ok(0) };
                 self.stage = packet(header, place)?;
+                if let Stage::Events { left, .. } = self.stage {
+                    let source = i32::from(u16::from_le_bytes([header[2], header[3]]));
+                    if !self.reads(source, place)? {
+                        self.stage = Stage::Skip { left: u64::from(left) * EVENT as u64 };
+                    }
+                }
                 Ok(PACKET)
             }
             Stage::Skip { left } => {
@@ -93,7 +109,10 @@ impl Records for Aedat31 {
             Stage::First | Stage::Header => {
                 Err(place.error(0, format!("truncated: the header has no line `{END}`"), REMEDY))
             }
-            Stage::Packets if rest.is_empty() => Ok(()),
+            Stage::Packets if rest.is_empty() => match self.wanted {
+                Some(wanted) if self.sources.iter().all(|s| s.number != wanted) => Err(self.refusal(place)),
+                _ => Ok(()),
+            },
             Stage::Packets => Err(place.truncated("the header of a packet", rest.len(), PACKET)),
             Stage::Events { left, .. } => {
                 Err(place.error(0, format!("truncated: {left} events of the last packet are missing"), REMEDY))
@@ -105,11 +124,34 @@ impl Records for Aedat31 {
     }
 
     fn sensor(&self) -> Option<Sensor> {
-        self.sensor
+        let number = self.wanted.or(self.seen);
+        let source = self.sources.iter().find(|s| number.is_none_or(|number| s.number == number));
+        // A writer may number its packets otherwise than its header.
+        source.and_then(|s| s.sensor).or_else(|| match &self.sources[..] {
+            [only] | [only, StreamInfo { sensor: None, .. }] => only.sensor,
+            _ => None,
+        })
     }
 }
 
 impl Aedat31 {
+    /// Whether the polarity events of a source are read.
+    fn reads(&mut self, source: i32, place: Place<'_>) -> Result<bool> {
+        if self.sources.iter().all(|s| s.number != source) {
+            self.sources.push(StreamInfo { number: source, name: String::new(), sensor: None });
+        }
+        match self.wanted {
+            Some(wanted) => Ok(wanted == source),
+            None if *self.seen.get_or_insert(source) == source => Ok(true),
+            None => Err(self.refusal(place)),
+        }
+    }
+
+    fn refusal(&self, place: Place<'_>) -> Error {
+        let (wanted, streams) = (self.wanted, self.sources.clone());
+        Error::Streams { file: place.file.into(), format: FORMAT.name, wanted, streams }
+    }
+
     fn line(&mut self, bytes: &[u8], place: Place<'_>) -> Result<usize> {
         let first = matches!(self.stage, Stage::First);
         let n = match front(bytes) {
@@ -130,8 +172,13 @@ impl Aedat31 {
                 let problem = format!("packets in the encoding `{}`", format.trim());
                 return Err(place.error(0, problem, "only RAW is read; convert it with cAER"));
             }
-        } else if line.starts_with("#Source") && self.sensor.is_none() {
-            self.sensor = line.split_once(':').and_then(|(_, name)| aedat::sensor(name));
+        } else if let Some((number, name)) = line.strip_prefix("#Source").and_then(|source| source.split_once(':')) {
+            let number = number.trim().parse::<u16>().map_or(0, i32::from);
+            // A header of any length lists no more sources than a recording has.
+            if self.sources.len() < MOST_SOURCES && self.sources.iter().all(|s| s.number != number) {
+                let (name, sensor) = (name.trim().to_owned(), aedat::sensor(name));
+                self.sources.push(StreamInfo { number, name, sensor });
+            }
         }
         Ok(n)
     }
@@ -265,6 +312,31 @@ mod tests {
         ]);
         let events = decode(&bytes, "a.aedat").unwrap().events.to_vec();
         assert_eq!(events, [Event { t_us: (1 << 31) + 5, x: 3, y: 4, on: true }]);
+    }
+
+    #[test]
+    fn of_two_sources_one_is_chosen() {
+        use crate::formats::ReadOptions;
+        let text = format!("#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#Source 2: DAVIS346\r\n{END}\r\n");
+        let packet = |source: u16, kind: u16, x: u32| {
+            let head = [kind, source].map(u16::to_le_bytes).concat();
+            let fields = [8u32, 4, 0, 1, 1, 1].map(u32::to_le_bytes).concat();
+            [head, fields, (x << 17 | 4 << 2 | 3).to_le_bytes().to_vec(), 5u32.to_le_bytes().to_vec()].concat()
+        };
+        let bytes = [text.as_bytes(), &packet(1, 1, 3), &packet(2, 1, 300), &packet(1, 1, 4)].concat();
+        let read = |bytes: &[u8], stream| {
+            let options = ReadOptions { stream, ..ReadOptions::default() };
+            let found = FORMAT.decode_with(bytes, "a.aedat", &options)?;
+            Ok::<_, Error>((found.events.x().to_vec(), found.sensor.map(|s| s.width)))
+        };
+        let error = read(&bytes, None).unwrap_err().to_string();
+        assert!(error.contains("2 streams of events: 1 (DVS128, 128x128), 2 (DAVIS346, 346x260)"), "{error}");
+        assert_eq!(read(&bytes, Some(1)).unwrap(), (vec![3, 4], Some(128)));
+        assert_eq!(read(&bytes, Some(2)).unwrap(), (vec![300], Some(346)));
+        assert!(read(&bytes, Some(3)).unwrap_err().to_string().contains("no stream 3 of events"));
+        // Packets of another kind, or a source without events, are no stream of events.
+        let one = [text.as_bytes(), &packet(2, 1, 300), &packet(1, 2, 0)].concat();
+        assert_eq!(read(&one, None).unwrap(), (vec![300], Some(346)));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct ReadOptions {
     pub literal_times: bool,
     /// The sensor, whatever the file states.
     pub sensor: Option<Sensor>,
-    /// The number of the stream, in a file of several (AEDAT4, HDF5), or of the sample (SHD).
+    /// The number of the stream, in a file of several (AEDAT 3.1, AEDAT4, HDF5), or of the sample (SHD).
     pub stream: Option<i32>,
     /// Leave events outside the sensor out instead of passing them on.
     pub drop_outside: bool,

@@ -9,7 +9,7 @@
 //! Any group is looked into, for a pair of x and y, a polarity (`p`, `ps`, `pol`, `polarity`, `on`)
 //! and a time (`t`, `ts`, `timestamp`, also with a unit, `t_ns`). Whole times without a unit are
 //! µs; floating ones are seconds under the name `ts`, and otherwise refused unless their unit is
-//! given. Each data set has one dimension, any integer type (x, y and t also whole or floating),
+//! given. An attribute `units` or `unit` of the times states their unit too. Each data set has one dimension, any integer type (x, y and t also whole or floating),
 //! and chunks and filters of its own. Other data sets (`ms_to_idx`, images) are left alone.
 //!
 //! p is 1 for ON and 0 or −1 for OFF. x counts from the left and y from the top. The sensor is not
@@ -118,10 +118,14 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
             return Err(file.fault(other.dataset.address, problem));
         }
     }
-    let stated = TimeUnit::of_column(&group.time.to_lowercase()).flatten();
+    let stated = stated_unit(&file, group, options)?;
     let seconds = (t.number.is_float() && group.time.eq_ignore_ascii_case(SECONDS)).then_some(TimeUnit::Seconds);
     let whole = (!t.number.is_float()).then_some(TimeUnit::Microseconds);
-    let unit = stated.or(options.time_unit).or(seconds).or(whole);
+    let asked = options.unit(stated, &format!("the data set `{}`", group.time)).map_err(|problem| {
+        let at = file.offset_of(t.dataset.address);
+        Error::malformed(name, at, problem, "leave the unit of time out, or correct what the file states")
+    })?;
+    let unit = asked.or(seconds).or(whole);
     let unit = unit.ok_or_else(|| Error::TimeUnit {
         file: name.into(),
         at: file.offset_of(t.dataset.address),
@@ -132,6 +136,29 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
         unit.whole(offset.unsigned_abs()).and_then(|us| i64::try_from(us).ok()).map(|us| us * offset.signum());
     let offset_us = offset_us.ok_or_else(|| file.fault(0, format!("`{OFFSET}` is {offset} {}", unit.name())))?;
     Ok(Box::new(Reader { name: name.into(), x, y, t, p, unit, offset_us, done: 0 }))
+}
+
+/// The unit of times that the name of their data set states, or its attribute `units` or `unit`.
+fn stated_unit(file: &File, group: &Group, options: &ReadOptions) -> Result<Option<TimeUnit>> {
+    let mut stated = TimeUnit::of_column(&group.time.to_lowercase()).flatten();
+    let fault = |problem| {
+        let remedy = "correct the attribute, or write the times without it and state their unit";
+        Error::malformed(file.name(), file.offset_of(group.t), problem, remedy)
+    };
+    for attribute in ["units", "unit"] {
+        let Some(text) = file.text_at(group.t, attribute)? else { continue };
+        let shown = format!("the attribute `{attribute}` of `{}` is `{}`", group.time, text.escape_debug());
+        let text = text.trim().to_lowercase();
+        match (TimeUnit::parse(&text), stated) {
+            (None, _) if text.is_empty() || options.time_unit.is_some() => {}
+            (None, _) => return Err(fault(format!("{shown}, which is no unit of time that is known"))),
+            (Some(unit), Some(other)) if unit != other => {
+                return Err(fault(format!("{shown}, and another statement says {}", other.name())));
+            }
+            (unit, _) => stated = unit,
+        }
+    }
+    Ok(stated)
 }
 
 /// The one integer of a data set.

@@ -8,7 +8,9 @@
 //!
 //! Numbers may have decimals and an exponent. A time with a fraction needs a unit: in its name (t_s,
 //! t_ms, t_us, t_ns, `time (s)`) or as [`ReadOptions::time_unit`]; it is rounded to the nearest µs. In
-//! files that jAER wrote, times with a decimal point are seconds.
+//! files that jAER wrote, times with a decimal point are seconds. A comment states a unit too (`# t in
+//! seconds`, `# time unit: ms`). Elsewhere a time with a decimal point needs a unit as well, also if
+//! it is whole; one with an exponent (`1.5e+03`) and no fraction is µs.
 //!
 //! Where nothing names the columns and t falls while only x, or only y, never falls, the file is
 //! refused: that column may be the time. This crate writes `x y t p` without a first line, and
@@ -62,6 +64,8 @@ struct Text {
     options: ReadOptions,
     /// Comments before the columns are known.
     comments: Vec<Comment>,
+    /// The unit of time that a comment states in words.
+    unit: Option<TimeUnit>,
     /// jAER wrote the file.
     jaer: bool,
     /// Known from the first line that is no comment.
@@ -82,8 +86,8 @@ struct Start {
 enum Fault {
     /// Anything; the text says what.
     Line(String),
-    /// Its time has a fraction and no unit; the text is the time.
-    NoUnit(String),
+    /// Its time has a decimal point and no unit; the text is the time, and whether it has a fraction.
+    NoUnit(String, bool),
 }
 
 impl From<String> for Fault {
@@ -126,7 +130,7 @@ impl Records for Text {
 
 impl Text {
     fn new(options: &ReadOptions) -> Text {
-        Text { options: *options, comments: Vec::new(), jaer: false, start: None, order: Order::default() }
+        Text { options: *options, comments: Vec::new(), unit: None, jaer: false, start: None, order: Order::default() }
     }
 
     #[inline]
@@ -178,15 +182,29 @@ impl Text {
                 let problem = format!("`{}` is no event: {problem}", shortened(trimmed));
                 Err(place.error(0, problem, REMEDY))
             }
-            Err(Fault::NoUnit(time)) => Err(Error::TimeUnit {
-                file: place.file.into(),
-                at: place.at,
-                problem: format!("the time `{time}` has a fraction, and its unit is not stated"),
-            }),
+            Err(Fault::NoUnit(time, fraction)) => {
+                let has = if fraction { "a fraction" } else { "a decimal point" };
+                let problem = format!("the time `{time}` has {has}, and its unit is not stated");
+                Err(Error::TimeUnit { file: place.file.into(), at: place.at, problem })
+            }
         }
     }
 
     fn comment(&mut self, line: &[u8], place: Place<'_>) -> Result<()> {
+        if let Some(unit) = head::unit_in_words(line) {
+            let contradicts = |other: &TimeUnit| *other != unit;
+            let read = self.start.map(|s| s.layout.unit.or(self.options.time_unit).unwrap_or(TimeUnit::Microseconds));
+            if let Some(other) = self.unit.or(read).filter(contradicts) {
+                let problem = format!(
+                    "`{}` states {} as the unit of time, and {} before",
+                    shortened(line),
+                    unit.name(),
+                    other.name()
+                );
+                return Err(place.error(0, problem, "state one unit, before the first event"));
+            }
+            self.unit = Some(unit);
+        }
         let Some(start) = &mut self.start else {
             self.jaer |= line.windows(4).any(|word| word.eq_ignore_ascii_case(b"jAER"));
             if self.comments.len() < MOST_COMMENTS {
@@ -210,7 +228,7 @@ impl Text {
     fn begin(&self, line: &[u8], place: Place<'_>) -> Result<(Start, bool)> {
         let separator = Separator::of(line);
         if let Some(layout) = Layout::of_line(line, separator) {
-            self.check_unit(layout, place)?;
+            let layout = self.check_unit(layout, place)?;
             return Ok((Start { layout, separator, assumed: false }, true));
         }
         let columns = separator.cells(line, &mut [&b""[..]; MOST_CELLS]);
@@ -231,16 +249,23 @@ impl Text {
                 (None, _) => {}
             }
         }
-        let layout = found.unwrap_or(PLAIN);
-        self.check_unit(layout, place)?;
+        let layout = self.check_unit(found.unwrap_or(PLAIN), place)?;
         Ok((Start { layout, separator, assumed: found.is_none() }, false))
     }
 
-    /// Refuses a unit that contradicts the file's.
-    fn check_unit(&self, layout: Layout, place: Place<'_>) -> Result<()> {
+    /// The layout with the unit that a comment states; refuses units that contradict each other.
+    fn check_unit(&self, mut layout: Layout, place: Place<'_>) -> Result<Layout> {
+        if let (Some(column), Some(comment)) = (layout.unit, self.unit)
+            && column != comment
+        {
+            let problem =
+                format!("the column of times is in {}, and a comment states {}", column.name(), comment.name());
+            return Err(place.error(0, problem, "keep the one that is right"));
+        }
+        layout.unit = layout.unit.or(self.unit);
         let unit = self.options.unit(layout.unit, "the column of times");
         let remedy = "leave the unit of time out, or correct the name of the column";
-        unit.map(|_| ()).map_err(|problem| place.error(0, problem, remedy))
+        unit.map(|_| layout).map_err(|problem| place.error(0, problem, remedy))
     }
 
     fn event(&self, line: &[u8], start: Start) -> Result<Event, Fault> {
@@ -287,7 +312,11 @@ impl Text {
         match stated.or(self.options.time_unit).or(written) {
             Some(unit) => number.scaled(unit.exponent()),
             None => match number.whole() {
-                None if number.scaled(0).is_some() => return Err(Fault::NoUnit(shown())),
+                None if number.scaled(0).is_some() => return Err(Fault::NoUnit(shown(), true)),
+                // Whoever writes µs as whole numbers writes no point, unless all numbers have an exponent.
+                Some(_) if text.contains(&b'.') && !text.iter().any(|b| matches!(b, b'e' | b'E')) => {
+                    return Err(Fault::NoUnit(shown(), false));
+                }
                 whole => whole,
             },
         }
@@ -371,7 +400,7 @@ fn fits(probe: &Probe<'_>) -> Fit {
         }
         let start = Start { layout: PLAIN, separator, assumed: true };
         let event = Text::new(&ReadOptions::default()).event(line, start);
-        return if matches!(event, Ok(_) | Err(Fault::NoUnit(_))) { Fit::Possible } else { Fit::No };
+        return if matches!(event, Ok(_) | Err(Fault::NoUnit(..))) { Fit::Possible } else { Fit::No };
     }
     Fit::Possible
 }
@@ -462,6 +491,42 @@ mod tests {
         assert_eq!(times("t_ms,x,y,p\n1,1,2,1\n", TimeUnit::Milliseconds).unwrap(), [1000]);
         let error = times("t_ms,x,y,p\n1,1,2,1\n", TimeUnit::Seconds).unwrap_err().to_string();
         assert!(error.contains("the column of times is in ms, and s is asked for"), "{error}");
+    }
+
+    #[test]
+    fn a_comment_states_the_unit_of_time() {
+        let t = |text: &str| decode(text).map(|e| e.iter().map(|e| e.t_us).collect::<Vec<_>>());
+        for (comment, us) in [
+            ("# t in seconds", 5_000_000),
+            ("# t in s", 5_000_000),
+            ("# times are in milliseconds", 5000),
+            ("# unit: ns", 0),
+            ("# time unit: ms", 5000),
+            ("% Time units = us", 5),
+            ("# unit of time: ms", 5000),
+            ("# t x y p, t in ms", 5000),
+            ("# all the time in the world", 5),
+            ("# x unit: m", 5),
+        ] {
+            let line = if comment.contains("t x y p") { "5 1 2 1" } else { "1 2 5 1" };
+            assert_eq!(t(&format!("{comment}\n{line}\n")).unwrap(), [us], "{comment}");
+        }
+        assert_eq!(t("# t in s\nx,y,t,p\n1,2,0.5,1\n").unwrap(), [500_000]);
+        assert!(error("# t in s\nx,y,t_ms,p\n1,2,0.5,1\n").contains("is in ms, and a comment states s"));
+        assert!(error("# t in s\n# unit: ms\n1 2 5 1\n").contains("states ms as the unit of time, and s before"));
+        assert!(error("1 2 5 1\n# unit: ms\n").contains("states ms as the unit of time, and us before"));
+        let asked = in_unit("# t in s\n1 2 5 1\n", TimeUnit::Milliseconds).unwrap_err().to_string();
+        assert!(asked.contains("is in s, and ms is asked for"), "{asked}");
+    }
+
+    #[test]
+    fn a_whole_time_with_a_decimal_point_needs_a_unit() {
+        for text in ["1 2 1000.0 1\n1 2 2000.0 1\n", "t,x,y,p\n1000.0,1,2,1\n"] {
+            let error = decode(text).unwrap_err();
+            assert!(matches!(&error, Error::TimeUnit { .. }), "{error}");
+            assert!(error.to_string().contains("the time `1000.0` has a decimal point"), "{error}");
+            assert_eq!(in_unit(text, TimeUnit::Milliseconds).unwrap()[0].t_us, 1_000_000);
+        }
     }
 
     #[test]

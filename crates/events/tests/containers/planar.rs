@@ -1,7 +1,7 @@
 //! HDF5 with a data set for each column, written by an independent library: DSEC, e2vid, M3ED, and
 //! what is wrong in such files.
 
-use hdf5_pure::{DatasetBuilder, FileBuilder, GroupBuilder, ScaleOffset};
+use hdf5_pure::{AttrValue, DatasetBuilder, FileBuilder, GroupBuilder, ScaleOffset};
 use tickless_events::formats::{self, EventStream, ReadOptions, TimeUnit};
 use tickless_events::{Columns, DataRequest, Error, Event, Sample, Sensor, Split, datasets};
 
@@ -50,6 +50,53 @@ fn dsec_adds_its_offset_to_all_times() {
     assert!(decode(&file(&events(N), None, &|_, _| ())).unwrap().events == events(N));
     let error = decode(&file(&events(9), Some(-20), &|_, _| ())).unwrap_err();
     assert!(error.contains("event 0: the time 0 µs with `t_offset` is negative"), "{error}");
+}
+
+#[test]
+fn an_attribute_states_the_unit_of_times() {
+    let expected: Columns = events(9);
+    let with = |name: &'static str, text: &'static str| {
+        let attribute = move |column: &str, d: &mut DatasetBuilder| {
+            if column == "t" {
+                d.set_attr(name, AttrValue::AsciiString(text.into()));
+            }
+        };
+        file(&events(9), None, &attribute)
+    };
+    let last = |bytes: &[u8], time_unit| {
+        let mut options = ReadOptions::default();
+        options.time_unit = time_unit;
+        let found = formats::planar_hdf5::FORMAT.decode_with(bytes, "a.h5", &options);
+        found.map(|s| s.events.t_us()[8]).map_err(|e| e.to_string())
+    };
+    let end = expected.t_us()[8];
+    for (name, text, us) in
+        [("units", "ms", end * 1000), ("unit", "us", end), ("units", "Seconds", end * 1_000_000), ("unit", "ns", 0)]
+    {
+        assert_eq!(last(&with(name, text), None), Ok(us), "{text}");
+    }
+    let asked = last(&with("units", "ms"), Some(TimeUnit::Seconds)).unwrap_err();
+    assert!(asked.contains("the data set `t` is in ms, and s is asked for"), "{asked}");
+    assert_eq!(last(&with("units", "ms"), Some(TimeUnit::Milliseconds)), Ok(end * 1000));
+    let unknown = last(&with("units", "ticks"), None).unwrap_err();
+    assert!(unknown.contains("the attribute `units` of `t` is `ticks`, which is no unit"), "{unknown}");
+    assert_eq!(last(&with("units", "ticks"), Some(TimeUnit::Milliseconds)), Ok(end * 1000));
+}
+
+#[test]
+fn the_name_of_the_times_and_the_option_may_not_contradict() {
+    let mut builder = FileBuilder::new();
+    for name in ["x", "y", "p"] {
+        builder.create_dataset(name).with_u8_data(&[1, 1]);
+    }
+    let t = builder.create_dataset("t_ns").with_u64_data(&[1000, 2000]);
+    t.set_attr("units", AttrValue::AsciiString("ns".into()));
+    let bytes = builder.finish().unwrap();
+    assert_eq!(decode(&bytes).unwrap().events.t_us(), [1, 2]);
+    let mut options = ReadOptions::default();
+    options.time_unit = Some(TimeUnit::Microseconds);
+    let error = formats::planar_hdf5::FORMAT.decode_with(&bytes, "a.h5", &options).unwrap_err().to_string();
+    assert!(error.contains("the data set `t_ns` is in ns, and us is asked for"), "{error}");
 }
 
 #[test]

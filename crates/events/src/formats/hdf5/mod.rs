@@ -104,6 +104,11 @@ impl<'a> File<'a> {
         attribute::text(self, &object::read(self, self.root)?, name)
     }
 
+    /// A text attribute of the data set at an address.
+    pub fn text_at(&self, address: u64, name: &str) -> Result<Option<String>> {
+        attribute::text(self, &object::read(self, address)?, name)
+    }
+
     /// The names in the root group, for messages.
     pub fn root_names(&self) -> Result<Vec<String>> {
         let links = links::of(self, &object::read(self, self.root)?)?;

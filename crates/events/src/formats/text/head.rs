@@ -235,6 +235,22 @@ impl Comment {
     }
 }
 
+/// The unit of time that a comment states in words: `t in seconds`, `unit: ns`, `time unit = ms`.
+pub fn unit_in_words(line: &[u8]) -> Option<TimeUnit> {
+    /// Words that say nothing of what the unit is.
+    const FILLERS: [&str; 8] = ["in", "is", "are", "of", "the", "given", "stored", "measured"];
+    let line = std::str::from_utf8(line).ok()?.to_lowercase();
+    let parts = |c: char| c.is_whitespace() || "#%,;:=()[]\"'!".contains(c);
+    let words: Vec<_> = line.split(parts).filter(|word| !word.is_empty() && !FILLERS.contains(word)).collect();
+    let is_time = |word: &str| TimeUnit::of_column(word) == Some(None);
+    (1..words.len()).find_map(|i| {
+        let unit = TimeUnit::parse(words[i].trim_end_matches('.'))?;
+        let of = |at: usize| words.get(at).is_none_or(|word| !matches!(*word, "x" | "y" | "p"));
+        let named = matches!(words[i - 1], "unit" | "units") && (i < 2 || of(i - 2));
+        (is_time(words[i - 1]) || named).then_some(unit)
+    })
+}
+
 /// The words of a text, parted by blanks, commas and semicolons; what stands in brackets belongs to
 /// the word before.
 fn words(text: &str) -> Vec<String> {
