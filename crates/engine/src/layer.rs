@@ -18,7 +18,7 @@
 //! The above is the fast form, for neurons whose state is the membrane alone
 //! ([`Neuron::is_plain`]). Neurons with a synaptic current or an adaptive threshold take the
 //! general form, [`tickless_neuron::between`]: all their variables decay exactly, and the layer
-//! keeps a queue of the moments at which they fire by themselves ([`Due`]).
+//! keeps a queue of the moments at which they fire by themselves (`Due`).
 
 use crate::decay::Decay;
 use crate::due::Due;

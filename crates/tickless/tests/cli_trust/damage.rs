@@ -6,6 +6,9 @@ use std::collections::HashMap;
 use tickless::net::{Array, WeightFile, Weights};
 use tickless::train::run::checkpoint::Checkpoint;
 
+/// A change of a checkpoint.
+type Change<'a> = &'a dyn Fn(&mut Checkpoint);
+
 /// Bits that are flipped in each file.
 const FLIPS: usize = 200;
 
@@ -66,7 +69,7 @@ fn a_checkpoint_that_is_not_of_this_training_is_refused_though_its_checksum_is_r
     let file = scratch.at("run/checkpoint.safetensors");
     let whole = Checkpoint::read(&file).expect("a checkpoint");
     let first = |c: &Checkpoint| c.optimiser.tensors.keys().next().expect("state").clone();
-    let changes: [(&str, &dyn Fn(&mut Checkpoint)); 13] = [
+    let changes: [(&str, Change); 13] = [
         ("missing", &|c| drop(c.optimiser.tensors.remove(&first(c)))),
         ("missing", &|c| c.optimiser.tensors.clear()),
         ("shape", &|c| drop(c.optimiser.tensors.insert(first(c), Array::full(&[1], 0.0)))),
