@@ -91,9 +91,13 @@ pub fn info_with(path: &Path, options: &ReadOptions, progress: &dyn Progress) ->
         return Err(Error::unexpected(name, problem, "leave them out"));
     }
     if let Some((kind, format)) = cifar.filter(|_| idx::kind(&head).is_none()) {
-        let broken = |source| Error::Io { path: path.to_path_buf(), source };
-        let count = cifar::count(source::reader(path)?, kind, &name, broken)?;
+        let count = cifar::count(source::reader(path)?, kind, &name, |e| source::broken(path, e))?;
         return Ok(Info::Images { format, count, shape: [3, SIDE, SIDE] });
+    }
+    // What is packed, or short, is read whole.
+    if let (Some(idx::Kind::Images), Some(len)) = (idx::kind(&head), len.filter(|len| *len > head.len() as u64)) {
+        let [count, height, width] = idx::image_sizes(&head, len, &name)?;
+        return Ok(Info::Images { format: "idx", count, shape: [1, height, width] });
     }
     of_file(source::read(path)?, &name)
 }

@@ -233,6 +233,16 @@ pub(crate) fn reader(path: &Path) -> Result<Box<dyn Read>> {
     Ok(Box::new(file))
 }
 
+/// The error of what [`reader`] gives: of the system, or of a broken gzip stream.
+#[cfg(feature = "datasets")]
+pub(crate) fn broken(path: &Path, e: io::Error) -> Error {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    match e.kind() {
+        InvalidData | InvalidInput | UnexpectedEof => broken_gz(&path.display().to_string(), e),
+        _ => Error::Io { path: path.to_path_buf(), source: e },
+    }
+}
+
 /// Whether the name ends in `.gz`.
 pub fn is_gz(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"))

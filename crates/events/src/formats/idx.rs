@@ -61,12 +61,20 @@ pub fn fits(probe: &Probe<'_>) -> bool {
     sizes_of.fold(1u128, u128::saturating_mul) + 4 + 4 * sizes as u128 == u128::from(len)
 }
 
+/// Count, height and width of the images of a file of `len` bytes, by its first ones.
+///
+/// # Errors
+/// As [`images`].
+pub fn image_sizes(head: &[u8], len: u64, file: &str) -> Result<[usize; 3]> {
+    header(head, len, IMAGES, file)
+}
+
 /// Parses a file of images. Takes the bytes, to keep them without a copy of 47 MB.
 ///
 /// # Errors
 /// [`Error::Malformed`] for another magic number, or a header that does not match the size.
 pub fn images(mut bytes: Vec<u8>, file: &str) -> Result<IdxImages> {
-    let [count, height, width] = header(&bytes, IMAGES, file)?;
+    let [count, height, width] = header(&bytes, bytes.len() as u64, IMAGES, file)?;
     bytes.drain(..16);
     Ok(IdxImages { count, height, width, pixels: bytes })
 }
@@ -76,13 +84,13 @@ pub fn images(mut bytes: Vec<u8>, file: &str) -> Result<IdxImages> {
 /// # Errors
 /// As [`images`].
 pub fn labels(mut bytes: Vec<u8>, file: &str) -> Result<Vec<u8>> {
-    header::<1>(&bytes, LABELS, file)?;
+    header::<1>(&bytes, bytes.len() as u64, LABELS, file)?;
     bytes.drain(..8);
     Ok(bytes)
 }
 
-/// The `N` sizes of the header, which agree with the size of the file.
-fn header<const N: usize>(bytes: &[u8], magic: u32, file: &str) -> Result<[usize; N]> {
+/// The `N` sizes of the header, which agree with `len`, the size of the file.
+fn header<const N: usize>(bytes: &[u8], len: u64, magic: u32, file: &str) -> Result<[usize; N]> {
     let word = |i: usize| {
         let four = bytes.get(4 * i..4 * i + 4).and_then(|b| b.try_into().ok());
         four.map(u32::from_be_bytes).ok_or_else(|| {
@@ -102,7 +110,7 @@ fn header<const N: usize>(bytes: &[u8], magic: u32, file: &str) -> Result<[usize
         *size = word(i + 1)? as usize;
         claimed = claimed.saturating_mul(*size as u128);
     }
-    let held = (bytes.len() - 4 - 4 * N) as u128;
+    let held = u128::from(len.saturating_sub(4 + 4 * N as u64));
     if claimed != held {
         let problem = format!("the header claims {claimed} values, the file holds {held}");
         return Err(Error::malformed(file, 4, problem, "get the file again"));
@@ -127,6 +135,16 @@ mod tests {
         assert_eq!(parsed.image(1), Some(&[4, 5, 6][..]));
         assert_eq!((parsed.image(2), parsed.image(usize::MAX)), (None, None));
         assert_eq!(labels(file(&[2049, 2], &[7, 9]), "x").unwrap(), [7, 9]);
+    }
+
+    #[test]
+    fn the_sizes_of_images_stand_in_the_first_bytes() {
+        let bytes = file(&[IMAGES, 3, 2, 1], &[7; 6]);
+        let (head, len) = (&bytes[..16], bytes.len() as u64);
+        assert_eq!(image_sizes(head, len, "x").unwrap(), [3, 2, 1]);
+        let whole = images(bytes[..21].to_vec(), "x").unwrap_err().to_string();
+        assert_eq!(image_sizes(head, len - 1, "x").unwrap_err().to_string(), whole);
+        assert!(image_sizes(&head[..9], 9, "x").is_err() && image_sizes(&[], 0, "x").is_err());
     }
 
     #[test]

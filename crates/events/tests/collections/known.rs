@@ -150,6 +150,18 @@ fn images_and_random_bytes_are_not_viewed_as_recordings() {
         assert!(refused.contains("images of CIFAR in binary records, no recording"), "{refused}");
         assert!(matches!(info(&path), Ok(Info::Images { format: "cifar10", count: 5, .. })));
     }
+    let path = root.path().join("cut.bin.gz");
+    let packed = gz(&records);
+    std::fs::write(&path, &packed[..packed.len() - 9]).unwrap();
+    assert!(info(&path).unwrap_err().to_string().contains("broken gzip stream"));
+    let path = root.path().join("images.idx");
+    let header = [0, 0, 8, 3, 0, 0, 0, 100, 0, 0, 0, 28, 0, 0, 0, 28];
+    let mut images = header.into_iter().chain([9; 100 * 784]).collect::<Vec<u8>>();
+    std::fs::write(&path, &images).unwrap();
+    assert!(matches!(info(&path), Ok(Info::Images { format: "idx", count: 100, shape: [1, 28, 28] })));
+    images.pop();
+    std::fs::write(&path, &images).unwrap();
+    assert!(info(&path).is_err());
     let mut wrong = records;
     wrong[2 * 3073] = 10;
     for name in ["test_batch.bin", "test_batch.bin.gz"] {

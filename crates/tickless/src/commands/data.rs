@@ -102,8 +102,8 @@ struct ReadArgs {
     /// Times as stored: do not continue a clock that starts again from 0 (DAT, AEDAT 2.0, EVT, N-MNIST).
     #[arg(long)]
     literal_times: bool,
-    /// Number of the stream, in a file of several cameras (AEDAT4, HDF5; `tickless data info FILE`
-    /// lists them), or of the sample (SHD).
+    /// Number of the stream, in a file of several cameras (AEDAT 3.1, AEDAT4, HDF5; `tickless data
+    /// info FILE` lists them), or of the sample (SHD).
     #[arg(long, value_name = "NUMBER")]
     stream: Option<i32>,
     /// Subtract the earliest time from all times, for files whose times count from 1970.
