@@ -10,7 +10,7 @@
 //! κ = 1/(1 − λ_s), λ_s the synapse's decay of one step at T_max: one input spike brings the
 //! charge that it brings in a clocked run ([`charge`](crate::step::charge)). An input spike of
 //! weight w adds w to i, or to v where the neuron has no synapse. A spike and its reset are those
-//! of [`step`](crate::step::step).
+//! of [`crate::step::step`].
 //!
 //! A neuron fires by itself where its current drives v through the threshold, or where the
 //! threshold falls below v. Times are whole µs, so it fires at the first whole µs at which v

@@ -9,7 +9,7 @@
 //! and sigmoid, SpikingJelly.
 //!
 //! To add a surrogate: a variant, a line in [`Surrogate::KNOWN`] and in
-//! [`parameter`](Surrogate::parameter), its two equations here, and the GPU's in
+//! `Surrogate::parameter`, its two equations here, and the GPU's in
 //! `gpu/equations.rs`.
 
 use crate::lane::Smooth;
