@@ -24,9 +24,10 @@ differs is named with the likely cause (each usual mistake is made on purpose an
 need not, the difference is measured: correlation, and spike difference Σ|s0 − s| / Σ s0. Here s0 is
 the side nearer to training (clocked before engine, engine before 8 bit, other readers and chips).
 Counts of a chip never equal exactly, so they are measured, unless a usual mistake explains them or
-`--within` sets a limit. The exit code is 2 if any that must agree do not. A file of counts has the head
-`recording,layer,channel,y,x,spikes`; it names recordings by their files, and only those are compared,
-or by number. Everything event-driven is this simulator's.")]
+`--within` sets a limit. The exit code is 2 if any that must agree do not.
+
+A file of counts has the head `recording,layer,channel,y,x,spikes`; it names recordings by their
+files, and only those are compared, or by number. Everything event-driven is this simulator's.")]
 pub struct ParityCommand {
     #[command(flatten)]
     run: RunArgs,
