@@ -55,7 +55,7 @@ impl Due {
         self.heap.first().map(|&rank| (self.at_us[rank as usize], rank as usize))
     }
 
-    /// Nobody is due.
+    /// No neuron is due.
     pub fn clear(&mut self) {
         for rank in self.heap.drain(..) {
             self.slot[rank as usize] = NONE;

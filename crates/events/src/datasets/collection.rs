@@ -194,8 +194,8 @@ impl Dataset for Collection {
     }
 }
 
-/// Whether there is a recording somewhere, or the names below the path cannot be listed; an empty
-/// folder is nothing.
+/// Whether a recording lies anywhere below the path, or its names cannot be listed. False for an empty
+/// folder.
 pub(super) fn has_recordings(path: &Path) -> bool {
     let empty = path.is_dir() && files::entries(path).is_ok_and(|entries| entries.is_empty());
     !empty && tree::list(path).map_or(true, |leaves| leaves.iter().any(|leaf| is_recording(&leaf.path)))

@@ -23,8 +23,8 @@ pub fn need(folder: &Path, name: &str) -> Result<PathBuf> {
 /// The entries of a folder, sorted by name; hidden files and those of desktops left out.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Unexpected`] for what is neither a file nor a folder, such as a pipe, which
-/// nobody may ever write into.
+/// [`Error::Io`]; [`Error::Unexpected`] for what is neither a file nor a folder, such as a pipe:
+/// reading one waits until another program writes.
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let io = |source| Error::Io { path: folder.to_path_buf(), source };
     let mut paths = Vec::new();

@@ -1,4 +1,4 @@
-//! A certificate that nobody vouches for: one try, and not a minute of them.
+//! A certificate that no known authority signed is tried once, and the download fails at once.
 
 use std::net::TcpListener;
 use std::sync::Arc;
