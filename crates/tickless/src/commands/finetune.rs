@@ -134,6 +134,7 @@ fn fold_again(folder: &RunFolder, done: &Recipe) -> Result<()> {
     let run = folder.load()?;
     let (_, weights) = fold::deployable(&run.network, &run.weights)?;
     folder.write_weights(&weights)?;
-    folder.write_recipe(done)?;
-    Ok(folder.write_facts(&run.facts)?)
+    // The recipe last: with the old one the run does not count as finished, so `--resume` does all of this again.
+    folder.write_facts(&run.facts, done)?;
+    Ok(folder.write_recipe(done)?)
 }

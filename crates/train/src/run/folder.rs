@@ -163,12 +163,12 @@ impl RunFolder {
         self.write(name, text.as_bytes())
     }
 
-    /// Writes its facts, with a checksum over them and its recipe, which must be written.
+    /// Writes its facts, with a checksum over them and this recipe as [`write_recipe`](Self::write_recipe) writes it.
     ///
     /// # Errors
-    /// If they cannot be written, or the recipe not be read.
-    pub fn write_facts(&self, facts: &RunFacts) -> Result<()> {
-        self.write_json("run.json", &facts.sealed(&self.recipe_text()?))
+    /// If they cannot be written.
+    pub fn write_facts(&self, facts: &RunFacts, recipe: &Recipe) -> Result<()> {
+        self.write_json("run.json", &facts.sealed(&recipe.to_toml()?))
     }
 
     fn recipe_text(&self) -> Result<String> {

@@ -177,12 +177,12 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     tell(recipe, trainer.network(), &facts, progress);
     folder.sweep();
     folder.write_recipe(recipe)?;
-    folder.write_facts(&facts)?;
+    folder.write_facts(&facts, recipe)?;
     let (model, position) = trainer.run(&mut Files { folder, history }, progress)?;
     folder.write_weights(&model.weights())?;
     folder.write_metrics(&position.history)?;
     let facts = facts.finish(&position);
-    folder.write_facts(&facts)?;
+    folder.write_facts(&facts, recipe)?;
     Ok(facts)
 }
 
