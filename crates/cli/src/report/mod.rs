@@ -19,17 +19,17 @@ mod error;
 #[cfg(test)]
 mod fixture;
 mod format;
-pub(crate) mod number;
 mod page;
 mod picture;
 mod table;
 pub mod text;
 
 use std::path::{Path, PathBuf};
+use tickless::simulate::asynchronous::SweepRow;
 
 pub use data::{
-    AtEvents, AtTime, ChannelSample, Dataset, DecisionCurve, EpochPoint, EventDriven, Exit, InputSample, LayerActivity,
-    Leak, Machine, Network, Point, Raster, RasterLayer, ReportData, StrategyResult, SweepRow,
+    ChannelSample, Dataset, EpochPoint, EventDriven, InputSample, LayerRates, MeanPoint, Network, Origin, Raster,
+    RasterLayer, ReportData, StrategyResult,
 };
 pub use error::ReportError;
 pub(crate) use format::{span, time_unit};

@@ -3,11 +3,11 @@
 use super::{Part, RunArgs, check_output, percent, print_json, say};
 use crate::cli::Global;
 use crate::interop;
-use crate::parity::{Options, Pair, Verdict, counts_text, names_files, parity, shapes};
 use crate::progress::Console;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::PathBuf;
+use tickless::parity::{Options, Pair, Verdict, counts_text, names_files, parity, shapes};
 use tickless_train::device::device;
 
 /// Compare clocked network, engine, 8-bit engine and exported graph, layer by layer.

@@ -6,9 +6,9 @@
 
 use crate::gather::Evaluation;
 use crate::output::note;
-use crate::simulate::Simulation;
 use anyhow::Result;
 use serde::de::DeserializeOwned;
+use tickless::simulate::Simulation;
 use tickless_train::run::Loaded;
 
 /// The evaluation on the whole test part.

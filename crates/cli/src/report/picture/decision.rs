@@ -2,8 +2,9 @@
 
 use super::axes::{KEY_ROW, Panel, Scale, Stroke, extent, key, line_key, ticks, width};
 use super::{Align, Format, Ink, Picture, Spot, rows, series};
-use crate::report::data::{DecisionCurve, ReportData, StrategyResult};
+use crate::report::data::{ReportData, StrategyResult};
 use crate::report::format::{decimal, span, time_unit};
+use tickless::simulate::decisions::DecisionCurve;
 
 /// Early exits at more moments than this hide the line.
 const MARKS: usize = 12;

@@ -10,9 +10,9 @@ use crate::gather::{Evaluation, Finished, leaks, report, rows};
 use crate::kept;
 use crate::progress::Console;
 use crate::report as page;
-use crate::simulate::simulate;
 use anyhow::{Result, bail, ensure};
 use std::path::{Path, PathBuf};
+use tickless::simulate::simulate;
 use tickless_net::LeakRule;
 use tickless_net::recipe::{Folds, Recipe};
 use tickless_train::data::{Parts, Source};
@@ -206,7 +206,7 @@ fn one(recipe: &Recipe, path: &Path, device: &Device, allow_changed: bool, conso
     }
     let run = &finished.run;
     if finished.simulation.is_none() {
-        match crate::simulate::possible(run) {
+        match tickless::simulate::possible(run) {
             Ok(()) => {
                 let s = simulate(run, &model, &run.parts.test, console, console.stop_flag())?;
                 folder.write_json("simulate.json", &s)?;

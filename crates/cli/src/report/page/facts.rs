@@ -7,11 +7,11 @@ use crate::report::table::{Row, Table, baseline, event_driven, without_clock};
 
 /// Data set, network, date: one quiet line beneath the title.
 pub(super) fn byline(data: &ReportData) -> String {
-    let version = match data.machine.tickless_version.as_str() {
+    let version = match data.origin.tickless_version.as_str() {
         "" => String::new(),
         version => format!("Tickless {version}"),
     };
-    let parts = [&data.dataset.name, &data.network.name, &version, &data.machine.date];
+    let parts = [&data.dataset.name, &data.network.name, &version, &data.origin.date];
     let known: Vec<&str> = parts.into_iter().map(String::as_str).filter(|p| !p.is_empty()).collect();
     paragraph("byline", &known.join(" · "))
 }
@@ -107,7 +107,7 @@ pub(super) fn training(data: &ReportData) -> Table {
 
 /// Data set, network, machine, remarks, and the command that does it again.
 pub(super) fn facts(data: &ReportData) -> String {
-    let (set, network, machine) = (&data.dataset, &data.network, &data.machine);
+    let (set, network, machine) = (&data.dataset, &data.network, &data.origin.machine);
     let unless_zero = |n: usize| if n == 0 { String::new() } else { grouped(n as f64) };
     let positive = |n: f64, text: String| if n.is_finite() && n > 0.0 { text } else { String::new() };
     let mut html = terms(&[
@@ -135,8 +135,8 @@ pub(super) fn facts(data: &ReportData) -> String {
         ("Processor", if machine.cpu.is_empty() { String::new() } else { format!("{}{cores}", machine.cpu) }),
         ("Memory", positive(machine.memory_gb, format!("{} GB", decimal(machine.memory_gb, 0)))),
         ("System", machine.os.clone()),
-        ("Tickless", machine.tickless_version.clone()),
-        ("Date", machine.date.clone()),
+        ("Tickless", data.origin.tickless_version.clone()),
+        ("Date", data.origin.date.clone()),
     ]);
     if !data.command.is_empty() {
         html += &format!("<p>To repeat it:</p>\n<pre>{}</pre>\n", escape(&data.command));

@@ -2,7 +2,7 @@
 
 use super::axes::{KEY_ROW, LABEL, NAME, Panel, Scale, decimals, extent, key, short, ticks, width};
 use super::{Align, Format, Ink, Picture, rows, series};
-use crate::report::data::{LayerActivity, ReportData};
+use crate::report::data::{LayerRates, ReportData};
 use crate::report::format::rate;
 use crate::report::table::layer_names;
 
@@ -77,7 +77,7 @@ pub(super) fn picture(data: &ReportData, format: Format) -> Option<Picture> {
     Some(picture)
 }
 
-fn draw(picture: &mut Picture, layer: &LayerActivity, index: usize, x: &Scale, top: f64, height: f64) {
+fn draw(picture: &mut Picture, layer: &LayerRates, index: usize, x: &Scale, top: f64, height: f64) {
     let (from, to) = (x.at(0.0), x.at(layer.rate));
     let to = if layer.rate.is_finite() && !layer.silent { to } else { from };
     if to > from {
@@ -122,7 +122,7 @@ mod tests {
         for strategy in &mut data.strategies {
             let layer = strategy.layers[0].clone();
             strategy.layers =
-                (0..19).map(|i| LayerActivity { layer: format!("stage{i}.conv"), ..layer.clone() }).collect();
+                (0..19).map(|i| LayerRates { layer: format!("stage{i}.conv"), ..layer.clone() }).collect();
         }
         assert!(picture(&data, Format::Wide).unwrap().size.1 < 1_250.0);
     }

@@ -159,7 +159,10 @@ fn usage(e: &clap::Error) -> ExitCode {
 }
 
 fn fail(e: &anyhow::Error) -> ExitCode {
-    note!("error: {}", one_line(e));
+    match crate::remedy::remedy(e) {
+        Some(remedy) => note!("error: {}; {remedy}", one_line(e)),
+        None => note!("error: {}", one_line(e)),
+    }
     ExitCode::from(2)
 }
 

@@ -13,10 +13,11 @@ use crate::commands::Part;
 use crate::kept;
 use crate::output::note;
 use crate::report as r;
-use crate::simulate::{Simulation, possible, trace};
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use tickless::simulate::decisions::DecisionCurve;
+use tickless::simulate::{Simulation, possible, trace};
 use tickless_kernels::Precision;
 use tickless_net::{InputKind, LeakRule, Neuron};
 use tickless_train::evaluate::{LayerActivity, Point};
@@ -186,12 +187,8 @@ pub fn report(title: &str, command: &str, rows: &Rows) -> Result<r::ReportData> 
         t_max: run.facts.t_max,
         strategies: groups.iter().map(strategy).collect::<Result<_>>()?,
         sample: sample(run)?,
-        machine: r::Machine {
-            cpu: machine.cpu,
-            cores: machine.cores,
-            memory_gb: machine.memory_gb,
-            os: machine.os,
-            threads: machine.threads,
+        origin: r::Origin {
+            machine,
             tickless_version: run.facts.version.clone(),
             date: jiff::Timestamp::now().to_string().chars().take(10).collect(),
         },
@@ -278,11 +275,7 @@ fn strategy(group: &Group) -> Result<r::StrategyResult> {
         let Some(all) = evaluated.iter().map(same).collect::<Option<Vec<Point>>>() else { continue };
         let (accuracy, standard_error) = mean(&all.iter().map(|p| p.accuracy).collect::<Vec<_>>());
         let (loss, _) = mean(&all.iter().map(|p| p.loss).collect::<Vec<_>>());
-        let leak = match p.leak {
-            LeakRule::Step => r::Leak::Step,
-            LeakRule::Time => r::Leak::Time,
-        };
-        points.push(r::Point { steps, leak, accuracy, standard_error, loss });
+        points.push(r::MeanPoint { steps, leak: p.leak, accuracy, standard_error, loss });
     }
     let simulations: Vec<&Simulation> = runs.iter().filter_map(|f| f.simulation.as_ref()).collect();
     // The numbers are means of those that were measured.
@@ -353,10 +346,10 @@ fn event_driven(all: &[&Simulation]) -> Option<r::EventDriven> {
 
 /// The mean curve where all runs asked at the same moments (seeds), else that of the first (folds,
 /// whose longest recordings differ).
-fn decisions(all: &[&Simulation]) -> Option<r::DecisionCurve> {
-    let curves: Vec<&r::DecisionCurve> = all.iter().filter_map(|s| s.decisions.as_ref().map(|d| &d.curve)).collect();
+fn decisions(all: &[&Simulation]) -> Option<DecisionCurve> {
+    let curves: Vec<&DecisionCurve> = all.iter().filter_map(|s| s.decisions.as_ref().map(|d| &d.curve)).collect();
     let mut first = (*curves.first()?).clone();
-    let moments = |c: &r::DecisionCurve| {
+    let moments = |c: &DecisionCurve| {
         let us: Vec<u64> = c.time.iter().map(|p| p.us).collect();
         (us, c.events.iter().map(|p| p.events).collect::<Vec<u64>>(), c.exits.len())
     };
@@ -377,10 +370,10 @@ fn decisions(all: &[&Simulation]) -> Option<r::DecisionCurve> {
     Some(first)
 }
 
-fn layers(runs: &[Finished], simulations: &[&Simulation]) -> Vec<r::LayerActivity> {
+fn layers(runs: &[Finished], simulations: &[&Simulation]) -> Vec<r::LayerRates> {
     let evaluations: Vec<&Evaluation> = runs.iter().filter_map(|f| f.evaluation.as_ref()).collect();
     let Some(first) = evaluations.first() else { return Vec::new() };
-    let one = |(k, l): (usize, &LayerActivity)| r::LayerActivity {
+    let one = |(k, l): (usize, &LayerActivity)| r::LayerRates {
         layer: l.layer.clone(),
         neurons: l.neurons,
         rate: over(&evaluations, |e| e.activity.get(k).map_or(0.0, LayerActivity::rate)),

@@ -82,7 +82,7 @@ impl Import {
         // A recording has a duration, so τ is kept in seconds; a step of a static image has none.
         let leak = if kind == InputKind::Events { LeakRule::Time } else { LeakRule::Step };
         let graph = nir::read(&self.graph)?;
-        let (dialect, evidence) = interop::dialect_of(&self.graph, &graph, dialect)?;
+        let (dialect, evidence) = tickless::dialect::dialect_of(&self.graph, &graph, dialect)?;
         let (output, name) = (self.output_node, stem.clone());
         let options = nir::ImportOptions { dialect: Some(dialect), dt: self.dt, name, kind, leak, output };
         let mut imported = nir::import(&graph, &self.graph, &options).map_err(|e| match e {

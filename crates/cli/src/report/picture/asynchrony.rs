@@ -3,8 +3,8 @@
 
 use super::axes::{LABEL, NAME, Panel, Scale, extent, short, ticks};
 use super::{Align, Ink, Picture, Spot, series};
-use crate::report::data::SweepRow;
 use crate::report::format::decimal;
+use tickless::simulate::asynchronous::SweepRow;
 
 const SIZE: Spot = (960.0, 470.0);
 /// Series of the two quantities: colours that are no strategy's.

@@ -78,7 +78,7 @@ fn details(summary: &str, content: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::data::Point;
+    use crate::report::data::MeanPoint;
     use crate::report::fixture;
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
         let mut data = fixture::full();
         for s in &mut data.strategies {
             let first = s.points[0].clone();
-            s.points = (1..=30).map(|steps| Point { steps, ..first.clone() }).collect();
+            s.points = (1..=30).map(|steps| MeanPoint { steps, ..first.clone() }).collect();
         }
         let page = page(&data);
         assert_eq!(

@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::number;
+use tickless::net::LeakRule;
+use tickless::number;
+use tickless::simulate::decisions::DecisionCurve;
+use tickless::train::run::Machine;
 
 /// Everything one report shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -27,7 +30,7 @@ pub struct ReportData {
     /// One input, to show what the network sees.
     pub sample: Option<InputSample>,
     /// Where and when it ran.
-    pub machine: Machine,
+    pub origin: Origin,
     /// Remarks of the experiment, one paragraph each.
     pub notes: Vec<String>,
     /// The command that repeats the experiment.
@@ -81,13 +84,13 @@ pub struct StrategyResult {
     /// Seeds of the runs that the numbers are means of.
     pub seeds: Vec<u64>,
     /// Accuracy at each T, clocked.
-    pub points: Vec<Point>,
+    pub points: Vec<MeanPoint>,
     /// The run without a clock; missing where the network cannot run so (it still has batch norm).
     pub event_driven: Option<EventDriven>,
     /// One entry per epoch.
     pub curve: Vec<EpochPoint>,
     /// How often each layer's neurons fire.
-    pub layers: Vec<LayerActivity>,
+    pub layers: Vec<LayerRates>,
     /// The spikes of one recording.
     pub raster: Option<Raster>,
     /// Wall-clock seconds of training, summed over the seeds.
@@ -97,25 +100,14 @@ pub struct StrategyResult {
     pub iterations: usize,
 }
 
-/// What happens to the leak λ when T differs from T_max.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Leak {
-    /// λ at every step, whatever its duration.
-    #[default]
-    Step,
-    /// λ^(T_max/T): the time constant stays.
-    Time,
-}
-
 /// Accuracy at one T.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Point {
+pub struct MeanPoint {
     /// Number of time steps T.
     pub steps: usize,
     /// Leak per step or per time.
-    pub leak: Leak,
+    pub leak: LeakRule,
     /// Percent correct, mean over the seeds.
     #[serde(with = "number")]
     pub accuracy: f64,
@@ -149,82 +141,6 @@ pub struct EventDriven {
     pub samples: usize,
     /// How soon the answer is known; missing where nobody asked before the end.
     pub decisions: Option<DecisionCurve>,
-}
-
-/// One setting of the model of a chip's asynchrony, and what it did.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SweepRow {
-    /// What was changed: exact (nothing), order, delay, jitter, service or queue.
-    pub swept: String,
-    /// To what: µs, events or the name of an order.
-    pub value: String,
-    /// Percent correct.
-    pub accuracy: f64,
-    /// Σ|exact − this| / Σ exact over the spike counts of all neurons; `None` if infinite.
-    pub spike_difference: Option<f64>,
-    /// Events lost by full queues, per recording.
-    pub lost: f64,
-    /// Most events in a core at one time, over all recordings.
-    pub longest_queue: usize,
-}
-
-/// Accuracy of the event-driven run when asked before its end.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct DecisionCurve {
-    /// Against the time since the first event.
-    pub time: Vec<AtTime>,
-    /// Against the events seen.
-    pub events: Vec<AtEvents>,
-    /// Where each recording stops at a confidence.
-    pub exits: Vec<Exit>,
-}
-
-/// Accuracy some time after the first event.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct AtTime {
-    /// µs since the first event.
-    pub us: u64,
-    /// Percent correct.
-    #[serde(with = "number")]
-    pub accuracy: f64,
-    /// Standard error over the seeds, in points.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub standard_error: Option<f64>,
-}
-
-/// Accuracy after some events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct AtEvents {
-    /// Events seen.
-    pub events: u64,
-    /// Percent correct.
-    #[serde(with = "number")]
-    pub accuracy: f64,
-    /// Standard error over the seeds, in points.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub standard_error: Option<f64>,
-}
-
-/// What stopping at one confidence gives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Exit {
-    /// The confidence.
-    pub confidence: f64,
-    /// Percent correct.
-    #[serde(with = "number")]
-    pub accuracy: f64,
-    /// Mean µs from the first event to the decision.
-    #[serde(with = "number")]
-    pub us: f64,
-    /// Mean events until the decision.
-    #[serde(with = "number")]
-    pub events: f64,
-    /// Percent of the recordings that reached the confidence; the others ran to their end.
-    pub reached: f64,
 }
 
 impl StrategyResult {
@@ -272,7 +188,7 @@ pub struct EpochPoint {
 /// How often the neurons of one layer fire.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct LayerActivity {
+pub struct LayerRates {
     /// Name of the layer.
     pub layer: String,
     /// Number of neurons.
@@ -344,20 +260,13 @@ pub struct InputSample {
     pub events: usize,
 }
 
-/// Where and when it ran.
+/// Where, when and by which version a run was made.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Machine {
-    /// Model of the processor.
-    pub cpu: String,
-    /// Its cores.
-    pub cores: usize,
-    /// Main memory in GB.
-    pub memory_gb: f64,
-    /// Operating system.
-    pub os: String,
-    /// Threads used.
-    pub threads: usize,
+pub struct Origin {
+    /// The machine.
+    #[serde(flatten)]
+    pub machine: Machine,
     /// Version of Tickless.
     pub tickless_version: String,
     /// Date of the run, ISO 8601.
@@ -386,7 +295,7 @@ mod tests {
 
     #[test]
     fn leaks_read_as_words_and_missing_fields_as_defaults() {
-        let point: Point = serde_json::from_str(r#"{"steps": 5, "leak": "time", "accuracy": 82.5}"#).unwrap();
-        assert_eq!((point.steps, point.leak, point.standard_error), (5, Leak::Time, None));
+        let point: MeanPoint = serde_json::from_str(r#"{"steps": 5, "leak": "time", "accuracy": 82.5}"#).unwrap();
+        assert_eq!((point.steps, point.leak, point.standard_error), (5, LeakRule::Time, None));
     }
 }

@@ -3,13 +3,13 @@
 use super::{Part, RunArgs, percent, print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
-use crate::report::{SweepRow, time_unit};
-use crate::simulate::asynchronous::{exact, measure};
-use crate::simulate::decisions::Decisions;
-use crate::simulate::{Simulation, compile, simulate};
+use crate::report::time_unit;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use tickless::simulate::asynchronous::{SweepRow, exact, measure};
+use tickless::simulate::decisions::Decisions;
+use tickless::simulate::{Simulation, compile, simulate};
 use tickless_engine::{AsyncSession, Asynchrony, Order};
 use tickless_kernels::Precision;
 use tickless_train::data::SampleId;

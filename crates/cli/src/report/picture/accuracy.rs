@@ -4,9 +4,10 @@ use super::axes::{
     DASH, KEY_ROW, LABEL, NAME, Panel, Scale, Stroke, extent, key, line_key, short, spread, ticks, width,
 };
 use super::{Align, Format, Ink, Picture, Spot, rows, series};
-use crate::report::data::{Leak, ReportData, StrategyResult};
+use crate::report::data::{ReportData, StrategyResult};
 use crate::report::format::{count, decimal};
 use crate::report::table::{all_steps, leaks, point};
+use tickless::net::LeakRule;
 
 const LEFT: f64 = 60.0;
 const TOP: f64 = 56.0;
@@ -135,7 +136,7 @@ fn common_t_max(data: &ReportData) -> usize {
 }
 
 fn all_series(data: &ReportData) -> Vec<Series<'_>> {
-    let both = data.strategies.iter().flat_map(leaks).any(|l| l == Leak::Time);
+    let both = data.strategies.iter().flat_map(leaks).any(|l| l == LeakRule::Time);
     let mut all = Vec::new();
     for (index, strategy) in rows(data) {
         for leak in leaks(strategy) {
@@ -146,7 +147,7 @@ fn all_series(data: &ReportData) -> Vec<Series<'_>> {
                 .map(|p| (p.steps, p.accuracy, p.standard_error.filter(|e| e.is_finite())))
                 .collect();
             if !points.is_empty() {
-                all.push(Series { index, strategy, dashed: both && leak == Leak::Step, points });
+                all.push(Series { index, strategy, dashed: both && leak == LeakRule::Step, points });
             }
         }
     }

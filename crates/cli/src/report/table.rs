@@ -3,8 +3,10 @@
 //! One place decides which rows and columns there are and how a number is written, so that the terminal, the
 //! page and the pictures never disagree.
 
-use super::data::{EventDriven, Exit, Leak, Point, ReportData, StrategyResult};
+use super::data::{EventDriven, MeanPoint, ReportData, StrategyResult};
 use super::format::{MISSING, compact, decimal, grouped, rate, signed, time_unit, with_error, with_unit};
+use tickless::net::LeakRule;
+use tickless::simulate::decisions::Exit;
 
 /// Layers up to which the work table has a column of spikes for each.
 const LAYER_COLUMNS: usize = 4;
@@ -228,15 +230,15 @@ pub(crate) fn all_steps(data: &ReportData) -> Vec<usize> {
 }
 
 /// The leaks a strategy was evaluated with, per time first.
-pub(crate) fn leaks(strategy: &StrategyResult) -> Vec<Leak> {
+pub(crate) fn leaks(strategy: &StrategyResult) -> Vec<LeakRule> {
     let has = |leak| strategy.points.iter().any(|p| p.leak == leak);
-    let found: Vec<Leak> = [Leak::Time, Leak::Step].into_iter().filter(|&l| has(l)).collect();
+    let found: Vec<LeakRule> = [LeakRule::Time, LeakRule::Step].into_iter().filter(|&l| has(l)).collect();
     // One that was not evaluated has a row all the same, so that nobody takes it for not given.
-    if found.is_empty() { vec![Leak::Time] } else { found }
+    if found.is_empty() { vec![LeakRule::Time] } else { found }
 }
 
 /// The accuracy at T. At T_max both leaks are the same by definition, so one value serves both.
-pub(crate) fn point(strategy: &StrategyResult, steps: usize, leak: Leak, t_max: usize) -> Option<&Point> {
+pub(crate) fn point(strategy: &StrategyResult, steps: usize, leak: LeakRule, t_max: usize) -> Option<&MeanPoint> {
     let at = |exact: bool| strategy.points.iter().find(|p| p.steps == steps && (!exact || p.leak == leak));
     at(true).or_else(|| if steps == t_max { at(false) } else { None })
 }
@@ -244,7 +246,7 @@ pub(crate) fn point(strategy: &StrategyResult, steps: usize, leak: Leak, t_max: 
 /// Points of accuracy gained (mostly lost) by taking the clock away, against T_max.
 pub(crate) fn without_clock(strategy: &StrategyResult, t_max: usize) -> Option<f64> {
     let t_max = strategy.t_max(t_max);
-    let clocked = point(strategy, t_max, Leak::Time, t_max)?.accuracy;
+    let clocked = point(strategy, t_max, LeakRule::Time, t_max)?.accuracy;
     Some(strategy.event_driven.as_ref()?.accuracy - clocked).filter(|change| change.is_finite())
 }
 
@@ -259,10 +261,10 @@ pub(crate) fn layer_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a s
     found
 }
 
-fn words(leak: Leak) -> &'static str {
+fn words(leak: LeakRule) -> &'static str {
     match leak {
-        Leak::Step => "leak per step",
-        Leak::Time => "leak per time",
+        LeakRule::Step => "leak per step",
+        LeakRule::Time => "leak per time",
     }
 }
 
@@ -273,7 +275,7 @@ fn accuracy_caption(data: &ReportData) -> String {
             format!("Accuracy in % on {} test samples at T time steps", grouped(data.dataset.test_samples as f64));
     }
     let any = |leak| data.strategies.iter().any(|s| s.points.iter().any(|p| p.leak == leak));
-    match (any(Leak::Time), any(Leak::Step)) {
+    match (any(LeakRule::Time), any(LeakRule::Step)) {
         (true, true) => caption += "; the leak belongs to time unless the row says otherwise",
         (true, false) => caption += "; the leak belongs to time",
         (false, true) => caption += "; the leak belongs to the step",

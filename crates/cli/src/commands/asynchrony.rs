@@ -3,11 +3,11 @@
 use super::{Part, RunArgs, percent, print_json, say};
 use crate::cli::Global;
 use crate::progress::Console;
-use crate::report::{SweepRow, write_sweep};
-use crate::simulate::asynchronous::{exact, measure};
-use crate::simulate::compile;
+use crate::report::write_sweep;
 use anyhow::{Result, bail};
 use clap::Args;
+use tickless::simulate::asynchronous::{SweepRow, exact, measure};
+use tickless::simulate::compile;
 use tickless_engine::{Asynchrony, Core, Order, Program};
 use tickless_train::progress::Progress;
 

@@ -1,6 +1,9 @@
 //! Made-up but plausible reports for tests: the numbers of method.md §9, random spikes, a drawn digit.
 
 use super::data::*;
+use tickless::net::LeakRule;
+use tickless::simulate::decisions::{AtEvents, AtTime, DecisionCurve, Exit};
+use tickless::train::run::Machine;
 
 /// A small generator, so that fixtures need no dependency and never change.
 struct Random(u64);
@@ -25,16 +28,16 @@ pub fn full() -> ReportData {
         ("MTT", [81.8, 82.5, 82.5, 81.7, 80.6], 70.2, 77.8, [9_400.0, 6_100.0], 1.02e6, 0.121),
     ];
     let strategies = table.into_iter().map(|(name, accuracy, per_step, event, spikes, operations, difference)| {
-        let point = |(steps, accuracy), leak| Point {
+        let point = |(steps, accuracy), leak| MeanPoint {
             steps,
             leak,
             accuracy,
             standard_error: Some(round(0.4 + 0.2 * (accuracy as u64 % 7) as f64)),
             loss: round(2.3 * (1.0 - accuracy / 100.0)),
         };
-        let mut points: Vec<Point> =
-            [1, 2, 5, 10, 100].into_iter().zip(accuracy).map(|p| point(p, Leak::Time)).collect();
-        points.push(point((100, per_step), Leak::Step));
+        let mut points: Vec<MeanPoint> =
+            [1, 2, 5, 10, 100].into_iter().zip(accuracy).map(|p| point(p, LeakRule::Time)).collect();
+        points.push(point((100, per_step), LeakRule::Step));
         StrategyResult {
             name: name.into(),
             strategy: name.into(),
@@ -86,12 +89,14 @@ pub fn full() -> ReportData {
         t_max: 10,
         strategies: strategies.collect(),
         sample: Some(sample()),
-        machine: Machine {
-            cpu: "Example CPU @ 3.0 GHz".into(),
-            cores: 8,
-            memory_gb: 32.0,
-            os: "Linux 6.1".into(),
-            threads: 8,
+        origin: Origin {
+            machine: Machine {
+                cpu: "Example CPU @ 3.0 GHz".into(),
+                cores: 8,
+                memory_gb: 32.0,
+                os: "Linux 6.1".into(),
+                threads: 8,
+            },
             tickless_version: "0.1.0".into(),
             date: "2026-11-23".into(),
         },
@@ -170,9 +175,9 @@ fn decisions(last: f64) -> DecisionCurve {
     }
 }
 
-fn layers(spikes: [f64; 2]) -> Vec<LayerActivity> {
+fn layers(spikes: [f64; 2]) -> Vec<LayerRates> {
     [("conv1", 4_624, spikes[0]), ("conv2", 2_592, spikes[1]), ("fc", 10, 42.0)]
-        .map(|(layer, neurons, spikes)| LayerActivity {
+        .map(|(layer, neurons, spikes)| LayerRates {
             layer: layer.into(),
             neurons,
             rate: round(spikes / neurons as f64 * 0.83),
