@@ -1,48 +1,14 @@
 //! The command line: its words, its help, and how an error leaves the program.
 
+use crate::arguments::{Global, LARGEST_THREADS};
 use crate::commands::{
     asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, parity, report, simulate, train,
 };
 use crate::output::{self, note};
-use crate::progress::{Console, Volume};
-use crate::world::World;
-use clap::{Args, Parser, Subcommand};
+use crate::processes::Processes;
+use crate::progress::Console;
+use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-
-/// Far above the cores of any machine; starting very many threads takes minutes or all memory.
-pub(crate) const LARGEST_THREADS: usize = 1024;
-
-/// What every command knows.
-#[derive(Debug, Clone, Args)]
-pub struct Global {
-    /// Print the result as JSON on standard output instead of tables.
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Where to compute: cpu, or a GPU: wgpu, cuda (in builds with `--features wgpu`, `--features cuda`); one of
-    /// several as cuda:1, and for `train` a list, cuda:0,cuda:1.
-    #[arg(long, global = true, default_value = "cpu")]
-    pub device: String,
-    /// Threads to compute with (default: all cores). Results do not depend on it.
-    #[arg(long, global = true)]
-    pub threads: Option<usize>,
-    /// Say only warnings and errors on standard error: no progress.
-    #[arg(long, short, global = true, conflicts_with = "verbose")]
-    pub quiet: bool,
-    /// Say more on standard error: data, network and device before training, checkpoints, every task's time.
-    #[arg(long, short, global = true)]
-    pub verbose: bool,
-}
-
-impl Global {
-    /// How much is said on standard error.
-    fn volume(&self) -> Volume {
-        match (self.quiet, self.verbose) {
-            (true, _) => Volume::Quiet,
-            (_, true) => Volume::Verbose,
-            _ => Volume::Usual,
-        }
-    }
-}
 
 #[derive(Debug, Parser)]
 #[command(
@@ -97,7 +63,7 @@ pub fn main() -> ExitCode {
     if let Err(e) = crate::options::install() {
         return fail(&e.into());
     }
-    let world = match World::join(matches!(cli.command, Command::Train(_))) {
+    let world = match Processes::join(matches!(cli.command, Command::Train(_))) {
         Ok(world) => world,
         Err(e) => return fail(&e),
     };

@@ -5,11 +5,14 @@
 //! under the experiment's; a finished one is not done again, so an experiment that was stopped goes
 //! on where it was.
 
-use crate::commands::{Part, same, stopped};
-use crate::gather::{Evaluation, Finished, leaks, report, rows};
-use crate::kept;
+use crate::arguments::Part;
+use crate::gather::{report, rows};
 use crate::progress::Console;
+use crate::recipe_paths::same;
+use crate::remedy::stopped;
 use crate::report as page;
+use crate::results::stored;
+use crate::results::{Evaluation, Finished, leaks};
 use anyhow::{Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use tickless::simulate::simulate;
@@ -200,7 +203,7 @@ fn one(recipe: &Recipe, path: &Path, device: &Device, allow_changed: bool, conso
         let measured = Evaluation::of(run, &model, Part::Test, points, activity);
         let _lock = folder.lock_results()?;
         // Another command may have added to it since it was read.
-        let evaluation = measured.merged_into(kept::evaluation(run)?);
+        let evaluation = measured.merged_into(stored::evaluation(run)?);
         folder.write_json("eval.json", &evaluation)?;
         finished.evaluation = Some(evaluation);
     }

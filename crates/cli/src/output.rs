@@ -10,9 +10,10 @@
 //! files, archive members, classes and tensors, words of a recipe ([`crate::shown`]).
 
 use crate::shown::{json, shown};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use std::fmt::Arguments;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// Why standard output takes nothing more.
@@ -59,4 +60,21 @@ pub fn all_printed() -> Result<()> {
         Some(e) if e.kind() != io::ErrorKind::BrokenPipe => anyhow::bail!("standard output: {e}"),
         _ => Ok(()),
     }
+}
+
+/// Refuses a file that could not be written at the end of a long command: its folder must be there.
+pub fn check_output(option: &str, file: &Path) -> Result<()> {
+    let shown = file.display();
+    anyhow::ensure!(!file.is_dir(), "`{option} {shown}` is a folder; name a file");
+    match file.parent().filter(|p| !p.as_os_str().is_empty()) {
+        Some(folder) if !folder.is_dir() => {
+            bail!("`{option} {shown}`: there is no folder {}; make it, or name another file", folder.display())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A share in percent; against a silent reference it is infinite.
+pub fn percent(share: f64) -> String {
+    if share.is_finite() { format!("{:.2} %", 100.0 * share) } else { "infinite".to_owned() }
 }

@@ -15,3 +15,14 @@ pub fn remedy(error: &Error) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// Says how to go on after Ctrl-C.
+pub fn stopped(e: tickless_train::Error, how: &str) -> anyhow::Error {
+    match e {
+        tickless_train::Error::Stopped { .. } => anyhow::anyhow!("{e}: {how}"),
+        tickless_train::Error::ConditionsChanged { .. } => {
+            anyhow::anyhow!("{e}: restore them, or go on all the same with `--allow-changed`")
+        }
+        other => other.into(),
+    }
+}

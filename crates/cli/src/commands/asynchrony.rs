@@ -1,7 +1,7 @@
 //! `tickless asynchrony RUN`: how sensitive a trained network is to what a real chip does.
 
-use super::{Part, RunArgs, percent, print_json, say};
-use crate::cli::Global;
+use crate::arguments::{Global, Part, RunArgs};
+use crate::output::{percent, print_json, say};
 use crate::progress::Console;
 use crate::report::write_sweep;
 use anyhow::{Result, bail};

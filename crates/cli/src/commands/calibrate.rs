@@ -1,7 +1,7 @@
 //! `tickless calibrate RUN`: batch-norm statistics for inference, anew.
 
-use super::{RunArgs, print_json, say};
-use crate::cli::Global;
+use crate::arguments::{Global, RunArgs};
+use crate::output::{print_json, say};
 use crate::progress::Console;
 use anyhow::{Context, Result, bail};
 use clap::Args;

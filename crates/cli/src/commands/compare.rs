@@ -1,10 +1,12 @@
 //! `tickless compare RECIPE`: strategies × seeds or folds, one report.
 
-use super::{RecipeArgs, check_epochs, command_line, print_json, say};
-use crate::cli::Global;
+use crate::arguments::{Global, RecipeArgs};
 use crate::experiment::Experiment;
+use crate::new_run::check_epochs;
+use crate::output::{print_json, say};
 use crate::progress::Console;
 use crate::report as page;
+use crate::shell::command_line;
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! `tickless data`: list, fetch, info, view and convert.
 
-use super::{print_json, say};
-use crate::cli::Global;
+use crate::arguments::Global;
+use crate::output::{print_json, say};
 use crate::progress::Console;
 use crate::report::span;
 use crate::view::{Options, view};

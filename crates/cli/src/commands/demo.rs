@@ -1,9 +1,12 @@
 //! `tickless demo`: the main job on embedded data, in a minute or two.
 
-use super::{absolute, check_epochs, command_line, compare::finish};
-use crate::cli::Global;
+use super::compare::finish;
+use crate::arguments::Global;
 use crate::experiment::Experiment;
+use crate::new_run::check_epochs;
 use crate::progress::Console;
+use crate::recipe_paths::absolute;
+use crate::shell::command_line;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};

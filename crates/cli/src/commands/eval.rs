@@ -1,10 +1,10 @@
 //! `tickless eval RUN --steps 1..20`: one set of weights at every T.
 
-use super::{Part, RunArgs, print_json, say};
-use crate::cli::Global;
-use crate::gather::Evaluation;
-use crate::kept;
+use crate::arguments::{Global, Part, RunArgs};
+use crate::output::{print_json, say};
 use crate::progress::Console;
+use crate::results::Evaluation;
+use crate::results::stored;
 use anyhow::{Result, bail};
 use clap::Args;
 use tickless_kernels::Precision;
@@ -106,7 +106,7 @@ impl Eval {
             // Another command may add to the same file.
             let _lock = folder.lock_results()?;
             // What cannot be read is worth less than what was just measured.
-            let kept = kept::evaluation(&run)
+            let kept = stored::evaluation(&run)
                 .inspect_err(|e| console.warn(&format!("what cannot be read is replaced: {e}")))
                 .unwrap_or_default();
             folder.write_json("eval.json", &result.clone().merged_into(kept))?;

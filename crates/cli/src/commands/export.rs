@@ -1,8 +1,8 @@
 //! `tickless export RUN --to nir|speck`: a trained network for other tools and for chips.
 
-use super::{RunArgs, print_json, say};
-use crate::cli::Global;
+use crate::arguments::{Global, RunArgs};
 use crate::interop;
+use crate::output::{print_json, say};
 use crate::progress::Console;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};

@@ -1,7 +1,7 @@
 //! `tickless data fetch NAME`: published data sets from their official sources.
 
-use super::{print_json, say};
-use crate::cli::Global;
+use crate::arguments::Global;
+use crate::output::{print_json, say};
 use crate::progress::Console;
 use anyhow::Result;
 use serde::Serialize;

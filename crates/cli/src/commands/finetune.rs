@@ -1,8 +1,12 @@
 //! `tickless finetune RUN`: to a network without bias and norm, and trained on as such.
 
-use super::{RunArgs, absolute, begin, command_line, next_step, print_json, same, say, stopped};
-use crate::cli::Global;
+use crate::arguments::{Global, RunArgs};
+use crate::new_run::{begin, next_step};
+use crate::output::{print_json, say};
 use crate::progress::Console;
+use crate::recipe_paths::{absolute, same};
+use crate::remedy::stopped;
+use crate::shell::command_line;
 use anyhow::{Result, ensure};
 use clap::Args;
 use std::path::PathBuf;

@@ -1,9 +1,12 @@
 //! `tickless import FILE.nir --recipe RECIPE`: a network of another framework becomes a run.
 
-use super::{Changes, begin, command_line, next_step, print_json, say, stopped};
-use crate::cli::Global;
+use crate::arguments::{Changes, Global};
 use crate::interop;
+use crate::new_run::{begin, next_step};
+use crate::output::{print_json, say};
 use crate::progress::Console;
+use crate::remedy::stopped;
+use crate::shell::command_line;
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use serde::Serialize;

@@ -1,8 +1,8 @@
 //! `tickless parity RUN`: do all executors give the same spikes, and where not, why.
 
-use super::{Part, RunArgs, check_output, percent, print_json, say};
-use crate::cli::Global;
+use crate::arguments::{Global, Part, RunArgs};
 use crate::interop;
+use crate::output::{check_output, percent, print_json, say};
 use crate::progress::Console;
 use anyhow::{Context, Result, bail};
 use clap::Args;

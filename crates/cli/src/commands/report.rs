@@ -1,10 +1,11 @@
 //! `tickless report RUN...`: the page and its pictures, from finished runs.
 
-use super::{print_json, say};
-use crate::cli::Global;
-use crate::gather::{Finished, again, report, rows};
+use crate::arguments::Global;
+use crate::gather::{again, report, rows};
+use crate::output::{print_json, say};
 use crate::progress::Console;
 use crate::report as page;
+use crate::results::Finished;
 use anyhow::{Context, Result};
 use clap::Args;
 use std::path::PathBuf;

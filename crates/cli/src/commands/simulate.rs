@@ -1,7 +1,7 @@
 //! `tickless simulate RUN`: the same weights with no clock.
 
-use super::{Part, RunArgs, percent, print_json, say};
-use crate::cli::Global;
+use crate::arguments::{Global, Part, RunArgs};
+use crate::output::{percent, print_json, say};
 use crate::progress::Console;
 use crate::report::time_unit;
 use anyhow::{Result, bail};

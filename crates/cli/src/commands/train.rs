@@ -1,9 +1,13 @@
 //! `tickless train RECIPE`: one training, in a folder, resumable.
 
-use super::{RecipeArgs, begin, check_epochs, command_line, print_json, run_folder, same, say, stopped};
-use crate::cli::{Global, LARGEST_THREADS};
+use crate::arguments::{Global, LARGEST_THREADS, RecipeArgs};
+use crate::new_run::{begin, check_epochs, run_folder};
+use crate::output::{print_json, say};
+use crate::processes::Processes;
 use crate::progress::{Console, Quiet};
-use crate::world::World;
+use crate::recipe_paths::same;
+use crate::remedy::stopped;
+use crate::shell::command_line;
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -61,7 +65,7 @@ pub struct Train {
 
 impl Train {
     /// Runs the command.
-    pub fn run(self, global: &Global, console: &Console, world: &World) -> Result<()> {
+    pub fn run(self, global: &Global, console: &Console, world: &Processes) -> Result<()> {
         let ranks = world.ranks();
         let workers = self.workers(&global.device, &ranks)?;
         let devices = self.devices(&global.device, workers, &ranks)?;

@@ -1,7 +1,8 @@
 //! A page of runs that were given one by one: what a single run is, and the commands that make each again.
 
-use super::{Finished, in_short};
-use crate::commands::quoted;
+use super::in_short;
+use crate::results::Finished;
+use crate::shell::quoted;
 use tickless_net::recipe::Select;
 
 /// Runs whose commands a page lists at most.

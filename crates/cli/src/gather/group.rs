@@ -4,7 +4,8 @@
 //! is measured (network, neuron, T_max, epochs, …) are rows of their own, named after the difference; runs that were
 //! tested on other samples cannot stand on one page.
 
-use super::Finished;
+use crate::recipe_paths::absolute;
+use crate::results::Finished;
 use anyhow::{Result, bail};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,7 +122,7 @@ fn label(facts: &RunFacts) -> String {
 /// Everything of a run that changes what it is or what is measured.
 fn traits(f: &Finished) -> Result<Traits> {
     let mut recipe = f.run.recipe.clone();
-    crate::commands::absolute(&mut recipe)?;
+    absolute(&mut recipe)?;
     let mut all = Traits::new();
     flatten("", &serde_json::to_value(&recipe)?, &mut all);
     all.retain(|k, _| !FREE.contains(&k.as_str()));

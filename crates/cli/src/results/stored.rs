@@ -4,8 +4,8 @@
 //! hole where a number should be) is left out with a warning that names the file and the command that
 //! measures it again. A file that is no JSON at all is an error: somebody has to look at it.
 
-use crate::gather::Evaluation;
 use crate::output::note;
+use crate::results::Evaluation;
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 use tickless::simulate::Simulation;

@@ -14,13 +14,13 @@ const FIRST_SPEAKS: Duration = Duration::from_secs(2);
 
 /// Membership among the processes; of a process started alone there is nothing in it.
 #[derive(Debug)]
-pub struct World {
+pub struct Processes {
     launched: Option<Launched>,
     #[cfg(feature = "mpi")]
     joined: Option<tickless_train::distributed::mpi::World>,
 }
 
-impl World {
+impl Processes {
     /// Joins the other processes, if there are any.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl World {
         Ok(Self {
             launched,
             #[cfg(feature = "mpi")]
-            joined: launched.map(|_| tickless_train::distributed::mpi::World::join()).transpose()?,
+            joined: launched.map(|_| tickless_train::distributed::mpi::Processes::join()).transpose()?,
         })
     }
 
