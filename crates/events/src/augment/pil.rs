@@ -2,13 +2,13 @@
 //! the published policies were found with Pillow and users compare against it.
 //!
 //! ```text
-//! blend(a, b, f) = a + f·(b − a), cut off at 0 and 255, then the fraction dropped
+//! blend(a, b, f) = a + f·(b − a), clamped to 0..255, then truncated
 //! Brightness(f)  = blend(0, v, f)            Color(f) = blend(grey, v, f)
 //! Contrast(f)    = blend(mean grey, v, f)    Sharpness(f) = blend(smooth, v, f)
 //! grey           = (19595 R + 38470 G + 7471 B + 32768) / 65536
-//! smooth         = (sum of the 3×3 neighbours + 4·centre)/13, rounded; the border stays
+//! smooth         = (sum of the 3×3 neighbours + 4·centre)/13, rounded; border pixels are unchanged
 //! AutoContrast   = (v − low)·255/(high − low) for each channel
-//! Equalize       = the table (step/2 + number of darker pixels)/step, step = (pixels − last bin)/255
+//! Equalize       = the table (step/2 + number of darker pixels)/step with step = (pixels − last bin)/255
 //! ```
 //!
 //! Operations that move pixels (shear, translate, rotate) sample the nearest source pixel, computed
@@ -17,7 +17,7 @@
 
 use crate::Image;
 
-/// One operation with its magnitude.
+/// An operation with its magnitude.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Operation {
     /// Moves row y to the left by this factor times y.

@@ -5,7 +5,7 @@
 //! archive that is stored uncompressed inside another one is read in place.
 //!
 //! Nothing is written to disk. Still, the whole archive is refused if a member's name leads out of
-//! it (`../x`, `/x`, `C:\x`), because such names are made to attack whoever unpacks it.
+//! it (`../x`, `/x`, `C:\x`), because such names are made to overwrite other files.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};

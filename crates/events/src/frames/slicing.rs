@@ -30,7 +30,7 @@ impl Slicing {
     /// The number of frames of this recording.
     ///
     /// # Errors
-    /// [`Error::Setting`] for zero frames or a duration of zero.
+    /// [`Error::Setting`] for zero frames, a duration of zero, or invalid windows of tonic.
     pub fn count(&self, recording: &Recording) -> Result<usize> {
         let remedy = "give a number of at least 1";
         match self {
