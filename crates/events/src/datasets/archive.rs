@@ -99,9 +99,9 @@ impl Archive {
         self.zip.len()
     }
 
-    /// The name of a member, or [`UNREADABLE`] if it cannot be decoded. The name is normalised: its
-    /// parts are separated by `/` and none is `.` or empty, because `./a/b`, `a//b` and the `a\b`
-    /// of old archivers name the same file as `a/b`.
+    /// The name of a member, or [`UNREADABLE`] if it cannot be decoded. The name is normalised to
+    /// `/` as separator, without empty parts and `.`, because `./a/b`, `a//b` and the `a\b` of old
+    /// archivers name the same file as `a/b`.
     pub fn name(&self, index: usize) -> String {
         match self.zip.name_for_index(index) {
             Some(Ok(name)) => plain(&name),

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! sample   scales the short side to crop·256/224 and crops the centre (the usual evaluation)
-//! cropped  scales a random part, with 8 to 100 % of the area and an aspect of 3:4 to 4:3, to the crop
+//! cropped  scales a random part, of 8 to 100 % of the area and 3:4 to 4:3 in aspect, to the crop
 //!          (Szegedy et al., CVPR 2015; after ten failed tries, the largest allowed centre part)
 //! ```
 //!
