@@ -2,7 +2,7 @@
 //! `benches/decode/compare.py` runs it and compares it with other readers.
 //!
 //! ```text
-//! decode_speed make FORMAT FILE OUT EVENTS   writes OUT with EVENTS events, repeating those of FILE
+//! decode_speed make FORMAT FILE OUT EVENTS   writes EVENTS events to OUT, repeating those of FILE
 //! decode_speed run FILE                      answers each line of input by: events, seconds
 //! ```
 //!
