@@ -1,4 +1,4 @@
-//! What no machine can carry out.
+//! Values that no machine can carry out.
 
 use super::common::{RECIPE, Scratch};
 use super::{TRAIN, set};

@@ -1,4 +1,4 @@
-//! A full disk, and a stop: an error, the old file as it was, and nothing left beside it.
+//! A full disk and a request to stop: an error, the old file unchanged, and nothing left beside it.
 
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
@@ -8,10 +8,11 @@ use tickless_testing::hang::{self, HUNG_AFTER};
 use super::common::{Ran, Scratch};
 use super::{evt3, fifo, names};
 
-/// Runs the command with files of at most `kib` KiB, as on a disk that fills up.
+/// Runs the command with a limit of `kib` KiB per file, which behaves like a disk that fills up.
 fn in_little_space(scratch: &Scratch, kib: usize, args: &[&str]) -> Ran {
     let mut command = Command::new("bash");
-    // A write beyond the limit is an error, and not a signal that ends the program.
+    // With SIGXFSZ ignored, a write beyond the limit is an error instead of a signal that ends the
+    // program.
     let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"");
     command.args(["-c", &script, env!("CARGO_BIN_EXE_tickless")]).args(args).current_dir(scratch.path());
     Ran::of(args, command.stdin(Stdio::null()).output().expect("bash is there"))
@@ -39,7 +40,7 @@ fn a_full_disk_is_an_error_and_leaves_the_old_file() {
     for &(kib, args, file) in cases {
         let ran = in_little_space(&scratch, kib, args);
         if args[0] == "parity" && ran.code == Some(0) {
-            // So few counts may fit.
+            // The counts may be few enough to fit.
             scratch.write(file, "the old file");
             continue;
         }
@@ -108,8 +109,8 @@ fn drawing_a_recording_stops_and_leaves_nothing() {
     for wait in [1, 20, 60, 150] {
         let child = scratch.spawn(&["data", "view", "a.raw", "--frames", "1000", "--output", "."]);
         std::thread::sleep(Duration::from_millis(wait));
+        // Before the program has installed its handlers, a signal ends it without an exit code.
         let code = ended(child, "TERM");
-        // Before the program has taken the signals over, one ends it without a code.
         assert!(matches!(code, None | Some(130)), "{code:?}");
         assert_eq!(names(&scratch), before, "after {wait} ms");
     }
