@@ -1,8 +1,8 @@
-//! The one error type of this crate. Each message names the place and the remedy.
+//! The error type of this crate. Each message names the place and the remedy.
 
 use tickless_words::UnknownWord;
 
-/// What can go wrong before an operator runs.
+/// An error that is found before an operator runs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

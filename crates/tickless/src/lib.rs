@@ -1,14 +1,19 @@
 //! Tickless: temporally flexible spiking neural networks.
 //!
-//! Train once, run at any number of time steps, or at none. This crate is the command
-//! `tickless` and the facade of five libraries:
+//! A network is trained once and runs at any number of time steps, or at none. This crate
+//! re-exports the libraries and adds the calls that need several of them:
 //!
 //! * [`events`]: events, recordings, file formats, frames, data sets, the simulated camera;
 //! * [`net`]: the network's description, weights, recipes, folding;
 //! * [`kernels`]: the operators of training, for CPUs and GPUs;
 //! * [`train`]: clocked training (SDT, NMT, MTT), calibration, evaluation at every T;
-//! * [`engine`]: the event-driven engine that runs the same weights with no time steps.
-// Printing panics if standard output or standard error cannot be written.
+//! * [`engine`]: the event-driven engine that runs the same weights with no time steps;
+//! * [`simulate`]: runs a trained run's recordings through the engine and compares with its clocked
+//! network; * [`parity`]: runs the same recordings through every executor and finds the cause if
+//! two of them differ.
+//!
+//! The command `tickless` is the crate `tickless-cli`.
+// The caller decides what is printed.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub use tickless_engine as engine;
@@ -17,24 +22,15 @@ pub use tickless_kernels as kernels;
 pub use tickless_net as net;
 pub use tickless_train as train;
 
-pub mod cli;
-mod commands;
-pub mod experiment;
-pub mod gather;
-mod interop;
-mod interrupt;
-mod kept;
-mod options;
-mod output;
+pub mod dialect;
+mod error;
+pub mod number;
 pub mod parity;
-mod progress;
-pub mod report;
-mod shown;
 pub mod simulate;
-pub mod view;
-mod world;
 
-/// The examples of the README compile and run.
+pub use error::{Error, Result};
+
+/// Compiles and runs the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct ReadMe;

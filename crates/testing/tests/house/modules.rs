@@ -26,14 +26,6 @@ const FILES_TO_SORT: &[(&str, &str, &str)] = &[
         "a layer's state and the kernels that change it name each other",
     ),
     ("events", "error, formats, recording, source", "an error names a format, and formats give errors"),
-    (
-        "tickless",
-        "cli, commands::asynchrony, commands::calibrate, commands::compare, commands::data, commands::demo, \
-         commands::eval, commands::export, commands::fetch, commands::finetune, commands::import, commands::parity, \
-         commands::report, commands::simulate, commands::train",
-        "the options that all commands share stand beside the list of commands",
-    ),
-    ("tickless", "gather, gather::again, gather::group, kept", "what a folder keeps is read by what gathers folders"),
 ];
 
 /// Circles between entries of a folder, likewise.
@@ -57,8 +49,7 @@ const FOLDERS_TO_SORT: &[(&str, &str, &str)] = &[
          formats::hdf5::layout",
         "the layout of a data set and the filters of its chunks name each other",
     ),
-    ("tickless", "cli, commands, experiment, gather, kept", "as above"),
-    ("tickless", "report::page, report::picture", "a picture of a page needs the page's colours"),
+    ("cli", "report::page, report::picture", "a picture of a page needs the page's colours"),
 ];
 
 #[test]

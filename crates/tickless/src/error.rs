@@ -1,0 +1,100 @@
+//! The error type of this crate. Each message names the place and the remedy.
+
+use std::path::PathBuf;
+
+/// An error of this crate or of a library that it calls.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An error of a recording or a data set.
+    #[error(transparent)]
+    Events(#[from] tickless_events::Error),
+    /// An error of the network's description, a recipe or weights.
+    #[error(transparent)]
+    Net(#[from] tickless_net::Error),
+    /// An error of training or evaluation.
+    #[error(transparent)]
+    Train(#[from] tickless_train::Error),
+    /// An error of the event-driven engine.
+    #[error(transparent)]
+    Engine(#[from] tickless_engine::Error),
+    /// A file that the user names cannot be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The data set holds images, which have no events to run on.
+    #[error("data set `{set}` holds images, and an event-driven run needs recordings: train on a set of recordings")]
+    Images {
+        /// The data set.
+        set: String,
+    },
+    /// The list of recordings is empty.
+    #[error("there are no recordings to simulate")]
+    NoRecordings,
+    /// The recording that a picture shows cannot be decoded.
+    #[error("the recording to draw: {0}")]
+    Drawn(#[source] tickless_train::Error),
+    /// The user asked to stop.
+    #[error("stopped by the user; nothing was written")]
+    Stopped,
+    /// A layer leaks per step, but the run has no duration of a step.
+    #[error("layer `{layer}` leaks per step, and the run has no duration of a step")]
+    NoStep {
+        /// The layer.
+        layer: String,
+    },
+    /// Nothing identifies the writer of a NIR graph.
+    #[error(
+        "{}: nothing in the graph says who wrote it, and frameworks run the same nodes differently: name the dialect, \
+         {}, or plain for NIR's own equations",
+        path.display(),
+        readers.join(", ")
+    )]
+    UnknownWriter {
+        /// The graph's file.
+        path: PathBuf,
+        /// The names of the known writers.
+        readers: Vec<&'static str>,
+    },
+    /// A graph that the user gives as the same network is a different one.
+    #[error("{}: {problem}: it is another network", path.display())]
+    OtherNetwork {
+        /// The graph's file.
+        path: PathBuf,
+        /// The difference.
+        problem: String,
+    },
+    /// A file of spike counts is invalid.
+    #[error("{}{}: {problem}", path.display(), line.map(|l| format!(" line {l}")).unwrap_or_default())]
+    Counts {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1, if the error is in one line.
+        line: Option<usize>,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// A graph that the user gives cannot run event-driven.
+    #[error("{}: {source}", path.display())]
+    Graph {
+        /// The graph's file.
+        path: PathBuf,
+        /// The reason.
+        source: tickless_net::Error,
+    },
+}
+
+/// The result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Returns an error if the user asked to stop. For tasks that write nothing before their end.
+///
+/// # Errors
+/// [`Error::Stopped`].
+pub(crate) fn stop(progress: &dyn tickless_train::progress::Progress) -> Result<()> {
+    if progress.cancelled() { Err(Error::Stopped) } else { Ok(()) }
+}
