@@ -2,8 +2,8 @@
 //! `benches/decode/compare.py` runs it and compares it with other readers.
 //!
 //! ```text
-//! decode_speed make FORMAT FILE OUT EVENTS   a file of so many events: those of FILE again and again
-//! decode_speed run FILE                      a line in, a line out: events, seconds
+//! decode_speed make FORMAT FILE OUT EVENTS   writes EVENTS events to OUT, repeating those of FILE
+//! decode_speed run FILE                      answers each line of input by: events, seconds
 //! ```
 //!
 //! The lines of input select a measurement. `chunks` decodes piece by piece into a reused buffer,

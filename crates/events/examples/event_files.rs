@@ -2,10 +2,11 @@
 //! `.ci/python/event_files.py` reads the files.
 //!
 //! ```text
-//! event_files DIR [FILE [EVENTS]]   truth.bin (records of u64 t, u16 x, u16 y, u8 p), sensor.txt, <format>.<ext>
+//! event_files DIR [FILE [EVENTS]]   writes truth.bin, sensor.txt and <format>.<ext> files into DIR
 //! ```
 //!
-//! The recording is `FILE`, or its first `EVENTS` events, or a synthetic one.
+//! `truth.bin` contains records of u64 t, u16 x, u16 y, u8 p. The recording is `FILE`, or its first
+//! `EVENTS` events, or a synthetic one.
 
 use std::error::Error;
 use std::path::Path;

@@ -156,7 +156,7 @@ pub struct GoldenNetwork {
     pub network: Network,
     /// Its weights.
     pub weights: Weights,
-    /// The entry of each spiking layer.
+    /// The JSON entry of each spiking layer.
     pub spiking: Vec<Value>,
 }
 
