@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} stages, {} trainable values", network.stages(), network.trainable_values());
     for n in network.nodes() {
         let stage = n.stage.map_or("-".into(), |s| (s + 1).to_string());
-        println!("stage {stage}  {:<9} {:<8} {:>8} -> {}", n.name, n.layer.word(), n.input.to_string(), n.output);
+        println!("stage {stage}  {:<9} {:<8} {:>8} -> {}", n.name, n.layer.kind(), n.input.to_string(), n.output);
     }
 
     // For a chip: remove the biases and fold the norms into the weights.

@@ -40,7 +40,7 @@ pub struct CompileOptions {
 pub(crate) fn flatten(net: &Network, weights: &Weights, options: &CompileOptions) -> Result<FlatNetwork> {
     net.check_event_driven()?;
     weights.check(net, Path::new("<memory>"))?;
-    let learned = net.with_learned(weights)?;
+    let learned = weights.with_learned_leaks(net)?;
     let net = &learned;
     let spiking = net.spiking();
     let mut made =

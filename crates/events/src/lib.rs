@@ -28,7 +28,6 @@
 //! `[C, H, W]`.
 // The print macros panic if standard output or standard error cannot be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
-#![warn(missing_docs)]
 #![deny(unsafe_code)]
 
 pub mod augment;

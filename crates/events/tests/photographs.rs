@@ -111,7 +111,7 @@ fn a_broken_image_is_named_and_harms_no_other() {
         let data = open(root.path(), None).unwrap();
         let start = std::time::Instant::now();
         let error = data.sample(Split::Train, 0).unwrap_err().to_string();
-        assert!(start.elapsed() < std::time::Duration::from_secs(2));
+        assert!(start.elapsed() < tickless_testing::hang::HUNG_AFTER);
         assert!(error.contains("train/n02/a.JPEG: not a readable JPEG or PNG image"), "{error}");
         assert!(data.sample(Split::Train, 1).is_ok());
     }

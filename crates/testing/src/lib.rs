@@ -8,6 +8,7 @@
 //! | [`layers`] | layers that do not spike, in f64, computed from their definitions |
 //! | [`clocked`] | simulates a network step by step, all layers in the same step |
 //! | [`event_driven`] | simulates a network event by event, layer by layer |
+//! | [`hang`] | decides when a test calls a computation hung |
 //! | [`generate`] | random networks, weights, steps and events from a seed |
 
 pub mod clocked;
@@ -15,4 +16,5 @@ pub mod event_driven;
 pub mod folders;
 pub mod generate;
 pub mod golden;
+pub mod hang;
 pub mod layers;

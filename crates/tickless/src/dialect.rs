@@ -23,7 +23,7 @@ pub fn dialect_of(
         Some(writer) => Ok((writer.dialect, Some(writer.evidence))),
         None => Err(Error::UnknownWriter {
             path: file.to_owned(),
-            readers: nir::Reader::ALL.iter().map(|r| r.word()).collect(),
+            readers: nir::Reader::ALL.iter().map(|r| r.as_str()).collect(),
         }),
     }
 }

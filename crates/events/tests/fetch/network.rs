@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+use tickless_testing::hang::HUNG_AFTER;
 
 use tickless_events::Error;
 use tickless_events::fetch::{self, Fetched, How, State, Then, fetch};
@@ -108,21 +109,21 @@ fn a_server_that_stalls_is_left_and_asked_again() {
             if !in_head {
                 send(stream, &format!("200 OK\r\nContent-Length: {LENGTH}"), &body(LENGTH)[..70_000]);
             }
-            sleep(Duration::from_secs(20));
+            sleep(2 * HUNG_AFTER);
         });
         let start = Instant::now();
         fetched(&server, true, "stalled");
-        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+        assert!(start.elapsed() < HUNG_AFTER, "{:?}", start.elapsed());
         assert_eq!(server.requests()[1].from, (!in_head).then_some(70_000));
     }
 }
 
 #[test]
 fn a_server_that_always_stalls_is_given_up() {
-    let server = Server::new(|_, _, _| sleep(Duration::from_secs(20)));
+    let server = Server::new(|_, _, _| sleep(2 * HUNG_AFTER));
     let start = Instant::now();
     assert!(failed(&server, true).contains("in time, 4 times in a row"));
-    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    assert!(start.elapsed() < HUNG_AFTER, "{:?}", start.elapsed());
     assert_eq!(server.requests().len(), 4);
 }
 
@@ -307,19 +308,19 @@ fn a_stop_ends_even_a_read_that_blocks_and_keeps_what_came() {
     let server = Server::new(|n, request, stream| match n {
         0 => {
             send(stream, &format!("200 OK\r\nContent-Length: {LENGTH}"), &body(LENGTH)[..60_000]);
-            sleep(Duration::from_secs(60));
+            sleep(2 * HUNG_AFTER);
         }
         _ => serve(stream, request, &body(LENGTH)),
     });
     let folder = tempfile::tempdir().unwrap();
     let source = source("a.bin", &body(LENGTH), true, Then::Keep);
     let mut options = server.options();
-    options.patience.stall = Duration::from_secs(50);
+    options.patience.stall = 2 * HUNG_AFTER;
     let start = Instant::now();
     let watch = Watch { stop_at: Some(60_000), ..Watch::default() };
     let error = fetch(&source, folder.path(), &options, &watch).unwrap_err();
     assert!(matches!(error, Error::Cancelled { .. }), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < HUNG_AFTER, "{:?}", start.elapsed());
     let files = fetch(&source, folder.path(), &options, &Silent).unwrap();
     assert_eq!(files[0].how, How::Downloaded { resumed: 60_000 });
 }

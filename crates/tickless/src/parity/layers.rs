@@ -78,7 +78,7 @@ impl Layers {
     /// If the network needs a clock, or leaks per step and `step_us` is not given.
     pub fn new(network: &Arc<Network>, weights: &Weights, step_us: Option<f64>, device: &Device) -> Result<Self> {
         network.check_event_driven()?;
-        let network = &Arc::new(network.with_learned(weights)?);
+        let network = &Arc::new(weights.with_learned_leaks(network)?);
         let spiking = network.spiking();
         let mut neurons = Vec::new();
         for &i in &spiking {

@@ -7,7 +7,7 @@
 //!
 //! | executor | compared with the engine |
 //! |---|---|
-//! | clocked, each layer fed its own events, one a step | must agree, but for rounding at a threshold |
+//! | clocked, each layer fed its own events, one a step | must agree, except for rounding at a threshold |
 //! | engine, one session used again after `reset` | must agree |
 //! | exported NIR graph, read back | must agree |
 //! | a graph of the user's | must agree |
@@ -244,7 +244,7 @@ fn first(run: &Loaded, id: SampleId, events: usize) -> Result<Arc<Recording>> {
 /// The reason why one step per event does not represent a network: a neuron that fires between
 /// events. `None` if there is no such neuron.
 fn fires_by_itself(network: &Network, weights: &Weights) -> Result<Option<String>> {
-    let network = network.with_learned(weights)?;
+    let network = weights.with_learned_leaks(network)?;
     let found = network.nodes().iter().find_map(|node| match node.layer {
         Layer::Neuron(n) if !n.is_plain() => Some(format!("layer `{}` fires between events: {n}", node.name)),
         _ => None,
@@ -369,7 +369,7 @@ impl Case<'_> {
     /// Compares the exported graph: read back, and as its reader runs it.
     fn exported(&self, reader: nir::Reader, pairs: &mut Vec<Pair>) -> Result<()> {
         let (run, step_us) = (self.run, self.run.facts.step_us);
-        let name = format!("NIR graph for {reader}, read back");
+        let name = format!("NIR graph for {}, read back", reader.name());
         let exported = match nir::export(&run.network, &run.weights, &nir::ExportOptions { reader, step_us }) {
             Ok(e) => e,
             Err(e) => {
@@ -384,7 +384,7 @@ impl Case<'_> {
         let compiled = program(&back.network, &back.weights, step_us, false)?;
         pairs.push(self.must(&name, &engine(&compiled, self.recordings, State::New)?)?);
 
-        let name = format!("the same graph as {reader} runs it");
+        let name = format!("the same graph as {} runs it", reader.name());
         let theirs = nir::ImportOptions { dialect: Some(nir::Dialect::Of(reader)), ..Default::default() };
         let imported = nir::import(&graph, &file, &theirs).map_err(Error::from);
         let executed = imported.and_then(|i| {
