@@ -1,7 +1,7 @@
 //! The instruction sets, by name and as the processor has them.
 
 use std::fmt;
-use std::str::FromStr;
+use tickless_words::words;
 
 /// The name of a set of vector instructions, in order of what they offer: of two sets that a
 /// processor has, the later one is faster.
@@ -18,12 +18,10 @@ pub enum InstructionSet {
     Avx512,
 }
 
-/// A word that names no instruction set.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown instruction set `{0}`; known: neon, avx512, avx2, portable")]
-pub struct UnknownInstructionSet(String);
+words!(InstructionSet, "instruction set", { Avx512 = "avx512", Avx2 = "avx2", Portable = "portable", Neon = "neon" });
 
 impl InstructionSet {
+    /// In their order.
     const ALL: [Self; 4] = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512];
 
     /// Whether this processor has it. The standard library asks the processor once and remembers.
@@ -42,27 +40,6 @@ impl InstructionSet {
             #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }
-    }
-}
-
-impl fmt::Display for InstructionSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Portable => "portable",
-            Self::Neon => "neon",
-            Self::Avx2 => "avx2",
-            Self::Avx512 => "avx512",
-        })
-    }
-}
-
-impl FromStr for InstructionSet {
-    type Err = UnknownInstructionSet;
-
-    /// The set of this word, in small or capital letters.
-    fn from_str(word: &str) -> Result<Self, UnknownInstructionSet> {
-        let named = Self::ALL.into_iter().find(|set| word.eq_ignore_ascii_case(&set.to_string()));
-        named.ok_or_else(|| UnknownInstructionSet(word.to_owned()))
     }
 }
 
@@ -158,17 +135,5 @@ mod tests {
             assert!(Isa::available().iter().all(|isa| isa.set() > limit || isa.set() <= chosen.set()));
         }
         assert_eq!(Isa::at_most(None), Isa::best());
-    }
-
-    #[test]
-    fn every_name_is_read_back_and_any_other_word_is_refused() {
-        for set in InstructionSet::ALL {
-            assert_eq!(set.to_string().parse(), Ok(set));
-            assert_eq!(set.to_string().to_uppercase().parse(), Ok(set));
-        }
-        for word in ["", "avx", "avx-512", "portable "] {
-            let e = word.parse::<InstructionSet>().expect_err(word).to_string();
-            assert!(e.contains(&format!("`{word}`")) && !e.contains('\n'), "{e}");
-        }
     }
 }

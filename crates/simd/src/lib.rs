@@ -30,7 +30,7 @@ mod prefetch;
 
 pub use aligned::Aligned;
 pub use dispatch::Loop;
-pub use instructions::{Extension, InstructionSet, Isa, UnknownInstructionSet};
+pub use instructions::{Extension, InstructionSet, Isa};
 #[cfg(target_arch = "aarch64")]
 pub use lanes::Neon;
 #[cfg(target_arch = "x86_64")]

@@ -19,23 +19,11 @@ type Edges = BTreeMap<Module, BTreeSet<Module>>;
 
 /// Known circles of files: the crate, its modules, the reason. Remove an entry when its circle is
 /// gone.
-const FILES_TO_SORT: &[(&str, &str, &str)] = &[
-    ("engine", "compile, program, quantise", "the program is quantised by what compiles it"),
-    ("engine", "dataset, summary", "a summary is declared beside the loop that fills it"),
-    (
-        "engine",
-        "edge, kernel, kernel::avx2, kernel::avx512, kernel::neon, kernel::patch, kernel::scalar, layer, pass, \
-         pass::act, pass::fire, table",
-        "a layer's state and the kernels that change it name each other",
-    ),
-    ("events", "error, formats, recording, source", "an error names a format, and formats give errors"),
-];
+const FILES_TO_SORT: &[(&str, &str, &str)] =
+    &[("events", "error, formats, recording, source", "an error names a format, and formats give errors")];
 
 /// Known circles between the entries of a folder, in the same form.
 const FOLDERS_TO_SORT: &[(&str, &str, &str)] = &[
-    ("engine", "compile, program, quantise", "as above"),
-    ("engine", "dataset, summary", "as above"),
-    ("engine", "edge, kernel, layer, pass, table", "as above"),
     ("events", "error, formats, recording, source", "as above"),
     ("events", "formats::decoder, formats::records", "a decoder's buffer is declared beside one kind of decoder"),
     (
