@@ -10,9 +10,11 @@
 //! unless the options ask for literal times. x counts from the left and y from the top. Source: the
 //! public description of the DAT format in Prophesee's documentation.
 
+use tickless_simd::{Isa, Loop};
+
 use super::clock::Clock;
 use super::encoder::EventEncoder;
-use super::kernel::{Loop, Vectors, prefetch};
+use super::prefetch::prefetch_a_page_ahead;
 use super::prophesee::{Headed, Header, Words};
 use super::records::{Place, RecordDecoder};
 use super::{Encoder, Fit, Format, Heed, Probe, Reading};
@@ -78,8 +80,8 @@ impl Words for Dat {
         let (records, _) = bytes.as_chunks::<RECORD>();
         let clock = &mut self.clock;
         match self.version {
-            Version::One => Vectors::widest().run(Piece::<9, 8> { records, clock, out }),
-            Version::Two => Vectors::widest().run(Piece::<14, 14> { records, clock, out }),
+            Version::One => Isa::best().run(Piece::<9, 8> { records, clock, out }),
+            Version::Two => Isa::best().run(Piece::<14, 14> { records, clock, out }),
         }
         Ok(())
     }
@@ -119,8 +121,8 @@ fn unpack<const X: u32, const Y: u32>(records: &[[u8; RECORD]], clock: &mut Cloc
         let (ys, y_rest) = slots.y.as_chunks_mut::<GROUP>();
         let (ons, on_rest) = slots.on.as_chunks_mut::<GROUP>();
         for ((((group, t), xs), ys), ons) in groups.iter().zip(t).zip(xs).zip(ys).zip(ons) {
-            prefetch(&group[0]);
-            prefetch(&group[GROUP / 2]);
+            prefetch_a_page_ahead(&group[0]);
+            prefetch_a_page_ahead(&group[GROUP / 2]);
             let group = group.map(u64::from_le_bytes);
             let places = group.map(|r| (r >> 32) as u32);
             *t = group.map(|r| r & 0xFFFF_FFFF);

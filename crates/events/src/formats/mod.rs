@@ -30,12 +30,10 @@ mod evt;
 pub mod evt2;
 pub mod evt21;
 pub mod evt3;
-mod evt3_write;
 mod foreign;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 pub mod idx;
-mod kernel;
 pub mod nmnist_bin;
 pub mod npy;
 #[cfg(feature = "npz")]
@@ -43,6 +41,7 @@ pub mod npz;
 mod options;
 #[cfg(feature = "hdf5")]
 pub mod planar_hdf5;
+mod prefetch;
 mod prophesee;
 #[cfg(feature = "hdf5")]
 pub mod prophesee_hdf5;
@@ -50,6 +49,8 @@ mod reader;
 mod records;
 #[cfg(feature = "hdf5")]
 pub mod shd;
+#[cfg(target_arch = "x86_64")]
+mod store;
 mod streams;
 pub mod text;
 mod time_unit;

@@ -19,7 +19,6 @@
 use std::collections::HashSet;
 
 use super::hdf5::{self, Dataset, File, Layout};
-use super::prophesee_hdf5::number;
 use super::streams::choose;
 use super::values::{self, Number, Place};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, StreamInfo, TimeUnit};
@@ -192,7 +191,7 @@ impl Column {
     fn open(file: &File, address: u64, what: &'static str) -> Result<Column> {
         let dataset = file.dataset_at(address)?;
         let size = dataset.datatype.size;
-        let Some(number) = number(&dataset.datatype) else {
+        let Some(number) = dataset.datatype.number() else {
             return Err(file.fault(address, format!("the data set of {what} holds no integers and no f32 or f64")));
         };
         if let Layout::Absent = dataset.layout

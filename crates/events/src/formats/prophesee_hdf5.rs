@@ -167,7 +167,8 @@ impl Members {
             let found = members.iter().find(|(name, ..)| fits(name));
             let (name, at, datatype) =
                 found.ok_or_else(|| file.fault(events.address, format!("/{EVENTS} has no member `{names}`")))?;
-            let number = number(datatype)
+            let number = datatype
+                .number()
                 .ok_or_else(|| file.fault(events.address, format!("the member `{name}` of /{EVENTS} is no number")))?;
             Ok((name, (*at, number)))
         };
@@ -199,15 +200,6 @@ impl Members {
             .and_then(|()| values::integers(self.y.1, place(self.y, "y"), slots.y, |y| u16::try_from(y).ok()))
             .and_then(|()| values::polarities(self.p.1, place(self.p, "the polarity"), slots.on));
         read.inspect_err(|_| out.truncate(before))
-    }
-}
-
-/// A datatype of HDF5 as a number; `None` for what is none.
-pub(super) fn number(datatype: &Datatype) -> Option<Number> {
-    match datatype.class {
-        Class::Integer { signed, big } => Number::new(if signed { 'i' } else { 'u' }, datatype.size, big),
-        Class::Float { big } => Number::new('f', datatype.size, big),
-        _ => None,
     }
 }
 

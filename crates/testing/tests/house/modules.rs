@@ -31,8 +31,6 @@ const FOLDERS_TO_SORT: &[(&str, &str, &str)] = &[
         "formats::detect, formats::encoder, formats::foreign, formats::idx, formats::nmnist_bin",
         "what tells formats apart asks the formats, and they say which file is not theirs",
     ),
-    ("events", "formats::evt2, formats::evt3, formats::evt3_write, formats::kernel", "as above"),
-    ("events", "formats::planar_hdf5, formats::prophesee_hdf5", "as above"),
     ("events", "formats::aedat4::frame, formats::aedat4::unpack", "a frame unpacks what it finds a packet in"),
     (
         "events",

@@ -1,9 +1,10 @@
-//! What is stored to columns whose new memory nobody has cleared.
+//! Stores of AVX-512 to the memory behind the last event of columns.
 //!
-//! A vector of Rust grows by values. Clearing memory and then writing over it was a tenth of the
-//! time of decoding, so kernels write to the memory behind the last event and count afterwards.
+//! A `Vec` grows by values. Clearing new memory before the events are written to it was a tenth of
+//! the time of decoding, so the decoders write to memory that is not cleared and count afterwards.
 //!
-//! Unsafe: stores of whole registers to arrays of their size, and a count set by hand.
+//! Unsafe: stores of whole registers to arrays of their size, and lengths that are set by hand.
+#![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
