@@ -5,7 +5,7 @@ use super::backward::{self, Products};
 use super::plan::{self, Plan};
 use super::{Norm, Rows, forward};
 use crate::cpu::conv::choice;
-use crate::cpu::simd::Isa;
+use crate::cpu::simd::detect;
 use crate::cpu::tensor::{from_vec, values};
 use crate::operators::{
     Encoded, FirstGradients, FirstOp, FirstSaved, FirstSums, LayerStatistics, Moments, NormParameters, NormSums,
@@ -18,7 +18,7 @@ use burn::tensor::Shape;
 /// Encodes the active values of the input, row by row.
 pub(crate) fn encode(input: FlexTensor, _: FlexTensor, op: FirstOp) -> Encoded {
     let (input, g) = (input.to_contiguous(), op.conv.geometry);
-    let rows = Rows::of(Isa::detect(), values(&input), &g, plan::pitch(&g));
+    let rows = Rows::of(detect(), values(&input), &g, plan::pitch(&g));
     choice::report(&g, rows.images(), Some(rows.density(&g)), true, true);
     Encoded::new(rows)
 }
@@ -28,7 +28,7 @@ pub(crate) fn moments(input: Encoded, weight: FlexTensor, op: FirstOp) -> Vec<Op
     let (rows, weight) = (input.get::<Rows>(), weight.to_contiguous());
     let is_of_batch = op.fused.branches[0].norm.is_of_batch();
     let plan = Plan::new(&op, rows.images());
-    vec![is_of_batch.then(|| forward::moments(Isa::detect(), &plan, rows, values(&weight)))]
+    vec![is_of_batch.then(|| forward::moments(detect(), &plan, rows, values(&weight)))]
 }
 
 /// The spikes, after pooling, `[T·B, H, W, Co]`.
@@ -42,7 +42,7 @@ pub(crate) fn spikes(
     let (rows, weight, norm) = (input.get::<Rows>(), weight.to_contiguous(), contiguous(norm));
     let plan = Plan::new(&op, rows.images());
     let norm = norm_of(&norm, &statistics);
-    let spikes = forward::spikes(Isa::detect(), &op, &plan, rows, values(&weight), norm);
+    let spikes = forward::spikes(detect(), &op, &plan, rows, values(&weight), norm);
     let (height, width) = plan.out;
     from_vec(spikes, Shape::new([plan.batch * plan.steps.len(), height, width, plan.g.out]))
 }
@@ -54,7 +54,7 @@ pub(crate) fn sums(gradient: FlexTensor, layer: FirstSaved<Flex>) -> FirstSums {
         (input.get::<Rows>(), gradient.to_contiguous(), weight.to_contiguous(), contiguous(norm));
     let plan = Plan::new(&op, rows.images());
     let norm = norm_of(&norm, &statistics);
-    let (products, norm) = backward::sums(Isa::detect(), &op, &plan, rows, values(&weight), norm, values(&gradient));
+    let (products, norm) = backward::sums(detect(), &op, &plan, rows, values(&weight), norm, values(&gradient));
     FirstSums { weight: Encoded::new(products), norm }
 }
 
