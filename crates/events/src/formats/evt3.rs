@@ -74,7 +74,7 @@ struct Evt3 {
     high: High,
     /// The time that the overflows of TIME_HIGH make.
     overflowed: u64,
-    state: State,
+    state: Fields,
     vector: Vector,
     /// Events packed as x, polarity, y, TIME_LOW and TIME_HIGH, from bits 0, 11, 12, 23 and 35.
     packed: Box<[u64; BLOCK]>,
@@ -92,10 +92,10 @@ struct Vector {
 
 /// The fields that words set, each at its place in a packed event.
 #[derive(Clone, Copy, Default)]
-pub struct State {
-    pub y: u64,
-    pub low: u64,
-    pub high: u64,
+struct Fields {
+    y: u64,
+    low: u64,
+    high: u64,
 }
 
 impl Words for Evt3 {
@@ -104,7 +104,7 @@ impl Words for Evt3 {
 
     fn start(header: &Header, _: &[u8], literal: bool, place: Place<'_>) -> Result<Evt3> {
         VERSION.check(header, place)?;
-        let (high, state, packed) = (High::new(literal), State::default(), Box::new([0; BLOCK]));
+        let (high, state, packed) = (High::new(literal), Fields::default(), Box::new([0; BLOCK]));
         let (vector, isa) = (Vector::default(), Isa::best());
         Ok(Evt3 { high, overflowed: 0, state, vector, packed, n: 0, isa })
     }
@@ -154,8 +154,8 @@ impl Words for Evt3 {
 /// full; returns how many, the number of events and the new state. Without branches, because the
 /// order of the words is noise, and on its own, because everything must stay in registers.
 #[inline(never)]
-fn frequent(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: State) -> (usize, usize, State) {
-    let State { mut y, mut low, mut high } = state;
+fn frequent(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: Fields) -> (usize, usize, Fields) {
+    let Fields { mut y, mut low, mut high } = state;
     // No word is more than one event.
     let words = &words[..words.len().min(BLOCK - n.min(BLOCK))];
     let mut done = 0;
@@ -176,7 +176,7 @@ fn frequent(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: S
         n += usize::from(kind == ADDR_X);
         done += 1;
     }
-    (done, n, State { y, low, high })
+    (done, n, Fields { y, low, high })
 }
 
 /// Decodes vectors up to the first word that is none, or has an event beyond the last column, or
@@ -186,7 +186,7 @@ fn vectors(
     packed: &mut [u64; BLOCK],
     mut n: usize,
     words: &[[u8; 2]],
-    state: State,
+    state: Fields,
     mut vector: Vector,
 ) -> (usize, usize, Vector) {
     let base = state.high | state.low | state.y;

@@ -13,18 +13,18 @@
 use tickless_simd::InstructionSet;
 use tickless_simd::Isa;
 
-use super::{BLOCK, State};
+use super::{BLOCK, Fields};
 
 /// Decodes words as [`frequent`](super::frequent) does. May leave any number of words to it, and
 /// leaves all unless the set is AVX-512.
 #[inline]
-pub fn frequent(
+pub(super) fn frequent(
     isa: Isa,
     packed: &mut [u64; BLOCK],
     n: usize,
     words: &[[u8; 2]],
-    state: State,
-) -> (usize, usize, State) {
+    state: Fields,
+) -> (usize, usize, Fields) {
     match isa.set() {
         // SAFETY: an `Isa` is a set that the processor has.
         #[cfg(target_arch = "x86_64")]
@@ -37,7 +37,7 @@ pub fn frequent(
 mod avx512 {
     use std::arch::x86_64::*;
 
-    use super::super::{ADDR_X, ADDR_Y, BLOCK, HIGH, LOW, RARE, State, TIME_HIGH, TIME_LOW, Y};
+    use super::super::{ADDR_X, ADDR_Y, BLOCK, Fields, HIGH, LOW, RARE, TIME_HIGH, TIME_LOW, Y};
     use crate::formats::prefetch::prefetch_a_page_ahead;
 
     /// Sixteen words at a time. An event needs the last row and the last time before it: of the
@@ -45,7 +45,12 @@ mod avx512 {
     /// of leading zeros tells the lane of the last. Where there is none, the number selects the
     /// last lane of what the 16 words before came to.
     #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub fn words(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: State) -> (usize, usize, State) {
+    pub(in super::super) fn words(
+        packed: &mut [u64; BLOCK],
+        mut n: usize,
+        words: &[[u8; 2]],
+        state: Fields,
+    ) -> (usize, usize, Fields) {
         let up_to_lane: [u32; 16] = std::array::from_fn(|i| (2 << i) - 1);
         let up_to_lane = load_32(&up_to_lane);
         let last_lane = _mm512_set1_epi32(31);
@@ -102,7 +107,7 @@ mod avx512 {
             }
         }
         let last = |lanes| _mm512_cvtsi512_si32(_mm512_permutexvar_epi32(last_lane, lanes)) as u32;
-        (done, n, State { y: last(y).into(), low: u64::from(last(low)) << LOW, high })
+        (done, n, Fields { y: last(y).into(), low: u64::from(last(low)) << LOW, high })
     }
 
     /// Sixteen numbers of 16 bits as numbers of 32 bits.
