@@ -95,10 +95,12 @@ pub(crate) fn flatten(net: &Network, weights: &Weights, options: &CompileOptions
     Ok(flat)
 }
 
-/// Whether every source has one edge and every target hears one.
+/// Whether at most one edge leaves every source and at most one ends at every target.
 fn is_chain(flat: &FlatNetwork, edges: &[Edge]) -> bool {
-    let one = |target: usize| edges.iter().filter(|e| e.target == target).count() <= 1;
-    flat.input_edges.len() <= 1 && flat.rules.iter().all(|r| r.edges.len() <= 1) && (0..flat.rules.len()).all(one)
+    let has_one_source = |target: usize| edges.iter().filter(|e| e.target == target).count() <= 1;
+    flat.input_edges.len() <= 1
+        && flat.rules.iter().all(|r| r.edges.len() <= 1)
+        && (0..flat.rules.len()).all(has_one_source)
 }
 
 /// Places are kept in 16 bits a coordinate.
@@ -109,7 +111,8 @@ fn addressable(name: &str, shape: Shape) -> Result<Shape> {
     Ok(shape)
 }
 
-/// Who reads the input (first) and each node, in node order; twice where a merge reads it twice.
+/// The consumers of the input (first) and of each node, in node order; a merge that reads a node twice
+/// is listed twice.
 fn readers(net: &Network) -> Vec<Vec<usize>> {
     let mut all = vec![Vec::new(); net.nodes().len() + 1];
     for (i, node) in net.nodes().iter().enumerate() {
@@ -127,8 +130,8 @@ fn slot(id: NodeId) -> usize {
     }
 }
 
-/// What tells one table from another: weighted node, poolings merged into it, scale. Where no layer
-/// has weights, the channels stand in place of the node.
+/// Paths with an equal key share a table: weighted node, channels, poolings merged into it, scale. The
+/// channels matter only if no layer of the path has weights.
 type TableKey = (Option<usize>, usize, Vec<(usize, usize, usize)>, u64);
 
 struct Maker<'a> {

@@ -51,7 +51,7 @@ where
     let finished = AtomicUsize::new(0);
     // Recordings behind the first failure need not run; those before it must, to find a lower one.
     let failed = AtomicUsize::new(usize::MAX);
-    let one = |index: usize| -> Option<Result<Outcome>> {
+    let run_one = |index: usize| -> Option<Result<Outcome>> {
         if cancel.load(Ordering::Relaxed) || index > failed.load(Ordering::Relaxed) {
             return None;
         }
@@ -72,7 +72,7 @@ where
             }
         }
     };
-    let results: Vec<Option<Result<Outcome>>> = (0..total).into_par_iter().map(one).collect();
+    let results: Vec<Option<Result<Outcome>>> = (0..total).into_par_iter().map(run_one).collect();
     let mut outcomes = Vec::with_capacity(total);
     for result in results.into_iter().flatten() {
         outcomes.push(result?);

@@ -25,7 +25,7 @@ use crate::layer::{self, Potentials};
 use crate::pass::{Carried, Pass, carry};
 use std::ops::Range;
 
-/// All that a session remembers of the network.
+/// The state of a network in one session.
 #[derive(Debug, Clone)]
 pub(crate) struct NetworkState {
     /// One a layer, and one more for a readout that accumulates.
@@ -63,7 +63,7 @@ impl NetworkState {
     }
 }
 
-/// Hears the spikes of a layer as they are fired, many at a time.
+/// Receives the spikes of a layer as they are fired, many per call.
 pub(crate) trait Hear {
     fn hear(&mut self, layer: usize, fired: &[Hop]);
 }
@@ -73,7 +73,8 @@ impl Hear for () {
     fn hear(&mut self, _: usize, _: &[Hop]) {}
 }
 
-/// Carries a list of events along the edges that leave their source, and all that follows.
+/// Carries a list of events along the edges that leave their source, and carries on all spikes that
+/// they cause.
 pub(crate) fn deliver<H: Hear>(
     flat: &FlatNetwork,
     memory: &mut NetworkState,
@@ -89,23 +90,24 @@ pub(crate) fn deliver<H: Hear>(
         return;
     }
     for hop in hops {
-        let one = [Hop { spikes: 1, ..*hop }];
+        let single = [Hop { spikes: 1, ..*hop }];
         for _ in 0..hop.spikes {
             for edge in &flat.edges[edges.clone()] {
-                along(flat, memory, hear, edge, &one, times);
+                along(flat, memory, hear, edge, &single, times);
             }
         }
     }
 }
 
-/// The neuron that fires by itself next: (moment in µs, layer, rank). Of one moment the lowest
-/// layer's goes first.
+/// The neuron that fires next without an input event: (time in µs, layer, rank). If several fire at
+/// the same µs, the one of the lowest layer comes first.
 pub(crate) fn next_due(flat: &FlatNetwork, memory: &NetworkState) -> Option<(u64, usize, usize)> {
     let all = flat.timed.iter().filter_map(|&l| memory.layers[l].due.first().map(|(us, rank)| (us, l, rank)));
     all.min()
 }
 
-/// Lets the neuron of this layer and rank fire by itself at `t_us`; gives its spikes, if it does.
+/// Lets the neuron of this layer and rank fire at `t_us` without an input event. Returns its spikes,
+/// or `None` if it does not fire.
 pub(crate) fn fire_due(
     flat: &FlatNetwork,
     memory: &mut NetworkState,
@@ -122,7 +124,8 @@ pub(crate) fn fire_due(
     Some(hop)
 }
 
-/// Carries the spikes of one neuron that fired by itself at `t_us`, and all that follows.
+/// Carries the spikes of one neuron that fired at `t_us` without an input event, and all spikes that
+/// they cause.
 pub(crate) fn deliver_due<H: Hear>(
     flat: &FlatNetwork,
     memory: &mut NetworkState,
@@ -134,8 +137,8 @@ pub(crate) fn deliver_due<H: Hear>(
     each(flat, memory, hear, l, &[hop], &[t_us]);
 }
 
-/// Carries a list of events along one edge. The target's queue is taken out meanwhile: a layer's
-/// spikes never come back to it.
+/// Carries a list of events along one edge. The target's queue is moved out of the state meanwhile,
+/// which is possible because no spike of a layer ever comes back to it.
 fn along<H: Hear>(
     flat: &FlatNetwork,
     memory: &mut NetworkState,
@@ -167,13 +170,13 @@ fn along<H: Hear>(
     memory.ops += done.ops;
 }
 
-/// Depth first: each spike is heard, then carried to the end, before the next.
+/// Depth first: passes each spike to `hear`, then carries it to the end, before the next.
 fn each<H: Hear>(flat: &FlatNetwork, memory: &mut NetworkState, hear: &mut H, l: usize, fired: &[Hop], times: &[u64]) {
     for hop in fired {
-        let one = [Hop { spikes: 1, ..*hop }];
+        let single = [Hop { spikes: 1, ..*hop }];
         for _ in 0..hop.spikes {
-            hear.hear(l, &one);
-            deliver(flat, memory, hear, flat.rules[l].edges.clone(), &one, times);
+            hear.hear(l, &single);
+            deliver(flat, memory, hear, flat.rules[l].edges.clone(), &single, times);
         }
     }
 }

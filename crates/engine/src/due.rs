@@ -1,10 +1,10 @@
-//! Neurons that will fire by themselves, the earliest first.
+//! The queue of neurons that will fire without an input event, the earliest first.
 //!
-//! A binary heap with at most one entry a neuron: an event that changes a neuron's moment moves
-//! its entry, so that the memory never grows. Of neurons that are due at one µs the lowest rank
-//! goes first; ranks are in (channel, y, x) order.
+//! It is a binary heap with at most one entry per neuron. An event that changes when a neuron is due
+//! moves the entry of that neuron, so the memory never grows. If several neurons are due at the same
+//! µs, the one of lowest rank fires first; ranks are in (channel, y, x) order.
 
-/// Marks a neuron that is not in the heap.
+/// The slot of a neuron that is not in the heap.
 const NONE: u32 = u32::MAX;
 
 /// The queue of one layer.
@@ -19,12 +19,12 @@ pub(crate) struct Due {
 }
 
 impl Due {
-    /// Of so many neurons, none of which is due.
+    /// The queue of `n` neurons, none of which is due.
     pub fn new(neurons: usize) -> Self {
         Self { at_us: vec![0; neurons], slot: vec![NONE; neurons], heap: Vec::with_capacity(neurons) }
     }
 
-    /// Sets or takes back when neuron `rank` is due.
+    /// Sets when neuron `rank` is due; `None` removes it from the queue.
     pub fn set(&mut self, rank: usize, due_us: Option<u64>) {
         let slot = self.slot[rank];
         match due_us {
@@ -50,12 +50,12 @@ impl Due {
         }
     }
 
-    /// The earliest moment and its neuron.
+    /// When the next neuron is due in µs, and its rank.
     pub fn first(&self) -> Option<(u64, usize)> {
         self.heap.first().map(|&rank| (self.at_us[rank as usize], rank as usize))
     }
 
-    /// No neuron is due.
+    /// Removes all neurons from the queue.
     pub fn clear(&mut self) {
         for rank in self.heap.drain(..) {
             self.slot[rank as usize] = NONE;

@@ -8,14 +8,15 @@
 //!
 //! with k the pooling before the weights. A linear layer is the convolution whose kernel covers
 //! the whole map, an unweighted connection the 1×1 convolution with one channel a group; so one
-//! loop serves all. Where a source position's weights and targets lie does not depend on the
-//! event, so it stands in a [`Footprint`] for each, made once. The tables are ordered so that a row
+//! loop serves all. Where the weights and targets of a source position lie does not depend on the
+//! event, so each position has a [`Footprint`], computed once. The tables are ordered so that a row
 //! of targets has its weights in a row too ([`crate::table`]): an event is a few additions of one
 //! contiguous vector to another.
 
 use crate::kernel::BLOCK;
 
-/// What an event at one source position does, whatever its channel.
+/// The targets of an event at one source position and where their weights lie, apart from the part
+/// that depends on the event's channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(align(32))]
 pub(crate) struct Footprint {
@@ -47,7 +48,7 @@ impl Footprint {
 /// One linear connection from a source (the input or a spiking layer) to a target.
 #[derive(Debug, Clone)]
 pub(crate) struct Edge {
-    /// The spiking layer that hears it; their number for the readout.
+    /// Index of the target among the spiking layers; their number for the readout.
     pub target: usize,
     /// Which weight table.
     pub table: usize,
@@ -61,7 +62,7 @@ pub(crate) struct Edge {
     pub width: usize,
     /// Channels of the target.
     pub channels: usize,
-    /// Whether what any event reaches is one patch ([`crate::kernel::Patch`]).
+    /// Whether the targets of every event form one patch (`pass/patch.rs`).
     pub whole: bool,
     /// Potentials of a target row.
     pub row_state: usize,

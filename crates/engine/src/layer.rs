@@ -12,13 +12,14 @@
 //!
 //! Source: Du et al., ICLR 2025 (arXiv 2503.17394), and sinabs' IAF, with one event a
 //! step. Potentials are f32, as in training, or 16-bit integers. LayerState lies as `[y][x][c]`, so that
-//! one event adds contiguous weights to contiguous state. A neuron that no event reaches is left
-//! alone: it does not decay, fire or meet its limit. What an event does is in `pass.rs`.
+//! one event adds contiguous weights to contiguous state. The engine does not touch a neuron that no
+//! event reaches: such a neuron does not decay, fire or meet its limit. `pass/` has the loop over
+//! events.
 //!
 //! The above is the fast form, for neurons whose state is the membrane alone
-//! ([`Neuron::is_plain`]). Neurons with a synaptic current or an adaptive threshold take the
+//! ([`Neuron::is_plain`]). Neurons with a synaptic current or an adaptive threshold use the
 //! general form, [`tickless_neuron::between`]: all their variables decay exactly, and the layer
-//! keeps a queue of the moments at which they fire by themselves (`Due`).
+//! keeps a queue of the times at which they fire without an input event (`Due`).
 
 use crate::decay::Decay;
 use crate::due::Due;
@@ -36,7 +37,7 @@ use tickless_simd::Aligned;
 /// Spikes that wait for the next layer at most, beyond those of one event.
 const QUEUE: usize = 1024;
 
-/// What a layer's neurons do, and where their spikes go.
+/// The constants of a layer's neurons, and the edges that leave it.
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub shape: Shape,
@@ -88,15 +89,15 @@ pub(crate) enum Potentials {
     Timed(Vec<Memory>),
 }
 
-/// What a layer's neurons remember.
+/// The state of a layer.
 #[derive(Debug, Clone)]
 pub(crate) struct LayerState {
     pub potentials: Potentials,
     /// When an event last reached each cell, in µs; empty without a leak.
     pub hit_us: Vec<u64>,
-    /// Which neurons fire by themselves, and when; empty in the fast form.
+    /// When neurons fire without an input event; empty in the fast form.
     pub due: Due,
-    /// Spikes on their way to the next layers. Taken out while they are carried on.
+    /// Spikes on their way to the next layers. Moved out of the state while a pass carries them on.
     pub queue: Vec<Hop>,
 }
 
@@ -173,7 +174,7 @@ impl Rule {
         }
     }
 
-    /// Takes notice of an edge that ends here.
+    /// Adapts the rule to an edge that ends at this layer.
     pub fn hear(&mut self, edge: &Edge) {
         if let Some(decay) = &mut self.decay {
             decay.cell = gcd(decay.cell, edge.width);

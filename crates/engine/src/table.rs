@@ -1,4 +1,4 @@
-//! Weights in the engine's order: what an event adds lies in a row.
+//! Weights in the engine's order: the weights that an event adds are contiguous.
 //!
 //! ```text
 //! [phase of ky][phase of kx][c_in][ky of that phase, falling][kx of that phase, falling][c_out/groups]

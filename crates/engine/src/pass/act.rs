@@ -1,4 +1,4 @@
-//! What an event does to the neurons that it reaches, for each kind of numbers and of leak.
+//! The update of the neurons that an event reaches, for each type of potential and each leak.
 //!
 //! A trait with `#[inline(always)]` methods and no closures, because only such methods are sure to be
 //! compiled for the instructions of the loop around them.
@@ -11,31 +11,32 @@ use tickless_neuron::between::burst;
 use tickless_neuron::quantised;
 use tickless_neuron::step::settled;
 
-/// What the events of a pass do to neurons whose potentials are `V` and weights `W`.
+/// The update of neurons whose potentials are `V` and whose weights are `W`.
 pub(crate) trait Act {
     type V;
     type W: Copy;
 
-    /// Whether it asks for the time.
+    /// Whether `add` uses the time.
     const TIMED: bool;
 
-    /// Most neurons that `add` takes.
+    /// The most neurons per call of `add`.
     #[inline(always)]
     fn block(&self) -> usize {
         BLOCK
     }
 
-    /// The cell of neurons that this one of the layer belongs to; 0 where there are none.
+    /// The cell that neuron `at` of the layer belongs to; 0 if the layer has no cells. The neurons of a
+    /// cell share the time of their last event.
     #[inline(always)]
     fn cell(&self, _: usize) -> usize {
         0
     }
 
-    /// Adds weights to potentials, both from place `k` of a row of targets on whose first cell is
-    /// `cell`; gives the mask of those that fire.
+    /// Adds weights to potentials, both from offset `k` of a row of targets whose first cell is
+    /// `cell`. Returns the mask of the neurons that fire.
     fn add(&mut self, v: &mut [Self::V], w: &[Self::W], k: usize, cell: usize, t_us: u64) -> u64;
 
-    /// What is left of a neuron that fires, and how often it does.
+    /// Resets a neuron that fires and returns its number of spikes.
     fn fire(&self, v: &mut Self::V) -> u32;
 }
 
@@ -47,14 +48,15 @@ pub(super) struct Plain<'a, K> {
 }
 
 /// Float potentials with a leak, a whole number of cells a block. `CELL` is how many neurons a cell
-/// has, so that the loop over them is laid out beforehand; 0 for any other number.
+/// has if it is known at compile time, so that the compiler unrolls the loop over them; 0 for any other
+/// number.
 pub(super) struct Leaky<'a, K, const CELL: usize> {
     pub plain: Plain<'a, K>,
     pub decay: Tables<'a>,
     pub hit_us: &'a mut [u64],
 }
 
-/// The same where a cell is larger than a block: blocks that part a cell share its factor.
+/// The same if a cell is larger than a block: the blocks of one cell share its factor.
 pub(super) struct Parted<'a, K> {
     leaky: Leaky<'a, K, 0>,
     factor: f32,

@@ -1,4 +1,4 @@
-//! Who fires after an event, how often, and in which order.
+//! The spikes of the neurons that fire after an event: how many, and in which order.
 
 use super::act::Act;
 use super::patch::Patch;
@@ -19,10 +19,10 @@ pub(super) struct Fires<'a> {
 }
 
 impl Fires<'_> {
-    /// Lets those fire whom the masks of the patch's blocks name.
+    /// Fires the neurons whose bits are set in the masks of the patch's blocks.
     ///
-    /// One loop over all of them, so that their number is one guess of the processor's; and a function
-    /// of its own, so that the loop over events keeps its numbers in registers.
+    /// One loop runs over all of them, so that the processor predicts only one number of iterations.
+    /// It is a function of its own, so that the loop over events keeps its numbers in registers.
     #[inline(never)]
     pub fn emit<A: Act>(&self, act: &A, v: &mut [A::V], masks: &mut [u64], out: &mut Vec<Hop>) {
         let Fires { patch, block, target, row_target, lanes, cause } = *self;
@@ -42,8 +42,8 @@ impl Fires<'_> {
     }
 }
 
-/// Sorts the neurons that one event made fire; mostly they are none or few. Their order is as hard
-/// to foresee as their number, so the few are sorted without branches.
+/// Sorts the spikes of one event by place. There are mostly none or few, and branches on their order
+/// would be mispredicted, so up to four are sorted without branches.
 #[inline(always)]
 pub(super) fn in_order(fired: &mut [Hop]) {
     match fired {
@@ -68,8 +68,8 @@ pub(super) fn in_order(fired: &mut [Hop]) {
 /// Swaps two if they are out of order.
 #[inline(always)]
 fn swap(a: &mut Hop, b: &mut Hop) {
-    let wrong = u64::from(a.place > b.place).wrapping_neg();
-    let (place, spikes) = ((a.place ^ b.place) & wrong, (a.spikes ^ b.spikes) & wrong as u32);
+    let mask = u64::from(a.place > b.place).wrapping_neg();
+    let (place, spikes) = ((a.place ^ b.place) & mask, (a.spikes ^ b.spikes) & mask as u32);
     (a.place, b.place) = (a.place ^ place, b.place ^ place);
     (a.spikes, b.spikes) = (a.spikes ^ spikes, b.spikes ^ spikes);
 }

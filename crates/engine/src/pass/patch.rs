@@ -1,7 +1,9 @@
 //! The neurons that one event reaches, as rows of potentials with a row of weights for each.
 //!
-//! All limits are checked once for the whole patch, not at every row: on small networks the checks
-//! cost more than the additions.
+//! The bounds are checked once for the whole patch instead of at every row, because on small networks
+//! the checks cost more than the additions.
+//!
+//! Unsafe: slices of rows that the checks have shown to lie inside.
 
 use super::act::Act;
 use crate::kernel::BLOCK;
@@ -23,8 +25,8 @@ pub(crate) struct Patch {
     pub row_weights: usize,
 }
 
-/// Adds a patch's weights to its potentials, row by row in blocks of at most `block`, and keeps for
-/// each block who fires. Gives the number of blocks and the union of their masks.
+/// Adds a patch's weights to its potentials, row by row in blocks of at most `block`. Writes to `masks`
+/// which neurons of each block fire; returns the number of blocks and the union of their masks.
 ///
 /// # Panics
 /// If the patch lies outside the layer or the table, or has more than [`BLOCK`] blocks.

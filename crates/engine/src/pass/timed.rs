@@ -1,8 +1,8 @@
 //! The general form of the loop over events: neurons with a synaptic current or an adaptive
 //! threshold ([`tickless_neuron::between`]), one at a time.
 //!
-//! Every neuron that an event reaches decays to the event's time, takes its weight and gets a new
-//! moment at which it fires by itself.
+//! Every neuron that an event reaches decays to the event's time and receives its weight; then the
+//! time at which it fires without an input is computed anew.
 
 use super::{Carried, Walk, in_order};
 use crate::due::Due;
