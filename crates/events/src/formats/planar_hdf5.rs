@@ -241,7 +241,7 @@ impl Column {
                     };
                     let raw = file.range(chunk.address, chunk.bytes, "a chunk")?;
                     let most = elements.saturating_mul(size);
-                    let bytes = hdf5::decoded(file, &self.dataset, chunk, raw, most)?;
+                    let bytes = hdf5::decoded(file, &self.dataset.filters, chunk, raw, most)?;
                     let wanted = left.min(*elements);
                     let Some(values) = usize::try_from(wanted * size).ok().and_then(|n| bytes.get(..n)) else {
                         let problem =

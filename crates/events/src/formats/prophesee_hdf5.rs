@@ -131,7 +131,7 @@ impl Reader {
             return self.members.decode(&source, wanted, out);
         }
         let most = size.saturating_mul(self.members.size as u64);
-        let bytes = hdf5::decoded(file, &self.events, chunk, raw, most)?;
+        let bytes = hdf5::decoded(file, &self.events.filters, chunk, raw, most)?;
         let source = Source { file, address: chunk.address, bytes: &bytes, packed: true };
         self.members.decode(&source, wanted, out)
     }

@@ -10,14 +10,15 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use super::decoder::{Container, Decoder, Reading};
-use super::detect::{HEAD, Probe, detect};
+use super::detect::detect;
+use super::probe::{HEAD, Probe};
 use super::{Axes, EventStream, Format, ReadOptions};
 use crate::progress::{Progress, Silent};
 use crate::source::{self, Bytes};
 use crate::{Columns, Error, Result, Sensor};
 
 /// Number of bytes that are read at a time.
-pub(super) const CHUNK: usize = super::records::PIECE;
+pub(super) const CHUNK: usize = super::decoder::PIECE;
 /// Number of decoded bytes after which the pages of a mapped file are released to the system.
 const RELEASE: usize = 4 << 20;
 /// For a file with random access, all mapped pages are released each time this many events have

@@ -6,11 +6,8 @@
 //! [`Decoder`]: it keeps the incomplete record at the end of a chunk, and counts bytes for error
 //! messages. Complete records are decoded without copying them.
 
-use super::decoder::Decoder;
+use super::decoder::{Decoder, PIECE};
 use crate::{Columns, Error, Result, Sensor};
-
-/// Number of bytes decoded at a time; they and their events stay in the second-level cache.
-pub(super) const PIECE: usize = 64 << 10;
 
 /// The location of a byte slice, for error messages.
 #[derive(Debug, Clone, Copy)]

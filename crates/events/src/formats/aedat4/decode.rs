@@ -5,7 +5,7 @@ use super::flat::Place;
 use super::header::{self, Header, Stream};
 use super::unpack::Unpacker;
 use super::{Compression, MAGIC};
-use crate::formats::records::PIECE;
+use crate::formats::decoder::PIECE;
 use crate::formats::streams::choose;
 use crate::formats::{Decoder, StreamInfo};
 use crate::{Columns, Error, Result, Sensor};
