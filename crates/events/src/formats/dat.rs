@@ -16,7 +16,7 @@ use super::clock::Clock;
 use super::encoder::EventEncoder;
 use super::prefetch::prefetch_a_page_ahead;
 use super::prophesee::{Headed, Header, Words};
-use super::records::{Place, RecordDecoder};
+use super::records::{RecordDecoder, SliceOrigin};
 use super::{Encoder, Fit, Format, Heed, Probe, Reading};
 use crate::{Columns, Result, Sensor};
 
@@ -56,13 +56,17 @@ impl Words for Dat {
     const WORD: usize = RECORD;
     const WHAT: &'static str = "the last event";
 
-    fn start(header: &Header, prefix: &[u8], literal: bool, place: Place<'_>) -> Result<Dat> {
+    fn start(header: &Header, prefix: &[u8], literal: bool, place: SliceOrigin<'_>) -> Result<Dat> {
         let version = match header.get("Version") {
             Some("2") => Version::Two,
             Some("1") => Version::One,
             other => {
                 let problem = format!("the header states version `{}`", other.unwrap_or("(nothing)"));
-                return Err(Place { at: 0, ..place }.error(0, problem, "known are `% Version 1` and `% Version 2`"));
+                return Err(SliceOrigin { at: 0, ..place }.error(
+                    0,
+                    problem,
+                    "known are `% Version 1` and `% Version 2`",
+                ));
             }
         };
         match *prefix {
@@ -75,7 +79,7 @@ impl Words for Dat {
         }
     }
 
-    fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
+    fn words(&mut self, bytes: &[u8], _: SliceOrigin<'_>, out: &mut Columns) -> Result<()> {
         // The widths are constants, so that the compiler vectorises the loop for each version.
         let (records, _) = bytes.as_chunks::<RECORD>();
         let clock = &mut self.clock;

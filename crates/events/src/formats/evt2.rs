@@ -17,7 +17,7 @@ use super::encoder::EventEncoder;
 use super::evt::{High, Version};
 use super::prefetch::prefetch_a_page_ahead;
 use super::prophesee::{Headed, Header, Words};
-use super::records::{Place, RecordDecoder};
+use super::records::{RecordDecoder, SliceOrigin};
 use super::{Encoder, Format, Heed, Reading};
 use crate::columns::Slots;
 use crate::{Columns, Result, Sensor};
@@ -52,12 +52,12 @@ impl Words for Evt2 {
     const WORD: usize = 4;
     const WHAT: &'static str = "the last word";
 
-    fn start(header: &Header, _: &[u8], literal: bool, place: Place<'_>) -> Result<Evt2> {
+    fn start(header: &Header, _: &[u8], literal: bool, place: SliceOrigin<'_>) -> Result<Evt2> {
         VERSION.check(header, place)?;
         Ok(Evt2 { high: High::new(literal), isa: Isa::best() })
     }
 
-    fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
+    fn words(&mut self, bytes: &[u8], _: SliceOrigin<'_>, out: &mut Columns) -> Result<()> {
         let (words, _) = bytes.as_chunks::<4>();
         decode(words, &mut self.high, self.isa, out);
         Ok(())

@@ -31,7 +31,7 @@ use super::block::{COUNTS, LANES};
 use super::encoder::{Encoder, refuse};
 use super::evt::{High, Version, run};
 use super::prophesee::{Headed, Header, Words};
-use super::records::{Place, RecordDecoder};
+use super::records::{RecordDecoder, SliceOrigin};
 use super::{Format, Heed, Reading};
 use crate::{Columns, Event, Result, Sensor};
 
@@ -102,14 +102,14 @@ impl Words for Evt3 {
     const WORD: usize = 2;
     const WHAT: &'static str = "the last word";
 
-    fn start(header: &Header, _: &[u8], literal: bool, place: Place<'_>) -> Result<Evt3> {
+    fn start(header: &Header, _: &[u8], literal: bool, place: SliceOrigin<'_>) -> Result<Evt3> {
         VERSION.check(header, place)?;
         let (high, state, packed) = (High::new(literal), Fields::default(), Box::new([0; BLOCK]));
         let (vector, isa) = (Vector::default(), Isa::best());
         Ok(Evt3 { high, overflowed: 0, state, vector, packed, n: 0, isa })
     }
 
-    fn words(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
+    fn words(&mut self, bytes: &[u8], place: SliceOrigin<'_>, out: &mut Columns) -> Result<()> {
         let (mut words, _) = bytes.as_chunks::<2>();
         if self.high.base_us.is_none() {
             let Some(first) = words.iter().position(|&w| u16::from_le_bytes(w) >> 12 == TIME_HIGH) else {
@@ -456,12 +456,12 @@ mod tests {
             let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
             let cut = 2 * cut.min(words.len());
             let decoded: Vec<_> = Isa::available().into_iter().map(|isa| {
-                let place = Place { file: "a.raw", at: 0 };
+                let place = SliceOrigin { file: "a.raw", at: 0 };
                 let (header, _) = Header::of(&super::super::Probe::whole(b"% evt 3.0\n"));
                 let (mut evt3, mut out) = (Evt3::start(&header, &[], false, place).unwrap(), Columns::new());
                 evt3.isa = isa;
                 let result = evt3.words(&bytes[..cut], place, &mut out).and_then(|()| {
-                    evt3.words(&bytes[cut..], Place { at: cut as u64, ..place }, &mut out)
+                    evt3.words(&bytes[cut..], SliceOrigin { at: cut as u64, ..place }, &mut out)
                 });
                 (result.map_err(|e| e.to_string()), out)
             }).collect();

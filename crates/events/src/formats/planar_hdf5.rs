@@ -20,7 +20,7 @@ use std::collections::HashSet;
 
 use super::hdf5::{self, Dataset, File, Layout};
 use super::streams::choose;
-use super::values::{self, Number, Place};
+use super::values::{self, Number, ValueBytes};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, StreamInfo, TimeUnit};
 use crate::{Columns, Error, Result, Sensor};
 
@@ -258,9 +258,9 @@ impl Column {
     }
 
     /// Where the elements in the buffer are.
-    fn place<'a>(&'a self, file: &'a str) -> Place<'a> {
+    fn place<'a>(&'a self, file: &'a str) -> ValueBytes<'a> {
         let step = self.number.size();
-        Place { file, bytes: &self.buffer, base: 0, packed: false, first: self.taken, step, what: self.what }
+        ValueBytes { file, bytes: &self.buffer, base: 0, packed: false, first: self.taken, step, what: self.what }
     }
 
     /// An error at a byte of the buffer, as one at an event: `done` events came before it.

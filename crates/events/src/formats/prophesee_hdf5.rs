@@ -15,7 +15,7 @@
 mod write;
 
 use super::hdf5::{self, Class, Dataset, Datatype, File, Layout};
-use super::values::{self, Number, Place};
+use super::values::{self, Number, ValueBytes};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit, ecf, planar_hdf5, shd};
 use crate::{Columns, Error, Result, Sensor};
 
@@ -191,7 +191,7 @@ impl Members {
         let Source { file, bytes, packed, .. } = *source;
         let place = |(first, _): (usize, Number), what: &'static str| {
             let base = file.offset_of(source.address);
-            Place { file: file.name(), bytes, base, packed, first, step: self.size, what }
+            ValueBytes { file: file.name(), bytes, base, packed, first, step: self.size, what }
         };
         let before = out.len();
         let slots = out.grow(n.min(bytes.len() / self.size.max(1)));

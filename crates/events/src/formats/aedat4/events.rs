@@ -5,7 +5,7 @@ mod wide;
 
 use tickless_simd::{Isa, Loop};
 
-use super::flat::{Place, Table};
+use super::flat::{Origin, Table};
 use super::unpack::Unpacked;
 use crate::{Columns, Result};
 
@@ -14,7 +14,7 @@ const EVENT: usize = 16;
 const BLOCK: usize = 1024;
 
 /// Appends the events of a decompressed packet.
-pub fn append(unpacked: Unpacked<'_>, place: Place<'_>, out: &mut Columns) -> Result<()> {
+pub fn append(unpacked: Unpacked<'_>, place: Origin<'_>, out: &mut Columns) -> Result<()> {
     let unpacked = unpacked.map_err(|problem| place.fault(problem))?;
     let elements = Table::root(unpacked, *b"EVTS", place)?.vector(0, EVENT)?;
     add(elements, out).map_err(|problem| place.fault(problem))
