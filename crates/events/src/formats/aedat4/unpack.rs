@@ -1,7 +1,9 @@
 //! Decompresses packets of LZ4 frames (`frame.rs`) and ZSTD frames into buffers that are reused.
 
 use super::Compression;
-use super::frame::{self, Frames, MOST};
+#[cfg(feature = "zstd")]
+use super::frame::MOST;
+use super::frame::{self, Frames};
 
 /// The bytes of a packet, or a description of what is wrong with it.
 pub type Unpacked<'a> = Result<&'a [u8], String>;
