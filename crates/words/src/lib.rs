@@ -35,6 +35,13 @@ pub struct UnknownWord {
     pub known: Vec<&'static str>,
 }
 
+impl UnknownWord {
+    /// The error of `word`, which names no `what`.
+    pub fn new(what: &'static str, word: &str, known: Vec<&'static str>) -> Self {
+        Self { what, word: word.to_owned(), known }
+    }
+}
+
 /// The value of `known` that `word` names; `what` says in the error what it was to name.
 ///
 /// # Errors
@@ -44,11 +51,11 @@ pub fn find<T: Copy>(
     word: &str,
     known: &[(&'static str, T)],
 ) -> std::result::Result<T, UnknownWord> {
-    known.iter().find(|k| k.0 == word).map(|k| k.1).ok_or_else(|| UnknownWord {
-        what,
-        word: word.to_owned(),
-        known: known.iter().map(|k| k.0).collect(),
-    })
+    known
+        .iter()
+        .find(|k| k.0 == word)
+        .map(|k| k.1)
+        .ok_or_else(|| UnknownWord::new(what, word, known.iter().map(|k| k.0).collect()))
 }
 
 /// Gives an enum without fields its words: see the [crate](crate).
