@@ -35,9 +35,7 @@ fn of_training(error: &tickless_train::Error) -> Option<String> {
         Error::SeveralDevices { .. } => "only `tickless train` takes several as `--device`",
         Error::NotARun { .. } => "`tickless train RECIPE` makes one",
         Error::Unfinished { .. } => "the command that began it finishes it (`train` and `finetune` with `--resume`)",
-        Error::DamagedWeights { .. } => {
-            "the command that made it makes it again (`train` and `finetune` with `--resume`)"
-        }
+        Error::DamagedWeights { .. } => "`train` and `finetune` do so with `--resume`",
         Error::Busy { .. } => "`--output` names another",
         _ => return None,
     };

@@ -156,7 +156,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The weights of a run are damaged.
-    #[error("{}: damaged ({problem}); delete the file, and let the training that made it make it again", path.display())]
+    #[error("{}: damaged ({problem}); delete it, and the training that made it makes it again", path.display())]
     DamagedWeights {
         /// The file.
         path: PathBuf,
