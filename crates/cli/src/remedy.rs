@@ -31,7 +31,7 @@ fn of_training(error: &tickless_train::Error) -> Option<String> {
             return Some(format!("build with `--features {feature}`, or use `--device cpu`"));
         }
         Error::Images { .. } => SETS_OF_RECORDINGS,
-        Error::Device { .. } => "`--device` names it, and `--device cpu` is always there",
+        Error::Device { .. } => "`--device cpu` is always there, and `--threads` says how much of it computes",
         Error::SeveralDevices { .. } => "only `tickless train` takes several as `--device`",
         Error::NotARun { .. } => "`tickless train RECIPE` makes one",
         Error::Unfinished { .. } => "the command that began it finishes it (`train` and `finetune` with `--resume`)",

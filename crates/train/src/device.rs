@@ -78,9 +78,7 @@ impl Name {
         };
         match index.map(str::parse) {
             None => Ok(Self { kind, index: None }),
-            Some(_) if kind == Kind::Cpu => {
-                wrong("the CPU is one device; the number of threads says how much of it computes".into())
-            }
+            Some(_) if kind == Kind::Cpu => wrong("the CPU is one device; it has no number".into()),
             Some(Ok(index)) => Ok(Self { kind, index: Some(index) }),
             Some(Err(_)) => wrong(format!("a device of several is named by its number, e.g. `{}:0`", kind.name())),
         }
@@ -95,7 +93,7 @@ impl Name {
                 Ok((0..workers).map(|index| Self { kind: *kind, index: Some(index) }).collect())
             }
             _ if all.len() != workers => {
-                wrong(format!("is for {} of {workers} workers: name one device for each, or only the kind", all.len()))
+                wrong(format!("names {} for {workers} workers: name one device for each, or only the kind", all.len()))
             }
             [first, ..] if all.iter().any(|n| n.kind != first.kind) => {
                 wrong("name devices of one kind, so that their workers' weights stay equal to the bit".to_owned())
@@ -222,7 +220,9 @@ mod tests {
         let name = |kind, index| Name { kind, index };
         assert_eq!(Name::parse("cuda:1").unwrap(), name(Kind::Cuda, Some(1)));
         assert_eq!(Name::parse("wgpu").unwrap(), name(Kind::Wgpu, None));
-        for (text, word) in [("cuda:", "cuda:0"), ("cuda:-1", "cuda:0"), ("wgpu:one", "wgpu:0"), ("cpu:0", "threads")] {
+        for (text, word) in
+            [("cuda:", "cuda:0"), ("cuda:-1", "cuda:0"), ("wgpu:one", "wgpu:0"), ("cpu:0", "one device")]
+        {
             assert!(said(Name::parse(text)).contains(word), "{text}");
         }
         assert!(said(Name::parse("cudo:1")).contains("did you mean `cuda`"));

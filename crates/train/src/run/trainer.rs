@@ -146,7 +146,7 @@ impl<'a> Trainer<'a> {
         let (batch, workers) = (self.plan.batch, ranks.size());
         if batch < workers {
             let problem =
-                format!("= {batch} samples cannot be shared by {workers} workers: raise it, or start fewer workers");
+                format!("= {batch} samples cannot be shared by {workers} workers: raise `train.batch`, or start fewer");
             return Err(Error::Recipe { key: "train.batch", problem });
         }
         Ok(Self { model: self.model.with_ranks(ranks), ..self })
