@@ -72,7 +72,7 @@ pub struct NeuronSpec {
     pub fire_at_threshold: Option<bool>,
     /// Whether the reset is left out of the gradient.
     pub detach_reset: Option<bool>,
-    /// `triangle`, `single_exponential`, `arctangent`, `sigmoid`, `rectangle` or `gaussian`.
+    /// A word of [`Surrogate::KNOWN`].
     pub surrogate: Option<String>,
     /// `single_exponential` (default 0.5, a fraction of θ), `rectangle` (default 1).
     pub surrogate_width: Option<f32>,
