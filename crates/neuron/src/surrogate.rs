@@ -1,16 +1,16 @@
 //! Surrogate gradients: what stands in for the derivative of a spike.
 //!
 //! A spike is a step function of the membrane potential, so its derivative is zero almost
-//! everywhere. Backward replaces it by a bump around the threshold; which one is part of the
-//! neuron's description. [`derivative`] is the bump, [`integral`] a function whose derivative it
-//! is: automatic differentiation takes the second, hand-written backward passes the first.
+//! everywhere. The backward pass replaces it by a bump around the threshold, which the neuron's
+//! description names. [`derivative`] is the bump; hand-written backward passes compute it.
+//! [`integral`] is a function whose derivative is the bump; automatic differentiation uses it.
 //!
 //! Sources: triangle, the code of Du et al. (ICLR 2025); single exponential, sinabs; arctangent
 //! and sigmoid, SpikingJelly.
 //!
-//! To add a surrogate: a variant, a line in [`Surrogate::KNOWN`] and in
-//! `Surrogate::parameter`, its two equations here, and the GPU's in
-//! `gpu/equations.rs`.
+//! To add a surrogate, write in this file a variant, its line in [`Surrogate::KNOWN`] and in
+//! `Surrogate::parameter`, its two equations and its loop in [`derivatives`]. Its form for GPUs
+//! goes into `crates/kernels/src/gpu/equations.rs`.
 
 use crate::error::Error;
 use crate::lane::Smooth;
@@ -118,6 +118,25 @@ pub fn derivative<L: Smooth>(surrogate: Surrogate, d: L, theta: f32) -> L {
             let z = d.clone() / d.like(sigma);
             (d.like(-0.5) * z.clone() * z).exponential() / d.like(sigma * (2.0 * PI).sqrt())
         }
+    }
+}
+
+/// Writes the [`derivative`] at each potential of `u` to `out`, for neurons of the threshold `theta`.
+///
+/// Each surrogate has a loop of its own, so that no loop branches on the surrogate for every value.
+pub fn derivatives(surrogate: Surrogate, u: &[f32], theta: f32, out: &mut [f32]) {
+    macro_rules! each {
+        ($surrogate:expr) => {
+            u.iter().zip(out).for_each(|(u, slope)| *slope = derivative($surrogate, *u - theta, theta))
+        };
+    }
+    match surrogate {
+        Surrogate::Triangle => each!(Surrogate::Triangle),
+        Surrogate::SingleExponential { width } => each!(Surrogate::SingleExponential { width }),
+        Surrogate::Arctangent { alpha } => each!(Surrogate::Arctangent { alpha }),
+        Surrogate::Sigmoid { alpha } => each!(Surrogate::Sigmoid { alpha }),
+        Surrogate::Rectangle { width } => each!(Surrogate::Rectangle { width }),
+        Surrogate::Gaussian { sigma } => each!(Surrogate::Gaussian { sigma }),
     }
 }
 
