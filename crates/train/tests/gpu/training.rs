@@ -47,13 +47,15 @@ const STEPS: usize = 4;
 const BATCH: usize = 4;
 
 /// What every iteration here does.
-const SETTING: StepSetting = StepSetting {
-    loss: LossSetting::default(),
-    norm: NormMode::Batch,
-    leak: LeakRule::Step,
-    t_max: STEPS,
-    step_us: None,
-};
+fn setting() -> StepSetting {
+    StepSetting {
+        loss: LossSetting::default(),
+        norm: NormMode::Batch,
+        leak: LeakRule::Step,
+        t_max: STEPS,
+        step_us: None,
+    }
+}
 
 fn model(seed: u64, device: &Device, kernel: Kernel) -> Model {
     let network = network();
@@ -73,7 +75,8 @@ fn is_clear(seed: u64, configurations: &[Vec<usize>]) -> bool {
     let (device, network) = (Device::flex(), network());
     let model = model(seed, &device, Kernel::Plain);
     configurations.iter().all(|configuration| {
-        let pass = Pass { configuration, norm: SETTING.norm, leak: SETTING.leak, t_max: SETTING.t_max, step_us: None };
+        let StepSetting { norm, leak, t_max, .. } = setting();
+        let pass = Pass { configuration, norm, leak, t_max, step_us: None };
         let (mut clear, mut before) = (true, None);
         let mut observe = |i: usize, x: &Sequence| {
             if let (Layer::Neuron(neuron), Some(current)) = (network.nodes()[i].layer, before.take()) {
@@ -98,7 +101,8 @@ fn an_iteration_of_mixed_time_step_training_is_that_of_the_cpu() {
         let mut model = model(seed, device, kernel).with_recompute(recompute);
         let labels: Vec<usize> = (0..BATCH).collect();
         let (g, report) =
-            gradients(&mut model, &input(seed, device), &labels, &configurations, &SETTING, &mut rng(0)).expect("fits");
+            gradients(&mut model, &input(seed, device), &labels, &configurations, &setting(), &mut rng(0))
+                .expect("fits");
         let host: Vec<Vec<f32>> = g.iter().flatten().map(|g| super::values(g.clone())).collect();
         let mut optimiser = OptimiserState::new(OptimiserSetting::sgd(0.9, 5e-4), model.parameters.len());
         for _ in 0..2 {
@@ -138,7 +142,7 @@ fn two_workers_of_a_device_have_the_gradients_of_one_with_the_whole_batch() {
         let step = |t: usize| all.clone().narrow(0, t * BATCH + mine.start, mine.len());
         let x = Sequence::new(Tensor::cat((0..STEPS).map(step).collect(), 0), STEPS);
         let mut model = model(seed, &device, Kernel::Auto).with_ranks(ranks);
-        let (g, report) = gradients(&mut model, &x, &labels[mine], &configurations, &SETTING, &mut rng(0))?;
+        let (g, report) = gradients(&mut model, &x, &labels[mine], &configurations, &setting(), &mut rng(0))?;
         let host: Vec<Vec<f32>> = g.iter().flatten().map(|g| super::values(g.clone())).collect();
         Ok((report.loss, host))
     };
