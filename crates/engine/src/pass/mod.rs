@@ -7,6 +7,8 @@
 //! n = ⌊u/θ⌋ (multi spike) or 1;   v = max(u − n·θ (soft reset) or 0 (hard reset), v_min)
 //! ```
 //!
+//! unless its refractory period has not ended yet: then nothing happens to it.
+//!
 //! All additions of an event come before its spikes: whether a neuron fires is hard to foresee, and a
 //! wrong guess of the processor would stop the additions behind it. On small networks an event is a
 //! few vector additions, so what costs is everything around them: the loop over events is kept
@@ -25,7 +27,7 @@ use crate::kernel::{BLOCK, Kernel, Patch, take};
 use crate::layer::{Potentials, Rule, State};
 use crate::table::Table;
 pub(crate) use act::Act;
-use act::{Leaky, Parted, Plain, Short, Sums};
+use act::{Leaky, Parted, Plain, Resting, Short, Sums};
 use fire::{Fires, in_order};
 
 /// Spikes of one neuron at one moment, on their way along the edges that leave it.
@@ -100,22 +102,22 @@ pub(crate) fn run<K: Kernel>(pass: Pass<'_>) -> Progress {
     let Pass { rule, state, edge, table, hops, from, times, out } = pass;
     let walk = Walk { rule, edge, hops, from, times, out };
     let plain = Plain::<K>::new(rule);
-    let State { potentials, hit_us, due, .. } = state;
-    let hit_us = &mut hit_us[..];
+    let State { potentials, hit_us, ready_us, due, .. } = state;
+    let (hit_us, ready_us) = (&mut hit_us[..], &mut ready_us[..]);
     match (potentials, table, &rule.decay) {
         (Potentials::Timed(memories), Table::Float(w), _) => walk.timed(memories, w, due),
-        (Potentials::Float(v), Table::Float(w), None) => walk.go(v, w, plain),
+        (Potentials::Float(v), Table::Float(w), None) => walk.rest(v, w, plain, ready_us),
         (Potentials::Float(v), Table::Float(w), Some(decay)) => {
             let decay = decay.tables();
             match decay.cell {
-                8 => walk.go(v, w, Leaky::<K, 8> { plain, decay, hit_us }),
-                16 => walk.go(v, w, Leaky::<K, 16> { plain, decay, hit_us }),
-                32 => walk.go(v, w, Leaky::<K, 32> { plain, decay, hit_us }),
-                ..=BLOCK => walk.go(v, w, Leaky::<K, 0> { plain, decay, hit_us }),
-                _ => walk.go(v, w, Parted::new(Leaky { plain, decay, hit_us })),
+                8 => walk.rest(v, w, Leaky::<K, 8> { plain, decay, hit_us }, ready_us),
+                16 => walk.rest(v, w, Leaky::<K, 16> { plain, decay, hit_us }, ready_us),
+                32 => walk.rest(v, w, Leaky::<K, 32> { plain, decay, hit_us }, ready_us),
+                ..=BLOCK => walk.rest(v, w, Leaky::<K, 0> { plain, decay, hit_us }, ready_us),
+                _ => walk.rest(v, w, Parted::new(Leaky { plain, decay, hit_us }), ready_us),
             }
         }
-        (Potentials::Small(v), Table::Small(w), _) => walk.go(v, w, Short::<K>::new(rule)),
+        (Potentials::Small(v), Table::Small(w), _) => walk.rest(v, w, Short::<K>::new(rule), ready_us),
         (Potentials::Sum(v), Table::Small(w), _) => walk.go(v, w, Sums::<K>::new()),
         // A program has one kind of numbers throughout.
         _ => unreachable!("tables and potentials are made together"),
@@ -123,6 +125,15 @@ pub(crate) fn run<K: Kernel>(pass: Pass<'_>) -> Progress {
 }
 
 impl Walk<'_> {
+    /// [`go`](Self::go), with the refractory period that the rule may have.
+    #[inline(always)]
+    fn rest<A: Act>(self, v: &mut [A::V], w: &[A::W], act: A, ready_us: &mut [u64]) -> Progress {
+        match self.rule.dead_us {
+            None => self.go(v, w, act),
+            Some(dead_us) => self.go(v, w, Resting { act, dead_us, ready_us }),
+        }
+    }
+
     #[inline(always)]
     fn go<A: Act>(self, v: &mut [A::V], w: &[A::W], act: A) -> Progress {
         if self.edge.whole && act.block() > BLOCK / 2 { self.patches(v, w, act) } else { self.pieces(v, w, act) }
@@ -154,7 +165,7 @@ impl Walk<'_> {
                     let (target, row_target) = (place.target as usize, edge.row_target);
                     let fires =
                         Fires { patch: &patch, block, target, row_target, lanes: &rule.lanes, cause: hop.cause };
-                    fires.emit(&act, v, &mut masks[..count], out);
+                    fires.emit(&mut act, v, t_us, &mut masks[..count], out);
                 }
                 done.ops += place.ops();
                 done.spikes += 1;
@@ -195,7 +206,10 @@ impl Walk<'_> {
                             while mask != 0 {
                                 let j = mask.trailing_zeros() as usize;
                                 mask &= mask - 1;
-                                let spikes = act.fire(&mut part[j]);
+                                let spikes = act.fire(&mut part[j], at + k + j, t_us);
+                                if A::RESTS && spikes == 0 {
+                                    continue;
+                                }
                                 out.push(Hop { place: base + rule.lanes[k + j], spikes, cause: hop.cause });
                             }
                             k = end;

@@ -98,7 +98,7 @@ pub(crate) fn forward_row(op: NeuronOp) -> ForwardRow {
         let mode = const { Mode { multi: MULTI, hard: HARD, equal: EQUAL, detach: false } };
         let c = Constants::new(&op.neuron, op.lambda);
         for (((x, v), s), u) in x.iter().zip(v).zip(s).zip(u) {
-            let mut state = State { v: *v, synapse: (), adaptation: () };
+            let mut state = State::membrane(*v);
             let fired = step(mode, &c, &mut state, *x);
             (*u, *s, *v) = (fired.u, fired.spikes, state.v);
         }
@@ -133,7 +133,7 @@ pub(crate) fn backward_row(op: NeuronOp) -> BackwardRow {
             let mut d = [0.0f32; CHUNK];
             slope(u, &mut d[..u.len()]);
             for ((((u, g), d), g_v), out) in u.iter().zip(g).zip(&d).zip(g_v.iter_mut()).zip(out.iter_mut()) {
-                let mut state = State { v: *g_v, synapse: (), adaptation: () };
+                let mut state = State::membrane(*g_v);
                 *out = adjoint_of_slope(mode, &c, &mut state, (u, &c.theta), *d, *g);
                 *g_v = state.v;
             }

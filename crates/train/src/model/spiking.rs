@@ -42,7 +42,7 @@ impl Term {
     }
 
     /// A sequence that is to be convolved by a first layer (see
-    /// [`first_nodes`](super::fusion::first_nodes)).
+    /// [`Fusion`](super::fusion::Fusion)).
     pub(crate) fn convolved(x: Sequence, weight: Tensor<4>, c: Conv, kernel: Kernel) -> Self {
         Self { x, conv: Some((weight, c.padding, kernel)), norm: None }
     }
@@ -127,12 +127,18 @@ pub(crate) fn neuron_op(n: Neuron, name: &str, steps: usize, pass: &Pass<'_>) ->
 
 fn no_step(name: &str) -> Error {
     Error::Setting(format!(
-        "layer `{name}`: a leak in µs needs the duration of a step, which a static image does not have; \
-         give `leak` per step"
+        "layer `{name}`: a leak or a refractory period in µs needs the duration of a step, which a static image does \
+         not have; give it in steps"
     ))
 }
 
-/// Spikes of neurons that have no fused kernel, all but the plain ones ([`Neuron::is_plain`]).
+/// How many steps two spikes of a neuron are at least apart at this number of steps.
+pub(crate) fn interval(n: &Neuron, name: &str, steps: usize, pass: &Pass<'_>) -> Result<usize> {
+    n.interval(pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(name))
+}
+
+/// Spikes of neurons that have no fused kernel: all but the plain ones ([`Neuron::is_plain`]), and
+/// those that have dead steps at this number of steps.
 /// `decay` is the trained tensor of a learned leak.
 ///
 /// # Errors
