@@ -14,6 +14,7 @@ use tickless_net::{
 };
 use tickless_neuron::model::{learned_decay, learned_lambda};
 use tickless_neuron::step::{AnyState, Constants, Mode, Threshold, adjoint, adjoint_closed, step};
+use tickless_testing::golden::{Golden, list, number, refractory};
 use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
 use tickless_train::iteration::{StepSetting, gradients};
 use tickless_train::loss::Loss;
@@ -277,6 +278,37 @@ fn two_spikes_of_a_neuron_are_never_closer_than_its_period_at_any_t() {
                 assert_eq!(closest, k, "ρ = {rho}, T = {t}: busy neurons fire as often as they may");
             }
         }
+    }
+}
+
+#[test]
+fn golden_refractory_clocked_spikes_at_every_t() {
+    let all = Golden::open("refractory.json").json();
+    let cases = all["clocked"].as_array().expect("a list");
+    assert!(cases.len() >= 32);
+    for case in cases {
+        let count = |name: &str| case[name].as_u64().expect("a whole number") as usize;
+        let (steps, t_max) = (count("steps"), count("t_max"));
+        let leak = if case["leak"] == "step" { LeakRule::Step } else { LeakRule::Time };
+        let lambda = number(&case["lambda"]);
+        let n = Neuron {
+            threshold: number(&case["threshold"]),
+            leak: if lambda == 1.0 { Leak::None } else { Leak::Step(lambda) },
+            reset: if case["reset"] == "zero" { Reset::Hard } else { Reset::Soft },
+            v_min: case["min_v_mem"].as_f64().map(|v| v as f32),
+            ..Neuron::lif()
+        };
+        let n = refractory(n, case);
+        assert_eq!(n.interval(leak, t_max, steps, None), Some(count("k")), "{case}");
+        let rows = |name: &str| -> Vec<f32> {
+            let rows = case[name].as_array().expect("rows");
+            rows.iter().flat_map(|row| list(row).into_iter().map(|v| v as f32)).collect()
+        };
+        let c = Constants::at(&n, leak, t_max, steps, None).expect("all is per step");
+        let x = rows("x");
+        let width = x.len() / steps;
+        let out = any_neuron(tensor(&x, [steps, width, 1, 1], &Device::flex()), &n, c, None, steps);
+        assert_eq!(values(out), rows("spikes"), "{case}");
     }
 }
 
