@@ -1,10 +1,10 @@
-//! The one error type of this crate. Each message names the place and the remedy.
+//! The error type of this crate. Each message names the place and the remedy.
 
-/// What can go wrong before an operator runs.
+/// An error that is found before an operator runs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting that cannot be.
+    /// A setting has an unknown value, or the options are already in use.
     #[error("{0}")]
     Setting(String),
 }
