@@ -32,6 +32,9 @@ pub enum Error {
         /// The data set.
         set: String,
     },
+    /// Nothing was set apart to choose with.
+    #[error("the run has no validation part to choose on: train with `data.validation`, for instance 0.1")]
+    NoValidation,
     /// There is nothing to run.
     #[error("there are no recordings to simulate")]
     NoRecordings,
@@ -44,6 +47,12 @@ pub enum Error {
     /// A leak per step has no duration in µs.
     #[error("layer `{layer}` leaks per step, and the run has no duration of a step")]
     NoStep {
+        /// The layer.
+        layer: String,
+    },
+    /// A refractory period in steps has no duration in µs.
+    #[error("layer `{layer}` has a refractory period in steps, and the run has no duration of a step")]
+    NoPeriod {
         /// The layer.
         layer: String,
     },

@@ -12,8 +12,8 @@ use crate::operators::NeuronOp;
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
-use tickless_net::{Reset, SpikeMode, Surrogate};
-use tickless_neuron::step::{Constants, Mode, State, adjoint_of_slope, step};
+use tickless_net::{Neuron, Reset, SpikeMode, Surrogate};
+use tickless_neuron::step::{AnyState, Constants, Mode, State, adjoint_of_slope, step};
 use tickless_neuron::surrogate::derivative;
 
 /// Neurons per chunk: the potentials of a chunk take 8 KiB.
@@ -69,6 +69,27 @@ fn forward(current: &FlexTensor, op: NeuronOp, keep: bool) -> (FlexTensor, Vec<f
         }
     });
     (from_vec(s, current.shape()), u)
+}
+
+/// Spikes of any neuron, with a synaptic current, an adaptive threshold or dead steps, for passes
+/// without a gradient.
+///
+/// # Shapes
+/// `current` and the result: T rows of as many values, T = `steps`.
+pub(crate) fn general_spikes(current: &[f32], neuron: &Neuron, constants: &Constants, steps: usize) -> Vec<f32> {
+    let (n, mode) = (current.len() / steps, Mode::of(neuron));
+    let mut spikes = vec![0.0f32; current.len()];
+    columns(&mut spikes, n).into_par_iter().enumerate().for_each(|(chunk, mut rows)| {
+        let at = chunk * CHUNK;
+        let mut states = vec![AnyState::at_rest(neuron, 0.0f32); rows[0].len()];
+        for (t, row) in rows.iter_mut().enumerate() {
+            let x = &current[t * n + at..][..row.len()];
+            for ((s, x), state) in row.iter_mut().zip(x).zip(&mut states) {
+                *s = step(mode, constants, &mut state.0, *x).spikes;
+            }
+        }
+    });
+    spikes
 }
 
 /// Cuts T rows of `n` values into chunks of columns. Each chunk holds its part of every row.

@@ -211,7 +211,7 @@ impl Model {
                     let x = x.ready();
                     // The kernels that read its spikes hold maps channels last.
                     let x = if fast { x.channels_last() } else { x.channels_first() };
-                    spiking::general_spiking(x, &n, &node.name, decay, pass)?
+                    spiking::general_spiking(x, &n, &node.name, decay, !fast, pass)?
                 }
                 Layer::Neuron(n) => {
                     let op = |steps| spiking::neuron_op(n, &node.name, steps, pass);
