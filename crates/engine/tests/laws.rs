@@ -282,14 +282,17 @@ proptest! {
         }
     }
 
-    /// Law: at steps that hold one event at most, one clocked layer with a refractory period gives the
-    /// engine's counts.
+    /// Law: at steps that are shorter than the refractory period and hold one event at most, one clocked
+    /// layer gives the engine's counts.
     #[test]
-    fn one_clocked_layer_with_a_refractory_period_is_the_engine_at_fine_steps(seed: u64) {
-        const STEP_US: u64 = 50;
-        let wish = Wish { any_neuron: true, limit: true, refractory: true, blocks: 1, ..CHAIN };
-        let mut s = sample(seed, wish, 40);
+    fn one_clocked_layer_with_a_refractory_period_is_the_engine_at_fine_steps(
+        seed: u64, us in STEP_US + 1..3000, during in during(),
+    ) {
+        let mut s = sample(seed, Wish { any_neuron: true, limit: true, blocks: 1, ..CHAIN }, 40);
         prop_assume!(s.net.spiking().len() == 1);
+        let refractory = Some(Refractory { period: Period::Us(us as f64), during });
+        let spikes = tickless_net::SpikeMode::Single;
+        s.net = s.net.map_neurons(|_, n| Neuron { spikes, refractory, ..n });
         let mut t = 0;
         for e in &mut s.events {
             t += STEP_US * (1 + s.rng.below(8) as u64);
@@ -301,6 +304,9 @@ proptest! {
         prop_assert_eq!(counts(&s.engine().0), clocked.output);
     }
 }
+
+/// Duration of a fine step.
+const STEP_US: u64 = 50;
 
 fn during() -> impl Strategy<Value = During> {
     prop_oneof![Just(During::Integrate), Just(During::Hold)]
