@@ -8,8 +8,7 @@ use tickless_net::interop::nir;
 /// # Errors
 /// If the name is unknown; the message lists the known ones.
 pub fn reader(option: &str, word: &str) -> Result<nir::Reader> {
-    nir::Reader::from_word(word)
-        .ok_or_else(|| anyhow!("`{option} {word}` is not known; give one of {}", readers().join(", ")))
+    word.parse().map_err(|_| anyhow!("`{option} {word}` is not known; give one of {}", readers().join(", ")))
 }
 
 /// The dialect with this name.
@@ -17,7 +16,7 @@ pub fn reader(option: &str, word: &str) -> Result<nir::Reader> {
 /// # Errors
 /// If the name is unknown; the message lists the known ones.
 pub fn dialect(word: &str) -> Result<nir::Dialect> {
-    nir::Dialect::from_word(word).ok_or_else(|| {
+    word.parse().map_err(|_| {
         anyhow!(
             "`--dialect {word}` is not known; give tickless, plain, or who wrote the graph: {}",
             readers().join(", ")
@@ -26,5 +25,5 @@ pub fn dialect(word: &str) -> Result<nir::Dialect> {
 }
 
 fn readers() -> Vec<&'static str> {
-    nir::Reader::ALL.iter().map(|r| r.word()).collect()
+    nir::Reader::ALL.iter().map(|r| r.as_str()).collect()
 }

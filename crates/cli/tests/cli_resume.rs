@@ -167,7 +167,7 @@ fn ctrl_c_stops_between_two_steps_and_resumes_within_the_epoch() {
 fn wait_for(scratch: &Scratch, name: &str) {
     let begun = Instant::now();
     while !scratch.at(name).exists() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{name} never came");
+        assert!(begun.elapsed() < tickless_testing::hang::HUNG_AFTER, "{name} never came");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,7 +1,7 @@
 //! Golden: one neuron with a refractory period, driven event by event.
 
 use serde_json::Value;
-use tickless_engine::{CompileOptions, Program, Session, Simd, Trace};
+use tickless_engine::{CompileOptions, Isa, Program, Session, Trace};
 use tickless_net::{Array, InputKind, NetworkBuilder, Shape, Weights};
 use tickless_testing::golden::{Golden, list, neuron, number, refractory};
 
@@ -10,7 +10,7 @@ fn golden_refractory_every_spike_and_the_final_membrane_in_every_form() {
     let all = Golden::open("refractory.json").json();
     let cases = all["events"].as_array().unwrap();
     assert!(cases.len() >= 32);
-    for (case, simd) in cases.iter().flat_map(|c| Simd::available().into_iter().map(move |s| (c, s))) {
+    for (case, simd) in cases.iter().flat_map(|c| Isa::available().into_iter().map(move |s| (c, s))) {
         let w: Vec<f32> = list(&case["weights"]).iter().map(|w| *w as f32).collect();
         let mut b = NetworkBuilder::new("one", Shape::vector(w.len()), InputKind::Events);
         let l = b.linear(b.input(), 1, false);

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::operators::{Kernel, Precision};
 use std::str::FromStr;
 use std::sync::OnceLock;
+use tickless_words::{UnknownWord, words};
 
 static INSTALLED: OnceLock<ComputeOptions> = OnceLock::new();
 
@@ -42,19 +43,19 @@ impl ComputeOptions {
     /// # Errors
     /// If a value is unknown; the message names the variable and the known values.
     pub fn from_variables(value: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        fn word<T: FromStr<Err = Error> + Default>(name: &str, value: Option<String>) -> Result<T> {
+        fn word<T: FromStr<Err = UnknownWord> + Default>(name: &'static str, value: Option<String>) -> Result<T> {
             let Some(value) = value.filter(|v| !v.is_empty()) else { return Ok(T::default()) };
-            value.parse().map_err(|e| Error::Setting(format!("{name}: {e}")))
+            value.parse().map_err(|source| Error::Variable { name, source })
         }
         let [kernel, precision, gpu, simd, report] = Self::VARIABLES;
-        let Flag(report) = word(report, value(report))?;
+        let report: Flag = word(report, value(report))?;
         let Instructions(instructions) = word(simd, value(simd))?;
         Ok(Self {
             kernel: word(kernel, value(kernel))?,
             precision: word(precision, value(precision))?,
             gpu_precision: word(gpu, value(gpu))?,
             instructions,
-            report,
+            report: matches!(report, Flag::On),
         })
     }
 
@@ -66,9 +67,7 @@ impl ComputeOptions {
     pub fn install(self) -> Result<()> {
         match *INSTALLED.get_or_init(|| self) == self {
             true => Ok(()),
-            false => Err(Error::Setting(
-                "the options of the operators are in use already: install them before the first operator runs".into(),
-            )),
+            false => Err(Error::OptionsInUse),
         }
     }
 
@@ -91,20 +90,7 @@ pub enum GpuPrecision {
     Bf16,
 }
 
-impl FromStr for GpuPrecision {
-    type Err = Error;
-
-    fn from_str(s: &str) -> Result<Self> {
-        match s {
-            "f32" => Ok(Self::F32),
-            "flex32" => Ok(Self::Flex32),
-            "bf16" => Ok(Self::Bf16),
-            other => Err(Error::Setting(format!(
-                "unknown precision `{other}`; known: f32, flex32, bf16 (f16 would need its loss scaled)"
-            ))),
-        }
-    }
-}
+words!(GpuPrecision, "precision", { F32 = "f32", Flex32 = "flex32", Bf16 = "bf16" });
 
 /// An instruction set that the CPU kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,31 +120,23 @@ impl Isa {
 struct Instructions(Option<Isa>);
 
 impl FromStr for Instructions {
-    type Err = Error;
+    type Err = UnknownWord;
 
-    fn from_str(s: &str) -> Result<Self> {
+    fn from_str(s: &str) -> Result<Self, UnknownWord> {
         let all = [("avx512", Isa::Avx512), ("avx2", Isa::Avx2), ("portable", Isa::Portable)];
-        let named = all.into_iter().find(|(name, _)| s.eq_ignore_ascii_case(name));
-        let unknown = || Error::Setting(format!("unknown instruction set `{s}`; known: avx512, avx2, portable"));
-        named.map(|(_, isa)| Self(Some(isa))).ok_or_else(unknown)
+        tickless_words::find("instruction set", &s.to_ascii_lowercase(), &all).map(|isa| Self(Some(isa)))
     }
 }
 
 /// A switch, as parsed from `0` or `1`.
-#[derive(Default)]
-struct Flag(bool);
-
-impl FromStr for Flag {
-    type Err = Error;
-
-    fn from_str(s: &str) -> Result<Self> {
-        match s {
-            "0" => Ok(Self(false)),
-            "1" => Ok(Self(true)),
-            other => Err(Error::Setting(format!("unknown value `{other}`; known: 0, 1"))),
-        }
-    }
+#[derive(Clone, Copy, Default)]
+enum Flag {
+    #[default]
+    Off,
+    On,
 }
+
+words!(Flag, "value", { Off = "0", On = "1" });
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,7 @@
 #![deny(unsafe_code)]
 
 pub mod between;
+pub mod error;
 mod first_root;
 pub mod lane;
 pub mod model;
@@ -29,11 +30,11 @@ pub mod quantised;
 pub mod refractory;
 pub mod spec;
 pub mod step;
-pub mod suggest;
 pub mod surrogate;
 
+pub use error::Error;
 pub use lane::{Lane, StepLane};
-pub use model::{Adaptation, Error, Leak, LeakRule, Neuron, Reset, SpikeMode};
+pub use model::{Adaptation, Leak, LeakRule, Neuron, Reset, SpikeMode};
 pub use refractory::{During, Period, Refractory};
 pub use spec::{NeuronSpec, NumberOrNone, RefractorySpec};
 pub use surrogate::Surrogate;

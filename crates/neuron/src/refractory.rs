@@ -19,7 +19,8 @@
 //! the potential that the reset left and loses its inputs; a synaptic current and a raised
 //! threshold go on.
 
-use crate::model::{Error, LeakRule, stretch};
+use crate::error::Error;
+use crate::model::{LeakRule, stretch};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

@@ -502,7 +502,10 @@ pub fn adjoint_closed<L: StepLane, I: Synapse<L>, A: Threshold<L>, R>(
 
 /// The state of any neuron, for code that does not know which parts it has when it is compiled.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AnyState<L>(pub State<L, Option<Current<L>>, Option<Raised<L>>, Option<Waiting<L>>>);
+pub struct AnyState<L>(pub AnyParts<L>);
+
+/// A state whose parts may be absent.
+pub type AnyParts<L> = State<L, Option<Current<L>>, Option<Raised<L>>, Option<Waiting<L>>>;
 
 impl<L: Clone> AnyState<L> {
     /// At rest, `zero` in every variable that the neuron has.

@@ -134,8 +134,7 @@ impl Eval {
         say!("{:>16}  {:>6}  {:>10}  {:>8}", "T", "leak", "% correct", "loss");
         for p in &result.points {
             let t: Vec<String> = p.configuration.iter().map(usize::to_string).collect();
-            let leak = if p.leak == LeakRule::Step { "step" } else { "time" };
-            say!("{:>16}  {leak:>6}  {:>10.2}  {:>8.4}", t.join(","), p.accuracy, p.loss);
+            say!("{:>16}  {:>6}  {:>10.2}  {:>8.4}", t.join(","), p.leak, p.accuracy, p.loss);
         }
         say!("{:>16}  {:>8}  {:>22}", "layer", "neurons", "spikes/neuron at T_max");
         for l in &result.activity {

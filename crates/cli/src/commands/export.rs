@@ -66,7 +66,7 @@ impl Export {
                 if global.json {
                     return print_json(&written);
                 }
-                say!("NIR graph for {}: {}", reader.word(), written.file.display());
+                say!("NIR graph for {}: {}", reader, written.file.display());
                 for d in written.differences {
                     say!("note: {d}");
                 }

@@ -10,7 +10,7 @@ use crate::shell::command_line;
 use anyhow::{Result, ensure};
 use clap::Args;
 use std::path::PathBuf;
-use tickless_net::recipe::{OptimiserName, Recipe};
+use tickless_net::recipe::{Optimiser, Recipe};
 use tickless_net::{fold, spec};
 use tickless_train::device::device;
 use tickless_train::progress::Progress;
@@ -75,7 +75,7 @@ impl Finetune {
         recipe.train.strategy = self.strategy.clone();
         recipe.train.epochs = self.epochs;
         recipe.train.learning_rate = self.learning_rate;
-        recipe.train.optimiser = OptimiserName::Sgd;
+        recipe.train.optimiser = Optimiser::Sgd;
         recipe.train.momentum = 0.0;
         recipe.train.weight_decay = 5e-4;
         recipe.train.warmup_epochs = 0.0;

@@ -94,7 +94,8 @@ impl Import {
             other => other.into(),
         })?;
         if let Some(evidence) = evidence {
-            let what = format!("read as {} writes it, because {evidence}; `--dialect` says otherwise", dialect.word());
+            let what =
+                format!("read as {} writes it, because {evidence}; `--dialect` says otherwise", dialect.as_str());
             imported.differences.insert(0, nir::Difference { reader: None, places: Vec::new(), what });
         }
         let (file, has) = (self.graph.display(), imported.network.input().shape);
@@ -143,7 +144,7 @@ impl Import {
         let (t_max, step_us, batch) = (facts.t_max, facts.step_us, recipe.eval.batch);
         let tried = ids.len();
         let silent = silent(&model, &Setting { source: &source, ids, t_max, step_us, batch })?;
-        let made = Made { run: path, layers, weights, dialect: imported.dialect.word(), notes, silent };
+        let made = Made { run: path, layers, weights, dialect: imported.dialect.as_str(), notes, silent };
         if !made.silent.is_empty() {
             console.warn(&format!(
                 "{} never fired in {tried} samples: the graph may be of another dialect or step \

@@ -146,7 +146,7 @@ fn in_short(run: &Loaded) -> String {
 
 fn layer_line(n: &tickless_net::Node) -> String {
     let stage = n.stage.map(|s| format!("  stage {}", s + 1)).unwrap_or_default();
-    format!("{:<12} {:<14} {} → {}{stage}", n.name, n.layer.word(), n.input, n.output)
+    format!("{:<12} {:<14} {} → {}{stage}", n.name, n.layer.kind(), n.input, n.output)
 }
 
 fn strategy(group: &Group) -> Result<r::StrategyResult> {

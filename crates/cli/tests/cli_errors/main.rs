@@ -135,7 +135,7 @@ fn unknown_words_are_named_with_a_suggestion() {
         ("train.strategy=mttt", "unknown strategy `mttt`", "did you mean `mtt`?"),
         ("network.name=nmnist-smal", "unknown network `nmnist-smal`", "did you mean `nmnist-small`?"),
         ("data.set=digit-dvs", "unknown data set `digit-dvs`", "did you mean `digits-dvs`?"),
-        ("train.optimiser=sdg", "unknown variant `sdg`", "did you mean `sgd`?"),
+        ("train.optimiser=sdg", "unknown optimiser `sdg`", "did you mean `sgd`?"),
         ("network.neuron.model=lfi", "unknown neuron model `lfi`", "did you mean `lif`?"),
     ];
     for (assignment, what, hint) in known {

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tickless_testing::hang::{self, HUNG_AFTER};
 
 use super::common::{Ran, Scratch};
 use super::{evt3, fifo, names};
@@ -39,7 +40,7 @@ fn a_full_disk_is_an_error_and_leaves_the_old_file() {
     for &(kib, args, file) in cases {
         let ran = in_little_space(&scratch, kib, args);
         if args[0] == "parity" && ran.code == Some(0) {
-            // The counts may be few enough to fit.
+            // The counts may be small enough to fit into the limit.
             scratch.write(file, "the old file");
             continue;
         }
@@ -53,22 +54,22 @@ fn a_full_disk_is_an_error_and_leaves_the_old_file() {
     assert!(!left.map(|e| e.file_name()).any(|n| n.to_string_lossy().ends_with(".tmp")));
 }
 
-/// Sends a signal to a program. Returns its exit code and how long it took to end.
-fn ended(mut child: Child, signal: &str) -> (Option<i32>, Duration) {
+/// Sends a signal to a program, waits for it to end, and returns its exit code.
+fn ended(mut child: Child, signal: &str) -> Option<i32> {
     let kill = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
     assert!(kill.is_ok_and(|s| s.success()));
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
-            return (status.code(), start.elapsed());
+            return status.code();
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "{signal} is ignored");
+        assert!(start.elapsed() < HUNG_AFTER, "{signal} is ignored");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
 #[test]
-fn looking_at_a_recording_and_converting_it_stop_within_a_second_and_leave_nothing() {
+fn looking_at_a_recording_and_converting_it_stop_although_their_input_never_ends_and_leave_nothing() {
     let scratch = Scratch::new();
     fifo(&scratch, "endless.txt");
     fifo(&scratch, "silent.txt");
@@ -91,10 +92,8 @@ fn looking_at_a_recording_and_converting_it_stop_within_a_second_and_leave_nothi
                     })
                 });
                 std::thread::sleep(Duration::from_millis(300));
-                let (code, time) = ended(child, signal);
+                let code = ended(child, signal);
                 assert_eq!(code, Some(130), "{args:?} {signal}");
-                // One second, and more on a busy machine.
-                assert!(time < Duration::from_millis(2500), "{args:?} {signal}: {time:?}");
                 writer.into_iter().for_each(|w| w.join().unwrap());
                 assert_eq!(names(&scratch), before, "{args:?} {signal}");
             }
@@ -110,10 +109,9 @@ fn drawing_a_recording_stops_and_leaves_nothing() {
     for wait in [1, 20, 60, 150] {
         let child = scratch.spawn(&["data", "view", "a.raw", "--frames", "1000", "--output", "."]);
         std::thread::sleep(Duration::from_millis(wait));
-        let (code, time) = ended(child, "TERM");
         // Before the program has installed its handlers, a signal ends it without an exit code.
+        let code = ended(child, "TERM");
         assert!(matches!(code, None | Some(130)), "{code:?}");
-        assert!(time < Duration::from_millis(2500), "{time:?}");
         assert_eq!(names(&scratch), before, "after {wait} ms");
     }
 }
@@ -122,8 +120,7 @@ fn drawing_a_recording_stops_and_leaves_nothing() {
 fn a_number_of_threads_beyond_reason_does_not_hang() {
     let scratch = Scratch::small();
     let mut command = scratch.command(&["train", "small.toml", "--output", "run", "--epochs", "1"]);
-    let start = Instant::now();
-    let ran = Ran::of(&[], command.env("RAYON_NUM_THREADS", "20000").output().unwrap());
+    let command = command.env("RAYON_NUM_THREADS", "20000");
+    let ran = hang::ends("20,000 threads", || Ran::of(&[], command.output().unwrap()));
     assert_eq!(ran.code, Some(0), "{ran:#?}");
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }

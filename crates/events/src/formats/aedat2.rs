@@ -11,9 +11,9 @@
 //! Times are unsigned 32 bits that wrap around after 71.6 minutes; the decoder continues them (see
 //! `clock`), unless the options ask for literal times. x, y and polarity are returned as stored,
 //! because programs disagree about the origin. jAER shows x and y from the lower right of a DVS128
-//! (lower left of a DAVIS) and uses polarity 0 for ON. Some readers therefore return 127 − x, 127 −
-//! y and 1 − p; if a data set (CIFAR10-DVS) is used that way, its loader does the conversion.
-//! Source: jAER's description of AER-DAT 2.0.
+//! (lower left of a DAVIS) and uses polarity 0 for ON. Some readers therefore return 127 − x,
+//! 127 − y and 1 − p; if a data set (CIFAR10-DVS) is used that way, its loader does the
+//! conversion. Source: jAER's description of AER-DAT 2.0.
 
 use super::aedat::{self, Front, front};
 use super::block::Block;

@@ -105,7 +105,7 @@ mod tests {
             (vec![HALF, 0], vec![HALF, RANGE], 1),
             (vec![HALF, 1], vec![HALF, 1], 0),
             (vec![HALF - 1, 0, 5], vec![HALF - 1, 0, 5], 0),
-            // A pause of more than half the range is no overflow, before and after one.
+            // A rise by more than half the range is not an overflow, neither before nor after one.
             (vec![0, end, 1, HALF + 2], vec![0, end, RANGE + 1, RANGE + HALF + 2], 1),
             // A late event from before the overflow.
             (vec![end - 9, 2, end - 4, 3], vec![end - 9, RANGE + 2, end - 4, RANGE + 3], 1),

@@ -212,7 +212,7 @@ mod tests {
     fn marks_move_the_time_and_exposures_are_no_events() {
         let dvs = [0xFF, 0xFE, 0xFF, 3, 7, 0, 5, 0, 2, 1, 0, 2, 0];
         let events = decode(&file(DVS, &dvs), "a.es").unwrap().events.to_vec();
-        // Of six rows, those stored as 5 and 2 are rows 0 and 3 from the top.
+        // The sensor has six rows; the stored rows 5 and 2 are rows 0 and 3 from the top.
         let expected = [Event { t_us: 255, x: 7, y: 0, on: true }, Event { t_us: 256, x: 1, y: 3, on: false }];
         assert_eq!(events, expected);
         // 3·63, a reset, an ON event, an exposure of either kind, an OFF event.

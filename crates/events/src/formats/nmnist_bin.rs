@@ -33,7 +33,7 @@ const OVERFLOW_Y: u8 = 240;
 const OVERFLOW_US: u64 = 1 << 13;
 const LARGEST_TIME: u64 = (1 << 23) - 1;
 
-/// Decodes a whole file.
+/// Decodes a whole file; `file` is its name in error messages.
 ///
 /// # Errors
 /// [`crate::Error::Malformed`] with the offset of the last event if it is incomplete.

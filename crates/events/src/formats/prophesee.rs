@@ -65,7 +65,7 @@ impl Header {
         text.eq_ignore_ascii_case("end")
     }
 
-    /// The value of a key.
+    /// The value of `key`, whose case does not matter; the first one if it occurs twice.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.fields.iter().find(|(k, _)| k.eq_ignore_ascii_case(key)).map(|(_, v)| v.as_str())
     }

@@ -45,10 +45,9 @@ pub fn check(device: &Device) -> Result<()> {
     let wanted = GpuPrecision::chosen();
     match device.supports_dtype(wanted.dtype()) {
         true => Ok(()),
-        false => Err(Error::Setting(format!(
-            "{} does not compute in {:?}; choose f32 as the precision of GPUs",
-            device.identity().map_or_else(|| "this device".into(), |i| i.name),
-            wanted.dtype()
-        ))),
+        false => {
+            let device = device.identity().map_or_else(|| "this device".into(), |i| i.name);
+            Err(Error::DevicePrecision { device, precision: wanted.as_str() })
+        }
     }
 }

@@ -2,8 +2,7 @@
 
 use super::Geometry;
 use crate::error::{Error, Result};
-use std::fmt;
-use std::str::FromStr;
+use tickless_words::words;
 
 /// A convolution layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,27 +39,7 @@ pub enum Kernel {
     Plain,
 }
 
-impl FromStr for Kernel {
-    type Err = Error;
-
-    fn from_str(s: &str) -> Result<Self> {
-        let all = [Kernel::Auto, Kernel::Sparse, Kernel::Dense, Kernel::Plain];
-        all.into_iter()
-            .find(|k| k.to_string() == s)
-            .ok_or_else(|| Error::Setting(format!("unknown kernel `{s}`; known: auto, sparse, dense, plain")))
-    }
-}
-
-impl fmt::Display for Kernel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Kernel::Auto => "auto",
-            Kernel::Sparse => "sparse",
-            Kernel::Dense => "dense",
-            Kernel::Plain => "plain",
-        })
-    }
-}
+words!(Kernel, "kernel", { Auto = "auto", Sparse = "sparse", Dense = "dense", Plain = "plain" });
 
 /// Precision of convolution operands. Sums, norms and neurons are f32 at every precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,37 +54,18 @@ pub enum Precision {
     Int8,
 }
 
-impl Precision {
-    const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
+words!(Precision, "precision", { F32 = "f32", Bf16 = "bf16", Int8 = "int8" });
 
+impl Precision {
     /// Checks that a model can be trained at this precision.
     ///
     /// # Errors
     /// If the precision is for inference only.
     pub fn check_training(self) -> Result<()> {
         match self {
-            Self::Int8 => Err(Error::Setting("precision `int8` is for inference; train at f32 or bf16".into())),
+            Self::Int8 => Err(Error::OnlyInference { precision: self.as_str() }),
             _ => Ok(()),
         }
-    }
-}
-
-impl FromStr for Precision {
-    type Err = Error;
-
-    fn from_str(s: &str) -> Result<Self> {
-        let unknown = || Error::Setting(format!("unknown precision `{s}`; known: f32, bf16, int8"));
-        Self::ALL.into_iter().find(|p| p.to_string() == s).ok_or_else(unknown)
-    }
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Precision::F32 => "f32",
-            Precision::Bf16 => "bf16",
-            Precision::Int8 => "int8",
-        })
     }
 }
 
@@ -115,8 +75,8 @@ mod tests {
 
     #[test]
     fn only_known_words_are_precisions() {
-        for p in Precision::ALL {
-            assert_eq!(p.to_string().parse::<Precision>().expect("its own name"), p);
+        for (word, p) in Precision::WORDS {
+            assert_eq!(word.parse::<Precision>().expect("its own word"), *p);
         }
         let e = "fp16".parse::<Precision>().unwrap_err().to_string();
         assert!(e.contains("fp16") && e.contains("int8") && !e.contains('\n'), "{e}");

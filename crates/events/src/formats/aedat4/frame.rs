@@ -2,10 +2,10 @@
 //!
 //! A frame header is: u32 0x184D2204, u8 flags (bits 6–7: version 1; bit 5: blocks are independent;
 //! bit 4: blocks have checksums; bit 3: the size of the content is stated; bit 2: the content has a
-//! checksum; bit 0: a dictionary is named), u8 with the size of the largest block in bits 4–6 (2^(8
-//! + 2n) bytes), [u64 size], u8 checksum. Then follow blocks (`block.rs`): u32 size, whose bit 31
-//! marks a block that is not compressed, the bytes, [u32 checksum]. A size of 0 ends the blocks;
-//! [u32 checksum] follows.
+//! checksum; bit 0: a dictionary is named), u8 with the size of the largest block in bits 4–6
+//! (2^(8 + 2n) bytes), [u64 size], u8 checksum. Then follow blocks (`block.rs`): u32 size, whose
+//! bit 31 marks a block that is not compressed, the bytes, [u32 checksum]. A size of 0 ends the
+//! blocks; [u32 checksum] follows.
 //!
 //! This crate reads frames itself for two reasons. The codec's own reader allocates the largest
 //! possible block for every frame, which is 60 times the size of a packet of DV. And it cannot

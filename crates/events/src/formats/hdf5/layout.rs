@@ -2,10 +2,10 @@
 //! its bytes (IV.A.2.i).
 //!
 //! The layout message begins with a u8 version. Version 3: u8 class, then for compact storage a u16
-//! size and the bytes; for contiguous storage an address and a size; for chunked storage u8 rank +
-//! 1, address of the index, u32 sizes of a chunk and of an element. Version 4: the same, except for
-//! chunked storage, see [`super::extensible`]. Versions 1 and 2: u8 rank, u8 class, 5 reserved
-//! bytes, address unless compact, u32 sizes, [u32 size of an element], [u32 size, bytes].
+//! size and the bytes; for contiguous storage an address and a size; for chunked storage
+//! u8 rank + 1, address of the index, u32 sizes of a chunk and of an element. Version 4: the same,
+//! except for chunked storage, see [`super::extensible`]. Versions 1 and 2: u8 rank, u8 class, 5
+//! reserved bytes, address unless compact, u32 sizes, [u32 size of an element], [u32 size, bytes].
 
 use std::borrow::Cow;
 
