@@ -126,10 +126,7 @@ pub(crate) fn neuron_op(n: Neuron, name: &str, steps: usize, pass: &Pass<'_>) ->
 }
 
 fn no_step(name: &str) -> Error {
-    Error::Setting(format!(
-        "layer `{name}`: a leak or a refractory period in µs needs the duration of a step, which a static image does \
-         not have; give it in steps"
-    ))
+    Error::NoStepDuration { layer: name.to_owned() }
 }
 
 /// How many steps two spikes of a neuron are at least apart at this number of steps.

@@ -9,6 +9,7 @@ use twox_hash::XxHash3_64;
 
 /// What a run was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RunFacts {
     /// SDT, NMT or MTT; of weights that were not trained here the base's, or [`RunFacts::IMPORTED`].
     pub strategy: String,
