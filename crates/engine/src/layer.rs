@@ -8,6 +8,7 @@
 //! multi spike:   n = ⌊u/θ⌋ where u reaches θ so, else 0
 //! soft reset:    v = u − n·θ          hard reset:  v = 0 where n > 0, else u
 //! lower limit:   v = max(v, v_min)
+//! refractory:    n = 0 and no reset before t₀ + D, t₀ the neuron's last spike, D its period in µs
 //! ```
 //!
 //! Source: Du et al., ICLR 2025 (arXiv 2503.17394), and sinabs' IAF, with one event a
@@ -15,10 +16,12 @@
 //! one event adds contiguous weights to contiguous state. A neuron that no event reaches is left
 //! alone: it does not decay, fire or meet its limit. What an event does is in `pass.rs`.
 //!
-//! The above is the fast form, for neurons whose state is the membrane alone
-//! ([`Neuron::is_plain`]). Neurons with a synaptic current or an adaptive threshold take the
-//! general form, [`tickless_neuron::between`]: all their variables decay exactly, and the layer
-//! keeps a queue of the moments at which they fire by themselves (`Due`).
+//! The above is the fast form, for neurons whose state is the membrane ([`Neuron::is_plain`]) and
+//! the end of a refractory period in which it integrates: a neuron that is above its threshold when
+//! the period ends fires at the next event that reaches it. Neurons with a synaptic current or an
+//! adaptive threshold, or whose membrane is held in the period, take the general form,
+//! [`tickless_neuron::between`]: all their variables decay exactly, and the layer keeps a queue of the
+//! moments at which they fire by themselves (`Due`).
 
 use crate::decay::Decay;
 use crate::due::Due;
@@ -27,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::hop::Hop;
 use crate::kernel::Bounds;
 use std::ops::Range;
-use tickless_net::{Neuron, Shape};
+use tickless_net::{During, Neuron, Shape};
 use tickless_neuron::between::{Memory, Timed};
 use tickless_neuron::quantised::Levels;
 use tickless_neuron::step::Mode;
@@ -50,6 +53,8 @@ pub(crate) struct Rule {
     pub mode: Mode,
     /// The leak in the fast form; `None` without one.
     pub decay: Option<Decay>,
+    /// The refractory period in the fast form, in µs; `None` without one.
+    pub dead_us: Option<u64>,
     /// The general form, of neurons that need it.
     pub timed: Option<Timed>,
     /// Most neurons that one event reaches.
@@ -94,6 +99,8 @@ pub(crate) struct LayerState {
     pub potentials: Potentials,
     /// When an event last reached each cell, in µs; empty without a leak.
     pub hit_us: Vec<u64>,
+    /// When each neuron's refractory period ends, in µs; empty without one and in the general form.
+    pub ready_us: Vec<u64>,
     /// Which neurons fire by themselves, and when; empty in the fast form.
     pub due: Due,
     /// Spikes on their way to the next layers. Taken out while they are carried on.
@@ -128,10 +135,22 @@ impl Rule {
                 format!("time constant {tau} µs is not a positive number; check the leak and `step_us`"),
             ));
         }
-        let timed = if n.is_plain() {
+        let dead_us = match n.refractory {
+            None => None,
+            Some(refractory) => Some(refractory.us(step_us).ok_or_else(|| {
+                Error::layer(
+                    name,
+                    "has a refractory period in steps, and an event-driven run has no step: give `step_us` (mean span of the training recordings / T_max) or the period in µs",
+                )
+            })?),
+        };
+        let held = n.refractory.is_some_and(|r| r.during == During::Hold);
+        if !n.is_plain() {
+            n.check().map_err(|e| Error::layer(name, e.to_string()))?;
+        }
+        let timed = if n.without_refractory().is_plain() && !held {
             None
         } else {
-            n.check().map_err(|e| Error::layer(name, e.to_string()))?;
             let timed = Timed::new(n, step_us).ok_or_else(|| {
                 Error::layer(
                     name,
@@ -148,6 +167,7 @@ impl Rule {
             small: Small::NONE,
             mode: Mode::of(n),
             decay: (timed.is_none() && n.leaks()).then(|| Decay::new(tau, shape.channels)),
+            dead_us: dead_us.filter(|_| timed.is_none()),
             timed,
             reach: 0,
             lanes: Vec::new(),
@@ -166,6 +186,7 @@ impl Rule {
             small: Small::NONE,
             mode: Mode { multi: false, hard: false, equal: true, detach: false },
             decay: None,
+            dead_us: None,
             timed: None,
             reach: 0,
             lanes: Vec::new(),
@@ -208,7 +229,8 @@ impl Rule {
         };
         let room = if sums { self.reach } else { self.reach + QUEUE };
         let due = if self.timed.is_some() { Due::new(len) } else { Due::default() };
-        LayerState { potentials, hit_us: vec![0; cells], due, queue: Vec::with_capacity(room) }
+        let ready_us = vec![0; if self.dead_us.is_some() { len } else { 0 }];
+        LayerState { potentials, hit_us: vec![0; cells], ready_us, due, queue: Vec::with_capacity(room) }
     }
 
     /// Membrane potentials in (channel, y, x) order, decayed to `t_us`; in units of the description.
@@ -239,7 +261,8 @@ impl LayerState {
             Potentials::Sum(v) => v.len() * 4,
             Potentials::Timed(v) => v.capacity() * size_of::<Memory>(),
         };
-        potentials + self.due.bytes() + self.hit_us.capacity() * 8 + self.queue.capacity() * size_of::<Hop>()
+        let times = (self.hit_us.capacity() + self.ready_us.capacity()) * 8;
+        potentials + self.due.bytes() + times + self.queue.capacity() * size_of::<Hop>()
     }
 
     /// Back to rest, keeping the memory.
@@ -252,6 +275,7 @@ impl LayerState {
         }
         self.due.clear();
         self.hit_us.fill(0);
+        self.ready_us.fill(0);
         self.queue.clear();
     }
 }

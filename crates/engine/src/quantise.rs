@@ -47,6 +47,12 @@ fn layer(name: &str, rule: &Rule, weights: &[f32], readout: bool) -> Result<(Vec
         let (weights, scale) = quantise_readout(name, weights)?;
         return Ok((weights, Small { scale, ..Small::NONE }));
     }
+    if rule.decay.is_none() && rule.timed.as_ref().is_some_and(|t| !t.decays()) {
+        return Err(Error::layer(
+            name,
+            "holds its membrane in its refractory period, which 8-bit programs do not; give `refractory` `during = \"integrate\"`",
+        ));
+    }
     if rule.decay.is_some() || rule.timed.is_some() {
         return Err(Error::layer(
             name,

@@ -9,7 +9,8 @@ use tickless_net::Neuron;
 use tickless_testing::generate::Rng;
 use tickless_testing::generate::exact::{Wish, events, network, weights};
 
-const WISH: Wish = Wish { residual: true, negative: true, any_neuron: true, limit: true, leak: false, blocks: 2 };
+const WISH: Wish =
+    Wish { residual: true, negative: true, any_neuron: true, limit: true, leak: false, refractory: false, blocks: 2 };
 
 const ORDERS: [Order; 3] = [Order::Exact, Order::Random, Order::Momentum];
 
@@ -61,8 +62,10 @@ proptest! {
 
     /// Law: with no delay, service time and jitter the model is the engine, spike for spike.
     #[test]
-    fn without_delays_the_exact_order_is_the_engine(seed: u64, residual: bool, leak: bool, quantised: bool) {
-        let wish = Wish { residual, leak: leak && !quantised, ..WISH };
+    fn without_delays_the_exact_order_is_the_engine(
+        seed: u64, residual: bool, leak: bool, quantised: bool, refractory: bool,
+    ) {
+        let wish = Wish { residual, leak: leak && !quantised, refractory: refractory && !quantised, ..WISH };
         let (program, recording) = compiled(seed, wish, quantised);
         let mut session = Session::new(&program);
         let mut expected = Trace::default();
@@ -78,8 +81,8 @@ proptest! {
 
     /// Law: a delay that is the same for all keeps the order of the input where there is one layer.
     #[test]
-    fn a_delay_keeps_the_order_of_simultaneous_input(seed: u64, delay in 1u32..500) {
-        let (program, recording) = sample(seed, Wish { residual: false, blocks: 1, ..WISH });
+    fn a_delay_keeps_the_order_of_simultaneous_input(seed: u64, delay in 1u32..500, refractory: bool) {
+        let (program, recording) = sample(seed, Wish { residual: false, refractory, blocks: 1, ..WISH });
         prop_assume!(program.layers().len() == 1);
         let mut session = Session::new(&program);
         session.feed(&recording).unwrap();

@@ -20,7 +20,7 @@
 #[cfg(test)]
 mod tests;
 
-pub use tickless_neuron::{NeuronSpec, NumberOrNone};
+pub use tickless_neuron::{NeuronSpec, NumberOrNone, RefractorySpec};
 
 use crate::error::{Error, Result};
 use crate::layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, TtmMode};

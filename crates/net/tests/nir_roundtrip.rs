@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use std::path::Path;
 use tickless_net::interop::nir::{self, Dialect, ExportOptions, ImportOptions, Node, Reader};
 use tickless_net::{
-    Array, Conv, InputKind, Layer, Leak, LeakRule, NetworkBuilder, Neuron, NodeId, Norm, Pool, Reset, Shape, SpikeMode,
-    Weights,
+    Array, Conv, During, InputKind, Layer, Leak, LeakRule, NetworkBuilder, Neuron, NodeId, Norm, Pool, Refractory,
+    Reset, Shape, SpikeMode, Weights,
 };
 use tickless_testing::clocked;
 use tickless_testing::folders::golden;
@@ -203,6 +203,23 @@ fn what_a_reader_does_differently_is_said() {
     let (net, w) = small(&[Layer::Neuron(Neuron::if_multi())]);
     let all = nir::export(&net, &w, &ExportOptions::default()).unwrap().differences;
     assert!(!all.iter().any(|d| d.reader == Some(Reader::Sinabs)), "sinabs agrees with its own neuron: {all:?}");
+}
+
+#[test]
+fn a_refractory_period_is_kept_for_us_and_every_other_reader_is_said_to_drop_it() {
+    let refractory = Some(Refractory { during: During::Hold, ..Refractory::steps(0.5) });
+    let (net, w) = small(&[Layer::Neuron(Neuron { refractory, ..Neuron::lif() })]);
+    let written = nir::export(&net, &w, &ExportOptions::default()).unwrap();
+    for reader in Reader::ALL {
+        let said = written.differences.iter().filter(|d| d.reader == Some(reader));
+        let said: Vec<String> = said.map(ToString::to_string).collect();
+        assert!(
+            said.iter().any(|s| s.contains("drops the refractory period") && s.contains("0.5 steps")),
+            "{reader}: {said:?}"
+        );
+    }
+    let read = nir::import(&written.graph, Path::new(FILE), &ImportOptions::default()).unwrap();
+    assert_eq!((read.dialect, &read.network), (Dialect::Tickless, &net));
 }
 
 #[test]

@@ -18,12 +18,18 @@
 //! above the threshold after a soft reset, it fires again at the next input, as a plain neuron
 //! does.
 //!
+//! A refractory period ([`crate::refractory`]) of D µs: a neuron that fired at t₀ fires again at t₀ + D
+//! at the earliest. A neuron that fires by itself does so at t₀ + D if it is above the threshold
+//! then; any other one waits for its next input. A membrane that is held keeps its potential until
+//! t₀ + D, and weights that arrive before are lost, unless they go to a synaptic current.
+//!
 //! Equal time constants τ_s = τ have another solution, t·e^(−t/τ); τ_s is then moved by a
 //! millionth, which is less than what f32 leaves of a decay per step.
 
 use crate::first_root::{Term, first_rise};
 use crate::lane::Lane;
 use crate::model::{LeakRule, Neuron};
+use crate::refractory::During;
 use crate::step::{Constants, Mode, Raised, State, Threshold, charged, step};
 
 /// Time constants behind which nothing is left of a variable.
@@ -41,6 +47,17 @@ pub struct Timed {
     membrane: f64,
     synapse: Option<Charge>,
     adaptation: f64,
+    dead: Option<DeadTime>,
+}
+
+/// A refractory period.
+#[derive(Debug, Clone, Copy)]
+struct DeadTime {
+    us: u64,
+    /// The membrane is held.
+    hold: bool,
+    /// The neuron fires at its end without an input.
+    fires_after: bool,
 }
 
 /// How a current charges the membrane.
@@ -62,11 +79,13 @@ pub struct Memory {
     current: f64,
     /// When they were, in µs.
     at_us: u64,
+    /// When the refractory period ends or has ended, in µs.
+    ready_us: u64,
 }
 
 impl Timed {
     /// Of this neuron, with steps of `step_us` µs at T_max; `None` where a decay per step, or a
-    /// synapse, meets no `step_us`. A learned leak counts with its starting value.
+    /// synapse, or a refractory period in steps, meets no `step_us`. A learned leak counts with its starting value.
     pub fn new(neuron: &Neuron, step_us: Option<f64>) -> Option<Self> {
         let rate = |tau: f64| 1.0 / tau;
         let membrane = rate(neuron.tau_us(step_us)?);
@@ -85,14 +104,31 @@ impl Timed {
             None => (0.0, 0.0),
             Some(a) => (rate(a.leak.tau_us(step_us)?), a.increment),
         };
+        let dead = match neuron.refractory {
+            None => None,
+            Some(r) => {
+                let hold = r.during == During::Hold;
+                Some(DeadTime { us: r.us(step_us)?, hold, fires_after: neuron.fires_by_itself() })
+            }
+        };
         let v_min = neuron.v_min.map_or(f64::NEG_INFINITY, f64::from);
         let mut constants = Constants::fixed(1.0, f64::from(neuron.threshold), v_min);
         constants.adaptation = (1.0, increment.into());
-        Some(Self { mode: Mode::of(neuron), constants, membrane, synapse, adaptation })
+        Some(Self { mode: Mode::of(neuron), constants, membrane, synapse, adaptation, dead })
     }
 
     /// Decays a neuron to time `t_us`, which must not lie before its own.
     pub fn advance(&self, memory: &mut Memory, t_us: u64) {
+        if self.dead.is_some_and(|d| d.hold) && memory.at_us < memory.ready_us {
+            let held = memory.state.v;
+            self.decay(memory, t_us.min(memory.ready_us));
+            memory.state.v = held;
+        }
+        self.decay(memory, t_us);
+    }
+
+    /// Decays a neuron that is not held.
+    fn decay(&self, memory: &mut Memory, t_us: u64) {
         let dt = t_us.saturating_sub(memory.at_us) as f64;
         memory.at_us = t_us;
         if dt == 0.0 {
@@ -115,13 +151,31 @@ impl Timed {
             memory.current += f64::from(w);
             return 0;
         }
-        step(self.mode, &self.constants, &mut memory.state, w.into()).spikes as u32
+        self.step(memory, t_us, w.into())
     }
 
     /// Lets the neuron fire at `t_us` if its potential reaches the threshold then; gives how often.
     pub fn fire(&self, memory: &mut Memory, t_us: u64) -> u32 {
         self.advance(memory, t_us);
-        step(self.mode, &self.constants, &mut memory.state, 0.0).spikes as u32
+        self.step(memory, t_us, 0.0)
+    }
+
+    /// An input of `w` to the membrane now, at `t_us`; gives the spikes.
+    fn step(&self, memory: &mut Memory, t_us: u64, w: f64) -> u32 {
+        let Some(dead) = self.dead else {
+            return step(self.mode, &self.constants, &mut memory.state, w).spikes as u32;
+        };
+        if t_us < memory.ready_us {
+            if !dead.hold {
+                memory.state.v = (memory.state.v + w).larger(self.constants.v_min);
+            }
+            return 0;
+        }
+        let spikes = step(self.mode, &self.constants, &mut memory.state, w).spikes as u32;
+        if spikes > 0 {
+            memory.ready_us = t_us.saturating_add(dead.us);
+        }
+        spikes
     }
 
     /// The membrane potential at `t_us` if the neuron does not fire until then; a time that has
@@ -166,6 +220,19 @@ impl Timed {
     /// The first whole µs after the neuron's own time at which it fires without an input; `None`
     /// if it never does.
     pub fn due(&self, memory: &Memory) -> Option<u64> {
+        let Some(dead) = self.dead.filter(|_| memory.at_us < memory.ready_us) else {
+            return self.due_when_ready(memory);
+        };
+        if !dead.fires_after {
+            return None;
+        }
+        let mut ready = *memory;
+        self.advance(&mut ready, memory.ready_us);
+        if self.reaches(&ready) { Some(ready.at_us) } else { self.due_when_ready(&ready) }
+    }
+
+    /// [`due`](Self::due) of a neuron that may fire from its own time on.
+    fn due_when_ready(&self, memory: &Memory) -> Option<u64> {
         let State { v, adaptation: Raised(raised), .. } = memory.state;
         let theta = self.constants.theta;
         // Most neurons stay below even the threshold at rest.
@@ -204,6 +271,11 @@ impl Timed {
         (whole.max(1)..=whole + 2).find(|us| at(*us)).map(|us| memory.at_us.saturating_add(us))
     }
 
+    /// Whether any of its variables decays.
+    pub fn decays(&self) -> bool {
+        self.membrane > 0.0 || self.fires_by_itself()
+    }
+
     /// Whether such a neuron ever fires without an input at that moment.
     pub fn fires_by_itself(&self) -> bool {
         self.synapse.is_some() || self.adaptation > 0.0
@@ -237,6 +309,7 @@ pub fn burst(mode: Mode, u: f32, theta: f32) -> f32 {
 mod tests {
     use super::*;
     use crate::model::{Adaptation, Leak, Reset, SpikeMode};
+    use crate::refractory::{Period, Refractory};
     use crate::step::spikes;
     use proptest::prelude::*;
 
@@ -256,6 +329,23 @@ mod tests {
             both,
             Neuron { synapse: slow, adaptation: fast, reset: Reset::Soft, ..both },
         ]
+        .into_iter()
+        .chain(with_a_period())
+        .collect()
+    }
+
+    /// Neurons with a refractory period of every kind.
+    fn with_a_period() -> Vec<Neuron> {
+        let (lif, cuba, adaptive) = (Neuron::lif(), Neuron::cuba_lif(), Neuron::adaptive_lif());
+        let soft = Neuron { leak: Leak::Step(0.9), reset: Reset::Soft, ..lif };
+        let mut all = Vec::new();
+        for n in [lif, soft, cuba, Neuron { reset: Reset::Soft, ..cuba }, adaptive] {
+            for during in [During::Integrate, During::Hold] {
+                all.push(Neuron { refractory: Some(Refractory { during, ..Refractory::steps(0.7) }), ..n });
+                all.push(Neuron { refractory: Some(Refractory { period: Period::Us(2400.0), during }), ..n });
+            }
+        }
+        all
     }
 
     const STEP_US: f64 = 1000.0;
@@ -310,7 +400,7 @@ mod tests {
             let end = 20_000;
             let mut t = 100;
             let inputs: Vec<(u64, f32)> =
-                gaps.iter().zip(&w).map(|(g, w)| { t += g; (t, *w) }).filter(|i| i.0 < end).collect();
+                gaps.iter().zip(&w).map(|(g, w)| { t += g & !1; (t, *w) }).filter(|i| i.0 < end).collect();
             for neuron in neurons() {
                 let with = |f: f32| timed(&Neuron { threshold: neuron.threshold * f, ..neuron }, &inputs, end);
                 let (early, late) = (with(0.99), with(1.01));
@@ -323,6 +413,52 @@ mod tests {
                 for (at, (a, b)) in fine.iter().zip(early.iter().zip(&late)) {
                     let (a, b) = (a.min(b), a.max(b));
                     prop_assert!((a - 4..=b + 4).contains(at), "{:?}: {:?} {:?}", neuron, early, fine);
+                }
+            }
+        }
+
+        /// Without a leak and with exact sums both forms give the same spikes where a step has one
+        /// input at most, and no two of them are closer than the period.
+        #[test]
+        fn a_period_counted_in_steps_is_the_one_in_microseconds(
+            inputs in prop::collection::vec((1u64..400, -8i8..14), 1..60), rho in 0.01f64..3.0,
+            soft: bool, hold: bool, equal: bool, limit: bool,
+        ) {
+            let during = if hold { During::Hold } else { During::Integrate };
+            // A whole number of steps of 2 µs.
+            let period = Period::Us((rho * 500.0).ceil() * 2.0);
+            let neuron = Neuron {
+                reset: if soft { Reset::Soft } else { Reset::Hard },
+                fire_at_threshold: equal,
+                v_min: limit.then_some(-0.5),
+                refractory: Some(Refractory { period, during }),
+                ..Neuron::if_single()
+            };
+            let mut t = 0;
+            let inputs: Vec<(u64, f32)> =
+                inputs.iter().map(|(gap, w)| { t += 2 * gap; (t, f32::from(*w) / 8.0) }).filter(|i| i.1 != 0.0).collect();
+            let exact = timed(&neuron, &inputs, 60_000);
+            prop_assert_eq!(&clocked(&neuron, &inputs, 60_000, 2), &exact);
+            let Period::Us(us) = period else { unreachable!() };
+            prop_assert!(exact.windows(2).all(|w| (w[1] - w[0]) as f64 >= us), "{:?}", exact);
+        }
+
+        /// A neuron with or without a clock keeps to its period, whatever drives it.
+        #[test]
+        fn no_two_spikes_are_closer_than_the_period(
+            gaps in prop::collection::vec(0u64..300, 1..80), w in prop::collection::vec(-0.5f32..1.5, 80),
+        ) {
+            let mut t = 0;
+            let inputs: Vec<(u64, f32)> = gaps.iter().zip(&w).map(|(g, w)| { t += g; (t, *w) }).collect();
+            for neuron in with_a_period() {
+                let us = neuron.refractory.and_then(|r| r.us(Some(STEP_US))).unwrap();
+                let spikes = timed(&neuron, &inputs, 30_000);
+                prop_assert!(spikes.windows(2).all(|w| w[1] - w[0] >= us), "{:?}: {:?}", neuron, spikes);
+                for per_us in [10, 400, 1000, 1500] {
+                    let (t_max, steps) = (30, 30_000 / per_us);
+                    let k = neuron.interval(LeakRule::Time, t_max, steps as usize, Some(STEP_US)).unwrap() as u64;
+                    let spikes = clocked(&neuron, &inputs, 30_000, per_us);
+                    prop_assert!(spikes.windows(2).all(|w| w[1] - w[0] >= k * per_us), "{:?}: {:?}", neuron, spikes);
                 }
             }
         }
@@ -383,6 +519,28 @@ mod tests {
         let expected = 500.0 + 1000.0 / 2f64.ln() * (1.6f64 / 0.6).ln();
         let spikes = timed(&neuron, &[(500, 0.8)], 20_000);
         assert_eq!(spikes, [expected.ceil() as u64]);
+    }
+
+    #[test]
+    fn a_plain_neuron_above_its_threshold_waits_for_the_first_input_after_its_period() {
+        let with = |during| Neuron {
+            refractory: Some(Refractory { during, ..Refractory::steps(0.5) }),
+            ..Neuron::if_single()
+        };
+        let inputs = [(0, 1.5), (100, 0.75), (499, 0.75), (700, -0.25), (800, 0.1), (1200, 0.5)];
+        // It stands at 1.5 when the period ends at 500 and at 1.25 after the input at 700, which fires it.
+        // The period then ends at 1200, with 0.1 + 0.5 since.
+        assert_eq!(timed(&with(During::Integrate), &inputs, 5000), [0, 700]);
+        // Held at 0 until 500, then −0.25 + 0.1 + 0.5.
+        assert_eq!(timed(&with(During::Hold), &inputs, 5000), [0]);
+    }
+
+    #[test]
+    fn a_neuron_with_a_current_fires_when_its_period_ends() {
+        let neuron = Neuron { refractory: Some(Refractory::steps(0.5)), leak: Leak::None, ..Neuron::cuba_lif() };
+        let spikes = timed(&neuron, &[(0, 5.0)], 5000);
+        // Charge 10 comes within some milliseconds: the period alone decides.
+        assert!(spikes.len() > 5 && spikes.windows(2).take(3).all(|w| w[1] - w[0] == 500), "{spikes:?}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`model`] | the description: threshold, leak, synaptic current, adaptive threshold, reset |
 //! | [`spec`] | the words and fields by which a recipe names a neuron |
+//! | [`refractory`] | for how long after a spike a neuron cannot fire |
 //! | [`step`] | one clocked step of the state and its adjoint (back-propagation through time) |
 //! | [`surrogate`] | what replaces the derivative of a spike, and its integral |
 //! | [`between`] | exact decay between events, and the time at which a neuron fires by itself |
@@ -26,6 +27,7 @@ mod first_root;
 pub mod lane;
 pub mod model;
 pub mod quantised;
+pub mod refractory;
 pub mod spec;
 pub mod step;
 pub mod surrogate;
@@ -33,5 +35,6 @@ pub mod surrogate;
 pub use error::Error;
 pub use lane::{Lane, StepLane};
 pub use model::{Adaptation, Leak, LeakRule, Neuron, Reset, SpikeMode};
-pub use spec::{NeuronSpec, NumberOrNone};
+pub use refractory::{During, Period, Refractory};
+pub use spec::{NeuronSpec, NumberOrNone, RefractorySpec};
 pub use surrogate::Surrogate;

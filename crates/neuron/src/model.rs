@@ -13,6 +13,7 @@
 //! soft reset:    v[t] = u[t] − θ[t]·s[t]
 //! lower limit:   v[t] = max(v[t], v_min)
 //! adaptation:    a[t] = λ_a·a[t−1] + β·s[t]
+//! refractory:    s[t] = 0 for k − 1 steps after a spike ([`crate::refractory`])
 //! ```
 //!
 //! λ, λ_s and λ_a are the decays of one step at T_max. Where a leak belongs to time
@@ -32,6 +33,7 @@
 //! Constant", ICCV 2021 (parametric LIF).
 
 use crate::error::Error;
+use crate::refractory::Refractory;
 use crate::surrogate::Surrogate;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -155,6 +157,9 @@ pub struct Neuron {
     /// The adaptive threshold, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptation: Option<Adaptation>,
+    /// For how long after a spike it cannot fire; `None` for no such period. Single-spike neurons only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refractory: Option<Refractory>,
     /// Spikes per update.
     pub spikes: SpikeMode,
     /// Reset after a spike.
@@ -188,6 +193,7 @@ impl Neuron {
             leak: Leak::Step(0.5),
             synapse: None,
             adaptation: None,
+            refractory: None,
             spikes: SpikeMode::Single,
             reset: Reset::Hard,
             v_min: None,
@@ -233,10 +239,31 @@ impl Neuron {
     }
 
     /// Whether its state is the membrane potential alone and its constants are fixed: the
-    /// condition of the fused training kernels, of the engine's vector kernels, of the 8-bit form
-    /// and of the Speck exporter.
+    /// condition of the fused training kernels, of the engine's vector kernels and of the 8-bit form. A
+    /// refractory period is more state; a fast form that takes it, or runs where it has no dead
+    /// step, asks [`without_refractory`](Self::without_refractory).
     pub fn is_plain(&self) -> bool {
-        self.synapse.is_none() && self.adaptation.is_none() && !matches!(self.leak, Leak::Learned(_))
+        self.synapse.is_none()
+            && self.adaptation.is_none()
+            && self.refractory.is_none()
+            && !matches!(self.leak, Leak::Learned(_))
+    }
+
+    /// The same neuron without its refractory period.
+    #[must_use]
+    pub fn without_refractory(self) -> Self {
+        Self { refractory: None, ..self }
+    }
+
+    /// k: how many steps two of its spikes are at least apart, 1 without a refractory period
+    /// ([`Refractory::interval`]).
+    pub fn interval(&self, rule: LeakRule, t_max: usize, steps: usize, step_us: Option<f64>) -> Option<usize> {
+        self.refractory.map_or(Some(1), |r| r.interval(rule, t_max, steps, step_us))
+    }
+
+    /// Whether it may fire without an input: its current charges the membrane, or its threshold falls.
+    pub fn fires_by_itself(&self) -> bool {
+        self.synapse.is_some() || self.adaptation.is_some()
     }
 
     /// [`Leak::lambda`] of the membrane.
@@ -308,6 +335,16 @@ impl Neuron {
                 );
             }
         }
+        if let Some(refractory) = self.refractory {
+            refractory.check()?;
+            if self.spikes == SpikeMode::Multi {
+                return wrong(
+                    "a multi-spike neuron has no refractory period, because it emits several spikes at once; \
+                     give `spikes = \"single\"` or `refractory = \"none\"`"
+                        .to_owned(),
+                );
+            }
+        }
         Ok(())
     }
 }
@@ -371,7 +408,8 @@ impl fmt::Display for Neuron {
         }
         f.write_str(if self.spikes == SpikeMode::Multi { ", multi-spike" } else { ", single spike" })?;
         f.write_str(if self.reset == Reset::Hard { ", hard reset" } else { ", soft reset" })?;
-        self.v_min.map_or(Ok(()), |v| write!(f, ", v_min = {v}"))
+        self.v_min.map_or(Ok(()), |v| write!(f, ", v_min = {v}"))?;
+        self.refractory.map_or(Ok(()), |r| write!(f, ", {r}"))
     }
 }
 
@@ -415,7 +453,24 @@ mod tests {
     #[test]
     fn a_plain_neuron_is_serialised_without_the_fields_it_lacks() {
         let text = serde_json::to_string(&Neuron::lif()).unwrap();
-        assert!(!text.contains("synapse") && !text.contains("adaptation"), "{text}");
+        assert!(!["synapse", "adaptation", "refractory"].iter().any(|w| text.contains(w)), "{text}");
         assert_eq!(serde_json::from_str::<Neuron>(&text).unwrap(), Neuron::lif());
+    }
+
+    #[test]
+    fn a_refractory_period_is_serialised_shown_and_checked() {
+        let n = Neuron { refractory: Some(Refractory::steps(0.5)), ..Neuron::lif() };
+        let text = serde_json::to_string(&n).unwrap();
+        assert!(text.contains(r#""refractory":{"steps":0.5,"during":"integrate"}"#), "{text}");
+        assert_eq!(serde_json::from_str::<Neuron>(&text).unwrap(), n);
+        assert!(n.to_string().ends_with(", refractory for 0.5 steps"), "{n}");
+        assert!(!n.is_plain() && n.without_refractory() == Neuron::lif());
+        n.check().unwrap();
+        let e = Neuron { refractory: n.refractory, ..Neuron::if_multi() }.check().unwrap_err().to_string();
+        assert!(e.contains("multi-spike") && e.contains("`refractory = \"none\"`"), "{e}");
+        for rho in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let e = Neuron { refractory: Some(Refractory::steps(rho)), ..n }.check().unwrap_err().to_string();
+            assert!(e.contains("`refractory.steps`"), "{e}");
+        }
     }
 }

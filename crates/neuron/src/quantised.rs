@@ -45,7 +45,7 @@ mod tests {
             let mut small = v;
             let n = fire(mode, Levels { threshold, v_min: -below }, &mut small);
             let c = Constants::<f64>::fixed(1.0, threshold.into(), (-below).into());
-            let mut state = State { v: 0.0, synapse: (), adaptation: () };
+            let mut state = State::membrane(0.0);
             let fired = step(mode, &c, &mut state, f64::from(v));
             prop_assert_eq!((f64::from(n), f64::from(small)), (fired.spikes, state.v));
         }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::model::{Adaptation, Leak, Neuron, Reset, SpikeMode};
+use crate::refractory::{During, Period, Refractory};
 use crate::surrogate::Surrogate;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,68 @@ impl NumberOrNone {
             NumberOrNone::Word(w) if w == "none" => Ok(None),
             NumberOrNone::Word(w) => Err(Error(format!("`{field}` is a number or \"none\", not \"{w}\""))),
         }
+    }
+}
+
+/// A refractory period, or the word `none`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a table such as { steps = 0.5 } or { us = 15000, during = \"hold\" }, or \"none\"")]
+pub enum RefractorySpec {
+    /// Its fields.
+    Table(RefractoryTable),
+    /// `none`; any other word is refused by [`NeuronSpec::resolve`].
+    Word(String),
+}
+
+/// A refractory period as a recipe spells it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefractoryTable {
+    /// ρ, in steps of T_max, above 0. Excludes `us`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<f64>,
+    /// The same in µs. Excludes `steps`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub us: Option<f64>,
+    /// `integrate` (default) or `hold`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub during: Option<During>,
+}
+
+impl RefractorySpec {
+    fn new(refractory: Option<Refractory>) -> Self {
+        let Some(Refractory { period, during }) = refractory else { return Self::Word("none".to_owned()) };
+        let (steps, us) = match period {
+            Period::Steps(rho) => (Some(rho), None),
+            Period::Us(us) => (None, Some(us)),
+        };
+        Self::Table(RefractoryTable { steps, us, during: Some(during) })
+    }
+
+    fn get(&self, base: Option<Refractory>) -> Result<Option<Refractory>, Error> {
+        let table = match self {
+            Self::Table(table) => table,
+            Self::Word(w) if w == "none" => return Ok(None),
+            Self::Word(w) => {
+                return Err(Error(format!(
+                    "`refractory` is a table such as {{ steps = 0.5 }}, or \"none\", not \"{w}\""
+                )));
+            }
+        };
+        let period = match (table.steps, table.us) {
+            (Some(_), Some(_)) => {
+                return Err(Error(
+                    "`refractory.steps` and `refractory.us` both say how long the period is; give one".to_owned(),
+                ));
+            }
+            (Some(rho), None) => Period::Steps(rho),
+            (None, Some(us)) => Period::Us(us),
+            (None, None) => base.map(|r| r.period).ok_or_else(|| {
+                Error("`refractory` needs its length: `steps` (of a step at T_max) or `us`".to_owned())
+            })?,
+        };
+        let during = table.during.or(base.map(|r| r.during)).unwrap_or_default();
+        Ok(Some(Refractory { period, during }))
     }
 }
 
@@ -62,6 +125,10 @@ pub struct NeuronSpec {
     /// The same as a time constant in µs. Excludes `adaptation_leak`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptation_tau_us: Option<f64>,
+    /// For how long after a spike the neuron cannot fire: `{ steps = 0.5 }` (of a step at T_max) or
+    /// `{ us = 15000 }`, with `during = "integrate"` (default) or `"hold"`; or `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refractory: Option<RefractorySpec>,
     /// `single` or `multi`.
     pub spikes: Option<SpikeMode>,
     /// `hard` or `soft`.
@@ -99,6 +166,10 @@ impl NeuronSpec {
             leak: self.leak(base.leak)?,
             synapse: self.synapse(base.synapse)?,
             adaptation: self.adaptation(base.adaptation)?,
+            refractory: match &self.refractory {
+                Some(refractory) => refractory.get(base.refractory)?,
+                None => base.refractory,
+            },
             spikes: self.spikes.unwrap_or(base.spikes),
             reset: self.reset.unwrap_or(base.reset),
             v_min,
@@ -218,6 +289,7 @@ impl NeuronSpec {
             adaptation: Some(NumberOrNone::new(neuron.adaptation.map(|a| a.increment))),
             adaptation_leak,
             adaptation_tau_us,
+            refractory: Some(RefractorySpec::new(neuron.refractory)),
             spikes: Some(neuron.spikes),
             reset: Some(neuron.reset),
             v_min: Some(NumberOrNone::new(neuron.v_min)),

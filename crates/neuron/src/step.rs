@@ -9,6 +9,14 @@
 //! v = max(r, v_min)
 //! ```
 //!
+//! In a dead step ([`refractory`](crate::refractory)) s = 0; a membrane that is held keeps v. Where a
+//! neuron has dead steps and does not fire by itself, s = 0 also in a step with I = 0. There ds/du is 0,
+//! and no gradient goes through the number of dead steps that are left:
+//!
+//! ```text
+//! closed:  g_u = g_v·[u > v_min],  g_v ← λ·g_u        held:  g_u = 0,  g_v stays
+//! ```
+//!
 //! Adjoint (back-propagation through time): g_s is the gradient that reaches the spike from the
 //! next layer; the adjoint state holds the gradients g_v, g_i, g_a of the state after step t, and
 //! leaves with those of the state after step t − 1; d' is the surrogate at u − θ'.
@@ -28,6 +36,7 @@
 
 use crate::lane::{Lane, Smooth, StepLane};
 use crate::model::{LeakRule, Neuron, Reset, SpikeMode};
+use crate::refractory::During;
 use crate::surrogate::{Surrogate, derivative, integral};
 
 /// The choices of a neuron that branch. A loop that knows them when it is compiled has no branch:
@@ -73,6 +82,35 @@ pub struct Constants<L = f32> {
     pub synapse: (L, L),
     /// λ_a and β of the adaptation; without one they are not read.
     pub adaptation: (L, L),
+    /// The dead steps after a spike; `None` where there are none.
+    pub dead: Option<Dead>,
+}
+
+/// Dead steps after a spike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dead {
+    /// How many: k − 1, at least 1.
+    pub steps: u32,
+    /// The membrane keeps its potential in them.
+    pub hold: bool,
+    /// The neuron fires only in steps with input, because nothing but an input drives it.
+    pub needs_input: bool,
+}
+
+impl Dead {
+    /// Of this neuron, as [`Constants::at`]; `Some(None)` where two spikes may follow each other.
+    pub fn at(
+        neuron: &Neuron,
+        rule: LeakRule,
+        t_max: usize,
+        steps: usize,
+        step_us: Option<f64>,
+    ) -> Option<Option<Self>> {
+        let dead = neuron.interval(rule, t_max, steps, step_us)? - 1;
+        let hold = neuron.refractory.is_some_and(|r| r.during == During::Hold);
+        let of = |steps: u32| Self { steps, hold, needs_input: !neuron.fires_by_itself() };
+        Some((dead > 0).then(|| of(dead as u32)))
+    }
 }
 
 impl Constants {
@@ -85,6 +123,7 @@ impl Constants {
     /// `None` where a time constant meets no `step_us` ([`Leak::lambda`](crate::Leak::lambda)).
     pub fn at(neuron: &Neuron, rule: LeakRule, t_max: usize, steps: usize, step_us: Option<f64>) -> Option<Self> {
         let mut all = Self::new(neuron, neuron.lambda(rule, t_max, steps, step_us)?);
+        all.dead = Dead::at(neuron, rule, t_max, steps, step_us)?;
         if let Some(leak) = neuron.synapse {
             let decay = leak.lambda(rule, t_max, steps, step_us)?;
             let trained = leak.lambda(rule, t_max, t_max, step_us)?;
@@ -104,15 +143,16 @@ impl Constants {
             v_min: lane(self.v_min),
             synapse: (lane(self.synapse.0), lane(self.synapse.1)),
             adaptation: (lane(self.adaptation.0), lane(self.adaptation.1)),
+            dead: self.dead,
         }
     }
 }
 
 impl<L: Clone> Constants<L> {
-    /// λ, θ and v_min, with neither synapse nor adaptation.
+    /// λ, θ and v_min, with neither synapse nor adaptation nor dead steps.
     pub fn fixed(lambda: L, theta: L, v_min: L) -> Self {
         let unread = (theta.clone(), theta.clone());
-        Self { lambda, theta, v_min, synapse: unread.clone(), adaptation: unread }
+        Self { lambda, theta, v_min, synapse: unread.clone(), adaptation: unread, dead: None }
     }
 }
 
@@ -124,13 +164,23 @@ pub fn charge(decay: f32, trained: f32) -> f32 {
 /// What neurons remember between steps: the membrane and the parts that they have. The adjoint of
 /// a state has the same form.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct State<L, I = (), A = ()> {
+pub struct State<L, I = (), A = (), R = ()> {
     /// Membrane potential after the spike.
     pub v: L,
     /// Synaptic current: [`Current`], or `()` without a synapse.
     pub synapse: I,
     /// What is added to the threshold: [`Raised`], or `()` without adaptation.
     pub adaptation: A,
+    /// The dead steps that are left: [`Waiting`], or `()` without any. It has no adjoint.
+    pub refractory: R,
+}
+
+impl<L> State<L> {
+    /// That of a neuron whose state is the membrane alone.
+    #[inline(always)]
+    pub fn membrane(v: L) -> Self {
+        Self { v, synapse: (), adaptation: (), refractory: () }
+    }
 }
 
 /// i, the synaptic current.
@@ -140,6 +190,20 @@ pub struct Current<L>(pub L);
 /// a, what spikes have added to the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Raised<L>(pub L);
+
+/// The number of dead steps that are left.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Waiting<L>(pub L);
+
+/// Whether a neuron may fire, and what its membrane does if it may not.
+pub trait Gate<L> {
+    /// u of this step, if `u` is that of a neuron that may fire and `v` the potential before it.
+    fn potential(&self, u: L, v: &L, c: &Constants<L>) -> L;
+    /// The spikes of this step, if `spikes` are those of a neuron that may fire.
+    fn spikes(&self, spikes: L, current: &L, c: &Constants<L>) -> L;
+    /// Takes notice of the spikes of this step.
+    fn after(&mut self, spikes: &L, c: &Constants<L>);
+}
 
 /// How an input becomes a current.
 pub trait Synapse<L> {
@@ -160,6 +224,51 @@ pub trait Threshold<L> {
     fn through_spikes(&self, g_s: L, c: &Constants<L>) -> L;
     /// Goes on to the step before; `g` gives the gradient of θ'.
     fn adjoint(&mut self, g: impl FnOnce() -> L, c: &Constants<L>);
+}
+
+impl<L> Gate<L> for () {
+    #[inline(always)]
+    fn potential(&self, u: L, _: &L, _: &Constants<L>) -> L {
+        u
+    }
+
+    #[inline(always)]
+    fn spikes(&self, spikes: L, _: &L, _: &Constants<L>) -> L {
+        spikes
+    }
+
+    #[inline(always)]
+    fn after(&mut self, _: &L, _: &Constants<L>) {}
+}
+
+impl<L: StepLane> Gate<L> for Waiting<L> {
+    #[inline(always)]
+    fn potential(&self, u: L, v: &L, c: &Constants<L>) -> L {
+        match c.dead {
+            Some(Dead { hold: true, .. }) => L::select(&self.0.above(&u.like(0.0)), v.clone(), u),
+            _ => u,
+        }
+    }
+
+    #[inline(always)]
+    fn spikes(&self, spikes: L, current: &L, c: &Constants<L>) -> L {
+        let Some(Dead { needs_input, .. }) = c.dead else { return spikes };
+        let zero = spikes.like(0.0);
+        let alive = L::select(&self.0.above(&zero), zero.clone(), spikes);
+        if !needs_input {
+            return alive;
+        }
+        let with_input = L::select(&(-current.clone()).above(&zero), alive.clone(), zero.clone());
+        L::select(&current.above(&zero), alive, with_input)
+    }
+
+    #[inline(always)]
+    fn after(&mut self, spikes: &L, c: &Constants<L>) {
+        let Some(Dead { steps, .. }) = c.dead else { return };
+        let zero = spikes.like(0.0);
+        let fewer = (self.0.clone() - spikes.like(1.0)).larger(zero.clone());
+        self.0 = L::select(&spikes.above(&zero), spikes.like(steps as f32), fewer);
+    }
 }
 
 impl<L> Synapse<L> for () {
@@ -269,10 +378,10 @@ pub fn charged<L: Lane>(v: L, lambda: &L, current: L) -> L {
 
 /// One step with input `x`: spikes without a gradient.
 #[inline(always)]
-pub fn step<L: StepLane, I: Synapse<L>, A: Threshold<L>>(
+pub fn step<L: StepLane, I: Synapse<L>, A: Threshold<L>, R: Gate<L>>(
     mode: Mode,
     c: &Constants<L>,
-    state: &mut State<L, I, A>,
+    state: &mut State<L, I, A, R>,
     x: L,
 ) -> Fired<L> {
     stepped(mode, c, state, x, |s, _| s)
@@ -280,50 +389,53 @@ pub fn step<L: StepLane, I: Synapse<L>, A: Threshold<L>>(
 
 /// One step whose spikes are differentiated by the surrogate, for lanes that record a graph.
 #[inline(always)]
-pub fn step_recorded<L: Smooth, I: Synapse<L>, A: Threshold<L>>(
+pub fn step_recorded<L: Smooth, I: Synapse<L>, A: Threshold<L>, R: Gate<L>>(
     mode: Mode,
     surrogate: Surrogate,
     theta: f32,
     c: &Constants<L>,
-    state: &mut State<L, I, A>,
+    state: &mut State<L, I, A, R>,
     x: L,
 ) -> Fired<L> {
     stepped(mode, c, state, x, |s, d| L::spikes_as(s, || integral(surrogate, d, theta)))
 }
 
-/// One step of a plain neuron, for code that is not hot: (spikes, u, potential after).
+/// One step of a plain neuron without dead steps, for code that is not hot: (spikes, u, potential after).
 pub fn plain_step(neuron: &Neuron, lambda: f32, v: f32, current: f32) -> (f32, f32, f32) {
-    let mut state = State { v, synapse: (), adaptation: () };
+    let mut state = State::membrane(v);
     let fired = step(Mode::of(neuron), &Constants::new(neuron, lambda), &mut state, current);
     (fired.spikes, fired.u, state.v)
 }
 
 #[inline(always)]
-fn stepped<L: StepLane, I: Synapse<L>, A: Threshold<L>>(
+fn stepped<L: StepLane, I: Synapse<L>, A: Threshold<L>, R: Gate<L>>(
     mode: Mode,
     c: &Constants<L>,
-    state: &mut State<L, I, A>,
+    state: &mut State<L, I, A, R>,
     x: L,
     record: impl FnOnce(L, L) -> L,
 ) -> Fired<L> {
     let current = state.synapse.current(x, c);
-    let u = charged(state.v.clone(), &c.lambda, current);
+    let u = charged(state.v.clone(), &c.lambda, current.clone());
+    let u = state.refractory.potential(u, &state.v, c);
     let theta = state.adaptation.threshold(c);
     let s = record(spikes(mode, &u, &theta), u.clone() - theta.clone());
+    let s = state.refractory.spikes(s, &current, c);
     let through = if mode.detach { s.clone().detach() } else { s.clone() };
     state.v = settled(mode, u.clone(), &through, &theta, &c.v_min);
     state.adaptation.after(&s, c);
+    state.refractory.after(&s, c);
     Fired { spikes: s, u }
 }
 
-/// The gradient of the input of one step from that of its spikes. `u` and `theta` are the
-/// potential and the threshold of the step.
+/// The gradient of the input of one step, in which the neuron may fire, from that of its spikes. `u`
+/// and `theta` are the potential and the threshold of the step.
 #[inline(always)]
-pub fn adjoint<L: Smooth, I: Synapse<L>, A: Threshold<L>>(
+pub fn adjoint<L: Smooth, I: Synapse<L>, A: Threshold<L>, R>(
     mode: Mode,
     surrogate: Surrogate,
     c: &Constants<L>,
-    adjoint: &mut State<L, I, A>,
+    adjoint: &mut State<L, I, A, R>,
     (u, theta): (&L, &L),
     g_s: L,
     width: f32,
@@ -334,10 +446,10 @@ pub fn adjoint<L: Smooth, I: Synapse<L>, A: Threshold<L>>(
 
 /// [`adjoint`] with the surrogate's value given.
 #[inline(always)]
-pub fn adjoint_of_slope<L: StepLane, I: Synapse<L>, A: Threshold<L>>(
+pub fn adjoint_of_slope<L: StepLane, I: Synapse<L>, A: Threshold<L>, R>(
     mode: Mode,
     c: &Constants<L>,
-    adjoint: &mut State<L, I, A>,
+    adjoint: &mut State<L, I, A, R>,
     (u, theta): (&L, &L),
     slope: L,
     g_s: L,
@@ -366,16 +478,67 @@ pub fn adjoint_of_slope<L: StepLane, I: Synapse<L>, A: Threshold<L>>(
     adjoint.synapse.adjoint(g_u, c)
 }
 
+/// The gradient of the input of one step in which the neuron may not fire; `held` says whether its
+/// membrane keeps its potential.
+#[inline(always)]
+pub fn adjoint_closed<L: StepLane, I: Synapse<L>, A: Threshold<L>, R>(
+    held: bool,
+    c: &Constants<L>,
+    adjoint: &mut State<L, I, A, R>,
+    u: &L,
+) -> L {
+    let zero = u.like(0.0);
+    adjoint.adaptation.adjoint(|| zero.clone(), c);
+    let kept = L::select(&u.above(&c.v_min), adjoint.v.clone(), zero.clone());
+    let g_u = if held {
+        adjoint.v = kept;
+        zero
+    } else {
+        adjoint.v = c.lambda.clone() * kept.clone();
+        kept
+    };
+    adjoint.synapse.adjoint(g_u, c)
+}
+
 /// The state of any neuron, for code that does not know which parts it has when it is compiled.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AnyState<L>(pub State<L, Option<Current<L>>, Option<Raised<L>>>);
+pub struct AnyState<L>(pub AnyParts<L>);
+
+/// A state whose parts may be absent.
+pub type AnyParts<L> = State<L, Option<Current<L>>, Option<Raised<L>>, Option<Waiting<L>>>;
 
 impl<L: Clone> AnyState<L> {
     /// At rest, `zero` in every variable that the neuron has.
     pub fn at_rest(neuron: &Neuron, zero: L) -> Self {
         let synapse = neuron.synapse.map(|_| Current(zero.clone()));
         let adaptation = neuron.adaptation.map(|_| Raised(zero.clone()));
-        Self(State { v: zero, synapse, adaptation })
+        let refractory = neuron.refractory.map(|_| Waiting(zero.clone()));
+        Self(State { v: zero, synapse, adaptation, refractory })
+    }
+}
+
+impl<L: StepLane> Gate<L> for Option<Waiting<L>> {
+    #[inline(always)]
+    fn potential(&self, u: L, v: &L, c: &Constants<L>) -> L {
+        match self {
+            Some(part) => part.potential(u, v, c),
+            None => u,
+        }
+    }
+
+    #[inline(always)]
+    fn spikes(&self, spikes: L, current: &L, c: &Constants<L>) -> L {
+        match self {
+            Some(part) => part.spikes(spikes, current, c),
+            None => spikes,
+        }
+    }
+
+    #[inline(always)]
+    fn after(&mut self, spikes: &L, c: &Constants<L>) {
+        if let Some(part) = self {
+            part.after(spikes, c);
+        }
     }
 }
 
@@ -432,7 +595,7 @@ impl<L: StepLane> Threshold<L> for Option<Raised<L>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Leak;
+    use crate::{Leak, Refractory};
     use proptest::prelude::*;
 
     fn one(neuron: &Neuron, lambda: f32, v: f32, current: f32) -> (f32, f32) {
@@ -488,6 +651,11 @@ mod tests {
             if n.synapse.is_none() {
                 all.push(Neuron { v_min: Some(-0.3), ..n });
             }
+        }
+        let single: Vec<Neuron> = all.iter().copied().filter(|n| n.spikes == SpikeMode::Single).collect();
+        for during in [During::Integrate, During::Hold] {
+            let refractory = Some(Refractory { during, ..Refractory::steps(1.5) });
+            all.extend(single.iter().map(|n| Neuron { refractory, ..*n }));
         }
         all
     }
@@ -583,13 +751,20 @@ mod tests {
         let mut seen = Vec::new();
         for x in x {
             let theta = state.0.adaptation.threshold(c);
-            seen.push((step(mode, c, &mut state.0, *x).u, theta));
+            let dead = state.0.refractory.is_some_and(|r| r.0 > 0.0);
+            let closed = dead || c.dead.is_some_and(|d| d.needs_input && *x == 0.0);
+            let held = dead && c.dead.is_some_and(|d| d.hold);
+            seen.push((step(mode, c, &mut state.0, *x).u, theta, closed, held));
         }
         let mut adjoint_state = AnyState::at_rest(neuron, 0.0);
         let mut g = vec![0.0; x.len()];
         for t in (0..x.len()).rev() {
-            let (u, theta) = &seen[t];
-            g[t] = adjoint(mode, neuron.surrogate, c, &mut adjoint_state.0, (u, theta), w[t], neuron.threshold);
+            let (u, theta, closed, held) = &seen[t];
+            let back = &mut adjoint_state.0;
+            g[t] = match closed {
+                true => adjoint_closed(*held, c, back, u),
+                false => adjoint(mode, neuron.surrogate, c, back, (u, theta), w[t], neuron.threshold),
+            };
         }
         g
     }
@@ -597,7 +772,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_adjoint_is_the_derivative_of_the_recorded_step(
-            x in prop::collection::vec(-0.8f64..1.6, 1..12), w in prop::collection::vec(-1.0f64..1.0, 12), t in 1usize..40,
+            x in prop::collection::vec(prop_oneof![4 => -0.8f64..1.6, 1 => Just(0.0)], 1..12), w in prop::collection::vec(-1.0f64..1.0, 12), t in 1usize..40,
         ) {
             for neuron in neurons() {
                 let c = constants(&neuron, t);
@@ -608,6 +783,7 @@ mod tests {
                     v_min: Dual(c.v_min, 0.0),
                     synapse: (Dual(c.synapse.0, 0.0), Dual(c.synapse.1, 0.0)),
                     adaptation: (Dual(c.adaptation.0, 0.0), Dual(c.adaptation.1, 0.0)),
+                    dead: c.dead,
                 };
                 for (k, of_k) in g.iter().enumerate() {
                     let mut state = AnyState::at_rest(&neuron, Dual(0.0, 0.0));

@@ -101,10 +101,10 @@ pub enum Error {
         /// Why it cannot be used and what to do.
         problem: &'static str,
     },
-    /// A leak in µs in a run whose steps have no duration.
+    /// A leak or a refractory period in µs in a run whose steps have no duration.
     #[error(
-        "layer `{layer}`: a leak in µs needs the duration of a step, which a static image does not have; give `leak` \
-         per step"
+        "layer `{layer}`: a leak or a refractory period in µs needs the duration of a step, which a static image does \
+         not have; give it in steps"
     )]
     NoStepDuration {
         /// The layer.

@@ -19,6 +19,9 @@ pub(crate) trait Act {
     /// Whether it asks for the time.
     const TIMED: bool;
 
+    /// Whether a neuron that reaches its threshold may stay silent.
+    const RESTS: bool = false;
+
     /// Most neurons that `add` takes.
     #[inline(always)]
     fn block(&self) -> usize {
@@ -35,8 +38,50 @@ pub(crate) trait Act {
     /// `cell`; gives the mask of those that fire.
     fn add(&mut self, v: &mut [Self::V], w: &[Self::W], k: usize, cell: usize, t_us: u64) -> u64;
 
-    /// What is left of a neuron that fires, and how often it does.
-    fn fire(&self, v: &mut Self::V) -> u32;
+    /// What is left of the neuron at `at` of the layer, which reaches its threshold at `t_us`, and how
+    /// often it fires; 0 only where it [rests](Act::RESTS).
+    fn fire(&mut self, v: &mut Self::V, at: usize, t_us: u64) -> u32;
+}
+
+/// Neurons that may not fire before their refractory period ends. In it they take their weights as
+/// ever, so the arithmetic of blocks is that of `act`; the few that reach their threshold are asked
+/// for their time one by one.
+pub(super) struct Resting<'a, A> {
+    pub act: A,
+    pub dead_us: u64,
+    pub ready_us: &'a mut [u64],
+}
+
+impl<A: Act> Act for Resting<'_, A> {
+    type V = A::V;
+    type W = A::W;
+    const TIMED: bool = true;
+    const RESTS: bool = true;
+
+    #[inline(always)]
+    fn block(&self) -> usize {
+        self.act.block()
+    }
+
+    #[inline(always)]
+    fn cell(&self, at: usize) -> usize {
+        self.act.cell(at)
+    }
+
+    #[inline(always)]
+    fn add(&mut self, v: &mut [A::V], w: &[A::W], k: usize, cell: usize, t_us: u64) -> u64 {
+        self.act.add(v, w, k, cell, t_us)
+    }
+
+    #[inline(always)]
+    fn fire(&mut self, v: &mut A::V, at: usize, t_us: u64) -> u32 {
+        let ready_us = &mut self.ready_us[at];
+        if t_us < *ready_us {
+            return 0;
+        }
+        *ready_us = t_us.saturating_add(self.dead_us);
+        self.act.fire(v, at, t_us)
+    }
 }
 
 /// Float potentials without a leak.
@@ -105,7 +150,7 @@ impl<K: Kernel> Act for Plain<'_, K> {
     }
 
     #[inline(always)]
-    fn fire(&self, v: &mut f32) -> u32 {
+    fn fire(&mut self, v: &mut f32, _: usize, _: u64) -> u32 {
         let Rule { mode, threshold, v_min, .. } = self.rule;
         // No weight makes more than 65,536 spikes, so an i32 holds their number and f32 has it exactly.
         let n = burst(*mode, *v, *threshold);
@@ -152,8 +197,8 @@ impl<K: Kernel, const CELL: usize> Act for Leaky<'_, K, CELL> {
     }
 
     #[inline(always)]
-    fn fire(&self, v: &mut f32) -> u32 {
-        self.plain.fire(v)
+    fn fire(&mut self, v: &mut f32, at: usize, t_us: u64) -> u32 {
+        self.plain.fire(v, at, t_us)
     }
 }
 
@@ -182,8 +227,8 @@ impl<K: Kernel> Act for Parted<'_, K> {
     }
 
     #[inline(always)]
-    fn fire(&self, v: &mut f32) -> u32 {
-        self.leaky.fire(v)
+    fn fire(&mut self, v: &mut f32, at: usize, t_us: u64) -> u32 {
+        self.leaky.fire(v, at, t_us)
     }
 }
 
@@ -198,7 +243,7 @@ impl<K: Kernel> Act for Short<'_, K> {
     }
 
     #[inline(always)]
-    fn fire(&self, v: &mut i16) -> u32 {
+    fn fire(&mut self, v: &mut i16, _: usize, _: u64) -> u32 {
         quantised::fire(self.rule.mode, self.small.levels, v)
     }
 }
@@ -214,7 +259,7 @@ impl<K: Kernel> Act for Sums<K> {
     }
 
     #[inline(always)]
-    fn fire(&self, _: &mut i32) -> u32 {
+    fn fire(&mut self, _: &mut i32, _: usize, _: u64) -> u32 {
         0
     }
 }

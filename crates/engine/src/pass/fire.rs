@@ -24,7 +24,7 @@ impl Fires<'_> {
     /// One loop over all of them, so that their number is one guess of the processor's; and a function
     /// of its own, so that the loop over events keeps its numbers in registers.
     #[inline(never)]
-    pub fn emit<A: Act>(&self, act: &A, v: &mut [A::V], masks: &mut [u64], out: &mut Vec<Hop>) {
+    pub fn emit<A: Act>(&self, act: &mut A, v: &mut [A::V], t_us: u64, masks: &mut [u64], out: &mut Vec<Hop>) {
         let Fires { patch, block, target, row_target, lanes, cause } = *self;
         let begun = out.len();
         let blocks = if patch.len <= block { 1 } else { patch.len.div_ceil(block) };
@@ -35,7 +35,11 @@ impl Fires<'_> {
             masks[b] &= masks[b] - 1;
             some = if masks[b] == 0 { some & (some - 1) } else { some };
             let (row, k) = if blocks == 1 { (b, j) } else { (b / blocks, b % blocks * block + j) };
-            let spikes = act.fire(&mut v[patch.at + row * patch.row_state + k]);
+            let at = patch.at + row * patch.row_state + k;
+            let spikes = act.fire(&mut v[at], at, t_us);
+            if A::RESTS && spikes == 0 {
+                continue;
+            }
             out.push(Hop { place: (target + row * row_target) as u64 + lanes[k], spikes, cause });
         }
         in_order(&mut out[begun..]);

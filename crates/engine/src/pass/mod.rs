@@ -7,6 +7,8 @@
 //! n = ⌊u/θ⌋ (multi spike) or 1;   v = max(u − n·θ (soft reset) or 0 (hard reset), v_min)
 //! ```
 //!
+//! unless the neuron's refractory period has not ended: then it stays silent and is not reset.
+//!
 //! All additions of an event come before its spikes, because a branch on "does it fire" is often
 //! mispredicted and would stall the additions behind it. On small networks an event is a few vector
 //! additions, so the code around them costs most: the loop over events is small enough for its
@@ -32,7 +34,7 @@ use crate::kernel::{Avx2, Avx512};
 use crate::kernel::{BLOCK, Kernel, Scalar};
 use crate::layer::{LayerState, Potentials, Rule};
 use crate::table::Table;
-use act::{Act, Leaky, Parted, Plain, Short, Sums};
+use act::{Act, Leaky, Parted, Plain, Resting, Short, Sums};
 use fire::{Fires, in_order};
 use patch::{Patch, take};
 use tickless_simd::by_isa;
@@ -86,22 +88,22 @@ fn run<K: Kernel>(pass: Pass<'_>) -> Carried {
     let Pass { rule, state, edge, table, hops, from, times, out } = pass;
     let walk = Walk { rule, edge, hops, from, times, out };
     let plain = Plain::<K>::new(rule);
-    let LayerState { potentials, hit_us, due, .. } = state;
-    let hit_us = &mut hit_us[..];
+    let LayerState { potentials, hit_us, ready_us, due, .. } = state;
+    let (hit_us, ready_us) = (&mut hit_us[..], &mut ready_us[..]);
     match (potentials, table, &rule.decay) {
         (Potentials::Timed(memories), Table::Float(w), _) => walk.timed(memories, w, due),
-        (Potentials::Float(v), Table::Float(w), None) => walk.go(v, w, plain),
+        (Potentials::Float(v), Table::Float(w), None) => walk.rest(v, w, plain, ready_us),
         (Potentials::Float(v), Table::Float(w), Some(decay)) => {
             let decay = decay.tables();
             match decay.cell {
-                8 => walk.go(v, w, Leaky::<K, 8> { plain, decay, hit_us }),
-                16 => walk.go(v, w, Leaky::<K, 16> { plain, decay, hit_us }),
-                32 => walk.go(v, w, Leaky::<K, 32> { plain, decay, hit_us }),
-                ..=BLOCK => walk.go(v, w, Leaky::<K, 0> { plain, decay, hit_us }),
-                _ => walk.go(v, w, Parted::new(Leaky { plain, decay, hit_us })),
+                8 => walk.rest(v, w, Leaky::<K, 8> { plain, decay, hit_us }, ready_us),
+                16 => walk.rest(v, w, Leaky::<K, 16> { plain, decay, hit_us }, ready_us),
+                32 => walk.rest(v, w, Leaky::<K, 32> { plain, decay, hit_us }, ready_us),
+                ..=BLOCK => walk.rest(v, w, Leaky::<K, 0> { plain, decay, hit_us }, ready_us),
+                _ => walk.rest(v, w, Parted::new(Leaky { plain, decay, hit_us }), ready_us),
             }
         }
-        (Potentials::Small(v), Table::Small(w), _) => walk.go(v, w, Short::<K>::new(rule)),
+        (Potentials::Small(v), Table::Small(w), _) => walk.rest(v, w, Short::<K>::new(rule), ready_us),
         (Potentials::Sum(v), Table::Small(w), _) => walk.go(v, w, Sums::<K>::new()),
         // A program has one kind of numbers throughout.
         _ => unreachable!("tables and potentials are made together"),
@@ -109,6 +111,15 @@ fn run<K: Kernel>(pass: Pass<'_>) -> Carried {
 }
 
 impl Walk<'_> {
+    /// [`go`](Self::go), with the refractory period that the rule may have.
+    #[inline(always)]
+    fn rest<A: Act>(self, v: &mut [A::V], w: &[A::W], act: A, ready_us: &mut [u64]) -> Carried {
+        match self.rule.dead_us {
+            None => self.go(v, w, act),
+            Some(dead_us) => self.go(v, w, Resting { act, dead_us, ready_us }),
+        }
+    }
+
     #[inline(always)]
     fn go<A: Act>(self, v: &mut [A::V], w: &[A::W], act: A) -> Carried {
         if self.edge.whole && act.block() > BLOCK / 2 { self.patches(v, w, act) } else { self.pieces(v, w, act) }
@@ -140,7 +151,7 @@ impl Walk<'_> {
                     let (target, row_target) = (footprint.target as usize, edge.row_target);
                     let fires =
                         Fires { patch: &patch, block, target, row_target, lanes: &rule.lanes, cause: hop.cause };
-                    fires.emit(&act, v, &mut masks[..count], out);
+                    fires.emit(&mut act, v, t_us, &mut masks[..count], out);
                 }
                 done.ops += footprint.ops();
                 done.spikes += 1;
@@ -181,7 +192,10 @@ impl Walk<'_> {
                             while mask != 0 {
                                 let j = mask.trailing_zeros() as usize;
                                 mask &= mask - 1;
-                                let spikes = act.fire(&mut part[j]);
+                                let spikes = act.fire(&mut part[j], at + k + j, t_us);
+                                if A::RESTS && spikes == 0 {
+                                    continue;
+                                }
                                 out.push(Hop { place: base + rule.lanes[k + j], spikes, cause: hop.cause });
                             }
                             k = end;

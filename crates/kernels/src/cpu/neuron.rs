@@ -12,8 +12,8 @@ use crate::operators::NeuronOp;
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
-use tickless_net::{Reset, SpikeMode};
-use tickless_neuron::step::{Constants, Mode, State, adjoint_of_slope, step};
+use tickless_net::{Neuron, Reset, SpikeMode};
+use tickless_neuron::step::{AnyState, Constants, Mode, State, adjoint_of_slope, step};
 use tickless_neuron::surrogate::derivatives;
 
 /// Neurons per chunk: the potentials of a chunk take 8 KiB.
@@ -71,6 +71,27 @@ fn forward(current: &FlexTensor, op: NeuronOp, keep: bool) -> (FlexTensor, Vec<f
     (from_vec(s, current.shape()), u)
 }
 
+/// Spikes of any neuron, with a synaptic current, an adaptive threshold or dead steps, for passes
+/// without a gradient.
+///
+/// # Shapes
+/// `current` and the result: T rows of as many values, T = `steps`.
+pub(crate) fn general_spikes(current: &[f32], neuron: &Neuron, constants: &Constants, steps: usize) -> Vec<f32> {
+    let (n, mode) = (current.len() / steps, Mode::of(neuron));
+    let mut spikes = vec![0.0f32; current.len()];
+    columns(&mut spikes, n).into_par_iter().enumerate().for_each(|(chunk, mut rows)| {
+        let at = chunk * CHUNK;
+        let mut states = vec![AnyState::at_rest(neuron, 0.0f32); rows[0].len()];
+        for (t, row) in rows.iter_mut().enumerate() {
+            let x = &current[t * n + at..][..row.len()];
+            for ((s, x), state) in row.iter_mut().zip(x).zip(&mut states) {
+                *s = step(mode, constants, &mut state.0, *x).spikes;
+            }
+        }
+    });
+    spikes
+}
+
 /// Cuts T rows of `n` values into chunks of columns. Each chunk holds its part of every row.
 fn columns(data: &mut [f32], n: usize) -> Vec<Vec<&mut [f32]>> {
     let mut chunks: Vec<Vec<&mut [f32]>> = (0..n.div_ceil(CHUNK)).map(|_| Vec::new()).collect();
@@ -98,7 +119,7 @@ pub(crate) fn forward_row(op: NeuronOp) -> ForwardRow {
         let mode = const { Mode { multi: MULTI, hard: HARD, equal: EQUAL, detach: false } };
         let c = Constants::new(&op.neuron, op.lambda);
         for (((x, v), s), u) in x.iter().zip(v).zip(s).zip(u) {
-            let mut state = State { v: *v, synapse: (), adaptation: () };
+            let mut state = State::membrane(*v);
             let fired = step(mode, &c, &mut state, *x);
             (*u, *s, *v) = (fired.u, fired.spikes, state.v);
         }
@@ -133,7 +154,7 @@ pub(crate) fn backward_row(op: NeuronOp) -> BackwardRow {
         let mut slopes = [0.0f32; CHUNK];
         derivatives(op.neuron.surrogate, u, c.theta, &mut slopes[..u.len()]);
         for ((((u, g), slope), g_v), out) in u.iter().zip(g).zip(&slopes).zip(g_v.iter_mut()).zip(out.iter_mut()) {
-            let mut state = State { v: *g_v, synapse: (), adaptation: () };
+            let mut state = State::membrane(*g_v);
             *out = adjoint_of_slope(mode, &c, &mut state, (u, &c.theta), *slope, *g);
             *g_v = state.v;
         }

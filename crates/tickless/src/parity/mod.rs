@@ -246,7 +246,9 @@ fn first(run: &Loaded, id: SampleId, events: usize) -> Result<Arc<Recording>> {
 fn fires_by_itself(network: &Network, weights: &Weights) -> Result<Option<String>> {
     let network = weights.with_learned_leaks(network)?;
     let found = network.nodes().iter().find_map(|node| match node.layer {
-        Layer::Neuron(n) if !n.is_plain() => Some(format!("layer `{}` fires between events: {n}", node.name)),
+        Layer::Neuron(n) if !n.without_refractory().is_plain() => {
+            Some(format!("layer `{}` fires between events: {n}", node.name))
+        }
         _ => None,
     });
     Ok(found)

@@ -4,6 +4,7 @@
 //! configuration (t₁ … t_G) says at how many steps each stage runs; the TTM at a stage's entry
 //! takes the sequence there. Linear layers right after a repeat run before it.
 
+use super::fusion::Fusion;
 use super::linear::{self, How};
 use super::norm::BatchStatistics;
 use super::spiking::{self, Term};
@@ -74,6 +75,8 @@ pub(crate) struct Walk {
     pub(crate) recompute_later: bool,
     /// What its norms are normalised by.
     pub(crate) batch: Arc<WholeBatch>,
+    /// What fused kernels evaluate in it.
+    fusion: Arc<Fusion>,
 }
 
 impl Walk {
@@ -120,6 +123,7 @@ impl Model {
     pub(crate) fn begin(&self, leaves: &[Tensor<1>], input: Sequence, pass: &Pass<'_>) -> Result<Walk> {
         self.check_precision(leaves)?;
         let (input, left) = (self.enter(input, pass)?, self.network.readers());
+        let fusion = self.fusion_of(pass)?;
         let values = vec![None; left.len()];
         Ok(Walk {
             at: 0,
@@ -131,6 +135,7 @@ impl Model {
             statistics: vec![None; self.running.len()],
             recompute_later: false,
             batch: WholeBatch::of(&self.ranks),
+            fusion,
         })
     }
 
@@ -144,7 +149,7 @@ impl Model {
         rng: &mut ChaCha8Rng,
         mut observe: Option<Observer<'_>>,
     ) -> Result<()> {
-        let Walk { at, input, values, left, leaf: taken, norms, statistics, recompute_later, batch } = walk;
+        let Walk { at, input, values, left, leaf: taken, norms, statistics, recompute_later, batch, fusion } = walk;
         let how = How { kernel: self.kernel, precision: self.precision, recompute_later: *recompute_later };
         let mut leaf = leaves[*taken..].iter();
         let (fast, fuses) = (self.kernel != Kernel::Plain, observe.is_none());
@@ -176,7 +181,7 @@ impl Model {
                     let groups_in = node.input.channels / c.groups;
                     let weight = next().reshape([c.out, groups_in, c.kernel, c.kernel]);
                     let bias = c.bias.then(&mut next);
-                    if fuses && self.first[i] && self.takes_first(&x) {
+                    if fuses && fusion.first[i] && self.takes_first(&x) {
                         values[i] = Some(Value::Terms(vec![Term::convolved(x.ready(), weight, c, self.kernel)]));
                         continue;
                     }
@@ -191,7 +196,7 @@ impl Model {
                     let (gain, shift) = (next(), next());
                     let (running, index) = (&self.running[*norms], *norms);
                     *norms += 1;
-                    if fast && fuses && self.fused[i] {
+                    if fast && fuses && fusion.fused[i] {
                         let one = |t: Term| t.normalised(running, (gain.clone(), shift.clone()), n, pass.norm, index);
                         values[i] = Some(Value::Terms(x.terms().into_iter().map(one).collect()));
                         continue;
@@ -202,19 +207,19 @@ impl Model {
                     let y = running.apply(x.into_held(), gain, shift, n, pass.norm, batch, seen)?;
                     Sequence::new(y, steps)
                 }
-                Layer::Neuron(n) if !n.is_plain() => {
+                Layer::Neuron(n) if !fusion.plain[i] => {
                     let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next);
                     let x = x.ready();
                     // The kernels that read its spikes hold maps channels last.
                     let x = if fast { x.channels_last() } else { x.channels_first() };
-                    spiking::general_spiking(x, &n, &node.name, decay, pass)?
+                    spiking::general_spiking(x, &n, &node.name, decay, !fast, pass)?
                 }
                 Layer::Neuron(n) => {
                     let op = |steps| spiking::neuron_op(n, &node.name, steps, pass);
                     if fast {
                         let terms = x.terms();
                         let op = op(terms[0].steps())?;
-                        let pool = self.pooled[i].filter(|_| fuses);
+                        let pool = fusion.pooled[i].filter(|_| fuses);
                         spiking::spiking(terms, op, pool, &self.device, batch, statistics)?
                     } else {
                         let x = x.ready();
@@ -222,10 +227,10 @@ impl Model {
                         spiking::plain_spiking(x, op)
                     }
                 }
-                Layer::Pool(_) if fast && fuses && self.pooled[i].is_some() => x.ready(),
+                Layer::Pool(_) if fast && fuses && fusion.pooled[i].is_some() => x.ready(),
                 Layer::Pool(p) => linear::pool(x.ready(), p),
                 Layer::GlobalAverage => linear::global_average(x.ready()),
-                Layer::Add if fast && fuses && self.fused[i] => {
+                Layer::Add if fast && fuses && fusion.fused[i] => {
                     let terms = x.terms().into_iter().chain(inputs.flat_map(Value::terms));
                     values[i] = Some(Value::Terms(terms.collect()));
                     continue;
@@ -258,6 +263,25 @@ impl Model {
         let (steps, batch) = (last.steps(), last.batch());
         let logits = last.tensor().reshape([steps, batch, self.network.output().len()]);
         Output { logits, statistics: statistics.into_iter().flatten().collect() }
+    }
+
+    /// What fused kernels evaluate in a pass.
+    fn fusion_of(&self, pass: &Pass<'_>) -> Result<Arc<Fusion>> {
+        let nodes = self.network.nodes().iter().enumerate();
+        let neurons = nodes.filter_map(|(i, node)| match node.layer {
+            Layer::Neuron(n) if n.refractory.is_some() => Some((i, node, n)),
+            _ => None,
+        });
+        let mut intervals = Vec::new();
+        for (i, node, n) in neurons {
+            let steps = pass.configuration[node.stage.unwrap_or(0)];
+            intervals.push((i, spiking::interval(&n, &node.name, steps, pass)?));
+        }
+        if intervals.iter().all(|(_, k)| *k == 1) {
+            return Ok(self.fusion.clone());
+        }
+        let of = |i: usize| intervals.iter().find(|k| k.0 == i).map_or(1, |k| k.1);
+        Ok(Arc::new(Fusion::new(&self.network, of)))
     }
 
     /// Whether the kernel of a first layer takes this input: on the CPU, in f32, where no other was

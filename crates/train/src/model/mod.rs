@@ -18,11 +18,12 @@ pub use sequence::Sequence;
 use crate::distributed::Ranks;
 use crate::error::Result;
 use burn::tensor::{Device, Tensor, TensorData};
+use fusion::Fusion;
 use norm::Running;
 use std::path::Path;
 use std::sync::Arc;
 use tickless_kernels::{ComputeOptions, Kernel, Precision};
-use tickless_net::{Array, Layer, Network, Pool, Weights};
+use tickless_net::{Array, Layer, Network, Weights};
 
 /// One trainable tensor, kept flat.
 #[derive(Debug, Clone)]
@@ -43,12 +44,8 @@ pub struct Model {
     device: Device,
     kernel: Kernel,
     precision: Precision,
-    /// Nodes that the fused kernel of their reader takes over.
-    fused: Vec<bool>,
-    /// Convolutions that the first layer's kernel takes over.
-    first: Vec<bool>,
-    /// Neurons whose spikes only a pooling reads, and those poolings: one kernel does both.
-    pooled: Vec<Option<Pool>>,
+    /// What fused kernels evaluate where no neuron has dead steps.
+    fusion: Arc<Fusion>,
     ranks: Ranks,
     recompute: bool,
     /// Trainable tensors, in graph order.
@@ -77,8 +74,7 @@ impl Model {
                 Ok(Running::new(n.name.clone(), get("running_mean")?, get("running_var")?))
             })
             .collect::<Result<_>>()?;
-        let (fused, pooled) = (fusion::fused_nodes(&network), fusion::pooled_nodes(&network));
-        let first = fusion::first_nodes(&network, &fused);
+        let fusion = Arc::new(Fusion::new(&network, |_| 1));
         let ComputeOptions { kernel, precision, .. } = ComputeOptions::installed();
         let ranks = Ranks::alone();
         Ok(Self {
@@ -86,9 +82,7 @@ impl Model {
             device: device.clone(),
             kernel,
             precision,
-            fused,
-            first,
-            pooled,
+            fusion,
             ranks,
             recompute: false,
             parameters,

@@ -162,6 +162,13 @@ impl Sequence {
         self.pending.as_ref().is_none_or(|map| map.is_repeat())
     }
 
+    /// Whether its values lie on the CPU and no graph is recorded.
+    pub(crate) fn is_on_cpu_without_graph(&self) -> bool {
+        let device = self.data.device();
+        // Devices are equal whether they record a graph or not.
+        device == Device::flex() && !device.is_autodiff()
+    }
+
     /// The same values as constants on (or off) the autodiff device of `like`.
     pub fn to_device_of(self, device: &Device) -> Self {
         Self { data: self.data.to_device(device), ..self }

@@ -9,8 +9,8 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 use std::sync::Arc;
 use tickless_kernels::{
-    Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, Kernel, Moments, NeuronOp, Statistics, neuron, reference,
-    rounded,
+    Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, Kernel, Moments, NeuronOp, Statistics, any_neuron_on_cpu,
+    neuron, reference, rounded,
 };
 use tickless_net::{Conv, Neuron, Norm, Pool};
 use tickless_neuron::model::stretch;
@@ -42,7 +42,7 @@ impl Term {
     }
 
     /// A sequence that is to be convolved by a first layer (see
-    /// [`first_nodes`](super::fusion::first_nodes)).
+    /// [`Fusion`](super::fusion::Fusion)).
     pub(crate) fn convolved(x: Sequence, weight: Tensor<4>, c: Conv, kernel: Kernel) -> Self {
         Self { x, conv: Some((weight, c.padding, kernel)), norm: None }
     }
@@ -129,8 +129,14 @@ fn no_step(name: &str) -> Error {
     Error::NoStepDuration { layer: name.to_owned() }
 }
 
-/// Spikes of neurons that have no fused kernel, all but the plain ones ([`Neuron::is_plain`]).
-/// `decay` is the trained tensor of a learned leak.
+/// How many steps two spikes of a neuron are at least apart at this number of steps.
+pub(crate) fn interval(n: &Neuron, name: &str, steps: usize, pass: &Pass<'_>) -> Result<usize> {
+    n.interval(pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(name))
+}
+
+/// Spikes of neurons that have no fused kernel: all but the plain ones ([`Neuron::is_plain`]), and
+/// those that have dead steps at this number of steps.
+/// `decay` is the trained tensor of a learned leak; `plain` forces the plain-tensor form.
 ///
 /// # Errors
 /// If a time constant meets no step duration; names the layer.
@@ -139,10 +145,14 @@ pub(crate) fn general_spiking(
     n: &Neuron,
     name: &str,
     decay: Option<Tensor<1>>,
+    plain: bool,
     pass: &Pass<'_>,
 ) -> Result<Sequence> {
     let steps = x.steps();
     let constants = Constants::at(n, pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(name))?;
+    if !plain && decay.is_none() && x.is_on_cpu_without_graph() {
+        return Ok(x.each(|x| any_neuron_on_cpu(x, n, &constants, steps)));
+    }
     let lambda = decay.map(|d| {
         // As `learned_lambda`, and λ^(T_max/T) where the leak belongs to time.
         let trained = sigmoid(d).clamp(1e-6, 1.0 - 1e-6);

@@ -183,5 +183,8 @@ pub(super) fn differences(meant: &Neuron, lambda: f64, heard: &Heard) -> Vec<Str
     } {
         all.push(format!("has the lower limit {} instead of {}", limit(theirs), limit(ours)));
     }
+    if let Some(refractory) = meant.refractory {
+        all.push(format!("drops the refractory period, of which NIR has no node: ours is {refractory}"));
+    }
     all
 }

@@ -106,6 +106,7 @@ pub(super) fn neuron(reader: Option<Reader>, step: Step, n: &Numbers, shape: Sha
         leak: leaks(reader, step, cell(0).tau, first.lambda, &mut notes),
         synapse: None,
         adaptation: None,
+        refractory: None,
         spikes: first.spikes,
         reset: first.reset,
         v_min: first.v_min.map(|v| v as f32),

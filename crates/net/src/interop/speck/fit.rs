@@ -242,5 +242,8 @@ fn notes(l: &ChipLayer) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if let Some(refractory) = l.neuron.refractory {
+        all.push(format!("its neurons are {refractory}, those of the chip have no refractory period"));
+    }
     all
 }

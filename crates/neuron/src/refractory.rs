@@ -1,0 +1,198 @@
+//! The refractory period of a single-spike neuron: for how long after a spike it cannot fire.
+//!
+//! With ρ the period in steps of T_max and Δ the duration of such a step:
+//!
+//! ```text
+//! without a clock:      two spikes are at least ρ·Δ µs apart
+//! clocked at T steps:   two spikes are at least k steps apart, that is k − 1 dead steps,
+//!                       k = max(1, ⌈ρ·T/T_max⌉) where the leak belongs to time, else max(1, ⌈ρ⌉)
+//! ```
+//!
+//! A clocked neuron that emits one spike a step cannot fire twice within a step, so it has a hidden
+//! refractory period of one step; the period gives the neuron without a clock the same limit. For
+//! ρ ≤ 1 and T ≤ T_max k is 1: the clocked neuron is the one without a period.
+//!
+//! The period begins with a spike. A neuron that integrates takes its inputs meanwhile and may stand
+//! above its threshold when the period ends; it then fires with the next input (in a clocked run:
+//! in the next step whose input is not 0). A neuron that fires without input anyway, because it has
+//! a synaptic current or an adaptive threshold, fires when the period ends. A neuron that holds keeps
+//! the potential that the reset left and loses its inputs; a synaptic current and a raised
+//! threshold go on.
+
+use crate::error::Error;
+use crate::model::{LeakRule, stretch};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Dead steps at most, so that f32 counts them.
+const MOST_STEPS: f64 = 16_777_216.0;
+
+/// What floating-point products may exceed a whole number by before they count as more.
+const SLACK: f64 = 1e-9;
+
+/// How long a refractory period is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// ρ, in steps of T_max.
+    Steps(f64),
+    /// In µs.
+    Us(f64),
+}
+
+/// What a membrane does in the refractory period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum During {
+    /// It leaks and takes its inputs.
+    #[default]
+    Integrate,
+    /// It keeps the potential that the reset left; inputs are lost.
+    Hold,
+}
+
+/// The refractory period of a single-spike neuron.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Refractory {
+    /// Its length.
+    #[serde(flatten)]
+    pub period: Period,
+    /// What the membrane does meanwhile.
+    #[serde(default)]
+    pub during: During,
+}
+
+impl Refractory {
+    /// ρ steps of T_max, in which the membrane integrates.
+    pub const fn steps(rho: f64) -> Self {
+        Self { period: Period::Steps(rho), during: During::Integrate }
+    }
+
+    /// k: how many steps two spikes are at least apart when a recording of `t_max` steps in training
+    /// is run in `steps` steps.
+    ///
+    /// `step_us` is the duration of one step at `t_max`; `None` is returned where a period in µs meets
+    /// none.
+    pub fn interval(&self, rule: LeakRule, t_max: usize, steps: usize, step_us: Option<f64>) -> Option<usize> {
+        let rho = match self.period {
+            Period::Steps(rho) => rho,
+            Period::Us(us) => us / step_us?,
+        };
+        Some(whole(rho / stretch(rule, t_max, steps)).min(MOST_STEPS) as usize)
+    }
+
+    /// The period in whole µs, at least 1: a spike less than that after another is refused.
+    /// `step_us` as for [`interval`](Self::interval).
+    pub fn us(&self, step_us: Option<f64>) -> Option<u64> {
+        let us = match self.period {
+            Period::Steps(rho) => rho * step_us?,
+            Period::Us(us) => us,
+        };
+        Some(whole(us) as u64)
+    }
+
+    /// Checks its length.
+    ///
+    /// # Errors
+    /// If it is not a positive number; names the recipe's field.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let (name, value) = match self.period {
+            Period::Steps(rho) => ("steps", rho),
+            Period::Us(us) => ("us", us),
+        };
+        if value > 0.0 && value.is_finite() {
+            return Ok(());
+        }
+        Err(Error(format!(
+            "`refractory.{name}` must be above 0, got {value}; give `refractory = \"none\"` for no period"
+        )))
+    }
+}
+
+/// The smallest whole number from 1 on that is not below `x`.
+fn whole(x: f64) -> f64 {
+    (x * (1.0 - SLACK)).ceil().max(1.0)
+}
+
+impl fmt::Display for Refractory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.period {
+            Period::Steps(1.0) => f.write_str("refractory for 1 step")?,
+            Period::Steps(rho) => write!(f, "refractory for {rho} steps")?,
+            Period::Us(us) => write!(f, "refractory for {us} µs")?,
+        }
+        match self.during {
+            During::Integrate => Ok(()),
+            During::Hold => f.write_str(" (membrane held)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn k(rho: f64, rule: LeakRule, t: usize) -> usize {
+        Refractory::steps(rho).interval(rule, 10, t, None).unwrap()
+    }
+
+    #[test]
+    fn spikes_are_the_rounded_up_share_of_a_step_apart_where_the_leak_belongs_to_time() {
+        for (rho, t, expected) in [
+            (0.5, 300, 15),
+            (0.25, 300, 8),
+            (0.75, 300, 23),
+            (1.0, 300, 30),
+            (1.0, 10, 1),
+            (0.5, 10, 1),
+            (0.5, 20, 1),
+            (0.5, 21, 2),
+            (1.5, 10, 2),
+            (2.0, 5, 1),
+            (2.5, 10, 3),
+            (0.28, 1000, 28),
+            (0.07, 1000, 7),
+            (1e-6, 10, 1),
+        ] {
+            assert_eq!(k(rho, LeakRule::Time, t), expected, "ρ = {rho}, T = {t}");
+        }
+    }
+
+    #[test]
+    fn spikes_are_as_many_steps_apart_at_every_t_where_the_leak_belongs_to_a_step() {
+        for t in [1, 10, 300] {
+            for (rho, expected) in [(0.5, 1), (1.0, 1), (1.01, 2), (3.0, 3)] {
+                assert_eq!(k(rho, LeakRule::Step, t), expected, "ρ = {rho}, T = {t}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_period_up_to_one_step_changes_no_run_up_to_t_max() {
+        for rho in [0.01, 0.25, 0.5, 0.75, 1.0] {
+            assert!((1..=10).all(|t| k(rho, LeakRule::Time, t) == 1 && k(rho, LeakRule::Step, t) == 1));
+        }
+    }
+
+    #[test]
+    fn a_period_in_microseconds_is_the_same_period_in_steps() {
+        let us = Refractory { period: Period::Us(15_000.0), during: During::Hold };
+        let steps = Refractory::steps(0.5);
+        for t in [1, 10, 20, 21, 300, 1000] {
+            let of = |r: Refractory| r.interval(LeakRule::Time, 10, t, Some(30_000.0));
+            assert_eq!(of(us), of(steps), "T = {t}");
+        }
+        assert_eq!((us.us(None), steps.us(Some(30_000.0))), (Some(15_000), Some(15_000)));
+        assert_eq!((us.interval(LeakRule::Time, 10, 10, None), steps.us(None)), (None, None));
+        assert_eq!(Refractory::steps(0.1).us(Some(30_000.0)), Some(3000), "no rounding error adds a µs");
+        assert_eq!(Refractory::steps(0.1).us(Some(30_001.0)), Some(3001), "a part of a µs counts whole");
+    }
+
+    #[test]
+    fn it_is_written_as_a_recipe_writes_it() {
+        let text = serde_json::to_string(&Refractory { during: During::Hold, ..Refractory::steps(0.5) }).unwrap();
+        assert_eq!(text, r#"{"steps":0.5,"during":"hold"}"#);
+        let read: Refractory = serde_json::from_str(r#"{"us":15000}"#).unwrap();
+        assert_eq!(read, Refractory { period: Period::Us(15_000.0), during: During::Integrate });
+    }
+}
