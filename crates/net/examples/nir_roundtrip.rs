@@ -2,9 +2,9 @@
 //! Python side.
 //!
 //! ```text
-//! nir_roundtrip write DIR   writes chain.nir and residual.nir, and our outputs (.json) for Python to check
-//! nir_roundtrip read DIR    runs theirs.nir (written by sinabs, its outputs in theirs.json) here, and
-//!                           compares chain_resaved.nir (read and saved by Python) with our network
+//! nir_roundtrip write DIR   writes chain.nir and residual.nir, and our outputs as .json
+//! nir_roundtrip read DIR    runs theirs.nir (written by sinabs; its outputs in theirs.json), and
+//!                           compares chain_resaved.nir (re-saved by Python) with our network
 //! ```
 
 use serde_json::{Value, json};

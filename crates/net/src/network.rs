@@ -271,8 +271,8 @@ impl NetworkBuilder {
             }
             Layer::Pool(_) if first.is_none() => None,
             _ if first.is_none() => {
-                // Layers before the first TTM form one common stage. A TTM that reads the input
-                // must therefore not exist beside them.
+                // Layers that no TTM precedes form stage 0, so they cannot exist beside a TTM that
+                // opens stage 0.
                 if self.net.nodes.iter().any(|n| n.stage == Some(0) && matches!(n.layer, Layer::Ttm(_))) {
                     let e = Error::layer(name, "reads the input beside the first `ttm`; let it read the `ttm`");
                     self.error.get_or_insert(e);
