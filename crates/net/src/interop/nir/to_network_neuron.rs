@@ -180,7 +180,8 @@ fn leaks(reader: Option<Reader>, step: Step, tau: Option<f64>, lambda: f64, note
     }
 }
 
-/// Divides the membrane's unit by a gain: θ/g, v_min/g.
+/// Divides the threshold and the lower limit by a gain g, which has the same effect as multiplying
+/// the input by g.
 ///
 /// # Errors
 /// If the resulting threshold is not a positive finite f32.
