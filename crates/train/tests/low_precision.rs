@@ -17,7 +17,7 @@ use tickless_net::recipe::Recipe;
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Network, Neuron};
 use tickless_train::data::{Parts, Source};
-use tickless_train::evaluate::{Plan, Setting, across_steps};
+use tickless_train::evaluate::{Setting, StepSweep, across_steps};
 use tickless_train::iteration::optimiser::{OptimiserSetting, OptimiserState};
 use tickless_train::iteration::{StepSetting, gradients};
 use tickless_train::loss::LossSetting;
@@ -89,7 +89,7 @@ fn a_trained_network_keeps_its_accuracy_at_low_precision() {
     let trainer = Trainer::new(task, &weights).expect("fits");
     let (trained, _) = trainer.run(&mut (), &Silent).expect("trains");
     let setting = Setting { source: &source, ids: &parts.test, t_max: 10, step_us: None, batch: 50 };
-    let plan = Plan { steps: vec![10], leaks: vec![LeakRule::Step], calibration: None };
+    let plan = StepSweep { steps: vec![10], leaks: vec![LeakRule::Step], calibration: None };
     let score = |kernel, precision| {
         let model = trained.clone().with_kernel(kernel).with_precision(precision);
         let p = across_steps(&model, &setting, &plan, &Silent).expect("evaluates").remove(0);

@@ -197,8 +197,9 @@ impl Model {
                     let (running, index) = (&self.running[*norms], *norms);
                     *norms += 1;
                     if fast && fuses && fusion.fused[i] {
-                        let one = |t: Term| t.normalised(running, (gain.clone(), shift.clone()), n, pass.norm, index);
-                        values[i] = Some(Value::Terms(x.terms().into_iter().map(one).collect()));
+                        let normalised =
+                            |t: Term| t.normalised(running, (gain.clone(), shift.clone()), n, pass.norm, index);
+                        values[i] = Some(Value::Terms(x.terms().into_iter().map(normalised).collect()));
                         continue;
                     }
                     let seen = &mut statistics[index];
@@ -280,8 +281,8 @@ impl Model {
         if intervals.iter().all(|(_, k)| *k == 1) {
             return Ok(self.fusion.clone());
         }
-        let of = |i: usize| intervals.iter().find(|k| k.0 == i).map_or(1, |k| k.1);
-        Ok(Arc::new(Fusion::new(&self.network, of)))
+        let interval_of = |i: usize| intervals.iter().find(|k| k.0 == i).map_or(1, |k| k.1);
+        Ok(Arc::new(Fusion::new(&self.network, interval_of)))
     }
 
     /// Whether the kernel of a first layer takes this input: on the CPU, in f32, where no other was
