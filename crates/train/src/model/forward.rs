@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 use tickless_kernels::operators::FirstOp;
 use tickless_kernels::ttm::TimeMap;
-use tickless_kernels::{Kernel, Precision};
+use tickless_kernels::{KernelChoice, Precision};
 use tickless_net::{InputKind, Layer, Leak, Network, NodeId};
 
 /// What a pass gives.
@@ -152,7 +152,7 @@ impl Model {
         let Walk { at, input, values, left, leaf: taken, norms, statistics, recompute_later, batch, fusion } = walk;
         let how = How { kernel: self.kernel, precision: self.precision, recompute_later: *recompute_later };
         let mut leaf = leaves[*taken..].iter();
-        let (fast, fuses) = (self.kernel != Kernel::Plain, observe.is_none());
+        let (fast, fuses) = (self.kernel != KernelChoice::Plain, observe.is_none());
         for (i, node) in self.network.nodes().iter().enumerate().take(to).skip(*at) {
             let mut inputs = node.from.iter().map(|&id| match id {
                 NodeId::Input => Value::ready_with(input.clone()),
@@ -295,7 +295,7 @@ impl Model {
     /// Refuses a precision that this pass cannot run at.
     fn check_precision(&self, leaves: &[Tensor<1>]) -> Result<()> {
         let p = self.precision;
-        if p != Precision::F32 && self.kernel == Kernel::Plain {
+        if p != Precision::F32 && self.kernel == KernelChoice::Plain {
             let problem = "the kernel `plain` does not have it; use f32, or kernel `auto`";
             return Err(Error::Precision { precision: p.as_str(), problem });
         }

@@ -22,7 +22,7 @@ use fusion::Fusion;
 use norm::Running;
 use std::path::Path;
 use std::sync::Arc;
-use tickless_kernels::{ComputeOptions, Kernel, Precision};
+use tickless_kernels::{ComputeOptions, KernelChoice, Precision};
 use tickless_net::{Array, Layer, Network, Weights};
 
 /// One trainable tensor, kept flat.
@@ -42,7 +42,7 @@ pub struct Parameter {
 pub struct Model {
     network: Arc<Network>,
     device: Device,
-    kernel: Kernel,
+    kernel: KernelChoice,
     precision: Precision,
     /// What fused kernels evaluate where no neuron has dead steps.
     fusion: Arc<Fusion>,
@@ -91,7 +91,7 @@ impl Model {
     }
 
     /// The same with these kernels; [`Model::new`] takes those of the program's [`ComputeOptions`].
-    pub fn with_kernel(self, kernel: Kernel) -> Self {
+    pub fn with_kernel(self, kernel: KernelChoice) -> Self {
         Self { kernel, ..self }
     }
 

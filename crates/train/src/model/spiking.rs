@@ -9,8 +9,8 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 use std::sync::Arc;
 use tickless_kernels::{
-    Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, Kernel, Moments, NeuronOp, Statistics, any_neuron_on_cpu,
-    neuron, reference, rounded,
+    Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, KernelChoice, Moments, NeuronOp, Statistics,
+    any_neuron_on_cpu, neuron, reference, rounded,
 };
 use tickless_net::{Conv, Neuron, Norm, Pool};
 use tickless_neuron::model::stretch;
@@ -22,7 +22,7 @@ use tickless_neuron::step::Constants;
 pub(crate) struct Term {
     x: Sequence,
     /// Weight and padding of a first layer's convolution, and its kernels.
-    conv: Option<(Tensor<4>, usize, Kernel)>,
+    conv: Option<(Tensor<4>, usize, KernelChoice)>,
     norm: Option<TermNorm>,
 }
 
@@ -43,7 +43,7 @@ impl Term {
 
     /// A sequence that is to be convolved by a first layer (see
     /// [`Fusion`](super::fusion::Fusion)).
-    pub(crate) fn convolved(x: Sequence, weight: Tensor<4>, c: Conv, kernel: Kernel) -> Self {
+    pub(crate) fn convolved(x: Sequence, weight: Tensor<4>, c: Conv, kernel: KernelChoice) -> Self {
         Self { x, conv: Some((weight, c.padding, kernel)), norm: None }
     }
 

@@ -149,7 +149,7 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operators::{Branch, BranchNorm, ConvOp, FusedOp, Kernel, NeuronOp, Precision};
+    use crate::operators::{Branch, BranchNorm, ConvOp, FusedOp, KernelChoice, NeuronOp, Precision};
     use tickless_net::Neuron;
 
     #[test]
@@ -170,7 +170,7 @@ mod tests {
             let branches = vec![Branch { norm: BranchNorm::None, repeat: None }];
             let neuron = NeuronOp { neuron: Neuron::lif(), lambda: 0.5, steps: t };
             let op = FirstOp {
-                conv: ConvOp::new(g, Kernel::Auto, Precision::F32),
+                conv: ConvOp::new(g, KernelChoice::Auto, Precision::F32),
                 fused: FusedOp { neuron, branches, pool },
             };
             let layout = Layout::new(&op, batch * t);
