@@ -28,7 +28,8 @@
 
 use crate::first_root::{Term, first_rise};
 use crate::lane::Lane;
-use crate::model::{LeakRule, Neuron};
+use crate::leak::LeakRule;
+use crate::model::Neuron;
 use crate::refractory::During;
 use crate::step::{Constants, Mode, Raised, State, Threshold, charged, step};
 
@@ -308,7 +309,8 @@ pub fn burst(mode: Mode, u: f32, theta: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Adaptation, Leak, Reset, SpikeMode};
+    use crate::leak::Leak;
+    use crate::model::{Adaptation, Reset, SpikeMode};
     use crate::refractory::{Period, Refractory};
     use crate::step::spikes;
     use proptest::prelude::*;

@@ -20,7 +20,7 @@
 //! threshold go on.
 
 use crate::error::Error;
-use crate::model::{LeakRule, stretch};
+use crate::leak::{LeakRule, stretch};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

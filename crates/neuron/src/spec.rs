@@ -1,7 +1,8 @@
 //! A neuron as a recipe spells it: what differs from another neuron.
 
 use crate::error::Error;
-use crate::model::{Adaptation, Leak, Neuron, Reset, SpikeMode};
+use crate::leak::Leak;
+use crate::model::{Adaptation, Neuron, Reset, SpikeMode};
 use crate::refractory::{During, Period, Refractory};
 use crate::surrogate::Surrogate;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Whole iterations of mixed time-step training on the device and on the CPU.
+//! Compares whole iterations of mixed time-step training on the GPU and on the CPU.
 
 use super::{gpu, near_a_tie, rng};
 use burn::tensor::{Device, Tensor};
@@ -46,7 +46,7 @@ fn network() -> Arc<Network> {
 const STEPS: usize = 4;
 const BATCH: usize = 4;
 
-/// What every iteration here does.
+/// The setting of every iteration in this file.
 fn setting() -> StepSetting {
     StepSetting {
         loss: LossSetting::default(),
@@ -70,7 +70,7 @@ fn input(seed: u64, device: &Device) -> Sequence {
     Sequence::from_values(values.collect(), [STEPS, BATCH, shape.channels, shape.height, shape.width], device)
 }
 
-/// Whether no neuron comes so near a discontinuity that rounding could carry it over, on the CPU.
+/// Whether, on the CPU, no neuron is so close to a discontinuity that rounding decides.
 fn is_clear(seed: u64, configurations: &[Vec<usize>]) -> bool {
     let (device, network) = (Device::flex(), network());
     let model = model(seed, &device, KernelChoice::Plain);
@@ -162,7 +162,7 @@ fn inference_by_running_statistics_is_that_of_the_cpu() {
     let seed = (0..200).find(|&seed| is_clear(seed, &configurations)).expect("most small batches are clear");
     let logits = |device: &Device| {
         let mut model = model(seed, device, KernelChoice::Auto);
-        // The batch's own statistics as running ones: then the clear seed is clear here too.
+        // The running statistics are set to the batch's, so that a clear seed is clear here too.
         let pass =
             |norm| Pass { configuration: &configurations[0], norm, leak: LeakRule::Step, t_max: 4, step_us: None };
         let forward = |model: &Model, norm| {
