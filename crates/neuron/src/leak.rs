@@ -7,26 +7,26 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use tickless_words::words;
 
-/// How a variable decays.
+/// The decay of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Leak {
     /// No leak (integrate and fire): λ = 1.
     None,
-    /// λ of one step at T_max.
+    /// λ of one step at T_max, in (0, 1].
     Step(f32),
     /// A time constant τ in µs: λ = exp(−Δt/τ).
     Time(f64),
-    /// λ of one step at T_max, learned by each layer; the value is the one that training starts
-    /// from. The membrane's leak only.
+    /// λ of one step at T_max, which every layer learns; the value is the initial λ. Only for the
+    /// membrane.
     Learned(f32),
 }
 
 impl Leak {
-    /// λ of one step when a recording of `t_max` steps in training is run in `steps` steps.
+    /// λ of one step if a recording that has `t_max` steps in training is run in `steps` steps.
     ///
-    /// `step_us` is the duration of one step at `t_max`; it is needed only for a time constant
-    /// (`None` is returned where it is missing). A learned λ counts with its starting value.
+    /// `step_us` is the duration of one step at `t_max` in µs. Only a time constant needs it; then
+    /// the result is `None` if `step_us` is missing. A learned λ has its initial value.
     pub fn lambda(self, rule: LeakRule, t_max: usize, steps: usize, step_us: Option<f64>) -> Option<f32> {
         let stretch = stretch(rule, t_max, steps);
         match self {
@@ -37,8 +37,8 @@ impl Leak {
         }
     }
 
-    /// The time constant τ in µs: τ = −Δ/ln λ for a step of Δ = `step_us` µs; infinite without a
-    /// leak, `None` where a leak per step meets no step duration.
+    /// The time constant in µs, τ = −Δ/ln λ for a step of Δ = `step_us` µs. Infinite without a
+    /// leak; `None` if the leak is per step and `step_us` is missing.
     pub fn tau_us(self, step_us: Option<f64>) -> Option<f64> {
         match self {
             Leak::None => Some(f64::INFINITY),
@@ -48,7 +48,7 @@ impl Leak {
         }
     }
 
-    /// Whether anything decays at all.
+    /// Whether the variable decays.
     pub fn leaks(self) -> bool {
         match self {
             Leak::None => false,
@@ -59,7 +59,7 @@ impl Leak {
     }
 }
 
-/// How many steps of T_max one step at T lasts.
+/// The duration of one step at T = `steps`, in steps at T_max = `t_max`.
 pub fn stretch(rule: LeakRule, t_max: usize, steps: usize) -> f64 {
     match rule {
         LeakRule::Step => 1.0,
@@ -67,13 +67,13 @@ pub fn stretch(rule: LeakRule, t_max: usize, steps: usize) -> f64 {
     }
 }
 
-/// What a leak belongs to when a recording is cut into T ≠ T_max frames.
+/// The rule for the leak if a recording is divided into T ≠ T_max frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LeakRule {
-    /// λ is kept at every T (the paper; always for static images).
+    /// λ is the same at every T (the paper's rule; always used for static images).
     #[default]
     Step,
-    /// λ^(T_max/T), so that the time constant stays what it was.
+    /// λ^(T_max/T), which keeps the time constant.
     Time,
 }
 

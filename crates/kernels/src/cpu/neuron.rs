@@ -71,11 +71,11 @@ fn forward(current: &FlexTensor, op: NeuronOp, keep: bool) -> (FlexTensor, Vec<f
     (from_vec(s, current.shape()), u)
 }
 
-/// Spikes of any neuron, with a synaptic current, an adaptive threshold or dead steps, for passes
+/// Spikes of any neuron (with a synaptic current, an adaptive threshold or dead steps) for passes
 /// without a gradient.
 ///
 /// # Shapes
-/// `current` and the result: T rows of as many values, T = `steps`.
+/// `current` and the result: T rows of equal length, T = `steps`.
 pub(crate) fn general_spikes(current: &[f32], neuron: &Neuron, constants: &Constants, steps: usize) -> Vec<f32> {
     let (n, mode) = (current.len() / steps, Mode::of(neuron));
     let mut spikes = vec![0.0f32; current.len()];

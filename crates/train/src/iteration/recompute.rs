@@ -8,8 +8,10 @@
 //! stage to the first, stage k runs again from x_k with autodiff and is differentiated at once:
 //!
 //! ```text
-//! x_{k+1} = f_k(x_k, w_k)          ∂L/∂x_k = (∂f_k/∂x_k)ᵀ ∂L/∂x_{k+1},   ∂L/∂w_k = (∂f_k/∂w_k)ᵀ
-//! ∂L/∂x_{k+1} ```
+//! x_{k+1} = f_k(x_k, w_k)
+//! ∂L/∂x_k = (∂f_k/∂x_k)ᵀ ∂L/∂x_{k+1}
+//! ∂L/∂w_k = (∂f_k/∂w_k)ᵀ ∂L/∂x_{k+1}
+//! ```
 //!
 //! This needs the memory of the entries and of one stage, and a second forward pass of all stages
 //! except the last. The gradients have the same bits as without recomputation, because the same
@@ -109,8 +111,8 @@ impl Forward<'_> {
     }
 }
 
-/// Replaces the live sequence of a walk by a leaf of a new graph and returns the leaf; `None` at
-/// the network's input, where no sequence is live.
+/// Replaces the sequence that the next nodes read by a leaf of a new graph and returns the leaf;
+/// `None` at the network's input, because the next node then reads the input itself.
 fn enter(walk: &mut Walk) -> Option<Tensor<4>> {
     let x = walk.live()?;
     let leaf = Tensor::from_inner(x.held().clone().inner()).require_grad();

@@ -87,8 +87,8 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// The only live sequence, if the pass stands at the entry of a stage; `None` if several values
-    /// are live or the one that is live consists of terms.
+    /// The only sequence that later nodes still read, if the pass stands at the entry of a stage;
+    /// `None` if later nodes read no value, several values, or a value that consists of terms.
     pub(crate) fn live(&mut self) -> Option<&mut Sequence> {
         let mut live = self.values.iter_mut().flatten();
         match (live.next(), live.next()) {
@@ -110,9 +110,9 @@ impl Model {
     /// the first stage repeats at all of its steps.
     ///
     /// # Errors
-    /// If the configuration does not fit the network or the input, if a leak in µs meets no step
-    /// duration, if the precision cannot run (int8 when the leaves need gradients; any but f32 off
-    /// the CPU or with kernel `plain`), or if a worker that shares the batch has left.
+    /// If the configuration does not fit the network or the input, if a leak is in µs but the
+    /// steps have no duration, if the precision cannot run (int8 if the leaves need gradients; any
+    /// but f32 off the CPU or with kernel `plain`), or if a worker that shares the batch has left.
     pub fn forward(
         &self,
         leaves: &[Tensor<1>],

@@ -150,7 +150,7 @@ pub(crate) fn interval(n: &Neuron, name: &str, steps: usize, pass: &Pass<'_>) ->
 /// leak is not learned and autodiff records no graph; otherwise tensor operators run.
 ///
 /// # Errors
-/// If a time constant in µs meets no step duration; names the layer.
+/// If a time constant is in µs but the steps have no duration; names the layer.
 pub(crate) fn general_spiking(
     x: Sequence,
     n: &Neuron,
@@ -173,7 +173,7 @@ pub(crate) fn general_spiking(
     Ok(x.each(|x| reference::any_neuron(x, n, constants, lambda, steps)))
 }
 
-/// Spikes of a plain neuron, with [`neuron`] instead of the fused kernel.
+/// Spikes of a plain neuron, with [`neuron()`] instead of the fused kernel.
 pub(crate) fn plain_spiking(x: Sequence, op: NeuronOp) -> Sequence {
     x.channels_first().each(|x| neuron(x, op))
 }
