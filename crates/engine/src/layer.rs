@@ -3,12 +3,12 @@
 //! For every neuron that an event at time t reaches with a weight w:
 //!
 //! ```text
-//! u = v·exp(−(t − t_last)/τ) + w              t_last: last time an event reached it; no leak: τ = ∞
+//! u = v·exp(−(t − t_last)/τ) + w          t_last: last time an event reached it; no leak: τ = ∞
 //! single spike:  n = 1 if u > θ (u ≥ θ with `fire_at_threshold`), else 0
 //! multi spike:   n = ⌊u/θ⌋ if u reaches θ in this sense, else 0
 //! soft reset:    v = u − n·θ          hard reset:  v = 0 if n > 0, else u
 //! lower limit:   v = max(v, v_min)
-//! refractory:    n = 0 and no reset before t₀ + D; t₀: the neuron's last spike, D: its period in µs
+//! refractory:    n = 0 and no reset before t₀ + D; t₀: its last spike, D: its period in µs
 //! ```
 //!
 //! Source: Du et al., ICLR 2025 (arXiv 2503.17394), and sinabs' IAF with one event per step.
