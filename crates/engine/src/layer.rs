@@ -14,7 +14,7 @@
 //! Source: Du et al., ICLR 2025 (arXiv 2503.17394), and sinabs' IAF with one event per step.
 //! Potentials are f32, as in training, or 16-bit integers. Their layout is `[y][x][c]`, so one
 //! event adds contiguous weights to contiguous potentials. The engine does not touch a neuron that
-//! no event reaches: such a neuron neither decays nor fires. `pass.rs` processes the events.
+//! no event reaches: such a neuron neither decays nor fires. The module `pass` processes the events.
 //!
 //! These equations are the fast form. A layer uses it if the membrane potential is the only state
 //! of its neurons ([`Neuron::is_plain`]), apart from a refractory period with integration. If such

@@ -45,7 +45,7 @@ impl Default for ExportOptions {
 pub struct Exported {
     /// The graph.
     pub graph: Graph,
-    /// What each reader will do differently from the network.
+    /// How each reader will differ from the network.
     pub differences: Vec<Difference>,
 }
 
