@@ -11,10 +11,10 @@ use tickless::net::LeakRule;
 use tickless::net::recipe::Recipe;
 use tickless::train::data::{Parts, Source};
 use tickless::train::device::device;
-use tickless::train::evaluate::{Plan, Setting, across_steps};
+use tickless::train::evaluate::{Setting, StepSweep, across_steps};
 use tickless::train::progress::Silent;
 use tickless::train::run::train_plan::initial_weights;
-use tickless::train::run::trainer::Trainer;
+use tickless::train::run::trainer::{Task, Trainer};
 
 const RECIPE: &str = r#"
 [data]
@@ -48,13 +48,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let step_us = Some(span_us / recipe.train.t_max as f64);
     println!("{} recordings of {events:.0} events and {:.0} ms", parts.train.len(), span_us / 1e3);
     let device = device("cpu")?;
-    let trainer = Trainer::new(&recipe, &source, &parts, network, &weights, None, step_us, &device)?;
+    let task = Task { recipe: &recipe, source: &source, parts: &parts, network, step_us, device: device.clone() };
+    let trainer = Trainer::new(task, &weights)?;
     let (model, position) = trainer.run(&mut (), &Silent)?;
     println!("{} iterations in {:.1} s", position.iteration, position.seconds);
 
     // 4. The same weights, evaluated at every number of steps in the plan.
     let setting = Setting { source: &source, ids: &parts.test, t_max: recipe.train.t_max, step_us, batch: 50 };
-    let plan = Plan { steps: vec![1, 2, 6, 20], leaks: vec![LeakRule::Time], calibration: None };
+    let plan = StepSweep { steps: vec![1, 2, 6, 20], leaks: vec![LeakRule::Time], calibration: None };
     for p in across_steps(&model, &setting, &plan, &Silent)? {
         println!("T = {:>2}: {:.1} % of {}", p.configuration[0], p.accuracy, p.samples);
     }

@@ -1,21 +1,33 @@
-//! 8-bit programs: the law that ties them to float ones, their limits, and what they refuse.
+//! 8-bit programs: they equal float programs with the same integers, saturate, and refuse what has
+//! no 8-bit form.
 
 use proptest::prelude::*;
 use tickless_engine::{CompileOptions, Event, Isa, Program, Session, Trace};
 use tickless_net::quantise::{quantise_layer, quantise_readout};
-use tickless_net::{Array, Conv, InputKind, Network, NetworkBuilder, Neuron, Reset, Shape, SpikeMode, Weights};
+use tickless_net::{
+    Array, Conv, During, InputKind, Network, NetworkBuilder, Neuron, Period, Refractory, Reset, Shape, SpikeMode,
+    Weights,
+};
 use tickless_testing::generate::Rng;
 
 const INPUT: Shape = Shape { channels: 2, height: 9, width: 9 };
 
+const PERIOD: Refractory = Refractory { period: Period::Us(7.0), during: During::Integrate };
+
 fn network(r: &mut Rng) -> Network {
-    let mut neuron = |threshold: f32| Neuron {
-        threshold,
-        spikes: r.pick(&[SpikeMode::Multi, SpikeMode::Single]),
-        reset: r.pick(&[Reset::Soft, Reset::Hard]),
-        fire_at_threshold: r.pick(&[true, false]),
-        v_min: Some(r.pick(&[-1.0, -0.25])),
-        ..Neuron::if_multi()
+    // Events come every µs, so a period of 7 µs matters.
+    let kinds = [(SpikeMode::Multi, None), (SpikeMode::Single, None), (SpikeMode::Single, Some(PERIOD))];
+    let mut neuron = |threshold: f32| {
+        let (spikes, refractory) = r.pick(&kinds);
+        Neuron {
+            threshold,
+            spikes,
+            refractory,
+            reset: r.pick(&[Reset::Soft, Reset::Hard]),
+            fire_at_threshold: r.pick(&[true, false]),
+            v_min: Some(r.pick(&[-1.0, -0.25])),
+            ..Neuron::if_multi()
+        }
     };
     let neurons = [neuron(1.0), neuron(0.7)];
     let mut b = NetworkBuilder::new("random", INPUT, InputKind::Events);
@@ -50,7 +62,8 @@ fn run(program: &Program, events: &[Event]) -> (Session, Trace) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Law: an 8-bit program is the float program of its integers, as long as nothing saturates.
+    /// An 8-bit program equals the float program with the same integers, as long as nothing
+    /// saturates.
     #[test]
     fn an_8_bit_program_is_the_float_program_of_its_integers(seed: u64) {
         let r = &mut Rng(seed);
@@ -110,11 +123,19 @@ fn what_has_no_8_bit_form_is_refused_with_the_layer_and_the_remedy() {
     assert!(unset.contains("neuron1") && unset.contains("set `v_min`"), "{unset}");
     let leak = one_neuron(Neuron { leak: tickless_net::Leak::Time(100.0), ..Neuron::if_multi() }, 0.5).unwrap_err();
     assert!(leak.to_string().contains("neuron1") && leak.to_string().contains("leak"), "{leak}");
+    let single = Neuron { spikes: SpikeMode::Single, ..Neuron::if_multi() };
+    assert!(one_neuron(Neuron { refractory: Some(PERIOD), ..single }, 0.5).is_ok());
+    let held = Refractory { during: During::Hold, ..PERIOD };
+    let held = one_neuron(Neuron { refractory: Some(held), ..single }, 0.5).unwrap_err().to_string();
+    assert!(held.contains("neuron1") && held.contains("`during = \"integrate\"`"), "{held}");
+    let steps = one_neuron(Neuron { refractory: Some(Refractory::steps(0.5)), ..single }, 0.5).unwrap_err();
+    assert!(steps.to_string().contains("give `step_us`"), "{steps}");
 }
 
 #[test]
 fn a_membrane_saturates_at_16_bits_and_does_not_wrap() {
-    // 200·w = 127 units each; the threshold 250 would be 31,750 units, and single spikes cannot keep up.
+    // 200·w = 127 units per event. The threshold of 250 would be 31,750 units, and single spikes
+    // cannot keep up with the input.
     let neuron = Neuron { threshold: 250.0, spikes: SpikeMode::Single, v_min: Some(-1.0), ..Neuron::if_multi() };
     let program = one_neuron(neuron, 0.9).unwrap();
     let mut session = Session::new(&program);

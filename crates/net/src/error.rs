@@ -1,24 +1,25 @@
-//! The one error type of this crate. Each message names the place and the remedy.
+//! The error type of this crate. Each message names the place and the remedy.
 
 use std::path::{Path, PathBuf};
 
-/// What can go wrong with a description, a recipe or a weight file.
+/// Every error of this crate: a wrong description, recipe, weight file or NIR graph.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A layer cannot take the shape that reaches it.
+    /// A layer does not accept the shape of its input, or one of its parameters is invalid.
     #[error("layer `{layer}`: {problem}")]
     Layer {
         /// Name of the layer.
         layer: String,
-        /// What is wrong and what to do.
+        /// The problem and its remedy.
         problem: String,
     },
     /// The graph as a whole is wrong.
@@ -26,26 +27,38 @@ pub enum Error {
     Network {
         /// Name of the network.
         network: String,
-        /// What is wrong and what to do.
+        /// The problem and its remedy.
         problem: String,
     },
     /// The network's name is not a built-in one.
     #[error("unknown network `{name}`{hint}; built in: {known}")]
     UnknownNetwork {
-        /// What the user wrote.
+        /// The name that the user wrote.
         name: String,
-        /// ", did you mean ...?" or nothing.
+        /// `, did you mean ...?`, or empty if no built-in name is similar.
         hint: String,
-        /// All names.
+        /// All built-in names.
         known: String,
     },
-    /// A recipe has a key, a value or a combination that cannot be.
+    /// A recipe has an unknown key, an invalid value or keys that exclude each other.
     #[error("{}: {problem}", file.display())]
     Recipe {
         /// The recipe's file.
         file: PathBuf,
-        /// What is wrong, where, and what to do.
+        /// The place, the problem and its remedy.
         problem: String,
+    },
+    /// No file exists at the path given as a recipe.
+    #[error("{}: there is no such recipe; give a TOML file, e.g. one of recipes/", file.display())]
+    NoRecipe {
+        /// The path.
+        file: PathBuf,
+    },
+    /// The caller gave the folder of a run where a recipe file is expected.
+    #[error("{}: is the folder of a run, not a recipe; give a TOML file, e.g. its recipe.toml", folder.display())]
+    RunAsRecipe {
+        /// The folder.
+        folder: PathBuf,
     },
     /// A weight tensor is missing or has another shape than its layer.
     #[error("{}: layer `{layer}`: {problem}", file.display())]
@@ -54,56 +67,54 @@ pub enum Error {
         file: PathBuf,
         /// Name of the layer.
         layer: String,
-        /// Both shapes, or what is missing.
+        /// Both shapes, or the missing tensor.
         problem: String,
     },
-    /// The file is not a weight file at all.
+    /// The file is not a safetensors file.
     #[error("{}: not a safetensors weight file: {problem}", file.display())]
     WeightFile {
         /// The file.
         file: PathBuf,
-        /// What the parser said.
+        /// The error of the parser.
         problem: String,
     },
-    /// The file is not a NIR graph at all.
+    /// The file is not a NIR graph.
     #[error("{}: not a NIR file: {problem}", file.display())]
     NirFile {
         /// The file.
         file: PathBuf,
-        /// What the parser said.
+        /// The error of the parser.
         problem: String,
     },
-    /// The file is a NIR graph, but the graph as a whole cannot be taken.
+    /// The file is a NIR graph, but the importer cannot convert the graph as a whole.
     #[error("{}: NIR graph: {problem}", file.display())]
     NirGraph {
         /// The file.
         file: PathBuf,
-        /// What is wrong and what to do.
+        /// The problem and its remedy.
         problem: String,
     },
-    /// A NIR graph has several outputs, and a network here has one.
+    /// A NIR graph has several outputs, but a network has exactly one.
     #[error("{}: NIR graph: has {} outputs ({}) and a network has one; name the one to keep", file.display(), outputs.len(), outputs.join(", "))]
     NirOutputs {
         /// The file.
         file: PathBuf,
-        /// Their names.
+        /// Names of the outputs.
         outputs: Vec<String>,
     },
-    /// A node of a NIR graph is broken or has no counterpart.
+    /// A node of a NIR graph is broken, or no layer corresponds to it.
     #[error("{}: NIR node `{node}`: {problem}", file.display())]
     NirNode {
         /// The file.
         file: PathBuf,
         /// Name of the node; `outer.inner` within a nested graph.
         node: String,
-        /// What is wrong and what to do.
+        /// The problem and its remedy.
         problem: String,
     },
-    /// A network that has a clock was given to something that has none.
-    #[error(
-        "layer `{layer}` has {what}, which an event-driven run cannot have: \
-         `tickless finetune RUN --epochs 0` removes it (or fine-tune with more epochs)"
-    )]
+    /// The caller gave a network with a bias or batch norm to a function that needs an event-driven
+    /// one.
+    #[error("layer `{layer}` has {what}, which an event-driven run cannot have: fold the network, or train it without")]
     NotEventDriven {
         /// Name of the layer.
         layer: String,
@@ -113,16 +124,16 @@ pub enum Error {
 }
 
 impl Error {
-    /// An input/output error with its file.
+    /// Wraps an input/output error together with the path of its file.
     pub fn io(path: &Path, source: std::io::Error) -> Self {
         Error::Io { path: path.to_owned(), source }
     }
 
-    /// A shape or parameter error of one layer.
+    /// An error about the shape or a parameter of one layer.
     pub fn layer(layer: &str, problem: impl Into<String>) -> Self {
         Error::Layer { layer: layer.to_owned(), problem: problem.into() }
     }
 }
 
-/// The result of this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,4 +1,4 @@
-//! The device a run computes on.
+//! Selects the device that a run computes on.
 //!
 //! | name | build with | what it is | what runs there |
 //! |---|---|---|---|
@@ -6,44 +6,47 @@
 //! | `wgpu` | `--features wgpu` | the first GPU that Vulkan, Metal or DirectX 12 reaches | neuron, norm + neuron, TTM, pooling and SGD as kernels of their own, convolutions by Burn |
 //! | `cuda` | `--features cuda` | the first Nvidia GPU | the same kernels, compiled by Nvidia's run-time compiler, opened when first used |
 //!
-//! Where there are several devices of a kind, `cuda:1` is the second, `wgpu:1` likewise, and workers of one training
-//! have one each ([`devices`]). Burn's own distributed training works on CUDA alone; ours sums on the host in rank
-//! order ([`crate::distributed`]), which works on every backend.
+//! If a machine has several devices of a kind, `cuda:1` or `wgpu:1` names the second one, and each
+//! worker of a training uses its own ([`devices`]). Burn's own distributed training works on CUDA
+//! only; [`crate::distributed`] sums on the host in rank order, which works on every backend.
 //!
-//! Results of a GPU equal those of the CPU up to the order of additions; they are not bit-identical from run
-//! to run. A software Vulkan device (SwiftShader) is a `wgpu` device like any other, and slow.
+//! Results of a GPU equal those of the CPU except for the order of additions, and they are not
+//! bit-identical from run to run. A software Vulkan device (SwiftShader) works as a slow `wgpu`
+//! device.
 
 use crate::error::{Error, Result};
 pub use burn::tensor::Device;
 use std::fmt;
+use tickless_words::UnknownWord;
 
-/// Which device: a kind (`cpu`, `wgpu`, `cuda`), or one of several of a kind by its number (`cuda:1`).
+/// Opens a device by name: a kind (`cpu`, `wgpu`, `cuda`), or a kind with a number (`cuda:1`).
 ///
 /// # Errors
-/// If there is no such kind or number, this build lacks the backend, or the machine has no such device; the
-/// message says what there is, or what to do.
+/// If the kind or number is unknown, several devices are named, this build lacks the backend, or
+/// the machine has no such device; the message lists the devices or gives the remedy.
 pub fn device(name: &str) -> Result<Device> {
     if name.contains(',') {
-        return Err(Error::Setting(format!("devices `{name}`: only `tickless train` works on several; name one")));
+        return Err(Error::SeveralDevices { devices: name.to_owned() });
     }
     Name::parse(name)?.open()
 }
 
-/// The devices of `workers` workers of this process: as many as `names` lists (`cuda:0,cuda:1`), or the first ones
-/// of the kind that it names (`cuda`). The CPU is one device for any number of workers.
+/// Opens one device for each of `workers` workers of this process: those that `names` lists
+/// (`cuda:0,cuda:1`), or the first ones of one kind (`cuda`). All workers share the CPU.
 ///
 /// # Errors
-/// As [`device`], or if there are not as many devices as workers, two are of different kinds, or one is named twice.
+/// As [`device`], or if the number of devices is not the number of workers, two are of different
+/// kinds, or one is named twice.
 pub fn devices(names: &str, workers: usize) -> Result<Vec<Device>> {
     Name::of_workers(names, workers)?.into_iter().map(Name::open).collect()
 }
 
-/// How many workers a list of devices stands for: one for each that is named.
+/// Number of workers that a list of devices implies: one for each name.
 pub fn listed(names: &str) -> usize {
     names.split(',').count()
 }
 
-/// What computes.
+/// Kind of device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Cpu,
@@ -59,50 +62,48 @@ impl Kind {
     }
 }
 
-/// A device as it is named.
+/// A device as the user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Name {
     kind: Kind,
-    /// Its number among those of its kind; the backend's choice where it is not given.
+    /// Number among the devices of its kind; if `None`, the backend chooses.
     index: Option<usize>,
 }
 
 impl Name {
     fn parse(name: &str) -> Result<Self> {
-        let wrong = |problem: String| Err(Error::Setting(format!("device `{name}`: {problem}")));
+        let wrong = |problem: String| Err(Error::Device { device: name.to_owned(), problem });
         let (kind, index) = name.split_once(':').map_or((name, None), |(kind, index)| (kind, Some(index)));
         let Some((_, kind)) = Kind::ALL.into_iter().find(|k| k.0 == kind) else {
-            let known = Kind::ALL.map(|k| k.0);
-            return Err(Error::Setting(format!(
-                "unknown device `{name}`{}; known: cpu, cuda, wgpu, and one of several as cuda:1",
-                tickless_net::suggest::hint(kind, known)
-            )));
+            let known = Kind::ALL.iter().map(|k| k.0).chain(["cuda:1"]).collect();
+            return Err(UnknownWord::new("device", name, known).into());
         };
         match index.map(str::parse) {
             None => Ok(Self { kind, index: None }),
-            Some(_) if kind == Kind::Cpu => wrong("the CPU is one device; `--threads` says how much of it".into()),
+            Some(_) if kind == Kind::Cpu => wrong("the CPU is one device; it has no number".into()),
             Some(Ok(index)) => Ok(Self { kind, index: Some(index) }),
             Some(Err(_)) => wrong(format!("a device of several is named by its number, e.g. `{}:0`", kind.name())),
         }
     }
 
     fn of_workers(names: &str, workers: usize) -> Result<Vec<Self>> {
+        let wrong = |problem: String| Err(Error::Device { device: names.to_owned(), problem });
         let all = names.split(',').map(|n| Self::parse(n.trim())).collect::<Result<Vec<_>>>()?;
         match all.as_slice() {
             [one] if one.kind == Kind::Cpu || workers == 1 => Ok(vec![*one; workers]),
             [Self { kind, index: None }] => {
                 Ok((0..workers).map(|index| Self { kind: *kind, index: Some(index) }).collect())
             }
-            _ if all.len() != workers => Err(Error::Setting(format!(
-                "`--device {names}` for {workers} workers: name one device for each, or only the kind"
-            ))),
-            [first, ..] if all.iter().any(|n| n.kind != first.kind) => Err(Error::Setting(format!(
-                "`--device {names}`: name devices of one kind, so that their workers' weights stay equal to the bit"
-            ))),
+            _ if all.len() != workers => {
+                wrong(format!("names {} for {workers} workers: name one device for each, or only the kind", all.len()))
+            }
+            [first, ..] if all.iter().any(|n| n.kind != first.kind) => {
+                wrong("name devices of one kind, so that their workers' weights stay equal to the bit".to_owned())
+            }
             _ => match all.iter().enumerate().find(|(i, n)| all[..*i].contains(n)) {
-                Some((_, twice)) => Err(Error::Setting(format!(
-                    "`--device {names}`: `{twice}` stands there twice; every worker has a device of its own"
-                ))),
+                Some((_, twice)) => {
+                    wrong(format!("`{twice}` stands there twice; every worker has a device of its own"))
+                }
                 None => Ok(all),
             },
         }
@@ -116,15 +117,16 @@ impl Name {
         }
     }
 
-    /// The place in a list of `there` devices of its kind; `None` for the backend's choice.
+    /// The index in a list of `there` devices of this kind; `None` if the backend chooses.
     ///
     /// # Errors
-    /// If the list is empty (`remedy` says why) or shorter; the message has the whole list.
+    /// If the list is empty (`remedy` says why) or has no such index; the message lists the
+    /// devices.
     #[cfg_attr(not(any(feature = "wgpu", feature = "cuda")), allow(dead_code, reason = "a GPU's devices are counted"))]
     fn among(self, there: usize, called: impl Fn(usize) -> String, remedy: &str) -> Result<Option<usize>> {
-        let wrong = |problem: String| Err(Error::Setting(format!("device `{self}`: {problem}")));
+        let wrong = |problem: String| Err(Error::Device { device: self.to_string(), problem });
         match self.index {
-            _ if there == 0 => wrong(format!("{remedy}, or use `--device cpu`")),
+            _ if there == 0 => wrong(format!("{remedy}, or use the device `cpu`")),
             Some(index) if index >= there => {
                 let kind = self.kind.name();
                 let all: Vec<String> = (0..there).map(|i| format!("{kind}:{i} ({})", called(i))).collect();
@@ -142,7 +144,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// What the device calls itself.
+/// The device's own name.
 pub fn name(device: &Device) -> String {
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     if let Some(identity) = device.identity() {
@@ -152,7 +154,7 @@ pub fn name(device: &Device) -> String {
     "cpu".into()
 }
 
-/// The device, if it computes in the precision that is asked for.
+/// Returns the device if it supports the requested precision.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn fits(device: Device) -> Result<Device> {
     tickless_kernels::gpu::precision::check(&device)?;
@@ -189,10 +191,7 @@ fn cuda(wanted: Name) -> Result<Device> {
 
 #[cfg(not(all(feature = "wgpu", feature = "cuda")))]
 fn absent(wanted: Name) -> Result<Device> {
-    let kind = wanted.kind.name();
-    Err(Error::Setting(format!(
-        "device `{wanted}` is not in this build: build with `--features {kind}`, or use `--device cpu`"
-    )))
+    Err(Error::NotInBuild { device: wanted.to_string(), feature: wanted.kind.name() })
 }
 
 #[cfg(test)]
@@ -205,7 +204,7 @@ mod tests {
             match device(name) {
                 Ok(device) => assert!(built && super::name(&device) != "cpu"),
                 Err(e) => {
-                    let remedy = if built { "install" } else { "--features" };
+                    let remedy = if built { "install" } else { "lacks the feature" };
                     assert!(e.to_string().contains(remedy), "{e}");
                     assert!(e.to_string().contains(name), "{e}");
                 }
@@ -224,12 +223,13 @@ mod tests {
         let name = |kind, index| Name { kind, index };
         assert_eq!(Name::parse("cuda:1").unwrap(), name(Kind::Cuda, Some(1)));
         assert_eq!(Name::parse("wgpu").unwrap(), name(Kind::Wgpu, None));
-        for (text, word) in [("cuda:", "cuda:0"), ("cuda:-1", "cuda:0"), ("wgpu:one", "wgpu:0"), ("cpu:0", "--threads")]
+        for (text, word) in
+            [("cuda:", "cuda:0"), ("cuda:-1", "cuda:0"), ("wgpu:one", "wgpu:0"), ("cpu:0", "one device")]
         {
             assert!(said(Name::parse(text)).contains(word), "{text}");
         }
         assert!(said(Name::parse("cudo:1")).contains("did you mean `cuda`"));
-        assert!(said(device("cuda:0,cuda:1")).contains("only `tickless train`"));
+        assert!(said(device("cuda:0,cuda:1")).contains("only a training works on several"));
         let there = |i: usize| format!("card {i}");
         assert_eq!(Name::parse("cuda:1").unwrap().among(2, there, "none").unwrap(), Some(1));
         assert_eq!(Name::parse("cuda").unwrap().among(2, there, "none").unwrap(), None);
@@ -240,14 +240,14 @@ mod tests {
 
     #[test]
     fn every_worker_has_a_device_of_its_own_but_for_the_cpu() {
-        let of = |names: &str, workers| {
+        let names_of_workers = |names: &str, workers| {
             Name::of_workers(names, workers).map(|all| all.iter().map(Name::to_string).collect::<Vec<_>>().join(" "))
         };
-        assert_eq!(of("cuda:0,cuda:2", 2).unwrap(), "cuda:0 cuda:2");
-        assert_eq!(of("cuda", 3).unwrap(), "cuda:0 cuda:1 cuda:2");
-        assert_eq!(of("cuda", 1).unwrap(), "cuda");
-        assert_eq!(of("wgpu:1", 1).unwrap(), "wgpu:1");
-        assert_eq!(of("cpu", 2).unwrap(), "cpu cpu");
+        assert_eq!(names_of_workers("cuda:0,cuda:2", 2).unwrap(), "cuda:0 cuda:2");
+        assert_eq!(names_of_workers("cuda", 3).unwrap(), "cuda:0 cuda:1 cuda:2");
+        assert_eq!(names_of_workers("cuda", 1).unwrap(), "cuda");
+        assert_eq!(names_of_workers("wgpu:1", 1).unwrap(), "wgpu:1");
+        assert_eq!(names_of_workers("cpu", 2).unwrap(), "cpu cpu");
         assert_eq!(devices("cpu", 2).unwrap(), [Device::flex(), Device::flex()]);
         for (names, workers, word) in [
             ("cuda:0,cuda:1", 3, "one device for each"),
@@ -255,7 +255,7 @@ mod tests {
             ("cuda:0,cuda:0", 2, "twice"),
             ("cuda:0,wgpu:1", 2, "one kind"),
         ] {
-            assert!(said(of(names, workers)).contains(word), "{names}");
+            assert!(said(names_of_workers(names, workers)).contains(word), "{names}");
         }
         assert_eq!((listed("cpu"), listed("cuda:0,cuda:1")), (1, 2));
     }

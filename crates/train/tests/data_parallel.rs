@@ -1,7 +1,7 @@
-//! Several workers that share every batch end with the weights of one worker that has it alone.
+//! Tests that workers that share every batch end with the weights of one worker with whole batches.
 //!
-//! Sums are added in another order, which moves weights by rounding only, as long as no spike stands so close
-//! to the threshold that rounding carries it over; the seeds here are such.
+//! The workers add in another order, which changes the weights by rounding only, provided that no
+//! spike is so close to the threshold that rounding decides; the seeds are chosen accordingly.
 
 use burn::tensor::Tensor;
 use rand::{Rng, SeedableRng};
@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tickless_kernels::Kernel;
+use tickless_kernels::KernelChoice;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::Recipe;
 use tickless_net::zoo::{self, ZooOptions};
@@ -25,10 +25,10 @@ use tickless_train::model::Sequence;
 use tickless_train::progress::{Progress, Silent};
 use tickless_train::run::checkpoint::{Checkpoint, Position};
 use tickless_train::run::train_plan::initial_weights;
-use tickless_train::run::trainer::{Hooks, Trainer};
+use tickless_train::run::trainer::{Hooks, Task, Trainer};
 use tickless_train::{Error, Result};
 
-/// A residual network: its second neuron sums two branches, one of them normalised.
+/// A residual network; its second neuron layer sums two branches, and one of them is normalised.
 const RESIDUAL: &str = r#"
 name = "residual"
 [[network.layers]]
@@ -64,7 +64,7 @@ out = 10
 bias = true
 "#;
 
-/// Five iterations of SGD on the embedded recordings, and a validation.
+/// A recipe of five iterations of SGD on the embedded recordings, with validation.
 fn recipe(network: &str, strategy: &str, seed: u64) -> Recipe {
     let text = format!(
         r#"
@@ -99,7 +99,7 @@ struct Job {
     network: Arc<Network>,
 }
 
-/// Keeps the last checkpoint.
+/// Stores the last checkpoint.
 #[derive(Default)]
 struct Last(Option<Checkpoint>);
 
@@ -121,8 +121,12 @@ impl Job {
 
     fn trainer(&self, ranks: Ranks, from: Option<Checkpoint>) -> Result<Trainer<'_>> {
         let Job { recipe, source, parts, network } = self;
-        let weights = initial_weights(recipe, network);
-        Trainer::new(recipe, source, parts, network.clone(), &weights, from, None, &Device::flex())?.with_ranks(ranks)
+        let task = Task { recipe, source, parts, network: network.clone(), step_us: None, device: Device::flex() };
+        let trainer = match from {
+            Some(checkpoint) => Trainer::resume(task, checkpoint),
+            None => Trainer::new(task, &initial_weights(recipe, network)),
+        };
+        trainer?.with_ranks(ranks)
     }
 
     fn train(&self, ranks: Ranks) -> Result<(Weights, Position)> {
@@ -131,7 +135,7 @@ impl Job {
     }
 }
 
-/// Largest difference of a tensor's values, as a share of its largest; over all tensors.
+/// Largest difference over all tensors, each relative to the largest value of its tensor.
 fn difference(a: &Weights, b: &Weights) -> f32 {
     assert!(a.tensors.keys().eq(b.tensors.keys()));
     let each = a.tensors.iter().map(|(name, x)| {
@@ -151,7 +155,7 @@ fn several_workers_train_the_weights_of_one_with_the_whole_batch() {
             let start = initial_weights(&job.recipe, &job.network);
             assert!(difference(&start, &one) > 1e-2, "{strategy}: nothing was learnt");
             assert_eq!(position.iteration, 5);
-            // Three workers have 6, 7 and 7 samples each.
+            // With three workers, the parts have 6, 7 and 7 samples.
             for workers in [2, 3] {
                 let all = threads::run(workers, 1, |ranks| job.train(ranks)).expect("trains");
                 let d = difference(&one, &all[0].0);
@@ -180,8 +184,8 @@ struct Iteration {
     running: Vec<Vec<f32>>,
 }
 
-/// Gradients of one iteration of a network with norms, in whatever batch norm does.
-fn iteration(ranks: &Ranks, kernel: Kernel, norm: NormMode, batch: usize) -> Result<Iteration> {
+/// Runs one iteration of a network with norms in this mode on one worker's part of the batch.
+fn iteration(ranks: &Ranks, kernel: KernelChoice, norm: NormMode, batch: usize) -> Result<Iteration> {
     let options = ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ..ZooOptions::default() };
     let network = Arc::new(zoo::build("nmnist-small", &options).expect("a network of the zoo"));
     let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 1000);
@@ -215,7 +219,7 @@ fn close(what: &str, a: &[f32], b: &[f32]) {
 
 #[test]
 fn gradients_and_statistics_of_unequal_parts_are_those_of_the_whole_by_every_kernel() {
-    for kernel in [Kernel::Auto, Kernel::Plain] {
+    for kernel in [KernelChoice::Auto, KernelChoice::Plain] {
         for norm in [NormMode::Batch, NormMode::Running] {
             let one = iteration(&Ranks::alone(), kernel, norm, 7).expect("fits");
             for workers in [2, 3] {
@@ -243,7 +247,7 @@ fn gradients_and_statistics_of_unequal_parts_are_those_of_the_whole_by_every_ker
     }
 }
 
-/// Asks to stop after some iterations.
+/// Asks to stop after a number of iterations.
 struct StopAfter(usize, AtomicUsize);
 
 impl Progress for StopAfter {

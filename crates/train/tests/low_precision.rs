@@ -1,8 +1,8 @@
-//! Networks at low precision: near f32 where it is used, f32 bit for bit where it is not, refused where it
-//! cannot be.
+//! Tests of networks at low precision: results close to f32 if a layer uses it, the bits of f32 if
+//! no layer does, and an error if it cannot run.
 //!
-//! Forced dense kernels use the packed form on every machine (its scalar twin where there are no such
-//! instructions), so these tests mean the same everywhere.
+//! Forced dense kernels use the packed form on every machine, or its scalar twin if the machine
+//! lacks the instructions, so these tests check the same on all machines.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
@@ -11,13 +11,13 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use tickless_kernels::conv_at;
-use tickless_kernels::{ComputeOptions, Kernel, Precision};
+use tickless_kernels::{ComputeOptions, KernelChoice, Precision};
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::Recipe;
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Network, Neuron};
 use tickless_train::data::{Parts, Source};
-use tickless_train::evaluate::{Plan, Setting, across_steps};
+use tickless_train::evaluate::{Setting, StepSweep, across_steps};
 use tickless_train::iteration::optimiser::{OptimiserSetting, OptimiserState};
 use tickless_train::iteration::{StepSetting, gradients};
 use tickless_train::loss::LossSetting;
@@ -26,7 +26,7 @@ use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
 use tickless_train::progress::Silent;
 use tickless_train::run::train_plan::initial_weights;
-use tickless_train::run::trainer::Trainer;
+use tickless_train::run::trainer::{Task, Trainer};
 
 const CHILD: &str = "TICKLESS_LOW_PRECISION_CHILD";
 
@@ -44,7 +44,7 @@ fn model(network: &Arc<Network>) -> Model {
     Model::new(network.clone(), &weights, &Device::flex()).expect("the weights fit")
 }
 
-/// Event counts: mostly 0, some 1 or 2.
+/// Random event counts: mostly 0, some 1 or 2.
 fn input(network: &Network, t: usize, b: usize) -> Sequence {
     let (shape, mut rng) = (network.input().shape, ChaCha8Rng::seed_from_u64(7));
     let x = (0..t * b * shape.len()).map(|_| f32::from(rng.random_range(0u8..12).saturating_sub(9))).collect();
@@ -84,19 +84,21 @@ fn a_trained_network_keeps_its_accuracy_at_low_precision() {
     let (shape, kind) = source.input();
     let network = Arc::new(recipe.network.build(shape, kind, 10).expect("a network"));
     let weights = initial_weights(&recipe, &network);
-    let trainer = Trainer::new(&recipe, &source, &parts, network, &weights, None, None, &Device::flex()).expect("fits");
+    let device = Device::flex();
+    let task = Task { recipe: &recipe, source: &source, parts: &parts, network, step_us: None, device };
+    let trainer = Trainer::new(task, &weights).expect("fits");
     let (trained, _) = trainer.run(&mut (), &Silent).expect("trains");
     let setting = Setting { source: &source, ids: &parts.test, t_max: 10, step_us: None, batch: 50 };
-    let plan = Plan { steps: vec![10], leaks: vec![LeakRule::Step], calibration: None };
+    let plan = StepSweep { steps: vec![10], leaks: vec![LeakRule::Step], calibration: None };
     let score = |kernel, precision| {
         let model = trained.clone().with_kernel(kernel).with_precision(precision);
         let p = across_steps(&model, &setting, &plan, &Silent).expect("evaluates").remove(0);
         (p.accuracy, p.loss)
     };
-    let full = score(Kernel::Dense, Precision::F32);
+    let full = score(KernelChoice::Dense, Precision::F32);
     assert!(full.0 > 50.0, "the network has learnt: {full:?}");
     for precision in [Precision::Int8, Precision::Bf16] {
-        let low = score(Kernel::Dense, precision);
+        let low = score(KernelChoice::Dense, precision);
         assert!((low.0 - full.0).abs() <= 3.0, "{precision}: {low:?} %, f32 {full:?} %");
         assert_ne!(low.1, full.1, "{precision} was used");
     }
@@ -104,7 +106,7 @@ fn a_trained_network_keeps_its_accuracy_at_low_precision() {
 
 #[test]
 fn precision_that_is_not_used_changes_no_bit() {
-    let model = model(&network("nmnist-wide")).with_kernel(Kernel::Sparse);
+    let model = model(&network("nmnist-wide")).with_kernel(KernelChoice::Sparse);
     let full = logits(&model, 2, 2);
     for precision in [Precision::Int8, Precision::Bf16] {
         assert_eq!(logits(&model.clone().with_precision(precision), 2, 2), full, "{precision}");
@@ -117,13 +119,13 @@ fn packed_weights_are_those_of_the_model_that_runs() {
     let of = |seed| {
         let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, seed);
         let model = Model::new(network.clone(), &weights, &Device::flex()).expect("the weights fit");
-        model.with_kernel(Kernel::Dense).with_precision(Precision::Int8)
+        model.with_kernel(KernelChoice::Dense).with_precision(Precision::Int8)
     };
     let mut changed = of(1);
     let (one, other) = (logits(&changed, 2, 2), logits(&of(2), 2, 2));
     assert_ne!(one, other);
     assert_eq!(logits(&changed, 2, 2), one, "the second time from packed weights");
-    // Weights that change in place are packed anew.
+    // If weights change in place, they must be packed again.
     for (p, new) in changed.parameters.iter_mut().zip(of(2).parameters) {
         let (old, new) = (std::mem::replace(&mut p.value, Tensor::zeros([1], &Device::flex())), values(new.value));
         let new = Tensor::<1>::from_data(TensorData::new(new, old.dims()), &Device::flex());
@@ -147,7 +149,7 @@ fn training_at_8_bits_and_low_precision_without_kernels_are_refused() {
         .to_string();
     assert_eq!(e, "precision `int8` is for inference; train at f32 or bf16");
     for precision in [Precision::Int8, Precision::Bf16] {
-        let plain = model(&network).with_kernel(Kernel::Plain).with_precision(precision);
+        let plain = model(&network).with_kernel(KernelChoice::Plain).with_precision(precision);
         let pass = Pass {
             configuration: &configuration,
             norm: NormMode::Running,
@@ -164,7 +166,7 @@ fn training_at_8_bits_and_low_precision_without_kernels_are_refused() {
 fn losses_in_bf16_follow_those_in_f32() {
     let network = network("nmnist-wide");
     let losses = |precision| -> Vec<f32> {
-        let mut model = model(&network).with_kernel(Kernel::Dense).with_precision(precision);
+        let mut model = model(&network).with_kernel(KernelChoice::Dense).with_precision(precision);
         let mut optimiser = OptimiserState::new(OptimiserSetting::sgd(0.9, 5e-4), model.parameters.len());
         let (x, mut rng) = (input(&network, 5, 32), ChaCha8Rng::seed_from_u64(0));
         let labels: Vec<usize> = (0..32).map(|i| i % 10).collect();
@@ -197,7 +199,7 @@ fn a_convolution_in_bf16_differentiates_within_its_roundings() {
     let (x, w) = (random([3, 9, 8, 20], true).require_grad(), random([40, 20, 3, 3], false).require_grad());
     let g = random([3, 5, 4, 40], false);
     let run = |x: &Tensor<4>, w: &Tensor<4>, g: &Tensor<4>, precision| {
-        let y = conv_at(x.clone(), w.clone(), 2, 1, Kernel::Dense, precision);
+        let y = conv_at(x.clone(), w.clone(), 2, 1, KernelChoice::Dense, precision);
         let gradients = (y.clone() * g.clone()).sum().backward();
         (values(y), values(x.grad(&gradients).expect("asked for")), values(w.grad(&gradients).expect("asked for")))
     };
@@ -219,7 +221,8 @@ fn a_convolution_in_bf16_differentiates_within_its_roundings() {
     assert_eq!(low.2, full.2, "the weight gradient is f32");
 }
 
-/// Runs this binary's child test with these variables: what it printed, and on standard error.
+/// Runs this binary's child test with these variables; returns its standard output and standard
+/// error.
 fn run_child(variables: &[(&str, &str)]) -> (String, String) {
     let mut command = Command::new(std::env::current_exe().expect("this test"));
     command.args(["--exact", "child", "--nocapture", "--test-threads=1"]).env(CHILD, "1");

@@ -1,18 +1,18 @@
-//! Several workers in one process, each with its own threads to compute with.
+//! Several workers in one process, each with its own thread pool.
 //!
-//! Their one operation is a meeting: every worker lays down its bytes, and when all have, each takes those of
-//! all. A sum is then added by each worker for itself, in rank order. Workers of one process are few, so that
-//! adding P times costs less than a cleverer exchange would.
+//! Every operation is one exchange: each worker deposits its bytes, and when all have, each takes
+//! the bytes of all. For a sum each worker then adds all values itself, in rank order. With the few
+//! workers of one process, adding P times costs less than a more elaborate all-reduce.
 
 use super::{Group, Ranks};
 use crate::error::{Error, Result};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// What every worker laid down in one meeting, in rank order.
+/// The bytes that every worker deposited in one exchange, in rank order.
 type Laid = Arc<Vec<Vec<u8>>>;
 
 #[derive(Debug, Default)]
-struct State {
+struct MeetingState {
     laid: Vec<Vec<u8>>,
     arrived: usize,
     meetings: u64,
@@ -23,7 +23,7 @@ struct State {
 #[derive(Debug)]
 struct Meeting {
     size: usize,
-    state: Mutex<State>,
+    state: Mutex<MeetingState>,
     changed: Condvar,
 }
 
@@ -35,7 +35,7 @@ struct Worker {
 }
 
 impl Meeting {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, MeetingState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -58,12 +58,14 @@ impl Meeting {
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        // The next meeting cannot end without this worker, so this is still the one it came for.
+        // The next exchange cannot complete without this worker, so `last` is still this
+        // exchange's.
         Ok(state.last.clone())
     }
 }
 
-/// The worker will come to no meeting any more, however it ends.
+/// Marks the worker as left when dropped, on return and on panic, so that no other worker waits
+/// for it.
 struct Leaves<'a>(&'a Worker);
 
 impl Drop for Leaves<'_> {
@@ -94,7 +96,8 @@ impl Group for Worker {
 
     fn sum_f32(&self, values: &mut [f32]) -> Result<()> {
         let all = self.meeting.meet(self.rank, bytemuck::cast_slice(values).to_vec())?;
-        // So many at a time that the sums stay at hand, and one loop for each worker's values.
+        // Blocks of 512, so that the sums stay in the L1 cache while each worker's values are
+        // added.
         let mut sums = [0.0f64; 512];
         for (part, values) in values.chunks_mut(sums.len()).enumerate() {
             let (sums, from) = (&mut sums[..values.len()], part * 512 * 4);
@@ -120,19 +123,21 @@ impl Group for Worker {
     }
 }
 
-/// Runs `work` as `size` workers, each computing with `threads` threads, and gives their results in rank order.
+/// Runs `work` on `size` workers, each with a pool of `threads` threads, and returns their results
+/// in rank order.
 ///
 /// # Errors
-/// The first worker's that did not just follow another's; or if threads cannot be had.
+/// The first worker's error that is not [`Error::WorkerLeft`], else that; or if the system gives no
+/// threads.
 ///
 /// # Panics
-/// If a worker does.
+/// If a worker panics.
 pub fn run<T: Send>(size: usize, threads: usize, work: impl Fn(Ranks) -> Result<T> + Sync) -> Result<Vec<T>> {
-    let state = State { laid: vec![Vec::new(); size], ..State::default() };
+    let state = MeetingState { laid: vec![Vec::new(); size], ..MeetingState::default() };
     let meeting = Arc::new(Meeting { size, state: Mutex::new(state), changed: Condvar::new() });
     let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pools: Vec<_> = (0..size)
-        .map(|_| pool().map_err(|e| Error::Setting(format!("cannot make {threads} threads for each worker: {e}"))))
+        .map(|_| pool().map_err(|e| Error::Threads { threads, problem: e.to_string() }))
         .collect::<Result<_>>()?;
     let results: Vec<Result<T>> = std::thread::scope(|scope| {
         let workers = pools.iter().enumerate().map(|(rank, pool)| {
@@ -164,14 +169,14 @@ mod tests {
 
     #[test]
     fn sums_are_those_of_adding_in_rank_order_on_every_worker() {
-        let of = |rank: usize, k: usize| (1.0 + k as f64).powi(rank as i32 * 7 - 9) * 0.1;
+        let value = |rank: usize, k: usize| (1.0 + k as f64).powi(rank as i32 * 7 - 9) * 0.1;
         let mut want = [0.0; 33];
         for rank in 0..3 {
-            want.iter_mut().enumerate().for_each(|(k, w)| *w += of(rank, k));
+            want.iter_mut().enumerate().for_each(|(k, w)| *w += value(rank, k));
         }
         for _ in 0..50 {
             let sums = run(3, 1, |ranks| {
-                let mut mine: Vec<f64> = (0..33).map(|k| of(ranks.rank(), k)).collect();
+                let mut mine: Vec<f64> = (0..33).map(|k| value(ranks.rank(), k)).collect();
                 let mut short: Vec<f32> = mine.iter().map(|v| *v as f32).collect();
                 ranks.sum_f64(&mut mine)?;
                 ranks.sum_f32(&mut short)?;
@@ -196,10 +201,10 @@ mod tests {
     #[test]
     fn an_error_of_one_worker_ends_all_and_is_the_one_that_is_said() {
         let result = run(3, 1, |ranks| match ranks.rank() {
-            2 => Err(Error::Setting("no disk".into())),
+            2 => Err(Error::Checkpoint("no disk".into())),
             _ => ranks.barrier().and_then(|()| ranks.barrier()),
         });
-        assert_eq!(result.unwrap_err().to_string(), "no disk");
+        assert!(matches!(result, Err(Error::Checkpoint(problem)) if problem == "no disk"));
     }
 
     #[test]

@@ -1,5 +1,8 @@
-//! Layers that are linear, and pooling, as functions of a sequence: with the spike kernels, or with
-//! the tensor library's operators ([`Kernel::Plain`]).
+//! Convolutions, linear layers and pools as functions of a sequence.
+//!
+//! With [`KernelChoice::Plain`] each calls the tensor library's operator; otherwise convolutions of one
+//! group and linear layers use the kernels of [`conv_for`], and pools without overlap use
+//! [`tile_pool`] or [`tile_pool_last`].
 
 use super::Sequence;
 use super::fusion::tile_scale;
@@ -8,13 +11,13 @@ use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use tickless_kernels::cpu::conv::low::Stays;
 use tickless_kernels::cpu::conv::precision;
-use tickless_kernels::{Kernel, Precision, conv_for, tile_pool, tile_pool_last};
+use tickless_kernels::{KernelChoice, Precision, conv_for, tile_pool, tile_pool_last};
 use tickless_net::{Conv, Pool, PoolKind};
 
-/// How layers with weights are computed.
+/// Settings for layers with weights.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct How {
-    pub(crate) kernel: Kernel,
+    pub(crate) kernel: KernelChoice,
     pub(crate) precision: Precision,
     /// The pass runs without autodiff now and again with it later, so it uses the training kernels:
     /// both runs must match.
@@ -29,7 +32,7 @@ pub(crate) fn convolution(
     c: Conv,
     How { kernel, precision, recompute_later }: How,
 ) -> Sequence {
-    if kernel == Kernel::Plain || c.groups != 1 {
+    if kernel == KernelChoice::Plain || c.groups != 1 {
         stays_f32(precision, "conv", "only convolutions of one group have other kernels");
         let options = ConvOptions::new([c.stride; 2], [c.padding; 2], [1, 1], c.groups);
         return x.channels_first().linear(c.bias, |x| conv2d(x, weight, bias, options));
@@ -43,17 +46,18 @@ pub(crate) fn convolution(
     })
 }
 
-/// Reports a layer that has no kernel at the precision that was asked for.
+/// Reports that a layer stays in f32 because it has no kernel at the requested precision.
 fn stays_f32(precision: Precision, layer: &str, why: &'static str) {
     if precision != Precision::F32 {
         precision::report(precision, || layer.into(), Err(Stays::OtherLayer(why)));
     }
 }
 
-/// Linear layer over all values of a step; `weight` `[out, values]`, values in the order C, H, W.
+/// Linear layer over all values of a step; `weight` `[out, values]`, with values in the order
+/// C, H, W.
 ///
-/// With the spike kernels it is a 1×1 convolution of one pixel: over active inputs only, where
-/// those are few.
+/// If the input is channels last and the kernel is not `Plain`, the layer runs as a 1×1
+/// convolution of one pixel, because the convolution kernel can skip inactive inputs.
 pub(crate) fn linear(
     x: Sequence,
     weight: Tensor<2>,
@@ -61,7 +65,7 @@ pub(crate) fn linear(
     How { kernel, precision, recompute_later }: How,
 ) -> Sequence {
     let out = weight.dims()[0];
-    if kernel == Kernel::Plain || !x.is_channels_last() {
+    if kernel == KernelChoice::Plain || !x.is_channels_last() {
         stays_f32(precision, "linear", "its input is not held channels last");
         return x.channels_first().linear(bias.is_some(), |x| {
             let [n, c, h, w] = x.dims();
@@ -92,7 +96,7 @@ pub(crate) fn global_average(x: Sequence) -> Sequence {
     }
 }
 
-/// Pooling.
+/// Pooling; the tile kernels evaluate windows that neither overlap nor leave gaps.
 pub(crate) fn pool(x: Sequence, p: Pool) -> Sequence {
     let (k, s) = ([p.kernel, p.kernel], [p.stride, p.stride]);
     let pad = [(p.padding, p.padding); 2];

@@ -1,6 +1,7 @@
-//! A recipe's training part made ready: words become strategy, optimiser, schedule and loss.
+//! Turns the training part of a recipe into strategy, optimiser, schedule and loss.
 
 use super::machine::Machine;
+use crate::data::Parts;
 use crate::error::{Error, Result};
 use crate::iteration::StepSetting;
 use crate::iteration::optimiser::OptimiserSetting;
@@ -11,45 +12,57 @@ use crate::model::NormMode;
 use crate::strategy::{self, Steps, Strategy};
 use rand_chacha::ChaCha8Rng;
 use tickless_net::init::{InitScheme, initialise};
-use tickless_net::recipe::{Augment, Recipe};
+use tickless_net::recipe::{Augment, Recipe, Select};
 use tickless_net::{InputKind, Network, Weights};
 
-/// Everything the training loop needs to know.
+/// Everything that the training loop needs besides model and data.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct TrainPlan {
-    /// Which configurations an iteration runs.
+    /// Chooses the temporal configurations of an iteration.
     pub strategy: Box<dyn Strategy>,
-    /// Loss, leak, T_max.
+    /// Loss, norm mode, leak rule, T_max and duration of a step.
     pub step: StepSetting,
     /// Optimiser.
     pub optimiser: OptimiserSetting,
-    /// Learning rates.
+    /// Learning rate of each iteration.
     pub schedule: Schedule,
-    /// Whether stages run again backward.
+    /// Whether the backward pass runs stages again instead of saving their activations.
     pub recompute: bool,
-    /// Samples per batch.
+    /// Samples per batch, over all workers.
     pub batch: usize,
     /// Iterations per epoch.
     pub per_epoch: usize,
-    /// Whether samples are changed at random.
+    /// Whether samples are augmented.
     pub augments: bool,
 }
 
 impl TrainPlan {
-    /// Of a recipe, for this network and number of training samples.
+    /// The plan of a recipe, for this network and these parts of the data set. It reads and writes
+    /// no file, so a job can refuse a recipe before it does anything.
     ///
     /// # Errors
-    /// If a word or a number cannot be, or the stages do not fit.
-    pub fn new(recipe: &Recipe, network: &Network, train_samples: usize, step_us: Option<f64>) -> Result<Self> {
+    /// If the strategy is unknown, [`Steps::check`] refuses its steps, `train.group` exceeds the
+    /// number of stages, or the best epoch is to be selected without a validation part.
+    pub fn new(recipe: &Recipe, network: &Network, parts: &Parts, step_us: Option<f64>) -> Result<Self> {
+        let train_samples = parts.train.len();
+        if recipe.train.select == Select::Best && parts.validation.is_empty() {
+            let problem = "= \"best\" chooses on the validation part: set `data.validation` (e.g. 0.1)".into();
+            return Err(Error::Recipe { key: "train.select", problem });
+        }
         let t = &recipe.train;
         let steps = Steps { t_min: t.t_min, t_max: t.t_max, samples: t.samples, group: t.group };
         if t.group > network.stages() {
-            return Err(Error::Setting(format!(
-                "`train.group` = {} blocks per stage, but network `{}` has {} blocks; give at most that many (all of them make MTT into NMT)",
-                t.group,
-                network.name(),
-                network.stages()
-            )));
+            return Err(Error::Recipe {
+                key: "train.group",
+                problem: format!(
+                    "= {} blocks per stage, but network `{}` has {} blocks; give at most that many (all of them make MTT \
+                     into NMT)",
+                    t.group,
+                    network.name(),
+                    network.stages()
+                ),
+            });
         }
         let per_epoch = (train_samples / t.batch).max(1);
         let warmup = (t.warmup_epochs * per_epoch as f64).round() as usize;
@@ -74,17 +87,17 @@ impl TrainPlan {
         })
     }
 
-    /// Refuses a batch, shared by `workers`, whose layers, kept for the backward pass, are more than this machine
-    /// has memory for.
+    /// Refuses a batch, shared by `workers`, if the layer outputs that it saves for the backward
+    /// pass exceed this machine's memory.
     ///
     /// # Errors
-    /// If it is; the message names the largest layer.
+    /// [`Error::Memory`], which names the largest layer.
     pub fn check_memory(&self, network: &Network, workers: usize) -> Result<()> {
         check_memory(network, self.batch.div_ceil(workers), self.step.t_max, self.recompute)
     }
 
-    /// The configurations of one iteration. Recordings in a network without a TTM at its input
-    /// run the first stage at T_max, the number of frames they enter with.
+    /// Draws the configurations of one iteration. If a network of recordings has no TTM at its
+    /// input, its first stage always runs at T_max, the number of frames of the recording.
     pub fn configurations(&self, network: &Network, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
         let mut all = self.strategy.configurations(network.stages(), rng);
         if network.input().kind == InputKind::Events && !network.has_input_ttm() {
@@ -94,31 +107,35 @@ impl TrainPlan {
     }
 }
 
-/// Refuses a batch whose layers, kept for the backward pass, are more than this machine has memory for.
+/// Refuses a batch of one worker if its saved layer outputs exceed this machine's memory.
 fn check_memory(network: &Network, batch: usize, t_max: usize, recompute: bool) -> Result<()> {
     let machine = Machine::here().memory_gb;
     let nodes = network.nodes();
     let gb = |values: usize| values as f64 * batch as f64 * t_max as f64 * 4.0 / 1e9;
-    let of = |kept: Vec<usize>| -> Vec<(&str, f64)> {
+    let sizes = |kept: Vec<usize>| -> Vec<(&str, f64)> {
         let layers = kept.iter().map(|i| (nodes[*i].name.as_str(), gb(nodes[*i].output.len())));
         layers.chain([("input", gb(network.input().shape.len()))]).collect()
     };
     let sum = |all: &[(&str, f64)]| all.iter().map(|l| l.1).sum::<f64>();
-    let less = of(kept_at_once(network, |i| nodes[i].output.len()));
-    let all = if recompute { less.clone() } else { of((0..nodes.len()).collect()) };
+    let less = sizes(kept_at_once(network, |i| nodes[i].output.len()));
+    let all = if recompute { less.clone() } else { sizes((0..nodes.len()).collect()) };
     let needed = sum(&all);
     if machine == 0.0 || needed <= machine {
         return Ok(());
     }
     let (layer, most) = all.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
-    let fits = if sum(&less) <= machine { "set `train.recompute = true`, " } else { "" };
-    Err(Error::Setting(format!(
-        "one batch of {batch} samples at {t_max} time steps needs {needed:.0} GB of memory (layer `{layer}`: {most:.0} GB), \
-         this machine has {machine:.0} GB: {fits}lower `train.batch` or `train.t_max`, or make the layer smaller"
-    )))
+    Err(Error::Memory {
+        batch,
+        steps: t_max,
+        needed,
+        layer: layer.to_owned(),
+        most,
+        machine,
+        recompute_fits: sum(&less) <= machine,
+    })
 }
 
-/// Initial weights of a recipe's network.
+/// Draws the initial weights of a recipe's network.
 pub fn initial_weights(recipe: &Recipe, network: &Network) -> Weights {
     let scheme = match recipe.train.init_gain {
         0.0 => InitScheme::default_for(network),
