@@ -6,7 +6,9 @@
 
 use std::fmt;
 
-use crate::{Columns, Sensor};
+#[cfg(feature = "datasets")]
+use crate::Columns;
+use crate::Sensor;
 
 /// Where a format has its origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
