@@ -33,7 +33,7 @@ use super::records::{Place, RecordDecoder};
 use super::{Format, Heed, Reading};
 use crate::{Columns, Result};
 
-/// The format; see the [module](self).
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "evt3",
     about: "Prophesee RAW, EVT 3.0",

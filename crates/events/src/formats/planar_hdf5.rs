@@ -27,7 +27,7 @@ use super::values::{self, Number, Place};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, StreamInfo, TimeUnit};
 use crate::{Columns, Error, Result, Sensor};
 
-/// The format; see the [module](self).
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "planar-hdf5",
     about: "HDF5 with a data set for each of x, y, t and p (DSEC, e2vid, evlib)",

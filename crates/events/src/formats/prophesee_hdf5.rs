@@ -19,7 +19,7 @@ use super::values::{self, Number, Place};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit, ecf, planar_hdf5, shd};
 use crate::{Columns, Error, Result, Sensor};
 
-/// The format; see the [module](self).
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "prophesee-hdf5",
     about: "HDF5 with the codec ECF of Metavision (Prophesee)",

@@ -17,7 +17,7 @@ use crate::formats::evt2::other;
 /// Number of words in a group.
 const GROUP: usize = 32;
 
-/// Appends the events of words, from the front. Returns the number of processed words: all except
+/// Appends the events of `words`, from the front. Returns the number of processed words: all except
 /// fewer than [`GROUP`] at the end, and none if no time is known yet.
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
 pub fn evt2(words: &[[u8; 4]], high: &mut High, out: &mut Columns) -> usize {
