@@ -256,7 +256,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Law: no two spikes of a neuron are closer than its refractory period, in any form, float and 8-bit.
+    /// Law: no two spikes of a neuron are closer than its refractory period, in any form, float and
+    /// 8-bit.
     #[test]
     fn no_two_spikes_are_closer_than_the_refractory_period(
         seed: u64, residual: bool, leak: bool, us in 1u64..3000, during in during(), quantised: bool,
@@ -282,8 +283,8 @@ proptest! {
         }
     }
 
-    /// Law: at steps that are shorter than the refractory period and hold one event at most, one clocked
-    /// layer gives the engine's counts.
+    /// Law: at steps that are shorter than the refractory period and hold one event at most, one
+    /// clocked layer gives the engine's counts.
     #[test]
     fn one_clocked_layer_with_a_refractory_period_is_the_engine_at_fine_steps(
         seed: u64, us in STEP_US + 1..3000, during in during(),

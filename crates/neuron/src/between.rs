@@ -18,10 +18,10 @@
 //! above the threshold after a soft reset, it fires again at the next input, as a plain neuron
 //! does.
 //!
-//! A refractory period ([`crate::refractory`]) of D µs: a neuron that fired at t₀ fires again at t₀ + D
-//! at the earliest. A neuron that fires by itself does so at t₀ + D if it is above the threshold
+//! A refractory period ([`crate::refractory`]) of D µs: a neuron that fired at t₀ fires again at
+//! t₀+D at the earliest. A neuron that fires by itself does so at t₀+D if it is above the threshold
 //! then; any other one waits for its next input. A membrane that is held keeps its potential until
-//! t₀ + D, and weights that arrive before are lost, unless they go to a synaptic current.
+//! t₀+D, and weights that arrive before are lost, unless they go to a synaptic current.
 //!
 //! Equal time constants τ_s = τ have another solution, t·e^(−t/τ); τ_s is then moved by a
 //! millionth, which is less than what f32 leaves of a decay per step.
@@ -85,7 +85,8 @@ pub struct Memory {
 
 impl Timed {
     /// Of this neuron, with steps of `step_us` µs at T_max; `None` where a decay per step, or a
-    /// synapse, or a refractory period in steps, meets no `step_us`. A learned leak counts with its starting value.
+    /// synapse, or a refractory period in steps, meets no `step_us`. A learned leak counts with its
+    /// starting value.
     pub fn new(neuron: &Neuron, step_us: Option<f64>) -> Option<Self> {
         let rate = |tau: f64| 1.0 / tau;
         let membrane = rate(neuron.tau_us(step_us)?);
@@ -528,8 +529,8 @@ mod tests {
             ..Neuron::if_single()
         };
         let inputs = [(0, 1.5), (100, 0.75), (499, 0.75), (700, -0.25), (800, 0.1), (1200, 0.5)];
-        // It stands at 1.5 when the period ends at 500 and at 1.25 after the input at 700, which fires it.
-        // The period then ends at 1200, with 0.1 + 0.5 since.
+        // It stands at 1.5 when the period ends at 500 and at 1.25 after the input at 700, which
+        // fires it. The period then ends at 1200, with 0.1 + 0.5 since.
         assert_eq!(timed(&with(During::Integrate), &inputs, 5000), [0, 700]);
         // Held at 0 until 500, then −0.25 + 0.1 + 0.5.
         assert_eq!(timed(&with(During::Hold), &inputs, 5000), [0]);

@@ -157,7 +157,8 @@ pub struct Neuron {
     /// The adaptive threshold, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptation: Option<Adaptation>,
-    /// For how long after a spike it cannot fire; `None` for no such period. Single-spike neurons only.
+    /// For how long after a spike it cannot fire; `None` for no such period. Single-spike neurons
+    /// only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refractory: Option<Refractory>,
     /// Spikes per update.

@@ -12,12 +12,12 @@
 //! refractory period of one step; the period gives the neuron without a clock the same limit. For
 //! ρ ≤ 1 and T ≤ T_max k is 1: the clocked neuron is the one without a period.
 //!
-//! The period begins with a spike. A neuron that integrates takes its inputs meanwhile and may stand
-//! above its threshold when the period ends; it then fires with the next input (in a clocked run:
-//! in the next step whose input is not 0). A neuron that fires without input anyway, because it has
-//! a synaptic current or an adaptive threshold, fires when the period ends. A neuron that holds keeps
-//! the potential that the reset left and loses its inputs; a synaptic current and a raised
-//! threshold go on.
+//! The period begins with a spike. A neuron that integrates takes its inputs meanwhile and may
+//! stand above its threshold when the period ends; it then fires with the next input (in a clocked
+//! run: in the next step whose input is not 0). A neuron that fires without input anyway, because
+//! it has a synaptic current or an adaptive threshold, fires when the period ends. A neuron that
+//! holds keeps the potential that the reset left and loses its inputs; a synaptic current and a
+//! raised threshold go on.
 
 use crate::error::Error;
 use crate::model::{LeakRule, stretch};
@@ -71,8 +71,8 @@ impl Refractory {
     /// k: how many steps two spikes are at least apart when a recording of `t_max` steps in training
     /// is run in `steps` steps.
     ///
-    /// `step_us` is the duration of one step at `t_max`; `None` is returned where a period in µs meets
-    /// none.
+    /// `step_us` is the duration of one step at `t_max`; `None` is returned where a period in µs
+    /// meets none.
     pub fn interval(&self, rule: LeakRule, t_max: usize, steps: usize, step_us: Option<f64>) -> Option<usize> {
         let rho = match self.period {
             Period::Steps(rho) => rho,

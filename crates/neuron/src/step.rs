@@ -9,9 +9,9 @@
 //! v = max(r, v_min)
 //! ```
 //!
-//! In a dead step ([`refractory`](crate::refractory)) s = 0; a membrane that is held keeps v. Where a
-//! neuron has dead steps and does not fire by itself, s = 0 also in a step with I = 0. There ds/du is 0,
-//! and no gradient goes through the number of dead steps that are left:
+//! In a dead step ([`refractory`](crate::refractory)) s = 0; a membrane that is held keeps v. Where
+//! a neuron has dead steps and does not fire by itself, s = 0 also in a step with I = 0. There
+//! ds/du is 0, and no gradient goes through the number of dead steps that are left:
 //!
 //! ```text
 //! closed:  g_u = g_v·[u > v_min],  g_v ← λ·g_u        held:  g_u = 0,  g_v stays
@@ -400,7 +400,8 @@ pub fn step_recorded<L: Smooth, I: Synapse<L>, A: Threshold<L>, R: Gate<L>>(
     stepped(mode, c, state, x, |s, d| L::spikes_as(s, || integral(surrogate, d, theta)))
 }
 
-/// One step of a plain neuron without dead steps, for code that is not hot: (spikes, u, potential after).
+/// One step of a plain neuron without dead steps, for code that is not hot: (spikes, u, potential
+/// after).
 pub fn plain_step(neuron: &Neuron, lambda: f32, v: f32, current: f32) -> (f32, f32, f32) {
     let mut state = State::membrane(v);
     let fired = step(Mode::of(neuron), &Constants::new(neuron, lambda), &mut state, current);

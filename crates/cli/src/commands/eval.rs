@@ -54,8 +54,9 @@ pub struct Eval {
     /// Calibrate batch norm anew for every T, on training data cut into T frames.
     #[arg(long, conflicts_with = "configuration")]
     calibrate: bool,
-    /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no period. It
-    /// matters where T is above T_max and the leak belongs to time, and everywhere above 1 step.
+    /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no
+    /// period. It matters where T is above T_max and the leak belongs to time, and everywhere above
+    /// 1 step.
     #[arg(long, value_name = "STEPS", value_parser = PeriodArg::parse)]
     refractory: Option<PeriodArg>,
 }

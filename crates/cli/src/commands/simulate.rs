@@ -42,12 +42,13 @@ pub struct Simulate {
     /// At most this many recordings (0 for all).
     #[arg(long, default_value_t = 0)]
     limit: usize,
-    /// Find, on the validation part, the refractory period of single-spike neurons (none to one step of
-    /// T_max) or the lower limit of multi-spike neurons (-1 to -30 thresholds, or none), for the network
-    /// and for each layer, and run with it.
+    /// Find, on the validation part, the refractory period of single-spike neurons (none to one
+    /// step of T_max) or the lower limit of multi-spike neurons (-1 to -30 thresholds, or none),
+    /// for the network and for each layer, and run with it.
     #[arg(long, conflicts_with = "refractory")]
     tune: bool,
-    /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no period.
+    /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no
+    /// period.
     #[arg(long, value_name = "STEPS", value_parser = PeriodArg::parse)]
     refractory: Option<PeriodArg>,
     #[command(flatten)]
@@ -185,7 +186,8 @@ impl Simulate {
 }
 
 impl Simulate {
-    /// Gives the neurons of a run the period or the limit that was asked for; what was tried, if anything was.
+    /// Gives the neurons of a run the period or the limit that was asked for; what was tried, if
+    /// anything was.
     fn change(&self, run: &mut Loaded, console: &Console) -> Result<Option<Tuned>> {
         if let Some(period) = self.refractory {
             period.apply(run)?;

@@ -6,6 +6,7 @@
 use crate::decay::Tables;
 use crate::kernel::{BLOCK, Bounds, Kernel};
 use crate::layer::{Rule, Small, gcd};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use tickless_neuron::between::burst;
 use tickless_neuron::quantised;
@@ -40,7 +41,7 @@ pub(crate) trait Act {
 
     /// What is left of the neuron at `at` of the layer, which reaches its threshold at `t_us`, and how
     /// often it fires; 0 only where it [rests](Act::RESTS).
-    fn fire(&mut self, v: &mut Self::V, at: usize, t_us: u64) -> u32;
+    fn fire(&self, v: &mut Self::V, at: usize, t_us: u64) -> u32;
 }
 
 /// Neurons that may not fire before their refractory period ends. In it they take their weights as
@@ -49,7 +50,9 @@ pub(crate) trait Act {
 pub(super) struct Resting<'a, A> {
     pub act: A,
     pub dead_us: u64,
-    pub ready_us: &'a mut [u64],
+    /// When each neuron's period ends. Cells, so that the act is only read where neurons fire: a loop
+    /// over events keeps its numbers in registers.
+    pub ready_us: &'a [Cell<u64>],
 }
 
 impl<A: Act> Act for Resting<'_, A> {
@@ -74,12 +77,12 @@ impl<A: Act> Act for Resting<'_, A> {
     }
 
     #[inline(always)]
-    fn fire(&mut self, v: &mut A::V, at: usize, t_us: u64) -> u32 {
-        let ready_us = &mut self.ready_us[at];
-        if t_us < *ready_us {
+    fn fire(&self, v: &mut A::V, at: usize, t_us: u64) -> u32 {
+        let ready_us = &self.ready_us[at];
+        if t_us < ready_us.get() {
             return 0;
         }
-        *ready_us = t_us.saturating_add(self.dead_us);
+        ready_us.set(t_us.saturating_add(self.dead_us));
         self.act.fire(v, at, t_us)
     }
 }
@@ -150,7 +153,7 @@ impl<K: Kernel> Act for Plain<'_, K> {
     }
 
     #[inline(always)]
-    fn fire(&mut self, v: &mut f32, _: usize, _: u64) -> u32 {
+    fn fire(&self, v: &mut f32, _: usize, _: u64) -> u32 {
         let Rule { mode, threshold, v_min, .. } = self.rule;
         // No weight makes more than 65,536 spikes, so an i32 holds their number and f32 has it exactly.
         let n = burst(*mode, *v, *threshold);
@@ -197,7 +200,7 @@ impl<K: Kernel, const CELL: usize> Act for Leaky<'_, K, CELL> {
     }
 
     #[inline(always)]
-    fn fire(&mut self, v: &mut f32, at: usize, t_us: u64) -> u32 {
+    fn fire(&self, v: &mut f32, at: usize, t_us: u64) -> u32 {
         self.plain.fire(v, at, t_us)
     }
 }
@@ -227,7 +230,7 @@ impl<K: Kernel> Act for Parted<'_, K> {
     }
 
     #[inline(always)]
-    fn fire(&mut self, v: &mut f32, at: usize, t_us: u64) -> u32 {
+    fn fire(&self, v: &mut f32, at: usize, t_us: u64) -> u32 {
         self.leaky.fire(v, at, t_us)
     }
 }
@@ -243,7 +246,7 @@ impl<K: Kernel> Act for Short<'_, K> {
     }
 
     #[inline(always)]
-    fn fire(&mut self, v: &mut i16, _: usize, _: u64) -> u32 {
+    fn fire(&self, v: &mut i16, _: usize, _: u64) -> u32 {
         quantised::fire(self.rule.mode, self.small.levels, v)
     }
 }
@@ -259,7 +262,7 @@ impl<K: Kernel> Act for Sums<K> {
     }
 
     #[inline(always)]
-    fn fire(&mut self, _: &mut i32, _: usize, _: u64) -> u32 {
+    fn fire(&self, _: &mut i32, _: usize, _: u64) -> u32 {
         0
     }
 }

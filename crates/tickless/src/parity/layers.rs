@@ -80,8 +80,8 @@ impl Layers {
     /// Prepares a network without biases and norms.
     ///
     /// # Errors
-    /// If the network needs a clock, or `step_us` is not given and a leak or a refractory period is in
-    /// steps.
+    /// If the network needs a clock, or `step_us` is not given and a leak or a refractory period is
+    /// in steps.
     pub fn new(network: &Arc<Network>, weights: &Weights, step_us: Option<f64>, device: &Device) -> Result<Self> {
         network.check_event_driven()?;
         let network = &Arc::new(weights.with_learned_leaks(network)?);

@@ -1,9 +1,9 @@
 //! Which refractory period, or which lower limit, serves a run best without a clock.
 //!
-//! A single-spike neuron that has no refractory period fires more often without a clock than in the steps
-//! it was trained in; a multi-spike neuron's lower limit is applied at every event instead of once a
-//! step. Both are tried on the validation part, first one value for the whole network, then layer by
-//! layer. The weights stay.
+//! A single-spike neuron that has no refractory period fires more often without a clock than in the
+//! steps it was trained in; a multi-spike neuron's lower limit is applied at every event instead of
+//! once a step. Both are tried on the validation part, first one value for the whole network, then
+//! layer by layer. The weights stay.
 
 use super::{load, possible};
 use crate::error::stop;

@@ -7,8 +7,8 @@ use tickless_net::{InputKind, Layer, Network, NodeId, Pool, PoolKind};
 /// What fused kernels evaluate.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Fusion {
-    /// Neurons that the fused kernels have: their state is the membrane alone and no dead step follows
-    /// a spike of theirs.
+    /// Neurons that the fused kernels have: their state is the membrane alone and no dead step
+    /// follows a spike of theirs.
     pub plain: Vec<bool>,
     /// Nodes that the fused kernel of their reader takes over.
     pub fused: Vec<bool>,
