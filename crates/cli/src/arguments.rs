@@ -151,7 +151,7 @@ impl Part {
     }
 }
 
-/// A refractory period in steps of T_max, or none.
+/// A refractory period in steps of T_max, or no period.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PeriodArg(Option<f64>);
 
@@ -167,7 +167,7 @@ impl PeriodArg {
         }
     }
 
-    /// Gives the single-spike neurons of a run this period; its files stay as they are.
+    /// Sets this period for the single-spike neurons of a run in memory; its files do not change.
     ///
     /// # Errors
     /// If the neurons of the run are multi-spike.

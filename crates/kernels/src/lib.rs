@@ -340,8 +340,8 @@ pub fn neuron(current: Tensor<4>, op: NeuronOp) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as SpikingOps>::neuron_spikes(current.into_dispatch(), op))
 }
 
-/// Spikes of any neuron on the CPU, without a gradient: those of [`reference::any_neuron`], one
-/// pass over memory.
+/// Spikes of any neuron on the CPU, without a gradient. They equal those of
+/// [`reference::any_neuron`], but one kernel computes all steps in one pass over memory.
 ///
 /// # Shapes
 /// `current` and the result: `[T·B, …]` with `steps` = T.

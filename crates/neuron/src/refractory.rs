@@ -1,4 +1,4 @@
-//! The refractory period of a single-spike neuron: for how long after a spike it cannot fire.
+//! The refractory period of a single-spike neuron: the time after a spike in which it cannot fire.
 //!
 //! With ρ the period in steps of T_max and Δ the duration of such a step:
 //!
@@ -8,71 +8,71 @@
 //!                       k = max(1, ⌈ρ·T/T_max⌉) where the leak belongs to time, else max(1, ⌈ρ⌉)
 //! ```
 //!
-//! A clocked neuron that emits one spike a step cannot fire twice within a step, so it has a hidden
-//! refractory period of one step; the period gives the neuron without a clock the same limit. For
-//! ρ ≤ 1 and T ≤ T_max k is 1: the clocked neuron is the one without a period.
+//! A clocked single-spike neuron cannot fire twice within a step, so it has an implicit refractory
+//! period of one step. An explicit period gives the event-driven neuron the same limit. If ρ ≤ 1
+//! and T ≤ T_max, then k = 1: the clocked neuron behaves as if it had no period.
 //!
-//! The period begins with a spike. A neuron that integrates takes its inputs meanwhile and may
-//! stand above its threshold when the period ends; it then fires with the next input (in a clocked
-//! run: in the next step whose input is not 0). A neuron that fires without input anyway, because
-//! it has a synaptic current or an adaptive threshold, fires when the period ends. A neuron that
-//! holds keeps the potential that the reset left and loses its inputs; a synaptic current and a
-//! raised threshold go on.
+//! The period starts with a spike. With [`During::Integrate`] the neuron integrates inputs during
+//! the period and may be above its threshold at the end; it then fires at the next input (in a
+//! clocked run: in the next step whose input is not 0). If the neuron can fire without input,
+//! because it has a synaptic current or an adaptive threshold, it fires at the end of the period.
+//! With [`During::Hold`] the membrane keeps its potential after the reset and ignores inputs, while
+//! a synaptic current and an adaptive threshold continue to change.
 
 use crate::error::Error;
 use crate::model::{LeakRule, stretch};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Dead steps at most, so that f32 counts them.
+/// Largest number of steps between two spikes, up to which f32 counts exactly.
 const MOST_STEPS: f64 = 16_777_216.0;
 
-/// What floating-point products may exceed a whole number by before they count as more.
+/// Relative rounding error above a whole number that is ignored when rounding up.
 const SLACK: f64 = 1e-9;
 
-/// How long a refractory period is.
+/// The length of a refractory period.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
-    /// ρ, in steps of T_max.
+    /// ρ, in steps at T_max.
     Steps(f64),
     /// In µs.
     Us(f64),
 }
 
-/// What a membrane does in the refractory period.
+/// The behaviour of the membrane during the refractory period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum During {
-    /// It leaks and takes its inputs.
+    /// The membrane leaks and integrates its inputs.
     #[default]
     Integrate,
-    /// It keeps the potential that the reset left; inputs are lost.
+    /// The membrane keeps its potential after the reset and ignores its inputs.
     Hold,
 }
 
 /// The refractory period of a single-spike neuron.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Refractory {
-    /// Its length.
+    /// Length of the period.
     #[serde(flatten)]
     pub period: Period,
-    /// What the membrane does meanwhile.
+    /// Behaviour of the membrane during the period.
     #[serde(default)]
     pub during: During,
 }
 
 impl Refractory {
-    /// ρ steps of T_max, in which the membrane integrates.
+    /// A period of ρ steps at T_max, during which the membrane integrates.
     pub const fn steps(rho: f64) -> Self {
         Self { period: Period::Steps(rho), during: During::Integrate }
     }
 
-    /// k: how many steps two spikes are at least apart when a recording of `t_max` steps in training
-    /// is run in `steps` steps.
+    /// k, the smallest number of steps between two spikes if a recording that has `t_max` steps in
+    /// training is run in `steps` steps.
     ///
-    /// `step_us` is the duration of one step at `t_max`; `None` is returned where a period in µs
-    /// meets none.
+    /// `step_us` is the duration of one step at `t_max` in µs. The result is `None` if the period
+    /// is in µs and `step_us` is missing.
     pub fn interval(&self, rule: LeakRule, t_max: usize, steps: usize, step_us: Option<f64>) -> Option<usize> {
         let rho = match self.period {
             Period::Steps(rho) => rho,
@@ -81,8 +81,9 @@ impl Refractory {
         Some(whole(rho / stretch(rule, t_max, steps)).min(MOST_STEPS) as usize)
     }
 
-    /// The period in whole µs, at least 1: a spike less than that after another is refused.
-    /// `step_us` as for [`interval`](Self::interval).
+    /// The period in whole µs, at least 1: the smallest distance of two spikes. `step_us` as for
+    /// [`interval`](Self::interval); the result is `None` if the period is in steps and it is
+    /// missing.
     pub fn us(&self, step_us: Option<f64>) -> Option<u64> {
         let us = match self.period {
             Period::Steps(rho) => rho * step_us?,
@@ -91,10 +92,10 @@ impl Refractory {
         Some(whole(us) as u64)
     }
 
-    /// Checks its length.
+    /// Checks the length.
     ///
     /// # Errors
-    /// If it is not a positive number; names the recipe's field.
+    /// If the length is not a positive finite number; the message names the recipe's field.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let (name, value) = match self.period {
             Period::Steps(rho) => ("steps", rho),
@@ -109,7 +110,7 @@ impl Refractory {
     }
 }
 
-/// The smallest whole number from 1 on that is not below `x`.
+/// The smallest whole number that is at least 1 and, up to [`SLACK`], at least `x`.
 fn whole(x: f64) -> f64 {
     (x * (1.0 - SLACK)).ceil().max(1.0)
 }

@@ -1,4 +1,4 @@
-//! A neuron as a recipe spells it: what differs from another neuron.
+//! A neuron as a recipe describes it: the fields that differ from a base neuron.
 
 use crate::error::Error;
 use crate::model::{Adaptation, Leak, Neuron, Reset, SpikeMode};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum NumberOrNone {
     /// A number.
     Number(f32),
-    /// `none`; any other word is refused by [`NeuronSpec::resolve`].
+    /// The word `none`; [`NeuronSpec::resolve`] refuses any other.
     Word(String),
 }
 
@@ -34,23 +34,23 @@ impl NumberOrNone {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a table such as { steps = 0.5 } or { us = 15000, during = \"hold\" }, or \"none\"")]
 pub enum RefractorySpec {
-    /// Its fields.
+    /// The fields of a period.
     Table(RefractoryTable),
-    /// `none`; any other word is refused by [`NeuronSpec::resolve`].
+    /// The word `none`; [`NeuronSpec::resolve`] refuses any other.
     Word(String),
 }
 
-/// A refractory period as a recipe spells it.
+/// A refractory period as a recipe describes it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RefractoryTable {
-    /// ρ, in steps of T_max, above 0. Excludes `us`.
+    /// Length ρ in steps at T_max, above 0. Excludes `us`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<f64>,
-    /// The same in µs. Excludes `steps`.
+    /// Length in µs, above 0. Excludes `steps`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub us: Option<f64>,
-    /// `integrate` (default) or `hold`.
+    /// Behaviour of the membrane: `integrate` (default) or `hold`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub during: Option<During>,
 }
@@ -92,69 +92,69 @@ impl RefractorySpec {
     }
 }
 
-/// Which fields of a neuron to change; see [`Neuron`] for their meaning.
+/// The fields of a neuron that a recipe changes; [`Neuron`] explains them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NeuronSpec {
-    /// Starts from a known neuron: `lif`, `if` (multi-spike), `if-single`, `cuba-lif`,
+    /// Model that replaces the base neuron: `lif`, `if` (multi-spike), `if-single`, `cuba-lif`,
     /// `adaptive-lif` or `parametric-lif`.
     pub model: Option<String>,
-    /// θ, above 0.
+    /// Threshold θ, above 0.
     pub threshold: Option<f32>,
-    /// λ of one step at T_max, 0 < λ ≤ 1, or `none`. Excludes `tau_us`.
+    /// Leak λ of one step at T_max, 0 < λ ≤ 1, or `none`. Excludes `tau_us`.
     pub leak: Option<NumberOrNone>,
     /// The leak as a time constant in µs. Excludes `leak`.
     pub tau_us: Option<f64>,
-    /// Whether every layer learns its λ, from `leak` on.
+    /// Whether every layer learns its λ, starting from `leak`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learn_leak: Option<bool>,
     /// Decay λ_s of the synaptic current in one step at T_max, 0 < λ_s < 1, or `none`.
     /// Excludes `synapse_tau_us`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synapse: Option<NumberOrNone>,
-    /// The synaptic current's decay as a time constant in µs. Excludes `synapse`.
+    /// Time constant of the synaptic current in µs. Excludes `synapse`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synapse_tau_us: Option<f64>,
-    /// What a spike adds to the threshold, above 0, or `none`.
+    /// Amount that a spike adds to the threshold, above 0, or `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptation: Option<NumberOrNone>,
-    /// Decay λ_a of that in one step at T_max, 0 < λ_a < 1 (default 0.9). Excludes
+    /// Decay λ_a of this amount in one step at T_max, 0 < λ_a < 1 (default 0.9). Excludes
     /// `adaptation_tau_us`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptation_leak: Option<f32>,
-    /// The same as a time constant in µs. Excludes `adaptation_leak`.
+    /// Time constant of this amount in µs. Excludes `adaptation_leak`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptation_tau_us: Option<f64>,
-    /// For how long after a spike the neuron cannot fire: `{ steps = 0.5 }` (of a step at T_max) or
-    /// `{ us = 15000 }`, with `during = "integrate"` (default) or `"hold"`; or `none`.
+    /// Refractory period: `{ steps = 0.5 }` (of a step at T_max) or `{ us = 15000 }`, with `during
+    /// = "integrate"` (default) or `"hold"`; or `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refractory: Option<RefractorySpec>,
-    /// `single` or `multi`.
+    /// Spikes per update: `single` or `multi`.
     pub spikes: Option<SpikeMode>,
-    /// `hard` or `soft`.
+    /// Reset: `hard` or `soft`.
     pub reset: Option<Reset>,
     /// Lower limit of the membrane potential, at most 0, or `none`.
     pub v_min: Option<NumberOrNone>,
-    /// Whether u = θ fires.
+    /// Whether the neuron fires at u = θ.
     pub fire_at_threshold: Option<bool>,
-    /// Whether the reset is left out of the gradient.
+    /// Whether the gradient ignores the path through the reset.
     pub detach_reset: Option<bool>,
-    /// `triangle`, `single_exponential`, `arctangent`, `sigmoid`, `rectangle` or `gaussian`.
+    /// Surrogate gradient: a name in [`Surrogate::KNOWN`].
     pub surrogate: Option<String>,
-    /// `single_exponential` (default 0.5, a fraction of θ), `rectangle` (default 1).
+    /// Width of `single_exponential` (default 0.5, a fraction of θ) and `rectangle` (default 1).
     pub surrogate_width: Option<f32>,
-    /// `arctangent` (default 2), `sigmoid` (default 4).
+    /// Steepness of `arctangent` (default 2) and `sigmoid` (default 4).
     pub surrogate_alpha: Option<f32>,
-    /// `gaussian` (default 0.5).
+    /// Standard deviation of `gaussian` (default 0.5).
     pub surrogate_sigma: Option<f32>,
 }
 
 impl NeuronSpec {
-    /// `base` (or the neuron that `model` names) with the given fields changed.
+    /// Returns `base`, or the neuron that `model` names, with the given fields changed.
     ///
     /// # Errors
-    /// An unknown word, two fields that say the same, a field that the surrogate or the neuron
-    /// does not have, or a value out of range; the message names the field.
+    /// If a word is unknown, two fields exclude each other, the surrogate or the neuron does not
+    /// have a field, or a value is out of range; the message names the field.
     pub fn resolve(&self, base: Neuron) -> Result<Neuron, Error> {
         let base = self.model.as_ref().map_or(Ok(base), |m| m.parse())?;
         let v_min = match &self.v_min {
@@ -264,7 +264,8 @@ impl NeuronSpec {
         Ok(surrogate)
     }
 
-    /// The neuron fully spelled: [`resolve`](Self::resolve) gives it back whatever the base.
+    /// A description with every field set, so [`resolve`](Self::resolve) restores the neuron from
+    /// any base.
     pub fn from_neuron(neuron: &Neuron) -> Self {
         let number = |leak: Leak| match leak {
             Leak::Step(lambda) | Leak::Learned(lambda) => (Some(lambda), None),

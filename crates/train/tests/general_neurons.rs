@@ -1,4 +1,4 @@
-//! Neurons beyond the plain ones: a synaptic current, an adaptive threshold, a learned decay, a
+//! Tests of neurons that are not plain: synaptic current, adaptive threshold, learned decay and
 //! refractory period.
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -46,7 +46,8 @@ fn neurons() -> Vec<Neuron> {
     all
 }
 
-/// Spikes, and the gradients of the current and of λ, of `w`·spikes, by the scalar step and its adjoint.
+/// Returns the spikes, and the gradients of w·spikes with respect to the current and to λ, by the
+/// scalar step and its adjoint.
 fn by_hand(n: &Neuron, c: &Constants, steps: usize, x: &[f32], w: &[f32]) -> (Vec<f32>, Vec<f32>, f32) {
     let each = x.len() / steps;
     let (mut spikes, mut gradient, mut of_lambda) = (vec![0.0; x.len()], vec![0.0; x.len()], 0.0);
@@ -70,7 +71,8 @@ fn by_hand(n: &Neuron, c: &Constants, steps: usize, x: &[f32], w: &[f32]) -> (Ve
                 true => adjoint_closed(held, c, &mut back.0, &u),
                 false => adjoint(mode, n.surrogate, c, &mut back.0, (&u, &theta), w[t * each + j], n.threshold),
             };
-            // u = λ·v + I, so that ∂u/∂λ = v; the adjoint state holds λ·g_u. A held membrane has no λ.
+            // ∂u/∂λ = v, because u = λ·v + I; the adjoint state holds λ·g_u. A held membrane does
+            // not depend on λ.
             of_lambda += if held { 0.0 } else { back.0.v / c.lambda * before };
         }
     }
@@ -109,7 +111,7 @@ fn back_propagation_through_any_neuron_is_the_adjoint_of_its_step_at_every_t() {
     }
 }
 
-/// Frames → convolution (and norm), neurons → pool → convolution → neurons → classes, in two stages.
+/// Two stages: convolution (and norm), neurons, pool; then convolution, neurons, classes.
 fn network(n: Neuron, norm: bool) -> Network {
     let mut b = NetworkBuilder::new("general", Shape::new(2, 8, 8), InputKind::Events);
     let at = b.ttm(b.input());
@@ -130,7 +132,7 @@ fn model(n: Neuron, norm: bool, kernel: Kernel) -> Model {
     Model::new(Arc::new(network), &weights, &Device::flex()).expect("the weights fit").with_kernel(kernel)
 }
 
-/// Two classes of recordings: events on the left, events on the right.
+/// Recordings of two classes: events on the left, or events on the right.
 fn batch(steps: usize, samples: usize, seed: u64) -> (Sequence, Vec<usize>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let labels: Vec<usize> = (0..samples).map(|k| k % 2).collect();
@@ -149,7 +151,7 @@ fn batch(steps: usize, samples: usize, seed: u64) -> (Sequence, Vec<usize>) {
 #[test]
 fn every_model_learns_by_mixed_time_steps_and_its_weights_serve_every_t() {
     for n in Neuron::KNOWN.map(|k| k.1).into_iter().filter(|n| !n.is_plain()) {
-        // Without a norm, whose statistics are those of the frames of T_max.
+        // Without a norm, because its statistics would fit the frames of T_max only.
         let mut model = model(n, false, Kernel::Auto);
         let setting = StepSetting {
             loss: LossSetting::default(),
@@ -213,7 +215,7 @@ fn every_kernel_gives_the_plain_operators_result() {
     }
 }
 
-/// Logits, and the gradients of all parameters, of one pass.
+/// Returns the logits and the gradients of all parameters of one pass.
 fn pass_and_gradients(n: Neuron, kernel: Kernel, t: usize, leak: LeakRule) -> (Vec<f32>, Vec<Vec<f32>>) {
     let mut model = model(n, true, kernel);
     let mut rng = ChaCha8Rng::seed_from_u64(3);
@@ -243,14 +245,15 @@ fn a_period_up_to_one_step_gives_the_bits_of_none_up_to_t_max() {
                     assert!(a == b, "{with:?} at T = {t}, {leak:?}, {kernel:?}");
                 }
             }
-            // The leak of a step belongs to no time, so the period stays one step at any T.
+            // With the leak rule `Step` the period does not scale with T: it is one step at every
+            // T.
             let far = |n: Neuron| pass_and_gradients(n, Kernel::Auto, 30, LeakRule::Step);
             assert!(far(n) == far(with), "{with:?} at T = 30, per step");
         }
     }
 }
 
-/// Spikes of the first neurons of the small network at T steps, `[T][values]`.
+/// Spikes of the first neuron layer of the small network at T steps, `[T][values]`.
 fn spikes_of_the_first_layer(n: Neuron, kernel: Kernel, t: usize) -> Vec<Vec<f32>> {
     let model = model(n, false, kernel);
     let (x, _) = batch(t, 4, 11);

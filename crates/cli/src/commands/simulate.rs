@@ -99,7 +99,7 @@ impl ModelArgs {
     }
 }
 
-/// The simulation, and the result with asynchrony if that was asked for.
+/// The simulation, with the results of asynchrony and of tuning if the user asked for them.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
@@ -127,9 +127,9 @@ impl Simulate {
             AsyncSession::new(&compile(&run)?, model)?;
         }
         let s = simulate(&run, &model, ids, console, console.stop_flag())?;
-        // The run keeps its results only for the whole test part at full precision; the precision
-        // matters because of the clocked reference.
-        // A run keeps what its own description gives.
+        // The run's folder keeps the results only if they cover the whole test part, with the
+        // run's own neurons and at full precision, because the clocked reference depends on the
+        // precision.
         let own = !changed && model.precision() == Precision::F32;
         if self.part == Part::Test && self.limit == 0 && own {
             folder.write_json("simulate.json", &s)?;
@@ -186,8 +186,8 @@ impl Simulate {
 }
 
 impl Simulate {
-    /// Gives the neurons of a run the period or the limit that was asked for; what was tried, if
-    /// anything was.
+    /// Gives the neurons the period of `--refractory`, or tunes them on the validation part if
+    /// `--tune` is given; returns the results of the tuning.
     fn change(&self, run: &mut Loaded, console: &Console) -> Result<Option<Tuned>> {
         if let Some(period) = self.refractory {
             period.apply(run)?;
@@ -201,7 +201,7 @@ impl Simulate {
     }
 }
 
-/// Prints what was tried on the validation part, and the neurons that were chosen.
+/// Prints the settings tried on the validation part and the neurons of the best one.
 fn show_tuned(run: &Loaded, tuned: &Tuned) {
     let what = match tuned.knob {
         Knob::Refractory => "refractory period in steps of T_max",

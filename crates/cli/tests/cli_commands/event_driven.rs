@@ -50,7 +50,7 @@ fn a_refractory_period_is_trained_evaluated_simulated_and_exported() {
     };
     train("run", &set);
     train("none", &set[..2]);
-    // Up to T_max training is that of the neuron without a period, bit for bit.
+    // A period of half a step has no dead step at T ≤ T_max, so training gives the same bits.
     let tensors = |run: &str| {
         let file = Weights::load(&scratch.at(run).join("weights.safetensors")).unwrap();
         file.tensors.into_iter().map(|(name, array)| (name, array.data)).collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! Laws of spelling: what is written back is read as the same.
+//! Properties of layer lists: a network that is converted to a list and back stays the same.
 
 use super::*;
 use crate::neuron::{Adaptation, During, Leak, Period, Refractory, Reset, SpikeMode, Surrogate};
@@ -54,8 +54,8 @@ fn neurons() -> impl Strategy<Value = Neuron> {
             synapse,
             adaptation,
             refractory,
-            // What a description refuses: a limit beside a current, bursts beside an adaptive threshold or
-            // a refractory period.
+            // Avoid what a description refuses: a limit together with a synapse, and several spikes
+            // per step together with an adaptive threshold or a refractory period.
             spikes: if b[0] || adaptation.is_some() || refractory.is_some() {
                 SpikeMode::Single
             } else {

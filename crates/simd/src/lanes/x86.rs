@@ -1,4 +1,4 @@
-//! Sixteen lanes in one register of AVX-512 or two of AVX2.
+//! Sixteen lanes in one AVX-512 register or in two AVX2 registers.
 
 use super::Lanes;
 use std::arch::x86_64::*;

@@ -64,7 +64,7 @@ pub fn likely(
     let layer = network.spiking().len() - 1;
     let mut best: Option<(u64, String)> = None;
     for m in mistakes(&network, layer) {
-        // If the network with the mistake cannot be compiled, nobody made this mistake.
+        // If the network with the mistake cannot be compiled, no executor can run it.
         let Ok(p) = program(&m.network, &weights, step_us, false) else { continue };
         match left(&p, layer, recordings, &m, &other, most)? {
             Some(0) => return Ok(Some(format!("{} (this gives exactly its spikes)", m.words))),

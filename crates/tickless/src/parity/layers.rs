@@ -68,9 +68,9 @@ struct Heard {
 /// The executor.
 pub struct Layers {
     network: Arc<Network>,
-    /// With their time constant in µs.
+    /// The neuron of every spiking layer, its time constant in µs, and the layer's shape.
     neurons: Vec<(Neuron, f64, Shape)>,
-    /// Their refractory periods in µs; 0 without one.
+    /// The refractory period of every spiking layer in µs; 0 if it has none.
     dead_us: Vec<u64>,
     ways: Vec<Way>,
     device: Device,
@@ -80,8 +80,8 @@ impl Layers {
     /// Prepares a network without biases and norms.
     ///
     /// # Errors
-    /// If the network needs a clock, or `step_us` is not given and a leak or a refractory period is
-    /// in steps.
+    /// If the network needs a clock, or `step_us` is not given and a leak or a refractory period
+    /// is in steps.
     pub fn new(network: &Arc<Network>, weights: &Weights, step_us: Option<f64>, device: &Device) -> Result<Self> {
         network.check_event_driven()?;
         let network = &Arc::new(weights.with_learned_leaks(network)?);
@@ -166,13 +166,15 @@ impl Layers {
         Ok(all)
     }
 
-    /// For every event, one step of the neurons that it reaches.
+    /// For every event, updates the neurons that it reaches by one step and returns their spikes.
+    /// During a refractory period a neuron does not fire; it integrates the event, or ignores it if
+    /// its membrane is held.
     fn fire(&self, layer: usize, heard: Vec<(Heard, Patch)>, close: &mut Vec<(usize, u64, usize)>) -> Vec<Heard> {
         let (neuron, tau, shape) = self.neurons[layer];
         let theta = f64::from(neuron.threshold);
         let held = neuron.refractory.is_some_and(|r| r.during == During::Hold);
         let mut v = vec![(0.0f32, 0u64); shape.len()];
-        // When each neuron may fire again.
+        // The time in µs from which each neuron may fire again.
         let mut ready = vec![0u64; shape.len()];
         let mut spikes = Vec::new();
         for (event, patch) in heard {
@@ -193,7 +195,8 @@ impl Layers {
                     ready[i] = event.t_us + self.dead_us[layer];
                 }
                 v[i] = (after, event.t_us);
-                // A single spike can only cross θ; a burst may cross any multiple of it.
+                // If the neuron emits one spike, u crosses θ; if it emits a burst, u may cross any
+                // multiple.
                 let multiple = (f64::from(u) / theta).round().max(1.0);
                 if (f64::from(u) / theta - multiple).abs() < CLOSE {
                     close.push((layer, event.cause, i));

@@ -11,10 +11,10 @@
 //! | engine, one session used again after `reset` | must agree |
 //! | exported NIR graph, read back | must agree |
 //! | a graph of the user's | must agree |
-//! | counts from elsewhere | measured: a chip's are never equal; an error if a usual mistake explains them, or beyond a given limit |
+//! | counts from elsewhere | measured, because a chip's never agree; an error if a usual mistake explains them or they exceed a given limit |
 //! | clocked at T_max | measured |
 //! | 8-bit weights, 16-bit potentials | measured |
-//! | the exported graph as its reader runs it | must agree if nothing is known to differ, else measured |
+//! | the exported graph as its reader runs it | must agree if no difference is known, else measured |
 
 mod cause;
 mod compare;

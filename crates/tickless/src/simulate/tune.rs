@@ -1,9 +1,10 @@
-//! Which refractory period, or which lower limit, serves a run best without a clock.
+//! Finds the refractory period, or the lower limit, at which a run is most accurate in the
+//! event-driven engine.
 //!
-//! A single-spike neuron that has no refractory period fires more often without a clock than in the
-//! steps it was trained in; a multi-spike neuron's lower limit is applied at every event instead of
-//! once a step. Both are tried on the validation part, first one value for the whole network, then
-//! layer by layer. The weights stay.
+//! A single-spike neuron without a refractory period fires more often in the engine than in the
+//! steps it was trained in. The lower limit of a multi-spike neuron applies after every event, in
+//! training once a step. [`tune`] therefore tries values on the validation part, first one value
+//! for the whole network, then layer by layer. It does not change the weights.
 
 use super::{load, possible};
 use crate::error::stop;
@@ -17,13 +18,13 @@ use tickless_net::{Layer, Network, Neuron, Refractory, SpikeMode};
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
 
-/// Refractory periods that are tried, in steps of T_max.
+/// The refractory periods to try, in steps of T_max; `None` is no period.
 pub const PERIODS: [Option<f64>; 5] = [None, Some(0.25), Some(0.5), Some(0.75), Some(1.0)];
 
-/// Lower limits that are tried, in units of the threshold.
+/// The lower limits to try, in units of the threshold; `None` is no limit.
 pub const LIMITS: [Option<f64>; 6] = [Some(-1.0), Some(-3.0), Some(-5.0), Some(-10.0), Some(-30.0), None];
 
-/// What is changed.
+/// The property of the neurons that tuning changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Knob {
@@ -33,10 +34,11 @@ pub enum Knob {
     LowerLimit,
 }
 
-/// One setting on the validation part.
+/// The results of one setting on the validation part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tried {
-    /// The value of each spiking layer: ρ, or the limit over θ; none for no period or no limit.
+    /// One value per spiking layer: ρ in steps, or the limit divided by θ; `None` for no period or
+    /// no limit.
     pub values: Vec<Option<f64>>,
     /// Percent correct.
     pub accuracy: f64,
@@ -46,27 +48,27 @@ pub struct Tried {
     pub synaptic_operations: f64,
 }
 
-/// What was tried.
+/// The results of all settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tuned {
-    /// What was changed.
+    /// The property that was changed.
     pub knob: Knob,
-    /// Recordings of the validation part.
+    /// Number of recordings of the validation part.
     pub samples: usize,
-    /// All settings, those of the whole network first.
+    /// All settings; those with one value for the whole network come first.
     pub tried: Vec<Tried>,
-    /// The best of them: most correct; of equals the one that adds fewest weights.
+    /// Index of the best setting: highest accuracy; of equals, fewest synaptic operations.
     pub best: usize,
 }
 
 impl Knob {
-    /// That of a network: the lower limit if its neurons are all multi-spike.
+    /// The property to tune: the lower limit if all neurons are multi-spike, else the period.
     pub fn of(network: &Network) -> Self {
         let multi = |n: &Neuron| n.spikes == SpikeMode::Multi;
         if neurons(network).all(|n| multi(&n)) { Self::LowerLimit } else { Self::Refractory }
     }
 
-    /// The values that are tried.
+    /// The values to try.
     pub fn values(self) -> &'static [Option<f64>] {
         match self {
             Self::Refractory => &PERIODS,
@@ -74,8 +76,9 @@ impl Knob {
         }
     }
 
-    /// The network with these values, one for each spiking layer. A layer of the other kind of neuron, and
-    /// one that cannot have a limit, stay as they are.
+    /// Returns the network with one value per spiking layer. A layer of the other kind of neuron
+    /// stays as it is, and so does a multi-spike layer with a synaptic current, which cannot have a
+    /// limit.
     pub fn set(self, network: &Network, values: &[Option<f64>]) -> Network {
         let names: Vec<String> = network.spiking().iter().map(|&i| network.nodes()[i].name.clone()).collect();
         network.map_neurons(|name, n| {
@@ -103,16 +106,16 @@ fn neurons(network: &Network) -> impl Iterator<Item = Neuron> + '_ {
     })
 }
 
-/// Whether a neuron of this network emits one spike a step and has no refractory period.
+/// Whether a single-spike neuron of this network has no refractory period.
 pub fn lacks_a_period(network: &Network) -> bool {
     neurons(network).any(|n| n.spikes == SpikeMode::Single && n.refractory.is_none())
 }
 
-/// Tries all settings on the validation part of a run, of which at most `limit` recordings (0 for all).
+/// Tries all settings on the first `limit` recordings (0 for all) of the run's validation part.
 ///
 /// # Errors
-/// [`Error::NoValidation`] if the run has no validation part; if its network needs a clock, a recording
-/// cannot be decoded, or the user stops.
+/// [`Error::NoValidation`] if the run has no validation part. Also if the network needs a clock, a
+/// recording cannot be decoded, or the user stops.
 pub fn tune(run: &Loaded, limit: usize, progress: &dyn Progress, cancel: &AtomicBool) -> Result<Tuned> {
     possible(run)?;
     let all = &run.parts.validation;
@@ -155,7 +158,8 @@ pub fn tune(run: &Loaded, limit: usize, progress: &dyn Progress, cancel: &Atomic
     Ok(Tuned { knob, samples: ids.len(), tried, best })
 }
 
-/// The most correct; of equals the one that adds fewest weights, of those the first.
+/// Index of the highest accuracy; of equals, of the fewest synaptic operations; of those, the
+/// first.
 fn best_of(tried: &[Tried]) -> usize {
     let better = |a: &Tried, b: &Tried| {
         a.accuracy > b.accuracy || (a.accuracy == b.accuracy && a.synaptic_operations < b.synaptic_operations)

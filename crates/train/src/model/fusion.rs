@@ -1,25 +1,28 @@
-//! Which nodes of a network a fused kernel evaluates: an analysis of the graph, made once for each
-//! model, and again for a pass in which neurons have dead steps.
+//! Decides which nodes of a network a fused kernel evaluates. [`Model::new`](super::Model::new)
+//! runs this analysis once; a pass in which neurons have dead steps runs it again, because the
+//! fused kernels cannot evaluate those neurons.
 
 use tickless_kernels::operators::FirstOp;
 use tickless_net::{InputKind, Layer, Network, NodeId, Pool, PoolKind};
 
-/// What fused kernels evaluate.
+/// The nodes that fused kernels evaluate; every vector has one entry per node.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Fusion {
-    /// Neurons that the fused kernels have: their state is the membrane alone and no dead step
-    /// follows a spike of theirs.
+    /// Neurons that have a fused kernel: their only state is the membrane potential, and no dead
+    /// step follows a spike.
     pub plain: Vec<bool>,
-    /// Nodes that the fused kernel of their reader takes over.
+    /// Norms and additions that the fused kernel of the consuming neuron evaluates.
     pub fused: Vec<bool>,
-    /// Convolutions that the first layer's kernel takes over.
+    /// Convolutions that the first-layer kernel evaluates.
     pub first: Vec<bool>,
-    /// Neurons whose spikes only a pooling reads, and those poolings: one kernel does both.
+    /// Each neuron whose only consumer is a non-overlapping pool, and that pool: one kernel
+    /// evaluates both.
     pub pooled: Vec<Option<Pool>>,
 }
 
 impl Fusion {
-    /// Of a network in which two spikes of the neurons at node i are at least `interval(i)` steps apart.
+    /// Analyses a network. `interval(i)` is the least distance in steps between two spikes of a
+    /// neuron of node i.
     pub fn new(network: &Network, interval: impl Fn(usize) -> usize) -> Self {
         let is_plain = |(i, layer): (usize, Layer)| match layer {
             Layer::Neuron(n) => n.without_refractory().is_plain() && interval(i) == 1,
@@ -32,8 +35,8 @@ impl Fusion {
     }
 }
 
-/// Marks each `Norm` and `Add` whose only consumer is a neuron (for a norm also such an addition):
-/// the fused kernel evaluates it.
+/// Marks each `Norm` and two-input `Add` whose only consumer is a neuron, and each `Norm` whose
+/// only consumer is such an `Add`: the fused kernel evaluates them.
 fn fused_nodes(network: &Network, plain: &[bool]) -> Vec<bool> {
     let nodes = network.nodes();
     let mut readers = vec![Vec::new(); nodes.len()];
@@ -55,8 +58,8 @@ fn fused_nodes(network: &Network, plain: &[bool]) -> Vec<bool> {
     (0..nodes.len()).map(|i| norm(i) || add(i)).collect()
 }
 
-/// Marks each convolution of the network's input that has no bias and whose only consumer is a
-/// neuron, or a norm whose only consumer is a neuron: the kernel of a first layer evaluates it.
+/// Marks each convolution of an event network's input that has no bias, fits the first-layer
+/// kernel, and whose only consumer is a neuron, or a norm whose only consumer is a neuron.
 fn first_nodes(network: &Network, fused: &[bool], plain: &[bool]) -> Vec<bool> {
     let (nodes, readers) = (network.nodes(), network.readers());
     let reader = |i: usize| {
@@ -100,8 +103,8 @@ fn pooled_nodes(network: &Network, plain: &[bool]) -> Vec<Option<Pool>> {
     pooled
 }
 
-/// The factor of the sum over a window, if windows do not overlap and leave no gaps; `None` for
-/// maxima.
+/// The factor that turns the sum over a window into the pool's output, if windows do not overlap
+/// and leave no gaps; `None` for other pools and for max pools.
 pub(super) fn tile_scale(p: Pool) -> Option<f32> {
     let scale = match p.kind {
         PoolKind::Average => 1.0 / (p.kernel * p.kernel) as f32,
