@@ -49,8 +49,8 @@ pub struct Simulate {
     tune: bool,
     /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no
     /// period.
-    #[arg(long, value_name = "STEPS", value_parser = PeriodArg::parse)]
-    refractory: Option<PeriodArg>,
+    #[arg(long, value_name = "STEPS")]
+    refractory: Option<String>,
     #[command(flatten)]
     model: ModelArgs,
 }
@@ -189,8 +189,8 @@ impl Simulate {
     /// Gives the neurons the period of `--refractory`, or tunes them on the validation part if
     /// `--tune` is given; returns the results of the tuning.
     fn change(&self, run: &mut Loaded, console: &Console) -> Result<Option<Tuned>> {
-        if let Some(period) = self.refractory {
-            period.apply(run)?;
+        if let Some(word) = &self.refractory {
+            PeriodArg::parse(word)?.apply(run)?;
         }
         if !self.tune {
             return Ok(None);
