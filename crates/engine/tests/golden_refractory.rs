@@ -1,4 +1,4 @@
-//! Golden: one neuron with a refractory period, driven event by event.
+//! Golden cases of one neuron with a refractory period, driven event by event.
 
 use serde_json::Value;
 use tickless_engine::{CompileOptions, Isa, Program, Session, Trace};

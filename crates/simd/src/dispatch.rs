@@ -2,8 +2,8 @@
 //!
 //! The compiler uses a set that the target may lack only in a function with `#[target_feature]`. A
 //! call of such a function is unsafe, because the processor must have the set. An [`Isa`] proves
-//! that it does, so this module is the only one that makes such calls. A callee is compiled for the
-//! set only if it is inlined, so loops and bodies must be `#[inline(always)]`.
+//! that it does, so only [`Isa::run`] and [`by_isa!`](crate::by_isa) make such calls. A callee is
+//! compiled for the set only if it is inlined, so loops and bodies must be `#[inline(always)]`.
 
 #[cfg(target_arch = "x86_64")]
 use crate::InstructionSet;
@@ -65,8 +65,7 @@ mod x86 {
 ///     (values.iter().sum(), W::BITS)
 /// }
 /// by_isa! {
-///     fn sum(values: &[f32]) -> (f32, usize) = body::<portable Scalar, neon Scalar, avx2 Scalar,
-/// avx512 Wide>;
+///     fn sum(values: &[f32]) -> (f32, usize) = body::<portable Scalar, neon Scalar, avx2 Scalar, avx512 Wide>;
 /// }
 /// assert_eq!(sum(Isa::PORTABLE, &[1.0, 2.0]), (3.0, 32));
 /// assert_eq!(sum(Isa::best(), &[1.0, 2.0]).0, 3.0);
@@ -91,7 +90,7 @@ macro_rules! by_isa {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
             fn avx2($job: $of) $(-> $out)? {
-                // SAFETY: as above.
+                // SAFETY: as for avx512.
                 unsafe { $body::<$avx2>($job) }
             }
             match isa.set() {
@@ -99,7 +98,7 @@ macro_rules! by_isa {
                 // SAFETY: the processor has the set of every `Isa`.
                 $crate::InstructionSet::Avx512 => unsafe { avx512($job) },
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: as above.
+                // SAFETY: the processor has the set of every `Isa`.
                 $crate::InstructionSet::Avx2 => unsafe { avx2($job) },
                 #[cfg(target_arch = "aarch64")]
                 // SAFETY: the target includes NEON; the job's type guarantees the rest.

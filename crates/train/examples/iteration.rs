@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! cargo run --release -p tickless-train --features mimalloc --example iteration -- --case A|B|C|D \
-//!     [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--precision P]
-//! [--calibrate] [--recompute] [--workers N] [--json] ```
+//!     [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--precision P] \
+//!     [--calibrate] [--recompute] [--workers N] [--json]
+//! ```
 //!
 //! A: resnet18 on CIFAR shapes, batch 16; B: resnet18-dvs, batch 4; C: nmnist-wide with norm, batch
 //! 64; D: inference of A's network. A training iteration is a forward pass, the loss and a backward
@@ -17,7 +18,6 @@
 //! between N workers, as `tickless train --workers` does. `--calibrate` first calibrates the norms
 //! on the input, because with the initial statistics the deeper layers of an untrained network do
 //! not fire, and the time of such an inference would mean nothing.
-//! anybody runs: `--calibrate` gives the norms the statistics of the input first.
 
 use burn::tensor::Device;
 use rand::Rng;

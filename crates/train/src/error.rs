@@ -72,7 +72,7 @@ pub enum Error {
         /// The data set.
         set: String,
     },
-    /// A data set of images was given where recordings are needed.
+    /// The data set holds images, but the caller needs recordings.
     #[error("data set `{set}` holds images, which have no events; an event-driven run needs recordings")]
     Images {
         /// The data set.
@@ -119,7 +119,7 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
-    /// Several devices are named where one is needed.
+    /// The user named several devices, but the command needs one.
     #[error("devices `{devices}`: name one; only a training works on several")]
     SeveralDevices {
         /// The devices as the user named them.

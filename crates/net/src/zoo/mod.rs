@@ -7,8 +7,8 @@
 //!
 //! Sources: Du et al., "Temporal Flexibility in Spiking Neural Networks", ICLR 2025
 //! (arXiv 2503.17394); He et al. 2016 (ResNet); Zheng et al. 2021 (ResNet-19); Deng et al. 2022
-//! (VGGSNN). The event-driven networks are our own, restricted to layers that neuromorphic chips
-//! support.
+//! (VGGSNN). The event-driven networks were designed for this library and use only layers that
+//! neuromorphic chips support.
 
 mod chain;
 mod gesture;
@@ -24,7 +24,7 @@ use crate::network::{Input, InputKind, Network};
 use crate::neuron::Neuron;
 use crate::shape::Shape;
 use crate::suggest;
-use chain::{Chain, Plan};
+use chain::{Chain, Choices};
 
 /// Options of a built-in network; by default every option is the network's own.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -165,12 +165,12 @@ pub fn entry(name: &str) -> Result<&'static Entry> {
 pub fn build(name: &str, options: &ZooOptions) -> Result<Network> {
     let entry = entry(name)?;
     let input = options.input.map_or(entry.input, |(shape, kind)| Input { shape, kind });
-    let plan = Plan {
+    let choices = Choices {
         classes: if options.classes == 0 { entry.classes } else { options.classes },
         neuron: options.neuron.unwrap_or(entry.neuron),
         norm: options.norm.unwrap_or(entry.norm),
         ttm: options.ttm,
         classifier_bias: options.classifier_bias.unwrap_or(entry.classifier_bias),
     };
-    (entry.make)(Chain::new(entry.name, input, plan))
+    (entry.make)(Chain::new(entry.name, input, choices))
 }

@@ -4,7 +4,7 @@
 //! `MPI_Allreduce` does not define the order of addition, so sums could differ between runs. Here
 //! the values are cut into P parts: each process receives its part from all (`MPI_Alltoall`), adds
 //! in rank order, in f64, and sends the sums to all (`MPI_Allgather`). For n values a process sends
-//! 2·n, as in the best all-reduce algorithms, and gets the same bits every time.
+//! about 2·n, as in the best all-reduce algorithms, and it gets the same bits every time.
 
 use super::{Group, Ranks};
 use crate::error::{Error, Result};

@@ -68,7 +68,7 @@ impl Calibration<'_> {
         });
         let configuration = vec![steps; model.network().stages()];
         let (t_max, step_us) = (self.t_max, self.step_us);
-        // A static image has no duration, so its leak always belongs to the step.
+        // A static image has no duration, so its leak is always per step.
         let leak = if model.network().input().kind == InputKind::Image { LeakRule::Step } else { leak };
         let pass = Pass { configuration: &configuration, norm: NormMode::Batch, leak, t_max, step_us };
         calibrate(&mut worker, chunks, &pass)?;

@@ -4,7 +4,7 @@ mod across_steps;
 mod activity;
 pub mod calibrate;
 
-pub use across_steps::{Plan, Point, across_steps, at_configuration};
+pub use across_steps::{Point, StepSweep, across_steps, at_configuration};
 pub use activity::{LayerActivity, SpikeCounts, activity, spike_counts};
 
 use crate::data::{SampleId, Source, prefetch};
@@ -92,7 +92,7 @@ impl Setting<'_> {
         progress: &dyn Progress,
         mut observe: Option<Observe<'_>>,
     ) -> Result<Score> {
-        // A static image has no duration, so its leak always belongs to the step.
+        // A static image has no duration, so its leak is always per step.
         let leak = if model.network().input().kind == InputKind::Image { LeakRule::Step } else { leak };
         let pass = Pass { configuration, norm: NormMode::Running, leak, t_max: self.t_max, step_us: self.step_us };
         // Long sequences run in smaller batches, which bounds the memory and leaves the result the

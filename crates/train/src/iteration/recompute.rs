@@ -8,8 +8,10 @@
 //! stage to the first, stage k runs again from x_k with autodiff and is differentiated at once:
 //!
 //! ```text
-//! x_{k+1} = f_k(x_k, w_k)          ∂L/∂x_k = (∂f_k/∂x_k)ᵀ ∂L/∂x_{k+1},   ∂L/∂w_k = (∂f_k/∂w_k)ᵀ
-//! ∂L/∂x_{k+1} ```
+//! x_{k+1} = f_k(x_k, w_k)
+//! ∂L/∂x_k = (∂f_k/∂x_k)ᵀ ∂L/∂x_{k+1}
+//! ∂L/∂w_k = (∂f_k/∂w_k)ᵀ ∂L/∂x_{k+1}
+//! ```
 //!
 //! This needs the memory of the entries and of one stage, and a second forward pass of all stages
 //! except the last. The gradients have the same bits as without recomputation, because the same
@@ -109,8 +111,8 @@ impl Forward<'_> {
     }
 }
 
-/// Replaces the live sequence of a walk by a leaf of a new graph and returns the leaf; `None` at
-/// the network's input, where no sequence is live.
+/// Replaces the sequence that the next nodes read by a leaf of a new graph and returns the leaf;
+/// `None` at the network's input, because the next node then reads the input itself.
 fn enter(walk: &mut Walk) -> Option<Tensor<4>> {
     let x = walk.live()?;
     let leaf = Tensor::from_inner(x.held().clone().inner()).require_grad();
@@ -197,8 +199,8 @@ mod tests {
         let size = |all: &[usize]| all.iter().map(|i| network.nodes()[*i].output.len()).sum::<usize>();
         assert!(kept == first || kept == second, "{kept:?}");
         assert_eq!(size(&kept), size(&first).max(size(&second)));
-        let one = |i: usize| if i + 1 == network.nodes().len() { 1 << 30 } else { 1 };
-        let last = kept_at_once(&network, one);
+        let mostly_last = |i: usize| if i + 1 == network.nodes().len() { 1 << 30 } else { 1 };
+        let last = kept_at_once(&network, mostly_last);
         assert!(cuts.iter().all(|cut| live_at(&network, *cut).iter().all(|i| last.contains(i))), "all entries");
     }
 }

@@ -190,8 +190,8 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     Ok(facts)
 }
 
-/// The present conditions, and their differences from those of the checkpoint after the differences
-/// that it has already recorded.
+/// Returns the present conditions and all changes of conditions: those that the checkpoint records,
+/// then the differences between its conditions and the present ones.
 ///
 /// # Errors
 /// If there are differences and the job does not allow them.
