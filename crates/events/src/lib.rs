@@ -50,6 +50,7 @@ pub mod progress;
 mod recording;
 pub mod rng;
 pub mod source;
+mod stream;
 #[cfg(test)]
 mod testing;
 

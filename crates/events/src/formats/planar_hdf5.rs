@@ -21,9 +21,8 @@
 use std::collections::HashSet;
 
 use super::hdf5::{self, Dataset, File, Layout};
-use super::prophesee_hdf5::number;
 use super::streams::choose;
-use super::values::{self, Number, Place};
+use super::values::{self, Number, ValueBytes};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, StreamInfo, TimeUnit};
 use crate::{Columns, Error, Result, Sensor};
 
@@ -193,7 +192,7 @@ impl Column {
     fn open(file: &File, address: u64, what: &'static str) -> Result<Column> {
         let dataset = file.dataset_at(address)?;
         let size = dataset.datatype.size;
-        let Some(number) = number(&dataset.datatype) else {
+        let Some(number) = dataset.datatype.number() else {
             return Err(file.fault(address, format!("the data set of {what} holds no integers and no f32 or f64")));
         };
         if let Layout::Absent = dataset.layout
@@ -243,7 +242,7 @@ impl Column {
                     };
                     let raw = file.range(chunk.address, chunk.bytes, "a chunk")?;
                     let most = elements.saturating_mul(size);
-                    let bytes = hdf5::decoded(file, &self.dataset, chunk, raw, most)?;
+                    let bytes = hdf5::decoded(file, &self.dataset.filters, chunk, raw, most)?;
                     let wanted = left.min(*elements);
                     let Some(values) = usize::try_from(wanted * size).ok().and_then(|n| bytes.get(..n)) else {
                         let problem =
@@ -260,9 +259,9 @@ impl Column {
     }
 
     /// The elements in the buffer, for the decoders of `values`.
-    fn place<'a>(&'a self, file: &'a str) -> Place<'a> {
+    fn place<'a>(&'a self, file: &'a str) -> ValueBytes<'a> {
         let step = self.number.size();
-        Place { file, bytes: &self.buffer, base: 0, packed: false, first: self.taken, step, what: self.what }
+        ValueBytes { file, bytes: &self.buffer, base: 0, packed: false, first: self.taken, step, what: self.what }
     }
 
     /// Converts an error at a byte of the buffer to one at an event; `done` events came before the

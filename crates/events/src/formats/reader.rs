@@ -10,14 +10,15 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use super::decoder::{Container, Decoder, Reading};
-use super::detect::{HEAD, Probe, detect};
+use super::detect::detect;
+use super::probe::{HEAD, Probe};
 use super::{Axes, EventStream, Format, ReadOptions};
 use crate::progress::{Progress, Silent};
 use crate::source::{self, Bytes};
 use crate::{Columns, Error, Result, Sensor};
 
 /// Number of bytes that are read at a time.
-pub(super) const CHUNK: usize = super::records::PIECE;
+pub(super) const CHUNK: usize = super::decoder::PIECE;
 /// Number of decoded bytes after which the pages of a mapped file are released to the system.
 const RELEASE: usize = 4 << 20;
 /// For a file with random access, all mapped pages are released each time this many events have
@@ -41,7 +42,7 @@ const RELEASE_EVENTS: usize = 1 << 19;
 pub struct EventReader {
     format: &'static Format,
     file: String,
-    state: State,
+    state: Stage,
     options: ReadOptions,
     /// The offset that is subtracted from all times, in µs.
     shift_us: u64,
@@ -51,7 +52,7 @@ pub struct EventReader {
     at: u64,
 }
 
-enum State {
+enum Stage {
     /// A stream decoder reads a slice from front to back.
     Slice {
         bytes: Bytes,
@@ -190,7 +191,7 @@ impl EventReader {
         let state = match format.read {
             Reading::Stream(decoder) => {
                 let options = options.for_format(format, name)?;
-                State::Read { reader: Box::new(reader), buffer: vec![0; CHUNK], decoder: decoder(name, &options) }
+                Stage::Read { reader: Box::new(reader), buffer: vec![0; CHUNK], decoder: decoder(name, &options) }
             }
             Reading::Whole(_) => {
                 let bytes = whole(&mut reader)?;
@@ -201,7 +202,7 @@ impl EventReader {
                     return Err(Error::unexpected(name, "two formats in one", "check what the file is"));
                 };
                 let container = container(&bytes, name, &options.for_format(format, name)?)?;
-                State::Whole { container, bytes: Bytes::Read(bytes), events: 0 }
+                Stage::Whole { container, bytes: Bytes::Read(bytes), events: 0 }
             }
         };
         let options = options.for_format(format, name)?;
@@ -212,9 +213,9 @@ impl EventReader {
         let format = detect(Probe::whole(&bytes), name)?;
         let options = options.for_format(format, name)?;
         let state = match format.read {
-            Reading::Stream(decoder) => State::Slice { bytes, at: 0, released: 0, decoder: decoder(name, &options) },
+            Reading::Stream(decoder) => Stage::Slice { bytes, at: 0, released: 0, decoder: decoder(name, &options) },
             Reading::Whole(container) => {
-                State::Whole { container: container(&bytes, name, &options)?, bytes, events: 0 }
+                Stage::Whole { container: container(&bytes, name, &options)?, bytes, events: 0 }
             }
         };
         Ok(EventReader { format, file: name.into(), state, options, shift_us: 0, dropped: 0, at: 0 })
@@ -240,9 +241,9 @@ impl EventReader {
     /// The sensor that the file states, whatever the options say.
     pub fn stated_sensor(&self) -> Option<Sensor> {
         match &self.state {
-            State::Slice { decoder, .. } | State::Read { decoder, .. } => decoder.sensor(),
-            State::Whole { container, .. } => container.sensor(),
-            State::Done { stated, .. } => *stated,
+            Stage::Slice { decoder, .. } | Stage::Read { decoder, .. } => decoder.sensor(),
+            Stage::Whole { container, .. } => container.sensor(),
+            Stage::Done { stated, .. } => *stated,
         }
     }
 
@@ -250,9 +251,9 @@ impl EventReader {
     /// counts are not included.
     pub fn overflows(&self) -> u64 {
         match &self.state {
-            State::Slice { decoder, .. } | State::Read { decoder, .. } => decoder.overflows(),
-            State::Whole { .. } => 0,
-            State::Done { overflows, .. } => *overflows,
+            Stage::Slice { decoder, .. } | Stage::Read { decoder, .. } => decoder.overflows(),
+            Stage::Whole { .. } => 0,
+            Stage::Done { overflows, .. } => *overflows,
         }
     }
 
@@ -267,7 +268,7 @@ impl EventReader {
     }
 
     fn end(&mut self) {
-        self.state = State::Done { stated: self.stated_sensor(), overflows: self.overflows() };
+        self.state = Stage::Done { stated: self.stated_sensor(), overflows: self.overflows() };
     }
 
     /// Replaces the content of `chunk` by the next events. Returns false and an empty chunk after
@@ -301,7 +302,7 @@ impl EventReader {
     /// Decodes the next bytes; returns false at the end of the file.
     fn step(&mut self, out: &mut Columns) -> Result<bool> {
         match &mut self.state {
-            State::Slice { bytes, at, released, decoder } => {
+            Stage::Slice { bytes, at, released, decoder } => {
                 if *at == bytes.len() {
                     decoder.finish(out)?;
                     return Ok(false);
@@ -312,7 +313,7 @@ impl EventReader {
                 }
                 *at += decoder.take(&bytes[*at..], out)?;
             }
-            State::Read { reader, buffer, decoder } => match reader.read(buffer) {
+            Stage::Read { reader, buffer, decoder } => match reader.read(buffer) {
                 Ok(0) => {
                     decoder.finish(out)?;
                     return Ok(false);
@@ -324,7 +325,7 @@ impl EventReader {
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(broken(&self.file, self.at, e)),
             },
-            State::Whole { bytes, container, events } => {
+            Stage::Whole { bytes, container, events } => {
                 let before = out.len();
                 if !container.next(bytes, out)? {
                     return Ok(false);
@@ -335,7 +336,7 @@ impl EventReader {
                     *events = 0;
                 }
             }
-            State::Done { .. } => return Ok(false),
+            Stage::Done { .. } => return Ok(false),
         }
         Ok(true)
     }
@@ -365,9 +366,9 @@ impl EventReader {
     fn all(&mut self, events: &mut Columns, before: usize) -> Result<()> {
         while self.append(events)? {
             match &self.state {
-                State::Slice { bytes, at, .. } => events.expect(before, *at, bytes.len() - at),
+                Stage::Slice { bytes, at, .. } => events.expect(before, *at, bytes.len() - at),
                 // Data from gzip or a pipe may have no end.
-                State::Read { .. } if self.at > source::LARGEST => {
+                Stage::Read { .. } if self.at > source::LARGEST => {
                     let remedy = "read it in chunks, or unpack it to a file";
                     return Err(Error::unexpected(&self.file, "more than 2 GiB of data, unpacked", remedy));
                 }
