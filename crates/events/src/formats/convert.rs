@@ -7,7 +7,7 @@ use tickless_files::NewFile;
 
 use super::{Axes, EventReader, FORMATS, Format, ReadOptions, by_name, encoder, open_stoppable};
 use crate::progress::Progress;
-use crate::{Columns, Error, Result};
+use crate::{Choice, Columns, Error, Remedy, Result};
 
 /// What [`convert`] has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,11 +105,11 @@ pub fn by_extension(path: &Path) -> Result<&'static Format> {
         [] => {
             let written: Vec<_> = FORMATS.iter().filter(|f| f.write.is_some()).collect();
             let what = format!("no format is written into files named .{extension}");
-            Err(Error::setting(what, format!("name one of: {}", names(&written))))
+            Err(Error::setting(what, Remedy::with(format!("name one of: {}", names(&written)), &[Choice::Format])))
         }
         _ => {
             let what = format!("several formats are written into files named .{extension}");
-            Err(Error::setting(what, format!("name one of: {}", names(&formats))))
+            Err(Error::setting(what, Remedy::with(format!("name one of: {}", names(&formats)), &[Choice::Format])))
         }
     }
 }

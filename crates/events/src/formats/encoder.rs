@@ -1,7 +1,7 @@
 //! What every writer of events is: an encoder that is pushed events and appends bytes.
 
 use super::detect::by_name;
-use crate::{Columns, Error, Event, Result, Sensor};
+use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
 /// Encodes events into the bytes of one file. Made by [`super::Format::write`].
 ///
@@ -61,7 +61,7 @@ pub fn encode(format: &str, events: &Columns, sensor: Option<Sensor>) -> Result<
 }
 
 /// Why a format cannot hold an event, and what to do.
-pub(super) type Refusal = (&'static str, &'static str);
+pub(super) type Refusal = (&'static str, Remedy);
 
 /// The error for event number `index`.
 pub(super) fn refuse(format: &str, index: u64, e: Event, (why, remedy): Refusal) -> Error {

@@ -4,7 +4,7 @@ use super::encoder::Refusal;
 use super::prophesee::Header;
 use super::records::Place;
 use super::{Fit, Probe};
-use crate::{Event, Result, Sensor};
+use crate::{Event, Remedy, Result, Sensor};
 
 /// A version of the format as a header writes it: `% evt 2.1`, `% format EVT21;…`.
 pub struct Version {
@@ -108,11 +108,11 @@ impl High {
         let range = 1u64 << bits;
         let (high, overflows) = ((t_us >> shift) % range, t_us >> (bits + shift));
         if overflows > MOST_OVERFLOWS {
-            return Err(("its time is too large", "let the times start near 0"));
+            return Err(("its time is too large", Remedy::START_AT_ZERO));
         }
         let back = u64::from(self.last).saturating_sub(high) >= range / 2;
         if self.base_us.is_some() && (overflows < self.overflows || (overflows == self.overflows && back)) {
-            return Err(("its time falls too far", "sort the events by time"));
+            return Err(("its time falls too far", Remedy::SORT));
         }
         let mut words = Vec::new();
         while self.overflows < overflows {

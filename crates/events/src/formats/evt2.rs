@@ -162,7 +162,7 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
     let mut high = High::default();
     Ok(EventEncoder::boxed(FORMAT.name, VERSION.header(sensor, ""), move |e, bytes| {
         if e.x > 0x7FF || e.y > 0x7FF {
-            return Err(("x or y is above 2047", "scale the recording down"));
+            return Err(("x or y is above 2047", "scale the recording down".into()));
         }
         for word in high.words_to(e.t_us, HIGH_BITS, LOW_BITS)? {
             bytes.extend((TIME_HIGH << 28 | word).to_le_bytes());

@@ -128,7 +128,7 @@ impl Encoder for Writer {
         while let Some(e) = events.get(at) {
             let Event { t_us, x, y, on } = e;
             if x > 0x7FF || y > 0x7FF {
-                let why = ("x or y is above 2047", "scale the recording down");
+                let why = ("x or y is above 2047", "scale the recording down".into());
                 return Err(refuse(FORMAT.name, self.count, e, why));
             }
             let words = self.high.words_to(t_us, HIGH_BITS, LOW_BITS);

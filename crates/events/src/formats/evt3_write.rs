@@ -29,7 +29,7 @@ impl Encoder for Writer {
         while let Some(e) = events.get(at) {
             let Event { t_us, x, y, on } = e;
             if x > 0x7FF || y > 0x7FF {
-                let why = ("x or y is above 2047", "scale the recording down");
+                let why = ("x or y is above 2047", "scale the recording down".into());
                 return Err(refuse(FORMAT.name, self.count, e, why));
             }
             let mut word = |kind: u16, value: u16| out.extend((kind << 12 | value).to_le_bytes());

@@ -67,6 +67,7 @@ pub use encoder::{Encoder, Writing, encode, encoder};
 #[cfg(feature = "datasets")]
 pub(crate) use foreign::is_named_otherwise;
 pub use options::{Heed, ReadOptions};
+pub(crate) use reader::open_shifted;
 pub use reader::{EventReader, open, open_stoppable, open_with};
 pub use streams::StreamInfo;
 pub(crate) use streams::refusal;
@@ -155,6 +156,7 @@ impl Format {
         };
         let earliest = events.t_us().iter().min().filter(|_| options.shift_to_zero).copied();
         options.apply(file, stated, earliest.unwrap_or(0), &mut events, 0)?;
+        let events = if options.sort { events.sorted() } else { events };
         Ok(EventStream { format: self.name, sensor: options.sensor.or(stated), events })
     }
 }

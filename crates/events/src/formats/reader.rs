@@ -19,6 +19,8 @@ use crate::{Columns, Error, Result, Sensor};
 pub(super) const CHUNK: usize = super::records::PIECE;
 /// Mapped bytes that have been read are given back so many at a time.
 const RELEASE: usize = 4 << 20;
+/// Events that are held to be sorted at most: some 3 GB of memory with their order.
+const MOST_SORTED: usize = 1 << 27;
 /// Of a file that is read at random places, all mapped bytes are given back after so many events.
 const RELEASE_EVENTS: usize = 1 << 19;
 
@@ -67,6 +69,8 @@ enum State {
         /// Events since the bytes were given back.
         events: usize,
     },
+    /// All events are read and sorted by time, and those before `at` are given away.
+    Sorted { events: Columns, at: usize, stated: Option<Sensor>, overflows: u64 },
     /// All events are read, or an error has been returned.
     Done { stated: Option<Sensor>, overflows: u64 },
 }
@@ -94,13 +98,17 @@ pub fn open_with(path: &Path, options: &ReadOptions) -> Result<EventReader> {
 /// # Errors
 /// As [`open_with`], and [`Error::Cancelled`].
 pub fn open_stoppable(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<EventReader> {
-    if !options.shift_to_zero {
-        return open_as_stored(path, options);
+    let shift_us = if options.shift_to_zero { earliest(path, options, progress)? } else { 0 };
+    let mut reader = open_shifted(path, options, shift_us)?;
+    if options.sort {
+        reader.sort(progress)?;
     }
-    let mut options = *options;
-    options.shift_to_zero = false;
-    let shift_us = earliest(path, &options, progress)?;
-    let mut reader = open_as_stored(path, &options)?;
+    Ok(reader)
+}
+
+/// Opens a file whose times are to be smaller by `shift_us`, which is known; in the order of the file.
+pub(crate) fn open_shifted(path: &Path, options: &ReadOptions, shift_us: u64) -> Result<EventReader> {
+    let mut reader = open_as_stored(path, options)?;
     reader.shift_us = shift_us;
     Ok(reader)
 }
@@ -135,7 +143,7 @@ fn open_as_stored(path: &Path, options: &ReadOptions) -> Result<EventReader> {
             source::read_gz(path, |name, e| broken(name, 0, e))
         });
     }
-    EventReader::from_read_with(file, &name, options)
+    EventReader::of_stream(file, &name, options)
 }
 
 impl EventReader {
@@ -162,6 +170,16 @@ impl EventReader {
             let problem = "times are to be shifted to 0, and the earliest of a stream is known only at its end";
             return Err(Error::unexpected(name, problem, "save it to a file first"));
         }
+        let mut reader = EventReader::of_stream(reader, name, options)?;
+        if options.sort {
+            reader.sort(&Silent)?;
+        }
+        Ok(reader)
+    }
+
+    /// As [`EventReader::from_read_with`]; whatever the options say, in the order and with the times
+    /// of the stream.
+    fn of_stream(reader: impl Read + Send + 'static, name: &str, options: &ReadOptions) -> Result<EventReader> {
         EventReader::begin(reader, name, options, |reader| {
             let bytes = source::at_most(reader, source::LARGEST).map_err(|e| broken(name, 0, e))?;
             bytes.ok_or_else(|| {
@@ -171,7 +189,7 @@ impl EventReader {
         })
     }
 
-    /// As [`EventReader::from_read_with`]; `whole` gives all bytes, for a format that needs them.
+    /// As [`EventReader::of_stream`]; `whole` gives all bytes, for a format that needs them.
     fn begin<R: Read + Send + 'static>(
         mut reader: R,
         name: &str,
@@ -238,7 +256,7 @@ impl EventReader {
         match &self.state {
             State::Slice { decoder, .. } | State::Read { decoder, .. } => decoder.sensor(),
             State::Whole { container, .. } => container.sensor(),
-            State::Done { stated, .. } => *stated,
+            State::Sorted { stated, .. } | State::Done { stated, .. } => *stated,
         }
     }
 
@@ -248,7 +266,7 @@ impl EventReader {
         match &self.state {
             State::Slice { decoder, .. } | State::Read { decoder, .. } => decoder.overflows(),
             State::Whole { .. } => 0,
-            State::Done { overflows, .. } => *overflows,
+            State::Sorted { overflows, .. } | State::Done { overflows, .. } => *overflows,
         }
     }
 
@@ -264,6 +282,23 @@ impl EventReader {
 
     fn end(&mut self) {
         self.state = State::Done { stated: self.stated_sensor(), overflows: self.overflows() };
+    }
+
+    /// Reads all events, and goes on with them in the order of their times.
+    fn sort(&mut self, progress: &dyn Progress) -> Result<()> {
+        let mut events = Columns::new();
+        while self.append(&mut events)? {
+            if progress.cancelled() {
+                return Err(Error::Cancelled { what: "sorting the events".into() });
+            }
+            if events.len() > MOST_SORTED {
+                let problem = format!("more than {MOST_SORTED} events, which are to be sorted in memory");
+                return Err(Error::unexpected(&self.file, problem, "cut the recording before it is sorted"));
+            }
+        }
+        let (stated, overflows) = (self.stated_sensor(), self.overflows());
+        self.state = State::Sorted { events: events.sorted(), at: 0, stated, overflows };
+        Ok(())
     }
 
     /// Puts the next events into `chunk` in place of what is there. False, and an empty chunk,
@@ -282,6 +317,13 @@ impl EventReader {
 
     /// Appends at least one event, unless there are no more (false: the end was reached).
     fn append(&mut self, out: &mut Columns) -> Result<bool> {
+        if let State::Sorted { events, at, .. } = &mut self.state {
+            let end = events.len().min(*at + CHUNK);
+            out.extend(events.iter_from(*at).take(CHUNK));
+            let more = end > *at;
+            *at = end;
+            return Ok(more);
+        }
         let before = out.len();
         while out.len() == before {
             let more = self.step(out);
@@ -330,7 +372,7 @@ impl EventReader {
                     *events = 0;
                 }
             }
-            State::Done { .. } => return Ok(false),
+            State::Sorted { .. } | State::Done { .. } => return Ok(false),
         }
         Ok(true)
     }

@@ -6,7 +6,7 @@
 //! Whole chunks are passed through without a copy.
 
 use super::decoder::Decoder;
-use crate::{Columns, Error, Result, Sensor};
+use crate::{Columns, Error, Remedy, Result, Sensor};
 
 /// Bytes decoded at a time: they and their events stay in the second-level cache.
 pub(super) const PIECE: usize = 64 << 10;
@@ -22,7 +22,7 @@ pub struct Place<'a> {
 
 impl Place<'_> {
     /// The error for the byte `offset` of the slice.
-    pub fn error(&self, offset: usize, problem: impl Into<String>, remedy: impl Into<String>) -> Error {
+    pub fn error(&self, offset: usize, problem: impl Into<String>, remedy: impl Into<Remedy>) -> Error {
         Error::malformed(self.file, self.at.saturating_add(offset as u64), problem, remedy)
     }
 

@@ -123,9 +123,7 @@ impl EventsInfo {
             axes.to_stored(reader.stated_sensor(), &mut chunk);
             tally.add(&chunk);
         }
-        // Shifted times have the same order.
-        let unshifted = ReadOptions { shift_to_zero: false, ..*options };
-        let moved = if tally.falls { moved(path, &unshifted, reader.shift_us(), &tally, progress)? } else { 0 };
+        let moved = if tally.falls { moved(path, options, reader.shift_us(), &tally, progress)? } else { 0 };
         let mut info = tally.into_info(reader.format(), reader.sensor(), moved);
         info.stated_sensor = reader.stated_sensor().filter(|stated| Some(*stated) != info.sensor);
         (info.overflows, info.shift_us, info.dropped) = (reader.overflows(), reader.shift_us(), reader.dropped());
@@ -142,15 +140,14 @@ fn stop(progress: &dyn Progress) -> Result<()> {
     if progress.cancelled() { Err(Error::Cancelled { what: "reading the events".into() }) } else { Ok(()) }
 }
 
-/// How many events of a file sorting moves. The tally's times are smaller by `shift_us` than those
-/// that `options` give.
+/// How many events of a file sorting moves, whose times are read smaller by `shift_us`.
 fn moved(path: &Path, options: &ReadOptions, shift_us: u64, tally: &Tally, progress: &dyn Progress) -> Result<usize> {
     if !path.metadata().is_ok_and(|m| m.is_file()) {
         let problem = "its times fall, and how many events sorting moves takes a second reading";
         return Err(Error::unexpected(path.display().to_string(), problem, "save what comes through it as a file"));
     }
-    let moved = order::moved(tally.earliest + shift_us, tally.latest + shift_us, &mut |take| {
-        let (mut reader, mut chunk) = (formats::open_with(path, options)?, Columns::new());
+    let moved = order::moved(tally.earliest, tally.latest, &mut |take| {
+        let (mut reader, mut chunk) = (formats::open_shifted(path, options, shift_us)?, Columns::new());
         while reader.next(&mut chunk)? {
             stop(progress)?;
             take(chunk.t_us());
