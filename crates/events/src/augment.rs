@@ -1,8 +1,9 @@
 //! Augmentation: small random changes of a training sample that keep its label.
 //!
-//! Images: crop with padding, flip, the AutoAugment policy, cutout, normalisation. Frames of events:
-//! flip and roll. Recordings: flips, roll, drop, jitter. All draw from an [`Rng`] of their own
-//! sample ([`stream`]), so that any sample can be made again, however many threads load it.
+//! For images: crop with padding, flip, the AutoAugment policy and cutout, and normalisation. For
+//! frames of events: flip and roll. For recordings: flips, roll, drop and jitter. Each change draws
+//! from the sample's own [`Rng`] ([`stream`]), so that any sample can be reproduced regardless of
+//! how many threads load the data.
 
 mod auto;
 mod events;
@@ -14,23 +15,26 @@ use crate::{Error, Image, Result};
 pub use events::EventAugment;
 pub use pil::Operation;
 
-/// The random numbers of sample `index` in `epoch`.
+/// The random generator for sample `index` in `epoch`. Equal arguments give equal numbers.
 pub fn stream(seed: u64, epoch: u64, index: u64) -> Rng {
     Rng::new(Rng::new(seed, epoch).next_u64(), index)
 }
 
-/// Changes of images. The default of the paper for CIFAR is [`ImageAugment::CIFAR`].
+/// Changes of images, in the order of the fields. The default changes nothing;
+/// [`ImageAugment::CIFAR`] and [`ImageAugment::PAPER`] are common choices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct ImageAugment {
-    /// Pads by this many black pixels on each side and crops to the old size at a random place.
+    /// Pads each side with this many black pixels, then crops to the original size at a random
+    /// offset.
     pub pad: usize,
-    /// Mirrors every second image left to right.
+    /// Mirrors the image left to right with probability one half.
     pub flip: bool,
-    /// Changes the image by the AutoAugment policy for CIFAR-10, after crop and flip.
+    /// Applies the AutoAugment policy for CIFAR-10, after crop and flip.
     pub auto: bool,
-    /// Blackens a square of this side at a random place (cut off at the edges), last; 0 for none.
+    /// Sets a square of this side around a random centre to black, after all other changes. The
+    /// part outside the image is ignored; 0 disables the cutout.
     pub cutout: usize,
 }
 
@@ -38,10 +42,10 @@ impl ImageAugment {
     /// Crop with padding 4, and flip.
     pub const CIFAR: ImageAugment = ImageAugment { pad: 4, flip: true, auto: false, cutout: 0 };
 
-    /// What the paper does with CIFAR: crop with padding 4, flip, AutoAugment, cutout 16.
+    /// The paper's augmentation for CIFAR: crop with padding 4, flip, AutoAugment, cutout 16.
     pub const PAPER: ImageAugment = ImageAugment { pad: 4, flip: true, auto: true, cutout: 16 };
 
-    /// The changed image.
+    /// Returns the changed image, of the same shape.
     pub fn apply(&self, image: &Image, rng: &mut Rng) -> Image {
         let [_, height, width] = image.shape();
         let span = 2 * self.pad as u64 + 1;
@@ -62,7 +66,7 @@ impl ImageAugment {
         if self.auto {
             out = auto::apply(out, rng);
         }
-        // From centre − half on, cut off at the edges.
+        // The cutout's pixels along one axis, clipped to the image.
         let range = |centre: usize, size: usize| {
             let half = self.cutout / 2;
             centre.saturating_sub(half)..(centre + self.cutout - half).min(size)
@@ -75,7 +79,7 @@ impl ImageAugment {
     }
 }
 
-/// Per-channel normalisation: (pixel/255 − mean) / std.
+/// Per-channel normalisation: (pixel/255 − mean)/std.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
@@ -102,15 +106,16 @@ impl Normalise {
         Normalise { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }
     }
 
-    /// Only scales to 0..1.
+    /// Scales to 0..1 only: mean 0 and standard deviation 1.
     pub fn unit(channels: usize) -> Normalise {
         Normalise { mean: vec![0.0; channels], std: vec![1.0; channels] }
     }
 
-    /// Writes the normalised pixels, `[C, H, W]`.
+    /// Writes the normalised pixels to `out`, `[C, H, W]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] when `out` is not as large as the image or the channels do not agree.
+    /// [`Error::Shape`] if `out` has another length than the image, or if `mean` or `std` has
+    /// another length than the image has channels.
     pub fn write(&self, image: &Image, out: &mut [f32]) -> Result<()> {
         let [channels, height, width] = image.shape();
         if out.len() != image.pixels().len() {
@@ -132,23 +137,24 @@ impl Normalise {
     }
 }
 
-/// Changes of frames of events. All frames of a sample change in the same way.
+/// Changes of frames of events. Every frame of a sample gets the same change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct FrameAugment {
-    /// Mirrors every second recording left to right.
+    /// Mirrors the sample left to right with probability one half.
     pub flip: bool,
-    /// Rolls by up to this many pixels in x and in y; what leaves enters at the other side. The
-    /// paper: 20 at 128×128, 5 at 48×48.
+    /// Rolls the frames by up to this many pixels in x and in y, in either direction: a pixel that
+    /// leaves at one side enters at the other. The paper uses 20 at 128×128 and 5 at 48×48.
     pub roll_px: usize,
 }
 
 impl FrameAugment {
-    /// Changes frames `[T, 2, H, W]` (any `[…, H, W]`) in place. No event is lost.
+    /// Changes frames `[T, 2, H, W]` (or any `[…, H, W]`) in place. The counts are only moved, so
+    /// no event is lost.
     ///
     /// # Errors
-    /// [`Error::Shape`] when `data` has not the size of `shape`.
+    /// [`Error::Shape`] if `data` has another length than `shape` requires.
     pub fn apply<C: Copy>(&self, shape: [usize; 4], data: &mut [C], rng: &mut Rng) -> Result<()> {
         if shape.iter().product::<usize>() != data.len() {
             return Err(Error::Shape { what: "frames", shape: shape.to_vec(), got: data.len() });
@@ -160,7 +166,7 @@ impl FrameAugment {
         if data.is_empty() {
             return Ok(());
         }
-        // −roll..=roll, as a roll forward by less than the size.
+        // A roll by −roll_px..=roll_px, expressed as a forward rotation by less than `size`.
         let forward = |by: u64, size: usize| (by as i64 - self.roll_px as i64).rem_euclid(size as i64) as usize;
         let (down, right) = (forward(down, height), forward(right, width));
         for plane in data.chunks_exact_mut(height * width) {
@@ -286,7 +292,7 @@ mod tests {
                 sorted.sort_unstable();
                 prop_assert_eq!(before, &sorted[..]);
             }
-            // One shift for all planes.
+            // All planes are rolled by the same shift.
             prop_assert!(out.iter().zip(&out[15..]).all(|(a, b)| a + 15 == *b));
         }
     }

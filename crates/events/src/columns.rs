@@ -1,8 +1,8 @@
-//! Events as a structure of arrays: what decoders append to and recordings consist of.
+//! Events as a structure of arrays: decoders append to it, and a recording stores it.
 //!
-//! Arrays instead of a vector of events because the consumers walk one or two of the columns
-//! (framing searches only times, an engine streams all four), because 13 bytes an event instead
-//! of 16 matter at 100 million events, and because a decoder fills a column with vector
+//! The columns are separate arrays for three reasons. Most consumers read only one or two columns
+//! (for example, framing searches only the times). An event takes 13 bytes instead of 16, which
+//! matters for 100 million events. And a decoder can fill a contiguous column with vector
 //! instructions.
 
 use crate::{Event, Sensor};
@@ -17,19 +17,19 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// No events.
+    /// Creates empty columns.
     pub fn new() -> Columns {
         Columns::default()
     }
 
-    /// No events, with room for `n`.
+    /// Creates empty columns with memory reserved for `n` events.
     pub fn with_capacity(n: usize) -> Columns {
         let mut columns = Columns::new();
         columns.reserve(n);
         columns
     }
 
-    /// Makes room for `n` more events.
+    /// Reserves memory for `n` more events.
     pub fn reserve(&mut self, n: usize) {
         fn reserve<T>(column: &mut Vec<T>, n: usize) {
             #[cfg(feature = "mmap")]
@@ -46,7 +46,7 @@ impl Columns {
         reserve(&mut self.on, n);
     }
 
-    /// Removes all events and keeps the memory.
+    /// Removes all events and keeps the reserved memory.
     pub fn clear(&mut self) {
         self.truncate(0);
     }
@@ -68,7 +68,7 @@ impl Columns {
         self.on.push(e.on);
     }
 
-    /// Appends `n` zeros to every column, for a decoder to fill.
+    /// Appends `n` zeros to every column and returns these elements, for a decoder to fill.
     #[inline]
     pub(crate) fn grow(&mut self, n: usize) -> Slots<'_> {
         let end = self.len() + n;
@@ -85,8 +85,10 @@ impl Columns {
         }
     }
 
-    /// Makes room for the events of `bytes` more bytes, if they come as dense as those from number
-    /// `before` on in the `done` bytes so far. Bounded, so that a file that begins dense cannot ask for all memory.
+    /// Reserves memory for the events in the next `bytes` bytes, assuming the density of the file
+    /// so far: the events from index `before` on came from `done` bytes. One call reserves at most
+    /// 2²⁵ events, so that a file that begins with dense events cannot make the decoder allocate
+    /// all memory.
     pub(crate) fn expect(&mut self, before: usize, done: usize, bytes: usize) {
         let free = self.t_us.capacity() - self.len();
         let density = (self.len() - before) as f64 / done.max(1) as f64;
@@ -96,7 +98,8 @@ impl Columns {
         }
     }
 
-    /// Removes the events from number `from` on that `keep` refuses; returns how many.
+    /// Removes each event from index `from` on for which `keep` returns false, and returns how many
+    /// were removed.
     pub(crate) fn retain_from(&mut self, from: usize, keep: impl Fn(Event) -> bool) -> u64 {
         let mut n = from;
         for i in from..self.len() {
@@ -119,12 +122,12 @@ impl Columns {
         self.on.extend_from_slice(&other.on);
     }
 
-    /// Bytes of memory that the columns take: those reserved for more events too.
+    /// The allocated memory in bytes, including memory reserved for more events.
     pub fn memory(&self) -> usize {
         8 * self.t_us.capacity() + 2 * self.x.capacity() + 2 * self.y.capacity() + self.on.capacity()
     }
 
-    /// Gives memory back that is reserved for more events.
+    /// Frees the memory that is reserved but not used.
     pub fn shrink_to_fit(&mut self) {
         self.t_us.shrink_to_fit();
         self.x.shrink_to_fit();
@@ -137,7 +140,7 @@ impl Columns {
         self.t_us.len()
     }
 
-    /// Whether there is no event.
+    /// Whether the columns hold no event.
     pub fn is_empty(&self) -> bool {
         self.t_us.is_empty()
     }
@@ -147,12 +150,12 @@ impl Columns {
         &self.t_us
     }
 
-    /// Columns of pixels.
+    /// The x coordinates (column of the pixel).
     pub fn x(&self) -> &[u16] {
         &self.x
     }
 
-    /// Rows of pixels.
+    /// The y coordinates (row of the pixel).
     pub fn y(&self) -> &[u16] {
         &self.y
     }
@@ -162,7 +165,7 @@ impl Columns {
         &self.on
     }
 
-    /// Event `index`, `None` beyond the end.
+    /// Event `index`, or `None` if the index is past the end.
     pub fn get(&self, index: usize) -> Option<Event> {
         Some(Event {
             t_us: *self.t_us.get(index)?,
@@ -177,7 +180,10 @@ impl Columns {
         (0..self.len()).map(|i| Event { t_us: self.t_us[i], x: self.x[i], y: self.y[i], on: self.on[i] })
     }
 
-    /// The events from number `start` (at most [`Columns::len`]) on.
+    /// The events from index `start` on.
+    ///
+    /// # Panics
+    /// If `start` is above [`Columns::len`].
     pub(crate) fn iter_from(&self, start: usize) -> impl Iterator<Item = Event> + '_ {
         let columns = self.x[start..].iter().zip(&self.y[start..]).zip(&self.on[start..]);
         self.t_us[start..].iter().zip(columns).map(|(&t_us, ((&x, &y), &on))| Event { t_us, x, y, on })
@@ -188,7 +194,7 @@ impl Columns {
         self.iter().collect()
     }
 
-    /// The indices of the events in stable order of time.
+    /// The indices of the events in the order of a stable sort by time.
     pub(crate) fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.len()).collect();
         order.sort_by_key(|&i| self.t_us[i]);
@@ -203,7 +209,7 @@ impl Columns {
         self.order().iter().filter_map(|&i| self.get(i)).collect()
     }
 
-    /// How many events stand at another index once they are sorted stably by time.
+    /// How many events get another index when they are sorted stably by time.
     pub fn moved_by_sorting(&self) -> usize {
         if self.t_us.is_sorted() {
             return 0;
@@ -211,15 +217,18 @@ impl Columns {
         self.order().iter().enumerate().filter(|&(now, &before)| now != before).count()
     }
 
-    /// The smallest sensor that holds all events; 0×0 for none. For formats that do not state it.
+    /// The smallest sensor that contains all events; 0×0 if the columns are empty. For formats that
+    /// do not state a sensor. No sensor contains an event at coordinate 65,535; the size stops at
+    /// 65,535.
     pub fn bounding(&self) -> Sensor {
         let size = |of: &[u16]| of.iter().max().map_or(0, |m| m.saturating_add(1));
         Sensor { width: size(&self.x), height: size(&self.y) }
     }
 
-    /// The first event that does not lie on the sensor.
+    /// The index of the first event that lies outside `sensor`.
     pub fn first_outside(&self, sensor: Sensor) -> Option<usize> {
-        // Two maxima take a tenth of the time of a search, and nearly always rule it out.
+        // Computing two maxima takes a tenth of the time of the search below, and in nearly every
+        // call it shows that no event lies outside.
         let Sensor { width, height } = self.bounding();
         if width <= sensor.width && height <= sensor.height && width < u16::MAX && height < u16::MAX {
             return None;
@@ -228,7 +237,7 @@ impl Columns {
     }
 }
 
-/// New events at the end of [`Columns`], by column, all of one length.
+/// Mutable slices of the elements that [`Columns::grow`] appended, all of one length.
 pub(crate) struct Slots<'a> {
     pub t_us: &'a mut [u64],
     pub x: &'a mut [u16],

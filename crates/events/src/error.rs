@@ -1,4 +1,4 @@
-//! The one error of this crate. Each message names the file, the place in it and the remedy.
+//! The error type of this crate. Each message names the file, the place in it and the remedy.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::{Choice, Remedy, Sensor};
 /// Result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong between a path and a tensor of counts.
+/// Every error that this crate returns.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -22,9 +22,9 @@ pub enum Error {
     /// A file or folder that a data set needs is not there.
     #[error("{}: {what} not found; {remedy}", path.display())]
     Missing {
-        /// Where it was looked for.
+        /// The path that was searched.
         path: PathBuf,
-        /// What was looked for.
+        /// What was expected there.
         what: String,
         /// What to do.
         remedy: Remedy,
@@ -32,35 +32,35 @@ pub enum Error {
     /// A file's content breaks its format.
     #[error("{file}: byte {at}: {problem}; {remedy}")]
     Malformed {
-        /// File, and the member inside an archive.
+        /// The file and, if it is an archive, the member in it.
         file: String,
-        /// Byte offset inside the (decompressed) file.
+        /// Byte offset in the file, after decompression.
         at: u64,
         /// What is wrong there.
         problem: String,
         /// What to do.
         remedy: Remedy,
     },
-    /// Times whose unit a file does not state.
+    /// A file does not state the unit of its times.
     #[error(
         "{file}: byte {at}: {problem}; state the unit in the name of the column (t_s, t_ms, t_us, t_ns), or as \
          `data.time_unit`"
     )]
     TimeUnit {
-        /// File, and the member inside an archive.
+        /// The file and, if it is an archive, the member in it.
         file: String,
-        /// Byte offset of the time, or of the header of the file.
+        /// Byte offset of the time, or of the file's header.
         at: u64,
         /// What is missing.
         problem: String,
     },
-    /// An event that lies outside the sensor of its file.
+    /// An event of a file lies outside the sensor.
     #[error(
         "{file}: event {index} at ({x}, {y}) lies outside the {sensor} sensor; state a larger sensor \
          (`data.sensor`), or leave such events out (`data.drop_outside`)"
     )]
     StrayEvent {
-        /// File, and the member inside an archive.
+        /// The file and, if it is an archive, the member in it.
         file: String,
         /// Index of the event in the file.
         index: u64,
@@ -68,57 +68,58 @@ pub enum Error {
         x: u16,
         /// Row.
         y: u16,
-        /// The sensor it should lie in.
+        /// The sensor that should contain the event.
         sensor: Sensor,
     },
-    /// A file of several streams of events, of which none or another one was chosen.
+    /// A file holds several streams of events, and the caller chose none or one that does not
+    /// exist.
     #[error("{file}: {}; choose one by its number (`data.stream`)", crate::formats::refusal(streams, *wanted))]
     Streams {
-        /// File, and the member inside an archive.
+        /// The file and, if it is an archive, the member in it.
         file: String,
         /// Name of the format.
         format: &'static str,
-        /// The number that was asked for.
+        /// The number that the caller chose, if any.
         wanted: Option<i32>,
-        /// Those that there are.
+        /// The streams that the file holds.
         streams: Vec<crate::formats::StreamInfo>,
     },
-    /// A file or archive member that does not belong where it lies.
+    /// A file or archive member is not what its place or its name requires.
     #[error("{file}: {problem}; {remedy}")]
     Unexpected {
-        /// File, and the member inside an archive.
+        /// The file and, if it is an archive, the member in it.
         file: String,
-        /// Why it does not belong.
+        /// What is wrong with it.
         problem: String,
         /// What to do.
         remedy: Remedy,
     },
-    /// An event lies outside the sensor.
+    /// An event of a sequence in memory lies outside the sensor.
     #[error("event {index} at ({x}, {y}) lies outside the {sensor} sensor; state a larger sensor")]
     OutsideSensor {
-        /// Index of the event in the sequence given.
+        /// Index of the event in that sequence.
         index: usize,
         /// Column.
         x: u16,
         /// Row.
         y: u16,
-        /// The sensor it should lie in.
+        /// The sensor that should contain the event.
         sensor: Sensor,
     },
-    /// A buffer has another size than its shape asks for.
+    /// The length of a buffer differs from the number of values of its shape.
     #[error("{what}: shape {shape:?} needs {} values, got {got}; size the buffer by the shape", shape.iter().product::<usize>())]
     Shape {
         /// Which buffer.
         what: &'static str,
-        /// The shape asked for.
+        /// The required shape.
         shape: Vec<usize>,
-        /// The number of values given.
+        /// The number of values in the buffer.
         got: usize,
     },
-    /// A setting that cannot be carried out.
+    /// A setting is invalid.
     #[error("{what}; {remedy}")]
     Setting {
-        /// Which setting, and why not.
+        /// Which setting, and why it is invalid.
         what: String,
         /// What to do.
         remedy: Remedy,
@@ -126,25 +127,25 @@ pub enum Error {
     /// No data set has this name.
     #[error("unknown data set `{name}`; choose one of: {known}")]
     UnknownDataset {
-        /// The name asked for.
+        /// The name that was given.
         name: String,
         /// The names that exist.
         known: String,
     },
-    /// A published file that could not be fetched.
+    /// A published file could not be fetched.
     #[error("{url}: {problem}; {remedy}")]
     Fetch {
-        /// Where it was asked for.
+        /// The URL that was requested.
         url: String,
         /// What went wrong.
         problem: String,
-        /// What to do, by hand if need be.
+        /// What to do, including how to fetch the file by hand.
         remedy: String,
     },
     /// The user asked to stop.
     #[error("{what} was stopped; run it again to go on")]
     Cancelled {
-        /// What was going on.
+        /// The task that was stopped.
         what: String,
     },
     /// A sample index beyond the end of a split.
@@ -154,7 +155,7 @@ pub enum Error {
         dataset: String,
         /// `train` or `test`.
         split: &'static str,
-        /// The index asked for.
+        /// The requested index.
         index: usize,
         /// The number of samples.
         len: usize,

@@ -1,4 +1,4 @@
-//! One event and the sensor it comes from: the two nouns everything else is made of.
+//! One event, and the sensor that it comes from.
 
 use std::fmt;
 
@@ -6,11 +6,12 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Event {
-    /// Time in µs. Its zero point is the recorder's own.
+    /// Time in µs since a zero point that the recorder chooses.
     pub t_us: u64,
     /// Column, 0 at the left.
     pub x: u16,
-    /// Row: 0 at the top (a format that does not say where its rows begin gives them as stored).
+    /// Row, 0 at the top. If a format does not say whether its rows begin at the top, the row is
+    /// the one that the file stores.
     pub y: u16,
     /// True when the pixel became brighter (ON, polarity 1, channel 1).
     pub on: bool,
@@ -23,7 +24,7 @@ impl Event {
     }
 }
 
-/// The pixel array of a camera.
+/// The size of a camera's pixel array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Sensor {
@@ -47,7 +48,9 @@ impl Sensor {
         x < self.width && y < self.height
     }
 
-    /// The smallest sensor that holds all events; 0×0 for none. For formats that do not state it.
+    /// The smallest sensor that contains all events; 0×0 if `events` is empty. For formats that do
+    /// not state a sensor. No sensor contains an event at coordinate 65,535; the size stops at
+    /// 65,535.
     pub fn bounding(events: &[Event]) -> Sensor {
         let mut sensor = Sensor { width: 0, height: 0 };
         for e in events {

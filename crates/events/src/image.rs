@@ -1,4 +1,4 @@
-//! A small image: u8 pixels in the layout that networks read, and bilinear scaling.
+//! A small u8 image in the layout that networks read.
 
 use crate::{Error, Result};
 

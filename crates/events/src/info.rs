@@ -1,4 +1,4 @@
-//! What is this path? For `tickless data info`: a file of events, of images or of labels, or the
+//! Identifies a path for `tickless data info`: a file of events, of images or of labels, or the
 //! folder or archive of a data set.
 
 mod events;
@@ -18,7 +18,7 @@ use crate::{Error, Result, source};
 
 pub use events::{EventsInfo, Outside, digest};
 
-/// What a path holds.
+/// The content of a path.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Info {
@@ -30,7 +30,7 @@ pub enum Info {
         format: &'static str,
         /// Number of images.
         count: usize,
-        /// `[C, H, W]`.
+        /// Shape of each image, `[C, H, W]`.
         shape: [usize; 3],
     },
     /// A file of labels.
@@ -39,22 +39,21 @@ pub enum Info {
         format: &'static str,
         /// Number of labels.
         count: usize,
-        /// Number of samples of each label.
+        /// Number of labels of each class.
         per_class: Vec<usize>,
     },
-    /// A file of several streams of events, of which one has to be chosen
-    /// ([`ReadOptions::stream`]).
+    /// A file of several streams of events; the caller must choose one ([`ReadOptions::stream`]).
     Streams {
         /// Name of the format.
         format: &'static str,
-        /// Those that there are.
+        /// The streams in the file.
         streams: Vec<StreamInfo>,
     },
     /// The files of a data set.
     Dataset(Description),
 }
 
-/// Says what lies at `path`.
+/// Identifies the content of `path`, with default options.
 ///
 /// # Errors
 /// As [`info_with`].
@@ -62,11 +61,12 @@ pub fn info(path: &Path) -> Result<Info> {
     info_with(path, &ReadOptions::default(), &Silent)
 }
 
-/// As [`info`]; `options` say how a file of events is read, and `progress` can stop it.
+/// Identifies the content of `path`. `options` apply to a file of events, and `progress` can stop
+/// reading it.
 ///
 /// # Errors
-/// [`Error::Unexpected`] for what is nothing known, what is wrong with it, or an option that the
-/// file's format does not heed; [`Error::Cancelled`].
+/// [`Error::Unexpected`] if the format is unknown, if the content breaks its format, or if an
+/// option does not apply to the format; [`Error::Cancelled`] if `progress` asks to stop.
 pub fn info_with(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<Info> {
     let name = path.display().to_string();
     let zip = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip"));
@@ -94,7 +94,7 @@ pub fn info_with(path: &Path, options: &ReadOptions, progress: &dyn Progress) ->
         let count = cifar::count(source::reader(path)?, kind, &name, |e| source::broken(path, e))?;
         return Ok(Info::Images { format, count, shape: [3, SIDE, SIDE] });
     }
-    // What is packed, or short, is read whole.
+    // The header alone is enough for a larger uncompressed file; any other file is read completely.
     if let (Some(idx::Kind::Images), Some(len)) = (idx::kind(&head), len.filter(|len| *len > head.len() as u64)) {
         let [count, height, width] = idx::image_sizes(&head, len, &name)?;
         return Ok(Info::Images { format: "idx", count, shape: [1, height, width] });
@@ -102,21 +102,24 @@ pub fn info_with(path: &Path, options: &ReadOptions, progress: &dyn Progress) ->
     of_file(source::read(path)?, &name)
 }
 
-/// The kind of CIFAR's records that a file begins as, and its name here. They have no magic number,
-/// so a file that its first bytes or its name call something else is not taken for them.
+/// Which kind of CIFAR records a file begins with, and the name of that format. These records have
+/// no magic number, so `None` is returned if the file's first bytes or its name indicate another
+/// format.
 fn cifar(head: &[u8], len: Option<u64>, name: &str) -> Option<(Kind, &'static str)> {
     let kinds = [(Kind::Cifar10, "cifar10"), (Kind::Cifar100, "cifar100")];
     if formats::is_named_otherwise(&Probe::front(head, len), name) {
         return None;
     }
-    // The size, where it is known, decides between the two; a damaged file has neither.
+    // If the size is known, it selects the kind whose records fill the file. The size of a damaged
+    // file fits neither, so the second search ignores it.
     let whole = |kind: Kind| len.is_none_or(|len| len.is_multiple_of(kind.record() as u64));
     let begins = |(kind, _): &&(Kind, _)| kind.begins(head);
     let fitting = kinds.iter().filter(begins).find(|(kind, _)| whole(*kind));
     fitting.or_else(|| kinds.iter().find(begins)).copied()
 }
 
-/// The first data set whose marks a folder or archive has; what is wrong in it is an error.
+/// The description of the first data set whose characteristic files the folder or archive contains;
+/// an error if something is wrong with them.
 fn data_set(path: &Path, options: &ReadOptions) -> Result<Info> {
     let Some(set) = datasets::list().iter().find(|d| (d.fits)(path)) else {
         let known: Vec<_> = datasets::list().iter().filter(|d| !d.needs.is_empty()).map(|d| d.name).collect();
@@ -138,7 +141,7 @@ fn data_set(path: &Path, options: &ReadOptions) -> Result<Info> {
     Ok(Info::Dataset(data.describe()))
 }
 
-/// The first names in a folder, for a message.
+/// The first few names in a folder, for an error message.
 fn contents(path: &Path) -> String {
     const SHOWN: usize = 3;
     let Ok(entries) = fs::read_dir(path) else { return "it".into() };
@@ -169,7 +172,8 @@ fn of_file(bytes: Vec<u8>, name: &str) -> Result<Info> {
         None => {}
     }
     let events = formats::is_events(Probe::whole(&bytes), name);
-    // Records have no magic number either; only a file that cannot be events is taken for them.
+    // CIFAR records have no magic number either, so a file that could also be events is read as
+    // events.
     let head = &bytes[..bytes.len().min(HEAD)];
     let found = cifar(head, Some(bytes.len() as u64), name);
     if let Some((kind, format)) = found.filter(|_| !events) {

@@ -1,11 +1,11 @@
-//! Events of event cameras, from the file to the frame.
+//! Reads the events of event cameras from files and turns them into frames for networks.
 //!
 //! An event camera has no frames: each pixel reports on its own when its brightness has changed
-//! enough, as an [`Event`] (time in µs, x, y, brighter or darker). A [`Recording`] is a sorted
-//! sequence of events of one [`Sensor`]. This crate reads recordings and images from files
-//! ([`formats`]), cuts recordings into frames of counts ([`frames`]), makes recordings out of
-//! images ([`camera`]) and serves data sets (`datasets`, a feature). It knows nothing
-//! of networks.
+//! enough, as an [`Event`] (time in µs, x, y, brighter or darker). A [`Recording`] is a sequence of
+//! events of one [`Sensor`], sorted by time. This crate reads recordings and images from files
+//! ([`formats`]), counts the events of a recording into frames ([`frames`]), simulates a camera
+//! that turns images into recordings ([`camera`]) and opens data sets (`datasets`, a feature). It
+//! does not depend on any crate of networks.
 //!
 //! ```
 //! use tickless_events::{Event, Framing, Recording, Sensor};
@@ -23,9 +23,10 @@
 //! # Ok::<(), tickless_events::Error>(())
 //! ```
 //!
-//! Units and shapes are the same everywhere: times in µs, frames `[T, 2, H, W]` with channel 0
-//! for OFF and channel 1 for ON (the polarity bit is the channel), images `[C, H, W]`.
-// Printing panics if standard output or standard error cannot be written.
+//! Units and shapes are the same everywhere: times are in µs, frames are `[T, 2, H, W]` with
+//! channel 0 for OFF and channel 1 for ON (an event's polarity bit is its channel), and images are
+//! `[C, H, W]`.
+// The print macros panic if standard output or standard error cannot be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![warn(missing_docs)]
 #![deny(unsafe_code)]

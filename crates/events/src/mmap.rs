@@ -1,15 +1,16 @@
-//! The one file that maps files into memory, and asks for large pages of new memory.
+//! The only module with unsafe code: it maps files into memory, and asks the system for large
+//! pages.
 //!
-//! A map shows what is in the file now. If another program shortens the file while it is mapped,
-//! the system ends this process (SIGBUS); that is the price of reading a large recording at the
-//! speed of memory and is why the feature `mmap` is off by default.
+//! A mapping shows the current content of its file. If another program shortens the file while it
+//! is mapped, the system kills this process (SIGBUS). Mapping makes large recordings as fast to
+//! read as memory, but because of this risk the feature `mmap` is off by default.
 #![allow(unsafe_code)]
 
 use std::fs::File;
 
 use memmap2::Mmap;
 
-/// As [`map`], for a file that is read here and there.
+/// As [`map`], for a file that is read in random order.
 #[cfg(feature = "datasets")]
 pub(crate) fn map_random(file: &File) -> Option<Mmap> {
     let map = plain(file)?;
@@ -18,7 +19,8 @@ pub(crate) fn map_random(file: &File) -> Option<Mmap> {
     Some(map)
 }
 
-/// The whole file, read from front to back, or `None` where it cannot be mapped (a pipe, an empty file on some systems).
+/// Maps the whole file for reading from front to back. Returns `None` if the system cannot map it
+/// (a pipe, or on some systems an empty file).
 pub(crate) fn map(file: &File) -> Option<Mmap> {
     let map = plain(file)?;
     #[cfg(unix)]
@@ -30,14 +32,14 @@ fn plain(file: &File) -> Option<Mmap> {
     if !file.metadata().is_ok_and(|m| m.is_file()) {
         return None;
     }
-    // SAFETY: the map is only read, and as bytes, of which every value is valid. That nobody
-    // changes the file meanwhile is asked of the user, see above.
+    // SAFETY: the map is only read, and as bytes, for which every value is valid. The module's
+    // documentation asks the user not to change the file meanwhile.
     unsafe { Mmap::map(file) }.ok()
 }
 
-/// Takes the pages of a range out of this process's memory: a file that is read from front to back
-/// then takes the memory of what is being read, and not that of the whole file. Reading the range
-/// again gives the same bytes, because the map shows the file.
+/// Drops the pages of `range` from this process's memory, so that reading a file from front to back
+/// occupies only the memory of the part being read. If the range is read again, the system loads
+/// the same bytes from the file.
 pub(crate) fn release(map: &Mmap, range: std::ops::Range<usize>) {
     // SAFETY: the map is shared and only read, so dropping its pages changes none of its bytes.
     #[cfg(unix)]
@@ -46,9 +48,9 @@ pub(crate) fn release(map: &Mmap, range: std::ops::Range<usize>) {
     let _ = (map, range);
 }
 
-/// Asks the system for large pages of memory that was reserved and is to be filled, where it is
-/// large: each page of 4 KiB costs 1 µs or so when it is touched first, which is more than
-/// decoding the events that fill it. Only a hint, and one that NumPy gives too.
+/// Asks the system (Linux only) to back a large allocation with large pages before it is filled.
+/// The first access to each 4 KiB page costs about 1 µs, which is more than decoding the events
+/// that fill it. This is only a hint; NumPy gives the same one.
 pub(crate) fn large_pages<T>(reserved: &Vec<T>) {
     #[cfg(target_os = "linux")]
     {
@@ -56,12 +58,12 @@ pub(crate) fn large_pages<T>(reserved: &Vec<T>) {
         const LARGE: usize = 4 << 20;
         let bytes = reserved.capacity() * size_of::<T>();
         if bytes >= LARGE {
-            // From the first page to the last: a part that is advised otherwise could not be grown
-            // in place.
+            // The advice covers the allocation from its first page to its last, because the system
+            // cannot grow a mapping in place if parts of it were advised differently.
             let start = reserved.as_ptr().cast::<u8>();
             let before = start.addr() % PAGE;
             let pages = (before + bytes).next_multiple_of(PAGE);
-            // SAFETY: the advice changes neither what memory holds nor who may use it.
+            // SAFETY: the advice changes neither the content of the memory nor who may access it.
             unsafe { libc::madvise(start.wrapping_sub(before).cast_mut().cast(), pages, libc::MADV_HUGEPAGE) };
         }
     }

@@ -1,36 +1,39 @@
-//! How this library reports what takes long: a small trait, so that no library draws progress bars.
+//! How this library reports the progress of long tasks: through a small trait, so that the
+//! application decides how to display it.
 
-/// Receives progress; asked whether to stop. All methods default to nothing.
+/// Receives the progress of a task and decides whether to stop it. Every method has a default:
+/// `warn` calls `line`, the others do nothing.
 ///
-/// Rate and time left are the receiver's to compute: it is told amounts, and it has a clock.
+/// The library reports only amounts; the receiver computes rate and remaining time with its own
+/// clock.
 pub trait Progress: Sync {
-    /// A task of `total` units (0: not known; `unit` names one: "byte", "file") begins.
+    /// A task of `total` units begins (0: unknown). `unit` names one unit: "byte", "file".
     fn start(&self, _task: &str, _total: u64, _unit: &str) {}
 
-    /// `n` more units are done; `note` is what to show beside the rate.
+    /// `n` more units are done. `note` is a text to show beside the rate.
     fn advance(&self, _n: u64, _note: &str) {}
 
-    /// The task is over.
+    /// The task has ended.
     fn finish(&self) {}
 
-    /// A line worth keeping.
+    /// A line of information that should stay visible.
     fn line(&self, _text: &str) {}
 
-    /// Something the user should change or know before believing a result; one sentence.
+    /// One sentence that the user should know or act upon before trusting a result.
     fn warn(&self, text: &str) {
         self.line(&format!("warning: {text}"));
     }
 
-    /// A line for users who asked for more than the usual ones.
+    /// A line for users who asked for detailed output.
     fn detail(&self, _text: &str) {}
 
-    /// Whether the user asked to stop; the task then ends at the next safe point.
+    /// Whether the user asked to stop. If so, the task ends at the next safe point.
     fn cancelled(&self) -> bool {
         false
     }
 }
 
-/// Says nothing, never stops.
+/// A receiver that shows nothing and never stops the task.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

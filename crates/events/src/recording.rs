@@ -1,4 +1,4 @@
-//! A recording: the events of one sensor, sorted by time, as a structure of arrays.
+//! A recording: the events of one sensor as a structure of arrays, sorted by time.
 
 use std::ops::Range;
 
@@ -12,24 +12,25 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// A recording without events.
+    /// Creates a recording without events.
     pub fn empty(sensor: Sensor) -> Recording {
         Recording { sensor, events: Columns::new() }
     }
 
-    /// Sorts the events stably by time. Returns the recording and how many events moved, that is,
-    /// stand at another index than in `events`.
+    /// Sorts the events stably by time. Returns the recording and the number of events whose index
+    /// in it differs from their index in `events`.
     ///
     /// # Errors
-    /// [`Error::OutsideSensor`] for the first event that does not lie on the sensor.
+    /// [`Error::OutsideSensor`] for the first event that lies outside the sensor.
     pub fn from_events(sensor: Sensor, events: &[Event]) -> Result<(Recording, usize)> {
         Recording::from_columns(sensor, events.into())
     }
 
-    /// As [`Recording::from_events`]; sorted events are taken over without a copy.
+    /// As [`Recording::from_events`]; if the events are already sorted, they are moved instead of
+    /// copied.
     ///
     /// # Errors
-    /// [`Error::OutsideSensor`] for the first event that does not lie on the sensor.
+    /// [`Error::OutsideSensor`] for the first event that lies outside the sensor.
     pub fn from_columns(sensor: Sensor, events: Columns) -> Result<(Recording, usize)> {
         if let Some(index) = events.first_outside(sensor) {
             return Err(Error::OutsideSensor { index, x: events.x()[index], y: events.y()[index], sensor });
@@ -43,17 +44,19 @@ impl Recording {
         Ok((Recording { sensor, events }, moved))
     }
 
-    /// The recording on a sensor of another size: an event goes to (⌊x·w'/w⌋, ⌊y·h'/h⌋), the area
-    /// sums of frames event by event. No event is lost.
+    /// Scales the recording to a sensor of another size: event (x, y) moves to (⌊x·w'/w⌋,
+    /// ⌊y·h'/h⌋), so that frames of the result are the area sums of the original's frames. No event
+    /// is lost.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a size without pixels.
+    /// [`Error::Setting`] if `size` has no pixels and the recording has events.
     pub fn scaled(mut self, size: Sensor) -> Result<Recording> {
         if size.pixels() == 0 && !self.is_empty() {
             return Err(Error::setting(format!("a recording scaled to {size} pixels"), "give at least 1x1"));
         }
         let scale = |values: &mut [u16], to: u16, from: u16| {
-            // x < from, so the quotient is below `to`; the divisor is 0 only where there is no event.
+            // x < from, so the quotient is below `to`. `from` can be 0 only if the recording has no
+            // events.
             let (to, from) = (u32::from(to), u32::from(from).max(1));
             values.iter_mut().for_each(|v| *v = (u32::from(*v) * to / from) as u16);
         };
@@ -70,17 +73,18 @@ impl Recording {
         &self.events
     }
 
-    /// Bytes of memory that the events take.
+    /// The allocated memory of the events in bytes.
     pub fn memory(&self) -> usize {
         self.events.memory()
     }
 
-    /// Gives memory back that decoding reserved and no event took: up to half of it.
+    /// Frees memory that decoding reserved but did not use, which can be up to half of the
+    /// allocation.
     pub fn shrink_to_fit(&mut self) {
         self.events.shrink_to_fit();
     }
 
-    /// The sensor all events lie on.
+    /// The sensor that contains all events.
     pub fn sensor(&self) -> Sensor {
         self.sensor
     }
@@ -90,22 +94,22 @@ impl Recording {
         self.events.len()
     }
 
-    /// Whether there is no event.
+    /// Whether the recording has no events.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// Times in µs, never falling.
+    /// Times in µs, in ascending order.
     pub fn t_us(&self) -> &[u64] {
         self.events.t_us()
     }
 
-    /// Columns.
+    /// The x coordinates (column of the pixel).
     pub fn x(&self) -> &[u16] {
         self.events.x()
     }
 
-    /// Rows.
+    /// The y coordinates (row of the pixel).
     pub fn y(&self) -> &[u16] {
         self.events.y()
     }
@@ -115,7 +119,7 @@ impl Recording {
         self.events.on()
     }
 
-    /// Event `index`, `None` beyond the end.
+    /// Event `index`, or `None` if the index is past the end.
     pub fn get(&self, index: usize) -> Option<Event> {
         self.events.get(index)
     }
@@ -125,18 +129,18 @@ impl Recording {
         self.events.iter()
     }
 
-    /// Time of the first event in µs; `None` when empty.
+    /// Time of the first event in µs; `None` if the recording is empty.
     pub fn t_first_us(&self) -> Option<u64> {
         self.t_us().first().copied()
     }
 
-    /// Time of the last event in µs; `None` when empty.
+    /// Time of the last event in µs; `None` if the recording is empty.
     pub fn t_last_us(&self) -> Option<u64> {
         self.t_us().last().copied()
     }
 
-    /// Length in µs, both ends included: last − first + 1, and 0 when empty. This is the divisor
-    /// of equal time slices, and the `span` from which the leak per time is derived.
+    /// Length in µs, counting both ends: last − first + 1, or 0 if the recording is empty. Equal
+    /// time slices divide by it, and the leak per time is derived from it.
     pub fn span_us(&self) -> u64 {
         match (self.t_first_us(), self.t_last_us()) {
             (Some(first), Some(last)) => (last - first).saturating_add(1),
@@ -149,7 +153,7 @@ impl Recording {
         self.on().iter().filter(|&&on| on).count()
     }
 
-    /// The indices of the events in `[from_us, to_us)`.
+    /// The index range of the events with times in `[from_us, to_us)`.
     pub fn between(&self, from_us: u64, to_us: u64) -> Range<usize> {
         let start = self.t_us().partition_point(|&t| t < from_us);
         start..self.t_us().partition_point(|&t| t < to_us).max(start)

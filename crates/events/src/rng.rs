@@ -1,51 +1,55 @@
-//! A counter-based random generator whose numbers are the same on every machine, for ever.
+//! A counter-based random generator that gives the same numbers on every machine and in every
+//! version.
 //!
-//! SplitMix64 (Steele, Lea and Flood, 2014): output n is a bijective hash of `key + n·γ`. Integer
-//! arithmetic only, so x86, ARM and wasm32 agree bit by bit; nothing depends on the version of a
-//! dependency. Not for secrets.
+//! It is SplitMix64 (Steele, Lea and Flood, 2014): output n is a bijective hash of `key + n·γ`. It
+//! uses only integer arithmetic, so that x86, ARM and wasm32 give identical bits, and no dependency
+//! whose update could change the numbers. It is not suitable for secrets.
 
 const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// One stream of random numbers, chosen by (seed, stream).
+/// One stream of random numbers, selected by (seed, stream).
 #[derive(Debug, Clone)]
 pub struct Rng {
     state: u64,
 }
 
 impl Rng {
-    /// The stream number `stream` (say, the index of a sample) of `seed`. Streams of one seed
-    /// are independent of each other and of the order in which they are drawn.
+    /// Creates stream number `stream` (for example, the index of a sample) of `seed`. Streams of
+    /// one seed are independent of each other, and do not depend on the order in which they are
+    /// created.
     pub fn new(seed: u64, stream: u64) -> Rng {
         Rng { state: hash(hash(seed.wrapping_add(GAMMA)) ^ stream.wrapping_mul(GAMMA)) }
     }
 
-    /// 64 uniform bits.
+    /// Returns 64 uniform bits.
     pub fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(GAMMA);
         hash(self.state)
     }
 
-    /// Uniform in 0..n (0 when n is 0). Multiply-shift; the bias is below n/2⁶⁴.
+    /// Returns a uniform number in 0..n (0 if n is 0), by multiply and shift; the bias is below
+    /// n/2⁶⁴.
     pub fn below(&mut self, n: u64) -> u64 {
         ((u128::from(self.next_u64()) * u128::from(n)) >> 64) as u64
     }
 
-    /// Uniform in [0, 1), with 24 bits.
+    /// Returns a uniform number in [0, 1) with 24 random bits.
     pub fn unit(&mut self) -> f32 {
         (self.next_u64() >> 40) as f32 / (1u32 << 24) as f32
     }
 
-    /// True with probability one half.
+    /// Returns true with probability one half.
     pub fn coin(&mut self) -> bool {
         self.next_u64() >> 63 == 1
     }
 
-    /// Nearly normal, mean 0 and variance 1: the sum of eight uniform 16-bit numbers. A sum,
-    /// because the logarithm and cosine of the usual methods differ between platforms.
+    /// Returns a nearly normal number with mean 0 and variance 1: the sum of eight uniform 16-bit
+    /// numbers. The usual methods are not used because their logarithm and cosine differ between
+    /// platforms.
     pub fn normal(&mut self) -> f32 {
         let (a, b) = (self.next_u64(), self.next_u64());
         let sum: u32 = (0..4).map(|i| ((a >> (16 * i)) as u16) as u32 + ((b >> (16 * i)) as u16) as u32).sum();
-        // The mean of eight is 8·65535/2; the deviation is √(8/12)·65536.
+        // Eight numbers have the mean 8·65535/2 and the standard deviation √(8/12)·65536.
         (sum as f32 - 262_140.0) / 53_509.92
     }
 

@@ -1,7 +1,7 @@
-//! Bytes from files: with a size limit, through gzip, or mapped into memory.
+//! Reads the bytes of files: with a size limit, decompressed from gzip, or mapped into memory.
 //!
-//! Parsers work on byte slices, so that they run where there are no files (wasm32) and a fuzzer
-//! can call them; this is the only place where a format's file is opened.
+//! Parsers take byte slices, so that they also work where no files exist (wasm32) and a fuzzer can
+//! call them.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -10,14 +10,15 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// The largest file that is read into memory, decompressed: 2 GiB. A guard against bombs.
+/// The largest file, after decompression, that is read into memory: 2 GiB. The limit protects
+/// against decompression bombs.
 pub const LARGEST: u64 = 2 << 30;
 
-/// The bytes of a file: in memory, or mapped into it.
+/// The bytes of a file, either in allocated memory or mapped.
 pub enum Bytes {
-    /// Read.
+    /// Bytes read into memory.
     Read(Vec<u8>),
-    /// Mapped.
+    /// The file mapped into memory.
     #[cfg(feature = "mmap")]
     Mapped(memmap2::Mmap),
 }
@@ -35,8 +36,8 @@ impl Deref for Bytes {
 }
 
 impl Bytes {
-    /// Says that a range has been read: mapped pages leave this process's memory. They come back
-    /// when they are read again.
+    /// Tells the system that `range` is not needed for the moment: mapped pages leave this
+    /// process's memory, and the system loads them again if they are read again.
     pub(crate) fn release(&self, range: std::ops::Range<usize>) {
         match self {
             #[cfg(feature = "mmap")]
@@ -48,8 +49,8 @@ impl Bytes {
     }
 }
 
-/// The bytes of a file: mapped into memory where the build (feature `mmap`) and the system can do
-/// it, else read.
+/// The bytes of a file. They are mapped into memory if the build (feature `mmap`) and the system
+/// allow it and the file is not named `.gz`; otherwise they are read.
 ///
 /// # Errors
 /// As [`read`].
@@ -62,7 +63,8 @@ pub fn bytes(path: &Path) -> Result<Bytes> {
     }
 }
 
-/// The file mapped into memory, where the build (feature `mmap`) and the system can do it.
+/// The file mapped into memory, or `None` if the build (feature `mmap`) or the system does not
+/// allow it.
 pub(crate) fn map(file: &File) -> Option<Bytes> {
     #[cfg(feature = "mmap")]
     return crate::mmap::map(file).map(Bytes::Mapped);
@@ -70,7 +72,7 @@ pub(crate) fn map(file: &File) -> Option<Bytes> {
     return Some(file).and(None);
 }
 
-/// As [`map`], for a file that is read here and there.
+/// As [`map`], for a file that is read in random order.
 #[cfg(feature = "datasets")]
 pub(crate) fn map_random(file: &File) -> Option<Bytes> {
     #[cfg(feature = "mmap")]
@@ -79,8 +81,9 @@ pub(crate) fn map_random(file: &File) -> Option<Bytes> {
     return Some(file).and(None);
 }
 
-/// Whether the file begins as gzip does (RFC 1952: two magic bytes, then 8 for deflate). Leaves
-/// the file at its beginning. A pipe cannot be looked into and is taken for plain.
+/// Whether the file begins like gzip (RFC 1952: two magic bytes, then 8 for deflate). The file's
+/// position is reset to its beginning. Returns false for a pipe, because reading from it would
+/// consume the bytes.
 pub(crate) fn starts_as_gz(file: &mut File) -> io::Result<bool> {
     if !file.metadata()?.is_file() {
         return Ok(false);
@@ -91,8 +94,8 @@ pub(crate) fn starts_as_gz(file: &mut File) -> io::Result<bool> {
     Ok(magic == [0x1F, 0x8B, 8])
 }
 
-/// The decompressed bytes of a gzip file. Several members in a row are one file, as gzip itself
-/// has it.
+/// The decompressed bytes of a gzip file. Concatenated members count as one file, as in gzip
+/// itself.
 ///
 /// # Errors
 /// [`Error::Unexpected`] in a build without the feature `gz`.
@@ -106,11 +109,11 @@ pub(crate) fn gunzipped(_: impl Read + Send + 'static, name: &str) -> Result<io:
     gunzip(&[], name).map(|_| io::empty())
 }
 
-/// The whole file, decompressed if its name ends in `.gz`. Takes the memory of its bytes, and none
-/// for a file that is too large.
+/// Reads the whole file, and decompresses it if its name ends in `.gz`. A file that is too large is
+/// refused before memory is allocated for it.
 ///
 /// # Errors
-/// [`Error::Io`], or [`Error::Unexpected`] for a file above [`LARGEST`] or a broken gzip stream.
+/// [`Error::Io`]; [`Error::Unexpected`] for a file above [`LARGEST`] or a broken gzip stream.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     if is_gz(path) {
         return read_gz(path, broken_gz);
@@ -122,11 +125,11 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     bytes.ok_or_else(|| too_large(&path.display().to_string()))
 }
 
-/// What a broken stream of a file is called.
+/// Makes the error for a broken gzip stream, given the file's name.
 type Broken = fn(&str, io::Error) -> Error;
 
-/// The whole of a gzip file, whatever its name is, decompressed; `broken` makes the error of a broken
-/// stream.
+/// Reads and decompresses the whole of a gzip file, whatever its name is. `broken` makes the error
+/// for a broken stream.
 ///
 /// # Errors
 /// As [`read`].
@@ -134,18 +137,19 @@ pub(crate) fn read_gz(path: &Path, broken: Broken) -> Result<Vec<u8>> {
     let io = |source| Error::Io { path: path.to_path_buf(), source };
     let name = path.display().to_string();
     let file = File::open(path).map_err(io)?;
-    // A pipe gives its bytes once.
+    // A pipe can be read only once, so its size cannot be determined first.
     match file.metadata().map_err(io)?.is_file() {
         true => unpacked(|| File::open(path).map_err(io), &name, broken),
         false => unpacked_once(file, &name, broken),
     }
 }
 
-/// Bytes that are read into a piece of memory of their own.
+/// The size of the buffers that [`at_most`] reads into.
 const PIECE: u64 = 16 << 20;
 
-/// All that `from` gives, or `None` if that is more than `most` bytes. Takes the memory of the bytes
-/// and of one piece: a vector that doubles would take three times as much.
+/// Reads all bytes of `from`, or returns `None` if there are more than `most`. The bytes are read
+/// into buffers of fixed size first, because a growing vector would need up to three times the
+/// memory.
 pub(crate) fn at_most(mut from: impl Read, most: u64) -> io::Result<Option<Vec<u8>>> {
     let (mut pieces, mut total) = (Vec::new(), 0);
     loop {
@@ -163,18 +167,20 @@ pub(crate) fn at_most(mut from: impl Read, most: u64) -> io::Result<Option<Vec<u
     if let [only] = &mut pieces[..] {
         return Ok(Some(std::mem::take(only)));
     }
-    // Each piece is freed when it is copied, and the system gives memory for what is written only.
+    // Each buffer is freed as soon as it is copied, and the system provides pages of `all` only
+    // when they are written, so the two copies never exist in full at the same time.
     let mut all = Vec::with_capacity(total as usize);
     pieces.into_iter().for_each(|piece| all.extend_from_slice(&piece));
     Ok(Some(all))
 }
 
-/// Bytes that are decompressed without counting them first.
+/// Up to this size, bytes are decompressed into memory without determining their total size first.
 #[cfg(feature = "gz")]
 const FEW: u64 = 64 << 20;
 
-/// The decompressed bytes of what `open` gives as often as it is asked. Many are counted before they
-/// are kept, so that nothing is allocated for a bomb.
+/// The decompressed bytes of the source that `open` returns, which may be opened several times. If
+/// the content is large, its size is determined in a first pass, so that nothing is allocated for a
+/// decompression bomb.
 #[cfg(feature = "gz")]
 fn unpacked<R: Read>(open: impl Fn() -> Result<R>, name: &str, broken: Broken) -> Result<Vec<u8>> {
     let reader = || open().map(|from| flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 16, from)));
@@ -187,7 +193,7 @@ fn unpacked<R: Read>(open: impl Fn() -> Result<R>, name: &str, broken: Broken) -
     bytes.ok_or_else(|| too_large(name))
 }
 
-/// As [`unpacked`], of what gives its bytes only once.
+/// As [`unpacked`], for a source that can be read only once.
 #[cfg(feature = "gz")]
 fn unpacked_once(from: impl Read, name: &str, broken: Broken) -> Result<Vec<u8>> {
     let reader = flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(1 << 16, from));
@@ -198,7 +204,8 @@ fn broken_gz(name: &str, e: io::Error) -> Error {
     Error::unexpected(name, format!("broken gzip stream ({e})"), "download the file again")
 }
 
-/// The first `most` bytes, decompressed, and how many there are in all, where that is known.
+/// The first `most` bytes after decompression, and the total size. The size is `None` if the file
+/// is compressed and longer than `most`.
 ///
 /// # Errors
 /// As [`read`].
@@ -210,7 +217,7 @@ pub(crate) fn head(path: &Path, most: usize) -> Result<(Vec<u8>, Option<u64>)> {
     let mut head = Vec::new();
     if is_gz(path) || starts_as_gz(&mut file).map_err(io)? {
         let name = path.display().to_string();
-        // A broken stream shows its error when the file is read.
+        // The error of a broken stream is reported later, when the whole file is read.
         let _ = gunzipped(file, &name)?.take(most as u64).read_to_end(&mut head);
         let len = (head.len() < most).then_some(head.len() as u64);
         return Ok((head, len));
@@ -219,7 +226,7 @@ pub(crate) fn head(path: &Path, most: usize) -> Result<(Vec<u8>, Option<u64>)> {
     Ok((head, Some(len)))
 }
 
-/// The bytes of a file one after the other, decompressed.
+/// A reader of the file's bytes, decompressed if the file is gzip.
 ///
 /// # Errors
 /// As [`read`].
@@ -233,7 +240,7 @@ pub(crate) fn reader(path: &Path) -> Result<Box<dyn Read>> {
     Ok(Box::new(file))
 }
 
-/// The error of what [`reader`] gives: of the system, or of a broken gzip stream.
+/// Turns an I/O error of a [`reader`] into the error of the system or of a broken gzip stream.
 #[cfg(feature = "datasets")]
 pub(crate) fn broken(path: &Path, e: io::Error) -> Error {
     use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
@@ -252,7 +259,7 @@ fn too_large(name: &str) -> Error {
     Error::unexpected(name, "more than 2 GiB of data", "give the file that the data set publishes")
 }
 
-/// The decompressed bytes, of which there may be [`LARGEST`].
+/// Decompresses gzip `bytes`; at most [`LARGEST`] bytes may result.
 #[cfg(feature = "gz")]
 pub(crate) fn gunzip(bytes: &[u8], name: &str) -> Result<Vec<u8>> {
     unpacked(|| Ok(bytes), name, broken_gz)
@@ -300,7 +307,7 @@ mod tests {
         let whole = gz(&(0..2000u32).flat_map(|i| i.to_le_bytes()).collect::<Vec<_>>());
         for cut in [0, 1, 9, 11, whole.len() / 2, whole.len() - 1] {
             let result = gunzip(&whole[..cut], "x.gz");
-            // Zero bytes are an empty file to gzip; everything else is broken.
+            // Zero bytes decompress to an empty file; every other truncation is an error.
             assert!(cut == 0 || result.unwrap_err().to_string().starts_with("x.gz: broken gzip"));
         }
         let mut corrupt = whole;

@@ -1,4 +1,4 @@
-//! What several unit tests share: random events, and where the shared data lies.
+//! Random events for unit tests.
 
 use proptest::prelude::*;
 

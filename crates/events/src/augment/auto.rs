@@ -1,16 +1,16 @@
-//! The AutoAugment policy for CIFAR-10: one of 25 pairs of operations, each carried out with its
-//! probability.
+//! The AutoAugment policy for CIFAR-10: it picks one of 25 pairs of operations and applies each of
+//! the two with its own probability.
 //!
-//! Cubuk, Zoph, Mane, Vasudevan and Le, "AutoAugment: Learning Augmentation Strategies from Data"
-//! (CVPR 2019), table 7 of the appendix, for CIFAR-10 and CIFAR-100. Magnitudes 0 to 9 mean what
-//! torchvision has them mean (`AutoAugmentPolicy.CIFAR10`): ten even steps of
+//! Source: Cubuk, Zoph, Mane, Vasudevan and Le, "AutoAugment: Learning Augmentation Strategies from
+//! Data" (CVPR 2019), table 7 of the appendix, for CIFAR-10 and CIFAR-100. A magnitude from 0 to 9
+//! selects one of ten evenly spaced values, as in torchvision (`AutoAugmentPolicy.CIFAR10`):
 //!
 //! ```text
 //! Shear 0..0.3   Translate 0..150/331 of the size, whole pixels   Rotate 0..30°
 //! Brightness, Color, Contrast, Sharpness 1 ± 0..0.9   Posterize 8..4 bits   Solarize 255..0
 //! ```
 //!
-//! Those of the first two lines but Posterize and Solarize get a random sign.
+//! Each of these gets a random sign, except Posterize and Solarize.
 
 use Kind::*;
 
@@ -18,7 +18,7 @@ use super::pil::Operation;
 use crate::Image;
 use crate::rng::Rng;
 
-/// What an operation is, without its magnitude.
+/// The type of an operation, without its magnitude.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     ShearY,
@@ -67,7 +67,8 @@ const POLICY: [[Step; 2]; 25] = [
     [(TranslateY, 0.7, 9), (AutoContrast, 0.9, 0)],
 ];
 
-/// The operations drawn for an image of this size: none, one or two. Always draws five numbers.
+/// Draws the operations for an image of `height`×`width` pixels: none, one or two. Always draws
+/// five numbers from `rng`, so that the number of draws does not depend on the result.
 pub fn draw(height: usize, width: usize, rng: &mut Rng) -> Vec<Operation> {
     let pair = &POLICY[rng.below(POLICY.len() as u64) as usize];
     let draws = [0, 1].map(|_| (rng.unit(), rng.coin()));
@@ -75,7 +76,7 @@ pub fn draw(height: usize, width: usize, rng: &mut Rng) -> Vec<Operation> {
     drawn.map(|(&(kind, _, magnitude), (_, negative))| operation(kind, magnitude, negative, height, width)).collect()
 }
 
-/// The image changed by the policy.
+/// Applies the policy to `image` and returns the result, of the same shape.
 pub fn apply(image: Image, rng: &mut Rng) -> Image {
     let [_, height, width] = image.shape();
     draw(height, width, rng).into_iter().fold(image, |image, operation| operation.apply(&image))
@@ -83,7 +84,7 @@ pub fn apply(image: Image, rng: &mut Rng) -> Image {
 
 fn operation(kind: Kind, magnitude: u8, negative: bool, height: usize, width: usize) -> Operation {
     let sign = if negative { -1.0 } else { 1.0 };
-    // In float32 and from the nearer end, as torch.linspace has it.
+    // Computed in float32 and from the nearer end of the range, because `torch.linspace` does so.
     let even = |from: f32, to: f32| {
         let step = (to - from) / 9.0;
         if magnitude < 5 { from + step * f32::from(magnitude) } else { to - step * f32::from(9 - magnitude) }
@@ -125,13 +126,13 @@ mod tests {
         }
         let expected: f64 = POLICY.iter().flatten().map(|s| f64::from(s.1)).sum::<f64>() / 25.0;
         assert!((steps / DRAWS as f64 - expected).abs() < 0.01, "{steps} {expected}");
-        // TranslateY(±14): pairs 4, 22 twice and 25; half of them each way.
+        // Pairs 4, 22 (twice) and 25 draw TranslateY with ±14; each sign gets half of the draws.
         let share = |name: &str| counts.get(name).copied().unwrap_or(0) as f64 / DRAWS as f64;
         let translated = (0.7 + 0.9 + 0.7 + 0.7) / 25.0 / 2.0;
         for name in ["TranslateY(14)", "TranslateY(-14)"] {
             assert!((share(name) - translated).abs() < 0.003, "{counts:?}");
         }
-        // Posterize only in pair 6, to 5 bits; Invert in pairs 1 and 24, and never in pair 15.
+        // Only pair 6 draws Posterize, to 5 bits. Pairs 1 and 24 draw Invert; pair 15 never does.
         assert!((share("Posterize(5)") - 0.3 / 25.0).abs() < 0.002);
         assert!((share("Invert") - 0.2 / 25.0).abs() < 0.002);
     }

@@ -1,10 +1,10 @@
-//! Changes of recordings, event by event, before they become frames or reach an engine.
+//! Changes of recordings, event by event, applied before framing or before an engine reads them.
 
 use crate::rng::Rng;
 use crate::{Columns, Event, Recording, Result};
 
-/// Changes of recordings. Every event stays on the sensor and in the recording's span of time; none
-/// is lost but by `drop`. The default changes nothing.
+/// Changes of recordings. Every event stays on the sensor and within the recording's time span, and
+/// only `drop` removes events. The default changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
@@ -15,23 +15,25 @@ pub struct EventAugment {
     pub flip_y: f32,
     /// Probability that ON and OFF are swapped.
     pub flip_polarity: f32,
-    /// Rolls by up to this many pixels in x and in y; what leaves enters at the other side.
+    /// Rolls all events by up to this many pixels in x and in y, in either direction: an event that
+    /// leaves at one side enters at the other.
     pub roll_px: u16,
-    /// Probability that an event is left out.
+    /// Probability that an event is removed.
     pub drop: f32,
-    /// Standard deviation in pixels by which each event is moved in x and in y. An event that would
-    /// leave the sensor keeps its place.
+    /// Standard deviation, in pixels, of the normal shift of each event in x and in y. An event
+    /// whose shift would leave the sensor keeps its coordinates.
     pub jitter_px: f32,
-    /// Standard deviation in µs by which each event is moved in time, not beyond the first and the
-    /// last event. The events are sorted again.
+    /// Standard deviation, in µs, of the normal shift of each event in time. A shifted time is
+    /// clamped to the times of the first and the last event, and the events are sorted again.
     pub jitter_us: f32,
 }
 
 impl EventAugment {
-    /// The changed recording.
+    /// Returns the changed recording, sorted by time.
     ///
     /// # Errors
-    /// None is known: an event never leaves the sensor.
+    /// Does not fail in practice: the only possible error is an event outside the sensor, and every
+    /// change keeps events on the sensor.
     pub fn apply(&self, recording: Recording, rng: &mut Rng) -> Result<Recording> {
         if *self == EventAugment::default() {
             return Ok(recording);

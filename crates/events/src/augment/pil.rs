@@ -1,5 +1,5 @@
-//! The operations of AutoAugment on images of u8, as the Python library Pillow computes them, to the
-//! bit: the policies were found with it, and users compare with it.
+//! The operations of AutoAugment on u8 images, bit-identical to the Python library Pillow, because
+//! the published policies were found with Pillow and users compare against it.
 //!
 //! ```text
 //! blend(a, b, f) = a + f·(b − a), cut off at 0 and 255, then the fraction dropped
@@ -11,46 +11,48 @@
 //! Equalize       = the table (step/2 + number of darker pixels)/step, step = (pixels − last bin)/255
 //! ```
 //!
-//! Moved pixels come from the nearest place, computed in 16.16 fixed point; what comes from outside
-//! is black. Checked against Pillow 13.0 (`tests/pillow.py`).
+//! Operations that move pixels (shear, translate, rotate) sample the nearest source pixel, computed
+//! in 16.16 fixed point; source positions outside the image are black. `tests/pillow.rs` compares
+//! every operation with Pillow 13.0.
 
 use crate::Image;
 
 /// One operation with its magnitude.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Operation {
-    /// Each row is moved to the left by this many pixels per row.
+    /// Moves row y to the left by this factor times y.
     ShearX(f64),
-    /// Each column is moved up by this many pixels per column.
+    /// Moves column x up by this factor times x.
     ShearY(f64),
-    /// Moved to the right by whole pixels.
+    /// Moves the image to the right by this many pixels.
     TranslateX(i64),
-    /// Moved down by whole pixels.
+    /// Moves the image down by this many pixels.
     TranslateY(i64),
-    /// Turned counterclockwise about the centre, in degrees.
+    /// Rotates counterclockwise about the centre by this many degrees.
     Rotate(f64),
-    /// Times this factor.
+    /// Multiplies every pixel by this factor.
     Brightness(f32),
-    /// Away from grey by this factor; nothing where there are not three channels.
+    /// Scales the difference from the grey image by this factor; changes nothing unless the image
+    /// has three channels.
     Color(f32),
-    /// Away from the mean by this factor.
+    /// Scales the difference from the mean grey by this factor.
     Contrast(f32),
-    /// Away from smooth by this factor.
+    /// Scales the difference from the smoothed image by this factor.
     Sharpness(f32),
-    /// Keeps this many high bits.
+    /// Keeps this many high bits of each pixel.
     Posterize(u32),
-    /// Inverts what is at least this bright.
+    /// Inverts every pixel that is at least this bright.
     Solarize(f32),
-    /// Stretches each channel to 0..255.
+    /// Stretches the range of each channel to 0..255.
     AutoContrast,
-    /// Flattens the histogram of each channel.
+    /// Equalises the histogram of each channel.
     Equalize,
-    /// 255 − v.
+    /// Inverts every pixel: 255 − v.
     Invert,
 }
 
 impl Operation {
-    /// The changed image, of the same size.
+    /// Returns the changed image, of the same shape.
     pub fn apply(self, image: &Image) -> Image {
         let [_, height, width] = image.shape();
         let (h, w) = (height as f64, width as f64);
@@ -92,7 +94,7 @@ impl Operation {
     }
 }
 
-/// To 15 decimals, as Pillow rounds the entries of a rotation.
+/// Rounds to 15 decimals, as Pillow rounds the entries of its rotation matrix.
 fn round15(v: f64) -> f64 {
     (v * 1e15).round() / 1e15
 }
@@ -103,7 +105,7 @@ fn each(image: &Image, change: impl Fn(u8) -> u8) -> Image {
     out
 }
 
-/// Blends every pixel with `other(channel, place)`.
+/// Blends every pixel with `other(channel, pixel index)`.
 fn against(image: &Image, other: impl Fn(usize, usize) -> u8, f: f32) -> Image {
     let [_, height, width] = image.shape();
     let mut out = image.clone();
@@ -114,11 +116,11 @@ fn against(image: &Image, other: impl Fn(usize, usize) -> u8, f: f32) -> Image {
 }
 
 fn blend(a: u8, b: u8, f: f32) -> u8 {
-    // `as` cuts off at both ends and drops the fraction.
+    // The cast saturates at 0 and 255 and truncates the fraction.
     (f32::from(a) + f * (f32::from(b) - f32::from(a))) as u8
 }
 
-/// The grey image of three channels, or of one.
+/// The grey version of an image of three channels; `None` for any other number of channels.
 fn grey(image: &Image) -> Option<Vec<u8>> {
     let [channels, height, width] = image.shape();
     let plane = height * width;
@@ -147,7 +149,8 @@ fn smooth(image: &Image) -> Image {
     out
 }
 
-/// Changes each channel by a table that its histogram gives.
+/// Maps each channel through the lookup table that `table` computes from the channel's histogram; a
+/// channel for which it returns `None` stays as it is.
 fn by_table(image: &Image, table: fn(&[u32; 256]) -> Option<[u8; 256]>) -> Image {
     let [_, height, width] = image.shape();
     let mut out = image.clone();
@@ -186,7 +189,8 @@ fn translate(image: &Image, right: i64, down: i64) -> Image {
     pick(image, |x, y| (x as i64 - right, y as i64 - down))
 }
 
-/// The pixel at (x, y) comes from (a0·x' + a1·y' + a2, a3·x' + a4·y' + a5), x' = x + ½, y' = y + ½.
+/// An affine transform: output pixel (x, y) samples the source at (a0·x' + a1·y' + a2, a3·x' +
+/// a4·y' + a5) with x' = x + ½ and y' = y + ½.
 fn affine(image: &Image, a: [f64; 6]) -> Image {
     let fix = |v: f64| (v * 65_536.0 + 0.5).floor() as i64;
     let [a0, a1, a3, a4] = [a[0], a[1], a[3], a[4]].map(fix);
@@ -197,7 +201,8 @@ fn affine(image: &Image, a: [f64; 6]) -> Image {
     })
 }
 
-/// The image whose pixels come from other places of `image`; black from outside.
+/// Builds an image whose pixel (x, y) is the pixel of `image` at `place(x, y)`, or black if that
+/// lies outside.
 fn pick(image: &Image, place: impl Fn(usize, usize) -> (i64, i64)) -> Image {
     let [_, height, width] = image.shape();
     let mut out = image.clone();

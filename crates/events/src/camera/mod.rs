@@ -1,17 +1,17 @@
-//! A simulated event camera: a still image and three saccades become a recording.
+//! A simulated event camera: it moves over a still image in three saccades and records the events.
 //!
-//! N-MNIST was recorded by moving a camera in front of a screen along a triangle. This does the
-//! same in arithmetic. A pixel remembers the log intensity L = ln(offset + I) at its last event;
-//! when L has moved from that memory by the pixel's threshold, it emits an event (ON if L rose)
-//! and moves the memory by one threshold. Thresholds differ from pixel to pixel and belong to the
-//! camera (its seed); background noise belongs to the recording (its index).
+//! N-MNIST was recorded by moving a camera in front of a screen along a triangle; this module
+//! simulates that. Each pixel stores the log intensity L = ln(offset + I) of its last event. When L
+//! differs from the stored value by the pixel's threshold, the pixel emits an event (ON if L rose)
+//! and the stored value moves by one threshold. The thresholds vary between pixels and belong to
+//! the camera (its seed); the background noise belongs to the recording (its index).
 //!
-//! Along the path L is smooth, so it is computed at a few positions only, and the time of a
-//! crossing (resolution 1 µs) comes from linear interpolation between two positions. Everything
-//! is plain f32 arithmetic without a platform's mathematical library: the same image, seed and
-//! index give the same events on every machine.
+//! L is smooth along the path, so it is computed only at a few positions. The time of a threshold
+//! crossing (in whole µs) is interpolated linearly between two positions. All arithmetic is plain
+//! f32 and calls no mathematical function of the platform, so the same image, seed and index give
+//! the same events on every machine.
 //!
-//! It simulates the camera and nothing else: recordings made here are not measurements.
+//! The result simulates a camera: recordings made here are not measurements.
 
 mod scene;
 
@@ -20,36 +20,36 @@ pub use scene::Scene;
 use crate::rng::Rng;
 use crate::{Error, Event, Recording, Result, Sensor};
 
-/// The corners of the path around the centre, as multiples of [`CameraConfig::path_px`]: an isosceles
-/// triangle, back to its start, as the saccades of N-MNIST. At 3 px a 28×28 image just stays on a
+/// The corners of the path around the centre, as multiples of [`CameraConfig::path_px`]: a closed
+/// isosceles triangle, as the saccades of N-MNIST. With 3 px, a 28×28 image stays entirely on a
 /// 34×34 sensor.
 const CORNERS: [(f32, f32); 4] = [(-1.0, -0.4), (0.0, 0.4), (1.0, -0.4), (-1.0, -0.4)];
 
-/// Length of its longest leg.
+/// Length of the path's longest leg, in the same unit.
 const LONGEST: f32 = 2.0;
 
-/// Distance in pixels between two positions at which the scene is sampled, at most.
+/// The largest distance, in pixels, between two positions at which L is computed.
 const STEP_PX: f32 = 0.4;
 
-/// The properties of a simulated camera.
+/// The properties of a simulated camera. The documentation of each field gives its default.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct CameraConfig {
-    /// The pixels, 34×34.
+    /// The sensor; default 34×34.
     pub sensor: Sensor,
-    /// Change of log intensity per event, 0.35.
+    /// Change of log intensity that causes an event; default 0.35.
     pub threshold: f32,
-    /// Relative deviation of the threshold over the pixels, 0.10.
+    /// Standard deviation of the thresholds over the pixels, relative to `threshold`; default 0.10.
     pub threshold_spread: f32,
-    /// Intensity of darkness: L = ln(offset + I) with I in 0..1; 0.15.
+    /// The offset in L = ln(offset + I), for an intensity I in 0..1; default 0.15.
     pub offset: f32,
-    /// Amplitude of the triangle of saccades in pixels, 3: the scene moves by up to that much to
-    /// either side, and by 0.4 of it up and down.
+    /// Amplitude of the path in pixels; default 3. The scene moves by up to this distance to the
+    /// left and to the right, and by up to 0.4 of it up and down.
     pub path_px: f32,
-    /// Duration of the three saccades in µs, 300,000.
+    /// Duration of the three saccades in µs; default 300,000.
     pub duration_us: u32,
-    /// Noise events per pixel and second, 0.1.
+    /// Noise events per pixel and second; default 0.1.
     pub noise_hz: f32,
 }
 
@@ -67,21 +67,22 @@ impl Default for CameraConfig {
     }
 }
 
-/// A simulated camera with its own, fixed threshold at every pixel.
+/// A simulated camera: a configuration, and a fixed threshold for every pixel.
 #[derive(Debug, Clone)]
 pub struct Camera {
     config: CameraConfig,
     seed: u64,
     thresholds: Vec<f32>,
-    /// (time in µs, dx, dy) of the positions along the path.
+    /// The positions along the path, each as (time in µs, dx, dy).
     path: Vec<(u32, f32, f32)>,
 }
 
 impl Camera {
-    /// The camera number `seed` of this type.
+    /// Creates a camera. `seed` determines the thresholds of its pixels and, with an index, the
+    /// noise.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a setting out of range.
+    /// [`Error::Setting`] if a setting is out of range.
     pub fn new(config: CameraConfig, seed: u64) -> Result<Camera> {
         check(&config)?;
         let mut rng = Rng::new(seed, u64::MAX);
@@ -99,10 +100,10 @@ impl Camera {
         &self.config
     }
 
-    /// Records the scene. `index` selects the noise; equal (seed, scene, index) give equal events.
+    /// Records the scene. `index` selects the noise: equal (seed, scene, index) give equal events.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the scene is not as large as the sensor.
+    /// [`Error::Shape`] if the scene's sensor differs from the camera's.
     pub fn record(&self, scene: &Scene, index: u64) -> Result<Recording> {
         let Sensor { width, height } = self.config.sensor;
         let pixels = self.config.sensor.pixels();
@@ -146,7 +147,8 @@ impl Camera {
         Ok(Recording::from_events(self.config.sensor, &events)?.0)
     }
 
-    /// Events that no light caused: ⌊expected number + uniform⌋ at every pixel, at uniform times.
+    /// Noise events, encoded by [`code`]: every pixel gets ⌊expected number + uniform random
+    /// number⌋ of them at uniformly distributed times.
     fn noise(&self, index: u64) -> Vec<u64> {
         let mut rng = Rng::new(self.seed, index);
         let expected = self.config.noise_hz * self.config.duration_us as f32 * 1e-6;
@@ -161,7 +163,7 @@ impl Camera {
     }
 }
 
-/// An event in one integer, so that sorting by time (then pixel) compares plain numbers.
+/// Encodes an event in one integer, so that comparing integers sorts by time and then by pixel.
 fn code(t_us: u32, pixel: usize, on: bool) -> u64 {
     u64::from(t_us) << 32 | (pixel as u64) << 1 | u64::from(on)
 }
@@ -307,8 +309,9 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
         fn events_follow_the_log_intensity(grey in prop::collection::vec(0.0f32..1.0, 64), seed: u64) {
-            // On a closed path each pixel ends where it began, so ON and OFF differ by less than
-            // what one threshold leaves open: at most one event per pixel.
+            // The path is closed, so L ends at its initial value and the stored value differs from
+            // it by less than one threshold. Therefore ON and OFF differ by at most one event per
+            // pixel.
             let config = quiet();
             let image = Sensor { width: 8, height: 8 };
             let size = Sensor { width: 26, height: 26 };

@@ -1,8 +1,8 @@
-//! What the simulated camera looks at: intensities on the sensor's plane, dark around.
+//! The scene that the simulated camera records: light intensities on the sensor's plane.
 
 use crate::{Error, Result, Sensor};
 
-/// Intensities in 0..1 on the plane of a sensor, row by row.
+/// Light intensities in 0..1, one for each pixel of a sensor, row by row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scene {
     sensor: Sensor,
@@ -11,11 +11,12 @@ pub struct Scene {
 
 impl Scene {
     /// Scales a grey image (`grey`, row by row, 0..1) of `image` pixels bilinearly to `size` and
-    /// centres it on a dark plane. Scaling is left out when the sizes are equal.
+    /// centres it on a dark plane of the sensor's size. If the sizes are equal, the image is copied
+    /// unscaled.
     ///
     /// # Errors
-    /// [`Error::Shape`] when `grey` has not the size `image`; [`Error::Setting`] when `size` is
-    /// larger than the sensor.
+    /// [`Error::Shape`] if `grey` has another length than `image` has pixels, or no pixels;
+    /// [`Error::Setting`] if `size` is larger than the sensor.
     pub fn centred(sensor: Sensor, grey: &[f32], image: Sensor, size: Sensor) -> Result<Scene> {
         if grey.len() != image.pixels() || image.pixels() == 0 {
             let shape = vec![usize::from(image.height), usize::from(image.width)];
@@ -41,7 +42,7 @@ impl Scene {
         Ok(Scene { sensor, intensity })
     }
 
-    /// The sensor on whose plane it lies.
+    /// The sensor on whose plane the scene lies.
     pub fn sensor(&self) -> Sensor {
         self.sensor
     }
@@ -51,7 +52,7 @@ impl Scene {
         &self.intensity
     }
 
-    /// The scene with `margin` dark pixels around, where the path leads.
+    /// The scene with a border of `margin` dark pixels, into which the camera's path leads.
     pub(super) fn padded(&self, margin: usize) -> Padded {
         let (width, height) = (usize::from(self.sensor.width), usize::from(self.sensor.height));
         let stride = width + 2 * margin;
@@ -64,7 +65,7 @@ impl Scene {
     }
 }
 
-/// The two source pixels and the weight of the second, for the centre of output pixel `i`.
+/// The two source pixels that are interpolated for output pixel `i`, and the weight of the second.
 fn source(i: u16, size: u16, image: u16) -> (usize, usize, f32) {
     let at = (f32::from(i) + 0.5) * f32::from(image) / f32::from(size) - 0.5;
     let at = at.clamp(0.0, f32::from(image - 1));
@@ -77,7 +78,7 @@ fn row(grey: &[f32], image: Sensor, y: usize) -> &[f32] {
     &grey[y * width..(y + 1) * width]
 }
 
-/// A scene with a margin, so that looking beyond its edge needs no test in the inner loop.
+/// A scene with a border, so that the inner loop needs no bounds test at the scene's edge.
 pub(super) struct Padded {
     plane: Vec<f32>,
     stride: usize,
@@ -86,7 +87,8 @@ pub(super) struct Padded {
 }
 
 impl Padded {
-    /// ln(offset + I) as seen from the position (dx, dy), both less than the margin in size.
+    /// Writes ln(offset + I) of every pixel to `out`, with the camera shifted by (dx, dy) pixels.
+    /// Both must be smaller than the margin in absolute value.
     pub(super) fn log_intensity(&self, dx: f32, dy: f32, offset: f32, out: &mut [f32]) {
         let (dx, dy) = (dx + self.margin as f32, dy + self.margin as f32);
         let (x, y) = (dx as usize, dy as usize);
@@ -103,8 +105,8 @@ impl Padded {
     }
 }
 
-/// The natural logarithm of a positive number, to 1e-6. Own, because the one of the platform's
-/// library differs from platform to platform, and does not vectorise.
+/// The natural logarithm of a positive number, accurate to 1e-6. The platform's library is not used
+/// because its results differ between platforms and because the compiler cannot vectorise the call.
 fn ln(x: f32) -> f32 {
     const ROOT_HALF: u32 = 0x3F35_04F3;
     // x = m·2^e with m in [√½, √2); ln m = 2·artanh(s), s = (m − 1)/(m + 1), |s| < 0.172.

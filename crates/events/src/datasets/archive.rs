@@ -1,11 +1,11 @@
-//! A zip archive that many threads read at once.
+//! Reads a zip archive from many threads at once.
 //!
-//! The index is read once. Each access gets a cursor of its own on the shared file and reads at
-//! positions, so there is no lock, and an archive of a gigabyte does not sit in memory. An archive
-//! that is stored, not compressed, in another one is read where it lies.
+//! The archive's index is read once. Each access has its own cursor on the shared file and reads at
+//! explicit offsets, so no lock is needed, and an archive of a gigabyte is never held in memory. An
+//! archive that is stored uncompressed inside another one is read in place.
 //!
-//! Nothing is ever written to disk. Still an archive with a name that leads out of it (`../x`,
-//! `/x`, `C:\x`) is refused as a whole, because somebody made it to do harm.
+//! Nothing is written to disk. Still, the whole archive is refused if a member's name leads out of
+//! it (`../x`, `/x`, `C:\x`), because such names are made to attack whoever unpacks it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -17,23 +17,25 @@ use zip::{CompressionMethod, ZipArchive};
 use super::{files, key::Key};
 use crate::{Error, Result, source};
 
-/// A larger member is refused.
+/// Members larger than this are refused.
 const LARGEST_MEMBER: u64 = 1 << 30;
-/// Members up to this size may be packed as densely as they like; larger ones are taken for a bomb
-/// if they are more than [`DENSEST`] times as large as they lie in the archive.
+/// A member up to this size may have any compression ratio. A larger one is refused as a
+/// decompression bomb if its ratio exceeds [`DENSEST`].
 const HARMLESS: u64 = 64 << 20;
-/// Recordings pack to a fifth, texts of events to a tenth.
+/// The largest plausible compression ratio: recordings compress to a fifth, text files of events to
+/// a tenth.
 const DENSEST: u64 = 100;
 
-/// Stands for a name that cannot be read.
+/// The name of a member whose name cannot be decoded.
 pub const UNREADABLE: &str = "?";
 
-/// See the module.
+/// An open zip archive; see the module.
 pub struct Archive {
     path: PathBuf,
-    /// The name of this archive inside that of `path`, with a `/` behind it; empty for the file itself.
+    /// The name of this archive inside the archive at `path`, followed by `/`; empty if it is the
+    /// file at `path` itself.
     inside: String,
-    /// Bytes of the archive.
+    /// Size of the archive in bytes.
     size: u64,
     zip: ZipArchive<Cursor>,
 }
@@ -65,10 +67,11 @@ impl Archive {
         }
     }
 
-    /// The archive that is member `index` of this one.
+    /// Opens the archive that is member `index` of this one.
     ///
     /// # Errors
-    /// [`Error::Unexpected`] when it is compressed once more, and so cannot be read at positions.
+    /// [`Error::Unexpected`] if the member is compressed, because it can then not be read at
+    /// offsets.
     pub fn inner(&self, index: usize) -> Result<Archive> {
         let label = self.label(index);
         let mut zip = self.zip.clone();
@@ -86,7 +89,7 @@ impl Archive {
         Archive::at(self.path.clone(), inside, Cursor { start, at: 0, len, ..cursor })
     }
 
-    /// Bytes of the archive itself.
+    /// Size of the archive in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
@@ -96,9 +99,9 @@ impl Archive {
         self.zip.len()
     }
 
-    /// The name of a member, [`UNREADABLE`] where it cannot be read. Parts are separated by `/`,
-    /// and there is no part `.`, because `./a/b`, `a//b` and the `a\b` of old archivers name the
-    /// same place as `a/b`.
+    /// The name of a member, or [`UNREADABLE`] if it cannot be decoded. The name is normalised: its
+    /// parts are separated by `/` and none is `.` or empty, because `./a/b`, `a//b` and the `a\b`
+    /// of old archivers name the same file as `a/b`.
     pub fn name(&self, index: usize) -> String {
         match self.zip.name_for_index(index) {
             Some(Ok(name)) => plain(&name),
@@ -106,32 +109,32 @@ impl Archive {
         }
     }
 
-    /// How errors name a member.
+    /// The name of a member in error messages.
     pub fn label(&self, index: usize) -> String {
         format!("{}: member {}{}", self.path.display(), self.inside, self.name(index))
     }
 
-    /// Name, size and checksum of a member, which tell it from a changed one.
+    /// Name, size and checksum of a member; they differ if the member has changed.
     pub fn fingerprint(&self, index: usize) -> (String, u64, u32) {
         let facts = self.zip.by_index_data(index).map(|m| (m.size(), m.crc32()));
         let (size, checksum) = facts.unwrap_or_default();
         (format!("{}{}", self.inside, self.name(index)), size, checksum)
     }
 
-    /// Adds the file to a key.
+    /// Adds the archive's file to a key.
     pub fn add_to(&self, key: &mut Key) -> Result<()> {
         key.file_once(&self.path)
     }
 
-    /// Decompresses one member; its checksum is verified.
+    /// Decompresses one member and verifies its checksum.
     pub fn read(&self, index: usize) -> Result<Vec<u8>> {
         let broken = |problem: String| Error::unexpected(self.label(index), problem, AGAIN);
-        // The index is behind an Arc: this copies a cursor, not 60,000 names.
+        // The index is behind an `Arc`, so this clones a cursor and not 60,000 names.
         let mut zip = self.zip.clone();
         let member = zip.by_index(index).map_err(|e| broken(e.to_string()))?;
         let (size, packed) = (member.size(), member.compressed_size());
         let limit = HARMLESS.max(packed.saturating_mul(DENSEST)).min(LARGEST_MEMBER);
-        // The header may lie about the size, so reading has a limit too.
+        // The header may state a wrong size, so the number of bytes read is limited too.
         let bytes =
             if size > limit { None } else { source::at_most(member, limit).map_err(|e| broken(e.to_string()))? };
         bytes.ok_or_else(|| {
@@ -143,7 +146,8 @@ impl Archive {
 
 const AGAIN: &str = "download the archive again";
 
-/// See [`Archive::name`]. A `/` at the front or at the end stays, because each has a meaning.
+/// Normalises a name, see [`Archive::name`]. A `/` at the start or at the end is kept, because it
+/// has a meaning: an absolute path, or a folder.
 fn plain(name: &str) -> String {
     let name = if name.contains('/') { name.to_owned() } else { name.replace('\\', "/") };
     if !name.contains("./") && !name.contains("//") {
@@ -155,14 +159,14 @@ fn plain(name: &str) -> String {
     parts.join("/")
 }
 
-/// Whether a name is no place below the folder it would be unpacked to.
+/// Whether a name refers to a place outside the folder to which the archive would be unpacked.
 fn leads_out(name: &str) -> bool {
     let mut parts = name.split(['/', '\\']);
     let drive = matches!(name.as_bytes(), [a, b':', b'/' | b'\\', ..] if a.is_ascii_alphabetic());
     name.starts_with(['/', '\\']) || drive || name.contains('\0') || parts.any(|p| p == "..")
 }
 
-/// A position of its own in a window of a shared file.
+/// A read position of its own in a range of a shared file.
 #[derive(Clone)]
 struct Cursor {
     file: Arc<File>,

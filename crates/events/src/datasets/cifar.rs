@@ -1,7 +1,7 @@
-//! CIFAR-10 and CIFAR-100 in their binary records, plain or gzipped.
+//! CIFAR-10 and CIFAR-100 in their binary format, plain or gzipped.
 //!
-//! CIFAR-10: whatever `data_batch_<n>.bin` files are there are the training part, in order of n.
-//! CIFAR-100: `train.bin`; labels are the fine ones.
+//! The training part of CIFAR-10 consists of all files `data_batch_<n>.bin` that exist, in the
+//! order of n. For CIFAR-100 it is `train.bin`, and the labels are the fine ones.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,7 @@ pub(super) const CIFAR100: DatasetInfo = DatasetInfo {
     folder: "cifar100",
     settings: &[],
     fits: |path| {
-        // Other things are called so too.
+        // Other data sets use the same file names, so the content is checked too.
         let files = ["train.bin", "test.bin"].map(|name| files::plain_or_gz(&folder(path, Kind::Cifar100), name));
         let records = |file| source::head(file, HEAD).is_ok_and(|(head, _)| Kind::Cifar100.begins(&head));
         files.iter().flatten().any(|file| records(file))
@@ -41,7 +41,7 @@ pub(super) const CIFAR100: DatasetInfo = DatasetInfo {
 pub(super) const NAMES10: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-/// See the module.
+/// CIFAR-10 or CIFAR-100; see the module.
 struct Cifar {
     name: &'static str,
     kind: Kind,
@@ -51,7 +51,7 @@ struct Cifar {
     test: Part,
 }
 
-/// The files of one part, in order, and where they lie.
+/// The records of one part's files, in order, and the paths of these files.
 struct Part(Vec<Records>, Vec<PathBuf>);
 
 impl Cifar {
@@ -75,7 +75,7 @@ impl Cifar {
     }
 }
 
-/// The folder itself, or the one that the official archive unpacks to.
+/// The path itself, or the sub-folder that the official archive creates.
 fn folder(path: &Path, kind: Kind) -> PathBuf {
     let inner = path.join(match kind {
         Kind::Cifar10 => "cifar-10-batches-bin",
@@ -84,7 +84,7 @@ fn folder(path: &Path, kind: Kind) -> PathBuf {
     if inner.is_dir() { inner } else { path.to_path_buf() }
 }
 
-/// The training files of CIFAR-10 by number.
+/// The training files of CIFAR-10, sorted by number.
 fn batches(folder: &Path) -> Result<Vec<PathBuf>> {
     let number = |path: &PathBuf| -> Option<u32> {
         let name = path.file_name()?.to_str()?;
@@ -92,17 +92,19 @@ fn batches(folder: &Path) -> Result<Vec<PathBuf>> {
         name.strip_prefix("data_batch_")?.strip_suffix(".bin")?.parse().ok()
     };
     let mut found: Vec<_> = files::entries(folder)?.into_iter().filter_map(|p| Some((number(&p)?, p))).collect();
-    // A batch that lies there both plain and packed counts once; `.bin` sorts before `.bin.gz`.
+    // If a batch exists both plain and gzipped, one of the two is used: `.bin`, because it sorts
+    // first.
     found.sort();
     found.dedup_by_key(|(n, _)| *n);
     if found.is_empty() {
-        // Let the error name the first file that should be there.
+        // This makes an error that names the first missing file.
         return Ok(vec![files::need(folder, "data_batch_1.bin")?]);
     }
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
-/// The names that lie beside the records, else the known ones, else numbers.
+/// The class names from the file beside the records; if it is missing, the known names (CIFAR-10)
+/// or numbers (CIFAR-100).
 fn class_names(path: &Path, kind: Kind) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let names: Vec<_> = text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect();
@@ -119,7 +121,7 @@ impl Part {
         Ok(Part(paths.iter().map(read).collect::<Result<_>>()?, paths.to_vec()))
     }
 
-    /// The file and the record in it.
+    /// The file that contains sample `index`, and the record's index in it.
     fn find(&self, mut index: usize) -> Option<(&Records, usize)> {
         for records in &self.0 {
             if index < records.len() {

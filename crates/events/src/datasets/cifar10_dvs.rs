@@ -1,14 +1,16 @@
-//! CIFAR10-DVS: 10,000 images of CIFAR-10 moved before a DVS128 (Li et al., Frontiers in
-//! Neuroscience 11:309, 2017), 128×128, 1,000 recordings of each class: a folder or zip per class.
+//! CIFAR10-DVS: 10,000 images of CIFAR-10, moved in front of a DVS128 camera (Li et al., Frontiers
+//! in Neuroscience 11:309, 2017). 128×128 pixels, 1,000 recordings of each class, a folder or zip
+//! archive per class.
 //!
-//! It comes as AEDAT4 or as the original AEDAT 2.0. The AEDAT 2.0 events are turned as the field's
+//! The files are AEDAT4 or the original AEDAT 2.0. Events of AEDAT 2.0 are transformed as the usual
 //! loaders do:
 //!
 //! ```text
 //! x' = 127 − y    y' = 127 − x    p' = 1 − p
 //! ```
 //!
-//! Split: the first 900 recordings of each class, sorted by number, train and the last 100 test.
+//! Of each class, the first 900 recordings (sorted by number) are for training, the last 100 for
+//! testing.
 
 use super::collection::{self, Collection, Published, nothing};
 use super::split::Rule;
@@ -43,7 +45,8 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
 
 const CLASSES: [&str; 10] = super::cifar::NAMES10;
 
-/// See the module. An address beyond 127 stays outside the sensor.
+/// Transforms the events of an AEDAT 2.0 file, see the module. A coordinate above 127 wraps around
+/// and stays outside the sensor.
 fn turn(stream: &mut EventStream) {
     if stream.format != aedat2::FORMAT.name {
         return;

@@ -1,13 +1,13 @@
-//! One sub-folder per class: which files belong to which class, and to which part.
+//! Finds the classes of a data set with one sub-folder per class, and the files of each part.
 //!
 //! ```text
 //! root/[wrapper/…][train|test/[wrapper/…]]class/[…/]recording
 //! ```
 //!
-//! A wrapper is a folder that is alone beside nothing but files and that holds folders; archives
-//! unpack to such. If the folders are `train` and `test` (in any case), they are the two parts.
-//! Classes are sorted naturally, and so are the recordings of a class, by their path in it. Files
-//! beside the class folders (a readme, a list) are no recordings and are left out.
+//! A wrapper is a folder that contains sub-folders and has no other folder beside it; unpacking an
+//! archive often creates one. If the folders are named `train` and `test` (in any case), they are
+//! the two parts. Classes are sorted naturally, and so are the recordings of a class, by their path
+//! in it. Files beside the class folders (a readme, a list) are ignored.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,40 +17,40 @@ use super::place::Place;
 use super::tree::{self, Leaf};
 use crate::{Error, Result};
 
-/// What was found.
+/// The classes and samples of a data set.
 pub struct Found {
     /// The classes, sorted naturally.
     pub names: Vec<String>,
-    /// Everything, or the part `train` where there are parts.
+    /// The samples of the part `train`, or all samples if the data set has no parts.
     pub all: Vec<Entry>,
-    /// The part `test`, where there are parts.
+    /// The samples of the part `test`, if the data set has parts.
     pub test: Option<Vec<Entry>>,
 }
 
-/// A recording (or image) of a class.
+/// A sample (recording or image) and its class.
 #[derive(Clone)]
 pub struct Entry {
     /// Index of its class.
     pub class: usize,
-    /// Its name below the class folder.
+    /// Its path below the class folder.
     pub name: Box<str>,
-    /// Where it lies.
+    /// Where it is stored.
     pub place: Place,
 }
 
-/// What belongs to a data set.
+/// Which files belong to a data set.
 #[derive(Clone, Copy)]
 pub struct Wanted {
-    /// Whether a folder or file of this name, and all below it, is left out.
+    /// Whether to ignore every folder or file of this name, and everything below it.
     pub skip: fn(&str) -> bool,
-    /// Whether a file of this name can be a sample; another one in a class folder is an error.
+    /// Whether a file of this name can be a sample; any other file in a class folder is an error.
     pub sample: fn(&str) -> bool,
 }
 
 /// Lists the classes below `root`, a folder or a zip archive.
 ///
 /// # Errors
-/// As [`tree::list`], and [`Error::Missing`] or [`Error::Unexpected`] when there is another layout.
+/// As [`tree::list`]; [`Error::Missing`] or [`Error::Unexpected`] if the layout differs.
 pub fn find(root: &Path, wanted: Wanted) -> Result<Found> {
     let mut leaves = tree::list(root)?;
     leaves.retain(|leaf| !leaf.path.split('/').any(wanted.skip));
@@ -83,14 +83,14 @@ pub fn find(root: &Path, wanted: Wanted) -> Result<Found> {
     Ok(Found { names, all, test })
 }
 
-/// Files with the first `start` bytes of their paths in common.
+/// Files whose paths share their first `start` bytes, which is the path of a folder.
 struct Level {
     leaves: Vec<Leaf>,
     start: usize,
 }
 
 impl Level {
-    /// The folder that this file is in, at this level.
+    /// The sub-folder that contains this file, or `None` if the file is not in a sub-folder.
     fn folder<'a>(&self, leaf: &'a Leaf) -> Option<&'a str> {
         leaf.path[self.start..].split_once('/').map(|(folder, _)| folder)
     }
@@ -99,7 +99,7 @@ impl Level {
         self.leaves.iter().filter_map(|leaf| self.folder(leaf)).map(String::from).collect()
     }
 
-    /// Goes into folders that only wrap others.
+    /// Enters folders as long as they are wrappers.
     fn descend(mut self) -> Level {
         loop {
             let folders = self.folders();
@@ -114,7 +114,7 @@ impl Level {
         }
     }
 
-    /// The files of two folders; those beside them are dropped.
+    /// The files of two folders; all others are dropped.
     fn split(self, a: &str, b: &str) -> (Level, Level) {
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for leaf in self.leaves {

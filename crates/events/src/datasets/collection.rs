@@ -1,7 +1,7 @@
-//! Recordings in class folders: what a user's own data set is, and several published ones.
+//! Recordings in class folders: used for a user's own data and for several published data sets.
 //!
-//! Opening lists names and looks at no recording but, where the sensor is not known, at the first
-//! of each class. A recording is read and decoded when it is asked for.
+//! Opening lists names only. If the sensor is not known, the first recording of each class is read
+//! too. A recording is decoded when the caller asks for it.
 
 use std::path::{Path, PathBuf};
 
@@ -12,20 +12,20 @@ use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, 
 use crate::formats::{EventStream, FORMATS, ReadOptions};
 use crate::{Error, Recording, Result, Sensor};
 
-/// What a published set is, beyond its folders.
+/// The properties of a data set in class folders that its files do not state.
 pub(super) struct Published {
     pub info: &'static DatasetInfo,
-    /// The sensor; `None`: the request's, else what the files state.
+    /// The sensor; if `None`, that of the request, or else the one that the files state.
     pub sensor: Option<Sensor>,
-    /// How it is split where there are no folders `train` and `test`.
+    /// How to split the data set if it has no folders `train` and `test`.
     pub rule: Rule,
-    /// Names of folders and files that do not belong to it.
+    /// Whether to ignore files and folders of this name.
     pub skip: fn(&str) -> bool,
-    /// What its events are after decoding, as the field uses them.
+    /// Transforms decoded events, if the usual loaders of the data set do so.
     pub adjust: fn(&mut EventStream),
 }
 
-/// No folder left out.
+/// Ignores no file or folder.
 pub(super) fn nothing(_: &str) -> bool {
     false
 }
@@ -37,14 +37,14 @@ pub(super) fn is_recording(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(_, e)| FORMATS.iter().any(|f| f.extensions.contains(&e)))
 }
 
-/// See the module.
+/// An open data set of this layout.
 pub(super) struct Collection {
     published: Published,
     path: PathBuf,
     names: Vec<String>,
     sensor: Sensor,
     read: ReadOptions,
-    /// How it was split; `None`: by folders.
+    /// The rule and seed of the split; `None` if folders define it.
     rule: Option<(Rule, u64)>,
     train: Vec<Entry>,
     test: Vec<Entry>,
@@ -94,7 +94,8 @@ impl Collection {
     }
 }
 
-/// The sensor that the files state: the largest of the first recordings of each class.
+/// The sensor that the files state: the largest width and height in the first recording of each
+/// class.
 fn stated(train: &[Entry], test: &[Entry], read: &ReadOptions) -> Result<Sensor> {
     let mut sensor = Sensor { width: 0, height: 0 };
     for part in [train, test] {
@@ -114,7 +115,7 @@ fn stated(train: &[Entry], test: &[Entry], read: &ReadOptions) -> Result<Sensor>
     Ok(sensor)
 }
 
-/// The recording, with the file in the error for an event outside the sensor.
+/// Makes a recording on `sensor`. If an event lies outside, the error names the file by `label`.
 pub(super) fn on_sensor(stream: EventStream, sensor: Sensor, label: impl FnOnce() -> String) -> Result<Recording> {
     match Recording::from_columns(sensor, stream.events) {
         Ok((recording, _)) => with_duration(recording, label),
@@ -125,8 +126,8 @@ pub(super) fn on_sensor(stream: EventStream, sensor: Sensor, label: impl FnOnce(
     }
 }
 
-/// The recording, unless all of its events have one time: nothing can be cut into steps there, and
-/// its times were probably read in a wrong unit.
+/// Returns the recording, or an error if it has several events and all have the same time. Such a
+/// recording cannot be divided into time steps, and probably its times were read in a wrong unit.
 pub(super) fn with_duration(recording: Recording, label: impl FnOnce() -> String) -> Result<Recording> {
     if recording.len() < 2 || recording.span_us() > 1 {
         return Ok(recording);
@@ -194,14 +195,14 @@ impl Dataset for Collection {
     }
 }
 
-/// Whether a recording lies anywhere below the path, or its names cannot be listed. False for an empty
-/// folder.
+/// Whether the path contains recordings at any depth. Also true if its names cannot be listed, so
+/// that opening it reports the error; false for an empty folder.
 pub(super) fn has_recordings(path: &Path) -> bool {
     let empty = path.is_dir() && files::entries(path).is_ok_and(|entries| entries.is_empty());
     !empty && tree::list(path).map_or(true, |leaves| leaves.iter().any(|leaf| is_recording(&leaf.path)))
 }
 
-/// Whether a path has class folders of recordings with such names.
+/// Whether the path has class folders with samples, and `names` accepts the names of the classes.
 pub(super) fn looks_like(path: &Path, skip: fn(&str) -> bool, names: impl Fn(&[String]) -> bool) -> bool {
     let found = classes::find(path, Wanted { skip, sample: is_recording });
     found.is_ok_and(|f| !f.all.is_empty() && names(&f.names))

@@ -1,13 +1,13 @@
-//! The embedded default: the UCI handwritten digits in front of the simulated camera.
+//! The embedded data set: the UCI handwritten digits, recorded by the simulated camera.
 //!
-//! 1,797 real images of 8×8 pixels are embedded (`digits_table`), so that everything can be tried
-//! without a download. They are upscaled to 26×26, centred on the 34×34 sensor, and shown to
-//! the simulated camera: **the images are real, the camera is simulated.**
+//! 1,797 real images of 8×8 pixels are embedded (`digits_table`), so that a user can try everything
+//! without a download. They are scaled to 26×26, centred on the 34×34 sensor and recorded by the
+//! simulated camera: **the images are real, the camera is simulated.**
 //!
-//! There is no official split. Of each class, in proportion to its size, a random share goes to
-//! test: 500 in all, 1,297 remain for training. The choice is a function of the seed; within a part
-//! the samples keep the order of the source. A recording is a function of the seed and of the
-//! image's place in the source, whichever part it is in.
+//! The data set has no official split. A random share of each class, in proportion to its size, is
+//! for testing: 500 in all; 1,297 remain for training. The seed determines the split. Within a
+//! part, the samples keep the order of the source. A recording depends only on the seed and on the
+//! image's index in the source, not on the part.
 
 use super::digits_table::digits;
 use super::key::Key;
@@ -31,11 +31,11 @@ const SIDE: Sensor = Sensor { width: 8, height: 8 };
 const SHOWN: Sensor = Sensor { width: 26, height: 26 };
 const BRIGHTEST: f32 = 16.0;
 
-/// See the module.
+/// The open data set; see the module.
 struct DigitsDvs {
     seed: u64,
     camera: Camera,
-    /// `[1797, 8, 8]` in 0..1.
+    /// The images, `[1797, 8, 8]`, in 0..1.
     grey: Vec<f32>,
     labels: Vec<u8>,
     train: Vec<usize>,
@@ -59,8 +59,9 @@ impl DigitsDvs {
     }
 }
 
-/// Splits the indices 0..n into (train, test) so that each class gives its share of `test`; the
-/// places that rounding leaves open go to the largest remainders.
+/// Splits the indices 0..n into (train, test) so that each class contributes its share of `test`.
+/// The samples that are still missing after rounding down come from the classes with the largest
+/// remainders, one from each.
 fn stratified(labels: &[u8], test: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
     let mut classes: Vec<Vec<usize>> = vec![Vec::new(); 10];
     for (i, &label) in labels.iter().enumerate() {

@@ -1,15 +1,16 @@
-//! DVS-Gesture: 11 gestures of 29 people under three lights, seen by a DVS128 (Amir et al., CVPR
-//! 2017), in either of the layouts it goes around in.
+//! DVS-Gesture: 11 gestures of 29 people under three lights, recorded by a DVS128 (Amir et al.,
+//! CVPR 2017). Two layouts are in use:
 //!
-//! **NumPy**: `userNN_<light>/<class>.npy`, class 0 to 10, columns x, y, p, t in ms. The split
-//! of the authors is by people: users 1 to 23 train, 24 to 29 test.
+//! **NumPy**: `userNN_<light>/<class>.npy`, class 0 to 10, columns x, y, p, t in ms. The authors
+//! split by people: users 1 to 23 are for training, 24 to 29 for testing.
 //!
-//! **AEDAT 3.1**, as published: `userNN_<light>.aedat` with `userNN_<light>_labels.csv`, whose
-//! lines are `class,startTime_usec,endTime_usec` with class 1 to 11, and the lists
-//! `trials_to_train.txt` and `trials_to_test.txt` of `.aedat` names. Each line of labels is a sample: the
-//! events with start ≤ t < end, at their literal times.
+//! **AEDAT 3.1**, as published: `userNN_<light>.aedat`; `userNN_<light>_labels.csv`, whose lines
+//! are `class,startTime_usec,endTime_usec` with class 1 to 11; and the lists `trials_to_train.txt`
+//! and `trials_to_test.txt` of `.aedat` names. Each line of labels is one sample: the events with
+//! start ≤ t < end, whose times are used as stored.
 //!
-//! A trial is cut out of its file when it is asked for, chunk by chunk, in the memory of a chunk.
+//! A sample is read from its file chunk by chunk, so it needs the memory of one chunk besides its
+//! own events.
 
 mod numpy;
 mod trials;
@@ -49,14 +50,14 @@ const NAMES: [&str; 11] = [
     "other_gestures",
 ];
 
-/// The lists of trials are found in no other data set. Arrays in folders are, so that they count
-/// only if all of them are trials.
+/// No other data set has these lists of trials. Other data sets do have arrays in folders, so
+/// arrays count only if all of them are trials.
 fn fits(path: &Path) -> bool {
     let lists = |leaf: &Leaf| trials::LISTS.iter().any(|list| leaf.path.ends_with(list));
     tree::list(path).is_ok_and(|leaves| leaves.iter().any(lists)) || Gesture::open(path.to_path_buf()).is_ok()
 }
 
-/// See the module.
+/// The open data set; see the module.
 struct Gesture {
     path: PathBuf,
     layout: &'static str,
@@ -64,11 +65,11 @@ struct Gesture {
     test: Vec<Trial>,
 }
 
-/// One gesture: a whole file, or a part of it.
+/// One sample: a whole file, or a time range of it.
 struct Trial {
     class: usize,
     place: Place,
-    /// `[start, end)` in µs; `None` for the whole file.
+    /// The range `[start, end)` in µs; `None` for the whole file.
     time: Option<(u64, u64)>,
 }
 
@@ -120,7 +121,7 @@ impl Trial {
     }
 }
 
-/// The events of a span of time, out of chunks.
+/// Collects the events of a time range from consecutive chunks.
 struct Cut {
     start: u64,
     end: u64,
@@ -128,7 +129,8 @@ struct Cut {
 }
 
 impl Cut {
-    /// False when all events of the chunk are later: the times of a file hardly fall.
+    /// Adds the events of `chunk` that lie in the range. Returns false if all its events are later
+    /// than the range; reading can then stop, because the times of a file are nearly sorted.
     fn add(&mut self, chunk: &Columns) -> bool {
         let inside = |e: &Event| (self.start..self.end).contains(&e.t_us);
         self.events.extend(chunk.iter().filter(inside));
@@ -170,7 +172,7 @@ impl Dataset for Gesture {
     fn file(&self, split: Split, index: usize) -> Option<String> {
         let trial = &self.part(split)[index];
         let name = trial.place.name_within(&self.path);
-        // One file holds the trials of a person; each is named by its first µs.
+        // One file holds all trials of a person; the start time in µs distinguishes them.
         Some(trial.time.map_or(name.clone(), |(start, _)| format!("{name}@{start}")))
     }
 

@@ -1,4 +1,4 @@
-//! Fashion-MNIST: the layout of MNIST, with pictures of clothes (Zalando, 2017).
+//! Fashion-MNIST: images of clothes (Zalando, 2017) in the layout of MNIST.
 
 use super::DatasetInfo;
 use super::mnist::{IdxDataset, NEEDS, fits, is_fashion};

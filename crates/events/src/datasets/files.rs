@@ -1,4 +1,4 @@
-//! Finding the files of a data set in its folder, plain or gzipped.
+//! Finds the files of a data set in its folder, plain or gzipped.
 
 use std::fs::File;
 use std::io;
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// `folder/name` or `folder/name.gz`, the first that exists; `None` if neither does.
+/// `folder/name` or `folder/name.gz`, the first that exists; `None` if neither exists.
 pub fn plain_or_gz(folder: &Path, name: &str) -> Option<PathBuf> {
     [folder.join(name), folder.join(format!("{name}.gz"))].into_iter().find(|p| p.is_file())
 }
 
-/// As [`plain_or_gz`], an error if neither exists.
+/// As [`plain_or_gz`], but an error if neither exists.
 pub fn need(folder: &Path, name: &str) -> Result<PathBuf> {
     plain_or_gz(folder, name).ok_or_else(|| Error::Missing {
         path: folder.to_path_buf(),
@@ -20,11 +20,11 @@ pub fn need(folder: &Path, name: &str) -> Result<PathBuf> {
     })
 }
 
-/// The entries of a folder, sorted by name; hidden files and those of desktops left out.
+/// The entries of a folder, sorted by name. Hidden files and those of desktop systems are ignored.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Unexpected`] for what is neither a file nor a folder, such as a pipe:
-/// reading one waits until another program writes.
+/// [`Error::Io`]; [`Error::Unexpected`] for an entry that is neither a file nor a folder, such as a
+/// pipe, because reading a pipe blocks until another program writes to it.
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let io = |source| Error::Io { path: folder.to_path_buf(), source };
     let mut paths = Vec::new();
@@ -47,12 +47,13 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Names that systems leave behind in folders and archives.
+/// Whether operating systems create files of this name in folders and archives.
 pub fn is_litter(name: &str) -> bool {
     name.starts_with('.') || matches!(name, "__MACOSX" | "Thumbs.db" | "desktop.ini")
 }
 
-/// Reads at a position, whatever other threads do with the same file.
+/// Reads at offset `at`, independently of other threads that read the same file. Returns the number
+/// of bytes read.
 #[cfg(unix)]
 pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, buffer, at)
@@ -64,7 +65,7 @@ pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, at)
 }
 
-/// Where there are no files.
+/// Always fails, on systems without files.
 #[cfg(not(any(unix, windows)))]
 pub fn read_at(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
     Err(io::Error::from(io::ErrorKind::Unsupported))

@@ -1,10 +1,11 @@
-//! A user's own data set: a folder or zip archive with one sub-folder per class that holds
-//! recordings, in any format this crate reads, also gzipped and mixed. See `classes` for the
-//! layout and for how classes and recordings are sorted.
+//! A user's own data set: a folder or zip archive with one sub-folder per class. The recordings may
+//! be in any format that this crate reads, gzipped or not, and the formats may differ. See
+//! `classes` for the layout and for the order of classes and recordings.
 //!
-//! The sensor is the one of the request, else the largest that the files state. The split is that
-//! of the folders `train` and `test` if there are such; else the first n of each class train, or a
-//! share of each class drawn by the seed tests, whichever the request says: a fifth if none.
+//! The sensor is that of the request, or else the largest that the files state. If the folders
+//! `train` and `test` exist, they define the split. Otherwise the request does: the first n
+//! recordings of each class are for training, or a random share of each class is for testing
+//! (default: a fifth).
 
 use super::collection::{self, Collection, Published, nothing};
 use super::split::Rule;

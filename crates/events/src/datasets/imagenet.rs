@@ -1,8 +1,9 @@
-//! Photographs in class folders, as ImageNet is kept: `train/<class>/*.JPEG` and
-//! `val/<class>/*.JPEG`, of JPEG or PNG, of any size.
+//! Photographs in class folders, laid out like ImageNet: `train/<class>/*.JPEG` and
+//! `val/<class>/*.JPEG`, as JPEG or PNG of any size.
 //!
-//! Classes are sorted by the bytes of their names, as torchvision's `ImageFolder` does, so labels
-//! agree. Opening lists names (about 30 bytes an image); an image is decoded when it is asked for.
+//! Classes are sorted by the bytes of their names, as in torchvision's `ImageFolder`, so the labels
+//! are equal. Opening lists names (about 30 bytes of memory per image); an image is decoded when
+//! the caller asks for it.
 //!
 //! ```text
 //! sample   the short side scaled to crop·256/224, then the centre crop (the usual evaluation)
@@ -10,9 +11,10 @@
 //!          (Szegedy et al., CVPR 2015; ten tries, then the largest centre part of that shape)
 //! ```
 //!
-//! Scaling is bilinear with a support that grows when an image shrinks, as in Pillow, from which
-//! pixels differ by at most one level (rounding). The crop is 224×224 unless the request says
-//! otherwise. Grey images become colour, alpha is dropped, turns stated in EXIF are not made.
+//! Scaling is bilinear and widens its filter when an image shrinks, as in Pillow; pixels differ
+//! from Pillow's by at most one level because of rounding. The crop is 224×224 unless the request
+//! states another size. Grey images are converted to colour, alpha is dropped, and rotations stated
+//! in EXIF are ignored.
 
 mod listing;
 mod transform;
@@ -38,10 +40,10 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
 };
 
 const CROP: Sensor = Sensor { width: 224, height: 224 };
-/// Pixels of a side at most: larger ones are made to fill memory.
+/// The largest width or height in pixels. Larger images are made to exhaust memory.
 const LARGEST_SIDE: u32 = 20_000;
 
-/// See the module.
+/// The open data set; see the module.
 struct Photographs {
     path: PathBuf,
     crop: Sensor,
@@ -76,7 +78,8 @@ impl Photographs {
     }
 }
 
-/// The format follows from the content: some JPEG of ImageNet are PNG.
+/// Decodes an image. The format is detected from the content, because some `.JPEG` files of
+/// ImageNet are PNG.
 fn decode(path: &Path) -> Result<RgbImage> {
     let io = |source| Error::Io { path: path.to_path_buf(), source };
     let file = BufReader::new(std::fs::File::open(path).map_err(io)?);

@@ -1,6 +1,6 @@
-//! A digest of what samples are made of: the same key, the same samples.
+//! A digest of everything that samples depend on: equal keys mean equal samples.
 //!
-//! Files count by path, size and time of change, so that a key is made without reading them.
+//! A file contributes its path, size and modification time, so it need not be read.
 
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -9,16 +9,17 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, Result};
 
-/// See the module.
+/// A digest under construction; see the module.
 #[derive(Default)]
 pub struct Key {
     hash: Sha256,
-    /// The archive that was added last: thousands of members follow each other.
+    /// The file that was added last. Thousands of consecutive members of one archive add it only
+    /// once.
     last: Option<std::path::PathBuf>,
 }
 
 impl Key {
-    /// Adds a text; texts do not run into each other.
+    /// Adds a text and its length, so that two texts cannot be confused with their concatenation.
     pub fn text(&mut self, text: &str) -> &mut Key {
         self.number(text.len() as u64);
         self.hash.update(text);
@@ -31,22 +32,22 @@ impl Key {
         self
     }
 
-    /// Adds a file by its path, size and time of change.
+    /// Adds a file by its path, size and modification time.
     ///
     /// # Errors
-    /// [`Error::Io`] when it is not there.
+    /// [`Error::Io`] if the file does not exist.
     pub fn file(&mut self, path: &Path) -> Result<()> {
         let io = |source| Error::Io { path: path.to_path_buf(), source };
         let facts = std::fs::metadata(path).map_err(io)?;
         let whole = std::path::absolute(path).map_err(io)?;
         self.text(&whole.to_string_lossy()).number(facts.len());
-        // A system without times of change has size and name only.
+        // If the system has no modification times, only path and size count.
         let changed = facts.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
         self.number(changed.as_secs()).number(changed.subsec_nanos().into());
         Ok(())
     }
 
-    /// Adds a file, unless it is the one that was added so before.
+    /// Adds a file, unless the last call of this function added the same one.
     ///
     /// # Errors
     /// As [`Key::file`].

@@ -1,6 +1,6 @@
 //! MNIST: 60,000 + 10,000 grey images of digits in four IDX files, plain or gzipped.
 //!
-//! Also what every data set in this layout is made of: [`IdxDataset`].
+//! [`IdxDataset`] serves every data set in this layout.
 
 use std::path::{Path, PathBuf};
 
@@ -24,18 +24,19 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     open: |request| Ok(Box::new(IdxDataset::open(&INFO, request, digit_names())?)),
 };
 
-/// Whether there are images in this layout.
+/// Whether the folder contains images in this layout.
 pub(super) fn fits(path: &Path) -> bool {
     ["train", "t10k"].map(|p| files::plain_or_gz(path, &format!("{p}-images-idx3-ubyte"))) != [None, None]
 }
 
-/// Both MNISTs have the same file names, so only the folder's name tells them apart.
+/// Whether the folder's name contains "fashion". The files of both MNISTs have the same names, so
+/// only the folder's name distinguishes them.
 pub(super) fn is_fashion(path: &Path) -> bool {
     let name = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     name.file_name().is_some_and(|n| n.to_string_lossy().to_ascii_lowercase().contains("fashion"))
 }
 
-/// Images and labels of both parts, in memory.
+/// The images and labels of both parts, in memory.
 pub(super) struct IdxDataset {
     name: &'static str,
     path: PathBuf,
@@ -74,7 +75,7 @@ impl IdxDataset {
         (self.train.images.height, self.train.images.width)
     }
 
-    /// The pixels of an image.
+    /// The pixels of an image, row by row.
     pub fn pixels(&self, split: Split, index: usize) -> Result<&[u8]> {
         check_index(self, split, index)?;
         Ok(self.part(split).images.image(index).unwrap_or(&[]))

@@ -1,10 +1,11 @@
-//! MNIST-DVS: recordings of moving MNIST digits by a DVS128 (Serrano-Gotarredona and
-//! Linares-Barranco, Frontiers in Neuroscience 9:481, 2015), one folder per digit, as text, AEDAT or
-//! any other format.
+//! MNIST-DVS: recordings of moving MNIST digits by a DVS128 camera (Serrano-Gotarredona and
+//! Linares-Barranco, Frontiers in Neuroscience 9:481, 2015). One folder per digit, with files of
+//! text, AEDAT or any other format.
 //!
-//! x and y are as stored; the authors' viewer shows 127 − x and 127 − y, which a network does not
-//! mind. There is no official split: a fifth of each digit, drawn by the seed, is for testing,
-//! unless the request says otherwise. With few recordings use folds.
+//! x and y are used as stored; the authors' viewer shows 127 − x and 127 − y instead, which makes
+//! no difference to a network. The data set has no official split: a fifth of each digit, drawn
+//! with the seed, is for testing, unless the request states another split. If you have few
+//! recordings, use cross-validation.
 
 use std::path::Path;
 
@@ -45,7 +46,8 @@ fn is_digit(name: &str) -> bool {
     matches!(name.as_bytes(), [b'0'..=b'9'])
 }
 
-/// N-MNIST has digits too, in the parts `Train` and `Test`.
+/// Whether this is N-MNIST, which has class folders of digits too, but in the parts `Train` and
+/// `Test`.
 fn has_parts(path: &Path) -> bool {
     if path.is_file() {
         return Archive::open(path).is_ok_and(|zip| (0..zip.len()).any(|i| zip.name(i).starts_with("Train/")));

@@ -1,7 +1,7 @@
-//! MNIST in front of the simulated camera: real images, simulated events.
+//! MNIST, recorded by the simulated camera: the images are real, the events are simulated.
 //!
-//! The 28×28 digits are centred on the 34×34 sensor, as N-MNIST shows them. Each recording is a
-//! function of the camera's seed, the image and its index, and is made anew at every access.
+//! The 28×28 digits are centred on the 34×34 sensor, as in N-MNIST. A recording depends on the
+//! seed, the image, its index and its part; it is simulated again at every access.
 
 use super::key::Key;
 use super::mnist::{IdxDataset, NEEDS};
@@ -19,7 +19,7 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     open: |request| Ok(Box::new(MnistDvsSim::open(request)?)),
 };
 
-/// See the module.
+/// The open data set; see the module.
 struct MnistDvsSim {
     images: IdxDataset,
     size: Sensor,
@@ -71,7 +71,7 @@ impl Dataset for MnistDvsSim {
         let grey: Vec<f32> = pixels.iter().map(|&p| f32::from(p) / 255.0).collect();
         let sensor = self.camera.config().sensor;
         let scene = Scene::centred(sensor, &grey, self.size, self.size)?;
-        // The two parts draw their noise from different streams.
+        // The two parts use different noise streams.
         let stream = index as u64 | u64::from(split == Split::Test) << 32;
         Ok(Sample::Events(self.camera.record(&scene, stream)?))
     }

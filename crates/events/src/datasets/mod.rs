@@ -1,9 +1,9 @@
-//! Data sets behind one trait, one file per data set.
+//! Opens data sets behind one trait; each data set has its own file.
 //!
-//! [`open`] turns a [`DataRequest`] into a [`Dataset`]: two parts (train, test) of labelled
-//! samples, which are recordings or images. Labels are cheap; samples are decoded when asked for,
-//! from as many threads as one likes. To add a data set: write one file with an `INFO`, and name
-//! it in [`list`].
+//! [`open`] turns a [`DataRequest`] into a [`Dataset`] with two parts (train, test) of labelled
+//! samples, which are recordings or images. Reading a label is cheap; a sample is decoded when the
+//! caller asks for it, and any number of threads may ask at once. To add a data set, write a file
+//! with an `INFO` and add it to `DATASETS`.
 
 mod archive;
 pub mod cache;
@@ -45,13 +45,13 @@ use crate::progress::{Progress, Silent};
 use crate::rng::Rng;
 use crate::{Error, Image, Recording, Result, Sensor};
 
-/// The two parts of a data set. A validation part is cut from `Train` by who trains.
+/// The two parts of a data set. The training code takes a validation part from `Train`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
-    /// To learn from.
+    /// Samples to train on.
     Train,
-    /// To be looked at once, at the end.
+    /// Samples to evaluate once, after training.
     Test,
 }
 
@@ -65,19 +65,19 @@ impl Split {
     }
 }
 
-/// What the samples of a data set are.
+/// The type and size of a data set's samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SampleKind {
-    /// Recordings of this sensor.
+    /// Recordings of a sensor of this size.
     Events(Sensor),
-    /// Images of one size.
+    /// Images of one size, `[C, H, W]`.
     Image {
-        /// C
+        /// Number of channels.
         channels: usize,
-        /// H
+        /// Height in pixels.
         height: usize,
-        /// W
+        /// Width in pixels.
         width: usize,
     },
 }
@@ -104,13 +104,13 @@ pub enum Sample {
 
 /// A labelled data set.
 pub trait Dataset: Send + Sync {
-    /// The name it was opened by.
+    /// The name of the data set in [`list`].
     fn name(&self) -> &str;
 
-    /// What its samples are.
+    /// The type of its samples.
     fn kind(&self) -> SampleKind;
 
-    /// Number of classes; labels are below.
+    /// Number of classes. Every label is below it.
     fn classes(&self) -> usize;
 
     /// The names of the classes in label order.
@@ -124,65 +124,69 @@ pub trait Dataset: Send + Sync {
         self.len(split) == 0
     }
 
-    /// The label of a sample; cheap, decodes nothing.
+    /// The label of a sample. This is cheap: nothing is decoded.
     ///
     /// # Panics
-    /// When `index` is not below [`Dataset::len`], like indexing a slice.
+    /// If `index` is not below [`Dataset::len`].
     fn label(&self, split: Split, index: usize) -> usize;
 
-    /// Decodes a sample. May be called from many threads at once.
+    /// Decodes a sample. Several threads may call this at the same time.
     ///
     /// # Errors
-    /// [`Error::NoSample`] beyond the end; otherwise what is wrong with the sample's bytes, with
-    /// file, member and offset.
+    /// [`Error::NoSample`] if `index` is past the end; otherwise an error of the sample's bytes,
+    /// with file, member and offset.
     fn sample(&self, split: Split, index: usize) -> Result<Sample>;
 
-    /// A sample cut at random and scaled, where samples have more than a network sees; for training.
+    /// Decodes a sample and scales a random part of it to the size of the samples, to augment
+    /// training.
     ///
     /// # Errors
-    /// As [`Dataset::sample`]; [`Error::Setting`] where all samples have one size.
+    /// As [`Dataset::sample`]; [`Error::Setting`] (the default) if the data set's images have one
+    /// size.
     fn cropped(&self, _split: Split, _index: usize, _rng: &mut Rng) -> Result<Sample> {
         let what = format!("random parts of images, but those of data set `{}` are of one size", self.name());
         Err(Error::setting(what, "remove `data.augment.resized_crop`; `crop` pads and crops"))
     }
 
-    /// The file of a sample, as the data set's folder or archive names it (`Test/0/00004.bin`); `None`, which is the
-    /// default, if a sample has no file of its own.
+    /// The file of a sample, as the data set's folder or archive names it (`Test/0/00004.bin`);
+    /// `None` (the default) if a sample has no file of its own.
     ///
     /// # Panics
-    /// When `index` is not below [`Dataset::len`], like indexing a slice.
+    /// If `index` is not below [`Dataset::len`].
     fn file(&self, _split: Split, _index: usize) -> Option<String> {
         None
     }
 
-    /// Adds all that the samples of a part depend on to a key: files, seeds, settings. False, which
-    /// is the default, if that cannot be said; then its samples are not cached.
+    /// Adds everything that the samples of a part depend on (files, seeds, settings) to `key`.
+    /// Returns false (the default) if the data set does not know it; its samples are then not
+    /// cached.
     ///
     /// # Errors
-    /// [`Error::Io`] when a file has gone.
+    /// [`Error::Io`] if a file no longer exists.
     fn sources(&self, _split: Split, _key: &mut Key) -> Result<bool> {
         Ok(false)
     }
 
-    /// Bytes of decoded recordings that are mapped into memory: all of a cache.
+    /// Size in bytes of the cache files of decoded recordings that are mapped into memory; 0
+    /// without a cache.
     fn mapped_bytes(&self) -> u64 {
         0
     }
 
-    /// Where it comes from, for `data info`.
+    /// A description for `data info`.
     fn describe(&self) -> Description;
 }
 
-/// What a data set is, for people ([`fmt::Display`]) and for JSON.
+/// A description of a data set, as text ([`fmt::Display`]) and as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// Name of the data set.
     pub name: String,
     /// Where the samples come from.
     pub source: String,
-    /// True when the events come from the simulated camera.
+    /// True if the events come from the simulated camera.
     pub simulated: bool,
-    /// What the samples are.
+    /// The type of the samples.
     pub samples: SampleKind,
     /// Number of classes.
     pub classes: usize,
@@ -190,12 +194,12 @@ pub struct Description {
     pub train: usize,
     /// Number of test samples.
     pub test: usize,
-    /// What else one should know.
+    /// Further remarks, one line each.
     pub notes: Vec<String>,
 }
 
 impl Description {
-    /// The parts that every data set can say of itself.
+    /// The description without remarks, from what every data set provides.
     fn of(dataset: &dyn Dataset, source: impl Into<String>) -> Description {
         Description {
             name: dataset.name().into(),
@@ -224,18 +228,18 @@ impl fmt::Display for Description {
 
 /// An entry of [`list`].
 pub struct DatasetInfo {
-    /// Name for [`DataRequest`].
+    /// The name to use in a [`DataRequest`].
     pub name: &'static str,
-    /// One line.
+    /// A description of one line.
     pub about: &'static str,
-    /// The files it needs; empty when it is embedded.
+    /// The files it needs; empty if the data set is embedded.
     pub needs: &'static str,
-    /// A folder, relative to a collection of data sets, in which it usually lies.
+    /// The folder in which it usually lies, relative to the folder of all data sets.
     pub folder: &'static str,
-    /// The settings it heeds; others are refused.
+    /// The settings that it supports; [`open`] refuses all others.
     pub settings: &'static [Setting],
-    /// Whether this folder or archive has its marks (cheaply, by names). Something may be wrong or
-    /// missing there all the same: opening it tells what.
+    /// Whether a folder or archive looks like this data set, judged quickly by names. Files may
+    /// still be missing or broken; opening it reports that.
     pub fits: fn(&Path) -> bool,
     open: fn(&DataRequest) -> Result<Box<dyn Dataset>>,
 }
@@ -254,7 +258,7 @@ static DATASETS: &[DatasetInfo] = &[
     fashion_mnist::INFO,
     cifar::CIFAR10,
     cifar::CIFAR100,
-    // Before those that must list all names to say whether it is them.
+    // Before the data sets that must list all names of a folder, because this one lists only a few.
     #[cfg(feature = "images")]
     imagenet::INFO,
     cifar10_dvs::INFO,
@@ -263,7 +267,7 @@ static DATASETS: &[DatasetInfo] = &[
     mnist_dvs::INFO,
     #[cfg(feature = "hdf5")]
     shd::INFO,
-    // Last, because nearly everything looks like it.
+    // Last, because nearly every folder of recordings fits it.
     folder::INFO,
 ];
 
@@ -272,20 +276,20 @@ pub fn list() -> &'static [DatasetInfo] {
     DATASETS
 }
 
-/// Opens a data set: reads its index and, for small images, all pixels; decodes no recording, unless
-/// a cache is asked for and not there yet.
+/// Opens a data set: reads its index and, for small images, all pixels. Recordings are decoded only
+/// if the request has a cache folder that does not yet contain them.
 ///
 /// # Errors
-/// [`Error::UnknownDataset`], [`Error::Setting`] without a path, [`Error::Missing`] with what to
-/// put where, or what is wrong with a file.
+/// [`Error::UnknownDataset`]; [`Error::Setting`] if the request has an unsupported setting or lacks
+/// a path; [`Error::Missing`], which names what to put where; or an error of a file's content.
 pub fn open(request: &DataRequest) -> Result<Box<dyn Dataset>> {
     open_with(request, &Silent)
 }
 
-/// As [`open`]; `progress` sees the cache being made, and can stop it.
+/// As [`open`]. `progress` is told how far the cache is built, and can stop it.
 ///
 /// # Errors
-/// As [`open`], what is wrong with a recording that goes into the cache, [`Error::Cancelled`].
+/// As [`open`]; the error of a recording that goes into the cache; [`Error::Cancelled`].
 pub fn open_with(request: &DataRequest, progress: &dyn Progress) -> Result<Box<dyn Dataset>> {
     let Some(info) = DATASETS.iter().find(|d| d.name == request.name) else {
         let known: Vec<_> = DATASETS.iter().map(|d| d.name).collect();
@@ -299,7 +303,7 @@ pub fn open_with(request: &DataRequest, progress: &dyn Progress) -> Result<Box<d
     }
 }
 
-/// [`Error::NoSample`] for an index beyond the end.
+/// Returns [`Error::NoSample`] if `index` is past the end of `split`.
 fn check_index(dataset: &dyn Dataset, split: Split, index: usize) -> Result<()> {
     let len = dataset.len(split);
     if index < len {
@@ -308,7 +312,7 @@ fn check_index(dataset: &dyn Dataset, split: Split, index: usize) -> Result<()> 
     Err(Error::NoSample { dataset: dataset.name().into(), split: split.name(), index, len })
 }
 
-/// The class names of digits.
+/// The class names of data sets of digits.
 fn digit_names() -> Vec<String> {
     (0..10).map(|d| d.to_string()).collect()
 }

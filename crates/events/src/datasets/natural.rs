@@ -1,9 +1,9 @@
-//! The order of names as people number them: `a2` before `a10`.
+//! Sorts names by the numbers in them: `a2` before `a10`.
 
 use std::cmp::Ordering;
 
-/// Compares runs of digits as numbers, everything else by its characters. Names that differ only
-/// in leading zeros keep the order of their bytes, so that the order is total.
+/// Compares runs of digits as numbers and everything else by characters. Names that differ only in
+/// leading zeros are compared by bytes, so that the order is total.
 pub fn compare(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a, b);
     while let (Some(x), Some(y)) = (left.chars().next(), right.chars().next()) {

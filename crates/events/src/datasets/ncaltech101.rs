@@ -1,13 +1,14 @@
-//! N-Caltech101: the images of Caltech101 on a screen, seen by a moving ATIS (Orchard et al.,
-//! 2015): a folder per class of `image_<n>.bin`, or the zip of it.
+//! N-Caltech101: the images of Caltech101 on a screen, recorded by a moving ATIS camera (Orchard et
+//! al., 2015). One folder of `image_<n>.bin` per class, or a zip archive of these folders.
 //!
-//! Recordings differ in size (at most about 234×174); all are put on a sensor of 240×180, upper
-//! left, which `data.sensor` can change.
+//! Recordings differ in size (at most about 234×174). All use a sensor of 240×180 with the
+//! recording in its upper left corner; `data.sensor` selects another size.
 //!
-//! There are 101 folders: 100 objects and `BACKGROUND_Google`, pictures of anything, which counts
-//! as a class, as other loaders have it; remove its folder to do without. (`Faces` of Caltech101 is
-//! not in N-Caltech101, only `Faces_easy`.) The annotations beside the recordings, also `.bin`, are
-//! left out. There is no official split: a tenth of each class, drawn by the seed, is for testing.
+//! The data set has 101 folders: 100 objects and `BACKGROUND_Google`, which contains arbitrary
+//! pictures and counts as a class, as in other loaders; remove its folder to exclude it.
+//! (N-Caltech101 has only `Faces_easy`, not the `Faces` of Caltech101.) The annotations beside the
+//! recordings are also `.bin` files and are ignored. The data set has no official split: a tenth of
+//! each class, drawn with the seed, is for testing.
 
 use super::collection::{self, Collection, Published};
 use super::split::Rule;

@@ -1,9 +1,9 @@
-//! N-MNIST: 60,000 + 10,000 recordings of digits on a screen, seen by a moving ATIS (Orchard et
-//! al., 2015), in the layout it is published in.
+//! N-MNIST: 60,000 + 10,000 recordings of digits on a screen by a moving ATIS camera (Orchard et
+//! al., 2015), in the published layout.
 //!
-//! The path is the folder that holds `Train.zip` and `Test.zip`, or the unpacked folders `Train`
-//! and `Test`, or one zip with both. Members are `Train/<digit>/<id>.bin`. The index is read once
-//! and sorted by id; a recording is read and decoded when it is asked for.
+//! The path is a folder with `Train.zip` and `Test.zip`, a folder with the unpacked folders `Train`
+//! and `Test`, or one zip archive with both parts. Recordings are named `Train/<digit>/<id>.bin`.
+//! The index is read once and sorted by id; a recording is decoded when the caller asks for it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,8 +26,8 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     open: |request| Ok(Box::new(Nmnist::open(request.path(&INFO)?)?)),
 };
 
-/// Whether the training part has more class folders named by a digit than others, and recordings
-/// `.bin` in them. Other data sets have a part `Train` too.
+/// Whether most class folders of the training part are named by a digit and contain `.bin` files.
+/// The part `Train` alone is not enough, because other data sets have it too.
 fn fits(path: &Path) -> bool {
     let folder = path.join("Train");
     if folder.is_dir() {
@@ -37,7 +37,7 @@ fn fits(path: &Path) -> bool {
         return 2 * digits.count() > classes.len() && recordings.any(|r| r.extension().is_some_and(|e| e == "bin"));
     }
     let archive = if path.is_file() { path.to_path_buf() } else { path.join("Train.zip") };
-    // What is wrong with an archive of this name, opening it tells.
+    // If `Train.zip` is broken, it counts as N-MNIST, so that opening it reports the problem.
     let Ok(zip) = Archive::open(&archive) else { return archive.is_file() && archive != path };
     let names = (0..zip.len()).map(|i| zip.name(i));
     let mut classes = BTreeMap::new();
@@ -50,7 +50,7 @@ fn fits(path: &Path) -> bool {
     2 * digits.clone().count() > classes.len() && digits.into_iter().any(|(_, recordings)| *recordings)
 }
 
-/// The digit that the name of a class folder is.
+/// The digit that is the name of a class folder.
 fn digit(name: &str) -> Option<u8> {
     match name.as_bytes() {
         [d @ b'0'..=b'9'] => Some(d - b'0'),
@@ -61,14 +61,14 @@ fn digit(name: &str) -> Option<u8> {
 const REMEDY: &str = "the layout is Train/<digit>/<id>.bin and Test/<digit>/<id>.bin; remove it or \
                       give the folder of the data set";
 
-/// See the module.
+/// The open data set; see the module.
 pub struct Nmnist {
     path: PathBuf,
     train: Part,
     test: Part,
 }
 
-/// One part: its recordings, sorted by id.
+/// The recordings of one part, sorted by id.
 struct Part {
     entries: Vec<Entry>,
 }
@@ -80,7 +80,7 @@ struct Entry {
 }
 
 impl Nmnist {
-    /// Reads the index.
+    /// Reads the index of both parts.
     pub fn open(path: &Path) -> Result<Nmnist> {
         let (train, test) = if path.is_file() {
             (Part::of_zip(path, "Train", true)?, Part::of_zip(path, "Test", true)?)
@@ -104,7 +104,7 @@ impl Part {
         if folder.is_dir() {
             let mut entries = Vec::new();
             for class in files::entries(&folder)? {
-                // A file in the place of a class folder is named by the rule for members below.
+                // If a file is in the place of a class folder, `parse` below refuses it.
                 let inner = if class.is_dir() { files::entries(&class)? } else { vec![class] };
                 for file in inner {
                     let name = file.strip_prefix(root).unwrap_or(&file).to_string_lossy();
@@ -123,7 +123,8 @@ impl Part {
         }
     }
 
-    /// `shared`: the archive may hold the other part too.
+    /// Lists the recordings of `part` in an archive. `shared`: the archive may hold the other part
+    /// too.
     fn of_zip(path: &Path, part: &str, shared: bool) -> Result<Part> {
         let archive = Arc::new(Archive::open(path)?);
         let other = if part == "Train" { "Test/" } else { "Train/" };
@@ -150,7 +151,7 @@ impl Part {
     }
 }
 
-/// Id and digit out of `Train/5/00001.bin`.
+/// Parses id and digit from a name like `Train/5/00001.bin`.
 fn parse(name: &str, part: &str) -> Result<(u64, u8), String> {
     let parts: Vec<_> = name.split('/').collect();
     let [found, class, file] = parts[..] else {
@@ -164,7 +165,7 @@ fn parse(name: &str, part: &str) -> Result<(u64, u8), String> {
     id.map(|id| (id, digit)).ok_or_else(|| format!("`{file}` is no recording <id>.bin"))
 }
 
-/// Decodes, naming the byte of an event that lies outside the sensor.
+/// Decodes a recording. If an event lies outside the sensor, the error contains its byte offset.
 fn decode(bytes: &[u8], file: &str) -> Result<Recording> {
     let stream = nmnist_bin::decode(bytes, file)?;
     match Recording::from_columns(Sensor::NMNIST, stream.events) {

@@ -1,4 +1,4 @@
-//! Where a recording lies: in a file of its own, or as the member of a zip archive.
+//! The location of a recording: a file of its own, or a member of a zip archive.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use crate::{Result, source};
 /// See the module.
 #[derive(Clone)]
 pub enum Place {
-    /// A file.
+    /// A file of its own.
     File(PathBuf),
-    /// A member, by its number.
+    /// A member of an archive, by its index.
     Member(Arc<Archive>, usize),
 }
 
 impl Place {
-    /// How errors name it.
+    /// The name in error messages.
     pub fn label(&self) -> String {
         match self {
             Place::File(path) => path.display().to_string(),
@@ -26,7 +26,8 @@ impl Place {
         }
     }
 
-    /// The file below the data set's folder or in its archive, with `/` between folders on every system.
+    /// The path of the file relative to the data set's folder or archive, with `/` as separator on
+    /// every system.
     pub fn name_within(&self, root: &Path) -> String {
         match self {
             Place::File(path) => {
@@ -38,7 +39,7 @@ impl Place {
         }
     }
 
-    /// The bytes, and how errors name them.
+    /// Reads the bytes, and returns them with the name for error messages.
     pub fn read(&self) -> Result<(Vec<u8>, String)> {
         match self {
             Place::File(path) => Ok((source::read(path)?, self.label())),
@@ -46,7 +47,7 @@ impl Place {
         }
     }
 
-    /// The events, in whatever format they are, also gzipped.
+    /// Decodes the events, in any format, gzipped or not.
     pub fn events(&self, options: &ReadOptions) -> Result<EventStream> {
         match self {
             Place::File(path) => formats::read_with(path, options),
@@ -60,7 +61,7 @@ impl Place {
         }
     }
 
-    /// What tells this recording from a changed one.
+    /// Adds to `key` what differs if the recording has changed.
     pub fn add_to(&self, key: &mut Key) -> Result<()> {
         match self {
             Place::File(path) => key.file(path),

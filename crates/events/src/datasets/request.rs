@@ -1,4 +1,4 @@
-//! What a user asks of a data set: which, from where, split and shown how.
+//! A user's request for a data set: its name, its path, how to split it and how to read it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,52 +9,54 @@ use super::split::Rule;
 use crate::formats::{ReadOptions, TimeUnit};
 use crate::{CameraConfig, Error, Result, Sensor};
 
-/// Which data set, from where.
+/// A request for a data set.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataRequest {
-    /// A name out of [`list`](super::list).
+    /// The name of a data set in [`list`](super::list).
     pub name: String,
-    /// The folder that holds its files; not needed for `digits-dvs`.
+    /// The folder that contains its files; `digits-dvs` needs none.
     pub path: Option<PathBuf>,
-    /// Seed of the split (where the data set has no official one) and of the simulated camera.
-    /// Not the seed of training: keep it when you compare runs.
+    /// Seed of the split (if the data set has no official one) and of the simulated camera. It is
+    /// not the seed of training: keep it constant to compare runs.
     pub seed: u64,
-    /// The simulated camera, where there is one.
+    /// The simulated camera, for data sets that use one.
     pub camera: CameraConfig,
-    /// The sensor, for recordings whose files do not state it.
+    /// The sensor, for recordings whose files do not state one.
     pub sensor: Option<Sensor>,
-    /// The unit of times whose unit a recording's file does not state.
+    /// The unit of times, for recordings whose files do not state it.
     pub time_unit: Option<TimeUnit>,
-    /// Times as stored: clocks that start again from 0 are not continued.
+    /// Use times as stored: if a clock restarts from 0, do not continue it.
     pub literal_times: bool,
-    /// The number of the stream, for recordings of several cameras.
+    /// The number of the stream to read, for files that contain several streams.
     pub stream: Option<i32>,
-    /// Leave events outside the sensor out instead of refusing their recording.
+    /// Drop events outside the sensor; otherwise such a recording is an error.
     pub drop_outside: bool,
-    /// Share of each class that is for testing, drawn by the seed; for sets without an official split.
+    /// Share of each class for testing, drawn with the seed; for data sets without an official
+    /// split.
     pub test_share: Option<f64>,
-    /// The first n recordings of each class are for training, the rest for testing.
+    /// Use the first n recordings of each class for training and the rest for testing.
     pub train_first: Option<usize>,
-    /// The size that photographs are cropped to.
+    /// The size to which photographs are cropped.
     pub crop: Option<Sensor>,
     /// A folder for a cache of decoded recordings, see [`cache`](super::cache).
     pub cache: Option<PathBuf>,
 }
 
 impl DataRequest {
-    /// A data set by its name, from `path`.
+    /// Requests the data set `name` from `path`; all other settings have their defaults.
     pub fn new(name: impl Into<String>, path: Option<&Path>) -> DataRequest {
         DataRequest { name: name.into(), path: path.map(Path::to_path_buf), ..Default::default() }
     }
 
-    /// How recordings are read, in whichever of several formats they are.
+    /// The options for reading recordings. An option that does not apply to a file's format is
+    /// ignored, because the recordings of one data set may have several formats.
     pub(super) fn reading(&self) -> ReadOptions {
         let DataRequest { time_unit, literal_times, stream, drop_outside, .. } = *self;
         ReadOptions { time_unit, literal_times, stream, drop_outside, where_heeded: true, ..ReadOptions::default() }
     }
 
-    /// The split asked for.
+    /// The split rule of the request, if it has one.
     pub(super) fn rule(&self) -> Result<Option<Rule>> {
         match (self.test_share, self.train_first) {
             (None, None) => Ok(None),
@@ -70,7 +72,7 @@ impl DataRequest {
         }
     }
 
-    /// Refuses settings that this data set does not heed.
+    /// Returns an error if a setting is present that this data set does not support.
     pub(super) fn check(&self, info: &DatasetInfo) -> Result<()> {
         let refuse = |what: &str, why: &str| {
             let problem = format!("`{what}` is set, but data set `{}` {why}", info.name);
@@ -104,7 +106,7 @@ impl DataRequest {
         }
     }
 
-    /// The path, which must be there and exist.
+    /// The path. Returns an error if the request has none or the path does not exist.
     pub(super) fn path(&self, info: &DatasetInfo) -> Result<&Path> {
         let name = info.name;
         let Some(path) = self.path.as_deref() else {
@@ -120,7 +122,7 @@ impl DataRequest {
     }
 }
 
-/// A setting of a [`DataRequest`] that only some data sets heed.
+/// A setting of a [`DataRequest`] that only some data sets support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
     /// `sensor`.

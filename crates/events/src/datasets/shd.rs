@@ -1,8 +1,9 @@
-//! Spiking Heidelberg Digits: spoken digits, English and German, as spikes of 700 channels of a
+//! Spiking Heidelberg Digits: spoken digits in English and German, as spikes of 700 channels of a
 //! model of the inner ear (Cramer et al., IEEE TNNLS 33:2744, 2022).
 //!
-//! Two files, one for each part. A spike is an ON event at x = channel of a sensor of 700×1. The
-//! files are mapped into memory (feature `mmap`) or read; a sample is decoded when it is asked for.
+//! The data set has one file for each part. A spike becomes an ON event at x = channel on a sensor
+//! of 700×1. The files are mapped into memory (feature `mmap`) or read; a sample is decoded when
+//! the caller asks for it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ const NAMES: [&str; 20] = [
     "vier", "fuenf", "sechs", "sieben", "acht", "neun",
 ];
 
-/// See the module.
+/// The open data set; see the module.
 struct Digits {
     path: PathBuf,
     train: Part,

@@ -1,23 +1,23 @@
-//! How a data set without an official split is cut in two.
+//! Splits a data set without an official split into a training and a test part.
 
 use super::classes::Entry;
 use crate::rng::Rng;
 use crate::{Error, Result};
 
-/// Which recordings of a class are for testing.
+/// Which recordings of each class are for testing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
-    /// This share of each class, drawn by the seed: at least one recording, and not all.
+    /// This share of each class, drawn with the seed: at least one recording, and not all.
     Share(f64),
     /// All but the first n of each class, in natural order.
     First(usize),
 }
 
 impl Rule {
-    /// Cuts (train, test); both keep the order of `entries`.
+    /// Splits into (train, test); both parts keep the order of `entries`.
     ///
     /// # Errors
-    /// [`Error::Setting`] when a class would have no recording in one of the parts.
+    /// [`Error::Setting`] if a class would have no recording in one of the parts.
     pub fn cut(self, entries: Vec<Entry>, names: &[String], seed: u64) -> Result<(Vec<Entry>, Vec<Entry>)> {
         let mut classes: Vec<Vec<usize>> = vec![Vec::new(); names.len()];
         entries.iter().enumerate().for_each(|(i, e)| classes[e.class].push(i));

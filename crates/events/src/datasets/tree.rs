@@ -1,9 +1,9 @@
-//! The files of a data set, listed: those of a folder and its sub-folders, and those in zip
-//! archives, which count as folders of their own name.
+//! Lists the files of a data set: those of a folder and its sub-folders, and those in zip archives.
+//! An archive counts as a folder with the archive's name.
 //!
-//! Only names are read. `a/b.zip` with the member `c/d.bin` gives the path `a/b/c/d.bin`. An
-//! archive may lie in another one if it is stored there without compression. `b.zip` beside a folder
-//! `b` has been unpacked and is left out.
+//! Only names are read. Member `c/d.bin` of `a/b.zip` gets the path `a/b/c/d.bin`. An archive may
+//! contain another one if it is stored without compression. If `b.zip` lies beside a folder `b`,
+//! the archive has been unpacked there and is ignored.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,25 +13,25 @@ use super::files;
 use super::place::Place;
 use crate::{Error, Result};
 
-/// Folders in each other at most.
+/// The deepest nesting of folders.
 const DEEPEST: usize = 12;
-/// Archives in each other at most.
+/// The deepest nesting of archives.
 const DEEPEST_ARCHIVE: usize = 2;
 
 /// A file of the data set.
 pub struct Leaf {
-    /// Its path below the root, parted by `/`.
+    /// Its path below the root, with `/` as separator.
     pub path: Box<str>,
-    /// Where its bytes are.
+    /// Where it is stored.
     pub place: Place,
 }
 
-/// All files below `root`, a folder or a zip archive, in no particular order.
+/// Lists all files below `root`, a folder or a zip archive, in no particular order.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Unexpected`] for an archive that cannot be read or is made to do harm, an
-/// empty folder (a class without a recording would be overlooked), a link that leads back, and
-/// folders that go too deep.
+/// [`Error::Io`]; [`Error::Unexpected`] for an archive that is broken or malicious, for an empty
+/// folder (otherwise the user would not notice a class without recordings), for a link to a folder
+/// above it, and for folders that are nested too deep.
 pub fn list(root: &Path) -> Result<Vec<Leaf>> {
     let mut leaves = Vec::new();
     if root.is_dir() {
@@ -47,7 +47,8 @@ fn folder(path: &Path, below: &str, depth: usize, leaves: &mut Vec<Leaf>) -> Res
     if depth > DEEPEST {
         return refuse("folders too deep in each other", "give a folder nearer to the recordings");
     }
-    // Found at the link itself, since several would be walked for ever before they are too deep.
+    // Cyclic links are refused where they occur, because walking several of them takes exponential
+    // time before the depth limit is reached.
     if depth > 0 && path.is_symlink() && leads_back(path) {
         return refuse("a link that leads back to a folder above", "remove it");
     }
@@ -57,7 +58,8 @@ fn folder(path: &Path, below: &str, depth: usize, leaves: &mut Vec<Leaf>) -> Res
     }
     let archive = |p: &&std::path::PathBuf| p.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip")) && p.is_file();
     let unpacked = |p: &Path| p.with_extension("").is_dir();
-    // An archive may have been unpacked beside itself: its recordings would count twice.
+    // The archive may have been unpacked into its own folder; its recordings would then count
+    // twice.
     if entries.iter().any(|p| p.is_dir())
         && let Some(left) = entries.iter().find(|p| archive(p) && !unpacked(p))
     {
@@ -84,7 +86,7 @@ fn folder(path: &Path, below: &str, depth: usize, leaves: &mut Vec<Leaf>) -> Res
     Ok(())
 }
 
-/// Whether the folder that a link leads to holds the link.
+/// Whether the link's target contains the link.
 fn leads_back(link: &Path) -> bool {
     let (Ok(to), Some(Ok(from))) = (link.canonicalize(), link.parent().map(Path::canonicalize)) else { return false };
     from.starts_with(to)
@@ -108,7 +110,9 @@ fn members(archive: Archive, below: &str, depth: usize, leaves: &mut Vec<Leaf>) 
             continue;
         };
         let inner = archive.inner(index)?;
-        // Members that share their bytes, each with archives that do, could list more than fits anywhere.
+        // The inner archives together must not be larger than the outer one. Otherwise inner
+        // archives that share their bytes, at several levels, could list more files than fit in
+        // memory.
         inside = inside.saturating_add(inner.size());
         let problem = match () {
             _ if depth >= DEEPEST_ARCHIVE => "an archive in an archive in an archive",
@@ -123,7 +127,7 @@ fn members(archive: Archive, below: &str, depth: usize, leaves: &mut Vec<Leaf>) 
     Ok(())
 }
 
-/// The name without `.zip`, if it ends so.
+/// The name without its extension `.zip`; `None` if it has another extension.
 fn zip_stem(name: &str) -> Option<&str> {
     let (stem, extension) = name.rsplit_once('.')?;
     extension.eq_ignore_ascii_case("zip").then_some(stem)

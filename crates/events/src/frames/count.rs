@@ -1,8 +1,8 @@
-//! The number types that frames are counted in.
+//! The number types in which frames count events.
 
-/// A counter of events: `f32` feeds a network, `u8` and `u16` hold many recordings in memory.
+/// A counter of events: `f32` for the input of a network, `u8` and `u16` to save memory.
 pub trait Count: Copy + Default + private::Sealed {
-    /// Adds one and returns true, or returns false when the counter is full.
+    /// Adds one and returns true, or returns false if the counter is at its largest value.
     fn increment(&mut self) -> bool;
 }
 
@@ -14,7 +14,7 @@ impl private::Sealed for f32 {}
 
 impl Count for f32 {
     fn increment(&mut self) -> bool {
-        // Beyond 2²⁴ adding one no longer changes an f32.
+        // From 2²⁴ on, adding one does not change an f32.
         let full = *self >= 16_777_216.0;
         *self += 1.0;
         !full

@@ -1,14 +1,14 @@
-//! Recordings → frames of counts, `[T, 2, H, W]`.
+//! Turns recordings into frames of counts, `[T, 2, H, W]`.
 //!
-//! A [`Framing`] says how time is cut ([`Slicing`]) and how far space is scaled down. Frame k
-//! counts, per polarity (channel 0 OFF, 1 ON) and pixel, the events of window k. Except for the
-//! windows of tonic every slicing puts each event into exactly one frame, so the sum of the
-//! frames is the number of events. Scaling is an area sum: an event at (x, y) of a w×h sensor
-//! goes to (⌊x·w'/w⌋, ⌊y·h'/h⌋), and again no event is lost.
+//! A [`Framing`] states how time is divided ([`Slicing`]) and to what size space is scaled. Frame k
+//! counts the events of window k for each polarity (channel 0 OFF, 1 ON) and pixel. Every slicing
+//! except tonic's windows puts each event into exactly one frame, so the sum of the frames is the
+//! number of events. Scaling is an area sum: an event at (x, y) of a w×h sensor is counted at
+//! (⌊x·w'/w⌋, ⌊y·h'/h⌋), so no event is lost.
 //!
-//! [`Framing::write`] fills a caller's buffer and allocates nothing; [`Framing::frames`] is the
-//! convenient form. Cutting the same recording at another T (re-binning) is how an event input
-//! changes its number of time steps.
+//! [`Framing::write`] fills the caller's buffer and allocates nothing; [`Framing::frames`]
+//! allocates the buffer. To change the number of time steps, divide the same recording into another
+//! T.
 
 mod count;
 mod slicing;
@@ -20,32 +20,33 @@ pub use tonic::TonicWindows;
 
 use crate::{Error, Recording, Result, Sensor};
 
-/// Frames beyond this many values are refused: a duration of 1 µs is a slip, not a wish.
+/// Frames of more values than this are refused, because a setting such as a duration of 1 µs is
+/// probably a mistake.
 const MOST_VALUES: usize = 1 << 31;
 
-/// How recordings become frames.
+/// The settings that turn a recording into frames.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Framing {
-    /// How time is cut.
+    /// How time is divided.
     pub slicing: Slicing,
-    /// Width and height of the frames; `None` keeps the sensor's.
+    /// Width and height of the frames; `None` keeps the sensor's size.
     #[cfg_attr(feature = "serde", serde(default))]
     pub size: Option<Sensor>,
 }
 
-/// Counts, `[T, 2, H, W]`.
+/// Frames of counts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frames<C> {
-    /// `[T, 2, H, W]`.
+    /// The shape `[T, 2, H, W]`.
     pub shape: [usize; 4],
     /// The counts, row-major.
     pub data: Vec<C>,
 }
 
 impl Framing {
-    /// `n` equal time slices (the default everywhere in Tickless).
+    /// Frames of `n` equal time slices, the default of Tickless, at the sensor's own size.
     pub fn slices(n: usize) -> Framing {
         Framing::new(Slicing::Slices(n))
     }
@@ -55,16 +56,16 @@ impl Framing {
         Framing { slicing, size: None }
     }
 
-    /// The same, scaled to `size`.
+    /// The same framing, scaled to `size`.
     pub fn scaled(mut self, size: Sensor) -> Framing {
         self.size = Some(size);
         self
     }
 
-    /// The shape `[T, 2, H, W]` of the frames of this recording.
+    /// The shape `[T, 2, H, W]` of this recording's frames.
     ///
     /// # Errors
-    /// [`Error::Setting`] when the slicing cannot be carried out (zero slices, …).
+    /// [`Error::Setting`] if the framing is invalid for the recording (for example, zero slices).
     pub fn shape(&self, recording: &Recording) -> Result<[usize; 4]> {
         let size = self.size.unwrap_or(recording.sensor());
         if size.pixels() == 0 && !recording.is_empty() {
@@ -75,12 +76,13 @@ impl Framing {
         Ok([count, 2, usize::from(size.height), usize::from(size.width)])
     }
 
-    /// Counts into `out` (overwritten), laid out `[T, 2, H, W]`. Returns the number of counts
-    /// made: the number of events, unless windows of tonic drop or repeat some or a narrow
-    /// counter is full (it stays at its largest value).
+    /// Overwrites `out` with the counts, laid out `[T, 2, H, W]`, and returns how many events were
+    /// counted. This is the number of events of the recording, unless tonic's windows drop or
+    /// repeat events, or a narrow counter is full (it stays at its largest value).
     ///
     /// # Errors
-    /// [`Error::Shape`] when `out` has not the size of [`Framing::shape`].
+    /// [`Error::Shape`] if the length of `out` does not match [`Framing::shape`];
+    /// [`Error::Setting`] as there.
     pub fn write<C: Count>(&self, recording: &Recording, out: &mut [C]) -> Result<usize> {
         let shape = self.shape(recording)?;
         let values = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
@@ -111,11 +113,12 @@ impl Framing {
         Ok(counted)
     }
 
-    /// The frames of this recording in a new buffer. Use `u8` only where a pixel cannot give more
-    /// than 255 events a frame: a full counter stays full ([`Framing::write`] tells).
+    /// The frames of this recording in a new buffer. Use `u8` only if a pixel has at most 255
+    /// events in a frame: a full counter stays at its largest value ([`Framing::write`] returns how
+    /// many events were counted).
     ///
     /// # Errors
-    /// [`Error::Setting`] when the slicing cannot be carried out, or asks for more than 2³¹ values.
+    /// [`Error::Setting`] if the framing is invalid, or if the frames have more than 2³¹ values.
     pub fn frames<C: Count>(&self, recording: &Recording) -> Result<Frames<C>> {
         let shape = self.shape(recording)?;
         let values = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));

@@ -1,6 +1,7 @@
-//! How time is cut into frames: each frame is a contiguous range of a recording's events.
+//! How time is divided into frames: each frame is a contiguous index range of a recording's events.
 //!
-//! Recordings are sorted, so a window is found by two binary searches and no per-event division.
+//! Recordings are sorted, so two binary searches find a frame's events, without a division per
+//! event.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,7 +10,7 @@ use std::str::FromStr;
 use super::TonicWindows;
 use crate::{Error, Recording, Result};
 
-/// A way to cut a recording into frames.
+/// A way to divide a recording into frames.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -18,14 +19,15 @@ pub enum Slicing {
     Slices(usize),
     /// T frames of equally many events: bin = ⌊i·T / N⌋ for event i of N.
     EventCounts(usize),
-    /// Frames of a fixed duration in µs, as many as it takes: bin = ⌊(t − t_first) / duration⌋.
+    /// Frames of a fixed duration in µs, as many as the recording needs: bin = ⌊(t − t_first) /
+    /// duration⌋.
     DurationUs(u64),
     /// The windows of the Python library tonic, which drop the last events.
     Tonic(TonicWindows),
 }
 
 impl Slicing {
-    /// The number of frames this recording gives.
+    /// The number of frames of this recording.
     ///
     /// # Errors
     /// [`Error::Setting`] for zero frames or a duration of zero.
@@ -45,7 +47,7 @@ impl Slicing {
         }
     }
 
-    /// The indices of the events of frame `k`; empty beyond the last frame.
+    /// The index range of the events of frame `k`; empty if `k` is past the last frame.
     pub fn window(&self, recording: &Recording, k: usize) -> Range<usize> {
         match self {
             Slicing::Tonic(windows) => windows.window(recording, k),
@@ -53,10 +55,11 @@ impl Slicing {
         }
     }
 
-    /// The index of the first event whose bin is k or later.
+    /// The index of the first event whose bin is `k` or later.
     fn start(&self, recording: &Recording, k: usize) -> usize {
         let Some((first, last)) = ends(recording) else { return 0 };
-        // u128, so that neither k·span nor a span of all u64 can overflow.
+        // The arithmetic is u128, because k·span or a span of the whole u64 range would overflow
+        // u64.
         let after_us = match *self {
             Slicing::Slices(n) => {
                 let span = u128::from(last - first) + 1;
@@ -91,7 +94,7 @@ impl fmt::Display for Slicing {
 impl FromStr for Slicing {
     type Err = Error;
 
-    /// `slices=10`, `event_counts=5`, `duration_us=7000`, or `tonic:` and tonic's options.
+    /// Parses `slices=10`, `event_counts=5`, `duration_us=7000`, or `tonic:` and tonic's options.
     fn from_str(text: &str) -> Result<Slicing> {
         if let Some(windows) = text.strip_prefix("tonic:") {
             return Ok(Slicing::Tonic(windows.parse()?));

@@ -1,8 +1,8 @@
-//! The windows of `tonic.transforms.ToFrame`, reproduced exactly, for comparing with others.
+//! The windows of `tonic.transforms.ToFrame`, reproduced exactly, to compare results with tonic's.
 //!
-//! Tonic cuts [t_first, t_last] into half-open windows of an integer length, so the last events
-//! fall out; with an overlap events are counted more than once. Where tonic computes in floats
-//! (overlaps), this does so in the same order.
+//! Tonic divides [t_first, t_last] into half-open windows of an integer length, so the last events
+//! are in no window; with an overlap, some events are in more than one. Overlaps are computed in
+//! floating point in the same order of operations as in tonic.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use crate::{Error, Recording, Result};
 
-/// One of the four ways in which tonic cuts.
+/// One of tonic's four ways to divide a recording.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case", deny_unknown_fields))]
@@ -19,32 +19,32 @@ pub enum TonicWindows {
     TimeBins {
         /// Number of windows.
         n: usize,
-        /// Share by which a window is lengthened, 0 ≤ overlap < 1.
+        /// The fraction by which a window is lengthened, 0 ≤ overlap < 1.
         overlap: f64,
     },
     /// `n_event_bins`: n windows of ⌊N/n⌋ events.
     EventBins {
         /// Number of windows.
         n: usize,
-        /// Share by which a window is lengthened, 0 ≤ overlap < 1.
+        /// The fraction by which a window is lengthened, 0 ≤ overlap < 1.
         overlap: f64,
     },
     /// `time_window`: windows of a fixed length.
     TimeWindow {
         /// Length in µs.
         us: f64,
-        /// Overlap of neighbours in µs, below the length.
+        /// Overlap of neighbouring windows in µs, below `us`.
         overlap: f64,
-        /// Whether the last, shorter window counts.
+        /// Whether to keep the last window if it is incomplete.
         include_incomplete: bool,
     },
     /// `event_count`: windows of a fixed number of events.
     EventCount {
-        /// Number of events.
+        /// Number of events of a window.
         n: usize,
-        /// Overlap of neighbours in events, below `n`.
+        /// Overlap of neighbouring windows in events, below `n`.
         overlap: f64,
-        /// Whether the last, shorter window counts.
+        /// Whether to keep the last window if it is incomplete.
         include_incomplete: bool,
     },
 }
@@ -58,7 +58,7 @@ impl TonicWindows {
             TimeWindow { us, overlap, .. } => (us, overlap, us),
             EventCount { n, overlap, .. } => (n as f64, overlap, n as f64),
         };
-        // Written so that NaN fails.
+        // The comparisons are written so that NaN fails.
         if length > 0.0 && length.is_finite() && overlap >= 0.0 && overlap < most {
             return Ok(());
         }
@@ -66,8 +66,8 @@ impl TonicWindows {
         Err(Error::setting(format!("windows of tonic with `{self}`"), remedy))
     }
 
-    /// The number of windows; as in tonic at least one, but none for an empty recording cut by a
-    /// fixed length.
+    /// The number of windows. As in tonic it is at least one; for an empty recording, windows of a
+    /// fixed length (`TimeWindow`, `EventCount`) give none.
     pub(super) fn count(&self, recording: &Recording) -> Result<usize> {
         self.check()?;
         let events = recording.len() as f64;
@@ -113,7 +113,7 @@ impl TonicWindows {
     }
 }
 
-/// t_last − t_first, as tonic has it.
+/// t_last − t_first in µs, as tonic defines the duration.
 fn span(recording: &Recording) -> f64 {
     match (recording.t_first_us(), recording.t_last_us()) {
         (Some(first), Some(last)) => (last - first) as f64,

@@ -1,8 +1,7 @@
-//! A file of events in numbers, read chunk by chunk: a recording of any length takes the memory of
-//! one chunk.
+//! Summarises a file of events, chunk by chunk, so that memory use does not depend on its length.
 //!
-//! Only a file whose times fall is read again, for its times alone, because how many events sorting
-//! moves depends on all of them (see [`super::order`]).
+//! A file is read a second time, for its times alone, only if its times are not sorted: the number
+//! of events that sorting moves depends on all times (see [`super::order`]).
 
 use std::fmt;
 use std::path::Path;
@@ -15,15 +14,16 @@ use crate::formats::{self, Axes, EventStream, ReadOptions};
 use crate::progress::Progress;
 use crate::{Columns, Error, Result, Sensor};
 
-/// A file of events in numbers. All of them describe the file's own order and stored coordinates, which
-/// [`EventsInfo::axes`] says how to count, and times in which a clock that overflows is continued.
+/// The summary of a file of events. It describes the file's own order and its stored coordinates
+/// ([`EventsInfo::axes`] gives their directions). Times continue past an overflow of the file's
+/// clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventsInfo {
     /// Name of the format.
     pub format: &'static str,
-    /// The sensor: that of the options, else the one that the file states.
+    /// The sensor of the options, or else the one that the file states.
     pub sensor: Option<Sensor>,
-    /// The sensor that the file states, if the options have another.
+    /// The sensor that the file states, if it differs from `sensor`.
     pub stated_sensor: Option<Sensor>,
     /// Number of events.
     pub events: usize,
@@ -31,7 +31,7 @@ pub struct EventsInfo {
     pub t_first_us: Option<u64>,
     /// Time of the last event in the file, µs.
     pub t_last_us: Option<u64>,
-    /// Which way the stored columns and rows count.
+    /// The directions of the stored columns and rows.
     pub axes: String,
     /// Smallest and largest column.
     pub x: Option<(u16, u16)>,
@@ -39,19 +39,19 @@ pub struct EventsInfo {
     pub y: Option<(u16, u16)>,
     /// Number of ON events.
     pub on: usize,
-    /// Number of events that sorting by time moves.
+    /// Number of events that get another index when the file is sorted by time.
     pub moved: usize,
-    /// How often the clock has overflowed and been continued; overflows that the file itself counts
-    /// are not among them.
+    /// How many overflows of the clock the reader detected and corrected. Overflows that the file
+    /// itself counts are not included.
     pub overflows: u64,
-    /// What is subtracted from all times, µs.
+    /// The offset that was subtracted from all times, in µs.
     pub shift_us: u64,
-    /// The events outside the sensor.
+    /// The events outside the sensor, if any.
     pub outside: Option<Outside>,
-    /// How many events outside the sensor were left out.
+    /// Number of events that were removed because they lie outside the sensor.
     pub dropped: u64,
     /// SHA-256 of the events in file order, each as 13 little-endian bytes: u64 time in µs, u16 x,
-    /// u16 y, u8 polarity. Two readers that agree give the same digest.
+    /// u16 y, u8 polarity. Two readers that decode equal events compute equal digests.
     pub sha256: String,
 }
 
@@ -59,18 +59,19 @@ pub struct EventsInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Outside {
-    /// How many there are.
+    /// Number of these events.
     pub events: u64,
-    /// Index of the first in the file.
+    /// Index in the file of the first of them.
     pub first: u64,
-    /// Its column.
+    /// Column of the first.
     pub x: u16,
-    /// Its row.
+    /// Row of the first.
     pub y: u16,
 }
 
 impl Outside {
-    /// Adds the events of a chunk, whose first has the number `index` in the file.
+    /// Counts the events of `chunk` that lie outside `sensor`. `index` is the position in the file
+    /// of the chunk's first event.
     pub fn add(so_far: &mut Option<Outside>, sensor: Sensor, chunk: &Columns, index: u64) {
         let Some(first) = chunk.first_outside(sensor) else { return };
         let outside = chunk.iter_from(first).filter(|e| !sensor.contains(e.x, e.y)).count() as u64;
@@ -92,7 +93,7 @@ impl fmt::Display for Outside {
 }
 
 impl EventsInfo {
-    /// The numbers of a decoded stream.
+    /// Summarises a decoded stream.
     pub fn of(stream: &EventStream) -> EventsInfo {
         let mut tally = Tally::default();
         let axes = axes(stream.format);
@@ -108,11 +109,11 @@ impl EventsInfo {
         tally.into_info(stream.format, stream.sensor, stream.events.moved_by_sorting())
     }
 
-    /// The numbers of a file of events. Memory does not depend on its length.
+    /// Summarises a file of events. Memory use does not depend on its length.
     ///
     /// # Errors
-    /// As [`formats::open_with`] and [`formats::EventReader::next`]; [`Error::Unexpected`] for a pipe
-    /// with times that fall, which cannot be read again; [`Error::Cancelled`].
+    /// As [`formats::open_with`] and [`formats::EventReader::next`]; [`Error::Unexpected`] if the
+    /// times of a pipe are not sorted, because a pipe cannot be read twice; [`Error::Cancelled`].
     pub fn read(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<EventsInfo> {
         let mut reader = formats::open_stoppable(path, options, progress)?;
         let (mut tally, mut chunk) = (Tally::default(), Columns::new());
@@ -131,7 +132,7 @@ impl EventsInfo {
     }
 }
 
-/// The axes of the format of a name.
+/// The axes of the format with this name.
 fn axes(format: &str) -> Axes {
     formats::by_name(format).map_or(Axes::UpperLeft, |f| f.axes)
 }
@@ -157,7 +158,7 @@ fn moved(path: &Path, options: &ReadOptions, shift_us: u64, tally: &Tally, progr
     Ok(usize::try_from(moved).unwrap_or(usize::MAX))
 }
 
-/// What is known of the events so far.
+/// The summary of the events read so far.
 #[derive(Default)]
 struct Tally {
     events: usize,
@@ -174,7 +175,8 @@ struct Tally {
 }
 
 impl Tally {
-    /// Looks for events outside the sensor, by the axes of memory; before [`Tally::add`].
+    /// Counts events outside the sensor. Call it before [`Tally::add`], while the coordinates are
+    /// not yet converted to the stored axes.
     fn look_outside(&mut self, events: &Columns, sensor: Option<Sensor>) {
         if let Some(sensor) = sensor {
             Outside::add(&mut self.outside, sensor, events, self.events as u64);
@@ -224,7 +226,7 @@ impl Tally {
     }
 }
 
-/// See [`EventsInfo::sha256`].
+/// The digest of events; see [`EventsInfo::sha256`].
 pub fn digest(events: &Columns) -> String {
     let mut hash = Sha256::new();
     update(&mut hash, events);

@@ -1,35 +1,36 @@
-//! How many events sorting by time moves, of a recording of any length in the memory of a million
-//! events, without a temporary file.
+//! Counts the events that sorting by time would move, for a recording of any length. Memory is
+//! bounded by about a million events, and no temporary file is needed.
 //!
-//! An event is moved if its rank (how many events come before it once all are sorted stably) is not
-//! its index. The times are read several times over. One pass counts the events in each of some
-//! thousand equal bins of time, which gives the rank of each bin's first event; the next passes
-//! collect bins and sort each as soon as its last event has come. Where the disorder is local, few
-//! bins are open at any time and one such pass is enough. A bin that does not fit is left to a
-//! later pass, and one with more events than fit at all is cut into bins itself.
+//! An event moves if its rank (its index after a stable sort) differs from its index. The times are
+//! read several times. The first pass counts the events in each of some thousand equal bins of
+//! time, which gives the rank of each bin's first event. The following passes collect the events of
+//! bins and sort each bin as soon as its last event has been read. If events are out of order only
+//! locally, few bins are open at a time and one such pass is enough. A bin that does not fit in
+//! memory beside the others waits for a later pass, and a bin that does not fit alone is divided
+//! into bins itself.
 
 use crate::Result;
 
-/// Bins of a pass.
+/// Number of bins of a pass.
 const BINS: u64 = 4096;
-/// Events that are collected at a time: 16 bytes each.
+/// Number of events that are held in memory at most, 16 bytes each.
 const MOST: usize = 1 << 20;
 
-/// Reads all times in their order, and gives each piece of them to what it is called with.
+/// Reads all times in file order and calls its argument with each piece of them.
 pub type Pass<'a> = dyn FnMut(&mut dyn FnMut(&[u64])) -> Result<()> + 'a;
 
-/// Times of a range, and the rank of the first.
+/// An inclusive range of times, and the rank of the first event in it.
 struct Range {
     low: u64,
     high: u64,
     rank: u64,
 }
 
-/// The number of events that sorting moves. `low` and `high` are the smallest and the largest time;
-/// `pass` reads all times in their order, in pieces.
+/// Returns the number of events that sorting moves. `low` and `high` are the smallest and the
+/// largest time; `pass` reads all times in file order, in pieces.
 ///
 /// # Errors
-/// Those of `pass`.
+/// Any error of `pass`.
 pub fn moved(low: u64, high: u64, pass: &mut Pass<'_>) -> Result<u64> {
     count(low, high, MOST, pass)
 }
@@ -56,45 +57,46 @@ fn count(low: u64, high: u64, most: usize, pass: &mut Pass<'_>) -> Result<u64> {
     Ok(moved)
 }
 
-/// The bins of a range of times.
+/// The equal bins of a range of times, and what the current pass has collected.
 struct Bins {
     low: u64,
     high: u64,
-    /// Times of a bin.
+    /// Length of a bin, in time units.
     width: u64,
-    /// Events that may be held.
+    /// Number of events that may be held at a time.
     most: usize,
     bins: Vec<Bin>,
-    /// Bins that are not done.
+    /// Number of bins that are not finished.
     left: usize,
-    /// Events held by all bins.
+    /// Number of events that all bins hold.
     held: usize,
-    /// Bins that hold events, in the order in which their first ones came.
+    /// Bins that hold events, in the order in which they received their first.
     open: Vec<usize>,
     moved: u64,
 }
 
 #[derive(Default)]
 struct Bin {
-    /// Rank of the first event.
+    /// Rank of the bin's first event.
     rank: u64,
-    /// Events of the bin.
+    /// Number of events in the bin.
     events: u64,
     state: State,
-    /// Time and index of the events that have come in this pass.
+    /// Time and index of the events that this pass has collected.
     held: Vec<(u64, u64)>,
-    /// Events of a single time that have come: they need not be held, their order is that of the file.
+    /// Number of events read so far, for a bin that contains a single time. Its events need not be
+    /// held, because a stable sort keeps them in file order.
     seen: u64,
 }
 
 #[derive(Default, Clone, Copy, PartialEq)]
 enum State {
-    /// Nothing to do, or done.
+    /// The bin has no events, or all have been counted.
     #[default]
     Done,
-    /// To be collected.
+    /// This pass collects the bin.
     Left,
-    /// To be collected in a later pass.
+    /// A later pass collects the bin.
     Later,
 }
 
@@ -118,7 +120,8 @@ impl Bins {
         }
     }
 
-    /// Follows the counting: finds the ranks; returns the bins that have to be cut.
+    /// Computes the rank of each bin after the counting pass. Returns the bins that do not fit in
+    /// memory and must be divided.
     fn begin(&mut self) -> Vec<Range> {
         let (mut rank, mut cut) = (self.bins[0].rank, Vec::new());
         for (i, bin) in self.bins.iter_mut().enumerate() {
@@ -166,7 +169,9 @@ impl Bins {
             self.left -= 1;
             self.open.retain(|&open| open != i);
         }
-        // Never the bin that has been open the longest: it fits, so each pass ends at least one.
+        // If too many events are held, the most recently opened bins wait for a later pass. The bin
+        // that has been open longest is kept: it fits in memory, so each pass finishes at least one
+        // bin.
         while self.held > self.most && self.open.len() > 1 {
             if let Some(last) = self.open.pop() {
                 let bin = &mut self.bins[last];
@@ -178,7 +183,8 @@ impl Bins {
     }
 
     fn end_pass(&mut self) {
-        // A file that has become shorter since it was counted leaves bins that never end.
+        // If the file has been shortened since the counting pass, a bin never receives its last
+        // event; such bins are closed here so that the loop ends.
         for &i in &self.open {
             self.bins[i].held = Vec::new();
             self.bins[i].state = State::Done;

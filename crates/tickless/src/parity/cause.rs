@@ -8,7 +8,7 @@
 //! A cause needs evidence: a side that is silent there gives none, because many mistakes silence a layer.
 
 use super::execute::{Executed, State, late, program};
-use anyhow::Result;
+use crate::Result;
 use rayon::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

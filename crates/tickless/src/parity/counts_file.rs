@@ -11,7 +11,7 @@
 //! out of a layer that has any line; a recording or a layer without a line is absent, which is not silent.
 
 use super::execute::Executed;
-use anyhow::{Context, Result, anyhow, bail};
+use crate::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ pub fn names_files(file: &Path) -> Result<bool> {
 }
 
 fn read_text(file: &Path) -> Result<String> {
-    std::fs::read_to_string(file).with_context(|| file.display().to_string())
+    std::fs::read_to_string(file).map_err(|source| Error::Io { path: file.to_owned(), source })
 }
 
 fn key(word: &str) -> Key {
@@ -83,11 +83,16 @@ pub fn read(file: &Path, network: &Network, shapes: &[Shape]) -> Result<Counts> 
     };
     let mut known: HashMap<Key, usize> = HashMap::new();
     let mut lines = text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty());
+    let of_file = |problem: String| Error::Counts { path: file.to_owned(), line: None, problem };
     if lines.next().is_none_or(|(_, l)| l.trim() != HEAD) {
-        bail!("{}: the first line is not `{HEAD}`", file.display());
+        return Err(of_file(format!("the first line is not `{HEAD}`")));
     }
     for (k, line) in lines {
-        let wrong = |what: String| anyhow!("{} line {}: {what} in `{line}`", file.display(), k + 1);
+        let wrong = |what: String| Error::Counts {
+            path: file.to_owned(),
+            line: Some(k + 1),
+            problem: format!("{what} in `{line}`"),
+        };
         // From the right: the name of a file may have commas.
         let words: Vec<&str> = line.rsplitn(6, ',').map(str::trim).collect();
         let [spikes, x, y, channel, layer, recording] = words[..] else {
@@ -132,7 +137,7 @@ pub fn read(file: &Path, network: &Network, shapes: &[Shape]) -> Result<Counts> 
         recording.counts[l][i] = n;
     }
     if out.recordings.is_empty() {
-        bail!("{}: it has no line of counts", file.display());
+        return Err(of_file("it has no line of counts".to_owned()));
     }
     Ok(out)
 }
@@ -147,7 +152,8 @@ impl Counts {
         let mut taken: BTreeMap<usize, usize> = BTreeMap::new();
         let mut places = Vec::with_capacity(self.recordings.len());
         for recording in &self.recordings {
-            let wrong = |what: String| anyhow!("{} line {}: {what}", self.file.display(), recording.line);
+            let wrong =
+                |problem: String| Error::Counts { path: self.file.clone(), line: Some(recording.line), problem };
             let place = match &recording.key {
                 Key::Number(r) if *r < names.len() => *r,
                 Key::Number(r) => {

@@ -1,8 +1,7 @@
 //! Every way to run the same recordings, each giving the same kind of result.
 
 use super::layers::Layers;
-use crate::progress::stop;
-use anyhow::Result;
+use crate::error::{Result, stop};
 use rayon::prelude::*;
 use std::sync::Arc;
 use tickless_engine::{CompileOptions, Confidence, Event, Program, Recording, Session, Spike, Trace};

@@ -7,7 +7,7 @@
 //! in the order of these ways, which is the engine's order at a merge. This runs the equations of
 //! training with nothing of the engine in it, slowly.
 
-use anyhow::{Result, ensure};
+use crate::{Error, Result};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tickless_engine::{Recording, Spike};
@@ -82,8 +82,8 @@ impl Layers {
             let node = &network.nodes()[i];
             let Layer::Neuron(n) = node.layer else { continue };
             let tau = n.tau_us(step_us);
-            ensure!(tau.is_some(), "layer `{}` leaks per step, and the run has no duration of a step", node.name);
-            neurons.push((n, tau.unwrap_or(f64::INFINITY), node.output));
+            let Some(tau) = tau else { return Err(Error::NoStep { layer: node.name.clone() }) };
+            neurons.push((n, tau, node.output));
         }
         let mut ways = Vec::new();
         for source in std::iter::once(NodeId::Input).chain(spiking.iter().map(|&i| NodeId::Node(i))) {

@@ -25,10 +25,10 @@ pub use compare::{First, LayerParity};
 pub use counts_file::{names_files, text as counts_text};
 pub use execute::{Executed, shapes};
 
-use crate::interop::dialect_of;
-use crate::progress::stop;
+use crate::dialect::dialect_of;
+use crate::error::stop;
 use crate::simulate::possible;
-use anyhow::{Context, Result, bail};
+use crate::{Error, Result};
 use execute::{State, clocked, clocked_layers, engine, program};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -381,7 +381,7 @@ impl Case<'_> {
 
         let name = format!("the same graph as {reader} runs it");
         let theirs = nir::ImportOptions { dialect: Some(nir::Dialect::Of(reader)), ..Default::default() };
-        let imported = nir::import(&graph, &file, &theirs).map_err(anyhow::Error::from);
+        let imported = nir::import(&graph, &file, &theirs).map_err(Error::from);
         let executed = imported.and_then(|i| {
             i.network.check_event_driven()?;
             engine(&program(&i.network, &i.weights, step_us, false)?, self.recordings, State::New)
@@ -411,12 +411,13 @@ fn read_graph(run: &Loaded, file: &Path, options: &Options) -> Result<nir::Impor
     };
     let imported = nir::import(&graph, file, &how)?;
     let (ours, theirs) = (run.network.spiking().len(), imported.network.spiking().len());
+    let other = |problem: String| Err(Error::OtherNetwork { path: file.to_owned(), problem });
     if ours != theirs {
-        bail!("{} has {theirs} layers of neurons and the run {ours}: it is another network", file.display());
+        return other(format!("it has {theirs} layers of neurons and the run {ours}"));
     }
     if shapes(&imported.network) != shapes(&run.network) {
-        bail!("{}: its layers of neurons have other shapes than the run's: it is another network", file.display());
+        return other("its layers of neurons have other shapes than the run's".to_owned());
     }
-    imported.network.check_event_driven().with_context(|| file.display().to_string())?;
+    imported.network.check_event_driven().map_err(|source| Error::Graph { path: file.to_owned(), source })?;
     Ok(imported)
 }

@@ -1,13 +1,30 @@
 //! Recordings under a model of a chip's asynchrony, against the exact engine.
 
-use crate::progress::stop;
-use crate::report::SweepRow;
-use anyhow::Result;
+use crate::Result;
+use crate::error::stop;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use tickless_engine::{AsyncSession, Asynchrony, Confidence, NeuronCounts, Program, Session, spike_difference};
 use tickless_train::data::SampleId;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
+
+/// One setting of the model of a chip's asynchrony, and what it did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SweepRow {
+    /// What was changed: exact (nothing), order, delay, jitter, service or queue.
+    pub swept: String,
+    /// To what: µs, events or the name of an order.
+    pub value: String,
+    /// Percent correct.
+    pub accuracy: f64,
+    /// Σ|exact − this| / Σ exact over the spike counts of all neurons; `None` if infinite.
+    pub spike_difference: Option<f64>,
+    /// Events lost by full queues, per recording.
+    pub lost: f64,
+    /// Most events in a core at one time, over all recordings.
+    pub longest_queue: usize,
+}
 
 /// Spike counts of all neurons of all layers, one list a recording, without asynchrony.
 ///

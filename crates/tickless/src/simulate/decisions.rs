@@ -2,9 +2,9 @@
 //! against the events seen, and against the confidence at which it may stop.
 
 use super::load;
-use crate::progress::stop;
-use crate::report::{AtEvents, AtTime, DecisionCurve, Exit};
-use anyhow::Result;
+use crate::Result;
+use crate::error::stop;
+use crate::number;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tickless_engine::{Confidence, Course, Moments, Program, Session, course};
@@ -31,6 +31,65 @@ pub struct Decisions {
     /// Accuracy at every moment.
     #[serde(flatten)]
     pub curve: DecisionCurve,
+}
+
+/// Accuracy of the event-driven run when asked before its end.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DecisionCurve {
+    /// Against the time since the first event.
+    pub time: Vec<AtTime>,
+    /// Against the events seen.
+    pub events: Vec<AtEvents>,
+    /// Where each recording stops at a confidence.
+    pub exits: Vec<Exit>,
+}
+
+/// Accuracy some time after the first event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AtTime {
+    /// µs since the first event.
+    pub us: u64,
+    /// Percent correct.
+    #[serde(with = "number")]
+    pub accuracy: f64,
+    /// Standard error over the seeds, in points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
+}
+
+/// Accuracy after some events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AtEvents {
+    /// Events seen.
+    pub events: u64,
+    /// Percent correct.
+    #[serde(with = "number")]
+    pub accuracy: f64,
+    /// Standard error over the seeds, in points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_error: Option<f64>,
+}
+
+/// What stopping at one confidence gives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Exit {
+    /// The confidence.
+    pub confidence: f64,
+    /// Percent correct.
+    #[serde(with = "number")]
+    pub accuracy: f64,
+    /// Mean µs from the first event to the decision.
+    #[serde(with = "number")]
+    pub us: f64,
+    /// Mean events until the decision.
+    #[serde(with = "number")]
+    pub events: f64,
+    /// Percent of the recordings that reached the confidence; the others ran to their end.
+    pub reached: f64,
 }
 
 /// The confidence of a run, its temperature fitted on the validation part; and on how many recordings.

@@ -5,7 +5,7 @@ pub mod asynchronous;
 pub mod decisions;
 pub mod quantised;
 
-use anyhow::{Context, Result, ensure};
+use crate::{Error, Result};
 use decisions::Decisions;
 use quantised::Quantised;
 use rayon::prelude::*;
@@ -68,7 +68,7 @@ pub struct Simulation {
 
 /// Spike differences in JSON: one against a silent layer is infinite, which JSON has no number for.
 mod differences {
-    use crate::report::number;
+    use crate::number;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
@@ -89,12 +89,9 @@ mod differences {
 /// # Errors
 /// If its network has a bias or a norm, or its data set holds images; names what helps.
 pub fn possible(run: &Loaded) -> Result<()> {
-    ensure!(
-        run.network.input().kind == InputKind::Events,
-        "data set `{}` holds images, and an event-driven run needs recordings: train on `mnist-dvs-sim`, `nmnist` or \
-         another set of recordings (`tickless data list`)",
-        run.recipe.data.set
-    );
+    if run.network.input().kind != InputKind::Events {
+        return Err(Error::Images { set: run.recipe.data.set.clone() });
+    }
     Ok(run.network.check_event_driven()?)
 }
 
@@ -146,7 +143,9 @@ pub fn simulate(
     stop: &AtomicBool,
 ) -> Result<Simulation> {
     let program = compile(run)?;
-    ensure!(!ids.is_empty(), "there are no recordings to simulate");
+    if ids.is_empty() {
+        return Err(Error::NoRecordings);
+    }
     let confidence = Confidence { gain: 1.0, t_max: run.facts.t_max };
     let begun = std::time::Instant::now();
     progress.start("event-driven", ids.len() as u64, "recording");
@@ -209,7 +208,8 @@ pub fn trace(run: &Loaded, id: SampleId) -> Result<(Program, Trace, usize)> {
     let program = compile(run)?;
     let mut session = Session::new(&program);
     let mut trace = Trace::default();
-    session.feed_into(run.source.recording(id)?.as_ref(), &mut trace).context("the recording to draw")?;
+    let recording = run.source.recording(id).map_err(Error::Drawn)?;
+    session.feed_into(recording.as_ref(), &mut trace)?;
     let class = session.decision(&Confidence { gain: 1.0, t_max: run.facts.t_max }).class;
     Ok((program, trace, class))
 }

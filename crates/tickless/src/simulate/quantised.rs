@@ -1,9 +1,9 @@
 //! The same recordings with 8-bit weights and 16-bit potentials, beside the float engine.
 
 use super::{compile_with, counts, load};
-use crate::progress::stop;
+use crate::Result;
+use crate::error::stop;
 use crate::simulate::differences;
-use anyhow::Result;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tickless_engine::{Confidence, Program, Session, spike_difference};

@@ -1,4 +1,5 @@
-//! Making a file of recordings: decoded by all cores, written in order, renamed when whole.
+//! Builds a cache file: all cores decode recordings, they are written in order, and the complete
+//! file is renamed to its final name.
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
@@ -11,10 +12,10 @@ use crate::datasets::{Dataset, Sample, Split};
 use crate::progress::Progress;
 use crate::{Error, Recording, Result, Sensor};
 
-/// Recordings that a thread decodes before the next are written; bounds the memory.
+/// Number of recordings that each thread decodes before they are written. It bounds the memory.
 const RUN: usize = 8;
 
-/// Writes the recordings of a part to `path`. Nothing is left behind on an error.
+/// Writes the recordings of a part to `path`. After an error, no file remains.
 pub fn build(
     data: &dyn Dataset,
     split: Split,
@@ -51,11 +52,11 @@ pub fn build(
     out.write_all(&index).map_err(io)?;
     out.seek(SeekFrom::Start(0)).map_err(io)?;
     out.write_all(&file::head(key, sensor, &index, at)).map_err(io)?;
-    // Another process may have been faster; its file is as good.
+    // If another process has finished first, this replaces its file, which has the same content.
     out.commit().map_err(io)
 }
 
-/// The recordings of a range, in order, decoded by several threads.
+/// Decodes the recordings of a range with several threads and returns them in order.
 fn decode(data: &dyn Dataset, split: Split, range: std::ops::Range<usize>, sensor: Sensor) -> Result<Vec<Recording>> {
     let one = |index| match data.sample(split, index)? {
         Sample::Events(recording) if recording.sensor() == sensor => Ok(recording),

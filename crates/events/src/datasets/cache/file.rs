@@ -1,4 +1,4 @@
-//! A file of decoded recordings. All numbers are little-endian.
+//! The layout of a file of decoded recordings. All numbers are little endian.
 //!
 //! ```text
 //!  0  "TKLEVENT"      8  u32 version, u32 0      16  32 bytes key
@@ -19,32 +19,32 @@ use super::super::files;
 use crate::source::{self, Bytes};
 use crate::{Columns, Error, Recording, Result, Sensor};
 
-/// Of the layout.
+/// Version of the layout.
 pub const VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"TKLEVENT";
-/// Bytes before the recordings.
+/// Offset of the first recording: the size of the head in bytes.
 pub const HEAD: u64 = 80;
-/// Bytes of an event.
+/// Size of an event in bytes.
 pub const EVENT: u64 = 13;
 const REMEDY: &str = "delete the file, it is made anew";
 
-/// Where a recording lies.
+/// The index entry of a recording.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// Byte.
+    /// Offset in the file.
     pub place: u64,
     /// Number of events.
     pub events: u64,
-    /// XXH3 of the bytes.
+    /// XXH3 of the recording's bytes.
     pub checksum: u64,
 }
 
-/// The checksum of a recording.
+/// The checksum of a recording or of the index.
 pub fn checksum(bytes: &[u8]) -> u64 {
     XxHash3_64::oneshot(bytes)
 }
 
-/// The head of a file with this index.
+/// Encodes the head of a file with this index at offset `place`.
 pub fn head(key: &[u8; 32], sensor: Sensor, index: &[u8], place: u64) -> Vec<u8> {
     let mut head = MAGIC.to_vec();
     head.extend(VERSION.to_le_bytes());
@@ -59,12 +59,12 @@ pub fn head(key: &[u8; 32], sensor: Sensor, index: &[u8], place: u64) -> Vec<u8>
     head
 }
 
-/// The bytes of an index.
+/// Encodes the index.
 pub fn index(entries: &[Entry]) -> Vec<u8> {
     entries.iter().flat_map(|e| [e.place, e.events, e.checksum]).flat_map(u64::to_le_bytes).collect()
 }
 
-/// The bytes of a recording, without the zeros after it.
+/// Encodes a recording into `out`, without the zeros that pad it.
 pub fn block(recording: &Recording, out: &mut Vec<u8>) {
     out.clear();
     out.reserve(recording.len() * EVENT as usize);
@@ -112,8 +112,8 @@ impl Store {
 }
 
 impl CacheFile {
-    /// Opens a file and checks its head and index: that it is of this key, of `n` recordings of
-    /// `sensor`, and whole.
+    /// Opens a file and verifies its head and index: the key, `n` recordings, the sensor, and the
+    /// length of the file.
     pub fn open(path: &Path, key: &[u8; 32], n: usize, sensor: Sensor) -> Result<CacheFile> {
         let io = |source| Error::Io { path: path.to_path_buf(), source };
         let broken = |at, problem| Error::malformed(&path.display().to_string(), at, problem, REMEDY);
@@ -126,7 +126,8 @@ impl CacheFile {
             return Err(broken(64, format!("an index of {n} recordings at byte {place} of a file of {len}")));
         }
         let bytes = store.get(place, len - place).map_err(io)?;
-        // All of the head follows from the key, the index and its place.
+        // The head is a function of key, sensor, index and offset, so comparing all of it also
+        // verifies the checksum of the index.
         if start != head(key, sensor, &bytes, place) {
             return Err(broken(0, "a cache of other samples, or a damaged one".into()));
         }
@@ -137,7 +138,7 @@ impl CacheFile {
         Ok(CacheFile { path: path.to_path_buf(), store, index })
     }
 
-    /// Bytes that are mapped into memory.
+    /// Number of bytes that are mapped into memory.
     pub fn mapped(&self) -> u64 {
         match &self.store {
             Store::Mapped(bytes) => bytes.len() as u64,
@@ -145,7 +146,7 @@ impl CacheFile {
         }
     }
 
-    /// Recording `i`, which exists.
+    /// Reads recording `i` and verifies its checksum.
     pub fn recording(&self, i: usize, sensor: Sensor) -> Result<Recording> {
         let broken = |at, problem: &str| Error::malformed(&self.path.display().to_string(), at, problem, REMEDY);
         let entry = self.index.get(i).ok_or_else(|| broken(0, "no such recording"))?;

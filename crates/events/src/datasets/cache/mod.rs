@@ -1,16 +1,17 @@
-//! A cache of decoded recordings, so that only the first epoch decodes.
+//! A cache of decoded recordings, so that recordings are decoded only in the first epoch.
 //!
-//! [`open`] puts it around any data set of recordings: a file for each part, in a folder of the
-//! user's choice, made when the data set is opened and mapped into memory (feature `mmap`; else
-//! read at positions). It is safe to delete at any time.
+//! [`open`] wraps any data set of recordings. Each part has one file in a folder that the user
+//! chooses. The file is built when the data set is opened, and mapped into memory (feature `mmap`)
+//! or else read at offsets. The user may delete it at any time.
 //!
-//! The name and head of a file hold a [`Key`] of all that its samples depend on: the source files
-//! by path, size and time of change, the split, the sensor, and the version of this crate. What
-//! has changed gets another key and so another file; the old one is not looked at again. A file
-//! that is truncated or damaged is made anew: the head and the index are checked when it is opened,
-//! each recording when it is read (then it is decoded from its source, and the file is removed).
-//! A file is written under another name and then renamed, so that two processes do not disturb
-//! each other and a killed one leaves nothing that could be mistaken for a cache. See `file` for the layout.
+//! The name and the head of a file contain a [`Key`] of everything that its samples depend on: the
+//! source files by path, size and modification time, the split, the sensor, and the version of this
+//! crate. If any of these changes, the key and with it the file name changes, and the old file is
+//! ignored. A truncated or damaged file is rebuilt: opening it verifies the head and the index, and
+//! reading a recording verifies that recording. If the latter fails, the recording is decoded from
+//! its source and the file is deleted. A file is written under a temporary name and then renamed,
+//! so that two processes do not interfere and a killed process leaves no incomplete cache. See
+//! `file` for the layout.
 
 mod build;
 mod file;
@@ -24,15 +25,16 @@ use crate::progress::Progress;
 use crate::{Error, Result, Sensor};
 use file::{CacheFile, VERSION};
 
-/// Of what the decoders give: changes whenever they give other events for the same file.
+/// Version of the decoders' results. It must change whenever a decoder gives other events for the
+/// same file.
 const DECODING: u64 = 2;
 
-/// Puts a cache in `folder` around a data set, and makes it if it is not there.
+/// Wraps a data set with a cache in `folder`, and builds the cache if it does not exist.
 ///
 /// # Errors
-/// [`Error::Setting`] for a data set of images, or one that cannot say what its samples depend on;
-/// [`Error::Io`] when the cache cannot be written; what is wrong with a recording;
-/// [`Error::Cancelled`].
+/// [`Error::Setting`] for a data set of images, or one that does not know what its samples depend
+/// on; [`Error::Io`] if the cache cannot be written; the error of a recording that cannot be
+/// decoded; [`Error::Cancelled`].
 pub fn open(inner: Box<dyn Dataset>, folder: &Path, progress: &dyn Progress) -> Result<Box<dyn Dataset>> {
     let name = inner.name().to_string();
     let SampleKind::Events(sensor) = inner.kind() else {
@@ -54,7 +56,7 @@ pub fn open(inner: Box<dyn Dataset>, folder: &Path, progress: &dyn Progress) -> 
         let n = inner.len(split);
         let file = match CacheFile::open(&path, &key, n, sensor) {
             Ok(file) => file,
-            // Not there, or damaged.
+            // The file does not exist, or is damaged.
             Err(_) => {
                 build::build(&*inner, split, sensor, &key, &path, progress)?;
                 CacheFile::open(&path, &key, n, sensor)?
@@ -65,11 +67,11 @@ pub fn open(inner: Box<dyn Dataset>, folder: &Path, progress: &dyn Progress) -> 
     Ok(Box::new(Cached { inner, sensor, parts }))
 }
 
-/// See the module.
+/// A data set with a cache; see the module.
 struct Cached {
     inner: Box<dyn Dataset>,
     sensor: Sensor,
-    /// Train, test.
+    /// The training part, then the test part.
     parts: Vec<Part>,
 }
 
@@ -111,7 +113,8 @@ impl Dataset for Cached {
             Ok(recording) => Ok(Sample::Events(recording)),
             Err(_) => {
                 if !part.damaged.swap(true, Ordering::Relaxed) {
-                    // The next run makes it anew; if it cannot be removed, it finds the damage again.
+                    // The next run rebuilds the file. If it cannot be deleted, the next run detects
+                    // the damage again.
                     let _ = std::fs::remove_file(&part.path);
                 }
                 self.inner.sample(split, index)

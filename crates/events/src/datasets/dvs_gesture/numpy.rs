@@ -1,4 +1,4 @@
-//! `userNN_<light>/<class>.npy`: a file per trial.
+//! The NumPy layout of DVS-Gesture, `userNN_<light>/<class>.npy`: one file per trial.
 
 use super::super::natural;
 use super::super::tree::Leaf;
@@ -6,12 +6,12 @@ use super::Trial;
 use crate::formats::npy::gesture_trial;
 use crate::{Error, Result};
 
-/// People up to this number are in the training part, all others in the test part.
+/// Users up to this number are in the training part, all others in the test part.
 const LAST_OF_TRAIN: u32 = 23;
 
 const REMEDY: &str = "the layout is userNN_LIGHT/CLASS.npy with users 1 to 29 and classes 0 to 10";
 
-/// The trials of both parts. Files that are no arrays are left out.
+/// Finds the trials of both parts, and ignores files that are not `.npy`.
 pub(super) fn find(mut leaves: Vec<Leaf>) -> Result<[Vec<Trial>; 2]> {
     leaves.retain(|leaf| leaf.path.to_ascii_lowercase().ends_with(".npy"));
     leaves.sort_by(|a, b| natural::compare(&a.path, &b.path));

@@ -1,4 +1,5 @@
-//! `userNN_<light>.aedat` with labels and lists, as the authors publish it.
+//! The layout of DVS-Gesture that the authors publish: `userNN_<light>.aedat` with labels and
+//! lists.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,10 +8,10 @@ use super::super::tree::Leaf;
 use super::{NAMES, Trial};
 use crate::{Error, Result};
 
-/// The lists of the two parts.
+/// The lists of the training and the test part.
 pub(super) const LISTS: [&str; 2] = ["trials_to_train.txt", "trials_to_test.txt"];
 
-/// The trials of both parts, in the order of the lists and labels.
+/// Finds the trials of both parts, in the order of the lists and of the lines of labels.
 pub(super) fn find(leaves: &[Leaf], root: &Path) -> Result<[Vec<Trial>; 2]> {
     let name = |leaf: &'_ Leaf| leaf.path.rsplit('/').next().unwrap_or_default().to_string();
     let files: HashMap<String, &Leaf> = leaves.iter().map(|leaf| (name(leaf), leaf)).collect();
@@ -37,7 +38,7 @@ pub(super) fn find(leaves: &[Leaf], root: &Path) -> Result<[Vec<Trial>; 2]> {
     Ok([part(LISTS[0])?, part(LISTS[1])?])
 }
 
-/// Class (from 0) and `[start, end)` of each line.
+/// Parses labels: for each line the class, counted from 0, and the range `[start, end)` in µs.
 fn spans(text: &str, file: &str) -> Result<Vec<(usize, (u64, u64))>> {
     let mut spans = Vec::new();
     let mut at = 0;
@@ -45,7 +46,7 @@ fn spans(text: &str, file: &str) -> Result<Vec<(usize, (u64, u64))>> {
         let start = at;
         at += line.len() as u64;
         let line = line.trim();
-        // The first line names the columns.
+        // The first line may name the columns.
         if line.is_empty() || (start == 0 && line.starts_with("class")) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! The names of a million images in little memory.
+//! Stores the names of a million images in little memory.
 
 use std::path::{Path, PathBuf};
 
@@ -6,14 +6,14 @@ use super::super::Key;
 use super::super::files;
 use crate::{Error, Result};
 
-/// The images of a part, by class, sorted by name.
+/// The images of a part, sorted by class and name.
 pub struct Listing {
     folder: PathBuf,
-    /// The names of all files, one after another.
+    /// The names of all files, concatenated.
     names: String,
-    /// Where each name ends.
+    /// The end of each name in `names`.
     ends: Vec<usize>,
-    /// The number of the first image after each class.
+    /// For each class, the index of the first image after it.
     after: Vec<usize>,
 }
 
@@ -57,7 +57,8 @@ fn name(path: &Path) -> Result<String> {
 }
 
 impl Listing {
-    /// Adds the place and all names to a key. A million files are not asked for their size and time of change.
+    /// Adds the folder and all names to a key. Sizes and modification times are left out, because
+    /// reading them for a million files takes too long.
     pub fn add_to(&self, key: &mut Key) {
         key.text(&self.folder.to_string_lossy()).text(&self.names);
         for &n in &self.after {
@@ -65,7 +66,7 @@ impl Listing {
         }
     }
 
-    /// Lists a part, whose classes must be among `classes`.
+    /// Lists a part. Each of its classes must be in `classes`.
     pub fn read(folder: PathBuf, classes: &[String]) -> Result<Listing> {
         if let Some(other) = self::classes(&folder)?.iter().find(|&c| classes.binary_search(c).is_err()) {
             let problem = format!("a class `{other}` that the training part has not");
@@ -74,7 +75,7 @@ impl Listing {
         let mut listing = Listing { folder, names: String::new(), ends: Vec::new(), after: Vec::new() };
         for class in classes {
             let class = listing.folder.join(class);
-            // A class may have no image for testing.
+            // The test part may have no image of a class.
             let images = if class.is_dir() { files::entries(&class)? } else { Vec::new() };
             for image in images {
                 if !is_image(&image) {
@@ -104,7 +105,7 @@ impl Listing {
         self.after.partition_point(|&after| after <= index)
     }
 
-    /// Where an image lies.
+    /// The path of an image.
     pub fn path(&self, index: usize, classes: &[String]) -> PathBuf {
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
         self.folder.join(&classes[self.class(index)]).join(&self.names[start..self.ends[index]])

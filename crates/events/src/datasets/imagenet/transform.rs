@@ -1,4 +1,4 @@
-//! From a photograph of any size to the crop that a network sees.
+//! Turns a photograph of any size into the crop that a network reads.
 
 use image::RgbImage;
 use image::imageops::{self, FilterType};
@@ -6,12 +6,13 @@ use image::imageops::{self, FilterType};
 use crate::rng::Rng;
 use crate::{Image, Result, Sensor};
 
-/// The short side scaled to crop·256/224, then the centre.
+/// Scales the short side to crop·256/224, then returns the centre of size `crop`.
 pub fn centre(image: &RgbImage, crop: Sensor) -> Result<Image> {
     let (width, height) = image.dimensions();
     let (cw, ch) = (u32::from(crop.width), u32::from(crop.height));
     let scaled = |side: u32| (f64::from(side) * 256.0 / 224.0).round();
-    // So that both sides of the crop fit; for a square crop the short side decides.
+    // The larger of the two scales, so that the crop fits in both directions; for a square crop the
+    // short side determines it.
     let scale = (scaled(cw) / f64::from(width.max(1))).max(scaled(ch) / f64::from(height.max(1)));
     let side = |side: u32, least: u32| ((f64::from(side) * scale) as u32).max(least);
     let (w, h) = (side(width, cw), side(height, ch));
@@ -21,14 +22,14 @@ pub fn centre(image: &RgbImage, crop: Sensor) -> Result<Image> {
     planes(&imageops::crop_imm(&small, x, y, cw, ch).to_image())
 }
 
-/// A random part, scaled to the crop.
+/// Scales a random part of the image to the size `crop`.
 pub fn random(image: &RgbImage, crop: Sensor, rng: &mut Rng) -> Result<Image> {
     let (x, y, w, h) = part(image.dimensions(), rng);
     let part = imageops::crop_imm(image, x, y, w, h).to_image();
     planes(&imageops::resize(&part, crop.width.into(), crop.height.into(), FilterType::Triangle))
 }
 
-/// x, y, width and height of the part.
+/// Draws the part as (x, y, width, height); see `imagenet` for the distribution.
 fn part((width, height): (u32, u32), rng: &mut Rng) -> (u32, u32, u32, u32) {
     let (most, least) = (4.0f64 / 3.0, 3.0f64 / 4.0);
     let (full_w, full_h) = (f64::from(width), f64::from(height));
@@ -54,7 +55,7 @@ fn part((width, height): (u32, u32), rng: &mut Rng) -> (u32, u32, u32, u32) {
     (((full_w - w) / 2.0) as u32, ((full_h - h) / 2.0) as u32, w as u32, h as u32)
 }
 
-/// `[3, H, W]`.
+/// Converts to planes, `[3, H, W]`.
 fn planes(image: &RgbImage) -> Result<Image> {
     let (width, height) = image.dimensions();
     let channel = |c: usize| image.pixels().map(move |p| p.0[c]);
@@ -96,7 +97,8 @@ mod tests {
 
     #[test]
     fn the_centre_is_that_of_the_scaled_image() {
-        // 1024×512 scaled by ½ and cut from x = 144, y = 16; a slope over x keeps its values.
+        // 1024×512 is scaled by ½ and cropped from x = 144, y = 16; a linear gradient over x keeps
+        // its values.
         let image = RgbImage::from_fn(1024, 512, |x, _| image::Rgb([(x / 4) as u8; 3]));
         let out = centre(&image, Sensor { width: 224, height: 224 }).unwrap();
         assert_eq!((out.pixels()[0], out.pixels()[223]), (72, 183));

@@ -1,0 +1,148 @@
+//! Arguments that several commands take: what all know, a recipe with changes, a run, a part of its samples.
+
+use crate::output::note;
+use crate::progress::Volume;
+use crate::recipe_paths::absolute;
+use anyhow::{Result, bail};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use tickless_net::recipe::Recipe;
+use tickless_train::data::{Parts, SampleId};
+use tickless_train::run::{Loaded, RunFolder};
+
+/// Far above the cores of any machine; starting very many threads takes minutes or all memory.
+pub const LARGEST_THREADS: usize = 1024;
+
+/// What every command knows.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Print the result as JSON on standard output instead of tables.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Where to compute: cpu, or a GPU: wgpu, cuda (in builds with `--features wgpu`, `--features cuda`); one of
+    /// several as cuda:1, and for `train` a list, cuda:0,cuda:1.
+    #[arg(long, global = true, default_value = "cpu")]
+    pub device: String,
+    /// Threads to compute with (default: all cores). Results do not depend on it.
+    #[arg(long, global = true)]
+    pub threads: Option<usize>,
+    /// Say only warnings and errors on standard error: no progress.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on standard error: data, network and device before training, checkpoints, every task's time.
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
+
+impl Global {
+    /// How much is said on standard error.
+    pub fn volume(&self) -> Volume {
+        match (self.quiet, self.verbose) {
+            (true, _) => Volume::Quiet,
+            (_, true) => Volume::Verbose,
+            _ => Volume::Usual,
+        }
+    }
+}
+
+/// The recipe of a command and the changes made to it on the command line.
+#[derive(Debug, Clone, Args)]
+pub struct RecipeArgs {
+    /// Recipe file (TOML).
+    pub recipe: PathBuf,
+    #[command(flatten)]
+    pub changes: Changes,
+}
+
+/// The finished run of a command.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Run folder.
+    pub run: PathBuf,
+    /// Folder or zip of the data set, if it is no longer where the recipe says.
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+}
+
+impl RunArgs {
+    /// Opens it.
+    pub fn load(&self) -> Result<Loaded> {
+        let run = RunFolder::open(&self.run)?.load_with(self.data.as_deref())?;
+        run.warnings.iter().for_each(|w| note!("warning: {w}"));
+        Ok(run)
+    }
+}
+
+/// Changes to a recipe.
+#[derive(Debug, Clone, Args)]
+pub struct Changes {
+    /// Change a key of the recipe; may be given often.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Folder or zip of the data set (`data.path`).
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+    /// Passes over the training part (`train.epochs`).
+    #[arg(long)]
+    pub epochs: Option<usize>,
+}
+
+impl Changes {
+    /// The recipe in a file with these changes, its data's places as absolute paths.
+    pub fn load(&self, file: &Path) -> Result<Recipe> {
+        let mut recipe = Recipe::load(file, &self.assignments()?)?;
+        absolute(&mut recipe)?;
+        Ok(recipe)
+    }
+
+    /// As `key=value`.
+    ///
+    /// # Errors
+    /// If the path of the data is no text, which a recipe holds.
+    fn assignments(&self) -> Result<Vec<String>> {
+        let mut all = self.set.clone();
+        if let Some(path) = &self.data {
+            let Some(text) = path.to_str() else {
+                bail!(
+                    "`--data {path:?}`: a recipe holds text, and this path is not UTF-8; rename it or give a link to it"
+                );
+            };
+            // A JSON string is a TOML string, whatever letters the path has.
+            all.push(format!("data.path={}", serde_json::Value::from(text)));
+        }
+        all.extend(self.epochs.iter().map(|n| format!("train.epochs={n}")));
+        Ok(all)
+    }
+}
+
+/// Which samples of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// The training part.
+    Train,
+    /// The part that chooses an epoch.
+    Validation,
+    /// The part that is reported.
+    Test,
+}
+
+impl Part {
+    /// Its samples, at most `limit` of them (0 for all).
+    pub fn of(self, parts: &Parts, limit: usize) -> &[SampleId] {
+        let all = match self {
+            Part::Train => &parts.train,
+            Part::Validation => &parts.validation,
+            Part::Test => &parts.test,
+        };
+        &all[..if limit == 0 { all.len() } else { limit.min(all.len()) }]
+    }
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Part::Train => "train",
+            Part::Validation => "validation",
+            Part::Test => "test",
+        }
+    }
+}

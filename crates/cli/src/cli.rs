@@ -1,0 +1,146 @@
+//! The command line: its words, its help, and how an error leaves the program.
+
+use crate::arguments::{Global, LARGEST_THREADS};
+use crate::commands::{
+    asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, parity, report, simulate, train,
+};
+use crate::output::{self, note};
+use crate::processes::Processes;
+use crate::progress::Console;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "tickless",
+    version,
+    about = "Temporally flexible spiking neural networks: train once, run at any number of time steps, or at none.",
+    after_help = "Start with:\n  tickless demo                       three trainings compared on embedded data, in a minute or two\n  \
+                  tickless train recipes/nmnist.toml --data PATH  train on your own recordings\n  tickless help COMMAND               examples of each command"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Train(train::Train),
+    Compare(compare::Compare),
+    Eval(eval::Eval),
+    Simulate(simulate::Simulate),
+    Asynchrony(asynchrony::Sweep),
+    Calibrate(calibrate::Calibrate),
+    Finetune(finetune::Finetune),
+    Parity(parity::ParityCommand),
+    Export(export::Export),
+    Import(import::Import),
+    Report(report::Report),
+    Data(data::Data),
+}
+
+/// Runs the command line of this process.
+///
+/// Exit codes: 0 done, 2 an error that its message explains, 130 stopped by Ctrl-C.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return usage(&e),
+    };
+    if let Some(n) = cli.global.threads
+        && !(1..=LARGEST_THREADS).contains(&n)
+    {
+        return fail(&anyhow::anyhow!("`--threads` = {n}: give 1 to {LARGEST_THREADS}, or leave it out for all cores"));
+    }
+    if let Some(n) = threads(cli.global.threads)
+        && let Err(e) = rayon::ThreadPoolBuilder::new().num_threads(n).build_global()
+    {
+        return fail(&anyhow::anyhow!("cannot make {n} threads: {e}"));
+    }
+    if let Err(e) = crate::options::install() {
+        return fail(&e.into());
+    }
+    let world = match Processes::join(matches!(cli.command, Command::Train(_))) {
+        Ok(world) => world,
+        Err(e) => return fail(&e),
+    };
+    let console = Console::new(world.is_first(), cli.global.volume());
+    let g = &cli.global;
+    let result = match cli.command {
+        Command::Demo(c) => c.run(g, &console),
+        Command::Train(c) => c.run(g, &console, &world),
+        Command::Compare(c) => c.run(g, &console),
+        Command::Eval(c) => c.run(g, &console),
+        Command::Simulate(c) => c.run(g, &console),
+        Command::Asynchrony(c) => c.run(g, &console),
+        Command::Calibrate(c) => c.run(g, &console),
+        Command::Finetune(c) => c.run(g, &console),
+        Command::Parity(c) => c.run(g, &console),
+        Command::Export(c) => c.run(g, &console),
+        Command::Import(c) => c.run(g, &console),
+        Command::Report(c) => c.run(g, &console),
+        Command::Data(c) => c.run(g, &console),
+    };
+    console.leave();
+    let Err(e) = result.and_then(|()| output::all_printed()) else { return ExitCode::SUCCESS };
+    if world.ended_by_first(&console) {
+        return ExitCode::from(130);
+    }
+    let code = if console.stopped() {
+        note!("{}", one_line(&e));
+        130
+    } else {
+        fail(&e);
+        2
+    };
+    world.end_all(code);
+    ExitCode::from(code)
+}
+
+/// Threads for each core at most: more only wait for each other, and make a second's work a minute's.
+const THREADS_PER_CORE: usize = 8;
+
+/// The number of threads to compute with, if one was given here or in `RAYON_NUM_THREADS`; no more than the
+/// cores can use. Results do not depend on it.
+fn threads(given: Option<usize>) -> Option<usize> {
+    let n = given.or_else(|| std::env::var("RAYON_NUM_THREADS").ok()?.trim().parse().ok().filter(|n| *n > 0))?;
+    let most = THREADS_PER_CORE * std::thread::available_parallelism().map_or(1, usize::from);
+    if n > most {
+        note!("note: {n} threads are asked for; computing with {most}, which is {THREADS_PER_CORE} for each core");
+    }
+    Some(n.min(most))
+}
+
+/// Help and version are results, a wrong word is an error; both are clap's to print.
+fn usage(e: &clap::Error) -> ExitCode {
+    match e.print() {
+        Err(io) if !e.use_stderr() && io.kind() != std::io::ErrorKind::BrokenPipe => {
+            fail(&anyhow::anyhow!("standard output: {io}"))
+        }
+        _ => ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2)),
+    }
+}
+
+fn fail(e: &anyhow::Error) -> ExitCode {
+    match crate::remedy::remedy(e) {
+        Some(remedy) => note!("error: {}; {remedy}", one_line(e)),
+        None => note!("error: {}", one_line(e)),
+    }
+    ExitCode::from(2)
+}
+
+/// An error and its causes in one line; a cause that the message before it quotes is not said twice.
+fn one_line(e: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in e.chain().map(|c| c.to_string().replace('\n', " ")) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}

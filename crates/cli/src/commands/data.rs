@@ -1,0 +1,272 @@
+//! `tickless data`: list, fetch, info, view and convert.
+
+use crate::arguments::Global;
+use crate::output::{print_json, say};
+use crate::progress::Console;
+use crate::report::span;
+use crate::view::{Options, view};
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use std::path::PathBuf;
+use tickless_events::formats::{self, ReadOptions};
+use tickless_events::info::{EventsInfo, Info};
+use tickless_events::{Error, Sensor, datasets};
+use tickless_train::progress::Progress;
+
+/// What data sets there are, what a file or folder is, and recordings in other formats.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tickless data list
+  tickless data fetch                                  what can be fetched, and what is there
+  tickless data fetch nmnist --to ~/data/nmnist
+  tickless data info recordings/00001.bin
+  tickless data info ~/data/nmnist --json
+  tickless data view recording.raw --slow 4
+  tickless data convert recording.raw recording.aedat4
+  tickless data convert recording.bin out.raw --format evt3 --sensor 34x34
+  tickless data info events.txt --time-unit s          seconds, which the file does not say
+  tickless data convert stereo.aedat4 left.raw --format evt3 --stream 0
+  tickless data convert near.dat near.raw --format evt3 --drop-outside
+  tickless data convert recording.aedat4 recording.dat --shift-to-zero")]
+pub struct Data {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List the data sets that a recipe can name.
+    List,
+    /// Download a published data set from its official source; without a name, list them.
+    Fetch {
+        /// Name of the data set.
+        name: Option<String>,
+        /// Folder for its files (default: data/NAME).
+        #[arg(long)]
+        to: Option<PathBuf>,
+        /// A folder on another server that has the files under the same names.
+        #[arg(long, value_name = "URL")]
+        mirror: Option<String>,
+    },
+    /// Say what a file or folder is: format, sensor, events, times, digest.
+    Info {
+        /// A recording, an image file or the folder of a data set.
+        path: PathBuf,
+        #[command(flatten)]
+        read: ReadArgs,
+    },
+    /// Draw a recording: a picture (PNG) and an animation (GIF); of SHD a raster for each of the first samples.
+    View {
+        /// A recording in any format.
+        path: PathBuf,
+        /// Folder of the two files.
+        #[arg(long, short, default_value = ".")]
+        output: PathBuf,
+        /// Frames of the animation.
+        #[arg(long, default_value_t = 60)]
+        frames: usize,
+        /// How many times slower than real time it plays.
+        #[arg(long, default_value_t = 1.0)]
+        slow: f64,
+        #[command(flatten)]
+        read: ReadArgs,
+    },
+    /// Write a recording in another format, chunk by chunk.
+    Convert {
+        /// A recording in any format.
+        from: PathBuf,
+        /// The file to write; its extension says the format unless `--format` does.
+        to: PathBuf,
+        /// Name of the format (an unknown one is answered with the list).
+        #[arg(long)]
+        format: Option<String>,
+        #[command(flatten)]
+        read: ReadArgs,
+    },
+}
+
+/// How a recording is read, where its file does not say it or you know better.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Reading")]
+struct ReadArgs {
+    /// Sensor as WIDTHxHEIGHT, where the recording does not state it or states a wrong one.
+    #[arg(long, value_name = "WxH")]
+    sensor: Option<String>,
+    /// Leave events outside the sensor out.
+    #[arg(long)]
+    drop_outside: bool,
+    /// Unit of times whose unit the file does not state (text, NumPy, HDF5): s, ms, us or ns.
+    #[arg(long, value_name = "UNIT")]
+    time_unit: Option<String>,
+    /// Times as stored: do not continue a clock that starts again from 0 (DAT, AEDAT 2.0, EVT, N-MNIST).
+    #[arg(long)]
+    literal_times: bool,
+    /// Number of the stream, in a file of several cameras (AEDAT 3.1, AEDAT4, HDF5; `tickless data
+    /// info FILE` lists them), or of the sample (SHD).
+    #[arg(long, value_name = "NUMBER")]
+    stream: Option<i32>,
+    /// Subtract the earliest time from all times, for files whose times count from 1970.
+    #[arg(long)]
+    shift_to_zero: bool,
+}
+
+impl ReadArgs {
+    fn options(&self) -> Result<ReadOptions> {
+        let mut options = ReadOptions::default();
+        options.sensor = self.sensor.as_deref().map(sensor).transpose()?;
+        options.drop_outside = self.drop_outside;
+        let unit = |text: &str| text.parse().map_err(|e| anyhow::anyhow!("`--time-unit`: {e}"));
+        options.time_unit = self.time_unit.as_deref().map(unit).transpose()?;
+        options.literal_times = self.literal_times;
+        options.shift_to_zero = self.shift_to_zero;
+        options.stream = self.stream;
+        Ok(options)
+    }
+}
+
+/// An error of reading, with the option of this command that helps.
+fn explained(e: Error) -> anyhow::Error {
+    match e {
+        Error::TimeUnit { file, at, problem } => anyhow::anyhow!(
+            "{file}: byte {at}: {problem}; state the unit in the name of the column (t_s, t_ms, t_us, t_ns), or with \
+             `--time-unit s` (ms, us, ns)"
+        ),
+        Error::StrayEvent { file, index, x, y, sensor } => anyhow::anyhow!(
+            "{file}: event {index} at ({x}, {y}) lies outside the {sensor} sensor; state a larger one with `--sensor \
+             WIDTHxHEIGHT`, or leave such events out with `--drop-outside`"
+        ),
+        Error::Streams { .. } => {
+            let text = e.to_string();
+            let text = text.trim_end_matches("choose one by its number (`data.stream`)");
+            anyhow::anyhow!("{text}choose one with `--stream NUMBER`")
+        }
+        other => other.into(),
+    }
+}
+
+#[derive(Serialize)]
+struct Converted {
+    events: u64,
+    dropped: u64,
+    overflows: u64,
+    shift_us: u64,
+    /// What became of the axes, if they are not the same in both formats.
+    axes: Option<String>,
+    #[serde(serialize_with = "crate::shown::path")]
+    file: PathBuf,
+}
+
+/// `346x260` as a sensor.
+fn sensor(text: &str) -> Result<Sensor> {
+    let side = |s: &str| s.trim().parse::<u16>().ok().filter(|n| *n > 0);
+    match text.split_once('x').map(|(w, h)| (side(w), side(h))) {
+        Some((Some(width), Some(height))) => Ok(Sensor { width, height }),
+        _ => bail!("`--sensor {text}`: write width and height, e.g. 346x260"),
+    }
+}
+
+#[derive(Serialize)]
+struct Entry {
+    name: &'static str,
+    about: &'static str,
+    needs: &'static str,
+}
+
+impl Data {
+    /// Runs the command.
+    pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        if !matches!(self.what, What::Fetch { .. }) {
+            console.nothing_to_save();
+        }
+        match self.what {
+            What::List => {
+                let all = datasets::list().iter().map(|d| Entry { name: d.name, about: d.about, needs: d.needs });
+                let all: Vec<Entry> = all.collect();
+                if global.json {
+                    return print_json(&all);
+                }
+                for d in all {
+                    say!("{:<15} {}", d.name, d.about);
+                    say!("{:<15} {}", "", if d.needs.is_empty() { "embedded, needs no file" } else { d.needs });
+                }
+            }
+            What::Fetch { name, to, mirror } => {
+                super::fetch::run(name.as_deref(), to.as_deref(), mirror, global, console)?;
+            }
+            What::Info { path, read } => {
+                let info = tickless_events::info_with(&path, &read.options()?, console).map_err(explained)?;
+                if global.json {
+                    return print_json(&info);
+                }
+                say!("{info}");
+                match info {
+                    Info::Streams { .. } => {
+                        say!("with `--stream NUMBER` this command, `view` and `convert` read one of them");
+                    }
+                    Info::Events(EventsInfo { overflows: 1.., .. }) => {
+                        say!("         `--literal-times` gives the clock as it is stored");
+                    }
+                    _ => {}
+                }
+            }
+            What::View { path, output, frames, slow, read } => {
+                if !(1..=1000).contains(&frames) {
+                    bail!("`--frames {frames}`: an animation has 1 to 1000 frames");
+                }
+                if !(1e-3..=1e6).contains(&slow) {
+                    bail!("`--slow {slow}`: give a factor from 0.001 to 1000000, e.g. 4");
+                }
+                let read = read.options()?;
+                let v =
+                    view(&path, &Options { output, frames, slow, read }, console).map_err(|e| match e.downcast() {
+                        Ok(e) => explained(e),
+                        Err(e) => e,
+                    })?;
+                if global.json {
+                    return print_json(&v);
+                }
+                let ([w, h], time) = (v.sensor, span(v.span_us as f64));
+                match v.samples {
+                    Some([drawn, all]) => say!("{}: {} spikes in {drawn} of {all} samples", v.format, v.events),
+                    None => say!("{}: {} events in {time} on {w}x{h}", v.format, v.events),
+                }
+                if let Some(outside) = v.outside {
+                    say!("not drawn: {outside}, outside the {w}x{h} sensor");
+                }
+                say!("picture: {}", v.picture.display());
+                if let Some(animation) = v.animation {
+                    say!("animation: {}", animation.display());
+                }
+            }
+            What::Convert { from, to, format, read } => {
+                let options = read.options()?;
+                let done = formats::convert(&from, &to, format.as_deref(), &options, console).map_err(explained)?;
+                let formats::Conversion { events, dropped, overflows, shift_us, axes: (before, after), .. } = done;
+                let axes = before.conversion(after);
+                if global.json {
+                    return print_json(&Converted { events, dropped, overflows, shift_us, axes, file: to });
+                }
+                let mut lines = vec![format!("{events} events written to {}", to.display())];
+                if let Some(axes) = axes {
+                    lines.push(format!("axes: {axes}"));
+                }
+                if dropped > 0 {
+                    lines.push(format!("{dropped} events outside the sensor left out"));
+                }
+                if overflows > 0 {
+                    let s = if overflows == 1 { "" } else { "s" };
+                    lines.push(format!(
+                        "the clock overflowed {overflows} time{s}: later times go on (`--literal-times`: as stored)"
+                    ));
+                }
+                // What goes to standard output, perhaps through a pipe, is the file and nothing else.
+                let is_file = to.metadata().is_ok_and(|m| m.is_file()) && !to.starts_with("/dev");
+                for line in lines {
+                    if is_file { say!("{line}") } else { console.line(&line) }
+                }
+            }
+        }
+        Ok(())
+    }
+}

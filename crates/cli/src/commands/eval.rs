@@ -1,0 +1,179 @@
+//! `tickless eval RUN --steps 1..20`: one set of weights at every T.
+
+use crate::arguments::{Global, Part, RunArgs};
+use crate::output::{print_json, say};
+use crate::progress::Console;
+use crate::results::Evaluation;
+use crate::results::stored;
+use anyhow::{Result, bail};
+use clap::Args;
+use tickless_kernels::Precision;
+use tickless_net::LeakRule;
+use tickless_net::recipe::LARGEST_STEPS;
+use tickless_train::device::device;
+use tickless_train::evaluate::{Plan, Setting, across_steps, activity, at_configuration};
+use tickless_train::model::check_configuration;
+use tickless_train::progress::Progress;
+
+/// Evaluate a run at many numbers of time steps.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tickless eval runs/nmnist-mtt-seed1                       at the recipe's steps
+  tickless eval runs/nmnist-mtt-seed1 --steps 1..20         ranges include both ends
+  tickless eval runs/nmnist-mtt-seed1 --steps 1,2,5..8,200 --leak time
+  tickless eval runs/nmnist-mtt-seed1 --configuration 10,3,1   each stage at its own T
+  tickless eval runs/nmnist-mtt-seed1 --json
+  tickless eval runs/cifar10-resnet18-mtt-seed1000 --calibrate   batch norm calibrated at every T
+
+Recordings are cut anew into T frames. The leak belongs to the step (`step`, the paper) or to time
+(`time`: the time constant stays); both are shown unless one is asked for. The statistics of batch
+norm are those of T_max; recordings cut into far fewer frames have more events in each, and want
+`--calibrate`.
+
+The run keeps what was measured on its whole test part (`eval.json`); a later evaluation at
+other T is added to it, and one at the same T replaces it.")]
+pub struct Eval {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Numbers of time steps: 1,2,5..8 (ranges include both ends).
+    #[arg(long)]
+    steps: Option<String>,
+    /// A mixed configuration: one number of steps per stage; may be given often.
+    #[arg(long, value_name = "T1,T2,..")]
+    configuration: Vec<String>,
+    /// What the leak belongs to.
+    #[arg(long, value_enum)]
+    leak: Option<Leak>,
+    /// Which samples.
+    #[arg(long, value_enum, default_value = "test")]
+    part: Part,
+    /// At most this many samples (0 for all).
+    #[arg(long, default_value_t = 0)]
+    limit: usize,
+    /// Calibrate batch norm anew for every T, on training data cut into T frames.
+    #[arg(long, conflicts_with = "configuration")]
+    calibrate: bool,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Leak {
+    Step,
+    Time,
+}
+
+impl Eval {
+    /// Runs the command.
+    pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        let configurations = self.configuration.iter().map(|text| steps(text)).collect::<Result<Vec<_>>>()?;
+        let asked = self.steps.as_ref().map(|text| steps(text)).transpose()?;
+        let run = self.run.load()?;
+        let folder = &run.folder;
+        for c in &configurations {
+            check_configuration(&run.network, c)?;
+        }
+        let model = run.model(&device(&global.device)?)?;
+        let ids = self.part.of(&run.parts, self.limit);
+        if ids.is_empty() {
+            bail!("the {} part of this run is empty", self.part.word());
+        }
+        let (t_max, step_us, batch) = (run.facts.t_max, run.facts.step_us, run.recipe.eval.batch);
+        let setting = Setting { source: &run.source, ids, t_max, step_us, batch };
+        if self.calibrate && model.running.is_empty() {
+            bail!("network `{}` has no batch norm: leave out `--calibrate`", run.facts.network);
+        }
+        let calibration = self.calibrate.then(|| run.calibration(None));
+        let leaks = match self.leak {
+            None => run.recipe.eval.leak.clone(),
+            Some(Leak::Step) => vec![LeakRule::Step],
+            Some(Leak::Time) => vec![LeakRule::Time],
+        };
+        let mut points = Vec::new();
+        for configuration in &configurations {
+            for &leak in &leaks {
+                points.push(at_configuration(&model, &setting, configuration, leak, console)?);
+            }
+        }
+        if self.configuration.is_empty() || asked.is_some() {
+            let mut steps = asked.unwrap_or_else(|| run.recipe.eval.steps.clone());
+            let mut seen = std::collections::HashSet::new();
+            steps.retain(|t| seen.insert(*t));
+            points.extend(across_steps(&model, &setting, &Plan { steps, leaks, calibration }, console)?);
+        }
+        let activity = activity(&model, &setting, t_max, LeakRule::Step, console)?;
+        let result = Evaluation::of(&run, &model, self.part, points, activity);
+        // The run keeps its evaluation on the whole test part at full precision; others are only shown.
+        if result.is_whole(&run) && self.configuration.is_empty() && !self.calibrate {
+            // Another command may add to the same file.
+            let _lock = folder.lock_results()?;
+            // What cannot be read is worth less than what was just measured.
+            let kept = stored::evaluation(&run)
+                .inspect_err(|e| console.warn(&format!("what cannot be read is replaced: {e}")))
+                .unwrap_or_default();
+            folder.write_json("eval.json", &result.clone().merged_into(kept))?;
+        }
+        if global.json {
+            return print_json(&result);
+        }
+        say!(
+            "{} on {} {} samples{} ({}, T_max {t_max})",
+            run.facts.network,
+            of_all(ids.len(), self.part.of(&run.parts, 0).len()),
+            self.part.word(),
+            if model.precision() == Precision::F32 { String::new() } else { format!(" at {}", model.precision()) },
+            run.facts.origin()
+        );
+        say!("{:>16}  {:>6}  {:>10}  {:>8}", "T", "leak", "% correct", "loss");
+        for p in &result.points {
+            let t: Vec<String> = p.configuration.iter().map(usize::to_string).collect();
+            let leak = if p.leak == LeakRule::Step { "step" } else { "time" };
+            say!("{:>16}  {leak:>6}  {:>10.2}  {:>8.4}", t.join(","), p.accuracy, p.loss);
+        }
+        say!("{:>16}  {:>8}  {:>22}", "layer", "neurons", "spikes/neuron at T_max");
+        for l in &result.activity {
+            say!("{:>16}  {:>8}  {:>22.4}{}", l.layer, l.neurons, l.rate(), if l.silent() { "  SILENT" } else { "" });
+        }
+        Ok(())
+    }
+}
+
+/// `40`, or `7 of 40`.
+fn of_all(some: usize, all: usize) -> String {
+    if some == all { all.to_string() } else { format!("{some} of {all}") }
+}
+
+/// `1,2,5..8` as a list; ranges include both ends.
+fn steps(text: &str) -> Result<Vec<usize>> {
+    let number = |s: &str| match s.trim().parse::<usize>() {
+        Ok(0) => bail!("T = 0 in `{text}`: a network runs at least 1 time step"),
+        Ok(n) if n > LARGEST_STEPS => bail!("T = {n} in `{text}`: a network runs at most {LARGEST_STEPS} time steps"),
+        Ok(n) => Ok(n),
+        Err(_) => bail!("`{s}` in `{text}` is not a number of time steps; write e.g. 1,2,5..8"),
+    };
+    let mut all = Vec::new();
+    for word in text.split(',') {
+        match word.split_once("..") {
+            Some((a, b)) => {
+                let (a, b) = (number(a)?, number(b.trim_start_matches('='))?);
+                if a > b {
+                    bail!("the range `{word}` is empty: {a} is greater than {b}");
+                }
+                all.extend(a..=b);
+            }
+            None => all.push(number(word)?),
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::steps;
+
+    #[test]
+    fn ranges_include_both_ends_and_nonsense_is_named() {
+        assert_eq!(steps("1,3..5,20").unwrap(), [1, 3, 4, 5, 20]);
+        for bad in ["0", "5..3", "x", "1..", ""] {
+            assert!(steps(bad).is_err(), "{bad}");
+        }
+    }
+}

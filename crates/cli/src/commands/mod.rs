@@ -1,0 +1,16 @@
+//! One file per subcommand. Each parses, calls a library, prints.
+
+pub mod asynchrony;
+pub mod calibrate;
+pub mod compare;
+pub mod data;
+pub mod demo;
+pub mod eval;
+pub mod export;
+pub mod fetch;
+pub mod finetune;
+pub mod import;
+pub mod parity;
+pub mod report;
+pub mod simulate;
+pub mod train;

@@ -1,0 +1,190 @@
+//! `tickless simulate RUN`: the same weights with no clock.
+
+use crate::arguments::{Global, Part, RunArgs};
+use crate::output::{percent, print_json, say};
+use crate::progress::Console;
+use crate::report::time_unit;
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use tickless::simulate::asynchronous::{SweepRow, exact, measure};
+use tickless::simulate::decisions::Decisions;
+use tickless::simulate::{Simulation, compile, simulate};
+use tickless_engine::{AsyncSession, Asynchrony, Order};
+use tickless_kernels::Precision;
+use tickless_train::data::SampleId;
+use tickless_train::device::device;
+use tickless_train::progress::Progress;
+use tickless_train::run::Loaded;
+
+/// Run a trained network event by event, with no time steps.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tickless simulate runs/nmnist-mtt-seed1
+  tickless simulate runs/nmnist-mtt-seed1 --limit 100 --json
+  tickless simulate runs/nmnist-mtt-seed1 --order random --delay-us 20 --jitter-us 50
+
+A network with a bias or batch norm cannot run so; `tickless finetune RUN --epochs 0` removes
+them. With a delay, service time, queue, jitter or another order the recordings also run as on a
+chip whose events take time (`tickless asynchrony` sweeps these). All numbers are this
+simulator's, none a chip's.")]
+pub struct Simulate {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Which recordings.
+    #[arg(long, value_enum, default_value = "test")]
+    part: Part,
+    /// At most this many recordings (0 for all).
+    #[arg(long, default_value_t = 0)]
+    limit: usize,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// The model of a chip's asynchrony.
+#[derive(Debug, Args)]
+struct ModelArgs {
+    /// Order of simultaneous events.
+    #[arg(long, value_enum, default_value = "exact")]
+    order: OrderArg,
+    /// Time from sending an event to its arrival in µs.
+    #[arg(long, default_value_t = 0.0)]
+    delay_us: f64,
+    /// Time that a core needs for one event in µs.
+    #[arg(long, default_value_t = 0.0)]
+    service_us: f64,
+    /// Events that a core lets wait; others are lost (default: no limit).
+    #[arg(long)]
+    queue: Option<usize>,
+    /// Largest shift of the input's time stamps in µs.
+    #[arg(long, default_value_t = 0.0)]
+    jitter_us: f64,
+    /// Seed of order and jitter.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OrderArg {
+    Exact,
+    Random,
+    Momentum,
+}
+
+impl ModelArgs {
+    /// The model; none where everything is exact.
+    fn model(&self) -> Option<Asynchrony> {
+        let ModelArgs { delay_us, service_us, queue, jitter_us, seed, .. } = *self;
+        let order = match self.order {
+            OrderArg::Exact => Order::Exact,
+            OrderArg::Random => Order::Random,
+            OrderArg::Momentum => Order::Momentum,
+        };
+        let model = Asynchrony { order, delay_us, service_us, queue, jitter_us, seed, ..Asynchrony::default() };
+        (model != Asynchrony { seed, ..Asynchrony::default() }).then_some(model)
+    }
+}
+
+/// The simulation, and what asynchrony does to it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    simulation: &'a Simulation,
+    asynchrony: Option<SweepRow>,
+}
+
+impl Simulate {
+    /// Runs the command.
+    pub fn run(self, global: &Global, console: &Console) -> Result<()> {
+        let run = self.run.load()?;
+        let folder = &run.folder;
+        let model = run.model(&device(&global.device)?)?;
+        let ids = self.part.of(&run.parts, self.limit);
+        if ids.is_empty() {
+            bail!("the {} part of this run is empty", self.part.word());
+        }
+        let asynchrony = self.model.model();
+        if let Some(model) = &asynchrony {
+            // A model that cannot be is refused before anything slow.
+            AsyncSession::new(&compile(&run)?, model)?;
+        }
+        let s = simulate(&run, &model, ids, console, console.stop_flag())?;
+        // The run keeps what was measured on the whole test part at full precision (the clocked side has one).
+        if self.part == Part::Test && self.limit == 0 && model.precision() == Precision::F32 {
+            folder.write_json("simulate.json", &s)?;
+        }
+        let asynchrony = asynchrony.map(|m| with_asynchrony(&run, ids, &m, console)).transpose()?;
+        if global.json {
+            return print_json(&Shown { simulation: &s, asynchrony });
+        }
+        say!("{} event by event on {} {} recordings (simulator)", run.facts.network, s.samples, self.part.word());
+        say!("correct              {:>12.2} %", s.accuracy);
+        say!("events               {:>12.1} per recording", s.events);
+        say!("synaptic operations  {:>12.0} per recording", s.synaptic_operations);
+        say!("{:>16}  {:>8}  {:>14}  {:>24}", "layer", "neurons", "spikes/record.", "spike difference");
+        for (l, (_, d)) in s.layers.iter().zip(&s.spike_difference) {
+            let d = percent(*d);
+            say!("{:>16}  {:>8}  {:>14.1}  {d:>24}", l.layer, l.neurons, l.spikes);
+        }
+        say!("spike difference: Σ|s0 − s| / Σ s0, s0 {}, s this", s.spike_difference_reference);
+        match (&s.quantised, &s.quantised_refused) {
+            (Some(q), _) => {
+                let d: Vec<String> = q.spike_difference.iter().map(|(l, d)| format!("{l} {}", percent(*d))).collect();
+                say!(
+                    "8-bit weights, 16-bit potentials: {:.2} % correct, spike difference (s0 the float engine): {}",
+                    q.accuracy,
+                    d.join(", ")
+                );
+            }
+            (None, Some(why)) => say!("not possible in 8 bit: {why}"),
+            (None, None) => {}
+        }
+        if let Some(d) = &s.decisions {
+            curves(d);
+        }
+        if let Some(a) = asynchrony {
+            let d = percent(a.spike_difference.unwrap_or(f64::INFINITY));
+            say!("with asynchrony: {:.2} % correct, spike difference (s0 the exact engine): {d}", a.accuracy);
+            say!("                 {:.1} events lost per recording, longest queue {}", a.lost, a.longest_queue);
+        }
+        for layer in &s.silent {
+            say!("warning: layer `{layer}` never fired");
+        }
+        Ok(())
+    }
+}
+
+/// Against the exact engine, on the same recordings.
+fn with_asynchrony(run: &Loaded, ids: &[SampleId], model: &Asynchrony, console: &Console) -> Result<SweepRow> {
+    let program = compile(run)?;
+    console.start("asynchrony", ids.len() as u64, "recording");
+    let row = measure(run, &program, ids, &exact(run, &program, ids)?, model, console)?;
+    console.finish();
+    Ok(row)
+}
+
+/// The moments of decision as tables.
+fn curves(d: &Decisions) {
+    let c = &d.curve;
+    let (unit, name) = time_unit(c.time.iter().map(|p| p.us).max().unwrap_or(0) as f64);
+    let after = format!("after {name}");
+    say!("{after:>16}  {:>10}  |  {:>16}  {:>10}", "% correct", "after events", "% correct");
+    // Every second point is enough to read; the JSON has all.
+    for k in (0..c.time.len().max(c.events.len())).skip(1).step_by(2) {
+        let time = c.time.get(k).map(|p| (format!("{:.1}", p.us as f64 / unit), format!("{:.2}", p.accuracy)));
+        let events = c.events.get(k).map(|p| (p.events.to_string(), format!("{:.2}", p.accuracy)));
+        let ((us, a), (n, b)) = (time.unwrap_or_default(), events.unwrap_or_default());
+        say!("{us:>16}  {a:>10}  |  {n:>16}  {b:>10}");
+    }
+    let fitted = match d.gain_samples {
+        0 => "no validation part to fit it on (`data.validation`)".to_owned(),
+        n => format!("fitted on {n} validation recordings"),
+    };
+    say!("early exit at a confidence of softmax(g·Σ/T_max), g = {:.3}, {fitted}:", d.gain);
+    let mean = format!("mean {name}");
+    say!("{:>16}  {:>10}  {mean:>10}  {:>10}  {:>10}", "confidence", "% correct", "events", "% reached");
+    for e in &c.exits {
+        let mean = e.us / unit;
+        say!("{:>16}  {:>10.2}  {mean:>10.1}  {:>10.0}  {:>10.1}", e.confidence, e.accuracy, e.events, e.reached);
+    }
+}

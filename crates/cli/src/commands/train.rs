@@ -1,0 +1,179 @@
+//! `tickless train RECIPE`: one training, in a folder, resumable.
+
+use crate::arguments::{Global, LARGEST_THREADS, RecipeArgs};
+use crate::new_run::{begin, check_epochs, run_folder};
+use crate::output::{print_json, say};
+use crate::processes::Processes;
+use crate::progress::{Console, Quiet};
+use crate::recipe_paths::same;
+use crate::remedy::stopped;
+use crate::shell::command_line;
+use anyhow::{Result, bail};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use tickless_net::recipe::Recipe;
+use tickless_train::data::{Parts, Source};
+use tickless_train::device::{Device, devices, listed};
+use tickless_train::distributed::{Ranks, threads};
+use tickless_train::progress::Progress;
+use tickless_train::run::{Job, RunFolder, train_as};
+
+/// Train a network as a recipe says.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tickless train recipes/nmnist.toml --data ~/data/nmnist
+  tickless train recipes/nmnist.toml --data ~/data/nmnist --set train.strategy=sdt --set seed=2
+  tickless train recipes/nmnist.toml --data ~/data/nmnist --epochs 5 --output runs/short
+  tickless train recipes/nmnist.toml --data ~/data/nmnist --resume   go on after Ctrl-C
+  tickless train recipes/nmnist.toml --data ~/data/nmnist --resume --allow-changed   elsewhere
+
+Several workers, with the same recipe and data:
+  --workers 2                          one process, each batch shared by two workers
+  --device cuda:0,cuda:1               a worker for each card
+  mpirun -n 2 tickless train RECIPE    two processes, on one host or several
+
+Strategies: sdt (one number of steps), nmt (one random number an iteration), mtt (a random number
+for every stage). Ctrl-C stops at the next step and keeps a checkpoint.
+
+Several workers or processes (a build with `--features mpi`): `train.batch` is what each of them
+takes, so that N of them train on batches N times as large; batch norm, gradients, loss and
+accuracy are those of the whole batch, and the weights those of one process with that batch,
+which is also what the run folder's recipe says. The learning rate stays as given. Only the
+first process writes. On GPUs every worker has a card of its own: those of the list, or with
+`--workers N --device cuda` the first N; processes take those of a list in turn.
+
+Memory: `--set train.recompute=true` keeps only what enters the stages and runs each stage again
+backward: the same weights, a quarter less memory and 30 % more time (ResNet-18).")]
+pub struct Train {
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    /// Folder of the run (default: runs/<recipe>-<strategy>-seed<seed>).
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+    /// Go on with the checkpoint in the folder; the weights end up as if it had never stopped.
+    #[arg(long)]
+    resume: bool,
+    /// Go on with a training that was stopped also if what its bits depend on is another now (recordings, precision,
+    /// kernels, machine, workers, version); its weights are then not those of one never stopped.
+    #[arg(long)]
+    allow_changed: bool,
+    /// Workers of this process that share each batch and the threads; every one takes `train.batch` samples
+    /// (default: one for each device of the list).
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+}
+
+impl Train {
+    /// Runs the command.
+    pub fn run(self, global: &Global, console: &Console, world: &Processes) -> Result<()> {
+        let ranks = world.ranks();
+        let workers = self.workers(&global.device, &ranks)?;
+        let devices = self.devices(&global.device, workers, &ranks)?;
+        let (given, shared) = self.load(&ranks, workers)?;
+        let path = self.output.clone().unwrap_or_else(|| run_folder(&self.recipe.recipe, &given));
+        check_epochs(&given)?;
+        let (folder, given, finished) = match ranks.is_first() {
+            true => self.open(&path, given, console)?,
+            false => (RunFolder::at(&path), given, false),
+        };
+        let finished = ranks.from_first(|| Ok(vec![u8::from(finished)]))? == [1];
+        let facts = if finished {
+            if !ranks.is_first() {
+                return Ok(());
+            }
+            console.line(&format!("{}: has finished already", path.display()));
+            folder.facts()?
+        } else {
+            let quiet = Quiet(console);
+            let progress = |ranks: &Ranks| -> &dyn Progress { if ranks.is_first() { console } else { &quiet } };
+            if let Some(line) = shared.filter(|_| ranks.is_first()) {
+                console.line(&line);
+            }
+            // What opening leaves behind (a cache) is made once.
+            let source = ranks.first_then_all(|| Source::open_with(&given.data, given.seed, progress(&ranks)))?;
+            let parts = Parts::of(&source, &given.data, given.seed)?;
+            let work = |ranks: &Ranks| {
+                let (recipe, source, parts, folder) = (&given, &source, &parts, &folder);
+                // Of one process's workers each has its own, and processes take theirs in turn.
+                let device = &devices[ranks.rank() % devices.len()];
+                let (command, allow_changed) = (Some(command_line()), self.allow_changed);
+                let (initial, base) = (None, None);
+                let job = Job { recipe, source, parts, folder, initial, base, command, device, allow_changed };
+                train_as(job, ranks, progress(ranks))
+            };
+            let done = match workers {
+                1 => work(&ranks),
+                n => {
+                    let threads = (rayon::current_num_threads() / n).max(1);
+                    threads::run(n, threads, |ranks| work(&ranks)).map(|mut all| all.remove(0))
+                }
+            };
+            done.map_err(|e| stopped(e, "the same command with `--resume` goes on from there"))?
+        };
+        if !ranks.is_first() {
+            return Ok(());
+        }
+        if global.json {
+            return print_json(&facts);
+        }
+        if let Some(last) = folder.metrics()?.last() {
+            say!("{} epochs, loss {:.4}, training accuracy {:.2} %", last.epoch, last.train_loss, last.train_accuracy);
+        }
+        say!("weights in {}\nnext: tickless eval {}", folder.file("weights.safetensors").display(), path.display());
+        Ok(())
+    }
+
+    /// Workers of this process: as many as said, or as there are devices in the list.
+    fn workers(&self, devices: &str, ranks: &Ranks) -> Result<usize> {
+        match (self.workers, ranks.size()) {
+            (Some(0), _) => bail!("`--workers` = 0: give at least 1"),
+            (Some(n), _) if n > LARGEST_THREADS => bail!("`--workers` = {n}: give at most {LARGEST_THREADS}"),
+            (Some(n), processes) if n > 1 && processes > 1 => {
+                bail!("`--workers {n}` in {processes} processes: start more processes instead")
+            }
+            (Some(n), _) => Ok(n),
+            (None, 1) => Ok(listed(devices)),
+            (None, _) => Ok(1),
+        }
+    }
+
+    /// The devices of this process's workers; of a list that several processes have, each takes one.
+    fn devices(&self, names: &str, workers: usize, ranks: &Ranks) -> Result<Vec<Device>> {
+        if ranks.is_alone() {
+            return Ok(devices(names, workers)?);
+        }
+        let mine = names.split(',').nth(ranks.rank() % listed(names)).unwrap_or(names);
+        Ok(devices(mine, 1)?)
+    }
+
+    /// The recipe with the batch of all workers together, and what there is to say of it.
+    fn load(&self, ranks: &Ranks, workers: usize) -> Result<(Recipe, Option<String>)> {
+        let workers = workers.max(ranks.size());
+        let (file, mut changes) = (&self.recipe.recipe, self.recipe.changes.clone());
+        let alone = changes.load(file)?;
+        if workers == 1 {
+            return Ok((alone, None));
+        }
+        let (each, all) = (alone.train.batch, alone.train.batch.saturating_mul(workers));
+        changes.set.push(format!("train.batch={all}"));
+        let line = format!("{workers} workers of {each} samples each: batches of {all}");
+        Ok((changes.load(file)?, Some(line)))
+    }
+
+    /// The folder of the run, the recipe as it is kept there, and whether the run has finished.
+    fn open(&self, path: &Path, given: Recipe, console: &Console) -> Result<(RunFolder, Recipe, bool)> {
+        let (folder, begun) = begin(path, Some(self.resume), console)?;
+        if !begun {
+            return Ok((folder, given, false));
+        }
+        let kept = folder.recipe()?;
+        if !same(&kept, &given)? {
+            bail!(
+                "{}: was begun with another recipe; resume with the same recipe and options, or start anew with `--output`",
+                path.display()
+            );
+        }
+        let finished = folder.finished()?;
+        Ok((folder, kept, finished))
+    }
+}

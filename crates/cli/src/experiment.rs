@@ -1,0 +1,222 @@
+//! Many trainings compared: strategies × (seeds or folds), each trained, evaluated at every T,
+//! run with no clock, and gathered into one report.
+//!
+//! Whatever can be checked is checked before the first of them. Every run is a folder of its own
+//! under the experiment's; a finished one is not done again, so an experiment that was stopped goes
+//! on where it was.
+
+use crate::arguments::Part;
+use crate::gather::{report, rows};
+use crate::progress::Console;
+use crate::recipe_paths::same;
+use crate::remedy::stopped;
+use crate::report as page;
+use crate::results::stored;
+use crate::results::{Evaluation, Finished, leaks};
+use anyhow::{Result, bail, ensure};
+use std::path::{Path, PathBuf};
+use tickless::simulate::simulate;
+use tickless_net::LeakRule;
+use tickless_net::recipe::{Folds, Recipe};
+use tickless_train::data::{Parts, Source};
+use tickless_train::device::Device;
+use tickless_train::evaluate::{Plan, Setting, across_steps, activity};
+use tickless_train::progress::{Progress, Silent};
+use tickless_train::run::trainer::Trainer;
+use tickless_train::run::{Job, RunFolder, train};
+use tickless_train::strategy::{Steps, by_name};
+
+/// What to compare.
+#[derive(Debug, Clone)]
+pub struct Experiment {
+    /// What all runs share.
+    pub recipe: Recipe,
+    /// Strategies, in the order of the table.
+    pub strategies: Vec<String>,
+    /// Seeds; each strategy is trained with each.
+    pub seeds: Vec<u64>,
+    /// Parts of a cross-validation; 0 for the data set's own split.
+    pub folds: usize,
+    /// Folder of the experiment.
+    pub folder: PathBuf,
+    /// Headline of the report.
+    pub title: String,
+    /// The command that repeats it.
+    pub command: String,
+    /// Whether a training that was stopped goes on under other conditions too.
+    pub allow_changed: bool,
+}
+
+/// One of the runs: what is trained and where.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// Its strategy, as the tables name it.
+    pub label: String,
+    /// What it trains.
+    pub recipe: Recipe,
+    /// Its folder.
+    pub folder: PathBuf,
+}
+
+impl Experiment {
+    /// Runs what is not finished yet and writes the report.
+    ///
+    /// # Errors
+    /// Whatever stops one of the runs.
+    pub fn run(&self, device: &Device, console: &Console) -> Result<(page::ReportData, page::Written)> {
+        let planned = self.check_plans(console)?;
+        let page_folder = self.folder.join("report");
+        ensure!(
+            !page_folder.exists() || page_folder.is_dir(),
+            "{}: is in the way of the report's folder",
+            page_folder.display()
+        );
+        for Planned { recipe, folder, .. } in &planned {
+            open(recipe, folder)?;
+        }
+        let total = planned.len();
+        let mut runs = Vec::new();
+        for (k, Planned { label, recipe, folder }) in planned.into_iter().enumerate() {
+            console.set_prefix(&format!("{label} {}/{total}", k + 1));
+            runs.push(one(&recipe, &folder, device, self.allow_changed, console)?);
+        }
+        console.set_prefix("");
+        let data = report(&self.title, &self.command, &rows(runs, false)?)?;
+        let written = page::write(&data, &page_folder)?;
+        let folder = RunFolder::at(&self.folder);
+        folder.write_json("report.json", &data)?;
+        Ok((data, written))
+    }
+
+    /// Finds what would stop one of the runs before the first of them begins: after days of training it is too late.
+    ///
+    /// # Errors
+    /// If a strategy is unknown or given twice, or a run does not fit its data or network.
+    pub fn check_plans(&self, console: &Console) -> Result<Vec<Planned>> {
+        no_repeats("--strategies", &self.strategies)?;
+        no_repeats("--seeds", &self.seeds)?;
+        let planned = self.planned();
+        for Planned { recipe: Recipe { train: t, .. }, .. } in &planned {
+            by_name(&t.strategy, Steps { t_min: t.t_min, t_max: t.t_max, samples: t.samples, group: t.group })?;
+        }
+        let Some(first) = planned.first() else { bail!("there is no strategy to compare; give `--strategies mtt`") };
+        let source = Source::open_with(&first.recipe.data, first.recipe.seed, console)?;
+        let (shape, kind) = source.input();
+        let network = first.recipe.network.build(shape, kind, source.dataset().classes())?;
+        for Planned { recipe, .. } in &planned {
+            let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
+            Trainer::plan(recipe, &network, &parts, None)?.check_memory(&network, 1)?;
+        }
+        Ok(planned)
+    }
+
+    /// All runs in the order in which they are trained.
+    fn planned(&self) -> Vec<Planned> {
+        let mut all = Vec::new();
+        for strategy in &self.strategies {
+            for &seed in &self.seeds {
+                for fold in 0..self.folds.max(1) {
+                    let mut recipe = self.recipe.clone();
+                    recipe.seed = seed;
+                    recipe.train.strategy = strategy.clone();
+                    let mut name = format!("{strategy}-seed{seed}");
+                    if self.folds > 0 {
+                        recipe.data.folds = Some(Folds { of: self.folds, fold });
+                        name += &format!("-fold{fold}");
+                    }
+                    all.push(Planned { label: strategy.to_uppercase(), recipe, folder: self.folder.join(name) });
+                }
+            }
+        }
+        all
+    }
+}
+
+fn no_repeats<T: PartialEq + std::fmt::Display>(option: &str, values: &[T]) -> Result<()> {
+    match values.iter().enumerate().find(|(k, v)| values[..*k].contains(v)) {
+        Some((_, v)) => bail!("`{option}` has {v} twice: a run is trained once; remove one"),
+        None => Ok(()),
+    }
+}
+
+/// The folder of a run, begun or not, and its recipe as it is kept there.
+fn open(recipe: &Recipe, path: &Path) -> Result<(RunFolder, Recipe)> {
+    if !path.join("recipe.toml").exists() {
+        return Ok((RunFolder::create(path)?, recipe.clone()));
+    }
+    let folder = RunFolder::open(path)?;
+    let kept = folder.recipe()?;
+    ensure!(
+        same(&kept, recipe)?,
+        "{}: holds a run of another recipe; name another folder with `--output`",
+        path.display()
+    );
+    Ok((folder, kept))
+}
+
+/// One run: trained, evaluated, simulated; whatever is there already is kept.
+fn one(recipe: &Recipe, path: &Path, device: &Device, allow_changed: bool, console: &Console) -> Result<Finished> {
+    let (folder, recipe) = open(recipe, path)?;
+    let recipe = &recipe;
+    if !folder.finished()? {
+        let source = Source::open_with(&recipe.data, recipe.seed, console)?;
+        let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
+        let job = Job {
+            recipe,
+            source: &source,
+            parts: &parts,
+            folder: &folder,
+            initial: None,
+            base: None,
+            // The experiment's command makes more than this run.
+            command: None,
+            device,
+            allow_changed,
+        };
+        train(job, console).map_err(|e| stopped(e, "the same command goes on from there"))?;
+    }
+    let mut finished = Finished::open(&folder, None)?;
+    let run = &finished.run;
+    let model = run.model(device)?;
+    let ids = &run.parts.test;
+    let (t_max, step_us, batch) = (run.facts.t_max, run.facts.step_us, recipe.eval.batch);
+    let setting = Setting { source: &run.source, ids, t_max, step_us, batch };
+    // What a partial `eval` of the run has measured is not measured again.
+    let leaks = leaks(run.network.input().kind, &recipe.eval.leak);
+    let mut missing = Vec::new();
+    for &leak in leaks {
+        let lacks = |t: &&usize| finished.evaluation.as_ref().is_none_or(|e| e.at(&[**t], leak).is_none());
+        let steps: Vec<usize> = recipe.eval.steps.iter().filter(lacks).copied().collect();
+        match missing.last_mut() {
+            // Leaks of the same steps go together, so that what is the same for both is computed once.
+            Some((same, leaks)) if *same == steps => Vec::push(leaks, leak),
+            _ => missing.push((steps, vec![leak])),
+        }
+    }
+    missing.retain(|(steps, _)| !steps.is_empty());
+    if !missing.is_empty() {
+        let mut points = Vec::new();
+        for (steps, leaks) in missing {
+            points.extend(across_steps(&model, &setting, &Plan { steps, leaks, calibration: None }, console)?);
+        }
+        let activity = activity(&model, &setting, t_max, LeakRule::Step, &Silent)?;
+        let measured = Evaluation::of(run, &model, Part::Test, points, activity);
+        let _lock = folder.lock_results()?;
+        // Another command may have added to it since it was read.
+        let evaluation = measured.merged_into(stored::evaluation(run)?);
+        folder.write_json("eval.json", &evaluation)?;
+        finished.evaluation = Some(evaluation);
+    }
+    let run = &finished.run;
+    if finished.simulation.is_none() {
+        match tickless::simulate::possible(run) {
+            Ok(()) => {
+                let s = simulate(run, &model, &run.parts.test, console, console.stop_flag())?;
+                folder.write_json("simulate.json", &s)?;
+                finished.simulation = Some(s);
+            }
+            Err(e) => console.line(&format!("not run without a clock: {e}")),
+        }
+    }
+    Ok(finished)
+}

@@ -1,0 +1,80 @@
+//! What the command prints: results on standard output, diagnostics on standard error.
+//!
+//! No write here ends the program. A diagnostic that cannot be written (the terminal is closed, its
+//! disk is full, the reader of the pipe has gone) is dropped, because the work it tells of is worth
+//! more. A result that cannot be written is remembered, the work goes on, and the program ends with
+//! an error. Only if the reader of standard output has gone (`tickless eval RUN | head -1`), that is
+//! no error: the reader has what it wanted.
+//!
+//! What a terminal would act on instead of showing it is escaped here, wherever it came from: names of
+//! files, archive members, classes and tensors, words of a recipe ([`crate::shown`]).
+
+use crate::shown::{json, shown};
+use anyhow::{Result, bail};
+use std::fmt::Arguments;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// Why standard output takes nothing more.
+static FAILED: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints a line of the result on standard output, as `println!` does.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::output::result(format_args!($($words)*)) };
+}
+
+/// Prints a line for the user on standard error, as `eprintln!` does.
+macro_rules! note {
+    ($($words:tt)*) => { $crate::output::diagnostic(format_args!($($words)*)) };
+}
+
+pub(crate) use {note, say};
+
+/// Prints a line of the result; nothing after the first that could not be printed.
+pub fn result(line: Arguments<'_>) {
+    if FAILED.get().is_none()
+        && let Err(e) = writeln!(io::stdout().lock(), "{}", shown(&line.to_string()))
+    {
+        let _ = FAILED.set(e);
+    }
+}
+
+/// Prints a line on standard error, if it can be printed.
+pub fn diagnostic(line: Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{}", shown(&line.to_string()));
+}
+
+/// Prints a value as JSON.
+pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    say!("{}", json(&serde_json::to_string_pretty(value)?));
+    Ok(())
+}
+
+/// Whether all results were printed, or their reader did not want all.
+///
+/// # Errors
+/// If standard output could not be written.
+pub fn all_printed() -> Result<()> {
+    match FAILED.get() {
+        Some(e) if e.kind() != io::ErrorKind::BrokenPipe => anyhow::bail!("standard output: {e}"),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a file that could not be written at the end of a long command: its folder must be there.
+pub fn check_output(option: &str, file: &Path) -> Result<()> {
+    let shown = file.display();
+    anyhow::ensure!(!file.is_dir(), "`{option} {shown}` is a folder; name a file");
+    match file.parent().filter(|p| !p.as_os_str().is_empty()) {
+        Some(folder) if !folder.is_dir() => {
+            bail!("`{option} {shown}`: there is no folder {}; make it, or name another file", folder.display())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A share in percent; against a silent reference it is infinite.
+pub fn percent(share: f64) -> String {
+    if share.is_finite() { format!("{:.2} %", 100.0 * share) } else { "infinite".to_owned() }
+}

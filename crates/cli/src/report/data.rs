@@ -1,0 +1,301 @@
+//! What a report is made of: plain values, no tensors, no handles.
+//!
+//! An experiment fills a [`ReportData`]; the page, the pictures, the terminal tables and `--json` are
+//! views of it. Everything but the title may be missing: a view leaves out what it has no values for.
+
+use serde::{Deserialize, Serialize};
+
+use tickless::net::LeakRule;
+use tickless::number;
+use tickless::simulate::decisions::DecisionCurve;
+use tickless::train::run::Machine;
+
+/// Everything one report shows.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReportData {
+    /// Headline of the page.
+    pub title: String,
+    /// One paragraph: what was asked and how it was measured.
+    pub purpose: String,
+    /// The recordings or images.
+    pub dataset: Dataset,
+    /// The network all strategies share.
+    pub network: Network,
+    /// Largest number of time steps trained with.
+    pub t_max: usize,
+    /// One entry per training strategy (or run), in the order of the tables; the first named `SDT` is the
+    /// baseline of the work table, otherwise the first that has event-driven numbers.
+    pub strategies: Vec<StrategyResult>,
+    /// One input, to show what the network sees.
+    pub sample: Option<InputSample>,
+    /// Where and when it ran.
+    pub origin: Origin,
+    /// Remarks of the experiment, one paragraph each.
+    pub notes: Vec<String>,
+    /// The command that repeats the experiment.
+    pub command: String,
+}
+
+/// The data set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Dataset {
+    /// Its name.
+    pub name: String,
+    /// One or two sentences: origin, split.
+    pub description: String,
+    /// Whether the events come from a simulated camera instead of a real one.
+    pub simulated_camera: bool,
+    /// Number of classes.
+    pub classes: usize,
+    /// Number of samples the accuracies are measured on.
+    pub test_samples: usize,
+    /// Mean events per recording; 0 where the input is images.
+    pub mean_events: f64,
+}
+
+/// The network.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Network {
+    /// Its name.
+    pub name: String,
+    /// The neuron in words, e.g. "LIF, λ = 0.5, hard reset".
+    pub neuron: String,
+    /// Number of stages that may each run at their own T.
+    pub stages: usize,
+    /// Number of trainable values.
+    pub trainable_values: usize,
+    /// One line per layer: its name, kind, shapes and stage.
+    pub layers: Vec<String>,
+}
+
+/// What one strategy achieved.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StrategyResult {
+    /// What the tables call it: `SDT`, `NMT`, `MTT`, with what else differs, or the name of the run.
+    pub name: String,
+    /// `SDT`, `NMT`, `MTT` or how else the weights came about: gives the colour. Empty if the name says it.
+    pub strategy: String,
+    /// Largest number of time steps that it was trained with; 0 if it is that of the report.
+    pub t_max: usize,
+    /// Seeds of the runs that the numbers are means of.
+    pub seeds: Vec<u64>,
+    /// Accuracy at each T, clocked.
+    pub points: Vec<MeanPoint>,
+    /// The run without a clock; missing where the network cannot run so (it still has batch norm).
+    pub event_driven: Option<EventDriven>,
+    /// One entry per epoch.
+    pub curve: Vec<EpochPoint>,
+    /// How often each layer's neurons fire.
+    pub layers: Vec<LayerRates>,
+    /// The spikes of one recording.
+    pub raster: Option<Raster>,
+    /// Wall-clock seconds of training, summed over the seeds.
+    #[serde(with = "number")]
+    pub train_seconds: f64,
+    /// Optimiser steps of one run.
+    pub iterations: usize,
+}
+
+/// Accuracy at one T.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MeanPoint {
+    /// Number of time steps T.
+    pub steps: usize,
+    /// Leak per step or per time.
+    pub leak: LeakRule,
+    /// Percent correct, mean over the seeds.
+    #[serde(with = "number")]
+    pub accuracy: f64,
+    /// Standard error over the seeds or folds, in points.
+    pub standard_error: Option<f64>,
+    /// Mean loss.
+    #[serde(with = "number")]
+    pub loss: f64,
+}
+
+/// The run event by event, in the simulator.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EventDriven {
+    /// Percent correct, mean over the seeds.
+    #[serde(with = "number")]
+    pub accuracy: f64,
+    /// Standard error over the seeds or folds, in points.
+    pub standard_error: Option<f64>,
+    /// Layer and its spikes per recording, in the order of the network.
+    pub spikes_per_layer: Vec<(String, f64)>,
+    /// Synaptic operations per recording.
+    pub synaptic_operations: f64,
+    /// Input events per recording.
+    pub events: f64,
+    /// Spike difference to the clocked net at T_max (method.md §6), as a fraction; infinite where the clocked
+    /// net is silent and this one is not.
+    #[serde(with = "number::optional")]
+    pub spike_difference: Option<f64>,
+    /// Recordings these numbers were measured on.
+    pub samples: usize,
+    /// How soon the answer is known; missing where nobody asked before the end.
+    pub decisions: Option<DecisionCurve>,
+}
+
+impl StrategyResult {
+    /// The strategy that the row is of.
+    pub(crate) fn family(&self) -> &str {
+        if self.strategy.is_empty() { &self.name } else { &self.strategy }
+    }
+
+    /// Its T_max.
+    pub(crate) fn t_max(&self, report: usize) -> usize {
+        if self.t_max == 0 { report } else { self.t_max }
+    }
+}
+
+impl EventDriven {
+    /// Spikes per recording, all layers.
+    pub fn spikes(&self) -> f64 {
+        self.spikes_per_layer.iter().map(|(_, spikes)| spikes).sum()
+    }
+}
+
+/// One epoch of training.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EpochPoint {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Mean training loss.
+    #[serde(with = "number")]
+    pub train_loss: f64,
+    /// Percent correct while training.
+    #[serde(with = "number")]
+    pub train_accuracy: f64,
+    /// Percent correct on the validation part.
+    pub validation_accuracy: Option<f64>,
+    /// Standard errors over the runs of loss, training and validation accuracy; missing of a single run.
+    pub standard_errors: Option<[f64; 3]>,
+    /// Learning rate at the end of the epoch.
+    pub learning_rate: f64,
+    /// Wall-clock seconds of the epoch.
+    #[serde(with = "number")]
+    pub seconds: f64,
+}
+
+/// How often the neurons of one layer fire.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LayerRates {
+    /// Name of the layer.
+    pub layer: String,
+    /// Number of neurons.
+    pub neurons: usize,
+    /// Spikes per neuron and recording, clocked at T_max.
+    #[serde(with = "number")]
+    pub rate: f64,
+    /// Spikes per neuron and recording, event-driven.
+    #[serde(with = "number::optional")]
+    pub event_driven_rate: Option<f64>,
+    /// No neuron of the layer ever fired.
+    pub silent: bool,
+}
+
+/// The spikes of one recording through the layers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Raster {
+    /// Length of the recording in µs.
+    pub duration_us: u64,
+    /// The layers from input to output.
+    pub layers: Vec<RasterLayer>,
+    /// Input events: time in µs, pixel index.
+    pub input: Vec<(u64, u32)>,
+    /// Number of pixels; 0 takes the largest index seen.
+    pub input_pixels: u32,
+    /// True class.
+    pub label: String,
+    /// Class the network decided for.
+    pub predicted: String,
+}
+
+/// The spikes of one layer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RasterLayer {
+    /// Name of the layer.
+    pub name: String,
+    /// Number of neurons.
+    pub neurons: u32,
+    /// Time in µs, neuron index.
+    pub spikes: Vec<(u64, u32)>,
+}
+
+/// A sample of channels that are no pixels, such as those of a cochlea.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChannelSample {
+    /// What stands above its raster.
+    pub label: String,
+    /// Time in µs and channel of each spike.
+    pub spikes: Vec<(u64, u32)>,
+}
+
+/// One input recording, counted per pixel.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InputSample {
+    /// Its class.
+    pub label: String,
+    /// Pixels per row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Equal slices of time; each holds per pixel, row by row, the counts `[on, off]`.
+    pub frames: Vec<Vec<[u16; 2]>>,
+    /// Length of the recording in µs.
+    pub duration_us: u64,
+    /// Number of events.
+    pub events: usize,
+}
+
+/// Where, when and by which version a run was made.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Origin {
+    /// The machine.
+    #[serde(flatten)]
+    pub machine: Machine,
+    /// Version of Tickless.
+    pub tickless_version: String,
+    /// Date of the run, ISO 8601.
+    pub date: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn json_round_trip_keeps_everything() {
+        let data = fixture::full();
+        let json = serde_json::to_string(&data).unwrap();
+        assert_eq!(serde_json::from_str::<ReportData>(&json).unwrap(), data);
+    }
+
+    #[test]
+    fn infinite_spike_difference_survives_json() {
+        let event = EventDriven { spike_difference: Some(f64::INFINITY), ..EventDriven::default() };
+        let json = serde_json::to_string(&event).unwrap();
+        assert!(json.contains(r#""spike_difference":"infinity""#), "{json}");
+        assert_eq!(serde_json::from_str::<EventDriven>(&json).unwrap(), event);
+    }
+
+    #[test]
+    fn leaks_read_as_words_and_missing_fields_as_defaults() {
+        let point: MeanPoint = serde_json::from_str(r#"{"steps": 5, "leak": "time", "accuracy": 82.5}"#).unwrap();
+        assert_eq!((point.steps, point.leak, point.standard_error), (5, LeakRule::Time, None));
+    }
+}

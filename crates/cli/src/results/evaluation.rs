@@ -1,0 +1,111 @@
+//! The clocked evaluation of a run, `eval.json`: made, told apart and merged.
+
+use crate::arguments::Part;
+use serde::{Deserialize, Serialize};
+use tickless_kernels::Precision;
+use tickless_net::{InputKind, LeakRule};
+use tickless_train::evaluate::{LayerActivity, Point};
+use tickless_train::model::Model;
+use tickless_train::run::Loaded;
+
+/// `eval.json` of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Which part was evaluated.
+    pub part: String,
+    /// Accuracy at each T and leak.
+    pub points: Vec<Point>,
+    /// Activity of the spiking layers, clocked at T_max.
+    pub activity: Vec<LayerActivity>,
+    /// At which precision convolutions ran.
+    #[serde(default = "f32_precision")]
+    pub precision: String,
+    /// The checksum of the weights that it was measured on.
+    #[serde(default)]
+    pub weights: Option<String>,
+}
+
+/// The precision of evaluations that do not say it.
+fn f32_precision() -> String {
+    Precision::F32.to_string()
+}
+
+impl Evaluation {
+    /// What was measured on a part of a run.
+    pub fn of(run: &Loaded, model: &Model, part: Part, points: Vec<Point>, activity: Vec<LayerActivity>) -> Self {
+        let precision = model.precision().to_string();
+        Self { part: part.word().into(), points, activity, precision, weights: Some(run.checksum.clone()) }
+    }
+
+    /// Whether a run keeps it: of the whole test part, at full precision.
+    pub fn is_whole(&self, run: &Loaded) -> bool {
+        let samples = run.parts.test.len();
+        self.part == Part::Test.word()
+            && self.precision == f32_precision()
+            && self.points.iter().all(|p| p.samples == samples)
+    }
+
+    /// What was measured at a configuration, if it was.
+    pub fn at(&self, configuration: &[usize], leak: LeakRule) -> Option<&Point> {
+        self.points.iter().find(|p| p.configuration == configuration && p.leak == leak)
+    }
+
+    /// These points put over those that a run has kept: what was measured again is replaced, the rest stays.
+    ///
+    /// A kept evaluation of another part, precision or number of samples, or of other weights, is dropped.
+    #[must_use]
+    pub fn merged_into(self, kept: Option<Self>) -> Self {
+        let samples = |e: &Self| e.points.first().map(|p| p.samples);
+        let is_of_the_same = |k: &Self| {
+            (&k.part, &k.precision, samples(k)) == (&self.part, &self.precision, samples(&self))
+                && (k.weights.is_none() || k.weights == self.weights)
+        };
+        let Some(kept) = kept.filter(is_of_the_same) else { return self };
+        let mut points = kept.points;
+        for new in self.points {
+            match points.iter_mut().find(|p| p.configuration == new.configuration && p.leak == new.leak) {
+                Some(old) => *old = new,
+                None => points.push(new),
+            }
+        }
+        Self { points, ..self }
+    }
+}
+
+/// The leaks that make a difference: a static image has no duration, so its leak always belongs to the step.
+pub fn leaks(kind: InputKind, wanted: &[LeakRule]) -> &[LeakRule] {
+    if kind == InputKind::Image { &[LeakRule::Step] } else { wanted }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evaluation(part: &str, points: &[(usize, LeakRule, f64, usize)]) -> Evaluation {
+        let point = |&(t, leak, accuracy, samples): &(usize, LeakRule, f64, usize)| Point {
+            configuration: vec![t],
+            leak,
+            accuracy,
+            loss: 1.0,
+            correct: 0,
+            samples,
+        };
+        let (points, precision) = (points.iter().map(point).collect(), f32_precision());
+        Evaluation { part: part.into(), points, activity: Vec::new(), precision, weights: None }
+    }
+
+    #[test]
+    fn a_later_evaluation_adds_to_what_a_run_has_kept_and_replaces_what_it_measured_again() {
+        use LeakRule::{Step, Time};
+        let kept = evaluation("test", &[(1, Time, 50.0, 40), (4, Time, 60.0, 40), (1, Step, 40.0, 40)]);
+        let later = evaluation("test", &[(4, Time, 61.0, 40), (8, Time, 70.0, 40)]);
+        let merged = later.clone().merged_into(Some(kept.clone()));
+        let expected = [(1, Time, 50.0, 40), (4, Time, 61.0, 40), (1, Step, 40.0, 40), (8, Time, 70.0, 40)];
+        assert_eq!(merged, evaluation("test", &expected));
+        assert_eq!(merged.at(&[8], Time).map(|p| p.accuracy), Some(70.0));
+        assert!(merged.at(&[8], Step).is_none());
+        assert_eq!(later.clone().merged_into(None), later);
+        assert_eq!(evaluation("validation", &[(1, Time, 9.0, 40)]).merged_into(Some(kept.clone())).points.len(), 1);
+        assert_eq!(evaluation("test", &[(1, Time, 9.0, 10)]).merged_into(Some(kept)).points.len(), 1);
+    }
+}

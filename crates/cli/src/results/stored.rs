@@ -1,0 +1,87 @@
+//! Results that a run has kept, read back and checked against the run.
+//!
+//! A result that is not of this run as it is now (of other weights, of a part of the test set, with a
+//! hole where a number should be) is left out with a warning that names the file and the command that
+//! measures it again. A file that is no JSON at all is an error: somebody has to look at it.
+
+use crate::output::note;
+use crate::results::Evaluation;
+use anyhow::Result;
+use serde::de::DeserializeOwned;
+use tickless::simulate::Simulation;
+use tickless_train::run::Loaded;
+
+/// The evaluation on the whole test part.
+///
+/// # Errors
+/// If its file cannot be read or is no JSON.
+pub fn evaluation(run: &Loaded) -> Result<Option<Evaluation>> {
+    read(run, "eval.json", "eval", |e: &Evaluation| {
+        check_weights(run, e.weights.as_deref())?;
+        for p in &e.points {
+            check_counts(p.accuracy, p.correct, p.samples)?;
+            check_finite("the loss", p.loss)?;
+        }
+        if !e.is_whole(run) {
+            return Err(format!("is not of all {} test samples at f32", run.parts.test.len()));
+        }
+        e.activity.iter().try_for_each(|l| check_finite("an activity", l.spikes))
+    })
+}
+
+/// The event-driven run of the whole test part.
+///
+/// # Errors
+/// As [`evaluation`].
+pub fn simulation(run: &Loaded) -> Result<Option<Simulation>> {
+    read(run, "simulate.json", "simulate", |s: &Simulation| {
+        check_weights(run, s.weights.as_deref())?;
+        check_counts(s.accuracy, s.correct, s.samples)?;
+        if s.samples != run.parts.test.len() {
+            return Err(format!("is of {} recordings, the test part has {}", s.samples, run.parts.test.len()));
+        }
+        let means = [s.events, s.synaptic_operations, s.seconds].into_iter().chain(s.layers.iter().map(|l| l.spikes));
+        means.into_iter().try_for_each(|v| check_finite("a mean", v))
+    })
+}
+
+fn read<T: DeserializeOwned>(
+    run: &Loaded,
+    name: &str,
+    command: &str,
+    check: impl Fn(&T) -> Result<(), String>,
+) -> Result<Option<T>> {
+    let file = run.folder.file(name);
+    if !file.is_file() {
+        return Ok(None);
+    }
+    let json: serde_json::Value = run.folder.read_json(name)?;
+    let checked =
+        serde_json::from_value(json).map_err(|e| format!("cannot be read ({e})")).and_then(|t| check(&t).map(|()| t));
+    Ok(checked
+        .inspect_err(|problem| {
+            let (file, run) = (file.display(), run.folder.path().display());
+            note!("warning: {file}: left out, because it {problem}; `tickless {command} {run}` measures it again");
+        })
+        .ok())
+}
+
+fn check_weights(run: &Loaded, measured: Option<&str>) -> Result<(), String> {
+    // Results of earlier versions do not say what they were measured on.
+    match measured {
+        Some(checksum) if checksum != run.checksum => Err("was measured on other weights".into()),
+        _ => Ok(()),
+    }
+}
+
+fn check_counts(accuracy: f64, correct: usize, samples: usize) -> Result<(), String> {
+    let is = 100.0 * correct as f64 / samples.max(1) as f64;
+    match correct <= samples && (accuracy - is).abs() < 1e-6 {
+        true => Ok(()),
+        false => Err(format!("has an accuracy of {accuracy} % for {correct} of {samples} samples")),
+    }
+}
+
+fn check_finite(what: &str, value: f64) -> Result<(), String> {
+    if value.is_finite() { Ok(()) } else { Err(format!("has {value} for {what}")) }
+}
