@@ -15,6 +15,7 @@ use std::fmt::Arguments;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::OnceLock;
+use tickless_files::NewFile;
 
 /// Why standard output takes nothing more.
 static FAILED: OnceLock<io::Error> = OnceLock::new();
@@ -62,16 +63,42 @@ pub fn all_printed() -> Result<()> {
     }
 }
 
-/// Refuses a file that could not be written at the end of a long command: its folder must be there.
+/// Refuses a file that could not be written at the end of a long command.
 pub fn check_output(option: &str, file: &Path) -> Result<()> {
-    let shown = file.display();
-    anyhow::ensure!(!file.is_dir(), "`{option} {shown}` is a folder; name a file");
-    match file.parent().filter(|p| !p.as_os_str().is_empty()) {
-        Some(folder) if !folder.is_dir() => {
-            bail!("`{option} {shown}`: there is no folder {}; make it, or name another file", folder.display())
-        }
-        _ => Ok(()),
+    let named = format!("`{option} {}`", file.display());
+    check_file_name(&named, file)?;
+    if let Some(folder) = file.parent().filter(|p| !p.as_os_str().is_empty() && !p.is_dir()) {
+        bail!("{named}: there is no folder {}; make it, or name another file", folder.display())
     }
+    // What is no regular file is written into as it is.
+    if !file.exists() || file.is_file() {
+        NewFile::create_following(file)
+            .map_err(|e| anyhow::anyhow!("{named}: {e}; name a file that can be written"))?;
+    }
+    Ok(())
+}
+
+/// Refuses a name that is no file's; `named` is what messages call it.
+pub fn check_file_name(named: &str, file: &Path) -> Result<()> {
+    anyhow::ensure!(!file.is_dir(), "{named} is a folder; name a file in it");
+    anyhow::ensure!(
+        file.as_os_str() != "-",
+        "{named}: standard output is written to as /dev/stdout; `./-` is a file of that name"
+    );
+    Ok(())
+}
+
+/// Refuses a folder that could not be made or written into at the end of a long command.
+pub fn check_output_folder(option: &str, folder: &Path) -> Result<()> {
+    let named = format!("`{option} {}`", folder.display());
+    // The folders that are missing can be made where the nearest one that is there can be written into.
+    let there = folder.ancestors().find(|p| p.as_os_str().is_empty() || p.exists());
+    let there = there.filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    anyhow::ensure!(there.is_dir(), "{named}: {} is no folder; name a folder", there.display());
+    NewFile::create(&there.join("tickless-output")).map_err(|e| {
+        anyhow::anyhow!("{named}: nothing can be written into {}: {e}; name another folder", there.display())
+    })?;
+    Ok(())
 }
 
 /// A share in percent; against a silent reference it is infinite.

@@ -51,7 +51,7 @@ impl Calibrate {
         let weights = model.weights();
         if weights != run.weights {
             // Results of the old statistics must not pass for those of the new ones.
-            for name in ["eval.json", "simulate.json"] {
+            for name in ["eval.json", "simulate.json", "asynchrony.json"] {
                 let file = folder.file(name);
                 if file.is_file() {
                     std::fs::remove_file(&file).with_context(|| file.display().to_string())?;

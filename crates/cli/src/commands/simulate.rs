@@ -88,6 +88,7 @@ impl ModelArgs {
 /// The simulation, and what asynchrony does to it.
 #[derive(Serialize)]
 struct Shown<'a> {
+    part: &'static str,
     #[serde(flatten)]
     simulation: &'a Simulation,
     asynchrony: Option<SweepRow>,
@@ -111,11 +112,11 @@ impl Simulate {
         let s = simulate(&run, &model, ids, console, console.stop_flag())?;
         // The run keeps what was measured on the whole test part at full precision (the clocked side has one).
         if self.part == Part::Test && self.limit == 0 && model.precision() == Precision::F32 {
-            folder.write_json("simulate.json", &s)?;
+            folder.write_result("simulate.json", &s)?;
         }
         let asynchrony = asynchrony.map(|m| with_asynchrony(&run, ids, &m, console)).transpose()?;
         if global.json {
-            return print_json(&Shown { simulation: &s, asynchrony });
+            return print_json(&Shown { part: self.part.word(), simulation: &s, asynchrony });
         }
         say!("{} event by event on {} {} recordings (simulator)", run.facts.network, s.samples, self.part.word());
         say!("correct              {:>12.2} %", s.accuracy);

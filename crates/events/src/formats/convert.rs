@@ -42,14 +42,19 @@ pub fn convert(
     options: &ReadOptions,
     progress: &dyn Progress,
 ) -> Result<Conversion> {
-    let format = match format {
-        Some(name) => by_name(name)?,
-        None => by_extension(to)?,
-    };
     let io = |source| Error::Io { path: to.to_path_buf(), source };
     if to.is_dir() {
         return Err(Error::unexpected(to.display().to_string(), "a folder", "name a file in it"));
     }
+    // A hard link is another name, whose file stays.
+    if to.is_file() && from.canonicalize().is_ok_and(|from| to.canonicalize().is_ok_and(|to| from == to)) {
+        let problem = "the file that is read, which would be replaced";
+        return Err(Error::unexpected(to.display().to_string(), problem, "name another file"));
+    }
+    let format = match format {
+        Some(name) => by_name(name)?,
+        None => by_extension(to)?,
+    };
     let mut reader = open_stoppable(from, options, progress)?;
     let mut chunk = Columns::new();
     let mut more = reader.next(&mut chunk)?;
@@ -188,6 +193,69 @@ mod tests {
         let error = convert(&from, &to, None, &ReadOptions::default(), &Stopped).unwrap_err();
         assert!(matches!(error, Error::Cancelled { .. }), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_file_that_is_read_is_not_replaced_under_any_of_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("a.es");
+        let bytes = encode("es", &Columns::new(), Some(Sensor::NMNIST)).unwrap();
+        std::fs::write(&from, &bytes).unwrap();
+        let mut names = vec![from.clone(), folder.path().join("./a.es")];
+        #[cfg(unix)]
+        {
+            let link = folder.path().join("link.dat");
+            std::os::unix::fs::symlink(&from, &link).unwrap();
+            names.push(link);
+        }
+        for to in names {
+            let error = convert(&from, &to, Some("dat"), &ReadOptions::default(), &Silent).unwrap_err().to_string();
+            assert!(error.contains("the file that is read") && error.contains("name another file"), "{error}");
+            assert_eq!(std::fs::read(&from).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn times_that_a_format_cannot_hold_name_the_choice_that_mends_them_and_it_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let at =
+            |times: &[u64]| -> Columns { times.iter().map(|&t_us| Event { t_us, x: 3, y: 4, on: true }).collect() };
+        let cases = [
+            (at(&[900, 100, 500]), Choice::Sort, &["es", "prophesee-hdf5"][..]),
+            (
+                at(&[1 << 44, (1 << 44) + 5]),
+                Choice::ShiftToZero,
+                &["es", "dat", "aedat2", "nmnist-bin", "evt2", "evt3"],
+            ),
+            (at(&[u64::MAX - 9, u64::MAX]), Choice::ShiftToZero, &["aedat4", "aedat31", "npy", "prophesee-hdf5"]),
+        ];
+        for (events, choice, names) in cases {
+            let from = folder.path().join("a.txt");
+            std::fs::write(&from, encode("text", &events, None).unwrap()).unwrap();
+            for name in names.iter().filter(|name| by_name(name).is_ok()) {
+                let to = folder.path().join(format!("b.{}", by_name(name).unwrap().extensions[0]));
+                let mut options = on(Sensor::NMNIST);
+                let error = convert(&from, &to, Some(name), &options, &Silent).unwrap_err();
+                assert_eq!(error.choices(), [choice], "{name}: {error}");
+                match choice {
+                    Choice::Sort => options.sort = true,
+                    _ => options.shift_to_zero = true,
+                }
+                convert(&from, &to, Some(name), &options, &Silent).unwrap();
+                let (first, sorted) = (events.t_us().iter().min().unwrap(), events.clone().sorted());
+                let shift = if choice == Choice::ShiftToZero { *first } else { 0 };
+                let expected: Vec<_> = sorted.t_us().iter().map(|t| t - shift).collect();
+                assert_eq!(read(&to).unwrap().events.t_us(), expected, "{name}");
+            }
+        }
+        // A format that states the sensor needs one.
+        let from = folder.path().join("a.txt");
+        std::fs::write(&from, encode("text", &at(&[1]), None).unwrap()).unwrap();
+        for name in ["es", "aedat4", "prophesee-hdf5"].into_iter().filter(|name| by_name(name).is_ok()) {
+            let to = folder.path().join("c.bin");
+            let error = convert(&from, &to, Some(name), &ReadOptions::default(), &Silent).unwrap_err();
+            assert_eq!(error.choices(), [Choice::Sensor], "{name}: {error}");
+        }
     }
 
     #[test]

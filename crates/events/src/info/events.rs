@@ -31,6 +31,10 @@ pub struct EventsInfo {
     pub t_first_us: Option<u64>,
     /// Time of the last event in the file, µs.
     pub t_last_us: Option<u64>,
+    /// Earliest time of an event, µs.
+    pub t_earliest_us: Option<u64>,
+    /// Latest time of an event, µs.
+    pub t_latest_us: Option<u64>,
     /// The directions of the stored columns and rows.
     pub axes: String,
     /// Smallest and largest column.
@@ -212,6 +216,8 @@ impl Tally {
             events: self.events,
             t_first_us: self.first,
             t_last_us: self.last,
+            t_earliest_us: self.first.map(|_| self.earliest),
+            t_latest_us: self.first.map(|_| self.latest),
             axes: axes(format).to_string(),
             x: self.x,
             y: self.y,
@@ -265,7 +271,7 @@ impl fmt::Display for EventsInfo {
             (None, _) => writeln!(f, "sensor   not stated in the file")?,
         }
         writeln!(f, "events   {} ({} ON)", self.events, self.on)?;
-        if let (Some(first), Some(last), Some(x), Some(y)) = (self.t_first_us, self.t_last_us, self.x, self.y) {
+        if let (Some(first), Some(last), Some(x), Some(y)) = (self.t_earliest_us, self.t_latest_us, self.x, self.y) {
             writeln!(f, "time     {first}..{last} µs")?;
             writeln!(f, "x, y     {}..{}, {}..{}", x.0, x.1, y.0, y.1)?;
             writeln!(f, "axes     {}", self.axes)?;
@@ -318,6 +324,12 @@ mod tests {
             prop_assert_eq!(found.moved == 0, sorted == events);
             prop_assert_eq!(found.on, events.iter().filter(|e| e.on).count());
             prop_assert_eq!(found.t_last_us, events.last().map(|e| e.t_us));
+            let times = || events.iter().map(|e| e.t_us);
+            prop_assert_eq!((found.t_earliest_us, found.t_latest_us), (times().min(), times().max()));
+            if let (Some(earliest), Some(latest)) = (times().min(), times().max()) {
+                let line = format!("time     {earliest}..{latest} µs");
+                prop_assert!(found.to_string().contains(&line), "{}", found);
+            }
             prop_assert_eq!(found.x.map(|x| x.1), events.iter().map(|e| e.x).max());
             prop_assert_eq!(found.y.map(|y| y.0), events.iter().map(|e| e.y).min());
         }
