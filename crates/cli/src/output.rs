@@ -6,6 +6,10 @@
 //! an error. Only if the reader of standard output has gone (`tickless eval RUN | head -1`), that is
 //! no error: the reader has what it wanted.
 //!
+//! A standard output that is closed from the start (`>&-`) is the null device: the standard library of
+//! Rust opens that in its place before the program begins, so that no file gets its number. Nothing
+//! tells it from `>/dev/null`, so it is treated so.
+//!
 //! What a terminal would act on instead of showing it is escaped here, wherever it came from: names of
 //! files, archive members, classes and tensors, words of a recipe ([`crate::shown`]).
 

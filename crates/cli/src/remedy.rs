@@ -7,6 +7,13 @@ use anyhow::Error;
 
 /// The options and commands that mend what `error` says, if the program has any.
 pub fn remedy(error: &Error) -> Option<&'static str> {
+    /// Of weights that grew beyond what numbers hold.
+    const LOWER: &str = "`train` takes it as `--set train.learning_rate=NUMBER`, `finetune` as `--learning-rate NUMBER`, \
+                         and `--output` names the folder of the other run";
+    if let Some(tickless_train::Error::NotFinite { .. } | tickless_train::Error::Diverged { .. }) = error.downcast_ref()
+    {
+        return Some(LOWER);
+    }
     match error.downcast_ref::<tickless::Error>()? {
         tickless::Error::Images { .. } => {
             Some("`tickless data list` names such sets, `mnist-dvs-sim` and `nmnist` among them")

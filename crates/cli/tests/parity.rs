@@ -277,6 +277,29 @@ fn counts_are_compared_where_they_are_and_absence_is_not_silence() {
 }
 
 #[test]
+fn counts_of_the_output_decide_for_a_class_and_their_accuracy_is_told() {
+    let (scratch, text) = written();
+    let ask = |text: &str| {
+        scratch.write("theirs.csv", text);
+        let json = scratch.ok_json(&["parity", "run", "--limit", "3", "--events", "100", "--counts", "theirs.csv"]);
+        let theirs = |p: &&serde_json::Value| p["executor"].as_str().unwrap().contains("theirs.csv");
+        (json["accuracy"].clone(), json["pairs"].as_array().unwrap().iter().find(theirs).unwrap()["accuracy"].clone())
+    };
+    let (ours, theirs) = ask(&text);
+    assert_eq!(theirs, ours, "the same counts decide for the same classes");
+    // Without the output nothing is decided.
+    let hidden: String = text.lines().filter(|l| !l.contains(",neuron2,")).map(|l| format!("{l}\n")).collect();
+    assert_eq!(ask(&hidden).1, serde_json::Value::Null);
+    // Every recording has one class, so that deciding for each in turn is right once for each recording.
+    let right = |class: usize| {
+        let lines: String = (0..3).map(|k| format!("{k},neuron2,{class},0,0,5\n")).collect();
+        ask(&format!("{hidden}{lines}")).1.as_f64().unwrap()
+    };
+    let all: Vec<f64> = (0..10).map(right).collect();
+    assert!((all.iter().sum::<f64>() - 100.0).abs() < 1e-9, "{all:?}");
+}
+
+#[test]
 fn counts_that_say_two_things_of_one_neuron_are_refused() {
     let (scratch, text) = written();
     let refuse = |text: &str, words: &[&str]| {

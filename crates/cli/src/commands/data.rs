@@ -180,6 +180,7 @@ struct Converted {
     dropped: u64,
     overflows: u64,
     shift_us: u64,
+    oddities: Vec<formats::Oddity>,
     /// What became of the axes, if they are not the same in both formats.
     axes: Option<String>,
     #[serde(serialize_with = "crate::shown::path")]
@@ -276,10 +277,12 @@ impl Data {
                 }
                 let options = read.options()?;
                 let done = formats::convert(&from, &to, format.as_deref(), &options, console).map_err(explained)?;
-                let formats::Conversion { events, dropped, overflows, shift_us, axes: (before, after), .. } = done;
+                let formats::Conversion {
+                    events, dropped, overflows, shift_us, oddities, axes: (before, after), ..
+                } = done;
                 let axes = before.conversion(after);
                 if global.json {
-                    return print_json(&Converted { events, dropped, overflows, shift_us, axes, file: to });
+                    return print_json(&Converted { events, dropped, overflows, shift_us, oddities, axes, file: to });
                 }
                 let mut lines = vec![format!("{events} events written to {}", to.display())];
                 if let Some(axes) = axes {
@@ -288,6 +291,7 @@ impl Data {
                 if dropped > 0 {
                     lines.push(format!("{dropped} events outside the sensor left out"));
                 }
+                lines.extend(oddities.iter().map(|oddity| format!("odd: {oddity}")));
                 if overflows > 0 {
                     let s = if overflows == 1 { "" } else { "s" };
                     lines.push(format!(

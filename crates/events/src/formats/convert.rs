@@ -5,12 +5,12 @@ use std::path::Path;
 
 use tickless_files::NewFile;
 
-use super::{Axes, EventReader, FORMATS, Format, ReadOptions, by_name, encoder, open_stoppable};
+use super::{Axes, EventReader, FORMATS, Format, Oddity, ReadOptions, by_name, encoder, open_stoppable};
 use crate::progress::Progress;
 use crate::{Choice, Columns, Error, Remedy, Result};
 
 /// What [`convert`] has done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Conversion {
     /// Events written.
@@ -21,6 +21,8 @@ pub struct Conversion {
     pub overflows: u64,
     /// As [`EventReader::shift_us`].
     pub shift_us: u64,
+    /// As [`EventReader::oddities`].
+    pub oddities: Vec<Oddity>,
     /// Where columns and rows begin in `from` and in `to`; [`Axes::conversion`] tells what that means.
     pub axes: (Axes, Axes),
 }
@@ -55,7 +57,8 @@ pub fn convert(
         Some(name) => by_name(name)?,
         None => by_extension(to)?,
     };
-    let mut reader = open_stoppable(from, options, progress)?;
+    let options = ReadOptions { note_oddities: true, ..*options };
+    let mut reader = open_stoppable(from, &options, progress)?;
     let mut chunk = Columns::new();
     let mut more = reader.next(&mut chunk)?;
     // Some formats state the sensor at their beginning, which is read now.
@@ -85,7 +88,8 @@ pub fn convert(
     }
     file.commit().map_err(io)?;
     let (dropped, overflows, shift_us) = (reader.dropped(), reader.overflows(), reader.shift_us());
-    Ok(Conversion { events, dropped, overflows, shift_us, axes: (reader.axes(), format.axes) })
+    let (oddities, axes) = (reader.oddities().to_vec(), (reader.axes(), format.axes));
+    Ok(Conversion { events, dropped, overflows, shift_us, oddities, axes })
 }
 
 /// Refuses an event of the chunk, whose first has the number `index`, outside the reader's sensor.
@@ -223,7 +227,7 @@ mod tests {
         let cases = [
             (at(&[900, 100, 500]), Choice::Sort, &["es", "prophesee-hdf5"][..]),
             (
-                at(&[1 << 44, (1 << 44) + 5]),
+                at(&[1 << 50, (1 << 50) + 5]),
                 Choice::ShiftToZero,
                 &["es", "dat", "aedat2", "nmnist-bin", "evt2", "evt3"],
             ),

@@ -8,7 +8,7 @@
 //! Both name the file and the byte in each error, and neither ever ends early in silence: bytes
 //! that are missing at the end are an error of [`Decoder::finish`] or [`Container::next`].
 
-use super::ReadOptions;
+use super::{Oddity, ReadOptions};
 use crate::{Columns, Result, Sensor};
 
 /// Decodes a stream of bytes. Made by [`Reading::Stream`] with the name of the file.
@@ -46,6 +46,11 @@ pub trait Decoder: Send {
     /// that itself.
     fn overflows(&self) -> u64 {
         0
+    }
+
+    /// What was odd in the bytes so far, if the options ask for it.
+    fn oddities(&self) -> &[Oddity] {
+        &[]
     }
 }
 

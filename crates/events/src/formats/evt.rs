@@ -69,6 +69,9 @@ pub struct High {
     /// The time that the high bits and the overflows make, in µs; `None` before the first word.
     pub base_us: Option<u64>,
     last: u32,
+    /// Overflows before the last word.
+    turns: u64,
+    /// Overflows seen.
     overflows: u64,
     /// Overflows are not counted.
     literal: bool,
@@ -85,16 +88,39 @@ impl High {
         self.overflows
     }
 
+    /// How late a word from before an overflow may come after it, as a difference of high bits: 1/256
+    /// of their range, as [`super::clock`] has it.
+    pub const fn latest(bits: u32) -> u32 {
+        1 << (bits - 8)
+    }
+
     /// Takes a word of `bits` high bits, the lowest of which is worth 2^`shift` µs. They have
     /// overflowed if they fall by half of their range or more; a smaller step back is taken
-    /// literally.
+    /// literally. A rise by nearly the whole range after an overflow is a step back over it.
     #[inline]
     pub fn set(&mut self, high: u32, bits: u32, shift: u32) {
-        if !self.literal && self.base_us.is_some() && self.last > high && self.last - high >= 1 << (bits - 1) {
-            self.overflows += 1;
+        if !self.literal && self.base_us.is_some() {
+            if self.last > high && self.last - high >= 1 << (bits - 1) {
+                self.turns += 1;
+                self.overflows = self.overflows.max(self.turns);
+            } else if self.steps_back(high, bits) {
+                self.turns -= 1;
+            }
         }
         self.last = high;
-        self.base_us = Some((self.overflows << (bits + shift)) + (u64::from(high) << shift));
+        self.base_us = Some((self.turns << (bits + shift)) + (u64::from(high) << shift));
+    }
+
+    /// Whether high bits that come next step back over the last overflow.
+    #[inline]
+    fn steps_back(&self, high: u32, bits: u32) -> bool {
+        self.turns > 0 && high.saturating_sub(self.last) >= (1 << bits) - High::latest(bits)
+    }
+
+    /// Whether a word may come that steps back over the last overflow, where the high bits are `now`.
+    #[inline]
+    pub fn may_step_back(&self, now: u32, bits: u32) -> bool {
+        self.turns > 0 && now < High::latest(bits)
     }
 
     /// The words to write so that decoding comes to the time `t_us`: none if the time is there
@@ -111,18 +137,25 @@ impl High {
             return Err(("its time is too large", Remedy::START_AT_ZERO));
         }
         let back = u64::from(self.last).saturating_sub(high) >= range / 2;
-        if self.base_us.is_some() && (overflows < self.overflows || (overflows == self.overflows && back)) {
+        if self.base_us.is_some() && (overflows < self.turns || (overflows == self.turns && back)) {
             return Err(("its time falls too far", Remedy::SORT));
         }
         let mut words = Vec::new();
-        while self.overflows < overflows {
-            words.extend([range as u32 - 1, 0]);
-            self.set(range as u32 - 1, bits, shift);
-            self.set(0, bits, shift);
+        let mut go = |clock: &mut High, high: u32| {
+            if clock.steps_back(high, bits) {
+                // By way of the middle, a rise is one.
+                words.push(1 << (bits - 1));
+                clock.set(1 << (bits - 1), bits, shift);
+            }
+            words.push(high);
+            clock.set(high, bits, shift);
+        };
+        while self.turns < overflows {
+            go(self, range as u32 - 1);
+            go(self, 0);
         }
         if self.base_us != Some(t_us >> shift << shift) {
-            words.push(high as u32);
-            self.set(high as u32, bits, shift);
+            go(self, high as u32);
         }
         Ok(words)
     }

@@ -12,6 +12,7 @@
 use super::encoder::EventEncoder;
 use super::evt::{High, Version};
 use super::kernel::{Loop, Vectors, prefetch};
+use super::oddities::{Odd, Oddities};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{Place, RecordDecoder};
 use super::{Encoder, Format, Heed, Reading};
@@ -32,6 +33,9 @@ pub const FORMAT: Format = Format {
 
 const VERSION: Version = Version { evt: "2.0", format: "EVT2" };
 const TIME_HIGH: u32 = 8;
+const EXT_TRIGGER: u32 = 0xA;
+const OTHERS: u32 = 0xE;
+const CONTINUED: u32 = 0xF;
 const HIGH_BITS: u32 = 28;
 const LOW_BITS: u32 = 6;
 /// Words that are looked at together.
@@ -61,6 +65,17 @@ impl Words for Evt2 {
 
     fn overflows(&self) -> u64 {
         self.high.overflows()
+    }
+
+    fn look(&self, bytes: &[u8], at: u64, oddities: &mut Oddities) {
+        for (w, at) in bytes.as_chunks::<4>().0.iter().zip((at..).step_by(Self::WORD)) {
+            match u32::from_le_bytes(*w) >> 28 {
+                0 | 1 if !oddities.timed => oddities.note(Odd::Untimed, at),
+                TIME_HIGH => oddities.timed = true,
+                0 | 1 | EXT_TRIGGER | OTHERS | CONTINUED => {}
+                _ => oddities.note(Odd::Unknown, at),
+            }
+        }
     }
 }
 
@@ -200,6 +215,14 @@ mod tests {
         let words = [high(0x0FFF_FFFF), 0, high(0x0FFF_FFFE), 0, high(0), 0, high(1), 0];
         let times: Vec<_> = decode(&words).iter().map(|e| e.0).collect();
         assert_eq!(times, [(1 << 34) - 64, (1 << 34) - 128, 1 << 34, (1 << 34) + 64]);
+    }
+
+    #[test]
+    fn a_time_that_steps_back_over_its_own_overflow_counts_it_once() {
+        let high = |t: u32| 8 << 28 | t;
+        let words = [high(0x0FFF_FFFF), 0, high(0), 0, high(0x0FFF_FFFF), 0, high(0), 0];
+        let times: Vec<_> = decode(&words).iter().map(|e| e.0).collect();
+        assert_eq!(times, [(1 << 34) - 64, 1 << 34, (1 << 34) - 64, 1 << 34]);
     }
 
     #[test]

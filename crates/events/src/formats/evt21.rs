@@ -18,6 +18,7 @@
 use super::block::Block;
 use super::encoder::refuse;
 use super::evt::{High, Version, run};
+use super::oddities::{Odd, Oddities};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{Place, RecordDecoder};
 use super::{Encoder, Format, Heed, Reading};
@@ -40,6 +41,9 @@ pub const FORMAT: Format = Format {
 
 const VERSION: Version = Version { evt: "2.1", format: "EVT21" };
 const TIME_HIGH: u64 = 8;
+const EXT_TRIGGER: u64 = 0xA;
+const OTHERS: u64 = 0xE;
+const CONTINUED: u64 = 0xF;
 const HIGH_BITS: u32 = 28;
 const LOW_BITS: u32 = 6;
 
@@ -99,6 +103,18 @@ impl Words for Evt21 {
 
     fn overflows(&self) -> u64 {
         self.high.overflows()
+    }
+
+    fn look(&self, bytes: &[u8], at: u64, oddities: &mut Oddities) {
+        let turn = if self.legacy { 32 } else { 0 };
+        for (w, at) in bytes.as_chunks::<8>().0.iter().zip((at..).step_by(Self::WORD)) {
+            match u64::from_le_bytes(*w).rotate_left(turn) >> 60 {
+                0 | 1 if !oddities.timed => oddities.note(Odd::Untimed, at),
+                TIME_HIGH => oddities.timed = true,
+                0 | 1 | EXT_TRIGGER | OTHERS | CONTINUED => {}
+                _ => oddities.note(Odd::Unknown, at),
+            }
+        }
     }
 }
 

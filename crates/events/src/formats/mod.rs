@@ -40,6 +40,7 @@ pub mod nmnist_bin;
 pub mod npy;
 #[cfg(feature = "npz")]
 pub mod npz;
+mod oddities;
 mod options;
 #[cfg(feature = "hdf5")]
 pub mod planar_hdf5;
@@ -66,6 +67,7 @@ pub use detect::{Fit, HEAD, Probe, by_name, detect, is_events};
 pub use encoder::{Encoder, Writing, encode, encoder};
 #[cfg(feature = "datasets")]
 pub(crate) use foreign::is_named_otherwise;
+pub use oddities::Oddity;
 pub use options::{Heed, ReadOptions};
 pub(crate) use reader::open_shifted;
 pub use reader::{EventReader, open, open_stoppable, open_with};

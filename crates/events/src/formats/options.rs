@@ -30,6 +30,9 @@ pub struct ReadOptions {
     /// Give the events in the order of their times; those of one time stay in the order of the file.
     /// All of them are held in memory: 21 bytes for each, and at most 2^27 events.
     pub sort: bool,
+    /// Note words that decode to nothing, or that lack what they need ([`super::EventReader::oddities`]).
+    /// Decoding then takes longer.
+    pub note_oddities: bool,
     /// An option that the format does not heed is left out instead of refused: for folders of files of
     /// several formats.
     pub where_heeded: bool,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::decoder::{Container, Decoder, Reading};
 use super::detect::{HEAD, Probe, detect};
-use super::{Axes, EventStream, Format, ReadOptions};
+use super::{Axes, EventStream, Format, Oddity, ReadOptions};
 use crate::progress::{Progress, Silent};
 use crate::source::{self, Bytes};
 use crate::{Columns, Error, Result, Sensor};
@@ -47,6 +47,8 @@ pub struct EventReader {
     shift_us: u64,
     /// Events left out because they lie outside the sensor.
     dropped: u64,
+    /// What was odd, once the end is reached.
+    oddities: Vec<Oddity>,
     /// Bytes decoded so far, for errors of the operating system and of gzip.
     at: u64,
 }
@@ -219,7 +221,16 @@ impl EventReader {
             }
         };
         let options = options.for_format(format, name)?;
-        Ok(EventReader { format, file: name.into(), state, options, shift_us: 0, dropped: 0, at: 0 })
+        Ok(EventReader {
+            format,
+            file: name.into(),
+            state,
+            options,
+            shift_us: 0,
+            dropped: 0,
+            oddities: Vec::new(),
+            at: 0,
+        })
     }
 
     fn of_bytes(bytes: Bytes, name: &str, options: &ReadOptions) -> Result<EventReader> {
@@ -231,7 +242,16 @@ impl EventReader {
                 State::Whole { container: container(&bytes, name, &options)?, bytes, events: 0 }
             }
         };
-        Ok(EventReader { format, file: name.into(), state, options, shift_us: 0, dropped: 0, at: 0 })
+        Ok(EventReader {
+            format,
+            file: name.into(),
+            state,
+            options,
+            shift_us: 0,
+            dropped: 0,
+            oddities: Vec::new(),
+            at: 0,
+        })
     }
 
     /// Name of the format.
@@ -280,7 +300,16 @@ impl EventReader {
         self.dropped
     }
 
+    /// What was odd in the words of the file, once its end is reached, if
+    /// [`ReadOptions::note_oddities`] is set. For the formats EVT2, EVT2.1 and EVT3.
+    pub fn oddities(&self) -> &[Oddity] {
+        &self.oddities
+    }
+
     fn end(&mut self) {
+        if let State::Slice { decoder, .. } | State::Read { decoder, .. } = &self.state {
+            self.oddities = decoder.oddities().to_vec();
+        }
         self.state = State::Done { stated: self.stated_sensor(), overflows: self.overflows() };
     }
 
@@ -297,6 +326,7 @@ impl EventReader {
             }
         }
         let (stated, overflows) = (self.stated_sensor(), self.overflows());
+        self.end();
         self.state = State::Sorted { events: events.sorted(), at: 0, stated, overflows };
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! [`Decoder`] of it: it keeps the record that a chunk cuts, and counts bytes for error messages.
 //! Whole chunks are passed through without a copy.
 
+use super::Oddity;
 use super::decoder::Decoder;
 use crate::{Columns, Error, Remedy, Result, Sensor};
 
@@ -60,6 +61,11 @@ pub trait Records: Send {
     /// As [`Decoder::overflows`].
     fn overflows(&self) -> u64 {
         0
+    }
+
+    /// As [`Decoder::oddities`].
+    fn oddities(&self) -> &[Oddity] {
+        &[]
     }
 }
 
@@ -155,6 +161,10 @@ impl<R: Records> Decoder for RecordDecoder<R> {
 
     fn overflows(&self) -> u64 {
         self.records.overflows()
+    }
+
+    fn oddities(&self) -> &[Oddity] {
+        self.records.oddities()
     }
 }
 

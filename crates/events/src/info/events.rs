@@ -10,7 +10,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::order;
-use crate::formats::{self, Axes, EventStream, ReadOptions};
+use crate::formats::{self, Axes, EventStream, Oddity, ReadOptions};
 use crate::progress::Progress;
 use crate::{Columns, Error, Result, Sensor};
 
@@ -54,6 +54,8 @@ pub struct EventsInfo {
     pub outside: Option<Outside>,
     /// Number of events that were removed because they lie outside the sensor.
     pub dropped: u64,
+    /// What was odd in the words of the file; see [`formats::EventReader::oddities`].
+    pub oddities: Vec<Oddity>,
     /// SHA-256 of the events in file order, each as 13 little-endian bytes: u64 time in µs, u16 x,
     /// u16 y, u8 polarity. Two readers that decode equal events compute equal digests.
     pub sha256: String,
@@ -119,7 +121,8 @@ impl EventsInfo {
     /// As [`formats::open_with`] and [`formats::EventReader::next`]; [`Error::Unexpected`] if the
     /// times of a pipe are not sorted, because a pipe cannot be read twice; [`Error::Cancelled`].
     pub fn read(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<EventsInfo> {
-        let mut reader = formats::open_stoppable(path, options, progress)?;
+        let noting = ReadOptions { note_oddities: true, ..*options };
+        let mut reader = formats::open_stoppable(path, &noting, progress)?;
         let (mut tally, mut chunk) = (Tally::default(), Columns::new());
         let axes = axes(reader.format());
         while reader.next(&mut chunk)? {
@@ -131,6 +134,7 @@ impl EventsInfo {
         let moved = if tally.falls { moved(path, options, reader.shift_us(), &tally, progress)? } else { 0 };
         let mut info = tally.into_info(reader.format(), reader.sensor(), moved);
         info.stated_sensor = reader.stated_sensor().filter(|stated| Some(*stated) != info.sensor);
+        info.oddities = reader.oddities().to_vec();
         (info.overflows, info.shift_us, info.dropped) = (reader.overflows(), reader.shift_us(), reader.dropped());
         Ok(info)
     }
@@ -227,6 +231,7 @@ impl Tally {
             shift_us: 0,
             outside: self.outside,
             dropped: 0,
+            oddities: Vec::new(),
             sha256: hex(self.hash),
         }
     }
@@ -285,6 +290,7 @@ impl fmt::Display for EventsInfo {
         if self.shift_us > 0 {
             writeln!(f, "shift    {} µs are subtracted from all times", self.shift_us)?;
         }
+        self.oddities.iter().try_for_each(|oddity| writeln!(f, "odd      {oddity}"))?;
         if self.overflows > 0 {
             let s = if self.overflows == 1 { "" } else { "s" };
             writeln!(f, "clock    overflowed {} time{s}: later times go on from there", self.overflows)?;

@@ -175,7 +175,10 @@ impl Space<'_, '_> {
         let mut total = 0u64;
         let mut next = 0;
         for c in &chunks {
-            if c.first != next {
+            if c.first < next {
+                return Err(self.file.fault(self.address, format!("two chunks that hold element {}", c.first)));
+            }
+            if c.first > next {
                 let which = format_args!("elements {next} to {} of {}", c.first - 1, self.len);
                 return Err(self.file.unwritten(self.address, which));
             }
