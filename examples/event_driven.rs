@@ -1,4 +1,5 @@
-//! Run a network with no time steps: events in, spikes and a decision out, at any moment.
+//! Runs a network without time steps: it pushes events one at a time, reads a decision whenever it
+//! wants one, and counts spikes and synaptic operations.
 //!
 //! ```text
 //! cargo run --release -p tickless --example event_driven
@@ -10,16 +11,17 @@ use tickless::net::init::{InitScheme, initialise};
 use tickless::net::zoo::{ZooOptions, build};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // A network without bias and norm, and weights (yours come from a run's weights.safetensors).
+    // The demo network has no bias and no norm, so the engine can compile it. The weights here are
+    // random; a trained run stores its own in `weights.safetensors`.
     let network = build("demo", &ZooOptions::default())?;
     let weights = initialise(&network, InitScheme::Uniform { conv_gain: 4.0 }, 1);
 
-    // λ = 0.5 per step of 30 ms becomes the time constant τ = 43 ms between events.
+    // λ = 0.5 per step of 30 ms becomes a decay between events with the time constant τ = 43 ms.
     let program =
         Program::compile(&network, &weights, &CompileOptions { step_us: Some(30_000.0), ..CompileOptions::default() })?;
     let mut session = Session::new(&program);
 
-    // A recording, as if it came from a camera: one event after the other.
+    // The events of one recording, pushed in time order as a camera would deliver them.
     let digits = datasets::open(&DataRequest::new("digits-dvs", None))?;
     let Sample::Events(recording) = digits.sample(Split::Test, 0)? else {
         return Err("digits-dvs holds recordings".into());
@@ -28,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (k, event) in recording.iter().enumerate() {
         session.push(event)?;
         if k % 500 == 499 {
-            // A decision can be asked for after any event.
+            // The session can decide after any event.
             let d = session.decision(&confidence);
             println!(
                 "after {:>4} events, {:>3} ms: class {} ({:.0} %)",

@@ -1,4 +1,4 @@
-//! Describe a network of your own, a residual one, and see its stages and shapes.
+//! Builds a residual network, prints its stages and shapes, and converts it for a chip.
 //!
 //! ```text
 //! cargo run --release -p tickless --example own_network
@@ -11,13 +11,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let neuron = Neuron::lif();
     let mut b = NetworkBuilder::new("own", Shape::new(2, 34, 34), InputKind::Events);
 
-    // Stage 1: a TTM takes the recording's frames to the steps of this stage.
+    // Stage 1: the TTM resamples the frames of the recording to the number of steps of this stage.
     let mut x = b.ttm(b.input());
     x = b.conv(x, Conv::c3(8).with_stride(2));
     x = b.norm(x);
     x = b.neuron(x, neuron);
 
-    // Stage 2: a residual block at its own number of steps.
+    // Stage 2: a residual block that runs at its own number of steps.
     let entry = b.ttm(x);
     let mut y = b.conv(entry, Conv::c3(8));
     y = b.norm(y);
@@ -33,10 +33,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} stages, {} trainable values", network.stages(), network.trainable_values());
     for n in network.nodes() {
         let stage = n.stage.map_or("-".into(), |s| (s + 1).to_string());
-        println!("stage {stage}  {:<9} {:<8} {:>8} -> {}", n.name, n.layer.word(), n.input.to_string(), n.output);
+        println!("stage {stage}  {:<9} {:<8} {:>8} -> {}", n.name, n.layer.kind(), n.input.to_string(), n.output);
     }
 
-    // For a chip: biases removed, the norm folded into the weights.
+    // For a chip: remove the biases and fold the norms into the weights.
     let weights = initialise(&network, InitScheme::default_for(&network), 1);
     let (deployable, _) = fold::deployable(&network, &weights)?;
     println!("\nfor a chip: {} layers instead of {}", deployable.nodes().len(), network.nodes().len());

@@ -1,11 +1,13 @@
-//! Play a recording in real time, as a camera would send it, and decide while it runs.
+//! Plays a recording in real time, as a camera would send it, and decides while it plays.
 //!
 //! ```text
 //! cargo run --release -p tickless --example stream_live -- recording.aedat4 runs/nmnist-mtt-seed1
 //! ```
 //!
-//! Every millisecond the events of that millisecond are pushed; the example says when it was sure,
-//! how far behind real time it was at worst, and what the session weighs.
+//! The example wakes every millisecond and pushes the events of that millisecond. It prints when
+//! the confidence first passed 95 %, how far it fell behind real time at worst, and the memory of
+//! the session. Without arguments it plays a simulated recording of digits-dvs to the demo network
+//! with random weights.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -15,8 +17,9 @@ use tickless::net::init::{InitScheme, initialise};
 use tickless::net::zoo::{ZooOptions, build};
 use tickless::train::run::RunFolder;
 
-/// Events are taken together for this long, as from a camera's buffer.
+/// The period at which events are pushed, like the buffer of a camera.
 const TICK: Duration = Duration::from_millis(1);
+/// The confidence from which the example prints a class before the recording ends.
 const SURE: f32 = 0.95;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -54,7 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut sure, mut behind) = (None, Duration::ZERO);
     let mut events = recording.iter().peekable();
     while let Some(next) = events.peek() {
-        // The end of the tick that the next event lies in.
+        // Sleep until the end of the tick that contains the next event.
         let ticks = (next.t_us - start) / TICK.as_micros() as u64 + 1;
         let due = TICK * ticks as u32;
         std::thread::sleep(due.saturating_sub(begun.elapsed()));

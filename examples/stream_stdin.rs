@@ -1,11 +1,12 @@
-//! Classify events from standard input as they come, in any format that Tickless reads.
+//! Classifies events from standard input as they arrive, in any format that Tickless reads.
 //!
 //! ```text
 //! cat recording.raw | cargo run --release -p tickless --example stream_stdin -- runs/nmnist-mtt-seed1
 //! ```
 //!
-//! The session decides at any moment: it exits early once its confidence passes a threshold, and is
-//! reset by a pause, so that one endless stream holds many objects. Memory stays the same for ever.
+//! The example prints a class as soon as the confidence passes 95 %, otherwise at the end of the
+//! object. A pause of 100 ms ends an object and resets the session, so one endless stream can hold
+//! many objects. Memory does not grow with the length of the stream.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -16,18 +17,18 @@ use tickless::net::init::{InitScheme, initialise};
 use tickless::net::zoo::{ZooOptions, build};
 use tickless::train::run::RunFolder;
 
-/// A pause of this many µs ends an object.
+/// A pause longer than this (µs) ends an object.
 const PAUSE_US: u64 = 100_000;
-/// Confidence at which the answer is given before the end.
+/// The confidence from which the example prints a class before the object ends.
 const SURE: f32 = 0.95;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // A trained run, or (to try it) the demo network with drawn weights.
+    // A trained run, or the demo network with random weights if no folder is given.
     let (program, confidence) = match std::env::args_os().nth(1) {
         Some(folder) => {
             let run = RunFolder::open(&PathBuf::from(folder))?.load()?;
             let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
-            // `tickless simulate` prints the temperature that fits the validation part.
+            // `tickless simulate` prints the gain g that fits the validation part; 1 is untuned.
             let confidence = Confidence { gain: 1.0, t_max: run.facts.t_max };
             (Program::compile(&run.network, &run.weights, &options)?, confidence)
         }
@@ -43,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("no events on standard input");
         return Ok(());
     }
-    // Text (`x y t p`) has no magic number: the name says what it is if nothing else fits.
+    // Text (`x y t p`) has no magic number, so the file name decides if no other format matches.
     let mut reader = EventReader::from_read(stdin, "stdin.txt")?;
     let mut session = Session::new(&program).lenient();
     let (mut chunk, mut answered) = (Columns::new(), false);
@@ -66,7 +67,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// What the whole object was, if nothing was said before.
+/// Prints the class of an object at its end, unless it was printed before, and a count of dropped
+/// events.
 fn answer(session: &Session, confidence: &Confidence, answered: bool) {
     let d = session.decision(confidence);
     if !answered && d.events > 0 {

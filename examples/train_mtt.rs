@@ -1,4 +1,5 @@
-//! Train one set of weights by mixed time-step training and run it at several numbers of steps.
+//! Trains one set of weights by mixed time-step training and evaluates it at several numbers of
+//! steps.
 //!
 //! ```text
 //! cargo run --release -p tickless --example train_mtt
@@ -31,18 +32,18 @@ epochs = 4
 "#;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // 1. What to train, on what: the recipe is the same that `tickless train` reads.
+    // 1. What to train on what data: `tickless train` reads the same recipe.
     let recipe = Recipe::parse(RECIPE, Path::new("example"), &[])?;
     let source = Source::open(&recipe.data, recipe.seed)?;
     let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
 
-    // 2. The network, described once, and its first weights.
+    // 2. The network and its initial weights.
     let (shape, kind) = source.input();
     let network = Arc::new(recipe.network.build(shape, kind, source.dataset().classes())?);
     let weights = initial_weights(&recipe, &network);
     println!("{}: {} stages, {} weights", network.name(), network.stages(), network.trainable_values());
 
-    // 3. Train. A step at T_max lasts as long as a T_max-th of the mean recording.
+    // 3. Training. One step at T_max lasts the mean length of a recording divided by T_max.
     let (span_us, events) = source.mean_span_us(&parts.train, &Silent)?;
     let step_us = Some(span_us / recipe.train.t_max as f64);
     println!("{} recordings of {events:.0} events and {:.0} ms", parts.train.len(), span_us / 1e3);
@@ -51,7 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (model, position) = trainer.run(&mut (), &Silent)?;
     println!("{} iterations in {:.1} s", position.iteration, position.seconds);
 
-    // 4. The same weights at every number of steps.
+    // 4. The same weights, evaluated at every number of steps in the plan.
     let setting = Setting { source: &source, ids: &parts.test, t_max: recipe.train.t_max, step_us, batch: 50 };
     let plan = Plan { steps: vec![1, 2, 6, 20], leaks: vec![LeakRule::Time], calibration: None };
     for p in across_steps(&model, &setting, &plan, &Silent)? {

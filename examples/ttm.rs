@@ -1,4 +1,4 @@
-//! What the temporal transformation module does to the time axis.
+//! Prints how each mode of the temporal transformation module (TTM) computes its output steps.
 //!
 //! ```text
 //! cargo run --release -p tickless --example ttm

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Writes small HDF5 files as the usual library lays them out (needs h5py): seeds that our writer,
-which pads for millions of events, does not give.
+"""Writes small HDF5 files in the layouts of the HDF5 library (needs h5py).
+
+Our own writer reserves space for millions of events, so it cannot write such small seeds.
 
     python3 fuzz/hdf5_seeds.py
 """
@@ -56,7 +57,7 @@ def planar(names="xytp", **options):
 
 
 def plugins():
-    """Filters that h5py has not of its own."""
+    """Filters that h5py itself does not have."""
     try:
         import hdf5plugin
     except ImportError:

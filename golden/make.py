@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Makes the golden vectors again and compares them with the stored ones.
+"""Computes the golden vectors again and compares them with the stored ones.
 
     python3 golden/make.py [--golden DIR] [--out DIR] [--data DIR] [FILE ...]
 
-Inputs, weights and parameters of every case are taken from the stored files and `index.json`;
-every output is computed anew: by the package that defines it (sinabs, SpikingJelly, snnTorch,
-tonic, PyTorch) where one does, else by the equations of the method, written here with plain
-tensors and numbers. Nothing of Tickless is used. `--out` writes what was computed. The exit code
-is 1 if a value is further from the stored one than its tolerance, or if a stored tensor is
-neither an input nor computed.
+The script reads the inputs, weights and parameters of every case from the stored files and
+`index.json` and computes every output again. If a package defines the output (sinabs, SpikingJelly,
+snnTorch, tonic, PyTorch), this package computes it; otherwise the script evaluates the equations of
+the method with plain tensors and numbers. It uses no code of Tickless. `--out` writes the results.
+The exit code is 1 if a value differs from the stored one by more than its tolerance, or if a stored
+tensor is neither an input nor computed.
 
 Needs torch, sinabs, spikingjelly, snntorch, tonic, nir, safetensors (versions in index.json).
 """
@@ -35,7 +35,7 @@ torch.set_num_threads(1)
 
 
 def boundaries(fewer, more):
-    """b(i) = round((i+1)·more/fewer − 1e-5): where group i of the longer side ends."""
+    """Returns b(i) = round((i+1)·more/fewer − 1e-5), the end of group i on the longer side."""
     return [round((i + 1) * more / fewer - 1e-5) for i in range(fewer)]
 
 
@@ -45,7 +45,7 @@ def groups(fewer, more):
 
 
 def ttm_matrix(mode, a, b):
-    """W [a, b] with out[j] = Σ_i W[i][j]·in[i]."""
+    """Returns W [a, b], where out[j] = Σ_i W[i][j]·in[i]."""
     w = torch.zeros(a, b, dtype=torch.float64)
     if mode == "soft":
         for i in range(a):
@@ -64,7 +64,7 @@ def ttm_matrix(mode, a, b):
 
 
 def ttm(x, b, mode="hard"):
-    """x [B, a, …] at b steps."""
+    """Resamples x [B, a, …] to b steps."""
     if x.shape[1] == b:
         return x
     return torch.einsum("nt...,tu->nu...", x, ttm_matrix(mode, x.shape[1], b))
@@ -115,7 +115,7 @@ class Triangle(torch.autograd.Function):
 
 
 def mtt_neuron(x, theta=1.0, decay=0.5, soft=False, detach=False, margins=None):
-    """x [B, T, …]; the reset is differentiated unless `detach`."""
+    """Runs x [B, T, …]; the gradient flows through the reset unless `detach` is set."""
     u, out = torch.zeros_like(x[:, 0]), []
     for t in range(x.shape[1]):
         u = u * decay + x[:, t]
@@ -129,7 +129,7 @@ def mtt_neuron(x, theta=1.0, decay=0.5, soft=False, detach=False, margins=None):
 
 
 def both_ways(stored, name, f):
-    """Output and input gradient of f for `<name>.x` and `<name>.gy`."""
+    """Returns the output and input gradient of f for `<name>.x` and `<name>.gy`."""
     x = stored[f"{name}.x"].clone().requires_grad_()
     y, more = f(x)
     y.backward(stored[f"{name}.gy"])
@@ -233,7 +233,7 @@ def neurons_snntorch(stored, entry):
 
 
 class Net:
-    """Named parameters and running statistics; convolution and norm over batch × time."""
+    """Holds named parameters and running statistics; runs convolution and norm over batch × time."""
 
     def __init__(self, tensors, momentum=0.1, training=True):
         statistic = lambda n: n.endswith(("running_mean", "running_var"))
@@ -278,7 +278,7 @@ class Net:
 
 
 def tfsnn(net, image, blocks, steps):
-    """Stage i runs at steps[i]; a block with a TTM at its entry begins the next stage."""
+    """Runs stage i at steps[i]; a block with a TTM at its entry begins the next stage."""
     steps = list(steps)
     x = image.unsqueeze(1).repeat(1, steps[0], *[1] * (image.dim() - 1))
     x = net.fire(net.conv_norm("conv", x))
@@ -369,7 +369,7 @@ def tiny_dvs_convnet(stored, entry):
 
 
 def check_margin(entry, margins):
-    """No spike may hang on rounding."""
+    """Checks that no membrane is so close to its threshold that rounding could change a spike."""
     least = min(margins)
     if least < 0.5 * entry["min_threshold_margin"]:
         raise SystemExit(
@@ -500,7 +500,7 @@ def events_frames(stored, entry):
 
 
 class Layer:
-    """A spiking layer with the linear path before it, as a list of targets and weights a source."""
+    """A spiking layer and the linear path before it: a list of targets and weights per source."""
 
     def __init__(self, shape, path, weights, neuron):
         self.neuron, self.inputs = neuron, shape
@@ -530,7 +530,7 @@ class Layer:
         return x
 
     def receive(self, t, cause, source):
-        """One event; gives the indices of the neurons that spike, once for every spike."""
+        """Processes one event; returns the indices of neurons that spike, one per spike."""
         at, n, fired = self.targets[source], self.neuron, []
         if n is None:
             self.v[at] += self.weights[source]
@@ -555,7 +555,7 @@ class Layer:
 
 
 def event_net(shape, layers, stored):
-    """Every spiking layer (and the readout, if the last layer does not spike) with its linear path."""
+    """Returns every spiking layer (and a readout that does not spike) with its linear path."""
     net, path = [], []
     for l in layers:
         if l["type"] in ("iaf", "lif"):
@@ -569,7 +569,7 @@ def event_net(shape, layers, stored):
 
 
 def run_events(net, events):
-    """Events (t, index of source) depth first; gives the number of synaptic operations."""
+    """Processes events (t, source) depth first; returns the number of synaptic operations."""
     operations = 0
 
     def deliver(k, t, cause, source):
@@ -585,7 +585,7 @@ def run_events(net, events):
 
 
 def run_clocked(shape, layers, stored, frames):
-    """Frames [T, C, H, W], neurons of sinabs; gives the output of every step."""
+    """Runs frames [T, C, H, W] with the neurons of sinabs; returns the output of every step."""
     from sinabs import activation as act
     from sinabs.layers import IAF
 
@@ -731,7 +731,7 @@ def speck_quant(stored, entry):
 
 
 def nir_io(stored, entry):
-    """Runs the graphs node by node, with the neuron that the exporting framework has."""
+    """Runs the graphs node by node, with the neurons of the framework that exported them."""
     import nir
     import sinabs.activation as act
     from sinabs.layers import IAF
@@ -749,7 +749,7 @@ def nir_io(stored, entry):
             )
             return layer(x * r)
         v, fired, out = torch.zeros_like(x[0]), torch.zeros_like(x[0]), []
-        for i in x:  # the reset comes one step late, as snnTorch delays it
+        for i in x:  # the reset acts one step later, as in snnTorch
             v = (v * (1 - fired)) * (1 - step) + step * r * i
             fired = (v > theta).float()
             out.append(fired)
@@ -805,8 +805,9 @@ def nir_io(stored, entry):
 
 # ---------------------------------------------------------------------------------- compare
 
-# Which tensors of a file are inputs; all others must be computed. Tolerance: 0 is exact; else of the
-# largest value of the tensor where it is over 1, absolute where it is not.
+# For each file: the function that computes it, a pattern for the names of its inputs (all other
+# tensors must be computed), and the tolerance. 0 means exact; other tolerances are relative to the
+# largest value of the tensor if that exceeds 1, and absolute otherwise.
 FILES = {
     "ttm_tables.json": (ttm_tables, None, 1e-6),
     "ttm_forward.safetensors": (ttm_forward, r"\d+\.(x|gy)", 1e-6),
@@ -834,7 +835,7 @@ FILES = {
 
 
 def flatten(value, at=""):
-    """A JSON value as (path, leaf)."""
+    """Returns the leaves of a JSON value as (path, leaf)."""
     if isinstance(value, dict):
         return [leaf for k, v in value.items() for leaf in flatten(v, f"{at}/{k}")]
     if isinstance(value, list):
@@ -843,7 +844,7 @@ def flatten(value, at=""):
 
 
 def compare(file, got, stored, tolerance):
-    """Gives the lines of what is wrong, and the worst difference."""
+    """Returns one line per mistake, and the largest difference."""
     wrong, worst = [], 0.0
     for name, g in got.items():
         if name not in stored:

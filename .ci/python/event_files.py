@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What this library writes, opened by the readers people use, with equal events.
+"""Opens the files that this library writes with the readers people use, and compares the events.
 
     python3 .ci/python/event_files.py EXAMPLE
 
@@ -8,11 +8,11 @@ EXAMPLE is the built example `event_files` of tickless-events:
     cargo build -p tickless-events --features aedat4,hdf5 --example event_files
     python3 .ci/python/event_files.py "$CARGO_TARGET_DIR/debug/examples/event_files"
 
-faery, evlib, event_stream, aedat, h5py, expelliarmus and tonic are installed from PyPI into a virtual
-environment of their own (TICKLESS_VENV, default ~/.cache/tickless-venv) the first time; one that does
-not install fails the run. One recording is written in every format; each reader gets
-every file it knows, and every event (t, x, y, polarity, and their order) has to be equal. Where a
-reader is known to answer otherwise, its rule stands beside its call.
+The first run installs faery, evlib, event_stream, aedat, h5py, expelliarmus and tonic from PyPI into
+a separate virtual environment (TICKLESS_VENV, default ~/.cache/tickless-venv). The run fails if one
+of them does not install. The example writes one recording in every format. Each reader opens every
+file that it knows, and every event (t, x, y, polarity, and their order) must be equal. Where a
+reader returns events differently, a comment beside its call says how.
 """
 
 import os
@@ -26,7 +26,7 @@ PACKAGES = ["faery", "evlib", "event_stream", "aedat", "h5py", "expelliarmus", "
 
 
 def enter_venv():
-    """Goes on in the virtual environment, which is made where it is missing."""
+    """Restarts this script in the virtual environment, which it creates if necessary."""
     python = VENV / "bin" / "python"
     if pathlib.Path(sys.prefix).resolve() == VENV.resolve():
         return
@@ -38,7 +38,7 @@ def enter_venv():
 
 
 def columns(events, names="txyp"):
-    """t, x, y, p of a structured array as integers."""
+    """Returns t, x, y and p of a structured array as integers."""
     import numpy as np
 
     on = next(name for name in (names[3], "on", "p") if name in events.dtype.names)
@@ -68,7 +68,7 @@ def event_stream(path, sensor):
 
     with library.Decoder(str(path)) as decoder:
         t, x, y, on = columns(np.concatenate(list(decoder)))
-    # It gives rows as .es stores them, from the bottom.
+    # It returns rows as .es stores them, counted from the bottom.
     return [t, x, sensor[1] - 1 - y, on]
 
 
@@ -97,7 +97,7 @@ def tonic_bin(path, _):
 
 
 def by_hand_aedat2(path, _):
-    """No reader of the list opens it (tonic 1.7 fails in its own header, evlib takes all for DAVIS)."""
+    """Decodes AEDAT 2.0, because tonic 1.7 fails in its own header and evlib assumes a DAVIS."""
     import numpy as np
 
     data = path.read_bytes()
@@ -108,7 +108,7 @@ def by_hand_aedat2(path, _):
 
 
 def by_hand_aedat31(path, _):
-    """As AEDAT 2.0: tonic 1.7 fails, and evlib finds no event."""
+    """Decodes AEDAT 3.1, because tonic 1.7 fails and evlib finds no event."""
     import numpy as np
 
     data, columns = path.read_bytes().split(b"#!END-HEADER\r\n", 1)[1], []
@@ -128,7 +128,7 @@ def numpy(path, _):
 
 
 def h5py(path, _):
-    """The codec of the chunks has no plug-in on PyPI, so their events are not decoded: all else is."""
+    """Checks everything but the events: PyPI has no plug-in for the codec of the chunks."""
     import h5py as library
     import numpy as np
 
@@ -163,14 +163,14 @@ READERS = {
 }
 
 
-# What is known to differ: it is printed and does not fail the run.
+# Known differences: the run prints them and does not fail.
 KNOWN = {
     ("evt3", "expelliarmus"): "it counts an overflow at each fall of TIME_LOW, also where TIME_HIGH has risen",
 }
 
 
 def check(truth, sensor, path, read):
-    """None if all events are equal, else what differs."""
+    """Returns None if all events are equal, else a text that says what differs."""
     import numpy as np
 
     answer = read(path, sensor)

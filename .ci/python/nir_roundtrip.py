@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""NIR both ways between this library and sinabs.
+"""Exchanges NIR graphs between this library and sinabs in both directions.
 
     python3 .ci/python/nir_roundtrip.py EXAMPLE
 
@@ -8,13 +8,14 @@ EXAMPLE is the built example `nir_roundtrip` of tickless-net:
     cargo build -p tickless-net --features nir --example nir_roundtrip
     python3 .ci/python/nir_roundtrip.py "$CARGO_TARGET_DIR/debug/examples/nir_roundtrip"
 
-`nir`, `sinabs` and `torch` are installed from PyPI into a virtual environment of their own
-(TICKLESS_VENV, default ~/.cache/tickless-venv) the first time. Checked, every spike of every step:
+The first run installs `nir`, `sinabs`, `torch` and `h5py` from PyPI into a separate virtual
+environment (TICKLESS_VENV, default ~/.cache/tickless-venv). Three checks compare every spike of
+every step:
 
-1. a chain and a residual network of ours, read by `nir.read` and `sinabs.from_nir`, answer in
-   sinabs as they do here;
-2. a network of sinabs, exported by `sinabs.to_nir`, answers here as it does in sinabs;
-3. our file, read and written again by `nir`, is still our network.
+1. sinabs reads a chain and a residual network of ours (`nir.read`, `sinabs.from_nir`) and gives the
+   same spikes as this library;
+2. this library reads a network that `sinabs.to_nir` exported, and gives the same spikes as sinabs;
+3. our file is still the same network after `nir` has read it and written it again.
 """
 
 import json
@@ -28,7 +29,7 @@ VENV = pathlib.Path(os.environ.get("TICKLESS_VENV", pathlib.Path.home() / ".cach
 
 
 def enter_venv():
-    """Goes on in the virtual environment, which is made where it is missing."""
+    """Restarts this script in the virtual environment, which it creates if necessary."""
     python = VENV / "bin" / "python"
     if pathlib.Path(sys.prefix).resolve() == VENV.resolve():
         return
@@ -41,7 +42,7 @@ def enter_venv():
 
 
 def run(model, x):
-    """All steps of one sample, state carried from step to step: [T, C, H, W] -> [T, N]."""
+    """Runs all steps of one sample with state from step to step: [T, C, H, W] -> [T, N]."""
     import torch
 
     with torch.no_grad():
@@ -90,7 +91,7 @@ def theirs(folder):
     x = torch.randint(0, 3, (8, 2, 8, 8)).float()
     y = run(model, x)
     graph = sinabs.to_nir(model, x)
-    # sinabs leaves these shapes out, without which nothing can be written.
+    # sinabs leaves these shapes unset, and nir cannot write a graph without them.
     shapes = {nir.Conv2d: iter([(8, 8), (4, 4)]), nir.Flatten: iter([(6, 2, 2)])}
     for node in graph.nodes.values():
         if isinstance(node, nir.Conv2d):

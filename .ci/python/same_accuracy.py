@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Final accuracy with the fast kernels and with the plain ones, from the output of two `tickless compare --json`.
+"""Compares final accuracies with fast and plain kernels: two outputs of `tickless compare --json`.
 
     same_accuracy.py FAST.json PLAIN.json
 
-Prints mean and standard error over the seeds of both, and their difference with its standard error (the root of the
-sum of squares). Fails where a difference is larger than its standard error.
+Prints the mean and standard error over the seeds of both, and their difference with its standard
+error (the root of the sum of the squared errors). Fails if a difference is larger than its standard
+error.
 """
 
 import json

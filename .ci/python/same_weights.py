@@ -1,8 +1,8 @@
-"""Whether two weight files hold the same tensors, each within a share of its largest value.
+"""Checks that two weight files hold the same tensors, each within a share of its largest value.
 
     same_weights.py A.safetensors B.safetensors 1e-5
 
-Prints the largest difference; needs nothing but Python's own library.
+Prints the largest difference and fails if it exceeds the share. Needs only the standard library.
 """
 
 import array

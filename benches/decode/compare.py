@@ -1,25 +1,26 @@
 #!/usr/bin/env python3
-"""Decoding beside the readers people use, decode against decode, in one run on one core.
+"""Compares decoding with the readers people use, in one run on one core.
 
     cargo build --release -p tickless-events --features aedat4,gz,hdf5,mmap,zstd --example decode_speed
     python3 benches/decode/compare.py target/release/examples/decode_speed [FORMAT...]
 
-Each format: a file of 20 million events (those of a recording of `TICKLESS_DATA`, default
-../shared/data, again and again; of 1 million for the readers that go event by event through Python or
-its like) is decoded by turns here and by each reader, `RUNS` times; printed are medians in million
-events a second, the ratio, and what the memory of this machine allows (the file is mapped and its
-bytes are copied, and 13 bytes are written for each event). Kinds of decoding are told apart, and only
-like is compared with like:
+For each format, this program and each reader take turns to decode a file, `RUNS` times. The file
+has 20 million events (those of a recording of `TICKLESS_DATA`, default ../shared/data, repeated),
+or 1 million for readers that process each event in Python or similar. The run prints medians in
+million events per second, the ratio, and the rate that the memory of this machine allows (the file
+is mapped, its bytes are copied, and 13 bytes are written per event). Only equal kinds of decoding
+are compared:
 
-- `chunks`: all events pass by in pieces, as one reads what is larger than memory;
-- `whole`: all events end up in one new array, time after time in one process;
-- `once`: as `whole`, but each time in a new process, which has no memory to use again.
+- `chunks`: the reader passes over all events in pieces, as for a file that is larger than memory;
+- `whole`: all events end up in one new array, repeatedly in one process;
+- `once`: as `whole`, but each time in a new process, which has no memory to reuse.
 
-`again` (here only) decodes into an array that has held as many events before. For AEDAT4 that is
-packed, `unpack` says how fast the usual library (`lz4_flex`, `zstd`) undoes the packing alone.
+`again` (for this program only) decodes into an array that has already held as many events. For a
+compressed AEDAT4 file, `unpack` is the rate at which the usual library (`lz4_flex`, `zstd`) unpacks
+alone.
 
-The readers (faery, evlib, event_stream, aedat, expelliarmus, tonic) are installed from PyPI into a
-virtual environment (TICKLESS_VENV, default ~/.cache/tickless-venv) the first time.
+The first run installs the readers (faery, evlib, event_stream, aedat, expelliarmus, tonic) from
+PyPI into a virtual environment (TICKLESS_VENV, default ~/.cache/tickless-venv).
 """
 
 import json
@@ -39,7 +40,7 @@ EVENTS = 20_000_000
 FEWER = 1_000_000
 RUNS = int(os.environ.get("RUNS", "10"))
 
-# name: file, what it is made of, and by which format
+# Name: file, the recording that it is made from, and the format in which it is written.
 FORMATS = {
     "nmnist-bin": ("nmnist.bin", "nmnist/sample_nmnist.bin", "nmnist-bin"),
     "evt2": ("evt2.raw", "formats/faery_evt2.raw", "evt2"),
@@ -53,7 +54,7 @@ FORMATS = {
 }
 
 
-# What follows runs in a process of its own, one per reader.
+# The following functions run in worker processes, one per reader.
 
 
 def expelliarmus_whole(path, name):
@@ -130,7 +131,7 @@ SLOW = ("tonic_whole", "evlib_whole")
 
 
 def worker(reader, name, path):
-    """A line in, a line out: events and seconds, or what went wrong."""
+    """Answers each line of input with a line: events and seconds, or the error."""
     try:
         run = globals()[reader](path, name)
     except Exception as error:  # noqa: BLE001, whatever a reader raises is its answer
@@ -144,7 +145,7 @@ def worker(reader, name, path):
         print(json.dumps(answer), flush=True)
 
 
-# The run.
+# The following functions run in the main process.
 
 
 class Process:
@@ -210,7 +211,7 @@ def compare(example, name):
 
 
 def against(example, reader, name, kind):
-    """Ours and another reader by turns, in two processes or (`once`) in two new ones each time."""
+    """Times ours and another reader in turns, in two processes or (`once`) two new ones a turn."""
     events = FEWER if reader in SLOW else EVENTS
     path = make(example, name, events)
     line = "whole" if kind == "once" else kind

@@ -1,12 +1,13 @@
-/* The yardstick of the event-driven engine: the same computation as a plain loop in C.
+/* The reference for the speed of the event-driven engine: the same computation as a plain C loop.
  *
- * Depth first, one event at a time; weights [ky][kx][c_in][c_out], potentials [y][x][c]; every
- * neuron an event reaches gets one weight, then those above the threshold fire in (c, y, x) order.
- * Nothing clever, nothing silly: what one writes in an afternoon and compiles with
+ * The loop processes one event at a time, depth first. Weights are [ky][kx][c_in][c_out] and
+ * potentials [y][x][c]. An event adds one weight to every neuron that it reaches; then the neurons above the
+ * threshold fire in (c, y, x) order. The code is straightforward and not tuned. Compile it with
  *     cc -O3 -march=native -o loop loop.c -lm
- * Reads the file that `cargo run --release -p tickless-engine --example against_c` writes, runs all
- * recordings `rounds` times, prints: best seconds of a round, events, operations, sum of spikes,
- * and the logits' checksum. The example compares these with the engine's and prints the ratio.
+ * The program reads the file that `cargo run --release -p tickless-engine --example against_c`
+ * writes, runs all recordings `rounds` times, and prints the best seconds of a round, events,
+ * operations, the sum of spikes, and a checksum of the logits. The example compares these with the
+ * engine's and prints the ratio.
  */
 #include <math.h>
 #include <stdint.h>

@@ -1,8 +1,10 @@
-/* The limit of the machine for the event-driven engine's additions: v += w over two arrays that
- * together have so many bytes, round and round, in float and as saturating 16-bit sums of 8-bit
- * weights. Load, load, add, store and nothing else, in whole vectors.
+/* Measures the limit of the machine for the additions of the event-driven engine: v += w over two
+ * arrays of a given total size, repeatedly, in float and as saturating 16-bit sums of 8-bit
+ * weights.
+ * The loop loads, loads, adds and stores whole vectors and does nothing else. Compile it with
  *     cc -O3 -march=native -o stream stream.c
- * Prints float additions per second and 16-bit additions per second, each the best of ten goes.
+ * The program prints float additions per second and 16-bit additions per second, each the best of
+ * ten runs.
  */
 #ifdef __AVX512BW__
 #include <immintrin.h>
@@ -24,7 +26,7 @@ static void add_float(float *restrict v, const float *restrict w, size_t n) {
 
 static void add_short(int16_t *restrict v, const int8_t *restrict w, size_t n) {
     size_t i = 0;
-    /* Compilers do not find the saturating addition. */
+    /* Compilers do not vectorise the saturating addition by themselves, hence the intrinsics. */
 #ifdef __AVX512BW__
     for (; i + 32 <= n; i += 32) {
         __m512i u = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const void *)(w + i)));

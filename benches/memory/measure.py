@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Whether the memory of `tickless data` follows its input: peak memory of `info`, `view` and every pair of formats in
-`convert`, at two sizes of input.
+"""Checks that the memory of `tickless data` does not grow with its input.
 
     python3 benches/memory/measure.py TICKLESS [--small MB] [--large MB] [--limit MB] [--long] [--folder DIR]
 
-Writes an EVT3 recording of each size by itself, converts it to every format that can be written (which measures those
-pairs), and then each of these files to every format. `--long` measures EVT3 to npy, text and HDF5 from 256 MB to 2 GB
-only. Peak memory is what the system counted for the process (`ru_maxrss`): mapped pages of the input count too. Exits
-with 1 if one of them grows by more than the limit. Needs free space of some 15 times the large size; no packages.
+Measures the peak memory of `info`, `view` and every pair of formats in `convert` at two sizes of
+input. The script writes an EVT3 recording of each size, converts it to every format that can be
+written (which measures those pairs), and converts each of these files to every format. `--long`
+measures only EVT3 to npy, text and HDF5, at 256 MB and 2 GB. Peak memory is what the system counted
+for the process (`ru_maxrss`), so mapped pages of the input count too. The exit code is 1 if a peak
+grows by more than the limit. The script needs free space of about 15 times the large size, and no
+packages.
 """
 
 import argparse
@@ -25,8 +27,9 @@ FORMATS = {
 
 
 def write_evt3(path, size):
-    """About `size` bytes of EVT3, single events of a 34x34 sensor, 16 a microsecond: every format can hold them, N-MNIST's
-    (8.4 s at most) up to 1.6 GB."""
+    """Writes about `size` bytes of EVT3: single events of a 34x34 sensor, 16 per microsecond.
+
+    Every format can store them; that of N-MNIST (8.4 s at most) up to 1.6 GB."""
     block = array.array("H")
     for i in range(1 << 16):
         block.extend((0x6000 | i >> 4, i * 7 % 34, 0x2000 | (i & 1) << 11 | i * 13 % 34))
@@ -36,12 +39,12 @@ def write_evt3(path, size):
     with open(path, "wb") as out:
         out.write(b"% evt 3.0\n% format EVT3;height=34;width=34\n% geometry 34x34\n% end\n")
         for high in range(size // len(block)):
-            # The upper 12 bits of the time; the block holds all values of the lower 12.
+            # Write the upper 12 bits of the time; the block has all values of the lower 12.
             out.write((0x8000 | high & 0xFFF).to_bytes(2, "little") + block)
 
 
 def run(command):
-    """Peak memory in MB, and what went wrong."""
+    """Returns the peak memory in MB, and the error message if the command failed."""
     with tempfile.TemporaryFile() as err:
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=err)
         _, status, usage = os.wait4(child.pid, 0)
@@ -114,7 +117,7 @@ def main():
                 continue
             paths = []
             for size, source in zip(sizes, first):
-                # As large as the EVT3 file in bytes, or nearly: each format needs other numbers of events.
+                # Formats differ in bytes per event; this file becomes about as large as the EVT3 file.
                 path = folder / f"{name}-{size}.{FORMATS[name]}"
                 to, (_, problem) = convert(source, name)
                 if problem:

@@ -1,7 +1,7 @@
 """The networks of the comparison in PyTorch, written from their descriptions.
 
-A sequence is [T, B, C, H, W]; convolution, norm and pooling see it as [T·B, C, H, W], which is how each of the
-libraries recommends it. Only the neuron differs between them: see `NEURONS`.
+A sequence is [T, B, C, H, W]; convolution, norm and pooling run on it as [T·B, C, H, W], as each of
+the libraries recommends. Only the neuron differs between the libraries: see `NEURONS`.
 """
 
 import torch
@@ -64,7 +64,7 @@ class SnnTorch(nn.Module):
 
 
 def _snntorch_surrogate(u):
-    """snnTorch hands over u − θ."""
+    """Shifts the argument, because snnTorch passes u − θ."""
     return Triangle.apply(u + 1.0)
 
 
@@ -72,7 +72,7 @@ Triangle.apply_surrogate = staticmethod(_snntorch_surrogate)
 
 
 class Sinabs(nn.Module):
-    """sinabs' IAF (it is made for IF neurons), which wants [B, T, …]."""
+    """The IAF neuron of sinabs, which expects [B, T, …]; sinabs is made for IF neurons."""
 
     def __init__(self):
         super().__init__()
@@ -89,13 +89,13 @@ NEURONS = {"pytorch": Plain, "spikingjelly": spikingjelly, "snntorch": SnnTorch,
 
 
 def each(layer, x):
-    """A layer without time over every step."""
+    """Applies a layer without a time axis to every step."""
     y = layer(x.flatten(0, 1))
     return y.unflatten(0, (x.shape[0], x.shape[1]))
 
 
 def ttm(x, t):
-    """The temporal transformation: sums on the way down, repeats on the way up."""
+    """The temporal transformation: sums steps if t is smaller, repeats them if t is larger."""
     n = x.shape[0]
     if n == t:
         return x
@@ -161,7 +161,7 @@ class NmnistWide(nn.Module):
         return self.classifier(x.flatten(2))
 
 
-# network, input [C, H, W], batch, T_max, stages, whether it is trained
+# Network, input [C, H, W], batch, T_max, stages, and whether the case trains.
 CASES = {
     "A": (lambda n: ResNet18(n, 3), (3, 32, 32), 16, 4, 8, True),
     "B": (lambda n: ResNet18(n, 2), (2, 48, 48), 4, 10, 8, True),

@@ -1,9 +1,9 @@
-"""One contestant in one process: times iterations, prints JSON.
+"""Times the iterations of one contestant in this process, and prints JSON.
 
     python peer.py LIBRARY CASE CONFIGURATIONS WARM_UP ITERATIONS THREADS PRECISION
 
-PRECISION is f32, or bf16: forward pass and loss under torch.autocast, backward outside of it, as its documentation
-says.
+PRECISION is f32 or bf16. With bf16 the forward pass and the loss run under torch.autocast and the
+backward pass outside of it, as its documentation recommends.
 """
 
 import json

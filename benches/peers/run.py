@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
-"""Seconds per iteration and peak memory beside PyTorch and its spiking libraries, on this machine.
+"""Measures seconds per iteration and peak memory beside PyTorch and its spiking libraries.
 
     python3 benches/peers/run.py [--cases ABCD] [--runs TEXT] [--rounds 5] [--iterations 3] [--threads N]
                                  [--libraries a,b] [--precision f32|bf16|int8] [--json FILE]
 
-Every contestant runs in a process of its own, in turns; see the README beside this file. The libraries are
-installed from PyPI into a virtual environment (TICKLESS_VENV, default ~/.cache/tickless-venv) the first time.
+Every contestant runs in its own process, in turns; see the README beside this file. The first run
+installs the libraries from PyPI into a virtual environment (TICKLESS_VENV, default
+~/.cache/tickless-venv).
 
-`--precision bf16` compares our bf16 with theirs under torch.autocast; `int8` (inference, case D) is ours alone,
-beside PyTorch in f32 and under autocast. The rows say the precision, and so do the columns of the others.
+`--precision bf16` compares our bf16 with theirs under torch.autocast. `int8` (inference, case D) is
+ours alone, compared with PyTorch in f32 and under autocast. Rows state the precision of ours,
+columns that of the others.
 
-Nothing has a time limit. `--runs` takes the runs whose name contains a text (several with commas: "SDT,D T=1");
-`--json` collects what is measured in a file, over several calls too, each of which adds its rounds to the rows it
-runs and then prints the table of all that the file has. What the file has of another machine, other versions or
-another number of threads is refused, since only ratios of one machine count.
+No contestant has a time limit. `--runs` selects the runs whose name contains a text (several texts
+with commas: "SDT,D T=1"). `--json` collects measurements in a file over several calls: each call
+adds its rounds to the rows that it runs, then prints the table of all rows in the file. A file from
+another machine, other versions or another number of threads is refused, because ratios must come
+from one machine.
 """
 
 import argparse
@@ -32,20 +35,20 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PYTHON = VENV / "bin" / "python"
 LIBRARIES = {"pytorch": "torch", "spikingjelly": "spikingjelly", "snntorch": "snntorch", "sinabs": "sinabs"}
-# (batch, T_max, stages) are in nets.py; here what is compared: name, case, kind, T
+# The runs to compare: name, case, kind, T. nets.py has batch, T_max and stages.
 RUNS = {
     "A": [("A SDT T=4", "A", "sdt", 4), ("A MTT s=3 T 1..4", "A", "mtt", 4)],
     "B": [("B SDT T=10", "B", "sdt", 10), ("B MTT s=3 T 1..10", "B", "mtt", 10)],
     "C": [("C SDT T=10", "C", "sdt", 10), ("C MTT s=3 T 1..10", "C", "mtt", 10)],
     "D": [(f"D T={t}", "D", "sdt", t) for t in (1, 2, 4, 6)],
 }
-# What each of ours is compared with.
+# For each of our precisions, the precisions of the others that it is compared with.
 PRECISIONS = {"f32": ["f32"], "bf16": ["bf16"], "int8": ["f32", "bf16"]}
 STAGES = {"A": 8, "B": 8, "C": 3, "D": 8}
 
 
 def venv(libraries):
-    """Makes the environment where it is missing."""
+    """Creates the virtual environment and installs the libraries, where they are missing."""
     if not PYTHON.exists():
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
     names = [LIBRARIES[name] for name in libraries]
@@ -79,7 +82,7 @@ def once(command, threads):
 
 
 def machine(threads):
-    """Processor, cores, memory, system and versions, as the table names them."""
+    """Returns processor, cores, memory, system and versions as the table names them."""
     facts = {"model name": platform.processor() or platform.machine(), "MemTotal": "unknown"}
     for path in ("/proc/cpuinfo", "/proc/meminfo"):
         try:
@@ -98,7 +101,7 @@ def machine(threads):
 
 
 def load(path, facts):
-    """What earlier calls measured: name of a run to library to seconds and peak."""
+    """Returns the rows of earlier calls: run name to library to seconds and peak."""
     if path is None or not path.exists():
         return {}
     file = json.loads(path.read_text())
@@ -108,7 +111,7 @@ def load(path, facts):
 
 
 def save(path, facts, rows):
-    """In one move, so that a call that is stopped leaves what was measured before."""
+    """Replaces the file in one move, so an interrupted call keeps the rows measured before."""
     if path is not None:
         part = path.with_suffix(".part")
         part.write_text(json.dumps({"machine": facts, "rows": rows}, indent=1))
@@ -116,7 +119,7 @@ def save(path, facts, rows):
 
 
 def others():
-    """Threads of other programs that are running now: where there are any, ratios are not to be trusted."""
+    """Counts running threads of other programs; if any run, the ratios are unreliable."""
     try:
         return int(pathlib.Path("/proc/loadavg").read_text().split()[3].split("/")[0]) - 1
     except (OSError, ValueError, IndexError):
@@ -128,7 +131,7 @@ def ratio(theirs, mine):
 
 
 def line(name, row, libraries):
-    """A row of the table: our figures, then each library's with its time and memory by ours."""
+    """Formats a row: our figures, then each library's, and its time and memory divided by ours."""
     median = {who: statistics.median(seen["seconds"]) for who, seen in row.items()}
     peak = {who: seen["peak_bytes"] for who, seen in row.items()}
     count = min(len(seen["seconds"]) for seen in row.values())
@@ -149,18 +152,18 @@ def head(libraries):
 
 
 def called(library, precision):
-    """A contestant's name in the table."""
+    """Returns the name of a contestant in the table."""
     return library if precision == "f32" else f"{library} {precision}"
 
 
 def contestants():
-    """All that a table may have beside us, in its order."""
+    """Lists all possible contestants beside ours, in the order of the table."""
     return [called(library, precision) for library in LIBRARIES for precision in ("f32", "bf16")]
 
 
 def measure(name, case, kind, t, args, libraries, example, keep):
     """Runs every contestant in turns; `keep` takes the row after each turn."""
-    # sinabs simulates recordings with IF neurons; mixed time steps are ours and plain PyTorch's.
+    # sinabs simulates recordings with IF neurons; only plain PyTorch has mixed time steps too.
     peers = [n for n in libraries if n != "sinabs" or case == "C"]
     peers = [n for n in peers if kind == "sdt" or n == "pytorch"]
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
@@ -170,7 +173,7 @@ def measure(name, case, kind, t, args, libraries, example, keep):
         mine = [example, "--case", case, "--steps", str(t), "--configurations", file.name]
         mine += ["--warm-up", warm, "--iterations", count, "--precision", args.precision, "--json"]
         if case == "D":
-            # Untrained norms leave a network nearly silent, which is unfairly cheap where only spikes cost.
+            # An untrained network is nearly silent, which would favour kernels that skip zeros.
             mine.append("--calibrate")
         commands = {"tickless": mine}
         for peer in peers:
@@ -207,7 +210,7 @@ def main():
         raise SystemExit(f"unknown: {', '.join(unknown)}; known: {', '.join(LIBRARIES)}; cases {', '.join(RUNS)}")
     chosen = [run for case in args.cases for run in RUNS[case]]
     if args.precision == "int8":
-        # Weights of 8 bits have no gradient.
+        # 8-bit weights have no gradient, so only inference remains.
         chosen = [run for run in chosen if run[1] == "D"]
     if args.runs:
         chosen = [run for run in chosen if any(text in run[0] for text in args.runs.split(","))]

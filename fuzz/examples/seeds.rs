@@ -1,10 +1,11 @@
-//! Makes the seeds of every target in `corpus/` from the writers of this project.
+//! Writes the seeds of every target to `corpus/` with the writers of this project.
 //!
 //! ```text
 //! cargo run --release --example seeds
 //! ```
 //!
-//! `hdf5_seeds.py` adds HDF5 of other writers, and SHD, which this project only reads.
+//! `hdf5_seeds.py` adds HDF5 files in the layouts of other writers, and SHD, which this project
+//! only reads.
 
 use std::error::Error;
 use std::io::{Cursor, Write};
@@ -29,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for format in FORMATS.iter().filter(|f| f.write.is_some()) {
             let Ok(bytes) = formats::encode(format.name, &events, Some(SENSOR)) else { continue };
             save(format.name, name, &bytes)?;
-            // The first byte chooses the name that the file is given.
+            // The target `detect` takes the extension of the file name from the first byte.
             save("detect", &format!("{}-{name}", format.name), &[&[0], &bytes[..]].concat())?;
         }
         for (kind, compression) in [("plain", aedat4::Compression::None), ("zstd", aedat4::Compression::Zstd)] {
@@ -38,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             encoder.finish(&mut bytes)?;
             save("aedat4", &format!("{name}-{kind}"), &bytes)?;
         }
-        // Packets of LZ4 are unpacked by twos.
+        // The decoder unpacks LZ4 packets two at a time, so this seed has three.
         let bytes = formats::encode("aedat4", &events, Some(SENSOR))?;
         let header = 18 + bytes[14..].first_chunk().map_or(0, |&size| u32::from_le_bytes(size) as usize);
         save("aedat4", &format!("{name}-three"), &[&bytes[..], &bytes[header..], &bytes[header..]].concat())?;
@@ -72,19 +73,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A few neighbours at a time, as edges cause them.
+/// Groups of neighbouring events with equal times, as a moving edge causes them.
 fn edges() -> Columns {
     (0..40u16)
         .map(|i| Event { t_us: 300 * u64::from(i / 9), x: 3 * i % 100, y: i / 9, on: i.is_multiple_of(2) })
         .collect()
 }
 
-/// Times far apart, which overflow the clocks of the formats.
+/// Events 17 s apart, which overflow the clocks of some formats.
 fn gaps() -> Columns {
     (0..6u16).map(|i| Event { t_us: 17_000_000 * u64::from(i), x: i, y: 1, on: true }).collect()
 }
 
-/// Many events at one time in one row.
+/// 40 events with the same time in one row.
 fn run() -> Columns {
     (0..40u16).map(|i| Event { t_us: 5000, x: 40 + i + i / 5, y: 9, on: true }).collect()
 }
@@ -115,7 +116,7 @@ fn tarred(name: &str, bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(tar.into_inner()?.finish()?)
 }
 
-/// A chain and a line.
+/// Two NIR graphs: a network with a convolution and a pool, and one with a single linear layer.
 fn graphs() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
     let mut chain = NetworkBuilder::new("chain", Shape::new(1, 4, 4), InputKind::Events);
     let at = chain.conv(NodeId::Input, Conv::c3(2).with_stride(2));

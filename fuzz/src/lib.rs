@@ -1,8 +1,8 @@
-//! What holds for every input of a parser: it decodes, or its error names the file and a byte; and
-//! the same bytes give the same events however they are cut.
+//! The properties that every input of a parser must satisfy: the parser decodes it or returns an
+//! error that names the file and a byte, and equal bytes give equal events wherever they are cut.
 //!
-//! One function per kind of parser, one file in `fuzz_targets/` per target. Time and memory are
-//! bounded by the fuzzer's `-timeout` and `-rss_limit_mb`.
+//! The library has one function per kind of parser; `fuzz_targets/` has one file per target. The
+//! fuzzer bounds time and memory with `-timeout` and `-rss_limit_mb`.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -12,10 +12,10 @@ use tickless_events::progress::Silent;
 use tickless_events::{Columns, DataRequest, Error, Split, datasets};
 use tickless_net::interop::nir;
 
-/// A format that is read from front to back.
+/// Checks a format that is read from front to back: decodes `bytes` as a whole and in two parts.
 ///
 /// # Panics
-/// When one of the laws is broken: a finding.
+/// If a property is violated, which the fuzzer reports as a finding.
 pub fn stream(name: &str, bytes: &[u8]) {
     let format = formats::by_name(name).expect("a format of that name");
     let Reading::Stream(decoder) = format.read else { panic!("{name} is no stream") };
@@ -23,7 +23,7 @@ pub fn stream(name: &str, bytes: &[u8]) {
     if let Err(e) = &whole {
         names_a_byte(e, Some(bytes.len() as u64));
     }
-    // Any place, but the same for the same input.
+    // An arbitrary position that depends only on the input.
     let cut = bytes.iter().fold(bytes.len(), |sum, &b| sum.wrapping_mul(31) + usize::from(b)) % (bytes.len() + 1);
     let (mut decoder, mut events) = (decoder("x", &ReadOptions::default()), Columns::new());
     let mut run = || {
@@ -40,10 +40,10 @@ pub fn stream(name: &str, bytes: &[u8]) {
     }
 }
 
-/// A format that is read at random places.
+/// Checks a format that is read with random access.
 ///
 /// # Panics
-/// When one of the laws is broken: a finding.
+/// If a property is violated, which the fuzzer reports as a finding.
 pub fn container(name: &str, bytes: &[u8]) {
     let format = formats::by_name(name).expect("a format of that name");
     let Reading::Whole(open) = format.read else { panic!("{name} is a stream") };
@@ -55,19 +55,19 @@ pub fn container(name: &str, bytes: &[u8]) {
         Ok(())
     };
     if let Err(e) = run() {
-        // An address may point, and be named, beyond the end.
+        // A wrong address in the file may point beyond its end, and the error names that address.
         names_a_byte(&e, None);
     }
 }
 
-/// A file of any format, under a name that says nothing and under each that says something.
+/// Decodes a file of any format, under a name without an extension or with one of nine extensions.
 pub fn detect(bytes: &[u8]) {
     let (name, bytes) = bytes.split_first().map_or((0, bytes), |(&first, rest)| (usize::from(first), rest));
     let extensions = ["", "aedat", "bin", "dat", "npy", "raw", "txt", "gz", "h5", "npz"];
     let _ = formats::decode(bytes, &format!("x.{}", extensions[name % extensions.len()]));
 }
 
-/// A chunk of ECF, the codec inside Prophesee's HDF5.
+/// Checks a chunk of ECF, the codec inside Prophesee's HDF5.
 pub fn ecf(bytes: &[u8]) {
     let mut out = Columns::new();
     if let Err(e) = ecf::decode(bytes, "x", 0, usize::MAX, &mut out) {
@@ -76,7 +76,7 @@ pub fn ecf(bytes: &[u8]) {
     assert!(out.len() <= ecf::MOST_EVENTS);
 }
 
-/// Images and labels of MNIST.
+/// Checks images and labels of MNIST.
 pub fn idx(bytes: &[u8]) {
     idx::kind(bytes);
     match idx::images(bytes.to_vec(), "x") {
@@ -94,7 +94,7 @@ pub fn idx(bytes: &[u8]) {
     }
 }
 
-/// Records of CIFAR-10 and CIFAR-100.
+/// Checks records of CIFAR-10 and CIFAR-100.
 pub fn cifar(bytes: &[u8]) {
     for kind in [cifar::Kind::Cifar10, cifar::Kind::Cifar100] {
         match cifar::Records::parse(bytes.to_vec(), kind, "x") {
@@ -109,7 +109,7 @@ pub fn cifar(bytes: &[u8]) {
     }
 }
 
-/// A graph of neurons, which is HDF5 too.
+/// Reads and imports a NIR graph, which is an HDF5 file too.
 pub fn nir(bytes: &[u8]) {
     let file = Path::new("x.nir");
     if let Ok(graph) = nir::from_bytes(bytes, file) {
@@ -117,7 +117,7 @@ pub fn nir(bytes: &[u8]) {
     }
 }
 
-/// A zip of recordings, as the data sets read it: index, names, members.
+/// Opens a zip of recordings as a data set does, and reads its index, names and members.
 pub fn nmnist_zip(bytes: &[u8]) {
     let scratch = scratch("x.zip");
     std::fs::write(&scratch, bytes).expect("a writable folder of temporary files");
@@ -131,8 +131,8 @@ pub fn nmnist_zip(bytes: &[u8]) {
     }
 }
 
-/// A downloaded archive, by its first byte a zip or a tar.gz: what comes out of it lies in its
-/// folder, and nothing does if it is refused.
+/// Unpacks a downloaded archive, a zip or a tar.gz depending on the first byte. All files must lie
+/// in the target folder, and nothing may be left if the archive is refused.
 pub fn unpack(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else { return };
     let archive = scratch(if kind % 2 == 0 { "x.zip" } else { "x.tar.gz" });
@@ -146,7 +146,7 @@ pub fn unpack(bytes: &[u8]) {
         Ok(files) => {
             assert!(files.iter().map(|f| f.bytes).sum::<u64>() <= limits.bytes);
             for file in files {
-                // `..` is the folder above only where it is a whole part of the path.
+                // `..` means the parent folder only if it is a whole component of the path.
                 let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
                 assert!(Path::new(&file.path).components().all(inside), "{file:?}");
                 assert_eq!(std::fs::metadata(target.join(&file.path)).map(|m| m.len()).ok(), Some(file.bytes));
@@ -158,7 +158,7 @@ pub fn unpack(bytes: &[u8]) {
     }
 }
 
-/// A place for a file of this process, in memory where the system has such a folder.
+/// The path of a file for this process, in memory if the system has `/dev/shm`.
 fn scratch(name: &str) -> PathBuf {
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
@@ -171,7 +171,7 @@ fn names_a_byte(error: &Error, len: Option<u64>) {
     let (file, at, problem) = match error {
         Error::Malformed { file, at, problem, remedy } if !remedy.is_empty() => (file, at, problem),
         Error::TimeUnit { file, at, problem } => (file, at, problem),
-        // A header that was changed so that it has several streams, or others.
+        // A mutated header that declares several streams, or other ones.
         Error::Streams { file, .. } if file == "x" => return,
         _ => panic!("{error}"),
     };

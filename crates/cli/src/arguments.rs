@@ -1,4 +1,5 @@
-//! Arguments that several commands take: what all know, a recipe with changes, a run, a part of its samples.
+//! Arguments that several commands take: the global options, a recipe with changes, a run, and a
+//! part of its samples.
 
 use crate::output::note;
 use crate::progress::Volume;
@@ -10,7 +11,8 @@ use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, SampleId};
 use tickless_train::run::{Loaded, RunFolder};
 
-/// Far above the cores of any machine; starting very many threads takes minutes or all memory.
+/// Most threads that may be asked for. It is far above the cores of any machine; starting many more
+/// threads takes minutes or all memory.
 pub const LARGEST_THREADS: usize = 1024;
 
 /// What every command knows.
@@ -35,7 +37,7 @@ pub struct Global {
 }
 
 impl Global {
-    /// How much is said on standard error.
+    /// How much the program prints on standard error.
     pub fn volume(&self) -> Volume {
         match (self.quiet, self.verbose) {
             (true, _) => Volume::Quiet,
@@ -65,7 +67,7 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// Opens it.
+    /// Opens the run and prints its warnings.
     pub fn load(&self) -> Result<Loaded> {
         let run = RunFolder::open(&self.run)?.load_with(self.data.as_deref())?;
         run.warnings.iter().for_each(|w| note!("warning: {w}"));
@@ -88,17 +90,17 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// The recipe in a file with these changes, its data's places as absolute paths.
+    /// Reads the recipe in a file, applies these changes, and makes its data paths absolute.
     pub fn load(&self, file: &Path) -> Result<Recipe> {
         let mut recipe = Recipe::load(file, &self.assignments()?)?;
         absolute(&mut recipe)?;
         Ok(recipe)
     }
 
-    /// As `key=value`.
+    /// The changes as `key=value`.
     ///
     /// # Errors
-    /// If the path of the data is no text, which a recipe holds.
+    /// If the path of the data is not UTF-8, because a recipe is text.
     fn assignments(&self) -> Result<Vec<String>> {
         let mut all = self.set.clone();
         if let Some(path) = &self.data {
@@ -107,7 +109,7 @@ impl Changes {
                     "`--data {path:?}`: a recipe holds text, and this path is not UTF-8; rename it or give a link to it"
                 );
             };
-            // A JSON string is a TOML string, whatever letters the path has.
+            // Every JSON string is a valid TOML string, whatever characters the path has.
             all.push(format!("data.path={}", serde_json::Value::from(text)));
         }
         all.extend(self.epochs.iter().map(|n| format!("train.epochs={n}")));
@@ -127,7 +129,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// Its samples, at most `limit` of them (0 for all).
+    /// The samples of this part, at most `limit` of them (0 for all).
     pub fn of(self, parts: &Parts, limit: usize) -> &[SampleId] {
         let all = match self {
             Part::Train => &parts.train,
@@ -137,7 +139,7 @@ impl Part {
         &all[..if limit == 0 { all.len() } else { limit.min(all.len()) }]
     }
 
-    /// Its word.
+    /// The name of the part.
     pub fn word(self) -> &'static str {
         match self {
             Part::Train => "train",

@@ -1,4 +1,4 @@
-//! The command line: its words, its help, and how an error leaves the program.
+//! The command line: subcommands, help, global options, and the exit code.
 
 use crate::arguments::{Global, LARGEST_THREADS};
 use crate::commands::{
@@ -42,9 +42,9 @@ enum Command {
     Data(data::Data),
 }
 
-/// Runs the command line of this process.
+/// Parses and runs the command line of this process.
 ///
-/// Exit codes: 0 done, 2 an error that its message explains, 130 stopped by Ctrl-C.
+/// Exit codes: 0 for success, 2 for an error, which the message explains, 130 if stopped by Ctrl-C.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -100,11 +100,11 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Threads for each core at most: more only wait for each other, and make a second's work a minute's.
+/// Most threads per core. More threads only wait for each other and slow the work down many times.
 const THREADS_PER_CORE: usize = 8;
 
-/// The number of threads to compute with, if one was given here or in `RAYON_NUM_THREADS`; no more than the
-/// cores can use. Results do not depend on it.
+/// The number of threads to compute with, if `given` or `RAYON_NUM_THREADS` states one, limited to
+/// what the cores can use. Results do not depend on it.
 fn threads(given: Option<usize>) -> Option<usize> {
     let n = given.or_else(|| std::env::var("RAYON_NUM_THREADS").ok()?.trim().parse().ok().filter(|n| *n > 0))?;
     let most = THREADS_PER_CORE * std::thread::available_parallelism().map_or(1, usize::from);
@@ -114,7 +114,7 @@ fn threads(given: Option<usize>) -> Option<usize> {
     Some(n.min(most))
 }
 
-/// Help and version are results, a wrong word is an error; both are clap's to print.
+/// Prints clap's message. Help and version are results; an unknown word is an error.
 fn usage(e: &clap::Error) -> ExitCode {
     match e.print() {
         Err(io) if !e.use_stderr() && io.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -132,7 +132,7 @@ fn fail(e: &anyhow::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// An error and its causes in one line; a cause that the message before it quotes is not said twice.
+/// An error and its causes in one line. A cause that an earlier message already quotes is left out.
 fn one_line(e: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in e.chain().map(|c| c.to_string().replace('\n', " ")) {

@@ -1,9 +1,9 @@
-//! Many trainings compared: strategies × (seeds or folds), each trained, evaluated at every T,
-//! run with no clock, and gathered into one report.
+//! Compares many trainings: strategies × (seeds or folds). Each is trained, evaluated at every T
+//! and run without a clock, and all go into one report.
 //!
-//! Whatever can be checked is checked before the first of them. Every run is a folder of its own
-//! under the experiment's; a finished one is not done again, so an experiment that was stopped goes
-//! on where it was.
+//! Everything that can be checked is checked before the first training. Every run has a folder
+//! under the experiment's folder. A finished run is not repeated, so a stopped experiment continues
+//! where it was.
 
 use crate::arguments::Part;
 use crate::gather::{report, rows};
@@ -26,43 +26,43 @@ use tickless_train::run::trainer::Trainer;
 use tickless_train::run::{Job, RunFolder, train};
 use tickless_train::strategy::{Steps, by_name};
 
-/// What to compare.
+/// A comparison of trainings.
 #[derive(Debug, Clone)]
 pub struct Experiment {
-    /// What all runs share.
+    /// The recipe that all runs share.
     pub recipe: Recipe,
     /// Strategies, in the order of the table.
     pub strategies: Vec<String>,
     /// Seeds; each strategy is trained with each.
     pub seeds: Vec<u64>,
-    /// Parts of a cross-validation; 0 for the data set's own split.
+    /// Number of folds of a cross-validation; 0 for the data set's own split.
     pub folds: usize,
     /// Folder of the experiment.
     pub folder: PathBuf,
     /// Headline of the report.
     pub title: String,
-    /// The command that repeats it.
+    /// The command that repeats the experiment.
     pub command: String,
-    /// Whether a training that was stopped goes on under other conditions too.
+    /// Whether a stopped training may continue under changed conditions.
     pub allow_changed: bool,
 }
 
-/// One of the runs: what is trained and where.
+/// One of the runs.
 #[derive(Debug, Clone)]
 pub struct Planned {
-    /// Its strategy, as the tables name it.
+    /// Its strategy, as tables name it.
     pub label: String,
-    /// What it trains.
+    /// The recipe that it trains.
     pub recipe: Recipe,
     /// Its folder.
     pub folder: PathBuf,
 }
 
 impl Experiment {
-    /// Runs what is not finished yet and writes the report.
+    /// Runs what is not finished and writes the report.
     ///
     /// # Errors
-    /// Whatever stops one of the runs.
+    /// The first error of a run.
     pub fn run(&self, device: &Device, console: &Console) -> Result<(page::ReportData, page::Written)> {
         let planned = self.check_plans(console)?;
         let page_folder = self.folder.join("report");
@@ -88,7 +88,8 @@ impl Experiment {
         Ok((data, written))
     }
 
-    /// Finds what would stop one of the runs before the first of them begins: after days of training it is too late.
+    /// Checks all runs before the first begins, because an error after days of training comes too
+    /// late.
     ///
     /// # Errors
     /// If a strategy is unknown or given twice, or a run does not fit its data or network.
@@ -110,7 +111,7 @@ impl Experiment {
         Ok(planned)
     }
 
-    /// All runs in the order in which they are trained.
+    /// All runs, in the order in which they are trained.
     fn planned(&self) -> Vec<Planned> {
         let mut all = Vec::new();
         for strategy in &self.strategies {
@@ -139,7 +140,11 @@ fn no_repeats<T: PartialEq + std::fmt::Display>(option: &str, values: &[T]) -> R
     }
 }
 
-/// The folder of a run, begun or not, and its recipe as it is kept there.
+/// Opens or creates the folder of a run. Returns it with the recipe stored there, or `recipe` if
+/// the run is new.
+///
+/// # Errors
+/// If the folder holds a run of another recipe.
 fn open(recipe: &Recipe, path: &Path) -> Result<(RunFolder, Recipe)> {
     if !path.join("recipe.toml").exists() {
         return Ok((RunFolder::create(path)?, recipe.clone()));
@@ -154,7 +159,7 @@ fn open(recipe: &Recipe, path: &Path) -> Result<(RunFolder, Recipe)> {
     Ok((folder, kept))
 }
 
-/// One run: trained, evaluated, simulated; whatever is there already is kept.
+/// Trains, evaluates and simulates one run. Results that exist already are kept.
 fn one(recipe: &Recipe, path: &Path, device: &Device, allow_changed: bool, console: &Console) -> Result<Finished> {
     let (folder, recipe) = open(recipe, path)?;
     let recipe = &recipe;
@@ -168,7 +173,7 @@ fn one(recipe: &Recipe, path: &Path, device: &Device, allow_changed: bool, conso
             folder: &folder,
             initial: None,
             base: None,
-            // The experiment's command makes more than this run.
+            // The experiment's command does not repeat this run alone.
             command: None,
             device,
             allow_changed,
@@ -181,14 +186,15 @@ fn one(recipe: &Recipe, path: &Path, device: &Device, allow_changed: bool, conso
     let ids = &run.parts.test;
     let (t_max, step_us, batch) = (run.facts.t_max, run.facts.step_us, recipe.eval.batch);
     let setting = Setting { source: &run.source, ids, t_max, step_us, batch };
-    // What a partial `eval` of the run has measured is not measured again.
+    // If an `eval` command has measured a part of the run already, that part is not measured again.
     let leaks = leaks(run.network.input().kind, &recipe.eval.leak);
     let mut missing = Vec::new();
     for &leak in leaks {
         let lacks = |t: &&usize| finished.evaluation.as_ref().is_none_or(|e| e.at(&[**t], leak).is_none());
         let steps: Vec<usize> = recipe.eval.steps.iter().filter(lacks).copied().collect();
         match missing.last_mut() {
-            // Leaks of the same steps go together, so that what is the same for both is computed once.
+            // Leaks with the same missing steps are evaluated together, so that shared work is done
+            // once.
             Some((same, leaks)) if *same == steps => Vec::push(leaks, leak),
             _ => missing.push((steps, vec![leak])),
         }
@@ -202,7 +208,7 @@ fn one(recipe: &Recipe, path: &Path, device: &Device, allow_changed: bool, conso
         let activity = activity(&model, &setting, t_max, LeakRule::Step, &Silent)?;
         let measured = Evaluation::of(run, &model, Part::Test, points, activity);
         let _lock = folder.lock_results()?;
-        // Another command may have added to it since it was read.
+        // Another command may have added results since the file was read.
         let evaluation = measured.merged_into(stored::evaluation(run)?);
         folder.write_result("eval.json", &evaluation)?;
         finished.evaluation = Some(evaluation);

@@ -1,23 +1,22 @@
-//! What the commands that read and write NIR graphs share: words of readers and dialects.
+//! Words on the command line for readers and dialects of NIR graphs, shared by several commands.
 
 use anyhow::{Result, anyhow};
 use tickless_net::interop::nir;
 
-/// The reader of this name; `option` is the command's word for it.
+/// The reader with this name. `option` is the option that gave it, for the message.
 ///
 /// # Errors
-/// If there is none; lists the known ones.
+/// If the name is unknown; the message lists the known ones.
 pub fn reader(option: &str, word: &str) -> Result<nir::Reader> {
-    nir::Reader::from_word(word)
-        .ok_or_else(|| anyhow!("`{option} {word}` is not known; give one of {}", readers().join(", ")))
+    word.parse().map_err(|_| anyhow!("`{option} {word}` is not known; give one of {}", readers().join(", ")))
 }
 
-/// The dialect of this name.
+/// The dialect with this name.
 ///
 /// # Errors
-/// If there is none; lists the known ones.
+/// If the name is unknown; the message lists the known ones.
 pub fn dialect(word: &str) -> Result<nir::Dialect> {
-    nir::Dialect::from_word(word).ok_or_else(|| {
+    word.parse().map_err(|_| {
         anyhow!(
             "`--dialect {word}` is not known; give tickless, plain, or who wrote the graph: {}",
             readers().join(", ")
@@ -26,5 +25,5 @@ pub fn dialect(word: &str) -> Result<nir::Dialect> {
 }
 
 fn readers() -> Vec<&'static str> {
-    nir::Reader::ALL.iter().map(|r| r.word()).collect()
+    nir::Reader::ALL.iter().map(|r| r.as_str()).collect()
 }

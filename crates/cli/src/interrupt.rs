@@ -1,8 +1,8 @@
-//! Requests to stop, turned into a flag: Ctrl-C, SIGTERM, and SIGHUP when a terminal is closed.
+//! Turns requests to stop into a flag: Ctrl-C, SIGTERM, and SIGHUP when a terminal is closed.
 //!
-//! The first Ctrl-C or SIGTERM asks, the second ends the process at once. A SIGHUP only asks, because
-//! a terminal that is closed often sends more than one. A process that was started with SIGHUP
-//! ignored (`nohup tickless train …`) goes on ignoring it.
+//! The first Ctrl-C or SIGTERM sets the flag; the second ends the process at once. A second SIGHUP
+//! does not, because a closing terminal often sends more than one. A process that was started with
+//! SIGHUP ignored (`nohup tickless train …`) keeps ignoring it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Exit code of a process that was stopped by the user.
 const STOPPED: i32 = 130;
 
-/// Sets `stop` when the user asks to stop, and calls `told` on a thread of its own.
+/// Sets `stop` when the user asks to stop, then calls `told` on another thread.
 ///
-/// Where no handler can be set, a signal ends the process; checkpoints are whole anyway.
+/// If a handler cannot be installed, the signal ends the process; checkpoints stay whole even then.
 pub fn watch(stop: Arc<AtomicBool>, told: impl Fn() + Clone + Send + 'static) {
     #[cfg(unix)]
     {
@@ -26,7 +26,7 @@ pub fn watch(stop: Arc<AtomicBool>, told: impl Fn() + Clone + Send + 'static) {
     let _ = ctrlc::set_handler(move || request(&stop, true, &told));
 }
 
-/// One request; `insists` if a second one of its kind ends the process.
+/// Handles one request. If `insists`, a second request ends the process.
 fn request(stop: &AtomicBool, insists: bool, told: &impl Fn()) {
     match stop.swap(true, Ordering::SeqCst) {
         false => told(),
@@ -35,13 +35,13 @@ fn request(stop: &AtomicBool, insists: bool, told: &impl Fn()) {
     }
 }
 
-/// Ends the process at once; files that are not whole are removed.
+/// Ends the process at once and removes incomplete files.
 pub fn end() -> ! {
     tickless_files::abandon_all();
     std::process::exit(STOPPED)
 }
 
-/// Whether this process was started with a signal ignored, as far as the system says.
+/// Whether this process was started with the signal ignored. False if the system does not say.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

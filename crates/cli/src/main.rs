@@ -1,5 +1,5 @@
-//! The command `tickless`: parses, calls a library, prints.
-// Printing panics if standard output or standard error cannot be written.
+//! The command `tickless`: parses arguments, calls the libraries, prints results.
+// `println!` and `eprintln!` panic if the stream cannot be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod arguments;
@@ -22,8 +22,8 @@ mod shell;
 mod shown;
 mod view;
 
-/// Training takes and gives back the same large buffers at every step; the system's allocator
-/// returns them to the kernel each time and pays for every page again.
+/// Training allocates and frees the same large buffers at every step. The system's allocator
+/// returns them to the kernel each time, and each page must then be mapped again.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! The folder of a new run: its default name, its making, and the command that goes on with it.
+//! The folder of a new run: its default name, its creation, and the command to run next.
 
 use crate::progress::Console;
 use crate::shell::quoted;
@@ -13,21 +13,22 @@ use tickless_train::run::RunFolder;
 pub fn run_folder(file: &Path, recipe: &Recipe) -> PathBuf {
     let stem = file.file_stem().map_or_else(|| "run".into(), |s| s.to_string_lossy().into_owned());
     let (strategy, seed) = (&recipe.train.strategy, recipe.seed);
-    // A recipe named after its strategy does not say it twice.
+    // If the recipe's name contains the strategy, it is not repeated.
     let strategy = if stem.contains(strategy.as_str()) { String::new() } else { format!("-{strategy}") };
     PathBuf::from("runs").join(format!("{stem}{strategy}-seed{seed}"))
 }
 
-/// The folder of a new run, or with `--resume` of one that was begun; and whether it was begun.
+/// Creates the folder of a new run; with `--resume` opens the folder of a started one. The flag
+/// returned says whether the run was started before.
 ///
-/// `resume` is the option, none of a command that has no such option.
+/// `resume` is the value of the option, or `None` if the command has no such option.
 pub fn begin(path: &Path, resume: Option<bool>, console: &Console) -> Result<(RunFolder, bool)> {
     let asked = resume == Some(true);
     if asked && path.join("recipe.toml").is_file() {
         return Ok((RunFolder::open(path)?, true));
     }
     if asked {
-        // As after a crash before the first file was written.
+        // This happens after a crash before the first file was written.
         console.line(&format!("{}: no run yet, it begins at the beginning", path.display()));
     }
     let hint = match resume {
@@ -39,7 +40,7 @@ pub fn begin(path: &Path, resume: Option<bool>, console: &Console) -> Result<(Ru
     Ok((folder, false))
 }
 
-/// A recipe to be trained.
+/// Checks that the recipe trains at least one epoch.
 pub fn check_epochs(recipe: &Recipe) -> Result<()> {
     if recipe.train.epochs == 0 {
         bail!(
@@ -49,7 +50,8 @@ pub fn check_epochs(recipe: &Recipe) -> Result<()> {
     Ok(())
 }
 
-/// The command that a new run is used with next: a network that needs a clock, or images, cannot be simulated.
+/// The command to run next on a new run: `simulate` if the network can run without a clock on
+/// recordings, else `eval`.
 pub fn next_step(network: &Network, folder: &Path) -> String {
     let run = quoted(&folder.display().to_string());
     match network.check_event_driven() {

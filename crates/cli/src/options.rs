@@ -1,8 +1,9 @@
-//! The variables of the environment that choose how training computes; only the command reads them.
+//! The environment variables that choose how operators compute. Only the command reads the
+//! environment.
 
 use tickless_kernels::ComputeOptions;
 
-/// Makes what the environment asks for the options of this process.
+/// Installs the options that the environment asks for.
 ///
 /// # Errors
 /// If a variable has an unknown value.

@@ -1,17 +1,18 @@
-//! What the command prints: results on standard output, diagnostics on standard error.
+//! Prints results on standard output and diagnostics on standard error.
 //!
-//! No write here ends the program. A diagnostic that cannot be written (the terminal is closed, its
-//! disk is full, the reader of the pipe has gone) is dropped, because the work it tells of is worth
-//! more. A result that cannot be written is remembered, the work goes on, and the program ends with
-//! an error. Only if the reader of standard output has gone (`tickless eval RUN | head -1`), that is
-//! no error: the reader has what it wanted.
+//! A failed write never ends the program. A diagnostic that cannot be written (the terminal is
+//! closed, the disk is full, the reader of the pipe is gone) is dropped, because the work is worth
+//! more than the message. If a result cannot be written, the work continues and the program ends
+//! with an error, unless the reader of standard output has closed it (`tickless eval RUN | head -1`), because then the reader
+//! has what it wanted.
 //!
 //! A standard output that is closed from the start (`>&-`) is the null device: the standard library of
 //! Rust opens that in its place before the program begins, so that no file gets its number. Nothing
 //! tells it from `>/dev/null`, so it is treated so.
 //!
-//! What a terminal would act on instead of showing it is escaped here, wherever it came from: names of
-//! files, archive members, classes and tensors, words of a recipe ([`crate::shown`]).
+//! Control characters, to which a terminal reacts instead of showing them, are escaped here,
+//! whatever they come from: names of files, archive members, classes and tensors, words of a recipe
+//! ([`crate::shown`]).
 
 use crate::shown::{json, shown};
 use anyhow::{Result, bail};
@@ -21,7 +22,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use tickless_files::NewFile;
 
-/// Why standard output takes nothing more.
+/// The first error of writing standard output.
 static FAILED: OnceLock<io::Error> = OnceLock::new();
 
 /// Prints a line of the result on standard output, as `println!` does.
@@ -36,7 +37,7 @@ macro_rules! note {
 
 pub(crate) use {note, say};
 
-/// Prints a line of the result; nothing after the first that could not be printed.
+/// Prints a line of the result, unless an earlier line could not be printed.
 pub fn result(line: Arguments<'_>) {
     if FAILED.get().is_none()
         && let Err(e) = writeln!(io::stdout().lock(), "{}", shown(&line.to_string()))
@@ -45,7 +46,7 @@ pub fn result(line: Arguments<'_>) {
     }
 }
 
-/// Prints a line on standard error, if it can be printed.
+/// Prints a line on standard error; a write error is ignored.
 pub fn diagnostic(line: Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{}", shown(&line.to_string()));
 }
@@ -56,7 +57,7 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
     Ok(())
 }
 
-/// Whether all results were printed, or their reader did not want all.
+/// Checks that all results were printed, or that their reader closed standard output.
 ///
 /// # Errors
 /// If standard output could not be written.
@@ -67,7 +68,8 @@ pub fn all_printed() -> Result<()> {
     }
 }
 
-/// Refuses a file that could not be written at the end of a long command.
+/// Checks before a long command that its output file can be written at the end: the file is not a
+/// folder, its folder exists, and a file can be created in it.
 pub fn check_output(option: &str, file: &Path) -> Result<()> {
     let named = format!("`{option} {}`", file.display());
     check_file_name(&named, file)?;
@@ -105,7 +107,7 @@ pub fn check_output_folder(option: &str, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A share in percent; against a silent reference it is infinite.
+/// A share as percent. The share is infinite if the reference has no spikes.
 pub fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.2} %", 100.0 * share) } else { "infinite".to_owned() }
 }

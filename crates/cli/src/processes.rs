@@ -1,7 +1,9 @@
-//! The processes that were started together with this one (`mpirun -n 2 tickless train …`), and how they end.
+//! The processes that were started together with this one (`mpirun -n 2 tickless train …`), and how
+//! they end.
 //!
-//! An error of one process ends all: the others would wait for it. Most errors are every process's (a recipe
-//! that cannot be, a loss that is not finite), so that the others give the first time to say it and to end them.
+//! An error of one process ends all, because the others would wait for it forever. Most errors
+//! occur in every process (an invalid recipe, a loss that is not finite). The others therefore give
+//! the first process time to print the error and to end them.
 
 use crate::progress::Console;
 use anyhow::{Result, bail};
@@ -9,10 +11,10 @@ use std::time::{Duration, Instant};
 use tickless_train::distributed::Ranks;
 use tickless_train::distributed::launch::Launched;
 
-/// How long the others leave the word to the first process.
+/// How long the other processes wait for the first one to end them.
 const FIRST_SPEAKS: Duration = Duration::from_secs(2);
 
-/// Membership among the processes; of a process started alone there is nothing in it.
+/// This process's membership; empty if it was started alone.
 #[derive(Debug)]
 pub struct Processes {
     launched: Option<Launched>,
@@ -21,10 +23,10 @@ pub struct Processes {
 }
 
 impl Processes {
-    /// Joins the other processes, if there are any.
+    /// Joins the other processes, if there are any. `trains` says whether the command is `train`.
     ///
     /// # Errors
-    /// If there are, and this command (`trains` tells) or this build is for one only.
+    /// If there are other processes, but the command is not `train` or the build has no MPI.
     pub fn join(trains: bool) -> Result<Self> {
         let launched = Launched::from_variables(|name| std::env::var(name).ok());
         let Some(Launched { processes, rank }) = launched else { return Self::of(None) };
@@ -49,12 +51,12 @@ impl Processes {
         })
     }
 
-    /// Whether this process tells the user what happens.
+    /// Whether this process prints.
     pub fn is_first(&self) -> bool {
         self.launched.is_none_or(|l| l.rank == 0)
     }
 
-    /// This process's place among them.
+    /// This process's rank among the processes.
     pub fn ranks(&self) -> Ranks {
         #[cfg(feature = "mpi")]
         if let Some(world) = &self.joined {
@@ -63,7 +65,8 @@ impl Processes {
         Ranks::alone()
     }
 
-    /// Whether the first process has ended this one, and so has said why; it is given the time to.
+    /// Waits a moment for the first process to end this one. Returns whether it did: then it has
+    /// printed the error.
     pub fn ended_by_first(&self, console: &Console) -> bool {
         let begun = Instant::now();
         while !self.is_first() && begun.elapsed() < FIRST_SPEAKS {

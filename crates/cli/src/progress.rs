@@ -1,5 +1,5 @@
-//! Progress on the terminal: one line that is redrawn, plain lines where there is no terminal, and
-//! Ctrl-C turned into a request to stop at the next safe point.
+//! Progress on the terminal: one line that is redrawn, or plain lines if standard error is not a
+//! terminal. Ctrl-C becomes a request to stop at the next safe point.
 
 mod line;
 
@@ -14,33 +14,33 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tickless_train::progress::Progress;
 
-/// How long a command that keeps nothing of a part of its work has to end by itself.
+/// How long a command that has nothing to save may take to stop by itself.
 const PATIENCE: Duration = Duration::from_millis(700);
 /// Shortest time between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// Shortest time between two drawings of a bar.
+/// Shortest time between two updates of a bar.
 const DRAW_EVERY: Duration = Duration::from_millis(50);
 
-/// How much is said on standard error.
+/// How much is printed on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Volume {
     /// Warnings and errors.
     Quiet,
-    /// Progress, and a line for what is done.
+    /// Also progress, and a line per finished task.
     Usual,
-    /// What was read, written and chosen as well.
+    /// Also what was read, written and chosen.
     Verbose,
 }
 
-/// The one console of a process.
+/// The console; a process has one.
 pub struct Console {
     screen: Arc<Screen>,
     stop: Arc<AtomicBool>,
-    /// Whether a stop may end the process wherever it stands.
+    /// Whether a request to stop may end the process at any point.
     nothing_to_save: Arc<AtomicBool>,
 }
 
-/// Standard error, shared with the thread that waits for Ctrl-C.
+/// Standard error, shared with the thread that handles Ctrl-C.
 struct Screen {
     terminal: bool,
     volume: Volume,
@@ -48,11 +48,11 @@ struct Screen {
     task: Mutex<Option<Task>>,
 }
 
-/// What several tasks in a row belong to ("MTT 5/9").
+/// A name for several consecutive tasks ("MTT 5/9").
 #[derive(Default)]
 struct Prefix {
     text: String,
-    /// Whether a line has named it already.
+    /// Whether a line has shown it.
     said: bool,
 }
 
@@ -72,8 +72,8 @@ fn print(text: &str) {
 }
 
 impl Console {
-    /// Takes over Ctrl-C: the first asks to stop (and `speaks` says that it did), the second ends the process at
-    /// once.
+    /// Installs the Ctrl-C handler: the first request sets the stop flag (and prints that if
+    /// `speaks`), the second ends the process at once.
     pub fn new(speaks: bool, volume: Volume) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let terminal = std::io::stderr().is_terminal();
@@ -94,18 +94,19 @@ impl Console {
         Self { screen, stop, nothing_to_save }
     }
 
-    /// From here on a request to stop ends the process in less than a second, also while it waits for a pipe that
-    /// nobody writes into: for commands that keep nothing of a part of their work.
+    /// From this call on, a request to stop ends the process within a second, even while it waits
+    /// for a pipe that has no writer. For commands that keep no partial results.
     pub fn nothing_to_save(&self) {
         self.nothing_to_save.store(true, Ordering::SeqCst);
     }
 
-    /// Text before every task's name ("MTT 5/9").
+    /// Sets the text before every task's name ("MTT 5/9").
     pub fn set_prefix(&self, text: &str) {
         *lock(&self.screen.prefix) = Prefix { text: text.to_owned(), said: false };
     }
 
-    /// Takes an unfinished bar off the terminal, so that what comes next starts on a line of its own.
+    /// Removes an unfinished bar from the terminal, so that later output starts on a line of its
+    /// own.
     pub fn leave(&self) {
         self.screen.clear();
     }
@@ -122,12 +123,13 @@ impl Console {
 }
 
 impl Screen {
-    /// A line, above the bar if there is one.
+    /// Prints a line, above the bar if there is one.
     fn say(&self, text: &str) {
         print_above(lock(&self.task).as_ref(), text);
     }
 
-    /// The same from the thread that waits for Ctrl-C, which must not wait for one that writes.
+    /// The same for the thread that handles Ctrl-C, which must not wait for a lock that another
+    /// thread holds while it writes.
     fn interrupted(&self, text: &str) {
         match self.task.try_lock() {
             Ok(task) => print_above(task.as_ref(), text),
@@ -135,7 +137,7 @@ impl Screen {
         }
     }
 
-    /// A line worth keeping, under the name of what it belongs to.
+    /// Prints a line that stays, below the prefix that it belongs to.
     fn keep(&self, text: &str) {
         let mut prefix = lock(&self.prefix);
         if !prefix.said && !prefix.text.is_empty() {
@@ -159,7 +161,7 @@ fn print_above(task: Option<&Task>, text: &str) {
     }
 }
 
-/// What a worker that is not the first shows: nothing; Ctrl-C reaches it all the same.
+/// The progress of a worker that is not the first: it prints nothing, but Ctrl-C still stops it.
 pub struct Quiet<'a>(pub &'a Console);
 
 impl Progress for Quiet<'_> {
@@ -168,7 +170,7 @@ impl Progress for Quiet<'_> {
     }
 }
 
-/// For tasks that write nothing before their end.
+/// For tasks that write nothing before their end: returns an error if the user asked to stop.
 ///
 /// # Errors
 /// If the user asked to stop.
@@ -190,7 +192,7 @@ impl Task {
 
 impl Progress for Console {
     fn start(&self, task: &str, total: u64, unit: &str) {
-        // A task within a task takes its place; its bar must not stay on the terminal.
+        // A task that starts within another replaces it, and the bar of the other must not stay.
         self.screen.clear();
         let prefix = lock(&self.screen.prefix).text.clone();
         let name = if prefix.is_empty() { task.to_owned() } else { format!("{prefix}: {task}") };
@@ -198,7 +200,7 @@ impl Progress for Console {
         let draws = self.screen.terminal && self.screen.volume > Volume::Quiet;
         let bar = draws.then(|| {
             let bar = ProgressBar::no_length();
-            // The line is made here, cut to the terminal by the style.
+            // The line is composed by `Standing`; the style cuts it to the terminal's width.
             let style = ProgressStyle::with_template("{wide_msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
@@ -235,7 +237,7 @@ impl Progress for Console {
         if let Some(bar) = &t.bar {
             bar.finish_and_clear();
         }
-        // Tasks of a blink are not worth a line.
+        // A task shorter than a second gets no line on a terminal.
         let worth = t.begun.elapsed().as_secs_f64() > 1.0 || !self.screen.terminal;
         match self.screen.volume {
             Volume::Quiet => {}

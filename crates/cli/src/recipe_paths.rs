@@ -1,9 +1,9 @@
-//! The places of a recipe's data, which a run must find from any folder that it is used in later.
+//! Data paths of a recipe. They become absolute, because a run may be used from any folder later.
 
 use anyhow::{Context, Result};
 use tickless_net::recipe::Recipe;
 
-/// Makes the places of a recipe's data absolute, because a run must find them from any folder that it is used in later.
+/// Makes the data paths of a recipe absolute.
 pub fn absolute(recipe: &mut Recipe) -> Result<()> {
     for path in [&mut recipe.data.path, &mut recipe.data.cache].into_iter().flatten() {
         *path = std::path::absolute(&*path).with_context(|| path.display().to_string())?;
@@ -11,7 +11,8 @@ pub fn absolute(recipe: &mut Recipe) -> Result<()> {
     Ok(())
 }
 
-/// Whether a run's kept recipe is the given one; runs of older versions kept relative paths of data.
+/// Whether a run's stored recipe equals the given one. Runs of earlier versions store relative
+/// paths, which are made absolute first.
 pub fn same(kept: &Recipe, given: &Recipe) -> Result<bool> {
     let mut kept = kept.clone();
     absolute(&mut kept)?;

@@ -1,11 +1,11 @@
-//! Which command or option of the program does what an error of a library advises.
+//! Which command or option of this program does what a library's error advises.
 //!
-//! A library says what is wrong and what would help, in words that hold for every caller; the words
-//! that only this program's users know stand here.
+//! A library explains an error and its remedy in words that hold for every caller. The words that
+//! only users of this program know are added here.
 
 use anyhow::Error;
 
-/// The options and commands that mend what `error` says, if the program has any.
+/// The options or commands that fix `error`, if there are any.
 pub fn remedy(error: &Error) -> Option<&'static str> {
     /// Of weights that grew beyond what numbers hold.
     const LOWER: &str = "`train` takes it as `--set train.learning_rate=NUMBER`, `finetune` as `--learning-rate NUMBER`, \
@@ -23,7 +23,8 @@ pub fn remedy(error: &Error) -> Option<&'static str> {
     }
 }
 
-/// Says how to go on after Ctrl-C.
+/// Adds to an error of training how to continue: after Ctrl-C with `how`, after changed conditions
+/// with the option that allows them.
 pub fn stopped(e: tickless_train::Error, how: &str) -> anyhow::Error {
     match e {
         tickless_train::Error::Stopped { .. } => anyhow::anyhow!("{e}: {how}"),

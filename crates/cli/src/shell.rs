@@ -1,11 +1,11 @@
-//! Words of a command line as a shell reads them back.
+//! Quotes words of a command line for a shell.
 
-/// The words of this command line, to be shown as "how to repeat this".
+/// This process's command line, quoted for a shell, to show how to repeat a result.
 pub fn command_line() -> String {
     std::env::args_os().skip(1).fold("tickless".to_owned(), |line, w| line + " " + &quoted(&w.to_string_lossy()))
 }
 
-/// A word as a shell reads it back.
+/// The word, quoted if a shell would not read it back unchanged.
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./=,:+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -1,20 +1,19 @@
-//! Text of others on its way to a terminal, and paths on their way into JSON.
+//! Escapes text from outside before it is printed, and writes paths as JSON.
 //!
-//! Names of files, archive members, classes and tensors, and the words of a recipe, may hold escape
-//! sequences that move the cursor, change what has been printed, or make a terminal answer. They are
-//! shown escaped.
+//! Names of files, archive members, classes and tensors, and the words of a recipe, may contain
+//! escape sequences that move the cursor, change earlier output, or make a terminal answer.
 
 use serde::Serializer;
 use std::borrow::Cow;
 use std::path::Path;
 
-/// Whether a terminal does something else with a character than show it: control characters, also the
-/// one-byte ones from U+0080, and those that change the direction of writing.
+/// Whether a terminal reacts to a character instead of showing it: control characters, including
+/// the one-byte ones from U+0080, and characters that change the direction of text.
 fn acts(c: char) -> bool {
     c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The text with such characters as `\u{1b}`. Line breaks stay.
+/// The text with such characters escaped as `\u{1b}`. Line breaks stay.
 pub fn shown(text: &str) -> Cow<'_, str> {
     if !text.contains(acts) {
         return text.into();
@@ -23,17 +22,17 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     text.chars().map(one).collect::<String>().into()
 }
 
-/// JSON in which such characters are escaped as JSON has it; it means the same.
+/// JSON text with such characters as JSON escapes, which do not change its meaning.
 pub fn json(text: &str) -> Cow<'_, str> {
     if !text.contains(acts) {
         return text.into();
     }
-    // All of them lie below U+10000, and JSON has them in its strings only.
+    // All such characters are below U+10000 and can only occur inside JSON strings.
     let one = |c: char| if acts(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
     text.chars().map(one).collect::<String>().into()
 }
 
-/// A path in JSON, which holds text: bytes that are no UTF-8 become U+FFFD.
+/// Writes a path as JSON. Bytes that are not UTF-8 become U+FFFD, because JSON is text.
 pub fn path<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(&path.display())
 }

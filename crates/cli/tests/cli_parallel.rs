@@ -1,4 +1,4 @@
-//! Training shared by several workers or processes, as a user starts it.
+//! Training shared by several workers or processes, started as a user starts it.
 
 mod common;
 
@@ -6,7 +6,7 @@ use common::{RECIPE, Ran, Scratch, number};
 use std::path::Path;
 use tickless::net::Weights;
 
-/// Five iterations of SGD at a batch of 20, with norms.
+/// A recipe of five iterations of SGD with a batch of 20 and norms.
 fn five() -> Scratch {
     let scratch = Scratch::new();
     let recipe = RECIPE
@@ -16,7 +16,7 @@ fn five() -> Scratch {
     scratch
 }
 
-/// Largest difference of a tensor's values, as a share of its largest; over all tensors.
+/// The largest difference of two values in any tensor, relative to the tensor's largest value.
 fn difference(a: &Path, b: &Path) -> f32 {
     let load = |p: &Path| Weights::load(&p.join("weights.safetensors")).expect("weights");
     let (a, b) = (load(a), load(b));
@@ -74,7 +74,7 @@ fn lists_of_devices_that_cannot_be_are_refused_before_anything_is_written() {
     scratch.refused_with(&["eval", "run", "--device", "cuda:0,cuda:1"], &[]);
 }
 
-/// Runs a command as `mpirun -n 2` would start it.
+/// Runs a command with the environment that `mpirun -n 2` sets.
 fn as_one_of_two(scratch: &Scratch, args: &[&str]) -> Ran {
     Ran::of(args, scratch.command(args).env("OMPI_COMM_WORLD_SIZE", "2").output().expect("the program starts"))
 }

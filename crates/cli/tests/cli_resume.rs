@@ -1,4 +1,5 @@
-//! The safety of a run: whatever stops it, `--resume` ends with the bits of the run never stopped.
+//! Resuming: whatever stops a run, `--resume` ends with the same bits as a run that was never
+//! stopped.
 #![cfg(unix)]
 
 mod common;
@@ -7,11 +8,11 @@ use common::{RECIPE, Ran, Scratch};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
-/// Random moments of killing.
+/// Number of runs that are killed at random moments.
 const KILLS: usize = 20;
 
-/// A training of many short epochs, with what a checkpoint has to bring back: optimiser state, schedule, the best
-/// epoch so far, norms, augmentation.
+/// A recipe of several short epochs that uses all state that a checkpoint must restore: optimiser
+/// state, schedule, the best epoch so far, norms, augmentation.
 fn long() -> Scratch {
     let scratch = Scratch::new();
     let recipe = RECIPE
@@ -26,7 +27,7 @@ fn train<'a>(output: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["train", "long.toml", "--threads", "1", "--output", output], more].concat()
 }
 
-/// The metrics without the time they took.
+/// The lines of the metrics without their duration.
 fn metrics(scratch: &Scratch, run: &str) -> Vec<String> {
     let line = |l: &str| {
         let (before, after) = l.split_once("\"seconds\":").expect("every line has its seconds");
@@ -36,7 +37,8 @@ fn metrics(scratch: &Scratch, run: &str) -> Vec<String> {
     scratch.text(&format!("{run}/metrics.jsonl")).lines().map(line).collect()
 }
 
-/// The run ended as the one never stopped did, and left nothing behind.
+/// Asserts that the run has the same results as the one that was never stopped, and no leftover
+/// files.
 fn assert_same(scratch: &Scratch, run: &str, reference: &str, when: &str) {
     for name in ["weights.safetensors", "recipe.toml"] {
         let same = scratch.read(&format!("{run}/{name}")) == scratch.read(&format!("{reference}/{name}"));
@@ -48,7 +50,7 @@ fn assert_same(scratch: &Scratch, run: &str, reference: &str, when: &str) {
     assert!(left.is_empty(), "{left:?} left: {when}");
 }
 
-/// Numbers in 0..1, the same in every run of this test.
+/// Random numbers from 0 to 1, the same in every execution of the test.
 fn random(seed: u64) -> impl Iterator<Item = f64> {
     let mut state = seed;
     std::iter::repeat_with(move || {
@@ -78,7 +80,7 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
     let begun = Instant::now();
     scratch.ok(&train("whole", &[]));
     let whole = begun.elapsed();
-    // Two at a time: the machine's scheduler adds randomness of its own.
+    // Two at a time, so that the scheduler adds randomness of its own.
     let (scratch, killed) = (&scratch, std::sync::atomic::AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for half in 0..2 {
@@ -88,7 +90,7 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
                 for k in (half..KILLS).step_by(2) {
                     let name = format!("killed{k}");
                     let mut more: &[&str] = &[];
-                    // Every second one is killed again while it resumes.
+                    // Every second run is killed again while it resumes.
                     for _ in 0..1 + k / 2 % 2 {
                         let mut child = scratch.spawn(&train(&name, more));
                         std::thread::sleep(whole.mul_f64(random.next().unwrap()));
@@ -131,20 +133,22 @@ fn ctrl_c_stops_between_two_steps_and_resumes_within_the_epoch() {
     for k in 0..100 {
         let args = train("run", more);
         let child = scratch.spawn(&args);
-        // Not before it trains; then after moments that grow, so that a slow machine comes to an end too. They grow by
-        // less than a training takes, lest a busy machine jump from the program's start to its end.
+        // Waits until the training has started, then longer each time, so that even a slow machine
+        // finishes. The steps are shorter than a training, so that a busy machine does not skip
+        // from the start to the end.
         wait_for(&scratch, "run/checkpoint.safetensors");
         std::thread::sleep(Duration::from_millis(20 + 10 * k));
         interrupt(&child);
         let ran = wait(child, &args);
         match ran.code {
             Some(0) => break,
-            // The signal was faster than the program's start: a kill like any other.
+            // The signal came before the program installed its handler and killed it.
             None => continue,
             Some(_) => {}
         }
         assert_eq!(ran.code, Some(130), "{ran:#?}");
-        // While the recordings are prepared there is nothing to add: the same command is given again.
+        // While recordings are prepared no checkpoint exists, so the message says to give the
+        // command again.
         assert!(ran.stderr.contains("--resume") || ran.stderr.contains("same command again"), "{ran:#?}");
         assert!(!ran.stderr.contains("error"), "{ran:#?}");
         if more.is_empty() || ran.stderr.contains("stopped at epoch") {
@@ -163,7 +167,7 @@ fn ctrl_c_stops_between_two_steps_and_resumes_within_the_epoch() {
 fn wait_for(scratch: &Scratch, name: &str) {
     let begun = Instant::now();
     while !scratch.at(name).exists() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{name} never came");
+        assert!(begun.elapsed() < tickless_testing::hang::HUNG_AFTER, "{name} never came");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -171,7 +175,7 @@ fn wait_for(scratch: &Scratch, name: &str) {
 #[test]
 fn ctrl_c_while_the_data_are_prepared_leaves_nothing_half_done() {
     let scratch = Scratch::new();
-    // All 1,297 recordings are simulated before the first iteration.
+    // All 1,297 training recordings are simulated before the first iteration.
     scratch.write("long.toml", RECIPE.replace("train_limit = 100", "train_limit = 0"));
     let args = train("run", &[]);
     let child = scratch.spawn(&args);
@@ -182,7 +186,7 @@ fn ctrl_c_while_the_data_are_prepared_leaves_nothing_half_done() {
     assert_eq!(ran.code, Some(130), "{ran:#?}");
     assert!(ran.stderr.contains("stopped") && ran.stderr.contains("again"), "{ran:#?}");
     assert!(!scratch.at("run/recipe.toml").exists(), "nothing has begun");
-    // The same command starts it, with `--resume` or without.
+    // The same command starts the run, with or without `--resume`.
     scratch.write("long.toml", RECIPE);
     scratch.ok(&args);
 }
@@ -193,7 +197,7 @@ fn a_folder_has_one_training_at_a_time() {
     let args = train("run", &[]);
     let child = scratch.spawn(&args);
     wait_for(&scratch, "run/checkpoint.safetensors");
-    // Held still, so that it cannot end before the other comes.
+    // The first process is paused, so that it cannot end before the second starts.
     signal(&child, "STOP");
     scratch.refused_with(&train("run", &["--resume"]), &["run: another process is training", "--output"]);
     signal(&child, "CONT");
@@ -244,7 +248,7 @@ fn the_number_of_threads_changes_no_bit() {
 #[test]
 fn a_loss_that_is_not_finite_stops_the_run_and_keeps_a_good_checkpoint() {
     let scratch = Scratch::new();
-    // One iteration an epoch, so that a checkpoint is due after every step, good or not.
+    // With a batch of 100 an epoch has one iteration, so a checkpoint is due after every step.
     for batch in ["10", "100"] {
         let recipe =
             RECIPE.replace("batch = 10", &format!("batch = {batch}\noptimiser = \"sgd\"\nlearning_rate = 1e30"));
@@ -299,7 +303,7 @@ fn a_silent_layer_is_reported() {
     }
     assert!(scratch.ok(&["eval", "run"]).stdout.contains("SILENT"));
     assert!(scratch.ok(&["simulate", "run"]).stdout.contains("warning: layer `neuron1` never fired"));
-    // Also where the page is made of results kept in files.
+    // A page made of stored results reports it too.
     scratch.ok(&["report", "run"]);
     assert!(scratch.text("run/report/report.html").contains("never fired"));
 }
@@ -322,7 +326,8 @@ fn a_fine_tuning_resumes_too() {
         let resume = [&args[..], &["--resume"]].concat();
         scratch.ok(&resume);
         assert_same(&scratch, "tuned", "whole", "fine-tuning");
-        // Killed before anything but the recipe was written: it starts from the base's weights, not from drawn ones.
+        // If the run was killed when only its recipe was written, it starts from the base's
+        // weights, not from random ones.
         std::fs::remove_dir_all(scratch.at("tuned")).unwrap();
         let child = scratch.spawn(&args);
         wait_for(&scratch, "tuned/recipe.toml");

@@ -1,4 +1,4 @@
-//! Executors that must agree do, and each usual mistake between training and chip is named.
+//! Executors that must agree do agree, and each usual mistake between training and chip is named.
 
 mod common;
 
@@ -11,7 +11,7 @@ use tickless::train::device::device;
 use tickless::train::progress::Silent;
 use tickless::train::run::{Loaded, RunFolder};
 
-/// A net with pooling between its layers of multi-spike neurons, limits included.
+/// A network of multi-spike neurons with lower limits, and pooling between its layers.
 const CHIP: &str = r#"
 seed = 1
 
@@ -59,14 +59,15 @@ fn chip() -> (Scratch, Loaded) {
     scratch.write("chip.toml", CHIP);
     scratch.ok(&["train", "chip.toml", "--output", "run"]);
     let mut run = RunFolder::open(&scratch.at("run")).unwrap().load().unwrap();
-    // Three times the weights make bursts; multiples of 1/16 meet the threshold exactly now and then, so that equality is a choice.
+    // Tripled weights cause bursts. Rounded to multiples of 1/16 they sometimes meet the threshold
+    // exactly, so that firing at equality matters.
     for array in run.weights.tensors.values_mut() {
         array.data.iter_mut().for_each(|w| *w = (*w * 48.0).round() / 16.0);
     }
     (scratch, run)
 }
 
-/// The first events of the test recordings.
+/// The test recordings, cut to their first `events` events.
 fn recordings(run: &Loaded, events: usize) -> Vec<Recording> {
     let some = |&id| {
         let r = run.source.recording(id).unwrap();
@@ -76,7 +77,8 @@ fn recordings(run: &Loaded, events: usize) -> Vec<Recording> {
     run.parts.test.iter().map(some).collect()
 }
 
-/// Counts of another executor: a network, what becomes of an event, and whether state is kept.
+/// Spike counts of another executor, which runs `network`, changes each event by `event`, and keeps
+/// its state from one recording to the next if `kept`.
 fn counts(run: &Loaded, network: &Network, event: fn(Event) -> Event, kept: bool) -> String {
     let program = Program::compile(network, &run.weights, &CompileOptions::default()).unwrap();
     let (mut session, mut late) = (Session::new(&program), 0);
@@ -147,7 +149,7 @@ fn each_usual_mistake_is_named_as_the_cause() {
 fn what_nobody_did_is_called_unknown() {
     let (scratch, run) = chip();
     let text = counts(&run, &run.network, |e| e, false);
-    // One count of the file is changed: no mistake in the network does that.
+    // One count in the file is changed, which no mistake in the network can cause.
     let line = text.lines().nth(40).unwrap();
     let (head, n) = line.rsplit_once(',').unwrap();
     let changed = format!("{head},{}", n.parse::<u32>().unwrap() + 3);
@@ -155,7 +157,7 @@ fn what_nobody_did_is_called_unknown() {
     let measured = Options { counts: Some(scratch.at("counts.csv")), ..options() };
     let exact = Options { within: Some(0.0), ..measured.clone() };
     let on = device("cpu").unwrap();
-    // Without a limit the distance is reported, and no cause.
+    // Without a limit, the difference is reported without a cause.
     let (result, _) = parity(&run, &on, &run.parts.test, &measured, &Silent).unwrap();
     assert!(result.broken().is_none(), "{:#?}", result.broken());
     let pair = result.pairs.iter().find(|p| p.executor.contains("counts.csv")).unwrap();
@@ -177,7 +179,7 @@ fn executors_of_one_description_agree() {
     let agreeing = verdicts.iter().filter(|(_, v)| **v == Verdict::Agree).count();
     assert_eq!(agreeing, 4, "clocked layers, reset, the graph read back and as sinabs runs it: {verdicts:?}");
     assert_eq!(verdicts.iter().filter(|(_, v)| **v == Verdict::Measured).count(), 2, "{verdicts:?}");
-    // Our own counts in a file agree with us.
+    // The engine's own counts, read from a file, agree.
     scratch.write("counts.csv", counts_text(&run.network, &shapes(&run.network), &ours, &[]));
     let options = Options { counts: Some(scratch.at("counts.csv")), ..options() };
     let (result, _) = parity(&run, &device("cpu").unwrap(), &run.parts.test, &options, &Silent).unwrap();
@@ -212,7 +214,7 @@ fn files_of_others_are_compared_and_refused_with_their_place() {
     );
     scratch.ok(&["export", "run", "--to", "nir", "--output", "net.nir"]);
     scratch.ok(&[&short[..], &["--graph", "net.nir"]].concat());
-    // Read as Norse runs it, the graph is another network, and this is an error that says why.
+    // Read as a graph for Norse it is a different network, and the error says why.
     let ran = scratch.run(&[&short[..], &["--graph", "net.nir", "--dialect", "norse"]].concat());
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("differs from the engine from layer `neuron1`"), "{ran:#?}");
@@ -233,7 +235,7 @@ fn files_of_others_are_compared_and_refused_with_their_place() {
     scratch.refused_with(&[&short[..], &["--graph", "no.nir"]].concat(), &["no.nir"]);
 }
 
-/// Counts as the run's engine gives them, by the command.
+/// A trained run, and the counts that the command writes for it.
 fn written() -> (Scratch, String) {
     let scratch = Scratch::new();
     scratch.write("chip.toml", CHIP);
@@ -259,7 +261,7 @@ fn counts_are_compared_where_they_are_and_absence_is_not_silence() {
     };
     let whole = ask(&text, &[]);
     assert_eq!((&whole["verdict"], &whole["ordered"]), (&"agree".into(), &false.into()), "{whole:#}");
-    // One layer of one recording is all that is known.
+    // The file knows only one layer of one recording.
     let head = text.lines().next().unwrap();
     let some: Vec<&str> = text.lines().filter(|l| l.starts_with("1,neuron1,")).collect();
     assert!(some.len() > 3, "{text}");
@@ -267,7 +269,8 @@ fn counts_are_compared_where_they_are_and_absence_is_not_silence() {
     assert_eq!(part["verdict"], "agree", "{part:#}");
     assert_eq!((&part["absent_layers"], &part["recordings"]), (&serde_json::json!(["neuron2"]), &1.into()));
     assert_eq!(part["absent_recordings"], serde_json::json!(["0", "2"]));
-    // A layer with one line is known to be silent but for it: the difference is told, its cause is not.
+    // A layer with a single line counts as silent elsewhere. The difference is reported without a
+    // cause.
     let row = some[0];
     let zero = format!("{},0", row.rsplit_once(',').unwrap().0);
     let silent = ask(&format!("{head}\n{zero}\n"), &[]);
@@ -334,7 +337,7 @@ fn a_limit_for_counts_decides_the_exit_code() {
     assert!(ran.stdout.contains("DIFFERS   spike counts of near.csv"), "{ran:#?}");
 }
 
-/// Two layers of neurons, and only pooling between them.
+/// Two layers of neurons with only a pooling between them.
 const POOLED: &str = r#"
 [[network.layers]]
 layer = "neuron"
@@ -387,7 +390,8 @@ fn one_spike_difference_of_clocked_and_engine_in_every_command() {
     assert_eq!(layers.len(), 2);
     for (ours, other) in layers.iter().zip(simulated["spike_difference"].as_array().unwrap()) {
         assert_eq!((&ours["layer"], number(ours, "spike_difference")), (&other[0], number(other, "1")));
-        // By hand, from the two sums where every neuron differs in one direction, at least a bound.
+        // If all neurons of a layer differ in one direction, the two sums give the difference; else
+        // a lower bound.
         let (s0, s) = (number(ours, "reference"), number(ours, "other"));
         assert!(number(ours, "spike_difference") >= (s0 - s).abs() / s0 - 1e-12, "{ours}");
     }

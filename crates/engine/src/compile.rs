@@ -26,7 +26,7 @@ const MAX_BURST: f32 = 65_536.0;
 pub(crate) fn plan(net: &Network, weights: &Weights, options: &CompileOptions) -> Result<Plan> {
     net.check_event_driven()?;
     weights.check(net, Path::new("<memory>"))?;
-    let learned = net.with_learned(weights)?;
+    let learned = weights.with_learned_leaks(net)?;
     let net = &learned;
     let spiking = net.spiking();
     let mut made =

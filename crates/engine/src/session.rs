@@ -12,6 +12,7 @@ use crate::pass::Hop;
 use crate::program::{Plan, Program};
 use crate::sink::Sink;
 use tickless_events::{Event, Recording};
+use tickless_net::Shape;
 
 /// Events that go through a chain together: enough for long loops, few enough to stay at hand.
 const CHUNK: usize = 256;
@@ -215,26 +216,16 @@ impl Session {
     /// Checks an event and puts it into the chunk.
     #[inline]
     fn take(&mut self, t_us: u64, channel: usize, y: usize, x: usize) -> Result<()> {
-        let input = self.program.plan.input;
-        let wrong = channel >= input.channels || y >= input.height || x >= input.width || t_us < self.now_us;
-        if wrong && self.lenient {
-            self.dropped += 1;
-            return Ok(());
-        }
-        if channel >= input.channels || y >= input.height || x >= input.width {
-            return Err(self.refuse(format!(
-                "channel {channel}, y {y}, x {x} lies outside the input {input} of `{}`; use a network of the sensor's size or crop the recording",
-                self.program.name()
-            )));
-        }
-        if t_us < self.now_us {
-            return Err(self.refuse(format!(
-                "its time {t_us} µs lies before {} µs, which has passed; sort the events by time, or `reset` between recordings",
-                self.now_us
-            )));
+        let Shape { channels, height, width } = self.program.plan.input;
+        if channel >= channels || y >= height || x >= width || t_us < self.now_us {
+            if self.lenient {
+                self.dropped += 1;
+                return Ok(());
+            }
+            return Err(self.refuse_event(t_us, channel, y, x));
         }
         let cause = self.chunk.hops.len() as u32;
-        self.chunk.hops.push(Hop::new(channel, y * input.width + x, 1, cause));
+        self.chunk.hops.push(Hop::new(channel, y * width + x, 1, cause));
         self.chunk.times.push(t_us);
         self.now_us = t_us;
         self.first_us.get_or_insert(t_us);
@@ -266,6 +257,22 @@ impl Session {
                 deliver_due(plan, &mut self.memory, &mut hear, due.1, hop, due.0);
             }
         }
+    }
+
+    /// The error of an event that [`take`](Self::take) does not take.
+    #[cold]
+    fn refuse_event(&self, t_us: u64, channel: usize, y: usize, x: usize) -> Error {
+        let input = self.program.plan.input;
+        if channel < input.channels && y < input.height && x < input.width {
+            return self.refuse(format!(
+                "its time {t_us} µs lies before {} µs, which has passed; sort the events by time, or `reset` between recordings",
+                self.now_us
+            ));
+        }
+        self.refuse(format!(
+            "channel {channel}, y {y}, x {x} lies outside the input {input} of `{}`; use a network of the sensor's size or crop the recording",
+            self.program.name()
+        ))
     }
 
     #[cold]

@@ -1,4 +1,4 @@
-//! Images and events per second that are changed for training, on one core.
+//! Augmented images and events per second, on one core.
 
 use divan::{Bencher, counter::ItemsCount};
 use tickless_events::augment::{EventAugment, ImageAugment, stream};
@@ -21,7 +21,7 @@ fn images(bencher: Bencher<'_, '_>, what: &str) {
     bencher.counter(ItemsCount::new(IMAGES as usize)).bench_local(run);
 }
 
-/// Events of a recording of 128×128.
+/// Events of a recording on a 128×128 sensor.
 #[divan::bench(args = ["flips and roll", "drop", "jitter in space", "jitter in time"])]
 fn events(bencher: Bencher<'_, '_>, what: &str) {
     const EVENTS: usize = 100_000;

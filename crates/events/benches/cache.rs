@@ -1,6 +1,6 @@
-//! Events per second of an epoch of a data set: decoded from its files, and out of the cache.
+//! Events per second in one epoch of a data set, decoded from its files and read from the cache.
 //!
-//! 200 recordings of 20,000 events on 128×128, in class folders.
+//! The data set has 200 recordings of 20,000 events on 128×128, in class folders.
 
 use divan::{Bencher, counter::ItemsCount};
 use tickless_events::{Columns, DataRequest, Dataset, Event, Sample, Sensor, Split, datasets, formats, rng::Rng};
@@ -23,7 +23,7 @@ fn events(seed: u64) -> Columns {
     (0..EVENTS).map(event).collect()
 }
 
-/// Writes the set and opens it.
+/// Writes the data set and opens it.
 fn set(root: &std::path::Path, format: &str, cached: bool) -> Box<dyn Dataset> {
     let extension = formats::by_name(format).expect("a known format").extensions[0];
     for i in 0..RECORDINGS {
@@ -58,13 +58,13 @@ fn run(bencher: Bencher<'_, '_>, format: &str, cached: bool) {
 
 const FORMATS: [&str; 5] = ["nmnist-bin", "aedat2", "aedat4", "npy", "text"];
 
-/// Decoded from the files, which are in the system's memory.
+/// Decodes the files, which the system keeps in memory.
 #[divan::bench(args = FORMATS)]
 fn files(bencher: Bencher<'_, '_>, format: &str) {
     run(bencher, format, false);
 }
 
-/// Out of the cache.
+/// Reads the cache.
 #[divan::bench(args = FORMATS[..1].iter())]
 fn cache(bencher: Bencher<'_, '_>, format: &str) {
     run(bencher, format, true);

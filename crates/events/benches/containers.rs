@@ -1,9 +1,8 @@
-//! Decoded events per second on one core, of containers mapped into memory, as
-//! [`tickless_events::formats::open`] reads them: piece by piece into memory that is used again.
+//! Decoded events per second on one core, for containers mapped into memory, which
+//! [`tickless_events::formats::open`] reads piece by piece into a reused buffer.
 //!
-//! `real` are the recordings beside the project (`TICKLESS_DATA`), where they are; `made` are 2²⁰
-//! events of a sensor of 640×480 that move as edges do, so that packers find in them what they
-//! find in recordings.
+//! `real` uses the recordings in the folder `TICKLESS_DATA`, if they exist. `made` uses 2²⁰ events
+//! of a sensor of 640×480 that imitate moving edges, so that they compress similarly to recordings.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +17,7 @@ fn main() {
     divan::main();
 }
 
-/// The recordings that are there.
+/// The names of the recordings that exist.
 fn recordings() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let folder = std::env::var_os("TICKLESS_DATA").map_or(root, PathBuf::from).join("formats");
@@ -56,7 +55,7 @@ fn made(bencher: Bencher<'_, '_>, what: &str) {
 
 fn measure(bencher: Bencher<'_, '_>, path: &Path) {
     let all = formats::read(path).expect("a whole file").events.len();
-    // A run takes at least some ms, however small the file is.
+    // A run repeats small files, so that it takes at least some milliseconds.
     let times = (EVENTS / 2).div_ceil(all);
     let mut chunk = Columns::new();
     bencher.counter(ItemsCount::new(all * times)).bench_local(|| {
@@ -78,7 +77,7 @@ fn packets(compression: Compression) -> Vec<u8> {
     bytes
 }
 
-/// Some 40 upright edges that move to the right; at each time a few rows of one of them change.
+/// About 40 vertical edges that move to the right; at each time, a few rows of one edge change.
 fn events() -> Columns {
     let mut rng = Rng::new(1, 0);
     let mut events = Columns::with_capacity(EVENTS);

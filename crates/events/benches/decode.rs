@@ -1,6 +1,7 @@
-//! Decoded events per second on one core, from memory, of every format this crate writes.
+//! Decoded events per second on one core, from memory, for every format that this crate writes.
 //!
-//! The events: 2²⁰ of a sensor of 128×128, half of them in rows of neighbours as edges cause them.
+//! The input is 2²⁰ events of a sensor of 128×128, half of them in rows of neighbouring pixels,
+//! like those of moving edges.
 
 use divan::{Bencher, counter::ItemsCount};
 use tickless_events::formats::{FORMATS, Reading, by_name, encode};
@@ -31,7 +32,7 @@ fn writable() -> impl Iterator<Item = &'static str> {
     FORMATS.iter().filter(|f| f.write.is_some()).map(|f| f.name)
 }
 
-/// Into fresh memory, as [`tickless_events::formats::read`] does.
+/// Decodes into newly allocated memory, as [`tickless_events::formats::read`] does.
 #[divan::bench(args = writable())]
 fn whole(bencher: Bencher<'_, '_>, name: &str) {
     let bytes = encode(name, &events(), Some(SENSOR)).expect("events every format holds");
@@ -44,7 +45,7 @@ fn streams() -> impl Iterator<Item = &'static str> {
     writable().filter(|name| by_name(name).is_ok_and(|f| matches!(f.read, Reading::Stream(_))))
 }
 
-/// In chunks into memory that is used again, as [`tickless_events::formats::open`] does.
+/// Decodes in chunks into a reused buffer, as [`tickless_events::formats::open`] does.
 #[divan::bench(args = streams())]
 fn chunks(bencher: Bencher<'_, '_>, name: &str) {
     let bytes = encode(name, &events(), Some(SENSOR)).expect("events every format holds");

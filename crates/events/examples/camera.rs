@@ -1,4 +1,4 @@
-//! How many events does the simulated camera make, and how long does it take?
+//! Counts the events that the simulated camera makes, and measures its speed.
 //!
 //! `cargo run --release -p tickless-events --features datasets --example camera`
 

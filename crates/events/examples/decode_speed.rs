@@ -1,17 +1,17 @@
-//! Seconds to decode a file mapped into memory, on one core; `benches/decode/compare.py` runs it
-//! beside other readers.
+//! Measures the seconds to decode a file mapped into memory, on one core.
+//! `benches/decode/compare.py` runs it and compares it with other readers.
 //!
 //! ```text
-//! decode_speed make FORMAT FILE OUT EVENTS   a file of so many events: those of FILE again and again
-//! decode_speed run FILE                      a line in, a line out: events, seconds
+//! decode_speed make FORMAT FILE OUT EVENTS   writes EVENTS events to OUT, repeating those of FILE
+//! decode_speed run FILE                      answers each line of input by: events, seconds
 //! ```
 //!
-//! The lines: `chunks` decodes piece by piece into memory that is used again, `whole` into new
-//! memory, `again` into memory that holds all events and was used before. `bound` before these
-//! words is what memory allows, nothing decoded: the file is mapped anew, its bytes are copied piece
-//! by piece to memory that stays in the cache, and 13 bytes are written for each event, to where the
-//! word says. `unpack` only unpacks the packets of AEDAT4, by the usual libraries (`lz4_flex`,
-//! `zstd`).
+//! The lines of input select a measurement. `chunks` decodes piece by piece into a reused buffer,
+//! `whole` into newly allocated memory, `again` into memory that holds all events and has been used
+//! before. `bound` before one of these words measures the limit that memory sets, without decoding:
+//! the file is mapped anew, its bytes are copied piece by piece into a buffer that stays in the
+//! cache, and 13 bytes per event are written to the memory that the word selects. `unpack` only
+//! decompresses the packets of AEDAT4, with the usual libraries (`lz4_flex`, `zstd`).
 
 use std::error::Error;
 use std::fs::File;
@@ -22,7 +22,7 @@ use std::time::Instant;
 use tickless_events::formats::{self, aedat4};
 use tickless_events::{Columns, Event, source};
 
-/// Bytes decoded at a time.
+/// Number of bytes decoded at a time.
 const PIECE: usize = 64 << 10;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -40,7 +40,8 @@ fn make(format: &str, file: &Path, out: &Path, most: usize) -> Result<(), Box<dy
     let (recording, _) = stream.into_recording(sensor)?;
     let events = Columns::from(&recording.iter().collect::<Vec<Event>>()[..]);
     let first = events.t_us().first().copied().unwrap_or(0);
-    // From time 0, but for HDF5: evlib 0.13 misreads chunks of ECF that begin near it.
+    // Times start at 0, except for HDF5, because evlib 0.13 misreads chunks of ECF that begin near
+    // 0.
     let begin = if format == "prophesee-hdf5" { first } else { 0 };
     let turn = events.t_us().last().map_or(1, |last| last - first + 50);
     let mut encoder = match format.split_once('+') {
@@ -118,7 +119,8 @@ fn run(file: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Reads the bytes piece by piece and appends as many events as there are, out of the cache.
+/// Copies the bytes piece by piece and appends a proportional number of events from a cached
+/// buffer.
 fn bound(bytes: &[u8], events: usize, zeros: &Columns, piece: &mut Vec<u8>, all: &mut Columns) {
     for (i, part) in bytes.chunks(PIECE).enumerate() {
         piece.clear();
@@ -133,7 +135,7 @@ fn bound(bytes: &[u8], events: usize, zeros: &Columns, piece: &mut Vec<u8>, all:
     std::hint::black_box(all);
 }
 
-/// Unpacks packet after packet, as [`aedat4::encoder`] writes them, each into the same memory.
+/// Decompresses the packets that [`aedat4::encoder`] writes, each into the same buffer.
 fn unpack(bytes: &[u8]) -> Result<(), Box<dyn Error>> {
     let number = |at: usize| -> Option<usize> { Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?) as usize) };
     let (mut to, mut zstd) = (vec![0; 1 << 20], zstd::bulk::Decompressor::new()?);
@@ -142,7 +144,7 @@ fn unpack(bytes: &[u8]) -> Result<(), Box<dyn Error>> {
         let packet = bytes.get(at + 8..at + 8 + size).ok_or("a cut packet")?;
         at += 8 + size;
         if packet.starts_with(&0x184D_2204u32.to_le_bytes()) {
-            // Blocks of 64 KiB at most, each of which may refer to the one before.
+            // Blocks have at most 64 KiB, and each may refer to the previous one.
             let (mut from, mut n) = (&packet[7..], 0);
             while let Some((size, rest)) = from.split_first_chunk().map(|(s, r)| (u32::from_le_bytes(*s), r)) {
                 let (block, rest) = rest.split_at((size & 0x7FFF_FFFF) as usize);

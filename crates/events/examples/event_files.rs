@@ -1,11 +1,12 @@
-//! One recording in every format that is written, for other readers to open;
-//! `.ci/python/event_files.py` is the other half.
+//! Writes one recording in every format that this crate can write, for other readers to open;
+//! `.ci/python/event_files.py` reads the files.
 //!
 //! ```text
-//! event_files DIR [FILE [EVENTS]]   truth.bin (records of u64 t, u16 x, u16 y, u8 p), sensor.txt, <format>.<ext>
+//! event_files DIR [FILE [EVENTS]]   writes truth.bin, sensor.txt and <format>.<ext> files into DIR
 //! ```
 //!
-//! The recording is `FILE`, the first `EVENTS` of it, or one that is made up.
+//! `truth.bin` contains records of u64 t, u16 x, u16 y, u8 p. The recording is `FILE`, or its first
+//! `EVENTS` events, or a synthetic one.
 
 use std::error::Error;
 use std::path::Path;
@@ -49,9 +50,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Edges that move over a sensor of 128×128, which all formats hold.
+/// Edges that move over a sensor of 128×128, which every format can hold.
 fn made() -> (Columns, Sensor) {
-    // A chunk of HDF5 that begins at 4 to 262,143 µs is not read by evlib, whoever encoded it.
+    // Times start later, because evlib cannot read HDF5 chunks that begin at 4 to 262,143 µs, with
+    // any encoder.
     let (mut rng, mut events, mut t_us) = (Rng::new(1, 0), Columns::new(), 1_000_000);
     while events.len() < 50_000 {
         t_us += rng.below(20);

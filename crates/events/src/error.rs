@@ -19,7 +19,7 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// A file or folder that a data set needs is not there.
+    /// A file or folder that a data set needs does not exist.
     #[error("{}: {what} not found; {remedy}", path.display())]
     Missing {
         /// The path that was searched.
@@ -29,7 +29,7 @@ pub enum Error {
         /// What to do.
         remedy: Remedy,
     },
-    /// A file's content breaks its format.
+    /// A file's content violates its format.
     #[error("{file}: byte {at}: {problem}; {remedy}")]
     Malformed {
         /// The file and, if it is an archive, the member in it.
@@ -148,10 +148,10 @@ pub enum Error {
         /// The task that was stopped.
         what: String,
     },
-    /// A sample index beyond the end of a split.
+    /// A sample index is past the end of a part.
     #[error("{dataset}: no sample {index}, the {split} part has {len}; use an index below that")]
     NoSample {
-        /// Data set.
+        /// Name of the data set.
         dataset: String,
         /// `train` or `test`.
         split: &'static str,

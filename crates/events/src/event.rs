@@ -13,7 +13,7 @@ pub struct Event {
     /// Row, 0 at the top. If a format does not say whether its rows begin at the top, the row is
     /// the one that the file stores.
     pub y: u16,
-    /// True when the pixel became brighter (ON, polarity 1, channel 1).
+    /// True if the pixel became brighter (ON, polarity 1, channel 1).
     pub on: bool,
 }
 

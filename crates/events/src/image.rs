@@ -12,8 +12,10 @@ pub struct Image {
 }
 
 impl Image {
+    /// Creates an image from its pixels, laid out `[C, H, W]`.
+    ///
     /// # Errors
-    /// [`Error::Shape`] when the number of pixels is not channels·height·width.
+    /// [`Error::Shape`] if the number of pixels is not channels·height·width.
     pub fn new(channels: usize, height: usize, width: usize, pixels: Vec<u8>) -> Result<Image> {
         let wanted = channels.checked_mul(height).and_then(|n| n.checked_mul(width));
         if wanted != Some(pixels.len()) {
@@ -23,12 +25,12 @@ impl Image {
         Ok(Image { channels, height, width, pixels })
     }
 
-    /// `[C, H, W]`.
+    /// The shape `[C, H, W]`.
     pub fn shape(&self) -> [usize; 3] {
         [self.channels, self.height, self.width]
     }
 
-    /// The pixels, `[C, H, W]` row by row.
+    /// The pixels `[C, H, W]`, row by row.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }

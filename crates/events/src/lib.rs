@@ -5,7 +5,7 @@
 //! events of one [`Sensor`], sorted by time. This crate reads recordings and images from files
 //! ([`formats`]), counts the events of a recording into frames ([`frames`]), simulates a camera
 //! that turns images into recordings ([`camera`]) and opens data sets (`datasets`, a feature). It
-//! does not depend on any crate of networks.
+//! does not depend on the crates that define, train or run networks.
 //!
 //! ```
 //! use tickless_events::{Event, Framing, Recording, Sensor};
@@ -28,7 +28,6 @@
 //! `[C, H, W]`.
 // The print macros panic if standard output or standard error cannot be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
-#![warn(missing_docs)]
 #![deny(unsafe_code)]
 
 pub mod augment;

@@ -1,4 +1,5 @@
-//! The cache of decoded recordings: nothing is decoded twice, and nothing stale or broken is used.
+//! Tests the cache of decoded recordings: each recording is decoded only once, and outdated or
+//! broken files are not used.
 
 mod common;
 
@@ -14,7 +15,7 @@ use tickless_events::{DataRequest, Dataset, Error, Recording, Sample, Sensor, Sp
 
 const SENSOR: Sensor = Sensor { width: 32, height: 20 };
 
-/// Counts what it decodes. `version` stands for the files it is made of.
+/// A data set that counts how often it decodes. `version` stands for the version of its files.
 struct Counting {
     version: u64,
     calls: Arc<AtomicUsize>,
@@ -62,14 +63,14 @@ impl Dataset for Counting {
     }
 }
 
-/// An open cache, and how often its source has decoded.
+/// Opens a cache; returns it with the number of times that its source has decoded.
 fn open(at: &Path, version: u64) -> (Box<dyn Dataset>, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let source = Counting { version, calls: calls.clone(), broken: None };
     (cache::open(Box::new(source), at, &Silent).unwrap(), calls)
 }
 
-/// Reads everything and compares it with what was made.
+/// Reads every sample and compares it with the expected one.
 fn epoch(data: &dyn Dataset, version: u64) {
     for split in [Split::Train, Split::Test] {
         for i in 0..data.len(split) {
@@ -137,13 +138,14 @@ fn every_truncation_and_every_changed_byte_is_found() {
         assert_eq!(calls.load(Ordering::Relaxed), 7, "cut at {cut}: this part is made anew");
         assert_eq!(fs::read(&path).unwrap(), whole);
     }
-    // The zeros between recordings may change unnoticed: they are never read.
+    // A change in the zeros between recordings is not detected, because they are never read.
     for at in (0..whole.len()).step_by(13) {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x10;
         fs::write(&path, &damaged).unwrap();
         epoch(&*open(root.path(), 1).0, 1);
-        // Damage in a recording is found when it is read; the next run has a whole file again.
+        // Damage in a recording is detected when it is read; the next run then has an intact file
+        // again.
         epoch(&*open(root.path(), 1).0, 1);
     }
     fs::write(&path, [&whole[..], b"more"].concat()).unwrap();
@@ -186,7 +188,7 @@ fn many_at_once_make_one_cache() {
     assert_eq!(files(root.path()).len(), 2);
 }
 
-/// Counts units, and stops after some.
+/// Counts units of progress, and asks to stop after some of them.
 struct Watch(AtomicUsize, usize);
 
 impl Progress for Watch {
@@ -229,7 +231,7 @@ fn a_request_with_a_cache_sees_the_change_of_a_file() {
         }
     }
     assert!(cached.describe().to_string().contains("safe to delete"));
-    // Of the same size, at another time.
+    // The file has the same size but another modification time.
     let path = set.join("a/1.dat");
     fs::write(&path, bytes(1)).unwrap();
     let later = fs::metadata(&path).unwrap().modified().unwrap() + std::time::Duration::from_secs(2);

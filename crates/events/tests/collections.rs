@@ -1,4 +1,4 @@
-//! Recordings in class folders: a user's own, and the published sets that come so.
+//! Tests data sets of recordings in class folders: a user's own, and the published ones.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Container formats (HDF5, AEDAT4, npy): golden files, and files that are broken in every way.
+//! Tests container formats (HDF5, AEDAT4, npy) with golden files and with broken ones.
 
 #[path = "containers/broken.rs"]
 mod broken;

@@ -1,4 +1,4 @@
-//! Data sets in folders and archives made on the spot: layouts, and everything that can be wrong.
+//! Tests data sets in generated folders and archives: layouts, and everything that can be wrong.
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,5 @@
-//! Fetching from a server that breaks off, stalls, lies and corrupts, and archives that attack.
+//! Tests downloads from a server that disconnects, stalls, sends wrong data and wrong headers, and
+//! tests malicious archives.
 
 #[path = "fetch/archives.rs"]
 mod archives;

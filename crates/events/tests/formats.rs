@@ -1,4 +1,4 @@
-//! Laws that hold for every format of events, and the real recordings it must read.
+//! Tests properties that hold for every format of events, and the reading of real recordings.
 
 mod common;
 #[path = "formats/golden.rs"]

@@ -1,4 +1,4 @@
-//! This crate against reference outputs of other programs, and against real data sets.
+//! Compares this crate with reference outputs of other programs, and with real data sets.
 
 mod common;
 #[path = "golden/datasets.rs"]

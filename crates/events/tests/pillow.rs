@@ -1,10 +1,10 @@
-//! The operations of AutoAugment against Pillow 13.0: digests of what it makes of the same images, by
-//! `augment/pillow.py`.
+//! Compares the operations of AutoAugment with Pillow 13.0, by digests of Pillow's results for the
+//! same images. `augment/pillow.py` computes the digests.
 
 use tickless_events::Image;
 use tickless_events::augment::Operation::{self, *};
 
-/// Noise, slopes, and few levels in a small range: `[3, H, W]`, as in the script.
+/// Images of noise, of gradients, and of few levels: `[3, H, W]`, the same as in the script.
 fn images() -> Vec<Image> {
     let image = |(kind, (w, h)): (usize, (usize, usize))| {
         let (mut pixels, mut state) = (vec![0; 3 * w * h], 1u64);
@@ -19,7 +19,7 @@ fn images() -> Vec<Image> {
     [(32, 32), (32, 32), (13, 11)].into_iter().enumerate().map(image).collect()
 }
 
-/// FNV-1a of the images that a list of operations gives.
+/// The FNV-1a digest of the images that a list of operations gives.
 fn digest(image: &Image, operations: &[Operation]) -> u64 {
     let outs = operations.iter().flat_map(|o| o.apply(image).pixels().to_vec());
     outs.fold(0xCBF2_9CE4_8422_2325, |digest, v| (digest ^ u64::from(v)).wrapping_mul(0x0100_0000_01B3))

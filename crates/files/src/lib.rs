@@ -1,16 +1,17 @@
-//! Files that appear whole or not at all, and locks that end with their process.
+//! Writes files completely or not at all, and provides locks that end with their process.
 //!
-//! Every file that Tickless writes goes through [`NewFile`] (or [`write()`], for bytes that are already
-//! in memory). The content is written into a temporary file beside the target, synced, and renamed
-//! over the target, and the folder is synced. A reader, a crash or a full disk at any moment
-//! therefore meets the old file or the new one, never half of one.
+//! Tickless writes every file through [`NewFile`], or through [`write()`] if the bytes are already
+//! in memory. The content is written to a temporary file beside the target and synced; then the
+//! temporary file is renamed to the target, and the folder is synced. After a crash or with a full
+//! disk, a reader therefore finds either the old file or the new one, never a part of one.
 //!
-//! * Every writer has a temporary file of its own, so two writers of one target never mix their bytes:
-//!   the last rename decides. Writers that read, change and write a file take a [`Lock`] first.
-//! * No name that a writer makes up is followed if somebody has put a symbolic link there.
-//! * A target that is a device, a FIFO or a socket is written into, as a shell's `>` does, because a
-//!   rename would replace it.
-//! * Errors are [`std::io::Error`]; the caller knows the path that it passed and names it.
+//! * Each writer has its own temporary file. If two writers replace the same target, their bytes
+//!   never mix, and the last rename wins. A writer that reads, changes and writes a file must take
+//!   a [`Lock`] first.
+//! * If somebody has put a symbolic link at a name that a writer made up, the link is not followed.
+//! * If the target is a device, a FIFO or a socket, the content is written into it, as a shell's
+//!   `>` does, because a rename would replace the target.
+//! * Errors are [`std::io::Error`] without the path; the caller knows the path and adds it.
 //!
 //! ```
 //! let folder = tempfile::tempdir()?;
@@ -19,7 +20,7 @@
 //! assert_eq!(std::fs::read(&target)?, b"1 2 3");
 //! # Ok::<(), std::io::Error>(())
 //! ```
-// Printing panics if standard output or standard error cannot be written.
+// The print macros panic if standard output or standard error cannot be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![deny(unsafe_code)]
 
@@ -31,7 +32,7 @@ pub use lock::{Lock, open_no_follow};
 pub use new_file::{NewFile, abandon_all, rename, write, write_following};
 pub use temporary::sweep;
 
-/// Adds `O_NOFOLLOW`: an open fails if its last component is a symbolic link.
+/// Adds `O_NOFOLLOW`, so that opening fails if the path's last component is a symbolic link.
 fn no_follow(options: &mut std::fs::OpenOptions) -> &mut std::fs::OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NOFOLLOW | libc::O_NONBLOCK);

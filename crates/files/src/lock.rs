@@ -1,26 +1,27 @@
-//! A lock between processes that ends with its holder.
+//! A lock between processes that is released when its holder ends.
 //!
-//! The lock is the system's on an open file, so it is free again when the process ends, however that
-//! happens. The lock file has no content and may stay.
+//! It is the operating system's lock on an open file, so it is released however the process ends.
+//! The lock file is empty and is not deleted.
 
 use crate::no_follow;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
 
-/// Held until it is dropped.
+/// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    /// None on a file system that has no locks; there the user has to take care.
+    /// The locked file; `None` if the file system has no locks, so that nothing is locked.
     _file: Option<File>,
 }
 
 impl Lock {
-    /// Takes the lock of a file, which is created if it is not there; `None` if another holder has it.
+    /// Takes the lock on a file, which is created if it does not exist. Returns `None` if another
+    /// holder has the lock.
     ///
     /// # Errors
-    /// If the file cannot be created, or is a symbolic link or otherwise no regular file: it is neither followed
-    /// nor changed.
+    /// If the file cannot be created, or is a symbolic link or anything else than a regular file;
+    /// it is then neither followed nor changed.
     pub fn try_take(path: &Path) -> io::Result<Option<Self>> {
         let file = open_no_follow(path)?;
         match file.try_lock() {
@@ -30,10 +31,11 @@ impl Lock {
         }
     }
 
-    /// As [`try_take`](Self::try_take), but waits until the lock is free. For locks that are held only while a
-    /// file is read and written.
+    /// As [`try_take`](Self::try_take), but waits until the lock is free. Use it for locks that are
+    /// held only while a file is read and written.
     ///
     /// # Errors
+    /// As [`try_take`](Self::try_take).
     /// As [`try_take`](Self::try_take).
     pub fn wait(path: &Path) -> io::Result<Self> {
         let file = open_no_follow(path)?;
@@ -42,18 +44,19 @@ impl Lock {
     }
 }
 
-/// Opens a file for reading and writing whose name the program made up, and creates it if it is not there. Its
-/// content stays.
+/// Opens a file, whose name the program made up, for reading and writing. The file is created if it
+/// does not exist, and keeps its content if it does.
 ///
 /// # Errors
-/// If the file cannot be created, or is a symbolic link or otherwise no regular file: it is neither followed
-/// nor changed.
+/// If the file cannot be created, or is a symbolic link or anything else than a regular file; it is
+/// then neither followed nor changed.
 pub fn open_no_follow(path: &Path) -> io::Result<File> {
     let not_regular = || io::Error::new(io::ErrorKind::InvalidInput, "is no regular file; remove it");
     if std::fs::symlink_metadata(path).is_ok_and(|m| !m.is_file()) {
         return Err(not_regular());
     }
-    // The check above gives the message; this flag makes sure, if a link is put there in between.
+    // The check above gives a clear error. The flag also covers a link that is created after the
+    // check.
     let file = no_follow(OpenOptions::new().read(true).write(true).create(true).truncate(false)).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }

@@ -1,4 +1,4 @@
-//! A file that is written whole or not at all.
+//! A file that is written completely or not at all.
 
 use crate::temporary::{create, folder_of, sweep_of};
 use std::fs::{self, File, OpenOptions};
@@ -6,33 +6,34 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Bytes that are gathered before a write.
+/// Number of bytes that are collected before a write.
 const BUFFER: usize = 1 << 16;
 
-/// A file in the making; it becomes the target with [`commit`](Self::commit).
+/// A file under construction. [`commit`](Self::commit) turns it into the target.
 ///
-/// If it is dropped before that, the target stays as it was and nothing is left behind. Writes are buffered.
+/// If it is dropped before, the target is unchanged and no temporary file remains. Writes are
+/// buffered.
 #[derive(Debug)]
 pub struct NewFile {
-    // The file is closed before `place` removes it, because fields are dropped in this order.
+    // Fields are dropped in this order, so the file is closed before `place` removes it.
     out: BufWriter<File>,
     place: Place,
 }
 
-/// Where the bytes go until the commit.
+/// Where the bytes are written before the commit.
 #[derive(Debug)]
 enum Place {
-    /// Into a temporary file that will be renamed to the target.
+    /// To a temporary file, which will be renamed to the target.
     Beside { temporary: Temporary, target: PathBuf },
-    /// Into the target itself, which is no regular file.
+    /// To the target itself, because it is not a regular file.
     Into,
 }
 
-/// Removes the file when it is dropped.
+/// The path of a temporary file, which is removed on drop.
 #[derive(Debug)]
 struct Temporary(PathBuf);
 
-/// The temporary files of this process.
+/// The temporary files that this process has not yet committed or removed.
 static MADE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 fn made() -> MutexGuard<'static, Vec<PathBuf>> {
@@ -53,8 +54,8 @@ impl Drop for Temporary {
     }
 }
 
-/// Removes every file of this process that is not committed: for a program that ends at once, while other
-/// threads still write. Their commits fail from then on.
+/// Removes every file of this process that has not been committed. For a program that exits while
+/// other threads still write; their commits fail afterwards.
 pub fn abandon_all() {
     for path in made().drain(..) {
         let _ = fs::remove_file(path);
@@ -64,12 +65,13 @@ pub fn abandon_all() {
 impl NewFile {
     /// Begins a new content for `target`, whose folder must exist.
     ///
-    /// An existing file keeps its permissions. A symbolic link is replaced, its destination stays as it is;
-    /// only a link to what is no regular file, and the links of `/dev` and `/proc` (`/dev/stdout`), are
-    /// written through. Leftovers of killed writers of the same target are removed.
+    /// An existing file keeps its permissions. A symbolic link is replaced, and the file to which
+    /// it leads is unchanged. Only a link to something else than a regular file, and the links in
+    /// `/dev` and `/proc` (`/dev/stdout`), are followed. Temporary files of killed writers of the
+    /// same target are removed.
     ///
     /// # Errors
-    /// If the target is a folder or write-protected, or no file can be made in its folder.
+    /// If the target is a folder or write-protected, or if no file can be created in its folder.
     pub fn create(target: &Path) -> io::Result<Self> {
         let there = fs::symlink_metadata(target).ok();
         let is_link = there.as_ref().is_some_and(|m| m.file_type().is_symlink());
@@ -79,7 +81,8 @@ impl NewFile {
                 return Err(io::Error::from(io::ErrorKind::IsADirectory));
             }
             if !end.is_file() || is_link && is_of_the_system(target) {
-                // A regular file behind `/dev/stdout` may have content already (`>> file`).
+                // A regular file behind `/dev/stdout` may already have content (`>> file`), so it
+                // is appended to.
                 let file = OpenOptions::new().write(true).append(end.is_file()).open(target)?;
                 return Ok(Self { out: BufWriter::with_capacity(BUFFER, file), place: Place::Into });
             }
@@ -97,11 +100,11 @@ impl NewFile {
         Ok(Self { out: BufWriter::with_capacity(BUFFER, file), place })
     }
 
-    /// As [`create`](Self::create), for a name that the user gave: a symbolic link stays, and the file it leads
-    /// to gets the new content.
+    /// As [`create`](Self::create), for a name that the user gave: a symbolic link is kept, and the
+    /// file to which it leads gets the new content.
     ///
     /// # Errors
-    /// As [`create`](Self::create), and if a link leads nowhere.
+    /// As [`create`](Self::create); also if the link leads nowhere.
     pub fn create_following(target: &Path) -> io::Result<Self> {
         let is_link = fs::symlink_metadata(target).is_ok_and(|m| m.file_type().is_symlink());
         match is_link && !is_of_the_system(target) && fs::metadata(target).is_ok_and(|m| m.is_file()) {
@@ -113,8 +116,8 @@ impl NewFile {
         }
     }
 
-    /// Whether bytes that were written can be written over before the commit: not in a FIFO or a terminal, nor
-    /// in a file that is appended to.
+    /// Whether bytes that have been written can be overwritten before the commit. This is not
+    /// possible in a FIFO, in a terminal, or in a file that is appended to.
     pub fn can_go_back(&mut self) -> bool {
         match &self.place {
             Place::Beside { .. } => true,
@@ -125,11 +128,12 @@ impl NewFile {
         }
     }
 
-    /// Makes what was written the target: on disk, whole, under its name.
+    /// Turns the written content into the target: syncs it to disk and renames it.
     ///
     /// # Errors
-    /// If writing, syncing or renaming fails; the target is then what it was before. If only the last sync, of
-    /// the folder, fails, the target is new but may be the old one after a power cut.
+    /// If writing, syncing or renaming fails; the target is then unchanged. If only the last step,
+    /// syncing the folder, fails, the target is new but may be the old one again after a power
+    /// failure.
     pub fn commit(mut self) -> io::Result<()> {
         self.out.flush()?;
         match &self.place {
@@ -158,13 +162,13 @@ impl Seek for NewFile {
     }
 }
 
-/// Renames a file whose content is on disk, and puts its new name on disk too.
+/// Renames a file whose content has been synced, and syncs the folder, so that the name is on disk.
 ///
 /// # Errors
 /// If renaming or syncing fails.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;
-    // A folder that may not be read cannot be opened, and so not be synced.
+    // A folder without read permission cannot be opened, so it cannot be synced.
     match File::open(folder_of(to)) {
         Ok(folder) => synced(folder.sync_all()),
         Err(_) => Ok(()),
@@ -181,7 +185,7 @@ pub fn write(target: &Path, bytes: &[u8]) -> io::Result<()> {
     file.commit()
 }
 
-/// Whether a link is one of those that stand for a process's own open files.
+/// Whether a link represents an open file of the process, by its folder.
 fn is_of_the_system(link: &Path) -> bool {
     ["/dev", "/proc"].iter().any(|folder| link.starts_with(folder))
 }
@@ -196,7 +200,8 @@ pub fn write_following(target: &Path, bytes: &[u8]) -> io::Result<()> {
     file.commit()
 }
 
-/// A device, or the folder of some file systems, has nothing to sync and says so.
+/// Ignores the error that a device, or a folder on some file systems, returns because it cannot be
+/// synced.
 fn synced(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),

@@ -1,9 +1,9 @@
-//! Names of temporary files, and the removal of those that a killed process has left.
+//! Names of temporary files, and the removal of those that killed processes have left.
 //!
 //! A temporary file of `run.json` is `.run.json.<16 random hexadecimal digits>.tmp` in the same
-//! folder, because a rename works within one file system only. Its writer holds the file's lock, and
-//! the system drops the lock when the process ends, however it ends. So a temporary file that nobody
-//! has locked is a leftover.
+//! folder, because a rename works only within one file system. Its writer holds a lock on it, which
+//! the system releases when the process ends, however it ends. Therefore a temporary file without a
+//! lock is a leftover.
 
 use crate::no_follow;
 use std::ffi::{OsStr, OsString};
@@ -12,13 +12,14 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Random digits of a name.
+/// Number of random digits in a name.
 const DIGITS: usize = 16;
-/// Characters of the target's name in the temporary's, so that the name stays below the system's 255 bytes.
+/// Number of characters of the target's name that a temporary name contains, so that it stays below
+/// the system's limit of 255 bytes.
 const KEPT: usize = 48;
 const END: &str = ".tmp";
 
-/// What all names of temporary files of `target` begin with.
+/// The beginning of the names of all temporary files of `target`.
 pub(crate) fn prefix(target: &Path) -> String {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     format!(".{}.", name.chars().take(KEPT).collect::<String>())
@@ -28,34 +29,34 @@ pub(crate) fn prefix(target: &Path) -> String {
 pub(crate) fn create(target: &Path) -> io::Result<(File, PathBuf)> {
     let prefix = prefix(target);
     loop {
-        // The system's own random keys make a new `RandomState` differ from every other.
+        // The system provides random keys, so every new `RandomState` differs.
         let random = RandomState::new().build_hasher().finish();
         let path = target.with_file_name(format!("{prefix}{random:016x}{END}"));
-        // `create_new` fails if anything has the name, a symbolic link too.
+        // `create_new` fails if the name exists, even as a symbolic link.
         let file = match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
             Err(e) => return Err(e),
         };
         match file.try_lock() {
-            // Between the creation and the lock another process may have taken the file for a leftover.
+            // Before the lock was taken, another process may have removed the file as a leftover.
             Ok(()) if fs::symlink_metadata(&path).is_err() => continue,
             Err(TryLockError::WouldBlock) => continue,
-            // A file system without locks has no leftovers removed either.
+            // On a file system without locks, leftovers are not removed either.
             Ok(()) | Err(TryLockError::Error(_)) => return Ok((file, path)),
         }
     }
 }
 
-/// Removes the temporary files of `folder` whose writers were killed.
+/// Removes the temporary files in `folder` whose writers were killed.
 ///
-/// Files of writers that are still at work stay. A leftover that cannot be removed stays too, because
-/// it only takes space: nothing reads it.
+/// Files of active writers are kept. A leftover that cannot be removed is ignored, because no
+/// program reads it.
 pub fn sweep(folder: &Path) {
     sweep_named(folder, |_| true);
 }
 
-/// As [`sweep`], of the temporary files of one target.
+/// As [`sweep`], for the temporary files of one target.
 pub(crate) fn sweep_of(target: &Path) {
     let prefix = prefix(target);
     sweep_named(folder_of(target), |name| name.starts_with(&prefix));
@@ -80,13 +81,14 @@ fn is_temporary(name: &OsStr) -> bool {
 
 fn remove_if_abandoned(path: &Path) {
     let Ok(file) = no_follow(OpenOptions::new().read(true)).open(path) else { return };
-    // The lock is held until the file is gone: whoever created it a moment ago then sees that it is.
+    // The lock is held until the file has been removed, so that a writer that has just created it
+    // can notice the removal.
     if file.metadata().is_ok_and(|m| m.is_file()) && file.try_lock().is_ok() {
         let _ = fs::remove_file(path);
     }
 }
 
-/// The folder that a path lies in.
+/// The folder that contains a path.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

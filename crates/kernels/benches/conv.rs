@@ -1,12 +1,13 @@
-//! The convolution kernels one by one, at the layers of ResNet-18 and nmnist-wide.
+//! Each convolution kernel by itself, at the layers of ResNet-18 and nmnist-wide.
 //!
 //! ```text
 //! cargo bench -p tickless-kernels --bench conv
 //! ```
 //!
-//! Items a second are floating-point operations of the dense product, so that a sparse kernel's rate is
-//! "dense-equivalent"; bytes are what a call must read and write at least once. After divan's tree comes a
-//! table in GFLOP/s with the share of the machine's peak, which is measured in the same run.
+//! Items per second are floating-point operations of the dense product, also for sparse kernels,
+//! whose rate is thus "dense-equivalent". Bytes are the least that a call must read and write.
+//! After divan's tree the program prints a table in GFLOP/s with the share of the machine's peak,
+//! which it measures in the same run.
 
 mod common;
 
@@ -22,27 +23,28 @@ use tickless_kernels::cpu::conv::pack::{Panels, panel_width};
 use tickless_kernels::cpu::conv::{dense_weight, gather, gather_weight, narrow, winograd};
 use tickless_kernels::cpu::simd::Isa;
 
-/// A product of a layer, by one kernel.
+/// A product of a layer, and the kernel that computes it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Product {
-    /// Finding the active inputs, at this fraction of them.
+    /// Encoding of the active inputs, if this fraction is active.
     Encoding(f64),
-    /// Output over active inputs.
+    /// Output from active inputs, if this fraction is active.
     OutputSparse(f64),
-    /// Output over all inputs.
+    /// Output from all inputs.
     OutputDense,
-    /// Gradient of the input, tap by tap.
+    /// Input gradient, by the dense kernel.
     InputDense,
-    /// The same with fewer multiplications; of few channels, over rows.
+    /// Input gradient, by the Winograd kernel or, with few channels, the narrow kernel.
     InputWinograd,
-    /// Gradient of the weight over active inputs.
+    /// Weight gradient from active inputs, if this fraction is active.
     WeightSparse(f64),
-    /// The same over all inputs.
+    /// Weight gradient from all inputs.
     WeightDense,
 }
 use Product::*;
 
-/// Rows that few channels leave short go another way.
+/// The sizes for the narrow kernel if it is faster for this layer; with `turned`, for the input
+/// gradient.
 fn rows(g: &Geometry, turned: bool) -> Option<narrow::Map> {
     let (ends, padding) = ([[g.channels, g.height, g.width], [g.out, g.out_height(), g.out_width()]], g.padding);
     let [input, output] = if turned { [ends[1], ends[0]] } else { ends };
@@ -50,7 +52,7 @@ fn rows(g: &Geometry, turned: bool) -> Option<narrow::Map> {
     Some(narrow::Map { input, output, kernel: g.kernel, stride: g.stride, padding }).filter(narrow::Map::pays)
 }
 
-/// A call of a kernel with everything it needs made before.
+/// Prepares all operands and returns a call of the kernel.
 fn prepare(layer: Layer, product: Product) -> Box<dyn FnMut()> {
     let (g, isa, n) = (layer.geometry(), Isa::detect(), layer.images());
     let gradient = || reals(n * g.output_len());
@@ -107,7 +109,7 @@ fn prepare(layer: Layer, product: Product) -> Box<dyn FnMut()> {
     }
 }
 
-/// Bytes that a call must move: values of 4, entries of active inputs of 2.
+/// The least bytes that a call must move: 4 per value, 2 per entry of an active input.
 fn bytes(layer: Layer, product: Product) -> usize {
     let (g, n) = (layer.geometry(), layer.images());
     let entries = |density: f64| (2.0 * density * (n * g.input_len()) as f64) as usize + 4 * n * g.pixels();
@@ -163,7 +165,8 @@ fn weight_gradient_dense(b: Bencher<'_, '_>, layer: &Layer) {
     measure(b, layer, WeightDense);
 }
 
-/// Every product at every layer as GFLOP/s (percent of the peak); encoding in GB/s (percent of the stream).
+/// Prints every product of every layer in GFLOP/s (percent of the peak), and encoding in GB/s
+/// (percent of the memory peak).
 fn table() {
     let peaks = Peaks::measure();
     println!("\n{}; in brackets the share of them in percent.", peaks.say());

@@ -1,14 +1,15 @@
-//! Norm and neuron in one operator, forward and backward, at the layers of ResNet-18 and nmnist-wide.
+//! Norm and neuron in one operator, forward and backward, at the layers of ResNet-18 and
+//! nmnist-wide.
 //!
 //! ```text
 //! cargo bench -p tickless-kernels --bench fused
 //! ```
 //!
-//! Bytes are those of the passes over memory: forward the statistics read x, the neurons read it again and
-//! write spikes (12 a value); backward reads x and the gradient and writes one (12), which the second pass, that
-//! needs the sums of the first, reads with x and writes again (12). After divan's tree comes a table in GB/s with
-//! the share of the machine's stream, which is measured in the same run; a layer that fits the caches can
-//! exceed it.
+//! Bytes are those of the passes over memory. Forward: the statistics read x, then the neurons read
+//! it again and write spikes (12 per value). Backward: the first pass reads x and the gradient and
+//! writes a gradient (12); the second pass needs the sums of the first, reads both again and writes
+//! (12). After divan's tree the program prints a table in GB/s with the share of the machine's
+//! memory peak, which it measures in the same run. A layer that fits the caches can exceed 100 %.
 
 mod common;
 
@@ -34,7 +35,7 @@ fn values(layer: Layer) -> usize {
     layer.images() * layer.geometry().output_len()
 }
 
-/// A call of one direction with everything it needs made before.
+/// Prepares all operands and returns a call of one direction.
 fn prepare(layer: Layer, back: bool) -> Box<dyn FnMut()> {
     let (op, isa, channels) = (operator(layer), Isa::detect(), layer.geometry().out);
     let (x, gradient) = (reals(values(layer)), reals(if back { values(layer) } else { 0 }));

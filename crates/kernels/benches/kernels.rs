@@ -1,5 +1,5 @@
-//! The fused operators against the same in plain tensors, at the sizes of nmnist-small's first
-//! layer (batch 50, T = 10, 8×17×17 neurons).
+//! The fused operators compared with the same computation in plain tensors, at the sizes of
+//! nmnist-small's first layer (batch 50, T = 10, 8×17×17 neurons).
 
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
@@ -84,11 +84,11 @@ fn pool_of_the_tensor_library(b: Bencher<'_, '_>) {
     forward_and_back(b, |x| avg_pool2d(x, AvgPoolOptions::new([2, 2])));
 }
 
-/// Values of ResNet-18's weights.
+/// Number of ResNet-18's weights.
 const WEIGHTS: usize = 11_173_962;
 
-/// A step of AdamW over and over, from weight, two moments and gradient to the first three; bytes are those that
-/// it must read and write.
+/// Measures steps of AdamW. `step` maps weight, first moment, second moment and gradient to the
+/// first three. Bytes are those that a step must read and write.
 fn optimiser(bencher: Bencher<'_, '_>, step: impl Fn([Tensor<1>; 4]) -> [Tensor<1>; 3] + Sync) {
     let random = || Tensor::<1>::random([WEIGHTS], Distribution::Normal(0.0, 1.0), &Device::flex());
     let (g, mut state) = (random(), Some([random(), random(), random().abs()]));

@@ -1,20 +1,23 @@
-//! A program whose allocator is mimalloc keeps the memory that it once had.
+//! Makes the mimalloc allocator keep freed memory instead of returning it to the operating system.
 //!
-//! An iteration drops its feature maps, some hundred megabytes, and the next takes as many. mimalloc
-//! gives what lies free for a second back to the system, in pieces, and every page that comes back is a
-//! page fault and 4 KiB of zeros: a sixth of the time of an iteration of a large network. Peak memory is
-//! the same: what is kept is what the next iteration takes.
+//! A training iteration frees some hundred megabytes of feature maps, and the next iteration
+//! allocates as many. By default mimalloc returns memory that has been free for one second to the
+//! system, piece by piece. Every page that is allocated again then costs a page fault and zeroing
+//! 4 KiB: a sixth of the iteration time of a large network. Keeping the memory does not raise the
+//! peak, because the next iteration allocates it again.
 
 use libmimalloc_sys::{mi_option_set_default, mi_option_t, mi_option_use_numa_nodes};
 
-/// Milliseconds until free memory goes back to the system: `mi_option_purge_delay` of `mimalloc.h`, for
-/// which the bindings have no name, the one before `mi_option_use_numa_nodes`.
+/// `mi_option_purge_delay` of `mimalloc.h`: how many milliseconds memory stays free before mimalloc
+/// returns it to the system. The bindings do not name this option; it is the one before
+/// `mi_option_use_numa_nodes`.
 const PURGE_DELAY: mi_option_t = mi_option_use_numa_nodes - 1;
 
-/// For the start of a program: free memory stays with it, unless `MIMALLOC_PURGE_DELAY` is set.
+/// Makes mimalloc keep freed memory, unless the environment sets `MIMALLOC_PURGE_DELAY`. Call it at
+/// the start of the program.
 pub fn keep_free_memory() {
-    // SAFETY: writes one entry of the allocator's table of options, which has this index, to an aligned
-    // number that others read whole.
+    // SAFETY: the call writes one entry of mimalloc's option table at a valid index. The entry is
+    // an aligned number, which other threads read atomically.
     unsafe { mi_option_set_default(PURGE_DELAY, -1) }
 }
 
@@ -27,9 +30,9 @@ mod tests {
         if std::env::var_os("MIMALLOC_PURGE_DELAY").is_some() {
             return println!("skipped: MIMALLOC_PURGE_DELAY is set and has the last word");
         }
-        // SAFETY: reads one entry of the table.
+        // SAFETY: the call reads one entry of the option table.
         let delay = || unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
-        // What `mimalloc.h` and its documentation give as the default tells that this is the right option.
+        // `mimalloc.h` documents 1000 as the default, so this value identifies the right option.
         assert_eq!(delay(), 1000);
         keep_free_memory();
         assert_eq!(delay(), -1);

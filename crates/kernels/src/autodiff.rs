@@ -1,13 +1,17 @@
-//! How the operators are differentiated on any backend that has their gradients.
+//! Gradients of the operators, for every backend that implements [`SpikingGradients`].
 //!
-//! Neuron: back-propagation through time, hand-written (see [`tickless_neuron::step`] for the
-//! recurrence); one tensor is saved, the membrane potentials before the spike. Time map: the
-//! transposed map. Convolution: what the weight gradient needs of the input (for spikes their
-//! places), and no input gradient if it is not requested. Fused layer: its inputs, from which the
-//! membrane is computed again. First layer: its encoded input.
+//! What each operator saves for backward:
+//! - Neuron: the membrane potentials before the spike. Its gradient is hand-written
+//!   back-propagation through time (see [`tickless_neuron::step`] for the recurrence).
+//! - Time map: nothing but the map; the gradient is the transposed map.
+//! - Convolution: the weight, and the input in the form that the weight gradient needs (for spikes,
+//!   the positions of the active inputs). The input gradient is computed only if it is requested.
+//! - Fused layer: its inputs, from which the backward pass recomputes the membrane.
+//! - First layer: its encoded input.
 //!
-//! A norm's backward pass needs sums over the whole batch. Its two halves are two operators, and
-//! between them the sums pass through the [`Reduction`] that the caller of the forward pass gave.
+//! The backward pass of a batch norm needs sums over the whole batch. It therefore consists of two
+//! operators, and between them the sums pass through the [`Reduction`] that the caller of the
+//! forward pass supplied.
 
 use crate::composed::gradients_with_input;
 use crate::operators::{
@@ -26,7 +30,7 @@ use std::sync::Arc;
 
 implement_spiking_ops!(differentiated Autodiff<B, C>);
 
-/// A tensor of the graph.
+/// A tensor of the autodiff graph.
 type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
 
 #[derive(Debug)]
@@ -156,7 +160,8 @@ fn seed_gradient<B: SpikingGradients, C: CheckpointStrategy>(
     }
 }
 
-/// One tensor for each that the layer has: two to six of them are parents of the node.
+/// The backward pass of a fused layer. The parents of the node are the layer's one to six tensors:
+/// the values of each branch and, if it has a norm, γ and β.
 #[derive(Debug)]
 struct FusedBackward;
 
@@ -178,7 +183,7 @@ impl<B: SpikingGradients, const N: usize> Backward<B, N> for FusedBackward {
     }
 }
 
-/// The node of a fused layer of `N` tensors.
+/// Adds the graph node of a fused layer with `N` input tensors and returns the layer's spikes.
 fn fused_node<B: SpikingGradients, C: CheckpointStrategy, const N: usize>(
     nodes: Vec<NodeGuard>,
     layer: FusedSaved<B>,
@@ -224,7 +229,8 @@ fn fused<B: SpikingGradients, C: CheckpointStrategy>(
     fused_in_batch(branches, op, statistics, Reduction::whole())
 }
 
-/// Moments are no node of the graph: the layer that they normalise sends its gradient through them.
+/// The moments are not a node of the graph: the gradient of the layer that they normalise accounts
+/// for them.
 fn fused_moments<B: SpikingGradients, C: CheckpointStrategy>(
     branches: Branches<Autodiff<B, C>>,
     op: FusedOp,
@@ -232,12 +238,13 @@ fn fused_moments<B: SpikingGradients, C: CheckpointStrategy>(
     B::fused_moments(branches.map(|t| t.into_primitive()), op)
 }
 
-/// The nodes of a first layer are its input, its weight and, where it has a norm, γ and β.
+/// The backward pass of a first layer. The parents of the node are the input, the weight and, if
+/// the layer has a norm, γ and β.
 #[derive(Debug)]
 struct FirstBackward;
 
 impl<B: SpikingGradients, const N: usize> Backward<B, N> for FirstBackward {
-    /// The input, of few channels, is saved in case its gradient is requested.
+    /// The input, which has few channels, is saved in case its gradient is requested.
     type State = (FloatTensor<B>, FirstSaved<B>, Reduction);
 
     fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -270,7 +277,7 @@ impl<B: SpikingGradients, const N: usize> Backward<B, N> for FirstBackward {
     }
 }
 
-/// The node of a first layer of `N` tensors.
+/// Adds the graph node of a first layer with `N` input tensors and returns the layer's spikes.
 fn first_node<B: SpikingGradients, C: CheckpointStrategy, const N: usize>(
     nodes: Vec<NodeGuard>,
     input: FloatTensor<B>,
@@ -308,7 +315,8 @@ fn first_in_batch<B: SpikingGradients, C: CheckpointStrategy>(
     }
 }
 
-/// Without the input as a tensor there is no graph to its weight: networks call [`first_in_batch`].
+/// The result is not connected to the graph, because this function is not given the input as a
+/// tensor. Networks call [`first_in_batch`], which is.
 fn first<B: SpikingGradients, C: CheckpointStrategy>(
     input: Encoded,
     weight: Tracked<B, C>,
@@ -320,7 +328,7 @@ fn first<B: SpikingGradients, C: CheckpointStrategy>(
     <Tracked<B, C>>::new(B::first(input, weight.into_primitive(), norm, op, statistics))
 }
 
-/// What a first layer reads of its input is no node of the graph: the input itself is one.
+/// The encoded input is not a node of the graph, because the input tensor itself is one.
 fn first_encode<B: SpikingGradients, C: CheckpointStrategy>(
     input: Tracked<B, C>,
     weight: Tracked<B, C>,

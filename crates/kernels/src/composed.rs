@@ -1,7 +1,7 @@
-//! A first layer whose feature map is stored: a convolution, then a fused layer.
+//! A first layer that stores its feature map: a convolution followed by a fused layer.
 //!
-//! Backends without kernels of their own for it compute it so, and every backend if the gradient of
-//! the input is requested, which the kernels of `cpu/first` do not give.
+//! A backend uses this form in two cases: if it has no first-layer kernels of its own, and if the
+//! gradient of the input is requested, because the kernels of `cpu/first` do not compute it.
 
 use crate::operators::{
     BranchTensors, Branches, ConvInput, FirstGradients, FirstOp, FirstSaved, FusedSaved, FusedSums, LayerStatistics,
@@ -9,7 +9,7 @@ use crate::operators::{
 };
 use burn::backend::tensor::FloatTensor;
 
-/// The output of the convolution, channels last, and what the gradient of its weight needs.
+/// The output of the convolution, channels-last, and the input as the weight gradient needs it.
 #[derive(Debug)]
 pub(crate) struct Stored<B: SpikingGradients> {
     map: FloatTensor<B>,
@@ -17,19 +17,20 @@ pub(crate) struct Stored<B: SpikingGradients> {
 }
 
 impl<B: SpikingGradients> Stored<B> {
-    /// Of an input `[T_in·B, C, H, W]`.
+    /// Convolves an input `[T_in·B, C, H, W]`.
     pub(crate) fn new(input: FloatTensor<B>, weight: FloatTensor<B>, op: &FirstOp) -> Self {
         let (map, input) = B::conv_and_input(B::float_permute(input, &[0, 2, 3, 1]), weight, op.conv);
         Self { map, input }
     }
 
-    /// The fused layer that reads the map.
+    /// Returns the fused layer that reads the map.
     pub(crate) fn fused(&self, norm: NormParameters<B>, op: FirstOp, statistics: LayerStatistics) -> FusedSaved<B> {
         let branches = Branches::One(BranchTensors { x: self.map.clone(), norm });
         FusedSaved { branches, op: op.fused, statistics }
     }
 
-    /// Gradients of the map, and of weight, γ and β.
+    /// Gradients of the map, and of the weight, γ and β. `of_batch` holds the norm's sums over the
+    /// whole batch.
     pub(crate) fn gradients(
         &self,
         sums: FusedSums<B>,
@@ -46,8 +47,8 @@ impl<B: SpikingGradients> Stored<B> {
     }
 }
 
-/// Gradients of the input and of weight, γ and β; `reduce` makes sums over the whole batch of those
-/// of this part.
+/// Gradients of the input, and of the weight, γ and β. `reduce` turns the norm's sums over this
+/// part of the batch into sums over the whole batch.
 pub(crate) fn gradients_with_input<B: SpikingGradients>(
     gradient: FloatTensor<B>,
     input: FloatTensor<B>,

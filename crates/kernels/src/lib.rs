@@ -1,23 +1,23 @@
-//! Spiking operators for the tensor library Burn: neurons over whole sequences, convolution over
-//! spikes, fused layers, time maps, poolings and optimisers, registered as a backend extension.
+//! Spiking operators for the tensor library Burn, registered as a backend extension: neurons over
+//! whole sequences, convolution over spikes, fused layers, time maps, poolings and optimisers.
 //!
 //! ```text
 //!   functions of tensors (this file)
 //!            │
-//!   autodiff   how operators are differentiated, on any backend       reference   plain tensors, the test oracle
+//!   autodiff   gradients of the operators, on any backend       reference   the test oracle
 //!      │
-//!   composed   a first layer out of two operators
+//!   composed   a first layer built from two operators
 //!      │
 //!   cpu   gpu   one function for each operator
 //!      │
-//!   operators   what they are: descriptions, signatures, what two passes exchange
+//!   operators   descriptions, signatures, values that two passes exchange
 //!      │
 //!   ttm, and the crate `tickless_neuron`   equations
 //! ```
 //!
-//! No operator knows of other processes (see [`operators`]), and nothing here reads a file or a
-//! recipe.
-// Printing panics if standard output or standard error cannot be written.
+//! The operators know nothing of other processes (see [`operators`]), and this crate reads neither
+//! files nor recipes.
+// `println!` and `eprintln!` panic if the stream cannot be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 #[cfg(feature = "mimalloc")]
@@ -49,7 +49,7 @@ use operators::{
 use std::sync::Arc;
 use ttm::TimeMap;
 
-/// Convolution of channels-last maps.
+/// Convolution of channels-last feature maps, without bias, in f32.
 ///
 /// # Shapes
 /// `input` `[N, H, W, C]`, `weight` `[Co, C, k, k]`, result `[N, OH, OW, Co]`.
@@ -57,10 +57,10 @@ pub fn conv(input: Tensor<4>, weight: Tensor<4>, stride: usize, padding: usize, 
     conv_at(input, weight, stride, padding, kernel, Precision::F32)
 }
 
-/// As [`conv()`], at a precision that the kernel need not have: then it is f32.
+/// As [`conv()`], at a given precision. A kernel that does not support `precision` computes in f32.
 ///
 /// # Panics
-/// At 8 bits where anything is differentiated.
+/// If `precision` is [`Precision::Int8`] and an operand requires a gradient.
 pub fn conv_at(
     input: Tensor<4>,
     weight: Tensor<4>,
@@ -72,8 +72,9 @@ pub fn conv_at(
     conv_for(input, weight, (stride, padding), kernel, precision, false)
 }
 
-/// As [`conv_at()`]; with `recompute_later` it is computed as if it were differentiated, because
-/// the pass will run again and then is.
+/// As [`conv_at()`], with stride and padding as a pair. If `recompute_later` is set, this pass uses
+/// the training kernels although nothing is differentiated: the caller will run it again with
+/// autodiff, and both runs must match.
 pub fn conv_for(
     input: Tensor<4>,
     weight: Tensor<4>,
@@ -88,14 +89,21 @@ pub fn conv_for(
     Tensor::from_dispatch(<Dispatch as SpikingOps>::conv(input.into_dispatch(), weight.into_dispatch(), op))
 }
 
-/// The root of a graph that ends in `end`, which `gradient` reaches: one value, 0.
+/// Returns a scalar 0 that is the root of an autodiff graph: when it is differentiated, `end`
+/// receives the gradient `gradient`.
+///
+/// # Shapes
+/// `end` and `gradient` have the same shape; the result `[1]`.
+///
+/// # Panics
+/// If the shapes differ.
 pub fn seed_gradient(end: Tensor<4>, gradient: Tensor<4>) -> Tensor<1> {
     assert_eq!(end.dims(), gradient.dims(), "a gradient has the shape of its tensor");
     let (end, gradient) = (end.into_dispatch(), Tensor::<4>::from_inner(gradient).into_dispatch());
     Tensor::from_dispatch(<Dispatch as SpikingOps>::seed_gradient(end, gradient))
 }
 
-/// `sum` and `more` added, in place if no other tensor shares the storage of `sum`.
+/// The sum of `sum` and `more`, computed in place if no other tensor shares the storage of `sum`.
 ///
 /// # Shapes
 /// Both `[n]`.
@@ -103,7 +111,8 @@ pub fn accumulate(sum: Tensor<1>, more: Tensor<1>) -> Tensor<1> {
     Tensor::from_dispatch(<Dispatch as UpdateOps>::accumulate(sum.into_dispatch(), more.into_dispatch()))
 }
 
-/// Weight and momentum after a step of SGD, in place if no other tensor shares their storage.
+/// Weight and momentum after one step of SGD, computed in place if no other tensor shares their
+/// storage.
 ///
 /// # Shapes
 /// All `[n]`.
@@ -113,8 +122,8 @@ pub fn sgd(weight: Tensor<1>, momentum: Tensor<1>, gradient: Tensor<1>, op: SgdO
     (Tensor::from_dispatch(weight), Tensor::from_dispatch(momentum))
 }
 
-/// Weight, first and second moment after a step of AdamW, in place if no other tensor shares their
-/// storage.
+/// Weight, first and second moment after one step of AdamW, computed in place if no other tensor
+/// shares their storage.
 ///
 /// # Shapes
 /// All `[n]`.
@@ -131,14 +140,14 @@ pub fn adamw(
     (Tensor::from_dispatch(weight), Tensor::from_dispatch(first), Tensor::from_dispatch(second))
 }
 
-/// A branch of a fused layer: values, γ and β (or gain and shift) if it has a norm, and how it
-/// enters.
+/// A branch of a fused layer: its values, γ and β (or gain and shift) if it has a norm, and how the
+/// fused layer reads it.
 pub type FusedBranch = (Tensor<4>, Option<(Tensor<1>, Tensor<1>)>, Branch);
 
-/// A spiking layer whose current is the sum of one or two branches.
+/// A spiking layer whose input current is the sum of one or two branches.
 ///
 /// # Shapes
-/// Channels-last: branches `[T_in·B, H, W, C]`, `[C]`; the spikes `[T·B, H, W, C]`.
+/// Channels-last: each branch `[T_in·B, H, W, C]`, γ and β `[C]`, the spikes `[T·B, H, W, C]`.
 #[derive(Debug)]
 pub struct FusedLayer {
     branches: Branches<Dispatch>,
@@ -146,10 +155,12 @@ pub struct FusedLayer {
 }
 
 impl FusedLayer {
-    /// With `pool` (side and scale) its spikes are summed over windows, as by [`tile_pool_last`].
+    /// Describes the layer. If `pool` (kernel side and scale) is given, the layer sums its spikes
+    /// over windows, as [`tile_pool_last`] does.
     ///
     /// # Panics
-    /// If there are no branches or more than two, or their shapes differ in anything but time.
+    /// If there are no branches or more than two, if the shapes of two branches differ in an axis
+    /// other than time, or if a branch has γ and β but no norm, or a norm without them.
     pub fn new(branches: Vec<FusedBranch>, neuron: NeuronOp, pool: Option<(usize, f32)>) -> Self {
         assert!((1..=2).contains(&branches.len()), "a fused layer has one or two branches, got {}", branches.len());
         let steps = |b: &FusedBranch| b.2.repeat.as_ref().map_or(neuron.steps, |m| m.t_in());
@@ -164,7 +175,8 @@ impl FusedLayer {
         Self { branches: Branches::of(tensors), op }
     }
 
-    /// Moments of the branches that are normalised by the batch, in their order.
+    /// One entry per branch, in order: the moments of a branch with a batch norm, `None` for
+    /// others.
     pub fn moments(&self) -> Vec<Option<Moments>> {
         match self.op.branches.iter().any(|b| b.norm.is_of_batch()) {
             true => <Dispatch as SpikingOps>::fused_moments(self.branches.clone(), self.op.clone()),
@@ -172,15 +184,16 @@ impl FusedLayer {
         }
     }
 
-    /// Its spikes, normalised by the statistics of the whole batch, which `reduction` makes of
-    /// those of this part.
+    /// The spikes of the layer, normalised by `statistics` of the whole batch. In the backward pass
+    /// `reduction` turns the norm's sums over this part of the batch into sums over the whole
+    /// batch.
     pub fn spikes(self, statistics: Vec<Option<Statistics>>, reduction: Reduction) -> Tensor<4> {
         let Self { branches, op } = self;
         Tensor::from_dispatch(<Dispatch as SpikingOps>::fused_in_batch(branches, op, Arc::new(statistics), reduction))
     }
 }
 
-/// γ and β as an operator takes them.
+/// γ and β in the form that operators take.
 fn parameters(norm: Option<(Tensor<1>, Tensor<1>)>, kind: BranchNorm) -> NormParameters<Dispatch> {
     assert_eq!(norm.is_some(), kind != BranchNorm::None, "a norm has gain and shift");
     match norm {
@@ -189,13 +202,13 @@ fn parameters(norm: Option<(Tensor<1>, Tensor<1>)>, kind: BranchNorm) -> NormPar
     }
 }
 
-/// Statistics of a batch from its moments.
+/// The statistics of a batch, computed from its moments.
 pub fn rounded(moments: &[Option<Moments>]) -> Vec<Option<Statistics>> {
     moments.iter().map(|m| m.as_ref().map(Moments::round)).collect()
 }
 
-/// Spikes of a layer that has the whole batch, and the statistics of the branches that are
-/// normalised by it.
+/// The spikes of a layer that is given the whole batch, and the statistics of its batch-normalised
+/// branches.
 ///
 /// # Shapes
 /// As [`FusedLayer`].
@@ -206,7 +219,7 @@ pub fn fused(branches: Vec<FusedBranch>, neuron: NeuronOp) -> (Tensor<4>, Vec<Op
     fused_pooled(branches, neuron, None)
 }
 
-/// As [`fused()`], summed over windows of `pool`, if it is given.
+/// As [`fused()`]. If `pool` (kernel side and scale) is given, the spikes are summed over windows.
 ///
 /// # Panics
 /// As [`FusedLayer::new`].
@@ -220,7 +233,8 @@ pub fn fused_pooled(
     (layer.spikes(statistics.clone(), Reduction::whole()), statistics)
 }
 
-/// What a first layer convolves: `[T_in·B, C, H, W]` with a weight `[Co, C, k, k]`.
+/// The operands of a first layer's convolution: an input `[T_in·B, C, H, W]` and a weight
+/// `[Co, C, k, k]`.
 #[derive(Debug, Clone)]
 pub struct FirstInput {
     /// The input.
@@ -229,15 +243,15 @@ pub struct FirstInput {
     pub weight: Tensor<4>,
     /// Padding; the stride is 1.
     pub padding: usize,
-    /// Which kernels were asked for.
+    /// Which kernels the caller asks for.
     pub kernel: Kernel,
 }
 
-/// A convolution of an input that is mostly zeros and needs no gradient, and the fused layer of one
-/// branch that alone reads it (see [`cpu::first`]).
+/// A convolution and its only consumer, a fused layer of one branch, as one operator (see
+/// [`cpu::first`]). It is fast if the input is mostly zeros and needs no gradient.
 ///
 /// # Shapes
-/// γ and β `[C]`; the spikes `[T·B, H, W, C]`, smaller by the pooling.
+/// γ and β `[C]`; the spikes `[T·B, H, W, C]`, with H and W divided by the pooling.
 #[derive(Debug)]
 pub struct FirstLayer {
     input: FirstInput,
@@ -247,10 +261,10 @@ pub struct FirstLayer {
 }
 
 impl FirstLayer {
-    /// Reads the input once, for the other methods.
+    /// Encodes the input, which the other methods read.
     ///
     /// # Panics
-    /// If the convolution is no such layer (see [`FirstOp::fits`]).
+    /// If the first-layer operator does not support the convolution (see [`FirstOp::fits`]).
     pub fn new(
         input: FirstInput,
         norm: Option<(Tensor<1>, Tensor<1>)>,
@@ -272,7 +286,8 @@ impl FirstLayer {
         Self { input, encoded, norm, op }
     }
 
-    /// Moments of the convolution's output, if it is normalised by the batch: one entry.
+    /// One entry: the moments of the convolution's output if the layer has a batch norm, else
+    /// `None`.
     pub fn moments(&self) -> Vec<Option<Moments>> {
         match self.op.fused.branches[0].norm.is_of_batch() {
             true => {
@@ -293,7 +308,8 @@ impl FirstLayer {
     }
 }
 
-/// Spikes of a first layer that has the whole batch, and its statistics if it is normalised by it.
+/// The spikes of a first layer that is given the whole batch, and its statistics if it has a batch
+/// norm.
 ///
 /// # Shapes
 /// As [`FirstLayer`].
@@ -312,7 +328,7 @@ pub fn first_pooled(
     (layer.spikes(statistics.clone(), Reduction::whole()), statistics.into_iter().next().flatten())
 }
 
-/// Spikes of a neuron layer over a sequence.
+/// The spikes of a neuron layer over a whole sequence.
 ///
 /// # Shapes
 /// `current` and the result: `[T·B, C, H, W]` with `op.steps` = T.
@@ -336,17 +352,18 @@ pub fn map_time(input: Tensor<4>, map: Arc<TimeMap>) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as SpikingOps>::map_time(input.into_dispatch(), map))
 }
 
-/// Pools over `kernel`×`kernel` tiles: sums times `scale`.
+/// Sum pooling over `kernel`×`kernel` tiles; each sum is multiplied by `scale`.
 ///
 /// # Shapes
-/// `input` `[N, C, H, W]`, result `[N, C, H/k, W/k]`; what does not fill a tile is dropped.
+/// `input` `[N, C, H, W]`, result `[N, C, H/k, W/k]`. Rows and columns that do not fill a tile are
+/// dropped.
 pub fn tile_pool(input: Tensor<4>, kernel: usize, scale: f32) -> Tensor<4> {
     let [_, _, height, width] = input.dims();
     let op = TilePool { kernel, scale, height, width, channels: 1, last: false };
     Tensor::from_dispatch(<Dispatch as SpikingOps>::tile_pool(input.into_dispatch(), op))
 }
 
-/// [`tile_pool`] of a channels-last map.
+/// [`tile_pool`] of a channels-last feature map.
 ///
 /// # Shapes
 /// `input` `[N, H, W, C]`, result `[N, H/k, W/k, C]`.

@@ -1,21 +1,21 @@
-//! How operators compute: the choices of a program, which it makes once, before the first operator
-//! runs.
+//! How operators compute: choices that a program makes once, before the first operator runs.
 //!
-//! Nothing in this crate reads the environment. A program that offers its users variables gives
-//! their values to [`ComputeOptions::from_variables`], which refuses unknown ones, and makes the
-//! result the program's with [`ComputeOptions::install`]. Without that everything is chosen
-//! automatically, in f32. The instruction set, the report and a GPU's precision hold for the whole
-//! process, because kernels are compiled and packed once; kernel and precision are what a model
-//! starts with.
+//! This crate does not read the environment. A program that lets its users set variables passes
+//! their values to [`ComputeOptions::from_variables`], which refuses unknown values, and calls
+//! [`ComputeOptions::install`] on the result. If it does not, the operators use the defaults: every
+//! choice automatic, in f32. The instruction set, the report and the GPU precision hold for the
+//! whole process, because kernels are compiled and weights are packed once. Kernel and precision
+//! are only the initial values of a model.
 
 use crate::error::{Error, Result};
 use crate::operators::{Kernel, Precision};
 use std::str::FromStr;
 use std::sync::OnceLock;
+use tickless_words::{UnknownWord, words};
 
 static INSTALLED: OnceLock<ComputeOptions> = OnceLock::new();
 
-/// The choices of a program.
+/// The choices that a program makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ComputeOptions {
@@ -25,100 +25,86 @@ pub struct ComputeOptions {
     pub precision: Precision,
     /// Precision of convolutions on a GPU.
     pub gpu_precision: GpuPrecision,
-    /// The best instruction set to use; `None` for the best of the machine. One that the machine
-    /// lacks stands for the best below it.
+    /// The best instruction set that kernels may use; `None` for the best that the machine has. If
+    /// the machine lacks the given set, the next lower one that it has is used.
     pub instructions: Option<Isa>,
-    /// Whether every convolution says on standard error which kernel it took.
+    /// Whether every convolution prints on standard error which kernel it uses.
     pub report: bool,
 }
 
 impl ComputeOptions {
-    /// The variables that [`from_variables`](Self::from_variables) asks for.
+    /// The names that [`from_variables`](Self::from_variables) looks up.
     pub const VARIABLES: [&str; 5] =
         ["TICKLESS_KERNEL", "TICKLESS_PRECISION", "TICKLESS_GPU_PRECISION", "TICKLESS_SIMD", "TICKLESS_KERNEL_REPORT"];
 
-    /// Of variables by name; one that is absent or empty leaves its default.
+    /// Reads the options from variables; `value` returns the value of a variable by its name. A
+    /// variable that is absent or empty leaves its default.
     ///
     /// # Errors
     /// If a value is unknown; the message names the variable and the known values.
     pub fn from_variables(value: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        fn word<T: FromStr<Err = Error> + Default>(name: &str, value: Option<String>) -> Result<T> {
+        fn word<T: FromStr<Err = UnknownWord> + Default>(name: &'static str, value: Option<String>) -> Result<T> {
             let Some(value) = value.filter(|v| !v.is_empty()) else { return Ok(T::default()) };
-            value.parse().map_err(|e| Error::Setting(format!("{name}: {e}")))
+            value.parse().map_err(|source| Error::Variable { name, source })
         }
         let [kernel, precision, gpu, simd, report] = Self::VARIABLES;
-        let Flag(report) = word(report, value(report))?;
+        let report: Flag = word(report, value(report))?;
         let Instructions(instructions) = word(simd, value(simd))?;
         Ok(Self {
             kernel: word(kernel, value(kernel))?,
             precision: word(precision, value(precision))?,
             gpu_precision: word(gpu, value(gpu))?,
             instructions,
-            report,
+            report: matches!(report, Flag::On),
         })
     }
 
     /// Makes these the options of the process.
     ///
     /// # Errors
-    /// If others are in use: operators have run, or another part of the program has installed its
-    /// own.
+    /// If different options are in use: an operator has run, or another part of the program has
+    /// installed its own.
     pub fn install(self) -> Result<()> {
         match *INSTALLED.get_or_init(|| self) == self {
             true => Ok(()),
-            false => Err(Error::Setting(
-                "the options of the operators are in use already: install them before the first operator runs".into(),
-            )),
+            false => Err(Error::OptionsInUse),
         }
     }
 
-    /// Those of the process; the defaults if none were installed before.
+    /// The options of the process. If none were installed, this call installs the defaults.
     pub fn installed() -> Self {
         *INSTALLED.get_or_init(Self::default)
     }
 }
 
-/// The type of a convolution's operands on a GPU. `f16` is not offered: gradients fall below its
-/// smallest numbers unless the loss is scaled, which nothing here does.
+/// The type of a convolution's operands on a GPU. f16 is not supported, because gradients underflow
+/// in f16 unless the loss is scaled, and this crate does not scale it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GpuPrecision {
-    /// As they are.
+    /// Operands stay f32.
     #[default]
     F32,
     /// f32 in memory; the device may round to 16 bits before it multiplies.
     Flex32,
-    /// The upper half of an f32, in memory too.
+    /// Operands are bf16, the upper half of an f32, in memory too.
     Bf16,
 }
 
-impl FromStr for GpuPrecision {
-    type Err = Error;
+words!(GpuPrecision, "precision", { F32 = "f32", Flex32 = "flex32", Bf16 = "bf16" });
 
-    fn from_str(s: &str) -> Result<Self> {
-        match s {
-            "f32" => Ok(Self::F32),
-            "flex32" => Ok(Self::Flex32),
-            "bf16" => Ok(Self::Bf16),
-            other => Err(Error::Setting(format!(
-                "unknown precision `{other}`; known: f32, flex32, bf16 (f16 would need its loss scaled)"
-            ))),
-        }
-    }
-}
-
-/// An instruction set that the kernels of the CPU are compiled for.
+/// An instruction set that the CPU kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isa {
     /// 512-bit vectors.
     Avx512,
     /// Pairs of 256-bit vectors.
     Avx2,
-    /// What the compiler makes of arrays.
+    /// Arrays, which the compiler vectorises for the target's baseline.
     Portable,
 }
 
 impl Isa {
-    /// Whether this set is the other or one that has more.
+    /// Whether this instruction set is `other` or a wider one.
     pub(crate) fn is_at_least(self, other: Self) -> bool {
         let rank = |isa| match isa {
             Self::Portable => 0,
@@ -129,36 +115,28 @@ impl Isa {
     }
 }
 
-/// A limit of the instruction set, by its word.
+/// An upper limit on the instruction set, as parsed from its name.
 #[derive(Default)]
 struct Instructions(Option<Isa>);
 
 impl FromStr for Instructions {
-    type Err = Error;
+    type Err = UnknownWord;
 
-    fn from_str(s: &str) -> Result<Self> {
+    fn from_str(s: &str) -> Result<Self, UnknownWord> {
         let all = [("avx512", Isa::Avx512), ("avx2", Isa::Avx2), ("portable", Isa::Portable)];
-        let named = all.into_iter().find(|(name, _)| s.eq_ignore_ascii_case(name));
-        let unknown = || Error::Setting(format!("unknown instruction set `{s}`; known: avx512, avx2, portable"));
-        named.map(|(_, isa)| Self(Some(isa))).ok_or_else(unknown)
+        tickless_words::find("instruction set", &s.to_ascii_lowercase(), &all).map(|isa| Self(Some(isa)))
     }
 }
 
-/// A switch.
-#[derive(Default)]
-struct Flag(bool);
-
-impl FromStr for Flag {
-    type Err = Error;
-
-    fn from_str(s: &str) -> Result<Self> {
-        match s {
-            "0" => Ok(Self(false)),
-            "1" => Ok(Self(true)),
-            other => Err(Error::Setting(format!("unknown value `{other}`; known: 0, 1"))),
-        }
-    }
+/// A switch, as parsed from `0` or `1`.
+#[derive(Clone, Copy, Default)]
+enum Flag {
+    #[default]
+    Off,
+    On,
 }
+
+words!(Flag, "value", { Off = "0", On = "1" });
 
 #[cfg(test)]
 mod tests {

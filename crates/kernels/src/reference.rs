@@ -1,6 +1,7 @@
-//! The same operators with plain Burn tensors: slow, obvious, differentiated by Burn itself but
-//! for the spike, whose surrogate enters through its integral. The fused kernels are tested against
-//! this, and neurons that no fused kernel has run by it ([`any_neuron`]).
+//! The same operators written with plain Burn tensors: slow and simple. Burn differentiates all of
+//! them except the spike, whose surrogate gradient comes from the derivative of its integral. The
+//! tests compare the fused kernels with this module, and a model uses [`any_neuron`] for neurons
+//! that no fused kernel supports.
 
 use crate::operators::NeuronOp;
 use crate::ttm::TimeMap;
@@ -10,14 +11,14 @@ use tickless_neuron::lane::{Lane, Smooth, StepLane};
 use tickless_neuron::step::{AnyState, Constants, Mode, step_recorded};
 use tickless_neuron::{Leak, Neuron};
 
-/// [`super::neuron()`] as a loop over steps.
+/// [`super::neuron()`] as a loop over time steps.
 pub fn neuron(current: Tensor<4>, op: NeuronOp) -> Tensor<4> {
     any_neuron(current, &op.neuron, Constants::new(&op.neuron, op.lambda), None, op.steps)
 }
 
-/// Spikes of any neuron as a loop over steps, on any device: the equations of
-/// [`tickless_neuron::step`] with tensors. `lambda` replaces the constant λ where it is learned, and
-/// is differentiated.
+/// The spikes of any neuron as a loop over time steps, on any device: the equations of
+/// [`tickless_neuron::step`] evaluated on tensors. If the neuron learns its leak, `lambda` replaces
+/// the constant λ and receives a gradient.
 ///
 /// # Shapes
 /// `current` and the result: `[T·B, …]` with `steps` = T; `lambda` `[1]`.
@@ -58,7 +59,7 @@ pub fn map_time(input: Tensor<4>, map: &TimeMap) -> Tensor<4> {
     Tensor::cat(rows.collect(), 0)
 }
 
-/// A tensor as a lane of the neuron's equations.
+/// A tensor as a lane of the neuron equations. Burn records the operations if autodiff is on.
 #[derive(Debug, Clone)]
 struct Recorded(Tensor<4>);
 
@@ -136,7 +137,8 @@ impl StepLane for Recorded {
         Self(self.0.detach())
     }
 
-    /// s + (q − q), the second q held constant: the spikes' values to the bit, q's derivative.
+    /// s + (q − q) with the second q detached: the value is exactly that of the spikes, the
+    /// derivative is that of q.
     fn spikes_as(spikes: Self, integral: impl FnOnce() -> Self) -> Self {
         let q = integral().0;
         Self(spikes.0.detach() + (q.clone() - q.detach()))

@@ -1,7 +1,7 @@
-//! The temporal transformation module (TTM): the method's one new idea.
+//! The temporal transformation module (TTM): the one new component of the method.
 //!
-//! Between two stages that run at t_in and t_out steps stands a linear map of the time axis,
-//! without parameters. Let fewer = min, more = max of the two and
+//! Between two stages that run at t_in and t_out steps, a TTM applies a linear map without
+//! parameters to the time axis. With fewer = min(t_in, t_out) and more = max(t_in, t_out):
 //!
 //! ```text
 //! b(i) = round((i + 1)·more/fewer − 1e-5), i = 0..fewer−1, b(−1) = 0
@@ -14,16 +14,16 @@
 //!
 //! Source: Du et al., "Temporal Flexibility in Spiking Neural Networks", ICLR 2025, section 4.
 //!
-//! The map acts on time only, so it commutes with everything that acts on each step alone and
-//! linearly: conv(up(x)) = up(conv(x)). A model uses that: it runs
-//! linear layers before a repeat.
+//! The map acts on the time axis only, so it commutes with every operation that is linear and acts
+//! on each step separately: conv(up(x)) = up(conv(x)). A model uses this property and runs linear
+//! layers before a repeat, on the fewer steps.
 
 use rand::Rng;
 use rand::seq::index::sample;
 use tickless_net::TtmMode;
 
-/// A linear map of `t_in` steps to `t_out` steps: for each output step, the input steps that go
-/// into it and their weights.
+/// A linear map from `t_in` to `t_out` steps. For each output step it holds the input steps that
+/// contribute and their weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TimeMap {
     t_in: usize,
@@ -31,7 +31,7 @@ pub struct TimeMap {
 }
 
 impl TimeMap {
-    /// The map of a TTM. `rng` is drawn from by [`TtmMode::Random`] only.
+    /// The map of a TTM. Only [`TtmMode::Random`] draws from `rng`.
     ///
     /// # Panics
     /// If `t_in` or `t_out` is zero.
@@ -54,7 +54,7 @@ impl TimeMap {
         }
     }
 
-    /// A static image (one step) shown `t_out` times.
+    /// Repeats a static image (one step) `t_out` times.
     pub fn show(t_out: usize) -> Self {
         Self::repeat_groups(&[t_out])
     }
@@ -83,28 +83,28 @@ impl TimeMap {
         };
         let row = |j: usize| {
             let all = (0..t_in).map(|i| (i, overlap(i, j) as f32));
-            // A sliver that only rounding makes is no overlap.
+            // Rounding may produce a tiny overlap between intervals that only touch.
             all.filter(|&(_, w)| w > 1e-6).collect()
         };
         Self { t_in, rows: (0..t_out).map(row).collect() }
     }
 
-    /// Steps in.
+    /// Number of input steps.
     pub fn t_in(&self) -> usize {
         self.t_in
     }
 
-    /// Steps out.
+    /// Number of output steps.
     pub fn t_out(&self) -> usize {
         self.rows.len()
     }
 
-    /// For each output step the input steps that go into it, with weights.
+    /// For each output step, the input steps that contribute and their weights.
     pub fn rows(&self) -> &[Vec<(usize, f32)>] {
         &self.rows
     }
 
-    /// Whether nothing changes.
+    /// Whether the map leaves every sequence unchanged.
     pub fn is_identity(&self) -> bool {
         self.t_in == self.t_out() && self.rows.iter().enumerate().all(|(j, r)| *r == [(j, 1.0)])
     }
@@ -115,9 +115,9 @@ impl TimeMap {
         self.rows.iter().all(|r| matches!(r.as_slice(), [(_, 1.0)]))
     }
 
-    /// The map that carries gradients back: the transpose. What was repeated is summed from the last
-    /// copy to the first, the order in which differentiation meets the copies, so that gradients
-    /// equal those of the step-by-step form bit for bit.
+    /// The map that carries gradients back: the transpose. For a repeat, the gradients of the
+    /// copies are summed from the last copy to the first. Burn's autodiff meets the copies in this
+    /// order, so the gradients equal those of the step-by-step form bit for bit.
     pub fn adjoint(&self) -> Self {
         let mut map = self.transposed();
         if self.is_repeat() {
@@ -138,7 +138,7 @@ impl TimeMap {
     }
 }
 
-/// b(i) for i = 0..fewer−1.
+/// The bounds b(i) of the module head, for i = 0..fewer−1.
 fn even_bounds(fewer: usize, more: usize) -> Vec<usize> {
     (0..fewer).map(|i| ((i + 1) as f64 * more as f64 / fewer as f64 - 1e-5).round_ties_even() as usize).collect()
 }

@@ -1,4 +1,4 @@
-//! A first layer in one operator against the tensor library's operators one after the other.
+//! Compares the first-layer operator with Burn's operators applied one after the other.
 
 use burn::tensor::module::{avg_pool2d, batch_norm_train, conv2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
@@ -27,13 +27,14 @@ struct Case {
     pool: usize,
     /// Steps of the input and of the neuron.
     steps: (usize, usize),
-    /// No norm, by gain and shift, by the batch.
+    /// No norm, gain and shift, or batch norm.
     norm: BranchNorm,
     neuron: Neuron,
-    /// Spikes, counts or real numbers, and how many of them are not zero.
+    /// Kind of active input: 0 spikes, 1 counts, else real numbers. `density` is the active
+    /// fraction.
     kind: u8,
     density: f32,
-    /// Whether the input's gradient is wanted too.
+    /// Whether the gradient of the input is requested too.
     input: bool,
     seed: u64,
 }
@@ -50,7 +51,8 @@ fn random<const D: usize>(shape: [usize; D], rng: &mut ChaCha8Rng, device: &Devi
     tensor((0..shape.iter().product()).map(|_| rng.random_range(-1.0f32..1.0)).collect(), shape, device)
 }
 
-/// Spikes `[T·B, C, H, W]`; the gradients of weight, γ, β and the input, as far as there are; the current.
+/// The spikes `[T·B, C, H, W]`, the gradients that the case has, and the neuron's input current
+/// (only from the plain operators).
 struct Seen {
     spikes: Vec<f32>,
     gradients: Vec<(&'static str, Vec<f32>)>,
@@ -110,8 +112,9 @@ fn run(case: Case, one: bool) -> Seen {
     Seen { spikes: values(spikes), gradients, current }
 }
 
-/// Whether any potential comes closer to a discontinuity than rounding may carry it: the threshold and, of a neuron
-/// that fires several times, its multiples and the limit.
+/// Whether a potential is so close to a discontinuity that rounding may carry it across.
+/// Discontinuities are the threshold and, for the multi-spike neuron, its multiples and the lower
+/// limit.
 fn near_a_tie(case: Case, current: &[f32]) -> bool {
     let (neuron, steps) = (case.neuron, case.steps.1);
     let lif = neuron == Neuron::lif();
@@ -133,7 +136,8 @@ fn check(case: Case) -> Result<bool, TestCaseError> {
     if near_a_tie(case, &plain.current) {
         return Ok(false);
     }
-    // A mean over a window of nine is rounded in another order; a spike more would be a ninth.
+    // A mean over nine spikes is rounded in a different order; one spike more would change it by a
+    // ninth.
     prop_assert_eq!(ours.spikes.len(), plain.spikes.len());
     let same = ours.spikes.iter().zip(&plain.spikes).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0));
     prop_assert!(same, "{case:?}: spikes differ");
@@ -163,16 +167,16 @@ proptest! {
         prop_assume!(oh >= pool && ow >= pool);
         let steps = (t_in.min(steps), steps);
         let norm = NORMS[norm];
-        // A norm of few values cancels its own gradient, and what is left is rounding.
+        // A batch norm of few values cancels its own gradient, and the rest is rounding.
         prop_assume!(!matches!(norm, BranchNorm::Batch(_)) || steps.0 * batch * oh * ow >= 24);
-        // It undoes every change of scale, and that is all a single weight can do.
+        // A batch norm undoes any change of scale, and a single weight can only change the scale.
         prop_assume!(!matches!(norm, BranchNorm::Batch(_)) || channels * kernel * kernel > 1);
         let neuron = if multi { Neuron::if_multi() } else { Neuron::lif() };
         check(Case { batch, channels, height, width, out, kernel, padding, pool, steps, norm, neuron, kind, density, input, seed })?;
     }
 }
 
-/// Layers that are cut into many bands, whose rows are whole registers, whose last rows fill no window.
+/// Layers with many bands, with rows of whole registers, and with last rows that fill no window.
 fn large() -> Vec<Case> {
     let one = |batch, side, out, pool, steps, norm, neuron| Case {
         batch,
@@ -205,7 +209,8 @@ fn large() -> Vec<Case> {
 fn bands_rows_of_registers_and_rows_without_a_window_change_nothing() {
     let mut compared = 0;
     for case in large() {
-        // Among so many potentials one may come too near the threshold: another seed then.
+        // With so many potentials one may be too close to the threshold; then another seed is
+        // tried.
         let fits = (0..20).any(|k| check(Case { seed: k, ..case }).expect("the same"));
         compared += usize::from(fits);
     }

@@ -1,4 +1,4 @@
-//! The fused kernels against the plain ones and against the equations, over every neuron there is.
+//! Compares the fused kernels with the plain ones and with the equations, for every kind of neuron.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
@@ -19,8 +19,9 @@ const SURROGATES: [Surrogate; 6] = [
     Surrogate::Gaussian { sigma: 0.4 },
 ];
 
-/// Closer than this to a discontinuity of spike, limit or surrogate, the plain form's rounding
-/// may fall on the other side: such neurons are left out of the comparison with it.
+/// If a potential is closer than this to a discontinuity of spike, limit or surrogate, rounding in
+/// the plain form may carry it across. Such neurons are left out of the comparison with the plain
+/// form.
 const TIE: f32 = 1e-3;
 
 fn random(n: usize, seed: u64, low: f32, high: f32) -> Vec<f32> {
@@ -28,7 +29,7 @@ fn random(n: usize, seed: u64, low: f32, high: f32) -> Vec<f32> {
     (0..n).map(|_| rng.random_range(low..high)).collect()
 }
 
-/// Multiples of 1/4, so that u = θ and v = v_min happen all the time.
+/// Multiples of 1/4, so that u = θ and v = v_min are frequent.
 fn coarse(n: usize, seed: u64) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     (0..n).map(|_| rng.random_range(-8i8..=12) as f32 / 4.0).collect()
@@ -42,7 +43,7 @@ fn values(t: Tensor<4>) -> Vec<f32> {
     t.into_data().try_into_vec().expect("f32")
 }
 
-/// Output and gradient of the input of `f`, with `g` sent back.
+/// Output of `f`, and the gradient of its input if `g` is the gradient of the output.
 fn both_ways(x: &[f32], g: &[f32], shape: [usize; 4], f: impl FnOnce(Tensor<4>) -> Tensor<4>) -> (Vec<f32>, Vec<f32>) {
     let device = Device::flex().autodiff();
     let leaf = tensor(x, shape, &device).require_grad();
@@ -51,7 +52,8 @@ fn both_ways(x: &[f32], g: &[f32], shape: [usize; 4], f: impl FnOnce(Tensor<4>) 
     (values(y), values(leaf.grad(&gradients).expect("a leaf")))
 }
 
-/// The equations, one neuron and step at a time: spikes, and which neurons come close to a tie.
+/// Evaluates the equations one neuron and step at a time: the spikes, and which neurons are close
+/// to a tie.
 fn by_hand(op: NeuronOp, x: &[f32]) -> (Vec<f32>, Vec<bool>) {
     let n = x.len() / op.steps;
     let (mut spikes, mut tie) = (vec![0.0; x.len()], vec![false; n]);
@@ -83,7 +85,7 @@ fn by_hand(op: NeuronOp, x: &[f32]) -> (Vec<f32>, Vec<bool>) {
     (spikes, tie)
 }
 
-/// Fused against the equations (exact) and against the plain form (but for ties).
+/// Compares the fused kernel with the equations (exactly) and with the plain form (except at ties).
 fn check(op: NeuronOp, shape: [usize; 4], seed: u64) -> Result<(), TestCaseError> {
     let len = shape.iter().product();
     let (x, g) = (random(len, seed, -1.5, 2.5), random(len, seed ^ 0xabcd, -1.0, 1.0));
@@ -154,7 +156,7 @@ prop_compose! {
     }
 }
 
-/// Sizes of a sample: small ones, and those around the boundary of the kernel's chunks.
+/// Sizes of a sample: small ones, and sizes around the boundary of the kernel's chunks.
 fn any_size() -> impl Strategy<Value = [usize; 3]> {
     prop_oneof![
         3 => (1usize..4, 1usize..5, 1usize..6).prop_map(|(c, h, w)| [c, h, w]),
@@ -201,7 +203,7 @@ proptest! {
     #[test]
     fn a_gradient_that_is_one_everywhere_is_no_special_case((neuron, lambda) in any_neuron(), steps in 1usize..=5,
         [c, h, w] in any_size(), seed in any::<u64>()) {
-        // `sum` sends back a broadcast tensor, without storage of its own.
+        // The gradient of `sum` is a broadcast tensor without storage of its own.
         let op = NeuronOp { neuron, lambda, steps };
         let shape = [steps, c, h, w];
         let x = random(shape.iter().product(), seed, -1.5, 2.5);

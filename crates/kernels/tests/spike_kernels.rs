@@ -1,4 +1,4 @@
-//! The spike kernels against the tensor library's operators, at every kernel that can be forced.
+//! Compares the spike kernels with Burn's operators, for every kernel that can be forced.
 
 use burn::tensor::module::{batch_norm_train, conv2d};
 use burn::tensor::ops::ConvOptions;
@@ -27,7 +27,8 @@ fn random<const D: usize>(shape: [usize; D], rng: &mut ChaCha8Rng, device: &Devi
     tensor((0..shape.iter().product()).map(|_| rng.random_range(-1.0f32..1.0)).collect(), shape, device)
 }
 
-/// What arrives at a layer: spikes, counts after a temporal sum, or real numbers between zeros.
+/// Inputs of a layer: spikes (kind 0), counts as after a temporal sum (1), or real numbers, with
+/// zeros in between.
 fn active<const D: usize>(
     kind: u8,
     density: f32,
@@ -96,9 +97,10 @@ proptest! {
         let device = Device::flex().autodiff();
         let run = |fast: bool| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            // Half of the values: dense kernels forward and back.
+            // Half of the values are active, so that dense kernels run forward and backward.
             let x = active(1, 0.5, [n, c, h, w], &mut rng, &device).require_grad();
-            // The input's gradient has eight channels where the weight's roles are turned.
+            // If there are 8 input channels, the input gradient has 8 outputs and takes the pairs
+            // kernel.
             let weight = random([out, c, kernel, kernel], &mut rng, &device).require_grad();
             let y = match fast {
                 true => conv(x.clone().permute(LAST), weight.clone(), stride, padding, Kernel::Auto).permute(FIRST),
@@ -107,8 +109,8 @@ proptest! {
             let g = random(y.dims(), &mut rng, &device);
             let gradients = (y.clone() * g.clone()).sum().backward();
             let (gx, gw) = (values(x.grad(&gradients).unwrap()), values(weight.grad(&gradients).unwrap()));
-            // Minimal filtering adds up to sums of other terms, and rounds as they do: what the gradient would be if
-            // no term cancelled another.
+            // Minimal filtering sums other terms, and its rounding error is relative to them. The
+            // bound is therefore relative to the gradient that results if no term cancels another.
             let apart = x.clone().detach().require_grad();
             let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
             let sum = (conv2d(apart.clone(), weight.detach().abs(), None, options) * g.abs()).sum().backward();
@@ -130,10 +132,10 @@ proptest! {
         kinds in (0u8..3, 0u8..4), multi in any::<bool>(), seed in any::<u64>()) {
         let device = Device::flex().autodiff();
         let (t1, t2) = (t1.min(steps), t2.min(steps));
-        // A norm of two or three values cancels its own gradient, and what is left is rounding.
+        // A batch norm of two or three values cancels its own gradient, and the rest is rounding.
         let normed = |t: usize, kind: u8| kind != 2 || t * batch * side * side >= 8;
         prop_assume!(normed(t1, kinds.0) && normed(t2, kinds.1));
-        // A neuron's gradient is compared where no potential comes near a discontinuity, so the margin matters.
+        // Gradients are compared only if no potential is near a discontinuity.
         let neuron = if multi { Neuron::if_multi() } else { Neuron::lif() };
         let op = NeuronOp { neuron, lambda: if multi { 1.0 } else { 0.5 }, steps };
         let run = |fast: bool| {
@@ -182,7 +184,7 @@ proptest! {
             }
             (values(spikes), all, current)
         };
-        // One value a channel has no variance: its norm is all rounding.
+        // One value per channel has no variance, so the result of its norm is all rounding.
         prop_assume!(batch * side * side > 1);
         let (spikes, grads, current) = run(false);
         let (fast_spikes, fast_grads, _) = run(true);
@@ -196,7 +198,7 @@ proptest! {
     }
 }
 
-/// Spikes, statistics and gradients of a layer whose spikes are pooled, in one operator and in two.
+/// Pooled spikes and gradients of a layer, from one operator or from two.
 fn pooled(one: bool, [batch, c, height, width]: [usize; 4], k: usize, t: usize, seed: u64) -> Vec<Vec<f32>> {
     let device = Device::flex().autodiff();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -240,7 +242,7 @@ fn a_fused_layer_with_its_pooling_is_the_two_one_after_the_other() {
     }
 }
 
-/// Whether any potential comes closer to a discontinuity than rounding may carry it.
+/// Whether a potential is so close to a discontinuity that rounding may carry it across.
 fn near_a_tie(op: NeuronOp, current: &[f32]) -> bool {
     let n = current.len() / op.steps;
     (0..n).any(|i| {

@@ -119,7 +119,7 @@ fn pairs(network: &Network, weights: &Weights) -> Result<Vec<(usize, usize)>> {
                 Layer::Conv(_) | Layer::Linear(_) => {
                     format!("`{}` before it is read by other layers too", nodes[b].name)
                 }
-                other => format!("it stands behind `{}`, a `{}` layer", nodes[b].name, other.word()),
+                other => format!("it stands behind `{}`, a `{}` layer", nodes[b].name, other.kind()),
             },
         };
         let rule = "a norm folds only into a `conv` or `linear` directly before it that only it reads";

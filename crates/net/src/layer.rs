@@ -4,10 +4,10 @@ use crate::error::{Error, Result};
 use crate::neuron::{Leak, Neuron};
 use crate::shape::{Shape, windows};
 use serde::{Deserialize, Serialize};
+use tickless_words::words;
 
 /// How a temporal transformation module joins two stages that run at different steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TtmMode {
     /// Sum contiguous groups on the way down, repeat on the way up.
     #[default]
@@ -19,6 +19,8 @@ pub enum TtmMode {
     /// Non-empty contiguous groups drawn anew at each call.
     Random,
 }
+
+words!(serde TtmMode, "mode of a ttm", { Even = "even", Soft = "soft", Trim = "trim", Random = "random" });
 
 /// A two-dimensional convolution with square kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,8 +76,7 @@ impl Default for Norm {
 }
 
 /// What a pooling window keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolKind {
     /// The mean (zeros of the padding count).
     Average,
@@ -84,6 +85,8 @@ pub enum PoolKind {
     /// The largest value (clocked nets only).
     Max,
 }
+
+words!(serde PoolKind, "kind of pooling", { Average = "average", Sum = "sum", Max = "max" });
 
 /// Pooling; rows and columns that do not fill a window are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,8 +136,8 @@ pub enum Layer {
 }
 
 impl Layer {
-    /// The word a recipe uses for this layer.
-    pub fn word(&self) -> &'static str {
+    /// What kind of layer it is, in the word of recipes.
+    pub fn kind(&self) -> &'static str {
         match self {
             Layer::Ttm(_) => "ttm",
             Layer::Conv(_) => "conv",

@@ -25,6 +25,7 @@ pub use error::{Error, Result};
 pub use layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
 pub use network::{Input, InputKind, Network, NetworkBuilder, Node, NodeId};
 pub use shape::Shape;
-pub use tickless_neuron::{self as neuron, suggest};
+pub use tickless_neuron as neuron;
 pub use tickless_neuron::{Adaptation, Leak, LeakRule, Neuron, Reset, SpikeMode, Surrogate};
+pub use tickless_words::suggest;
 pub use weights::{Array, WeightFile, Weights};

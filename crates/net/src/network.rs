@@ -7,20 +7,21 @@
 
 use crate::error::{Error, Result};
 use crate::layer::{Conv, Layer, Linear, Norm, Pool, TensorSpec, TtmMode};
-use crate::neuron::{Leak, Neuron};
+use crate::neuron::Neuron;
 use crate::shape::Shape;
-use crate::weights::Weights;
 use serde::Serialize;
+use tickless_words::words;
 
 /// What reaches the network's first layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputKind {
     /// A recording of an event camera, cut into frames.
     Events,
     /// A static image, shown at every step.
     Image,
 }
+
+words!(serde InputKind, "kind of input", { Events = "events", Image = "image" });
 
 /// Shape and kind of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -171,37 +172,6 @@ impl Network {
         net
     }
 
-    /// The same graph with every learned decay at its trained value, as a leak per step.
-    ///
-    /// # Errors
-    /// If the weights lack one, or it is not finite.
-    pub fn with_learned(&self, weights: &Weights) -> Result<Network> {
-        let mut net = self.clone();
-        for n in &mut net.nodes {
-            if let Layer::Neuron(neuron) = n.layer
-                && matches!(neuron.leak, Leak::Learned(_))
-            {
-                let decay = weights.require(&n.name, "decay")?.data.first().copied();
-                let Some(decay) = decay.filter(|d| d.is_finite()) else {
-                    return Err(Error::layer(&n.name, "its learned `decay` is not one finite number"));
-                };
-                n.layer = Layer::Neuron(neuron.with_learned(decay));
-            }
-        }
-        Ok(net)
-    }
-
-    /// The same graph with every TTM of this mode.
-    pub fn with_ttm(&self, mode: TtmMode) -> Network {
-        let mut net = self.clone();
-        for n in &mut net.nodes {
-            if let Layer::Ttm(m) = &mut n.layer {
-                *m = mode;
-            }
-        }
-        net
-    }
-
     /// The same graph with the TTM at the input of this mode.
     ///
     /// # Errors
@@ -261,11 +231,11 @@ impl NetworkBuilder {
         NodeId::Input
     }
 
-    /// Adds a layer that reads `from`; an empty `name` is replaced by `<word><number>`.
+    /// Adds a layer that reads `from`; an empty `name` is replaced by `<kind><number>`.
     pub fn add(&mut self, name: &str, layer: Layer, from: &[NodeId]) -> NodeId {
         let name = if name.is_empty() {
-            let n = 1 + self.net.nodes.iter().filter(|n| n.layer.word() == layer.word()).count();
-            format!("{}{n}", layer.word())
+            let n = 1 + self.net.nodes.iter().filter(|n| n.layer.kind() == layer.kind()).count();
+            format!("{}{n}", layer.kind())
         } else {
             name.to_owned()
         };

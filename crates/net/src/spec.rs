@@ -258,7 +258,7 @@ pub fn specs_of(network: &Network) -> Vec<LayerSpec> {
             many => Some(OneOrMany::Many(many.iter().map(name_of).collect())),
         };
         let spec = LayerSpec {
-            layer: node.layer.word().to_owned(),
+            layer: node.layer.kind().to_owned(),
             name: Some(node.name.clone()),
             from,
             ..Default::default()

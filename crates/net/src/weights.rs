@@ -17,7 +17,9 @@
 //! programs write none; [`WeightFile::has_checksum`] says so.
 
 use crate::error::{Error, Result};
+use crate::layer::Layer;
 use crate::network::Network;
+use crate::neuron::Leak;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hasher;
@@ -126,6 +128,26 @@ impl Weights {
             }
             None => Ok(()),
         }
+    }
+
+    /// `network` with every learned decay at its trained value, as a leak per step.
+    ///
+    /// # Errors
+    /// If a decay is missing or not finite.
+    pub fn with_learned_leaks(&self, network: &Network) -> Result<Network> {
+        let mut leaks = BTreeMap::new();
+        for node in network.nodes() {
+            if let Layer::Neuron(neuron) = node.layer
+                && matches!(neuron.leak, Leak::Learned(_))
+            {
+                let decay = self.require(&node.name, "decay")?.data.first().copied();
+                let Some(decay) = decay.filter(|d| d.is_finite()) else {
+                    return Err(Error::layer(&node.name, "its learned `decay` is not one finite number"));
+                };
+                leaks.insert(node.name.as_str(), neuron.with_learned(decay));
+            }
+        }
+        Ok(network.map_neurons(|name, neuron| leaks.get(name).copied().unwrap_or(neuron)))
     }
 
     /// Checks that every value can be computed with: finite, and no variance below 0.

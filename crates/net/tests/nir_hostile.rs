@@ -3,15 +3,12 @@
 #![cfg(feature = "nir")]
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tickless_net::interop::nir::{self, ExportOptions, ImportOptions};
 use tickless_net::{InputKind, Layer, NetworkBuilder, Neuron, NodeId, Shape, init};
 
 const FILE: &str = "net.nir";
-
-/// Nothing of a few kilobytes takes longer, also where two cores are busy.
-const MOST: Duration = Duration::from_secs(5);
 
 /// An `IF` between two layers of a few weights.
 fn small() -> Vec<u8> {
@@ -33,7 +30,7 @@ fn reads(bytes: &[u8]) -> bool {
     if let Err(e) = graph.and_then(|graph| nir::import(&graph, file, &ImportOptions::default())) {
         assert!(e.to_string().starts_with(FILE), "{e}");
     }
-    assert!(start.elapsed() < MOST, "took {:?}", start.elapsed());
+    assert!(start.elapsed() < tickless_testing::hang::HUNG_AFTER, "took {:?}", start.elapsed());
     ok
 }
 

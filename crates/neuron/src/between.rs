@@ -213,13 +213,15 @@ impl Timed {
 /// A plain membrane that an event reaches, in the fast form: it decays by `factor` if there is one,
 /// takes the weight `w` and keeps its lower limit; gives it and where it reaches the threshold. The
 /// limit lies below the threshold, so a neuron that will fire has kept its u.
+///
+/// Takes its lanes by value: LLVM keeps a vector whose address is taken in memory until late.
 #[inline(always)]
-pub fn arrive<L: Lane>(v: L, w: L, factor: Option<&L>, fires_at: &L, v_min: L) -> (L, L::Mask) {
+pub fn arrive<L: Lane>(v: L, w: L, factor: Option<L>, fires_at: L, v_min: L) -> (L, L::Mask) {
     let u = match factor {
-        Some(factor) => charged(v, factor, w),
+        Some(factor) => charged(v, &factor, w),
         None => v + w,
     };
-    let fires = u.at_least(fires_at);
+    let fires = u.at_least(&fires_at);
     (v_min.larger(u), fires)
 }
 

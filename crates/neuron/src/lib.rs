@@ -21,16 +21,17 @@
 #![deny(unsafe_code)]
 
 pub mod between;
+pub mod error;
 mod first_root;
 pub mod lane;
 pub mod model;
 pub mod quantised;
 pub mod spec;
 pub mod step;
-pub mod suggest;
 pub mod surrogate;
 
+pub use error::Error;
 pub use lane::{Lane, StepLane};
-pub use model::{Adaptation, Error, Leak, LeakRule, Neuron, Reset, SpikeMode};
+pub use model::{Adaptation, Leak, LeakRule, Neuron, Reset, SpikeMode};
 pub use spec::{NeuronSpec, NumberOrNone};
 pub use surrogate::Surrogate;

@@ -31,16 +31,12 @@
 //! NeurIPS 2018; a learned decay per layer, Fang et al., "Incorporating Learnable Membrane Time
 //! Constant", ICCV 2021 (parametric LIF).
 
-use crate::suggest;
+use crate::error::Error;
 use crate::surrogate::Surrogate;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
-
-/// Why a description makes no neuron. The message names the recipe's field.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Error(pub(crate) String);
+use tickless_words::words;
 
 /// How a variable decays.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -103,8 +99,7 @@ pub fn stretch(rule: LeakRule, t_max: usize, steps: usize) -> f64 {
 }
 
 /// What a leak belongs to when a recording is cut into T ≠ T_max frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LeakRule {
     /// λ is kept at every T (the paper; always for static images).
     #[default]
@@ -113,9 +108,10 @@ pub enum LeakRule {
     Time,
 }
 
+words!(serde LeakRule, "leak rule", { Step = "step", Time = "time" });
+
 /// How many spikes one update may emit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpikeMode {
     /// At most one.
     Single,
@@ -123,15 +119,18 @@ pub enum SpikeMode {
     Multi,
 }
 
+words!(serde SpikeMode, "kind of spikes", { Single = "single", Multi = "multi" });
+
 /// What a spike does to the membrane potential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reset {
     /// v = 0.
     Hard,
     /// v = u − θ·s.
     Soft,
 }
+
+words!(serde Reset, "reset", { Hard = "hard", Soft = "soft" });
 
 /// A threshold that grows with each spike and decays.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -336,21 +335,12 @@ fn check_decay(leak: Leak, step: &str, time: &str) -> Result<(), Error> {
     Err(Error(problem))
 }
 
-/// The value of `known` that `word` names.
-pub(crate) fn named<T: Copy>(what: &str, word: &str, known: &[(&'static str, T)]) -> Result<T, Error> {
-    known.iter().find(|k| k.0 == word).map(|k| k.1).ok_or_else(|| {
-        let names: Vec<_> = known.iter().map(|k| k.0).collect();
-        let hint = suggest::hint(word, names.iter().copied());
-        Error(format!("unknown {what} `{word}`{hint}; known: {}", names.join(", ")))
-    })
-}
-
 impl FromStr for Neuron {
     type Err = Error;
 
     /// The model that a recipe's word names.
     fn from_str(word: &str) -> Result<Self, Error> {
-        named("neuron model", word, &Self::KNOWN)
+        Ok(tickless_words::find("neuron model", word, &Self::KNOWN)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A neuron as a recipe spells it: what differs from another neuron.
 
-use crate::model::{Adaptation, Error, Leak, Neuron, Reset, SpikeMode};
+use crate::error::Error;
+use crate::model::{Adaptation, Leak, Neuron, Reset, SpikeMode};
 use crate::surrogate::Surrogate;
 use serde::{Deserialize, Serialize};
 

@@ -12,8 +12,8 @@
 //! `Surrogate::parameter`, its two equations here, and the GPU's in
 //! `gpu/equations.rs`.
 
+use crate::error::Error;
 use crate::lane::Smooth;
-use crate::model::{Error, named};
 use serde::{Deserialize, Serialize};
 use std::f32::consts::{FRAC_PI_2, PI, SQRT_2};
 use std::fmt;
@@ -80,7 +80,7 @@ impl FromStr for Surrogate {
     type Err = Error;
 
     fn from_str(word: &str) -> Result<Self, Error> {
-        named("surrogate", word, &Self::KNOWN)
+        Ok(tickless_words::find("surrogate", word, &Self::KNOWN)?)
     }
 }
 

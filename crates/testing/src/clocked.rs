@@ -1,10 +1,11 @@
-//! A plain clocked simulator: one sample, step by step, all layers in the same step, in f64. The
-//! network has no norm, and every TTM is the identity: all stages run at the same T.
+//! A simple clocked simulator: one sample, step by step, all layers in the same step, in f64. It
+//! requires a network without norms, and treats every TTM as the identity, because all stages run
+//! at the same T.
 
 use crate::layers::{Map, linear};
 use tickless_net::{Layer, LeakRule, Network, Neuron, NodeId, Reset, SpikeMode, Weights};
 
-/// Fires a neuron at potential `u`: (spikes, potential afterwards).
+/// Updates a neuron with potential `u`: returns (spikes, potential afterwards).
 pub fn fire(n: &Neuron, u: f64) -> (f64, f64) {
     let theta = f64::from(n.threshold);
     let fires = if n.fire_at_threshold { u >= theta } else { u > theta };
@@ -17,19 +18,19 @@ pub fn fire(n: &Neuron, u: f64) -> (f64, f64) {
     (spikes, n.v_min.map_or(v, |m| v.max(m.into())))
 }
 
-/// What a clocked run gives.
+/// The result of a clocked run.
 #[derive(Debug, Clone)]
 pub struct Clocked {
-    /// Output of the last node at every step, `[T][C·H·W]`.
+    /// Output of the last node for each step, `[T][C·H·W]`.
     pub steps: Vec<Vec<f64>>,
     /// Output of the last node, summed over the steps, `[C·H·W]`.
     pub output: Vec<f64>,
-    /// Spike counts of every spiking layer, `[C·H·W]`.
+    /// Spike counts of each spiking layer, `[C·H·W]`.
     pub counts: Vec<Vec<f64>>,
 }
 
-/// Runs a network on frames; `step_us` is the duration of a step in µs, for leaks that are given
-/// as a time constant.
+/// Runs a network on frames. `step_us` is the duration of a step in µs, which leaks given as a time
+/// constant need.
 pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64>) -> Clocked {
     let nodes = net.nodes();
     let mut v: Vec<Map> = nodes.iter().map(|n| Map::zeros(n.output)).collect();
@@ -75,7 +76,7 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
     }
 }
 
-/// Events (t, c, y, x) cut into frames: event k goes to frame `bin(k)` of `count`.
+/// Counts events (t, c, y, x) into frames: event k goes to frame `bin(k)` of `count`.
 pub fn frames(net: &Network, events: &[[u64; 4]], count: usize, bin: impl Fn(usize) -> usize) -> Vec<Map> {
     let shape = net.input().shape;
     let mut all = vec![Map::zeros(shape); count];

@@ -1,16 +1,17 @@
-//! A plain event-driven simulator, the law that the engine obeys: breadth first, layer by layer;
-//! each layer gets its own input events one by one, and neurons that an event does not reach keep
-//! their state. f64, dense, slow.
+//! A simple event-driven simulator, which is the reference for the engine. It runs breadth first,
+//! layer by layer: each layer receives its input events one by one, and neurons that an event does
+//! not reach keep their state. It computes dense maps in f64 and is slow.
 
 use crate::clocked::fire;
 use crate::layers::{Map, linear, ones, readers};
 use std::collections::HashMap;
 use tickless_net::{Layer, Network, NodeId, Weights};
 
-/// A spike, with the key that orders it: the way from the input event to it.
+/// A spike, with a key that orders it: the path from the input event to the spike.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Emitted {
-    /// Position at every branch of the way; orders spikes as a depth-first run emits them.
+    /// The branch taken at each step of the path. Sorting by it gives the order of a depth-first
+    /// run.
     pub key: Vec<u32>,
     /// Time of the input event that caused it, in µs.
     pub t_us: u64,
@@ -20,24 +21,24 @@ pub struct Emitted {
     pub place: Place,
 }
 
-/// What the reference gives.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Reference {
-    /// Spikes of every spiking layer in order of emission.
+    /// Spikes of each spiking layer, in order of emission.
     pub spikes: Vec<Vec<Emitted>>,
-    /// Membranes of every spiking layer at the time of the last hit of each neuron.
+    /// Membrane potentials of each spiking layer, each at the time of the neuron's last input.
     pub membranes: Vec<Map>,
-    /// Sum of the input current of every spiking layer.
+    /// Sum of the input current of each spiking layer.
     pub current: Vec<f64>,
-    /// Accumulated output of the last node if it does not spike.
+    /// Accumulated output of the last node, if it does not spike.
     pub logits: Vec<f64>,
-    /// Weights added.
+    /// Number of weights added.
     pub ops: u64,
-    /// The decision nearest to a threshold.
+    /// The smallest distance of a membrane potential from the threshold.
     pub margin: f64,
 }
 
-/// What an event adds: (index in `[c][y][x]`, weight), only for what it reaches.
+/// The contribution of an event: (index in `[c][y][x]`, weight) for each position that it reaches.
 type Patch = Vec<(usize, f64)>;
 
 /// Channel, row, column.
@@ -70,7 +71,8 @@ impl Paths<'_> {
     }
 }
 
-/// All ways from a source over layers that do not spike: (nodes, the neurons they end at; none for the output).
+/// All paths from a source through layers that do not spike: the nodes, and the neuron at the end
+/// (`None` for the output).
 fn ways(net: &Network, id: NodeId) -> Vec<(Vec<usize>, Option<usize>)> {
     let mut all = Vec::new();
     for r in readers(net, id) {
@@ -85,7 +87,7 @@ fn ways(net: &Network, id: NodeId) -> Vec<(Vec<usize>, Option<usize>)> {
     all
 }
 
-/// Runs events (t, c, y, x) through a network; a leak must be given as a time.
+/// Runs events (t, c, y, x) through a network, whose leaks must be given as time constants.
 pub fn run(net: &Network, weights: &Weights, events: &[[u64; 4]]) -> Reference {
     let mut paths = Paths { net, weights, ones: ones(weights), known: HashMap::new() };
     let as_input = |(i, e): (usize, &[u64; 4])| Emitted {
@@ -106,7 +108,7 @@ pub fn run(net: &Network, weights: &Weights, events: &[[u64; 4]]) -> Reference {
     };
     let spiking = net.spiking();
     for target in spiking.iter().map(|&i| Some(i)).chain([None]) {
-        // Every contribution to this layer, in the order of its key.
+        // All contributions to this layer, in the order of their keys.
         let mut inputs: Vec<(Emitted, Patch)> = Vec::new();
         for (&source, list) in &emitted {
             for (branch, (path, end)) in ways(net, source).into_iter().enumerate() {

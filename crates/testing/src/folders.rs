@@ -1,14 +1,14 @@
-//! Where the tests find what they compare with. Golden vectors lie in the repository, so they are
-//! always there. Recordings and published networks do not; a test that needs them skips, in one
-//! visible line, if they are absent, and fails if `TICKLESS_REQUIRE_SHARED=1`.
+//! Finds the data that tests compare with. Golden vectors are in the repository, so they always
+//! exist. Recordings and published networks are not: if they are missing, a test that needs them
+//! skips with one visible line, or fails if `TICKLESS_REQUIRE_SHARED=1`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// A file of the golden vectors: in the folder that `TICKLESS_GOLDEN` names, else in `golden/`.
+/// A golden file, in the folder that `TICKLESS_GOLDEN` names or else in `golden/`.
 ///
 /// # Panics
-/// If there is no such file.
+/// If the file does not exist.
 pub fn golden(file: &str) -> PathBuf {
     let folder = std::env::var_os("TICKLESS_GOLDEN").map_or_else(|| workspace().join("golden"), PathBuf::from);
     let path = folder.join(file);
@@ -16,18 +16,20 @@ pub fn golden(file: &str) -> PathBuf {
     path
 }
 
-/// A file or folder of the shared recordings (`TICKLESS_DATA`, else `../shared/data`).
+/// A file or folder of the shared recordings, in `TICKLESS_DATA` or else in `../shared/data`.
+/// `None` if it does not exist.
 ///
 /// # Panics
-/// If it is absent and `TICKLESS_REQUIRE_SHARED=1`.
+/// If it does not exist and `TICKLESS_REQUIRE_SHARED=1`.
 pub fn data(what: &str) -> Option<PathBuf> {
     shared("TICKLESS_DATA", "data", what)
 }
 
-/// A file or folder of the published networks (`TICKLESS_MODELS`, else `../shared/models`).
+/// A file or folder of the published networks, in `TICKLESS_MODELS` or else in `../shared/models`.
+/// `None` if it does not exist.
 ///
 /// # Panics
-/// If it is absent and `TICKLESS_REQUIRE_SHARED=1`.
+/// If it does not exist and `TICKLESS_REQUIRE_SHARED=1`.
 pub fn models(what: &str) -> Option<PathBuf> {
     shared("TICKLESS_MODELS", "models", what)
 }
@@ -44,14 +46,14 @@ fn shared(variable: &str, name: &str, what: &str) -> Option<PathBuf> {
     None
 }
 
-/// The workspace of the crate under test. Read while the test runs, because several clones may share
-/// a target folder, which keeps the path of the clone that built.
+/// The workspace of the crate under test. The variable is read at run time, because clones that
+/// share a target folder would otherwise use the path of the clone that compiled the test.
 fn workspace() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&package).join("../..")
 }
 
-/// Prints one line that shows even if the test harness captures the output.
+/// Prints a line that is visible even if the test harness captures output.
 pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

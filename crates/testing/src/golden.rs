@@ -1,5 +1,5 @@
-//! One golden file. Cases are found through `index.json`, shapes through the tensors, so that
-//! another folder with other shapes, seeds and numbers of cases works too (`TICKLESS_GOLDEN`).
+//! Reads golden files. Cases are listed in `index.json` and shapes are taken from the tensors, so a
+//! folder with other shapes, seeds and numbers of cases works too (`TICKLESS_GOLDEN`).
 
 use crate::folders;
 use safetensors::{Dtype, SafeTensors};
@@ -11,9 +11,9 @@ use tickless_net::{
     SpikeMode, Weights,
 };
 
-/// A golden file with its entry in the index.
+/// A golden file and its entry in the index.
 pub struct Golden {
-    /// What the index says of the file.
+    /// The file's entry in the index.
     pub index: Value,
     path: PathBuf,
     floats: BTreeMap<String, Array>,
@@ -21,10 +21,10 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// Opens a file of the golden folder; tensors are read if it is a safetensors file.
+    /// Opens a file of the golden folder. If it is a safetensors file, its tensors are read.
     ///
     /// # Panics
-    /// If the file is absent, damaged or not in the index.
+    /// If the file is missing, damaged or not in the index.
     pub fn open(file: &str) -> Self {
         let path = folders::golden(file);
         let index = index()["files"].get(file).cloned();
@@ -56,24 +56,24 @@ impl Golden {
         }
     }
 
-    /// The file itself.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The file as JSON.
+    /// The content of the file, parsed as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&read(&self.path)).unwrap_or_else(|e| panic!("{}: {e}", self.path.display()))
     }
 
-    /// The cases that the index lists by number.
+    /// The cases, if the index lists them by number.
     pub fn cases(&self) -> &[Value] {
         let cases = self.index["cases"].as_array().expect("the index lists `cases`");
         assert!(!cases.is_empty(), "the index lists no case");
         cases
     }
 
-    /// The cases that the index lists by name.
+    /// The cases, if the index lists them by name.
     pub fn named_cases(&self) -> impl Iterator<Item = (&String, &Value)> {
         let cases = self.index["cases"].as_object().expect("the index lists `cases` by name");
         assert!(!cases.is_empty(), "the index lists no case");
@@ -85,7 +85,7 @@ impl Golden {
         self.floats.get(name).unwrap_or_else(|| panic!("{} has no tensor `{name}`", self.path.display()))
     }
 
-    /// Shape and values of a tensor of any type; float32 and the integers in use are exact in f64.
+    /// Shape and values of a tensor of any type. f64 represents all values in use exactly.
     pub fn values(&self, name: &str) -> (Vec<usize>, Vec<f64>) {
         if let Some(a) = self.floats.get(name) {
             return (a.shape.clone(), a.data.iter().map(|&v| v.into()).collect());
@@ -98,24 +98,24 @@ impl Golden {
         self.integers.get(name).unwrap_or_else(|| panic!("{} has no tensor `{name}`", self.path.display()))
     }
 
-    /// A tensor of class labels or other counts.
+    /// A tensor of class labels or other non-negative integers.
     pub fn labels(&self, name: &str) -> Vec<usize> {
         self.integer(name).1.iter().map(|&v| usize::try_from(v).expect("labels are not negative")).collect()
     }
 
-    /// A tensor of whole numbers, row by row.
+    /// A tensor of integers `[n, N]`, row by row.
     pub fn rows<const N: usize>(&self, name: &str) -> Vec<[u64; N]> {
         let (shape, data) = self.integer(name);
         assert_eq!(shape.get(1), Some(&N), "{name}: {shape:?}");
         data.chunks_exact(N).map(|row| std::array::from_fn(|i| row[i] as u64)).collect()
     }
 
-    /// Whether there is such a tensor.
+    /// Whether the file has a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
         self.floats.contains_key(name) || self.integers.contains_key(name)
     }
 
-    /// All tensors of floats whose name starts with `<prefix>.`, without it.
+    /// All tensors of floats whose names start with `<prefix>.`, without that prefix.
     pub fn part(&self, prefix: &str) -> Weights {
         let mut part = Weights::default();
         for (name, array) in &self.floats {
@@ -127,7 +127,7 @@ impl Golden {
         part
     }
 
-    /// Names of all tensors.
+    /// The names of all tensors.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.floats.keys().chain(self.integers.keys()).map(String::as_str)
     }
@@ -136,7 +136,7 @@ impl Golden {
 /// The index of the golden folder.
 ///
 /// # Panics
-/// If it is absent or damaged.
+/// If it is missing or damaged.
 pub fn index() -> Value {
     let path = folders::golden("index.json");
     serde_json::from_slice(&read(&path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
@@ -150,23 +150,23 @@ fn numbers<const N: usize, V>(data: &[u8], read: impl Fn([u8; N]) -> V) -> Vec<V
     data.chunks_exact(N).map(|b| read(b.try_into().expect("chunks of N bytes"))).collect()
 }
 
-/// A network that a golden file lists layer by layer.
+/// A network that a golden file describes layer by layer.
 pub struct GoldenNetwork {
     /// The network.
     pub network: Network,
     /// Its weights.
     pub weights: Weights,
-    /// The entry of each spiking layer.
+    /// The JSON entry of each spiking layer.
     pub spiking: Vec<Value>,
 }
 
-/// The network of an entry with `input_shape` and `layers`.
+/// The network of an index entry with `input_shape` and `layers`.
 pub fn network(entry: &Value, golden: &Golden) -> GoldenNetwork {
     let s: Vec<usize> = entry["input_shape"].as_array().expect("input_shape").iter().map(count).collect();
     network_of(Shape::new(s[0], s[1], s[2]), entry["layers"].as_array().expect("layers"), golden)
 }
 
-/// The network of a list of layers.
+/// Builds a network from a list of layers.
 pub fn network_of(input: Shape, layers: &[Value], golden: &Golden) -> GoldenNetwork {
     let mut b = NetworkBuilder::new("golden", input, InputKind::Events);
     let (mut at, mut shape, mut weights, mut spiking) = (NodeId::Input, input, Weights::default(), Vec::new());
@@ -203,7 +203,7 @@ pub fn network_of(input: Shape, layers: &[Value], golden: &Golden) -> GoldenNetw
     GoldenNetwork { network: b.build().expect("a golden network is valid"), weights, spiking }
 }
 
-/// The neuron of an entry. Integrate and fire fires at equality, LIF does not.
+/// The neuron of an entry. An integrate-and-fire neuron fires at equality, a LIF neuron does not.
 pub fn neuron(entry: &Value) -> Neuron {
     let tau = entry["tau_us"].as_f64();
     Neuron {

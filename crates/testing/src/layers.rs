@@ -1,39 +1,40 @@
-//! Layers that do not spike, as dense maps in f64, straight from their definitions: slow and obvious.
+//! Layers that do not spike, computed on dense f64 maps directly from their definitions; slow but
+//! obviously correct.
 
 use tickless_net::{Array, Layer, Network, NodeId, PoolKind, Shape, Weights};
 
 /// A map `[C, H, W]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Map {
-    /// C, H, W.
+    /// The shape `[C, H, W]`.
     pub shape: Shape,
     /// Values, row by row.
     pub data: Vec<f64>,
 }
 
 impl Map {
-    /// All zero.
+    /// A map of zeros.
     pub fn zeros(shape: Shape) -> Self {
         Self { shape, data: vec![0.0; shape.len()] }
     }
 
-    /// All zero but one place.
+    /// A map that is 1 at one position and 0 elsewhere.
     pub fn one_hot(shape: Shape, c: usize, y: usize, x: usize) -> Self {
         let mut m = Self::zeros(shape);
         m.data[(c * shape.height + y) * shape.width + x] = 1.0;
         m
     }
 
-    /// The value at a place.
+    /// The value at a position.
     pub fn at(&self, c: usize, y: usize, x: usize) -> f64 {
         self.data[(c * self.shape.height + y) * self.shape.width + x]
     }
 }
 
-/// One layer that does not spike, on one map (an `add` and a TTM give it back).
+/// Applies a layer that does not spike to one map. An `add` and a TTM return the map unchanged.
 ///
 /// # Panics
-/// At a norm, a neuron and max pooling.
+/// If the layer is a norm, a neuron or a max pooling.
 pub fn linear(net: &Network, weights: &Weights, node: usize, input: &Map) -> Map {
     let n = &net.nodes()[node];
     let tensor = |t: &str| weights.get(&format!("{}.{t}", n.name)).map(|a: &Array| a.data.as_slice());
@@ -94,7 +95,7 @@ pub fn linear(net: &Network, weights: &Weights, node: usize, input: &Map) -> Map
     out
 }
 
-/// The same weights, all one: what an input reaches at all.
+/// Weights of the same shapes that are all 1. They show which outputs an input reaches.
 pub fn ones(weights: &Weights) -> Weights {
     let mut all = Weights::default();
     for (name, a) in &weights.tensors {
@@ -103,7 +104,7 @@ pub fn ones(weights: &Weights) -> Weights {
     all
 }
 
-/// The nodes that read a node (or the input), in node order; twice where one reads it twice.
+/// The nodes that read a node or the input, in node order. A node that reads it twice occurs twice.
 pub fn readers(net: &Network, id: NodeId) -> Vec<usize> {
     (0..net.nodes().len()).flat_map(|i| net.nodes()[i].from.iter().filter(move |f| **f == id).map(move |_| i)).collect()
 }

@@ -1,13 +1,14 @@
-//! What the tests of all crates share. Nothing here uses the code of a trainer, a kernel or an engine:
-//! a simulator that shares code with what it checks would share its faults.
+//! Code that the tests of all crates share. It uses no code of a trainer, a kernel or an engine,
+//! because a reference that shared code with them would share their faults.
 //!
-//! | module | what |
+//! | module | content |
 //! |---|---|
-//! | [`folders`] | where the golden vectors, the shared recordings and the published networks lie |
-//! | [`golden`] | one golden file: its entry in the index, its tensors |
-//! | [`layers`] | layers that do not spike, in f64, straight from their definitions |
-//! | [`clocked`] | a network step by step, all layers in the same step |
-//! | [`event_driven`] | a network event by event, layer by layer |
+//! | [`folders`] | finds the golden vectors, the shared recordings and the published networks |
+//! | [`golden`] | reads a golden file: its entry in the index, its tensors |
+//! | [`layers`] | layers that do not spike, in f64, computed from their definitions |
+//! | [`clocked`] | simulates a network step by step, all layers in the same step |
+//! | [`event_driven`] | simulates a network event by event, layer by layer |
+//! | [`hang`] | decides when a test calls a computation hung |
 //! | [`generate`] | random networks, weights, steps and events from a seed |
 
 pub mod clocked;
@@ -15,4 +16,5 @@ pub mod event_driven;
 pub mod folders;
 pub mod generate;
 pub mod golden;
+pub mod hang;
 pub mod layers;

@@ -1,14 +1,15 @@
-//! Whose neurons a NIR graph means: the dialect that it is read in.
+//! Finds the dialect of a NIR graph, which determines the equations of its neurons.
 
 use crate::{Error, Result};
 use std::path::Path;
 use tickless_net::interop::nir;
 
-/// The dialect to read a graph in: the given one, or the one of the writer that the graph itself names; and
-/// what names it.
+/// Returns the dialect to read a graph in: the given one, or that of the writer which the graph
+/// itself identifies. In the second case it also returns the evidence, unless the writer is
+/// Tickless.
 ///
 /// # Errors
-/// If no dialect is given and nothing in the graph names its writer.
+/// If no dialect is given and nothing in the graph identifies its writer.
 pub fn dialect_of(
     file: &Path,
     graph: &nir::Graph,
@@ -22,7 +23,7 @@ pub fn dialect_of(
         Some(writer) => Ok((writer.dialect, Some(writer.evidence))),
         None => Err(Error::UnknownWriter {
             path: file.to_owned(),
-            readers: nir::Reader::ALL.iter().map(|r| r.word()).collect(),
+            readers: nir::Reader::ALL.iter().map(|r| r.as_str()).collect(),
         }),
     }
 }

@@ -1,53 +1,53 @@
-//! The one error type of this crate. Each message names the place and the remedy.
+//! The error type of this crate. Each message names the place and the remedy.
 
 use std::path::PathBuf;
 
-/// What can go wrong between the libraries.
+/// An error of this crate or of a library that it calls.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// From a recording or a data set.
+    /// An error of a recording or a data set.
     #[error(transparent)]
     Events(#[from] tickless_events::Error),
-    /// From the description, the recipe or the weights.
+    /// An error of the network's description, a recipe or weights.
     #[error(transparent)]
     Net(#[from] tickless_net::Error),
-    /// From training or evaluation.
+    /// An error of training or evaluation.
     #[error(transparent)]
     Train(#[from] tickless_train::Error),
-    /// From the event-driven engine.
+    /// An error of the event-driven engine.
     #[error(transparent)]
     Engine(#[from] tickless_engine::Error),
-    /// A file of the user's could not be read.
+    /// A file that the user names cannot be read.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's reason.
         source: std::io::Error,
     },
-    /// Images have no events to run on.
+    /// The data set holds images, which have no events to run on.
     #[error("data set `{set}` holds images, and an event-driven run needs recordings: train on a set of recordings")]
     Images {
         /// The data set.
         set: String,
     },
-    /// There is nothing to run.
+    /// The list of recordings is empty.
     #[error("there are no recordings to simulate")]
     NoRecordings,
-    /// The recording that a picture shows cannot be run.
+    /// The recording that a picture shows cannot be decoded.
     #[error("the recording to draw: {0}")]
     Drawn(#[source] tickless_train::Error),
-    /// The caller's progress asked to stop.
+    /// The user asked to stop.
     #[error("stopped by the user; nothing was written")]
     Stopped,
-    /// A leak per step has no duration in µs.
+    /// A layer leaks per step, but the run has no duration of a step.
     #[error("layer `{layer}` leaks per step, and the run has no duration of a step")]
     NoStep {
         /// The layer.
         layer: String,
     },
-    /// Nothing tells whose neurons a NIR graph means.
+    /// Nothing identifies the writer of a NIR graph.
     #[error(
         "{}: nothing in the graph says who wrote it, and frameworks run the same nodes differently: name the dialect, \
          {}, or plain for NIR's own equations",
@@ -57,41 +57,41 @@ pub enum Error {
     UnknownWriter {
         /// The graph's file.
         path: PathBuf,
-        /// The dialects of frameworks.
+        /// The names of the known writers.
         readers: Vec<&'static str>,
     },
-    /// A graph that was given as the same network is another one.
+    /// A graph that the user gives as the same network is a different one.
     #[error("{}: {problem}: it is another network", path.display())]
     OtherNetwork {
         /// The graph's file.
         path: PathBuf,
-        /// In what it differs.
+        /// The difference.
         problem: String,
     },
-    /// A file of spike counts is not what it should be.
+    /// A file of spike counts is invalid.
     #[error("{}{}: {problem}", path.display(), line.map(|l| format!(" line {l}")).unwrap_or_default())]
     Counts {
         /// The file.
         path: PathBuf,
-        /// The line, from 1, where it is one line's fault.
+        /// The line, from 1, if the error is in one line.
         line: Option<usize>,
         /// What is wrong and what to do.
         problem: String,
     },
-    /// A graph that was given cannot run event-driven.
+    /// A graph that the user gives cannot run event-driven.
     #[error("{}: {source}", path.display())]
     Graph {
         /// The graph's file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: tickless_net::Error,
     },
 }
 
-/// Result of this crate.
+/// The result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Ends a task that writes nothing before its end, if the user asked to stop.
+/// Returns an error if the user asked to stop. For tasks that write nothing before their end.
 ///
 /// # Errors
 /// [`Error::Stopped`].

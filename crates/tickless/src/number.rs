@@ -1,12 +1,13 @@
-//! Numbers that may be infinite or undefined, in JSON.
+//! Reads and writes numbers that may be infinite or undefined as JSON.
 //!
-//! JSON has no infinity and `serde_json` writes `null` for it, which does not read back. A diverged loss and
-//! a spike difference against a silent net are findings, so they are written as the words `infinity`,
-//! `-infinity` and `nan`. Use as `#[serde(with = "number")]`.
+//! JSON has no infinity, and `serde_json` writes `null` for it, which does not read back. A
+//! diverged loss and a spike difference to a silent network are results that must be stored, so
+//! they are written as the words `infinity`, `-infinity` and `nan`. Use as `#[serde(with =
+//! "number")]`.
 
 use serde::{Deserialize, Deserializer, Serializer};
 
-/// A JSON number, one of the three words, or null (as older files have it).
+/// A JSON number, one of the three words, or null, which older files contain.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -30,7 +31,7 @@ impl Written {
     }
 }
 
-/// Write a number.
+/// Writes a number.
 pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     match *value {
         v if v.is_finite() => serializer.serialize_f64(v),
@@ -40,7 +41,7 @@ pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::
     }
 }
 
-/// Read a number.
+/// Reads a number.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Written::deserialize(deserializer)?.value()
 }
@@ -49,7 +50,7 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D:
 pub mod optional {
     use super::{Deserialize, Deserializer, Serializer, Written};
 
-    /// Write a number or null.
+    /// Writes a number or null.
     pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
         match value {
             Some(value) => super::serialize(value, serializer),
@@ -57,7 +58,7 @@ pub mod optional {
         }
     }
 
-    /// Read a number or null.
+    /// Reads a number or null.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
         Option::<Written>::deserialize(deserializer)?.map(Written::value).transpose()
     }

@@ -25,9 +25,9 @@ use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{InputKind, LeakRule, Network, Neuron};
 use tickless_train::distributed::{Ranks, threads};
 use tickless_train::error::{Error, Result};
-use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::iteration::optimiser::{OptimiserSetting, OptimiserState};
 use tickless_train::iteration::{StepSetting, gradients};
-use tickless_train::loss::Loss;
+use tickless_train::loss::LossSetting;
 use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
@@ -141,13 +141,13 @@ fn run(job: &Job, all: &[Vec<Vec<usize>>], ranks: &Ranks) -> Result<Seen> {
     if let Some(precision) = job.precision {
         model = model.with_precision(precision);
     }
-    let sgd = Optimiser::Sgd { momentum: 0.9, weight_decay: 5e-4 };
+    let sgd = OptimiserSetting::sgd(0.9, 5e-4);
     let mut optimiser = OptimiserState::new(sgd, model.parameters.len());
     let mine = ranks.share(case.batch);
     let x = input(case, mine.len(), if case.training { case.t_max.max(t) } else { t }, model.device());
     let labels: Vec<usize> = mine.map(|i| i % case.network.output().len()).collect();
     let (norm, leak, t_max) = (NormMode::Batch, LeakRule::Step, case.t_max);
-    let setting = StepSetting { loss: Loss::default(), norm, leak, t_max, step_us: None };
+    let setting = StepSetting { loss: LossSetting::default(), norm, leak, t_max, step_us: None };
     if job.calibrate {
         calibrate(&mut model, &x, job)?;
     }

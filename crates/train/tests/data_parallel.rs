@@ -18,7 +18,7 @@ use tickless_train::data::{Parts, Source};
 use tickless_train::device::Device;
 use tickless_train::distributed::{Ranks, threads};
 use tickless_train::iteration::{StepReport, StepSetting, gradients};
-use tickless_train::loss::Loss;
+use tickless_train::loss::LossSetting;
 use tickless_train::model::Model;
 use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
@@ -197,7 +197,7 @@ fn iteration(ranks: &Ranks, kernel: Kernel, norm: NormMode, batch: usize) -> Res
     let shape = [t, mine.len(), shape.channels, shape.height, shape.width];
     let input = Sequence::from_values(values, shape, &Device::flex());
     let labels: Vec<usize> = mine.map(|i| i % 10).collect();
-    let setting = StepSetting { loss: Loss::default(), norm, leak: LeakRule::Step, t_max: t, step_us: None };
+    let setting = StepSetting { loss: LossSetting::default(), norm, leak: LeakRule::Step, t_max: t, step_us: None };
     let configurations = [vec![4, 2, 3], vec![1, 4, 2]];
     let (g, report) = gradients(&mut model, &input, &labels, &configurations, &setting, &mut rng)?;
     let values = |t: &Tensor<1>| t.clone().into_data().try_into_vec::<f32>().expect("f32");

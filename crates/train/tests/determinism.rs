@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Neuron};
-use tickless_train::loss::Loss;
+use tickless_train::loss::LossSetting;
 use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
@@ -56,7 +56,7 @@ fn one_pass(what: &str, network: &str, norm: bool, neuron: Neuron, configuration
     let leaves = model.leaves();
     let out = model.forward(&leaves, x, &pass, &mut rng, None).expect("fits");
     let labels: Vec<usize> = (0..b).map(|i| i % network.output().len()).collect();
-    let loss = Loss::default().forward(out.logits.clone(), &labels);
+    let loss = LossSetting::default().forward(out.logits.clone(), &labels);
     let gradients = loss.backward();
     say(&format!("{what}: logits"), &out.logits);
     say(&format!("{what}: loss"), &loss);

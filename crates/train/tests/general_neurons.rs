@@ -12,9 +12,9 @@ use tickless_net::{
 };
 use tickless_neuron::model::{learned_decay, learned_lambda};
 use tickless_neuron::step::{AnyState, Constants, Mode, Threshold, adjoint, step};
-use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::iteration::optimiser::{OptimiserSetting, OptimiserState};
 use tickless_train::iteration::{StepSetting, gradients};
-use tickless_train::loss::Loss;
+use tickless_train::loss::LossSetting;
 use tickless_train::model::{Model, NormMode, Pass, Sequence, host};
 
 fn tensor<const D: usize>(data: &[f32], shape: [usize; D], device: &Device) -> Tensor<D> {
@@ -134,9 +134,14 @@ fn every_model_learns_by_mixed_time_steps_and_its_weights_serve_every_t() {
     for n in Neuron::KNOWN.map(|k| k.1).into_iter().filter(|n| !n.is_plain()) {
         // Without a norm, whose statistics are those of the frames of T_max.
         let mut model = model(n, false, Kernel::Auto);
-        let setting =
-            StepSetting { loss: Loss::default(), norm: NormMode::Batch, leak: LeakRule::Step, t_max: 6, step_us: None };
-        let adam = Optimiser::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 };
+        let setting = StepSetting {
+            loss: LossSetting::default(),
+            norm: NormMode::Batch,
+            leak: LeakRule::Step,
+            t_max: 6,
+            step_us: None,
+        };
+        let adam = OptimiserSetting::adamw(0.0);
         let mut optimiser = OptimiserState::new(adam, model.parameters.len());
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let mut losses = Vec::new();
@@ -201,7 +206,7 @@ fn a_learned_decay_runs_as_the_leak_that_it_is() {
     }
     let network = learned.network().clone();
     let lambda = learned_lambda(decay);
-    let resolved = network.with_learned(&weights).expect("the weights have them");
+    let resolved = weights.with_learned_leaks(&network).expect("the weights have them");
     assert!(resolved.nodes().iter().all(|n| match n.layer {
         Layer::Neuron(n) => n.leak == Leak::Step(lambda),
         _ => true,

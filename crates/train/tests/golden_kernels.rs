@@ -12,8 +12,9 @@ use std::sync::Arc;
 use tickless_kernels::neuron::step::plain_step as step;
 use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{NeuronOp, map_time, neuron};
+use tickless_net::recipe::Loss;
 use tickless_net::{Array, Leak, Neuron, Reset, SpikeMode, Surrogate, TtmMode};
-use tickless_train::loss::Loss;
+use tickless_train::loss::LossSetting;
 
 fn ttm(mode: TtmMode, a: usize, b: usize) -> TimeMap {
     TimeMap::ttm(mode, a, b, &mut ChaCha8Rng::seed_from_u64(0))
@@ -192,26 +193,26 @@ fn golden_neurons_of_sinabs() {
 }
 
 /// A loss from its name: `ce_mean`, `ce_mean_ls0.1`, `tet_lam0.05_phi1.0`.
-fn loss(name: &str) -> Loss {
+fn loss(name: &str) -> LossSetting {
     let mut words = name.split('_');
     let kind = words.next().expect("a name");
-    let (mut smoothing, mut lambda, mut target) = (0.0, 0.0, 0.0);
+    let mut setting = LossSetting::new(match kind {
+        "ce" => Loss::CrossEntropy,
+        "tet" => Loss::Tet,
+        other => panic!("unknown loss `{other}`"),
+    });
     for word in words.filter(|w| *w != "mean") {
         let at =
             word.find(|c: char| c.is_ascii_digit()).unwrap_or_else(|| panic!("no number in `{word}` of loss `{name}`"));
         let value: f32 = word[at..].parse().unwrap_or_else(|_| panic!("no number in `{word}` of loss `{name}`"));
         match &word[..at] {
-            "ls" => smoothing = value,
-            "lam" => lambda = value,
-            "phi" => target = value,
+            "ls" => setting.smoothing = value,
+            "lam" => setting.tet_lambda = value,
+            "phi" => setting.tet_target = value,
             other => panic!("unknown parameter `{other}` of loss `{name}`"),
         }
     }
-    match kind {
-        "ce" => Loss::CrossEntropy { smoothing },
-        "tet" => Loss::Tet { lambda, target, smoothing },
-        other => panic!("unknown loss `{other}`"),
-    }
+    setting
 }
 
 #[test]

@@ -13,8 +13,8 @@ use tickless_net::{
     Array, Conv, InputKind, Layer, LeakRule, Linear, Network, NetworkBuilder, Neuron, NodeId, Norm, Pool, Shape,
     TtmMode, Weights, fold,
 };
-use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
-use tickless_train::loss::Loss;
+use tickless_train::iteration::optimiser::{OptimiserSetting, OptimiserState};
+use tickless_train::loss::LossSetting;
 use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Observer, Output, Pass, host};
@@ -112,7 +112,7 @@ fn train(
             observe,
         )
         .expect("the configuration fits");
-    let loss = Loss::default().forward(output.logits.clone(), labels);
+    let loss = LossSetting::default().forward(output.logits.clone(), labels);
     let gradients = loss.backward();
     let input_gradient = input.grad(&gradients);
     let gradients = leaves.iter().map(|l| l.grad(&gradients)).collect();
@@ -241,7 +241,7 @@ fn golden_residual_network_in_chained_mtt_iterations() {
     let mut model = Model::new(tfsnn(&golden, &weights), &weights, &device).expect("the weights fit");
     let sentence = text(&golden.index["mtt.<it>"]);
     let (momentum, weight_decay) = (number_after(&sentence, "momentum"), number_after(&sentence, "weight_decay"));
-    let mut optimiser = OptimiserState::new(Optimiser::Sgd { momentum, weight_decay }, model.parameters.len());
+    let mut optimiser = OptimiserState::new(OptimiserSetting::sgd(momentum, weight_decay), model.parameters.len());
     for (it, configurations) in golden.index["mtt_configs"].as_array().expect("mtt_configs").iter().enumerate() {
         let case = format!("mtt.{it}");
         let (mut sum, mut losses): (Vec<Option<Tensor<1>>>, _) = (vec![None; model.parameters.len()], Vec::new());

@@ -18,9 +18,9 @@ use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Network, Neuron};
 use tickless_train::data::{Parts, Source};
 use tickless_train::evaluate::{Plan, Setting, across_steps};
-use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::iteration::optimiser::{OptimiserSetting, OptimiserState};
 use tickless_train::iteration::{StepSetting, gradients};
-use tickless_train::loss::Loss;
+use tickless_train::loss::LossSetting;
 use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
@@ -133,7 +133,7 @@ fn packed_weights_are_those_of_the_model_that_runs() {
 }
 
 fn setting() -> StepSetting {
-    StepSetting { loss: Loss::default(), norm: NormMode::Batch, leak: LeakRule::Step, t_max: 5, step_us: None }
+    StepSetting { loss: LossSetting::default(), norm: NormMode::Batch, leak: LeakRule::Step, t_max: 5, step_us: None }
 }
 
 #[test]
@@ -165,8 +165,7 @@ fn losses_in_bf16_follow_those_in_f32() {
     let network = network("nmnist-wide");
     let losses = |precision| -> Vec<f32> {
         let mut model = model(&network).with_kernel(Kernel::Dense).with_precision(precision);
-        let mut optimiser =
-            OptimiserState::new(Optimiser::Sgd { momentum: 0.9, weight_decay: 5e-4 }, model.parameters.len());
+        let mut optimiser = OptimiserState::new(OptimiserSetting::sgd(0.9, 5e-4), model.parameters.len());
         let (x, mut rng) = (input(&network, 5, 32), ChaCha8Rng::seed_from_u64(0));
         let labels: Vec<usize> = (0..32).map(|i| i % 10).collect();
         let one = |_| {

@@ -8,9 +8,9 @@ use tickless_kernels::Kernel;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Neuron};
-use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::iteration::optimiser::{OptimiserSetting, OptimiserState};
 use tickless_train::iteration::{StepSetting, gradients};
-use tickless_train::loss::Loss;
+use tickless_train::loss::LossSetting;
 use tickless_train::model::{Model, NormMode, Pass, Sequence};
 
 const FORCED: [Kernel; 3] = [Kernel::Auto, Kernel::Sparse, Kernel::Dense];
@@ -26,15 +26,19 @@ fn losses(kernel: Kernel, neuron: Neuron, configurations: &[Vec<usize>]) -> Vec<
     let network = Arc::new(zoo::build("nmnist-wide", &options).expect("a network of the zoo"));
     let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 1000);
     let mut model = Model::new(network.clone(), &weights, &Device::flex()).expect("fits").with_kernel(kernel);
-    let mut optimiser =
-        OptimiserState::new(Optimiser::Sgd { momentum: 0.9, weight_decay: 5e-4 }, model.parameters.len());
+    let mut optimiser = OptimiserState::new(OptimiserSetting::sgd(0.9, 5e-4), model.parameters.len());
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let (t, b, shape) = (5, 64, network.input().shape);
     let x = (0..t * b * shape.len()).map(|_| f32::from(rng.random_range(0u8..12).saturating_sub(9))).collect();
     let x = Sequence::from_values(x, [t, b, shape.channels, shape.height, shape.width], &Device::flex());
     let labels: Vec<usize> = (0..b).map(|i| i % network.output().len()).collect();
-    let setting =
-        StepSetting { loss: Loss::default(), norm: NormMode::Batch, leak: LeakRule::Step, t_max: t, step_us: None };
+    let setting = StepSetting {
+        loss: LossSetting::default(),
+        norm: NormMode::Batch,
+        leak: LeakRule::Step,
+        t_max: t,
+        step_us: None,
+    };
     let one = |_| {
         let (g, report) = gradients(&mut model, &x, &labels, configurations, &setting, &mut rng).expect("fits");
         optimiser.step(&mut model.parameters, g, 0.003);

@@ -12,7 +12,7 @@ use tickless_net::{Conv, InputKind, Layer, LeakRule, Network, NetworkBuilder, Ne
 use tickless_train::data::{Parts, Source};
 use tickless_train::distributed::{Ranks, threads};
 use tickless_train::iteration::{StepSetting, gradients};
-use tickless_train::loss::Loss;
+use tickless_train::loss::LossSetting;
 use tickless_train::model::Model;
 use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
@@ -121,7 +121,7 @@ fn iteration_by(
     labels: &[usize],
     configurations: &[Vec<usize>],
 ) -> Result<Trace> {
-    let setting = StepSetting { loss: Loss::default(), norm, leak: LeakRule::Step, t_max: STEPS, step_us: None };
+    let setting = StepSetting { loss: LossSetting::default(), norm, leak: LeakRule::Step, t_max: STEPS, step_us: None };
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let (all, report) = gradients(&mut model, x, labels, configurations, &setting, &mut rng)?;
     let mut trace = vec![

@@ -11,9 +11,9 @@ use tickless_kernels::Kernel;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{Layer, LeakRule, Network, Neuron, NodeId};
-use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::iteration::optimiser::{OptimiserSetting, OptimiserState};
 use tickless_train::iteration::{StepSetting, gradients};
-use tickless_train::loss::Loss;
+use tickless_train::loss::LossSetting;
 use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
@@ -38,7 +38,7 @@ fn images(batch: usize, seed: u64) -> Sequence {
 }
 
 fn setting(t_max: usize) -> StepSetting {
-    StepSetting { loss: Loss::default(), norm: NormMode::Batch, leak: LeakRule::Step, t_max, step_us: None }
+    StepSetting { loss: LossSetting::default(), norm: NormMode::Batch, leak: LeakRule::Step, t_max, step_us: None }
 }
 
 fn values<const D: usize>(t: &Tensor<D>) -> Vec<f32> {
@@ -164,7 +164,7 @@ fn one_iteration_of_resnet18_has_the_spikes_and_gradients_of_the_plain_kernels()
 #[ignore = "half a minute to a minute; `.ci/extra kernels` runs it"]
 fn the_losses_of_ten_iterations_of_resnet18_are_those_of_the_plain_kernels() {
     let (network, batch) = (network(), 2);
-    let sgd = Optimiser::Sgd { momentum: 0.9, weight_decay: 5e-4 };
+    let sgd = OptimiserSetting::sgd(0.9, 5e-4);
     for configuration in [vec![2; 8], vec![2, 1, 1, 2, 2, 1, 2, 1]] {
         let mut plain = model(&network, Kernel::Plain, 1000);
         let mut optimiser = OptimiserState::new(sgd, plain.parameters.len());

@@ -1,4 +1,5 @@
-//! `tickless asynchrony RUN`: how sensitive a trained network is to what a real chip does.
+//! `tickless asynchrony RUN`: measures how sensitive a trained network is to delays, service times,
+//! queues, jitter and event orders of a chip.
 
 use crate::arguments::{Global, Part, RunArgs};
 use crate::output::{percent, print_json, say};
@@ -114,7 +115,7 @@ impl Sweep {
         Ok(())
     }
 
-    /// What is swept: what, to which value, the model.
+    /// The settings of the sweep: the name of the changed quantity, its value, and the model.
     fn settings(&self, program: &Program) -> Result<Vec<(&'static str, String, Asynchrony)>> {
         let base = Asynchrony { seed: self.seed, ..Asynchrony::default() };
         let mut all = vec![("exact", String::new(), base.clone())];
@@ -149,7 +150,7 @@ impl Sweep {
     }
 }
 
-/// `1,10,100` as numbers from 0 on; nothing for an empty text.
+/// Parses a list of numbers from 0 to 1e9, such as `1,10,100`; an empty text gives an empty list.
 fn numbers(option: &str, text: &str) -> Result<Vec<f64>> {
     let number = |w: &str| match w.trim().parse::<f64>() {
         Ok(v) if (0.0..=1e9).contains(&v) => Ok(v),

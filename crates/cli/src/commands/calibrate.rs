@@ -1,4 +1,4 @@
-//! `tickless calibrate RUN`: batch-norm statistics for inference, anew.
+//! `tickless calibrate RUN`: recomputes the batch-norm statistics that inference uses.
 
 use crate::arguments::{Global, RunArgs};
 use crate::output::{print_json, say};
@@ -50,7 +50,8 @@ impl Calibrate {
         calibration.at(&mut model, t_max, LeakRule::Step, console)?;
         let weights = model.weights();
         if weights != run.weights {
-            // Results of the old statistics must not pass for those of the new ones.
+            // Results that were measured with the old statistics are removed, because they do not
+            // hold for the new ones.
             for name in ["eval.json", "simulate.json", "asynchrony.json"] {
                 let file = folder.file(name);
                 if file.is_file() {

@@ -1,4 +1,4 @@
-//! `tickless compare RECIPE`: strategies × seeds or folds, one report.
+//! `tickless compare RECIPE`: trains strategies × seeds or folds and writes one report.
 
 use crate::arguments::{Global, RecipeArgs};
 use crate::experiment::Experiment;

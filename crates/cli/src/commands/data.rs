@@ -1,4 +1,4 @@
-//! `tickless data`: list, fetch, info, view and convert.
+//! `tickless data`: lists and fetches data sets, describes, draws and converts recordings.
 
 use crate::arguments::Global;
 use crate::output::{check_file_name, check_output_folder, print_json, say};
@@ -133,7 +133,7 @@ impl ReadArgs {
     }
 }
 
-/// An error of reading, with the option of this command that helps.
+/// Adds to an error of reading the option of this command that helps.
 fn explained(e: Error) -> anyhow::Error {
     match e {
         Error::TimeUnit { file, at, problem } => anyhow::anyhow!(
@@ -181,13 +181,13 @@ struct Converted {
     overflows: u64,
     shift_us: u64,
     oddities: Vec<formats::Oddity>,
-    /// What became of the axes, if they are not the same in both formats.
+    /// How the axes were changed, if the two formats define them differently.
     axes: Option<String>,
     #[serde(serialize_with = "crate::shown::path")]
     file: PathBuf,
 }
 
-/// `346x260` as a sensor.
+/// Parses a sensor such as `346x260`.
 fn sensor(text: &str) -> Result<Sensor> {
     let side = |s: &str| s.trim().parse::<u16>().ok().filter(|n| *n > 0);
     match text.split_once('x').map(|(w, h)| (side(w), side(h))) {
@@ -298,7 +298,8 @@ impl Data {
                         "the clock overflowed {overflows} time{s}: later times go on (`--literal-times`: as stored)"
                     ));
                 }
-                // What goes to standard output, perhaps through a pipe, is the file and nothing else.
+                // If the recording goes to standard output or a device, standard output must hold
+                // nothing else, so the summary goes to standard error.
                 let is_file = to.metadata().is_ok_and(|m| m.is_file()) && !to.starts_with("/dev");
                 for line in lines {
                     if is_file { say!("{line}") } else { console.line(&line) }

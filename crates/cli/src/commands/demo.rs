@@ -1,4 +1,4 @@
-//! `tickless demo`: the main job on embedded data, in a minute or two.
+//! `tickless demo`: the whole method on embedded data, in a minute or two.
 
 use super::compare::finish;
 use crate::arguments::Global;
@@ -64,7 +64,7 @@ impl Demo {
             allow_changed: self.allow_changed,
         };
         if self.fresh {
-            // What an earlier demo left goes only if this one can begin.
+            // An earlier demo is deleted only if this one can start.
             experiment.check_plans(console)?;
             device(&global.device)?;
             clear(&self.output)?;
@@ -73,7 +73,7 @@ impl Demo {
     }
 }
 
-/// Deletes what a demo writes, finished or not, and nothing else: its runs and its report.
+/// Deletes the runs and the report that a demo wrote, finished or not, and nothing else.
 fn clear(folder: &Path) -> Result<()> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
     for entry in entries {

@@ -1,4 +1,4 @@
-//! `tickless eval RUN --steps 1..20`: one set of weights at every T.
+//! `tickless eval RUN --steps 1..20`: evaluates one set of weights at every T.
 
 use crate::arguments::{Global, Part, RunArgs};
 use crate::output::{print_json, say};
@@ -101,11 +101,12 @@ impl Eval {
         }
         let activity = activity(&model, &setting, t_max, LeakRule::Step, console)?;
         let result = Evaluation::of(&run, &model, self.part, points, activity);
-        // The run keeps its evaluation on the whole test part at full precision; others are only shown.
+        // The run keeps its results only for the whole test part at full precision; other results
+        // are only printed.
         if result.is_whole(&run) && self.configuration.is_empty() && !self.calibrate {
-            // Another command may add to the same file.
+            // Another command may write the same file.
             let _lock = folder.lock_results()?;
-            // What cannot be read is worth less than what was just measured.
+            // If the stored file is unreadable, the new result replaces it.
             let kept = stored::evaluation(&run)
                 .inspect_err(|e| console.warn(&format!("what cannot be read is replaced: {e}")))
                 .unwrap_or_default();
@@ -125,8 +126,7 @@ impl Eval {
         say!("{:>16}  {:>6}  {:>10}  {:>8}", "T", "leak", "% correct", "loss");
         for p in &result.points {
             let t: Vec<String> = p.configuration.iter().map(usize::to_string).collect();
-            let leak = if p.leak == LeakRule::Step { "step" } else { "time" };
-            say!("{:>16}  {leak:>6}  {:>10.2}  {:>8.4}", t.join(","), p.accuracy, p.loss);
+            say!("{:>16}  {:>6}  {:>10.2}  {:>8.4}", t.join(","), p.leak, p.accuracy, p.loss);
         }
         say!("{:>16}  {:>8}  {:>22}", "layer", "neurons", "spikes/neuron at T_max");
         for l in &result.activity {
@@ -136,12 +136,12 @@ impl Eval {
     }
 }
 
-/// `40`, or `7 of 40`.
+/// `40`, or `7 of 40` if not all.
 fn of_all(some: usize, all: usize) -> String {
     if some == all { all.to_string() } else { format!("{some} of {all}") }
 }
 
-/// `1,2,5..8` as a list; ranges include both ends.
+/// Parses `1,2,5..8` as a list; ranges include both ends.
 fn steps(text: &str) -> Result<Vec<usize>> {
     let number = |s: &str| match s.trim().parse::<usize>() {
         Ok(0) => bail!("T = 0 in `{text}`: a network runs at least 1 time step"),

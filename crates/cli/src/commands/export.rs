@@ -1,4 +1,4 @@
-//! `tickless export RUN --to nir|speck`: a trained network for other tools and for chips.
+//! `tickless export RUN --to nir|speck`: writes a trained network for other tools or for a chip.
 
 use crate::arguments::{Global, RunArgs};
 use crate::interop;
@@ -45,7 +45,7 @@ enum Target {
 struct Written {
     #[serde(serialize_with = "crate::shown::path")]
     file: PathBuf,
-    /// What other readers will do differently.
+    /// What other readers will interpret differently.
     differences: Vec<String>,
 }
 
@@ -69,7 +69,7 @@ impl Export {
                 if global.json {
                     return print_json(&written);
                 }
-                say!("NIR graph for {}: {}", reader.word(), written.file.display());
+                say!("NIR graph for {}: {}", reader, written.file.display());
                 for d in written.differences {
                     say!("note: {d}");
                 }

@@ -1,4 +1,4 @@
-//! `tickless data fetch NAME`: published data sets from their official sources.
+//! `tickless data fetch NAME`: downloads published data sets from their official sources.
 
 use crate::arguments::Global;
 use crate::output::{print_json, say};
@@ -13,7 +13,7 @@ struct Known {
     name: &'static str,
     about: &'static str,
     page: &'static str,
-    /// Where its files would lie.
+    /// The folder for its files.
     #[serde(serialize_with = "crate::shown::path")]
     folder: PathBuf,
     files: Vec<KnownFile>,
@@ -24,7 +24,7 @@ struct KnownFile {
     name: &'static str,
     url: &'static str,
     md5: &'static str,
-    /// missing, partial, there or damaged.
+    /// One of: missing, partial, there, damaged.
     state: &'static str,
 }
 
@@ -38,9 +38,9 @@ struct Got {
 #[derive(Serialize)]
 struct GotFile {
     name: &'static str,
-    /// Whether it was downloaded now.
+    /// Whether this call downloaded it.
     downloaded: bool,
-    /// Bytes of it that were there from a download that broke off.
+    /// Bytes that an interrupted download had left.
     resumed: u64,
 }
 
@@ -48,7 +48,7 @@ fn folder(to: Option<&Path>, name: &str) -> PathBuf {
     to.map_or_else(|| Path::new("data").join(name), Path::to_owned)
 }
 
-/// Fetches one data set, or lists what can be fetched.
+/// Fetches one data set; without a name, lists what can be fetched.
 pub fn run(
     name: Option<&str>,
     to: Option<&Path>,

@@ -1,4 +1,4 @@
-//! `tickless finetune RUN`: to a network without bias and norm, and trained on as such.
+//! `tickless finetune RUN`: converts a network to one without bias and norm, and fine-tunes it.
 
 use crate::arguments::{Global, RunArgs};
 use crate::new_run::{begin, next_step};
@@ -10,7 +10,7 @@ use crate::shell::command_line;
 use anyhow::{Result, ensure};
 use clap::Args;
 use std::path::PathBuf;
-use tickless_net::recipe::{OptimiserName, Recipe};
+use tickless_net::recipe::{Optimiser, Recipe};
 use tickless_net::{fold, spec};
 use tickless_train::device::device;
 use tickless_train::progress::Progress;
@@ -75,7 +75,7 @@ impl Finetune {
         recipe.train.strategy = self.strategy.clone();
         recipe.train.epochs = self.epochs;
         recipe.train.learning_rate = self.learning_rate;
-        recipe.train.optimiser = OptimiserName::Sgd;
+        recipe.train.optimiser = Optimiser::Sgd;
         recipe.train.momentum = 0.0;
         recipe.train.weight_decay = 5e-4;
         recipe.train.warmup_epochs = 0.0;
@@ -85,7 +85,8 @@ impl Finetune {
         let name = from.file_name().map_or_else(|| "run".into(), |n| n.to_string_lossy().into_owned());
         let kind = if self.epochs == 0 { "converted".to_owned() } else { format!("{}-finetuned", self.strategy) };
         let path = self.output.unwrap_or_else(|| from.with_file_name(format!("{name}-{kind}")));
-        // Where the norm is kept while training, it is folded at the end, and the recipe with it.
+        // If the norm is kept during training, it is folded at the end, and `done` is the recipe
+        // after that.
         let mut done = recipe.clone();
         if recipe.train.freeze_norm {
             done.network.layers = spec::specs_of(&fold::deployable(&run.network, &run.weights)?.0);
@@ -95,7 +96,7 @@ impl Finetune {
         let kept = if begun { Some(folder.recipe()?) } else { None };
         if let Some(kept) = &kept {
             let fits = same(kept, &recipe)? || same(kept, &done)?;
-            // A checkpoint goes on with the paths that it was begun with.
+            // A run continues with the data paths that it was started with.
             (recipe.data, done.data) = (kept.data.clone(), kept.data.clone());
             ensure!(fits, "{}: was begun with other options; give the same, or another `--output`", path.display());
         }
@@ -133,12 +134,13 @@ impl Finetune {
     }
 }
 
-/// The second fold: what the norm's gain has learnt goes into the weights, and the norm goes.
+/// The second fold: moves the gain that the norm has learned into the weights and removes the norm.
 fn fold_again(folder: &RunFolder, done: &Recipe) -> Result<()> {
     let run = folder.load()?;
     let (_, weights) = fold::deployable(&run.network, &run.weights)?;
     folder.write_weights(&weights)?;
-    // The recipe last: with the old one the run does not count as finished, so `--resume` does all of this again.
+    // The recipe is written last: until then the run does not count as finished, so `--resume`
+    // repeats this function.
     folder.write_facts(&run.facts, done)?;
     Ok(folder.write_recipe(done)?)
 }

@@ -1,4 +1,4 @@
-//! `tickless import FILE.nir --recipe RECIPE`: a network of another framework becomes a run.
+//! `tickless import FILE.nir --recipe RECIPE`: turns a network of another framework into a run.
 
 use crate::arguments::{Changes, Global};
 use crate::interop;
@@ -62,15 +62,15 @@ struct Made {
     run: PathBuf,
     layers: usize,
     weights: usize,
-    /// In which dialect the graph was understood.
+    /// The dialect in which the graph was read.
     dialect: &'static str,
-    /// What had to be chosen or changed.
+    /// What was chosen or changed during the import.
     notes: Vec<String>,
-    /// Spiking layers that did not fire in the few samples that were tried.
+    /// Spiking layers that did not fire on the few samples that were tried.
     silent: Vec<String>,
 }
 
-/// Samples that are run once to see whether all layers fire.
+/// Samples that are run once to check that all layers fire.
 const TRIED: usize = 8;
 
 impl Import {
@@ -82,7 +82,8 @@ impl Import {
         let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
         let (shape, kind) = source.input();
         let stem = self.graph.file_stem().map_or_else(|| "nir".into(), |s| s.to_string_lossy().into_owned());
-        // A recording has a duration, so τ is kept in seconds; a step of a static image has none.
+        // A recording has a duration, so time constants are kept in seconds. A step of a static
+        // image has none, so the leak is kept per step.
         let leak = if kind == InputKind::Events { LeakRule::Time } else { LeakRule::Step };
         let graph = nir::read(&self.graph)?;
         let (dialect, evidence) = tickless::dialect::dialect_of(&self.graph, &graph, dialect)?;
@@ -93,7 +94,8 @@ impl Import {
             other => other.into(),
         })?;
         if let Some(evidence) = evidence {
-            let what = format!("read as {} writes it, because {evidence}; `--dialect` says otherwise", dialect.word());
+            let what =
+                format!("read as {} writes it, because {evidence}; `--dialect` says otherwise", dialect.as_str());
             imported.differences.insert(0, nir::Difference { reader: None, places: Vec::new(), what });
         }
         let (file, has) = (self.graph.display(), imported.network.input().shape);
@@ -142,7 +144,7 @@ impl Import {
         let (t_max, step_us, batch) = (facts.t_max, facts.step_us, recipe.eval.batch);
         let tried = ids.len();
         let silent = silent(&model, &Setting { source: &source, ids, t_max, step_us, batch })?;
-        let made = Made { run: path, layers, weights, dialect: imported.dialect.word(), notes, silent };
+        let made = Made { run: path, layers, weights, dialect: imported.dialect.as_str(), notes, silent };
         if !made.silent.is_empty() {
             console.warn(&format!(
                 "{} never fired in {tried} samples: the graph may be of another dialect or step \
@@ -160,7 +162,7 @@ impl Import {
     }
 }
 
-/// The spiking layers that no sample of a setting makes fire, clocked at T_max.
+/// The spiking layers that no sample of the setting makes fire, clocked at T_max.
 fn silent(model: &Model, setting: &Setting) -> Result<Vec<String>> {
     let counts = spike_counts(model, setting, setting.t_max, LeakRule::Step, &Silent)?;
     let network = model.network();

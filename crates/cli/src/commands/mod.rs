@@ -1,4 +1,4 @@
-//! One file per subcommand. Each parses, calls a library, prints.
+//! One file per subcommand. Each parses its arguments, calls a library and prints.
 
 pub mod asynchrony;
 pub mod calibrate;

@@ -1,4 +1,5 @@
-//! `tickless parity RUN`: do all executors give the same spikes, and where not, why.
+//! `tickless parity RUN`: checks that all executors give the same spikes, and finds the cause if
+//! not.
 
 use crate::arguments::{Global, Part, RunArgs};
 use crate::interop;
@@ -77,7 +78,8 @@ impl ParityCommand {
             check_output("--write-counts", file)?;
         }
         let run = self.run.load()?;
-        // A file of counts that names recordings chooses them among all; else the first few are enough.
+        // A file of counts that names recordings selects them from all; otherwise the first 20
+        // suffice.
         let named = self.counts.as_deref().is_some_and(|f| names_files(f).unwrap_or(false));
         let limit = self.limit.unwrap_or(if named { 0 } else { 20 });
         let ids = self.part.of(&run.parts, limit);
@@ -157,7 +159,7 @@ fn show(p: &Pair) {
     }
 }
 
-/// The first few of a list, and how many more there are.
+/// The first six of a list, and how many more there are.
 fn some_of(all: &[String]) -> String {
     const SHOWN: usize = 6;
     let shown = all.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");

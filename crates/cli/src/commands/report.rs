@@ -1,4 +1,4 @@
-//! `tickless report RUN...`: the page and its pictures, from finished runs.
+//! `tickless report RUN...`: writes the page and its pictures from finished runs.
 
 use crate::arguments::Global;
 use crate::gather::{again, report, rows};

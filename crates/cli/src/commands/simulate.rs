@@ -1,4 +1,4 @@
-//! `tickless simulate RUN`: the same weights with no clock.
+//! `tickless simulate RUN`: runs the same weights without a clock.
 
 use crate::arguments::{Global, Part, RunArgs};
 use crate::output::{percent, print_json, say};
@@ -72,7 +72,7 @@ enum OrderArg {
 }
 
 impl ModelArgs {
-    /// The model; none where everything is exact.
+    /// The model; `None` if everything is exact.
     fn model(&self) -> Option<Asynchrony> {
         let ModelArgs { delay_us, service_us, queue, jitter_us, seed, .. } = *self;
         let order = match self.order {
@@ -85,7 +85,7 @@ impl ModelArgs {
     }
 }
 
-/// The simulation, and what asynchrony does to it.
+/// The simulation, and the result with asynchrony if that was asked for.
 #[derive(Serialize)]
 struct Shown<'a> {
     part: &'static str,
@@ -106,11 +106,12 @@ impl Simulate {
         }
         let asynchrony = self.model.model();
         if let Some(model) = &asynchrony {
-            // A model that cannot be is refused before anything slow.
+            // An invalid model is refused before the slow part.
             AsyncSession::new(&compile(&run)?, model)?;
         }
         let s = simulate(&run, &model, ids, console, console.stop_flag())?;
-        // The run keeps what was measured on the whole test part at full precision (the clocked side has one).
+        // The run keeps its results only for the whole test part at full precision; the precision
+        // matters because of the clocked reference.
         if self.part == Part::Test && self.limit == 0 && model.precision() == Precision::F32 {
             folder.write_result("simulate.json", &s)?;
         }
@@ -155,7 +156,7 @@ impl Simulate {
     }
 }
 
-/// Against the exact engine, on the same recordings.
+/// Compares the model with the exact engine on the same recordings.
 fn with_asynchrony(run: &Loaded, ids: &[SampleId], model: &Asynchrony, console: &Console) -> Result<SweepRow> {
     let program = compile(run)?;
     console.start("asynchrony", ids.len() as u64, "recording");
@@ -164,13 +165,13 @@ fn with_asynchrony(run: &Loaded, ids: &[SampleId], model: &Asynchrony, console: 
     Ok(row)
 }
 
-/// The moments of decision as tables.
+/// Prints the accuracy over time and over events, and the early exits, as tables.
 fn curves(d: &Decisions) {
     let c = &d.curve;
     let (unit, name) = time_unit(c.time.iter().map(|p| p.us).max().unwrap_or(0) as f64);
     let after = format!("after {name}");
     say!("{after:>16}  {:>10}  |  {:>16}  {:>10}", "% correct", "after events", "% correct");
-    // Every second point is enough to read; the JSON has all.
+    // Every second point is enough for a table; the JSON has all points.
     for k in (0..c.time.len().max(c.events.len())).skip(1).step_by(2) {
         let time = c.time.get(k).map(|p| (format!("{:.1}", p.us as f64 / unit), format!("{:.2}", p.accuracy)));
         let events = c.events.get(k).map(|p| (p.events.to_string(), format!("{:.2}", p.accuracy)));

@@ -1,4 +1,4 @@
-//! `tickless train RECIPE`: one training, in a folder, resumable.
+//! `tickless train RECIPE`: trains a network in a run folder; a stopped training can be resumed.
 
 use crate::arguments::{Global, LARGEST_THREADS, RecipeArgs};
 use crate::new_run::{begin, check_epochs, run_folder};
@@ -89,12 +89,14 @@ impl Train {
             if let Some(line) = shared.filter(|_| ranks.is_first()) {
                 console.line(&line);
             }
-            // What opening leaves behind (a cache) is made once.
+            // The first process opens the source before the others, so that it alone writes the
+            // cache.
             let source = ranks.first_then_all(|| Source::open_with(&given.data, given.seed, progress(&ranks)))?;
             let parts = Parts::of(&source, &given.data, given.seed)?;
             let work = |ranks: &Ranks| {
                 let (recipe, source, parts, folder) = (&given, &source, &parts, &folder);
-                // Of one process's workers each has its own, and processes take theirs in turn.
+                // Each worker of a single process has its own device; several processes take the
+                // devices in turn.
                 let device = &devices[ranks.rank() % devices.len()];
                 let (command, allow_changed) = (Some(command_line()), self.allow_changed);
                 let (initial, base) = (None, None);
@@ -123,7 +125,7 @@ impl Train {
         Ok(())
     }
 
-    /// Workers of this process: as many as said, or as there are devices in the list.
+    /// Number of workers in this process: as given, or one per device of the list.
     fn workers(&self, devices: &str, ranks: &Ranks) -> Result<usize> {
         match (self.workers, ranks.size()) {
             (Some(0), _) => bail!("`--workers` = 0: give at least 1"),
@@ -137,7 +139,8 @@ impl Train {
         }
     }
 
-    /// The devices of this process's workers; of a list that several processes have, each takes one.
+    /// The devices of this process's workers. If there are several processes, each takes one of the
+    /// list.
     fn devices(&self, names: &str, workers: usize, ranks: &Ranks) -> Result<Vec<Device>> {
         if ranks.is_alone() {
             return Ok(devices(names, workers)?);
@@ -146,7 +149,7 @@ impl Train {
         Ok(devices(mine, 1)?)
     }
 
-    /// The recipe with the batch of all workers together, and what there is to say of it.
+    /// The recipe with the batch of all workers together, and a line that says so.
     fn load(&self, ranks: &Ranks, workers: usize) -> Result<(Recipe, Option<String>)> {
         let workers = workers.max(ranks.size());
         let (file, mut changes) = (&self.recipe.recipe, self.recipe.changes.clone());
@@ -160,7 +163,7 @@ impl Train {
         Ok((changes.load(file)?, Some(line)))
     }
 
-    /// The folder of the run, the recipe as it is kept there, and whether the run has finished.
+    /// The run folder, the recipe that is stored there, and whether the run has finished.
     fn open(&self, path: &Path, given: Recipe, console: &Console) -> Result<(RunFolder, Recipe, bool)> {
         let (folder, begun) = begin(path, Some(self.resume), console)?;
         if !begun {

@@ -1,14 +1,15 @@
-//! A page of runs that were given one by one: what a single run is, and the commands that make each again.
+//! For a page over runs that were given one by one: the purpose of a single run, and the commands
+//! that repeat each run.
 
 use super::in_short;
 use crate::results::Finished;
 use crate::shell::quoted;
 use tickless_net::recipe::Select;
 
-/// Runs whose commands a page lists at most.
+/// Most runs whose commands a page lists.
 const LISTED: usize = 12;
 
-/// What one run is, in place of the purpose of its recipe, which is that of a comparison.
+/// Describes a single run. It replaces the recipe's purpose, which describes a comparison.
 pub(super) fn purpose(f: &Finished) -> String {
     let (run, t) = (&f.run, &f.run.recipe.train);
     let [training, validation, test] = run.facts.samples;
@@ -30,7 +31,7 @@ pub(super) fn purpose(f: &Finished) -> String {
     text + "."
 }
 
-/// The commands that make these runs and their results again, a line each.
+/// The commands that repeat these runs and their results, one per line.
 pub fn again(runs: &[Finished]) -> String {
     let mut lines: Vec<String> = runs.iter().take(LISTED).flat_map(of_one).collect();
     if runs.len() > LISTED {
@@ -46,7 +47,7 @@ fn of_one(f: &Finished) -> Vec<String> {
     let recipe = quoted(&path.join("recipe.toml").display().to_string());
     let made = match (&facts.base, &facts.command) {
         (None, _) => format!("tickless train {recipe} --output {new}"),
-        // What it began with is not in its recipe.
+        // The recipe does not say what the run was made from, but its command does.
         (Some(_), Some(command)) => with_output(command, &new),
         (Some(base), None) => format!("# {name} was made from {base}"),
     };
@@ -66,7 +67,7 @@ fn of_one(f: &Finished) -> Vec<String> {
     lines
 }
 
-/// A command line with another output folder, because its own holds the run already.
+/// The command line with another output folder, because its own folder already holds the run.
 fn with_output(command: &str, new: &str) -> String {
     let mut words: Vec<&str> = Vec::new();
     let mut all = command.split(' ');

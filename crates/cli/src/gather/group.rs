@@ -1,8 +1,9 @@
-//! Which runs are one row of a report.
+//! Groups runs into the rows of a report.
 //!
-//! A row is a mean, so its runs may differ in seed and fold only. Runs that differ in anything else that changes what
-//! is measured (network, neuron, T_max, epochs, …) are rows of their own, named after the difference; runs that were
-//! tested on other samples cannot stand on one page.
+//! A row is a mean, so its runs may differ in seed and fold only. Runs that differ in anything else
+//! that affects the results (network, neuron, T_max, epochs, …) are separate rows, named after the
+//! difference. Runs that were tested on different samples are refused, because one page cannot
+//! compare them.
 
 use crate::recipe_paths::absolute;
 use crate::results::Finished;
@@ -11,25 +12,26 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tickless_train::run::RunFacts;
 
-/// Runs that are one row.
+/// The runs of one row.
 pub struct Group {
     /// The name of the row.
     pub name: String,
-    /// SDT, NMT, MTT or how else the weights came about; rows of one strategy share a colour.
+    /// SDT, NMT, MTT or another origin of the weights; rows of one strategy share a colour.
     pub strategy: String,
-    /// Its runs, at least one.
+    /// The runs, at least one.
     pub runs: Vec<Finished>,
 }
 
 /// The rows of a report.
 pub struct Rows {
-    /// In the order in which their first runs were given.
+    /// The rows, in the order in which their first runs were given.
     pub groups: Vec<Group>,
-    /// What a reader must know to compare them, a sentence each.
+    /// Sentences that a reader needs to compare the rows.
     pub notes: Vec<String>,
 }
 
-/// Keys of a recipe in which runs of one row may differ: they change neither weights nor results.
+/// Keys of a recipe in which runs of one row may differ: they change neither weights nor results,
+/// or are compared separately.
 const FREE: [&str; 10] = [
     "seed",
     "purpose",
@@ -42,7 +44,7 @@ const FREE: [&str; 10] = [
     "train.recompute",
     "train.checkpoint_every",
 ];
-/// Keys that say on which samples a run is tested.
+/// Keys that determine on which samples a run is tested.
 const TESTED: [&str; 10] = [
     "data.set",
     "data.path",
@@ -55,13 +57,13 @@ const TESTED: [&str; 10] = [
     "data.folds.of",
     "data.folds",
 ];
-/// Differences that a name tells; the notes tell all.
+/// Most differences in the name of a row; the notes list all.
 const NAMED: usize = 2;
 
-/// What a run was, key by key.
+/// The properties of a run, as recipe keys and values.
 type Traits = BTreeMap<String, String>;
 
-/// Puts runs into rows; with `separate` each run is a row named after its folder.
+/// Groups runs into rows. If `separate`, each run is a row named after its folder.
 ///
 /// # Errors
 /// If two runs were tested on different samples, or two are the same training.
@@ -103,12 +105,12 @@ pub fn rows(runs: Vec<Finished>, separate: bool) -> Result<Rows> {
     Ok(Rows { groups: rows.into_iter().map(|r| r.2).collect(), notes })
 }
 
-/// What tells the runs of a row apart.
+/// Seed and fold, which distinguish the runs of a row.
 fn replicate(f: &Finished) -> (u64, Option<usize>) {
     (f.run.facts.seed, f.run.recipe.data.folds.map(|f| f.fold))
 }
 
-/// What a row is called if nothing else tells it from the others.
+/// The name of a row before differences are added.
 fn label(facts: &RunFacts) -> String {
     let of = facts.base_strategy.as_deref().map_or(String::new(), |s| format!(" from {s}"));
     match (&facts.base, facts.iterations) {
@@ -119,7 +121,7 @@ fn label(facts: &RunFacts) -> String {
     }
 }
 
-/// Everything of a run that changes what it is or what is measured.
+/// All properties of a run that affect its weights or results.
 fn traits(f: &Finished) -> Result<Traits> {
     let mut recipe = f.run.recipe.clone();
     absolute(&mut recipe)?;
@@ -133,7 +135,7 @@ fn traits(f: &Finished) -> Result<Traits> {
     Ok(all)
 }
 
-/// `{a: {b: 1}}` as `a.b` = 1; lists are values.
+/// Flattens `{a: {b: 1}}` to `a.b` = 1. Lists are values.
 fn flatten(path: &str, value: &Value, all: &mut Traits) {
     match value {
         Value::Object(map) => {
@@ -148,7 +150,8 @@ fn flatten(path: &str, value: &Value, all: &mut Traits) {
     }
 }
 
-/// Each row is a run: named after its folder, with as much of the path as tells it from the others.
+/// Names each row after its run's folder, with as much of the path as makes it unique. Returns the
+/// notes.
 fn name_by_folder(rows: &mut [(String, Traits, Group)]) -> Vec<String> {
     let paths: Vec<Vec<String>> = rows
         .iter()
@@ -166,7 +169,7 @@ fn name_by_folder(rows: &mut [(String, Traits, Group)]) -> Vec<String> {
     differences(rows)
 }
 
-/// Rows of the same label are named after what they differ in.
+/// Names rows of the same label after their differences. Returns the notes.
 fn name_by_difference(rows: &mut [(String, Traits, Group)]) -> Vec<String> {
     for k in 0..rows.len() {
         let same: Vec<&Traits> = rows.iter().filter(|r| r.0 == rows[k].0).map(|r| &r.1).collect();
@@ -178,7 +181,7 @@ fn name_by_difference(rows: &mut [(String, Traits, Group)]) -> Vec<String> {
             rows[k].2.name = format!("{}, {}{more}", rows[k].0, words.join(", "));
         }
     }
-    // Rows that differ beyond the keys named are numbered.
+    // Rows whose names are still equal are numbered.
     for k in 1..rows.len() {
         let before = rows[..k].iter().filter(|r| r.2.name.split(" #").next() == Some(&rows[k].2.name)).count();
         if before > 0 {
@@ -188,7 +191,7 @@ fn name_by_difference(rows: &mut [(String, Traits, Group)]) -> Vec<String> {
     differences(rows)
 }
 
-/// What else than the strategy differs between the rows.
+/// A note for each key, other than the strategy, in which the rows differ.
 fn differences(rows: &[(String, Traits, Group)]) -> Vec<String> {
     let all: Vec<&Traits> = rows.iter().map(|r| &r.1).collect();
     let of = |key: String| {
@@ -198,10 +201,10 @@ fn differences(rows: &[(String, Traits, Group)]) -> Vec<String> {
     differing(&all).into_iter().cloned().map(of).collect()
 }
 
-/// The keys whose values are not the same in all.
+/// The keys whose values differ, the most telling first.
 fn differing<'a>(all: &[&'a Traits]) -> Vec<&'a String> {
     let keys: BTreeSet<&String> = all.iter().flat_map(|t| t.keys()).collect();
-    // The network's name and T_max say more than what follows from them.
+    // The network's name and T_max explain more than the keys that follow from them.
     let rank = |key: &&String| match key.as_str() {
         "network.name" => 0,
         "train.t_max" => 1,
@@ -215,7 +218,7 @@ fn differing<'a>(all: &[&'a Traits]) -> Vec<&'a String> {
     found
 }
 
-/// The last words of a key, as a reader knows them.
+/// A key as a name shows it.
 fn short(key: &str) -> &str {
     match key {
         "network.name" => "network",
@@ -224,7 +227,7 @@ fn short(key: &str) -> &str {
     }
 }
 
-/// A value as part of a name.
+/// A value as a name shows it.
 fn brief(value: Option<&String>) -> String {
     match value {
         None => "default".into(),

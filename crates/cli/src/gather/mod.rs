@@ -1,7 +1,7 @@
-//! From finished runs to the values a report shows.
+//! Turns finished runs into the values that a report shows.
 //!
-//! Runs that differ in seed or fold only are one row ([`rows`]): means, and the standard error of the mean over the
-//! runs, sd/√n.
+//! Runs that differ in seed or fold only form one row ([`rows`]), which shows the mean over the
+//! runs and the standard error of the mean, sd/√n.
 
 mod again;
 mod group;
@@ -19,7 +19,7 @@ use tickless_train::evaluate::{LayerActivity, Point};
 use tickless_train::run::Loaded;
 use tickless_train::run::checkpoint::EpochMetrics;
 
-/// Mean and standard error of the mean (none for one value).
+/// Mean, and standard error of the mean (none for a single value).
 pub fn mean(values: &[f64]) -> (f64, Option<f64>) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n.max(1.0);
@@ -30,13 +30,13 @@ pub fn mean(values: &[f64]) -> (f64, Option<f64>) {
     (mean, Some((variance / n).sqrt()))
 }
 
-/// A report over rows of runs.
+/// The data of a report over rows of runs.
 ///
-/// `command` is the command line of this report. Of an experiment it repeats the experiment; of runs given one by one
-/// the page names the commands that make them.
+/// `command` is shown as the way to repeat the report: an experiment passes its own command line,
+/// and a report over single runs the commands that repeat them.
 ///
 /// # Errors
-/// If there is no run, or a recording to draw cannot be decoded.
+/// If there is no run, or a recording to be drawn cannot be decoded.
 pub fn report(title: &str, command: &str, rows: &Rows) -> Result<r::ReportData> {
     let groups = &rows.groups;
     let Some(first) = groups.iter().flat_map(|g| &g.runs).next() else { bail!("there is no run to report") };
@@ -81,7 +81,8 @@ pub fn report(title: &str, command: &str, rows: &Rows) -> Result<r::ReportData> 
     })
 }
 
-/// Samples that a row is tested on: the folds of a cross-validation test different ones, seeds the same ones again.
+/// Number of samples on which a row is tested. Folds test different samples, so they add up; seeds
+/// test the same samples.
 fn tested(group: &Group) -> usize {
     let first = &group.runs[0];
     let seed = first.run.facts.seed;
@@ -94,7 +95,7 @@ fn tested(group: &Group) -> usize {
     if folds.is_empty() { samples(first) } else { folds.into_iter().map(samples).sum() }
 }
 
-/// What a reader must know of a row: silent layers, results that are not there, folds that were not given.
+/// Sentences that a reader needs to judge a row: silent layers, missing results, missing folds.
 fn group_notes(group: &Group) -> Vec<String> {
     let mut notes = Vec::new();
     let name = &group.name;
@@ -128,7 +129,7 @@ fn group_notes(group: &Group) -> Vec<String> {
     notes
 }
 
-/// The first neuron, which built-in networks have everywhere.
+/// The first neuron of the network. Built-in networks have the same neuron in every layer.
 fn first_neuron(run: &Loaded) -> Option<Neuron> {
     run.network.nodes().iter().find_map(|n| match n.layer {
         tickless_net::Layer::Neuron(n) => Some(n),
@@ -136,7 +137,7 @@ fn first_neuron(run: &Loaded) -> Option<Neuron> {
     })
 }
 
-/// A network in a line.
+/// Describes a network in one line.
 fn in_short(run: &Loaded) -> String {
     let neuron = first_neuron(run).map(|n| format!(", {n}")).unwrap_or_default();
     let (name, values, stages) = (run.network.name(), run.network.trainable_values(), run.network.stages());
@@ -145,7 +146,7 @@ fn in_short(run: &Loaded) -> String {
 
 fn layer_line(n: &tickless_net::Node) -> String {
     let stage = n.stage.map(|s| format!("  stage {}", s + 1)).unwrap_or_default();
-    format!("{:<12} {:<14} {} → {}{stage}", n.name, n.layer.word(), n.input, n.output)
+    format!("{:<12} {:<14} {} → {}{stage}", n.name, n.layer.kind(), n.input, n.output)
 }
 
 fn strategy(group: &Group) -> Result<r::StrategyResult> {
@@ -155,14 +156,15 @@ fn strategy(group: &Group) -> Result<r::StrategyResult> {
     for p in evaluated.first().and_then(|f| f.evaluation.as_ref()).iter().flat_map(|e| &e.points) {
         let Some(steps) = p.steps() else { continue };
         let same = |f: &&Finished| f.evaluation.as_ref()?.at(&p.configuration, p.leak).cloned();
-        // A mean over some of the runs would stand beside means over all.
+        // A point is shown only if all runs have it: a mean over some runs is not comparable with
+        // the others.
         let Some(all) = evaluated.iter().map(same).collect::<Option<Vec<Point>>>() else { continue };
         let (accuracy, standard_error) = mean(&all.iter().map(|p| p.accuracy).collect::<Vec<_>>());
         let (loss, _) = mean(&all.iter().map(|p| p.loss).collect::<Vec<_>>());
         points.push(r::MeanPoint { steps, leak: p.leak, accuracy, standard_error, loss });
     }
     let simulations: Vec<&Simulation> = runs.iter().filter_map(|f| f.simulation.as_ref()).collect();
-    // The numbers are means of those that were measured.
+    // Seeds are listed of the runs that were measured, because the means are over those.
     let measured: Vec<&Finished> = runs.iter().filter(|f| f.evaluation.is_some() || f.simulation.is_some()).collect();
     let counted = if measured.is_empty() { runs.iter().collect() } else { measured };
     Ok(r::StrategyResult {
@@ -180,7 +182,8 @@ fn strategy(group: &Group) -> Result<r::StrategyResult> {
     })
 }
 
-/// Loss and accuracy of each epoch that all runs have: means, and standard errors of several.
+/// Loss and accuracy of each epoch that all runs have: means, and standard errors if there are
+/// several runs.
 fn curve(runs: &[Finished]) -> Result<Vec<r::EpochPoint>> {
     let histories = runs.iter().map(|f| f.run.folder.metrics()).collect::<tickless_train::Result<Vec<_>>>()?;
     let epochs = histories.iter().map(Vec::len).min().unwrap_or(0);
@@ -228,8 +231,8 @@ fn event_driven(all: &[&Simulation]) -> Option<r::EventDriven> {
     })
 }
 
-/// The mean curve where all runs asked at the same moments (seeds), else that of the first (folds,
-/// whose longest recordings differ).
+/// The mean curve if all runs were asked at the same moments (different seeds). Otherwise the curve
+/// of the first run, because folds have different longest recordings.
 fn decisions(all: &[&Simulation]) -> Option<DecisionCurve> {
     let curves: Vec<&DecisionCurve> = all.iter().filter_map(|s| s.decisions.as_ref().map(|d| &d.curve)).collect();
     let mut first = (*curves.first()?).clone();

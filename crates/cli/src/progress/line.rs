@@ -1,36 +1,38 @@
-//! How far a task is, in one line of at most [`COLUMNS`] columns.
+//! Shows how far a task is, in one line of at most [`COLUMNS`] columns.
 //!
-//! A longer line wraps on a common terminal, and a bar that wraps erases the lines above it when it is drawn again.
-//! What does not fit is left out whole: first the bar, then the rate, the unit, and the note from its end.
+//! A longer line wraps on a common terminal, and a bar that wraps erases the lines above it when it
+//! is redrawn. Parts that do not fit are left out whole: first the bar, then the rate, then the
+//! unit, then the note from its end.
 
 /// Columns of a common terminal.
 pub(super) const COLUMNS: usize = 80;
-/// The shortest and the longest bar.
+/// Columns of the shortest and of the longest bar.
 const BAR: (usize, usize) = (8, 24);
 
-/// A task and how far it is.
+/// The state of a task.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing<'a> {
-    /// What is done.
+    /// Name of the task.
     pub name: &'a str,
-    /// Units, plural.
+    /// The unit's plural.
     pub units: &'a str,
     /// Units done.
     pub done: u64,
-    /// Units in all; 0 if nobody knows.
+    /// Units in total; 0 if unknown.
     pub total: u64,
     /// Seconds since the task began.
     pub seconds: f64,
-    /// What its worker says, in parts that two spaces separate.
+    /// The worker's message, in parts that two spaces separate.
     pub note: &'a str,
 }
 
 impl Standing<'_> {
-    /// The line while the task runs; `bar` where a terminal redraws it.
+    /// The line while the task runs. `bar` says whether a terminal redraws it, so that it may have
+    /// a bar.
     pub(super) fn running(&self, bar: bool) -> String {
         let rate = self.done as f64 / self.seconds.max(1e-9);
         let left = match self.total.checked_sub(self.done) {
-            // Before the first unit is done there is no rate.
+            // Before the first unit is done the rate is unknown.
             Some(left) if self.total > 0 && self.done > 0 => format!("{} left", about(left as f64 / rate)),
             _ => String::new(),
         };
@@ -41,7 +43,7 @@ impl Standing<'_> {
         };
         let notes: Vec<&str> = parts(self.note).collect();
         let most = notes.len();
-        // From the fullest line to the shortest; the first that fits is taken.
+        // From the fullest form to the shortest; the first that fits is used.
         let forms =
             [(true, true, most), (false, true, most)].into_iter().chain((0..=most).rev().map(|n| (false, false, n)));
         let mut line = String::new();
@@ -63,7 +65,7 @@ impl Standing<'_> {
         cut(&line)
     }
 
-    /// The line that stays when the task is over.
+    /// The line that stays after the task has finished.
     pub(super) fn finished(&self) -> String {
         let done = match self.units {
             "bytes" => format!("{:.1} MB", self.done as f64 / 1e6),
@@ -76,7 +78,7 @@ impl Standing<'_> {
         cut(&fitting.into_iter().find(|l| width(l) <= COLUMNS).unwrap_or(head))
     }
 
-    /// Units done (of all), and the unit with a space before it.
+    /// Units done (of the total), and the unit with a space before it.
     fn counted(&self) -> (String, String) {
         let mb = |n: u64| n as f64 / 1e6;
         match (self.units, self.total) {
@@ -100,12 +102,12 @@ fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-/// The first [`COLUMNS`] columns.
+/// The line, cut to [`COLUMNS`] columns.
 fn cut(line: &str) -> String {
     if width(line) <= COLUMNS { line.to_owned() } else { line.chars().take(COLUMNS - 1).chain(['…']).collect() }
 }
 
-/// A time to come, no finer than it can be known: `48 s`, `12 min`, `3 h 20 min`, `4 d 3 h`.
+/// A remaining time, rounded to what can be known: `48 s`, `12 min`, `3 h 20 min`, `4 d 3 h`.
 fn about(seconds: f64) -> String {
     match seconds.ceil() as u64 {
         s @ 0..60 => format!("{s} s"),

@@ -1,7 +1,8 @@
-//! What a report is made of: plain values, no tensors, no handles.
+//! The values that a report shows: plain data without tensors or handles.
 //!
-//! An experiment fills a [`ReportData`]; the page, the pictures, the terminal tables and `--json` are
-//! views of it. Everything but the title may be missing: a view leaves out what it has no values for.
+//! An experiment fills a [`ReportData`]. The page, the pictures, the terminal tables and `--json`
+//! are views of it. Everything but the title may be missing; a view leaves out the parts that it
+//! has no values for.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,28 +11,28 @@ use tickless::number;
 use tickless::simulate::decisions::DecisionCurve;
 use tickless::train::run::Machine;
 
-/// Everything one report shows.
+/// All values of one report.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ReportData {
     /// Headline of the page.
     pub title: String,
-    /// One paragraph: what was asked and how it was measured.
+    /// One paragraph: the question and how it was measured.
     pub purpose: String,
     /// The recordings or images.
     pub dataset: Dataset,
-    /// The network all strategies share.
+    /// The network that all strategies share.
     pub network: Network,
-    /// Largest number of time steps trained with.
+    /// Largest number of time steps in training.
     pub t_max: usize,
-    /// One entry per training strategy (or run), in the order of the tables; the first named `SDT` is the
-    /// baseline of the work table, otherwise the first that has event-driven numbers.
+    /// One entry per training strategy (or run), in the order of the tables. The work table
+    /// compares with the first one named `SDT`, else with the first that has event-driven numbers.
     pub strategies: Vec<StrategyResult>,
-    /// One input, to show what the network sees.
+    /// One recording, to show the network's input.
     pub sample: Option<InputSample>,
-    /// Where and when it ran.
+    /// Where and when the runs were made.
     pub origin: Origin,
-    /// Remarks of the experiment, one paragraph each.
+    /// Remarks, one paragraph each.
     pub notes: Vec<String>,
     /// The command that repeats the experiment.
     pub command: String,
@@ -49,9 +50,9 @@ pub struct Dataset {
     pub simulated_camera: bool,
     /// Number of classes.
     pub classes: usize,
-    /// Number of samples the accuracies are measured on.
+    /// Number of samples that the accuracies are measured on.
     pub test_samples: usize,
-    /// Mean events per recording; 0 where the input is images.
+    /// Mean events per recording; 0 for images.
     pub mean_events: f64,
 }
 
@@ -63,7 +64,7 @@ pub struct Network {
     pub name: String,
     /// The neuron in words, e.g. "LIF, λ = 0.5, hard reset".
     pub neuron: String,
-    /// Number of stages that may each run at their own T.
+    /// Number of stages; each may run at its own T.
     pub stages: usize,
     /// Number of trainable values.
     pub trainable_values: usize,
@@ -71,25 +72,27 @@ pub struct Network {
     pub layers: Vec<String>,
 }
 
-/// What one strategy achieved.
+/// The results of one strategy.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StrategyResult {
-    /// What the tables call it: `SDT`, `NMT`, `MTT`, with what else differs, or the name of the run.
+    /// Name in the tables: `SDT`, `NMT`, `MTT`, with other differences appended, or the name of the
+    /// run.
     pub name: String,
-    /// `SDT`, `NMT`, `MTT` or how else the weights came about: gives the colour. Empty if the name says it.
+    /// `SDT`, `NMT`, `MTT` or another origin of the weights; determines the colour. If empty, the
+    /// name does.
     pub strategy: String,
-    /// Largest number of time steps that it was trained with; 0 if it is that of the report.
+    /// Largest number of time steps in its training; 0 if it is that of the report.
     pub t_max: usize,
     /// Seeds of the runs that the numbers are means of.
     pub seeds: Vec<u64>,
     /// Accuracy at each T, clocked.
     pub points: Vec<MeanPoint>,
-    /// The run without a clock; missing where the network cannot run so (it still has batch norm).
+    /// Results without a clock; missing if the network cannot run so (it still has batch norm).
     pub event_driven: Option<EventDriven>,
     /// One entry per epoch.
     pub curve: Vec<EpochPoint>,
-    /// How often each layer's neurons fire.
+    /// Firing rates per layer.
     pub layers: Vec<LayerRates>,
     /// The spikes of one recording.
     pub raster: Option<Raster>,
@@ -106,57 +109,57 @@ pub struct StrategyResult {
 pub struct MeanPoint {
     /// Number of time steps T.
     pub steps: usize,
-    /// Leak per step or per time.
+    /// Whether the leak belongs to the step or to time.
     pub leak: LeakRule,
-    /// Percent correct, mean over the seeds.
+    /// Percent correct, mean over the runs.
     #[serde(with = "number")]
     pub accuracy: f64,
-    /// Standard error over the seeds or folds, in points.
+    /// Standard error over the runs, in percentage points.
     pub standard_error: Option<f64>,
     /// Mean loss.
     #[serde(with = "number")]
     pub loss: f64,
 }
 
-/// The run event by event, in the simulator.
+/// Results of event-driven execution in the simulator.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EventDriven {
-    /// Percent correct, mean over the seeds.
+    /// Percent correct, mean over the runs.
     #[serde(with = "number")]
     pub accuracy: f64,
-    /// Standard error over the seeds or folds, in points.
+    /// Standard error over the runs, in percentage points.
     pub standard_error: Option<f64>,
-    /// Layer and its spikes per recording, in the order of the network.
+    /// Name and spikes per recording of each layer, in the order of the network.
     pub spikes_per_layer: Vec<(String, f64)>,
     /// Synaptic operations per recording.
     pub synaptic_operations: f64,
     /// Input events per recording.
     pub events: f64,
-    /// Spike difference to the clocked net at T_max (method.md §6), as a fraction; infinite where the clocked
-    /// net is silent and this one is not.
+    /// Spike difference Σ|s0 − s| / Σ s0 to the clocked network at T_max, as a fraction. It is infinite if
+    /// the clocked network is silent and this one is not.
     #[serde(with = "number::optional")]
     pub spike_difference: Option<f64>,
-    /// Recordings these numbers were measured on.
+    /// Number of recordings measured.
     pub samples: usize,
-    /// How soon the answer is known; missing where nobody asked before the end.
+    /// Accuracy over time within a recording; missing if it was not measured.
     pub decisions: Option<DecisionCurve>,
 }
 
 impl StrategyResult {
-    /// The strategy that the row is of.
+    /// The strategy of the row.
     pub(crate) fn family(&self) -> &str {
         if self.strategy.is_empty() { &self.name } else { &self.strategy }
     }
 
-    /// Its T_max.
+    /// T_max of this strategy; `report` is that of the report.
     pub(crate) fn t_max(&self, report: usize) -> usize {
         if self.t_max == 0 { report } else { self.t_max }
     }
 }
 
 impl EventDriven {
-    /// Spikes per recording, all layers.
+    /// Spikes per recording, summed over all layers.
     pub fn spikes(&self) -> f64 {
         self.spikes_per_layer.iter().map(|(_, spikes)| spikes).sum()
     }
@@ -171,12 +174,13 @@ pub struct EpochPoint {
     /// Mean training loss.
     #[serde(with = "number")]
     pub train_loss: f64,
-    /// Percent correct while training.
+    /// Percent correct during training.
     #[serde(with = "number")]
     pub train_accuracy: f64,
     /// Percent correct on the validation part.
     pub validation_accuracy: Option<f64>,
-    /// Standard errors over the runs of loss, training and validation accuracy; missing of a single run.
+    /// Standard errors over the runs: of loss, training accuracy and validation accuracy. Missing
+    /// if there is one run.
     pub standard_errors: Option<[f64; 3]>,
     /// Learning rate at the end of the epoch.
     pub learning_rate: f64,
@@ -185,7 +189,7 @@ pub struct EpochPoint {
     pub seconds: f64,
 }
 
-/// How often the neurons of one layer fire.
+/// Firing rates of one layer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LayerRates {
@@ -199,11 +203,11 @@ pub struct LayerRates {
     /// Spikes per neuron and recording, event-driven.
     #[serde(with = "number::optional")]
     pub event_driven_rate: Option<f64>,
-    /// No neuron of the layer ever fired.
+    /// Whether no neuron of the layer ever fired.
     pub silent: bool,
 }
 
-/// The spikes of one recording through the layers.
+/// The spikes of one recording in all layers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Raster {
@@ -211,13 +215,13 @@ pub struct Raster {
     pub duration_us: u64,
     /// The layers from input to output.
     pub layers: Vec<RasterLayer>,
-    /// Input events: time in µs, pixel index.
+    /// Input events: time in µs and pixel index.
     pub input: Vec<(u64, u32)>,
-    /// Number of pixels; 0 takes the largest index seen.
+    /// Number of pixels; if 0, the largest index seen is used.
     pub input_pixels: u32,
     /// True class.
     pub label: String,
-    /// Class the network decided for.
+    /// Class that the network chose.
     pub predicted: String,
 }
 
@@ -229,30 +233,30 @@ pub struct RasterLayer {
     pub name: String,
     /// Number of neurons.
     pub neurons: u32,
-    /// Time in µs, neuron index.
+    /// Spikes: time in µs and neuron index.
     pub spikes: Vec<(u64, u32)>,
 }
 
-/// A sample of channels that are no pixels, such as those of a cochlea.
+/// A sample of channels that are not pixels, such as those of a cochlea.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChannelSample {
-    /// What stands above its raster.
+    /// Text above its raster.
     pub label: String,
     /// Time in µs and channel of each spike.
     pub spikes: Vec<(u64, u32)>,
 }
 
-/// One input recording, counted per pixel.
+/// One recording, counted per pixel.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct InputSample {
-    /// Its class.
+    /// Class of the recording.
     pub label: String,
     /// Pixels per row.
     pub width: usize,
-    /// Rows.
+    /// Number of rows.
     pub height: usize,
-    /// Equal slices of time; each holds per pixel, row by row, the counts `[on, off]`.
+    /// Slices of equal duration. Each holds the counts `[on, off]` per pixel, row by row.
     pub frames: Vec<Vec<[u16; 2]>>,
     /// Length of the recording in µs.
     pub duration_us: u64,
@@ -260,7 +264,7 @@ pub struct InputSample {
     pub events: usize,
 }
 
-/// Where, when and by which version a run was made.
+/// Where, when and with which version a run was made.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Origin {

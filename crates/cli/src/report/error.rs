@@ -1,12 +1,12 @@
-//! The one error of this module. Each message names the file and the remedy.
+//! The error type of the report module. Each message names the file and the remedy.
 
 use std::path::PathBuf;
 
-/// What can go wrong between the values and the files.
+/// An error of writing a report.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// The folder of the report cannot be made.
+    /// The folder of the report cannot be created.
     #[error("{}: cannot create this folder: {source}; choose a folder you may write to", path.display())]
     Folder {
         /// The folder.
@@ -22,7 +22,7 @@ pub enum ReportError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// A picture could not be drawn: a bug of this crate.
+    /// A picture cannot be drawn, which is a bug of this crate.
     #[error("picture `{picture}`: cannot draw: {reason}; please report this with the output of `--json`")]
     Draw {
         /// Name of the picture.

@@ -1,14 +1,14 @@
-//! Made-up but plausible reports for tests: the numbers of method.md §9, random spikes, a drawn digit.
+//! Invented but plausible reports for tests: typical numbers, random spikes, a drawn digit.
 
 use super::data::*;
 use tickless::net::LeakRule;
 use tickless::simulate::decisions::{AtEvents, AtTime, DecisionCurve, Exit};
 use tickless::train::run::Machine;
 
-/// A small generator, so that fixtures need no dependency and never change.
+/// A small random generator, so that fixtures need no dependency and never change.
 struct Random(u64);
 
-/// To three decimals, which JSON reads back exactly.
+/// Rounds to three decimals, which JSON reads back exactly.
 fn round(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }
@@ -20,7 +20,7 @@ impl Random {
     }
 }
 
-/// Three strategies with everything there is.
+/// A report of three strategies in which every value is present.
 pub fn full() -> ReportData {
     let table = [
         ("SDT", [26.6, 57.6, 81.8, 82.4, 77.1], 68.9, 53.4, [48_100.0, 27_100.0], 3.54e6, 0.412),
@@ -105,7 +105,7 @@ pub fn full() -> ReportData {
     }
 }
 
-/// Every number that can be wrong is.
+/// A report in which every number that can be invalid is, and every text contains markup.
 pub fn hostile() -> ReportData {
     let mut data = full();
     data.title = "<script>alert('x')</script> & \"more\"".into();

@@ -1,9 +1,9 @@
-//! How numbers are written for people: one way in every table, caption and picture.
+//! Formats numbers for people, in the same way in every table, caption and picture.
 
-/// What stands where a value is missing or undefined.
+/// The text for a missing or undefined value.
 pub(crate) const MISSING: &str = "–";
 
-/// `digits` after the point, a true minus sign, `∞` and [`MISSING`] for what is no number.
+/// The value with `digits` decimals and a true minus sign; `∞` or [`MISSING`] if it is not finite.
 pub(crate) fn decimal(value: f64, digits: usize) -> String {
     if value.is_nan() {
         return MISSING.into();
@@ -13,7 +13,7 @@ pub(crate) fn decimal(value: f64, digits: usize) -> String {
     if value < 0.0 && !zero { format!("−{text}") } else { text }
 }
 
-/// The value and, where it is known, its standard error: `82.5 ± 0.4`.
+/// The value and, if known, its standard error: `82.5 ± 0.4`.
 pub(crate) fn with_error(value: f64, error: Option<f64>, digits: usize) -> String {
     match error.filter(|e| e.is_finite() && value.is_finite()) {
         Some(error) => format!("{} ± {}", decimal(value, digits), decimal(error.abs(), digits)),
@@ -21,13 +21,13 @@ pub(crate) fn with_error(value: f64, error: Option<f64>, digits: usize) -> Strin
     }
 }
 
-/// With the sign always shown: `+1.1`, `−29.0`.
+/// The value with its sign always shown: `+1.1`, `−29.0`.
 pub(crate) fn signed(value: f64, digits: usize) -> String {
     let text = decimal(value, digits);
     if value > 0.0 && value.is_finite() { format!("+{text}") } else { text }
 }
 
-/// Whole, in groups of three: `75,200`. Below 10 one decimal stays.
+/// The value as a whole number in groups of three: `75,200`. Values below 10 keep one decimal.
 pub(crate) fn grouped(value: f64) -> String {
     if !value.is_finite() || value.abs() >= 1e15 {
         return if value.is_finite() { format!("{value:.2e}") } else { decimal(value, 0) };
@@ -46,7 +46,7 @@ pub(crate) fn grouped(value: f64) -> String {
     text
 }
 
-/// Three digits and a unit of size: `3.54 M`, `980`, `15.5 k`.
+/// About three significant digits and a unit of magnitude: `3.54 M`, `980`, `15.5 k`.
 pub(crate) fn compact(value: f64) -> String {
     let (scale, unit) = match value.abs() {
         v if !v.is_finite() => return decimal(value, 0),
@@ -60,13 +60,13 @@ pub(crate) fn compact(value: f64) -> String {
     decimal(scaled, digits) + unit
 }
 
-/// The number with its unit, which `–` and `∞` do without.
+/// The value with its unit; `–` and `∞` have none.
 pub(crate) fn with_unit(value: f64, digits: usize, unit: &str) -> String {
     let text = decimal(value, digits);
     if value.is_finite() { format!("{text} {unit}") } else { text }
 }
 
-/// A firing rate: three significant digits, as many decimals as they need.
+/// A firing rate with about three significant digits.
 pub(crate) fn rate(value: f64) -> String {
     let digits = match value.abs() {
         v if v >= 100.0 => 0,
@@ -91,12 +91,12 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// The unit in which times up to the longest are written: its length in µs, and its name.
+/// The unit for times up to `longest_us`: its length in µs and its name.
 pub(crate) fn time_unit(longest_us: f64) -> (f64, &'static str) {
     if longest_us >= 10e6 { (1e6, "s") } else { (1e3, "ms") }
 }
 
-/// How long something lasted: `0.4 ms`, `300 ms`, `12.5 s`, `160 s`.
+/// A duration in µs as text: `0.4 ms`, `300 ms`, `12.5 s`, `160 s`.
 pub(crate) fn span(us: f64) -> String {
     let (unit, name) = time_unit(us);
     let value = us / unit;
@@ -104,7 +104,7 @@ pub(crate) fn span(us: f64) -> String {
     format!("{} {name}", decimal(value, digits))
 }
 
-/// `1 seed`, `3 seeds`.
+/// A number and its noun: `1 seed`, `3 seeds`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{} {noun}{}", grouped(number as f64), if number == 1 { "" } else { "s" })
 }

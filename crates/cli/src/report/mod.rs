@@ -1,8 +1,9 @@
 //! Reports: one self-contained page, its pictures as files, and tables for the terminal.
 //!
-//! [`ReportData`] is the only input: plain values that serialise to JSON. [`write`] makes a folder with
-//! `report.html`, which loads nothing from anywhere, and `pictures/`, each as SVG and as PNG on white paper.
-//! [`text`] prints the same tables. Nothing here knows how the numbers came about.
+//! [`ReportData`] is the only input: plain values that serialise to JSON. [`write`] creates a
+//! folder with `report.html`, which loads nothing from elsewhere, and `pictures/`, each picture as
+//! SVG and as PNG on white. [`text`] formats the same tables for the terminal. This module does not
+//! know how the values were measured.
 //!
 //! ```text
 //! data.rs ──┬─ table.rs ──┬─ text.rs           the terminal
@@ -40,16 +41,16 @@ pub use page::page;
 pub struct Written {
     /// The page.
     pub page: PathBuf,
-    /// The pictures, each as `.svg` and as `.png`; `accuracy` is the main one.
+    /// The pictures, each as `.svg` and `.png`; `accuracy` is the main one.
     pub pictures: Vec<PathBuf>,
 }
 
-/// Writes the page and its pictures into a folder, which is made if need be; files of the same name are
-/// replaced.
+/// Writes the page and its pictures to a folder, which is created if necessary. Existing files of
+/// the same names are replaced.
 ///
 /// # Errors
-/// [`ReportError::Folder`] and [`ReportError::Write`] where the system refuses; [`ReportError::Draw`] if a
-/// picture cannot be drawn.
+/// [`ReportError::Folder`] or [`ReportError::Write`] if the system refuses; [`ReportError::Draw`]
+/// if a picture cannot be drawn.
 pub fn write(data: &ReportData, folder: &Path) -> Result<Written, ReportError> {
     let pictures_folder = folder.join("pictures");
     std::fs::create_dir_all(&pictures_folder)
@@ -63,8 +64,8 @@ pub fn write(data: &ReportData, folder: &Path) -> Result<Written, ReportError> {
     Ok(Written { page: written, pictures })
 }
 
-/// Draws a sweep of the model of asynchrony into a folder, as `asynchrony.svg` and `asynchrony.png`.
-/// Nothing is drawn where nothing was swept.
+/// Draws the table of `tickless asynchrony` into a folder, as `asynchrony.svg` and
+/// `asynchrony.png`. Draws nothing if the table is empty.
 ///
 /// # Errors
 /// As [`write`](fn@write).
@@ -75,7 +76,7 @@ pub fn write_sweep(network: &str, rows: &[SweepRow], folder: &Path) -> Result<Ve
     }
 }
 
-/// Draws one recording into a folder as `NAME.png`; gives the file.
+/// Draws one recording into a folder as `NAME.png` and returns the file.
 ///
 /// # Errors
 /// As [`write`](fn@write).
@@ -88,7 +89,8 @@ pub fn write_recording(sample: &InputSample, name: &str, folder: &Path) -> Resul
     Ok(path)
 }
 
-/// Draws a raster for each sample of `channels` channels into a folder, as `NAME.png`; gives the file.
+/// Draws a raster for each sample of `channels` channels into a folder as `NAME.png`, and returns
+/// the file.
 ///
 /// # Errors
 /// As [`write`](fn@write).
@@ -105,12 +107,12 @@ pub fn write_samples(
     Ok(path)
 }
 
-/// Red, green, blue of an on event and of an off event.
+/// The colours (red, green, blue) of an on event and of an off event.
 pub fn event_colours() -> [[u8; 3]; 2] {
     [picture::Ink::ON.light(), picture::Ink::OFF.light()]
 }
 
-/// One picture as SVG and as PNG.
+/// Writes one picture as SVG and as PNG.
 fn draw(picture: &picture::Picture, folder: &Path) -> Result<[PathBuf; 2], ReportError> {
     let svg = folder.join(format!("{}.svg", picture.name));
     put(&svg, picture::svg(picture, picture::Use::File)?.as_bytes())?;

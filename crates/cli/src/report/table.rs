@@ -1,31 +1,32 @@
-//! The tables of a report, before they are text or HTML.
+//! The tables of a report, before they are rendered as text or HTML.
 //!
-//! One place decides which rows and columns there are and how a number is written, so that the terminal, the
-//! page and the pictures never disagree.
+//! This file alone decides which rows and columns exist and how numbers are written, so that the
+//! terminal, the page and the pictures agree.
 
 use super::data::{EventDriven, MeanPoint, ReportData, StrategyResult};
 use super::format::{MISSING, compact, decimal, grouped, rate, signed, time_unit, with_error, with_unit};
 use tickless::net::LeakRule;
 use tickless::simulate::decisions::Exit;
 
-/// Layers up to which the work table has a column of spikes for each.
+/// If there are at most this many layers, the work table has a column of spikes for each.
 const LAYER_COLUMNS: usize = 4;
 
 /// An accuracy and its standard error, if it was measured.
 type Measured = Option<(f64, Option<f64>)>;
 
-/// Rows of text under a caption; the first column names the row, the others hold numbers.
+/// Rows of text and a caption. The first column names the row; the others hold numbers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
     pub caption: String,
     pub head: Vec<String>,
     pub rows: Vec<Row>,
-    /// Columns at the end that stay in sight while the others scroll.
+    /// Number of last columns that stay visible while the others scroll.
     pub pinned: usize,
 }
 
 impl Table {
-    /// Tables of at most `most` columns beside the names, in the order of the columns; pinned ones stay together.
+    /// Splits the table into tables of at most `most` columns beside the names. Pinned columns stay
+    /// together.
     pub fn parts(&self, most: usize) -> Vec<Table> {
         let columns = self.head.len().saturating_sub(1);
         let scrolling = columns - self.pinned.min(columns);
@@ -60,7 +61,7 @@ impl Table {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Row {
     pub name: String,
-    /// A variant of the row above, shown with less weight.
+    /// Whether it is a variant of the row above, shown with less emphasis.
     pub minor: bool,
     pub cells: Vec<Cell>,
 }
@@ -69,7 +70,7 @@ pub(crate) struct Row {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cell {
     pub text: String,
-    /// The best value of its column.
+    /// Whether it is the best value of its column.
     pub best: bool,
 }
 
@@ -79,7 +80,8 @@ impl From<String> for Cell {
     }
 }
 
-/// Accuracy: a row per strategy and leak, a column per T, then event-driven and what it costs against T_max.
+/// Accuracy: a row per strategy and leak, a column per T, then event-driven and its change from
+/// T_max.
 pub(crate) fn accuracy(data: &ReportData) -> Table {
     let steps = all_steps(data);
     let event_driven = data.strategies.iter().any(|s| s.event_driven.is_some());
@@ -120,7 +122,7 @@ pub(crate) fn accuracy(data: &ReportData) -> Table {
     Table { caption: accuracy_caption(data), head, rows, pinned: if event_driven { 2 } else { 0 } }
 }
 
-/// The work of the run without a clock, per recording.
+/// The work of the event-driven runs, per recording.
 pub(crate) fn work(data: &ReportData) -> Table {
     let runs: Vec<(&StrategyResult, &EventDriven)> = event_driven(data).collect();
     let Some((base, base_event)) = baseline(data) else { return Table::default() };
@@ -210,17 +212,17 @@ pub(crate) fn rates(data: &ReportData) -> Table {
     Table { caption, head, rows, pinned: 0 }
 }
 
-/// Strategies that ran without a clock.
+/// The strategies with event-driven results.
 pub(crate) fn event_driven(data: &ReportData) -> impl Iterator<Item = (&StrategyResult, &EventDriven)> {
     data.strategies.iter().filter_map(|s| s.event_driven.as_ref().map(|e| (s, e)))
 }
 
-/// The run that work is compared with: SDT, else the first.
+/// The row that work is compared with: the first of SDT, else the first.
 pub(crate) fn baseline(data: &ReportData) -> Option<(&StrategyResult, &EventDriven)> {
     event_driven(data).find(|(s, _)| s.family() == "SDT").or_else(|| event_driven(data).next())
 }
 
-/// Every T of any strategy, ascending.
+/// All T of all strategies, ascending.
 pub(crate) fn all_steps(data: &ReportData) -> Vec<usize> {
     let mut steps: Vec<usize> =
         data.strategies.iter().flat_map(|s| s.points.iter().map(|p| p.steps)).filter(|&t| t > 0).collect();
@@ -229,28 +231,29 @@ pub(crate) fn all_steps(data: &ReportData) -> Vec<usize> {
     steps
 }
 
-/// The leaks a strategy was evaluated with, per time first.
+/// The leaks that a strategy was evaluated with, the leak per time first.
 pub(crate) fn leaks(strategy: &StrategyResult) -> Vec<LeakRule> {
     let has = |leak| strategy.points.iter().any(|p| p.leak == leak);
     let found: Vec<LeakRule> = [LeakRule::Time, LeakRule::Step].into_iter().filter(|&l| has(l)).collect();
-    // One that was not evaluated has a row all the same, so that nobody takes it for not given.
+    // A strategy without evaluation has a row nevertheless, so that a reader sees that it is
+    // missing.
     if found.is_empty() { vec![LeakRule::Time] } else { found }
 }
 
-/// The accuracy at T. At T_max both leaks are the same by definition, so one value serves both.
+/// The result at T. At T_max both leaks are equal by definition, so either result serves.
 pub(crate) fn point(strategy: &StrategyResult, steps: usize, leak: LeakRule, t_max: usize) -> Option<&MeanPoint> {
     let at = |exact: bool| strategy.points.iter().find(|p| p.steps == steps && (!exact || p.leak == leak));
     at(true).or_else(|| if steps == t_max { at(false) } else { None })
 }
 
-/// Points of accuracy gained (mostly lost) by taking the clock away, against T_max.
+/// The change of accuracy from T_max to event-driven, in percentage points.
 pub(crate) fn without_clock(strategy: &StrategyResult, t_max: usize) -> Option<f64> {
     let t_max = strategy.t_max(t_max);
     let clocked = point(strategy, t_max, LeakRule::Time, t_max)?.accuracy;
     Some(strategy.event_driven.as_ref()?.accuracy - clocked).filter(|change| change.is_finite())
 }
 
-/// Names in order of first appearance.
+/// The distinct names, in order of first appearance.
 pub(crate) fn layer_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut found = Vec::new();
     for name in names {
@@ -290,7 +293,7 @@ fn accuracy_caption(data: &ReportData) -> String {
     caption + "."
 }
 
-/// Marks the highest value of each column where there is a choice; variants do not compete.
+/// Marks the highest value of each column that has at least two. Variants are left out.
 fn mark_best(rows: &mut [Row], values: &[Vec<Measured>]) {
     let columns = values.iter().map(Vec::len).max().unwrap_or(0);
     for column in 0..columns {

@@ -1,23 +1,23 @@
-//! The tables for the terminal.
+//! Renders the tables for the terminal.
 
 use super::data::ReportData;
 use super::table::{self, Table};
 
-/// Accuracy of each strategy at each T and event-driven, aligned, ready to print.
+/// Accuracy of each strategy at each T and event-driven, as aligned text.
 ///
-/// The best value of a column carries an asterisk. Empty where nothing was measured.
+/// An asterisk marks the best value of a column. Empty if nothing was measured.
 pub fn accuracy_table(data: &ReportData) -> String {
     render(&table::accuracy(data))
 }
 
-/// Events, spikes and synaptic operations per recording of the event-driven runs, aligned, ready to print.
+/// Events, spikes and synaptic operations per recording of the event-driven runs, as aligned text.
 ///
-/// Empty where no strategy ran without a clock.
+/// Empty if no strategy ran without a clock.
 pub fn work_table(data: &ReportData) -> String {
     render(&table::work(data))
 }
 
-/// Caption, head, rule, rows; two spaces between columns.
+/// Renders caption, head, rule and rows, with two spaces between columns.
 fn render(table: &Table) -> String {
     if table.rows.is_empty() {
         return String::new();
@@ -60,7 +60,7 @@ fn render(table: &Table) -> String {
     text
 }
 
-/// Lines of at most `most` characters, broken between words.
+/// Breaks a text between words into lines of at most `most` characters.
 fn wrap(text: &str, most: usize) -> String {
     let mut wrapped = String::new();
     let mut used = 0;

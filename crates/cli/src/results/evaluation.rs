@@ -1,4 +1,5 @@
-//! The clocked evaluation of a run, `eval.json`: made, told apart and merged.
+//! The clocked evaluation of a run, stored as `eval.json`, and how later results are merged into
+//! it.
 
 use crate::arguments::Part;
 use serde::{Deserialize, Serialize};
@@ -8,36 +9,36 @@ use tickless_train::evaluate::{LayerActivity, Point};
 use tickless_train::model::Model;
 use tickless_train::run::Loaded;
 
-/// `eval.json` of a run.
+/// The content of `eval.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Which part was evaluated.
     pub part: String,
-    /// Accuracy at each T and leak.
+    /// Accuracy for each configuration and leak.
     pub points: Vec<Point>,
     /// Activity of the spiking layers, clocked at T_max.
     pub activity: Vec<LayerActivity>,
-    /// At which precision convolutions ran.
+    /// The precision of the convolutions.
     #[serde(default = "f32_precision")]
     pub precision: String,
-    /// The checksum of the weights that it was measured on.
+    /// The checksum of the evaluated weights.
     #[serde(default)]
     pub weights: Option<String>,
 }
 
-/// The precision of evaluations that do not say it.
+/// The precision of a stored evaluation that does not state one.
 fn f32_precision() -> String {
     Precision::F32.to_string()
 }
 
 impl Evaluation {
-    /// What was measured on a part of a run.
+    /// The results measured on a part of a run.
     pub fn of(run: &Loaded, model: &Model, part: Part, points: Vec<Point>, activity: Vec<LayerActivity>) -> Self {
         let precision = model.precision().to_string();
         Self { part: part.word().into(), points, activity, precision, weights: Some(run.checksum.clone()) }
     }
 
-    /// Whether a run keeps it: of the whole test part, at full precision.
+    /// Whether a run stores this evaluation: it covers the whole test part at full precision.
     pub fn is_whole(&self, run: &Loaded) -> bool {
         let samples = run.parts.test.len();
         self.part == Part::Test.word()
@@ -45,14 +46,16 @@ impl Evaluation {
             && self.points.iter().all(|p| p.samples == samples)
     }
 
-    /// What was measured at a configuration, if it was.
+    /// The result at a configuration and leak, if it was measured.
     pub fn at(&self, configuration: &[usize], leak: LeakRule) -> Option<&Point> {
         self.points.iter().find(|p| p.configuration == configuration && p.leak == leak)
     }
 
-    /// These points put over those that a run has kept: what was measured again is replaced, the rest stays.
+    /// Adds these points to a stored evaluation. Points that were measured again replace stored
+    /// ones.
     ///
-    /// A kept evaluation of another part, precision or number of samples, or of other weights, is dropped.
+    /// A stored evaluation of another part, precision, number of samples or other weights is
+    /// dropped.
     #[must_use]
     pub fn merged_into(self, kept: Option<Self>) -> Self {
         let samples = |e: &Self| e.points.first().map(|p| p.samples);
@@ -72,7 +75,7 @@ impl Evaluation {
     }
 }
 
-/// The leaks that make a difference: a static image has no duration, so its leak always belongs to the step.
+/// The leaks to evaluate. A static image has no duration, so only the leak per step applies to it.
 pub fn leaks(kind: InputKind, wanted: &[LeakRule]) -> &[LeakRule] {
     if kind == InputKind::Image { &[LeakRule::Step] } else { wanted }
 }

@@ -1,4 +1,4 @@
-//! One finished run with the results that its folder stores.
+//! A finished run together with the results that its folder stores.
 
 use super::{Evaluation, stored};
 use crate::output::note;
@@ -7,21 +7,22 @@ use std::path::Path;
 use tickless::simulate::{Simulation, possible};
 use tickless_train::run::{Loaded, RunFolder};
 
-/// One finished run with its results.
+/// A finished run and its results.
 pub struct Finished {
     /// The run.
     pub run: Loaded,
-    /// Clocked, if evaluated.
+    /// The clocked evaluation, if there is one.
     pub evaluation: Option<Evaluation>,
-    /// Event-driven, if simulated.
+    /// The event-driven simulation, if there is one.
     pub simulation: Option<Simulation>,
 }
 
 impl Finished {
-    /// Opens a run and whatever results it has; its data set may lie elsewhere than its recipe says.
+    /// Opens a run and its results. `data` is the place of its data set, if the recipe's is
+    /// outdated.
     ///
     /// # Errors
-    /// If it is not a finished run or a result is damaged.
+    /// If the folder is not a finished run, or a result cannot be read.
     pub fn open(folder: &RunFolder, data: Option<&Path>) -> Result<Self> {
         let run = folder.load_with(data)?;
         run.warnings.iter().for_each(|w| note!("warning: {w}"));
@@ -29,12 +30,12 @@ impl Finished {
         Ok(Self { run, evaluation, simulation })
     }
 
-    /// Its folder, as messages name it.
+    /// The folder of the run, for messages.
     fn place(&self) -> String {
         self.run.folder.path().display().to_string()
     }
 
-    /// What a report cannot show of it, and the command that measures it.
+    /// For each result that the run lacks, a message with the command that measures it.
     pub fn missing(&self) -> Vec<String> {
         let run = self.place();
         let mut all = Vec::new();

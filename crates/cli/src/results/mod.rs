@@ -1,4 +1,4 @@
-//! What a finished run has been measured to do, as its folder stores it.
+//! The results of a finished run, as its folder stores them.
 
 mod evaluation;
 mod finished;

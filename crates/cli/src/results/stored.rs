@@ -1,8 +1,9 @@
-//! Results that a run has kept, read back and checked against the run.
+//! Reads results that a run stores, and checks them against the run.
 //!
-//! A result that is not of this run as it is now (of other weights, of a part of the test set, with a
-//! hole where a number should be, changed since it was measured) is left out with a warning that
-//! names the file and the command that measures it again. A file that is no JSON at all is an error: somebody has to look at it.
+//! A result that does not belong to the run as it is (other weights, only a part of the test set, a
+//! value that is not finite, a checksum that does not fit) is left out with a warning that names the
+//! file and the command that measures it again. A file that is not JSON is an error, because the user
+//! has to look at it.
 
 use crate::output::note;
 use crate::results::Evaluation;
@@ -15,7 +16,7 @@ use tickless_train::run::{Loaded, Seal};
 /// The evaluation on the whole test part.
 ///
 /// # Errors
-/// If its file cannot be read or is no JSON.
+/// If the file cannot be read or is not JSON.
 pub fn evaluation(run: &Loaded) -> Result<Option<Evaluation>> {
     read(run, "eval.json", "eval", |e: &Evaluation| {
         check_weights(run, e.weights.as_deref())?;
@@ -30,7 +31,7 @@ pub fn evaluation(run: &Loaded) -> Result<Option<Evaluation>> {
     })
 }
 
-/// The event-driven run of the whole test part.
+/// The event-driven simulation of the whole test part.
 ///
 /// # Errors
 /// As [`evaluation`].
@@ -84,7 +85,7 @@ fn read<T: DeserializeOwned>(
 }
 
 fn check_weights(run: &Loaded, measured: Option<&str>) -> Result<(), String> {
-    // Results of earlier versions do not say what they were measured on.
+    // Results of earlier versions do not state which weights they were measured on.
     match measured {
         Some(checksum) if checksum != run.checksum => Err("was measured on other weights".into()),
         _ => Ok(()),

@@ -1,5 +1,5 @@
-//! Frames as an animated GIF: orange where it got brighter, blue where darker, on white, with the time of each frame
-//! beneath.
+//! Writes frames as an animated GIF: orange where it got brighter, blue where it got darker, on
+//! white, with the time of each frame below it.
 
 use super::Frame;
 use super::digits;
@@ -11,22 +11,22 @@ use std::path::Path;
 use tickless_files::NewFile;
 use tickless_train::progress::Progress;
 
-/// Steps of brightness of each polarity.
+/// Levels of brightness per polarity.
 const LEVELS: usize = 8;
-/// Small sensors are drawn larger, up to this width.
+/// A small sensor is enlarged to at most this width, in pixels.
 const WIDTH: usize = 320;
-/// Viewers play nothing faster than this, in hundredths of a second.
+/// Shortest delay of a frame that viewers respect, in hundredths of a second.
 const SHORTEST: u16 = 2;
 
-/// Rows that a time takes beneath a frame.
+/// Rows below a frame for its time.
 const STRIP: usize = digits::HEIGHT + 6;
-/// Colour of the time, as an index into the palette; the palette's last.
+/// Colour of the time: the last index of the palette.
 const INK: u8 = 2 * LEVELS as u8 + 1;
 
-/// Writes an animation of a recording of `span_us` that plays `slow` times as long.
+/// Writes an animation of a recording that lasts `span_us` µs and plays `slow` times as long.
 ///
-/// Each frame has beneath it the time since the first event at which it begins, where the sensor is wide enough. The file
-/// appears when it is committed.
+/// If the sensor is wide enough, each frame shows below it when it begins, counted from the first
+/// event. The file appears when the caller commits it.
 pub(super) fn write(
     path: &Path,
     frames: &[Frame],
@@ -36,7 +36,7 @@ pub(super) fn write(
 ) -> Result<NewFile> {
     let named = || path.display().to_string();
     let scale = (WIDTH / width.max(1)).clamp(1, 8);
-    // A strip of one row may be wider than any GIF; a sensor is not.
+    // A strip of one row may be wider than a GIF can be; a camera's sensor never is.
     let size =
         |n: usize| u16::try_from(n * scale).with_context(|| format!("{}: {n} pixels are too many", path.display()));
     let times: Vec<String> =
@@ -71,12 +71,13 @@ pub(super) fn write(
         image.delay = delay;
         encoder.write_frame(&image).with_context(named)?;
     }
-    // The encoder writes the end of the file when it is given back its writer.
+    // The encoder writes the end of the file when it returns the writer.
     encoder.into_inner().with_context(named)?;
     Ok(file)
 }
 
-/// A time in the unit of the whole recording, with as many decimals as tell one frame from the next.
+/// A time in the unit of the whole recording, with enough decimals to distinguish consecutive
+/// frames.
 fn time(us: f64, span_us: f64, frames: usize) -> String {
     let (unit, name) = time_unit(span_us);
     let step = span_us / unit / frames.max(1) as f64;
@@ -84,7 +85,7 @@ fn time(us: f64, span_us: f64, frames: usize) -> String {
     format!("{:.digits$} {name}", us / unit)
 }
 
-/// White, then on and off from faint to full, then the time's grey.
+/// White, then the levels of on and of off from faint to full, then the grey of the time.
 fn palette() -> Vec<u8> {
     let mut all = vec![255, 255, 255];
     for full in event_colours() {
@@ -97,7 +98,8 @@ fn palette() -> Vec<u8> {
     all
 }
 
-/// A high count, ignoring the few hottest pixels, which would leave everything else pale.
+/// The 98th percentile of the non-zero counts. The maximum would be set by a few hot pixels and
+/// leave all others pale.
 fn peak(frames: &[Frame]) -> u16 {
     let mut seen: Vec<u16> = frames.iter().flatten().map(|c| c[0].max(c[1])).filter(|c| *c > 0).collect();
     seen.sort_unstable();

@@ -1,5 +1,5 @@
-//! Samples of channels (SHD) to look at: a raster each. A file of them is no recording of one
-//! camera, and its channels are no image, so that slices and an animation would show nothing.
+//! Draws samples of channels (SHD) as one raster per sample. Such a file is not a recording of one
+//! camera and its channels are not an image, so slices and an animation would show nothing.
 
 use super::{Options, View, folder};
 use crate::progress::stop;
@@ -10,7 +10,7 @@ use tickless_events::formats::shd::{self, Shd};
 use tickless_events::{Columns, source};
 use tickless_train::progress::Progress;
 
-/// Rasters of a picture, unless one sample is asked for.
+/// Most rasters in a picture.
 const DRAWN: usize = 12;
 
 /// Draws the first samples of a file, or the one that the options choose.

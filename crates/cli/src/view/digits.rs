@@ -1,11 +1,11 @@
-//! Times in pixels, for images that no vector graphics can be drawn on.
+//! Draws times as pixels, for images that vector graphics cannot be drawn on.
 
-/// Rows of a letter.
+/// Rows per letter.
 pub(super) const HEIGHT: usize = 7;
-/// Columns of a letter with the space after it.
+/// Columns per letter, including the space after it.
 const STEP: usize = 6;
 
-/// The letters that times are made of; a row is 5 bits, the highest at the left.
+/// The letters that times consist of. A row is 5 bits, the highest at the left.
 const LETTERS: [(char, [u8; HEIGHT]); 14] = [
     ('0', [0x0E, 0x11, 0x13, 0x15, 0x19, 0x11, 0x0E]),
     ('1', [0x04, 0x0C, 0x04, 0x04, 0x04, 0x04, 0x0E]),
@@ -23,12 +23,12 @@ const LETTERS: [(char, [u8; HEIGHT]); 14] = [
     (' ', [0x00; HEIGHT]),
 ];
 
-/// Columns of a text.
+/// Width of a text in columns.
 pub(super) fn width(text: &str) -> usize {
     STEP * text.chars().count()
 }
 
-/// The pixels (x, y) of a text; letters that no time has are left out.
+/// The pixels (x, y) of a text. Letters that are not in `LETTERS` are left blank.
 pub(super) fn pixels(text: &str) -> impl Iterator<Item = (usize, usize)> + '_ {
     text.chars().enumerate().flat_map(|(k, c)| {
         let rows = LETTERS.iter().find(|l| l.0 == c).map_or([0; HEIGHT], |l| l.1);

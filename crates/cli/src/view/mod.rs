@@ -1,8 +1,8 @@
-//! A recording to look at: a picture of slices and an animation.
+//! Draws a recording: a picture of slices of time, and an animation.
 //!
-//! The file is read twice, chunk by chunk: once for its sensor and times, once for its counts. Large
-//! sensors are reduced by adding up squares of pixels, so memory depends on neither the length of
-//! the recording nor the size of the sensor.
+//! The file is read twice, chunk by chunk: first for its sensor and times, then for its counts.
+//! Large sensors are reduced by adding up squares of pixels. Memory therefore depends neither on
+//! the length of the recording nor on the size of the sensor.
 
 mod animation;
 mod channels;
@@ -18,51 +18,52 @@ use tickless_events::info::Outside;
 use tickless_events::{Columns, Sensor};
 use tickless_train::progress::Progress;
 
-/// Drawn pixels of a frame at most.
+/// Most pixels of a drawn frame.
 const MOST_PIXELS: usize = 320 * 320;
 
-/// What is drawn and how.
+/// What to draw and how.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Folder of the two files.
+    /// Folder for the files.
     pub output: PathBuf,
     /// Frames of the animation.
     pub frames: usize,
-    /// How much slower than real time it plays.
+    /// How many times slower than real time the animation plays.
     pub slow: f64,
-    /// How the file is read.
+    /// How to read the file.
     pub read: ReadOptions,
 }
 
-/// What was drawn.
+/// The result of drawing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct View {
     /// Name of the format.
     pub format: String,
-    /// Width and height of the sensor, as the options or the file state it or as its events need it.
+    /// Width and height of the sensor: as the options or the file state it, else as large as its
+    /// events need.
     pub sensor: [u16; 2],
-    /// Events outside the sensor, which are not drawn.
+    /// Events outside the sensor; they are not drawn.
     pub outside: Option<Outside>,
-    /// Events.
+    /// Number of events.
     pub events: u64,
-    /// µs from the earliest to the latest event.
+    /// Time from the earliest to the latest event, in µs.
     pub span_us: u64,
     /// The picture.
     #[serde(serialize_with = "crate::shown::path")]
     pub picture: PathBuf,
-    /// The animation; none of channels, which are no image.
+    /// The animation; none for samples of channels, which are not images.
     #[serde(serialize_with = "shown_path")]
     pub animation: Option<PathBuf>,
     /// Frames of the animation.
     pub frames: usize,
-    /// Sensor pixels in a row that one drawn pixel stands for.
+    /// Side of the square of sensor pixels that one drawn pixel shows.
     pub reduced: usize,
-    /// Of a file of samples (SHD): how many are drawn, and how many there are.
+    /// For a file of samples (SHD): how many are drawn, and how many the file has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<[usize; 2]>,
 }
 
-/// The recording in numbers.
+/// The facts of the first pass over the recording.
 struct Extent {
     format: String,
     sensor: Sensor,
@@ -72,10 +73,10 @@ struct Extent {
     last_us: u64,
 }
 
-/// Counts of one frame, `[y][x]`: on, off.
+/// Counts per pixel of one frame, `[y][x]`: on, off.
 type Frame = Vec<[u16; 2]>;
 
-/// Draws a recording.
+/// Draws a recording as a picture and an animation, or samples of channels as rasters.
 ///
 /// # Errors
 /// If the file cannot be read or holds no event, or the user stops.
@@ -129,7 +130,7 @@ fn shown_path<S: serde::Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::
     }
 }
 
-/// Makes the folder of the pictures, and gives their name without extension.
+/// Creates the folder of the pictures and returns their name without extension.
 fn folder(file: &Path, options: &Options) -> Result<String> {
     std::fs::create_dir_all(&options.output)
         .map_err(|e| anyhow::anyhow!("{}: {e}; give another folder with `--output`", options.output.display()))?;
@@ -153,7 +154,8 @@ fn extent(file: &Path, read: &ReadOptions, progress: &dyn Progress) -> Result<Ex
         needed = Sensor { width: needed.width.max(b.width), height: needed.height.max(b.height) };
     }
     ensure!(events > 0, "{}: holds no events to draw", file.display());
-    // One stray event beyond the sensor must not make a line of the recording.
+    // The stated sensor takes precedence, because one stray event would otherwise enlarge the
+    // picture so that the recording shrinks to a line.
     let sensor = reader.sensor().unwrap_or(needed);
     Ok(Extent { format: reader.format().to_owned(), sensor, outside, events, first_us, last_us })
 }
@@ -173,7 +175,8 @@ fn count(
     while reader.next(&mut chunk)? {
         stop(progress)?;
         for e in chunk.iter() {
-            // A file that grows while it is read may hold later events than before; they are left out.
+            // If the file grows while it is read, it may hold later events than in the first pass;
+            // they are left out.
             let frame = (u128::from(e.t_us.saturating_sub(extent.first_us)) * frames as u128 / span) as usize;
             let (x, y) = (usize::from(e.x) / by, usize::from(e.y) / by);
             if let Some(cell) =

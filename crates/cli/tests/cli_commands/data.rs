@@ -1,4 +1,4 @@
-//! Recordings and data sets.
+//! `tickless data`: recordings and data sets.
 
 use super::common::{Scratch, number};
 use tickless::events::Event;
@@ -49,7 +49,8 @@ fn recordings_are_converted_without_loss() {
         let (from, back) = (digest("a.bin"), digest(to));
         assert!(from.is_string() && from == back, "{to}: {from} {back}");
     }
-    // Event Stream counts y from the bottom: its stored rows differ, and come back.
+    // Event Stream counts y from the bottom, so its stored rows differ; converting back restores
+    // them.
     scratch.ok(&["data", "convert", "a.bin", "a.es", "--sensor", "34x34"]);
     assert_ne!(digest("a.bin"), digest("a.es"));
     scratch.ok(&["data", "convert", "a.es", "back.bin"]);
@@ -67,7 +68,7 @@ fn data_sets_are_fetched_listed_and_refused_in_words() {
     assert!(["mnist", "nmnist", "shd", "dvs-gesture"].iter().all(|n| names.contains(n)), "{names:?}");
     assert!(known[0]["files"][0]["state"] == "missing" && known[0]["folder"] == "data/mnist", "{known:#}");
     scratch.refused_with(&["data", "fetch", "brain"], &["brain", "nmnist"]);
-    // A server that has nothing: no second try, and how to do it by hand.
+    // The server has no file: the command does not retry, and says how to download it by hand.
     let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mirror = format!("http://{}", server.local_addr().unwrap());
     std::thread::spawn(move || {

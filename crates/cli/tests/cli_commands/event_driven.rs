@@ -1,4 +1,4 @@
-//! Runs without a clock.
+//! Commands that run networks without a clock.
 
 use super::common::{Scratch, number};
 
@@ -56,7 +56,8 @@ fn every_neuron_model_is_trained_evaluated_and_simulated_by_its_word() {
         scratch.ok(&["simulate", "run", "--limit", "2", "--delay-us", "100"]);
         let parity = scratch.ok_json(&["parity", "run", "--limit", "2", "--events", "200"]);
         let exported = scratch.run(&["export", "run", "--to", "nir"]);
-        // A learned decay is a leak per step once it is learned; the others fire between events.
+        // A learned decay is a leak per step once training has ended. The other two models can fire
+        // between events.
         if model == "parametric-lif" {
             assert_eq!(parity["pairs"][0]["verdict"], "agree", "{parity:#}");
             assert_eq!(exported.code, Some(0), "{exported:#?}");

@@ -1,4 +1,4 @@
-//! Networks for other tools and chips, out and in.
+//! Export of networks to other tools and chips, and import.
 
 use super::common::Scratch;
 use super::residual;
@@ -56,7 +56,8 @@ fn an_exported_graph_is_imported_as_the_same_run() {
     scratch.refused_with(&other, &["2×34×34", "2×16×16", "data.size"]);
 }
 
-/// A graph as another framework may write it: 2×34×34 → flatten → 10 × LIF or IF with this weight.
+/// A graph as another framework may write it: 2×34×34 → flatten → 10 LIF or IF neurons, all with
+/// this weight.
 fn theirs(neuron: Node, weight: f64) -> Graph {
     let n = 2 * 34 * 34;
     let mut graph = Graph::default();
@@ -109,10 +110,11 @@ fn a_graph_whose_writer_nothing_names_needs_a_dialect() {
         |file: &'static str, output: &'static str| vec!["import", file, "--recipe", "small.toml", "--output", output];
     scratch.refused_with(&import("unknown.nir", "a"), &["unknown.nir", "who wrote it", "--dialect", "sinabs"]);
     assert!(!scratch.at("a").exists(), "a refused import leaves no folder");
-    // As plain NIR its r is 1/s, a step 0.1 ms: nothing ever fires, and the command says so.
+    // Read as plain NIR, r is in 1/s and a step lasts 0.1 ms: no neuron fires, and the command
+    // warns.
     let said = scratch.ok(&[&import("unknown.nir", "b")[..], &["--dialect", "plain"]].concat());
     assert!(said.stderr.contains("warning: layer `cell` never fired"), "{said:#?}");
-    // SpikingJelly's r = 1/Δt names it.
+    // r = 1/Δt identifies SpikingJelly.
     nir::write(&theirs(integrator(1e4), 0.5), &scratch.at("jelly.nir")).unwrap();
     let made = scratch.ok_json(&import("jelly.nir", "c"));
     assert_eq!((&made["dialect"], &made["silent"]), (&"spikingjelly".into(), &serde_json::json!([])), "{made:#}");

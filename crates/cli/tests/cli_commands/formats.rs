@@ -1,11 +1,11 @@
-//! File formats at the command line: which way axes count, what is wrong in a folder, and which of
-//! several streams is read.
+//! File formats on the command line: the direction of axes, errors in a folder, and the choice of
+//! one of several streams.
 
 use super::common::{Scratch, number};
 use tickless::events::formats::{encode, nmnist_bin};
 use tickless::events::{Columns, Event, Sensor};
 
-/// A file of Prophesee's words: the header, and the words.
+/// A file in Prophesee's RAW format: the header and the words.
 fn raw(header: &str, words: &[u8]) -> Vec<u8> {
     [header.as_bytes(), words].concat()
 }
@@ -22,7 +22,7 @@ fn event_stream_counts_rows_from_the_bottom_and_a_conversion_turns_them() {
     scratch.write("in.raw", evt2());
     let text = scratch.ok(&["data", "convert", "in.raw", "out.es"]).stdout;
     assert!(text.contains("y counted from the top and was turned to count from the bottom"), "{text}");
-    // Behind 20 bytes of header: dt and polarity, x, y.
+    // After 20 bytes of header: time difference and polarity, x, y.
     let expected =
         [&[5u8 << 1 | 1, 10, 0][..], &478u16.to_le_bytes(), &[4 << 1, 20, 0], &477u16.to_le_bytes()].concat();
     assert_eq!(scratch.read("out.es")[20..], expected);
@@ -60,14 +60,14 @@ fn aedat2_stays_as_stored_and_both_commands_say_so() {
     assert_eq!(scratch.text("out.txt"), "345 259 10 1\n0 0 20 0\n");
     let info = scratch.ok(&["data", "info", "red.aedat"]).stdout;
     assert!(info.contains("346x260") && info.contains("axes     x and y as stored; jAER shows"), "{info}");
-    // AER-DAT 1.0 likewise, which old recordings are in.
+    // The same holds for AER-DAT 1.0, the format of old recordings.
     let old = [&[0x05, 0x03, 0, 0, 0, 7][..], &[0x7F, 0xFE, 0, 0, 0, 9]].concat();
     scratch.write("old.dat", raw("#!AER-DAT1.0\r\n# This is a raw AE data file\r\n", &old));
     scratch.ok(&["data", "convert", "old.dat", "old.txt"]);
     assert_eq!(scratch.text("old.txt"), "1 5 7 1\n127 127 9 0\n");
 }
 
-/// An AEDAT4 file without compression of two cameras with one event each.
+/// An uncompressed AEDAT4 file of two cameras, with one event of the first and two of the second.
 fn two_cameras() -> Vec<u8> {
     let stream = |id: i32, source: &str| {
         format!(
@@ -78,7 +78,7 @@ fn two_cameras() -> Vec<u8> {
     };
     let text =
         format!("<dv><node name=\"outInfo\">{}{}</node></dv>", stream(0, "DAVIS_left"), stream(2, "DAVIS_right"));
-    // A flatbuffer of the compression, the place where packets end, and the text.
+    // A flatbuffer with the compression, the position where packets end, and the text.
     let mut table = [&24u32.to_le_bytes()[..], b"IOHE", &[0; 6]].concat();
     table.extend([10u16, 24, 4, 12, 8].map(u16::to_le_bytes).concat());
     table.extend([10i32, 0, 16].map(i32::to_le_bytes).concat());
@@ -143,12 +143,12 @@ fn info_names_what_is_wrong_in_a_folder() {
     scratch.write("test_batch.bin", images);
     scratch.refused_with(&["data", "view", "test_batch.bin"], &["images of CIFAR"]);
     assert_eq!(number(&scratch.ok_json(&["data", "info", "test_batch.bin"]), "count"), 5.0);
-    // A recording of a few events is one all the same.
+    // A recording of only a few events is valid too.
     scratch.write("few.bin", nmnist_bin::encode((0..3).map(event)).unwrap());
     assert_eq!(number(&scratch.ok_json(&["data", "info", "few.bin"]), "events"), 3.0);
 }
 
-/// The file of SHD's layout, where the shared data are.
+/// The file with SHD's layout, if the shared data are present.
 fn shd() -> Option<std::path::PathBuf> {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let folder = std::env::var_os("TICKLESS_DATA").map_or(here, Into::into);

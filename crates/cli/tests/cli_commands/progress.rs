@@ -1,4 +1,4 @@
-//! What is said while a command works.
+//! Progress and messages while a command runs.
 
 use super::common::Scratch;
 
@@ -28,7 +28,7 @@ fn every_epoch_has_a_line_with_its_accuracies_and_the_best_epoch() {
         }
     }
     assert!(ran.stderr.lines().all(|l| l.chars().count() <= 80), "{ran:#?}");
-    // Of several trainings each says which it is.
+    // If there are several trainings, the lines of each follow its name.
     let compared = scratch.ok(&["compare", "small.toml", "--strategies", "sdt,mtt", "--epochs", "2"]);
     let lines: Vec<&str> = compared.stderr.lines().collect();
     for (prefix, of) in [("SDT 1/2:", "train SDT"), ("MTT 2/2:", "train MTT")] {
@@ -39,7 +39,7 @@ fn every_epoch_has_a_line_with_its_accuracies_and_the_best_epoch() {
         assert!(follow.all(|start| after.any(|l| l.starts_with(start))), "{lines:#?}");
     }
     assert!(lines.iter().all(|l| l.starts_with("warning: ") || l.chars().count() <= 80), "{lines:#?}");
-    // Between them stands what the evaluation is at.
+    // During an evaluation the line says which T it is at.
     assert!(lines.iter().any(|l| l.contains("evaluate: ") && l.contains("T = 4, leak per step")), "{lines:#?}");
 }
 
@@ -70,7 +70,7 @@ fn quiet_says_only_what_is_wrong_and_verbose_says_more() {
 #[test]
 fn what_a_recipe_may_not_mean_is_said_before_training() {
     let scratch = Scratch::new();
-    // One stage: no layer brings a recording to another number of steps.
+    // The network has one stage: no layer changes the number of steps.
     let bare =
         super::RESIDUAL.replace("[[network.layers]]\nlayer = \"ttm\"\n[[", "[[").replace("name = \"fork\"\n", "");
     let bare = bare.replace("layer = \"ttm\"", "layer = \"pool\"\nkernel = 1\nkind = \"max\"\nname = \"fork\"");
@@ -96,13 +96,13 @@ fn a_later_evaluation_is_added_to_the_one_that_the_run_keeps() {
     let after = points(&scratch.json("run/eval.json"));
     assert_eq!(after[..4], points(&before)[..], "what was there stays");
     assert_eq!(after.len(), 5, "T = 2 came, T = 4 was measured again");
-    // What is shown is what was asked for.
+    // The output shows only what was asked for.
     let shown = scratch.ok_json(&["eval", "run", "--steps", "2", "--leak", "time"]);
     assert_eq!(points(&shown), after[4..]);
     let page = scratch.ok_json(&["report", "run"]);
     let steps: Vec<_> = page["strategies"][0]["points"].as_array().unwrap().iter().map(|p| &p["steps"]).collect();
     assert_eq!(steps, [1, 4, 1, 4, 2]);
-    // What cannot be read is replaced, and that is said.
+    // An unreadable file is replaced, with a warning.
     scratch.write("run/eval.json", "{");
     let ran = scratch.ok(&["eval", "run", "--steps", "1"]);
     assert!(ran.stderr.contains("warning: what cannot be read is replaced: run/eval.json"), "{ran:#?}");

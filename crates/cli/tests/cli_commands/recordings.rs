@@ -1,9 +1,9 @@
-//! Recordings whose units, columns, clocks or sensors are not what a reader might guess.
+//! Recordings whose units, columns, clocks or sensors differ from what a reader might assume.
 
 use super::common::{Scratch, number};
 use tickless::events::{Columns, Event, Sensor, formats};
 
-/// The recording as text, one event a line, as `data convert` writes it with more options.
+/// Converts a recording with `data convert` and these options to text, one event per line.
 fn as_text(scratch: &Scratch, file: &str, options: &[&str]) -> String {
     scratch.ok(&[&["data", "convert", file, "out.txt"], options].concat());
     scratch.text("out.txt")
@@ -33,13 +33,13 @@ fn times_with_fractions_need_a_unit() {
     assert_eq!((number(&info, "t_first_us"), number(&info, "t_last_us")), (100.0, 1_500_000.0));
     scratch
         .refused_with(&["data", "info", "evlib.txt", "--time-unit", "min"], &["--time-unit", "min", "s, ms, us, ns"]);
-    // A format of fixed units does not take one in silence.
+    // A format with a fixed unit refuses another one.
     scratch.write("a.dat", dat(Sensor { width: 8, height: 8 }, &[]));
     scratch.refused_with(&["data", "info", "a.dat", "--time-unit", "s"], &["a.dat", "dat", "fixed unit"]);
 
     scratch.write("v2e.txt", "t_s x y p\n0.0 33 39 1\n1e-06 158 145 1\n");
     assert_eq!(as_text(&scratch, "v2e.txt", &[]), "33 39 0 1\n158 145 1 1\n");
-    // A table of NumPy in whole numbers may be µs or ms.
+    // The times of a NumPy table of whole numbers may be µs or ms.
     let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }";
     let values = [[1.0, 6.0, 0.0, 100.0], [2.0, 7.0, 1.0, 200.0], [5.0, 10.0, 1.0, 70000.0f64]];
     let mut npy = b"\x93NUMPY\x01\x00".to_vec();
@@ -78,7 +78,7 @@ fn columns_are_named_or_refused_and_never_shifted() {
 #[test]
 fn a_clock_of_32_bits_goes_on_after_its_overflow() {
     let scratch = Scratch::new();
-    // Written by hand, because a writer refuses times that would not come back.
+    // The file is written by hand, because a writer refuses times that would not read back.
     let record = |t: u32| [t.to_le_bytes(), (1u32 | 2 << 14 | 1 << 28).to_le_bytes()].concat();
     let mut long = b"% Version 2\n% Height 8\n% Width 8\n\x0C\x08".to_vec();
     long.extend([u32::MAX - 4, 3, 1, 9].map(record).concat());
@@ -126,7 +126,7 @@ fn events_outside_the_sensor_are_told_with_their_index() {
     assert_eq!((number(&info, "sensor/height"), &info["outside"]), (801.0, &serde_json::Value::Null));
     let without = scratch.ok_json(&[&convert[..], &["--drop-outside"]].concat());
     assert_eq!((number(&without, "events"), number(&without, "dropped")), (249.0, 1.0));
-    // The sensor may be stated where the file states none, or a wrong one.
+    // The sensor may be stated on the command line if the file states none, or a wrong one.
     let info = scratch.ok(&["data", "info", "stray.dat", "--sensor", "1280x8193"]).stdout;
     assert!(info.contains("1280x8193 (the file states 1280x720)") && !info.contains("outside"), "{info}");
     let info = scratch.ok(&["data", "info", "stray.dat", "--drop-outside"]).stdout;

@@ -1,9 +1,9 @@
-//! What one row of a report is, and what the page of one run says.
+//! Which runs form one row of a report, and the page of a single run.
 
 use super::common::{Scratch, number};
 use serde_json::Value;
 
-/// Trains, evaluates and does not simulate.
+/// Trains and evaluates a run, without simulating it.
 fn run(scratch: &Scratch, folder: &str, set: &[&str]) {
     let mut args = vec!["-q", "train", "small.toml", "--output", folder];
     set.iter().for_each(|s| args.extend(["--set", s]));
@@ -52,14 +52,14 @@ fn runs_that_differ_in_more_than_the_seed_are_rows_of_their_own() {
         let said = scratch.ok(&["report", "a", "b", other]);
         assert!(said.stderr.contains("note: Rows differ in more than the strategy"), "{said:#?}");
     }
-    // Rows of one T_max each: neither is shown as the other's.
+    // If the rows differ in T_max, each shows its own.
     let report = scratch.ok_json(&["report", "a", "t"]);
     assert_eq!([number(&report, "strategies/0/t_max"), number(&report, "strategies/1/t_max")], [4.0, 6.0]);
-    // The strategy gives the colour, whatever the row is called.
+    // The strategy determines the colour, whatever the name of the row.
     let separate = scratch.ok_json(&["report", "a", "s", "--separate"]);
     assert_eq!(names(&separate), ["a", "s"]);
     assert_eq!([&separate["strategies"][0]["strategy"], &separate["strategies"][1]["strategy"]], ["MTT", "SDT"]);
-    // Runs of one name in two folders are two.
+    // Runs with the same folder name in two places are distinguished.
     std::fs::create_dir(scratch.at("x")).unwrap();
     std::fs::rename(scratch.at("b"), scratch.at("x/a")).unwrap();
     assert_eq!(names(&scratch.ok_json(&["report", "a", "x/a", "--separate"]))[1], "x/a");
@@ -98,7 +98,7 @@ fn a_run_without_results_is_named_and_not_averaged() {
         number(&scratch.json("a/eval.json"), "points/0/accuracy")
     );
     assert!(notes(&report).contains("MTT leaves a run out: b has not been evaluated"), "{}", notes(&report));
-    // What only some runs were evaluated at is no mean either.
+    // A T at which only some runs were evaluated has no mean.
     scratch.ok(&["eval", "b", "--steps", "1"]);
     let report = scratch.ok_json(&["report", "a", "b"]);
     assert_eq!(report["strategies"][0]["points"].as_array().unwrap().len(), 2, "T = 1 with both leaks");
@@ -130,7 +130,7 @@ fn the_page_of_one_run_describes_it_and_gives_the_commands_that_repeat_it() {
     }
     let again = scratch.json("a-again/eval.json");
     assert_eq!(again, scratch.json("a/eval.json"), "the commands repeat the run");
-    // A fine-tuned run is repeated by the command that made it, into another folder.
+    // A fine-tuned run is repeated with the command that made it, into another folder.
     scratch.ok(&["finetune", "a", "--epochs", "1", "--output", "tuned"]);
     scratch.ok(&["eval", "tuned", "--steps", "1"]);
     let tuned = scratch.ok_json(&["report", "tuned"]);

@@ -1,4 +1,4 @@
-//! What the texts say is what happens: help, README, guide and the heads of the recipes.
+//! Checks that help, README, guide and the comments of recipes agree with what the program does.
 
 use super::common::Scratch;
 use std::collections::BTreeMap;
@@ -12,19 +12,19 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Every recipe: its file's name without extension, and its text.
+/// The text of every recipe, by its file name without extension.
 fn recipes() -> BTreeMap<String, String> {
     let files = std::fs::read_dir(repository().join("recipes")).unwrap().map(|e| e.unwrap().path());
     files.map(|p| (p.file_stem().unwrap().to_str().unwrap().to_owned(), read(&p))).collect()
 }
 
-/// Help of every command, README, guide and the heads of the recipes, each with its name.
+/// The help of every command, README, guide and all recipes, each with its name.
 fn texts() -> Vec<(String, String)> {
     let scratch = Scratch::new();
     let main = scratch.ok(&["--help"]).stdout;
     let commands = main.split("Commands:").nth(1).unwrap().lines().skip(1).take_while(|l| !l.is_empty());
     let mut all = vec![("--help".to_owned(), main.clone())];
-    // A name stands two columns in, the second line of its description further.
+    // A command's name is indented by two columns; continuation lines are indented further.
     let names = commands.filter_map(|l| l.strip_prefix("  ")).filter(|l| !l.starts_with(' '));
     for command in names.filter_map(|l| l.split_whitespace().next()).filter(|c| *c != "help") {
         all.push((format!("help {command}"), scratch.ok(&["help", command]).stdout));
@@ -37,7 +37,7 @@ fn texts() -> Vec<(String, String)> {
     all
 }
 
-/// Words of a text that begin like this, up to the first character that no path has.
+/// Words of `text` that begin with `start`, up to the first character that no path contains.
 fn words<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
     let path = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     text.match_indices(start)
@@ -62,7 +62,7 @@ fn every_run_that_a_text_names_is_one_that_a_recipe_or_a_command_in_it_makes() {
             let told = given.iter().any(|o| o.starts_with(run)) || text.contains(&format!("-o {run}"));
             let place =
                 ["runs/RUN", "runs", "runs/demo"].contains(&run) || rest.is_empty() || rest.starts_with("demo/");
-            // `runs/nmnist-mtt-seed*` is a shell's pattern.
+            // `runs/nmnist-mtt-seed*` is a shell pattern.
             let pattern = text.contains(&format!("{run}*"));
             assert!(made || told || place || pattern, "{name} names `{run}`, which nothing makes");
         }
@@ -78,7 +78,7 @@ fn every_command_line_in_a_text_is_one_that_the_program_takes() {
         for line in lines {
             let line = ["  ", " #", " > "].iter().fold(line, |l, end| l.split(end).next().unwrap());
             let args: Vec<String> = words_of_shell(line).into_iter().skip(1).collect();
-            // What a recipe needs to find its data stands beside it.
+            // If the recipe's data set is not embedded, the line must say where the data are.
             let recipe = args.iter().find_map(|a| a.strip_prefix("recipes/"));
             if let Some(recipe) = recipe {
                 let text = read(&repository().join("recipes").join(recipe));
@@ -88,7 +88,7 @@ fn every_command_line_in_a_text_is_one_that_the_program_takes() {
             if ["help", "--help", "COMMAND"].iter().any(|w| args.iter().any(|a| a == w)) || args.is_empty() {
                 continue;
             }
-            // An option that does not exist is refused by the parser before anything is looked for.
+            // The parser refuses an unknown option before the command looks for anything.
             let ran = scratch.run(&args.iter().map(String::as_str).chain(["--threads", "0"]).collect::<Vec<_>>());
             assert!(ran.stderr.contains("`--threads` = 0"), "{name}: `{line}`: {}", ran.stderr);
             seen += 1;
@@ -97,7 +97,7 @@ fn every_command_line_in_a_text_is_one_that_the_program_takes() {
     assert!(seen > 60, "{seen} command lines");
 }
 
-/// Words as a shell splits them; single quotes only.
+/// Splits a line into words as a shell does; only single quotes are supported.
 fn words_of_shell(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let (mut word, mut quoted): (Option<String>, bool) = (None, false);
@@ -118,7 +118,7 @@ fn words_of_shell(line: &str) -> Vec<String> {
 #[test]
 fn no_line_of_help_is_broken_where_it_was_not_written_to_be() {
     for (name, text) in texts().into_iter().filter(|(name, _)| name.contains("help")) {
-        // A line that is too long leaves its last words on a line of their own.
+        // If a line is too long for clap's width, its last words form a line of their own.
         let lines: Vec<&str> = text.lines().collect();
         let alone = lines.windows(3).find(|w| {
             let prose = |l: &str| !l.is_empty() && !l.starts_with(' ');
@@ -168,11 +168,11 @@ fn the_next_step_that_is_named_can_be_taken() {
         let words = words_of_shell(line.split(" to run it").next().unwrap());
         scratch.ok(&words.iter().skip(1).map(String::as_str).collect::<Vec<_>>())
     };
-    // A network with bias goes through the fold, one without is run at once.
+    // After the fold a network with bias can be simulated, as the message says.
     let converted = scratch.ok(&["finetune", "base", "--epochs", "0"]).stdout;
     assert_eq!(next(&converted), ["tickless simulate base-converted"]);
     follow(&next(&converted)[0]);
-    // The folder is the one that help names.
+    // The folder is named as the help says.
     let help = scratch.ok(&["help", "finetune"]).stdout.replace(['\n'], " ");
     assert!(help.contains("-converted") && help.contains("-<strategy>-finetuned"), "{help}");
 }
@@ -188,7 +188,7 @@ fn an_imported_graph_has_the_folder_that_help_names_and_is_not_called_trained() 
         "{made:#?}"
     );
     assert_eq!(scratch.json("runs/net/run.json")["strategy"], "imported");
-    // A command without `--resume` does not advise it.
+    // A command without `--resume` must not advise it.
     let line = scratch.refused_with(&args, &["runs/net", "holds a run already", "--output"]);
     assert!(!line.contains("--resume"), "{line}");
     let shown = scratch.ok(&["eval", "runs/net", "--steps", "4"]).stdout;
@@ -196,7 +196,7 @@ fn an_imported_graph_has_the_folder_that_help_names_and_is_not_called_trained() 
     let page = scratch.ok_json(&["report", "runs/net"]);
     assert_eq!(page["strategies"][0]["name"], "imported");
     assert!(page["purpose"].as_str().unwrap().contains("imported from net.nir"), "{:#}", page["purpose"]);
-    // A run that was only converted is what it was trained as.
+    // A converted run keeps the strategy that it was trained with.
     scratch.ok(&["train", "small.toml", "--set", "train.strategy=sdt", "--output", "sdt"]);
     scratch.ok(&["finetune", "sdt", "--epochs", "0"]);
     assert_eq!(scratch.json("sdt-converted/run.json")["strategy"], "SDT");

@@ -1,4 +1,4 @@
-//! What can be refused is refused before the first batch, and leaves no folder behind.
+//! Errors that can be found before the first batch are found then, and leave no folder behind.
 
 use super::common::{RECIPE, Scratch};
 use super::{nmnist, recording, set};
@@ -23,7 +23,7 @@ fn an_experiment_is_refused_before_its_first_run_for_what_would_stop_a_later_one
         scratch.refused_with(&[&COMPARE[..], options].concat(), words);
         assert!(!scratch.at("runs").exists(), "{options:?} left a folder");
     }
-    // A run of another recipe is in the place of the last one.
+    // The folder of the last run holds a run of another recipe.
     scratch.write("runs/many/mtt-seed1/recipe.toml", RECIPE.replace("epochs = 1", "epochs = 7"));
     let words = ["mtt-seed1", "another recipe", "--output"];
     scratch.refused_with(&[&COMPARE[..], &["--strategies", "sdt,mtt"]].concat(), &words);
@@ -75,7 +75,8 @@ fn what_a_run_is_used_for_is_checked_before_it_is_run() {
     scratch.refused_with(&["finetune", "run", "--epochs", "1000000000"], &["epochs", "at most"]);
     let names: Vec<_> = std::fs::read_dir(scratch.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "the recipe and the run: {names:?}");
-    // The last of several configurations, steps that are no steps, a file that cannot be written: before any sample.
+    // Each of these is refused before any sample is read: a wrong configuration after a right one,
+    // steps that are not valid, a file that cannot be written.
     let args = ["eval", "run", "--configuration", "1,2,4", "--configuration", "1,2", "--part", "train"];
     scratch.refused_with(&args, &["3 stages", "[1, 2]"]);
     scratch.refused_with(&["eval", "no-run", "--steps", "0"], &["T = 0"]);
@@ -111,7 +112,7 @@ fn a_run_finds_its_data_from_any_folder() {
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     scratch.ok(&["finetune", "run", "--epochs", "0"]);
     assert!(scratch.text("run-converted/recipe.toml").contains(lines[0]));
-    // A run that kept a relative path goes on with the same command.
+    // A run that stores relative paths continues with the same command.
     let relative = recipe.replace(&format!("{here}{}", std::path::MAIN_SEPARATOR), "");
     assert_ne!(relative, recipe);
     scratch.write("run/recipe.toml", relative);

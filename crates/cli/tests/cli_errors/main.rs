@@ -1,4 +1,4 @@
-//! A newcomer's errors: one line that names the place and the remedy, exit code 2.
+//! The errors that a new user meets: one line that names the place and the remedy, exit code 2.
 
 mod before;
 #[path = "../common/mod.rs"]
@@ -9,13 +9,14 @@ use common::{RECIPE, Ran, Scratch};
 use tickless::events::Event;
 use tickless::events::formats::nmnist_bin;
 
-/// A recording of a few events along a diagonal.
+/// A recording of a hundred events.
 fn recording() -> Vec<u8> {
     let event = |k: u16| Event { t_us: u64::from(k) * 3_000, x: k % 34, y: (k * 7) % 34, on: k.is_multiple_of(2) };
     nmnist_bin::encode((0..100).map(event)).expect("the events fit the format")
 }
 
-/// An N-MNIST folder with two recordings of each digit for training and one for the test.
+/// An N-MNIST folder with two training recordings and one test recording of each digit, and its
+/// recipe.
 fn nmnist() -> Scratch {
     let scratch = Scratch::new();
     for digit in 0..10 {
@@ -31,7 +32,7 @@ fn nmnist() -> Scratch {
     scratch
 }
 
-/// A recipe of another data set or network.
+/// A scratch folder with the small recipe in which `from` is replaced by `to`.
 fn with(from: &str, to: &str) -> Scratch {
     assert!(RECIPE.contains(from), "{from}");
     let scratch = Scratch::new();
@@ -41,7 +42,7 @@ fn with(from: &str, to: &str) -> Scratch {
 
 const TRAIN: [&str; 2] = ["train", "small.toml"];
 
-/// `train small.toml --set …`.
+/// The command `train small.toml --set …`.
 fn set(assignment: &str) -> [&str; 4] {
     ["train", "small.toml", "--set", assignment]
 }
@@ -85,7 +86,8 @@ fn a_truncated_recording_is_named_with_its_byte() {
     scratch.write("data/Train/7/00072.bin", &recording()[..497]);
     let args = ["train", "nmnist.toml", "--data", "data"];
     scratch.refused_with(&args, &["00072.bin: byte 495: truncated", "get the file again"]);
-    // The recording is replaced and the same command works: what was refused has left nothing behind.
+    // With the recording replaced the same command works, because the refused one left nothing
+    // behind.
     scratch.write("data/Train/7/00072.bin", recording());
     scratch.ok(&args);
 }
@@ -106,7 +108,7 @@ fn an_unknown_key_is_named_with_its_line_and_a_suggestion() {
     let line = RECIPE.lines().position(|l| l == "epochs = 1").unwrap() + 1;
     let place = format!("small.toml: line {line}: unknown field `epoch`");
     scratch.refused_with(&TRAIN, &[&place, "did you mean `epochs`?"]);
-    // The line is that of the file, whatever is changed on the command line.
+    // The line is that of the file, even if options on the command line change the recipe.
     let args = ["train", "small.toml", "--set", "train.batch=20", "--data", "x"];
     scratch.refused_with(&args, &[&place, "did you mean `epochs`?"]);
 }
@@ -133,7 +135,7 @@ fn unknown_words_are_named_with_a_suggestion() {
         ("train.strategy=mttt", "unknown strategy `mttt`", "did you mean `mtt`?"),
         ("network.name=nmnist-smal", "unknown network `nmnist-smal`", "did you mean `nmnist-small`?"),
         ("data.set=digit-dvs", "unknown data set `digit-dvs`", "did you mean `digits-dvs`?"),
-        ("train.optimiser=sdg", "unknown variant `sdg`", "did you mean `sgd`?"),
+        ("train.optimiser=sdg", "unknown optimiser `sdg`", "did you mean `sgd`?"),
         ("network.neuron.model=lfi", "unknown neuron model `lfi`", "did you mean `lif`?"),
     ];
     for (assignment, what, hint) in known {
@@ -151,7 +153,7 @@ fn a_number_of_stages_that_does_not_fit() {
     scratch.refused_with(&args, &["3 stages", "[1, 2]", "one number of steps per stage"]);
     let fresh = Scratch::small();
     fresh.refused_with(&set("train.group=4"), &["`train.group` = 4", "3 blocks", "at most"]);
-    // With the number put right the same command runs: the refused one has begun nothing.
+    // With a valid number the same command runs, because the refused one started nothing.
     fresh.ok(&set("train.group=3"));
 }
 
@@ -195,7 +197,8 @@ fn damaged_files_of_a_run() {
     for (name, bytes) in &whole {
         for n in [0, 7, bytes.len() / 2, bytes.len() - 3] {
             scratch.write(&format!("run/{name}"), &bytes[..n]);
-            // Half a text file can be a whole shorter one; a recipe without its end has other defaults.
+            // A text file cut in half can still be valid; a recipe without its end falls back to
+            // defaults.
             let may_pass = matches!(*name, "recipe.toml" | "metrics.jsonl");
             let ran = scratch.run(&["report", "run"]);
             if ran.code == Some(0) && may_pass {
@@ -209,7 +212,7 @@ fn damaged_files_of_a_run() {
     let line = ["run/weights.safetensors", "delete it", "--resume"];
     scratch.write("run/weights.safetensors", &whole[0].1[..1000]);
     scratch.refused_with(&["eval", "run"], &line);
-    // The remedy works.
+    // The remedy that the message names works.
     std::fs::remove_file(scratch.at("run/weights.safetensors")).unwrap();
     scratch.ok(&["train", "small.toml", "--output", "run", "--resume"]);
     assert_eq!(scratch.read("run/weights.safetensors"), whole[0].1);
@@ -226,7 +229,8 @@ fn a_damaged_checkpoint() {
         scratch.write("run/checkpoint.safetensors", &bytes[..n]);
         scratch.refused_with(&resume, &["run/checkpoint.safetensors", "delete it"]);
     }
-    // The remedy works: from the beginning, to the same end.
+    // The remedy that the message names works: the training restarts and ends with the same
+    // weights.
     std::fs::remove_file(scratch.at("run/checkpoint.safetensors")).unwrap();
     scratch.ok(&resume);
     assert_eq!(scratch.read("run/weights.safetensors"), weights);
@@ -244,7 +248,7 @@ fn what_needs_a_clock_cannot_run_without_one() {
     }
 }
 
-/// MNIST files of 20 images and labels a part.
+/// Writes MNIST files of 20 images and labels per part.
 fn images(scratch: &Scratch) {
     let number = |n: u32| n.to_be_bytes();
     for part in ["train", "t10k"] {

@@ -1,4 +1,5 @@
-//! Kills at any moment, and two writers of one file: it is the old one or the new one, never a mix.
+//! Kills at any moment, and two writers of one file: the file is the old one or a new one, never a
+//! mix.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -6,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::common::Scratch;
 use super::{evt3, names};
 
-/// Starts a command again and again and kills each after a longer time, until one ends by itself;
-/// calls `check` after each.
+/// Runs a command to its end to learn its duration, then kills it `rounds` times after increasing
+/// times, and calls `check` after each kill. At the end it runs once more undisturbed.
 fn killed_at_every_moment(scratch: &Scratch, args: &[&str], rounds: u32, check: impl Fn()) {
     let command = || {
         let mut command = scratch.command(args);
@@ -19,7 +20,7 @@ fn killed_at_every_moment(scratch: &Scratch, args: &[&str], rounds: u32, check: 
     let mut killed = 0;
     for round in 0..rounds {
         let mut child = command();
-        // More moments near the end, where files are written.
+        // The square root puts more kills near the end, where files are written.
         let share = f64::from(round + 1) / f64::from(rounds);
         std::thread::sleep(whole.mul_f64(share.sqrt()));
         killed += u32::from(child.try_wait().unwrap().is_none());
@@ -28,7 +29,7 @@ fn killed_at_every_moment(scratch: &Scratch, args: &[&str], rounds: u32, check: 
         check();
     }
     assert!(killed > 0, "no kill came before the end: {args:?}");
-    // The next one that ends takes away what the killed ones left.
+    // A run that ends normally removes what the killed ones left.
     assert!(command().wait().unwrap().success());
     check();
 }

@@ -1,16 +1,18 @@
-//! A full disk, and a stop: an error, the old file as it was, and nothing left beside it.
+//! A full disk and a request to stop: an error, the old file unchanged, and nothing left beside it.
 
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tickless_testing::hang::{self, HUNG_AFTER};
 
 use super::common::{Ran, Scratch};
 use super::{evt3, fifo, names};
 
-/// Runs the command with files of at most `kib` KiB, as on a disk that fills up.
+/// Runs the command with a limit of `kib` KiB per file, which behaves like a disk that fills up.
 fn in_little_space(scratch: &Scratch, kib: usize, args: &[&str]) -> Ran {
     let mut command = Command::new("bash");
-    // A write beyond the limit is an error, and not a signal that ends the program.
+    // With SIGXFSZ ignored, a write beyond the limit is an error instead of a signal that ends the
+    // program.
     let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"");
     command.args(["-c", &script, env!("CARGO_BIN_EXE_tickless")]).args(args).current_dir(scratch.path());
     Ran::of(args, command.stdin(Stdio::null()).output().expect("bash is there"))
@@ -38,7 +40,7 @@ fn a_full_disk_is_an_error_and_leaves_the_old_file() {
     for &(kib, args, file) in cases {
         let ran = in_little_space(&scratch, kib, args);
         if args[0] == "parity" && ran.code == Some(0) {
-            // So few counts may fit.
+            // The counts may be few enough to fit.
             scratch.write(file, "the old file");
             continue;
         }
@@ -52,22 +54,22 @@ fn a_full_disk_is_an_error_and_leaves_the_old_file() {
     assert!(!left.map(|e| e.file_name()).any(|n| n.to_string_lossy().ends_with(".tmp")));
 }
 
-/// Ends a program by a signal; how it ended and how long that took.
-fn ended(mut child: Child, signal: &str) -> (Option<i32>, Duration) {
+/// Ends a program by a signal and returns its exit code.
+fn ended(mut child: Child, signal: &str) -> Option<i32> {
     let kill = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
     assert!(kill.is_ok_and(|s| s.success()));
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
-            return (status.code(), start.elapsed());
+            return status.code();
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "{signal} is ignored");
+        assert!(start.elapsed() < HUNG_AFTER, "{signal} is ignored");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
 #[test]
-fn looking_at_a_recording_and_converting_it_stop_within_a_second_and_leave_nothing() {
+fn looking_at_a_recording_and_converting_it_stop_although_their_input_never_ends_and_leave_nothing() {
     let scratch = Scratch::new();
     fifo(&scratch, "endless.txt");
     fifo(&scratch, "silent.txt");
@@ -90,10 +92,8 @@ fn looking_at_a_recording_and_converting_it_stop_within_a_second_and_leave_nothi
                     })
                 });
                 std::thread::sleep(Duration::from_millis(300));
-                let (code, time) = ended(child, signal);
+                let code = ended(child, signal);
                 assert_eq!(code, Some(130), "{args:?} {signal}");
-                // A second, and the pace of a busy machine.
-                assert!(time < Duration::from_millis(2500), "{args:?} {signal}: {time:?}");
                 writer.into_iter().for_each(|w| w.join().unwrap());
                 assert_eq!(names(&scratch), before, "{args:?} {signal}");
             }
@@ -109,10 +109,9 @@ fn drawing_a_recording_stops_and_leaves_nothing() {
     for wait in [1, 20, 60, 150] {
         let child = scratch.spawn(&["data", "view", "a.raw", "--frames", "1000", "--output", "."]);
         std::thread::sleep(Duration::from_millis(wait));
-        let (code, time) = ended(child, "TERM");
-        // Before the program has taken the signals over, one ends it without a code.
+        // Before the program has installed its handlers, a signal ends it without an exit code.
+        let code = ended(child, "TERM");
         assert!(matches!(code, None | Some(130)), "{code:?}");
-        assert!(time < Duration::from_millis(2500), "{time:?}");
         assert_eq!(names(&scratch), before, "after {wait} ms");
     }
 }
@@ -121,8 +120,7 @@ fn drawing_a_recording_stops_and_leaves_nothing() {
 fn a_number_of_threads_beyond_reason_does_not_hang() {
     let scratch = Scratch::small();
     let mut command = scratch.command(&["train", "small.toml", "--output", "run", "--epochs", "1"]);
-    let start = Instant::now();
-    let ran = Ran::of(&[], command.env("RAYON_NUM_THREADS", "20000").output().unwrap());
+    let command = command.env("RAYON_NUM_THREADS", "20000");
+    let ran = hang::ends("20,000 threads", || Ran::of(&[], command.output().unwrap()));
     assert_eq!(ran.code, Some(0), "{ran:#?}");
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }

@@ -1,5 +1,5 @@
-//! Files that commands write: whole or not at all, also with two writers, a full disk, a kill or a
-//! stop; never over what is no regular file; under any name.
+//! The files that commands write. They are complete or absent, also with two writers, a full disk,
+//! a kill or a stop. They never replace anything but a regular file, and they may have any name.
 #![cfg(unix)]
 
 #[path = "../common/mod.rs"]
@@ -13,7 +13,7 @@ mod targets;
 
 use common::Scratch;
 
-/// `n` events as EVT3 of a 34x34 sensor, 3 words each, 16 a microsecond.
+/// `n` events in EVT3 of a 34x34 sensor: three words per event, 16 events per microsecond.
 pub fn evt3(n: usize) -> Vec<u8> {
     let mut bytes = b"% evt 3.0\n% format EVT3;height=34;width=34\n% geometry 34x34\n% end\n".to_vec();
     for i in 0..n {
@@ -28,7 +28,7 @@ pub fn evt3(n: usize) -> Vec<u8> {
     bytes
 }
 
-/// The names in a folder.
+/// The sorted names of the entries in the scratch folder.
 pub fn names(scratch: &Scratch) -> Vec<String> {
     let entries = std::fs::read_dir(scratch.path()).unwrap();
     let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
@@ -36,7 +36,7 @@ pub fn names(scratch: &Scratch) -> Vec<String> {
     names
 }
 
-/// Makes a pipe with a name.
+/// Creates a named pipe.
 pub fn fifo(scratch: &Scratch, name: &str) {
     let made = std::process::Command::new("mkfifo").arg(scratch.at(name)).status();
     assert!(made.is_ok_and(|s| s.success()), "mkfifo is there on every Unix");

@@ -1,12 +1,12 @@
-//! Memory does not follow the input. Two sizes of a recording; `benches/memory` measures every pair
-//! of formats at larger ones.
+//! The memory of a command does not grow with its input. This test uses two sizes of a recording;
+//! `benches/memory` measures every pair of formats at larger ones.
 
 use std::process::Stdio;
 
 use super::common::Scratch;
 use super::evt3;
 
-/// The most memory of a run, in MB, as the system counts it while the program runs.
+/// The peak memory of a command in MB, as the system reports it while the program runs.
 fn peak(scratch: &Scratch, args: &[&str]) -> f64 {
     let mut child = scratch.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
@@ -66,13 +66,14 @@ fn memory_does_not_follow_the_recording() {
 #[cfg(target_os = "linux")]
 fn the_order_of_a_recording_is_counted_in_bounded_memory() {
     let scratch = Scratch::new();
-    // Four million events in order, and as two halves of which the second begins again.
+    // Four million events in order, and the same number as two halves that each begin at time 0.
     for (name, turn) in [("once.txt", 4_000_000), ("twice.txt", 2_000_000)] {
         let lines: String = (0..4_000_000u32).map(|i| format!("{} {} {} 1\n", i % 34, i % 29, i % turn)).collect();
         scratch.write(name, lines);
     }
     let moved = |name: &str| scratch.ok_json(&["data", "info", name])["moved"].as_u64();
-    // Of the pairs of equal times only the first and the last event stay where they are.
+    // In the second file each time occurs twice; only the first and the last event keep their
+    // position.
     assert_eq!((moved("once.txt"), moved("twice.txt")), (Some(0), Some(3_999_998)));
     let peaks = ["once.txt", "twice.txt"].map(|name| peak(&scratch, &["data", "info", name]));
     assert!(peaks[1] - peaks[0] < 40.0, "{peaks:?} MB");

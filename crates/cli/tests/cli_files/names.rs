@@ -1,5 +1,5 @@
-//! Names of any bytes: paths that are not UTF-8 work or are refused with the path shown, and control
-//! characters never reach the terminal.
+//! File names of any bytes: paths that are not UTF-8 work, or are refused with the path shown.
+//! Control characters of names never reach the terminal.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Cursor, Write};
@@ -60,7 +60,7 @@ fn what_cannot_be_named_in_a_recipe_is_refused_with_the_path_shown() {
     let ran = run(&scratch, &[os("train"), os("small.toml"), os("--set"), os("data.set=folder"), os("--data"), data]);
     assert_eq!(ran.code, Some(2), "{ran:#?}");
     assert!(ran.stderr.contains(r"data\xFF") && ran.stderr.contains("UTF-8"), "{ran:#?}");
-    // A recording in a folder of classes whose name is no text.
+    // A recording whose name is not UTF-8, in a folder of classes.
     scratch.write("set/train/cat/a.raw", evt3(10));
     scratch.write("set/test/cat/a.raw", evt3(10));
     std::fs::write(scratch.at("set/train/cat").join(OsStr::from_bytes(b"b\xff.raw")), evt3(10)).unwrap();
@@ -69,7 +69,8 @@ fn what_cannot_be_named_in_a_recipe_is_refused_with_the_path_shown() {
     assert!(line.contains("set/train/cat/b"), "{line}");
 }
 
-/// What a terminal must not be sent: escape sequences, one-byte ones too, and changes of direction.
+/// Whether a text is safe for a terminal: no escape sequences, one-byte ones included, and no
+/// characters that change the direction of text.
 fn is_plain(text: &str) -> bool {
     !text.chars().any(|c| c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
 }
@@ -82,7 +83,7 @@ fn control_characters_of_names_are_shown_escaped() {
     scratch.write("small.toml", RECIPE);
     let toml =
         |text: &str| serde_json::to_string(text).unwrap().replace('\u{9b}', "\\u009b").replace('\u{202e}', "\\u202e");
-    // Recipes: a data set, a network, a key, a path.
+    // In recipes: a data set, a network, a strategy, a key.
     for change in [
         format!("data.set={}", toml(EVIL)),
         format!("network.name={}", toml(EVIL)),
@@ -101,7 +102,7 @@ fn control_characters_of_names_are_shown_escaped() {
     );
     let line = scratch.refused(&["train", "evil.toml"]);
     assert!(is_plain(&line), "{line:?}");
-    // Files and folders, classes among them.
+    // In names of files and folders, classes among them.
     scratch.write(EVIL, "nothing known");
     let line = scratch.refused(&["data", "info", EVIL]);
     assert!(is_plain(&line) && line.contains(r"\u{1b}[31m"), "{line:?}");
@@ -111,7 +112,7 @@ fn control_characters_of_names_are_shown_escaped() {
     assert!(is_plain(&ran.stdout) && is_plain(&ran.stderr), "{ran:?}");
     let line = scratch.refused(&["train", "small.toml", "--set", "data.set=folder", "--data", "set"]);
     assert!(is_plain(&line), "{line:?}");
-    // Members of archives.
+    // In names of members of an archive.
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for part in ["train", "test"] {
         zip.start_file(format!("{part}/cat/{EVIL}.bin"), zip::write::SimpleFileOptions::default()).unwrap();
@@ -129,7 +130,7 @@ fn control_characters_of_names_are_shown_escaped() {
 #[test]
 fn control_characters_of_tensors_and_results_are_shown_escaped() {
     let scratch = Scratch::trained();
-    // A tensor of another name in the weights.
+    // In the name of a tensor of the weights.
     let bytes = scratch.read("run/weights.safetensors");
     let (size, rest) = bytes.split_at(8);
     let n = u64::from_le_bytes(size.try_into().unwrap()) as usize;
@@ -143,7 +144,7 @@ fn control_characters_of_tensors_and_results_are_shown_escaped() {
     scratch.write("run/weights.safetensors", evil);
     let line = scratch.refused(&["eval", "run"]);
     assert!(is_plain(&line), "{line:?}");
-    // A result in a path of such a name, as text and as JSON.
+    // In the path of a result, printed as text and as JSON.
     scratch.write("a.raw", evt3(100));
     for json in [&[][..], &["--json"]] {
         let ran = scratch.ok(&[&["data", "view", "a.raw", "--output", EVIL], json].concat());

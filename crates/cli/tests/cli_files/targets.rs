@@ -1,4 +1,4 @@
-//! What is no regular file is written into or refused, and never replaced.
+//! A target that is not a regular file is written into or refused, and never replaced.
 
 use std::fs;
 use std::io::Read;
@@ -27,7 +27,7 @@ fn convert_writes_into_a_pipe_and_a_device_and_leaves_them() {
     symlink("/dev/null", scratch.at("null.txt")).unwrap();
     scratch.ok(&["data", "convert", "a.raw", "null.txt"]);
     assert!(fs::symlink_metadata(scratch.at("null.txt")).unwrap().file_type().is_symlink());
-    // What goes to standard output is the file and nothing else.
+    // Standard output receives the file and nothing else.
     let ran = scratch.ok(&["data", "convert", "a.raw", "/dev/stdout", "--format", "text"]);
     assert!(ran.stdout.as_bytes() == scratch.read("right.txt"));
     let to = fs::File::create(scratch.at("redirected.txt")).unwrap();
@@ -98,7 +98,7 @@ fn every_other_writer_leaves_a_device_too() {
     if std::path::Path::new("/dev/full").exists() {
         scratch.refused_with(&["export", "run", "--to", "nir", "--output", "/dev/full"], &["/dev/full"]);
     }
-    // A picture's name is taken by a folder.
+    // A folder has the name of the picture.
     scratch.write("a.raw", evt3(100));
     fs::create_dir_all(scratch.at("drawn/a.gif")).unwrap();
     let ran = scratch.run(&["data", "view", "a.raw", "--output", "drawn"]);
@@ -118,7 +118,7 @@ fn a_pipe_in_the_folder_of_a_class_is_refused() {
         &["train", "small.toml", "--set", "data.set=folder", "--data", "set"],
         &["b.raw", "neither a file nor a folder"],
     );
-    // `view` reads twice, which a pipe does not give.
+    // `view` reads its file twice, which a pipe does not allow.
     fifo(&scratch, "pipe.raw");
     scratch.refused_with(&["data", "view", "pipe.raw"], &["pipe.raw", "is read twice"]);
 }

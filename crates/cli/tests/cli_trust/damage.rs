@@ -1,4 +1,4 @@
-//! Files that are not what was written.
+//! Files whose content is not what was written.
 
 use super::common::{RECIPE, Scratch};
 use super::random;
@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use tickless::net::{Array, WeightFile, Weights};
 use tickless::train::run::checkpoint::Checkpoint;
 
-/// A change of a checkpoint.
+/// A modification of a checkpoint.
 type Change<'a> = &'a dyn Fn(&mut Checkpoint);
 
-/// Bits that are flipped in each file.
+/// Number of bits that are flipped in each file, one at a time.
 const FLIPS: usize = 200;
 
 fn flipped(bytes: &[u8], bit: u64) -> Vec<u8> {
@@ -18,7 +18,7 @@ fn flipped(bytes: &[u8], bit: u64) -> Vec<u8> {
     all
 }
 
-/// A training of several epochs that was stopped within the second one.
+/// A training of several epochs that was stopped after the first.
 fn stopped() -> Scratch {
     let scratch = Scratch::new();
     scratch.write("long.toml", RECIPE.replace("epochs = 1", "epochs = 400"));
@@ -48,7 +48,7 @@ fn flipped_bits_of_checkpoints_and_weights_are_noticed_or_without_effect() {
             assert!(read == whole, "bit {bit} of the weights gives others");
         }
     }
-    // As a user meets it: the error names the file, and the remedy helps.
+    // For the user: the error names the file, and its remedy works.
     let middle = 4 * weights.len() as u64;
     scratch.write("run/weights.safetensors", flipped(&weights, middle));
     for command in ["eval", "simulate", "report", "calibrate"] {
@@ -93,7 +93,7 @@ fn a_checkpoint_that_is_not_of_this_training_is_refused_though_its_checksum_is_r
         assert!(ran.code == Some(2) && error.starts_with("error: run/checkpoint.safetensors: "), "{ran:#?}");
         assert!(error.contains(word) && error.contains("delete it"), "no `{word}` in {error}");
     }
-    // A value that is not finite is neither written nor read.
+    // Values that are not finite are neither written nor read.
     let mut other = whole.clone();
     other.optimiser.tensors.get_mut(&first(&whole)).unwrap().data[0] = f32::NAN;
     assert!(other.write(&file).unwrap_err().to_string().contains("value 0"));
@@ -109,7 +109,8 @@ fn a_step_that_overflows_the_optimisers_memory_is_noticed() {
     let scratch = stopped();
     let file = scratch.at("run/checkpoint.safetensors");
     let mut large = Checkpoint::read(&file).expect("a checkpoint");
-    // Gradients of the layers before it are as large, their squares are no f32; the weights stay finite.
+    // The gradients of earlier layers become as large, and their squares overflow f32; the weights
+    // stay finite.
     large.weights.tensors.get_mut("linear1.weight").unwrap().data.iter_mut().for_each(|v| *v *= 1e24);
     large.write(&file).expect("a file");
     let ran = scratch.run(&RESUME);
@@ -166,7 +167,8 @@ fn weights_without_a_checksum_are_read_with_a_warning() {
     let bytes = scratch.read("run/weights.safetensors");
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let at = text.find("\"checksum\"").expect("in the header");
-    // The entry's name, of the same length: as if another program had written the file.
+    // Replaces the name of the entry by another of the same length, as if another program had
+    // written the file.
     let mut without = bytes.clone();
     without[at + 1..at + 9].copy_from_slice(b"comments");
     assert!(!WeightFile::from_bytes(&without, "w".as_ref()).unwrap().has_checksum);

@@ -1,13 +1,14 @@
-//! Commands that are killed, and disks that are full: the old file or the new one, and an exit code.
+//! Killed commands and full disks: the file is the old one or the new one, and errors reach the
+//! exit code.
 
 use super::common::{RECIPE, Scratch};
 use super::{leftovers, random, shell};
 use std::time::{Duration, Instant};
 
-/// Moments at which each command is killed.
+/// Number of times that each command is killed.
 const KILLS: usize = 12;
 
-/// Kills a command at random moments of its usual duration; after each kill `check` looks at the folder.
+/// Kills a command at random moments of its usual duration and calls `check` after each kill.
 fn kill(scratch: &Scratch, args: &[&str], seed: u64, check: impl Fn()) {
     let begun = Instant::now();
     scratch.ok(args);
@@ -101,7 +102,7 @@ fn a_file_that_cannot_be_written_reaches_the_exit_code_and_the_old_one_stays() {
         let files = ["run/eval.json", "run/simulate.json", "run/report/report.html", "norm/weights.safetensors"];
         let content = || files.map(|f| std::fs::read(scratch.at(f)).ok());
         let before = content();
-        // No file may grow beyond its beginning: every write fails, as on a full disk.
+        // With a limit of 0 no file may grow: every write fails, as on a full disk.
         let ran = shell(&scratch, &format!("trap '' XFSZ; ulimit -f 0; exec $B {command}"));
         assert_eq!(ran.code, Some(2), "{command}: {ran:#?}");
         let error = ran.stderr.lines().last().unwrap_or_default();
@@ -130,7 +131,7 @@ fn a_disk_that_fills_up_while_training_keeps_the_last_checkpoint() {
         metrics < checkpoint,
         "the checkpoint, whose header grows with each epoch, is the first file that is too large"
     );
-    // In blocks of 512 bytes: room for the checkpoint of about half of the epochs.
+    // The limit, in blocks of 512 bytes, has room for a checkpoint of about half of the epochs.
     let begun = scratch.read("whole/checkpoint.safetensors").len() - 60 * 100;
     let line = format!("trap '' XFSZ; ulimit -f {}; exec $B train long.toml --output run", begun / 512);
     let ran = shell(&scratch, &line);

@@ -1,7 +1,7 @@
-//! The laws of a run's folder: nothing in it is wrong without a word, whatever fails.
+//! The guarantees of a run folder: no error in it goes unnoticed, whatever fails.
 //!
-//! Every file that is read back is checked against what it claims; every writer leaves the old file or
-//! the new one; every write error reaches the exit code; every number is finite.
+//! Every file is checked when it is read; every writer leaves the old file or the new one; every
+//! write error reaches the exit code; every number is finite.
 #![cfg(unix)]
 
 #[path = "../common/mod.rs"]
@@ -17,7 +17,7 @@ use common::{Ran, Scratch};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-/// Sends a signal.
+/// Sends a signal to a process.
 fn signal(child: &Child, name: &str) {
     let sent = std::process::Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status();
     assert!(sent.expect("a shell").success());
@@ -30,25 +30,25 @@ fn wait(child: Child) -> Ran {
 fn wait_for(scratch: &Scratch, name: &str) {
     let begun = Instant::now();
     while !scratch.at(name).exists() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{name} never came");
+        assert!(begun.elapsed() < tickless_testing::hang::HUNG_AFTER, "{name} never came");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Runs a command line of a shell in which `$B` is the program.
+/// Runs a shell command line in which `$B` is the program.
 fn shell(scratch: &Scratch, line: &str) -> Ran {
     let mut command = std::process::Command::new("sh");
     command.args(["-c", line]).current_dir(scratch.path()).env("B", env!("CARGO_BIN_EXE_tickless"));
     Ran::of(&[line], command.output().expect("a shell"))
 }
 
-/// The names in a folder that are not those of files that a user knows.
+/// Temporary and hidden files in a folder.
 fn leftovers(scratch: &Scratch, folder: &str) -> Vec<String> {
     let names = std::fs::read_dir(scratch.at(folder)).expect("a folder").map(|e| e.expect("an entry").file_name());
     names.filter_map(|n| n.into_string().ok()).filter(|n| n.starts_with('.') || n.ends_with(".tmp")).collect()
 }
 
-/// Numbers from 0 to below `below`, the same in every run of a test.
+/// Random integers below `below`, the same in every execution of a test.
 fn random(seed: u64, below: u64) -> impl Iterator<Item = u64> {
     let mut state = seed;
     std::iter::repeat_with(move || {

@@ -1,11 +1,11 @@
-//! Numbers that are not finite: refused where they come up, never kept.
+//! Numbers that are not finite are refused where they arise and never stored.
 
 use super::common::{RECIPE, Scratch};
 use tickless::net::Weights;
 use tickless::train::run::RunFolder;
 use tickless::train::run::checkpoint::Checkpoint;
 
-/// Changes the weights of a run; the file is whole, with its checksum.
+/// Changes the weights of a run and writes them with a valid checksum.
 fn change(scratch: &Scratch, run: &str, f: impl Fn(&mut Weights)) {
     let file = scratch.at(&format!("{run}/weights.safetensors"));
     let mut weights = Weights::load(&file).expect("weights");
@@ -66,7 +66,7 @@ fn results_that_are_not_finite_are_refused_each_time_and_kept_never() {
     scratch.ok(&["eval", "run"]);
     let kept = scratch.read("run/eval.json");
     change(&scratch, "run", |w| {
-        // So that many neurons fire, and two spikes are more than f32 holds.
+        // Now many neurons fire, and two of their spikes overflow f32.
         w.tensors.get_mut("conv2.weight").unwrap().data.iter_mut().for_each(|v| *v *= 50.0);
         w.tensors.get_mut("linear1.weight").unwrap().data.fill(3e38);
     });

@@ -3,7 +3,7 @@
 use super::common::{RECIPE, Scratch};
 use super::{shell, signal, wait, wait_for};
 
-/// Commands that write to standard error, and a file that each leaves.
+/// Commands that write to standard error, and a file that each creates.
 const COMMANDS: [(&str, &str); 6] = [
     ("train small.toml --output new", "new/weights.safetensors"),
     ("eval run", "run/eval.json"),
@@ -30,7 +30,7 @@ fn a_log_that_cannot_be_written_stops_nothing() {
 #[test]
 fn a_log_whose_reader_has_gone_stops_nothing() {
     let scratch = Scratch::small();
-    // `true` ends at once; the file says how the training ended.
+    // `true` ends at once; the file `code` holds the exit code of the training.
     let line = "($B train small.toml --epochs 20 --output run 2>&1 >/dev/null; echo $? >code) | true; cat code";
     assert_eq!(shell(&scratch, line).stdout, "0\n");
     assert!(scratch.at("run/checkpoint.safetensors").is_file() && scratch.at("run/weights.safetensors").is_file());
@@ -49,7 +49,7 @@ fn results_that_cannot_be_written_reach_the_exit_code_and_stop_no_work() {
         let ran = shell(&scratch, &format!("$B {command} >/dev/full"));
         assert_eq!(ran.code, Some(2), "{command}: {ran:#?}");
     }
-    // Both full: no panic either.
+    // If both streams are full, the program does not panic either.
     assert_eq!(shell(&scratch, "$B eval run >/dev/full 2>/dev/full").code, Some(2));
 }
 
@@ -70,7 +70,8 @@ fn a_standard_output_that_is_closed_from_the_start_is_the_null_device() {
 #[test]
 fn a_reader_of_results_that_has_gone_is_no_error_and_stops_no_work() {
     let scratch = Scratch::trained();
-    // The report is printed before the network is found not to fit: the error must still come.
+    // `export` prints its report before it finds that the network does not fit; the error must
+    // still be printed.
     for (command, code, said) in
         [("train small.toml --output new", "0\n", ""), ("export run --to speck", "2\n", "does not fit")]
     {
@@ -93,7 +94,7 @@ fn a_closed_terminal_stops_a_training_as_sigterm_does_and_may_say_so_twice() {
         assert_eq!(ran.code, Some(130), "{name}: {ran:#?}");
         assert!(ran.stderr.contains("a checkpoint is kept"), "{name}: {ran:#?}");
     }
-    // Started to outlive its terminal (`nohup`).
+    // As with `nohup`, the process is started with SIGHUP ignored.
     let child = std::process::Command::new("sh")
         .args(["-c", "trap '' HUP; exec $B train long.toml --set train.epochs=30 --output nohup"])
         .env("B", env!("CARGO_BIN_EXE_tickless"))

@@ -1,4 +1,4 @@
-//! Several commands on one run, and results of a part of it.
+//! Several commands on one run at the same time, and results of a part of its samples.
 
 use super::common::{Ran, Scratch};
 use super::leftovers;
@@ -55,7 +55,8 @@ fn a_comparison_measures_what_a_partial_evaluation_does_not_hold() {
             scratch.write("c/sdt-seed1/eval.json", &whole);
         }
     }
-    // A file of the whole test part that holds results of a part of it, as an earlier version left it.
+    // A file that claims the whole test part but holds results of a part, as an earlier version
+    // wrote it.
     let mut part = scratch.json("c/sdt-seed1/eval.json");
     part["points"].as_array_mut().unwrap().truncate(1);
     scratch.write("c/sdt-seed1/eval.json", part.to_string());

@@ -1,4 +1,4 @@
-//! What all tests of the command share: a scratch folder in which the built program runs.
+//! Code that all tests of the command share: a scratch folder in which the built program runs.
 
 #![allow(dead_code)] // Each test file uses a part.
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
-/// A small training on the embedded recordings: 100 samples, 10 iterations an epoch.
+/// A small training on the embedded recordings: 100 samples, 10 iterations per epoch.
 pub const RECIPE: &str = r#"
 seed = 1
 
@@ -32,7 +32,7 @@ init_gain = 1.5
 steps = [1, 4]
 "#;
 
-/// The same with a network of one's own: norms, biases and a residual merge.
+/// The same with a network that is written layer by layer: norms, biases and a residual addition.
 pub const RESIDUAL: &str = r#"
 seed = 1
 
@@ -90,25 +90,25 @@ batch = 10
 steps = [1, 4]
 "#;
 
-/// A scratch folder with recipe files in it.
+/// A scratch folder for recipes and runs.
 pub struct Scratch {
     folder: TempDir,
 }
 
 impl Scratch {
-    /// An empty one.
+    /// An empty folder.
     pub fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
-    /// One with [`RECIPE`] as `small.toml`.
+    /// A folder with [`RECIPE`] as `small.toml`.
     pub fn small() -> Self {
         let scratch = Self::new();
         scratch.write("small.toml", RECIPE);
         scratch
     }
 
-    /// One with [`RECIPE`] as `small.toml`, trained into the folder `run`.
+    /// A folder with [`RECIPE`] as `small.toml`, trained into the folder `run`.
     pub fn trained() -> Self {
         let scratch = Self::small();
         scratch.ok(&["train", "small.toml", "--output", "run"]);
@@ -120,12 +120,12 @@ impl Scratch {
         self.folder.path()
     }
 
-    /// A path in it.
+    /// A path in the folder.
     pub fn at(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
 
-    /// Writes a file, with the folders it needs.
+    /// Writes a file and creates its parent folders.
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         let file = self.at(name);
         std::fs::create_dir_all(file.parent().expect("a file lies in a folder")).expect("a folder");
@@ -163,31 +163,31 @@ impl Scratch {
         command
     }
 
-    /// Starts it and does not wait.
+    /// Starts the command without waiting for it.
     pub fn spawn(&self, args: &[&str]) -> Child {
         self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
     }
 
-    /// Runs it to its end.
+    /// Runs the command to its end.
     pub fn run(&self, args: &[&str]) -> Ran {
         Ran::of(args, self.command(args).output().expect("the program starts"))
     }
 
-    /// Runs it; it must succeed.
+    /// Runs the command and asserts that it succeeds.
     pub fn ok(&self, args: &[&str]) -> Ran {
         let ran = self.run(args);
         assert_eq!(ran.code, Some(0), "{ran:#?}");
         ran
     }
 
-    /// Runs it with `--json`; it must succeed.
+    /// Runs the command with `--json` and asserts that it succeeds.
     pub fn ok_json(&self, args: &[&str]) -> Value {
         let ran = self.ok(&[args, &["--json"]].concat());
         serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:#?}"))
     }
 
-    /// Runs it; it must fail as a user's mistake does: exit code 2 and one line on standard
-    /// error, which is returned.
+    /// Runs the command and asserts that it fails as after a user's mistake: exit code 2 and one
+    /// line on standard error. Returns the line.
     pub fn refused(&self, args: &[&str]) -> String {
         let ran = self.run(args);
         assert_eq!(ran.code, Some(2), "{ran:#?}");
@@ -196,7 +196,7 @@ impl Scratch {
         lines[0].to_owned()
     }
 
-    /// As [`refused`](Self::refused); the line must hold all these words.
+    /// As [`refused`](Self::refused); also asserts that the line contains all these words.
     pub fn refused_with(&self, args: &[&str], words: &[&str]) -> String {
         let line = self.refused(args);
         for word in words {
@@ -206,7 +206,7 @@ impl Scratch {
     }
 }
 
-/// The program, which a closed terminal stops even if these tests run under `nohup`.
+/// The program, started so that SIGHUP stops it even if these tests run under `nohup`.
 fn program() -> Command {
     let program = env!("CARGO_BIN_EXE_tickless");
     if !hangup_is_ignored() {
@@ -217,19 +217,20 @@ fn program() -> Command {
     command
 }
 
-/// Whether this process, and so what it starts, ignores SIGHUP (signal 1, the lowest bit of the mask).
+/// Whether this process, and therefore its children, ignores SIGHUP (signal 1, the lowest bit of
+/// the mask).
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|l| l.strip_prefix("SigIgn:")).unwrap_or_default();
     u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1)
 }
 
-/// What a finished program left.
+/// The result of a finished program.
 #[derive(Debug)]
 pub struct Ran {
-    /// How it was called.
+    /// Its arguments.
     pub args: Vec<String>,
-    /// Exit code; none where a signal ended it.
+    /// Exit code; none if a signal ended it.
     pub code: Option<i32>,
     /// Standard output.
     pub stdout: String,
@@ -238,7 +239,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// Of a call and its output.
+    /// The result of a call with these arguments and this output.
     pub fn of(args: &[&str], out: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program writes text");
         let args = args.iter().map(|a| (*a).to_owned()).collect();
@@ -246,7 +247,7 @@ impl Ran {
     }
 }
 
-/// `a/b/c` of a JSON value as a number.
+/// The number at a path such as `a/b/c` of a JSON value.
 pub fn number(value: &Value, path: &str) -> f64 {
     value
         .pointer(&format!("/{path}"))

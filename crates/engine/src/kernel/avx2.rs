@@ -44,7 +44,7 @@ impl Avx2 {
             while at + 8 <= len {
                 let p = v.as_mut_ptr().add(at);
                 let (v, w) = (Eight(_mm256_loadu_ps(p)), Eight(_mm256_loadu_ps(w.as_ptr().add(at))));
-                let (after, fires) = arrive(v, w, factor.as_ref(), &fires_at, v_min);
+                let (after, fires) = arrive(v, w, factor, fires_at, v_min);
                 mask |= u64::from(fires) << at;
                 _mm256_storeu_ps(p, after.0);
                 at += 8;

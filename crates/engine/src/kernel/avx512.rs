@@ -55,7 +55,7 @@ impl Avx512 {
             while at + 16 <= len {
                 let p = v.as_mut_ptr().add(at);
                 let (v, w) = (Sixteen(_mm512_loadu_ps(p)), Sixteen(_mm512_loadu_ps(w.as_ptr().add(at))));
-                let (after, fires) = arrive(v, w, factor.as_ref(), &fires_at, v_min);
+                let (after, fires) = arrive(v, w, factor, fires_at, v_min);
                 mask |= u64::from(fires) << at;
                 _mm512_storeu_ps(p, after.0);
                 at += 16;
@@ -65,7 +65,7 @@ impl Avx512 {
                 let (v, w) = (Eight(_mm256_loadu_ps(p)), Eight(_mm256_loadu_ps(w.as_ptr().add(at))));
                 let half = |all: Sixteen| Eight(_mm512_castps512_ps256(all.0));
                 let factor = factor.map(half);
-                let (after, fires) = arrive(v, w, factor.as_ref(), &half(fires_at), half(v_min));
+                let (after, fires) = arrive(v, w, factor, half(fires_at), half(v_min));
                 mask |= u64::from(fires) << at;
                 _mm256_storeu_ps(p, after.0);
                 at += 8;
@@ -75,7 +75,7 @@ impl Avx512 {
                 let p = v.as_mut_ptr().add(at);
                 let v = Sixteen(_mm512_maskz_loadu_ps(some, p));
                 let w = Sixteen(_mm512_maskz_loadu_ps(some, w.as_ptr().add(at)));
-                let (after, fires) = arrive(v, w, factor.as_ref(), &fires_at, v_min);
+                let (after, fires) = arrive(v, w, factor, fires_at, v_min);
                 mask |= u64::from(fires & some) << at;
                 _mm512_mask_storeu_ps(p, some, after.0);
             }

@@ -39,7 +39,7 @@ impl Neon {
             while at + 4 <= len {
                 let p = v.as_mut_ptr().add(at);
                 let (v, w) = (Four(vld1q_f32(p)), Four(vld1q_f32(w.as_ptr().add(at))));
-                let (after, fires) = arrive(v, w, factor.as_ref(), &fires_at, v_min);
+                let (after, fires) = arrive(v, w, factor, fires_at, v_min);
                 mask |= u64::from(vaddvq_u32(vandq_u32(fires, bits))) << at;
                 vst1q_f32(p, after.0);
                 at += 4;

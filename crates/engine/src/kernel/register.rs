@@ -4,8 +4,16 @@
 /// first is not larger.
 macro_rules! register {
     ($name:ident, $type:ty, $mask:ty, $add:path, $mul:path, $max:path, $at_least:path) => {
-        #[derive(Clone, Copy)]
+        #[derive(Copy)]
         struct $name($type);
+
+        // Not derived, because a derived `clone` is not sure to be inlined.
+        impl Clone for $name {
+            #[inline(always)]
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
 
         impl std::ops::Add for $name {
             type Output = Self;

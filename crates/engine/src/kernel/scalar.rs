@@ -18,7 +18,7 @@ impl Scalar {
     fn add_with(v: &mut [f32], w: &[f32], factor: Option<f32>, bounds: Bounds<f32>) -> u64 {
         let mut any = 0;
         for (v, w) in v.iter_mut().zip(w) {
-            let (after, fires) = arrive(*v, *w, factor.as_ref(), &bounds.fires_at, bounds.v_min);
+            let (after, fires) = arrive(*v, *w, factor, bounds.fires_at, bounds.v_min);
             any |= u32::from(fires);
             *v = after;
         }

@@ -2,13 +2,13 @@
 //! the published policies were found with Pillow and users compare against it.
 //!
 //! ```text
-//! blend(a, b, f) = a + f·(b − a), cut off at 0 and 255, then the fraction dropped
+//! blend(a, b, f) = a + f·(b − a), clamped to 0..255, then truncated
 //! Brightness(f)  = blend(0, v, f)            Color(f) = blend(grey, v, f)
 //! Contrast(f)    = blend(mean grey, v, f)    Sharpness(f) = blend(smooth, v, f)
 //! grey           = (19595 R + 38470 G + 7471 B + 32768) / 65536
-//! smooth         = (sum of the 3×3 neighbours + 4·centre)/13, rounded; the border stays
+//! smooth         = (sum of the 3×3 neighbours + 4·centre)/13, rounded; border pixels are unchanged
 //! AutoContrast   = (v − low)·255/(high − low) for each channel
-//! Equalize       = the table (step/2 + number of darker pixels)/step, step = (pixels − last bin)/255
+//! Equalize       = (step/2 + number of darker pixels)/step, step = (pixels − last bin)/255
 //! ```
 //!
 //! Operations that move pixels (shear, translate, rotate) sample the nearest source pixel, computed
@@ -17,7 +17,7 @@
 
 use crate::Image;
 
-/// One operation with its magnitude.
+/// An operation with its magnitude.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Operation {
     /// Moves row y to the left by this factor times y.
@@ -189,8 +189,8 @@ fn translate(image: &Image, right: i64, down: i64) -> Image {
     pick(image, |x, y| (x as i64 - right, y as i64 - down))
 }
 
-/// An affine transform: output pixel (x, y) samples the source at (a0·x' + a1·y' + a2, a3·x' +
-/// a4·y' + a5) with x' = x + ½ and y' = y + ½.
+/// An affine transform: output pixel (x, y) samples the source at
+/// (a0·x' + a1·y' + a2, a3·x' + a4·y' + a5), with x' = x + ½ and y' = y + ½.
 fn affine(image: &Image, a: [f64; 6]) -> Image {
     let fix = |v: f64| (v * 65_536.0 + 0.5).floor() as i64;
     let [a0, a1, a3, a4] = [a[0], a[1], a[3], a[4]].map(fix);

@@ -21,7 +21,7 @@ use crate::rng::Rng;
 use crate::{Error, Event, Recording, Result, Sensor};
 
 /// The corners of the path around the centre, as multiples of [`CameraConfig::path_px`]: a closed
-/// isosceles triangle, as the saccades of N-MNIST. With 3 px, a 28×28 image stays entirely on a
+/// isosceles triangle, like the saccades of N-MNIST. With 3 px, a 28×28 image stays entirely on a
 /// 34×34 sensor.
 const CORNERS: [(f32, f32); 4] = [(-1.0, -0.4), (0.0, 0.4), (1.0, -0.4), (-1.0, -0.4)];
 

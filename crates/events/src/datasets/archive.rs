@@ -5,7 +5,7 @@
 //! archive that is stored uncompressed inside another one is read in place.
 //!
 //! Nothing is written to disk. Still, the whole archive is refused if a member's name leads out of
-//! it (`../x`, `/x`, `C:\x`), because such names are made to attack whoever unpacks it.
+//! it (`../x`, `/x`, `C:\x`), because such names are made to overwrite other files.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -99,9 +99,9 @@ impl Archive {
         self.zip.len()
     }
 
-    /// The name of a member, or [`UNREADABLE`] if it cannot be decoded. The name is normalised: its
-    /// parts are separated by `/` and none is `.` or empty, because `./a/b`, `a//b` and the `a\b`
-    /// of old archivers name the same file as `a/b`.
+    /// The name of a member, or [`UNREADABLE`] if it cannot be decoded. The name is normalised to
+    /// `/` as separator, without empty parts and `.`, because `./a/b`, `a//b` and the `a\b` of old
+    /// archivers name the same file as `a/b`.
     pub fn name(&self, index: usize) -> String {
         match self.zip.name_for_index(index) {
             Some(Ok(name)) => plain(&name),

@@ -1,6 +1,6 @@
 //! CIFAR10-DVS: 10,000 images of CIFAR-10, moved in front of a DVS128 camera (Li et al., Frontiers
-//! in Neuroscience 11:309, 2017). 128×128 pixels, 1,000 recordings of each class, a folder or zip
-//! archive per class.
+//! in Neuroscience 11:309, 2017). Each of the 10 classes has 1,000 recordings of 128×128 pixels, in
+//! a folder or a zip archive.
 //!
 //! The files are AEDAT4 or the original AEDAT 2.0. Events of AEDAT 2.0 are transformed as the usual
 //! loaders do:

@@ -6,9 +6,9 @@
 //! the caller asks for it.
 //!
 //! ```text
-//! sample   the short side scaled to crop·256/224, then the centre crop (the usual evaluation)
-//! cropped  a random part of 8 to 100 % of the area and of 3:4 to 4:3 in shape, scaled to the crop
-//!          (Szegedy et al., CVPR 2015; ten tries, then the largest centre part of that shape)
+//! sample   scales the short side to crop·256/224 and crops the centre (the usual evaluation)
+//! cropped  scales a random part, of 8 to 100 % of the area and 3:4 to 4:3 in aspect, to the crop
+//!          (Szegedy et al., CVPR 2015; after ten failed tries, the largest allowed centre part)
 //! ```
 //!
 //! Scaling is bilinear and widens its filter when an image shrinks, as in Pillow; pixels differ

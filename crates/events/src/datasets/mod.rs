@@ -226,7 +226,7 @@ impl fmt::Display for Description {
     }
 }
 
-/// An entry of [`list`].
+/// A data set that [`open`] can open.
 pub struct DatasetInfo {
     /// The name to use in a [`DataRequest`].
     pub name: &'static str,

@@ -26,8 +26,9 @@ pub(super) const INFO: DatasetInfo = DatasetInfo {
     open: |request| Ok(Box::new(Nmnist::open(request.path(&INFO)?)?)),
 };
 
-/// Whether most class folders of the training part are named by a digit and contain `.bin` files.
-/// The part `Train` alone is not enough, because other data sets have it too.
+/// Whether more than half of the class folders in the training part are named by a digit and one
+/// of these contains a `.bin` file. A part `Train` alone proves nothing, because other data sets have
+/// one too.
 fn fits(path: &Path) -> bool {
     let folder = path.join("Train");
     if folder.is_dir() {

@@ -1,11 +1,13 @@
-//! One file over HTTP: into `NAME.part`, checked, then renamed.
+//! Downloads one file over HTTP to `NAME.part`, verifies it, and renames it.
 //!
-//! What breaks is taken up where it broke (`Range: bytes=N-`, with `If-Range` where the server gave
-//! a tag): 206 that continues at N is appended, 200 is the whole file again. What a server says of
-//! lengths is compared with what is known and with what comes; the checksum decides in the end.
-//! Faults that pass (a broken connection, a stall, 408, 429, 5xx) are tried again after a pause that
-//! doubles; answers that ask for a person (202, 401, 403, 404, a web page) end with what to do.
-//! Source: RFC 9110, sections 13.1.5, 14 and 15.
+//! If a connection breaks, the next request asks for the missing part (`Range: bytes=N-`, with
+//! `If-Range` if the server gave a tag). An answer 206 that starts at offset N is appended; an
+//! answer 200 contains the whole file and replaces what was received. The lengths that the server
+//! states are compared with the published length and with the bytes received, and the checksum
+//! decides in the end. Temporary faults (a broken connection, a timeout, 408, 429, 5xx) are retried
+//! after a pause that doubles each time. Answers that a retry cannot change (202, 401, 403, 404, a
+//! web page) end with an error that tells the user what to do. Source: RFC 9110, sections 13.1.5,
+//! 14 and 15.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -20,49 +22,51 @@ use super::sources;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
-/// How long to wait for what, and how often to try.
+/// Timeouts and the number of retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// For a name, and for a connection.
+    /// Time limit for resolving the server's name, and again for the connection.
     pub connect: Duration,
-    /// For the next byte.
+    /// Time limit for the next byte.
     pub stall: Duration,
-    /// Tries in a row that bring no byte.
+    /// Number of consecutive attempts that may receive no byte.
     pub tries: u32,
-    /// Before the second try; doubles up to a minute.
+    /// Pause before the second attempt; it doubles with each further attempt, up to a minute.
     pub pause: Duration,
 }
 
 impl Default for Patience {
-    /// 20 s to connect, 30 s without a byte, 6 tries, 1 s before the second.
+    /// 20 s to connect, 30 s for the next byte, 6 attempts, 1 s before the second.
     fn default() -> Patience {
         let s = Duration::from_secs;
         Patience { connect: s(20), stall: s(30), tries: 6, pause: s(1) }
     }
 }
 
-/// A file whose bytes are wrong from the first on is fetched so many times.
+/// How often the whole file is fetched if its checksum or length is wrong.
 const WHOLE_TRIES: u32 = 3;
-/// Tries in all, however little each brings.
+/// Total number of attempts, even if each receives some bytes.
 const MOST_TRIES: u32 = 1_000;
-/// What no published file exceeds, where no length is known.
+/// The largest file that is accepted if its length is not published.
 const LARGEST: u64 = 256 << 30;
-/// How often a stop is looked for.
+/// Interval at which `progress` is asked whether to stop.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Why a try came to nothing.
+/// Why an attempt failed.
 enum Fault {
-    /// It may pass.
+    /// A temporary fault, and the pause that the server asked for.
     Passing(String, Option<Duration>),
-    /// The bytes so far cannot be the beginning of the file.
+    /// The received bytes cannot be the beginning of the file, so it must be fetched from the
+    /// start.
     Afresh(String),
-    /// A person is asked for.
+    /// Only the user can solve the problem.
     ByHand(String),
-    /// No more tries.
+    /// An error that ends the download.
     Fatal(Error),
 }
 
-/// Fetches `file` from `url` into `path`; returns the number of bytes that were there already.
+/// Downloads `file` from `url` to `path`. Returns the number of bytes that an earlier call had
+/// already received.
 pub(super) fn download(
     file: &sources::File,
     url: &str,
@@ -84,7 +88,8 @@ pub(super) fn download(
     let over = AtomicBool::new(false);
     let stop = download.agent.clone();
     std::thread::scope(|scope| {
-        // A read that blocks ends at once when its connection is closed under it.
+        // Closing the connection ends a blocking read at once, so that the user need not wait for
+        // it.
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 if progress.cancelled() {
@@ -109,7 +114,8 @@ fn agent(patience: Patience, url: &str) -> ureq::Agent {
     let secure = url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
     ureq::Agent::config_builder()
         .http_status_as_error(false)
-        // Whoever asks for a secure connection is not led to one that others can read and change.
+        // If the URL is https, a redirect to plain http is refused, because others could read and
+        // change it.
         .https_only(secure)
         .timeout_resolve(Some(patience.connect))
         .timeout_connect(Some(patience.connect))
@@ -165,7 +171,8 @@ impl Download<'_> {
                 }
                 Fault::Passing(problem, wait) => {
                     let now = self.len()?;
-                    // A server may have said more than it had.
+                    // The server may have announced more bytes than the file has, although the file
+                    // is complete.
                     if now > 0 && self.file.bytes.is_none_or(|bytes| bytes == now) && self.wrong()?.is_none() {
                         return Ok(());
                     }
@@ -182,7 +189,7 @@ impl Download<'_> {
         Err(self.by_hand(format!("{MOST_TRIES} connections broke")))
     }
 
-    /// Asks for what is missing behind the first `before` bytes, and appends it.
+    /// Requests what follows the first `before` bytes, and appends it to the file.
     fn attempt(&mut self, before: u64) -> Result<(), Fault> {
         let mut request = self.agent.get(self.url).header("Accept-Encoding", "identity");
         if before > 0 {
@@ -253,7 +260,8 @@ impl Download<'_> {
         Ok(())
     }
 
-    /// What is wrong with the bytes that are there, once no more come.
+    /// Verifies the received bytes after the last one; returns what is wrong with them, if
+    /// anything.
     fn wrong(&mut self) -> Result<Option<Fault>> {
         let len = self.len()?;
         match self.file.bytes {
@@ -276,7 +284,7 @@ impl Download<'_> {
             .then(|| Fault::Afresh(format!("{len} bytes of md5 {md5} in place of {}", self.file.md5))))
     }
 
-    /// Forgets all bytes.
+    /// Discards all received bytes.
     fn empty(&mut self) -> Result<()> {
         if self.len()? > 0 {
             self.handle.set_len(0).map_err(|source| Error::Io { path: self.part.into(), source })?;
@@ -300,18 +308,21 @@ impl Download<'_> {
         metadata.map(|m| m.len()).map_err(|source| Error::Io { path: self.part.into(), source })
     }
 
-    /// Keeps what names this version of the file on the server: a strong tag, else the date.
+    /// Stores what identifies this version of the file on the server: a strong tag, or else the
+    /// modification time.
     fn keep_tag(&self, headers: &HeaderMap) {
         let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
         let tag = text("etag").filter(|t| t.starts_with('"')).or_else(|| text("last-modified"));
-        // Without it the checksum still sees two versions in one file.
+        // If it cannot be stored, the checksum still detects a file that is composed of two
+        // versions.
         let _ = match tag {
             Some(tag) => tickless_files::write(&self.tag, tag.as_bytes()),
             None => fs::remove_file(&self.tag),
         };
     }
 
-    /// What [`Self::keep_tag`] kept; a link that somebody put there is not followed.
+    /// The tag that [`Self::keep_tag`] stored. A symbolic link of that name is not followed,
+    /// because somebody else may have put it there.
     fn tag(&self) -> Option<String> {
         let kept = fs::symlink_metadata(&self.tag).is_ok_and(|m| m.is_file() && m.len() < 1 << 10);
         if kept { fs::read_to_string(&self.tag).ok() } else { None }
@@ -334,12 +345,12 @@ impl Download<'_> {
             "try later, name a mirror, or open that address in a browser, save the file as {path} and run this \
              again: it is checked and used from there"
         );
-        // Some errors quote the address.
+        // Some error messages quote the URL.
         Error::Fetch { url: shown(self.url), problem: problem.replace(self.url, &shown(self.url)), remedy }
     }
 }
 
-/// An address without the name and password that it may hold.
+/// The URL without the user name and password that it may contain.
 pub(super) fn shown(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
@@ -349,7 +360,7 @@ pub(super) fn shown(url: &str) -> String {
     }
 }
 
-/// Whether a server's certificate is the reason, which no second try changes.
+/// Whether the cause is the server's certificate; a retry cannot change that.
 fn is_of_certificate(e: &io::Error) -> bool {
     let tls = e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
     tls.is_some_and(|e| {
@@ -358,7 +369,7 @@ fn is_of_certificate(e: &io::Error) -> bool {
     })
 }
 
-/// What an error of the connection means.
+/// Classifies an error of the connection.
 fn fault(error: ureq::Error) -> Fault {
     use ureq::Error as E;
     match error {
@@ -378,14 +389,15 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get("retry-after")?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// `bytes A-B/N` → A and N.
+/// Parses `bytes A-B/N` into A and N; N may be unknown.
 fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.strip_prefix("bytes")?.trim().split_once('/')?;
     let (start, _) = range.split_once('-')?;
     Some((start.trim().parse().ok()?, total.trim().parse().ok()))
 }
 
-/// MD5 of all that is left to read, in hexadecimal. An error if the user stops.
+/// The MD5 of everything that `from` still contains, in hexadecimal. Returns an error if the user
+/// asks to stop.
 pub(super) fn md5_of(from: &mut impl Read, progress: &dyn Progress) -> io::Result<String> {
     let (mut md5, mut buffer) = (Md5::new(), vec![0; 1 << 16]);
     loop {
@@ -402,7 +414,7 @@ pub(super) fn md5_of(from: &mut impl Read, progress: &dyn Progress) -> io::Resul
     Ok(md5.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }
 
-/// The path with more text at its end.
+/// The path with `end` appended to its file name.
 pub(super) fn with_end(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);

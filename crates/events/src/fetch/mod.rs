@@ -1,11 +1,11 @@
-//! Fetches published data sets from their official sources, and says which are there.
+//! Downloads published data sets from their official sources, and reports which ones are present.
 //!
-//! [`SOURCES`] lists them. [`fetch`] brings the files of one into a folder: each is downloaded (or
-//! found there, put by hand), compared with its length and MD5, and unpacked where the data set is
-//! not read as an archive. What is there and right is not fetched again, and what broke off is
-//! taken up where it broke. An archive is unpacked into a hidden folder first and moved when all
-//! of it is right; a list of what came out of it (`.fetched-NAME`) stays, and is what a second
-//! call compares with.
+//! [`SOURCES`] lists the data sets. [`fetch`] brings the files of one into a folder. Each file is
+//! downloaded, unless the user has put it there, and verified by length and MD5; it is unpacked if
+//! the data set is not read as an archive. Files that are present and correct are not downloaded
+//! again, and an interrupted download is continued. An archive is unpacked into a hidden folder,
+//! whose content is moved only when all of it is correct. A list of the unpacked files
+//! (`.fetched-NAME`) stays in the folder, and later calls compare the files with it.
 //!
 //! ```no_run
 //! use tickless_events::{fetch, progress::Silent};
@@ -33,59 +33,59 @@ pub use unpack::{Limits, Unpacked, unpack};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
-/// How to fetch.
+/// Settings of a download.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// A folder on a server that has the files under their names ([`File::name`]), in place of the
-    /// official source.
+    /// The URL of a folder that contains the files under their names ([`File::name`]), to use
+    /// instead of the official source.
     pub mirror: Option<String>,
-    /// How long to wait, and how often to try.
+    /// Timeouts and number of retries.
     pub patience: Patience,
-    /// What archives may unpack to.
+    /// Limits for unpacking archives.
     pub limits: Limits,
 }
 
-/// A file that is there now.
+/// A file that is present after a call of [`fetch`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fetched {
     /// Its name ([`File::name`]).
     pub name: &'static str,
-    /// How it came.
+    /// How it got there.
     pub how: How,
 }
 
-/// How a file came.
+/// How a file got into the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// It was there, and right.
+    /// It was already there and correct.
     Found,
-    /// It was downloaded, but for the first `resumed` bytes, which were there from before.
+    /// It was downloaded; an earlier call had already received the first `resumed` bytes.
     Downloaded {
-        /// Bytes from before.
+        /// Number of bytes that an earlier call had received.
         resumed: u64,
     },
 }
 
-/// What is there of a file.
+/// Whether a file is present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Nothing.
+    /// Neither the file nor a part of it exists.
     Missing,
-    /// A download that broke off after so many bytes.
+    /// A download was interrupted after this many bytes.
     Partial {
-        /// Bytes that are there.
+        /// Number of bytes received.
         bytes: u64,
     },
-    /// The file, or all that was unpacked from it, with the right lengths.
+    /// The file, or everything unpacked from it, exists with the correct lengths.
     There,
-    /// A file of another length, or an archive of which something is missing.
+    /// The file has another length, or unpacked files are missing.
     Damaged,
 }
 
-/// The source of this name.
+/// The source with this name.
 ///
 /// # Errors
-/// [`Error::UnknownDataset`], listing the names.
+/// [`Error::UnknownDataset`] if no source has this name; it lists the names.
 pub fn source(name: &str) -> Result<&'static Source> {
     SOURCES.iter().find(|s| s.name == name).ok_or_else(|| {
         let known: Vec<_> = SOURCES.iter().map(|s| s.name).collect();
@@ -93,8 +93,8 @@ pub fn source(name: &str) -> Result<&'static Source> {
     })
 }
 
-/// What is there of each file of `source` in the folder `from`, by names and lengths; [`fetch`]
-/// compares checksums too.
+/// The state of each file of `source` in the folder `from`, judged by names and lengths. [`fetch`]
+/// also compares checksums.
 pub fn status(source: &Source, from: &Path) -> Vec<(File, State)> {
     source.files.iter().map(|file| (*file, state(file, from))).collect()
 }
@@ -116,20 +116,21 @@ fn state(file: &File, from: &Path) -> State {
     }
 }
 
-/// Brings all files of `source` into the folder `to`, which is made. Files in `to` that have the
-/// names of unpacked ones are replaced. While another process fetches into the same folder, this
-/// one waits.
+/// Brings all files of `source` into the folder `to`, which is created if needed. Unpacked files
+/// replace existing ones of the same name. If another process is fetching into the same folder,
+/// this call waits for it.
 ///
 /// # Errors
-/// [`Error::Fetch`] with the address and what to do by hand, [`Error::Unexpected`] for an archive
-/// that is broken or hostile, [`Error::Cancelled`], [`Error::Io`].
+/// [`Error::Fetch`], with the URL and how to download the file by hand; [`Error::Unexpected`] for
+/// an archive that is broken or malicious; [`Error::Cancelled`]; [`Error::Io`].
 pub fn fetch(source: &Source, to: &Path, options: &Options, progress: &dyn Progress) -> Result<Vec<Fetched>> {
     fs::create_dir_all(to).map_err(|source| Error::Io { path: to.into(), source })?;
     let _lock = lock(to, progress)?;
     source.files.iter().map(|file| one(file, to, options, progress)).collect()
 }
 
-/// Locks the folder for this process, where its file system can; the lock ends with the handle.
+/// Locks the folder for this process, and returns `None` if its file system has no locks. Dropping
+/// the handle releases the lock.
 fn lock(to: &Path, progress: &dyn Progress) -> Result<Option<Handle>> {
     let Ok(folder) = Handle::open(to) else { return Ok(None) };
     let mut said = false;
@@ -187,7 +188,7 @@ fn one(file: &File, to: &Path, options: &Options, progress: &dyn Progress) -> Re
         let text = format!("md5 {}\n{lines}", file.md5);
         tickless_files::write(&receipt, text.as_bytes())
             .map_err(|source| Error::Io { path: receipt.clone(), source })?;
-        // What a person put there stays.
+        // A file that the user put there is not deleted.
         if !right {
             fs::remove_file(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
         }
@@ -195,7 +196,7 @@ fn one(file: &File, to: &Path, options: &Options, progress: &dyn Progress) -> Re
     Ok(Fetched { how, ..found })
 }
 
-/// Whether the file is there with the published length and checksum.
+/// Whether the file exists with the published length and checksum.
 fn is_right(file: &File, path: &Path, progress: &dyn Progress) -> Result<bool> {
     let io = |source| Error::Io { path: path.into(), source };
     if path.metadata().is_ok_and(|m| !m.is_file()) {
@@ -217,7 +218,7 @@ fn is_right(file: &File, path: &Path, progress: &dyn Progress) -> Result<bool> {
     Ok(md5 == file.md5)
 }
 
-/// Moves what is in `from` into `to`, folder by folder, and removes `from`.
+/// Moves the content of `from` into `to`, folder by folder, and removes `from`.
 fn merge(from: &Path, to: &Path) -> Result<()> {
     let io = |path: &Path, source| Error::Io { path: path.into(), source };
     for entry in fs::read_dir(from).map_err(|e| io(from, e))? {
@@ -236,7 +237,7 @@ fn receipt_name(file: &File) -> String {
     format!(".fetched-{}", file.name)
 }
 
-/// Whether all that a receipt lists is there.
+/// Whether every file that a receipt lists exists with its length.
 fn is_unpacked(receipt: &str, file: &File, folder: &Path) -> bool {
     let mut lines = receipt.lines();
     let there = |line: &str| {

@@ -1,13 +1,14 @@
-//! Where data sets are published: the official files, with the checksums that are known of them.
+//! Where data sets are published: the official files, and their known checksums and lengths.
 
 /// The files of one data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Source {
-    /// Name for [`super::fetch`]: the data set's own, with the variant where there are several.
+    /// Name to use with [`super::fetch`]: that of the data set, with a suffix if it has several
+    /// variants.
     pub name: &'static str,
-    /// What a person opens to see what it is, or to download by hand.
+    /// A web page about the data set, or from which it can be downloaded by hand.
     pub page: &'static str,
-    /// What comes.
+    /// A description of one line.
     pub about: &'static str,
     /// The files.
     pub files: &'static [File],
@@ -16,29 +17,29 @@ pub struct Source {
 /// One file of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct File {
-    /// Where it is.
+    /// Its URL.
     pub url: &'static str,
-    /// What it is called in the folder of the data set, and on a mirror.
+    /// Its name in the data set's folder, and on a mirror.
     pub name: &'static str,
-    /// MD5 of its bytes, in hexadecimal. MD5 finds what was broken on the way, and is what the
-    /// sources publish; it proves nothing about who made the file.
+    /// MD5 of its bytes, in hexadecimal. The sources publish MD5, which detects transmission
+    /// errors; it proves nothing about who made the file.
     pub md5: &'static str,
-    /// Its length, where it is known.
+    /// Its length in bytes, if known.
     pub bytes: Option<u64>,
-    /// What becomes of it.
+    /// Whether it is unpacked.
     pub then: Then,
 }
 
-/// What becomes of a file that has been fetched.
+/// What happens to a file after the download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
-    /// It stays; the data set reads it as it is.
+    /// The file is kept; the data set reads it as it is.
     Keep,
-    /// It is unpacked beside itself, zips inside it too, and removed.
+    /// The file is unpacked in its folder, including zip archives inside it, and then deleted.
     Unpack,
 }
 
-/// Every data set that can be fetched.
+/// Every data set that can be downloaded.
 pub const SOURCES: &[Source] = &[
     Source {
         name: "mnist",

@@ -1,45 +1,46 @@
-//! The members of a tar, with what stands before a member bounded: a long name or a list of
-//! properties is read only if its header claims a length that such a thing can have.
+//! Reads the members of a tar archive with bounded memory: an entry that describes a member (a long
+//! name or a list of properties) is refused if its header states an implausible length.
 //!
-//! A header is 512 bytes. Before it may stand entries that say more of the same member: `L` its name
-//! (GNU), `x` properties such as its name (pax), `K` where a link leads. `g` holds properties of all
-//! members, which we do not need. Source: POSIX.1-2017, pax; GNU tar, "Basic Tar Format".
+//! A header has 512 bytes. Entries that describe the same member may precede it: `L` contains its
+//! name (GNU), `x` properties such as its name (pax), `K` the target of a link. `g` contains
+//! properties of all members and is ignored. Source: POSIX.1-2017, pax; GNU tar, "Basic Tar
+//! Format".
 
 use std::io::{self, Read};
 
 use tar::{Entry, EntryType, PaxExtensions};
 
-/// The longest name that is read; a system's own limit on paths is 4,096 bytes.
+/// The longest name that is accepted; systems limit paths to 4,096 bytes.
 const LONGEST_NAME: u64 = 1 << 12;
-/// The longest list of properties that is read.
+/// The longest list of properties that is accepted, in bytes.
 const LONGEST_PROPERTIES: u64 = 1 << 18;
 
-/// What a member is.
+/// The type of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A plain file.
     File,
     /// A folder.
     Folder,
-    /// A link, a device, a file with holes.
+    /// A link, a device, or a sparse file.
     Other,
 }
 
-/// Why a tar is refused: the entry, and what is wrong with it.
+/// Why an archive is refused: the entry, and what is wrong with it.
 #[derive(Debug)]
 pub struct Refusal {
     pub entry: String,
     pub problem: String,
 }
 
-/// What ends the walk.
+/// Why reading the members ended with an error.
 #[derive(Debug)]
 pub enum Fault<E> {
-    /// The bytes are no tar, or reading them failed.
+    /// The bytes are not a tar archive, or reading them failed.
     Broken(io::Error),
-    /// An entry asks for what no member needs.
+    /// An entry exceeds a limit or is of a refused type.
     Refused(Refusal),
-    /// The caller's own.
+    /// An error of the caller's function.
     Own(E),
 }
 
@@ -49,7 +50,8 @@ impl<E> From<io::Error> for Fault<E> {
     }
 }
 
-/// Calls `take` with name, kind and content of each member; returns what follows the tar's end.
+/// Calls `take` with the name, the type and the content of each member. Returns the reader, at the
+/// end of the archive.
 ///
 /// # Errors
 /// See [`Fault`].
@@ -71,11 +73,11 @@ pub fn each<R: Read, E>(
             }
             EntryType::XHeader => {
                 let bytes = bounded(&mut entry, LONGEST_PROPERTIES, "a list of properties")?;
-                // A name of GNU's kind comes before one of pax.
+                // If both exist, the GNU name takes precedence over the pax name.
                 name = name.or(path_of(&bytes)?);
                 described = true;
             }
-            // What they say is not needed; their content is passed by.
+            // The content of these entries is skipped, because nothing in it is needed.
             EntryType::GNULongLink | EntryType::XGlobalHeader => {}
             kind => {
                 let name = match name.take() {
@@ -102,7 +104,7 @@ fn refused<E>(entry: &str, problem: String) -> Fault<E> {
     Fault::Refused(Refusal { entry: entry.into(), problem })
 }
 
-/// The content of an entry, if it claims at most `most` bytes.
+/// The content of an entry; an error if its header states more than `most` bytes.
 fn bounded<E>(entry: &mut Entry<'_, impl Read>, most: u64, what: &str) -> Result<Vec<u8>, Fault<E>> {
     let size = entry.size();
     if size > most {
@@ -123,7 +125,8 @@ fn text<E>(name: &[u8]) -> Result<String, Fault<E>> {
     }
 }
 
-/// The name among properties. A size, or holes, would tell another reader of another content.
+/// The path in a list of properties. Properties for a size or for a sparse file are refused,
+/// because programs that ignore them would read another content.
 fn path_of<E>(properties: &[u8]) -> Result<Option<String>, Fault<E>> {
     let mut path = None;
     for property in PaxExtensions::new(properties) {

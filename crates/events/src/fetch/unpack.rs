@@ -1,10 +1,11 @@
-//! Unpacks archives of strangers: zip, tar.gz, and zips inside a zip.
+//! Unpacks untrusted archives: zip, tar.gz, and zip archives inside a zip archive.
 //!
-//! Nothing is written outside the target: a name that is absolute, has `..` or a drive, or is no
-//! portable text is refused, and so is whatever is no plain file or folder (a link, a device). The
-//! target is a new folder, so nothing in it can lead elsewhere. The number of entries, the sum of
-//! their bytes and how far they grow are bounded while they are written, whatever headers claim.
-//! A refused archive leaves nothing behind.
+//! Nothing is written outside the target. A name is refused if it is absolute, contains `..` or a
+//! drive, or is not portable text; an entry is refused if it is neither a plain file nor a folder
+//! (for example, a link or a device). The target is a new folder, so it contains no link that leads
+//! elsewhere. The number of entries, the sum of their bytes and their compression ratio are limited
+//! by what is actually written, whatever the headers state. If an archive is refused, all its files
+//! are deleted.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, Write};
@@ -17,49 +18,47 @@ use super::tar::{self, Fault, Kind, Refusal};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
-/// What an archive may ask for.
+/// Limits for unpacking an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of all files together.
+    /// Total size of all files in bytes.
     pub bytes: u64,
-    /// Files and folders.
+    /// Number of files and folders.
     pub entries: u64,
-    /// How many times larger the files may be than the archive; the first [`Limits::FREE`] bytes
-    /// are not counted. Events pack to a fifth, zeros of a bomb to a thousandth.
+    /// How many times larger than the archive the files may be, not counting the first
+    /// [`Limits::FREE`] bytes. Recordings compress to about a fifth, the zeros of a decompression
+    /// bomb to a thousandth.
     pub growth: u64,
 }
 
 impl Limits {
-    /// Bytes that any archive may unpack to.
+    /// Number of bytes that any archive may unpack to, regardless of its size.
     pub const FREE: u64 = 16 << 20;
 }
 
 impl Default for Limits {
-    /// 64 GiB, 500,000 entries, 100 times: the largest data set here has 70,000 recordings.
+    /// 64 GiB, 500,000 entries and a ratio of 100; the largest data set here has 70,000 recordings.
     fn default() -> Limits {
         Limits { bytes: 64 << 30, entries: 500_000, growth: 100 }
     }
 }
 
-/// A file that was unpacked: its path in the target, with `/` between names, and its length.
+/// An unpacked file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpacked {
-    /// Path in the target.
+    /// Path relative to the target, with `/` as separator.
     pub path: String,
     /// Length in bytes.
     pub bytes: u64,
 }
 
-/// Unpacks `archive` (`.zip`, `.tar.gz`, `.tgz`, by its name) into the new folder `to`. A zip inside
-/// a zip is unpacked in its place and not kept: into its folder, or one of its name unless its files
-/// lie in such a folder themselves.
+/// Unpacks `archive` (`.zip`, `.tar.gz` or `.tgz`, by its name) into the new folder `to`. A zip
+/// archive inside a zip archive is unpacked too, and then deleted. Its files go into a folder of
+/// its name, unless they are all in such a folder already.
 ///
 /// # Errors
-/// [`Error::Unexpected`] with the entry that is broken, hostile or too large, [`Error::Io`],
-/// [`Error::Cancelled`]. `to` is then removed.
-///
-/// # Panics
-/// Never on content.
+/// [`Error::Unexpected`], with the entry that is broken, malicious or too large; [`Error::Io`];
+/// [`Error::Cancelled`]. `to` is then deleted.
 pub fn unpack(archive: &Path, to: &Path, limits: Limits, progress: &dyn Progress) -> Result<Vec<Unpacked>> {
     let io = |source| Error::Io { path: archive.to_path_buf(), source };
     let file = File::open(archive).map_err(io)?;
@@ -108,7 +107,7 @@ impl Unpacker<'_> {
                 self.folder(&name)?;
                 continue;
             }
-            // The kind of a file on Unix stands in bits 12 to 15 of its mode: 8 is plain.
+            // Bits 12 to 15 of a Unix mode are the type of the file; 8 is a plain file.
             if !matches!(entry.unix_mode().map_or(8, |mode| mode >> 12), 0 | 8) {
                 return Err(self.refuse(&name, "a link or a device"));
             }
@@ -121,7 +120,7 @@ impl Unpacker<'_> {
         Ok(())
     }
 
-    /// Unpacks a zip that lay in a zip.
+    /// Unpacks a zip archive that is a member of a zip archive.
     fn inner(&mut self, name: &str, path: &Path) -> Result<()> {
         let io = |source| Error::Io { path: path.into(), source };
         let file = File::open(path).map_err(io)?;
@@ -140,7 +139,8 @@ impl Unpacker<'_> {
     }
 
     fn tar_gz(&mut self, file: File) -> Result<()> {
-        // Headers are not counted as files; each takes two blocks of 512 bytes at the most, and a name two more.
+        // Headers do not count as content. A member has at most two headers of 512 bytes, and a
+        // long name takes two more blocks.
         let headers = self.limits.entries.saturating_mul(4 * 512);
         let inner = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file));
         let left = self.bytes_left.saturating_add(headers);
@@ -159,7 +159,7 @@ impl Unpacker<'_> {
             Fault::Refused(Refusal { entry, problem }) => self.refuse(&entry, problem),
             Fault::Broken(e) => self.broken(&e),
         })?;
-        // The checksum stands behind what the tar takes for its end.
+        // The gzip checksum follows the tar archive's end, so it is verified by reading to the end.
         let rest = io::copy(&mut rest.take(Limits::FREE + 1), &mut io::sink()).map_err(|e| self.broken(&e))?;
         if rest > Limits::FREE {
             return Err(self.refuse("(the end)", "megabytes follow it"));
@@ -220,7 +220,7 @@ impl Unpacker<'_> {
         Ok(path)
     }
 
-    /// Where an entry goes.
+    /// Counts an entry and returns the path to write it to.
     fn place(&mut self, name: &str) -> Result<PathBuf> {
         self.entries += 1;
         if self.entries > self.limits.entries {
@@ -231,14 +231,15 @@ impl Unpacker<'_> {
     }
 
     fn refuse(&self, entry: &str, problem: impl Into<String>) -> Error {
-        // Names are not to be trusted on a terminal either.
+        // Names are escaped, because an archive could otherwise send control characters to a
+        // terminal.
         let shown: String = entry.chars().take(200).flat_map(char::escape_debug).collect();
         Error::unexpected(format!("{}: entry {shown}", self.name), problem, REMEDY)
     }
 }
 
-/// A reader that ends with an error when the user stops, or after more bytes than an archive may
-/// unpack to: also while a tar passes by what it does not unpack.
+/// A reader that fails if the user asks to stop, or after more bytes than the archive may unpack
+/// to. The limit includes members that a tar archive contains but that are skipped.
 struct Watched<'a, R> {
     inner: R,
     left: u64,
@@ -259,7 +260,7 @@ impl<R: Read> Read for Watched<'_, R> {
 
 const REMEDY: &str = "get the archive again, from its official source; nothing of it was unpacked";
 
-/// The path that a name of an archive means, below any folder.
+/// The relative path for a name in an archive; an error if the name is refused.
 fn inside(name: &str) -> Result<PathBuf, &'static str> {
     let mut path = PathBuf::new();
     if name.starts_with(['/', '\\']) {
@@ -281,7 +282,7 @@ fn inside(name: &str) -> Result<PathBuf, &'static str> {
     }
 }
 
-/// What systems put into archives beside the files.
+/// Whether operating systems put a file of this name into archives.
 fn is_litter(name: &str) -> bool {
     let hidden = ["__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"];
     name.split('/').any(|part| hidden.contains(&part) || part.starts_with("._"))

@@ -1,21 +1,22 @@
-//! What AEDAT 2.0 and AEDAT 3.1 share: header lines that begin with `#`, and the cameras' sensors.
+//! Common parts of AEDAT 2.0 and 3.1: header lines that begin with `#`, and the sensors of cameras.
 
 use crate::Sensor;
 
-/// A longer line is taken for data.
+/// A header line has at most this many bytes; longer ones are treated as data.
 pub const LONGEST_LINE: usize = 16 << 10;
 
-/// What stands at the front of some bytes.
+/// What a byte slice begins with.
 pub enum Front {
-    /// Not enough bytes to say.
+    /// Unknown: more bytes are needed.
     More,
-    /// A header line of this many bytes.
+    /// A header line of this many bytes, including its newline.
     Line(usize),
-    /// No header line.
+    /// Data, so the header has ended.
     Data,
 }
 
-/// A header line begins with `#`, ends in a newline and has no control characters.
+/// Examines the beginning of `bytes`. A header line begins with `#`, ends with a newline and
+/// contains no control characters except tab and carriage return.
 pub fn front(bytes: &[u8]) -> Front {
     let Some(b'#') = bytes.first() else {
         return if bytes.is_empty() { Front::More } else { Front::Data };
@@ -29,7 +30,7 @@ pub fn front(bytes: &[u8]) -> Front {
     }
 }
 
-/// The sensor of a camera, by what a header calls it.
+/// The sensor of a camera, by the camera's name in a header.
 pub fn sensor(chip: &str) -> Option<Sensor> {
     let chip = chip.to_ascii_uppercase();
     let known = [

@@ -1,13 +1,13 @@
-//! AER-DAT 1.0 (`.aedat`, `.dat`): what jAER wrote before AEDAT 2.0.
+//! AER-DAT 1.0 (`.aedat`, `.dat`): the format that jAER wrote before AEDAT 2.0.
 //!
-//! As [`super::aedat2`], but an event has 6 bytes: a big-endian u16 address, that of a DVS128, and
-//! a big-endian u32 time in µs. Source: jAER's description of AER-DAT 1.0.
+//! As [`super::aedat2`], but an event has 6 bytes: a big endian u16 address of a DVS128, and a big
+//! endian u32 time in µs. Source: jAER's description of AER-DAT 1.0.
 
 use super::aedat2::{self, Aedat2};
 use super::records::RecordDecoder;
 use super::{Fit, Format, Heed, Reading};
 
-/// See the module.
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "aedat1",
     about: "AER-DAT 1.0 of old jAER (DVS128)",
@@ -42,8 +42,8 @@ mod tests {
         let stream = decode(&file(header, &records), "old.dat").unwrap();
         let on = Event { t_us: 7, x: 1, y: 5, on: true };
         let off = Event { t_us: u32::MAX.into(), x: 127, y: 127, on: false };
-        // What bit 15 marks is skipped. The clock rises by more than half its range, and then
-        // overflows.
+        // A record with bit 15 set is skipped. The clock rises by more than half its range, and
+        // then overflows.
         let late = Event { t_us: (1 << 32) + 4, x: 1, y: 0, on: false };
         assert_eq!(stream.events.to_vec(), [on, off, late]);
         assert_eq!((stream.format, stream.sensor), ("aedat1", Some(Sensor { width: 128, height: 128 })));

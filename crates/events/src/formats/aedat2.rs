@@ -1,18 +1,19 @@
-//! AEDAT 2.0 (`.aedat`): what jAER writes.
+//! AEDAT 2.0 (`.aedat`): the format that jAER writes.
 //!
-//! Header lines that begin with `#`, the first `#!AER-DAT2.0`; then 8 bytes an event, both
-//! big-endian: u32 address, u32 time in µs. The line `# AEChip:` names the camera:
-//! * DVS128 (also where no line names one): polarity in bit 0, x in 1–7, y in 8–14; bit 15 marks
-//!   what is no change at a pixel, and is skipped.
-//! * DAVIS: polarity in bit 11, x in 12–21, y in 22–30; bit 31 marks frames and inertial samples,
-//!   bit 10 external signals; both are skipped.
+//! The header consists of lines that begin with `#`, the first being `#!AER-DAT2.0`. Then follow
+//! events of 8 bytes, big endian: u32 address, u32 time in µs. The header line `# AEChip:` names
+//! the camera:
+//! - DVS128 (the default): polarity in bit 0, x in bits 1–7, y in bits 8–14. Records with bit 15
+//!   set are not changes at a pixel and are skipped.
+//! - DAVIS: polarity in bit 11, x in bits 12–21, y in bits 22–30. Bit 31 marks frames and inertial
+//!   samples, bit 10 external signals; both are skipped.
 //!
-//! Times are raw: unsigned 32 bits that start again from 0 after 71.6 minutes and are continued
-//! (see `clock`), unless literal ones are asked for. x, y and polarity are as stored, because
-//! programs disagree about the corner. jAER shows x and y from the lower right of a DVS128 (a
-//! DAVIS: the lower left) and has polarity 0 for ON: some readers give 127 − x, 127 − y and 1 − p,
-//! and data sets (CIFAR10-DVS) are used that way, which is their loader's to do. Source: jAER's
-//! description of AER-DAT 2.0.
+//! Times are unsigned 32 bits that wrap around after 71.6 minutes; the decoder continues them (see
+//! `clock`), unless the options ask for literal times. x, y and polarity are returned as stored,
+//! because programs disagree about the origin. jAER shows x and y from the lower right of a DVS128
+//! (lower left of a DAVIS) and uses polarity 0 for ON. Some readers therefore return 127 − x,
+//! 127 − y and 1 − p; if a data set (CIFAR10-DVS) is used that way, its loader does the
+//! conversion. Source: jAER's description of AER-DAT 2.0.
 
 use super::aedat::{self, Front, front};
 use super::block::Block;
@@ -22,7 +23,7 @@ use super::records::{Place, RecordDecoder, Records};
 use super::{Axes, Encoder, Fit, Format, Heed, ReadOptions, Reading};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
-/// See the module.
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "aedat2",
     about: "AEDAT 2.0 of jAER (DVS128, DAVIS)",
@@ -38,7 +39,7 @@ pub(super) const AXES: Axes =
     Axes::AsStored("jAER shows a DVS128 from the lower right and a DAVIS from the lower left");
 const RECORD: usize = 8;
 
-/// How addresses are laid out.
+/// The layout of addresses.
 #[derive(Clone, Copy)]
 enum Chip {
     Dvs128,
@@ -52,8 +53,8 @@ enum Stage {
     Events,
 }
 
-/// The decoder of events of `RECORD` bytes, the last four of which are the time: 8 in AEDAT 2.0, 6
-/// in AER-DAT 1.0.
+/// The decoder for events of `RECORD` bytes, of which the last four are the time: 8 bytes in AEDAT
+/// 2.0, 6 in AER-DAT 1.0.
 pub(super) struct Aedat2<const RECORD: usize> {
     stage: Stage,
     chip: Chip,
@@ -105,10 +106,10 @@ impl<const RECORD: usize> Records for Aedat2<RECORD> {
 }
 
 impl<const RECORD: usize> Aedat2<RECORD> {
-    /// The beginning of the first line.
+    /// The beginning of the first line of a file.
     pub(super) const MAGIC: &[u8] = if RECORD == 6 { b"#!AER-DAT1.0" } else { b"#!AER-DAT2.0" };
 
-    /// At the front of a file.
+    /// Creates a decoder for the beginning of a file.
     pub(super) fn new(options: &ReadOptions) -> Aedat2<RECORD> {
         let clock = Clock::new(options.literal_times);
         Aedat2 { stage: Stage::First, chip: Chip::Dvs128, sensor: None, clock, block: Box::new(Block::new()) }
@@ -243,7 +244,7 @@ mod tests {
     fn the_clock_goes_on_after_an_overflow_in_both_layouts() {
         let davis = "# AEChip: eu.seebetter.ini.chips.davis.Davis346B\r\n";
         for chip in ["", davis] {
-            // The overflow lies between two pieces, and a whole piece behind it.
+            // The overflow lies between two chunks of input, and a whole chunk follows it.
             let times = (0..30_000u32).map(|i| u32::MAX - 10_000 + i % 3).chain((0..30_000).map(|i| i % 5));
             let records: Vec<_> = times.map(|t| (0, t)).collect();
             let bytes = file(chip, &records);

@@ -1,17 +1,18 @@
-//! AEDAT 3.1 (`.aedat`): what cAER writes, and the format of DVS-Gesture.
+//! AEDAT 3.1 (`.aedat`): the format that cAER writes, used by DVS-Gesture.
 //!
-//! Header lines that begin with `#` from `#!AER-DAT3.1` to `#!END-HEADER`, then packets. A packet
-//! begins with 28 bytes, little-endian: u16 type, u16 source, u32 size of an event, u32 offset of
-//! the time in it, u32 overflows of the time, u32 capacity, u32 number of events, u32 number of
-//! valid ones. Packets of type 1 (polarity) have events of 8 bytes: u32 with valid in bit 0,
-//! polarity in 1, y in 2–16, x in 17–31; u32 time of 31 bits. Packets of other types are skipped
-//! by size · number, events that are not valid one by one.
+//! The header consists of lines that begin with `#`, from `#!AER-DAT3.1` to `#!END-HEADER`. Then
+//! follow packets. A packet header has 28 bytes, little endian: u16 type, u16 source, u32 size of
+//! an event, u32 offset of the time in an event, u32 overflows of the time, u32 capacity, u32
+//! number of events, u32 number of valid events. Packets of type 1 (polarity) contain events of 8
+//! bytes: a u32 with valid in bit 0, polarity in bit 1, y in bits 2–16 and x in bits 17–31, then a
+//! u32 time of 31 bits. Packets of other types are skipped as a whole; invalid events are skipped
+//! one by one.
 //!
 //! The header names the sources (`#Source 2: DAVIS346`). Polarity events of several sources are
-//! several streams, of which one must be chosen by the number of its source.
+//! separate streams; the caller must choose one by the number of its source.
 //!
-//! Times are raw, in µs: time | overflows << 31. x counts from the left and y from the top, as
-//! stored. Source: iniVation's description of AEDAT 3.1.
+//! Times are in µs: time | overflows << 31. x counts from the left and y from the top. Source:
+//! iniVation's description of AEDAT 3.1.
 
 use super::aedat::{self, Front, front};
 use super::block::Block;
@@ -20,7 +21,7 @@ use super::records::{Place, RecordDecoder, Records};
 use super::{Encoder, Fit, Format, Heed, Reading, StreamInfo};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
-/// See the module.
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "aedat31",
     about: "AEDAT 3.1 of cAER (DVS-Gesture)",
@@ -47,14 +48,14 @@ const REMEDY: &str = "get the file again";
 enum Stage {
     First,
     Header,
-    /// Between two packets.
+    /// The next bytes are the header of a packet.
     Packets,
-    /// In a packet of polarity events: how many are left, and the upper bits of their times.
+    /// In a packet of polarity events: the number of remaining events, and the upper bits of times.
     Events {
         left: u32,
         base: u64,
     },
-    /// In another packet: how many bytes are left.
+    /// In a packet of another type: the number of remaining bytes.
     Skip {
         left: u64,
     },
@@ -62,11 +63,11 @@ enum Stage {
 
 struct Aedat31 {
     stage: Stage,
-    /// The number of the source whose events are read.
+    /// The source that the options select.
     wanted: Option<i32>,
-    /// The sources that the header lists, and those of which packets have come.
+    /// The sources that the header lists, and those of which packets have been read.
     sources: Vec<StreamInfo>,
-    /// The source of the events that are read, once there are any.
+    /// The source whose events are read, after its first packet.
     seen: Option<i32>,
     block: Box<Block>,
 }
@@ -126,7 +127,7 @@ impl Records for Aedat31 {
     fn sensor(&self) -> Option<Sensor> {
         let number = self.wanted.or(self.seen);
         let source = self.sources.iter().find(|s| number.is_none_or(|number| s.number == number));
-        // A writer may number its packets otherwise than its header.
+        // A writer may use other source numbers in packets than in the header.
         source.and_then(|s| s.sensor).or_else(|| match &self.sources[..] {
             [only] | [only, StreamInfo { sensor: None, .. }] => only.sensor,
             _ => None,
@@ -135,7 +136,8 @@ impl Records for Aedat31 {
 }
 
 impl Aedat31 {
-    /// Whether the polarity events of a source are read.
+    /// Whether the polarity events of a source are read; an error if the caller must choose a
+    /// source.
     fn reads(&mut self, source: i32, place: Place<'_>) -> Result<bool> {
         if self.sources.iter().all(|s| s.number != source) {
             self.sources.push(StreamInfo { number: source, name: String::new(), sensor: None });
@@ -174,7 +176,7 @@ impl Aedat31 {
             }
         } else if let Some((number, name)) = line.strip_prefix("#Source").and_then(|source| source.split_once(':')) {
             let number = number.trim().parse::<u16>().map_or(0, i32::from);
-            // A header of any length lists no more sources than a recording has.
+            // The number of sources is limited, because a malicious header could list any number.
             if self.sources.len() < MOST_SOURCES && self.sources.iter().all(|s| s.number != number) {
                 let (name, sensor) = (name.trim().to_owned(), aedat::sensor(name));
                 self.sources.push(StreamInfo { number, name, sensor });
@@ -208,7 +210,7 @@ fn packet(h: &[u8; PACKET], place: Place<'_>) -> Result<Stage> {
     let (kind, size, overflows) = (u16::from_le_bytes([h[0], h[1]]), long(4), long(12));
     let (capacity, number, valid) = (long(16), long(20), long(24));
     let wrong = |at: usize, problem: String| Err(place.error(at, problem, REMEDY));
-    // What goes beyond 31 bits is a negative number to cAER.
+    // cAER treats values above 31 bits as negative numbers.
     if [size, overflows, capacity].iter().any(|n| n >> 31 != 0) {
         return wrong(4, "a packet with a negative size, overflow or capacity".into());
     }
@@ -235,7 +237,7 @@ fn header(sensor: Option<Sensor>) -> Vec<u8> {
         Some(Sensor { width: 346, height: 260 }) => "DAVIS346",
         Some(Sensor { width: 640, height: 480 }) => "DAVIS640",
         Some(Sensor { width: 128, height: 128 }) => "DVS128",
-        // A name without a known size, so that no reader takes it for another sensor.
+        // A name without a known size, so that no reader assumes another sensor.
         _ => "Unknown",
     };
     format!("#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: {source}\r\n{END}\r\n").into_bytes()
@@ -334,7 +336,7 @@ mod tests {
         assert_eq!(read(&bytes, Some(1)).unwrap(), (vec![3, 4], Some(128)));
         assert_eq!(read(&bytes, Some(2)).unwrap(), (vec![300], Some(346)));
         assert!(read(&bytes, Some(3)).unwrap_err().to_string().contains("no stream 3 of events"));
-        // Packets of another kind, or a source without events, are no stream of events.
+        // A packet of another type, or a source without events, is not a stream of events.
         let one = [text.as_bytes(), &packet(2, 1, 300), &packet(1, 2, 0)].concat();
         assert_eq!(read(&one, None).unwrap(), (vec![300], Some(346)));
     }

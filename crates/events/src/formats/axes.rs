@@ -1,27 +1,28 @@
-//! Where the columns and rows of a format begin.
+//! The direction in which a format counts columns and rows.
 //!
-//! In memory x counts from the left and y from the top. Only a format whose specification states
-//! another corner is turned over between the file and memory; where a format leaves the corner to
-//! its readers, its coordinates stay as stored, because a guess would turn right files over.
+//! In memory x counts from the left and y from the top. Coordinates are converted only if the
+//! format's specification states another origin. If a format leaves the origin to its readers,
+//! coordinates stay as stored, because a wrong guess would flip correct files.
 
 use std::fmt;
 
 use crate::{Columns, Sensor};
 
-/// Where a format counts columns and rows from.
+/// Where a format has its origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Axes {
     /// The upper left corner, as in memory.
     UpperLeft,
-    /// The lower left corner: the decoder gives height − 1 − y, and the encoder writes it.
+    /// The lower left corner: decoder and encoder convert between y and height − 1 − y.
     LowerLeft,
-    /// The format does not say, and the coordinates stay as stored; the text says what is known.
+    /// The format does not define the origin, so coordinates stay as stored. The text states what
+    /// is known.
     AsStored(&'static str),
 }
 
 impl Axes {
-    /// Turns decoded events of a stated sensor back into what the file stores.
+    /// Converts decoded events of a stated sensor back to the stored coordinates.
     pub(crate) fn to_stored(self, sensor: Option<Sensor>, events: &mut Columns) {
         if self == Axes::LowerLeft
             && let Some(sensor) = sensor
@@ -30,8 +31,8 @@ impl Axes {
         }
     }
 
-    /// What a conversion from these axes to others does to the coordinates; `None` if both are the
-    /// same.
+    /// A description of how a conversion between these axes changes the coordinates; `None` if the
+    /// axes are equal.
     pub fn conversion(self, to: Axes) -> Option<String> {
         match (self, to) {
             (from, to) if from == to => None,
@@ -62,8 +63,7 @@ impl fmt::Display for Axes {
     }
 }
 
-/// The row of a sensor counted from its other edge. A row outside the sensor stays, because it has
-/// no counterpart.
+/// Flips a row: returns height − 1 − y, or `y` itself if it lies outside the sensor.
 pub(super) fn turned(y: u16, sensor: Sensor) -> u16 {
     if y < sensor.height { sensor.height - 1 - y } else { y }
 }

@@ -1,17 +1,18 @@
-//! A block of events that stays in the first-level cache, between a decoder's loop and columns.
+//! A buffer of events that fits the first-level cache, between a decoder's loop and the columns.
 //!
-//! A decoder of words that may or may not be events writes each candidate and then moves on by
-//! zero or one: no branch to mispredict, no check of capacity, and no growth inside the loop.
+//! A decoder whose words may or may not be events writes every candidate and then advances by one
+//! or zero. The inner loop thus has no branch to mispredict, no capacity check and no reallocation.
 
 use crate::{Columns, Event};
 
-/// Events in a block; a power of two, so that an index is checked by a mask.
+/// Number of events in a block; a power of two, so that a mask replaces the bounds check.
 const SIZE: usize = 2048;
-/// Events that may be written between two calls of [`Block::make_room`], those of a whole mask included.
+/// Number of events that may be written between two calls of [`Block::make_room`], counting all
+/// eight events of a mask.
 pub const ROOM: usize = 32;
 
-/// See the module. How many of the events are taken is a variable of the decoder's, because in a
-/// register it does not wait for the stores to memory.
+/// A buffer of events; see the module. The decoder keeps the number of events in a local variable,
+/// because a register does not depend on the stores to memory.
 pub struct Block {
     t_us: [u64; SIZE],
     x: [u16; SIZE],
@@ -19,18 +20,19 @@ pub struct Block {
     on: [bool; SIZE],
 }
 
-/// The positions of the bits set in a byte, lowest first, and then anything.
+/// The positions of the bits that are set in a byte, lowest first. The remaining entries are 0.
 pub static LANES: [[u16; 8]; 256] = lanes();
 /// The number of bits set in a byte.
 pub static COUNTS: [u8; 256] = counts();
 
 impl Block {
-    /// A block of no events.
+    /// Creates an empty block.
     pub fn new() -> Block {
         Block { t_us: [0; SIZE], x: [0; SIZE], y: [0; SIZE], on: [false; SIZE] }
     }
 
-    /// Empties a block of `n` events into `out` if it is nearly full; returns how many are left.
+    /// If the block with `n` events is nearly full, appends them to `out`. Returns the number of
+    /// events left in the block.
     #[inline(always)]
     pub fn make_room(&self, n: usize, out: &mut Columns) -> usize {
         if n > SIZE - ROOM {
@@ -40,7 +42,7 @@ impl Block {
         n
     }
 
-    /// Empties a block of `n` events into `out`.
+    /// Appends the `n` events of the block to `out`.
     #[inline(never)]
     pub fn flush(&self, n: usize, out: &mut Columns) {
         let n = n.min(SIZE);
@@ -50,7 +52,8 @@ impl Block {
         out.on.extend_from_slice(&self.on[..n]);
     }
 
-    /// Writes a candidate for event `n`; returns the next n, larger by one if it `is_event`.
+    /// Writes a candidate at index `n`. Returns the next index, which is n + 1 if it `is_event` and
+    /// else n.
     #[inline(always)]
     pub fn put(&mut self, n: usize, e: Event, is_event: bool) -> usize {
         let at = n & (SIZE - 1);
@@ -61,7 +64,8 @@ impl Block {
         n + usize::from(is_event)
     }
 
-    /// Writes an event at x + i for each bit i that is set in `mask`, lowest first.
+    /// Writes an event at column x + i for each bit i that is set in `mask`, lowest first. Returns
+    /// the next index.
     #[inline(always)]
     pub fn put_mask(&mut self, n: usize, e: Event, mask: u8) -> usize {
         let at = n.min(SIZE - 8);

@@ -1,18 +1,18 @@
 //! The binary records of CIFAR-10 (3,073 bytes) and CIFAR-100 (3,074 bytes).
 //!
-//! A record is one label byte (CIFAR-100: coarse, then fine), then 32×32 pixels of red, of green
-//! and of blue. There is no header; the size of the file gives the number of records.
+//! A record is one label byte (CIFAR-100: a coarse and a fine one), then 32×32 pixels each of red,
+//! green and blue. The format has no header; the size of the file determines the number of records.
 
 use std::io::Read;
 
 use crate::{Error, Result};
 
-/// Rows and columns of an image.
+/// Height and width of an image in pixels.
 pub const SIDE: usize = 32;
-/// Bytes of an image, `[3, 32, 32]`.
+/// Size of an image in bytes, `[3, 32, 32]`.
 pub const PIXELS: usize = 3 * SIDE * SIDE;
 
-/// Which of the two kinds of record.
+/// The two kinds of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// One label, 0..10.
@@ -22,7 +22,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Bytes of a record.
+    /// Size of a record in bytes.
     pub fn record(self) -> usize {
         PIXELS + self.labels()
     }
@@ -42,10 +42,10 @@ impl Kind {
         }
     }
 
-    /// Whether a file that begins with these bytes was meant to be of this kind: the bytes are right
-    /// records, or the labels of at least three whole ones are in range, of which one in four may be
-    /// damaged. One label in range proves nothing: in random bytes one in 26 is. Nor do blank records
-    /// prove anything, because a file of zeros has them too.
+    /// Whether a file that begins with these bytes is probably of this kind, even if it is damaged:
+    /// either all records are valid, or it has at least three whole records and three in four have
+    /// valid labels. A single valid label is no evidence, because one in 26 random bytes is one.
+    /// Blank records are no evidence either, because a file of zeros contains them too.
     pub fn begins(self, head: &[u8]) -> bool {
         if self.blank(head) {
             return false;
@@ -56,14 +56,15 @@ impl Kind {
         self.fits(head) || records.len() >= 3 && most
     }
 
-    /// Whether a file of these bytes can be of this kind: whole records, all labels in range, and not
-    /// all of them blank.
+    /// Whether a file of these bytes can be of this kind: it consists of whole records, all labels
+    /// are valid, and the records are not blank.
     pub fn fits(self, bytes: &[u8]) -> bool {
         !bytes.is_empty() && check(bytes, self, "").is_ok() && !self.blank(bytes)
     }
 
-    /// Whether the records tell nothing of what they are: all have one label, and most have pixels of
-    /// one value. Of a single record only zeros are that.
+    /// Whether the records are too uniform to identify the format: all have the same label, and in
+    /// at least half of them all pixels are equal. A single record is blank only if all its bytes
+    /// are 0.
     fn blank(self, bytes: &[u8]) -> bool {
         let records = bytes.chunks_exact(self.record());
         let (labels, n) = (self.labels(), records.len());
@@ -82,10 +83,10 @@ pub struct Records {
 }
 
 impl Records {
-    /// Checks the size and every label.
+    /// Verifies the size and every label.
     ///
     /// # Errors
-    /// [`Error::Malformed`] with the offset of the incomplete record or of the wrong label.
+    /// [`Error::Malformed`] with the offset of the incomplete record or of the invalid label.
     pub fn parse(bytes: Vec<u8>, kind: Kind, file: &str) -> Result<Records> {
         check(&bytes, kind, file)?;
         Ok(Records { kind, bytes })
@@ -96,7 +97,7 @@ impl Records {
         self.bytes.len() / self.kind.record()
     }
 
-    /// Whether there is none.
+    /// Whether the file has no records.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -117,8 +118,8 @@ impl Records {
     }
 }
 
-/// The number of records that a reader gives, each of which is checked as [`Records::parse`] does;
-/// takes the memory of a few, however many there are. `broken` makes the error of a broken reader.
+/// Counts the records of a reader and verifies each as [`Records::parse`] does, in the memory of a
+/// few records. `broken` makes the error if reading fails.
 ///
 /// # Errors
 /// As [`Records::parse`].
@@ -140,7 +141,7 @@ fn check(bytes: &[u8], kind: Kind, file: &str) -> Result<()> {
     check_at(bytes, 0, kind, file)
 }
 
-/// Checks records that begin at byte `base` of the file.
+/// Verifies records that begin at offset `base` of the file.
 fn check_at(bytes: &[u8], base: usize, kind: Kind, file: &str) -> Result<()> {
     let size = kind.record();
     let records = bytes.chunks_exact(size);
@@ -204,7 +205,7 @@ mod tests {
             for n in [1, 2, 20] {
                 let mut zeros = vec![0; n * kind.record()];
                 assert!(!kind.fits(&zeros) && !kind.begins(&zeros), "{n}");
-                // One stray byte is none either.
+                // One different byte does not make several records valid either.
                 *zeros.last_mut().unwrap() = 1;
                 assert!(n == 1 || !kind.begins(&zeros), "{n}");
             }

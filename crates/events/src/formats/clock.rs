@@ -1,32 +1,32 @@
-//! A clock of few bits, which starts again from 0: of 32 bits in DAT and AEDAT 2.0 (after 71.6
-//! minutes), of 23 in N-MNIST's files (after 8.4 s).
+//! Continues a clock that wraps around to 0: 32 bits in DAT and AEDAT 2.0 (after 71.6 minutes), 23
+//! bits in N-MNIST's files (after 8.4 s).
 //!
-//! A time that falls by half of the clock's range or more has overflowed, and all later times are
-//! larger by the range. A smaller fall is disorder and stays: sorting moves those events. Around an
-//! overflow both meet: a late event from before it shows as a rise by nearly the whole range, which
-//! steps back over the overflow.
+//! If a time falls by half of the clock's range or more, the clock has overflowed, and the range is
+//! added to all later times. A smaller fall is disorder and is kept: sorting moves those events.
+//! Near an overflow both occur: a late event from before the overflow appears as a rise by nearly
+//! the whole range, so it gets the time from before the overflow.
 
-/// Continues the times of a clock of so many bits. See the module.
+/// The state of a clock of `BITS` bits. See the module.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Clock<const BITS: u32> {
     literal: bool,
-    /// The last time as it is stored.
+    /// The last time, as stored.
     last: Option<u64>,
-    /// Overflows before the last time.
+    /// Number of overflows before the last time.
     turns: u64,
-    /// Overflows seen.
+    /// Number of overflows found.
     overflows: u64,
 }
 
 impl<const BITS: u32> Clock<BITS> {
     const RANGE: u64 = 1 << BITS;
-    /// The smallest fall that is an overflow.
+    /// The smallest fall that counts as an overflow.
     const HALF: u64 = Self::RANGE / 2;
-    /// How late an event from before an overflow may come after it: 16.8 s of 32 bits. A pause of
-    /// nearly the whole range after an overflow looks the same, and is rarer than disorder.
+    /// How late an event from before an overflow may follow it: 16.8 s for 32 bits. A pause of
+    /// nearly the whole range after an overflow looks the same, but is rarer than disorder.
     const LATEST: u64 = Self::RANGE >> 8;
 
-    /// Before the first event; with `literal` times stay as they are stored.
+    /// Creates a clock before its first event. If `literal` is true, times stay as stored.
     pub fn new(literal: bool) -> Clock<BITS> {
         Clock { literal, ..Clock::default() }
     }
@@ -36,12 +36,12 @@ impl<const BITS: u32> Clock<BITS> {
         self.overflows
     }
 
-    /// Continues the next times, all below the range, in the order of the file.
+    /// Continues the next times of the file in place. All must be below the clock's range.
     #[inline(always)]
     pub fn follow(&mut self, times: &mut [u64]) {
         let (Some(&first), Some(&end), false) = (times.first(), times.last(), self.literal) else { return };
-        // A fall or rise by half the range changes the highest bit, which hardly a block of a file
-        // does: two reductions that become vector code rule it out.
+        // A fall or rise by half the range changes the highest bit, which hardly ever occurs within
+        // a block. Two reductions that the compiler vectorises rule it out.
         let before = self.last.unwrap_or(first);
         let (mut any, mut all) = (before, before);
         for &t in &*times {
@@ -72,7 +72,8 @@ impl<const BITS: u32> Clock<BITS> {
         }
     }
 
-    /// The time that is stored for `t_us`, if this clock makes it the same again; for writers.
+    /// For writers: the value to store for `t_us`, or `None` if this clock would not restore it to
+    /// `t_us`.
     pub fn store(&mut self, t_us: u64) -> Option<u64> {
         let stored = t_us % Self::RANGE;
         let mut found = [stored];
@@ -104,7 +105,7 @@ mod tests {
             (vec![HALF, 0], vec![HALF, RANGE], 1),
             (vec![HALF, 1], vec![HALF, 1], 0),
             (vec![HALF - 1, 0, 5], vec![HALF - 1, 0, 5], 0),
-            // A pause of more than half the range is no overflow, before and after one.
+            // A rise by more than half the range is not an overflow, neither before nor after one.
             (vec![0, end, 1, HALF + 2], vec![0, end, RANGE + 1, RANGE + HALF + 2], 1),
             // A late event from before the overflow.
             (vec![end - 9, 2, end - 4, 3], vec![end - 9, RANGE + 2, end - 4, RANGE + 3], 1),

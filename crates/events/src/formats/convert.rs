@@ -1,4 +1,4 @@
-//! From one format of events to another, chunk by chunk.
+//! Converts a file of events to another format, chunk by chunk.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -9,13 +9,14 @@ use super::{Axes, EventReader, FORMATS, Format, Oddity, ReadOptions, by_name, en
 use crate::progress::Progress;
 use crate::{Choice, Columns, Error, Remedy, Result};
 
-/// What [`convert`] has done.
+/// The result of [`convert`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Conversion {
-    /// Events written.
+    /// Number of events written.
     pub events: u64,
-    /// Events left out because they lie outside the sensor ([`ReadOptions::drop_outside`]).
+    /// Number of events dropped because they lie outside the sensor
+    /// ([`ReadOptions::drop_outside`]).
     pub dropped: u64,
     /// As [`EventReader::overflows`].
     pub overflows: u64,
@@ -23,20 +24,23 @@ pub struct Conversion {
     pub shift_us: u64,
     /// As [`EventReader::oddities`].
     pub oddities: Vec<Oddity>,
-    /// Where columns and rows begin in `from` and in `to`; [`Axes::conversion`] tells what that means.
+    /// The axes of the formats of `from` and `to`; [`Axes::conversion`] describes what changes.
     pub axes: (Axes, Axes),
 }
 
-/// Writes the events of the file `from`, read with `options`, into the file `to`, in the same order.
-/// The format is the one named, else the one that the extension of `to` belongs to. The sensor is
-/// that of the options, else the one that `from` states. `to` appears, or is replaced, only when all
-/// of it is written and on disk; a device or a pipe is written into. Memory depends neither on the
-/// length of the recording nor on the formats. `progress` can stop it.
+/// Writes the events of the file `from`, read with `options`, into the file `to`, in the same
+/// order.
+///
+/// The format is `format`, or else the one that the extension of `to` selects. The sensor is that
+/// of the options, or else the one that `from` states. `to` is created or replaced only after
+/// everything has been written to disk; a device or a pipe is written to directly. Memory use does
+/// not depend on the length of the recording. `progress` can stop the conversion.
 ///
 /// # Errors
-/// Those of reading, [`Error::StrayEvent`] for an event outside the sensor, because `to` would hold
-/// what its header excludes, [`Error::Setting`] for a format, sensor or event that does not fit (see
-/// [`super::Encoder`]), or for a format that a pipe cannot hold; [`Error::Io`]; [`Error::Cancelled`].
+/// The errors of reading; [`Error::StrayEvent`] for an event outside the sensor, because the header
+/// of `to` would be wrong; [`Error::Setting`] for a format, sensor or event that cannot be written
+/// (see [`super::Encoder`]), or for a format that cannot be written to a pipe; [`Error::Io`];
+/// [`Error::Cancelled`].
 pub fn convert(
     from: &Path,
     to: &Path,
@@ -61,7 +65,7 @@ pub fn convert(
     let mut reader = open_stoppable(from, &options, progress)?;
     let mut chunk = Columns::new();
     let mut more = reader.next(&mut chunk)?;
-    // Some formats state the sensor at their beginning, which is read now.
+    // Some formats state the sensor at their beginning, so the first chunk is read before.
     let mut encoder = encoder(format.name, reader.sensor())?;
     let mut file = NewFile::create_following(to).map_err(io)?;
     if !encoder.head().is_empty() && !file.can_go_back() {
@@ -92,7 +96,8 @@ pub fn convert(
     Ok(Conversion { events, dropped, overflows, shift_us, oddities, axes })
 }
 
-/// Refuses an event of the chunk, whose first has the number `index`, outside the reader's sensor.
+/// Returns an error if an event of the chunk lies outside the reader's sensor. `index` is the
+/// position of the chunk's first event in the file.
 fn check_sensor(reader: &EventReader, chunk: &Columns, index: u64, file: &Path) -> Result<()> {
     let Some(sensor) = reader.sensor() else { return Ok(()) };
     let Some(at) = chunk.first_outside(sensor) else { return Ok(()) };
@@ -100,10 +105,10 @@ fn check_sensor(reader: &EventReader, chunk: &Columns, index: u64, file: &Path) 
     Err(Error::StrayEvent { file, index, x: chunk.x()[at], y: chunk.y()[at], sensor })
 }
 
-/// The one format that is written into files of this name.
+/// The only format whose files have the extension of `path` and can be written.
 ///
 /// # Errors
-/// [`Error::Setting`] for no or several formats.
+/// [`Error::Setting`] if no format or several formats match.
 pub fn by_extension(path: &Path) -> Result<&'static Format> {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let fits = |f: &&Format| f.write.is_some() && f.extensions.contains(&extension.as_str());
@@ -140,7 +145,7 @@ mod tests {
         let event = |i: u16| Event { t_us: 7 * u64::from(i), x: i % 100, y: i % 90, on: i.is_multiple_of(3) };
         let events: Columns = (0..500).map(event).collect();
         let sensor = Sensor { width: 128, height: 128 };
-        // Formats of other things than pixels do not hold these events.
+        // Formats that do not store pixels cannot hold these events.
         let holds = |f: &&Format| f.write.is_some() && encode(f.name, &events, Some(sensor)).is_ok();
         for a in FORMATS.iter().filter(holds) {
             let from = folder.path().join(format!("a.{}", a.extensions[0]));

@@ -1,17 +1,18 @@
-//! A place in bytes that only moves forward and never beyond the end: what the container formats
-//! read their fields with. All numbers are little-endian. Every refusal names file and byte.
+//! A read position in a byte slice, with which the container formats read their fields. It only
+//! moves forward and never past the end. All numbers are little endian. Every error names file and
+//! byte.
 
 use crate::{Error, Result};
 
-/// Reads fields one after another from a part of a file.
+/// Reads consecutive fields of a part of a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Offset of `bytes` in the file, for messages.
+    /// Offset of `bytes` in the file, for error messages.
     base: u64,
     file: &'a str,
-    /// What is being read, for messages.
+    /// What is being read, for error messages.
     what: &'static str,
 }
 
@@ -26,14 +27,14 @@ macro_rules! number {
 
 #[allow(dead_code)] // each of the optional formats uses a part
 impl<'a> Cursor<'a> {
-    /// At the start of `bytes`, which lie at offset `base` of `file`.
+    /// Creates a cursor at the start of `bytes`, which lie at offset `base` of `file`.
     pub fn new(bytes: &'a [u8], base: u64, file: &'a str, what: &'static str) -> Cursor<'a> {
         Cursor { bytes, at: 0, base, file, what }
     }
 
     number!(u8: u8, u16: u16, u32: u32, u64: u64, i32: i32, i64: i64);
 
-    /// The next `n` bytes.
+    /// Reads the next `n` bytes.
     #[inline]
     pub fn take(&mut self, n: usize) -> Result<&'a [u8]> {
         match self.bytes.get(self.at..).and_then(|rest| rest.get(..n)) {
@@ -45,7 +46,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The next `N` bytes as an array.
+    /// Reads the next `N` bytes as an array.
     #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         match self.rest().first_chunk() {
@@ -63,7 +64,7 @@ impl<'a> Cursor<'a> {
         self.fault(format!("truncated: {} needs {n} more bytes here, and {left} are left", self.what))
     }
 
-    /// An unsigned number of `width` bytes, at most 8.
+    /// Reads an unsigned number of `width` bytes, at most 8.
     pub fn unsigned(&mut self, width: usize) -> Result<u64> {
         if width > 8 {
             return Err(self.fault(format!("{} has a number of {width} bytes", self.what)));
@@ -71,18 +72,18 @@ impl<'a> Cursor<'a> {
         Ok(self.take(width)?.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b)))
     }
 
-    /// Moves to the next multiple of `n` bytes from the start.
+    /// Moves to the next multiple of `n` bytes, counted from the start.
     pub fn align(&mut self, n: usize) -> Result<()> {
         self.take(self.at.next_multiple_of(n) - self.at).map(|_| ())
     }
 
-    /// The bytes not yet read.
+    /// The bytes that have not been read.
     #[inline]
     pub fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
-    /// How many bytes have been read.
+    /// Number of bytes that have been read.
     pub fn position(&self) -> usize {
         self.at
     }
@@ -92,7 +93,7 @@ impl<'a> Cursor<'a> {
         self.base.saturating_add(self.at as u64)
     }
 
-    /// The error that something is wrong at the next byte.
+    /// An error about the next byte.
     #[cold]
     pub fn fault(&self, problem: impl Into<String>) -> Error {
         Error::malformed(self.file, self.offset(), problem, "get the file again")

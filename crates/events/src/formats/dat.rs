@@ -1,13 +1,14 @@
 //! Prophesee DAT (`.dat`): a header and records of 8 bytes.
 //!
-//! After the header (see `prophesee`) one byte with the type of events (0 and 12: changes, which
-//! are read here) and one with their size (8). A record is a little-endian u32 time in µs and a
-//! little-endian u32: in version 2, x in bits 0–13, y in 14–27, polarity in 28; in version 1 (ATIS)
-//! x in 0–8, y in 9–16, polarity in 17.
+//! After the header (see `prophesee`) follow one byte with the type of the events (0 and 12 are
+//! changes at a pixel; others are refused) and one byte with their size (8). A record is a little
+//! endian u32 time in µs and a little endian u32 with the pixel: in version 2, x in bits 0–13, y in
+//! bits 14–27 and polarity in bit 28; in version 1 (ATIS), x in bits 0–8, y in bits 9–16 and
+//! polarity in bit 17.
 //!
-//! Times have 32 bits and start again from 0 after 71.6 minutes: they are continued (see `clock`),
-//! unless literal ones are asked for. x counts from the left and y from the top. Source: the public
-//! description of the DAT format in Prophesee's documentation.
+//! Times have 32 bits and wrap around after 71.6 minutes; the decoder continues them (see `clock`),
+//! unless the options ask for literal times. x counts from the left and y from the top. Source: the
+//! public description of the DAT format in Prophesee's documentation.
 
 use super::clock::Clock;
 use super::encoder::EventEncoder;
@@ -17,7 +18,7 @@ use super::records::{Place, RecordDecoder};
 use super::{Encoder, Fit, Format, Heed, Probe, Reading};
 use crate::{Columns, Remedy, Result, Sensor};
 
-/// See the module.
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "dat",
     about: "Prophesee DAT (types 0 and 12)",
@@ -30,11 +31,11 @@ pub const FORMAT: Format = Format {
 };
 
 const RECORD: usize = 8;
-/// Records whose columns are written together.
+/// Number of records whose columns are written in one block.
 const BLOCK: usize = 1024;
-/// Records whose fields are taken together, in vector registers.
+/// Number of records that are decoded together in vector registers.
 const GROUP: usize = 16;
-/// Types of events that are changes at a pixel.
+/// The types of events that are changes at a pixel.
 const TYPES: [u8; 2] = [0, 12];
 
 struct Dat {
@@ -42,7 +43,7 @@ struct Dat {
     clock: Clock<32>,
 }
 
-/// Where the fields lie in the second half of a record.
+/// The layout of the second half of a record.
 enum Version {
     One,
     Two,
@@ -73,7 +74,7 @@ impl Words for Dat {
     }
 
     fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
-        // Constants, so that each becomes vector code.
+        // The widths are constants, so that the compiler vectorises the loop for each version.
         let (records, _) = bytes.as_chunks::<RECORD>();
         let clock = &mut self.clock;
         match self.version {
@@ -88,7 +89,7 @@ impl Words for Dat {
     }
 }
 
-/// Records to be decoded, whose x and y have so many bits.
+/// Records to decode, with x of `X` bits and y of `Y` bits.
 struct Piece<'a, const X: u32, const Y: u32> {
     records: &'a [[u8; RECORD]],
     clock: &'a mut Clock<32>,
@@ -109,7 +110,7 @@ fn unpack<const X: u32, const Y: u32>(records: &[[u8; RECORD]], clock: &mut Cloc
     let x = |place: u32| (place & ((1 << X) - 1)) as u16;
     let y = |place: u32| (place >> X & ((1 << Y) - 1)) as u16;
     let on = |place: u32| place >> (X + Y) & 1 == 1;
-    // In blocks whose columns stay in the first-level cache.
+    // Each block is so small that its columns stay in the first-level cache.
     for block in records.chunks(BLOCK) {
         let slots = out.grow(block.len());
         let (groups, rest) = block.as_chunks::<GROUP>();
@@ -136,7 +137,8 @@ fn unpack<const X: u32, const Y: u32>(records: &[[u8; RECORD]], clock: &mut Cloc
     }
 }
 
-/// A version, no word of EVT, and the type and size of events after the header.
+/// Whether the header states a version but no EVT format, and a valid type and size of events
+/// follow.
 fn fits(probe: &Probe<'_>) -> Fit {
     let (header, at) = Header::of(probe);
     let kind = matches!(probe.head.get(at..at + 2), Some([kind, 8]) if TYPES.contains(kind));

@@ -1,28 +1,29 @@
-//! What every reader of events is: a decoder of a stream of bytes, or of a file at random places.
+//! The two kinds of readers of events: a decoder of a stream of bytes, or of a whole file.
 //!
-//! A [`Decoder`] is pushed bytes in chunks of any size (from a file, a pipe, a camera) and appends
-//! the events that are complete; what a chunk cuts it keeps for the next. Equal bytes give equal
-//! events however they are cut. A [`Container`] (HDF5) needs the whole file as one slice, mapped
-//! into memory where it is large, and appends its events piece by piece.
+//! A [`Decoder`] receives bytes in chunks of any size (from a file, a pipe, a camera) and appends
+//! the events that are complete; it keeps the incomplete rest of a chunk for the next call. Equal
+//! bytes give equal events, however they are divided into chunks. A [`Container`] (HDF5) needs the
+//! whole file as one slice, which is mapped into memory if it is large, and appends its events in
+//! pieces.
 //!
-//! Both name the file and the byte in each error, and neither ever ends early in silence: bytes
-//! that are missing at the end are an error of [`Decoder::finish`] or [`Container::next`].
+//! Both name the file and the byte in each error. Neither ignores a truncated file:
+//! [`Decoder::finish`] or [`Container::next`] returns an error if bytes are missing at the end.
 
 use super::{Oddity, ReadOptions};
 use crate::{Columns, Result, Sensor};
 
-/// Decodes a stream of bytes. Made by [`Reading::Stream`] with the name of the file.
+/// Decodes a stream of bytes. [`Reading::Stream`] creates it.
 ///
-/// After an error a decoder is of no further use.
+/// After an error, the decoder must not be used any more.
 pub trait Decoder: Send {
-    /// Takes the next bytes of the stream and appends the events they complete.
+    /// Decodes the next bytes of the stream and appends the events that they complete.
     ///
     /// # Errors
     /// [`crate::Error::Malformed`].
     fn push(&mut self, bytes: &[u8], out: &mut Columns) -> Result<()>;
 
-    /// Takes as many as it likes, at least one, from the front of all bytes that are left of the
-    /// stream (there are some), and returns how many: for what lies in memory as a whole.
+    /// Decodes a non-empty prefix of `bytes` and returns its length. `bytes` is the whole rest of a
+    /// stream that is in memory, and must not be empty.
     ///
     /// # Errors
     /// [`crate::Error::Malformed`].
@@ -32,18 +33,18 @@ pub trait Decoder: Send {
         Ok(n)
     }
 
-    /// Takes the end of the stream.
+    /// Must be called at the end of the stream.
     ///
     /// # Errors
-    /// [`crate::Error::Malformed`] with the byte at which an incomplete header or record begins.
+    /// [`crate::Error::Malformed`] with the offset of an incomplete header or record.
     fn finish(&mut self, out: &mut Columns) -> Result<()>;
 
-    /// The sensor that the bytes so far state. Known once the header is read, in formats that
-    /// state it there.
+    /// The sensor that the bytes so far state. If the format states it in its header, it is known
+    /// once the header has been decoded.
     fn sensor(&self) -> Option<Sensor>;
 
-    /// How often a clock that starts again from 0 has been continued, where the file does not count
-    /// that itself.
+    /// How often the decoder has continued a clock that overflowed. Overflows that the file itself
+    /// counts are not included.
     fn overflows(&self) -> u64 {
         0
     }
@@ -54,11 +55,11 @@ pub trait Decoder: Send {
     }
 }
 
-/// Decodes a file that has to be read at random places. Made by [`Reading::Whole`], which checks
-/// what can be checked without decoding events. Every call gets the same bytes.
+/// Decodes a file that needs random access. [`Reading::Whole`] creates it and verifies what it can
+/// without decoding events. Every call must pass the same bytes.
 pub trait Container: Send {
-    /// Appends the next piece of events (at most some 100,000, so that memory stays bounded);
-    /// false when there are no more.
+    /// Appends the next piece of events, at most some 100,000, so that memory stays bounded.
+    /// Returns false if there are no more events.
     ///
     /// # Errors
     /// [`crate::Error::Malformed`].
@@ -68,17 +69,17 @@ pub trait Container: Send {
     fn sensor(&self) -> Option<Sensor>;
 }
 
-/// Opens a container: all bytes of the file, its name, and how it is to be read.
+/// Opens a container. The arguments are all bytes of the file, its name, and the options.
 pub type OpenContainer = fn(&[u8], &str, &ReadOptions) -> Result<Box<dyn Container>>;
 
-/// Begins to decode a stream: the name of the file, and how it is to be read.
+/// Creates a decoder. The arguments are the name of the file and the options.
 pub type OpenStream = fn(&str, &ReadOptions) -> Box<dyn Decoder>;
 
 /// How a format is read.
 #[derive(Debug, Clone, Copy)]
 pub enum Reading {
-    /// From front to back.
+    /// As a stream, from front to back.
     Stream(OpenStream),
-    /// At random places of the whole file.
+    /// As a whole file, with random access.
     Whole(OpenContainer),
 }

@@ -1,49 +1,50 @@
-//! Which format a file has: by its content first, then by its name if the content can be that.
+//! Detects the format of a file: by its content if that is unmistakable, otherwise by its name if
+//! the content is possible for it.
 
 use super::{FORMATS, Format, foreign, nmnist_bin};
 use crate::{Error, Result};
 
-/// Bytes at the front of a file that are looked at.
+/// Number of bytes at the front of a file that detection examines.
 pub const HEAD: usize = 64 << 10;
 
-/// What is known of a file before it is decoded.
+/// The facts about a file that detection uses.
 #[derive(Debug, Clone, Copy)]
 pub struct Probe<'a> {
-    /// The first bytes (decompressed), up to [`HEAD`].
+    /// The first bytes after decompression, up to [`HEAD`].
     pub head: &'a [u8],
-    /// The number of all bytes (decompressed), where it is known.
+    /// The number of bytes after decompression, if known.
     pub len: Option<u64>,
-    /// All bytes, if they lie in memory.
+    /// All bytes, if they are in memory.
     pub all: Option<&'a [u8]>,
 }
 
 impl<'a> Probe<'a> {
-    /// The probe of a whole file.
+    /// The probe of a whole file in memory.
     pub fn whole(bytes: &'a [u8]) -> Probe<'a> {
         Probe { head: &bytes[..bytes.len().min(HEAD)], len: Some(bytes.len() as u64), all: Some(bytes) }
     }
 
-    /// The probe of a file of which only the first bytes are read.
+    /// The probe of a file of which only the first bytes have been read.
     pub fn front(head: &'a [u8], len: Option<u64>) -> Probe<'a> {
         Probe { head, len, all: None }
     }
 }
 
-/// Whether content can be of a format.
+/// Whether a file's content matches a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fit {
-    /// It cannot.
+    /// The content cannot be of this format.
     No,
-    /// It can, and the name should say so.
+    /// The content can be of this format; the file's name must decide.
     Possible,
-    /// A magic number or an unmistakable header says so, whatever the name is.
+    /// A magic number or an unmistakable header identifies the format, whatever the name is.
     Sure,
 }
 
-/// The format of a file.
+/// Detects the format of the file with the name `file`.
 ///
 /// # Errors
-/// [`Error::Unexpected`] when neither the content nor the name is that of a format.
+/// [`Error::Unexpected`] if neither the content nor the name matches a format.
 pub fn detect(probe: Probe<'_>, file: &str) -> Result<&'static Format> {
     let name = file.to_ascii_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
@@ -64,9 +65,9 @@ pub fn detect(probe: Probe<'_>, file: &str) -> Result<&'static Format> {
         return Err(Error::unexpected(file, format!("{what}, no recording"), remedy));
     }
     match first {
-        // Any bytes are 5-byte events, so its decoder would find nothing wrong.
+        // Any bytes are valid 5-byte events, so the decoder would report no error.
         Some(f) if f.name == nmnist_bin::FORMAT.name => Err(nmnist_bin::refusal(&probe, file)),
-        // A header or the lack of it: the decoder knows best what is wrong.
+        // The content does not match the name's format; its decoder gives the most specific error.
         Some(f) => Ok(f),
         None => {
             let mut known: Vec<_> = FORMATS.iter().flat_map(|f| f.extensions).copied().collect();
@@ -78,15 +79,16 @@ pub fn detect(probe: Probe<'_>, file: &str) -> Result<&'static Format> {
     }
 }
 
-/// Whether the content is sure to be, or its name and content can be, a format of events.
+/// Whether the file is of events: its content identifies a format, or its name does and its content
+/// is possible for it.
 pub fn is_events(probe: Probe<'_>, file: &str) -> bool {
     detect(probe, file).is_ok_and(|f| (f.fits)(&probe) > Fit::No)
 }
 
-/// The format of this name ([`Format::name`]).
+/// The format with this name ([`Format::name`]).
 ///
 /// # Errors
-/// [`Error::Setting`] listing the names.
+/// [`Error::Setting`] if no format has this name; it lists the names.
 pub fn by_name(name: &str) -> Result<&'static Format> {
     FORMATS.iter().find(|f| f.name == name).ok_or_else(|| {
         let known: Vec<_> = FORMATS.iter().map(|f| f.name).collect();

@@ -1,39 +1,39 @@
-//! What every writer of events is: an encoder that is pushed events and appends bytes.
+//! Writers of events: an encoder receives events and appends bytes.
 
 use super::detect::by_name;
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
-/// Encodes events into the bytes of one file. Made by [`super::Format::write`].
+/// Encodes events into the bytes of one file. [`super::Format::write`] creates it.
 ///
-/// Events are written in the order in which they come, so decoding gives the same stream back.
-/// After an error an encoder is of no further use.
+/// Events are written in the order in which they are pushed, so decoding returns the same stream.
+/// After an error, the encoder must not be used any more.
 pub trait Encoder: Send {
-    /// Takes the next events and appends the bytes they complete.
+    /// Encodes the next events and appends the bytes that they complete.
     ///
     /// # Errors
     /// [`Error::Setting`] for an event that the format cannot hold, with its index and a remedy.
     fn push(&mut self, events: &Columns, out: &mut Vec<u8>) -> Result<()>;
 
-    /// Takes the end of the events and appends what is still missing.
+    /// Must be called after the last event; appends the rest of the file.
     ///
     /// # Errors
     /// As [`Encoder::push`].
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<()>;
 
-    /// The first bytes of the file as they must be in the end, for a format whose beginning states
-    /// what only the end knows (a NumPy array, HDF5); empty for every other format. They have one
-    /// length at any time, and are right after [`Encoder::finish`]: the caller then writes them over
-    /// as many bytes that it was given first.
+    /// The final first bytes of the file, if the format states something there that is known only
+    /// at the end (a NumPy array, HDF5); empty for every other format. The length never changes,
+    /// and the content is final after [`Encoder::finish`]; the caller must then overwrite the
+    /// beginning of the file with it.
     fn head(&self) -> &[u8] {
         &[]
     }
 }
 
-/// Makes the encoder of a format for a sensor, or refuses a sensor that the format cannot hold.
+/// Creates the encoder of a format; an error if the format cannot hold the sensor.
 pub type Writing = fn(Option<Sensor>) -> Result<Box<dyn Encoder>>;
 
-/// The encoder of the format of this name. `sensor` is what the file states where the format has
-/// a place for it.
+/// Creates the encoder of the format with this name. If the format states a sensor, the file states
+/// `sensor`.
 ///
 /// # Errors
 /// [`Error::Setting`] for an unknown or read-only format, or a sensor that it cannot hold.
@@ -46,7 +46,7 @@ pub fn encoder(format: &str, sensor: Option<Sensor>) -> Result<Box<dyn Encoder>>
     write(sensor)
 }
 
-/// Encodes all events into the bytes of a file of the format of this name.
+/// Encodes all events as a file of the format with this name.
 ///
 /// # Errors
 /// As [`encoder`], and [`Error::Setting`] for an event that the format cannot hold.
@@ -60,15 +60,15 @@ pub fn encode(format: &str, events: &Columns, sensor: Option<Sensor>) -> Result<
     Ok(bytes)
 }
 
-/// Why a format cannot hold an event, and what to do.
+/// Why a format cannot hold an event, and the remedy.
 pub(super) type Refusal = (&'static str, Remedy);
 
-/// The error for event number `index`.
+/// The error for the event at `index`.
 pub(super) fn refuse(format: &str, index: u64, e: Event, (why, remedy): Refusal) -> Error {
     Error::setting(format!("{} does not fit the format {format}: {why}", named(index, e)), remedy)
 }
 
-/// What messages call an event.
+/// The description of an event in error messages.
 pub(in crate::formats) fn named(index: u64, e: Event) -> String {
     let Event { t_us, x, y, .. } = e;
     format!("event {index} (t {t_us}, x {x}, y {y})")
@@ -90,14 +90,14 @@ fn every_writer_names_an_event_that_it_cannot_hold_in_plain_words() {
     assert!(refused >= 8, "{refused}");
 }
 
-/// An [`Encoder`] of a header and then one event after the other.
+/// An [`Encoder`] for formats that consist of a header and one record per event.
 pub(super) struct EventEncoder<F> {
     format: &'static str,
-    /// The bytes before the first event, taken when they are written.
+    /// The bytes before the first event; `None` after they have been written.
     header: Option<Vec<u8>>,
     /// Number of events written.
     count: u64,
-    /// Appends one event, or says why the format cannot hold it, and what to do.
+    /// Appends one event; an error if the format cannot hold it.
     one: F,
 }
 

@@ -1,14 +1,14 @@
-//! Event Stream 2 (`.es`): times as differences, one byte each.
+//! Event Stream 2 (`.es`): times are stored as differences of one byte.
 //!
-//! 20 bytes of header: `Event Stream`, 3 bytes of version, the type (1 DVS, 2 ATIS), u16 width,
-//! u16 height, little-endian. Then, by type:
-//! * DVS: a byte dt·2 + p, u16 x, u16 y. The byte 0xFF adds 127 µs, 0xFE is a reset.
-//! * ATIS: a byte dt·4 + kind (0 OFF, 2 ON; 1 and 3 begin and end an exposure and are no events
-//!   here), u16 x, u16 y. A byte 0xFC | n adds 63·n µs (n = 0 is a reset).
+//! The header has 20 bytes: `Event Stream`, 3 bytes of version, the type (1 DVS, 2 ATIS), u16
+//! width, u16 height, little endian. Then follow events, by type:
+//! - DVS: a byte dt·2 + p, u16 x, u16 y. The byte 0xFF adds 127 µs; 0xFE is a reset.
+//! - ATIS: a byte dt·4 + kind (0 OFF, 2 ON; 1 and 3 begin and end an exposure and are skipped), u16
+//!   x, u16 y. A byte 0xFC | n adds 63·n µs (n = 0 is a reset).
 //!
-//! A reset changes nothing here. Times are raw and begin at 0. x counts from the left; **y counts
-//! from the bottom row**, and is turned over here (height − 1 − y), so that in memory it counts
-//! from the top. Source: the public description of the Event Stream specification 2.0 (Marcireau).
+//! The decoder ignores resets. Times begin at 0. x counts from the left; **y counts from the bottom
+//! row** in the file, and the decoder returns height − 1 − y, so that it counts from the top.
+//! Source: the public description of the Event Stream specification 2.0 (Marcireau).
 
 use super::axes::turned;
 use super::block::Block;
@@ -17,7 +17,7 @@ use super::records::{Place, RecordDecoder, Records};
 use super::{Encoder, Fit, Format, Reading};
 use crate::{Choice, Columns, Error, Event, Remedy, Result, Sensor};
 
-/// See the module.
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "es",
     about: "Event Stream 2 (DVS and ATIS)",
@@ -39,10 +39,10 @@ const RECORD: usize = 5;
 const DVS: u8 = 1;
 const ATIS: u8 = 2;
 
-/// An event that lies on no row of the sensor, for the reader to leave out: no sensor has this pixel.
+/// The pixel of an event outside the sensor. No sensor contains it, so the reader drops the event.
 const NOWHERE: (u16, u16) = (u16::MAX, u16::MAX);
 
-/// The first event outside the sensor: its byte, its index, and its pixel as stored.
+/// The first event outside the sensor: its offset, its index, and its stored pixel.
 struct Stray {
     at: usize,
     index: u64,
@@ -51,13 +51,13 @@ struct Stray {
 }
 
 struct Es {
-    /// Type and sensor, once the header is read.
+    /// Type and sensor, after the header has been decoded.
     start: Option<(u8, Sensor)>,
-    /// The sensor of the options. A larger one than the header's turns the rows over.
+    /// The sensor of the options. If it is larger than the header's, y is flipped with its height.
     given: Option<Sensor>,
-    /// Events outside the sensor are left out.
+    /// Whether events outside the sensor are dropped.
     drop: bool,
-    /// Events so far.
+    /// Number of events decoded.
     count: u64,
     t_us: u64,
     block: Box<Block>,
@@ -112,8 +112,8 @@ impl Records for Es {
 }
 
 impl Es {
-    /// Decodes events whose first byte has its lowest `KIND` bits for what it is and the others for
-    /// the time; returns how many bytes were consumed.
+    /// Decodes events. The lowest `KIND` bits of an event's first byte are its kind, the others the
+    /// time difference. Returns the number of bytes consumed.
     #[inline(always)]
     fn events<const KIND: u32>(
         &mut self,
@@ -122,14 +122,15 @@ impl Es {
         outside: &mut Option<Stray>,
         out: &mut Columns,
     ) -> usize {
-        // The largest dt is no time but marks an overflow: of one fewer than the others can say.
+        // The largest dt is not a time difference: it marks an overflow, which adds the kind times
+        // 127 µs (DVS) or 63 µs (ATIS).
         let mark = u8::MAX >> KIND;
         let kinds = (1 << KIND) - 1;
         let (mut n, mut at, before) = (0, 0, out.len());
         while let Some(&first) = bytes.get(at) {
             let (dt, kind) = (first >> KIND, first & kinds);
             if dt == mark {
-                // 0xFE and 0xFC are resets, of kind 0.
+                // 0xFE and 0xFC are resets: their kind is 0, so they add nothing.
                 self.t_us = self.t_us.saturating_add(u64::from(kind) * u64::from(if KIND == 1 { 127u8 } else { 63 }));
                 at += 1;
                 continue;
@@ -171,7 +172,7 @@ fn parse(h: &[u8; HEADER], place: Place<'_>) -> Result<(u8, Sensor)> {
 }
 
 fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
-    /// More bytes of overflow than this would outweigh the events.
+    /// Larger gaps are refused, because their overflow bytes would outweigh the events.
     const LONGEST_GAP_US: u64 = 1 << 30;
     let Some(sensor) = sensor else {
         let what = "the format es states a sensor, and none is given";
@@ -218,7 +219,7 @@ mod tests {
     fn marks_move_the_time_and_exposures_are_no_events() {
         let dvs = [0xFF, 0xFE, 0xFF, 3, 7, 0, 5, 0, 2, 1, 0, 2, 0];
         let events = decode(&file(DVS, &dvs), "a.es").unwrap().events.to_vec();
-        // Of six rows, those stored as 5 and 2 are rows 0 and 3 from the top.
+        // The sensor has six rows; the stored rows 5 and 2 are rows 0 and 3 from the top.
         let expected = [Event { t_us: 255, x: 7, y: 0, on: true }, Event { t_us: 256, x: 1, y: 3, on: false }];
         assert_eq!(events, expected);
         // 3·63, a reset, an ON event, an exposure of either kind, an OFF event.

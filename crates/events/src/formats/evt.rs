@@ -1,4 +1,4 @@
-//! What EVT2, EVT2.1 and EVT3 share: the version in the header, and a clock that overflows.
+//! Common parts of EVT2, EVT2.1 and EVT3: the version in the header, and a clock that overflows.
 
 use super::encoder::Refusal;
 use super::prophesee::Header;
@@ -6,16 +6,17 @@ use super::records::Place;
 use super::{Fit, Probe};
 use crate::{Event, Remedy, Result, Sensor};
 
-/// A version of the format as a header writes it: `% evt 2.1`, `% format EVT21;…`.
+/// A version of the format, as headers write it: `% evt 2.1`, `% format EVT21;…`.
 pub struct Version {
-    /// After `% evt`.
+    /// The text after `% evt`.
     pub evt: &'static str,
-    /// After `% format`.
+    /// The text after `% format`.
     pub format: &'static str,
 }
 
 impl Version {
-    /// Whether a file's header names this version. Some writers give no `evt`, some no `format`.
+    /// Whether a file's header states this version. Some writers omit the line `evt`, others
+    /// `format`.
     pub fn fits(&self, probe: &Probe<'_>) -> Fit {
         let (header, _) = Header::of(probe);
         let format = header.format().map(|f| f.eq_ignore_ascii_case(self.format));
@@ -23,8 +24,10 @@ impl Version {
         if format.or(evt) == Some(true) { Fit::Sure } else { Fit::No }
     }
 
+    /// Verifies that the header states this version.
+    ///
     /// # Errors
-    /// [`crate::Error::Malformed`] unless the header names this version and no other.
+    /// [`crate::Error::Malformed`] if the header states no version or another one.
     pub fn check(&self, header: &Header, place: Place<'_>) -> Result<()> {
         let header_starts = Place { file: place.file, at: 0 };
         let (evt, format) = (header.get("evt"), header.format());
@@ -63,22 +66,22 @@ impl Version {
     }
 }
 
-/// The high bits of the time, as words set them, and how often they have overflowed.
+/// The high bits of the time, as words set them, and the number of their overflows.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct High {
-    /// The time that the high bits and the overflows make, in µs; `None` before the first word.
+    /// The time of the high bits and the overflows in µs; `None` before the first word.
     pub base_us: Option<u64>,
     last: u32,
     /// Overflows before the last word.
     turns: u64,
     /// Overflows seen.
     overflows: u64,
-    /// Overflows are not counted.
+    /// Whether overflows are ignored.
     literal: bool,
 }
 
 impl High {
-    /// Before the first word; with `literal` overflows are not counted.
+    /// Creates the state before the first word. If `literal` is true, overflows are ignored.
     pub fn new(literal: bool) -> High {
         High { literal, ..High::default() }
     }
@@ -88,15 +91,15 @@ impl High {
         self.overflows
     }
 
-    /// How late a word from before an overflow may come after it, as a difference of high bits: 1/256
-    /// of their range, as [`super::clock`] has it.
+    /// The largest delay of a word from before an overflow that comes after it, as a difference of high
+    /// bits: 1/256 of their range, as in [`super::clock`].
     pub const fn latest(bits: u32) -> u32 {
         1 << (bits - 8)
     }
 
-    /// Takes a word of `bits` high bits, the lowest of which is worth 2^`shift` µs. They have
-    /// overflowed if they fall by half of their range or more; a smaller step back is taken
-    /// literally. A rise by nearly the whole range after an overflow is a step back over it.
+    /// Decodes a word of `bits` high bits, of which the lowest is worth 2^`shift` µs. If they fall
+    /// by half of their range or more, they have overflowed; a smaller fall is used as stored. If they
+    /// rise by nearly the whole range after an overflow, the word is from before it.
     #[inline]
     pub fn set(&mut self, high: u32, bits: u32, shift: u32) {
         if !self.literal && self.base_us.is_some() {
@@ -123,13 +126,13 @@ impl High {
         self.turns > 0 && now < High::latest(bits)
     }
 
-    /// The words to write so that decoding comes to the time `t_us`: none if the time is there
-    /// already, several after an overflow.
+    /// The words that set the decoder's high bits to those of `t_us`: none if they are already set,
+    /// several after an overflow.
     ///
     /// # Errors
-    /// For a time that no words lead to.
+    /// If the time is too large, or falls so far that a decoder would detect an overflow.
     pub fn words_to(&mut self, t_us: u64, bits: u32, shift: u32) -> Result<Vec<u32>, Refusal> {
-        /// More words of overflow than this would outweigh the events.
+        /// Larger times are refused, because their overflow words would outweigh the events.
         const MOST_OVERFLOWS: u64 = 1 << 12;
         let range = 1u64 << bits;
         let (high, overflows) = ((t_us >> shift) % range, t_us >> (bits + shift));
@@ -161,8 +164,8 @@ impl High {
     }
 }
 
-/// How many events from the front of an iterator make one vector: equal time, row and polarity,
-/// and columns that rise by less than `width` in all.
+/// The number of events at the front of an iterator that fit one vector word: equal time, row and
+/// polarity, ascending columns, and less than `width` columns from the first to the last.
 pub fn run(events: impl IntoIterator<Item = Event>, width: u16) -> usize {
     let mut events = events.into_iter();
     let Some(first) = events.next() else { return 0 };

@@ -1,13 +1,13 @@
-//! Prophesee EVT 2.0 (`.raw`): one event a word of 32 bits.
+//! Prophesee EVT 2.0 (`.raw`): words of 32 bits, each with at most one event.
 //!
-//! After the header (see `prophesee`) little-endian words with the type in bits 31–28:
-//! 0 OFF and 1 ON events with the low 6 bits of the time in 27–22, x in 21–11, y in 10–0;
-//! 8 TIME_HIGH, the upper 28 bits of the time. Triggers and all other types are skipped. Events
-//! before the first TIME_HIGH have no time and are dropped.
+//! After the header (see `prophesee`) follow little endian words with their type in bits 31–28.
+//! Types 0 (OFF) and 1 (ON) are events: the low 6 bits of the time in bits 27–22, x in bits 21–11,
+//! y in bits 10–0. Type 8 (TIME_HIGH) contains the upper 28 bits of the time. Triggers and all
+//! other types are skipped. Events before the first TIME_HIGH have no time and are dropped.
 //!
-//! Times are raw, in µs of the camera's clock; an overflow of TIME_HIGH (after 4.7 hours) is
-//! counted. x counts from the left and y from the top. Source: the public description of EVT 2.0
-//! in Prophesee's documentation.
+//! Times are in µs of the camera's clock; overflows of TIME_HIGH (after 4.7 hours) are counted. x
+//! counts from the left and y from the top. Source: the public description of EVT 2.0 in
+//! Prophesee's documentation.
 
 use super::encoder::EventEncoder;
 use super::evt::{High, Version};
@@ -19,7 +19,7 @@ use super::{Encoder, Format, Heed, Reading};
 use crate::columns::Slots;
 use crate::{Columns, Result, Sensor};
 
-/// See the module.
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "evt2",
     about: "Prophesee RAW, EVT 2.0",
@@ -38,9 +38,9 @@ const OTHERS: u32 = 0xE;
 const CONTINUED: u32 = 0xF;
 const HIGH_BITS: u32 = 28;
 const LOW_BITS: u32 = 6;
-/// Words that are looked at together.
+/// Number of words that are decoded together.
 const GROUP: usize = 16;
-/// Words whose events are written together.
+/// Number of words whose events are written in one block.
 const BLOCK: usize = 1024;
 
 struct Evt2 {
@@ -84,7 +84,7 @@ fn decode(words: &[[u8; 4]], high: &mut High, vectors: Vectors, out: &mut Column
     vectors.run(Piece { words: &words[taken..], high, out });
 }
 
-/// Words to be decoded.
+/// Words to decode.
 struct Piece<'a> {
     words: &'a [[u8; 4]],
     high: &'a mut High,
@@ -96,7 +96,7 @@ impl Loop for Piece<'_> {
 
     #[inline(always)]
     fn run(self) {
-        // In blocks whose columns stay in the first-level cache.
+        // Each block is so small that its columns stay in the first-level cache.
         for block in self.words.chunks(BLOCK) {
             let before = self.out.len();
             let n = fill(block, self.high, self.out.grow(block.len()));
@@ -105,7 +105,7 @@ impl Loop for Piece<'_> {
     }
 }
 
-/// Decodes words into as many slots, of which the first so many are then filled.
+/// Decodes words into at least as many slots. Returns n; the first n slots then contain the events.
 #[inline(always)]
 fn fill(mut words: &[[u8; 4]], high: &mut High, slots: Slots<'_>) -> usize {
     let len = words.len();
@@ -114,8 +114,8 @@ fn fill(mut words: &[[u8; 4]], high: &mut High, slots: Slots<'_>) -> usize {
     while let (Some(group), Some(base)) = (words.first_chunk::<GROUP>(), high.base_us) {
         prefetch(group);
         let group = group.map(u32::from_le_bytes);
-        // All as if they were events, as mostly they are: each column is a loop that becomes
-        // vector code. There is room: no word is more than one event.
+        // All words are decoded as events, as most of them are, so that the compiler vectorises the
+        // loop of each column. The slots are sufficient, because a word contains at most one event.
         let to = n..n + GROUP;
         t[to.clone()].iter_mut().zip(&group).for_each(|(to, &w)| *to = base + low(w));
         x[to.clone()].iter_mut().zip(&group).for_each(|(to, &w)| *to = column(w));
@@ -145,7 +145,7 @@ fn fill(mut words: &[[u8; 4]], high: &mut High, slots: Slots<'_>) -> usize {
     n
 }
 
-/// Takes a word that is no event, or one before the first time.
+/// Decodes a word that is not an event; an event before the first time is dropped.
 #[inline(always)]
 pub fn other(high: &mut High, w: u32) {
     if w >> 28 == TIME_HIGH {

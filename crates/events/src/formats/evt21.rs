@@ -1,19 +1,20 @@
-//! Prophesee EVT 2.1 (`.raw`): up to 32 events of one row a word of 64 bits.
+//! Prophesee EVT 2.1 (`.raw`): words of 64 bits, each with up to 32 events of one row.
 //!
-//! Type in bits 63–60: 0 OFF and 1 ON events with the low 6 bits of the time in 59–54, x in 53–43,
-//! y in 42–32 and a mask in 31–0, whose bit i stands for an event at x + i; 8 TIME_HIGH, the upper
-//! 28 bits of the time in 59–32. Triggers and all other types are skipped. Events before the first
-//! TIME_HIGH have no time and are dropped.
+//! The type is in bits 63–60. Types 0 (OFF) and 1 (ON) are events: the low 6 bits of the time in
+//! bits 59–54, x in bits 53–43, y in bits 42–32 and a mask in bits 31–0, whose bit i stands for an
+//! event at x + i. Type 8 (TIME_HIGH) contains the upper 28 bits of the time in bits 59–32.
+//! Triggers and all other types are skipped. Events before the first TIME_HIGH have no time and are
+//! dropped.
 //!
-//! The byte order is `little` (a word is one little-endian number) or `legacy` (the upper 32 bits
-//! come first, each half little-endian; IMX636). A reader that takes one for the other gives false
-//! events and no error. It stands in `endianness=` of the line `% format`, else in the line
-//! `% endianness`; else it is legacy if plug-in and camera are Prophesee's and 0 < system_ID < 55,
-//! else little. This crate writes `little`.
+//! The byte order is `little` (a word is one little endian number) or `legacy` (the upper 32 bits
+//! come first, each half is little endian; IMX636). A reader that assumes the wrong one returns
+//! wrong events without an error. The order is stated as `endianness=` in the line `% format`, or
+//! else in the line `% endianness`. If neither exists, the order is legacy if plug-in and camera
+//! are Prophesee's and 0 < system_ID < 55, otherwise little. This crate writes `little`.
 //!
-//! Times are raw, in µs of the camera's clock; an overflow of TIME_HIGH (after 4.7 hours) is
-//! counted. x counts from the left and y from the top. Source: the public description of EVT 2.1
-//! in Prophesee's documentation.
+//! Times are in µs of the camera's clock; overflows of TIME_HIGH (after 4.7 hours) are counted. x
+//! counts from the left and y from the top. Source: the public description of EVT 2.1 in
+//! Prophesee's documentation.
 
 use super::block::Block;
 use super::encoder::refuse;
@@ -24,7 +25,7 @@ use super::records::{Place, RecordDecoder};
 use super::{Encoder, Format, Heed, Reading};
 use crate::{Columns, Event, Result};
 
-/// See the module.
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "evt21",
     about: "Prophesee RAW, EVT 2.1 (little and legacy)",
@@ -74,7 +75,7 @@ impl Words for Evt21 {
     }
 
     fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
-        // Rotating by half a word turns the one order into the other.
+        // Rotating a word by half its width converts one byte order into the other.
         let turn = if self.legacy { 32 } else { 0 };
         let mut n = 0;
         for r in bytes.chunks_exact(8) {
@@ -118,7 +119,7 @@ impl Words for Evt21 {
     }
 }
 
-/// The byte order of a header that does not state it.
+/// Whether the byte order is legacy, for a header that does not state it.
 fn is_legacy(header: &Header) -> bool {
     let prophesee = |keys: [&str; 2]| {
         let stated = keys.into_iter().find_map(|k| header.get(k));
@@ -130,7 +131,8 @@ fn is_legacy(header: &Header) -> bool {
         && system.is_some_and(|id| 0 < id && id < 55)
 }
 
-/// Writes words; neighbours of one time, row and polarity share a word.
+/// Writes words. Consecutive events of one time, row and polarity whose columns ascend share a
+/// word.
 struct Writer {
     header: Option<Vec<u8>>,
     high: High,
@@ -151,7 +153,7 @@ impl Encoder for Writer {
             for word in words.map_err(|why| refuse(FORMAT.name, self.count, e, why))? {
                 out.extend((TIME_HIGH << 60 | u64::from(word) << 32).to_le_bytes());
             }
-            // The field x is a multiple of 32, as cameras write it.
+            // Cameras write a multiple of 32 in the field x, so this writer does too.
             let first = x & !31;
             let n = run(events.iter_from(at), first + 32 - x);
             let mask = events.x()[at..at + n].iter().fold(0u64, |mask, x| mask | 1 << (x - first));

@@ -1,4 +1,5 @@
-//! Files that people take for recordings, and that are none: what they are, by their first bytes.
+//! Recognises files that users mistake for recordings, by their first bytes, so that errors can
+//! name what they are.
 
 #[cfg(feature = "datasets")]
 use super::FORMATS;
@@ -7,14 +8,15 @@ use super::{Probe, idx};
 
 const IMAGES: &str = "give the folder of the data set";
 
-/// What a file is, and what to do with it; `None` for what is not known.
+/// What a file is, and what the user should do with it; `None` if it is not recognised.
 pub fn kind(probe: &Probe<'_>) -> Option<(&'static str, &'static str)> {
     magic(probe)
         .or_else(|| idx::fits(probe).then_some(("images or labels in the IDX format of MNIST", IMAGES)))
         .or_else(|| records(probe).then_some(("images of CIFAR in binary records", IMAGES)))
 }
 
-/// As [`kind`], of what has a magic number. That of a tar archive stands behind a name of any bytes.
+/// As [`kind`], for formats with a magic number. That of a tar archive follows a name of arbitrary
+/// bytes.
 fn magic(probe: &Probe<'_>) -> Option<(&'static str, &'static str)> {
     const UNPACK: &str = "unpack it, and give a file or the folder";
     let begins = |magic: &[u8]| probe.head.starts_with(magic);
@@ -47,11 +49,11 @@ fn magic(probe: &Probe<'_>) -> Option<(&'static str, &'static str)> {
         .or_else(|| video.then_some(("an MP4 video", "a simulator such as v2e makes events of a video")))
 }
 
-/// Whether the first bytes of a file, or its name, say that it is something else than records of
-/// images without a magic number.
+/// Whether the first bytes of a file, or its name, show that it does not contain image records
+/// (which have no magic number).
 #[cfg(feature = "datasets")]
 pub(crate) fn is_named_otherwise(probe: &Probe<'_>, file: &str) -> bool {
-    /// Names of what people keep beside recordings.
+    /// Extensions of other files that are often kept beside image records.
     const OTHERS: [&str; 18] = [
         "jpg", "jpeg", "png", "gif", "bmp", "tif", "tiff", "tar", "tgz", "zip", "7z", "rar", "mp4", "avi", "wav",
         "pdf", "mat", "bag",
@@ -64,7 +66,8 @@ pub(crate) fn is_named_otherwise(probe: &Probe<'_>, file: &str) -> bool {
     named || magic(probe).is_some()
 }
 
-/// Whole records of CIFAR-10 or CIFAR-100, as far as they are seen.
+/// Whether `head` consists of whole records of CIFAR-10 or CIFAR-100, and the length, if known,
+/// fits.
 fn records(probe: &Probe<'_>) -> bool {
     let whole = |kind: Kind| probe.len.is_none_or(|len| len.is_multiple_of(kind.record() as u64));
     [Kind::Cifar10, Kind::Cifar100].into_iter().any(|kind| whole(kind) && kind.begins(probe.head))
@@ -83,7 +86,7 @@ mod tests {
         assert_eq!(what(b"#ROSBAG V2.0\n"), Some("a ROS bag"));
         assert_eq!(what(&[7; 3073]), Some("images of CIFAR in binary records"));
         assert_eq!(what(&[&[0, 0, 8, 1, 0, 0, 0, 2][..], &[3, 4]].concat()).map(|w| w.contains("IDX")), Some(true));
-        // The header claims one label more than there is.
+        // The header states one label more than the file contains.
         assert_eq!(what(&[&[0, 0, 8, 1, 0, 0, 0, 3][..], &[3, 4]].concat()), None);
         assert_eq!((what(b""), what(b"hello")), (None, None));
     }

@@ -1,7 +1,8 @@
-//! The IDX format of MNIST and its relatives: images (magic 2051) and labels (magic 2049).
+//! The IDX format of MNIST and similar data sets: images (magic 2051) and labels (magic 2049).
 //!
-//! Big-endian u32: magic, count, then for images rows and columns; then u8 values. The header is
-//! believed only if it says exactly what the file holds, before anything is allocated.
+//! A file consists of big endian u32 numbers (the magic number, the count and, for images, rows and
+//! columns) and of u8 values. Before anything is allocated, the sizes in the header are compared
+//! with the length of the file.
 
 use super::Probe;
 use crate::{Error, Result};
@@ -9,14 +10,14 @@ use crate::{Error, Result};
 const IMAGES: u32 = 0x0803;
 const LABELS: u32 = 0x0801;
 
-/// Images of one size, grey, u8.
+/// Grey u8 images of one size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdxImages {
     /// Number of images.
     pub count: usize,
-    /// Rows of an image.
+    /// Height of an image in pixels.
     pub height: usize,
-    /// Columns of an image.
+    /// Width of an image in pixels.
     pub width: usize,
     /// All pixels, `[count, height, width]`.
     pub pixels: Vec<u8>,
@@ -30,12 +31,12 @@ impl IdxImages {
     }
 }
 
-/// What an IDX file says of itself.
+/// The two kinds of IDX files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Images, of which `image` holds the pixels.
+    /// A file of images.
     Images,
-    /// Labels.
+    /// A file of labels.
     Labels,
 }
 
@@ -61,8 +62,9 @@ pub fn named(file: &str) -> Option<Kind> {
     }
 }
 
-/// Whether a file has a magic number and, where its length is known, as many values as its header
-/// claims. A recording can begin with the four bytes of the magic number too.
+/// Whether a file has a magic number and, if its length is known, as many values as its header
+/// states. The magic number alone is not enough, because a recording may begin with the same four
+/// bytes.
 pub fn fits(probe: &Probe<'_>) -> bool {
     let sizes = match kind(probe.head) {
         Some(Kind::Images) => 3,
@@ -74,7 +76,7 @@ pub fn fits(probe: &Probe<'_>) -> bool {
     sizes_of.fold(1u128, u128::saturating_mul) + 4 + 4 * sizes as u128 == u128::from(len)
 }
 
-/// Count, height and width of the images of a file of `len` bytes, by its first ones.
+/// Count, height and width of the images in a file of `len` bytes, from its first bytes.
 ///
 /// # Errors
 /// As [`images`].
@@ -82,10 +84,10 @@ pub fn image_sizes(head: &[u8], len: u64, file: &str) -> Result<[usize; 3]> {
     header(head, len, IMAGES, file)
 }
 
-/// Parses a file of images. Takes the bytes, to keep them without a copy of 47 MB.
+/// Parses a file of images. The bytes are moved into the result, to avoid copying 47 MB.
 ///
 /// # Errors
-/// [`Error::Malformed`] for another magic number, or a header that does not match the size.
+/// [`Error::Malformed`] for another magic number, or if the header does not match the length.
 pub fn images(mut bytes: Vec<u8>, file: &str) -> Result<IdxImages> {
     let [count, height, width] = header(&bytes, bytes.len() as u64, IMAGES, file)?;
     bytes.drain(..16);
@@ -102,7 +104,7 @@ pub fn labels(mut bytes: Vec<u8>, file: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The `N` sizes of the header, which agree with `len`, the size of the file.
+/// The `N` sizes of the header; an error if they do not match `len`, the length of the file.
 fn header<const N: usize>(bytes: &[u8], len: u64, magic: u32, file: &str) -> Result<[usize; N]> {
     let word = |i: usize| {
         let four = bytes.get(4 * i..4 * i + 4).and_then(|b| b.try_into().ok());

@@ -1,11 +1,11 @@
-//! File formats, one file each.
+//! File formats; each has its own file.
 //!
-//! A format of events decodes bytes into [`Columns`]: the events in file order with their literal
-//! times, x from the left and y from the top (see [`Axes`]). [`open`] reads a file chunk by chunk,
-//! [`read`] and [`decode`] all of it into an [`EventStream`], [`encode`] and [`encoder`] write.
-//! Sorting happens once, in [`EventStream::into_recording`]. To add a format: write one file with a
-//! `FORMAT`, and name it in [`FORMATS`]. What all of them share lies in `decoder`, `records`,
-//! `reader` (reading), `encoder` (writing) and `detect` (which format is it?).
+//! The decoder of an event format turns bytes into [`Columns`]: the events in file order, x from
+//! the left and y from the top (see [`Axes`]). [`open`] reads a file chunk by chunk; [`read`] and
+//! [`decode`] read all of it into an [`EventStream`]; [`encode`] and [`encoder`] write.
+//! [`EventStream::into_recording`] sorts the events. To add a format, write a file with a `FORMAT`
+//! and add it to [`FORMATS`]. The formats share `decoder`, `records` and `reader` for reading,
+//! `encoder` for writing and `detect` for recognising a file's format.
 
 mod aedat;
 pub mod aedat1;
@@ -75,7 +75,7 @@ pub use streams::StreamInfo;
 pub(crate) use streams::refusal;
 pub use time_unit::TimeUnit;
 
-/// All formats of events, in the order in which they are tried.
+/// All formats of events. Detection tries them in this order.
 pub static FORMATS: &[Format] = &[
     aedat2::FORMAT,
     aedat31::FORMAT,
@@ -105,19 +105,20 @@ pub static FORMATS: &[Format] = &[
 pub struct Format {
     /// Short name, as `data info` prints it.
     pub name: &'static str,
-    /// One line: what writes it.
+    /// A description of one line, with the programs that write it.
     pub about: &'static str,
     /// File name extensions, lower case, without `.gz`.
     pub extensions: &'static [&'static str],
-    /// Where its columns and rows begin.
+    /// Where the format has its origin of columns and rows.
     pub axes: Axes,
-    /// Whether the content (not the name) can be this format. Must be cheap and never fail.
+    /// How well a file's content (not its name) matches this format. The function must be fast and
+    /// must not panic.
     pub fits: fn(&Probe<'_>) -> Fit,
-    /// The options it heeds; others are refused where they are set.
+    /// The options that the format supports; reading with any other one is an error.
     pub heeds: &'static [Heed],
-    /// How it is decoded.
+    /// How files are decoded.
     pub read: Reading,
-    /// How it is encoded; `None` for what is only read.
+    /// How files are encoded; `None` if the format is read-only.
     pub write: Option<Writing>,
 }
 
@@ -133,8 +134,8 @@ impl Format {
     /// As [`Format::decode`], with options.
     ///
     /// # Errors
-    /// As [`Format::decode`], and [`crate::Error::Unexpected`] for an option that the format does
-    /// not heed.
+    /// As [`Format::decode`]; [`crate::Error::Unexpected`] for an option that the format does not
+    /// support.
     pub fn decode_with(&self, bytes: &[u8], file: &str, options: &ReadOptions) -> Result<EventStream> {
         let options = &options.for_format(self, file)?;
         let mut events = Columns::new();
@@ -142,7 +143,7 @@ impl Format {
             Reading::Stream(decoder) => {
                 let mut decoder = decoder(file, options);
                 let mut done = 0;
-                // In pieces that stay in the cache together with their events.
+                // Pieces are so small that they and their events stay in the cache.
                 while done < bytes.len() {
                     done += decoder.take(&bytes[done..], &mut events)?;
                     events.expect(0, done, bytes.len() - done);
@@ -170,28 +171,29 @@ pub struct EventStream {
     pub format: &'static str,
     /// The sensor, if the file states it.
     pub sensor: Option<Sensor>,
-    /// The events in file order, times as stored.
+    /// The events in file order, with the times of the file.
     pub events: Columns,
 }
 
 impl EventStream {
-    /// The sorted recording, and how many events moved. The sensor is `sensor`, else the one
-    /// stated in the file, else the smallest that holds all events.
+    /// Sorts the events into a recording, and returns it with the number of events that moved. The
+    /// sensor is `sensor`, or else the one that the file states, or else the smallest that contains
+    /// all events.
     ///
     /// # Errors
-    /// [`crate::Error::OutsideSensor`].
+    /// [`crate::Error::OutsideSensor`] if an event lies outside the sensor.
     pub fn into_recording(self, sensor: Option<Sensor>) -> Result<(Recording, usize)> {
         let sensor = sensor.or(self.sensor).unwrap_or_else(|| self.events.bounding());
         Recording::from_columns(sensor, self.events)
     }
 }
 
-/// Decodes the (decompressed) bytes of a file of events, whose format follows from its content,
-/// then from its name.
+/// Decodes the (decompressed) bytes of a file of events. The format is detected by the content, or
+/// else by the name.
 ///
 /// # Errors
-/// [`crate::Error::Unexpected`] when no format fits, [`crate::Error::Malformed`] when the content
-/// is broken.
+/// [`crate::Error::Unexpected`] if no format matches; [`crate::Error::Malformed`] if the content is
+/// broken.
 pub fn decode(bytes: &[u8], file: &str) -> Result<EventStream> {
     decode_with(bytes, file, &ReadOptions::default())
 }

@@ -1,13 +1,12 @@
 //! The 5-byte format of N-MNIST and N-Caltech101 (`.bin`).
 //!
-//! An event is x, y, then 24 bits big-endian: polarity, then 23 bits of time in µs. There is no
-//! header. y = 240 is no event but marks an overflow: all later times are 8,192 µs larger. The 23 bits
-//! start again from 0 after 8.4 s; where no mark says so the times go on (see `clock`), unless literal
-//! ones are asked for.
+//! An event is x, y, and 24 bits big endian: 1 bit of polarity and 23 bits of time in µs. The
+//! format has no header. A record with y = 240 is not an event; it marks an overflow that adds
+//! 8,192 µs to all later times. The 23 bits wrap around after 8.4 s; if no mark shows this, the
+//! decoder continues the times (see `clock`), unless the options ask for literal times.
 //!
-//! Times are raw: 0 is the start of the recording, as the data set has it. x counts from the left
-//! and y from the top. Source: Orchard, Jayawant, Cohen and Thakor (2015) and the reader published
-//! with the data set.
+//! Time 0 is the start of the recording. x counts from the left and y from the top. Source:
+//! Orchard, Jayawant, Cohen and Thakor (2015) and the reader published with the data set.
 
 use super::clock::Clock;
 use super::encoder::EventEncoder;
@@ -15,7 +14,7 @@ use super::records::{Place, RecordDecoder, Records};
 use super::{Encoder, EventStream, Fit, Format, Heed, Probe, Reading};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
-/// See the module.
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "nmnist-bin",
     about: "5-byte events of N-MNIST and N-Caltech101 (ATIS)",
@@ -34,16 +33,16 @@ const OVERFLOW_Y: u8 = 240;
 const OVERFLOW_US: u64 = 1 << 13;
 const LARGEST_TIME: u64 = (1 << 23) - 1;
 
-/// Decodes a whole file.
+/// Decodes a whole file; `file` is its name in error messages.
 ///
 /// # Errors
-/// [`crate::Error::Malformed`] with the byte offset of the last, incomplete event of a truncated
-/// file.
+/// [`crate::Error::Malformed`] with the offset of the last event if it is incomplete.
 pub fn decode(bytes: &[u8], file: &str) -> Result<EventStream> {
     FORMAT.decode(bytes, file)
 }
 
-/// The byte offset of event `index` (markers are no events); for naming a place after decoding.
+/// The offset of event `index`, not counting overflow marks; the length of `bytes` if there is no
+/// such event.
 pub fn offset_of(bytes: &[u8], index: usize) -> u64 {
     let events = bytes.chunks_exact(RECORD).enumerate().filter(|(_, r)| r[1] != OVERFLOW_Y);
     events.map(|(i, _)| i * RECORD).nth(index).unwrap_or(bytes.len()) as u64
@@ -53,13 +52,12 @@ pub fn offset_of(bytes: &[u8], index: usize) -> u64 {
 ///
 /// # Errors
 /// [`crate::Error::Setting`] for an event that the format cannot hold: x above 255, y above 239, a
-/// time beyond 2³² µs (markers of 8,192 µs would outweigh the events) or a time that falls after
-/// an overflow.
+/// time above 2³² µs (its overflow marks would outweigh the events), or a time that falls too far.
 pub fn encode(events: impl IntoIterator<Item = Event>) -> Result<Vec<u8>> {
     super::encode(FORMAT.name, &events.into_iter().collect(), None)
 }
 
-/// The state of decoding: by how much times are larger than they are stored.
+/// The state of the decoder.
 struct Bin {
     base: u64,
     clock: Clock<23>,
@@ -72,7 +70,7 @@ impl Records for Bin {
         let records = bytes.chunks_exact(RECORD);
         let (len, before) = (records.len(), out.len());
         let slots = out.grow(len);
-        // Slices of one known length, so that one check of the index serves all four.
+        // All four slices have one known length, so that one bounds check suffices for all of them.
         let (t, x, y, on) = (&mut slots.t_us[..len], &mut slots.x[..len], &mut slots.y[..len], &mut slots.on[..len]);
         let (mut n, mut marked) = (0, 0);
         for r in records {
@@ -101,7 +99,7 @@ impl Records for Bin {
 }
 
 impl Bin {
-    /// Makes times of the stored ones between two marks.
+    /// Converts stored times between two overflow marks into times of the recording, in place.
     fn follow(&mut self, stored: &mut [u64]) {
         self.clock.follow(stored);
         if self.base > 0 {
@@ -116,17 +114,19 @@ fn event(r: &[u8], base: u64) -> Event {
     Event { t_us: base + u64::from(t), x: r[0].into(), y: r[1].into(), on: r[2] & 0x80 != 0 }
 }
 
-/// Whole records whose times rise, as those of a camera do; other `.bin` files (CIFAR) fail this.
+/// A file can be of this format if it has whole records and mostly ascending times, as a camera
+/// writes them. Other `.bin` files (CIFAR) do not.
 fn fits(probe: &Probe<'_>) -> Fit {
     let whole = probe.len.is_none_or(|len| len.is_multiple_of(RECORD as u64));
     if whole && falls(probe.head).is_none() && !repeats(probe.head) { Fit::Possible } else { Fit::No }
 }
 
-/// Records at the front whose times are looked at.
+/// Number of records whose times are examined.
 const LOOKED_AT: usize = 1000;
 
-/// How often the time falls in the first [`LOOKED_AT`] records, and the first record where it does,
-/// if that is more than a camera's disorder: in random bytes it falls every other time.
+/// Counts how often the time falls within the first [`LOOKED_AT`] records, and returns the count
+/// and the index of the first fall. `None` if at most one in eight records falls, which may be a
+/// camera's disorder; in random bytes every second record falls.
 fn falls(head: &[u8]) -> Option<(usize, usize)> {
     let (mut base, mut before, mut count, mut first) = (0, 0, 0, None);
     for (i, r) in head.chunks_exact(RECORD).take(LOOKED_AT).enumerate() {
@@ -145,10 +145,10 @@ fn falls(head: &[u8]) -> Option<(usize, usize)> {
     first.filter(|_| count * 8 > looked_at).map(|first| (count, first))
 }
 
-/// Whether all of several records are one and the same, as in a file of zeros.
+/// Whether all of at least eight records are equal, as in a file of zeros.
 fn repeats(head: &[u8]) -> bool {
     const SEVERAL: usize = 8;
-    // Marks repeat where a recording begins late.
+    // Overflow marks are ignored, because they repeat if a recording begins late.
     let mut records = head.chunks_exact(RECORD).take(LOOKED_AT).filter(|r| r[1] != OVERFLOW_Y);
     let Some(first) = records.next() else { return false };
     let mut count = 1;
@@ -158,7 +158,8 @@ fn repeats(head: &[u8]) -> bool {
     }) && count >= SEVERAL
 }
 
-/// Why a file of this name does not hold such events, where nothing else is known of it.
+/// The error for a file of this name whose content is not of this format, and not recognised as
+/// another one either.
 pub(super) fn refusal(probe: &Probe<'_>, file: &str) -> Error {
     if repeats(probe.head) {
         let problem = "no recording in 5-byte events: read as such, all events are one and the same";
@@ -238,7 +239,7 @@ mod tests {
             stream.events.t_us().to_vec()
         };
         let range = LARGEST_TIME + 1;
-        // The last is a late event from before the overflow.
+        // The last event is late: it is from before the overflow.
         assert_eq!(times(false), [range - 6, range + 3, range + 8192 + 1, 8192 + range - 10]);
         assert_eq!(times(true), [range - 6, 3, 8192 + 1, 8192 + range - 10]);
     }
@@ -278,11 +279,11 @@ mod tests {
         }
         let error = detect(Probe::whole(&[0; 5_000]), "a.bin").unwrap_err().to_string();
         assert!(error.starts_with("a.bin: byte 0: ") && error.contains("all events are one and the same"), "{error}");
-        // Of a right recording the end is missing.
+        // The end of a valid recording is missing.
         let whole = encode((0..40).map(|i| Event { t_us: 100 * i, x: 3, y: 4, on: true })).unwrap();
         let error = detect(Probe::whole(&whole[..97]), "a.bin").unwrap_err().to_string();
         assert!(error.starts_with("a.bin: byte 95: truncated: the last event has 2 of 5 bytes"), "{error}");
-        // A camera may put two events into the wrong order.
+        // A camera may write two events in the wrong order.
         let swapped: Vec<u8> = [&whole[..50], &whole[55..60], &whole[50..55], &whole[60..]].concat();
         assert_eq!(fits(&Probe::whole(&swapped)), Fit::Possible);
     }

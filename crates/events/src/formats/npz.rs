@@ -1,13 +1,13 @@
 //! Several NumPy arrays in one file (`.npz`), as `numpy.savez` and `numpy.savez_compressed` write
 //! it: a zip archive of `.npy` members, stored or deflated.
 //!
-//! Either four members are rows of numbers named x (`xs`), y (`ys`), p (`ps`, `pol`, `polarity`,
-//! `on`) and t (`ts`, `timestamp`, also with a unit: `t_ns`). Or one member is an array that
-//! [`super::npy`] reads: structured, or [N, 4] of x, y, p, t in C order. Others beside them (a
-//! label) are left alone. What holds there for types, units and polarities holds here.
+//! Either four members contain one column each: x (or `xs`), y (`ys`), p (`ps`, `pol`, `polarity`,
+//! `polarities`, `on`) and t (`ts`, `timestamp`, also with a unit: `t_ns`). Or one member is an
+//! array that [`super::npy`] reads: structured, or [N, 4] of x, y, p, t in C order. Other members
+//! (a label) are ignored. Types, units and polarities are the same as in `npy`.
 //!
-//! Members are unpacked piece by piece, so that memory does not grow with the recording. At its end
-//! the checksum of a member is verified.
+//! Members are decompressed piece by piece, so that memory use does not depend on the recording's
+//! length. At the end of a member its checksum is verified.
 
 use std::io::Cursor as SeekBytes;
 
@@ -19,7 +19,7 @@ use super::values::{self, Number, Place};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit};
 use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
-/// See the module.
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "npz",
     about: "NumPy arrays x, y, t, p in one file (savez, savez_compressed)",
@@ -32,17 +32,17 @@ pub const FORMAT: Format = Format {
 };
 
 const ZIP: &[u8] = b"PK\x03\x04";
-/// Events of a piece.
+/// Number of events in a piece.
 const PIECE: usize = 65_536;
-/// Bytes of a header at most: a structured array has some hundred.
+/// The largest header in bytes; that of a structured array has some hundred.
 const MOST_HEADER: usize = 1 << 20;
-/// Bytes that are unpacked at a time.
+/// Number of bytes that are decompressed at a time.
 const STEP: usize = 64 << 10;
-/// Bytes of an element of a table at most.
+/// The largest size of an element of a table, in bytes.
 const MOST_ELEMENT: usize = 4096;
 
-/// The first member of the archive is an array in no folder; a data set of `.npy` recordings has
-/// folders.
+/// The format is recognised if the archive's first member is an array that is not in a folder; a
+/// data set of `.npy` recordings has folders.
 fn fits(probe: &Probe) -> Fit {
     let name = probe.head.get(26..28).map_or(0, |n| usize::from(u16::from_le_bytes([n[0], n[1]])));
     let name = probe.head.get(30..30 + name).unwrap_or_default();
@@ -55,9 +55,9 @@ struct Member {
     /// Its name without `.npy`.
     name: String,
     start: u64,
-    /// Bytes in the archive.
+    /// Compressed size in bytes.
     packed: u64,
-    /// Bytes that it claims to have.
+    /// Decompressed size in bytes, as the archive states it.
     size: u64,
     checksum: u32,
     deflated: bool,
@@ -65,7 +65,7 @@ struct Member {
 
 const REMEDY: &str = "save it with numpy.savez(file, x=x, y=y, t=t, p=p)";
 
-/// The arrays of an archive.
+/// The members of an archive that are arrays.
 fn members(bytes: &[u8], file: &str) -> Result<Vec<Member>> {
     let broken =
         |e: zip::result::ZipError| Error::malformed(file, 0, format!("not a readable npz ({e})"), "get the file again");
@@ -97,18 +97,18 @@ fn members(bytes: &[u8], file: &str) -> Result<Vec<Member>> {
     Ok(members)
 }
 
-/// The values of a member, unpacked piece by piece.
+/// The values of a member, decompressed piece by piece.
 struct Values {
     member: Member,
-    /// Packed bytes that have been read.
+    /// Number of compressed bytes read.
     read: u64,
-    /// Bytes that have been unpacked.
+    /// Number of bytes decompressed.
     unpacked: u64,
-    /// `None` for a stored member.
+    /// The decompressor; `None` for a stored member.
     inflate: Option<Decompress>,
     crc: Crc,
     buffer: Vec<u8>,
-    /// Bytes at the front of the buffer that have been decoded.
+    /// Number of bytes at the front of the buffer that have been decoded.
     taken: usize,
 }
 
@@ -129,7 +129,7 @@ impl Values {
         Error::malformed(file, *start, format!("the member `{name}`: {problem}"), REMEDY)
     }
 
-    /// Unpacks until `n` bytes are ready.
+    /// Decompresses until `n` bytes are ready in the buffer.
     fn fill(&mut self, bytes: &[u8], file: &str, n: usize) -> Result<()> {
         while self.buffer.len() - self.taken < n {
             self.buffer.drain(..std::mem::take(&mut self.taken));
@@ -164,15 +164,15 @@ impl Values {
         Ok(())
     }
 
-    /// Takes the `n` bytes that are ready.
+    /// Returns the next `n` bytes and marks them as decoded.
     fn take(&mut self, bytes: &[u8], file: &str, n: usize) -> Result<&[u8]> {
         self.fill(bytes, file, n)?;
         self.taken += n;
         Ok(&self.buffer[self.taken - n..self.taken])
     }
 
-    /// Reads the header of the array, and returns it with the bytes of values that the member
-    /// claims.
+    /// Reads the header of the array, and returns it with the size of the values that the archive
+    /// states.
     fn header(&mut self, bytes: &[u8], file: &str) -> Result<(Header, u64)> {
         let front = self.take(bytes, file, npy::MAGIC.len() + 2)?;
         let Some(&[major, _]) = front.strip_prefix(npy::MAGIC) else {
@@ -191,7 +191,7 @@ impl Values {
         Ok((header, self.member.size.saturating_sub(before)))
     }
 
-    /// Checks the end of a member of which all values have been taken.
+    /// Verifies size and checksum after all values have been read.
     fn finish(&self, file: &str) -> Result<()> {
         if self.buffer.len() > self.taken || self.unpacked != self.member.size {
             let problem = format!("it has {} bytes, and the archive says {}", self.unpacked, self.member.size);
@@ -203,12 +203,13 @@ impl Values {
         Ok(())
     }
 
-    /// Where the values of a type are that are ready.
+    /// The location of the values in the buffer, for elements of `step` bytes.
     fn place<'a>(&'a self, file: &'a str, step: usize, what: &'static str) -> Place<'a> {
         Place { file, bytes: &self.buffer, base: 0, packed: false, first: self.taken, step, what }
     }
 
-    /// An error at a byte of the buffer, as one at an event: `done` events came before it.
+    /// Converts an error at an offset of the buffer into an error at an event. `done` events came
+    /// before the buffer.
     fn located(&self, done: u64, step: usize, error: Error) -> Error {
         match error {
             Error::Malformed { file, at, problem, remedy } => {
@@ -221,7 +222,7 @@ impl Values {
     }
 }
 
-/// Where the values of one column are: of which member, and where in each of its elements.
+/// The location of a column: its member, and the offset in each element of the member.
 struct Column {
     member: usize,
     first: usize,
@@ -231,9 +232,9 @@ struct Column {
 
 struct Reader {
     name: String,
-    /// One member for each column, or one for all, with the bytes of its elements.
+    /// One member for each column or one for all, each with the size of its elements.
     members: Vec<(Values, usize)>,
-    /// t, x, y, p.
+    /// The columns t, x, y, p.
     columns: [Column; 4],
     unit: TimeUnit,
     len: u64,
@@ -265,7 +266,7 @@ fn polarity(name: &str) -> bool {
 
 const WHAT: [&str; 4] = ["the time", "x", "y", "the polarity"];
 
-/// A member for each of t, x, y and p.
+/// A reader of four members with one column each: t, x, y and p.
 fn columns_of(bytes: &[u8], name: &str, members: [Member; 4], options: &ReadOptions) -> Result<Reader> {
     let stated = TimeUnit::of_column(&members[0].name.to_lowercase()).flatten();
     let (mut len, mut all) = (None, Vec::new());
@@ -301,7 +302,7 @@ fn columns_of(bytes: &[u8], name: &str, members: [Member; 4], options: &ReadOpti
     Ok(Reader { name: String::new(), members: all, columns, unit, len: len.unwrap_or(0), done: 0 })
 }
 
-/// One member with all columns: the only one that can be a table of events.
+/// A reader of one member with all columns: the only member that can be a table of events.
 fn table_of(bytes: &[u8], name: &str, members: Vec<Member>, options: &ReadOptions) -> Result<Reader> {
     let mut names: Vec<_> = members.iter().map(|m| m.name.escape_debug().to_string()).collect();
     names.sort_unstable();
@@ -345,7 +346,8 @@ fn table_of(bytes: &[u8], name: &str, members: Vec<Member>, options: &ReadOption
     let len = array.len as u64;
     let unit = match array.unit {
         Some(unit) => unit,
-        // As in `npy`, but only of the first events, because the others are not unpacked yet.
+        // As in `npy`, but judged by the first events only, because the others are not yet
+        // decompressed.
         None => {
             let n = array.len.min(PIECE);
             values.fill(bytes, name, n * element)?;

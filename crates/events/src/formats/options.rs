@@ -1,10 +1,10 @@
-//! How a file of events is to be read, where the file does not say it or the user knows better.
+//! Options for reading a file of events, for facts that the file does not state or states wrongly.
 
 use super::Format;
 use super::time_unit::TimeUnit;
 use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
-/// The choices of a reader. The default takes the file at its word.
+/// Options of a reader. With the default, the file decides.
 ///
 /// ```
 /// use tickless_events::formats::{ReadOptions, TimeUnit};
@@ -15,15 +15,16 @@ use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReadOptions {
-    /// The unit of times whose unit the file does not state (text, NumPy arrays, HDF5).
+    /// The unit of times, for files that do not state it (text, NumPy arrays, HDF5).
     pub time_unit: Option<TimeUnit>,
-    /// Times as stored: a clock of fixed width that starts again from 0 is not continued.
+    /// Use times as stored: if a clock of fixed width wraps around to 0, do not continue it.
     pub literal_times: bool,
-    /// The sensor, whatever the file states.
+    /// The sensor to use instead of the one that the file states.
     pub sensor: Option<Sensor>,
-    /// The number of the stream, in a file of several (AEDAT 3.1, AEDAT4, HDF5), or of the sample (SHD).
+    /// The number of the stream to read, for files with several (AEDAT 3.1, AEDAT4, HDF5), or of
+    /// the sample (SHD).
     pub stream: Option<i32>,
-    /// Leave events outside the sensor out instead of passing them on.
+    /// Drop events outside the sensor instead of returning them.
     pub drop_outside: bool,
     /// Subtract the earliest time from all times.
     pub shift_to_zero: bool,
@@ -33,12 +34,12 @@ pub struct ReadOptions {
     /// Note words that decode to nothing, or that lack what they need ([`super::EventReader::oddities`]).
     /// Decoding then takes longer.
     pub note_oddities: bool,
-    /// An option that the format does not heed is left out instead of refused: for folders of files of
-    /// several formats.
+    /// Ignore an option that the format does not support, instead of returning an error. For data
+    /// sets of files in several formats.
     pub where_heeded: bool,
 }
 
-/// An option that only some formats heed; see [`Format::heeds`].
+/// An option that only some formats support; see [`Format::heeds`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Heed {
@@ -51,11 +52,11 @@ pub enum Heed {
 }
 
 impl ReadOptions {
-    /// These options for a file of a format.
+    /// These options for a file of `format`.
     ///
     /// # Errors
-    /// [`Error::Unexpected`] for an option that the format does not heed: it would change nothing
-    /// without a word.
+    /// [`Error::Unexpected`] for an option that the format does not support, because the user would
+    /// not notice that it has no effect.
     pub(super) fn for_format(mut self, format: &Format, file: &str) -> Result<ReadOptions> {
         let ignored = |heed| !format.heeds.contains(&heed);
         let refuse = |problem: &str, remedy: Remedy| {
@@ -91,10 +92,11 @@ impl ReadOptions {
         Ok(self)
     }
 
-    /// The unit of times: the one that the file states, else the one asked for.
+    /// The unit of times: the one that the file states, or else the one of the options.
     ///
     /// # Errors
-    /// The text says how the two contradict each other; `times` are what the file states a unit of.
+    /// A text that describes the contradiction if both exist and differ. `times` names the column
+    /// of which the file states the unit.
     pub(super) fn unit(&self, stated: Option<TimeUnit>, times: &str) -> Result<Option<TimeUnit>, String> {
         match (stated, self.time_unit) {
             (Some(stated), Some(asked)) if stated != asked && !self.where_heeded => {
@@ -104,11 +106,12 @@ impl ReadOptions {
         }
     }
 
-    /// Applies what does not depend on the format to the events from number `from` on. The sensor
-    /// is the one the file states. Returns how many events were left out.
+    /// Applies the options that do not depend on the format to the events from index `from` on.
+    /// `stated` is the sensor that the file states. Returns how many events were dropped.
     ///
     /// # Errors
-    /// [`Error::Unexpected`] where events outside the sensor are to be left out and none is known.
+    /// [`Error::Unexpected`] if events outside the sensor are to be dropped and the sensor is
+    /// unknown.
     pub(super) fn apply(
         &self,
         file: &str,
@@ -118,7 +121,8 @@ impl ReadOptions {
         from: usize,
     ) -> Result<u64> {
         if shift_us > 0 {
-            // No time is earlier, unless the file has changed since it was looked through.
+            // No time is earlier than `shift_us`, unless the file has changed since its first
+            // reading.
             events.t_us[from..].iter_mut().for_each(|t| *t = t.saturating_sub(shift_us));
         }
         if !self.drop_outside || from == events.len() {

@@ -1,33 +1,33 @@
-//! What the files of Prophesee's cameras (EVT2, EVT2.1, EVT3, DAT) have in common.
+//! Common parts of the files of Prophesee's cameras (EVT2, EVT2.1, EVT3, DAT).
 //!
-//! A header of text lines `% key value`, often closed by `% end` and often not, then words of a
-//! fixed size. A line belongs to the header if it begins with `%` and is text up to its end. Keys
-//! are compared without regard to case. Source: the public description of the RAW and DAT formats
-//! in Prophesee's documentation, and the files that cameras have written.
+//! A file has a header of text lines `% key value`, which often ends with `% end` but need not, and
+//! then words of a fixed size. A line belongs to the header if it begins with `%` and is text up to
+//! its end. Keys are not case-sensitive. Source: the public description of the RAW and DAT formats
+//! in Prophesee's documentation, and files that cameras have written.
 
 use super::oddities::Oddities;
 use super::records::{Place, Records};
 use super::{Oddity, Probe, ReadOptions};
 use crate::{Columns, Result, Sensor};
 
-/// A longer line is taken for data.
+/// A header line has at most this many bytes; longer ones are treated as data.
 const LONGEST_LINE: usize = 4096;
-/// A longer header is refused, because its fields are kept.
+/// Larger headers are refused, because their fields are kept in memory.
 const LONGEST_HEADER: u64 = 1 << 20;
 
-/// The fields of a header.
+/// The key-value pairs of a header.
 #[derive(Debug, Clone, Default)]
 pub struct Header {
     fields: Vec<(String, String)>,
 }
 
-/// What stands at the front of some bytes.
+/// What a byte slice begins with.
 enum Front {
-    /// Not enough bytes to say.
+    /// Unknown: more bytes are needed.
     More,
-    /// A line of this many bytes.
+    /// A header line of this many bytes, including its newline.
     Line(usize),
-    /// Data; the header has ended before.
+    /// Data, so the header has ended.
     Data,
 }
 
@@ -45,7 +45,7 @@ fn front(bytes: &[u8]) -> Front {
 }
 
 impl Header {
-    /// The header at the front of a file, and its length.
+    /// Parses the header at the front of a file; returns it with its length.
     pub fn of(probe: &Probe<'_>) -> (Header, usize) {
         let (mut header, mut at) = (Header::default(), 0);
         while let Front::Line(n) = front(&probe.head[at..]) {
@@ -57,7 +57,7 @@ impl Header {
         (header, at)
     }
 
-    /// Adds a line; true if it is the last.
+    /// Adds a line; returns true if it is the last.
     fn add(&mut self, line: &[u8]) -> bool {
         let line = String::from_utf8_lossy(line);
         let text = line.trim_start_matches('%').trim();
@@ -66,23 +66,23 @@ impl Header {
         text.eq_ignore_ascii_case("end")
     }
 
-    /// The value of a key.
+    /// The value of `key`, whose case does not matter; the first one if it occurs twice.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.fields.iter().find(|(k, _)| k.eq_ignore_ascii_case(key)).map(|(_, v)| v.as_str())
     }
 
-    /// The name that the line `format` begins with.
+    /// The name at the beginning of the line `format`.
     pub fn format(&self) -> Option<&str> {
         Some(self.get("format")?.split(';').next()?.trim())
     }
 
-    /// The value of `key=` inside the line `format`.
+    /// The value of `key=` in the line `format`.
     pub fn format_option(&self, key: &str) -> Option<&str> {
         let options = self.get("format")?.split(';').skip(1).filter_map(|o| o.split_once('='));
         options.into_iter().find(|(k, _)| k.trim().eq_ignore_ascii_case(key)).map(|(_, v)| v.trim())
     }
 
-    /// The sizes that the header states, as they stand there.
+    /// The sensor sizes that the header states, as text: the statement, the width and the height.
     fn sizes(&self) -> Vec<(String, &str, &str)> {
         let geometries = self.fields.iter().filter(|(key, _)| key.eq_ignore_ascii_case("geometry"));
         let geometries = geometries.filter_map(|(_, value)| value.split_once('x'));
@@ -96,7 +96,7 @@ impl Header {
         sizes
     }
 
-    /// Refuses sizes that no sensor has, and sizes that contradict each other.
+    /// Returns an error for sizes that no sensor has, and for sizes that differ.
     fn check_sizes(&self, file: &str) -> Result<()> {
         let refuse = |problem: String| {
             let remedy = "correct the header, or state the sensor";
@@ -127,7 +127,7 @@ impl Header {
         Ok(())
     }
 
-    /// The sensor: stated, or that of the camera's plug-in.
+    /// The sensor that the header states, or else the one of the camera's plug-in.
     pub fn sensor(&self) -> Option<Sensor> {
         let pair = |w: Option<&str>, h: Option<&str>| {
             Some(Sensor { width: w?.trim().parse().ok()?, height: h?.trim().parse().ok()? })
@@ -147,14 +147,15 @@ impl Header {
 
 /// Decodes the words after a header.
 pub trait Words: Sized + Send {
-    /// Bytes between the header and the first word.
+    /// Number of bytes between the header and the first word.
     const PREFIX: usize = 0;
-    /// Bytes of a word.
+    /// Size of a word in bytes.
     const WORD: usize;
-    /// What a word is called in an error message.
+    /// The name of a word in error messages.
     const WHAT: &'static str;
 
-    /// Begins to decode. `place` is that of the prefix; with `literal` the clock is not continued.
+    /// Creates the decoder. `place` is the location of the prefix. If `literal` is true, the clock
+    /// is not continued.
     fn start(header: &Header, prefix: &[u8], literal: bool, place: Place<'_>) -> Result<Self>;
 
     /// Decodes whole words.
@@ -167,14 +168,14 @@ pub trait Words: Sized + Send {
     fn look(&self, _bytes: &[u8], _at: u64, _oddities: &mut Oddities) {}
 }
 
-/// A header and then words.
+/// A decoder for a header followed by words.
 pub struct Headed<W> {
     header: Header,
-    /// The header has ended with `% end`.
+    /// Whether the header has ended.
     ended: bool,
-    /// Times as stored.
+    /// Whether times stay as stored.
     literal: bool,
-    /// The sensor is given, whatever the header says.
+    /// Whether the options state the sensor; the header's sizes are then not verified.
     sensor_given: bool,
     /// What is odd, if that is asked for.
     oddities: Option<Oddities>,
@@ -182,7 +183,7 @@ pub struct Headed<W> {
 }
 
 impl<W> Headed<W> {
-    /// At the front of a file.
+    /// Creates a decoder for the beginning of a file.
     pub fn new(options: &ReadOptions) -> Headed<W> {
         let (literal, sensor_given) = (options.literal_times, options.sensor.is_some());
         let oddities = options.note_oddities.then(Oddities::default);
@@ -191,7 +192,7 @@ impl<W> Headed<W> {
 }
 
 impl<W: Words> Headed<W> {
-    /// The words behind the header, if it is right.
+    /// Creates the decoder of the words after the header; an error if the header is invalid.
     fn start(&self, prefix: &[u8], place: Place<'_>) -> Result<W> {
         if !self.sensor_given {
             self.header.check_sizes(place.file)?;
@@ -240,7 +241,7 @@ impl<W: Words> Records for Headed<W> {
         if rest.len() < W::PREFIX {
             return Err(place.truncated("the type of events after the header", rest.len(), W::PREFIX));
         }
-        // A header without events is a recording without events, if it is a right header.
+        // A file with a valid header and no events is an empty recording.
         self.start(&[], place).map(|_| ())
     }
 
@@ -290,7 +291,7 @@ mod tests {
         }
         assert!(error("% format EVT3;height=-1;width=5\n").contains("no sensor has"));
         assert!(decode("% format EVT3;height=480;width=640\n% geometry 640x480\n").is_ok());
-        // A sensor that is given settles it.
+        // If the options state a sensor, contradictions in the header are ignored.
         let options = ReadOptions { sensor: Some(Sensor { width: 640, height: 480 }), ..ReadOptions::default() };
         let text = b"% evt 3.0\n% format EVT3;height=720;width=1280\n% geometry 640x480\n% end\n";
         assert!(crate::formats::evt3::FORMAT.decode_with(text, "a.raw", &options).is_ok());

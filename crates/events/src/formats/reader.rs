@@ -1,8 +1,9 @@
-//! Reading a file of events chunk by chunk, so that memory does not grow with the recording.
+//! Reads a file of events chunk by chunk, so that memory use does not depend on the recording's
+//! length.
 //!
-//! The bytes come through one of: a map of the file in memory (feature `mmap`), reads into a
-//! buffer, or gzip (known by its magic number). Only a container of random places in a build
-//! without `mmap`, or inside gzip, is read into memory as a whole.
+//! The bytes come from the file mapped into memory (feature `mmap`), from reads into a buffer, or
+//! from gzip (recognised by its magic number). Only one case reads the whole file into memory: a
+//! format that needs random access, in a build without `mmap` or inside gzip.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -15,13 +16,14 @@ use crate::progress::{Progress, Silent};
 use crate::source::{self, Bytes};
 use crate::{Columns, Error, Result, Sensor};
 
-/// Bytes that are read at a time.
+/// Number of bytes that are read at a time.
 pub(super) const CHUNK: usize = super::records::PIECE;
-/// Mapped bytes that have been read are given back so many at a time.
+/// Number of decoded bytes after which the pages of a mapped file are released to the system.
 const RELEASE: usize = 4 << 20;
 /// Events that are held to be sorted at most: some 3 GB of memory with their order.
 const MOST_SORTED: usize = 1 << 27;
-/// Of a file that is read at random places, all mapped bytes are given back after so many events.
+/// For a file with random access, all mapped pages are released each time this many events have
+/// been decoded.
 const RELEASE_EVENTS: usize = 1 << 19;
 
 /// Reads events in chunks. See the module.
@@ -43,62 +45,62 @@ pub struct EventReader {
     file: String,
     state: State,
     options: ReadOptions,
-    /// What is subtracted from all times, in µs.
+    /// The offset that is subtracted from all times, in µs.
     shift_us: u64,
-    /// Events left out because they lie outside the sensor.
+    /// Number of events dropped because they lie outside the sensor.
     dropped: u64,
     /// What was odd, once the end is reached.
     oddities: Vec<Oddity>,
-    /// Bytes decoded so far, for errors of the operating system and of gzip.
+    /// Number of bytes decoded so far, for errors of the operating system and of gzip.
     at: u64,
 }
 
 enum State {
-    /// From front to back, out of memory.
+    /// A stream decoder reads a slice from front to back.
     Slice {
         bytes: Bytes,
         at: usize,
-        /// The bytes before have been given back.
+        /// The pages before this offset have been released.
         released: usize,
         decoder: Box<dyn Decoder>,
     },
-    /// From front to back, out of a reader.
+    /// A stream decoder reads from a reader.
     Read { reader: Box<dyn Read + Send>, buffer: Vec<u8>, decoder: Box<dyn Decoder> },
-    /// At random places, out of memory.
+    /// A container reads a slice with random access.
     Whole {
         bytes: Bytes,
         container: Box<dyn Container>,
-        /// Events since the bytes were given back.
+        /// Number of events since the pages were last released.
         events: usize,
     },
     /// All events are read and sorted by time, and those before `at` are given away.
     Sorted { events: Columns, at: usize, stated: Option<Sensor>, overflows: u64 },
-    /// All events are read, or an error has been returned.
+    /// All events have been read, or an error has been returned.
     Done { stated: Option<Sensor>, overflows: u64 },
 }
 
-/// Opens a file of events, plain or (with the feature `gz`) gzipped. What format it has follows
-/// from its content, then from its name.
+/// Opens a file of events, plain or (with the feature `gz`) gzipped. The format is detected by the
+/// content, or else by the name.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Unexpected`] when no format fits, [`Error::Malformed`] when a container
+/// [`Error::Io`]; [`Error::Unexpected`] if no format matches; [`Error::Malformed`] if a container
 /// is broken.
 pub fn open(path: &Path) -> Result<EventReader> {
     open_with(path, &ReadOptions::default())
 }
 
-/// As [`open`], with options. [`ReadOptions::shift_to_zero`] reads the file twice.
+/// As [`open`], with options. With [`ReadOptions::shift_to_zero`] the file is read twice.
 ///
 /// # Errors
-/// As [`open`], and [`Error::Unexpected`] for an option that the format does not heed.
+/// As [`open`]; [`Error::Unexpected`] for an option that the format does not support.
 pub fn open_with(path: &Path, options: &ReadOptions) -> Result<EventReader> {
     open_stoppable(path, options, &Silent)
 }
 
-/// As [`open_with`]; `progress` can stop the first of two readings.
+/// As [`open_with`]. If the file is read twice, `progress` can stop the first reading.
 ///
 /// # Errors
-/// As [`open_with`], and [`Error::Cancelled`].
+/// As [`open_with`]; [`Error::Cancelled`].
 pub fn open_stoppable(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<EventReader> {
     let shift_us = if options.shift_to_zero { earliest(path, options, progress)? } else { 0 };
     let mut reader = open_shifted(path, options, shift_us)?;
@@ -115,7 +117,7 @@ pub(crate) fn open_shifted(path: &Path, options: &ReadOptions, shift_us: u64) ->
     Ok(reader)
 }
 
-/// The earliest time of a file in µs; 0 for no event.
+/// The earliest time of a file in µs; 0 if it has no events.
 fn earliest(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<u64> {
     if !path.metadata().is_ok_and(|m| m.is_file()) {
         let problem = "times are to be shifted to 0, which reads the file twice, and it is no regular file";
@@ -149,8 +151,8 @@ fn open_as_stored(path: &Path, options: &ReadOptions) -> Result<EventReader> {
 }
 
 impl EventReader {
-    /// Reads events out of anything that gives bytes: a pipe, a camera, a socket. `name` tells
-    /// formats without a magic number apart and stands in error messages.
+    /// Reads events from any source of bytes: a pipe, a camera, a socket. `name` is used in error
+    /// messages and to detect formats without a magic number.
     ///
     /// # Errors
     /// As [`open`].
@@ -161,8 +163,8 @@ impl EventReader {
     /// As [`EventReader::from_read`], with options.
     ///
     /// # Errors
-    /// As [`open_with`], and [`Error::Unexpected`] for [`ReadOptions::shift_to_zero`]: the earliest time
-    /// is known only at the end.
+    /// As [`open_with`]; [`Error::Unexpected`] for [`ReadOptions::shift_to_zero`], because the
+    /// earliest time of a stream is known only at its end.
     pub fn from_read_with(
         reader: impl Read + Send + 'static,
         name: &str,
@@ -191,7 +193,8 @@ impl EventReader {
         })
     }
 
-    /// As [`EventReader::of_stream`]; `whole` gives all bytes, for a format that needs them.
+    /// As [`EventReader::of_stream`]. `whole` reads all bytes, for a format that needs random
+    /// access.
     fn begin<R: Read + Send + 'static>(
         mut reader: R,
         name: &str,
@@ -200,7 +203,7 @@ impl EventReader {
     ) -> Result<EventReader> {
         let mut head = Vec::new();
         reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|e| broken(name, 0, e))?;
-        // What is shorter than the head is all there is.
+        // If fewer bytes than the head were read, they are the whole content.
         let len = (head.len() < HEAD).then_some(head.len() as u64);
         let mut format = detect(Probe::front(&head, len), name)?;
         let mut reader = Cursor::new(head).chain(reader);
@@ -211,7 +214,8 @@ impl EventReader {
             }
             Reading::Whole(_) => {
                 let bytes = whole(&mut reader)?;
-                // All bytes say more than the first ones: several formats are HDF5.
+                // Several formats are HDF5, and only the whole content distinguishes them, so
+                // detection runs again.
                 format = detect(Probe::whole(&bytes), name)?;
                 let Reading::Whole(container) = format.read else {
                     return Err(Error::unexpected(name, "two formats in one", "check what the file is"));
@@ -259,14 +263,14 @@ impl EventReader {
         self.format.name
     }
 
-    /// Where the columns and rows of the file begin; the events given here count from the upper
-    /// left unless the format leaves the corner open.
+    /// The origin of the file's columns and rows. The events that this reader returns count from
+    /// the upper left, unless the format does not define its origin.
     pub fn axes(&self) -> Axes {
         self.format.axes
     }
 
-    /// The sensor: that of the options, else the one that the file states, which in some formats is
-    /// known only after the first chunk.
+    /// The sensor of the options, or else the one that the file states. In some formats it is known
+    /// only after the first chunk.
     pub fn sensor(&self) -> Option<Sensor> {
         self.options.sensor.or(self.stated_sensor())
     }
@@ -280,8 +284,8 @@ impl EventReader {
         }
     }
 
-    /// How often the clock has overflowed so far and been continued; overflows that the file itself
-    /// counts are not among them.
+    /// How often the clock has overflowed and been continued so far. Overflows that the file itself
+    /// counts are not included.
     pub fn overflows(&self) -> u64 {
         match &self.state {
             State::Slice { decoder, .. } | State::Read { decoder, .. } => decoder.overflows(),
@@ -290,12 +294,12 @@ impl EventReader {
         }
     }
 
-    /// What is subtracted from all times, in µs ([`ReadOptions::shift_to_zero`]).
+    /// The offset that is subtracted from all times, in µs ([`ReadOptions::shift_to_zero`]).
     pub fn shift_us(&self) -> u64 {
         self.shift_us
     }
 
-    /// How many events have been left out so far ([`ReadOptions::drop_outside`]).
+    /// Number of events dropped so far ([`ReadOptions::drop_outside`]).
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -331,11 +335,12 @@ impl EventReader {
         Ok(())
     }
 
-    /// Puts the next events into `chunk` in place of what is there. False, and an empty chunk,
-    /// after the last.
+    /// Replaces the content of `chunk` by the next events. Returns false and an empty chunk after
+    /// the last event.
     ///
     /// # Errors
-    /// [`Error::Malformed`] with the byte, [`Error::Io`]. After an error there are no more events.
+    /// [`Error::Malformed`] with the offset; [`Error::Io`]. After an error, the reader returns no
+    /// more events.
     pub fn next(&mut self, chunk: &mut Columns) -> Result<bool> {
         chunk.clear();
         let more = self.append(chunk);
@@ -345,7 +350,7 @@ impl EventReader {
         more.map(|_| !chunk.is_empty())
     }
 
-    /// Appends at least one event, unless there are no more (false: the end was reached).
+    /// Appends at least one event. Returns false at the end of the file.
     fn append(&mut self, out: &mut Columns) -> Result<bool> {
         if let State::Sorted { events, at, .. } = &mut self.state {
             let end = events.len().min(*at + CHUNK);
@@ -365,7 +370,7 @@ impl EventReader {
         Ok(true)
     }
 
-    /// Decodes the next bytes; false at the end.
+    /// Decodes the next bytes; returns false at the end of the file.
     fn step(&mut self, out: &mut Columns) -> Result<bool> {
         match &mut self.state {
             State::Slice { bytes, at, released, decoder } => {
@@ -407,7 +412,7 @@ impl EventReader {
         Ok(true)
     }
 
-    /// All events that are left.
+    /// Reads all remaining events.
     ///
     /// # Errors
     /// As [`EventReader::next`].
@@ -417,12 +422,11 @@ impl EventReader {
         Ok(EventStream { format: self.format.name, sensor: self.sensor(), events })
     }
 
-    /// Appends all events that are left to `events`, whose memory is used first: to read many
-    /// recordings one after the other into the same [`Columns`] (see [`Columns::clear`]) takes new
-    /// memory only for the longest.
+    /// Appends all remaining events to `events`. If many recordings are read one after another into
+    /// the same [`Columns`] (see [`Columns::clear`]), memory is allocated only for the longest.
     ///
     /// # Errors
-    /// As [`EventReader::next`]; the events before the error are appended.
+    /// As [`EventReader::next`]. The events before the error have been appended.
     pub fn read_into(&mut self, events: &mut Columns) -> Result<()> {
         let before = events.len();
         let more = self.all(events, before);
@@ -434,7 +438,7 @@ impl EventReader {
         while self.append(events)? {
             match &self.state {
                 State::Slice { bytes, at, .. } => events.expect(before, *at, bytes.len() - at),
-                // What comes through gzip or a pipe may have no end.
+                // Data from gzip or a pipe may have no end.
                 State::Read { .. } if self.at > source::LARGEST => {
                     let remedy = "read it in chunks, or unpack it to a file";
                     return Err(Error::unexpected(&self.file, "more than 2 GiB of data, unpacked", remedy));
@@ -446,7 +450,7 @@ impl EventReader {
     }
 }
 
-/// An error of the operating system, or of a gzip stream behind it.
+/// Turns an I/O error into that of the operating system or of a broken gzip stream.
 fn broken(name: &str, at: u64, e: std::io::Error) -> Error {
     match e.kind() {
         std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput | std::io::ErrorKind::UnexpectedEof => {

@@ -1,33 +1,34 @@
-//! The core of all decoders of records in sequence: what lies between two chunks.
+//! The common part of all decoders of consecutive records: it handles records that are split
+//! between two chunks.
 //!
-//! A format implements [`Records`]: given bytes that begin at a record (a header line, a packet
-//! header, an event), consume as many whole ones as there are. [`RecordDecoder`] makes a
-//! [`Decoder`] of it: it keeps the record that a chunk cuts, and counts bytes for error messages.
-//! Whole chunks are passed through without a copy.
+//! A format implements [`Records`]: it receives bytes that begin at a record (a header line, a
+//! packet header, an event) and consumes all complete ones. [`RecordDecoder`] turns it into a
+//! [`Decoder`]: it keeps the incomplete record at the end of a chunk, and counts bytes for error
+//! messages. Complete records are decoded without copying them.
 
 use super::Oddity;
 use super::decoder::Decoder;
 use crate::{Columns, Error, Remedy, Result, Sensor};
 
-/// Bytes decoded at a time: they and their events stay in the second-level cache.
+/// Number of bytes decoded at a time; they and their events stay in the second-level cache.
 pub(super) const PIECE: usize = 64 << 10;
 
-/// Where a slice of bytes lies, for error messages.
+/// The location of a byte slice, for error messages.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
     /// Name of the file.
     pub file: &'a str,
-    /// Byte offset of the slice in the (decompressed) file.
+    /// Offset of the slice in the (decompressed) file.
     pub at: u64,
 }
 
 impl Place<'_> {
-    /// The error for the byte `offset` of the slice.
+    /// An error at byte `offset` of the slice.
     pub fn error(&self, offset: usize, problem: impl Into<String>, remedy: impl Into<Remedy>) -> Error {
         Error::malformed(self.file, self.at.saturating_add(offset as u64), problem, remedy)
     }
 
-    /// The error for a record that the end of the file cuts, of which `rest` bytes are there.
+    /// The error for a record that is truncated at the end of the file after `rest` of `of` bytes.
     pub fn truncated(&self, what: &str, rest: usize, of: usize) -> Error {
         self.error(0, format!("truncated: {what} has {rest} of {of} bytes"), "get the file again")
     }
@@ -35,25 +36,24 @@ impl Place<'_> {
 
 /// The records of one format. See the module.
 pub trait Records: Send {
-    /// A record of this many bytes or more that is still incomplete is refused. Not above
-    /// [`PIECE`].
+    /// An incomplete record of this many bytes or more is an error. Must not exceed [`PIECE`].
     const LONGEST: usize;
 
-    /// Consumes whole records from the front of `bytes`, appends their events and returns how
-    /// many bytes were consumed. Zero asks for more bytes; it must do so only if the record at the
-    /// front is incomplete.
+    /// Consumes complete records from the front of `bytes`, appends their events and returns how
+    /// many bytes were consumed. It may return zero, to ask for more bytes, only if the first
+    /// record is incomplete.
     ///
     /// # Errors
     /// [`Error::Malformed`].
     fn decode(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<usize>;
 
-    /// Takes the end of the file and the incomplete record before it (often empty).
+    /// Called at the end of the file with the incomplete record there (often empty).
     ///
     /// # Errors
-    /// [`Error::Malformed`] unless the file may end here.
+    /// [`Error::Malformed`] if the file must not end here.
     fn finish(&mut self, rest: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()>;
 
-    /// The sensor, once it is known.
+    /// The sensor, if it is known yet.
     fn sensor(&self) -> Option<Sensor> {
         None
     }
@@ -74,14 +74,14 @@ pub trait Records: Send {
 pub struct RecordDecoder<R> {
     records: R,
     file: String,
-    /// Byte offset of the first byte not yet consumed.
+    /// Offset of the first byte that has not been consumed.
     at: u64,
-    /// The beginning of a record that the last chunk cut.
+    /// The beginning of the record that was incomplete at the end of the last chunk.
     cut: Vec<u8>,
 }
 
 impl<R: Records> RecordDecoder<R> {
-    /// A decoder at the beginning of `file`.
+    /// Creates a decoder for the beginning of `file`.
     pub fn new(records: R, file: &str) -> RecordDecoder<R> {
         RecordDecoder { records, file: file.into(), at: 0, cut: Vec::new() }
     }
@@ -105,7 +105,7 @@ impl<R: Records> RecordDecoder<R> {
 impl<R: Records> Decoder for RecordDecoder<R> {
     fn push(&mut self, mut bytes: &[u8], out: &mut Columns) -> Result<()> {
         while !self.cut.is_empty() {
-            // Complete the cut record with as little of the new bytes as is sure to be enough.
+            // Append only as many new bytes as are certain to complete the record.
             let before = self.cut.len();
             let more = bytes.len().min(R::LONGEST.saturating_sub(before));
             let mut cut = std::mem::take(&mut self.cut);
@@ -120,7 +120,7 @@ impl<R: Records> Decoder for RecordDecoder<R> {
             if done == 0 && cut.len() >= R::LONGEST {
                 return Err(self.too_long());
             }
-            // What looked like one long record was several, and the last is still cut.
+            // The bytes contained several records, of which the last is still incomplete.
             bytes = &bytes[more..];
             cut.drain(..done);
             self.cut = cut;
@@ -139,7 +139,8 @@ impl<R: Records> Decoder for RecordDecoder<R> {
 
     fn take(&mut self, bytes: &[u8], out: &mut Columns) -> Result<usize> {
         let piece = &bytes[..bytes.len().min(PIECE)];
-        // Whole records where they lie: what the end of a piece cuts is the next one's first.
+        // Decode in place: a record that is incomplete at the end of this piece is the first of the
+        // next one.
         if self.cut.is_empty() {
             let done = self.consume(piece, out)?;
             if done > 0 {

@@ -1,12 +1,12 @@
 //! Spiking Heidelberg Digits (SHD and SSC, `.h5`): one HDF5 file for all samples of a part.
 //!
-//! `/spikes/times` and `/spikes/units` have an element of variable length per sample: the times in
-//! seconds (float16, in other copies float32 or float64) and the channels 0 to 699 of a model of
-//! the inner ear; `/labels` has a class per sample. A time becomes µs in float64 (times 10⁶ it
-//! would not fit float16), rounded to the nearest, ties to even.
+//! `/spikes/times` and `/spikes/units` have an element of variable length for each sample: the
+//! times in seconds (float16; in other copies float32 or float64), and the channels 0 to 699 of a
+//! model of the inner ear. `/labels` has the class of each sample. A time is converted to µs in
+//! float64 (multiplied by 10⁶ it would overflow float16) and rounded to nearest, ties to even.
 //!
-//! A spike is an event with x = unit, y = 0, on. Times start near 0 in each sample. The stream of
-//! the whole file is all samples one after another; [`ReadOptions::stream`] and [`Shd`] give one.
+//! A spike is an ON event with x = unit and y = 0. Times start near 0 in each sample. The stream of
+//! a file contains all samples one after another; [`ReadOptions::stream`] and [`Shd`] select one.
 
 use super::cursor::Cursor;
 use super::hdf5::{self, Class, Dataset, Datatype, File, Heaps};
@@ -14,7 +14,7 @@ use super::values::half;
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading};
 use crate::{Columns, Error, Recording, Result, Sensor};
 
-/// See the module.
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "shd",
     about: "all samples of Spiking Heidelberg Digits in one HDF5 file",
@@ -26,14 +26,15 @@ pub const FORMAT: Format = Format {
     write: None,
 };
 
-/// The channels of the inner ear as a sensor of one row.
+/// The channels of the inner ear as a sensor with one row.
 pub const SENSOR: Sensor = Sensor { width: 700, height: 1 };
 
 const TIMES: &str = "spikes/times";
 const UNITS: &str = "spikes/units";
 const LABELS: &str = "labels";
 
-/// The names of the two data sets, if all bytes are there; else a word among the first ones.
+/// If all bytes are in memory, searches for the two data sets; otherwise for a word in the first
+/// bytes.
 fn fits(probe: &Probe) -> Fit {
     let found = match probe.all {
         Some(bytes) => hdf5::is_hdf5(probe.head) && hdf5::holds(bytes, &[TIMES, UNITS]),
@@ -42,12 +43,12 @@ fn fits(probe: &Probe) -> Fit {
     if found { Fit::Sure } else { Fit::No }
 }
 
-/// Whether the head of a file is HDF5 with a group `spikes`.
+/// Whether the head of a file is HDF5 and contains the word `spikes`.
 pub(crate) fn is_shd(head: &[u8]) -> bool {
     hdf5::is_hdf5(head) && head.windows(6).any(|w| w == b"spikes")
 }
 
-/// All samples, or the one of [`ReadOptions::stream`].
+/// A container of all samples, or of the one that [`ReadOptions::stream`] selects.
 fn container(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Container>> {
     let shd = Shd::open(bytes, name)?;
     let samples = match options.stream.map(usize::try_from) {
@@ -61,7 +62,7 @@ fn container(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn 
     Ok(Box::new(Reader { shd, samples }))
 }
 
-/// The samples of a file, whose bytes stay with the caller (mapped into memory).
+/// The samples of a file. The caller keeps the file's bytes, for example mapped into memory.
 #[derive(Debug, Clone)]
 pub struct Shd {
     name: String,
@@ -70,20 +71,20 @@ pub struct Shd {
     labels: Vec<u16>,
 }
 
-/// Numbers of variable length in a file.
+/// The location of sequences of numbers in a file, one for each sample.
 #[derive(Debug, Clone)]
 struct Samples {
     datatype: Datatype,
-    /// Where the numbers of each sample are, and how many.
+    /// For each sample, the address of its numbers and how many there are.
     places: Vec<(u64, u64)>,
 }
 
 impl Shd {
-    /// Finds the samples; `file` names it in error messages.
+    /// Finds the samples; `file` is the name in error messages.
     ///
     /// # Errors
-    /// [`crate::Error::Malformed`] for a broken file, a missing data set, or data sets that differ
-    /// in their number of samples.
+    /// [`crate::Error::Malformed`] for a broken file, for a missing data set, or if the data sets
+    /// have different numbers of samples.
     pub fn open(bytes: &[u8], file: &str) -> Result<Shd> {
         let open = File::open(bytes, file)?;
         let find = |path: &str| {
@@ -112,7 +113,7 @@ impl Shd {
         self.labels.len()
     }
 
-    /// Whether there is no sample.
+    /// Whether the file has no samples.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -122,12 +123,12 @@ impl Shd {
         &self.labels
     }
 
-    /// Appends the spikes of sample `index` of the file with these bytes, as they are stored. After
-    /// an error `out` is as it was.
+    /// Appends the spikes of sample `index` in stored order. `bytes` must be the bytes of the file.
+    /// After an error, `out` is unchanged.
     ///
     /// # Errors
-    /// [`crate::Error::Malformed`] for a time that is negative or no number, or a unit above 699;
-    /// [`crate::Error::Setting`] for an index beyond the end.
+    /// [`crate::Error::Malformed`] for a time that is negative or NaN, or a unit above 699;
+    /// [`crate::Error::Setting`] for an index past the end.
     pub fn sample(&self, bytes: &[u8], index: usize, out: &mut Columns) -> Result<()> {
         let (Some(&times), Some(&units)) = (self.times.places.get(index), self.units.places.get(index)) else {
             let what = format!("{}: no sample {index}, the file has {}", self.name, self.len());
@@ -142,7 +143,8 @@ impl Shd {
         result
     }
 
-    /// Sample `index` sorted by time, and how many spikes moved. As [`Shd::sample`].
+    /// Sample `index` sorted by time, and the number of spikes that moved. `bytes` must be the
+    /// bytes of the file.
     ///
     /// # Errors
     /// As [`Shd::sample`].
@@ -197,7 +199,7 @@ fn other_layout(file: &File, address: u64, problem: impl Into<String>) -> Error 
     Error::malformed(file.name(), file.offset_of(address), problem, remedy)
 }
 
-/// Where the numbers of each sample are.
+/// Finds the numbers of each sample.
 fn samples(file: &File, dataset: &Dataset, floats: bool, heaps: &mut Heaps) -> Result<Samples> {
     let fault = |problem: &str| Err(file.fault(dataset.address, problem));
     let Class::Sequence(base) = &dataset.datatype.class else {
@@ -232,7 +234,7 @@ fn samples(file: &File, dataset: &Dataset, floats: bool, heaps: &mut Heaps) -> R
     Ok(Samples { datatype: (**base).clone(), places })
 }
 
-/// The labels.
+/// Reads the labels.
 fn numbers(file: &File, dataset: &Dataset) -> Result<Vec<u16>> {
     let Datatype { class: Class::Integer { big: false, .. }, size } = dataset.datatype else {
         return Err(other_layout(file, dataset.address, "the labels are no little-endian integers"));
@@ -244,10 +246,10 @@ fn numbers(file: &File, dataset: &Dataset) -> Result<Vec<u16>> {
     dataset.bytes(file)?.chunks_exact(size).map(label).collect()
 }
 
-/// The stream of the whole file.
+/// The stream of the samples of a file.
 struct Reader {
     shd: Shd,
-    /// Those that are left.
+    /// The samples that have not been read.
     samples: std::ops::Range<usize>,
 }
 

@@ -1,7 +1,8 @@
-//! The streams of a file that holds several recordings, and the choice of one.
+//! The streams of a file that contains several recordings, and the choice of one.
 //!
-//! A file of one stream is read without a word. One of several is refused until the caller chooses
-//! ([`super::ReadOptions::stream`]), so that no recording is left out in silence.
+//! A file of one stream is read without a choice. For a file of several, reading is an error until
+//! the caller chooses one ([`super::ReadOptions::stream`]), so that no recording is ignored
+//! unnoticed.
 
 use std::fmt;
 
@@ -12,9 +13,9 @@ use crate::{Error, Result, Sensor};
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct StreamInfo {
-    /// The number by which it is chosen.
+    /// The number by which the caller chooses it.
     pub number: i32,
-    /// What the file calls it: the camera, or a group; may be empty.
+    /// Its name in the file: a camera or a group; may be empty.
     pub name: String,
     /// Its sensor, if the file states it.
     pub sensor: Option<Sensor>,
@@ -35,7 +36,7 @@ impl fmt::Display for StreamInfo {
 /// The index of the wanted stream, or of the only one.
 ///
 /// # Errors
-/// [`Error::Streams`] if there is no such stream, or several and none is wanted.
+/// [`Error::Streams`] if the wanted stream does not exist, or if several exist and none is wanted.
 #[cfg_attr(not(any(feature = "aedat4", feature = "hdf5")), allow(dead_code))]
 pub(super) fn choose(streams: &[StreamInfo], wanted: Option<i32>, file: &str, format: &'static str) -> Result<usize> {
     let found = match (wanted, streams) {
@@ -46,7 +47,7 @@ pub(super) fn choose(streams: &[StreamInfo], wanted: Option<i32>, file: &str, fo
     found.ok_or_else(|| Error::Streams { file: file.into(), format, wanted, streams: streams.to_vec() })
 }
 
-/// The text of [`Error::Streams`] behind the name of the file.
+/// The text of [`Error::Streams`] after the file name.
 pub(crate) fn refusal(streams: &[StreamInfo], wanted: Option<i32>) -> String {
     let list = streams.iter().map(StreamInfo::to_string).collect::<Vec<_>>().join(", ");
     match (wanted, streams.len()) {

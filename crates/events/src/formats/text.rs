@@ -1,22 +1,23 @@
-//! Events as text (`.txt`, `.csv`, `.tsv`): one event a line.
+//! Events as text (`.txt`, `.csv`, `.tsv`): one event per line.
 //!
-//! A line is `x y t p` (MNIST-DVS), parted by blanks, or by commas, semicolons or tabs, between which
-//! a cell may be empty; t in whole µs, p is 1 for ON and 0 or −1 for OFF. Another order of the columns,
-//! or further columns, must be stated by a first line that names them (also after `#` or `%`): x, y, p
-//! (polarity, pol, on) and t (timestamp, time, ts). Every line has as many columns as are named.
-//! `x@640,y@480` states the sensor (faery). See `head` for which comments name columns.
+//! A line is `x y t p` (MNIST-DVS), separated by blanks, or by commas, semicolons or tabs, between
+//! which a cell may be empty. t is in whole µs, p is 1 for ON and 0 or −1 for OFF. For another
+//! order or for more columns, the first line must name the columns (also after `#` or `%`): x, y, p
+//! (polarity, pol, on) and t (timestamp, time, ts). Every line must have as many columns as are
+//! named. `x@640,y@480` states the sensor (faery). See `head` for the comments that count as names.
 //!
-//! Numbers may have decimals and an exponent. A time with a fraction needs a unit: in its name (t_s,
-//! t_ms, t_us, t_ns, `time (s)`) or as [`ReadOptions::time_unit`]; it is rounded to the nearest µs. In
-//! files that jAER wrote, times with a decimal point are seconds. A comment states a unit too (`# t in
-//! seconds`, `# time unit: ms`). Elsewhere a time with a decimal point needs a unit as well, also if
-//! it is whole; one with an exponent (`1.5e+03`) and no fraction is µs.
+//! Numbers may have decimals and an exponent. A time with a fraction needs a unit, either in the
+//! column's name (t_s, t_ms, t_us, t_ns, `time (s)`) or as [`ReadOptions::time_unit`]; it is
+//! rounded to the nearest µs. A comment may state the unit too (`# t in seconds`, `# time unit:
+//! ms`). In files that jAER wrote, times with a decimal point are in seconds. In other files, a
+//! time with a decimal point needs a unit even if it is whole; one with an exponent (`1.5e+03`) and
+//! no fraction is in µs.
 //!
-//! Where nothing names the columns and t falls while only x, or only y, never falls, the file is
-//! refused: that column may be the time. This crate writes `x y t p` without a first line, and
-//! before the first time that falls the comment `# x y t p`, which states the order.
+//! If nothing names the columns, and t falls while exactly one of x and y never falls, the file is
+//! refused, because that column may be the time. The encoder writes `x y t p` without a first line,
+//! and the comment `# x y t p`, which states the order, before the first time that falls.
 //!
-//! Times are raw. x and y are as stored: MNIST-DVS's own viewer shows 127 − x, 127 − y.
+//! x and y are used as stored; MNIST-DVS's own viewer shows 127 − x and 127 − y instead.
 
 mod head;
 mod number;
@@ -29,7 +30,7 @@ use super::records::{Place, RecordDecoder, Records};
 use super::{Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit};
 use crate::{Choice, Columns, Error, Event, Remedy, Result, Sensor};
 
-/// See the module.
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "text",
     about: "text, a line `x y t p` for each event, or columns named in the first line",
@@ -56,37 +57,38 @@ pub const FORMAT: Format = Format {
 const REMEDY: &str = "a line is `x y t p` with t in whole µs; name other columns or units in the \
                       first line, for example `t_s,x,y,p`";
 const LONGEST_LINE: usize = 4096;
-/// Comments that are kept until the first event.
+/// Number of comments that are kept until the first event.
 const MOST_COMMENTS: usize = 64;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 struct Text {
     options: ReadOptions,
-    /// Comments before the columns are known.
+    /// The comments before the columns are known.
     comments: Vec<Comment>,
-    /// The unit of time that a comment states in words.
+    /// The unit of time that a comment states.
     unit: Option<TimeUnit>,
-    /// jAER wrote the file.
+    /// Whether jAER wrote the file.
     jaer: bool,
-    /// Known from the first line that is no comment.
+    /// The columns; known after the first line that is not a comment.
     start: Option<Start>,
     order: Order,
 }
 
-/// What the beginning of the file says of every line.
+/// The properties of all lines, as the beginning of the file states them.
 #[derive(Clone, Copy, PartialEq)]
 struct Start {
     layout: Layout,
     separator: Separator,
-    /// Nothing names the columns.
+    /// Whether nothing names the columns, so that `x y t p` is assumed.
     assumed: bool,
 }
 
-/// Why a line is no event.
+/// Why a line is not an event.
 enum Fault {
-    /// Anything; the text says what.
+    /// A description of the problem.
     Line(String),
-    /// Its time has a decimal point and no unit; the text is the time, and whether it has a fraction.
+    /// Its time has a decimal point and no unit. The fields are the time's text, and whether it has
+    /// a fraction.
     NoUnit(String, bool),
 }
 
@@ -109,8 +111,8 @@ impl Records for Text {
     }
 
     fn finish(&mut self, rest: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
-        // The last line may lack its newline. Whether it lacks more cannot be known: a number that
-        // is cut is a number.
+        // The last line may lack its newline. Missing digits cannot be detected, because a
+        // truncated number is a valid number.
         self.line(rest, place, out)?;
         let assumed = self.start.is_some_and(|start| start.assumed);
         match self.order.contradiction().filter(|_| assumed) {
@@ -152,7 +154,7 @@ impl Text {
             }
             line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
         }
-        // Tabs may part empty cells, also the first and the last.
+        // Leading and trailing tabs are kept, because they may separate empty cells.
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let trimmed = line.trim_ascii();
         if trimmed.is_empty() {
@@ -224,7 +226,8 @@ impl Text {
         Ok(())
     }
 
-    /// What the first line that is no comment says; true if it only names columns.
+    /// Derives the columns from the first line that is not a comment, and from the comments before
+    /// it. Returns true if the line only names columns.
     fn begin(&self, line: &[u8], place: Place<'_>) -> Result<(Start, bool)> {
         let separator = Separator::of(line);
         if let Some(layout) = Layout::of_line(line, separator) {
@@ -243,7 +246,7 @@ impl Text {
                     let remedy = "keep the one that is right";
                     return Err(place.error(0, "two comments before this line name the columns differently", remedy));
                 }
-                // A unit may stand in one of several.
+                // Several comments may name the columns, and only one of them may state the unit.
                 (Some(a), Some(b)) => found = Some(Layout { unit: b.unit.or(a.unit), ..b }),
                 (Some(a), None) => found = Some(a),
                 (None, _) => {}
@@ -253,7 +256,8 @@ impl Text {
         Ok((Start { layout, separator, assumed: found.is_none() }, false))
     }
 
-    /// The layout with the unit that a comment states; refuses units that contradict each other.
+    /// The layout with the unit that a comment states; an error if several units contradict each
+    /// other.
     fn check_unit(&self, mut layout: Layout, place: Place<'_>) -> Result<Layout> {
         if let (Some(column), Some(comment)) = (layout.unit, self.unit)
             && column != comment
@@ -307,13 +311,14 @@ impl Text {
         let Some(number) = Decimal::parse(text) else {
             return Err(Fault::Line("t is not a time: a number of 0 or more".into()));
         };
-        // jAER writes seconds with a decimal point and µs without.
+        // jAER writes seconds with a decimal point and µs without one.
         let written = (self.jaer && text.contains(&b'.')).then_some(TimeUnit::Seconds);
         match stated.or(self.options.time_unit).or(written) {
             Some(unit) => number.scaled(unit.exponent()),
             None => match number.whole() {
                 None if number.scaled(0).is_some() => return Err(Fault::NoUnit(shown(), true)),
-                // Whoever writes µs as whole numbers writes no point, unless all numbers have an exponent.
+                // A writer of whole µs writes no decimal point, unless it writes all numbers with
+                // an exponent.
                 Some(_) if text.contains(&b'.') && !text.iter().any(|b| matches!(b, b'e' | b'E')) => {
                     return Err(Fault::NoUnit(shown(), false));
                 }
@@ -324,11 +329,11 @@ impl Text {
     }
 }
 
-/// Whether t falls and x or y behaves as a time.
+/// Detects that t falls while x or y ascends like a time.
 #[derive(Debug, Default)]
 struct Order {
     last: Option<Event>,
-    /// The byte of the line where t falls for the first time.
+    /// Offset of the first line in which t falls.
     t_falls: Option<u64>,
     /// Whether x and y fall.
     falls: [bool; 2],
@@ -344,7 +349,7 @@ impl Order {
         self.falls = [self.falls[0] | (e.x < last.x), self.falls[1] | (e.y < last.y)];
     }
 
-    /// The byte where t falls, and the name of the only column that never falls.
+    /// The offset where t falls, and the name of the one column that never falls.
     fn contradiction(&self) -> Option<(u64, &'static str)> {
         let name = match self.falls {
             [false, true] => "x, the first,",
@@ -359,7 +364,8 @@ fn shortened(line: &[u8]) -> String {
     String::from_utf8_lossy(line).chars().take(40).collect()
 }
 
-/// `x y t p` of digits parted by single blanks: nearly every line. Others go the long way.
+/// Parses `x y t p` of digits separated by single blanks, which nearly every line is. Returns
+/// `None` for any other line, which `any_line` then parses.
 #[inline]
 fn plain(line: &[u8]) -> Option<Event> {
     let mut values = [0u64; 4];
@@ -380,7 +386,8 @@ fn plain(line: &[u8]) -> Option<Event> {
     (at == 3 && digits > 0 && p <= 1).then_some(Event { t_us, x, y, on: p == 1 })
 }
 
-/// Sure with a line of names, possible if the first line is an event or there is none.
+/// A text file surely has this format if a line names the columns. It is possible if the first line
+/// is an event, or if the file has no lines but comments.
 fn fits(probe: &Probe<'_>) -> Fit {
     let head = probe.head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(probe.head);
     if !head.iter().all(|b| !b.is_ascii_control() || matches!(b, b'\t' | b'\r' | b'\n')) {
@@ -535,7 +542,7 @@ mod tests {
         let problem = "t, the third column, falls here, and x, the first, never";
         assert!(found.starts_with("a.txt: byte 14: ") && found.contains(problem), "{found}");
         assert!(error("1000 120 80 1\n1000 121 75 0\n1000 119 81 1\n").contains("x, the first,"), "one time only");
-        // Polarity is no time.
+        // A polarity is not mistaken for a time.
         for text in [
             "# x y t p\n1000 120 80 1\n1000 121 75 0\n1001 119 81 1\n",
             "1000 120 80 1\n1000 121 75 0\n1001 119 81 1\n# x y t p\n",

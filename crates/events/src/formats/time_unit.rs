@@ -1,33 +1,33 @@
-//! Units of time, and which of them the name of a column states: text, NumPy arrays and HDF5 share
-//! these rules.
+//! Units of time, and how the name of a column states one. Text, NumPy arrays and HDF5 share these
+//! rules.
 
 use std::str::FromStr;
 
 use crate::Error;
 
-/// The unit of a time that a file stores.
+/// The unit of times in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum TimeUnit {
-    /// s
+    /// Seconds.
     #[cfg_attr(feature = "serde", serde(rename = "s"))]
     Seconds,
-    /// ms
+    /// Milliseconds.
     #[cfg_attr(feature = "serde", serde(rename = "ms"))]
     Milliseconds,
-    /// µs
+    /// Microseconds.
     #[cfg_attr(feature = "serde", serde(rename = "us"))]
     Microseconds,
-    /// ns
+    /// Nanoseconds.
     #[cfg_attr(feature = "serde", serde(rename = "ns"))]
     Nanoseconds,
 }
 
-/// Names of a column of times, without a unit.
+/// The names of a column of times, without a unit.
 const STEMS: [&str; 6] = ["t", "ts", "time", "times", "timestamp", "timestamps"];
 
 impl TimeUnit {
-    /// All units, the longest first.
+    /// All units, from the longest to the shortest.
     pub const ALL: [TimeUnit; 4] =
         [TimeUnit::Seconds, TimeUnit::Milliseconds, TimeUnit::Microseconds, TimeUnit::Nanoseconds];
 
@@ -41,7 +41,7 @@ impl TimeUnit {
         }
     }
 
-    /// The power of ten that one unit is in µs.
+    /// The decimal exponent of one unit in µs.
     pub(crate) fn exponent(self) -> i32 {
         match self {
             TimeUnit::Seconds => 6,
@@ -51,7 +51,7 @@ impl TimeUnit {
         }
     }
 
-    /// A unit as people abbreviate it.
+    /// Parses a unit or one of its usual abbreviations.
     pub(crate) fn parse(text: &str) -> Option<TimeUnit> {
         Some(match text {
             "s" | "sec" | "secs" | "second" | "seconds" => TimeUnit::Seconds,
@@ -62,20 +62,22 @@ impl TimeUnit {
         })
     }
 
-    /// What the lower-case name of a column says: `None` if it is no column of times (or one of an
-    /// unknown unit), else its unit if the name states one. `t_s`, `time[ms]`, `timestamp (float s)`.
+    /// Parses the lower-case name of a column: `None` if it is not a column of times (or has an
+    /// unknown unit), otherwise the unit that it states, if any. Examples: `t_s`, `time[ms]`,
+    /// `timestamp (float s)`.
     pub(crate) fn of_column(name: &str) -> Option<Option<TimeUnit>> {
         let name = name.trim();
         if STEMS.contains(&name) {
             return Some(None);
         }
         let (stem, unit) = name.trim_end_matches([')', ']']).rsplit_once(['_', '(', '['])?;
-        // A type may stand before the unit.
+        // The name of a type may precede the unit.
         let unit = unit.rsplit(char::is_whitespace).next().unwrap_or_default();
         STEMS.contains(&stem.trim_end()).then(|| TimeUnit::parse(unit).map(Some))?
     }
 
-    /// A whole number of units in µs, rounded to the nearest; `None` beyond 64 bits.
+    /// Converts an integer of this unit to µs, rounded to nearest; `None` if the result exceeds 64
+    /// bits.
     pub(crate) fn whole(self, value: u64) -> Option<u64> {
         match u32::try_from(self.exponent()) {
             Ok(power) => value.checked_mul(10u64.pow(power)),
@@ -83,8 +85,8 @@ impl TimeUnit {
         }
     }
 
-    /// A floating-point number of units in µs, rounded to the nearest, ties to even; `None` for what
-    /// is negative, no number, or larger than a float counts exactly.
+    /// Converts a floating-point number of this unit to µs, rounded to nearest, ties to even;
+    /// `None` if it is negative, NaN, or too large to be exact in a float.
     pub(crate) fn float(self, value: f64) -> Option<u64> {
         let us = match self {
             TimeUnit::Nanoseconds => value / 1e3,

@@ -1,6 +1,5 @@
-//! The values of one column: from any type of number, at equal steps, to that of the column. NumPy
-//! arrays and the compounds of HDF5 share it, so that a sign or a number that is too wide is refused
-//! in both.
+//! Reads the values of one column: numbers of any type at equal steps. NumPy arrays and HDF5
+//! compounds share this code, so that both refuse negative numbers and numbers that are too large.
 
 use super::TimeUnit;
 use crate::{Error, Result};
@@ -16,13 +15,14 @@ pub struct Number {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NumberKind {
     Signed,
-    /// Also a Boolean, of one byte.
+    /// Includes Booleans of one byte.
     Unsigned,
     Float,
 }
 
 impl Number {
-    /// The type of a letter and a size as NumPy has them; `None` for what is no number.
+    /// The type for a letter and a size, as NumPy names it; `None` if the type is not a supported
+    /// number.
     pub fn new(letter: char, size: usize, big: bool) -> Option<Number> {
         let kind = match (letter, size) {
             ('i', 1 | 2 | 4 | 8) => NumberKind::Signed,
@@ -33,7 +33,7 @@ impl Number {
         Some(Number { kind, size, big })
     }
 
-    /// Bytes of a number.
+    /// Size in bytes.
     pub fn size(self) -> usize {
         self.size
     }
@@ -44,23 +44,24 @@ impl Number {
     }
 }
 
-/// Where values are: the i-th at `first + i·step`.
+/// The location of values: value i begins at `first + i·step` of `bytes`.
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
     pub file: &'a str,
     pub bytes: &'a [u8],
-    /// Where the bytes begin in the file.
+    /// Offset of `bytes` in the file.
     pub base: u64,
-    /// The bytes were unpacked from what begins at `base`.
+    /// Whether `bytes` were decompressed from data that begin at `base`.
     pub packed: bool,
     pub first: usize,
     pub step: usize,
-    /// What is read, for messages.
+    /// The name of the value in error messages.
     pub what: &'static str,
 }
 
 impl Place<'_> {
-    /// Reads as many values as `to` holds; `read` gives the value or, for a message, what it is.
+    /// Reads as many values as `to` has elements. `read` converts a value, or returns its text for
+    /// an error message.
     #[inline(always)]
     fn each<const N: usize, T>(&self, to: &mut [T], read: impl Fn([u8; N]) -> Result<T, String>) -> Result<()> {
         let mut rest = self.bytes.get(self.first..).unwrap_or_default();
@@ -81,7 +82,7 @@ impl Place<'_> {
     }
 }
 
-/// Calls `$each` with a reader of the type of number.
+/// Calls `$place.each` with a function that reads the type `$number`.
 macro_rules! by_type {
     ($number:expr, $place:expr, $to:expr, |$value:ident: $wide:ty| $read:expr, [$($kind:ident $size:literal $type:ty),*]) => {
         match ($number.kind, $number.size, $number.big) {
@@ -121,7 +122,8 @@ pub fn half(bits: u16) -> f64 {
     if bits >> 15 == 1 { -size } else { size }
 }
 
-/// Reads whole numbers (also floating ones without a fraction); `fit` refuses what does not fit.
+/// Reads integers, including floating-point numbers without a fraction. `fit` returns `None` for a
+/// number that is out of range.
 pub fn integers<T>(number: Number, place: Place<'_>, to: &mut [T], fit: impl Fn(i64) -> Option<T>) -> Result<()> {
     if number.is_float() {
         let whole = |v: f64| if v.fract() == 0.0 && v.abs() < 9e15 { fit(v as i64) } else { None };
@@ -137,7 +139,7 @@ pub fn integers<T>(number: Number, place: Place<'_>, to: &mut [T], fit: impl Fn(
     )
 }
 
-/// Reads times of a unit as whole µs; floating ones are rounded to the nearest, ties to even.
+/// Reads times of `unit` as whole µs; floating-point times are rounded to nearest, ties to even.
 pub fn times(number: Number, place: Place<'_>, to: &mut [u64], unit: TimeUnit) -> Result<()> {
     if !number.is_float() {
         return integers(number, place, to, |t| u64::try_from(t).ok().and_then(|t| unit.whole(t)));
@@ -146,7 +148,7 @@ pub fn times(number: Number, place: Place<'_>, to: &mut [u64], unit: TimeUnit) -
     floats(number, place, to, us)
 }
 
-/// Reads polarities: 1 for ON, 0 and −1 for OFF.
+/// Reads polarities: 1 is ON; 0 and −1 are OFF.
 pub fn polarities(number: Number, place: Place<'_>, to: &mut [bool]) -> Result<()> {
     integers(number, place, to, |p| match p {
         1 => Some(true),
@@ -155,8 +157,8 @@ pub fn polarities(number: Number, place: Place<'_>, to: &mut [bool]) -> Result<(
     })
 }
 
-/// Whether one of `n` floating-point numbers has a fraction (or is no number), and whether one is
-/// not 0.
+/// Examines `n` floating-point numbers. Returns whether any has a fraction (or is not finite), and
+/// whether any differs from 0.
 pub fn fractions(number: Number, mut place: Place<'_>, n: usize) -> Result<(bool, bool)> {
     let (mut values, mut found) = ([0f64; 1024], (false, false));
     for start in (0..n).step_by(values.len()) {

@@ -19,8 +19,8 @@ pub enum Slicing {
     Slices(usize),
     /// T frames of equally many events: bin = ⌊i·T / N⌋ for event i of N.
     EventCounts(usize),
-    /// Frames of a fixed duration in µs, as many as the recording needs: bin = ⌊(t − t_first) /
-    /// duration⌋.
+    /// Frames of a fixed duration in µs, as many as the recording needs:
+    /// bin = ⌊(t − t_first) / duration⌋.
     DurationUs(u64),
     /// The windows of the Python library tonic, which drop the last events.
     Tonic(TonicWindows),
@@ -30,7 +30,7 @@ impl Slicing {
     /// The number of frames of this recording.
     ///
     /// # Errors
-    /// [`Error::Setting`] for zero frames or a duration of zero.
+    /// [`Error::Setting`] for zero frames, a duration of zero, or invalid windows of tonic.
     pub fn count(&self, recording: &Recording) -> Result<usize> {
         let remedy = "give a number of at least 1";
         match self {

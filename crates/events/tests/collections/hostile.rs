@@ -1,7 +1,7 @@
-//! Archives made to do harm are refused, and quickly.
+//! Malicious archives are refused, and quickly.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tickless_events::{DataRequest, Sensor, Split, datasets};
 
@@ -14,7 +14,7 @@ fn recordings() -> Vec<File> {
     ["a/1.es", "a/2.es", "b/1.es", "b/2.es"].map(|name| (name.to_string(), recording(9))).into()
 }
 
-/// Opens and reads everything; the first error.
+/// Opens the data set and reads every sample; returns the number of samples or the first error.
 fn walk(path: &Path) -> Result<usize, String> {
     let data = datasets::open(&DataRequest::new("folder", Some(path))).map_err(|e| e.to_string())?;
     let mut count = 0;
@@ -27,18 +27,18 @@ fn walk(path: &Path) -> Result<usize, String> {
     Ok(count)
 }
 
-/// Walks these bytes, which must not take long.
+/// As `walk`, for an archive of these bytes; panics if it hangs.
 fn soon(bytes: &[u8]) -> Result<usize, String> {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("x.zip");
     std::fs::write(&path, bytes).unwrap();
     let start = Instant::now();
     let result = walk(&path);
-    assert!(start.elapsed() < Duration::from_secs(5), "{result:?}");
+    assert!(start.elapsed() < tickless_testing::hang::HUNG_AFTER, "{result:?}");
     result
 }
 
-/// The error of walking these bytes.
+/// The error that reading an archive of these bytes returns.
 fn refused(bytes: &[u8]) -> String {
     let error = soon(bytes).err().unwrap();
     assert!(error.contains("x.zip"), "{error}");
@@ -48,7 +48,7 @@ fn refused(bytes: &[u8]) -> String {
 #[test]
 fn names_that_lead_out_are_refused() {
     for name in ["../a/1.es", "a/../../1.es", "/a/1.es", "a\\..\\..\\1.es", "C:\\a\\1.es", "a/1.es\0.txt"] {
-        // The writer tidies some names, so a name of the same length is overwritten.
+        // The writer normalises some names, so the test overwrites a name of the same length.
         let placeholder: String = "q".repeat(name.len());
         let mut bytes = zip_bytes(&[recordings(), vec![(placeholder.clone(), vec![])]].concat(), false);
         for at in 0..bytes.len() - name.len() {
@@ -68,7 +68,7 @@ fn a_bomb_is_refused_before_it_is_unpacked() {
     assert!(error.contains("a/0.es: more than 64 MB out of"), "{error}");
 }
 
-/// Overwrites `n` bytes at each place that starts with `magic`, `at` bytes behind it.
+/// At each occurrence of `magic`, overwrites the bytes that begin `at` bytes after its start.
 fn patch(bytes: &mut [u8], magic: &[u8], at: usize, with: &[u8]) {
     for i in 0..bytes.len() {
         if bytes[i..].starts_with(magic) && i + at + with.len() <= bytes.len() {
@@ -80,8 +80,8 @@ fn patch(bytes: &mut [u8], magic: &[u8], at: usize, with: &[u8]) {
 #[test]
 fn claims_of_10_to_the_12_are_refused() {
     let whole = zip_bytes(&recordings(), false);
-    // Central directory: packed size at 20, size at 24. End record: entries at 8 and 10, size of the
-    // directory at 12, its place at 16.
+    // Central directory: compressed size at 20, size at 24. End record: number of entries at 8 and
+    // 10, size of the directory at 12, its offset at 16.
     for (magic, at, with) in [
         (b"PK\x01\x02", 20, &[0xFE; 4][..]),
         (b"PK\x01\x02", 24, &[0xFE; 4]),
@@ -92,14 +92,14 @@ fn claims_of_10_to_the_12_are_refused() {
         let mut bytes = whole.clone();
         patch(&mut bytes, magic, at, with);
         assert_ne!(bytes, whole);
-        // A claim that nothing needs (where the directory ends is known twice) may be overlooked; the
-        // recordings must then be the right ones, which their checksums say.
+        // A wrong redundant field may be ignored (the end of the directory is stated twice). The
+        // recordings must then be correct, which their checksums guarantee.
         match soon(&bytes) {
             Ok(count) => assert_eq!(count, 4),
             Err(error) => assert!(error.contains("x.zip"), "{error}"),
         }
     }
-    // A zip64 end record that claims 10^12 members, before a plain one that defers to it.
+    // A zip64 end record that states 10^12 members, before a plain end record that refers to it.
     let end = whole.len() - 22;
     let start = u32::from_le_bytes(whole[end + 16..end + 20].try_into().unwrap());
     let mut bytes = whole[..end].to_vec();
@@ -148,13 +148,13 @@ fn archives_in_archives_that_could_go_on_for_ever_are_refused() {
     std::fs::write(&path, wrap(&inner)).unwrap();
     assert_eq!(walk(&path), Ok(4));
     assert!(refused(&wrap(&wrap(&inner))).contains("an archive in an archive in an archive"));
-    // Nine members, all with the bytes of the first.
+    // Nine members that all refer to the bytes of the first.
     let many: Vec<File> = (0..9).map(|i| (format!("{i}.zip"), inner.clone())).collect();
     let mut bytes = zip_bytes(&many, true);
     let end = bytes.len() - 22;
     let start = u32::from_le_bytes(bytes[end + 16..end + 20].try_into().unwrap()) as usize;
     patch(&mut bytes[start..], b"PK\x01\x02", 42, &[0; 4]);
-    // Without the bytes of the others: the directory follows the first.
+    // Removes the bytes of the other members, so that the directory follows the first one.
     let first = 30 + 5 + inner.len();
     bytes[end + 16..end + 20].copy_from_slice(&(first as u32).to_le_bytes());
     bytes.drain(first..start);

@@ -1,5 +1,4 @@
-//! What `info` says of a folder or archive in which something is wrong, and of files that are no
-//! recordings: it names the cause.
+//! For a broken folder or archive, and for files that are not recordings, `info` names the cause.
 
 use std::path::Path;
 
@@ -16,7 +15,7 @@ fn dat() -> Vec<u8> {
     file("dat", &events(50, SENSOR, 1), Some(SENSOR))
 }
 
-/// The name of the data set at a path, and the numbers of its classes and samples.
+/// The name of the data set at a path, and the number of its classes and samples.
 fn known(path: &Path) -> (String, usize, usize) {
     match info(path).unwrap() {
         Info::Dataset(found) => (found.name, found.classes, found.train + found.test),
@@ -64,7 +63,7 @@ fn parts_named_as_those_of_nmnist_do_not_make_nmnist() {
     let zip = root.path().join("own.zip");
     std::fs::write(&zip, zip_bytes(&files, false)).unwrap();
     assert_eq!(known(&zip), ("folder".into(), 2, 4));
-    // Digits alone do not make it either, without its recordings.
+    // Class folders named by digits are not N-MNIST without its recordings.
     let digits = root.path().join("digits");
     folder(&digits, &["Train/0/0.dat", "Train/1/0.dat", "Test/0/0.dat", "Test/1/0.dat"].map(|n| (n.into(), dat())));
     assert_eq!(known(&digits), ("folder".into(), 2, 4));
@@ -100,7 +99,7 @@ fn names_that_begin_with_a_dot_and_a_slash_are_names() {
         let zip = root.path().join(format!("{i}.zip"));
         std::fs::write(&zip, zip_bytes(&files, false)).unwrap();
         assert_eq!(known(&zip), ("folder".into(), 2, 4), "{prefix}");
-        // An archive is one, whatever its name.
+        // An archive is recognised whatever its name is.
         let other = root.path().join(format!("{i}.archive"));
         std::fs::copy(&zip, &other).unwrap();
         assert_eq!(known(&other), ("folder".into(), 2, 4));
@@ -141,7 +140,7 @@ fn images_and_random_bytes_are_not_viewed_as_recordings() {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     };
-    // Five records of CIFAR-10: 15,365 bytes, a multiple of five.
+    // Five records of CIFAR-10 have 15,365 bytes, a multiple of five.
     let records: Vec<u8> = (0..5 * 3073).map(|i| if i % 3073 == 0 { i as u8 % 10 } else { byte() }).collect();
     for (name, bytes) in [("test_batch.bin", records.clone()), ("test_batch.bin.gz", gz(&records))] {
         let path = root.path().join(name);
@@ -203,7 +202,8 @@ fn files_of_zeros_are_evidence_of_nothing() {
             assert_eq!(repeats, name.contains(".bin"), "{refused}");
         }
     }
-    // The name of an archive stands before its magic number, and may look like a label.
+    // The name of a member precedes the magic number of a tar archive, and its first byte may look
+    // like a label.
     let mut tar: Vec<u8> = (0..20 * 3073u64).map(|i| if i % 3073 == 0 { 7 } else { (i * i / 7) as u8 }).collect();
     tar[257..262].copy_from_slice(b"ustar");
     std::fs::write(root.path().join("t"), tar).unwrap();

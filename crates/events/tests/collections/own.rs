@@ -1,4 +1,4 @@
-//! A user's own folder or zip: layouts, formats, sensors, splits.
+//! Tests a user's own folder or zip archive: layouts, formats, sensors, splits.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ fn open(path: &Path, change: impl FnOnce(&mut DataRequest)) -> Result<Box<dyn Da
     datasets::open(&request).map_err(|e| e.to_string())
 }
 
-/// A recording of `n` events that states its sensor.
+/// A file of `n` events that states its sensor.
 fn stating(n: usize) -> Vec<u8> {
     file("es", &events(n, SENSOR, n as u64), Some(SENSOR))
 }
@@ -23,12 +23,12 @@ fn named(files: &[(&str, usize)]) -> Vec<File> {
     files.iter().map(|&(name, n)| (name.to_string(), stating(n))).collect()
 }
 
-/// Classes a2, a10 and b; recordings in natural order.
+/// A data set of the classes a2, a10 and b, with recordings whose natural order matters.
 fn layout() -> Vec<File> {
     named(&[("b/x.es", 6), ("a10/r10.es", 3), ("a10/r9.es", 2), ("a10/more/r1.es", 1), ("a2/1.es", 4), ("a2/2.es", 5)])
 }
 
-/// What the layout gives with the first of each class for training.
+/// Verifies the data set, with the first recording of each class for training.
 fn check(data: &dyn Dataset) {
     assert_eq!(data.class_names(), ["a2", "a10"]);
     assert_eq!(part(data, Split::Train), [(0, 4), (1, 1)]);
@@ -53,14 +53,14 @@ fn folders_zips_and_wrapped_zips_read_alike() {
     folder(&wrapped, &[wrap(&wrap(&files, "data"), "outer"), wrap(std::slice::from_ref(&readme), "outer")].concat());
     check(&*open(&wrapped, first).unwrap());
     for (i, stored) in [true, false].into_iter().enumerate() {
-        // An archive itself, and an archive alone in a folder.
+        // Opens the archive itself, and a folder that contains only the archive.
         let zipped = root.path().join(format!("zipped{i}"));
         let bytes = zip_bytes(&[wrap(&files, "top"), vec![readme.clone()]].concat(), stored);
         folder(&zipped, &[("set.zip".into(), bytes)]);
         check(&*open(&zipped.join("set.zip"), first).unwrap());
         check(&*open(&zipped, first).unwrap());
     }
-    // A zip for each class, in a folder and stored in another zip.
+    // One zip archive for each class, in a folder and stored in another zip archive.
     let by_class: Vec<File> = ["a2", "a10"]
         .map(|class| {
             let of: Vec<File> =
@@ -116,7 +116,7 @@ fn all_formats_may_be_mixed_and_gzipped() {
     }
 }
 
-/// What holds events at any time and place of the sensor.
+/// The formats that can hold any events of the sensor.
 fn formats() -> impl Iterator<Item = &'static tickless_events::formats::Format> {
     tickless_events::formats::FORMATS.iter().filter(|f| f.write.is_some())
 }
@@ -129,13 +129,13 @@ fn the_sensor_is_given_or_stated_or_asked_for() {
     assert_eq!(data.kind(), datasets::SampleKind::Events(SENSOR));
     let larger = Sensor { width: 64, height: 64 };
     assert_eq!(open(root.path(), |r| r.sensor = Some(larger)).unwrap().kind(), datasets::SampleKind::Events(larger));
-    // One class does not state it.
+    // One class does not state its sensor.
     let bin = file("nmnist-bin", &events(9, SENSOR, 0), None);
     folder(root.path(), &[("c/1.bin".into(), bin.clone()), ("c/2.bin".into(), bin)]);
     let error = open(root.path(), |_| ()).err().unwrap();
     assert!(error.contains(".bin: it does not state its sensor (its events reach 29x19)"), "{error}");
     assert!(error.ends_with("set `data.sensor = [width, height]`"), "{error}");
-    // Too small a sensor is an error that names the file.
+    // If an event lies outside the sensor, the error names the file.
     let data = open(root.path(), |r| r.sensor = Some(Sensor { width: 32, height: 15 })).unwrap();
     let error = (0..data.len(Split::Train)).find_map(|i| data.sample(Split::Train, i).err()).unwrap().to_string();
     assert!(error.contains("lies outside the 32x15 sensor; state a larger") && error.contains(".es: event"), "{error}");

@@ -1,4 +1,4 @@
-//! Published sets in miniature, written by this crate, and the real recordings where they are.
+//! Tests miniature versions of published data sets, and real recordings if they exist.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ fn open(name: &str, path: &Path) -> Result<Box<dyn Dataset>, String> {
 
 const CIFAR: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-/// 902 recordings of each class; the number of events tells them apart.
+/// 902 recordings of each class, which differ in their number of events.
 #[cfg(feature = "aedat4")]
 fn cifar(format: &str, extension: &str) -> Vec<File> {
     let name = |class: &str, i: usize| format!("{class}/cifar10_{class}_{i}.{extension}");
@@ -42,7 +42,7 @@ fn cifar10_dvs_trains_on_the_first_900_of_each_class() {
         let data = open("cifar10-dvs", path).unwrap();
         assert_eq!((data.len(Split::Train), data.len(Split::Test)), (9000, 20));
         assert_eq!(data.class_names(), CIFAR);
-        // Sorted by number: 900 and 901, not 98 and 99.
+        // The order is by number: the last recordings are 900 and 901, not 98 and 99.
         let expected: Vec<_> = (0..10).flat_map(|c| [(c, 1 + 900 % 7), (c, 1 + 901 % 7)]).collect();
         assert_eq!(part(&*data, Split::Test), expected);
         let Info::Dataset(found) = info(path).unwrap() else { panic!() };
@@ -133,7 +133,7 @@ fn golden_mnist_dvs_holds_100_recordings_of_ten_digits() {
     assert_eq!(events, 538_109);
     let Info::Dataset(found) = info(&path).unwrap() else { panic!() };
     assert_eq!(found, data.describe());
-    // The zip itself reads alike.
+    // Reading the zip archive itself gives the same recordings.
     let zip = open("mnist-dvs", &path.join("mnist-dvs-100.zip")).unwrap();
     assert_eq!(recording(&*zip, Split::Test, 3), recording(&*data, Split::Test, 3));
 }
@@ -149,7 +149,7 @@ fn golden_mnist_dvs_as_text_equals_its_array() {
     assert_eq!(labels, [3], "mnist-dvs/3/m33.txt");
 }
 
-/// x, y, p, t in ms, as float64.
+/// A NumPy array with the columns x, y, p, t (in ms), as float64.
 fn gesture_array(events: &Columns) -> Vec<u8> {
     let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}, 4), }}", events.len());
     while !(header.len() + 11).is_multiple_of(64) {
@@ -196,7 +196,7 @@ fn dvs_gesture_arrays_are_split_by_people() {
 #[test]
 fn dvs_gesture_trials_are_cut_out_of_aedat31_by_their_labels() {
     let root = tempfile::tempdir().unwrap();
-    // An event every 50 µs from 0 on.
+    // An event every 50 µs, from time 0 on.
     let all = events(40_000, DVS128, 0);
     let labels = b"class,startTime_usec,endTime_usec\n1,1000,2000\n11,2000,1000000\r\n3,1900000,5000000\n";
     let files = |extra: &[(&str, &[u8])]| -> Vec<File> {
@@ -218,7 +218,7 @@ fn dvs_gesture_trials_are_cut_out_of_aedat31_by_their_labels() {
     std::fs::write(&zip, zip_bytes(&files(&[]), false)).unwrap();
     let zipped = open("dvs-gesture", &zip).unwrap();
     for data in [&data, &zipped] {
-        // [1000, 2000) holds the events of 1000, 1050, …, 1950.
+        // [1000, 2000) contains the events at 1000, 1050, …, 1950.
         assert_eq!(part(&**data, Split::Train), [(0, 20), (10, (1_000_000 - 2000) / 50), (2, 2000)]);
         assert_eq!(part(&**data, Split::Test).len(), 2);
         let first = recording(&**data, Split::Train, 0);

@@ -1,4 +1,4 @@
-//! Folders and archives made on the spot.
+//! Builds folders and archives for tests.
 
 use std::fs;
 use std::io::{Cursor, Write};
@@ -7,10 +7,10 @@ use std::path::Path;
 use tickless_events::{Columns, Dataset, Event, Recording, Sample, Sensor, Split, formats};
 use zip::write::SimpleFileOptions;
 
-/// Name and bytes of a file.
+/// The name and the bytes of a file.
 pub type File = (String, Vec<u8>);
 
-/// `n` events on a sensor, different for each `tag`.
+/// `n` events on a sensor; each `tag` gives other events.
 pub fn events(n: usize, sensor: Sensor, tag: u64) -> Columns {
     let event = |i: u64| Event {
         t_us: 50 * i + tag,
@@ -26,7 +26,7 @@ pub fn file(format: &str, events: &Columns, sensor: Option<Sensor>) -> Vec<u8> {
     formats::encode(format, events, sensor).unwrap()
 }
 
-/// Writes files below a folder.
+/// Writes files into a folder.
 pub fn folder(root: &Path, files: &[File]) {
     for (name, bytes) in files {
         let path = root.join(name);
@@ -46,7 +46,7 @@ pub fn zip_bytes(files: &[File], stored: bool) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// Gzipped.
+/// Compresses bytes with gzip.
 pub fn gz(bytes: &[u8]) -> Vec<u8> {
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     out.write_all(bytes).unwrap();

@@ -1,4 +1,4 @@
-//! What the tests of several files share.
+//! Helpers that several test files share.
 #![allow(dead_code)] // each test binary uses a part
 
 #[cfg(feature = "datasets")]

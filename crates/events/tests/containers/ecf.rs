@@ -1,4 +1,4 @@
-//! ECF, byte for byte: what the vendor's own encoder made of events is what ours makes of them.
+//! This crate encodes ECF byte for byte like the vendor's own encoder.
 
 use proptest::prelude::*;
 use tickless_events::formats::{self, ecf};
@@ -6,7 +6,7 @@ use tickless_events::{Columns, Event, Sensor};
 
 use super::common;
 
-/// Events of a chunk in a file.
+/// Number of events of a chunk in a file.
 const CHUNK: usize = 16_384;
 
 fn encoded(events: &[Event]) -> Vec<u8> {
@@ -34,13 +34,13 @@ fn golden_chunks_of_the_vendor_are_encoded_byte_for_byte() {
         let events = formats::read(&path).unwrap().events.to_vec();
         for (i, events) in events.chunks(CHUNK).enumerate() {
             let ours = encoded(events);
-            // Count, mode and first time stand at the head of the chunk and nowhere else.
+            // Only the header of a chunk contains its count, mode and first time.
             let at = position(&file, &ours[..12]).unwrap_or_else(|| panic!("{name}: mode or time of chunk {i}"));
             let theirs = &file[at..at + ours.len()];
             let same = ours.iter().zip(theirs).take_while(|(a, b)| a == b).count();
             assert_eq!(same, ours.len(), "{name}: chunk {i} differs at its byte {same}");
-            // The tree of chunks says that the vendor's chunk ends where ours does: bytes, skipped
-            // filters, first event, 0, address.
+            // The tree of chunks confirms that the vendor's chunk has the same length. An entry is:
+            // size, skipped filters, first event, 0, address.
             let length = (ours.len() as u64).to_le_bytes();
             let entry = [length, ((i * CHUNK) as u64).to_le_bytes(), [0; 8], (at as u64).to_le_bytes()].concat();
             assert!(position(&file, &entry).is_some(), "{name}: chunk {i} has not {} bytes", ours.len());
@@ -53,8 +53,8 @@ fn golden_chunks_of_the_vendor_are_encoded_byte_for_byte() {
 
 #[test]
 fn each_form_of_a_time_code_is_the_one_that_the_format_gives() {
-    // Steps of 15 and more go before their code, low nibble first, and leave it a step of 0; runs
-    // of 15 and more go behind it.
+    // A step of 15 or more precedes its code, low nibble first, and the code then has a step of 0.
+    // The length of a run of 15 or more follows the code.
     let table: [(u64, usize, &[u8]); 9] = [
         (1, 1, &[0x11]),
         (14, 14, &[0xEE]),
@@ -76,17 +76,18 @@ fn each_form_of_a_time_code_is_the_one_that_the_format_gives() {
     }
 }
 
-/// Steps of every length of their code, among them none.
+/// Steps whose codes have every possible length, including a step of 0.
 fn step() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0), 1..15u64, 14..17u64, 15..300u64, (4..48u32).prop_map(|bits| 1 << bits), 0..1u64 << 48]
 }
 
-/// Runs of every length of their code, in time as in x, y and polarity.
+/// Runs whose codes have every possible length, for time, x, y and polarity.
 fn run() -> impl Strategy<Value = usize> {
     prop_oneof![1..4usize, 13..18usize, 29..34usize, 125..130usize, 250..260usize, Just(1500)]
 }
 
-/// Events in runs: all members of a run share time, polarity and, by `form`, their row; x climbs, falls or stays.
+/// Events in runs. All events of a run share time, polarity and, depending on `form`, their row; x
+/// rises, falls or stays.
 fn runs() -> impl Strategy<Value = Vec<Event>> {
     prop::collection::vec((step(), run(), 0..2048u16, 0..2048u16, any::<bool>(), 0..4u8), 1..24).prop_map(|runs| {
         let (mut t_us, mut events) = (0, Vec::new());
@@ -118,9 +119,9 @@ proptest! {
 
     #[test]
     fn times_go_on_behind_the_end_of_a_chunk(head in runs(), before in 1..40usize, behind in 1..40usize, step in step(), tail in runs()) {
-        // The file's index has an entry for every 2,000 µs: short times.
+        // The times are short because the file's index has an entry for every 2,000 µs.
         let (step, short) = (step % 1000, |t_us: u64| t_us % 100_000);
-        // One time over the end of the first chunk, or a step just there.
+        // Equal times, or a step, across the end of the first chunk.
         let mut events: Vec<Event> = head.iter().map(|e| Event { t_us: short(e.t_us), ..*e }).cycle().take(CHUNK - before).collect();
         events.sort_by_key(|e| e.t_us);
         let last = *events.last().unwrap();

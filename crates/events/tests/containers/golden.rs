@@ -1,4 +1,4 @@
-//! Real and re-encoded files decode to the events published beside them.
+//! Real and converted files decode to the events that are published beside them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use tickless_events::{Columns, Recording, formats};
 
 use super::common;
 
-/// The rows of a CSV file by column name.
+/// The rows of a CSV file, each as a map from column names to values.
 fn csv(path: &Path) -> Vec<BTreeMap<String, String>> {
     let text = std::fs::read_to_string(path).unwrap();
     let mut lines = text.lines();

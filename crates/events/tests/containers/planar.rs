@@ -1,11 +1,11 @@
-//! HDF5 with a data set for each column, written by an independent library: DSEC, e2vid, M3ED, and
-//! what is wrong in such files.
+//! Tests HDF5 files with one data set per column, written by an independent library: DSEC, e2vid,
+//! M3ED, and broken files.
 
 use hdf5_pure::{AttrValue, DatasetBuilder, FileBuilder, GroupBuilder, ScaleOffset};
 use tickless_events::formats::{self, EventStream, ReadOptions, TimeUnit};
 use tickless_events::{Choice, Columns, DataRequest, Error, Event, Sample, Sensor, Split, datasets};
 
-/// More than a piece.
+/// More events than one piece.
 const N: u64 = 70_000;
 
 fn events(n: u64) -> Columns {
@@ -13,7 +13,7 @@ fn events(n: u64) -> Columns {
     (0..n).map(event).collect()
 }
 
-/// The data sets of DSEC in a group; `with` sets each up.
+/// Adds the data sets of DSEC to a group; `with` configures each.
 fn dsec(group: &mut GroupBuilder, events: &Columns, with: &dyn Fn(&str, &mut DatasetBuilder)) {
     let small = |t: &[u64]| t.iter().map(|t| *t as u32).collect::<Vec<_>>();
     let on: Vec<u8> = events.on().iter().map(|&on| on.into()).collect();
@@ -143,7 +143,7 @@ fn each_data_set_has_chunks_and_filters_of_its_own() {
         ("checksum", &|d| _ = d.with_deflate(1).with_fletcher32()),
     ];
     for (what, filter) in filters {
-        // From pieces of a few events to one chunk for all.
+        // The chunk sizes range from a few events to one chunk for all events.
         for sizes in [[1_000, 777, 50_000, N], [N, N, 65_536, 3_000]] {
             let with = |name: &str, d: &mut DatasetBuilder| {
                 d.with_chunks(&[sizes["xytp".find(name).unwrap()]]);
@@ -193,7 +193,7 @@ fn an_unknown_filter_is_named() {
     assert!(error.starts_with("a.h5: byte ") && error.contains("the filter 6 (scale-offset)"), "{error}");
 }
 
-/// A file of two cameras, the left one with 10 events and the right one with 20.
+/// A file of two cameras; the left one has 10 events and the right one 20.
 fn stereo() -> Vec<u8> {
     let mut builder = FileBuilder::new();
     let mut cameras = builder.create_group("prophesee");
@@ -267,7 +267,7 @@ fn cut_and_corrupt_files_give_an_error_or_events_and_never_panic() {
     let bytes = file(&events(40), Some(7), &with);
     let format = formats::by_name("planar-hdf5").unwrap();
     for cut in 0..bytes.len() {
-        // What lies behind the last data set means nothing here.
+        // Bytes after the last data set have no effect.
         if let Ok(stream) = format.decode(&bytes[..cut], "x") {
             assert!(stream.events.len() == 40, "cut at {cut}");
         }

@@ -1,5 +1,5 @@
-//! HDF5 as other programs may write the same events: other versions, layouts, indices and filters,
-//! made by an independent library.
+//! Tests HDF5 files as other programs may write them: other versions, layouts, indices and filters,
+//! written by an independent library.
 
 use hdf5_pure::{AttrValue, CompoundTypeBuilder, DatasetBuilder, FileBuilder, MaxExtent};
 use hdf5_pure::{make_f64_type, make_i16_type, make_i64_type, make_u8_type, make_u16_type, make_u32_type};
@@ -18,7 +18,7 @@ fn events() -> Columns {
     (0..EVENTS).map(event).collect()
 }
 
-/// A file whose data set of events is set up by `with`.
+/// A file whose data set of events `with` configures.
 fn file(with: impl Fn(&mut DatasetBuilder)) -> Vec<u8> {
     let kind = CompoundTypeBuilder::with_size(16)
         .field("x", 0, make_u16_type())
@@ -42,7 +42,7 @@ fn file(with: impl Fn(&mut DatasetBuilder)) -> Vec<u8> {
     builder.finish().unwrap()
 }
 
-/// A file of events whose compound has these members, and the bytes of all events one after another.
+/// A file of events whose compound has these members; `raw` contains the bytes of all events.
 fn compound(
     members: &[(&str, hdf5_pure::Datatype)],
     raw: Vec<u8>,
@@ -125,7 +125,7 @@ fn check(what: &str, bytes: &[u8]) {
 #[test]
 fn every_layout_and_index_gives_the_same_events() {
     check("contiguous", &file(|_| ()));
-    // Sizes that put the index into one chunk, one block, several blocks, and pages.
+    // Sizes for which the index is one chunk, one block, several blocks, and pages.
     for size in [EVENTS as u64, 16_384, 1_000, 100, 7] {
         check(&format!("fixed, {size}"), &file(|d| _ = d.with_chunks(&[size])));
         let growing = file(|d| _ = d.with_chunks(&[size]).with_maxshape(&[MaxExtent::Unlimited]));
@@ -173,7 +173,7 @@ fn a_changed_byte_of_the_metadata_is_seen_by_its_checksum() {
         for letters in [&b"OHDR"[..], b"FAHD", b"FADB", b"EAHD", b"EAIB", b"EASB", b"EADB"] {
             let places = bytes.windows(4).enumerate().filter(|(_, w)| *w == letters).map(|(at, _)| at);
             for at in places.step_by(3).take(4) {
-                // Behind the letters and the version: what has no other check.
+                // The bytes after the letters and the version, which only the checksum protects.
                 for at in at + 5..at + 40 {
                     let mut corrupt = bytes.clone();
                     corrupt[at] ^= 0x10;

@@ -1,10 +1,11 @@
-//! What can go wrong on the way, one test each.
+//! Tests each fault of the network or of the server, one test per fault.
 
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+use tickless_testing::hang::HUNG_AFTER;
 
 use tickless_events::Error;
 use tickless_events::fetch::{self, Fetched, How, State, Then, fetch};
@@ -14,7 +15,7 @@ use super::server::{Server, body, send, serve, source};
 
 const LENGTH: usize = 300_000;
 
-/// Fetches one file of `body`, whose length is known or not; all of it is there in the end.
+/// Downloads one file of `body`, with its length known or unknown, and verifies the result.
 fn fetched(server: &Server, known: bool, what: &str) -> How {
     let folder = tempfile::tempdir().unwrap();
     let body = body(LENGTH);
@@ -22,7 +23,7 @@ fn fetched(server: &Server, known: bool, what: &str) -> How {
     let files = fetch(&source, folder.path(), &server.options(), &Silent).unwrap_or_else(|e| panic!("{what}: {e}"));
     assert!(std::fs::read(folder.path().join("a.bin")).unwrap() == body, "{what}");
     assert_eq!(names(folder.path()), ["a.bin"], "{what}");
-    // What is there and right is not fetched again.
+    // A file that is present and correct is not downloaded again.
     let before = server.requests().len();
     let again = fetch(&source, folder.path(), &server.options(), &Silent).unwrap();
     assert_eq!(again, [Fetched { name: "a.bin", how: How::Found }]);
@@ -30,7 +31,7 @@ fn fetched(server: &Server, known: bool, what: &str) -> How {
     files[0].how
 }
 
-/// Fails to fetch; nothing under the file's own name is left.
+/// Expects a failed download, which must leave no file under the final name.
 fn failed(server: &Server, known: bool) -> String {
     let folder = tempfile::tempdir().unwrap();
     let source = source("a.bin", &body(LENGTH), known, Then::Keep);
@@ -65,7 +66,7 @@ fn a_connection_that_breaks_is_taken_up_where_it_broke() {
     for known in [true, false] {
         let server = Server::new(|n, request, stream| {
             let (body, from) = (body(LENGTH), request.from.unwrap_or(0));
-            // Three connections give a quarter each.
+            // Three connections send a quarter of the file each.
             let end = if n < 3 { from + LENGTH / 4 } else { LENGTH };
             let status = match from {
                 0 => "200 OK\r\nETag: \"one\"".into(),
@@ -92,7 +93,7 @@ fn a_second_call_goes_on_where_the_first_one_ended() {
     assert_eq!(files[0].how, How::Downloaded { resumed: 1000 });
     assert_eq!(server.requests()[0].from, Some(1000));
     assert_eq!(fetch::status(&source, folder.path())[0].1, State::There);
-    // All of it may be there under the name of a part.
+    // A partial file may already contain all bytes.
     std::fs::rename(folder.path().join("a.bin"), folder.path().join("a.bin.part")).unwrap();
     fetch(&source, folder.path(), &server.options(), &Silent).unwrap();
     assert_eq!(server.requests().len(), 1);
@@ -108,39 +109,41 @@ fn a_server_that_stalls_is_left_and_asked_again() {
             if !in_head {
                 send(stream, &format!("200 OK\r\nContent-Length: {LENGTH}"), &body(LENGTH)[..70_000]);
             }
-            sleep(Duration::from_secs(20));
+            sleep(2 * HUNG_AFTER);
         });
         let start = Instant::now();
         fetched(&server, true, "stalled");
-        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+        assert!(start.elapsed() < HUNG_AFTER, "{:?}", start.elapsed());
         assert_eq!(server.requests()[1].from, (!in_head).then_some(70_000));
     }
 }
 
 #[test]
 fn a_server_that_always_stalls_is_given_up() {
-    let server = Server::new(|_, _, _| sleep(Duration::from_secs(20)));
+    let server = Server::new(|_, _, _| sleep(2 * HUNG_AFTER));
     let start = Instant::now();
     assert!(failed(&server, true).contains("in time, 4 times in a row"));
-    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    assert!(start.elapsed() < HUNG_AFTER, "{:?}", start.elapsed());
     assert_eq!(server.requests().len(), 4);
 }
 
 #[test]
 fn a_length_that_is_too_large_or_too_small_does_no_harm() {
-    // More than comes: the file is whole when the connection ends.
+    // The header states a larger length than the file has: the file is complete when the connection
+    // ends.
     let server = Server::new(|_, _, stream| {
         send(stream, &format!("200 OK\r\nContent-Length: {}", LENGTH + 500), &body(LENGTH));
     });
     fetched(&server, false, "too large a length");
-    // Less than comes: the rest is asked for, since the length is known.
+    // The header states a smaller length: the client requests the rest, because it knows the
+    // length.
     let server = Server::new(|n, request, stream| match n {
         0 => send(stream, "200 OK\r\nContent-Length: 1000", &body(LENGTH)),
         _ => serve(stream, request, &body(LENGTH)),
     });
     fetched(&server, true, "too small a length");
     assert_eq!(server.requests()[1].from, Some(1000));
-    // Without a known length, the checksum sees it.
+    // If the length is unknown, the checksum detects the missing bytes.
     let server = Server::new(|_, _, stream| send(stream, "200 OK\r\nContent-Length: 1000", &body(LENGTH)));
     assert!(failed(&server, false).contains("1000 bytes of md5"));
     let server = Server::new(|_, _, stream| {
@@ -259,13 +262,13 @@ fn a_server_that_is_not_there_is_named() {
     let source = source("a.bin", b"abc", true, Then::Keep);
     let error = fetch(&source, folder.path(), &options, &Silent).unwrap_err().to_string();
     assert!(error.starts_with("http://127.0.0.1:1/a.bin: the connection broke"), "{error}");
-    // Without a mirror the official address is asked.
+    // Without a mirror, the official URL is requested.
     options.mirror = None;
     let error = fetch(&source, folder.path(), &options, &Silent).unwrap_err().to_string();
     assert!(error.starts_with("http://127.0.0.1:1/nobody: "), "{error}");
 }
 
-/// Counts, and stops after so many bytes.
+/// Counts bytes, and asks to stop after some of them.
 #[derive(Default)]
 struct Watch {
     bytes: AtomicU64,
@@ -305,19 +308,19 @@ fn a_stop_ends_even_a_read_that_blocks_and_keeps_what_came() {
     let server = Server::new(|n, request, stream| match n {
         0 => {
             send(stream, &format!("200 OK\r\nContent-Length: {LENGTH}"), &body(LENGTH)[..60_000]);
-            sleep(Duration::from_secs(60));
+            sleep(2 * HUNG_AFTER);
         }
         _ => serve(stream, request, &body(LENGTH)),
     });
     let folder = tempfile::tempdir().unwrap();
     let source = source("a.bin", &body(LENGTH), true, Then::Keep);
     let mut options = server.options();
-    options.patience.stall = Duration::from_secs(50);
+    options.patience.stall = 2 * HUNG_AFTER;
     let start = Instant::now();
     let watch = Watch { stop_at: Some(60_000), ..Watch::default() };
     let error = fetch(&source, folder.path(), &options, &watch).unwrap_err();
     assert!(matches!(error, Error::Cancelled { .. }), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < HUNG_AFTER, "{:?}", start.elapsed());
     let files = fetch(&source, folder.path(), &options, &Silent).unwrap();
     assert_eq!(files[0].how, How::Downloaded { resumed: 60_000 });
 }

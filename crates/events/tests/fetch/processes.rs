@@ -1,5 +1,6 @@
-//! Fetching and unpacking by several processes at once, killed at any moment, and stopped. A process
-//! is this test program again, which then runs one test that is left out otherwise.
+//! Several processes download and unpack at the same time, are killed at any moment, or are asked
+//! to stop. A process is this test program, which then runs a single test that is otherwise
+//! ignored.
 
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -13,11 +14,11 @@ use tickless_events::progress::{Progress, Silent};
 
 use super::server::source;
 
-/// Where the child finds the archive, and where it unpacks to.
+/// The environment variables that tell the child where the archive and its target folder are.
 const ARCHIVE: &str = "TICKLESS_TEST_ARCHIVE";
 const FOLDER: &str = "TICKLESS_TEST_FOLDER";
 
-/// 40 classes of 10 files.
+/// An archive of 40 classes with 10 files each.
 fn archive() -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default();
@@ -34,7 +35,7 @@ fn content(class: usize, file: usize) -> Vec<u8> {
     (0..3000).map(|i| (i * (class + 3) + file * 7) as u8).collect()
 }
 
-/// The folder with the archive in it, as if a person had put it there.
+/// A folder that contains the archive, as if the user had put it there.
 fn folder(archive: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("data");
@@ -106,7 +107,7 @@ fn a_killed_process_leaves_what_the_next_one_mends() {
         std::thread::sleep(whole * round / 12);
         let _ = child.kill();
         child.wait().unwrap();
-        // Either all of it is there, or it is known that something is missing.
+        // Either all files exist, or `status` reports that some are missing.
         if status(&source("set.zip", &archive, true, Then::Unpack), &to)[0].1 == State::There
             && !to.join("set.zip").exists()
         {
@@ -161,7 +162,7 @@ fn names_that_are_links_are_not_followed() {
     let error = fetch(&source, &to, &server.options(), &Silent).unwrap_err().to_string();
     assert!(error.contains("a.bin.part") && error.contains("no regular file"), "{error}");
     assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
-    // A pipe of the file's own name is not waited for.
+    // A named pipe in place of the file is an error; opening it must not block.
     std::fs::remove_file(to.join("a.bin.part")).unwrap();
     assert!(Command::new("mkfifo").arg(to.join("a.bin")).status().unwrap().success());
     let error = fetch(&source, &to, &server.options(), &Silent).unwrap_err().to_string();

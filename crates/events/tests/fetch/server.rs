@@ -1,4 +1,4 @@
-//! A server of one file on this machine, whose every answer a test decides.
+//! A local server of one file; each test determines its answers.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,23 +9,23 @@ use std::time::Duration;
 use md5::{Digest, Md5};
 use tickless_events::fetch::{File, Options, Patience, Source, Then};
 
-/// What a client asked for.
+/// The request of a client.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     pub path: String,
-    /// N of `Range: bytes=N-`.
+    /// The N of `Range: bytes=N-`.
     pub from: Option<usize>,
     pub if_range: Option<String>,
 }
 
-/// A server that lives as long as the test.
+/// A server that runs until the test ends.
 pub struct Server {
     pub url: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
-    /// Answers request number n (from 0) with `answer(n, request, stream)`.
+    /// Starts a server that answers request number n (from 0) by `answer(n, request, stream)`.
     pub fn new(answer: impl Fn(usize, &Request, &mut TcpStream) + Send + Sync + 'static) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -53,7 +53,7 @@ impl Server {
         self.requests.lock().unwrap().clone()
     }
 
-    /// Options that fetch from here, with the patience of a test.
+    /// Options that download from this server, with short timeouts.
     pub fn options(&self) -> Options {
         let ms = Duration::from_millis;
         let patience = Patience { connect: ms(2000), stall: ms(300), tries: 4, pause: ms(10) };
@@ -76,14 +76,14 @@ fn read(stream: &TcpStream) -> Option<Request> {
     Some(request)
 }
 
-/// Sends a head and a body; a client that has gone is no matter.
+/// Sends a header and a body; ignores that the client has disconnected.
 pub fn send(stream: &mut TcpStream, head: &str, body: &[u8]) {
     let _ = stream.write_all(format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n").as_bytes());
     let _ = stream.write_all(body);
     let _ = stream.flush();
 }
 
-/// Answers as a right server does: 206 from where it was asked, or all of it.
+/// Answers correctly: 206 from the requested offset, or 200 with the whole file.
 pub fn serve(stream: &mut TcpStream, request: &Request, body: &[u8]) {
     match request.from {
         Some(from) if from < body.len() => {
@@ -98,12 +98,12 @@ pub fn serve(stream: &mut TcpStream, request: &Request, body: &[u8]) {
     }
 }
 
-/// Bytes that differ everywhere.
+/// Bytes without repetitions.
 pub fn body(n: usize) -> Vec<u8> {
     (0..n as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }
 
-/// A data set of one file of these bytes.
+/// A source with one file of these bytes.
 pub fn source(name: &'static str, body: &[u8], bytes: bool, then: Then) -> Source {
     let md5: String = Md5::digest(body).iter().map(|b| format!("{b:02x}")).collect();
     let bytes = bytes.then_some(body.len() as u64);

@@ -1,4 +1,5 @@
-//! A certificate that no known authority signed is tried once, and the download fails at once.
+//! If no known authority has signed the server's certificate, the download fails after the first
+//! attempt.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ fn an_invalid_certificate_is_not_tried_again() {
             }
         }
     });
-    // The patience of the other tests.
+    // The same timeouts as in the other tests.
     let patience = Server::new(|_, _, _| {}).options().patience;
     let mirror = Some(format!("https://me:secret@localhost:{port}/files"));
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The recordings of the shared data: counts, ranges and digests as `expected.csv` has them.
+//! The shared recordings have the counts, ranges and digests that `expected.csv` lists.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,7 +12,7 @@ use super::common;
 
 type Row = BTreeMap<String, String>;
 
-/// The rows whose files this build reads, with their paths.
+/// The rows whose files this build can read, with their paths.
 fn rows() -> Vec<(std::path::PathBuf, Row)> {
     let Some(table) = common::data("formats/expected.csv") else { return Vec::new() };
     let root = table.parent().and_then(Path::parent).unwrap();
@@ -79,7 +79,7 @@ fn golden_recordings_read_alike_gzipped_and_in_chunks() {
         while reader.next(&mut chunk).unwrap() {
             all.append(&chunk);
         }
-        // The digest is of the stored coordinates, from whichever corner they count.
+        // The digest covers the stored coordinates, whatever the origin of the format is.
         let stream = EventStream { format: reader.format(), sensor: reader.sensor(), events: all };
         let found = EventsInfo::of(&stream).sha256;
         assert_eq!(found, row["sha256_of_13_byte_records"], "{}", other.display());

@@ -1,5 +1,5 @@
-//! Truncated, corrupt and random files: each decodes or gives an error that names file and byte,
-//! and nothing panics, hangs or takes memory beyond measure.
+//! A truncated, corrupt or random file either decodes or gives an error that names file and byte.
+//! No input causes a panic, an endless loop or excessive use of memory.
 
 use proptest::prelude::*;
 use tickless_events::Error;
@@ -8,10 +8,10 @@ use tickless_events::formats::{EventStream, FORMATS, Format, Reading, decode};
 use super::laws::in_chunks;
 use super::samples::{file, writable};
 
-/// More events than any byte can stand for: 12 pixels in 2 bytes, and 32 in 8.
+/// A limit that no format exceeds: EVT3 stores up to 12 events in 2 bytes, EVT2.1 up to 32 in 8.
 const EVENTS_PER_BYTE: usize = 6;
 
-/// Checks an outcome and tells whether it was an error.
+/// Verifies an outcome; returns whether it was an error.
 fn check(format: &Format, bytes: &[u8], result: tickless_events::Result<EventStream>, what: &str) -> bool {
     let name = format.name;
     match result {
@@ -22,12 +22,12 @@ fn check(format: &Format, bytes: &[u8], result: tickless_events::Result<EventStr
         Ok(_) => false,
         Err(Error::Malformed { file, at, problem, remedy }) => {
             assert!(!file.is_empty() && !problem.is_empty() && !remedy.is_empty(), "{name} {what}");
-            // A container's address may point, and be named, beyond the end.
+            // An error of a container may name an address past the end of the file.
             let inside = at <= bytes.len() as u64 || matches!(format.read, Reading::Whole(_));
             assert!(inside, "{name} {what}: byte {at} of {}", bytes.len());
             true
         }
-        // A time that a change made fractional has no unit.
+        // A change may give a time a fraction, which then lacks a unit.
         Err(Error::TimeUnit { file, at, problem }) => {
             assert!(!file.is_empty() && !problem.is_empty() && at <= bytes.len() as u64, "{name} {what}");
             true
@@ -46,13 +46,13 @@ fn a_cut_at_any_byte_is_an_error_or_the_events_before_it() {
             let result = format.decode(&bytes[..cut], "x");
             if let Ok(stream) = &result {
                 let events = stream.events.to_vec();
-                // Of text, the last number may be cut.
+                // In a text, the last number may be truncated.
                 let sure = if format.name == "text" { events.len().saturating_sub(1) } else { events.len() };
                 assert!(whole.starts_with(&events[..sure]), "{} cut at {cut}", format.name);
             }
             errors += usize::from(check(format, &bytes[..cut], result, &format!("cut at {cut}")));
         }
-        // Records end at few of the bytes.
+        // Few cuts lie between two records, so most must be errors.
         assert!(errors * 4 >= bytes.len() || format.name == "text", "{}: {errors} of {}", format.name, bytes.len());
     }
 }

@@ -1,4 +1,4 @@
-//! What is written is read back, however the bytes are cut.
+//! Decoding returns the encoded events, however the bytes are divided into chunks.
 
 use std::io::{Cursor, Read};
 
@@ -10,7 +10,7 @@ use tickless_events::{Columns, Event, Result};
 
 use super::samples::{SENSOR, file, sorted, writable};
 
-/// Decodes in chunks that end at `cuts`.
+/// Decodes in chunks that end at the offsets `cuts`.
 pub fn in_chunks(format: &Format, bytes: &[u8], cuts: &[usize]) -> Option<Result<EventStream>> {
     let Reading::Stream(decoder) = format.read else { return None };
     let mut decoder = decoder("chunks", &Default::default());
@@ -27,7 +27,7 @@ pub fn in_chunks(format: &Format, bytes: &[u8], cuts: &[usize]) -> Option<Result
     Some(end.map(|()| EventStream { format: format.name, sensor: decoder.sensor(), events }))
 }
 
-/// Gives at most so many bytes at a time, as a pipe does.
+/// A reader that returns a limited number of bytes at a time, as a pipe does.
 struct Drip(Cursor<Vec<u8>>, usize);
 
 impl Read for Drip {
@@ -65,7 +65,8 @@ fn cutting_a_file_anywhere_changes_nothing() {
 
 #[test]
 fn data_that_begins_like_a_header_line_is_decoded_once_however_it_is_cut() {
-    // Only the last byte says that this is no text; until then the decoder cannot know it.
+    // Only the last byte shows that this is not a header line; until then the decoder cannot
+    // decide.
     let data = b"%\xE4\xFFfozmT1;\x00 %2345678\x01%2345\x02";
     for (name, header) in
         [("evt2", &b"% evt 2.0\n"[..]), ("evt21", b"% evt 2.1\n"), ("evt3", b"% evt 3.0\n"), ("dat", b"% Version 2\n")]
@@ -112,7 +113,7 @@ fn gzipped_files_read_like_plain_ones() {
     let folder = tempfile::tempdir().unwrap();
     for format in writable() {
         let bytes = file(format);
-        // The name says .gz, or only the content does.
+        // Either the name ends in .gz, or only the content is gzip.
         for name in [format!("a.{}.gz", format.extensions[0]), format!("b.{}", format.extensions[0])] {
             let path = folder.path().join(name);
             let mut gz = flate2::write::GzEncoder::new(std::fs::File::create(&path).unwrap(), Default::default());

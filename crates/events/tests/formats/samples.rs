@@ -1,4 +1,5 @@
-//! Small files of every format that this crate writes, and random events that all of them hold.
+//! Small files of every format that this crate writes, and random events that every format can
+//! hold.
 
 use proptest::prelude::*;
 use tickless_events::formats::{FORMATS, Format, encode};
@@ -6,12 +7,12 @@ use tickless_events::{Columns, Event, Sensor};
 
 pub const SENSOR: Sensor = Sensor { width: 128, height: 128 };
 
-/// The formats that are written.
+/// The formats that have an encoder.
 pub fn writable() -> impl Iterator<Item = &'static Format> {
     FORMATS.iter().filter(|f| f.write.is_some())
 }
 
-/// Events in order of time with runs of neighbours, as edges cause them.
+/// Events sorted by time, with runs of neighbouring pixels like those of moving edges.
 pub fn sorted(n: usize, gap_us: u64) -> impl Strategy<Value = Columns> {
     let one = (0..gap_us, 0u16..96, 0u16..128, any::<bool>(), 1u16..32, any::<u32>());
     prop::collection::vec(one, 0..n).prop_map(|groups| {
@@ -25,7 +26,7 @@ pub fn sorted(n: usize, gap_us: u64) -> impl Strategy<Value = Columns> {
     })
 }
 
-/// A file of some forty events.
+/// A file of 42 events.
 pub fn file(format: &Format) -> Vec<u8> {
     let event =
         |i: u16| Event { t_us: 300 * u64::from(i / 9), x: 3 * i % 100 + i % 5, y: i / 9, on: i.is_multiple_of(2) };

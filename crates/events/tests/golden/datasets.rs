@@ -1,4 +1,4 @@
-//! Real data sets: counts, labels, ranges and digests as published beside them.
+//! Real data sets have the counts, labels, ranges and digests that are published beside them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ fn open(name: &str, path: &Path) -> Box<dyn Dataset> {
     datasets::open(&DataRequest::new(name, Some(path))).unwrap()
 }
 
-/// The rows of a CSV file by column name.
+/// The rows of a CSV file, each as a map from column names to values.
 fn csv(path: &Path) -> Vec<BTreeMap<String, String>> {
     let text = std::fs::read_to_string(path).unwrap();
     let mut lines = text.lines();
@@ -48,7 +48,7 @@ fn golden_nmnist_holds_what_its_index_says() {
     let Some(table) = common::data("nmnist/index.csv") else { return };
     let data = open("nmnist", table.parent().unwrap());
     let mut rows = csv(&table);
-    // By part, then id, which is the order of the data set.
+    // Sorted by part and then by id, which is the order of the data set.
     rows.sort_by_key(|r| (r["path"].starts_with("Test"), r["path"].rsplit('/').next().map(String::from)));
     let train = data.len(Split::Train);
     assert_eq!(rows.len(), train + data.len(Split::Test));
@@ -65,7 +65,7 @@ fn golden_nmnist_holds_what_its_index_says() {
         assert_eq!(recording.t_last_us(), Some(number("t_last")));
         assert_eq!(recording.on_count() as u64, number("on"));
     };
-    // Many threads on one archive.
+    // Several threads read the same archive.
     std::thread::scope(|scope| {
         for worker in 0..4 {
             let rows = &rows;
@@ -74,7 +74,7 @@ fn golden_nmnist_holds_what_its_index_says() {
     });
 }
 
-/// The unpacked size that a gzip file states in its last four bytes.
+/// The decompressed size, which a gzip file states in its last four bytes.
 fn unpacked(path: &Path) -> usize {
     let bytes = std::fs::read(path).unwrap();
     u32::from_le_bytes(bytes[bytes.len() - 4..].try_into().unwrap()) as usize
@@ -82,7 +82,7 @@ fn unpacked(path: &Path) -> usize {
 
 #[test]
 fn golden_image_sets_hold_every_record_of_their_files() {
-    // Name, bytes before the first record, bytes of a record, training files, test file.
+    // Name, size of the file header, size of a record, training files, test file.
     for (name, header, record, train, test) in [
         ("mnist", 16, 784, "train-images", "t10k-images"),
         ("cifar10", 0, 3073, "data_batch_", "test_batch"),

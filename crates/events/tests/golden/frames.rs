@@ -1,4 +1,4 @@
-//! Decoding and framing against tonic.
+//! Compares decoding and framing with tonic.
 
 use tickless_events::formats::nmnist_bin;
 use tickless_events::frames::{Framing, Slicing};

@@ -1,5 +1,6 @@
-//! Frames of real recordings through the reference network, time-stepped: equal logits only if the
-//! channel order, the slices and the orientation are those of the golden files.
+//! Runs frames of real recordings through the time-stepped reference network. The logits equal
+//! those of the golden files only if the order of channels, the slices and the orientation are the
+//! same.
 
 use std::fs::File;
 use std::io::Read;
@@ -32,7 +33,7 @@ fn logits(net: &GoldenNetwork, recording: &Recording, steps: usize) -> Vec<f64> 
     clocked::run(&net.network, &net.weights, &frames, None).output
 }
 
-/// A member such as `Test/0/00004.bin` of the archive `Test.zip`.
+/// Reads a member such as `Test/0/00004.bin` from the archive `Test.zip`.
 fn recording(folder: &Path, member: &str) -> Recording {
     let archive = folder.join(member.split('/').next().unwrap()).with_extension("zip");
     let mut zip = zip::ZipArchive::new(File::open(archive).unwrap()).unwrap();

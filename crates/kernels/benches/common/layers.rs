@@ -1,21 +1,22 @@
-//! The layers that are measured, as a training iteration meets them: ResNet-18's four stages on CIFAR shapes
-//! (batch 16, T = 4) and the three layers of nmnist-wide (batch 64, T = 10).
+//! The layers that the benchmarks measure, in the sizes of a training iteration: ResNet-18's four
+//! stages on CIFAR shapes (batch 16, T = 4) and the three layers of nmnist-wide (batch 64, T = 10).
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
 use tickless_kernels::Geometry;
 
-/// A convolution with the norm and the neuron behind it.
+/// A convolution; the benchmark of fused layers uses the norm and neuron that follow it.
 #[derive(Debug, Clone, Copy)]
 pub struct Layer {
-    /// Of which network.
+    /// Network and number of the layer.
     pub name: &'static str,
-    /// Steps.
+    /// Time steps.
     pub steps: usize,
-    /// Samples of a step.
+    /// Samples per step.
     pub batch: usize,
-    /// Channels in and out, and side of the map: 3×3, stride 1, padding 1.
+    /// Input channels, output channels, and side of the map. The convolution is 3×3, stride 1,
+    /// padding 1.
     sizes: [usize; 3],
 }
 
@@ -27,7 +28,7 @@ const fn wide(name: &'static str, channels: usize, out: usize, side: usize) -> L
     Layer { name, steps: 10, batch: 64, sizes: [channels, out, side] }
 }
 
-/// All of them.
+/// All measured layers.
 pub const LAYERS: [Layer; 7] = [
     stage("resnet18-1", 64, 32),
     stage("resnet18-2", 128, 16),
@@ -46,30 +47,30 @@ impl fmt::Display for Layer {
 }
 
 impl Layer {
-    /// Its sizes.
+    /// The sizes of the convolution.
     pub fn geometry(&self) -> Geometry {
         let [channels, out, side] = self.sizes;
         Geometry { channels, height: side, width: side, out, kernel: 3, stride: 1, padding: 1 }
     }
 
-    /// Images of a call: every step of every sample.
+    /// Images per call: every step of every sample.
     pub fn images(&self) -> usize {
         self.steps * self.batch
     }
 
-    /// Operations of one dense product: a multiplication and an addition a tap.
+    /// Operations of one dense product: a multiplication and an addition per tap.
     pub fn operations(&self) -> usize {
         2 * self.images() * self.geometry().macs()
     }
 }
 
-/// Spikes: `density` of the values are 1, the others 0.
+/// Spikes: a fraction `density` of the values is 1, the others are 0.
 pub fn spikes(len: usize, density: f64) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     (0..len).map(|_| f32::from(u8::from(rng.random_bool(density)))).collect()
 }
 
-/// Real numbers without zeros.
+/// Real numbers, none of them zero.
 pub fn reals(len: usize) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     (0..len).map(|_| rng.random_range(-1.0f32..1.0)).collect()

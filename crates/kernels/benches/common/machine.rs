@@ -1,15 +1,16 @@
-//! What the machine can do at most, on as many threads as the kernels take.
+//! Measures the peak rates of the machine, on as many threads as the kernels use.
 //!
-//! Arithmetic: sixteen independent sums of fused multiply-adds in registers of the best instruction set, two
-//! operations a lane. Memory: the triad a ← b + s·c over arrays that fit no cache, 12 bytes a value (what the
-//! machine reads of `a` before it writes it is not counted).
+//! Arithmetic: sixteen independent sums of fused multiply-adds in registers of the best instruction
+//! set, two operations per lane. Memory: the triad a ← b + s·c over arrays larger than any cache,
+//! counted as 12 bytes per value (the machine also reads `a` before it writes it, which is not
+//! counted).
 
 use rayon::prelude::*;
 use std::hint::black_box;
 use std::time::Instant;
 use tickless_kernels::cpu::simd::{Isa, LANES, Lanes, Portable};
 
-/// Limits in operations and in bytes a second.
+/// Peak rates, per second.
 #[derive(Debug, Clone, Copy)]
 pub struct Peaks {
     /// Floating-point operations.
@@ -18,7 +19,7 @@ pub struct Peaks {
     pub bytes: f64,
 }
 
-/// Sums that are independent of each other: more than the latency of a multiply-add times two ports.
+/// Independent sums. The number exceeds the latency of a multiply-add (in cycles) times two ports.
 const SUMS: usize = 16;
 
 /// # Safety
@@ -26,7 +27,7 @@ const SUMS: usize = 16;
 #[inline(always)]
 unsafe fn products<V: Lanes>(rounds: usize) -> f32 {
     let mut all = [0.0f32; LANES];
-    // SAFETY: the caller gives the instruction set; the store is to sixteen values.
+    // SAFETY: the caller guarantees the instruction set, and the store has room for sixteen values.
     unsafe {
         let (mut sums, a, b) = ([V::splat(0.0); SUMS], V::splat(black_box(1.0)), V::splat(black_box(1e-9)));
         for _ in 0..rounds {
@@ -66,12 +67,12 @@ fn arithmetic(rounds: usize) -> f32 {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Isa::Avx2 => unsafe { x86::avx2(rounds) },
-        // SAFETY: needs no instruction set.
+        // SAFETY: the portable form needs no instruction set.
         _ => unsafe { products::<Portable>(rounds) },
     }
 }
 
-/// Best rate of seven turns of a call that does `amount` of something.
+/// The best rate of seven calls that each process `amount` operations or bytes.
 fn best(amount: f64, mut call: impl FnMut()) -> f64 {
     let turn = |_| {
         let start = Instant::now();
@@ -82,7 +83,7 @@ fn best(amount: f64, mut call: impl FnMut()) -> f64 {
 }
 
 impl Peaks {
-    /// Measures both; half a second.
+    /// Measures both rates; takes half a second.
     pub fn measure() -> Self {
         let (threads, rounds) = (rayon::current_num_threads(), 1 << 20);
         let operations = best((2 * SUMS * LANES * rounds * threads) as f64, || {
@@ -101,7 +102,7 @@ impl Peaks {
         Self { operations, bytes }
     }
 
-    /// Both in words.
+    /// Both rates as a sentence.
     pub fn say(&self) -> String {
         let (threads, isa) = (rayon::current_num_threads(), Isa::detect());
         format!(

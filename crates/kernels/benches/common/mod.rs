@@ -1,4 +1,5 @@
-//! What the benchmarks of the kernels share: the layers, their input, the machine's limits, and the table.
+//! Code that the kernel benchmarks share: the layers, their inputs, the peaks of the machine,
+//! timing.
 #![allow(dead_code, reason = "every benchmark takes what it needs")]
 
 pub mod layers;
@@ -6,7 +7,7 @@ pub mod machine;
 
 use std::time::Instant;
 
-/// Median seconds of a call: at least five, and as many as fit a third of a second.
+/// Median seconds per call, over at least five calls and as many as fit a third of a second.
 pub fn median_seconds(call: &mut dyn FnMut()) -> f64 {
     call();
     let (start, mut all) = (Instant::now(), Vec::new());
@@ -19,7 +20,7 @@ pub fn median_seconds(call: &mut dyn FnMut()) -> f64 {
     all[all.len() / 2]
 }
 
-/// Whether this is `cargo bench` and not one pass of `cargo test`.
+/// Whether `cargo bench` runs this program, rather than `cargo test`.
 pub fn measuring() -> bool {
     std::env::args().any(|a| a == "--bench") && !std::env::args().any(|a| a == "--list" || a == "--test")
 }

@@ -8,10 +8,10 @@
 
 use rayon::iter::{IndexedParallelIterator, MaxLen};
 
-/// Parts of a loop for each thread.
+/// Parts per thread.
 const PARTS: usize = 8;
 
-/// A parallel loop whose parts are small beside the whole.
+/// A parallel loop that is cut into small parts.
 pub(crate) trait FineGrained: IndexedParallelIterator {
     /// Caps the size of a part; the result is the same, because each item is computed by one
     /// thread.

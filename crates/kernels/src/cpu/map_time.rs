@@ -4,10 +4,10 @@
 //! y[j] = Σ_i w_ji·x[i]
 //! ```
 //!
-//! Few input steps go into an output step, so memory bounds it: each piece of an output step is
-//! written once, by its first term, and the others are added while it lies in the first-level
-//! cache. Terms are added in the order of the map, whoever does it: results do not depend on the
-//! number of threads.
+//! An output step depends on few input steps, so the map is limited by memory bandwidth. Each piece
+//! of an output step is written once with its first term, and the other terms are added while the
+//! piece is in the first-level cache. The terms are added in the order of the map, so results do
+//! not depend on the number of threads.
 
 use super::memory::{full, room};
 use super::tensor::{from_vec, values};
@@ -18,10 +18,10 @@ use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-/// Values of a piece: 16 KiB.
+/// Values per piece: 16 KiB.
 const PIECE: usize = 4096;
 
-/// `[T_in·B, …]` to `[T_out·B, …]`.
+/// Maps `[T_in·B, …]` to `[T_out·B, …]`.
 pub(crate) fn map_time(input: FlexTensor, map: Arc<TimeMap>) -> FlexTensor {
     let input = input.to_contiguous();
     let out = mapped(values(&input), &map);
@@ -30,7 +30,7 @@ pub(crate) fn map_time(input: FlexTensor, map: Arc<TimeMap>) -> FlexTensor {
     from_vec(out, shape)
 }
 
-/// The output of `map` over steps of equal size that lie one behind the other.
+/// Applies `map` to `t_in` consecutive steps of equal size.
 fn mapped(x: &[f32], map: &TimeMap) -> Vec<f32> {
     let n = x.len() / map.t_in();
     let mut out = room(n * map.t_out());
@@ -41,11 +41,12 @@ fn mapped(x: &[f32], map: &TimeMap) -> Vec<f32> {
             pieces.for_each(|(p, y)| sum(x, n, p * PIECE, terms, y));
         });
     }
-    // SAFETY: every piece of every step was written.
+    // SAFETY: the pieces cover every step.
     unsafe { full(out) }
 }
 
-/// Writes the piece of an output step that begins at its value `at`.
+/// Writes the piece `y` of an output step, which begins at position `at`. `n` is the size of a
+/// step.
 fn sum(x: &[f32], n: usize, at: usize, terms: &[(usize, f32)], y: &mut [MaybeUninit<f32>]) {
     let len = y.len();
     let of = |i: usize| &x[i * n + at..][..len];

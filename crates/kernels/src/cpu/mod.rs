@@ -1,5 +1,5 @@
-//! The operators on the CPU (the tensor library's Flex backend): where the function of each
-//! operator is.
+//! The operators on the CPU (Burn's Flex backend). The imports below name the function of each
+//! operator.
 
 pub mod conv;
 pub mod first;

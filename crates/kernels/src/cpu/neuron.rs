@@ -1,11 +1,11 @@
 //! A neuron layer over all its steps on the CPU.
 //!
-//! A sequence `[T·B, …]` is T rows of n = B·C·H·W values. The neurons are independent of each
-//! other, so the n columns are cut into chunks that stay in the first-level cache while all T
-//! steps pass over them; chunks run in parallel. One pass reads the current (4 bytes a value and
-//! step) and writes the spikes and, in training, the potentials (4 bytes each): the arithmetic is
-//! a handful of operations a value, so memory bounds it. Each value is computed by one thread in
-//! one order: results do not depend on the number of threads.
+//! A sequence `[T·B, …]` is T rows of n = B·C·H·W values. The neurons are independent, so the n
+//! columns are cut into chunks, and all T steps pass over a chunk while it is in the first-level
+//! cache. Chunks run in parallel. A pass reads the current and writes the spikes and, in training,
+//! the potentials: 4 bytes per value and step for each. A value takes only a handful of operations,
+//! so memory bandwidth is the limit. One thread computes each value in a fixed order, so results do
+//! not depend on the number of threads.
 
 use super::tensor::{from_vec, values};
 use crate::operators::NeuronOp;
@@ -16,7 +16,7 @@ use tickless_net::{Reset, SpikeMode, Surrogate};
 use tickless_neuron::step::{Constants, Mode, State, adjoint_of_slope, step};
 use tickless_neuron::surrogate::derivative;
 
-/// Neurons per chunk: the potentials of one fill 8 KiB.
+/// Neurons per chunk: the potentials of a chunk take 8 KiB.
 pub(crate) const CHUNK: usize = 2048;
 
 pub(crate) fn neuron_spikes(current: FlexTensor, op: NeuronOp) -> FlexTensor {
@@ -47,7 +47,7 @@ pub(crate) fn neuron_gradient(potentials: FlexTensor, gradient: FlexTensor, op: 
     from_vec(out, shape)
 }
 
-/// Spikes and, if `keep`, potentials (else an empty vector).
+/// The spikes and, if `keep`, the potentials (else an empty vector).
 fn forward(current: &FlexTensor, op: NeuronOp, keep: bool) -> (FlexTensor, Vec<f32>) {
     let current = current.to_contiguous();
     let x = values(&current);
@@ -71,7 +71,7 @@ fn forward(current: &FlexTensor, op: NeuronOp, keep: bool) -> (FlexTensor, Vec<f
     (from_vec(s, current.shape()), u)
 }
 
-/// Cuts T rows of `n` values into chunks of columns: for each chunk its T pieces.
+/// Cuts T rows of `n` values into chunks of columns. Each chunk holds its part of every row.
 fn columns(data: &mut [f32], n: usize) -> Vec<Vec<&mut [f32]>> {
     let mut chunks: Vec<Vec<&mut [f32]>> = (0..n.div_ceil(CHUNK)).map(|_| Vec::new()).collect();
     if n > 0 {
@@ -86,7 +86,7 @@ fn columns(data: &mut [f32], n: usize) -> Vec<Vec<&mut [f32]>> {
 
 pub(crate) type ForwardRow = fn(NeuronOp, &[f32], &mut [f32], &mut [f32], &mut [f32]);
 
-/// One step of a chunk, specialised on everything that would branch inside the loop.
+/// One step of a chunk, specialised on every property that would branch inside the loop.
 pub(crate) fn forward_row(op: NeuronOp) -> ForwardRow {
     fn row<const MULTI: bool, const HARD: bool, const EQUAL: bool>(
         op: NeuronOp,
@@ -118,7 +118,8 @@ pub(crate) fn forward_row(op: NeuronOp) -> ForwardRow {
 
 pub(crate) type BackwardRow = fn(NeuronOp, &[f32], &[f32], &mut [f32], &mut [f32]);
 
-/// One step back of a chunk; `g_v` holds the gradient from step t+1 and leaves with that for t−1.
+/// One backward step of a chunk. Replaces the gradient of the potential after the step in `g_v` by
+/// that of the potential before it.
 pub(crate) fn backward_row(op: NeuronOp) -> BackwardRow {
     fn surrogates<const HARD: bool, const DETACH: bool, const MULTI: bool, const EQUAL: bool>(
         op: NeuronOp,
@@ -138,7 +139,7 @@ pub(crate) fn backward_row(op: NeuronOp) -> BackwardRow {
                 *g_v = state.v;
             }
         };
-        // One loop per surrogate, so that none of them branches on its kind for each value.
+        // One loop per surrogate, so that the loop does not branch on its kind for every value.
         macro_rules! with {
             ($s:expr) => {
                 run(&|u: &[f32], d: &mut [f32]| {

@@ -1,8 +1,12 @@
-//! Sum and average pooling over windows that tile the map (stride = kernel, no padding).
+//! Sum and average pooling over non-overlapping windows (stride = kernel, no padding).
 //!
-//! y[Y, X] = scale·Σ x[k·Y + i, k·X + j], 0 ≤ i, j < k; rows and columns that do not fill a
-//! window are dropped. Backward spreads scale·g over the window. Spikes are small integers, so the
-//! sums are exact in any order. One pass over memory each way.
+//! ```text
+//! y[Y, X] = scale·Σ x[k·Y + i, k·X + j], 0 ≤ i, j < k
+//! ```
+//!
+//! Rows and columns that do not fill a window are dropped. The backward pass writes scale·g to
+//! every value of the window. Spikes are small integers, so their sums are exact in any order.
+//! Forward and backward are one pass over memory each.
 
 use super::memory::zeros;
 use super::tensor::{from_vec, values};
@@ -11,7 +15,7 @@ use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
-/// To maps smaller by the window.
+/// Pools to a map of H/k × W/k.
 pub(crate) fn forward(input: FlexTensor, op: TilePool) -> FlexTensor {
     let input = input.to_contiguous();
     let x = values(&input);
@@ -27,8 +31,8 @@ pub(crate) fn forward(input: FlexTensor, op: TilePool) -> FlexTensor {
     from_vec(out, shape)
 }
 
-/// One row of windows: `[ow, c]` from `[k, width, c]`, by the largest block of channels that a
-/// pixel is a multiple of.
+/// Sums one row of windows, `[k, width, c]` to `[ow, c]`. Processes channels in the largest block
+/// that divides their number, so that a block is in registers.
 #[inline(always)]
 pub(crate) fn sums_row(row: &mut [f32], from: &[f32], op: TilePool) {
     match op.channels {
@@ -44,13 +48,13 @@ pub(crate) fn sums_row(row: &mut [f32], from: &[f32], op: TilePool) {
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 fn sums<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
     let (k, c, line) = (op.kernel, op.channels, op.width * op.channels);
-    // Blocks of a pixel.
+    // Blocks per pixel.
     let blocks = c / BLOCK;
     let row = row.as_chunks_mut::<BLOCK>().0;
     if k == 2 {
         let (upper, lower) = (from[..line].as_chunks::<BLOCK>().0, from[line..2 * line].as_chunks::<BLOCK>().0);
         for (i, y) in row.iter_mut().enumerate() {
-            // Windows of one block, the common case, need no division.
+            // One block per pixel is the common case and needs no division.
             let at = if blocks == 1 { 2 * i } else { i / blocks * 2 * blocks + i % blocks };
             let (a, b, d, e) = (upper[at], upper[at + blocks], lower[at], lower[at + blocks]);
             let mut sum = [0.0f32; BLOCK];
@@ -79,7 +83,7 @@ fn sums<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
     }
 }
 
-/// Gradient of the input from that of the output.
+/// Gradient of the input from the gradient of the output.
 pub(crate) fn backward(gradient: FlexTensor, op: TilePool) -> FlexTensor {
     let gradient = gradient.to_contiguous();
     let g = values(&gradient);
@@ -104,7 +108,8 @@ pub(crate) fn backward(gradient: FlexTensor, op: TilePool) -> FlexTensor {
     from_vec(out, shape)
 }
 
-/// A row of gradients to the rows of its windows, zero where a row's end fills none.
+/// Spreads the gradients of one row of windows over its input rows. Writes zeros to columns that do
+/// not fill a window.
 #[inline(always)]
 pub(crate) fn spread_rows(rows: &mut [f32], from: &[f32], op: TilePool) {
     for row in rows.chunks_exact_mut(op.width * op.channels) {
@@ -113,8 +118,8 @@ pub(crate) fn spread_rows(rows: &mut [f32], from: &[f32], op: TilePool) {
     }
 }
 
-/// One row of gradients to a row of the input, by the largest block of channels that a pixel is a
-/// multiple of.
+/// Spreads the gradients of one row of windows over one input row. Processes channels in the
+/// largest block that divides their number.
 #[inline(always)]
 fn spread_row(row: &mut [f32], from: &[f32], op: TilePool) {
     match op.channels {
@@ -142,8 +147,8 @@ fn spread<const BLOCK: usize>(row: &mut [f32], from: &[f32], op: TilePool) {
     }
 }
 
-/// The planes of `len` values, in parallel, many at a time where they have one channel: one alone
-/// is too little work.
+/// A parallel iterator over planes of `len` values. A plane of few channels is too little work for
+/// a task, so several such planes form one task.
 fn planes(data: &mut [f32], len: usize, channels: usize) -> impl ParallelIterator<Item = (usize, &mut [f32])> {
     data.par_chunks_mut(len.max(1)).with_min_len(64usize.div_ceil(channels)).enumerate()
 }

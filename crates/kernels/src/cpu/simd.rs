@@ -1,8 +1,8 @@
-//! Sixteen lanes of f32 on whatever the machine has: AVX-512, AVX2 with FMA, or plain arrays.
+//! Sixteen lanes of f32, implemented with AVX-512, with AVX2 and FMA, or with arrays.
 //!
-//! The kernels of this folder are written once, over [`Lanes`], and compiled once per instruction
-//! set; [`Isa::detect`] chooses at run time. The portable form is the scalar twin that the others
-//! are tested against. It rounds products (no fused multiply-add), so results agree to rounding.
+//! Kernels are written once, generic over [`Lanes`], and compiled once per instruction set;
+//! [`Isa::detect`] chooses one at run time. The tests compare the others with the portable form,
+//! which rounds products (it has no fused multiply-add), so results agree only up to rounding.
 
 use crate::options::ComputeOptions;
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ pub use crate::options::Isa;
 pub const LANES: usize = 16;
 
 impl Isa {
-    /// The best that this machine has and the program's [`ComputeOptions`] allow.
+    /// The best instruction set that this machine has and the program's [`ComputeOptions`] allow.
     pub fn detect() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| {
@@ -23,7 +23,7 @@ impl Isa {
         })
     }
 
-    /// All that this machine has, the best first.
+    /// All instruction sets that this machine has, the best first.
     pub fn available() -> Vec<Self> {
         let mut all = vec![];
         #[cfg(target_arch = "x86_64")]
@@ -40,41 +40,41 @@ impl Isa {
     }
 }
 
-/// Sixteen values.
+/// Sixteen f32 values.
 ///
 /// # Safety
-/// Every function requires that the machine has the instruction set of the implementation, and
-/// that it is inlined into a function compiled for it; pointers must be valid for 16 values.
+/// The machine must have the instruction set of the implementation, and every function must be
+/// inlined into a function that is compiled for it. Pointers must be valid for 16 values.
 pub unsafe trait Lanes: Copy {
-    /// Sixteen values from memory, unaligned.
+    /// Loads sixteen values from unaligned memory.
     ///
     /// # Safety
     /// See the trait.
     unsafe fn load(p: *const f32) -> Self;
-    /// Sixteen values to memory, unaligned.
+    /// Stores sixteen values to unaligned memory.
     ///
     /// # Safety
     /// See the trait.
     unsafe fn store(self, p: *mut f32);
-    /// The first `n` values to memory; `p` must be valid for those.
+    /// Stores the first `n` values; `p` must be valid for these.
     ///
     /// # Safety
     /// See the trait.
     #[inline(always)]
     unsafe fn store_first(self, p: *mut f32, n: usize) {
         let mut all = [0.0f32; LANES];
-        // SAFETY: all lanes fit the array, the first `n` of it the caller's memory.
+        // SAFETY: the array has room for all lanes, and `p` is valid for `n` values.
         unsafe {
             self.store(all.as_mut_ptr());
             std::ptr::copy_nonoverlapping(all.as_ptr(), p, n.min(LANES));
         }
     }
-    /// One value in every lane.
+    /// The value `v` in every lane.
     ///
     /// # Safety
     /// See the trait.
     unsafe fn splat(v: f32) -> Self;
-    /// Sum.
+    /// The sum of two vectors.
     ///
     /// # Safety
     /// See the trait.
@@ -86,20 +86,20 @@ pub unsafe trait Lanes: Copy {
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
 }
 
-/// The portable form.
+/// The portable implementation.
 #[derive(Clone, Copy)]
 pub struct Portable([f32; LANES]);
 
-// SAFETY: arrays need no instruction set; loads and stores are of 16 values, as the trait says.
+// SAFETY: arrays need no instruction set, and loads and stores access 16 values, as the trait says.
 unsafe impl Lanes for Portable {
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self {
-        // SAFETY: the caller gives 16 readable values.
+        // SAFETY: the caller guarantees 16 readable values.
         Self(unsafe { p.cast::<[f32; LANES]>().read_unaligned() })
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32) {
-        // SAFETY: the caller gives 16 writable values.
+        // SAFETY: the caller guarantees 16 writable values.
         unsafe { p.cast::<[f32; LANES]>().write_unaligned(self.0) }
     }
     #[inline(always)]
@@ -130,36 +130,37 @@ mod x86 {
     #[derive(Clone, Copy)]
     pub struct Avx512(__m512);
 
-    // SAFETY: only reached through wrappers compiled for avx512f, behind its detection.
+    // SAFETY: the methods run only inside wrappers compiled for avx512f, which `Isa::detect`
+    // selects.
     unsafe impl Lanes for Avx512 {
         #[inline(always)]
         unsafe fn load(p: *const f32) -> Self {
-            // SAFETY: the caller gives 16 readable values and the instruction set.
+            // SAFETY: the caller guarantees 16 readable values and the instruction set.
             Self(unsafe { _mm512_loadu_ps(p) })
         }
         #[inline(always)]
         unsafe fn store(self, p: *mut f32) {
-            // SAFETY: the caller gives 16 writable values and the instruction set.
+            // SAFETY: the caller guarantees 16 writable values and the instruction set.
             unsafe { _mm512_storeu_ps(p, self.0) }
         }
         #[inline(always)]
         unsafe fn store_first(self, p: *mut f32, n: usize) {
-            // SAFETY: the caller gives `n` writable values and the instruction set.
+            // SAFETY: the caller guarantees `n` writable values and the instruction set.
             unsafe { _mm512_mask_storeu_ps(p, ((1u32 << n.min(16)) - 1) as u16, self.0) }
         }
         #[inline(always)]
         unsafe fn splat(v: f32) -> Self {
-            // SAFETY: the caller gives the instruction set.
+            // SAFETY: the caller guarantees the instruction set.
             Self(unsafe { _mm512_set1_ps(v) })
         }
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
-            // SAFETY: the caller gives the instruction set.
+            // SAFETY: the caller guarantees the instruction set.
             Self(unsafe { _mm512_add_ps(self.0, other.0) })
         }
         #[inline(always)]
         unsafe fn add_product(self, a: Self, b: Self) -> Self {
-            // SAFETY: the caller gives the instruction set.
+            // SAFETY: the caller guarantees the instruction set.
             Self(unsafe { _mm512_fmadd_ps(a.0, b.0, self.0) })
         }
     }
@@ -168,16 +169,17 @@ mod x86 {
     #[derive(Clone, Copy)]
     pub struct Avx2(__m256, __m256);
 
-    // SAFETY: only reached through wrappers compiled for avx2 and fma, behind their detection.
+    // SAFETY: the methods run only inside wrappers compiled for avx2 and fma, which `Isa::detect`
+    // selects.
     unsafe impl Lanes for Avx2 {
         #[inline(always)]
         unsafe fn load(p: *const f32) -> Self {
-            // SAFETY: the caller gives 16 readable values and the instruction set.
+            // SAFETY: the caller guarantees 16 readable values and the instruction set.
             unsafe { Self(_mm256_loadu_ps(p), _mm256_loadu_ps(p.add(8))) }
         }
         #[inline(always)]
         unsafe fn store(self, p: *mut f32) {
-            // SAFETY: the caller gives 16 writable values and the instruction set.
+            // SAFETY: the caller guarantees 16 writable values and the instruction set.
             unsafe {
                 _mm256_storeu_ps(p, self.0);
                 _mm256_storeu_ps(p.add(8), self.1);
@@ -185,27 +187,27 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn splat(v: f32) -> Self {
-            // SAFETY: the caller gives the instruction set.
+            // SAFETY: the caller guarantees the instruction set.
             unsafe { Self(_mm256_set1_ps(v), _mm256_set1_ps(v)) }
         }
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
-            // SAFETY: the caller gives the instruction set.
+            // SAFETY: the caller guarantees the instruction set.
             unsafe { Self(_mm256_add_ps(self.0, other.0), _mm256_add_ps(self.1, other.1)) }
         }
         #[inline(always)]
         unsafe fn add_product(self, a: Self, b: Self) -> Self {
-            // SAFETY: the caller gives the instruction set.
+            // SAFETY: the caller guarantees the instruction set.
             unsafe { Self(_mm256_fmadd_ps(a.0, b.0, self.0), _mm256_fmadd_ps(a.1, b.1, self.1)) }
         }
     }
 }
 
-/// Has the line at `p` brought to the first-level cache; whatever `p` is, nothing else happens.
+/// Prefetches the cache line at `p` into the first-level cache. `p` may be any address.
 #[inline(always)]
 pub(crate) fn prefetch(p: *const f32) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, which reads nothing that a program could see and never faults.
+    // SAFETY: a prefetch is a hint: it has no visible effect and never faults.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(p.cast());
@@ -215,7 +217,7 @@ pub(crate) fn prefetch(p: *const f32) {
 }
 
 /// Compiles a generic body `unsafe fn body<V: Lanes>(job: &mut Job)` once per instruction set and
-/// gives it a safe name that dispatches on an [`Isa`] that was detected.
+/// declares a safe function that calls the one for a detected [`Isa`].
 macro_rules! by_isa {
     ($visibility:vis $name:ident = $body:ident($job:ty)) => {
         $visibility fn $name(isa: $crate::cpu::simd::Isa, job: $job) {
@@ -223,7 +225,8 @@ macro_rules! by_isa {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,fma")]
             unsafe fn avx512(job: $job) {
-                // SAFETY: this function is compiled for the instruction set; the job upholds its own.
+                // SAFETY: this function is compiled for the instruction set, and the job upholds
+                // the body's own conditions.
                 unsafe { $body::<simd::Avx512>(job) }
             }
             #[cfg(target_arch = "x86_64")]
@@ -234,12 +237,12 @@ macro_rules! by_isa {
             }
             match isa {
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: `Isa` values come from detection.
+                // SAFETY: `Isa::detect` and `Isa::available` return only what the machine has.
                 simd::Isa::Avx512 => unsafe { avx512(job) },
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: `Isa` values come from detection.
+                // SAFETY: as above.
                 simd::Isa::Avx2 => unsafe { avx2(job) },
-                // SAFETY: needs no instruction set.
+                // SAFETY: the portable form needs no instruction set.
                 _ => unsafe { $body::<simd::Portable>(job) },
             }
         }

@@ -1,4 +1,5 @@
-//! One step of AdamW in one pass over memory, in place where the tensors are nobody else's.
+//! One step of AdamW in one pass over memory. A tensor is updated in place if no other tensor
+//! shares its storage, else in a copy.
 
 use super::launch::Launch;
 use super::sgd::own;
@@ -38,7 +39,7 @@ fn step_kernel(
     weight[ABSOLUTE_POS] = weight[ABSOLUTE_POS] * keep - m * rate / root;
 }
 
-/// Weight, first and second moment after the step.
+/// Weight, first and second moment after the step. The tensors are made contiguous.
 pub(super) fn step(of: AdamWTensors<CubeBackend>, gradient: CubeTensor, op: AdamWOp) -> AdamWTensors<CubeBackend> {
     let (weight, first, second) = (own(of.weight), own(of.first), own(of.second));
     let l = Launch::new(&weight, weight.meta.num_elements());

@@ -1,14 +1,15 @@
-//! The equations of a plain neuron in the language of GPU kernels: those of
-//! [`tickless_neuron::step`] and [`tickless_neuron::surrogate`], which the tests compare them with.
+//! The equations of a plain neuron in the language of GPU kernels. They repeat
+//! [`tickless_neuron::step`] and [`tickless_neuron::surrogate`], and the tests compare the two.
 //!
-//! What never changes within a layer (reset, spike mode, surrogate) is settled when a kernel is compiled.
+//! Reset, spike mode and surrogate are constant within a layer, so they are compile-time parameters
+//! of a kernel.
 
 use crate::operators::NeuronOp;
 use burn_cubecl::cubecl::{self, prelude::*};
 use std::f32::consts::PI;
 use tickless_net::{Reset, SpikeMode, Surrogate};
 
-/// The kind of surrogate; its constant is a number of the launch.
+/// The kind of surrogate. Its constant is an argument of the launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Bump {
     Triangle,
@@ -19,7 +20,7 @@ pub(super) enum Bump {
     Gaussian,
 }
 
-/// What is known of a neuron when its kernel is compiled.
+/// The properties of a neuron that are fixed when its kernel is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Mode {
     multi: bool,
@@ -31,20 +32,21 @@ pub(super) struct Mode {
 }
 
 impl Mode {
-    /// Without what only backward asks for, so that neurons that fire alike share a kernel.
+    /// Clears the properties that only the backward pass reads, so that neurons with the same
+    /// forward equations share a compiled kernel.
     pub(super) fn forward(self) -> Self {
         Self { detach: false, bump: Bump::Triangle, ..self }
     }
 }
 
-/// The constants of a neuron on the device.
+/// The constants of a neuron, passed to a kernel.
 #[derive(CubeLaunch, CubeType)]
 pub(super) struct Constants {
-    /// λ of one step.
+    /// λ of one time step.
     pub(super) lambda: f32,
-    /// θ.
+    /// Threshold θ.
     pub(super) theta: f32,
-    /// Lower limit, where there is one.
+    /// Lower limit of the potential, if the neuron has one; else 0, and no kernel reads it.
     pub(super) v_min: f32,
     /// Width, α or σ of the surrogate.
     pub(super) width: f32,
@@ -72,7 +74,7 @@ pub(super) fn constants(op: NeuronOp) -> (Mode, ConstantsLaunch) {
     (mode, ConstantsLaunch::new(op.lambda, n.threshold, n.v_min.unwrap_or(0.0), width))
 }
 
-/// Number of spikes at potential `u`.
+/// Number of spikes that the neuron emits at potential `u`.
 #[cube]
 pub(super) fn spikes(u: f32, c: &Constants, #[comptime] mode: Mode) -> f32 {
     let fires = if comptime!(mode.equal) { u >= c.theta } else { u > c.theta };
@@ -86,14 +88,14 @@ fn reset(u: f32, s: f32, c: &Constants, #[comptime] mode: Mode) -> f32 {
     if comptime!(mode.hard) { select(s > 0.0, f32::new(0.0), u) } else { u - c.theta * s }
 }
 
-/// Potential after reset and limit.
+/// Potential after the reset and the lower limit.
 #[cube]
 pub(super) fn settle(u: f32, s: f32, c: &Constants, #[comptime] mode: Mode) -> f32 {
     let r = reset(u, s, c, mode);
     if comptime!(mode.limited) { max(r, c.v_min) } else { r }
 }
 
-/// ds/du at potential `u`.
+/// Surrogate derivative ds/du at potential `u`.
 #[cube]
 fn derivative(u: f32, c: &Constants, #[comptime] mode: Mode) -> f32 {
     let d = u - c.theta;
@@ -116,7 +118,8 @@ fn derivative(u: f32, c: &Constants, #[comptime] mode: Mode) -> f32 {
     }
 }
 
-/// Gradient of the current at one step, from those of the spike and of the potential after it.
+/// Gradient of the current at one step, from the gradients of the step's spikes and of the
+/// potential after the step.
 #[cube]
 pub(super) fn back(u: f32, g_s: f32, g_v: f32, c: &Constants, #[comptime] mode: Mode) -> f32 {
     let s = spikes(u, c, mode);

@@ -1,4 +1,4 @@
-//! What every launch needs: a tensor in an order that a kernel can walk, memory for results, and a grid.
+//! What every kernel launch uses: contiguous tensors, memory for results, and the size of the grid.
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::cubecl::calculate_cube_count_elemwise;
@@ -10,15 +10,16 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::ops::permute;
 use burn_cubecl::tensor::CubeTensor;
 
-/// The order of a sequence's axes in memory, time and batch first.
+/// The order of a sequence's axes in memory, with the time-and-batch axis first.
 ///
-/// A convolution of the tensor library leaves channels innermost under a channels-first shape; neurons do not
-/// care which of them is whose neighbour, so their kernels keep that order instead of copying.
+/// Burn's convolution returns a channels-first shape whose channels are innermost in memory. A
+/// neuron does not depend on its neighbours, so neuron kernels keep the order in memory instead of
+/// copying.
 #[derive(Debug, Clone)]
 pub(super) struct Layout(Vec<usize>);
 
 impl Layout {
-    /// Of a tensor: axes by falling stride.
+    /// The layout of a tensor: its axes sorted by descending stride.
     pub(super) fn of(tensor: &CubeTensor) -> Self {
         let strides = tensor.meta.strides();
         let mut inner: Vec<usize> = (1..strides.len()).collect();
@@ -26,12 +27,13 @@ impl Layout {
         Self(std::iter::once(0).chain(inner).collect())
     }
 
-    /// The tensor with its axes and its values in this order, without gaps.
+    /// Permutes the axes of `tensor` to this order and makes it contiguous.
     pub(super) fn arrange(&self, tensor: CubeTensor) -> CubeTensor {
         into_contiguous(permute(tensor, &self.0))
     }
 
-    /// Undoes [`arrange`](Self::arrange) but for the place of the values.
+    /// Permutes the axes back to the order before [`arrange`](Self::arrange). The values keep their
+    /// places in memory.
     pub(super) fn restore(&self, tensor: CubeTensor) -> CubeTensor {
         let mut inverse = vec![0; self.0.len()];
         self.0.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
@@ -39,17 +41,17 @@ impl Layout {
     }
 }
 
-/// Memory for values like these.
+/// Uninitialised memory for a tensor of the same shape and type.
 pub(super) fn empty_like(tensor: &CubeTensor) -> CubeTensor {
     empty(tensor, tensor.meta.shape().clone(), tensor.dtype)
 }
 
-/// Memory on the tensor's device.
+/// Uninitialised memory on the tensor's device.
 pub(super) fn empty(tensor: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
     empty_device_contiguous_dtype(tensor.client.clone(), tensor.device.clone(), shape, dtype)
 }
 
-/// One unit of the device for each of `units` pieces of work.
+/// A launch with one unit of the device per element of work.
 pub(super) struct Launch {
     pub(super) client: Client,
     pub(super) units: usize,
@@ -58,7 +60,8 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// Over memory no larger than that of `largest`.
+    /// A launch of `units` units. `largest` is the largest tensor that the kernel addresses; it
+    /// determines the address type.
     pub(super) fn new(largest: &CubeTensor, units: usize) -> Self {
         let address = largest.required_address_type();
         Self { client: largest.client.clone(), units, address, dtype: largest.dtype }
@@ -78,14 +81,14 @@ impl Launch {
     }
 }
 
-/// Numbers that a kernel reads, put on the device.
+/// Copies numbers to the device and returns the kernel argument.
 pub(super) fn numbers<T: bytemuck::Pod>(client: &Client, values: &[T]) -> BufferArg {
     let handle = client.create_from_slice(bytemuck::cast_slice(values));
-    // SAFETY: the handle was made from exactly this many values.
+    // SAFETY: the handle was created from exactly this many values.
     unsafe { BufferArg::from_raw_parts(handle, values.len()) }
 }
 
-/// Numbers as a tensor `[n]` on the device of another.
+/// Numbers as a tensor `[n]` on the device of `beside`.
 pub(super) fn vector(beside: &CubeTensor, values: &[f32]) -> CubeTensor {
     let handle = beside.client.create_from_slice(bytemuck::cast_slice(values));
     CubeTensor::new_contiguous(

@@ -1,9 +1,9 @@
-//! The fused operators on a GPU (Burn's CubeCL backend: Vulkan, Metal, DirectX 12, CUDA).
+//! The operators on a GPU (Burn's CubeCL backend: Vulkan, Metal, DirectX 12, CUDA).
 //!
-//! One kernel source, compiled for the device when it is first launched. Values are stored in f32 or in a
-//! shorter float and computed in f32. Convolutions are Burn's own, which choose among kernels by timing
-//! them once for each shape; so a sum may be added in another order in another run, and results are equal to
-//! those of the CPU up to rounding only.
+//! Each kernel has one source, which is compiled for the device at its first launch. Values are
+//! stored in f32 or a shorter float; the kernels compute in f32. Convolutions are Burn's own. Burn
+//! times its convolution kernels once per shape and keeps the fastest, so two runs may add in
+//! different orders, and results equal those of the CPU only up to rounding.
 
 mod adamw;
 mod equations;
@@ -40,7 +40,7 @@ use neuron::{backward as neuron_gradient, forward as neuron_spikes, forward_and_
 use pool::{backward as tile_pool_gradient, forward as tile_pool};
 use sgd::step as sgd;
 
-/// Why a convolution cannot fail.
+/// Why a convolution cannot fail: the message of its `expect`.
 const CHECKED: &str = "the geometry was checked when the network was built";
 
 implement_spiking_ops!(CubeBackend);
@@ -48,7 +48,7 @@ implement_spiking_gradients!(CubeBackend);
 implement_update_ops!(CubeBackend);
 
 impl KeepsInput for CubeBackend {
-    /// All of it, in the type that convolutions read.
+    /// The whole input, in the type that convolutions read.
     type ConvInput = CubeTensor;
 }
 
@@ -159,17 +159,17 @@ fn first_gradients(
     stored(&input).gradients(sums, of_batch, layer).1
 }
 
-/// The feature map that [`first_encode`] has made.
+/// The feature map that [`first_encode`] computed.
 fn stored(input: &Encoded) -> &Stored<CubeBackend> {
     input.get()
 }
 
-/// The branches of a fused layer without gaps.
+/// The branches of a fused layer, made contiguous.
 fn contiguous(branches: Branches<CubeBackend>) -> Vec<BranchTensors<CubeBackend>> {
     branches.map(into_contiguous).into_vec()
 }
 
-/// A convolution in the words of the tensor library.
+/// The geometry of a convolution as Burn's options.
 fn options(g: &Geometry) -> ConvOptions<2> {
     ConvOptions::new([g.stride; 2], [g.padding; 2], [1; 2], 1)
 }

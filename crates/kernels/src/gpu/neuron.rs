@@ -1,9 +1,9 @@
-//! A neuron layer over all its steps in one kernel: a unit of the device is one neuron, its membrane a
-//! register.
+//! A neuron layer over all its steps in one kernel. One unit of the device computes one neuron and
+//! keeps its membrane in a register.
 //!
-//! Each step reads the current once and writes the spikes once (and the potentials, if backward will need
-//! them); neighbouring units read neighbouring values. Storage may be of less precision than the membrane,
-//! which is f32.
+//! At each step a unit reads the current once and writes the spikes once, and the potentials too if
+//! the backward pass will need them. Neighbouring units read neighbouring values. Currents and
+//! spikes may be stored in less precision than the membrane, which is f32.
 
 use super::equations::{Constants, Mode, back, constants, settle, spikes};
 use super::launch::{Launch, Layout, empty, empty_like};
@@ -83,7 +83,7 @@ fn backward_kernel<F: Float>(
     }
 }
 
-/// Spikes `[T·B, …]`, as the current lies in memory.
+/// Spikes `[T·B, …]`, in the memory layout of `current`.
 pub(super) fn forward(current: CubeTensor, op: NeuronOp) -> CubeTensor {
     let layout = Layout::of(&current);
     let x = layout.arrange(current);
@@ -109,7 +109,7 @@ pub(super) fn forward(current: CubeTensor, op: NeuronOp) -> CubeTensor {
     layout.restore(s)
 }
 
-/// Spikes and the potentials before them, both as the current lies in memory.
+/// Spikes, and the potentials before the spikes, both in the memory layout of `current`.
 pub(super) fn forward_and_potentials(current: CubeTensor, op: NeuronOp) -> (CubeTensor, CubeTensor) {
     let layout = Layout::of(&current);
     let x = layout.arrange(current);
@@ -137,7 +137,7 @@ pub(super) fn forward_and_potentials(current: CubeTensor, op: NeuronOp) -> (Cube
     (layout.restore(s), layout.restore(u))
 }
 
-/// Gradient of the current, as the potentials lie in memory.
+/// Gradient of the current, in the memory layout of `potentials`.
 pub(super) fn backward(potentials: CubeTensor, gradient: CubeTensor, op: NeuronOp) -> CubeTensor {
     let layout = Layout::of(&potentials);
     let (u, g) = (layout.arrange(potentials), layout.arrange(gradient));

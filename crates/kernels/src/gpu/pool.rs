@@ -1,4 +1,4 @@
-//! Sums over tiles of a map and their gradient: a unit of the device is one value of the result.
+//! Tile pooling and its gradient. One unit of the device computes one value of the result.
 
 use super::launch::{Launch, empty};
 use crate::operators::TilePool;
@@ -7,7 +7,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::{permute_nchw_to_nhwc, permute_nhwc_to_nchw};
 use burn_cubecl::tensor::CubeTensor;
 
-/// Sizes of a map and of its tiles.
+/// Sizes of a feature map and of its tiles.
 #[derive(CubeLaunch, CubeType)]
 struct Sizes {
     height: usize,
@@ -61,7 +61,7 @@ fn backward_kernel<F: Float>(g: &[F], out: &mut [F], units: usize, p: Sizes, #[d
     out[ABSOLUTE_POS] = F::cast_from(value);
 }
 
-/// To maps smaller by the window.
+/// Pools to a map of H/k × W/k.
 pub(super) fn forward(input: CubeTensor, op: TilePool) -> CubeTensor {
     let (input, op, turned) = as_it_lies(input, op);
     let y = empty(&input, op.resized(input.meta.shape().clone(), op.out()), input.dtype);
@@ -73,7 +73,7 @@ pub(super) fn forward(input: CubeTensor, op: TilePool) -> CubeTensor {
     if turned { permute_nhwc_to_nchw(y) } else { y }
 }
 
-/// Gradient of the input from that of the output.
+/// Gradient of the input from the gradient of the output.
 pub(super) fn backward(gradient: CubeTensor, op: TilePool) -> CubeTensor {
     let (gradient, op, turned) = as_it_lies(gradient, op);
     let out = empty(&gradient, op.resized(gradient.meta.shape().clone(), (op.height, op.width)), gradient.dtype);
@@ -85,7 +85,9 @@ pub(super) fn backward(gradient: CubeTensor, op: TilePool) -> CubeTensor {
     if turned { permute_nhwc_to_nchw(out) } else { out }
 }
 
-/// A channels-first map whose channels are innermost in memory is pooled as the channels-last map it is.
+/// Prepares a tensor for the kernels: contiguous, and as a channels-last map if a channels-first
+/// shape has its channels innermost in memory. The last value says whether the result must be
+/// permuted back to channels-first.
 fn as_it_lies(tensor: CubeTensor, op: TilePool) -> (CubeTensor, TilePool, bool) {
     if !op.last && !tensor.is_contiguous() {
         let turned = permute_nchw_to_nhwc(tensor.clone());

@@ -1,8 +1,8 @@
-//! In which precision convolutions compute: mixed precision, by one setting.
+//! The precision of convolutions on a GPU: mixed precision, selected by one option.
 //!
-//! Weights, membranes, norms and sums of gradients stay f32. A convolution's operands (values, weights,
-//! gradients) are rounded on the way in; its result is of the same type and comes back as f32. Spikes and small
-//! counts are exact in each of these types.
+//! Weights, membranes, norms and sums of gradients stay f32. The operands of a convolution (values,
+//! weights, gradients) are rounded before it; its result has the same type and is converted back to
+//! f32. Spikes and small counts are exact in each of these types.
 
 use crate::error::{Error, Result};
 use crate::options::{ComputeOptions, GpuPrecision};
@@ -11,7 +11,7 @@ use burn_cubecl::kernel::cast;
 use burn_cubecl::tensor::CubeTensor;
 
 impl GpuPrecision {
-    /// That of the program.
+    /// The precision that the program has installed.
     pub(super) fn chosen() -> Self {
         ComputeOptions::installed().gpu_precision
     }
@@ -24,30 +24,30 @@ impl GpuPrecision {
         }
     }
 
-    /// An operand of a convolution.
+    /// Rounds an operand of a convolution.
     pub(super) fn round(self, tensor: CubeTensor) -> CubeTensor {
-        // The tensor library's cast leaves an f32 an f32 where only its name changes.
+        // Burn's cast does not change the type of an f32 tensor to Flex32, because both have the
+        // same storage, so the type is set here.
         CubeTensor { dtype: self.dtype(), ..cast(tensor, self.dtype()) }
     }
 }
 
-/// A convolution's result.
+/// Converts the result of a convolution to f32.
 pub(super) fn whole(tensor: CubeTensor) -> CubeTensor {
     CubeTensor { dtype: DType::F32, ..cast(tensor, DType::F32) }
 }
 
-/// Whether the device computes in the precision that is asked for.
+/// Checks that the device computes in the installed precision.
 ///
 /// # Errors
-/// If it does not.
+/// If the device does not support it.
 pub fn check(device: &Device) -> Result<()> {
     let wanted = GpuPrecision::chosen();
     match device.supports_dtype(wanted.dtype()) {
         true => Ok(()),
-        false => Err(Error::Setting(format!(
-            "{} does not compute in {:?}; choose f32 as the precision of GPUs",
-            device.identity().map_or_else(|| "this device".into(), |i| i.name),
-            wanted.dtype()
-        ))),
+        false => {
+            let device = device.identity().map_or_else(|| "this device".into(), |i| i.name);
+            Err(Error::DevicePrecision { device, precision: wanted.as_str() })
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! One step of SGD with momentum in one pass over memory, in place where the tensors are nobody else's.
+//! One step of SGD with momentum in one pass over memory. A tensor is updated in place if no other
+//! tensor shares its storage, else in a copy.
 
 use super::launch::Launch;
 use crate::operators::{SgdOp, SgdTensors};
@@ -39,7 +40,7 @@ pub(super) fn step(of: SgdTensors<CubeBackend>, gradient: CubeTensor, op: SgdOp)
     SgdTensors { weight, momentum }
 }
 
-/// A tensor that nobody else reads.
+/// The tensor, contiguous and with storage that no other tensor shares; copied if necessary.
 pub(super) fn own(tensor: CubeTensor) -> CubeTensor {
     let tensor = into_contiguous(tensor);
     if tensor.can_mut() { tensor } else { tensor.copy() }

@@ -1,11 +1,11 @@
-//! A linear map of the time axis: a unit of the device is one value of the result.
+//! A linear map of the time axis. One unit of the device computes one value of the result.
 
 use super::launch::{Launch, Layout, empty, numbers};
 use crate::ttm::TimeMap;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
-/// y[j] = Σ weight·x[step] over `first[j]..first[j + 1]`.
+/// y[j] = Σ weight[k]·x[step[k]] over k in `first[j]..first[j + 1]`.
 #[cube(launch, address_type = "dynamic")]
 fn map_kernel<F: Float>(
     x: &[F],
@@ -28,7 +28,7 @@ fn map_kernel<F: Float>(
     y[ABSOLUTE_POS] = F::cast_from(sum);
 }
 
-/// `[T_in·B, …]` to `[T_out·B, …]`, as the input lies in memory.
+/// Maps `[T_in·B, …]` to `[T_out·B, …]` in the memory layout of the input.
 pub(super) fn map(input: CubeTensor, map: &TimeMap) -> CubeTensor {
     let layout = Layout::of(&input);
     let x = layout.arrange(input);

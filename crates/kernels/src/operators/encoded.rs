@@ -1,10 +1,11 @@
-//! A value that one operator of a backend leaves for another.
+//! A value that one operator of a backend computes and another operator of the same backend reads.
 
 use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// What one operator of a backend leaves for another of the same; nobody else looks inside.
+/// A value that one operator of a backend computes for another operator of the same backend. Its
+/// type is private to the backend.
 #[derive(Debug, Clone)]
 pub struct Encoded(Arc<dyn Opaque>);
 
@@ -19,17 +20,17 @@ impl<T: Any + Debug + Send + Sync> Opaque for T {
 }
 
 impl Encoded {
-    /// Around a backend's own value.
+    /// Wraps a backend's value.
     pub(crate) fn new<T: Any + Debug + Send + Sync>(value: T) -> Self {
         Self(Arc::new(value))
     }
 
-    /// The value.
+    /// The wrapped value.
     ///
     /// # Panics
-    /// If another backend has made it.
+    /// If a value of another type was wrapped, which another backend computed.
     pub(crate) fn get<T: Any>(&self) -> &T {
-        // The trait object itself is `Any` too: ask what it points at.
+        // `&*self.0` is the inner value; `self.0` itself is `Any` too, with the type of the `Arc`.
         (*self.0).as_any().downcast_ref().expect("a value is read by the backend that made it")
     }
 }

@@ -1,29 +1,30 @@
-//! A first layer: a convolution of an input that is mostly zeros, and the fused layer that alone
-//! reads it.
+//! A first layer: a convolution whose input is mostly zeros, and its only consumer, a fused layer.
 
 use super::{ConvOp, Encoded, FusedOp, Kernel, LayerStatistics, NormParameters, NormSums, Precision};
 use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
 
-/// Input channels at most: beyond, what a step stores is small beside what it computes.
+/// Most input channels of a first layer. With more channels, storing the feature map costs little
+/// compared with computing it, so fusing does not pay.
 const MOST_CHANNELS: usize = 4;
 
-/// A convolution and the spiking layer that alone reads it.
+/// A convolution and its only consumer, a fused layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FirstOp {
     /// The convolution.
     pub conv: ConvOp,
-    /// What follows, of one branch.
+    /// The fused layer, of one branch.
     pub fused: FusedOp,
 }
 
 impl FirstOp {
-    /// Whether a convolution (stride, padding, kernel side, input channels) can be such a layer.
+    /// Whether a convolution (stride, padding, kernel side, input channels) can be part of a first
+    /// layer.
     pub fn fits(stride: usize, padding: usize, side: usize, channels: usize) -> bool {
         stride == 1 && padding < side && channels <= MOST_CHANNELS
     }
 
-    /// Whether its kernels are among those that were asked for.
+    /// Whether the first-layer kernels may run if the caller asks for this kernel and precision.
     pub fn wanted(kernel: Kernel, precision: Precision) -> bool {
         matches!(kernel, Kernel::Auto | Kernel::Sparse) && precision == Precision::F32
     }
@@ -44,20 +45,20 @@ pub struct FirstSaved<B: Backend> {
     pub statistics: LayerStatistics,
 }
 
-/// The backward pass of a first layer before its sums are those of the whole batch.
+/// The backward pass of a first layer before its sums are summed over the whole batch.
 #[derive(Debug)]
 pub struct FirstSums {
-    /// What its backend makes the gradient of the weight of.
+    /// The values from which the backend computes the weight gradient.
     pub weight: Encoded,
-    /// Sums of the norm over this part of the batch, if there is a norm.
+    /// The norm's sums over this part of the batch, if the layer has a norm.
     pub norm: Option<NormSums>,
 }
 
 /// Gradients of a first layer.
 #[derive(Debug)]
 pub struct FirstGradients<B: Backend> {
-    /// Of the weight.
+    /// Gradient of the weight.
     pub weight: FloatTensor<B>,
-    /// Of γ and β.
+    /// Gradients of γ and β.
     pub norm: NormParameters<B>,
 }

@@ -1,4 +1,4 @@
-//! A fused layer: norm, addition and neuron, and what its two passes exchange.
+//! A fused layer: norm, addition and neuron, and the values that its passes exchange.
 
 use super::{NeuronOp, TilePool};
 use crate::ttm::TimeMap;
@@ -6,35 +6,35 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, ExtensionType};
 use std::sync::Arc;
 
-/// What is done to a branch before it is added.
+/// The norm of a branch, which is applied before the branches are added.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum BranchNorm {
-    /// Nothing.
+    /// The values are used unchanged.
     None,
-    /// x·gain + shift, with running statistics already in both.
+    /// x·gain + shift; gain and shift already include the running statistics.
     Affine,
     /// Batch norm with this ε.
     Batch(f32),
 }
 
 impl BranchNorm {
-    /// Whether it takes mean and variance from the batch.
+    /// Whether mean and variance come from the batch.
     pub fn is_of_batch(self) -> bool {
         matches!(self, Self::Batch(_))
     }
 }
 
-/// How a branch enters the sum.
+/// How a fused layer reads a branch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Branch {
     /// Its norm.
     pub norm: BranchNorm,
-    /// A plain repeat to the neuron's steps; `None` if it has them already.
+    /// The repeat that extends the branch to the neuron's steps; `None` if the branch has as many.
     pub repeat: Option<Arc<TimeMap>>,
 }
 
 impl Branch {
-    /// For each of the neuron's steps the step of the branch.
+    /// For each of the neuron's `steps`, the step of the branch that it reads.
     pub(crate) fn steps(&self, steps: usize) -> Vec<usize> {
         match &self.repeat {
             None => (0..steps).collect(),
@@ -42,25 +42,25 @@ impl Branch {
         }
     }
 
-    /// How often each step of the branch is shown.
+    /// For each step of the branch, how many of the neuron's `steps` read it.
     pub(crate) fn copies(&self, steps: usize) -> Vec<usize> {
         let shown = self.steps(steps);
         (0..=shown.last().copied().unwrap_or(0)).map(|i| shown.iter().filter(|s| **s == i).count()).collect()
     }
 }
 
-/// A spiking layer.
+/// A spiking layer over one or two branches.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FusedOp {
     /// The neuron.
     pub neuron: NeuronOp,
     /// One or two branches.
     pub branches: Vec<Branch>,
-    /// Windows over which its spikes are summed, if only the sums are wanted.
+    /// The windows over which the layer sums its spikes, if only these sums are the output.
     pub pool: Option<TilePool>,
 }
 
-/// Mean and biased variance of a batch at one norm.
+/// Mean and variance of a batch at one norm, as the norm uses them.
 #[derive(Debug, Clone, Default)]
 pub struct Statistics {
     /// Per channel.
@@ -71,7 +71,7 @@ pub struct Statistics {
     pub count: usize,
 }
 
-/// Mean, biased variance and number of values of each channel, before they are rounded.
+/// Mean, variance and number of values of each channel, in f64.
 #[derive(Debug, Clone)]
 pub struct Moments {
     /// Per channel.
@@ -83,7 +83,7 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// As the layers use them.
+    /// Rounds to f32, as the norm uses them.
     pub fn round(&self) -> Statistics {
         let round = |v: &[f64]| v.iter().map(|v| *v as f32).collect();
         Statistics { mean: round(&self.mean), variance: round(&self.variance), count: self.count as usize }
@@ -95,7 +95,7 @@ pub(crate) fn inverse_deviation(variance: f32, eps: f32) -> f32 {
     1.0 / (variance + eps).sqrt()
 }
 
-/// γ and β of a norm, where there is one.
+/// γ and β of a norm, or no norm.
 ///
 /// # Shapes
 /// `[C]`.
@@ -103,7 +103,7 @@ pub(crate) fn inverse_deviation(variance: f32, eps: f32) -> f32 {
 pub enum NormParameters<B: Backend> {
     /// No norm.
     None,
-    /// A norm, by the batch or with running statistics already in both.
+    /// A batch norm, or a norm whose gain and shift already include the running statistics.
     Given {
         /// γ.
         gain: FloatTensor<B>,
@@ -112,12 +112,12 @@ pub enum NormParameters<B: Backend> {
     },
 }
 
-/// One term of a fused layer's current, before its norm.
+/// One term of a fused layer's current: the values before the norm, and its parameters.
 #[derive(Debug, Clone, ExtensionType)]
 pub struct BranchTensors<B: Backend> {
     /// Values, `[T_in·B, H, W, C]`.
     pub x: FloatTensor<B>,
-    /// Its norm.
+    /// γ and β of its norm.
     #[extension_type]
     pub norm: NormParameters<B>,
 }
@@ -125,9 +125,9 @@ pub struct BranchTensors<B: Backend> {
 /// The terms of a fused layer's current.
 #[derive(Debug, Clone, ExtensionType)]
 pub enum Branches<B: Backend> {
-    /// One.
+    /// One term.
     One(#[extension_type] BranchTensors<B>),
-    /// Two: a residual block and its shortcut.
+    /// Two terms: a residual block and its shortcut.
     Two(#[extension_type] BranchTensors<B>, #[extension_type] BranchTensors<B>),
 }
 
@@ -140,7 +140,7 @@ impl<B: Backend> NormParameters<B> {
         }
     }
 
-    /// The same of another backend.
+    /// Applies `f` to each tensor, to move the parameters to another backend.
     pub fn map<D: Backend>(self, f: &mut impl FnMut(FloatTensor<B>) -> FloatTensor<D>) -> NormParameters<D> {
         match self {
             Self::None => NormParameters::None,
@@ -156,7 +156,7 @@ impl<B: Backend> BranchTensors<B> {
 }
 
 impl<B: Backend> Branches<B> {
-    /// The one or two of a list.
+    /// Builds the value from a list of one or two branches.
     ///
     /// # Panics
     /// If there are none or more than two.
@@ -177,14 +177,14 @@ impl<B: Backend> Branches<B> {
         }
     }
 
-    /// All tensors: of each branch its values, γ and β.
+    /// All tensors: for each branch its values and, if it has a norm, γ and β.
     pub fn into_tensors(self) -> Vec<FloatTensor<B>> {
         let of = |b: BranchTensors<B>| std::iter::once(b.x).chain(b.norm.tensors().into_iter().flatten());
         self.into_vec().into_iter().flat_map(of).collect()
     }
 
-    /// The same of another backend, tensor by tensor in the order of
-    /// [`into_tensors`](Self::into_tensors).
+    /// Applies `f` to each tensor, in the order of [`into_tensors`](Self::into_tensors), to move
+    /// the branches to another backend.
     pub fn map<D: Backend>(self, mut f: impl FnMut(FloatTensor<B>) -> FloatTensor<D>) -> Branches<D> {
         match self {
             Self::One(a) => Branches::One(a.map(&mut f)),
@@ -193,14 +193,14 @@ impl<B: Backend> Branches<B> {
     }
 }
 
-/// Statistics of the whole batch at the branches of a layer; `None` for a branch that is not
-/// normalised by the batch.
+/// Statistics of the whole batch, one entry per branch of a layer; `None` for a branch without a
+/// batch norm.
 pub type LayerStatistics = Arc<Vec<Option<Statistics>>>;
 
 /// What a fused layer saves for its backward pass.
 #[derive(Debug, Clone)]
 pub struct FusedSaved<B: Backend> {
-    /// Its tensors.
+    /// The layer's tensors.
     pub branches: Branches<B>,
     /// The operator.
     pub op: FusedOp,
@@ -208,7 +208,7 @@ pub struct FusedSaved<B: Backend> {
     pub statistics: LayerStatistics,
 }
 
-/// Sums of a norm's backward pass, for every channel.
+/// Sums of a norm's backward pass, per channel; G is the gradient of the branch after its norm.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NormSums {
     /// Σ G: the gradient of β.
@@ -217,16 +217,17 @@ pub struct NormSums {
     pub product: Vec<f64>,
 }
 
-/// The backward pass of a fused layer before its sums are those of the whole batch.
+/// The backward pass of a fused layer before its sums are summed over the whole batch.
 #[derive(Debug)]
 pub struct FusedSums<B: Backend> {
-    /// G of each branch, in the shape of its values.
+    /// G of each branch, in the shape of the branch's values.
     pub current: Vec<FloatTensor<B>>,
-    /// Sums of each branch that has a norm, over this part of the batch.
+    /// For each branch with a norm, its sums over this part of the batch.
     pub norms: Vec<Option<NormSums>>,
 }
 
-/// 1/σ of every channel, 1/M and μ: without statistics of the batch nothing flows through them.
+/// 1/σ per channel, 1/M with M values per channel, and μ per channel. Without batch statistics
+/// these are 1, 0 and 0: then no gradient flows through the statistics.
 pub(crate) fn norm_constants(
     norm: BranchNorm,
     seen: Option<&Statistics>,
@@ -241,7 +242,7 @@ pub(crate) fn norm_constants(
     }
 }
 
-/// Gradients of γ and β from the sums over these values.
+/// Gradients of γ and β from the sums over this part of the batch.
 pub(crate) fn parameter_gradients(norm: BranchNorm, seen: Option<&Statistics>, sums: &NormSums) -> [Vec<f32>; 2] {
     let (inverse, ..) = norm_constants(norm, seen, sums.shift.len());
     let gain = sums.product.iter().zip(&inverse).map(|(p, i)| (p * i) as f32).collect();

@@ -1,9 +1,9 @@
-//! The numbers of a convolution, and which input pixel a tap of an output pixel meets.
+//! The sizes of a convolution:
 //!
 //! y[n, oy, ox, co] = Σ_{ky, kx, ci} x[n, oy·s + ky − p, ox·s + kx − p, ci] · w[co, ci, ky, kx]
 
-/// Sizes of a convolution without groups and dilation; square kernel, same stride and padding both
-/// ways.
+/// Sizes of a convolution without groups or dilation. The kernel is square; stride and padding are
+/// the same for height and width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Geometry {
     /// Input channels.
@@ -33,42 +33,42 @@ impl Geometry {
         (self.width + 2 * self.padding).saturating_sub(self.kernel) / self.stride + 1
     }
 
-    /// Pixels of the input.
+    /// Number of input pixels.
     pub fn pixels(&self) -> usize {
         self.height * self.width
     }
 
-    /// Pixels of the output.
+    /// Number of output pixels.
     pub fn out_pixels(&self) -> usize {
         self.out_height() * self.out_width()
     }
 
-    /// Values of one input image.
+    /// Number of values of one input image.
     pub fn input_len(&self) -> usize {
         self.pixels() * self.channels
     }
 
-    /// Values of one output image.
+    /// Number of values of one output image.
     pub fn output_len(&self) -> usize {
         self.out_pixels() * self.out
     }
 
-    /// Taps of the kernel.
+    /// Number of taps of the kernel.
     pub fn taps(&self) -> usize {
         self.kernel * self.kernel
     }
 
-    /// Values of the weight.
+    /// Number of values of the weight.
     pub fn weights(&self) -> usize {
         self.taps() * self.channels * self.out
     }
 
-    /// Multiply-accumulates of one dense image.
+    /// Multiply-accumulates of one image if all inputs are active.
     pub fn macs(&self) -> usize {
         self.out_pixels() * self.taps() * self.channels * self.out
     }
 
-    /// What reports call the layer at this number of images.
+    /// The name of the layer in reports, for `images` images.
     pub fn name(&self, images: usize) -> String {
         let Self { channels, height, width, out, kernel, stride, .. } = self;
         format!("conv {images}×{channels}×{height}×{width} → {out}, {kernel}×{kernel}/{stride}")

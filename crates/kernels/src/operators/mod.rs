@@ -1,17 +1,18 @@
-//! The operators: what a backend must offer beyond those of the tensor library, each signature
+//! The operators that a backend must implement beyond those of Burn. Each signature is declared
 //! once.
 //!
-//! [`SpikingOps`] is what a network calls, on any backend and through autodiff.
-//! [`SpikingGradients`] is what the autodiff rule calls on the backend below it. [`UpdateOps`]
-//! changes weights, outside any graph. The files of this folder describe the operators; how they
-//! are computed stands in one folder for each backend.
+//! Networks call [`SpikingOps`], on any backend and through autodiff. The autodiff rules call
+//! [`SpikingGradients`] on the inner backend. [`UpdateOps`] updates weights and is not part of a
+//! graph. The files of this folder describe the operators; each backend has a folder that computes
+//! them.
 //!
-//! A backend implements a trait by a macro of its name, which forwards every operator to the
-//! function of the same name in the module that calls the macro: `cpu/mod.rs` is a table of them.
+//! A backend implements a trait by calling a macro (for example `implement_spiking_ops`). The macro
+//! forwards every operator to the function of the same name in the calling module, so `cpu/mod.rs`
+//! is a table of these functions.
 //!
-//! No operator knows of other processes. If a batch is shared, whoever shares it adds up the
-//! [`Moments`] between [`SpikingOps::fused_moments`] and [`SpikingOps::fused`], and the
-//! [`NormSums`] through a [`Reduction`] that the autodiff rule calls between
+//! The operators know nothing of other processes. If several processes share a batch, the caller
+//! adds up the [`Moments`] between [`SpikingOps::fused_moments`] and [`SpikingOps::fused`], and
+//! supplies a [`Reduction`] that adds up the [`NormSums`]: the autodiff rule calls it between
 //! [`SpikingGradients::fused_sums`] and [`SpikingGradients::fused_gradients`].
 
 mod conv;
@@ -45,7 +46,7 @@ use burn::tensor::Shape;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// Implements a trait for a backend by the functions of the same names where the macro is called.
+/// Implements a trait for a backend with the functions of the same names in the calling module.
 macro_rules! implement {
     ([$($generics:tt)*] $trait:ident for $backend:ty, $turbofish:tt {
         $( $(#[$($attribute:tt)*])*
@@ -69,8 +70,8 @@ pub(crate) use implement;
 
 /// Declares a trait of operators and the macro that implements it.
 ///
-/// What stands after `differentiated` has a default that suffices where nothing is differentiated.
-/// (The first argument is a dollar sign for the parameters of the macro that is declared.)
+/// Operators after `differentiated` have a default, which is right for a backend without autodiff.
+/// (The first argument is a dollar sign, for the parameters of the declared macro.)
 macro_rules! operators {
     (($d:tt) as $implement:ident: $(#[$($attribute:tt)*])* pub trait $trait:ident: $bound:ident {
         $($required:tt)*
@@ -92,38 +93,38 @@ macro_rules! operators {
 }
 
 operators! { ($) as implement_spiking_ops:
-    /// What a network calls.
+    /// The operators that a network calls.
     #[backend_extension(Cube: cfg(any(feature = "wgpu", feature = "cuda")), Flex, Autodiff)]
     pub trait SpikingOps: Backend {
-        /// Spikes of a neuron layer; input and output `[T·B, …]`.
+        /// The spikes of a neuron layer; input and output `[T·B, …]`.
         fn neuron_spikes(current: FloatTensor<Self>, op: NeuronOp) -> FloatTensor<Self>;
 
-        /// Sums over tiles of a map.
+        /// Sum pooling over tiles of a feature map.
         fn tile_pool(input: FloatTensor<Self>, op: TilePool) -> FloatTensor<Self>;
 
         /// A linear map over the time axis: `[T_in·B, …]` to `[T_out·B, …]`.
         fn map_time(input: FloatTensor<Self>, map: Arc<TimeMap>) -> FloatTensor<Self>;
 
-        /// Convolution of a channels-last map.
+        /// Convolution of a channels-last map: `[N, H, W, C]` to `[N, OH, OW, Co]`.
         fn conv(input: FloatTensor<Self>, weight: FloatTensor<Self>, op: ConvOp) -> FloatTensor<Self>;
 
-        /// Moments of the branches that are normalised by the batch, in their order.
+        /// One entry per branch: the moments of a branch with a batch norm, `None` for others.
         fn fused_moments(#[extension_type] branches: Branches<Self>, op: FusedOp) -> Vec<Option<Moments>>;
 
-        /// Spikes of a fused layer, normalised by `statistics`.
+        /// The spikes of a fused layer `[T·B, H, W, C]`, normalised by `statistics`.
         fn fused(
             #[extension_type] branches: Branches<Self>,
             op: FusedOp,
             statistics: LayerStatistics,
         ) -> FloatTensor<Self>;
 
-        /// The input `[T_in·B, C, H, W]` of a first layer as its other operators read it.
+        /// Encodes the input `[T_in·B, C, H, W]` of a first layer for the other `first` operators.
         fn first_encode(input: FloatTensor<Self>, weight: FloatTensor<Self>, op: FirstOp) -> Encoded;
 
-        /// Moments of the convolution's output, if it is normalised by the batch.
+        /// One entry: the moments of the convolution's output if the layer has a batch norm.
         fn first_moments(input: Encoded, weight: FloatTensor<Self>, op: FirstOp) -> Vec<Option<Moments>>;
 
-        /// Spikes of a first layer, normalised by `statistics`.
+        /// The spikes of a first layer, normalised by `statistics`.
         fn first(
             input: Encoded,
             weight: FloatTensor<Self>,
@@ -132,13 +133,13 @@ operators! { ($) as implement_spiking_ops:
             statistics: LayerStatistics,
         ) -> FloatTensor<Self>;
     } differentiated {
-        /// One value, 0, whose gradient with respect to `end` is `gradient`.
+        /// A scalar 0. When it is differentiated, `end` receives the gradient `gradient`.
         fn seed_gradient(end: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
             let _ = gradient;
             Self::float_zeros(Shape::new([1]), &end.device(), end.dtype().into())
         }
 
-        /// As [`fused`](Self::fused); its backward pass adds up the batch by `reduction`.
+        /// As [`fused`](Self::fused). The backward pass sums over the whole batch with `reduction`.
         fn fused_in_batch(
             #[extension_type] branches: Branches<Self>,
             op: FusedOp,
@@ -149,8 +150,8 @@ operators! { ($) as implement_spiking_ops:
             Self::fused(branches, op, statistics)
         }
 
-        /// As [`first`](Self::first); its backward pass adds up the batch by `reduction`. `input`
-        /// is what was encoded: it is kept in case its own gradient is requested.
+        /// As [`first`](Self::first). The backward pass sums over the whole batch with `reduction`.
+        /// `input` is the tensor that was encoded; it is saved in case its gradient is requested.
         fn first_in_batch(
             input: FloatTensor<Self>,
             encoded: Encoded,
@@ -167,16 +168,16 @@ operators! { ($) as implement_spiking_ops:
 }
 
 operators! { ($) as implement_update_ops:
-    /// One step of an optimiser, and the sum of gradients: no part of a graph.
+    /// Steps of optimisers, and the sum of gradients. They are not part of a graph.
     #[backend_extension(Cube: cfg(any(feature = "wgpu", feature = "cuda")), Flex)]
     pub trait UpdateOps: Backend {
         /// The sum of two tensors.
         fn accumulate(sum: FloatTensor<Self>, more: FloatTensor<Self>) -> FloatTensor<Self>;
 
-        /// Weight and momentum after a step of SGD.
+        /// Weight and momentum after one step of SGD.
         fn sgd(#[extension_type] of: SgdTensors<Self>, gradient: FloatTensor<Self>, op: SgdOp) -> SgdTensors<Self>;
 
-        /// Weight and moments after a step of AdamW.
+        /// Weight and moments after one step of AdamW.
         fn adamw(
             #[extension_type] of: AdamWTensors<Self>,
             gradient: FloatTensor<Self>,
@@ -185,17 +186,18 @@ operators! { ($) as implement_update_ops:
     }
 }
 
-/// A backend whose convolutions can be differentiated.
+/// A backend whose convolutions save their input for backward.
 pub trait KeepsInput: Backend {
-    /// What the weight gradient of a convolution needs of its input.
+    /// The input of a convolution in the form that its weight gradient needs.
     type ConvInput: Clone + Debug + Send + Sync + 'static;
 }
 
-/// What [`KeepsInput::ConvInput`] is of a backend.
+/// The [`KeepsInput::ConvInput`] of a backend.
 pub type ConvInput<B> = <B as KeepsInput>::ConvInput;
 
 operators! { ($) as implement_spiking_gradients:
-    /// What the autodiff rule calls: forward passes that keep what backward needs, and gradients.
+    /// The operators that the autodiff rules call: forward passes that save values for backward,
+    /// and gradients.
     pub trait SpikingGradients: DifferentiableBackend {
         /// Spikes and membrane potentials u before the spike.
         fn neuron_and_potentials(current: FloatTensor<Self>, op: NeuronOp) -> (FloatTensor<Self>, FloatTensor<Self>);
@@ -207,10 +209,10 @@ operators! { ($) as implement_spiking_gradients:
             op: NeuronOp,
         ) -> FloatTensor<Self>;
 
-        /// Gradient of the input of [`SpikingOps::tile_pool`] from that of its output.
+        /// Gradient of the input of [`SpikingOps::tile_pool`] from the gradient of its output.
         fn tile_pool_gradient(gradient: FloatTensor<Self>, op: TilePool) -> FloatTensor<Self>;
 
-        /// Convolution, and what its weight gradient needs.
+        /// Convolution; also returns the input in the form that the weight gradient needs.
         fn conv_and_input(
             input: FloatTensor<Self>,
             weight: FloatTensor<Self>,
@@ -239,19 +241,20 @@ operators! { ($) as implement_spiking_gradients:
         /// batch.
         fn fused_sums(gradient: FloatTensor<Self>, layer: FusedSaved<Self>) -> FusedSums<Self>;
 
-        /// Gradients of all tensors of a fused layer; `of_batch` are the sums over the whole batch.
+        /// Gradients of all tensors of a fused layer; `of_batch` holds the sums over the whole
+        /// batch.
         fn fused_gradients(
             sums: FusedSums<Self>,
             of_batch: Vec<Option<NormSums>>,
             layer: FusedSaved<Self>,
         ) -> Branches<Self>;
 
-        /// Sums over active inputs and this part of the batch, of which the gradients of a first
-        /// layer are made.
+        /// Sums over the active inputs in this part of the batch, from which the gradients of a
+        /// first layer are computed.
         fn first_sums(gradient: FloatTensor<Self>, layer: FirstSaved<Self>) -> FirstSums;
 
-        /// Gradients of weight and norm of a first layer; `of_batch` are the sums over the whole
-        /// batch.
+        /// Gradients of the weight and norm of a first layer; `of_batch` holds the sums over the
+        /// whole batch.
         fn first_gradients(
             sums: FirstSums,
             of_batch: Option<NormSums>,
@@ -260,7 +263,7 @@ operators! { ($) as implement_spiking_gradients:
     }
 }
 
-/// A backend with the operators of a network that keeps what their gradients need.
+/// A backend with the operators of a network that can save values for their gradients.
 pub trait DifferentiableBackend: SpikingOps + KeepsInput {}
 
 impl<B: SpikingOps + KeepsInput> DifferentiableBackend for B {}

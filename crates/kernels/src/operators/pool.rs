@@ -1,8 +1,8 @@
-//! Pooling over windows that tile a map.
+//! Pooling over non-overlapping windows.
 
 use burn::tensor::Shape;
 
-/// Windows of `kernel`×`kernel`, each summed and multiplied by `scale`.
+/// Sum pooling over windows of `kernel`×`kernel`; each sum is multiplied by `scale`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TilePool {
     /// Window side.
@@ -13,9 +13,9 @@ pub struct TilePool {
     pub height: usize,
     /// Width of the input.
     pub width: usize,
-    /// Channels of a channels-last map; 1 for planes.
+    /// Channels of a channels-last map; 1 for channels-first maps.
     pub channels: usize,
-    /// Whether maps are `[N, H, W, C]`.
+    /// Whether maps are channels-last, `[N, H, W, C]`.
     pub last: bool,
 }
 
@@ -25,7 +25,7 @@ impl TilePool {
         (self.height / self.kernel, self.width / self.kernel)
     }
 
-    /// A map's shape with another height and width.
+    /// The shape of a map with its height and width replaced.
     pub(crate) fn resized(&self, mut shape: Shape, (height, width): (usize, usize)) -> Shape {
         let first = if self.last { 1 } else { 2 };
         (shape[first], shape[first + 1]) = (height, width);

@@ -1,34 +1,34 @@
-//! How sums over a part of a batch become sums over the batch.
+//! How sums over a part of a batch become sums over the whole batch.
 
 use super::NormSums;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// A batch of which this computation has one part.
+/// A batch that is shared; this computation has one part of it.
 pub trait SharedBatch: Debug + Send + Sync {
     /// Replaces sums over this part by the sums over all parts.
     ///
-    /// A backward pass cannot return an error: an implementation that fails leaves the values as
-    /// they are, and keeps the error for the caller of the backward pass.
+    /// A backward pass cannot return an error. An implementation that fails leaves the values
+    /// unchanged and keeps the error for the caller of the backward pass.
     fn sum(&self, values: &mut [f64]);
 }
 
-/// How sums over a part of a batch become sums over the batch.
+/// How sums over a part of a batch become sums over the whole batch.
 #[derive(Debug, Clone, Default)]
 pub struct Reduction(Option<Arc<dyn SharedBatch>>);
 
 impl Reduction {
-    /// The part is the whole batch: nothing is to be done.
+    /// The reduction of a part that is the whole batch: it does nothing.
     pub fn whole() -> Self {
         Self(None)
     }
 
-    /// By the one who shares the batch.
+    /// The reduction that calls `batch`.
     pub fn over(batch: Arc<dyn SharedBatch>) -> Self {
         Self(Some(batch))
     }
 
-    /// Sums over the whole batch, all in one call.
+    /// Replaces the sums by sums over the whole batch, in one call of [`SharedBatch::sum`].
     pub(crate) fn apply<'a>(&self, sums: impl Iterator<Item = &'a mut NormSums>) {
         let Some(batch) = &self.0 else { return };
         let sums: Vec<&mut NormSums> = sums.collect();

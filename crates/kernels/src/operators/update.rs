@@ -3,18 +3,20 @@
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, ExtensionType};
 
-/// The constants of a step of SGD.
+/// The constants of one step of SGD: g ← ∇ + decay·w; m ← µ·m + g; w ← w − rate·m.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SgdOp {
     /// Learning rate.
     pub rate: f32,
-    /// µ.
+    /// Momentum µ.
     pub momentum: f32,
     /// Weight decay.
     pub decay: f32,
 }
 
-/// The constants of a step of AdamW.
+/// The constants of one step of AdamW (Loshchilov & Hutter, "Decoupled Weight Decay
+/// Regularization", 2019) with c₁ = 1 − β₁ᵗ and c₂ = 1 − β₂ᵗ:
+/// m ← β₁·m + (1 − β₁)·∇; v ← β₂·v + (1 − β₂)·∇²; w ← (1 − lr·wd)·w − lr/c₁·m/(√(v/c₂) + ε).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamWOp {
     /// β₁ and 1 − β₁.
@@ -32,7 +34,7 @@ pub struct AdamWOp {
 }
 
 impl AdamWOp {
-    /// Of step `t`, counted from 1; computed in f64 and rounded once.
+    /// The constants of step `t`, counted from 1. They are computed in f64 and rounded once.
     pub fn new(rate: f64, [beta1, beta2]: [f64; 2], epsilon: f64, weight_decay: f64, t: i32) -> Self {
         Self {
             first: [beta1 as f32, (1.0 - beta1) as f32],
@@ -61,6 +63,6 @@ pub struct AdamWTensors<B: Backend> {
     pub weight: FloatTensor<B>,
     /// Moving average of the gradient.
     pub first: FloatTensor<B>,
-    /// Moving average of its square.
+    /// Moving average of the squared gradient.
     pub second: FloatTensor<B>,
 }

@@ -28,7 +28,7 @@ mod train;
 pub use data::{Augment, DataRecipe, Folds};
 pub use evaluate::{EvalRecipe, LARGEST_STEPS};
 pub use network::NetworkRecipe;
-pub use train::{DecayName, LossName, OptimiserName, Select, TrainRecipe};
+pub use train::{Decay, Loss, Optimiser, Select, TrainRecipe};
 
 use crate::error::{Error, Result};
 use crate::suggest;
@@ -170,11 +170,11 @@ fn unread(file: &Path, e: std::io::Error) -> Error {
     }
 }
 
-/// For serde's "unknown field `x`, expected one of `a`, `b`": the nearest of a, b.
+/// For serde's "unknown field `x`, expected one of `a`, `b`": the nearest of a, b. An unknown word names it itself.
 fn meant(message: &str) -> String {
     let mut words = message.split('`').skip(1).step_by(2);
     match words.next() {
-        Some(word) if message.starts_with("unknown") => suggest::hint(word, words),
+        Some(word) if message.starts_with("unknown") && !message.contains("; known: ") => suggest::hint(word, words),
         _ => String::new(),
     }
 }

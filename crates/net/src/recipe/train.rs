@@ -3,6 +3,7 @@
 use super::evaluate::LARGEST_STEPS;
 use crate::neuron::LeakRule;
 use serde::{Deserialize, Serialize};
+use tickless_words::words;
 
 /// The training part of a recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,7 +24,7 @@ pub struct TrainRecipe {
     /// Samples per batch; a last batch that is not whole is left out.
     pub batch: usize,
     /// Optimiser.
-    pub optimiser: OptimiserName,
+    pub optimiser: Optimiser,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Momentum (SGD).
@@ -31,11 +32,11 @@ pub struct TrainRecipe {
     /// Weight decay.
     pub weight_decay: f64,
     /// Learning-rate schedule.
-    pub schedule: DecayName,
+    pub schedule: Decay,
     /// Epochs of linear warm-up.
     pub warmup_epochs: f64,
     /// Loss.
-    pub loss: LossName,
+    pub loss: Loss,
     /// Label smoothing ε.
     pub label_smoothing: f32,
     /// λ of TET.
@@ -58,20 +59,20 @@ pub struct TrainRecipe {
     pub checkpoint_every: usize,
 }
 
-/// Optimisers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OptimiserName {
+/// Which optimiser trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Optimiser {
     /// Stochastic gradient descent.
     Sgd,
     /// Adam with decoupled weight decay.
     AdamW,
 }
 
-/// Learning-rate schedules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DecayName {
+words!(serde Optimiser, "optimiser", { Sgd = "sgd", AdamW = "adamw" });
+
+/// How the learning rate falls after its warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decay {
     /// Cosine to zero over the iterations.
     Cosine,
     /// Cosine to zero, constant within an epoch.
@@ -80,25 +81,34 @@ pub enum DecayName {
     Constant,
 }
 
-/// Losses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LossName {
+words!(serde Decay, "schedule", {
+    Cosine = "cosine",
+    CosinePerEpoch = "cosine_per_epoch",
+    Constant = "constant",
+});
+
+/// What training makes small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Loss {
     /// Cross-entropy of the time-mean of the logits.
+    #[default]
     CrossEntropy,
     /// Temporal efficient training.
     Tet,
 }
 
+words!(serde Loss, "loss", { CrossEntropy = "cross_entropy", Tet = "tet" });
+
 /// Which epoch's weights a run keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Select {
     /// The last.
     Last,
     /// The best on the validation part (which must not be empty).
     Best,
 }
+
+words!(serde Select, "choice of an epoch", { Last = "last", Best = "best" });
 
 impl Default for TrainRecipe {
     fn default() -> Self {
@@ -110,13 +120,13 @@ impl Default for TrainRecipe {
             group: 1,
             epochs: 40,
             batch: 50,
-            optimiser: OptimiserName::AdamW,
+            optimiser: Optimiser::AdamW,
             learning_rate: 3e-3,
             momentum: 0.9,
             weight_decay: 0.02,
-            schedule: DecayName::Cosine,
+            schedule: Decay::Cosine,
             warmup_epochs: 0.0,
-            loss: LossName::CrossEntropy,
+            loss: Loss::CrossEntropy,
             label_smoothing: 0.0,
             tet_lambda: 1e-3,
             tet_target: 1.0,

@@ -181,7 +181,7 @@ fn errors_name_the_layer_the_field_and_what_was_meant() {
         (r#"{ layer = "norm", momentum = 2 }"#, "`momentum` must be"),
         (r#"{ layer = "neuron", neuron = { threshold = 0 } }"#, "layer `neuron1`: `threshold` must be above 0"),
         (r#"{ layer = "conv", outt = 3 }"#, "unknown field `outt`"),
-        (r#"{ layer = "pool", kernel = 2, kind = "mean" }"#, "unknown variant `mean`"),
+        (r#"{ layer = "pool", kernel = 2, kind = "mean" }"#, "unknown kind of pooling `mean`"),
         (r#"{ layer = "linear", out = 2, from = 3 }"#, "a layer's name or a list of names"),
     ] {
         let e = read(&format!("layer = [{layers}]")).unwrap_err();

@@ -64,7 +64,7 @@ impl Chain {
     }
 
     fn push_from(mut self, layer: Layer, from: &[NodeId]) -> Self {
-        let mut name = format!("{}{}", self.prefix, layer.word());
+        let mut name = format!("{}{}", self.prefix, layer.kind());
         if self.numbered {
             let count = self.counts.entry(name.clone()).or_default();
             *count += 1;

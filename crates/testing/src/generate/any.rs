@@ -1,5 +1,5 @@
-//! Random networks of any kind that an importer or exporter meets: chains and residual blocks, biases,
-//! groups, padded pooling, every mode of neuron. Their sums are not exact.
+//! Random networks of every kind that an importer or exporter must handle: chains and residual
+//! blocks, biases, groups, padded pooling, every mode of neuron. Their sums are not exact.
 
 use super::Rng;
 use crate::layers::Map;
@@ -55,7 +55,7 @@ pub fn network(r: &mut Rng) -> Network {
         if r.below(2) == 0 {
             let same = Conv { bias: r.below(2) == 0, ..Conv::c3(shape.channels) };
             let inner = b.conv(at, same);
-            // Spike after add, or the sum of spikes.
+            // Neurons after the addition, or an addition of spikes.
             at = if r.below(2) == 0 {
                 let sum = b.add("", Layer::Add, &[inner, at]);
                 b.neuron(sum, neuron(r))
@@ -79,7 +79,7 @@ pub fn network(r: &mut Rng) -> Network {
     b.build().unwrap()
 }
 
-/// Weights for a network. No bias is all zero.
+/// Random weights for a network. No bias is all zeros.
 pub fn weights(r: &mut Rng, net: &Network) -> Weights {
     let mut all = Weights::default();
     for (_, name, spec) in net.tensors() {

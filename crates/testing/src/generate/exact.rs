@@ -1,5 +1,5 @@
-//! Random networks whose sums are exact in f32: weights are multiples of 1/256, and poolings average
-//! over powers of two. An engine must give their spikes bit for bit.
+//! Random networks whose sums are exact in f32: weights are multiples of 1/256, and poolings
+//! average over powers of two. An engine must therefore reproduce their spikes exactly.
 
 use super::Rng;
 use tickless_net::{
@@ -7,20 +7,21 @@ use tickless_net::{
     SpikeMode, Weights,
 };
 
-/// What kind of network is asked for.
+/// The properties of a random network.
 #[derive(Debug, Clone, Copy)]
 pub struct Wish {
-    /// Blocks with a branch around them.
+    /// Whether blocks may be residual.
     pub residual: bool,
-    /// Weights of both signs.
+    /// Whether weights have both signs.
     pub negative: bool,
-    /// Any neuron mode; otherwise multi-spike, soft reset, equality fires.
+    /// Whether neurons have any mode; otherwise they emit several spikes, reset softly and fire at
+    /// equality.
     pub any_neuron: bool,
-    /// A lower limit may be set.
+    /// Whether potentials may have a lower limit.
     pub limit: bool,
-    /// Neurons leak in time.
+    /// Whether neurons leak over time.
     pub leak: bool,
-    /// Blocks of conv and neurons.
+    /// Number of blocks of convolution and neurons.
     pub blocks: usize,
 }
 
@@ -52,7 +53,7 @@ fn conv(
 ) -> (NodeId, Shape) {
     let kernel = if same { r.pick(&[1, 3]) } else { 1 + r.below(3.min(shape.height).min(shape.width)) };
     let (stride, padding) = if same { (1, kernel / 2) } else { (1 + r.below(2), r.below(2)) };
-    // A pooling behind is merged into the weights, which needs stride ≤ kernel.
+    // A pooling that follows is merged into the weights, which requires stride ≤ kernel.
     let stride = if kernel == 1 && pooled { 1 } else { stride };
     let groups = if shape.channels.is_multiple_of(2) && out.is_multiple_of(2) { r.pick(&[1, 2]) } else { 1 };
     let c = Layer::Conv(Conv { out, kernel, stride, padding, groups, bias: false });
@@ -77,7 +78,7 @@ pub fn network(r: &mut Rng, wish: Wish) -> Network {
             let pooled = r.below(4) == 0;
             (at, shape) = conv(r, &mut b, at, shape, out, false, pooled);
             if pooled && shape.height >= 2 && shape.width >= 2 {
-                // Pooling between the weights and the neurons: merged into the weights.
+                // A pooling between weights and neurons, which the engine merges into the weights.
                 let pool = Pool { stride: 1 + r.below(2), ..Pool::average(2) };
                 at = b.pool(at, pool);
                 shape = Layer::Pool(pool).output("", &[shape]).unwrap();
@@ -98,7 +99,8 @@ pub fn network(r: &mut Rng, wish: Wish) -> Network {
     b.build().unwrap()
 }
 
-/// One of three kinds of residual block: identity, 1×1 convolution, spikes added after neurons.
+/// Adds a random residual block: with an identity branch, a 1×1 convolution as branch, an addition
+/// of spikes after the neurons, or an identity branch that is added twice.
 fn residual(r: &mut Rng, b: &mut NetworkBuilder, at: NodeId, shape: Shape, wish: Wish) -> (NodeId, Shape) {
     let kind = r.below(4);
     let out = if kind == 1 { 1 + r.below(3) } else { shape.channels };
@@ -114,7 +116,7 @@ fn residual(r: &mut Rng, b: &mut NetworkBuilder, at: NodeId, shape: Shape, wish:
             b.add("", Layer::Add, &[c2, short])
         }
         2 => {
-            // Spike-element-wise: the sum of spikes goes on without neurons of its own.
+            // Spike-element-wise: no neurons follow the sum of spikes.
             let n2 = b.neuron(c2, last);
             return (b.add("", Layer::Add, &[n2, at]), s2);
         }
@@ -123,7 +125,7 @@ fn residual(r: &mut Rng, b: &mut NetworkBuilder, at: NodeId, shape: Shape, wish:
     (b.neuron(sum, last), s2)
 }
 
-/// Weights for a network: multiples of 1/256, small enough that activity does not explode.
+/// Random weights for a network: multiples of 1/256, small enough to keep activity bounded.
 pub fn weights(r: &mut Rng, net: &Network, negative: bool) -> Weights {
     let mut all = Weights::default();
     for (_, name, spec) in net.tensors() {
@@ -137,7 +139,7 @@ pub fn weights(r: &mut Rng, net: &Network, negative: bool) -> Weights {
     all
 }
 
-/// Events (t, c, y, x), many of them at the same time.
+/// Random events (t, c, y, x), many of them at the same time.
 pub fn events(r: &mut Rng, net: &Network, count: usize) -> Vec<[u64; 4]> {
     let s = net.input().shape;
     let mut t = 0;

@@ -1,4 +1,4 @@
-//! Random networks, weights, steps and events, all from a seed.
+//! Generates random networks, weights, steps and events from a seed.
 
 pub mod any;
 pub mod exact;

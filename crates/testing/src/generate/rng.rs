@@ -1,10 +1,10 @@
-//! A small generator whose numbers do not depend on any library's version.
+//! A small random generator whose numbers do not depend on the version of any library.
 
-/// SplitMix64.
+/// SplitMix64; the field is its state.
 pub struct Rng(pub u64);
 
 impl Rng {
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     #[allow(clippy::should_implement_trait, reason = "a generator that never ends")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -14,17 +14,17 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// 0..n.
+    /// Returns a number in 0..n.
     pub fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }
 
-    /// One of a list.
+    /// Returns a random element of a slice.
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
 
-    /// −1..1.
+    /// Returns a number in −1..1.
     pub fn unit(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     }

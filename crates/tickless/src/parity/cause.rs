@@ -1,11 +1,13 @@
-//! Why another executor differs: the usual mistakes between training and chip, tried one by one.
+//! Finds out why another executor differs, by trying the usual mistakes between training and chip.
 //!
-//! Each mistake is made on purpose in our own network, which then runs the same recordings; the one
-//! that gives the other's spikes in the layer where the two first part is the likely cause. A mistake may
-//! multiply spikes, so the network is cut after that layer, spikes are counted instead of kept, and a
-//! run ends once it has fired so often that it cannot explain the other any more.
+//! Each mistake is made on purpose in our own network, which then runs the same recordings. The
+//! mistake that reproduces the other executor's spikes, in the layer where the two first differ, is
+//! the likely cause. A mistake may multiply the number of spikes, so the network is cut after that
+//! layer, spikes are counted instead of stored, and a run ends as soon as it has fired too often to
+//! explain the other.
 //!
-//! A cause needs evidence: a side that is silent there gives none, because many mistakes silence a layer.
+//! A cause needs evidence. If one side is silent in the layer, no cause is named, because many
+//! mistakes silence a layer.
 
 use super::execute::{Executed, State, late, program};
 use crate::Result;
@@ -15,23 +17,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tickless_engine::{Event, Program, Recording, Session, Sink};
 use tickless_net::{Layer, Leak, Network, NetworkBuilder, Neuron, NodeId, Reset, Shape, SpikeMode, Weights};
 
-/// A cause is named where it explains at least this share of what differs.
+/// A cause is named if it explains at least this share of the difference.
 const LIKELY: f64 = 0.8;
 
-/// A mistake on purpose.
+/// A deliberate mistake.
 struct Mistake {
     words: String,
     network: Network,
     state: State,
-    /// What becomes of an event.
+    /// A change of every input event.
     event: Option<fn(Event) -> Event>,
 }
 
-/// The likely cause of what `other` does in spiking layer `layer`, in words; `None` if none of the usual mistakes
-/// explains it.
+/// Describes the likely cause of `other`'s behaviour in spiking layer `layer`; `None` if none of
+/// the usual mistakes explains it.
 ///
 /// # Errors
-/// If a network that was compiled before cannot be run.
+/// If a network that was compiled cannot be run.
 pub fn likely(
     (network, weights): (&Network, &Weights),
     step_us: Option<f64>,
@@ -53,13 +55,14 @@ pub fn likely(
     if fired == 0 || theirs == 0 {
         return Ok(None);
     }
-    // What a likely cause leaves unexplained, of the difference and of the other's spikes.
+    // A likely cause may leave at most this much unexplained, relative to the difference and to the
+    // other's spikes.
     let most = ((1.0 - LIKELY) * before.min(theirs) as f64) as u64;
     let (network, weights) = up_to(network, weights, layer)?;
     let layer = network.spiking().len() - 1;
     let mut best: Option<(u64, String)> = None;
     for m in mistakes(&network, layer) {
-        // A mistake that cannot be compiled was not made.
+        // If the network with the mistake cannot be compiled, nobody made this mistake.
         let Ok(p) = program(&m.network, &weights, step_us, false) else { continue };
         match left(&p, layer, recordings, &m, &other, most)? {
             Some(0) => return Ok(Some(format!("{} (this gives exactly its spikes)", m.words))),
@@ -81,7 +84,7 @@ pub fn likely(
     Ok(None)
 }
 
-/// Σ|a − b|.
+/// Σ|a − b|; missing values count as 0.
 fn apart(a: &[u32], b: &[u32]) -> u64 {
     let at = |v: &[u32], i: usize| v.get(i).copied().unwrap_or(0);
     (0..a.len().max(b.len())).map(|i| u64::from(at(a, i).abs_diff(at(b, i)))).sum()
@@ -96,7 +99,7 @@ struct OfLayer {
     layer: usize,
     shape: Shape,
     counts: Vec<u32>,
-    /// Spikes beyond the other's count of their neuron.
+    /// Number of spikes that exceed the other's count of their neuron.
     beyond: u64,
     other: Vec<u32>,
 }
@@ -111,7 +114,8 @@ impl Sink for OfLayer {
     }
 }
 
-/// How far a mistake's counts are from the other's; `None` if by more than `most`, as soon as that is certain.
+/// Distance of a mistake's counts from the other's; `None` as soon as it is certain to exceed
+/// `most`.
 fn left(
     p: &Program,
     layer: usize,
@@ -121,7 +125,7 @@ fn left(
     most: u64,
 ) -> Result<Option<u64>> {
     let shape = p.layers()[layer].shape;
-    // Spikes beyond the other's are never taken back, so the distance is at least their number.
+    // Excess spikes are never taken back, so the distance is at least their number.
     let beyond = AtomicU64::new(0);
     let one = |session: &mut Session, (r, other): (&Arc<Recording>, &Vec<u32>)| -> Result<u64> {
         let mut sink = OfLayer { layer, shape, counts: vec![0; shape.len()], beyond: 0, other: other.clone() };
@@ -147,7 +151,7 @@ fn left(
     Ok((beyond.into_inner() <= most && sum <= most).then_some(sum))
 }
 
-/// The part of a network that a spiking layer depends on, that layer last.
+/// The part of a network that a spiking layer depends on, ending with that layer.
 fn up_to(network: &Network, weights: &Weights, layer: usize) -> Result<(Network, Weights)> {
     let target = network.spiking()[layer];
     let mut needed = vec![false; network.nodes().len()];
@@ -181,7 +185,8 @@ fn up_to(network: &Network, weights: &Weights, layer: usize) -> Result<(Network,
     Ok((b.build()?, own))
 }
 
-/// Neurons that fire in the other and in no recording of ours, and their spikes.
+/// Number of neurons that fire in the other but in no recording of ours, and the sum of their
+/// spikes.
 fn untouched(ours: &[Vec<u32>], other: &[Vec<u32>]) -> (usize, u64) {
     let sum =
         |all: &[Vec<u32>], i: usize| -> u64 { all.iter().map(|r| u64::from(r.get(i).copied().unwrap_or(0))).sum() };
@@ -261,7 +266,7 @@ fn mistakes(network: &Network, layer: usize) -> Vec<Mistake> {
         }));
     }
     all.extend(scales(network, layer));
-    // A chip has two such mistakes at once where it is not told otherwise.
+    // A chip may have these two mistakes at once if it is configured by its defaults.
     if n.spikes == SpikeMode::Multi && n.reset == Reset::Soft {
         let words = "reset mode and multi-spike: it emits at most one spike per event and resets to 0".into();
         all.push(neurons(words, &|n| Neuron { spikes: SpikeMode::Single, reset: Reset::Hard, ..n }));
@@ -269,7 +274,8 @@ fn mistakes(network: &Network, layer: usize) -> Vec<Mistake> {
     all
 }
 
-/// Mistakes of scale in front of a layer: a pooling summed instead of averaged, weights halved or doubled.
+/// Mistakes of scale before a layer: a pooling that is summed instead of averaged or the reverse,
+/// or weights that are scaled against the threshold.
 fn scales(network: &Network, layer: usize) -> Vec<Mistake> {
     let target = network.spiking()[layer];
     let name = &network.nodes()[target].name;
@@ -304,7 +310,7 @@ fn scales(network: &Network, layer: usize) -> Vec<Mistake> {
     factors.into_iter().map(mistake).collect()
 }
 
-/// Kernels of the poolings between a layer and the neurons before it.
+/// Kernel sizes of the poolings between a layer and the neurons before it.
 fn pools(network: &Network, node: usize) -> Vec<usize> {
     let mut all = Vec::new();
     for id in &network.nodes()[node].from {

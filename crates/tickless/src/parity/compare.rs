@@ -1,4 +1,4 @@
-//! Two results side by side: where they first part, and how far they are apart.
+//! Compares two results: where they first differ, and by how much.
 
 use super::execute::{Executed, neuron};
 use serde::Serialize;
@@ -8,47 +8,50 @@ use tickless_net::{Network, Shape};
 /// One layer of two results.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LayerParity {
-    /// Its name.
+    /// Name of the layer.
     pub layer: String,
-    /// Spikes of the reference, all recordings.
+    /// Spikes of the reference, over all recordings.
     pub reference: u64,
-    /// Spikes of the other.
+    /// Spikes of the other, over all recordings.
     pub other: u64,
     /// Σ|reference − other| / Σ reference over neurons and recordings; `None` if infinite.
     pub spike_difference: Option<f64>,
-    /// Pearson's correlation of the counts over neurons and recordings; `None` where a side does not vary.
+    /// Pearson's correlation of the counts over neurons and recordings; `None` if one side does not
+    /// vary.
     pub correlation: Option<f64>,
-    /// Whether every neuron's count, and where known the order of all spikes, is the same.
+    /// Whether every neuron has the same count and, if single spikes are known, all spikes the same
+    /// order.
     pub equal: bool,
 }
 
-/// Where two results part.
+/// The place where two results first differ.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct First {
     /// Index of the spiking layer.
     #[serde(skip)]
     pub index: usize,
-    /// Its name.
+    /// Name of the layer.
     pub layer: String,
-    /// Number of the recording among those compared.
+    /// Index of the recording among those compared.
     pub recording: usize,
-    /// Its file, where the data set has files.
+    /// File of the recording, if the data set has files.
     pub file: Option<String>,
-    /// Number of the input event, where single spikes are known.
+    /// Index of the input event, if single spikes are known.
     pub event: Option<u64>,
-    /// Its time in µs.
+    /// Time of that event in µs.
     pub t_us: Option<u64>,
     /// Channel, row, column of the neuron.
     pub neuron: [usize; 3],
-    /// What the reference's neuron did: spikes for that event, or in the whole recording.
+    /// Spikes of this neuron in the reference: for that event, or in the whole recording.
     pub reference: u64,
-    /// What the other's did.
+    /// Spikes of this neuron in the other.
     pub other: u64,
-    /// Whether it was so near to its threshold that rounding decides.
+    /// Whether its potential was so close to the threshold that rounding decides.
     pub rounding: bool,
 }
 
-/// Layer by layer, named after the reference's network; layers of which one side knows nothing are left out.
+/// Compares layer by layer, with the names of the reference's network. Layers that one side does
+/// not know are left out.
 pub fn layers(network: &Network, a: &Executed, b: &Executed) -> Vec<LayerParity> {
     let names = network.spiking().into_iter().map(|i| network.nodes()[i].name.clone());
     let one = |(l, layer): (usize, String)| {
@@ -70,7 +73,7 @@ pub fn layers(network: &Network, a: &Executed, b: &Executed) -> Vec<LayerParity>
     names.enumerate().filter(|(l, _)| !a.is_absent(*l) && !b.is_absent(*l)).map(one).collect()
 }
 
-/// Pearson's correlation of two lists of one length.
+/// Pearson's correlation of two lists of equal length.
 fn correlation(x: &[f64], y: &[f64]) -> Option<f64> {
     let n = x.len().min(y.len()) as f64;
     let mean = |v: &[f64]| v.iter().sum::<f64>() / n;
@@ -89,7 +92,7 @@ fn both<'a>(a: &'a Executed, b: &'a Executed) -> impl Iterator<Item = (usize, &'
     a.spikes.iter().zip(&b.spikes).enumerate().map(|(k, (s, t))| (k, s, t))
 }
 
-/// What a spike is, but for its time, which a reader may count from elsewhere.
+/// A spike without its time, because readers may count time from different origins.
 fn what(s: &Spike) -> (u64, usize, usize, usize) {
     (s.cause, s.channel, s.y, s.x)
 }
@@ -99,7 +102,7 @@ fn same(a: Option<&Vec<Spike>>, b: Option<&Vec<Spike>>) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(s, t)| what(s) == what(t))
 }
 
-/// The first difference of every recording that has one, the earliest layer first.
+/// The first difference of every recording that has one, sorted by layer.
 pub fn firsts(network: &Network, shapes: &[Shape], a: &Executed, b: &Executed) -> Vec<First> {
     let spiking = network.spiking();
     let mut all: Vec<First> = (0..a.counts.len().min(b.counts.len()))
@@ -131,17 +134,18 @@ pub fn firsts(network: &Network, shapes: &[Shape], a: &Executed, b: &Executed) -
     all
 }
 
-/// Neuron, input event, time, and how often it fired for that event here and there.
+/// Neuron, input event, time, and how often the neuron fired for that event on each side.
 type Parting = (usize, Option<u64>, Option<u64>, u64, u64);
 
 fn parting(a: &[Spike], b: &[Spike], shape: Shape) -> Option<Parting> {
     let k = (0..a.len().max(b.len())).find(|&k| a.get(k).map(what) != b.get(k).map(what))?;
-    // Of the two spikes there, the one that is not among the other's spikes for the same event.
+    // Of the two spikes at this position, the one that the other side does not have for the same
+    // event.
     let times = |list: &[Spike], s: &Spike| list.iter().filter(|t| what(t) == what(s)).count() as u64;
     let candidates = [a.get(k), b.get(k)];
     let mut found: Vec<&Spike> = candidates.into_iter().flatten().filter(|s| times(a, s) != times(b, s)).collect();
     found.sort_by_key(|s| (s.cause, neuron(shape, s)));
-    // Where all are there, only their order differs.
+    // If both sides have all spikes, only their order differs.
     let s = found.first().copied().or(a.get(k)).or(b.get(k))?;
     Some((neuron(shape, s), Some(s.cause), Some(s.t_us), times(a, s), times(b, s)))
 }

@@ -1,14 +1,15 @@
-//! Spike counts of another framework or of a chip, in a text file.
+//! Reads spike counts of another framework or of a chip from a text file.
 //!
 //! ```text
 //! recording,layer,channel,y,x,spikes
 //! Test/0/00004.bin,neuron1,0,4,7,3
 //! ```
 //!
-//! The first column names a recording by its file in the data set (or by the end of that path), in every
-//! line, or else by its number, from 0, among the recordings that are compared. Layers are named as in the
-//! network, or numbered from 0 if no layer has a number for a name. A neuron that did not fire may be left
-//! out of a layer that has any line; a recording or a layer without a line is absent, which is not silent.
+//! The first column names a recording, in all lines either by its file in the data set (or the end
+//! of its path) or by its number, from 0, among the compared recordings. Layers have the names of
+//! the network, or numbers from 0 if no layer's name is a number. If a layer has any line, its
+//! neurons without a line did not fire. A recording or layer without a line is absent, which does
+//! not mean silent.
 
 use super::execute::Executed;
 use crate::{Error, Result};
@@ -19,22 +20,22 @@ use tickless_net::{Network, Shape};
 
 const HEAD: &str = "recording,layer,channel,y,x,spikes";
 
-/// How a file names a recording.
+/// The name of a recording in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
     Number(usize),
     File(String),
 }
 
-/// One recording of a file.
+/// The counts of one recording.
 #[derive(Debug)]
 struct Counted {
     key: Key,
-    /// Where it first stands.
+    /// The line where the recording first occurs.
     line: usize,
     /// `[spiking layer][neuron]`; the inner list is empty until the layer has a line.
     counts: Vec<Vec<u32>>,
-    /// The line of each of these counts; 0 for none.
+    /// The line of each count; 0 if it has none.
     lines: Vec<Vec<u32>>,
 }
 
@@ -43,12 +44,13 @@ struct Counted {
 pub struct Counts {
     file: PathBuf,
     recordings: Vec<Counted>,
-    /// Spiking layers that have a line.
+    /// Whether each spiking layer has a line.
     present: Vec<bool>,
     shapes: Vec<Shape>,
 }
 
-/// Whether the file names its recordings by their files (and not by number), by its first line of counts.
+/// Whether the file names its recordings by files rather than by number, judged by its first line
+/// of counts.
 ///
 /// # Errors
 /// If the file cannot be read.
@@ -69,11 +71,12 @@ fn key(word: &str) -> Key {
 /// Reads a file of counts.
 ///
 /// # Errors
-/// Names the line that is wrong, and why.
+/// If a line is invalid; the message names the line and the reason.
 pub fn read(file: &Path, network: &Network, shapes: &[Shape]) -> Result<Counts> {
     let text = read_text(file)?;
     let names: Vec<&str> = network.spiking().into_iter().map(|i| network.nodes()[i].name.as_str()).collect();
-    // A number could mean a layer's place or its name; where names are numbers, only they count.
+    // A number could mean a layer's position or its name, so positions are allowed only if no name
+    // is a number.
     let numbered = !names.iter().any(|n| n.parse::<usize>().is_ok());
     let mut out = Counts {
         file: file.to_owned(),
@@ -93,7 +96,7 @@ pub fn read(file: &Path, network: &Network, shapes: &[Shape]) -> Result<Counts> 
             line: Some(k + 1),
             problem: format!("{what} in `{line}`"),
         };
-        // From the right: the name of a file may have commas.
+        // Splits from the right, because the name of a file may contain commas.
         let words: Vec<&str> = line.rsplitn(6, ',').map(str::trim).collect();
         let [spikes, x, y, channel, layer, recording] = words[..] else {
             return Err(wrong("not six values".into()));
@@ -143,11 +146,11 @@ pub fn read(file: &Path, network: &Network, shapes: &[Shape]) -> Result<Counts> 
 }
 
 impl Counts {
-    /// The places of the file's recordings among `names`, the files of all that can be compared (`None` for
-    /// one without a file), in the order of the file.
+    /// For each recording of the file, in order, its position among `names`: the files of all
+    /// recordings that can be compared, `None` for one without a file.
     ///
     /// # Errors
-    /// Names the line of a recording that is not among them, or could be several of them.
+    /// If a recording is not among them or could be several of them; the message names its line.
     pub fn places(&self, names: &[Option<String>]) -> Result<Vec<usize>> {
         let mut taken: BTreeMap<usize, usize> = BTreeMap::new();
         let mut places = Vec::with_capacity(self.recordings.len());
@@ -169,14 +172,14 @@ impl Counts {
         Ok(places)
     }
 
-    /// The counts, recording by recording in the order of the file.
+    /// The counts of all recordings, in the order of the file.
     pub fn executed(&self, network: &Network) -> Executed {
         let filled = |counted: &Counted| -> Vec<Vec<u32>> {
             let layers = counted.counts.iter().zip(&self.shapes).zip(&self.present);
             layers.map(|((c, s), p)| if *p && c.is_empty() { vec![0; s.len()] } else { c.clone() }).collect()
         };
         let counts: Vec<Vec<Vec<u32>>> = self.recordings.iter().map(filled).collect();
-        // Where neurons are the output, their counts are the readout.
+        // If neurons are the network's output, their counts are the readout.
         let last = network.spiking().last().copied();
         let reads = last.is_some_and(|i| i + 1 == network.nodes().len()) && self.present.last() == Some(&true);
         let readout = |r: &Vec<Vec<u32>>| r.last().into_iter().flatten().map(|&c| c as f32).collect();
@@ -186,7 +189,7 @@ impl Counts {
     }
 }
 
-/// The one of `names` that `name` is, or is the end of.
+/// The index of the one of `names` that equals `name`, or of which one is the end of the other.
 fn file_among(name: &str, names: &[Option<String>]) -> std::result::Result<usize, String> {
     let wanted = name.replace('\\', "/");
     let wanted = wanted.strip_prefix("./").unwrap_or(&wanted);
@@ -212,8 +215,8 @@ fn file_among(name: &str, names: &[Option<String>]) -> std::result::Result<usize
     }
 }
 
-/// Counts in the same form, for who wants to compare elsewhere. Recordings get their `names`, or their numbers
-/// where one has none; a silent layer gets one line, so that it does not pass for absent.
+/// Writes counts in the same format. Recordings are named by `names`, or by number if any has none.
+/// A silent layer gets one line, so that it does not count as absent.
 pub fn text(network: &Network, shapes: &[Shape], executed: &Executed, names: &[Option<String>]) -> String {
     let mut text = format!("{HEAD}\n");
     let named = names.len() == executed.counts.len() && names.iter().all(Option::is_some);

@@ -1,4 +1,4 @@
-//! Every way to run the same recordings, each giving the same kind of result.
+//! Every way to run the same recordings. All of them return the same kind of result.
 
 use super::layers::Layers;
 use crate::error::{Result, stop};
@@ -9,23 +9,24 @@ use tickless_net::{LeakRule, Network, Shape, Weights};
 use tickless_train::device::Device;
 use tickless_train::progress::Progress;
 
-/// What one way of running gave, recording by recording.
+/// The result of one executor, recording by recording.
 #[derive(Debug, Clone, Default)]
 pub struct Executed {
     /// `[recording][spiking layer][neuron]`, neurons as (channel, y, x).
     pub counts: Vec<Vec<Vec<u32>>>,
-    /// `[recording][spiking layer]`, in order of emission; empty where only counts are known.
+    /// `[recording][spiking layer]`, in order of emission; empty if only counts are known.
     pub spikes: Vec<Vec<Vec<Spike>>>,
-    /// The readout, in (channel, y, x) order; empty where it is not known.
+    /// The readout, in (channel, y, x) order; empty if it is not known.
     pub logits: Vec<Vec<f32>>,
-    /// Updates at which rounding decides: recording, layer, input event, neuron.
+    /// Updates in which rounding decides whether a neuron fires: recording, layer, input event,
+    /// neuron.
     pub close: Vec<(usize, usize, u64, usize)>,
-    /// Spiking layers of which nothing is known; empty where all are known.
+    /// Whether nothing is known of each spiking layer; empty if all are known.
     pub absent: Vec<bool>,
 }
 
 impl Executed {
-    /// The classes decided for.
+    /// The class that each recording was assigned.
     pub fn classes(&self) -> Vec<usize> {
         let class = |l: &Vec<f32>| Confidence::default().of(l.iter().map(|&v| f64::from(v))).0;
         self.logits.iter().map(class).collect()
@@ -36,7 +37,7 @@ impl Executed {
         self.absent.get(layer).copied().unwrap_or(false)
     }
 
-    /// The recordings at these places only.
+    /// The results of the recordings at these positions.
     pub fn picked(&self, places: &[usize]) -> Self {
         fn pick<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
             places.iter().filter_map(|&p| all.get(p).cloned()).collect()
@@ -54,7 +55,7 @@ impl Executed {
         }
     }
 
-    /// From the spikes of every recording.
+    /// Builds the result from the spikes and the readout of every recording.
     fn of(shapes: &[Shape], all: impl IntoIterator<Item = (Vec<Vec<Spike>>, Vec<f32>)>) -> Self {
         let mut out = Self::default();
         for (spikes, logits) in all {
@@ -71,7 +72,7 @@ impl Executed {
     }
 }
 
-/// Index of a spike's neuron.
+/// Index of a spike's neuron within its layer.
 pub fn neuron(shape: Shape, s: &Spike) -> usize {
     (s.channel * shape.height + s.y) * shape.width + s.x
 }
@@ -81,7 +82,7 @@ pub fn shapes(network: &Network) -> Vec<Shape> {
     network.spiking().iter().map(|&i| network.nodes()[i].output).collect()
 }
 
-/// A network for the engine.
+/// Compiles a network for the engine.
 pub fn program(
     network: &Network,
     weights: &Weights,
@@ -91,25 +92,25 @@ pub fn program(
     Program::compile(network, weights, &CompileOptions { step_us, quantised, ..CompileOptions::default() })
 }
 
-/// How the engine's state is handled from one recording to the next.
+/// How the engine's state is handled between recordings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// A new session for each.
+    /// A new session per recording.
     New,
-    /// One session, last recording first, reset between them.
+    /// One session that is reset between recordings; it runs the last recording first.
     Reset,
-    /// One session, never reset: a mistake that others make.
+    /// One session that is never reset, which is a usual mistake.
     Kept,
 }
 
-/// By how many µs a recording is late in a session: one that is never reset goes on where the last recording
-/// ended, because time cannot run backwards in it.
+/// By how many µs a recording is delayed in a session. A session that is never reset continues
+/// where the last recording ended, because time cannot run backwards in it.
 pub fn late(session: &Session, r: &Recording, state: State) -> u64 {
     let begun = state == State::Kept && session.now_us() > r.t_first_us().unwrap_or(0);
     if begun { session.now_us() } else { 0 }
 }
 
-/// The event-driven engine.
+/// Runs the event-driven engine.
 pub fn engine(program: &Program, recordings: &[Arc<Recording>], state: State) -> Result<Executed> {
     let layers = program.layers().len();
     let run = |session: &mut Session, r: &Recording| -> Result<(Vec<Vec<Spike>>, Vec<f32>)> {
@@ -146,7 +147,7 @@ pub fn engine(program: &Program, recordings: &[Arc<Recording>], state: State) ->
     Ok(Executed::of(&shapes, all))
 }
 
-/// The clocked network, layer by layer, one input event per step.
+/// Runs the clocked network layer by layer, with one input event per step.
 pub fn clocked_layers(
     (network, weights): (&Arc<Network>, &Weights),
     step_us: Option<f64>,
@@ -168,7 +169,7 @@ pub fn clocked_layers(
     Ok(Executed { close, ..Executed::of(&shapes(network), all) })
 }
 
-/// The clocked network at T steps as it was trained, from the counts and logits of its evaluation.
+/// Runs the clocked network at T steps as it was trained; returns counts and logits.
 pub fn clocked(
     model: &tickless_train::model::Model,
     recordings: &[Arc<Recording>],

@@ -1,11 +1,12 @@
-//! The clocked network layer by layer, one input event per step: what the engine must give exactly.
+//! The clocked network layer by layer, with one input event per step. The engine must reproduce it
+//! exactly.
 //!
-//! Each spiking layer is fed its own input events, one per clock step; what an event adds is made by
-//! the trainer's own convolutions and linear layers, from a map with that one event in it, and the
-//! neurons that it reaches take one step of the trainer's neuron; the others are left untouched.
-//! Events are kept with the way they came (input event, edge, spike, edge, …), and a layer hears them
-//! in the order of these ways, which is the engine's order at a merge. This runs the equations of
-//! training with nothing of the engine in it, slowly.
+//! Each spiking layer receives its own input events, one per clock step. The current that an event
+//! adds is computed by the trainer's convolutions and linear layers, from a map that contains only
+//! this event. The neurons that it reaches take one step of the trainer's neuron; the others are
+//! unchanged. Events carry the path that they came by (input event, edge, spike, edge, …), and a
+//! layer receives them in the order of these paths, which is the engine's order at a merge. This
+//! executor shares no code with the engine. It is slow.
 
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -19,39 +20,41 @@ use tickless_train::model::{Model, Pass};
 use tickless_train::neuron::step::plain_step;
 use tickless_train::seed;
 
-/// Values of one batch of maps at most.
+/// Most values in one batch of maps.
 const BATCH_VALUES: usize = 1 << 22;
 
-/// Nearer to a threshold than this share of it, rounding decides.
+/// If a potential is closer to the threshold than this share of it, rounding decides.
 pub const CLOSE: f64 = 1e-5;
 
 /// The spikes and the readout of one recording.
 #[derive(Debug, Default)]
 pub struct Clocked {
-    /// Of every spiking layer in order of emission.
+    /// The spikes of every spiking layer, in order of emission.
     pub spikes: Vec<Vec<Spike>>,
     /// The readout, in (channel, y, x) order.
     pub logits: Vec<f32>,
-    /// Updates that came nearer than [`CLOSE`] to a threshold: layer, input event, neuron.
+    /// Updates closer than [`CLOSE`] to a threshold: layer, input event, neuron.
     pub close: Vec<(usize, u64, usize)>,
 }
 
-/// What an event adds: (neuron, current), only for what it reaches.
+/// The current that an event adds: (neuron, current) for each neuron that it reaches.
 type Patch = Arc<[(usize, f32)]>;
 
-/// A way between two layers of neurons, with no neurons on it.
+/// A path between two spiking layers with no neurons in between.
 struct Way {
-    /// Input, or a node of neurons.
+    /// The input or a neuron node.
     source: NodeId,
-    /// Spiking layer at its end; the number of spiking layers for the readout.
+    /// Index of the spiking layer at its end; the number of spiking layers if it ends at the
+    /// readout.
     target: usize,
-    /// Its linear layers with the weights, and with ones; none where it adds the spike itself.
+    /// The path's linear layers, once with the weights and once with ones; `None` if the path adds
+    /// the spike itself.
     models: Option<(Model, Model)>,
     shape: Shape,
     known: HashMap<(usize, usize, usize), Patch>,
 }
 
-/// A spike, and the way it came.
+/// A spike with the path that it came by.
 #[derive(Clone)]
 struct Heard {
     way: Vec<u32>,
@@ -69,13 +72,13 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Of a network without biases and norms.
+    /// Prepares a network without biases and norms.
     ///
     /// # Errors
     /// If the network needs a clock, or leaks per step and `step_us` is not given.
     pub fn new(network: &Arc<Network>, weights: &Weights, step_us: Option<f64>, device: &Device) -> Result<Self> {
         network.check_event_driven()?;
-        let network = &Arc::new(network.with_learned(weights)?);
+        let network = &Arc::new(weights.with_learned_leaks(network)?);
         let spiking = network.spiking();
         let mut neurons = Vec::new();
         for &i in &spiking {
@@ -133,7 +136,7 @@ impl Layers {
         Ok(out)
     }
 
-    /// What a layer hears, in order: the event and what it adds.
+    /// The events that a layer receives, in order, with the current that each adds.
     fn heard(&mut self, target: usize, emitted: &HashMap<NodeId, Vec<Heard>>) -> Result<Vec<(Heard, Patch)>> {
         let mut all = Vec::new();
         for k in 0..self.ways.len() {
@@ -155,7 +158,7 @@ impl Layers {
         Ok(all)
     }
 
-    /// One step of the reached neurons for every event.
+    /// For every event, one step of the neurons that it reaches.
     fn fire(&self, layer: usize, heard: Vec<(Heard, Patch)>, close: &mut Vec<(usize, u64, usize)>) -> Vec<Heard> {
         let (neuron, tau, shape) = self.neurons[layer];
         let theta = f64::from(neuron.threshold);
@@ -167,7 +170,7 @@ impl Layers {
                 let lambda = (-((event.t_us - hit) as f64) / tau).exp() as f32;
                 let (n, u, after) = plain_step(&neuron, lambda, before, current);
                 v[i] = (after, event.t_us);
-                // The next threshold a single spike can cross is θ; a burst may cross any multiple of it.
+                // A single spike can only cross θ; a burst may cross any multiple of it.
                 let multiple = (f64::from(u) / theta).round().max(1.0);
                 if (f64::from(u) / theta - multiple).abs() < CLOSE {
                     close.push((layer, event.cause, i));
@@ -189,7 +192,7 @@ fn spike(layer: usize, s: &Heard) -> Spike {
 }
 
 impl Way {
-    /// Makes the patches of places that are not known yet, many at a time.
+    /// Computes the patches of places that are not known yet, many per batch.
     fn learn(&mut self, places: impl Iterator<Item = (usize, usize, usize)>, device: &Device) -> Result<()> {
         let mut new: Vec<_> = places.filter(|p| !self.known.contains_key(p)).collect();
         new.sort_unstable();
@@ -225,8 +228,8 @@ fn forward(model: &Model, input: Sequence) -> Result<Vec<f32>> {
     Ok(out.logits.into_data().try_into_vec().expect("every tensor of the trainer is f32"))
 }
 
-/// All ways from a source over layers that do not spike, depth first, readers in node order: (nodes,
-/// the neurons they end at; none for the readout).
+/// All paths from a source through layers that do not spike, depth first, with consumers in node
+/// order. Each is given as its nodes and the neuron node at its end (`None` for the readout).
 fn follow(network: &Network, source: NodeId) -> Vec<(Vec<usize>, Option<usize>)> {
     let mut all = Vec::new();
     for (i, node) in network.nodes().iter().enumerate() {
@@ -244,7 +247,7 @@ fn follow(network: &Network, source: NodeId) -> Vec<(Vec<usize>, Option<usize>)>
     all
 }
 
-/// The linear layers of a way as networks of their own: one with the weights, one with ones.
+/// The linear layers of a path as two networks: one with the weights, one with ones.
 fn models(
     network: &Network,
     weights: &Weights,
@@ -256,7 +259,7 @@ fn models(
     let (mut at, mut some, mut own, mut ones) = (NodeId::Input, false, Weights::default(), Weights::default());
     for &i in nodes {
         let node = &network.nodes()[i];
-        // A merge adds this way to others; a time module of one step does nothing.
+        // An addition adds this path to others, and a TTM of one step is the identity.
         if matches!(node.layer, Layer::Add | Layer::Ttm(_)) {
             continue;
         }

@@ -1,19 +1,20 @@
-//! From training to chip without losing weeks: the same recordings through every executor.
+//! Compares every executor of a network on the same recordings, to find mistakes between training
+//! and chip.
 //!
-//! The executors are all made from one description. Where two of them must agree, their spikes are
+//! All executors are built from one description. If two of them must agree, their spikes are
 //! compared one by one, and the first layer, event and neuron that differs is named with the likely
-//! cause; where they need not agree, the difference is measured:
+//! cause. If they need not agree, the difference is measured:
 //!
-//! | executor | against the engine |
+//! | executor | compared with the engine |
 //! |---|---|
 //! | clocked, each layer fed its own events, one a step | must agree, but for rounding at a threshold |
 //! | engine, one session used again after `reset` | must agree |
 //! | exported NIR graph, read back | must agree |
 //! | a graph of the user's | must agree |
-//! | another's counts | measured: a chip's are never equal; an error if a usual mistake explains them, or beyond a given limit |
+//! | counts from elsewhere | measured: a chip's are never equal; an error if a usual mistake explains them, or beyond a given limit |
 //! | clocked at T_max | measured |
 //! | 8-bit weights, 16-bit potentials | measured |
-//! | the exported graph as its reader runs it | must agree where nothing is known to differ, else measured |
+//! | the exported graph as its reader runs it | must agree if nothing is known to differ, else measured |
 
 mod cause;
 mod compare;
@@ -42,103 +43,105 @@ use tickless_train::device::Device;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
 
-/// The engine, where it is what a spike difference is relative to.
+/// Name of the engine as a reference.
 const ENGINE: &str = "engine";
 
-/// Where no usual mistake explains a difference.
+/// The cause if no usual mistake explains a difference.
 const UNKNOWN: &str =
     "unknown: none of the usual mistakes gives these spikes; compare the weights and the order of the axes";
 
-/// What is compared, and with what.
+/// What to compare.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Input events of each recording that are used (0 for all).
+    /// Input events used of each recording (0 for all).
     pub events: usize,
-    /// For whom the graph is exported.
+    /// The reader that the graph is exported for.
     pub reader: nir::Reader,
-    /// A graph of the user's that must be the same network.
+    /// A graph of the user's, which must be the same network.
     pub graph: Option<PathBuf>,
-    /// Whose neurons that graph means, if it does not say.
+    /// The dialect of that graph, if it does not identify its writer.
     pub dialect: Option<nir::Dialect>,
-    /// Duration of a step of that graph in seconds, if not what its framework assumes.
+    /// Duration of a step of that graph in seconds, if not the one that its framework assumes.
     pub dt: Option<f64>,
-    /// Another's spike counts.
+    /// A file of spike counts from elsewhere.
     pub counts: Option<PathBuf>,
-    /// The spike difference, as a fraction, beyond which these counts are an error; `None`: never for that alone.
+    /// These counts are an error if their spike difference exceeds this fraction in a layer. If
+    /// `None`, they are an error only if a usual mistake explains them.
     pub within: Option<f64>,
 }
 
-/// How two executors stand to each other.
+/// The result of comparing two executors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Equal, as they must be.
+    /// They are equal, as they must be.
     Agree,
-    /// They part only where a potential is so near to the threshold that rounding decides.
+    /// They differ only where a potential is so close to the threshold that rounding decides.
     AgreeButForRounding,
     /// They must agree and do not.
     Differ,
     /// They need not agree; the difference is measured.
     Measured,
-    /// One of them cannot run; says why.
+    /// One of them cannot run; the text says why.
     NotPossible(String),
 }
 
 /// Two executors on the same recordings.
 #[derive(Debug, Clone, Serialize)]
 pub struct Pair {
-    /// The one that is compared with the engine.
+    /// The executor that is compared with the engine.
     pub executor: String,
-    /// What spike differences are relative to, s0 of Σ|s0 − s| / Σ s0: the side that is nearer to training. This
-    /// is the engine for chips, counts, 8 bit and exported graphs, and the clocked network for the engine.
+    /// The executor that spike differences are relative to, s0 of Σ|s0 − s| / Σ s0: the side closer to
+    /// training. This is the engine for chips, counts, 8 bit and exported graphs, and the clocked
+    /// network for the engine.
     pub reference: String,
     /// The verdict.
     pub verdict: Verdict,
-    /// Whether every spike was compared in its order, or only the counts of neurons.
+    /// Whether every spike was compared in order, rather than only the neurons' counts.
     pub ordered: bool,
-    /// Recordings compared.
+    /// Number of recordings compared.
     pub recordings: usize,
-    /// Recordings that the other says nothing of.
+    /// Recordings that the other side does not contain.
     pub absent_recordings: Vec<String>,
-    /// Spiking layers that the other says nothing of.
+    /// Spiking layers that the other side does not contain.
     pub absent_layers: Vec<String>,
-    /// Percent correct, where a readout is known.
+    /// Percent correct, if a readout is known.
     pub accuracy: Option<f64>,
-    /// Layer by layer.
+    /// The comparison layer by layer.
     pub layers: Vec<LayerParity>,
-    /// Where they first part.
+    /// The place where they first differ.
     pub first: Option<First>,
-    /// Why, as far as can be told.
+    /// The cause, if one was found.
     pub cause: Option<String>,
-    /// What is known to differ by construction.
+    /// Differences that are known from the construction of the executors.
     pub notes: Vec<String>,
 }
 
 /// All comparisons of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Parity {
-    /// Recordings compared.
+    /// Number of recordings compared.
     pub recordings: usize,
-    /// Their files, where the data set has files.
+    /// Their files, if the data set has files.
     pub files: Vec<Option<String>>,
-    /// Input events of them.
+    /// Number of input events in them.
     pub events: u64,
-    /// Percent correct of the engine on these.
+    /// Percent correct of the engine on them.
     pub accuracy: f64,
-    /// Spikes of the engine, layer by layer.
+    /// Name and spikes of each layer in the engine.
     pub spikes: Vec<(String, u64)>,
-    /// The engine against each.
+    /// The engine compared with each other executor.
     pub pairs: Vec<Pair>,
 }
 
 impl Parity {
-    /// The first pair that must agree and does not.
+    /// The first pair that must agree but does not.
     pub fn broken(&self) -> Option<&Pair> {
         self.pairs.iter().find(|p| p.verdict == Verdict::Differ)
     }
 }
 
-/// Compares everything; also gives the engine's own result.
+/// Compares all executors; also returns the engine's own result.
 ///
 /// # Errors
 /// If the network needs a clock, a recording or a file cannot be read, or the user stops.
@@ -151,7 +154,7 @@ pub fn parity(
 ) -> Result<(Parity, Executed)> {
     possible(run)?;
     let (network, weights, step_us) = (&run.network, &run.weights, run.facts.step_us);
-    // What the user gives is looked at before anything slow.
+    // The user's files are read before anything slow.
     let counts = options.counts.as_deref().map(|f| counts_file::read(f, network, &shapes(network))).transpose()?;
     let file = |&id: &SampleId| run.source.dataset().file(id.split, id.index);
     let (ids, places) = chosen(ids, counts.as_ref(), options.counts.as_deref(), &file)?;
@@ -189,7 +192,7 @@ pub fn parity(
     let model = run.model(device)?;
     let frames = clocked(&model, &recordings, run.facts.t_max, step_us)?;
     let mut pair = case.measured(&format!("clocked at T = {}", run.facts.t_max), &frames, Vec::new());
-    // As `simulate` measures it: how far the engine is from the network that was trained.
+    // As in `simulate`: how far the engine is from the network that was trained.
     pair.reference = pair.executor.clone();
     pair.layers = compare::layers(network, &frames, &ours);
     pairs.push(pair);
@@ -209,9 +212,10 @@ pub fn parity(
     Ok((parity, ours))
 }
 
-/// The recordings to compare, and where those of a file of counts stand among them.
+/// The recordings to compare, and the positions among them of those in a file of counts.
 ///
-/// A file that names recordings by their files chooses them among `ids`; else all of `ids` are compared.
+/// If the file names recordings by their files, it selects them from `ids`; else all of `ids` are
+/// compared.
 fn chosen(
     ids: &[SampleId],
     counts: Option<&counts_file::Counts>,
@@ -237,9 +241,10 @@ fn first(run: &Loaded, id: SampleId, events: usize) -> Result<Arc<Recording>> {
     Ok(Arc::new(Recording::from_events(recording.sensor(), &some)?.0))
 }
 
-/// Why one step for each event does not stand for a network: a neuron that fires between events.
+/// The reason why one step per event does not represent a network: a neuron that fires between
+/// events. `None` if there is no such neuron.
 fn fires_by_itself(network: &Network, weights: &Weights) -> Result<Option<String>> {
-    let network = network.with_learned(weights)?;
+    let network = weights.with_learned_leaks(network)?;
     let found = network.nodes().iter().find_map(|node| match node.layer {
         Layer::Neuron(n) if !n.is_plain() => Some(format!("layer `{}` fires between events: {n}", node.name)),
         _ => None,
@@ -264,7 +269,7 @@ fn refused(executor: &str, why: &dyn std::fmt::Display) -> Pair {
     }
 }
 
-/// What all comparisons share.
+/// The inputs that all comparisons share.
 struct Case<'a> {
     run: &'a Loaded,
     recordings: &'a [Arc<Recording>],
@@ -297,7 +302,7 @@ impl Case<'_> {
         }
     }
 
-    /// One that must give the engine's spikes.
+    /// Compares an executor that must reproduce the engine's spikes.
     fn must(&self, executor: &str, other: &Executed) -> Result<Pair> {
         let network = &self.run.network;
         let mut pair = self.measured(executor, other, Vec::new());
@@ -315,7 +320,7 @@ impl Case<'_> {
         Ok(pair)
     }
 
-    /// A first difference with its recording's file.
+    /// Adds the recording's file to a first difference.
     fn named(&self, first: &First) -> First {
         First { file: self.files.get(first.recording).cloned().flatten(), ..first.clone() }
     }
@@ -325,7 +330,7 @@ impl Case<'_> {
         cause::likely(net, self.run.facts.step_us, self.recordings, (self.ours, other), layer)
     }
 
-    /// Counts of another framework or a chip, of the recordings at `places`.
+    /// Compares counts of another framework or a chip, for the recordings at `places`.
     fn counted(&self, executor: &str, other: &Executed, places: &[usize], within: Option<f64>) -> Result<Pair> {
         fn pick<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
             places.iter().map(|&p| all[p].clone()).collect()
@@ -345,7 +350,7 @@ impl Case<'_> {
             pair.verdict = Verdict::Agree;
             return Ok(pair);
         };
-        // The file numbers recordings as they stand among all that are compared.
+        // The file numbers recordings by their position among all that are compared.
         pair.first = Some(First { recording: places[first.recording], ..case.named(first) });
         pair.cause = case.cause(other, first.index)?;
         let beyond = |w: f64| pair.layers.iter().any(|l| l.spike_difference.is_none_or(|d| d > w));
@@ -361,10 +366,10 @@ impl Case<'_> {
         Ok(pair)
     }
 
-    /// The exported graph, read back, and as its reader runs it.
+    /// Compares the exported graph: read back, and as its reader runs it.
     fn exported(&self, reader: nir::Reader, pairs: &mut Vec<Pair>) -> Result<()> {
         let (run, step_us) = (self.run, self.run.facts.step_us);
-        let name = format!("NIR graph for {reader}, read back");
+        let name = format!("NIR graph for {}, read back", reader.name());
         let exported = match nir::export(&run.network, &run.weights, &nir::ExportOptions { reader, step_us }) {
             Ok(e) => e,
             Err(e) => {
@@ -372,14 +377,14 @@ impl Case<'_> {
                 return Ok(());
             }
         };
-        // Through bytes, as a file would go.
+        // The graph goes through the bytes of a file.
         let file = run.folder.file("network.nir");
         let graph = nir::from_bytes(&nir::to_bytes(&exported.graph, &file)?, &file)?;
         let back = nir::import(&graph, &file, &nir::ImportOptions::default())?;
         let compiled = program(&back.network, &back.weights, step_us, false)?;
         pairs.push(self.must(&name, &engine(&compiled, self.recordings, State::New)?)?);
 
-        let name = format!("the same graph as {reader} runs it");
+        let name = format!("the same graph as {} runs it", reader.name());
         let theirs = nir::ImportOptions { dialect: Some(nir::Dialect::Of(reader)), ..Default::default() };
         let imported = nir::import(&graph, &file, &theirs).map_err(Error::from);
         let executed = imported.and_then(|i| {
@@ -389,7 +394,7 @@ impl Case<'_> {
         let own = |d: &&nir::Difference| d.reader == Some(reader);
         let notes: Vec<String> = exported.differences.iter().filter(own).map(ToString::to_string).collect();
         pairs.push(match executed {
-            // Nothing is known to differ, so nothing may.
+            // If no difference is known, none is allowed.
             Ok(e) if notes.is_empty() => self.must(&name, &e)?,
             Ok(e) => self.measured(&name, &e, notes),
             Err(e) => refused(&name, &e),
@@ -398,11 +403,11 @@ impl Case<'_> {
     }
 }
 
-/// The user's graph, if it can be this network.
+/// Reads the user's graph and checks that it may be this network.
 fn read_graph(run: &Loaded, file: &Path, options: &Options) -> Result<nir::Imported> {
     let graph = nir::read(file)?;
     let (dialect, _) = dialect_of(file, &graph, options.dialect)?;
-    // As `tickless import` reads it for recordings.
+    // The same options as `tickless import` uses for recordings.
     let how = nir::ImportOptions {
         dialect: Some(dialect),
         dt: options.dt,

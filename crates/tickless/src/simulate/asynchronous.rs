@@ -1,4 +1,4 @@
-//! Recordings under a model of a chip's asynchrony, against the exact engine.
+//! Runs recordings under a model of a chip's asynchrony and compares them with the exact engine.
 
 use crate::Result;
 use crate::error::stop;
@@ -9,24 +9,24 @@ use tickless_train::data::SampleId;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
 
-/// One setting of the model of a chip's asynchrony, and what it did.
+/// One setting of the model of asynchrony, and its results.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SweepRow {
-    /// What was changed: exact (nothing), order, delay, jitter, service or queue.
+    /// The quantity that was changed: exact (none), order, delay, layer, jitter, service or queue.
     pub swept: String,
-    /// To what: µs, events or the name of an order.
+    /// Its value: µs, events, or the name of an order or a layer.
     pub value: String,
     /// Percent correct.
     pub accuracy: f64,
     /// Σ|exact − this| / Σ exact over the spike counts of all neurons; `None` if infinite.
     pub spike_difference: Option<f64>,
-    /// Events lost by full queues, per recording.
+    /// Events lost at full queues, per recording.
     pub lost: f64,
     /// Most events in a core at one time, over all recordings.
     pub longest_queue: usize,
 }
 
-/// Spike counts of all neurons of all layers, one list a recording, without asynchrony.
+/// Spike counts of all neurons of all layers without asynchrony, one list per recording.
 ///
 /// # Errors
 /// If a recording cannot be decoded.
@@ -43,7 +43,7 @@ fn all_counts(program: &Program, counts: &NeuronCounts) -> Vec<f64> {
     (0..program.layers().len()).flat_map(|l| counts.layer(l)).map(|&c| c as f64).collect()
 }
 
-/// Runs recordings under a model; recording k draws its randomness from the model's seed and k.
+/// Runs recordings under a model. Recording k draws its random numbers from the model's seed and k.
 ///
 /// # Errors
 /// If the model has a negative time, a recording cannot be decoded, or the user stops.

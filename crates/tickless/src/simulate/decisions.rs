@@ -1,5 +1,5 @@
-//! How soon a network without a clock knows the answer: accuracy against the time that has passed,
-//! against the events seen, and against the confidence at which it may stop.
+//! How soon an event-driven network knows the answer: accuracy against the time passed, against the
+//! events seen, and against the confidence at which it stops.
 
 use super::load;
 use crate::Result;
@@ -12,10 +12,10 @@ use tickless_train::data::SampleId;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
 
-/// Recordings of the validation part that the temperature is fitted on at most.
+/// Most validation recordings that the temperature is fitted on.
 const FIT_SAMPLES: usize = 2000;
 
-/// Points of the curves over time and over events.
+/// Most points of the curves over time and over events.
 const POINTS: usize = 20;
 
 /// Confidences at which a run may stop.
@@ -26,54 +26,55 @@ const CONFIDENCES: [f32; 8] = [0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999];
 pub struct Decisions {
     /// Temperature g of the confidence softmax(g·Σ/T_max), fitted on the validation part.
     pub gain: f64,
-    /// Recordings it was fitted on; 0 where the run has no validation part, and g is 1.
+    /// Number of recordings that it was fitted on; 0 if the run has no validation part, and then g
+    /// is 1.
     pub gain_samples: usize,
-    /// Accuracy at every moment.
+    /// Accuracy over time, over events and at each confidence.
     #[serde(flatten)]
     pub curve: DecisionCurve,
 }
 
-/// Accuracy of the event-driven run when asked before its end.
+/// Accuracy of the event-driven run if it is asked before its end.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DecisionCurve {
-    /// Against the time since the first event.
+    /// Accuracy against the time since the first event.
     pub time: Vec<AtTime>,
-    /// Against the events seen.
+    /// Accuracy against the number of events seen.
     pub events: Vec<AtEvents>,
-    /// Where each recording stops at a confidence.
+    /// Results if each recording stops at a confidence.
     pub exits: Vec<Exit>,
 }
 
-/// Accuracy some time after the first event.
+/// Accuracy at a time after the first event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AtTime {
-    /// µs since the first event.
+    /// Time since the first event in µs.
     pub us: u64,
     /// Percent correct.
     #[serde(with = "number")]
     pub accuracy: f64,
-    /// Standard error over the seeds, in points.
+    /// Standard error over the runs, in percentage points.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<f64>,
 }
 
-/// Accuracy after some events.
+/// Accuracy after a number of events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AtEvents {
-    /// Events seen.
+    /// Number of events seen.
     pub events: u64,
     /// Percent correct.
     #[serde(with = "number")]
     pub accuracy: f64,
-    /// Standard error over the seeds, in points.
+    /// Standard error over the runs, in percentage points.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_error: Option<f64>,
 }
 
-/// What stopping at one confidence gives.
+/// Results if each recording stops at one confidence.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Exit {
@@ -82,17 +83,18 @@ pub struct Exit {
     /// Percent correct.
     #[serde(with = "number")]
     pub accuracy: f64,
-    /// Mean µs from the first event to the decision.
+    /// Mean time from the first event to the decision, in µs.
     #[serde(with = "number")]
     pub us: f64,
-    /// Mean events until the decision.
+    /// Mean number of events until the decision.
     #[serde(with = "number")]
     pub events: f64,
     /// Percent of the recordings that reached the confidence; the others ran to their end.
     pub reached: f64,
 }
 
-/// The confidence of a run, its temperature fitted on the validation part; and on how many recordings.
+/// The confidence of a run, with its temperature fitted on the validation part, and the number of
+/// recordings that it was fitted on.
 pub fn fit(run: &Loaded, program: &Program, progress: &dyn Progress) -> Result<(Confidence, usize)> {
     let ids = &run.parts.validation[..run.parts.validation.len().min(FIT_SAMPLES)];
     if ids.is_empty() {
@@ -111,7 +113,8 @@ pub fn fit(run: &Loaded, program: &Program, progress: &dyn Progress) -> Result<(
     Ok((Confidence::fitted(run.facts.t_max, &readouts), readouts.len()))
 }
 
-/// Runs all recordings and asks at every moment.
+/// Runs all recordings and evaluates the decision at every moment. `longest` is the longest time in
+/// µs and the largest number of events.
 pub fn decisions(
     run: &Loaded,
     program: &Program,
@@ -143,7 +146,8 @@ pub fn decisions(
         standard_error: None,
     };
     let exit = |(k, &confidence): (usize, &f32)| Exit {
-        // As it was written down, not as f32 stores it.
+        // Rounded to the decimals that `CONFIDENCES` states, because f32 does not store them
+        // exactly.
         confidence: (f64::from(confidence) * 1e6).round() / 1e6,
         accuracy: percent(&|(course, label)| course.exits[k].class == *label),
         us: mean(&|c| c.0.exits[k].us as f64),
@@ -161,7 +165,7 @@ pub fn decisions(
     })
 }
 
-/// Moments up to `longest`, without doubles.
+/// Up to `POINTS` increasing moments that end at `longest`, without duplicates.
 fn grid(longest: u64) -> Vec<u64> {
     let mut all: Vec<u64> = (1..=POINTS as u64).map(|k| (longest * k).div_ceil(POINTS as u64).max(1)).collect();
     all.dedup();

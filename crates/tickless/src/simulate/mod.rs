@@ -1,5 +1,5 @@
-//! A trained run with no clock: its recordings through the event-driven engine, and how far the
-//! clocked network at T_max is from it.
+//! Runs the recordings of a trained run through the event-driven engine, and measures how far it is
+//! from the clocked network at T_max.
 
 pub mod asynchronous;
 pub mod decisions;
@@ -21,17 +21,17 @@ use tickless_train::model::Model;
 use tickless_train::progress::{Progress, Silent};
 use tickless_train::run::Loaded;
 
-/// Recordings that the spike difference is measured on at most.
+/// Most recordings that the spike difference is measured on.
 const DIFFERENCE_SAMPLES: usize = 500;
 
-/// What the simulator measured. All of it is the simulator's, none of it a chip's.
+/// The results of the simulator. They are not measurements of a chip.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Simulation {
     /// Percent correct.
     pub accuracy: f64,
-    /// Right decisions.
+    /// Number of correct decisions.
     pub correct: usize,
-    /// Recordings.
+    /// Number of recordings.
     pub samples: usize,
     /// Mean input events per recording.
     pub events: f64,
@@ -41,32 +41,33 @@ pub struct Simulation {
     pub synaptic_operations: f64,
     /// Layers that never fired.
     pub silent: Vec<String>,
-    /// Spike difference Σ|s0 − s| / Σ s0 of each spiking layer over all neurons and recordings: s0 the clocked
-    /// network at T_max, s the engine.
+    /// Spike difference Σ|s0 − s| / Σ s0 of each spiking layer over all neurons and recordings, with s0 the
+    /// clocked network at T_max and s the engine.
     #[serde(with = "differences")]
     pub spike_difference: Vec<(String, f64)>,
-    /// Recordings the spike difference was measured on.
+    /// Number of recordings that it was measured on.
     pub spike_difference_samples: usize,
-    /// What s0 was.
+    /// Name of s0.
     #[serde(default)]
     pub spike_difference_reference: String,
-    /// How soon it knew the answer.
+    /// How soon the answer was known.
     #[serde(default)]
     pub decisions: Option<Decisions>,
-    /// The same in 8 bit.
+    /// Results with 8-bit weights.
     #[serde(default)]
     pub quantised: Option<Quantised>,
-    /// Why there is nothing in 8 bit.
+    /// The reason why there are no 8-bit results.
     #[serde(default)]
     pub quantised_refused: Option<String>,
     /// Wall-clock seconds of the event-driven run, on all threads.
     pub seconds: f64,
-    /// The checksum of the weights that it was measured on.
+    /// The checksum of the weights that were measured.
     #[serde(default)]
     pub weights: Option<String>,
 }
 
-/// Spike differences in JSON: one against a silent layer is infinite, which JSON has no number for.
+/// Spike differences in JSON. The difference to a silent layer is infinite, which JSON cannot
+/// express.
 mod differences {
     use crate::number;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -84,10 +85,10 @@ mod differences {
     }
 }
 
-/// Whether a run can go without a clock.
+/// Checks that a run can be executed without a clock.
 ///
 /// # Errors
-/// If its network has a bias or a norm, or its data set holds images; names what helps.
+/// If its network has a bias or a norm, or its data set holds images; the message says what helps.
 pub fn possible(run: &Loaded) -> Result<()> {
     if run.network.input().kind != InputKind::Events {
         return Err(Error::Images { set: run.recipe.data.set.clone() });
@@ -98,7 +99,7 @@ pub fn possible(run: &Loaded) -> Result<()> {
 /// Compiles a run for the engine.
 ///
 /// # Errors
-/// If the network needs a clock (bias, norm), naming the command that changes that.
+/// If the network needs a clock (bias, norm); the message names the remedy.
 pub fn compile(run: &Loaded) -> Result<Program> {
     possible(run)?;
     Ok(compile_with(run, false)?)
@@ -114,7 +115,7 @@ fn load(run: &Loaded, id: SampleId) -> tickless_train::Result<Arc<Recording>> {
     run.source.recording(id)
 }
 
-/// Spike counts of each spiking layer, all recordings one after the other: `[recordings × neurons]`.
+/// Spike counts of each spiking layer over all recordings: `[recordings × neurons]` per layer.
 ///
 /// # Errors
 /// If a recording cannot be decoded.
@@ -186,7 +187,7 @@ pub fn simulate(
     })
 }
 
-/// Spike difference per spiking layer: clocked at T_max against the engine.
+/// Spike difference of the engine to the network clocked at T_max, per spiking layer.
 fn difference(run: &Loaded, model: &Model, program: &Program, ids: &[SampleId]) -> Result<Vec<(String, f64)>> {
     let Loaded { facts, source, recipe, .. } = run;
     let (t_max, step_us) = (facts.t_max, facts.step_us);
@@ -200,7 +201,7 @@ fn difference(run: &Loaded, model: &Model, program: &Program, ids: &[SampleId]) 
     Ok(program.layers().iter().enumerate().map(one).collect())
 }
 
-/// The spikes of one recording, and the class decided for.
+/// The spikes of one recording, and the class that the network chose.
 ///
 /// # Errors
 /// If the network needs a clock or the recording cannot be decoded.

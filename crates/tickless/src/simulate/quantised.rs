@@ -1,4 +1,5 @@
-//! The same recordings with 8-bit weights and 16-bit potentials, beside the float engine.
+//! Runs the same recordings with 8-bit weights and 16-bit potentials, and compares with the float
+//! engine.
 
 use super::{compile_with, counts, load};
 use crate::Result;
@@ -11,7 +12,7 @@ use tickless_train::data::SampleId;
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
 
-/// What the 8-bit engine gives.
+/// The results of the 8-bit engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quantised {
     /// Percent correct.
@@ -23,13 +24,13 @@ pub struct Quantised {
     pub spike_difference: Vec<(String, f64)>,
 }
 
-/// The 8-bit program of a run, or why there is none.
+/// The 8-bit program of a run, or the reason why it cannot be compiled.
 pub fn program(run: &Loaded) -> Result<std::result::Result<Program, String>> {
     super::possible(run)?;
     Ok(compile_with(run, true).map_err(|e| e.to_string()))
 }
 
-/// Runs `ids` in 8 bit; the spike difference is taken over the first `compared` of them.
+/// Runs `ids` in 8 bit. The spike difference covers the first `compared` of them.
 pub fn quantised(
     run: &Loaded,
     (float, small): (&Program, &Program),

@@ -23,9 +23,9 @@ use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Network, Neuron};
 use tickless_train::error::{Error, Result};
-use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::iteration::optimiser::{OptimiserSetting, OptimiserState};
 use tickless_train::iteration::{StepSetting, gradients};
-use tickless_train::loss::Loss;
+use tickless_train::loss::LossSetting;
 use tickless_train::model::Model;
 use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
@@ -108,7 +108,7 @@ impl Run {
     fn new(network: &Arc<Network>, point: Point) -> Result<Self> {
         let weights = initialise(network, InitScheme::default_for(network), 1000);
         let model = Model::new(network.clone(), &weights, &Device::flex())?;
-        let sgd = Optimiser::Sgd { momentum: 0.9, weight_decay: 5e-4 };
+        let sgd = OptimiserSetting::sgd(0.9, 5e-4);
         let optimiser = OptimiserState::new(sgd, model.parameters.len());
         let (shape, mut rng) = (network.input().shape, seed::rng(1, "scaling", 0));
         let values = point.steps * point.batch * shape.len();
@@ -122,8 +122,13 @@ impl Run {
     fn iteration(&mut self) -> Result<f64> {
         let t = self.point.steps;
         let configurations = vec![vec![t; self.model.network().stages()]; self.point.passes];
-        let setting =
-            StepSetting { loss: Loss::default(), norm: NormMode::Batch, leak: LeakRule::Step, t_max: t, step_us: None };
+        let setting = StepSetting {
+            loss: LossSetting::default(),
+            norm: NormMode::Batch,
+            leak: LeakRule::Step,
+            t_max: t,
+            step_us: None,
+        };
         let mut rng = seed::rng(1, "configuration", 0);
         let start = Instant::now();
         let (g, _) = gradients(&mut self.model, &self.x, &self.labels, &configurations, &setting, &mut rng)?;

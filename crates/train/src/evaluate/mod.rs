@@ -73,10 +73,6 @@ fn at(configuration: &[usize], leak: LeakRule) -> String {
         true => first.to_string(),
         false => configuration.iter().map(usize::to_string).collect::<Vec<_>>().join(","),
     };
-    let leak = match leak {
-        LeakRule::Step => "step",
-        LeakRule::Time => "time",
-    };
     format!("T = {steps}, leak per {leak}")
 }
 

@@ -119,8 +119,8 @@ fn run(
 mod tests {
     use super::*;
     use crate::iteration::gradients;
-    use crate::iteration::optimiser::{Optimiser, OptimiserState};
-    use crate::loss::Loss;
+    use crate::iteration::optimiser::{OptimiserSetting, OptimiserState};
+    use crate::loss::LossSetting;
     use crate::model::NormMode;
     use rand::{Rng, SeedableRng};
     use std::sync::Arc;
@@ -151,10 +151,14 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(5);
         let x = (0..4 * 6 * 2 * 34 * 34).map(|_| f32::from(rng.random_range(0u8..12).saturating_sub(9))).collect();
         let x = Sequence::from_values(x, [4, 6, 2, 34, 34], &Device::flex());
-        let setting =
-            StepSetting { loss: Loss::default(), norm: NormMode::Batch, leak: LeakRule::Step, t_max: 4, step_us: None };
-        let mut optimiser =
-            OptimiserState::new(Optimiser::Sgd { momentum: 0.9, weight_decay: 0.0 }, model.parameters.len());
+        let setting = StepSetting {
+            loss: LossSetting::default(),
+            norm: NormMode::Batch,
+            leak: LeakRule::Step,
+            t_max: 4,
+            step_us: None,
+        };
+        let mut optimiser = OptimiserState::new(OptimiserSetting::sgd(0.9, 0.0), model.parameters.len());
         let (mut bits, mut predictions) = (Vec::new(), 0);
         let mut keep = |t: &Tensor<1>| bits.extend(crate::model::host(t).iter().map(|v| v.to_bits()));
         for _ in 0..3 {

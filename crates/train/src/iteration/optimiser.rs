@@ -11,38 +11,49 @@
 use crate::error::{Error, Result};
 use crate::model::{Parameter, host};
 use burn::tensor::{Device, Tensor, TensorData};
-use serde::{Deserialize, Serialize};
 use tickless_kernels::{AdamWOp, SgdOp, adamw, sgd};
+use tickless_net::recipe::{Optimiser, TrainRecipe};
 use tickless_net::{Array, Weights};
 
-/// Which optimiser, with its constants.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
-pub enum Optimiser {
+/// An optimiser with its constants.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct OptimiserSetting {
+    /// Which optimiser.
+    pub optimiser: Optimiser,
+    /// SGD: momentum µ; 0 for none.
+    pub momentum: f64,
+    /// AdamW: β₁ and β₂.
+    pub betas: [f64; 2],
+    /// AdamW: ε.
+    pub epsilon: f64,
+    /// Weight decay: SGD adds it to the gradient, AdamW shrinks the weight by it.
+    pub weight_decay: f64,
+}
+
+impl OptimiserSetting {
     /// Stochastic gradient descent.
-    Sgd {
-        /// Momentum µ; 0 for none.
-        momentum: f64,
-        /// Weight decay, added to the gradient.
-        weight_decay: f64,
-    },
-    /// Adam with decoupled weight decay.
-    AdamW {
-        /// β₁.
-        beta1: f64,
-        /// β₂.
-        beta2: f64,
-        /// ε.
-        epsilon: f64,
-        /// Weight decay.
-        weight_decay: f64,
-    },
+    pub fn sgd(momentum: f64, weight_decay: f64) -> Self {
+        Self { optimiser: Optimiser::Sgd, momentum, ..Self::adamw(weight_decay) }
+    }
+
+    /// AdamW with its usual constants β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
+    pub fn adamw(weight_decay: f64) -> Self {
+        Self { optimiser: Optimiser::AdamW, momentum: 0.0, betas: [0.9, 0.999], epsilon: 1e-8, weight_decay }
+    }
+}
+
+impl From<&TrainRecipe> for OptimiserSetting {
+    fn from(recipe: &TrainRecipe) -> Self {
+        let usual = Self::adamw(recipe.weight_decay);
+        Self { optimiser: recipe.optimiser, momentum: recipe.momentum, ..usual }
+    }
 }
 
 /// An optimiser's memory: one entry per parameter.
 #[derive(Debug, Clone)]
 pub struct OptimiserState {
-    optimiser: Optimiser,
+    setting: OptimiserSetting,
     steps: u64,
     first: Vec<Option<Tensor<1>>>,
     second: Vec<Option<Tensor<1>>>,
@@ -50,17 +61,18 @@ pub struct OptimiserState {
 
 impl OptimiserState {
     /// Fresh state for `parameters` parameters.
-    pub fn new(optimiser: Optimiser, parameters: usize) -> Self {
-        Self { optimiser, steps: 0, first: vec![None; parameters], second: vec![None; parameters] }
+    pub fn new(setting: OptimiserSetting, parameters: usize) -> Self {
+        Self { setting, steps: 0, first: vec![None; parameters], second: vec![None; parameters] }
     }
 
     /// One step with these gradients (one per parameter; `None` leaves it as it is).
     pub fn step(&mut self, parameters: &mut [Parameter], gradients: Vec<Option<Tensor<1>>>, lr: f64) {
         self.steps += 1;
+        let OptimiserSetting { optimiser, momentum, betas, epsilon, weight_decay } = self.setting;
         for (i, (p, g)) in parameters.iter_mut().zip(gradients).enumerate() {
             let Some(g) = g else { continue };
             // With a state the step is one pass over memory; the first one makes the state.
-            if let Optimiser::Sgd { momentum, weight_decay } = self.optimiser
+            if optimiser == Optimiser::Sgd
                 && let Some(m) = self.first[i].take()
             {
                 let op = SgdOp { rate: lr as f32, momentum: momentum as f32, decay: weight_decay as f32 };
@@ -69,25 +81,26 @@ impl OptimiserState {
                 (p.value, self.first[i]) = (w, Some(m));
                 continue;
             }
-            if let Optimiser::AdamW { beta1, beta2, epsilon, weight_decay } = self.optimiser
+            if optimiser == Optimiser::AdamW
                 && let (Some(m), Some(v)) = (self.first[i].take(), self.second[i].take())
             {
-                let op = AdamWOp::new(lr, [beta1, beta2], epsilon, weight_decay, self.steps as i32);
+                let op = AdamWOp::new(lr, betas, epsilon, weight_decay, self.steps as i32);
                 let nothing = Tensor::zeros([1], &p.value.device());
                 let (w, m, v) = adamw(std::mem::replace(&mut p.value, nothing), m, v, g, op);
                 (p.value, self.first[i], self.second[i]) = (w, Some(m), Some(v));
                 continue;
             }
             let w = p.value.clone();
-            p.value = match self.optimiser {
-                Optimiser::Sgd { momentum, weight_decay } => {
+            p.value = match optimiser {
+                Optimiser::Sgd => {
                     let g = if weight_decay == 0.0 { g } else { g + w.clone().mul_scalar(weight_decay) };
                     if momentum != 0.0 {
                         self.first[i] = Some(g.clone());
                     }
                     w - g.mul_scalar(lr)
                 }
-                Optimiser::AdamW { beta1, beta2, epsilon, weight_decay } => {
+                Optimiser::AdamW => {
+                    let [beta1, beta2] = betas;
                     let m = g.clone().mul_scalar(1.0 - beta1);
                     let v = (g.clone() * g).mul_scalar(1.0 - beta2);
                     let t = self.steps as i32;
@@ -121,18 +134,18 @@ impl OptimiserState {
     /// If a tensor has another shape than its parameter, belongs to no parameter, or is missing; without `frozen`
     /// (parameters that are not trained) every parameter has its state after the first step.
     pub fn restore(
-        optimiser: Optimiser,
+        setting: OptimiserSetting,
         parameters: &[Parameter],
         saved: &Weights,
         steps: u64,
         frozen: impl Fn(&Parameter) -> bool,
         device: &Device,
     ) -> Result<Self> {
-        let kept: &[&str] = match optimiser {
+        let kept: &[&str] = match setting.optimiser {
             _ if steps == 0 => &[],
-            Optimiser::Sgd { momentum: 0.0, .. } => &[],
-            Optimiser::Sgd { .. } => &["first"],
-            Optimiser::AdamW { .. } => &["first", "second"],
+            Optimiser::Sgd if setting.momentum == 0.0 => &[],
+            Optimiser::Sgd => &["first"],
+            Optimiser::AdamW => &["first", "second"],
         };
         let mut taken = 0;
         let mut get = |prefix: &'static str| -> Result<Vec<Option<Tensor<1>>>> {
@@ -167,6 +180,6 @@ impl OptimiserState {
                 saved.tensors.len()
             )));
         }
-        Ok(Self { optimiser, steps, first, second })
+        Ok(Self { setting, steps, first, second })
     }
 }

@@ -3,20 +3,7 @@
 //! lr(k) = lr₀·(k+1)/warm for k < warm, else lr₀·½(1 + cos(π·(k−warm)/(K−warm))), k counted in
 //! units (iterations or epochs) of K in all.
 
-use serde::{Deserialize, Serialize};
-
-/// The shape after the warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
-pub enum Decay {
-    /// Cosine to zero, per iteration.
-    #[default]
-    Cosine,
-    /// Cosine to zero, constant within an epoch (as the paper's code).
-    CosinePerEpoch,
-    /// Constant.
-    Constant,
-}
+use tickless_net::recipe::Decay;
 
 /// A whole schedule.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,6 +1,6 @@
 //! What an iteration is given and what it reports.
 
-use crate::loss::Loss;
+use crate::loss::LossSetting;
 use crate::model::NormMode;
 use tickless_net::LeakRule;
 
@@ -8,7 +8,7 @@ use tickless_net::LeakRule;
 #[derive(Debug, Clone, Copy)]
 pub struct StepSetting {
     /// Loss.
-    pub loss: Loss,
+    pub loss: LossSetting,
     /// What batch norm does; by running statistics its shift is not trained either.
     pub norm: NormMode,
     /// What the leak belongs to.

@@ -1,53 +1,65 @@
-//! Losses over a sequence of logits `[T, B, C]`. To add one: a file here and a variant.
+//! Losses over a sequence of logits `[T, B, C]`.
+//!
+//! To add one: its word among those of [`Loss`], its equation in a file here, and its line in
+//! [`LossSetting::forward`].
 
 mod cross_entropy;
 mod tet;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use serde::{Deserialize, Serialize};
+use tickless_net::recipe::{Loss, TrainRecipe};
 
-/// Which loss.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
-pub enum Loss {
-    /// Cross-entropy of the time-mean of the logits.
-    CrossEntropy {
-        /// Label smoothing.
-        smoothing: f32,
-    },
-    /// Temporal efficient training.
-    Tet {
-        /// Weight λ of the squared distance to the target.
-        lambda: f32,
-        /// Target φ of every logit.
-        target: f32,
-        /// Label smoothing.
-        smoothing: f32,
-    },
+/// A loss with its constants.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct LossSetting {
+    /// Which loss.
+    pub loss: Loss,
+    /// Label smoothing ε.
+    pub smoothing: f32,
+    /// TET: weight λ of the squared distance to the target.
+    pub tet_lambda: f32,
+    /// TET: target φ of every logit.
+    pub tet_target: f32,
 }
 
-impl Default for Loss {
-    fn default() -> Self {
-        Loss::CrossEntropy { smoothing: 0.0 }
+impl LossSetting {
+    /// The loss with its usual constants, without label smoothing.
+    pub fn new(loss: Loss) -> Self {
+        Self { loss, smoothing: 0.0, ..Self::from(&TrainRecipe::default()) }
     }
-}
 
-impl Loss {
+    /// The same with this label smoothing ε.
+    pub fn with_smoothing(self, smoothing: f32) -> Self {
+        Self { smoothing, ..self }
+    }
+
     /// The loss as a tensor of one value, the mean over the batch.
     ///
     /// # Shapes
     /// `logits` `[T, B, C]`; `labels` has B entries below C.
     pub fn forward(&self, logits: Tensor<3>, labels: &[usize]) -> Tensor<1> {
-        let classes = logits.dims()[2];
-        match *self {
-            Loss::CrossEntropy { smoothing } => {
-                let target = targets(labels, classes, smoothing, &logits.device());
-                cross_entropy::of_time_mean(logits, target)
-            }
-            Loss::Tet { lambda, target: phi, smoothing } => {
-                let target = targets(labels, classes, smoothing, &logits.device());
-                tet::loss(logits, target, lambda, phi)
-            }
+        let target = targets(labels, logits.dims()[2], self.smoothing, &logits.device());
+        match self.loss {
+            Loss::CrossEntropy => cross_entropy::of_time_mean(logits, target),
+            Loss::Tet => tet::loss(logits, target, self.tet_lambda, self.tet_target),
+        }
+    }
+}
+
+impl Default for LossSetting {
+    fn default() -> Self {
+        Self::new(Loss::default())
+    }
+}
+
+impl From<&TrainRecipe> for LossSetting {
+    fn from(recipe: &TrainRecipe) -> Self {
+        Self {
+            loss: recipe.loss,
+            smoothing: recipe.label_smoothing,
+            tet_lambda: recipe.tet_lambda,
+            tet_target: recipe.tet_target,
         }
     }
 }

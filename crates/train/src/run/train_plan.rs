@@ -3,15 +3,15 @@
 use super::machine::Machine;
 use crate::error::{Error, Result};
 use crate::iteration::StepSetting;
-use crate::iteration::optimiser::Optimiser;
+use crate::iteration::optimiser::OptimiserSetting;
 use crate::iteration::recompute::kept_at_once;
-use crate::iteration::schedule::{Decay, Schedule};
-use crate::loss::Loss;
+use crate::iteration::schedule::Schedule;
+use crate::loss::LossSetting;
 use crate::model::NormMode;
 use crate::strategy::{self, Steps, Strategy};
 use rand_chacha::ChaCha8Rng;
 use tickless_net::init::{InitScheme, initialise};
-use tickless_net::recipe::{Augment, DecayName, LossName, OptimiserName, Recipe};
+use tickless_net::recipe::{Augment, Recipe};
 use tickless_net::{InputKind, Network, Weights};
 
 /// Everything the training loop needs to know.
@@ -22,7 +22,7 @@ pub struct TrainPlan {
     /// Loss, leak, T_max.
     pub step: StepSetting,
     /// Optimiser.
-    pub optimiser: Optimiser,
+    pub optimiser: OptimiserSetting,
     /// Learning rates.
     pub schedule: Schedule,
     /// Whether stages run again backward.
@@ -52,34 +52,20 @@ impl TrainPlan {
             )));
         }
         let per_epoch = (train_samples / t.batch).max(1);
-        let loss = match t.loss {
-            LossName::CrossEntropy => Loss::CrossEntropy { smoothing: t.label_smoothing },
-            LossName::Tet => Loss::Tet { lambda: t.tet_lambda, target: t.tet_target, smoothing: t.label_smoothing },
-        };
-        let optimiser = match t.optimiser {
-            OptimiserName::Sgd => Optimiser::Sgd { momentum: t.momentum, weight_decay: t.weight_decay },
-            OptimiserName::AdamW => {
-                Optimiser::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: t.weight_decay }
-            }
-        };
-        let decay = match t.schedule {
-            DecayName::Cosine => Decay::Cosine,
-            DecayName::CosinePerEpoch => Decay::CosinePerEpoch,
-            DecayName::Constant => Decay::Constant,
-        };
         let warmup = (t.warmup_epochs * per_epoch as f64).round() as usize;
-        let schedule = Schedule { peak: t.learning_rate, decay, warmup, per_epoch, total: t.epochs * per_epoch };
+        let schedule =
+            Schedule { peak: t.learning_rate, decay: t.schedule, warmup, per_epoch, total: t.epochs * per_epoch };
         let a = recipe.data.augment;
         Ok(Self {
             strategy: strategy::by_name(&t.strategy, steps)?,
             step: StepSetting {
-                loss,
+                loss: LossSetting::from(t),
                 norm: if t.freeze_norm { NormMode::Running } else { NormMode::Batch },
                 leak: t.leak,
                 t_max: t.t_max,
                 step_us,
             },
-            optimiser,
+            optimiser: OptimiserSetting::from(t),
             schedule,
             recompute: t.recompute,
             batch: t.batch.min(train_samples.max(1)),

@@ -9,9 +9,9 @@ use tickless_kernels::NeuronOp;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::{Conv, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, Pool, Shape};
 use tickless_train::distributed::{Ranks, threads};
-use tickless_train::iteration::optimiser::{Optimiser, OptimiserState};
+use tickless_train::iteration::optimiser::{OptimiserSetting, OptimiserState};
 use tickless_train::iteration::{StepSetting, gradients};
-use tickless_train::loss::Loss;
+use tickless_train::loss::LossSetting;
 use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
@@ -48,7 +48,7 @@ const BATCH: usize = 4;
 
 /// What every iteration here does.
 const SETTING: StepSetting = StepSetting {
-    loss: Loss::CrossEntropy { smoothing: 0.0 },
+    loss: LossSetting::default(),
     norm: NormMode::Batch,
     leak: LeakRule::Step,
     t_max: STEPS,
@@ -100,8 +100,7 @@ fn an_iteration_of_mixed_time_step_training_is_that_of_the_cpu() {
         let (g, report) =
             gradients(&mut model, &input(seed, device), &labels, &configurations, &SETTING, &mut rng(0)).expect("fits");
         let host: Vec<Vec<f32>> = g.iter().flatten().map(|g| super::values(g.clone())).collect();
-        let mut optimiser =
-            OptimiserState::new(Optimiser::Sgd { momentum: 0.9, weight_decay: 5e-4 }, model.parameters.len());
+        let mut optimiser = OptimiserState::new(OptimiserSetting::sgd(0.9, 5e-4), model.parameters.len());
         for _ in 0..2 {
             optimiser.step(&mut model.parameters, g.clone(), 0.1);
         }

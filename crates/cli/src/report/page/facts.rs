@@ -1,11 +1,11 @@
-//! The words of the page: what was found, what to beware of, how to repeat it.
+//! The text of the page: findings, warnings, and how to repeat the report.
 
 use super::markup::{escape, paragraph, terms};
 use crate::report::data::ReportData;
 use crate::report::format::{count, decimal, duration, grouped, signed};
 use crate::report::table::{Row, Table, baseline, event_driven, without_clock};
 
-/// Data set, network, date: one quiet line beneath the title.
+/// One unobtrusive line below the title: data set, network, version, date.
 pub(super) fn byline(data: &ReportData) -> String {
     let version = match data.origin.tickless_version.as_str() {
         "" => String::new(),
@@ -16,7 +16,7 @@ pub(super) fn byline(data: &ReportData) -> String {
     paragraph("byline", &known.join(" · "))
 }
 
-/// What a reader must know before believing a number.
+/// Warnings that a reader needs before the numbers.
 pub(super) fn notices(data: &ReportData) -> String {
     let mut notices = Vec::new();
     if data.strategies.iter().all(|s| s.points.is_empty() && s.event_driven.is_none()) {
@@ -42,7 +42,7 @@ pub(super) fn notices(data: &ReportData) -> String {
     if lines.is_empty() { lines } else { format!("<aside class=\"notice\">\n{lines}</aside>\n") }
 }
 
-/// The finding in a sentence per strategy.
+/// The findings: one sentence per strategy.
 pub(super) fn summary(data: &ReportData) -> String {
     let base = baseline(data).map(|(s, e)| (s.name.as_str(), e.synaptic_operations));
     let mut lines = String::new();
@@ -66,7 +66,7 @@ pub(super) fn summary(data: &ReportData) -> String {
     if lines.is_empty() { lines } else { format!("<ul class=\"summary\">\n{lines}</ul>\n") }
 }
 
-/// Why a strategy has no event-driven numbers, where one has none.
+/// Explains why strategies have no event-driven numbers, if some have none.
 pub(super) fn no_clock_reason(data: &ReportData) -> String {
     let missing: Vec<&str> = data
         .strategies
@@ -86,7 +86,7 @@ pub(super) fn no_clock_reason(data: &ReportData) -> String {
     paragraph("remark", &text)
 }
 
-/// What training took.
+/// A table of seeds, iterations, epochs and training time per strategy.
 pub(super) fn training(data: &ReportData) -> Table {
     let mut table = Table {
         caption: "Training of each strategy.".into(),
@@ -105,7 +105,7 @@ pub(super) fn training(data: &ReportData) -> Table {
     table
 }
 
-/// Data set, network, machine, remarks, and the command that does it again.
+/// Data set, network, machine, remarks, and the command that repeats the report.
 pub(super) fn facts(data: &ReportData) -> String {
     let (set, network, machine) = (&data.dataset, &data.network, &data.origin.machine);
     let unless_zero = |n: usize| if n == 0 { String::new() } else { grouped(n as f64) };

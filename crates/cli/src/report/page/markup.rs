@@ -1,11 +1,11 @@
-//! The pieces of HTML the page is made of.
+//! The HTML elements that the page consists of.
 
 use std::fmt::Write as _;
 
 use crate::report::picture::{Picture, Use, svg};
 use crate::report::table::Table;
 
-/// Text as it may stand in HTML and XML, in elements and in attributes; control characters go.
+/// Escapes text for HTML and XML, in elements and attributes. Control characters are removed.
 pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -22,8 +22,8 @@ pub(crate) fn escape(text: &str) -> String {
     safe
 }
 
-/// A drawing with its caption, in two widths of which the page's style shows one; where drawing fails, the reason
-/// stands in its place.
+/// A picture with its caption, in two widths, of which the style sheet shows one. If drawing fails,
+/// the error text replaces the picture.
 pub(super) fn figure(wide: &Picture, narrow: Option<&Picture>) -> String {
     let drawing = |picture: &Picture, class: &str| {
         let drawing = svg(picture, Use::Inline).unwrap_or_else(|e| format!("<p>{}</p>", escape(&e.to_string())));
@@ -34,7 +34,7 @@ pub(super) fn figure(wide: &Picture, narrow: Option<&Picture>) -> String {
         None => drawing(wide, "only"),
     };
     let caption = |picture: &Picture, class: &str| format!("<span{class}>{}</span>", escape(&picture.caption));
-    // A narrow drawing may show less, and says so.
+    // A narrow picture may show less and then has its own caption.
     let captions = match narrow.filter(|n| n.caption != wide.caption) {
         Some(narrow) => caption(wide, " class=\"wide\"") + &caption(narrow, " class=\"narrow\""),
         None => caption(wide, ""),
@@ -42,8 +42,8 @@ pub(super) fn figure(wide: &Picture, narrow: Option<&Picture>) -> String {
     format!("<figure>\n{drawings}<figcaption>{captions}</figcaption>\n</figure>\n")
 }
 
-/// A table with caption. It scrolls by itself where the screen is narrow, with its last columns pinned where the table
-/// says so; on paper, which does not scroll, a wide one stands as several.
+/// A table with its caption. On a narrow screen it scrolls by itself, and pinned columns stay
+/// visible. Paper does not scroll, so a wide table is also written in parts for printing.
 pub(super) fn table(table: &Table) -> String {
     if table.rows.is_empty() {
         return String::new();
@@ -55,7 +55,7 @@ pub(super) fn table(table: &Table) -> String {
     parts.iter().fold(one_table(table, "scroll screen"), |html, part| html + &one_table(part, "scroll paper"))
 }
 
-/// Columns of numbers that fit on paper.
+/// Columns of numbers that fit a printed page.
 const PAPER: usize = 8;
 
 fn one_table(table: &Table, class: &str) -> String {
@@ -98,14 +98,14 @@ fn one_table(table: &Table, class: &str) -> String {
     html + "</tbody></table></div>\n"
 }
 
-/// Terms and their descriptions; empty ones are left out.
+/// A list of terms and descriptions; empty ones are left out.
 pub(super) fn terms(pairs: &[(&str, String)]) -> String {
     let known = pairs.iter().filter(|(_, value)| !value.is_empty());
     let lines: String = known.map(|(t, v)| format!("<dt>{}</dt><dd>{}</dd>\n", escape(t), escape(v))).collect();
     if lines.is_empty() { lines } else { format!("<dl>\n{lines}</dl>\n") }
 }
 
-/// A heading and what belongs to it; nothing where there is nothing.
+/// A section with a heading; empty if the content is.
 pub(super) fn section(id: &str, heading: &str, content: &str) -> String {
     match content.is_empty() {
         true => String::new(),
@@ -116,7 +116,7 @@ pub(super) fn section(id: &str, heading: &str, content: &str) -> String {
     }
 }
 
-/// A paragraph, unless the text is empty.
+/// A paragraph; empty if the text is.
 pub(super) fn paragraph(class: &str, text: &str) -> String {
     let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
     if text.is_empty() { String::new() } else { format!("<p{class}>{}</p>\n", escape(text)) }

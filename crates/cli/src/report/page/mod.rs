@@ -1,8 +1,8 @@
-//! The page: one HTML document with everything in it.
+//! The page: one HTML document that contains everything.
 //!
-//! It loads nothing: no font, no script, no image; its content security policy says so to the browser, and lets it use
-//! one style sheet and one script, which are this module's, by their hashes. Light
-//! and dark follow the reader's system, a button overrides; printing is always light.
+//! It loads no font, script or image. Its content security policy tells the browser so, and allows
+//! only this module's style sheet and script, by their hashes. The theme follows the reader's
+//! system, a button overrides it, and printing is always light.
 
 mod facts;
 mod markup;
@@ -18,9 +18,9 @@ pub(crate) use markup::escape;
 const STYLE: &str = include_str!("style.css");
 const THEME: &str = include_str!("theme.js");
 
-/// The report as one self-contained HTML document.
+/// Renders the report as one self-contained HTML document.
 ///
-/// Parts without values are left out; where that needs a reason, the page gives it.
+/// Parts without values are left out; if that needs a reason, the page states it.
 pub fn page(data: &ReportData) -> String {
     let (wide, narrow) = (pictures(data, Format::Wide), pictures(data, Format::Narrow));
     let drawn = |start: &str| -> String {
@@ -63,7 +63,8 @@ pub fn page(data: &ReportData) -> String {
     )
 }
 
-/// What a content security policy calls an inline script or style sheet: the SHA-256 of its text.
+/// The name of an inline script or style sheet in a content security policy: the SHA-256 of its
+/// text.
 fn hash(text: &str) -> String {
     format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_policy_allows_this_script_and_style_sheet_and_no_other() {
-        // As `echo -n abc | openssl dgst -sha256 -binary | base64` gives it.
+        // The value that `echo -n abc | openssl dgst -sha256 -binary | base64` prints.
         assert_eq!(hash("abc"), "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
         for data in [fixture::full(), fixture::hostile(), ReportData::default()] {
             let page = page(&data);
@@ -107,7 +108,7 @@ mod tests {
                 let [text] = inline(&page, tag)[..] else { panic!("one {tag}") };
                 assert!(policy.contains(&format!("{source} '{}'", hash(text))), "{tag}: {policy}");
             }
-            // Attributes that would need a policy of their own.
+            // Inline handlers and style attributes would need a policy of their own.
             let handler = |rest: &str| {
                 rest.split_once("=\"").is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_lowercase()))
             };

@@ -1,4 +1,5 @@
-//! The main picture: accuracy against T for each strategy, and without any T at the right.
+//! The main picture: accuracy against T for each strategy, with the event-driven accuracy at the
+//! right.
 
 use super::axes::{
     DASH, KEY_ROW, LABEL, NAME, Panel, Scale, Stroke, extent, key, line_key, short, spread, ticks, width,
@@ -21,7 +22,7 @@ struct Series<'a> {
     points: Vec<(usize, f64, Option<f64>)>,
 }
 
-/// A value without a clock: the series, its name, accuracy, standard error.
+/// An event-driven result: series, name, accuracy, standard error.
 type Clockless<'a> = (usize, &'a str, f64, Option<f64>);
 
 pub(super) fn picture(data: &ReportData, format: Format) -> Option<Picture> {
@@ -48,7 +49,7 @@ pub(super) fn picture(data: &ReportData, format: Format) -> Option<Picture> {
         format.width(),
         format.choose(500.0, 0.0),
     );
-    // Wide, names and values stand beside the lines; narrow, in a key above them.
+    // A wide picture shows names and values beside the lines, a narrow one in a key above them.
     let top = format.choose(TOP, narrow_key(&mut picture, data, both));
     let bottom = format.choose(432.0, top + 260.0);
     picture.resize(bottom + format.choose(68.0, 56.0));
@@ -108,8 +109,8 @@ pub(super) fn picture(data: &ReportData, format: Format) -> Option<Picture> {
 
 const LEAKS: [(&str, Stroke); 2] = [("leak per time", Stroke::Solid), ("leak per step", Stroke::Dashed)];
 
-/// Names with their values without a clock (else at the largest T), and the kinds of lines; returns where the panel
-/// may begin.
+/// In a narrow picture, draws a key of names with their event-driven accuracy (else that at the
+/// largest T) and of the kinds of lines. Returns where the panel may begin; 0 in a wide picture.
 fn narrow_key(picture: &mut Picture, data: &ReportData, both: bool) -> f64 {
     if picture.size.1 > 0.0 {
         return 0.0;
@@ -129,7 +130,7 @@ fn narrow_key(picture: &mut Picture, data: &ReportData, both: bool) -> f64 {
     row + 44.0
 }
 
-/// T_max of all rows; 0 if they differ.
+/// The T_max of all rows, or 0 if they differ.
 fn common_t_max(data: &ReportData) -> usize {
     let all: Vec<usize> = data.strategies.iter().map(|s| s.t_max(data.t_max)).collect();
     all.first().copied().filter(|t| all.iter().all(|o| o == t)).unwrap_or(0)
@@ -154,7 +155,7 @@ fn all_series(data: &ReportData) -> Vec<Series<'_>> {
     all
 }
 
-/// One standard error on both sides of a line, over each stretch of points that have one.
+/// A band of one standard error on each side of a line, over each run of points that have one.
 fn band(picture: &mut Picture, line: &Series<'_>, x: &impl Fn(usize) -> f64, y: &Scale) {
     for stretch in line.points.split(|p| p.2.is_none()) {
         let edge = |p: &(usize, f64, Option<f64>)| p.2.map(|e| (x(p.0), y.at(p.1 + e), y.at(p.1 - e)));
@@ -163,12 +164,12 @@ fn band(picture: &mut Picture, line: &Series<'_>, x: &impl Fn(usize) -> f64, y: 
     }
 }
 
-/// Line and marks; at T_max a dashed line has none of its own, for there it meets the solid one.
+/// Draws line and marks. A dashed line has no mark at T_max, because it meets the solid line there.
 fn draw(picture: &mut Picture, line: &Series<'_>, t_max: usize, x: &impl Fn(usize) -> f64, y: &Scale) {
     let ink = series(line.index);
     let spots: Vec<_> = line.points.iter().map(|p| (x(p.0), y.at(p.1))).collect();
     let own = |(_, point): &(&Spot, &(usize, f64, Option<f64>))| !line.dashed || point.0 != t_max;
-    // A single point has no band.
+    // A single point has an error bar instead of a band.
     if let ([point], [spot]) = (line.points.as_slice(), spots.as_slice())
         && let Some(error) = point.2
     {
@@ -183,7 +184,7 @@ fn draw(picture: &mut Picture, line: &Series<'_>, t_max: usize, x: &impl Fn(usiz
     }
 }
 
-/// The values without a clock, side by side in their own column.
+/// Draws the event-driven values side by side in a column of their own.
 fn without_clock<'a>(
     picture: &mut Picture,
     values: &[Clockless<'a>],
@@ -211,7 +212,7 @@ fn without_clock<'a>(
     placed
 }
 
-/// Name and value beside each end, which is also the key.
+/// Draws name and value beside the end of each line, which also serves as the key.
 fn labels(picture: &mut Picture, ends: &[(usize, &str, f64, f64)], y: &Scale, left: f64) {
     let mut heights: Vec<f64> = ends.iter().map(|e| y.at(e.2)).collect();
     spread(&mut heights, 22.0, y.pixels.1, y.pixels.0 - 8.0);
@@ -228,7 +229,7 @@ fn label(name: &str, accuracy: f64) -> String {
     format!("{}  {}", short(name, 20), decimal(accuracy, 1))
 }
 
-/// Labels where there is room; T_max and the ends first.
+/// Selects labels that do not overlap; T_max and the ends have priority.
 fn step_labels(steps: &[usize], t_max: usize, x: &impl Fn(usize) -> f64) -> Vec<(f64, String)> {
     let mut wanted: Vec<usize> = [Some(&t_max).filter(|t| steps.contains(t)), steps.first(), steps.last()]
         .into_iter()

@@ -1,5 +1,5 @@
-//! How sensitive a network is to a chip's asynchrony: accuracy and spike difference, one column for
-//! each thing that was swept, beginning at the exact engine.
+//! The picture of `tickless asynchrony`: accuracy and spike difference, with one column per swept
+//! quantity, each beginning at the exact engine.
 
 use super::axes::{LABEL, NAME, Panel, Scale, extent, short, ticks};
 use super::{Align, Ink, Picture, Spot, series};
@@ -7,12 +7,12 @@ use crate::report::format::decimal;
 use tickless::simulate::asynchronous::SweepRow;
 
 const SIZE: Spot = (960.0, 470.0);
-/// Series of the two quantities: colours that are no strategy's.
+/// Series numbers of the two quantities, whose colours no strategy has.
 const SERIES: [usize; 2] = [3, 6];
 const LEFT: f64 = 62.0;
 const ACCURACY: Spot = (74.0, 224.0);
 const DIFFERENCE: Spot = (276.0, 410.0);
-/// Columns, with what their values are.
+/// The columns: the swept quantity and its title.
 const COLUMNS: [(&str, &str); 6] = [
     ("delay", "delay, µs"),
     ("layer", "one layer late"),
@@ -22,7 +22,7 @@ const COLUMNS: [(&str, &str); 6] = [
     ("order", "order"),
 ];
 
-/// A picture of a sweep; none without an exact row and a changed one.
+/// The picture of a sweep; `None` without an exact row or without a changed one.
 pub(crate) fn picture(name: &str, rows: &[SweepRow]) -> Option<Picture> {
     let exact = rows.iter().find(|r| r.swept == "exact")?;
     let columns: Vec<(&str, Vec<&SweepRow>)> = COLUMNS
@@ -30,7 +30,7 @@ pub(crate) fn picture(name: &str, rows: &[SweepRow]) -> Option<Picture> {
         .map(|(word, title)| (*title, rows.iter().filter(|r| r.swept == *word).collect::<Vec<_>>()))
         .filter(|(_, rows)| !rows.is_empty())
         .collect();
-    // Words need more room than numbers.
+    // Columns whose labels are words are wider than those with numbers.
     let share = |title: &str| if ["order", "one layer late"].contains(&title) { 1.5 } else { 1.0 };
     let points: f64 = columns.iter().map(|(title, rows)| (rows.len() + 1) as f64 * share(title)).sum();
     if columns.is_empty() {
@@ -68,7 +68,7 @@ pub(crate) fn picture(name: &str, rows: &[SweepRow]) -> Option<Picture> {
         }
         for (k, r) in all.iter().enumerate() {
             let label = if r.swept == "exact" { "exact" } else { &r.value };
-            // Words stand in two rows where they would touch.
+            // Labels that are words alternate between two rows, so that they do not touch.
             let row = if share(title) > 1.0 && k > 0 && k.is_multiple_of(2) { 12.0 } else { 0.0 };
             picture.text((x(k), DIFFERENCE.1 + 15.0 + row), short(label, 9), LABEL - 1.5, Ink::SOFT, Align::Centre);
         }

@@ -2,9 +2,9 @@
 
 use super::{Align, Ink, Picture, Spot};
 
-/// Size of the text at axes.
+/// Size of the text at axes, in pixels.
 pub(super) const LABEL: f64 = 12.5;
-/// Size of the text that names things.
+/// Size of names, in pixels.
 pub(super) const NAME: f64 = 13.5;
 
 /// A linear map from values to pixels.
@@ -15,21 +15,22 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// From an interval of values to an interval of pixels; an empty interval is widened.
+    /// Maps an interval of values to an interval of pixels. An empty interval of values is widened.
     pub fn new(values: Spot, pixels: Spot) -> Self {
         let (low, high) = values;
         let values = if high - low > 1e-12 { values } else { (low - 0.5, low + 0.5) };
         Self { values, pixels }
     }
 
-    /// The pixel of a value; values outside stick to the ends, so nothing is drawn outside its panel.
+    /// The pixel of a value. Values outside the interval map to its ends, so nothing is drawn
+    /// outside the panel.
     pub fn at(&self, value: f64) -> f64 {
         let share = ((value - self.values.0) / (self.values.1 - self.values.0)).clamp(0.0, 1.0);
         self.pixels.0 + if share.is_nan() { 0.0 } else { share } * (self.pixels.1 - self.pixels.0)
     }
 }
 
-/// About `wanted` round values from `low` to `high`, and the interval widened to whole ticks.
+/// About `wanted` round values that cover `low` to `high`, and the interval that they span.
 pub(super) fn ticks(low: f64, high: f64, wanted: usize) -> (Vec<f64>, Spot) {
     let (low, high) = (low.clamp(-1e12, 1e12), high.clamp(-1e12, 1e12));
     let high = if high - low > 1e-9 * low.abs().max(1e-3) { high } else { low + low.abs().max(1.0) };
@@ -41,7 +42,7 @@ pub(super) fn ticks(low: f64, high: f64, wanted: usize) -> (Vec<f64>, Spot) {
     (ticks, (first * step, last * step))
 }
 
-/// Smallest and largest of the finite values.
+/// The smallest and the largest finite value.
 pub(super) fn extent(values: impl IntoIterator<Item = f64>) -> Option<Spot> {
     values.into_iter().filter(|v| v.is_finite()).fold(None, |range, v| match range {
         None => Some((v, v)),
@@ -49,7 +50,7 @@ pub(super) fn extent(values: impl IntoIterator<Item = f64>) -> Option<Spot> {
     })
 }
 
-/// The rectangle of a chart: left, top, right, bottom.
+/// The rectangle of a chart, in pixels.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Panel {
     pub left: f64,
@@ -59,7 +60,7 @@ pub(super) struct Panel {
 }
 
 impl Panel {
-    /// Horizontal grid lines with their values at the left, and what they measure above.
+    /// Draws horizontal grid lines with their values at the left, and the quantity above.
     pub fn y_axis(&self, picture: &mut Picture, scale: &Scale, ticks: &[f64], what: &str) {
         let digits = decimals(ticks);
         for &tick in ticks {
@@ -70,7 +71,7 @@ impl Panel {
         picture.text((self.left - 34.0, self.top - 22.0), what, LABEL, Ink::SOFT, Align::Left);
     }
 
-    /// Of labels along the panel, those that leave room for each other; the first ones given come first.
+    /// Of labels along the panel, those that do not overlap an earlier one.
     pub fn apart(labels: impl IntoIterator<Item = (f64, String)>) -> Vec<(f64, String)> {
         let mut kept: Vec<(f64, String)> = Vec::new();
         for (x, label) in labels {
@@ -82,7 +83,7 @@ impl Panel {
         kept
     }
 
-    /// Values beneath the panel with a short tick each, and what they measure below.
+    /// Draws values below the panel with a short tick each, and the quantity below them.
     pub fn x_axis(&self, picture: &mut Picture, ticks: &[(f64, String)], what: &str) {
         picture.line([(self.left, self.bottom), (self.right, self.bottom)], Ink::SOFT, 1.0);
         for (x, label) in ticks {
@@ -94,7 +95,7 @@ impl Panel {
     }
 }
 
-/// Decimals needed to tell the ticks apart.
+/// Number of decimals that distinguishes the ticks.
 pub(super) fn decimals(ticks: &[f64]) -> usize {
     let step = ticks.windows(2).map(|w| (w[1] - w[0]).abs()).fold(f64::INFINITY, f64::min);
     (0..6)
@@ -105,8 +106,8 @@ pub(super) fn decimals(ticks: &[f64]) -> usize {
         .unwrap_or(6)
 }
 
-/// The strategies as coloured squares from `x` on, in as many rows as `right` asks for; returns where the last row
-/// ends and its height.
+/// Draws the marks and names of strategies from `x` on, in as many rows as fit before `right`.
+/// Returns where the last row ends and its height.
 pub(super) fn key(picture: &mut Picture, names: &[(usize, &str)], x: f64, y: f64, right: f64) -> Spot {
     let longest = (0..=24).rev().find(|&most| names.iter().all(|(_, n)| entry(&short(n, most)) <= right - x));
     let (mut at, mut row) = (x, y);
@@ -122,16 +123,16 @@ pub(super) fn key(picture: &mut Picture, names: &[(usize, &str)], x: f64, y: f64
     (at, row)
 }
 
-/// Height of a row of a key.
+/// Height of one row of a key.
 pub(super) const KEY_ROW: f64 = 22.0;
 
-/// Width of a key's entry.
+/// Width of an entry of a key.
 fn entry(name: &str) -> f64 {
     12.0 + width(name, NAME) + 6.0
 }
 
-/// Kinds of lines and what they mean, one after the other from `x` on; returns where they end and the height of the
-/// last row.
+/// Draws kinds of lines and their meanings from `x` on. Returns where the last row ends and its
+/// height.
 pub(super) fn line_key(picture: &mut Picture, lines: &[(&str, Stroke)], x: f64, y: f64, right: f64) -> Spot {
     let (mut at, mut row) = (x, y);
     for (text, stroke) in lines {
@@ -150,7 +151,7 @@ pub(super) fn line_key(picture: &mut Picture, lines: &[(&str, Stroke)], x: f64, 
     (at, row)
 }
 
-/// How a line of a key is drawn.
+/// How an entry of a key is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stroke {
     Solid,
@@ -158,10 +159,10 @@ pub(super) enum Stroke {
     Dot,
 }
 
-/// Lengths drawn and left out of a dashed line.
+/// Lengths of the dashes and of the gaps of a dashed line.
 pub(super) const DASH: Spot = (6.0, 4.0);
 
-/// About how wide a text is.
+/// The approximate width of a text.
 pub(super) fn width(text: &str, size: f64) -> f64 {
     size * text
         .chars()
@@ -177,7 +178,7 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
         .sum::<f64>()
 }
 
-/// At most `most` characters, with an ellipsis where something is cut off.
+/// The text, cut to at most `most` characters; an ellipsis marks a cut.
 pub(super) fn short(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.into();
@@ -185,7 +186,7 @@ pub(super) fn short(text: &str, most: usize) -> String {
     text.chars().take(most.saturating_sub(1)).collect::<String>().trim_end().to_string() + "…"
 }
 
-/// A name as a file name: lower case, letters and digits, hyphens.
+/// A name as part of a file name: lower-case letters and digits, joined by hyphens.
 pub(super) fn slug(name: &str) -> String {
     let words: Vec<String> = name
         .split(|c: char| !c.is_ascii_alphanumeric())
@@ -195,7 +196,8 @@ pub(super) fn slug(name: &str) -> String {
     if words.is_empty() { "unnamed".into() } else { words.join("-") }
 }
 
-/// Moves heights apart to at least `gap`, keeping their order, within `low..high` where they fit.
+/// Moves heights apart to at least `gap`. Their order is kept, and they stay within `low..high` if
+/// they fit.
 pub(super) fn spread(heights: &mut [f64], gap: f64, low: f64, high: f64) {
     let mut order: Vec<usize> = (0..heights.len()).collect();
     order.sort_by(|&a, &b| heights[a].total_cmp(&heights[b]));

@@ -1,4 +1,4 @@
-//! Training: loss and accuracy per epoch.
+//! The picture of training: loss and accuracy per epoch.
 
 use super::axes::{DASH, KEY_ROW, LABEL, Panel, Scale, Stroke, extent, key, line_key, ticks};
 use super::{Align, Format, Ink, Picture, Spot, rows, series};
@@ -7,10 +7,10 @@ use crate::report::format::{count, decimal};
 
 const KINDS: [(&str, Stroke); 2] = [("validation", Stroke::Solid), ("training", Stroke::Dashed)];
 
-/// A line of a panel: strategy, dashed, (epoch, value, standard error).
+/// A line of a panel: strategy, whether dashed, and (epoch, value, standard error).
 type Curve = (usize, bool, Vec<(f64, f64, f64)>);
 
-/// Two panels: beside each other, or the second below the first.
+/// Two panels: side by side in a wide picture, one below the other in a narrow one.
 pub(super) fn side_by_side(format: Format, top: f64) -> [Panel; 2] {
     let bottom = top + 220.0;
     let right = format.width() - format.choose(24.0, 8.0);

@@ -1,4 +1,4 @@
-//! How soon the answer is known without a clock: accuracy against time, events and early exit.
+//! The picture of decision times without a clock: accuracy against time, events and early exits.
 
 use super::axes::{KEY_ROW, Panel, Scale, Stroke, extent, key, line_key, ticks, width};
 use super::{Align, Format, Ink, Picture, Spot, rows, series};
@@ -6,18 +6,18 @@ use crate::report::data::{ReportData, StrategyResult};
 use crate::report::format::{decimal, span, time_unit};
 use tickless::simulate::decisions::DecisionCurve;
 
-/// Early exits at more moments than this hide the line.
+/// Most early exits that are drawn; more would hide the line.
 const MARKS: usize = 12;
-/// Size of the confidences beside the marks.
+/// Size of the confidences beside the marks, in pixels.
 const SMALL: f64 = 10.5;
 const KINDS: [(&str, Stroke); 2] = [("all decide at once", Stroke::Solid), ("each when sure enough", Stroke::Dot)];
 
-/// Of one strategy against one quantity.
+/// The results of one strategy against one quantity (time or events).
 struct Curve {
     index: usize,
-    /// Moment, accuracy, standard error.
+    /// Time or events, accuracy, standard error.
     line: Vec<(f64, f64, f64)>,
-    /// Mean moment, accuracy, confidence.
+    /// Mean time or events, accuracy, confidence.
     exits: Vec<(f64, f64, f64)>,
 }
 
@@ -110,7 +110,7 @@ fn panel(picture: &mut Picture, panel: Panel, curves: &[Curve], what: &str) {
             taken.push(at(exit));
         }
     }
-    // The confidence beside each mark that leaves room for it.
+    // The confidence is written beside each mark that has room for it.
     let mut written: Vec<(f64, f64, f64)> = Vec::new();
     for (px, py, confidence) in curves.iter().flat_map(|c| c.exits.iter().map(|e| (x.at(e.0), y.at(e.1), e.2))) {
         let text = confidence.to_string();

@@ -1,8 +1,9 @@
-//! The pictures: each is a list of shapes, drawn from the values alone.
+//! The pictures: each is a list of shapes, computed from the values alone.
 //!
-//! A chart ([`accuracy`], [`work`], [`rates`], [`raster`], [`sample`], [`curves`], [`decision`]) turns values into a
-//! [`Picture`]: shapes in pixels and [`Ink`]s. Nothing there can fail. [`mod@paint`] replays the shapes through
-//! plotters, into an SVG document ([`mod@svg`]) or a bitmap ([`mod@png`]); so both are the same picture.
+//! A chart ([`accuracy`], [`work`], [`rates`], [`raster`], [`sample`], [`curves`], [`decision`])
+//! turns values into a [`Picture`]: shapes in pixels and [`Ink`]s. This step cannot fail.
+//! [`mod@paint`] replays the shapes through plotters into an SVG document ([`mod@svg`]) or a bitmap
+//! ([`mod@png`]), so both show the same picture.
 
 mod accuracy;
 pub(crate) mod asynchrony;
@@ -25,22 +26,22 @@ pub(crate) use palette::{Ink, series, stylesheet};
 pub(crate) use png::png;
 pub(crate) use svg::{Use, svg};
 
-/// For which width a picture is drawn; text has the same size in both.
+/// The width that a picture is drawn for. Text has the same size in both formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// A page on a desk, a file, paper.
+    /// For a large screen, a file or paper.
     Wide,
-    /// A page on a telephone: parts stand below each other.
+    /// For the screen of a telephone: parts are placed below each other.
     Narrow,
 }
 
 impl Format {
-    /// Pixels.
+    /// Width in pixels.
     pub fn width(self) -> f64 {
         self.choose(960.0, 368.0)
     }
 
-    /// One value for wide pictures, another for narrow ones.
+    /// Selects one of two values.
     pub fn choose<T>(self, wide: T, narrow: T) -> T {
         match self {
             Format::Wide => wide,
@@ -49,10 +50,10 @@ impl Format {
     }
 }
 
-/// A position or an extent in pixels of the picture; y grows downwards.
+/// A position or an extent in pixels of the picture. The y axis points down.
 pub(crate) type Spot = (f64, f64);
 
-/// Left, top, width, height.
+/// A rectangle: left, top, width, height.
 pub(crate) type Rect = (f64, f64, f64, f64);
 
 /// One picture.
@@ -60,34 +61,34 @@ pub(crate) type Rect = (f64, f64, f64, f64);
 pub(crate) struct Picture {
     /// File name without extension.
     pub name: String,
-    /// Short title, read by screen readers.
+    /// Short title, which screen readers read.
     pub title: String,
-    /// What it shows, in a sentence with its main numbers, for who cannot see it.
+    /// A sentence with the main numbers, for readers who cannot see the picture.
     pub alternative: String,
-    /// What stands beneath it on the page.
+    /// Caption below the picture on the page.
     pub caption: String,
-    /// Width and height.
+    /// Width and height in pixels.
     pub size: Spot,
-    /// From back to front.
+    /// The shapes, from back to front.
     pub shapes: Vec<Shape>,
 }
 
-/// One thing to draw.
+/// One shape.
 #[derive(Debug, Clone)]
 pub(crate) enum Shape {
-    /// An open line through points; `dash` gives the lengths drawn and left out.
+    /// An open line through points; `dash` gives the lengths of dashes and gaps.
     Line { points: Vec<Spot>, ink: Ink, width: f64, dash: Option<(f64, f64)> },
     /// A filled polygon.
     Area { points: Vec<Spot>, ink: Ink },
     /// A filled circle.
     Disc { centre: Spot, radius: f64, ink: Ink },
-    /// Filled rectangles of one colour, any number of them.
+    /// Filled rectangles of one colour.
     Boxes { boxes: Vec<Rect>, ink: Ink },
     /// One line of text, centred vertically on `at`.
     Text { at: Spot, text: String, size: f64, ink: Ink, align: Align },
 }
 
-/// Where a text stands relative to its spot.
+/// Horizontal position of a text relative to its spot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
@@ -96,14 +97,14 @@ pub(crate) enum Align {
 }
 
 impl Picture {
-    /// An empty picture on paper.
+    /// An empty picture with a background.
     pub fn new(name: impl Into<String>, title: impl Into<String>, width: f64, height: f64) -> Self {
         let mut picture = Self { name: name.into(), title: title.into(), size: (width, height), ..Self::default() };
         picture.rect(0.0, 0.0, width, height, Ink::PAPER);
         picture
     }
 
-    /// Another height; what was drawn stays.
+    /// Changes the height; the shapes stay.
     pub fn resize(&mut self, height: f64) {
         self.size.1 = height.ceil();
         if let Some(Shape::Boxes { boxes, .. }) = self.shapes.first_mut() {
@@ -147,7 +148,7 @@ impl Picture {
         }
     }
 
-    /// What lies within a distance of a line: points with the distances up and down, in pixels of the picture.
+    /// A band between an upper and a lower edge. Each entry is x, upper y and lower y, in pixels.
     pub fn band(&mut self, edges: &[(f64, f64, f64)], ink: Ink) {
         let upper = edges.iter().map(|(x, top, _)| (*x, *top));
         let lower = edges.iter().rev().map(|(x, _, bottom)| (*x, *bottom));
@@ -156,7 +157,8 @@ impl Picture {
         }
     }
 
-    /// The mark of a series: its colour and its own shape, so that neither alone is needed.
+    /// The mark of a series. Series differ in colour and in shape, so that either suffices to tell
+    /// them apart.
     pub fn mark(&mut self, index: usize, (x, y): Spot, hollow: bool) {
         self.mark_of(index, (x, y), 5.0, series(index));
         if hollow {
@@ -183,7 +185,7 @@ pub(crate) fn rows(data: &ReportData) -> Vec<(usize, &StrategyResult)> {
     palette::assign(&strategies).into_iter().zip(&data.strategies).collect()
 }
 
-/// Every picture there are values for, in the order of the page.
+/// All pictures that the data has values for, in the order of the page.
 pub(crate) fn pictures(data: &ReportData, format: Format) -> Vec<Picture> {
     let charts = [accuracy::picture, decision::picture, work::picture, rates::picture];
     let mut pictures: Vec<Picture> = charts
@@ -199,7 +201,7 @@ pub(crate) fn pictures(data: &ReportData, format: Format) -> Vec<Picture> {
             pictures[i].name += &format!("-{}", i + 1);
         }
     }
-    // Both stand on one page, where names are unique.
+    // Both formats appear on one page, where names must be unique.
     if format == Format::Narrow {
         pictures.iter_mut().for_each(|p| p.name += "-narrow");
     }
@@ -244,7 +246,7 @@ mod tests {
         }
     }
 
-    /// Boxes of the texts of a picture: left, top, right, bottom, text.
+    /// The bounding boxes of a picture's texts: left, top, right, bottom, text.
     fn texts(picture: &Picture) -> Vec<(f64, f64, f64, f64, String)> {
         let text = |s: &Shape| match s {
             Shape::Text { at, text, size, align, .. } => {

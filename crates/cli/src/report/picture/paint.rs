@@ -1,7 +1,7 @@
 //! Replays a picture through plotters.
 //!
-//! Plotters counts whole pixels. Pictures are therefore painted [`FINE`] times as large as they are shown, and
-//! the SVG's view box or the bitmap's averaging takes the factor out again.
+//! Plotters has integer coordinates. Pictures are therefore painted [`FINE`] times larger, and the
+//! view box of the SVG or the averaging of the bitmap divides by the factor again.
 
 use plotters::coord::Shift;
 use plotters::element::DashedPathElement;
@@ -14,10 +14,11 @@ use super::{Align, Ink, Picture, Shape, Spot};
 /// Painted pixels per pixel of the picture.
 pub(super) const FINE: u32 = 4;
 
-/// Plotters' font size is a line height; this is its ratio to the size of the letters.
+/// Plotters takes a line height as font size; this is its ratio to the letter size.
 const LINE_HEIGHT: f64 = 1.24;
 
-/// Draws every shape. `drop` moves text down, in letter sizes: backends differ in where the middle of a line is.
+/// Draws every shape. `drop` moves text down by this share of its size, because backends differ in
+/// where they place the middle of a line.
 pub(super) fn paint<DB: DrawingBackend>(
     picture: &Picture,
     area: &DrawingArea<DB, Shift>,
@@ -58,11 +59,12 @@ pub(super) fn paint<DB: DrawingBackend>(
     area.present()
 }
 
-/// Makes the embedded font known under the name the pictures use, so that no system font is ever looked for.
+/// Registers the embedded font under the name that the pictures use, so that plotters never looks
+/// for a system font.
 pub(super) fn prepare() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        // A font that does not parse shows as `FontUnavailable` when the first text is drawn.
+        // If the font cannot be parsed, drawing the first text returns `FontUnavailable`.
         let _ = register_font("sans-serif", FontStyle::Normal, dejavu::sans::regular());
     });
 }

@@ -1,11 +1,12 @@
-//! Colours: the colour-blind-safe palette of Okabe and Ito, on light and on dark paper.
+//! Colours: the colour-blind-safe palette of Okabe and Ito, for light and dark backgrounds.
 //!
-//! A drawing is written once, in the light colours. On the page a style sheet replaces each of them by a
-//! variable of the current theme ([`stylesheet`]), so every role needs a light colour of its own.
+//! A drawing is written once, in the light colours. On the page a style sheet replaces each light
+//! colour by a variable of the current theme ([`stylesheet`]), so every role needs a light colour
+//! of its own.
 
 use std::fmt::Write as _;
 
-/// A colour by its role, and how much of it covers the paper.
+/// A colour, given by its role, and its opacity.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Ink {
     role: usize,
@@ -34,7 +35,7 @@ const ROLES: [(&str, [u8; 3], [u8; 3]); 15] = [
 
 impl Ink {
     pub const PAPER: Ink = Ink::of(0);
-    /// Text and marks that matter.
+    /// Text and important marks.
     pub const TEXT: Ink = Ink::of(1);
     /// Labels of axes.
     pub const SOFT: Ink = Ink::of(2);
@@ -42,38 +43,38 @@ impl Ink {
     pub const RULE: Ink = Ink::of(3);
     /// A tint behind a part of a picture.
     pub const BAND: Ink = Ink::of(4);
-    /// Brighter.
+    /// On events (brighter).
     pub const ON: Ink = Ink::of(13);
-    /// Darker.
+    /// Off events (darker).
     pub const OFF: Ink = Ink::of(14);
 
     const fn of(role: usize) -> Self {
         Self { role, opacity: 1.0 }
     }
 
-    /// The same colour, covering less.
+    /// The same colour with another opacity.
     pub fn at(self, opacity: f64) -> Self {
         Self { opacity: opacity.clamp(0.0, 1.0), ..self }
     }
 
-    /// Red, green, blue on light paper.
+    /// Red, green and blue on a light background.
     pub fn light(self) -> [u8; 3] {
         ROLES[self.role].1
     }
 }
 
-/// The colour of a series: Okabe and Ito's, darkened where they would be too pale for lines. Beyond the eighth the
-/// colours that are no strategy's return.
+/// The colour of a series: the palette of Okabe and Ito, darkened where it is too pale for lines.
+/// From the ninth series on, the colours that no strategy owns repeat.
 pub(crate) fn series(index: usize) -> Ink {
     let own = FIXED.len();
     Ink::of(5 + if index < 8 { index } else { own + (index - own) % (8 - own) })
 }
 
-/// Strategies whose colour is the same on every page.
+/// Strategies that have the same colour on every page.
 const FIXED: [&str; 3] = ["SDT", "NMT", "MTT"];
 
-/// The series of each row, given the strategy of each: the first row of a known one has the strategy's own, every other
-/// the next that is nobody's.
+/// The series number of each row, given the strategies of the rows. The first row of a known
+/// strategy gets that strategy's number; every other row gets the next free number.
 pub(crate) fn assign(strategies: &[&str]) -> Vec<usize> {
     let mut free = FIXED.len()..;
     let mut seen = [false; FIXED.len()];

@@ -1,4 +1,5 @@
-//! A picture as a PNG, for places that show no SVG; twice the nominal size, for dense screens.
+//! Renders a picture as PNG, for programs that cannot show SVG. The file has twice the nominal
+//! size, for high-resolution screens.
 
 use plotters::prelude::*;
 
@@ -9,10 +10,10 @@ use crate::report::ReportError;
 /// Pixels of the file per pixel of the picture.
 const DENSITY: u32 = 2;
 
-/// Plotters sets bitmap text this share of a letter too high.
+/// Plotters places bitmap text too high by this share of the letter size.
 const TEXT_DROP: f64 = 0.27;
 
-/// The file's bytes.
+/// Renders the picture to the bytes of a PNG file.
 pub(crate) fn png(picture: &Picture) -> Result<Vec<u8>, ReportError> {
     prepare();
     let failed = |reason: &dyn std::fmt::Display| ReportError::Draw {
@@ -35,7 +36,7 @@ pub(crate) fn png(picture: &Picture) -> Result<Vec<u8>, ReportError> {
     Ok(file)
 }
 
-/// Means of squares of `by` × `by` pixels; this is what smooths the edges.
+/// Averages squares of `by` × `by` pixels, which smooths the edges.
 fn average(pixels: &[u8], width: usize, by: usize) -> Vec<u8> {
     let mut small = Vec::with_capacity(pixels.len() / by / by);
     let mut sums = vec![0u16; width / by * 3];

@@ -1,21 +1,22 @@
-//! The spikes of one recording: time to the right, a band per layer, the input on top.
+//! The picture of one recording's spikes: time to the right, one band per layer, the input on top.
 
 use super::axes::{LABEL, NAME, Panel, Scale, decimals, short, slug, ticks, width};
 use super::{Align, Format, Ink, Picture, Rect, Spot, rows, series};
 use crate::report::data::{Raster, ReportData, StrategyResult};
 use crate::report::format::{grouped, time_unit};
 
-/// Dots drawn in the busiest band of a name. Of more spikes evenly spaced ones are kept, and the same share in
-/// the rasters of the other strategies, so that half the dots are half the spikes.
+/// Most dots per band. If the busiest band of a layer has more spikes, evenly spaced ones are
+/// drawn. The same share is drawn in the other strategies' rasters, so that half the dots mean half
+/// the spikes.
 const MOST: usize = 4_000;
-/// The same in a narrow picture.
+/// The same for a narrow picture.
 const MOST_NARROW: usize = 1_500;
-/// Bands drawn; of more, the first ones and the last.
+/// Most bands. Of more layers, the first ones and the last are drawn.
 const BANDS: usize = 12;
-/// Name of the band on top.
+/// Name of the top band.
 const INPUT: &str = "input";
 
-/// What happens in one layer.
+/// The spikes of one layer, or the input events.
 struct Band<'a> {
     name: &'a str,
     neurons: u32,
@@ -40,7 +41,7 @@ pub(super) fn pictures(data: &ReportData, format: Format) -> Vec<Picture> {
     all.iter().filter_map(|(strategy, bands, raster)| picture(strategy, bands, raster, (&kept, format))).collect()
 }
 
-/// The input and the layers; in the middle of deep networks some are left out.
+/// The input and the layers. If there are too many, layers before the last are left out.
 fn bands(raster: &Raster, ink: Ink) -> Vec<Band<'_>> {
     let mut bands = Vec::new();
     if !raster.input.is_empty() {
@@ -55,7 +56,7 @@ fn bands(raster: &Raster, ink: Ink) -> Vec<Band<'_>> {
     bands
 }
 
-/// `kept` says how many of a band's spikes are drawn.
+/// Draws one raster. `kept` returns how many of a band's spikes are drawn.
 fn picture(
     strategy: &StrategyResult,
     bands: &[Band],
@@ -64,7 +65,8 @@ fn picture(
 ) -> Option<Picture> {
     let last = bands.iter().flat_map(|b| b.spikes.iter().map(|s| s.0)).max()?.max(raster.duration_us).max(1);
     let heights: Vec<f64> = bands.iter().map(|b| if b.neurons <= 20 { 44.0 } else { 72.0 }).collect();
-    // Wide, a band's name stands at its left and its count at its right; narrow, both stand above it.
+    // In a wide picture a band's name is at its left and its count at its right; in a narrow one
+    // both are above it.
     let (first, gap) = format.choose((32.0, 12.0), (48.0, 30.0));
     let bottom = first + heights.iter().sum::<f64>() + gap * (bands.len() - 1) as f64;
     let names = bands.iter().map(|b| width(&short(b.name, 18), NAME)).fold(80.0, f64::max);
@@ -106,7 +108,7 @@ fn picture(
     Some(picture)
 }
 
-/// Name and size, spikes on a tint, and their number.
+/// Draws a band: name and size, spikes on a tinted background, and their number.
 fn draw(
     picture: &mut Picture,
     band: &Band,
@@ -131,7 +133,7 @@ fn draw(
             let y = top - 11.0;
             let after = left + width(&name, NAME) + 10.0;
             picture.text((left, y), name, NAME, Ink::TEXT, Align::Left);
-            // The smaller of the two is left out if there is no room for both.
+            // If there is no room for both, the size is left out.
             if after + width(&size, 11.0) + 10.0 + width(&total, 11.0) <= right {
                 picture.text((after, y), size, 11.0, Ink::SOFT, Align::Left);
             }
@@ -151,7 +153,7 @@ fn time_axis(picture: &mut Picture, x: &Scale, (end, unit): (f64, &str), bottom:
     }
     let labels = ticks.iter().filter(|t| **t <= end * 1.001).map(|t| (x.at(*t), format!("{t:.digits$}")));
     for (at, label) in Panel::apart(labels) {
-        // The first and the last stay in the picture.
+        // The first and the last label must not leave the picture.
         let half = width(&label, LABEL) / 2.0;
         let at = at.clamp(half + 1.0, picture.size.0 - half - 1.0);
         picture.text((at, bottom + 17.0), label, LABEL, Ink::SOFT, Align::Centre);
@@ -160,7 +162,7 @@ fn time_axis(picture: &mut Picture, x: &Scale, (end, unit): (f64, &str), bottom:
     picture.text((middle, bottom + 40.0), format!("time, {unit}"), LABEL, Ink::SOFT, Align::Centre);
 }
 
-/// A small square for each of `kept` spikes, evenly chosen.
+/// A small square for each of `kept` evenly chosen spikes.
 fn dots(band: &Band, (kept, unit): (usize, f64), x: &Scale, (top, height): Spot) -> Vec<Rect> {
     let side = if band.neurons <= 20 { 2.0 } else { 1.25 };
     let y = Scale::new((0.0, f64::from(band.neurons.max(1))), (top, top + height - side));

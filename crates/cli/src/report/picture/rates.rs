@@ -1,4 +1,4 @@
-//! Firing rates: a group of bars per layer, a bar per strategy.
+//! The picture of firing rates: a group of bars per layer, one bar per strategy.
 
 use super::axes::{KEY_ROW, LABEL, NAME, Panel, Scale, decimals, extent, key, short, ticks, width};
 use super::{Align, Format, Ink, Picture, rows, series};
@@ -6,7 +6,7 @@ use crate::report::data::{LayerRates, ReportData};
 use crate::report::format::rate;
 use crate::report::table::layer_names;
 
-/// Size of the numbers at the bars; thinner bars have none.
+/// Size of the numbers at the bars, in pixels. Thinner bars have no number.
 const TEXT: f64 = 11.0;
 
 pub(super) fn picture(data: &ReportData, format: Format) -> Option<Picture> {

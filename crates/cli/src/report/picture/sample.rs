@@ -1,4 +1,4 @@
-//! What the network sees: one recording, counted per pixel, and its course in time.
+//! The picture of the input: one recording, counted per pixel, as a whole and in slices of time.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,10 @@ use crate::report::format::{count, decimal, span, time_unit};
 
 const LARGE: f64 = 300.0;
 const SLICES: usize = 10;
-/// Steps of brightness.
+/// Levels of brightness.
 const LEVELS: f64 = 8.0;
-/// Pixels beyond which neighbours are added up, so that the page stays small.
+/// Most drawn pixels. Larger sensors are reduced by adding up neighbours, so that the page stays
+/// small.
 const MOST_PIXELS: usize = 20_000;
 
 pub(crate) fn picture(data: &ReportData, format: Format) -> Option<Picture> {
@@ -27,7 +28,8 @@ pub(crate) fn picture(data: &ReportData, format: Format) -> Option<Picture> {
     };
     let (large_width, large_height) = fit(LARGE);
     let slices = slices(sample.frames.len());
-    // Slices in a row; they stand beside the whole recording, or below it.
+    // Slices per row. They are beside the whole recording in a wide picture, below it in a narrow
+    // one.
     let (columns, edge) = format.choose((5, 24.0), (3, 4.0));
     let left = format.choose(edge + LARGE + 44.0, edge);
     let room = (format.width() - left - edge + 14.0) / columns as f64;
@@ -76,13 +78,13 @@ pub(crate) fn picture(data: &ReportData, format: Format) -> Option<Picture> {
     Some(picture)
 }
 
-/// The times of the slices, in the form that fits above each.
+/// The times of the slices, in a form that fits above each slice.
 struct Times {
-    /// Where each slice begins, and where the last ends, in the unit.
+    /// Where each slice begins, and where the last ends, in `unit`.
     edges: Vec<f64>,
     unit: &'static str,
     digits: usize,
-    /// Begin and end of each slice fit; else its begin stands alone.
+    /// Whether begin and end of each slice fit; if not, only the begin is written.
     both: bool,
 }
 
@@ -94,7 +96,7 @@ impl Times {
             |s: usize| (s * sample.frames.len() / slices.max(1)) as f64 / frames * sample.duration_us as f64 / unit_us;
         let edges: Vec<f64> = (0..=slices).map(edge).collect();
         let step = edges.last().map_or(0.0, |e| e / slices.max(1) as f64);
-        // As many decimals as tell neighbours apart.
+        // As many decimals as distinguish neighbouring slices.
         let digits = (0..4).find(|d| step * 10f64.powi(*d) >= 2.0).unwrap_or(4) as usize;
         let mut times = Self { edges, unit, digits, both: true };
         times.both = (0..slices).all(|s| width(&times.of_slice(s), LABEL) <= room);
@@ -106,19 +108,20 @@ impl Times {
         if self.both { format!("{}–{}", time(slice), time(slice + 1)) } else { time(slice) }
     }
 
-    /// What the times are.
+    /// The heading that explains the times.
     fn head(&self) -> String {
         format!("{} since the first event, {}", if self.both { "time" } else { "begin of each slice" }, self.unit)
     }
 }
 
-/// As many slices as fit that hold equally many frames; if that leaves too few, unequal ones.
+/// The largest number of slices with equally many frames each; if that is less than four, the
+/// largest number of unequal slices.
 fn slices(frames: usize) -> usize {
     let most = frames.min(SLICES);
     (4..=most).rev().find(|s| frames.is_multiple_of(*s)).unwrap_or(most)
 }
 
-/// How sensor pixels map to drawn pixels: one to one, or squares of `by` × `by` added up.
+/// Maps sensor pixels to drawn pixels: one to one, or squares of `by` × `by` added up.
 struct Grid {
     by: usize,
     width: usize,
@@ -134,7 +137,7 @@ impl Grid {
         Some(Self { by, width: sample.width.div_ceil(by), height: sample.height.div_ceil(by) })
     }
 
-    /// Counts on and off of some frames; pixels a frame lacks count nothing.
+    /// Counts of on and off events over some frames. Pixels that a frame lacks count as 0.
     fn sum(&self, sample: &InputSample, frames: std::ops::Range<usize>) -> Vec<[u32; 2]> {
         let mut counts = vec![[0u32; 2]; self.width * self.height];
         for frame in &sample.frames[frames] {
@@ -147,7 +150,7 @@ impl Grid {
         counts
     }
 
-    /// One box per pixel with events; the polarity in the majority gives the colour.
+    /// Draws a box for each pixel with events, in the colour of the more frequent polarity.
     fn draw(&self, picture: &mut Picture, counts: &[[u32; 2]], peak: u32, (x, y, w, h): Rect) {
         picture.rect(x, y, w, h, Ink::BAND);
         let (cell_w, cell_h) = (w / self.width as f64, h / self.height as f64);
@@ -164,7 +167,8 @@ impl Grid {
     }
 }
 
-/// A high count, ignoring the few hottest pixels, which would leave everything else pale.
+/// The 98th percentile of the non-zero counts. The maximum would be set by a few hot pixels and
+/// leave all others pale.
 fn peak(counts: &[[u32; 2]]) -> u32 {
     let mut seen: Vec<u32> = counts.iter().map(|c| c[0].max(c[1])).filter(|&c| c > 0).collect();
     seen.sort_unstable();

@@ -1,4 +1,5 @@
-//! Samples of channels, not of pixels (SHD): one raster each, time to the right, a dot per spike.
+//! The picture of samples of channels (SHD): one raster per sample, time to the right, a dot per
+//! spike.
 
 use super::axes::{LABEL, NAME, Scale, ticks};
 use super::{Align, Ink, Picture, Rect};
@@ -6,19 +7,19 @@ use crate::report::data::ChannelSample;
 use crate::report::format::count;
 
 const WIDTH: f64 = 960.0;
-/// Rasters in a row.
+/// Rasters per row.
 const ROW: usize = 3;
 const GAP: f64 = 28.0;
 const LEFT: f64 = 44.0;
-/// Height of a raster, and of what stands above and below it.
+/// Height of a raster, and of the space above and below it.
 const HEIGHT: f64 = 150.0;
 const HEAD: f64 = 30.0;
 const FOOT: f64 = 34.0;
-/// Dots of a raster at most. Of more spikes evenly spaced ones are drawn.
+/// Most dots per raster. If a sample has more spikes, evenly spaced ones are drawn.
 const MOST: usize = 20_000;
 const DOT: f64 = 1.25;
 
-/// All rasters have one scale of time and one of channels, so that they can be compared.
+/// Draws all rasters with the same scales of time and channels, so that they can be compared.
 pub(crate) fn picture(samples: &[ChannelSample], channels: u32, name: &str) -> Option<Picture> {
     let last_us = samples.iter().flat_map(|s| s.spikes.iter().map(|spike| spike.0)).max()?.max(1);
     let columns = samples.len().min(ROW);
@@ -90,7 +91,7 @@ mod tests {
             _ => None,
         };
         let boxes: Vec<Vec<Rect>> = picture.shapes.iter().filter_map(boxes).collect();
-        // The paper, then for each sample its band and its dots.
+        // The background, then for each sample its band and its dots.
         assert_eq!(boxes.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 2, 1, 0, 1, 1]);
         let (band, dots) = (boxes[1][0], &boxes[2]);
         assert!(dots[0].0 == band.0 && dots[1].0 > dots[0].0, "time runs to the right");

@@ -1,4 +1,4 @@
-//! A picture as an SVG document.
+//! Renders a picture as SVG.
 
 use std::fmt::Write as _;
 
@@ -9,16 +9,16 @@ use super::paint::{FINE, paint, prepare};
 use crate::report::ReportError;
 use crate::report::page::escape;
 
-/// Where the document goes.
+/// Where the SVG will be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// A file of its own.
+    /// As a file.
     File,
-    /// A part of the page, which gives width and colours.
+    /// Inside the page, which determines width and colours.
     Inline,
 }
 
-/// The document: as wide as its place allows, with title and description for screen readers.
+/// Renders the SVG, as wide as its container, with title and description for screen readers.
 pub(crate) fn svg(picture: &Picture, purpose: Use) -> Result<String, ReportError> {
     prepare();
     let (width, height) = picture.size;
@@ -43,8 +43,8 @@ pub(crate) fn svg(picture: &Picture, purpose: Use) -> Result<String, ReportError
     Ok(document)
 }
 
-/// Joins runs of rectangles of one colour into one path, drops default attributes and needless line breaks:
-/// a raster plot shrinks to an eighth.
+/// Joins consecutive rectangles of one colour into one path, and drops default attributes and line
+/// breaks. This reduces a raster to an eighth of its size.
 fn compact(body: &str) -> String {
     let mut text = String::with_capacity(body.len() / 4);
     let mut open: Option<&str> = None;

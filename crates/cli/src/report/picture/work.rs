@@ -1,4 +1,4 @@
-//! The work saved: spikes and synaptic operations per recording of the event-driven runs.
+//! The picture of work: spikes and synaptic operations per recording of the event-driven runs.
 
 use super::axes::{LABEL, NAME, short, width};
 use super::{Align, Format, Ink, Picture, rows, series};
@@ -8,10 +8,10 @@ use crate::report::table::{baseline, event_driven, layer_names};
 
 const ROW: f64 = 34.0;
 const BAR: f64 = 18.0;
-/// Room for a value behind the longest bar.
+/// Space for a value behind the longest bar.
 const VALUE: f64 = 132.0;
 
-/// A bar: strategy, its parts, text behind it.
+/// A bar: strategy, name, the lengths of its parts, and the text behind it.
 type Bar<'a> = (usize, &'a str, Vec<f64>, String);
 
 pub(super) fn picture(data: &ReportData, format: Format) -> Option<Picture> {

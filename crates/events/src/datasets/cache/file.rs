@@ -3,9 +3,9 @@
 //! ```text
 //!  0  "TKLEVENT"      8  u32 version, u32 0      16  32 bytes key
 //! 48  u16 width, u16 height of the sensor, u32 0
-//! 56  u64 recordings  64 u64 place of the index  72 u64 XXH3 of bytes 0..72 and of the index
+//! 56  u64 recordings  64 u64 offset of index  72 u64 XXH3 of bytes 0..72 and of the index
 //! 80  recordings: n × u64 time in µs, n × u16 x, n × u16 y, n × u8 polarity, zeros up to 8 bytes
-//! …   index: for each recording u64 place, u64 n, u64 XXH3 of its bytes without the zeros
+//! …   index: for each recording u64 offset, u64 n, u64 XXH3 of its bytes without the zeros
 //! ```
 
 use std::borrow::Cow;

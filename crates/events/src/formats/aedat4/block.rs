@@ -1,17 +1,20 @@
-//! Blocks of LZ4.
+//! Decodes LZ4 blocks.
 //!
-//! A block is a row of sequences: a token, whose high 4 bits are the number of literals and whose
-//! low 4 bits the length of a match less 4; where one of them is 15, bytes that are added to it, up
-//! to the first below 255; the literals; u16 how many bytes back the match begins, which may reach
-//! into what it gives itself. The last sequence ends behind its literals.
+//! A block is a list of sequences. A sequence begins with a token, whose high 4 bits are the number
+//! of literals and whose low 4 bits are the length of a match minus 4. If one of them is 15, bytes
+//! follow that are added to it, up to the first below 255. Then follow the literals and a u16
+//! offset: how many bytes before the current position the match begins. A match may overlap the
+//! bytes that it produces. The last sequence ends after its literals.
 //!
-//! [`sequence`] is the scalar form, and unpacks everything; [`super::kernel`] takes the short
-//! sequences that events consist of. Written here because these, and two packets by turns, are
-//! where a general library loses half of its time (`benches/RESULTS.md`).
+//! [`sequence`] is the scalar version and decodes every sequence; [`super::kernel`] decodes the
+//! short ones, of which events consist. This crate has its own decoder because a general library
+//! spends half of its time on short sequences, and decodes only one packet at a time
+//! (`benches/RESULTS.md`).
 
 use super::kernel::{self, Run};
 
-/// Unpacks one sequence; true if it was the last. The text says what is wrong with the block.
+/// Decodes one sequence; returns true if it was the last. The error states what is wrong with the
+/// block.
 pub fn sequence(run: &mut Run<'_>) -> Result<bool, &'static str> {
     let token = usize::from(take::<1>(run)?[0]);
     let literals = length(token >> 4, run)?;
@@ -30,7 +33,8 @@ pub fn sequence(run: &mut Run<'_>) -> Result<bool, &'static str> {
     if matched > run.out.len() - run.n {
         return Err(LARGE);
     }
-    // What the match gives itself is whole periods at a time: 1, 3, 7 … times the offset.
+    // A match that overlaps its own output repeats with a period of `offset`. Each copy doubles the
+    // repeated part: 1, 3, 7 … times the offset.
     let (start, mut done) = (run.n - offset, 0);
     while done < matched {
         let more = (matched - done).min(offset + done);
@@ -64,7 +68,7 @@ fn length(bits: usize, run: &mut Run<'_>) -> Result<usize, &'static str> {
     Ok(length)
 }
 
-/// Unpacks what is left of a block.
+/// Decodes the rest of a block.
 pub fn rest(run: &mut Run<'_>) -> Result<(), &'static str> {
     loop {
         kernel::one(run);
@@ -81,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes of a block behind `before`, at most `room` bytes: by `how`, or an error.
+    /// Decodes a block with `how`, after the bytes `before`, into at most `room` bytes.
     fn unpacked(
         packed: &[u8],
         before: &[u8],
@@ -100,7 +104,7 @@ mod tests {
         Ok(())
     }
 
-    /// Two blocks by turns.
+    /// Decodes two blocks alternately.
     fn both(blocks: [&[u8]; 2], before: &[u8], room: usize) -> [Result<Vec<u8>, &'static str>; 2] {
         let mut outs = [(); 2].map(|()| [before, &vec![0; room]].concat());
         let [a, b] = &mut outs;
@@ -120,7 +124,7 @@ mod tests {
         outs.map(|out| ends.next().unwrap().map(|n| out[before.len()..n].to_vec()))
     }
 
-    /// Bytes like those of events: 8 bytes of time, which differ little, and 8 of a pixel.
+    /// Bytes like those of events: 8 bytes of time, which change little, and 8 bytes of a pixel.
     fn events() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec((0u64..300, 0u64..5, any::<bool>()), 0..400).prop_map(|events| {
             let mut t = 1 << 40;
@@ -140,7 +144,7 @@ mod tests {
         let slow_other = unpacked(other, before, room, scalar);
         assert_eq!(both([packed, other], before, room), [slow.clone(), slow_other.clone()]);
         assert_eq!(both([other, packed], before, room), [slow_other, slow.clone()]);
-        // The library is the judge of both.
+        // Both must agree with the library.
         let mut out = vec![0; room];
         let library = decompress_into_with_dict(packed, &mut out, before);
         match (slow, library) {

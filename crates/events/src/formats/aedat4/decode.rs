@@ -1,4 +1,4 @@
-//! Decodes AEDAT4 packet by packet, out of chunks of bytes of any size.
+//! Decodes AEDAT4 packet by packet, from chunks of bytes of any size.
 
 use super::events;
 use super::flat::Place;
@@ -10,11 +10,11 @@ use crate::formats::streams::choose;
 use crate::formats::{Decoder, StreamInfo};
 use crate::{Columns, Error, Result, Sensor};
 
-/// The largest header that is believed.
+/// The largest header, in bytes, that is accepted.
 const MOST_HEADER: usize = 4 << 20;
 
-/// A decoder of the events of one stream: of number `stream`, or the only one. `file` is for
-/// messages.
+/// Creates a decoder for the events of stream number `stream`, or of the only stream. `file` is the
+/// name in error messages.
 pub fn decoder(file: &str, stream: Option<i32>) -> Box<dyn Decoder> {
     Box::new(Packets {
         file: file.into(),
@@ -31,16 +31,16 @@ pub fn decoder(file: &str, stream: Option<i32>) -> Box<dyn Decoder> {
 struct Packets {
     file: String,
     wanted: Option<i32>,
-    /// Offset in the file of the next byte to be taken: of `rest` where there is any.
+    /// Offset in the file of the first byte that has not been decoded.
     at: u64,
-    /// Bytes that the next step needs.
+    /// Number of bytes that the next step needs.
     need: usize,
-    /// Bytes of a step that is not complete.
+    /// The first bytes of a step that is incomplete.
     rest: Vec<u8>,
-    /// Bytes to pass by.
+    /// Number of bytes to skip.
     skip: u64,
     unpacker: Unpacker,
-    /// What the header said, and the stream of events.
+    /// The header, and the stream of events that is decoded.
     open: Option<(Header, Stream)>,
 }
 
@@ -70,7 +70,7 @@ impl Decoder for Packets {
             }
             let mut rest = std::mem::take(&mut self.rest);
             let taken = self.step(&rest, out)?;
-            // A step takes all it asked for, or asks for more.
+            // A step either consumes all bytes that it asked for, or asks for more.
             if taken > 0 {
                 rest.clear();
             }
@@ -80,7 +80,7 @@ impl Decoder for Packets {
     }
 
     fn take(&mut self, bytes: &[u8], out: &mut Columns) -> Result<usize> {
-        // A packet as it lies there, or two of them.
+        // Decode one packet, or two of them, in place.
         if self.rest.is_empty() && self.skip == 0 && bytes.len() >= self.need && !self.in_table() {
             let taken = self.step(bytes, out)?;
             self.at += taken as u64;
@@ -118,13 +118,13 @@ impl Packets {
         Error::malformed(&self.file, self.at, problem, "get the file again")
     }
 
-    /// Whether all packets have been read, and what follows is the table of them.
+    /// Whether all packets have been decoded, so that only the table of packets follows.
     fn in_table(&self) -> bool {
         self.open.as_ref().is_some_and(|(header, _)| header.end == Some(self.at) && self.rest.is_empty())
     }
 
-    /// Takes what it finds at the front of at least `need` bytes. Sets `need` for the next step;
-    /// returns 0 to be called again with that much.
+    /// Decodes the header or a packet from at least `need` bytes, and sets `need` for the next
+    /// step. Returns the number of bytes consumed; 0 means that it needs `need` bytes.
     fn step(&mut self, bytes: &[u8], out: &mut Columns) -> Result<usize> {
         match &self.open {
             None => self.header(bytes),
@@ -203,7 +203,7 @@ impl Packets {
         Ok(taken)
     }
 
-    /// The stream and the size of the packet that begins at byte `start` of `bytes`.
+    /// The stream and the size of the packet that begins at `start` in `bytes`.
     fn head(&self, bytes: &[u8], start: usize, end: Option<u64>) -> Result<(i32, usize)> {
         let number = |at: usize| bytes[start + at..].first_chunk().map_or(0, |&b| i32::from_le_bytes(b));
         let (id, size) = (number(0), number(4));
@@ -220,8 +220,8 @@ impl Packets {
         Ok((id, size))
     }
 
-    /// The next packet of events from byte `start` on that is there as a whole, if nothing is
-    /// wrong before it.
+    /// The next complete packet of events from `start` on; `None` if there is none, or if a packet
+    /// before it is invalid.
     fn next<'a>(&self, bytes: &'a [u8], mut start: usize, end: Option<u64>, events: i32) -> Option<(usize, &'a [u8])> {
         loop {
             if bytes.len() < start + 8 || end == Some(self.at + start as u64) {

@@ -1,17 +1,18 @@
-//! Writes AEDAT4: one stream of events, without a table of packets at the end.
+//! Encodes AEDAT4: one stream of events, without a table of packets at the end.
 
 use super::{Compression, MAGIC, header};
 use crate::formats::Encoder;
 use crate::formats::encoder::named;
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
-/// Events of a packet.
+/// Number of events of a packet.
 const PACKET: usize = 16_384;
 
-/// An encoder of AEDAT4 packed so. Memory does not grow with the recording.
+/// Creates an encoder of AEDAT4 with this compression. Memory use does not depend on the
+/// recording's length.
 ///
 /// # Errors
-/// [`Error::Setting`] without a sensor, whose size AEDAT4 states.
+/// [`Error::Setting`] if `sensor` is `None`, because AEDAT4 states the sensor's size.
 pub fn encoder(sensor: Option<Sensor>, compression: Compression) -> Result<Box<dyn Encoder>> {
     let Some(sensor) = sensor else {
         return Err(Error::setting("AEDAT4 states the sensor, and none is known", Remedy::STATE_SENSOR));
@@ -22,7 +23,7 @@ pub fn encoder(sensor: Option<Sensor>, compression: Compression) -> Result<Box<d
 struct ToPackets {
     sensor: Sensor,
     compression: Compression,
-    /// Whether the header is written.
+    /// Whether the header has been written.
     begun: bool,
     waiting: Vec<Event>,
     count: u64,
@@ -69,8 +70,8 @@ impl ToPackets {
     }
 
     fn packet(&mut self, out: &mut Vec<u8>) -> Result<()> {
-        // Size; root at 16, letters; layout at 10: 6 bytes, table of 8, field at 4; the table,
-        // whose vector follows it.
+        // The size; the offset of the root table (16) and the letters; at 10, the layout (6 bytes,
+        // table of 8 bytes, field at 4); the table, followed by its vector.
         let mut bytes = (28 + 16 * self.waiting.len() as u32).to_le_bytes().to_vec();
         bytes.extend([&16u32.to_le_bytes()[..], b"EVTS", &[0; 2]].concat());
         bytes.extend([6u16, 8, 4].map(u16::to_le_bytes).concat());
@@ -94,7 +95,8 @@ fn pack(compression: Compression, bytes: Vec<u8>) -> Result<Vec<u8>> {
             use std::io::Write;
 
             use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
-            // As DV packs: readers take memory for the largest block.
+            // The same settings as DV, because readers allocate memory for the largest possible
+            // block.
             let info = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Linked);
             let mut to = FrameEncoder::with_frame_info(info, Vec::new());
             to.write_all(&bytes).and_then(|()| to.finish().map_err(std::io::Error::other))

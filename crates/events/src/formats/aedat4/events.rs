@@ -1,5 +1,5 @@
-//! The events of a packet: a table `EVTS` whose one vector has 16 bytes an event, i64 t (µs), i16 x,
-//! i16 y, u8 on, 3 unused.
+//! Decodes the events of a packet: a table `EVTS` with one vector of 16 bytes per event (i64 t in
+//! µs, i16 x, i16 y, u8 on, 3 unused).
 
 use super::flat::{Place, Table};
 use super::unpack::Unpacked;
@@ -7,10 +7,10 @@ use crate::formats::kernel::{Loop, Vectors};
 use crate::{Columns, Result};
 
 const EVENT: usize = 16;
-/// Events whose columns are written together.
+/// Number of events whose columns are written in one block.
 const BLOCK: usize = 1024;
 
-/// Appends the events of an unpacked packet.
+/// Appends the events of a decompressed packet.
 pub fn append(unpacked: Unpacked<'_>, place: Place<'_>, out: &mut Columns) -> Result<()> {
     let unpacked = unpacked.map_err(|problem| place.fault(problem))?;
     let elements = Table::root(unpacked, *b"EVTS", place)?.vector(0, EVENT)?;
@@ -28,14 +28,15 @@ fn add(elements: &[u8], out: &mut Columns) -> Result<(), String> {
     Ok(())
 }
 
-/// Appends events; comes to all bits that times and pixels have.
+/// Appends events. Returns the bitwise or of all times and of all pixels, whose sign bits reveal
+/// negative values.
 fn decode(elements: &[[u8; EVENT]], vectors: Vectors, out: &mut Columns) -> (u64, u64) {
     let (taken, signs) = vectors.elements(elements, out);
     let rest = vectors.run(Elements { elements: &elements[taken..], out });
     (signs.0 | rest.0, signs.1 | rest.1)
 }
 
-/// Events to be decoded; comes to all bits that times and pixels have.
+/// Events to decode; see [`decode`] for the result.
 struct Elements<'a> {
     elements: &'a [[u8; EVENT]],
     out: &'a mut Columns,
@@ -48,7 +49,7 @@ impl Loop for Elements<'_> {
     fn run(self) -> (u64, u64) {
         let Elements { elements, out } = self;
         let mut signs = (0, 0);
-        // In blocks whose columns stay in the first-level cache.
+        // Each block is so small that its columns stay in the first-level cache.
         for block in elements.chunks(BLOCK) {
             let slots = out.grow(block.len());
             let columns = slots.t_us.iter_mut().zip(slots.x).zip(slots.y).zip(slots.on);

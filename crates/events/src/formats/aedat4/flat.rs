@@ -1,9 +1,10 @@
-//! Tables of flatbuffers, read in place and never beyond their bytes.
+//! Reads flatbuffer tables in place, with every access checked against the buffer.
 //!
-//! A buffer is u32 size, u32 offset of the root table, four letters. A table begins with the i32
-//! distance back to its layout: u16 bytes of the layout, u16 bytes of the table, then for each
-//! field the u16 place in the table, 0 where the field is left out. A vector or a text is a u32
-//! offset to a u32 length. Offsets count from where they stand. All is little-endian.
+//! A buffer is a u32 size, a u32 offset of the root table, and four letters. A table begins with an
+//! i32, the distance back to its layout. The layout is: u16 size of the layout, u16 size of the
+//! table, then for each field a u16 offset in the table, or 0 if the field is absent. A vector or a
+//! text is a u32 offset to a u32 length, which the elements follow. Offsets are relative to their
+//! own position. All numbers are little endian.
 
 use crate::{Error, Result};
 
@@ -16,11 +17,11 @@ pub struct Table<'a> {
     place: Place<'a>,
 }
 
-/// Where the buffer comes from, for messages.
+/// The origin of a buffer, for error messages.
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
     pub file: &'a str,
-    /// Offset in the file of the buffer, or of the packet it was unpacked from.
+    /// Offset in the file of the buffer, or of the packet from which it was decompressed.
     pub at: u64,
     pub what: &'static str,
 }
@@ -34,7 +35,7 @@ impl Place<'_> {
 }
 
 impl<'a> Table<'a> {
-    /// The root of a buffer that begins with its size and has these letters.
+    /// The root table of a buffer that begins with its size and contains these letters.
     pub fn root(bytes: &'a [u8], letters: [u8; 4], place: Place<'a>) -> Result<Table<'a>> {
         let Some((size, bytes)) = bytes.split_first_chunk::<4>() else {
             return Err(place.fault(format!("truncated: {} bytes in place of 4", bytes.len())));
@@ -61,12 +62,12 @@ impl<'a> Table<'a> {
         found.copied().ok_or_else(|| self.place.fault(format!("{N} bytes at {at} of {}", self.bytes.len())))
     }
 
-    /// Where the offset at `at` leads.
+    /// The target of the offset at `at`.
     fn follow(&self, at: usize) -> Result<usize> {
         Ok(at.saturating_add(u32::from_le_bytes(self.array(at)?) as usize))
     }
 
-    /// Where a field is; `None` when it is left out.
+    /// The position of a field; `None` if it is absent.
     fn field(&self, index: usize) -> Result<Option<usize>> {
         if index >= self.fields {
             return Ok(None);
@@ -75,17 +76,18 @@ impl<'a> Table<'a> {
         Ok((offset != 0).then_some(self.at + usize::from(offset)))
     }
 
-    /// A number of 4 bytes.
+    /// A field of 4 bytes, or `default` if it is absent.
     pub fn i32(&self, field: usize, default: i32) -> Result<i32> {
         self.field(field)?.map_or(Ok(default), |at| self.array(at).map(i32::from_le_bytes))
     }
 
-    /// A number of 8 bytes.
+    /// A field of 8 bytes, or `default` if it is absent.
     pub fn i64(&self, field: usize, default: i64) -> Result<i64> {
         self.field(field)?.map_or(Ok(default), |at| self.array(at).map(i64::from_le_bytes))
     }
 
-    /// The bytes of a vector of elements of `size` bytes, or of a text.
+    /// The bytes of a vector with elements of `size` bytes, or of a text; empty if the field is
+    /// absent.
     pub fn vector(&self, field: usize, size: usize) -> Result<&'a [u8]> {
         let Some(at) = self.field(field)? else { return Ok(&[]) };
         let at = self.follow(at)?;

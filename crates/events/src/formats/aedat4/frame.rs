@@ -1,12 +1,15 @@
-//! LZ4 frames.
+//! Decodes LZ4 frames.
 //!
-//! A frame is u32 0x184D2204, u8 flags (bits 6–7 version 1, 5 blocks are independent, 4 they have
-//! checksums, 3 the u64 size of the content is stated, 2 the content has a checksum, 0 a dictionary
-//! is named), u8 with the largest block in bits 4–6 (2^(8 + 2n) bytes), [u64 size], u8 checksum;
-//! then blocks (`block.rs`): u32 size, whose bit 31 says that it is not packed, the bytes, [u32
-//! checksum]; a size of 0 ends them; [u32 checksum]. Read here, block by block, because the reader
-//! that comes with the codec takes new memory of the largest block for every frame, which is 60
-//! times what a packet of DV has, and because two packets are unpacked at once.
+//! A frame header is: u32 0x184D2204, u8 flags (bits 6–7: version 1; bit 5: blocks are independent;
+//! bit 4: blocks have checksums; bit 3: the size of the content is stated; bit 2: the content has a
+//! checksum; bit 0: a dictionary is named), u8 with the size of the largest block in bits 4–6
+//! (2^(8 + 2n) bytes), [u64 size], u8 checksum. Then follow blocks (`block.rs`): u32 size, whose
+//! bit 31 marks a block that is not compressed, the bytes, [u32 checksum]. A size of 0 ends the
+//! blocks; [u32 checksum] follows.
+//!
+//! This crate reads frames itself for two reasons. The codec's own reader allocates the largest
+//! possible block for every frame, which is 60 times the size of a packet of DV. And it cannot
+//! decompress two packets at once.
 
 use twox_hash::XxHash32;
 
@@ -17,33 +20,33 @@ use crate::formats::cursor::Cursor;
 
 const MAGIC: u32 = 0x184D_2204;
 
-/// The frames of a packet while they are unpacked.
+/// The frames of a packet during decompression.
 pub struct Frames<'a> {
-    /// What follows the open block.
+    /// The bytes after the current block.
     from: Cursor<'a>,
     out: &'a mut Vec<u8>,
-    /// Bytes of `out` that are unpacked.
+    /// Number of bytes of `out` that have been decompressed.
     n: usize,
     frame: Option<Frame>,
     block: Option<Block<'a>>,
 }
 
-/// The head of a frame.
+/// The header of a frame.
 struct Frame {
     flags: u8,
-    /// Bytes of the largest block.
+    /// Size of the largest block in bytes.
     largest: usize,
-    /// Bytes of the content, where they are stated.
+    /// Size of the content in bytes, if stated.
     size: Option<u64>,
-    /// Where in `out` it begins.
+    /// Offset in `out` of the frame's content.
     start: usize,
 }
 
-/// A block that is being unpacked.
+/// A block that is being decompressed.
 struct Block<'a> {
     packed: &'a [u8],
     at: usize,
-    /// The first byte of `out` that it may refer to, and where it must end.
+    /// The first byte of `out` to which it may refer, and the byte before which it must end.
     base: usize,
     end: usize,
 }
@@ -53,12 +56,12 @@ fn cut<E>(_: E) -> String {
 }
 
 impl<'a> Frames<'a> {
-    /// The frames of a packet, to be unpacked to the front of `out`.
+    /// Creates a decoder that decompresses the frames of a packet to the front of `out`.
     pub fn new(packed: &'a [u8], out: &'a mut Vec<u8>) -> Frames<'a> {
         Frames { from: Cursor::new(packed, 0, "", "an LZ4 frame"), out, n: 0, frame: None, block: None }
     }
 
-    /// Unpacks all that is left; returns how many bytes there are.
+    /// Decompresses the rest of the packet; returns the number of bytes.
     pub fn rest(mut self) -> Result<usize, String> {
         while self.open()? {
             self.run(|run| block::rest(run).map(|()| true))?;
@@ -66,7 +69,8 @@ impl<'a> Frames<'a> {
         Ok(self.n)
     }
 
-    /// Goes on to the next block that has to be unpacked, unless one is open; false at the end.
+    /// Advances to the next block that must be decompressed, unless the current one is unfinished.
+    /// Returns false at the end of the packet.
     fn open(&mut self) -> Result<bool, String> {
         while self.block.is_none() {
             match &self.frame {
@@ -93,7 +97,7 @@ impl<'a> Frames<'a> {
                         self.block = Some(Block { packed, at: 0, base, end });
                     }
                 }
-                // Some writers put a packet into several frames.
+                // Some writers divide a packet into several frames.
                 None if self.n == 0 || !self.from.rest().is_empty() => self.frame = Some(self.begin_frame()?),
                 None => return Ok(false),
             }
@@ -133,13 +137,13 @@ impl<'a> Frames<'a> {
         }
     }
 
-    /// Takes that `n` bytes are unpacked now.
+    /// Records that `n` bytes have been decompressed; an error if that is too many.
     fn unpacked(&mut self, n: usize) -> Result<(), String> {
         self.n = n;
         if n > MOST { Err(format!("more than {MOST} bytes unpacked")) } else { Ok(()) }
     }
 
-    /// Unpacks some of the open block; `how` says whether it ends there.
+    /// Decompresses a part of the current block. `how` returns whether the block has ended.
     fn run(&mut self, how: impl FnOnce(&mut Run<'_>) -> Result<bool, &'static str>) -> Result<(), String> {
         let Some(block) = &mut self.block else { return Ok(()) };
         let mut run = run(block, self.out, self.n);
@@ -157,7 +161,7 @@ fn run<'a>(block: &Block<'a>, out: &'a mut [u8], n: usize) -> Run<'a> {
     Run { packed: block.packed, at: block.at, out: &mut out[..block.end], n, base: block.base }
 }
 
-/// Unpacks the frames of two packets by turns.
+/// Decompresses the frames of two packets alternately.
 pub fn two(mut a: Frames<'_>, mut b: Frames<'_>) -> [Result<usize, String>; 2] {
     loop {
         match (a.open(), b.open()) {
@@ -173,7 +177,7 @@ pub fn two(mut a: Frames<'_>, mut b: Frames<'_>) -> [Result<usize, String>; 2] {
             (block_a.at, a.n) = (at_a, n_a);
             (block_b.at, b.n) = (at_b, n_b);
         }
-        // The kernel has left a sequence of one of them.
+        // The kernel has stopped before a sequence of one block that needs the scalar version.
         match (a.run(block::sequence), b.run(block::sequence)) {
             (Ok(()), Ok(())) => {}
             (Err(e), Ok(())) => return [Err(e), b.rest()],

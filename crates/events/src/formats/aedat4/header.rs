@@ -1,8 +1,9 @@
-//! The header of AEDAT4: the compression, where the packets end, and which streams there are.
+//! The header of AEDAT4: the compression, the end of the packets, and the streams.
 //!
-//! A table `IOHE` of i32 compression, i64 position of the data table (-1: none), text. The text is
-//! XML: in the node `outInfo` a node per stream, whose name is its number, with the attribute
-//! `typeIdentifier` (`EVTS`, `FRME`, `IMUS`, `TRIG`) and the node `info` with `sizeX` and `sizeY`.
+//! It is a table `IOHE` with an i32 compression, an i64 position of the data table (-1: none) and a
+//! text. The text is XML. Its node `outInfo` has a node for each stream, whose name is the stream's
+//! number, with the attribute `typeIdentifier` (`EVTS`, `FRME`, `IMUS`, `TRIG`) and a node `info`
+//! with `sizeX` and `sizeY`.
 
 use roxmltree::{Document, Node, ParsingOptions};
 
@@ -10,11 +11,11 @@ use super::Compression;
 use super::flat::{Place, Table};
 use crate::{Result, Sensor};
 
-/// What the header says.
+/// The content of a header.
 #[derive(Debug)]
 pub struct Header {
     pub compression: Compression,
-    /// Where the packets end, if the file says so.
+    /// Offset of the end of the packets, if the file states it.
     pub end: Option<u64>,
     pub streams: Vec<Stream>,
 }
@@ -24,17 +25,18 @@ pub struct Header {
 pub struct Stream {
     pub id: i32,
     pub events: bool,
-    /// The camera, else the output of the software that wrote it.
+    /// The camera, or else the name of the software's output.
     pub name: String,
     pub sensor: Option<Sensor>,
 }
 
-/// Nodes of the XML; files have some hundred.
+/// The largest number of XML nodes; files have some hundred.
 const MOST_NODES: u32 = 100_000;
-/// Attributes of a node, which the XML parser compares with one another; files have two.
+/// The largest number of attributes of a node, because the XML parser compares all pairs of them;
+/// files have two.
 const MOST_ATTRIBUTES: usize = 1_000;
 
-/// Reads the buffer of the header, with its size in front.
+/// Parses the header's buffer, which begins with its size.
 pub fn parse(bytes: &[u8], file: &str, at: u64) -> Result<Header> {
     let place = Place { file, at, what: "the header of AEDAT4" };
     let table = Table::root(bytes, *b"IOHE", place)?;
@@ -56,7 +58,7 @@ pub fn parse(bytes: &[u8], file: &str, at: u64) -> Result<Header> {
         }
         _ => return Err(place.fault(format!("compression {compression}; 0 to 4 are known"))),
     };
-    // 0 lies inside the header, and is what a recorder leaves that was killed.
+    // A recorder that was killed leaves 0, which lies inside the header.
     let end = u64::try_from(table.i64(1, -1)?).ok().filter(|&end| end > 0);
     let text = String::from_utf8_lossy(table.vector(2, 1)?);
     let streams = streams(text.trim_end_matches('\0').trim()).map_err(|problem| place.fault(problem))?;
@@ -84,7 +86,7 @@ fn streams(text: &str) -> Result<Vec<Stream>, String> {
     Ok(outputs.children().filter(|n| n.has_tag_name("node")).filter_map(stream).collect())
 }
 
-/// The text of an attribute of a node.
+/// The text of a node's attribute.
 fn value<'a>(node: Node<'a, '_>, key: &str) -> Option<&'a str> {
     node.children().find(|n| is(*n, "attr", "key", key))?.text()
 }
@@ -120,9 +122,10 @@ pub fn write(compression: Compression, sensor: Sensor, out: &mut Vec<u8>) {
     write_text(number, -1, &text, out);
 }
 
-/// Appends a header of a compression, the place where packets end, and a text.
+/// Appends a header with a compression, the offset of the end of the packets, and a text.
 pub fn write_text(compression: i32, end: i64, text: &str, out: &mut Vec<u8>) {
-    // Root at 24; layout at 14: 10 bytes, table of 24, fields at 4, 12 and 8; then the table.
+    // The root table is at 24. At 14, the layout: 10 bytes, table of 24 bytes, fields at 4, 12 and
+    // 8. Then follows the table.
     let mut table = [&24u32.to_le_bytes()[..], b"IOHE", &[0; 6]].concat();
     table.extend([10u16, 24, 4, 12, 8].map(u16::to_le_bytes).concat());
     table.extend(10i32.to_le_bytes());

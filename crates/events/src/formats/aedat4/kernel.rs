@@ -1,47 +1,48 @@
-//! The short sequences of LZ4, of one block or of two at once; the long and rare are left to
-//! [`super::block`], whose scalar sequence is also what these are tested against.
+//! Decodes the short sequences of LZ4, of one block or of two at once. It leaves long and rare ones
+//! to [`super::block`], whose scalar version is also the reference in tests.
 //!
-//! A sequence writes at p its literals, then bytes from `offset` before each: out[p + j] =
-//! literal j for j < literals, else out[p + j - offset]. As long as all of it is at most 16 bytes
-//! and the offset at least 16, both halves are 8 bytes loaded `offset` before, the first of them
-//! with the literals put in: two stores and no loop. Loads and stores of 8 bytes lie as the fields
-//! of events do (time; pixel and polarity), so that a load finds what it needs in one earlier
-//! store.
+//! A sequence at position p first writes its literals, then copies bytes from `offset` before:
+//! out[p + j] = literal j for j < literals, otherwise out[p + j - offset]. If all of it has at most
+//! 16 bytes and the offset is at least 16, two 8-byte loads from `offset` before, with the literals
+//! inserted into the first, and two stores decode it without a loop. The 8-byte loads and stores
+//! match the fields of events (time; pixel and polarity), so a load usually finds its data in a
+//! single earlier store, which the processor can forward.
 //!
-//! How far a sequence reaches is known only once its token is read, and the next token lies behind
-//! it: one block waits for memory most of the time. Two blocks at once wait together.
+//! The length of a sequence is known only after its token has been loaded, and the next token
+//! follows it. With one block, the processor mostly waits for these loads; with two blocks, the
+//! waits overlap.
 //!
-//! Unsafe, because bounds are checked once for many sequences: each takes at most [`IN`] bytes and
-//! gives at most [`OUT`].
+//! The code is unsafe because one bounds check covers many sequences: each reads at most [`IN`]
+//! bytes and writes at most [`OUT`].
 #![allow(unsafe_code)]
 
-/// Most bytes that a short sequence takes: token, 8 literals, offset.
+/// The largest number of input bytes of a short sequence: token, 8 literals, offset.
 const IN: usize = 11;
-/// Most bytes that it gives, and bytes that it writes.
+/// The largest number of output bytes of a short sequence, and the number that it writes.
 const OUT: usize = 16;
 
-/// Bytes that the sequence of a token gives, 0 if it is left to the scalar form.
+/// Number of output bytes by token; 0 if the token's sequence needs the scalar version.
 static LENGTH: [u8; 256] = lengths();
-/// The literals among 8 bytes.
+/// A mask of the literals among 8 bytes, by the number of literals.
 static LITERALS: [u64; 16] = literals();
 
-/// Where the unpacking of a block stands.
+/// The state of decoding a block.
 #[derive(Debug)]
 pub struct Run<'a> {
-    /// The packed bytes of the block.
+    /// The compressed bytes of the block.
     pub packed: &'a [u8],
-    /// The next of them.
+    /// Offset of the next byte in `packed`.
     pub at: usize,
-    /// What is unpacked, up to where the block must end.
+    /// The output, up to the byte before which the block must end.
     pub out: &'a mut [u8],
-    /// The next byte to be written.
+    /// Offset of the next byte to be written.
     pub n: usize,
-    /// The first byte that sequences may refer to.
+    /// The first byte to which sequences may refer.
     pub base: usize,
 }
 
 impl Run<'_> {
-    /// How many short sequences are sure to lie within both slices.
+    /// The number of short sequences that certainly fit within both slices.
     fn sure(&self) -> usize {
         if self.n < self.base + OUT || self.at > self.packed.len() || self.n > self.out.len() {
             return 0;
@@ -50,13 +51,13 @@ impl Run<'_> {
     }
 }
 
-/// Unpacks short sequences; returns before one that it leaves to the scalar form.
+/// Decodes short sequences; stops before the first one that needs the scalar version.
 pub fn one(a: &mut Run<'_>) {
     loop {
         let sure = a.sure();
         let mut to = Pointers::of(a);
         for _ in 0..sure {
-            // SAFETY: `sure` counted the bytes of this one and of all before it.
+            // SAFETY: `sure` covers the bytes of this sequence and of all sequences before it.
             if !unsafe { to.sequence() } {
                 return to.back(a);
             }
@@ -68,14 +69,15 @@ pub fn one(a: &mut Run<'_>) {
     }
 }
 
-/// As [`one`] for two blocks by turns; returns before a sequence of either that it leaves.
+/// As [`one`], for two blocks alternately; stops before a sequence of either that needs the scalar
+/// version.
 pub fn two(a: &mut Run<'_>, b: &mut Run<'_>) {
     loop {
         let sure = a.sure().min(b.sure());
         let (mut to_a, mut to_b) = (Pointers::of(a), Pointers::of(b));
         let mut whole = true;
         for _ in 0..sure {
-            // SAFETY: as in `one`.
+            // SAFETY: as in `one`, for each of the two blocks.
             whole = unsafe { to_a.sequence() && to_b.sequence() };
             if !whole {
                 break;
@@ -89,12 +91,12 @@ pub fn two(a: &mut Run<'_>, b: &mut Run<'_>) {
     }
 }
 
-/// Where a [`Run`] stands, with pointers into its slices.
+/// The state of a [`Run`], with pointers into its slices.
 struct Pointers {
     from: *const u8,
-    /// The first byte that may be referred to.
+    /// The first byte to which sequences may refer.
     base: *mut u8,
-    /// How many bytes behind it the next is written.
+    /// Offset of the next byte to be written, from `base`.
     n: usize,
 }
 
@@ -107,34 +109,35 @@ impl Pointers {
         }
     }
 
-    /// Tells the run how far it has come.
+    /// Stores the state in the run.
     fn back(self, run: &mut Run<'_>) {
         run.at = self.from as usize - run.packed.as_ptr() as usize;
         run.n = run.base.wrapping_add(self.n);
     }
 
-    /// Unpacks a sequence, or returns false and leaves it.
+    /// Decodes a sequence, or returns false and does nothing if it needs the scalar version.
     ///
     /// # Safety
-    /// `IN` bytes can be read at `from`; `n` + `OUT` bytes can be read and written at `base`.
+    /// `IN` bytes must be readable at `from`; `n` + `OUT` bytes must be readable and writable at
+    /// `base`.
     #[inline(always)]
     unsafe fn sequence(&mut self) -> bool {
-        // SAFETY: the first byte of `IN`.
+        // SAFETY: this is the first of `IN` readable bytes.
         let token = usize::from(unsafe { self.from.read() });
         let (length, literals) = (usize::from(LENGTH[token]), token >> 4);
         if length == 0 {
             return false;
         }
-        // SAFETY: a token with a length has at most 8 literals, so that this ends at byte 11.
+        // SAFETY: a token with a length has at most 8 literals, so this read ends at byte 11.
         let offset = unsafe { self.from.add(1 + literals).cast::<[u8; 2]>().read() };
         let offset = usize::from(u16::from_le_bytes(offset));
-        // Not beyond the first byte, nor below 16.
+        // The match must not begin before the first byte, and the offset must be at least 16.
         let (before, beyond) = self.n.overflowing_sub(offset);
         if beyond || offset < OUT {
             return false;
         }
-        // SAFETY: the literals are bytes 1 to 8 of `IN`. What lies at `before` can be read; its 16
-        // bytes end at `n` or before. 16 bytes can be written there.
+        // SAFETY: the literals are bytes 1 to 8 of `IN`. The 16 bytes at `before` end at `n` or
+        // before, so they are readable. 16 bytes are writable at `n`.
         unsafe {
             let (before, to) = (self.base.add(before), self.base.add(self.n));
             let low = load(before);
@@ -150,18 +153,18 @@ impl Pointers {
 }
 
 /// # Safety
-/// 8 bytes can be read.
+/// 8 bytes must be readable at `from`.
 #[inline(always)]
 unsafe fn load(from: *const u8) -> u64 {
-    // SAFETY: as above; an array of bytes has no alignment.
+    // SAFETY: the caller guarantees the 8 bytes; a byte array has no alignment.
     u64::from_le_bytes(unsafe { from.cast::<[u8; 8]>().read() })
 }
 
 /// # Safety
-/// 8 bytes can be written.
+/// 8 bytes must be writable at `to`.
 #[inline(always)]
 unsafe fn store(to: *mut u8, bytes: u64) {
-    // SAFETY: as above; an array of bytes has no alignment.
+    // SAFETY: the caller guarantees the 8 bytes; a byte array has no alignment.
     unsafe { to.cast::<[u8; 8]>().write(bytes.to_le_bytes()) }
 }
 

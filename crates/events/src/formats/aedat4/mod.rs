@@ -1,17 +1,18 @@
 //! AEDAT4 (`.aedat4`), the files of the DV software.
 //!
-//! `#!AER-DAT4.0\r\n`, a header (`header.rs`), packets, and where a recorder ended in order a table
-//! of the packets, which is not needed here. A packet is i32 stream, i32 size, and as many bytes:
-//! a flatbuffer (`flat.rs`) packed with LZ4 (frame format), ZSTD or not at all. That of events is a
-//! table `EVTS` of one vector; an event has 16 bytes: i64 t (µs), i16 x, i16 y, u8 on, 3 unused.
-//! Packets of frames, of the inertial unit and of triggers are skipped.
+//! A file consists of `#!AER-DAT4.0\r\n`, a header (`header.rs`), packets, and, if the recorder
+//! ended normally, a table of the packets, which this reader does not need. A packet is an i32
+//! stream, an i32 size, and that many bytes: a flatbuffer (`flat.rs`), compressed with LZ4 (frame
+//! format), ZSTD or not at all. A packet of events is a table `EVTS` with one vector. An event has
+//! 16 bytes: i64 t (µs), i16 x, i16 y, u8 on, 3 unused. Packets of frames, of the inertial unit and
+//! of triggers are skipped.
 //!
-//! Times are raw: µs since 1970 in most files, not shifted to zero. x counts from the left and y
-//! from the top. After the schemas that iniVation publishes for its file format.
+//! Times are returned as stored; in most files they are µs since 1970. x counts from the left and y
+//! from the top. Source: the schemas that iniVation publishes for its file format.
 //!
-//! A file with several streams of events is refused, so that none is left out in silence, until one
-//! is chosen by its number ([`super::ReadOptions::stream`]). Without the table at the end, a file that was cut
-//! between two packets cannot be told from a whole one.
+//! Reading a file with several streams of events is an error until the caller chooses one by its
+//! number ([`super::ReadOptions::stream`]), so that no stream is ignored unnoticed. If a file has
+//! no table at its end, a truncation between two packets cannot be detected.
 
 mod block;
 mod decode;
@@ -30,7 +31,7 @@ use super::{Fit, Format, Heed, Probe, Reading};
 pub use decode::decoder;
 pub use encode::encoder;
 
-/// See the module. Written with LZ4; [`encoder`] takes others.
+/// The format description; see the module. It writes with LZ4; [`encoder`] offers the others.
 pub const FORMAT: Format = Format {
     name: "aedat4",
     about: "AEDAT 4.0 of DV (iniVation), packed with LZ4, ZSTD or not at all",
@@ -45,14 +46,14 @@ pub const FORMAT: Format = Format {
 /// The first bytes of a file.
 const MAGIC: [u8; 14] = *b"#!AER-DAT4.0\r\n";
 
-/// How packets are packed.
+/// The compression of packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     None,
-    /// LZ4, fast.
+    /// LZ4: fast.
     Lz4,
-    /// ZSTD, small.
+    /// ZSTD: small files.
     #[cfg(feature = "zstd")]
     Zstd,
 }

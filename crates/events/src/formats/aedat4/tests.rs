@@ -1,9 +1,10 @@
-//! Laws of decoding AEDAT4, on files that are put together here: streams, packets, what is wrong.
+//! Tests of decoding AEDAT4, with files that are built here: streams, packets, and errors.
 
 use super::{MAGIC, decoder, header};
 use crate::{Columns, Result};
 
-/// A file without compression: its streams (number, type), where the packets end, and packets.
+/// A file without compression: its streams (number, type), the offset of the packets' end, and
+/// packets.
 fn file(streams: &[(i32, &str)], end: i64, packets: &[(i32, Vec<u8>)]) -> Vec<u8> {
     file_packed(0, streams, end, packets)
 }
@@ -87,7 +88,7 @@ fn a_packet_that_is_wrong_names_its_byte() {
     }
 }
 
-/// Of a whole file and of one that comes byte by byte: the times up to the end or the error.
+/// Decodes a file as a whole and byte by byte; returns the times up to the end or the error.
 fn both_ways(bytes: &[u8]) -> (Vec<u64>, Result<(), String>) {
     let run = |whole: bool| {
         let (mut decoder, mut out, mut done) = (decoder("x", None), Columns::new(), 0);

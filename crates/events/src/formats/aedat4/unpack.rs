@@ -1,15 +1,16 @@
-//! Unpacks packets: LZ4 frames (`frame.rs`) and ZSTD frames, into memory that is used again.
+//! Decompresses packets of LZ4 frames (`frame.rs`) and ZSTD frames into buffers that are reused.
 
 use super::Compression;
 use super::frame::{self, Frames};
 
-/// The most bytes of an unpacked packet: 16 million events. A guard against bombs.
+/// The largest decompressed packet in bytes: 16 million events. The limit protects against
+/// decompression bombs.
 pub const MOST: usize = 256 << 20;
 
-/// The bytes of a packet, or what is wrong with it.
+/// The bytes of a packet, or a description of what is wrong with it.
 pub type Unpacked<'a> = Result<&'a [u8], String>;
 
-/// Unpacks packet after packet.
+/// Decompresses one packet after another.
 #[derive(Default)]
 pub struct Unpacker {
     out: [Vec<u8>; 2],
@@ -18,7 +19,7 @@ pub struct Unpacker {
 }
 
 impl Unpacker {
-    /// Unpacks a packet.
+    /// Decompresses a packet.
     pub fn unpack<'a>(&'a mut self, compression: Compression, packed: &'a [u8]) -> Unpacked<'a> {
         match compression {
             Compression::None => Ok(packed),
@@ -31,7 +32,7 @@ impl Unpacker {
         }
     }
 
-    /// Unpacks two packets of LZ4 at once, which takes less time than one after the other.
+    /// Decompresses two packets of LZ4 at once, which is faster than one after the other.
     pub fn unpack_two(&mut self, packed: [&[u8]; 2]) -> [Unpacked<'_>; 2] {
         let [a, b] = &mut self.out;
         let [m, n] = frame::two(Frames::new(packed[0], a), Frames::new(packed[1], b));
@@ -45,7 +46,7 @@ impl Unpacker {
         let broken = |e: std::io::Error| format!("a broken ZSTD frame ({e})");
         out.clear();
         let size = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
-        // A stated size is believed where the packet is not much smaller.
+        // A stated size is trusted only if it is plausible for the size of the packet.
         let likely = (packed.len() as u64 * 64 + (64 << 10)).min(MOST as u64);
         if let Some(size) = size.filter(|&size| size <= likely) {
             out.reserve(size as usize);
@@ -93,7 +94,7 @@ mod tests {
         infos
     }
 
-    /// Bytes that pack, with repeats at many distances.
+    /// Compressible bytes, with repeats at many distances.
     fn bytes(n: usize) -> Vec<u8> {
         (0..n).map(|i| ((i / 3 * 7 % 251) ^ (i >> 13)) as u8).collect()
     }
@@ -118,7 +119,7 @@ mod tests {
             for (info_a, info_b) in infos(a.len() as u64).into_iter().zip(infos(b.len() as u64).into_iter().rev()) {
                 let frames = [frame(a, info_a), frame(b, info_b)];
                 assert!(unpacker.unpack_two([&frames[0], &frames[1]]) == [Ok(&a[..]), Ok(&b[..])]);
-                // What is wrong with one leaves the other alone.
+                // An error in one packet must not affect the other.
                 for wrong in [&frames[0][..frames[0].len() - 1], b"", &[frames[0].clone(), vec![1, 2, 3, 4]].concat()] {
                     let error = Unpacker::default().unpack(Compression::Lz4, wrong).map(<[u8]>::to_vec);
                     assert!(error.is_err());

@@ -1,15 +1,15 @@
-//! From a chunk of ECF to events. The layout stands in the parent module.
+//! Decodes a chunk of ECF into events. The parent module describes the layout.
 
 use super::MOST_EVENTS;
 use crate::formats::cursor::Cursor;
 use crate::{Columns, Result};
 
-/// Appends at most `limit` events of the chunk to `out`; returns how many the chunk holds. The
-/// chunk lies at offset `at` of `file`. After an error `out` is as it was.
+/// Appends at most `limit` events of the chunk to `out`; returns how many events the chunk
+/// contains. The chunk lies at offset `at` of `file`. After an error, `out` is unchanged.
 ///
 /// # Errors
-/// [`crate::Error::Malformed`] for a chunk that is cut off, goes on behind its last event, claims
-/// more than 65,535 events, or has a run or a time beyond its end.
+/// [`crate::Error::Malformed`] for a chunk that is truncated, continues after its last event,
+/// states more than 65,535 events, or has a run or a time that exceeds its range.
 pub fn decode(chunk: &[u8], file: &str, at: u64, limit: usize, out: &mut Columns) -> Result<usize> {
     let before = out.len();
     let mut from = Cursor::new(chunk, at, file, "an ECF chunk");
@@ -19,7 +19,7 @@ pub fn decode(chunk: &[u8], file: &str, at: u64, limit: usize, out: &mut Columns
     count
 }
 
-/// The columns that a chunk is decoded into, behind the `before` events that are there.
+/// The columns into which a chunk is decoded, and the number of events that they contain before it.
 struct Into<'a> {
     out: &'a mut Columns,
     before: usize,
@@ -51,7 +51,7 @@ impl Into<'_> {
         if left != 0 {
             return Err(from.fault(format!("{left} bytes are left behind the last event of an ECF chunk")));
         }
-        // A last group or mask may be longer than the chunk.
+        // The last group or mask may contain more events than the chunk.
         self.out.truncate(end);
         Ok(count)
     }
@@ -100,11 +100,12 @@ impl Into<'_> {
     fn masks(&mut self, from: &mut Cursor, end: usize) -> Result<()> {
         let xs = &mut self.out.x;
         let mut n = xs.len();
-        // Every place is written, and kept where its bit says so: no branch to predict wrong.
+        // Every slot is written, and kept only if its bit is set, so that no branch is
+        // mispredicted.
         xs.resize(end + 6, 0);
         while n < end {
             let code = from.u16()?;
-            // 2047 + 5 needs 12 bits: no overflow.
+            // 2047 + 5 does not overflow 12 bits.
             let x = code >> 5;
             let Some(slots) = xs.get_mut(n..n + 6) else { break };
             slots[0] = x;
@@ -147,7 +148,7 @@ impl Into<'_> {
     }
 }
 
-/// A run of equal values, which must end with the chunk's last event at the latest.
+/// Appends a run of equal values; an error if it would end after the chunk's last event.
 fn run<T: Clone>(column: &mut Vec<T>, value: T, run: usize, end: usize, from: &Cursor) -> Result<()> {
     let now = column.len() + run;
     if now > end {

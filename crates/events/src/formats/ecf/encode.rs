@@ -1,13 +1,14 @@
-//! From events to a chunk of ECF. The layout stands in the parent module.
+//! Encodes events as a chunk of ECF. The parent module describes the layout.
 
 use super::MOST_EVENTS;
 use crate::{Error, Event, Remedy, Result};
 
-/// Appends a chunk with these events, in the mode that suits them, to `out`.
+/// Appends a chunk with these events to `out`, in the mode that `mode` selects.
 ///
 /// # Errors
 /// [`Error::Setting`] for events that ECF cannot hold: more than 65,535, falling times, x or y
-/// above 2047. `out` is then as it was.
+/// above
+/// 2047. `out` is then unchanged.
 pub fn encode(events: &[Event], out: &mut Vec<u8>) -> Result<()> {
     check(events)?;
     let mode = mode(events);
@@ -43,8 +44,8 @@ fn check(events: &[Event]) -> Result<()> {
     Ok(())
 }
 
-/// The mode for these events, judged by the first quarter: rows pay where y repeats, masks where
-/// x climbs in small steps. The thresholds are those of the vendor's encoder.
+/// Selects the mode by the first quarter of the events: rows are shorter if y repeats, and masks
+/// are shorter if x rises in small steps. The thresholds are those of the vendor's encoder.
 fn mode(events: &[Event]) -> u32 {
     let n = events.len();
     let first = &events[..if n < 16 { n } else { (n + 2) / 4 }];
@@ -65,7 +66,7 @@ fn mode(events: &[Event]) -> u32 {
     u32::from(climbs.count() <= share(8))
 }
 
-/// The runs of equal keys, none longer than 65,535 because no chunk is.
+/// The runs of equal keys and their lengths. No run exceeds 65,535, because no chunk does.
 fn runs<K: PartialEq>(events: &[Event], key: impl Fn(&Event) -> K + Copy) -> impl Iterator<Item = (K, u16)> {
     events.chunk_by(move |a, b| key(a) == key(b)).map(move |run| (key(&run[0]), run.len() as u16))
 }

@@ -1,31 +1,32 @@
 //! ECF, the codec of events in Prophesee's HDF5 files (HDF5 filter 36559 = 0x8ECF).
 //!
-//! A chunk is: u32 count·4 + mode, then the times, then the pixels. All numbers are little-endian
-//! and nothing is aligned.
+//! A chunk consists of a u32 count·4 + mode, then the times, then the pixels. All numbers are
+//! little endian and unaligned.
 //!
 //! | part | layout |
 //! |---|---|
-//! | times | u64 first time (µs), then codes of a byte: high nibble 0–14 is the step dt, low nibble the run of events at that time, where 15 says that a u16 with the run follows; high nibble 15 adds the low nibble to the step of the next code, the lowest nibble first |
-//! | mode 2: y, x, p | 24 bits an event, y·2¹² + x·2 + p; four events a, b, c, d in three u32: a·2⁸ + b₀₋₇, b₈₋₂₃·2¹⁶ + c₀₋₁₅, c₁₆₋₂₃·2²⁴ + d |
-//! | mode 1: y | u16 = y·2⁵ + run; a run of 31 says that a u16 with the run follows |
-//! | mode 1: x, p | 12 bits an event, x·2 + p; four in three u16: a·2⁴ + b₀₋₃, b₄₋₁₁·2⁸ + c₀₋₇, c₈₋₁₁·2¹² + d |
+//! | times | u64 first time (µs), then codes of one byte. If the high nibble is 0–14, it is the step dt and the low nibble is the number of events at that time; a low nibble of 15 means that a u16 with the number follows. A high nibble of 15 adds the low nibble to the step of the next code, lowest nibble first |
+//! | mode 2: y, x, p | 24 bits per event, y·2¹² + x·2 + p; four events a, b, c, d in three u32: a·2⁸ + b₀₋₇, b₈₋₂₃·2¹⁶ + c₀₋₁₅, c₁₆₋₂₃·2²⁴ + d |
+//! | mode 1: y | u16 = y·2⁵ + run length; a length of 31 means that a u16 with the length follows |
+//! | mode 1: x, p | 12 bits per event, x·2 + p; four in three u16: a·2⁴ + b₀₋₃, b₄₋₁₁·2⁸ + c₀₋₇, c₈₋₁₁·2¹² + d |
 //! | mode 0: y | as mode 1 |
 //! | mode 0: x | u16 = x·2⁵ + mask; bit 4 of the mask is an event at x+1, bit 0 one at x+5 |
-//! | mode 0: p | u8 = p·2⁷ + run; a run of 127 says that a u16 with the run follows |
+//! | mode 0: p | u8 = p·2⁷ + run length; a length of 127 means that a u16 with the length follows |
 //!
-//! What stands behind the last event of a group (of four, or of a mask) has no meaning. Mode 3
-//! reads as mode 2. ECF holds no falling times, no x or y above 2047, and at most 65,535 events a
-//! chunk. From the vendor's description of its open codec.
+//! Bits after the last event of a group (of four, or of a mask) are ignored. Mode 3 is read as mode
+//! 2. ECF cannot hold falling times, x or y above 2047, or more than 65,535 events per chunk.
+//! Source: the vendor's description of its open codec.
 //!
-//! A decoder takes any mode and any split into runs. The encoder makes the choices of the vendor's
-//! (hdf5_ecf 1.0.1), so that its chunks are the vendor's byte for byte (tests/containers/ecf.rs):
-//! every run is as long as it can be; a step of 15 or more stands in codes of high nibble 15 alone
-//! and leaves the code of the run a step of 0; a mask takes the next events as long as x climbs
-//! within its five places. The mode is judged by the first quarter of the chunk (all of it below
-//! 16 events), q events: 2 if at most a fifth of q have the y of the event before; else 1 if at
-//! most 8 % of q lie at an x above the one before and at most 5 above the last that did not climb
-//! so; else 0. What has no meaning in a last group is 0 here; the vendor's encoder leaves there
-//! what its memory held.
+//! The decoder accepts any mode and any division into runs. The encoder makes the same choices as
+//! the vendor's (hdf5_ecf 1.0.1), so that its chunks are identical byte for byte
+//! (tests/containers/ecf.rs): every run is as long as possible; a step of 15 or more is written
+//! entirely as codes of high nibble 15, so that the code of the run has a step of 0; and a mask
+//! takes the next events as long as x rises within its five positions. The mode is determined by
+//! the first quarter of the chunk (all of it if it has fewer than 16 events), which has q events:
+//! mode 2 if at most a fifth of q have the same y as the event before; otherwise mode 1 if at most
+//! 8 % of q have an x that is above the previous one and at most 5 above the last x that did not
+//! rise in this way; otherwise mode 0. Unused bits of a last group are 0; the vendor's encoder
+//! leaves uninitialised memory there.
 
 mod decode;
 mod encode;
@@ -33,10 +34,10 @@ mod encode;
 pub use decode::decode;
 pub use encode::encode;
 
-/// HDF5's number for this filter.
+/// The number of this filter in HDF5.
 pub const FILTER: u16 = 0x8ECF;
 
-/// The most events that a chunk may hold.
+/// The largest number of events in a chunk.
 pub const MOST_EVENTS: usize = 65_535;
 
 #[cfg(test)]
@@ -61,7 +62,7 @@ mod tests {
         bytes
     }
 
-    /// Events whose form asks for the given mode.
+    /// Events for which the encoder selects the given mode.
     fn of_mode(mode: u8, n: u16) -> Vec<Event> {
         let event = |i: u16| {
             let (x, y) = match mode {
@@ -86,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_chunk_by_hand_decodes() {
-        // Three events at 1000, one at 1000 + 0x12 + 1; y = 5 four times; x = 10, 11, 15 and 3.
+        // Three events at 1000, one at 1000 + 0x12 + 1; y = 5 for all four; x = 10, 11, 15 and 3.
         let mut bytes = vec![4 << 2, 0, 0, 0];
         bytes.extend(1000u64.to_le_bytes());
         bytes.extend([0x03, 0xF2, 0xF1, 0x11]);

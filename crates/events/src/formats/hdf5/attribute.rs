@@ -1,12 +1,12 @@
-//! Attributes (IV.A.2.m): u8 version, u8 flags, u16 sizes of the name, the datatype and the
-//! dataspace, [u8 character set], these three (in version 1 padded to 8), the value.
+//! Reads attributes (IV.A.2.m): u8 version, u8 flags, u16 sizes of the name, the datatype and the
+//! dataspace, [u8 character set], these three parts (in version 1 padded to 8 bytes), the value.
 
 use super::heap::Heaps;
 use super::object::{Object, kind};
 use super::{Class, File, datatype};
 use crate::Result;
 
-/// A text attribute; `None` where there is none, or it is no text.
+/// A text attribute; `None` if it does not exist or is not text.
 pub fn text(file: &File, object: &Object, name: &str) -> Result<Option<String>> {
     for message in object.messages.iter().filter(|m| m.kind == kind::ATTRIBUTE) {
         let mut from = message.body.clone();

@@ -1,11 +1,13 @@
-//! Blosc 1, the filter of hdf5plugin and of DSEC: blocks that are shuffled, split and packed.
+//! Decompresses Blosc 1, the filter of hdf5plugin and of DSEC: blocks that are shuffled, split and
+//! compressed.
 //!
-//! A header of 16 bytes: u8 version, u8 version of the codec, u8 flags, u8 bytes of an element,
-//! then u32 bytes in all, in a block, and packed. Flags: bit 0 bytes shuffled, 1 not packed at all,
-//! 2 bits shuffled, 4 blocks not split, 5–7 the codec (0 BloscLZ, 1 LZ4, 2 Snappy, 3 zlib, 4 Zstd).
-//! Then for each block the i32 place of its packed bytes. A block is one stream, or one for each
-//! byte of an element; a stream is an i32 size and as many bytes, which are not packed if they are
-//! as many as they come to. Source: the description of the chunk format in C-Blosc.
+//! The header has 16 bytes: u8 version, u8 version of the codec, u8 flags, u8 size of an element,
+//! then three u32: decompressed size, size of a block, compressed size. Flags: bit 0: bytes are
+//! shuffled; bit 1: nothing is compressed; bit 2: bits are shuffled; bit 4: blocks are not split;
+//! bits 5–7: the codec (0 BloscLZ, 1 LZ4, 2 Snappy, 3 zlib, 4 Zstd). Then follows the i32 offset of
+//! each compressed block. A block is one stream, or one stream for each byte of an element. A
+//! stream is an i32 size and that many bytes; they are not compressed if the size equals the
+//! decompressed size. Source: the description of the chunk format in C-Blosc.
 
 use super::filters::unshuffled;
 use super::packed::{Packed, copy};
@@ -15,12 +17,12 @@ const SHUFFLED: u8 = 1;
 const PLAIN: u8 = 2;
 const BITS_SHUFFLED: u8 = 4;
 const WHOLE: u8 = 16;
-/// Blocks are split if an element has at most this many bytes.
+/// Blocks are split only if an element has at most this many bytes.
 const MOST_SPLITS: usize = 16;
-/// Blocks are split if each part has at least this many bytes.
+/// Blocks are split only if each part has at least this many bytes.
 const LEAST_SPLIT: usize = 128;
 
-/// Unpacks at most `limit` bytes; the text says what is wrong.
+/// Decompresses at most `limit` bytes; the error states what is wrong.
 pub fn unpack(chunk: &[u8], limit: usize) -> Result<Vec<u8>, String> {
     let mut from = Packed(chunk);
     let &[version, _, flags, element, ref sizes @ ..] = from.take(HEADER)? else { return Err("no header".into()) };
@@ -66,7 +68,7 @@ pub fn unpack(chunk: &[u8], limit: usize) -> Result<Vec<u8>, String> {
     Ok(out)
 }
 
-/// Appends the `size` bytes that a stream comes to.
+/// Decompresses a stream and appends its `size` bytes.
 fn stream(codec: u8, packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), String> {
     if packed.len() == size {
         out.extend_from_slice(packed);
@@ -91,8 +93,9 @@ fn stream(codec: u8, packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<()
     }
 }
 
-/// BloscLZ: as LZF, but lengths are continued by bytes up to the first below 255, and a distance of
-/// all ones by two bytes. The upper 3 bits of the first control byte have no meaning.
+/// Decompresses BloscLZ. It is like LZF, but bytes up to the first below 255 continue a length, and
+/// two bytes continue a distance of all ones. The upper 3 bits of the first control byte are
+/// ignored.
 fn blosclz(packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), String> {
     const FARTHEST: usize = 8191;
     let (start, mut from) = (out.len(), Packed(packed));
@@ -135,8 +138,8 @@ fn blosclz(packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), String> 
     }
 }
 
-/// Undoes the sorting of bits by their place in an element of `size` bytes. Blosc sorts whole
-/// groups of eight elements only, and leaves a block of another number of elements as it is.
+/// Undoes the bit shuffle for elements of `size` bytes. Blosc shuffles only if the number of
+/// elements is a multiple of eight; any other block is unchanged.
 fn bits_unshuffled(bytes: &[u8], size: usize) -> Vec<u8> {
     let n = bytes.len() / size;
     if !n.is_multiple_of(8) || n == 0 {
@@ -157,7 +160,7 @@ fn bits_unshuffled(bytes: &[u8], size: usize) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// A chunk of one block that is one stream.
+    /// A chunk with one block, which is one stream.
     fn chunk(flags: u8, element: u8, packed: &[u8], bytes: usize) -> Vec<u8> {
         let mut chunk = vec![2, 1, flags | WHOLE, element];
         let size = HEADER + 4 + 4 + packed.len();
@@ -174,7 +177,7 @@ mod tests {
         let mut packed = vec![(1, lz4_flex::block::compress(&plain)), (3, zlib.finish().unwrap())];
         #[cfg(feature = "zstd")]
         packed.push((4, zstd::bulk::compress(&plain, 1).unwrap()));
-        // A literal, and a copy of all the rest from one back: 2 + 7 + 255 + 255 + … bytes.
+        // A literal, then a copy of the rest from distance 1: 2 + 7 + 255 + 255 + … bytes.
         packed.push((0, [&[0, 9, 7 << 5], &[255; 31][..], &[7999u32 as u8, 0]].concat()));
         for (codec, packed) in packed {
             let (plain, packed) = match codec {
@@ -190,7 +193,8 @@ mod tests {
             for at in 0..chunk.len().min(200) {
                 let mut corrupt = chunk.clone();
                 corrupt[at] ^= 0x41;
-                // Blosc has no checksum: another content of at most as many bytes, or an error.
+                // Blosc has no checksum, so a corrupt chunk gives an error or other content of at
+                // most the same size.
                 assert!(unpack(&corrupt, plain.len()).map_or(0, |b| b.len()) <= plain.len());
             }
         }
@@ -200,7 +204,7 @@ mod tests {
     fn a_distance_of_all_ones_is_continued() {
         let far: Vec<u8> = (0..9000u32).map(|i| ((i * i) >> 5) as u8).collect();
         let mut packed: Vec<u8> = far.chunks(32).flat_map(|c| [&[c.len() as u8 - 1], c].concat()).collect();
-        // Four bytes from 8192 + 300 back.
+        // A copy of four bytes from distance 8192 + 300.
         packed.extend([2 << 5 | 31, 255, (300u16 >> 8) as u8, 300u16 as u8]);
         let mut out = Vec::new();
         blosclz(&packed, 9004, &mut out).unwrap();
@@ -209,8 +213,8 @@ mod tests {
 
     #[test]
     fn blocks_are_split_by_the_bytes_of_an_element_and_shuffled() {
-        // Two blocks of 256 elements of 2 bytes: the first is split in two streams that are not
-        // packed.
+        // Two blocks of 256 elements of 2 bytes. The first is split into two streams that are not
+        // compressed.
         let elements: Vec<u8> = (0..512u16).flat_map(|i| (i * 77).to_le_bytes()).collect();
         let shuffled = |block: &[u8]| -> Vec<u8> {
             let of = |k: usize| block.iter().skip(k).step_by(2).copied().collect::<Vec<u8>>();

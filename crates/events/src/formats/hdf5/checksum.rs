@@ -1,9 +1,9 @@
-//! The checksum of metadata: "lookup3" of Bob Jenkins (2006, public domain), as HDF5 uses it.
+//! The checksum of HDF5 metadata: "lookup3" by Bob Jenkins (2006, public domain).
 //!
-//! Three words take in 12 bytes at a time and are mixed by differences, rotations and xors; the
-//! last 1 to 12 bytes are followed by a final mix, and the third word is the sum.
+//! Three words absorb 12 bytes at a time and are mixed by subtractions, rotations and xors. A final
+//! mix follows the last 1 to 12 bytes; the third word is the checksum.
 
-/// The sum of the bytes.
+/// The checksum of `bytes`.
 pub fn lookup3(bytes: &[u8]) -> u32 {
     let start = 0xDEAD_BEEF_u32.wrapping_add(bytes.len() as u32);
     let [mut a, mut b, mut c] = [start; 3];
@@ -12,7 +12,7 @@ pub fn lookup3(bytes: &[u8]) -> u32 {
         && !behind.is_empty()
     {
         take_in(block, &mut a, &mut b, &mut c);
-        // Rotations of the mix.
+        // The rotations of the mix.
         for rotation in [4, 6, 8, 16, 19, 4] {
             a = a.wrapping_sub(c) ^ c.rotate_left(rotation);
             c = c.wrapping_add(b);
@@ -26,12 +26,12 @@ pub fn lookup3(bytes: &[u8]) -> u32 {
     let mut last = [0; 12];
     last[..rest.len()].copy_from_slice(rest);
     take_in(&last, &mut a, &mut b, &mut c);
-    // Rotations of the final mix.
+    // The rotations of the final mix.
     for rotation in [14, 11, 25, 16, 4, 14, 24] {
         c = (c ^ b).wrapping_sub(b.rotate_left(rotation));
         (a, b, c) = (b, c, a);
     }
-    // Seven turns of three words leave the sum in b.
+    // Seven rotations of the three words leave the checksum in b.
     b
 }
 

@@ -1,6 +1,6 @@
-//! The old index of chunks, a tree (III.A): `TREE`, u8 1, u8 level, u16 entries, two siblings, then
-//! keys and children in turn. A key is u32 bytes of the chunk, u32 skipped filters, u64 first
-//! element for each dimension and a last u64 0.
+//! Reads the version 1 B-tree of chunks (III.A): `TREE`, u8 1, u8 level, u16 entries, two siblings,
+//! then alternating keys and children. A key is: u32 size of the chunk in bytes, u32 skipped
+//! filters, a u64 offset of the first element for each dimension, and a u64 0.
 
 use std::collections::HashSet;
 

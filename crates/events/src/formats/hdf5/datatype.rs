@@ -1,5 +1,5 @@
-//! Datatypes (IV.A.2.d): u8 class + 16·version, 24 bits of flags, u32 size, then what the class
-//! needs.
+//! Reads datatypes (IV.A.2.d): u8 class + 16·version, 24 bits of flags, u32 size, then the
+//! properties of the class.
 
 use crate::Result;
 use crate::formats::cursor::Cursor;
@@ -8,11 +8,11 @@ use crate::formats::cursor::Cursor;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Datatype {
     pub class: Class,
-    /// Bytes of an element.
+    /// Size of an element in bytes.
     pub size: usize,
 }
 
-/// What an element is.
+/// The class of an element.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Class {
     /// An integer.
@@ -21,17 +21,17 @@ pub enum Class {
     Float { big: bool },
     /// Text of a fixed size.
     Text,
-    /// Several members: name, offset, type.
+    /// A compound; each member has a name, an offset and a type.
     Compound(Vec<(String, usize, Datatype)>),
-    /// A sequence of variable length in a heap.
+    /// A sequence of variable length, stored in a heap.
     Sequence(Box<Datatype>),
-    /// Text of variable length in a heap.
+    /// A text of variable length, stored in a heap.
     HeapText,
     /// Anything else.
     Other,
 }
 
-/// Reads a datatype, and moves behind it.
+/// Reads a datatype and moves the cursor past it.
 pub fn read(from: &mut Cursor) -> Result<Datatype> {
     nested(from, 0)
 }
@@ -54,7 +54,8 @@ fn nested(from: &mut Cursor, depth: usize) -> Result<Datatype> {
         }
         1 => {
             let form = from.take(12)?;
-            // Offset, bits, place and size of the exponent and of the mantissa, bias.
+            // Offset, precision, position and size of the exponent and of the mantissa, bias of the
+            // exponent.
             let ieee: &[u8] = match size {
                 2 => &[0, 0, 16, 0, 10, 5, 0, 10, 15, 0, 0, 0],
                 4 => &[0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0],
@@ -73,7 +74,8 @@ fn nested(from: &mut Cursor, depth: usize) -> Result<Datatype> {
         }
         7 => Class::Other,
         8 => {
-            // An enumeration (a Boolean of h5py) is used as the number it is stored as.
+            // An enumeration (such as a Boolean of h5py) is treated as the number that it is stored
+            // as.
             let base = nested(from, depth + 1)?;
             for _ in 0..flags & 0xFFFF {
                 text(from, version < 3)?;
@@ -100,7 +102,7 @@ fn member(from: &mut Cursor, version: u32, size: usize, depth: usize) -> Result<
     let name = text(from, version < 3)?;
     let width = match version {
         1 | 2 => 4,
-        // As many bytes as the size of the whole needs.
+        // As many bytes as the size of the compound needs.
         _ => (size.max(1).ilog2() / 8 + 1) as usize,
     };
     let offset = from.unsigned(width)? as usize;
@@ -118,7 +120,7 @@ fn member(from: &mut Cursor, version: u32, size: usize, depth: usize) -> Result<
     Ok((name, offset, kind))
 }
 
-/// Text up to a zero; `padded`: up to the next multiple of 8 bytes.
+/// Reads a text up to a zero byte, or, if `padded`, up to the next multiple of 8 bytes.
 fn text(from: &mut Cursor, padded: bool) -> Result<String> {
     let rest = from.rest();
     let Some(end) = rest.iter().position(|&b| b == 0) else {

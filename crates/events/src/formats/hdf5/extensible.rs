@@ -1,11 +1,12 @@
-//! The new indices of chunks (layout versions 4 and 5, which differ in the
-//! width of sizes in the indices, stated there; and III.C, VII.C and VII.D of the specification).
+//! Reads the newer indices of chunks (layout versions 4 and 5; sections III.C, VII.C and VII.D).
+//! The two versions differ only in the width of sizes in the indices, which the indices state.
 //!
-//! Layout: u8 flags, u8 rank + 1, u8 width, the sizes of a chunk and of an element in that width,
-//! u8 index, its settings, the address. Index 1 is a single chunk, 2 all chunks in a row, 3 a fixed
-//! array (`FAHD` → `FADB`), 4 an extensible array (`EAHD` → `EAIB` → `EASB` → `EADB`) of elements:
-//! an address, and where chunks are filtered their bytes and skipped filters. Each part ends with
-//! a checksum; long blocks are cut into pages with a checksum each.
+//! The layout is: u8 flags, u8 rank + 1, u8 width, the sizes of a chunk and of an element with that
+//! width, u8 index type, the settings of the index, its address. Index type 1 is a single chunk; 2,
+//! all chunks contiguous; 3, a fixed array (`FAHD` → `FADB`); 4, an extensible array (`EAHD` →
+//! `EAIB` → `EASB` → `EADB`). An element of these arrays is an address and, if chunks are filtered,
+//! the size in bytes and the skipped filters. Each part ends with a checksum; a long block is
+//! divided into pages with a checksum each.
 
 use super::layout::Space;
 use super::{Chunk, Layout};
@@ -14,7 +15,7 @@ use crate::formats::cursor::Cursor;
 
 const WHAT: &str = "an index of chunks";
 
-/// Reads the layout behind its version and class.
+/// Reads the layout after its version and class.
 pub fn layout(space: &Space, mut from: Cursor) -> Result<Layout> {
     let file = space.file;
     let (flags, rank, width) = (from.u8()?, from.u8()?, from.u8()?.into());
@@ -65,16 +66,16 @@ pub fn layout(space: &Space, mut from: Cursor) -> Result<Layout> {
     space.chunked(size, array.index)
 }
 
-/// The chunks of an array of them, in order.
+/// Collects the chunks of an index in order.
 struct Array<'s, 'f, 'a> {
     space: &'s Space<'f, 'a>,
-    /// Elements of a chunk.
+    /// Number of elements of a chunk.
     size: u64,
-    /// Bytes of a chunk before filters.
+    /// Size of a chunk in bytes, before filters.
     bytes: u64,
-    /// Number of chunks that the data set needs.
+    /// Number of chunks of the data set.
     count: u64,
-    /// Bytes of an element of the array.
+    /// Size of an element of the array in bytes.
     width: usize,
     index: Vec<Chunk>,
 }
@@ -103,8 +104,8 @@ impl Array<'_, '_, '_> {
         Ok(())
     }
 
-    /// Reads a block of `n` elements behind a head of `head` bytes, in pages of `page` where it is
-    /// longer.
+    /// Reads a block of `n` elements after a header of `head` bytes. A block of more than `page`
+    /// elements is divided into pages.
     fn block(&mut self, address: u64, head: u64, n: u64, page: u64) -> Result<()> {
         let file = self.space.file;
         let size = |n: u64| n.saturating_mul(self.width as u64);
@@ -125,7 +126,7 @@ impl Array<'_, '_, '_> {
         Ok(())
     }
 
-    /// Reads the width of an element.
+    /// Reads the size of an element of the array.
     fn width(&mut self, head: &mut Cursor) -> Result<()> {
         self.width = head.u8()?.into();
         let address = self.space.file.offset;
@@ -164,7 +165,7 @@ impl Array<'_, '_, '_> {
         let (bits, direct, least, blocks) = (head.u8()?, head.u8()?, u64::from(head.u8()?), u64::from(head.u8()?));
         let page = page(&mut head)?;
         let known = bits <= 64 && least.is_power_of_two() && blocks.is_power_of_two() && blocks > 1;
-        // Super blocks in all, and those that have no block of their own.
+        // The number of all super blocks, and of those that have no block of their own.
         let supers = 1 + u64::from(bits).saturating_sub(least.max(1).ilog2().into());
         let first = 2 * u64::from(blocks.max(1).ilog2());
         if !known || supers < first {
@@ -226,24 +227,24 @@ impl Array<'_, '_, '_> {
 
 /// The settings of an extensible array.
 struct Form {
-    /// Elements of the smallest data block.
+    /// Number of elements of the smallest data block.
     least: u64,
-    /// Elements of a page.
+    /// Number of elements of a page.
     page: u64,
-    /// Width of a block's place in the array.
+    /// Width in bytes of a block's offset in the array.
     offset: usize,
 }
 
 impl Form {
-    /// The number of data blocks of super block `u`, and of elements in each: 2^(u/2) and
-    /// least·2^((u+1)/2).
+    /// The number of data blocks of super block `u`, 2^(u/2), and of elements in each of them,
+    /// least·2^((u+1)/2), with halves rounded down.
     fn of(&self, u: u32) -> Option<(u64, u64)> {
         let elements = 1u64.checked_shl(u.div_ceil(2))?.checked_mul(self.least)?;
         Some((1u64.checked_shl(u / 2)?, elements))
     }
 }
 
-/// The number of elements of a page, stored as its logarithm.
+/// Reads the number of elements of a page, which is stored as its logarithm.
 fn page(from: &mut Cursor) -> Result<u64> {
     let bits = from.u8()?;
     1u64.checked_shl(bits.into()).ok_or_else(|| from.fault(format!("pages of 2^{bits} chunks")))

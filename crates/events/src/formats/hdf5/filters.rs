@@ -1,7 +1,8 @@
-//! Filters (IV.A.2.l): what a chunk has gone through, in order, when it was written.
+//! Filters (IV.A.2.l): the transformations that were applied to each chunk when it was written.
 //!
-//! The message: u8 version, u8 number (version 1: 6 reserved), then each filter: u16 id, [u16 bytes
-//! of its name: version 1, or id above 255], u16 flags, u16 number of values, [name], u32 values.
+//! The message is: u8 version, u8 number of filters (version 1: 6 reserved bytes), then for each
+//! filter: u16 id, [u16 size of its name: version 1, or id above 255], u16 flags, u16 number of
+//! values, [name], u32 values.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -25,7 +26,7 @@ const BLOSC: u16 = 32_001;
 const LZ4: u16 = 32_004;
 const ZSTD: u16 = 32_015;
 
-/// What a filter that is not read is called.
+/// The name of a filter that is not supported, for error messages.
 fn name(id: u16) -> &'static str {
     match id {
         4 => " (SZIP)",
@@ -39,7 +40,7 @@ fn name(id: u16) -> &'static str {
     }
 }
 
-/// Reads the message.
+/// Parses the message.
 pub fn pipeline(mut from: Cursor) -> Result<Vec<Filter>> {
     let (version, count) = (from.u8()?, from.u8()?);
     if !matches!(version, 1 | 2) {
@@ -60,16 +61,16 @@ pub fn pipeline(mut from: Cursor) -> Result<Vec<Filter>> {
     (0..count).map(one).collect()
 }
 
-/// The most bytes of an unpacked chunk: 16 million events. A guard against bombs.
+/// The largest decompressed chunk in bytes: 16 million events. The limit protects against
+/// decompression bombs.
 const MOST: u64 = 256 << 20;
 
-/// The bytes of a chunk as they were before its filters (but ECF), of which there may be at most
-/// `most`.
+/// Undoes the filters of a chunk, except ECF. The result may have at most `most` bytes.
 pub(crate) fn decoded<'a>(file: &File, of: &Dataset, chunk: &Chunk, raw: &'a [u8], most: u64) -> Result<Cow<'a, [u8]>> {
     if most > MOST && !of.filters.is_empty() {
         return Err(file.fault(chunk.address, format!("a chunk of {most} bytes; at most {MOST} are unpacked")));
     }
-    // Fletcher-32 may stand behind.
+    // A Fletcher-32 checksum of 4 bytes may follow the data.
     let limit = most.min(MOST) + 4;
     let size = usize::try_from(limit).unwrap_or(usize::MAX);
     let broken = |what: &'static str| {
@@ -110,7 +111,7 @@ pub(crate) fn decoded<'a>(file: &File, of: &Dataset, chunk: &Chunk, raw: &'a [u8
     Ok(bytes)
 }
 
-/// Appends what a zlib stream comes to, of which there may be `limit` bytes.
+/// Decompresses a zlib stream of at most `limit` bytes and appends the result.
 pub(super) fn inflate(packed: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<(), String> {
     match flate2::read::ZlibDecoder::new(packed).take(limit.saturating_add(1)).read_to_end(out) {
         Ok(n) if n as u64 <= limit => Ok(()),
@@ -119,12 +120,13 @@ pub(super) fn inflate(packed: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<()
     }
 }
 
-/// Appends what a Zstd frame comes to, of which there may be `limit` bytes.
+/// Decompresses a Zstd frame of at most `limit` bytes and appends the result.
 #[cfg(feature = "zstd")]
 pub(super) fn zstd(packed: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<(), String> {
     let read = ::zstd::stream::read::Decoder::with_buffer(packed).and_then(|decoder| {
         let mut decoder = decoder.single_frame();
-        // A window that a chunk cannot fill is a claim on memory.
+        // A frame that asks for a larger window than a chunk can fill would only make the decoder
+        // allocate memory.
         decoder.window_log_max(28)?;
         decoder.take(limit.saturating_add(1)).read_to_end(out)
     });
@@ -140,7 +142,7 @@ pub(super) fn zstd(_: &[u8], _: u64, _: &mut Vec<u8>) -> Result<(), String> {
     Err("this build does not read it; build with the feature `zstd`".into())
 }
 
-/// Undoes the sorting of bytes by their place in an element of `size` bytes.
+/// Undoes the byte shuffle for elements of `size` bytes.
 pub(super) fn unshuffled(bytes: &[u8], size: usize) -> Vec<u8> {
     let n = bytes.len() / size.max(1);
     let mut out = bytes.to_vec();
@@ -154,7 +156,7 @@ pub(super) fn unshuffled(bytes: &[u8], size: usize) -> Vec<u8> {
     out
 }
 
-/// The checksum of HDF5: sums of big-endian 16-bit words modulo 65,535.
+/// The Fletcher-32 checksum of HDF5: sums of big endian 16-bit words modulo 65,535.
 fn fletcher32(data: &[u8]) -> u32 {
     let (mut low, mut high) = (0u64, 0u64);
     for word in data.chunks(2) {

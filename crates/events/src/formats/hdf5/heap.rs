@@ -1,8 +1,8 @@
-//! Global heap (III.E): values of variable length.
+//! Reads the global heap (III.E), which stores values of variable length.
 //!
-//! A collection is `GCOL`, u8 version, 3 reserved, its size, then objects: u16 index, u16
-//! references, u32 reserved, size, the bytes, padded to 8. Index 0 is the free rest. An element of
-//! a data set is u32 length, the address of the collection, u32 index.
+//! A collection is: `GCOL`, u8 version, 3 reserved bytes, its size, then objects. An object is: u16
+//! index, u16 reference count, u32 reserved, size, the bytes, padded to 8. Index 0 is free space.
+//! An element of a data set is: u32 length, address of the collection, u32 index.
 
 use std::collections::HashMap;
 
@@ -10,21 +10,22 @@ use super::File;
 use crate::Result;
 use crate::formats::cursor::Cursor;
 
-/// The collections that have been looked at: where the objects of each lie.
+/// The collections that have been read: for each address, the address and size of each object.
 #[derive(Debug, Default)]
 pub(crate) struct Heaps {
     collections: HashMap<u64, HashMap<u32, (u64, u64)>>,
-    /// Bytes of all of them. They cannot overlap, so there are no more than the file has.
+    /// Total size of the collections. They must not overlap, so it cannot exceed the size of the
+    /// file.
     total: u64,
 }
 
 impl Heaps {
-    /// Bytes of an element that refers to a heap.
+    /// Size in bytes of an element that refers to a heap.
     pub fn reference(file: &File) -> usize {
         8 + file.offset
     }
 
-    /// Reads an element: the number of values, and the address and size of their bytes.
+    /// Reads an element. Returns the number of values, and the address and size of their bytes.
     pub fn find(&mut self, file: &File, from: &mut Cursor) -> Result<(u64, u64, u64)> {
         let (count, address, index) = (from.u32()?, file.address(from)?, from.u32()?);
         if count == 0 {

@@ -1,9 +1,11 @@
-//! What a data set is: its extent (IV.A.2.b), type, filters and where its bytes are (IV.A.2.i).
+//! Reads the description of a data set: its extent (IV.A.2.b), type, filters, and the location of
+//! its bytes (IV.A.2.i).
 //!
-//! Layout: u8 version; 3: u8 class, then (compact) u16 size and the bytes, (contiguous) address and
-//! size, (chunked) u8 rank + 1, address of the index, u32 sizes of a chunk and of an element; 4:
-//! the same but for chunked, see [`super::extensible`]; 1 and 2: u8 rank, u8 class, 5 reserved,
-//! address unless compact, u32 sizes, [u32 size of an element], [u32 size, bytes].
+//! The layout message begins with a u8 version. Version 3: u8 class, then for compact storage a u16
+//! size and the bytes; for contiguous storage an address and a size; for chunked storage
+//! u8 rank + 1, address of the index, u32 sizes of a chunk and of an element. Version 4: the same,
+//! except for chunked storage, see [`super::extensible`]. Versions 1 and 2: u8 rank, u8 class, 5
+//! reserved bytes, address unless compact, u32 sizes, [u32 size of an element], [u32 size, bytes].
 
 use std::borrow::Cow;
 
@@ -16,7 +18,7 @@ use crate::formats::cursor::Cursor;
 /// A one-dimensional data set.
 #[derive(Debug, Clone)]
 pub(crate) struct Dataset {
-    /// Address of its object header, for messages.
+    /// Address of its object header, for error messages.
     pub address: u64,
     /// Number of elements.
     pub len: u64,
@@ -25,14 +27,14 @@ pub(crate) struct Dataset {
     pub layout: Layout,
 }
 
-/// Where the elements are.
+/// The location of the elements.
 #[derive(Debug, Clone)]
 pub(crate) enum Layout {
-    /// Nowhere: none has been written.
+    /// No element has been written.
     Absent,
-    /// In one piece at an address.
+    /// All elements are contiguous at an address.
     Contiguous { address: u64, size: u64 },
-    /// In pieces of `size` elements, sorted by their first element.
+    /// The elements are in chunks of `size` elements, sorted by their first element.
     Chunked { size: u64, chunks: Vec<Chunk> },
 }
 
@@ -42,13 +44,13 @@ pub(crate) struct Chunk {
     /// Index of its first element.
     pub first: u64,
     pub address: u64,
-    /// Bytes in the file.
+    /// Size in the file in bytes.
     pub bytes: u64,
-    /// Filters that were skipped.
+    /// A bit mask of the filters that were not applied to this chunk.
     pub skipped: u32,
 }
 
-/// The data set whose header is at an address.
+/// Reads the data set whose object header is at an address.
 pub fn dataset(file: &File, address: u64) -> Result<Dataset> {
     let object = object::read(file, address)?;
     let missing = |what| move || file.fault(address, format!("this object is no data set: it has no {what}"));
@@ -67,24 +69,24 @@ fn datatype_of(file: &File, object: &Object) -> Result<Option<Datatype>> {
     if message.flags & 2 == 0 {
         return datatype::read(&mut from).map(Some);
     }
-    // A committed type: an object of its own.
+    // A committed datatype is an object of its own.
     let (version, _) = (from.u8()?, from.u8()?);
     from.take(if version == 1 { 6 } else { 0 })?;
     let other = object::read(file, file.address(&mut from)?)?;
     other.get(kind::DATATYPE).map(|mut from| datatype::read(&mut from)).transpose()
 }
 
-/// The number of elements, of a dataspace of at most one dimension.
+/// The number of elements of a dataspace with at most one dimension.
 fn extent(file: &File, address: u64, mut from: Cursor) -> Result<u64> {
     let (version, rank, _) = (from.u8()?, from.u8()?, from.u8()?);
     match version {
         1 => from.take(5).map(|_| ())?,
-        // 2 is "null": no elements.
+        // Type 2 is "null": no elements.
         2 if from.u8()? == 2 => return Ok(0),
         2 => (),
         _ => return Err(from.fault(format!("a dataspace of version {version}"))),
     }
-    // A single value.
+    // A scalar is a single value.
     if rank == 0 {
         return Ok(1);
     }
@@ -94,7 +96,7 @@ fn extent(file: &File, address: u64, mut from: Cursor) -> Result<u64> {
     file.size(&mut from)
 }
 
-/// What a layout is read with.
+/// The properties of a data set that reading its layout needs.
 pub(super) struct Space<'f, 'a> {
     pub file: &'f File<'a>,
     pub address: u64,
@@ -166,10 +168,10 @@ impl Space<'_, '_> {
         Ok(Layout::Contiguous { address, size: needed.unwrap_or(0) })
     }
 
-    /// Checks what holds for every index: the chunks lie in the file, cover the data set, and do
-    /// not share bytes.
+    /// Verifies the chunks of any index: they lie within the file, cover the data set, and do not
+    /// overlap.
     pub fn chunked(&self, size: u64, mut chunks: Vec<Chunk>) -> Result<Layout> {
-        // A data set that was shortened may keep chunks behind its end.
+        // A data set that was shortened may keep chunks after its end.
         chunks.retain(|c| c.first < self.len);
         chunks.sort_unstable_by_key(|c| c.first);
         let mut total = 0u64;
@@ -198,11 +200,12 @@ impl Space<'_, '_> {
 }
 
 impl Dataset {
-    /// All bytes of the elements, decompressed: for data sets that are small beside the file.
+    /// All bytes of the elements, decompressed. Only for data sets that are small compared with the
+    /// file.
     pub fn bytes<'a>(&self, file: &File<'a>) -> Result<Cow<'a, [u8]>> {
         let element = self.datatype.size as u64;
         let needed = self.len.checked_mul(element);
-        // Deflate packs 1032 to 1 at the most; what claims more is not there.
+        // Deflate compresses by at most 1032 to 1, so a larger size cannot be true.
         let needed = needed.filter(|&n| n / 1032 <= file.len()).and_then(|n| usize::try_from(n).ok());
         let Some(needed) = needed else {
             let what = format!("a claim of {} elements of {element} bytes in a file of {}", self.len, file.len());

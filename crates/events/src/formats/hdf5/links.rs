@@ -1,10 +1,10 @@
-//! Groups: which names lead to which objects.
+//! Reads groups: the names in a group and the objects to which they lead.
 //!
-//! Old groups have a symbol table (III.A, III.B, III.D): a tree (`TREE`, u8 0, u8 level, u16
-//! entries, two siblings, then keys and children in turn) with leaves (`SNOD`, u8 version, u8
-//! reserved, u16 entries, then the offset of the name, the address of the object and 24 bytes) and
-//! a heap of names (`HEAP`, u8 version, 3 reserved, size, free list, address of the names). New
-//! ones have a message per link (IV.A.2.g).
+//! Old groups have a symbol table (III.A, III.B, III.D). It consists of a tree (`TREE`, u8 0, u8
+//! level, u16 entries, two siblings, then alternating keys and children), of leaves (`SNOD`, u8
+//! version, u8 reserved, u16 entries, then for each the offset of the name, the address of the
+//! object and 24 bytes) and of a heap of names (`HEAP`, u8 version, 3 reserved bytes, size, free
+//! list, address of the names). New groups have a message for each link (IV.A.2.g).
 
 use std::collections::HashSet;
 
@@ -13,14 +13,14 @@ use super::object::{Object, kind};
 use crate::Result;
 use crate::formats::cursor::Cursor;
 
-/// A name in a group and its object.
+/// A name in a group and the address of its object.
 #[derive(Debug)]
 pub struct Link<'a> {
     pub name: &'a [u8],
     pub address: u64,
 }
 
-/// The hard links of a group; none for an object that is no group.
+/// The hard links of a group; empty for an object that is not a group.
 pub fn of<'a>(file: &File<'a>, object: &Object<'a>) -> Result<Vec<Link<'a>>> {
     let mut links = Vec::new();
     if let Some(mut table) = object.get(kind::SYMBOL_TABLE) {
@@ -83,7 +83,7 @@ impl Walk<'_, '_> {
         from.take(2)?;
         for _ in 0..from.u16()? {
             let (name, object) = (self.file.address(&mut from)?, self.file.address(&mut from)?);
-            // 2 is a soft link: a path instead of an object.
+            // Type 2 is a soft link: a path instead of an object.
             let soft = from.u32()? == 2;
             from.take(20)?;
             let rest = self.file.at(self.names.saturating_add(name), "a name in a group")?.rest();

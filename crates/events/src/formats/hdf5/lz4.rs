@@ -1,10 +1,11 @@
-//! The filter LZ4 of HDF5 (32004): u64 bytes in all, u32 bytes of a block, both big-endian; then
-//! each block with its packed bytes as a big-endian u32. A block is not packed if it is as long as
-//! it comes to. Source: the description that the HDF Group registers for the filter.
+//! Decompresses the HDF5 filter LZ4 (32004). A chunk is: u64 decompressed size and u32 size of a
+//! block, both big endian; then for each block a big endian u32 compressed size and the bytes. A
+//! block is not compressed if both sizes are equal. Source: the description that the HDF Group
+//! registers for the filter.
 
 use super::packed::Packed;
 
-/// Unpacks at most `limit` bytes; the text says what is wrong.
+/// Decompresses at most `limit` bytes; the error states what is wrong.
 pub fn unpack(chunk: &[u8], limit: usize) -> Result<Vec<u8>, String> {
     let mut from = Packed(chunk);
     let bytes = from.take(8)?.first_chunk().map_or(0, |&n| u64::from_be_bytes(n));

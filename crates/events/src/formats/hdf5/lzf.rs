@@ -1,12 +1,12 @@
-//! LZF, the filter `lzf` of h5py: literals, and copies of what has been unpacked.
+//! Decompresses LZF, the filter `lzf` of h5py: literals, and copies of bytes already decompressed.
 //!
-//! A control byte c below 32 stands before c + 1 literal bytes. Another one begins a copy: its
-//! upper 3 bits are the length − 2, where 7 is continued by a byte that is added; its lower 5 bits
-//! and the next byte are the distance − 1. Source: the public description of LibLZF's format.
+//! A control byte c below 32 precedes c + 1 literal bytes. Any other control byte begins a copy.
+//! Its upper 3 bits are the length − 2; if they are 7, the next byte is added to them. Its lower 5
+//! bits and another byte are the distance − 1. Source: the public description of LibLZF's format.
 
 use super::packed::{Packed, copy};
 
-/// Unpacks at most `limit` bytes; the text says what is wrong.
+/// Decompresses at most `limit` bytes; the error states what is wrong.
 pub fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, String> {
     let (mut out, mut from) = (Vec::new(), Packed(packed));
     while !from.is_empty() {
@@ -35,9 +35,9 @@ mod tests {
     #[test]
     fn literals_and_copies_are_unpacked() {
         assert_eq!(unpack(&[2, b'a', b'b', b'c'], 9).unwrap(), b"abc");
-        // A copy of 4 bytes from 3 back overlaps what it writes.
+        // A copy of 4 bytes from distance 3 overlaps its own output.
         assert_eq!(unpack(&[2, b'a', b'b', b'c', 2 << 5, 2], 9).unwrap(), b"abcabca");
-        // A long copy: 7 + 250 + 2 bytes from 1 back.
+        // A long copy: 7 + 250 + 2 bytes from distance 1.
         assert_eq!(unpack(&[0, b'z', 7 << 5, 250, 0], 300).unwrap(), [b'z'; 260]);
     }
 

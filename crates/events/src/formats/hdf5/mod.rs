@@ -1,17 +1,17 @@
-//! HDF5, the part of it that holds events: one-dimensional data sets in nested groups.
+//! Reads the subset of HDF5 that stores events: one-dimensional data sets in nested groups.
 //!
-//! Read out of a slice (a file mapped into memory), so that nothing is copied but what is
-//! decompressed, and so that a broken or hostile file names its byte: every address and size is
-//! checked against the file, every index may visit a place once, and nothing is allocated because
-//! a number claims so. After the "HDF5 File Format Specification, Version 3.0" of The HDF Group;
-//! section numbers stand in the files.
+//! The file is read from a slice (usually mapped into memory), so that only decompressed data are
+//! copied. Broken and malicious files give errors with an offset: every address and size is checked
+//! against the file, every index may visit an address only once, and no size is trusted for an
+//! allocation before it has been checked. Source: the "HDF5 File Format Specification, Version 3.0"
+//! of The HDF Group; the files of this module cite its sections.
 //!
-//! Known: superblocks 0 to 3, object headers 1 and 2, groups as symbol tables and as links in the
-//! header, numbers, strings, compounds and variable-length sequences, contiguous, compact and
-//! chunked storage with every index that a one-dimensional data set can have, the filters deflate,
-//! shuffle, Fletcher-32, LZF, Blosc (with BloscLZ, LZ4, zlib and Zstd), LZ4, Zstd (a feature) and
-//! ECF. Not known, and refused by name: groups of many links in a fractal
-//! heap, external and virtual storage, other filters.
+//! Supported are: superblocks 0 to 3; object headers 1 and 2; groups as symbol tables and as links
+//! in the header; numbers, strings, compounds and sequences of variable length; contiguous, compact
+//! and chunked storage with every index that a one-dimensional data set can have; and the filters
+//! deflate, shuffle, Fletcher-32, LZF, Blosc (with BloscLZ, LZ4, zlib and Zstd), LZ4, Zstd (a
+//! feature) and ECF. Groups of many links in a fractal heap, external and virtual storage, and
+//! other filters are not supported; the error names them.
 
 mod attribute;
 mod blosc;
@@ -45,7 +45,7 @@ pub(crate) const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct File<'a> {
     bytes: &'a [u8],
-    /// Bytes before the superblock (the user block), for messages.
+    /// Number of bytes before the superblock (the user block), for offsets in errors.
     base: u64,
     name: &'a str,
     /// Width of an address in bytes ("size of offsets").
@@ -57,12 +57,12 @@ pub(crate) struct File<'a> {
 }
 
 impl<'a> File<'a> {
-    /// Looks for the superblock and reads it.
+    /// Finds the superblock and reads it.
     pub fn open(bytes: &'a [u8], name: &'a str) -> Result<File<'a>> {
         superblock::open(bytes, name)
     }
 
-    /// The data set at a path such as `CD/events`; `None` where a part of the path does not exist.
+    /// The data set at a path such as `CD/events`; `None` if a part of the path does not exist.
     pub fn dataset(&self, path: &str) -> Result<Option<Dataset>> {
         match self.find(path)? {
             Some(address) => layout::dataset(self, address).map(Some),
@@ -80,13 +80,14 @@ impl<'a> File<'a> {
         layout::dataset(self, address)
     }
 
-    /// The names in the group at an address, and where they lead; none for what is no group.
+    /// The names in the group at an address, with the addresses of their objects; empty if it is
+    /// not a group.
     pub fn links(&self, address: u64) -> Result<Vec<(String, u64)>> {
         let links = links::of(self, &object::read(self, address)?)?;
         Ok(links.iter().map(|link| (String::from_utf8_lossy(link.name).into_owned(), link.address)).collect())
     }
 
-    /// The address of the object at a path.
+    /// The address of the object at a path; `None` if a part of the path does not exist.
     fn find(&self, path: &str) -> Result<Option<u64>> {
         let mut address = self.root;
         for part in path.split('/') {
@@ -109,13 +110,13 @@ impl<'a> File<'a> {
         attribute::text(self, &object::read(self, address)?, name)
     }
 
-    /// The names in the root group, for messages.
+    /// The names in the root group, for error messages.
     pub fn root_names(&self) -> Result<Vec<String>> {
         let links = links::of(self, &object::read(self, self.root)?)?;
         Ok(links.iter().map(|link| String::from_utf8_lossy(link.name).into_owned()).collect())
     }
 
-    /// What begins at an address.
+    /// A cursor that begins at an address.
     fn at(&self, address: u64, what: &'static str) -> Result<Cursor<'a>> {
         let rest = usize::try_from(address).ok().and_then(|a| self.bytes.get(a..));
         let rest = rest.filter(|rest| !rest.is_empty());
@@ -125,7 +126,7 @@ impl<'a> File<'a> {
         })
     }
 
-    /// `size` bytes at an address.
+    /// The `size` bytes at an address.
     pub fn range(&self, address: u64, size: u64, what: &'static str) -> Result<&'a [u8]> {
         let mut cursor = self.at(address, what)?;
         match usize::try_from(size) {
@@ -134,7 +135,8 @@ impl<'a> File<'a> {
         }
     }
 
-    /// `size` bytes of metadata at an address, the last four of which are the checksum of the rest.
+    /// The `size` bytes of metadata at an address without the last four, which are the checksum of
+    /// the others and are verified.
     fn checked(&self, address: u64, size: u64, what: &'static str) -> Result<&'a [u8]> {
         let bytes = self.range(address, size, what)?;
         match bytes.split_last_chunk() {
@@ -143,7 +145,7 @@ impl<'a> File<'a> {
         }
     }
 
-    /// As [`File::at`], after the four letters that begin it.
+    /// As [`File::at`], after verifying and skipping the four letters at the address.
     fn signed(&self, address: u64, signature: [u8; 4], what: &'static str) -> Result<Cursor<'a>> {
         let mut cursor = self.at(address, what)?;
         if cursor.take(4)? != signature {
@@ -153,7 +155,7 @@ impl<'a> File<'a> {
         Ok(cursor)
     }
 
-    /// Reads `bytes`, which lie at an address.
+    /// A cursor on `bytes`, which lie at an address.
     fn cursor(&self, bytes: &'a [u8], address: u64, what: &'static str) -> Cursor<'a> {
         Cursor::new(bytes, self.base.saturating_add(address), self.name, what)
     }
@@ -168,17 +170,17 @@ impl<'a> File<'a> {
         from.unsigned(self.length)
     }
 
-    /// Whether an address is the one that means "nowhere": all bits set.
+    /// Whether an address is undefined, that is, has all bits set.
     fn is_nowhere(&self, address: u64) -> bool {
         address == u64::MAX >> (64 - 8 * self.offset)
     }
 
-    /// The error that something is wrong at an address.
+    /// The error for invalid data at an address.
     pub fn fault(&self, address: u64, problem: impl Into<String>) -> Error {
         Error::malformed(self.name, self.base.saturating_add(address), problem, "get the file again")
     }
 
-    /// The error that an address holds something that is right, and that this reader does not know.
+    /// The error for valid data at an address that this reader does not support.
     fn unknown(&self, address: u64, problem: impl Into<String>) -> Error {
         let remedy = "copy the data into a plain file with h5repack or h5py";
         Error::malformed(self.name, self.base.saturating_add(address), problem, remedy)
@@ -203,7 +205,7 @@ impl<'a> File<'a> {
         self.base.saturating_add(address)
     }
 
-    /// The name in messages.
+    /// The name in error messages.
     pub fn name(&self) -> &'a str {
         self.name
     }
@@ -214,13 +216,13 @@ impl<'a> File<'a> {
     }
 }
 
-/// Whether all these paths lead to something.
+/// Whether objects exist at all these paths.
 pub(crate) fn holds(bytes: &[u8], paths: &[&str]) -> bool {
     let Ok(file) = File::open(bytes, "") else { return false };
     paths.iter().all(|path| matches!(file.find(path), Ok(Some(_))))
 }
 
-/// Whether the bytes begin as an HDF5 file does (a user block of up to 2 KiB may stand before).
+/// Whether the bytes contain the HDF5 signature at an allowed offset (a user block may precede it).
 pub(crate) fn is_hdf5(head: &[u8]) -> bool {
     superblock::place(head).is_some()
 }

@@ -1,9 +1,10 @@
-//! Object headers (IV.A): the list of messages that describe a group or a data set.
+//! Reads object headers (IV.A): the list of messages that describe a group or a data set.
 //!
-//! Version 1: u8 version, u8 reserved, u16 number of messages, u32 links, u32 bytes, 4 bytes of
-//! padding; a message is u16 type, u16 size, u8 flags, 3 bytes reserved, body. Version 2: `OHDR`,
-//! u8 version, u8 flags, [four u32 times], [two u16], bytes; a message is u8 type, u16 size, u8
-//! flags, [u16 order], body; u32 checksum. A message of type 16 says where more of them lie.
+//! Version 1: u8 version, u8 reserved, u16 number of messages, u32 links, u32 size, 4 bytes of
+//! padding. A message is: u16 type, u16 size, u8 flags, 3 reserved bytes, body. Version 2: `OHDR`,
+//! u8 version, u8 flags, [four u32 times], [two u16], size. A message is: u8 type, u16 size, u8
+//! flags, [u16 order], body; a u32 checksum follows the last one. A message of type 16 contains the
+//! location of further messages.
 
 use std::collections::HashSet;
 
@@ -11,7 +12,7 @@ use super::File;
 use crate::Result;
 use crate::formats::cursor::Cursor;
 
-/// Types of messages.
+/// The types of messages.
 pub mod kind {
     pub const DATASPACE: u16 = 1;
     pub const LINK_INFO: u16 = 2;
@@ -28,7 +29,7 @@ pub mod kind {
 #[derive(Debug, Clone)]
 pub struct Message<'a> {
     pub kind: u16,
-    /// Bit 1: the body is the place where another object has the message.
+    /// If bit 1 is set, the body is the address of another object that has the message.
     pub flags: u8,
     pub body: Cursor<'a>,
 }
@@ -99,11 +100,11 @@ struct Reader<'f, 'a> {
 }
 
 impl<'a> Reader<'_, 'a> {
-    /// Reads the messages of one block; returns where the continuations are.
+    /// Reads the messages of one block. Returns address and size of each continuation.
     fn block(&mut self, mut from: Cursor<'a>) -> Result<Vec<(u64, u64)>> {
         let mut more = Vec::new();
         let head = if self.v2 { 4 + 2 * usize::from(self.order) } else { 8 };
-        // What is too small for a message is a gap.
+        // A rest that is too small for a message is unused.
         while from.rest().len() >= head {
             let kind = if self.v2 { from.u8()?.into() } else { from.u16()? };
             let size = usize::from(from.u16()?);
@@ -122,7 +123,7 @@ impl<'a> Reader<'_, 'a> {
             }
             self.file.signed(address, *b"OCHK", WHAT)?;
             self.file.checked(address, size, WHAT)?;
-            // The letters before and the checksum behind.
+            // Without the letters at the beginning and the checksum at the end.
             match size.checked_sub(8) {
                 Some(size) => more.push((address + 4, size)),
                 None => return Err(body.fault("a continuation of less than 8 bytes")),

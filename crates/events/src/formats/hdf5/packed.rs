@@ -1,15 +1,15 @@
-//! What the unpackers share: bytes that are taken from the front, and copies within the output.
+//! Common parts of the decompressors: reading compressed bytes, and copies within the output.
 
-/// Packed bytes that are left.
+/// The compressed bytes that have not been read.
 pub struct Packed<'a>(pub &'a [u8]);
 
 impl<'a> Packed<'a> {
-    /// Whether none is left.
+    /// Whether all bytes have been read.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The next byte.
+    /// Reads the next byte.
     #[inline]
     pub fn byte(&mut self) -> Result<u8, String> {
         let (&first, rest) = self.0.split_first().ok_or_else(truncated)?;
@@ -17,7 +17,7 @@ impl<'a> Packed<'a> {
         Ok(first)
     }
 
-    /// The next `n` bytes.
+    /// Reads the next `n` bytes.
     #[inline]
     pub fn take(&mut self, n: usize) -> Result<&'a [u8], String> {
         let (taken, rest) = self.0.split_at_checked(n).ok_or_else(truncated)?;
@@ -30,8 +30,8 @@ fn truncated() -> String {
     "a truncated stream".into()
 }
 
-/// Appends `n` bytes that begin `distance` before the end of `out`. They may overlap what is
-/// written, which then repeats.
+/// Appends `n` bytes that begin `distance` bytes before the end of `out`. If `n` exceeds
+/// `distance`, the copy includes bytes that it has just appended, so they repeat.
 #[inline]
 pub fn copy(out: &mut Vec<u8>, distance: usize, n: usize) -> Result<(), String> {
     let start = out.len().checked_sub(distance).ok_or("a copy from before its beginning")?;

@@ -1,10 +1,11 @@
-//! Superblock (II.A): where the root group is, and how wide addresses and sizes are.
+//! Reads the superblock (II.A): the location of the root group, and the widths of addresses and
+//! sizes.
 //!
 //! Versions 0 and 1: signature, u8 version, versions of other parts (u8 free space, u8 root group,
-//! u8 reserved, u8 shared headers), u8 width of addresses, u8 width of sizes, u8 reserved, u16
-//! leaf and u16 node size of groups, u32 flags (version 1: u16 chunk node size, u16 reserved),
-//! then four addresses (base, free space, end, driver) and the symbol table entry of the root
-//! group: the offset of its name and the address of its header. Versions 2 and 3: signature, u8
+//! u8 reserved, u8 shared headers), u8 width of addresses, u8 width of sizes, u8 reserved, u16 leaf
+//! and u16 node size of groups, u32 flags (version 1: u16 chunk node size, u16 reserved), then four
+//! addresses (base, free space, end, driver) and the symbol table entry of the root group, which
+//! contains the offset of its name and the address of its header. Versions 2 and 3: signature, u8
 //! version, u8 width of addresses, u8 width of sizes, u8 flags, addresses of base, extension, end
 //! and root header, u32 checksum.
 
@@ -12,7 +13,7 @@ use super::{File, SIGNATURE};
 use crate::formats::cursor::Cursor;
 use crate::{Error, Result};
 
-/// Where the superblock may begin: 0, then 512 and its doubles, behind a user block.
+/// Finds the superblock's offset: 0, or after a user block of 512 bytes or a larger power of two.
 pub fn place(bytes: &[u8]) -> Option<usize> {
     let places = std::iter::once(0).chain((9..=30).map(|i| 1usize << i));
     places.take_while(|&at| at < bytes.len()).find(|&at| bytes[at..].starts_with(&SIGNATURE))
@@ -43,7 +44,7 @@ pub fn open<'a>(bytes: &'a [u8], name: &'a str) -> Result<File<'a>> {
     };
     from.take(skipped)?;
     let start = from.unsigned(offset)?;
-    // With a user block the base address is written either as the block's size or as 0.
+    // With a user block, writers store either its size or 0 as the base address.
     if start != 0 && start != base {
         return Err(from.fault(format!("base address {start} of a superblock at {base}")));
     }

@@ -1,20 +1,21 @@
-//! Writes HDF5 in its oldest form (superblock 0), which every reader knows: groups as symbol
-//! tables, one-dimensional data sets in chunks, text attributes. The layouts stand in the files
-//! that read them.
+//! Writes HDF5 in its oldest form (superblock 0), which every reader supports: groups as symbol
+//! tables, one-dimensional data sets in chunks, text attributes. The files of the reader describe
+//! the layouts.
 //!
-//! A file is built from its leaves to its root: each part is appended and gives its address. What
-//! has been appended can be taken away at any time ([`Writer::take`]), so that a file of any length
-//! needs the memory of one part; only the superblock, which names the root, is written at the end.
+//! A file is built from its leaves to its root: each part is appended, and its address is used by
+//! later parts. Appended bytes can be moved out at any time ([`Writer::take`]), so that memory use
+//! does not depend on the file's length. Only the superblock, which contains the root's address, is
+//! written at the end.
 
 /// Appends the parts of a file.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    /// The address of the first of `bytes`.
+    /// The address of the first byte of `bytes`.
     start: u64,
     bytes: Vec<u8>,
 }
 
-/// A chunk that has been written.
+/// The location of a chunk that has been written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Written {
     first: u64,
@@ -22,40 +23,40 @@ pub(crate) struct Written {
     bytes: u64,
 }
 
-/// An object that a group can hold, or that the root can be.
+/// A group or data set that has been written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Object {
     header: u64,
-    /// The tree and the heap of a group, which the entry of a group repeats.
+    /// The addresses of a group's tree and heap, which the entry of the group repeats.
     group: Option<(u64, u64)>,
 }
 
-/// What a data set is made of.
+/// The properties of a new data set.
 #[derive(Debug, Clone)]
 pub(crate) struct NewDataset<'a> {
     /// The datatype message.
     pub datatype: Vec<u8>,
     pub element: u32,
     pub len: u64,
-    /// Elements of a chunk.
+    /// Number of elements of a chunk.
     pub chunk: u32,
-    /// Id and name of an optional filter.
+    /// Id and name of a filter, if there is one.
     pub filter: Option<(u16, &'a str)>,
     pub chunks: &'a [Written],
     pub attributes: &'a [(&'a str, String)],
 }
 
 const NOWHERE: u64 = u64::MAX;
-/// Bytes of the superblock with the root's entry.
+/// Size in bytes of the superblock with the root's entry.
 pub(crate) const SUPERBLOCK: usize = 96;
-/// Half the children of a node in a group's tree, half the names of a leaf, half the chunks of a
-/// node in a tree of chunks: the defaults, which a superblock 0 implies.
+/// Half the children of a node in a group's tree, half the names of a leaf, and half the chunks of
+/// a node in a tree of chunks. These are the defaults, which superblock 0 implies.
 const GROUP_NODE: usize = 16;
 const GROUP_LEAF: usize = 4;
 const CHUNK_NODE: usize = 32;
 
 impl Writer {
-    /// Begins a file.
+    /// Creates an empty file.
     pub fn new() -> Writer {
         Writer { start: 0, bytes: vec![0; SUPERBLOCK] }
     }
@@ -83,7 +84,7 @@ impl Writer {
     pub fn dataset(&mut self, new: &NewDataset) -> Object {
         let index = self.tree(new);
         let len = new.len.to_le_bytes();
-        // One dimension that may grow without end.
+        // One dimension with unlimited maximum size.
         let space = [&[1, 1, 1, 0, 0, 0, 0, 0], &len[..], &NOWHERE.to_le_bytes()].concat();
         let fill = vec![2, 3, 2, 1, 0, 0, 0, 0];
         let mut layout = vec![3, 2, 2];
@@ -93,7 +94,8 @@ impl Writer {
         if let Some((id, name)) = new.filter {
             let name = padded(&[name.as_bytes(), &[0]].concat());
             let mut filters = vec![1, 1, 0, 0, 0, 0, 0, 0];
-            // 1: a reader without the filter may open the rest of the file.
+            // Flag 1 marks the filter as optional: a reader without it may open the rest of the
+            // file.
             for number in [id, name.len() as u16, 1, 0] {
                 filters.extend(number.to_le_bytes());
             }
@@ -109,7 +111,7 @@ impl Writer {
         debug_assert!(children.len() <= 2 * GROUP_LEAF);
         let mut sorted = children.to_vec();
         sorted.sort_unstable_by_key(|child| child.0);
-        // The names, after an empty one.
+        // The heap of names, which begins with an empty one.
         let mut names = vec![0; 8];
         let mut leaf = b"SNOD\x01\0".to_vec();
         leaf.extend((sorted.len() as u16).to_le_bytes());
@@ -123,7 +125,7 @@ impl Writer {
         let leaf = self.append(&leaf);
         let size = names.len() as u64;
         let names = self.append(&names);
-        // 1: no free space in the heap.
+        // A free list of 1 means that the heap has no free space.
         let heap = [&b"HEAP\0\0\0\0"[..], &size.to_le_bytes(), &1u64.to_le_bytes(), &names.to_le_bytes()].concat();
         let heap = self.append(&heap);
         let entries = u16::from(!sorted.is_empty());
@@ -136,8 +138,8 @@ impl Writer {
         Object { header: self.header(&messages), group: Some((tree, heap)) }
     }
 
-    /// Ends the file, whose last bytes go to `out`; returns the superblock, which belongs over the
-    /// zeros at its beginning.
+    /// Ends the file. Appends the last bytes to `out` and returns the superblock, which the caller
+    /// must write over the zeros at the beginning of the file.
     pub fn finish(mut self, root: Object, out: &mut Vec<u8>) -> Vec<u8> {
         let end = self.append(&[]);
         let mut head = super::SIGNATURE.to_vec();
@@ -166,7 +168,7 @@ impl Writer {
         self.append(&[head, body].concat())
     }
 
-    /// The tree of the chunks, from the leaves up.
+    /// Appends the tree of the chunks, from the leaves up; returns its address.
     fn tree(&mut self, new: &NewDataset) -> u64 {
         if new.chunks.is_empty() {
             return NOWHERE;
@@ -196,7 +198,7 @@ impl Writer {
         }
     }
 
-    /// The messages of text attributes, whose texts go into a heap of their own.
+    /// The messages of text attributes. Their texts are appended in a heap.
     fn attributes(&mut self, attributes: &[(&str, String)]) -> Vec<(u16, Vec<u8>)> {
         if attributes.is_empty() {
             return Vec::new();
@@ -208,7 +210,8 @@ impl Writer {
             heap.extend((text.len() as u64).to_le_bytes());
             heap.extend(padded(text.as_bytes()));
         }
-        // The rest is free, and its size counts its own 16 bytes. A heap has 4 KiB at the least.
+        // The rest is a free object, whose size includes its own 16 bytes. A heap has at least 4
+        // KiB.
         let size = (16 + heap.len() + 16).max(4096);
         let free = (size - 16 - heap.len()) as u64;
         heap.extend([0, free].map(u64::to_le_bytes).concat());
@@ -220,7 +223,7 @@ impl Writer {
             let mut message = vec![1, 0];
             message.extend([name.len() as u16, 20, 8].map(u16::to_le_bytes).concat());
             message.extend(padded(&name));
-            // Text of variable length, of characters of one byte; then a scalar.
+            // Text of variable length with one-byte characters; then a scalar dataspace.
             message.extend([0x19, 1, 0, 0, 16, 0, 0, 0, 0x10, 0, 0, 0, 1, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0]);
             message.extend([1, 0, 0, 0, 0, 0, 0, 0]);
             message.extend((text.len() as u32).to_le_bytes());
@@ -232,14 +235,15 @@ impl Writer {
     }
 }
 
-/// The datatype message of a compound of little-endian integers: name, offset, bytes, signed.
+/// The datatype message of a compound of little endian integers, each given as name, offset, size
+/// in bytes, and whether it is signed.
 pub(crate) fn compound(size: u32, members: &[(&str, u32, u16, bool)]) -> Vec<u8> {
     let mut message = vec![0x16, members.len() as u8, 0, 0];
     message.extend(size.to_le_bytes());
     for &(name, offset, bytes, signed) in members {
         message.extend(padded(&[name.as_bytes(), &[0]].concat()));
         message.extend(offset.to_le_bytes());
-        // No array: rank 0, 3 reserved, permutation, reserved, four sizes.
+        // Not an array: rank 0, 3 reserved bytes, permutation, reserved, four sizes.
         message.extend([0; 28]);
         message.extend([0x10, u8::from(signed) << 3, 0, 0]);
         message.extend(u32::from(bytes).to_le_bytes());
@@ -248,7 +252,7 @@ pub(crate) fn compound(size: u32, members: &[(&str, u32, u16, bool)]) -> Vec<u8>
     message
 }
 
-/// The beginning of a node of a tree.
+/// The beginning of a tree node.
 fn node(kind: u8, level: u8, entries: u16) -> Vec<u8> {
     let mut bytes = b"TREE".to_vec();
     bytes.extend([kind, level]);
@@ -257,7 +261,7 @@ fn node(kind: u8, level: u8, entries: u16) -> Vec<u8> {
     bytes
 }
 
-/// The entry of an object in a symbol table.
+/// The symbol table entry of an object.
 fn entry(name: u64, object: Object) -> Vec<u8> {
     let (tree, heap) = object.group.unwrap_or_default();
     let cached = u64::from(object.group.is_some());

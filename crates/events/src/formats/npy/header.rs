@@ -1,11 +1,11 @@
-//! The header of a NumPy array: a dictionary written as Python writes one, with the keys `descr`
-//! (a type such as `<f8`, or a list of fields), `fortran_order` and `shape`.
+//! Parses the header of a NumPy array: a dictionary in Python syntax with the keys `descr` (a type
+//! such as `<f8`, or a list of fields), `fortran_order` and `shape`.
 //!
 //! A field is (name, type) or (name, type, shape); a name may be a pair (title, name).
 
 use crate::formats::values::Number;
 
-/// What the header says.
+/// The content of a header.
 #[derive(Debug, PartialEq)]
 pub struct Header {
     pub kind: Kind,
@@ -18,7 +18,7 @@ pub struct Header {
 pub enum Kind {
     /// A number.
     Plain(Number),
-    /// Fields, and the bytes of all of them.
+    /// Fields, and the size of an element in bytes.
     Fields(Vec<Field>, usize),
 }
 
@@ -27,11 +27,11 @@ pub enum Kind {
 pub struct Field {
     pub name: String,
     pub offset: usize,
-    /// `None` for what is no single number.
+    /// The type; `None` if the field is not a single number.
     pub number: Option<Number>,
 }
 
-/// Reads a header; the text says what is wrong with it.
+/// Parses a header; the error states what is wrong with it.
 pub fn parse(bytes: &[u8]) -> Result<Header, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "the header is no text")?;
     let mut parser = Parser { text, rest: text.trim_start() };
@@ -99,7 +99,7 @@ fn fields_of(values: &[Value]) -> Result<Kind, String> {
     Ok(Kind::Fields(fields, offset))
 }
 
-/// A type such as `<i4`: the number, if it is one, and its bytes.
+/// Parses a type such as `<i4` into the number, if it is one, and its size in bytes.
 fn datatype(text: &str) -> Result<(Option<Number>, usize), String> {
     let unknown = || format!("the type `{text}` is not known");
     let mut letters = text.chars();
@@ -108,7 +108,7 @@ fn datatype(text: &str) -> Result<(Option<Number>, usize), String> {
     if matches!(letter, '<' | '>' | '=' | '|') {
         letter = letters.next().ok_or_else(unknown)?;
     }
-    // A unit of time, as in `<M8[us]`, stands behind.
+    // A unit of time may follow, as in `<M8[us]`.
     let digits = letters.as_str().split('[').next().unwrap_or_default();
     let size: usize = if digits.is_empty() { 1 } else { digits.parse().map_err(|_| unknown())? };
     let bytes = match letter {
@@ -120,12 +120,12 @@ fn datatype(text: &str) -> Result<(Option<Number>, usize), String> {
     Ok((Number::new(letter, size, big), bytes))
 }
 
-/// A value as Python writes it.
+/// A value in Python syntax.
 #[derive(Debug, PartialEq)]
 enum Value<'a> {
     Text(String),
     Number(u64),
-    /// True, False, None.
+    /// True, False or None.
     Name(&'a str),
     /// A tuple or a list.
     Sequence(Vec<Value<'a>>),
@@ -143,7 +143,7 @@ impl<'a> Parser<'a> {
         format!("{what} at character {at} of the header, before `{}`", shortened(self.rest))
     }
 
-    /// Takes one of the letters, and the space behind it.
+    /// If the rest begins with `letter`, consumes it with the blanks after it and returns true.
     fn takes(&mut self, letter: char) -> bool {
         let rest = self.rest.strip_prefix(letter);
         self.rest = rest.map_or(self.rest, str::trim_start);
@@ -194,7 +194,7 @@ impl<'a> Parser<'a> {
         let (word, rest) = self.rest.split_at(end);
         let value = match word {
             "True" | "False" | "None" => Value::Name(word),
-            // Python 2 wrote sizes with an L.
+            // Python 2 writes sizes with an L.
             _ => Value::Number(word.trim_end_matches('L').parse().map_err(|_| self.fault("no value"))?),
         };
         self.rest = rest.trim_start();

@@ -1,23 +1,24 @@
 //! Events as a NumPy array (`.npy`): a plain table of four columns, or a structured array.
 //!
-//! `\x93NUMPY`, u8 major and minor version, the size of the header (u16, from version 2 on u32), a
-//! header (`header.rs`) with the type, the order and the shape, then the values. After the
-//! "NumPy Enhancement Proposal 1".
+//! A file consists of `\x93NUMPY`, a u8 major and a u8 minor version, the size of the header (u16;
+//! from version 2 on u32), a header (`header.rs`) with type, order and shape, and the values.
+//! Source: "NumPy Enhancement Proposal 1".
 //!
-//! **Plain**, shape (N, 4), the columns x, y, p, t in C or Fortran order, as DVS-Gesture comes: floating
-//! t with fractions is in ms and becomes µs by × 1000, rounded to the nearest, ties to even (cut off,
-//! 126 of 24,000 times would be 1 µs less); integer t is in µs. Floating t without any fraction may be
-//! either: it needs a unit ([`ReadOptions::time_unit`]), or the place of a trial of DVS-Gesture
+//! **Plain** arrays have the shape (N, 4) and the columns x, y, p, t, in C or Fortran order, like
+//! DVS-Gesture. Integer t is in µs. Floating-point t with fractions is in ms; it is multiplied by
+//! 1000 and rounded to nearest, ties to even (truncation would make 126 of 24,000 times 1 µs too
+//! small). Floating-point t without any fraction is ambiguous: it needs a unit
+//! ([`ReadOptions::time_unit`]), unless the file has the path of a trial of DVS-Gesture
 //! (`userNN_LIGHT/CLASS.npy`), which is in ms.
 //!
-//! **Structured**, shape (N,): the fields t (also `ts`, `timestamp`, `time`), x, y and p (also `on`,
-//! `polarity`), found by name in any order, of any type of number or Boolean, little- or big-endian.
-//! Other fields are skipped. The name of t may state its unit (`t_s`); without one integers are µs,
-//! and floating times need [`ReadOptions::time_unit`].
+//! **Structured** arrays have the shape (N,) and the fields t (also `ts`, `timestamp`, `time`), x,
+//! y and p (also `on`, `polarity`), in any order, of any number type or Boolean, little or big
+//! endian. Other fields are skipped. The name of t may state its unit (`t_s`); without one,
+//! integers are in µs, and floating-point times need [`ReadOptions::time_unit`].
 //!
-//! p is 1 for ON and 0 or -1 for OFF. Times are as stored (not shifted to zero), x counts from the
-//! left and y from the top. The sensor is not stated. Written is a structured array of t i8, x u2,
-//! y u2, p u1.
+//! p is 1 for ON, and 0 or -1 for OFF. Times are returned as stored; x counts from the left and y
+//! from the top. The format does not state the sensor. The encoder writes a structured array of t
+//! i8, x u2, y u2, p u1.
 
 mod header;
 mod write;
@@ -29,7 +30,7 @@ use super::values::{self, Number, Place};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit};
 use crate::{Columns, Error, Result, Sensor};
 
-/// See the module.
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "npy",
     about: "NumPy array: [N, 4] of x, y, p, t, or structured",
@@ -43,7 +44,7 @@ pub const FORMAT: Format = Format {
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// Events of a piece.
+/// Number of events in a piece.
 const PIECE: usize = 65_536;
 
 fn fits(probe: &Probe) -> Fit {
@@ -77,7 +78,7 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     Ok(Box::new(reader))
 }
 
-/// What is wrong with a header.
+/// Why a header cannot be used.
 pub(super) enum Problem {
     NoUnit(String),
     /// The values are more or fewer than the header says.
@@ -91,29 +92,29 @@ impl From<String> for Problem {
     }
 }
 
-/// The user and the class of a trial of DVS-Gesture, out of a path such as `user01_led/3.npy`.
+/// The user and the class of a trial of DVS-Gesture, from a path such as `user01_led/3.npy`.
 pub(crate) fn gesture_trial(path: &str) -> Option<(u32, usize)> {
     let mut parts = path.rsplit('/');
     let (file, folder) = (parts.next()?, parts.next()?);
     let class: usize = file.get(..file.len().checked_sub(4)?)?.parse().ok()?;
-    // The name of an archive may stand before that of its member.
+    // The name of an archive may precede that of its member.
     let folder = folder.rsplit(' ').next()?;
     let user: u32 = folder.strip_prefix("user")?.split('_').next()?.parse().ok()?;
     ((1..=29).contains(&user) && class < 11).then_some((user, class))
 }
 
-/// Where the values of each event are.
+/// The locations of the columns.
 pub(super) struct Array {
     pub len: usize,
     pub t: Column,
     pub x: Column,
     pub y: Column,
     pub p: Column,
-    /// The unit of t; `None` for a plain array of floats, whose values decide.
+    /// The unit of t; `None` for a plain array of floats, whose values determine it.
     pub unit: Option<TimeUnit>,
 }
 
-/// Where a value of event i is: at `first + i·step`.
+/// The location of a column: the value of event i begins at `first + i·step`.
 #[derive(Clone, Copy)]
 pub(super) struct Column {
     pub first: usize,
@@ -122,7 +123,7 @@ pub(super) struct Column {
 }
 
 impl Array {
-    /// Checks the header against the `size` bytes of values.
+    /// Interprets a header; an error if its shape does not need exactly `size` bytes of values.
     pub(super) fn of(header: Header, size: usize, options: &ReadOptions) -> Result<Array, Problem> {
         let array = match header.kind {
             Kind::Plain(number) => Array::plain(number, header.fortran, &header.shape, options)?,
@@ -202,12 +203,12 @@ impl Array {
 
 struct Reader {
     name: String,
-    /// Offset of the values.
+    /// Offset of the values in the file.
     start: usize,
     array: Array,
     /// The unit of t.
     unit: TimeUnit,
-    /// Events decoded.
+    /// Number of events decoded.
     done: usize,
 }
 
@@ -232,7 +233,7 @@ impl Container for Reader {
 }
 
 impl Reader {
-    /// The unit of the times, in an array whose header begins at byte `at`.
+    /// The unit of the times. `at` is the offset of the header, for the error.
     fn unit(&self, bytes: &[u8], at: u64) -> Result<TimeUnit> {
         let Array { t, unit, len, .. } = self.array;
         if let Some(unit) = unit {
@@ -246,7 +247,7 @@ impl Reader {
         Err(Error::TimeUnit { file: self.name.clone(), at, problem: problem.into() })
     }
 
-    /// Where the values of a column are that come next.
+    /// The location of the next values of a column.
     fn place<'a>(&'a self, c: Column, bytes: &'a [u8], what: &'static str) -> Place<'a> {
         let first = self.start + c.first + self.done * c.step;
         Place { file: &self.name, bytes, base: 0, packed: false, first, step: c.step, what }

@@ -64,7 +64,7 @@ fn floating_times_of_a_plain_array_without_fractions_need_a_unit() {
     for other in ["user01_led/11.npy", "user30_led/3.npy", "user01_led/a.npy", "led/3.npy"] {
         assert!(times(&whole, other, None).is_err(), "{other}");
     }
-    // A fraction late in the array is one too.
+    // A fraction late in the array counts too.
     let mut rows = vec![[1.0, 6.0, 0.0, 100.0]; 3000];
     rows[2999][3] = 100.5;
     assert_eq!(times(&floats(&rows), "ms.npy", None).unwrap()[2999], 100_500);

@@ -1,5 +1,5 @@
-//! Writes a structured array. Its header states the number of events, which only the end knows:
-//! the header is as long as the largest number needs, and is written again at the end.
+//! Encodes a structured array. The header states the number of events, which is known only at the
+//! end. Therefore the header has space for the largest number, and is written again at the end.
 
 use super::MAGIC;
 use crate::formats::Encoder;
@@ -7,7 +7,7 @@ use crate::formats::encoder::named;
 use crate::{Columns, Error, Remedy, Result, Sensor};
 
 const EVENT: usize = 13;
-/// Digits of the largest number of events.
+/// Number of digits of the largest number of events.
 const DIGITS: usize = 20;
 
 pub fn encoder(_: Option<Sensor>) -> Result<Box<dyn Encoder>> {
@@ -17,9 +17,9 @@ pub fn encoder(_: Option<Sensor>) -> Result<Box<dyn Encoder>> {
 struct ToArray {
     /// Number of events pushed.
     events: u64,
-    /// Whether the header is written for the first time.
+    /// Whether the header has been written for the first time.
     begun: bool,
-    /// The header, whose number of events is right at the end.
+    /// The header; its number of events is correct after `finish`.
     head: Vec<u8>,
 }
 
@@ -60,11 +60,11 @@ impl Encoder for ToArray {
     }
 }
 
-/// The header of an array of `n` events; of one length for every `n`.
+/// The header of an array of `n` events; its length does not depend on `n`.
 fn header(n: u64) -> Vec<u8> {
     let fields = "[('t', '<i8'), ('x', '<u2'), ('y', '<u2'), ('p', '|u1')]";
     let text = |n: &str| format!("{{'descr': {fields}, 'fortran_order': False, 'shape': ({n},), }}");
-    // The values begin at a multiple of 64, behind a line break.
+    // The values begin at a multiple of 64, after a line break.
     let before = MAGIC.len() + 4;
     let size = (before + text("").len() + DIGITS + 1).next_multiple_of(64) - before;
     let mut header = MAGIC.to_vec();

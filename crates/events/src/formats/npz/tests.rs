@@ -1,4 +1,4 @@
-//! Laws of reading npz, on archives that are put together here as NumPy does it.
+//! Tests of reading npz, with archives that are built here in the same way as by NumPy.
 
 use std::io::{Cursor, Write};
 
@@ -22,7 +22,7 @@ fn zipped(members: &[(&str, Vec<u8>)], packed: bool) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let how = if packed { zip::CompressionMethod::Deflated } else { zip::CompressionMethod::Stored };
     for (name, bytes) in members {
-        // As NumPy writes every member.
+        // NumPy writes every member with the large-file extension.
         let options = SimpleFileOptions::default().compression_method(how).large_file(true);
         zip.start_file(format!("{name}.npy"), options).unwrap();
         zip.write_all(bytes).unwrap();
@@ -41,7 +41,7 @@ fn events(n: u32) -> Columns {
     (0..n).map(event).collect()
 }
 
-/// The members of four rows of numbers, of types that differ.
+/// Members with four columns, of different types.
 fn rows(e: &Columns) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("label", row("<i8", &[7i64], |v| v.to_le_bytes())),
@@ -66,7 +66,7 @@ fn read(bytes: &[u8]) -> Result<Columns, String> {
 
 #[test]
 fn rows_of_numbers_and_a_structured_array_give_the_events() {
-    // More than a piece, and more than a step of unpacking.
+    // Includes more events than a piece, and more bytes than one step of decompression.
     for n in [0, 1, 70_000] {
         let events = events(n);
         for packed in [false, true] {
@@ -74,7 +74,7 @@ fn rows_of_numbers_and_a_structured_array_give_the_events() {
             assert!(read(&zipped(&[("arr_0", table(&events))], packed)).unwrap() == events, "{n} {packed}");
         }
     }
-    // A label beside the table is left alone; two tables are not.
+    // A label beside the table is ignored; two tables are an error.
     let labelled = [("label", rows(&events(1))[0].1.clone()), ("events", table(&events(5)))];
     assert_eq!(read(&zipped(&labelled, true)).unwrap(), events(5));
     let two = [("left", table(&events(5))), ("right", table(&events(5)))];
@@ -150,15 +150,15 @@ fn cut_and_corrupt_archives_give_an_error_or_events_and_never_panic() {
                 seen += usize::from(FORMAT.decode(&corrupt, "x").is_err());
             }
         }
-        // The checksum sees every change of a value; dates and attributes of members mean nothing
-        // here.
+        // The checksum detects every change of a value. Dates and attributes of members have no
+        // effect.
         assert!(2 * seen > 3 * bytes.len(), "{seen} of {}", 3 * bytes.len());
     }
 }
 
 #[test]
 fn a_bomb_is_refused_without_being_unpacked() {
-    // A gigabyte of zeros behind a header that claims three values.
+    // A member of 64 MiB of zeros, whose header states three values.
     let mut member = npy("'<i8'", "(3,)", &[0; 24]);
     member.resize(64 << 20, 0);
     let mut members = rows(&events(3));

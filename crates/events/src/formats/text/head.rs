@@ -1,16 +1,16 @@
-//! Where the columns of a text are, from the line or the comment that names them.
+//! Finds the columns of a text in the line or the comment that names them.
 //!
-//! A first line of names is taken as a whole: it states how many columns each line has. A comment
-//! may be prose: its words are columns if there are as many of them as a line has columns, or if
-//! the four names x, y, t and p stand side by side in any order and a line has four columns.
+//! A first line of names must name every column, so it states how many columns each line has. A
+//! comment may be prose. Its words are names if there are as many of them as a line has columns, or
+//! if the four names x, y, t and p are adjacent in any order and a line has four columns.
 
 use crate::Sensor;
 use crate::formats::TimeUnit;
 
-/// Cells beyond this many are not looked at.
+/// Number of cells of a line that are examined.
 pub const MOST_CELLS: usize = 64;
 
-/// Where the columns are, and the unit of time.
+/// The positions of the columns, and the unit of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     pub x: usize,
@@ -25,10 +25,10 @@ pub struct Layout {
     pub sensor: Option<Sensor>,
 }
 
-/// `x y t p`, the order of columns that nothing names.
+/// `x y t p`, the assumed order if nothing names the columns.
 pub const PLAIN: Layout = Layout { x: 0, y: 1, t: 2, p: 3, columns: 4, unit: None, sensor: None };
 
-/// What parts the cells of a line.
+/// What separates the cells of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Separator {
     /// Any number of blanks and tabs: no cell is empty.
@@ -38,18 +38,19 @@ pub enum Separator {
 }
 
 impl Separator {
-    /// What parts this line.
+    /// The separator of this line.
     pub fn of(line: &[u8]) -> Separator {
         if let Some(&byte) = [b',', b';'].iter().find(|byte| line.contains(byte)) {
             return Separator::Byte(byte);
         }
-        // Tabs between cells that hold no blanks; mixed with blanks they only align.
+        // A line is separated by tabs if no cell contains a blank; tabs among blanks are only
+        // alignment.
         let tabs = line.contains(&b'\t') && line.split(|b| *b == b'\t').all(|cell| !cell.trim_ascii().contains(&b' '));
         if tabs { Separator::Byte(b'\t') } else { Separator::Blank }
     }
 
-    /// Puts the first cells of a line, without the blanks and quotes around them, into `cells`;
-    /// returns how many the line has.
+    /// Writes the first cells of a line, without surrounding blanks and quotes, to `cells`. Returns
+    /// how many cells the line has.
     pub fn cells<'a>(self, line: &'a [u8], cells: &mut [&'a [u8]; MOST_CELLS]) -> usize {
         let mut count = 0;
         let mut add = |cell: &'a [u8]| {
@@ -70,7 +71,7 @@ fn unquoted(cell: &[u8]) -> &[u8] {
     cell.strip_prefix(b"\"").and_then(|cell| cell.strip_suffix(b"\"")).unwrap_or(cell)
 }
 
-/// What a name stands for.
+/// The meaning of a column's name, with the size or the unit that it states.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Column {
     X(Option<u16>),
@@ -80,12 +81,12 @@ enum Column {
 }
 
 impl Column {
-    /// By its name, in lower case; `None` for any other column or word.
+    /// Parses a lower-case name; `None` for any other word.
     fn named(name: &str) -> Option<Column> {
         if let Some(unit) = TimeUnit::of_column(name) {
             return Some(Column::T(unit));
         }
-        // `x (px)`, `polarity(0=off, 1=on)`.
+        // Strips a suffix such as in `x (px)` or `polarity(0=off, 1=on)`.
         let base = name.split(['(', '[']).next().unwrap_or_default().trim_end();
         match base {
             "x" => return Some(Column::X(None)),
@@ -102,7 +103,7 @@ impl Column {
         }
     }
 
-    /// 0 to 3 for x, y, t and p.
+    /// The index of the column in the order x, y, t, p.
     fn index(self) -> usize {
         match self {
             Column::X(_) => 0,
@@ -114,7 +115,7 @@ impl Column {
 }
 
 impl Layout {
-    /// The layout of names, of which each of the four must occur once.
+    /// The layout of columns with these names; `None` unless each of the four occurs once.
     fn of(names: &[Option<Column>]) -> Option<Layout> {
         let (mut at, mut columns) = ([None; 4], [None; 4]);
         for (i, column) in names.iter().enumerate() {
@@ -133,7 +134,8 @@ impl Layout {
         (x.max(y).max(t).max(p) < MOST_CELLS).then_some(Layout { x, y, t, p, columns: names.len(), unit, sensor })
     }
 
-    /// The layout that a first line of names states. Further columns have any name, or none.
+    /// The layout that a first line of names states. Columns besides the four may have any name or
+    /// none.
     pub fn of_line(line: &[u8], separator: Separator) -> Option<Layout> {
         let line = std::str::from_utf8(line).ok()?.to_ascii_lowercase();
         let mut cells = [&b""[..]; MOST_CELLS];
@@ -151,7 +153,7 @@ impl Layout {
         Layout::of(&names.iter().map(|name| Column::named(name)).collect::<Vec<_>>())
     }
 
-    /// Whether the columns stand at the same places.
+    /// Whether both layouts have the columns at the same positions.
     pub fn same_places(&self, other: &Layout) -> bool {
         (self.x, self.y, self.t, self.p, self.columns) == (other.x, other.y, other.t, other.p, other.columns)
     }
@@ -164,11 +166,11 @@ pub struct Comment {
 }
 
 impl Comment {
-    /// A comment with at least two names of columns; `None` for any other.
+    /// Parses a comment; `None` if it contains fewer than two names of columns.
     pub fn of(line: &[u8]) -> Option<Comment> {
         let line = std::str::from_utf8(line).ok()?.trim_start_matches(['#', '%', '/', ' ', '!']);
         let words = words(&line.to_lowercase());
-        // What ends in a colon says what follows.
+        // A word that ends with a colon introduces what follows it, so names start after it.
         let start = words.iter().rposition(|word| word.ends_with(':')).map_or(0, |i| i + 1) % words.len().max(1);
         let known = |word: String| {
             let name = word.trim_end_matches(['.', ':']);
@@ -179,15 +181,15 @@ impl Comment {
         (words.iter().filter(|(_, column)| column.is_some()).count() >= 2).then_some(Comment { words })
     }
 
-    /// Whether it surely names columns.
+    /// Whether the comment names the columns x, y, t and p unmistakably.
     pub fn is_head(&self) -> bool {
         matches!(self.layout(4), Ok(Some(_)))
     }
 
-    /// The layout of lines of so many columns that the comment states, if it states one.
+    /// The layout that the comment states for lines of `columns` columns, if it states one.
     ///
     /// # Errors
-    /// The text says which words are not understood.
+    /// The text names the words that were not understood.
     pub fn layout(&self, columns: usize) -> Result<Option<Layout>, String> {
         let named: Vec<_> = self.words.iter().map(|(_, column)| *column).collect();
         if named.len() == columns
@@ -214,7 +216,7 @@ impl Comment {
             }
             return Ok(Some(*first));
         }
-        // `on` is a word of prose too.
+        // `on` is also a word of prose, so alone it is no evidence of a name.
         let (mut distinct, mut strict) = ([false; 4], [false; 4]);
         for (word, column) in &self.words {
             let Some(column) = column else { continue };
@@ -237,7 +239,7 @@ impl Comment {
 
 /// The unit of time that a comment states in words: `t in seconds`, `unit: ns`, `time unit = ms`.
 pub fn unit_in_words(line: &[u8]) -> Option<TimeUnit> {
-    /// Words that say nothing of what the unit is.
+    /// Words that are skipped because they do not affect the unit.
     const FILLERS: [&str; 8] = ["in", "is", "are", "of", "the", "given", "stored", "measured"];
     let line = std::str::from_utf8(line).ok()?.to_lowercase();
     let parts = |c: char| c.is_whitespace() || "#%,;:=()[]\"'!".contains(c);
@@ -251,8 +253,8 @@ pub fn unit_in_words(line: &[u8]) -> Option<TimeUnit> {
     })
 }
 
-/// The words of a text, parted by blanks, commas and semicolons; what stands in brackets belongs to
-/// the word before.
+/// The words of a text, separated by blanks, commas and semicolons. Text in brackets belongs to the
+/// preceding word.
 fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let (mut depth, mut inside) = (0usize, false);
@@ -324,7 +326,7 @@ mod tests {
         ] {
             match words {
                 Some(words) => assert!(comment(text, columns).unwrap_err().contains(words), "{text}"),
-                // A run of four names with a word behind it.
+                // A run of four names, followed by another word.
                 None => assert_eq!(comment(text, columns), Ok(Some([1, 2, 0, 3])), "{text}"),
             }
         }

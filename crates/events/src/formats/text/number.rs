@@ -1,21 +1,21 @@
-//! Numbers as text: whole ones, decimals, and those with an exponent.
+//! Parses decimal numbers exactly, with an optional fraction and exponent.
 
-/// Digits that are kept; further ones are far below a µs.
+/// Digits beyond this many are dropped; they are far below 1 µs.
 const MOST: u128 = 10u128.pow(30);
-/// The largest power of ten in 128 bits.
+/// The largest exponent of ten in 128 bits.
 const LARGEST_POWER: i32 = 38;
 
-/// A number of 0 or more, exactly: `digits` · 10^`exponent`.
+/// A non-negative number, exactly: `digits` · 10^`exponent`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decimal {
     digits: u128,
     exponent: i32,
-    /// Digits other than 0 did not fit.
+    /// Whether digits other than 0 were dropped.
     cut: bool,
 }
 
 impl Decimal {
-    /// `12`, `0.5`, `.5`, `1e-06`, `1.50E+3`; `None` for what is no number, or has a sign.
+    /// Parses `12`, `0.5`, `.5`, `1e-06`, `1.50E+3`; `None` if the text has a sign or is not a number.
     pub fn parse(text: &[u8]) -> Option<Decimal> {
         let (mantissa, exponent) = match text.iter().position(|b| matches!(b, b'e' | b'E')) {
             Some(at) => (&text[..at], exponent(&text[at + 1..])?),
@@ -44,7 +44,7 @@ impl Decimal {
         (count > 0).then_some(number)
     }
 
-    /// The number, if it is a whole one of 64 bits.
+    /// The number, if it is a whole number of at most 64 bits.
     pub fn whole(self) -> Option<u64> {
         let Decimal { digits, exponent, cut } = self;
         if digits == 0 {
@@ -59,7 +59,7 @@ impl Decimal {
         u64::try_from(whole?).ok()
     }
 
-    /// The number · 10^`power`, rounded to the nearest, halves up; `None` beyond 64 bits.
+    /// The number · 10^`power`, rounded to nearest, ties up; `None` if the result exceeds 64 bits.
     pub fn scaled(self, power: i32) -> Option<u64> {
         let exponent = self.exponent + power;
         let power = |n: u32| 10u128.pow(n);
@@ -74,7 +74,7 @@ impl Decimal {
     }
 }
 
-/// The number behind `e`.
+/// Parses the exponent after `e`.
 fn exponent(text: &[u8]) -> Option<i32> {
     let (sign, digits) = match text {
         [b'-', digits @ ..] => (-1, digits),

@@ -1,9 +1,11 @@
-//! Packed weights of tensors that still live, so that inference packs each layer once.
+//! Packed weights, cached while their tensors live, so that inference packs each layer's weight
+//! once.
 //!
-//! The tensor library changes values in place only where nobody else points at them, weak pointers included:
-//! while a weak pointer here can be followed, the values are those that were packed. A packing is as large as
-//! the weight; it goes at the first call after the weight has gone or changed. Training changes each weight in
-//! each iteration, so what it packs is not put here.
+//! Burn changes a tensor's values in place only if no other pointer to them exists, weak pointers
+//! included. While a weak pointer of this cache can be upgraded, the values are therefore those
+//! that were packed. A packing takes as much memory as the weight. It is dropped at the first
+//! lookup after its weight was dropped or changed. Training changes each weight in each iteration,
+//! so its packings are not cached.
 
 use crate::operators::Geometry;
 use burn::backend::flex::FlexTensor;
@@ -15,11 +17,11 @@ struct Entry<T, K, P> {
     packed: Arc<P>,
 }
 
-/// Packed weights by the memory that they were packed from.
+/// Packed weights, keyed by the memory that they were packed from.
 struct Cache<T, K, P>(Vec<Entry<T, K, P>>);
 
 impl<T, K: PartialEq, P> Cache<T, K, P> {
-    /// The packing of these values, and forgets those whose values are gone.
+    /// Returns the packing of these values, and drops the packings whose values are gone.
     fn get(&mut self, values: &Arc<T>, key: &K) -> Option<Arc<P>> {
         self.0.retain(|e| e.values.strong_count() > 0);
         let same = |e: &&Entry<T, K, P>| std::ptr::eq(e.values.as_ptr(), Arc::as_ptr(values)) && e.key == *key;
@@ -33,20 +35,21 @@ impl<T, K: PartialEq, P> Cache<T, K, P> {
 
 type Bytes = burn::tensor::Bytes;
 
-/// Packings `P` of weights; `K` is what they depend on beside the values and the layer's sizes.
+/// A cache of packings `P`. A packing depends on the weight's values, the layer's sizes and `K`.
 pub struct Packings<K, P>(Mutex<Cache<Bytes, ([usize; 3], K), P>>);
 
 impl<K: PartialEq, P> Packings<K, P> {
-    /// None yet.
+    /// An empty cache.
     pub const fn new() -> Self {
         Self(Mutex::new(Cache(Vec::new())))
     }
 
-    /// The packing of a layer's weight, by `pack` if there is none; `keep` says whether it will be wanted
-    /// again. A view of part of a tensor is packed each time.
+    /// Returns the packing of a layer's weight. If the cache has none, it calls `pack`, and stores
+    /// the result if `keep` is set. A view of part of a tensor is packed on every call and never
+    /// stored.
     ///
     /// # Errors
-    /// That of `pack`.
+    /// The error of `pack`.
     pub fn packed<E>(
         &self,
         weight: &FlexTensor,
@@ -93,7 +96,7 @@ mod tests {
         cache.insert(&a, 1, packing(7));
         assert_eq!(cache.get(&a, &1).map(|p| *p), Some(7));
         assert!(cache.get(&b, &1).is_none() && cache.get(&a, &4).is_none());
-        // Written in place, as the tensor library does.
+        // Written in place, as Burn does.
         Arc::make_mut(&mut a)[0] = 2.0;
         assert!(cache.get(&a, &1).is_none());
     }

@@ -1,9 +1,11 @@
-//! Which kernel a layer runs on: measured density and shape decide, unless the user does.
+//! Which kernel a layer runs on. With `Kernel::Auto` the measured density and the shape decide.
 //!
-//! Costs are for one output pixel and `nv` registers, in cycles of a core that multiplies and adds two
-//! registers a cycle: a dense tap and input is half a cycle a register; an active input is 0.9 cycles a
-//! register, at least two, and a kernel row of the window costs the start of a loop. A core of one register a cycle
-//! takes twice as long for a dense tap and 1.4 cycles for an active input, which favours active inputs more.
+//! The cost model counts cycles per output pixel for `nv` registers, on a core that does two
+//! register multiply-adds per cycle. In the dense kernel a tap and input cost half a cycle per
+//! register. In the sparse kernel an active input costs 0.9 cycles per register, but at least two
+//! cycles, and each kernel row of the window costs the start of a loop. On a core with one
+//! multiply-add per cycle a dense tap takes twice as long and an active input 1.4 cycles, so the
+//! sparse kernel gains more there than the model says.
 
 use crate::operators::{Geometry, Kernel};
 use crate::options::ComputeOptions;
@@ -11,7 +13,7 @@ use std::fmt;
 use std::io::Write;
 
 impl Kernel {
-    /// Whether the forward pass adds up active inputs, at this fraction of active inputs.
+    /// Whether the forward pass runs on active inputs only, if this fraction of inputs is active.
     pub(crate) fn gathers(self, g: &Geometry, density: f64) -> bool {
         match self {
             Kernel::Sparse => true,
@@ -23,11 +25,12 @@ impl Kernel {
         }
     }
 
-    /// Whether the weight gradient adds up over active inputs; `narrow` says that the dense kernel for few
-    /// channels could take it.
+    /// Whether the weight gradient runs on active inputs only. `narrow` says whether the dense
+    /// kernel for few channels supports the layer.
     ///
-    /// That one costs a cycle for each tap and register of an input, the other 60 cycles for an active input, to
-    /// find it, to sort it and to add nine rows of two registers (measured on Zen 4, 8 → 16 channels).
+    /// That kernel costs one cycle per tap and register for each input. The sparse kernel costs 60
+    /// cycles per active input, which it must find, sort, and multiply into nine rows of two
+    /// registers (measured on Zen 4, 8 → 16 channels).
     pub(crate) fn gathers_weight(self, g: &Geometry, density: f64, narrow: bool) -> bool {
         match self {
             Kernel::Sparse => true,
@@ -38,13 +41,13 @@ impl Kernel {
     }
 }
 
-/// Cycles for one output pixel and one panel, over active inputs.
+/// Cycles of the sparse kernel for one output pixel and one panel.
 pub(super) fn cost_of_active(g: &Geometry, density: f64) -> f64 {
     let (nv, inputs) = (g.out.div_ceil(16).min(4) as f64, (g.taps() * g.channels) as f64);
     14.0 * g.kernel as f64 + inputs * density * (0.9 * nv).max(2.0)
 }
 
-/// Says on standard error which kernels a call took, if the program wants a report.
+/// Prints on standard error which kernels a call uses, if the program asks for the report.
 pub(crate) fn report(g: &Geometry, images: usize, density: Option<f64>, forward: bool, weight: bool) {
     if ComputeOptions::installed().report {
         let word = |sparse| if sparse { "sparse" } else { "dense" };
@@ -54,7 +57,8 @@ pub(crate) fn report(g: &Geometry, images: usize, density: Option<f64>, forward:
     }
 }
 
-/// Writes a line of a report to standard error. One that cannot be written is dropped: it is no reason to stop.
+/// Writes a line of the report to standard error. A write error is ignored, because the report must
+/// not stop the program.
 pub(super) fn say(line: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -1,10 +1,11 @@
-//! Dense convolution by an indirect matrix product: every output pixel has, for each tap, a pointer
-//! to the input pixel it meets (or to a row of zeros), and a tile of `MR` pixels × `NV` registers of
-//! output channels runs over taps and inputs. Nothing is unrolled into memory (no im2col).
+//! Dense convolution as an indirect matrix product. For every output pixel and tap a table holds
+//! the input pixel that they read, or −1 for padding, which is read as a row of zeros. A tile of
+//! `MR` pixels × `NV` registers of output channels loops over taps and inputs. Nothing is unrolled
+//! into memory (no im2col).
 //!
-//! The same tile makes the input gradient, `gx[i]` = Σ_tap Σ_co g[(i + p − tap)/s]·w[co, ·, tap]; with
-//! stride s pixels of one residue mod s meet the same taps and are put side by side, so that taps
-//! which no pixel of a tile meets are skipped.
+//! The same tile computes the input gradient, `gx[i]` = Σ_tap Σ_co g[(i + p − tap)/s]·w[co, ·,
+//! tap]. With stride s, pixels of the same residue mod s read the same taps. They are placed next
+//! to each other, so that a tile skips the taps that none of its pixels reads.
 
 use super::gather::{load, store};
 use super::pack::Panels;
@@ -14,18 +15,18 @@ use crate::operators::Geometry;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
-/// Channels of a panel.
+/// Output channels per panel.
 pub const PANEL: usize = 64;
 
-/// Weight values that one pass over the pixels goes over: half of a second-level cache.
+/// Weight values per pass over the pixels: a part of a second-level cache (192 KiB).
 const PASS_VALUES: usize = 48 << 10;
 
-/// Which input pixel each output pixel meets at each tap.
+/// Which input pixel each output pixel reads at each tap.
 #[derive(Debug, Clone)]
 pub struct Indirection {
-    /// Input pixel of (slot, tap), or −1.
+    /// The input pixel for (slot, tap), or −1.
     meets: Vec<i32>,
-    /// Output pixel of each slot.
+    /// The output pixel of each slot.
     pub(super) pixel: Vec<u32>,
     taps: usize,
     pub(super) pixels_in: usize,
@@ -33,7 +34,7 @@ pub struct Indirection {
 }
 
 impl Indirection {
-    /// Of the forward pass.
+    /// The table of the forward pass.
     pub fn forward(g: &Geometry) -> Self {
         let mut meets = Vec::with_capacity(g.out_pixels() * g.taps());
         for oy in 0..g.out_height() {
@@ -49,7 +50,7 @@ impl Indirection {
         Self { meets, pixel, taps: g.taps(), pixels_in: g.pixels(), pixels_out: g.out_pixels() }
     }
 
-    /// Of the input gradient: "input" is the gradient of the output.
+    /// The table of the input gradient, whose "input" is the gradient of the output.
     pub fn backward(g: &Geometry) -> Self {
         let (oh, ow, s) = (g.out_height(), g.out_width(), g.stride);
         let mut pixel = Vec::with_capacity(g.pixels());
@@ -63,7 +64,7 @@ impl Indirection {
             let (y, x) = (i as usize / g.width, i as usize % g.width);
             for (ky, kx) in taps(g) {
                 let (y, x) = ((y + g.padding).wrapping_sub(ky), (x + g.padding).wrapping_sub(kx));
-                // What wraps is far above any size.
+                // A negative coordinate wraps to a number far above any size.
                 let inside = y % s == 0 && x % s == 0 && y / s < oh && x / s < ow;
                 meets.push(if inside { (y / s * ow + x / s) as i32 } else { -1 });
             }
@@ -73,7 +74,7 @@ impl Indirection {
 }
 
 impl Indirection {
-    /// The input pixel that slot `slot` meets at `tap`, or −1.
+    /// The input pixel that slot `slot` reads at `tap`, or −1.
     #[inline(always)]
     pub fn meets(&self, slot: usize, tap: usize) -> i32 {
         self.meets[slot * self.taps + tap]
@@ -95,7 +96,7 @@ struct Job<'a> {
     out: &'a mut [MaybeUninit<f32>],
 }
 
-/// Output `[N, pixels_out, outputs]`, all of it written, of `[N, pixels_in, inputs]`.
+/// Computes `[N, pixels_out, outputs]` from `[N, pixels_in, inputs]` and writes all of `out`.
 pub fn forward(isa: Isa, map: &Indirection, x: &[f32], weights: &Panels, out: &mut [MaybeUninit<f32>]) {
     let (x_len, out_len) = (map.pixels_in * weights.inputs, map.pixels_out * weights.outputs);
     let images = x.len() / x_len.max(1);
@@ -109,7 +110,7 @@ by_isa!(run = body(&mut Job<'_>));
 
 #[inline(always)]
 unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
-    // SAFETY: passed on from the caller.
+    // SAFETY: the caller upholds the conditions of `Lanes`.
     unsafe {
         match job.weights.width / LANES {
             1 => panels::<V, 12, 1>(job),
@@ -125,7 +126,7 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
 unsafe fn panels<V: Lanes, const MR: usize, const NV: usize>(job: &mut Job<'_>) {
     let (w, taps) = (job.weights, job.map.taps);
     let width = NV * LANES;
-    // A pass covers whole taps, or with many inputs a part of one tap.
+    // A pass covers whole taps or, with many inputs, a part of one tap.
     let inputs = w.inputs.min(PASS_VALUES / width);
     let together = if inputs < w.inputs { 1 } else { (PASS_VALUES / width / inputs.max(1)).clamp(1, taps) };
     for p in 0..w.count() {
@@ -136,14 +137,14 @@ unsafe fn panels<V: Lanes, const MR: usize, const NV: usize>(job: &mut Job<'_>) 
                     taps: (first, (first + together).min(taps)),
                     inputs: (from, (from + inputs).min(w.inputs)),
                 };
-                // SAFETY: passed on from the caller.
+                // SAFETY: as above.
                 unsafe { pass::<V, MR, NV>(job, &slice) };
             }
         }
     }
 }
 
-/// A part of the weights.
+/// The part of the weights that one pass reads.
 struct Slice {
     panel: usize,
     taps: (usize, usize),
@@ -163,15 +164,16 @@ unsafe fn pass<V: Lanes, const MR: usize, const NV: usize>(job: &mut Job<'_>, sl
     let all = images * slots;
     let mut at = 0;
     while at < all {
-        // Slots of a class run over all images, so that small maps fill tiles as well.
+        // A tile takes the same slot of all images before the next slot, so that small maps fill
+        // tiles too.
         let n = MR.min(all - at);
         let mut place = [(0usize, 0usize); MR];
         for (i, place) in place.iter_mut().enumerate() {
             let k = (at + i).min(all - 1);
             *place = (k % images, k / images);
         }
-        // SAFETY: places are images and slots of the job; the indirection gives pixels inside the
-        // input or the row of zeros; a row of `out` has `channels` values at `from`.
+        // SAFETY: every place is a slot and an image of the job. The table holds pixels inside the
+        // input, or −1 for the row of zeros. A row of `out` has `channels` values from `from` on.
         unsafe {
             let mut acc = [[V::splat(0.0); NV]; MR];
             if !is_first {
@@ -208,7 +210,7 @@ unsafe fn pass<V: Lanes, const MR: usize, const NV: usize>(job: &mut Job<'_>, sl
 /// acc[i] += Σ_c rows[i][c]·b[c].
 ///
 /// # Safety
-/// See [`Lanes`]; every row has `depth` values, `b` as many rows of `NV` registers.
+/// See [`Lanes`]. Every row must have `depth` values, and `b` `depth` rows of `NV` registers.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 pub(super) unsafe fn product<V: Lanes, const MR: usize, const NV: usize>(
@@ -217,7 +219,7 @@ pub(super) unsafe fn product<V: Lanes, const MR: usize, const NV: usize>(
     b: *const f32,
     depth: usize,
 ) {
-    // SAFETY: the caller gives `depth` values a row and `depth` rows of the panel.
+    // SAFETY: the caller guarantees `depth` values per row and `depth` rows of the panel.
     unsafe {
         let mut local = *acc;
         let mut b = b;

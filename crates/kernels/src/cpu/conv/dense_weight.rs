@@ -1,8 +1,8 @@
-//! Dense weight gradient, gw[tap, ci, co] = Σ_pixels x[pixel that the tap meets, ci]·g[pixel, co],
-//! as tiles of `MR` input × 64 output channels in registers that run over the pixels.
+//! Dense weight gradient, gw[tap, ci, co] = Σ_pixels x[pixel that the tap reads, ci]·g[pixel, co].
+//! A tile of `MR` input × 64 output channels keeps its sums in registers and loops over the pixels.
 //!
-//! Tasks are taps × fixed parts of the batch, whose sums are added in order: the result does not
-//! depend on the number of threads.
+//! A task is one tap and a part of the batch. The parts are fixed and their sums are added in
+//! order, so the result does not depend on the number of threads.
 
 use super::dense::Indirection;
 use crate::cpu::grain::FineGrained;
@@ -10,10 +10,10 @@ use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
 use crate::operators::Geometry;
 use rayon::prelude::*;
 
-/// Input channels of a tile.
+/// Input channels per tile.
 const MR: usize = 6;
 
-/// Parts that a batch is cut into.
+/// Parts of a batch.
 const PARTS: usize = 4;
 
 struct Job<'a> {
@@ -22,11 +22,12 @@ struct Job<'a> {
     tap: usize,
     x: &'a [f32],
     gradient: &'a [f32],
-    /// `[channel][out rounded up]`.
+    /// `[channel][out rounded up to whole registers]`.
     out: &'a mut [f32],
 }
 
-/// Gradient of the weight `[co, ci, ky, kx]` from `[N, H, W, C]` and the gradient `[N, OH, OW, Co]`.
+/// Gradient of the weight `[co, ci, ky, kx]` from the input `[N, H, W, C]` and the gradient
+/// `[N, OH, OW, Co]`.
 pub fn weight_gradient(isa: Isa, g: Geometry, map: &Indirection, x: &[f32], gradient: &[f32]) -> Vec<f32> {
     let images = x.len() / g.input_len().max(1);
     let per_part = images.div_ceil(PARTS).max(1);
@@ -42,7 +43,7 @@ pub fn weight_gradient(isa: Isa, g: Geometry, map: &Indirection, x: &[f32], grad
         run(isa, &mut Job { g, map, tap, x, gradient, out });
     });
     let mut out = vec![0.0f32; g.weights()];
-    // Sixteen output channels at a time: reads come from one line.
+    // Sixteen output channels at a time, so that the reads of a block come from one cache line.
     out.par_chunks_mut((LANES * g.channels * g.taps()).max(1)).enumerate().for_each(|(block, rows)| {
         for part in 0..parts {
             for c in 0..g.channels {
@@ -64,7 +65,8 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
     let (g, width) = (job.g, job.g.out.next_multiple_of(LANES));
     let images = job.gradient.len() / g.output_len().max(1);
     let full = g.out / LANES * LANES;
-    // Gradients whose last register is not full are copied, so that no load leaves them.
+    // If the last register of a gradient row is not full, it is copied with zeros appended, so that
+    // no load reads past the row.
     let mut edge = vec![0.0f32; if full < g.out { g.out_pixels() * LANES } else { 0 }];
     for n in 0..images {
         let x = &job.x[n * g.input_len()..(n + 1) * g.input_len()];
@@ -76,7 +78,8 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
             let mut o = 0;
             while o < width {
                 let rest = full.saturating_sub(o) / LANES;
-                // SAFETY: passed on; a tile of k registers is only taken where the gradient has as many.
+                // SAFETY: the caller upholds `Lanes`, and a tile of k registers runs only if k are
+                // left.
                 let taken = unsafe {
                     match rest {
                         0 => {
@@ -103,7 +106,7 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
     }
 }
 
-/// Adds one image to a tile of `MR` × `NV` registers.
+/// Adds the products of one image to a tile of `MR` × `NV` registers.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "a kernel's operands")]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
@@ -119,8 +122,8 @@ unsafe fn tile<V: Lanes, const NV: usize>(
 ) {
     let rows = MR.min(g.channels - c);
     let mut acc = [[[0.0f32; LANES]; NV]; MR];
-    // SAFETY: the indirection gives pixels inside the image; inputs past the last channel are not read
-    // (index 0 of the tile stands in) and their sums are not kept; the gradient has NV registers at `from`.
+    // SAFETY: the table holds pixels inside the image. For inputs past the last channel the tile
+    // reads its first input instead and discards the sums. The gradient has NV registers at `from`.
     unsafe {
         let mut sums = [[V::splat(0.0); NV]; MR];
         let step: [usize; MR] = std::array::from_fn(|i| if i < rows { i } else { 0 });

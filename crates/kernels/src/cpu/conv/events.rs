@@ -1,32 +1,33 @@
-//! Active inputs: the non-zero values of a feature map, pixel by pixel.
+//! Active inputs: the positions of the non-zero values of a feature map.
 //!
-//! For each image of `[N, H, W, C]`, each group of [`GROUP`] channels and each pixel in raster order the
-//! channels that are not zero. An entry is x·G + c in 16 bits, with G the channels of its group and c
-//! counted from the group's first, so that the entries of neighbouring pixels of one row, which lie side by
-//! side, index one run of weight rows: few enough for the first-level cache. Spikes of one step are all 1
-//! and store no values; counts (after a temporal sum) and real numbers store theirs.
+//! For each image of `[N, H, W, C]`, each group of [`GROUP`] channels and each pixel in raster
+//! order, the list holds the channels that are not zero. An entry is x·G + c in 16 bits, with G the
+//! number of channels in the group and c counted from the group's first. The entries of
+//! neighbouring pixels of a row are adjacent and index one contiguous range of weight rows, which
+//! fits the first-level cache. If all active values of a batch are 1 (spikes of one step), no
+//! values are stored; counts (after a temporal sum) and real numbers store theirs.
 
 use crate::cpu::grain::FineGrained;
 use crate::cpu::simd::Isa;
 use rayon::prelude::*;
 
-/// Values that a vector step of the encoder looks at.
+/// Values that the encoder processes per vector step.
 const STEP: usize = 32;
 
-/// Channels whose active values are listed together.
+/// Channels per group.
 pub const GROUP: usize = 64;
 
-/// Entries after the last, so that a kernel may read ahead.
+/// Zero entries after the last entry, because kernels read ahead.
 pub const AHEAD: usize = 4;
 
 /// Active inputs of one image.
 #[derive(Debug, Clone, Default)]
 pub struct Image {
-    /// For each group and pixel where its entries begin; one more at the end.
+    /// Where the entries of each group and pixel begin, and the end of the last.
     pub starts: Vec<u32>,
-    /// x·G + c, and [`AHEAD`] zeros.
+    /// x·G + c for each active value, then [`AHEAD`] zeros.
     pub entries: Vec<u16>,
-    /// The values, unless all are 1.
+    /// The active values; empty if all are 1.
     pub values: Vec<f32>,
 }
 
@@ -37,13 +38,13 @@ pub struct Events {
     pub images: Vec<Image>,
     /// Whether every active value is 1.
     pub binary: bool,
-    /// Active values in all.
+    /// Number of active values.
     pub active: usize,
     /// Channels of the map.
     channels: usize,
 }
 
-/// Groups of this many channels: the first channel of each and how many they are.
+/// The groups of a map: for each its first channel and its number of channels.
 pub fn groups(channels: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
     (0..channels).step_by(GROUP).map(move |first| (first, GROUP.min(channels - first)))
 }
@@ -56,12 +57,12 @@ impl Image {
 }
 
 impl Events {
-    /// Whether entries of this width and number of channels fit 16 bits.
+    /// Whether an entry of a map of this width and number of channels fits 16 bits.
     pub fn fit(width: usize, channels: usize) -> bool {
         width * channels.min(GROUP) <= 1 << 16
     }
 
-    /// Of a map `[N, H, W, C]` with `pixels` = H·W, without the values of what is not a spike (see
+    /// Encodes a map `[N, H, W, C]` with `pixels` = H·W, without values (see
     /// [`with_values`](Self::with_values)).
     pub fn of(isa: Isa, x: &[f32], pixels: usize, width: usize, channels: usize) -> Self {
         let len = (pixels * channels).max(1);
@@ -76,13 +77,14 @@ impl Events {
         Self { images, binary, active, channels }
     }
 
-    /// The same with its values, of the map that it was made of.
+    /// Adds the values, unless all are 1. `x` is the map that was encoded.
     pub fn with_values(mut self, x: &[f32]) -> Self {
         if !self.binary {
             let len = (x.len() / self.images.len().max(1)).max(1);
             let channels = self.channels;
             self.images.par_iter_mut().zip(x.par_chunks(len)).for_each(|(image, x)| {
-                // Every value is written and the end moves on only where it is active: no branch to mispredict.
+                // Every value is written, and the end advances only if it is active: no branch is
+                // mispredicted.
                 let mut values = vec![0.0f32; image.active() + 1];
                 let mut n = 0;
                 for (first, count) in groups(channels) {
@@ -104,7 +106,8 @@ impl Events {
     }
 }
 
-/// Starts and entries of an image, and whether all its active values are 1; `room` for all entries and a step.
+/// Starts and entries of an image, and whether all its active values are 1. `room` must have space
+/// for one entry per value and a vector step.
 fn encode(isa: Isa, image: &[f32], width: usize, channels: usize, room: &mut [u16]) -> (Image, bool) {
     let mut starts = Vec::with_capacity(image.len() / channels * groups(channels).count() + 1);
     let (mut n, mut binary) = (0, true);
@@ -113,7 +116,7 @@ fn encode(isa: Isa, image: &[f32], width: usize, channels: usize, room: &mut [u1
             match isa {
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx512 if x86::has() && channels < STEP && STEP.is_multiple_of(channels) => {
-                    // A step looks at several pixels.
+                    // A vector step covers several pixels.
                     for (k, part) in row.chunks(STEP).enumerate() {
                         let (active, ones) = step(part, k * STEP, &mut room[n..]);
                         let before = |c: usize| (active & ((1u32 << c) - 1)).count_ones();
@@ -134,7 +137,7 @@ fn encode(isa: Isa, image: &[f32], width: usize, channels: usize, room: &mut [u1
                     }
                 }
                 _ => {
-                    // As in `with_values`.
+                    // Without branches, as in `with_values`.
                     for (x, pixel) in row.chunks_exact(channels).enumerate() {
                         starts.push(n as u32);
                         for (c, &v) in pixel[first..first + count].iter().enumerate() {
@@ -152,7 +155,8 @@ fn encode(isa: Isa, image: &[f32], width: usize, channels: usize, room: &mut [u1
     (Image { starts, entries, values: Vec::new() }, binary)
 }
 
-/// Entries of at most [`STEP`] values, the first of which is `base`: which are active and which 1.
+/// Writes the entries of at most [`STEP`] values, the first of which has the entry `base`. Returns
+/// masks of the values that are active and of those that are 1.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn step(part: &[f32], base: usize, room: &mut [u16]) -> (u32, u32) {
@@ -162,7 +166,7 @@ fn step(part: &[f32], base: usize, room: &mut [u16]) -> (u32, u32) {
         &last
     });
     let into = room.first_chunk_mut().expect("room for all values and a step");
-    // SAFETY: only called where the machine has the instructions.
+    // SAFETY: the caller has checked `x86::has`.
     unsafe { x86::compress(whole, base as u16, into) }
 }
 
@@ -172,19 +176,20 @@ mod x86 {
     use std::arch::x86_64::*;
     use std::sync::OnceLock;
 
-    /// Whether 16-bit lanes can be compressed.
+    /// Whether the machine can compress 16-bit lanes.
     pub fn has() -> bool {
         static HAS: OnceLock<bool> = OnceLock::new();
         *HAS.get_or_init(|| is_x86_feature_detected!("avx512vbmi2") && is_x86_feature_detected!("avx512bw"))
     }
 
-    /// Writes `base` + i for every active value, and whatever after them; which are active and which 1.
+    /// Writes `base` + i for every active value i; the rest of `into` is unspecified. Returns masks
+    /// of the values that are active and of those that are 1.
     ///
     /// # Safety
     /// The machine must have avx512f, avx512bw and avx512vbmi2.
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
     pub unsafe fn compress(part: &[f32; STEP], base: u16, into: &mut [u16; STEP]) -> (u32, u32) {
-        // SAFETY: two loads of 16 values and one store of 32 inside the arrays.
+        // SAFETY: two loads of 16 values and one store of 32 values, all inside the arrays.
         unsafe {
             let (a, b) = (_mm512_loadu_ps(part.as_ptr()), _mm512_loadu_ps(part.as_ptr().add(16)));
             let (zero, one) = (_mm512_setzero_ps(), _mm512_set1_ps(1.0));
@@ -214,7 +219,7 @@ mod x86 {
 mod tests {
     use super::*;
 
-    /// A map whose every third value is active, some of them counts.
+    /// A map in which about a third of the values are active, some of them counts.
     fn map(pixels: usize, channels: usize, counts: bool) -> Vec<f32> {
         let value = |i: usize| match i * 7 % 11 {
             0..=2 => 1.0,

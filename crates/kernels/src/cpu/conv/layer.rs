@@ -1,7 +1,8 @@
-//! A convolution layer on the CPU: encodes its input, chooses kernels, keeps what backward needs.
+//! A convolution layer on the CPU: encodes its input, chooses kernels, saves the input for
+//! backward.
 //!
-//! Kept of the input are its active values (2 bytes each for spikes) where the weight gradient is
-//! to be added up over them, else the input itself.
+//! If the weight gradient will run on active inputs, only these are saved (2 bytes each for
+//! spikes), else the input itself.
 
 use super::Kept;
 use super::cache::Packings;
@@ -23,32 +24,33 @@ use burn::tensor::Shape;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-/// Weights for the forward pass over all inputs, and over active ones.
+/// Packed weights for the dense forward pass, and for the sparse one.
 static PACKED: Packings<(), Panels> = Packings::new();
 static GATHERED: Packings<(), Panels> = Packings::new();
 
-/// `[N, H, W, C]` to `[N, OH, OW, Co]`.
+/// Convolves `[N, H, W, C]` to `[N, OH, OW, Co]`.
 pub(crate) fn output(input: FlexTensor, weight: FlexTensor, op: ConvOp) -> FlexTensor {
     forward(input, weight, op, op.recompute_later).0
 }
 
-/// The same, and what the weight gradient needs.
+/// The same; also returns the input as the weight gradient needs it.
 pub(crate) fn output_and_input(input: FlexTensor, weight: FlexTensor, op: ConvOp) -> (FlexTensor, Kept) {
     let (y, kept) = forward(input, weight, op, true);
     (y, kept.expect("is kept if it is asked for"))
 }
 
-/// Gradients of input and weight from `[N, OH, OW, Co]`.
+/// Gradients of input and weight from the gradient `[N, OH, OW, Co]`.
 pub(crate) fn gradients(gradient: FlexTensor, weight: FlexTensor, input: Kept, op: ConvOp) -> (FlexTensor, FlexTensor) {
     let of_input = gradient.clone();
-    // A thread that has finished one gradient steals parts of the other.
+    // Run in parallel, so that a thread that has finished one gradient steals parts of the other.
     rayon::join(|| input_gradient(of_input, weight, op), || weight_gradient(gradient, input, op))
 }
 
-/// `[N, H, W, C]` to `[N, OH, OW, Co]`, and what the weight gradient needs if it is wanted.
+/// Convolves `[N, H, W, C]` to `[N, OH, OW, Co]`. If `keep`, also returns the input as the weight
+/// gradient needs it.
 ///
 /// # Panics
-/// If it is, at 8 bits.
+/// If `keep` is set and the precision is 8 bits.
 pub fn forward(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: bool) -> (FlexTensor, Option<Kept>) {
     assert!(!keep || op.precision != Precision::Int8, "8 bits are for inference: they have no gradient");
     let (g, isa) = (op.geometry, Isa::detect());
@@ -61,7 +63,8 @@ pub fn forward(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: bool) ->
     }
     let (few, mut events) = (narrow_weight::pays(&g), None);
     let density = op.looks_for_events().then(|| {
-        // Maps of few channels mostly go by dense kernels: some of their images say whether it is worth looking.
+        // Maps of few channels mostly take dense kernels, so the density of a sample of the images
+        // decides whether the map is encoded.
         let guess = few.then(|| sampled(x, g.input_len()));
         match guess.filter(|d| op.kernel == Kernel::Auto && !op.kernel.gathers(&g, *d)) {
             Some(d) if !keep || !op.kernel.gathers_weight(&g, d, few) => d,
@@ -83,16 +86,16 @@ pub fn forward(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: bool) ->
     (from_vec(y, shape), kept)
 }
 
-/// Fraction of active values in one image of eight.
+/// Fraction of active values in every eighth image.
 fn sampled(x: &[f32], len: usize) -> f64 {
     let images = || x.chunks_exact(len).step_by(8);
     let active: usize = images().map(|i| i.iter().map(|v| usize::from(*v != 0.0)).sum::<usize>()).sum();
     active as f64 / (images().count() * len).max(1) as f64
 }
 
-/// The output in f32, over `events` or over all inputs.
+/// The output in f32, from `events` if given, else from all inputs.
 ///
-/// The weight's packing is kept for the next call if `keep`.
+/// If `keep`, the packed weight is cached for the next call.
 fn full_precision(
     isa: Isa,
     op: ConvOp,
@@ -126,7 +129,8 @@ fn full_precision(
     unsafe { full(y) }
 }
 
-/// The output at the precision that was asked for, if that is less than f32 and pays.
+/// The output at the requested precision; `None` if that is f32, or if f32 is faster. If `keep`,
+/// the packed weight is cached for the next call (inference).
 fn low(isa: Isa, op: ConvOp, x: &[f32], weight: &FlexTensor, density: Option<f64>, keep: bool) -> Option<Vec<f32>> {
     let (g, format) = (op.geometry, op.precision.format()?);
     let density = density.unwrap_or_else(|| low::density(x));
@@ -137,7 +141,7 @@ fn low(isa: Isa, op: ConvOp, x: &[f32], weight: &FlexTensor, density: Option<f64
     y.ok()
 }
 
-/// Gradient of the input from `[N, OH, OW, Co]`.
+/// Gradient of the input `[N, H, W, C]` from the gradient `[N, OH, OW, Co]`.
 pub fn input_gradient(gradient: FlexTensor, weight: FlexTensor, op: ConvOp) -> FlexTensor {
     let (g, isa) = (op.geometry, Isa::detect());
     let (gradient, weight) = (gradient.to_contiguous(), weight.to_contiguous());
@@ -170,7 +174,7 @@ pub fn input_gradient(gradient: FlexTensor, weight: FlexTensor, op: ConvOp) -> F
     from_vec(unsafe { full(out) }, shape)
 }
 
-/// Gradient of the weight `[Co, C, k, k]` from `[N, OH, OW, Co]`.
+/// Gradient of the weight `[Co, C, k, k]` from the gradient `[N, OH, OW, Co]`.
 pub fn weight_gradient(gradient: FlexTensor, kept: Kept, op: ConvOp) -> FlexTensor {
     let (g, isa) = (op.geometry, Isa::detect());
     let gradient = gradient.to_contiguous();

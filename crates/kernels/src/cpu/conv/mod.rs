@@ -1,8 +1,8 @@
-//! Convolution over spikes, with its own backward.
+//! Convolution over spikes, and its gradients.
 //!
-//! Feature maps are channels-last here, `[N, H, W, C]`: the channels of a pixel fill registers, the
-//! active inputs of a pixel are a list, and neither pass unrolls anything into memory. Three
-//! products, each with a kernel of its own:
+//! Feature maps are channels-last, `[N, H, W, C]`, so that the channels of a pixel fill registers
+//! and the active inputs of a pixel are one list. No kernel unrolls the input into memory. Each of
+//! the three products has kernels of its own:
 //!
 //! | product | active inputs only | all inputs |
 //! |---|---|---|
@@ -10,10 +10,11 @@
 //! | weight gradient | [`gather_weight`] | [`dense_weight`], [`narrow_weight`] (few channels) |
 //! | input gradient | | [`winograd`] (3×3, stride 1), [`narrow`], [`dense`] |
 //!
-//! Spikes are 0, 1 or small counts, mostly 0: an active input costs one addition of a weight row,
-//! the others nothing. [`choice`] says which kernel a call takes. Where the user asks for less than f32,
-//! [`low`] computes the products over all inputs, and [`precision`] says where that pays. Every value is computed in an
-//! order that does not depend on the number of threads.
+//! Spikes are 0, 1 or small counts, and mostly 0. In a sparse kernel an active input costs one
+//! addition of a weight row and a zero costs nothing. [`choice`] decides which kernel a call takes.
+//! If the caller asks for less than f32, [`low`] computes products over all inputs, and
+//! [`precision`] decides whether that is faster. Every value is computed in an order that does not
+//! depend on the number of threads.
 
 mod cache;
 pub mod choice;
@@ -34,17 +35,17 @@ use crate::operators::{ConvOp, Kernel};
 use events::Events;
 use std::sync::Arc;
 
-/// What the weight gradient needs of a layer's input.
+/// A layer's input, saved for the weight gradient.
 #[derive(Debug, Clone)]
 pub enum Kept {
     /// Its active values.
     Events(Arc<Events>),
-    /// All of it.
+    /// All its values.
     Values(burn::backend::flex::FlexTensor),
 }
 
 impl ConvOp {
-    /// Whether the input's active values are worth looking for.
+    /// Whether the layer looks for active values in its input.
     fn looks_for_events(&self) -> bool {
         !matches!(self.kernel, Kernel::Dense | Kernel::Plain)
             && Events::fit(self.geometry.width, self.geometry.channels)

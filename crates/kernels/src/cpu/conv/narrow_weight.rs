@@ -1,14 +1,15 @@
-//! Dense weight gradient of maps with few channels,
+//! Dense weight gradient of maps with few channels:
 //!
 //! ```text
 //! gw[ky, kx, ci, co] = Σ_pixels x[window of the pixel, ky, kx, ci]·g[pixel, co]
 //! ```
 //!
-//! As in [`super::narrow`] the k·C inputs of a kernel row are one run, from a copy with a margin of zeros: a tile of
-//! inputs of a run × registers of outputs runs over all pixels with its sums in registers, one multiply-add a cycle.
+//! As in [`super::narrow`], the k·C inputs of a kernel row form one run in a copy with a margin of
+//! zeros. A tile of inputs of a run × registers of outputs loops over all pixels with its sums in
+//! registers.
 //!
-//! Tasks are fixed parts of the batch, whose sums are added in order: the result does not depend on the number of
-//! threads.
+//! A task is a fixed part of the batch, and the sums of the parts are added in order, so the result
+//! does not depend on the number of threads.
 
 use super::narrow::Map;
 use crate::cpu::grain::FineGrained;
@@ -16,32 +17,34 @@ use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
 use crate::operators::Geometry;
 use rayon::prelude::*;
 
-/// Parts that a batch is cut into.
+/// Parts of a batch.
 const PARTS: usize = 16;
 
-/// Registers of a tile, and inputs at most.
+/// Most inputs of a tile.
 const TILE: usize = 24;
 
 struct Job<'a> {
     map: Map,
     windows: &'a [usize],
     together: usize,
-    /// Padded images, and zeros that a tile past a run's end may read.
+    /// Buffer for padded images, and zeros that a tile may read past the end of a run.
     padded: Vec<f32>,
     x: &'a [f32],
     gradient: &'a [f32],
-    /// Gradients whose last register is not full, filled up.
+    /// If a gradient row does not fill its last register: a copy of the rows with zeros appended.
     edge: Vec<f32>,
-    /// `[ky][k·C][out rounded up]`.
+    /// `[ky][k·C][out rounded up to whole registers]`.
     out: Vec<f32>,
 }
 
-/// Whether this kernel is for such a layer: runs of one tap are too short for [`super::dense_weight`].
+/// Whether this kernel is faster than [`super::dense_weight`], for which runs of one tap are too
+/// short.
 pub fn pays(g: &Geometry) -> bool {
     g.channels < 64 && g.kernel > 1
 }
 
-/// Gradient of the weight `[co, ci, ky, kx]` from `[N, H, W, C]` and the gradient `[N, OH, OW, Co]`.
+/// Gradient of the weight `[co, ci, ky, kx]` from the input `[N, H, W, C]` and the gradient
+/// `[N, OH, OW, Co]`.
 pub fn weight_gradient(isa: Isa, g: Geometry, x: &[f32], gradient: &[f32]) -> Vec<f32> {
     let (map, width) = (Map::forward(&g), g.out.next_multiple_of(LANES));
     let images = x.len() / g.input_len().max(1);
@@ -65,7 +68,7 @@ pub fn weight_gradient(isa: Isa, g: Geometry, x: &[f32], gradient: &[f32]) -> Ve
     let mut out = vec![0.0f32; g.weights()];
     for part in &parts {
         for (row, from) in part.chunks_exact(width).enumerate() {
-            // Row ky·k·C + kx·C + ci to place (ci·k + ky)·k + kx of each output.
+            // Row (ky·k + kx)·C + ci goes to place (ci·k + ky)·k + kx of each output.
             let (tap, ci) = (row / g.channels, row % g.channels);
             let place = ci * g.taps() + tap;
             out[place..].iter_mut().step_by(g.channels * g.taps()).zip(from).for_each(|(o, v)| *o += v);
@@ -100,7 +103,8 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
             let mut at = 0;
             while at < pitch {
                 let tiles = Tiles { map: &map, windows, padded: &job.padded, gradient, pitch, ky, at };
-                // SAFETY: passed on from the caller; the tiles' registers are inside the pitch.
+                // SAFETY: the caller upholds `Lanes`, and the tiles' registers are inside the
+                // pitch.
                 at += LANES
                     * unsafe {
                         match ((pitch - at) / LANES, map.kernel * channels) {
@@ -118,7 +122,7 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
     }
 }
 
-/// The tiles of one kernel row and some registers of outputs over the images of a buffer.
+/// The tiles of one kernel row and some registers of outputs, over the images of a buffer.
 struct Tiles<'a> {
     map: &'a Map,
     windows: &'a [usize],
@@ -130,7 +134,7 @@ struct Tiles<'a> {
 }
 
 impl Tiles<'_> {
-    /// Adds the products to `[ky][k·C][pitch]`; the registers that were done.
+    /// Adds the products to `[ky][k·C][pitch]`. Returns the number of registers processed.
     #[inline(always)]
     #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
     unsafe fn run<V: Lanes, const M: usize, const NV: usize>(&self, out: &mut [f32]) -> usize {
@@ -139,8 +143,9 @@ impl Tiles<'_> {
         let line = self.ky * map.padded()[1] * map.input[0];
         for r in (0..run).step_by(M) {
             let mut sums = [[[0.0f32; LANES]; NV]; M];
-            // SAFETY: a window's run lies inside its padded image, and what a tile reads past it in the buffer, which
-            // is longer by a tile; such sums are not kept. A pixel's gradients have a pitch.
+            // SAFETY: a window's run is inside its padded image. A tile may read past the run, but
+            // stays inside the buffer, which is longer by a tile; these sums are discarded. Each
+            // pixel has `pitch` gradients.
             unsafe {
                 let x = self.padded.as_ptr().add(line + r);
                 let mut d = self.gradient.as_ptr().add(self.at);

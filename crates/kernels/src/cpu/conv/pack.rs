@@ -1,9 +1,11 @@
-//! Weight layouts. A layer keeps `[co, ci, ky, kx]`; the kernels want the channels that a register
-//! holds side by side: panels of `width` output channels, `[panel][tap][input][width]`, the last
-//! panel filled up with zeros; for active inputs `[panel][group][tap][input of the group][width]`.
+//! Weight layouts. A layer stores `[co, ci, ky, kx]`. The kernels read panels of `width` output
+//! channels, so that the channels of a register are adjacent: `[panel][tap][input][width]`, or
+//! `[panel][group][tap][input of the group][width]` for sparse kernels. The last panel is padded
+//! with zeros.
 //!
-//! Both are transpositions between places a power of two apart, which fall on the same lines of a cache: a
-//! block goes through a small buffer, and whole lines leave it.
+//! Packing is a transposition between addresses that are often a power of two apart, which compete
+//! for the same cache sets. A block therefore goes through a small buffer and leaves it in whole
+//! cache lines.
 
 use super::events::GROUP;
 use crate::cpu::memory::{full, room};
@@ -12,23 +14,23 @@ use crate::operators::Geometry;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
-/// Weights in panels.
+/// Weights packed in panels.
 #[derive(Debug, Clone)]
 pub struct Panels {
-    /// `[panel][tap][input][width]`.
+    /// `[panel][tap][input][width]`, or by groups of inputs if packed by [`Panels::gathered`].
     pub data: Vec<f32>,
-    /// Channels of a panel, a multiple of 16.
+    /// Output channels per panel, a multiple of 16.
     pub width: usize,
     /// Input channels.
     pub inputs: usize,
     /// Output channels.
     pub outputs: usize,
-    /// Taps.
+    /// Taps of the kernel.
     pub taps: usize,
 }
 
 impl Panels {
-    /// The panel of number `p`.
+    /// Panel number `p`.
     pub fn panel(&self, p: usize) -> &[f32] {
         let len = self.taps * self.inputs * self.width;
         &self.data[p * len..(p + 1) * len]
@@ -39,28 +41,29 @@ impl Panels {
         self.outputs.div_ceil(self.width)
     }
 
-    /// For the forward pass: outputs are `co`, inputs `ci`.
+    /// Packs for the forward pass over all inputs: outputs are `co`, inputs `ci`.
     pub fn forward(weight: &[f32], g: &Geometry, width: usize) -> Self {
         let (outputs, inputs, taps) = (g.out, g.channels, g.taps());
         let fill = |p: usize, into: &mut [MaybeUninit<f32>]| forward_panel(weight, g, width, p, inputs, into);
         Self { data: build(outputs.div_ceil(width), taps * inputs * width, fill), width, inputs, outputs, taps }
     }
 
-    /// For the forward pass over active inputs, by groups of inputs.
+    /// Packs for the forward pass over active inputs, by groups of inputs.
     pub fn gathered(weight: &[f32], g: &Geometry, width: usize) -> Self {
         let (outputs, inputs, taps) = (g.out, g.channels, g.taps());
         let fill = |p: usize, into: &mut [MaybeUninit<f32>]| forward_panel(weight, g, width, p, GROUP, into);
         Self { data: build(outputs.div_ceil(width), taps * inputs * width, fill), width, inputs, outputs, taps }
     }
 
-    /// For the input gradient: outputs are `ci`, inputs `co`; the tap keeps its number.
+    /// Packs for the input gradient: outputs are `ci`, inputs `co`; the order of the taps is
+    /// unchanged.
     pub fn backward(weight: &[f32], g: &Geometry, width: usize) -> Self {
         let (outputs, inputs, taps) = (g.channels, g.out, g.taps());
         let fill = |p: usize, into: &mut [MaybeUninit<f32>]| backward_panel(weight, g, width, p, into);
         Self { data: build(outputs.div_ceil(width), taps * inputs * width, fill), width, inputs, outputs, taps }
     }
 
-    /// The same with taps counted from the far end.
+    /// Reverses the order of the taps.
     pub fn turned(mut self) -> Self {
         let (tap, panel) = (self.inputs * self.width, self.taps * self.inputs * self.width);
         for panel in self.data.chunks_exact_mut(panel.max(1)) {
@@ -73,26 +76,26 @@ impl Panels {
     }
 }
 
-/// Panels of `len` values, each written whole by `fill`.
+/// Builds panels of `len` values; `fill` writes every value of a panel.
 fn build(panels: usize, len: usize, fill: impl Fn(usize, &mut [MaybeUninit<f32>]) + Sync) -> Vec<f32> {
     let mut data = room(panels * len);
     data.par_chunks_mut(len.max(1)).enumerate().for_each(|(p, into)| fill(p, into));
-    // SAFETY: every panel was written.
+    // SAFETY: `fill` has written every value of every panel.
     unsafe { full(data) }
 }
 
-/// One panel for the forward pass over active inputs.
+/// Packs one panel for the forward pass over active inputs.
 pub fn one_gathered(weight: &[f32], g: &Geometry, width: usize, panel: usize) -> Vec<f32> {
     let mut data = room(g.taps() * g.channels * width);
     forward_panel(weight, g, width, panel, GROUP, &mut data);
-    // SAFETY: the panel was written.
+    // SAFETY: `forward_panel` has written every value.
     unsafe { full(data) }
 }
 
-/// Inputs of a block of weights that is brought to its place at a time.
+/// Inputs per block that is transposed through the buffer.
 const BLOCK: usize = 8;
 
-/// Writes all of a panel for the forward pass; inputs are together in groups of `group`.
+/// Writes all of a panel for the forward pass, with inputs in groups of `group`.
 fn forward_panel(
     weight: &[f32],
     g: &Geometry,
@@ -102,7 +105,7 @@ fn forward_panel(
     into: &mut [MaybeUninit<f32>],
 ) {
     let (taps, ci, first) = (g.taps(), g.channels, panel * width);
-    // `[input][tap][output]` of some inputs and sixteen outputs.
+    // `[input][tap][output]` for `BLOCK` inputs and sixteen outputs.
     let mut lines = vec![[0.0f32; LANES]; BLOCK * taps];
     for block in (0..width).step_by(LANES) {
         let outputs = g.out.saturating_sub(first + block).min(LANES);
@@ -148,7 +151,7 @@ fn backward_panel(weight: &[f32], g: &Geometry, width: usize, panel: usize, into
     }
 }
 
-/// Brings `[panel][pixel][width]` to `[pixel][outputs]`.
+/// Copies `[panel][pixel][width]` to `[pixel][outputs]`.
 pub fn interleave(columns: &[MaybeUninit<f32>], outputs: usize, width: usize, out: &mut [MaybeUninit<f32>]) {
     let pixels = out.len() / outputs.max(1);
     out.par_chunks_mut(outputs.max(1)).enumerate().with_min_len(64).for_each(|(pixel, row)| {
@@ -158,7 +161,7 @@ pub fn interleave(columns: &[MaybeUninit<f32>], outputs: usize, width: usize, ou
     });
 }
 
-/// Width of a panel for this many output channels: up to `most`, in whole registers.
+/// Width of a panel for this many output channels: whole registers, at most `most`.
 pub fn panel_width(outputs: usize, most: usize) -> usize {
     outputs.next_multiple_of(16).min(most)
 }

@@ -1,9 +1,11 @@
-//! At which precision dense products are computed: asked for by the user, taken where it is faster.
+//! Decides in which precision dense products are computed: the precision that the caller asks for,
+//! if it is faster than f32.
 //!
-//! Costs are as in [`choice`](super::choice): cycles for one output pixel and one panel of `nv` registers,
-//! measured on a Zen 5 core. A dense step of four 8-bit inputs or two of bf16 takes as long as one of f32;
-//! starting on a tap costs a tile of pixels some 100 cycles, ending 70 a pixel. An input is encoded either
-//! way. A layer whose few active inputs are added up faster than that stays in f32.
+//! Costs are as in [`choice`](super::choice): cycles per output pixel and panel of `nv` registers,
+//! measured on a Zen 5 core. A dense step of four 8-bit inputs or of two bf16 inputs takes as long
+//! as one f32 input. Starting a tap costs a tile some 100 cycles, and finishing costs 70 cycles per
+//! pixel. The cost of encoding the input is ignored, because both paths encode it. A layer stays in
+//! f32 if the sparse kernel is faster.
 
 use super::choice::{cost_of_active, say};
 use super::low::{Format, Stays};
@@ -13,7 +15,7 @@ use crate::options::ComputeOptions;
 use std::sync::OnceLock;
 
 impl Precision {
-    /// How values are packed; `None` where they are not.
+    /// The format of packed values; `None` for f32, which needs none.
     pub(crate) fn format(self) -> Option<Format> {
         match self {
             Self::F32 => None,
@@ -23,14 +25,17 @@ impl Precision {
     }
 }
 
-/// What an active input costs more where weights are packed in every pass.
+/// Factor on the density in training, where the sparse kernel must pack its weights in every pass.
 const TRAINING: f64 = 1.67;
 
-/// Whether a forward pass takes this format, at this fraction of active inputs.
+/// Whether a forward pass uses this format, if this fraction of inputs is active.
 ///
-/// In `training` active inputs weigh more: weights are packed for them in every pass. (ResNet-18 on a Zen 4: bf16 gains
-/// 4 % of a training iteration so and loses 3 % otherwise; in inference at T = 4 it loses 14 % so and gains 2 %
-/// otherwise.)
+/// In training the density is multiplied by [`TRAINING`], because weights are packed in every pass.
+/// (ResNet-18 on a Zen 4: with the factor bf16 gains 4 % of a training iteration, without it loses
+/// 3 %; in inference at T = 4 it loses 14 % with the factor and gains 2 % without.)
+///
+/// # Errors
+/// The reason why the layer stays in f32.
 pub(crate) fn choose(
     format: Format,
     kernel: Kernel,
@@ -58,13 +63,14 @@ pub(crate) fn choose(
     }
 }
 
-/// Whether the input gradient takes this format; `tiles` if the f32 kernel has fewer products (Winograd).
+/// Whether the input gradient uses this format. `tiles` says whether f32 can use the Winograd
+/// kernel, which has fewer products.
 pub(crate) fn choose_backward(format: Format, kernel: Kernel, tiles: bool, in_hardware: bool) -> bool {
     format == Format::Bf16 && (kernel == Kernel::Dense || (kernel == Kernel::Auto && in_hardware && !tiles))
 }
 
-/// Says on standard error what a layer took, if the program wants a report; that the machine lacks the instructions of
-/// a requested precision is said once in any case.
+/// Prints on standard error which precision a layer uses, if the program asks for the report. If
+/// the machine lacks the instructions of the requested precision, it prints that once in any case.
 pub fn report(precision: Precision, what: impl FnOnce() -> String, taken: std::result::Result<(), Stays>) {
     static LACKS: OnceLock<()> = OnceLock::new();
     if let Err(Stays::NoInstructions(name)) = taken {
@@ -96,7 +102,8 @@ mod tests {
             assert_eq!(at(0.02), Err(Stays::Faster(0.02)));
             assert_eq!(at(0.5), Ok(()));
         }
-        // Four inputs a step pay from a lower density on than two, and in training from a lower one than in inference.
+        // Four inputs per step pay from a lower density on than two. In training the threshold is
+        // lower than in inference.
         assert_eq!(choose(Format::Int8, Kernel::Auto, &g, 0.2, true, false), Ok(()));
         let bf16 = |density, training| choose(Format::Bf16, Kernel::Auto, &g, density, true, training);
         assert_eq!(bf16(0.2, false), Err(Stays::Faster(0.2)));

@@ -1,5 +1,6 @@
-//! Gradients of a first layer: the membrane is computed again, the gradient sent back through its steps and added
-//! up over active inputs where it lies in the cache (see [`super`] for the sums).
+//! Gradients of a first layer. For each band the kernel recomputes the membrane, propagates the
+//! gradient back through all steps, and adds it up over the active inputs while it is in the cache
+//! (see [`super`] for the sums).
 
 use super::forward::channels_of;
 use super::line::Line;
@@ -16,7 +17,7 @@ use crate::operators::{BranchNorm, FirstOp, NormSums, Statistics, inverse_deviat
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Parts of the batch that the inputs are added up in.
+/// Parts of the batch over which the inputs are summed.
 const PARTS: usize = 8;
 
 struct Job<'a> {
@@ -27,12 +28,13 @@ struct Job<'a> {
     wide: Option<&'a Channels>,
     gradient: &'a [f32],
     bands: Range<usize>,
-    /// The convolution's output of every step of a band, and G, which is zero around the rows of a band.
+    /// The convolution's output at every step of a band, and G, which is zero around the rows of a
+    /// band.
     y: &'a mut [f32],
     g: &'a mut [f32],
-    /// A₁ and, empty without statistics of the batch, Σ c·x·y = A₃ + μ·A₂.
+    /// A₁, and Σ c·x·y = A₃ + μ·A₂, which is empty without batch statistics.
     products: [Vec<f32>; 2],
-    /// Σ G and Σ G·(y − μ), a row wide; empty without norm.
+    /// Σ G and Σ G·(y − μ), a row wide; empty without a norm.
     norm: [Vec<f32>; 2],
 }
 
@@ -49,7 +51,7 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
         let band = plan.band(b);
         let image = |i: usize| job.rows.image(i * plan.batch + band.sample);
         for (i, y) in y.chunks_exact_mut(len).enumerate() {
-            // SAFETY: passed on from the caller.
+            // SAFETY: the caller upholds the conditions of `Lanes`.
             unsafe { outputs::<V>(plan, job.weights, image(i), &band, y) };
         }
         for r in 0..band.rows.len() {
@@ -73,9 +75,9 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
         }
         for (i, (y, g)) in y.chunks_exact_mut(len).zip(g.chunks_exact_mut(len)).enumerate() {
             let [gradients, outputs] = &mut job.products;
-            // The rows after a shorter band are those of the one before.
+            // A band may have fewer rows than the one before it in this buffer.
             g[plan.row_at(band.rows.len()) - plan.left..].fill(0.0);
-            // SAFETY: passed on from the caller.
+            // SAFETY: as above.
             unsafe { taps::sums::<V>(plan, image(i), &band, (g, 1.0), gradients) };
             if !outputs.is_empty() {
                 clear(plan, band.rows.len(), y);
@@ -86,7 +88,7 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
     }
 }
 
-/// Zeros around the outputs of a band of so many rows.
+/// Zeroes everything around the outputs of a band of `rows` rows.
 fn clear(plan: &Plan, rows: usize, y: &mut [f32]) {
     y[..plan.row_at(0)].fill(0.0);
     for r in 0..rows {
@@ -95,7 +97,7 @@ fn clear(plan: &Plan, rows: usize, y: &mut [f32]) {
     y[plan.row_at(rows) - plan.left..].fill(0.0);
 }
 
-/// A₂ of every (ci, ky, kx): what a tap meets of Σ c·x.
+/// A₂ for every (ci, ky, kx): the sum of c·x over the inputs that the tap reads.
 fn inputs_met(plan: &Plan, rows: &Rows) -> Vec<f64> {
     let (g, pitch) = (plan.g, pitch(&plan.g));
     let plane = g.height * pitch;
@@ -122,7 +124,7 @@ fn inputs_met(plan: &Plan, rows: &Rows) -> Vec<f64> {
             *sum += f64::from(*v);
         }
     }
-    // Of one axis the inputs that tap `tap` meets: 0 ≤ i + p − tap < outputs.
+    // For one axis, the inputs that tap `tap` reads: 0 ≤ i + p − tap < outputs.
     let met = |tap: usize, outputs: usize, len: usize| {
         tap.saturating_sub(g.padding)..(outputs + tap).saturating_sub(g.padding).min(len)
     };
@@ -135,19 +137,20 @@ fn inputs_met(plan: &Plan, rows: &Rows) -> Vec<f64> {
     (0..g.channels * g.taps()).map(one).collect()
 }
 
-/// What the gradient of the weight is made of, over this part of the batch.
+/// The sums from which the weight gradient is computed, over this part of the batch.
 #[derive(Debug)]
 pub(super) struct Products {
-    /// A₁ of every packed weight.
+    /// A₁ for every packed weight.
     gradients: Vec<f64>,
-    /// Σ c·x·y of every packed weight, and A₂ of every (ci, ky, kx); empty without statistics of the batch.
+    /// Σ c·x·y for every packed weight, and A₂ for every (ci, ky, kx); empty without batch
+    /// statistics.
     outputs: Vec<f64>,
     inputs: Vec<f64>,
-    /// Registers of a run, by which weights are packed.
+    /// Registers per run, which determines how weights are packed.
     run: usize,
 }
 
-/// The statistics of the batch and ε, if the layer is normalised by them.
+/// The batch statistics and ε, if the layer has a batch norm.
 fn batch_of<'a>(op: &FirstOp, norm: Norm<'a>) -> Option<(&'a Statistics, f32)> {
     match (norm.statistics, op.fused.branches[0].norm) {
         (Some(s), BranchNorm::Batch(eps)) => Some((s, eps)),
@@ -155,7 +158,8 @@ fn batch_of<'a>(op: &FirstOp, norm: Norm<'a>) -> Option<(&'a Statistics, f32)> {
     }
 }
 
-/// The sums that the gradients of weight, γ and β are made of, from the gradient of the output.
+/// The sums from which the gradients of the weight, γ and β are computed, from the gradient of the
+/// output.
 pub(super) fn sums(
     isa: Isa,
     op: &FirstOp,
@@ -197,7 +201,7 @@ pub(super) fn sums(
     (Products { gradients, outputs, inputs, run: plan.run }, norm)
 }
 
-/// The gradient of the weight; `of_batch` are the norm's sums over the whole batch.
+/// The gradient of the weight. `of_batch` holds the norm's sums over the whole batch.
 pub(super) fn weight(op: &FirstOp, products: &Products, of_batch: Option<&NormSums>, norm: Norm<'_>) -> Vec<f32> {
     let (g, batch) = (op.conv.geometry, batch_of(op, norm));
     let inverse: Vec<f64> = match batch {

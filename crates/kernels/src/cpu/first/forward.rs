@@ -1,4 +1,4 @@
-//! Statistics and spikes of a first layer.
+//! Batch statistics and spikes of a first layer.
 
 use super::line::Line;
 use super::plan::Plan;
@@ -35,7 +35,7 @@ unsafe fn moments_body<V: Lanes>(job: &mut MomentsJob<'_>) {
         let band = plan.band(b);
         for (i, copies) in plan.copies.iter().enumerate() {
             let (image, copies) = (job.rows.image(i * plan.batch + band.sample), *copies as f32);
-            // SAFETY: passed on from the caller.
+            // SAFETY: the caller upholds the conditions of `Lanes`.
             unsafe { outputs::<V>(plan, job.weights, image, &band, &mut y) };
             let rows = || (0..band.rows.len()).map(|r| plan.row_at(r));
             let whole = plan.line / LANES * LANES;
@@ -65,8 +65,8 @@ unsafe fn moments_body<V: Lanes>(job: &mut MomentsJob<'_>) {
 
 /// Moments of the convolution's output.
 ///
-/// Most outputs of few active inputs are zero, so that no mean is large beside the deviation and the sums may be
-/// taken around zero.
+/// The sums are not shifted by a channel's first value, as those of a fused layer are: with few
+/// active inputs most outputs are zero, so the mean is not large against the deviation.
 pub(super) fn moments(isa: Isa, plan: &Plan, rows: &Rows, weight: &[f32]) -> Moments {
     let (weights, channels) = (pack(weight, &plan.g, plan.run), plan.g.out);
     let sums_of = |bands: Range<usize>| {
@@ -84,7 +84,7 @@ pub(super) fn moments(isa: Isa, plan: &Plan, rows: &Rows, weight: &[f32]) -> Mom
     Moments { mean, variance, count }
 }
 
-/// What is done to a row of outputs before the neuron.
+/// The norm of a row of outputs, repeated to a row's width; `None` without a norm.
 pub(super) fn channels_of(op: &FirstOp, plan: &Plan, norm: Norm<'_>) -> Option<Channels> {
     let kind = op.fused.branches[0].norm;
     Some(Channels::new(kind, norm.gain, norm.shift, norm.statistics)?.widen(plan.line))
@@ -97,9 +97,9 @@ struct Job<'a, 'b> {
     weights: &'a [f32],
     wide: Option<&'a Channels>,
     bands: Range<usize>,
-    /// The convolution's output of every step of a band.
+    /// The convolution's output at every step of a band.
     y: &'a mut [f32],
-    /// Each step's part of this task.
+    /// This task's part of each step of the output.
     out: &'a mut [&'b mut [MaybeUninit<f32>]],
 }
 
@@ -117,7 +117,7 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
         let band = plan.band(b);
         for (i, y) in y.chunks_exact_mut(len).enumerate() {
             let image = job.rows.image(i * plan.batch + band.sample);
-            // SAFETY: passed on from the caller.
+            // SAFETY: the caller upholds the conditions of `Lanes`.
             unsafe { outputs::<V>(plan, job.weights, image, &band, y) };
         }
         for w in 0..band.windows.len() {
@@ -139,7 +139,7 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
     }
 }
 
-/// Spikes `[T·B, H, W, Co]`, or their sums over windows.
+/// Spikes `[T·B, H, W, Co]`; if the layer pools, their sums over windows.
 pub(super) fn spikes(isa: Isa, op: &FirstOp, plan: &Plan, rows: &Rows, weight: &[f32], norm: Norm<'_>) -> Vec<f32> {
     let (weights, wide) = (pack(weight, &plan.g, plan.run), channels_of(op, plan, norm));
     let tasks = plan.tasks();
@@ -157,6 +157,6 @@ pub(super) fn spikes(isa: Isa, op: &FirstOp, plan: &Plan, rows: &Rows, weight: &
         let (wide, weights) = (wide.as_ref(), &weights);
         run(isa, &mut Job { op, plan, rows, weights, wide, bands, y, out: &mut out });
     });
-    // SAFETY: every row of windows is of one band, which wrote it in every step.
+    // SAFETY: every row of windows belongs to one band, which writes it at every step.
     unsafe { full(out) }
 }

@@ -1,5 +1,5 @@
-//! A first layer's operators on the CPU: from tensors to the slices that the kernels of this folder
-//! read.
+//! The first-layer operators of the CPU backend: they turn tensors into the slices that the kernels
+//! of this folder read.
 
 use super::backward::{self, Products};
 use super::plan::{self, Plan};
@@ -15,7 +15,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Shape;
 
-/// The active values of the input, row by row.
+/// Encodes the active values of the input, row by row.
 pub(crate) fn encode(input: FlexTensor, _: FlexTensor, op: FirstOp) -> Encoded {
     let (input, g) = (input.to_contiguous(), op.conv.geometry);
     let rows = Rows::of(Isa::detect(), values(&input), &g, plan::pitch(&g));
@@ -23,7 +23,7 @@ pub(crate) fn encode(input: FlexTensor, _: FlexTensor, op: FirstOp) -> Encoded {
     Encoded::new(rows)
 }
 
-/// Moments of the convolution's output.
+/// One entry: the moments of the convolution's output if the layer has a batch norm, else `None`.
 pub(crate) fn moments(input: Encoded, weight: FlexTensor, op: FirstOp) -> Vec<Option<Moments>> {
     let (rows, weight) = (input.get::<Rows>(), weight.to_contiguous());
     let is_of_batch = op.fused.branches[0].norm.is_of_batch();
@@ -31,7 +31,7 @@ pub(crate) fn moments(input: Encoded, weight: FlexTensor, op: FirstOp) -> Vec<Op
     vec![is_of_batch.then(|| forward::moments(Isa::detect(), &plan, rows, values(&weight)))]
 }
 
-/// Pooled spikes `[T·B, H, W, Co]`.
+/// The spikes, after pooling, `[T·B, H, W, Co]`.
 pub(crate) fn spikes(
     input: Encoded,
     weight: FlexTensor,
@@ -47,7 +47,7 @@ pub(crate) fn spikes(
     from_vec(spikes, Shape::new([plan.batch * plan.steps.len(), height, width, plan.g.out]))
 }
 
-/// What the gradients of weight, γ and β are made of.
+/// The sums from which the gradients of the weight, γ and β are computed.
 pub(crate) fn sums(gradient: FlexTensor, layer: FirstSaved<Flex>) -> FirstSums {
     let FirstSaved { input, weight, norm, op, statistics } = layer;
     let (rows, gradient, weight, norm) =
@@ -58,7 +58,7 @@ pub(crate) fn sums(gradient: FlexTensor, layer: FirstSaved<Flex>) -> FirstSums {
     FirstSums { weight: Encoded::new(products), norm }
 }
 
-/// Gradients of weight, γ and β.
+/// Gradients of the weight, γ and β.
 pub(crate) fn gradients(sums: FirstSums, of_batch: Option<NormSums>, layer: FirstSaved<Flex>) -> FirstGradients<Flex> {
     let FirstSaved { weight, norm, op, statistics, .. } = layer;
     let norm = contiguous(norm);

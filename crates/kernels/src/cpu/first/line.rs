@@ -1,5 +1,6 @@
-//! The neurons of a row of outputs through all steps, forward and back: in registers where they are the clocked LIF
-//! and the row is whole registers, else by the rows of [`crate::cpu::fused`], one step after the other.
+//! The neurons of a row of outputs through all steps, forward and backward. If the neuron is the
+//! clocked LIF and a row is a multiple of 16 values, the state stays in registers
+//! (`fused/time.rs`); otherwise the rows of [`crate::cpu::fused`] process one step after the other.
 
 use super::plan::Plan;
 use crate::cpu::fused::Channels;
@@ -8,17 +9,17 @@ use crate::cpu::fused::time::{Buffer, NARROW, Source, Steps, WIDE, WideSums, gra
 use crate::operators::NeuronOp;
 use tickless_neuron::step::Constants;
 
-/// What a row needs beside its values.
+/// The parameters and buffers for processing rows.
 pub(super) struct Line<'a> {
     plan: &'a Plan,
     op: NeuronOp,
     /// The norm, a row wide.
     wide: Option<&'a Channels>,
     steps: Steps,
-    /// Values between two steps of a band.
+    /// Distance between two steps of a band, in values.
     step: usize,
     blocks: bool,
-    /// Potentials of every step, and a row's state.
+    /// The potentials of every step, and the state of a row.
     u: Vec<f32>,
     state: [Vec<f32>; 5],
 }
@@ -33,7 +34,8 @@ impl<'a> Line<'a> {
         Self { plan, op, wide, steps, step: plan.band_len(), blocks, u, state }
     }
 
-    /// Spikes of the row at `at` of every step of `y`, to `at_s` + t·`pitch`.
+    /// Spikes of the row that begins at `at` in every step of `y`. Those of step t are written to
+    /// `at_s` + t·`pitch`.
     #[inline(always)]
     pub(super) fn spikes(&mut self, y: &[f32], at: usize, s: &mut [f32], at_s: usize, pitch: usize) {
         let (plan, line) = (self.plan, self.plan.line);
@@ -51,8 +53,8 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Sends the gradients of the spikes, a row a step, back: G of the row at `at` of every step, and the sums of
-    /// the norm.
+    /// Propagates the gradients of the spikes, one row per step, back through all steps. Writes G
+    /// of the row that begins at `at` in every step, and adds to the sums of the norm.
     #[inline(always)]
     pub(super) fn back(&mut self, y: &[f32], at: usize, gradient: &[f32], g: &mut [f32], mut sums: WideSums<'_>) {
         let (plan, line, step) = (self.plan, self.plan.line, self.step);

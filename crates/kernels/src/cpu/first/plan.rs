@@ -1,55 +1,57 @@
-//! How a first layer is cut: bands of rows of one sample with all its steps, tasks of consecutive bands.
+//! How a first layer is cut: a band is some rows of one sample with all its steps, and a task is
+//! some consecutive bands.
 //!
-//! A band has whole rows of windows, so that its spikes are pooled in the cache; rows at the end that fill no window
-//! belong to the last one, since the sums of the norm need them all the same.
+//! A band has whole rows of windows, so that its spikes are pooled in the cache. Rows at the end
+//! that do not fill a window belong to the last band, because the sums of the norm include them.
 //!
-//! In a band's buffer each row of outputs has margins, and there are k − 1 rows more above and below, so that what an
-//! input adds to is always inside.
+//! In a band's buffer each row of outputs has margins, and k − 1 more rows are above and below, so
+//! that every output that an input adds to is inside the buffer.
 
 use crate::cpu::simd::LANES;
 use crate::operators::{FirstOp, Geometry, TilePool};
 use std::ops::Range;
 
-/// Tasks that a layer is cut into at least, where it has that many rows of windows.
+/// Least number of tasks per layer, if it has that many rows of windows.
 const TASKS: usize = 32;
 
-/// Bytes of a band's outputs at all steps, and of one step of them: parts of the second-level and first-level cache.
+/// Most bytes of a band's outputs for all steps, and for one step: parts of the second-level and
+/// first-level cache.
 const BAND: usize = 320 << 10;
 const STEP: usize = 24 << 10;
 
-/// Bands of a task at most: its sums are in f32.
+/// Most bands per task, because the sums of a task are f32.
 const MOST: usize = 64;
 
 pub(super) struct Plan {
     pub(super) g: Geometry,
     pub(super) pool: Option<TilePool>,
-    /// Samples.
+    /// Number of samples.
     pub(super) batch: usize,
-    /// For each step of the neuron that of the input.
+    /// For each step of the neuron, the step of the input that it reads.
     pub(super) steps: Vec<usize>,
-    /// How often each step of the input is shown.
+    /// For each step of the input, how many steps of the neuron read it.
     pub(super) copies: Vec<usize>,
-    /// Rows of a window.
+    /// Rows per window.
     pub(super) window: usize,
-    /// Rows of windows of a band.
+    /// Rows of windows per band.
     rows: usize,
-    /// Bands of a sample.
+    /// Bands per sample.
     per_sample: usize,
-    /// Bands of a task.
+    /// Bands per task.
     per_task: usize,
     /// Height and width of the output.
     pub(super) out: (usize, usize),
-    /// Values of a row of the convolution's output.
+    /// Values per row of the convolution's output.
     pub(super) line: usize,
-    /// Values of such a row with its margins.
+    /// Values per row including its margins.
     pub(super) pitch: usize,
-    /// Where the row begins.
+    /// Offset of the first output within a row.
     pub(super) left: usize,
-    /// Registers of a run: the k·Co outputs that an input adds to in a row.
+    /// Registers per run: a run is the k·Co outputs that an input adds to in a row.
     pub(super) run: usize,
 }
 
-/// A band: sample, rows of the convolution's output and rows of windows.
+/// A band: a sample, rows of the convolution's output, and rows of windows.
 #[derive(Debug, Clone)]
 pub(super) struct Band {
     pub(super) sample: usize,
@@ -57,8 +59,8 @@ pub(super) struct Band {
     pub(super) windows: Range<usize>,
 }
 
-/// Values of a row of outputs with its margins. A run begins at its input's column, and its last register may reach
-/// past the row's end.
+/// Values per row of outputs including its margins. A run begins at its input's column, and its
+/// last register may extend past the end of the row.
 pub(super) fn pitch(g: &Geometry) -> usize {
     ((g.width + g.kernel - 1) * g.out + LANES).next_multiple_of(LANES)
 }
@@ -110,35 +112,35 @@ impl Plan {
 
     /// Values of a band's buffer.
     pub(super) fn band_len(&self) -> usize {
-        // The last band has the rows that fill no window too.
+        // The last band also has the rows that do not fill a window.
         ((self.rows + 1) * self.window - 1 + 2 * (self.g.kernel - 1)) * self.pitch
     }
 
-    /// Where the outputs of a row of a band begin in its buffer.
+    /// Where the outputs of row `r` of a band begin in its buffer.
     #[inline(always)]
     pub(super) fn row_at(&self, r: usize) -> usize {
         (self.g.kernel - 1 + r) * self.pitch + self.left
     }
 
-    /// Rows of inputs that meet a band.
+    /// The rows of the input that a band reads.
     #[inline(always)]
     pub(super) fn inputs(&self, band: &Band) -> Range<usize> {
         let end = (band.rows.end + self.g.kernel - 1).saturating_sub(self.g.padding).min(self.g.height);
         band.rows.start.saturating_sub(self.g.padding).min(end)..end
     }
 
-    /// Values of the output before a band's, in each step.
+    /// Where the band's output begins within each step.
     pub(super) fn output_at(&self, b: usize) -> usize {
         let (sample, k) = (b / self.per_sample, b % self.per_sample);
         (sample * self.out.0 + (k * self.rows).min(self.out.0)) * self.out_line()
     }
 
-    /// Values of a row of the output.
+    /// Values per row of the output.
     pub(super) fn out_line(&self) -> usize {
         self.out.1 * self.g.out
     }
 
-    /// Values of a step of the output.
+    /// Values per step of the output.
     pub(super) fn outputs(&self) -> usize {
         self.batch * self.out.0 * self.out_line()
     }
@@ -180,7 +182,8 @@ mod tests {
                 outputs += band.windows.len() * plan.out_line();
                 band.rows.clone().for_each(|y| seen[band.sample * height + y] += 1);
                 for iy in plan.inputs(&band) {
-                    // Rows of the buffer from the last tap's output to the first's.
+                    // An input adds to three rows of the buffer, from the last tap's output to the
+                    // first tap's.
                     let above = (iy + padding).checked_sub(band.rows.start).expect("below the buffer's first row");
                     assert!((above + 3) * plan.pitch <= plan.band_len(), "{g:?} {b} {iy}");
                 }

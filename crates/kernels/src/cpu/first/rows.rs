@@ -1,7 +1,10 @@
-//! Active inputs channel by channel: for each image of `[N, C, H, W]`, each channel and each row the inputs that are
-//! not zero. Unlike [`crate::cpu::conv::events`] it reads maps as recordings lie, channels first, and keeps a
-//! channel's inputs together, whose sums the weight gradient has in registers. An input's place is where its run of
-//! outputs begins in a band (see [`super::taps`]), so that nothing is computed of it again.
+//! Active inputs by channel: for each image of `[N, C, H, W]`, each channel and each row, the
+//! inputs that are not zero.
+//!
+//! Unlike [`crate::cpu::conv::events`] this encoding reads channels-first maps, the layout of
+//! recordings, and keeps the inputs of a channel together, because the weight gradient holds the
+//! sums of one channel in registers. The place of an input is where its run of outputs begins in a
+//! band (see [`super::taps`]), so kernels need no index arithmetic.
 
 use crate::cpu::grain::FineGrained;
 use crate::cpu::simd::{Isa, LANES};
@@ -9,22 +12,22 @@ use crate::operators::Geometry;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Of one image.
+/// The active inputs of one image.
 #[derive(Debug, Clone, Default)]
 pub struct Image {
-    /// Where the inputs of channel c, row y begin, at c·H + y; one more at the end.
+    /// Where the inputs of channel c, row y begin, at index c·H + y, and the end of the last.
     starts: Vec<u32>,
-    /// y·pitch + x·Co.
+    /// y·pitch + x·Co for each active input.
     places: Vec<u32>,
     values: Vec<f32>,
 }
 
-/// Of a batch.
+/// The active inputs of a batch.
 #[derive(Debug, Clone, Default)]
 pub struct Rows(Vec<Image>);
 
 impl Image {
-    /// Places and values of these rows, numbered c·H + y.
+    /// Places and values of these rows; the row of channel c, row y has the number c·H + y.
     #[inline(always)]
     pub(super) fn rows(&self, rows: Range<usize>) -> (&[u32], &[f32]) {
         let (a, b) = (self.starts[rows.start] as usize, self.starts[rows.end] as usize);
@@ -33,7 +36,7 @@ impl Image {
 }
 
 impl Rows {
-    /// Of a map `[N, C, H, W]`; rows of outputs are `pitch` apart.
+    /// Encodes a map `[N, C, H, W]`. Rows of outputs are `pitch` values apart.
     pub(super) fn of(isa: Isa, x: &[f32], g: &Geometry, pitch: usize) -> Self {
         assert!(g.height * pitch < 1 << 32, "a place is 32 bits");
         let room = || (vec![0u32; g.input_len() + LANES], vec![0.0f32; g.input_len() + LANES]);
@@ -68,15 +71,17 @@ impl Rows {
     }
 }
 
-/// Puts down the active values of a line and `first` + x·`step` for each; how many. There is room for a register more.
+/// Writes the active values of a line, and for each its place `first` + x·`step`. Returns their
+/// number. The buffers need room for the line and one register.
 fn find(isa: Isa, line: &[f32], first: u32, step: u32, places: &mut [u32], values: &mut [f32]) -> usize {
     assert!(places.len() >= line.len() + LANES && values.len() >= line.len() + LANES);
     match isa {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the machine has the instructions; there is room.
+        // SAFETY: `Isa` values come from detection, and the assertion checks the room.
         Isa::Avx512 => unsafe { x86::find(line, first, step, places, values) },
         _ => {
-            // Every value is written and the end moves on only where it is active: nothing to mispredict.
+            // Every value is written, and the end advances only if it is active: no branch is
+            // mispredicted.
             let (mut n, mut place) = (0, first);
             for &v in line {
                 (places[n], values[n]) = (place, v);
@@ -93,14 +98,15 @@ mod x86 {
     use super::LANES;
     use std::arch::x86_64::*;
 
-    /// As the scalar form, sixteen values at a time.
+    /// The same as the scalar form, sixteen values at a time.
     ///
     /// # Safety
-    /// The machine must have avx512f; `places` and `values` have room for the line and a register.
+    /// The machine must have avx512f; `places` and `values` must have room for the line and one
+    /// register.
     #[target_feature(enable = "avx512f")]
     pub unsafe fn find(line: &[f32], first: u32, step: u32, places: &mut [u32], values: &mut [f32]) -> usize {
-        // SAFETY: loads of what is left of the line, stores of a register at no more than as many values as were
-        // read before.
+        // SAFETY: a masked load reads what is left of the line. A store writes a register at index
+        // n, and n is at most the number of values read before.
         unsafe {
             let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
             let mut place = _mm512_add_epi32(

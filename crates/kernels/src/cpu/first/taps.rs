@@ -1,30 +1,30 @@
-//! What an active input adds to: the k·Co outputs around it in each of k rows, which lie side by side.
+//! The outputs that an active input adds to: k·Co adjacent outputs around it in each of k rows.
 //!
-//! Rows of outputs have margins, so that the run of an input at column x begins at x·Co wherever it is, and weights
-//! are packed as runs: `[ci][row][run]`, from the upper row, which meets the last tap, down; column j of a run is
-//! the tap kx = k − 1 − j.
+//! Rows of outputs have margins, so the run of an input in column x always begins at x·Co. Weights
+//! are packed as runs, `[ci][row][run]`. The first run belongs to the upper row of outputs, which
+//! reads the input through its last tap; column j of a run holds the tap kx = k − 1 − j.
 
 use super::plan::{Band, Plan};
 use super::rows::Image;
 use crate::cpu::simd::{LANES, Lanes};
 use crate::operators::Geometry;
 
-/// Where a weight of `[co, ci, ky, kx]` lies in runs of `run` registers.
+/// The index of weight number `i` of `[co, ci, ky, kx]` in runs of `run` registers.
 pub(super) fn place(i: usize, g: &Geometry, run: usize) -> usize {
     let k = g.kernel;
     let (kx, ky, ci, co) = (i % k, i / k % k, i / (k * k) % g.channels, i / (k * k * g.channels));
     (ci * k + k - 1 - ky) * run * LANES + (k - 1 - kx) * g.out + co
 }
 
-/// Weights as runs, each filled up with zeros to `run` registers.
+/// Packs weights as runs, each padded with zeros to `run` registers.
 pub(super) fn pack(weight: &[f32], g: &Geometry, run: usize) -> Vec<f32> {
     let mut packed = vec![0.0f32; g.channels * g.kernel * run * LANES];
     weight.iter().enumerate().for_each(|(i, w)| packed[place(i, g, run)] = *w);
     packed
 }
 
-/// The convolution's output in a band's buffer, all of which is written: margins and rows above and below the band
-/// hold what is dropped.
+/// Computes the convolution's output in a band's buffer and writes all of the buffer. The margins
+/// and the rows above and below the band hold values that are not used.
 ///
 /// # Safety
 /// See [`Lanes`].
@@ -36,8 +36,8 @@ pub(super) unsafe fn outputs<V: Lanes>(plan: &Plan, weights: &[f32], image: &Ima
     for c in 0..plan.g.channels {
         let w = weights[c * k * plan.run * LANES..].as_ptr();
         let (places, values) = image.rows(c * plan.g.height + inputs.start..c * plan.g.height + inputs.end);
-        // SAFETY: these inputs' runs lie in the buffer (see `Plan`), whose first row is that of the input p rows above
-        // the band; weights have k runs a channel.
+        // SAFETY: the runs of these inputs are inside the buffer (see `Plan`), and the weights have
+        // k runs per channel.
         unsafe {
             let y = base(plan, band, into.as_mut_ptr());
             match (k, plan.run) {
@@ -52,14 +52,15 @@ pub(super) unsafe fn outputs<V: Lanes>(plan: &Plan, weights: &[f32], image: &Ima
     }
 }
 
-/// Where place 0 would be in a band's buffer.
+/// The address in (or before) a band's buffer that place 0 corresponds to.
 #[inline(always)]
 fn base(plan: &Plan, band: &Band, buffer: *mut f32) -> *mut f32 {
     let rows = plan.g.padding as isize - band.rows.start as isize;
     buffer.wrapping_offset(rows * plan.pitch as isize)
 }
 
-/// Adds the runs of some inputs of one channel: `K` of `N` registers, or as many as the plan says where they are 0.
+/// Adds the runs of some inputs of one channel: `K` runs of `N` registers, or as the plan says if
+/// both are 0.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn add<V: Lanes, const K: usize, const N: usize>(
@@ -69,7 +70,7 @@ unsafe fn add<V: Lanes, const K: usize, const N: usize>(
     places: &[u32],
     values: &[f32],
 ) {
-    // SAFETY: passed on from the caller.
+    // SAFETY: as in `outputs`.
     unsafe {
         let mut kept = [[V::splat(0.0); N]; K];
         for r in 0..K {
@@ -98,8 +99,8 @@ unsafe fn add<V: Lanes, const K: usize, const N: usize>(
     }
 }
 
-/// Adds Σ factor·x·`from` over what each tap meets to `sums`, `[ci][row][run]`; `from` is a band's buffer with zeros
-/// in its margins and around the band.
+/// Adds Σ factor·x·`from` over the outputs that read each input, per tap, to `sums`
+/// `[ci][row][run]`. `from` is a band's buffer with zeros in its margins and around the band.
 ///
 /// # Safety
 /// See [`Lanes`].
@@ -115,7 +116,7 @@ pub(super) unsafe fn sums<V: Lanes>(
     assert!(from.len() == plan.band_len() && sums.len() == plan.g.channels * k * run);
     for c in 0..plan.g.channels {
         let (places, values) = image.rows(c * plan.g.height + inputs.start..c * plan.g.height + inputs.end);
-        // SAFETY: as in `outputs`; only read.
+        // SAFETY: as in `outputs`; `from` is only read.
         unsafe {
             let from = base(plan, band, from.as_mut_ptr()).cast_const();
             let into = sums[c * k * run..].as_mut_ptr();
@@ -125,7 +126,7 @@ pub(super) unsafe fn sums<V: Lanes>(
                 (3, 3) => sum::<V, 3, 3>(from, plan, into, places, values, factor),
                 (3, 6) => sum::<V, 3, 6>(from, plan, into, places, values, factor),
                 _ => {
-                    // A few registers of a row at a time.
+                    // A few registers of one row at a time.
                     for r in 0..k {
                         let (from, into) = (from.wrapping_add(r * plan.pitch), into.add(r * run));
                         let mut j = 0;
@@ -146,7 +147,8 @@ pub(super) unsafe fn sums<V: Lanes>(
     }
 }
 
-/// `K` rows of `N` registers of the sums of one channel, in registers over its inputs.
+/// Adds to `K` rows of `N` registers of one channel's sums, which stay in registers over its
+/// inputs.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn sum<V: Lanes, const K: usize, const N: usize>(
@@ -157,7 +159,7 @@ unsafe fn sum<V: Lanes, const K: usize, const N: usize>(
     values: &[f32],
     factor: f32,
 ) {
-    // SAFETY: passed on from the caller.
+    // SAFETY: as in `sums`.
     unsafe {
         let mut acc = [[V::splat(0.0); N]; K];
         for (&place, &v) in places.iter().zip(values) {

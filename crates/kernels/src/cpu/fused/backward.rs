@@ -1,16 +1,19 @@
 //! Gradients of a fused layer.
 //!
-//! The membrane is computed again, chunk by chunk, and the gradient sent back through its steps
-//! (see [`tickless_neuron::step`]). With `G[i]` the sum of ∂L/∂I over the steps that show step i of a branch
-//! (cᵢ of them), x̂ = (x − μ)/σ and M values a channel:
+//! The kernel recomputes the membrane chunk by chunk and propagates the gradient back through all
+//! steps (see [`tickless_neuron::step`]). `G[i]` is the sum of ∂L/∂I over the cᵢ steps of the
+//! neuron that read step i of a branch. With x̂ = (x − μ)/σ and M values per channel:
 //!
 //! ```text
 //! ∂β = Σ G,  ∂γ = Σ G·x̂,  ∂x[i] = γ/σ·(G[i] − cᵢ·∂β/M − cᵢ·x̂[i]·∂γ/M)
 //! ```
 //!
-//! [`sums`] makes G and both sums in one pass over memory, [`through_norm`] replaces G by ∂x in a second. Between
-//! them a caller that has only a part of the batch adds up the sums of all parts: ∂x needs those of the whole batch,
-//! while `operators::parameter_gradients` gives ∂β and ∂γ of this part, because every parameter's gradient is added up later.
+//! [`sums`] computes G and both sums in one pass over memory; [`through_norm`] replaces G by ∂x in
+//! a second pass. A caller that has only a part of the batch adds up the sums of all parts between
+//! the two, because ∂x needs the sums of the whole batch. `operators::parameter_gradients` uses the
+//! sums of this part, because the gradients of all parameters are added up over the parts later.
+//!
+//! Fast path (`time.rs`): as in the forward pass, if rows are also a multiple of a register.
 
 use super::forward::{Input, Place, Ready};
 use super::rows::{back, fire};
@@ -25,7 +28,7 @@ use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use tickless_neuron::step::Constants;
 
-/// Tasks that a layer is cut into, whatever the number of threads.
+/// Tasks per layer. The number does not depend on the number of threads, so neither do the results.
 const TASKS: usize = 32;
 
 /// Σ G and Σ G·(x − μ) of every channel.
@@ -35,9 +38,9 @@ struct Job<'a, 'b> {
     ready: &'a Ready<'a>,
     gradient: &'a [f32],
     at: usize,
-    /// For each branch its rows, these columns of them.
+    /// For each branch, this task's columns of every row.
     out: &'a mut [Vec<&'b mut [MaybeUninit<f32>]>],
-    /// For each branch Σ G and Σ G·(x − μ), a chunk wide.
+    /// For each branch, Σ G and Σ G·(x − μ), repeated to a chunk's width.
     sums: &'a mut [(Vec<f32>, Vec<f32>)],
 }
 
@@ -91,7 +94,8 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
                 let into = if t + 1 == t_all || steps[t + 1] != i {
                     into.write_copy_of_slice(&g_u[..m])
                 } else {
-                    // SAFETY: the step after this one showed the same row and wrote it.
+                    // SAFETY: step t + 1 reads the same row of the branch and was processed first,
+                    // so it has initialised these values.
                     let into = unsafe { into.assume_init_mut() };
                     into.iter_mut().zip(&g_u).for_each(|(o, g)| *o += g);
                     into
@@ -112,13 +116,13 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
     }
 }
 
-/// One branch of the clocked LIF: each block of neurons through all steps.
+/// Fast path for one branch and the clocked LIF: each block of neurons passes all steps.
 #[inline(always)]
 fn through_time(job: &mut Job<'_, '_>, columns: usize) {
     let (ready, op) = (job.ready, job.ready.op);
     let (c, t_all) = (Constants::new(&op.neuron.neuron, op.neuron.lambda), op.neuron.steps);
     let (mut u, wide) = (vec![0.0f32; 2 * t_all * WIDE], ready.wide[0].as_ref());
-    // Rows of a window have the gradients of the window: one row a step will do for them.
+    // All rows of a row of windows have the same gradients, so one row per step is enough.
     let line = op.pool.map_or(0, |p| p.width * p.channels);
     let mut spread = vec![0.0f32; t_all * line];
     let (shift, product) = &mut job.sums[0];
@@ -156,7 +160,7 @@ fn through_time(job: &mut Job<'_, '_>, columns: usize) {
 struct Finish<'a> {
     into: &'a mut [f32],
     x: &'a [f32],
-    /// γ/σ, c·∂β/M, c·∂γ/(M·σ), μ; a chunk wide.
+    /// γ/σ, c·∂β/M, c·∂γ/(M·σ) and μ, repeated to a chunk's width.
     wide: &'a [Vec<f32>; 4],
 }
 
@@ -174,15 +178,19 @@ unsafe fn finish<V: Lanes>(job: &mut Finish<'_>) {
     }
 }
 
-/// Values of a chunk and of a task, of `n` values of a step.
+/// Values per chunk and per task, for `n` values per step.
 fn cut(op: &FusedOp, n: usize, channels: usize) -> (usize, usize) {
     let len = super::chunk_of(op, channels);
-    // Whole chunks, with pooling whole images.
+    // A task consists of whole chunks; with pooling, of whole images.
     let whole = op.pool.map_or(len, |p| p.height * p.width * p.channels);
     (len, n.div_ceil(TASKS).next_multiple_of(whole).max(1))
 }
 
-/// G of every branch in the shape of its values and, of those that have a norm, its sums over these values.
+/// G of every branch, in the shape of the branch's values, and, for branches with a norm, its sums
+/// over this part of the batch.
+///
+/// # Panics
+/// If a repeat skips a step of a branch.
 pub fn sums(
     isa: Isa,
     op: &FusedOp,
@@ -221,13 +229,13 @@ pub fn sums(
         };
         (op.branches[b].norm != BranchNorm::None).then(|| NormSums { shift: add(|s| &s.0), product: add(|s| &s.1) })
     };
-    // SAFETY: every task wrote its columns of every row that is shown, and all are.
+    // SAFETY: the tasks cover all columns and every row, because each row is read by some step.
     let full = |x| unsafe { full(x) };
     rooms.into_iter().enumerate().map(|(b, x)| (full(x), of_branch(b))).collect()
 }
 
-/// Replaces G of branch `b`, which has a norm, by the gradient of its values; `of_batch` are the sums over the whole
-/// batch.
+/// Replaces G of branch `b`, which has a norm, by the gradient of the branch's values. `of_batch`
+/// holds the sums over the whole batch.
 pub fn through_norm(
     isa: Isa,
     op: &FusedOp,

@@ -1,4 +1,4 @@
-//! Spikes of a fused layer: all steps of a chunk of neurons pass while it is in the cache.
+//! Spikes of a fused layer: a chunk of neurons passes all steps while it is in the cache.
 
 use super::rows::{charge, fire, is_lif};
 use super::time::{Buffer, Columns, NARROW, Source, Steps, spikes_of};
@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use tickless_neuron::step::Constants;
 
-/// One branch's tensors: `[T_in·B, H, W, C]`, `[C]`, `[C]`.
+/// The tensors of one branch: `[T_in·B, H, W, C]`, `[C]`, `[C]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
     /// Values.
@@ -23,31 +23,31 @@ pub struct Input<'a> {
     pub shift: &'a [f32],
 }
 
-/// A layer's branches made ready for its chunks.
+/// A layer's branches, prepared for its chunks.
 pub(super) struct Ready<'a> {
     pub(super) op: &'a FusedOp,
     /// Values of each branch.
     pub(super) x: Vec<&'a [f32]>,
-    /// Channels of each branch, a chunk wide.
+    /// The norm of each branch, repeated to a chunk's width.
     pub(super) wide: Vec<Option<Channels>>,
-    /// For each branch and step the branch's step.
+    /// For each branch and step of the neuron, the branch's step that it reads.
     pub(super) steps: Vec<Vec<usize>>,
-    /// Those of the first branch.
+    /// The steps of the first branch, for the fast path.
     pub(super) time: Steps,
     /// Values of one step.
     pub(super) n: usize,
-    /// Values of a chunk at most: with pooling the rows of one row of windows.
+    /// Most values of a chunk. With pooling, a chunk is the input rows of one row of windows.
     pub(super) len: usize,
 }
 
-/// Where the output of a chunk lies in a step.
+/// Where the output of a chunk is within a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Place {
-    /// Where the chunk itself does.
+    /// At the same position as the chunk.
     Same,
-    /// A row of windows from here.
+    /// In the row of windows that begins at this position.
     Windows(usize),
-    /// Nowhere: rows that fill no window.
+    /// Nowhere, because these rows do not fill a window.
     Dropped,
 }
 
@@ -69,12 +69,12 @@ impl<'a> Ready<'a> {
         Self { op, x: inputs.iter().map(|i| i.x).collect(), wide, steps, time, n, len }
     }
 
-    /// Whether a chunk of so many values can pass all steps with its state in registers.
+    /// Whether a chunk of `len` values can take the fast path, with its state in registers.
     pub(super) fn in_registers(&self, len: usize) -> bool {
         self.x.len() == 1 && is_lif(&self.op.neuron.neuron) && len.is_multiple_of(NARROW)
     }
 
-    /// Values of the chunk at `at`, of `rest`, and where its output lies.
+    /// Length of the chunk that begins at `at`, if `rest` values are left, and where its output is.
     pub(super) fn unit(&self, at: usize, rest: usize) -> (usize, Place) {
         let Some(p) = self.op.pool else { return (self.len.min(rest), Place::Same) };
         let (line, image) = (p.width * p.channels, p.height * p.width * p.channels);
@@ -86,7 +86,7 @@ impl<'a> Ready<'a> {
         }
     }
 
-    /// Values of a step of the output.
+    /// Values per step of the output.
     pub(super) fn outputs(&self) -> usize {
         self.op.pool.map_or(self.n, |p| {
             let (rows, columns) = p.out();
@@ -94,7 +94,7 @@ impl<'a> Ready<'a> {
         })
     }
 
-    /// I[t] of the columns from `at`.
+    /// The input current I[t] of the columns from `at` on.
     #[inline(always)]
     pub(super) fn current(&self, t: usize, at: usize, into: &mut [f32]) {
         for (b, x) in self.x.iter().enumerate() {
@@ -104,7 +104,7 @@ impl<'a> Ready<'a> {
     }
 }
 
-/// Moments of the branches that are normalised by the batch.
+/// One entry per branch: the moments of a branch with a batch norm, `None` for others.
 pub fn moments_of(isa: Isa, op: &FusedOp, inputs: &[Input<'_>], channels: usize) -> Vec<Option<Moments>> {
     let of_branch = |(b, i): (&Branch, &Input<'_>)| {
         b.norm.is_of_batch().then(|| moments(isa, i.x, channels, &b.copies(op.neuron.steps)))
@@ -120,7 +120,7 @@ struct Job<'a, 'b> {
 
 by_isa!(run = body(&mut Job<'_, '_>));
 
-/// Compiled once per instruction set; the loops are the compiler's to vectorise.
+/// Computes a chunk. Compiled once per instruction set; the compiler vectorises the loops.
 #[inline(always)]
 #[expect(clippy::extra_unused_type_parameters, reason = "the loops are the compiler's to vectorise")]
 unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
@@ -145,7 +145,7 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
     }
 }
 
-/// One branch of the clocked LIF: each block of neurons through all steps.
+/// Fast path for one branch and the clocked LIF: each block of neurons passes all steps.
 #[inline(always)]
 fn through_time(job: &mut Job<'_, '_>, len: usize, windows: usize) {
     let (ready, op) = (job.ready, job.ready.op);
@@ -162,7 +162,7 @@ fn through_time(job: &mut Job<'_, '_>, len: usize, windows: usize) {
     }
 }
 
-/// Spikes `[T·B, H, W, C]`, or their sums over windows.
+/// Spikes `[T·B, H, W, C]`; if the layer pools, their sums over windows.
 pub fn spikes(
     isa: Isa,
     op: &FusedOp,
@@ -181,6 +181,6 @@ pub fn spikes(
         });
         run(isa, &mut Job { ready: &ready, at, rows: &mut rows });
     });
-    // SAFETY: every chunk wrote its part of every row.
+    // SAFETY: the chunks cover every row.
     unsafe { full(out) }
 }

@@ -1,5 +1,5 @@
-//! A fused layer's operators on the CPU: from tensors to the slices that the kernels of this folder
-//! read.
+//! The fused-layer operators of the CPU backend: they turn tensors into the slices that the kernels
+//! of this folder read.
 
 use super::{backward, forward};
 use crate::cpu::simd::Isa;
@@ -58,7 +58,7 @@ pub(crate) fn gradients(
     }))
 }
 
-/// The branches without gaps.
+/// The branches, made contiguous.
 fn contiguous(branches: Branches<Flex>) -> Vec<BranchTensors<Flex>> {
     branches.map(|t: FlexTensor| t.to_contiguous()).into_vec()
 }
@@ -75,7 +75,7 @@ fn inputs(branches: &[BranchTensors<Flex>]) -> Vec<forward::Input<'_>> {
     branches.iter().map(of_branch).collect()
 }
 
-/// The number of channels.
+/// The number of channels of the layer.
 fn channels(branches: &[BranchTensors<Flex>]) -> usize {
     branches[0].x.shape()[3]
 }

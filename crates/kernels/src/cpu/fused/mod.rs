@@ -1,21 +1,20 @@
 //! Norm, addition and neuron in one operator.
 //!
-//! A spiking layer's current is the sum of one or two branches (a residual block's shortcut is the
-//! second), each of them a sequence that may still have to be repeated in time, be normalised, or
-//! both:
+//! The current of a spiking layer is the sum of one or two branches (a residual block's shortcut is
+//! the second). Each branch is a sequence that may still need a repeat in time, a norm, or both:
 //!
 //! ```text
 //! I[t] = Σ_branches norm(x[map(t)]),    norm(x) = (x − μ)·γ/√(σ² + ε) + β
 //! ```
 //!
-//! and the neuron's equations follow (see [`tickless_neuron::step`]). The operator stores only the
-//! spikes or, if their only consumer is a pool, the sums over its windows. A repeat is an index,
-//! the statistics weight each step by how often it is repeated, and the backward pass computes the
-//! membrane again from x. Maps are channels-last, `[T·B, H, W, C]`.
+//! then the neuron's equations follow (see [`tickless_neuron::step`]). The operator stores only the
+//! spikes or, if their only consumer is a pool, the sums over its windows. A repeat costs only an
+//! index; the statistics weight each step by how often it is repeated; the backward pass recomputes
+//! the membrane from x. Feature maps are channels-last, `[T·B, H, W, C]`.
 //!
-//! Fast path (`time.rs`): one branch, the clocked LIF with single spikes, whole registers: each
-//! block of neurons passes all steps with its state in registers. Every other layer takes the rows
-//! of `rows.rs`, one step after the other.
+//! Fast path (`time.rs`): if the layer has one branch, its neuron is the clocked LIF with single
+//! spikes, and a chunk is a multiple of 16 values, each block of neurons passes all steps with its
+//! state in registers. Otherwise `rows.rs` processes a chunk one step after the other.
 
 pub mod backward;
 pub mod forward;
@@ -26,7 +25,7 @@ pub(crate) mod time;
 
 use crate::operators::{BranchNorm, FusedOp, Statistics, inverse_deviation};
 
-/// One branch's values: what is subtracted, the factor and what is added, per channel.
+/// The norm of a branch as (x − mean)·scale + shift, per channel.
 #[derive(Debug, Clone)]
 pub(crate) struct Channels {
     pub(crate) mean: Vec<f32>,
@@ -47,25 +46,25 @@ impl Channels {
         }
     }
 
-    /// Repeated to a chunk of whole pixels, so that loops need not know about channels.
+    /// Repeats the channels to `len` values, so that loops over a chunk need no channel index.
     pub(crate) fn widen(&self, len: usize) -> Self {
         let wide = |v: &[f32]| v.iter().copied().cycle().take(len).collect();
         Self { mean: wide(&self.mean), scale: wide(&self.scale), shift: wide(&self.shift) }
     }
 }
 
-/// Values of a chunk: whole pixels, as many as leave T steps of them in the first-level cache.
+/// Values per chunk: whole pixels, few enough that T steps of a chunk fit the first-level cache.
 pub(crate) fn chunk(channels: usize, steps: usize) -> usize {
     let channels = channels.max(1);
     ((8192 / steps.max(1)).clamp(256, 2048) / channels).max(1) * channels
 }
 
-/// Values of a chunk at most: with pooling the rows of one row of windows.
+/// Most values of a chunk. With pooling, a chunk is the input rows of one row of windows.
 pub(crate) fn chunk_of(op: &FusedOp, channels: usize) -> usize {
     op.pool.map_or(chunk(channels, op.neuron.steps), |p| p.kernel * p.width * p.channels)
 }
 
-/// Cuts rows of `n` values into pieces of `len` columns: for each piece its part of every row.
+/// Cuts rows of `n` values into pieces of `len` columns. Each piece holds its part of every row.
 pub(crate) fn columns<T>(data: &mut [T], n: usize, len: usize) -> Vec<Vec<&mut [T]>> {
     let mut pieces: Vec<Vec<&mut [T]>> = (0..n.div_ceil(len)).map(|_| Vec::new()).collect();
     if n > 0 {

@@ -1,5 +1,5 @@
-//! One step of a chunk of neurons, forward and back, specialised for the neurons that networks are
-//! made of; every other one takes the general rows of [`crate::cpu::neuron`].
+//! One step of a chunk of neurons, forward and backward. The clocked LIF, the usual neuron, has
+//! loops of its own; any other neuron uses the general rows of [`crate::cpu::neuron`].
 
 use super::Channels;
 use crate::cpu::neuron::{CHUNK, backward_row, forward_row};
@@ -8,12 +8,14 @@ use crate::operators::NeuronOp;
 use tickless_net::{Neuron, Surrogate};
 use tickless_neuron::step::{Constants, Mode, State, adjoint, step};
 
-/// The clocked LIF of the method: single spike above threshold, hard reset, triangle.
+/// Whether this is the clocked LIF of the method: a single spike above the threshold, hard reset
+/// and the triangle surrogate.
 pub(crate) fn is_lif(n: &Neuron) -> bool {
     Mode::of(n) == Mode::LIF && n.surrogate == Surrogate::Triangle
 }
 
-/// I ← or += the branch's values.
+/// Writes the branch's values after its norm to `current` if it is the first branch, else adds
+/// them.
 #[inline(always)]
 pub(crate) fn charge(current: &mut [f32], x: &[f32], channels: Option<&Channels>, first: bool) {
     match (channels, first) {
@@ -30,7 +32,7 @@ pub(crate) fn charge(current: &mut [f32], x: &[f32], channels: Option<&Channels>
     }
 }
 
-/// v, s ← one step; `current` becomes the potential before the spike.
+/// One step: updates `v` and `s`, and replaces `current` by the potential before the spike.
 #[inline(always)]
 pub(crate) fn fire(op: NeuronOp, current: &mut [f32], v: &mut [f32], s: &mut [f32], scratch: &mut [f32]) {
     let c = Constants::new(&op.neuron, op.lambda);
@@ -47,14 +49,15 @@ pub(crate) fn fire(op: NeuronOp, current: &mut [f32], v: &mut [f32], s: &mut [f3
     }
 }
 
-/// Gradient of the current of one step; `g_v` leaves with that for the step before.
+/// Gradient of the current at one step. Replaces the gradient of the potential after the step in
+/// `g_v` by that of the potential before it.
 #[inline(always)]
 pub(crate) fn back(op: NeuronOp, u: &[f32], g: &[f32], g_v: &mut [f32], out: &mut [f32]) {
     let c = Constants::new(&op.neuron, op.lambda);
     if is_lif(&op.neuron) {
         let whole = u.len() / LANES * LANES;
         for at in (0..whole).step_by(LANES) {
-            // Copies, so that nothing can alias and a block is one register.
+            // Copying to arrays excludes aliasing, so the compiler keeps a block in one register.
             let (mut v, mut o) = ([0.0f32; LANES], [0.0f32; LANES]);
             let (mut x, mut d) = (v, v);
             v.copy_from_slice(&g_v[at..at + LANES]);
@@ -75,8 +78,8 @@ pub(crate) fn back(op: NeuronOp, u: &[f32], g: &[f32], g_v: &mut [f32], out: &mu
     }
 }
 
-/// [`adjoint`] of the clocked LIF, without branches: the gradient of the current; `g_v` leaves with
-/// that for the step before.
+/// [`adjoint`] of the clocked LIF without branch instructions: the gradient of the current. Updates
+/// `g_v` as [`back`] does.
 #[inline(always)]
 pub(crate) fn lif_back(u: f32, g: f32, g_v: &mut f32, c: Constants) -> f32 {
     let mut state = State { v: *g_v, synapse: (), adaptation: () };

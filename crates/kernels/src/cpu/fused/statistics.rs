@@ -1,15 +1,16 @@
-//! Mean and variance of each channel of a channels-last map, each step weighted by how often it is
-//! shown.
+//! Mean and variance of each channel of a channels-last map. Each step is weighted by how often the
+//! neuron reads it.
 //!
-//! Sums are of x − k and (x − k)², k the channel's first value, so that a large mean costs no digits.
-//! The map is cut at fixed places and the parts are added in order, in f64.
+//! The sums are of x − k and (x − k)², with k the channel's first value, because this keeps
+//! precision if the mean is large against the deviation. The map is cut at positions that do not
+//! depend on the number of threads, and the partial sums are added in order, in f64.
 
 use crate::cpu::grain::FineGrained;
 use crate::cpu::simd::{Isa, Lanes, by_isa};
 use crate::operators::Moments;
 use rayon::prelude::*;
 
-/// Values that one task sums.
+/// Values per task.
 const TASK: usize = 1 << 16;
 
 struct Job<'a> {
@@ -21,7 +22,7 @@ struct Job<'a> {
 
 by_isa!(run = body(&mut Job<'_>));
 
-/// Sums lane by lane; compiled once per instruction set.
+/// Sums each lane separately. Compiled once per instruction set.
 #[inline(always)]
 #[expect(clippy::extra_unused_type_parameters, reason = "the loops are the compiler's to vectorise")]
 unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
@@ -34,10 +35,10 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
     }
 }
 
-/// Of `[steps·n]` values with `channels` innermost, step i counted `copies[i]` times.
+/// Moments of `[steps·n]` values with `channels` innermost. Step i counts `copies[i]` times.
 pub fn moments(isa: Isa, x: &[f32], channels: usize, copies: &[usize]) -> Moments {
     let n = x.len() / copies.len().max(1);
-    // Whole pixels, wide enough for the loop over them to be worth its start.
+    // Whole pixels, and enough of them that the inner loop is long.
     let wide = channels * (1024 / channels).max(1);
     let origin: Vec<f32> = x[..channels].iter().copied().cycle().take(wide).collect();
     let task = TASK.next_multiple_of(wide);
@@ -67,7 +68,7 @@ pub fn moments(isa: Isa, x: &[f32], channels: usize, copies: &[usize]) -> Moment
     out
 }
 
-/// Sums what belongs to one channel.
+/// Sums the lanes of each channel.
 pub(crate) fn fold(wide: &[f32], channels: usize) -> Vec<f64> {
     let mut out = vec![0.0f64; channels];
     for pixel in wide.chunks_exact(channels) {

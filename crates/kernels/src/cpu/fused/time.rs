@@ -1,6 +1,7 @@
-//! The clocked LIF through all steps with its state in registers: neurons are independent, so that a block of them
-//! passes all steps, and on the way back all of them again, before the next block begins. What a step costs is then
-//! its reads and writes and no more. Values are those of the rows of [`super::rows`], bit for bit.
+//! Fast path of the clocked LIF: neurons are independent, so a block of them passes all steps, and
+//! in the backward pass all steps again in reverse, before the next block begins. The state stays
+//! in registers, so a step costs little more than its reads and writes. Results equal those of
+//! [`super::rows`] bit for bit.
 
 use super::Channels;
 use super::rows::lif_back;
@@ -8,19 +9,20 @@ use crate::cpu::simd::prefetch;
 use std::mem::MaybeUninit;
 use tickless_neuron::step::{Constants, Mode, State, step};
 
-/// Neurons of a block: two registers, so that one works while the other waits.
+/// Neurons per block: two registers, so that the latency of one hides behind the other.
 pub(crate) const WIDE: usize = 32;
 
-/// Values of a line of the cache.
+/// Values per cache line.
 const LINE: usize = 16;
 
-/// How far ahead of a block another is fetched.
+/// How many values ahead of the current block the kernel prefetches.
 const AHEAD: usize = 2 * WIDE;
 
-/// Neurons of a last block.
+/// Neurons per block at the end of a chunk.
 pub(crate) const NARROW: usize = 16;
 
-/// For each of the neuron's steps that of the input, and whether it is the first and the last that shows it.
+/// For each step of the neuron, the step of the branch that it reads, and whether it is the first
+/// and the last step that reads it.
 #[derive(Debug, Clone)]
 pub(crate) struct Steps(Vec<(usize, bool, bool)>);
 
@@ -31,13 +33,13 @@ impl Steps {
     }
 }
 
-/// Values of a block at every step.
+/// Reads a block of values at every step.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
     pub(crate) values: &'a [f32],
-    /// Values between two steps.
+    /// Distance between two steps, in values.
     pub(crate) step: usize,
-    /// Where those of step 0 begin.
+    /// Position of the first value at step 0.
     pub(crate) at: usize,
 }
 
@@ -47,8 +49,8 @@ impl Source<'_> {
         block(self.values, t * self.step + self.at + b)
     }
 
-    /// Has a block of step `t` fetched that is read soon: the steps of a block are far apart, more of them than a
-    /// cache follows by itself.
+    /// Prefetches block `b` of step `t`. The steps of a block are far apart in memory, and they are
+    /// more streams than the hardware prefetcher follows.
     #[inline(always)]
     fn fetch<const W: usize>(&self, t: usize, b: usize) {
         for line in (0..W).step_by(LINE) {
@@ -57,13 +59,13 @@ impl Source<'_> {
     }
 }
 
-/// Where blocks of every step go.
+/// The destination of blocks at every step.
 pub(crate) trait Sink {
-    /// Block `b` of step `t`.
+    /// Stores block `b` of step `t`.
     fn put<const W: usize>(&mut self, t: usize, b: usize, v: [f32; W]);
 }
 
-/// A buffer, as a [`Source`] reads it.
+/// A buffer with the layout of a [`Source`].
 pub(crate) struct Buffer<'a> {
     pub(crate) values: &'a mut [f32],
     pub(crate) step: usize,
@@ -77,7 +79,7 @@ impl Sink for Buffer<'_> {
     }
 }
 
-/// Rows that are not written yet, from a column on.
+/// Uninitialised rows, one per step, and the column at which writing begins.
 pub(crate) struct Columns<'a, 'b>(pub(crate) &'a mut [&'b mut [MaybeUninit<f32>]], pub(crate) usize);
 
 impl Sink for Columns<'_, '_> {
@@ -95,7 +97,7 @@ fn block<const W: usize>(x: &[f32], at: usize) -> [f32; W] {
     *x[at..].first_chunk().expect("a whole block")
 }
 
-/// μ, factor and what is added, of a block; μ = 0, 1 and 0 where there is no norm.
+/// The norm of a block as (x − mean)·scale + shift; identity (0, 1, 0) if `any` is false.
 #[derive(Clone, Copy)]
 struct Norm<const W: usize> {
     mean: [f32; W],
@@ -115,7 +117,7 @@ impl<const W: usize> Norm<W> {
         }
     }
 
-    /// I of x.
+    /// The current I for the values x.
     #[inline(always)]
     fn current(&self, x: [f32; W]) -> [f32; W] {
         if !self.any {
@@ -129,7 +131,7 @@ impl<const W: usize> Norm<W> {
     }
 }
 
-/// u and s of one step; `v` becomes the potential after it.
+/// Potential u and spikes s of one step. `v` becomes the potential after the step.
 #[inline(always)]
 fn fired<const W: usize>(current: &[f32; W], v: &mut [f32; W], c: Constants) -> ([f32; W], [f32; W]) {
     let (mut u, mut s) = (*current, *current);
@@ -182,14 +184,14 @@ fn spikes_of_block<const W: usize>(
     }
 }
 
-/// Σ G and Σ G·(x − μ), a row wide; empty without norm.
+/// Σ G and Σ G·(x − μ), repeated to a chunk's width; empty without a norm.
 pub(crate) struct WideSums<'a> {
     pub(crate) shift: &'a mut [f32],
     pub(crate) product: &'a mut [f32],
 }
 
-/// Gradient of x, as far as it goes through the current alone, of `len` neurons at every step of the input; `u` has
-/// room for two blocks at every step.
+/// G, the gradient of the branch after its norm, for `len` neurons at every step of the branch;
+/// adds the norm's sums to `sums`. `u` has room for two blocks at every step.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "a kernel's operands")]
 pub(crate) fn gradients_of(
@@ -228,8 +230,9 @@ fn gradients_of_block<const W: usize>(
     sums: &mut WideSums<'_>,
 ) {
     let (mut v, mut current) = ([0.0f32; W], [0.0f32; W]);
-    // Beside the potentials what they came of: steps of a map are often a power of two apart, where a line that was
-    // read before the other steps has left the cache after them.
+    // The inputs are kept beside the potentials. The steps of a map are often a power of two apart,
+    // so they compete for the same cache sets, and an input line is evicted before it is read
+    // again.
     let (u, seen) = u.split_at_mut(steps.0.len() * W);
     let (u, seen) = (u.as_chunks_mut::<W>().0, seen.as_chunks_mut::<W>().0);
     for (&(i, first, _), (u, seen)) in steps.0.iter().zip(u.iter_mut().zip(seen.iter_mut())) {

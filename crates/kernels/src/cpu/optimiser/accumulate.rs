@@ -1,5 +1,5 @@
-//! The sum of two tensors in one parallel pass over memory, in place if no other tensor shares the first one's storage.
-//! The passes of an iteration add up the gradients of all weights so.
+//! The sum of two tensors in one parallel pass over memory, in place if no other tensor shares the
+//! first one's storage. Training adds up the weight gradients of an iteration's passes with it.
 //!
 //! s ← s + g
 
@@ -8,10 +8,10 @@ use crate::cpu::tensor::values;
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
-/// Values of one task.
+/// Values per task.
 const TASK: usize = 1 << 14;
 
-/// `sum` and `more` added.
+/// The sum of `sum` and `more`.
 pub(crate) fn add(sum: FlexTensor, more: FlexTensor) -> FlexTensor {
     let (mut sum, more) = (compact(sum), more.to_contiguous());
     let all = sum.storage_mut::<f32>().par_chunks_mut(TASK).zip(values(&more).par_chunks(TASK));

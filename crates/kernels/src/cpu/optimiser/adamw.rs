@@ -4,8 +4,9 @@
 //! m ← β₁·m + (1−β₁)·∇;  v ← β₂·v + (1−β₂)·∇²;  w ← (1 − lr·wd)·w − (lr/c₁)·m / (√(v/c₂) + ε),  c_k = 1 − β_kᵗ
 //! ```
 //!
-//! each operation rounded, as separate operators would: those read and write some twenty tensors, this reads four
-//! and writes three.
+//! (Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019.) Each operation is rounded,
+//! so the result equals that of separate operators bit for bit. Separate operators would read and
+//! write some twenty tensors; this pass reads four and writes three.
 
 use super::sgd::compact;
 use crate::cpu::tensor::values;
@@ -14,7 +15,7 @@ use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
-/// Values of one task.
+/// Values per task.
 const TASK: usize = 1 << 14;
 
 /// Weight, first and second moment after the step.

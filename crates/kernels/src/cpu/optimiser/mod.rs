@@ -1,4 +1,5 @@
-//! What changes weights: the sum of gradients and one step of each optimiser, one pass over memory each.
+//! Operators that update weights: the sum of gradients and one step of each optimiser. Each is one
+//! pass over memory.
 
 pub(crate) mod accumulate;
 pub(crate) mod adamw;

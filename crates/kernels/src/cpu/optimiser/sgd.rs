@@ -1,6 +1,11 @@
-//! One step of SGD with momentum in one pass over memory, in place if no other tensor shares the storage.
+//! One step of SGD with momentum in one pass over memory, in place if no other tensor shares the
+//! storage.
 //!
-//! g ← ∇ + wd·w;  m ← µ·m + g;  w ← w − lr·m, each operation rounded, as separate operators would.
+//! ```text
+//! g ← ∇ + wd·w;  m ← µ·m + g;  w ← w − lr·m
+//! ```
+//!
+//! Each operation is rounded, so the result equals that of separate operators bit for bit.
 
 use crate::cpu::tensor::{from_vec, values};
 use crate::operators::{SgdOp, SgdTensors};
@@ -8,7 +13,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Flex, TensorMetadata};
 use rayon::prelude::*;
 
-/// Values of one task.
+/// Values per task.
 const TASK: usize = 1 << 14;
 
 /// Weight and momentum after the step.
@@ -25,7 +30,7 @@ pub(crate) fn step(of: SgdTensors<Flex>, gradient: FlexTensor, op: SgdOp) -> Sgd
     SgdTensors { weight, momentum }
 }
 
-/// A tensor whose storage is its values and nothing else.
+/// The tensor, contiguous and with a storage that holds nothing but its values.
 pub(super) fn compact(t: FlexTensor) -> FlexTensor {
     let t = t.to_contiguous();
     match t.storage::<f32>().len() == t.shape().num_elements() {

@@ -1,4 +1,4 @@
-//! Gradients of a fused layer; the equations stand in [`crate::cpu::fused::backward`].
+//! Gradients of a fused layer on a GPU; [`crate::cpu::fused::backward`] derives the equations.
 
 use super::super::equations::{Constants, Mode, back, constants, settle, spikes};
 use super::super::launch::{Launch, empty, numbers, vector};
@@ -14,7 +14,8 @@ use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::kernel::cast;
 use burn_cubecl::tensor::CubeTensor;
 
-/// ∂L/∂I of all steps. The potentials are computed again and stand in `out` until they have been used.
+/// ∂L/∂I of all steps. The kernel recomputes the potentials into `out`, and overwrites each with
+/// the gradient after it has read it.
 #[cube(launch, address_type = "dynamic")]
 #[allow(clippy::too_many_arguments, reason = "what two branches have")]
 fn current_kernel<F: Float>(
@@ -49,7 +50,8 @@ fn current_kernel<F: Float>(
     }
 }
 
-/// ∂x[i] = γ/σ·(G[i] − cᵢ·(a + (x − µ)·b)), with 1/σ, µ, a and b for each channel in `table`, then all cᵢ.
+/// ∂x[i] = γ/σ·(G[i] − cᵢ·(a + (x − µ)·b)). `table` holds 1/σ, µ, a and b, one row of channels
+/// each, then all cᵢ: how often the repeat copies step i.
 #[cube(launch, address_type = "dynamic")]
 fn norm_kernel<F: Float>(
     g: &[f32],
@@ -72,7 +74,8 @@ fn norm_kernel<F: Float>(
     out[ABSOLUTE_POS] = F::cast_from(gain[c] * table[c] * (g[ABSOLUTE_POS] - through));
 }
 
-/// G of every branch and, of those that have a norm, its sums; all tensors without gaps.
+/// The gradient G of every branch and, for branches with a norm, its sums over this part of the
+/// batch. All tensors are contiguous.
 pub(in super::super) fn sums(
     op: &FusedOp,
     inputs: &[Input],
@@ -128,7 +131,8 @@ pub(in super::super) fn sums(
     FusedSums { current, norms }
 }
 
-/// Gradients of values, γ and β of every branch; `of_batch` are the sums over the whole batch.
+/// Gradients of the values, γ and β of every branch. `of_batch` holds the sums over the whole
+/// batch.
 pub(in super::super) fn gradients(
     op: &FusedOp,
     inputs: Vec<Input>,
@@ -149,7 +153,7 @@ pub(in super::super) fn gradients(
     }))
 }
 
-/// From G of branch `k`, which has a norm, to the gradient of its values.
+/// Carries G of branch `k`, which has a norm, back to the gradient of the branch's values.
 fn through_norm(
     op: &FusedOp,
     k: usize,

@@ -1,4 +1,4 @@
-//! Statistics and spikes of a fused layer.
+//! Batch statistics and spikes of a fused layer on a GPU.
 
 use super::super::equations::{Constants, Mode, constants, settle, spikes as fire};
 use super::super::launch::{Launch, empty};
@@ -7,7 +7,7 @@ use crate::operators::{Branch, FusedOp, Moments, Statistics};
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
-/// Moments of the branches that are normalised by the batch.
+/// One entry per branch: the moments of a branch with a batch norm, `None` for others.
 pub(in super::super) fn moments_of(op: &FusedOp, inputs: &[Input]) -> Vec<Option<Moments>> {
     let of_branch =
         |(b, i): (&Branch, &Input)| b.norm.is_of_batch().then(|| map_sums::moments(&i.x, &b.copies(op.neuron.steps)));
@@ -41,7 +41,7 @@ fn spikes_kernel<F: Float>(
     }
 }
 
-/// Spikes `[T·B, H, W, C]`; the inputs have no gaps.
+/// Spikes `[T·B, H, W, C]`, without the pooling. The inputs are contiguous.
 pub(in super::super) fn spikes(op: &FusedOp, inputs: &[Input], statistics: &[Option<Statistics>]) -> CubeTensor {
     let x = &inputs[0].x;
     let mut shape = x.meta.shape().clone();

@@ -1,5 +1,5 @@
-//! Sums over all values of a channel, in parts: a unit of the device adds one channel of some pixels, the host
-//! adds the parts in f64 and in order.
+//! Sums over all values of a channel, in two stages: each unit of the device sums one channel over
+//! up to 512 pixels, then the host adds these partial sums in f64 and in a fixed order.
 
 use super::super::launch::{Launch, empty};
 use crate::operators::Moments;
@@ -8,21 +8,22 @@ use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::ops::into_data_sync;
 use burn_cubecl::tensor::CubeTensor;
 
-/// Pixels that one unit adds.
+/// Most pixels that one unit sums.
 const PIXELS: usize = 512;
 
-/// Sizes of a map that is added up.
+/// Sizes of a feature map that is summed.
 #[derive(CubeLaunch, CubeType)]
 struct Parts {
     channels: usize,
-    /// Pixels of one step.
+    /// Pixels of one step (all images of the batch).
     pixels: usize,
-    /// Parts of one step.
+    /// Partial sums per step and channel.
     parts: usize,
     units: usize,
 }
 
-/// Σ (x − k), Σ (x − k)² and k, the channel's first value, so that a large mean costs no digits.
+/// Σ (x − k), Σ (x − k)² and k, the channel's first value. Subtracting k keeps precision if the
+/// mean is large against the deviation.
 #[cube(launch, address_type = "dynamic")]
 fn moments_kernel<F: Float>(x: &[F], out: &mut [f32], p: Parts, #[define(F)] _dtype: ElemType) {
     if ABSOLUTE_POS >= p.units {
@@ -71,7 +72,8 @@ fn products_kernel<F: Float>(
     out[at + p.channels] = product;
 }
 
-/// Memory for `sums` sums of each part and channel, and the launch that fills it.
+/// Allocates `sums` values for each partial sum and channel. Returns the buffer, the launch that
+/// fills it, its sizes and the number of partial sums per step.
 fn parts(x: &CubeTensor, steps: usize, sums: usize) -> (CubeTensor, Launch, PartsLaunch, usize) {
     let channels = x.meta.shape()[3];
     let pixels = x.meta.num_elements() / steps / channels.max(1);
@@ -82,13 +84,13 @@ fn parts(x: &CubeTensor, steps: usize, sums: usize) -> (CubeTensor, Launch, Part
     (out, l, sizes, parts)
 }
 
-/// Rows of `channels` values on the host.
+/// Copies the buffer to the host as rows of `channels` values.
 fn rows(out: CubeTensor, channels: usize) -> Vec<Vec<f32>> {
     let data: Vec<f32> = into_data_sync(out).try_into_vec().expect("was made as f32");
     data.chunks(channels).map(<[f32]>::to_vec).collect()
 }
 
-/// Moments of each channel of `[T_in·B, H, W, C]`, step i counted `copies[i]` times.
+/// Moments of each channel of `[T_in·B, H, W, C]`. Step i counts `copies[i]` times.
 pub(super) fn moments(x: &CubeTensor, copies: &[usize]) -> Moments {
     let channels = x.meta.shape()[3];
     let count = (copies.iter().sum::<usize>() * (x.meta.num_elements() / copies.len() / channels.max(1))) as f64;

@@ -1,7 +1,8 @@
-//! Norm, addition and neuron in one kernel on the GPU; the operator is that of [`crate::cpu::fused`].
+//! Norm, addition and neuron in one kernel on a GPU; the operator is that of [`crate::cpu::fused`].
 //!
-//! Maps are channels-last. What the statistics and the gradients of a norm need of a whole map is added up in
-//! parts on the device and finished in f64 on the host: a few kilobytes each way for each norm.
+//! Feature maps are channels-last. The statistics and gradients of a norm need sums over a whole
+//! map: the device computes partial sums and the host finishes them in f64. This transfers a few
+//! kilobytes in each direction per norm.
 
 mod backward;
 mod forward;
@@ -20,7 +21,7 @@ use burn_cubecl::tensor::CubeTensor;
 /// Values, γ and β of one branch.
 pub(super) type Input = BranchTensors<CubeBackend>;
 
-/// What is known of a layer's branches when its kernel is compiled.
+/// The properties of a layer's branches that are fixed when its kernel is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Kinds {
     two: bool,
@@ -28,7 +29,8 @@ pub(super) struct Kinds {
     second: Kind,
 }
 
-/// A branch's norm, and where its γ, β and its µ, 1/σ begin, in channels.
+/// A branch's norm, and the offsets of its γ, β and of its µ, 1/σ in the tables, in rows of
+/// channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Kind {
     norm: bool,
@@ -52,7 +54,7 @@ impl Kinds {
     }
 }
 
-/// The sizes of a layer on the device.
+/// The sizes of a layer, passed to a kernel.
 #[derive(CubeLaunch, CubeType)]
 pub(super) struct Sizes {
     /// Values of one step.
@@ -61,7 +63,7 @@ pub(super) struct Sizes {
     pub(super) channels: usize,
 }
 
-/// A branch's value as it enters the sum.
+/// A branch's value after its norm.
 #[cube]
 fn normed(x: f32, gains: &[f32], means: &[f32], p: &Sizes, #[comptime] kind: Kind) -> f32 {
     let c = ABSOLUTE_POS % p.channels;
@@ -77,7 +79,7 @@ fn normed(x: f32, gains: &[f32], means: &[f32], p: &Sizes, #[comptime] kind: Kin
     }
 }
 
-/// I[t] of this unit's neuron.
+/// The input current I[t] of this unit's neuron.
 #[cube]
 #[allow(clippy::too_many_arguments, reason = "what two branches have")]
 fn current<F: Float>(
@@ -100,8 +102,8 @@ fn current<F: Float>(
     }
 }
 
-/// γ and β of all norms, µ and 1/σ of those that take them from the batch, and for each branch and step the
-/// branch's step.
+/// The tables that kernels read: γ and β of all norms, µ and 1/σ of all batch norms, and, for each
+/// branch and step of the neuron, the branch's step that it reads.
 fn tables(op: &FusedOp, inputs: &[Input], statistics: &[Option<Statistics>]) -> (CubeTensor, BufferArg, BufferArg) {
     let client = &inputs[0].x.client;
     let parameters = inputs.iter().filter_map(|i| i.norm.clone().tensors()).flatten();

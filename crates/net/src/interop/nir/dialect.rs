@@ -12,10 +12,12 @@
 //!
 //! Source: the export functions of sinabs 3.1, snnTorch 1.0, SpikingJelly 2.0 and Norse 1.1.
 
-use super::graph::Graph;
+use super::graph::{Graph, Node};
 use super::metadata::KEY;
-use super::node::Node;
 use super::reader::Reader;
+use std::fmt;
+use std::str::FromStr;
+use tickless_words::UnknownWord;
 
 /// Whose neurons a graph means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,22 +31,37 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// `tickless`, `plain` or the name of a reader.
-    pub fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "tickless" => Some(Dialect::Tickless),
-            "plain" => Some(Dialect::Plain),
-            _ => Reader::from_word(word).map(Dialect::Of),
-        }
-    }
+    /// Every dialect with the word that names it.
+    pub const WORDS: [(&'static str, Self); 6] = [
+        ("tickless", Dialect::Tickless),
+        ("plain", Dialect::Plain),
+        (Reader::Sinabs.as_str(), Dialect::Of(Reader::Sinabs)),
+        (Reader::SnnTorch.as_str(), Dialect::Of(Reader::SnnTorch)),
+        (Reader::SpikingJelly.as_str(), Dialect::Of(Reader::SpikingJelly)),
+        (Reader::Norse.as_str(), Dialect::Of(Reader::Norse)),
+    ];
 
-    /// The word that [`from_word`](Self::from_word) reads.
-    pub fn word(self) -> &'static str {
+    /// The word that names it.
+    pub fn as_str(self) -> &'static str {
         match self {
             Dialect::Tickless => "tickless",
             Dialect::Plain => "plain",
-            Dialect::Of(reader) => reader.word(),
+            Dialect::Of(reader) => reader.as_str(),
         }
+    }
+}
+
+impl FromStr for Dialect {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        tickless_words::find("dialect", word, &Self::WORDS)
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
@@ -73,8 +90,8 @@ pub fn written_by(graph: &Graph) -> Option<Writer> {
     let mut found: Vec<(Reader, String)> = Vec::new();
     for (key, value) in &graph.metadata {
         let text = format!("{key} {value}").to_lowercase();
-        for reader in Reader::ALL.into_iter().filter(|r| text.contains(r.word())) {
-            found.push((reader, format!("its metadata say `{key}`: {reader}")));
+        for reader in Reader::ALL.into_iter().filter(|r| text.contains(r.as_str())) {
+            found.push((reader, format!("its metadata say `{key}`: {}", reader.name())));
         }
     }
     found.extend(structure(&nodes));
@@ -144,7 +161,7 @@ fn structure(nodes: &[&Node]) -> Vec<(Reader, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::node::{Tensor, Window};
+    use super::super::graph::{Tensor, Window};
     use super::*;
 
     fn graph(nodes: Vec<Node>) -> Graph {

@@ -20,7 +20,7 @@ const SHOWN: usize = 4;
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(reader) = self.reader {
-            write!(f, "{reader}: ")?;
+            write!(f, "{}: ", reader.name())?;
         }
         if !self.places.is_empty() {
             let shown = self.places.iter().take(SHOWN).map(|p| format!("`{p}`")).collect::<Vec<_>>().join(", ");

@@ -5,7 +5,7 @@
 //! W·mean = (W/k²)·Σ. Scaled weights stay f32 where the way back gives the same bits (always if k is a
 //! power of two) and become f64 where it does not.
 
-use super::node::Tensor;
+use super::graph::Tensor;
 use crate::layer::Layer;
 use crate::network::{Network, NodeId};
 use crate::weights::Array;

@@ -6,10 +6,9 @@
 
 use super::difference::{Difference, joined};
 use super::fold::{divided, weights_follow};
-use super::graph::Graph;
+use super::graph::{Conv2d, Graph, Node, Padding, Tensor, Window};
 use super::metadata::{Description, KEY};
 use super::naming::Names;
-use super::node::{Conv2d, Node, Padding, Tensor, Window};
 use super::reader::{Cell, Reader, differences, hear};
 use super::write::VERSION;
 use crate::error::{Error, Result};
@@ -55,7 +54,7 @@ pub struct Exported {
 /// first; max pooling; a convolution of a vector; a time constant without [`ExportOptions::step_us`]).
 pub fn export(network: &Network, weights: &Weights, options: &ExportOptions) -> Result<Exported> {
     weights.check(network, Path::new("<memory>"))?;
-    let learned = network.with_learned(weights)?;
+    let learned = weights.with_learned_leaks(network)?;
     let network = &learned;
     let description = Description::new(network, options.reader, options.step_us);
     let rebuilt = description.network()?;

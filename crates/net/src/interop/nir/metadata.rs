@@ -30,17 +30,13 @@ pub(super) struct Description {
 impl Description {
     /// Describes a network that is written for `reader`.
     pub fn new(network: &Network, reader: Reader, step_us: Option<f64>) -> Self {
-        let kind = match network.input().kind {
-            InputKind::Events => "events",
-            InputKind::Image => "image",
-        };
         Self {
             format: FORMAT,
             name: network.name().to_owned(),
             input: network.input().shape,
-            kind: kind.to_owned(),
+            kind: network.input().kind.to_string(),
             layers: specs_of(network),
-            reader: reader.word().to_owned(),
+            reader: reader.to_string(),
             step_us,
         }
     }
@@ -71,6 +67,6 @@ impl Description {
 
     /// For whom it was written, and the duration of a step.
     pub fn conventions(&self) -> Option<(Reader, Option<f64>)> {
-        Some((Reader::from_word(&self.reader)?, self.step_us))
+        Some((self.reader.parse().ok()?, self.step_us))
     }
 }

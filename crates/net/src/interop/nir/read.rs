@@ -12,8 +12,7 @@
 //! itself is allocated on its word, and graphs nest only so deep.
 
 use super::decode;
-use super::graph::Graph;
-use super::node::{Conv2d, Node, Padding, Tensor, Window};
+use super::graph::{Conv2d, Graph, Node, Padding, Tensor, Window};
 use crate::error::{Error, Result};
 use hdf5_pure::{DType, Datatype, File, Group, VlenStringReadOptions};
 use std::cell::Cell;

@@ -15,7 +15,7 @@
 
 use crate::layer::PoolKind;
 use crate::neuron::{Neuron, Reset, SpikeMode, Surrogate};
-use std::fmt;
+use tickless_words::words;
 
 /// A framework that reads NIR graphs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,19 +34,14 @@ impl Reader {
     /// All of them.
     pub const ALL: [Reader; 4] = [Reader::Sinabs, Reader::SnnTorch, Reader::SpikingJelly, Reader::Norse];
 
-    /// Its name in lower case.
-    pub fn word(self) -> &'static str {
+    /// Its name as its authors spell it.
+    pub fn name(self) -> &'static str {
         match self {
             Reader::Sinabs => "sinabs",
-            Reader::SnnTorch => "snntorch",
-            Reader::SpikingJelly => "spikingjelly",
-            Reader::Norse => "norse",
+            Reader::SnnTorch => "snnTorch",
+            Reader::SpikingJelly => "SpikingJelly",
+            Reader::Norse => "Norse",
         }
-    }
-
-    /// The reader of this name.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|r| r.word() == word)
     }
 
     /// The step Δt in seconds that it assumes (sinabs counts τ in steps).
@@ -77,16 +72,12 @@ impl Reader {
     }
 }
 
-impl fmt::Display for Reader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Reader::Sinabs => "sinabs",
-            Reader::SnnTorch => "snnTorch",
-            Reader::SpikingJelly => "SpikingJelly",
-            Reader::Norse => "Norse",
-        })
-    }
-}
+words!(Reader, "reader of NIR graphs", {
+    Sinabs = "sinabs",
+    SnnTorch = "snntorch",
+    SpikingJelly = "spikingjelly",
+    Norse = "norse",
+});
 
 /// The numbers of one neuron of a node.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -11,17 +11,20 @@
 
 use super::dialect::Dialect;
 use super::difference::Difference;
+use super::fold;
 use super::from_network::{ExportOptions, Plan};
-use super::graph::Graph;
+use super::graph::{Conv2d, Graph, Node, Padding, Tensor, Window};
 use super::metadata::{Description, KEY};
-use super::node::Node;
 use super::reader::Reader;
-use super::to_network_neuron::Step;
-use super::{fold, to_network_build::Build};
+use super::to_network_neuron::{self as neurons, Made, Numbers, Step};
+use super::topology::Topology;
 use crate::error::{Error, Result};
-use crate::network::{InputKind, Network};
+use crate::layer::{Conv, Layer, Linear, Pool, PoolKind};
+use crate::network::{InputKind, Network, NetworkBuilder, NodeId};
 use crate::neuron::LeakRule;
-use crate::weights::Weights;
+use crate::shape::Shape;
+use crate::weights::{Array, Weights};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// How a graph is to be understood.
@@ -188,4 +191,404 @@ fn described(graph: &Graph, file: &Path) -> std::result::Result<(Network, Weight
         return Err(bad("the graph was changed after it was written".into()));
     }
     Ok((network, weights, step_us))
+}
+
+/// No size is larger than this, so that products do not overflow.
+const LARGEST: usize = 1 << 20;
+
+/// No step has more values than this.
+const LARGEST_STEP: usize = 1 << 24;
+
+/// No kernel written out has more values than this.
+const LARGEST_KERNEL: usize = 1 << 28;
+
+/// The walk that builds a network of a graph without a description.
+struct Build<'a> {
+    file: &'a Path,
+    reader: Option<Reader>,
+    step: Step,
+    notes: &'a mut Vec<Difference>,
+    weights: Weights,
+    /// Merges made so far, by their inputs.
+    merges: HashMap<Vec<NodeId>, Value>,
+    /// Number of factors that became layers.
+    settled: usize,
+}
+
+/// What a node gives.
+#[derive(Debug, Clone)]
+struct Value {
+    id: NodeId,
+    shape: Shape,
+    /// Whether it has one dimension, not three.
+    vector: bool,
+    /// The layer with weights that only this value comes from, with only pooling between.
+    scalable: Option<String>,
+    /// The node gives this times what the layer gives; the weights that follow take it up.
+    gain: f64,
+    /// The `Scale` that made the gain 0 or negative.
+    scaled_by: Option<String>,
+}
+
+impl<'a> Build<'a> {
+    fn new(file: &'a Path, reader: Option<Reader>, step: Step, notes: &'a mut Vec<Difference>) -> Self {
+        Self { file, reader, step, notes, weights: Weights::default(), merges: HashMap::new(), settled: 0 }
+    }
+
+    /// Walks a flat graph.
+    fn run(mut self, graph: &Graph, options: &ImportOptions) -> Result<(Network, Weights)> {
+        let t = Topology::new(graph, self.file)?;
+        let Some(Node::Input { shape }) = graph.nodes.get(t.input) else { return self.wrong(t.input, "is no input") };
+        let (shape, vector) = match shape.as_slice() {
+            [n] => (Shape::vector(*n), true),
+            [c, h, w] => (Shape::new(*c, *h, *w), false),
+            other => {
+                return self.wrong(t.input, format!("has the shape {other:?}; one step must be [C, H, W] or [N]"));
+            }
+        };
+        self.size(t.input, shape)?;
+        let mut b = NetworkBuilder::new(&options.name, shape, options.kind);
+        let mut values: BTreeMap<&str, Value> = BTreeMap::new();
+        values.insert(t.input, Value { id: NodeId::Input, shape, vector, scalable: None, gain: 1.0, scaled_by: None });
+        for &name in t.order.iter().filter(|n| **n != t.input) {
+            let from: Vec<&Value> = t.from[name].iter().filter_map(|f| values.get(f)).collect();
+            let from = self.sum(&mut b, name, &from)?;
+            let mut value = match (&graph.nodes[name], from) {
+                (Node::Output { .. }, from) => self.settle(&mut b, name, from),
+                (node, from) => self.node(&mut b, name, node, &from)?,
+            };
+            self.size(name, value.shape)?;
+            if t.readers[name] != 1 {
+                value.scalable = None;
+            }
+            values.insert(name, value);
+        }
+        let last = values.get(t.output).map(|v| v.id);
+        let network = b.build().map_err(|e| self.error(t.output, e.to_string()))?;
+        if last != Some(NodeId::Node(network.nodes().len() - 1)) {
+            return self.wrong(t.output, "does not read the last layer; a network has one output");
+        }
+        Ok((network, self.weights))
+    }
+
+    fn error(&self, node: &str, problem: impl Into<String>) -> Error {
+        Error::NirNode { file: self.file.to_owned(), node: node.to_owned(), problem: problem.into() }
+    }
+
+    fn wrong<T>(&self, node: &str, problem: impl Into<String>) -> Result<T> {
+        Err(self.error(node, problem))
+    }
+
+    fn size(&self, node: &str, s: Shape) -> Result<()> {
+        let fits = [s.channels, s.height, s.width].iter().all(|d| (1..=LARGEST).contains(d));
+        if fits && s.len() <= LARGEST_STEP {
+            return Ok(());
+        }
+        self.wrong(node, format!("has the shape {s}, which is empty or too large"))
+    }
+
+    /// The sum of all that leads to a node.
+    fn sum(&mut self, b: &mut NetworkBuilder, node: &str, from: &[&Value]) -> Result<Value> {
+        let [first, rest @ ..] = from else { return self.wrong(node, "nothing leads to it") };
+        if rest.is_empty() {
+            return Ok((*first).clone());
+        }
+        if let Some(other) = rest.iter().find(|v| v.shape != first.shape) {
+            return self.wrong(node, format!("sums the shapes {} and {}, which differ", first.shape, other.shape));
+        }
+        let from: Vec<Value> = from.iter().map(|v| self.settle(b, node, (*v).clone())).collect();
+        let ids: Vec<NodeId> = from.iter().map(|v| v.id).collect();
+        if let Some(value) = self.merges.get(&ids) {
+            return Ok(value.clone());
+        }
+        let id = b.add(&format!("{node}.sum"), Layer::Add, &ids);
+        let value = Value { id, scalable: None, gain: 1.0, scaled_by: None, ..from[0].clone() };
+        self.merges.insert(ids, value.clone());
+        Ok(value)
+    }
+
+    fn node(&mut self, b: &mut NetworkBuilder, name: &str, node: &Node, from: &Value) -> Result<Value> {
+        match node {
+            Node::Affine { weight, bias } => self.linear(b, name, weight, Some(bias), from),
+            Node::Linear { weight } => self.linear(b, name, weight, None, from),
+            Node::Conv2d(c) => self.conv(b, name, c, from),
+            Node::AvgPool2d(w) => self.pool(b, name, PoolKind::Average, w, from),
+            Node::SumPool2d(w) => self.pool(b, name, PoolKind::Sum, w, from),
+            Node::Flatten { start, end, .. } => {
+                // Norse and snnTorch hand the numbers to torch, which counts the batch as dimension 0.
+                let batch = i64::from(*start == 1 && matches!(self.reader, Some(Reader::Norse | Reader::SnnTorch)));
+                let all = *start == batch && (*end == -1 || *end == 2 + batch);
+                if all || from.vector {
+                    return Ok(Value { vector: true, ..from.clone() });
+                }
+                let problem = format!(
+                    "joins the dimensions {start} to {end} of {}; only all of them (0 to −1) can be joined here{}",
+                    from.shape,
+                    if *start == 1 {
+                        ", or 1 to −1 in a dialect that counts the batch (norse, snntorch)"
+                    } else {
+                        ""
+                    }
+                );
+                self.wrong(name, problem)
+            }
+            Node::Scale { scale } => self.scale(b, name, scale, from),
+            Node::If { r, threshold, reset } => {
+                self.neuron(b, name, &Numbers { tau: None, r, leak: None, threshold, reset }, from)
+            }
+            Node::Lif { tau, r, leak, threshold, reset } => {
+                self.neuron(b, name, &Numbers { tau: Some(tau), r, leak: Some(leak), threshold, reset }, from)
+            }
+            Node::CubaLif { .. } => self.wrong(
+                name,
+                "is a `CubaLIF`: its synapses have a current that decays, which no neuron here has; \
+                 train with `LIF`",
+            ),
+            Node::Li { .. } => self.wrong(
+                name,
+                "is a `LI`: a leaky readout without spikes; the readout here sums its currents, so end the network \
+                 with the linear layer before it",
+            ),
+            Node::Threshold { .. } => self.wrong(
+                name,
+                "is a `Threshold`: a neuron that forgets everything after each step; use an `IF` or `LIF`",
+            ),
+            other => {
+                let known = "Affine, Linear, Conv2d, AvgPool2d, SumPool2d, Flatten, Scale, IF, LIF";
+                self.wrong(name, format!("is a `{}`, which has no counterpart here; known: {known}", other.kind()))
+            }
+        }
+    }
+
+    fn linear(
+        &mut self,
+        b: &mut NetworkBuilder,
+        name: &str,
+        w: &Tensor,
+        bias: Option<&Tensor>,
+        from: &Value,
+    ) -> Result<Value> {
+        let [out, input] = w.shape[..] else {
+            return self.wrong(name, format!("its weight has the shape {:?}, not [out, in]", w.shape));
+        };
+        if !from.vector && from.shape != Shape::vector(from.shape.channels) {
+            return self.wrong(name, format!("reads the map {}; put a `Flatten` before it", from.shape));
+        }
+        if input != from.shape.len() {
+            return self
+                .wrong(name, format!("its weight {:?} does not fit {} input values", w.shape, from.shape.len()));
+        }
+        self.size(name, Shape::vector(out))?;
+        self.weights.insert(format!("{name}.weight"), fold::multiplied(w, from.gain));
+        let bias = self.bias(name, bias, out)?;
+        let id = b.add(name, Layer::Linear(Linear { out, bias }), &[from.id]);
+        Ok(Value {
+            id,
+            shape: Shape::vector(out),
+            vector: true,
+            scalable: Some(name.to_owned()),
+            gain: 1.0,
+            scaled_by: None,
+        })
+    }
+
+    /// Keeps a bias that says something.
+    fn bias(&mut self, name: &str, bias: Option<&Tensor>, out: usize) -> Result<bool> {
+        let Some(bias) = bias else { return Ok(false) };
+        if bias.data.len() != out {
+            return self.wrong(name, format!("its bias has {} values for {out} outputs", bias.data.len()));
+        }
+        if bias.is_zero() {
+            return Ok(false);
+        }
+        self.weights.insert(format!("{name}.bias"), Array { shape: vec![out], data: bias.to_f32() });
+        Ok(true)
+    }
+
+    fn conv(&mut self, b: &mut NetworkBuilder, name: &str, c: &Conv2d, from: &Value) -> Result<Value> {
+        let [out, per_group, rows, columns] = c.weight.shape[..] else {
+            return self
+                .wrong(name, format!("its weight has the shape {:?}, not [out, in, rows, columns]", c.weight.shape));
+        };
+        if from.vector {
+            return self.wrong(name, "convolves a vector; give the graph a map as input");
+        }
+        if c.groups == 0 || per_group.checked_mul(c.groups) != Some(from.shape.channels) {
+            let problem = format!("{} groups of {per_group} channels do not fit the input {}", c.groups, from.shape);
+            return self.wrong(name, problem);
+        }
+        if rows != columns || c.stride.0 != c.stride.1 || c.dilation.0 != c.dilation.1 {
+            let problem = format!(
+                "has the kernel {rows}×{columns}, stride {:?}, dilation {:?}; only squares can run here",
+                c.stride, c.dilation
+            );
+            return self.wrong(name, problem);
+        }
+        let (dilation, stride) = (c.dilation.0, c.stride.0);
+        if dilation == 0 || rows == 0 || [rows, dilation, stride].iter().any(|&v| v > LARGEST) {
+            return self.wrong(name, "has a kernel, stride or dilation of 0 or out of all proportion");
+        }
+        let kernel = (rows - 1) * dilation + 1;
+        let padding = match c.padding {
+            Padding::Zeros(y, x) if y == x && y <= LARGEST => y,
+            Padding::Zeros(y, x) => {
+                return self.wrong(name, format!("has the padding {y}×{x}; only equal ones can run here"));
+            }
+            Padding::Valid => 0,
+            Padding::Same if stride == 1 && kernel % 2 == 1 => kernel / 2,
+            Padding::Same => {
+                return self.wrong(name, "pads to the same size with an even kernel or a stride; give numbers");
+            }
+        };
+        self.size(name, Shape::new(1, kernel, kernel))?;
+        if kernel > from.shape.height.max(from.shape.width) + 2 * padding {
+            return self.wrong(name, format!("its kernel of {kernel} does not fit into the input {}", from.shape));
+        }
+        if (out * per_group).saturating_mul(kernel * kernel) > LARGEST_KERNEL {
+            return self.wrong(name, format!("dilated by {dilation} its kernel is too large"));
+        }
+        let layer = Layer::Conv(Conv {
+            out,
+            kernel,
+            stride,
+            padding,
+            groups: c.groups,
+            bias: self.bias(name, Some(&c.bias), out)?,
+        });
+        let shape = layer.output(name, &[from.shape]).map_err(|e| self.error(name, e.to_string()))?;
+        let weight = Array {
+            shape: vec![out, per_group, kernel, kernel],
+            data: dilated(&fold::multiplied(&c.weight, from.gain).data, rows, dilation),
+        };
+        self.weights.insert(format!("{name}.weight"), weight);
+        let id = b.add(name, layer, &[from.id]);
+        Ok(Value { id, shape, vector: false, scalable: Some(name.to_owned()), gain: 1.0, scaled_by: None })
+    }
+
+    fn pool(&mut self, b: &mut NetworkBuilder, name: &str, kind: PoolKind, w: &Window, from: &Value) -> Result<Value> {
+        if from.vector {
+            return self.wrong(name, "pools a vector; give the graph a map as input");
+        }
+        let whole = w.kernel == (from.shape.height, from.shape.width) && w.padding == (0, 0);
+        let square = w.kernel.0 == w.kernel.1 && w.stride.0 == w.stride.1 && w.padding.0 == w.padding.1;
+        let area = (w.kernel.0 * w.kernel.1) as f64;
+        let (layer, gain) = match kind {
+            _ if whole && !square => (Layer::GlobalAverage, if kind == PoolKind::Sum { area } else { 1.0 }),
+            _ if square && w.kernel.0.max(w.stride.0).max(w.padding.0) <= LARGEST && 2 * w.padding.0 <= w.kernel.0 => {
+                (Layer::Pool(Pool { kind, kernel: w.kernel.0, stride: w.stride.0, padding: w.padding.0 }), 1.0)
+            }
+            _ => {
+                let problem = format!("has the window {w:?}; only squares, padded by at most half, can run here");
+                return self.wrong(name, problem);
+            }
+        };
+        let shape = layer.output(name, &[from.shape]).map_err(|e| self.error(name, e.to_string()))?;
+        Ok(Value { id: b.add(name, layer, &[from.id]), shape, gain: from.gain * gain, ..from.clone() })
+    }
+
+    /// One factor goes into the weights that follow, one for each channel into those before; where there
+    /// are none it becomes a 1×1 convolution of each channel alone.
+    fn scale(&mut self, b: &mut NetworkBuilder, name: &str, scale: &Tensor, from: &Value) -> Result<Value> {
+        let Some(factors) = neurons::spread(scale, from.shape).and_then(|s| neurons::per_channel(&s, from.shape))
+        else {
+            let problem = format!("its factors {:?} are not one for each channel of {}", scale.shape, from.shape);
+            return self.wrong(name, problem);
+        };
+        if factors.iter().all(|f| *f == 0.0) {
+            return self
+                .wrong(name, "its factors are all 0, so nothing passes it; remove it and what stands before it");
+        }
+        if factors.iter().all(|f| *f == factors[0]) {
+            let gain = from.gain * factors[0];
+            let scaled_by = if gain > 0.0 { None } else { Some(name.to_owned()) };
+            return Ok(Value { gain, scaled_by, ..from.clone() });
+        }
+        if let Some(layer) = &from.scalable {
+            self.multiply(layer, &factors);
+            return Ok(from.clone());
+        }
+        Ok(self.each_channel(b, name, &factors, from))
+    }
+
+    fn each_channel(&mut self, b: &mut NetworkBuilder, name: &str, factors: &[f64], from: &Value) -> Value {
+        let channels = from.shape.channels;
+        let data = factors.iter().map(|&f| f as f32).collect();
+        self.weights.insert(format!("{name}.weight"), Array { shape: vec![channels, 1, 1, 1], data });
+        let conv = Conv { out: channels, kernel: 1, stride: 1, padding: 0, groups: channels, bias: false };
+        let id = b.add(name, Layer::Conv(conv), &[from.id]);
+        Value { id, scalable: None, ..from.clone() }
+    }
+
+    /// The same value without a factor.
+    fn settle(&mut self, b: &mut NetworkBuilder, reader: &str, from: Value) -> Value {
+        if from.gain == 1.0 {
+            return from;
+        }
+        let factors = vec![from.gain; from.shape.channels];
+        self.settled += 1;
+        let settled = self.each_channel(b, &format!("{reader}.factor{}", self.settled), &factors, &from);
+        Value { gain: 1.0, scaled_by: None, ..settled }
+    }
+
+    fn neuron(&mut self, b: &mut NetworkBuilder, name: &str, numbers: &Numbers, from: &Value) -> Result<Value> {
+        let made = neurons::neuron(self.reader, self.step, numbers, from.shape);
+        let Made { mut neuron, gains, notes } = made.map_err(|problem| self.error(name, problem))?;
+        let said = |what| Difference { reader: None, places: vec![name.to_owned()], what };
+        self.notes.extend(notes.into_iter().map(said));
+        let gains = match gains {
+            None if from.gain == 1.0 => None,
+            gains => {
+                let gains = gains.unwrap_or_else(|| vec![1.0; from.shape.len()]);
+                Some(gains.iter().map(|g| g * from.gain).collect::<Vec<_>>())
+            }
+        };
+        if let Some(gains) = gains {
+            match (&from.scalable, neurons::per_channel(&gains, from.shape)) {
+                (Some(layer), Some(gains)) => self.multiply(layer, &gains),
+                _ if gains.iter().all(|g| *g == gains[0]) => {
+                    if let Some(scale) = &from.scaled_by {
+                        let problem = format!(
+                            "its factor is {}: neuron `{name}` gets its input with the sign turned, and no convolution or \
+                             linear layer of its own stands before it to take that up; put the factor into weights",
+                            from.gain
+                        );
+                        return self.wrong(scale, problem);
+                    }
+                    neurons::divide(&mut neuron, gains[0]).map_err(|problem| self.error(name, problem))?;
+                }
+                _ => {
+                    let problem = "its neurons weigh their inputs differently and no convolution or linear layer of its own \
+                                   stands before it to take that up; give all the same numbers";
+                    return self.wrong(name, problem);
+                }
+            }
+            let what = "its input has a factor (r, τ and step, pooling, scale), which went into the weights before or the threshold";
+            self.notes.push(Difference { reader: None, places: vec![name.to_owned()], what: what.to_owned() });
+        }
+        let id = b.add(name, Layer::Neuron(neuron), &[from.id]);
+        Ok(Value { id, scalable: None, gain: 1.0, scaled_by: None, ..from.clone() })
+    }
+
+    /// Multiplies the outputs of a layer.
+    fn multiply(&mut self, layer: &str, gains: &[f64]) {
+        for tensor in ["weight", "bias"] {
+            if let Some(array) = self.weights.tensors.get_mut(&format!("{layer}.{tensor}")) {
+                let each = array.data.len() / gains.len().max(1);
+                for (values, g) in array.data.chunks_mut(each.max(1)).zip(gains) {
+                    values.iter_mut().for_each(|v| *v = (f64::from(*v) * g) as f32);
+                }
+            }
+        }
+    }
+}
+
+/// A kernel with zeros between its values.
+fn dilated(weight: &[f32], k: usize, dilation: usize) -> Vec<f32> {
+    let side = (k - 1) * dilation + 1;
+    let mut out = vec![0.0; weight.len() / (k * k) * side * side];
+    for (i, &w) in weight.iter().enumerate() {
+        let (plane, y, x) = (i / (k * k), i / k % k, i % k);
+        out[(plane * side + y * dilation) * side + x * dilation] = w;
+    }
+    out
 }

@@ -8,7 +8,7 @@
 //! that rests at one potential and resets to another is refused. sinabs, snnTorch and Norse read only
 //! neurons that rest and reset at 0.
 
-use super::node::Tensor;
+use super::graph::Tensor;
 use super::reader::{Cell, Reader, hear, same};
 use crate::neuron::{Leak, LeakRule, Neuron, Surrogate};
 use crate::shape::Shape;
@@ -127,7 +127,7 @@ fn rests_at(reader: Option<Reader>, leak: Option<f64>, reset: f64, threshold: f6
     }
     let values = leak.map_or(String::new(), |l| format!("`v_leak` is {l} and ")) + &format!("`v_reset` is {reset}");
     if let Some(reader @ (Reader::Sinabs | Reader::SnnTorch | Reader::Norse)) = reader {
-        return Err(format!("{values}, and {reader} runs only neurons where both are 0; give them 0"));
+        return Err(format!("{values}, and {} runs only neurons where both are 0; give them 0", reader.name()));
     }
     let rest = leak.unwrap_or(reset);
     if !same(rest, reset) {

@@ -1,7 +1,6 @@
 //! The order in which a graph is walked: every node after those that lead to it.
 
-use super::graph::Graph;
-use super::node::Node;
+use super::graph::{Graph, Node};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -3,8 +3,7 @@
 //! What `nir` 1.0.4 (the version that sinabs needs) does not know is left out where it says
 //! nothing: `v_reset` where it is zero, metadata of single nodes always.
 
-use super::graph::Graph;
-use super::node::{Node, Padding, Tensor, Window};
+use super::graph::{Graph, Node, Padding, Tensor, Window};
 use crate::error::{Error, Result};
 use hdf5_pure::{FileBuilder, GroupBuilder};
 use std::path::Path;

@@ -1,17 +1,20 @@
-//! Convolution over active inputs: for each output pixel the weight rows of the active inputs of
-//! its window are added up, `NV` registers of output channels at a time.
+//! Sparse convolution: for each output pixel the kernel adds up the weight rows of the active
+//! inputs in its window, `NV` registers of output channels at a time.
 //!
 //! ```text
-//! y[oy, ox, panel] = Σ_group Σ_ky Σ_{entries of x-window in row oy·s + ky − p} v · w[panel][group][ky][entry − x₀·G]
+//! y[oy, ox, panel] = Σ_group Σ_ky Σ_e v(e) · w[panel][group][ky][e − x₀·G]
+//! over the entries e of the window [x₀, x₀ + k) in row oy·s + ky − p, with values v(e)
 //! ```
 //!
-//! One pass covers the groups of inputs and kernel rows whose weights stay in the first-level cache; the
-//! sums wait in the output between passes. An entry costs one load and one addition a register, against a
-//! multiply-add for every input, zero or not: the gain is the reciprocal of the density, less the
-//! bandwidth of the cache that holds the rows.
+//! One pass covers as many groups of inputs and kernel rows as have weights that fit the
+//! first-level cache. Between passes the sums are stored in the output. An active input costs one
+//! load and one addition per register; a dense kernel costs a multiply-add for every input, zero or
+//! not. The speedup is therefore the reciprocal of the density, limited by the bandwidth of the
+//! first-level cache.
 //!
-//! Most layers are 3×3 at stride 1: there an active input is added to the three outputs of a row that it
-//! meets at once, whose sums stay in registers while the inputs pass by (`rows.rs`).
+//! Fast path (`rows.rs`): if the convolution is 3×3 at stride 1 with padding 1, the panels are full
+//! and the three kernel rows of a group do not fit one pass, an active input is added to the three
+//! outputs of a row that read it, whose sums stay in registers.
 
 use super::events::{AHEAD, Events, GROUP, Image, groups};
 use super::pack::{Panels, interleave, one_gathered, panel_width};
@@ -26,48 +29,49 @@ use std::mem::MaybeUninit;
 
 mod rows;
 
-/// Channels of a panel.
+/// Output channels per panel.
 pub const PANEL: usize = 32;
 
-/// Bytes of weight rows that one pass goes over: three taps of a group of inputs and two registers, three
-/// quarters of the smallest first-level cache that has registers of this size.
+/// Bytes of weight rows per pass: three taps of a group of inputs and two registers, three quarters
+/// of the smallest first-level cache on machines with registers of this size.
 const PASS_BYTES: usize = 24 << 10;
 
-/// Sums of a register that are added to in turn.
+/// Independent sums per register. The loop adds to them in turn, which hides the latency of an
+/// addition.
 const SETS: usize = 4;
 const _: () = assert!(SETS == 4 && SETS <= AHEAD);
 
-/// One panel over some images.
+/// One panel and some images.
 struct Job<'a> {
     g: Geometry,
     images: &'a [Image],
     binary: bool,
-    /// As [`Panels::gathered`] gives it.
+    /// The panel in the layout of [`Panels::gathered`].
     panel: &'a [f32],
     width: usize,
-    /// `[images, OH, OW, pitch]`; this panel's channels are `channels` from `from`.
+    /// `[images, OH, OW, pitch]`; the panel writes `channels` channels from `from` on.
     out: &'a mut [MaybeUninit<f32>],
     pitch: usize,
     from: usize,
     channels: usize,
 }
 
-/// Weights of a layer.
+/// The weights of a layer.
 #[derive(Debug, Clone, Copy)]
 pub enum Weights<'a> {
-    /// By [`Panels::gathered`], in panels of at most [`PANEL`].
+    /// Packed by [`Panels::gathered`] in panels of at most [`PANEL`].
     Packed(&'a Panels),
-    /// `[co, ci, ky, kx]`, to be packed by the task that goes over them.
+    /// `[co, ci, ky, kx]`. Each task packs the panel that it reads.
     Plain(&'a [f32]),
 }
 
-/// Whether a layer has more weights than outputs, so that each weight is best used by one task alone; else
-/// [`Weights::Plain`] cost more than they save.
+/// Whether a layer has more weights than outputs. Then each weight is best read by one task only;
+/// otherwise packing [`Weights::Plain`] per task costs more than it saves.
 pub fn few_outputs(g: &Geometry, images: usize) -> bool {
     g.weights() > images * g.output_len()
 }
 
-/// y `[N, OH, OW, Co]` of active inputs, all of it written.
+/// Computes y `[N, OH, OW, Co]` from active inputs and writes all of `out`.
 pub fn forward(isa: Isa, g: Geometry, x: &Events, weights: Weights<'_>, out: &mut [MaybeUninit<f32>]) {
     match weights {
         Weights::Packed(panels) if !few_outputs(&g, x.images.len()) => over_images(isa, g, x, panels, out),
@@ -75,7 +79,7 @@ pub fn forward(isa: Isa, g: Geometry, x: &Events, weights: Weights<'_>, out: &mu
     }
 }
 
-/// A task goes over all weights with its images.
+/// Each task processes some images with all weights.
 fn over_images(isa: Isa, g: Geometry, x: &Events, weights: &Panels, out: &mut [MaybeUninit<f32>]) {
     let (group, width, pitch, binary) = (group(x.images.len(), g.out_pixels()), weights.width, g.out, x.binary);
     let parts = out.par_chunks_mut((group * g.output_len()).max(1)).zip(x.images.par_chunks(group)).fine_grained();
@@ -88,11 +92,12 @@ fn over_images(isa: Isa, g: Geometry, x: &Events, weights: &Panels, out: &mut [M
     });
 }
 
-/// A task goes over all images, or some if there are more threads than panels, with its panel of weights.
+/// Each task processes one panel of weights with all images, or with some if there are more threads
+/// than panels.
 fn over_panels(isa: Isa, g: Geometry, x: &Events, weights: Weights<'_>, out: &mut [MaybeUninit<f32>]) {
     let (width, binary) = (panel_width(g.out, PANEL), x.binary);
     let (panels, pixels) = (g.out.div_ceil(width), x.images.len() * g.out_pixels());
-    // Every value is the same in any group.
+    // The number of groups depends on the threads, but every value is the same for any grouping.
     let groups = (2 * rayon::current_num_threads()).div_ceil(panels);
     let group = x.images.len().div_ceil(groups).max(1);
     let mut columns = room(panels * pixels * width);
@@ -111,7 +116,8 @@ fn over_panels(isa: Isa, g: Geometry, x: &Events, weights: Weights<'_>, out: &mu
     interleave(&columns, g.out, width, out);
 }
 
-/// Images of one task: enough pixels to pay for bringing weights to the cache, enough tasks for many cores.
+/// Images per task: enough pixels to amortise loading the weights into the cache, and enough tasks
+/// for many cores.
 pub fn group(images: usize, pixels: usize) -> usize {
     (1024 / pixels.max(1)).clamp(1, images.div_ceil(2).max(1))
 }
@@ -120,7 +126,7 @@ by_isa!(run = body(&mut Job<'_>));
 
 #[inline(always)]
 unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
-    // SAFETY: passed on from the caller.
+    // SAFETY: the caller upholds the conditions of `Lanes`.
     unsafe {
         match (job.width / LANES, job.binary) {
             (1, true) => passes::<V, 1, true>(job),
@@ -136,11 +142,11 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
 #[derive(Debug, Clone, Copy)]
 struct List {
     ky: usize,
-    /// The group's first place among the starts of an image.
+    /// Index of the group's first pixel in the starts of an image.
     starts: usize,
     /// Channels of the group.
     channels: usize,
-    /// Where its weights begin in the panel.
+    /// Offset of the list's weights in the panel.
     weights: usize,
 }
 
@@ -156,10 +162,10 @@ unsafe fn passes<V: Lanes, const NV: usize, const BINARY: bool>(job: &mut Job<'_
     }
     let bytes = g.kernel * g.channels.min(GROUP) * width * size_of::<f32>();
     let together = (PASS_BYTES / bytes.max(1)).max(1);
-    // With few inputs all rows of the kernel pass at once, which saves more.
+    // With few inputs all kernel rows fit one pass, which saves more than `rows` does.
     let by_rows = rows::fit(&g) && together < g.kernel && g.out.is_multiple_of(width);
     for (k, lists) in lists.chunks(if by_rows { 1 } else { together }).enumerate() {
-        // SAFETY: passed on from the caller; every panel is full, as was asked, for rows.
+        // SAFETY: as above; `by_rows` implies that every panel is full.
         unsafe {
             if by_rows {
                 rows::pass::<V, NV, BINARY>(job, &lists[0], k == 0);
@@ -170,7 +176,7 @@ unsafe fn passes<V: Lanes, const NV: usize, const BINARY: bool>(job: &mut Job<'_
     }
 }
 
-/// Some lists over all images of the job.
+/// Processes some lists for all images of the job.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn pass<V: Lanes, const NV: usize, const BINARY: bool>(job: &mut Job<'_>, lists: &[List], is_first: bool) {
@@ -188,10 +194,10 @@ unsafe fn pass<V: Lanes, const NV: usize, const BINARY: bool>(job: &mut Job<'_>,
             }
             for ox in 0..ow {
                 let y = &mut out[(oy * ow + ox) * pitch + from..][..channels];
-                // SAFETY: a full panel has room for its registers in `y`, a partial one goes through a
-                // buffer of its width; entries index x·G + c inside the row, so that less x₀·G they
-                // are below kernel·G, rows of this list; values are as many as entries, and `AHEAD` entries
-                // may be read after the last.
+                // SAFETY: `load` and `store` handle a partial panel through a buffer. An entry is
+                // x·G + c with x inside the row, so entry − x₀·G is below kernel·G and indexes a
+                // row of this list's weights. There is a value per entry unless `BINARY`. `AHEAD`
+                // entries may be read after the last.
                 unsafe {
                     let mut acc = [[V::splat(0.0); NV]; SETS];
                     if !is_first {
@@ -219,7 +225,8 @@ unsafe fn pass<V: Lanes, const NV: usize, const BINARY: bool>(job: &mut Job<'_>,
                         }
                         let four = Four::load(entries.add(e));
                         if BINARY {
-                            // What is left without a branch on how many: rows past the end are zeros.
+                            // The remaining entries are added without a branch on their number:
+                            // rows past the end are zeros.
                             for s in 0..SETS - 1 {
                                 let row = rows.wrapping_add(four.at(s) * width);
                                 let row = select_unpredictable(e + s < end, row, zeros.as_ptr());
@@ -244,16 +251,16 @@ unsafe fn pass<V: Lanes, const NV: usize, const BINARY: bool>(job: &mut Job<'_>,
     }
 }
 
-/// Four entries in one load, so that loads are left for rows.
+/// Four entries in one load, which leaves more load slots for weight rows.
 #[derive(Clone, Copy)]
 struct Four(u64);
 
 impl Four {
     /// # Safety
-    /// Four entries can be read at `p`.
+    /// Four entries must be readable at `p`.
     #[inline(always)]
     unsafe fn load(p: *const u16) -> Self {
-        // SAFETY: as the caller says; any bytes are a number.
+        // SAFETY: the caller guarantees four readable entries, and any bits are a valid number.
         Self(u64::from_le(unsafe { p.cast::<u64>().read_unaligned() }))
     }
 
@@ -263,7 +270,7 @@ impl Four {
     }
 }
 
-/// Adds the weight row of entry `e`.
+/// Adds the weight row of entry `e`, times its value unless `BINARY`.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn one<V: Lanes, const NV: usize, const BINARY: bool>(
@@ -272,7 +279,7 @@ unsafe fn one<V: Lanes, const NV: usize, const BINARY: bool>(
     values: *const f32,
     e: usize,
 ) {
-    // SAFETY: passed on from the caller.
+    // SAFETY: as in `pass`.
     unsafe {
         for j in 0..NV {
             let w = V::load(row.add(j * LANES));
@@ -281,13 +288,13 @@ unsafe fn one<V: Lanes, const NV: usize, const BINARY: bool>(
     }
 }
 
-/// Registers from a row that may be shorter than they are.
+/// Loads `NV` registers from a row that may be shorter; missing values are 0.
 ///
 /// # Safety
-/// See [`Lanes`]; the row was written.
+/// See [`Lanes`]. The row must be initialised.
 #[inline(always)]
 pub unsafe fn load<V: Lanes, const NV: usize>(y: &[MaybeUninit<f32>]) -> [V; NV] {
-    // SAFETY: reads from `y` where it is long enough, else from a buffer that is.
+    // SAFETY: loads read from `y` if it is long enough, else from a buffer that is.
     unsafe {
         let mut acc = [V::splat(0.0); NV];
         if y.len() == NV * LANES {
@@ -307,13 +314,13 @@ pub unsafe fn load<V: Lanes, const NV: usize>(y: &[MaybeUninit<f32>]) -> [V; NV]
     }
 }
 
-/// Registers to a row that may be shorter than they are.
+/// Stores `NV` registers to a row that may be shorter; values past its end are dropped.
 ///
 /// # Safety
 /// See [`Lanes`].
 #[inline(always)]
 pub unsafe fn store<V: Lanes, const NV: usize>(acc: &[V; NV], y: &mut [MaybeUninit<f32>]) {
-    // SAFETY: writes whole registers where `y` is long enough, else as many values as it has.
+    // SAFETY: whole registers are stored if `y` is long enough, else as many values as it has.
     unsafe {
         if y.len() == NV * LANES {
             for (j, a) in acc.iter().enumerate() {

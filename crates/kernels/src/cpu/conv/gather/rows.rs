@@ -1,32 +1,34 @@
-//! 3×3 convolution at stride 1 over active inputs, row by row.
+//! 3×3 convolution at stride 1 and padding 1 over active inputs, row by row.
 //!
-//! An active input of column x meets the outputs of columns x − 1, x and x + 1 of a row, at the taps 2, 1 and
-//! 0 of a kernel row. The sums of these three stay in registers while the inputs of the row pass by: each
-//! column leaves when the last input that it meets has passed, and the next one comes.
+//! An active input in column x contributes to the outputs in columns x − 1, x and x + 1 of a row,
+//! through taps 2, 1 and 0 of a kernel row. The sums of these three columns stay in registers while
+//! the kernel walks over the inputs of the row. After the inputs of column x, column x − 1 is
+//! complete: the kernel stores it and loads column x + 2.
 //!
 //! ```text
-//! y[oy, x − 1 … x + 1, panel] += Σ_{entries of pixel (oy + ky − 1, x)} v · w[panel][group][ky][2 … 0][entry − x·G]
+//! y[oy, x − 1 … x + 1, panel] += Σ_e v(e) · w[panel][group][ky][2 … 0][e − x·G]
+//! over the entries e of pixel (oy + ky − 1, x), with values v(e)
 //! ```
 //!
-//! Against the sum over an output's window an entry is read once instead of three times, nothing is summed
-//! up at the end, and a pixel costs a branch that is mispredicted only where the loads of the one before are
-//! still under way.
+//! Compared with summing over the window of each output, this reads an entry once instead of three
+//! times and has no partial sums to add at the end. It has one data-dependent branch per pixel, on
+//! the number of its entries; a misprediction overlaps with the loads of the pixel before.
 
 use super::{Job, List};
 use crate::cpu::simd::{LANES, Lanes};
 use crate::operators::Geometry;
 use std::ops::Range;
 
-/// Whether a layer can go this way.
+/// Whether a layer can take this path.
 pub(super) fn fit(g: &Geometry) -> bool {
     g.kernel == 3 && g.stride == 1 && g.padding == 1
 }
 
-/// One list over all images of the job.
+/// Processes one list for all images of the job.
 ///
 /// # Safety
-/// See [`Lanes`]; the layer fits, `NV` registers are the panel's width and it is full, and values are as many
-/// as entries unless `BINARY`.
+/// See [`Lanes`]. The layer must fit, the panel must be full and `NV` registers wide, and there
+/// must be a value per entry unless `BINARY`.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 pub(super) unsafe fn pass<V: Lanes, const NV: usize, const BINARY: bool>(
@@ -42,8 +44,9 @@ pub(super) unsafe fn pass<V: Lanes, const NV: usize, const BINARY: bool>(
         for oy in 0..height {
             let iy = (oy + list.ky).wrapping_sub(1);
             let line = out[oy * columns * pitch..][..columns * pitch][from..].as_mut_ptr().cast::<f32>();
-            // SAFETY: every column has a panel's registers from `line` on, written by the first list before they are
-            // read; entries of a pixel of column x are x·G and more, less than (x + 1)·G.
+            // SAFETY: every column has a panel's registers from `line` on; the first list writes
+            // them before any list reads them. The entries of a pixel in column x are at least x·G
+            // and below (x + 1)·G.
             unsafe {
                 if iy >= height {
                     for x in 0..if is_first { columns } else { 0 } {
@@ -93,7 +96,8 @@ pub(super) unsafe fn pass<V: Lanes, const NV: usize, const BINARY: bool>(
     }
 }
 
-/// Adds the entries of a pixel to the output of its column and, where there are such, of those `PAST` and `NEXT`.
+/// Adds the entries of a pixel to the output in its column and, if `PAST` or `NEXT`, to the outputs
+/// in the previous and next column.
 #[inline(always)]
 unsafe fn pixel<V: Lanes, const NV: usize, const BINARY: bool, const PAST: bool, const NEXT: bool>(
     sums: &mut [[V; NV]; 3],
@@ -101,7 +105,7 @@ unsafe fn pixel<V: Lanes, const NV: usize, const BINARY: bool, const PAST: bool,
     rows: *const f32,
     tap: usize,
 ) {
-    // SAFETY: passed on from the caller.
+    // SAFETY: as in `pass`.
     unsafe {
         let [mut past, mut here, mut next] = *sums;
         for e in list {

@@ -1,10 +1,10 @@
-//! How a batch is cut into bands, and the sorting of a band's active inputs by channel and residue.
+//! Cuts a batch into bands, and sorts a band's active inputs by channel and residue.
 
 use super::super::events::{Events, groups};
 use super::{BAND_BYTES, WIDTH};
 use crate::operators::Geometry;
 
-/// One axis of a band: where a residue's gradients lie and how many taps it meets.
+/// One axis (rows or columns) of a convolution.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Axis {
     pub kernel: usize,
@@ -12,7 +12,8 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// Taps that inputs of this residue of (i + padding) meet: residue, residue + s, …
+    /// Number of taps that read inputs of this residue of (i + padding) mod s: residue, residue +
+    /// s, …
     pub(super) fn taps(self, residue: usize) -> usize {
         (self.kernel.saturating_sub(residue)).div_ceil(self.stride)
     }
@@ -23,27 +24,27 @@ impl Axis {
     }
 }
 
-/// The active inputs of some rows, by channel and residue.
+/// The active inputs of some rows, sorted by channel and residue.
 #[derive(Debug, Default)]
 pub(super) struct Band {
-    /// Images `first..last`, or one image's rows.
+    /// Images `first..last`; one image if the band has only some of its rows.
     pub images: (usize, usize),
     pub rows: (usize, usize),
-    /// For each (channel, class) where its pixels begin; one more at the end.
+    /// Where the pixels of each (channel, class) begin, and the end of the last.
     pub starts: Vec<u32>,
-    /// Offsets into the panel of gradients, in pixels: the output of the smallest tap.
+    /// For each active input, the pixel of its smallest tap's output in the panel of gradients.
     pub pixels: Vec<u32>,
     pub values: Vec<f32>,
 }
 
-/// How a batch is cut.
+/// How a batch is cut into bands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     pub g: Geometry,
     pub axis: Axis,
-    /// Width of a panel's row, in pixels.
+    /// Pixels per row of a panel.
     pub width: usize,
-    /// Rows of the input in a band, and images.
+    /// Input rows and images per band.
     pub rows: usize,
     pub images: usize,
 }
@@ -51,7 +52,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn new(g: Geometry) -> Self {
         let axis = Axis { kernel: g.kernel, stride: g.stride };
-        // Outputs from −margin to the last that an input can meet.
+        // Outputs from −margin to the last one that reads an input.
         let width = (g.width - 1 + g.padding) / g.stride + 1 + axis.margin();
         let room = BAND_BYTES / (width * WIDTH * 4);
         let whole = Self::height_of(&g, axis, g.height);
@@ -64,7 +65,7 @@ impl Plan {
         Self { g, axis, width, rows, images }
     }
 
-    /// Rows of a panel for `rows` input rows.
+    /// Rows of a panel for a band of `rows` input rows.
     pub(super) fn height_of(g: &Geometry, axis: Axis, rows: usize) -> usize {
         (rows - 1 + g.stride - 1 + g.padding % g.stride) / g.stride + 1 + axis.margin() + g.padding / g.stride
     }
@@ -74,7 +75,7 @@ impl Plan {
         Self::height_of(&self.g, self.axis, self.rows)
     }
 
-    /// The output row that a panel of a band from input row `r` begins with.
+    /// The output row at the top of the panel, for a band that begins at input row `r`.
     pub(super) fn first_output(&self, r: usize) -> isize {
         ((r + self.g.padding) / self.g.stride) as isize - self.axis.margin() as isize
     }
@@ -97,7 +98,7 @@ impl Plan {
         bands
     }
 
-    /// What an entry x·G + c of each group says of its place.
+    /// For each group, a table from an entry x·G + c to its place.
     pub(super) fn places(&self) -> Vec<Vec<Place>> {
         let (g, s) = (&self.g, self.g.stride);
         let group = |(first, count): (usize, usize)| {
@@ -117,11 +118,13 @@ impl Plan {
     pub(super) fn fill(&self, band: &mut Band, x: &Events, places: &[Vec<Place>]) {
         let (g, s) = (&self.g, self.g.stride);
         let (first, height) = (self.first_output(band.rows.0), self.height());
-        // Rows of the band: where its entries lie, the residue's first slot, the first pixel of its outputs.
+        // Each line yields, for a row and group of the band: the image, its entries, the first slot
+        // of the row's residue, the first pixel of its outputs in the panel, and the table of
+        // places.
         let (images, rows) = (band.images, band.rows);
         let lines = || {
             let each = (images.0..images.1).flat_map(move |n| (rows.0..rows.1).map(move |y| (n, y)));
-            // Rows between the windows meet no tap.
+            // If the stride exceeds the kernel, rows between the windows meet no tap.
             let each = each.filter(|(_, y)| self.axis.taps((y + g.padding) % s) > 0);
             let each = each.flat_map(move |(n, y)| places.iter().enumerate().map(move |(k, places)| (n, y, k, places)));
             each.map(move |(n, y, group, places)| {
@@ -161,10 +164,10 @@ impl Plan {
     }
 }
 
-/// Place of an input of a row.
+/// The place of an input within its row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
-    /// Channel · classes + residue of the column.
+    /// channel · classes + residue of the column.
     pub slot: u32,
     /// Column of the smallest tap's output in a panel.
     pub column: u32,

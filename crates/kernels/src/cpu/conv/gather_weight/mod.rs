@@ -1,17 +1,18 @@
-//! Weight gradient over active inputs: for each input channel the gradients of the output pixels
-//! that its active pixels meet are added up, all taps at once.
+//! Sparse weight gradient: for each input channel the kernel adds up the gradients of the output
+//! pixels that read the channel's active pixels, for all taps at once.
 //!
 //! ```text
 //! gw[tap, ci, co] = Σ_{active (n, iy, ix) of ci} v · g[n, (iy + p − ky)/s, (ix + p − kx)/s, co]
 //! ```
 //!
-//! The batch is cut into bands of rows whose gradients, 32 output channels of them with a margin of
-//! zeros, stay in the first-level cache. The active inputs of a band are sorted by channel and by
-//! residue of their pixel mod s (which decides the taps); the sums of one channel, up to nine taps
-//! of two registers, stay in registers over its active pixels.
+//! The batch is cut into bands of rows. The gradients that a band reads, 32 output channels with a
+//! margin of zeros, fit the first-level cache. The active inputs of a band are sorted by channel
+//! and by the residue of their pixel mod s, because the residue determines which taps read them.
+//! The sums of one channel, up to nine taps of two registers, stay in registers over its active
+//! pixels.
 //!
-//! Tasks are panels × fixed parts of the batch, whose sums are added in order: the result does not
-//! depend on the number of threads.
+//! A task is one panel and a part of the batch. The parts are fixed and their sums are added in
+//! order, so the result does not depend on the number of threads.
 
 mod bands;
 mod taps;
@@ -26,19 +27,20 @@ use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use taps::{Taps, grid};
 
-/// Registers of a panel.
+/// Registers per panel.
 const NV: usize = 2;
 
-/// Output channels of a panel.
+/// Output channels per panel.
 const WIDTH: usize = NV * LANES;
 
-/// Bytes of gradients of a band: about a first-level cache of the smallest machines that have registers of this size.
+/// Bytes of gradients per band: about the first-level cache of the smallest machines with registers
+/// of this size.
 const BAND_BYTES: usize = 36 << 10;
 
-/// Weights of a channel that are brought to their place at a time.
+/// Weights of an output channel that are written at a time.
 const BLOCK: usize = 64;
 
-/// Tasks that a layer is cut into at least, where it has that many bands.
+/// Least number of tasks per layer, if it has that many bands.
 const TASKS: usize = 16;
 
 struct Job<'a> {
@@ -70,7 +72,7 @@ pub fn weight_gradient(isa: Isa, g: Geometry, x: &Events, gradient: &[f32]) -> V
     let mut out = room(g.weights());
     let rows = out.par_chunks_mut((WIDTH * g.channels * g.taps()).max(1)).fine_grained().enumerate();
     if parts == 1 {
-        // Brought to their place by the task that summed them, from its cache.
+        // The task that computed the sums writes them to their place, while they are in its cache.
         rows.for_each_init(Vec::new, |sums, (panel, out)| {
             sums.clear();
             sums.resize(len, 0.0);
@@ -85,18 +87,18 @@ pub fn weight_gradient(isa: Isa, g: Geometry, x: &Events, gradient: &[f32]) -> V
             let of = |part: usize| &sums[(part * panels + panel) * len..][..len];
             place(&g, of(0), out, |o, v| _ = o.write(v));
             for part in 1..parts {
-                // SAFETY: the first part wrote all of it.
+                // SAFETY: the first part has written every value.
                 place(&g, of(part), out, |o, v| unsafe { *o.assume_init_mut() += v });
             }
         });
     }
-    // SAFETY: every panel's rows were written.
+    // SAFETY: the panels cover every value.
     unsafe { full(out) }
 }
 
-/// Brings the sums of a panel, `[channel][tap][WIDTH]`, to its rows of `[co, ci, ky, kx]`.
+/// Transposes the sums of a panel, `[channel][tap][WIDTH]`, into its rows of `[co, ci, ky, kx]`.
 fn place(g: &Geometry, sums: &[f32], out: &mut [MaybeUninit<f32>], put: impl Fn(&mut MaybeUninit<f32>, f32)) {
-    // Rows of a few lines at a time for every output channel, from a block that stays in the cache.
+    // A block of rows stays in the cache while every output channel reads its column of it.
     for (block, rows) in sums.chunks(BLOCK * WIDTH).enumerate() {
         for (j, o) in out.chunks_exact_mut(g.channels * g.taps()).enumerate() {
             for (o, row) in o[block * BLOCK..].iter_mut().zip(rows.chunks_exact(WIDTH)) {
@@ -110,7 +112,7 @@ by_isa!(run = body(&mut Job<'_>));
 
 #[inline(always)]
 unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
-    // SAFETY: passed on from the caller.
+    // SAFETY: the caller upholds the conditions of `Lanes`.
     unsafe { if job.binary { bands::<V, true>(job) } else { bands::<V, false>(job) } }
 }
 
@@ -135,8 +137,9 @@ unsafe fn bands<V: Lanes, const BINARY: bool>(job: &mut Job<'_>) {
                 let (ty, tx) = (plan.axis.taps(ry), plan.axis.taps(rx));
                 let (first, down, width) = (ry * g.kernel + rx, s * g.kernel, plan.width);
                 let taps = Taps { first, down, right: s, width, back: 0 };
-                // SAFETY: an active pixel's outputs lie inside the panel with its margins (see `Plan`); the
-                // taps of a class are below the kernel's; values are as many as pixels.
+                // SAFETY: the outputs that read an active pixel are inside the panel with its
+                // margins (see `Plan`), the taps of a class are taps of the kernel, and there is a
+                // value per pixel.
                 unsafe {
                     match (ty, tx) {
                         (3, 3) => grid::<V, BINARY, 3, 3, 1>(out, &panel, taps, pixels, values),
@@ -156,7 +159,7 @@ unsafe fn bands<V: Lanes, const BINARY: bool>(job: &mut Job<'_>) {
     }
 }
 
-/// Copies the gradients that a band meets, zeros around them.
+/// Copies the gradients that a band reads into `panel`, with zeros around them.
 #[inline(always)]
 fn copy(job: &Job<'_>, band: &Band, panel: &mut [f32]) {
     let plan = &job.plan;
@@ -165,7 +168,7 @@ fn copy(job: &Job<'_>, band: &Band, panel: &mut [f32]) {
     let from = job.panel * WIDTH;
     let channels = WIDTH.min(g.out - from);
     let first = plan.first_output(band.rows.0);
-    // The margin, less what padding makes negative outputs reach.
+    // The margin, less the columns that padding adds on the left.
     let left = plan.axis.margin() as isize - (g.padding / g.stride) as isize;
     let row_len = plan.width * WIDTH;
     for (k, n) in (band.images.0..band.images.1).enumerate() {

@@ -1,26 +1,28 @@
-//! The sums of one channel over its active pixels of one residue, in registers: all taps that they meet at once.
+//! Sums over the active pixels of one channel and residue, for all taps that read them, in
+//! registers.
 
 use super::{NV, WIDTH};
 use crate::cpu::simd::{LANES, Lanes};
 
-/// The taps that pixels of one residue meet.
+/// The taps that read pixels of one residue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Taps {
-    /// The first, and how many lie between one and that below or to the right of it.
+    /// The first tap, and the distance to the next tap below and to the right.
     pub first: usize,
     pub down: usize,
     pub right: usize,
-    /// Width of a panel's row, in pixels.
+    /// Pixels per row of a panel.
     pub width: usize,
-    /// Pixels before the one that an offset names where the first tap's output lies.
+    /// How many pixels before the one that an offset names the first tap's output is.
     pub back: usize,
 }
 
-/// `TY`×`TX` taps; `SETS` sums of each are added to in turn, where the taps alone are too few to keep the adders busy.
+/// Adds to `TY`×`TX` taps. Each tap has `SETS` independent sums, which hide the latency of an
+/// addition if the taps alone are too few.
 ///
 /// # Safety
-/// See [`Lanes`]; the taps lie inside `out`, their pixels inside `panel`, and values are as many as pixels unless
-/// `BINARY`.
+/// See [`Lanes`]. The taps must be inside `out`, the pixels that they read inside `panel`, and
+/// there must be a value per pixel unless `BINARY`.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 pub(super) unsafe fn grid<V: Lanes, const BINARY: bool, const TY: usize, const TX: usize, const SETS: usize>(
@@ -31,7 +33,7 @@ pub(super) unsafe fn grid<V: Lanes, const BINARY: bool, const TY: usize, const T
     values: &[f32],
 ) {
     let at = |i: usize, j: usize| (taps.first + i * taps.down + j * taps.right) * WIDTH;
-    // SAFETY: passed on from the caller.
+    // SAFETY: the caller upholds the conditions above.
     unsafe {
         let mut sums = [[[[V::splat(0.0); NV]; TX]; TY]; SETS];
         for i in 0..TY {
@@ -64,7 +66,7 @@ pub(super) unsafe fn grid<V: Lanes, const BINARY: bool, const TY: usize, const T
     }
 }
 
-/// Adds the gradients that pixel `k` meets.
+/// Adds the gradients that read pixel `k`.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn add<V: Lanes, const BINARY: bool, const TY: usize, const TX: usize>(
@@ -75,7 +77,7 @@ unsafe fn add<V: Lanes, const BINARY: bool, const TY: usize, const TX: usize>(
     values: &[f32],
     k: usize,
 ) {
-    // SAFETY: passed on from the caller.
+    // SAFETY: as in `grid`.
     unsafe {
         let first = panel.as_ptr().add((*pixels.get_unchecked(k) as usize - taps.back) * WIDTH);
         let v = if BINARY { V::splat(1.0) } else { V::splat(*values.get_unchecked(k)) };

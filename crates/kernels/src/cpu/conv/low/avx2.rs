@@ -1,27 +1,28 @@
-//! 8-bit products with AVX2, which has no sum of four products in 32 bits: pairs are added up in 16 bits for as
-//! long as they cannot overflow, and then in 32.
+//! 8-bit products with AVX2. AVX2 has no instruction that adds four products in 32 bits, so pairs
+//! are summed in 16 bits for as long as they cannot overflow, and then in 32.
 //!
 //! ```text
-//! p[l] = x₀·w₀ + x₁·w₁                     `vpmaddubsw`: |p| ≤ 2·m·128, m the largest input
-//! h[l] = Σ_{r units} p[l]                   16 bits hold it for r = ⌊128/m⌋ units: −2·m·128·r ≥ −2¹⁵
-//! s    ← s + h[2k] + h[2k+1]                `vpmaddwd` with ones
+//! p[l] = x₀·w₀ + x₁·w₁          `vpmaddubsw`: |p| ≤ 2·m·128, m the largest input
+//! h[l] = Σ_{r units} p[l]        16 bits hold it for r = ⌊128/m⌋ units: −2·m·128·r ≥ −2¹⁵
+//! s    ← s + h[2k] + h[2k+1]     `vpmaddwd` with ones
 //! ```
 //!
-//! Spikes (m = 1) need the last line once in 128 units, counts up to 16 in 8. Inputs above 128 would saturate: they
-//! are taken apart into their highest bit and the rest, each of which is at most 128.
+//! Spikes (m = 1) need the last line once per 128 units, counts up to 16 once per 8. Inputs above
+//! 128 would saturate, so they are split into their highest bit and the rest, which are at most 128
+//! each.
 
 use super::dot::Dot;
 use crate::cpu::simd::LANES;
 use std::arch::x86_64::*;
 
-/// Sixteen sums of 32 bits.
+/// Sixteen 32-bit sums.
 #[derive(Clone, Copy)]
 pub struct Avx2([__m256i; 2]);
 
-/// The largest input, and for 0 that is 1.
+/// The largest input byte, at least 1.
 ///
 /// # Safety
-/// The machine has AVX2.
+/// The machine must have AVX2.
 #[target_feature(enable = "avx2")]
 pub unsafe fn largest(x: &[u32]) -> u8 {
     let bytes: &[u8] = bytemuck::cast_slice(x);
@@ -29,14 +30,14 @@ pub unsafe fn largest(x: &[u32]) -> u8 {
 }
 
 impl Avx2 {
-    /// Sums of pairs become sums of fours, in 32 bits.
+    /// Turns 16-bit sums of pairs into 32-bit sums of fours.
     #[inline(always)]
     unsafe fn widen(pairs: __m256i) -> __m256i {
-        // SAFETY: the caller gives the instruction set.
+        // SAFETY: the caller guarantees the instruction set.
         unsafe { _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)) }
     }
 
-    /// The products of `R` rows with one register of channels: see [`Dot::product`].
+    /// Multiplies `R` rows with one register of channels; see [`Dot::product`].
     #[inline(always)]
     #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
     unsafe fn column<const R: usize, const NV: usize>(
@@ -46,7 +47,8 @@ impl Avx2 {
         (depth, run): (usize, usize),
         j: usize,
     ) {
-        // SAFETY: the caller gives the instruction set, `R` rows of `depth` units and as many of the panel.
+        // SAFETY: the caller guarantees the instruction set, and `R` rows and a panel of `depth`
+        // units.
         unsafe {
             let mut from = 0;
             while from < depth {
@@ -71,23 +73,24 @@ impl Avx2 {
     }
 }
 
-// SAFETY: only reached through a wrapper compiled for avx2, behind its detection.
+// SAFETY: the methods run only inside a wrapper compiled for avx2, which `tile` selects by
+// detection.
 unsafe impl Dot for Avx2 {
     type Units = [__m256i; 2];
 
     #[inline(always)]
     unsafe fn zero() -> Self {
-        // SAFETY: the caller gives the instruction set.
+        // SAFETY: the caller guarantees the instruction set.
         Self(unsafe { [_mm256_setzero_si256(); 2] })
     }
     #[inline(always)]
     unsafe fn load(p: *const u32) -> Self {
-        // SAFETY: the caller gives 16 readable values and the instruction set.
+        // SAFETY: the caller guarantees 16 readable values and the instruction set.
         Self(unsafe { Self::weights(p) })
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut u32) {
-        // SAFETY: the caller gives 16 writable values and the instruction set.
+        // SAFETY: the caller guarantees 16 writable values and the instruction set.
         unsafe {
             _mm256_storeu_si256(p.cast(), self.0[0]);
             _mm256_storeu_si256(p.add(8).cast(), self.0[1]);
@@ -95,17 +98,17 @@ unsafe impl Dot for Avx2 {
     }
     #[inline(always)]
     unsafe fn weights(p: *const u32) -> Self::Units {
-        // SAFETY: the caller gives 16 readable values and the instruction set.
+        // SAFETY: the caller guarantees 16 readable values and the instruction set.
         unsafe { [_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(8).cast())] }
     }
     #[inline(always)]
     unsafe fn inputs(unit: u32) -> Self::Units {
-        // SAFETY: the caller gives the instruction set.
+        // SAFETY: the caller guarantees the instruction set.
         unsafe { [_mm256_set1_epi32(unit as i32); 2] }
     }
     #[inline(always)]
     unsafe fn dot(self, x: Self::Units, w: Self::Units) -> Self {
-        // SAFETY: the caller gives the instruction set.
+        // SAFETY: the caller guarantees the instruction set.
         unsafe {
             let (rest, highest) = (_mm256_set1_epi8(127), _mm256_set1_epi8(-128));
             let one = |s, x, w| {
@@ -118,14 +121,15 @@ unsafe impl Dot for Avx2 {
     }
     #[inline(always)]
     unsafe fn finish(self, factors: *const f32) -> Self {
-        // SAFETY: the caller gives 16 readable factors and the instruction set.
+        // SAFETY: the caller guarantees 16 readable factors and the instruction set.
         unsafe {
             let one = |s, f| _mm256_castps_si256(_mm256_mul_ps(_mm256_cvtepi32_ps(s), _mm256_loadu_ps(f)));
             Self([one(self.0[0], factors), one(self.0[1], factors.add(8))])
         }
     }
 
-    /// One register of channels after the other, four or six rows at a time: sixteen registers hold no more.
+    /// Processes one register of channels at a time, four or six rows together, because AVX2 has
+    /// only sixteen registers.
     #[inline(always)]
     unsafe fn product<const MR: usize, const NV: usize>(
         acc: &mut [[Self; NV]; MR],
@@ -135,7 +139,7 @@ unsafe impl Dot for Avx2 {
         most: u8,
     ) {
         let run = 128 / usize::from(most.max(1));
-        // SAFETY: passed on from the caller.
+        // SAFETY: the caller upholds the conditions of the trait.
         unsafe {
             if run == 0 {
                 return super::dot::product_of_all(acc, rows, b, depth);

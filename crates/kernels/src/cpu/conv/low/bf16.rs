@@ -1,27 +1,28 @@
-//! bf16: the upper half of an f32, rounded to nearest, halves to even; sums in f32.
+//! bf16 operands: the upper half of an f32, rounded to nearest, ties to even. Sums are f32.
 //!
-//! Spikes and counts to 256 are exact. Other values have 8 bits and are off by at most 2⁻⁸ of themselves: so is
-//! the product of a count and a weight; that of two rounded values by at most 2⁻⁷ + 2⁻¹⁶.
+//! Spikes and counts up to 256 are exact. Other values keep 8 bits, so their relative error is at
+//! most 2⁻⁸. The same bound holds for the product of a count and a weight; for the product of two
+//! rounded values the bound is 2⁻⁷ + 2⁻¹⁶.
 
 use super::tile::{Format, UnitPanels};
 use crate::cpu::conv::pack::Panels;
 use crate::cpu::simd::Isa;
 use rayon::prelude::*;
 
-/// Where the first of two stands in a unit, as memory has it.
+/// Bit position of the first of two values in a unit, in memory order.
 const FIRST: u32 = if cfg!(target_endian = "big") { 16 } else { 0 };
 
-/// The bits of a value.
+/// The bf16 bits of a value.
 #[inline(always)]
 pub fn round(v: f32) -> u16 {
     let bits = v.to_bits();
     let up = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
-    // What is no number stays that: rounding could carry it over to an infinity or a zero.
+    // A NaN must stay a NaN: rounding could carry into an infinity or a zero.
     let odd = bits & 0x7fff_ffff > 0x7f80_0000;
     ((if odd { bits | 0x0040_0000 } else { up }) >> 16) as u16
 }
 
-/// Inputs as units, `[pixels, units]`.
+/// Packs inputs into units, `[pixels, units]`.
 pub fn encode(isa: Isa, x: &[f32], channels: usize) -> Vec<u32> {
     let units = channels.div_ceil(2);
     let mut all = vec![0u32; x.len() / channels.max(1) * units];
@@ -52,13 +53,13 @@ fn halves(isa: Isa, x: &[f32], into: &mut [u16]) {
     }
     match isa {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the machine was asked.
+        // SAFETY: the guard has detected the instruction set.
         Isa::Avx512 if is_x86_feature_detected!("avx512vl") => unsafe { avx512(x, into) },
         _ => body(x, into),
     }
 }
 
-/// Weights in panels, for either direction.
+/// Packs weights, in panels for the forward pass or for the input gradient.
 pub fn pack(panels: &Panels) -> UnitPanels {
     let Panels { width, inputs, outputs, taps, .. } = *panels;
     let units = inputs.div_ceil(2);

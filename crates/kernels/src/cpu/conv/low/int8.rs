@@ -1,13 +1,15 @@
-//! 8 bits: weights rounded to i8 with one scale an output channel, inputs exact in u8, sums exact in i32.
+//! 8-bit operands: weights rounded to i8 with one scale per output channel, inputs exact in u8,
+//! sums exact in i32.
 //!
 //! ```text
-//! q[co, ·] = round(w[co, ·]·s[co])   s[co]: the largest at which they fit (as of chips, `tickless_net::quantise`)
+//! q[co, ·] = round(w[co, ·]·s[co])   s[co]: the largest at which they fit in i8
 //! y[co]    = (Σ x·f · q[co])·(1/(s[co]·f))
 //! ```
 //!
-//! Inputs are spikes and counts (f = 1) or means of them over 2×2 or 4×4 tiles (f = 4, 16), up to 255; anything
-//! else is not encoded. A weight is off by at most half a step, so y by at most `Σ|x|/(2·s[co])`, and
-//! `s[co] ≥ 127/max|w[co, ·]|`.
+//! Inputs are spikes and counts (f = 1) or their means over 2×2 or 4×4 tiles (f = 4, 16), with x·f
+//! up to 255; other inputs are not encoded, and the layer stays in f32. The error of a weight is at
+//! most half a step, so the error of y is at most `Σ|x|/(2·s[co])`, with `s[co] ≥ 127/max|w[co, ·]|`.
+//! Weights are rounded as for a chip (`tickless_net::quantise`).
 
 use super::tile::{Format, UnitPanels};
 use crate::cpu::simd::Isa;
@@ -15,27 +17,29 @@ use crate::operators::Geometry;
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What inputs may have to be multiplied by to be whole.
+/// Factors that may turn inputs into whole numbers, tried in this order.
 const FACTORS: [f32; 3] = [1.0, 4.0, 16.0];
 
-/// Adding it leaves a number of small size rounded, halves to even, in the low bits.
+/// Adding this to a small number leaves the number in the low bits, rounded with ties to even.
 const ROUNDER: f32 = 12_582_912.0;
 
-/// Inputs of a layer, above which a sum could leave 32 bits: 2³¹/(255·128).
+/// Most inputs of a layer; with more, a sum could overflow 32 bits: 2³¹/(255·128).
 const MOST_INPUTS: usize = 65_000;
 
-/// Whether sums of this layer cannot overflow.
+/// Whether the sums of this layer cannot overflow.
 pub fn fits(g: &Geometry) -> bool {
     g.taps() * g.channels <= MOST_INPUTS
 }
 
-/// Inputs as units, `[pixels, units]`, and the factor f that made them whole; `None` where none does.
+/// Packs inputs into units, `[pixels, units]`, and returns the factor f that made them whole
+/// numbers; `None` if no factor does.
 pub fn encode(isa: Isa, x: &[f32], channels: usize) -> Option<(Vec<u32>, f32)> {
     FACTORS.iter().find_map(|&f| encode_with(isa, x, channels, f).map(|units| (units, f)))
 }
 
 fn encode_with(isa: Isa, x: &[f32], channels: usize, factor: f32) -> Option<Vec<u32>> {
-    // What is not whole mostly shows at once, without room for all.
+    // Most inputs that are not whole numbers show it in the first values, before memory is
+    // allocated.
     let mut first = [0u8; 1024];
     let head = &x[..x.len().min(first.len())];
     if !bytes(isa, head, &mut first[..head.len()], factor) {
@@ -64,7 +68,7 @@ fn encode_with(isa: Isa, x: &[f32], channels: usize, factor: f32) -> Option<Vec<
     whole.into_inner().then_some(all)
 }
 
-/// Values times a factor as bytes; whether they are that.
+/// Writes values times `factor` as bytes. Returns whether all of them are whole numbers up to 255.
 fn bytes(isa: Isa, x: &[f32], into: &mut [u8], factor: f32) -> bool {
     #[inline(always)]
     fn body(x: &[f32], into: &mut [u8], factor: f32) -> bool {
@@ -72,7 +76,7 @@ fn bytes(isa: Isa, x: &[f32], into: &mut [u8], factor: f32) -> bool {
         for (x, into) in x.iter().zip(into) {
             let scaled = x * factor;
             let rounded = scaled + ROUNDER;
-            // What is no number differs from itself.
+            // A NaN differs from itself.
             wrong |= u32::from(rounded - ROUNDER != scaled) | u32::from(scaled < 0.0) | u32::from(scaled > 255.0);
             *into = rounded.to_bits() as u8;
         }
@@ -90,7 +94,7 @@ fn bytes(isa: Isa, x: &[f32], into: &mut [u8], factor: f32) -> bool {
     }
     match isa {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the machine was asked.
+        // SAFETY: the guard has detected the instruction set.
         Isa::Avx512 if is_x86_feature_detected!("avx512vl") => unsafe { avx512(x, into, factor) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `Isa` values come from detection.
@@ -99,14 +103,16 @@ fn bytes(isa: Isa, x: &[f32], into: &mut [u8], factor: f32) -> bool {
     }
 }
 
-/// Weights `[co, ci, ky, kx]` for the forward pass, for inputs times `factor`; `None` where one is no number.
+/// Rounds and packs weights `[co, ci, ky, kx]` for the forward pass, for inputs times `factor`;
+/// `None` if a weight is not finite.
 pub fn quantise(isa: Isa, weight: &[f32], g: &Geometry, width: usize, factor: f32) -> Option<UnitPanels> {
     let (taps, units) = (g.taps(), g.channels.div_ceil(4));
     let (row, len, panels) = (taps * g.channels, taps * units * width, g.out.div_ceil(width));
     let mut data = vec![0u32; panels * len];
     let mut factors = vec![0.0f32; panels * width];
     let finite = AtomicBool::new(true);
-    // Sixteen channels at a time: reads run along each channel's weights, writes fill a line.
+    // Sixteen channels at a time: reads run along each channel's weights, and writes fill a cache
+    // line.
     let blocks = data.par_chunks_mut(len.max(1)).zip(factors.par_chunks_mut(width)).enumerate();
     blocks.for_each(|(p, (into, factors))| {
         let mut integers = vec![0i8; 16 * units * 4 * taps];
@@ -135,7 +141,8 @@ pub fn quantise(isa: Isa, weight: &[f32], g: &Geometry, width: usize, factor: f3
     finite.into_inner().then_some(UnitPanels { format: Format::Int8, data, width, units, outputs, taps, factors })
 }
 
-/// Integers of one output channel and how many of them are 1; `None` where a weight is no number.
+/// Rounds the weights of one output channel to integers and returns the scale, the integer that 1.0
+/// becomes; `None` if a weight is not finite.
 fn round_row(isa: Isa, weights: &[f32], into: &mut [i8]) -> Option<f32> {
     #[inline(always)]
     fn body(weights: &[f32], into: &mut [i8]) -> Option<f32> {
@@ -172,7 +179,7 @@ fn round_row(isa: Isa, weights: &[f32], into: &mut [i8]) -> Option<f32> {
     }
     match isa {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the machine was asked.
+        // SAFETY: the guard has detected the instruction set.
         Isa::Avx512 if is_x86_feature_detected!("avx512vl") => unsafe { avx512(weights, into) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `Isa` values come from detection.

@@ -1,9 +1,9 @@
-//! Dense convolution at low precision: more products an instruction, for the layers that are not sparse
-//! enough to add up active inputs only.
+//! Dense convolution at low precision. It does more products per instruction, so it is faster than
+//! f32 for layers with too many active inputs for the sparse kernels.
 //!
-//! Inputs and weights are packed into units of 32 bits ([`int8`]: four, [`bf16`]: two) along the channels
-//! of a pixel, and [`tile`] runs over units as the f32 kernel runs over inputs. Every value is computed in
-//! an order that does not depend on the number of threads.
+//! Inputs and weights are packed along the channels of a pixel into 32-bit units ([`int8`]: four
+//! values, [`bf16`]: two). [`tile`] loops over units as the f32 kernel loops over inputs. Every
+//! value is computed in an order that does not depend on the number of threads.
 
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;
@@ -26,14 +26,14 @@ use crate::operators::Geometry;
 use burn::backend::flex::FlexTensor;
 use tile::UnitPanels;
 
-/// Weights by their form and, at 8 bits, the inputs' factor.
+/// Packed weights, keyed by format and, at 8 bits, by the factor of the inputs.
 static PACKED: Packings<(Format, f32), UnitPanels> = Packings::new();
 
-/// Output `[N, OH, OW, Co]` of `[N, H, W, C]` and weights `[Co, C, k, k]`, whose packing is kept for the next
-/// call if `keep`.
+/// Convolves `[N, H, W, C]` with weights `[Co, C, k, k]` to `[N, OH, OW, Co]`. If `keep`, the
+/// packed weights are cached for the next call.
 ///
 /// # Errors
-/// If inputs or weights have no such form (8 bits only).
+/// If inputs or weights cannot be packed (8 bits only).
 pub(crate) fn forward(
     isa: Isa,
     format: Format,
@@ -63,7 +63,8 @@ pub(crate) fn forward(
     Ok(unsafe { full(y) })
 }
 
-/// Gradient of the input `[N, H, W, C]` in bf16, from that of the output and weights in panels for it.
+/// Gradient of the input `[N, H, W, C]` in bf16, from the gradient of the output and weights in
+/// panels for the input gradient.
 pub fn input_gradient(isa: Isa, g: &Geometry, gradient: &[f32], panels: &Panels) -> Vec<f32> {
     let (units, weights) = (bf16::encode(isa, gradient, g.out), bf16::pack(panels));
     let mut out = room(gradient.len() / g.output_len().max(1) * g.input_len());
@@ -72,12 +73,13 @@ pub fn input_gradient(isa: Isa, g: &Geometry, gradient: &[f32], panels: &Panels)
     unsafe { full(out) }
 }
 
-/// The fraction of active values, of a sample spread over all of them.
+/// Fraction of active values, estimated from runs of values spread over `x`.
 pub fn density(x: &[f32]) -> f64 {
     const RUN: usize = 1024;
     const RUNS: usize = 64;
     let step = (x.len() / RUNS).max(RUN);
-    // Not at the same place of every part: parts may be images, whose first rows are their border.
+    // The position varies from part to part: parts may be images, whose first rows are their
+    // border.
     let from = |k: usize, len: usize| (k * 40_503 % 65_536) * len.saturating_sub(RUN) / 65_536;
     let runs = x.chunks(step).enumerate().map(|(k, part)| {
         let run = &part[from(k, part.len())..];
@@ -100,9 +102,9 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
     use tickless_net::quantise::quantise_readout;
 
-    /// What a count times a rounded weight may be off, with the rounding of f32 sums.
+    /// Relative error of a count times a rounded weight, with the rounding of f32 sums.
     const ONE_ROUNDING: f32 = 1.0 / 256.0 + 1e-5;
-    /// What a product of two rounded values may be.
+    /// Relative error of a product of two rounded values.
     const TWO_ROUNDINGS: f32 = 1.0 / 128.0 + 1.0 / 65536.0 + 1e-5;
 
     fn geometry() -> impl Strategy<Value = Geometry> {
@@ -123,7 +125,8 @@ mod tests {
             })
     }
 
-    /// Counts up to `most` divided by `factor`, and weights whose channels differ much in size.
+    /// Counts up to `most`, divided by `factor`, and weights whose channels differ much in
+    /// magnitude.
     fn case(g: &Geometry, most: u8, factor: f32, seed: u64) -> (Vec<f32>, Vec<f32>) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut count = || if rng.random::<f32>() < 0.4 { f32::from(rng.random_range(0..=most)) / factor } else { 0.0 };
@@ -163,7 +166,7 @@ mod tests {
                 let y = forward(isa, Format::Int8, &g, &x, &w).expect("counts");
                 prop_assert!(y == twin, "{isa:?} differs from the scalar twin");
             }
-            // A weight is off by at most half of max|w|/127, and f32 rounds as well.
+            // The error of a weight is at most half of max|w|/127, and f32 rounds as well.
             let row = g.taps() * g.channels;
             let half = |w: &[f32]| w.iter().fold(0.0f32, |m, v| m.max(v.abs())) / 127.0 / 2.0;
             let steps: Vec<f32> = w.chunks(row).flat_map(|w| vec![half(w); row]).collect();
@@ -194,7 +197,7 @@ mod tests {
 
         #[test]
         fn bf16_of_what_it_holds_is_the_scalar_twin_bit_for_bit(g in geometry(), seed in any::<u64>()) {
-            // Weights of 5 bits: no sum is rounded, in whatever order the machine adds.
+            // With weights of 5 bits no sum is rounded, whatever the order of the additions.
             let (x, w) = case(&g, 3, 1.0, seed);
             let w: Vec<f32> = w.iter().map(|v| (v * 16.0).round().clamp(-16.0, 16.0) / 16.0).collect();
             let y = in_f32(&g, &x, &w);
@@ -274,7 +277,7 @@ mod tests {
         for isa in Isa::available() {
             for channels in [3, 64] {
                 for odd in [0.3, -1.0, 256.0, f32::NAN, f32::INFINITY, 1e30] {
-                    // Where the first look does not see it.
+                    // At a position that the check of the first values does not reach.
                     let mut x = vec![1.0f32; 64 * 4096 * 3];
                     assert!(int8::encode(isa, &x, channels).is_some_and(|(_, f)| f == 1.0));
                     x[64 * 4096 * 2 + 5] = odd;
@@ -324,7 +327,7 @@ mod tests {
         let x: Vec<f32> = (0..300_000).map(|i| f32::from(u8::from(i % 8 == 3))).collect();
         assert!((density(&x) - 0.125).abs() < 1e-3, "{}", density(&x));
         assert_eq!((density(&[]), density(&[1.0])), (0.0, 1.0));
-        // Images whose upper half is silent.
+        // Images whose upper half has no active value.
         let x: Vec<f32> = (0..64 * 8192).map(|i| f32::from(u8::from(i % 8192 >= 4096))).collect();
         assert!((density(&x) - 0.5).abs() < 0.1, "{}", density(&x));
     }

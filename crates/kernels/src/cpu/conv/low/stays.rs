@@ -1,22 +1,22 @@
-//! Why a layer stays in f32 although less was asked for.
+//! Reasons why a layer stays in f32 although the caller asked for less precision.
 
 use crate::operators::Kernel;
 use std::fmt;
 
-/// Why a layer stays in f32.
+/// The reason why a layer stays in f32.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Stays {
-    /// The user forced kernels that have no such form.
+    /// The caller forced kernels that have no low-precision form.
     Forced(Kernel),
-    /// The machine lacks the instructions.
+    /// The machine lacks these instructions.
     NoInstructions(&'static str),
-    /// Its f32 kernel is faster at this fraction of active inputs.
+    /// An f32 kernel is faster at this fraction of active inputs.
     Faster(f64),
-    /// Inputs are no small whole numbers.
+    /// The inputs are not small whole numbers.
     NotWhole,
-    /// A weight is no number, or there are more inputs than 32-bit sums hold.
+    /// A weight is not finite, or there are more inputs than 32-bit sums can hold.
     DoesNotFit,
-    /// Only plain convolutions have packed kernels.
+    /// The layer is not a plain convolution, and only those have packed kernels.
     OtherLayer(&'static str),
 }
 

@@ -1,8 +1,8 @@
-//! Dense convolution of packed values: the tile of [`dense`](super::super::dense) with four or two inputs a
-//! step instead of one, and sums of whatever the format adds up in.
+//! Dense convolution of packed values: the tile of [`dense`](super::super::dense) with four or two
+//! inputs per step, and sums in the type that the format needs.
 //!
-//! Between passes over parts of the weights the sums wait, as bits, in the output; the last pass makes
-//! them real numbers.
+//! Between passes over parts of the weights, the bits of the sums are stored in the output. The
+//! last pass converts them to f32.
 
 use super::dot::{self, Dot};
 use crate::cpu::conv::dense::Indirection;
@@ -12,23 +12,23 @@ use crate::cpu::simd::{Isa, LANES};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
-/// Channels of a panel.
+/// Output channels per panel.
 pub const PANEL: usize = 64;
 
-/// Units of weights that one pass over the pixels goes over: a part of a second-level cache.
+/// Units of weights per pass over the pixels: a part of a second-level cache.
 const PASS_UNITS: usize = 48 << 10;
 
-/// What a unit of 32 bits holds.
+/// The values in a 32-bit unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Four inputs of 0 to 255, or four weights of −128 to 127.
+    /// Four inputs from 0 to 255, or four weights from −128 to 127.
     Int8,
     /// Two bf16.
     Bf16,
 }
 
 impl Format {
-    /// Whether this machine multiplies it in hardware, and may.
+    /// Whether this machine has instructions for the format that `isa` allows.
     pub fn in_hardware(self, isa: Isa) -> bool {
         #[cfg(target_arch = "x86_64")]
         return match self {
@@ -42,13 +42,13 @@ impl Format {
         }
     }
 
-    /// Whether four products are added up in one instruction; else 8 bits go by [`avx2`](super::avx2).
+    /// Whether one instruction adds four products; if not, 8 bits use [`avx2`](super::avx2).
     #[cfg(target_arch = "x86_64")]
     fn has_vnni(isa: Isa) -> bool {
         isa == Isa::Avx512 && is_x86_feature_detected!("avx512vnni")
     }
 
-    /// What the hardware's instructions are called.
+    /// The names of the instructions, for messages.
     pub fn instructions(self) -> &'static str {
         match self {
             Format::Int8 => "AVX-512 VNNI or AVX2",
@@ -56,7 +56,7 @@ impl Format {
         }
     }
 
-    /// Inputs in a unit.
+    /// Inputs per unit.
     pub fn inputs(self) -> usize {
         match self {
             Format::Int8 => 4,
@@ -68,19 +68,19 @@ impl Format {
 /// Packed weights, `[panel][tap][unit][width]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnitPanels {
-    /// What they are.
+    /// The format of the units.
     pub format: Format,
     /// The units.
     pub data: Vec<u32>,
-    /// Channels of a panel, a multiple of 16.
+    /// Output channels per panel, a multiple of 16.
     pub width: usize,
-    /// Units of a tap.
+    /// Units per tap.
     pub units: usize,
     /// Output channels.
     pub outputs: usize,
-    /// Taps.
+    /// Taps of the kernel.
     pub taps: usize,
-    /// What sums of each output channel are multiplied by, to whole panels (8 bits only).
+    /// The factor of each output channel's sum, for whole panels; empty unless 8 bits.
     pub factors: Vec<f32>,
 }
 
@@ -97,14 +97,15 @@ struct Job<'a> {
     zeros: &'a [u32],
     /// `[images, pixels_in, units]`.
     x: &'a [u32],
-    /// The largest input, where the instructions depend on it; else 255.
+    /// The largest input, if the kernel depends on it; else 255.
     most: u8,
     /// `[images, pixels_out, outputs]`.
     out: &'a mut [MaybeUninit<f32>],
 }
 
-/// Output `[N, pixels_out, outputs]`, all of it written, of `[N, pixels_in, units]`: in hardware where the
-/// machine has it and `isa` allows it, else by the scalar twin.
+/// Computes `[N, pixels_out, outputs]` from `[N, pixels_in, units]` and writes all of `out`. It
+/// runs in hardware if the machine has the instructions and `isa` allows them, else in the scalar
+/// form.
 pub fn forward(isa: Isa, map: &Indirection, x: &[u32], weights: &UnitPanels, out: &mut [MaybeUninit<f32>]) {
     let (x_len, out_len) = (map.pixels_in * weights.units, map.pixels_out * weights.outputs);
     let group = group(x.len() / x_len.max(1), map.pixels_out);
@@ -117,7 +118,8 @@ fn run(isa: Isa, job: &mut Job<'_>) {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     unsafe fn vnni(job: &mut Job<'_>) {
-        // SAFETY: this function is compiled for the instruction set; the job upholds its own.
+        // SAFETY: this function is compiled for the instruction set, and the job upholds the body's
+        // own conditions.
         unsafe { body::<dot::Vnni>(job) }
     }
     #[cfg(target_arch = "x86_64")]
@@ -137,24 +139,24 @@ fn run(isa: Isa, job: &mut Job<'_>) {
     }
     match (job.weights.format, job.weights.format.in_hardware(isa)) {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the machine was asked.
+        // SAFETY: `in_hardware` has detected the instruction set.
         (Format::Int8, true) if !Format::has_vnni(isa) => unsafe { avx2(job) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the machine was asked.
+        // SAFETY: `in_hardware` and `has_vnni` have detected the instruction set.
         (Format::Int8, true) => unsafe { vnni(job) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the machine was asked.
+        // SAFETY: `in_hardware` has detected the instruction set.
         (Format::Bf16, true) => unsafe { bf16(job) },
-        // SAFETY: needs no instruction set.
+        // SAFETY: the scalar form needs no instruction set.
         (Format::Int8, _) => unsafe { body::<dot::PlainInt8>(job) },
-        // SAFETY: needs no instruction set.
+        // SAFETY: the scalar form needs no instruction set.
         (Format::Bf16, _) => unsafe { body::<dot::PlainBf16>(job) },
     }
 }
 
 #[inline(always)]
 unsafe fn body<D: Dot>(job: &mut Job<'_>) {
-    // SAFETY: passed on from the caller.
+    // SAFETY: the caller upholds the conditions of `Dot`.
     unsafe {
         match job.weights.width / LANES {
             1 => panels::<D, 12, 1>(job),
@@ -166,7 +168,7 @@ unsafe fn body<D: Dot>(job: &mut Job<'_>) {
     }
 }
 
-/// A part of the weights.
+/// The part of the weights that one pass reads.
 struct Slice {
     panel: usize,
     taps: (usize, usize),
@@ -176,14 +178,14 @@ struct Slice {
 #[inline(always)]
 unsafe fn panels<D: Dot, const MR: usize, const NV: usize>(job: &mut Job<'_>) {
     let (w, width) = (job.weights, NV * LANES);
-    // A pass covers whole taps, or with many inputs a part of one tap.
+    // A pass covers whole taps or, with many inputs, a part of one tap.
     let units = w.units.min(PASS_UNITS / width);
     let together = if units < w.units { 1 } else { (PASS_UNITS / width / units.max(1)).clamp(1, w.taps) };
     for panel in 0..w.outputs.div_ceil(width) {
         for first in (0..w.taps).step_by(together) {
             for from in (0..w.units).step_by(units) {
                 let (taps, units) = ((first, (first + together).min(w.taps)), (from, (from + units).min(w.units)));
-                // SAFETY: passed on from the caller.
+                // SAFETY: as above.
                 unsafe { pass::<D, MR, NV>(job, &Slice { panel, taps, units }) };
             }
         }
@@ -204,7 +206,7 @@ unsafe fn pass<D: Dot, const MR: usize, const NV: usize>(job: &mut Job<'_>, slic
     let all = images * slots;
     let mut at = 0;
     while at < all {
-        // As in `dense`: slots of a class run over all images.
+        // As in `dense`, a tile takes the same slot of all images before the next slot.
         let n = MR.min(all - at);
         let mut place = [(0usize, 0usize); MR];
         for (i, place) in place.iter_mut().enumerate() {
@@ -212,9 +214,9 @@ unsafe fn pass<D: Dot, const MR: usize, const NV: usize>(job: &mut Job<'_>, slic
             *place = (k % images, k / images);
         }
         let row = |i: usize| (place[i].0 * map.pixels_out + map.pixel[place[i].1] as usize) * w.outputs + from;
-        // SAFETY: places are images and slots of the job; the indirection gives pixels inside the
-        // input or the row of zeros; a row of `out` has `channels` values at `from`, written by the first
-        // pass; factors fill whole panels.
+        // SAFETY: every place is a slot and an image of the job. The table holds pixels inside the
+        // input, or −1 for the row of zeros. A row of `out` has `channels` values from `from` on,
+        // which the first pass has written. The factors fill whole panels.
         unsafe {
             let mut acc = [[D::zero(); NV]; MR];
             if !is_first {
@@ -251,13 +253,13 @@ unsafe fn pass<D: Dot, const MR: usize, const NV: usize>(job: &mut Job<'_>, slic
     }
 }
 
-/// Sums from a row that may be shorter than they are.
+/// Loads sums from a row that may be shorter than `NV` registers.
 ///
 /// # Safety
-/// See [`Dot`]; the row was written.
+/// See [`Dot`]. The row must be initialised.
 #[inline(always)]
 unsafe fn load<D: Dot, const NV: usize>(y: &[MaybeUninit<f32>]) -> [D; NV] {
-    // SAFETY: reads from `y` where it is long enough, else from a buffer that is.
+    // SAFETY: loads read from `y` if it is long enough, else from a buffer that is.
     unsafe {
         let mut acc = [D::zero(); NV];
         if y.len() == NV * LANES {
@@ -277,13 +279,13 @@ unsafe fn load<D: Dot, const NV: usize>(y: &[MaybeUninit<f32>]) -> [D; NV] {
     }
 }
 
-/// Sums to a row that may be shorter than they are.
+/// Stores sums to a row that may be shorter than `NV` registers.
 ///
 /// # Safety
 /// See [`Dot`].
 #[inline(always)]
 unsafe fn store<D: Dot, const NV: usize>(acc: &[D; NV], y: &mut [MaybeUninit<f32>]) {
-    // SAFETY: writes whole registers where `y` is long enough, else to a buffer that is.
+    // SAFETY: stores write to `y` if it is long enough, else to a buffer that is.
     unsafe {
         if y.len() == NV * LANES {
             for (j, a) in acc.iter().enumerate() {

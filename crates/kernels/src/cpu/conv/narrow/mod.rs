@@ -1,10 +1,13 @@
 //! Dense convolution of maps with few channels.
 //!
-//! In a channels-last map the taps of one kernel row lie side by side, so that k·C inputs are one run
-//! of a matrix product; with few channels that is what makes runs long enough to pay for their start
-//! (2 channels and a 3×3 kernel: three runs of 6 inputs instead of nine of 2). Images are copied into
-//! a margin of zeros first, so that no run is cut. A tile of output pixels runs over the whole kernel
-//! with its sums in registers.
+//! In a channels-last map the taps of one kernel row are adjacent in memory, so their k·C inputs
+//! form one contiguous run of the matrix product. With few channels, runs of one tap would be too
+//! short to amortise the start of a loop (with 2 channels and a 3×3 kernel this gives three runs of
+//! 6 inputs instead of nine of 2). Images are first copied into a buffer with a margin of zeros, so
+//! that the border cuts no run. A tile of output pixels loops over the whole kernel with its sums
+//! in registers.
+//!
+//! Fast path (`pairs.rs`): with eight output channels at stride 1, two pixels share a register.
 
 mod pairs;
 
@@ -17,13 +20,14 @@ use crate::operators::Geometry;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
-/// Weight values that are gone over for every tile: a part of the first-level cache.
+/// Most weight values of a panel. Every tile reads them all, so they must fit a part of the
+/// first-level cache.
 const MOST_WEIGHTS: usize = 6 << 10;
 
-/// Values of the images that a task copies at a time.
+/// Values of the padded images in a task's buffer.
 const BUFFER: usize = 24 << 10;
 
-/// Sizes of a convolution or of its input gradient at stride 1.
+/// The sizes of a convolution, or of its input gradient at stride 1.
 #[derive(Debug, Clone, Copy)]
 pub struct Map {
     /// Channels, height and width of the input.
@@ -39,7 +43,7 @@ pub struct Map {
 }
 
 impl Map {
-    /// Of the forward pass.
+    /// The sizes of the forward pass.
     pub fn forward(g: &Geometry) -> Self {
         Self {
             input: [g.channels, g.height, g.width],
@@ -50,7 +54,8 @@ impl Map {
         }
     }
 
-    /// Whether the weights fit the first-level cache and runs of one tap are too short.
+    /// Whether this kernel is faster than `dense`: runs of one tap are short, and the weights fit
+    /// the first-level cache.
     pub fn pays(&self) -> bool {
         let [channels, ..] = self.input;
         let weights = self.kernel * self.kernel * channels * panel_width(self.output[0], PANEL);
@@ -59,21 +64,21 @@ impl Map {
 
     pub(super) fn padded(&self) -> [usize; 2] {
         let [_, height, width] = self.input;
-        // The last window may reach past what padding asks for; such a column is never written.
+        // The last window may extend past the padding; no output is computed from such a column.
         [height + 2 * self.padding, width + 2 * self.padding]
     }
 
-    /// Values of a padded image.
+    /// Values per padded image.
     pub(super) fn padded_len(&self) -> usize {
         self.padded().iter().product::<usize>() * self.input[0]
     }
 
-    /// Padded images that a buffer has room for, of `images`.
+    /// How many of `images` padded images fit the buffer; at least one.
     pub(super) fn together(&self, images: usize) -> usize {
         (BUFFER / self.padded_len().max(1)).clamp(1, images.max(1))
     }
 
-    /// Where the window of each output pixel begins in a buffer of `together` padded images.
+    /// Offset of each output pixel's window in a buffer of `together` padded images.
     pub(super) fn windows(&self, together: usize) -> Vec<usize> {
         let ([channels, ..], [_, oh, ow], [_, columns]) = (self.input, self.output, self.padded());
         let (size, stride) = (self.padded_len(), self.stride);
@@ -81,7 +86,7 @@ impl Map {
         (0..together).flat_map(|i| (0..oh * ow).map(move |p| window(i, p))).collect()
     }
 
-    /// Copies an image into its margin of zeros.
+    /// Copies an image into the buffer, inside its margin of zeros.
     #[inline(always)]
     pub(super) fn pad(&self, image: &[f32], into: &mut [f32]) {
         let ([channels, _, width], [_, columns]) = (self.input, self.padded());
@@ -97,7 +102,7 @@ struct Job<'a> {
     weights: &'a Panels,
     /// Offset of each output pixel's window in the buffer, image by image.
     windows: &'a [usize],
-    /// Room for the padded images of `together` images, zero in the margins.
+    /// Buffer for `together` padded images; the margins are zero.
     padded: &'a mut [f32],
     together: usize,
     x: &'a [f32],
@@ -108,7 +113,7 @@ by_isa!(run = body(&mut Job<'_>));
 
 #[inline(always)]
 unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
-    // SAFETY: passed on from the caller.
+    // SAFETY: the caller upholds the conditions of `Lanes`.
     unsafe {
         match job.weights.width / LANES {
             1 => images::<V, 12, 1>(job),
@@ -141,8 +146,8 @@ unsafe fn images<V: Lanes, const MR: usize, const NV: usize>(job: &mut Job<'_>) 
                 let n = MR.min(here * pixels - at);
                 let tile = &job.windows[at..at + n];
                 let starts: [*const f32; MR] = std::array::from_fn(|i| job.padded[tile[i.min(n - 1)]..].as_ptr());
-                // SAFETY: a window's rows of k·C values lie inside its padded image; the panel has as many
-                // rows; a row of `out` has `wanted` values at `from`.
+                // SAFETY: a window's rows of k·C values are inside its padded image, the panel has
+                // as many rows, and a row of `out` has `wanted` values from `from` on.
                 unsafe {
                     let mut acc = [[V::splat(0.0); NV]; MR];
                     for ky in 0..map.kernel {
@@ -159,7 +164,8 @@ unsafe fn images<V: Lanes, const MR: usize, const NV: usize>(job: &mut Job<'_>) 
     }
 }
 
-/// `[N, H, W, C]` to `[N, OH, OW, Co]`, all of it written; taps of `weights` as in [`Panels::forward`].
+/// Convolves `[N, H, W, C]` to `[N, OH, OW, Co]` and writes all of `out`. The taps of `weights` are
+/// in the order of [`Panels::forward`].
 pub fn forward(isa: Isa, map: Map, x: &[f32], weights: &Panels, out: &mut [MaybeUninit<f32>]) {
     if pairs::fits(&map) {
         return pairs::forward(isa, map, x, weights, out);
@@ -169,7 +175,7 @@ pub fn forward(isa: Isa, map: Map, x: &[f32], weights: &Panels, out: &mut [Maybe
     let images = x.len() / x_len.max(1);
     let together = map.together(images);
     let windows = map.windows(together);
-    // Some buffers a task: a task's zeros are written once.
+    // A task fills several buffers, because zeroing the margins once serves them all.
     let group = (together * 4).clamp(1, images.div_ceil(8).max(1));
     let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).fine_grained();
     let buffer = || vec![0.0f32; together * size];

@@ -1,7 +1,7 @@
-//! [`super`] for eight outputs: two neighbouring output pixels share a register, of which one alone would fill
-//! half. Their windows overlap in all but a column, so that a run of k + 1 columns serves both: the weights of a column
-//! are those of its tap for the one pixel beside those of the tap before for the other, and k + 1 columns cost what
-//! 2·k would.
+//! The narrow kernel for eight output channels. One pixel would fill half a register, so two
+//! neighbouring output pixels share one. Their windows overlap in all but one column, so one run of
+//! k + 1 columns serves both: the packed weights of a column hold its tap for the first pixel next
+//! to the tap before it for the second. A kernel row thus costs k + 1 columns instead of 2·k.
 
 use super::Map;
 use crate::cpu::conv::pack::Panels;
@@ -13,28 +13,29 @@ use std::mem::MaybeUninit;
 /// Output channels.
 const OUT: usize = LANES / 2;
 
-/// Pairs of pixels of a tile.
+/// Pairs of pixels per tile.
 const MR: usize = 12;
 
 struct Job<'a> {
     map: Map,
     /// `[ky][column][ci][pixel, co]`.
     weights: &'a [f32],
-    /// Where a pair's window begins in the buffer, its first pixel in the output and how many pixels it has.
+    /// For each pair: the offset of its window in the buffer, its first output pixel, and its
+    /// number of pixels (1 at the end of an odd row).
     pairs: &'a [(u32, u32, u32)],
-    /// Room for padded images, zero in the margins, and for a column past the last.
+    /// Buffer for padded images with zero margins, and one more column at the end.
     padded: &'a mut [f32],
     together: usize,
     x: &'a [f32],
     out: &'a mut [MaybeUninit<f32>],
 }
 
-/// Whether a map is one for these kernels.
+/// Whether these kernels support the map.
 pub fn fits(map: &Map) -> bool {
     map.output[0] == OUT && map.stride == 1
 }
 
-/// Weights of pairs from a panel of sixteen outputs, of which eight are used.
+/// Packs the weights of pairs from a panel of sixteen outputs, of which eight are used.
 fn pack(panels: &Panels, map: &Map) -> Vec<f32> {
     let (k, channels) = (map.kernel, map.input[0]);
     let mut packed = vec![0.0f32; k * (k + 1) * channels * LANES];
@@ -70,8 +71,9 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
         for tile in job.pairs[..here * per_image].chunks(MR) {
             let starts: [*const f32; MR] =
                 std::array::from_fn(|i| job.padded[tile[i.min(tile.len() - 1)].0 as usize..].as_ptr());
-            // SAFETY: a pair's rows of (k + 1)·C values lie inside the buffer, which is longer by a column than its
-            // images; what a pair of one pixel reads of another row goes nowhere. Weights have as many rows.
+            // SAFETY: a pair's rows of (k + 1)·C values are inside the buffer, which is one column
+            // longer than its images. A pair of one pixel may read values of another row, but its
+            // second pixel is not stored. The weights have as many rows.
             unsafe {
                 let mut acc = [V::splat(0.0); MR];
                 for ky in 0..map.kernel {
@@ -94,7 +96,8 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
     }
 }
 
-/// `[N, H, W, C]` to `[N, OH, OW, 8]`, all of it written; taps of `weights` as in [`Panels::forward`].
+/// Convolves `[N, H, W, C]` to `[N, OH, OW, 8]` and writes all of `out`. The taps of `weights` are
+/// in the order of [`Panels::forward`].
 pub fn forward(isa: Isa, map: Map, x: &[f32], weights: &Panels, out: &mut [MaybeUninit<f32>]) {
     let ([channels, height, width], [_, oh, ow]) = (map.input, map.output);
     let (x_len, out_len, size) = (channels * height * width, OUT * oh * ow, map.padded_len());
@@ -107,7 +110,7 @@ pub fn forward(isa: Isa, map: Map, x: &[f32], weights: &Panels, out: &mut [Maybe
     };
     let pairs: Vec<_> = (0..together).flat_map(|i| (0..oh * wide).map(move |p| pair(i, p))).collect();
     let packed = pack(weights, &map);
-    // As in `narrow`.
+    // Several buffers per task, as in `narrow`.
     let group = (together * 4).clamp(1, images.div_ceil(8).max(1));
     let parts = out.par_chunks_mut((group * out_len).max(1)).zip(x.par_chunks((group * x_len).max(1))).fine_grained();
     let buffer = || vec![0.0f32; together * size + channels];

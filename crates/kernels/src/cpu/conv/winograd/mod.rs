@@ -1,15 +1,17 @@
-//! Dense 3×3 convolution at stride 1 by minimal filtering, F(4×4, 3×3) (Winograd 1980; Lavin & Gray 2016).
+//! Dense 3×3 convolution at stride 1 by minimal filtering, F(4×4, 3×3) (Winograd 1980; Lavin & Gray
+//! 2016).
 //!
-//! A tile of 4×4 outputs costs 36 products an input and output channel instead of 144:
+//! A tile of 4×4 outputs costs 36 products per input and output channel instead of 144:
 //!
 //! ```text
 //! Y = Aᵀ·[(G·w·Gᵀ) ⊙ (Bᵀ·d·B)]·A,    d: 6×6 inputs, w: 3×3 weights, Y: 4×4 outputs
 //! ```
 //!
-//! ⊙ and the sum over input channels are 36 matrix products. The transforms are additions and small
-//! constants, sixteen channels at a time; they lose about two bits, which a gradient can spare and the
-//! margin of a spike may not: only input gradients come here. Every value is computed in an order that
-//! does not depend on the number of threads.
+//! ⊙ and the sum over input channels are 36 matrix products. The transforms are additions and
+//! multiplications by small constants, sixteen channels at a time. They lose about two bits of
+//! precision. A gradient tolerates that, but a membrane close to the threshold may not, so only
+//! input gradients use this kernel. Every value is computed in an order that does not depend on the
+//! number of threads.
 
 mod product;
 mod transform;
@@ -30,29 +32,30 @@ use transform::{FilterJob, InputJob, filter_pitch, run_filter, run_input};
 /// Side of a tile of outputs.
 const OUT: usize = 4;
 
-/// Side of the inputs that it meets.
+/// Side of the input window that a tile reads.
 const IN: usize = 6;
 
-/// Matrix products.
+/// Number of matrix products.
 const POINTS: usize = IN * IN;
 
-/// Tiles of one matrix product's register block.
+/// Tiles per register block of a matrix product.
 const MR: usize = 6;
 
-/// Tiles that are transformed at a time, where there are many.
+/// Tiles per transformed block if there are many tiles.
 const MANY: usize = 4 * MR;
 
-/// The same where there are few, so that all threads have some.
+/// Tiles per transformed block if there are few, so that every thread has some.
 const FEW: usize = 2 * MR;
 
-/// Blocks of few tiles whose products stay in the second-level cache.
+/// Blocks of `FEW` tiles whose products fit the second-level cache together.
 const BLOCKS: usize = 6;
 
-/// Inputs of a task whose transformed weights do so too, where all its tiles are in such blocks: the weights of a
-/// wide layer, four times as many as before, then never leave that cache.
+/// Inputs per slice of transformed weights. If all tiles fit in `BLOCKS` blocks, a task processes
+/// the weights slice by slice, so that they stay in the second-level cache: the transformed weights
+/// of a wide layer take four times the memory of the weights.
 const SLICE: usize = 64;
 
-/// What a convolution maps: `[N, in_height, in_width, inputs]` to `[N, height, width, outputs]`.
+/// Sizes of the convolution `[N, in_height, in_width, inputs]` to `[N, height, width, outputs]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Map {
     /// Height of the input.
@@ -68,10 +71,10 @@ pub struct Map {
 }
 
 impl Map {
-    /// Of the input gradient of a 3×3 convolution at stride 1.
+    /// The sizes of the input gradient of a 3×3 convolution at stride 1.
     ///
     /// # Panics
-    /// If it is padded by more than 2.
+    /// If the convolution's padding exceeds 2.
     pub fn input_gradient(g: &Geometry) -> Self {
         let (in_height, in_width) = (g.out_height(), g.out_width());
         Self { in_height, in_width, height: g.height, width: g.width, padding: 2 - g.padding }
@@ -85,15 +88,16 @@ impl Map {
         self.across() * self.height.div_ceil(OUT)
     }
 
-    /// Whether tiles need clearly fewer products than pixels do, and registers are filled. (From 32 to 16 channels at
-    /// 8×8 still half the time of [`super::narrow`]; at 8 outputs pairs of pixels are faster.)
+    /// Whether this kernel is faster: tiles need clearly fewer products than pixels do, and the
+    /// channels fill registers. (From 32 to 16 channels at 8×8 it takes half the time of
+    /// [`super::narrow`]; with 8 outputs the pairs of `narrow` are faster.)
     pub fn pays(&self, inputs: usize, outputs: usize) -> bool {
         let waste = (self.tiles() * OUT * OUT) as f64 / (self.height * self.width) as f64;
         inputs >= 16 && outputs >= 16 && inputs.is_multiple_of(LANES) && waste < 2.0
     }
 }
 
-/// Tiles that are transformed together: `[point][tile][input]`.
+/// The layout of tiles that are transformed together: `[point][tile][input]`.
 #[derive(Debug, Clone, Copy)]
 struct Block {
     tiles: usize,
@@ -101,29 +105,29 @@ struct Block {
 }
 
 impl Block {
-    /// Values between two points: a line more than they are, so that the points do not fall on the same
-    /// lines of the cache.
+    /// Values between two points. One cache line more than the values take, so that the points do
+    /// not compete for the same cache sets.
     fn pitch(self) -> usize {
         self.tiles * self.inputs + LANES
     }
 
-    /// Values of a block.
+    /// Values per block.
     fn len(self) -> usize {
         POINTS * self.pitch()
     }
 
-    /// Where the inputs of a tile lie in a row of blocks.
+    /// Offset of a tile's inputs for a point, in a sequence of blocks.
     #[inline(always)]
     fn at(self, point: usize, tile: usize) -> usize {
         tile / self.tiles * self.len() + point * self.pitch() + tile % self.tiles * self.inputs
     }
 }
 
-/// Input gradient `[N, H, W, ci]` of a 3×3 convolution at stride 1 from that of its output, `x` `[N, OH, OW, co]`,
-/// and `weight` `[co, ci, 3, 3]`. All of it is written.
+/// Computes the input gradient `[N, H, W, ci]` of a 3×3 convolution at stride 1 from the gradient
+/// of its output, `x` `[N, OH, OW, co]`, and `weight` `[co, ci, 3, 3]`. Writes all of `out`.
 pub fn input_gradient(isa: Isa, g: &Geometry, x: &[f32], weight: &[f32], out: &mut [MaybeUninit<f32>]) {
     let map = Map::input_gradient(g);
-    // Names are those of the map: its inputs are the outputs of the layer.
+    // Names are those of `map`: its inputs are the outputs of the layer.
     let (inputs, outputs, width) = (g.out, g.channels, panel_width(g.channels, PANEL));
     let images = x.len() / g.output_len().max(1);
     let layer = Layer { isa, map, inputs, outputs, width, zeros: &vec![0.0f32; inputs] };
@@ -133,7 +137,7 @@ pub fn input_gradient(isa: Isa, g: &Geometry, x: &[f32], weight: &[f32], out: &m
     }
 }
 
-/// What every task knows.
+/// The values that all tasks share.
 struct Layer<'a> {
     isa: Isa,
     map: Map,
@@ -152,7 +156,7 @@ impl Layer<'_> {
         POINTS * filter_pitch(self.inputs, self.width)
     }
 
-    /// Transforms the weights of a panel and some inputs.
+    /// Transforms the weights of a panel for some inputs.
     fn filter(&self, weight: &[f32], panel: usize, some: Range<usize>, out: &mut [MaybeUninit<f32>]) {
         let (inputs, outputs, from, width) = (some.len(), self.outputs, panel * self.width, self.width);
         let weight = &weight[some.start * outputs * 9..];
@@ -164,7 +168,8 @@ impl Layer<'_> {
         run_input(self.isa, &mut InputJob { map, x, block, zeros, first, count, out });
     }
 
-    /// Many tiles: weights are transformed before, and a task goes over all of them with each block of its images.
+    /// For many tiles: all weights are transformed first, and each task processes its images block
+    /// by block with all weights.
     fn over_images(&self, images: usize, x: &[f32], weight: &[f32], out: &mut [MaybeUninit<f32>]) {
         let (map, isa, width) = (self.map, self.isa, self.width);
         let mut filters = room(self.panels() * self.filter_len());
@@ -204,7 +209,8 @@ impl Layer<'_> {
         });
     }
 
-    /// Few tiles: a task goes over all of them with its panel of weights, transformed where it is used.
+    /// For few tiles: all inputs are transformed first, and each task transforms its own panel of
+    /// weights and processes all tiles with it.
     fn over_panels(&self, images: usize, x: &[f32], weight: &[f32], out: &mut [MaybeUninit<f32>]) {
         let (map, isa, width) = (self.map, self.isa, self.width);
         let (tiles, pixels) = (images * map.tiles(), images * map.height * map.width);
@@ -256,7 +262,7 @@ mod tests {
     use rand::Rng;
     use rand_chacha::rand_core::SeedableRng;
 
-    /// The input gradient of a layer, both ways.
+    /// The input gradient of a layer, computed by `dense` and by this kernel.
     fn both(isa: Isa, g: &Geometry, images: usize) -> (Vec<f32>, Vec<f32>) {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);
         let mut random = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-1.0..1.0)).collect() };

@@ -1,4 +1,4 @@
-//! The matrix products of tiles with transformed weights, and the way back to pixels.
+//! The matrix products of transformed tiles and weights, and the inverse transform to pixels.
 
 use super::super::dense::product;
 use super::super::gather::store;
@@ -8,10 +8,10 @@ use crate::cpu::simd::{LANES, Lanes, by_isa};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Aᵀ·m.
+/// Aᵀ·m: one dimension of the inverse transform.
 #[inline(always)]
 unsafe fn summed<V: Lanes>(m: [V; IN]) -> [V; OUT] {
-    // SAFETY: passed on from the caller.
+    // SAFETY: the caller upholds the conditions of `Lanes`.
     unsafe {
         let minus = V::splat(-1.0);
         let (s1, d1) = (m[1].add(m[2]), m[1].add_product(minus, m[2]));
@@ -25,23 +25,23 @@ unsafe fn summed<V: Lanes>(m: [V; IN]) -> [V; OUT] {
     }
 }
 
-/// Multiplies and transforms back one panel of output channels of some tiles.
+/// Multiplies some tiles with one panel of output channels and transforms the products to pixels.
 pub(super) struct OutputJob<'a> {
     pub map: Map,
     pub block: Block,
-    /// Whole blocks, one after the other.
+    /// Whole blocks in sequence.
     pub v: &'a [f32],
-    /// The inputs that are multiplied now: of those before them the products are there, with the last they are
-    /// transformed back.
+    /// The inputs of this call. `products` already includes the inputs before them. The call that
+    /// has the last inputs also does the inverse transform.
     pub inputs: Range<usize>,
-    /// `[point][input][width]` of these inputs, points [`filter_pitch`] apart.
+    /// `[point][input][width]` for these inputs; points are [`filter_pitch`] apart.
     pub filter: &'a [MaybeUninit<f32>],
     pub width: usize,
     pub first: usize,
     pub count: usize,
-    /// `[point][tile][width]` of all tiles of `v`.
+    /// `[point][tile][width]` for all tiles of `v`.
     pub products: &'a mut [MaybeUninit<f32>],
-    /// `[images, height, width, pitch]`; this panel's channels are `channels` from `from`.
+    /// `[images, height, width, pitch]`; the panel writes `channels` channels from `from` on.
     pub out: &'a mut [MaybeUninit<f32>],
     pub pitch: usize,
     pub from: usize,
@@ -52,7 +52,7 @@ by_isa!(pub(super) run_output = output(&mut OutputJob<'_>));
 
 #[inline(always)]
 unsafe fn output<V: Lanes>(job: &mut OutputJob<'_>) {
-    // SAFETY: passed on from the caller.
+    // SAFETY: the caller upholds the conditions of `Lanes`.
     unsafe {
         match job.width / LANES {
             1 => panel::<V, 1>(job),
@@ -73,11 +73,12 @@ unsafe fn panel<V: Lanes, const NV: usize>(job: &mut OutputJob<'_>) {
     assert!(job.products.len() >= POINTS * tiles * width && job.filter.len() >= POINTS * pitch);
     let products = job.products.as_mut_ptr().cast::<f32>();
     for point in 0..POINTS {
-        // SAFETY: see the products below.
+        // SAFETY: the filter has `POINTS` points, as asserted above.
         let filter = unsafe { job.filter.as_ptr().cast::<f32>().add(point * pitch) };
         for t in (0..job.count).step_by(MR) {
-            // SAFETY: the inputs have room for whole blocks, of which tiles from `count` are not kept; the
-            // filter has `inputs` rows of a panel a point, all written, and products of inputs before were stored.
+            // SAFETY: `v` and `products` have room for whole blocks (results of tiles from `count`
+            // on are not used). The filter has a row of a panel for each input and point, all
+            // written. If inputs precede these, an earlier call has stored their products.
             unsafe {
                 let rows = std::array::from_fn(|i| job.v.as_ptr().add(job.block.at(point, t + i) + job.inputs.start));
                 let mut acc = [[V::splat(0.0); NV]; MR];
@@ -108,7 +109,7 @@ unsafe fn panel<V: Lanes, const NV: usize>(job: &mut OutputJob<'_>) {
             if lanes == 0 {
                 continue;
             }
-            // SAFETY: the products were written above for every tile.
+            // SAFETY: the loop above has written the products of every tile.
             unsafe {
                 let at = |p: usize| V::load(products.add((p * tiles + t) * width + j * LANES));
                 let mut half = [[V::splat(0.0); IN]; OUT];

@@ -7,45 +7,45 @@ use std::mem::MaybeUninit;
 
 /// Transforms the weights of one panel.
 pub(super) struct FilterJob<'a> {
-    /// `[inputs, outputs, 3, 3]`: those of the layer whose input gradient is wanted.
+    /// `[inputs, outputs, 3, 3]`: the weight of the layer whose input gradient is computed.
     pub weight: &'a [f32],
     pub inputs: usize,
     pub outputs: usize,
-    /// First output of the panel, and how many registers wide it is filled up to.
+    /// First output of the panel.
     pub from: usize,
     pub width: usize,
-    /// `[point][input][width]`, points [`filter_pitch`] apart.
+    /// `[point][input][width]`; points are [`filter_pitch`] apart.
     pub out: &'a mut [MaybeUninit<f32>],
 }
 
-/// Values between two points of transformed weights: a line more than they are, so that the points do
-/// not fall on the same lines of the cache.
+/// Values between two points of transformed weights. One cache line more than the values take, so
+/// that the points do not compete for the same cache sets.
 pub(super) fn filter_pitch(inputs: usize, width: usize) -> usize {
     inputs * width + LANES
 }
 
 by_isa!(pub(super) run_filter = filter(&mut FilterJob<'_>));
 
-/// G·w·Gᵀ of every input and sixteen outputs.
+/// Computes G·w·Gᵀ for every input and sixteen outputs at a time.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn filter<V: Lanes>(job: &mut FilterJob<'_>) {
     let pitch = filter_pitch(job.inputs, job.width);
     assert!(job.out.len() >= POINTS * pitch && job.width <= PANEL && job.from < job.outputs);
-    // `[tap][output]` of one input; what a last panel has too many stays zero.
+    // `[tap][output]` of one input. Columns past the last output stay zero.
     let mut taps = [[0.0f32; PANEL]; 9];
     for input in 0..job.inputs {
         let rows = job.width.min(job.outputs - job.from);
         let from = &job.weight[(input * job.outputs + job.from) * 9..][..rows * 9];
         for (j, from) in from.as_chunks::<9>().0.iter().enumerate() {
-            // The taps of an input gradient count from the far end.
+            // An input gradient reads the taps in reverse order.
             for tap in 0..9 {
                 taps[8 - tap][j] = from[tap];
             }
         }
         for at in (0..job.width).step_by(LANES) {
-            // SAFETY: a row of taps is a whole number of registers, as is the width; the output was asserted
-            // to hold every point.
+            // SAFETY: a row of taps and `width` are whole numbers of registers, and `out` holds
+            // every point, as asserted above.
             unsafe {
                 let tap = |k: usize| V::load(taps[k].as_ptr().add(at));
                 let mut half = [[V::splat(0.0); 3]; IN];
@@ -66,10 +66,10 @@ unsafe fn filter<V: Lanes>(job: &mut FilterJob<'_>) {
     }
 }
 
-/// G·w.
+/// G·w: one dimension of the weight transform.
 #[inline(always)]
 unsafe fn spread<V: Lanes>([a, b, c]: [V; 3]) -> [V; IN] {
-    // SAFETY: passed on from the caller.
+    // SAFETY: the caller upholds the conditions of `Lanes`.
     unsafe {
         let zero = V::splat(0.0);
         let (sixth, twelfth) = (V::splat(-1.0 / 6.0), V::splat(1.0 / 12.0));
@@ -86,10 +86,10 @@ unsafe fn spread<V: Lanes>([a, b, c]: [V; 3]) -> [V; IN] {
     }
 }
 
-/// Bᵀ·d.
+/// Bᵀ·d: one dimension of the input transform.
 #[inline(always)]
 unsafe fn gathered<V: Lanes>(d: [V; IN]) -> [V; IN] {
-    // SAFETY: passed on from the caller.
+    // SAFETY: the caller upholds the conditions of `Lanes`.
     unsafe {
         let (four, five) = (V::splat(4.0), V::splat(-5.0));
         let minus = V::splat(-1.0);
@@ -116,7 +116,7 @@ pub(super) struct InputJob<'a> {
     pub zeros: &'a [f32],
     pub first: usize,
     pub count: usize,
-    /// As [`Block`] says.
+    /// In the layout of [`Block`].
     pub out: &'a mut [f32],
 }
 
@@ -139,7 +139,8 @@ unsafe fn input<V: Lanes>(job: &mut InputJob<'_>) {
             }
         }
         for c in (0..k).step_by(LANES) {
-            // SAFETY: every pointer has `inputs` values, a multiple of 16; tiles are below the block's.
+            // SAFETY: every pointer has `inputs` values, a multiple of 16, and `t` is below the
+            // block's tiles.
             unsafe {
                 let mut half = [[V::splat(0.0); IN]; IN];
                 for j in 0..IN {

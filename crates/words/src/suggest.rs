@@ -3,8 +3,8 @@
 /// The known word nearest to `word`, if it is near enough to be what was meant.
 ///
 /// ```
-/// assert_eq!(tickless_neuron::suggest::nearest("epoch", ["epochs", "batch"]), Some("epochs"));
-/// assert_eq!(tickless_neuron::suggest::nearest("xyzzy", ["epochs", "batch"]), None);
+/// assert_eq!(tickless_words::suggest::nearest("epoch", ["epochs", "batch"]), Some("epochs"));
+/// assert_eq!(tickless_words::suggest::nearest("xyzzy", ["epochs", "batch"]), None);
 /// ```
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known

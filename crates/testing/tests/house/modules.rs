@@ -1,0 +1,360 @@
+//! Modules of a crate import without circles, so that each can be read after what it imports.
+//!
+//! A node is a module with a file of its own. An edge leads from a file to each module that it names in a `use`
+//! or in a path that starts at `crate`, `super`, `self` or a child module. Where a module re-exports a name, the edge
+//! also leads to the module that declares it. Code under `#[cfg(test)]` does not count.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use syn::visit::{self, Visit};
+use syn::{Attribute, File, Item, UseTree};
+
+/// The path of a module from the root of its crate, which is `[]`.
+type Module = Vec<String>;
+/// The modules that each module names.
+type Edges = BTreeMap<Module, BTreeSet<Module>>;
+
+/// Circles of files that remain: the crate, its modules, the reason. Each goes when its files are sorted.
+const FILES_TO_SORT: &[(&str, &str, &str)] = &[
+    ("engine", "compile, program, quantise", "the program is quantised by what compiles it"),
+    ("engine", "dataset, summary", "a summary is declared beside the loop that fills it"),
+    (
+        "engine",
+        "edge, kernel, kernel::avx2, kernel::avx512, kernel::neon, kernel::patch, kernel::scalar, layer, pass, \
+         pass::act, pass::fire, table",
+        "a layer's state and the kernels that change it name each other",
+    ),
+    ("events", "error, formats, recording, source", "an error names a format, and formats give errors"),
+];
+
+/// Circles between entries of a folder, likewise.
+const FOLDERS_TO_SORT: &[(&str, &str, &str)] = &[
+    ("engine", "compile, program, quantise", "as above"),
+    ("engine", "dataset, summary", "as above"),
+    ("engine", "edge, kernel, layer, pass, table", "as above"),
+    ("events", "error, formats, recording, source", "as above"),
+    ("events", "formats::decoder, formats::records", "a decoder's buffer is declared beside one kind of decoder"),
+    (
+        "events",
+        "formats::detect, formats::encoder, formats::foreign, formats::idx, formats::nmnist_bin",
+        "what tells formats apart asks the formats, and they say which file is not theirs",
+    ),
+    ("events", "formats::evt2, formats::evt3, formats::evt3_write, formats::kernel", "as above"),
+    ("events", "formats::planar_hdf5, formats::prophesee_hdf5", "as above"),
+    ("events", "formats::aedat4::frame, formats::aedat4::unpack", "a frame unpacks what it finds a packet in"),
+    (
+        "events",
+        "formats::hdf5::blosc, formats::hdf5::chunks, formats::hdf5::extensible, formats::hdf5::filters, \
+         formats::hdf5::layout",
+        "the layout of a data set and the filters of its chunks name each other",
+    ),
+    ("cli", "report::page, report::picture", "a picture of a page needs the page's colours"),
+];
+
+#[test]
+fn no_circle_of_imports_spans_more_than_one_file_and_its_children() {
+    let spans = |circle: &[Module]| !circle.iter().any(|f| !f.is_empty() && circle.iter().all(|m| m.starts_with(f)));
+    let circles = imports().iter().flat_map(|(name, edges)| {
+        components(edges).into_iter().filter(|c| c.len() > 1 && spans(c)).map(|c| in_words(name, &c))
+    });
+    compare(circles.collect(), FILES_TO_SORT);
+}
+
+#[test]
+fn no_circle_of_imports_spans_folders() {
+    let mut circles = BTreeSet::new();
+    for (name, edges) in imports() {
+        let folders: BTreeSet<&[String]> = edges.keys().flat_map(|m| (0..m.len()).map(|n| &m[..n])).collect();
+        for folder in folders {
+            let entry = |m: &Module| {
+                let is_inside = m.starts_with(folder) && m.len() > folder.len();
+                is_inside.then(|| m[..=folder.len()].to_vec())
+            };
+            let mut between = Edges::new();
+            for (from, to) in edges {
+                let Some(from) = entry(from) else { continue };
+                let others: Vec<Module> = to.iter().filter_map(entry).filter(|to| *to != from).collect();
+                between.entry(from).or_default().extend(others);
+            }
+            circles.extend(components(&between).iter().filter(|c| c.len() > 1).map(|c| in_words(name, c)));
+        }
+    }
+    compare(circles, FOLDERS_TO_SORT);
+}
+
+/// The circle by its modules; a large one by the entries of the crate's root that it goes through.
+fn in_words(name: &str, circle: &[Module]) -> (String, String) {
+    let all: BTreeSet<String> = match circle.len() {
+        ..20 => circle.iter().map(|m| m.join("::")).collect(),
+        _ => circle.iter().map(|m| m[0].clone()).collect(),
+    };
+    (name.to_owned(), all.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+fn compare(found: BTreeSet<(String, String)>, known: &[(&str, &str, &str)]) {
+    let known: BTreeSet<_> = known.iter().map(|k| (k.0.to_owned(), k.1.to_owned())).collect();
+    let new: Vec<_> = found.difference(&known).collect();
+    assert!(new.is_empty(), "these modules import each other: {new:#?}");
+    let gone: Vec<_> = known.difference(&found).collect();
+    assert!(gone.is_empty(), "these import each other in the list of this test alone; take them out of it: {gone:#?}");
+}
+
+/// The imports of every library and command, read once for all tests.
+fn imports() -> &'static [(String, Edges)] {
+    static ALL: OnceLock<Vec<(String, Edges)>> = OnceLock::new();
+    ALL.get_or_init(|| crates().into_iter().map(|(name, root)| (name, Sources::read(&root).edges())).collect())
+}
+
+/// Name and root file of every library and command.
+fn crates() -> Vec<(String, PathBuf)> {
+    let mut found = Vec::new();
+    for manifest in super::manifests() {
+        let folder = manifest.parent().expect("a manifest lies in a folder");
+        let name = folder.file_name().expect("a folder has a name").to_string_lossy().into_owned();
+        let roots = ["src/lib.rs", "src/main.rs"].map(|root| folder.join(root));
+        found.extend(roots.into_iter().filter(|root| root.exists()).map(|root| (name.clone(), root)));
+    }
+    found
+}
+
+/// What one file declares and names.
+#[derive(Default)]
+struct Source {
+    /// Names of its items, child modules among them.
+    items: BTreeSet<String>,
+    /// Its re-exports: each name with the path that it stands for.
+    exports: Vec<(String, Vec<String>)>,
+    /// Paths that it names, from the root of the crate.
+    paths: BTreeSet<Vec<String>>,
+}
+
+/// All files of a crate that are reached from its root.
+struct Sources(BTreeMap<Module, Source>);
+
+impl Sources {
+    fn read(root: &Path) -> Self {
+        let mut sources = Self(BTreeMap::new());
+        sources.add(root, &Vec::new());
+        sources
+    }
+
+    fn add(&mut self, file: &Path, module: &Module) {
+        let text = std::fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let parsed: File = syn::parse_file(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let mut reader = Reader { here: module.clone(), source: Source::default(), children: Vec::new() };
+        let names = parsed.items.iter().filter(|i| !is_test(attributes(i))).filter_map(name_of);
+        reader.source.items.extend(names);
+        reader.visit_file(&parsed);
+        self.0.insert(module.clone(), reader.source);
+        let folder = file.parent().expect("a source lies in a folder");
+        let is_folder = file.ends_with("mod.rs") || module.is_empty();
+        let below = if is_folder { folder.to_owned() } else { folder.join(module.last().expect("has a name")) };
+        for child in reader.children {
+            let files = [below.join(format!("{child}.rs")), below.join(&child).join("mod.rs")];
+            let file = files.iter().find(|f| f.exists()).unwrap_or_else(|| panic!("{}: `mod {child}`", file.display()));
+            self.add(file, &[module.clone(), vec![child]].concat());
+        }
+    }
+
+    fn edges(&self) -> Edges {
+        let mut edges = BTreeMap::new();
+        for (module, source) in &self.0 {
+            let mut to = BTreeSet::new();
+            for path in &source.paths {
+                self.resolve(module, path, &mut to, 0);
+            }
+            // The root only re-exports; it is no room of its own.
+            to.retain(|m| m != module && !m.is_empty());
+            let to = if module.is_empty() { BTreeSet::new() } else { to };
+            edges.insert(module.clone(), to);
+        }
+        edges
+    }
+
+    /// Collects the modules that `path` leads through and to, from the view of `from`.
+    fn resolve(&self, from: &Module, path: &[String], to: &mut BTreeSet<Module>, depth: usize) {
+        let mut at: Module = Vec::new();
+        for (i, name) in path.iter().enumerate() {
+            let child = [at.clone(), vec![name.clone()]].concat();
+            if self.0.contains_key(&child) {
+                at = child;
+                continue;
+            }
+            let source = &self.0[&at];
+            let exported = source.exports.iter().find(|e| e.0 == *name && !source.items.contains(name));
+            if let Some((_, target)) = exported.filter(|_| depth < 8) {
+                let rest = [target.clone(), path[i + 1..].to_vec()].concat();
+                self.resolve(from, &rest, to, depth + 1);
+            }
+            break;
+        }
+        to.insert(at);
+    }
+}
+
+/// Reads one file.
+struct Reader {
+    /// The module that the reader is in; longer than the file's in a module that the file holds.
+    here: Module,
+    source: Source,
+    /// Child modules with files of their own.
+    children: Vec<String>,
+}
+
+impl Reader {
+    /// Adds a path as it is written, if it leads into this crate.
+    fn name(&mut self, path: &[String]) -> Option<Vec<String>> {
+        let mut base = match path.first()?.as_str() {
+            "crate" => Vec::new(),
+            "self" | "super" => self.here.clone(),
+            child if self.source.items.contains(child) => [self.here.clone(), vec![child.to_owned()]].concat(),
+            _ => return None,
+        };
+        let mut rest = &path[1..];
+        if path[0] == "super" {
+            base.pop();
+            while let Some(("super", after)) = rest.split_first().map(|(s, after)| (s.as_str(), after)) {
+                base.pop();
+                rest = after;
+            }
+        }
+        base.extend_from_slice(rest);
+        self.source.paths.insert(base.clone());
+        Some(base)
+    }
+
+    fn tree(&mut self, tree: &UseTree, before: &[String], is_public: bool) {
+        match tree {
+            UseTree::Path(path) => {
+                let longer = [before.to_vec(), vec![path.ident.to_string()]].concat();
+                self.tree(&path.tree, &longer, is_public);
+            }
+            UseTree::Name(name) => self.leaf(&name.ident.to_string(), &name.ident.to_string(), before, is_public),
+            UseTree::Rename(name) => self.leaf(&name.ident.to_string(), &name.rename.to_string(), before, is_public),
+            UseTree::Glob(_) => drop(self.name(before)),
+            UseTree::Group(group) => group.items.iter().for_each(|t| self.tree(t, before, is_public)),
+        }
+    }
+
+    fn leaf(&mut self, name: &str, shown: &str, before: &[String], is_public: bool) {
+        let whole = if name == "self" { before.to_vec() } else { [before.to_vec(), vec![name.to_owned()]].concat() };
+        let shown = if shown == "self" { before.last().cloned().unwrap_or_default() } else { shown.to_owned() };
+        if let Some(target) = self.name(&whole).filter(|_| is_public) {
+            self.source.exports.push((shown, target));
+        }
+    }
+}
+
+impl<'a> Visit<'a> for Reader {
+    fn visit_item(&mut self, item: &'a Item) {
+        if is_test(attributes(item)) {
+            return;
+        }
+        match item {
+            Item::Mod(module) if module.content.is_none() => self.children.push(module.ident.to_string()),
+            Item::Mod(module) => {
+                self.here.push(module.ident.to_string());
+                visit::visit_item_mod(self, module);
+                self.here.pop();
+            }
+            Item::Use(item) => self.tree(&item.tree, &[], !matches!(item.vis, syn::Visibility::Inherited)),
+            _ => visit::visit_item(self, item),
+        }
+    }
+
+    fn visit_impl_item(&mut self, item: &'a syn::ImplItem) {
+        let is_test = match item {
+            syn::ImplItem::Fn(f) => is_test(&f.attrs),
+            syn::ImplItem::Const(c) => is_test(&c.attrs),
+            _ => false,
+        };
+        if !is_test {
+            visit::visit_impl_item(self, item);
+        }
+    }
+
+    fn visit_path(&mut self, path: &'a syn::Path) {
+        if path.leading_colon.is_none() && path.segments.len() > 1 {
+            let names: Vec<String> = path.segments.iter().map(|s| s.ident.to_string()).collect();
+            self.name(&names);
+        }
+        visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, call: &'a syn::Macro) {
+        // A macro's tokens are not parsed: their paths are found by their spelling.
+        let text = call.tokens.to_string().replace(' ', "");
+        for start in ["crate::", "super::"] {
+            for (at, _) in text.match_indices(start) {
+                let path = text[at..].split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).next();
+                let names: Vec<String> = path.unwrap_or_default().split("::").map(str::to_owned).collect();
+                self.name(&names);
+            }
+        }
+        visit::visit_macro(self, call);
+    }
+}
+
+fn is_test(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|a| {
+        let list = a.meta.require_list();
+        a.path().is_ident("cfg") && list.is_ok_and(|l| l.tokens.to_string().split(' ').any(|t| t == "test"))
+    })
+}
+
+fn attributes(item: &Item) -> &[Attribute] {
+    match item {
+        Item::Const(i) => &i.attrs,
+        Item::Enum(i) => &i.attrs,
+        Item::Fn(i) => &i.attrs,
+        Item::Impl(i) => &i.attrs,
+        Item::Macro(i) => &i.attrs,
+        Item::Mod(i) => &i.attrs,
+        Item::Static(i) => &i.attrs,
+        Item::Struct(i) => &i.attrs,
+        Item::Trait(i) => &i.attrs,
+        Item::Type(i) => &i.attrs,
+        Item::Use(i) => &i.attrs,
+        _ => &[],
+    }
+}
+
+fn name_of(item: &Item) -> Option<String> {
+    let ident = match item {
+        Item::Const(i) => &i.ident,
+        Item::Enum(i) => &i.ident,
+        Item::Fn(i) => &i.sig.ident,
+        Item::Mod(i) => &i.ident,
+        Item::Static(i) => &i.ident,
+        Item::Struct(i) => &i.ident,
+        Item::Trait(i) => &i.ident,
+        Item::Type(i) => &i.ident,
+        _ => return None,
+    };
+    Some(ident.to_string())
+}
+
+/// The strongly connected components of a graph: two nodes are in one if each reaches the other.
+fn components(edges: &Edges) -> Vec<Vec<Module>> {
+    let reaches: BTreeMap<&Module, BTreeSet<&Module>> = edges.keys().map(|m| (m, reached(edges, m))).collect();
+    let mut found: Vec<Vec<Module>> = Vec::new();
+    for module in edges.keys() {
+        if found.iter().flatten().all(|m| m != module) {
+            let both = |m: &&Module| reaches[module].contains(*m) && reaches[*m].contains(module);
+            let others = edges.keys().filter(|m| *m != module).filter(both);
+            found.push([module].into_iter().chain(others).cloned().collect());
+        }
+    }
+    found
+}
+
+fn reached<'a>(edges: &'a Edges, from: &Module) -> BTreeSet<&'a Module> {
+    let (mut seen, mut next): (BTreeSet<&Module>, Vec<&Module>) = (BTreeSet::new(), edges[from].iter().collect());
+    while let Some(module) = next.pop() {
+        if seen.insert(module) {
+            next.extend(edges.get(module).into_iter().flatten());
+        }
+    }
+    seen
+}

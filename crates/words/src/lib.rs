@@ -1,0 +1,126 @@
+//! The words that users write in recipes, options and variables for the values of a type.
+//!
+//! [`words!`] gives an enum its words: `FromStr`, `Display`, the list `WORDS`, and with `serde` before the type also
+//! `Serialize` and `Deserialize`. The words stand once, at the type, and the compiler refuses a variant without one.
+//! An unknown word is refused with the nearest known one and the list of all ([`UnknownWord`]).
+//!
+//! ```
+//! #[derive(Debug, Clone, Copy, PartialEq)]
+//! enum Pooling { Average, Sum }
+//! tickless_words::words!(Pooling, "pooling", { Average = "average", Sum = "sum" });
+//!
+//! assert_eq!("sum".parse(), Ok(Pooling::Sum));
+//! assert_eq!(Pooling::Average.to_string(), "average");
+//! let error = "avrage".parse::<Pooling>().unwrap_err().to_string();
+//! assert_eq!(error, "unknown pooling `avrage`, did you mean `average`?; known: average, sum");
+//! ```
+#![deny(unsafe_code, clippy::print_stdout, clippy::print_stderr)]
+
+pub mod suggest;
+
+#[cfg(feature = "serde")]
+#[doc(hidden)]
+pub use serde;
+
+/// A word that names no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {what} `{word}`{}; known: {}", suggest::hint(word, known.iter().copied()), known.join(", "))]
+#[non_exhaustive]
+pub struct UnknownWord {
+    /// What it was to name: "loss", "precision".
+    pub what: &'static str,
+    /// The word.
+    pub word: String,
+    /// All words that name a value.
+    pub known: Vec<&'static str>,
+}
+
+/// The value of `known` that `word` names; `what` says in the error what it was to name.
+///
+/// # Errors
+/// If none has this word.
+pub fn find<T: Copy>(
+    what: &'static str,
+    word: &str,
+    known: &[(&'static str, T)],
+) -> std::result::Result<T, UnknownWord> {
+    known.iter().find(|k| k.0 == word).map(|k| k.1).ok_or_else(|| UnknownWord {
+        what,
+        word: word.to_owned(),
+        known: known.iter().map(|k| k.0).collect(),
+    })
+}
+
+/// Gives an enum without fields its words: see the [crate](crate).
+#[macro_export]
+macro_rules! words {
+    (serde $type:ident, $what:literal, { $($variant:ident = $word:literal),+ $(,)? }) => {
+        $crate::words!($type, $what, { $($variant = $word),+ });
+
+        impl $crate::serde::Serialize for $type {
+            fn serialize<S: $crate::serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+                to.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'a> $crate::serde::Deserialize<'a> for $type {
+            fn deserialize<D: $crate::serde::Deserializer<'a>>(from: D) -> std::result::Result<Self, D::Error> {
+                let word = <String as $crate::serde::Deserialize>::deserialize(from)?;
+                word.parse().map_err($crate::serde::de::Error::custom)
+            }
+        }
+    };
+    ($type:ident, $what:literal, { $($variant:ident = $word:literal),+ $(,)? }) => {
+        impl $type {
+            /// Every value with the word that names it.
+            pub const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$variant)),+];
+
+            /// The word that names it.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),+
+                }
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = $crate::UnknownWord;
+
+            fn from_str(word: &str) -> std::result::Result<Self, Self::Err> {
+                $crate::find($what, word, Self::WORDS)
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Side {
+        Left,
+        Right,
+    }
+    words!(Side, "side", { Left = "left", Right = "right" });
+
+    #[test]
+    fn every_word_names_the_value_that_it_is_displayed_by() {
+        for (word, side) in Side::WORDS {
+            assert_eq!((word.parse(), side.to_string()), (Ok(*side), (*word).to_owned()));
+        }
+        assert_eq!(format!("{:>6}|", Side::Left), "  left|");
+    }
+
+    #[test]
+    fn an_unknown_word_is_refused_with_the_nearest_and_all_known_ones() {
+        let said = |word: &str| word.parse::<Side>().unwrap_err().to_string();
+        assert_eq!(said("rihgt"), "unknown side `rihgt`, did you mean `right`?; known: left, right");
+        assert_eq!(said("top"), "unknown side `top`; known: left, right");
+        assert_eq!(said("Left"), "unknown side `Left`, did you mean `left`?; known: left, right");
+    }
+}
