@@ -77,7 +77,7 @@ fn a_right_file_of_another_layout_is_not_called_damaged() {
     assert!(rows.contains("2 dimensions in place of one; store x, y, t and p each as one row"), "{rows}");
     let short = layout(&|name, d| {
         if name == "p" {
-            d.with_u8_data(&[1; 8]);
+            d.with_u8_data(&[1; 8]).with_shape(&[8]);
         }
     });
     assert!(short.contains("8 values of polarities for 9 times") && short.contains("; store x, y, t and p"), "{short}");
