@@ -1,5 +1,5 @@
-//! Runs a network without time steps: it pushes events one at a time, reads a decision whenever it
-//! wants one, and counts spikes and synaptic operations.
+//! Runs a network without time steps: it pushes events one at a time, prints a decision after every
+//! 500 events, and counts spikes and synaptic operations.
 //!
 //! ```text
 //! cargo run --release -p tickless --example event_driven

@@ -1,8 +1,9 @@
 /* The reference for the speed of the event-driven engine: the same computation as a plain C loop.
  *
  * The loop processes one event at a time, depth first. Weights are [ky][kx][c_in][c_out] and
- * potentials [y][x][c]. An event adds one weight to every neuron that it reaches; then the neurons above the
- * threshold fire in (c, y, x) order. The code is straightforward and not tuned. Compile it with
+ * potentials [y][x][c]. An event adds one weight to every neuron that it reaches; then the neurons
+ * above the threshold fire in (c, y, x) order. The code is straightforward and not tuned. Compile it
+ * with
  *     cc -O3 -march=native -o loop loop.c -lm
  * The program reads the file that `cargo run --release -p tickless-engine --example against_c`
  * writes, runs all recordings `rounds` times, and prints the best seconds of a round, events,

@@ -117,7 +117,7 @@ def main():
                 continue
             paths = []
             for size, source in zip(sizes, first):
-                # Formats differ in bytes per event; this file becomes about as large as the EVT3 file.
+                # Formats differ in bytes per event; make this file about as large as the EVT3 file.
                 path = folder / f"{name}-{size}.{FORMATS[name]}"
                 to, (_, problem) = convert(source, name)
                 if problem:

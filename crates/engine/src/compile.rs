@@ -5,17 +5,17 @@
 
 use crate::edge::{Edge, Geometry};
 use crate::error::{Error, Result};
-use crate::kernel::Simd;
+use crate::flat::{FlatNetwork, LayerInfo};
 use crate::layer::Rule;
-use crate::lines::Lines;
 use crate::path::Folded;
-use crate::program::{CompileOptions, LayerInfo, Plan};
 use crate::quantise::quantise;
 use crate::table::{Table, table};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use tickless_net::{Layer, Network, NodeId, Shape, Weights};
+use tickless_simd::Aligned;
+use tickless_simd::Isa;
 
 /// More linear paths than this between neurons mean merges of merges without neurons.
 const MAX_PATHS: usize = 1 << 16;
@@ -23,7 +23,21 @@ const MAX_PATHS: usize = 1 << 16;
 /// More spikes than this of one neuron for one event mean weights out of all proportion to θ.
 const MAX_BURST: f32 = 65_536.0;
 
-pub(crate) fn plan(net: &Network, weights: &Weights, options: &CompileOptions) -> Result<Plan> {
+/// What a compilation needs besides the network and its weights.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CompileOptions {
+    /// Duration of one training step in µs (Δ = span / T_max), which turns a leak λ per step into
+    /// the time constant τ = −Δ/ln λ. Needed only where a neuron leaks per step.
+    pub step_us: Option<f64>,
+    /// The instruction set; `None` for the best of this processor. All give the same bits, so this
+    /// is for tests and comparisons.
+    pub simd: Option<Isa>,
+    /// 8-bit weights and 16-bit potentials, one joint scale a layer, as on a chip.
+    pub quantised: bool,
+}
+
+/// Compiles a network; see [`Program::compile`](crate::Program::compile).
+pub(crate) fn flatten(net: &Network, weights: &Weights, options: &CompileOptions) -> Result<FlatNetwork> {
     net.check_event_driven()?;
     weights.check(net, Path::new("<memory>"))?;
     let learned = weights.with_learned_leaks(net)?;
@@ -31,7 +45,7 @@ pub(crate) fn plan(net: &Network, weights: &Weights, options: &CompileOptions) -
     let spiking = net.spiking();
     let mut made =
         Maker { net, weights, readers: readers(net), tables: Vec::new(), known: HashMap::new(), edges: Vec::new() };
-    let mut plan = Plan {
+    let mut flat = FlatNetwork {
         name: net.name().to_owned(),
         input: addressable("input", net.input().shape)?,
         output: addressable("output", net.output())?,
@@ -40,7 +54,7 @@ pub(crate) fn plan(net: &Network, weights: &Weights, options: &CompileOptions) -
         input_edges: made.leave(NodeId::Input, &spiking)?,
         infos: Vec::with_capacity(spiking.len()),
         rules: Vec::with_capacity(spiking.len() + 1),
-        simd: options.simd.filter(|s| Simd::available().contains(s)).unwrap_or_else(Simd::best),
+        simd: options.simd.unwrap_or_else(Isa::best),
         timed: Vec::new(),
         chain: false,
         small: options.quantised,
@@ -51,16 +65,16 @@ pub(crate) fn plan(net: &Network, weights: &Weights, options: &CompileOptions) -
         let Layer::Neuron(neuron) = node.layer else { continue };
         let shape = addressable(&node.name, node.output)?;
         let leaving = made.leave(NodeId::Node(i), &spiking)?;
-        plan.rules.push(Rule::new(&node.name, &neuron, options.step_us, shape, leaving)?);
-        plan.infos.push(LayerInfo { name: node.name.clone(), node: i, shape });
+        flat.rules.push(Rule::new(&node.name, &neuron, options.step_us, shape, leaving)?);
+        flat.infos.push(LayerInfo { name: node.name.clone(), node: i, shape });
     }
-    if plan.output_layer.is_none() {
-        plan.rules.push(Rule::readout(plan.output));
+    if flat.output_layer.is_none() {
+        flat.rules.push(Rule::readout(flat.output));
     }
     for e in &made.edges {
-        if let Some(info) = plan.infos.get(e.target) {
+        if let Some(info) = flat.infos.get(e.target) {
             let strongest = made.tables[e.table].iter().fold(0.0f32, |m, &w| m.max(w));
-            let threshold = plan.rules[e.target].threshold;
+            let threshold = flat.rules[e.target].threshold;
             if strongest / threshold > MAX_BURST {
                 let problem = format!(
                     "a weight of {strongest} against a threshold of {threshold} makes more than {MAX_BURST} spikes of one event; scale the weights down"
@@ -68,23 +82,23 @@ pub(crate) fn plan(net: &Network, weights: &Weights, options: &CompileOptions) -
                 return Err(Error::layer(&info.name, problem));
             }
         }
-        plan.rules[e.target].hear(e);
+        flat.rules[e.target].hear(e);
     }
-    plan.timed = (0..plan.rules.len()).filter(|&l| plan.rules[l].timed.is_some()).collect();
-    plan.chain = is_chain(&plan, &made.edges);
-    plan.edges = made.edges;
+    flat.timed = (0..flat.rules.len()).filter(|&l| flat.rules[l].timed.is_some()).collect();
+    flat.chain = is_chain(&flat, &made.edges);
+    flat.edges = made.edges;
     if options.quantised {
-        quantise(&mut plan, &made.tables)?;
+        quantise(&mut flat, &made.tables)?;
     } else {
-        plan.tables = made.tables.iter().map(|t| Table::Float(Lines::of(t))).collect();
+        flat.tables = made.tables.iter().map(|t| Table::Float(Aligned::copy_of(t))).collect();
     }
-    Ok(plan)
+    Ok(flat)
 }
 
 /// Whether every source has one edge and every target hears one.
-fn is_chain(plan: &Plan, edges: &[Edge]) -> bool {
+fn is_chain(flat: &FlatNetwork, edges: &[Edge]) -> bool {
     let one = |target: usize| edges.iter().filter(|e| e.target == target).count() <= 1;
-    plan.input_edges.len() <= 1 && plan.rules.iter().all(|r| r.edges.len() <= 1) && (0..plan.rules.len()).all(one)
+    flat.input_edges.len() <= 1 && flat.rules.iter().all(|r| r.edges.len() <= 1) && (0..flat.rules.len()).all(one)
 }
 
 /// Places are kept in 16 bits a coordinate.

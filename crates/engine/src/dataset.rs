@@ -9,33 +9,13 @@ use crate::error::{Error, Result};
 use crate::program::Program;
 use crate::progress::Progress;
 use crate::session::Session;
+pub use crate::summary::Outcome;
 use crate::summary::Summary;
 use rayon::prelude::*;
 use std::borrow::Borrow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tickless_events::Recording;
-
-/// What became of one recording.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// Its label.
-    pub label: usize,
-    /// The class predicted; of equal readout values the lowest index.
-    pub class: usize,
-    /// Softmax probability of that class.
-    pub confidence: f32,
-    /// The readout: accumulated logits, or output spike counts where the readout spikes.
-    pub logits: Vec<f32>,
-    /// Input events.
-    pub events: u64,
-    /// µs from its first to its last event.
-    pub us: u64,
-    /// Spikes of each layer of [`Program::layers`].
-    pub spikes: Vec<u64>,
-    /// Synaptic operations.
-    pub synaptic_ops: u64,
-}
 
 /// The outcomes of a dataset run, in input order, and their summary.
 #[derive(Debug, Clone, PartialEq)]

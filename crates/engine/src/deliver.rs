@@ -19,17 +19,17 @@
 //! step, emits exactly the engine's spikes.
 
 use crate::edge::Edge;
-use crate::kernel;
+use crate::flat::FlatNetwork;
+use crate::hop::Hop;
 use crate::layer::{self, Potentials};
-use crate::pass::{Hop, Pass, Progress};
-use crate::program::Plan;
+use crate::pass::{Carried, Pass, carry};
 use std::ops::Range;
 
 /// All that a session remembers of the network.
 #[derive(Debug, Clone)]
-pub(crate) struct Memory {
+pub(crate) struct NetworkState {
     /// One a layer, and one more for a readout that accumulates.
-    pub layers: Vec<layer::State>,
+    pub layers: Vec<layer::LayerState>,
     /// Counts of the output neurons, `[c][y][x]`; empty where the readout accumulates.
     pub counts: Vec<u64>,
     /// Spikes of each layer.
@@ -38,12 +38,12 @@ pub(crate) struct Memory {
     pub ops: u64,
 }
 
-impl Memory {
-    pub fn new(plan: &Plan) -> Self {
-        let readout = plan.infos.len();
+impl NetworkState {
+    pub fn new(flat: &FlatNetwork) -> Self {
+        let readout = flat.infos.len();
         Self {
-            layers: plan.rules.iter().enumerate().map(|(l, r)| r.state(plan.small, l == readout)).collect(),
-            counts: vec![0; if plan.output_layer.is_some() { plan.output.len() } else { 0 }],
+            layers: flat.rules.iter().enumerate().map(|(l, r)| r.state(flat.small, l == readout)).collect(),
+            counts: vec![0; if flat.output_layer.is_some() { flat.output.len() } else { 0 }],
             spikes: vec![0; readout],
             ops: 0,
         }
@@ -52,11 +52,11 @@ impl Memory {
     /// Bytes in use.
     pub fn bytes(&self) -> usize {
         let lists = (self.counts.capacity() + self.spikes.capacity()) * 8;
-        lists + self.layers.iter().map(layer::State::bytes).sum::<usize>()
+        lists + self.layers.iter().map(layer::LayerState::bytes).sum::<usize>()
     }
 
     pub fn reset(&mut self) {
-        self.layers.iter_mut().for_each(layer::State::reset);
+        self.layers.iter_mut().for_each(layer::LayerState::reset);
         self.counts.fill(0);
         self.spikes.fill(0);
         self.ops = 0;
@@ -75,24 +75,24 @@ impl Hear for () {
 
 /// Carries a list of events along the edges that leave their source, and all that follows.
 pub(crate) fn deliver<H: Hear>(
-    plan: &Plan,
-    memory: &mut Memory,
+    flat: &FlatNetwork,
+    memory: &mut NetworkState,
     hear: &mut H,
     edges: Range<usize>,
     hops: &[Hop],
     times: &[u64],
 ) {
-    if plan.chain {
-        for edge in &plan.edges[edges] {
-            along(plan, memory, hear, edge, hops, times);
+    if flat.chain {
+        for edge in &flat.edges[edges] {
+            along(flat, memory, hear, edge, hops, times);
         }
         return;
     }
     for hop in hops {
         let one = [Hop { spikes: 1, ..*hop }];
         for _ in 0..hop.spikes {
-            for edge in &plan.edges[edges.clone()] {
-                along(plan, memory, hear, edge, &one, times);
+            for edge in &flat.edges[edges.clone()] {
+                along(flat, memory, hear, edge, &one, times);
             }
         }
     }
@@ -100,47 +100,65 @@ pub(crate) fn deliver<H: Hear>(
 
 /// The neuron that fires by itself next: (moment in µs, layer, rank). Of one moment the lowest
 /// layer's goes first.
-pub(crate) fn next_due(plan: &Plan, memory: &Memory) -> Option<(u64, usize, usize)> {
-    let all = plan.timed.iter().filter_map(|&l| memory.layers[l].due.first().map(|(us, rank)| (us, l, rank)));
+pub(crate) fn next_due(flat: &FlatNetwork, memory: &NetworkState) -> Option<(u64, usize, usize)> {
+    let all = flat.timed.iter().filter_map(|&l| memory.layers[l].due.first().map(|(us, rank)| (us, l, rank)));
     all.min()
 }
 
 /// Lets the neuron of this layer and rank fire by itself at `t_us`; gives its spikes, if it does.
-pub(crate) fn fire_due(plan: &Plan, memory: &mut Memory, (t_us, l, rank): (u64, usize, usize)) -> Option<Hop> {
-    let (rule, state) = (&plan.rules[l], &mut memory.layers[l]);
+pub(crate) fn fire_due(
+    flat: &FlatNetwork,
+    memory: &mut NetworkState,
+    (t_us, l, rank): (u64, usize, usize),
+) -> Option<Hop> {
+    let (rule, state) = (&flat.rules[l], &mut memory.layers[l]);
     let (Some(timed), Potentials::Timed(memories)) = (&rule.timed, &mut state.potentials) else { return None };
     let at = rule.place(rank);
     let spikes = timed.fire(&mut memories[at], t_us);
     state.due.set(rank, timed.due(&memories[at]));
     let channels = rule.shape.channels;
     let hop = (spikes > 0).then(|| Hop::new(at % channels, at / channels, spikes, 0))?;
-    tally(plan, memory, l, &[hop]);
+    tally(flat, memory, l, &[hop]);
     Some(hop)
 }
 
 /// Carries the spikes of one neuron that fired by itself at `t_us`, and all that follows.
-pub(crate) fn deliver_due<H: Hear>(plan: &Plan, memory: &mut Memory, hear: &mut H, l: usize, hop: Hop, t_us: u64) {
-    each(plan, memory, hear, l, &[hop], &[t_us]);
+pub(crate) fn deliver_due<H: Hear>(
+    flat: &FlatNetwork,
+    memory: &mut NetworkState,
+    hear: &mut H,
+    l: usize,
+    hop: Hop,
+    t_us: u64,
+) {
+    each(flat, memory, hear, l, &[hop], &[t_us]);
 }
 
 /// Carries a list of events along one edge. The target's queue is taken out meanwhile: a layer's
 /// spikes never come back to it.
-fn along<H: Hear>(plan: &Plan, memory: &mut Memory, hear: &mut H, edge: &Edge, hops: &[Hop], times: &[u64]) {
+fn along<H: Hear>(
+    flat: &FlatNetwork,
+    memory: &mut NetworkState,
+    hear: &mut H,
+    edge: &Edge,
+    hops: &[Hop],
+    times: &[u64],
+) {
     let target = edge.target;
-    let (rule, table) = (&plan.rules[target], &plan.tables[edge.table]);
+    let (rule, table) = (&flat.rules[target], &flat.tables[edge.table]);
     let mut queue = std::mem::take(&mut memory.layers[target].queue);
-    let mut done = Progress::default();
+    let mut done = Carried::default();
     while done.hops < hops.len() {
         queue.clear();
         let state = &mut memory.layers[target];
-        done = kernel::pass(plan.simd, Pass { rule, state, edge, table, hops, from: done, times, out: &mut queue });
+        done = carry(flat.simd, Pass { rule, state, edge, table, hops, from: done, times, out: &mut queue });
         if !queue.is_empty() {
-            tally(plan, memory, target, &queue);
-            if plan.chain {
+            tally(flat, memory, target, &queue);
+            if flat.chain {
                 hear.hear(target, &queue);
-                deliver(plan, memory, hear, rule.edges.clone(), &queue, times);
+                deliver(flat, memory, hear, rule.edges.clone(), &queue, times);
             } else {
-                each(plan, memory, hear, target, &queue, times);
+                each(flat, memory, hear, target, &queue, times);
             }
         }
     }
@@ -150,20 +168,20 @@ fn along<H: Hear>(plan: &Plan, memory: &mut Memory, hear: &mut H, edge: &Edge, h
 }
 
 /// Depth first: each spike is heard, then carried to the end, before the next.
-fn each<H: Hear>(plan: &Plan, memory: &mut Memory, hear: &mut H, l: usize, fired: &[Hop], times: &[u64]) {
+fn each<H: Hear>(flat: &FlatNetwork, memory: &mut NetworkState, hear: &mut H, l: usize, fired: &[Hop], times: &[u64]) {
     for hop in fired {
         let one = [Hop { spikes: 1, ..*hop }];
         for _ in 0..hop.spikes {
             hear.hear(l, &one);
-            deliver(plan, memory, hear, plan.rules[l].edges.clone(), &one, times);
+            deliver(flat, memory, hear, flat.rules[l].edges.clone(), &one, times);
         }
     }
 }
 
-pub(crate) fn tally(plan: &Plan, memory: &mut Memory, l: usize, fired: &[Hop]) {
+pub(crate) fn tally(flat: &FlatNetwork, memory: &mut NetworkState, l: usize, fired: &[Hop]) {
     memory.spikes[l] += fired.iter().map(|f| u64::from(f.spikes)).sum::<u64>();
-    if plan.output_layer == Some(l) {
-        let positions = plan.output.height * plan.output.width;
+    if flat.output_layer == Some(l) {
+        let positions = flat.output.height * flat.output.width;
         for f in fired {
             memory.counts[f.channel() * positions + f.position()] += u64::from(f.spikes);
         }

@@ -9,7 +9,7 @@
 //! with k the pooling before the weights. A linear layer is the convolution whose kernel covers
 //! the whole map, an unweighted connection the 1×1 convolution with one channel a group; so one
 //! loop serves all. Where a source position's weights and targets lie does not depend on the
-//! event, so it stands in a [`Place`] for each, made once. The tables are ordered so that a row
+//! event, so it stands in a [`Footprint`] for each, made once. The tables are ordered so that a row
 //! of targets has its weights in a row too ([`crate::table`]): an event is a few additions of one
 //! contiguous vector to another.
 
@@ -18,7 +18,7 @@ use crate::kernel::BLOCK;
 /// What an event at one source position does, whatever its channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(align(32))]
-pub(crate) struct Place {
+pub(crate) struct Footprint {
     /// First potential of the first target row, channel 0.
     pub state: u32,
     /// First target position, y·width + x.
@@ -36,7 +36,7 @@ pub(crate) struct Place {
     pub len: u32,
 }
 
-impl Place {
+impl Footprint {
     /// Weights in all.
     #[inline(always)]
     pub fn ops(&self) -> u64 {
@@ -54,7 +54,7 @@ pub(crate) struct Edge {
     /// Whether `table` counts the 8-bit tables already.
     pub renumbered: bool,
     /// One per source position, `[y][x]`.
-    pub places: Vec<Place>,
+    pub footprints: Vec<Footprint>,
     /// First target channel that each source channel reaches; empty where every one reaches all.
     first: Vec<u32>,
     /// How many target channels it reaches.
@@ -99,15 +99,15 @@ impl Edge {
         let (_, out_width, channels) = g.out;
         let width = channels / g.groups;
         let together = width == channels;
-        let place = |r: Span, c: Span| -> Place {
+        let footprint = |r: Span, c: Span| -> Footprint {
             let (n_rows, n_cols) = (r.len, c.len);
             if n_rows == 0 || n_cols == 0 {
-                return Place::default();
+                return Footprint::default();
             }
             let target = r.lo * out_width + c.lo;
             let phases: usize = phases_before(g.kernel, g.stride, (r.phase, c.phase));
             let weight = (phases * g.channels_in + r.tap * c.taps + c.tap) * width;
-            Place {
+            Footprint {
                 state: (target * channels) as u32,
                 target: target as u32,
                 weight: weight as u32,
@@ -118,18 +118,18 @@ impl Edge {
                 len: (if together { n_cols * width } else { width }) as u32,
             }
         };
-        let places: Vec<Place> =
-            rows.iter().flat_map(|&r| cols.iter().map(move |&c| (r, c))).map(|(r, c)| place(r, c)).collect();
+        let footprints: Vec<Footprint> =
+            rows.iter().flat_map(|&r| cols.iter().map(move |&c| (r, c))).map(|(r, c)| footprint(r, c)).collect();
         // Blocks have more than half their size.
-        let blocks = |p: &Place| p.rows as usize * (p.len as usize).div_ceil(BLOCK / 2 + 1);
-        let whole = together && places.iter().all(|p| blocks(p) <= BLOCK);
+        let blocks = |p: &Footprint| p.rows as usize * (p.len as usize).div_ceil(BLOCK / 2 + 1);
+        let whole = together && footprints.iter().all(|p| blocks(p) <= BLOCK);
         let c_in = g.channels_in / g.groups;
         let first = if together { Vec::new() } else { (0..g.channels_in).map(|c| (c / c_in * width) as u32).collect() };
         Self {
             target,
             table,
             renumbered: false,
-            places,
+            footprints,
             first,
             width,
             channels,
@@ -139,10 +139,10 @@ impl Edge {
         }
     }
 
-    /// First target channel and first weight of an event in this channel at a place.
+    /// First target channel and first weight of an event in this channel at a footprint.
     #[inline(always)]
-    pub fn channel(&self, channel: usize, place: &Place) -> (usize, usize) {
-        let weight = place.weight as usize + channel * place.channel_weights as usize;
+    pub fn channel(&self, channel: usize, footprint: &Footprint) -> (usize, usize) {
+        let weight = footprint.weight as usize + channel * footprint.channel_weights as usize;
         (self.first.get(channel).map_or(0, |&f| f as usize), weight)
     }
 }

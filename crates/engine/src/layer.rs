@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Source: Du et al., ICLR 2025 (arXiv 2503.17394), and sinabs' IAF, with one event a
-//! step. Potentials are f32, as in training, or 16-bit integers. State lies as `[y][x][c]`, so that
+//! step. Potentials are f32, as in training, or 16-bit integers. LayerState lies as `[y][x][c]`, so that
 //! one event adds contiguous weights to contiguous state. A neuron that no event reaches is left
 //! alone: it does not decay, fire or meet its limit. What an event does is in `pass.rs`.
 //!
@@ -24,14 +24,14 @@ use crate::decay::Decay;
 use crate::due::Due;
 use crate::edge::Edge;
 use crate::error::{Error, Result};
+use crate::hop::Hop;
 use crate::kernel::Bounds;
-use crate::lines::Lines;
-use crate::pass::Hop;
 use std::ops::Range;
 use tickless_net::{Neuron, Shape};
 use tickless_neuron::between::{Memory, Timed};
 use tickless_neuron::quantised::Levels;
 use tickless_neuron::step::Mode;
+use tickless_simd::Aligned;
 
 /// Spikes that wait for the next layer at most, beyond those of one event.
 const QUEUE: usize = 1024;
@@ -80,17 +80,17 @@ impl Small {
 /// Membrane potentials, or the sums of an accumulating readout, `[y][x][c]`.
 #[derive(Debug, Clone)]
 pub(crate) enum Potentials {
-    Float(Lines<f32>),
-    Small(Lines<i16>),
+    Float(Aligned<f32>),
+    Small(Aligned<i16>),
     /// Of the readout of an 8-bit program.
-    Sum(Lines<i32>),
+    Sum(Aligned<i32>),
     /// Of neurons in the general form, with all their other variables.
     Timed(Vec<Memory>),
 }
 
 /// What a layer's neurons remember.
 #[derive(Debug, Clone)]
-pub(crate) struct State {
+pub(crate) struct LayerState {
     pub potentials: Potentials,
     /// When an event last reached each cell, in µs; empty without a leak.
     pub hit_us: Vec<u64>,
@@ -178,8 +178,8 @@ impl Rule {
         if let Some(decay) = &mut self.decay {
             decay.cell = gcd(decay.cell, edge.width);
         }
-        self.reach = self.reach.max(edge.places.iter().map(|p| p.ops() as usize).max().unwrap_or(0));
-        let longest = edge.places.iter().map(|p| p.len as usize).max().unwrap_or(0);
+        self.reach = self.reach.max(edge.footprints.iter().map(|p| p.ops() as usize).max().unwrap_or(0));
+        let longest = edge.footprints.iter().map(|p| p.len as usize).max().unwrap_or(0);
         let channels = self.shape.channels;
         self.lanes.extend((self.lanes.len()..longest).map(|j| ((j % channels) as u64) << 32 | (j / channels) as u64));
     }
@@ -196,23 +196,23 @@ impl Rule {
         rank % positions * self.shape.channels + rank / positions
     }
 
-    /// State at rest; `small` for 8-bit programs, `sums` for a readout that accumulates.
-    pub fn state(&self, small: bool, sums: bool) -> State {
+    /// LayerState at rest; `small` for 8-bit programs, `sums` for a readout that accumulates.
+    pub fn state(&self, small: bool, sums: bool) -> LayerState {
         let len = self.shape.len();
         let cells = self.decay.as_ref().map_or(0, |d| len / d.cell);
         let potentials = match (small, sums) {
             _ if self.timed.is_some() => Potentials::Timed(vec![Memory::default(); len]),
-            (false, _) => Potentials::Float(Lines::zeros(len)),
-            (true, false) => Potentials::Small(Lines::zeros(len)),
-            (true, true) => Potentials::Sum(Lines::zeros(len)),
+            (false, _) => Potentials::Float(Aligned::zeros(len)),
+            (true, false) => Potentials::Small(Aligned::zeros(len)),
+            (true, true) => Potentials::Sum(Aligned::zeros(len)),
         };
         let room = if sums { self.reach } else { self.reach + QUEUE };
         let due = if self.timed.is_some() { Due::new(len) } else { Due::default() };
-        State { potentials, hit_us: vec![0; cells], due, queue: Vec::with_capacity(room) }
+        LayerState { potentials, hit_us: vec![0; cells], due, queue: Vec::with_capacity(room) }
     }
 
     /// Membrane potentials in (channel, y, x) order, decayed to `t_us`; in units of the description.
-    pub fn membranes(&self, state: &State, t_us: u64) -> Vec<f32> {
+    pub fn membranes(&self, state: &LayerState, t_us: u64) -> Vec<f32> {
         let Shape { channels, height, width } = self.shape;
         let factor = |at: usize| {
             let decay = self.decay.as_ref();
@@ -230,7 +230,7 @@ impl Rule {
     }
 }
 
-impl State {
+impl LayerState {
     /// Bytes in use.
     pub fn bytes(&self) -> usize {
         let potentials = match &self.potentials {

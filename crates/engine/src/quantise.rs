@@ -6,37 +6,37 @@
 
 use crate::edge::Edge;
 use crate::error::{Error, Result};
+use crate::flat::FlatNetwork;
 use crate::kernel::Bounds;
 use crate::layer::{Rule, Small};
-use crate::lines::Lines;
-use crate::program::Plan;
 use crate::table::Table;
 use tickless_net::quantise::{quantise_layer, quantise_readout};
 use tickless_neuron::quantised::Levels;
+use tickless_simd::Aligned;
 
-/// Makes the plan's tables, thresholds and limits integers.
+/// Makes the flat's tables, thresholds and limits integers.
 ///
 /// # Errors
 /// If a layer leaks, or its weights, threshold and limit have no joint scale; names the layer.
-pub(crate) fn quantise(plan: &mut Plan, tables: &[Vec<f32>]) -> Result<()> {
-    for target in 0..plan.rules.len() {
-        let heard: Vec<usize> = (0..plan.edges.len()).filter(|&e| plan.edges[e].target == target).collect();
+pub(crate) fn quantise(flat: &mut FlatNetwork, tables: &[Vec<f32>]) -> Result<()> {
+    for target in 0..flat.rules.len() {
+        let heard: Vec<usize> = (0..flat.edges.len()).filter(|&e| flat.edges[e].target == target).collect();
         // Paths through the same layer share a table; each counts once.
-        let mut shared: Vec<usize> = heard.iter().map(|&e| plan.edges[e].table).collect();
+        let mut shared: Vec<usize> = heard.iter().map(|&e| flat.edges[e].table).collect();
         shared.sort_unstable();
         shared.dedup();
         let all: Vec<f32> = shared.iter().flat_map(|&t| tables[t].iter().copied()).collect();
-        let name = plan.infos.get(target).map_or("readout", |i| i.name.as_str());
-        let (weights, small) = layer(name, &plan.rules[target], &all, target == plan.infos.len())?;
-        plan.rules[target].small = small;
+        let name = flat.infos.get(target).map_or("readout", |i| i.name.as_str());
+        let (weights, small) = layer(name, &flat.rules[target], &all, target == flat.infos.len())?;
+        flat.rules[target].small = small;
         let mut rest = &weights[..];
         for t in shared {
             let (now, later) = rest.split_at(tables[t].len());
             rest = later;
-            plan.tables.push(Table::Small(Lines::of(now)));
-            let table = plan.tables.len() - 1;
+            flat.tables.push(Table::Small(Aligned::copy_of(now)));
+            let table = flat.tables.len() - 1;
             let reads = |e: &&mut Edge| e.target == target && e.table == t && !e.renumbered;
-            plan.edges.iter_mut().filter(reads).for_each(|e| (e.table, e.renumbered) = (table, true));
+            flat.edges.iter_mut().filter(reads).for_each(|e| (e.table, e.renumbered) = (table, true));
         }
     }
     Ok(())

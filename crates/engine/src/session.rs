@@ -1,15 +1,16 @@
 //! One stream of events running through a program: here a recording becomes spikes.
 //!
-//! Memory is constant and nothing is allocated after the start, so a camera may never stop.
+//! NetworkState is constant and nothing is allocated after the start, so a camera may never stop.
 //! Sessions share their program and nothing else. Splitting a stream into pushes changes nothing,
 //! and after [`reset`](Session::reset) a session equals a new one.
 
 use crate::decision::{Confidence, Decision};
-use crate::deliver::{Hear, Memory, deliver, deliver_due, fire_due, next_due};
+use crate::deliver::{Hear, NetworkState, deliver, deliver_due, fire_due, next_due};
 use crate::error::{Error, Result};
+use crate::flat::FlatNetwork;
+use crate::hop::Hop;
 use crate::layer::Potentials;
-use crate::pass::Hop;
-use crate::program::{Plan, Program};
+use crate::program::Program;
 use crate::sink::Sink;
 use tickless_events::{Event, Recording};
 use tickless_net::Shape;
@@ -21,7 +22,7 @@ const CHUNK: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Session {
     program: Program,
-    memory: Memory,
+    memory: NetworkState,
     events: u64,
     first_us: Option<u64>,
     now_us: u64,
@@ -40,7 +41,7 @@ struct Chunk {
 /// A sink, told of spikes by their input event's time and number.
 pub(crate) struct Telling<'a, S> {
     pub sink: &'a mut S,
-    pub plan: &'a Plan,
+    pub flat: &'a FlatNetwork,
     /// Times of the chunk's events in µs.
     pub times: &'a [u64],
     /// Number of the chunk's first event.
@@ -48,17 +49,17 @@ pub(crate) struct Telling<'a, S> {
 }
 
 /// The readout's values in (channel, y, x) order.
-pub(crate) fn values<'a>(program: &'a Program, memory: &'a Memory) -> impl Iterator<Item = f64> + Clone + 'a {
-    let plan = &*program.plan;
-    let shape = plan.output;
+pub(crate) fn values<'a>(program: &'a Program, memory: &'a NetworkState) -> impl Iterator<Item = f64> + Clone + 'a {
+    let flat = &*program.flat;
+    let shape = flat.output;
     let positions = shape.height * shape.width;
-    let readout = memory.layers.get(plan.infos.len());
+    let readout = memory.layers.get(flat.infos.len());
     (0..shape.len()).map(move |i| {
         let at = i % positions * shape.channels + i / positions;
         match readout.map(|r| &r.potentials) {
             None => memory.counts[i] as f64,
             Some(Potentials::Float(v)) => f64::from(v[at]),
-            Some(Potentials::Sum(v)) => f64::from(v[at]) / f64::from(plan.rules[plan.infos.len()].small.scale),
+            Some(Potentials::Sum(v)) => f64::from(v[at]) / f64::from(flat.rules[flat.infos.len()].small.scale),
             Some(Potentials::Small(v)) => f64::from(v[at]),
             Some(Potentials::Timed(_)) => 0.0,
         }
@@ -71,7 +72,7 @@ impl<S: Sink> Hear for Telling<'_, S> {
         if !S::LISTENS {
             return;
         }
-        let width = self.plan.infos[layer].shape.width;
+        let width = self.flat.infos[layer].shape.width;
         for f in fired {
             let (t_us, cause) = (self.times[f.cause as usize], self.first + u64::from(f.cause));
             let (y, x) = (f.position() / width, f.position() % width);
@@ -85,7 +86,7 @@ impl<S: Sink> Hear for Telling<'_, S> {
 impl Session {
     /// A session at rest.
     pub fn new(program: &Program) -> Self {
-        let memory = Memory::new(&program.plan);
+        let memory = NetworkState::new(&program.flat);
         let chunk = Chunk { hops: Vec::with_capacity(CHUNK), times: Vec::with_capacity(CHUNK) };
         Self {
             program: program.clone(),
@@ -187,8 +188,8 @@ impl Session {
     pub fn feed_into<S: Sink>(&mut self, recording: &Recording, sink: &mut S) -> Result<()> {
         // A sink needs spikes grouped by input event, and neurons that fire by themselves do so
         // between events: both take one event at a time.
-        let plan = &self.program.plan;
-        let chunk = if S::LISTENS || !plan.chain || !plan.timed.is_empty() { 1 } else { CHUNK };
+        let flat = &self.program.flat;
+        let chunk = if S::LISTENS || !flat.chain || !flat.timed.is_empty() { 1 } else { CHUNK };
         for event in recording.iter() {
             let taken = self
                 .channel(event.on)
@@ -204,7 +205,7 @@ impl Session {
 
     #[inline]
     fn channel(&self, on: bool) -> Result<usize> {
-        match self.program.plan.input.channels {
+        match self.program.flat.input.channels {
             1 => Ok(0),
             2 => Ok(usize::from(on)),
             channels => Err(self.refuse(format!(
@@ -216,7 +217,7 @@ impl Session {
     /// Checks an event and puts it into the chunk.
     #[inline]
     fn take(&mut self, t_us: u64, channel: usize, y: usize, x: usize) -> Result<()> {
-        let Shape { channels, height, width } = self.program.plan.input;
+        let Shape { channels, height, width } = self.program.flat.input;
         if channel >= channels || y >= height || x >= width || t_us < self.now_us {
             if self.lenient {
                 self.dropped += 1;
@@ -235,14 +236,14 @@ impl Session {
 
     /// Carries the chunk through the network.
     fn flush<S: Sink>(&mut self, sink: &mut S) {
-        if let (false, Some(&t_us)) = (self.program.plan.timed.is_empty(), self.chunk.times.first()) {
+        if let (false, Some(&t_us)) = (self.program.flat.timed.is_empty(), self.chunk.times.first()) {
             self.fire_until(t_us, (self.events - self.chunk.hops.len() as u64).saturating_sub(1), sink);
         }
-        let plan = &*self.program.plan;
+        let flat = &*self.program.flat;
         let Chunk { hops, times } = &mut self.chunk;
         let first = self.events - hops.len() as u64;
-        let mut hear = Telling { sink, plan, times, first };
-        deliver(plan, &mut self.memory, &mut hear, plan.input_edges.clone(), hops, times);
+        let mut hear = Telling { sink, flat, times, first };
+        deliver(flat, &mut self.memory, &mut hear, flat.input_edges.clone(), hops, times);
         hops.clear();
         times.clear();
     }
@@ -250,11 +251,11 @@ impl Session {
     /// Lets all neurons fire by themselves that are due until `t_us`, in order of time. `cause` is
     /// the number of the last event before.
     fn fire_until<S: Sink>(&mut self, t_us: u64, cause: u64, sink: &mut S) {
-        let plan = &*self.program.plan;
-        while let Some(due) = next_due(plan, &self.memory).filter(|due| due.0 <= t_us) {
-            if let Some(hop) = fire_due(plan, &mut self.memory, due) {
-                let mut hear = Telling { sink, plan, times: &[due.0], first: cause };
-                deliver_due(plan, &mut self.memory, &mut hear, due.1, hop, due.0);
+        let flat = &*self.program.flat;
+        while let Some(due) = next_due(flat, &self.memory).filter(|due| due.0 <= t_us) {
+            if let Some(hop) = fire_due(flat, &mut self.memory, due) {
+                let mut hear = Telling { sink, flat, times: &[due.0], first: cause };
+                deliver_due(flat, &mut self.memory, &mut hear, due.1, hop, due.0);
             }
         }
     }
@@ -262,7 +263,7 @@ impl Session {
     /// The error of an event that [`take`](Self::take) does not take.
     #[cold]
     fn refuse_event(&self, t_us: u64, channel: usize, y: usize, x: usize) -> Error {
-        let input = self.program.plan.input;
+        let input = self.program.flat.input;
         if channel < input.channels && y < input.height && x < input.width {
             return self.refuse(format!(
                 "its time {t_us} µs lies before {} µs, which has passed; sort the events by time, or `reset` between recordings",
@@ -358,7 +359,7 @@ impl Session {
     /// The same, decayed to `t_us` without a spike until then (a time that has passed counts as
     /// that of the last hit).
     pub fn membranes_at(&self, layer: usize, t_us: u64) -> Option<Vec<f32>> {
-        self.program.plan.infos.get(layer)?;
-        Some(self.program.plan.rules[layer].membranes(&self.memory.layers[layer], t_us))
+        self.program.flat.infos.get(layer)?;
+        Some(self.program.flat.rules[layer].membranes(&self.memory.layers[layer], t_us))
     }
 }

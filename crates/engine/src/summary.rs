@@ -1,7 +1,28 @@
-//! The means of a dataset run, and a warning that bias-free spiking networks often need.
+//! The result of one recording, and the means of a dataset run with a warning that bias-free
+//! spiking networks often need.
 
-use crate::dataset::Outcome;
 use crate::program::Program;
+
+/// What became of one recording.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Its label.
+    pub label: usize,
+    /// The class predicted; of equal readout values the lowest index.
+    pub class: usize,
+    /// Softmax probability of that class.
+    pub confidence: f32,
+    /// The readout: accumulated logits, or output spike counts where the readout spikes.
+    pub logits: Vec<f32>,
+    /// Input events.
+    pub events: u64,
+    /// µs from its first to its last event.
+    pub us: u64,
+    /// Spikes of each layer of [`Program::layers`].
+    pub spikes: Vec<u64>,
+    /// Synaptic operations.
+    pub synaptic_ops: u64,
+}
 
 /// A dataset run in a few numbers. All means are 0 for an empty run.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,16 +10,16 @@
 
 use crate::edge::taps;
 use crate::error::{Error, Result};
-use crate::lines::Lines;
 use crate::path::Folded;
 use tickless_net::{Layer, Network, Weights};
+use tickless_simd::Aligned;
 
 /// A table in the numbers of its program.
 #[derive(Debug)]
 pub(crate) enum Table {
-    Float(Lines<f32>),
+    Float(Aligned<f32>),
     /// In units of its target's scale.
-    Small(Lines<i8>),
+    Small(Aligned<i8>),
 }
 
 impl Table {

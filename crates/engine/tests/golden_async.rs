@@ -1,7 +1,7 @@
 //! Golden: events in, events out of every layer in order of emission, membranes, counts.
 
 use serde_json::Value;
-use tickless_engine::{CompileOptions, NeuronCounts, Program, Session, Simd, Trace};
+use tickless_engine::{CompileOptions, Isa, NeuronCounts, Program, Session, Trace};
 use tickless_net::{Neuron, Reset, SpikeMode};
 use tickless_testing::clocked;
 use tickless_testing::golden::{Golden, GoldenNetwork, network, neuron};
@@ -9,17 +9,12 @@ use tickless_testing::layers::Map;
 
 /// Runs a case in every form of the arithmetic; gives the program, session and trace of the fastest for more.
 fn check(name: &str, entry: &Value, tensors: &Golden) -> (GoldenNetwork, Session, Trace, NeuronCounts) {
-    let mut forms: Vec<_> = Simd::available().iter().map(|&simd| check_form(name, entry, tensors, simd)).collect();
+    let mut forms: Vec<_> = Isa::available().iter().map(|&simd| check_form(name, entry, tensors, simd)).collect();
     forms.pop().expect("the scalar form is everywhere")
 }
 
 /// Checks everything that a case states.
-fn check_form(
-    name: &str,
-    entry: &Value,
-    tensors: &Golden,
-    simd: Simd,
-) -> (GoldenNetwork, Session, Trace, NeuronCounts) {
+fn check_form(name: &str, entry: &Value, tensors: &Golden, simd: Isa) -> (GoldenNetwork, Session, Trace, NeuronCounts) {
     let golden = network(entry, tensors);
     let options = CompileOptions { simd: Some(simd), ..CompileOptions::default() };
     let program = Program::compile(&golden.network, &golden.weights, &options).unwrap();

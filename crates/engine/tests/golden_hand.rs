@@ -1,7 +1,7 @@
 //! Golden: one neuron with two synapses, cases small enough to check by hand.
 
 use serde_json::Value;
-use tickless_engine::{CompileOptions, Program, Session, Simd, Trace};
+use tickless_engine::{CompileOptions, Isa, Program, Session, Trace};
 use tickless_net::{Array, InputKind, NetworkBuilder, Shape, Weights};
 use tickless_testing::golden::{Golden, neuron};
 
@@ -9,7 +9,7 @@ use tickless_testing::golden::{Golden, neuron};
 fn golden_async_hand_every_spike_and_the_final_membrane() {
     let cases: Vec<Value> = serde_json::from_value(Golden::open("async_hand.json").json()).unwrap();
     assert!(!cases.is_empty());
-    let rounds = Simd::available().len();
+    let rounds = Isa::available().len();
     for (i, case) in (0..rounds).flat_map(|r| cases.iter().map(move |c| (r, c))) {
         let w: Vec<f32> = case["weights"].as_array().unwrap().iter().map(|w| w.as_f64().unwrap() as f32).collect();
         let mut b = NetworkBuilder::new("hand", Shape::vector(w.len()), InputKind::Events);
@@ -18,7 +18,7 @@ fn golden_async_hand_every_spike_and_the_final_membrane() {
         let mut weights = Weights::default();
         weights.insert("linear1.weight", Array::new(vec![1, w.len()], w));
         let net = b.build().unwrap();
-        let form = Simd::available()[i];
+        let form = Isa::available()[i];
         let options = CompileOptions { simd: Some(form), ..CompileOptions::default() };
         let program = Program::compile(&net, &weights, &options).unwrap();
         let (mut session, mut trace) = (Session::new(&program), Trace::default());

@@ -4,7 +4,7 @@ use serde_json::json;
 use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use tickless_engine::{CompileOptions, Confidence, Event, NeuronCounts, Program, Recording, Session, Simd, Trace};
+use tickless_engine::{CompileOptions, Confidence, Event, Isa, NeuronCounts, Program, Recording, Session, Trace};
 use tickless_events::Sensor;
 use tickless_net::Shape;
 use tickless_testing::clocked;
@@ -49,7 +49,7 @@ fn golden_async_nmnist_logits_counts_events_and_operations() {
     let tensors = Golden::open("async_nmnist.safetensors");
     let golden = network(&tensors);
     let cases = tensors.cases();
-    let forms = Simd::available();
+    let forms = Isa::available();
     for (k, case, simd) in cases.iter().enumerate().flat_map(|(k, c)| forms.iter().map(move |&s| (k, c, s))) {
         let options = CompileOptions { simd: Some(simd), ..CompileOptions::default() };
         let program = Program::compile(&golden.network, &golden.weights, &options).unwrap();

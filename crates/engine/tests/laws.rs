@@ -1,7 +1,7 @@
 //! The laws of the event-driven engine, over random networks, weights and events.
 
 use proptest::prelude::*;
-use tickless_engine::{CompileOptions, Event, Program, Recording, Session, Simd, Trace};
+use tickless_engine::{CompileOptions, Event, Isa, Program, Recording, Session, Trace};
 use tickless_events::Sensor;
 use tickless_net::{Conv, InputKind, Network, NetworkBuilder, Shape, Weights};
 use tickless_testing::event_driven::Reference;
@@ -29,7 +29,7 @@ fn sample(seed: u64, wish: Wish, count: usize) -> Sample {
 impl Sample {
     /// In any of the machine's forms of the arithmetic.
     fn program(&self) -> Program {
-        let simd = Some(Rng(self.rng.0).pick(&Simd::available()));
+        let simd = Some(Rng(self.rng.0).pick(&Isa::available()));
         Program::compile(&self.net, &self.weights, &CompileOptions { simd, ..CompileOptions::default() }).unwrap()
     }
 
@@ -168,9 +168,9 @@ proptest! {
             let options = CompileOptions { simd: Some(simd), quantised, ..CompileOptions::default() };
             Session::new(&Program::compile(&s.net, &s.weights, &options).unwrap())
         };
-        let mut pushed = form(Simd::Scalar);
+        let mut pushed = form(Isa::PORTABLE);
         events.iter().for_each(|&e| pushed.push(e).unwrap());
-        for simd in Simd::available() {
+        for simd in Isa::available() {
             let mut fed = form(simd);
             fed.feed(&recording).unwrap();
             prop_assert_eq!(fed.logits(), pushed.logits(), "{:?}", simd);

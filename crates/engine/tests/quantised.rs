@@ -1,7 +1,7 @@
 //! 8-bit programs: the law that ties them to float ones, their limits, and what they refuse.
 
 use proptest::prelude::*;
-use tickless_engine::{CompileOptions, Event, Program, Session, Simd, Trace};
+use tickless_engine::{CompileOptions, Event, Isa, Program, Session, Trace};
 use tickless_net::quantise::{quantise_layer, quantise_readout};
 use tickless_net::{Array, Conv, InputKind, Network, NetworkBuilder, Neuron, Reset, Shape, SpikeMode, Weights};
 use tickless_testing::generate::Rng;
@@ -56,7 +56,7 @@ proptest! {
         let r = &mut Rng(seed);
         let net = network(r);
         let all = weights(r, &net);
-        let simd = Some(r.pick(&Simd::available()));
+        let simd = Some(r.pick(&Isa::available()));
         let small = CompileOptions { quantised: true, simd, ..CompileOptions::default() };
         let small = Program::compile(&net, &all, &small).unwrap();
 

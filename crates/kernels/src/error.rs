@@ -6,27 +6,28 @@ use tickless_words::UnknownWord;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A variable has a value that means nothing.
+    /// A variable has an unknown value.
     #[error("{name}: {source}")]
     Variable {
-        /// The variable.
+        /// The name of the variable.
         name: &'static str,
-        /// Its value, and the known ones.
+        /// Its value and the known values.
         source: UnknownWord,
     },
-    /// Options were installed after others came into use.
+    /// [`ComputeOptions::install`](crate::ComputeOptions::install) was called while other options
+    /// were already in use.
     #[error("the options of the operators are in use already: install them before the first operator runs")]
     OptionsInUse,
-    /// A training at a precision that has no gradients.
+    /// Training was requested at a precision that has no gradients.
     #[error("precision `{precision}` is for inference; train at f32 or bf16")]
     OnlyInference {
-        /// Its word.
+        /// The word of the precision.
         precision: &'static str,
     },
-    /// A GPU that does not compute in the precision that was asked for.
+    /// The GPU does not compute in the requested precision.
     #[error("{device} does not compute in {precision}; choose f32 as the precision of GPUs")]
     DevicePrecision {
-        /// What the device calls itself.
+        /// The name of the device.
         device: String,
         /// The word of the precision.
         precision: &'static str,

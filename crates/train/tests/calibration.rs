@@ -2,7 +2,7 @@
 //!
 //! A mixed configuration sums spikes on the way down (10 → 1 steps: ten times the input) and
 //! repeats them on the way up, so the running statistics of mixed training are those of no
-//! single T. Du et al. (ICLR 2025), appendix; method.md section 5.
+//! single T. Du et al. (ICLR 2025), appendix.
 
 use std::path::Path;
 use std::sync::Arc;

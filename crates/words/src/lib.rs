@@ -1,8 +1,9 @@
-//! The words that users write in recipes, options and variables for the values of a type.
+//! Gives the values of an enum the words that users write in recipes, options and variables.
 //!
-//! [`words!`] gives an enum its words: `FromStr`, `Display`, the list `WORDS`, and with `serde` before the type also
-//! `Serialize` and `Deserialize`. The words stand once, at the type, and the compiler refuses a variant without one.
-//! An unknown word is refused with the nearest known one and the list of all ([`UnknownWord`]).
+//! [`words!`] implements `FromStr`, `Display` and the list `WORDS` for an enum, and, with `serde`
+//! before the type, also `Serialize` and `Deserialize`. The words are written once, beside the
+//! type, and the compiler refuses a variant without a word. The error for an unknown word names the
+//! nearest known word and lists all of them ([`UnknownWord`]).
 //!
 //! ```
 //! #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,23 +23,24 @@ pub mod suggest;
 #[doc(hidden)]
 pub use serde;
 
-/// A word that names no value.
+/// The error for a word that names no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {what} `{word}`{}; known: {}", suggest::hint(word, known.iter().copied()), known.join(", "))]
 #[non_exhaustive]
 pub struct UnknownWord {
-    /// What it was to name: "loss", "precision".
+    /// What the word should name: "loss", "precision".
     pub what: &'static str,
-    /// The word.
+    /// The word that the user wrote.
     pub word: String,
     /// All words that name a value.
     pub known: Vec<&'static str>,
 }
 
-/// The value of `known` that `word` names; `what` says in the error what it was to name.
+/// Returns the value of `known` whose word is `word`. `what` says in the error what the word should
+/// name.
 ///
 /// # Errors
-/// If none has this word.
+/// If no value has this word.
 pub fn find<T: Copy>(
     what: &'static str,
     word: &str,
@@ -51,7 +53,7 @@ pub fn find<T: Copy>(
     })
 }
 
-/// Gives an enum without fields its words: see the [crate](crate).
+/// Gives the variants of an enum without fields their words; see the [crate](crate).
 #[macro_export]
 macro_rules! words {
     (serde $type:ident, $what:literal, { $($variant:ident = $word:literal),+ $(,)? }) => {
@@ -72,10 +74,10 @@ macro_rules! words {
     };
     ($type:ident, $what:literal, { $($variant:ident = $word:literal),+ $(,)? }) => {
         impl $type {
-            /// Every value with the word that names it.
+            /// Every value, with its word.
             pub const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$variant)),+];
 
-            /// The word that names it.
+            /// The word of this value.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word),+

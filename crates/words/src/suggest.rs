@@ -1,6 +1,7 @@
-//! "Did you mean …?": the nearest known word to what a user typed.
+//! Finds the known word nearest to what a user typed, for the hint "did you mean …?".
 
-/// The known word nearest to `word`, if it is near enough to be what was meant.
+/// Returns the known word nearest to `word`, or nothing if even the nearest is too different: its
+/// Damerau-Levenshtein distance exceeds 1 plus a quarter of the longer word's length.
 ///
 /// ```
 /// assert_eq!(tickless_words::suggest::nearest("epoch", ["epochs", "batch"]), Some("epochs"));
@@ -15,7 +16,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, k)| k)
 }
 
-/// `, did you mean `x`?` or nothing: the tail of an error message.
+/// The end of an error message: `, did you mean `x`?`, or nothing if no known word is near.
 pub fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, known).map(|k| format!(", did you mean `{k}`?")).unwrap_or_default()
 }

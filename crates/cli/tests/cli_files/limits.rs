@@ -40,7 +40,7 @@ fn a_full_disk_is_an_error_and_leaves_the_old_file() {
     for &(kib, args, file) in cases {
         let ran = in_little_space(&scratch, kib, args);
         if args[0] == "parity" && ran.code == Some(0) {
-            // The counts may be few enough to fit.
+            // The counts may be small enough to fit into the limit.
             scratch.write(file, "the old file");
             continue;
         }
@@ -54,7 +54,7 @@ fn a_full_disk_is_an_error_and_leaves_the_old_file() {
     assert!(!left.map(|e| e.file_name()).any(|n| n.to_string_lossy().ends_with(".tmp")));
 }
 
-/// Ends a program by a signal and returns its exit code.
+/// Sends a signal to a program, waits for it to end, and returns its exit code.
 fn ended(mut child: Child, signal: &str) -> Option<i32> {
     let kill = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
     assert!(kill.is_ok_and(|s| s.success()));

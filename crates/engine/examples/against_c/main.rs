@@ -26,7 +26,7 @@ mod limits;
 use limits::Limits;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use tickless_engine::{CompileOptions, Program, Recording, Session, Simd};
+use tickless_engine::{CompileOptions, Isa, Program, Recording, Session};
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{ZooOptions, build};
 use tickless_net::{Layer, Network, Neuron, Weights};
@@ -118,7 +118,7 @@ impl Bench {
         let neuron = if leaks { "LIF" } else { "IF" };
         let mut forms = Vec::new();
         for quantised in [false, true].into_iter().filter(|q| !q || !leaks) {
-            for simd in Simd::available() {
+            for simd in Isa::available() {
                 let options = CompileOptions { step_us: Some(STEP_US), simd: Some(simd), quantised };
                 let name = format!("{simd:?}{}", if quantised { ", 8-bit" } else { "" });
                 let session = Session::new(&Program::compile(net, weights, &options)?);

@@ -2,11 +2,12 @@
 
 use super::model::{Asynchrony, Order, Timing, Traffic};
 use crate::decision::{Confidence, Decision};
-use crate::deliver::{Hear, Memory, fire_due, next_due, tally};
+use crate::deliver::{Hear, NetworkState, fire_due, next_due, tally};
 use crate::error::{Error, Result};
-use crate::kernel;
-use crate::pass::{Hop, Pass, Progress};
-use crate::program::{Plan, Program};
+use crate::flat::FlatNetwork;
+use crate::hop::Hop;
+use crate::pass::{Carried, Pass, carry};
+use crate::program::Program;
 use crate::session::{Telling, values};
 use crate::sink::Sink;
 use std::cmp::Reverse;
@@ -34,7 +35,7 @@ pub struct AsyncSession {
     model: Asynchrony,
     /// One a core.
     timings: Vec<Timing>,
-    memory: Memory,
+    memory: NetworkState,
     flights: BinaryHeap<Reverse<Flight>>,
     busy_ns: Vec<u64>,
     waiting: Vec<usize>,
@@ -58,12 +59,12 @@ impl AsyncSession {
     /// # Errors
     /// If a time of the model is negative or no number, or it names a core that the program has not.
     pub fn new(program: &Program, model: &Asynchrony) -> Result<Self> {
-        let cores = program.plan.rules.len();
+        let cores = program.flat.rules.len();
         Ok(Self {
             program: program.clone(),
             model: model.clone(),
             timings: model.timings(cores)?,
-            memory: Memory::new(&program.plan),
+            memory: NetworkState::new(&program.flat),
             flights: BinaryHeap::new(),
             busy_ns: vec![0; cores],
             waiting: vec![0; cores],
@@ -86,7 +87,7 @@ impl AsyncSession {
     pub fn run<S: Sink>(&mut self, recording: &Recording, number: u64, sink: &mut S) -> Result<()> {
         self.reset(number);
         let mut input = self.input(recording)?.into_iter().peekable();
-        let plan = self.program.plan.clone();
+        let flat = self.program.flat.clone();
         let exact = self.model.order != Order::Random;
         let mut last_ns = 0;
         loop {
@@ -97,22 +98,22 @@ impl AsyncSession {
             let arrives = input.peek().map(|i| i.0);
             let waits = |t: u64| next.is_some_and(|n| n <= t) || arrives.is_some_and(|i| i < t);
             let over = next.is_none() && arrives.is_none();
-            let due = next_due(&plan, &self.memory).filter(|d| !over && !waits(d.0.saturating_mul(1000)));
+            let due = next_due(&flat, &self.memory).filter(|d| !over && !waits(d.0.saturating_mul(1000)));
             if let Some(due) = due {
-                self.fire(&plan, due, sink);
+                self.fire(&flat, due, sink);
                 continue;
             }
             let joins = |t: u64| next.is_none_or(|n| if exact { t < n } else { t <= n });
             if let Some((t_ns, hop)) = input.next_if(|(t, _)| joins(*t)) {
                 self.sent = hop.cause;
-                self.send(&plan, plan.input_edges.clone(), &[hop], t_ns);
+                self.send(&flat, flat.input_edges.clone(), &[hop], t_ns);
                 continue;
             }
             let Some(Reverse(flight)) = self.flights.pop() else { break };
             last_ns = flight.t_ns;
-            let core = plan.edges[flight.edge as usize].target;
+            let core = flat.edges[flight.edge as usize].target;
             if flight.served || self.timings[core].service_ns == 0 {
-                self.serve(&plan, flight, sink);
+                self.serve(&flat, flight, sink);
             } else {
                 self.queue(core, flight);
             }
@@ -123,7 +124,7 @@ impl AsyncSession {
 
     /// The input in order of its shifted times. No time is negative: all are moved by the jitter.
     fn input(&mut self, recording: &Recording) -> Result<Vec<(u64, Hop)>> {
-        let shape = self.program.plan.input;
+        let shape = self.program.flat.input;
         self.base_us = recording.t_first_us().unwrap_or(0);
         let (offset, jitter) = (self.offset_us(), self.model.jitter_us);
         let mut all = Vec::with_capacity(recording.len());
@@ -163,7 +164,7 @@ impl AsyncSession {
     }
 
     /// Sends spikes along the edges that leave their source, each as an event of its own.
-    fn send(&mut self, plan: &Plan, edges: Range<usize>, hops: &[Hop], t_ns: u64) {
+    fn send(&mut self, flat: &FlatNetwork, edges: Range<usize>, hops: &[Hop], t_ns: u64) {
         let count: u64 = hops.iter().map(|h| u64::from(h.spikes)).sum::<u64>() * edges.len() as u64;
         // Where spikes arrive at the moment they are sent, later groups go before earlier ones: depth
         // first. Otherwise what was sent first goes first, so that ties of the input keep their order.
@@ -173,7 +174,7 @@ impl AsyncSession {
         let mut k = 0;
         for hop in hops {
             for edge in (0..hop.spikes).flat_map(|_| edges.clone()) {
-                let Timing { delay_ns, delay_jitter_ns, .. } = self.timings[plan.edges[edge].target];
+                let Timing { delay_ns, delay_jitter_ns, .. } = self.timings[flat.edges[edge].target];
                 let at_once = delay_ns == 0 && delay_jitter_ns == 0.0;
                 let rank = match self.model.order {
                     Order::Exact if at_once => depth_first + k,
@@ -208,39 +209,38 @@ impl AsyncSession {
     }
 
     /// Lets a neuron fire by itself and sends its spikes on.
-    fn fire<S: Sink>(&mut self, plan: &Plan, due: (u64, usize, usize), sink: &mut S) {
-        let Some(hop) = fire_due(plan, &mut self.memory, due) else { return };
+    fn fire<S: Sink>(&mut self, flat: &FlatNetwork, due: (u64, usize, usize), sink: &mut S) {
+        let Some(hop) = fire_due(flat, &mut self.memory, due) else { return };
         let told = [(due.0 + self.base_us).saturating_sub(self.offset_us() as u64)];
-        Telling { sink, plan, times: &told, first: self.sent.into() }.hear(due.1, &[hop]);
+        Telling { sink, flat, times: &told, first: self.sent.into() }.hear(due.1, &[hop]);
         let hop = Hop { cause: self.sent, ..hop };
-        self.send(plan, plan.rules[due.1].edges.clone(), &[hop], due.0.saturating_mul(1000));
+        self.send(flat, flat.rules[due.1].edges.clone(), &[hop], due.0.saturating_mul(1000));
     }
 
     /// Adds an event's weights and sends the spikes on.
-    fn serve<S: Sink>(&mut self, plan: &Plan, flight: Flight, sink: &mut S) {
-        let edge = &plan.edges[flight.edge as usize];
+    fn serve<S: Sink>(&mut self, flat: &FlatNetwork, flight: Flight, sink: &mut S) {
+        let edge = &flat.edges[flight.edge as usize];
         let core = edge.target;
         if flight.served {
             self.waiting[core] -= 1;
         }
-        let (rule, table) = (&plan.rules[core], &plan.tables[edge.table]);
+        let (rule, table) = (&flat.rules[core], &flat.tables[edge.table]);
         let times = [flight.t_ns / NS as u64];
         let hops = [Hop { place: flight.place, spikes: 1, cause: 0 }];
         let state = &mut self.memory.layers[core];
         let mut out = std::mem::take(&mut state.queue);
         out.clear();
-        let from = Progress::default();
-        let done =
-            kernel::pass(plan.simd, Pass { rule, state, edge, table, hops: &hops, from, times: &times, out: &mut out });
+        let from = Carried::default();
+        let done = carry(flat.simd, Pass { rule, state, edge, table, hops: &hops, from, times: &times, out: &mut out });
         self.memory.ops += done.ops;
         if !out.is_empty() {
-            tally(plan, &mut self.memory, core, &out);
+            tally(flat, &mut self.memory, core, &out);
             let told = [(times[0] + self.base_us).saturating_sub(self.offset_us() as u64)];
-            if core < plan.infos.len() {
-                Telling { sink, plan, times: &told, first: flight.cause.into() }.hear(core, &out);
+            if core < flat.infos.len() {
+                Telling { sink, flat, times: &told, first: flight.cause.into() }.hear(core, &out);
             }
             out.iter_mut().for_each(|h| h.cause = flight.cause);
-            self.send(plan, rule.edges.clone(), &out, flight.t_ns);
+            self.send(flat, rule.edges.clone(), &out, flight.t_ns);
         }
         out.clear();
         self.memory.layers[core].queue = out;

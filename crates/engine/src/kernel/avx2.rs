@@ -5,10 +5,11 @@
 use super::register::register;
 use super::scalar::Scalar;
 use super::{Bounds, Kernel};
-use crate::pass::{Pass, Progress};
 use std::arch::x86_64::*;
 use tickless_neuron::between::arrive;
 
+/// The form of this set. Its functions run only where the processor has the set, because only
+/// `tickless_simd::by_isa!` selects it.
 pub(crate) struct Avx2;
 
 register!(Eight, __m256, u32, _mm256_add_ps, _mm256_mul_ps, _mm256_max_ps, reaches);
@@ -23,12 +24,6 @@ unsafe fn reaches(u: __m256, theta: __m256) -> u32 {
     unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(u, theta)) as u32 }
 }
 
-/// The loop over events, compiled for AVX2.
-#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-pub(super) fn pass(pass: Pass<'_>) -> Progress {
-    crate::pass::run::<Avx2>(pass)
-}
-
 impl Avx2 {
     /// v = max(v·factor + w, v_min), without a factor v = max(v + w, v_min): as many as fill
     /// registers. Who fires, and how many were taken.
@@ -37,7 +32,7 @@ impl Avx2 {
         let len = v.len();
         assert!(w.len() == len && len <= super::BLOCK);
         let (mut mask, mut at) = (0u64, 0);
-        // SAFETY: the machine has AVX2 (see `pass`); every access of eight lies below `len`.
+        // SAFETY: the processor has AVX2 (see [`Avx2`]); every access of eight lies below `len`.
         unsafe {
             let (fires_at, v_min) = (Eight(_mm256_set1_ps(bounds.fires_at)), Eight(_mm256_set1_ps(bounds.v_min)));
             let factor = factor.map(|f| Eight(_mm256_set1_ps(f)));

@@ -5,10 +5,11 @@
 
 use super::register::register;
 use super::{Bounds, Kernel};
-use crate::pass::{Pass, Progress};
 use std::arch::x86_64::*;
 use tickless_neuron::between::arrive;
 
+/// The form of this set. Its functions run only where the processor has the set, because only
+/// `tickless_simd::by_isa!` selects it.
 pub(crate) struct Avx512;
 
 register!(Sixteen, __m512, __mmask16, _mm512_add_ps, _mm512_mul_ps, _mm512_max_ps, reaches_of_16);
@@ -34,19 +35,13 @@ unsafe fn reaches_of_8(u: __m256, theta: __m256) -> __mmask8 {
     unsafe { _mm256_cmp_ps_mask::<_CMP_GE_OQ>(u, theta) }
 }
 
-/// The loop over events, compiled for AVX-512.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,lzcnt,popcnt")]
-pub(super) fn pass(pass: Pass<'_>) -> Progress {
-    crate::pass::run::<Avx512>(pass)
-}
-
 impl Avx512 {
     /// v = max(v·factor + w, v_min), without a factor v = max(v + w, v_min); who fires.
     #[inline(always)]
     fn add_with(v: &mut [f32], w: &[f32], factor: Option<f32>, bounds: Bounds<f32>) -> u64 {
         let len = v.len();
         assert!(w.len() == len && len <= super::BLOCK);
-        // SAFETY: the machine has AVX-512 (see `pass`); every access lies below `len` or under a
+        // SAFETY: the processor has AVX-512 (see [`Avx512`]); every access lies below `len` or under a
         // mask that leaves out the lanes from `len` on.
         unsafe {
             let (fires_at, v_min) = (Sixteen(_mm512_set1_ps(bounds.fires_at)), Sixteen(_mm512_set1_ps(bounds.v_min)));

@@ -1,16 +1,16 @@
-//! The arithmetic of an event, sixteen neurons at a time, in the form that the machine has.
+//! The arithmetic of an event on one block of neurons, in the registers of each instruction set.
 //!
 //! ```text
 //! u = v + w,   v = max(u, v_min),   bit j of the mask: does neuron j fire, u ≥ θ'?
 //! ```
 //!
-//! One block of at most 64 neurons gives one mask of 64 bits, so a row of a kernel's weights costs
-//! one branch. Every form gives the same bits: no fused multiply-add, no other order of sums; the
-//! scalar one is what the others are tested against. The forms are chosen once, when a program is
-//! compiled, and the whole loop over events ([`crate::pass`]) is compiled for each of them.
+//! One block of at most 64 neurons gives one mask of 64 bits, so a row of weights costs one branch.
+//! Every form gives the same bits, because none fuses a multiplication with an addition or adds in
+//! another order; tests compare each with the scalar form. The equation of f32 potentials is
+//! [`tickless_neuron::between::arrive`], which each form instantiates with its register.
 //!
-//! Written with the processor's own instructions, for their comparisons into masks; a portable layer
-//! has not been measured against them.
+//! The forms use the processor's own instructions instead of [`tickless_simd::Lanes`], because they
+//! need comparisons that give masks and blocks that end within a register.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -18,62 +18,20 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
-mod patch;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod register;
 mod scalar;
 
-pub(crate) use patch::{Patch, take};
-#[cfg(test)]
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
 pub(crate) use scalar::Scalar;
 
-use crate::pass::{Pass, Progress};
-
-/// Neurons of one block at most: the bits of a mask.
+/// The most neurons of one block: the bits of a mask.
 pub(crate) const BLOCK: usize = 64;
-
-/// A form of the arithmetic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Simd {
-    /// One neuron at a time; everywhere.
-    Scalar,
-    /// Eight at a time, x86-64 with AVX2.
-    Avx2,
-    /// Sixteen at a time (32 in 8 bit), x86-64 with AVX-512 F, BW, DQ and VL.
-    Avx512,
-    /// Four at a time, 64-bit ARM.
-    Neon,
-}
-
-impl Simd {
-    /// The forms that this machine has, the slowest first.
-    pub fn available() -> Vec<Simd> {
-        #[allow(unused_mut, reason = "on a machine with nothing else")]
-        let mut all = vec![Simd::Scalar];
-        #[cfg(target_arch = "x86_64")]
-        {
-            macro_rules! has {
-                ($($feature:tt)*) => { $(is_x86_feature_detected!($feature) &&)* true };
-            }
-            let bits = has!("bmi1" "bmi2" "lzcnt" "popcnt");
-            if bits && has!("avx2") {
-                all.push(Simd::Avx2);
-            }
-            if bits && has!("avx512f" "avx512bw" "avx512dq" "avx512vl") {
-                all.push(Simd::Avx512);
-            }
-        }
-        #[cfg(target_arch = "aarch64")]
-        all.push(Simd::Neon);
-        all
-    }
-
-    /// The fastest that this machine has.
-    pub fn best() -> Simd {
-        Self::available().pop().unwrap_or(Simd::Scalar)
-    }
-}
 
 /// Limits of a layer's potentials.
 #[derive(Debug, Clone, Copy)]
@@ -86,13 +44,13 @@ pub(crate) struct Bounds<V> {
 
 /// The operations on one block; all slices of a call have the same length, at most [`BLOCK`].
 pub(crate) trait Kernel {
-    /// v = max(v + w, v_min); who fires.
+    /// v = max(v + w, v_min); the mask of the neurons that fire.
     fn add(v: &mut [f32], w: &[f32], bounds: Bounds<f32>) -> u64;
-    /// v = max(v·factor + w, v_min); who fires.
+    /// v = max(v·factor + w, v_min); the mask of the neurons that fire.
     fn decay_add(v: &mut [f32], w: &[f32], factor: f32, bounds: Bounds<f32>) -> u64;
     /// The same as `add` with saturating 16-bit potentials and 8-bit weights.
     fn add_small(v: &mut [i16], w: &[i8], bounds: Bounds<i16>) -> u64;
-    /// v = v + w where nobody fires: the sums of a readout, which wrap beyond 2³¹.
+    /// v = v + w, and no neuron fires: the sums of a readout, which wrap beyond 2³¹.
     #[inline(always)]
     fn sum_small(v: &mut [i32], w: &[i8]) -> u64 {
         for (v, w) in v.iter_mut().zip(w) {
@@ -102,28 +60,11 @@ pub(crate) trait Kernel {
     }
 }
 
-/// Carries events through one edge, in the form `simd`.
-pub(crate) fn pass(simd: Simd, pass: Pass<'_>) -> Progress {
-    match simd {
-        Simd::Scalar => crate::pass::run::<scalar::Scalar>(pass),
-        // SAFETY: a program's form is one of `Simd::available`, which has asked the machine.
-        #[cfg(target_arch = "x86_64")]
-        Simd::Avx2 => unsafe { avx2::pass(pass) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Simd::Avx512 => unsafe { avx512::pass(pass) },
-        #[cfg(target_arch = "aarch64")]
-        Simd::Neon => crate::pass::run::<neon::Neon>(pass),
-        #[allow(unreachable_patterns, reason = "forms of other machines")]
-        _ => crate::pass::run::<scalar::Scalar>(pass),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::scalar::Scalar;
     use super::*;
     use proptest::prelude::*;
+    use tickless_simd::{InstructionSet, Isa};
 
     fn same<K: Kernel>(len: usize, seed: u64) {
         let mut rng = tickless_events::rng::Rng::new(seed, 0);
@@ -150,14 +91,14 @@ mod tests {
     proptest! {
         #[test]
         fn every_form_gives_the_bits_of_the_scalar_one(len in 0..=BLOCK, seed: u64) {
-            for simd in Simd::available() {
-                match simd {
+            for isa in Isa::available() {
+                match isa.set() {
                     #[cfg(target_arch = "x86_64")]
-                    Simd::Avx2 => same::<avx2::Avx2>(len, seed),
+                    InstructionSet::Avx2 => same::<Avx2>(len, seed),
                     #[cfg(target_arch = "x86_64")]
-                    Simd::Avx512 => same::<avx512::Avx512>(len, seed),
+                    InstructionSet::Avx512 => same::<Avx512>(len, seed),
                     #[cfg(target_arch = "aarch64")]
-                    Simd::Neon => same::<neon::Neon>(len, seed),
+                    InstructionSet::Neon => same::<Neon>(len, seed),
                     _ => same::<Scalar>(len, seed),
                 }
             }

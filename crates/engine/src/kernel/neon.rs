@@ -1,7 +1,7 @@
 //! NEON: four potentials of 32 bits or eight of 16 bits an instruction; every 64-bit ARM has it.
 //!
-//! Written without such a machine at hand: neither compiled nor run yet. The property test of
-//! `kernel` compares it with the scalar form wherever it is compiled.
+//! The property test of `kernel` compares it with the scalar form; `.ci/extra arm` runs it in an
+//! emulator.
 //!
 //! A comparison gives lanes of ones; each is masked with its bit and they are summed across.
 

@@ -1,8 +1,8 @@
 //! Who fires after an event, how often, and in which order.
 
-use super::Hop;
 use super::act::Act;
-use crate::kernel::Patch;
+use super::patch::Patch;
+use crate::hop::Hop;
 
 /// Where the neurons of a patch lie.
 #[derive(Debug, Clone, Copy)]

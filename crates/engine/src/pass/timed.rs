@@ -4,30 +4,31 @@
 //! Every neuron that an event reaches decays to the event's time, takes its weight and gets a new
 //! moment at which it fires by itself.
 
-use super::{Hop, Progress, Walk, in_order};
+use super::{Carried, Walk, in_order};
 use crate::due::Due;
+use crate::hop::Hop;
 use tickless_neuron::between::Memory;
 
 impl Walk<'_> {
     /// Carries the events as far as the list of spikes allows.
     #[inline(never)]
-    pub(super) fn timed(self, memories: &mut [Memory], w: &[f32], due: &mut Due) -> Progress {
+    pub(super) fn timed(self, memories: &mut [Memory], w: &[f32], due: &mut Due) -> Carried {
         let Walk { rule, edge, hops, from: mut done, times, out } = self;
         let Some(timed) = &rule.timed else { unreachable!("such memories are made for the general form") };
         while let Some(&hop) = hops.get(done.hops) {
-            let place = edge.places[hop.position()];
-            let (first, table) = edge.channel(hop.channel(), &place);
+            let footprint = edge.footprints[hop.position()];
+            let (first, table) = edge.channel(hop.channel(), &footprint);
             let t_us = times[hop.cause as usize];
             while done.spikes < hop.spikes {
                 if out.capacity() - out.len() < rule.reach {
                     return done;
                 }
                 let begun = out.len();
-                for row in 0..place.rows as usize {
-                    for segment in 0..place.segments as usize {
-                        let at = place.state as usize + first + row * edge.row_state + segment * edge.channels;
-                        let from = table + row * place.row_weights as usize + segment * edge.width;
-                        let len = place.len as usize;
+                for row in 0..footprint.rows as usize {
+                    for segment in 0..footprint.segments as usize {
+                        let at = footprint.state as usize + first + row * edge.row_state + segment * edge.channels;
+                        let from = table + row * footprint.row_weights as usize + segment * edge.width;
+                        let len = footprint.len as usize;
                         for (at, w) in (at..at + len).zip(&w[from..from + len]) {
                             let memory = &mut memories[at];
                             let spikes = timed.receive(memory, t_us, *w);
@@ -40,7 +41,7 @@ impl Walk<'_> {
                     }
                 }
                 in_order(&mut out[begun..]);
-                done.ops += place.ops();
+                done.ops += footprint.ops();
                 done.spikes += 1;
             }
             done.hops += 1;

@@ -1,13 +1,14 @@
-//! Crates import downwards only, and their manifests take what the workspace says.
+//! Checks that crates import only crates below them, and that their manifests inherit from the
+//! workspace.
 
 use std::collections::BTreeSet;
 use toml::Table;
 
-/// The crates from the lowest to the highest: each may depend on those before it.
+/// The crates from the lowest to the highest. Each may depend only on those before it.
 const ORDER: [&str; 12] =
     ["files", "words", "simd", "neuron", "events", "net", "kernels", "train", "engine", "testing", "tickless", "cli"];
 
-/// Crates that know nothing of each other although the order would allow it, and why.
+/// Pairs of crates that must not import each other although the order allows it, with the reason.
 const APART: [(&str, &str, &str); 5] = [
     ("engine", "train", "who runs a network without a clock needs no training"),
     ("engine", "kernels", "the engine needs no tensor library"),
@@ -27,14 +28,14 @@ fn manifests() -> Vec<(String, Table)> {
     super::manifests().into_iter().map(read).collect()
 }
 
-/// The tables of dependencies of one kind, those of single platforms among them.
+/// The dependencies of one kind, including those of single platforms.
 fn dependencies(manifest: &Table, kind: &str) -> Table {
     let platforms = manifest.get("target").and_then(|t| t.as_table()).into_iter().flatten();
     let tables = platforms.filter_map(|(_, t)| t.as_table()).chain([manifest]);
     tables.filter_map(|t| t.get(kind)?.as_table()).flatten().map(|(name, d)| (name.clone(), d.clone())).collect()
 }
 
-/// The folder of one of our own crates.
+/// The folder of a dependency that is one of our own crates.
 fn own(dependency: &str) -> Option<&str> {
     if dependency == "tickless" { Some(dependency) } else { dependency.strip_prefix("tickless-") }
 }

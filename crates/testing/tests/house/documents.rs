@@ -1,11 +1,11 @@
-//! Every path that the documents for developers name exists.
+//! Checks that every path named in the documents for developers exists.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 const DOCUMENTS: [&str; 2] = ["docs/architecture.md", "CONTRIBUTING.md"];
 
-/// All files and folders of the clone by their paths, but for what is built or hidden.
+/// All files and folders of the clone, by path, except build output and `.git`.
 fn all_paths() -> BTreeSet<String> {
     let (root, mut found, mut folders) = (super::root(), BTreeSet::new(), vec![super::root()]);
     while let Some(folder) = folders.pop() {
@@ -25,8 +25,9 @@ fn all_paths() -> BTreeSet<String> {
     found
 }
 
-/// What a document names as a path: links that lead into the clone, and code of one word that has a slash or
-/// the ending of a source or a document. (A file such as `run.json` is one that the program writes.)
+/// The paths that a document names: links into the clone, and code spans of one word that contain a
+/// slash or end like a source file or a document. (A name such as `run.json` is a file that the
+/// program writes.) The flag tells a link from a code span.
 fn named(text: &str) -> BTreeSet<(bool, String)> {
     let code = text.split('`').skip(1).step_by(2);
     let ends = [".rs", ".md", ".py", ".sh"];
@@ -51,7 +52,7 @@ fn every_path_that_the_documents_name_exists() {
         let fenced: String = text.split("```").step_by(2).collect();
         for (is_link, path) in named(&fenced) {
             let beside = Path::new(document).parent().expect("a document lies in a folder").join(&path);
-            // In code, a path may be told from where the reader is: the end of it is enough.
+            // A code span may name a path relative to any folder, so its end is enough.
             let ends = |p: &String| *p == path || (!is_link && p.ends_with(&format!("/{path}")));
             if !(super::root().join(beside).exists() && is_link) && !all.iter().any(ends) {
                 missing.push(format!("{document}: `{path}`"));

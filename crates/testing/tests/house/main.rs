@@ -1,4 +1,5 @@
-//! The order of the house: which crate and which module may import which, and that the documents name what exists.
+//! Tests of the repository itself: which crate and which module may import which, and whether the
+//! paths that documents name exist.
 
 mod crates;
 mod documents;

@@ -1,8 +1,10 @@
-//! Modules of a crate import without circles, so that each can be read after what it imports.
+//! Checks that the modules of a crate do not import each other in circles, so that a reader can
+//! read each one after the modules that it imports.
 //!
-//! A node is a module with a file of its own. An edge leads from a file to each module that it names in a `use`
-//! or in a path that starts at `crate`, `super`, `self` or a child module. Where a module re-exports a name, the edge
-//! also leads to the module that declares it. Code under `#[cfg(test)]` does not count.
+//! A node is a module with its own file. A file has an edge to each module that it names in a `use`
+//! or in a path that starts at `crate`, `super`, `self` or a child module. If a module re-exports a
+//! name, the edge also leads to the module that declares the name. Code under `#[cfg(test)]` does
+//! not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,29 +12,18 @@ use std::sync::OnceLock;
 use syn::visit::{self, Visit};
 use syn::{Attribute, File, Item, UseTree};
 
-/// The path of a module from the root of its crate, which is `[]`.
+/// The path of a module from the root of its crate; the root is `[]`.
 type Module = Vec<String>;
-/// The modules that each module names.
+/// For each module, the modules that it names.
 type Edges = BTreeMap<Module, BTreeSet<Module>>;
 
-/// Circles of files that remain: the crate, its modules, the reason. Each goes when its files are sorted.
-const FILES_TO_SORT: &[(&str, &str, &str)] = &[
-    ("engine", "compile, program, quantise", "the program is quantised by what compiles it"),
-    ("engine", "dataset, summary", "a summary is declared beside the loop that fills it"),
-    (
-        "engine",
-        "edge, kernel, kernel::avx2, kernel::avx512, kernel::neon, kernel::patch, kernel::scalar, layer, pass, \
-         pass::act, pass::fire, table",
-        "a layer's state and the kernels that change it name each other",
-    ),
-    ("events", "error, formats, recording, source", "an error names a format, and formats give errors"),
-];
+/// Known circles of files: the crate, its modules, the reason. Remove an entry when its circle is
+/// gone.
+const FILES_TO_SORT: &[(&str, &str, &str)] =
+    &[("events", "error, formats, recording, source", "an error names a format, and formats give errors")];
 
-/// Circles between entries of a folder, likewise.
+/// Known circles between the entries of a folder, in the same form.
 const FOLDERS_TO_SORT: &[(&str, &str, &str)] = &[
-    ("engine", "compile, program, quantise", "as above"),
-    ("engine", "dataset, summary", "as above"),
-    ("engine", "edge, kernel, layer, pass, table", "as above"),
     ("events", "error, formats, recording, source", "as above"),
     ("events", "formats::decoder, formats::records", "a decoder's buffer is declared beside one kind of decoder"),
     (
@@ -83,7 +74,7 @@ fn no_circle_of_imports_spans_folders() {
     compare(circles, FOLDERS_TO_SORT);
 }
 
-/// The circle by its modules; a large one by the entries of the crate's root that it goes through.
+/// A circle as its modules or, if it has 20 or more, as the root entries that it passes through.
 fn in_words(name: &str, circle: &[Module]) -> (String, String) {
     let all: BTreeSet<String> = match circle.len() {
         ..20 => circle.iter().map(|m| m.join("::")).collect(),
@@ -106,7 +97,7 @@ fn imports() -> &'static [(String, Edges)] {
     ALL.get_or_init(|| crates().into_iter().map(|(name, root)| (name, Sources::read(&root).edges())).collect())
 }
 
-/// Name and root file of every library and command.
+/// The name and root file of every library and command.
 fn crates() -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     for manifest in super::manifests() {
@@ -118,18 +109,18 @@ fn crates() -> Vec<(String, PathBuf)> {
     found
 }
 
-/// What one file declares and names.
+/// What one file declares and imports.
 #[derive(Default)]
 struct Source {
-    /// Names of its items, child modules among them.
+    /// Names of its items, including child modules.
     items: BTreeSet<String>,
-    /// Its re-exports: each name with the path that it stands for.
+    /// Its re-exports: each name with the path that it refers to.
     exports: Vec<(String, Vec<String>)>,
-    /// Paths that it names, from the root of the crate.
+    /// The paths that it names, from the root of the crate.
     paths: BTreeSet<Vec<String>>,
 }
 
-/// All files of a crate that are reached from its root.
+/// All files of a crate that its root reaches.
 struct Sources(BTreeMap<Module, Source>);
 
 impl Sources {
@@ -164,7 +155,7 @@ impl Sources {
             for path in &source.paths {
                 self.resolve(module, path, &mut to, 0);
             }
-            // The root only re-exports; it is no room of its own.
+            // The root only re-exports, so it is not a node.
             to.retain(|m| m != module && !m.is_empty());
             let to = if module.is_empty() { BTreeSet::new() } else { to };
             edges.insert(module.clone(), to);
@@ -172,7 +163,7 @@ impl Sources {
         edges
     }
 
-    /// Collects the modules that `path` leads through and to, from the view of `from`.
+    /// Adds to `to` the modules that `path` passes through and ends at, as seen from `from`.
     fn resolve(&self, from: &Module, path: &[String], to: &mut BTreeSet<Module>, depth: usize) {
         let mut at: Module = Vec::new();
         for (i, name) in path.iter().enumerate() {
@@ -193,9 +184,9 @@ impl Sources {
     }
 }
 
-/// Reads one file.
+/// Collects the declarations and paths of one file.
 struct Reader {
-    /// The module that the reader is in; longer than the file's in a module that the file holds.
+    /// The module at the current position; inside an inline module it is longer than the file's.
     here: Module,
     source: Source,
     /// Child modules with files of their own.
@@ -203,7 +194,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Adds a path as it is written, if it leads into this crate.
+    /// Records a path as it is written if it leads into this crate, and returns it from the root.
     fn name(&mut self, path: &[String]) -> Option<Vec<String>> {
         let mut base = match path.first()?.as_str() {
             "crate" => Vec::new(),
@@ -283,7 +274,7 @@ impl<'a> Visit<'a> for Reader {
     }
 
     fn visit_macro(&mut self, call: &'a syn::Macro) {
-        // A macro's tokens are not parsed: their paths are found by their spelling.
+        // The tokens of a macro are not parsed, so paths are found by their spelling.
         let text = call.tokens.to_string().replace(' ', "");
         for start in ["crate::", "super::"] {
             for (at, _) in text.match_indices(start) {
@@ -335,7 +326,7 @@ fn name_of(item: &Item) -> Option<String> {
     Some(ident.to_string())
 }
 
-/// The strongly connected components of a graph: two nodes are in one if each reaches the other.
+/// The strongly connected components of a graph: two nodes share one if each reaches the other.
 fn components(edges: &Edges) -> Vec<Vec<Module>> {
     let reaches: BTreeMap<&Module, BTreeSet<&Module>> = edges.keys().map(|m| (m, reached(edges, m))).collect();
     let mut found: Vec<Vec<Module>> = Vec::new();

@@ -7,7 +7,7 @@
 //!
 //! | executor | compared with the engine |
 //! |---|---|
-//! | clocked, each layer fed its own events, one a step | must agree, but for rounding at a threshold |
+//! | clocked, each layer fed its own events, one a step | must agree, except for rounding at a threshold |
 //! | engine, one session used again after `reset` | must agree |
 //! | exported NIR graph, read back | must agree |
 //! | a graph of the user's | must agree |

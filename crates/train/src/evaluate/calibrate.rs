@@ -2,7 +2,7 @@
 //!
 //! Mixed temporal configurations leave the running statistics corrupted. Before evaluation they
 //! are reset and become the plain average, over k batches without gradient, of the batch mean and
-//! of the unbiased batch variance. Source: Du et al. (ICLR 2025), appendix; method.md section 5.
+//! of the unbiased batch variance. Source: Du et al. (ICLR 2025), appendix.
 //!
 //! The method takes the batches at T_max and uses the statistics at every other T too. That fits
 //! static images, shown T times. A recording cut into T frames has T_max/T times the events in

@@ -3,8 +3,8 @@
 //! All limits are checked once for the whole patch, not at every row: on small networks the checks
 //! cost more than the additions.
 
-use super::BLOCK;
-use crate::pass::Act;
+use super::act::Act;
+use crate::kernel::BLOCK;
 
 /// Rows of potentials in a layer, and of the weights in its table that are added to them.
 #[derive(Debug, Clone, Copy)]

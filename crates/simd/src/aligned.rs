@@ -1,6 +1,7 @@
 //! Memory in whole cache lines, so that a vector register of 64 bytes never straddles two.
 
 use bytemuck::{Pod, Zeroable};
+use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
@@ -8,29 +9,29 @@ use std::ops::{Deref, DerefMut};
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Line([u8; 64]);
 
-/// A slice of numbers that begins at a cache line.
+/// A slice of numbers that begins at a cache line of 64 bytes.
 #[derive(Clone)]
-pub(crate) struct Lines<T> {
+pub struct Aligned<T> {
     lines: Vec<Line>,
     len: usize,
     kind: PhantomData<T>,
 }
 
-impl<T: Pod> Lines<T> {
+impl<T: Pod> Aligned<T> {
     /// `len` zeros.
     pub fn zeros(len: usize) -> Self {
         Self { lines: vec![Line([0; 64]); (len * size_of::<T>()).div_ceil(64)], len, kind: PhantomData }
     }
 
     /// A copy of these numbers.
-    pub fn of(values: &[T]) -> Self {
-        let mut lines = Self::zeros(values.len());
-        lines.copy_from_slice(values);
-        lines
+    pub fn copy_of(values: &[T]) -> Self {
+        let mut copy = Self::zeros(values.len());
+        copy.copy_from_slice(values);
+        copy
     }
 }
 
-impl<T: Pod> Deref for Lines<T> {
+impl<T: Pod> Deref for Aligned<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
@@ -38,14 +39,14 @@ impl<T: Pod> Deref for Lines<T> {
     }
 }
 
-impl<T: Pod> DerefMut for Lines<T> {
+impl<T: Pod> DerefMut for Aligned<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
     }
 }
 
-impl<T: Pod + std::fmt::Debug> std::fmt::Debug for Lines<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<T: Pod + fmt::Debug> fmt::Debug for Aligned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
 }
@@ -58,9 +59,9 @@ mod tests {
     fn numbers_begin_at_a_cache_line_and_keep_their_length() {
         for len in [0, 1, 15, 16, 17, 100] {
             let values: Vec<f32> = (0..len).map(|k| k as f32).collect();
-            let lines = Lines::of(&values);
-            assert_eq!((&*lines, lines.as_ptr() as usize % 64), (&values[..], 0));
+            let aligned = Aligned::copy_of(&values);
+            assert_eq!((&*aligned, aligned.as_ptr() as usize % 64), (&values[..], 0));
         }
-        assert_eq!(&*Lines::<i8>::zeros(3), [0, 0, 0]);
+        assert_eq!(&*Aligned::<i8>::zeros(3), [0, 0, 0]);
     }
 }
