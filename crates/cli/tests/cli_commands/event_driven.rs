@@ -31,6 +31,7 @@ fn asynchrony_is_swept_from_the_exact_engine_on() {
     let late = ["simulate", "run", "--limit", "20", "--service-us", "1000", "--queue", "2", "--order", "random"];
     let shown = scratch.ok_json(&late);
     assert!(number(&shown, "asynchrony/lost") > 0.0 && number(&shown, "accuracy") == exact, "{shown:#}");
+    assert_eq!(shown["part"], "test");
     assert!(scratch.ok(&late).stdout.contains("with asynchrony: "));
     scratch.refused_with(&["simulate", "run", "--delay-us=-1"], &["delay", "-1"]);
     let table = scratch.ok(&["asynchrony", "run", "--limit", "2", "--service-us", "", "--queue", ""]);
