@@ -114,6 +114,12 @@ impl High {
         self.base_us = Some((self.turns << (bits + shift)) + (u64::from(high) << shift));
     }
 
+    /// Notes high bits that rose word by word and not over an overflow; [`High::set`] decodes the next
+    /// word.
+    pub fn risen(&mut self, high: u32) {
+        self.last = high;
+    }
+
     /// Whether high bits that come next step back over the last overflow.
     #[inline]
     fn steps_back(&self, high: u32, bits: u32) -> bool {

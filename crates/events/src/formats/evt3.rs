@@ -306,7 +306,7 @@ impl Evt3 {
         self.state.low = 0;
         // What has risen since the last fall, then this.
         if self.high.base_us.is_some() {
-            self.high.set((self.state.high >> HIGH) as u32, HIGH_BITS, LOW_BITS);
+            self.high.risen((self.state.high >> HIGH) as u32);
         }
         self.high.set(value.into(), HIGH_BITS, LOW_BITS);
         self.state.high = u64::from(value) << HIGH;
@@ -395,8 +395,8 @@ mod tests {
             let fill = || std::iter::repeat_n((ADDR_Y, 3), before);
             let words = [high(4095), x, high(0), x, (TIME_LOW, 7)].into_iter().chain(fill());
             let words = words.chain([high(4095), x, (TIME_LOW, 5), x, high(4095), x]).chain(fill());
-            let words = words.chain([high(0), x, high(15), x, high(4090), x, high(4095), x, high(2), x, high(2050), x]);
-            let words: Vec<_> = words.chain([high(4080), x, high(1), x]).collect();
+            let words = words.chain([high(0), x, high(15), x, high(4090), x, high(4095), x, high(0), x, high(2050), x]);
+            let words: Vec<_> = words.chain([high(4095), x, high(1), x]).collect();
             let times: Vec<_> = decode(&words).unwrap().iter().map(|e| e.0).collect();
             let at = |turns: u64, high: u64| turns * turn + 4096 * high;
             let expected = [
@@ -409,9 +409,9 @@ mod tests {
                 at(1, 15),
                 at(1, 4090),
                 at(1, 4095),
-                at(2, 2),
+                at(2, 0),
                 at(2, 2050),
-                at(2, 4080),
+                at(2, 4095),
                 at(3, 1),
             ];
             assert_eq!(times, expected, "{before}");
