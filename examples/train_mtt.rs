@@ -14,7 +14,7 @@ use tickless::train::device::device;
 use tickless::train::evaluate::{Plan, Setting, across_steps};
 use tickless::train::progress::Silent;
 use tickless::train::run::train_plan::initial_weights;
-use tickless::train::run::trainer::Trainer;
+use tickless::train::run::trainer::{Task, Trainer};
 
 const RECIPE: &str = r#"
 [data]
@@ -48,7 +48,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let step_us = Some(span_us / recipe.train.t_max as f64);
     println!("{} recordings of {events:.0} events and {:.0} ms", parts.train.len(), span_us / 1e3);
     let device = device("cpu")?;
-    let trainer = Trainer::new(&recipe, &source, &parts, network, &weights, None, step_us, &device)?;
+    let task = Task { recipe: &recipe, source: &source, parts: &parts, network, step_us, device: device.clone() };
+    let trainer = Trainer::new(task, &weights)?;
     let (model, position) = trainer.run(&mut (), &Silent)?;
     println!("{} iterations in {:.1} s", position.iteration, position.seconds);
 

@@ -22,7 +22,7 @@ use tickless_train::data::{Parts, Source};
 use tickless_train::device::Device;
 use tickless_train::evaluate::{Plan, Setting, across_steps, activity};
 use tickless_train::progress::{Progress, Silent};
-use tickless_train::run::trainer::Trainer;
+use tickless_train::run::train_plan::TrainPlan;
 use tickless_train::run::{Job, RunFolder, train};
 use tickless_train::strategy::{Steps, by_name};
 
@@ -106,7 +106,7 @@ impl Experiment {
         let network = first.recipe.network.build(shape, kind, source.dataset().classes())?;
         for Planned { recipe, .. } in &planned {
             let parts = Parts::of(&source, &recipe.data, recipe.seed)?;
-            Trainer::plan(recipe, &network, &parts, None)?.check_memory(&network, 1)?;
+            TrainPlan::new(recipe, &network, &parts, None)?.check_memory(&network, 1)?;
         }
         Ok(planned)
     }

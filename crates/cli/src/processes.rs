@@ -29,7 +29,7 @@ impl Processes {
     /// If there are other processes, but the command is not `train` or the build has no MPI.
     pub fn join(trains: bool) -> Result<Self> {
         let launched = Launched::from_variables(|name| std::env::var(name).ok());
-        let Some(Launched { processes, rank }) = launched else { return Self::of(None) };
+        let Some(Launched { processes, rank, .. }) = launched else { return Self::of(None) };
         let problem = if !trains {
             "only `tickless train` shares its work; start this command without mpirun"
         } else if cfg!(not(feature = "mpi")) {

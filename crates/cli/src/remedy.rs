@@ -6,22 +6,62 @@
 use anyhow::Error;
 
 /// The options or commands that fix `error`, if there are any.
-pub fn remedy(error: &Error) -> Option<&'static str> {
-    /// Of weights that grew beyond what numbers hold.
-    const LOWER: &str = "`train` takes it as `--set train.learning_rate=NUMBER`, `finetune` as `--learning-rate NUMBER`, \
-                         and `--output` names the folder of the other run";
-    if let Some(tickless_train::Error::NotFinite { .. } | tickless_train::Error::Diverged { .. }) = error.downcast_ref()
-    {
-        return Some(LOWER);
-    }
-    match error.downcast_ref::<tickless::Error>()? {
-        tickless::Error::Images { .. } => {
-            Some("`tickless data list` names such sets, `mnist-dvs-sim` and `nmnist` among them")
-        }
-        tickless::Error::UnknownWriter { .. } => Some("give it with `--dialect`"),
+pub fn remedy(error: &Error) -> Option<String> {
+    let library = error.downcast_ref().and_then(of_library);
+    let training = || error.downcast_ref().and_then(of_training);
+    library.or_else(training).or_else(|| error.downcast_ref().and_then(of_network))
+}
+
+fn of_library(error: &tickless::Error) -> Option<String> {
+    match error {
+        tickless::Error::Net(e) => of_network(e),
+        tickless::Error::Train(e) => of_training(e),
+        tickless::Error::Graph { source, .. } => of_network(source),
+        tickless::Error::Images { .. } => Some(SETS_OF_RECORDINGS.to_owned()),
+        tickless::Error::UnknownWriter { .. } => Some("give it with `--dialect`".to_owned()),
         _ => None,
     }
 }
+
+fn of_training(error: &tickless_train::Error) -> Option<String> {
+    use tickless_train::Error;
+    let words = match error {
+        Error::Net(e) => return of_network(e),
+        Error::NotInBuild { feature, .. } => {
+            return Some(format!("build with `--features {feature}`, or use `--device cpu`"));
+        }
+        Error::Images { .. } => SETS_OF_RECORDINGS,
+        Error::Device { .. } => "`--device cpu` is always there, and `--threads` says how much of it computes",
+        Error::SeveralDevices { .. } => "only `tickless train` takes several as `--device`",
+        Error::NotARun { .. } => "`tickless train RECIPE` makes one",
+        Error::Unfinished { .. } => "the command that began it finishes it (`train` and `finetune` with `--resume`)",
+        Error::DamagedWeights { .. } => "`train` and `finetune` do so with `--resume`",
+        Error::NotFinite { .. } | Error::Diverged { .. } => {
+            "`train` takes the rate as `--set train.learning_rate=NUMBER`, `finetune` as `--learning-rate NUMBER`; \
+             `--output` names the folder of the other run"
+        }
+        Error::Busy { .. } => "`--output` names another",
+        _ => return None,
+    };
+    Some(words.to_owned())
+}
+
+fn of_network(error: &tickless_net::Error) -> Option<String> {
+    use tickless_net::Error;
+    match error {
+        Error::NotEventDriven { .. } => {
+            Some("`tickless finetune RUN --epochs 0` folds it (or fine-tune with more epochs)".to_owned())
+        }
+        Error::NoRecipe { .. } => Some("`tickless demo` needs none".to_owned()),
+        Error::RunAsRecipe { folder } => {
+            let run = crate::shell::quoted(&folder.display().to_string());
+            Some(format!("`tickless eval {run}` evaluates it"))
+        }
+        _ => None,
+    }
+}
+
+const SETS_OF_RECORDINGS: &str = "`tickless data list` names such sets, `mnist-dvs-sim` and `nmnist` among them";
 
 /// Adds to an error of training how to continue: after Ctrl-C with `how`, after changed conditions
 /// with the option that allows them.

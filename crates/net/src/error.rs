@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// What can go wrong with a description, a recipe or a weight file.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
@@ -46,6 +47,18 @@ pub enum Error {
         file: PathBuf,
         /// What is wrong, where, and what to do.
         problem: String,
+    },
+    /// There is no recipe at the path that was given.
+    #[error("{}: there is no such recipe; give a TOML file, e.g. one of recipes/", file.display())]
+    NoRecipe {
+        /// The path.
+        file: PathBuf,
+    },
+    /// The folder of a run was given as a recipe.
+    #[error("{}: is the folder of a run, not a recipe; give a TOML file, e.g. its recipe.toml", folder.display())]
+    RunAsRecipe {
+        /// The folder.
+        folder: PathBuf,
     },
     /// A weight tensor is missing or has another shape than its layer.
     #[error("{}: layer `{layer}`: {problem}", file.display())]
@@ -100,10 +113,7 @@ pub enum Error {
         problem: String,
     },
     /// A network that has a clock was given to something that has none.
-    #[error(
-        "layer `{layer}` has {what}, which an event-driven run cannot have: \
-         `tickless finetune RUN --epochs 0` removes it (or fine-tune with more epochs)"
-    )]
+    #[error("layer `{layer}` has {what}, which an event-driven run cannot have: fold the network, or train it without")]
     NotEventDriven {
         /// Name of the layer.
         layer: String,

@@ -191,7 +191,7 @@ impl Network {
     /// Checks that the network can run without a clock: no bias, no norm, no max pooling.
     ///
     /// # Errors
-    /// Names the first layer that stands in the way and the command that removes it.
+    /// Names the first layer that stands in the way.
     pub fn check_event_driven(&self) -> Result<()> {
         for n in &self.nodes {
             let what = match n.layer {

@@ -24,7 +24,7 @@ use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{InputKind, LeakRule, Network, Neuron};
 use tickless_train::distributed::{Ranks, threads};
-use tickless_train::error::{Error, Result};
+use tickless_train::error::Result;
 use tickless_train::iteration::optimiser::{OptimiserSetting, OptimiserState};
 use tickless_train::iteration::{StepSetting, gradients};
 use tickless_train::loss::LossSetting;
@@ -44,13 +44,16 @@ struct Case {
     training: bool,
 }
 
-fn case(name: &str) -> Result<Case> {
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Outcome<T> = std::result::Result<T, Failure>;
+
+fn case(name: &str) -> Outcome<Case> {
     let (network, batch, t_max, training) = match name {
         "A" => ("resnet18", 16, 4, true),
         "B" => ("resnet18-dvs", 4, 10, true),
         "C" => ("nmnist-wide", 64, 10, true),
         "D" => ("resnet18", 16, 4, false),
-        other => return Err(Error::Setting(format!("unknown case `{other}`; known: A, B, C, D"))),
+        other => return Err(format!("unknown case `{other}`; known: A, B, C, D").into()),
     };
     let options = ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ..ZooOptions::default() };
     Ok(Case { network: Arc::new(zoo::build(network, &options)?), batch, t_max, training })
@@ -63,17 +66,17 @@ fn option(name: &str) -> Option<String> {
     args.next()
 }
 
-fn number(name: &str, default: usize) -> Result<usize> {
-    let bad = |v: &str| Error::Setting(format!("`{name}` takes a count, got `{v}`"));
+fn number(name: &str, default: usize) -> Outcome<usize> {
+    let bad = |v: &str| format!("`{name}` takes a count, got `{v}`").into();
     option(name).map_or(Ok(default), |v| v.parse().map_err(|_| bad(&v)))
 }
 
 /// Configurations of each iteration in turn.
-fn configurations(stages: usize, t: usize) -> Result<Vec<Vec<Vec<usize>>>> {
+fn configurations(stages: usize, t: usize) -> Outcome<Vec<Vec<Vec<usize>>>> {
     match option("--configurations") {
         None => Ok(vec![vec![vec![t; stages]]]),
         Some(path) => {
-            let bad = |e: String| Error::Setting(format!("{path}: {e}; expected lists [iteration][pass][stage]"));
+            let bad = |e: String| Failure::from(format!("{path}: {e}; expected lists [iteration][pass][stage]"));
             let text = std::fs::read_to_string(&path).map_err(|e| bad(e.to_string()))?;
             let all: Vec<Vec<Vec<usize>>> = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
             if all.is_empty() { Err(bad("no iteration".into())) } else { Ok(all) }
@@ -174,7 +177,7 @@ fn run(job: &Job, all: &[Vec<Vec<usize>>], ranks: &Ranks) -> Result<Seen> {
     Ok(seen)
 }
 
-fn main() -> Result<()> {
+fn main() -> Outcome<()> {
     tickless_kernels::allocator::keep_free_memory();
     let name = option("--case").unwrap_or_else(|| "A".into());
     let case = case(&name)?;

@@ -16,6 +16,7 @@
 use crate::error::{Error, Result};
 pub use burn::tensor::Device;
 use std::fmt;
+use tickless_words::UnknownWord;
 
 /// Which device: a kind (`cpu`, `wgpu`, `cuda`), or one of several of a kind by its number (`cuda:1`).
 ///
@@ -24,7 +25,7 @@ use std::fmt;
 /// message says what there is, or what to do.
 pub fn device(name: &str) -> Result<Device> {
     if name.contains(',') {
-        return Err(Error::Setting(format!("devices `{name}`: only `tickless train` works on several; name one")));
+        return Err(Error::SeveralDevices { devices: name.to_owned() });
     }
     Name::parse(name)?.open()
 }
@@ -69,40 +70,38 @@ struct Name {
 
 impl Name {
     fn parse(name: &str) -> Result<Self> {
-        let wrong = |problem: String| Err(Error::Setting(format!("device `{name}`: {problem}")));
+        let wrong = |problem: String| Err(Error::Device { device: name.to_owned(), problem });
         let (kind, index) = name.split_once(':').map_or((name, None), |(kind, index)| (kind, Some(index)));
         let Some((_, kind)) = Kind::ALL.into_iter().find(|k| k.0 == kind) else {
-            let known = Kind::ALL.map(|k| k.0);
-            return Err(Error::Setting(format!(
-                "unknown device `{name}`{}; known: cpu, cuda, wgpu, and one of several as cuda:1",
-                tickless_net::suggest::hint(kind, known)
-            )));
+            let known = Kind::ALL.iter().map(|k| k.0).chain(["cuda:1"]).collect();
+            return Err(UnknownWord::new("device", name, known).into());
         };
         match index.map(str::parse) {
             None => Ok(Self { kind, index: None }),
-            Some(_) if kind == Kind::Cpu => wrong("the CPU is one device; `--threads` says how much of it".into()),
+            Some(_) if kind == Kind::Cpu => wrong("the CPU is one device; it has no number".into()),
             Some(Ok(index)) => Ok(Self { kind, index: Some(index) }),
             Some(Err(_)) => wrong(format!("a device of several is named by its number, e.g. `{}:0`", kind.name())),
         }
     }
 
     fn of_workers(names: &str, workers: usize) -> Result<Vec<Self>> {
+        let wrong = |problem: String| Err(Error::Device { device: names.to_owned(), problem });
         let all = names.split(',').map(|n| Self::parse(n.trim())).collect::<Result<Vec<_>>>()?;
         match all.as_slice() {
             [one] if one.kind == Kind::Cpu || workers == 1 => Ok(vec![*one; workers]),
             [Self { kind, index: None }] => {
                 Ok((0..workers).map(|index| Self { kind: *kind, index: Some(index) }).collect())
             }
-            _ if all.len() != workers => Err(Error::Setting(format!(
-                "`--device {names}` for {workers} workers: name one device for each, or only the kind"
-            ))),
-            [first, ..] if all.iter().any(|n| n.kind != first.kind) => Err(Error::Setting(format!(
-                "`--device {names}`: name devices of one kind, so that their workers' weights stay equal to the bit"
-            ))),
+            _ if all.len() != workers => {
+                wrong(format!("names {} for {workers} workers: name one device for each, or only the kind", all.len()))
+            }
+            [first, ..] if all.iter().any(|n| n.kind != first.kind) => {
+                wrong("name devices of one kind, so that their workers' weights stay equal to the bit".to_owned())
+            }
             _ => match all.iter().enumerate().find(|(i, n)| all[..*i].contains(n)) {
-                Some((_, twice)) => Err(Error::Setting(format!(
-                    "`--device {names}`: `{twice}` stands there twice; every worker has a device of its own"
-                ))),
+                Some((_, twice)) => {
+                    wrong(format!("`{twice}` stands there twice; every worker has a device of its own"))
+                }
                 None => Ok(all),
             },
         }
@@ -122,9 +121,9 @@ impl Name {
     /// If the list is empty (`remedy` says why) or shorter; the message has the whole list.
     #[cfg_attr(not(any(feature = "wgpu", feature = "cuda")), allow(dead_code, reason = "a GPU's devices are counted"))]
     fn among(self, there: usize, called: impl Fn(usize) -> String, remedy: &str) -> Result<Option<usize>> {
-        let wrong = |problem: String| Err(Error::Setting(format!("device `{self}`: {problem}")));
+        let wrong = |problem: String| Err(Error::Device { device: self.to_string(), problem });
         match self.index {
-            _ if there == 0 => wrong(format!("{remedy}, or use `--device cpu`")),
+            _ if there == 0 => wrong(format!("{remedy}, or use the device `cpu`")),
             Some(index) if index >= there => {
                 let kind = self.kind.name();
                 let all: Vec<String> = (0..there).map(|i| format!("{kind}:{i} ({})", called(i))).collect();
@@ -189,10 +188,7 @@ fn cuda(wanted: Name) -> Result<Device> {
 
 #[cfg(not(all(feature = "wgpu", feature = "cuda")))]
 fn absent(wanted: Name) -> Result<Device> {
-    let kind = wanted.kind.name();
-    Err(Error::Setting(format!(
-        "device `{wanted}` is not in this build: build with `--features {kind}`, or use `--device cpu`"
-    )))
+    Err(Error::NotInBuild { device: wanted.to_string(), feature: wanted.kind.name() })
 }
 
 #[cfg(test)]
@@ -205,7 +201,7 @@ mod tests {
             match device(name) {
                 Ok(device) => assert!(built && super::name(&device) != "cpu"),
                 Err(e) => {
-                    let remedy = if built { "install" } else { "--features" };
+                    let remedy = if built { "install" } else { "lacks the feature" };
                     assert!(e.to_string().contains(remedy), "{e}");
                     assert!(e.to_string().contains(name), "{e}");
                 }
@@ -224,12 +220,13 @@ mod tests {
         let name = |kind, index| Name { kind, index };
         assert_eq!(Name::parse("cuda:1").unwrap(), name(Kind::Cuda, Some(1)));
         assert_eq!(Name::parse("wgpu").unwrap(), name(Kind::Wgpu, None));
-        for (text, word) in [("cuda:", "cuda:0"), ("cuda:-1", "cuda:0"), ("wgpu:one", "wgpu:0"), ("cpu:0", "--threads")]
+        for (text, word) in
+            [("cuda:", "cuda:0"), ("cuda:-1", "cuda:0"), ("wgpu:one", "wgpu:0"), ("cpu:0", "one device")]
         {
             assert!(said(Name::parse(text)).contains(word), "{text}");
         }
         assert!(said(Name::parse("cudo:1")).contains("did you mean `cuda`"));
-        assert!(said(device("cuda:0,cuda:1")).contains("only `tickless train`"));
+        assert!(said(device("cuda:0,cuda:1")).contains("only a training works on several"));
         let there = |i: usize| format!("card {i}");
         assert_eq!(Name::parse("cuda:1").unwrap().among(2, there, "none").unwrap(), Some(1));
         assert_eq!(Name::parse("cuda").unwrap().among(2, there, "none").unwrap(), None);

@@ -17,7 +17,7 @@ use tickless_train::model::Model;
 use tickless_train::progress::Silent;
 use tickless_train::run::checkpoint::Checkpoint;
 use tickless_train::run::train_plan::initial_weights;
-use tickless_train::run::trainer::{Hooks, Trainer};
+use tickless_train::run::trainer::{Hooks, Task, Trainer};
 
 /// T_max: the number of steps at which norms are calibrated and the accuracy is compared.
 const T_MAX: usize = 10;
@@ -77,8 +77,9 @@ impl Trained {
         let network = Arc::new(recipe.network.build(shape, kind, 10).expect("a network"));
         let weights = initial_weights(&recipe, &network);
         let mut last = Last::default();
-        let trainer = Trainer::new(&recipe, &source, &parts, network.clone(), &weights, None, None, &Device::flex())
-            .expect("fits");
+        let (device, of_network) = (Device::flex(), network.clone());
+        let task = Task { recipe: &recipe, source: &source, parts: &parts, network: of_network, step_us: None, device };
+        let trainer = Trainer::new(task, &weights).expect("fits");
         let (model, _) = trainer.run(&mut last, &Silent).expect("trains");
         let (raw, calibrated) = (last.0.expect("a checkpoint").weights, model.weights());
         Self { recipe, source, parts, network, raw, calibrated }

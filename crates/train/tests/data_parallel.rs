@@ -25,7 +25,7 @@ use tickless_train::model::Sequence;
 use tickless_train::progress::{Progress, Silent};
 use tickless_train::run::checkpoint::{Checkpoint, Position};
 use tickless_train::run::train_plan::initial_weights;
-use tickless_train::run::trainer::{Hooks, Trainer};
+use tickless_train::run::trainer::{Hooks, Task, Trainer};
 use tickless_train::{Error, Result};
 
 /// A residual network: its second neuron sums two branches, one of them normalised.
@@ -121,8 +121,12 @@ impl Job {
 
     fn trainer(&self, ranks: Ranks, from: Option<Checkpoint>) -> Result<Trainer<'_>> {
         let Job { recipe, source, parts, network } = self;
-        let weights = initial_weights(recipe, network);
-        Trainer::new(recipe, source, parts, network.clone(), &weights, from, None, &Device::flex())?.with_ranks(ranks)
+        let task = Task { recipe, source, parts, network: network.clone(), step_us: None, device: Device::flex() };
+        let trainer = match from {
+            Some(checkpoint) => Trainer::resume(task, checkpoint),
+            None => Trainer::new(task, &initial_weights(recipe, network)),
+        };
+        trainer?.with_ranks(ranks)
     }
 
     fn train(&self, ranks: Ranks) -> Result<(Weights, Position)> {

@@ -26,7 +26,7 @@ use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
 use tickless_train::progress::Silent;
 use tickless_train::run::train_plan::initial_weights;
-use tickless_train::run::trainer::Trainer;
+use tickless_train::run::trainer::{Task, Trainer};
 
 const CHILD: &str = "TICKLESS_LOW_PRECISION_CHILD";
 
@@ -84,7 +84,9 @@ fn a_trained_network_keeps_its_accuracy_at_low_precision() {
     let (shape, kind) = source.input();
     let network = Arc::new(recipe.network.build(shape, kind, 10).expect("a network"));
     let weights = initial_weights(&recipe, &network);
-    let trainer = Trainer::new(&recipe, &source, &parts, network, &weights, None, None, &Device::flex()).expect("fits");
+    let device = Device::flex();
+    let task = Task { recipe: &recipe, source: &source, parts: &parts, network, step_us: None, device };
+    let trainer = Trainer::new(task, &weights).expect("fits");
     let (trained, _) = trainer.run(&mut (), &Silent).expect("trains");
     let setting = Setting { source: &source, ids: &parts.test, t_max: 10, step_us: None, batch: 50 };
     let plan = Plan { steps: vec![10], leaks: vec![LeakRule::Step], calibration: None };

@@ -19,7 +19,7 @@ use tickless_train::model::Sequence;
 use tickless_train::progress::Silent;
 use tickless_train::run::checkpoint::Checkpoint;
 use tickless_train::run::train_plan::initial_weights;
-use tickless_train::run::trainer::{Hooks, Trainer};
+use tickless_train::run::trainer::{Hooks, Task, Trainer};
 use tickless_train::{Error, Result};
 
 const STEPS: usize = 5;
@@ -280,8 +280,13 @@ fn a_training_ends_with_the_same_weights_also_where_it_was_stopped_and_resumed()
         let network = Arc::new(recipe.network.build(shape, kind, 10).expect("a network"));
         let weights = initial_weights(recipe, &network);
         let trainer = |from| {
-            Trainer::new(recipe, &source, &parts, network.clone(), &weights, from, Some(1e4), &Device::flex())
-                .expect("fits")
+            let (network, step_us, device) = (network.clone(), Some(1e4), Device::flex());
+            let task = Task { recipe, source: &source, parts: &parts, network, step_us, device };
+            let trainer = match from {
+                Some(checkpoint) => Trainer::resume(task, checkpoint),
+                None => Trainer::new(task, &weights),
+            };
+            trainer.expect("fits")
         };
         let from = stop.then(|| {
             let mut hooks = StopAfter { left: 2, last: None };

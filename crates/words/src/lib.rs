@@ -36,6 +36,13 @@ pub struct UnknownWord {
     pub known: Vec<&'static str>,
 }
 
+impl UnknownWord {
+    /// The error of `word`, which names no `what`.
+    pub fn new(what: &'static str, word: &str, known: Vec<&'static str>) -> Self {
+        Self { what, word: word.to_owned(), known }
+    }
+}
+
 /// Returns the value of `known` whose word is `word`. `what` says in the error what the word should
 /// name.
 ///
@@ -46,11 +53,11 @@ pub fn find<T: Copy>(
     word: &str,
     known: &[(&'static str, T)],
 ) -> std::result::Result<T, UnknownWord> {
-    known.iter().find(|k| k.0 == word).map(|k| k.1).ok_or_else(|| UnknownWord {
-        what,
-        word: word.to_owned(),
-        known: known.iter().map(|k| k.0).collect(),
-    })
+    known
+        .iter()
+        .find(|k| k.0 == word)
+        .map(|k| k.1)
+        .ok_or_else(|| UnknownWord::new(what, word, known.iter().map(|k| k.0).collect()))
 }
 
 /// Gives the variants of an enum without fields their words; see the [crate](crate).

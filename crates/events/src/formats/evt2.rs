@@ -68,7 +68,27 @@ impl Words for Evt2 {
     }
 
     fn look(&self, bytes: &[u8], at: u64, oddities: &mut Oddities) {
-        for (w, at) in bytes.as_chunks::<4>().0.iter().zip((at..).step_by(Self::WORD)) {
+        let (words, mut at) = (bytes.as_chunks::<4>().0, at);
+        for block in words.chunks(BLOCK) {
+            if !oddities.timed || may_be_odd(block) {
+                Evt2::look_at(block, at, oddities);
+            }
+            at += size_of_val(block) as u64;
+        }
+    }
+}
+
+/// Whether a word's type is not known. Without branches, so that it becomes vector code.
+fn may_be_odd(words: &[[u8; 4]]) -> bool {
+    words.iter().fold(0, |any, w| {
+        let kind = u32::from_le_bytes(*w) >> 28;
+        any | u32::from(kind.wrapping_sub(2) < 6) | u32::from(kind == 9) | u32::from(kind.wrapping_sub(0xB) < 3)
+    }) != 0
+}
+
+impl Evt2 {
+    fn look_at(words: &[[u8; 4]], at: u64, oddities: &mut Oddities) {
+        for (w, at) in words.iter().zip((at..).step_by(Self::WORD)) {
             match u32::from_le_bytes(*w) >> 28 {
                 0 | 1 if !oddities.timed => oddities.note(Odd::Untimed, at),
                 TIME_HIGH => oddities.timed = true,

@@ -54,6 +54,8 @@ const CONTINUED_12: u16 = 0xF;
 pub(super) const HIGH_BITS: u32 = 12;
 pub(super) const LOW_BITS: u32 = 12;
 
+/// Words that are looked at together for odd ones.
+const LOOK: usize = 2048;
 /// Events that are packed before they are spread over columns.
 pub(super) const BLOCK: usize = 2048;
 /// A vector is written in whole bytes of its mask, so as many places are kept free.
@@ -148,7 +150,31 @@ impl Words for Evt3 {
     }
 
     fn look(&self, bytes: &[u8], at: u64, oddities: &mut Oddities) {
-        for (w, at) in bytes.as_chunks::<2>().0.iter().zip((at..).step_by(Self::WORD)) {
+        let (words, mut at) = (bytes.as_chunks::<2>().0, at);
+        for block in words.chunks(LOOK) {
+            let started = oddities.timed && oddities.has_row;
+            if !started || may_be_odd(block, oddities.has_column) {
+                Evt3::look_at(block, at, oddities);
+            }
+            at += size_of_val(block) as u64;
+        }
+    }
+}
+
+/// Whether a word may be odd, after a time and a row: its type is not known, or it is of a vector and
+/// the column of vectors is not known. Without branches, so that it becomes vector code.
+fn may_be_odd(words: &[[u8; 2]], has_column: bool) -> bool {
+    let vector = u16::from(!has_column);
+    words.iter().fold(0, |any, w| {
+        let kind = u16::from_le_bytes(*w) >> 12;
+        let unknown = u16::from(kind & 7 == 1) | u16::from(kind.wrapping_sub(0xB) < 3);
+        any | unknown | u16::from(kind.wrapping_sub(VECT_BASE_X) < 3) & vector
+    }) != 0
+}
+
+impl Evt3 {
+    fn look_at(words: &[[u8; 2]], at: u64, oddities: &mut Oddities) {
+        for (w, at) in words.iter().zip((at..).step_by(Self::WORD)) {
             match u16::from_le_bytes(*w) >> 12 {
                 ADDR_X | VECT_12 | VECT_8 if !oddities.timed => oddities.note(Odd::Untimed, at),
                 TIME_HIGH => oddities.timed = true,

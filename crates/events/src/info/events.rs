@@ -103,14 +103,12 @@ impl EventsInfo {
     pub fn of(stream: &EventStream) -> EventsInfo {
         let mut tally = Tally::default();
         let axes = axes(stream.format);
-        tally.look_outside(&stream.events, stream.sensor);
         match axes {
             Axes::LowerLeft => {
                 let mut stored = stream.events.clone();
-                axes.to_stored(stream.sensor, &mut stored);
-                tally.add(&stored);
+                tally.add_turned(axes, stream.sensor, stream.sensor, &mut stored);
             }
-            _ => tally.add(&stream.events),
+            _ => tally.add(&stream.events, stream.sensor),
         }
         tally.into_info(stream.format, stream.sensor, stream.events.moved_by_sorting())
     }
@@ -127,9 +125,10 @@ impl EventsInfo {
         let axes = axes(reader.format());
         while reader.next(&mut chunk)? {
             stop(progress)?;
-            tally.look_outside(&chunk, reader.sensor());
-            axes.to_stored(reader.stated_sensor(), &mut chunk);
-            tally.add(&chunk);
+            match axes {
+                Axes::LowerLeft => tally.add_turned(axes, reader.stated_sensor(), reader.sensor(), &mut chunk),
+                _ => tally.add(&chunk, reader.sensor()),
+            }
         }
         let moved = if tally.falls { moved(path, options, reader.shift_us(), &tally, progress)? } else { 0 };
         let mut info = tally.into_info(reader.format(), reader.sensor(), moved);
@@ -183,30 +182,42 @@ struct Tally {
 }
 
 impl Tally {
-    /// Counts events outside the sensor. Call it before [`Tally::add`], while the coordinates are
-    /// not yet converted to the stored axes.
-    fn look_outside(&mut self, events: &Columns, sensor: Option<Sensor>) {
+    /// As [`Tally::add`], for a format of other axes than memory: events outside the sensor are looked
+    /// for before the coordinates are converted to the stored axes.
+    fn add_turned(&mut self, axes: Axes, stated: Option<Sensor>, sensor: Option<Sensor>, events: &mut Columns) {
         if let Some(sensor) = sensor {
             Outside::add(&mut self.outside, sensor, events, self.events as u64);
         }
+        axes.to_stored(stated, events);
+        self.add(events, None);
     }
 
-    fn add(&mut self, events: &Columns) {
-        let range = |so_far: Option<(u16, u16)>, of: &[u16]| {
-            let (low, high) = (*of.iter().min()?, *of.iter().max()?);
-            Some(so_far.map_or((low, high), |(a, b)| (a.min(low), b.max(high))))
-        };
+    /// Adds events, and counts those outside the sensor.
+    fn add(&mut self, events: &Columns, sensor: Option<Sensor>) {
         let (Some(&first), Some(&last)) = (events.t_us().first(), events.t_us().last()) else { return };
-        let (low, high) = events.t_us().iter().fold((u64::MAX, 0), |(low, high), &t| (low.min(t), high.max(t)));
+        let range = |of: &[u16]| of.iter().fold((u16::MAX, 0), |(low, high), &v| (low.min(v), high.max(v)));
+        let (x, y) = (range(events.x()), range(events.y()));
+        if let Some(sensor) = sensor
+            && !sensor.contains(x.1, y.1)
+        {
+            Outside::add(&mut self.outside, sensor, events, self.events as u64);
+        }
+        let sorted = events.t_us().is_sorted();
+        let (low, high) = match sorted {
+            true => (first, last),
+            false => events.t_us().iter().fold((u64::MAX, 0), |(low, high), &t| (low.min(t), high.max(t))),
+        };
         if self.events == 0 {
             (self.earliest, self.latest) = (low, high);
         }
         (self.earliest, self.latest) = (self.earliest.min(low), self.latest.max(high));
-        self.falls |= self.last.is_some_and(|before| first < before) || !events.t_us().is_sorted();
+        self.falls |= self.last.is_some_and(|before| first < before) || !sorted;
         self.first.get_or_insert(first);
         self.last = Some(last);
-        self.x = range(self.x, events.x());
-        self.y = range(self.y, events.y());
+        let wider = |so_far: Option<(u16, u16)>, (low, high)| {
+            Some(so_far.map_or((low, high), |(a, b): (u16, u16)| (a.min(low), b.max(high))))
+        };
+        (self.x, self.y) = (wider(self.x, x), wider(self.y, y));
         self.on += events.on().iter().filter(|&&on| on).count();
         self.events += events.len();
         update(&mut self.hash, events);

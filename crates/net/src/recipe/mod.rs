@@ -157,14 +157,8 @@ fn said(e: &toml::de::Error, text: &str) -> String {
 fn unread(file: &Path, e: std::io::Error) -> Error {
     let holds_run = file.join("recipe.toml").is_file();
     match e.kind() {
-        std::io::ErrorKind::NotFound => wrong(
-            file,
-            "there is no such recipe; give a TOML file, e.g. one of recipes/ (`tickless demo` needs none)".into(),
-        ),
-        _ if holds_run => wrong(
-            file,
-            format!("is the folder of a run, not a recipe; `tickless eval {}` evaluates it", file.display()),
-        ),
+        std::io::ErrorKind::NotFound => Error::NoRecipe { file: file.to_owned() },
+        _ if holds_run => Error::RunAsRecipe { folder: file.to_owned() },
         _ if file.is_dir() => wrong(file, "is a folder, not a recipe; give a TOML file".into()),
         _ => Error::io(file, e),
     }

@@ -22,7 +22,7 @@ use std::time::Instant;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Network, Neuron};
-use tickless_train::error::{Error, Result};
+use tickless_train::error::Result;
 use tickless_train::iteration::optimiser::{OptimiserSetting, OptimiserState};
 use tickless_train::iteration::{StepSetting, gradients};
 use tickless_train::loss::LossSetting;
@@ -138,10 +138,10 @@ impl Run {
     }
 }
 
-fn main() -> Result<()> {
+fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     tickless_kernels::allocator::keep_free_memory();
     let name = option("--network").unwrap_or_else(|| "nmnist-wide".into());
-    let bad = |v: &str| Error::Setting(format!("`--rounds` takes a count from 1, got `{v}`"));
+    let bad = |v: &str| format!("`--rounds` takes a count from 1, got `{v}`");
     let rounds = option("--rounds").map_or(Ok(15), |v| v.parse().ok().filter(|n| *n > 0).ok_or_else(|| bad(&v)))?;
     let options = ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ..ZooOptions::default() };
     let network = Arc::new(zoo::build(&name, &options)?);
@@ -180,7 +180,7 @@ fn main() -> Result<()> {
         }
     }
     if let Some(path) = option("--picture") {
-        let failed = |e: String| Error::Setting(format!("{path}: {e}; give a file name ending in .svg or .png"));
+        let failed = |e: String| format!("{path}: {e}; give a file name ending in .svg or .png");
         let panels = all.iter().map(|s| (s.name, s.x.iter().copied().zip(s.medians()).collect(), s.line()));
         picture::draw(&path, &format!("{name}: ms per training iteration"), &panels.collect::<Vec<_>>())
             .map_err(|e| failed(e.to_string()))?;

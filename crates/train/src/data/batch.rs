@@ -83,7 +83,9 @@ impl Source {
                         let image = rng.map_or_else(|| image.clone(), |mut rng| change.apply(&image, &mut rng));
                         self.normalise.write(&image, &mut values[k * n..][..n])?;
                     }
-                    Sample::Events(_) => return Err(Error::Setting("a data set of images gave a recording".into())),
+                    Sample::Events(_) => {
+                        return Err(Error::NoImage { set: self.dataset.name().to_owned(), sample: id.index });
+                    }
                 },
             }
         }

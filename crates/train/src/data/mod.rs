@@ -21,6 +21,7 @@ use tickless_events::datasets::Setting;
 use tickless_events::{DataRequest, Dataset, Recording, Sample, SampleKind, Sensor, datasets};
 use tickless_net::recipe::{Augment, DataRecipe};
 use tickless_net::{InputKind, Shape};
+use tickless_words::UnknownWord;
 
 /// An open data set as a network sees it.
 pub struct Source {
@@ -70,14 +71,17 @@ impl Source {
         let (crop, size) = if datasets::list().iter().any(crops) { (size, None) } else { (None, size) };
         request.crop = crop;
         let dataset = datasets::open_with(&request, progress).map_err(|e| match e {
-            tickless_events::Error::UnknownDataset { name, known } => {
-                let hint = tickless_net::suggest::hint(&name, datasets::list().iter().map(|d| d.name));
-                Error::Setting(format!("unknown data set `{name}`{hint}; known: {known}"))
+            tickless_events::Error::UnknownDataset { name, .. } => {
+                let known: Vec<_> = datasets::list().iter().map(|d| d.name).collect();
+                Error::Word(UnknownWord::new("data set", &name, known))
             }
             other => other.into(),
         })?;
         if size.is_some() && matches!(dataset.kind(), SampleKind::Image { .. }) {
-            return Err(Error::Setting("`data.size` scales recordings; this data set holds images".into()));
+            return Err(Error::Recipe {
+                key: "data.size",
+                problem: "scales recordings, and this data set holds images: remove it".into(),
+            });
         }
         let lengths = [split::TRAIN, split::TEST].map(|s| dataset.len(s));
         let cache = Cache::new(lengths, dataset.mapped_bytes());
@@ -122,10 +126,7 @@ impl Source {
                 Some(size) => r.scaled(size)?,
                 None => r,
             }),
-            Sample::Image(_) => Err(Error::Setting(format!(
-                "data set `{}` holds images; an event-driven run needs recordings (try `mnist-dvs-sim` or `nmnist`)",
-                self.dataset.name()
-            ))),
+            Sample::Image(_) => Err(Error::Images { set: self.dataset.name().to_owned() }),
         })
     }
 
@@ -142,8 +143,7 @@ impl Source {
         progress.start("prepare", ids.len() as u64, "recording");
         let one = |&id: &SampleId| {
             if progress.cancelled() {
-                let what = "stopped while the recordings were prepared; start the same command again";
-                return Err(Error::Setting(what.into()));
+                return Err(Error::Cancelled { task: "the preparation of the recordings" });
             }
             let r = self.recording(id)?;
             progress.advance(1, "");

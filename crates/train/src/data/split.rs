@@ -61,9 +61,7 @@ impl Parts {
         };
         let empty = if train.is_empty() { Some("training") } else { test.is_empty().then_some("test") };
         match empty {
-            Some(part) => {
-                Err(Error::Setting(format!("the {part} part of data set `{}` is empty", source.dataset().name())))
-            }
+            Some(part) => Err(Error::EmptyPart { part, set: source.dataset().name().to_owned() }),
             None => Ok(Self { train, validation, test }),
         }
     }

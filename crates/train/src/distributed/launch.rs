@@ -11,6 +11,7 @@ const VARIABLES: [[&str; 2]; 4] = [
 
 /// One of several processes that were started together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Launched {
     /// Their number, at least 2.
     pub processes: usize,

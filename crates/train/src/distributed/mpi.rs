@@ -34,7 +34,7 @@ impl World {
     pub fn join() -> Result<Self> {
         // One thread at a time sends: the one that trains or, while that waits, one of its pool.
         let joined = mpi::initialize_with_threading(Threading::Serialized);
-        let (universe, _) = joined.ok_or_else(|| Error::Setting("this process has joined MPI already".into()))?;
+        let (universe, _) = joined.ok_or(Error::AlreadyJoined)?;
         let say = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             say(panic);

@@ -132,7 +132,7 @@ pub fn run<T: Send>(size: usize, threads: usize, work: impl Fn(Ranks) -> Result<
     let meeting = Arc::new(Meeting { size, state: Mutex::new(state), changed: Condvar::new() });
     let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pools: Vec<_> = (0..size)
-        .map(|_| pool().map_err(|e| Error::Setting(format!("cannot make {threads} threads for each worker: {e}"))))
+        .map(|_| pool().map_err(|e| Error::Threads { threads, problem: e.to_string() }))
         .collect::<Result<_>>()?;
     let results: Vec<Result<T>> = std::thread::scope(|scope| {
         let workers = pools.iter().enumerate().map(|(rank, pool)| {
@@ -196,10 +196,10 @@ mod tests {
     #[test]
     fn an_error_of_one_worker_ends_all_and_is_the_one_that_is_said() {
         let result = run(3, 1, |ranks| match ranks.rank() {
-            2 => Err(Error::Setting("no disk".into())),
+            2 => Err(Error::Checkpoint("no disk".into())),
             _ => ranks.barrier().and_then(|()| ranks.barrier()),
         });
-        assert_eq!(result.unwrap_err().to_string(), "no disk");
+        assert!(matches!(result, Err(Error::Checkpoint(problem)) if problem == "no disk"));
     }
 
     #[test]

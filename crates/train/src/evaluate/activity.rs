@@ -34,6 +34,7 @@ impl LayerActivity {
 
 /// Spikes per neuron of each spiking layer, per sample.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct SpikeCounts {
     /// One entry per spiking layer: counts `[samples × neurons]`.
     pub layers: Vec<Vec<f32>>,

@@ -17,6 +17,7 @@ use tickless_net::{InputKind, LeakRule};
 
 /// How many were right.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Score {
     /// Samples whose largest time-mean logit is the label's.
     pub correct: usize,
@@ -115,7 +116,7 @@ impl Setting<'_> {
             score.add(&logits, &labels);
             progress.advance(labels.len() as u64, &format!("{at}  {:.1} %", score.accuracy()));
             if progress.cancelled() {
-                return Err(Error::Setting("evaluation stopped by the user; nothing was written".into()));
+                return Err(Error::Cancelled { task: "the evaluation" });
             }
             Ok(())
         })?;

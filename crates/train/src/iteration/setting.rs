@@ -21,6 +21,7 @@ pub struct StepSetting {
 
 /// What one iteration saw.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct StepReport {
     /// Mean loss over the configurations.
     pub loss: f32,

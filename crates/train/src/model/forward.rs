@@ -21,6 +21,7 @@ use tickless_net::{InputKind, Layer, Leak, Network, NodeId};
 
 /// What a pass gives.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Output {
     /// Readout `[T, B, classes]`.
     pub logits: Tensor<3>,
@@ -270,12 +271,12 @@ impl Model {
     fn check_precision(&self, leaves: &[Tensor<1>]) -> Result<()> {
         let p = self.precision;
         if p != Precision::F32 && self.kernel == Kernel::Plain {
-            return Err(Error::Setting(format!(
-                "the kernel `plain` has no precision `{p}`; use f32, or kernel `auto`"
-            )));
+            let problem = "the kernel `plain` does not have it; use f32, or kernel `auto`";
+            return Err(Error::Precision { precision: p.as_str(), problem });
         }
         if p != Precision::F32 && self.device != Device::flex() {
-            return Err(Error::Setting(format!("precision `{p}` is one of the CPU; a GPU has a precision of its own")));
+            let problem = "only the CPU has it; a GPU has a precision of its own";
+            return Err(Error::Precision { precision: p.as_str(), problem });
         }
         if leaves.iter().any(|l| l.is_require_grad()) {
             p.check_training()?;
@@ -291,12 +292,14 @@ impl Model {
             InputKind::Image if input.steps() == 1 && !net.has_input_ttm() => {
                 Ok(input.map_time(TimeMap::show(pass.configuration[0])))
             }
-            _ if !net.has_input_ttm() && input.steps() != pass.configuration[0] => Err(Error::Setting(format!(
-                "network `{}` has no TTM at its input, so its first stage runs at the {} frames of the recording, not at {}",
-                net.name(),
-                input.steps(),
-                pass.configuration[0]
-            ))),
+            _ if !net.has_input_ttm() && input.steps() != pass.configuration[0] => Err(Error::Configuration {
+                network: net.name().to_owned(),
+                problem: format!(
+                    "has no TTM at its input, so its first stage runs at the {} frames of the recording, not at {}",
+                    input.steps(),
+                    pass.configuration[0]
+                ),
+            }),
             _ => Ok(input),
         }
     }
@@ -308,16 +311,16 @@ impl Model {
 /// # Errors
 /// If it has not one number of steps for each stage, or a stage has none.
 pub fn check_configuration(network: &Network, configuration: &[usize]) -> Result<()> {
+    let wrong = |problem| Err(Error::Configuration { network: network.name().to_owned(), problem });
     if configuration.len() != network.stages() {
-        return Err(Error::Setting(format!(
-            "network `{}` has {} stages, the temporal configuration {configuration:?} has {}; give one number of steps per stage",
-            network.name(),
-            network.stages(),
-            configuration.len()
-        )));
+        let (stages, given) = (network.stages(), configuration.len());
+        return wrong(format!(
+            "has {stages} stages, the temporal configuration {configuration:?} has {given}; give one number of steps per \
+             stage"
+        ));
     }
     if configuration.contains(&0) {
-        return Err(Error::Setting("a stage cannot run 0 time steps; T starts at 1".into()));
+        return wrong("cannot run a stage at 0 time steps; T starts at 1".to_owned());
     }
     Ok(())
 }

@@ -26,6 +26,7 @@ use tickless_net::{Array, Layer, Network, Pool, Weights};
 
 /// One trainable tensor, kept flat.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Parameter {
     /// `<layer>.<tensor>`.
     pub name: String,

@@ -126,10 +126,7 @@ pub(crate) fn neuron_op(n: Neuron, name: &str, steps: usize, pass: &Pass<'_>) ->
 }
 
 fn no_step(name: &str) -> Error {
-    Error::Setting(format!(
-        "layer `{name}`: a leak in µs needs the duration of a step, which a static image does not have; \
-         give `leak` per step"
-    ))
+    Error::NoStepDuration { layer: name.to_owned() }
 }
 
 /// Spikes of neurons that have no fused kernel, all but the plain ones ([`Neuron::is_plain`]).

@@ -23,6 +23,7 @@ const WITHOUT_CHECKSUM: u32 = 1;
 
 /// Where a training is, and what it has seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Position {
     /// Epochs finished.
     pub epoch: usize,
@@ -63,6 +64,7 @@ impl Position {
 
 /// What one epoch gave: a line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct EpochMetrics {
     /// Counted from 1.
     pub epoch: usize,
@@ -100,6 +102,7 @@ fn is_percent(value: f64) -> bool {
 
 /// A training that can be gone on with.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Checkpoint {
     /// The resolved recipe, which must be the same to resume.
     pub recipe: String,
@@ -215,13 +218,10 @@ impl Checkpoint {
     /// epoch, batch and iteration are ones that the recipe comes to.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a checkpoint of another recipe, [`Error::Checkpoint`] for what is wrong in this one.
+    /// [`Error::OtherRecipe`] for a checkpoint of another recipe, [`Error::Checkpoint`] for what is wrong in this one.
     pub fn check(&self, recipe: &Recipe, network: &Network, plan: &TrainPlan) -> Result<()> {
         if self.recipe != recipe.to_toml()? {
-            return Err(Error::Setting(
-                "the checkpoint belongs to another recipe; resume with the one in the run folder, or start a new run"
-                    .into(),
-            ));
+            return Err(Error::OtherRecipe);
         }
         let wrong = |problem: String| Err(Error::Checkpoint(problem));
         let in_words = |e: tickless_net::Error| match e {

@@ -8,6 +8,7 @@ use tickless_net::recipe::{LARGEST_STEPS, Recipe};
 
 /// What a run was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RunFacts {
     /// SDT, NMT or MTT; of weights that were not trained here the base's, or [`RunFacts::IMPORTED`].
     pub strategy: String,

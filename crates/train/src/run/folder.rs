@@ -24,6 +24,7 @@ pub struct RunFolder {
 
 /// A finished run, opened.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Loaded {
     /// Its folder.
     pub folder: RunFolder,
@@ -73,9 +74,7 @@ impl RunFolder {
         let folder = Self { path: path.to_owned() };
         match folder.file("recipe.toml").is_file() {
             true => Ok(folder),
-            false => {
-                Err(folder.wrong("is not a run folder (it has no recipe.toml); `tickless train RECIPE` makes one"))
-            }
+            false => Err(Error::NotARun { path: folder.path }),
         }
     }
 
@@ -286,9 +285,7 @@ impl RunFolder {
     pub fn load_with(&self, data: Option<&Path>) -> Result<Loaded> {
         let path = self.file("weights.safetensors");
         if !path.is_file() {
-            return Err(self.wrong(
-                "has no weights yet: the command that began it finishes it (`train` and `finetune` with `--resume`)",
-            ));
+            return Err(Error::Unfinished { path: self.path.clone() });
         }
         // First, because a run of a later version may have another recipe and other weights too.
         let facts = self.facts()?;
@@ -301,13 +298,7 @@ impl RunFolder {
         let (shape, kind) = source.input();
         let network = Arc::new(recipe.network.build(shape, kind, source.dataset().classes())?);
         let WeightFile { weights, checksum, has_checksum, .. } = WeightFile::load(&path).map_err(|e| match e {
-            tickless_net::Error::WeightFile { problem, .. } => Error::RunFile {
-                path: path.clone(),
-                problem: format!(
-                    "damaged ({problem}); delete it, and the command that made it makes it again (`train` and `finetune` with \
-                     `--resume`)"
-                ),
-            },
+            tickless_net::Error::WeightFile { problem, .. } => Error::DamagedWeights { path: path.clone(), problem },
             other => other.into(),
         })?;
         weights.check(&network, &path)?;

@@ -8,7 +8,7 @@ use super::lock::Lock;
 use super::machine::Machine;
 use super::made::Made;
 use super::train_plan::initial_weights;
-use super::trainer::{Hooks, Trainer};
+use super::trainer::{Hooks, Task, Trainer};
 use super::warnings::warnings;
 use crate::data::{Kept, Parts, Source};
 use crate::distributed::Ranks;
@@ -101,7 +101,8 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     let (shape, kind) = source.input();
     let network = Arc::new(recipe.network.build(shape, kind, source.dataset().classes())?);
     // Whatever cannot be is refused before the first file is written: the folder stays free for the mended recipe.
-    Trainer::plan(recipe, &network, parts, None)?.check_memory(&network, ranks.size())?;
+    let task = Task { recipe, source, parts, network: network.clone(), step_us: None, device: device.clone() };
+    task.plan()?.check_memory(&network, ranks.size())?;
     let made = ranks.is_first().then(|| Made::at(folder.path())).transpose()?;
     let _lock = ranks.is_first().then(|| Lock::take(folder.path())).transpose()?;
     let checkpoint = checkpoint_of_first(folder, ranks)?;
@@ -112,8 +113,7 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
         false => Default::default(),
     };
     if let Some(c) = &checkpoint {
-        let plan = Trainer::plan(recipe, &network, parts, None)?;
-        c.check(recipe, &network, &plan).map_err(|e| of_file(e, folder))?;
+        c.check(recipe, &network, &task.plan()?).map_err(|e| of_file(e, folder))?;
     }
     let t = &recipe.train;
     let steps = Steps { t_min: t.t_min, t_max: t.t_max, samples: t.samples, group: t.group };
@@ -163,9 +163,12 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
         changed: changed.clone(),
         checksum: None,
     };
-    let weights = job.initial.unwrap_or_else(|| initial_weights(recipe, &network));
     let history = checkpoint.as_ref().map(|c| c.position.history.clone()).unwrap_or_default();
-    let trainer = Trainer::new(recipe, source, parts, network, &weights, checkpoint, step_us, device);
+    let task = Task { step_us, ..task };
+    let trainer = match checkpoint {
+        Some(checkpoint) => Trainer::resume(task, checkpoint),
+        None => Trainer::new(task, &job.initial.unwrap_or_else(|| initial_weights(recipe, &network))),
+    };
     let trainer = trainer.map_err(|e| of_file(e, folder))?.with_ranks(ranks.clone())?.with_conditions(now, changed);
     if !ranks.is_first() {
         let (_, position) = trainer.run(&mut (), progress)?;

@@ -20,12 +20,7 @@ impl Lock {
         let path = folder.join("lock");
         match tickless_files::Lock::try_take(&path).map_err(|e| Error::io(&path, e))? {
             Some(held) => Ok(Self { _held: held }),
-            None => Err(Error::RunFile {
-                path: folder.to_owned(),
-                problem: "another process is training in this folder: wait for it, or name another folder with \
-                          `--output`"
-                    .into(),
-            }),
+            None => Err(Error::Busy { path: folder.to_owned() }),
         }
     }
 }

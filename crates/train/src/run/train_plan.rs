@@ -1,6 +1,7 @@
 //! A recipe's training part made ready: words become strategy, optimiser, schedule and loss.
 
 use super::machine::Machine;
+use crate::data::Parts;
 use crate::error::{Error, Result};
 use crate::iteration::StepSetting;
 use crate::iteration::optimiser::OptimiserSetting;
@@ -11,11 +12,12 @@ use crate::model::NormMode;
 use crate::strategy::{self, Steps, Strategy};
 use rand_chacha::ChaCha8Rng;
 use tickless_net::init::{InitScheme, initialise};
-use tickless_net::recipe::{Augment, Recipe};
+use tickless_net::recipe::{Augment, Recipe, Select};
 use tickless_net::{InputKind, Network, Weights};
 
 /// Everything the training loop needs to know.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct TrainPlan {
     /// Which configurations an iteration runs.
     pub strategy: Box<dyn Strategy>,
@@ -36,20 +38,31 @@ pub struct TrainPlan {
 }
 
 impl TrainPlan {
-    /// Of a recipe, for this network and number of training samples.
+    /// Of a recipe, for this network and these parts of the data set. It costs nothing, so a job can refuse a recipe
+    /// before it reads or writes anything.
     ///
     /// # Errors
-    /// If a word or a number cannot be, or the stages do not fit.
-    pub fn new(recipe: &Recipe, network: &Network, train_samples: usize, step_us: Option<f64>) -> Result<Self> {
+    /// If the strategy is unknown, its steps cannot be drawn, the stages do not fit, or the best epoch is to be chosen
+    /// with nothing to choose on.
+    pub fn new(recipe: &Recipe, network: &Network, parts: &Parts, step_us: Option<f64>) -> Result<Self> {
+        let train_samples = parts.train.len();
+        if recipe.train.select == Select::Best && parts.validation.is_empty() {
+            let problem = "= \"best\" chooses on the validation part: set `data.validation` (e.g. 0.1)".into();
+            return Err(Error::Recipe { key: "train.select", problem });
+        }
         let t = &recipe.train;
         let steps = Steps { t_min: t.t_min, t_max: t.t_max, samples: t.samples, group: t.group };
         if t.group > network.stages() {
-            return Err(Error::Setting(format!(
-                "`train.group` = {} blocks per stage, but network `{}` has {} blocks; give at most that many (all of them make MTT into NMT)",
-                t.group,
-                network.name(),
-                network.stages()
-            )));
+            return Err(Error::Recipe {
+                key: "train.group",
+                problem: format!(
+                    "= {} blocks per stage, but network `{}` has {} blocks; give at most that many (all of them make MTT \
+                     into NMT)",
+                    t.group,
+                    network.name(),
+                    network.stages()
+                ),
+            });
         }
         let per_epoch = (train_samples / t.batch).max(1);
         let warmup = (t.warmup_epochs * per_epoch as f64).round() as usize;
@@ -111,11 +124,15 @@ fn check_memory(network: &Network, batch: usize, t_max: usize, recompute: bool) 
         return Ok(());
     }
     let (layer, most) = all.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
-    let fits = if sum(&less) <= machine { "set `train.recompute = true`, " } else { "" };
-    Err(Error::Setting(format!(
-        "one batch of {batch} samples at {t_max} time steps needs {needed:.0} GB of memory (layer `{layer}`: {most:.0} GB), \
-         this machine has {machine:.0} GB: {fits}lower `train.batch` or `train.t_max`, or make the layer smaller"
-    )))
+    Err(Error::Memory {
+        batch,
+        steps: t_max,
+        needed,
+        layer: layer.to_owned(),
+        most,
+        machine,
+        recompute_fits: sum(&less) <= machine,
+    })
 }
 
 /// Initial weights of a recipe's network.

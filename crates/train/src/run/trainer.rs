@@ -47,6 +47,33 @@ pub trait Hooks {
 /// No hooks.
 impl Hooks for () {}
 
+/// What is trained, on which samples and where.
+#[derive(Debug, Clone)]
+pub struct Task<'a> {
+    /// The recipe.
+    pub recipe: &'a Recipe,
+    /// Its open data set.
+    pub source: &'a Source,
+    /// Its parts.
+    pub parts: &'a Parts,
+    /// The network, built for the data set.
+    pub network: Arc<Network>,
+    /// Duration of one step at T_max in µs; `None` for images, and for recordings whose leaks are all per step.
+    pub step_us: Option<f64>,
+    /// The device that computes.
+    pub device: Device,
+}
+
+impl Task<'_> {
+    /// What the recipe asks for, checked against network and data.
+    ///
+    /// # Errors
+    /// As [`TrainPlan::new`].
+    pub fn plan(&self) -> Result<TrainPlan> {
+        TrainPlan::new(self.recipe, &self.network, self.parts, self.step_us)
+    }
+}
+
 /// A training in progress.
 #[derive(Debug)]
 pub struct Trainer<'a> {
@@ -64,42 +91,46 @@ pub struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A training from these weights, or from a checkpoint of the same recipe.
-    ///
-    /// `step_us` is the duration of one step at T_max (recordings only).
+    /// A training that starts from these weights.
     ///
     /// # Errors
-    /// If the weights do not fit, the recipe cannot be, or the checkpoint is another recipe's or damaged
-    /// ([`Checkpoint::check`]).
-    #[expect(clippy::too_many_arguments, reason = "each is another thing that a training starts from")]
-    pub fn new(
-        recipe: &'a Recipe,
-        source: &'a Source,
-        parts: &'a Parts,
-        network: Arc<Network>,
-        weights: &Weights,
-        checkpoint: Option<Checkpoint>,
-        step_us: Option<f64>,
-        device: &Device,
-    ) -> Result<Self> {
-        let plan = Self::plan(recipe, &network, parts, step_us)?;
-        let recipe_text = recipe.to_toml()?;
-        if let Some(c) = &checkpoint {
-            c.check(recipe, &network, &plan)?;
-        }
-        let model = Model::new(network, checkpoint.as_ref().map_or(weights, |c| &c.weights), device)?
-            .with_recompute(recipe.train.recompute);
+    /// If the weights do not fit, or the recipe does not fit network and data.
+    pub fn new(task: Task<'a>, weights: &Weights) -> Result<Self> {
+        let plan = task.plan()?;
+        let recipe_text = task.recipe.to_toml()?;
+        let Task { recipe, source, parts, network, device, .. } = task;
+        let model = Model::new(network, weights, &device)?.with_recompute(recipe.train.recompute);
         model.precision().check_training()?;
-        let mut optimiser = OptimiserState::new(plan.optimiser, model.parameters.len());
-        let (mut position, mut best, mut changed) = (Position::start(), None, Vec::new());
-        if let Some(c) = checkpoint {
-            let frozen = |p: &Parameter| plan.step.norm == NormMode::Running && model.is_shift(p);
-            let (saved, steps) = (&c.optimiser, c.optimiser_steps);
-            optimiser = OptimiserState::restore(plan.optimiser, &model.parameters, saved, steps, frozen, device)?;
-            (position, best, changed) = (c.position, c.best, c.changed);
-        }
-        let conditions = Conditions::default();
-        Ok(Self { recipe, recipe_text, plan, source, parts, model, optimiser, position, best, conditions, changed })
+        let optimiser = OptimiserState::new(plan.optimiser, model.parameters.len());
+        Ok(Self {
+            recipe,
+            recipe_text,
+            plan,
+            source,
+            parts,
+            model,
+            optimiser,
+            position: Position::start(),
+            best: None,
+            conditions: Conditions::default(),
+            changed: Vec::new(),
+        })
+    }
+
+    /// A training that continues from a checkpoint.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), or if the checkpoint is another recipe's or damaged ([`Checkpoint::check`]).
+    pub fn resume(task: Task<'a>, checkpoint: Checkpoint) -> Result<Self> {
+        let plan = task.plan()?;
+        checkpoint.check(task.recipe, &task.network, &plan)?;
+        let Checkpoint { weights, optimiser, optimiser_steps: steps, position, best, changed, .. } = checkpoint;
+        let device = task.device.clone();
+        let begun = Self::new(task, &weights)?;
+        let frozen = |p: &Parameter| plan.step.norm == NormMode::Running && begun.model.is_shift(p);
+        let parameters = &begun.model.parameters;
+        let optimiser = OptimiserState::restore(plan.optimiser, parameters, &optimiser, steps, frozen, &device)?;
+        Ok(Self { optimiser, position, best, changed, ..begun })
     }
 
     /// The same, whose checkpoints say under which conditions it trains, and what was another before.
@@ -114,24 +145,11 @@ impl<'a> Trainer<'a> {
     pub fn with_ranks(self, ranks: Ranks) -> Result<Self> {
         let (batch, workers) = (self.plan.batch, ranks.size());
         if batch < workers {
-            return Err(Error::Setting(format!(
-                "a batch of {batch} samples cannot be shared by {workers} workers: raise `train.batch`, or start fewer"
-            )));
+            let problem =
+                format!("= {batch} samples cannot be shared by {workers} workers: raise `train.batch`, or start fewer");
+            return Err(Error::Recipe { key: "train.batch", problem });
         }
         Ok(Self { model: self.model.with_ranks(ranks), ..self })
-    }
-
-    /// What the recipe asks for, checked against network and data; costs nothing, so that a job can refuse what
-    /// cannot be before it reads or writes anything.
-    ///
-    /// # Errors
-    /// As [`TrainPlan::new`], and if the best epoch is to be chosen with nothing to choose on.
-    pub fn plan(recipe: &Recipe, network: &Network, parts: &Parts, step_us: Option<f64>) -> Result<TrainPlan> {
-        if recipe.train.select == Select::Best && parts.validation.is_empty() {
-            let hint = "`train.select = \"best\"` chooses on the validation part: set `data.validation` (e.g. 0.1)";
-            return Err(Error::Setting(hint.into()));
-        }
-        TrainPlan::new(recipe, network, parts.train.len(), step_us)
     }
 
     /// What it trains.

@@ -15,6 +15,7 @@ pub use sdt::Sdt;
 use crate::error::{Error, Result};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use tickless_words::UnknownWord;
 
 /// Says which temporal configurations an iteration runs.
 pub trait Strategy: Send + Sync + std::fmt::Debug {
@@ -44,19 +45,17 @@ impl Steps {
     /// # Errors
     /// If a number is zero or T_min exceeds T_max.
     pub fn check(&self) -> Result<()> {
-        let wrong = |m: String| Err(Error::Setting(m));
-        match self {
-            Steps { t_min: 0, .. } | Steps { t_max: 0, .. } => wrong(format!(
-                "`t_min` = {} and `t_max` = {}: a network runs at least 1 time step",
-                self.t_min, self.t_max
-            )),
+        let wrong = |key, problem: String| Err(Error::Recipe { key, problem });
+        match *self {
+            Steps { t_min: 0, .. } => wrong("train.t_min", "= 0: a network runs at least 1 time step".into()),
+            Steps { t_max: 0, .. } => wrong("train.t_max", "= 0: a network runs at least 1 time step".into()),
             Steps { t_min, t_max, .. } if t_min > t_max => {
-                wrong(format!("`t_min` = {t_min} is greater than `t_max` = {t_max}; swap them"))
+                wrong("train.t_min", format!("= {t_min} is greater than `train.t_max` = {t_max}; swap them"))
             }
             Steps { samples: 0, .. } => {
-                wrong("`samples` = 0: an iteration runs at least 1 temporal configuration".into())
+                wrong("train.samples", "= 0: an iteration runs at least 1 temporal configuration".into())
             }
-            Steps { group: 0, .. } => wrong("`group` = 0: a stage has at least 1 block".into()),
+            Steps { group: 0, .. } => wrong("train.group", "= 0: a stage has at least 1 block".into()),
             _ => Ok(()),
         }
     }
@@ -72,9 +71,6 @@ pub fn by_name(name: &str, steps: Steps) -> Result<Box<dyn Strategy>> {
         "sdt" => Ok(Box::new(Sdt { t_max: steps.t_max })),
         "nmt" => Ok(Box::new(Nmt { steps })),
         "mtt" => Ok(Box::new(Mtt { steps })),
-        other => Err(Error::Setting(format!(
-            "unknown strategy `{other}`{}; known: sdt, nmt, mtt",
-            tickless_net::suggest::hint(other, ["sdt", "nmt", "mtt"])
-        ))),
+        other => Err(UnknownWord::new("strategy", other, vec!["sdt", "nmt", "mtt"]).into()),
     }
 }

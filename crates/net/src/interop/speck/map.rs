@@ -77,7 +77,7 @@ pub(super) fn map(network: &Network) -> Mapped {
                 }
             }
             Layer::Norm(_) => {
-                let problem = "batch norm cannot be on a chip; fold it away: `tickless finetune RUN --epochs 0`";
+                let problem = "batch norm cannot be on a chip; fold it into the weights before it";
                 mapped.stray.push(stray(problem));
                 continue;
             }
@@ -176,9 +176,7 @@ fn chip_layer(
         _ => false,
     };
     if bias {
-        layer
-            .problems
-            .push("has a bias, which a chip without a clock cannot add; `tickless finetune RUN --epochs 0`".into());
+        layer.problems.push("has a bias, which a chip without a clock cannot add; fold the network".into());
     }
     if layer.groups > 1 {
         layer.notes.push(format!("its {} groups are written out as one kernel with zeros", layer.groups));
