@@ -69,6 +69,7 @@ pub use encoder::{Encoder, Writing, encode, encoder};
 pub(crate) use foreign::is_named_otherwise;
 pub use oddities::Oddity;
 pub use options::{Heed, ReadOptions};
+#[cfg(feature = "datasets")]
 pub(crate) use reader::open_shifted;
 pub use reader::{EventReader, open, open_stoppable, open_with};
 pub use streams::StreamInfo;
