@@ -97,6 +97,7 @@ pub fn check_file_name(named: &str, file: &Path) -> Result<()> {
 /// Refuses a folder that could not be made or written into at the end of a long command.
 pub fn check_output_folder(option: &str, folder: &Path) -> Result<()> {
     let named = format!("`{option} {}`", folder.display());
+    anyhow::ensure!(folder.as_os_str() != "-", "{named}: pictures go into a folder; `./-` is one of that name");
     // The folders that are missing can be made where the nearest one that is there can be written into.
     let there = folder.ancestors().find(|p| p.as_os_str().is_empty() || p.exists());
     let there = there.filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
