@@ -3,12 +3,12 @@
 //! A failed write never ends the program. A diagnostic that cannot be written (the terminal is
 //! closed, the disk is full, the reader of the pipe is gone) is dropped, because the work is worth
 //! more than the message. If a result cannot be written, the work continues and the program ends
-//! with an error, unless the reader of standard output has closed it (`tickless eval RUN | head -1`), because then the reader
-//! has what it wanted.
+//! with an error, unless the reader of standard output has closed it, as `head` does, because then
+//! the reader has what it wanted.
 //!
-//! A standard output that is closed from the start (`>&-`) is the null device: the standard library of
-//! Rust opens that in its place before the program begins, so that no file gets its number. Nothing
-//! tells it from `>/dev/null`, so it is treated so.
+//! A standard output that is closed from the start (`>&-`) is the null device: the standard library
+//! of Rust opens that in its place before the program begins, so that no file gets its number.
+//! Nothing tells it from `>/dev/null`, so it is treated so.
 //!
 //! Control characters, to which a terminal reacts instead of showing them, are escaped here,
 //! whatever they come from: names of files, archive members, classes and tensors, words of a recipe
@@ -98,7 +98,8 @@ pub fn check_file_name(named: &str, file: &Path) -> Result<()> {
 pub fn check_output_folder(option: &str, folder: &Path) -> Result<()> {
     let named = format!("`{option} {}`", folder.display());
     anyhow::ensure!(folder.as_os_str() != "-", "{named}: pictures go into a folder; `./-` is one of that name");
-    // The folders that are missing can be made where the nearest one that is there can be written into.
+    // The folders that are missing can be made where the nearest one that is there can be written
+    // into.
     let there = folder.ancestors().find(|p| p.as_os_str().is_empty() || p.exists());
     let there = there.filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     anyhow::ensure!(there.is_dir(), "{named}: {} is no folder; name a folder", there.display());

@@ -293,7 +293,8 @@ fn counts_of_the_output_decide_for_a_class_and_their_accuracy_is_told() {
     // Without the output nothing is decided.
     let hidden: String = text.lines().filter(|l| !l.contains(",neuron2,")).map(|l| format!("{l}\n")).collect();
     assert_eq!(ask(&hidden).1, serde_json::Value::Null);
-    // Every recording has one class, so that deciding for each in turn is right once for each recording.
+    // Every recording has one class, so that deciding for each in turn is right once for each
+    // recording.
     let right = |class: usize| {
         let lines: String = (0..3).map(|k| format!("{k},neuron2,{class},0,0,5\n")).collect();
         ask(&format!("{hidden}{lines}")).1.as_f64().unwrap()

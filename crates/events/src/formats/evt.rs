@@ -91,15 +91,15 @@ impl High {
         self.overflows
     }
 
-    /// The largest delay of a word from before an overflow that comes after it, as a difference of high
-    /// bits: 1/256 of their range, as in [`super::clock`].
+    /// The largest delay of a word from before an overflow that comes after it, as a difference of
+    /// high bits: 1/256 of their range, as in [`super::clock`].
     pub const fn latest(bits: u32) -> u32 {
         1 << (bits - 8)
     }
 
     /// Decodes a word of `bits` high bits, of which the lowest is worth 2^`shift` µs. If they fall
-    /// by half of their range or more, they have overflowed; a smaller fall is used as stored. If they
-    /// rise by nearly the whole range after an overflow, the word is from before it.
+    /// by half of their range or more, they have overflowed; a smaller fall is used as stored. If
+    /// they rise by nearly the whole range after an overflow, the word is from before it.
     #[inline]
     pub fn set(&mut self, high: u32, bits: u32, shift: u32) {
         if !self.literal && self.base_us.is_some() {
@@ -114,8 +114,8 @@ impl High {
         self.base_us = Some((self.turns << (bits + shift)) + (u64::from(high) << shift));
     }
 
-    /// Notes high bits that rose word by word and not over an overflow; [`High::set`] decodes the next
-    /// word.
+    /// Notes high bits that rose word by word and not over an overflow; [`High::set`] decodes the
+    /// next word.
     pub fn risen(&mut self, high: u32) {
         self.last = high;
     }
@@ -126,7 +126,8 @@ impl High {
         self.turns > 0 && high.saturating_sub(self.last) >= (1 << bits) - High::latest(bits)
     }
 
-    /// Whether a word may come that steps back over the last overflow, where the high bits are `now`.
+    /// Whether a word may come that steps back over the last overflow, where the high bits are
+    /// `now`.
     #[inline]
     pub fn may_step_back(&self, now: u32, bits: u32) -> bool {
         self.turns > 0 && now < High::latest(bits)

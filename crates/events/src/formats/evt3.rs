@@ -161,8 +161,8 @@ impl Words for Evt3 {
     }
 }
 
-/// Whether a word may be odd, after a time and a row: its type is not known, or it is of a vector and
-/// the column of vectors is not known. Without branches, so that it becomes vector code.
+/// Whether a word may be odd, after a time and a row: its type is not known, or it is of a vector
+/// and the column of vectors is not known. Without branches, so that it becomes vector code.
 fn may_be_odd(words: &[[u8; 2]], has_column: bool) -> bool {
     let vector = u16::from(!has_column);
     words.iter().fold(0, |any, w| {
@@ -311,8 +311,8 @@ impl Evt3 {
         self.n = 0;
     }
 
-    /// The number of words before a TIME_HIGH that steps back over an overflow which is not long past;
-    /// all, where no such step can be.
+    /// The number of words before a TIME_HIGH that steps back over an overflow which is not long
+    /// past; all, where no such step can be.
     #[inline]
     fn before_step_back(&self, words: &[[u8; 2]]) -> usize {
         if !self.high.may_step_back((self.state.high >> HIGH) as u32, HIGH_BITS) {

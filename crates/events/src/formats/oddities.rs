@@ -1,7 +1,7 @@
-//! Words of a camera's stream that decode to no event although they may have been meant as one, or to
-//! an event whose row or column the file does not state. They are no error, because cameras begin
-//! their streams anywhere and new ones have new types of words; but whoever looks at a file, or
-//! writes it anew, is told.
+//! Words of a camera's stream that decode to no event although they may have been meant as one, or
+//! to an event whose row or column the file does not state. They are no error, because cameras
+//! begin their streams anywhere and new ones have new types of words; but whoever looks at a file,
+//! or writes it anew, is told.
 
 use std::fmt;
 

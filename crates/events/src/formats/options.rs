@@ -28,11 +28,11 @@ pub struct ReadOptions {
     pub drop_outside: bool,
     /// Subtract the earliest time from all times.
     pub shift_to_zero: bool,
-    /// Give the events in the order of their times; those of one time stay in the order of the file.
-    /// All of them are held in memory: 21 bytes for each, and at most 2^27 events.
+    /// Give the events in the order of their times; those of one time stay in the order of the
+    /// file. All of them are held in memory: 21 bytes for each, and at most 2^27 events.
     pub sort: bool,
-    /// Note words that decode to nothing, or that lack what they need ([`super::EventReader::oddities`]).
-    /// Decoding then takes longer.
+    /// Note words that decode to nothing, or that lack what they need
+    /// ([`super::EventReader::oddities`]). Decoding then takes longer.
     pub note_oddities: bool,
     /// Ignore an option that the format does not support, instead of returning an error. For data
     /// sets of files in several formats.

@@ -9,8 +9,9 @@
 //! Any group is looked into, for a pair of x and y, a polarity (`p`, `ps`, `pol`, `polarity`, `on`)
 //! and a time (`t`, `ts`, `timestamp`, also with a unit, `t_ns`). Whole times without a unit are
 //! µs; floating ones are seconds under the name `ts`, and otherwise refused unless their unit is
-//! given. An attribute `units` or `unit` of the times states their unit too. Each data set has one dimension, any integer type (x, y and t also whole or floating),
-//! and chunks and filters of its own. Other data sets (`ms_to_idx`, images) are left alone.
+//! given. An attribute `units` or `unit` of the times states their unit too. Each data set has one
+//! dimension, any integer type (x, y and t also whole or floating), and chunks and filters of its
+//! own. Other data sets (`ms_to_idx`, images) are left alone.
 //!
 //! p is 1 for ON and 0 or −1 for OFF. x counts from the left and y from the top. The sensor is not
 //! stated. A file with several such groups has several streams, numbered in the order of their
@@ -140,7 +141,8 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     let offset_us =
         unit.whole(offset.unsigned_abs()).and_then(|us| i64::try_from(us).ok()).map(|us| us * offset.signum());
     let offset_us = offset_us.ok_or_else(|| file.fault(0, format!("`{OFFSET}` is {offset} {}", unit.name())))?;
-    // Shifted times do not depend on it, and a negative one may lead below 0 before they are shifted.
+    // Shifted times do not depend on it, and a negative one may lead below 0 before they are
+    // shifted.
     let offset_us = if options.shift_to_zero && offset_us < 0 { 0 } else { offset_us };
     Ok(Box::new(Reader { name: name.into(), x, y, t, p, unit, offset_us, done: 0 }))
 }

@@ -110,7 +110,8 @@ pub fn open_stoppable(path: &Path, options: &ReadOptions, progress: &dyn Progres
     Ok(reader)
 }
 
-/// Opens a file whose times are to be smaller by `shift_us`, which is known; in the order of the file.
+/// Opens a file whose times are to be smaller by `shift_us`, which is known; in the order of the
+/// file.
 pub(crate) fn open_shifted(path: &Path, options: &ReadOptions, shift_us: u64) -> Result<EventReader> {
     let mut reader = open_as_stored(path, options)?;
     reader.shift_us = shift_us;
@@ -181,8 +182,8 @@ impl EventReader {
         Ok(reader)
     }
 
-    /// As [`EventReader::from_read_with`]; whatever the options say, in the order and with the times
-    /// of the stream.
+    /// As [`EventReader::from_read_with`]; whatever the options say, in the order and with the
+    /// times of the stream.
     fn of_stream(reader: impl Read + Send + 'static, name: &str, options: &ReadOptions) -> Result<EventReader> {
         EventReader::begin(reader, name, options, |reader| {
             let bytes = source::at_most(reader, source::LARGEST).map_err(|e| broken(name, 0, e))?;

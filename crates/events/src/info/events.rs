@@ -182,8 +182,8 @@ struct Tally {
 }
 
 impl Tally {
-    /// As [`Tally::add`], for a format of other axes than memory: events outside the sensor are looked
-    /// for before the coordinates are converted to the stored axes.
+    /// As [`Tally::add`], for a format of other axes than memory: events outside the sensor are
+    /// looked for before the coordinates are converted to the stored axes.
     fn add_turned(&mut self, axes: Axes, stated: Option<Sensor>, sensor: Option<Sensor>, events: &mut Columns) {
         if let Some(sensor) = sensor {
             Outside::add(&mut self.outside, sensor, events, self.events as u64);

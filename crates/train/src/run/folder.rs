@@ -177,7 +177,8 @@ impl RunFolder {
         self.write_json(name, &seal::seal(json, &path)?)
     }
 
-    /// Reads a result of the run as [`write_result`](Self::write_result) writes it, and what its checksum says.
+    /// Reads a result of the run as [`write_result`](Self::write_result) writes it, and what its
+    /// checksum says.
     ///
     /// # Errors
     /// If it is missing or no JSON.

@@ -1,5 +1,5 @@
-//! The checksum that the JSON files of a run carry in their field `checksum`, by which a changed value
-//! or a misspelt key is noticed when the file is read.
+//! The checksum that the JSON files of a run carry in their field `checksum`, by which a changed
+//! value or a misspelt key is noticed when the file is read.
 
 use crate::error::{Error, Result};
 use serde_json::Value;

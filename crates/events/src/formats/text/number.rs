@@ -15,7 +15,8 @@ pub struct Decimal {
 }
 
 impl Decimal {
-    /// Parses `12`, `0.5`, `.5`, `1e-06`, `1.50E+3`; `None` if the text has a sign or is not a number.
+    /// Parses `12`, `0.5`, `.5`, `1e-06`, `1.50E+3`; `None` if the text has a sign or is not a
+    /// number.
     pub fn parse(text: &[u8]) -> Option<Decimal> {
         let (mantissa, exponent) = match text.iter().position(|b| matches!(b, b'e' | b'E')) {
             Some(at) => (&text[..at], exponent(&text[at + 1..])?),
