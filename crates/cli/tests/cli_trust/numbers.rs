@@ -113,7 +113,7 @@ fn a_stored_result_that_was_changed_is_left_out_with_one_warning_and_measured_ag
         (
             "run/simulate.json",
             "tickless simulate run",
-            &[("\"events\": ", "\"events\": 1"), ("\"silent\"", "\"quiet\"")],
+            &[("\"seconds\": ", "\"seconds\": 1"), ("\"silent\"", "\"quiet\"")],
         ),
     ] {
         let text = scratch.text(name);
