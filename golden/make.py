@@ -803,6 +803,88 @@ def nir_io(stored, entry):
     return out
 
 
+# ---------------------------------------------------------------------------------- refractory
+
+
+def dead_membrane(n, v):
+    """A membrane that takes no part in a spike, at its lower limit."""
+    return v if n["min_v_mem"] is None else max(v, n["min_v_mem"])
+
+
+def after_spike(n, u):
+    return dead_membrane(n, 0.0 if n["reset"] == "zero" else u - n["threshold"])
+
+
+def over(n, u, margins):
+    margins.append(abs(u - n["threshold"]))
+    return u > n["threshold"] if n["strict"] else u >= n["threshold"]
+
+
+def refractory_events(n, margins):
+    """One neuron, driven event by event: its spike times, and its membrane at the last event.
+
+    A neuron that fired at t0 is dead before t0 + period. Meanwhile its membrane integrates, or holds
+    what the reset left and loses its inputs. Above its threshold at the end of the period it
+    fires at the next event.
+    """
+    v, at, ready, spikes = 0.0, 0, 0, []
+    period, held = math.ceil(n["period_us"]), n["during"] == "hold"
+    for t, channel in zip(n["times_us"], n["input_channels"]):
+        if held and t < ready:
+            continue
+        begin = max(at, ready) if held else at
+        v *= math.exp(-(t - begin) / n["tau_us"]) if n["tau_us"] else 1.0
+        v, at = v + n["weights"][channel], t
+        if t >= ready and over(n, v, margins):
+            v, ready = after_spike(n, v), t + period
+            spikes.append(t)
+        else:
+            v = dead_membrane(n, v)
+    if n["tau_us"]:
+        end, begin = n["times_us"][-1], max(at, ready) if held else at
+        v *= math.exp(-max(0, end - begin) / n["tau_us"])
+    return n | {"spike_times_us": spikes, "v_final": v}
+
+
+def refractory_clocked(n, margins):
+    """Neurons at `steps` steps, x [T][neurons]: spikes [T][neurons], and the membranes after them.
+
+    Two spikes are k = max(1, ceil(rho·steps/t_max)) steps apart, or max(1, ceil(rho)) where the leak
+    belongs to a step. With k > 1 a neuron fires only in steps whose input is not 0.
+    """
+    stretch = n["steps"] / n["t_max"] if n["leak"] == "time" else 1.0
+    k = max(1, math.ceil(n["rho"] * stretch - 1e-9))
+    decay, width = n["lambda"] ** (1 / stretch), len(n["x"][0])
+    v, dead, spikes = [0.0] * width, [0] * width, []
+    for row in n["x"]:
+        fired = [0] * width
+        for i, x in enumerate(row):
+            if dead[i] > 0:
+                dead[i] -= 1
+                if n["during"] == "integrate":
+                    v[i] = dead_membrane(n, decay * v[i] + x)
+                continue
+            u = decay * v[i] + x
+            if (k == 1 or x != 0) and over(n, u, margins):
+                fired[i], v[i], dead[i] = 1, after_spike(n, u), k - 1
+            else:
+                v[i] = dead_membrane(n, u)
+        spikes.append(fired)
+    return n | {"k": k, "spikes": spikes, "v_final": v}
+
+
+def refractory(stored, entry):
+    margins = []
+    out = {
+        "events": [refractory_events(n, margins) for n in stored["events"]],
+        "clocked": [refractory_clocked(n, margins) for n in stored["clocked"]],
+    }
+    near = min(m for m in margins if m > 0)
+    if near < entry["min_threshold_margin"]:
+        raise SystemExit(f"refractory.json: a decision is {near:.2g} from its threshold")
+    return out
+
+
 # ---------------------------------------------------------------------------------- compare
 
 # For each file: the function that computes it, a pattern for the names of its inputs (all other
@@ -829,6 +911,7 @@ FILES = {
     "async_lif.safetensors": (async_events, r".*\.(in|w\d+)", 1e-5),
     "async_hand.json": (async_hand, None, 0),
     "async_nmnist.safetensors": (async_nmnist, r"w\d+", 1e-5),
+    "refractory.json": (refractory, None, 1e-12),
     "speck_quant.safetensors": (speck_quant, r"\d+\.weight", 0),
     "nir_io.safetensors": (nir_io, r"(\w+\.)?x", 0),
 }

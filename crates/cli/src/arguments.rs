@@ -7,6 +7,8 @@ use crate::recipe_paths::absolute;
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tickless::simulate::tune::Knob;
 use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, SampleId};
 use tickless_train::run::{Loaded, RunFolder};
@@ -146,5 +148,35 @@ impl Part {
             Part::Validation => "validation",
             Part::Test => "test",
         }
+    }
+}
+
+/// A refractory period in steps of T_max, or no period.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PeriodArg(Option<f64>);
+
+impl PeriodArg {
+    /// Reads a number of steps or `none`.
+    pub fn parse(word: &str) -> Result<Self, String> {
+        if word == "none" {
+            return Ok(Self(None));
+        }
+        match word.parse::<f64>() {
+            Ok(rho) if rho > 0.0 && rho.is_finite() => Ok(Self(Some(rho))),
+            _ => Err("give a number of steps above 0, for instance 0.5, or none".to_owned()),
+        }
+    }
+
+    /// Sets this period for the single-spike neurons of a run in memory; its files do not change.
+    ///
+    /// # Errors
+    /// If the neurons of the run are multi-spike.
+    pub fn apply(self, run: &mut Loaded) -> Result<()> {
+        if Knob::of(&run.network) != Knob::Refractory {
+            bail!("the neurons of this run are multi-spike, which have no refractory period; leave out --refractory");
+        }
+        let values = vec![self.0; run.network.spiking().len()];
+        run.network = Arc::new(Knob::Refractory.set(&run.network, &values));
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
-//! Which command or option of this program does what a library's error advises.
+//! Maps a library's error to the command or option of this program that fixes it.
 //!
-//! A library explains an error and its remedy in words that hold for every caller. The words that
-//! only users of this program know are added here.
+//! A library's message gives a remedy that holds for every caller. This module adds the words that
+//! only the users of this program know.
 
 use anyhow::Error;
 

@@ -3,9 +3,10 @@
 mod common;
 
 use common::{RESIDUAL, Scratch, number};
+use std::sync::Arc;
 use tickless::engine::{CompileOptions, Event, NeuronCounts, Program, Recording, Session};
 use tickless::net::interop::nir;
-use tickless::net::{Network, Neuron, Reset, SpikeMode};
+use tickless::net::{During, Network, Neuron, Period, Refractory, Reset, SpikeMode};
 use tickless::parity::{Executed, Options, Verdict, counts_text, parity, shapes};
 use tickless::train::device::device;
 use tickless::train::progress::Silent;
@@ -142,6 +143,25 @@ fn each_usual_mistake_is_named_as_the_cause() {
         assert!(broken.executor.contains("counts.csv"), "{cause}: {broken:#?}");
         let named = broken.cause.as_deref().unwrap();
         assert!(named.contains(cause) && named.contains("exactly"), "{cause}: {named}");
+    }
+}
+
+#[test]
+fn a_refractory_period_is_run_layer_by_layer_and_its_absence_is_named_as_the_cause() {
+    let (scratch, mut run) = chip();
+    for during in [During::Integrate, During::Hold] {
+        let refractory = Some(Refractory { period: Period::Us(20_000.0), during });
+        let single = |n: Neuron| Neuron { spikes: SpikeMode::Single, refractory, ..n };
+        run.network = Arc::new(run.network.map_neurons(|_, n| single(n)));
+        let without = run.network.map_neurons(|_, n| n.without_refractory());
+        scratch.write("counts.csv", counts(&run, &without, |e| e, false));
+        let options = Options { counts: Some(scratch.at("counts.csv")), ..options() };
+        let (result, _) = parity(&run, &device("cpu").unwrap(), &run.parts.test, &options, &Silent).unwrap();
+        let clocked = result.pairs.iter().find(|p| p.executor.starts_with("clocked, layer by layer")).unwrap();
+        assert!(matches!(clocked.verdict, Verdict::Agree | Verdict::AgreeButForRounding), "{clocked:#?}");
+        let broken = result.broken().expect("the counts are those of another neuron");
+        let named = broken.cause.as_deref().unwrap();
+        assert!(named.contains("refractory period: it has none") && named.contains("exactly"), "{named}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! Events and synaptic operations per second of one session on one core: a synthetic recording of
-//! 4,200 events through nmnist-small and nmnist-wide, IF and LIF, initial weights.
+//! Measures events and synaptic operations per second of one session on one core: a synthetic
+//! recording of 4,200 events, nmnist-small and nmnist-wide, IF and LIF neurons, initial weights.
 
 use divan::{Bencher, black_box, counter::ItemsCount};
 use tickless_engine::{CompileOptions, Program, Session};

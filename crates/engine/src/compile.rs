@@ -1,7 +1,8 @@
-//! From the graph to the flat program: finds every linear path between neurons and folds it.
+//! Compiles the graph of a network to a flat program: finds every linear path between neurons and
+//! folds it into one edge.
 //!
-//! The paths that leave a source are found depth first, readers in node order; this order is the
-//! order of propagation that `deliver` documents.
+//! The search is depth first and visits the readers of a node in node order. This order is the
+//! order of propagation that `deliver` describes.
 
 use crate::edge::{Edge, Geometry};
 use crate::error::{Error, Result};
@@ -17,22 +18,24 @@ use tickless_net::{Layer, Network, NodeId, Shape, Weights};
 use tickless_simd::Aligned;
 use tickless_simd::Isa;
 
-/// More linear paths than this between neurons mean merges of merges without neurons.
+/// Largest number of linear paths. More arise only if merges read merges without neurons between.
 const MAX_PATHS: usize = 1 << 16;
 
-/// More spikes than this of one neuron for one event mean weights out of all proportion to θ.
+/// Largest number of spikes that one event may cause in a neuron. A larger number means that
+/// weights are far too large for the threshold.
 const MAX_BURST: f32 = 65_536.0;
 
-/// What a compilation needs besides the network and its weights.
+/// Options of a compilation.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct CompileOptions {
-    /// Duration of one training step in µs (Δ = span / T_max), which turns a leak λ per step into
-    /// the time constant τ = −Δ/ln λ. Needed only where a neuron leaks per step.
+    /// Duration of one training step in µs (Δ = span / T_max), which converts a leak λ per step to
+    /// the time constant τ = −Δ/ln λ. Needed only if a neuron has a parameter per step.
     pub step_us: Option<f64>,
-    /// The instruction set; `None` for the best of this processor. All give the same bits, so this
-    /// is for tests and comparisons.
+    /// The instruction set; `None` selects the best one of this processor. All give the same bits,
+    /// so this option is only for tests and comparisons.
     pub simd: Option<Isa>,
-    /// 8-bit weights and 16-bit potentials, one joint scale a layer, as on a chip.
+    /// Whether to use 8-bit weights and 16-bit potentials with one joint scale per layer, as a chip
+    /// does.
     pub quantised: bool,
 }
 
@@ -95,13 +98,13 @@ pub(crate) fn flatten(net: &Network, weights: &Weights, options: &CompileOptions
     Ok(flat)
 }
 
-/// Whether every source has one edge and every target hears one.
+/// Whether every source has at most one edge and every target is reached by at most one.
 fn is_chain(flat: &FlatNetwork, edges: &[Edge]) -> bool {
     let one = |target: usize| edges.iter().filter(|e| e.target == target).count() <= 1;
     flat.input_edges.len() <= 1 && flat.rules.iter().all(|r| r.edges.len() <= 1) && (0..flat.rules.len()).all(one)
 }
 
-/// Places are kept in 16 bits a coordinate.
+/// Checks that row and column fit into 16 bits each.
 fn addressable(name: &str, shape: Shape) -> Result<Shape> {
     if shape.height > 1 << 16 || shape.width > 1 << 16 || shape.len() > u32::MAX as usize {
         return Err(Error::layer(name, format!("{shape} is too large; a map has at most 65536 rows and columns")));
@@ -109,7 +112,8 @@ fn addressable(name: &str, shape: Shape) -> Result<Shape> {
     Ok(shape)
 }
 
-/// Who reads the input (first) and each node, in node order; twice where a merge reads it twice.
+/// The nodes that read the input (first entry) and each node, in node order. If a merge reads a
+/// node twice, it is listed twice.
 fn readers(net: &Network) -> Vec<Vec<usize>> {
     let mut all = vec![Vec::new(); net.nodes().len() + 1];
     for (i, node) in net.nodes().iter().enumerate() {
@@ -127,8 +131,7 @@ fn slot(id: NodeId) -> usize {
     }
 }
 
-/// What tells one table from another: weighted node, poolings merged into it, scale. Where no layer
-/// has weights, the channels stand in place of the node.
+/// Identifies a table: weighted node, output channels, poolings merged into its kernel, and scale.
 type TableKey = (Option<usize>, usize, Vec<(usize, usize, usize)>, u64);
 
 struct Maker<'a> {
@@ -141,7 +144,7 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Makes all edges that leave a source.
+    /// Creates all edges that leave a source.
     fn leave(&mut self, source: NodeId, spiking: &[usize]) -> Result<Range<usize>> {
         let start = self.edges.len();
         let mut paths = Vec::new();
@@ -154,7 +157,7 @@ impl Maker<'_> {
         Ok(start..self.edges.len())
     }
 
-    /// Collects (nodes, neuron at the end; `None` for the readout) depth first.
+    /// Collects all paths depth first, as (nodes, neuron at the end; `None` for the readout).
     fn follow(&self, id: NodeId, path: &mut Vec<usize>, out: &mut Vec<(Vec<usize>, Option<usize>)>) -> Result<()> {
         for &reader in &self.readers[slot(id)] {
             if matches!(self.net.nodes()[reader].layer, Layer::Neuron(_)) {

@@ -1,40 +1,41 @@
-//! The course of one recording: what the answer would have been at every moment.
+//! The course of one recording: the answer at every moment.
 //!
-//! A network with no time steps can be asked at any time, so its accuracy is a curve: over the µs
-//! since the first event, over the events seen, and over the confidence at which it may stop
-//! (early exit). The decision at τ µs is that of all events up to and including first + τ; a
-//! recording that has ended keeps its last decision.
+//! An event-driven network has an answer at any time, so its accuracy is a curve over the µs since
+//! the first event, over the number of events, or over the confidence at which it stops (early
+//! exit). The decision at τ µs uses all events up to and including first + τ. After the end of a
+//! recording its last decision stays.
 
 use crate::decision::{Confidence, Decision};
 use crate::error::Result;
 use crate::session::Session;
 use tickless_events::Recording;
 
-/// The moments that are asked about, each list rising.
+/// The moments at which to note the answer; each list is in ascending order.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Moments {
-    /// µs since the first event.
+    /// Times in µs since the first event.
     pub us: Vec<u64>,
-    /// Events seen.
+    /// Numbers of processed events.
     pub events: Vec<u64>,
-    /// Confidences at which to stop.
+    /// Confidences at which the network could stop.
     pub confidences: Vec<f32>,
 }
 
-/// The answers of one recording.
+/// The answers during one recording.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Course {
-    /// Class at each of [`Moments::us`].
+    /// The class at each time in [`Moments::us`].
     pub at_us: Vec<usize>,
-    /// Class at each of [`Moments::events`].
+    /// The class after each number of events in [`Moments::events`].
     pub at_events: Vec<usize>,
-    /// The decision when each of [`Moments::confidences`] was first reached, or at the end.
+    /// The decision when each of [`Moments::confidences`] was first reached; otherwise the last
+    /// decision.
     pub exits: Vec<Decision>,
     /// Whether each of [`Moments::confidences`] was reached.
     pub reached: Vec<bool>,
 }
 
-/// Runs one recording from rest and notes the answers.
+/// Runs one recording from rest and returns the answers.
 ///
 /// # Errors
 /// If an event lies outside the input.
@@ -50,7 +51,7 @@ pub fn course(
     let mut decision = session.decision(confidence);
     for event in recording.iter() {
         while let Some(us) = moments.us.get(course.at_us.len()).filter(|us| event.t_us - first > **us) {
-            // Neurons may fire between events.
+            // Neurons may fire by themselves between events.
             session.advance_to(first + us)?;
             decision = session.decision(confidence);
             course.at_us.push(decision.class);
@@ -78,7 +79,7 @@ mod tests {
     use tickless_events::{Event, Sensor};
     use tickless_net::{Array, InputKind, NetworkBuilder, Shape, Weights};
 
-    /// Two pixels, two classes: each pixel adds 1 to its class.
+    /// A network with two pixels and two classes; each event of a pixel adds 1 to its class.
     fn session() -> Session {
         let mut b = NetworkBuilder::new("two", Shape::new(1, 1, 2), InputKind::Events);
         b.linear(b.input(), 2, false);

@@ -1,8 +1,8 @@
-//! Many recordings in parallel, with the same results on any number of threads.
+//! Runs many recordings in parallel, with the same results on any number of threads.
 //!
-//! Every recording runs in a session at rest; sessions are reused, so there are never more than
-//! threads. Results come in the order of the indices. If recordings fail, the error is that of
-//! the lowest index, whichever thread met it first.
+//! Every recording starts in a session at rest. Sessions are reused, so at most one per thread
+//! exists. The results are in the order of the indices. If recordings fail, the error is that of
+//! the lowest index, whichever thread failed first.
 
 use crate::decision::Confidence;
 use crate::error::{Error, Result};
@@ -17,22 +17,24 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tickless_events::Recording;
 
-/// The outcomes of a dataset run, in input order, and their summary.
+/// The outcomes of a dataset run, in the order of the recordings, and their summary.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    /// One per recording.
+    /// One outcome per recording.
     pub outcomes: Vec<Outcome>,
-    /// Their means.
+    /// The summary of the outcomes.
     pub summary: Summary,
 }
 
-/// Runs recordings `0..total`, each loaded by `load` on the thread that runs it.
+/// Runs the recordings `0..total`; the thread that runs a recording also loads it.
 ///
-/// `load(index)` gives the recording (owned, borrowed or shared) and its label. Setting `cancel` stops the run after the
-/// recordings that are being run. The number of threads is that of the current rayon pool.
+/// `load(index)` returns the recording (owned, borrowed or shared) and its label. If `cancel`
+/// becomes true, the run stops after the recordings that are in progress. The run uses the threads
+/// of the current rayon pool.
 ///
 /// # Errors
-/// The first recording (by index) that could not be loaded or run, or that the run was cancelled.
+/// If a recording cannot be loaded or run (the one with the lowest index), or if the run was
+/// cancelled.
 pub fn run<F, R, E, P>(
     program: &Program,
     confidence: &Confidence,
@@ -49,7 +51,8 @@ where
 {
     let idle: Mutex<Vec<Session>> = Mutex::new(Vec::new());
     let finished = AtomicUsize::new(0);
-    // Recordings behind the first failure need not run; those before it must, to find a lower one.
+    // Recordings after the first failure need not run; earlier ones must, because they may fail
+    // too.
     let failed = AtomicUsize::new(usize::MAX);
     let one = |index: usize| -> Option<Result<Outcome>> {
         if cancel.load(Ordering::Relaxed) || index > failed.load(Ordering::Relaxed) {
@@ -84,10 +87,10 @@ where
     Ok(Run { outcomes, summary })
 }
 
-/// Runs one recording in a session, from rest.
+/// Runs one recording from rest in a session.
 ///
 /// # Errors
-/// If an event lies outside the input, or a readout is infinite or not a number.
+/// If an event lies outside the input, or if a value of the readout is not finite.
 pub fn outcome(session: &mut Session, recording: &Recording, label: usize, confidence: &Confidence) -> Result<Outcome> {
     session.reset();
     session.feed(recording)?;

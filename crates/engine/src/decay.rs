@@ -1,37 +1,38 @@
-//! Exact exponential decay between events, by two tables.
+//! Exact exponential decay between events, computed from two tables.
 //!
 //! ```text
 //! exp(−Δt/τ) = exp(−hi·2⁹/τ) · exp(−lo/τ),   Δt = hi·2⁹ + lo in whole µs
 //! ```
 //!
-//! Times are whole µs, so two tables of a few thousand values hold every factor there is: one
-//! multiplication in f64, rounded to f32 once, in place of an exponential at every position that
-//! an event reaches. A Δt beyond the tables takes the exponential itself.
+//! Times are whole µs, so two tables of a few thousand values hold every factor. One f64
+//! multiplication, rounded to f32 once, replaces an exponential at every position that an event
+//! reaches. If Δt is beyond the tables, the factor is computed as an exponential.
 
-/// Bits of Δt that the fine table takes. Few, because events and spikes follow each other within
-/// milliseconds: what they look up, 4 KB of fine and the first of the coarse values, stays in the
-/// nearest cache.
+/// Number of low bits of Δt that index the fine table. The number is small, because events and
+/// spikes follow each other within milliseconds: the fine table (4 KB) and the first coarse values
+/// then stay in the L1 cache.
 const BITS: u32 = 9;
 const FINE: usize = 1 << BITS;
 
-/// Coarse values at most: 8 s.
+/// Largest number of coarse values; they cover 8 s.
 const COARSE: usize = 1 << 14;
 
-/// Δt/τ from which f32 has no number but zero: −ln of half its smallest.
+/// Value of Δt/τ above which the factor rounds to zero in f32: −ln of half the smallest f32.
 const GONE: f64 = 104.0;
 
-/// The leak of one layer.
+/// The leak of one layer with its tables.
 #[derive(Debug)]
 pub(crate) struct Decay {
     tau_us: f64,
-    /// Neurons that share one time of the last hit, because every edge reaches them together.
+    /// Number of neurons that share one time of the last hit, because every edge reaches them
+    /// together.
     pub cell: usize,
     fine: Box<[f64; FINE]>,
     coarse: Vec<f64>,
 }
 
 impl Decay {
-    /// Of this time constant in µs.
+    /// The leak with this time constant in µs.
     pub fn new(tau_us: f64, cell: usize) -> Self {
         let value = |dt_us: usize| (-(dt_us as f64) / tau_us).exp();
         let count = ((tau_us * GONE / FINE as f64).ceil() as usize).min(COARSE - 1) + 1;
@@ -40,7 +41,7 @@ impl Decay {
         Self { tau_us, cell, fine, coarse: (0..count).map(|k| value(k * FINE)).collect() }
     }
 
-    /// The tables, for a loop that keeps their places in registers.
+    /// The tables by reference, so that a loop can keep the pointers in registers.
     pub fn tables(&self) -> Tables<'_> {
         Tables { tau_us: self.tau_us, cell: self.cell, fine: &self.fine, coarse: &self.coarse }
     }
@@ -51,7 +52,7 @@ impl Decay {
     }
 }
 
-/// The leak of one layer, borrowed.
+/// A borrowed view of [`Decay`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tables<'a> {
     tau_us: f64,
@@ -70,7 +71,7 @@ impl Tables<'_> {
         }
     }
 
-    /// The factor since the last hit, which is now.
+    /// The factor since the last hit; sets the last hit to `t_us`.
     #[inline(always)]
     pub fn since(&self, hit_us: &mut u64, t_us: u64) -> f32 {
         let dt_us = t_us - *hit_us;
@@ -96,7 +97,7 @@ mod tests {
             for dt in [dt >> (dt % 64), small, 0, 1] {
                 let exact = (-(dt as f64) / tau).exp();
                 let factor = f64::from(decay.factor(dt));
-                // Half a unit of f32, and a little for the product in f64.
+                // Half a unit in the last place of f32, plus the error of the product in f64.
                 let unit = (f64::from((exact as f32).next_up()) - f64::from(exact as f32)).abs();
                 prop_assert!((factor - exact).abs() <= 0.5001 * unit, "τ {tau}, Δt {dt}: {factor} {exact}");
             }

@@ -1,17 +1,18 @@
-//! The decision so far: class, confidence, events and µs.
+//! The decision at a moment: class, confidence, events and µs.
 //!
 //! ```text
 //! confidence = max softmax(g·Σ/T_max)
 //! ```
 //!
-//! Σ the accumulated logits (or output counts), T_max from training, g a temperature fitted on the
-//! validation part (1 if none). Source: the confidence threshold of early exit, SEENN (Li et al.,
-//! 2023), with Σ/T_max in place of the mean over steps. Of equal values the lowest index wins.
+//! Σ are the accumulated logits (or output counts), T_max is that of training, and g is a
+//! temperature fitted on the validation part (1 if none was fitted). Source: the confidence
+//! threshold of early exit in SEENN (Li et al., 2023), with Σ/T_max instead of the mean over steps.
+//! If values are equal, the lowest index is the class.
 
-/// What turns accumulated logits into a confidence.
+/// The parameters that convert accumulated logits to a confidence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Confidence {
-    /// Temperature g; 1 if none was fitted.
+    /// Temperature g; 1 if no temperature was fitted.
     pub gain: f32,
     /// T_max of the training run.
     pub t_max: usize,
@@ -23,21 +24,21 @@ impl Default for Confidence {
     }
 }
 
-/// What a session would answer now.
+/// The answer of a session at a moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decision {
     /// Index of the largest readout value.
     pub class: usize,
-    /// Its softmax probability.
+    /// Softmax probability of the class.
     pub confidence: f32,
-    /// Events taken so far.
+    /// Number of events processed so far.
     pub events: u64,
-    /// µs from the first event to now.
+    /// Time from the first event to this moment in µs.
     pub us: u64,
 }
 
 impl Confidence {
-    /// Class and confidence of readout values given in index order; class 0 for none.
+    /// Class and confidence for readout values in index order; class 0 if there are no values.
     pub fn of(&self, values: impl Iterator<Item = f64> + Clone) -> (usize, f32) {
         let (class, best) = argmax(values.clone());
         let gain = f64::from(self.gain) / self.t_max.max(1) as f64;
@@ -45,9 +46,9 @@ impl Confidence {
         (class, if total > 0.0 { (1.0 / total) as f32 } else { 1.0 })
     }
 
-    /// The confidence whose temperature fits best to the readouts of recordings with known labels:
-    /// g of the least mean cross-entropy of softmax(g·Σ/T_max), between 1/1000 and 1000. Without any
-    /// readout g is 1. Fit it on validation recordings, never on those that are reported.
+    /// Fits the temperature to readouts of recordings with known labels: g minimises the mean
+    /// cross-entropy of softmax(g·Σ/T_max) between 1/1000 and 1000. Without readouts g is 1. The
+    /// caller must fit it on validation recordings, never on those whose results are reported.
     pub fn fitted(t_max: usize, readouts: &[(Vec<f32>, usize)]) -> Self {
         if readouts.is_empty() {
             return Self { gain: 1.0, t_max };
@@ -56,7 +57,8 @@ impl Confidence {
             let gain = ln_gain.exp() / t_max.max(1) as f64;
             readouts.iter().map(|(values, label)| cross_entropy(values, *label, gain)).sum()
         };
-        // The loss is convex in g, so it has one valley in ln g, and its floor lies in the golden section.
+        // The loss is convex in g, so it has one minimum in ln g, which the golden-section search
+        // finds.
         let section = (5f64.sqrt() - 1.0) / 2.0;
         let (mut low, mut high) = (-(1000f64.ln()), 1000f64.ln());
         let (mut a, mut b) = (high - section * (high - low), low + section * (high - low));
@@ -76,14 +78,15 @@ impl Confidence {
     }
 }
 
-/// −ln softmax(gain·values)[label]
+/// −ln softmax(gain·values)[label].
 fn cross_entropy(values: &[f32], label: usize, gain: f64) -> f64 {
     let best = values.iter().fold(f64::NEG_INFINITY, |m, v| m.max(f64::from(*v)));
     let total: f64 = values.iter().map(|v| ((f64::from(*v) - best) * gain).exp()).sum();
     total.ln() - (values.get(label).map_or(best, |v| f64::from(*v)) - best) * gain
 }
 
-/// Index and value of the largest; the lowest index among equals, (0, 0) for none.
+/// Index and value of the largest value; the lowest index if several are equal, (0, 0) if there are
+/// none.
 pub(crate) fn argmax(values: impl Iterator<Item = f64>) -> (usize, f64) {
     let best = values.enumerate().fold(None, |best: Option<(usize, f64)>, (i, v)| match best {
         Some((_, b)) if v <= b => best,
@@ -114,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_fitted_temperature_gives_the_confidence_that_is_met() {
-        // Of 10 equal readouts (2, 0) nine are right: the best confidence is 0.9, so g·2/T = ln 9.
+        // Of 10 equal readouts (2, 0) nine are right. The best confidence is 0.9, so g·2/T = ln 9.
         let readouts: Vec<(Vec<f32>, usize)> = (0..10).map(|i| (vec![2.0, 0.0], usize::from(i == 0))).collect();
         let fitted = Confidence::fitted(4, &readouts);
         assert!((f64::from(fitted.gain) - 2.0 * 9f64.ln()).abs() < 1e-3, "{fitted:?}");

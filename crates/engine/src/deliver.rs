@@ -1,22 +1,23 @@
-//! One event through the network: the order of everything.
+//! Delivers an event to the network and defines the order of all its consequences.
 //!
 //! # Chains
-//! An event adds its weights to all neurons it reaches; those that fire do so in (channel, y, x)
-//! order; each of a neuron's n spikes is an event of its own, carried on depth first before the
-//! next one. Each layer sees the same events in the same order as if the layers were run one
-//! after the other (breadth first), because no layer is reached again from its own spikes.
+//! An event adds its weights to all neurons that it reaches. Those that reach their threshold fire
+//! in (channel, y, x) order. Each of a neuron's n spikes is a separate event, and all its
+//! consequences come before the next spike (depth first). Each layer receives the same events in
+//! the same order as if the layers ran one after the other (breadth first), because a layer's own
+//! spikes never reach it again.
 //!
 //! # Residual graphs
-//! Where several layers read a spiking layer's output (or the input), an event goes through them
-//! one after the other, in node order, each branch to its very end before the next. An `add` only
-//! passes on what arrives: the contribution of each branch is one input event of the neurons
-//! behind it, which fire as soon as it arrives, before the next branch's contribution comes. Where
-//! an `add` reads the same node twice, its event arrives twice.
+//! If several layers read the output of a spiking layer (or the input), an event passes through
+//! them in node order, each branch to its end before the next begins. An `add` only forwards what
+//! arrives: the contribution of each branch is one input event of the following neurons, which fire
+//! as soon as it arrives, before the contribution of the next branch. If an `add` reads the same
+//! node twice, the event arrives twice.
 //!
-//! Hence the law that the tests check. Give input event i the key (i); the contribution that an
-//! event of key K makes along branch b the key (K, b); the j-th spike it causes (K, b, j). Every
-//! layer, fed alone with its contributions in the lexicographic order of their keys, one a clock
-//! step, emits exactly the engine's spikes.
+//! The tests check the following property. Input event i has the key (i), the contribution of an
+//! event with key K along branch b has the key (K, b), and the j-th spike that it causes has the
+//! key (K, b, j). If a layer alone receives its contributions in the lexicographic order of their
+//! keys, one per clock step, it emits exactly the engine's spikes.
 
 use crate::edge::Edge;
 use crate::flat::FlatNetwork;
@@ -25,16 +26,16 @@ use crate::layer::{self, Potentials};
 use crate::pass::{Carried, Pass, carry};
 use std::ops::Range;
 
-/// All that a session remembers of the network.
+/// The state of all layers in a session.
 #[derive(Debug, Clone)]
 pub(crate) struct NetworkState {
-    /// One a layer, and one more for a readout that accumulates.
+    /// One state per layer, and one for an accumulating readout.
     pub layers: Vec<layer::LayerState>,
-    /// Counts of the output neurons, `[c][y][x]`; empty where the readout accumulates.
+    /// Spike counts of the output neurons, `[c][y][x]`; empty if the readout accumulates.
     pub counts: Vec<u64>,
-    /// Spikes of each layer.
+    /// Number of spikes of each layer.
     pub spikes: Vec<u64>,
-    /// Weights added so far.
+    /// Number of weights added so far.
     pub ops: u64,
 }
 
@@ -49,7 +50,7 @@ impl NetworkState {
         }
     }
 
-    /// Bytes in use.
+    /// Memory in use, in bytes.
     pub fn bytes(&self) -> usize {
         let lists = (self.counts.capacity() + self.spikes.capacity()) * 8;
         lists + self.layers.iter().map(layer::LayerState::bytes).sum::<usize>()
@@ -63,7 +64,7 @@ impl NetworkState {
     }
 }
 
-/// Hears the spikes of a layer as they are fired, many at a time.
+/// Receives the spikes of a layer when they are fired, several at a time.
 pub(crate) trait Hear {
     fn hear(&mut self, layer: usize, fired: &[Hop]);
 }
@@ -73,7 +74,7 @@ impl Hear for () {
     fn hear(&mut self, _: usize, _: &[Hop]) {}
 }
 
-/// Carries a list of events along the edges that leave their source, and all that follows.
+/// Delivers a list of events along the edges of their source, with all consequences.
 pub(crate) fn deliver<H: Hear>(
     flat: &FlatNetwork,
     memory: &mut NetworkState,
@@ -98,14 +99,14 @@ pub(crate) fn deliver<H: Hear>(
     }
 }
 
-/// The neuron that fires by itself next: (moment in µs, layer, rank). Of one moment the lowest
-/// layer's goes first.
+/// The next neuron that fires by itself, as (time in µs, layer, rank). At equal times the lowest
+/// layer comes first.
 pub(crate) fn next_due(flat: &FlatNetwork, memory: &NetworkState) -> Option<(u64, usize, usize)> {
     let all = flat.timed.iter().filter_map(|&l| memory.layers[l].due.first().map(|(us, rank)| (us, l, rank)));
     all.min()
 }
 
-/// Lets the neuron of this layer and rank fire by itself at `t_us`; gives its spikes, if it does.
+/// Fires the neuron of this layer and rank at `t_us` by itself; returns its spikes, if any.
 pub(crate) fn fire_due(
     flat: &FlatNetwork,
     memory: &mut NetworkState,
@@ -122,7 +123,7 @@ pub(crate) fn fire_due(
     Some(hop)
 }
 
-/// Carries the spikes of one neuron that fired by itself at `t_us`, and all that follows.
+/// Delivers the spikes of a neuron that fired by itself at `t_us`, with all consequences.
 pub(crate) fn deliver_due<H: Hear>(
     flat: &FlatNetwork,
     memory: &mut NetworkState,
@@ -134,8 +135,8 @@ pub(crate) fn deliver_due<H: Hear>(
     each(flat, memory, hear, l, &[hop], &[t_us]);
 }
 
-/// Carries a list of events along one edge. The target's queue is taken out meanwhile: a layer's
-/// spikes never come back to it.
+/// Delivers a list of events along one edge. Takes the target's queue out of the state meanwhile,
+/// which is safe because a layer's spikes never return to it.
 fn along<H: Hear>(
     flat: &FlatNetwork,
     memory: &mut NetworkState,
@@ -167,7 +168,7 @@ fn along<H: Hear>(
     memory.ops += done.ops;
 }
 
-/// Depth first: each spike is heard, then carried to the end, before the next.
+/// Reports each spike and delivers it with all consequences before the next one (depth first).
 fn each<H: Hear>(flat: &FlatNetwork, memory: &mut NetworkState, hear: &mut H, l: usize, fired: &[Hop], times: &[u64]) {
     for hop in fired {
         let one = [Hop { spikes: 1, ..*hop }];

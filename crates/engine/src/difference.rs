@@ -1,13 +1,14 @@
-//! Spike difference: how far the output of one run is from another's.
+//! Spike difference: the distance between the outputs of two runs.
 //!
 //! ```text
 //! SD(s0, s) = Σ|s0[i] − s[i]| / Σ s0[i]        0/0 = 0,  x/0 = ∞
 //! ```
 //!
-//! s0 the reference. Source: the spike difference of Du et al., ICLR 2025 (arXiv 2503.17394). An
-//! infinite difference is reported as such: a silent reference must not pass for agreement.
+//! s0 is the reference. Source: the spike difference of Du et al., ICLR 2025 (arXiv 2503.17394). If
+//! the reference is silent and the other output is not, the result is infinite, so that it does not
+//! pass for agreement.
 
-/// SD of `s` from the reference `s0`. Where one is longer, the other counts as zero there.
+/// SD of `s` from the reference `s0`. Missing values of the shorter slice count as zero.
 ///
 /// ```
 /// use tickless_engine::spike_difference;

@@ -1,8 +1,8 @@
-//! Neurons that will fire by themselves, the earliest first.
+//! A queue of the neurons that will fire by themselves, the earliest first.
 //!
-//! A binary heap with at most one entry a neuron: an event that changes a neuron's moment moves
-//! its entry, so that the memory never grows. Of neurons that are due at one µs the lowest rank
-//! goes first; ranks are in (channel, y, x) order.
+//! A binary heap with at most one entry per neuron. If an event changes the time at which a neuron
+//! is due, its entry moves, so the memory never grows. Among neurons that are due in the same µs
+//! the one with the lowest rank comes first; ranks are in (channel, y, x) order.
 
 /// Marks a neuron that is not in the heap.
 const NONE: u32 = u32::MAX;
@@ -10,21 +10,21 @@ const NONE: u32 = u32::MAX;
 /// The queue of one layer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Due {
-    /// When each neuron is due in µs, where it is in the heap.
+    /// Time at which each neuron in the heap is due, in µs.
     at_us: Vec<u64>,
-    /// Where each neuron lies in the heap.
+    /// Index of each neuron in the heap, or [`NONE`].
     slot: Vec<u32>,
-    /// Neurons; no child is due before its parent.
+    /// The heap of neurons: no child is due before its parent.
     heap: Vec<u32>,
 }
 
 impl Due {
-    /// Of so many neurons, none of which is due.
+    /// An empty queue for this number of neurons.
     pub fn new(neurons: usize) -> Self {
         Self { at_us: vec![0; neurons], slot: vec![NONE; neurons], heap: Vec::with_capacity(neurons) }
     }
 
-    /// Sets or takes back when neuron `rank` is due.
+    /// Sets the time at which neuron `rank` is due, or removes the neuron.
     pub fn set(&mut self, rank: usize, due_us: Option<u64>) {
         let slot = self.slot[rank];
         match due_us {
@@ -50,19 +50,19 @@ impl Due {
         }
     }
 
-    /// The earliest moment and its neuron.
+    /// The earliest time and its neuron.
     pub fn first(&self) -> Option<(u64, usize)> {
         self.heap.first().map(|&rank| (self.at_us[rank as usize], rank as usize))
     }
 
-    /// No neuron is due.
+    /// Removes all neurons.
     pub fn clear(&mut self) {
         for rank in self.heap.drain(..) {
             self.slot[rank as usize] = NONE;
         }
     }
 
-    /// Bytes in use.
+    /// Memory in use, in bytes.
     pub fn bytes(&self) -> usize {
         self.at_us.capacity() * 8 + (self.slot.capacity() + self.heap.capacity()) * 4
     }
@@ -72,7 +72,7 @@ impl Due {
         (self.at_us[rank as usize], rank)
     }
 
-    /// Moves the entry at `slot` up or down to where it belongs.
+    /// Moves the entry at `slot` up or down until the heap order holds.
     fn settle(&mut self, mut slot: usize) {
         while slot > 0 && self.key(slot) < self.key((slot - 1) / 2) {
             self.heap.swap(slot, (slot - 1) / 2);

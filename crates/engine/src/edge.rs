@@ -1,4 +1,4 @@
-//! An edge: everything linear between two sets of neurons, as one convolution.
+//! An edge: all linear layers between two sets of neurons, as one convolution.
 //!
 //! An event at (c, y, x) adds to the target
 //!
@@ -6,38 +6,38 @@
 //! v[oy][ox][c_out] += w[py + pad − oy·s][px + pad − ox·s][c][c_out],   py = ⌊y/k⌋, px = ⌊x/k⌋
 //! ```
 //!
-//! with k the pooling before the weights. A linear layer is the convolution whose kernel covers
-//! the whole map, an unweighted connection the 1×1 convolution with one channel a group; so one
-//! loop serves all. Where a source position's weights and targets lie does not depend on the
-//! event, so it stands in a [`Footprint`] for each, made once. The tables are ordered so that a row
-//! of targets has its weights in a row too ([`crate::table`]): an event is a few additions of one
-//! contiguous vector to another.
+//! where k is the window of the pooling before the weights. A linear layer is a convolution whose
+//! kernel covers the whole map, and an unweighted connection is a 1×1 convolution with one channel
+//! per group, so one loop handles every edge. The positions of an event's weights and targets
+//! depend only on its source position, so the compiler computes them once and stores a
+//! [`Footprint`] per position. The tables are ordered so that the weights of a row of targets are
+//! contiguous ([`crate::table`]): an event is a few additions of one contiguous vector to another.
 
 use crate::kernel::BLOCK;
 
-/// What an event at one source position does, whatever its channel.
+/// The targets and weights of an event at one source position, for any channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(align(32))]
 pub(crate) struct Footprint {
-    /// First potential of the first target row, channel 0.
+    /// Index of the first potential of the first target row, for channel 0.
     pub state: u32,
     /// First target position, y·width + x.
     pub target: u32,
-    /// First weight, of source channel 0.
+    /// Index of the first weight, for source channel 0.
     pub weight: u32,
     /// Weights from one source channel to the next, and from one target row to the next.
     pub channel_weights: u32,
     pub row_weights: u32,
-    /// Target rows; 0 where the event is dropped.
+    /// Number of target rows; 0 if the event has no target.
     pub rows: u16,
-    /// Pieces of a target row; one where they lie together.
+    /// Number of contiguous segments of a target row; 1 if the whole row is contiguous.
     pub segments: u16,
-    /// Weights of a piece.
+    /// Number of weights of a segment.
     pub len: u32,
 }
 
 impl Footprint {
-    /// Weights in all.
+    /// Number of weights that an event adds.
     #[inline(always)]
     pub fn ops(&self) -> u64 {
         u64::from(self.rows) * u64::from(self.segments) * u64::from(self.len)
@@ -47,25 +47,26 @@ impl Footprint {
 /// One linear connection from a source (the input or a spiking layer) to a target.
 #[derive(Debug, Clone)]
 pub(crate) struct Edge {
-    /// The spiking layer that hears it; their number for the readout.
+    /// Index of the target layer; the number of spiking layers for the readout.
     pub target: usize,
-    /// Which weight table.
+    /// Index of the weight table.
     pub table: usize,
-    /// Whether `table` counts the 8-bit tables already.
+    /// Whether `table` is an index of the 8-bit tables.
     pub renumbered: bool,
-    /// One per source position, `[y][x]`.
+    /// One footprint per source position, `[y][x]`.
     pub footprints: Vec<Footprint>,
-    /// First target channel that each source channel reaches; empty where every one reaches all.
+    /// First target channel of each source channel; empty if every source channel reaches all
+    /// targets.
     first: Vec<u32>,
-    /// How many target channels it reaches.
+    /// Number of target channels that a source channel reaches.
     pub width: usize,
-    /// Channels of the target.
+    /// Number of channels of the target.
     pub channels: usize,
-    /// Whether what any event reaches is one patch ([`crate::kernel::Patch`]).
+    /// Whether the targets of every event form a single patch (`Patch` in `pass/patch.rs`).
     pub whole: bool,
-    /// Potentials of a target row.
+    /// Number of potentials in a target row.
     pub row_state: usize,
-    /// Positions of a target row.
+    /// Number of positions in a target row.
     pub row_target: usize,
 }
 
@@ -76,24 +77,24 @@ pub(crate) struct Geometry {
     pub source: (usize, usize),
     /// Pooling window before the weights.
     pub pool: (usize, usize),
-    /// Rows and columns after that pooling.
+    /// Rows and columns after the pooling.
     pub pooled: (usize, usize),
     /// Channels of the source.
     pub channels_in: usize,
-    /// Kernel.
+    /// Rows and columns of the kernel.
     pub kernel: (usize, usize),
     /// Stride, the same in both directions.
     pub stride: usize,
-    /// Padding.
+    /// Zero padding on each side.
     pub padding: usize,
-    /// Groups of channels.
+    /// Number of channel groups.
     pub groups: usize,
     /// Rows, columns and channels of the target.
     pub out: (usize, usize, usize),
 }
 
 impl Edge {
-    /// The connection of this shape.
+    /// Creates the edge of a connection to layer `target` with the weights of table `table`.
     pub fn new(target: usize, table: usize, g: &Geometry) -> Self {
         let (rows, cols) = (spans(g, |p| p.0), spans(g, |p| p.1));
         let (_, out_width, channels) = g.out;
@@ -120,7 +121,8 @@ impl Edge {
         };
         let footprints: Vec<Footprint> =
             rows.iter().flat_map(|&r| cols.iter().map(move |&c| (r, c))).map(|(r, c)| footprint(r, c)).collect();
-        // Blocks have more than half their size.
+        // An upper bound, because the patch loop runs only with blocks of more than BLOCK/2
+        // neurons.
         let blocks = |p: &Footprint| p.rows as usize * (p.len as usize).div_ceil(BLOCK / 2 + 1);
         let whole = together && footprints.iter().all(|p| blocks(p) <= BLOCK);
         let c_in = g.channels_in / g.groups;
@@ -139,7 +141,8 @@ impl Edge {
         }
     }
 
-    /// First target channel and first weight of an event in this channel at a footprint.
+    /// First target channel and index of the first weight of an event in this channel at a
+    /// footprint.
     #[inline(always)]
     pub fn channel(&self, channel: usize, footprint: &Footprint) -> (usize, usize) {
         let weight = footprint.weight as usize + channel * footprint.channel_weights as usize;
@@ -147,34 +150,34 @@ impl Edge {
     }
 }
 
-/// Target rows (or columns) of a source row, and where their weights lie.
+/// The target rows (or columns) of a source row, and the position of their weights.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Span {
     /// First target row.
     lo: usize,
-    /// How many; 0 where the event is dropped.
+    /// Number of target rows; 0 if the event has no target.
     len: usize,
-    /// Which of the kernel's rows modulo the stride they see.
+    /// Phase of the kernel rows that apply: their index modulo the stride.
     phase: usize,
-    /// How many such rows the kernel has.
+    /// Number of kernel rows with this phase.
     taps: usize,
-    /// Which of them, counted from the last, the first target row sees.
+    /// Index of the kernel row for the first target row, counted from the last row of the phase.
     tap: usize,
 }
 
-/// Rows of a kernel that are `phase` modulo the stride.
+/// Number of kernel rows whose index is `phase` modulo the stride.
 pub(crate) fn taps(kernel: usize, stride: usize, phase: usize) -> usize {
     kernel.saturating_sub(phase).div_ceil(stride)
 }
 
-/// Pairs of rows and columns of the kernel in the phases before this one.
+/// Number of (row, column) pairs of the kernel in the phases before `phase`.
 pub(crate) fn phases_before(kernel: (usize, usize), stride: usize, phase: (usize, usize)) -> usize {
     let rows: usize = (0..phase.0).map(|p| taps(kernel.0, stride, p)).sum();
     let cols: usize = (0..phase.1).map(|p| taps(kernel.1, stride, p)).sum();
     rows * kernel.1 + taps(kernel.0, stride, phase.0) * cols
 }
 
-/// The spans of one direction.
+/// The spans of all source rows (or columns); `side` selects the direction.
 fn spans(g: &Geometry, side: impl Fn((usize, usize)) -> usize) -> Vec<Span> {
     let (stride, kernel, out) = (g.stride, side(g.kernel), side((g.out.0, g.out.1)));
     (0..side(g.source))
@@ -190,7 +193,8 @@ fn spans(g: &Geometry, side: impl Fn((usize, usize)) -> usize) -> Vec<Span> {
                 return Span::default();
             }
             let (phase, taps) = (base % stride, taps(kernel, stride, base % stride));
-            // Kernel row of target row o: base − o·stride, which falls as o rises; so do the tables.
+            // Target row o uses kernel row base − o·stride, which falls as o rises. The tables have
+            // this order.
             Span { lo, len: hi - lo, phase, taps, tap: taps - 1 - (base / stride - lo) }
         })
         .collect()
@@ -220,7 +224,7 @@ mod tests {
                     (0..out).filter(|o| (o * stride..o * stride + kernel).contains(&(row + padding))).collect();
                 assert_eq!((span.lo..span.lo + span.len).collect::<Vec<_>>()[..], reached[..]);
                 for (k, o) in reached.into_iter().enumerate() {
-                    // The table of a phase has the kernel's rows of that phase, the last first.
+                    // The table of a phase has the kernel's rows of that phase in descending order.
                     let rows: Vec<usize> = (0..kernel).rev().filter(|r| r % stride == span.phase).collect();
                     assert_eq!(rows.len(), span.taps);
                     assert_eq!(rows[span.tap + k], row + padding - o * stride);

@@ -1,13 +1,13 @@
-//! The one error type of this crate. Each message names the place and the remedy in one line.
+//! The error type of this crate. Each message states the place and the remedy in one line.
 
-/// What can go wrong between a description and a decision.
+/// Every error of the engine: compilation, input, asynchrony and dataset runs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The description or its weights are wrong, or need a clock.
+    /// The network or its weights are invalid, or the network cannot run event-driven.
     #[error(transparent)]
     Net(#[from] tickless_net::Error),
-    /// A layer has no event-driven form, or a value that makes none.
+    /// A layer has no event-driven form, or a parameter of it is invalid.
     #[error("layer `{layer}`: {problem}")]
     Layer {
         /// Name of the layer.
@@ -15,39 +15,39 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
-    /// An event cannot be taken by the network.
+    /// The network cannot process an event.
     #[error("event {index}: {problem}")]
     Event {
-        /// How many events the session took before this one.
+        /// Number of events that the session processed before this one.
         index: u64,
         /// What is wrong and what to do.
         problem: String,
     },
-    /// The sum of a class is no number that f32 holds.
+    /// The readout of a class is not finite.
     #[error("the readout of class {class} is {value}, not a finite number: its weights are too large; scale them down")]
     NotFinite {
         /// The class, from 0.
         class: usize,
-        /// Its readout.
+        /// The value of its readout.
         value: f32,
     },
-    /// A model of asynchrony that cannot be.
+    /// A parameter of the asynchrony model is invalid.
     #[error("{0}")]
     Asynchrony(String),
     /// A recording of a dataset run could not be loaded or run.
     #[error("recording {index}: {source}")]
     Recording {
-        /// Its index in the run.
+        /// Index of the recording in the run.
         index: usize,
-        /// The reason.
+        /// The error of loading or running it.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A dataset run was stopped by its flag.
+    /// The caller cancelled a dataset run.
     #[error("stopped after {finished} of {total} recordings, as asked; start the run again for the rest")]
     Cancelled {
-        /// Recordings that were finished.
+        /// Number of finished recordings.
         finished: usize,
-        /// Recordings of the run.
+        /// Number of recordings in the run.
         total: usize,
     },
 }
@@ -58,5 +58,5 @@ impl Error {
     }
 }
 
-/// The result of this crate.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,4 +1,4 @@
-//! The flat form of a network and its weights: spiking layers, and the edges that leave each.
+//! The flat form of a network and its weights: spiking layers and the edges that leave them.
 
 use crate::edge::Edge;
 use crate::layer::Rule;
@@ -10,11 +10,11 @@ use tickless_simd::Isa;
 /// One spiking layer of a program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerInfo {
-    /// Its name in the network.
+    /// Name of the layer in the network.
     pub name: String,
-    /// Its index in [`Network::nodes`].
+    /// Index of the layer in [`Network::nodes`].
     pub node: usize,
-    /// Shape of its neurons.
+    /// Shape of the layer's neurons.
     pub shape: Shape,
 }
 
@@ -24,22 +24,24 @@ pub(crate) struct FlatNetwork {
     pub name: String,
     pub input: Shape,
     pub output: Shape,
-    /// Weight tables, in the order of `table.rs`; paths through the same layer share one.
+    /// Weight tables in the layout of `table.rs`. Paths through the same layer share a table.
     pub tables: Vec<Table>,
-    /// Edges by source: first the input's, then each layer's, in the order of propagation.
+    /// Edges by source, in the order of propagation: first those of the input, then those of each
+    /// layer.
     pub edges: Vec<Edge>,
     pub input_edges: Range<usize>,
     pub infos: Vec<LayerInfo>,
-    /// One a layer, and one more for a readout that accumulates.
+    /// One rule per layer, and one for an accumulating readout.
     pub rules: Vec<Rule>,
-    /// The instruction set that passes run with.
+    /// The instruction set of the passes.
     pub simd: Isa,
-    /// Layers whose neurons fire by themselves.
+    /// Indices of the layers in the general form, whose neurons can fire by themselves.
     pub timed: Vec<usize>,
-    /// Whether every layer hears one source, so that whole lists of events can go layer by layer.
+    /// Whether each source has at most one edge and each target at most one source, so that a list
+    /// of events can pass layer by layer.
     pub chain: bool,
-    /// Whether its numbers are 8-bit weights and 16-bit potentials.
+    /// Whether weights have 8 bits and potentials 16 bits.
     pub small: bool,
-    /// The spiking layer that is the readout, if the readout spikes.
+    /// The spiking layer that is the readout; `None` if the readout accumulates.
     pub output_layer: Option<usize>,
 }

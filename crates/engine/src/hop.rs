@@ -1,13 +1,14 @@
-//! What travels along an edge: the spikes of one neuron.
+//! The spikes of one neuron, which travel along an edge.
 
-/// Spikes of one neuron at one moment, on their way along the edges that leave it.
+/// The spikes of one neuron at one moment, which the engine delivers along the neuron's edges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hop {
-    /// Channel in the upper 32 bits, y·width + x in the lower: neurons fire in this order.
+    /// Channel in the upper 32 bits, y·width + x in the lower. Neurons fire in ascending order of
+    /// it.
     pub place: u64,
-    /// How many.
+    /// Number of spikes.
     pub spikes: u32,
-    /// Which event of the chunk caused them.
+    /// Index in the chunk of the input event that caused them.
     pub cause: u32,
 }
 

@@ -1,24 +1,27 @@
 //! A layer of spiking neurons driven by events.
 //!
-//! Every neuron that an event at time t reaches, with its weight w:
+//! For every neuron that an event at time t reaches with a weight w:
 //!
 //! ```text
-//! u = v·exp(−(t − t_last)/τ) + w              t_last: when an event last reached it; no leak: τ = ∞
-//! single spike:  n = 1 if u > θ (u ≥ θ where `fire_at_threshold`), else 0
-//! multi spike:   n = ⌊u/θ⌋ where u reaches θ so, else 0
-//! soft reset:    v = u − n·θ          hard reset:  v = 0 where n > 0, else u
+//! u = v·exp(−(t − t_last)/τ) + w              t_last: last time an event reached it; no leak: τ = ∞
+//! single spike:  n = 1 if u > θ (u ≥ θ with `fire_at_threshold`), else 0
+//! multi spike:   n = ⌊u/θ⌋ if u reaches θ in this sense, else 0
+//! soft reset:    v = u − n·θ          hard reset:  v = 0 if n > 0, else u
 //! lower limit:   v = max(v, v_min)
+//! refractory:    n = 0 and no reset before t₀ + D; t₀: the neuron's last spike, D: its period in µs
 //! ```
 //!
-//! Source: Du et al., ICLR 2025 (arXiv 2503.17394), and sinabs' IAF, with one event a
-//! step. Potentials are f32, as in training, or 16-bit integers. LayerState lies as `[y][x][c]`, so that
-//! one event adds contiguous weights to contiguous state. A neuron that no event reaches is left
-//! alone: it does not decay, fire or meet its limit. What an event does is in `pass.rs`.
+//! Source: Du et al., ICLR 2025 (arXiv 2503.17394), and sinabs' IAF with one event per step.
+//! Potentials are f32, as in training, or 16-bit integers. Their layout is `[y][x][c]`, so one
+//! event adds contiguous weights to contiguous potentials. The engine does not touch a neuron that
+//! no event reaches: such a neuron neither decays nor fires. `pass.rs` processes the events.
 //!
-//! The above is the fast form, for neurons whose state is the membrane alone
-//! ([`Neuron::is_plain`]). Neurons with a synaptic current or an adaptive threshold take the
-//! general form, [`tickless_neuron::between`]: all their variables decay exactly, and the layer
-//! keeps a queue of the moments at which they fire by themselves (`Due`).
+//! These equations are the fast form. A layer uses it if the membrane potential is the only state
+//! of its neurons ([`Neuron::is_plain`]), apart from a refractory period with integration. If such
+//! a neuron is above its threshold when the period ends, it fires at the next event that reaches
+//! it. Neurons with a synaptic current or an adaptive threshold, or whose membrane is held during
+//! the period, use the general form, [`tickless_neuron::between`]: all their variables decay
+//! exactly, and the layer keeps a queue (`Due`) of the times at which neurons fire by themselves.
 
 use crate::decay::Decay;
 use crate::due::Due;
@@ -27,34 +30,36 @@ use crate::error::{Error, Result};
 use crate::hop::Hop;
 use crate::kernel::Bounds;
 use std::ops::Range;
-use tickless_net::{Neuron, Shape};
+use tickless_net::{During, Neuron, Shape};
 use tickless_neuron::between::{Memory, Timed};
 use tickless_neuron::quantised::Levels;
 use tickless_neuron::step::Mode;
 use tickless_simd::Aligned;
 
-/// Spikes that wait for the next layer at most, beyond those of one event.
+/// Capacity for spikes to the next layer, in addition to those that one event can cause.
 const QUEUE: usize = 1024;
 
-/// What a layer's neurons do, and where their spikes go.
+/// The parameters of a layer's neurons and the edges that leave the layer.
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub shape: Shape,
     pub threshold: f32,
-    /// The smallest potential that fires: θ, or the next float above it where equality does not.
+    /// The smallest potential that fires: θ, or the next larger float if u = θ does not fire.
     pub fires_at: f32,
-    /// Lower limit, −∞ for none.
+    /// Lower limit of the potential; −∞ for none.
     pub v_min: f32,
-    /// The same in 8-bit programs.
+    /// Threshold and limits in 8-bit programs.
     pub small: Small,
     pub mode: Mode,
-    /// The leak in the fast form; `None` without one.
+    /// The leak in the fast form; `None` if the neurons do not leak.
     pub decay: Option<Decay>,
-    /// The general form, of neurons that need it.
+    /// The refractory period in µs in the fast form; `None` if the neurons have none.
+    pub dead_us: Option<u64>,
+    /// The constants of the general form; `None` in the fast form.
     pub timed: Option<Timed>,
-    /// Most neurons that one event reaches.
+    /// Largest number of neurons that one event reaches.
     pub reach: usize,
-    /// Channel (upper 32 bits) and column of each neuron of a row that an event reaches.
+    /// Channel (upper 32 bits) and column of each neuron in a row that an event reaches.
     pub lanes: Vec<u64>,
     /// The edges that leave this layer.
     pub edges: Range<usize>,
@@ -65,7 +70,7 @@ pub(crate) struct Rule {
 pub(crate) struct Small {
     pub levels: Levels,
     pub bounds: Bounds<i16>,
-    /// How many units are 1.
+    /// Number of units that correspond to 1.
     pub scale: f32,
 }
 
@@ -82,21 +87,23 @@ impl Small {
 pub(crate) enum Potentials {
     Float(Aligned<f32>),
     Small(Aligned<i16>),
-    /// Of the readout of an 8-bit program.
+    /// The sums of the readout of an 8-bit program.
     Sum(Aligned<i32>),
-    /// Of neurons in the general form, with all their other variables.
+    /// All variables of neurons in the general form.
     Timed(Vec<Memory>),
 }
 
-/// What a layer's neurons remember.
+/// The state of a layer.
 #[derive(Debug, Clone)]
 pub(crate) struct LayerState {
     pub potentials: Potentials,
-    /// When an event last reached each cell, in µs; empty without a leak.
+    /// Time at which an event last reached each cell, in µs; empty if the neurons do not leak.
     pub hit_us: Vec<u64>,
-    /// Which neurons fire by themselves, and when; empty in the fast form.
+    /// End of each neuron's refractory period in µs; empty without one and in the general form.
+    pub ready_us: Vec<u64>,
+    /// Neurons that will fire by themselves, and their times; empty in the fast form.
     pub due: Due,
-    /// Spikes on their way to the next layers. Taken out while they are carried on.
+    /// Spikes for the next layers. `deliver` takes the list out while it delivers them.
     pub queue: Vec<Hop>,
 }
 
@@ -104,7 +111,7 @@ impl Rule {
     /// The rule of one layer.
     ///
     /// # Errors
-    /// If a number of the description makes no neuron, or a leak per step meets no step.
+    /// If a parameter of the neuron is invalid, or if one is per step and `step_us` is missing.
     pub fn new(name: &str, n: &Neuron, step_us: Option<f64>, shape: Shape, edges: Range<usize>) -> Result<Self> {
         let v_min = n.v_min.unwrap_or(f32::NEG_INFINITY);
         if !(n.threshold > 0.0 && n.threshold.is_finite()) {
@@ -128,10 +135,22 @@ impl Rule {
                 format!("time constant {tau} µs is not a positive number; check the leak and `step_us`"),
             ));
         }
-        let timed = if n.is_plain() {
+        let dead_us = match n.refractory {
+            None => None,
+            Some(refractory) => Some(refractory.us(step_us).ok_or_else(|| {
+                Error::layer(
+                    name,
+                    "has a refractory period in steps, and an event-driven run has no step: give `step_us` (mean span of the training recordings / T_max) or the period in µs",
+                )
+            })?),
+        };
+        let held = n.refractory.is_some_and(|r| r.during == During::Hold);
+        if !n.is_plain() {
+            n.check().map_err(|e| Error::layer(name, e.to_string()))?;
+        }
+        let timed = if n.without_refractory().is_plain() && !held {
             None
         } else {
-            n.check().map_err(|e| Error::layer(name, e.to_string()))?;
             let timed = Timed::new(n, step_us).ok_or_else(|| {
                 Error::layer(
                     name,
@@ -148,6 +167,7 @@ impl Rule {
             small: Small::NONE,
             mode: Mode::of(n),
             decay: (timed.is_none() && n.leaks()).then(|| Decay::new(tau, shape.channels)),
+            dead_us: dead_us.filter(|_| timed.is_none()),
             timed,
             reach: 0,
             lanes: Vec::new(),
@@ -155,17 +175,18 @@ impl Rule {
         })
     }
 
-    /// An accumulating readout: neurons that never fire and have no limit.
+    /// The rule of an accumulating readout: its neurons never fire and have no limit.
     pub fn readout(shape: Shape) -> Self {
         Self {
             shape,
             threshold: f32::INFINITY,
-            // No sum reaches it, an infinite one neither: every comparison with it is false.
+            // Every comparison with NaN is false, so no sum fires, not even an infinite one.
             fires_at: f32::NAN,
             v_min: f32::NEG_INFINITY,
             small: Small::NONE,
             mode: Mode { multi: false, hard: false, equal: true, detach: false },
             decay: None,
+            dead_us: None,
             timed: None,
             reach: 0,
             lanes: Vec::new(),
@@ -173,7 +194,7 @@ impl Rule {
         }
     }
 
-    /// Takes notice of an edge that ends here.
+    /// Records an edge that ends at this layer.
     pub fn hear(&mut self, edge: &Edge) {
         if let Some(decay) = &mut self.decay {
             decay.cell = gcd(decay.cell, edge.width);
@@ -184,19 +205,19 @@ impl Rule {
         self.lanes.extend((self.lanes.len()..longest).map(|j| ((j % channels) as u64) << 32 | (j / channels) as u64));
     }
 
-    /// Rank in (channel, y, x) order of the neuron that lies at `at`.
+    /// The rank in (channel, y, x) order of the neuron at index `at` of the state.
     pub fn rank(&self, at: usize) -> usize {
         let positions = self.shape.height * self.shape.width;
         at % self.shape.channels * positions + at / self.shape.channels
     }
 
-    /// Where the neuron of this rank lies.
+    /// The index in the state of the neuron with this rank.
     pub fn place(&self, rank: usize) -> usize {
         let positions = self.shape.height * self.shape.width;
         rank % positions * self.shape.channels + rank / positions
     }
 
-    /// LayerState at rest; `small` for 8-bit programs, `sums` for a readout that accumulates.
+    /// The state at rest; `small` for 8-bit programs, `sums` for a readout that accumulates.
     pub fn state(&self, small: bool, sums: bool) -> LayerState {
         let len = self.shape.len();
         let cells = self.decay.as_ref().map_or(0, |d| len / d.cell);
@@ -208,10 +229,11 @@ impl Rule {
         };
         let room = if sums { self.reach } else { self.reach + QUEUE };
         let due = if self.timed.is_some() { Due::new(len) } else { Due::default() };
-        LayerState { potentials, hit_us: vec![0; cells], due, queue: Vec::with_capacity(room) }
+        let ready_us = vec![0; if self.dead_us.is_some() { len } else { 0 }];
+        LayerState { potentials, hit_us: vec![0; cells], ready_us, due, queue: Vec::with_capacity(room) }
     }
 
-    /// Membrane potentials in (channel, y, x) order, decayed to `t_us`; in units of the description.
+    /// Membrane potentials in (channel, y, x) order at `t_us`, in the units of the network.
     pub fn membranes(&self, state: &LayerState, t_us: u64) -> Vec<f32> {
         let Shape { channels, height, width } = self.shape;
         let factor = |at: usize| {
@@ -231,7 +253,7 @@ impl Rule {
 }
 
 impl LayerState {
-    /// Bytes in use.
+    /// Memory in use, in bytes.
     pub fn bytes(&self) -> usize {
         let potentials = match &self.potentials {
             Potentials::Float(v) => v.len() * 4,
@@ -239,10 +261,11 @@ impl LayerState {
             Potentials::Sum(v) => v.len() * 4,
             Potentials::Timed(v) => v.capacity() * size_of::<Memory>(),
         };
-        potentials + self.due.bytes() + self.hit_us.capacity() * 8 + self.queue.capacity() * size_of::<Hop>()
+        let times = (self.hit_us.capacity() + self.ready_us.capacity()) * 8;
+        potentials + self.due.bytes() + times + self.queue.capacity() * size_of::<Hop>()
     }
 
-    /// Back to rest, keeping the memory.
+    /// Returns to rest without freeing memory.
     pub fn reset(&mut self) {
         match &mut self.potentials {
             Potentials::Float(v) => v.fill(0.0),
@@ -252,6 +275,7 @@ impl LayerState {
         }
         self.due.clear();
         self.hit_us.fill(0);
+        self.ready_us.fill(0);
         self.queue.clear();
     }
 }

@@ -1,12 +1,12 @@
-//! Runs a spiking network on raw events, with no time steps at all.
+//! Runs a spiking network on raw events, without time steps.
 //!
-//! A [`Program`] is a network and its weights made flat; a [`Session`] is one stream running
-//! through it. State changes only where and when an event arrives: each input event is carried
-//! depth first through the layers, adding one weight to every neuron it reaches; those neurons
-//! fire in (channel, y, x) order, and every spike is an event for what comes next. A neuron with
-//! a synaptic current or an adaptive threshold also fires by itself, between events. See
-//! [`program`] for what a network may be made of, [`layer`] for the neuron's equation and
-//! [`deliver`] for the order, residual merges included.
+//! A [`Program`] is the flat form of a network and its weights; a [`Session`] runs one stream of
+//! events through it. State changes only where and when an event arrives. The session delivers each
+//! input event depth first through the layers and adds one weight to every neuron that the event
+//! reaches. Those neurons fire in (channel, y, x) order, and every spike is an event for the
+//! following layers. A neuron with a synaptic current or an adaptive threshold also fires by
+//! itself, between events. See [`program`] for the supported networks, [`layer`] for the neuron's
+//! equation and [`deliver`] for the order, including residual merges.
 //!
 //! ```
 //! use tickless_engine::{CompileOptions, Confidence, Event, Program, Session};
@@ -37,8 +37,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Units are µs everywhere; maps that leave the engine are in (channel, y, x) order.
-//! [`dataset`] runs many recordings in parallel with the same results on any number of threads.
+//! All times are in µs, and all maps that the engine returns are in (channel, y, x) order.
+//! [`dataset`] runs many recordings in parallel, with the same results on any number of threads.
 // Printing panics if standard output or standard error cannot be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![deny(unsafe_code)]

@@ -1,33 +1,34 @@
-//! From a path of layers that do not spike to one edge.
+//! Folds a path of layers without neurons into one edge.
 //!
-//! A path leads from the input or a spiking layer through pooling, at most one weighted layer,
-//! pooling again and residual merges to the next neurons or to the readout. It is linear, so it
-//! folds into one convolution:
+//! A path leads from the input or a spiking layer to the next neurons or to the readout. It may
+//! contain pooling, at most one weighted layer, pooling again, and residual merges. It is linear,
+//! so it folds into one convolution:
 //!
-//! * k×k pooling before the weights: (y, x) → (⌊y/k⌋, ⌊x/k⌋), windows of several poolings multiply;
-//!   an average divides the weights that follow by k².
-//! * a convolution of kernel k and stride s followed by p×p pooling of stride q is the convolution of
-//!   kernel (p − 1)·s + k and stride s·q whose weights are sums of the first one's.
-//! * time transformation modules and merges change nothing: without a clock there is no step to
-//!   transform, and an `add` passes each branch's events on.
+//! - k×k pooling before the weights maps (y, x) to (⌊y/k⌋, ⌊x/k⌋). The windows of several poolings
+//!   multiply. An average divides the weights that follow by k².
+//! - A convolution with kernel k and stride s, followed by p×p pooling with stride q, is a
+//!   convolution with kernel (p − 1)·s + k and stride s·q, whose weights are sums of the original
+//!   ones.
+//! - Temporal transformation modules and merges have no effect: an event-driven run has no steps to
+//!   transform, and an `add` forwards the events of each branch.
 
 use crate::error::{Error, Result};
 use tickless_net::{Layer, Network, Node, Pool, PoolKind, Shape};
 
-/// The weighted layer of a path with the pooling that follows it.
+/// The weighted layer of a path, together with the pooling after it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Weighted {
-    /// The node that has the weights.
+    /// Index of the node with the weights.
     pub node: usize,
-    /// Shape of what reaches the weights.
+    /// Shape of the input of the weights.
     pub input: Shape,
-    /// Rows and columns of the kernel, grown by pooling.
+    /// Rows and columns of the kernel, including the pooling after it.
     pub kernel: (usize, usize),
-    /// Stride, grown by pooling.
+    /// Stride, including the pooling after it.
     pub stride: usize,
-    /// Padding.
+    /// Zero padding on each side.
     pub padding: usize,
-    /// Groups of channels.
+    /// Number of channel groups.
     pub groups: usize,
 }
 
@@ -36,15 +37,15 @@ pub(crate) struct Weighted {
 pub(crate) struct Folded {
     /// Rows and columns of the pooling window before the weights.
     pub pool: (usize, usize),
-    /// Shape after that pooling.
+    /// Shape after the pooling before the weights.
     pub pooled: Shape,
-    /// Factor of all weights.
+    /// Factor of all weights, from average pooling.
     pub scale: f64,
-    /// The weights, if any layer of the path has some.
+    /// The weighted layer, if the path has one.
     pub weighted: Option<Weighted>,
-    /// Poolings after the weights, (rows, columns, stride of the weights below), in order.
+    /// The poolings after the weights, in order: (rows, columns, stride of the convolution before).
     pub merged: Vec<(usize, usize, usize)>,
-    /// Shape at the end.
+    /// Shape at the end of the path.
     pub output: Shape,
 }
 
@@ -52,7 +53,7 @@ impl Folded {
     /// Folds the nodes of one path, which starts at a source of this shape.
     ///
     /// # Errors
-    /// If a layer cannot be part of one convolution; names the layer and the remedy.
+    /// If a layer cannot be part of one convolution; the message names the layer and the remedy.
     pub fn new(net: &Network, source: Shape, nodes: &[usize]) -> Result<Self> {
         let mut f =
             Folded { pool: (1, 1), pooled: source, scale: 1.0, weighted: None, merged: Vec::new(), output: source };
@@ -122,7 +123,7 @@ impl Folded {
         self.window(node, (p.kernel, p.kernel), p.stride)
     }
 
-    /// Puts a window before the weights, or grows their kernel by it.
+    /// Adds a pooling window before the weights, or extends the kernel of the weights by it.
     fn window(&mut self, node: &Node, window: (usize, usize), stride: usize) -> Result<()> {
         let Some(w) = &mut self.weighted else {
             self.pool = (self.pool.0 * window.0, self.pool.1 * window.1);

@@ -1,8 +1,8 @@
-//! How a long run says how far it is. The library draws nothing.
+//! Progress of a long run. The library itself prints nothing.
 
-/// Hears of finished recordings, from any thread.
+/// Receives the number of finished recordings, from any thread.
 pub trait Progress: Sync {
-    /// `finished` of `total` recordings are done.
+    /// `finished` of `total` recordings are finished.
     fn finished(&self, finished: usize, total: usize);
 }
 

@@ -1,8 +1,8 @@
-//! From float tables to 8-bit ones: a joint scale for all weights that a layer hears.
+//! Converts float tables to 8-bit tables, with one joint scale for all weights that drive a layer.
 //!
-//! The rule is the chip's ([`tickless_net::quantise`]); here it is applied to the folded tables, so
-//! that the division of average pooling and the branches of a merge are in the weights that set
-//! the scale. A potential is a 16-bit number that saturates; a leak has no such form on the chip.
+//! The rule is that of the chip ([`tickless_net::quantise`]). It is applied to the folded tables,
+//! so the weights that set the scale include the division of average pooling and the branches of a
+//! merge. A potential is a saturating 16-bit number. The chip has no leak.
 
 use crate::edge::Edge;
 use crate::error::{Error, Result};
@@ -14,14 +14,15 @@ use tickless_net::quantise::{quantise_layer, quantise_readout};
 use tickless_neuron::quantised::Levels;
 use tickless_simd::Aligned;
 
-/// Makes the flat's tables, thresholds and limits integers.
+/// Converts the tables, thresholds and limits of the network to integers.
 ///
 /// # Errors
-/// If a layer leaks, or its weights, threshold and limit have no joint scale; names the layer.
+/// If a layer leaks, uses the general form, or its weights, threshold and limit have no joint
+/// scale; the message names the layer.
 pub(crate) fn quantise(flat: &mut FlatNetwork, tables: &[Vec<f32>]) -> Result<()> {
     for target in 0..flat.rules.len() {
         let heard: Vec<usize> = (0..flat.edges.len()).filter(|&e| flat.edges[e].target == target).collect();
-        // Paths through the same layer share a table; each counts once.
+        // Paths through the same layer share a table, which counts once.
         let mut shared: Vec<usize> = heard.iter().map(|&e| flat.edges[e].table).collect();
         shared.sort_unstable();
         shared.dedup();
@@ -46,6 +47,12 @@ fn layer(name: &str, rule: &Rule, weights: &[f32], readout: bool) -> Result<(Vec
     if readout {
         let (weights, scale) = quantise_readout(name, weights)?;
         return Ok((weights, Small { scale, ..Small::NONE }));
+    }
+    if rule.decay.is_none() && rule.timed.as_ref().is_some_and(|t| !t.decays()) {
+        return Err(Error::layer(
+            name,
+            "holds its membrane in its refractory period, which 8-bit programs do not; give `refractory` `during = \"integrate\"`",
+        ));
     }
     if rule.decay.is_some() || rule.timed.is_some() {
         return Err(Error::layer(

@@ -1,8 +1,8 @@
-//! One stream of events running through a program: here a recording becomes spikes.
+//! A session: runs one stream of events through a program.
 //!
-//! NetworkState is constant and nothing is allocated after the start, so a camera may never stop.
-//! Sessions share their program and nothing else. Splitting a stream into pushes changes nothing,
-//! and after [`reset`](Session::reset) a session equals a new one.
+//! The state has a constant size, and a session allocates no memory after its start, so a stream
+//! may be endless. Sessions share only their program. The result does not depend on how the caller
+//! divides a stream into pushes, and after [`reset`](Session::reset) a session equals a new one.
 
 use crate::decision::{Confidence, Decision};
 use crate::deliver::{Hear, NetworkState, deliver, deliver_due, fire_due, next_due};
@@ -15,10 +15,11 @@ use crate::sink::Sink;
 use tickless_events::{Event, Recording};
 use tickless_net::Shape;
 
-/// Events that go through a chain together: enough for long loops, few enough to stay at hand.
+/// Number of events that pass through a chain together: enough for long loops, but few enough for
+/// the cache.
 const CHUNK: usize = 256;
 
-/// The state of one run.
+/// The state of one stream.
 #[derive(Debug, Clone)]
 pub struct Session {
     program: Program,
@@ -31,24 +32,24 @@ pub struct Session {
     dropped: u64,
 }
 
-/// Events on their way in.
+/// Input events that the session has not delivered yet.
 #[derive(Debug, Clone, Default)]
 struct Chunk {
     hops: Vec<Hop>,
     times: Vec<u64>,
 }
 
-/// A sink, told of spikes by their input event's time and number.
+/// Passes spikes to a sink, with the time and number of their input event.
 pub(crate) struct Telling<'a, S> {
     pub sink: &'a mut S,
     pub flat: &'a FlatNetwork,
     /// Times of the chunk's events in µs.
     pub times: &'a [u64],
-    /// Number of the chunk's first event.
+    /// Number of the chunk's first event in the stream.
     pub first: u64,
 }
 
-/// The readout's values in (channel, y, x) order.
+/// The values of the readout in (channel, y, x) order.
 pub(crate) fn values<'a>(program: &'a Program, memory: &'a NetworkState) -> impl Iterator<Item = f64> + Clone + 'a {
     let flat = &*program.flat;
     let shape = flat.output;
@@ -84,7 +85,7 @@ impl<S: Sink> Hear for Telling<'_, S> {
 }
 
 impl Session {
-    /// A session at rest.
+    /// Creates a session at rest.
     pub fn new(program: &Program) -> Self {
         let memory = NetworkState::new(&program.flat);
         let chunk = Chunk { hops: Vec::with_capacity(CHUNK), times: Vec::with_capacity(CHUNK) };
@@ -100,39 +101,41 @@ impl Session {
         }
     }
 
-    /// Drops events that lie outside the input or before the session's time, and counts them, instead
-    /// of refusing them: for cameras that now and then send one.
+    /// Makes the session drop and count events that lie outside the input or before the session's
+    /// time, instead of returning an error; for cameras that occasionally send such events.
     pub fn lenient(mut self) -> Self {
         self.lenient = true;
         self
     }
 
-    /// Events dropped since the start by a [`lenient`](Self::lenient) session.
+    /// Number of events that a [`lenient`](Self::lenient) session has dropped since its start.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Bytes of the session's own state, which does not grow; the program's weights are shared.
+    /// Size of the session's own state in bytes, which is constant; the program's weights are
+    /// shared.
     pub fn state_bytes(&self) -> usize {
         self.memory.bytes() + self.chunk.hops.capacity() * size_of::<Hop>() + self.chunk.times.capacity() * 8
     }
 
-    /// The program it runs.
+    /// The program of the session.
     pub fn program(&self) -> &Program {
         &self.program
     }
 
-    /// Takes one event of a camera. Its polarity is its channel, off 0 and on 1; a network with one
-    /// input channel takes both polarities there.
+    /// Processes one event of a camera. The channel of an event is its polarity: 0 for OFF, 1 for
+    /// ON. If the network has one input channel, both polarities use it.
     ///
     /// # Errors
-    /// If the event lies outside the input or before the session's time; the state is unchanged.
+    /// If the event lies outside the input or before the session's time; the state then stays the
+    /// same.
     #[inline]
     pub fn push(&mut self, event: Event) -> Result<()> {
         self.push_into(event, &mut ())
     }
 
-    /// The same, and tells every spike to `sink`.
+    /// Processes one event of a camera and passes every spike to `sink`.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -142,7 +145,8 @@ impl Session {
         self.push_at(event.t_us, channel, event.y.into(), event.x.into(), sink)
     }
 
-    /// Takes one event at any channel; for inputs that are no camera. Spikes go to `sink`.
+    /// Processes one event of any channel, for inputs other than cameras, and passes every spike to
+    /// `sink`.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -152,8 +156,9 @@ impl Session {
         Ok(())
     }
 
-    /// Takes events until the decision's confidence reaches `threshold` (above 1 for never), and
-    /// gives the decision at that moment or at the end. Asks after every event.
+    /// Processes events until the confidence of the decision reaches `threshold`, and returns the
+    /// decision at that moment or at the end. Decides after every event. A `threshold` above 1 is
+    /// never reached.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -173,21 +178,22 @@ impl Session {
         Ok(self.decision(confidence))
     }
 
-    /// Takes a whole recording (it continues the stream; [`reset`](Self::reset) starts anew).
+    /// Processes a whole recording as a continuation of the stream; [`reset`](Self::reset) starts a
+    /// new one.
     ///
     /// # Errors
-    /// As [`push`](Self::push); the events before the refused one have been taken.
+    /// As [`push`](Self::push); the events before the refused one have been processed.
     pub fn feed(&mut self, recording: &Recording) -> Result<()> {
         self.feed_into(recording, &mut ())
     }
 
-    /// The same, and tells every spike to `sink`.
+    /// Processes a whole recording and passes every spike to `sink`.
     ///
     /// # Errors
     /// As [`feed`](Self::feed).
     pub fn feed_into<S: Sink>(&mut self, recording: &Recording, sink: &mut S) -> Result<()> {
-        // A sink needs spikes grouped by input event, and neurons that fire by themselves do so
-        // between events: both take one event at a time.
+        // A sink needs spikes grouped by input event, and some neurons fire between events. Both
+        // require chunks of one event.
         let flat = &self.program.flat;
         let chunk = if S::LISTENS || !flat.chain || !flat.timed.is_empty() { 1 } else { CHUNK };
         for event in recording.iter() {
@@ -214,7 +220,7 @@ impl Session {
         }
     }
 
-    /// Checks an event and puts it into the chunk.
+    /// Checks an event and adds it to the chunk.
     #[inline]
     fn take(&mut self, t_us: u64, channel: usize, y: usize, x: usize) -> Result<()> {
         let Shape { channels, height, width } = self.program.flat.input;
@@ -234,7 +240,7 @@ impl Session {
         Ok(())
     }
 
-    /// Carries the chunk through the network.
+    /// Delivers the chunk to the network and empties it.
     fn flush<S: Sink>(&mut self, sink: &mut S) {
         if let (false, Some(&t_us)) = (self.program.flat.timed.is_empty(), self.chunk.times.first()) {
             self.fire_until(t_us, (self.events - self.chunk.hops.len() as u64).saturating_sub(1), sink);
@@ -248,8 +254,8 @@ impl Session {
         times.clear();
     }
 
-    /// Lets all neurons fire by themselves that are due until `t_us`, in order of time. `cause` is
-    /// the number of the last event before.
+    /// Fires all neurons that are due by themselves until `t_us`, in order of time. `cause` is the
+    /// number of the last input event before.
     fn fire_until<S: Sink>(&mut self, t_us: u64, cause: u64, sink: &mut S) {
         let flat = &*self.program.flat;
         while let Some(due) = next_due(flat, &self.memory).filter(|due| due.0 <= t_us) {
@@ -260,7 +266,7 @@ impl Session {
         }
     }
 
-    /// The error of an event that [`take`](Self::take) does not take.
+    /// The error for an event that [`take`](Self::take) refuses.
     #[cold]
     fn refuse_event(&self, t_us: u64, channel: usize, y: usize, x: usize) -> Error {
         let input = self.program.flat.input;
@@ -281,16 +287,17 @@ impl Session {
         Error::Event { index: self.events, problem }
     }
 
-    /// Lets time pass without events: potentials decay, and neurons fire that do so by themselves
-    /// (those with a synaptic current or an adaptive threshold).
+    /// Lets time pass without events: potentials decay, and neurons with a synaptic current or an
+    /// adaptive threshold may fire by themselves.
     ///
     /// # Errors
-    /// If `t_us` lies before the session's time.
+    /// If `t_us` is before the session's time.
     pub fn advance_to(&mut self, t_us: u64) -> Result<()> {
         self.advance_into(t_us, &mut ())
     }
 
-    /// The same, and tells every spike to `sink`; its cause is the last event.
+    /// As [`advance_to`](Self::advance_to), and passes every spike to `sink`, with the last event
+    /// as cause.
     ///
     /// # Errors
     /// As [`advance_to`](Self::advance_to).
@@ -305,36 +312,36 @@ impl Session {
         Ok(())
     }
 
-    /// Back to rest, at time 0.
+    /// Returns to rest at time 0.
     pub fn reset(&mut self) {
         self.memory.reset();
         (self.events, self.first_us, self.now_us, self.dropped) = (0, None, 0, 0);
     }
 
     /// The readout in (channel, y, x) order: the sum of the weights of all spikes that reached it,
-    /// or the spike counts where the readout spikes.
+    /// or the spike counts if the readout spikes.
     pub fn logits(&self) -> Vec<f32> {
         values(&self.program, &self.memory).map(|v| v as f32).collect()
     }
 
-    /// Spike counts of the output neurons in (channel, y, x) order; empty where the readout
+    /// Spike counts of the output neurons in (channel, y, x) order; empty if the readout
     /// accumulates ([`Program::output_layer`] is `None`).
     pub fn counts(&self) -> &[u64] {
         &self.memory.counts
     }
 
-    /// What the answer would be now. Allocates nothing, so it may be asked after every event.
+    /// The current decision. Allocates no memory, so callers can ask after every event.
     pub fn decision(&self, confidence: &Confidence) -> Decision {
         let (class, confidence) = confidence.of(values(&self.program, &self.memory));
         Decision { class, confidence, events: self.events, us: self.now_us - self.first_us.unwrap_or(self.now_us) }
     }
 
-    /// Events taken since the start.
+    /// Number of events processed since the start.
     pub fn events(&self) -> u64 {
         self.events
     }
 
-    /// The session's time in µs: that of the last event or of [`advance_to`](Self::advance_to).
+    /// The session's time in µs: that of the last event or [`advance_to`](Self::advance_to).
     pub fn now_us(&self) -> u64 {
         self.now_us
     }
@@ -344,20 +351,20 @@ impl Session {
         &self.memory.spikes
     }
 
-    /// Synaptic operations since the start: one for every weight added to an existing neuron or
+    /// Number of synaptic operations since the start: one for every weight added to a neuron or
     /// readout value (an unweighted connection adds the weight 1).
     pub fn synaptic_ops(&self) -> u64 {
         self.memory.ops
     }
 
     /// Membrane potentials of one spiking layer, `[channel][y][x]`, decayed to the session's time.
-    /// `None` if there is no such layer.
+    /// `None` if the layer does not exist.
     pub fn membranes(&self, layer: usize) -> Option<Vec<f32>> {
         self.membranes_at(layer, self.now_us)
     }
 
-    /// The same, decayed to `t_us` without a spike until then (a time that has passed counts as
-    /// that of the last hit).
+    /// As [`membranes`](Self::membranes), decayed to `t_us` as if no spike happened before. If
+    /// `t_us` is before the last hit of a neuron, its potential is that at the last hit.
     pub fn membranes_at(&self, layer: usize, t_us: u64) -> Option<Vec<f32>> {
         self.program.flat.infos.get(layer)?;
         Some(self.program.flat.rules[layer].membranes(&self.memory.layers[layer], t_us))

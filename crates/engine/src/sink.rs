@@ -1,22 +1,23 @@
-//! Where spikes are told to, for rasters, counts and tests.
+//! Receivers of spikes, for rasters, counts and tests.
 //!
 //! A [`Sink`] is a type parameter of [`Session::push_into`](crate::Session::push_into), so a run
-//! that wants no spikes told (`()`) pays nothing for it. A pair of sinks is a sink.
+//! without a sink (`()`) has no cost. A pair of sinks is a sink.
 
 use crate::program::Program;
 use tickless_net::Shape;
 
-/// Hears every spike in the order of emission.
+/// Receives every spike in the order of emission.
 ///
-/// Each layer's spikes come in the order in which it emits them. Between layers: in a chain all
-/// spikes that one input event causes in a layer come before those in the next; in a residual graph
-/// a spike comes before those that it causes, and those before the layer's next one.
+/// The spikes of one layer arrive in the order in which the layer emits them. Between layers the
+/// order depends on the network. In a chain, all spikes that one input event causes in a layer come
+/// before those in the next layer. In a residual graph, a spike comes before those that it causes,
+/// and these come before the layer's next spike.
 pub trait Sink {
-    /// Whether it listens at all; one that does not is not called.
+    /// Whether the sink wants spikes; if `false`, the session never calls it.
     const LISTENS: bool = true;
 
-    /// A neuron of spiking layer `layer` fired at `t_us`, because of input event number `cause`; for
-    /// one that fired by itself, and what follows from it, that is the last event before.
+    /// A neuron of spiking layer `layer` fired at `t_us` because of input event number `cause`. For
+    /// a neuron that fired by itself, and all consequences, `cause` is the last input event before.
     fn spike(&mut self, layer: usize, t_us: u64, cause: u64, channel: usize, y: usize, x: usize);
 }
 
@@ -46,14 +47,15 @@ impl<S: Sink> Sink for &mut S {
     }
 }
 
-/// One spike.
+/// One spike of one neuron.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Spike {
     /// Index of the spiking layer in [`Program::layers`].
     pub layer: usize,
-    /// Time in µs: that of the input event that caused it, or of the neuron's own crossing.
+    /// Time in µs of the input event that caused it, or of the moment at which the neuron fired by
+    /// itself.
     pub t_us: u64,
-    /// Number of that input event, or of the last one before the crossing, from 0.
+    /// Number of that input event, or of the last one before the neuron fired by itself, from 0.
     pub cause: u64,
     /// Channel.
     pub channel: usize,
@@ -63,7 +65,7 @@ pub struct Spike {
     pub x: usize,
 }
 
-/// Keeps every spike.
+/// Stores every spike.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Trace {
     /// All spikes in order of emission.
@@ -83,7 +85,7 @@ impl Sink for Trace {
     }
 }
 
-/// Counts the spikes of every neuron.
+/// Counts the spikes of each neuron.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeuronCounts {
     shapes: Vec<Shape>,
@@ -91,7 +93,7 @@ pub struct NeuronCounts {
 }
 
 impl NeuronCounts {
-    /// Zero for every neuron of a program.
+    /// Counts of zero for every neuron of a program.
     pub fn new(program: &Program) -> Self {
         let shapes: Vec<Shape> = program.layers().iter().map(|l| l.shape).collect();
         let counts = shapes.iter().map(|s| vec![0; s.len()]).collect();
@@ -103,7 +105,7 @@ impl NeuronCounts {
         &self.counts[layer]
     }
 
-    /// Back to zero.
+    /// Sets all counts to zero.
     pub fn reset(&mut self) {
         self.counts.iter_mut().for_each(|c| c.fill(0));
     }

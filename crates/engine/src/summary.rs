@@ -1,51 +1,50 @@
-//! The result of one recording, and the means of a dataset run with a warning that bias-free
-//! spiking networks often need.
+//! The outcome of one recording, and the summary of a dataset run, which also lists silent layers.
 
 use crate::program::Program;
 
-/// What became of one recording.
+/// The outcome of one recording.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// Its label.
+    /// Label of the recording.
     pub label: usize,
-    /// The class predicted; of equal readout values the lowest index.
+    /// Predicted class; the lowest index if several readout values are equal.
     pub class: usize,
-    /// Softmax probability of that class.
+    /// Softmax probability of the predicted class.
     pub confidence: f32,
-    /// The readout: accumulated logits, or output spike counts where the readout spikes.
+    /// The readout: accumulated logits, or output spike counts if the readout spikes.
     pub logits: Vec<f32>,
-    /// Input events.
+    /// Number of input events.
     pub events: u64,
-    /// µs from its first to its last event.
+    /// Time from the first to the last event in µs.
     pub us: u64,
-    /// Spikes of each layer of [`Program::layers`].
+    /// Number of spikes of each layer of [`Program::layers`].
     pub spikes: Vec<u64>,
-    /// Synaptic operations.
+    /// Number of synaptic operations.
     pub synaptic_ops: u64,
 }
 
-/// A dataset run in a few numbers. All means are 0 for an empty run.
+/// The summary of a dataset run. All means are 0 if the run has no recordings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
-    /// Recordings.
+    /// Number of recordings.
     pub recordings: usize,
-    /// How many were classified right.
+    /// Number of correctly classified recordings.
     pub correct: usize,
     /// `correct / recordings`.
     pub accuracy: f64,
-    /// Mean input events.
+    /// Mean number of input events.
     pub events: f64,
-    /// Mean spikes of each layer of [`Program::layers`].
+    /// Mean number of spikes of each layer of [`Program::layers`].
     pub spikes: Vec<f64>,
-    /// Mean synaptic operations.
+    /// Mean number of synaptic operations.
     pub synaptic_ops: f64,
-    /// Names of the layers that never fired over the whole run: the usual failure of bias-free
-    /// spiking networks (weights too small for the threshold).
+    /// Names of the layers that never fired in the whole run. Silent layers are the usual failure
+    /// of bias-free spiking networks whose weights are too small for the threshold.
     pub silent: Vec<String>,
 }
 
 impl Summary {
-    /// The summary of these outcomes of `program`.
+    /// Summarises outcomes of `program`.
     pub fn of(program: &Program, outcomes: &[Outcome]) -> Self {
         let n = outcomes.len();
         let mean = |sum: u64| if n == 0 { 0.0 } else { sum as f64 / n as f64 };

@@ -1,12 +1,12 @@
-//! Weights in the engine's order: what an event adds lies in a row.
+//! Weights in the engine's layout, in which the weights that an event adds to a row are contiguous.
 //!
 //! ```text
 //! [phase of ky][phase of kx][c_in][ky of that phase, falling][kx of that phase, falling][c_out/groups]
 //! ```
 //!
-//! with the phase of k being k modulo the stride. Target columns rise as the kernel's columns fall,
-//! one phase at a time, so the weights for a row of targets, all channels of each, are contiguous
-//! as their potentials `[y][x][c]` are: one long vector addition a row.
+//! The phase of k is k modulo the stride. Within a phase, target columns rise as kernel columns
+//! fall, so the weights for a row of targets with all their channels are contiguous, like the
+//! potentials `[y][x][c]`: one long vector addition per row.
 
 use crate::edge::taps;
 use crate::error::{Error, Result};
@@ -14,11 +14,11 @@ use crate::path::Folded;
 use tickless_net::{Layer, Network, Weights};
 use tickless_simd::Aligned;
 
-/// A table in the numbers of its program.
+/// A weight table in the number type of its program.
 #[derive(Debug)]
 pub(crate) enum Table {
     Float(Aligned<f32>),
-    /// In units of its target's scale.
+    /// Weights in units of the target's scale.
     Small(Aligned<i8>),
 }
 
@@ -32,13 +32,13 @@ impl Table {
     }
 }
 
-/// The table of a folded path.
+/// Builds the table of a folded path.
 ///
 /// # Errors
-/// If the tensor is missing or has a value that is not finite.
+/// If the tensor is missing, has another shape, or has a value that is not finite.
 pub(crate) fn table(net: &Network, weights: &Weights, f: &Folded) -> Result<Vec<f32>> {
     let Some(w) = f.weighted else {
-        // No weighted layer: one weight a channel, which is the scale of the pooling.
+        // Without a weighted layer each channel has one weight, the scale of the pooling.
         return Ok(vec![f.scale as f32; f.output.channels]);
     };
     let node = &net.nodes()[w.node];
@@ -77,12 +77,12 @@ pub(crate) fn table(net: &Network, weights: &Weights, f: &Folded) -> Result<Vec<
         table = merge(&table, (ky, kx), (py, px), stride, c_in * c_out);
         (ky, kx) = ((py - 1) * stride + ky, (px - 1) * stride + kx);
     }
-    // The division of average pooling is rounded once, here, not at every event.
+    // Round the division of average pooling once here, instead of at every event.
     let table: Vec<f32> = table.into_iter().map(|v| (v * f.scale) as f32).collect();
     Ok(in_rows(&table, (ky, kx), w.stride, c_in, c_out))
 }
 
-/// From `[ky][kx][c_in][c_out]` to the order of this module.
+/// Converts a table `[ky][kx][c_in][c_out]` to the layout of this module.
 fn in_rows(table: &[f32], (ky, kx): (usize, usize), stride: usize, c_in: usize, c_out: usize) -> Vec<f32> {
     let falling = |k: usize, phase: usize| (0..taps(k, stride, phase)).rev().map(move |i| phase + i * stride);
     let mut out = Vec::with_capacity(table.len());
@@ -97,14 +97,14 @@ fn in_rows(table: &[f32], (ky, kx): (usize, usize), stride: usize, c_in: usize, 
     out
 }
 
-/// Where `[out][in/groups][ky][kx]` (for a linear layer: `[out][C·H·W]`, the same) has the weight
-/// from source channel `c` to channel `o` of its group.
+/// Index in `[out][in/groups][ky][kx]` (equivalent to `[out][C·H·W]` for a linear layer) of the
+/// weight from source channel `c` to channel `o` of its group.
 fn index(c: usize, o: usize, y: usize, x: usize, (c_in, c_out, ky, kx): (usize, usize, usize, usize)) -> usize {
     let (group, c) = (c / c_in, c % c_in);
     (((group * c_out + o) * c_in + c) * ky + y) * kx + x
 }
 
-/// Weights of a convolution of this stride followed by a sum over `window` positions.
+/// Weights of a convolution with this stride, followed by a sum over `window` positions.
 fn merge(table: &[f64], (ky, kx): (usize, usize), window: (usize, usize), stride: usize, block: usize) -> Vec<f64> {
     let (my, mx) = ((window.0 - 1) * stride + ky, (window.1 - 1) * stride + kx);
     let mut out = vec![0.0; my * mx * block];

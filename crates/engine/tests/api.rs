@@ -1,4 +1,4 @@
-//! What a user meets: refusals that name the place and the remedy, decisions, dataset runs.
+//! Tests the public interface: errors that name the place and the remedy, decisions, dataset runs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use tickless_engine::{CompileOptions, Confidence, Error, Event, Program, Recording, Session, run};
@@ -9,7 +9,7 @@ use tickless_net::{
 
 const OPTIONS: CompileOptions = CompileOptions { step_us: None, simd: None, quantised: false };
 
-/// A network of these layers in a row, with all weights of one value.
+/// A chain of these layers, with all weights equal.
 fn chain(input: Shape, layers: &[Layer], weight: f32) -> (Network, Weights) {
     let mut b = NetworkBuilder::new("chain", input, InputKind::Events);
     layers.iter().fold(NodeId::Input, |at, &l| b.add("", l, &[at]));
@@ -117,7 +117,8 @@ fn one_input_channel_takes_both_polarities_and_two_tell_them_apart() {
 
 #[test]
 fn stacked_average_pools_at_the_input_divide_the_weights_once_for_each() {
-    // 12 → 6 → 1 (rows 8.. fill no window of the second); weights / (2² · 4²).
+    // Sizes 12 → 6 → 1; rows from 8 on fill no window of the second pool. Weights are divided by 2²
+    // · 4².
     let layers = [Layer::Pool(Pool::average(2)), Layer::Pool(Pool::average(4)), linear(1)];
     let program = program(Shape::new(2, 12, 12), &layers, 64.0);
     let mut session = Session::new(&program);
@@ -146,7 +147,8 @@ fn a_leak_per_step_becomes_the_time_constant_of_the_step() {
 
 #[test]
 fn a_merge_passes_on_each_branch_as_an_event_of_its_own() {
-    // The first neuron fires twice for an event; the merge hears both spikes, then the event itself.
+    // The first neuron fires twice for an event. The merge receives both spikes and then the event
+    // itself.
     let mut b = NetworkBuilder::new("merge", Shape::new(1, 1, 1), InputKind::Events);
     let input = b.ttm(NodeId::Input);
     let l = b.linear(input, 1, false);
@@ -159,7 +161,8 @@ fn a_merge_passes_on_each_branch_as_an_event_of_its_own() {
     let program = Program::compile(&net, &weights, &OPTIONS).unwrap();
     let mut session = Session::new(&program);
     session.push(event(0, 0, 0, true)).unwrap();
-    // Three unit events: 1, 2 (not above 2), 3 fires and resets to zero.
+    // Three events of weight 1 reach the last neuron: 1, 2 (not above 2), then 3 fires and resets
+    // to 0.
     assert_eq!((session.spikes(), session.counts(), session.synaptic_ops()), (&[2, 1][..], &[1][..], 4));
     assert_eq!(session.membranes(1).unwrap(), [0.0]);
 }
@@ -231,7 +234,7 @@ fn a_session_stops_at_the_first_event_that_makes_it_confident() {
     let mut session = Session::new(&Program::compile(&net, &weights, &OPTIONS).unwrap());
     let confidence = Confidence { gain: 1.0, t_max: 1 };
     let events = (0..10).map(|t| event(t, 1, 0, true));
-    // softmax(0, n) of class 1 passes 0.9 at n = 3.
+    // The softmax of (0, n) for class 1 exceeds 0.9 at n = 3.
     let decision = session.decide(events.clone(), &confidence, 0.9).unwrap();
     assert_eq!((decision.class, decision.events, decision.us), (1, 3, 2));
     session.reset();

@@ -1,4 +1,4 @@
-//! The laws of the asynchrony model.
+//! Properties of the asynchrony model.
 
 use proptest::prelude::*;
 use tickless_engine::{
@@ -9,16 +9,17 @@ use tickless_net::Neuron;
 use tickless_testing::generate::Rng;
 use tickless_testing::generate::exact::{Wish, events, network, weights};
 
-const WISH: Wish = Wish { residual: true, negative: true, any_neuron: true, limit: true, leak: false, blocks: 2 };
+const WISH: Wish =
+    Wish { residual: true, negative: true, any_neuron: true, limit: true, leak: false, refractory: false, blocks: 2 };
 
 const ORDERS: [Order; 3] = [Order::Exact, Order::Random, Order::Momentum];
 
-/// How many cores a program has.
+/// Number of cores of a program.
 fn cores(program: &Program) -> usize {
     program.layers().len() + usize::from(program.output_layer().is_none())
 }
 
-/// Random numbers of one core; whether its queue may have a limit.
+/// Random parameters of one core; `limit` says whether its queue may be limited.
 fn core(rng: &mut Rng, limit: bool) -> Core {
     Core {
         delay_us: rng.below(200) as f64,
@@ -59,10 +60,12 @@ fn run(program: &Program, recording: &Recording, model: &Asynchrony) -> (AsyncSe
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Law: with no delay, service time and jitter the model is the engine, spike for spike.
+    /// Without delay, service time and jitter the model emits exactly the engine's spikes.
     #[test]
-    fn without_delays_the_exact_order_is_the_engine(seed: u64, residual: bool, leak: bool, quantised: bool) {
-        let wish = Wish { residual, leak: leak && !quantised, ..WISH };
+    fn without_delays_the_exact_order_is_the_engine(
+        seed: u64, residual: bool, leak: bool, quantised: bool, refractory: bool,
+    ) {
+        let wish = Wish { residual, leak: leak && !quantised, refractory: refractory && !quantised, ..WISH };
         let (program, recording) = compiled(seed, wish, quantised);
         let mut session = Session::new(&program);
         let mut expected = Trace::default();
@@ -76,10 +79,11 @@ proptest! {
         prop_assert_eq!(model.traffic().tail_us, 0.0);
     }
 
-    /// Law: a delay that is the same for all keeps the order of the input where there is one layer.
+    /// In a network with one layer, a delay that is the same for all events keeps the order of the
+    /// input.
     #[test]
-    fn a_delay_keeps_the_order_of_simultaneous_input(seed: u64, delay in 1u32..500) {
-        let (program, recording) = sample(seed, Wish { residual: false, blocks: 1, ..WISH });
+    fn a_delay_keeps_the_order_of_simultaneous_input(seed: u64, delay in 1u32..500, refractory: bool) {
+        let (program, recording) = sample(seed, Wish { residual: false, refractory, blocks: 1, ..WISH });
         prop_assume!(program.layers().len() == 1);
         let mut session = Session::new(&program);
         session.feed(&recording).unwrap();
@@ -88,7 +92,8 @@ proptest! {
         prop_assert_eq!(model.logits(), session.logits());
     }
 
-    /// Law: with non-negative weights, multi-spike and soft reset no order, time or place of it changes a count.
+    /// With non-negative weights, multi-spike neurons and soft reset, no asynchrony changes a spike
+    /// count.
     #[test]
     fn without_inhibition_no_asynchrony_changes_a_count(seed: u64, jitter in 0u32..500, own: bool) {
         let wish = Wish { negative: false, any_neuron: false, limit: false, ..WISH };
@@ -109,7 +114,7 @@ proptest! {
         }
     }
 
-    /// Law: numbers of a core's own that are those of all change nothing.
+    /// A core with its own parameters that equal the common ones changes nothing.
     #[test]
     fn equal_cores_are_the_model_without_cores_of_their_own(seed: u64, jitter in 0u32..500) {
         let (program, recording) = sample(seed, WISH);
@@ -126,8 +131,8 @@ proptest! {
         }
     }
 
-    /// Law: in a chain where nothing else takes time, the delay of one core moves what it and those
-    /// behind it emit by that delay, and nothing else.
+    /// In a chain in which nothing else takes time, the delay of one core shifts its own spikes and
+    /// those of later layers by that delay, and changes nothing else.
     #[test]
     fn a_delay_of_one_core_moves_what_follows_and_nothing_else(seed: u64, delay in 1u32..5000, leak: bool, at: usize) {
         let (program, recording) = sample(seed, Wish { residual: false, leak, ..WISH });
@@ -143,7 +148,8 @@ proptest! {
         prop_assert_eq!(moved.logits(), exact.logits());
     }
 
-    /// Law: a spike of the first layer is later than its cause by the delay and at most the jitter of that.
+    /// A spike of the first layer is later than its cause by the delay and at most the delay
+    /// jitter.
     #[test]
     fn a_delay_that_varies_keeps_within_its_bounds(seed: u64, delay in 0u32..500, jitter in 1u32..500) {
         let (program, recording) = sample(seed, WISH);
@@ -156,7 +162,7 @@ proptest! {
         }
     }
 
-    /// Law: one seed, one result; a session used before gives the same as a new one.
+    /// Equal seeds give equal results, also in a session that has run before.
     #[test]
     fn a_seed_fixes_a_run(seed: u64) {
         let (program, recording) = sample(seed, WISH);
@@ -175,7 +181,7 @@ fn a_full_queue_loses_events_and_counts_them() {
     let mut lost = 0;
     for seed in 0..40 {
         let (program, recording) = sample(seed, WISH);
-        // Where one core alone has a limit, only that one loses.
+        // If only one core has a limit, only that core loses events.
         let slow = Core { service_us: 1000.0, queue: Some(0), ..Core::default() };
         let (one, _) = run(&program, &recording, &Asynchrony::default().with_core(0, slow));
         assert!(one.traffic().lost[0] > 0 && one.traffic().lost[1..].iter().all(|&l| l == 0), "{:?}", one.traffic());

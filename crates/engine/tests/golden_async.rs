@@ -1,4 +1,5 @@
-//! Golden: events in, events out of every layer in order of emission, membranes, counts.
+//! Golden files of event-driven runs: input events, the spikes of every layer in order of emission,
+//! membranes and counts.
 
 use serde_json::Value;
 use tickless_engine::{CompileOptions, Isa, NeuronCounts, Program, Session, Trace};
@@ -7,13 +8,14 @@ use tickless_testing::clocked;
 use tickless_testing::golden::{Golden, GoldenNetwork, network, neuron};
 use tickless_testing::layers::Map;
 
-/// Runs a case in every form of the arithmetic; gives the program, session and trace of the fastest for more.
+/// Runs a case with every instruction set; returns network, session, trace and counts of the last
+/// one.
 fn check(name: &str, entry: &Value, tensors: &Golden) -> (GoldenNetwork, Session, Trace, NeuronCounts) {
     let mut forms: Vec<_> = Isa::available().iter().map(|&simd| check_form(name, entry, tensors, simd)).collect();
     forms.pop().expect("the scalar form is everywhere")
 }
 
-/// Checks everything that a case states.
+/// Checks everything that a golden case states, with one instruction set.
 fn check_form(name: &str, entry: &Value, tensors: &Golden, simd: Isa) -> (GoldenNetwork, Session, Trace, NeuronCounts) {
     let golden = network(entry, tensors);
     let options = CompileOptions { simd: Some(simd), ..CompileOptions::default() };
@@ -68,7 +70,8 @@ fn golden_async_events_spikes_order_membranes_and_counts() {
     tensors.named_cases().for_each(|(name, c)| drop(check(name, c, &tensors)));
 }
 
-/// The same net time-stepped: equal where the laws say so, different where they do not.
+/// Compares with the clocked run of the same network: equal in the cases where theory demands it,
+/// and different in some other case.
 #[test]
 fn golden_async_events_against_the_same_nets_time_stepped() {
     let tensors = Golden::open("async_events.safetensors");

@@ -1,4 +1,4 @@
-//! Golden: one neuron with two synapses, cases small enough to check by hand.
+//! Golden cases of one neuron with two synapses, small enough to check by hand.
 
 use serde_json::Value;
 use tickless_engine::{CompileOptions, Isa, Program, Session, Trace};

@@ -1,4 +1,4 @@
-//! Golden: a trained network on real N-MNIST recordings, without a clock.
+//! Golden file of a trained network on real N-MNIST recordings, run event-driven.
 
 use serde_json::json;
 use std::io::Read;
@@ -11,7 +11,7 @@ use tickless_testing::clocked;
 use tickless_testing::folders::data;
 use tickless_testing::golden::{Golden, GoldenNetwork, network_of};
 
-/// The 5-byte events of a member of the archive.
+/// Reads the 5-byte events of a member of the archive.
 fn recording(archive: &Path, member: &str) -> Recording {
     let file = std::fs::File::open(archive).unwrap();
     let mut bytes = Vec::new();
@@ -28,7 +28,7 @@ fn recording(archive: &Path, member: &str) -> Recording {
     recording
 }
 
-/// The network that the entry describes in words.
+/// The network that the golden file describes in words.
 fn network(tensors: &Golden) -> GoldenNetwork {
     let iaf = json!({"type": "iaf", "threshold": 1.0, "min_v_mem": -1.0, "spike": "multi", "reset": "subtract"});
     let layers = [
@@ -84,7 +84,7 @@ fn golden_async_nmnist_logits_counts_events_and_operations() {
     }
 }
 
-/// The gap to the clock is real: the tests' clocked simulator gives the stored time-stepped logits.
+/// The tests' clocked simulator reproduces the stored logits of the clocked run.
 #[test]
 fn golden_async_nmnist_time_stepped_logits() {
     let Some(archive) = data("nmnist/Test.zip") else { return };

@@ -3,13 +3,21 @@
 use proptest::prelude::*;
 use tickless_engine::{CompileOptions, Event, Isa, Program, Recording, Session, Trace};
 use tickless_events::Sensor;
-use tickless_net::{Conv, InputKind, Network, NetworkBuilder, Shape, Weights};
+use tickless_net::{Conv, During, InputKind, Network, NetworkBuilder, Neuron, Period, Refractory, Shape, Weights};
 use tickless_testing::event_driven::Reference;
 use tickless_testing::generate::Rng;
 use tickless_testing::generate::exact::{Wish, events, network, weights};
 use tickless_testing::{clocked, event_driven};
 
-const CHAIN: Wish = Wish { residual: false, negative: true, any_neuron: false, limit: false, leak: false, blocks: 2 };
+const CHAIN: Wish = Wish {
+    residual: false,
+    negative: true,
+    any_neuron: false,
+    limit: false,
+    leak: false,
+    refractory: false,
+    blocks: 2,
+};
 
 struct Sample {
     net: Network,
@@ -72,8 +80,8 @@ proptest! {
 
     /// Law: layer by layer, one input event per clock step, unreached neurons untouched: chains.
     #[test]
-    fn layer_by_layer_equals_the_engine_on_chains(seed: u64, blocks in 1usize..4) {
-        let s = sample(seed, Wish { any_neuron: true, limit: true, blocks, ..CHAIN }, 40);
+    fn layer_by_layer_equals_the_engine_on_chains(seed: u64, refractory: bool, blocks in 1usize..4) {
+        let s = sample(seed, Wish { any_neuron: true, limit: true, refractory, blocks, ..CHAIN }, 40);
         let law = same_as_layer_by_layer(&s)?;
         for (l, m) in law.membranes.iter().enumerate() {
             let got: Vec<f64> = s.engine().0.membranes(l).unwrap().into_iter().map(f64::from).collect();
@@ -83,8 +91,8 @@ proptest! {
 
     /// Law: the same for residual graphs, contributions in the order that `deliver` documents.
     #[test]
-    fn layer_by_layer_equals_the_engine_on_residual_graphs(seed: u64, blocks in 1usize..4) {
-        let s = sample(seed, Wish { residual: true, any_neuron: true, limit: true, blocks, ..CHAIN }, 25);
+    fn layer_by_layer_equals_the_engine_on_residual_graphs(seed: u64, refractory: bool, blocks in 1usize..4) {
+        let s = sample(seed, Wish { residual: true, any_neuron: true, limit: true, refractory, blocks, ..CHAIN }, 25);
         let law = same_as_layer_by_layer(&s)?;
         for (l, m) in law.membranes.iter().enumerate() {
             let got: Vec<f64> = s.engine().0.membranes(l).unwrap().into_iter().map(f64::from).collect();
@@ -94,8 +102,8 @@ proptest! {
 
     /// Law: the same with exact decay (no decision within 1e-4 of a threshold, so f32 is enough).
     #[test]
-    fn layer_by_layer_equals_the_engine_with_leaks(seed: u64, residual: bool) {
-        let s = sample(seed, Wish { residual, any_neuron: true, limit: true, leak: true, ..CHAIN }, 25);
+    fn layer_by_layer_equals_the_engine_with_leaks(seed: u64, residual: bool, refractory: bool) {
+        let s = sample(seed, Wish { residual, any_neuron: true, limit: true, leak: true, refractory, ..CHAIN }, 25);
         prop_assume!(event_driven::run(&s.net, &s.weights, &s.events).margin > 1e-4);
         same_as_layer_by_layer(&s)?;
     }
@@ -156,10 +164,15 @@ proptest! {
     /// Law: a recording fed whole (many events layer by layer in a chain) is its events pushed one by
     /// one, and every form of the arithmetic gives the same bits; float and 8-bit.
     #[test]
-    fn a_recording_fed_whole_is_its_events_in_every_form(seed: u64, residual: bool, leak: bool, quantised: bool) {
-        let mut s = sample(seed, Wish { residual, any_neuron: true, limit: true, leak: leak && !quantised, ..CHAIN }, 400);
+    fn a_recording_fed_whole_is_its_events_in_every_form(
+        seed: u64, residual: bool, leak: bool, quantised: bool, refractory: bool,
+    ) {
+        let leak = leak && !quantised;
+        let mut s = sample(seed, Wish { residual, any_neuron: true, limit: true, leak, refractory, ..CHAIN }, 400);
         if quantised {
-            s.net = s.net.map_neurons(|_, n| tickless_net::Neuron { v_min: n.v_min.or(Some(-1.0)), ..n });
+            let during = During::Integrate;
+            let refractory = |n: Neuron| n.refractory.map(|r| Refractory { during, ..r });
+            s.net = s.net.map_neurons(|_, n| Neuron { v_min: n.v_min.or(Some(-1.0)), refractory: refractory(n), ..n });
         }
         let event = |&[t_us, c, y, x]: &[u64; 4]| Event { t_us, x: x as u16, y: y as u16, on: c == 1 };
         let events: Vec<Event> = s.events.iter().map(event).collect();
@@ -183,8 +196,9 @@ proptest! {
 
     /// Law: splitting a stream changes nothing, nor does a session beside it, nor a reset before.
     #[test]
-    fn splitting_neighbours_and_resets_change_nothing(seed: u64, leak: bool) {
-        let mut s = sample(seed, Wish { residual: true, any_neuron: true, limit: true, leak, ..CHAIN }, 30);
+    fn splitting_neighbours_and_resets_change_nothing(seed: u64, leak: bool, refractory: bool) {
+        let wish = Wish { residual: true, any_neuron: true, limit: true, leak, refractory, ..CHAIN };
+        let mut s = sample(seed, wish, 30);
         let (whole, trace) = s.engine();
         let (mut a, mut b) = (Session::new(whole.program()), Session::new(whole.program()));
         let (mut ta, mut tb) = (Trace::default(), Trace::default());
@@ -214,9 +228,9 @@ proptest! {
 
     /// Law: layer by layer where rows of targets are many vectors and blocks long, and no multiple of either.
     #[test]
-    fn layer_by_layer_equals_the_engine_on_wide_layers(seed: u64, leak: bool) {
+    fn layer_by_layer_equals_the_engine_on_wide_layers(seed: u64, leak: bool, refractory: bool) {
         let mut rng = Rng(seed);
-        let wish = Wish { any_neuron: true, limit: true, leak, ..CHAIN };
+        let wish = Wish { any_neuron: true, limit: true, leak, refractory, ..CHAIN };
         let mut b = NetworkBuilder::new("wide", Shape::new(2, 4, 4), InputKind::Events);
         let mut at = b.input();
         for channels in [[3, 8, 24, 64], [21, 40, 72, 130]] {
@@ -237,6 +251,97 @@ proptest! {
             prop_assert_eq!(&got, &m.data);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Law: no two spikes of a neuron are closer than its refractory period, in any form, float and 8-bit.
+    #[test]
+    fn no_two_spikes_are_closer_than_the_refractory_period(
+        seed: u64, residual: bool, leak: bool, us in 1u64..3000, during in during(), quantised: bool,
+    ) {
+        let (leak, held) = (leak && !quantised, during == During::Hold && !quantised);
+        let during = if held { During::Hold } else { During::Integrate };
+        let mut s = sample(seed, Wish { residual, any_neuron: true, leak, ..CHAIN }, 300);
+        let refractory = Some(Refractory { period: Period::Us(us as f64), during });
+        let spikes = tickless_net::SpikeMode::Single;
+        s.net = s.net.map_neurons(|_, n| Neuron { spikes, refractory, v_min: Some(-1.0), ..n });
+        for simd in Isa::available() {
+            let options = CompileOptions { simd: Some(simd), quantised, ..CompileOptions::default() };
+            let program = Program::compile(&s.net, &s.weights, &options).unwrap();
+            let (mut session, mut trace) = (Session::new(&program), Trace::default());
+            push(&mut session, &s.events, &mut trace);
+            for l in 0..program.layers().len() {
+                let mut last = std::collections::HashMap::new();
+                for spike in trace.of(l) {
+                    let before = last.insert((spike.channel, spike.y, spike.x), spike.t_us);
+                    prop_assert!(before.is_none_or(|b| spike.t_us - b >= us), "{:?}, layer {}: {:?}", simd, l, spike);
+                }
+            }
+        }
+    }
+
+    /// Law: at steps that are shorter than the refractory period and hold one event at most, one clocked
+    /// layer gives the engine's counts.
+    #[test]
+    fn one_clocked_layer_with_a_refractory_period_is_the_engine_at_fine_steps(
+        seed: u64, us in STEP_US + 1..3000, during in during(),
+    ) {
+        let mut s = sample(seed, Wish { any_neuron: true, limit: true, blocks: 1, ..CHAIN }, 40);
+        prop_assume!(s.net.spiking().len() == 1);
+        let refractory = Some(Refractory { period: Period::Us(us as f64), during });
+        let spikes = tickless_net::SpikeMode::Single;
+        s.net = s.net.map_neurons(|_, n| Neuron { spikes, refractory, ..n });
+        let mut t = 0;
+        for e in &mut s.events {
+            t += STEP_US * (1 + s.rng.below(8) as u64);
+            e[0] = t;
+        }
+        let at: Vec<usize> = s.events.iter().map(|e| (e[0] / STEP_US) as usize).collect();
+        let frames = clocked::frames(&s.net, &s.events, at[at.len() - 1] + 1, |k| at[k]);
+        let clocked = clocked::run(&s.net, &s.weights, &frames, Some(STEP_US as f64));
+        prop_assert_eq!(counts(&s.engine().0), clocked.output);
+    }
+}
+
+/// Duration of a fine step.
+const STEP_US: u64 = 50;
+
+fn during() -> impl Strategy<Value = During> {
+    prop_oneof![Just(During::Integrate), Just(During::Hold)]
+}
+
+/// A neuron with a refractory period that no spike meets gives the spikes of the one without.
+#[test]
+fn a_refractory_period_changes_something_only_where_spikes_are_closer() {
+    let mut changed = 0;
+    for seed in 0..60 {
+        let s = sample(seed, Wish { any_neuron: true, limit: true, ..CHAIN }, 60);
+        let with = |us: Option<f64>| {
+            let refractory = us.map(|us| Refractory { period: Period::Us(us), during: During::Integrate });
+            let spikes = tickless_net::SpikeMode::Single;
+            let net = s.net.map_neurons(|_, n| Neuron { spikes, refractory, ..n });
+            let program = Program::compile(&net, &s.weights, &CompileOptions::default()).unwrap();
+            let mut trace = Trace::default();
+            push(&mut Session::new(&program), &s.events, &mut trace);
+            trace
+        };
+        let (none, long) = (with(None), with(Some(1e7)));
+        let mut last = std::collections::HashMap::new();
+        let layers = s.net.spiking().len();
+        let of = (0..layers).flat_map(|l| none.of(l).map(move |s| (l, s)));
+        let closest = of.filter_map(|(l, s)| Some(s.t_us - last.insert((l, s.channel, s.y, s.x), s.t_us)?)).min();
+        match closest {
+            None => assert_eq!(none, long),
+            Some(0) => assert_ne!(none, long),
+            Some(us) => {
+                assert_eq!(none, with(Some(us as f64)));
+                changed += u64::from(none != long);
+            }
+        }
+    }
+    assert!(changed > 5, "{changed}");
 }
 
 /// The counter-law: with mixed signs, a deep clocked network given one event per step differs.

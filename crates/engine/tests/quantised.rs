@@ -3,19 +3,30 @@
 use proptest::prelude::*;
 use tickless_engine::{CompileOptions, Event, Isa, Program, Session, Trace};
 use tickless_net::quantise::{quantise_layer, quantise_readout};
-use tickless_net::{Array, Conv, InputKind, Network, NetworkBuilder, Neuron, Reset, Shape, SpikeMode, Weights};
+use tickless_net::{
+    Array, Conv, During, InputKind, Network, NetworkBuilder, Neuron, Period, Refractory, Reset, Shape, SpikeMode,
+    Weights,
+};
 use tickless_testing::generate::Rng;
 
 const INPUT: Shape = Shape { channels: 2, height: 9, width: 9 };
 
+const PERIOD: Refractory = Refractory { period: Period::Us(7.0), during: During::Integrate };
+
 fn network(r: &mut Rng) -> Network {
-    let mut neuron = |threshold: f32| Neuron {
-        threshold,
-        spikes: r.pick(&[SpikeMode::Multi, SpikeMode::Single]),
-        reset: r.pick(&[Reset::Soft, Reset::Hard]),
-        fire_at_threshold: r.pick(&[true, false]),
-        v_min: Some(r.pick(&[-1.0, -0.25])),
-        ..Neuron::if_multi()
+    // Events come every µs.
+    let kinds = [(SpikeMode::Multi, None), (SpikeMode::Single, None), (SpikeMode::Single, Some(PERIOD))];
+    let mut neuron = |threshold: f32| {
+        let (spikes, refractory) = r.pick(&kinds);
+        Neuron {
+            threshold,
+            spikes,
+            refractory,
+            reset: r.pick(&[Reset::Soft, Reset::Hard]),
+            fire_at_threshold: r.pick(&[true, false]),
+            v_min: Some(r.pick(&[-1.0, -0.25])),
+            ..Neuron::if_multi()
+        }
     };
     let neurons = [neuron(1.0), neuron(0.7)];
     let mut b = NetworkBuilder::new("random", INPUT, InputKind::Events);
@@ -110,6 +121,13 @@ fn what_has_no_8_bit_form_is_refused_with_the_layer_and_the_remedy() {
     assert!(unset.contains("neuron1") && unset.contains("set `v_min`"), "{unset}");
     let leak = one_neuron(Neuron { leak: tickless_net::Leak::Time(100.0), ..Neuron::if_multi() }, 0.5).unwrap_err();
     assert!(leak.to_string().contains("neuron1") && leak.to_string().contains("leak"), "{leak}");
+    let single = Neuron { spikes: SpikeMode::Single, ..Neuron::if_multi() };
+    assert!(one_neuron(Neuron { refractory: Some(PERIOD), ..single }, 0.5).is_ok());
+    let held = Refractory { during: During::Hold, ..PERIOD };
+    let held = one_neuron(Neuron { refractory: Some(held), ..single }, 0.5).unwrap_err().to_string();
+    assert!(held.contains("neuron1") && held.contains("`during = \"integrate\"`"), "{held}");
+    let steps = one_neuron(Neuron { refractory: Some(Refractory::steps(0.5)), ..single }, 0.5).unwrap_err();
+    assert!(steps.to_string().contains("give `step_us`"), "{steps}");
 }
 
 #[test]

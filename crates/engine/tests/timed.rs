@@ -1,4 +1,5 @@
-//! Neurons that fire by themselves: a synaptic current, an adaptive threshold.
+//! Neurons that fire by themselves: a synaptic current, an adaptive threshold, each also with a
+//! refractory period.
 
 use proptest::prelude::*;
 use tickless_engine::{
@@ -6,8 +7,8 @@ use tickless_engine::{
 };
 use tickless_events::Sensor;
 use tickless_net::{
-    Adaptation, Array, Conv, InputKind, Layer, Leak, LeakRule, Network, NetworkBuilder, Neuron, NodeId, Reset, Shape,
-    Weights,
+    Adaptation, Array, Conv, During, InputKind, Layer, Leak, LeakRule, Network, NetworkBuilder, Neuron, NodeId, Period,
+    Refractory, Reset, Shape, Weights,
 };
 use tickless_testing::clocked;
 use tickless_testing::generate::Rng;
@@ -19,6 +20,8 @@ const STEP_US: f64 = 1000.0;
 fn neurons() -> Vec<Neuron> {
     let slow = Some(Leak::Step(0.9));
     let fast = Some(Adaptation { increment: 0.5, leak: Leak::Step(0.3) });
+    let half = Refractory::steps(0.5);
+    let held = Some(Refractory { during: During::Hold, ..half });
     vec![
         Neuron::cuba_lif(),
         Neuron { synapse: slow, reset: Reset::Soft, leak: Leak::None, ..Neuron::cuba_lif() },
@@ -26,6 +29,9 @@ fn neurons() -> Vec<Neuron> {
         Neuron::adaptive_lif(),
         Neuron { adaptation: fast, leak: Leak::Step(0.9), ..Neuron::adaptive_lif() },
         Neuron { adaptation: fast, ..Neuron::cuba_lif() },
+        Neuron { refractory: Some(half), ..Neuron::cuba_lif() },
+        Neuron { refractory: held, synapse: slow, reset: Reset::Soft, ..Neuron::cuba_lif() },
+        Neuron { refractory: Some(half), adaptation: fast, ..Neuron::adaptive_lif() },
     ]
 }
 
@@ -97,6 +103,8 @@ fn clocked_counts(net: &Network, weights: &Weights, frames: &[Map], t_max: usize
     let nodes = net.nodes();
     let zeros = || -> Vec<Map> { nodes.iter().map(|n| Map::zeros(n.output)).collect() };
     let (mut v, mut i, mut a, mut counts) = (zeros(), zeros(), zeros(), zeros());
+    // Dead steps that are left.
+    let mut dead = zeros();
     for frame in frames {
         let mut map = frame.clone();
         for (l, node) in nodes.iter().enumerate() {
@@ -114,11 +122,20 @@ fn clocked_counts(net: &Network, weights: &Weights, frames: &[Map], t_max: usize
             });
             let (of_threshold, beta) =
                 n.adaptation.map_or((0.0, 0.0), |a| (decay(a.leak, frames.len()), f64::from(a.increment)));
+            let (apart, held) = n.refractory.map_or((1.0, false), |r| {
+                let Period::Steps(rho) = r.period else { unreachable!("periods of this file are in steps") };
+                ((rho * frames.len() as f64 / t_max as f64).ceil(), r.during == During::Hold)
+            });
             for k in 0..map.data.len() {
                 i[l].data[k] = of_current * i[l].data[k] + map.data[k];
-                let u = lambda * v[l].data[k] + charge * i[l].data[k];
+                let rests = dead[l].data[k] > 0.0;
+                let u = match rests && held {
+                    true => v[l].data[k],
+                    false => lambda * v[l].data[k] + charge * i[l].data[k],
+                };
                 let theta = f64::from(n.threshold) + of_threshold * a[l].data[k];
-                let s = f64::from(u8::from(u > theta));
+                let s = f64::from(u8::from(u > theta && !rests));
+                dead[l].data[k] = if s > 0.0 { apart - 1.0 } else { (dead[l].data[k] - 1.0).max(0.0) };
                 v[l].data[k] = if n.reset == Reset::Hard { u * (1.0 - s) } else { u - theta * s };
                 a[l].data[k] = of_threshold * a[l].data[k] + beta * s;
                 counts[l].data[k] += s;
@@ -249,6 +266,12 @@ fn what_an_event_driven_run_lacks_is_named() {
         ),
         (Neuron { v_min: Some(-1.0), ..Neuron::cuba_lif() }, false, Some(STEP_US), "no lower limit"),
         (Neuron { leak: Leak::None, ..Neuron::adaptive_lif() }, true, Some(STEP_US), "8-bit"),
+        (
+            Neuron { refractory: Some(Refractory::steps(1.0)), leak: Leak::None, ..Neuron::lif() },
+            false,
+            None,
+            "`step_us`",
+        ),
     ] {
         let (net, weights) = one(neuron);
         let options = CompileOptions { step_us, quantised, ..CompileOptions::default() };

@@ -42,7 +42,7 @@ pub use options::{ComputeOptions, GpuPrecision};
 pub use tickless_neuron as neuron;
 
 use burn::backend::Dispatch;
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use operators::{
     AdamWTensors, BranchTensors, Branches, Encoded, FirstOp, NormParameters, SgdTensors, SpikingOps, UpdateOps,
 };
@@ -338,6 +338,27 @@ pub fn first_pooled(
 pub fn neuron(current: Tensor<4>, op: NeuronOp) -> Tensor<4> {
     assert_eq!(current.dims()[0] % op.steps, 0, "{:?} is not a sequence of {} steps", current.dims(), op.steps);
     Tensor::from_dispatch(<Dispatch as SpikingOps>::neuron_spikes(current.into_dispatch(), op))
+}
+
+/// Spikes of any neuron on the CPU, without a gradient. They equal those of
+/// [`reference::any_neuron`], but one kernel computes all steps in one pass over memory.
+///
+/// # Shapes
+/// `current` and the result: `[T·B, …]` with `steps` = T.
+///
+/// # Panics
+/// If the first axis is not a multiple of the steps.
+pub fn any_neuron_on_cpu(
+    current: Tensor<4>,
+    neuron: &tickless_neuron::Neuron,
+    constants: &tickless_neuron::step::Constants,
+    steps: usize,
+) -> Tensor<4> {
+    let (shape, device) = (current.dims(), current.device());
+    assert_eq!(shape[0] % steps, 0, "{shape:?} is not a sequence of {steps} steps");
+    let current: Vec<f32> = current.into_data().try_into_vec().expect("currents are f32");
+    let spikes = cpu::general_spikes(&current, neuron, constants, steps);
+    Tensor::from_data(TensorData::new(spikes, shape), &device)
 }
 
 /// Applies a linear map to the time axis.

@@ -1,9 +1,10 @@
-//! Both ways between this library and Python over `.nir` files; `.ci/python/nir_roundtrip.py` is the
-//! other half.
+//! Exchanges networks with Python through `.nir` files; `.ci/python/nir_roundtrip.py` runs the
+//! Python side.
 //!
 //! ```text
-//! nir_roundtrip write DIR   chain.nir, residual.nir and what they answer (.json): Python runs them
-//! nir_roundtrip read DIR    theirs.nir, theirs.json (sinabs' own) and chain_resaved.nir: we run them
+//! nir_roundtrip write DIR   writes chain.nir and residual.nir, and our outputs as .json
+//! nir_roundtrip read DIR    runs theirs.nir (written by sinabs; its outputs in theirs.json), and
+//!                           compares chain_resaved.nir (re-saved by Python) with our network
 //! ```
 
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use tickless_testing::clocked;
 use tickless_testing::generate::{Rng, any};
 use tickless_testing::layers::Map;
 
-/// Two convolutions with both kinds of pooling, as they go onto a chip.
+/// Two convolutions followed by an average and a sum pooling, as a chip runs them.
 fn chain() -> tickless_net::Result<Network> {
     let mut b = NetworkBuilder::new("chain", Shape::new(2, 16, 16), InputKind::Events);
     let at = b.ttm(NodeId::Input);
@@ -30,7 +31,8 @@ fn chain() -> tickless_net::Result<Network> {
     b.build()
 }
 
-/// A residual block: the sum of two convolutions and an identity reaches one layer of neurons.
+/// A residual block: one layer of neurons reads the sum of two stacked convolutions and an
+/// identity.
 fn residual() -> tickless_net::Result<Network> {
     let mut b = NetworkBuilder::new("residual", Shape::new(2, 8, 8), InputKind::Events);
     let stem = b.conv(NodeId::Input, Conv::c3(4));
@@ -45,7 +47,7 @@ fn residual() -> tickless_net::Result<Network> {
     b.build()
 }
 
-/// Multiples of 1/64, so that sums are exact in every order.
+/// Weights that are multiples of 1/64, so sums are exact in every order.
 fn weights(r: &mut Rng, net: &Network) -> Weights {
     let mut w = any::weights(r, net);
     w.tensors.values_mut().flat_map(|a| &mut a.data).for_each(|v| *v = (*v * 24.0).round() / 64.0);

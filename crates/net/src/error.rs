@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// What can go wrong with a description, a recipe or a weight file.
+/// Every error of this crate: a wrong description, recipe, weight file or NIR graph.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -11,10 +11,10 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A layer cannot take the shape that reaches it.
+    /// A layer does not accept the shape of its input, or one of its parameters is invalid.
     #[error("layer `{layer}`: {problem}")]
     Layer {
         /// Name of the layer.
@@ -35,12 +35,12 @@ pub enum Error {
     UnknownNetwork {
         /// What the user wrote.
         name: String,
-        /// ", did you mean ...?" or nothing.
+        /// `, did you mean ...?`, or empty if no built-in name is similar.
         hint: String,
         /// All names.
         known: String,
     },
-    /// A recipe has a key, a value or a combination that cannot be.
+    /// A recipe has an unknown key, an invalid value or keys that exclude each other.
     #[error("{}: {problem}", file.display())]
     Recipe {
         /// The recipe's file.
@@ -48,13 +48,13 @@ pub enum Error {
         /// What is wrong, where, and what to do.
         problem: String,
     },
-    /// There is no recipe at the path that was given.
+    /// No file exists at the path given as a recipe.
     #[error("{}: there is no such recipe; give a TOML file, e.g. one of recipes/", file.display())]
     NoRecipe {
         /// The path.
         file: PathBuf,
     },
-    /// The folder of a run was given as a recipe.
+    /// The caller gave the folder of a run where a recipe file is expected.
     #[error("{}: is the folder of a run, not a recipe; give a TOML file, e.g. its recipe.toml", folder.display())]
     RunAsRecipe {
         /// The folder.
@@ -70,23 +70,23 @@ pub enum Error {
         /// Both shapes, or what is missing.
         problem: String,
     },
-    /// The file is not a weight file at all.
+    /// The file is not a safetensors file.
     #[error("{}: not a safetensors weight file: {problem}", file.display())]
     WeightFile {
         /// The file.
         file: PathBuf,
-        /// What the parser said.
+        /// The error of the parser.
         problem: String,
     },
-    /// The file is not a NIR graph at all.
+    /// The file is not a NIR graph.
     #[error("{}: not a NIR file: {problem}", file.display())]
     NirFile {
         /// The file.
         file: PathBuf,
-        /// What the parser said.
+        /// The error of the parser.
         problem: String,
     },
-    /// The file is a NIR graph, but the graph as a whole cannot be taken.
+    /// The file is a NIR graph, but the importer cannot convert the graph as a whole.
     #[error("{}: NIR graph: {problem}", file.display())]
     NirGraph {
         /// The file.
@@ -94,7 +94,7 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
-    /// A NIR graph has several outputs, and a network here has one.
+    /// A NIR graph has several outputs, but a network has exactly one.
     #[error("{}: NIR graph: has {} outputs ({}) and a network has one; name the one to keep", file.display(), outputs.len(), outputs.join(", "))]
     NirOutputs {
         /// The file.
@@ -102,7 +102,7 @@ pub enum Error {
         /// Their names.
         outputs: Vec<String>,
     },
-    /// A node of a NIR graph is broken or has no counterpart.
+    /// A node of a NIR graph is broken, or no layer corresponds to it.
     #[error("{}: NIR node `{node}`: {problem}", file.display())]
     NirNode {
         /// The file.
@@ -112,7 +112,8 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
-    /// A network that has a clock was given to something that has none.
+    /// The caller gave a network with a bias or batch norm to a function that needs an event-driven
+    /// one.
     #[error("layer `{layer}` has {what}, which an event-driven run cannot have: fold the network, or train it without")]
     NotEventDriven {
         /// Name of the layer.
@@ -123,16 +124,16 @@ pub enum Error {
 }
 
 impl Error {
-    /// An input/output error with its file.
+    /// Wraps an input/output error together with the path of its file.
     pub fn io(path: &Path, source: std::io::Error) -> Self {
         Error::Io { path: path.to_owned(), source }
     }
 
-    /// A shape or parameter error of one layer.
+    /// An error about the shape or a parameter of one layer.
     pub fn layer(layer: &str, problem: impl Into<String>) -> Self {
         Error::Layer { layer: layer.to_owned(), problem: problem.into() }
     }
 }
 
-/// The result of this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;

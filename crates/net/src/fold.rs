@@ -1,16 +1,17 @@
-//! Removes what a network without a clock cannot have: biases and batch norm.
+//! Removes biases and batch norm, because an event-driven run has no clock that could add a bias at
+//! every step.
 //!
-//! A norm in evaluation mode is affine, y = γ·(x − μ)/√(σ² + ε) + β, so it can be folded into the
-//! convolution (or linear layer) before it:
+//! A norm in evaluation mode is affine, y = γ·(x − μ)/√(σ² + ε) + β, so [`fold_norm`] can fold it
+//! into the convolution (or linear layer) before it:
 //!
 //! ```text
 //! W′ = W·γ/√(σ² + ε)        b′ = (b − μ)·γ/√(σ² + ε) + β        (fold_norm)
 //! ```
 //!
-//! The bias stays, and a bias needs a clock. The event-driven fine-tune therefore first forgets
-//! every bias and every running mean and keeps only the scale; what was forgotten is learnt anew
-//! by fine-tuning without bias. Source: Du et al., ICLR 2025 (arXiv 2503.17394), released code
-//! (`bias_remove`, `bn_merge_biasless`); golden `bn_fold`.
+//! This fold leaves a bias b′, which an event-driven run cannot apply. [`deployable`] and
+//! [`keep_norm`] therefore set every bias and every running mean to zero first and fold only the
+//! scale; fine-tuning without biases then recovers the accuracy. Source: Du et al., ICLR 2025
+//! (arXiv 2503.17394), released code (`bias_remove`, `bn_merge_biasless`); golden `bn_fold`.
 
 use crate::error::{Error, Result};
 use crate::layer::{Layer, Norm};
@@ -18,11 +19,12 @@ use crate::network::{Network, NetworkBuilder, Node, NodeId};
 use crate::weights::{Array, Weights};
 use std::path::Path;
 
-/// The standard fold of an evaluated network: the outputs stay, folded layers gain a bias.
+/// Folds every norm into the layer before it: the outputs in evaluation mode stay the same, and
+/// each folded layer gains a bias.
 ///
 /// # Errors
-/// If a norm does not stand directly behind a convolution or linear layer that only it reads, or
-/// if the weights are not those of the network.
+/// If the input of a norm is not a convolution or linear layer whose only consumer is that norm, if
+/// the scale of a channel is not finite, or if the weights are not those of the network.
 pub fn fold_norm(network: &Network, weights: &Weights) -> Result<(Network, Weights)> {
     let pairs = pairs(network, weights)?;
     let mut folded = weights.clone();
@@ -49,7 +51,8 @@ pub fn fold_norm(network: &Network, weights: &Weights) -> Result<(Network, Weigh
     Ok((network, folded))
 }
 
-/// Sets every bias and every running mean to zero; the graph and the norms stay as they are.
+/// Returns the weights with every bias and every running mean set to zero, for the unchanged
+/// network.
 ///
 /// # Errors
 /// If the weights are not those of the network.
@@ -64,11 +67,12 @@ pub fn remove_bias(network: &Network, weights: &Weights) -> Result<Weights> {
     Ok(removed)
 }
 
-/// The deployable network: biases removed, the scale of each norm folded into the layer before
-/// it, norms and biases gone from the graph.
+/// The network for an event-driven run: sets the biases to zero, folds the scale of each norm into
+/// the layer before it, and removes norms and biases from the graph.
 ///
 /// # Errors
-/// As [`fold_norm`], and if something else stands in the way of an event-driven run (max pooling).
+/// As [`fold_norm`], and if the network contains another layer that cannot run event-driven (max
+/// pooling).
 pub fn deployable(network: &Network, weights: &Weights) -> Result<(Network, Weights)> {
     let pairs = pairs(network, weights)?;
     let mut merged = remove_bias(network, weights)?;
@@ -83,8 +87,8 @@ pub fn deployable(network: &Network, weights: &Weights) -> Result<(Network, Weig
     Ok((network, merged))
 }
 
-/// As [`deployable`], but each norm stays, with weight 1, bias 0, mean 0 and variance 1: it can
-/// be fine-tuned in evaluation mode and folded a second time.
+/// As [`deployable`], but keeps each norm, with weight 1, bias 0, mean 0 and variance 1, so the
+/// network can be fine-tuned in evaluation mode and folded a second time.
 ///
 /// # Errors
 /// As [`fold_norm`].
@@ -103,7 +107,7 @@ pub fn keep_norm(network: &Network, weights: &Weights) -> Result<(Network, Weigh
     Ok((network, merged))
 }
 
-/// Every norm with the layer that it scales, as node indices (layer, norm).
+/// Every norm and the layer it is folded into, as pairs of node indices (layer, norm).
 fn pairs(network: &Network, weights: &Weights) -> Result<Vec<(usize, usize)>> {
     weights.check(network, Path::new("<memory>"))?;
     let (nodes, readers) = (network.nodes(), network.readers());
@@ -128,7 +132,7 @@ fn pairs(network: &Network, weights: &Weights) -> Result<Vec<(usize, usize)>> {
     Ok(pairs)
 }
 
-/// W ← W·γ/√(σ² + ε); gives the factor of each output channel.
+/// Scales the weights of `layer`, W ← W·γ/√(σ² + ε), and returns the factor of each output channel.
 fn fold_scale(layer: &str, norm: &Node, weights: &mut Weights) -> Result<Vec<f64>> {
     let Layer::Norm(Norm { eps, .. }) = norm.layer else { return Err(Error::layer(&norm.name, "is no norm")) };
     let (gamma, var) = (weights.require(&norm.name, "weight")?, weights.require(&norm.name, "running_var")?);
@@ -154,7 +158,7 @@ fn drop_tensors(norm: &str, weights: &mut Weights) {
     }
 }
 
-/// Removes the bias tensors that the graph no longer has.
+/// Removes the bias tensors of all layers; the graph has none.
 fn drop_biases(network: &Network, weights: &mut Weights) {
     for node in network.nodes().iter().filter(|n| matches!(n.layer, Layer::Conv(_) | Layer::Linear(_))) {
         weights.tensors.remove(&format!("{}.bias", node.name));
@@ -169,8 +173,8 @@ fn with_bias(layer: Layer, bias: bool) -> Layer {
     }
 }
 
-/// The same graph with each layer replaced by `change`, or left out where it gives `None`:
-/// readers of a node that is left out read its input instead.
+/// Copies the graph and replaces each layer by `change`. If `change` returns `None`, the node is
+/// left out, and its consumers read its input instead.
 fn rebuild(network: &Network, change: impl Fn(usize, &Node) -> Option<Layer>) -> Result<Network> {
     let input = network.input();
     let mut builder = NetworkBuilder::new(network.name(), input.shape, input.kind);

@@ -1,13 +1,14 @@
-//! Initial weights, the same for the same seed whatever the order of the layers.
+//! Initial weights. Every tensor draws from its own ChaCha8 stream, chosen by its name, so a seed
+//! gives a tensor the same values whatever other layers the network has.
 //!
-//! * Uniform: W ~ U(±g/√n), n the fan-in (PyTorch's default where g = 1). The gain g on the
-//!   convolutions (1.5 by default) keeps every layer of a bias-free event-driven network firing from
-//!   the first iteration: a silent layer has no gradient and never wakes.
-//! * Kaiming normal, fan-out (He et al. 2015): W ~ N(0, 2 / (out/groups · k²)) for convolutions;
-//!   linear layers as PyTorch's default.
+//! - Uniform: W ~ U(±g/√n), where n is the fan-in; g = 1 is PyTorch's default. The gain g of the
+//!   convolutions (1.5 by default) makes every layer of a bias-free event-driven network fire from
+//!   the first iteration, because a silent layer has no gradient and would stay silent.
+//! - Kaiming normal, fan-out (He et al. 2015): W ~ N(0, 2 / (out/groups · k²)) for convolutions;
+//!   linear layers use PyTorch's default.
 //!
-//! Biases ~ U(±1/√n); norms start as the identity, learned decays at the λ of the description. Every tensor draws from its own ChaCha8
-//! stream, chosen by its name.
+//! Biases are drawn from U(±1/√n), norms start as the identity, and a learned decay starts at the λ
+//! of the description.
 
 use crate::layer::Layer;
 use crate::network::Network;
@@ -17,20 +18,20 @@ use crate::weights::{Array, Weights};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// How convolutions start.
+/// The distribution of the initial weights of convolutions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum InitScheme {
     /// N(0, 2 / fan-out).
     KaimingNormalFanOut,
     /// U(±`conv_gain`/√fan-in).
     Uniform {
-        /// Factor on the convolutions (linear layers: 1).
+        /// Gain g of the convolutions (linear layers always use 1).
         conv_gain: f32,
     },
 }
 
 impl InitScheme {
-    /// Uniform with gain 1.5 for networks without any norm or bias, else Kaiming normal.
+    /// Uniform with gain 1.5 if the network has no norm and no bias, otherwise Kaiming normal.
     pub fn default_for(network: &Network) -> Self {
         let helped = network.nodes().iter().any(|n| match n.layer {
             Layer::Norm(_) => true,
@@ -42,7 +43,7 @@ impl InitScheme {
     }
 }
 
-/// Initial weights of every tensor of `network`, running statistics included.
+/// Initial values of every tensor of `network`, including the running statistics of norms.
 pub fn initialise(network: &Network, scheme: InitScheme, seed: u64) -> Weights {
     let mut weights = Weights::default();
     for (node, name, spec) in network.tensors() {
@@ -89,7 +90,7 @@ impl Draw {
                 (gain * unit / (fan_in as f64).sqrt()) as f32
             }
             Draw::Normal(std) => {
-                // Box and Muller; 1 − u keeps the logarithm's argument above zero.
+                // Box–Muller transform; 1 − u keeps the argument of the logarithm above zero.
                 let (u, v): (f64, f64) = (rng.random(), rng.random());
                 (std * (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()) as f32
             }
@@ -97,7 +98,8 @@ impl Draw {
     }
 }
 
-/// FNV-1a of a name: which stream a tensor draws from. Part of what a seed means; never change it.
+/// FNV-1a hash of a tensor's name, which selects its random stream. Never change it: the same seed
+/// would give other weights.
 fn fnv1a(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }

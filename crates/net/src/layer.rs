@@ -1,4 +1,4 @@
-//! The layers a network is made of, and the shape each makes of its input.
+//! The layers of a network and the output shape of each.
 
 use crate::error::{Error, Result};
 use crate::neuron::{Leak, Neuron};
@@ -6,17 +6,17 @@ use crate::shape::{Shape, windows};
 use serde::{Deserialize, Serialize};
 use tickless_words::words;
 
-/// How a temporal transformation module joins two stages that run at different steps.
+/// How a temporal transformation module (TTM) converts between the time steps of two stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TtmMode {
-    /// Sum contiguous groups on the way down, repeat on the way up.
+    /// Fewer steps: sums contiguous groups of steps. More steps: repeats steps.
     #[default]
     Even,
-    /// Fractional overlap of the steps as intervals of time.
+    /// Weights each step by the overlap of the old and new steps as intervals of time.
     Soft,
-    /// Down: keep the first steps; up: as `even`.
+    /// Fewer steps: keeps the first ones. More steps: as `even`.
     Trim,
-    /// Non-empty contiguous groups drawn anew at each call.
+    /// Uses non-empty contiguous groups, drawn at random at each call.
     Random,
 }
 
@@ -33,37 +33,37 @@ pub struct Conv {
     pub stride: usize,
     /// Zero padding on each side.
     pub padding: usize,
-    /// Groups of channels.
+    /// Number of channel groups.
     pub groups: usize,
-    /// Whether a bias is added.
+    /// Whether the layer adds a bias.
     pub bias: bool,
 }
 
 impl Conv {
-    /// 3×3, stride 1, padding 1, no bias: the `C` of the architectures page.
+    /// A 3×3 convolution with stride 1, padding 1 and no bias (`C` on the architectures page).
     pub const fn c3(out: usize) -> Self {
         Self { out, kernel: 3, stride: 1, padding: 1, groups: 1, bias: false }
     }
 
-    /// The same with another stride.
+    /// The same convolution with another stride.
     pub const fn with_stride(self, stride: usize) -> Self {
         Self { stride, ..self }
     }
 }
 
-/// A fully connected layer; its input is flattened in the order (C, H, W).
+/// A fully connected layer; it flattens its input in the order (C, H, W).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Linear {
     /// Output values.
     pub out: usize,
-    /// Whether a bias is added.
+    /// Whether the layer adds a bias.
     pub bias: bool,
 }
 
 /// Batch normalisation over batch, time and space, per channel.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Norm {
-    /// ε under the root.
+    /// ε in y = γ·(x − μ)/√(σ² + ε) + β.
     pub eps: f64,
     /// Weight of a new batch in the running statistics.
     pub momentum: f64,
@@ -75,23 +75,23 @@ impl Default for Norm {
     }
 }
 
-/// What a pooling window keeps.
+/// The value that a pooling window computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolKind {
-    /// The mean (zeros of the padding count).
+    /// The mean; zeros of the padding count as values.
     Average,
     /// The sum.
     Sum,
-    /// The largest value (clocked nets only).
+    /// The largest value (clocked networks only).
     Max,
 }
 
 words!(serde PoolKind, "kind of pooling", { Average = "average", Sum = "sum", Max = "max" });
 
-/// Pooling; rows and columns that do not fill a window are dropped.
+/// A pooling layer; it drops rows and columns at the end that do not fill a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
-    /// What is kept.
+    /// The value that each window computes.
     pub kind: PoolKind,
     /// Window side.
     pub kernel: usize,
@@ -113,13 +113,13 @@ impl Pool {
     }
 }
 
-/// One layer. All take one input but [`Layer::Add`], which takes two or more.
+/// One layer. Each has one input, except [`Layer::Add`], which has two or more.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
-    /// Entry of a stage: changes the number of time steps, not the shape of a step.
+    /// Start of a stage: changes the number of time steps, but not the shape of a step.
     Ttm(TtmMode),
-    /// Convolution.
+    /// A convolution.
     Conv(Conv),
     /// Batch normalisation.
     Norm(Norm),
@@ -127,16 +127,16 @@ pub enum Layer {
     Neuron(Neuron),
     /// Pooling.
     Pool(Pool),
-    /// Mean over height and width.
+    /// Mean over height and width; the output is a vector of channels.
     GlobalAverage,
-    /// Fully connected.
+    /// A fully connected layer.
     Linear(Linear),
-    /// Sum of its inputs (a residual merge).
+    /// Sum of the inputs (a residual merge).
     Add,
 }
 
 impl Layer {
-    /// What kind of layer it is, in the word of recipes.
+    /// The kind of layer, as recipes spell it.
     pub fn kind(&self) -> &'static str {
         match self {
             Layer::Ttm(_) => "ttm",
@@ -150,10 +150,10 @@ impl Layer {
         }
     }
 
-    /// Shape of the output for the given inputs; `name` is used in the message.
+    /// Shape of the output for the given inputs; the messages name the layer `name`.
     ///
     /// # Errors
-    /// If the layer cannot take these inputs; the message names the layer and the shapes.
+    /// If the layer cannot process these inputs; the message names the layer and the shapes.
     pub fn output(&self, name: &str, inputs: &[Shape]) -> Result<Shape> {
         let Some(&input) = inputs.first() else {
             return Err(Error::layer(name, "has no input"));
@@ -208,8 +208,8 @@ impl Layer {
         }
     }
 
-    /// Names and shapes of the trainable tensors and of the running statistics of this layer,
-    /// in the order (trainable first); `weight` of a convolution is `[out, in/groups, k, k]`.
+    /// Names and shapes of the layer's tensors: trainable ones first, then running statistics.
+    /// `weight` of a convolution is `[out, in/groups, k, k]`, and of a linear layer `[out, in]`.
     pub fn tensors(&self, input: Shape) -> Vec<TensorSpec> {
         let spec = |name, shape: &[usize], trainable| TensorSpec { name, shape: shape.to_vec(), trainable };
         match *self {
@@ -236,20 +236,20 @@ impl Layer {
                     spec("running_var", &c, false),
                 ]
             }
-            // The trained value whose sigmoid is λ (`tickless_neuron::model::learned_lambda`).
+            // The trained value; its sigmoid is λ (`tickless_neuron::model::learned_lambda`).
             Layer::Neuron(Neuron { leak: Leak::Learned(_), .. }) => vec![spec("decay", &[1], true)],
             _ => Vec::new(),
         }
     }
 }
 
-/// One tensor that a layer owns.
+/// Name and shape of one tensor of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorSpec {
     /// `weight`, `bias`, `running_mean`, `running_var` or `decay`.
     pub name: &'static str,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// Whether training changes it (running statistics are only observed).
+    /// Whether the optimiser changes it; running statistics are measured instead.
     pub trainable: bool,
 }

@@ -1,11 +1,10 @@
-//! The network of Tickless: described once, run by many executors.
+//! The description of a network, which every executor shares.
 //!
-//! A [`Network`] is an ordered graph of [`Layer`]s cut into stages by temporal transformation
-//! modules. The clocked trainer, clocked inference, the event-driven engine, the exporters and
-//! the drawings are all made from this one description. [`Weights`] are named tensors in one
-//! file format; [`fold`] removes what a chip without a clock cannot have (biases, batch norm);
-//! [`recipe`] is the TOML that a user writes. No arithmetic of training lives here.
-// Printing panics if standard output or standard error cannot be written.
+//! A [`Network`] is an ordered graph of [`Layer`]s, divided into stages by temporal transformation
+//! modules. The trainer, clocked inference, the event-driven engine, the exporters and the drawings
+//! all read this one description. [`Weights`] are named tensors in one file format. [`fold`]
+//! removes biases and batch norm, which an event-driven run cannot apply. [`recipe`] defines the
+//! TOML files that users write. This crate contains no training code.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod error;
@@ -26,6 +25,8 @@ pub use layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
 pub use network::{Input, InputKind, Network, NetworkBuilder, Node, NodeId};
 pub use shape::Shape;
 pub use tickless_neuron as neuron;
-pub use tickless_neuron::{Adaptation, Leak, LeakRule, Neuron, Reset, SpikeMode, Surrogate};
+pub use tickless_neuron::{
+    Adaptation, During, Leak, LeakRule, Neuron, Period, Refractory, Reset, SpikeMode, Surrogate,
+};
 pub use tickless_words::suggest;
 pub use weights::{Array, WeightFile, Weights};

@@ -1,9 +1,9 @@
-//! The network: an ordered graph of layers, cut into stages.
+//! A network: an ordered graph of layers, divided into stages.
 //!
-//! Nodes stand in an order in which every node comes after its inputs, so an executor walks
-//! them once. A [`Layer::Ttm`] opens a stage: what follows it runs at that stage's own number of
-//! time steps. What stands before the first one runs at the steps of the input; if neurons or
-//! weights stand there, it is a stage of its own (a static image shown t₁ times).
+//! Every node comes after its inputs, so an executor visits the nodes once, in order. A
+//! [`Layer::Ttm`] starts a stage, whose layers run at the stage's own number of time steps. Layers
+//! before the first TTM run at the steps of the input. If neurons or weights are among them, they
+//! form a stage of their own (for example, for a static image that is shown t₁ times).
 
 use crate::error::{Error, Result};
 use crate::layer::{Conv, Layer, Linear, Norm, Pool, TensorSpec, TtmMode};
@@ -12,12 +12,12 @@ use crate::shape::Shape;
 use serde::Serialize;
 use tickless_words::words;
 
-/// What reaches the network's first layer.
+/// The kind of the network's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputKind {
     /// A recording of an event camera, cut into frames.
     Events,
-    /// A static image, shown at every step.
+    /// A static image that is shown at every step.
     Image,
 }
 
@@ -42,24 +42,24 @@ pub enum NodeId {
     Node(usize),
 }
 
-/// A layer at its place in the graph.
+/// A layer of a network with its inputs and shapes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Node {
     /// Unique name; the prefix of its weights' names.
     pub name: String,
-    /// What it does.
+    /// The layer.
     pub layer: Layer,
-    /// Where its inputs come from (all earlier in the order).
+    /// Its inputs; every one comes earlier in the order.
     pub from: Vec<NodeId>,
-    /// Shape of its first input.
+    /// Shape of the first input.
     pub input: Shape,
-    /// Shape of its output.
+    /// Shape of the output.
     pub output: Shape,
-    /// The stage it runs in; `None` before the first stage (pooling of the raw input).
+    /// Stage of the layer; `None` for pooling of the raw input before the first stage.
     pub stage: Option<usize>,
 }
 
-/// A whole network. Made by [`NetworkBuilder`], which checks it; never changed afterwards.
+/// A complete, valid network. [`NetworkBuilder`] checks and creates it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Network {
     name: String,
@@ -69,32 +69,32 @@ pub struct Network {
 }
 
 impl Network {
-    /// Its name.
+    /// Name of the network.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it takes.
+    /// Shape and kind of the input.
     pub fn input(&self) -> Input {
         self.input
     }
 
-    /// All nodes, every one after its inputs. The last one is the output (the readout).
+    /// All nodes, each after its inputs. The last node is the output (the readout).
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// Number of stages G: the length of a temporal configuration.
+    /// Number of stages G, which is the length of a temporal configuration.
     pub fn stages(&self) -> usize {
         self.stages
     }
 
-    /// Shape of the output: the number of classes as a vector.
+    /// Shape of the output of one step; for a classifier, a vector with one value per class.
     pub fn output(&self) -> Shape {
         self.nodes.last().map_or(self.input.shape, |n| n.output)
     }
 
-    /// Shape at a node or at the input.
+    /// Shape of a node's output, or of the input.
     pub fn shape_of(&self, id: NodeId) -> Shape {
         match id {
             NodeId::Input => self.input.shape,
@@ -102,17 +102,17 @@ impl Network {
         }
     }
 
-    /// Index of the node with this name.
+    /// Index of the node with this name, if any.
     pub fn find(&self, name: &str) -> Option<usize> {
         self.nodes.iter().position(|n| n.name == name)
     }
 
-    /// Indices of the spiking layers, in order.
+    /// Indices of the neuron layers, in order.
     pub fn spiking(&self) -> Vec<usize> {
         (0..self.nodes.len()).filter(|&i| matches!(self.nodes[i].layer, Layer::Neuron(_))).collect()
     }
 
-    /// How many nodes read each node's output.
+    /// For each node, how many inputs of other nodes read its output.
     pub fn readers(&self) -> Vec<usize> {
         let mut count = vec![0; self.nodes.len()];
         for id in self.nodes.iter().flat_map(|n| &n.from) {
@@ -123,7 +123,7 @@ impl Network {
         count
     }
 
-    /// Every tensor the network owns, as (`node index`, `<node>.<tensor>`, spec).
+    /// Every tensor of the network, as (node index, `<node>.<tensor>`, spec).
     pub fn tensors(&self) -> Vec<(usize, String, TensorSpec)> {
         let mut all = Vec::new();
         for (i, n) in self.nodes.iter().enumerate() {
@@ -139,13 +139,13 @@ impl Network {
         self.tensors().iter().filter(|t| t.2.trainable).map(|t| t.2.shape.iter().product::<usize>()).sum()
     }
 
-    /// Whether a TTM stands before every layer that has weights or neurons, so that a
-    /// recording is taken from its T_max frames to the first stage's own steps.
+    /// Whether a TTM precedes every layer except pooling, so it converts the T_max frames of a
+    /// recording to the steps of the first stage.
     pub fn has_input_ttm(&self) -> bool {
         self.nodes.iter().find(|n| !matches!(n.layer, Layer::Pool(_))).is_some_and(|n| matches!(n.layer, Layer::Ttm(_)))
     }
 
-    /// Whether a node is a TTM that reads the input, with nothing but pooling between.
+    /// Whether a node is a TTM that reads the input directly or through pooling only.
     pub fn is_input_ttm(&self, node: usize) -> bool {
         let mut ids = self.nodes[node].from.clone();
         if !matches!(self.nodes[node].layer, Layer::Ttm(_)) {
@@ -161,7 +161,7 @@ impl Network {
         true
     }
 
-    /// The same graph with every neuron changed by `f`.
+    /// The same graph with every neuron replaced by the result of `f(name, neuron)`.
     pub fn map_neurons(&self, f: impl Fn(&str, Neuron) -> Neuron) -> Network {
         let mut net = self.clone();
         for n in &mut net.nodes {
@@ -172,10 +172,10 @@ impl Network {
         net
     }
 
-    /// The same graph with the TTM at the input of this mode.
+    /// The same graph with another mode for the TTM at the input.
     ///
     /// # Errors
-    /// If there is none.
+    /// If the network has no TTM at its input.
     pub fn with_input_ttm(&self, mode: TtmMode) -> Result<Network> {
         let mut net = self.clone();
         match net.nodes.iter_mut().find(|n| !matches!(n.layer, Layer::Pool(_))).map(|n| &mut n.layer) {
@@ -188,10 +188,10 @@ impl Network {
         Ok(net)
     }
 
-    /// Checks that the network can run without a clock: no bias, no norm, no max pooling.
+    /// Checks that the network can run event-driven: it must have no bias, norm or max pooling.
     ///
     /// # Errors
-    /// Names the first layer that stands in the way.
+    /// Names the first layer that cannot run event-driven.
     pub fn check_event_driven(&self) -> Result<()> {
         for n in &self.nodes {
             let what = match n.layer {
@@ -212,7 +212,8 @@ impl Network {
     }
 }
 
-/// Builds a [`Network`] node by node; the first error is kept and given by [`build`](Self::build).
+/// Builds a [`Network`] node by node. The builder keeps the first error, and [`build`](Self::build)
+/// returns it.
 #[derive(Debug)]
 pub struct NetworkBuilder {
     net: Network,
@@ -220,7 +221,7 @@ pub struct NetworkBuilder {
 }
 
 impl NetworkBuilder {
-    /// Starts with the input only.
+    /// Starts a network without layers.
     pub fn new(name: &str, shape: Shape, kind: InputKind) -> Self {
         let net = Network { name: name.to_owned(), input: Input { shape, kind }, nodes: Vec::new(), stages: 0 };
         Self { net, error: None }
@@ -270,7 +271,8 @@ impl NetworkBuilder {
             }
             Layer::Pool(_) if first.is_none() => None,
             _ if first.is_none() => {
-                // Work before any TTM is a stage of its own, and there is only one such.
+                // Layers that no TTM precedes form stage 0, so they cannot exist beside a TTM that
+                // opens stage 0.
                 if self.net.nodes.iter().any(|n| n.stage == Some(0) && matches!(n.layer, Layer::Ttm(_))) {
                     let e = Error::layer(name, "reads the input beside the first `ttm`; let it read the `ttm`");
                     self.error.get_or_insert(e);
@@ -282,47 +284,48 @@ impl NetworkBuilder {
         }
     }
 
-    /// Opens a stage.
+    /// Adds an even TTM, which starts a stage.
     pub fn ttm(&mut self, from: NodeId) -> NodeId {
         self.add("", Layer::Ttm(TtmMode::Even), &[from])
     }
 
-    /// Convolution.
+    /// Adds a convolution.
     pub fn conv(&mut self, from: NodeId, conv: Conv) -> NodeId {
         self.add("", Layer::Conv(conv), &[from])
     }
 
-    /// Batch norm with the usual constants.
+    /// Adds batch norm with the default constants.
     pub fn norm(&mut self, from: NodeId) -> NodeId {
         self.add("", Layer::Norm(Norm::default()), &[from])
     }
 
-    /// Spiking neurons.
+    /// Adds spiking neurons.
     pub fn neuron(&mut self, from: NodeId, neuron: Neuron) -> NodeId {
         self.add("", Layer::Neuron(neuron), &[from])
     }
 
-    /// Pooling.
+    /// Adds pooling.
     pub fn pool(&mut self, from: NodeId, pool: Pool) -> NodeId {
         self.add("", Layer::Pool(pool), &[from])
     }
 
-    /// Fully connected layer.
+    /// Adds a fully connected layer with `out` outputs.
     pub fn linear(&mut self, from: NodeId, out: usize, bias: bool) -> NodeId {
         self.add("", Layer::Linear(Linear { out, bias }), &[from])
     }
 
-    /// Checks the whole and gives it.
+    /// Checks the network and returns it.
     ///
     /// # Errors
-    /// The first thing that was wrong: a shape, a name, a branch across stages, a node whose
-    /// output nobody reads.
+    /// The first error: a shape, a name, a branch across stages, an empty input, a network without
+    /// layers, or a layer other than the last that no layer reads.
     pub fn build(self) -> Result<Network> {
         if let Some(e) = self.error {
             return Err(e);
         }
         let mut net = self.net;
-        // Pooling belongs to the stage that reads it; where nothing does, it is a stage of its own.
+        // Pooling of the raw input counts to the stage that reads it; if no stage exists, it forms
+        // one.
         net.stages = net.stages.max(1);
         let wrong = |problem: String| Err(Error::Network { network: net.name.clone(), problem });
         if net.input.shape.is_empty() {

@@ -1,7 +1,7 @@
-//! Joint quantisation of a layer as on a Speck-class chip: 8-bit weights, 16-bit threshold, lower
-//! limit and membrane, one scale for all three.
+//! Quantises weights, threshold and lower limit of a layer jointly, as a Speck-class chip needs it:
+//! 8-bit weights, 16-bit threshold, lower limit and membrane, and one scale for all of them.
 //!
-//! With the largest and smallest value of a set and b bits, its scale is
+//! From the largest and smallest value of a set, its scale for b bits is
 //!
 //! ```text
 //! s = (2^(b−1) − 1)/|max|   if |min| ≤ |max|·2^(b−1)/(2^(b−1) − 1)
@@ -10,19 +10,19 @@
 //! w_q = round(w·scale)      θ_q = round(θ·scale)      v_min_q = round(v_min·scale)
 //! ```
 //!
-//! Halves round to even; all arithmetic is f32. A lower limit that is not set stands as −2¹⁵ before
-//! scaling, which holds the scale at or below 1. Source: the chip back end of sinabs 3.1.3
-//! (`discretize.py`); golden `speck_quant`.
+//! Halves round to even, and all arithmetic is f32. An unset lower limit counts as −2¹⁵ before
+//! scaling, so the scale is at most 1. Source: the chip back end of sinabs 3.1.3 (`discretize.py`);
+//! golden `speck_quant`.
 
 use crate::error::{Error, Result};
 
-/// What stands for a lower limit that is not set.
+/// The value that replaces an unset lower limit.
 const UNSET_LIMIT: f32 = -32_768.0;
 
-/// A layer in the chip's integers; values are those of the f32 network times [`scale`](Self::scale).
+/// A layer in the chip's integers: each is the f32 value times [`scale`](Self::scale), rounded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantisedLayer {
-    /// Weights, in the order in which they were given.
+    /// Weights, in the order of the argument.
     pub weights: Vec<i8>,
     /// Threshold, at least 1.
     pub threshold: i16,
@@ -32,15 +32,16 @@ pub struct QuantisedLayer {
     pub scale: f32,
 }
 
-/// The joint scale of a layer. Infinite where every value is zero.
+/// The common scale of a layer; infinite if every value is zero.
 pub fn joint_scale(weights: &[f32], threshold: f32, v_min: Option<f32>) -> f32 {
     let state = [v_min.unwrap_or(UNSET_LIMIT), threshold];
     scale_of(weights, 8).min(scale_of(&state, 16))
 }
 
-/// Quantises the weights that reach one layer of neurons together with its threshold and lower
-/// limit. Weights of several branches into the same neurons are given as one slice: they share a
-/// scale. Factors of average pooling (1/k²) must already be in the weights.
+/// Quantises the weights that drive one layer of neurons together with its threshold and lower
+/// limit. If several branches drive the same neurons, the caller passes all their weights as one
+/// slice, because they share a scale. The caller must have multiplied factors of average pooling
+/// (1/k²) into the weights.
 ///
 /// ```
 /// use tickless_net::quantise::quantise_layer;
@@ -50,9 +51,9 @@ pub fn joint_scale(weights: &[f32], threshold: f32, v_min: Option<f32>) -> f32 {
 /// ```
 ///
 /// # Errors
-/// If a value is not a number, the threshold is not above 0 or the limit not at most 0; if an unset
-/// limit, not the weights, would decide the scale and round the weights away; if the threshold
-/// would round to 0. All name `layer`.
+/// If a value is not finite, the threshold is not above 0 or the limit is above 0; if the threshold
+/// would round to 0; if the limit is unset and would reduce the scale, because the weights would
+/// lose resolution. Every message names `layer`.
 pub fn quantise_layer(layer: &str, weights: &[f32], threshold: f32, v_min: Option<f32>) -> Result<QuantisedLayer> {
     let wrong = |problem: String| Err(Error::layer(layer, problem));
     if let Some(i) = weights.iter().position(|w| !w.is_finite()) {
@@ -82,11 +83,12 @@ pub fn quantise_layer(layer: &str, weights: &[f32], threshold: f32, v_min: Optio
     Ok(scaled)
 }
 
-/// Quantises the weights of an accumulating readout, which has neither threshold nor limit: the
-/// integers and how many of them are 1. Weights that are all zero have scale 1.
+/// Quantises the weights of an accumulating readout, which has neither threshold nor limit. Returns
+/// the integers and their scale: how many integers correspond to 1. If all weights are zero, the
+/// scale is 1.
 ///
 /// # Errors
-/// If a weight is not a number; names `layer`.
+/// If a weight is not finite; the message names `layer`.
 pub fn quantise_readout(layer: &str, weights: &[f32]) -> Result<(Vec<i8>, f32)> {
     if let Some(i) = weights.iter().position(|w| !w.is_finite()) {
         let problem = format!("weight {i} is {}, which no integer stands for; train the network anew", weights[i]);
@@ -97,9 +99,10 @@ pub fn quantise_readout(layer: &str, weights: &[f32]) -> Result<(Vec<i8>, f32)> 
     Ok((weights.iter().map(|&w| (w * scale).round_ties_even() as i8).collect(), scale))
 }
 
-/// Rounds all values at a given scale.
+/// Rounds all values at the given scale.
 fn scale_by(weights: &[f32], threshold: f32, v_min: Option<f32>, scale: f32) -> QuantisedLayer {
-    // A cast saturates: a product that the last bit of the scale takes past the range stays in it.
+    // The cast saturates, so a product that rounding of the scale moves out of range stays in
+    // range.
     let round = |v: f32| (v * scale).round_ties_even();
     QuantisedLayer {
         weights: weights.iter().map(|&w| round(w) as i8).collect(),
@@ -109,7 +112,7 @@ fn scale_by(weights: &[f32], threshold: f32, v_min: Option<f32>, scale: f32) -> 
     }
 }
 
-/// The largest scale at which these values fit into so many bits.
+/// The largest scale at which all values fit into `bits` bits.
 fn scale_of(values: &[f32], bits: u32) -> f32 {
     let (low, high) = (2f32.powi(bits as i32 - 1), 2f32.powi(bits as i32 - 1) - 1.0);
     let first = values.first().copied().unwrap_or(0.0);

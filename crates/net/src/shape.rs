@@ -1,9 +1,9 @@
-//! Shapes of one time step of one sample: channels, height, width.
+//! Shape of one time step of one sample: channels, height, width.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// `[C, H, W]`; a vector of n values is `[n, 1, 1]`.
+/// A shape `[C, H, W]`; a vector of n values has the shape `[n, 1, 1]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Shape {
     /// Channels.
@@ -15,12 +15,12 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// A feature map.
+    /// The shape of a feature map.
     pub const fn new(channels: usize, height: usize, width: usize) -> Self {
         Self { channels, height, width }
     }
 
-    /// A vector of `n` values.
+    /// The shape of a vector with `n` values.
     pub const fn vector(n: usize) -> Self {
         Self::new(n, 1, 1)
     }
@@ -30,7 +30,7 @@ impl Shape {
         self.channels * self.height * self.width
     }
 
-    /// Whether there is no value at all.
+    /// Whether a dimension is 0.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -42,8 +42,8 @@ impl fmt::Display for Shape {
     }
 }
 
-/// Length of the output of a window of size `kernel` that slides by `stride` over `len` values
-/// padded by `padding` on both sides; `None` where the window does not fit once.
+/// Number of positions of a window of size `kernel` that slides with `stride` over `len` values,
+/// padded by `padding` on both sides. `None` if the window is larger than the padded values.
 pub fn windows(len: usize, kernel: usize, stride: usize, padding: usize) -> Option<usize> {
     (len + 2 * padding).checked_sub(kernel).map(|room| room / stride + 1)
 }

@@ -1,4 +1,5 @@
-//! A network spelled layer by layer, as a recipe does, and any network written back.
+//! Builds a network from a list of layers, as a recipe states it, and converts any network to such
+//! a list.
 //!
 //! ```toml
 //! [[layer]]
@@ -14,13 +15,13 @@
 //! out = 10
 //! ```
 //!
-//! A layer reads the one before it unless `from` names others. A field that its layer does not
-//! have is an error, so that a misplaced line never does nothing.
+//! A layer reads the one before it unless `from` names others. If a layer has a key that does not
+//! belong to its kind, that is an error, because the key would have no effect.
 
 #[cfg(test)]
 mod tests;
 
-pub use tickless_neuron::{NeuronSpec, NumberOrNone};
+pub use tickless_neuron::{NeuronSpec, NumberOrNone, RefractorySpec};
 
 use crate::error::{Error, Result};
 use crate::layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
@@ -31,13 +32,13 @@ use crate::suggest;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
-/// One name or several.
+/// One name or a list of names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a layer's name or a list of names")]
 pub enum OneOrMany {
-    /// `from = "a"`
+    /// A single name: `from = "a"`.
     One(String),
-    /// `from = ["a", "b"]`
+    /// A list of names: `from = ["a", "b"]`.
     Many(Vec<String>),
 }
 
@@ -50,41 +51,41 @@ impl OneOrMany {
     }
 }
 
-/// One layer as a recipe spells it.
+/// One layer of a recipe.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerSpec {
-    /// What it is: `ttm`, `conv`, `norm`, `neuron`, `pool`, `global_average`, `linear` or `add`.
+    /// Kind of layer: `ttm`, `conv`, `norm`, `neuron`, `pool`, `global_average`, `linear` or `add`.
     pub layer: String,
-    /// Its name (default: the word and a number).
+    /// Name of the layer (default: its kind and a number).
     pub name: Option<String>,
-    /// What it reads: names of earlier layers, or `input` (default: the layer before).
+    /// Inputs: names of earlier layers, or `input` (default: the layer before).
     pub from: Option<OneOrMany>,
-    /// `conv`: channels; `linear`: values.
+    /// `conv`: output channels; `linear`: output values.
     pub out: Option<usize>,
-    /// `conv` (default 3), `pool`: side of the window.
+    /// Side of the window of `conv` (default 3) and `pool`.
     pub kernel: Option<usize>,
-    /// `conv` (default 1), `pool` (default: the kernel).
+    /// Stride of `conv` (default 1) and `pool` (default: the kernel).
     pub stride: Option<usize>,
-    /// `conv` (default (kernel − 1)/2), `pool` (default 0).
+    /// Padding of `conv` (default (kernel − 1)/2) and `pool` (default 0).
     pub padding: Option<usize>,
-    /// `conv`: groups of channels (default 1).
+    /// `conv`: number of channel groups (default 1).
     pub groups: Option<usize>,
-    /// `conv`, `linear`: whether a bias is added (default false).
+    /// `conv`, `linear`: whether the layer adds a bias (default false).
     pub bias: Option<bool>,
-    /// `ttm`: `even` (default), `soft`, `trim` or `random`.
+    /// `ttm`: mode `even` (default), `soft`, `trim` or `random`.
     pub mode: Option<TtmMode>,
     /// `pool`: `average` (default), `sum` or `max`.
     pub kind: Option<PoolKind>,
-    /// `norm`: ε under the root (default 1e-5).
+    /// `norm`: ε in √(σ² + ε) (default 1e-5).
     pub eps: Option<f64>,
     /// `norm`: weight of a new batch in the running statistics (default 0.1).
     pub momentum: Option<f64>,
-    /// `neuron`: what differs from the network's neuron.
+    /// `neuron`: the fields that differ from the network's neuron.
     pub neuron: Option<NeuronSpec>,
 }
 
-/// The words, and the fields that each takes besides `layer`, `name` and `from`.
+/// The kinds of layers, and the fields that each accepts besides `layer`, `name` and `from`.
 const WORDS: [(&str, &[&str]); 8] = [
     ("ttm", &["mode"]),
     ("conv", &["out", "kernel", "stride", "padding", "groups", "bias"]),
@@ -96,14 +97,16 @@ const WORDS: [(&str, &[&str]); 8] = [
     ("add", &[]),
 ];
 
-/// No size in a description is larger than this, so that products of sizes do not overflow.
+/// Largest size in a layer, so that products of sizes do not overflow.
 const LARGEST: usize = 1 << 20;
 
-/// Builds a network from its layers; `default_neuron` is what a `neuron` layer starts from.
+/// Builds a network from its layers. A `neuron` layer changes the fields of `default_neuron` that
+/// it sets.
 ///
 /// # Errors
-/// An unknown word, a field that the layer does not have or lacks, an unknown name in `from`, a
-/// value out of range, or anything that [`NetworkBuilder::build`] refuses; all name the layer.
+/// If a layer has an unknown kind, a field that does not belong to its kind, a missing field, an
+/// unknown name in `from` or a value out of range, or if [`NetworkBuilder::build`] fails. The
+/// messages name the layer.
 pub fn network_from_specs(
     name: &str,
     input: Shape,
@@ -133,7 +136,7 @@ pub fn network_from_specs(
 
 const INPUT: &str = "input";
 
-/// The name of every layer: its own, or its word and a number.
+/// The name of every layer: the given one, or its kind and a number.
 fn names(layers: &[LayerSpec]) -> Vec<String> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     let mut names = Vec::with_capacity(layers.len());
@@ -159,7 +162,7 @@ fn find(layer: &str, from: &str, known: &BTreeMap<&str, NodeId>, later: &[String
 }
 
 impl LayerSpec {
-    /// The fields that are set, besides `layer`, `name` and `from`.
+    /// Names of the fields that are set, besides `layer`, `name` and `from`.
     fn given(&self) -> impl Iterator<Item = &'static str> {
         [
             ("out", self.out.is_some()),
@@ -178,7 +181,7 @@ impl LayerSpec {
         .filter_map(|(field, given)| given.then_some(field))
     }
 
-    /// The layer that this describes; the error says what is wrong, not where.
+    /// The layer that this describes; the error does not name the layer.
     fn to_layer(&self, default_neuron: Neuron) -> std::result::Result<Layer, String> {
         let word = self.layer.as_str();
         let Some((_, fields)) = WORDS.iter().find(|(w, _)| *w == word) else {
@@ -242,8 +245,8 @@ impl LayerSpec {
     }
 }
 
-/// Every layer of a network, each fully spelled: with the same name, input and kind,
-/// [`network_from_specs`] makes the same network of them, whatever the default neuron.
+/// The layers of a network with every field set. From them, [`network_from_specs`] builds the same
+/// network if the name, the input and the kind are the same, whatever the default neuron is.
 pub fn specs_of(network: &Network) -> Vec<LayerSpec> {
     let name_of = |id: &NodeId| match *id {
         NodeId::Input => INPUT.to_owned(),

@@ -1,20 +1,23 @@
-//! Named tensors and the one file format that holds them (safetensors, little endian f32).
+//! Named tensors and their file format (safetensors, little-endian f32).
 //!
-//! A tensor is named `<layer>.<tensor>`: `conv1.weight`, `norm1.running_mean`.
+//! A tensor has the name `<layer>.<tensor>`, for example `conv1.weight` or `norm1.running_mean`.
 //!
 //! # Checksum
 //! A file that Tickless writes has the entry `checksum` among the texts of its header
-//! (`__metadata__`), so that every other reader of safetensors reads the file too. The value is
+//! (`__metadata__`), so every other reader of safetensors can read the file too. The value is
 //! `xxh3-64:` and 16 hexadecimal digits: XXH3 with seed 0 over
 //!
 //! ```text
-//! for each tensor, by name:       text(name)  text("F32")  number(rank)  number(each side)  its bytes
-//! for each other entry, by key:   text(key)  text(value)
-//! number(n) = n in 8 bytes, little endian        text(s) = number(length of s in bytes)  s in UTF-8
+//! for each tensor, by name:
+//!     text(name)  text("F32")  number(rank)  number(each side)  its bytes
+//! for each other entry, by key:
+//!     text(key)  text(value)
+//! number(n) = n in 8 bytes, little endian
+//! text(s)   = number(length of s in bytes)  s in UTF-8
 //! ```
 //!
-//! Names and bytes of tensors are sorted as UTF-8. A file without the entry is read too: other
-//! programs write none; [`WeightFile::has_checksum`] says so.
+//! Names and keys are sorted by their UTF-8 bytes. A file without a checksum is valid too, because
+//! other programs write none; [`WeightFile::has_checksum`] tells the two apart.
 
 use crate::error::{Error, Result};
 use crate::layer::Layer;
@@ -26,20 +29,20 @@ use std::hash::Hasher;
 use std::path::Path;
 use twox_hash::XxHash3_64;
 
-/// The header's entry that holds the checksum.
+/// Key of the header entry with the checksum.
 const CHECKSUM: &str = "checksum";
 
 /// A dense row-major f32 array.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Array {
-    /// Its shape.
+    /// Shape; empty for a scalar.
     pub shape: Vec<usize>,
-    /// Its values, row major.
+    /// Values in row-major order.
     pub data: Vec<f32>,
 }
 
 impl Array {
-    /// An array from its parts.
+    /// Creates an array from its shape and values.
     ///
     /// # Panics
     /// If the number of values is not the product of the shape.
@@ -48,7 +51,7 @@ impl Array {
         Self { shape, data }
     }
 
-    /// An array of one value.
+    /// An array filled with one value.
     pub fn full(shape: &[usize], value: f32) -> Self {
         Self { shape: shape.to_vec(), data: vec![value; shape.iter().product()] }
     }
@@ -62,20 +65,20 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// One tensor.
+    /// The tensor with this name, if any.
     pub fn get(&self, name: &str) -> Option<&Array> {
         self.tensors.get(name)
     }
 
-    /// Adds or replaces one tensor.
+    /// Adds a tensor, or replaces the one with the same name.
     pub fn insert(&mut self, name: impl Into<String>, array: Array) {
         self.tensors.insert(name.into(), array);
     }
 
-    /// The tensor `<node>.<tensor>`, or an error that names the layer.
+    /// The tensor `<node>.<tensor>`.
     ///
     /// # Errors
-    /// If it is missing.
+    /// If it is missing; the message names the layer.
     pub fn require(&self, node: &str, tensor: &str) -> Result<&Array> {
         self.get(&format!("{node}.{tensor}")).ok_or_else(|| Error::Weights {
             file: "<memory>".into(),
@@ -84,10 +87,11 @@ impl Weights {
         })
     }
 
-    /// Checks that every tensor of `network` is there with its shape and that nothing is left over.
+    /// Checks that the weights contain every tensor of `network` in its shape, and no other
+    /// tensors.
     ///
     /// # Errors
-    /// Names the file, the layer and both shapes.
+    /// Names the file, the layer and both shapes or the tensor that is missing or superfluous.
     pub fn check(&self, network: &Network, file: &Path) -> Result<()> {
         let wrong = |layer: &str, problem: String| {
             Err(Error::Weights { file: file.to_owned(), layer: layer.to_owned(), problem })
@@ -130,7 +134,7 @@ impl Weights {
         }
     }
 
-    /// `network` with every learned decay at its trained value, as a leak per step.
+    /// `network` with every learned decay replaced by a leak per step of the trained value.
     ///
     /// # Errors
     /// If a decay is missing or not finite.
@@ -150,10 +154,10 @@ impl Weights {
         Ok(network.map_neurons(|name, neuron| leaks.get(name).copied().unwrap_or(neuron)))
     }
 
-    /// Checks that every value can be computed with: finite, and no variance below 0.
+    /// Checks that every value is finite and no running variance is negative.
     ///
     /// # Errors
-    /// Names the file, the layer, the tensor, the place in it and the value.
+    /// Names the file, the layer, the tensor, the index and the value.
     pub fn check_values(&self, file: &Path) -> Result<()> {
         for (name, array) in &self.tensors {
             let variance = name.ends_with(".running_var");
@@ -169,23 +173,25 @@ impl Weights {
         Ok(())
     }
 
-    /// Reads a safetensors file. `f32` tensors only.
+    /// Reads a safetensors file whose tensors are all f32.
     ///
     /// # Errors
-    /// If the file cannot be read, is not such a file, or does not have the content that its checksum is of.
+    /// If the file cannot be read, is not a safetensors file, has a tensor of another type, or does
+    /// not match its checksum.
     pub fn load(file: &Path) -> Result<Self> {
         Ok(WeightFile::load(file)?.weights)
     }
 
-    /// Reads the bytes of a safetensors file; `file` is used in messages.
+    /// Reads the bytes of a safetensors file; the messages name `file`.
     ///
     /// # Errors
-    /// If the bytes are not such a file, a tensor is not `f32`, or the checksum is of another content.
+    /// If the bytes are not such a file, a tensor is not f32, or the content does not match the
+    /// checksum.
     pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Self> {
         Ok(WeightFile::from_bytes(bytes, file)?.weights)
     }
 
-    /// The checksum of these tensors with these texts (see the [module](self)).
+    /// The checksum of the tensors and the header's texts (see the [module](self)).
     fn checksum(&self, metadata: &BTreeMap<String, String>) -> String {
         let mut hash = XxHash3_64::with_seed(0);
         let number = |hash: &mut XxHash3_64, n: usize| hash.write(&(n as u64).to_le_bytes());
@@ -212,10 +218,10 @@ impl Weights {
         format!("xxh3-64:{:016x}", hash.finish())
     }
 
-    /// The bytes of a safetensors file; `metadata` and the checksum go into its header.
+    /// The bytes of a safetensors file; its header contains `metadata` and the checksum.
     ///
     /// # Errors
-    /// If the tensors cannot be written (a name that the format refuses).
+    /// If the format does not allow a tensor's name.
     pub fn to_bytes(&self, metadata: Option<HashMap<String, String>>) -> Result<Vec<u8>> {
         let mut metadata: BTreeMap<String, String> = metadata.unwrap_or_default().into_iter().collect();
         metadata.insert(CHECKSUM.to_owned(), self.checksum(&metadata));
@@ -234,22 +240,23 @@ impl Weights {
     }
 }
 
-/// The content of a safetensors file, checked.
+/// The content of a safetensors file whose checksum was verified, if it has one.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct WeightFile {
-    /// Its tensors.
+    /// The tensors.
     pub weights: Weights,
-    /// The texts of its header, without the checksum.
+    /// The texts of the header, without the checksum.
     pub metadata: BTreeMap<String, String>,
-    /// The checksum of its content (see the [module](self)).
+    /// The checksum of the content (see the [module](self)).
     pub checksum: String,
-    /// Whether it has a checksum (which then is right). If not, nothing tells whether it is what was written.
+    /// Whether the file states a checksum, which then matches. If not, changes of the file go
+    /// unnoticed.
     pub has_checksum: bool,
 }
 
 impl WeightFile {
-    /// Reads a safetensors file. `f32` tensors only.
+    /// Reads a safetensors file whose tensors are all f32.
     ///
     /// # Errors
     /// As [`Weights::load`].
@@ -258,7 +265,7 @@ impl WeightFile {
         Self::from_bytes(&bytes, file)
     }
 
-    /// Reads the bytes of a safetensors file; `file` is used in messages.
+    /// Reads the bytes of a safetensors file; the messages name `file`.
     ///
     /// # Errors
     /// As [`Weights::from_bytes`].
@@ -321,7 +328,8 @@ mod tests {
             match WeightFile::from_bytes(&flipped, file) {
                 Err(e) => assert!(e.to_string().starts_with("w.safetensors:"), "{e}"),
                 Ok(read) => {
-                    // Only the entry's own name can change unseen; then the reader is told that there is no checksum.
+                    // Only a changed key of the checksum itself goes unnoticed; then `has_checksum`
+                    // is false.
                     assert!(!read.has_checksum && read.weights == whole.weights, "bit {bit}");
                     unnoticed += 1;
                 }
@@ -345,7 +353,7 @@ mod tests {
         all.extend([("a", "bc"), ("ab", "c")].map(|text| checksum(&example(), &[text])));
         let different: BTreeSet<&String> = all.iter().collect();
         assert_eq!(different.len(), all.len(), "{all:?}");
-        // Pinned, because files of earlier versions are checked by it.
+        // Pinned, because files of earlier versions contain checksums of this definition.
         assert_eq!(all[1], "xxh3-64:2d06800538d394c2");
         let stated = String::from_utf8_lossy(&example().to_bytes(None).unwrap()).contains(&all[0]);
         assert!(stated && WeightFile::from_bytes(&example().to_bytes(None).unwrap(), file).unwrap().has_checksum);

@@ -1,4 +1,5 @@
-//! Folding against the golden file `bn_fold.safetensors`: conv-BN-IAF-avgpool twice, flatten, fc.
+//! Checks folding against the golden file `bn_fold.safetensors`. Its network is conv-BN-IAF-avgpool
+//! twice, then flatten and fc.
 
 use std::path::Path;
 use tickless_net::{
@@ -6,10 +7,10 @@ use tickless_net::{
 };
 use tickless_testing::folders::golden;
 
-/// Name of each layer in the file.
+/// (name in the file, our name) of each layer.
 const LAYERS: [(&str, &str); 5] = [("0", "conv1"), ("1", "norm1"), ("4", "conv2"), ("5", "norm2"), ("9", "linear1")];
 
-/// All tensors `<prefix>.<index>.<tensor>` under our names.
+/// All tensors `<prefix>.<index>.<tensor>` of the file, under our names.
 fn part(file: &Weights, prefix: &str) -> Weights {
     let mut part = Weights::default();
     for (name, array) in &file.tensors {
@@ -22,7 +23,7 @@ fn part(file: &Weights, prefix: &str) -> Weights {
     part
 }
 
-/// The net of the file, its sizes taken from the tensors.
+/// The network of the file; the shapes of the tensors give its sizes.
 fn network(orig: &Weights, x: &[usize]) -> Network {
     let shape = |name: &str| orig.get(name).unwrap_or_else(|| panic!("`{name}` is missing")).shape.clone();
     let input = Shape::new(x[2], x[3], x[4]);

@@ -1,5 +1,5 @@
-//! Graphs of other frameworks: read, imported in their dialect and run, they spike as their
-//! framework did (golden `*.nir`, `nir_io`).
+//! Reads graphs of other frameworks, imports them in their dialect and runs them: every output
+//! spike must equal that of the framework (golden `*.nir`, `nir_io`).
 #![cfg(feature = "nir")]
 
 use tickless_net::interop::nir::{self, Dialect, ImportOptions, Imported, Reader};
@@ -16,7 +16,7 @@ fn imported(file: &str, dialect: Dialect) -> Imported {
     nir::import(&graph, &path, &options).unwrap()
 }
 
-/// Every output spike of every sample at every step.
+/// Compares every output spike of every sample at every step with the golden file.
 fn spikes_as(name: &str, dialect: Dialect, x: &str) {
     let net = imported(&format!("{name}.nir"), dialect);
     let io = Golden::open("nir_io.safetensors");
@@ -92,7 +92,7 @@ fn the_writers_of_published_graphs_are_recognised_or_asked_for() {
         (Some(golden("snntorch_conv_lif.nir")), Some(Reader::SnnTorch)),
         (Some(golden("snntorch_fc_lif.nir")), Some(Reader::SnnTorch)),
         (Some(golden("spikingjelly_conv_if.nir")), Some(Reader::SpikingJelly)),
-        // r = 1 and τ = 0.2 ms may be anybody's.
+        // r = 1 and τ = 0.2 ms do not identify a framework.
         (Some(golden("spikingjelly_conv_lif.nir")), None),
         (models("nir-paper/cnn_sinabs.nir"), Some(Reader::Sinabs)),
         (models("nir-paper/lif_norse.nir"), None),
@@ -112,7 +112,7 @@ fn a_published_neuron_fires_in_the_steps_of_its_framework() {
     };
     let graph = nir::read(&file).unwrap();
     let text = std::fs::read_to_string(steps).unwrap();
-    // Input spikes, membrane, output spikes; a row is a step of 0.1 ms.
+    // Columns: input spikes, membrane, output spikes. A row is a step of 0.1 ms.
     let rows: Vec<Vec<f64>> = text.lines().map(|l| l.split(',').map(|v| v.trim().parse().unwrap()).collect()).collect();
     let input: Vec<Map> = rows.iter().map(|r| Map { shape: Shape::vector(1), data: vec![r[0]] }).collect();
     for dialect in [Dialect::Of(Reader::Norse), Dialect::Plain] {

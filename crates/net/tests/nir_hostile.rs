@@ -1,5 +1,5 @@
-//! A small `.nir` file, cut at every byte and changed in every byte: an error that names the file,
-//! or a graph, and no panic or hang.
+//! Truncates a small `.nir` file at every byte and changes every byte: the reader must return a
+//! graph or an error that names the file, without panic or hang.
 #![cfg(feature = "nir")]
 
 use std::path::Path;
@@ -10,7 +10,7 @@ use tickless_net::{InputKind, Layer, NetworkBuilder, Neuron, NodeId, Shape, init
 
 const FILE: &str = "net.nir";
 
-/// An `IF` between two layers of a few weights.
+/// The bytes of a file with an `IF` between two small linear layers.
 fn small() -> Vec<u8> {
     let mut b = NetworkBuilder::new("small", Shape::new(1, 2, 2), InputKind::Events);
     let linear = b.linear(NodeId::Input, 3, false);
@@ -22,7 +22,8 @@ fn small() -> Vec<u8> {
     nir::to_bytes(&graph, Path::new(FILE)).unwrap()
 }
 
-/// Reads and imports; whether there was a graph. An error names the file.
+/// Reads and imports `bytes` and returns whether they are a graph; checks that an error names the
+/// file.
 fn reads(bytes: &[u8]) -> bool {
     let (start, file) = (Instant::now(), Path::new(FILE));
     let graph = nir::from_bytes(bytes, file);
@@ -49,7 +50,7 @@ fn a_graph_changed_in_any_byte_is_an_error_or_a_graph() {
     let mut refused = 0;
     for at in 0..bytes.len() {
         let was = bytes[at];
-        // A run of zeros is padding, of which a few bytes are enough.
+        // Skip most bytes of long runs of zeros, because they are padding.
         if at >= 64 && at % 97 != 0 && bytes[at - 16..=at].iter().all(|&b| b == 0) {
             continue;
         }
@@ -60,6 +61,6 @@ fn a_graph_changed_in_any_byte_is_an_error_or_a_graph() {
         }
         bytes[at] = was;
     }
-    // The signature alone, at least.
+    // The reader must at least refuse every change of the signature.
     assert!(refused >= 8 * 255, "{refused}");
 }

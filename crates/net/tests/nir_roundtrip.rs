@@ -1,12 +1,12 @@
-//! Laws of NIR export and import on random networks.
+//! Properties of NIR export and import, checked on random networks.
 #![cfg(feature = "nir")]
 
 use proptest::prelude::*;
 use std::path::Path;
 use tickless_net::interop::nir::{self, Dialect, ExportOptions, ImportOptions, Node, Reader};
 use tickless_net::{
-    Array, Conv, InputKind, Layer, Leak, LeakRule, NetworkBuilder, Neuron, NodeId, Norm, Pool, Reset, Shape, SpikeMode,
-    Weights,
+    Array, Conv, During, InputKind, Layer, Leak, LeakRule, NetworkBuilder, Neuron, NodeId, Norm, Pool, Refractory,
+    Reset, Shape, SpikeMode, Weights,
 };
 use tickless_testing::clocked;
 use tickless_testing::folders::golden;
@@ -42,7 +42,7 @@ proptest! {
     fn without_the_description_the_graph_computes_the_same_where_its_reader_agrees(seed: u64) {
         let r = &mut Rng(seed);
         let reader = r.pick(&[Reader::Sinabs, Reader::SpikingJelly]);
-        // The neuron that this reader has; SpikingJelly's takes a leak.
+        // Use the neuron that the reader runs; SpikingJelly's may leak.
         let net = network(r).map_neurons(|_, n| match reader {
             Reader::Sinabs => Neuron { threshold: n.threshold, v_min: Some(-n.threshold), ..Neuron::if_multi() },
             _ => Neuron {
@@ -52,7 +52,7 @@ proptest! {
                 ..Neuron::if_single()
             },
         });
-        // Multiples of 1/64, so that sums are exact in every order.
+        // Multiples of 1/64, so sums are exact in every order.
         let mut w = weights(r, &net);
         w.tensors.values_mut().flat_map(|a| &mut a.data).for_each(|v| *v = (*v * 64.0).round() / 64.0);
         let exported = nir::export(&net, &w, &ExportOptions { reader, step_us: None }).unwrap();
@@ -64,7 +64,8 @@ proptest! {
         let back = nir::import(&graph, Path::new(FILE), &options).unwrap();
         let x = steps(r, &net, 5);
         let (ours, theirs) = (clocked::run(&net, &w, &x, None).steps, clocked::run(&back.network, &back.weights, &x, None).steps);
-        // Averages over 3×3 windows are not exact: there only the order of magnitude of a current holds.
+        // Averages over 3×3 windows are not exact, so spikes may differ; compare only exact
+        // networks.
         let exact = net.nodes().iter().all(|n| match n.layer {
             Layer::Pool(p) => p.kernel == 2,
             Layer::GlobalAverage => (n.input.height * n.input.width).is_power_of_two(),
@@ -110,7 +111,7 @@ proptest! {
     }
 }
 
-/// Reads and imports in every dialect; errors must name the file.
+/// Reads and imports `bytes` in every dialect; errors must name the file.
 fn try_everything(bytes: &[u8]) {
     let file = Path::new(FILE);
     let named = |e: tickless_net::Error| assert!(e.to_string().starts_with(FILE), "{e}");
@@ -145,7 +146,7 @@ fn golden_files_cut_and_corrupted_never_panic() {
     }
 }
 
-/// conv → `then` → linear.
+/// A network conv → `then` → linear, with weights.
 fn small(then: &[Layer]) -> (tickless_net::Network, Weights) {
     let mut b = NetworkBuilder::new("small", Shape::new(1, 6, 6), InputKind::Events);
     let mut at = b.conv(NodeId::Input, Conv::c3(2));
@@ -203,6 +204,23 @@ fn what_a_reader_does_differently_is_said() {
     let (net, w) = small(&[Layer::Neuron(Neuron::if_multi())]);
     let all = nir::export(&net, &w, &ExportOptions::default()).unwrap().differences;
     assert!(!all.iter().any(|d| d.reader == Some(Reader::Sinabs)), "sinabs agrees with its own neuron: {all:?}");
+}
+
+#[test]
+fn a_refractory_period_is_kept_for_us_and_every_other_reader_is_said_to_drop_it() {
+    let refractory = Some(Refractory { during: During::Hold, ..Refractory::steps(0.5) });
+    let (net, w) = small(&[Layer::Neuron(Neuron { refractory, ..Neuron::lif() })]);
+    let written = nir::export(&net, &w, &ExportOptions::default()).unwrap();
+    for reader in Reader::ALL {
+        let said = written.differences.iter().filter(|d| d.reader == Some(reader));
+        let said: Vec<String> = said.map(ToString::to_string).collect();
+        assert!(
+            said.iter().any(|s| s.contains("drops the refractory period") && s.contains("0.5 steps")),
+            "{reader}: {said:?}"
+        );
+    }
+    let read = nir::import(&written.graph, Path::new(FILE), &ImportOptions::default()).unwrap();
+    assert_eq!((read.dialect, &read.network), (Dialect::Tickless, &net));
 }
 
 #[test]
@@ -388,7 +406,7 @@ fn every_reader_agrees_with_a_neuron_of_its_own() {
     }
 }
 
-/// A graph of a chain of nodes between an input and an output.
+/// A graph whose nodes form a chain between an input and an output.
 fn chain(input: &[usize], nodes: Vec<(&str, Node)>, output: &[usize]) -> nir::Graph {
     let mut graph = nir::Graph::default();
     graph.nodes.insert("input".into(), Node::Input { shape: input.to_vec() });
@@ -444,7 +462,7 @@ fn an_edge_that_is_written_twice_is_one_edge() {
         graph.edges.push(graph.edges[k].clone());
     }
     assert_eq!(import(&graph, Dialect::Plain).unwrap(), once);
-    // Also where one of the two names the door of a nested graph.
+    // The same holds if one of the two edges names the input or output of a nested graph.
     let (mut outer, mut inner) = (graph.clone(), nir::Graph::default());
     inner.nodes.insert("input".into(), Node::Input { shape: vec![1] });
     inner.nodes.insert("cell".into(), outer.nodes.remove("lif").unwrap());
@@ -495,7 +513,7 @@ fn a_time_constant_in_seconds_is_kept_whatever_the_step() {
             assert!((tau / 20_000.0 - 1.0).abs() < 1e-12, "{reader:?} at {dt} s: τ = {tau} µs");
         }
     }
-    // sinabs counts τ in steps: in seconds only if the duration of a step is given.
+    // sinabs counts τ in steps, so τ is in seconds only if the caller gives the duration of a step.
     let graph = chain(&[1], vec![("fc", weight(1, 1, 1.0)), ("lif", lif(1, 20.0, 0.0, 1.0, 0.0))], &[1]);
     let mut options =
         ImportOptions { dialect: Some(Dialect::Of(Reader::Sinabs)), leak: LeakRule::Time, ..ImportOptions::default() };
@@ -532,11 +550,11 @@ fn numbers_beyond_f32_name_the_node_and_the_tensor() {
     let bias = Node::Affine { weight: nir::Tensor::full(&[1, 1], 1.0), bias: full(1, -1e40) };
     let graph = chain(&[1], vec![("fc", bias), ("lif", lif(1, 0.02, 0.0, 1.0, 0.0))], &[1]);
     refuse(&graph, ["NIR node `fc`", "`bias`"]);
-    // Each number fits, their product does not.
+    // Each number fits into f32, but their product does not.
     let scale = Node::Scale { scale: full(1, 1e30) };
     let graph = chain(&[1], vec![("fc", weight(1, 1, 1e30)), ("s", scale), ("lif", lif(1, 0.02, 0.0, 1.0, 0.0))], &[1]);
     refuse(&graph, ["NIR node `fc`", "`weight`"]);
-    // A threshold over such a factor, where no weights stand before.
+    // Without weights before it, the importer divides the threshold by the factor, which overflows.
     let tiny = Node::Scale { scale: full(1, 1e-30) };
     let graph = chain(&[1], vec![("s", tiny), ("lif", lif(1, 0.02, 0.0, 1e30, 0.0))], &[1]);
     refuse(&graph, ["NIR node `lif`", "`v_threshold`"]);

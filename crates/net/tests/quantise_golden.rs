@@ -1,4 +1,4 @@
-//! Joint quantisation against the golden file `speck_quant.safetensors`.
+//! Checks joint quantisation against the golden file `speck_quant.safetensors`.
 
 use tickless_net::quantise::{joint_scale, quantise_layer};
 use tickless_testing::golden::Golden;
@@ -10,7 +10,7 @@ fn golden_speck_quant() {
         let tensor = |t: &str| &golden.get(&format!("{}.{t}", case["case"])).data;
         let threshold = case["threshold"].as_f64().expect("a threshold") as f32;
         let v_min = case["min_v_mem"].as_f64().map(|v| v as f32);
-        // The scale gives the golden integers also where the layer is refused.
+        // The scale must give the golden integers even if the layer is refused.
         let scale = joint_scale(tensor("weight"), threshold, v_min);
         let rounded: Vec<f32> = tensor("weight").iter().map(|w| (w * scale).round_ties_even()).collect();
         assert_eq!(rounded, *tensor("q_weight"), "{case}");

@@ -1,4 +1,4 @@
-//! Every recipe that this repository ships can be read, and written back.
+//! Checks that every recipe of this repository can be read and written back.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! What fits onto a Speck-class chip, why not otherwise, and what its cores get.
+//! Checks which networks fit onto a Speck-class chip, the reported reasons, and the configuration
+//! of the cores.
 
 use proptest::prelude::*;
 use tickless_net::interop::speck::{Chip, Configuration, FitReport, configuration, fit};
@@ -54,7 +55,8 @@ fn memory_follows_the_formulae() {
     let l = b.linear(p, 10, false);
     b.neuron(l, IF);
     let report = fit(&b.build().unwrap(), &Chip::speck2e());
-    // 17×17 maps take 32×32 words each, 9 weights take 16, 5 channels take 8; 8×8 = 64 weights, 10 take 16.
+    // Sizes round up to powers of two: 17×17 maps to 32×32 words, 9 weights to 16, 5 channels to 8,
+    // 10 to 16; a kernel of 8×8 has 64 weights.
     let words: Vec<_> = report.layers.iter().map(|l| (l.kernel_words, l.neuron_words)).collect();
     assert_eq!(words, [(2 * 16 * 8, 5 * 32 * 32), (5 * 64 * 16, 10)]);
     assert!(report.fits(), "{report}");
@@ -62,7 +64,7 @@ fn memory_follows_the_formulae() {
 
 #[test]
 fn layers_move_aside_so_that_all_have_a_core() {
-    // The first layer suits every core; the others need more kernel memory than most have.
+    // The first layer fits every core; the others need more kernel memory than most cores have.
     let mut b = start(Shape::new(2, 8, 8));
     let mut at = b.conv(NodeId::Input, Conv::c3(32));
     at = b.neuron(at, IF);
@@ -171,7 +173,7 @@ fn three_destinations_are_one_too_many() {
     problem(&fit(&b.build().unwrap(), &Chip::speck2e()), "conv1", "sends its events to 3 layers");
 }
 
-/// The chip's cores as a network of integers.
+/// The configured cores as a network whose weights are the quantised integers.
 fn as_network(config: &Configuration) -> (Network, Weights) {
     let mut b = NetworkBuilder::new("cores", config.input.shape, InputKind::Events);
     let mut w = Weights::default();
@@ -198,7 +200,7 @@ fn as_network(config: &Configuration) -> (Network, Weights) {
     (b.build().unwrap(), w)
 }
 
-/// A random network that fits: chains and merges of spikes, sum, average and global pooling.
+/// A random network that fits: a chain with merges of spikes and sum, average and global pooling.
 fn random(r: &mut Rng) -> Network {
     let mut b = start(Shape::new(2, 16, 16));
     let neuron = Neuron { reset: r.pick(&[Reset::Soft, Reset::Hard]), ..IF };
@@ -224,7 +226,7 @@ fn random(r: &mut Rng) -> Network {
     b.build().unwrap()
 }
 
-/// Weights that 8 bits hold exactly: multiples of 1/64, the largest 127/64.
+/// Weights that 8 bits represent exactly: multiples of 1/64 with the largest 127/64.
 fn exact(r: &mut Rng, net: &Network) -> Weights {
     let mut w = weights(r, net);
     for a in w.tensors.values_mut() {

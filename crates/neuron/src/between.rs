@@ -1,4 +1,4 @@
-//! The neuron without a clock: exact decay between events, and when it fires by itself.
+//! The event-driven neuron: exact decay between events, and the time at which it fires by itself.
 //!
 //! With time constants τ, τ_s and τ_a of membrane, synaptic current and adaptation, between events
 //!
@@ -7,43 +7,61 @@
 //! v(t) = v₀·E + κ·i₀·(E_s − E)·τ/(τ_s − τ)       E = e^(−t/τ),  E_s = e^(−t/τ_s)
 //! ```
 //!
-//! κ = 1/(1 − λ_s), λ_s the synapse's decay of one step at T_max: one input spike brings the
-//! charge that it brings in a clocked run ([`charge`](crate::step::charge)). An input spike of
-//! weight w adds w to i, or to v where the neuron has no synapse. A spike and its reset are those
-//! of [`crate::step::step`].
+//! Here κ = 1/(1 − λ_s), where λ_s is the synapse's decay in one step at T_max. With this factor
+//! one input spike brings the same charge as in a clocked run ([`charge`](crate::step::charge)). An
+//! input spike of weight w adds w to i, or to v if the neuron has no synapse. [`crate::step::step`]
+//! computes a spike and its reset.
 //!
-//! A neuron fires by itself where its current drives v through the threshold, or where the
-//! threshold falls below v. Times are whole µs, so it fires at the first whole µs at which v
-//! reaches the threshold ([`Timed::due`]). Where a single-spike neuron without a synapse stays
-//! above the threshold after a soft reset, it fires again at the next input, as a plain neuron
-//! does.
+//! A neuron fires by itself if its current drives v through the threshold, or if the threshold
+//! falls below v. Times are whole µs, so the neuron fires at the first whole µs at which v reaches
+//! the threshold ([`Timed::due`]). If a single-spike neuron without a synapse is still above the
+//! threshold after a soft reset, it fires again at its next input, as a plain neuron does.
 //!
-//! Equal time constants τ_s = τ have another solution, t·e^(−t/τ); τ_s is then moved by a
-//! millionth, which is less than what f32 leaves of a decay per step.
+//! If a neuron with a refractory period ([`crate::refractory`]) of D µs fired at t₀, it fires again
+//! at t₀ + D at the earliest. A neuron with a synapse or an adaptive threshold fires at t₀ + D if
+//! it is above the threshold then; any other neuron waits for its next input. A held membrane keeps
+//! its potential until t₀ + D, and weights that arrive before t₀ + D are lost unless the neuron has
+//! a synapse.
+//!
+//! The equations have no solution of this form if τ_s = τ. [`Timed::new`] then changes τ_s by a
+//! millionth, which is less than the rounding error of a decay per step in f32.
 
 use crate::first_root::{Term, first_rise};
 use crate::lane::Lane;
 use crate::model::{LeakRule, Neuron};
+use crate::refractory::During;
 use crate::step::{Constants, Mode, Raised, State, Threshold, charged, step};
 
-/// Time constants behind which nothing is left of a variable.
+/// Number of time constants after which a variable counts as zero.
 const GONE: f64 = 60.0;
 
-/// The smallest relative difference of the rates of membrane and current.
+/// Smallest relative difference between the rates of membrane and current.
 const APART: f64 = 1e-6;
 
-/// A neuron's constants in time. Rates are 1/τ in 1/µs; 0 where nothing decays.
+/// The constants of an event-driven neuron. Rates are 1/τ in 1/µs, or 0 if the variable does not
+/// decay.
 #[derive(Debug, Clone, Copy)]
 pub struct Timed {
     mode: Mode,
-    /// Decay is computed apart, so that λ and λ_a are 1.
+    /// λ and λ_a are 1, because `advance` computes the decay separately.
     constants: Constants<f64>,
     membrane: f64,
     synapse: Option<Charge>,
     adaptation: f64,
+    dead: Option<DeadTime>,
 }
 
-/// How a current charges the membrane.
+/// The refractory period of an event-driven neuron.
+#[derive(Debug, Clone, Copy)]
+struct DeadTime {
+    us: u64,
+    /// Whether the membrane keeps its potential during the period.
+    hold: bool,
+    /// Whether the neuron can fire at the end of the period without an input.
+    fires_after: bool,
+}
+
+/// Constants of the current that charges the membrane.
 #[derive(Debug, Clone, Copy)]
 struct Charge {
     rate: f64,
@@ -53,20 +71,23 @@ struct Charge {
     total: f64,
 }
 
-/// What one neuron remembers.
+/// The state of one event-driven neuron.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Memory {
-    /// Membrane and adaptation as they were at `at_us`.
+    /// Membrane potential and adaptation at `at_us`.
     state: State<f64, (), Raised<f64>>,
-    /// Synaptic current.
+    /// Synaptic current at `at_us`.
     current: f64,
-    /// When they were, in µs.
+    /// Time of the values, in µs.
     at_us: u64,
+    /// End of the last refractory period, in µs.
+    ready_us: u64,
 }
 
 impl Timed {
-    /// Of this neuron, with steps of `step_us` µs at T_max; `None` where a decay per step, or a
-    /// synapse, meets no `step_us`. A learned leak counts with its starting value.
+    /// The constants of `neuron`, with steps of `step_us` µs at T_max. Returns `None` if `step_us`
+    /// is missing and the neuron has a leak per step, a synapse, or a refractory period in steps. A
+    /// learned leak has its initial value.
     pub fn new(neuron: &Neuron, step_us: Option<f64>) -> Option<Self> {
         let rate = |tau: f64| 1.0 / tau;
         let membrane = rate(neuron.tau_us(step_us)?);
@@ -85,14 +106,31 @@ impl Timed {
             None => (0.0, 0.0),
             Some(a) => (rate(a.leak.tau_us(step_us)?), a.increment),
         };
+        let dead = match neuron.refractory {
+            None => None,
+            Some(r) => {
+                let hold = r.during == During::Hold;
+                Some(DeadTime { us: r.us(step_us)?, hold, fires_after: neuron.fires_by_itself() })
+            }
+        };
         let v_min = neuron.v_min.map_or(f64::NEG_INFINITY, f64::from);
         let mut constants = Constants::fixed(1.0, f64::from(neuron.threshold), v_min);
         constants.adaptation = (1.0, increment.into());
-        Some(Self { mode: Mode::of(neuron), constants, membrane, synapse, adaptation })
+        Some(Self { mode: Mode::of(neuron), constants, membrane, synapse, adaptation, dead })
     }
 
-    /// Decays a neuron to time `t_us`, which must not lie before its own.
+    /// Decays the state to the time `t_us`, which must not be earlier than the state's own time.
     pub fn advance(&self, memory: &mut Memory, t_us: u64) {
+        if self.dead.is_some_and(|d| d.hold) && memory.at_us < memory.ready_us {
+            let held = memory.state.v;
+            self.decay(memory, t_us.min(memory.ready_us));
+            memory.state.v = held;
+        }
+        self.decay(memory, t_us);
+    }
+
+    /// Decays the state of a neuron whose membrane is not held.
+    fn decay(&self, memory: &mut Memory, t_us: u64) {
         let dt = t_us.saturating_sub(memory.at_us) as f64;
         memory.at_us = t_us;
         if dt == 0.0 {
@@ -108,31 +146,51 @@ impl Timed {
         memory.state.adaptation.0 *= (-self.adaptation * dt).exp();
     }
 
-    /// An input of weight `w` at `t_us`; gives the spikes that it causes at once.
+    /// Processes an input of weight `w` at `t_us`; returns the number of spikes that it causes at
+    /// once.
     pub fn receive(&self, memory: &mut Memory, t_us: u64, w: f32) -> u32 {
         self.advance(memory, t_us);
         if self.synapse.is_some() {
             memory.current += f64::from(w);
             return 0;
         }
-        step(self.mode, &self.constants, &mut memory.state, w.into()).spikes as u32
+        self.step(memory, t_us, w.into())
     }
 
-    /// Lets the neuron fire at `t_us` if its potential reaches the threshold then; gives how often.
+    /// Fires the neuron at `t_us` if its potential reaches the threshold; returns the number of
+    /// spikes.
     pub fn fire(&self, memory: &mut Memory, t_us: u64) -> u32 {
         self.advance(memory, t_us);
-        step(self.mode, &self.constants, &mut memory.state, 0.0).spikes as u32
+        self.step(memory, t_us, 0.0)
     }
 
-    /// The membrane potential at `t_us` if the neuron does not fire until then; a time that has
-    /// passed counts as the neuron's own.
+    /// Adds `w` to the membrane at `t_us`, the state's own time; returns the number of spikes.
+    fn step(&self, memory: &mut Memory, t_us: u64, w: f64) -> u32 {
+        let Some(dead) = self.dead else {
+            return step(self.mode, &self.constants, &mut memory.state, w).spikes as u32;
+        };
+        if t_us < memory.ready_us {
+            if !dead.hold {
+                memory.state.v = (memory.state.v + w).larger(self.constants.v_min);
+            }
+            return 0;
+        }
+        let spikes = step(self.mode, &self.constants, &mut memory.state, w).spikes as u32;
+        if spikes > 0 {
+            memory.ready_us = t_us.saturating_add(dead.us);
+        }
+        spikes
+    }
+
+    /// The membrane potential at `t_us` if the neuron does not fire before. For a time before the
+    /// state's own time, the potential at its own time.
     pub fn potential(&self, memory: &Memory, t_us: u64) -> f64 {
         let mut later = *memory;
         self.advance(&mut later, t_us.max(memory.at_us));
         later.state.v
     }
 
-    /// v − θ' of a neuron at its own time.
+    /// v − θ' at the state's own time.
     fn excess(&self, memory: &Memory) -> f64 {
         memory.state.v - memory.state.adaptation.threshold(&self.constants)
     }
@@ -142,14 +200,15 @@ impl Timed {
         if self.mode.equal { excess >= 0.0 } else { excess > 0.0 }
     }
 
-    /// The most that the membrane reaches from now on, or a little more.
+    /// An upper bound of the membrane potential from its state on, close to the actual maximum.
     fn peak(&self, v: f64, current: f64) -> f64 {
         let Some(Charge { rate, gain, total }) = self.synapse else { return v };
         let rough = v.max(0.0) + (total * current).max(0.0);
         if self.membrane == 0.0 || rough < self.constants.theta {
             return rough;
         }
-        // v(t) = a·e^(−t/τ) + b·e^(−t/τ_s) turns once, where a/τ·e^(−t/τ) = −b/τ_s·e^(−t/τ_s).
+        // v(t) = a·e^(−t/τ) + b·e^(−t/τ_s) has one extremum, where a/τ·e^(−t/τ) =
+        // −b/τ_s·e^(−t/τ_s).
         let (a, b) = (v - gain * current, gain * current);
         let turn = (-a * self.membrane / (b * rate)).ln() / (self.membrane - rate);
         if turn > 0.0 {
@@ -158,17 +217,30 @@ impl Timed {
         } else if turn <= 0.0 || b == 0.0 {
             v
         } else {
-            // The logarithm of a negative number: the membrane never turns.
+            // The logarithm of a negative number is NaN: the potential has no extremum.
             rough
         }
     }
 
-    /// The first whole µs after the neuron's own time at which it fires without an input; `None`
-    /// if it never does.
+    /// The first whole µs after the state's own time at which the neuron fires without an input;
+    /// `None` if it never does.
     pub fn due(&self, memory: &Memory) -> Option<u64> {
+        let Some(dead) = self.dead.filter(|_| memory.at_us < memory.ready_us) else {
+            return self.due_when_ready(memory);
+        };
+        if !dead.fires_after {
+            return None;
+        }
+        let mut ready = *memory;
+        self.advance(&mut ready, memory.ready_us);
+        if self.reaches(&ready) { Some(ready.at_us) } else { self.due_when_ready(&ready) }
+    }
+
+    /// [`due`](Self::due) of a neuron outside its refractory period.
+    fn due_when_ready(&self, memory: &Memory) -> Option<u64> {
         let State { v, adaptation: Raised(raised), .. } = memory.state;
         let theta = self.constants.theta;
-        // Most neurons stay below even the threshold at rest.
+        // Most neurons remain below even the resting threshold, so this test saves the search.
         if self.peak(v, memory.current) < theta {
             return None;
         }
@@ -193,7 +265,7 @@ impl Timed {
             (count, slowest) = (count + 1, slowest.min(self.adaptation));
         }
         let end = GONE / slowest;
-        // Without a leak of its own the membrane's term is a constant.
+        // Without a leak the membrane's term is a constant, so it is merged with the threshold's.
         let rise = if self.membrane == 0.0 {
             terms[1].0 -= theta;
             first_rise(&terms[1..count], end)
@@ -204,17 +276,22 @@ impl Timed {
         (whole.max(1)..=whole + 2).find(|us| at(*us)).map(|us| memory.at_us.saturating_add(us))
     }
 
-    /// Whether such a neuron ever fires without an input at that moment.
+    /// Whether any of the neuron's variables decays.
+    pub fn decays(&self) -> bool {
+        self.membrane > 0.0 || self.fires_by_itself()
+    }
+
+    /// Whether the neuron can fire without an input at that moment.
     pub fn fires_by_itself(&self) -> bool {
         self.synapse.is_some() || self.adaptation > 0.0
     }
 }
 
-/// A plain membrane that an event reaches, in the fast form: it decays by `factor` if there is one,
-/// takes the weight `w` and keeps its lower limit; gives it and where it reaches the threshold. The
-/// limit lies below the threshold, so a neuron that will fire has kept its u.
+/// Adds an event to a plain membrane: decays it by `factor` if given, adds the weight `w` and
+/// applies the lower limit. Returns the membrane and whether it reaches the threshold `fires_at`.
+/// The limit is below the threshold, so it does not change the potential of a neuron that fires.
 ///
-/// Takes its lanes by value: LLVM keeps a vector whose address is taken in memory until late.
+/// Takes its lanes by value, because LLVM keeps a vector whose address is taken in memory.
 #[inline(always)]
 pub fn arrive<L: Lane>(v: L, w: L, factor: Option<L>, fires_at: L, v_min: L) -> (L, L::Mask) {
     let u = match factor {
@@ -225,8 +302,8 @@ pub fn arrive<L: Lane>(v: L, w: L, factor: Option<L>, fires_at: L, v_min: L) -> 
     (v_min.larger(u), fires)
 }
 
-/// The number of spikes of a potential that has reached the threshold: the count of
-/// [`spikes`](crate::step::spikes) with the comparison known, for u below 2³¹·θ, without a rounding
+/// The number of spikes at a potential that has reached the threshold. Equals
+/// [`spikes`](crate::step::spikes) for u below 2³¹·θ, but needs no comparison and no rounding
 /// instruction, which not every processor has.
 #[inline(always)]
 pub fn burst(mode: Mode, u: f32, theta: f32) -> f32 {
@@ -237,6 +314,7 @@ pub fn burst(mode: Mode, u: f32, theta: f32) -> f32 {
 mod tests {
     use super::*;
     use crate::model::{Adaptation, Leak, Reset, SpikeMode};
+    use crate::refractory::{Period, Refractory};
     use crate::step::spikes;
     use proptest::prelude::*;
 
@@ -256,11 +334,29 @@ mod tests {
             both,
             Neuron { synapse: slow, adaptation: fast, reset: Reset::Soft, ..both },
         ]
+        .into_iter()
+        .chain(with_a_period())
+        .collect()
+    }
+
+    /// Neurons with refractory periods of both kinds, in steps and in µs.
+    fn with_a_period() -> Vec<Neuron> {
+        let (lif, cuba, adaptive) = (Neuron::lif(), Neuron::cuba_lif(), Neuron::adaptive_lif());
+        let soft = Neuron { leak: Leak::Step(0.9), reset: Reset::Soft, ..lif };
+        let mut all = Vec::new();
+        for n in [lif, soft, cuba, Neuron { reset: Reset::Soft, ..cuba }, adaptive] {
+            for during in [During::Integrate, During::Hold] {
+                all.push(Neuron { refractory: Some(Refractory { during, ..Refractory::steps(0.7) }), ..n });
+                all.push(Neuron { refractory: Some(Refractory { period: Period::Us(2400.0), during }), ..n });
+            }
+        }
+        all
     }
 
     const STEP_US: f64 = 1000.0;
 
-    /// Spike times of one neuron: events drained in order, as an engine does.
+    /// Spike times of one event-driven neuron whose inputs are processed in order, as an engine
+    /// does.
     fn timed(neuron: &Neuron, inputs: &[(u64, f32)], end: u64) -> Vec<u64> {
         let rule = Timed::new(neuron, Some(STEP_US)).unwrap();
         let (mut memory, mut out) = (Memory::default(), Vec::new());
@@ -281,7 +377,7 @@ mod tests {
         out
     }
 
-    /// Spike times of the clocked neuron with `per` steps of 1 µs·`per`, leak per time.
+    /// Spike times of the clocked neuron with steps of `per_us` µs and leak per time.
     fn clocked(neuron: &Neuron, inputs: &[(u64, f32)], end: u64, per_us: u64) -> Vec<u64> {
         let (t_max, steps) = (end / STEP_US as u64, end / per_us);
         let c = Constants::at(neuron, LeakRule::Time, t_max as usize, steps as usize, Some(STEP_US)).unwrap();
@@ -300,9 +396,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
-        /// The law that ties the two forms: at fine steps the clocked neuron's spikes are those of
-        /// the exact one. A step of 2 µs changes a potential by some tenths of a percent, so a
-        /// spike lies where thresholds 1 % lower and higher put it.
+        /// With fine steps the clocked neuron fires when the event-driven one does. A step of 2 µs
+        /// changes a potential by some tenths of a percent, so the spike must lie between those for
+        /// thresholds 1 % lower and 1 % higher.
         #[test]
         fn the_clocked_neuron_at_fine_steps_fires_when_the_exact_one_does(
             gaps in prop::collection::vec(0u64..1500, 1..14), w in prop::collection::vec(0.1f32..0.7, 14),
@@ -310,11 +406,12 @@ mod tests {
             let end = 20_000;
             let mut t = 100;
             let inputs: Vec<(u64, f32)> =
-                gaps.iter().zip(&w).map(|(g, w)| { t += g; (t, *w) }).filter(|i| i.0 < end).collect();
+                gaps.iter().zip(&w).map(|(g, w)| { t += g & !1; (t, *w) }).filter(|i| i.0 < end).collect();
             for neuron in neurons() {
                 let with = |f: f32| timed(&Neuron { threshold: neuron.threshold * f, ..neuron }, &inputs, end);
                 let (early, late) = (with(0.99), with(1.01));
-                // A neuron that fires more often with a lower threshold has a decision too close to call.
+                // If the number of spikes depends on 1 % of the threshold, the case is too close to
+                // compare.
                 if early.len() != late.len() {
                     continue;
                 }
@@ -323,6 +420,52 @@ mod tests {
                 for (at, (a, b)) in fine.iter().zip(early.iter().zip(&late)) {
                     let (a, b) = (a.min(b), a.max(b));
                     prop_assert!((a - 4..=b + 4).contains(at), "{:?}: {:?} {:?}", neuron, early, fine);
+                }
+            }
+        }
+
+        /// Without a leak and with exact sums both forms give the same spikes if each step has at
+        /// most one input; the neuron's spikes are never closer than the period.
+        #[test]
+        fn a_period_counted_in_steps_is_the_one_in_microseconds(
+            inputs in prop::collection::vec((1u64..400, -8i8..14), 1..60), rho in 0.01f64..3.0,
+            soft: bool, hold: bool, equal: bool, limit: bool,
+        ) {
+            let during = if hold { During::Hold } else { During::Integrate };
+            // A period that is a whole number of steps of 2 µs.
+            let period = Period::Us((rho * 500.0).ceil() * 2.0);
+            let neuron = Neuron {
+                reset: if soft { Reset::Soft } else { Reset::Hard },
+                fire_at_threshold: equal,
+                v_min: limit.then_some(-0.5),
+                refractory: Some(Refractory { period, during }),
+                ..Neuron::if_single()
+            };
+            let mut t = 0;
+            let inputs: Vec<(u64, f32)> =
+                inputs.iter().map(|(gap, w)| { t += 2 * gap; (t, f32::from(*w) / 8.0) }).filter(|i| i.1 != 0.0).collect();
+            let exact = timed(&neuron, &inputs, 60_000);
+            prop_assert_eq!(&clocked(&neuron, &inputs, 60_000, 2), &exact);
+            let Period::Us(us) = period else { unreachable!() };
+            prop_assert!(exact.windows(2).all(|w| (w[1] - w[0]) as f64 >= us), "{:?}", exact);
+        }
+
+        /// Spikes of clocked and event-driven neurons are never closer than the refractory period.
+        #[test]
+        fn no_two_spikes_are_closer_than_the_period(
+            gaps in prop::collection::vec(0u64..300, 1..80), w in prop::collection::vec(-0.5f32..1.5, 80),
+        ) {
+            let mut t = 0;
+            let inputs: Vec<(u64, f32)> = gaps.iter().zip(&w).map(|(g, w)| { t += g; (t, *w) }).collect();
+            for neuron in with_a_period() {
+                let us = neuron.refractory.and_then(|r| r.us(Some(STEP_US))).unwrap();
+                let spikes = timed(&neuron, &inputs, 30_000);
+                prop_assert!(spikes.windows(2).all(|w| w[1] - w[0] >= us), "{:?}: {:?}", neuron, spikes);
+                for per_us in [10, 400, 1000, 1500] {
+                    let (t_max, steps) = (30, 30_000 / per_us);
+                    let k = neuron.interval(LeakRule::Time, t_max, steps as usize, Some(STEP_US)).unwrap() as u64;
+                    let spikes = clocked(&neuron, &inputs, 30_000, per_us);
+                    prop_assert!(spikes.windows(2).all(|w| w[1] - w[0] >= k * per_us), "{:?}: {:?}", neuron, spikes);
                 }
             }
         }
@@ -341,7 +484,7 @@ mod tests {
             }
         }
 
-        /// No µs before the due one reaches the threshold, and the due one does.
+        /// The potential reaches the threshold at the due µs and at no µs before.
         #[test]
         fn due_is_the_first_whole_microsecond_at_which_the_neuron_fires(
             w in 0.2f32..3.0, v in -0.9f64..0.99, raised in 0.0f64..1.0, current in -1.0f64..2.0,
@@ -379,18 +522,42 @@ mod tests {
     #[test]
     fn a_current_crosses_the_threshold_after_its_input_and_not_at_it() {
         let neuron = Neuron { leak: Leak::None, ..Neuron::cuba_lif() };
-        // Charge 2·0.8 = 1.6 of which 1 has come after τ_s·ln(1.6/0.6) with τ_s = 1000/ln 2.
+        // The charge is 2·0.8 = 1.6; 1 of it has arrived after τ_s·ln(1.6/0.6) with τ_s = 1000/ln
+        // 2.
         let expected = 500.0 + 1000.0 / 2f64.ln() * (1.6f64 / 0.6).ln();
         let spikes = timed(&neuron, &[(500, 0.8)], 20_000);
         assert_eq!(spikes, [expected.ceil() as u64]);
     }
 
     #[test]
+    fn a_plain_neuron_above_its_threshold_waits_for_the_first_input_after_its_period() {
+        let with = |during| Neuron {
+            refractory: Some(Refractory { during, ..Refractory::steps(0.5) }),
+            ..Neuron::if_single()
+        };
+        let inputs = [(0, 1.5), (100, 0.75), (499, 0.75), (700, -0.25), (800, 0.1), (1200, 0.5)];
+        // The potential is 1.5 when the period ends at 500 and 1.25 after the input at 700, so the
+        // neuron fires then. When the next period ends at 1200, it is 0.1 + 0.5.
+        assert_eq!(timed(&with(During::Integrate), &inputs, 5000), [0, 700]);
+        // The membrane is held at 0 until 500 and then integrates −0.25 + 0.1 + 0.5.
+        assert_eq!(timed(&with(During::Hold), &inputs, 5000), [0]);
+    }
+
+    #[test]
+    fn a_neuron_with_a_current_fires_when_its_period_ends() {
+        let neuron = Neuron { refractory: Some(Refractory::steps(0.5)), leak: Leak::None, ..Neuron::cuba_lif() };
+        let spikes = timed(&neuron, &[(0, 5.0)], 5000);
+        // The charge of 10 arrives within some milliseconds, so the period alone determines the
+        // spikes.
+        assert!(spikes.len() > 5 && spikes.windows(2).take(3).all(|w| w[1] - w[0] == 500), "{spikes:?}");
+    }
+
+    #[test]
     fn a_threshold_that_falls_below_the_potential_fires_the_neuron() {
         let adaptation = Some(Adaptation { increment: 1.0, leak: Leak::Step(0.5) });
         let neuron = Neuron { leak: Leak::None, adaptation, ..Neuron::adaptive_lif() };
-        // The first input fires and raises θ to 2; the second leaves v = 1.5, which θ' = 1 + 2^(−t/1000)
-        // reaches after 1000 µs.
+        // The first input fires the neuron and raises θ to 2. The second leaves v = 1.5, which θ' =
+        // 1 + 2^(−t/1000) reaches after 1000 µs.
         assert_eq!(timed(&neuron, &[(0, 1.2), (10, 1.5)], 5000), [0, 1001]);
     }
 }

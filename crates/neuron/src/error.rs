@@ -1,6 +1,6 @@
-//! The one error type of this crate.
+//! The error type of this crate.
 
-/// Why a description makes no neuron. The message names the recipe's field.
+/// The reason why a description is not a valid neuron. The message names the recipe's field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Error(pub(crate) String);

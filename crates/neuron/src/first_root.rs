@@ -1,16 +1,16 @@
-//! Where a sum of exponentials changes its sign: f(t) = Σ c·e^(−r·t) for t > 0.
+//! Finds the sign changes of a sum of exponentials, f(t) = Σ c·e^(−r·t) for t > 0.
 //!
-//! Divided by one of its exponentials and differentiated, a sum has a term less; between two roots
-//! of what is left the quotient is monotonic, so that it has one root at most there and bisection
-//! finds it. No root is missed, and a sum of n terms has at most n − 1.
+//! Dividing the sum by one of its exponentials and differentiating removes a term. Between two
+//! roots of the result the quotient is monotonic, so it has at most one root there, which bisection
+//! finds. By induction the method finds every root, and a sum of n terms has at most n − 1.
 
-/// Terms at most: a constant, membrane, current and threshold.
+/// Largest number of terms: a constant, membrane, current and threshold.
 const TERMS: usize = 4;
 
-/// Width in units of t to which a root is found.
+/// Accuracy of a root, in units of t.
 const WIDTH: f64 = 1e-3;
 
-/// c and r of one term.
+/// (c, r) of one term.
 pub(crate) type Term = (f64, f64);
 
 /// Σ c·e^(−r·t).
@@ -18,10 +18,10 @@ pub(crate) fn value(terms: &[Term], t: f64) -> f64 {
     terms.iter().map(|(c, r)| c * (-r * t).exp()).sum()
 }
 
-/// Roots in ascending order, and how many they are.
+/// Roots in ascending order, and their number.
 struct Roots([f64; TERMS], usize);
 
-/// The roots at which the sum's sign changes, between 0 and `end`.
+/// The points between 0 and `end` at which the sum changes its sign.
 fn roots(terms: &[Term], end: f64) -> Roots {
     let mut found = Roots([0.0; TERMS], 0);
     let [(_, first), rest @ ..] = terms else { return found };
@@ -54,12 +54,12 @@ fn roots(terms: &[Term], end: f64) -> Roots {
     found
 }
 
-/// The first t in (0, `end`] at which the sum rises from below 0, within [`WIDTH`] behind it;
-/// `None` if it never does.
+/// The first t in (0, `end`] at which the sum rises from below 0, or a value at most [`WIDTH`]
+/// later; `None` if the sum never does.
 pub(crate) fn first_rise(terms: &[Term], end: f64) -> Option<f64> {
     let found = roots(terms, end);
     let below = value(terms, 0.0) < 0.0;
-    // Signs alternate from root to root.
+    // The sign alternates from root to root.
     let k = usize::from(!below);
     found.0[..found.1].get(k).copied()
 }

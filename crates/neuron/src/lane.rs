@@ -1,46 +1,45 @@
-//! What the equations are generic over: one number, a vector register, a tensor.
+//! The number types of the equations: a scalar, a vector register or a tensor.
 //!
-//! An executor implements for the type it computes with what its equations need: [`Lane`] for the
-//! arrival of an event, [`StepLane`] for a whole step, [`Smooth`] for a surrogate.
+//! An executor implements for its type the traits that its equations need: [`Lane`] for the arrival
+//! of an event, [`StepLane`] for a whole step, [`Smooth`] for a surrogate.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// Numbers that pass through the neuron's equations side by side.
+/// One or several numbers on which the neuron's equations operate element-wise.
 pub trait Lane: Clone + Add<Output = Self> + Mul<Output = Self> {
     /// The result of a comparison.
     type Mask;
 
-    /// Where `self ≥ other`; false for NaN.
+    /// `self ≥ other`; false for NaN.
     fn at_least(&self, other: &Self) -> Self::Mask;
-    /// The larger value; `other` where they are equal or one is NaN.
+    /// The larger value; `other` if the values are equal or one is NaN.
     fn larger(self, other: Self) -> Self;
 }
 
-/// Lanes that take a whole step. The methods from [`detach`](StepLane::detach) on matter only to
-/// types that record a graph for automatic differentiation; for plain numbers their default does
-/// nothing.
+/// Lanes for a whole step. The methods from [`detach`](StepLane::detach) on concern only types that
+/// record a graph for automatic differentiation; the defaults suit plain numbers.
 pub trait StepLane: Lane + Sub<Output = Self> + Div<Output = Self> + Neg<Output = Self> {
-    /// `value` in every place of a lane of the same size.
+    /// A lane of the same size with `value` in every element.
     fn like(&self, value: f32) -> Self;
-    /// Where `self > other`; false for NaN.
+    /// `self > other`; false for NaN.
     fn above(&self, other: &Self) -> Self::Mask;
-    /// `yes` where the mask is set, else `no`.
+    /// `yes` if the mask is set, otherwise `no`.
     fn select(mask: &Self::Mask, yes: Self, no: Self) -> Self;
-    /// Rounded towards zero.
+    /// The value rounded towards zero.
     fn truncated(self) -> Self;
 
-    /// The same values, as a constant of the graph.
+    /// The same values as a constant of the graph, through which no gradient flows.
     fn detach(self) -> Self {
         self
     }
 
-    /// `spikes`, differentiated as if they were `integral`, the integral of the surrogate.
+    /// `spikes` with the derivative of `integral`, which is the integral of the surrogate.
     fn spikes_as(spikes: Self, integral: impl FnOnce() -> Self) -> Self {
         let _ = integral;
         spikes
     }
 
-    /// 0 where `spikes` is above 0, else `self`; its derivative with respect to `spikes` is
+    /// 0 if `spikes` is above 0, otherwise `self`. The derivative with respect to `spikes` is
     /// `-self`.
     fn zero_where(self, spikes: &Self) -> Self {
         let zero = self.like(0.0);
@@ -49,7 +48,7 @@ pub trait StepLane: Lane + Sub<Output = Self> + Div<Output = Self> + Neg<Output 
     }
 }
 
-/// The functions that surrogates are made of.
+/// The functions that the surrogates need.
 pub trait Smooth: StepLane {
     /// |x|.
     fn magnitude(self) -> Self;

@@ -1,22 +1,23 @@
-//! The spiking neuron, once: everything that more than one executor must agree on.
+//! The equations of the spiking neuron, which every executor shares.
 //!
-//! | file | what stands there |
+//! | module | contents |
 //! |---|---|
 //! | [`model`] | the description: threshold, leak, synaptic current, adaptive threshold, reset |
-//! | [`spec`] | the words and fields by which a recipe names a neuron |
+//! | [`spec`] | the names and fields with which a recipe describes a neuron |
+//! | [`refractory`] | the time after a spike in which a neuron cannot fire |
 //! | [`step`] | one clocked step of the state and its adjoint (back-propagation through time) |
-//! | [`surrogate`] | what replaces the derivative of a spike, and its integral |
+//! | [`surrogate`] | the functions that replace the derivative of a spike, and their integrals |
 //! | [`between`] | exact decay between events, and the time at which a neuron fires by itself |
-//! | [`quantised`] | the 8-bit form that chips compute |
-//! | [`lane`] | what the equations are generic over: a number, a vector, a tensor |
+//! | [`quantised`] | the 8-bit form that chips run |
+//! | [`lane`] | the number types of the equations: a scalar, a vector, a tensor |
 //!
-//! Each equation is written once and generic over a [`Lane`]. The executors instantiate it: the
-//! training kernels and the event-driven engine with scalars and SIMD vectors, the plain-tensor
-//! reference with tensors. GPU kernels are written in another language; they stand beside the
-//! CPU kernels and are tested against this crate.
+//! Each equation is written once and is generic over a [`Lane`]. The training kernels and the
+//! event-driven engine use it with scalars and SIMD vectors, the plain-tensor reference with
+//! tensors. GPU kernels are written in another language; they are part of the kernels crate, whose
+//! tests compare them with this crate.
 //!
-//! To add a state variable, write it as a part of [`step::State`] and of
-//! [`between::Timed`], and give it a field in [`Neuron`] and [`NeuronSpec`].
+//! To add a state variable, add it to [`step::State`] and to [`between::Timed`], and add a field to
+//! [`Neuron`] and [`NeuronSpec`].
 
 #![deny(unsafe_code)]
 
@@ -26,6 +27,7 @@ mod first_root;
 pub mod lane;
 pub mod model;
 pub mod quantised;
+pub mod refractory;
 pub mod spec;
 pub mod step;
 pub mod surrogate;
@@ -33,5 +35,6 @@ pub mod surrogate;
 pub use error::Error;
 pub use lane::{Lane, StepLane};
 pub use model::{Adaptation, Leak, LeakRule, Neuron, Reset, SpikeMode};
-pub use spec::{NeuronSpec, NumberOrNone};
+pub use refractory::{During, Period, Refractory};
+pub use spec::{NeuronSpec, NumberOrNone, RefractorySpec};
 pub use surrogate::Surrogate;

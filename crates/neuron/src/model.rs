@@ -1,4 +1,4 @@
-//! The neuron's description: every choice that changes a spike or a gradient.
+//! The description of a neuron: every choice that affects a spike or a gradient.
 //!
 //! With input `x[t]`, synaptic current `i[t]`, membrane potential `u[t]` before and `v[t]` after
 //! the spike, and adaptation `a[t]`:
@@ -13,10 +13,11 @@
 //! soft reset:    v[t] = u[t] − θ[t]·s[t]
 //! lower limit:   v[t] = max(v[t], v_min)
 //! adaptation:    a[t] = λ_a·a[t−1] + β·s[t]
+//! refractory:    s[t] = 0 for k − 1 steps after a spike ([`crate::refractory`])
 //! ```
 //!
-//! λ, λ_s and λ_a are the decays of one step at T_max. Where a leak belongs to time
-//! ([`LeakRule::Time`]) a run at T ≠ T_max uses λ^(T_max/T), and a synapse's current is scaled by
+//! λ, λ_s and λ_a are the decays in one step at T_max. Under [`LeakRule::Time`], a run at T ≠ T_max
+//! uses λ^(T_max/T), and the current of a synapse is multiplied by
 //!
 //! ```text
 //! c(T) = (1 − λ_s(T)) / (1 − λ_s(T_max))
@@ -32,32 +33,33 @@
 //! Constant", ICCV 2021 (parametric LIF).
 
 use crate::error::Error;
+use crate::refractory::Refractory;
 use crate::surrogate::Surrogate;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use tickless_words::words;
 
-/// How a variable decays.
+/// The decay of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Leak {
     /// No leak (integrate and fire): λ = 1.
     None,
-    /// λ of one step at T_max.
+    /// λ of one step at T_max, in (0, 1].
     Step(f32),
     /// A time constant τ in µs: λ = exp(−Δt/τ).
     Time(f64),
-    /// λ of one step at T_max, learned by each layer; the value is the one that training starts
-    /// from. The membrane's leak only.
+    /// λ of one step at T_max, which every layer learns; the value is the initial λ. Only for the
+    /// membrane.
     Learned(f32),
 }
 
 impl Leak {
-    /// λ of one step when a recording of `t_max` steps in training is run in `steps` steps.
+    /// λ of one step if a recording that has `t_max` steps in training is run in `steps` steps.
     ///
-    /// `step_us` is the duration of one step at `t_max`; it is needed only for a time constant
-    /// (`None` is returned where it is missing). A learned λ counts with its starting value.
+    /// `step_us` is the duration of one step at `t_max` in µs. Only a time constant needs it; then
+    /// the result is `None` if `step_us` is missing. A learned λ has its initial value.
     pub fn lambda(self, rule: LeakRule, t_max: usize, steps: usize, step_us: Option<f64>) -> Option<f32> {
         let stretch = stretch(rule, t_max, steps);
         match self {
@@ -68,8 +70,8 @@ impl Leak {
         }
     }
 
-    /// The time constant τ in µs: τ = −Δ/ln λ for a step of Δ = `step_us` µs; infinite without a
-    /// leak, `None` where a leak per step meets no step duration.
+    /// The time constant in µs, τ = −Δ/ln λ for a step of Δ = `step_us` µs. Infinite without a
+    /// leak; `None` if the leak is per step and `step_us` is missing.
     pub fn tau_us(self, step_us: Option<f64>) -> Option<f64> {
         match self {
             Leak::None => Some(f64::INFINITY),
@@ -79,7 +81,7 @@ impl Leak {
         }
     }
 
-    /// Whether anything decays at all.
+    /// Whether the variable decays.
     pub fn leaks(self) -> bool {
         match self {
             Leak::None => false,
@@ -90,7 +92,7 @@ impl Leak {
     }
 }
 
-/// How many steps of T_max one step at T lasts.
+/// The duration of one step at T = `steps`, in steps at T_max = `t_max`.
 pub fn stretch(rule: LeakRule, t_max: usize, steps: usize) -> f64 {
     match rule {
         LeakRule::Step => 1.0,
@@ -98,79 +100,83 @@ pub fn stretch(rule: LeakRule, t_max: usize, steps: usize) -> f64 {
     }
 }
 
-/// What a leak belongs to when a recording is cut into T ≠ T_max frames.
+/// The rule for the leak if a recording is divided into T ≠ T_max frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LeakRule {
-    /// λ is kept at every T (the paper; always for static images).
+    /// λ is the same at every T (the paper's rule; always used for static images).
     #[default]
     Step,
-    /// λ^(T_max/T), so that the time constant stays what it was.
+    /// λ^(T_max/T), which keeps the time constant.
     Time,
 }
 
 words!(serde LeakRule, "leak rule", { Step = "step", Time = "time" });
 
-/// How many spikes one update may emit.
+/// The number of spikes that a neuron can emit in one update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpikeMode {
-    /// At most one.
+    /// At most one spike.
     Single,
-    /// ⌊u/θ⌋.
+    /// ⌊u/θ⌋ spikes.
     Multi,
 }
 
 words!(serde SpikeMode, "kind of spikes", { Single = "single", Multi = "multi" });
 
-/// What a spike does to the membrane potential.
+/// The effect of a spike on the membrane potential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reset {
-    /// v = 0.
+    /// Sets it to zero: v = 0.
     Hard,
-    /// v = u − θ·s.
+    /// Subtracts the threshold: v = u − θ·s.
     Soft,
 }
 
 words!(serde Reset, "reset", { Hard = "hard", Soft = "soft" });
 
-/// A threshold that grows with each spike and decays.
+/// An adaptive threshold, which rises with each spike and decays.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Adaptation {
-    /// β: what one spike adds to the threshold.
+    /// β: the amount that one spike adds to the threshold.
     pub increment: f32,
-    /// How that decays; never [`Leak::None`] or [`Leak::Learned`].
+    /// Decay of the added amount; never [`Leak::None`] or [`Leak::Learned`].
     pub leak: Leak,
 }
 
-/// A neuron: threshold, leak, spike, reset, lower limit and how it is differentiated.
+/// A neuron: threshold, leak, spikes, reset, lower limit and gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Neuron {
     /// Threshold θ.
     pub threshold: f32,
     /// Leak of the membrane potential.
     pub leak: Leak,
-    /// Decay of the synaptic current; `None` where an input acts on the membrane at once. Never
+    /// Decay of the synaptic current; `None` if inputs act on the membrane directly. Never
     /// [`Leak::None`] or [`Leak::Learned`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synapse: Option<Leak>,
-    /// The adaptive threshold, if it is one.
+    /// The adaptive threshold; `None` if the threshold is constant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptation: Option<Adaptation>,
-    /// Spikes per update.
+    /// The time after a spike in which the neuron cannot fire, if any. Only for single-spike
+    /// neurons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refractory: Option<Refractory>,
+    /// Number of spikes per update.
     pub spikes: SpikeMode,
     /// Reset after a spike.
     pub reset: Reset,
     /// Lower limit of the membrane potential, applied after the reset.
     pub v_min: Option<f32>,
-    /// Whether u = θ fires.
+    /// Whether the neuron fires at u = θ.
     pub fire_at_threshold: bool,
-    /// Whether the reset path is left out of the gradient.
+    /// Whether the gradient ignores the path through the reset.
     pub detach_reset: bool,
-    /// Surrogate gradient.
+    /// The surrogate gradient of a spike.
     pub surrogate: Surrogate,
 }
 
 impl Neuron {
-    /// The models that recipes name.
+    /// The models that a recipe can name.
     pub const KNOWN: [(&'static str, Neuron); 6] = [
         ("lif", Neuron::lif()),
         ("if", Neuron::if_multi()),
@@ -180,14 +186,15 @@ impl Neuron {
         ("parametric-lif", Neuron::parametric_lif()),
     ];
 
-    /// Leaky integrate and fire of the time-stepped experiments: λ = 0.5, θ = 1, strict,
-    /// one spike, hard reset, triangle surrogate, reset differentiated.
+    /// The leaky integrate-and-fire neuron of the clocked experiments: λ = 0.5, θ = 1, fires only
+    /// above θ, one spike, hard reset, triangle surrogate, gradient through the reset.
     pub const fn lif() -> Self {
         Self {
             threshold: 1.0,
             leak: Leak::Step(0.5),
             synapse: None,
             adaptation: None,
+            refractory: None,
             spikes: SpikeMode::Single,
             reset: Reset::Hard,
             v_min: None,
@@ -197,8 +204,8 @@ impl Neuron {
         }
     }
 
-    /// Multi-spike integrate and fire of the event-driven experiments: θ = 1, fires at
-    /// equality, soft reset, lower limit −1, single-exponential surrogate.
+    /// The multi-spike integrate-and-fire neuron of the event-driven experiments: θ = 1, fires at u
+    /// = θ too, soft reset, lower limit −1, single-exponential surrogate.
     pub const fn if_multi() -> Self {
         Self {
             leak: Leak::None,
@@ -211,32 +218,54 @@ impl Neuron {
         }
     }
 
-    /// Single-spike integrate and fire with hard reset (ablation).
+    /// A single-spike integrate-and-fire neuron with hard reset, for ablations.
     pub const fn if_single() -> Self {
         Self { leak: Leak::None, ..Self::lif() }
     }
 
-    /// Current-based LIF: as [`lif`](Self::lif), with a synaptic current of λ_s = 0.5.
+    /// The current-based LIF: [`lif`](Self::lif) with a synaptic current that decays by λ_s = 0.5.
     pub const fn cuba_lif() -> Self {
         Self { synapse: Some(Leak::Step(0.5)), ..Self::lif() }
     }
 
-    /// Adaptive LIF: as [`lif`](Self::lif); each spike adds β = 0.2 to the threshold, which
-    /// decays with λ_a = 0.9.
+    /// The adaptive LIF: [`lif`](Self::lif) with a threshold to which each spike adds β = 0.2 and
+    /// which decays with λ_a = 0.9.
     pub const fn adaptive_lif() -> Self {
         Self { adaptation: Some(Adaptation { increment: 0.2, leak: Leak::Step(0.9) }), ..Self::lif() }
     }
 
-    /// Parametric LIF: as [`lif`](Self::lif); every layer learns its λ, from 0.5 on.
+    /// The parametric LIF: [`lif`](Self::lif) whose λ every layer learns, starting from 0.5.
     pub const fn parametric_lif() -> Self {
         Self { leak: Leak::Learned(0.5), ..Self::lif() }
     }
 
-    /// Whether its state is the membrane potential alone and its constants are fixed: the
-    /// condition of the fused training kernels, of the engine's vector kernels, of the 8-bit form
-    /// and of the Speck exporter.
+    /// Whether the membrane potential is the neuron's only state and its λ is not learned. The
+    /// fused training kernels, the engine's vector kernels and the 8-bit form require this. A
+    /// refractory period adds state; a fast kernel that supports it, or that runs without dead
+    /// steps, checks [`without_refractory`](Self::without_refractory) instead.
     pub fn is_plain(&self) -> bool {
-        self.synapse.is_none() && self.adaptation.is_none() && !matches!(self.leak, Leak::Learned(_))
+        self.synapse.is_none()
+            && self.adaptation.is_none()
+            && self.refractory.is_none()
+            && !matches!(self.leak, Leak::Learned(_))
+    }
+
+    /// The same neuron without its refractory period.
+    #[must_use]
+    pub fn without_refractory(self) -> Self {
+        Self { refractory: None, ..self }
+    }
+
+    /// k, the smallest number of steps between two spikes ([`Refractory::interval`]); 1 without a
+    /// refractory period, `None` if the period is in µs and `step_us` is missing.
+    pub fn interval(&self, rule: LeakRule, t_max: usize, steps: usize, step_us: Option<f64>) -> Option<usize> {
+        self.refractory.map_or(Some(1), |r| r.interval(rule, t_max, steps, step_us))
+    }
+
+    /// Whether the neuron can fire without an input, because its current charges the membrane or
+    /// its threshold falls.
+    pub fn fires_by_itself(&self) -> bool {
+        self.synapse.is_some() || self.adaptation.is_some()
     }
 
     /// [`Leak::lambda`] of the membrane.
@@ -249,13 +278,13 @@ impl Neuron {
         self.leak.tau_us(step_us)
     }
 
-    /// Whether any of its variables decays, so that the [`LeakRule`] matters.
+    /// Whether any of the neuron's variables decays, so that the [`LeakRule`] matters.
     pub fn leaks(&self) -> bool {
         self.leak.leaks() || self.synapse.is_some() || self.adaptation.is_some()
     }
 
-    /// The leak that a learned λ makes: `decay` is the trained tensor's value, λ = sigmoid(decay).
-    /// Every other leak stays.
+    /// Replaces a learned leak by a leak per step of λ = sigmoid(`decay`), where `decay` is the
+    /// value of the trained tensor. Any other leak stays.
     pub fn with_learned(self, decay: f32) -> Self {
         match self.leak {
             Leak::Learned(_) => Self { leak: Leak::Step(learned_lambda(decay)), ..self },
@@ -263,10 +292,11 @@ impl Neuron {
         }
     }
 
-    /// Checks every number.
+    /// Checks every value.
     ///
     /// # Errors
-    /// If a value is out of range or two choices exclude each other; names the recipe's field.
+    /// If a value is out of range or two choices exclude each other; the message names the recipe's
+    /// field.
     pub fn check(&self) -> Result<(), Error> {
         let wrong = |problem: String| Err(Error(problem));
         if !(self.threshold > 0.0 && self.threshold.is_finite()) {
@@ -308,17 +338,27 @@ impl Neuron {
                 );
             }
         }
+        if let Some(refractory) = self.refractory {
+            refractory.check()?;
+            if self.spikes == SpikeMode::Multi {
+                return wrong(
+                    "a multi-spike neuron has no refractory period, because it emits several spikes at once; \
+                     give `spikes = \"single\"` or `refractory = \"none\"`"
+                        .to_owned(),
+                );
+            }
+        }
         Ok(())
     }
 }
 
-/// λ of a learned leak: the sigmoid of the trained value, so that it stays between 0 and 1.
+/// λ of a learned leak: the sigmoid of the trained value, so λ is always between 0 and 1.
 pub fn learned_lambda(decay: f32) -> f32 {
-    // Neither 0 nor 1, which have no time constant.
+    // Exclude 0 and 1, because they have no time constant.
     (1.0 / (1.0 + (-f64::from(decay)).exp())).clamp(1e-6, 1.0 - 1e-6) as f32
 }
 
-/// The trained value that makes this λ: the inverse of [`learned_lambda`].
+/// The trained value for a given λ: the inverse of [`learned_lambda`].
 pub fn learned_decay(lambda: f32) -> f32 {
     let l = f64::from(lambda);
     (l / (1.0 - l)).ln() as f32
@@ -338,7 +378,7 @@ fn check_decay(leak: Leak, step: &str, time: &str) -> Result<(), Error> {
 impl FromStr for Neuron {
     type Err = Error;
 
-    /// The model that a recipe's word names.
+    /// Parses the name of a model in [`Neuron::KNOWN`].
     fn from_str(word: &str) -> Result<Self, Error> {
         Ok(tickless_words::find("neuron model", word, &Self::KNOWN)?)
     }
@@ -356,7 +396,7 @@ impl fmt::Display for Leak {
 }
 
 impl fmt::Display for Neuron {
-    /// The neuron in words, for reports.
+    /// Describes the neuron in words, for reports.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.leak {
             Leak::None => f.write_str("IF")?,
@@ -371,7 +411,8 @@ impl fmt::Display for Neuron {
         }
         f.write_str(if self.spikes == SpikeMode::Multi { ", multi-spike" } else { ", single spike" })?;
         f.write_str(if self.reset == Reset::Hard { ", hard reset" } else { ", soft reset" })?;
-        self.v_min.map_or(Ok(()), |v| write!(f, ", v_min = {v}"))
+        self.v_min.map_or(Ok(()), |v| write!(f, ", v_min = {v}"))?;
+        self.refractory.map_or(Ok(()), |r| write!(f, ", {r}"))
     }
 }
 
@@ -415,7 +456,24 @@ mod tests {
     #[test]
     fn a_plain_neuron_is_serialised_without_the_fields_it_lacks() {
         let text = serde_json::to_string(&Neuron::lif()).unwrap();
-        assert!(!text.contains("synapse") && !text.contains("adaptation"), "{text}");
+        assert!(!["synapse", "adaptation", "refractory"].iter().any(|w| text.contains(w)), "{text}");
         assert_eq!(serde_json::from_str::<Neuron>(&text).unwrap(), Neuron::lif());
+    }
+
+    #[test]
+    fn a_refractory_period_is_serialised_shown_and_checked() {
+        let n = Neuron { refractory: Some(Refractory::steps(0.5)), ..Neuron::lif() };
+        let text = serde_json::to_string(&n).unwrap();
+        assert!(text.contains(r#""refractory":{"steps":0.5,"during":"integrate"}"#), "{text}");
+        assert_eq!(serde_json::from_str::<Neuron>(&text).unwrap(), n);
+        assert!(n.to_string().ends_with(", refractory for 0.5 steps"), "{n}");
+        assert!(!n.is_plain() && n.without_refractory() == Neuron::lif());
+        n.check().unwrap();
+        let e = Neuron { refractory: n.refractory, ..Neuron::if_multi() }.check().unwrap_err().to_string();
+        assert!(e.contains("multi-spike") && e.contains("`refractory = \"none\"`"), "{e}");
+        for rho in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let e = Neuron { refractory: Some(Refractory::steps(rho)), ..n }.check().unwrap_err().to_string();
+            assert!(e.contains("`refractory.steps`"), "{e}");
+        }
     }
 }

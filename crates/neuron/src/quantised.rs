@@ -1,25 +1,26 @@
 //! The 8-bit form of a neuron: 16-bit potentials in units of the layer's quantised weights.
 //!
+//! If an event has raised the potential v to the threshold θ, the neuron emits n spikes:
+//!
 //! ```text
 //! n = ⌊v/θ⌋ (multi spike) or 1;   v = max(v − n·θ (soft reset) or 0 (hard reset), v_min)
 //! ```
 //!
-//! as a neuron does that an event has lifted to its threshold. Chips have no leak, no synaptic
-//! current and no adaptive threshold: the condition is [`Neuron::is_plain`](crate::Neuron::is_plain)
-//! without a leak.
+//! Chips have no leak, no synaptic current and no adaptive threshold, so this form requires
+//! [`Neuron::is_plain`](crate::Neuron::is_plain) and no leak.
 
 use crate::step::Mode;
 
-/// Threshold and lower limit in units of the quantised weights.
+/// Threshold and lower limit, in units of the quantised weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Levels {
-    /// θ.
+    /// Threshold θ.
     pub threshold: i16,
-    /// Lower limit.
+    /// Lower limit of the membrane potential.
     pub v_min: i16,
 }
 
-/// Lets a neuron fire whose potential reaches the threshold; gives how often.
+/// Fires a neuron whose potential has reached the threshold; returns the number of spikes.
 #[inline(always)]
 pub fn fire(mode: Mode, levels: Levels, v: &mut i16) -> u32 {
     let n = if mode.multi { *v / levels.threshold } else { 1 };
@@ -45,7 +46,7 @@ mod tests {
             let mut small = v;
             let n = fire(mode, Levels { threshold, v_min: -below }, &mut small);
             let c = Constants::<f64>::fixed(1.0, threshold.into(), (-below).into());
-            let mut state = State { v: 0.0, synapse: (), adaptation: () };
+            let mut state = State::membrane(0.0);
             let fired = step(mode, &c, &mut state, f64::from(v));
             prop_assert_eq!((f64::from(n), f64::from(small)), (fired.spikes, state.v));
         }

@@ -1,7 +1,8 @@
-//! A neuron as a recipe spells it: what differs from another neuron.
+//! A neuron as a recipe describes it: the fields that differ from a base neuron.
 
 use crate::error::Error;
 use crate::model::{Adaptation, Leak, Neuron, Reset, SpikeMode};
+use crate::refractory::{During, Period, Refractory};
 use crate::surrogate::Surrogate;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum NumberOrNone {
     /// A number.
     Number(f32),
-    /// `none`; any other word is refused by [`NeuronSpec::resolve`].
+    /// The word `none`; [`NeuronSpec::resolve`] refuses any other.
     Word(String),
 }
 
@@ -29,65 +30,131 @@ impl NumberOrNone {
     }
 }
 
-/// Which fields of a neuron to change; see [`Neuron`] for their meaning.
+/// A refractory period, or the word `none`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a table such as { steps = 0.5 } or { us = 15000, during = \"hold\" }, or \"none\"")]
+pub enum RefractorySpec {
+    /// The fields of a period.
+    Table(RefractoryTable),
+    /// The word `none`; [`NeuronSpec::resolve`] refuses any other.
+    Word(String),
+}
+
+/// A refractory period as a recipe describes it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefractoryTable {
+    /// Length ρ in steps at T_max, above 0. Excludes `us`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<f64>,
+    /// Length in µs, above 0. Excludes `steps`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub us: Option<f64>,
+    /// Behaviour of the membrane: `integrate` (default) or `hold`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub during: Option<During>,
+}
+
+impl RefractorySpec {
+    fn new(refractory: Option<Refractory>) -> Self {
+        let Some(Refractory { period, during }) = refractory else { return Self::Word("none".to_owned()) };
+        let (steps, us) = match period {
+            Period::Steps(rho) => (Some(rho), None),
+            Period::Us(us) => (None, Some(us)),
+        };
+        Self::Table(RefractoryTable { steps, us, during: Some(during) })
+    }
+
+    fn get(&self, base: Option<Refractory>) -> Result<Option<Refractory>, Error> {
+        let table = match self {
+            Self::Table(table) => table,
+            Self::Word(w) if w == "none" => return Ok(None),
+            Self::Word(w) => {
+                return Err(Error(format!(
+                    "`refractory` is a table such as {{ steps = 0.5 }}, or \"none\", not \"{w}\""
+                )));
+            }
+        };
+        let period = match (table.steps, table.us) {
+            (Some(_), Some(_)) => {
+                return Err(Error(
+                    "`refractory.steps` and `refractory.us` both say how long the period is; give one".to_owned(),
+                ));
+            }
+            (Some(rho), None) => Period::Steps(rho),
+            (None, Some(us)) => Period::Us(us),
+            (None, None) => base.map(|r| r.period).ok_or_else(|| {
+                Error("`refractory` needs its length: `steps` (of a step at T_max) or `us`".to_owned())
+            })?,
+        };
+        let during = table.during.or(base.map(|r| r.during)).unwrap_or_default();
+        Ok(Some(Refractory { period, during }))
+    }
+}
+
+/// The fields of a neuron that a recipe changes; [`Neuron`] explains them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NeuronSpec {
-    /// Starts from a known neuron: `lif`, `if` (multi-spike), `if-single`, `cuba-lif`,
+    /// Model that replaces the base neuron: `lif`, `if` (multi-spike), `if-single`, `cuba-lif`,
     /// `adaptive-lif` or `parametric-lif`.
     pub model: Option<String>,
-    /// θ, above 0.
+    /// Threshold θ, above 0.
     pub threshold: Option<f32>,
-    /// λ of one step at T_max, 0 < λ ≤ 1, or `none`. Excludes `tau_us`.
+    /// Leak λ of one step at T_max, 0 < λ ≤ 1, or `none`. Excludes `tau_us`.
     pub leak: Option<NumberOrNone>,
     /// The leak as a time constant in µs. Excludes `leak`.
     pub tau_us: Option<f64>,
-    /// Whether every layer learns its λ, from `leak` on.
+    /// Whether every layer learns its λ, starting from `leak`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learn_leak: Option<bool>,
     /// Decay λ_s of the synaptic current in one step at T_max, 0 < λ_s < 1, or `none`.
     /// Excludes `synapse_tau_us`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synapse: Option<NumberOrNone>,
-    /// The synaptic current's decay as a time constant in µs. Excludes `synapse`.
+    /// Time constant of the synaptic current in µs. Excludes `synapse`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synapse_tau_us: Option<f64>,
-    /// What a spike adds to the threshold, above 0, or `none`.
+    /// Amount that a spike adds to the threshold, above 0, or `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptation: Option<NumberOrNone>,
-    /// Decay λ_a of that in one step at T_max, 0 < λ_a < 1 (default 0.9). Excludes
+    /// Decay λ_a of this amount in one step at T_max, 0 < λ_a < 1 (default 0.9). Excludes
     /// `adaptation_tau_us`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptation_leak: Option<f32>,
-    /// The same as a time constant in µs. Excludes `adaptation_leak`.
+    /// Time constant of this amount in µs. Excludes `adaptation_leak`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptation_tau_us: Option<f64>,
-    /// `single` or `multi`.
+    /// Refractory period: `{ steps = 0.5 }` (of a step at T_max) or `{ us = 15000 }`, with `during
+    /// = "integrate"` (default) or `"hold"`; or `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refractory: Option<RefractorySpec>,
+    /// Spikes per update: `single` or `multi`.
     pub spikes: Option<SpikeMode>,
-    /// `hard` or `soft`.
+    /// Reset: `hard` or `soft`.
     pub reset: Option<Reset>,
     /// Lower limit of the membrane potential, at most 0, or `none`.
     pub v_min: Option<NumberOrNone>,
-    /// Whether u = θ fires.
+    /// Whether the neuron fires at u = θ.
     pub fire_at_threshold: Option<bool>,
-    /// Whether the reset is left out of the gradient.
+    /// Whether the gradient ignores the path through the reset.
     pub detach_reset: Option<bool>,
-    /// `triangle`, `single_exponential`, `arctangent`, `sigmoid`, `rectangle` or `gaussian`.
+    /// Surrogate gradient: a name in [`Surrogate::KNOWN`].
     pub surrogate: Option<String>,
-    /// `single_exponential` (default 0.5, a fraction of θ), `rectangle` (default 1).
+    /// Width of `single_exponential` (default 0.5, a fraction of θ) and `rectangle` (default 1).
     pub surrogate_width: Option<f32>,
-    /// `arctangent` (default 2), `sigmoid` (default 4).
+    /// Steepness of `arctangent` (default 2) and `sigmoid` (default 4).
     pub surrogate_alpha: Option<f32>,
-    /// `gaussian` (default 0.5).
+    /// Standard deviation of `gaussian` (default 0.5).
     pub surrogate_sigma: Option<f32>,
 }
 
 impl NeuronSpec {
-    /// `base` (or the neuron that `model` names) with the given fields changed.
+    /// Returns `base`, or the neuron that `model` names, with the given fields changed.
     ///
     /// # Errors
-    /// An unknown word, two fields that say the same, a field that the surrogate or the neuron
-    /// does not have, or a value out of range; the message names the field.
+    /// If a word is unknown, two fields exclude each other, the surrogate or the neuron does not
+    /// have a field, or a value is out of range; the message names the field.
     pub fn resolve(&self, base: Neuron) -> Result<Neuron, Error> {
         let base = self.model.as_ref().map_or(Ok(base), |m| m.parse())?;
         let v_min = match &self.v_min {
@@ -99,6 +166,10 @@ impl NeuronSpec {
             leak: self.leak(base.leak)?,
             synapse: self.synapse(base.synapse)?,
             adaptation: self.adaptation(base.adaptation)?,
+            refractory: match &self.refractory {
+                Some(refractory) => refractory.get(base.refractory)?,
+                None => base.refractory,
+            },
             spikes: self.spikes.unwrap_or(base.spikes),
             reset: self.reset.unwrap_or(base.reset),
             v_min,
@@ -193,7 +264,8 @@ impl NeuronSpec {
         Ok(surrogate)
     }
 
-    /// The neuron fully spelled: [`resolve`](Self::resolve) gives it back whatever the base.
+    /// A description with every field set, so [`resolve`](Self::resolve) restores the neuron from
+    /// any base.
     pub fn from_neuron(neuron: &Neuron) -> Self {
         let number = |leak: Leak| match leak {
             Leak::Step(lambda) | Leak::Learned(lambda) => (Some(lambda), None),
@@ -218,6 +290,7 @@ impl NeuronSpec {
             adaptation: Some(NumberOrNone::new(neuron.adaptation.map(|a| a.increment))),
             adaptation_leak,
             adaptation_tau_us,
+            refractory: Some(RefractorySpec::new(neuron.refractory)),
             spikes: Some(neuron.spikes),
             reset: Some(neuron.reset),
             v_min: Some(NumberOrNone::new(neuron.v_min)),

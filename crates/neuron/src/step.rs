@@ -1,4 +1,4 @@
-//! One clocked step of a neuron, and its adjoint.
+//! One clocked step of a neuron, and its adjoint for back-propagation through time.
 //!
 //! ```text
 //! I = current(x)                        the synapse's part of the state, x itself without one
@@ -9,9 +9,17 @@
 //! v = max(r, v_min)
 //! ```
 //!
-//! Adjoint (back-propagation through time): g_s is the gradient that reaches the spike from the
-//! next layer; the adjoint state holds the gradients g_v, g_i, g_a of the state after step t, and
-//! leaves with those of the state after step t − 1; d' is the surrogate at u − θ'.
+//! In a dead step ([`refractory`](crate::refractory)) s = 0; a held membrane keeps v. If a neuron
+//! has dead steps and cannot fire by itself, then s = 0 also in a step with I = 0. In such closed
+//! steps ds/du is 0, and no gradient flows through the number of remaining dead steps:
+//!
+//! ```text
+//! closed:  g_u = g_v·[u > v_min],  g_v ← λ·g_u        held:  g_u = 0,  g_v stays
+//! ```
+//!
+//! Adjoint: g_s is the gradient that reaches the spike from the next layer. The adjoint state holds
+//! the gradients g_v, g_i, g_a of the state after step t before the update, and those of the state
+//! after step t − 1 after it. d' is the surrogate at u − θ'.
 //!
 //! ```text
 //! g_s ← g_s + β·g_a
@@ -23,32 +31,34 @@
 //! g_i ← c·g_I + g_i,   g_x = g_i,   g_i ← λ_s·g_i        without a synapse g_x = g_I
 //! ```
 //!
-//! Source: Du et al. (ICLR 2025) for the reset path that is differentiated; sinabs for the
-//! multi-spike neuron and its lower limit; [`model`](crate::model) for the parts.
+//! Sources: Du et al. (ICLR 2025) for the gradient through the reset; sinabs for the multi-spike
+//! neuron and its lower limit; [`model`](crate::model) for synapse and adaptation.
 
 use crate::lane::{Lane, Smooth, StepLane};
 use crate::model::{LeakRule, Neuron, Reset, SpikeMode};
+use crate::refractory::During;
 use crate::surrogate::{Surrogate, derivative, integral};
 
-/// The choices of a neuron that branch. A loop that knows them when it is compiled has no branch:
-/// every function here is inlined.
+/// The choices of a neuron on which the step branches. If the compiler knows them as constants, a
+/// loop has no branches, because every function here is inlined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mode {
-    /// Several spikes an update.
+    /// Several spikes per update are possible.
     pub multi: bool,
-    /// Reset to 0.
+    /// The reset sets the membrane to 0.
     pub hard: bool,
-    /// u = θ fires.
+    /// The neuron fires at u = θ.
     pub equal: bool,
-    /// The reset path is left out of the gradient.
+    /// The gradient ignores the path through the reset.
     pub detach: bool,
 }
 
 impl Mode {
-    /// That of the clocked LIF of the method: single spike above θ, hard reset, differentiated.
+    /// The mode of the clocked LIF: single spike only above θ, hard reset, gradient through the
+    /// reset.
     pub const LIF: Mode = Mode { multi: false, hard: true, equal: false, detach: false };
 
-    /// That of a neuron.
+    /// The mode of `neuron`.
     #[inline(always)]
     pub fn of(neuron: &Neuron) -> Self {
         Self {
@@ -60,31 +70,63 @@ impl Mode {
     }
 }
 
-/// The numbers of a neuron at one number of steps.
+/// The constants of a neuron at one number of steps.
 #[derive(Debug, Clone, Copy)]
 pub struct Constants<L = f32> {
     /// λ of one step.
     pub lambda: L,
     /// θ.
     pub theta: L,
-    /// Lower limit; −∞ where there is none.
+    /// Lower limit of the membrane; −∞ if the neuron has none.
     pub v_min: L,
-    /// λ_s and c of the synapse; without one they are not read.
+    /// λ_s and c of the synapse; unused without a synapse.
     pub synapse: (L, L),
-    /// λ_a and β of the adaptation; without one they are not read.
+    /// λ_a and β of the adaptation; unused without adaptation.
     pub adaptation: (L, L),
+    /// The dead steps after a spike; `None` if the neuron has none.
+    pub dead: Option<Dead>,
+}
+
+/// The dead steps after a spike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dead {
+    /// Number of dead steps, k − 1, at least 1.
+    pub steps: u32,
+    /// Whether the membrane keeps its potential in dead steps.
+    pub hold: bool,
+    /// Whether the neuron fires only in steps with input, because it cannot fire by itself.
+    pub needs_input: bool,
+}
+
+impl Dead {
+    /// The dead steps of `neuron`, with the arguments of [`Constants::at`]; `Some(None)` if it has
+    /// none, `None` if `step_us` is missing but needed.
+    pub fn at(
+        neuron: &Neuron,
+        rule: LeakRule,
+        t_max: usize,
+        steps: usize,
+        step_us: Option<f64>,
+    ) -> Option<Option<Self>> {
+        let dead = neuron.interval(rule, t_max, steps, step_us)? - 1;
+        let hold = neuron.refractory.is_some_and(|r| r.during == During::Hold);
+        let of = |steps: u32| Self { steps, hold, needs_input: !neuron.fires_by_itself() };
+        Some((dead > 0).then(|| of(dead as u32)))
+    }
 }
 
 impl Constants {
-    /// Of this neuron at this λ, for a neuron whose state is the membrane alone.
+    /// The constants of `neuron` at this λ, if the membrane is its only state.
     pub fn new(neuron: &Neuron, lambda: f32) -> Self {
         Self::fixed(lambda, neuron.threshold, neuron.v_min.unwrap_or(f32::NEG_INFINITY))
     }
 
-    /// Of this neuron when a recording of `t_max` steps in training is run in `steps` steps;
-    /// `None` where a time constant meets no `step_us` ([`Leak::lambda`](crate::Leak::lambda)).
+    /// The constants of `neuron` if a recording that has `t_max` steps in training is run in
+    /// `steps` steps. `None` if a time constant or a period in µs needs `step_us` and it is missing
+    /// ([`Leak::lambda`](crate::Leak::lambda)).
     pub fn at(neuron: &Neuron, rule: LeakRule, t_max: usize, steps: usize, step_us: Option<f64>) -> Option<Self> {
         let mut all = Self::new(neuron, neuron.lambda(rule, t_max, steps, step_us)?);
+        all.dead = Dead::at(neuron, rule, t_max, steps, step_us)?;
         if let Some(leak) = neuron.synapse {
             let decay = leak.lambda(rule, t_max, steps, step_us)?;
             let trained = leak.lambda(rule, t_max, t_max, step_us)?;
@@ -96,7 +138,7 @@ impl Constants {
         Some(all)
     }
 
-    /// The same numbers in lanes made by `lane`.
+    /// Converts every constant by `lane`.
     pub fn map<L>(self, lane: impl Fn(f32) -> L) -> Constants<L> {
         Constants {
             lambda: lane(self.lambda),
@@ -104,62 +146,133 @@ impl Constants {
             v_min: lane(self.v_min),
             synapse: (lane(self.synapse.0), lane(self.synapse.1)),
             adaptation: (lane(self.adaptation.0), lane(self.adaptation.1)),
+            dead: self.dead,
         }
     }
 }
 
 impl<L: Clone> Constants<L> {
-    /// λ, θ and v_min, with neither synapse nor adaptation.
+    /// Constants λ, θ and v_min without synapse, adaptation and dead steps.
     pub fn fixed(lambda: L, theta: L, v_min: L) -> Self {
         let unread = (theta.clone(), theta.clone());
-        Self { lambda, theta, v_min, synapse: unread.clone(), adaptation: unread }
+        Self { lambda, theta, v_min, synapse: unread.clone(), adaptation: unread, dead: None }
     }
 }
 
-/// c: what the current is multiplied by so that a spike's charge is that of the decay `trained`.
+/// c, the factor of the current that gives a spike the same charge as at the decay `trained`.
 pub fn charge(decay: f32, trained: f32) -> f32 {
     if decay == trained { 1.0 } else { ((1.0 - f64::from(decay)) / (1.0 - f64::from(trained))) as f32 }
 }
 
-/// What neurons remember between steps: the membrane and the parts that they have. The adjoint of
-/// a state has the same form.
+/// The state of a neuron between steps: the membrane, and the optional parts that the neuron has.
+/// The adjoint of a state has the same type.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct State<L, I = (), A = ()> {
+pub struct State<L, I = (), A = (), R = ()> {
     /// Membrane potential after the spike.
     pub v: L,
-    /// Synaptic current: [`Current`], or `()` without a synapse.
+    /// Synaptic current: [`Current`], or `()` if the neuron has no synapse.
     pub synapse: I,
-    /// What is added to the threshold: [`Raised`], or `()` without adaptation.
+    /// Amount added to the threshold: [`Raised`], or `()` if the neuron does not adapt.
     pub adaptation: A,
+    /// Remaining dead steps: [`Waiting`], or `()` if the neuron has none. This part has no adjoint.
+    pub refractory: R,
 }
 
-/// i, the synaptic current.
+impl<L> State<L> {
+    /// The state of a neuron whose only state is the membrane.
+    #[inline(always)]
+    pub fn membrane(v: L) -> Self {
+        Self { v, synapse: (), adaptation: (), refractory: () }
+    }
+}
+
+/// The synaptic current i.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Current<L>(pub L);
 
-/// a, what spikes have added to the threshold.
+/// The amount a that spikes have added to the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Raised<L>(pub L);
 
-/// How an input becomes a current.
+/// The number of remaining dead steps.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Waiting<L>(pub L);
+
+/// Determines whether a neuron may fire, and what its membrane does if it may not.
+pub trait Gate<L> {
+    /// Potential of this step. `u` is the potential if the neuron may fire, `v` the one before the
+    /// step.
+    fn potential(&self, u: L, v: &L, c: &Constants<L>) -> L;
+    /// Spikes of this step. `spikes` are the spikes if the neuron may fire.
+    fn spikes(&self, spikes: L, current: &L, c: &Constants<L>) -> L;
+    /// Updates the remaining dead steps after the spikes of this step.
+    fn after(&mut self, spikes: &L, c: &Constants<L>);
+}
+
+/// Converts an input to a current.
 pub trait Synapse<L> {
-    /// I of input `x`.
+    /// The current I for the input `x`.
     fn current(&mut self, x: L, c: &Constants<L>) -> L;
-    /// The gradient of the input from that of I; `self` is the adjoint.
+    /// The gradient of the input from the gradient `g` of I; `self` is the adjoint.
     fn adjoint(&mut self, g: L, c: &Constants<L>) -> L;
 }
 
-/// What the threshold is.
+/// Determines the threshold.
 pub trait Threshold<L> {
-    /// θ' of this step.
+    /// The threshold θ' of this step.
     fn threshold(&self, c: &Constants<L>) -> L;
-    /// Takes notice of the spikes of this step.
+    /// Updates the threshold after the spikes of this step.
     fn after(&mut self, spikes: &L, c: &Constants<L>);
-    /// The gradient of the spikes with what reaches them through the threshold of later steps;
-    /// `self` is the adjoint.
+    /// Adds to the gradient `g_s` of the spikes the part that reaches them through the thresholds
+    /// of later steps; `self` is the adjoint.
     fn through_spikes(&self, g_s: L, c: &Constants<L>) -> L;
-    /// Goes on to the step before; `g` gives the gradient of θ'.
+    /// Moves the adjoint to the previous step; `g` returns the gradient of θ'.
     fn adjoint(&mut self, g: impl FnOnce() -> L, c: &Constants<L>);
+}
+
+impl<L> Gate<L> for () {
+    #[inline(always)]
+    fn potential(&self, u: L, _: &L, _: &Constants<L>) -> L {
+        u
+    }
+
+    #[inline(always)]
+    fn spikes(&self, spikes: L, _: &L, _: &Constants<L>) -> L {
+        spikes
+    }
+
+    #[inline(always)]
+    fn after(&mut self, _: &L, _: &Constants<L>) {}
+}
+
+impl<L: StepLane> Gate<L> for Waiting<L> {
+    #[inline(always)]
+    fn potential(&self, u: L, v: &L, c: &Constants<L>) -> L {
+        match c.dead {
+            Some(Dead { hold: true, .. }) => L::select(&self.0.above(&u.like(0.0)), v.clone(), u),
+            _ => u,
+        }
+    }
+
+    #[inline(always)]
+    fn spikes(&self, spikes: L, current: &L, c: &Constants<L>) -> L {
+        let Some(Dead { needs_input, .. }) = c.dead else { return spikes };
+        let zero = spikes.like(0.0);
+        let alive = L::select(&self.0.above(&zero), zero.clone(), spikes);
+        if !needs_input {
+            return alive;
+        }
+        let with_input = L::select(&(-current.clone()).above(&zero), alive.clone(), zero.clone());
+        L::select(&current.above(&zero), alive, with_input)
+    }
+
+    #[inline(always)]
+    fn after(&mut self, spikes: &L, c: &Constants<L>) {
+        let Some(Dead { steps, .. }) = c.dead else { return };
+        let zero = spikes.like(0.0);
+        let fewer = (self.0.clone() - spikes.like(1.0)).larger(zero.clone());
+        self.0 = L::select(&spikes.above(&zero), spikes.like(steps as f32), fewer);
+    }
 }
 
 impl<L> Synapse<L> for () {
@@ -232,7 +345,7 @@ impl<L: StepLane> Threshold<L> for Raised<L> {
     }
 }
 
-/// What a step shows.
+/// The result of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fired<L> {
     /// Number of spikes.
@@ -241,7 +354,7 @@ pub struct Fired<L> {
     pub u: L,
 }
 
-/// Number of spikes at potential `u` and threshold `theta`.
+/// Number of spikes at the potential `u` and the threshold `theta`.
 #[inline(always)]
 pub fn spikes<L: StepLane>(mode: Mode, u: &L, theta: &L) -> L {
     let fires = if mode.equal { u.at_least(theta) } else { u.above(theta) };
@@ -249,81 +362,86 @@ pub fn spikes<L: StepLane>(mode: Mode, u: &L, theta: &L) -> L {
     L::select(&fires, count, u.like(0.0))
 }
 
-/// Potential after the reset, before the limit.
+/// Potential after the reset and before the lower limit.
 #[inline(always)]
 pub fn reset<L: StepLane>(mode: Mode, u: L, s: &L, theta: &L) -> L {
     if mode.hard { u.zero_where(s) } else { u - theta.clone() * s.clone() }
 }
 
-/// Potential after the reset and the limit.
+/// Potential after the reset and the lower limit.
 #[inline(always)]
 pub fn settled<L: StepLane>(mode: Mode, u: L, s: &L, theta: &L, v_min: &L) -> L {
     reset(mode, u, s, theta).larger(v_min.clone())
 }
 
-/// u of a membrane `v` and a current.
+/// Potential u = λ·v + I before the spike.
 #[inline(always)]
 pub fn charged<L: Lane>(v: L, lambda: &L, current: L) -> L {
     lambda.clone() * v + current
 }
 
-/// One step with input `x`: spikes without a gradient.
+/// Computes one step with the input `x`; the spikes have no gradient.
 #[inline(always)]
-pub fn step<L: StepLane, I: Synapse<L>, A: Threshold<L>>(
+pub fn step<L: StepLane, I: Synapse<L>, A: Threshold<L>, R: Gate<L>>(
     mode: Mode,
     c: &Constants<L>,
-    state: &mut State<L, I, A>,
+    state: &mut State<L, I, A, R>,
     x: L,
 ) -> Fired<L> {
     stepped(mode, c, state, x, |s, _| s)
 }
 
-/// One step whose spikes are differentiated by the surrogate, for lanes that record a graph.
+/// Computes one step whose spikes have the surrogate's gradient, for lanes that record a graph.
 #[inline(always)]
-pub fn step_recorded<L: Smooth, I: Synapse<L>, A: Threshold<L>>(
+pub fn step_recorded<L: Smooth, I: Synapse<L>, A: Threshold<L>, R: Gate<L>>(
     mode: Mode,
     surrogate: Surrogate,
     theta: f32,
     c: &Constants<L>,
-    state: &mut State<L, I, A>,
+    state: &mut State<L, I, A, R>,
     x: L,
 ) -> Fired<L> {
     stepped(mode, c, state, x, |s, d| L::spikes_as(s, || integral(surrogate, d, theta)))
 }
 
-/// One step of a plain neuron, for code that is not hot: (spikes, u, potential after).
+/// Computes one step of a plain neuron without dead steps: (spikes, u, potential after the step).
+/// For code that need not be fast.
 pub fn plain_step(neuron: &Neuron, lambda: f32, v: f32, current: f32) -> (f32, f32, f32) {
-    let mut state = State { v, synapse: (), adaptation: () };
+    let mut state = State::membrane(v);
     let fired = step(Mode::of(neuron), &Constants::new(neuron, lambda), &mut state, current);
     (fired.spikes, fired.u, state.v)
 }
 
 #[inline(always)]
-fn stepped<L: StepLane, I: Synapse<L>, A: Threshold<L>>(
+fn stepped<L: StepLane, I: Synapse<L>, A: Threshold<L>, R: Gate<L>>(
     mode: Mode,
     c: &Constants<L>,
-    state: &mut State<L, I, A>,
+    state: &mut State<L, I, A, R>,
     x: L,
     record: impl FnOnce(L, L) -> L,
 ) -> Fired<L> {
     let current = state.synapse.current(x, c);
-    let u = charged(state.v.clone(), &c.lambda, current);
+    let u = charged(state.v.clone(), &c.lambda, current.clone());
+    let u = state.refractory.potential(u, &state.v, c);
     let theta = state.adaptation.threshold(c);
     let s = record(spikes(mode, &u, &theta), u.clone() - theta.clone());
+    let s = state.refractory.spikes(s, &current, c);
     let through = if mode.detach { s.clone().detach() } else { s.clone() };
     state.v = settled(mode, u.clone(), &through, &theta, &c.v_min);
     state.adaptation.after(&s, c);
+    state.refractory.after(&s, c);
     Fired { spikes: s, u }
 }
 
-/// The gradient of the input of one step from that of its spikes. `u` and `theta` are the
-/// potential and the threshold of the step.
+/// Gradient of the input of a step in which the neuron may fire, from the gradient `g_s` of its
+/// spikes. `u` and `theta` are the potential and the threshold of the step, `width` is the neuron's
+/// own θ.
 #[inline(always)]
-pub fn adjoint<L: Smooth, I: Synapse<L>, A: Threshold<L>>(
+pub fn adjoint<L: Smooth, I: Synapse<L>, A: Threshold<L>, R>(
     mode: Mode,
     surrogate: Surrogate,
     c: &Constants<L>,
-    adjoint: &mut State<L, I, A>,
+    adjoint: &mut State<L, I, A, R>,
     (u, theta): (&L, &L),
     g_s: L,
     width: f32,
@@ -332,12 +450,12 @@ pub fn adjoint<L: Smooth, I: Synapse<L>, A: Threshold<L>>(
     adjoint_of_slope(mode, c, adjoint, (u, theta), slope, g_s)
 }
 
-/// [`adjoint`] with the surrogate's value given.
+/// [`adjoint`] with a given value of the surrogate, `slope`.
 #[inline(always)]
-pub fn adjoint_of_slope<L: StepLane, I: Synapse<L>, A: Threshold<L>>(
+pub fn adjoint_of_slope<L: StepLane, I: Synapse<L>, A: Threshold<L>, R>(
     mode: Mode,
     c: &Constants<L>,
-    adjoint: &mut State<L, I, A>,
+    adjoint: &mut State<L, I, A, R>,
     (u, theta): (&L, &L),
     slope: L,
     g_s: L,
@@ -366,16 +484,67 @@ pub fn adjoint_of_slope<L: StepLane, I: Synapse<L>, A: Threshold<L>>(
     adjoint.synapse.adjoint(g_u, c)
 }
 
-/// The state of any neuron, for code that does not know which parts it has when it is compiled.
+/// Gradient of the input of a step in which the neuron may not fire; `held` says whether its
+/// membrane keeps its potential.
+#[inline(always)]
+pub fn adjoint_closed<L: StepLane, I: Synapse<L>, A: Threshold<L>, R>(
+    held: bool,
+    c: &Constants<L>,
+    adjoint: &mut State<L, I, A, R>,
+    u: &L,
+) -> L {
+    let zero = u.like(0.0);
+    adjoint.adaptation.adjoint(|| zero.clone(), c);
+    let kept = L::select(&u.above(&c.v_min), adjoint.v.clone(), zero.clone());
+    let g_u = if held {
+        adjoint.v = kept;
+        zero
+    } else {
+        adjoint.v = c.lambda.clone() * kept.clone();
+        kept
+    };
+    adjoint.synapse.adjoint(g_u, c)
+}
+
+/// The state of any neuron, for code that learns only at run time which parts the neuron has.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AnyState<L>(pub State<L, Option<Current<L>>, Option<Raised<L>>>);
+pub struct AnyState<L>(pub AnyParts<L>);
+
+/// A state whose parts are optional.
+pub type AnyParts<L> = State<L, Option<Current<L>>, Option<Raised<L>>, Option<Waiting<L>>>;
 
 impl<L: Clone> AnyState<L> {
-    /// At rest, `zero` in every variable that the neuron has.
+    /// The state at rest, with `zero` in every variable that the neuron has.
     pub fn at_rest(neuron: &Neuron, zero: L) -> Self {
         let synapse = neuron.synapse.map(|_| Current(zero.clone()));
         let adaptation = neuron.adaptation.map(|_| Raised(zero.clone()));
-        Self(State { v: zero, synapse, adaptation })
+        let refractory = neuron.refractory.map(|_| Waiting(zero.clone()));
+        Self(State { v: zero, synapse, adaptation, refractory })
+    }
+}
+
+impl<L: StepLane> Gate<L> for Option<Waiting<L>> {
+    #[inline(always)]
+    fn potential(&self, u: L, v: &L, c: &Constants<L>) -> L {
+        match self {
+            Some(part) => part.potential(u, v, c),
+            None => u,
+        }
+    }
+
+    #[inline(always)]
+    fn spikes(&self, spikes: L, current: &L, c: &Constants<L>) -> L {
+        match self {
+            Some(part) => part.spikes(spikes, current, c),
+            None => spikes,
+        }
+    }
+
+    #[inline(always)]
+    fn after(&mut self, spikes: &L, c: &Constants<L>) {
+        if let Some(part) = self {
+            part.after(spikes, c);
+        }
     }
 }
 
@@ -432,7 +601,7 @@ impl<L: StepLane> Threshold<L> for Option<Raised<L>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Leak;
+    use crate::{Leak, Refractory};
     use proptest::prelude::*;
 
     fn one(neuron: &Neuron, lambda: f32, v: f32, current: f32) -> (f32, f32) {
@@ -472,12 +641,13 @@ mod tests {
             for _ in 0..60 * t {
                 step(Mode::of(&neuron), &c, &mut state.0, 0.0);
             }
-            // λ_s(T_max) = ½: the geometric series of the training step sums to 2.
+            // λ_s(T_max) = ½, so the geometric series of the training steps sums to 2.
             assert!((state.0.v - 1.5).abs() < 1e-5, "T = {t}: {}", state.0.v);
         }
     }
 
-    /// The variants whose adjoint is checked: every model, both resets, limit, detached reset.
+    /// Neurons whose adjoint is checked: every model, both resets, limit, detached reset, dead
+    /// steps.
     fn neurons() -> Vec<Neuron> {
         let mut all: Vec<Neuron> = Neuron::KNOWN.map(|k| k.1).to_vec();
         let both = Neuron { adaptation: Neuron::adaptive_lif().adaptation, ..Neuron::cuba_lif() };
@@ -489,11 +659,16 @@ mod tests {
                 all.push(Neuron { v_min: Some(-0.3), ..n });
             }
         }
+        let single: Vec<Neuron> = all.iter().copied().filter(|n| n.spikes == SpikeMode::Single).collect();
+        for during in [During::Integrate, During::Hold] {
+            let refractory = Some(Refractory { during, ..Refractory::steps(1.5) });
+            all.extend(single.iter().map(|n| Neuron { refractory, ..*n }));
+        }
         all
     }
 
-    /// A number with its derivative along one direction (dual number): forward-mode differentiation
-    /// of the very same step, with the surrogate as the spike's slope.
+    /// A dual number: a value and its derivative along one direction. It differentiates the same
+    /// step in forward mode, with the surrogate as the slope of a spike.
     #[derive(Debug, Clone, Copy)]
     struct Dual(f64, f64);
 
@@ -576,20 +751,27 @@ mod tests {
         }
     }
 
-    /// Gradient of Σ_t w[t]·s[t] with respect to every input, by the adjoint.
+    /// Gradient of Σ_t w[t]·s[t] with respect to every input, computed by the adjoint.
     fn backward(neuron: &Neuron, c: &Constants<f64>, x: &[f64], w: &[f64]) -> Vec<f64> {
         let mode = Mode::of(neuron);
         let mut state = AnyState::at_rest(neuron, 0.0);
         let mut seen = Vec::new();
         for x in x {
             let theta = state.0.adaptation.threshold(c);
-            seen.push((step(mode, c, &mut state.0, *x).u, theta));
+            let dead = state.0.refractory.is_some_and(|r| r.0 > 0.0);
+            let closed = dead || c.dead.is_some_and(|d| d.needs_input && *x == 0.0);
+            let held = dead && c.dead.is_some_and(|d| d.hold);
+            seen.push((step(mode, c, &mut state.0, *x).u, theta, closed, held));
         }
         let mut adjoint_state = AnyState::at_rest(neuron, 0.0);
         let mut g = vec![0.0; x.len()];
         for t in (0..x.len()).rev() {
-            let (u, theta) = &seen[t];
-            g[t] = adjoint(mode, neuron.surrogate, c, &mut adjoint_state.0, (u, theta), w[t], neuron.threshold);
+            let (u, theta, closed, held) = &seen[t];
+            let back = &mut adjoint_state.0;
+            g[t] = match closed {
+                true => adjoint_closed(*held, c, back, u),
+                false => adjoint(mode, neuron.surrogate, c, back, (u, theta), w[t], neuron.threshold),
+            };
         }
         g
     }
@@ -597,7 +779,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_adjoint_is_the_derivative_of_the_recorded_step(
-            x in prop::collection::vec(-0.8f64..1.6, 1..12), w in prop::collection::vec(-1.0f64..1.0, 12), t in 1usize..40,
+            x in prop::collection::vec(prop_oneof![4 => -0.8f64..1.6, 1 => Just(0.0)], 1..12), w in prop::collection::vec(-1.0f64..1.0, 12), t in 1usize..40,
         ) {
             for neuron in neurons() {
                 let c = constants(&neuron, t);
@@ -608,6 +790,7 @@ mod tests {
                     v_min: Dual(c.v_min, 0.0),
                     synapse: (Dual(c.synapse.0, 0.0), Dual(c.synapse.1, 0.0)),
                     adaptation: (Dual(c.adaptation.0, 0.0), Dual(c.adaptation.1, 0.0)),
+                    dead: c.dead,
                 };
                 for (k, of_k) in g.iter().enumerate() {
                     let mut state = AnyState::at_rest(&neuron, Dual(0.0, 0.0));
@@ -623,7 +806,8 @@ mod tests {
             }
         }
 
-        /// Where no neuron fires and nothing is limited, the membrane is smooth in its inputs.
+        /// If no neuron fires and no limit applies, the membrane is a smooth function of its
+        /// inputs.
         #[test]
         fn without_a_spike_the_potential_has_the_finite_difference_of_its_adjoint(
             x in prop::collection::vec(-0.3f64..0.3, 2..10), t in 1usize..40,
@@ -635,7 +819,8 @@ mod tests {
                     let mut state = AnyState::at_rest(&neuron, 0.0);
                     x.iter().map(|x| step(Mode::of(&neuron), &c, &mut state.0, *x).u).last().unwrap()
                 };
-                // The rectangle's slope is 1e-9 everywhere, so a weight of 1e9 on the last spike asks for du/dx.
+                // The rectangle's slope is 1e-9 everywhere, so a weight of 1e9 on the last spike
+                // yields du/dx.
                 let mut w = vec![0.0; x.len()];
                 w[x.len() - 1] = 1e9;
                 let g = backward(&neuron, &c, &x, &w);

@@ -1,16 +1,16 @@
-//! Surrogate gradients: what stands in for the derivative of a spike.
+//! Surrogate gradients, which replace the derivative of a spike.
 //!
 //! A spike is a step function of the membrane potential, so its derivative is zero almost
-//! everywhere. Backward replaces it by a bump around the threshold; which one is part of the
-//! neuron's description. [`derivative`] is the bump, [`integral`] a function whose derivative it
-//! is: automatic differentiation takes the second, hand-written backward passes the first.
+//! everywhere. The backward pass replaces the derivative by a bump around the threshold, which the
+//! neuron's description selects. [`derivative`] computes the bump for hand-written backward passes.
+//! [`integral`] is a function whose derivative is the bump, for automatic differentiation.
 //!
-//! Sources: triangle, the code of Du et al. (ICLR 2025); single exponential, sinabs; arctangent
-//! and sigmoid, SpikingJelly.
+//! Sources: triangle, the code of Du et al. (ICLR 2025); single exponential, sinabs; arctangent and
+//! sigmoid, SpikingJelly.
 //!
-//! To add a surrogate: a variant, a line in [`Surrogate::KNOWN`] and in
-//! `Surrogate::parameter`, its two equations here, and the GPU's in
-//! `gpu/equations.rs`.
+//! To add a surrogate, add a variant, its entry in [`Surrogate::KNOWN`] and in
+//! `Surrogate::parameter`, its two equations and its loop in [`derivatives`] to this file, and its
+//! GPU form to `crates/kernels/src/gpu/equations.rs`.
 
 use crate::error::Error;
 use crate::lane::Smooth;
@@ -19,7 +19,7 @@ use std::f32::consts::{FRAC_PI_2, PI, SQRT_2};
 use std::fmt;
 use std::str::FromStr;
 
-/// The derivative that stands in for that of the step function; d = u − θ.
+/// The function that replaces the derivative of a spike; d = u − θ.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Surrogate {
@@ -27,7 +27,7 @@ pub enum Surrogate {
     Triangle,
     /// exp(−|d|/(w·θ)) / (w·θ), w = `width`.
     SingleExponential {
-        /// Width in thresholds (sinabs: 0.5).
+        /// Width as a fraction of the threshold (sinabs: 0.5).
         width: f32,
     },
     /// α/2 / (1 + (π/2·α·d)²).
@@ -40,7 +40,7 @@ pub enum Surrogate {
         /// Steepness (SpikingJelly: 4).
         alpha: f32,
     },
-    /// 1/w where |d| < w/2, else 0.
+    /// 1/w if |d| < w/2, else 0.
     Rectangle {
         /// Full width.
         width: f32,
@@ -53,7 +53,7 @@ pub enum Surrogate {
 }
 
 impl Surrogate {
-    /// The words that recipes use, each with the surrogate's usual constant.
+    /// The names that recipes use, each with the default value of the surrogate's parameter.
     pub const KNOWN: [(&'static str, Surrogate); 6] = [
         ("triangle", Surrogate::Triangle),
         ("single_exponential", Surrogate::SingleExponential { width: 0.5 }),
@@ -63,7 +63,7 @@ impl Surrogate {
         ("gaussian", Surrogate::Gaussian { sigma: 0.5 }),
     ];
 
-    /// The surrogate's word, the recipe's field of its one constant, and the constant.
+    /// The surrogate's name, the recipe's field of its parameter, and the parameter, if it has one.
     pub(crate) fn parameter(&mut self) -> (&'static str, &'static str, Option<&mut f32>) {
         match self {
             Surrogate::Triangle => ("triangle", "", None),
@@ -91,8 +91,8 @@ impl fmt::Display for Surrogate {
     }
 }
 
-/// ds/du at distance `d` = u − θ from the threshold; `theta` is the neuron's own θ, in which the
-/// single exponential's width is measured.
+/// The surrogate's ds/du at the distance `d` = u − θ from the threshold. `theta` is the neuron's
+/// own θ, which scales the width of the single exponential.
 #[inline(always)]
 pub fn derivative<L: Smooth>(surrogate: Surrogate, d: L, theta: f32) -> L {
     let one = d.like(1.0);
@@ -121,6 +121,25 @@ pub fn derivative<L: Smooth>(surrogate: Surrogate, d: L, theta: f32) -> L {
     }
 }
 
+/// Writes the [`derivative`] at each potential of `u` to `out`, for neurons with threshold `theta`.
+///
+/// Each surrogate has its own loop, so no loop branches on the surrogate for every value.
+pub fn derivatives(surrogate: Surrogate, u: &[f32], theta: f32, out: &mut [f32]) {
+    macro_rules! each {
+        ($surrogate:expr) => {
+            u.iter().zip(out).for_each(|(u, slope)| *slope = derivative($surrogate, *u - theta, theta))
+        };
+    }
+    match surrogate {
+        Surrogate::Triangle => each!(Surrogate::Triangle),
+        Surrogate::SingleExponential { width } => each!(Surrogate::SingleExponential { width }),
+        Surrogate::Arctangent { alpha } => each!(Surrogate::Arctangent { alpha }),
+        Surrogate::Sigmoid { alpha } => each!(Surrogate::Sigmoid { alpha }),
+        Surrogate::Rectangle { width } => each!(Surrogate::Rectangle { width }),
+        Surrogate::Gaussian { sigma } => each!(Surrogate::Gaussian { sigma }),
+    }
+}
+
 /// A function of d = u − θ whose derivative is [`derivative`].
 #[inline(always)]
 pub fn integral<L: Smooth>(surrogate: Surrogate, d: L, theta: f32) -> L {
@@ -142,7 +161,7 @@ pub fn integral<L: Smooth>(surrogate: Surrogate, d: L, theta: f32) -> L {
     }
 }
 
-/// `d` kept between −limit and limit.
+/// Clamps `d` to [−limit, limit].
 #[inline(always)]
 fn within<L: Smooth>(d: L, limit: f32) -> L {
     let low = d.like(-limit);
@@ -154,8 +173,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// All but the single exponential are densities: they integrate to one, so a sweep of the
-    /// potential through the threshold is worth one spike.
+    /// All surrogates except the single exponential have area 1, so their integral over a sweep of
+    /// the potential through the threshold is one spike.
     #[test]
     fn every_surrogate_integrates_to_its_known_area() {
         let cases = [
@@ -198,7 +217,7 @@ mod tests {
                 if let Some(constant) = s.parameter().2 {
                     *constant *= scale;
                 }
-                // A kink of the integral has no two-sided derivative.
+                // The integral has no two-sided derivative at a kink, so skip values near it.
                 let kinks: Vec<f64> = match s {
                     Surrogate::Rectangle { width } => vec![f64::from(width) / 2.0],
                     Surrogate::Triangle => vec![0.0, 1.0],

@@ -1,4 +1,4 @@
-//! Memory in whole cache lines, so that a vector register of 64 bytes never straddles two.
+//! Memory aligned to cache lines, so that no vector register of 64 bytes straddles two lines.
 
 use bytemuck::{Pod, Zeroable};
 use std::fmt;
@@ -9,7 +9,7 @@ use std::ops::{Deref, DerefMut};
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Line([u8; 64]);
 
-/// A slice of numbers that begins at a cache line of 64 bytes.
+/// A slice of numbers that begins at a cache line (64 bytes).
 #[derive(Clone)]
 pub struct Aligned<T> {
     lines: Vec<Line>,

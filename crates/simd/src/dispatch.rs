@@ -1,30 +1,30 @@
-//! One source, compiled once for each instruction set.
+//! Compiles one source for each instruction set and selects the function at run time.
 //!
-//! Only a function with `#[target_feature]` is compiled for a set that its target may lack, and a
-//! call of it is unsafe, because the processor must have the set. An [`Isa`] is the proof of that,
-//! so the calls below are the only ones. What such a function calls is compiled for the set only if
-//! it is inlined, so loops and bodies are `#[inline(always)]`.
+//! The compiler uses a set that the target may lack only in a function with `#[target_feature]`. A
+//! call of such a function is unsafe, because the processor must have the set. An [`Isa`] proves
+//! that it does, so only [`Isa::run`] and [`by_isa!`](crate::by_isa) make such calls. A callee is
+//! compiled for the set only if it is inlined, so loops and bodies must be `#[inline(always)]`.
 
 #[cfg(target_arch = "x86_64")]
 use crate::InstructionSet;
 use crate::Isa;
 
-/// A loop in safe code. `run` and what it calls must be `#[inline(always)]`.
+/// A loop in safe code. `run` and the functions that it calls must be `#[inline(always)]`.
 pub trait Loop {
-    /// The result.
+    /// The result of the loop.
     type Out;
 
-    /// Runs it.
+    /// Runs the loop.
     fn run(self) -> Self::Out;
 }
 
 impl Isa {
-    /// Runs a loop as it is compiled for this set.
+    /// Runs a loop in the form compiled for this set.
     #[inline]
     #[allow(unsafe_code, reason = "calls of functions compiled for a set that the processor has")]
     pub fn run<L: Loop>(self, it: L) -> L::Out {
         match self.set() {
-            // SAFETY (both): an `Isa` is a set that the processor has.
+            // SAFETY (both): the processor has the set of every `Isa`.
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512 => unsafe { x86::avx512(it) },
             #[cfg(target_arch = "x86_64")]
@@ -49,7 +49,7 @@ mod x86 {
     }
 }
 
-/// Defines a safe function `name(isa, job)` that runs a generic body with the type of the set.
+/// Defines a safe function `name(isa, job)` that runs a generic body with one type per set.
 ///
 /// ```
 /// use tickless_simd::{Isa, by_isa};
@@ -71,8 +71,8 @@ mod x86 {
 /// assert_eq!(sum(Isa::best(), &[1.0, 2.0]).0, 3.0);
 /// ```
 ///
-/// The body is `#[inline(always)]`. If it is unsafe, its only conditions are the instruction set and
-/// what the type of its job upholds by itself. A type of another target's set is not looked up.
+/// The body must be `#[inline(always)]`. If it is unsafe, it may require only the instruction set
+/// and conditions that the job's type guarantees. The types of other targets' sets need not exist.
 #[macro_export]
 macro_rules! by_isa {
     ($(#[$attribute:meta])* $visibility:vis fn $name:ident($job:ident: $of:ty) $(-> $out:ty)? =
@@ -83,26 +83,27 @@ macro_rules! by_isa {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
             fn avx512($job: $of) $(-> $out)? {
-                // SAFETY: this function is compiled for the set; the job upholds its own conditions.
+                // SAFETY: this function is compiled for the set; the job's type guarantees the
+                // rest.
                 unsafe { $body::<$avx512>($job) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
             fn avx2($job: $of) $(-> $out)? {
-                // SAFETY: as above.
+                // SAFETY: as for avx512.
                 unsafe { $body::<$avx2>($job) }
             }
             match isa.set() {
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: an `Isa` is a set that the processor has.
+                // SAFETY: the processor has the set of every `Isa`.
                 $crate::InstructionSet::Avx512 => unsafe { avx512($job) },
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: as above.
+                // SAFETY: the processor has the set of every `Isa`.
                 $crate::InstructionSet::Avx2 => unsafe { avx2($job) },
                 #[cfg(target_arch = "aarch64")]
-                // SAFETY: NEON belongs to the target; the job upholds its own conditions.
+                // SAFETY: the target includes NEON; the job's type guarantees the rest.
                 $crate::InstructionSet::Neon => unsafe { $body::<$neon>($job) },
-                // SAFETY: no instruction set is needed; the job upholds its own conditions.
+                // SAFETY: no instruction set is needed; the job's type guarantees the rest.
                 _ => unsafe { $body::<$portable>($job) },
             }
         }

@@ -1,14 +1,14 @@
-//! The instruction sets, by name and as the processor has them.
+//! The instruction sets: their names, and which of them the processor has.
 
 use std::fmt;
 use tickless_words::words;
 
-/// The name of a set of vector instructions, in order of what they offer: of two sets that a
+/// The name of a set of vector instructions. The order is that of speed: of two sets that a
 /// processor has, the later one is faster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum InstructionSet {
-    /// What every processor of the target has, as the compiler uses it.
+    /// No explicit vector instructions; the compiler uses those that the target guarantees.
     Portable,
     /// 128-bit vectors; 64-bit ARM.
     Neon,
@@ -21,10 +21,10 @@ pub enum InstructionSet {
 words!(InstructionSet, "instruction set", { Avx512 = "avx512", Avx2 = "avx2", Portable = "portable", Neon = "neon" });
 
 impl InstructionSet {
-    /// In their order.
+    /// All sets, in their order.
     const ALL: [Self; 4] = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512];
 
-    /// Whether this processor has it. The standard library asks the processor once and remembers.
+    /// Whether this processor has the set. The standard library caches the processor's answer.
     fn is_here(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         macro_rules! has {
@@ -43,8 +43,8 @@ impl InstructionSet {
     }
 }
 
-/// An instruction set that this processor has. Every value comes from asking the processor, so
-/// code that is compiled for [`set`](Self::set) may run.
+/// An instruction set that this processor has. Only this module makes values, after it has asked
+/// the processor, so code compiled for [`set`](Self::set) may run.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Isa(InstructionSet);
 
@@ -62,8 +62,8 @@ impl Isa {
         Self::at_most(None)
     }
 
-    /// The fastest set of this processor that is `limit` or comes before it; the fastest of all
-    /// without a limit.
+    /// The fastest set of this processor that does not come after `limit`; the fastest of all if
+    /// `limit` is `None`.
     pub fn at_most(limit: Option<InstructionSet>) -> Isa {
         let within = |isa: &Isa| limit.is_none_or(|limit| isa.0 <= limit);
         Self::all().rfind(within).unwrap_or(Self::PORTABLE)
@@ -73,13 +73,13 @@ impl Isa {
         InstructionSet::ALL.into_iter().filter(|set| set.is_here()).map(Isa)
     }
 
-    /// Its name.
+    /// The name of the set.
     #[inline]
     pub fn set(self) -> InstructionSet {
         self.0
     }
 
-    /// Whether it is AVX-512 on a processor that has this extension too.
+    /// Whether this is AVX-512 and the processor has the extension too.
     pub fn has(self, extension: Extension) -> bool {
         #[cfg(target_arch = "x86_64")]
         return self.0 == InstructionSet::Avx512

@@ -1,21 +1,21 @@
-//! Which vector instructions the processor has, and code that is compiled for each of them.
+//! Detects the vector instructions of the processor, and runs code compiled for each of them.
 //!
-//! Tickless is built once for a kind of processor and chooses at run time between the instruction
-//! sets of that kind. This crate is the only place that asks the processor:
+//! One build of Tickless for an architecture selects at run time between that architecture's
+//! instruction sets. This crate is the only place that asks the processor:
 //!
 //! * [`InstructionSet`] names a set; options and messages use its words.
-//! * [`Isa`] is a set that this processor was seen to have, so a function that takes one may run its
-//!   instructions. [`Isa::best`] chooses, [`Isa::at_most`] chooses within a limit that the caller
-//!   gives. Nothing here reads the environment.
-//! * [`Isa::run`] runs a loop of safe code ([`Loop`]) as it is compiled for the set. [`by_isa!`]
-//!   defines a function that runs one of several types' code, one type a set.
-//! * [`Lanes`] is sixteen values of f32, whose registers the kernels of training share.
-//! * [`Aligned`] is memory in whole cache lines; [`prefetch`] asks for a line.
+//! * [`Isa`] is a set that this processor has, so a function that takes one may run its
+//!   instructions. [`Isa::best`] selects the fastest, [`Isa::at_most`] the fastest within the
+//!   caller's limit. This crate does not read the environment.
+//! * [`Isa::run`] runs a loop of safe code ([`Loop`]) in the form compiled for the set. [`by_isa!`]
+//!   defines a function that runs a generic body with one type per set.
+//! * [`Lanes`] holds sixteen f32 values; the training kernels share its implementations.
+//! * [`Aligned`] is memory aligned to cache lines; [`prefetch`] asks for a line.
 //!
 //! | set | processors | features |
 //! |---|---|---|
-//! | portable | all | what the target has |
-//! | neon | 64-bit ARM, all | NEON, which belongs to the target |
+//! | portable | all | those of the target |
+//! | neon | 64-bit ARM, all | NEON, which the target includes |
 //! | avx2 | x86-64 from 2013 on | AVX2, FMA, BMI1, BMI2, LZCNT, POPCNT |
 //! | avx512 | x86-64 servers from 2017 on | those, and AVX-512 F, BW, CD, DQ, VL |
 

@@ -1,12 +1,13 @@
-//! A hint that memory is needed soon.
+//! Prefetches a cache line.
 
-/// Asks for the cache line at `p` to be brought to the first-level cache. Reads nothing that a
-/// program could see and never faults, so `p` may point anywhere; nothing happens except on x86-64.
+/// Asks the processor to load the cache line at `p` into the first-level cache. The instruction
+/// returns nothing and never faults, so `p` may point anywhere. On targets other than x86-64 the
+/// function does nothing.
 #[inline(always)]
 #[allow(unsafe_code, reason = "the hint is an instruction of x86-64")]
 pub fn prefetch<T>(p: *const T) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, which reads nothing that a program could see and never faults.
+    // SAFETY: the hint returns nothing and never faults.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(p.cast());

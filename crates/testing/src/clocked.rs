@@ -3,7 +3,7 @@
 //! at the same T.
 
 use crate::layers::{Map, linear};
-use tickless_net::{Layer, LeakRule, Network, Neuron, NodeId, Reset, SpikeMode, Weights};
+use tickless_net::{During, Layer, LeakRule, Network, Neuron, NodeId, Period, Reset, SpikeMode, Weights};
 
 /// Updates a neuron with potential `u`: returns (spikes, potential afterwards).
 pub fn fire(n: &Neuron, u: f64) -> (f64, f64) {
@@ -29,12 +29,14 @@ pub struct Clocked {
     pub counts: Vec<Vec<f64>>,
 }
 
-/// Runs a network on frames. `step_us` is the duration of a step in µs, which leaks given as a time
-/// constant need.
+/// Runs a network on frames. `step_us` is the duration of a step in µs, which leaks and refractory
+/// periods given as times need.
 pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64>) -> Clocked {
     let nodes = net.nodes();
     let mut v: Vec<Map> = nodes.iter().map(|n| Map::zeros(n.output)).collect();
     let mut sums: Vec<Map> = v.clone();
+    // Dead steps that are left.
+    let mut dead: Vec<Vec<u64>> = nodes.iter().map(|n| vec![0; n.output.len()]).collect();
     let mut steps = Vec::new();
     for frame in frames {
         let mut out: Vec<Map> = Vec::new();
@@ -47,9 +49,28 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
             let map = match node.layer {
                 Layer::Neuron(n) => {
                     let lambda = f64::from(n.lambda(LeakRule::Step, 1, 1, step_us).expect("a step duration"));
+                    let apart = n.refractory.map_or(1, |r| match r.period {
+                        Period::Steps(rho) => rho.ceil() as u64,
+                        Period::Us(us) => (us / step_us.expect("a step duration")).ceil() as u64,
+                    });
+                    let held = n.refractory.is_some_and(|r| r.during == During::Hold);
                     let mut spikes = Map::zeros(node.output);
                     for (k, s) in spikes.data.iter_mut().enumerate() {
-                        (*s, v[i].data[k]) = fire(&n, lambda * v[i].data[k] + inputs[0].data[k]);
+                        let (v, input, dead) = (&mut v[i].data[k], inputs[0].data[k], &mut dead[i][k]);
+                        if *dead > 0 && held {
+                            *dead -= 1;
+                            continue;
+                        }
+                        let u = lambda * *v + input;
+                        if *dead > 0 || (apart > 1 && input == 0.0) {
+                            *dead = dead.saturating_sub(1);
+                            *v = n.v_min.map_or(u, |m| u.max(m.into()));
+                            continue;
+                        }
+                        (*s, *v) = fire(&n, u);
+                        if *s > 0.0 {
+                            *dead = apart - 1;
+                        }
                     }
                     spikes
                 }

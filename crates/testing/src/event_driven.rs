@@ -5,7 +5,7 @@
 use crate::clocked::fire;
 use crate::layers::{Map, linear, ones, readers};
 use std::collections::HashMap;
-use tickless_net::{Layer, Network, NodeId, Weights};
+use tickless_net::{During, Layer, Network, NodeId, Period, Weights};
 
 /// A spike, with a key that orders it: the path from the input event to the spike.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,7 +87,8 @@ fn ways(net: &Network, id: NodeId) -> Vec<(Vec<usize>, Option<usize>)> {
     all
 }
 
-/// Runs events (t, c, y, x) through a network, whose leaks must be given as time constants.
+/// Runs events (t, c, y, x) through a network, whose leaks and refractory periods must be given as
+/// times.
 pub fn run(net: &Network, weights: &Weights, events: &[[u64; 4]]) -> Reference {
     let mut paths = Paths { net, weights, ones: ones(weights), known: HashMap::new() };
     let as_input = |(i, e): (usize, &[u64; 4])| Emitted {
@@ -130,14 +131,33 @@ pub fn run(net: &Network, weights: &Weights, events: &[[u64; 4]]) -> Reference {
         let Layer::Neuron(neuron) = net.nodes()[node].layer else { unreachable!() };
         let tau = neuron.tau_us(None).unwrap();
         let (mut v, mut hit) = (Map::zeros(shape), vec![0u64; shape.len()]);
+        // When each neuron may fire again.
+        let mut ready = vec![0u64; shape.len()];
+        let period = neuron.refractory.map_or(0, |r| match r.period {
+            Period::Us(us) => us.ceil() as u64,
+            Period::Steps(_) => unreachable!("a period must be given as a time"),
+        });
+        let held = neuron.refractory.is_some_and(|r| r.during == During::Hold);
         let mut spikes = Vec::new();
         for (e, patch) in inputs {
             for (i, w) in patch {
-                let u = v.data[i] * (-((e.t_us - hit[i]) as f64) / tau).exp() + w;
+                let dead = e.t_us < ready[i];
+                if dead && held {
+                    continue;
+                }
+                let since = if held { hit[i].max(ready[i]) } else { hit[i] };
+                let u = v.data[i] * (-((e.t_us - since) as f64) / tau).exp() + w;
                 hit[i] = e.t_us;
+                if dead {
+                    v.data[i] = neuron.v_min.map_or(u, |m| u.max(m.into()));
+                    continue;
+                }
                 out.margin = out.margin.min((u - f64::from(neuron.threshold)).abs());
                 let (n, after) = fire(&neuron, u);
                 v.data[i] = after;
+                if n > 0.0 {
+                    ready[i] = e.t_us + period;
+                }
                 let (hw, w) = (shape.height * shape.width, shape.width);
                 for _ in 0..n as u64 {
                     let mut s = e.clone();

@@ -7,8 +7,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tickless_net::{
-    Array, Conv, InputKind, Layer, Leak, Linear, Network, NetworkBuilder, Neuron, NodeId, Pool, Reset, Shape,
-    SpikeMode, Weights,
+    Array, Conv, During, InputKind, Layer, Leak, Linear, Network, NetworkBuilder, Neuron, NodeId, Period, Pool,
+    Refractory, Reset, Shape, SpikeMode, Weights,
 };
 
 /// A golden file and its entry in the index.
@@ -223,6 +223,27 @@ pub fn neuron(entry: &Value) -> Neuron {
         fire_at_threshold: tau.is_none(),
         ..Neuron::if_multi()
     }
+}
+
+/// `neuron` with the refractory period of an entry of `refractory.json`.
+pub fn refractory(neuron: Neuron, entry: &Value) -> Neuron {
+    let period = match entry["period_us"].as_f64() {
+        Some(us) => Period::Us(us),
+        None => Period::Steps(entry["rho"].as_f64().expect("`period_us` or `rho`")),
+    };
+    let during = match entry["during"].as_str() {
+        Some("integrate") => During::Integrate,
+        Some("hold") => During::Hold,
+        other => panic!("during {other:?}"),
+    };
+    let fire_at_threshold = !entry["strict"].as_bool().expect("`strict`");
+    Neuron { refractory: Some(Refractory { period, during }), fire_at_threshold, ..neuron }
+}
+
+/// A list of JSON numbers.
+pub fn list(v: &Value) -> Vec<f64> {
+    let list = v.as_array().unwrap_or_else(|| panic!("expected a list, got {v}"));
+    list.iter().map(|n| n.as_f64().unwrap_or_else(|| panic!("expected a number, got {n}"))).collect()
 }
 
 /// The text of a JSON value that is a string or a number.

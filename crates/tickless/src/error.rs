@@ -32,6 +32,9 @@ pub enum Error {
         /// The data set.
         set: String,
     },
+    /// The run has no validation part.
+    #[error("the run has no validation part to choose on: train with `data.validation`, for instance 0.1")]
+    NoValidation,
     /// The list of recordings is empty.
     #[error("there are no recordings to simulate")]
     NoRecordings,
@@ -44,6 +47,12 @@ pub enum Error {
     /// A layer leaks per step, but the run has no duration of a step.
     #[error("layer `{layer}` leaks per step, and the run has no duration of a step")]
     NoStep {
+        /// The layer.
+        layer: String,
+    },
+    /// A layer has a refractory period in steps, but the run has no duration of a step.
+    #[error("layer `{layer}` has a refractory period in steps, and the run has no duration of a step")]
+    NoPeriod {
         /// The layer.
         layer: String,
     },

@@ -2,18 +2,22 @@
 //!
 //! ```text
 //! cargo run --release -p tickless-train --features mimalloc --example iteration -- --case A|B|C|D \
-//!     [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--precision P] [--calibrate] [--recompute] [--workers N] [--json]
+//!     [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--precision P] \
+//!     [--calibrate] [--recompute] [--workers N] [--json]
 //! ```
 //!
 //! A: resnet18 on CIFAR shapes, batch 16; B: resnet18-dvs, batch 4; C: nmnist-wide with norm, batch
-//! 64; D: inference of A's network. `--steps T` runs every stage at T; a file of configurations
-//! (`[[[t₁ … t_G], … s of them], … iterations]`) runs those in turn, one list an iteration. A training
-//! iteration is forward, loss, backward of every configuration and one SGD step. The input is made up:
-//! normal values for images, sparse counts for recordings. `--precision` is f32, bf16 or (D) int8.
-//! `--recompute` runs stages again backward instead of keeping what they made.
-//! `--workers N` shares the batch and the threads between N workers, as `tickless train --workers` does.
-//! An untrained network's norms know nothing and its deeper layers fall silent, which is no inference that
-//! anybody runs: `--calibrate` gives the norms the statistics of the input first.
+//! 64; D: inference of A's network. A training iteration is a forward pass, the loss and a backward
+//! pass of every configuration, and one SGD step. The input is random: normal values for images,
+//! sparse counts for recordings.
+//!
+//! `--steps T` runs every stage at T. `--configurations` reads a file
+//! (`[[[t₁ … t_G], … s of them], … iterations]`) and runs its lists in turn, one per iteration.
+//! `--precision` is f32, bf16 or (D only) int8. `--recompute` runs stages again in the backward
+//! pass instead of saving their activations. `--workers N` divides the batch and the threads
+//! between N workers, as `tickless train --workers` does. `--calibrate` first calibrates the norms
+//! on the input, because with the initial statistics the deeper layers of an untrained network do
+//! not fire, and the time of such an inference would mean nothing.
 
 use burn::tensor::Device;
 use rand::Rng;
@@ -33,7 +37,7 @@ use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
 use tickless_train::seed;
 
-// What the command-line program allocates with.
+// The allocator of the command-line program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -59,7 +63,7 @@ fn case(name: &str) -> Outcome<Case> {
     Ok(Case { network: Arc::new(zoo::build(network, &options)?), batch, t_max, training })
 }
 
-/// One word after `--name`.
+/// The word after `name` on the command line.
 fn option(name: &str) -> Option<String> {
     let mut args = std::env::args().skip_while(|a| a != name);
     args.next();
@@ -71,7 +75,7 @@ fn number(name: &str, default: usize) -> Outcome<usize> {
     option(name).map_or(Ok(default), |v| v.parse().map_err(|_| bad(&v)))
 }
 
-/// Configurations of each iteration in turn.
+/// The configurations to run, `[iteration][pass][stage]`.
 fn configurations(stages: usize, t: usize) -> Outcome<Vec<Vec<Vec<usize>>>> {
     match option("--configurations") {
         None => Ok(vec![vec![vec![t; stages]]]),
@@ -89,7 +93,7 @@ fn input(case: &Case, batch: usize, steps: usize, device: &Device) -> Sequence {
     let steps = if kind == InputKind::Image { 1 } else { steps };
     let mut rng = seed::rng(1, "iteration", 0);
     let mut value = || match kind {
-        // The sum of twelve uniform values less its mean is normal enough.
+        // The sum of twelve uniform values minus its mean is close to a normal value.
         InputKind::Image => (0..12).map(|_| rng.random::<f32>()).sum::<f32>() - 6.0,
         InputKind::Events => f32::from(rng.random_range(0u8..20).saturating_sub(17)),
     };
@@ -97,14 +101,14 @@ fn input(case: &Case, batch: usize, steps: usize, device: &Device) -> Sequence {
     Sequence::from_values(values, [steps, batch, shape.channels, shape.height, shape.width], device)
 }
 
-/// Peak resident memory in bytes, where the system tells.
+/// Peak resident memory in bytes; `None` if the system does not report it.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kb| kb * 1024)
 }
 
-/// What the command line asks of a case.
+/// A case with the options of the command line.
 struct Job {
     case: Case,
     t: usize,
@@ -115,14 +119,14 @@ struct Job {
     calibrate: bool,
 }
 
-/// What one worker saw.
+/// The measurements of one worker.
 #[derive(Default)]
 struct Seen {
     seconds: Vec<f64>,
     losses: Vec<f32>,
 }
 
-/// Norms get the statistics of the input.
+/// Sets the running statistics of the norms to those of the input.
 fn calibrate(model: &mut Model, x: &Sequence, job: &Job) -> Result<()> {
     let configuration = vec![job.t; model.network().stages()];
     let (norm, leak, t_max) = (NormMode::Batch, LeakRule::Step, job.case.t_max);
@@ -134,7 +138,7 @@ fn calibrate(model: &mut Model, x: &Sequence, job: &Job) -> Result<()> {
     Ok(())
 }
 
-/// All iterations, by one worker with its part of the batch.
+/// Runs all iterations on one worker with its part of the batch.
 fn run(job: &Job, all: &[Vec<Vec<usize>>], ranks: &Ranks) -> Result<Seen> {
     let (case, t) = (&job.case, job.t);
     let weights = initialise(&case.network, InitScheme::default_for(&case.network), 1000);

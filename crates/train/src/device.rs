@@ -1,4 +1,4 @@
-//! The device a run computes on.
+//! Selects the device that a run computes on.
 //!
 //! | name | build with | what it is | what runs there |
 //! |---|---|---|---|
@@ -6,23 +6,24 @@
 //! | `wgpu` | `--features wgpu` | the first GPU that Vulkan, Metal or DirectX 12 reaches | neuron, norm + neuron, TTM, pooling and SGD as kernels of their own, convolutions by Burn |
 //! | `cuda` | `--features cuda` | the first Nvidia GPU | the same kernels, compiled by Nvidia's run-time compiler, opened when first used |
 //!
-//! Where there are several devices of a kind, `cuda:1` is the second, `wgpu:1` likewise, and workers of one training
-//! have one each ([`devices`]). Burn's own distributed training works on CUDA alone; ours sums on the host in rank
-//! order ([`crate::distributed`]), which works on every backend.
+//! If a machine has several devices of a kind, `cuda:1` or `wgpu:1` names the second one, and each
+//! worker of a training uses its own ([`devices`]). Burn's own distributed training works on CUDA
+//! only; [`crate::distributed`] sums on the host in rank order, which works on every backend.
 //!
-//! Results of a GPU equal those of the CPU up to the order of additions; they are not bit-identical from run
-//! to run. A software Vulkan device (SwiftShader) is a `wgpu` device like any other, and slow.
+//! Results of a GPU equal those of the CPU except for the order of additions, and they are not
+//! bit-identical from run to run. A software Vulkan device (SwiftShader) works as a slow `wgpu`
+//! device.
 
 use crate::error::{Error, Result};
 pub use burn::tensor::Device;
 use std::fmt;
 use tickless_words::UnknownWord;
 
-/// Which device: a kind (`cpu`, `wgpu`, `cuda`), or one of several of a kind by its number (`cuda:1`).
+/// Opens a device by name: a kind (`cpu`, `wgpu`, `cuda`), or a kind with a number (`cuda:1`).
 ///
 /// # Errors
-/// If there is no such kind or number, this build lacks the backend, or the machine has no such device; the
-/// message says what there is, or what to do.
+/// If the kind or number is unknown, several devices are named, this build lacks the backend, or
+/// the machine has no such device; the message lists the devices or gives the remedy.
 pub fn device(name: &str) -> Result<Device> {
     if name.contains(',') {
         return Err(Error::SeveralDevices { devices: name.to_owned() });
@@ -30,21 +31,22 @@ pub fn device(name: &str) -> Result<Device> {
     Name::parse(name)?.open()
 }
 
-/// The devices of `workers` workers of this process: as many as `names` lists (`cuda:0,cuda:1`), or the first ones
-/// of the kind that it names (`cuda`). The CPU is one device for any number of workers.
+/// Opens one device for each of `workers` workers of this process: those that `names` lists
+/// (`cuda:0,cuda:1`), or the first ones of one kind (`cuda`). All workers share the CPU.
 ///
 /// # Errors
-/// As [`device`], or if there are not as many devices as workers, two are of different kinds, or one is named twice.
+/// As [`device`], or if the number of devices is not the number of workers, two are of different
+/// kinds, or one is named twice.
 pub fn devices(names: &str, workers: usize) -> Result<Vec<Device>> {
     Name::of_workers(names, workers)?.into_iter().map(Name::open).collect()
 }
 
-/// How many workers a list of devices stands for: one for each that is named.
+/// Number of workers that a list of devices implies: one for each name.
 pub fn listed(names: &str) -> usize {
     names.split(',').count()
 }
 
-/// What computes.
+/// Kind of device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Cpu,
@@ -60,11 +62,11 @@ impl Kind {
     }
 }
 
-/// A device as it is named.
+/// A device as the user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Name {
     kind: Kind,
-    /// Its number among those of its kind; the backend's choice where it is not given.
+    /// Number among the devices of its kind; if `None`, the backend chooses.
     index: Option<usize>,
 }
 
@@ -115,10 +117,11 @@ impl Name {
         }
     }
 
-    /// The place in a list of `there` devices of its kind; `None` for the backend's choice.
+    /// The index in a list of `there` devices of this kind; `None` if the backend chooses.
     ///
     /// # Errors
-    /// If the list is empty (`remedy` says why) or shorter; the message has the whole list.
+    /// If the list is empty (`remedy` says why) or has no such index; the message lists the
+    /// devices.
     #[cfg_attr(not(any(feature = "wgpu", feature = "cuda")), allow(dead_code, reason = "a GPU's devices are counted"))]
     fn among(self, there: usize, called: impl Fn(usize) -> String, remedy: &str) -> Result<Option<usize>> {
         let wrong = |problem: String| Err(Error::Device { device: self.to_string(), problem });
@@ -141,7 +144,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// What the device calls itself.
+/// The device's own name.
 pub fn name(device: &Device) -> String {
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     if let Some(identity) = device.identity() {
@@ -151,7 +154,7 @@ pub fn name(device: &Device) -> String {
     "cpu".into()
 }
 
-/// The device, if it computes in the precision that is asked for.
+/// Returns the device if it supports the requested precision.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn fits(device: Device) -> Result<Device> {
     tickless_kernels::gpu::precision::check(&device)?;

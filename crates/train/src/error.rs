@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 use tickless_words::UnknownWord;
 
-/// What can go wrong in training, calibration and evaluation.
+/// Errors of training, calibration and evaluation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// From the description, the recipe or the weights.
+    /// An error of the network description, the recipe or the weights.
     #[error(transparent)]
     Net(#[from] tickless_net::Error),
-    /// From an operator's setting.
+    /// An error of a kernel's setting.
     #[error(transparent)]
     Kernels(#[from] tickless_kernels::Error),
-    /// From a recording or a data set.
+    /// An error of a recording or a data set.
     #[error(transparent)]
     Events(#[from] tickless_events::Error),
     /// A file could not be read or written.
@@ -21,16 +21,16 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A word that names no strategy, data set or device.
     #[error(transparent)]
     Word(#[from] UnknownWord),
-    /// The user asked to stop. Nothing was written.
+    /// The user asked to stop; nothing was written.
     #[error("{task} was stopped by the user; nothing was written")]
     Cancelled {
-        /// What was stopped.
+        /// The task that was stopped.
         task: &'static str,
     },
     /// The value of a recipe's key does not fit the network, the data, the workers or the machine.
@@ -38,29 +38,30 @@ pub enum Error {
     Recipe {
         /// The key, e.g. `train.batch`.
         key: &'static str,
-        /// What is wrong with its value and what to do.
+        /// What is wrong with the value and what to do.
         problem: String,
     },
-    /// A batch whose layers, kept for the backward pass, need more memory than the machine has.
+    /// The layer outputs that one batch saves for the backward pass need more memory than the
+    /// machine has.
     #[error(
         "one batch of {batch} samples at {steps} time steps needs {needed:.0} GB of memory (layer `{layer}`: {most:.0} \
          GB), this machine has {machine:.0} GB: {}lower `train.batch` or `train.t_max`, or make the layer smaller",
         if *recompute_fits { "set `train.recompute = true`, " } else { "" }
     )]
     Memory {
-        /// Samples of the batch that one worker takes.
+        /// Samples of the batch per worker.
         batch: usize,
         /// Time steps.
         steps: usize,
-        /// What all layers need, in GB.
+        /// Memory for all layers, in GB.
         needed: f64,
-        /// The layer that needs most.
+        /// The layer that needs the most memory.
         layer: String,
-        /// What that layer needs, in GB.
+        /// Memory for that layer, in GB.
         most: f64,
-        /// What the machine has, in GB.
+        /// Memory of the machine, in GB.
         machine: f64,
-        /// Whether the batch fits if stages are run again backward.
+        /// Whether the batch fits if the backward pass runs stages again (`train.recompute`).
         recompute_fits: bool,
     },
     /// A part of the data set has no sample.
@@ -71,13 +72,13 @@ pub enum Error {
         /// The data set.
         set: String,
     },
-    /// A data set of images where recordings are needed.
+    /// The data set holds images, but the caller needs recordings.
     #[error("data set `{set}` holds images, which have no events; an event-driven run needs recordings")]
     Images {
         /// The data set.
         set: String,
     },
-    /// A data set gave a recording although it says that it holds images.
+    /// A data set returned a recording although it is declared as one of images.
     #[error("data set `{set}` says that it holds images, but sample {sample} is a recording")]
     NoImage {
         /// The data set.
@@ -93,7 +94,7 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
-    /// A precision that the chosen kernel or device does not have.
+    /// The chosen kernel or device does not support this precision.
     #[error("precision `{precision}`: {problem}")]
     Precision {
         /// The word of the precision.
@@ -101,55 +102,55 @@ pub enum Error {
         /// Why it cannot be used and what to do.
         problem: &'static str,
     },
-    /// A leak in µs in a run whose steps have no duration.
+    /// A leak or a refractory period is in µs, but the steps of the run have no duration.
     #[error(
-        "layer `{layer}`: a leak in µs needs the duration of a step, which a static image does not have; give `leak` \
-         per step"
+        "layer `{layer}`: a leak or a refractory period in µs needs the duration of a step, which a static image does \
+         not have; give it in steps"
     )]
     NoStepDuration {
         /// The layer.
         layer: String,
     },
-    /// A device or a list of devices that this machine does not have, or that the workers cannot share.
+    /// This machine does not have the named devices, or the workers cannot share them.
     #[error("device `{device}`: {problem}")]
     Device {
-        /// The device as it was named.
+        /// The device as the user named it.
         device: String,
         /// What is wrong and what to do.
         problem: String,
     },
-    /// One device is needed and several are named.
+    /// The user named several devices, but the command needs one.
     #[error("devices `{devices}`: name one; only a training works on several")]
     SeveralDevices {
-        /// The devices as they were named.
+        /// The devices as the user named them.
         devices: String,
     },
-    /// A device whose backend this build lacks.
+    /// This build lacks the backend of the device.
     #[error("device `{device}` is not in this build, which lacks the feature `{feature}`")]
     NotInBuild {
-        /// The device as it was named.
+        /// The device as the user named it.
         device: String,
         /// The feature of this crate that adds it.
         feature: &'static str,
     },
-    /// The system gives no more threads.
+    /// The system refuses to make threads.
     #[error("cannot make {threads} threads for each worker: {problem}")]
     Threads {
-        /// Threads of a worker.
+        /// Threads per worker.
         threads: usize,
         /// The system's reason.
         problem: String,
     },
-    /// This process has joined the processes of MPI before.
+    /// This process has joined MPI before.
     #[error("this process has joined MPI already")]
     AlreadyJoined,
-    /// A folder that holds no run.
+    /// The folder holds no run.
     #[error("{}: is not a run folder (it has no recipe.toml)", path.display())]
     NotARun {
         /// The folder.
         path: PathBuf,
     },
-    /// A run whose training has not ended.
+    /// The training of the run has not ended.
     #[error("{}: has no weights yet, because its training has not ended", path.display())]
     Unfinished {
         /// The run's folder.
@@ -169,7 +170,7 @@ pub enum Error {
         /// The run's folder.
         path: PathBuf,
     },
-    /// A checkpoint was made with another recipe.
+    /// The checkpoint was made with another recipe.
     #[error("the checkpoint belongs to another recipe; resume with the one in the run folder, or start a new run")]
     OtherRecipe,
     /// A file of a run is damaged or from another version.
@@ -180,10 +181,10 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
-    /// A checkpoint does not belong to this training, or is damaged in a way that its checksum cannot show.
+    /// The checkpoint does not belong to this training, or is damaged although its checksum fits.
     #[error("the checkpoint is not of this training: {0}")]
     Checkpoint(String),
-    /// A training would go on under other conditions than it began.
+    /// The training began under conditions other than the present ones.
     #[error(
         "{}: the training began under other conditions, so it would not end with the weights of one never stopped: {}",
         path.display(),
@@ -192,20 +193,20 @@ pub enum Error {
     ConditionsChanged {
         /// The run's folder.
         path: PathBuf,
-        /// Each condition that is another now, with both values.
+        /// Each condition that differs, with both values.
         differences: Vec<String>,
     },
-    /// What a network computes is infinite or not a number.
+    /// A result of the network is infinite or NaN.
     #[error(
         "{what} is {value}, not a finite number: the weights are too large for f32; train with a lower `learning_rate`"
     )]
     ResultNotFinite {
-        /// Which result, with the place.
+        /// The result and where it was computed.
         what: String,
         /// Its value.
         value: f32,
     },
-    /// The loss became infinite or not a number.
+    /// The loss became infinite or NaN.
     #[error(
         "the loss is {loss} at iteration {iteration} (epoch {epoch}); the last good checkpoint is kept in the run \
          folder: start another run with a lower `learning_rate`"
@@ -218,14 +219,14 @@ pub enum Error {
         /// Epoch, counted from 1.
         epoch: usize,
     },
-    /// A step made a tensor of the training infinite or not a number: a weight, a running statistic or the optimiser's
-    /// memory. A spiking layer, a norm or the optimiser can hide that from the loss.
+    /// A step made a weight, a running statistic or the optimiser's state infinite or NaN. The loss
+    /// may stay finite, because a spiking layer, a norm or the optimiser can hide it.
     #[error(
         "`{tensor}` is no longer finite at iteration {iteration} (epoch {epoch}); the last good checkpoint is kept in \
          the run folder: start another run with a lower `learning_rate`"
     )]
     Diverged {
-        /// The first such tensor.
+        /// The first tensor that is not finite.
         tensor: String,
         /// Iteration from the start of training, counted from 1.
         iteration: usize,
@@ -235,7 +236,7 @@ pub enum Error {
     /// Another worker of this training has ended.
     #[error("worker {rank} of this training has ended; its own message says why")]
     WorkerLeft {
-        /// Which.
+        /// Rank of that worker.
         rank: usize,
     },
     /// The user asked to stop; a checkpoint has been written.
@@ -249,11 +250,11 @@ pub enum Error {
 }
 
 impl Error {
-    /// An input/output error with its file.
+    /// Wraps a system error with the file that it concerns.
     pub fn io(path: &Path, source: std::io::Error) -> Self {
         Error::Io { path: path.to_owned(), source }
     }
 }
 
-/// The result of this crate.
+/// Result with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,4 +1,4 @@
-//! How a library reports what it is doing: the small trait of the data library, so that no library
-//! draws progress bars and a data set that is being prepared shows like a training.
+//! Re-exports the progress trait of the data library: this crate calls it and draws nothing, so a
+//! front end shows the preparation of a data set and a training in the same way.
 
 pub use tickless_events::progress::{Progress, Silent};

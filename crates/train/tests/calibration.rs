@@ -1,8 +1,8 @@
-//! Without batch-norm calibration the accuracy of a network trained by MTT collapses.
+//! Tests that the accuracy of a network trained by MTT collapses without batch-norm calibration.
 //!
-//! A mixed configuration sums spikes on the way down (10 → 1 steps: ten times the input) and
-//! repeats them on the way up, so the running statistics of mixed training are those of no
-//! single T. Du et al. (ICLR 2025), appendix.
+//! If a mixed configuration reduces the steps (10 → 1), the TTM sums spikes, so the input of the
+//! next norm is ten times as large; if it increases them, the TTM repeats spikes. The running
+//! statistics of mixed training therefore fit no single T. Source: Du et al. (ICLR 2025), appendix.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ fn recipe(strategy: &str, seed: u64) -> Recipe {
     Recipe::parse(&text, Path::new("calibration.toml"), &[]).expect("a recipe")
 }
 
-/// Keeps the last checkpoint: the weights with the running statistics that training left.
+/// Stores the last checkpoint: the weights with the running statistics of the training.
 #[derive(Default)]
 struct Last(Option<Checkpoint>);
 
@@ -62,9 +62,9 @@ struct Trained {
     source: Source,
     parts: Parts,
     network: Arc<Network>,
-    /// As training left them.
+    /// Weights with the running statistics of the training.
     raw: Weights,
-    /// As training gives them: calibrated.
+    /// Weights with calibrated statistics, as a training returns them.
     calibrated: Weights,
 }
 
@@ -89,12 +89,12 @@ impl Trained {
         Model::new(self.network.clone(), weights, &Device::flex()).expect("the weights fit")
     }
 
-    /// Percent correct at T_max.
+    /// Percent of correct predictions at T_max.
     fn accuracy(&self, weights: &Weights) -> f64 {
         self.accuracy_at(weights, T_MAX, None)
     }
 
-    /// Percent correct at `steps` steps.
+    /// Percent of correct predictions at `steps` steps.
     fn accuracy_at(&self, weights: &Weights, steps: usize, calibration: Option<Calibration<'_>>) -> f64 {
         let setting = Setting { source: &self.source, ids: &self.parts.test, t_max: T_MAX, step_us: None, batch: 50 };
         let plan = Plan { steps: vec![steps], leaks: vec![LeakRule::Step], calibration };
@@ -113,7 +113,7 @@ impl Trained {
         }
     }
 
-    /// Calibrates any statistics anew, through the library call that `tickless calibrate` makes.
+    /// Replaces the statistics by calibrated ones, with the call that `tickless calibrate` makes.
     fn calibrate(&self, weights: &Weights) -> Weights {
         let mut model = self.model(weights);
         self.calibration().at(&mut model, T_MAX, LeakRule::Step, &Silent).expect("calibrates");
@@ -123,8 +123,8 @@ impl Trained {
 
 #[test]
 fn without_calibration_the_accuracy_after_mixed_training_collapses() {
-    // Measured when this was written, seeds 0, 1, 2: MTT as trained 8.5, 47.5, 35.5 %, calibrated
-    // 81.5, 82.5, 79.0 %; SDT, whose statistics are those of T_max, 63.0, 63.5, 68.5 % either way.
+    // Measured with seeds 0, 1, 2: MTT without calibration 8.5, 47.5, 35.5 %, with it 81.5, 82.5,
+    // 79.0 %. SDT, whose statistics are those of T_max, has 63.0, 63.5, 68.5 % either way.
     for seed in 0..3 {
         let mtt = Trained::new("mtt", seed);
         let (raw, calibrated) = (mtt.accuracy(&mtt.raw), mtt.accuracy(&mtt.calibrated));
@@ -144,9 +144,9 @@ fn calibration_does_not_depend_on_the_statistics_it_replaces() {
 
 #[test]
 fn statistics_taken_at_the_t_of_the_evaluation_mend_the_loss_away_from_t_max() {
-    // Ten frames cut anew into two have five times the events in each, and the norms must know.
-    // Measured, seeds 0, 1, 2: T = 1 calibrated at T_max 17, 13.5, 12.5 %, at T = 1 75.5, 78.5, 73 %;
-    // T = 20: 53, 55, 54.5 % against 80, 82.5, 78.5 %.
+    // If ten frames become two, each has five times the events, so the norms need other statistics.
+    // Measured with seeds 0, 1, 2: T = 1 has 17, 13.5, 12.5 % if calibrated at T_max and 75.5,
+    // 78.5, 73 % if calibrated at T = 1; T = 20 has 53, 55, 54.5 % and 80, 82.5, 78.5 %.
     for seed in 0..3 {
         let mtt = Trained::new("mtt", seed);
         let whole = mtt.accuracy(&mtt.calibrated);

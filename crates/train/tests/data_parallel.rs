@@ -1,7 +1,7 @@
-//! Several workers that share every batch end with the weights of one worker that has it alone.
+//! Tests that workers that share every batch end with the weights of one worker with whole batches.
 //!
-//! Sums are added in another order, which moves weights by rounding only, as long as no spike stands so close
-//! to the threshold that rounding carries it over; the seeds here are such.
+//! The workers add in another order, which changes the weights by rounding only, provided that no
+//! spike is so close to the threshold that rounding decides; the seeds are chosen accordingly.
 
 use burn::tensor::Tensor;
 use rand::{Rng, SeedableRng};
@@ -28,7 +28,7 @@ use tickless_train::run::train_plan::initial_weights;
 use tickless_train::run::trainer::{Hooks, Task, Trainer};
 use tickless_train::{Error, Result};
 
-/// A residual network: its second neuron sums two branches, one of them normalised.
+/// A residual network; its second neuron layer sums two branches, and one of them is normalised.
 const RESIDUAL: &str = r#"
 name = "residual"
 [[network.layers]]
@@ -64,7 +64,7 @@ out = 10
 bias = true
 "#;
 
-/// Five iterations of SGD on the embedded recordings, and a validation.
+/// A recipe of five iterations of SGD on the embedded recordings, with validation.
 fn recipe(network: &str, strategy: &str, seed: u64) -> Recipe {
     let text = format!(
         r#"
@@ -99,7 +99,7 @@ struct Job {
     network: Arc<Network>,
 }
 
-/// Keeps the last checkpoint.
+/// Stores the last checkpoint.
 #[derive(Default)]
 struct Last(Option<Checkpoint>);
 
@@ -135,7 +135,7 @@ impl Job {
     }
 }
 
-/// Largest difference of a tensor's values, as a share of its largest; over all tensors.
+/// Largest difference over all tensors, each relative to the largest value of its tensor.
 fn difference(a: &Weights, b: &Weights) -> f32 {
     assert!(a.tensors.keys().eq(b.tensors.keys()));
     let each = a.tensors.iter().map(|(name, x)| {
@@ -155,7 +155,7 @@ fn several_workers_train_the_weights_of_one_with_the_whole_batch() {
             let start = initial_weights(&job.recipe, &job.network);
             assert!(difference(&start, &one) > 1e-2, "{strategy}: nothing was learnt");
             assert_eq!(position.iteration, 5);
-            // Three workers have 6, 7 and 7 samples each.
+            // With three workers, the parts have 6, 7 and 7 samples.
             for workers in [2, 3] {
                 let all = threads::run(workers, 1, |ranks| job.train(ranks)).expect("trains");
                 let d = difference(&one, &all[0].0);
@@ -184,7 +184,7 @@ struct Iteration {
     running: Vec<Vec<f32>>,
 }
 
-/// Gradients of one iteration of a network with norms, in whatever batch norm does.
+/// Runs one iteration of a network with norms in this mode on one worker's part of the batch.
 fn iteration(ranks: &Ranks, kernel: Kernel, norm: NormMode, batch: usize) -> Result<Iteration> {
     let options = ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ..ZooOptions::default() };
     let network = Arc::new(zoo::build("nmnist-small", &options).expect("a network of the zoo"));
@@ -247,7 +247,7 @@ fn gradients_and_statistics_of_unequal_parts_are_those_of_the_whole_by_every_ker
     }
 }
 
-/// Asks to stop after some iterations.
+/// Asks to stop after a number of iterations.
 struct StopAfter(usize, AtomicUsize);
 
 impl Progress for StopAfter {

@@ -1,6 +1,6 @@
-//! One training pass gives the same bits whatever the number of threads, and every time.
+//! Tests that a training pass gives the same bits in every run and for any number of threads.
 //!
-//! The work runs in child processes of this test binary, because the number of threads of the
+//! The work runs in child processes of this test binary, because the number of threads of a
 //! process is fixed at its start (`RAYON_NUM_THREADS`).
 
 use burn::tensor::module::{batch_norm_train, conv2d};
@@ -21,7 +21,7 @@ use tickless_train::model::{Model, Pass};
 
 const CHILD: &str = "TICKLESS_DETERMINISM_CHILD";
 
-/// FNV-1a over the bits.
+/// FNV-1a hash of the values' bits.
 fn hash<const D: usize>(t: &Tensor<D>) -> u64 {
     let values: Vec<f32> = t.clone().into_data().try_into_vec().expect("f32");
     let bytes = values.iter().flat_map(|v| v.to_bits().to_le_bytes());
@@ -38,7 +38,7 @@ fn random<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tens
     Tensor::from_data(TensorData::new::<f32, _>(data, shape), device)
 }
 
-/// Forward and backward of a network of the zoo: batch 50, T = 10, 34×34.
+/// Runs a forward and a backward pass of a network of the zoo: batch 50, T = 10, 34×34.
 fn one_pass(what: &str, network: &str, norm: bool, neuron: Neuron, configuration: &[usize]) {
     let options = ZooOptions { norm: Some(norm), neuron: Some(neuron), ..ZooOptions::default() };
     let network = Arc::new(zoo::build(network, &options).expect("a network of the zoo"));
@@ -73,7 +73,7 @@ fn one_pass(what: &str, network: &str, norm: bool, neuron: Neuron, configuration
     }
 }
 
-/// The operators of Burn that training uses, each alone, at sizes of small and large networks.
+/// Runs each of Burn's operators that training uses, at the sizes of small and large networks.
 fn operators() {
     let device = Device::flex().autodiff();
     // [N, C, side, out, kernel, stride, padding]
@@ -123,8 +123,9 @@ fn operators() {
         say(&format!("{what}: gradient of the gain"), &gain.grad(&gradients).unwrap());
         say(&format!("{what}: gradient of the shift"), &shift.grad(&gradients).unwrap());
     }
-    // From 4 Mi values on, Burn sums a whole tensor in an order that rayon chooses while it runs
-    // (0.22.1, flex `sum_f32_parallel`): such a sum must not enter training. Sums along axes are safe.
+    // From 4 Mi values on, Burn sums a whole tensor in an order that rayon chooses at run time
+    // (0.22.1, flex `sum_f32_parallel`), so training must not use such a sum. Sums along axes are
+    // safe.
     for n in [100_000, 4_000_000] {
         let x = random([n], 5, &device);
         say(&format!("sum of {n}"), &x.clone().sum());
@@ -136,7 +137,7 @@ fn operators() {
     say("sum over time, batch, height and width", &x.sum_dim(0).sum_dim(2).sum_dim(3));
 }
 
-/// The work of a child; as a test of its own it does nothing.
+/// The work of a child process; if it runs as an ordinary test, it does nothing.
 #[test]
 fn child() {
     if std::env::var_os(CHILD).is_none() {

@@ -1,4 +1,4 @@
-//! The TTM, the neurons and the losses against the golden files of their peers.
+//! Compares the TTM, the neurons and the losses with golden files of other frameworks.
 
 mod common;
 
@@ -20,7 +20,7 @@ fn ttm(mode: TtmMode, a: usize, b: usize) -> TimeMap {
     TimeMap::ttm(mode, a, b, &mut ChaCha8Rng::seed_from_u64(0))
 }
 
-/// Runs `f` on `x`, sends `gy` back: (output, gradient of `x`), both `[B, T, …]`.
+/// Runs `f` on `x` with the output gradient `gy`; returns output and gradient of `x`, `[B, T, …]`.
 fn both_ways(x: &Array, gy: &Array, f: impl FnOnce(Tensor<4>) -> Tensor<4>) -> (Vec<f32>, Vec<f32>) {
     let device = Device::flex().autodiff();
     let (x, gy) = (TimeMajor::of(x), TimeMajor::of(gy));
@@ -31,7 +31,7 @@ fn both_ways(x: &Array, gy: &Array, f: impl FnOnce(Tensor<4>) -> Tensor<4>) -> (
     (batch_major(&y, gy.steps), batch_major(&gx, x.steps))
 }
 
-/// `a->b` of a table's key.
+/// Parses a table's key `a->b`.
 fn arrow(key: &str) -> (usize, usize) {
     let (a, b) = key.split_once("->").expect("keys are `a->b`");
     (a.trim().parse().unwrap(), b.trim().parse().unwrap())
@@ -116,7 +116,7 @@ fn golden_neurons_of_the_method() {
     }
 }
 
-/// The neuron of a sinabs case, or why we have none like it.
+/// The neuron of a sinabs case, or the reason why this crate has no such neuron.
 fn sinabs_neuron(case: &Value, surrogates: &Value) -> Result<Neuron, String> {
     let spikes = match text(&case["spike_fn"]).as_str() {
         "multi" => SpikeMode::Multi,
@@ -141,7 +141,7 @@ fn sinabs_neuron(case: &Value, surrogates: &Value) -> Result<Neuron, String> {
         reset,
         v_min: case["min_v_mem"].as_f64().map(|v| v as f32),
         fire_at_threshold: true,
-        // sinabs multiplies by [s = 0] to reset: nothing is differentiated through that.
+        // sinabs resets by multiplying with [s = 0] and does not differentiate through that.
         detach_reset: reset == Reset::Hard,
         surrogate: Surrogate::SingleExponential { width },
         ..Neuron::lif()
@@ -192,7 +192,7 @@ fn golden_neurons_of_sinabs() {
     say(&format!("neurons_sinabs: {compared} cases compared; not expressible: {left_out}"));
 }
 
-/// A loss from its name: `ce_mean`, `ce_mean_ls0.1`, `tet_lam0.05_phi1.0`.
+/// Parses the name of a loss: `ce_mean`, `ce_mean_ls0.1`, `tet_lam0.05_phi1.0`.
 fn loss(name: &str) -> LossSetting {
     let mut words = name.split('_');
     let kind = words.next().expect("a name");

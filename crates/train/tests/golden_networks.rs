@@ -1,4 +1,4 @@
-//! Whole small networks against the golden files: passes, MTT iterations, calibration, folding.
+//! Compares small networks with the golden files: passes, MTT iterations, calibration and folding.
 
 mod common;
 
@@ -19,7 +19,8 @@ use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Observer, Output, Pass, host};
 
-/// Builds a network whose nodes are named as the file names their tensors, sizes from the tensors.
+/// Builds a network whose nodes have the names, and whose layers have the sizes, of the file's
+/// tensors.
 struct Builder<'a> {
     net: NetworkBuilder,
     weights: &'a Weights,
@@ -37,7 +38,7 @@ impl<'a> Builder<'a> {
         &self.weights.get(name).unwrap_or_else(|| panic!("no tensor `{name}`")).shape
     }
 
-    /// Convolution that keeps the size (but for its stride).
+    /// A convolution padded to keep the size, except for its stride.
     fn conv(&mut self, name: &str, stride: usize, from: NodeId) -> NodeId {
         let &[out, _, kernel, _] = self.shape(&format!("{name}.weight")) else { panic!("`{name}` is no convolution") };
         let bias = self.weights.get(&format!("{name}.bias")).is_some();
@@ -45,7 +46,7 @@ impl<'a> Builder<'a> {
         self.net.add(name, Layer::Conv(conv), &[from])
     }
 
-    /// Convolution `<name>.module.0` and norm `<name>.module.1`.
+    /// The convolution `<name>.module.0` and the norm `<name>.module.1`.
     fn conv_norm(&mut self, name: &str, stride: usize, from: NodeId) -> NodeId {
         let x = self.conv(&format!("{name}.module.0"), stride, from);
         self.net.add(&format!("{name}.module.1"), Layer::Norm(self.norm), &[x])
@@ -74,7 +75,7 @@ fn rng() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(0)
 }
 
-/// What one training pass gives.
+/// The results of one training pass.
 struct Trained {
     output: Output,
     loss: Tensor<1>,
@@ -84,8 +85,8 @@ struct Trained {
     input_gradient: Option<Tensor<4>>,
 }
 
-/// Forward and backward with cross-entropy of the time-mean; with `last` the last spikes are looked at, which takes
-/// norms out of the fused kernels.
+/// Runs a forward and a backward pass with cross-entropy of the time-mean. If `last`, an observer
+/// reads the last spikes, so that the fused kernels do not evaluate the norms.
 fn train(
     model: &Model,
     input: &Tensor<4>,
@@ -119,7 +120,7 @@ fn train(
     Trained { output, loss, gradients, last_spikes, input_gradient }
 }
 
-/// Compares gradients by name, all and no other.
+/// Compares gradients by name; both sides must have the same names.
 fn same_gradients(compare: &mut Compare, case: &str, model: &Model, ours: &[Option<Tensor<1>>], theirs: &Weights) {
     let names: BTreeSet<&str> = model.parameters.iter().map(|p| p.name.as_str()).collect();
     assert_eq!(names, theirs.tensors.keys().map(String::as_str).collect(), "{case}: trainable tensors");
@@ -135,7 +136,7 @@ fn same_gradients(compare: &mut Compare, case: &str, model: &Model, ours: &[Opti
     }
 }
 
-/// Compares named tensors with those of a model, as far as the file has them.
+/// Compares the tensors that the file has with the model's tensors of the same names.
 fn same_weights(compare: &mut Compare, kind: &str, case: &str, model: &Model, theirs: &Weights, tolerance: f32) {
     let ours = model.weights();
     for (name, want) in &theirs.tensors {
@@ -349,7 +350,7 @@ fn golden_folded_networks_give_the_golden_outputs() {
     let mut weights = golden.part("orig");
     weights.tensors.remove("out").expect("`orig.out`");
     let x = TimeMajor::of(golden.get("x"));
-    // Layers are numbered in the file: a norm follows its convolution, the last number is the linear layer.
+    // The file numbers the layers: a norm follows its convolution, and the linear layer is last.
     let mut numbers: Vec<usize> =
         weights.tensors.keys().filter_map(|n| n.strip_suffix(".weight")?.parse().ok()).collect();
     numbers.sort_unstable();

@@ -1,8 +1,8 @@
-//! Networks at low precision: near f32 where it is used, f32 bit for bit where it is not, refused where it
-//! cannot be.
+//! Tests of networks at low precision: results close to f32 if a layer uses it, the bits of f32 if
+//! no layer does, and an error if it cannot run.
 //!
-//! Forced dense kernels use the packed form on every machine (its scalar twin where there are no such
-//! instructions), so these tests mean the same everywhere.
+//! Forced dense kernels use the packed form on every machine, or its scalar twin if the machine
+//! lacks the instructions, so these tests check the same on all machines.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
@@ -44,7 +44,7 @@ fn model(network: &Arc<Network>) -> Model {
     Model::new(network.clone(), &weights, &Device::flex()).expect("the weights fit")
 }
 
-/// Event counts: mostly 0, some 1 or 2.
+/// Random event counts: mostly 0, some 1 or 2.
 fn input(network: &Network, t: usize, b: usize) -> Sequence {
     let (shape, mut rng) = (network.input().shape, ChaCha8Rng::seed_from_u64(7));
     let x = (0..t * b * shape.len()).map(|_| f32::from(rng.random_range(0u8..12).saturating_sub(9))).collect();
@@ -125,7 +125,7 @@ fn packed_weights_are_those_of_the_model_that_runs() {
     let (one, other) = (logits(&changed, 2, 2), logits(&of(2), 2, 2));
     assert_ne!(one, other);
     assert_eq!(logits(&changed, 2, 2), one, "the second time from packed weights");
-    // Weights that change in place are packed anew.
+    // If weights change in place, they must be packed again.
     for (p, new) in changed.parameters.iter_mut().zip(of(2).parameters) {
         let (old, new) = (std::mem::replace(&mut p.value, Tensor::zeros([1], &Device::flex())), values(new.value));
         let new = Tensor::<1>::from_data(TensorData::new(new, old.dims()), &Device::flex());
@@ -221,7 +221,8 @@ fn a_convolution_in_bf16_differentiates_within_its_roundings() {
     assert_eq!(low.2, full.2, "the weight gradient is f32");
 }
 
-/// Runs this binary's child test with these variables: what it printed, and on standard error.
+/// Runs this binary's child test with these variables; returns its standard output and standard
+/// error.
 fn run_child(variables: &[(&str, &str)]) -> (String, String) {
     let mut command = Command::new(std::env::current_exe().expect("this test"));
     command.args(["--exact", "child", "--nocapture", "--test-threads=1"]).env(CHILD, "1");

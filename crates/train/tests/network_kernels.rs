@@ -1,4 +1,4 @@
-//! Whole networks with the spike kernels against the same networks with the tensor library's operators.
+//! Compares whole networks with the spike kernels and with the tensor library's operators.
 
 use burn::tensor::{Device, Tensor};
 use rand::{Rng, SeedableRng};
@@ -19,8 +19,8 @@ fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
     t.into_data().try_into_vec().expect("f32")
 }
 
-/// Losses of ten iterations of a small network; the batch is large enough that a spike on the threshold, which
-/// rounding may carry over it, is one of many.
+/// Losses of ten iterations of a small network. The batch is large, so that one spike that rounding
+/// carries over the threshold has little effect.
 fn losses(kernel: Kernel, neuron: Neuron, configurations: &[Vec<usize>]) -> Vec<f32> {
     let options = ZooOptions { norm: Some(true), neuron: Some(neuron), ..ZooOptions::default() };
     let network = Arc::new(zoo::build("nmnist-wide", &options).expect("a network of the zoo"));
@@ -65,7 +65,7 @@ fn the_losses_of_ten_iterations_are_those_of_the_plain_kernels() {
     }
 }
 
-/// Logits and statistics of a pass of the network, and whether the kernel that was asked for is taken.
+/// Logits and batch statistics (all means and variances) of a pass of the network.
 fn logits(network: &str, kernel: Kernel, configuration: &[usize], norm: NormMode) -> (Vec<f32>, Vec<f32>) {
     let options = ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ..ZooOptions::default() };
     let network = Arc::new(zoo::build(network, &options).expect("a network of the zoo"));
@@ -91,7 +91,7 @@ fn a_networks_first_layer_gives_what_the_plain_kernels_give_at_any_steps_and_nor
                 let configuration = vec![t; stages];
                 let (plain, seen) = logits(network, Kernel::Plain, &configuration, norm);
                 let (ours, ours_seen) = logits(network, Kernel::Auto, &configuration, norm);
-                // The statistics of the first norm know of no spike yet.
+                // The first norm comes before all neurons, so no spike can differ there.
                 assert_eq!(ours_seen.len(), seen.len());
                 let first = if network == "nmnist-wide" { 16 } else { 128 };
                 for (a, b) in ours_seen.iter().zip(&seen).take(first) {

@@ -1,4 +1,4 @@
-//! Running stages again backward changes memory and time and not one bit of what is trained.
+//! Tests that recomputing the stages in the backward pass does not change a bit of the training.
 
 use burn::tensor::{Device, Tensor};
 use rand::{Rng, SeedableRng};
@@ -26,20 +26,20 @@ const STEPS: usize = 5;
 const BATCH: usize = 6;
 const CLASSES: usize = 4;
 
-/// `C BN N`, or `C N`.
+/// Adds a convolution, a norm if `norm`, and neurons.
 fn spiking(b: &mut NetworkBuilder, from: NodeId, conv: Conv, norm: bool) -> NodeId {
     let x = b.conv(from, conv);
     let x = if norm { b.norm(x) } else { x };
     b.neuron(x, Neuron::lif())
 }
 
-/// Opens a stage.
+/// Begins a stage with a TTM.
 fn stage(b: &mut NetworkBuilder, from: NodeId, mode: TtmMode) -> NodeId {
     b.add("", Layer::Ttm(mode), &[from])
 }
 
-/// Stem, a residual block with a projection and one without, a pooled block; four stages, or with a TTM before the
-/// stem five.
+/// Stem, a residual block with a projection, one without, and a pooled block: four stages, or five
+/// if a TTM precedes the stem.
 fn residual(kind: InputKind, mode: TtmMode) -> Network {
     let shape = Shape { channels: 2, height: 12, width: 12 };
     let mut b = NetworkBuilder::new("residual", shape, kind);
@@ -72,7 +72,7 @@ fn residual(kind: InputKind, mode: TtmMode) -> Network {
     b.build().expect("fits")
 }
 
-/// A chain of three stages without norms, whose second begins with a pooling.
+/// A chain of three stages without norms; the second begins with a pool.
 fn chain(mode: TtmMode) -> Network {
     let shape = Shape { channels: 2, height: 12, width: 12 };
     let mut b = NetworkBuilder::new("chain", shape, InputKind::Events);
@@ -105,11 +105,12 @@ fn bits<const D: usize>(t: &Tensor<D>) -> Vec<u32> {
     values.into_iter().map(f32::to_bits).collect()
 }
 
-/// All that an iteration leaves behind, by name, as bits.
+/// All results of an iteration, by name, as bits.
 #[derive(Debug, PartialEq)]
 struct Trace(Vec<(String, Vec<u32>)>);
 
-/// One iteration over these configurations: gradients, loss, running statistics, and the generator's next draw.
+/// Runs one iteration over these configurations and records gradients, loss, running statistics
+/// and the next draw of the generator.
 fn iteration(model: Model, x: &Sequence, labels: &[usize], configurations: &[Vec<usize>]) -> Result<Trace> {
     iteration_by(NormMode::Batch, model, x, labels, configurations)
 }
@@ -141,7 +142,7 @@ fn iteration_by(
     Ok(Trace(trace))
 }
 
-/// SDT, NMT and MTT: repeats and sums at every entry.
+/// Configurations of SDT, NMT and MTT, so that the TTMs both repeat and sum steps.
 fn configurations(stages: usize) -> Vec<Vec<Vec<usize>>> {
     let mixed = |seed: u64| -> Vec<usize> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -160,7 +161,7 @@ fn networks() -> Vec<Network> {
     modes.into_iter().flat_map(of).collect()
 }
 
-/// A gradient in which nothing is active would be equal whatever happened.
+/// Checks that the network fires, because gradients that are all zero would always be equal.
 fn assert_alive(trace: &Trace, what: &str) {
     let dead = |values: &[u32]| values.iter().all(|b| f32::from_bits(*b) == 0.0);
     let alive = trace.0.iter().filter(|(name, v)| name.contains("conv") && name.ends_with("weight") && !dead(v));
@@ -215,7 +216,7 @@ fn workers_that_share_a_batch_meet_in_the_stages_that_run_again() {
         let network = residual(InputKind::Events, TtmMode::Random);
         let run = |recompute| {
             threads::run(3, 1, |ranks: Ranks| {
-                // Parts of one, two and three samples.
+                // The three workers have one, two and three samples.
                 let all = input(&network, BATCH, &device).tensor();
                 let (from, to) = [(0, 1), (1, 3), (3, BATCH)][ranks.rank()];
                 let rows: Vec<_> = (0..STEPS).map(|t| all.clone().narrow(0, t * BATCH + from, to - from)).collect();
@@ -231,7 +232,7 @@ fn workers_that_share_a_batch_meet_in_the_stages_that_run_again() {
     }
 }
 
-/// Keeps the checkpoints, and stops after so many.
+/// Stores the last checkpoint and stops the training after `left` checkpoints.
 struct StopAfter {
     left: usize,
     last: Option<Checkpoint>,

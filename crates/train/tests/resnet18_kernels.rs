@@ -1,7 +1,8 @@
-//! ResNet-18 on CIFAR shapes, every forced kernel against the plain one: spikes and gradients of one iteration, losses
-//! of ten.
+//! Compares every forced kernel with the plain one in ResNet-18 on CIFAR shapes: spikes and
+//! gradients of one iteration, and the losses of ten.
 //!
-//! Ignored in the ordinary run, because the plain kernels take a minute here; `.ci/extra kernels` runs it.
+//! An ordinary run ignores these tests, because the plain kernels take a minute here;
+//! `.ci/extra kernels` runs them.
 
 use burn::tensor::{Device, Tensor};
 use rand::{Rng, SeedableRng};
@@ -30,7 +31,7 @@ fn model(network: &Arc<Network>, kernel: Kernel, seed: u64) -> Model {
     Model::new(network.clone(), &weights, &Device::flex()).expect("fits").with_kernel(kernel)
 }
 
-/// Images with the mean and deviation of normalised ones.
+/// Random images with the mean and deviation of normalised images.
 fn images(batch: usize, seed: u64) -> Sequence {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let values = (0..batch * 3 * 32 * 32).map(|_| rng.random_range(-1.7f32..1.7)).collect();
@@ -45,7 +46,7 @@ fn values<const D: usize>(t: &Tensor<D>) -> Vec<f32> {
     t.clone().into_data().try_into_vec().expect("f32")
 }
 
-/// Of one spiking layer `[T·B, C, H, W]`: its spikes and what charged it.
+/// Spikes and input current of one spiking layer, both `[T·B, C, H, W]`.
 struct Fired {
     layer: String,
     steps: usize,
@@ -53,7 +54,7 @@ struct Fired {
     current: Vec<f32>,
 }
 
-/// Every spiking layer of a pass, in order.
+/// Spikes and current of every spiking layer of a pass, in graph order.
 fn fired(model: &Model, x: &Sequence, configuration: &[usize]) -> Vec<Fired> {
     let t_max = configuration.iter().copied().max().expect("stages");
     let pass = Pass { configuration, norm: NormMode::Batch, leak: LeakRule::Step, t_max, step_us: None };
@@ -78,7 +79,7 @@ fn fired(model: &Model, x: &Sequence, configuration: &[usize]) -> Vec<Fired> {
 /// |u − θ| of every neuron at every step.
 fn margins(f: &Fired) -> Vec<f32> {
     let (neuron, n) = (Neuron::lif(), f.current.len() / f.steps);
-    // A leak per step does not depend on how many there are.
+    // With the leak rule `Step`, λ does not depend on the number of steps.
     let lambda = neuron.lambda(LeakRule::Step, f.steps, f.steps, None).expect("a leak per step");
     let mut v = vec![0.0f32; n];
     let one = |(k, current): (usize, &f32)| {
@@ -89,8 +90,8 @@ fn margins(f: &Fired) -> Vec<f32> {
     f.current.iter().enumerate().map(one).collect()
 }
 
-/// Spikes that differ in the first layer in which any do, all of them within rounding of the threshold; behind that
-/// layer the inputs are not the same any more.
+/// Number of spikes that differ in the first layer with a difference. All of them must be within
+/// rounding of the threshold. Later layers are not compared, because their inputs differ.
 fn flips(plain: &[Fired], fast: &[Fired], what: &str) -> usize {
     assert_eq!(plain.len(), fast.len());
     for (p, f) in plain.iter().zip(fast) {
@@ -144,7 +145,7 @@ fn one_iteration_of_resnet18_has_the_spikes_and_gradients_of_the_plain_kernels()
             println!(
                 "{kernel}, seed {seed}: {flips} spikes differ, loss {loss} (plain {plain_loss}), gradients {worst:?}"
             );
-            // A spike that rounding carried over the threshold is another network's gradient.
+            // If a spike differs, the gradients belong to different networks and are not compared.
             if flips == 0 {
                 assert!(worst.0 < 1e-4, "{kernel}, seed {seed}: a gradient is off by {worst:?} of its largest");
                 assert!((loss - plain_loss).abs() < 1e-5, "{kernel}, seed {seed}: {loss}, plain {plain_loss}");
@@ -156,10 +157,12 @@ fn one_iteration_of_resnet18_has_the_spikes_and_gradients_of_the_plain_kernels()
     assert!(compared.iter().all(|n| *n >= 2), "seeds without a flip, per kernel: {compared:?}");
 }
 
-/// Ten iterations of SGD with the plain kernels, and at each the loss of the others from the same weights.
+/// Trains ten iterations of SGD with the plain kernels; in each, the other kernels compute the loss
+/// from the same weights.
 ///
-/// They do not go their own ways: in so deep a network of so few samples one spike on the threshold carries later
-/// losses apart by hundredths, and as far those of the plain kernels from weights changed by one rounding.
+/// The other kernels do not train on their own weights: in so deep a network with so few samples,
+/// one spike at the threshold changes later losses by hundredths, and so does one rounding of the
+/// weights with the plain kernels.
 #[test]
 #[ignore = "half a minute to a minute; `.ci/extra kernels` runs it"]
 fn the_losses_of_ten_iterations_of_resnet18_are_those_of_the_plain_kernels() {

@@ -1,4 +1,4 @@
-//! conv(up(x)) = up(conv(x)): what is put off in time changes nothing but the work.
+//! Tests that a pending time map does not change results: conv(up(x)) = up(conv(x)).
 
 use burn::tensor::module::{avg_pool2d, conv2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions};
@@ -15,7 +15,7 @@ use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
 
-/// Multiples of 1/8 up to 1: sums of their products are exact in f32, in any order.
+/// Random multiples of 1/8 from −1 to 1; sums of their products are exact in f32 in any order.
 fn dyadic(n: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
     (0..n).map(|_| rng.random_range(-8i8..=8) as f32 / 8.0).collect()
 }
@@ -133,7 +133,7 @@ proptest! {
     }
 }
 
-/// Three stages; the first opens with a TTM where recordings enter.
+/// A network of three stages; the first begins with a TTM if the input is a recording.
 fn network(mode: TtmMode, image: bool, bias: bool) -> Network {
     let kind = if image { InputKind::Image } else { InputKind::Events };
     let mut b = NetworkBuilder::new("chain", Shape::new(2, 6, 6), kind);
@@ -152,7 +152,7 @@ fn network(mode: TtmMode, image: bool, bias: bool) -> Network {
     b.build().unwrap()
 }
 
-/// The same with every map carried out where it stands, by the plain form.
+/// Runs the network with the plain form, and applies every time map where it stands.
 fn one_by_one(
     network: &Network,
     leaves: &[Tensor<1>],
@@ -219,8 +219,8 @@ fn a_static_image_is_shown_at_every_step() {
     assert!(v.chunks(2).all(|step| step == &v[..2]), "every step shows the same image");
 }
 
-/// Readouts at T = 1..6 of a network that is shown images, by the mode of the TTM at its input, with pooling before
-/// it or not; at a second stage runs T' = 3.
+/// The readout at `steps` steps of a network that gets an image through a TTM of this mode, after a
+/// pool if `pooled`; the second stage runs at 3 steps.
 fn shown(mode: TtmMode, pooled: bool, steps: usize) -> Vec<f32> {
     let mut b = NetworkBuilder::new("images", Shape::new(1, 4, 4), InputKind::Image);
     let mut at = b.input();
@@ -241,7 +241,7 @@ fn shown(mode: TtmMode, pooled: bool, steps: usize) -> Vec<f32> {
     let configuration = [steps, 3];
     let pass =
         Pass { configuration: &configuration, norm: NormMode::Running, leak: LeakRule::Step, t_max: 6, step_us: None };
-    // Random modes draw from here, and an image leaves them nothing to draw.
+    // A random TTM would draw from this generator, but for an image no TTM draws.
     let rng = &mut ChaCha8Rng::seed_from_u64(7);
     values(model.forward(&model.constants(), image, &pass, rng, None).unwrap().logits)
 }

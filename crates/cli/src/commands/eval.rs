@@ -1,6 +1,6 @@
 //! `tickless eval RUN --steps 1..20`: evaluates one set of weights at every T.
 
-use crate::arguments::{Global, Part, RunArgs};
+use crate::arguments::{Global, Part, PeriodArg, RunArgs};
 use crate::output::{print_json, say};
 use crate::progress::Console;
 use crate::results::Evaluation;
@@ -22,6 +22,7 @@ use tickless_train::progress::Progress;
   tickless eval runs/nmnist-mtt-seed1 --steps 1..20         ranges include both ends
   tickless eval runs/nmnist-mtt-seed1 --steps 1,2,5..8,200 --leak time
   tickless eval runs/nmnist-mtt-seed1 --configuration 10,3,1   each stage at its own T
+  tickless eval runs/nmnist-mtt-seed1 --steps 10,300 --leak time --refractory 0.5
   tickless eval runs/nmnist-mtt-seed1 --json
   tickless eval runs/cifar10-resnet18-mtt-seed1000 --calibrate   batch norm calibrated at every T
 
@@ -53,6 +54,10 @@ pub struct Eval {
     /// Calibrate batch norm anew for every T, on training data cut into T frames.
     #[arg(long, conflicts_with = "configuration")]
     calibrate: bool,
+    /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no period. It
+    /// matters where T is above T_max and the leak belongs to time, and everywhere above 1 step.
+    #[arg(long, value_name = "STEPS", value_parser = PeriodArg::parse)]
+    refractory: Option<PeriodArg>,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -66,7 +71,10 @@ impl Eval {
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
         let configurations = self.configuration.iter().map(|text| steps(text)).collect::<Result<Vec<_>>>()?;
         let asked = self.steps.as_ref().map(|text| steps(text)).transpose()?;
-        let run = self.run.load()?;
+        let mut run = self.run.load()?;
+        if let Some(period) = self.refractory {
+            period.apply(&mut run)?;
+        }
         let folder = &run.folder;
         for c in &configurations {
             check_configuration(&run.network, c)?;
@@ -103,7 +111,7 @@ impl Eval {
         let result = Evaluation::of(&run, &model, self.part, points, activity);
         // The run keeps its results only for the whole test part at full precision; other results
         // are only printed.
-        if result.is_whole(&run) && self.configuration.is_empty() && !self.calibrate {
+        if result.is_whole(&run) && self.configuration.is_empty() && !self.calibrate && self.refractory.is_none() {
             // Another command may write the same file.
             let _lock = folder.lock_results()?;
             // If the stored file is unreadable, the new result replaces it.

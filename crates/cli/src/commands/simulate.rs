@@ -1,17 +1,20 @@
 //! `tickless simulate RUN`: runs the same weights without a clock.
 
-use crate::arguments::{Global, Part, RunArgs};
+use crate::arguments::{Global, Part, PeriodArg, RunArgs};
 use crate::output::{percent, print_json, say};
 use crate::progress::Console;
 use crate::report::time_unit;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use std::sync::Arc;
 use tickless::simulate::asynchronous::{SweepRow, exact, measure};
 use tickless::simulate::decisions::Decisions;
+use tickless::simulate::tune::{Knob, Tried, Tuned, lacks_a_period, tune};
 use tickless::simulate::{Simulation, compile, simulate};
 use tickless_engine::{AsyncSession, Asynchrony, Order};
 use tickless_kernels::Precision;
+use tickless_net::Layer;
 use tickless_train::data::SampleId;
 use tickless_train::device::device;
 use tickless_train::progress::Progress;
@@ -23,6 +26,8 @@ use tickless_train::run::Loaded;
   tickless simulate runs/nmnist-mtt-seed1
   tickless simulate runs/nmnist-mtt-seed1 --limit 100 --json
   tickless simulate runs/nmnist-mtt-seed1 --order random --delay-us 20 --jitter-us 50
+  tickless simulate runs/nmnist-mtt-seed1 --tune
+  tickless simulate runs/nmnist-mtt-seed1 --refractory 0.5
 
 A network with a bias or batch norm cannot run so; `tickless finetune RUN --epochs 0` removes
 them. With a delay, service time, queue, jitter or another order the recordings also run as on a
@@ -37,6 +42,14 @@ pub struct Simulate {
     /// At most this many recordings (0 for all).
     #[arg(long, default_value_t = 0)]
     limit: usize,
+    /// Find, on the validation part, the refractory period of single-spike neurons (none to one step of
+    /// T_max) or the lower limit of multi-spike neurons (-1 to -30 thresholds, or none), for the network
+    /// and for each layer, and run with it.
+    #[arg(long, conflicts_with = "refractory")]
+    tune: bool,
+    /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no period.
+    #[arg(long, value_name = "STEPS", value_parser = PeriodArg::parse)]
+    refractory: Option<PeriodArg>,
     #[command(flatten)]
     model: ModelArgs,
 }
@@ -85,19 +98,23 @@ impl ModelArgs {
     }
 }
 
-/// The simulation, and the result with asynchrony if that was asked for.
+/// The simulation, with the results of asynchrony and of tuning if the user asked for them.
 #[derive(Serialize)]
 struct Shown<'a> {
     part: &'static str,
     #[serde(flatten)]
     simulation: &'a Simulation,
     asynchrony: Option<SweepRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tuned: Option<&'a Tuned>,
 }
 
 impl Simulate {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
-        let run = self.run.load()?;
+        let mut run = self.run.load()?;
+        let tuned = self.change(&mut run, console)?;
+        let changed = self.tune || self.refractory.is_some();
         let folder = &run.folder;
         let model = run.model(&device(&global.device)?)?;
         let ids = self.part.of(&run.parts, self.limit);
@@ -110,14 +127,19 @@ impl Simulate {
             AsyncSession::new(&compile(&run)?, model)?;
         }
         let s = simulate(&run, &model, ids, console, console.stop_flag())?;
-        // The run keeps its results only for the whole test part at full precision; the precision
-        // matters because of the clocked reference.
-        if self.part == Part::Test && self.limit == 0 && model.precision() == Precision::F32 {
+        // The run's folder keeps the results only if they cover the whole test part, with the
+        // run's own neurons and at full precision, because the clocked reference depends on the
+        // precision.
+        let own = !changed && model.precision() == Precision::F32;
+        if self.part == Part::Test && self.limit == 0 && own {
             folder.write_result("simulate.json", &s)?;
         }
         let asynchrony = asynchrony.map(|m| with_asynchrony(&run, ids, &m, console)).transpose()?;
         if global.json {
-            return print_json(&Shown { part: self.part.word(), simulation: &s, asynchrony });
+            return print_json(&Shown { part: self.part.word(), simulation: &s, asynchrony, tuned: tuned.as_ref() });
+        }
+        if let Some(tuned) = &tuned {
+            show_tuned(&run, tuned);
         }
         say!("{} event by event on {} {} recordings (simulator)", run.facts.network, s.samples, self.part.word());
         say!("correct              {:>12.2} %", s.accuracy);
@@ -149,10 +171,59 @@ impl Simulate {
             say!("with asynchrony: {:.2} % correct, spike difference (s0 the exact engine): {d}", a.accuracy);
             say!("                 {:.1} events lost per recording, longest queue {}", a.lost, a.longest_queue);
         }
+        if !changed && lacks_a_period(&run.network) {
+            say!(
+                "its neurons emit one spike a step and have no refractory period, so without a clock they may fire \
+                 more often than at T = {}: try --tune or --refractory 1",
+                run.facts.t_max
+            );
+        }
         for layer in &s.silent {
             say!("warning: layer `{layer}` never fired");
         }
         Ok(())
+    }
+}
+
+impl Simulate {
+    /// Gives the neurons the period of `--refractory`, or tunes them on the validation part if
+    /// `--tune` is given; returns the results of the tuning.
+    fn change(&self, run: &mut Loaded, console: &Console) -> Result<Option<Tuned>> {
+        if let Some(period) = self.refractory {
+            period.apply(run)?;
+        }
+        if !self.tune {
+            return Ok(None);
+        }
+        let tuned = tune(run, self.limit, console, console.stop_flag())?;
+        run.network = Arc::new(tuned.knob.set(&run.network, &tuned.tried[tuned.best].values));
+        Ok(Some(tuned))
+    }
+}
+
+/// Prints the settings tried on the validation part and the neurons of the best one.
+fn show_tuned(run: &Loaded, tuned: &Tuned) {
+    let what = match tuned.knob {
+        Knob::Refractory => "refractory period in steps of T_max",
+        Knob::LowerLimit => "lower limit in thresholds",
+    };
+    say!("{what}, on {} validation recordings:", tuned.samples);
+    say!("{:>24}  {:>10}  {:>14}  {:>20}", "by layer", "% correct", "spikes/record.", "synaptic operations");
+    let words = |t: &Tried| -> String {
+        let word = |v: &Option<f64>| v.map_or("none".to_owned(), |v| v.to_string());
+        let same = t.values.iter().all(|v| *v == t.values[0]);
+        if same { word(&t.values[0]) } else { t.values.iter().map(word).collect::<Vec<_>>().join(", ") }
+    };
+    for (k, t) in tuned.tried.iter().enumerate() {
+        let mark = if k == tuned.best { " <" } else { "" };
+        let (accuracy, spikes, operations) = (t.accuracy, t.spikes, t.synaptic_operations);
+        say!("{:>24}  {accuracy:>10.2}  {spikes:>14.1}  {operations:>20.0}{mark}", words(t));
+    }
+    for &i in &run.network.spiking() {
+        let node = &run.network.nodes()[i];
+        if let Layer::Neuron(n) = node.layer {
+            say!("layer `{}`: {n}", node.name);
+        }
     }
 }
 

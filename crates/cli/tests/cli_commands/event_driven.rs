@@ -1,6 +1,7 @@
 //! Commands that run networks without a clock.
 
 use super::common::{Scratch, number};
+use tickless::net::Weights;
 
 #[test]
 fn recordings_that_the_recipe_scales_are_simulated_at_that_size() {
@@ -42,6 +43,65 @@ fn asynchrony_is_swept_from_the_exact_engine_on() {
     );
     scratch.refused_with(&["asynchrony", "run", "--delay-us", "soon"], &["--delay-us", "soon"]);
     scratch.refused_with(&["asynchrony", "run", "--queue", "2.5"], &["--queue", "2.5"]);
+}
+
+#[test]
+fn a_refractory_period_is_trained_evaluated_simulated_and_exported() {
+    let scratch = Scratch::small();
+    let set = ["--set", "network.neuron.model=\"lif\"", "--set", "network.neuron.refractory={ steps = 0.5 }"];
+    let train = |output: &str, set: &[&str]| {
+        scratch.ok(&[&["train", "small.toml", "--output", output][..], set].concat());
+    };
+    train("run", &set);
+    train("none", &set[..2]);
+    // A period of half a step has no dead step at T ≤ T_max, so training gives the same bits.
+    let tensors = |run: &str| {
+        let file = Weights::load(&scratch.at(run).join("weights.safetensors")).unwrap();
+        file.tensors.into_iter().map(|(name, array)| (name, array.data)).collect::<Vec<_>>()
+    };
+    assert_eq!(tensors("run"), tensors("none"));
+    scratch.ok(&["eval", "run"]);
+    let spikes = |run: &str, more: &[&str]| -> f64 {
+        let shown = scratch.ok_json(&[&["simulate", run, "--limit", "5"], more].concat());
+        number(&shown, "layers/0/spikes") + number(&shown, "layers/1/spikes")
+    };
+    let (half, none) = (spikes("run", &[]), spikes("none", &[]));
+    assert!(0.0 < half && half < none, "{half} {none}");
+    assert_eq!((spikes("none", &["--refractory", "0.5"]), spikes("run", &["--refractory", "none"])), (half, none));
+    let said = "have no refractory period";
+    assert!(scratch.ok(&["simulate", "none", "--limit", "2"]).stdout.contains(said));
+    assert!(!scratch.ok(&["simulate", "run", "--limit", "2"]).stdout.contains(said));
+    let parity = scratch.ok_json(&["parity", "run", "--limit", "2", "--events", "200"]);
+    assert_eq!(parity["pairs"][0]["verdict"], "agree", "{parity:#}");
+    let exported = scratch.ok(&["export", "run", "--to", "nir"]);
+    assert!(format!("{}{}", exported.stdout, exported.stderr).contains("drops the refractory period"), "{exported:#?}");
+    scratch.refused_with(&["simulate", "run", "--refractory", "0"], &["--refractory", "above 0"]);
+    let multi = ["--set", "network.neuron.model=\"if\"", "--set", "network.neuron.refractory={ steps = 1 }"];
+    let refused = [&["train", "small.toml", "--output", "multi"][..], &multi].concat();
+    scratch.refused_with(&refused, &["multi-spike", "refractory"]);
+    assert!(!scratch.at("multi").exists());
+}
+
+#[test]
+fn a_period_or_a_limit_is_found_on_the_validation_part() {
+    let scratch = Scratch::small();
+    for (model, knob) in [("lif", "refractory"), ("if", "lower_limit")] {
+        let set = format!("network.neuron.model=\"{model}\"");
+        let train = ["train", "small.toml", "--output", model, "--set", &set];
+        scratch.ok(&[&train[..], &["--set", "data.validation=0.2"]].concat());
+        let shown = scratch.ok_json(&["simulate", model, "--tune", "--limit", "8"]);
+        let tuned = &shown["tuned"];
+        assert_eq!(tuned["knob"], knob, "{tuned:#}");
+        let tried = tuned["tried"].as_array().unwrap();
+        let accuracy = |k: usize| number(&tried[k], "accuracy");
+        let best = number(tuned, "best") as usize;
+        assert!((0..tried.len()).all(|k| accuracy(k) <= accuracy(best)), "{tuned:#}");
+        let table = scratch.ok(&["simulate", model, "--tune", "--limit", "2"]).stdout;
+        assert!(table.contains("validation recordings") && table.contains("layer `"), "{table}");
+        assert!(!scratch.at(model).join("simulate.json").exists(), "a run keeps only what its own description gives");
+    }
+    scratch.ok(&["train", "small.toml", "--output", "all", "--set", "data.validation=0"]);
+    scratch.refused_with(&["simulate", "all", "--tune"], &["no validation part", "`data.validation`"]);
 }
 
 #[test]

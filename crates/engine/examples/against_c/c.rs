@@ -1,4 +1,5 @@
-//! The C programs: compiled here, told of a network and recordings by a file, run, heard.
+//! Interface to the C programs: compiles them, writes a network and recordings to a file for them,
+//! runs them and reads their output.
 
 use crate::Anything;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,7 @@ use std::process::Command;
 use tickless_engine::Recording;
 use tickless_net::{Layer, Network, PoolKind, Weights};
 
-/// Compiles `benches/event-loop/NAME.c` into the folder.
+/// Compiles `benches/event-loop/NAME.c` and writes the program to `folder`.
 pub fn compile(folder: &Path, name: &str) -> Anything<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../benches/event-loop/{name}.c"));
     let program = folder.join(name);
@@ -15,16 +16,17 @@ pub fn compile(folder: &Path, name: &str) -> Anything<PathBuf> {
     if status.success() { Ok(program) } else { Err(format!("cc cannot compile {name}.c").into()) }
 }
 
-/// What a C program says, in words.
+/// Runs a C program and returns its output, split into words.
 pub fn said(program: &Path, arguments: &[&str]) -> Anything<Vec<String>> {
     let out = String::from_utf8(Command::new(program).args(arguments).output()?.stdout)?;
     Ok(out.split_whitespace().map(str::to_owned).collect())
 }
 
-/// Network, weights and recordings in the form that the C program reads.
+/// Network, weights and recordings in the binary format that the C program reads.
 pub fn describe(net: &Network, weights: &Weights, recordings: &[Recording], step_us: f64) -> Anything<Vec<u8>> {
     let mut layers: Vec<([i32; 12], f32, Vec<f32>)> = Vec::new();
-    // Pooling before a weighted layer, and what an average divides its weights by.
+    // Window of the pooling before a weighted layer, and the divisor that an average puts into the
+    // weights.
     let (mut pool, mut divide) = (1, 1);
     for (i, node) in net.nodes().iter().enumerate() {
         let (kernel, stride, pad) = match node.layer {

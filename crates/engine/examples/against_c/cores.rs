@@ -1,4 +1,4 @@
-//! Two cores against one over many recordings.
+//! Compares two cores with one over many recordings.
 
 use crate::{Anything, STEP_US};
 use std::sync::atomic::AtomicBool;
@@ -6,10 +6,10 @@ use std::time::Instant;
 use tickless_engine::{CompileOptions, Confidence, Error, Program, Recording, run};
 use tickless_net::{Network, Weights};
 
-/// How often the recordings are run over in one go, so that threads have something to share.
+/// Number of passes over the recordings in one measurement, so that threads have enough work.
 const REPEAT: usize = 10;
 
-/// Prints the rate with one thread and with two, the best of rounds in turn.
+/// Prints the event rates with one and with two threads, each the best of alternating rounds.
 pub fn compare(name: &str, net: &Network, weights: &Weights, all: &[Recording], rounds: usize) -> Anything<()> {
     for quantised in [false, true] {
         let options = CompileOptions { step_us: Some(STEP_US), quantised, ..CompileOptions::default() };

@@ -1,4 +1,4 @@
-//! Recordings and trained weights from the reference data.
+//! Loads recordings and trained weights from the reference data.
 
 use crate::Anything;
 use std::io::Read;
@@ -7,7 +7,7 @@ use tickless_engine::{Event, Recording};
 use tickless_events::Sensor;
 use tickless_net::{Array, Conv, InputKind, Network, NetworkBuilder, Neuron, Pool, Shape, Weights};
 
-/// The members of an archive that end so, in order of their names.
+/// The members of an archive whose names have this ending, sorted by name.
 fn members(archive: &Path, ending: &str, every: usize, count: usize) -> Anything<Vec<Vec<u8>>> {
     let mut zip = zip::ZipArchive::new(std::fs::File::open(archive)?)?;
     let mut names = zip.file_names().map(|n| n.map(|n| n.into_owned())).collect::<Result<Vec<String>, _>>()?;
@@ -22,7 +22,7 @@ fn members(archive: &Path, ending: &str, every: usize, count: usize) -> Anything
     Ok(all)
 }
 
-/// The first hundred recordings of an N-MNIST archive: 5 bytes an event.
+/// The first hundred recordings of an N-MNIST archive, whose events have 5 bytes each.
 pub fn nmnist(archive: &Path) -> Anything<Vec<Recording>> {
     let event = |b: &[u8]| Event {
         t_us: u64::from(b[2] & 0x7f) << 16 | u64::from(b[3]) << 8 | u64::from(b[4]),
@@ -37,7 +37,7 @@ pub fn nmnist(archive: &Path) -> Anything<Vec<Recording>> {
     members(archive, ".bin", 1, 100)?.into_iter().map(recording).collect()
 }
 
-/// The first events of ten recordings of MNIST-DVS, one a digit: lines of `x y t p`.
+/// The first events of ten MNIST-DVS recordings, one per digit; an event is a line `x y t p`.
 pub fn mnist_dvs(archive: &Path, events: usize) -> Anything<Vec<Recording>> {
     let event = |line: &str| -> Anything<Event> {
         let n = line.split_whitespace().map(str::parse).collect::<Result<Vec<u64>, _>>()?;

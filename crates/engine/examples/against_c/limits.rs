@@ -1,16 +1,16 @@
-//! What the machine could do at most: the additions alone, by a loop in C over arrays of each size.
+//! Measures the upper limit of the machine: a C loop that only adds, over arrays of several sizes.
 
 use crate::{Anything, c};
 use std::path::Path;
 
-/// Additions per second of a load-add-store stream, by the bytes that it goes round in.
+/// Additions per second of a stream that loads, adds and stores, by the size of its arrays.
 pub struct Limits {
-    /// (name of the level, bytes, float additions/s, 16-bit additions of 8-bit weights/s).
+    /// (name of the memory level, bytes, float additions/s, 16-bit additions of 8-bit weights/s).
     levels: Vec<(&'static str, f64, f64, f64)>,
 }
 
 impl Limits {
-    /// Measures them.
+    /// Measures the rates with a C program that it compiles into `folder`.
     pub fn measure(folder: &Path) -> Anything<Self> {
         let program = c::compile(folder, "stream")?;
         let mut levels = Vec::new();
@@ -22,7 +22,7 @@ impl Limits {
         Ok(Self { levels })
     }
 
-    /// Prints them.
+    /// Prints the rates of all levels.
     pub fn print(&self) {
         println!("limits: v += w over arrays of one size, additions/s (12 bytes each in float, 5 in 8 bit)");
         for (name, bytes, float, small) in &self.levels {
@@ -35,9 +35,9 @@ impl Limits {
         }
     }
 
-    /// The level that holds so many bytes, and its rate.
+    /// The smallest memory level that holds this number of bytes, and its rate.
     pub fn of(&self, bytes: usize, small: bool) -> (&'static str, f64) {
-        // The caches of the machine that we measure on: 48 KiB, 1 MiB, 32 MiB.
+        // Cache sizes of the machine on which we measure: 48 KiB, 1 MiB, 32 MiB.
         let level = [48 << 10, 1 << 20, 32 << 20].iter().filter(|&&size| bytes > size).count();
         let (name, _, float, eight) = self.levels[level];
         (name, if small { eight } else { float })

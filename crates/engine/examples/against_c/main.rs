@@ -1,22 +1,23 @@
-//! Events and synaptic operations per second, beside a plain loop in C, in one run.
+//! Measures events and synaptic operations per second of the engine and of a plain loop in C.
 //!
 //! ```text
 //! cargo run --release -p tickless-engine --example against_c -- ../shared/data/nmnist/Test.zip [SECTION…]
 //! ```
 //!
-//! The sections, all of them unless named:
+//! The sections; without arguments, all run:
 //!
-//! * `nmnist`: the recordings of an N-MNIST archive through nmnist-small (2→8→16 + fc) and nmnist-wide
-//!   (8/16/32 + fc), with IF and LIF neurons and initial weights;
-//! * `trained`: the same recordings through the trained network of the golden `async_nmnist`;
-//! * `vgg9`: the first events of ten MNIST-DVS recordings (`mnist-dvs/mnist-dvs-100.zip` beside
+//! - `nmnist`: the recordings of an N-MNIST archive through nmnist-small (2→8→16 + fc) and
+//!   nmnist-wide (8/16/32 + fc), with IF and LIF neurons and initial weights;
+//! - `trained`: the same recordings through the trained network of the golden `async_nmnist`;
+//! - `vgg9`: the first events of ten MNIST-DVS recordings (`mnist-dvs/mnist-dvs-100.zip` beside
 //!   `nmnist/`) through VGG9 at 128×128 with IF neurons and initial weights times four;
-//! * `cores`: one core against two over many recordings.
+//! - `cores`: one core against two over many recordings.
 //!
-//! In each, the engine and the C program run in turn, and must agree in operations and spikes. The C
-//! programs, `benches/event-loop/*.c`, are compiled here with `cc -O3 -march=native`. `adds` is the part
-//! of the time that the additions alone would take in a stream over arrays as large as the network
-//! and its state; `ns` the time for an event or spike that is carried to the neurons it reaches.
+//! In the first three sections, the engine and the C program run in alternating rounds, and in
+//! float they must agree in operations and spikes. The example compiles the C programs,
+//! `benches/event-loop/*.c`, with `cc -O3 -march=native`. The column `adds` is the share of the
+//! time that the additions alone would take in a stream over arrays as large as the network and its
+//! state. The column `ns` is the time per event or spike that the engine delivers.
 
 mod c;
 mod cores;
@@ -35,7 +36,7 @@ type Anything<T> = Result<T, Box<dyn std::error::Error>>;
 
 const ROUNDS: usize = 7;
 const STEP_US: f64 = 30_000.0;
-/// Events of each MNIST-DVS recording.
+/// Number of events from each MNIST-DVS recording.
 const VGG_EVENTS: usize = 250;
 
 fn main() -> Anything<()> {
@@ -89,7 +90,7 @@ fn main() -> Anything<()> {
     Ok(std::fs::remove_dir_all(&folder)?)
 }
 
-/// A built-in network without norms, and its initial weights times `gain`.
+/// A built-in network without norms, and its initial weights multiplied by `gain`.
 fn initial(name: &str, neuron: Neuron, gain: f32) -> Anything<(Network, Weights)> {
     let net = build(name, &ZooOptions { neuron: Some(neuron), norm: Some(false), ..ZooOptions::default() })?;
     let mut weights = initialise(&net, InitScheme::default_for(&net), 1);
@@ -103,7 +104,8 @@ struct Bench {
     limits: Limits,
 }
 
-/// One form of the engine, its best time, and its events, operations and spikes.
+/// One form of the engine (instruction set, float or 8-bit), its best time, and its counts of
+/// events, operations and spikes.
 struct Form {
     name: String,
     session: Session,
@@ -147,7 +149,7 @@ impl Bench {
         println!();
         for form in &forms {
             let small = form.session.program().quantised();
-            // 8-bit weights are other weights, so their counts differ a little.
+            // 8-bit weights are rounded, so their counts differ slightly and are not compared.
             if !small && form.counts != c_counts {
                 return Err(
                     format!("{name}, {neuron}: the engine counts {:?}, the C loop {c_counts:?}", form.counts).into()
@@ -164,7 +166,7 @@ impl Bench {
 }
 
 impl Form {
-    /// Runs all recordings once.
+    /// Runs all recordings once and keeps the best time.
     fn round(&mut self, all: &[Recording]) -> Anything<()> {
         let mut counts = [0; 3];
         let begun = Instant::now();

@@ -1,25 +1,26 @@
-//! What a real chip does to a network: events take time, wait, come late and overtake each other.
+//! Models the asynchrony of a real chip: events take time, wait, arrive late and overtake each
+//! other.
 //!
-//! Every layer is a core. An event sent to it at time t arrives after the core's delay; a core takes
-//! one event at a time, and each takes it the service time; those that wait stand in a queue, first
-//! in, first out; one that finds the queue full is lost. When a core has served an event, its weights
-//! are added, and the spikes they cause are sent at that moment:
+//! Every layer is a core. An event sent to a core at time t arrives after the core's delay. A core
+//! serves one event at a time, and each takes the service time; other events wait in a first-in,
+//! first-out queue. If the queue is full, an arriving event is lost. When a core has served an
+//! event, it adds the event's weights and sends the resulting spikes at that moment:
 //!
 //! ```text
 //! arrival = sent + delay + uniform[0, delay jitter)
-//! begin   = max(arrival, end of the one before)          end = begin + service
+//! begin   = max(arrival, end of the event before)       end = begin + service
 //! ```
 //!
-//! All cores are alike ([`Core`]) unless one is given its own numbers
+//! All cores have the same parameters ([`Core`]) unless the caller sets others for one of them
 //! ([`Asynchrony::with_core`]). Time stamps of the input are shifted by a uniform random time in
-//! [−jitter, +jitter]. Events that meet at one moment are taken in an [`Order`]. With no delay, service
-//! time and jitter, and the exact order, this is the engine itself ([`crate::deliver`]), spike for
-//! spike; that is tested. All randomness comes from one seed and the recording's number, whatever the
-//! number of threads.
+//! [−jitter, +jitter]. An [`Order`] decides between events of the same moment. Without delay,
+//! service time and jitter and in the exact order, the spikes are exactly those of the engine
+//! ([`crate::deliver`]); a test checks this. All randomness depends only on the seed and the
+//! recording's number, so the number of threads does not matter.
 //!
 //! ```
 //! use tickless_engine::{Asynchrony, Core};
-//! // All cores need 1 µs for an event; the second is far away and lets at most 64 events wait.
+//! All cores take 1 µs per event. The second has a longer delay and a queue of at most 64 events.
 //! let model = Asynchrony { service_us: 1.0, ..Asynchrony::default() };
 //! let far = Core { delay_us: 50.0, queue: Some(64), ..model.core(1) };
 //! let model = model.with_core(1, far);

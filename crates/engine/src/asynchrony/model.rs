@@ -1,55 +1,57 @@
-//! The numbers of the model, and what they are in whole nanoseconds.
+//! The parameters of the model, and their values in whole nanoseconds.
 
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
 const NS: f64 = 1000.0;
 
-/// In which order events that meet at one moment are taken.
+/// The order in which events of the same moment are processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
-    /// That of the exact engine: each spike is carried to its end before the neuron's next one.
+    /// The order of the exact engine: all consequences of a spike come before the neuron's next
+    /// spike.
     #[default]
     Exact,
-    /// A random one.
+    /// A random order.
     Random,
-    /// The spike of the neuron that fired last goes on first (the momentum schedule of
-    /// arXiv 2408.05098).
+    /// The most recent spike first (the momentum schedule of arXiv 2408.05098).
     Momentum,
 }
 
-/// The model of a chip's asynchrony.
+/// Parameters of a chip's asynchrony.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asynchrony {
     /// Order of simultaneous events.
     pub order: Order,
-    /// Time from sending to arrival in µs, of every core that has none of its own.
+    /// Time from sending to arrival in µs, for every core without its own parameters.
     pub delay_us: f64,
-    /// Largest random time in µs that is added to the delay, of every core that has none of its own.
+    /// Upper limit of the random time in µs added to the delay, for every core without its own
+    /// parameters.
     pub delay_jitter_us: f64,
-    /// Time that a core needs for one event in µs, of every core that has none of its own.
+    /// Time that a core needs for one event in µs, for every core without its own parameters.
     pub service_us: f64,
-    /// Events that a core lets wait, of every core that has none of its own; `None` for no limit.
+    /// Largest number of waiting events, for every core without its own parameters; `None` for no
+    /// limit.
     pub queue: Option<usize>,
-    /// Largest shift of an input's time stamp in µs.
+    /// Largest shift of an input event's time stamp in µs, in either direction.
     pub jitter_us: f64,
-    /// Seed of order and jitter.
+    /// Seed of all random times and orders.
     pub seed: u64,
-    /// Cores with numbers of their own, by index: the spiking layers of
+    /// Cores with their own parameters, by index: first the spiking layers of
     /// [`Program::layers`](crate::Program::layers), then an accumulating readout.
     pub cores: BTreeMap<usize, Core>,
 }
 
-/// The numbers of one core.
+/// The parameters of one core.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Core {
-    /// Time from sending to arrival here in µs.
+    /// Time from sending to arrival at this core in µs.
     pub delay_us: f64,
-    /// Largest random time in µs that is added to the delay.
+    /// Upper limit of the random time in µs added to the delay.
     pub delay_jitter_us: f64,
-    /// Time that it needs for one event in µs.
+    /// Time that the core needs for one event in µs.
     pub service_us: f64,
-    /// Events that it lets wait; `None` for no limit.
+    /// Largest number of waiting events; `None` for no limit.
     pub queue: Option<usize>,
 }
 
@@ -62,23 +64,24 @@ impl Default for Asynchrony {
 }
 
 impl Asynchrony {
-    /// The numbers of core `index`: its own, else those of all.
+    /// The parameters of core `index`: its own if it has any, otherwise the common ones.
     pub fn core(&self, index: usize) -> Core {
         let Asynchrony { delay_us, delay_jitter_us, service_us, queue, .. } = *self;
         let all = Core { delay_us, delay_jitter_us, service_us, queue };
         self.cores.get(&index).copied().unwrap_or(all)
     }
 
-    /// The same model with these numbers for core `index`.
+    /// The same model with other parameters for core `index`.
     pub fn with_core(mut self, index: usize, core: Core) -> Self {
         self.cores.insert(index, core);
         self
     }
 
-    /// The numbers of each of `count` cores, checked.
+    /// The checked parameters of each of `count` cores.
     ///
     /// # Errors
-    /// If a time is negative or no number, or a core is given numbers that is none of the `count`.
+    /// If a time is negative, not a number or above 10¹² µs, or if a core with its own parameters
+    /// does not exist.
     pub(super) fn timings(&self, count: usize) -> Result<Vec<Timing>> {
         if let Some((&index, _)) = self.cores.range(count..).next() {
             let last = count.saturating_sub(1);
@@ -116,24 +119,25 @@ fn ns(us: f64) -> u64 {
     (us * NS).round() as u64
 }
 
-/// A core's numbers in the session's unit of time.
+/// The parameters of a core in nanoseconds, the session's unit of time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timing {
     pub delay_ns: u64,
-    /// 0 for none.
+    /// Upper limit of the random delay; 0 for none.
     pub delay_jitter_ns: f64,
-    /// 0 where an event takes no time, at least 1 where it does.
+    /// 0 if an event takes no time, otherwise at least 1.
     pub service_ns: u64,
     pub queue: Option<usize>,
 }
 
-/// What became of the events on their way.
+/// Statistics of the events of a run.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Traffic {
-    /// Events lost because a queue was full, by core: each spiking layer, then an accumulating readout.
+    /// Events lost because a queue was full, per core: each spiking layer, then an accumulating
+    /// readout.
     pub lost: Vec<u64>,
-    /// Most events that waited or were served in a core at one time.
+    /// Largest number of events that waited or were served at one time, per core.
     pub longest: Vec<usize>,
-    /// µs from the last input event to the end of the last event in the network.
+    /// µs from the last input event to the last event in the network.
     pub tail_us: f64,
 }

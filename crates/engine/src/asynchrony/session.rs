@@ -1,4 +1,4 @@
-//! One recording at a time under the model: a queue of events in order of time.
+//! Runs a recording under the model, with a queue of events in order of time.
 
 use super::model::{Asynchrony, Order, Timing, Traffic};
 use crate::decision::{Confidence, Decision};
@@ -16,11 +16,11 @@ use std::ops::Range;
 use tickless_events::Recording;
 use tickless_events::rng::Rng;
 
-/// An event on its way to a core, or being served there.
+/// An event that travels to a core or that the core is serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Flight {
     t_ns: u64,
-    /// Among those of one moment, the smallest goes first.
+    /// Among events of the same moment, the one with the smallest rank comes first.
     rank: u64,
     served: bool,
     edge: u32,
@@ -28,12 +28,12 @@ struct Flight {
     cause: u32,
 }
 
-/// One recording at a time through a program under a model of asynchrony.
+/// Runs one recording at a time through a program under a model of asynchrony.
 #[derive(Debug)]
 pub struct AsyncSession {
     program: Program,
     model: Asynchrony,
-    /// One a core.
+    /// One per core.
     timings: Vec<Timing>,
     memory: NetworkState,
     flights: BinaryHeap<Reverse<Flight>>,
@@ -41,10 +41,10 @@ pub struct AsyncSession {
     waiting: Vec<usize>,
     traffic: Traffic,
     events: u64,
-    /// Number of the last input event that has been sent.
+    /// Index of the last input event that the session has sent.
     sent: u32,
     span_us: u64,
-    /// Time of the recording's first event: times are counted from it.
+    /// Time of the recording's first event; the session counts times from it.
     base_us: u64,
     rank: u64,
     later: u64,
@@ -57,7 +57,8 @@ impl AsyncSession {
     /// A session at rest.
     ///
     /// # Errors
-    /// If a time of the model is negative or no number, or it names a core that the program has not.
+    /// If a time of the model is invalid, or if the model names a core that the program does not
+    /// have.
     pub fn new(program: &Program, model: &Asynchrony) -> Result<Self> {
         let cores = program.flat.rules.len();
         Ok(Self {
@@ -79,11 +80,11 @@ impl AsyncSession {
         })
     }
 
-    /// Runs a whole recording from rest, until nothing moves any more. `number` tells recordings
-    /// apart, so that each has random numbers of its own.
+    /// Runs a whole recording from rest until no event is left. `number` identifies the recording,
+    /// so that each recording has its own random numbers.
     ///
     /// # Errors
-    /// If an event lies outside the input; names its index.
+    /// If an event lies outside the input; the message states its index.
     pub fn run<S: Sink>(&mut self, recording: &Recording, number: u64, sink: &mut S) -> Result<()> {
         self.reset(number);
         let mut input = self.input(recording)?.into_iter().peekable();
@@ -91,10 +92,12 @@ impl AsyncSession {
         let exact = self.model.order != Order::Random;
         let mut last_ns = 0;
         loop {
-            // A new event waits until all older ones have gone on; in random order it joins those of its moment.
+            // An input event waits until no earlier event is left and, except in random order, none
+            // of the same moment.
             let next = self.flights.peek().map(|f| f.0.t_ns);
-            // A neuron fires by itself before an input of that moment, and after the spikes that are
-            // on their way; once nothing is, the recording is over.
+            // A neuron fires by itself before an input of the same moment, and after the spikes
+            // that are in flight. When no input and no event in flight is left, the recording is
+            // over.
             let arrives = input.peek().map(|i| i.0);
             let waits = |t: u64| next.is_some_and(|n| n <= t) || arrives.is_some_and(|i| i < t);
             let over = next.is_none() && arrives.is_none();
@@ -122,7 +125,8 @@ impl AsyncSession {
         Ok(())
     }
 
-    /// The input in order of its shifted times. No time is negative: all are moved by the jitter.
+    /// The input, sorted by shifted times. All times are moved by the jitter so that none is
+    /// negative.
     fn input(&mut self, recording: &Recording) -> Result<Vec<(u64, Hop)>> {
         let shape = self.program.flat.input;
         self.base_us = recording.t_first_us().unwrap_or(0);
@@ -163,11 +167,12 @@ impl AsyncSession {
         self.rng = Rng::new(self.model.seed, number);
     }
 
-    /// Sends spikes along the edges that leave their source, each as an event of its own.
+    /// Sends spikes along all edges of their source, each spike as a separate event.
     fn send(&mut self, flat: &FlatNetwork, edges: Range<usize>, hops: &[Hop], t_ns: u64) {
         let count: u64 = hops.iter().map(|h| u64::from(h.spikes)).sum::<u64>() * edges.len() as u64;
-        // Where spikes arrive at the moment they are sent, later groups go before earlier ones: depth
-        // first. Otherwise what was sent first goes first, so that ties of the input keep their order.
+        // If spikes arrive at the moment they are sent, later groups come before earlier ones,
+        // which is depth first. Otherwise events of the same moment keep the order in which they
+        // were sent.
         self.rank -= count;
         let (depth_first, in_turn) = (self.rank, self.later);
         self.later += count;
@@ -193,10 +198,10 @@ impl AsyncSession {
         }
     }
 
-    /// Puts an event that has arrived into its core's queue.
+    /// Adds an event that has arrived to its core's queue, or drops it if the queue is full.
     fn queue(&mut self, core: usize, flight: Flight) {
         let Timing { service_ns, queue, .. } = self.timings[core];
-        // The one that is being served does not wait.
+        // `waiting` includes the event that the core is serving, which does not count as waiting.
         if queue.is_some_and(|q| self.waiting[core] > q) {
             self.traffic.lost[core] += 1;
             return;
@@ -208,7 +213,7 @@ impl AsyncSession {
         self.flights.push(Reverse(Flight { t_ns: end, served: true, ..flight }));
     }
 
-    /// Lets a neuron fire by itself and sends its spikes on.
+    /// Fires a neuron that is due and sends its spikes.
     fn fire<S: Sink>(&mut self, flat: &FlatNetwork, due: (u64, usize, usize), sink: &mut S) {
         let Some(hop) = fire_due(flat, &mut self.memory, due) else { return };
         let told = [(due.0 + self.base_us).saturating_sub(self.offset_us() as u64)];
@@ -217,7 +222,7 @@ impl AsyncSession {
         self.send(flat, flat.rules[due.1].edges.clone(), &[hop], due.0.saturating_mul(1000));
     }
 
-    /// Adds an event's weights and sends the spikes on.
+    /// Adds the weights of an event to its core and sends the resulting spikes.
     fn serve<S: Sink>(&mut self, flat: &FlatNetwork, flight: Flight, sink: &mut S) {
         let edge = &flat.edges[flight.edge as usize];
         let core = edge.target;
@@ -246,7 +251,7 @@ impl AsyncSession {
         self.memory.layers[core].queue = out;
     }
 
-    /// What became of the last recording's events.
+    /// Statistics of the last recording's events.
     pub fn traffic(&self) -> &Traffic {
         &self.traffic
     }
@@ -256,17 +261,17 @@ impl AsyncSession {
         &self.memory.spikes
     }
 
-    /// Synaptic operations of the last recording.
+    /// Number of synaptic operations in the last recording.
     pub fn synaptic_ops(&self) -> u64 {
         self.memory.ops
     }
 
-    /// The readout after the last recording, as [`crate::Session::logits`].
+    /// The readout after the last recording; see [`crate::Session::logits`].
     pub fn logits(&self) -> Vec<f32> {
         values(&self.program, &self.memory).map(|v| v as f32).collect()
     }
 
-    /// What the last recording is.
+    /// The decision about the last recording.
     pub fn decision(&self, confidence: &Confidence) -> Decision {
         let (class, confidence) = confidence.of(values(&self.program, &self.memory));
         Decision { class, confidence, events: self.events, us: self.span_us }

@@ -1,6 +1,6 @@
-//! AVX2: eight potentials of 32 bits or 16 of 16 bits an instruction.
+//! AVX2: processes eight 32-bit or sixteen 16-bit potentials per instruction.
 //!
-//! Ends that fill no register go through the scalar form.
+//! The scalar form processes the rest of a block that does not fill a register.
 
 use super::register::register;
 use super::scalar::Scalar;
@@ -8,25 +8,26 @@ use super::{Bounds, Kernel};
 use std::arch::x86_64::*;
 use tickless_neuron::between::arrive;
 
-/// The form of this set. Its functions run only where the processor has the set, because only
+/// The AVX2 form. Its functions run only on processors with AVX2, because only
 /// `tickless_simd::by_isa!` selects it.
 pub(crate) struct Avx2;
 
 register!(Eight, __m256, u32, _mm256_add_ps, _mm256_mul_ps, _mm256_max_ps, reaches);
 
-/// One bit a potential: u ≥ θ'?
+/// u ≥ θ', as one bit per potential.
 ///
 /// # Safety
-/// The machine has AVX2.
+/// The processor must have AVX2.
 #[inline(always)]
 unsafe fn reaches(u: __m256, theta: __m256) -> u32 {
-    // SAFETY: the caller's.
+    // SAFETY: the caller guarantees AVX2.
     unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(u, theta)) as u32 }
 }
 
 impl Avx2 {
-    /// v = max(v·factor + w, v_min), without a factor v = max(v + w, v_min): as many as fill
-    /// registers. Who fires, and how many were taken.
+    /// Computes v = max(v·factor + w, v_min), or v = max(v + w, v_min) without a factor, for the
+    /// part of the block that fills registers. Returns the mask of firing neurons and the length of
+    /// that part.
     #[inline(always)]
     fn add_with(v: &mut [f32], w: &[f32], factor: Option<f32>, bounds: Bounds<f32>) -> (u64, usize) {
         let len = v.len();
@@ -69,7 +70,7 @@ impl Kernel for Avx2 {
         let (mut mask, mut at) = (0u64, 0);
         // SAFETY: as in `add_with`, sixteen and then eight at a time.
         unsafe {
-            // There is no "at least" for 16 bits: u ≥ θ is u > θ − 1, and θ is above the smallest.
+            // AVX2 has no "at least" for 16 bits, so test u > θ − 1; θ is above the smallest i16.
             let below = _mm256_set1_epi16(bounds.fires_at.saturating_sub(1));
             let v_min = _mm256_set1_epi16(bounds.v_min);
             while at + 16 <= len {
@@ -77,7 +78,7 @@ impl Kernel for Avx2 {
                 let w = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.as_ptr().add(at).cast()));
                 let u = _mm256_adds_epi16(_mm256_loadu_si256(p), w);
                 let fires = _mm256_cmpgt_epi16(u, below);
-                // Two bytes a lane; one is enough.
+                // The comparison has two bytes per potential; the pack keeps one of them.
                 let bytes = _mm_packs_epi16(_mm256_castsi256_si128(fires), _mm256_extracti128_si256::<1>(fires));
                 mask |= u64::from(_mm_movemask_epi8(bytes) as u32) << at;
                 _mm256_storeu_si256(p, _mm256_max_epi16(v_min, u));

@@ -1,48 +1,49 @@
-//! AVX-512: sixteen potentials of 32 bits or 32 of 16 bits an instruction, masks in registers.
+//! AVX-512: processes sixteen 32-bit or 32 16-bit potentials per instruction, with mask registers.
 //!
-//! The ends of a block that fill no register are loaded and stored under a mask, so nothing
-//! beyond a slice is ever touched.
+//! Masked loads and stores process the rest of a block that does not fill a register, so they
+//! access nothing beyond a slice.
 
 use super::register::register;
 use super::{Bounds, Kernel};
 use std::arch::x86_64::*;
 use tickless_neuron::between::arrive;
 
-/// The form of this set. Its functions run only where the processor has the set, because only
+/// The AVX-512 form. Its functions run only on processors with AVX-512, because only
 /// `tickless_simd::by_isa!` selects it.
 pub(crate) struct Avx512;
 
 register!(Sixteen, __m512, __mmask16, _mm512_add_ps, _mm512_mul_ps, _mm512_max_ps, reaches_of_16);
 register!(Eight, __m256, __mmask8, _mm256_add_ps, _mm256_mul_ps, _mm256_max_ps, reaches_of_8);
 
-/// One bit a potential: u ≥ θ'?
+/// u ≥ θ', as one bit per potential.
 ///
 /// # Safety
-/// The machine has AVX-512 F.
+/// The processor must have AVX-512 F.
 #[inline(always)]
 unsafe fn reaches_of_16(u: __m512, theta: __m512) -> __mmask16 {
-    // SAFETY: the caller's.
+    // SAFETY: the caller guarantees AVX-512 F.
     unsafe { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(u, theta) }
 }
 
-/// The same of eight.
+/// u ≥ θ' for eight potentials.
 ///
 /// # Safety
-/// The machine has AVX-512 VL.
+/// The processor must have AVX-512 VL.
 #[inline(always)]
 unsafe fn reaches_of_8(u: __m256, theta: __m256) -> __mmask8 {
-    // SAFETY: the caller's.
+    // SAFETY: the caller guarantees AVX-512 VL.
     unsafe { _mm256_cmp_ps_mask::<_CMP_GE_OQ>(u, theta) }
 }
 
 impl Avx512 {
-    /// v = max(v·factor + w, v_min), without a factor v = max(v + w, v_min); who fires.
+    /// Computes v = max(v·factor + w, v_min), or v = max(v + w, v_min) without a factor. Returns
+    /// the mask of firing neurons.
     #[inline(always)]
     fn add_with(v: &mut [f32], w: &[f32], factor: Option<f32>, bounds: Bounds<f32>) -> u64 {
         let len = v.len();
         assert!(w.len() == len && len <= super::BLOCK);
-        // SAFETY: the processor has AVX-512 (see [`Avx512`]); every access lies below `len` or under a
-        // mask that leaves out the lanes from `len` on.
+        // SAFETY: the processor has AVX-512 (see [`Avx512`]); every access lies below `len`, or a
+        // mask excludes the lanes from `len` on.
         unsafe {
             let (fires_at, v_min) = (Sixteen(_mm512_set1_ps(bounds.fires_at)), Sixteen(_mm512_set1_ps(bounds.v_min)));
             let factor = factor.map(|f| Sixteen(_mm512_set1_ps(f)));

@@ -1,16 +1,16 @@
-//! The arithmetic of an event on one block of neurons, in the registers of each instruction set.
+//! The arithmetic of an event on one block of neurons, with one form per instruction set.
 //!
 //! ```text
-//! u = v + w,   v = max(u, v_min),   bit j of the mask: does neuron j fire, u ≥ θ'?
+//! u = v + w,   v = max(u, v_min),   bit j of the mask: neuron j fires, u ≥ θ'
 //! ```
 //!
-//! One block of at most 64 neurons gives one mask of 64 bits, so a row of weights costs one branch.
-//! Every form gives the same bits, because none fuses a multiplication with an addition or adds in
-//! another order; tests compare each with the scalar form. The equation of f32 potentials is
-//! [`tickless_neuron::between::arrive`], which each form instantiates with its register.
+//! A block of at most 64 neurons yields one mask of 64 bits, so a row of weights costs one branch.
+//! Every form gives the same bits, because none fuses a multiplication with an addition or changes
+//! the order of additions; tests compare each with the scalar form. The equation for f32 potentials
+//! is [`tickless_neuron::between::arrive`], which each form instantiates with its register.
 //!
 //! The forms use the processor's own instructions instead of [`tickless_simd::Lanes`], because they
-//! need comparisons that give masks and blocks that end within a register.
+//! need comparisons that return bit masks and blocks that end within a register.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -30,27 +30,27 @@ pub(crate) use avx512::Avx512;
 pub(crate) use neon::Neon;
 pub(crate) use scalar::Scalar;
 
-/// The most neurons of one block: the bits of a mask.
+/// Largest number of neurons in one block, which is the number of bits in a mask.
 pub(crate) const BLOCK: usize = 64;
 
-/// Limits of a layer's potentials.
+/// Limits of the potentials of a layer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds<V> {
-    /// The smallest potential that fires.
+    /// The smallest potential at which a neuron fires.
     pub fires_at: V,
-    /// Lower limit.
+    /// Lower limit of the potential.
     pub v_min: V,
 }
 
-/// The operations on one block; all slices of a call have the same length, at most [`BLOCK`].
+/// The operations on one block. All slices of a call have the same length, at most [`BLOCK`].
 pub(crate) trait Kernel {
-    /// v = max(v + w, v_min); the mask of the neurons that fire.
+    /// v = max(v + w, v_min); returns the mask of firing neurons.
     fn add(v: &mut [f32], w: &[f32], bounds: Bounds<f32>) -> u64;
-    /// v = max(v·factor + w, v_min); the mask of the neurons that fire.
+    /// v = max(v·factor + w, v_min); returns the mask of firing neurons.
     fn decay_add(v: &mut [f32], w: &[f32], factor: f32, bounds: Bounds<f32>) -> u64;
-    /// The same as `add` with saturating 16-bit potentials and 8-bit weights.
+    /// `add` with saturating 16-bit potentials and 8-bit weights.
     fn add_small(v: &mut [i16], w: &[i8], bounds: Bounds<i16>) -> u64;
-    /// v = v + w, and no neuron fires: the sums of a readout, which wrap beyond 2³¹.
+    /// v = v + w for the sums of a readout, whose neurons never fire. Sums beyond 2³¹ wrap around.
     #[inline(always)]
     fn sum_small(v: &mut [i32], w: &[i8]) -> u64 {
         for (v, w) in v.iter_mut().zip(w) {

@@ -1,9 +1,10 @@
-//! NEON: four potentials of 32 bits or eight of 16 bits an instruction; every 64-bit ARM has it.
+//! NEON: processes four 32-bit or eight 16-bit potentials per instruction. Every 64-bit ARM has it.
 //!
-//! The property test of `kernel` compares it with the scalar form; `.ci/extra arm` runs it in an
-//! emulator.
+//! The property test of `kernel` compares this form with the scalar form; `.ci/extra arm` runs the
+//! test in an emulator.
 //!
-//! A comparison gives lanes of ones; each is masked with its bit and they are summed across.
+//! A comparison yields lanes of ones. The form masks each lane with its own bit and adds the lanes
+//! to get the mask.
 
 use super::register::register;
 use super::scalar::Scalar;
@@ -15,13 +16,13 @@ pub(crate) struct Neon;
 
 register!(Four, float32x4_t, uint32x4_t, vaddq_f32, vmulq_f32, larger, vcgeq_f32);
 
-/// `a` where it is larger, else `b`.
+/// `a` if it is larger, otherwise `b`.
 ///
 /// # Safety
-/// NEON belongs to the target.
+/// The target must have NEON.
 #[inline(always)]
 unsafe fn larger(a: float32x4_t, b: float32x4_t) -> float32x4_t {
-    // SAFETY: the caller's.
+    // SAFETY: the caller guarantees NEON.
     unsafe { vbslq_f32(vcgtq_f32(a, b), a, b) }
 }
 
@@ -31,7 +32,7 @@ impl Neon {
         let len = v.len();
         assert!(w.len() == len && len <= super::BLOCK);
         let (mut mask, mut at) = (0u64, 0);
-        // SAFETY: NEON belongs to the target; every access of four lies below `len`.
+        // SAFETY: the target has NEON; every access of four lanes lies below `len`.
         unsafe {
             let (fires_at, v_min) = (Four(vdupq_n_f32(bounds.fires_at)), Four(vdupq_n_f32(bounds.v_min)));
             let factor = factor.map(|f| Four(vdupq_n_f32(f)));
@@ -67,7 +68,7 @@ impl Kernel for Neon {
         let len = v.len();
         assert!(w.len() == len && len <= super::BLOCK);
         let (mut mask, mut at) = (0u64, 0);
-        // SAFETY: as above, eight at a time.
+        // SAFETY: as in `add_with`, with eight lanes at a time.
         unsafe {
             let (fires_at, v_min) = (vdupq_n_s16(bounds.fires_at), vdupq_n_s16(bounds.v_min));
             let bits = vld1q_u16([1u16, 2, 4, 8, 16, 32, 64, 128].as_ptr());

@@ -1,13 +1,13 @@
 //! A vector register of f32 as a lane of the neuron's equations.
 
-/// `$name`, a register with these instructions for +, ·, max and ≥; max gives its second operand where the
-/// first is not larger.
+/// Defines `$name`, a register with these instructions for +, ·, max and ≥. The max instruction
+/// must return its second operand if the first is not larger.
 macro_rules! register {
     ($name:ident, $type:ty, $mask:ty, $add:path, $mul:path, $max:path, $at_least:path) => {
         #[derive(Copy)]
         struct $name($type);
 
-        // Not derived, because a derived `clone` is not sure to be inlined.
+        // Not derived, because the compiler does not always inline a derived `clone`.
         impl Clone for $name {
             #[inline(always)]
             fn clone(&self) -> Self {
@@ -20,7 +20,7 @@ macro_rules! register {
 
             #[inline(always)]
             fn add(self, other: Self) -> Self {
-                // SAFETY: such a register is made only where the machine has its instructions.
+                // SAFETY: code creates such a register only on processors with its instructions.
                 Self(unsafe { $add(self.0, other.0) })
             }
         }

@@ -1,19 +1,21 @@
-//! One neuron at a time: the definition, and the form for machines with nothing else.
+//! The scalar form: defines the result of all forms, and serves machines without a vector form.
 
 use super::{Bounds, Kernel};
 use tickless_neuron::between::arrive;
 
 pub(crate) struct Scalar;
 
-/// Who fires, after the limit: v_min < θ, so a neuron that will fire has kept its u. A loop of its own,
-/// as it is seldom needed, and without it the additions are free of any order.
+/// The mask of firing neurons, computed after the limit: v_min < θ, so the limit does not change
+/// the potential of a neuron that fires. It is a separate loop, because it rarely runs, and without
+/// it the loop of additions can be vectorised.
 #[inline(always)]
 fn who(v: &[f32], fires_at: f32) -> u64 {
     v.iter().enumerate().fold(0, |mask, (j, v)| mask | u64::from(*v >= fires_at) << j)
 }
 
 impl Scalar {
-    /// v = max(v·factor + w, v_min), without a factor v = max(v + w, v_min); who fires.
+    /// Computes v = max(v·factor + w, v_min), or v = max(v + w, v_min) without a factor. Returns
+    /// the mask of firing neurons.
     #[inline(always)]
     fn add_with(v: &mut [f32], w: &[f32], factor: Option<f32>, bounds: Bounds<f32>) -> u64 {
         let mut any = 0;

@@ -1,7 +1,7 @@
-//! What an event does to the neurons that it reaches, for each kind of numbers and of leak.
+//! The effect of an event on the neurons that it reaches, for each kind of number and leak.
 //!
-//! A trait with `#[inline(always)]` methods and no closures, because only such methods are sure to be
-//! compiled for the instructions of the loop around them.
+//! [`Act`] is a trait with `#[inline(always)]` methods instead of closures, because only then does
+//! the compiler reliably use the instructions of the surrounding loop.
 
 use crate::decay::Tables;
 use crate::kernel::{BLOCK, Bounds, Kernel};
@@ -11,32 +11,77 @@ use tickless_neuron::between::burst;
 use tickless_neuron::quantised;
 use tickless_neuron::step::settled;
 
-/// What the events of a pass do to neurons whose potentials are `V` and weights `W`.
+/// The effect of an event on neurons whose potentials are `V` and whose weights are `W`.
 pub(crate) trait Act {
     type V;
     type W: Copy;
 
-    /// Whether it asks for the time.
+    /// Whether the methods use the time.
     const TIMED: bool;
 
-    /// Most neurons that `add` takes.
+    /// Whether a neuron that reaches its threshold may not fire.
+    const RESTS: bool = false;
+
+    /// Largest number of neurons that `add` processes in one call.
     #[inline(always)]
     fn block(&self) -> usize {
         BLOCK
     }
 
-    /// The cell of neurons that this one of the layer belongs to; 0 where there are none.
+    /// Index of the cell of the neuron at this index of the layer; 0 if the layer has no cells.
     #[inline(always)]
     fn cell(&self, _: usize) -> usize {
         0
     }
 
-    /// Adds weights to potentials, both from place `k` of a row of targets on whose first cell is
-    /// `cell`; gives the mask of those that fire.
+    /// Adds weights to potentials. Both start at index `k` of a row of targets whose first cell is
+    /// `cell`. Returns the mask of the neurons that reach their threshold.
     fn add(&mut self, v: &mut [Self::V], w: &[Self::W], k: usize, cell: usize, t_us: u64) -> u64;
 
-    /// What is left of a neuron that fires, and how often it does.
-    fn fire(&self, v: &mut Self::V) -> u32;
+    /// Fires the neuron `v` at index `at` of the layer, which reaches its threshold at `t_us`.
+    /// Resets the neuron and returns the number of spikes, which is 0 only if it
+    /// [rests](Act::RESTS).
+    fn fire(&mut self, v: &mut Self::V, at: usize, t_us: u64) -> u32;
+}
+
+/// Neurons with a refractory period, during which they integrate but cannot fire. `act` computes
+/// the blocks as usual; `fire` checks the time only for the few neurons that reach their threshold.
+pub(super) struct Resting<'a, A> {
+    pub act: A,
+    pub dead_us: u64,
+    pub ready_us: &'a mut [u64],
+}
+
+impl<A: Act> Act for Resting<'_, A> {
+    type V = A::V;
+    type W = A::W;
+    const TIMED: bool = true;
+    const RESTS: bool = true;
+
+    #[inline(always)]
+    fn block(&self) -> usize {
+        self.act.block()
+    }
+
+    #[inline(always)]
+    fn cell(&self, at: usize) -> usize {
+        self.act.cell(at)
+    }
+
+    #[inline(always)]
+    fn add(&mut self, v: &mut [A::V], w: &[A::W], k: usize, cell: usize, t_us: u64) -> u64 {
+        self.act.add(v, w, k, cell, t_us)
+    }
+
+    #[inline(always)]
+    fn fire(&mut self, v: &mut A::V, at: usize, t_us: u64) -> u32 {
+        let ready_us = &mut self.ready_us[at];
+        if t_us < *ready_us {
+            return 0;
+        }
+        *ready_us = t_us.saturating_add(self.dead_us);
+        self.act.fire(v, at, t_us)
+    }
 }
 
 /// Float potentials without a leak.
@@ -46,21 +91,23 @@ pub(super) struct Plain<'a, K> {
     kernel: PhantomData<K>,
 }
 
-/// Float potentials with a leak, a whole number of cells a block. `CELL` is how many neurons a cell
-/// has, so that the loop over them is laid out beforehand; 0 for any other number.
+/// Float potentials with a leak and a whole number of cells per block. `CELL` is the number of
+/// neurons in a cell if the compiler knows it, so that it can unroll the loop over them; otherwise
+/// 0.
 pub(super) struct Leaky<'a, K, const CELL: usize> {
     pub plain: Plain<'a, K>,
     pub decay: Tables<'a>,
     pub hit_us: &'a mut [u64],
 }
 
-/// The same where a cell is larger than a block: blocks that part a cell share its factor.
+/// Float potentials with a leak whose cells are larger than a block: the blocks of a cell share its
+/// factor.
 pub(super) struct Parted<'a, K> {
     leaky: Leaky<'a, K, 0>,
     factor: f32,
 }
 
-/// Potentials of 16 bits.
+/// 16-bit potentials.
 pub(super) struct Short<'a, K> {
     rule: &'a Rule,
     small: Small,
@@ -105,9 +152,9 @@ impl<K: Kernel> Act for Plain<'_, K> {
     }
 
     #[inline(always)]
-    fn fire(&self, v: &mut f32) -> u32 {
+    fn fire(&mut self, v: &mut f32, _: usize, _: u64) -> u32 {
         let Rule { mode, threshold, v_min, .. } = self.rule;
-        // No weight makes more than 65,536 spikes, so an i32 holds their number and f32 has it exactly.
+        // No weight causes more than 65,536 spikes, so i32 and f32 represent their number exactly.
         let n = burst(*mode, *v, *threshold);
         *v = settled(*mode, *v, &n, threshold, v_min);
         n as u32
@@ -140,8 +187,8 @@ impl<K: Kernel, const CELL: usize> Act for Leaky<'_, K, CELL> {
     fn add(&mut self, v: &mut [f32], w: &[f32], k: usize, cell: usize, t_us: u64) -> u64 {
         let each = self.each();
         let (mut mask, mut at) = (0, 0);
-        // Slices by index: `Zip::new` of two kinds of chunks is too large for LLVM to inline in builds with
-        // debug assertions, and that call made a leaking layer half as slow again.
+        // Slices by index, because LLVM does not inline `Zip::new` for two kinds of chunks in
+        // builds with debug assertions, and that call made a leaking layer 50 % slower.
         for hit_us in &mut self.hit_us[cell + k / each..][..v.len() / each] {
             let factor = self.decay.since(hit_us, t_us);
             let part = at..at + each;
@@ -152,8 +199,8 @@ impl<K: Kernel, const CELL: usize> Act for Leaky<'_, K, CELL> {
     }
 
     #[inline(always)]
-    fn fire(&self, v: &mut f32) -> u32 {
-        self.plain.fire(v)
+    fn fire(&mut self, v: &mut f32, at: usize, t_us: u64) -> u32 {
+        self.plain.fire(v, at, t_us)
     }
 }
 
@@ -182,8 +229,8 @@ impl<K: Kernel> Act for Parted<'_, K> {
     }
 
     #[inline(always)]
-    fn fire(&self, v: &mut f32) -> u32 {
-        self.leaky.fire(v)
+    fn fire(&mut self, v: &mut f32, at: usize, t_us: u64) -> u32 {
+        self.leaky.fire(v, at, t_us)
     }
 }
 
@@ -198,7 +245,7 @@ impl<K: Kernel> Act for Short<'_, K> {
     }
 
     #[inline(always)]
-    fn fire(&self, v: &mut i16) -> u32 {
+    fn fire(&mut self, v: &mut i16, _: usize, _: u64) -> u32 {
         quantised::fire(self.rule.mode, self.small.levels, v)
     }
 }
@@ -214,7 +261,7 @@ impl<K: Kernel> Act for Sums<K> {
     }
 
     #[inline(always)]
-    fn fire(&self, _: &mut i32) -> u32 {
+    fn fire(&mut self, _: &mut i32, _: usize, _: u64) -> u32 {
         0
     }
 }
@@ -228,7 +275,7 @@ mod tests {
     use tickless_events::rng::Rng;
     use tickless_net::{Neuron, Shape};
 
-    /// Twenty hits of some cells of a row: masks, and at the end potentials and times.
+    /// Processes twenty random hits; returns the masks, and the potentials and times at the end.
     fn hits<const CELL: usize>(each: usize, seed: u64) -> (Vec<u64>, Vec<f32>, Vec<u64>) {
         let row = BLOCK / each + 3;
         let shape = Shape { channels: each, height: 1, width: row };

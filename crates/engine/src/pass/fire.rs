@@ -1,30 +1,30 @@
-//! Who fires after an event, how often, and in which order.
+//! Fires neurons after an event and sorts their spikes.
 
 use super::act::Act;
 use super::patch::Patch;
 use crate::hop::Hop;
 
-/// Where the neurons of a patch lie.
+/// The patch of an event and the positions of its neurons.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fires<'a> {
     pub patch: &'a Patch,
-    /// Neurons of a block, but for the last of a row.
+    /// Number of neurons per block; the last block of a row may have fewer.
     pub block: usize,
-    /// Position of the first, and from one row to the next.
+    /// Position of the first target, and positions from one row to the next.
     pub target: usize,
     pub row_target: usize,
-    /// As [`Rule::lanes`](crate::layer::Rule).
+    /// See [`Rule::lanes`](crate::layer::Rule).
     pub lanes: &'a [u64],
     pub cause: u32,
 }
 
 impl Fires<'_> {
-    /// Lets those fire whom the masks of the patch's blocks name.
+    /// Fires the neurons whose bits are set in the masks of the patch's blocks.
     ///
-    /// One loop over all of them, so that their number is one guess of the processor's; and a function
-    /// of its own, so that the loop over events keeps its numbers in registers.
+    /// A single loop over all neurons, so the processor mispredicts at most one loop exit. The
+    /// function is not inlined, so that the loop over events keeps its variables in registers.
     #[inline(never)]
-    pub fn emit<A: Act>(&self, act: &A, v: &mut [A::V], masks: &mut [u64], out: &mut Vec<Hop>) {
+    pub fn emit<A: Act>(&self, act: &mut A, v: &mut [A::V], t_us: u64, masks: &mut [u64], out: &mut Vec<Hop>) {
         let Fires { patch, block, target, row_target, lanes, cause } = *self;
         let begun = out.len();
         let blocks = if patch.len <= block { 1 } else { patch.len.div_ceil(block) };
@@ -35,15 +35,19 @@ impl Fires<'_> {
             masks[b] &= masks[b] - 1;
             some = if masks[b] == 0 { some & (some - 1) } else { some };
             let (row, k) = if blocks == 1 { (b, j) } else { (b / blocks, b % blocks * block + j) };
-            let spikes = act.fire(&mut v[patch.at + row * patch.row_state + k]);
+            let at = patch.at + row * patch.row_state + k;
+            let spikes = act.fire(&mut v[at], at, t_us);
+            if A::RESTS && spikes == 0 {
+                continue;
+            }
             out.push(Hop { place: (target + row * row_target) as u64 + lanes[k], spikes, cause });
         }
         in_order(&mut out[begun..]);
     }
 }
 
-/// Sorts the neurons that one event made fire; mostly they are none or few. Their order is as hard
-/// to foresee as their number, so the few are sorted without branches.
+/// Sorts the neurons that one event fired, of which there are usually none or few. Branches on
+/// their order would be mispredicted, so up to four are sorted without branches.
 #[inline(always)]
 pub(super) fn in_order(fired: &mut [Hop]) {
     match fired {
@@ -65,7 +69,7 @@ pub(super) fn in_order(fired: &mut [Hop]) {
     }
 }
 
-/// Swaps two if they are out of order.
+/// Swaps two hops if they are out of order.
 #[inline(always)]
 fn swap(a: &mut Hop, b: &mut Hop) {
     let wrong = u64::from(a.place > b.place).wrapping_neg();

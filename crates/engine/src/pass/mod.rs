@@ -1,21 +1,24 @@
-//! The loop over events: a list of events through one edge, into the list of spikes they cause.
+//! The loop over events: processes a list of events along one edge and appends the resulting
+//! spikes.
 //!
-//! For each event, in order, and each row of positions that it reaches, the pass adds the weights to
-//! the potentials in blocks ([`crate::kernel`]); each neuron that reaches the threshold fires:
+//! For each event, in order, and each row of positions that it reaches, the pass adds the weights
+//! to the potentials in blocks ([`crate::kernel`]). Each neuron that reaches the threshold fires:
 //!
 //! ```text
 //! n = ⌊u/θ⌋ (multi spike) or 1;   v = max(u − n·θ (soft reset) or 0 (hard reset), v_min)
 //! ```
 //!
-//! All additions of an event come before its spikes, because a branch on "does it fire" is often
-//! mispredicted and would stall the additions behind it. On small networks an event is a few vector
-//! additions, so the code around them costs most: the loop over events is small enough for its
-//! numbers to stay in registers ([`fire`] is a function of its own), and the bounds of one [`Patch`]
-//! are checked once.
+//! During its refractory period a neuron neither fires nor is reset.
 //!
-//! The whole loop is compiled once for each instruction set ([`carry`]). The spikes of one event
-//! stand in (channel, y, x) order in the list that goes on. The pass needs no memory but that list,
-//! whose capacity is fixed: if the next event could overflow it, the pass stops and says where.
+//! All additions of an event come before its spikes, because a branch on whether a neuron fires is
+//! often mispredicted and would stall the additions after it. On small networks an event is a few
+//! vector additions, so the code around them dominates. The loop over events is therefore small
+//! enough for its variables to stay in registers ([`fire`] is not inlined), and the bounds of one
+//! [`Patch`] are checked once.
+//!
+//! The whole loop is compiled once per instruction set ([`carry`]). The spikes of one event are in
+//! (channel, y, x) order in the output list. The pass allocates no memory: the capacity of the list
+//! is fixed, and if the next event could exceed it, the pass stops and returns its position.
 
 mod act;
 mod fire;
@@ -32,23 +35,23 @@ use crate::kernel::{Avx2, Avx512};
 use crate::kernel::{BLOCK, Kernel, Scalar};
 use crate::layer::{LayerState, Potentials, Rule};
 use crate::table::Table;
-use act::{Act, Leaky, Parted, Plain, Short, Sums};
+use act::{Act, Leaky, Parted, Plain, Resting, Short, Sums};
 use fire::{Fires, in_order};
 use patch::{Patch, take};
 use tickless_simd::by_isa;
 
-/// How far a pass has come.
+/// The position of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Carried {
-    /// Hops that have been carried whole.
+    /// Number of completed hops.
     pub hops: usize,
-    /// Spikes of the next one that have been carried.
+    /// Number of completed spikes of the next hop.
     pub spikes: u32,
-    /// Weights added.
+    /// Number of weights added.
     pub ops: u64,
 }
 
-/// Which events go along which edge into which layer.
+/// The input of a pass: events, edge and target layer.
 pub(crate) struct Pass<'a> {
     pub rule: &'a Rule,
     pub state: &'a mut LayerState,
@@ -56,15 +59,15 @@ pub(crate) struct Pass<'a> {
     pub table: &'a Table,
     /// The events.
     pub hops: &'a [Hop],
-    /// Where to begin.
+    /// The position at which to start.
     pub from: Carried,
     /// Times of the chunk's events in µs, by cause.
     pub times: &'a [u64],
-    /// Who fires. The pass ends where less than the layer's reach is free.
+    /// The output list. The pass stops if its free capacity is less than the layer's reach.
     pub out: &'a mut Vec<Hop>,
 }
 
-/// What stays the same over a pass, apart from the numbers.
+/// The parts of a pass that do not depend on the type of the numbers.
 struct Walk<'a> {
     rule: &'a Rule,
     edge: &'a Edge,
@@ -75,7 +78,7 @@ struct Walk<'a> {
 }
 
 by_isa! {
-    /// Carries a pass as far as its list of spikes allows, compiled for this instruction set.
+    /// Processes a pass as far as the capacity of its output allows; compiled per instruction set.
     pub(crate) fn carry(pass: Pass<'_>) -> Carried =
         run::<portable Scalar, neon Neon, avx2 Avx2, avx512 Avx512>;
 }
@@ -86,35 +89,44 @@ fn run<K: Kernel>(pass: Pass<'_>) -> Carried {
     let Pass { rule, state, edge, table, hops, from, times, out } = pass;
     let walk = Walk { rule, edge, hops, from, times, out };
     let plain = Plain::<K>::new(rule);
-    let LayerState { potentials, hit_us, due, .. } = state;
-    let hit_us = &mut hit_us[..];
+    let LayerState { potentials, hit_us, ready_us, due, .. } = state;
+    let (hit_us, ready_us) = (&mut hit_us[..], &mut ready_us[..]);
     match (potentials, table, &rule.decay) {
         (Potentials::Timed(memories), Table::Float(w), _) => walk.timed(memories, w, due),
-        (Potentials::Float(v), Table::Float(w), None) => walk.go(v, w, plain),
+        (Potentials::Float(v), Table::Float(w), None) => walk.rest(v, w, plain, ready_us),
         (Potentials::Float(v), Table::Float(w), Some(decay)) => {
             let decay = decay.tables();
             match decay.cell {
-                8 => walk.go(v, w, Leaky::<K, 8> { plain, decay, hit_us }),
-                16 => walk.go(v, w, Leaky::<K, 16> { plain, decay, hit_us }),
-                32 => walk.go(v, w, Leaky::<K, 32> { plain, decay, hit_us }),
-                ..=BLOCK => walk.go(v, w, Leaky::<K, 0> { plain, decay, hit_us }),
-                _ => walk.go(v, w, Parted::new(Leaky { plain, decay, hit_us })),
+                8 => walk.rest(v, w, Leaky::<K, 8> { plain, decay, hit_us }, ready_us),
+                16 => walk.rest(v, w, Leaky::<K, 16> { plain, decay, hit_us }, ready_us),
+                32 => walk.rest(v, w, Leaky::<K, 32> { plain, decay, hit_us }, ready_us),
+                ..=BLOCK => walk.rest(v, w, Leaky::<K, 0> { plain, decay, hit_us }, ready_us),
+                _ => walk.rest(v, w, Parted::new(Leaky { plain, decay, hit_us }), ready_us),
             }
         }
-        (Potentials::Small(v), Table::Small(w), _) => walk.go(v, w, Short::<K>::new(rule)),
+        (Potentials::Small(v), Table::Small(w), _) => walk.rest(v, w, Short::<K>::new(rule), ready_us),
         (Potentials::Sum(v), Table::Small(w), _) => walk.go(v, w, Sums::<K>::new()),
-        // A program has one kind of numbers throughout.
+        // All numbers of a program have the same kind.
         _ => unreachable!("tables and potentials are made together"),
     }
 }
 
 impl Walk<'_> {
+    /// Calls [`go`](Self::go), with the refractory period if the rule has one.
+    #[inline(always)]
+    fn rest<A: Act>(self, v: &mut [A::V], w: &[A::W], act: A, ready_us: &mut [u64]) -> Carried {
+        match self.rule.dead_us {
+            None => self.go(v, w, act),
+            Some(dead_us) => self.go(v, w, Resting { act, dead_us, ready_us }),
+        }
+    }
+
     #[inline(always)]
     fn go<A: Act>(self, v: &mut [A::V], w: &[A::W], act: A) -> Carried {
         if self.edge.whole && act.block() > BLOCK / 2 { self.patches(v, w, act) } else { self.pieces(v, w, act) }
     }
 
-    /// Where what an event reaches is one patch.
+    /// The loop for edges whose events each reach one patch.
     #[inline(always)]
     fn patches<A: Act>(self, v: &mut [A::V], w: &[A::W], mut act: A) -> Carried {
         let Walk { rule, edge, hops, from: mut done, times, out } = self;
@@ -140,7 +152,7 @@ impl Walk<'_> {
                     let (target, row_target) = (footprint.target as usize, edge.row_target);
                     let fires =
                         Fires { patch: &patch, block, target, row_target, lanes: &rule.lanes, cause: hop.cause };
-                    fires.emit(&act, v, &mut masks[..count], out);
+                    fires.emit(&mut act, v, t_us, &mut masks[..count], out);
                 }
                 done.ops += footprint.ops();
                 done.spikes += 1;
@@ -151,7 +163,7 @@ impl Walk<'_> {
         done
     }
 
-    /// Where an event reaches pieces of rows that do not lie together, or more than one patch.
+    /// The loop for events that reach separate segments of rows, or more than one patch.
     #[inline(always)]
     fn pieces<A: Act>(self, v: &mut [A::V], w: &[A::W], mut act: A) -> Carried {
         let Walk { rule, edge, hops, from: mut done, times, out } = self;
@@ -181,7 +193,10 @@ impl Walk<'_> {
                             while mask != 0 {
                                 let j = mask.trailing_zeros() as usize;
                                 mask &= mask - 1;
-                                let spikes = act.fire(&mut part[j]);
+                                let spikes = act.fire(&mut part[j], at + k + j, t_us);
+                                if A::RESTS && spikes == 0 {
+                                    continue;
+                                }
                                 out.push(Hop { place: base + rule.lanes[k + j], spikes, cause: hop.cause });
                             }
                             k = end;

@@ -1,21 +1,21 @@
-//! The neurons that one event reaches, as rows of potentials with a row of weights for each.
+//! The neurons that one event reaches: rows of potentials, each with a row of weights.
 //!
-//! All limits are checked once for the whole patch, not at every row: on small networks the checks
-//! cost more than the additions.
+//! The bounds are checked once for the whole patch instead of per row, because on small networks
+//! the checks would cost more than the additions.
 
 use super::act::Act;
 use crate::kernel::BLOCK;
 
-/// Rows of potentials in a layer, and of the weights in its table that are added to them.
+/// Rows of a layer's potentials, and the rows of its table that are added to them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patch {
-    /// First potential.
+    /// Index of the first potential.
     pub at: usize,
-    /// First weight.
+    /// Index of the first weight.
     pub from: usize,
-    /// How many rows; 0 where the event is dropped.
+    /// Number of rows; 0 if the event has no target.
     pub rows: usize,
-    /// Neurons of a row.
+    /// Number of neurons in a row.
     pub len: usize,
     /// Potentials from one row to the next.
     pub row_state: usize,
@@ -23,8 +23,9 @@ pub(crate) struct Patch {
     pub row_weights: usize,
 }
 
-/// Adds a patch's weights to its potentials, row by row in blocks of at most `block`, and keeps for
-/// each block who fires. Gives the number of blocks and the union of their masks.
+/// Adds a patch's weights to its potentials, row by row in blocks of at most `block`, and stores
+/// the mask of firing neurons of each block. Returns the number of blocks and the union of their
+/// masks.
 ///
 /// # Panics
 /// If the patch lies outside the layer or the table, or has more than [`BLOCK`] blocks.
@@ -41,7 +42,7 @@ pub(crate) fn take<A: Act>(
     let single = p.len <= block;
     let blocks = if single { 1 } else { p.len.div_ceil(block) };
     let last = p.rows.saturating_sub(1);
-    // In 64 bits, where no product of these wraps.
+    // Compute in 64 bits, in which these products cannot overflow.
     let end = |at: usize, row: usize| at as u64 + last as u64 * row as u64 + p.len as u64;
     assert!(end(p.at, p.row_state) <= v.len() as u64);
     assert!(end(p.from, p.row_weights) <= w.len() as u64);
@@ -53,8 +54,9 @@ pub(crate) fn take<A: Act>(
         let mut k = 0;
         loop {
             let len = if single { p.len } else { block.min(p.len - k) };
-            // SAFETY: the last row lies inside both slices, as asserted, and no row before it ends
-            // later; k + len stays below the row's length and `count` below rows·blocks.
+            // SAFETY: the assertions ensure that the last row lies inside both slices, and no
+            // earlier row ends later; k + len is at most the length of a row, and `count` is below
+            // rows·blocks.
             let mask = unsafe {
                 let v = std::slice::from_raw_parts_mut(v.as_mut_ptr().add(at + k), len);
                 let w = std::slice::from_raw_parts(w.as_ptr().add(from + k), len);

@@ -1,8 +1,9 @@
-//! The general form of the loop over events: neurons with a synaptic current or an adaptive
-//! threshold ([`tickless_neuron::between`]), one at a time.
+//! The general form of the loop over events, for neurons with a synaptic current or an adaptive
+//! threshold, or whose membrane is held ([`tickless_neuron::between`]). It processes one neuron at
+//! a time.
 //!
-//! Every neuron that an event reaches decays to the event's time, takes its weight and gets a new
-//! moment at which it fires by itself.
+//! Every neuron that an event reaches decays to the event's time and adds its weight. The loop then
+//! computes the next time at which the neuron fires by itself.
 
 use super::{Carried, Walk, in_order};
 use crate::due::Due;
@@ -10,7 +11,7 @@ use crate::hop::Hop;
 use tickless_neuron::between::Memory;
 
 impl Walk<'_> {
-    /// Carries the events as far as the list of spikes allows.
+    /// Processes the events as far as the capacity of the output allows.
     #[inline(never)]
     pub(super) fn timed(self, memories: &mut [Memory], w: &[f32], due: &mut Due) -> Carried {
         let Walk { rule, edge, hops, from: mut done, times, out } = self;

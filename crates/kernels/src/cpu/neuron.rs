@@ -12,9 +12,9 @@ use crate::operators::NeuronOp;
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
-use tickless_net::{Reset, SpikeMode, Surrogate};
-use tickless_neuron::step::{Constants, Mode, State, adjoint_of_slope, step};
-use tickless_neuron::surrogate::derivative;
+use tickless_net::{Neuron, Reset, SpikeMode};
+use tickless_neuron::step::{AnyState, Constants, Mode, State, adjoint_of_slope, step};
+use tickless_neuron::surrogate::derivatives;
 
 /// Neurons per chunk: the potentials of a chunk take 8 KiB.
 pub(crate) const CHUNK: usize = 2048;
@@ -71,6 +71,27 @@ fn forward(current: &FlexTensor, op: NeuronOp, keep: bool) -> (FlexTensor, Vec<f
     (from_vec(s, current.shape()), u)
 }
 
+/// Spikes of any neuron (with a synaptic current, an adaptive threshold or dead steps) for passes
+/// without a gradient.
+///
+/// # Shapes
+/// `current` and the result: T rows of equal length, T = `steps`.
+pub(crate) fn general_spikes(current: &[f32], neuron: &Neuron, constants: &Constants, steps: usize) -> Vec<f32> {
+    let (n, mode) = (current.len() / steps, Mode::of(neuron));
+    let mut spikes = vec![0.0f32; current.len()];
+    columns(&mut spikes, n).into_par_iter().enumerate().for_each(|(chunk, mut rows)| {
+        let at = chunk * CHUNK;
+        let mut states = vec![AnyState::at_rest(neuron, 0.0f32); rows[0].len()];
+        for (t, row) in rows.iter_mut().enumerate() {
+            let x = &current[t * n + at..][..row.len()];
+            for ((s, x), state) in row.iter_mut().zip(x).zip(&mut states) {
+                *s = step(mode, constants, &mut state.0, *x).spikes;
+            }
+        }
+    });
+    spikes
+}
+
 /// Cuts T rows of `n` values into chunks of columns. Each chunk holds its part of every row.
 fn columns(data: &mut [f32], n: usize) -> Vec<Vec<&mut [f32]>> {
     let mut chunks: Vec<Vec<&mut [f32]>> = (0..n.div_ceil(CHUNK)).map(|_| Vec::new()).collect();
@@ -98,7 +119,7 @@ pub(crate) fn forward_row(op: NeuronOp) -> ForwardRow {
         let mode = const { Mode { multi: MULTI, hard: HARD, equal: EQUAL, detach: false } };
         let c = Constants::new(&op.neuron, op.lambda);
         for (((x, v), s), u) in x.iter().zip(v).zip(s).zip(u) {
-            let mut state = State { v: *v, synapse: (), adaptation: () };
+            let mut state = State::membrane(*v);
             let fired = step(mode, &c, &mut state, *x);
             (*u, *s, *v) = (fired.u, fired.spikes, state.v);
         }
@@ -121,7 +142,7 @@ pub(crate) type BackwardRow = fn(NeuronOp, &[f32], &[f32], &mut [f32], &mut [f32
 /// One backward step of a chunk. Replaces the gradient of the potential after the step in `g_v` by
 /// that of the potential before it.
 pub(crate) fn backward_row(op: NeuronOp) -> BackwardRow {
-    fn surrogates<const HARD: bool, const DETACH: bool, const MULTI: bool, const EQUAL: bool>(
+    fn row<const HARD: bool, const DETACH: bool, const MULTI: bool, const EQUAL: bool>(
         op: NeuronOp,
         u: &[f32],
         g: &[f32],
@@ -130,38 +151,20 @@ pub(crate) fn backward_row(op: NeuronOp) -> BackwardRow {
     ) {
         let mode = const { Mode { multi: MULTI, hard: HARD, equal: EQUAL, detach: DETACH } };
         let c = Constants::new(&op.neuron, op.lambda);
-        let mut run = |slope: &dyn Fn(&[f32], &mut [f32])| {
-            let mut d = [0.0f32; CHUNK];
-            slope(u, &mut d[..u.len()]);
-            for ((((u, g), d), g_v), out) in u.iter().zip(g).zip(&d).zip(g_v.iter_mut()).zip(out.iter_mut()) {
-                let mut state = State { v: *g_v, synapse: (), adaptation: () };
-                *out = adjoint_of_slope(mode, &c, &mut state, (u, &c.theta), *d, *g);
-                *g_v = state.v;
-            }
-        };
-        // One loop per surrogate, so that the loop does not branch on its kind for every value.
-        macro_rules! with {
-            ($s:expr) => {
-                run(&|u: &[f32], d: &mut [f32]| {
-                    u.iter().zip(d).for_each(|(u, d)| *d = derivative($s, *u - c.theta, c.theta));
-                })
-            };
-        }
-        match op.neuron.surrogate {
-            Surrogate::Triangle => with!(Surrogate::Triangle),
-            Surrogate::SingleExponential { width } => with!(Surrogate::SingleExponential { width }),
-            Surrogate::Arctangent { alpha } => with!(Surrogate::Arctangent { alpha }),
-            Surrogate::Sigmoid { alpha } => with!(Surrogate::Sigmoid { alpha }),
-            Surrogate::Rectangle { width } => with!(Surrogate::Rectangle { width }),
-            Surrogate::Gaussian { sigma } => with!(Surrogate::Gaussian { sigma }),
+        let mut slopes = [0.0f32; CHUNK];
+        derivatives(op.neuron.surrogate, u, c.theta, &mut slopes[..u.len()]);
+        for ((((u, g), slope), g_v), out) in u.iter().zip(g).zip(&slopes).zip(g_v.iter_mut()).zip(out.iter_mut()) {
+            let mut state = State::membrane(*g_v);
+            *out = adjoint_of_slope(mode, &c, &mut state, (u, &c.theta), *slope, *g);
+            *g_v = state.v;
         }
     }
     fn spike<const HARD: bool, const DETACH: bool>(multi: bool, equal: bool) -> BackwardRow {
         match (multi, equal) {
-            (false, false) => surrogates::<HARD, DETACH, false, false>,
-            (false, true) => surrogates::<HARD, DETACH, false, true>,
-            (true, false) => surrogates::<HARD, DETACH, true, false>,
-            (true, true) => surrogates::<HARD, DETACH, true, true>,
+            (false, false) => row::<HARD, DETACH, false, false>,
+            (false, true) => row::<HARD, DETACH, false, true>,
+            (true, false) => row::<HARD, DETACH, true, false>,
+            (true, true) => row::<HARD, DETACH, true, true>,
         }
     }
     let n = op.neuron;

@@ -1,4 +1,4 @@
-//! Laws of folding, on networks evaluated by a plain interpreter.
+//! Properties of folding, checked on networks that a plain interpreter evaluates.
 
 use super::*;
 use crate::init::{InitScheme, initialise};
@@ -8,7 +8,8 @@ use crate::zoo::{ZooOptions, build};
 use crate::{Neuron, Pool, Shape};
 use proptest::prelude::*;
 
-/// A residual block with a projected shortcut and a normed linear layer, no neurons: affine.
+/// An affine network: a residual block with a projected shortcut and a normed linear layer, without
+/// neurons.
 fn affine(groups: usize, bias: bool) -> Network {
     let conv = Conv { groups, bias, ..Conv::c3(4) };
     let mut b = NetworkBuilder::new("affine", Shape::new(2, 5, 5), InputKind::Events);
@@ -24,7 +25,7 @@ fn affine(groups: usize, bias: bool) -> Network {
     b.build().unwrap()
 }
 
-/// Weights whose norms and biases all do something.
+/// Random weights whose norms and biases all change the output.
 fn lively(network: &Network, seed: u64) -> Weights {
     let mut w = initialise(network, InitScheme::KaimingNormalFanOut, seed);
     let noise = initialise(network, InitScheme::Uniform { conv_gain: 1.0 }, seed + 1);

@@ -1,7 +1,9 @@
-//! Networks in and out: what other frameworks and chips read and write.
+//! Exchange of networks with other frameworks and with chips.
 //!
-//! * `nir`: graphs of the Neuromorphic Intermediate Representation (feature `nir`).
-//! * [`speck`]: which core of a Speck-class chip takes which layer, and the chip's configuration.
+//! - `nir`: imports and exports graphs of the Neuromorphic Intermediate Representation (feature
+//!   `nir`).
+//! - [`speck`]: assigns layers to the cores of a Speck-class chip and writes the chip's
+//!   configuration.
 
 #[cfg(feature = "nir")]
 pub mod nir;

@@ -1,109 +1,112 @@
-//! `[data]`: which samples, how they are split, framed and varied.
+//! `[data]` of a recipe: the data set, its split, its scaling and its augmentation.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// The data part of a recipe.
+/// The `[data]` part of a recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataRecipe {
     /// Name of the data set (`tickless data list`).
     pub set: String,
-    /// Folder (or zip) that holds it; not needed for embedded sets.
+    /// Folder or zip file of the data set; not needed for embedded sets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// Seed of splits and of the simulated camera; the recipe's seed unless given, so that runs
-    /// with different seeds can share one data set.
+    /// Seed of splits and of the simulated camera; by default the recipe's seed. If it is set, runs
+    /// with different recipe seeds use the same data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// Width and height of the sensor, for recordings whose files do not state it.
+    /// Width and height of the sensor in pixels, for recordings whose files do not state them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensor: Option<[u16; 2]>,
-    /// Unit of the times of recordings whose files do not state it: s, ms, us or ns.
+    /// Unit of time stamps, for recordings whose files do not state it: s, ms, us or ns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_unit: Option<String>,
-    /// Times as stored: clocks that start again from 0 are not continued (DAT, AEDAT 2.0, EVT).
+    /// Whether to use time stamps as stored. By default the reader continues clocks that restart
+    /// from 0 (DAT, AEDAT 2.0, EVT).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub literal_times: bool,
-    /// Number of the stream, for recordings of several cameras in a file (AEDAT4, HDF5).
+    /// Number of the stream to read from a file with several cameras (AEDAT4, HDF5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<i32>,
-    /// Leave events outside the sensor out instead of refusing their recording.
+    /// Whether to skip events outside the sensor; by default the reader refuses their recording.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drop_outside: bool,
-    /// Share of each class that is the test part, drawn by the data seed; for sets without an
+    /// Share of each class that forms the test part, drawn with the data seed; for sets without an
     /// official split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_share: Option<f64>,
-    /// The first n recordings of each class, in natural order, are the training part and the rest
-    /// the test part; for sets without an official split.
+    /// Number of recordings of each class, in natural order, that form the training part; the rest
+    /// form the test part. For sets without an official split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_first: Option<usize>,
-    /// Folder for a cache of decoded recordings, so that only the first epoch of the first run
-    /// decodes; safe to delete.
+    /// Folder for a cache of decoded recordings, so only the first epoch of the first run decodes
+    /// them; users may delete it at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
-    /// Share of the training part that is set aside to choose an epoch (0 for none).
+    /// Share of the training part that is held out to select the best epoch (0 for none).
     #[serde(default)]
     pub validation: f64,
-    /// Use only the first n training samples of a seeded order (0 for all).
+    /// Number of training samples to use, the first of a seeded order (0 for all).
     #[serde(default)]
     pub train_limit: usize,
-    /// Use only the first n test samples of a seeded order (0 for all).
+    /// Number of test samples to use, the first of a seeded order (0 for all).
     #[serde(default)]
     pub test_limit: usize,
-    /// Cross-validation over training and test part together.
+    /// Cross-validation over the training and test part together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folds: Option<Folds>,
-    /// Scale recordings to this width and height by area sums; crop photographs (`imagenet`) to it.
+    /// Width and height to which recordings are scaled by area sums and photographs (`imagenet`)
+    /// cropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<[u16; 2]>,
-    /// Random changes of training samples.
+    /// Random augmentation of training samples.
     #[serde(default)]
     pub augment: Augment,
 }
 
-/// Which part of a cross-validation this run is.
+/// The fold of a cross-validation that this run uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Folds {
-    /// Number of parts.
+    /// Number of folds.
     pub of: usize,
-    /// The part that is the test set, counted from 0.
+    /// Index of the fold that is the test set, from 0.
     pub fold: usize,
 }
 
-/// Random changes of training samples, seeded per sample and epoch.
+/// Random augmentation of training samples, seeded per sample and epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augment {
-    /// Mirror left-right with probability ½.
+    /// Mirrors left-right with probability ½.
     pub flip: bool,
-    /// Roll event frames by up to this many pixels in x and y.
+    /// Rolls event frames by up to this many pixels in x and y.
     pub roll: usize,
-    /// Pad images by this many pixels and crop at random.
+    /// Pads images by this many pixels and crops them at random.
     pub crop: usize,
-    /// Cut a random part out of a photograph (`imagenet`) and scale it, in place of the centre.
+    /// Crops a random part of a photograph (`imagenet`) and scales it, instead of cropping the
+    /// centre.
     pub resized_crop: bool,
-    /// Change colour images by the AutoAugment policy for CIFAR-10.
+    /// Changes colour images by the AutoAugment policy for CIFAR-10.
     pub auto: bool,
-    /// Blank a square of this side in images.
+    /// Blanks a square of this side in images.
     pub cutout: usize,
-    /// Leave each event out with this probability (0 to below 1).
+    /// Drops each event with this probability (0 to below 1).
     pub drop: f32,
-    /// Move each event in x and y by this standard deviation in pixels (of `size`, if given).
+    /// Standard deviation in pixels (of `size`, if given) by which each event moves in x and y.
     pub jitter_px: f32,
-    /// Move each event in time by this standard deviation in µs.
+    /// Standard deviation in µs by which each event moves in time.
     pub jitter_us: f32,
-    /// Swap ON and OFF of a whole recording with this probability (0 to 1).
+    /// Probability (0 to 1) that ON and OFF of a whole recording are swapped.
     pub polarity: f32,
 }
 
-/// Pixels that an augmentation moves or blanks at most: more than any sensor has.
+/// Largest number of pixels for `roll`, `crop`, `cutout` and `jitter_px`: more than any sensor has.
 const LARGEST_CHANGE: usize = 65_535;
-/// A minute, in µs.
+/// Largest `jitter_us`: one minute, in µs.
 const LONGEST_JITTER: f32 = 6e7;
-/// The units of `data.time_unit`.
+/// Valid values of `data.time_unit`.
 const TIME_UNITS: [&str; 4] = ["s", "ms", "us", "ns"];
 
 impl DataRecipe {

@@ -1,19 +1,19 @@
-//! `[eval]`: at which numbers of steps, with which leak, and how the norms are calibrated.
+//! `[eval]` of a recipe: the numbers of steps, the leak rules and the calibration of norms.
 
 use crate::neuron::LeakRule;
 use serde::{Deserialize, Serialize};
 
-/// The evaluation part of a recipe.
+/// The `[eval]` part of a recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvalRecipe {
-    /// Numbers of time steps T.
+    /// Numbers of time steps T to evaluate at.
     pub steps: Vec<usize>,
-    /// What the leak belongs to (recordings; a static image always has it per step).
+    /// Leak rules to evaluate recordings with; a static image always leaks per step.
     pub leak: Vec<LeakRule>,
     /// Samples per batch.
     pub batch: usize,
-    /// Training batches for batch-norm calibration at T_max.
+    /// Number of training batches that calibrate batch norm at T_max.
     pub calibration_batches: usize,
 }
 
@@ -28,7 +28,8 @@ impl Default for EvalRecipe {
     }
 }
 
-/// The most time steps that a network is run at; a recording in so many is as good as event by event.
+/// Largest number of time steps of a clocked run. At this number, a clocked run of a recording is
+/// about as fine as an event-driven one.
 pub const LARGEST_STEPS: usize = 10_000;
 
 impl EvalRecipe {

@@ -1,7 +1,8 @@
-//! The recipe: the TOML that a user writes to say what is trained, on what, and how.
+//! The recipe: the TOML file in which a user describes the data, the network and the training.
 //!
-//! Every key has a default but the data set and the network, an unknown key is an error with a
-//! suggestion, and the recipe that a run keeps is the resolved one: every key with its value.
+//! Every key except the data set and the network has a default. An unknown key is an error, and the
+//! message suggests the nearest known key. A run stores the resolved recipe: every key with its
+//! value.
 //!
 //! ```toml
 //! seed = 1
@@ -35,24 +36,25 @@ use crate::suggest;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// A whole recipe.
+/// A complete recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// What this is and what is to be expected of it; shown in the report.
+    /// Purpose of the run and the expected result; shown in the report.
     #[serde(default)]
     pub purpose: String,
-    /// Fixes everything that is drawn: weights, order, configurations, augmentation.
+    /// Seed of all random choices: weights, order of samples, temporal configurations,
+    /// augmentation.
     #[serde(default = "one")]
     pub seed: u64,
-    /// On what.
+    /// The data set.
     pub data: DataRecipe,
-    /// Which network.
+    /// The network.
     pub network: NetworkRecipe,
-    /// How it is trained.
+    /// The training.
     #[serde(default)]
     pub train: TrainRecipe,
-    /// How it is evaluated.
+    /// The evaluation.
     #[serde(default)]
     pub eval: EvalRecipe,
 }
@@ -62,21 +64,22 @@ fn one() -> u64 {
 }
 
 impl Recipe {
-    /// Reads a recipe file and puts `overrides` (`train.epochs=3`) over it.
+    /// Reads a recipe file and applies `overrides` such as `train.epochs=3` to it.
     ///
     /// # Errors
-    /// Names the file, the line and the key, with a suggestion for an unknown one.
+    /// If the file cannot be read or the recipe is invalid; the message names the file, the line
+    /// and the key, with a suggestion for an unknown key.
     pub fn load(file: &Path, overrides: &[String]) -> Result<Self> {
         let text = std::fs::read_to_string(file).map_err(|e| unread(file, e))?;
         Self::parse(&text, file, overrides)
     }
 
-    /// Parses a recipe's text; `file` is used in messages.
+    /// Parses the text of a recipe and applies `overrides`; the messages name `file`.
     ///
     /// # Errors
     /// As [`load`](Self::load).
     pub fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Self> {
-        // Parsed with its places first, so that messages can name the line; again after changes.
+        // Without overrides, parse the text directly, because only then an error has a line number.
         let direct = |text: &str| toml::from_str::<Recipe>(text).map_err(|e| explain(file, text, &e));
         let recipe = if overrides.is_empty() {
             direct(text)?
@@ -85,7 +88,8 @@ impl Recipe {
             for one in overrides {
                 set(&mut table, one).map_err(|problem| Error::Recipe { file: file.to_owned(), problem })?;
             }
-            // The changed text has other lines than the file: a line is named only where the file itself is wrong.
+            // The table with overrides has no line numbers. If the file itself has the same error,
+            // report that error with its line.
             toml::Value::Table(table).try_into().map_err(|e: toml::de::Error| match direct(text) {
                 Err(in_file) if toml::from_str::<Recipe>(text).is_err_and(|f| f.message() == e.message()) => in_file,
                 _ => wrong(file, format!("with the changes of the command line: {}", said(&e, &e.to_string()))),
@@ -95,7 +99,7 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// The recipe with every key, as a run keeps it.
+    /// The recipe as TOML with the values of all keys, as a run stores it.
     ///
     /// # Errors
     /// If a value cannot be written as TOML.
@@ -103,10 +107,11 @@ impl Recipe {
         toml::to_string(self).map_err(|e| wrong(Path::new("<recipe>"), e.to_string()))
     }
 
-    /// Checks every number and word that can be checked without data and network; a recipe that was read has been.
+    /// Checks every value that can be checked without the data and the network; `load` and `parse`
+    /// call it.
     ///
     /// # Errors
-    /// Names the key, what is wrong with its value, and what it may be.
+    /// Names the key, the problem with its value, and the allowed values.
     pub fn check(&self) -> std::result::Result<(), String> {
         self.data.check()?;
         self.network.check()?;
@@ -119,7 +124,7 @@ fn wrong(file: &Path, problem: String) -> Error {
     Error::Recipe { file: file.to_owned(), problem }
 }
 
-/// Puts `key.path=value` into a table; the value is TOML, or text where it is not.
+/// Sets `key.path=value` in a table. The value is TOML; if it does not parse, it is a string.
 fn set(table: &mut toml::Table, assignment: &str) -> std::result::Result<(), String> {
     let (path, value) = assignment
         .split_once('=')
@@ -141,19 +146,19 @@ fn set(table: &mut toml::Table, assignment: &str) -> std::result::Result<(), Str
     Err(format!("`{assignment}` has no key"))
 }
 
-/// One line: the place, what is wrong, and what was probably meant.
+/// Formats an error of the parser in one line: place, problem and suggestion.
 fn explain(file: &Path, text: &str, e: &toml::de::Error) -> Error {
     let line = e.span().map(|s| text[..s.start.min(text.len())].matches('\n').count() + 1);
     let place = line.map(|l| format!("line {l}: ")).unwrap_or_default();
     wrong(file, format!("{place}{}", said(e, e.message())))
 }
 
-/// What the parser says (with or without the key), in one line, and what was probably meant.
+/// The parser's message (`text`) in one line, followed by a suggestion.
 fn said(e: &toml::de::Error, text: &str) -> String {
     format!("{}{}", text.trim().replace('\n', " "), meant(e.message()))
 }
 
-/// A recipe that could not be read, and what to do about it.
+/// Converts an error of reading a recipe file to a message with a remedy.
 fn unread(file: &Path, e: std::io::Error) -> Error {
     let holds_run = file.join("recipe.toml").is_file();
     match e.kind() {
@@ -164,7 +169,8 @@ fn unread(file: &Path, e: std::io::Error) -> Error {
     }
 }
 
-/// For serde's "unknown field `x`, expected one of `a`, `b`": the nearest of a, b. An unknown word names it itself.
+/// From serde's "unknown field `x`, expected one of `a`, `b`", suggests the nearest of `a` and `b`.
+/// Returns an empty string for other errors and for an unknown word, which has its own suggestion.
 fn meant(message: &str) -> String {
     let mut words = message.split('`').skip(1).step_by(2);
     match words.next() {

@@ -1,4 +1,4 @@
-//! `[network]`: a built-in network by name, or one spelled layer by layer.
+//! `[network]` of a recipe: a built-in network by name, or a network listed layer by layer.
 
 use crate::error::{Error, Result};
 use crate::layer::{TensorSpec, TtmMode};
@@ -9,33 +9,34 @@ use crate::spec::{self, LayerSpec, NeuronSpec};
 use crate::zoo::{self, ZooOptions};
 use serde::{Deserialize, Serialize};
 
-/// The network part of a recipe.
+/// The `[network]` part of a recipe.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkRecipe {
-    /// Name of a built-in network, or the name of the one spelled in `layers`.
+    /// Name of a built-in network, or a name for the network listed in `layers`.
     pub name: String,
-    /// Batch norm after every convolution, or none (the network's own choice unless given).
+    /// Whether batch norm follows every convolution (default: the built-in network's choice).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub norm: Option<bool>,
-    /// Mode of every TTM (the network's own choice unless given).
+    /// Mode of every TTM (default: the built-in network's choice).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttm: Option<TtmMode>,
-    /// Mode of the TTM at the input alone: `trim` is what the paper's code does to recordings.
+    /// Mode of only the TTM at the input; `trim` is how the paper's code shortens recordings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_ttm: Option<TtmMode>,
-    /// Whether the classifier has a bias (the network's own choice unless given).
+    /// Whether the classifier has a bias (default: the built-in network's choice).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classifier_bias: Option<bool>,
-    /// The neuron of all layers (the network's own choice unless given).
+    /// The neuron of all layers (default: the built-in network's choice).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub neuron: Option<NeuronSpec>,
-    /// The layers, in order, of a network of one's own.
+    /// The layers of a network that is not built in, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerSpec>,
 }
 
-/// Trainable values of a network at most: 4 GiB of weights, and as much again for each of gradient and optimiser.
+/// Largest number of trainable values: 4 GiB of weights, and as much for each of the gradient and
+/// the optimiser's buffers.
 const LARGEST: f64 = (1u64 << 30) as f64;
 
 impl NetworkRecipe {
@@ -54,11 +55,11 @@ impl NetworkRecipe {
         }
     }
 
-    /// Builds the network for inputs of this shape and kind and this many classes.
+    /// Builds the network for inputs of this shape and kind and for this number of classes.
     ///
     /// # Errors
-    /// If a layer does not fit, the name is unknown, or the last layer does not give one value
-    /// per class.
+    /// If a layer does not fit its input, the name is unknown, the network is too large, or the
+    /// last layer does not have one value per class.
     pub fn build(&self, shape: Shape, kind: InputKind, classes: usize) -> Result<Network> {
         let neuron = |base: Neuron| match &self.neuron {
             None => Ok(base),
@@ -81,7 +82,8 @@ impl NetworkRecipe {
         } else {
             spec::network_from_specs(&self.name, shape, kind, &self.layers, neuron(Neuron::lif())?)?
         };
-        // In floating point, because hostile sizes overflow before they are compared.
+        // Compute in floating point, because products of very large sizes would overflow an
+        // integer.
         let values = |t: &TensorSpec| t.shape.iter().map(|&n| n as f64).product::<f64>();
         let tensors = net.tensors();
         if let Some((i, _, t)) = tensors.iter().find(|t| values(&t.2) > LARGEST) {

@@ -1,27 +1,27 @@
-//! `[train]`: strategy, steps, optimiser, schedule, loss.
+//! `[train]` of a recipe: strategy, steps, optimiser, schedule and loss.
 
 use super::evaluate::LARGEST_STEPS;
 use crate::neuron::LeakRule;
 use serde::{Deserialize, Serialize};
 use tickless_words::words;
 
-/// The training part of a recipe.
+/// The `[train]` part of a recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainRecipe {
-    /// `sdt`, `nmt` or `mtt`.
+    /// Training strategy: `sdt`, `nmt` or `mtt`.
     pub strategy: String,
     /// Smallest number of time steps that NMT and MTT draw.
     pub t_min: usize,
-    /// Largest; the one SDT trains at.
+    /// Largest number of time steps; SDT always trains at this number.
     pub t_max: usize,
-    /// Temporal configurations per iteration s (NMT, MTT).
+    /// Number of temporal configurations per iteration, s (NMT, MTT).
     pub samples: usize,
-    /// Blocks per stage g (MTT).
+    /// Number of blocks per stage, g (MTT).
     pub group: usize,
     /// Passes over the training part.
     pub epochs: usize,
-    /// Samples per batch; a last batch that is not whole is left out.
+    /// Samples per batch; an incomplete last batch is dropped.
     pub batch: usize,
     /// Optimiser.
     pub optimiser: Optimiser,
@@ -37,29 +37,31 @@ pub struct TrainRecipe {
     pub warmup_epochs: f64,
     /// Loss.
     pub loss: Loss,
-    /// Label smoothing ε.
+    /// ε of label smoothing.
     pub label_smoothing: f32,
-    /// λ of TET.
+    /// λ of the TET loss.
     pub tet_lambda: f32,
-    /// φ of TET.
+    /// φ of the TET loss.
     pub tet_target: f32,
-    /// What the leak belongs to while training.
+    /// Leak rule during training.
     pub leak: LeakRule,
-    /// Initial weights: gain on the uniform range of convolutions; 0 for the network's own choice.
+    /// Gain on the uniform range of convolutions in the initial weights; 0 selects the default of
+    /// the network.
     pub init_gain: f32,
-    /// Train with norms by their running statistics and without shift (second fold of `finetune`).
+    /// Whether norms use their running statistics and have no shift (second fold of `finetune`).
     pub freeze_norm: bool,
-    /// Keep only what enters the stages and run each stage again backward: less memory, more time, the same weights.
-    /// Written only where it is on, so that a checkpoint of a build that did not know it goes on.
+    /// Whether the trainer stores only the inputs of stages and computes each stage again in the
+    /// backward pass, which takes less memory and more time and gives the same weights. Serialised
+    /// only if `true`, so that versions that do not know this key can resume a checkpoint.
     #[serde(alias = "checkpoint", skip_serializing_if = "std::ops::Not::not")]
     pub recompute: bool,
-    /// Which epoch's weights are kept.
+    /// The epoch whose weights the run keeps.
     pub select: Select,
-    /// Epochs between checkpoints.
+    /// Number of epochs between checkpoints.
     pub checkpoint_every: usize,
 }
 
-/// Which optimiser trains.
+/// The optimiser of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Optimiser {
     /// Stochastic gradient descent.
@@ -70,14 +72,14 @@ pub enum Optimiser {
 
 words!(serde Optimiser, "optimiser", { Sgd = "sgd", AdamW = "adamw" });
 
-/// How the learning rate falls after its warm-up.
+/// How the learning rate falls after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decay {
-    /// Cosine to zero over the iterations.
+    /// Falls to zero by a cosine, with a new value in every iteration.
     Cosine,
-    /// Cosine to zero, constant within an epoch.
+    /// Falls to zero by a cosine, with a new value in every epoch.
     CosinePerEpoch,
-    /// Constant.
+    /// Stays constant.
     Constant,
 }
 
@@ -87,24 +89,24 @@ words!(serde Decay, "schedule", {
     Constant = "constant",
 });
 
-/// What training makes small.
+/// The loss that training minimises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Loss {
-    /// Cross-entropy of the time-mean of the logits.
+    /// Cross-entropy of the mean of the logits over time.
     #[default]
     CrossEntropy,
-    /// Temporal efficient training.
+    /// Temporal efficient training (TET).
     Tet,
 }
 
 words!(serde Loss, "loss", { CrossEntropy = "cross_entropy", Tet = "tet" });
 
-/// Which epoch's weights a run keeps.
+/// The epoch whose weights a run keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Select {
-    /// The last.
+    /// The last epoch.
     Last,
-    /// The best on the validation part (which must not be empty).
+    /// The epoch with the best result on the validation part, which must not be empty.
     Best,
 }
 
@@ -140,8 +142,8 @@ impl Default for TrainRecipe {
     }
 }
 
-/// The most of a number that a recipe may ask for: far above what anybody trains with, far below what a machine
-/// tries in vain to carry out.
+/// Limits on the values of a recipe: far above those of any training, but low enough that no value
+/// makes the program exhaust memory or time.
 const LARGEST_BATCH: usize = 100_000;
 const LARGEST_SAMPLES: usize = 1_000;
 const LARGEST_EPOCHS: usize = 1_000_000;

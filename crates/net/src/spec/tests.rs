@@ -1,7 +1,7 @@
-//! Laws of spelling: what is written back is read as the same.
+//! Properties of layer lists: a network that is converted to a list and back stays the same.
 
 use super::*;
-use crate::neuron::{Adaptation, Leak, Reset, SpikeMode, Surrogate};
+use crate::neuron::{Adaptation, During, Leak, Period, Refractory, Reset, SpikeMode, Surrogate};
 use crate::zoo::{ZooOptions, build, entries};
 use proptest::prelude::*;
 
@@ -42,15 +42,25 @@ fn neurons() -> impl Strategy<Value = Neuron> {
         _ => Surrogate::Gaussian { sigma: p },
     });
     let v_min = prop_oneof![Just(None), (-9.0f32..=0.0).prop_map(Some)];
-    let parts = (synapse, adaptation);
+    let during = prop_oneof![Just(During::Integrate), Just(During::Hold)];
+    let period = prop_oneof![(1e-3..1e3).prop_map(Period::Steps), (1e-3..1e9).prop_map(Period::Us)];
+    let refractory =
+        prop_oneof![Just(None), (period, during).prop_map(|(period, during)| Some(Refractory { period, during })),];
+    let parts = (synapse, adaptation, refractory);
     (1e-3f32..100.0, leak, parts, any::<[bool; 4]>(), v_min, surrogate).prop_map(
-        |(threshold, leak, (synapse, adaptation), b, v_min, surrogate)| Neuron {
+        |(threshold, leak, (synapse, adaptation, refractory), b, v_min, surrogate)| Neuron {
             threshold,
             leak,
             synapse,
             adaptation,
-            // What a description refuses: a limit beside a current, bursts beside an adaptive threshold.
-            spikes: if b[0] || adaptation.is_some() { SpikeMode::Single } else { SpikeMode::Multi },
+            refractory,
+            // Avoid what a description refuses: a limit together with a synapse, and several spikes
+            // per step together with an adaptive threshold or a refractory period.
+            spikes: if b[0] || adaptation.is_some() || refractory.is_some() {
+                SpikeMode::Single
+            } else {
+                SpikeMode::Multi
+            },
             reset: if b[1] { Reset::Hard } else { Reset::Soft },
             v_min: v_min.filter(|_| synapse.is_none()),
             fire_at_threshold: b[2],
@@ -213,6 +223,13 @@ fn a_neuron_out_of_range_names_its_field() {
         ("adaptation = 0.2\nadaptation_leak = 1", "`adaptation_leak` must be above 0 and below 1"),
         ("adaptation = 0.2\nadaptation_leak = 0.5\nadaptation_tau_us = 1e4", "give one"),
         ("adaptation = 0.2\nspikes = \"multi\"", "give `spikes = \"single\"`"),
+        ("refractory = { steps = 0 }", "`refractory.steps` must be above 0"),
+        ("refractory = { us = inf }", "`refractory.us` must be above 0"),
+        ("refractory = { steps = 1, us = 9 }", "give one"),
+        ("refractory = {}", "`refractory` needs its length"),
+        ("refractory = { during = \"hold\" }", "`refractory` needs its length"),
+        ("refractory = \"on\"", "`refractory` is a table such as { steps = 0.5 }, or \"none\", not \"on\""),
+        ("model = \"if\"\nrefractory = { steps = 0.5 }", "multi-spike"),
         ("learn_leak = true\ntau_us = 1e4", "starts from a λ per step"),
         ("learn_leak = true\nleak = \"none\"", "starts from a λ per step"),
         ("learn_leak = true\nleak = 1", "must start above 0 and below 1"),
@@ -225,6 +242,10 @@ fn a_neuron_out_of_range_names_its_field() {
     }
     let e = toml::from_str::<NeuronSpec>("v_min = true").unwrap_err().to_string();
     assert!(e.contains("a number or \"none\""), "{e}");
+    for text in ["refractory = 0.5", "refractory = { step = 0.5 }", "refractory = { steps = 1, during = \"rest\" }"] {
+        let e = toml::from_str::<NeuronSpec>(text).unwrap_err().to_string();
+        assert!(e.contains("{ steps = 0.5 }"), "{text}: {e}");
+    }
 }
 
 #[test]
@@ -232,6 +253,17 @@ fn a_model_is_the_start_and_the_other_fields_change_it() {
     let spec = |text: &str| toml::from_str::<NeuronSpec>(text).unwrap().resolve(Neuron::lif()).unwrap();
     assert_eq!(spec("model = \"if\""), Neuron::if_multi());
     assert_eq!(spec("model = \"if\"\nv_min = \"none\"").v_min, None);
+    assert_eq!(spec("refractory = { steps = 0.5 }").refractory, Some(Refractory::steps(0.5)));
+    let held = Refractory { period: Period::Us(15_000.0), during: During::Hold };
+    assert_eq!(spec("refractory = { us = 15000, during = \"hold\" }").refractory, Some(held));
+    let base = Neuron { refractory: Some(held), ..Neuron::lif() };
+    let changed = |text: &str| toml::from_str::<NeuronSpec>(text).unwrap().resolve(base).unwrap().refractory;
+    assert_eq!(changed("refractory = \"none\""), None);
+    assert_eq!(
+        changed("refractory = { during = \"integrate\" }"),
+        Some(Refractory { during: During::Integrate, ..held })
+    );
+    assert_eq!(changed("refractory = { steps = 1 }"), Some(Refractory { period: Period::Steps(1.0), ..held }));
     assert_eq!(spec("model = \"if-single\"\nthreshold = 2"), Neuron { threshold: 2.0, ..Neuron::if_single() });
     assert_eq!(spec("leak = \"none\""), Neuron::if_single());
     assert_eq!(spec("surrogate = \"sigmoid\"").surrogate, Surrogate::Sigmoid { alpha: 4.0 });

@@ -1,11 +1,11 @@
-//! The words in which the built-in networks are written: a builder that remembers where it is.
+//! A builder for the built-in networks that adds each layer after the previous one.
 
 use crate::error::Result;
 use crate::layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
 use crate::network::{Input, Network, NetworkBuilder, NodeId};
 use crate::neuron::Neuron;
 
-/// The choices that hold for a whole network, defaults filled in.
+/// The options of a built-in network, with defaults filled in.
 pub(super) struct Plan {
     pub classes: usize,
     pub neuron: Neuron,
@@ -15,11 +15,11 @@ pub(super) struct Plan {
     pub classifier_bias: bool,
 }
 
-/// A network under construction; each word adds layers behind the last one.
+/// A network under construction; each method adds layers after the current one.
 ///
-/// Layers are named `<prefix><word><number>` (`conv1`, `block2.conv1`); the number counts the
-/// layers of that word within the prefix, so that it does not depend on whether norms are there.
-/// Under [`alone`](Self::alone) the number is left out (`block2.ttm`, `block3.shortcut.conv`).
+/// The name of a layer is `<prefix><kind><number>` (`conv1`, `block2.conv1`). The number counts the
+/// layers of that kind within the prefix, so it does not depend on whether the network has norms.
+/// After [`alone`](Self::alone), names have no number (`block2.ttm`, `block3.shortcut.conv`).
 pub(super) struct Chain {
     builder: NetworkBuilder,
     at: NodeId,
@@ -35,24 +35,24 @@ impl Chain {
         Self { builder, at: NodeId::Input, plan, prefix: String::new(), numbered: true, counts: Default::default() }
     }
 
-    /// Where the chain stands.
+    /// The node that the next layer will read.
     pub fn at(&self) -> NodeId {
         self.at
     }
 
-    /// Goes back (or aside) to another node: the start of a branch.
+    /// Continues after another node, to start a branch.
     pub fn go(mut self, at: NodeId) -> Self {
         self.at = at;
         self
     }
 
-    /// Names of the following layers start with this.
+    /// Sets the prefix of the names of the following layers.
     pub fn within(mut self, prefix: &str) -> Self {
         (self.prefix, self.numbered) = (prefix.to_owned(), true);
         self
     }
 
-    /// The same for layers that are the only one of their word there.
+    /// Sets the prefix for layers whose kind occurs only once under it; their names have no number.
     pub fn alone(mut self, prefix: &str) -> Self {
         (self.prefix, self.numbered) = (prefix.to_owned(), false);
         self
@@ -74,62 +74,62 @@ impl Chain {
         self
     }
 
-    /// Opens a stage.
+    /// Adds an even TTM, which starts a stage.
     pub fn ttm(self) -> Self {
         self.ttm_by_default(TtmMode::Even)
     }
 
-    /// Opens a stage whose mode is this one unless the user asks for another.
+    /// Adds a TTM; the mode of the options overrides `mode`.
     pub fn ttm_by_default(self, mode: TtmMode) -> Self {
         let mode = self.plan.ttm.unwrap_or(mode);
         self.push(Layer::Ttm(mode))
     }
 
-    /// Convolution and, in networks that have it, batch norm.
+    /// Adds a convolution and, if the network uses norms, batch norm.
     pub fn conv(self, conv: Conv) -> Self {
         let norm = self.plan.norm;
         let chain = self.push(Layer::Conv(conv));
         if norm { chain.push(Layer::Norm(Norm::default())) } else { chain }
     }
 
-    /// Spiking neurons.
+    /// Adds spiking neurons.
     pub fn fire(self) -> Self {
         let neuron = self.plan.neuron;
         self.push(Layer::Neuron(neuron))
     }
 
-    /// Convolution, norm and neurons: `C BN N`.
+    /// Adds a convolution, batch norm if the network uses it, and neurons: `C BN N`.
     pub fn spike(self, conv: Conv) -> Self {
         self.conv(conv).fire()
     }
 
-    /// k×k average pooling.
+    /// Adds k×k average pooling with stride k.
     pub fn average(self, k: usize) -> Self {
         self.push(Layer::Pool(Pool::average(k)))
     }
 
-    /// Max pooling.
+    /// Adds max pooling.
     pub fn max(self, kernel: usize, stride: usize, padding: usize) -> Self {
         self.push(Layer::Pool(Pool { kind: PoolKind::Max, kernel, stride, padding }))
     }
 
-    /// Mean over height and width.
+    /// Adds the mean over height and width.
     pub fn global_average(self) -> Self {
         self.push(Layer::GlobalAverage)
     }
 
-    /// A linear layer of spiking neurons, without bias.
+    /// Adds a linear layer without bias, and spiking neurons.
     pub fn spike_linear(self, out: usize) -> Self {
         self.push(Layer::Linear(Linear { out, bias: false })).fire()
     }
 
-    /// Adds the output of another node.
+    /// Adds a merge of the current node and another.
     pub fn plus(self, other: NodeId) -> Self {
         let at = self.at;
         self.push_from(Layer::Add, &[at, other])
     }
 
-    /// The last linear layer, and the whole network.
+    /// Adds the classifier and builds the network.
     pub fn classify(self) -> Result<Network> {
         let (out, bias) = (self.plan.classes, self.plan.classifier_bias);
         self.push(Layer::Linear(Linear { out, bias })).builder.build()

@@ -1,13 +1,14 @@
 //! The built-in networks, one file per family.
 //!
-//! Each is a short function over the words of `chain.rs` that reads like its line on the architectures
-//! page of the specification; [`entries`] is the table of all, with the defaults of each. To add
-//! a network: write its function in a family's file (or a new file) and give it a row in
-//! `ENTRIES`.
+//! Each network is a short function over the methods of `chain.rs`; the function reads like the
+//! network's line on the architectures page of the specification. `ENTRIES` lists all networks with
+//! their defaults. To add a network, write its function in the file of its family (or a new file)
+//! and add a row to `ENTRIES`.
 //!
 //! Sources: Du et al., "Temporal Flexibility in Spiking Neural Networks", ICLR 2025
 //! (arXiv 2503.17394); He et al. 2016 (ResNet); Zheng et al. 2021 (ResNet-19); Deng et al. 2022
-//! (VGGSNN); the event-driven nets are ours, in the form that neuromorphic chips accept.
+//! (VGGSNN). The event-driven networks are our own, restricted to layers that neuromorphic chips
+//! support.
 
 mod chain;
 mod gesture;
@@ -25,10 +26,10 @@ use crate::shape::Shape;
 use crate::suggest;
 use chain::{Chain, Plan};
 
-/// What may be changed of a built-in network; the default changes nothing.
+/// Options of a built-in network; by default every option is the network's own.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ZooOptions {
-    /// Number of classes; 0 is the network's own number.
+    /// Number of classes; 0 selects the network's own number.
     pub classes: usize,
     /// The neuron of every spiking layer.
     pub neuron: Option<Neuron>,
@@ -36,24 +37,24 @@ pub struct ZooOptions {
     pub norm: Option<bool>,
     /// Shape and kind of the input.
     pub input: Option<(Shape, InputKind)>,
-    /// The mode of every temporal transformation module, that of the input included.
+    /// Mode of every temporal transformation module, including the one at the input.
     pub ttm: Option<TtmMode>,
     /// Whether the last linear layer has a bias.
     pub classifier_bias: Option<bool>,
 }
 
-/// A built-in network and what it is by default.
+/// A built-in network and its defaults.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// Its name in a recipe.
+    /// Name of the network in a recipe.
     pub name: &'static str,
     /// One line for a listing.
     pub description: &'static str,
-    /// Classes by default.
+    /// Default number of classes.
     pub classes: usize,
-    /// Input by default.
+    /// Default shape and kind of the input.
     pub input: Input,
-    /// Neuron by default.
+    /// Default neuron.
     pub neuron: Neuron,
     /// Whether batch norm follows every convolution by default.
     pub norm: bool,
@@ -73,7 +74,7 @@ const fn image(side: usize) -> Input {
     Input { shape: Shape::new(3, side, side), kind: InputKind::Image }
 }
 
-/// Event-driven and deployable: IF, no norm, no bias.
+/// An entry for a network that runs event-driven and on chips: IF neurons, no norm, no bias.
 const fn event_driven(
     name: &'static str,
     description: &'static str,
@@ -92,7 +93,7 @@ const fn event_driven(
     }
 }
 
-/// Clocked: LIF, batch norm, a classifier with bias.
+/// An entry for a clocked network: LIF neurons, batch norm, a classifier with bias.
 const fn clocked(
     name: &'static str,
     description: &'static str,
@@ -138,10 +139,10 @@ pub fn entries() -> &'static [Entry] {
     ENTRIES
 }
 
-/// The entry of this name.
+/// The entry with this name.
 ///
 /// # Errors
-/// If there is none; the message names the nearest one and all.
+/// If no entry has this name; the message suggests the nearest name and lists all.
 pub fn entry(name: &str) -> Result<&'static Entry> {
     ENTRIES.iter().find(|e| e.name == name).ok_or_else(|| Error::UnknownNetwork {
         name: name.to_owned(),
@@ -150,7 +151,7 @@ pub fn entry(name: &str) -> Result<&'static Entry> {
     })
 }
 
-/// Builds the network of this name.
+/// Builds the network with this name.
 ///
 /// ```
 /// use tickless_net::zoo::{ZooOptions, build};
@@ -160,7 +161,7 @@ pub fn entry(name: &str) -> Result<&'static Entry> {
 /// ```
 ///
 /// # Errors
-/// If there is no such network, or if it cannot take the input that the options ask for.
+/// If no such network exists, or if the input of the options does not fit its layers.
 pub fn build(name: &str, options: &ZooOptions) -> Result<Network> {
     let entry = entry(name)?;
     let input = options.input.map_or(entry.input, |(shape, kind)| Input { shape, kind });

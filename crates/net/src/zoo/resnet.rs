@@ -1,35 +1,35 @@
-//! Residual networks: a stage per block, "spike after add".
+//! Residual networks, in which the neurons of a block follow the addition ("spike after add").
 //!
 //! Block: x → C BN N → C BN → (+ shortcut of x) → N. The shortcut is the identity, or a 1×1
-//! convolution with norm where channels or stride change. A TTM stands at the entry of every
-//! block but the first, which shares its stage with the stem.
+//! convolution with norm if channels or stride change. Each block is a stage that starts with a
+//! TTM, except the first, which shares its stage with the stem.
 
 use super::chain::Chain;
 use crate::error::Result;
 use crate::layer::Conv;
 use crate::network::Network;
 
-/// Stem 64; two blocks each of 64, 128/2, 256/2, 512/2.
+/// Stem of 64 channels; two blocks each of 64, 128/2, 256/2, 512/2 channels.
 pub(super) fn resnet18(chain: Chain) -> Result<Network> {
     classify(blocks(chain.spike(Conv::c3(64)), 64, &[(2, 64), (2, 128), (2, 256), (2, 512)]))
 }
 
-/// The same with a TTM before the stem: a recording enters as T_max frames.
+/// resnet18 with a TTM before the stem, for recordings.
 pub(super) fn resnet18_dvs(chain: Chain) -> Result<Network> {
     resnet18(chain.ttm())
 }
 
-/// Stem 128; three blocks of 128, three of 256/2, two of 512/2.
+/// Stem of 128 channels; three blocks of 128, three of 256/2, two of 512/2 channels.
 pub(super) fn resnet19(chain: Chain) -> Result<Network> {
     classify(blocks(chain.spike(Conv::c3(128)), 128, &[(3, 128), (3, 256), (2, 512)]))
 }
 
-/// Stem 64; blocks 3, 4, 6, 3 at 64, 128, 256, 512.
+/// Stem of 64 channels; 3, 4, 6 and 3 blocks of 64, 128, 256 and 512 channels.
 pub(super) fn resnet34(chain: Chain) -> Result<Network> {
     classify(blocks(chain.spike(Conv::c3(64)), 64, RESNET34))
 }
 
-/// resnet34 behind a 7×7/2 convolution and a 3×3/2 max-pool.
+/// The blocks of resnet34 after a 7×7/2 convolution and 3×3/2 max pooling.
 pub(super) fn resnet34_imagenet(chain: Chain) -> Result<Network> {
     let stem = Conv { kernel: 7, stride: 2, padding: 3, ..Conv::c3(64) };
     classify(blocks(chain.spike(stem).max(3, 2, 1), 64, RESNET34))
@@ -37,7 +37,8 @@ pub(super) fn resnet34_imagenet(chain: Chain) -> Result<Network> {
 
 const RESNET34: &[(usize, usize)] = &[(3, 64), (4, 128), (6, 256), (3, 512)];
 
-/// Groups of (number of blocks, channels); the first block of each group but the first halves the map.
+/// Appends groups of (number of blocks, channels). The first block of each group except the first
+/// has stride 2.
 fn blocks(stem: Chain, stem_channels: usize, groups: &[(usize, usize)]) -> Chain {
     let (mut chain, mut before, mut number) = (stem, stem_channels, 0);
     for (g, &(count, channels)) in groups.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The numbers of the architectures page, exactly.
+//! Checks the built-in networks against the numbers of the architectures page.
 
 use super::*;
 use crate::layer::Layer;

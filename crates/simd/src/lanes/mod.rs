@@ -1,9 +1,9 @@
 //! Sixteen lanes of f32 in the registers of each instruction set.
 //!
-//! Kernels are written once, generic over [`Lanes`], and compiled for each set by
-//! [`by_isa!`](crate::by_isa). The portable form is the scalar twin that the others are tested
-//! against. It rounds each product before it adds (no fused multiply-add), so results of
-//! [`add_product`](Lanes::add_product) agree to rounding.
+//! A kernel is written once, generic over [`Lanes`], and [`by_isa!`](crate::by_isa) compiles it for
+//! each set. Tests compare the other forms with the portable one, which uses arrays. That form
+//! rounds each product before it adds (no fused multiply-add), so results of
+//! [`add_product`](Lanes::add_product) agree to rounding only.
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -18,30 +18,30 @@ pub use x86::{Avx2, Avx512};
 /// Number of lanes of every implementation.
 pub const LANES: usize = 16;
 
-/// Sixteen values.
+/// Sixteen f32 values.
 ///
 /// # Safety
-/// Every function requires that the processor has the instruction set of the implementation, and
-/// that it is inlined into a function compiled for it; pointers must be valid for 16 values.
+/// The processor must have the instruction set of the implementation, every function must be
+/// inlined into a function compiled for that set, and pointers must be valid for 16 values.
 pub unsafe trait Lanes: Copy {
-    /// Sixteen values from memory, unaligned.
+    /// Loads sixteen values; `p` need not be aligned.
     ///
     /// # Safety
     /// See the trait.
     unsafe fn load(p: *const f32) -> Self;
-    /// Sixteen values to memory, unaligned.
+    /// Stores sixteen values; `p` need not be aligned.
     ///
     /// # Safety
     /// See the trait.
     unsafe fn store(self, p: *mut f32);
-    /// The first `n` values to memory; `p` must be valid for those.
+    /// Stores the first `n` values; `p` must be valid for those only.
     ///
     /// # Safety
     /// See the trait.
     #[inline(always)]
     unsafe fn store_first(self, p: *mut f32, n: usize) {
         let mut all = [0.0f32; LANES];
-        // SAFETY: all lanes fit the array, the first `n` of it the caller's memory.
+        // SAFETY: the array has 16 values, and the caller guarantees `n` writable values at `p`.
         unsafe {
             self.store(all.as_mut_ptr());
             std::ptr::copy_nonoverlapping(all.as_ptr(), p, n.min(LANES));
@@ -52,32 +52,32 @@ pub unsafe trait Lanes: Copy {
     /// # Safety
     /// See the trait.
     unsafe fn splat(v: f32) -> Self;
-    /// Sum.
+    /// self + other, lane by lane.
     ///
     /// # Safety
     /// See the trait.
     unsafe fn add(self, other: Self) -> Self;
-    /// self + a·b.
+    /// self + a·b, lane by lane.
     ///
     /// # Safety
     /// See the trait.
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
 }
 
-/// The portable form.
+/// The portable form: an array.
 #[derive(Clone, Copy)]
 pub struct Portable([f32; LANES]);
 
-// SAFETY: arrays need no instruction set; loads and stores are of 16 values, as the trait says.
+// SAFETY: arrays need no instruction set; loads and stores access 16 values, as the trait requires.
 unsafe impl Lanes for Portable {
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self {
-        // SAFETY: the caller gives 16 readable values.
+        // SAFETY: the caller guarantees 16 readable values.
         Self(unsafe { p.cast::<[f32; LANES]>().read_unaligned() })
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32) {
-        // SAFETY: the caller gives 16 writable values.
+        // SAFETY: the caller guarantees 16 writable values.
         unsafe { p.cast::<[f32; LANES]>().write_unaligned(self.0) }
     }
     #[inline(always)]
@@ -102,7 +102,7 @@ mod tests {
     use crate::{Isa, by_isa};
     use proptest::prelude::*;
 
-    /// What a register does with three vectors: sum, sum with a product, and how it stores a part.
+    /// Results of an implementation on three vectors: sum, sum with a product, and partial store.
     #[derive(Debug, Default, Clone, PartialEq)]
     struct Results {
         sum: Vec<f32>,
@@ -119,9 +119,9 @@ mod tests {
     #[inline(always)]
     unsafe fn body<V: Lanes>(job: &Job<'_>) -> Results {
         let [mut sum, mut with_product, mut splat] = [[0.0f32; LANES]; 3];
-        // One value more than is stored, which must stay.
+        // One value more than is stored; it must stay unchanged.
         let mut part = vec![-7.0f32; job.part + 1];
-        // SAFETY: the caller gives the instruction set; every array has sixteen values, `part` enough.
+        // SAFETY: the caller guarantees the instruction set; the arrays and `part` are long enough.
         unsafe {
             let [a, b, c] = job.of.map(|v| V::load(v.as_ptr()));
             a.add(b).store(sum.as_mut_ptr());
@@ -152,7 +152,8 @@ mod tests {
                 prop_assert_eq!(&seen.part, &twin.part);
                 prop_assert_eq!(&seen.splat, &twin.splat);
                 for (k, (seen, twin)) in seen.with_product.iter().zip(&twin.with_product).enumerate() {
-                    // Half a unit of the product, whose magnitude is at most 16, and of the sum.
+                    // Half a unit in the last place of the product (magnitude at most 16) and of
+                    // the sum.
                     prop_assert!((seen - twin).abs() <= 24.0 * f32::EPSILON, "{isa:?}, lane {k}: {seen} {twin}");
                 }
             }

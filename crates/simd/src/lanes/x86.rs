@@ -1,4 +1,4 @@
-//! Sixteen lanes in one register of AVX-512 or two of AVX2.
+//! Sixteen lanes in one AVX-512 register or in two AVX2 registers.
 
 use super::Lanes;
 use std::arch::x86_64::*;
@@ -7,8 +7,7 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy)]
 pub struct Avx512(__m512);
 
-// SAFETY: the methods run only inside wrappers compiled for avx512f, which `Isa::detect`
-// selects.
+// SAFETY: the caller guarantees avx512f; loads and stores access 16 values, `store_first` only `n`.
 unsafe impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self {
@@ -46,8 +45,7 @@ unsafe impl Lanes for Avx512 {
 #[derive(Clone, Copy)]
 pub struct Avx2(__m256, __m256);
 
-// SAFETY: the methods run only inside wrappers compiled for avx2 and fma, which `Isa::detect`
-// selects.
+// SAFETY: the caller guarantees avx2 and fma; loads and stores access 16 values.
 unsafe impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self {

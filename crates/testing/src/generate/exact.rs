@@ -3,8 +3,8 @@
 
 use super::Rng;
 use tickless_net::{
-    Array, Conv, InputKind, Layer, Leak, Linear, Network, NetworkBuilder, Neuron, NodeId, Pool, Reset, Shape,
-    SpikeMode, Weights,
+    Array, Conv, During, InputKind, Layer, Leak, Linear, Network, NetworkBuilder, Neuron, NodeId, Period, Pool,
+    Refractory, Reset, Shape, SpikeMode, Weights,
 };
 
 /// The properties of a random network.
@@ -21,6 +21,8 @@ pub struct Wish {
     pub limit: bool,
     /// Whether neurons leak over time.
     pub leak: bool,
+    /// Whether neurons emit one spike and may have a refractory period in µs.
+    pub refractory: bool,
     /// Number of blocks of convolution and neurons.
     pub blocks: usize,
 }
@@ -38,6 +40,12 @@ pub fn neuron(r: &mut Rng, wish: Wish) -> Neuron {
     }
     if wish.leak {
         n.leak = Leak::Time(r.pick(&[300.0, 2_000.0, 50_000.0]));
+    }
+    if wish.refractory {
+        n.spikes = SpikeMode::Single;
+        let period = r.pick(&[None, Some(1.0), Some(40.0), Some(700.5), Some(9_000.0)]);
+        let during = r.pick(&[During::Integrate, During::Integrate, During::Hold]);
+        n.refractory = period.map(|us| Refractory { period: Period::Us(us), during });
     }
     n
 }

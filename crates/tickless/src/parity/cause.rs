@@ -15,7 +15,9 @@ use rayon::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tickless_engine::{Event, Program, Recording, Session, Sink};
-use tickless_net::{Layer, Leak, Network, NetworkBuilder, Neuron, NodeId, Reset, Shape, SpikeMode, Weights};
+use tickless_net::{
+    Layer, Leak, Network, NetworkBuilder, Neuron, NodeId, Refractory, Reset, Shape, SpikeMode, Weights,
+};
 
 /// A cause is named if it explains at least this share of the difference.
 const LIKELY: f64 = 0.8;
@@ -62,7 +64,7 @@ pub fn likely(
     let layer = network.spiking().len() - 1;
     let mut best: Option<(u64, String)> = None;
     for m in mistakes(&network, layer) {
-        // If the network with the mistake cannot be compiled, nobody made this mistake.
+        // If the network with the mistake cannot be compiled, no executor can run it.
         let Ok(p) = program(&m.network, &weights, step_us, false) else { continue };
         match left(&p, layer, recordings, &m, &other, most)? {
             Some(0) => return Ok(Some(format!("{} (this gives exactly its spikes)", m.words))),
@@ -240,6 +242,7 @@ fn mistakes(network: &Network, layer: usize) -> Vec<Mistake> {
         SpikeMode::Single => {
             neurons("multi-spike: it emits ⌊v/θ⌋ spikes per event, ours at most one".into(), &|n| Neuron {
                 spikes: SpikeMode::Multi,
+                refractory: None,
                 ..n
             })
         }
@@ -264,6 +267,20 @@ fn mistakes(network: &Network, layer: usize) -> Vec<Mistake> {
             leak: Leak::None,
             ..n
         }));
+    }
+    match n.refractory {
+        Some(refractory) => {
+            let words = format!("refractory period: it has none, ours is {refractory}");
+            all.push(neurons(words, &|n| n.without_refractory()));
+        }
+        None if n.spikes == SpikeMode::Single => {
+            for rho in [1.0, 0.5] {
+                let refractory = Some(Refractory::steps(rho));
+                let words = format!("refractory period: it has one of {rho} steps of T_max, ours has none");
+                all.push(neurons(words, &|n| Neuron { refractory, ..n }));
+            }
+        }
+        None => {}
     }
     all.extend(scales(network, layer));
     // A chip may have these two mistakes at once if it is configured by its defaults.

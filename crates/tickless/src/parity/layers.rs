@@ -12,7 +12,9 @@ use crate::{Error, Result};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tickless_engine::{Recording, Spike};
-use tickless_net::{Array, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, NodeId, Shape, Weights};
+use tickless_net::{
+    Array, During, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, NodeId, Shape, Weights,
+};
 use tickless_train::device::Device;
 use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
@@ -66,7 +68,10 @@ struct Heard {
 /// The executor.
 pub struct Layers {
     network: Arc<Network>,
+    /// The neuron of every spiking layer, its time constant in µs, and the layer's shape.
     neurons: Vec<(Neuron, f64, Shape)>,
+    /// The refractory period of every spiking layer in µs; 0 if it has none.
+    dead_us: Vec<u64>,
     ways: Vec<Way>,
     device: Device,
 }
@@ -75,17 +80,20 @@ impl Layers {
     /// Prepares a network without biases and norms.
     ///
     /// # Errors
-    /// If the network needs a clock, or leaks per step and `step_us` is not given.
+    /// If the network needs a clock, or `step_us` is not given and a leak or a refractory period
+    /// is in steps.
     pub fn new(network: &Arc<Network>, weights: &Weights, step_us: Option<f64>, device: &Device) -> Result<Self> {
         network.check_event_driven()?;
         let network = &Arc::new(weights.with_learned_leaks(network)?);
         let spiking = network.spiking();
-        let mut neurons = Vec::new();
+        let (mut neurons, mut dead_us) = (Vec::new(), Vec::new());
         for &i in &spiking {
             let node = &network.nodes()[i];
             let Layer::Neuron(n) = node.layer else { continue };
             let tau = n.tau_us(step_us);
             let Some(tau) = tau else { return Err(Error::NoStep { layer: node.name.clone() }) };
+            let dead = n.refractory.map_or(Some(0), |r| r.us(step_us));
+            dead_us.push(dead.ok_or_else(|| Error::NoPeriod { layer: node.name.clone() })?);
             neurons.push((n, tau, node.output));
         }
         let mut ways = Vec::new();
@@ -101,7 +109,7 @@ impl Layers {
                 });
             }
         }
-        Ok(Self { network: network.clone(), neurons, ways, device: device.clone() })
+        Ok(Self { network: network.clone(), neurons, dead_us, ways, device: device.clone() })
     }
 
     /// Runs one recording from rest.
@@ -158,19 +166,37 @@ impl Layers {
         Ok(all)
     }
 
-    /// For every event, one step of the neurons that it reaches.
+    /// For every event, updates the neurons that it reaches by one step and returns their spikes.
+    /// During a refractory period a neuron does not fire; it integrates the event, or ignores it if
+    /// its membrane is held.
     fn fire(&self, layer: usize, heard: Vec<(Heard, Patch)>, close: &mut Vec<(usize, u64, usize)>) -> Vec<Heard> {
         let (neuron, tau, shape) = self.neurons[layer];
         let theta = f64::from(neuron.threshold);
+        let held = neuron.refractory.is_some_and(|r| r.during == During::Hold);
         let mut v = vec![(0.0f32, 0u64); shape.len()];
+        // The time in µs from which each neuron may fire again.
+        let mut ready = vec![0u64; shape.len()];
         let mut spikes = Vec::new();
         for (event, patch) in heard {
             for &(i, current) in patch.iter() {
                 let (before, hit) = v[i];
-                let lambda = (-((event.t_us - hit) as f64) / tau).exp() as f32;
+                let dead = event.t_us < ready[i];
+                if dead && held {
+                    continue;
+                }
+                let since = if held { hit.max(ready[i]) } else { hit };
+                let lambda = (-((event.t_us - since) as f64) / tau).exp() as f32;
                 let (n, u, after) = plain_step(&neuron, lambda, before, current);
+                if dead {
+                    v[i] = (neuron.v_min.map_or(u, |limit| u.max(limit)), event.t_us);
+                    continue;
+                }
+                if n > 0.0 {
+                    ready[i] = event.t_us + self.dead_us[layer];
+                }
                 v[i] = (after, event.t_us);
-                // A single spike can only cross θ; a burst may cross any multiple of it.
+                // If the neuron emits one spike, u crosses θ; if it emits a burst, u may cross any
+                // multiple.
                 let multiple = (f64::from(u) / theta).round().max(1.0);
                 if (f64::from(u) / theta - multiple).abs() < CLOSE {
                     close.push((layer, event.cause, i));

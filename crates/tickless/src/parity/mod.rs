@@ -11,10 +11,10 @@
 //! | engine, one session used again after `reset` | must agree |
 //! | exported NIR graph, read back | must agree |
 //! | a graph of the user's | must agree |
-//! | counts from elsewhere | measured: a chip's are never equal; an error if a usual mistake explains them, or beyond a given limit |
+//! | counts from elsewhere | measured, because a chip's never agree; an error if a usual mistake explains them or they exceed a given limit |
 //! | clocked at T_max | measured |
 //! | 8-bit weights, 16-bit potentials | measured |
-//! | the exported graph as its reader runs it | must agree if nothing is known to differ, else measured |
+//! | the exported graph as its reader runs it | must agree if no difference is known, else measured |
 
 mod cause;
 mod compare;
@@ -246,7 +246,9 @@ fn first(run: &Loaded, id: SampleId, events: usize) -> Result<Arc<Recording>> {
 fn fires_by_itself(network: &Network, weights: &Weights) -> Result<Option<String>> {
     let network = weights.with_learned_leaks(network)?;
     let found = network.nodes().iter().find_map(|node| match node.layer {
-        Layer::Neuron(n) if !n.is_plain() => Some(format!("layer `{}` fires between events: {n}", node.name)),
+        Layer::Neuron(n) if !n.without_refractory().is_plain() => {
+            Some(format!("layer `{}` fires between events: {n}", node.name))
+        }
         _ => None,
     });
     Ok(found)

@@ -4,6 +4,7 @@
 pub mod asynchronous;
 pub mod decisions;
 pub mod quantised;
+pub mod tune;
 
 use crate::{Error, Result};
 use decisions::Decisions;

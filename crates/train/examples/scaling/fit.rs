@@ -1,15 +1,15 @@
-//! A straight line through points by least squares, and how far they are from it.
+//! A least-squares line through points, and the deviation of the points from it.
 
 /// y = fixed + slope·x.
 #[derive(Debug, Clone, Copy)]
 pub struct Line {
-    /// At x = 0.
+    /// Value at x = 0.
     pub fixed: f64,
-    /// Per unit of x.
+    /// Change per unit of x.
     pub slope: f64,
     /// Share of the variance of y that the line explains.
     pub r2: f64,
-    /// Largest |y − line| as a share of the line's value there.
+    /// Largest |y − line| / line over the points.
     pub largest: f64,
 }
 

@@ -1,15 +1,15 @@
-//! Seconds of a training iteration against steps, passes, batch and input density, with a straight line through
-//! each.
+//! Measures the seconds of a training iteration against steps, passes, batch and input density, and
+//! fits a line to each series.
 //!
 //! ```text
 //! cargo run --release -p tickless-train --features mimalloc --example scaling -- \
 //!     [--network nmnist-wide] [--rounds 15] [--json] [--picture FILE.svg|FILE.png]
 //! ```
 //!
-//! One iteration is forward, loss and backward of s configurations and one SGD step. Where a quantity is not the
-//! one that varies, T = 5, s = 1, the batch is 32 and 10 % of the input's values are active, each 1. All points
-//! are measured in turn, once a round, so that a machine that slows down for a while slows all of them; the
-//! figure of a point is its median over the rounds.
+//! One iteration is a forward pass, the loss and a backward pass of s configurations, and one SGD
+//! step. One quantity varies at a time; the others are T = 5, s = 1, batch 32 and 10 % of the input
+//! values active, each 1. Every round measures all points in turn, so that a machine that slows
+//! down for a while slows all points down. The result of a point is its median over the rounds.
 
 mod fit;
 mod picture;
@@ -31,11 +31,11 @@ use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
 use tickless_train::seed;
 
-// What the command-line program allocates with.
+// The allocator of the command-line program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What an iteration's work is made of.
+/// The quantities that determine the work of an iteration.
 #[derive(Debug, Clone, Copy)]
 struct Point {
     steps: usize,
@@ -46,12 +46,12 @@ struct Point {
 
 const USUAL: Point = Point { steps: 5, passes: 1, batch: 32, density: 0.1 };
 
-/// A quantity, its values and what was measured at each.
+/// One varied quantity, its values and the measurements.
 struct Series {
     name: &'static str,
     x: Vec<f64>,
     points: Vec<Point>,
-    /// `[point][round]`.
+    /// Seconds, `[point][round]`.
     seconds: Vec<Vec<f64>>,
 }
 
@@ -88,14 +88,14 @@ fn series() -> Vec<Series> {
     ]
 }
 
-/// One word after `--name`.
+/// The word after `name` on the command line.
 fn option(name: &str) -> Option<String> {
     let mut args = std::env::args().skip_while(|a| a != name);
     args.next();
     args.next()
 }
 
-/// A network in training, fresh for every point, so that none depends on what was measured before.
+/// A network in training. Each point has a new one, so that it does not depend on earlier points.
 struct Run {
     model: Model,
     optimiser: OptimiserState,
@@ -132,7 +132,7 @@ impl Run {
         let mut rng = seed::rng(1, "configuration", 0);
         let start = Instant::now();
         let (g, _) = gradients(&mut self.model, &self.x, &self.labels, &configurations, &setting, &mut rng)?;
-        // So small a step that the spikes, and with them the work, stay what they are.
+        // The rate is so small that the spikes, and therefore the work, stay the same.
         self.optimiser.step(&mut self.model.parameters, g, 1e-6);
         Ok(start.elapsed().as_secs_f64())
     }

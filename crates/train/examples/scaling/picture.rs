@@ -1,4 +1,4 @@
-//! The measured points and their lines, one panel a quantity, as SVG or PNG.
+//! Draws the measured points and their lines, one panel per quantity, as SVG or PNG.
 
 use super::fit::Line;
 use plotters::coord::Shift;
@@ -6,14 +6,14 @@ use plotters::prelude::*;
 use plotters::style::register_font;
 use std::error::Error;
 
-/// Name of the quantity, points (x, seconds), line.
+/// Name of the quantity, its points (x, seconds), and the line.
 pub type Panel<'a> = (&'a str, Vec<(f64, f64)>, Line);
 
 const SIZE: (u32, u32) = (1100, 800);
 
-/// Draws into a file whose ending says the format.
+/// Draws into `path`; the file's extension, `.svg` or `.png`, selects the format.
 pub fn draw(path: &str, title: &str, panels: &[Panel<'_>]) -> Result<(), Box<dyn Error>> {
-    // An embedded font, so that the picture is the same everywhere.
+    // An embedded font, so that the picture does not depend on installed fonts.
     register_font("sans-serif", FontStyle::Normal, dejavu::sans::regular()).map_err(|_| "the font does not parse")?;
     if path.ends_with(".svg") {
         return paint(&SVGBackend::new(path, SIZE).into_drawing_area(), title, panels);

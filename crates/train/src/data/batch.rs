@@ -9,28 +9,28 @@ use tickless_events::rng::Rng;
 use tickless_events::{Framing, Recording, Sample};
 use tickless_net::InputKind;
 
-/// Values and labels of some samples.
+/// Values and labels of several samples.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// `[T, B, C, H, W]`, row major; T = 1 for static images.
     pub values: Vec<f32>,
-    /// T, B, C, H, W.
+    /// The dimensions T, B, C, H, W.
     pub shape: [usize; 5],
-    /// B labels.
+    /// One label per sample.
     pub labels: Vec<usize>,
 }
 
 impl Batch {
-    /// Puts it on a device, giving the host memory away.
+    /// Moves the values to a device and returns them with the labels.
     pub fn into_sequence(self, device: &Device) -> (Sequence, Vec<usize>) {
         (Sequence::from_values(self.values, self.shape, device), self.labels)
     }
 }
 
 impl Source {
-    /// Makes a batch: recordings as `steps` frames of equal time, images as one step.
+    /// Makes a batch: a recording becomes `steps` frames of equal duration, an image one step.
     ///
-    /// With `augment` = (seed, epoch) the samples are changed at random, each by its own draw.
+    /// If `augment` = (seed, epoch) is given, each sample is augmented with its own random stream.
     ///
     /// # Errors
     /// If a sample cannot be decoded.
@@ -41,7 +41,7 @@ impl Source {
         let mut values = vec![0.0f32; steps * b * n];
         let mut one = vec![0.0f32; steps * n];
         for (k, &id) in ids.iter().enumerate() {
-            // Each sample has a stream of its own, so that any one of them can be made again.
+            // Each sample has its own stream, so a sample can be made again without the others.
             let number = ((id.split as u64) << 40) | id.index as u64;
             let mut rng = augment.map(|(s, epoch)| stream(s, epoch, number));
             match kind {
@@ -56,7 +56,8 @@ impl Source {
                         ..EventAugment::default()
                     };
                     let changed = match augment {
-                        // A stream of its own, so that flip and roll do not depend on the events.
+                        // A separate stream, so that flip and roll do not depend on the number of
+                        // events.
                         Some((s, epoch)) if change != EventAugment::default() => {
                             let mut rng = stream(s, epoch, number | 1 << 62);
                             Some(change.apply(Recording::clone(&recording), &mut rng)?)
@@ -93,7 +94,7 @@ impl Source {
         Ok(Batch { values, shape: [steps, b, shape.channels, shape.height, shape.width], labels })
     }
 
-    /// An image as it is evaluated, or for training a random part of it if the recipe asks for that.
+    /// The whole image; if the batch is augmented and the recipe asks for random crops, one crop.
     fn picture(&self, id: SampleId, rng: Option<&mut Rng>) -> Result<Sample> {
         Ok(match rng {
             Some(rng) if self.augment.resized_crop => self.dataset.cropped(id.split, id.index, rng)?,

@@ -1,7 +1,7 @@
-//! Decoded recordings kept in memory up to a budget, so that the second epoch decodes nothing.
+//! Keeps decoded recordings in memory up to a budget, so that later epochs do not decode them.
 //!
-//! The budget counts what the recordings take, not what their events need, and what a cache on disk
-//! has mapped into memory: it is the one bound of both.
+//! The budget counts the memory that recordings allocate, which may exceed what their events need,
+//! and the bytes that a cache on disk has mapped: one budget limits both.
 
 use super::SampleId;
 use crate::error::Result;
@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use tickless_events::{Recording, Split};
 
-/// Bytes of decoded recordings in memory at most.
+/// Largest number of bytes that decoded recordings may take.
 const BUDGET: u64 = 4 << 30;
-/// What a recording takes beside its events: the slot, the counts of its owners, the columns' heads.
+/// Bytes of a recording besides its events: slot, reference counts and column headers.
 const HEAD: u64 = 160;
 
-/// One slot per sample.
+/// One slot per sample of each part.
 pub(super) struct Cache {
     train: Vec<OnceLock<Arc<Recording>>>,
     test: Vec<OnceLock<Arc<Recording>>>,
@@ -24,20 +24,21 @@ pub(super) struct Cache {
     budget: u64,
 }
 
-/// How much memory decoded recordings take, and how much they may.
+/// Memory that decoded recordings take, and their budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Kept {
-    /// Recordings that are kept.
+    /// Number of recordings in memory.
     pub recordings: usize,
-    /// Bytes that they, and a mapped cache, take.
+    /// Bytes that they and a mapped cache take.
     pub bytes: u64,
-    /// Bytes that they may take.
+    /// Bytes that they and a mapped cache may take.
     pub budget: u64,
 }
 
 impl Cache {
-    /// For parts of these lengths; `mapped` bytes of the budget are taken already.
+    /// A cache for parts of these lengths (training, test); a mapped cache on disk has already
+    /// taken `mapped` bytes of the budget.
     pub(super) fn new(lengths: [usize; 2], mapped: u64) -> Self {
         Self::with_budget(lengths, mapped, BUDGET)
     }
@@ -64,12 +65,12 @@ impl Cache {
         }
         let mut recording = decode()?;
         let Some(slot) = slot else { return Ok(Arc::new(recording)) };
-        // Decoders reserve memory for events that did not come.
+        // Decoders reserve memory for more events than some recordings have.
         recording.shrink_to_fit();
         let bytes = recording.memory() as u64 + HEAD;
         let recording = Arc::new(recording);
         let before = self.used.fetch_add(bytes, Ordering::Relaxed);
-        // Another thread may have been faster; both decoded the same.
+        // Another thread may have stored the same recording first; this copy is then not counted.
         if before.saturating_add(bytes) <= self.budget && slot.set(recording.clone()).is_ok() {
             self.kept.fetch_add(1, Ordering::Relaxed);
         } else {
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
     use tickless_events::{Event, Sensor};
 
-    /// 1,000 events in memory for many more.
+    /// A recording of 1,000 events with memory reserved for 100,000.
     fn recording() -> Result<Recording> {
         let mut events = tickless_events::Columns::with_capacity(100_000);
         events.extend((0..1000).map(|t_us| Event { t_us, x: 1, y: 2, on: true }));
@@ -103,7 +104,7 @@ mod tests {
             let taken: usize = read[..fit].iter().map(|r| r.memory() + HEAD as usize).sum();
             assert_eq!(kept.bytes, mapped + taken as u64);
             assert!(kept.bytes <= kept.budget || fit == 0);
-            // What is kept is not decoded again, and not counted again.
+            // A stored recording is neither decoded nor counted again.
             for (i, first) in read.iter().enumerate().take(fit) {
                 let again = cache.get(id(i), || panic!("decoded again")).unwrap();
                 assert!(Arc::ptr_eq(&again, first));

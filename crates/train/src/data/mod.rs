@@ -1,5 +1,5 @@
-//! From a data set to batches: which samples train, validate and test, and how a batch of them
-//! becomes a sequence `[T, B, C, H, W]`.
+//! From a data set to batches: divides the samples into training, validation and test parts, and
+//! turns a batch of samples into a sequence `[T, B, C, H, W]`.
 
 mod batch;
 mod cache;
@@ -23,7 +23,7 @@ use tickless_net::recipe::{Augment, DataRecipe};
 use tickless_net::{InputKind, Shape};
 use tickless_words::UnknownWord;
 
-/// An open data set as a network sees it.
+/// An open data set, scaled, augmented and normalised as a recipe says.
 pub struct Source {
     dataset: Box<dyn Dataset>,
     size: Option<Sensor>,
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Source {
 }
 
 impl Source {
-    /// Opens the data set of a recipe; `seed` is the recipe's, used where `[data]` has none.
+    /// Opens the data set of a recipe; if `[data]` has no seed of its own, `seed` is used.
     ///
     /// # Errors
     /// If the data set is unknown or its files are missing or damaged.
@@ -50,7 +50,8 @@ impl Source {
         Self::open_with(recipe, seed, &Silent)
     }
 
-    /// As [`open`](Self::open); `progress` sees a cache being made (`data.cache`), and can stop it.
+    /// As [`open`](Self::open); `progress` shows the making of a cache (`data.cache`) and can
+    /// cancel it.
     ///
     /// # Errors
     /// As [`open`](Self::open), or if the user stops.
@@ -66,7 +67,8 @@ impl Source {
         request.train_first = recipe.train_first;
         request.cache = recipe.cache.clone();
         let size = recipe.size.map(|[width, height]| Sensor { width, height });
-        // Photographs are cropped by the data set, recordings scaled below.
+        // If the data set can crop photographs, `size` is the crop; otherwise recordings are
+        // scaled.
         let crops = |d: &datasets::DatasetInfo| d.name == recipe.set && d.settings.contains(&Setting::Crop);
         let (crop, size) = if datasets::list().iter().any(crops) { (size, None) } else { (None, size) };
         request.crop = crop;
@@ -95,12 +97,12 @@ impl Source {
         Ok(Self { dataset, size, augment: recipe.augment, normalise, cache })
     }
 
-    /// The data set itself.
+    /// The data set.
     pub fn dataset(&self) -> &dyn Dataset {
         self.dataset.as_ref()
     }
 
-    /// Shape and kind of what a network takes.
+    /// Shape `[C, H, W]` and kind of the network's input.
     pub fn input(&self) -> (Shape, InputKind) {
         match self.dataset.kind() {
             SampleKind::Events(sensor) => {
@@ -116,7 +118,7 @@ impl Source {
         self.dataset.label(id.split, id.index)
     }
 
-    /// A recording, decoded or from memory, at the size that the recipe scales to.
+    /// A recording, from memory or decoded, scaled to the recipe's size.
     ///
     /// # Errors
     /// If it cannot be decoded or the data set holds images.
@@ -130,12 +132,13 @@ impl Source {
         })
     }
 
-    /// What decoded recordings take of memory, and what they may.
+    /// Memory that decoded recordings take, and their budget.
     pub fn kept(&self) -> Kept {
         self.cache.kept()
     }
 
-    /// Mean span of recordings in µs (for the time constant of a leak) and mean number of events.
+    /// Mean span of these recordings in µs (from which the duration of a step follows) and their
+    /// mean number of events.
     ///
     /// # Errors
     /// If a recording cannot be decoded, or the user stops.
@@ -151,7 +154,7 @@ impl Source {
         };
         let spans: Vec<(f64, f64)> = ids.par_iter().map(one).collect::<Result<_>>()?;
         progress.finish();
-        // Summed in order, so that the mean does not depend on the number of threads.
+        // Summed in the order of `ids`, so the mean does not depend on the number of threads.
         let (span, events) = spans.iter().fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
         let n = spans.len().max(1) as f64;
         Ok((span / n, events / n))

@@ -1,17 +1,18 @@
-//! Batches prepared by another thread while the network trains on the one before.
+//! Prepares batches on another thread while the network trains on the batch before.
 
 use super::{Batch, SampleId, Source};
 use crate::error::Result;
 use std::sync::mpsc::sync_channel;
 
-/// Batches that may wait to be used.
+/// Number of prepared batches that may wait.
 const AHEAD: usize = 2;
 
-/// Calls `consume` with every batch of `order` (chunks of `size`), in order; a last chunk that
-/// is not whole is left out if `whole`. Preparation runs ahead in a thread of its own.
+/// Calls `consume` with the index and value of every batch of `order` (chunks of `size` samples),
+/// in order. If `whole`, a last chunk with fewer samples is left out. A second thread prepares the
+/// batches; `steps` and `augment` are those of [`Source::batch`].
 ///
 /// # Errors
-/// The first error of either side; nothing more is prepared after it.
+/// The first error of preparation or of `consume`; both stop at it.
 pub fn prefetch(
     source: &Source,
     order: &[SampleId],
@@ -25,7 +26,7 @@ pub fn prefetch(
     prefetch_each(source, chunks, steps, augment, consume)
 }
 
-/// As [`prefetch`], with each batch's samples given.
+/// As [`prefetch`], with the samples of each batch given.
 ///
 /// # Errors
 /// As [`prefetch`].
@@ -42,7 +43,7 @@ pub fn prefetch_each(
             for chunk in chunks {
                 let batch = source.batch(chunk, steps, augment);
                 let failed = batch.is_err();
-                // A closed channel means the consumer has stopped: nothing is wanted any more.
+                // The channel is closed if the consumer has stopped, so no more batches are needed.
                 if send.send(batch).is_err() || failed {
                     return;
                 }

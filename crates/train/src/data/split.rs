@@ -1,4 +1,5 @@
-//! Which samples train, which choose an epoch (validation), which are looked at once (test).
+//! Divides the samples of a data set: the training part trains, the validation part chooses an
+//! epoch, and the test part is evaluated after training.
 
 use super::Source;
 use crate::error::{Error, Result};
@@ -13,28 +14,29 @@ pub(super) const TEST: Split = Split::Test;
 /// One sample of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SampleId {
-    /// The part of the official split it comes from.
+    /// The part of the official split that the sample comes from.
     pub split: Split,
-    /// Its index there.
+    /// Index of the sample in that part.
     pub index: usize,
 }
 
-/// The three parts. No sample is in two of them.
+/// The three parts; no sample is in two of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parts {
-    /// To learn from.
+    /// Samples that the training learns from.
     pub train: Vec<SampleId>,
-    /// To choose with; may be empty.
+    /// Samples that choose the best epoch; may be empty.
     pub validation: Vec<SampleId>,
-    /// To report.
+    /// Samples whose results are reported.
     pub test: Vec<SampleId>,
 }
 
 impl Parts {
-    /// Splits a data set as the recipe says; every draw comes from the data seed.
+    /// Splits a data set as the recipe says. Every draw comes from the data seed: `[data]`'s own,
+    /// or `seed` if it has none.
     ///
     /// # Errors
-    /// If a part would be empty that must not be.
+    /// If the training or the test part would be empty.
     pub fn of(source: &Source, recipe: &DataRecipe, seed: u64) -> Result<Self> {
         let seed = recipe.seed.unwrap_or(seed);
         let all = |split| (0..source.dataset().len(split)).map(move |index| SampleId { split, index });

@@ -1,9 +1,10 @@
-//! The batch that workers share, as the norms of one pass see it.
+//! [`WholeBatch`]: the batch that workers share, for the norms of one pass.
 //!
-//! Batch norm is by the whole batch, of which each worker has a part: forward the moments of all
-//! parts are put together ([`WholeBatch::moments`]), backward the sums of Σ G and Σ G·(x − μ),
-//! which the autodiff rule hands to a [`Reduction`]. A backward pass cannot return an error, so a
-//! failure is kept until [`WholeBatch::check`].
+//! Batch norm normalises by the whole batch, of which each worker has a part. In the forward pass
+//! [`WholeBatch::moments`] combines the moments of all parts; in the backward pass the autodiff
+//! rule passes Σ G and Σ G·(x − μ) to a [`Reduction`], which sums them over the workers. Burn's
+//! backward pass cannot return an error, so the first failure is stored until the caller asks
+//! [`WholeBatch::check`].
 
 use super::Ranks;
 use crate::error::{Error, Result};
@@ -11,31 +12,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tickless_kernels::Moments;
 use tickless_kernels::operators::{Reduction, SharedBatch};
 
-/// The batch of one pass.
+/// The batch of one pass over all workers.
 #[derive(Debug, Default)]
 pub(crate) struct WholeBatch {
     ranks: Ranks,
-    /// What the backward pass met first.
+    /// The first error of the backward pass.
     failure: Mutex<Option<Error>>,
 }
 
 impl WholeBatch {
-    /// Of these workers.
+    /// The batch that these workers share.
     pub(crate) fn of(ranks: &Ranks) -> Arc<Self> {
         Arc::new(Self { ranks: ranks.clone(), failure: Mutex::default() })
     }
 
-    /// Whether this worker has all of it.
+    /// Whether this worker has the whole batch.
     pub(crate) fn is_here(&self) -> bool {
         self.ranks.is_alone()
     }
 
-    /// How a backward pass adds up what is of the batch.
+    /// The operation with which a backward pass sums over the batch.
     pub(crate) fn reduction(self: &Arc<Self>) -> Reduction {
         if self.is_here() { Reduction::whole() } else { Reduction::over(self.clone()) }
     }
 
-    /// Replaces values of this part by their sums over all parts.
+    /// All-reduce: replaces each value by its sum over the workers.
     ///
     /// # Errors
     /// If a worker has left.
@@ -43,10 +44,10 @@ impl WholeBatch {
         self.ranks.sum_f64(values)
     }
 
-    /// Replaces the moments of this part by those of the batch.
+    /// Replaces the moments of this worker's part by those of the whole batch.
     ///
     /// # Errors
-    /// If a worker has left; the moments are then as they were.
+    /// If a worker has left; the moments then stay as they were.
     pub(crate) fn moments(&self, all: &mut [Option<Moments>]) -> Result<()> {
         if self.is_here() || all.iter().all(Option::is_none) {
             return Ok(());
@@ -71,7 +72,8 @@ impl WholeBatch {
         Ok(())
     }
 
-    /// What a backward pass could not say: to be asked after it, before its gradients are used.
+    /// Returns the error that the backward pass could not return. The caller must call this after
+    /// the backward pass, before it uses the gradients.
     ///
     /// # Errors
     /// If a worker has left during the pass.

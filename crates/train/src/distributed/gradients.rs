@@ -1,13 +1,15 @@
-//! Gradients summed over the workers, once an iteration: large ones in parts as they lie, small ones in a row.
+//! Sums gradients over the workers once an iteration. A large gradient is sent in parts; small
+//! gradients are concatenated and sent together.
 
 use super::Ranks;
 use crate::error::Result;
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Values of a message: many enough that its latency does not count, few enough for a cache.
+/// Values of a message: enough that latency does not dominate, few enough to fit a cache.
 const MESSAGE: usize = 1 << 18;
 
-/// Replaces each gradient by its sum over the workers; a parameter without one has none on any worker.
+/// All-reduce: replaces each gradient by its sum over the workers. If a parameter has no gradient
+/// on one worker, it has none on any worker.
 ///
 /// # Errors
 /// If a worker has left.
@@ -17,7 +19,7 @@ pub(crate) fn sum_gradients(ranks: &Ranks, gradients: &mut [Option<Tensor<1>>]) 
     }
     let (mut row, mut small) = (Vec::new(), Vec::new());
     for slot in gradients.iter_mut() {
-        // Taken out, so that a host's tensor gives its memory instead of a copy.
+        // Moved out of the slot, so that a tensor on the host gives its memory without a copy.
         let Some(gradient) = slot.take() else { continue };
         let device = gradient.device();
         let mut values: Vec<f32> = gradient.into_data().try_into_vec().expect("every tensor of this crate is f32");

@@ -1,7 +1,7 @@
-//! Whether this process is one of several that were started together, as their starter says in the environment.
+//! Detects from the environment whether a launcher started this process as one of several.
 
-/// Where starters put the number of processes and this one's: Open MPI, MPICH and Intel MPI (Hydra), MVAPICH2,
-/// Slurm's `srun`.
+/// Variables in which launchers store the number of processes and this process's rank: Open MPI;
+/// MPICH and Intel MPI (Hydra); MVAPICH2; Slurm's `srun`.
 const VARIABLES: [[&str; 2]; 4] = [
     ["OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"],
     ["PMI_SIZE", "PMI_RANK"],
@@ -9,18 +9,18 @@ const VARIABLES: [[&str; 2]; 4] = [
     ["SLURM_STEP_NUM_TASKS", "SLURM_PROCID"],
 ];
 
-/// One of several processes that were started together.
+/// One of several processes that a launcher started together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Launched {
-    /// Their number, at least 2.
+    /// Number of processes, at least 2.
     pub processes: usize,
-    /// This one's; 0 where the starter does not say.
+    /// This process's rank; 0 if the launcher does not set one.
     pub rank: usize,
 }
 
 impl Launched {
-    /// This process by the variables of its environment, if there are others.
+    /// Reads the launcher's variables through `value`; `None` if this process is the only one.
     pub fn from_variables(value: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let number = |name: &str| value(name)?.parse().ok();
         VARIABLES.iter().find_map(|[size, rank]| {

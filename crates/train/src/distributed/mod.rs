@@ -1,8 +1,9 @@
-//! One training shared by several workers: each runs its part of every batch, and what a batch has in
-//! common is summed over them.
+//! Data-parallel training: several workers train one network, and each runs its part of every
+//! batch.
 //!
-//! The law is that of one worker with the whole batch. A batch of B samples is cut into consecutive parts,
-//! worker r of P takes samples B·r/P to B·(r+1)/P, and four things are summed:
+//! The result is that of one worker with the whole batch. A batch of B samples is cut into
+//! consecutive parts, worker r of P takes samples B·r/P to B·(r+1)/P, and the workers sum four
+//! things:
 //!
 //! ```text
 //! batch norm forward    n, Σ x, Σ x²  of every channel       (f64; hence μ, σ² of the whole batch)
@@ -11,15 +12,16 @@
 //! loss and accuracy     L = Σ_r (B_r/B)·L_r, counts
 //! ```
 //!
-//! Order, augmentation and temporal configurations need no message: they are drawn from the seed and the
-//! position, the same on every worker (see [`crate::seed`]). So are the weights after each step, to the bit,
-//! because every worker adds in rank order and gets the same sums.
+//! Order, augmentation and temporal configurations need no message, because every worker draws
+//! them from the seed and the position (see [`crate::seed`]). The weights stay equal to the bit,
+//! because every worker gets sums that were added in rank order.
 //!
-//! Who the workers are is a [`Group`]: [`threads`] of this process, or processes of several hosts (`mpi`, behind
-//! the feature of that name). Burn 0.22 has a distributed training of its own (`burn::tensor::distributed`). It
-//! reduces tensors of CUDA devices through NCCL; on the CPU's backend `all_reduce` is `unimplemented!()`, and
-//! nothing of it knows Vulkan. Here workers on GPUs send their sums through the host like all others: moments of
-//! norms and, once an iteration, the gradients.
+//! A [`Group`] connects the workers: [`threads`] of this process, or processes on several hosts
+//! (`mpi`, behind the feature of that name). Burn 0.22 has distributed training of its own
+//! (`burn::tensor::distributed`), but it reduces tensors of CUDA devices through NCCL only: on the
+//! CPU's backend `all_reduce` is `unimplemented!()`, and Vulkan is not supported. Workers on GPUs
+//! therefore send their sums through the host as all workers do: the moments of norms and, once an
+//! iteration, the gradients.
 
 mod batch;
 mod gradients;
@@ -38,35 +40,38 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Workers that train one network together. Every worker calls the same operations in the same order.
+/// Workers that train one network together. Every worker must call the same operations in the same
+/// order.
 ///
 /// # Errors
-/// All operations fail once a worker has left ([`crate::Error::WorkerLeft`]), and go on failing.
+/// Once a worker has left, every operation fails with [`crate::Error::WorkerLeft`].
 pub trait Group: Debug + Send + Sync {
-    /// This worker's number, from 0.
+    /// This worker's rank, from 0.
     fn rank(&self) -> usize;
 
     /// Number of workers.
     fn size(&self) -> usize;
 
-    /// Replaces each value by its sum over the workers, added in rank order: the same bits on all of them.
+    /// All-reduce: replaces each value by its sum over the workers. The values are added in rank
+    /// order, so every worker gets the same bits.
     fn sum_f64(&self, values: &mut [f64]) -> Result<()>;
 
-    /// As [`sum_f64`](Self::sum_f64), added in f64 and rounded once.
+    /// As [`sum_f64`](Self::sum_f64); the values are added in f64 and rounded once.
     fn sum_f32(&self, values: &mut [f32]) -> Result<()>;
 
-    /// Replaces the bytes by those of worker 0.
+    /// Replaces the bytes by those of rank 0.
     fn broadcast(&self, bytes: &mut Vec<u8>) -> Result<()>;
 
-    /// Returns when all workers are here.
+    /// Waits until every worker has called this.
     fn barrier(&self) -> Result<()>;
 }
 
-/// This worker's place among the workers of a training; alone unless said otherwise, which costs nothing.
+/// This worker's rank in a group of workers; the default is [`alone`](Self::alone), for which every
+/// operation returns at once.
 #[derive(Debug, Clone, Default)]
 pub struct Ranks(Option<Arc<dyn Group>>);
 
-/// Equal if they are the same place in the same group.
+/// Equal if both are the same rank of the same group.
 impl PartialEq for Ranks {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
@@ -83,7 +88,7 @@ impl Ranks {
         Self(None)
     }
 
-    /// A place in a group; in a group of one it is [`alone`](Self::alone).
+    /// A member of a group; a group of one gives [`alone`](Self::alone).
     pub fn of(group: Arc<dyn Group>) -> Self {
         Self((group.size() > 1).then_some(group))
     }
@@ -93,12 +98,12 @@ impl Ranks {
         self.0.is_none()
     }
 
-    /// This worker's number, from 0.
+    /// This worker's rank, from 0.
     pub fn rank(&self) -> usize {
         self.0.as_ref().map_or(0, |g| g.rank())
     }
 
-    /// Whether this worker writes the files and tells the user.
+    /// Whether this worker has rank 0, which writes the files and reports to the user.
     pub fn is_first(&self) -> bool {
         self.rank() == 0
     }
@@ -108,7 +113,8 @@ impl Ranks {
         self.0.as_ref().map_or(1, |g| g.size())
     }
 
-    /// This worker's part of `n` things; parts are consecutive and differ by one at most.
+    /// This worker's part of `n` items. Parts are consecutive, and their lengths differ by at most
+    /// 1.
     pub fn share(&self, n: usize) -> Range<usize> {
         let (r, p) = (self.rank(), self.size());
         n * r / p..n * (r + 1) / p
@@ -130,17 +136,17 @@ impl Ranks {
         self.0.as_ref().map_or(Ok(()), |g| g.sum_f32(values))
     }
 
-    /// What worker 0 has made, on all of them: only there `make` is called.
+    /// Calls `make` on rank 0 only and returns its bytes on every worker.
     ///
     /// # Errors
-    /// What `make` says (on worker 0), or if a worker has left.
+    /// The error of `make` (on rank 0), or if a worker has left.
     pub fn from_first(&self, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
         let mut bytes = if self.is_first() { make()? } else { Vec::new() };
         self.0.as_ref().map_or(Ok(()), |g| g.broadcast(&mut bytes))?;
         Ok(bytes)
     }
 
-    /// Returns when all workers are here.
+    /// Waits until every worker has called this.
     ///
     /// # Errors
     /// If a worker has left.
@@ -148,10 +154,11 @@ impl Ranks {
         self.0.as_ref().map_or(Ok(()), |g| g.barrier())
     }
 
-    /// Does something on worker 0 and then on all others, for what the first leaves behind for them.
+    /// Runs `work` on rank 0 and afterwards on all other workers, which may use what rank 0 has
+    /// written.
     ///
     /// # Errors
-    /// What `work` says, or if a worker has left.
+    /// The error of `work`, or if a worker has left.
     pub fn first_then_all<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         if self.is_first() {
             let done = work()?;

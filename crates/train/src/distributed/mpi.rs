@@ -1,8 +1,10 @@
-//! Workers that are processes, of one host or of several, joined by MPI (`mpirun -n 2 tickless train …`).
+//! Workers that are processes on one or several hosts, connected by MPI
+//! (`mpirun -n 2 tickless train …`).
 //!
-//! `MPI_Allreduce` leaves the order of addition to the library. A sum here is cut into P parts instead: each
-//! process gets its part from all (`MPI_Alltoall`), adds in rank order, in f64, and gives the sum to all
-//! (`MPI_Allgather`). That moves the 2·n values of the best algorithms and gives the same bits every time.
+//! `MPI_Allreduce` does not define the order of addition, so sums could differ between runs. Here
+//! the values are cut into P parts: each process receives its part from all (`MPI_Alltoall`), adds
+//! in rank order, in f64, and sends the sums to all (`MPI_Allgather`). For n values a process sends
+//! about 2·n, as in the best all-reduce algorithms, and it gets the same bits every time.
 
 use super::{Group, Ranks};
 use crate::error::{Error, Result};
@@ -12,10 +14,10 @@ use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives, Equivalence, Root};
 use std::sync::Arc;
 
-/// Values of one message; MPI counts in 32 bits.
+/// Values of one message; a limit is needed because MPI counts in 32 bits.
 const PIECE: usize = 1 << 22;
 
-/// This process's membership in the processes that were started together; they are left when it goes.
+/// Membership of this process in MPI; dropping it leaves MPI.
 pub struct World {
     _universe: Universe,
 }
@@ -27,12 +29,13 @@ impl std::fmt::Debug for World {
 }
 
 impl World {
-    /// Joins the other processes. From here on a panic of one ends all of them.
+    /// Joins the other processes. From then on a panic in one process ends all of them.
     ///
     /// # Errors
-    /// If this process has joined already.
+    /// If this process has joined before.
     pub fn join() -> Result<Self> {
-        // One thread at a time sends: the one that trains or, while that waits, one of its pool.
+        // Only one thread sends at a time: the training thread, or a pool thread while that one
+        // waits.
         let joined = mpi::initialize_with_threading(Threading::Serialized);
         let (universe, _) = joined.ok_or(Error::AlreadyJoined)?;
         let say = std::panic::take_hook();
@@ -43,14 +46,14 @@ impl World {
         Ok(Self { _universe: universe })
     }
 
-    /// This process's place.
+    /// This process's rank among the processes.
     pub fn ranks(&self) -> Ranks {
         let world = SimpleCommunicator::world();
         let count = |n: i32| usize::try_from(n).unwrap_or_default();
         Ranks::of(Arc::new(Processes { rank: count(world.rank()), size: count(world.size()) }))
     }
 
-    /// Ends all processes at once.
+    /// Ends all processes at once with this exit code.
     pub fn abort(&self, code: i32) -> ! {
         SimpleCommunicator::world().abort(code)
     }
@@ -62,7 +65,7 @@ struct Processes {
     size: usize,
 }
 
-/// What is summed.
+/// A number type that the processes can sum.
 trait Value: Equivalence + Copy + Default + Into<f64> {
     fn round(sum: f64) -> Self;
 }
@@ -99,7 +102,7 @@ impl Processes {
     }
 }
 
-/// Processes do not return errors: what fails in MPI ends all of them, by MPI's own default.
+/// These operations return no errors, because by default a failure in MPI ends all processes.
 impl Group for Processes {
     fn rank(&self) -> usize {
         self.rank

@@ -1,9 +1,9 @@
-//! Batch norm over the batch of all workers (synchronised batch norm), of tensor operators.
+//! Synchronised batch norm of tensor operators: it normalises over the batch of all workers.
 //!
-//! The fused layers hand their moments and their gradients' sums to [`WholeBatch`]. The plain form
-//! is made of tensor operators and one more, the sum over workers s = Σ_r x_r, whose gradient is
-//! again a sum over workers: every loss depends on s through its own worker's copy, ∂L/∂x_r = Σ_q
-//! ∂L_q/∂s.
+//! The fused layers pass their moments and gradient sums to [`WholeBatch`] themselves. This plain
+//! form consists of tensor operators and one more operator, the sum over workers s = Σ_r x_r. The
+//! gradient of that operator is again a sum over workers, because the loss of every worker q
+//! depends on s: ∂L/∂x_r = Σ_q ∂L_q/∂s.
 
 use super::WholeBatch;
 use crate::error::Result;
@@ -20,10 +20,11 @@ use burn_cubecl::CubeBackend;
 use std::sync::Arc;
 use tickless_kernels::operators::SharedBatch;
 
-/// The one operator that workers add to a backend.
+/// The operator that this module adds to a backend.
 #[backend_extension(Cube: cfg(any(feature = "wgpu", feature = "cuda")), Flex, Autodiff)]
 trait WorkerOps: Backend {
-    /// `sum`, which is `input` added up over the workers, as a function of `input`.
+    /// Returns `sum`, which is `input` summed over the workers, and records it as a function of
+    /// `input`.
     fn as_sum_of(input: FloatTensor<Self>, sum: FloatTensor<Self>, batch: Arc<WholeBatch>) -> FloatTensor<Self> {
         let _ = (input, batch);
         sum
@@ -64,7 +65,7 @@ impl<B: Backend, C: CheckpointStrategy> WorkerOps for Autodiff<B, C> {
     }
 }
 
-/// The sum over the workers.
+/// All-reduce with a gradient: the sum over the workers.
 ///
 /// # Errors
 /// If a worker has left.
@@ -79,20 +80,20 @@ fn summed(x: Tensor<1>, batch: &Arc<WholeBatch>) -> Result<Tensor<1>> {
     Ok(Tensor::from_dispatch(<Dispatch as WorkerOps>::as_sum_of(x, sum, batch.clone())))
 }
 
-/// What [`batch_norm`] gives.
+/// The result of [`batch_norm`].
 #[derive(Debug)]
 pub(crate) struct Normalised {
-    /// `[N, C, H, W]`.
+    /// This worker's part, `[N, C, H, W]`.
     pub output: Tensor<4>,
-    /// `[C]`, of the whole batch.
+    /// μ `[C]` over the whole batch.
     pub mean: Tensor<1>,
-    /// `[C]`, biased, of the whole batch.
+    /// σ² `[C]`, biased, over the whole batch.
     pub variance: Tensor<1>,
-    /// Values per channel of the whole batch.
+    /// Number of values per channel in the whole batch.
     pub count: f64,
 }
 
-/// (x − μ)·γ/√(σ² + ε) + β with μ and σ² of all workers' values.
+/// y = (x − μ)·γ/√(σ² + ε) + β with μ and σ² over the values of all workers.
 ///
 /// # Errors
 /// If a worker has left.

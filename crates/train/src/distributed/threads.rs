@@ -1,14 +1,14 @@
-//! Several workers in one process, each with its own threads to compute with.
+//! Several workers in one process, each with its own thread pool.
 //!
-//! Their one operation is a meeting: every worker lays down its bytes, and when all have, each takes those of
-//! all. A sum is then added by each worker for itself, in rank order. Workers of one process are few, so that
-//! adding P times costs less than a cleverer exchange would.
+//! Every operation is one exchange: each worker deposits its bytes, and when all have, each takes
+//! the bytes of all. For a sum each worker then adds all values itself, in rank order. With the few
+//! workers of one process, adding P times costs less than a more elaborate all-reduce.
 
 use super::{Group, Ranks};
 use crate::error::{Error, Result};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// What every worker laid down in one meeting, in rank order.
+/// The bytes that every worker deposited in one exchange, in rank order.
 type Laid = Arc<Vec<Vec<u8>>>;
 
 #[derive(Debug, Default)]
@@ -58,12 +58,14 @@ impl Meeting {
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        // The next meeting cannot end without this worker, so this is still the one it came for.
+        // The next exchange cannot complete without this worker, so `last` is still this
+        // exchange's.
         Ok(state.last.clone())
     }
 }
 
-/// The worker will come to no meeting any more, however it ends.
+/// Marks the worker as left when dropped, on return and on panic, so that no other worker waits
+/// for it.
 struct Leaves<'a>(&'a Worker);
 
 impl Drop for Leaves<'_> {
@@ -94,7 +96,8 @@ impl Group for Worker {
 
     fn sum_f32(&self, values: &mut [f32]) -> Result<()> {
         let all = self.meeting.meet(self.rank, bytemuck::cast_slice(values).to_vec())?;
-        // So many at a time that the sums stay at hand, and one loop for each worker's values.
+        // Blocks of 512, so that the sums stay in the L1 cache while each worker's values are
+        // added.
         let mut sums = [0.0f64; 512];
         for (part, values) in values.chunks_mut(sums.len()).enumerate() {
             let (sums, from) = (&mut sums[..values.len()], part * 512 * 4);
@@ -120,13 +123,15 @@ impl Group for Worker {
     }
 }
 
-/// Runs `work` as `size` workers, each computing with `threads` threads, and gives their results in rank order.
+/// Runs `work` on `size` workers, each with a pool of `threads` threads, and returns their results
+/// in rank order.
 ///
 /// # Errors
-/// The first worker's that did not just follow another's; or if threads cannot be had.
+/// The first worker's error that is not [`Error::WorkerLeft`], else that; or if the system gives no
+/// threads.
 ///
 /// # Panics
-/// If a worker does.
+/// If a worker panics.
 pub fn run<T: Send>(size: usize, threads: usize, work: impl Fn(Ranks) -> Result<T> + Sync) -> Result<Vec<T>> {
     let state = State { laid: vec![Vec::new(); size], ..State::default() };
     let meeting = Arc::new(Meeting { size, state: Mutex::new(state), changed: Condvar::new() });

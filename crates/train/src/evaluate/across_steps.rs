@@ -1,7 +1,7 @@
-//! One set of weights at every T, and at mixed per-stage T.
+//! Accuracy of one set of weights at every T, and at mixed per-stage T.
 //!
-//! Static images are shown T times, recordings re-binned into T frames (a mixed configuration:
-//! into t₁ frames); the leak belongs to the step or to time, as asked.
+//! A static image is shown T times. A recording is cut into T frames; at a mixed configuration
+//! (t₁ … t_G) into t₁ frames. The caller chooses the leak rules: λ per step or λ^(T_max/T).
 
 use super::{Score, Setting};
 use crate::error::Result;
@@ -11,31 +11,31 @@ use crate::progress::{Progress, Silent};
 use serde::{Deserialize, Serialize};
 use tickless_net::{InputKind, LeakRule};
 
-/// At which numbers of steps and with which leaks.
+/// The numbers of steps and leak rules to evaluate.
 #[derive(Debug, Clone)]
 pub struct Plan<'a> {
     /// Numbers of steps.
     pub steps: Vec<usize>,
-    /// Leak rules; a static image is run with the first only.
+    /// Leak rules; a static image runs with [`LeakRule::Step`] only.
     pub leaks: Vec<LeakRule>,
-    /// Calibrates the norms anew for each T; `None` keeps the model's statistics at all of them.
+    /// If given, calibrates the norms for each T; if `None`, every T uses the model's statistics.
     pub calibration: Option<Calibration<'a>>,
 }
 
 /// Accuracy at one number of steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// Steps of each stage; one entry where all are equal.
+    /// Steps of each stage; one entry if all are equal.
     pub configuration: Vec<usize>,
-    /// What the leak belonged to.
+    /// Leak rule of the evaluation.
     pub leak: LeakRule,
     /// Percent correct.
     pub accuracy: f64,
-    /// Mean cross-entropy of the time-mean.
+    /// Mean cross-entropy of the time-mean of the logits.
     pub loss: f64,
-    /// Samples right.
+    /// Number of samples classified correctly.
     pub correct: usize,
-    /// Samples.
+    /// Number of samples.
     pub samples: usize,
 }
 
@@ -44,17 +44,18 @@ impl Point {
         Self { configuration, leak, accuracy: s.accuracy(), loss: s.loss(), correct: s.correct, samples: s.samples }
     }
 
-    /// T, if all stages ran at the same.
+    /// T, if all stages ran at the same number of steps.
     pub fn steps(&self) -> Option<usize> {
         let first = *self.configuration.first()?;
         self.configuration.iter().all(|t| *t == first).then_some(first)
     }
 }
 
-/// Accuracy at every T of the plan, in its order, leak by leak.
+/// Accuracy at every T of the plan, in the plan's order, one leak rule after another.
 ///
 /// # Errors
-/// If a sample cannot be decoded or a T does not fit the network.
+/// If a sample cannot be decoded, a T does not fit the network, a logit is not finite, or the user
+/// stops.
 pub fn across_steps(
     model: &Model,
     setting: &Setting<'_>,
@@ -72,7 +73,8 @@ pub fn across_steps(
     let mut points: Vec<Point> = Vec::new();
     for (k, &leak) in leaks.iter().enumerate() {
         for &t in &plan.steps {
-            // Where nothing leaks, or at T_max, the leak rules are the same computation.
+            // If nothing leaks, the leak rules are the same computation, so the first result is
+            // reused.
             let same = (k > 0 && !leaky).then(|| points.iter().find(|p| p.steps() == Some(t))).flatten();
             let point = match same {
                 Some(p) => Point { leak, ..p.clone() },

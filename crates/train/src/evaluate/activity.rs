@@ -1,4 +1,4 @@
-//! How much each spiking layer fires, and which are silent.
+//! Measures how often each spiking layer fires and which layers are silent.
 
 use super::Setting;
 use crate::data::SampleId;
@@ -14,7 +14,7 @@ use tickless_net::{Layer, LeakRule};
 pub struct LayerActivity {
     /// Name of the layer.
     pub layer: String,
-    /// Its neurons.
+    /// Number of neurons of the layer.
     pub neurons: usize,
     /// Mean spikes of the whole layer per sample.
     pub spikes: f64,
@@ -26,7 +26,7 @@ impl LayerActivity {
         self.spikes / self.neurons.max(1) as f64
     }
 
-    /// Whether it never fired.
+    /// Whether the layer never fired.
     pub fn silent(&self) -> bool {
         self.spikes == 0.0
     }
@@ -36,14 +36,14 @@ impl LayerActivity {
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct SpikeCounts {
-    /// One entry per spiking layer: counts `[samples × neurons]`.
+    /// One entry per spiking layer: counts `[samples × neurons]`, sample after sample.
     pub layers: Vec<Vec<f32>>,
 }
 
-/// Mean spikes per layer at `steps` steps.
+/// Mean spikes per sample of each spiking layer, run at `steps` steps.
 ///
 /// # Errors
-/// If a sample cannot be decoded.
+/// If a sample cannot be decoded, `steps` does not fit the network, or the user stops.
 pub fn activity(
     model: &Model,
     setting: &Setting<'_>,
@@ -58,7 +58,7 @@ pub fn activity(
     progress.start("activity", setting.ids.len() as u64, "sample");
     let mut see = |_: &[SampleId], i: usize, s: &Sequence| {
         if matches!(nodes[i].layer, Layer::Neuron(_)) {
-            // On the host in f64: a sum of 2²⁴ spikes and more is not exact in f32.
+            // In f64 on the host, because f32 cannot count 2²⁴ spikes and more exactly.
             sums[i] += values(s).iter().map(|&v| f64::from(v)).sum::<f64>();
         }
     };
@@ -73,10 +73,10 @@ pub fn activity(
     Ok(spiking.iter().map(of).collect())
 }
 
-/// Spike counts of every neuron and sample at `steps` steps.
+/// Spike counts of every neuron and sample, run at `steps` steps.
 ///
 /// # Errors
-/// If a sample cannot be decoded.
+/// As [`activity`].
 pub fn spike_counts(
     model: &Model,
     setting: &Setting<'_>,

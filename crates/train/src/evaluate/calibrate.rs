@@ -1,13 +1,14 @@
 //! Batch-norm calibration: running statistics for inference from a few training batches.
 //!
-//! Mixed temporal configurations leave the running statistics corrupted. Before evaluation they
-//! are reset and become the plain average, over k batches without gradient, of the batch mean and
-//! of the unbiased batch variance. Source: Du et al. (ICLR 2025), appendix.
+//! Training on mixed temporal configurations corrupts the running statistics. Before evaluation,
+//! calibration replaces them by the plain average, over k training batches without gradient, of
+//! the batch mean and of the unbiased batch variance. Source: Du et al. (ICLR 2025), appendix.
 //!
-//! The method takes the batches at T_max and uses the statistics at every other T too. That fits
-//! static images, shown T times. A recording cut into T frames has T_max/T times the events in
-//! each, so far from T_max the norms meet other values than they were calibrated for; statistics
-//! taken at the T of the evaluation ([`Calibration::at`]) mend that (benches/RESULTS.md).
+//! The method runs the batches at T_max and uses the statistics at every other T too. That fits
+//! static images, which are shown T times. A recording cut into T frames has T_max/T times the
+//! events in each frame, so far from T_max the inputs of the norms differ from those they were
+//! calibrated on. [`Calibration::at`] can take the statistics at the T of the evaluation instead,
+//! which corrects this (benches/RESULTS.md).
 
 use crate::data::{SampleId, Source};
 use crate::distributed::Ranks;
@@ -20,32 +21,33 @@ use crate::seed;
 use rand::seq::SliceRandom;
 use tickless_net::{InputKind, LeakRule};
 
-/// On what norms are calibrated: some batches of a seeded order of the training part.
+/// The batches that norms are calibrated on: the first ones of a seeded order of the training part.
 #[derive(Debug, Clone, Copy)]
 pub struct Calibration<'a> {
     /// The data set.
     pub source: &'a Source,
     /// Its training part.
     pub train: &'a [SampleId],
-    /// Batches at most.
+    /// Largest number of batches.
     pub batches: usize,
     /// Samples per batch.
     pub batch: usize,
-    /// Steps at which λ is the leak of one step.
+    /// The number of steps T_max at which one step leaks by λ.
     pub t_max: usize,
-    /// Duration of such a step in µs.
+    /// Duration of a step at T_max in µs.
     pub step_us: Option<f64>,
     /// Seed of the order.
     pub seed: u64,
 }
 
 impl Calibration<'_> {
-    /// Calibrates a model for `steps` time steps; one without norms stays as it is.
+    /// Calibrates a model for `steps` time steps; a model without norms stays as it is.
     ///
-    /// Several workers (the model's [`ranks`](Model::ranks)) share each batch, and all get the same statistics.
+    /// If the model has several workers ([`ranks`](Model::ranks)), they share each batch and get
+    /// the same statistics.
     ///
     /// # Errors
-    /// If a sample cannot be decoded or does not fit the network.
+    /// If a sample cannot be decoded or does not fit the network, or a worker has left.
     pub fn at(&self, model: &mut Model, steps: usize, leak: LeakRule, progress: &dyn Progress) -> Result<()> {
         if model.running.is_empty() {
             return Ok(());
@@ -54,7 +56,7 @@ impl Calibration<'_> {
         order.shuffle(&mut seed::rng(self.seed, "calibration order", 0));
         let device = model.device().clone();
         progress.start("calibrate", self.batches.min(order.len().div_ceil(self.batch)) as u64, "batch");
-        // A last batch may have fewer samples than there are workers: then each does all of the work.
+        // If a batch has fewer samples than there are workers, each worker runs all batches alone.
         let ranks = model.ranks().clone();
         let shared = order.chunks(self.batch).take(self.batches).all(|ids| ids.len() >= ranks.size());
         let mut worker = model.clone().with_ranks(if shared { ranks.clone() } else { Ranks::alone() });
@@ -66,7 +68,7 @@ impl Calibration<'_> {
         });
         let configuration = vec![steps; model.network().stages()];
         let (t_max, step_us) = (self.t_max, self.step_us);
-        // A static image has no duration, so its leak always belongs to the step.
+        // A static image has no duration, so its leak is always per step.
         let leak = if model.network().input().kind == InputKind::Image { LeakRule::Step } else { leak };
         let pass = Pass { configuration: &configuration, norm: NormMode::Batch, leak, t_max, step_us };
         calibrate(&mut worker, chunks, &pass)?;
@@ -76,10 +78,10 @@ impl Calibration<'_> {
     }
 }
 
-/// Calibrates on sequences, one per batch, run as `pass` says.
+/// Calibrates on these sequences, one per batch, each run as `pass` says.
 ///
 /// # Errors
-/// If a batch does not fit the network.
+/// If a batch cannot be made or does not fit the network.
 pub fn calibrate(
     model: &mut Model,
     batches: impl IntoIterator<Item = Result<Sequence>>,
@@ -89,7 +91,8 @@ pub fn calibrate(
     for (k, input) in batches.into_iter().enumerate() {
         let out = model.forward(&constants, input?, pass, &mut seed::rng(0, "calibration", k as u64), None)?;
         for (running, batch) in model.running.iter_mut().zip(&out.statistics) {
-            // The k-th of a cumulative average moves it by 1/k; the first replaces what was there.
+            // Batch k (from 1) enters a cumulative average with weight 1/k; the first replaces the
+            // old value.
             running.update(batch, 1.0 / (k + 1) as f64);
         }
     }

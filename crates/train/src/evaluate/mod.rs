@@ -15,15 +15,15 @@ use crate::progress::Progress;
 use crate::seed;
 use tickless_net::{InputKind, LeakRule};
 
-/// How many were right.
+/// Counts of correct predictions and the sum of the losses.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Score {
     /// Samples whose largest time-mean logit is the label's.
     pub correct: usize,
-    /// Samples in all.
+    /// Number of samples.
     pub samples: usize,
-    /// Sum over samples of the cross-entropy of the time-mean.
+    /// Sum over samples of the cross-entropy of the time-mean logits.
     pub loss_sum: f64,
 }
 
@@ -38,13 +38,13 @@ impl Score {
         self.loss_sum / self.samples.max(1) as f64
     }
 
-    /// Adds the score of a batch of logits.
+    /// Adds the scores of a batch: time-mean logits `[B·C]` and B labels.
     pub fn add(&mut self, logits: &[f32], labels: &[usize]) {
         let classes = logits.len() / labels.len().max(1);
         for (row, &label) in logits.chunks(classes.max(1)).zip(labels) {
             self.samples += 1;
             self.correct += usize::from(largest(row) == label);
-            // In f64, because the difference of two large logits may be no f32.
+            // In f64, because the difference of two large logits may overflow f32.
             let max = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
             let sum: f64 = row.iter().map(|&v| (f64::from(v) - max).exp()).sum();
             self.loss_sum += sum.ln() - (f64::from(row[label]) - max);
@@ -52,22 +52,22 @@ impl Score {
     }
 }
 
-/// What stays the same over one evaluation.
+/// The samples and settings of one evaluation.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting<'a> {
     /// The samples' data set.
     pub source: &'a Source,
-    /// Which samples.
+    /// The samples to run.
     pub ids: &'a [SampleId],
-    /// Steps at which λ is the leak of one step.
+    /// The number of steps T_max at which one step leaks by λ.
     pub t_max: usize,
-    /// Duration of such a step in µs.
+    /// Duration of a step at T_max in µs.
     pub step_us: Option<f64>,
-    /// Samples per batch at most.
+    /// Largest number of samples per batch.
     pub batch: usize,
 }
 
-/// Where an evaluation stands, in words: `T = 5, leak per time`.
+/// Describes an evaluation for messages: `T = 5, leak per time`.
 fn at(configuration: &[usize], leak: LeakRule) -> String {
     let first = configuration.first().copied().unwrap_or(1);
     let steps = match configuration.iter().all(|t| *t == first) {
@@ -77,11 +77,12 @@ fn at(configuration: &[usize], leak: LeakRule) -> String {
     format!("T = {steps}, leak per {leak}")
 }
 
-/// Sees the output of nodes: (samples of the batch, node index, sequence). A pass that nobody looks at is faster.
+/// Called with the batch's samples, the node's index and its output. A pass without an observer is
+/// faster, because kernels may fuse nodes.
 type Observe<'a> = &'a mut (dyn FnMut(&[SampleId], usize, &Sequence) + Send);
 
 impl Setting<'_> {
-    /// Runs all samples, recordings cut into `frames` frames, at one temporal configuration.
+    /// Runs all samples at one temporal configuration; recordings are cut into `frames` frames.
     fn run(
         &self,
         model: &Model,
@@ -91,10 +92,11 @@ impl Setting<'_> {
         progress: &dyn Progress,
         mut observe: Option<Observe<'_>>,
     ) -> Result<Score> {
-        // A static image has no duration, so its leak always belongs to the step.
+        // A static image has no duration, so its leak is always per step.
         let leak = if model.network().input().kind == InputKind::Image { LeakRule::Step } else { leak };
         let pass = Pass { configuration, norm: NormMode::Running, leak, t_max: self.t_max, step_us: self.step_us };
-        // Long sequences go in smaller batches: the result is the same, the memory is bounded.
+        // Long sequences run in smaller batches, which bounds the memory and leaves the result the
+        // same.
         let longest = configuration.iter().copied().max().unwrap_or(1).max(frames);
         let size = self.batch.min(2000 / longest).max(1);
         let constants = model.constants();

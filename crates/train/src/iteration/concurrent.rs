@@ -1,10 +1,10 @@
-//! The passes of one iteration: one after the other, or side by side where they are small.
+//! Runs the passes of one iteration: one after another, or concurrently if they are small.
 //!
-//! A kernel of a small network is over before a second thread has its share of it, so threads wait
-//! for each other at every one. Passes at different temporal configurations have only the weights
-//! in common: side by side, a thread takes a pass of its own and helps with another's kernels when
-//! it has none left. What they give is put together in the order of the configurations, so that it
-//! is the same to the bit.
+//! In a small network a kernel ends before a second thread can take a share of it, so the threads
+//! wait for each other at every kernel. Passes at different temporal configurations share only the
+//! weights: if they run concurrently, each thread takes one pass, and rayon lets it help with the
+//! kernels of the others when no pass is left. The results are combined in the order of the
+//! configurations, so they have the same bits either way.
 
 use super::recompute;
 use super::setting::StepSetting;
@@ -18,27 +18,27 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use tickless_net::{Layer, Network, TtmMode};
 
-/// Bytes that the layers of all passes may have for these to run side by side. (What is fused is
-/// never there, so that it is about half in truth.)
+/// Largest sum in bytes of the layer outputs of all passes that may run concurrently. About half
+/// of it is really allocated, because fused nodes have no output in memory.
 const SMALL: usize = 512 << 20;
 
-/// What one pass gives.
+/// The result of one pass.
 pub(crate) struct Done {
-    /// Loss of the whole batch.
+    /// Loss of the whole batch, over all workers.
     pub(crate) loss: f32,
-    /// A gradient for each parameter that has one.
+    /// One entry per parameter; `None` if the loss does not depend on it.
     pub(crate) gradients: Vec<Option<Tensor<1>>>,
-    /// Statistics of the batch at every norm.
+    /// Batch statistics of every norm, in graph order.
     pub(crate) statistics: Vec<BatchStatistics>,
-    /// Predictions of this worker's part that were right.
+    /// Number of correct predictions in this worker's part.
     pub(crate) correct: usize,
 }
 
-/// Runs every configuration forward and backward, and gives what comes of it to `then`, in their
-/// order.
+/// Runs a forward and a backward pass for every configuration and calls `then` with the results, in
+/// the order of the configurations.
 ///
 /// # Errors
-/// The first of a pass, as [`super::gradients`].
+/// The first error of a pass; see [`super::gradients`].
 pub(crate) fn each(
     model: &mut Model,
     input: &Sequence,
@@ -48,7 +48,7 @@ pub(crate) fn each(
     rng: &mut ChaCha8Rng,
     mut then: impl FnMut(&mut Model, Done),
 ) -> Result<()> {
-    // The loss is a mean: a part weighs as many samples as it has.
+    // The loss is a mean over the batch, so this worker's part has the weight B_r/B.
     let mut samples = [labels.len() as f64];
     model.ranks().sum_f64(&mut samples)?;
     let weight = labels.len() as f64 / samples[0];
@@ -64,7 +64,7 @@ pub(crate) fn each(
         }
         return Ok(());
     }
-    // None of them draws, so that a copy of the generator will do for each.
+    // None of the passes draws a random number, so each may have a copy of the generator.
     let all: Vec<_> = configurations.par_iter().with_max_len(1).map(|c| one(model, c, &mut rng.clone())).collect();
     for done in all {
         then(model, done?);
@@ -72,8 +72,8 @@ pub(crate) fn each(
     Ok(())
 }
 
-/// Whether the passes may run at once: none of them draws from the generator or meets other
-/// workers, and together they are small.
+/// Whether the passes may run concurrently: on the CPU with several threads and a single worker, if
+/// no pass draws from the generator (a random TTM) and all together need at most [`SMALL`] bytes.
 fn side_by_side(model: &Model, batch: usize, configurations: &[Vec<usize>]) -> bool {
     let network = model.network();
     let draws = network.nodes().iter().any(|n| n.layer == Layer::Ttm(TtmMode::Random));
@@ -82,13 +82,13 @@ fn side_by_side(model: &Model, batch: usize, configurations: &[Vec<usize>]) -> b
     many && alone && !draws && configurations.iter().map(|c| bytes(network, batch, c)).sum::<usize>() <= SMALL
 }
 
-/// Bytes of all layers' outputs in a pass.
+/// Bytes of all layers' outputs in one pass.
 fn bytes(network: &Network, batch: usize, configuration: &[usize]) -> usize {
     let steps = |stage: Option<usize>| configuration.get(stage.unwrap_or(0)).copied().unwrap_or(1);
     network.nodes().iter().map(|n| n.output.len() * steps(n.stage)).sum::<usize>() * batch * size_of::<f32>()
 }
 
-/// One pass, forward and at once backward; `labels` with their part of the batch.
+/// Runs one forward and backward pass; `weight` is the share B_r/B of the batch that has `labels`.
 fn run(
     model: &Model,
     input: &Sequence,
@@ -142,8 +142,8 @@ mod tests {
 
     const CONFIGURATIONS: [[usize; 3]; 3] = [[4, 1, 3], [2, 5, 2], [1, 3, 4]];
 
-    /// Bits of all gradients, losses, running statistics and weights of three iterations, and their
-    /// predictions.
+    /// The bits of all gradients, losses, running statistics and weights of three iterations, and
+    /// the number of their predictions.
     fn trained(ttm: TtmMode) -> (Vec<u32>, usize) {
         let mut model = model("nmnist-small", ttm);
         let stages = model.network().stages();

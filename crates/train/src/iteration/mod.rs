@@ -1,4 +1,5 @@
-//! One iteration: every temporal configuration forward and at once backward, gradients summed.
+//! One iteration: a forward and a backward pass for every temporal configuration; their gradients
+//! are summed.
 
 mod concurrent;
 pub mod optimiser;
@@ -16,18 +17,19 @@ use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 use tickless_kernels::accumulate;
 
-/// Gradients of the loss summed over `configurations`, and the running statistics moved.
+/// Sums the gradients of the loss over `configurations` and updates the running statistics.
+/// `input` is `[T, B, C, H, W]`; the gradients have one entry per parameter.
 ///
-/// Peak memory is that of one pass, each graph being gone before the next begins, or of all where
-/// all are small. Of a model that [recomputes](Model::with_recompute) it is that of one stage and
-/// of what enters the others.
+/// The passes run one after another, so the peak memory is that of one pass; if all together are
+/// small, they run concurrently. If the model [recomputes](Model::with_recompute), a pass needs the
+/// memory of one stage and of the inputs of the others.
 ///
-/// Where several workers share the batch (the model's [`ranks`](Model::ranks)), `input` and
-/// `labels` are this worker's part, gradients and report those of the whole.
+/// If several workers share the batch (the model's [`ranks`](Model::ranks)), `input` and `labels`
+/// are this worker's part; gradients and report are those of the whole batch.
 ///
 /// # Errors
-/// If a configuration does not fit the network, (with the loss in the message) if the loss is not
-/// finite, or if a worker has left.
+/// If a configuration does not fit the network, if the loss is not finite (the message has its
+/// value), or if a worker has left.
 pub fn gradients(
     model: &mut Model,
     input: &Sequence,
@@ -40,7 +42,7 @@ pub fn gradients(
     on_compute_thread(&device, || gradients_here(model, input, labels, configurations, setting, rng))
 }
 
-/// As [`gradients`], on the thread that calls.
+/// As [`gradients`], on the calling thread.
 fn gradients_here(
     model: &mut Model,
     input: &Sequence,
@@ -78,7 +80,8 @@ fn gradients_here(
     Ok((sum, report))
 }
 
-/// A network for chips has no shift: the gradient of a frozen norm's `bias` is dropped.
+/// Drops the gradients of the norms' shifts: with frozen norms they are not trained, because a
+/// network for chips has no shift.
 fn forget_shifts(model: &Model, sum: &mut [Option<Tensor<1>>]) {
     for (p, g) in model.parameters.iter().zip(sum) {
         if model.is_shift(p) {

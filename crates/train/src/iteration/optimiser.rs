@@ -1,12 +1,13 @@
-//! SGD and AdamW with their state in the open.
+//! SGD and AdamW, with their state as named tensors.
 //!
 //! ```text
 //! SGD:    g ← ∇ + wd·w;  m ← µ·m + g (m ← g at the first step);  w ← w − lr·m
 //! AdamW:  m ← β₁m + (1−β₁)∇;  v ← β₂v + (1−β₂)∇²;  w ← (1 − lr·wd)·w − lr·m̂/(√v̂ + ε)
 //! ```
 //!
-//! Burn's optimisers keep their state private to a module's record; ours is named tensors, so
-//! that a checkpoint holds weights and state in one format and a resumed run is bit-identical.
+//! Burn's optimisers keep their state private to a module's record. Here the state consists of
+//! named tensors, so a checkpoint stores weights and state in one format and a resumed run is
+//! bit-identical.
 
 use crate::error::{Error, Result};
 use crate::model::{Parameter, host};
@@ -21,11 +22,11 @@ use tickless_net::{Array, Weights};
 pub struct OptimiserSetting {
     /// Which optimiser.
     pub optimiser: Optimiser,
-    /// SGD: momentum µ; 0 for none.
+    /// Momentum µ (SGD only); 0 for none.
     pub momentum: f64,
-    /// AdamW: β₁ and β₂.
+    /// β₁ and β₂ (AdamW only).
     pub betas: [f64; 2],
-    /// AdamW: ε.
+    /// ε (AdamW only).
     pub epsilon: f64,
     /// Weight decay: SGD adds it to the gradient, AdamW shrinks the weight by it.
     pub weight_decay: f64,
@@ -50,7 +51,7 @@ impl From<&TrainRecipe> for OptimiserSetting {
     }
 }
 
-/// An optimiser's memory: one entry per parameter.
+/// The state of an optimiser: one entry per parameter.
 #[derive(Debug, Clone)]
 pub struct OptimiserState {
     setting: OptimiserSetting,
@@ -60,18 +61,19 @@ pub struct OptimiserState {
 }
 
 impl OptimiserState {
-    /// Fresh state for `parameters` parameters.
+    /// The state before the first step, for `parameters` parameters.
     pub fn new(setting: OptimiserSetting, parameters: usize) -> Self {
         Self { setting, steps: 0, first: vec![None; parameters], second: vec![None; parameters] }
     }
 
-    /// One step with these gradients (one per parameter; `None` leaves it as it is).
+    /// Takes one step with one gradient per parameter; a parameter without gradient stays as it is.
     pub fn step(&mut self, parameters: &mut [Parameter], gradients: Vec<Option<Tensor<1>>>, lr: f64) {
         self.steps += 1;
         let OptimiserSetting { optimiser, momentum, betas, epsilon, weight_decay } = self.setting;
         for (i, (p, g)) in parameters.iter_mut().zip(gradients).enumerate() {
             let Some(g) = g else { continue };
-            // With a state the step is one pass over memory; the first one makes the state.
+            // If the parameter has a state, one fused kernel updates it; the first step makes the
+            // state.
             if optimiser == Optimiser::Sgd
                 && let Some(m) = self.first[i].take()
             {
@@ -115,7 +117,7 @@ impl OptimiserState {
         }
     }
 
-    /// The state as named tensors (`first.<parameter>`, `second.<parameter>`) and a step count.
+    /// The state as named tensors (`first.<parameter>`, `second.<parameter>`), and the step count.
     pub fn save(&self, parameters: &[Parameter]) -> (Weights, u64) {
         let mut out = Weights::default();
         for (prefix, all) in [("first", &self.first), ("second", &self.second)] {
@@ -128,11 +130,12 @@ impl OptimiserState {
         (out, self.steps)
     }
 
-    /// The state that [`save`](Self::save) gave.
+    /// Restores the state that [`save`](Self::save) returned.
     ///
     /// # Errors
-    /// If a tensor has another shape than its parameter, belongs to no parameter, or is missing; without `frozen`
-    /// (parameters that are not trained) every parameter has its state after the first step.
+    /// If a tensor has another shape than its parameter, belongs to no parameter, or is missing.
+    /// After the first step every parameter must have its state unless `frozen` says that it is not
+    /// trained.
     pub fn restore(
         setting: OptimiserSetting,
         parameters: &[Parameter],

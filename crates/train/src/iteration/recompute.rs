@@ -1,20 +1,23 @@
-//! A pass that keeps only what enters the stages, and runs each stage again when its gradient is
-//! due.
+//! A pass that saves only the inputs of the stages and runs each stage again for its gradient
+//! (activation checkpointing).
 //!
-//! A pass with a graph keeps what every layer needs for its gradient until the gradient has come
-//! by. Here a pass runs forward without one and keeps the sequences at the entries of stages x₁ …
-//! x_K (with the state of the generator, so that a random TTM draws the same again). Then, from the
-//! last stage to the first, stage k runs once more from x_k, now with a graph, and is
-//! differentiated at once:
+//! An ordinary pass with autodiff saves what every layer needs for its gradient until the backward
+//! pass has used it. If the model [recomputes](Model::with_recompute), the forward pass runs
+//! without autodiff and saves the sequences x₁ … x_K at the entries of the stages, each with the
+//! state of the generator, so that a random TTM draws the same numbers again. Then, from the last
+//! stage to the first, stage k runs again from x_k with autodiff and is differentiated at once:
 //!
 //! ```text
-//! x_{k+1} = f_k(x_k, w_k)          ∂L/∂x_k = (∂f_k/∂x_k)ᵀ ∂L/∂x_{k+1},   ∂L/∂w_k = (∂f_k/∂w_k)ᵀ ∂L/∂x_{k+1}
+//! x_{k+1} = f_k(x_k, w_k)
+//! ∂L/∂x_k = (∂f_k/∂x_k)ᵀ ∂L/∂x_{k+1}
+//! ∂L/∂w_k = (∂f_k/∂w_k)ᵀ ∂L/∂x_{k+1}
 //! ```
 //!
-//! Memory is that of the entries and of one stage, for one more forward pass of all stages but the
-//! last. Gradients are those of the whole graph to the bit: the same operators run on the same
-//! values. Workers that share a batch run the stages again in the same order, so that their
-//! messages meet. Statistics of norms are those of the first run; the second sees the same.
+//! This needs the memory of the entries and of one stage, and a second forward pass of all stages
+//! except the last. The gradients have the same bits as without recomputation, because the same
+//! operators run on the same values. Workers that share a batch run the stages again in the same
+//! order, so that their collective operations match. The norms' statistics are returned from the
+//! first run; the second run computes equal ones.
 //!
 //! Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
 
@@ -28,33 +31,35 @@ use std::sync::Arc;
 use tickless_kernels::seed_gradient;
 use tickless_net::{Layer, Network, NodeId};
 
-/// A pass that has run forward and is still to be differentiated.
+/// A pass that has run forward, before its backward pass.
 #[derive(Debug)]
 pub(crate) struct Forward<'a> {
     pub(crate) output: Output,
     pass: &'a Pass<'a>,
     leaves: Vec<Tensor<1>>,
-    /// What entered the part that has a graph; the input of the network needs no gradient.
+    /// The input of the part that has a graph; `None` if that is the network's input, which needs
+    /// no gradient.
     entered: Option<Tensor<4>>,
-    /// The parts before it, to be run again.
+    /// The parts before it, which the backward pass runs again.
     earlier: Vec<Part>,
     batch: Arc<WholeBatch>,
 }
 
-/// A part of the network before it runs.
+/// A part of the network, in the state before it runs.
 #[derive(Debug)]
 struct Part {
     walk: Walk,
     rng: ChaCha8Rng,
-    /// The node it ends before.
+    /// The part ends before this node.
     to: usize,
 }
 
-/// A gradient for each parameter that has one, and the statistics of the batch at every norm.
+/// One gradient per parameter (`None` if the loss does not depend on it), and the batch statistics
+/// of every norm.
 type Gradients = (Vec<Option<Tensor<1>>>, Vec<BatchStatistics>);
 
-/// Runs a pass for training; where the model [recomputes](Model::with_recompute) only its last part
-/// has a graph.
+/// Runs the forward pass of a training step. If the model [recomputes](Model::with_recompute), only
+/// the last part has a graph.
 ///
 /// # Errors
 /// As [`Model::forward`].
@@ -83,7 +88,8 @@ pub(crate) fn forward<'a>(
 }
 
 impl Forward<'_> {
-    /// Gradients of the parameters, from the loss of the output, and the norms' statistics.
+    /// Runs the backward pass from `loss` and returns the parameters' gradients and the norms'
+    /// statistics.
     ///
     /// # Errors
     /// If a worker has left.
@@ -105,8 +111,8 @@ impl Forward<'_> {
     }
 }
 
-/// The sequence that a walk goes on with becomes the leaf of a new graph; at the network's input
-/// there is none.
+/// Replaces the sequence that the next nodes read by a leaf of a new graph and returns the leaf;
+/// `None` at the network's input, because the next node then reads the input itself.
 fn enter(walk: &mut Walk) -> Option<Tensor<4>> {
     let x = walk.live()?;
     let leaf = Tensor::from_inner(x.held().clone().inner()).require_grad();
@@ -114,8 +120,8 @@ fn enter(walk: &mut Walk) -> Option<Tensor<4>> {
     Some(leaf)
 }
 
-/// Differentiates one part: gradients of the parameters go to `all`, that of what entered is
-/// returned.
+/// Differentiates one part: stores the parameters' gradients in `all` and returns the gradient of
+/// the part's input.
 fn part_backward(
     root: Tensor<1>,
     leaves: &[Tensor<1>],
@@ -131,9 +137,8 @@ fn part_backward(
     entered?.grad_remove(&mut gradients)
 }
 
-/// The nodes before which a pass may stop and go on later: entries of stages behind the first
-/// parameter. What enters is the only sequence that is still to be read there, as a network has no
-/// branch around a TTM.
+/// The nodes before which a pass may be cut into parts: entries of stages after the first
+/// parameter. Only one sequence is live there, because no branch of a network goes around a TTM.
 fn cuts(network: &Network) -> Vec<usize> {
     let nodes = network.nodes();
     let trains = |i: &usize| nodes[*i].layer.tensors(nodes[*i].input).iter().any(|t| t.trainable);
@@ -142,14 +147,15 @@ fn cuts(network: &Network) -> Vec<usize> {
     entries.filter(|cut| live_at(network, *cut).len() == 1).collect()
 }
 
-/// Nodes before `cut` that a node from there on reads.
+/// The nodes before `cut` that a node at or after `cut` reads.
 fn live_at(network: &Network, cut: usize) -> Vec<usize> {
     let read = |i: &usize| network.nodes()[cut..].iter().any(|n| n.from.contains(&NodeId::Node(*i)));
     (0..cut).filter(read).collect()
 }
 
-/// The nodes whose outputs are kept at once where they are most (`values` says how much each is):
-/// the layers of one part, and what enters it and the parts before it.
+/// The nodes whose outputs are in memory at the peak of a pass that recomputes: the layers of one
+/// part, and the inputs of that part and of the parts before it. `values(i)` is the size of node
+/// i's output.
 pub(crate) fn kept_at_once(network: &Network, values: impl Fn(usize) -> usize) -> Vec<usize> {
     let cuts = cuts(network);
     let bounds: Vec<usize> = [0].into_iter().chain(cuts.iter().copied()).chain([network.nodes().len()]).collect();
@@ -185,8 +191,8 @@ mod tests {
     fn what_is_kept_at_once_is_a_stage_and_what_entered_it_and_those_before() {
         let network = zoo::build("resnet18", &zoo::ZooOptions::default()).expect("a network of the zoo");
         let kept = kept_at_once(&network, |i| network.nodes()[i].output.len());
-        // The second block: as large as the first with the stem but for one layer, and it has an
-        // entry before it.
+        // The second block is as large as the first with the stem except for one layer, and one
+        // stage input is saved before it.
         let cuts = cuts(&network);
         let first: Vec<usize> = (0..cuts[0]).collect();
         let second: Vec<usize> = live_at(&network, cuts[0]).into_iter().chain(cuts[0]..cuts[1]).collect();

@@ -1,22 +1,23 @@
-//! Learning-rate schedules: a linear warm-up, then cosine to zero or constant.
+//! Learning-rate schedules: a linear warm-up, then a cosine to zero or a constant.
 //!
-//! lr(k) = lr₀·(k+1)/warm for k < warm, else lr₀·½(1 + cos(π·(k−warm)/(K−warm))), k counted in
-//! units (iterations or epochs) of K in all.
+//! lr(k) = lr₀·(k+1)/warm if k < warm; else lr₀ (constant) or lr₀·½(1 + cos(π·(k−warm)/(K−warm)))
+//! (cosine), with K iterations in all. Per epoch, the cosine uses k and warm rounded down to whole
+//! epochs.
 
 use tickless_net::recipe::Decay;
 
-/// A whole schedule.
+/// A learning-rate schedule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
-    /// Peak learning rate.
+    /// Largest learning rate lr₀.
     pub peak: f64,
-    /// Shape.
+    /// Shape after the warm-up.
     pub decay: Decay,
     /// Iterations of warm-up.
     pub warmup: usize,
     /// Iterations per epoch.
     pub per_epoch: usize,
-    /// Iterations in all.
+    /// Number of iterations K.
     pub total: usize,
 }
 

@@ -1,32 +1,32 @@
-//! What an iteration is given and what it reports.
+//! The settings of an iteration, and its report.
 
 use crate::loss::LossSetting;
 use crate::model::NormMode;
 use tickless_net::LeakRule;
 
-/// What stays the same over all iterations.
+/// Settings that stay the same over all iterations.
 #[derive(Debug, Clone, Copy)]
 pub struct StepSetting {
     /// Loss.
     pub loss: LossSetting,
-    /// What batch norm does; by running statistics its shift is not trained either.
+    /// Which statistics batch norm uses; if the running ones, the norms' shifts are not trained.
     pub norm: NormMode,
-    /// What the leak belongs to.
+    /// Whether a step at T steps leaks by λ (`Step`) or by λ^(T_max/T) (`Time`).
     pub leak: LeakRule,
-    /// Steps at which λ is the leak of one step.
+    /// The number of steps T_max at which one step leaks by λ.
     pub t_max: usize,
-    /// Duration of such a step in µs.
+    /// Duration of a step at T_max in µs.
     pub step_us: Option<f64>,
 }
 
-/// What one iteration saw.
+/// Loss and accuracy of one iteration.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct StepReport {
     /// Mean loss over the configurations.
     pub loss: f32,
-    /// Predictions that were right, over all configurations.
+    /// Number of correct predictions over all configurations.
     pub correct: usize,
-    /// Predictions in all.
+    /// Number of predictions over all configurations.
     pub predictions: usize,
 }

@@ -1,6 +1,6 @@
 //! Losses over a sequence of logits `[T, B, C]`.
 //!
-//! To add one: its word among those of [`Loss`], its equation in a file here, and its line in
+//! To add a loss: add its word to [`Loss`], a file with its equation here, and a match arm in
 //! [`LossSetting::forward`].
 
 mod cross_entropy;
@@ -17,27 +17,30 @@ pub struct LossSetting {
     pub loss: Loss,
     /// Label smoothing ε.
     pub smoothing: f32,
-    /// TET: weight λ of the squared distance to the target.
+    /// Weight λ of the squared distance to φ (TET only).
     pub tet_lambda: f32,
-    /// TET: target φ of every logit.
+    /// Value φ that the squared distance pulls every logit towards (TET only).
     pub tet_target: f32,
 }
 
 impl LossSetting {
-    /// The loss with its usual constants, without label smoothing.
+    /// The loss with the constants of the default recipe, without label smoothing.
     pub fn new(loss: Loss) -> Self {
         Self { loss, smoothing: 0.0, ..Self::from(&TrainRecipe::default()) }
     }
 
-    /// The same with this label smoothing ε.
+    /// Returns the setting with label smoothing ε = `smoothing`.
     pub fn with_smoothing(self, smoothing: f32) -> Self {
         Self { smoothing, ..self }
     }
 
-    /// The loss as a tensor of one value, the mean over the batch.
+    /// Computes the loss: a tensor of one value, the mean over the batch.
     ///
     /// # Shapes
-    /// `logits` `[T, B, C]`; `labels` has B entries below C.
+    /// `logits` `[T, B, C]`; `labels` has B entries.
+    ///
+    /// # Panics
+    /// If a label is not below C.
     pub fn forward(&self, logits: Tensor<3>, labels: &[usize]) -> Tensor<1> {
         let target = targets(labels, logits.dims()[2], self.smoothing, &logits.device());
         match self.loss {
@@ -64,7 +67,7 @@ impl From<&TrainRecipe> for LossSetting {
     }
 }
 
-/// Class probabilities `[B, C]`: 1 − ε on the label plus ε/C everywhere.
+/// Class probabilities `[B, C]`: 1 − ε at the label plus ε/C at every class.
 fn targets(labels: &[usize], classes: usize, smoothing: f32, device: &Device) -> Tensor<2> {
     let mut p = vec![smoothing / classes as f32; labels.len() * classes];
     for (row, &label) in p.chunks_mut(classes).zip(labels) {

@@ -6,6 +6,8 @@
 use super::cross_entropy;
 use burn::tensor::Tensor;
 
+/// TET loss: a tensor of one value.
+///
 /// # Shapes
 /// `logits` `[T, B, C]`, `target` `[B, C]`.
 pub fn loss(logits: Tensor<3>, target: Tensor<2>, lambda: f32, phi: f32) -> Tensor<1> {

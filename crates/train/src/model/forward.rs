@@ -1,9 +1,15 @@
 //! A pass over a network: the clocked executor, for training and inference.
 //!
-//! The graph is walked once, node by node, every value a whole [`Sequence`]. A temporal
-//! configuration (t₁ … t_G) says at how many steps each stage runs; the TTM at a stage's entry
-//! takes the sequence there. Linear layers right after a repeat run before it.
+//! [`Model::forward`] visits each node once, in graph order; the value of a node is a whole
+//! [`Sequence`]. A temporal configuration (t₁ … t_G) gives the number of steps of each stage; the
+//! TTM at a stage's entry maps the sequence to that number. If a TTM repeats steps, the sequence
+//! delays the repeat until after the linear layers that follow, so those run on fewer steps.
+//!
+//! Unless the kernel is [`Kernel::Plain`] or an observer needs every node's output, a node that
+//! [`Fusion`] marks is not computed on its own: it passes [`Term`]s to its consumer, and the fused
+//! kernel of the neuron evaluates them.
 
+use super::fusion::Fusion;
 use super::linear::{self, How};
 use super::norm::BatchStatistics;
 use super::spiking::{self, Term};
@@ -19,17 +25,19 @@ use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{Kernel, Precision};
 use tickless_net::{InputKind, Layer, Leak, Network, NodeId};
 
-/// What a pass gives.
+/// The result of a pass.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Output {
     /// Readout `[T, B, classes]`.
     pub logits: Tensor<3>,
-    /// Statistics of the batch at every norm, in graph order (training and calibration only).
+    /// Batch statistics of every norm, in graph order; empty unless the pass uses
+    /// [`NormMode::Batch`](super::NormMode::Batch).
     pub statistics: Vec<BatchStatistics>,
 }
 
-/// What a node has made: a sequence, or what the neuron that reads it will make one of.
+/// The value of a node: a finished sequence, or the terms from which the fused kernel of the
+/// consuming neuron computes its current.
 #[derive(Debug, Clone)]
 enum Value {
     Ready(Box<Sequence>),
@@ -56,28 +64,31 @@ impl Value {
     }
 }
 
-/// A pass between two nodes: what was made and is still to be read.
+/// The state of a pass between two nodes: the values that later nodes still read.
 #[derive(Debug, Clone)]
 pub(crate) struct Walk {
-    /// The node it comes to next.
+    /// Index of the next node to run.
     at: usize,
     input: Sequence,
     values: Vec<Option<Value>>,
-    /// Readers of each node that are still to come.
+    /// For each node, the number of consumers that have not run yet.
     left: Vec<usize>,
-    /// Leaves and norms it has come by.
+    /// Leaves and norms that the pass has used so far.
     leaf: usize,
     norms: usize,
     statistics: Vec<Option<BatchStatistics>>,
     /// The pass runs without autodiff now and again with it later, so it uses the training kernels:
     /// both runs must match.
     pub(crate) recompute_later: bool,
-    /// What its norms are normalised by.
+    /// The batch, shared by all ranks, over which the norms take their statistics.
     pub(crate) batch: Arc<WholeBatch>,
+    /// The nodes that fused kernels evaluate in this pass.
+    fusion: Arc<Fusion>,
 }
 
 impl Walk {
-    /// The sequence that is still to be read, where there is one only: at the entry of a stage.
+    /// The only sequence that later nodes still read, if the pass stands at the entry of a stage;
+    /// `None` if later nodes read no value, several values, or a value that consists of terms.
     pub(crate) fn live(&mut self) -> Option<&mut Sequence> {
         let mut live = self.values.iter_mut().flatten();
         match (live.next(), live.next()) {
@@ -87,20 +98,21 @@ impl Walk {
     }
 }
 
-/// Sees the output of nodes as a pass goes on: (node index, sequence).
+/// Called with each node's index and output as soon as the pass has computed it.
 pub type Observer<'a> = &'a mut (dyn FnMut(usize, &Sequence) + Send);
 
 impl Model {
-    /// Runs the network over a sequence.
+    /// Runs the network over a sequence. `rng` draws the time maps of a random TTM; if `observe` is
+    /// given, no kernel fuses nodes, because the observer sees every node's output.
     ///
     /// # Shapes
-    /// `input` `[T·B, C, H, W]`: a recording's frames, or a static image as one step, which is
-    /// shown at all steps of the first stage.
+    /// `input` `[T·B, C, H, W]`: the frames of a recording, or a static image as one step, which
+    /// the first stage repeats at all of its steps.
     ///
     /// # Errors
-    /// If the configuration does not fit the network or the input, a leak in µs meets no step
-    /// duration, or the precision cannot be (int8 where weights are trained, any but f32 off the
-    /// CPU).
+    /// If the configuration does not fit the network or the input, if a leak is in µs but the
+    /// steps have no duration, if the precision cannot run (int8 if the leaves need gradients; any
+    /// but f32 off the CPU or with kernel `plain`), or if a worker that shares the batch has left.
     pub fn forward(
         &self,
         leaves: &[Tensor<1>],
@@ -116,10 +128,11 @@ impl Model {
         })
     }
 
-    /// A pass before its first node.
+    /// Starts a pass: checks the arguments and maps the input to the first stage.
     pub(crate) fn begin(&self, leaves: &[Tensor<1>], input: Sequence, pass: &Pass<'_>) -> Result<Walk> {
         self.check_precision(leaves)?;
         let (input, left) = (self.enter(input, pass)?, self.network.readers());
+        let fusion = self.fusion_of(pass)?;
         let values = vec![None; left.len()];
         Ok(Walk {
             at: 0,
@@ -131,10 +144,11 @@ impl Model {
             statistics: vec![None; self.running.len()],
             recompute_later: false,
             batch: WholeBatch::of(&self.ranks),
+            fusion,
         })
     }
 
-    /// Goes on with a pass up to node `to`, which it does not run.
+    /// Continues a pass up to node `to`, which it does not run.
     pub(crate) fn walk(
         &self,
         walk: &mut Walk,
@@ -144,7 +158,7 @@ impl Model {
         rng: &mut ChaCha8Rng,
         mut observe: Option<Observer<'_>>,
     ) -> Result<()> {
-        let Walk { at, input, values, left, leaf: taken, norms, statistics, recompute_later, batch } = walk;
+        let Walk { at, input, values, left, leaf: taken, norms, statistics, recompute_later, batch, fusion } = walk;
         let how = How { kernel: self.kernel, precision: self.precision, recompute_later: *recompute_later };
         let mut leaf = leaves[*taken..].iter();
         let (fast, fuses) = (self.kernel != Kernel::Plain, observe.is_none());
@@ -153,7 +167,8 @@ impl Model {
                 NodeId::Input => Value::ready_with(input.clone()),
                 NodeId::Node(j) => {
                     left[j] -= 1;
-                    // The last reader takes the value, so that its memory is freed at once.
+                    // The last consumer takes the value instead of cloning it, so its memory is
+                    // freed early.
                     let value = if left[j] == 0 { values[j].take() } else { values[j].clone() };
                     value.expect("nodes stand after their inputs and are freed by the last reader")
                 }
@@ -164,7 +179,8 @@ impl Model {
                 Layer::Ttm(mode) => {
                     let x = x.ready();
                     let t = pass.configuration[node.stage.unwrap_or(0)];
-                    // An image is the same at every step; a mode that shares a step out is for frames and spikes.
+                    // An image is the same at every step, so it is repeated even if the TTM's mode
+                    // would distribute the input over the steps, as it does for frames and spikes.
                     let image = self.network.input().kind == InputKind::Image && self.network.is_input_ttm(i);
                     let map = match image && x.steps() == 1 {
                         true => TimeMap::show(t),
@@ -176,7 +192,7 @@ impl Model {
                     let groups_in = node.input.channels / c.groups;
                     let weight = next().reshape([c.out, groups_in, c.kernel, c.kernel]);
                     let bias = c.bias.then(&mut next);
-                    if fuses && self.first[i] && self.takes_first(&x) {
+                    if fuses && fusion.first[i] && self.takes_first(&x) {
                         values[i] = Some(Value::Terms(vec![Term::convolved(x.ready(), weight, c, self.kernel)]));
                         continue;
                     }
@@ -191,7 +207,7 @@ impl Model {
                     let (gain, shift) = (next(), next());
                     let (running, index) = (&self.running[*norms], *norms);
                     *norms += 1;
-                    if fast && fuses && self.fused[i] {
+                    if fast && fuses && fusion.fused[i] {
                         let one = |t: Term| t.normalised(running, (gain.clone(), shift.clone()), n, pass.norm, index);
                         values[i] = Some(Value::Terms(x.terms().into_iter().map(one).collect()));
                         continue;
@@ -202,19 +218,19 @@ impl Model {
                     let y = running.apply(x.into_held(), gain, shift, n, pass.norm, batch, seen)?;
                     Sequence::new(y, steps)
                 }
-                Layer::Neuron(n) if !n.is_plain() => {
+                Layer::Neuron(n) if !fusion.plain[i] => {
                     let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next);
                     let x = x.ready();
-                    // The kernels that read its spikes hold maps channels last.
+                    // The kernels of the consumers expect channels last.
                     let x = if fast { x.channels_last() } else { x.channels_first() };
-                    spiking::general_spiking(x, &n, &node.name, decay, pass)?
+                    spiking::general_spiking(x, &n, &node.name, decay, !fast, pass)?
                 }
                 Layer::Neuron(n) => {
                     let op = |steps| spiking::neuron_op(n, &node.name, steps, pass);
                     if fast {
                         let terms = x.terms();
                         let op = op(terms[0].steps())?;
-                        let pool = self.pooled[i].filter(|_| fuses);
+                        let pool = fusion.pooled[i].filter(|_| fuses);
                         spiking::spiking(terms, op, pool, &self.device, batch, statistics)?
                     } else {
                         let x = x.ready();
@@ -222,10 +238,10 @@ impl Model {
                         spiking::plain_spiking(x, op)
                     }
                 }
-                Layer::Pool(_) if fast && fuses && self.pooled[i].is_some() => x.ready(),
+                Layer::Pool(_) if fast && fuses && fusion.pooled[i].is_some() => x.ready(),
                 Layer::Pool(p) => linear::pool(x.ready(), p),
                 Layer::GlobalAverage => linear::global_average(x.ready()),
-                Layer::Add if fast && fuses && self.fused[i] => {
+                Layer::Add if fast && fuses && fusion.fused[i] => {
                     let terms = x.terms().into_iter().chain(inputs.flat_map(Value::terms));
                     values[i] = Some(Value::Terms(terms.collect()));
                     continue;
@@ -251,7 +267,7 @@ impl Model {
         Ok(())
     }
 
-    /// What a pass that has run every node gives.
+    /// Returns the output of a pass that has run every node.
     pub(crate) fn end(&self, walk: Walk) -> Output {
         let Walk { mut values, statistics, .. } = walk;
         let last = values.pop().flatten().expect("the builder refuses an empty network").ready().materialise();
@@ -260,8 +276,28 @@ impl Model {
         Output { logits, statistics: statistics.into_iter().flatten().collect() }
     }
 
-    /// Whether the kernel of a first layer takes this input: on the CPU, in f32, where no other was
-    /// forced.
+    /// The nodes that fused kernels evaluate in a pass: the model's own [`Fusion`], or a new one if
+    /// a neuron has dead steps at this pass's number of steps.
+    fn fusion_of(&self, pass: &Pass<'_>) -> Result<Arc<Fusion>> {
+        let nodes = self.network.nodes().iter().enumerate();
+        let neurons = nodes.filter_map(|(i, node)| match node.layer {
+            Layer::Neuron(n) if n.refractory.is_some() => Some((i, node, n)),
+            _ => None,
+        });
+        let mut intervals = Vec::new();
+        for (i, node, n) in neurons {
+            let steps = pass.configuration[node.stage.unwrap_or(0)];
+            intervals.push((i, spiking::interval(&n, &node.name, steps, pass)?));
+        }
+        if intervals.iter().all(|(_, k)| *k == 1) {
+            return Ok(self.fusion.clone());
+        }
+        let of = |i: usize| intervals.iter().find(|k| k.0 == i).map_or(1, |k| k.1);
+        Ok(Arc::new(Fusion::new(&self.network, of)))
+    }
+
+    /// Whether the first-layer kernel can take this input: the input is on the CPU, at most a plain
+    /// repeat is pending, the precision is f32, and the caller has not forced another kernel.
     fn takes_first(&self, x: &Value) -> bool {
         let repeated = matches!(x, Value::Ready(x) if x.is_repeated());
         repeated && self.device == Device::flex() && FirstOp::wanted(self.kernel, self.precision)
@@ -284,7 +320,8 @@ impl Model {
         Ok(())
     }
 
-    /// Checks the configuration against the network and brings the input to its first stage.
+    /// Checks the configuration and, if the network has no TTM at its input, maps a static image to
+    /// the first stage's number of steps.
     fn enter(&self, input: Sequence, pass: &Pass<'_>) -> Result<Sequence> {
         let net = &self.network;
         check_configuration(net, pass.configuration)?;
@@ -305,11 +342,11 @@ impl Model {
     }
 }
 
-/// Checks a temporal configuration against a network, so that a caller can refuse it before it runs
-/// anything.
+/// Checks a temporal configuration against a network, so that a caller can refuse it before
+/// running anything.
 ///
 /// # Errors
-/// If it has not one number of steps for each stage, or a stage has none.
+/// If the number of entries is not the number of stages, or an entry is 0.
 pub fn check_configuration(network: &Network, configuration: &[usize]) -> Result<()> {
     let wrong = |problem| Err(Error::Configuration { network: network.name().to_owned(), problem });
     if configuration.len() != network.stages() {

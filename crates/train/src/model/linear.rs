@@ -1,5 +1,8 @@
-//! Layers that are linear, and pooling, as functions of a sequence: with the spike kernels, or with
-//! the tensor library's operators ([`Kernel::Plain`]).
+//! Convolutions, linear layers and pools as functions of a sequence.
+//!
+//! With [`Kernel::Plain`] each calls the tensor library's operator; otherwise convolutions of one
+//! group and linear layers use the kernels of [`conv_for`], and pools without overlap use
+//! [`tile_pool`] or [`tile_pool_last`].
 
 use super::Sequence;
 use super::fusion::tile_scale;
@@ -11,7 +14,7 @@ use tickless_kernels::cpu::conv::precision;
 use tickless_kernels::{Kernel, Precision, conv_for, tile_pool, tile_pool_last};
 use tickless_net::{Conv, Pool, PoolKind};
 
-/// How layers with weights are computed.
+/// Settings for layers with weights.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct How {
     pub(crate) kernel: Kernel,
@@ -43,17 +46,18 @@ pub(crate) fn convolution(
     })
 }
 
-/// Reports a layer that has no kernel at the precision that was asked for.
+/// Reports that a layer stays in f32 because it has no kernel at the requested precision.
 fn stays_f32(precision: Precision, layer: &str, why: &'static str) {
     if precision != Precision::F32 {
         precision::report(precision, || layer.into(), Err(Stays::OtherLayer(why)));
     }
 }
 
-/// Linear layer over all values of a step; `weight` `[out, values]`, values in the order C, H, W.
+/// Linear layer over all values of a step; `weight` `[out, values]`, with values in the order
+/// C, H, W.
 ///
-/// With the spike kernels it is a 1×1 convolution of one pixel: over active inputs only, where
-/// those are few.
+/// If the input is channels last and the kernel is not `Plain`, the layer runs as a 1×1
+/// convolution of one pixel, because the convolution kernel can skip inactive inputs.
 pub(crate) fn linear(
     x: Sequence,
     weight: Tensor<2>,
@@ -92,7 +96,7 @@ pub(crate) fn global_average(x: Sequence) -> Sequence {
     }
 }
 
-/// Pooling.
+/// Pooling; the tile kernels evaluate windows that neither overlap nor leave gaps.
 pub(crate) fn pool(x: Sequence, p: Pool) -> Sequence {
     let (k, s) = ([p.kernel, p.kernel], [p.stride, p.stride]);
     let pad = [(p.padding, p.padding); 2];

@@ -1,4 +1,4 @@
-//! A network with its weights as tensors; a [`Pass`] runs it.
+//! [`Model`]: a network with its weights as tensors. A [`Pass`] says how to run it.
 
 mod forward;
 mod fusion;
@@ -18,13 +18,14 @@ pub use sequence::Sequence;
 use crate::distributed::Ranks;
 use crate::error::Result;
 use burn::tensor::{Device, Tensor, TensorData};
+use fusion::Fusion;
 use norm::Running;
 use std::path::Path;
 use std::sync::Arc;
 use tickless_kernels::{ComputeOptions, Kernel, Precision};
-use tickless_net::{Array, Layer, Network, Pool, Weights};
+use tickless_net::{Array, Layer, Network, Weights};
 
-/// One trainable tensor, kept flat.
+/// One trainable tensor, stored flat.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Parameter {
@@ -43,12 +44,8 @@ pub struct Model {
     device: Device,
     kernel: Kernel,
     precision: Precision,
-    /// Nodes that the fused kernel of their reader takes over.
-    fused: Vec<bool>,
-    /// Convolutions that the first layer's kernel takes over.
-    first: Vec<bool>,
-    /// Neurons whose spikes only a pooling reads, and those poolings: one kernel does both.
-    pooled: Vec<Option<Pool>>,
+    /// The nodes that fused kernels evaluate in a pass in which no neuron has dead steps.
+    fusion: Arc<Fusion>,
     ranks: Ranks,
     recompute: bool,
     /// Trainable tensors, in graph order.
@@ -58,10 +55,10 @@ pub struct Model {
 }
 
 impl Model {
-    /// Puts weights on a device.
+    /// Copies weights to a device.
     ///
     /// # Errors
-    /// If they do not fit the network.
+    /// If the weights do not fit the network.
     pub fn new(network: Arc<Network>, weights: &Weights, device: &Device) -> Result<Self> {
         weights.check(&network, Path::new("<memory>"))?;
         let flat = |a: &Array| Tensor::<1>::from_data(TensorData::new(a.data.clone(), [a.data.len()]), device);
@@ -77,8 +74,7 @@ impl Model {
                 Ok(Running::new(n.name.clone(), get("running_mean")?, get("running_var")?))
             })
             .collect::<Result<_>>()?;
-        let (fused, pooled) = (fusion::fused_nodes(&network), fusion::pooled_nodes(&network));
-        let first = fusion::first_nodes(&network, &fused);
+        let fusion = Arc::new(Fusion::new(&network, |_| 1));
         let ComputeOptions { kernel, precision, .. } = ComputeOptions::installed();
         let ranks = Ranks::alone();
         Ok(Self {
@@ -86,9 +82,7 @@ impl Model {
             device: device.clone(),
             kernel,
             precision,
-            fused,
-            first,
-            pooled,
+            fusion,
             ranks,
             recompute: false,
             parameters,
@@ -96,39 +90,43 @@ impl Model {
         })
     }
 
-    /// The same with these kernels; [`Model::new`] takes those of the program's [`ComputeOptions`].
+    /// Returns the model with these kernels; [`Model::new`] uses those of the installed
+    /// [`ComputeOptions`].
     pub fn with_kernel(self, kernel: Kernel) -> Self {
         Self { kernel, ..self }
     }
 
-    /// The same at this precision; [`Model::new`] takes that of the program's [`ComputeOptions`]. Layers that have no
-    /// such kernel, or a faster one in f32, stay in f32 (the report says which).
+    /// Returns the model at this precision; [`Model::new`] uses that of the installed
+    /// [`ComputeOptions`]. A layer stays in f32 if it has no kernel at this precision or its f32
+    /// kernel is faster; the precision report lists such layers.
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
     }
 
-    /// At which precision its convolutions run.
+    /// The precision requested for convolutions and linear layers.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// The same as one of several workers: batch norm takes the statistics of all their parts of the batch.
+    /// Returns the model as one of several workers: batch norm uses the statistics of the whole
+    /// batch, of which each worker has a part.
     pub fn with_ranks(self, ranks: Ranks) -> Self {
         Self { ranks, ..self }
     }
 
-    /// The same, whose stages run again backward instead of keeping what their layers made: the same gradients in
-    /// less memory and more time ([`gradients`](crate::iteration::gradients)).
+    /// Returns the model with recomputation on or off. If on, the backward pass runs each stage
+    /// again instead of saving its activations: the same gradients in less memory and more time
+    /// ([`gradients`](crate::iteration::gradients)).
     pub fn with_recompute(self, recompute: bool) -> Self {
         Self { recompute, ..self }
     }
 
-    /// Whether stages run again backward.
+    /// Whether the backward pass runs stages again.
     pub fn recomputes(&self) -> bool {
         self.recompute
     }
 
-    /// Its place among the workers.
+    /// This model's rank among the workers.
     pub fn ranks(&self) -> &Ranks {
         &self.ranks
     }
@@ -143,7 +141,7 @@ impl Model {
         &self.device
     }
 
-    /// The weights as they are now.
+    /// Copies the current weights to the host.
     pub fn weights(&self) -> Weights {
         let mut w = Weights::default();
         for p in &self.parameters {
@@ -157,7 +155,7 @@ impl Model {
         w
     }
 
-    /// The name of the first tensor, trainable or running statistic, that is infinite or not a number.
+    /// The name of the first trainable tensor or running statistic with an infinite value or a NaN.
     pub fn not_finite(&self) -> Option<String> {
         let parameters = self.parameters.iter().map(|p| (p.name.clone(), &p.value));
         let running = self.running.iter().flat_map(|r| {
@@ -166,7 +164,7 @@ impl Model {
         parameters.chain(running).find(|(_, t)| !all_finite(t)).map(|(name, _)| name)
     }
 
-    /// Whether a parameter is the shift of a norm.
+    /// Whether a parameter is the shift β of a norm.
     pub(crate) fn is_shift(&self, p: &Parameter) -> bool {
         p.name.strip_suffix(".bias").is_some_and(|layer| self.running.iter().any(|r| r.name == layer))
     }
@@ -182,9 +180,9 @@ impl Model {
     }
 }
 
-/// Whether no value of a tensor is infinite or not a number.
+/// Whether a tensor has no infinite value and no NaN.
 fn all_finite(t: &Tensor<1>) -> bool {
-    // 0·v is 0 for every finite v and not a number for the others.
+    // 0·v is 0 if v is finite and NaN otherwise.
     t.clone().mul_scalar(0.0).sum().into_scalar::<f32>() == 0.0
 }
 

@@ -1,8 +1,9 @@
 //! Batch normalisation over batch, time and space: y = γ·(x − μ)/√(σ² + ε) + β.
 //!
-//! In training and calibration μ and σ² are those of the batch (σ² biased); the running ones,
-//! which inference uses, are collected on the side, with the unbiased variance n/(n−1)·σ².
-//! Nothing is updated here: a pass returns the statistics and the caller decides.
+//! In training and calibration μ and σ² are the mean and the biased variance of the batch.
+//! Inference uses running statistics, which average μ and the unbiased variance n/(n−1)·σ².
+//! A pass does not update them: it returns the batch's statistics, and the caller calls
+//! [`Running::update`].
 
 use crate::distributed::{Normalised, WholeBatch, batch_norm};
 use crate::error::Result;
@@ -12,12 +13,12 @@ use std::sync::Arc;
 use tickless_kernels::Statistics;
 use tickless_net::Norm;
 
-/// What batch norm does in a pass.
+/// Which statistics batch norm uses in a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NormMode {
-    /// Normalises by the batch and returns its statistics.
+    /// The batch's; the pass also returns them.
     Batch,
-    /// Normalises by the running statistics.
+    /// The running statistics.
     Running,
 }
 
@@ -33,7 +34,7 @@ pub struct BatchStatistics {
 }
 
 impl BatchStatistics {
-    /// Of a batch whose mean and biased variance are known.
+    /// From the mean and the biased variance of a batch.
     pub fn new(of: &Statistics, momentum: f64, device: &Device) -> Self {
         let count = of.count as f64;
         let unbiased = (count / (count - 1.0).max(1.0)) as f32;
@@ -55,15 +56,15 @@ pub struct Running {
 }
 
 impl Running {
-    /// From its parts.
+    /// Running statistics of the norm `name`; `mean` and `variance` are `[C]`.
     pub fn new(name: String, mean: Tensor<1>, variance: Tensor<1>) -> Self {
         Self { name, mean, variance }
     }
 
-    /// Moves the running statistics towards those of a batch, by `weight`; by 1 they become the batch's.
+    /// Moves the statistics towards those of a batch: (1 − `weight`)·old + `weight`·batch.
     pub fn update(&mut self, batch: &BatchStatistics, weight: f64) {
         if weight == 1.0 {
-            // Nothing stays of the old ones, which may be infinite: 0·∞ is not a number.
+            // Replaces instead of blending, because an old value may be infinite and 0·∞ is NaN.
             (self.mean, self.variance) = (batch.mean.clone(), batch.variance.clone());
             return;
         }
@@ -74,7 +75,8 @@ impl Running {
         self.variance = toward(&self.variance, &batch.variance);
     }
 
-    /// Normalisation by the running statistics as y = x·scale + offset, both `[C]`.
+    /// The scale and offset, both `[C]`, with which y = x·scale + offset normalises by the running
+    /// statistics.
     pub fn affine(&self, gain: Tensor<1>, shift: Tensor<1>, norm: Norm) -> (Tensor<1>, Tensor<1>) {
         let constant =
             |t: &Tensor<1>| if gain.device().is_autodiff() { Tensor::from_inner(t.clone()) } else { t.clone() };
@@ -83,8 +85,8 @@ impl Running {
         (scale, offset)
     }
 
-    /// Normalises `[N, C, H, W]`; in [`NormMode::Batch`] by all workers' parts of the batch, whose statistics it
-    /// puts down.
+    /// Normalises `x` `[N, C, H, W]`. In [`NormMode::Batch`] it uses the statistics of the whole
+    /// batch over all workers and stores them in `statistics`.
     ///
     /// # Errors
     /// If a worker has left.

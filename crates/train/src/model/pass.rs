@@ -1,18 +1,18 @@
-//! How a pass over a network is to be run.
+//! [`Pass`]: how to run a network once.
 
 use super::norm::NormMode;
 use tickless_net::LeakRule;
 
-/// How a pass is to be run.
+/// How to run a network once.
 #[derive(Debug, Clone)]
 pub struct Pass<'a> {
-    /// Steps of each stage.
+    /// Number of steps of each stage.
     pub configuration: &'a [usize],
-    /// What batch norm does.
+    /// Which statistics batch norm uses.
     pub norm: NormMode,
-    /// What the leak belongs to.
+    /// Whether a step at T steps leaks by λ (`Step`) or by λ^(T_max/T) (`Time`).
     pub leak: LeakRule,
-    /// Steps at which λ is the leak of one step.
+    /// The number of steps T_max at which one step leaks by λ.
     pub t_max: usize,
     /// Duration of a step at `t_max` in µs, for leaks given as a time constant.
     pub step_us: Option<f64>,

@@ -1,8 +1,8 @@
-//! What a network's readout says: the mean of its logits over time, and the class of the largest.
+//! Reads a network's answer: the mean of its logits over time, and the class of the largest mean.
 
 use burn::tensor::Tensor;
 
-/// Index of the largest value; the lowest index among equals.
+/// Index of the largest value; of equal values, the lowest index.
 pub fn largest(row: &[f32]) -> usize {
     let mut best = 0;
     for (i, v) in row.iter().enumerate() {
@@ -13,7 +13,7 @@ pub fn largest(row: &[f32]) -> usize {
     best
 }
 
-/// Time-mean logits `[B·C]` on the host from `[T, B, C]`.
+/// Copies logits `[T, B, C]` to the host and returns their mean over time, `[B·C]`.
 pub fn time_mean(logits: Tensor<3>) -> Vec<f32> {
     let [t, b, c] = logits.dims();
     let all: Vec<f32> = logits.into_data().try_into_vec().expect("every tensor of this crate is f32");

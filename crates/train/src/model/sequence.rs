@@ -1,8 +1,8 @@
-//! A sequence of feature maps: state is explicit, nothing hidden survives a call.
+//! [`Sequence`]: feature maps over time, the value that flows between nodes.
 //!
-//! Layout is time-major, `[T·B, C, H, W]`: folding time into the batch is then free. A repeat in
-//! time that has not been carried out yet is kept aside (`pending`), so that linear layers run
-//! on the fewer steps before it: conv(up(x)) = up(conv(x)).
+//! The layout is time-major, `[T·B, C, H, W]`, so a layer without state treats time as part of the
+//! batch without a copy. If a time map makes more steps, the sequence keeps it as `pending`: a
+//! linear layer then runs on the fewer steps before the map, because conv(up(x)) = up(conv(x)).
 
 use burn::tensor::{Device, Tensor, TensorData};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ impl Sequence {
     /// A sequence of `steps` steps from `[T·B, C, H, W]`.
     ///
     /// # Panics
-    /// If the first axis is not a multiple of `steps`.
+    /// If `steps` is 0 or the first axis is not a multiple of `steps`.
     pub fn new(data: Tensor<4>, steps: usize) -> Self {
         assert!(
             steps > 0 && data.dims()[0].is_multiple_of(steps),
@@ -40,7 +40,7 @@ impl Sequence {
         Self { last: true, ..Self::new(data, steps) }
     }
 
-    /// From host values `[T, B, C, H, W]`.
+    /// A sequence from host values `[T, B, C, H, W]`.
     ///
     /// # Panics
     /// If the number of values is not the product of the shape.
@@ -49,7 +49,7 @@ impl Sequence {
         Self::new(Tensor::from_data(TensorData::new(values, [t * b, c, h, w]), device), t)
     }
 
-    /// Number of time steps.
+    /// Number of time steps, after the pending map.
     pub fn steps(&self) -> usize {
         self.pending.as_ref().map_or(self.steps, |m| m.t_out())
     }
@@ -59,7 +59,7 @@ impl Sequence {
         self.data.dims()[0] / self.steps
     }
 
-    /// Puts a map on the time axis: at once where it makes fewer steps, later where it makes more.
+    /// Maps the time axis: at once if the map makes fewer steps, else as the pending map.
     pub fn map_time(self, map: TimeMap) -> Self {
         let here = self.materialise();
         if map.is_identity() {
@@ -72,7 +72,7 @@ impl Sequence {
         Self { steps: map.t_out(), data: map_time(here.data, map), pending: None, last: here.last }
     }
 
-    /// Carries out what is pending.
+    /// Applies the pending map.
     pub fn materialise(self) -> Self {
         match self.pending {
             None => self,
@@ -80,8 +80,9 @@ impl Sequence {
         }
     }
 
-    /// Applies a function that is linear on each step, before what is pending; with `constant`,
-    /// one that also adds a constant, which only a plain repeat commutes with.
+    /// Applies a function that is linear on each step, before the pending map. If `constant`, the
+    /// function also adds a constant; a pending map that is not a plain repeat is then applied
+    /// first, because only a repeat commutes with adding a constant.
     pub fn linear(self, constant: bool, f: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Self {
         let this = match &self.pending {
             Some(map) if constant && !map.is_repeat() => self.materialise(),
@@ -90,18 +91,19 @@ impl Sequence {
         Self { data: f(this.data), ..this }
     }
 
-    /// Applies any function of each step, after what is pending.
+    /// Applies any function on each step, after the pending map.
     pub fn each(self, f: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Self {
         let this = self.materialise();
         Self { data: f(this.data), ..this }
     }
 
-    /// The tensor `[T·B, C, H, W]`.
+    /// The tensor `[T·B, C, H, W]`, after the pending map.
     pub fn tensor(self) -> Tensor<4> {
         self.materialise().channels_first().data
     }
 
-    /// Held as `[T·B, H, W, C]`; functions given to [`linear`](Self::linear) and [`each`](Self::each) see it so.
+    /// Stores the sequence as `[T·B, H, W, C]`; the functions given to [`linear`](Self::linear) and
+    /// [`each`](Self::each) get this layout.
     pub fn channels_last(self) -> Self {
         match self.last {
             true => self,
@@ -109,7 +111,7 @@ impl Sequence {
         }
     }
 
-    /// Held as `[T·B, C, H, W]`.
+    /// Stores the sequence as `[T·B, C, H, W]`.
     pub fn channels_first(self) -> Self {
         match self.last {
             true => Self { data: self.data.permute([0, 3, 1, 2]), last: false, ..self },
@@ -117,39 +119,39 @@ impl Sequence {
         }
     }
 
-    /// The tensor as it is held, nothing pending.
+    /// The tensor in its stored layout, after the pending map.
     pub fn into_held(self) -> Tensor<4> {
         self.materialise().data
     }
 
-    /// The tensor as it is held, before what is pending.
+    /// The tensor in its stored layout, before the pending map.
     pub(crate) fn held(&self) -> &Tensor<4> {
         &self.data
     }
 
-    /// Puts another tensor of the same shape in its place.
+    /// Replaces the stored tensor by another of the same shape.
     pub(crate) fn hold(&mut self, data: Tensor<4>) {
         self.data = data;
     }
 
-    /// Whether it is held as `[T·B, H, W, C]`.
+    /// Whether the layout is `[T·B, H, W, C]`.
     pub fn is_channels_last(&self) -> bool {
         self.last
     }
 
-    /// The tensor `[T'·B, H, W, C]` and the plain repeat to this sequence's steps that is still to be done.
+    /// The tensor `[T'·B, H, W, C]` and the plain repeat to this sequence's steps that is pending.
     pub fn into_repeated(self) -> (Tensor<4>, Option<Arc<TimeMap>>) {
         let this = self.only_repeated().channels_last();
         (this.data, this.pending)
     }
 
-    /// The same with the tensor `[T'·B, C, H, W]`.
+    /// As [`into_repeated`](Self::into_repeated), with the tensor `[T'·B, C, H, W]`.
     pub fn into_repeated_first(self) -> (Tensor<4>, Option<Arc<TimeMap>>) {
         let this = self.only_repeated().channels_first();
         (this.data, this.pending)
     }
 
-    /// Carries out what is pending unless it is a plain repeat.
+    /// Applies the pending map unless it is a plain repeat.
     fn only_repeated(self) -> Self {
         match &self.pending {
             Some(map) if !map.is_repeat() => self.materialise(),
@@ -157,12 +159,19 @@ impl Sequence {
         }
     }
 
-    /// Whether nothing but a plain repeat is pending.
+    /// Whether the pending map, if any, is a plain repeat.
     pub fn is_repeated(&self) -> bool {
         self.pending.as_ref().is_none_or(|map| map.is_repeat())
     }
 
-    /// The same values as constants on (or off) the autodiff device of `like`.
+    /// Whether the values are on the CPU and autodiff records no graph.
+    pub(crate) fn is_on_cpu_without_graph(&self) -> bool {
+        let device = self.data.device();
+        // Devices compare equal whether or not they record a graph.
+        device == Device::flex() && !device.is_autodiff()
+    }
+
+    /// Moves the values to `device`, as constants.
     pub fn to_device_of(self, device: &Device) -> Self {
         Self { data: self.data.to_device(device), ..self }
     }

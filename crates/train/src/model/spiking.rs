@@ -1,4 +1,5 @@
-//! Neuron layers, with everything that the fused kernels evaluate before and after them.
+//! Neuron layers. The fused kernel evaluates a neuron together with the norms and additions before
+//! it, a first layer's convolution, and a pool after it; other forms evaluate the neuron alone.
 
 use super::fusion::tile_scale;
 use super::norm::{BatchStatistics, NormMode, Running};
@@ -9,19 +10,19 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 use std::sync::Arc;
 use tickless_kernels::{
-    Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, Kernel, Moments, NeuronOp, Statistics, neuron, reference,
-    rounded,
+    Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, Kernel, Moments, NeuronOp, Statistics, any_neuron_on_cpu,
+    neuron, reference, rounded,
 };
 use tickless_net::{Conv, Neuron, Norm, Pool};
 use tickless_neuron::model::stretch;
 use tickless_neuron::step::Constants;
 
-/// One summand of a neuron's current: a sequence and the convolution and norm that are still to be
-/// done.
+/// One summand of a neuron's current: a sequence, and the convolution and norm that the fused
+/// kernel applies to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Term {
     x: Sequence,
-    /// Weight and padding of a first layer's convolution, and its kernels.
+    /// Weight and padding of a first layer's convolution, and the kernels to use.
     conv: Option<(Tensor<4>, usize, Kernel)>,
     norm: Option<TermNorm>,
 }
@@ -31,23 +32,23 @@ struct TermNorm {
     gain: Tensor<1>,
     shift: Tensor<1>,
     kind: BranchNorm,
-    /// Number of the norm in graph order and its momentum.
+    /// Index of the norm in graph order, and its momentum.
     place: (usize, f64),
 }
 
 impl Term {
-    /// A sequence as it is.
+    /// A sequence that needs neither convolution nor norm.
     pub(crate) fn plain(x: Sequence) -> Self {
         Self { x, conv: None, norm: None }
     }
 
-    /// A sequence that is to be convolved by a first layer (see
-    /// [`first_nodes`](super::fusion::first_nodes)).
+    /// A sequence to which the first-layer kernel applies a convolution (see
+    /// [`Fusion`](super::fusion::Fusion)).
     pub(crate) fn convolved(x: Sequence, weight: Tensor<4>, c: Conv, kernel: Kernel) -> Self {
         Self { x, conv: Some((weight, c.padding, kernel)), norm: None }
     }
 
-    /// The same, to be normalised by the norm of number `index`.
+    /// Adds the norm with this index in graph order to the term.
     pub(crate) fn normalised(
         self,
         running: &Running,
@@ -73,7 +74,9 @@ impl Term {
     }
 }
 
-/// Spikes of the sum of one or two terms, by the fused kernel; statistics go to their norm's place.
+/// Spikes of a neuron whose current is the sum of one or two terms, by the fused kernel; stores
+/// each norm's batch statistics at the norm's index in `statistics`. If `pool` is given, the kernel
+/// returns pooled spikes.
 ///
 /// # Errors
 /// If a worker that shares the batch has left.
@@ -113,13 +116,16 @@ pub(crate) fn spiking(
     Ok(Sequence::from_channels_last(spikes, op.steps))
 }
 
-/// Statistics of the whole batch from the moments of this part.
+/// Reduces the moments of this worker's part to the statistics of the whole batch.
 fn of_batch(mut moments: Vec<Option<Moments>>, batch: &WholeBatch) -> Result<Vec<Option<Statistics>>> {
     batch.moments(&mut moments)?;
     Ok(rounded(&moments))
 }
 
 /// The neuron's operator at this number of steps.
+///
+/// # Errors
+/// If the leak is a time constant and the pass has no step duration; names the layer.
 pub(crate) fn neuron_op(n: Neuron, name: &str, steps: usize, pass: &Pass<'_>) -> Result<NeuronOp> {
     let lambda = n.lambda(pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(name))?;
     Ok(NeuronOp { neuron: n, lambda, steps })
@@ -129,22 +135,37 @@ fn no_step(name: &str) -> Error {
     Error::NoStepDuration { layer: name.to_owned() }
 }
 
-/// Spikes of neurons that have no fused kernel, all but the plain ones ([`Neuron::is_plain`]).
-/// `decay` is the trained tensor of a learned leak.
+/// The least distance in steps between two spikes of a neuron at this number of steps.
 ///
 /// # Errors
-/// If a time constant meets no step duration; names the layer.
+/// If the refractory period is in µs and the pass has no step duration; names the layer.
+pub(crate) fn interval(n: &Neuron, name: &str, steps: usize, pass: &Pass<'_>) -> Result<usize> {
+    n.interval(pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(name))
+}
+
+/// Spikes of neurons that have no fused kernel: those that are not plain ([`Neuron::is_plain`]),
+/// and those that have dead steps at this number of steps.
+///
+/// `decay` is the trained tensor of a learned leak. The CPU kernel runs if `plain` is false, the
+/// leak is not learned and autodiff records no graph; otherwise tensor operators run.
+///
+/// # Errors
+/// If a time constant is in µs but the steps have no duration; names the layer.
 pub(crate) fn general_spiking(
     x: Sequence,
     n: &Neuron,
     name: &str,
     decay: Option<Tensor<1>>,
+    plain: bool,
     pass: &Pass<'_>,
 ) -> Result<Sequence> {
     let steps = x.steps();
     let constants = Constants::at(n, pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(name))?;
+    if !plain && decay.is_none() && x.is_on_cpu_without_graph() {
+        return Ok(x.each(|x| any_neuron_on_cpu(x, n, &constants, steps)));
+    }
     let lambda = decay.map(|d| {
-        // As `learned_lambda`, and λ^(T_max/T) where the leak belongs to time.
+        // As `learned_lambda`; if the leak rule is `Time`, λ^(T_max/T).
         let trained = sigmoid(d).clamp(1e-6, 1.0 - 1e-6);
         let stretch = stretch(pass.leak, pass.t_max, steps);
         if stretch == 1.0 { trained } else { trained.log().mul_scalar(stretch).exp() }
@@ -152,7 +173,7 @@ pub(crate) fn general_spiking(
     Ok(x.each(|x| reference::any_neuron(x, n, constants, lambda, steps)))
 }
 
-/// Spikes by the plain form.
+/// Spikes of a plain neuron, with [`neuron()`] instead of the fused kernel.
 pub(crate) fn plain_spiking(x: Sequence, op: NeuronOp) -> Sequence {
     x.channels_first().each(|x| neuron(x, op))
 }

@@ -1,11 +1,12 @@
-//! A checkpoint: everything a run needs to go on as if it had never stopped, in one file.
+//! [`Checkpoint`]: one file from which a training resumes as if it had never stopped.
 //!
-//! One safetensors file with a checksum (see [`tickless_net::weights`]): weights (`now.*`),
-//! optimiser state (`optimiser.first.*`, `optimiser.second.*`), the best weights so far (`best.*`),
-//! and in its header as JSON the position, the sums of the unfinished epoch, the metrics of the
-//! finished ones and the [`Conditions`] of the training. The random state is the seed and the position
-//! (see [`crate::seed`]). Written by [`tickless_files`]: a kill at any moment leaves the old file or
-//! the new one, never half of one.
+//! The file is a safetensors file with a checksum (see [`tickless_net::weights`]). It stores the
+//! weights (`now.*`), the optimiser's state (`optimiser.first.*`, `optimiser.second.*`) and the
+//! best weights so far (`best.*`). Its header stores, as JSON, the position, the sums of the
+//! unfinished epoch, the metrics of the finished ones and the [`Conditions`] of the training. The
+//! random state needs no storage, because it follows from seed and position (see [`crate::seed`]).
+//! [`tickless_files`] writes the file atomically: a kill at any moment leaves the old or the new
+//! file complete.
 
 use crate::error::{Error, Result};
 use crate::run::conditions::Conditions;
@@ -18,35 +19,35 @@ use tickless_net::{Network, WeightFile, Weights};
 
 /// Format version, raised when the meaning of a field changes.
 const VERSION: u32 = 2;
-/// The version before it had no checksum and no conditions; the rest was the same.
+/// Version 1 files can be read too: they lack the checksum and the conditions only.
 const WITHOUT_CHECKSUM: u32 = 1;
 
-/// Where a training is, and what it has seen.
+/// How far a training has come, with the sums and metrics up to there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Position {
-    /// Epochs finished.
+    /// Number of finished epochs.
     pub epoch: usize,
-    /// Batches done of the next one.
+    /// Number of batches done in the unfinished epoch.
     pub batch: usize,
-    /// Iterations done in all.
+    /// Number of iterations done in all epochs.
     pub iteration: usize,
     /// Sum of losses in the unfinished epoch.
     pub loss_sum: f64,
-    /// Right predictions in the unfinished epoch.
+    /// Number of correct predictions in the unfinished epoch.
     pub correct: usize,
-    /// Predictions in the unfinished epoch.
+    /// Number of predictions in the unfinished epoch.
     pub predictions: usize,
-    /// Seconds spent training in all.
+    /// Seconds of training in all epochs.
     pub seconds: f64,
-    /// Best validation accuracy and its epoch.
+    /// Best validation accuracy in percent, and its epoch (from 1).
     pub best: Option<(f64, usize)>,
     /// One entry per finished epoch.
     pub history: Vec<EpochMetrics>,
 }
 
 impl Position {
-    /// Before the first iteration.
+    /// The position before the first iteration.
     pub fn start() -> Self {
         Self {
             epoch: 0,
@@ -62,19 +63,19 @@ impl Position {
     }
 }
 
-/// What one epoch gave: a line of `metrics.jsonl`.
+/// The results of one epoch: a line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EpochMetrics {
-    /// Counted from 1.
+    /// Number of the epoch, from 1.
     pub epoch: usize,
-    /// Iterations done in all.
+    /// Number of iterations done in all epochs.
     pub iteration: usize,
     /// Mean loss over the epoch's passes.
     pub train_loss: f64,
-    /// Percent right over the epoch's passes.
+    /// Percent of correct predictions over the epoch's passes.
     pub train_accuracy: f64,
-    /// Percent right on the validation part at T_max.
+    /// Percent of correct predictions on the validation part at T_max; `None` if that is empty.
     pub validation_accuracy: Option<f64>,
     /// Learning rate of the epoch's last iteration.
     pub learning_rate: f64,
@@ -83,13 +84,13 @@ pub struct EpochMetrics {
 }
 
 impl EpochMetrics {
-    /// All that is measured.
+    /// All measured numbers.
     fn numbers(&self) -> impl Iterator<Item = f64> + use<> {
         let Self { train_loss, train_accuracy, validation_accuracy, learning_rate, seconds, .. } = *self;
         [train_loss, train_accuracy, learning_rate, seconds].into_iter().chain(validation_accuracy)
     }
 
-    /// Whether it can be what an epoch gave: finite numbers, shares from 0 to 100 %.
+    /// Whether an epoch can have these results: finite numbers, accuracies from 0 to 100 %.
     pub(crate) fn is_possible(&self) -> bool {
         let shares = [Some(self.train_accuracy), self.validation_accuracy];
         self.epoch > 0 && self.numbers().all(f64::is_finite) && shares.into_iter().flatten().all(is_percent)
@@ -100,33 +101,33 @@ fn is_percent(value: f64) -> bool {
     (0.0..=100.0).contains(&value)
 }
 
-/// A training that can be gone on with.
+/// The state of a training from which it can resume.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Checkpoint {
-    /// The resolved recipe, which must be the same to resume.
+    /// The resolved recipe; a training resumes with an equal recipe only.
     pub recipe: String,
-    /// Where it is.
+    /// How far the training has come.
     pub position: Position,
-    /// Weights now.
+    /// The current weights and running statistics.
     pub weights: Weights,
-    /// Optimiser state.
+    /// State of the optimiser.
     pub optimiser: Weights,
-    /// Optimiser steps.
+    /// Number of steps that the optimiser has taken.
     pub optimiser_steps: u64,
-    /// Weights of the best epoch, where one is chosen.
+    /// Weights of the best epoch, if the recipe selects it.
     pub best: Option<Weights>,
-    /// What the bits of the training depend on besides the recipe.
+    /// The conditions, besides the recipe, that determine the bits of the training.
     pub conditions: Conditions,
-    /// What was another when the training went on all the same, each time that it did.
+    /// The differences each time the training resumed under other conditions.
     pub changed: Vec<String>,
 }
 
 impl Checkpoint {
-    /// Writes it so that a kill at any moment leaves a whole file.
+    /// Writes the file atomically: a kill at any moment leaves the old or the new file complete.
     ///
     /// # Errors
-    /// If a value is not finite, or the file cannot be written; the old one is then untouched.
+    /// If a value is not finite, or the file cannot be written; the old file then stays.
     pub fn write(&self, file: &Path) -> Result<()> {
         let mut all = Weights::default();
         let parts = [("now", Some(&self.weights)), ("optimiser", Some(&self.optimiser)), ("best", self.best.as_ref())];
@@ -152,7 +153,7 @@ impl Checkpoint {
         tickless_files::write(file, &bytes).map_err(|e| Error::io(file, e))
     }
 
-    /// Reads it back.
+    /// Reads a file that [`write`](Self::write) wrote.
     ///
     /// # Errors
     /// If the file is missing, damaged or from another version; the message says what to do.
@@ -160,7 +161,7 @@ impl Checkpoint {
         Self::from_bytes(&std::fs::read(file).map_err(|e| Error::io(file, e))?, file)
     }
 
-    /// From the bytes of a file.
+    /// Reads a checkpoint from the bytes of `file`; messages name that file.
     ///
     /// # Errors
     /// If they are damaged or from another version; the message names the file and says what to do.
@@ -214,11 +215,11 @@ impl Checkpoint {
         })
     }
 
-    /// Checks it against the training that is to go on: the recipe, every tensor's name, shape and values, and that
-    /// epoch, batch and iteration are ones that the recipe comes to.
+    /// Checks the checkpoint against the training that resumes from it: the recipe; the name, shape
+    /// and values of every tensor; and that the recipe reaches its epoch, batch and iteration.
     ///
     /// # Errors
-    /// [`Error::OtherRecipe`] for a checkpoint of another recipe, [`Error::Checkpoint`] for what is wrong in this one.
+    /// [`Error::OtherRecipe`] if the recipe differs, [`Error::Checkpoint`] if something else does.
     pub fn check(&self, recipe: &Recipe, network: &Network, plan: &TrainPlan) -> Result<()> {
         if self.recipe != recipe.to_toml()? {
             return Err(Error::OtherRecipe);

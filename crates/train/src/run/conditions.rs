@@ -1,7 +1,8 @@
-//! What the bits of a training depend on besides its recipe.
+//! The conditions, besides its recipe, that determine the bits of a training.
 //!
-//! A checkpoint keeps these, because a training that goes on under other conditions ends with other
-//! weights than one that never stopped. The number of threads is not among them: it changes no bit.
+//! A checkpoint stores them, because a training that resumes under other conditions ends with other
+//! weights than one that was never stopped. The number of threads is not a condition, because it
+//! does not change any bit.
 
 use super::machine::Machine;
 use crate::data::Source;
@@ -21,12 +22,14 @@ use tickless_kernels::{Kernel, Precision};
 pub struct Conditions(BTreeMap<String, String>);
 
 impl Conditions {
-    /// The present ones: of these kernels on this device, these data, so many workers, this machine and version.
+    /// The present conditions: these kernels on this device, this data set, the number of workers,
+    /// this machine and this version.
     ///
-    /// Files of data count by path, size and time of change; they are not read.
+    /// The files of the data set are identified by path, size and time of change; they are not
+    /// read.
     ///
     /// # Errors
-    /// If a file of the data set has gone.
+    /// If a file of the data set no longer exists.
     pub fn here(
         kernel: Kernel,
         precision: Precision,
@@ -53,12 +56,12 @@ impl Conditions {
         Ok(Self(all))
     }
 
-    /// Whether nothing is known of them, as of a checkpoint of an earlier version.
+    /// Whether no condition is recorded, as in a checkpoint of format version 1.
     pub fn is_unknown(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What is another `now`, one text for each difference; none if nothing is.
+    /// Compares with the conditions `now`: one text per difference, empty if all are equal.
     pub fn differences(&self, now: &Self) -> Vec<String> {
         if self.is_unknown() {
             return vec!["an earlier version wrote the checkpoint and did not say under which".to_owned()];
@@ -73,7 +76,7 @@ impl Conditions {
     }
 }
 
-/// The instruction set that the kernels are told to use, and those that the libraries below find by themselves.
+/// The instruction set of the kernels, and those that the underlying libraries may detect.
 fn instructions() -> String {
     let mut found: Vec<&str> = Vec::new();
     #[cfg(target_arch = "x86_64")]
@@ -92,7 +95,7 @@ fn instructions() -> String {
     format!("{:?} on {}{found}", Isa::detect(), std::env::consts::ARCH).to_lowercase()
 }
 
-/// A digest of the files and settings that a part's samples come from; `None` if the data set cannot say.
+/// A digest of the files and settings of a part's samples; `None` if the data set cannot name them.
 fn identity(source: &Source, split: Split) -> Result<Option<String>> {
     let data = source.dataset();
     let mut key = Key::default();

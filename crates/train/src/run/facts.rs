@@ -1,4 +1,4 @@
-//! What a run was: seed, versions, machine, data, network. Kept as `run.json`.
+//! [`RunFacts`]: seed, versions, machine, data and network of a run, stored as `run.json`.
 
 use super::checkpoint::Position;
 use super::machine::Machine;
@@ -6,72 +6,74 @@ use super::seal;
 use serde::{Deserialize, Serialize};
 use tickless_net::recipe::{LARGEST_STEPS, Recipe};
 
-/// What a run was.
+/// The facts of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunFacts {
-    /// SDT, NMT or MTT; of weights that were not trained here the base's, or [`RunFacts::IMPORTED`].
+    /// SDT, NMT or MTT. If the run trained nothing, the strategy of its base, or
+    /// [`RunFacts::IMPORTED`].
     pub strategy: String,
-    /// Seed.
+    /// Seed of the recipe.
     pub seed: u64,
     /// Version of Tickless.
     pub version: String,
-    /// Version of the format of this folder.
+    /// Version of the run folder's format.
     pub format: u32,
     /// The machine.
     pub machine: Machine,
-    /// Name of the data set and what it says of itself.
+    /// Name and source of the data set.
     pub dataset: String,
-    /// Whether its camera is simulated.
+    /// Whether the data set simulates its camera.
     pub simulated_camera: bool,
-    /// Training, validation and test samples.
+    /// Number of training, validation and test samples.
     pub samples: [usize; 3],
     /// Name of the network.
     pub network: String,
-    /// Its stages.
+    /// Number of stages of the network.
     pub stages: usize,
-    /// Its trainable values.
+    /// Number of trainable values of the network.
     pub trainable_values: usize,
-    /// T_max.
+    /// Number of steps T_max.
     pub t_max: usize,
     /// Duration Δ of a step at T_max in µs: mean span of the training recordings / T_max.
     pub step_us: Option<f64>,
-    /// Time constant τ of the leak in µs, by Δ; none without a leak or a duration.
+    /// Time constant τ of the first neuron layer's leak in µs, by Δ; `None` without a leak or
+    /// without Δ.
     pub tau_us: Option<f64>,
     /// Mean events per training recording.
     pub mean_events: Option<f64>,
-    /// The run or graph that its first weights come from.
+    /// The run or graph whose weights the training started from.
     pub base: Option<String>,
-    /// The strategy of that run.
+    /// The strategy that trained those weights.
     #[serde(default)]
     pub base_strategy: Option<String>,
-    /// The command that made this run, where a command did.
+    /// The command that made this run, if a command did.
     #[serde(default)]
     pub command: Option<String>,
-    /// Workers that shared every batch.
+    /// Number of workers that shared every batch.
     #[serde(default = "one")]
     pub workers: usize,
     /// Seconds of training.
     pub train_seconds: f64,
-    /// Iterations done.
+    /// Number of iterations done.
     pub iterations: usize,
-    /// Whether training has come to its end.
+    /// Whether the training has ended.
     pub finished: bool,
-    /// What was another when training went on under other conditions, each time that it did; its weights are then not
-    /// those of a training that never stopped.
+    /// The differences each time the training resumed under other conditions. If there are any, the
+    /// weights are not those of a training that was never stopped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
-    /// `xxh3-64:` and 16 hexadecimal digits over the other fields and the text of the run's recipe.toml; absent in
-    /// runs of earlier versions.
+    /// `xxh3-64:` and 16 hexadecimal digits over the other fields and the text of the run's
+    /// recipe.toml; `None` in runs of versions that wrote no checksum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
 }
 
 impl RunFacts {
-    /// Checks the values as far as they can be known without recipe and data.
+    /// Checks the values that can be checked without recipe and data.
     ///
     /// # Errors
-    /// Says which value cannot be and what to do.
+    /// Names the first impossible value and the remedy.
     pub fn check(&self) -> Result<(), String> {
         if self.format != FORMAT {
             return Err(format!(
@@ -99,7 +101,8 @@ impl RunFacts {
         Ok(())
     }
 
-    /// Checks the values against the recipe of the run and the sizes of its parts (training, validation, test).
+    /// Checks the values against the run's recipe and the sizes of its parts (training, validation,
+    /// test).
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -121,16 +124,16 @@ impl RunFacts {
         Ok(())
     }
 
-    /// The same with the checksum over its fields and the text of the run's recipe.toml.
+    /// Returns the facts with the checksum over their fields and the text of the run's recipe.toml.
     pub(super) fn sealed(&self, recipe_toml: &str) -> Self {
         let open = Self { checksum: None, ..self.clone() };
         Self { checksum: Some(open.hash_with(recipe_toml)), ..open }
     }
 
-    /// Checks that neither run.json nor recipe.toml (whose text this is) was changed after the run was made.
+    /// Checks that neither run.json nor recipe.toml has changed since the run wrote them.
     ///
     /// # Errors
-    /// Says that one was, and what to do.
+    /// If the checksum differs; the text gives the remedy.
     pub(super) fn check_seal(&self, recipe_toml: &str) -> Result<(), String> {
         let open = Self { checksum: None, ..self.clone() };
         match &self.checksum {
@@ -145,15 +148,16 @@ impl RunFacts {
 
     /// The checksum over the fields as JSON and the recipe's text.
     fn hash_with(&self, recipe_toml: &str) -> String {
-        // Every field has a form in JSON, so this cannot fail; an empty text would fit no checksum that was written.
+        // Every field has a JSON form, so this does not fail; an empty text would match no
+        // checksum.
         let fields = serde_json::to_string(self).unwrap_or_default();
         seal::over(&[&fields, recipe_toml])
     }
 
-    /// The strategy of weights that another framework trained.
+    /// The strategy of weights that come from another framework.
     pub const IMPORTED: &str = "imported";
 
-    /// How the weights came about, in words: `trained as MTT`, `imported from net.nir`.
+    /// Where the weights come from, in words: `trained as MTT`, `imported from net.nir`.
     pub fn origin(&self) -> String {
         let Some(base) = &self.base else { return format!("trained as {}", self.strategy) };
         match self.iterations {
@@ -163,13 +167,13 @@ impl RunFacts {
         }
     }
 
-    /// At the end of training.
+    /// The facts at the end of training.
     pub(super) fn finish(self, end: &Position) -> Self {
         Self { train_seconds: end.seconds, iterations: end.iteration, finished: true, ..self }
     }
 }
 
-/// The workers of runs that do not say it.
+/// The number of workers of a run whose facts do not have it.
 fn one() -> usize {
     1
 }

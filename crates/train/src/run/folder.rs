@@ -1,4 +1,4 @@
-//! Reading and writing a run folder. Every file is written whole or not at all.
+//! Reads and writes a run folder. Every write is atomic: a file is complete or unchanged.
 
 use super::checkpoint::{Checkpoint, EpochMetrics};
 use super::facts::RunFacts;
@@ -16,13 +16,13 @@ use std::sync::Arc;
 use tickless_net::recipe::Recipe;
 use tickless_net::{Network, WeightFile, Weights};
 
-/// A run's folder.
+/// The folder of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFolder {
     path: PathBuf,
 }
 
-/// A finished run, opened.
+/// A finished run with everything that its folder and data set contain.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Loaded {
@@ -36,22 +36,24 @@ pub struct Loaded {
     pub network: Arc<Network>,
     /// Its weights.
     pub weights: Weights,
-    /// The checksum of its weight file, by which results tell what they were measured on.
+    /// The checksum of the weight file; results store it to identify the weights they were measured
+    /// with.
     pub checksum: String,
     /// Its data set.
     pub source: Source,
-    /// The parts of the data set.
+    /// The training, validation and test parts of the data set.
     pub parts: Parts,
-    /// What the user should know of its files.
+    /// Warnings about the run's files.
     pub warnings: Vec<String>,
 }
 
 impl RunFolder {
-    /// The folder of a new run. It is made when the run writes its first file, so that a command that is refused
-    /// leaves none behind.
+    /// The folder of a new run. The run makes it when it writes its first file, so that a refused
+    /// command leaves no folder behind.
     ///
     /// # Errors
-    /// If it holds a run already, or cannot be made (which is tried, and undone).
+    /// If the folder holds a run already or cannot be made; to test that, this makes the folder and
+    /// removes it again.
     pub fn create(path: &Path) -> Result<Self> {
         let folder = Self { path: path.to_owned() };
         if folder.file("run.json").exists() || folder.file("recipe.toml").exists() {
@@ -61,7 +63,7 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// A folder as it is, for files that several runs share.
+    /// A folder, unchecked, for files that several runs share.
     pub fn at(path: &Path) -> Self {
         Self { path: path.to_owned() }
     }
@@ -69,7 +71,7 @@ impl RunFolder {
     /// Opens the folder of a run.
     ///
     /// # Errors
-    /// If there is no run in it.
+    /// If the folder holds no run.
     pub fn open(path: &Path) -> Result<Self> {
         let folder = Self { path: path.to_owned() };
         match folder.file("recipe.toml").is_file() {
@@ -78,18 +80,18 @@ impl RunFolder {
         }
     }
 
-    /// Removes what a killed process left half written.
+    /// Removes files that a killed process left half written.
     pub(super) fn sweep(&self) {
         tickless_files::sweep(&self.path);
-        // Earlier versions wrote into `run.json.tmp` and the like.
+        // Some versions wrote to `run.json.tmp` and similar names.
         let Ok(entries) = std::fs::read_dir(&self.path) else { return };
         for path in entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "tmp")) {
-            // Nothing reads such a file; where it cannot be removed, it only takes space.
+            // Nothing reads such a file, so if it cannot be removed it only takes space.
             let _ = std::fs::remove_file(path);
         }
     }
 
-    /// Writes a file of the run, whole or not at all.
+    /// Writes a file of the run atomically.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.file(name);
         tickless_files::write(&path, bytes).map_err(|e| Error::io(&path, e))
@@ -99,17 +101,17 @@ impl RunFolder {
         Error::RunFile { path: self.path.clone(), problem: problem.to_owned() }
     }
 
-    /// The folder.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A file in it.
+    /// Path of a file in the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Its recipe.
+    /// Reads the run's recipe.
     ///
     /// # Errors
     /// If it is missing or damaged.
@@ -117,7 +119,7 @@ impl RunFolder {
         Ok(Recipe::load(&self.file("recipe.toml"), &[])?)
     }
 
-    /// Writes its recipe.
+    /// Writes the run's recipe.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -125,8 +127,8 @@ impl RunFolder {
         self.write("recipe.toml", recipe.to_toml()?.as_bytes())
     }
 
-    /// Takes the lock of the run's results, for those who read, change and write one of them. It is held for moments,
-    /// so this waits for it.
+    /// Waits for and takes the lock of the run's results. A caller that reads, changes and writes a
+    /// result holds it, for a short time only.
     ///
     /// # Errors
     /// If the lock's file cannot be made.
@@ -151,7 +153,8 @@ impl RunFolder {
     /// Writes a JSON file of the run.
     ///
     /// # Errors
-    /// If it cannot be written, or if what was written would not read back as `value`: JSON has no infinite numbers.
+    /// If the file cannot be written, or would not read back as `value`, because JSON has no
+    /// infinite numbers.
     pub fn write_json<T: Serialize + DeserializeOwned + PartialEq>(&self, name: &str, value: &T) -> Result<()> {
         let path = self.file(name);
         let wrong = |problem: String| Error::RunFile { path: path.clone(), problem };
@@ -186,7 +189,8 @@ impl RunFolder {
         Ok(seal::unseal(self.read_json(name)?))
     }
 
-    /// Writes its facts, with a checksum over them and this recipe as [`write_recipe`](Self::write_recipe) writes it.
+    /// Writes the run's facts with a checksum over them and over this recipe's text, as
+    /// [`write_recipe`](Self::write_recipe) writes it.
     ///
     /// # Errors
     /// If they cannot be written.
@@ -199,26 +203,26 @@ impl RunFolder {
         std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))
     }
 
-    /// Its facts.
+    /// Reads the run's facts.
     ///
     /// # Errors
-    /// If they are missing, damaged, of another format, or hold a value that cannot be.
+    /// If they are missing, damaged or of another format, or if a value is impossible.
     pub fn facts(&self) -> Result<RunFacts> {
         let facts: RunFacts = self.read_json("run.json")?;
         facts.check().map_err(|problem| Error::RunFile { path: self.file("run.json"), problem })?;
         Ok(facts)
     }
 
-    /// Whether training has come to its end.
+    /// Whether the training has ended.
     ///
     /// # Errors
-    /// If its facts are there and damaged, or of another format.
+    /// If the run's facts exist but are damaged or of another format.
     pub fn finished(&self) -> Result<bool> {
         let begun = self.file("run.json").is_file();
         Ok(begun && self.facts()?.finished && self.file("weights.safetensors").is_file())
     }
 
-    /// Its checkpoint, if there is one.
+    /// Reads the run's checkpoint, if it has one.
     ///
     /// # Errors
     /// If it is damaged.
@@ -227,7 +231,7 @@ impl RunFolder {
         if path.is_file() { Checkpoint::read(&path).map(Some) } else { Ok(None) }
     }
 
-    /// Writes the metrics of all finished epochs, one JSON object a line.
+    /// Writes the metrics of all finished epochs, one JSON object per line.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -245,7 +249,7 @@ impl RunFolder {
     /// Reads the metrics.
     ///
     /// # Errors
-    /// If the file is missing or a line damaged.
+    /// If the file is missing or a line is damaged.
     pub fn metrics(&self) -> Result<Vec<EpochMetrics>> {
         let path = self.file("metrics.jsonl");
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
@@ -271,7 +275,7 @@ impl RunFolder {
         self.write("weights.safetensors", &weights.to_bytes(None)?)
     }
 
-    /// Opens everything of a trained run.
+    /// Opens a trained run with its data set.
     ///
     /// # Errors
     /// If training has not finished, or recipe, data or weights do not fit each other.
@@ -279,7 +283,7 @@ impl RunFolder {
         self.load_with(None)
     }
 
-    /// The same with the data set at another place than the recipe says: it may have moved.
+    /// As [`load`](Self::load), with the data set at `data` if its files have moved.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -288,7 +292,7 @@ impl RunFolder {
         if !path.is_file() {
             return Err(Error::Unfinished { path: self.path.clone() });
         }
-        // First, because a run of a later version may have another recipe and other weights too.
+        // Checked first, because a run of a later version may also have another recipe and weights.
         let facts = self.facts()?;
         let (mut recipe, recipe_text) = (self.recipe()?, self.recipe_text()?);
         if let Some(data) = data {
@@ -326,7 +330,8 @@ impl RunFolder {
 }
 
 impl Loaded {
-    /// How this run's norms are calibrated, on at most `batches` batches (its recipe's number unless given).
+    /// The calibration of this run's norms, on at most `batches` batches; if `None`, the recipe's
+    /// number.
     pub fn calibration(&self, batches: Option<usize>) -> Calibration<'_> {
         let batch = self.recipe.train.batch;
         let batches = batches.unwrap_or(self.recipe.eval.calibration_batches);
@@ -341,10 +346,10 @@ impl Loaded {
         }
     }
 
-    /// The model on a device.
+    /// The run's model on a device.
     ///
     /// # Errors
-    /// If the weights do not fit (they have been checked).
+    /// If the weights do not fit the network; [`load`](Self::load) has checked that they do.
     pub fn model(&self, device: &Device) -> Result<Model> {
         Model::new(self.network.clone(), &self.weights, device)
     }

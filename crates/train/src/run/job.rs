@@ -1,4 +1,4 @@
-//! One training from recipe to weights, in a folder, resumable at any moment.
+//! Runs one training from recipe to weights in a folder; it can be stopped and resumed at any time.
 
 use super::checkpoint::{Checkpoint, EpochMetrics};
 use super::conditions::Conditions;
@@ -21,35 +21,36 @@ use tickless_kernels::ComputeOptions;
 use tickless_net::recipe::Recipe;
 use tickless_net::{InputKind, Layer, Network, Weights};
 
-/// What to train and where.
+/// What to train, and the folder to write to.
 #[derive(Debug)]
 pub struct Job<'a> {
     /// The recipe.
     pub recipe: &'a Recipe,
-    /// Its open data set (shared by the runs of one experiment).
+    /// The recipe's open data set; the runs of one experiment share it.
     pub source: &'a Source,
-    /// Its parts.
+    /// The parts of the data set.
     pub parts: &'a Parts,
-    /// The run's folder.
+    /// The folder of the run.
     pub folder: &'a RunFolder,
-    /// Weights to start from, where they are not drawn (fine-tuning); to be given again to resume.
+    /// Weights to start from (fine-tuning), which a resumed training needs again; if `None`, they
+    /// are drawn.
     pub initial: Option<Weights>,
-    /// Where they come from.
+    /// The origin of those weights.
     pub base: Option<Base>,
-    /// The command that makes this run, for who wants to make it again.
+    /// The command that makes this run; the facts store it, so that the run can be repeated.
     pub command: Option<String>,
-    /// The device.
+    /// The device that computes.
     pub device: &'a Device,
-    /// Whether a training that was stopped goes on if its [`Conditions`] are others now.
+    /// Whether a stopped training may resume if its [`Conditions`] differ.
     pub allow_changed: bool,
 }
 
-/// Where the first weights of a run come from.
+/// The origin of a run's first weights.
 #[derive(Debug, Clone)]
 pub struct Base {
     /// The run's folder, or the file of a graph.
     pub from: String,
-    /// How they were trained: SDT, NMT, MTT or [`RunFacts::IMPORTED`].
+    /// The strategy that trained them: SDT, NMT, MTT or [`RunFacts::IMPORTED`].
     pub strategy: String,
 }
 
@@ -60,7 +61,7 @@ struct Files<'a> {
 
 impl Hooks for Files<'_> {
     fn epoch(&mut self, metrics: &EpochMetrics) -> Result<()> {
-        // A resumed run may repeat an epoch that was already written.
+        // A resumed run may repeat an epoch whose metrics are already written.
         self.history.retain(|m| m.epoch < metrics.epoch);
         self.history.push(metrics.clone());
         self.folder.write_metrics(&self.history)
@@ -71,17 +72,17 @@ impl Hooks for Files<'_> {
     }
 }
 
-/// Trains, or goes on with a checkpoint if the folder has one, and writes the weights.
+/// Trains and writes the weights; if the folder has a checkpoint, the training resumes from it.
 ///
 /// # Errors
-/// If recipe, data, weights and checkpoint do not fit, training would go on under other conditions
-/// ([`Error::ConditionsChanged`]), is stopped, or a value is not finite; the folder then holds the last
-/// good checkpoint.
+/// If recipe, data, weights and checkpoint do not fit, the conditions have changed
+/// ([`Error::ConditionsChanged`]), the user stops, or a value is not finite. In the last two cases
+/// the folder holds the last good checkpoint.
 pub fn train(job: Job<'_>, progress: &dyn Progress) -> Result<RunFacts> {
     train_as(job, &Ranks::alone(), progress)
 }
 
-/// What is said of the memory of decoded recordings before the first batch.
+/// The log line about the memory of decoded recordings, before the first batch.
 fn memory_line(kept: Kept, of: usize) -> String {
     let mb = |bytes: u64| bytes.div_ceil(1_000_000);
     let rest = if kept.recordings < of { "; the others are decoded anew in each epoch" } else { "" };
@@ -89,25 +90,25 @@ fn memory_line(kept: Kept, of: usize) -> String {
     format!("recordings in memory: {n}, {taken} MB of at most {budget} MB{rest}")
 }
 
-/// As [`train`], as one of several workers that all call this with the same recipe and data.
+/// As [`train`], for one of several workers; all of them call this with the same recipe and data.
 ///
-/// `train.batch` of the recipe is the whole batch, of which each worker takes its part, so that the result is
-/// that of one worker with this recipe. Only the first reads and writes the folder.
+/// `train.batch` is the size of the whole batch, of which each worker takes its part, so the result
+/// is that of one worker with this recipe. Only rank 0 reads and writes the folder.
 ///
 /// # Errors
-/// As [`train`], or if a worker has no sample of a batch, or one has left.
+/// As [`train`], or if a batch has fewer samples than there are workers, or a worker has left.
 pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<RunFacts> {
     let Job { recipe, source, parts, folder, device, .. } = job;
     let (shape, kind) = source.input();
     let network = Arc::new(recipe.network.build(shape, kind, source.dataset().classes())?);
-    // Whatever cannot be is refused before the first file is written: the folder stays free for the mended recipe.
+    // These checks run before the first write, so a refused recipe leaves the folder free.
     let task = Task { recipe, source, parts, network: network.clone(), step_us: None, device: device.clone() };
     task.plan()?.check_memory(&network, ranks.size())?;
     let made = ranks.is_first().then(|| Made::at(folder.path())).transpose()?;
     let _lock = ranks.is_first().then(|| Lock::take(folder.path())).transpose()?;
     let checkpoint = checkpoint_of_first(folder, ranks)?;
-    // Before anything slow, and before the checkpoint is looked at closely: if recordings are missing, it does not fit
-    // because of that.
+    // Before anything slow, and before the checkpoint is checked in detail: if files of the data
+    // set have changed, this message is clearer than that the checkpoint does not fit.
     let (now, changed) = match ranks.is_first() {
         true => conditions(&job, checkpoint.as_ref(), ranks.size(), progress)?,
         false => Default::default(),
@@ -137,7 +138,7 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     let own = strategy::by_name(&t.strategy, steps)?.name().to_owned();
     let (base, base_strategy) = job.base.clone().map(|b| (b.from, b.strategy)).unzip();
     let facts = RunFacts {
-        // What trains nothing leaves the weights as the base's strategy made them.
+        // A run without epochs leaves the weights as the base's strategy trained them.
         strategy: base_strategy.clone().filter(|_| t.epochs == 0).unwrap_or(own),
         seed: recipe.seed,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -189,7 +190,11 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     Ok(facts)
 }
 
-/// The present conditions, and all in which they are others than those that the training began or went on with.
+/// Returns the present conditions and all changes of conditions: those that the checkpoint records,
+/// then the differences between its conditions and the present ones.
+///
+/// # Errors
+/// If there are differences and the job does not allow them.
 fn conditions(
     job: &Job<'_>,
     checkpoint: Option<&Checkpoint>,
@@ -207,7 +212,7 @@ fn conditions(
     Ok((now, [checkpoint.changed.clone(), differences].concat()))
 }
 
-/// What is wrong with a checkpoint, with its file and the remedy.
+/// Adds the checkpoint's file and the remedy to an error of [`Checkpoint::check`].
 fn of_file(e: Error, folder: &RunFolder) -> Error {
     match e {
         Error::Checkpoint(problem) => Error::RunFile {
@@ -218,7 +223,7 @@ fn of_file(e: Error, folder: &RunFolder) -> Error {
     }
 }
 
-/// What is to be trained, and what of it may not be meant.
+/// Reports what will be trained, and warnings about probable mistakes.
 fn tell(recipe: &Recipe, network: &Network, facts: &RunFacts, progress: &dyn Progress) {
     let [training, validation, test] = facts.samples;
     progress
@@ -232,7 +237,7 @@ fn tell(recipe: &Recipe, network: &Network, facts: &RunFacts, progress: &dyn Pro
     warnings(recipe, network).iter().for_each(|w| progress.warn(w));
 }
 
-/// The folder's checkpoint on every worker; other hosts need not see the folder.
+/// Sends the folder's checkpoint to every worker, because other hosts may not see the folder.
 fn checkpoint_of_first(folder: &RunFolder, ranks: &Ranks) -> Result<Option<Checkpoint>> {
     if ranks.is_alone() {
         return folder.checkpoint();

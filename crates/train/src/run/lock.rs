@@ -1,6 +1,5 @@
-//! One process at a time writes to a run's folder.
-//!
-//! Two trainings in one folder would overwrite each other's checkpoints without a word.
+//! Locks a run's folder, so that only one process at a time writes to it: two trainings in one
+//! folder would silently overwrite each other's checkpoints.
 
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -15,7 +14,7 @@ impl Lock {
     /// Takes the lock of a run's folder.
     ///
     /// # Errors
-    /// If another process holds it, or `lock` is something else than a file.
+    /// If another process holds it, or `lock` is not a regular file.
     pub fn take(folder: &Path) -> Result<Self> {
         let path = folder.join("lock");
         match tickless_files::Lock::try_take(&path).map_err(|e| Error::io(&path, e))? {

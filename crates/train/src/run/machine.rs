@@ -1,19 +1,19 @@
-//! The machine a run was made on.
+//! The machine that a run computed on.
 
 use serde::{Deserialize, Serialize};
 
-/// The machine a run was made on, as far as the system says.
+/// The machine that a run computed on, as far as the system describes it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
-    /// Model of the processor; empty where unknown.
+    /// Model of the processor; empty if unknown.
     pub cpu: String,
     /// Cores that this process may use.
     pub cores: usize,
-    /// Main memory in GB (10⁹ bytes); 0 where unknown.
+    /// Main memory in GB (10⁹ bytes); 0 if unknown.
     pub memory_gb: f64,
     /// Operating system and architecture.
     pub os: String,
-    /// Threads that compute.
+    /// Threads of the compute pool.
     pub threads: usize,
 }
 

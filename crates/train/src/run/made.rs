@@ -1,15 +1,15 @@
-//! The folder of a run while it is not sure that there will be a run.
+//! Makes the folder of a run and removes it again if the training is refused.
 //!
-//! A training that is refused must leave no folder behind, because the mended command would find a run in it, or the
-//! user an empty one.
+//! A refused training must leave no folder behind: the corrected command would find a run in it,
+//! or the user an empty folder.
 
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// A folder and those above it; what of them was made here is removed again unless it is kept.
+/// A folder and its ancestors; dropping this removes those that it made, unless they are kept.
 #[derive(Debug)]
 pub(super) struct Made {
-    /// Folders made here, the deepest first.
+    /// The folders that were made, the deepest first.
     new: Vec<PathBuf>,
 }
 
@@ -21,13 +21,13 @@ impl Made {
     pub fn at(path: &Path) -> Result<Self> {
         let missing = |p: &&Path| !p.as_os_str().is_empty() && !p.exists();
         let new = path.ancestors().take_while(missing).map(Path::to_owned).collect();
-        // Dropped on an error, this removes the upper ones that could be made.
+        // If an error drops this, the ancestors that could be made are removed.
         let made = Self { new };
         std::fs::create_dir_all(path).map_err(|e| Error::io(path, e))?;
         Ok(made)
     }
 
-    /// Leaves the folder where it is.
+    /// Keeps the folder.
     pub fn keep(mut self) {
         self.new.clear();
     }
@@ -36,11 +36,12 @@ impl Made {
 impl Drop for Made {
     fn drop(&mut self) {
         if let Some(run) = self.new.first() {
-            // The lock is all that a refused run can have written.
+            // A refused run can have written nothing but the lock.
             let _ = std::fs::remove_file(run.join("lock"));
         }
         for folder in &self.new {
-            // One that is not empty belongs to somebody else, and stays.
+            // A folder that is not empty belongs to somebody else and stays, because this call
+            // fails.
             let _ = std::fs::remove_dir(folder);
         }
     }

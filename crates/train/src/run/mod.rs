@@ -1,4 +1,4 @@
-//! A run is a folder: the resolved recipe, facts, metrics, weights, checkpoint, results.
+//! A run is a folder: the resolved recipe, facts, metrics, weights, checkpoint and results.
 //!
 //! ```text
 //! recipe.toml             every key with its value
@@ -8,7 +8,7 @@
 //! lock                    held by the process that trains
 //! weights.safetensors     the chosen weights, norms calibrated
 //! eval.json, simulate.json, asynchrony.json, report/   written by the commands of these names
-//! results.lock            held while one of these is read, changed and written
+//! results.lock            held while a command reads, changes and writes one of these
 //! ```
 
 pub mod checkpoint;

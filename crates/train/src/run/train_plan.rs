@@ -1,4 +1,4 @@
-//! A recipe's training part made ready: words become strategy, optimiser, schedule and loss.
+//! Turns the training part of a recipe into strategy, optimiser, schedule and loss.
 
 use super::machine::Machine;
 use crate::data::Parts;
@@ -15,35 +15,35 @@ use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::{Augment, Recipe, Select};
 use tickless_net::{InputKind, Network, Weights};
 
-/// Everything the training loop needs to know.
+/// Everything that the training loop needs besides model and data.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TrainPlan {
-    /// Which configurations an iteration runs.
+    /// Chooses the temporal configurations of an iteration.
     pub strategy: Box<dyn Strategy>,
-    /// Loss, leak, T_max.
+    /// Loss, norm mode, leak rule, T_max and duration of a step.
     pub step: StepSetting,
     /// Optimiser.
     pub optimiser: OptimiserSetting,
-    /// Learning rates.
+    /// Learning rate of each iteration.
     pub schedule: Schedule,
-    /// Whether stages run again backward.
+    /// Whether the backward pass runs stages again instead of saving their activations.
     pub recompute: bool,
-    /// Samples per batch.
+    /// Samples per batch, over all workers.
     pub batch: usize,
     /// Iterations per epoch.
     pub per_epoch: usize,
-    /// Whether samples are changed at random.
+    /// Whether samples are augmented.
     pub augments: bool,
 }
 
 impl TrainPlan {
-    /// Of a recipe, for this network and these parts of the data set. It costs nothing, so a job can refuse a recipe
-    /// before it reads or writes anything.
+    /// The plan of a recipe, for this network and these parts of the data set. It reads and writes
+    /// no file, so a job can refuse a recipe before it does anything.
     ///
     /// # Errors
-    /// If the strategy is unknown, its steps cannot be drawn, the stages do not fit, or the best epoch is to be chosen
-    /// with nothing to choose on.
+    /// If the strategy is unknown, [`Steps::check`] refuses its steps, `train.group` exceeds the
+    /// number of stages, or the best epoch is to be selected without a validation part.
     pub fn new(recipe: &Recipe, network: &Network, parts: &Parts, step_us: Option<f64>) -> Result<Self> {
         let train_samples = parts.train.len();
         if recipe.train.select == Select::Best && parts.validation.is_empty() {
@@ -87,17 +87,17 @@ impl TrainPlan {
         })
     }
 
-    /// Refuses a batch, shared by `workers`, whose layers, kept for the backward pass, are more than this machine
-    /// has memory for.
+    /// Refuses a batch, shared by `workers`, if the layer outputs that it saves for the backward
+    /// pass exceed this machine's memory.
     ///
     /// # Errors
-    /// If it is; the message names the largest layer.
+    /// [`Error::Memory`], which names the largest layer.
     pub fn check_memory(&self, network: &Network, workers: usize) -> Result<()> {
         check_memory(network, self.batch.div_ceil(workers), self.step.t_max, self.recompute)
     }
 
-    /// The configurations of one iteration. Recordings in a network without a TTM at its input
-    /// run the first stage at T_max, the number of frames they enter with.
+    /// Draws the configurations of one iteration. If a network of recordings has no TTM at its
+    /// input, its first stage always runs at T_max, the number of frames of the recording.
     pub fn configurations(&self, network: &Network, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
         let mut all = self.strategy.configurations(network.stages(), rng);
         if network.input().kind == InputKind::Events && !network.has_input_ttm() {
@@ -107,7 +107,7 @@ impl TrainPlan {
     }
 }
 
-/// Refuses a batch whose layers, kept for the backward pass, are more than this machine has memory for.
+/// Refuses a batch of one worker if its saved layer outputs exceed this machine's memory.
 fn check_memory(network: &Network, batch: usize, t_max: usize, recompute: bool) -> Result<()> {
     let machine = Machine::here().memory_gb;
     let nodes = network.nodes();
@@ -135,7 +135,7 @@ fn check_memory(network: &Network, batch: usize, t_max: usize, recompute: bool) 
     })
 }
 
-/// Initial weights of a recipe's network.
+/// Draws the initial weights of a recipe's network.
 pub fn initial_weights(recipe: &Recipe, network: &Network) -> Weights {
     let scheme = match recipe.train.init_gain {
         0.0 => InitScheme::default_for(network),

@@ -1,4 +1,4 @@
-//! The training loop: epochs of iterations, checkpoints, validation, a clean stop.
+//! The training loop: epochs of iterations, checkpoints, validation, and stopping on request.
 
 use super::conditions::Conditions;
 use crate::data::{Parts, SampleId, Source, prefetch_each};
@@ -25,47 +25,48 @@ use tickless_net::{Array, LeakRule, Network, Weights};
 /// Longest time between two checkpoints within an epoch.
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(60);
 
-/// What a training tells the one who runs it.
+/// Callbacks of a training.
 pub trait Hooks {
-    /// An epoch is over.
+    /// Called after every epoch.
     ///
     /// # Errors
-    /// Whatever stops the training.
+    /// An error stops the training.
     fn epoch(&mut self, _metrics: &EpochMetrics) -> Result<()> {
         Ok(())
     }
 
-    /// A checkpoint is due.
+    /// Called with every checkpoint that is due.
     ///
     /// # Errors
-    /// Whatever stops the training.
+    /// An error stops the training.
     fn checkpoint(&mut self, _checkpoint: &Checkpoint) -> Result<()> {
         Ok(())
     }
 }
 
-/// No hooks.
+/// Ignores both calls.
 impl Hooks for () {}
 
-/// What is trained, on which samples and where.
+/// What to train, on which samples and on which device.
 #[derive(Debug, Clone)]
 pub struct Task<'a> {
     /// The recipe.
     pub recipe: &'a Recipe,
-    /// Its open data set.
+    /// The recipe's open data set.
     pub source: &'a Source,
-    /// Its parts.
+    /// The parts of the data set.
     pub parts: &'a Parts,
     /// The network, built for the data set.
     pub network: Arc<Network>,
-    /// Duration of one step at T_max in µs; `None` for images, and for recordings whose leaks are all per step.
+    /// Duration of one step at T_max in µs; `None` for images. It may be `None` for recordings if
+    /// no leak or refractory period is in µs.
     pub step_us: Option<f64>,
     /// The device that computes.
     pub device: Device,
 }
 
 impl Task<'_> {
-    /// What the recipe asks for, checked against network and data.
+    /// Checks the recipe against network and data and returns the plan of the training.
     ///
     /// # Errors
     /// As [`TrainPlan::new`].
@@ -91,10 +92,10 @@ pub struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A training that starts from these weights.
+    /// Starts a training from these weights.
     ///
     /// # Errors
-    /// If the weights do not fit, or the recipe does not fit network and data.
+    /// If the weights do not fit the network, or the recipe does not fit network and data.
     pub fn new(task: Task<'a>, weights: &Weights) -> Result<Self> {
         let plan = task.plan()?;
         let recipe_text = task.recipe.to_toml()?;
@@ -117,10 +118,10 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// A training that continues from a checkpoint.
+    /// Resumes a training from a checkpoint.
     ///
     /// # Errors
-    /// As [`new`](Self::new), or if the checkpoint is another recipe's or damaged ([`Checkpoint::check`]).
+    /// As [`new`](Self::new), or if [`Checkpoint::check`] refuses the checkpoint.
     pub fn resume(task: Task<'a>, checkpoint: Checkpoint) -> Result<Self> {
         let plan = task.plan()?;
         checkpoint.check(task.recipe, &task.network, &plan)?;
@@ -133,12 +134,12 @@ impl<'a> Trainer<'a> {
         Ok(Self { optimiser, position, best, changed, ..begun })
     }
 
-    /// The same, whose checkpoints say under which conditions it trains, and what was another before.
+    /// Sets what the checkpoints record: the conditions, and the changes of conditions so far.
     pub fn with_conditions(self, conditions: Conditions, changed: Vec<String>) -> Self {
         Self { conditions, changed, ..self }
     }
 
-    /// The same as one of several workers that share every batch of the recipe.
+    /// Makes this trainer one of several workers that share every batch of the recipe.
     ///
     /// # Errors
     /// If there are more workers than samples in a batch.
@@ -152,21 +153,22 @@ impl<'a> Trainer<'a> {
         Ok(Self { model: self.model.with_ranks(ranks), ..self })
     }
 
-    /// What it trains.
+    /// The network that is trained.
     pub fn network(&self) -> &Network {
         self.model.network()
     }
 
-    /// Where it is.
+    /// How far the training has come.
     pub fn position(&self) -> &Position {
         &self.position
     }
 
-    /// Trains to the end; the model returned is the chosen epoch's, its norms calibrated.
+    /// Trains to the end and returns the model of the last or the best epoch, with calibrated
+    /// norms.
     ///
     /// # Errors
-    /// [`Error::Stopped`] after Ctrl-C, [`Error::NotFinite`] for a loss that is not finite, and
-    /// whatever data or hooks give.
+    /// [`Error::Stopped`] if the user stops, [`Error::NotFinite`] if the loss and
+    /// [`Error::Diverged`] if a tensor is not finite, and any error of the data or the hooks.
     pub fn run(mut self, hooks: &mut dyn Hooks, progress: &dyn Progress) -> Result<(Model, Position)> {
         let name = self.plan.strategy.name();
         let left = (self.recipe.train.epochs * self.plan.per_epoch).saturating_sub(self.position.iteration);
@@ -192,7 +194,8 @@ impl<'a> Trainer<'a> {
             _ => self.model.clone(),
         };
         self.calibrate(&mut model, progress)?;
-        // Statistics of calibration are sums over other batches than the iterations saw.
+        // Calibration runs batches that no iteration has checked, so its statistics are checked
+        // here.
         match model.not_finite() {
             None => Ok((model, self.position)),
             Some(tensor) => {
@@ -229,7 +232,8 @@ impl<'a> Trainer<'a> {
             let accuracy = 100.0 * p.correct as f64 / p.predictions.max(1) as f64;
             let (e, of) = (p.epoch + 1, self.recipe.train.epochs);
             progress.advance(1, &format!("epoch {e}/{of}  loss {:.3}  acc {accuracy:.1} %", report.loss));
-            // Whoever is asked to stop, all stop after the same iteration, and none before the checkpoint is there.
+            // If one worker is asked to stop, all stop after the same iteration. Other workers
+            // wait until rank 0 has written the checkpoint.
             let mut asked = [f64::from(progress.cancelled())];
             ranks.sum_f64(&mut asked)?;
             if asked[0] > 0.0 {
@@ -295,7 +299,7 @@ impl<'a> Trainer<'a> {
         Ok(metrics)
     }
 
-    /// What an epoch gave, for the log: at most 80 columns.
+    /// The log line of an epoch, at most 80 columns.
     fn epoch_line(&self, m: &EpochMetrics) -> String {
         let of = self.recipe.train.epochs;
         let mut line = format!("epoch {}/{of}  loss {:.3}  training {:.1} %", m.epoch, m.train_loss, m.train_accuracy);
@@ -309,7 +313,8 @@ impl<'a> Trainer<'a> {
         line
     }
 
-    /// Percent right at T_max on a part, with norms calibrated on the side; workers share it.
+    /// Percent of correct predictions at T_max on these samples, which the workers share. The norms
+    /// of a copy of the model are calibrated for this.
     fn validate(&self, ids: &[SampleId]) -> Result<f64> {
         let mut model = self.model.clone();
         self.calibrate(&mut model, &Silent)?;
@@ -347,7 +352,8 @@ impl<'a> Trainer<'a> {
         Setting { source: self.source, ids, t_max, step_us, batch: self.recipe.eval.batch }
     }
 
-    /// A layer that never fires passes no gradient on and never recovers: say so early.
+    /// Warns about layers that never fire, because such a layer passes no gradient and cannot
+    /// recover.
     fn warn_of_silence(&self, progress: &dyn Progress) -> Result<()> {
         let some = &self.parts.train[..self.parts.train.len().min(self.plan.batch)];
         let mut model = self.model.clone();
@@ -368,10 +374,10 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Hands out a checkpoint; one worker's is everybody's.
+    /// Passes a checkpoint to the hooks, on rank 0 only, because all workers hold the same state.
     ///
-    /// The optimiser's state is checked here and not after every step, because it is twice as large as the weights. An
-    /// infinite second moment only stops its weight from moving.
+    /// The optimiser's state is checked here and not after every step, because AdamW's is twice as
+    /// large as the weights and an infinite second moment only stops its weight from moving.
     fn keep(&self, hooks: &mut dyn Hooks) -> Result<()> {
         if !self.model.ranks().is_first() {
             return Ok(());

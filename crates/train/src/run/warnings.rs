@@ -1,9 +1,9 @@
-//! What a recipe may not mean, although it can be trained: said once, before the first iteration.
+//! Warnings before the first iteration about recipes that can be trained but are probably mistakes.
 
 use tickless_net::recipe::Recipe;
 use tickless_net::{InputKind, Layer, Network, Pool, PoolKind};
 
-/// One sentence for each thing the user probably did not want.
+/// One sentence for each probable mistake.
 pub(super) fn warnings(recipe: &Recipe, network: &Network) -> Vec<String> {
     let mut all = Vec::new();
     if recipe.train.epochs > 0 {
@@ -21,7 +21,7 @@ pub(super) fn warnings(recipe: &Recipe, network: &Network) -> Vec<String> {
     all
 }
 
-/// A strategy that on this network, with these steps, trains as another one does.
+/// The warning if, with this network and these steps, a strategy trains as another one does.
 fn same_as_another(recipe: &Recipe, network: &Network) -> Option<String> {
     let t = &recipe.train;
     let (name, stages) = (network.name(), network.stages());
@@ -29,7 +29,7 @@ fn same_as_another(recipe: &Recipe, network: &Network) -> Option<String> {
         return None;
     }
     let strategy = t.strategy.to_uppercase();
-    // A recording enters in T_max frames, and only a TTM takes it to another number of them.
+    // A recording enters in T_max frames, and only a TTM can change that number.
     let first_fixed = network.input().kind == InputKind::Events && !network.has_input_ttm();
     if t.t_min == t.t_max {
         return Some(format!(
@@ -64,7 +64,7 @@ mod tests {
     use std::path::Path;
     use tickless_net::Shape;
 
-    /// Of a network of these layers, before recordings or images.
+    /// The warnings for a network of these layers with recordings or images as input.
     fn of(layers: &[&str], kind: InputKind, set: &[&str]) -> Vec<String> {
         let layers: String = layers.iter().map(|l| format!("[[network.layers]]\nlayer = {l}\n")).collect();
         let text = format!("[data]\nset = \"digits-dvs\"\n[network]\nname = \"mine\"\n{layers}");

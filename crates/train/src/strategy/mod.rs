@@ -1,8 +1,8 @@
-//! Training strategies behind one question: which temporal configurations does this iteration run?
+//! Training strategies: each decides which temporal configurations an iteration runs.
 //!
-//! A temporal configuration is one number of steps per stage, (t₁ … t_G). The trainer runs each
-//! configuration forward and at once backward, sums the gradients and takes one step. To add a
-//! strategy: a file here and a name in [`by_name`].
+//! A temporal configuration is one number of steps per stage, (t₁ … t_G). The trainer runs a
+//! forward and a backward pass for each configuration, sums the gradients and takes one step of
+//! the optimiser. To add a strategy: add a file here and its name in [`by_name`].
 
 mod mtt;
 mod nmt;
@@ -17,30 +17,31 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tickless_words::UnknownWord;
 
-/// Says which temporal configurations an iteration runs.
+/// Chooses the temporal configurations of an iteration.
 pub trait Strategy: Send + Sync + std::fmt::Debug {
-    /// Its name as users know it.
+    /// The name shown to users.
     fn name(&self) -> &'static str;
 
-    /// The configurations of one iteration for a network of `stages` stages.
+    /// Returns the configurations of one iteration; each has `stages` entries, one per stage.
     fn configurations(&self, stages: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>>;
 }
 
-/// The steps a strategy draws from.
+/// The numbers of steps that a strategy draws from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Steps {
     /// Smallest number of steps.
     pub t_min: usize,
-    /// Largest; also the one that SDT trains at and calibration uses.
+    /// Largest number of steps; SDT trains and calibration runs at it.
     pub t_max: usize,
     /// Configurations per iteration (NMT and MTT).
     pub samples: usize,
-    /// Blocks per stage g (MTT): 1 is the finest; all blocks make it NMT.
+    /// MTT: number g of neighbouring stages that share one draw. At 1 every stage has its own draw;
+    /// if g is the number of stages, MTT equals NMT.
     pub group: usize,
 }
 
 impl Steps {
-    /// Checks the numbers.
+    /// Checks that every number is possible.
     ///
     /// # Errors
     /// If a number is zero or T_min exceeds T_max.
@@ -64,7 +65,7 @@ impl Steps {
 /// The strategy with this name: `sdt`, `nmt` or `mtt`.
 ///
 /// # Errors
-/// If the name is unknown or the steps cannot be.
+/// If the name is unknown or [`Steps::check`] refuses the steps.
 pub fn by_name(name: &str, steps: Steps) -> Result<Box<dyn Strategy>> {
     steps.check()?;
     match name {

@@ -1,8 +1,9 @@
-//! Mixed time-step training: s configurations an iteration, each stage's steps drawn on its own,
-//! t_k ~ U{T_min..T_max}.
+//! Mixed time-step training: an iteration runs s configurations, and each stage k draws its steps
+//! independently, t_k ~ U{T_min..T_max}.
 //!
 //! Source: Du et al., "Temporal Flexibility in Spiking Neural Networks", ICLR 2025, section 4.2.
-//! With g blocks per stage, g neighbouring blocks share one draw; g = all blocks is NMT.
+//! If `group` = g, each g neighbouring stages share one draw; if g covers all stages, MTT equals
+//! NMT.
 
 use super::{Steps, Strategy};
 use rand::Rng;
@@ -11,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 /// Mixed time-step training.
 #[derive(Debug, Clone, Copy)]
 pub struct Mtt {
-    /// What to draw from.
+    /// Range, number of configurations and group.
     pub steps: Steps,
 }
 

@@ -1,4 +1,5 @@
-//! Naive mixture training: s global numbers of steps T ~ U{T_min..T_max} an iteration.
+//! Naive mixture training: an iteration runs s configurations, and in each of them all stages run
+//! at one number of steps T ~ U{T_min..T_max}.
 
 use super::{Steps, Strategy};
 use rand::Rng;
@@ -7,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 /// Naive mixture training.
 #[derive(Debug, Clone, Copy)]
 pub struct Nmt {
-    /// What to draw from.
+    /// Range and number of configurations.
     pub steps: Steps,
 }
 

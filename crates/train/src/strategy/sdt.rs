@@ -1,4 +1,4 @@
-//! Standard direct training: every stage at T_max, one pass an iteration.
+//! Standard direct training: an iteration runs one pass with every stage at T_max.
 
 use super::Strategy;
 use rand_chacha::ChaCha8Rng;
@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 /// Standard direct training.
 #[derive(Debug, Clone, Copy)]
 pub struct Sdt {
-    /// The one number of steps.
+    /// Number of steps of every stage.
     pub t_max: usize,
 }
 

@@ -1,4 +1,4 @@
-//! How golden values are compared with tensors.
+//! Compares golden values with tensors.
 #![allow(dead_code)]
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -10,29 +10,29 @@ pub use tickless_testing::folders::say;
 #[allow(unused_imports)]
 pub use tickless_testing::golden::{Golden, count, counts, number, number_after, text};
 
-/// Opens a golden file. The variables of the environment become the options of this process, as they do in the
-/// command (`.ci/extra kernels`).
+/// Opens a golden file and installs the options that the environment's variables give, as the
+/// command does (`.ci/extra kernels` sets them).
 pub fn open(file: &str) -> Golden {
     let options = ComputeOptions::from_variables(|name| std::env::var(name).ok());
     options.and_then(ComputeOptions::install).unwrap_or_else(|e| panic!("{e}"));
     Golden::open(file)
 }
 
-/// A golden array `[B, T, …]` in our layout.
+/// A golden array `[B, T, …]` in the layout of this crate.
 #[derive(Debug, Clone)]
 pub struct TimeMajor {
-    /// `[T, B, …]`.
+    /// Values, `[T, B, …]`.
     pub data: Vec<f32>,
     /// T.
     pub steps: usize,
     /// B.
     pub batch: usize,
-    /// C, H, W, padded by ones.
+    /// C, H, W; 1 for each axis that the array lacks.
     pub rest: [usize; 3],
 }
 
 impl TimeMajor {
-    /// From `[B, T, …]`.
+    /// Converts an array `[B, T, …]`.
     pub fn of(a: &Array) -> Self {
         let (batch, steps) = (a.shape[0], a.shape[1]);
         let mut rest = [1; 3];
@@ -41,19 +41,19 @@ impl TimeMajor {
         Self { data: swap(&a.data, batch, steps), steps, batch, rest }
     }
 
-    /// `[T·B, C, H, W]`.
+    /// The shape `[T·B, C, H, W]`.
     pub fn shape(&self) -> [usize; 4] {
         let [c, h, w] = self.rest;
         [self.steps * self.batch, c, h, w]
     }
 
-    /// As a tensor `[T·B, C, H, W]`.
+    /// The values as a tensor `[T·B, C, H, W]`.
     pub fn tensor(&self, device: &Device) -> Tensor<4> {
         Tensor::from_data(TensorData::new(self.data.clone(), self.shape()), device)
     }
 }
 
-/// `[A, B, …]` to `[B, A, …]`.
+/// Transposes `[A, B, …]` to `[B, A, …]`.
 pub fn swap(data: &[f32], a: usize, b: usize) -> Vec<f32> {
     let n = data.len() / (a * b).max(1);
     let mut out = Vec::with_capacity(data.len());
@@ -65,41 +65,42 @@ pub fn swap(data: &[f32], a: usize, b: usize) -> Vec<f32> {
     out
 }
 
-/// The values of a tensor.
+/// The values of a tensor on the host.
 pub fn values<const D: usize>(t: &Tensor<D>) -> Vec<f32> {
     t.clone().into_data().try_into_vec().expect("f32 tensors")
 }
 
-/// The values of a tensor `[T·B, …]` or `[T, B, …]` in golden order `[B, T, …]`.
+/// The values of a tensor `[T·B, …]` or `[T, B, …]` in the golden order `[B, T, …]`.
 pub fn batch_major<const D: usize>(t: &Tensor<D>, steps: usize) -> Vec<f32> {
     let v = values(t);
     let rows: usize = if D == 3 { t.dims()[0] * t.dims()[1] } else { t.dims()[0] };
     swap(&v, steps, rows / steps)
 }
 
-/// Compares, and remembers the largest deviation of each kind; says them when it goes.
+/// Compares values and records the largest deviation of each kind; prints them when dropped.
 pub struct Compare {
     what: &'static str,
     worst: BTreeMap<String, f32>,
 }
 
 impl Compare {
-    /// For the test of this golden file.
+    /// Starts the comparisons of one golden file's test.
     pub fn new(what: &'static str) -> Self {
         Self { what, worst: BTreeMap::new() }
     }
 
-    /// Equal as numbers.
+    /// Asserts that the values are equal.
     pub fn exact(&mut self, kind: &str, case: &str, got: &[f32], want: &Array) {
         self.within(kind, case, got, want, 0.0, "exact");
     }
 
-    /// No value further than `tolerance`.
+    /// Asserts that no value deviates by more than `tolerance`.
     pub fn abs(&mut self, kind: &str, case: &str, got: &[f32], want: &Array, tolerance: f32) {
         self.within(kind, case, got, want, tolerance, "absolute");
     }
 
-    /// No value further than `tolerance` times the largest of the tensor.
+    /// Asserts that no value deviates by more than `tolerance` times the largest value of the
+    /// tensor.
     pub fn relative(&mut self, kind: &str, case: &str, got: &[f32], want: &Array, tolerance: f32) {
         let largest = want.data.iter().fold(0.0f32, |m, v| m.max(v.abs())).max(f32::MIN_POSITIVE);
         let scaled = |v: &[f32]| v.iter().map(|v| v / largest).collect::<Vec<f32>>();
@@ -137,7 +138,7 @@ impl Drop for Compare {
     }
 }
 
-/// The multi-index of a flat one.
+/// Converts a flat index to one index per axis.
 fn position(mut i: usize, shape: &[usize]) -> Vec<usize> {
     let mut at = vec![0; shape.len()];
     for (a, &n) in at.iter_mut().zip(shape).rev() {

@@ -1,4 +1,4 @@
-//! TTM, pooling, convolution, norm with neuron, and the step of SGD.
+//! Tests of TTM, pooling, convolution, norm with neuron, and the SGD step on the GPU.
 
 use super::{both_ways, close, gpu, near_a_tie, random, rng, tensor, values};
 use burn::tensor::{Device, Tensor};
@@ -42,7 +42,7 @@ fn every_time_map_is_that_of_the_cpu_and_of_the_plain_form_forward_and_back() {
     }
 }
 
-/// A way to pool.
+/// A function that pools.
 type Form<'a> = &'a dyn Fn(&[Tensor<4>]) -> Tensor<4>;
 
 #[test]
@@ -54,7 +54,7 @@ fn tiles_are_pooled_as_on_the_cpu_whatever_the_layout() {
         let cpu = both_ways(&Device::flex(), &inputs, |x| tile_pool(x[0].clone(), k, scale));
         let forms: [Form; 3] = [
             &|x| tile_pool(x[0].clone(), k, scale),
-            // Channels innermost in memory under a channels-first shape.
+            // The shape is channels first, but the channels are innermost in memory.
             &|x| tile_pool((x[0].clone().permute(LAST) * 1.0).permute(FIRST), k, scale),
             &|x| tile_pool_last(x[0].clone().permute(LAST), k, scale).permute(FIRST),
         ];
@@ -89,7 +89,7 @@ fn a_convolution_is_that_of_the_cpu_forward_and_back() {
     }
 }
 
-/// A branch: steps, norm, and whether it stands second.
+/// A branch of `t` steps, repeated to `steps` steps, with this norm.
 fn branch(t: usize, steps: usize, norm: BranchNorm) -> Branch {
     let map = TimeMap::ttm(TtmMode::Even, t, steps, &mut rng(0));
     Branch { norm, repeat: (t != steps).then(|| Arc::new(map)) }
@@ -110,7 +110,7 @@ fn norms_repeats_sum_and_neuron_in_one_are_those_of_the_cpu_forward_and_back() {
     for (k, (steps, branches)) in cases.into_iter().enumerate() {
         let neuron = if k % 2 == 0 { Neuron::lif() } else { Neuron::if_multi() };
         let op = NeuronOp { neuron, lambda: if k % 2 == 0 { 0.5 } else { 1.0 }, steps };
-        // γ and β come as maps too, so that all inputs have one rank.
+        // γ and β are passed as maps, because `both_ways` needs inputs of one rank.
         let inputs: Vec<(Vec<f32>, [usize; 4])> = branches
             .iter()
             .enumerate()
@@ -127,7 +127,8 @@ fn norms_repeats_sum_and_neuron_in_one_are_those_of_the_cpu_forward_and_back() {
                 let each = t.chunks(3).zip(&branches).map(|(t, (steps, norm))| {
                     let flat = |t: &Tensor<4>| t.clone().reshape([c]);
                     let norms = (*norm != BranchNorm::None).then(|| (flat(&t[1]), flat(&t[2])));
-                    // What takes no part still has a gradient, of zero.
+                    // Adds 0·(γ + β), so that they have a gradient (of zero) if the branch has no
+                    // norm.
                     let nothing = (t[1].clone() + t[2].clone()) * 0.0;
                     (t[0].clone() + nothing, norms, branch(*steps, op.steps, *norm))
                 });
@@ -176,7 +177,7 @@ fn spikes_that_only_a_pooling_reads_are_pooled_as_on_the_cpu_forward_and_back() 
     close("gradient", &g[0], &cpu_g[0], 1e-5);
 }
 
-/// The sum of the branches, for the margin of each neuron.
+/// The sum of the branches, from which the margin of each neuron follows.
 fn current_of(inputs: &[(Vec<f32>, [usize; 4])], branches: &[(usize, BranchNorm)], op: NeuronOp) -> Vec<f32> {
     let device = Device::flex();
     let each = inputs.chunks(3).zip(branches).map(|(t, &(steps, norm))| {

@@ -1,7 +1,7 @@
-//! The kernels of the GPU against those of the CPU and against the plain form.
+//! Compares the GPU kernels with those of the CPU and with the plain form.
 //!
-//! Run on whatever `wgpu` device there is (`.ci/extra gpu` brings a software one); skipped in one visible line
-//! where there is none, a failure there with TICKLESS_REQUIRE_GPU=1.
+//! The tests use any `wgpu` device (`.ci/extra gpu` installs a software one). Without a device they
+//! print one line and pass; with TICKLESS_REQUIRE_GPU=1 they fail.
 #![cfg(feature = "wgpu")]
 
 mod layers;
@@ -18,7 +18,7 @@ use tickless_kernels::{ComputeOptions, NeuronOp};
 use tickless_net::{Leak, Neuron, Reset, SpikeMode, Surrogate};
 use tickless_train::device;
 
-/// The device under test.
+/// The device under test; `None` if there is no device.
 fn gpu() -> Option<Device> {
     static FOUND: OnceLock<Option<Device>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
@@ -29,7 +29,7 @@ fn gpu() -> Option<Device> {
             Ok(d) => format!("GPU kernels run on: {}", device::name(d)),
             Err(e) => format!("skipped: {e}"),
         };
-        // Shows even where the test harness captures the output.
+        // Written directly to standard error, which the test harness does not capture.
         let _ = writeln!(std::io::stderr(), "{line}");
         let required = std::env::var_os("TICKLESS_REQUIRE_GPU").is_some_and(|v| v == "1");
         assert!(!required || found.is_ok(), "a device is required (TICKLESS_REQUIRE_GPU=1): {line}");
@@ -55,7 +55,8 @@ fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
     t.into_data().try_into_vec().expect("f32")
 }
 
-/// Values and gradients of the inputs of `f` on a device; the same numbers are sent back on every device.
+/// Values of `f` and gradients of its inputs on a device; the gradient of the output is random, but
+/// the same on every device.
 fn both_ways<const D: usize>(
     device: &Device,
     inputs: &[(Vec<f32>, [usize; D])],
@@ -70,7 +71,7 @@ fn both_ways<const D: usize>(
     (values(y), leaves.iter().map(gradient).collect())
 }
 
-/// No value further from the other than `relative` times the largest.
+/// Asserts that no value deviates by more than `relative` times the largest value.
 fn close(what: &str, got: &[f32], want: &[f32], relative: f32) {
     assert_eq!(got.len(), want.len(), "{what}");
     let largest = want.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
@@ -79,7 +80,8 @@ fn close(what: &str, got: &[f32], want: &[f32], relative: f32) {
     }
 }
 
-/// Whether neuron `i` comes closer than `margin` to a discontinuity of its spike, limit or surrogate.
+/// Whether neuron `i` comes closer than `margin` to a discontinuity of its spike, limit or
+/// surrogate.
 fn near_a_tie(op: NeuronOp, current: &[f32], i: usize, margin: f32) -> bool {
     let (n, theta, mut v) = (current.len() / op.steps, op.neuron.threshold, 0.0);
     (0..op.steps).any(|t| {
@@ -103,7 +105,7 @@ fn near_a_tie(op: NeuronOp, current: &[f32], i: usize, margin: f32) -> bool {
     })
 }
 
-/// Every combination of what a neuron can be.
+/// Every combination of the neuron's properties.
 fn every_neuron() -> Vec<Neuron> {
     let surrogates = [
         Surrogate::Triangle,

@@ -1,4 +1,4 @@
-//! Neurons alone: every combination of reset, spikes, limit and surrogate, and every layout.
+//! Tests of single neuron layers: every reset, spike mode, limit and surrogate, and every layout.
 
 use super::{both_ways, close, every_neuron, gpu, near_a_tie, random, tensor, values};
 use burn::tensor::{Device, FloatDType, Tensor};
@@ -7,7 +7,7 @@ use tickless_net::Neuron;
 
 const LAMBDA: f32 = 0.9;
 
-/// Without those neurons that come near a tie.
+/// Returns a function that removes the values of neurons close to a tie.
 fn kept<'a>(op: NeuronOp, x: &'a [f32], margin: f32) -> impl Fn(&[f32]) -> Vec<f32> + 'a {
     let n = x.len() / op.steps;
     let tie: Vec<bool> = (0..n).map(|i| near_a_tie(op, x, i, margin)).collect();
@@ -30,7 +30,7 @@ fn every_neuron_fires_and_learns_as_on_the_cpu_and_in_the_plain_form() {
         assert_eq!(keep(&s), keep(&cpu_s), "{op:?}: spikes");
         close(&format!("{op:?}: gradient"), &keep(&gx[0]), &keep(&cpu_gx[0]), 1e-5);
         assert_eq!(s, values(neuron(tensor(&x, shape, &device), op)), "{op:?}: the same without autodiff");
-        // The plain form rounds in another order, so that more neurons are near a tie for it.
+        // The plain form rounds in another order, so more neurons are close to a tie.
         let (plain_s, plain_gx) = both_ways(&Device::flex(), &inputs, |x| reference::neuron(x[0].clone(), op));
         let keep = kept(op, &x, 1e-3);
         close(&format!("{op:?}: spikes and the plain form"), &keep(&s), &keep(&plain_s), 1e-5);
@@ -58,7 +58,7 @@ fn a_gradient_that_is_one_everywhere_is_no_special_case() {
     let op = NeuronOp { neuron: Neuron::if_multi(), lambda: 1.0, steps: 4 };
     let shape = [4, 2, 3, 9];
     let x = random(4 * 2 * 3 * 9, 5, -1.5, 2.5);
-    // `sum` sends back a broadcast tensor, without storage of its own.
+    // The gradient of `sum` is a broadcast tensor without storage of its own.
     let run = |device: &Device| {
         let leaf = tensor(&x, shape, &device.clone().autodiff()).require_grad();
         let gradients = neuron(leaf.clone(), op).sum().backward();

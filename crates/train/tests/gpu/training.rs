@@ -1,4 +1,4 @@
-//! Whole iterations of mixed time-step training on the device and on the CPU.
+//! Compares whole iterations of mixed time-step training on the GPU and on the CPU.
 
 use super::{gpu, near_a_tie, rng};
 use burn::tensor::{Device, Tensor};
@@ -46,14 +46,16 @@ fn network() -> Arc<Network> {
 const STEPS: usize = 4;
 const BATCH: usize = 4;
 
-/// What every iteration here does.
-const SETTING: StepSetting = StepSetting {
-    loss: LossSetting::default(),
-    norm: NormMode::Batch,
-    leak: LeakRule::Step,
-    t_max: STEPS,
-    step_us: None,
-};
+/// The setting of every iteration in this file.
+fn setting() -> StepSetting {
+    StepSetting {
+        loss: LossSetting::default(),
+        norm: NormMode::Batch,
+        leak: LeakRule::Step,
+        t_max: STEPS,
+        step_us: None,
+    }
+}
 
 fn model(seed: u64, device: &Device, kernel: Kernel) -> Model {
     let network = network();
@@ -68,12 +70,13 @@ fn input(seed: u64, device: &Device) -> Sequence {
     Sequence::from_values(values.collect(), [STEPS, BATCH, shape.channels, shape.height, shape.width], device)
 }
 
-/// Whether no neuron comes so near a discontinuity that rounding could carry it over, on the CPU.
+/// Whether, on the CPU, no neuron is so close to a discontinuity that rounding decides.
 fn is_clear(seed: u64, configurations: &[Vec<usize>]) -> bool {
     let (device, network) = (Device::flex(), network());
     let model = model(seed, &device, Kernel::Plain);
     configurations.iter().all(|configuration| {
-        let pass = Pass { configuration, norm: SETTING.norm, leak: SETTING.leak, t_max: SETTING.t_max, step_us: None };
+        let StepSetting { norm, leak, t_max, .. } = setting();
+        let pass = Pass { configuration, norm, leak, t_max, step_us: None };
         let (mut clear, mut before) = (true, None);
         let mut observe = |i: usize, x: &Sequence| {
             if let (Layer::Neuron(neuron), Some(current)) = (network.nodes()[i].layer, before.take()) {
@@ -98,7 +101,8 @@ fn an_iteration_of_mixed_time_step_training_is_that_of_the_cpu() {
         let mut model = model(seed, device, kernel).with_recompute(recompute);
         let labels: Vec<usize> = (0..BATCH).collect();
         let (g, report) =
-            gradients(&mut model, &input(seed, device), &labels, &configurations, &SETTING, &mut rng(0)).expect("fits");
+            gradients(&mut model, &input(seed, device), &labels, &configurations, &setting(), &mut rng(0))
+                .expect("fits");
         let host: Vec<Vec<f32>> = g.iter().flatten().map(|g| super::values(g.clone())).collect();
         let mut optimiser = OptimiserState::new(OptimiserSetting::sgd(0.9, 5e-4), model.parameters.len());
         for _ in 0..2 {
@@ -138,7 +142,7 @@ fn two_workers_of_a_device_have_the_gradients_of_one_with_the_whole_batch() {
         let step = |t: usize| all.clone().narrow(0, t * BATCH + mine.start, mine.len());
         let x = Sequence::new(Tensor::cat((0..STEPS).map(step).collect(), 0), STEPS);
         let mut model = model(seed, &device, Kernel::Auto).with_ranks(ranks);
-        let (g, report) = gradients(&mut model, &x, &labels[mine], &configurations, &SETTING, &mut rng(0))?;
+        let (g, report) = gradients(&mut model, &x, &labels[mine], &configurations, &setting(), &mut rng(0))?;
         let host: Vec<Vec<f32>> = g.iter().flatten().map(|g| super::values(g.clone())).collect();
         Ok((report.loss, host))
     };
@@ -158,7 +162,7 @@ fn inference_by_running_statistics_is_that_of_the_cpu() {
     let seed = (0..200).find(|&seed| is_clear(seed, &configurations)).expect("most small batches are clear");
     let logits = |device: &Device| {
         let mut model = model(seed, device, Kernel::Auto);
-        // The batch's own statistics as running ones: then the clear seed is clear here too.
+        // The running statistics are set to the batch's, so that a clear seed is clear here too.
         let pass =
             |norm| Pass { configuration: &configurations[0], norm, leak: LeakRule::Step, t_max: 4, step_us: None };
         let forward = |model: &Model, norm| {

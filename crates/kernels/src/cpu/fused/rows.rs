@@ -38,7 +38,7 @@ pub(crate) fn fire(op: NeuronOp, current: &mut [f32], v: &mut [f32], s: &mut [f3
     let c = Constants::new(&op.neuron, op.lambda);
     if is_lif(&op.neuron) {
         for ((u, v), s) in current.iter_mut().zip(v.iter_mut()).zip(s.iter_mut()) {
-            let mut state = State { v: *v, synapse: (), adaptation: () };
+            let mut state = State::membrane(*v);
             let fired = step(Mode::LIF, &c, &mut state, *u);
             (*u, *s, *v) = (fired.u, fired.spikes, state.v);
         }
@@ -82,7 +82,7 @@ pub(crate) fn back(op: NeuronOp, u: &[f32], g: &[f32], g_v: &mut [f32], out: &mu
 /// `g_v` as [`back`] does.
 #[inline(always)]
 pub(crate) fn lif_back(u: f32, g: f32, g_v: &mut f32, c: Constants) -> f32 {
-    let mut state = State { v: *g_v, synapse: (), adaptation: () };
+    let mut state = State::membrane(*g_v);
     let out = adjoint(Mode::LIF, Surrogate::Triangle, &c, &mut state, (&u, &c.theta), g, c.theta);
     *g_v = state.v;
     out

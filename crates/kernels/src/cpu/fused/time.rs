@@ -136,7 +136,7 @@ impl<const W: usize> Norm<W> {
 fn fired<const W: usize>(current: &[f32; W], v: &mut [f32; W], c: Constants) -> ([f32; W], [f32; W]) {
     let (mut u, mut s) = (*current, *current);
     for l in 0..W {
-        let mut state = State { v: v[l], synapse: (), adaptation: () };
+        let mut state = State::membrane(v[l]);
         let fired = step(Mode::LIF, &c, &mut state, current[l]);
         (u[l], s[l], v[l]) = (fired.u, fired.spikes, state.v);
     }

@@ -1,20 +1,20 @@
-//! The elements of an HDF5 dataset → f64, for every numeric type that HDF5 can describe.
+//! Converts the elements of an HDF5 dataset to f64, for every numeric type that HDF5 can describe.
 //!
-//! An HDF5 float states where its sign, exponent and mantissa lie, so one decoder reads f16, bf16,
-//! f32 and f64, in either byte order:
+//! An HDF5 float type states the positions of its sign, exponent and mantissa, so one decoder reads
+//! f16, bf16, f32 and f64 in either byte order:
 //!
 //! ```text
 //! value = (−1)^s · 1.m · 2^(e − bias)        e = 0:  (−1)^s · 0.m · 2^(1 − bias)
 //! ```
 //!
-//! An integer states its width, its sign and the bits that hold it.
+//! An HDF5 integer type states its width, its sign and which bits hold the value.
 
 use hdf5_pure::{Datatype, DatatypeByteOrder, FixedPointLayout, FloatingPointLayout};
 
-/// The values of `bytes`, one element after the other.
+/// Decodes `bytes`, one value per element.
 ///
 /// # Errors
-/// Says which type the elements have if they are no numbers of at most 8 bytes.
+/// If the elements are not numbers of at most 8 bytes; the message describes their type.
 pub(super) fn numbers(bytes: &[u8], datatype: &Datatype) -> Result<Vec<f64>, String> {
     let (size, order, value): (u32, DatatypeByteOrder, Box<dyn Fn(u64) -> f64>) = match datatype {
         Datatype::FloatingPoint { size, byte_order, layout } => {
@@ -51,7 +51,7 @@ pub(super) fn numbers(bytes: &[u8], datatype: &Datatype) -> Result<Vec<f64>, Str
     Ok(bytes.chunks_exact(size as usize).map(|element| value(joined(element))).collect())
 }
 
-/// Refuses a width that 64 bits do not hold.
+/// Returns an error unless the type has 1 to 8 bytes and its bits lie within them.
 fn check(size: u32, offset: u16, precision: u16) -> Result<(), String> {
     if !(1..=8).contains(&size) || precision == 0 || u32::from(offset) + u32::from(precision) > 8 * size {
         return Err(format!("holds numbers of {size} bytes, {precision} bits from bit {offset} on; store f32 or f64"));
@@ -59,7 +59,7 @@ fn check(size: u32, offset: u16, precision: u16) -> Result<(), String> {
     Ok(())
 }
 
-/// The `count` bits from bit `at` on.
+/// The `count` bits of `bits` that start at bit `at`.
 fn field(bits: u64, at: u16, count: u16) -> u64 {
     let bits = bits.checked_shr(at.into()).unwrap_or(0);
     if count >= 64 { bits } else { bits & ((1 << count) - 1) }
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn halves_of_both_kinds_and_orders_have_the_values_of_ieee_754() {
-        // f16: 1.5, −2, the largest, the smallest normal and the smallest subnormal.
+        // f16: 1.5, −2, the largest finite value, the smallest normal and subnormal values, and −0.
         let f16: [(u16, f64); 6] = [
             (0x3e00, 1.5),
             (0xc000, -2.0),

@@ -1,14 +1,14 @@
-//! Whose neurons a graph means, and what in a graph names its writer.
+//! Determines which framework wrote a graph.
 //!
-//! The same nodes are other neurons in every framework ([`Reader`]), so a graph of an unknown writer
-//! must not be run on a guess. [`written_by`] takes only evidence that one writer alone leaves:
+//! Frameworks give the same nodes different meanings ([`Reader`]), so the importer must not guess
+//! the writer. [`written_by`] accepts only evidence that exactly one writer leaves:
 //!
-//! * a text in the metadata that names one framework;
-//! * `LIF` with τ of a second or more and r = 1: sinabs counts τ in steps;
-//! * `IF` with r = 1/Δt = 10,000: SpikingJelly;
-//! * `LIF` with r = τ/Δt at Δt = 0.1 ms: snnTorch;
-//! * `SumPool2d` between `IF`s with r = 1: of the exporters, only sinabs writes both;
-//! * `Flatten` from dimension 1 of a map to the end: Norse counts the batch as a dimension.
+//! - a text in the metadata that names one framework;
+//! - `LIF` with τ of a second or more and r = 1: sinabs counts τ in steps;
+//! - `IF` with r = 1/Δt = 10,000: SpikingJelly;
+//! - `LIF` with r = τ/Δt at Δt = 0.1 ms: snnTorch;
+//! - `SumPool2d` between `IF`s with r = 1: of the exporters, only sinabs writes both;
+//! - `Flatten` from dimension 1 of a map to the end: Norse counts the batch as a dimension.
 //!
 //! Source: the export functions of sinabs 3.1, snnTorch 1.0, SpikingJelly 2.0 and Norse 1.1.
 
@@ -19,19 +19,19 @@ use std::fmt;
 use std::str::FromStr;
 use tickless_words::UnknownWord;
 
-/// Whose neurons a graph means.
+/// The convention that gives the neurons of a graph their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// Ours: the description in the graph's metadata.
+    /// This library: the graph's metadata hold a description of the network.
     Tickless,
-    /// A framework's.
+    /// The convention of one framework.
     Of(Reader),
-    /// NIR's own equations, cut into steps by Euler's rule.
+    /// NIR's own differential equations, discretised by Euler's rule.
     Plain,
 }
 
 impl Dialect {
-    /// Every dialect with the word that names it.
+    /// Every dialect with its name in options and messages.
     pub const WORDS: [(&'static str, Self); 6] = [
         ("tickless", Dialect::Tickless),
         ("plain", Dialect::Plain),
@@ -41,7 +41,7 @@ impl Dialect {
         (Reader::Norse.as_str(), Dialect::Of(Reader::Norse)),
     ];
 
-    /// The word that names it.
+    /// The name of the dialect in options and messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Dialect::Tickless => "tickless",
@@ -65,18 +65,19 @@ impl fmt::Display for Dialect {
     }
 }
 
-/// Who wrote a graph, and how that is known.
+/// The writer of a graph and the evidence for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Writer {
     /// The dialect of the writer.
     pub dialect: Dialect,
-    /// What in the graph says so.
+    /// The property of the graph that identifies the writer.
     pub evidence: String,
 }
 
-/// The writer of a graph, if the graph names one; `None` if nothing does, or if two things contradict.
+/// The writer of a graph; `None` if nothing in the graph identifies it or if two pieces of evidence
+/// name different writers.
 ///
-/// A graph without neurons is the same in every dialect and counts as [`Dialect::Plain`].
+/// A graph without neurons means the same in every dialect and counts as [`Dialect::Plain`].
 pub fn written_by(graph: &Graph) -> Option<Writer> {
     if graph.metadata.contains_key(KEY) {
         let evidence = "its metadata hold a description by Tickless".to_owned();
@@ -113,9 +114,9 @@ fn is_neuron(node: &Node) -> bool {
     matches!(node, Node::If { .. } | Node::Lif { .. } | Node::CubaLif { .. } | Node::Li { .. } | Node::Threshold { .. })
 }
 
-/// What the nodes give away.
+/// The frameworks that the nodes' parameters point to, each with the evidence.
 fn structure(nodes: &[&Node]) -> Vec<(Reader, String)> {
-    // f32 holds 0.0004 and its quotients to seven digits.
+    // Relative tolerance, because f32 stores 0.0004 and its quotients with seven digits only.
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-4 * b.abs();
     let one = |r: &[f64]| !r.is_empty() && r.iter().all(|v| *v == 1.0);
     let ifs: Vec<&[f64]> =
@@ -193,11 +194,11 @@ mod tests {
             (vec![integrator(1e4)], Some(Reader::SpikingJelly)),
             (vec![lif(4e-4, 4.0)], Some(Reader::SnnTorch)),
             (vec![lif(0.01, 1.0), flatten], Some(Reader::Norse)),
-            // Nothing tells these apart.
+            // No parameter of these nodes identifies a writer.
             (vec![integrator(1.0)], None),
             (vec![lif(0.0025, 1.0)], None),
             (vec![lif(0.0025, 24.02)], None),
-            // Two writers at once are none.
+            // Evidence for two writers identifies neither.
             (vec![integrator(1e4), lif(20.0, 1.0)], None),
         ];
         for (nodes, want) in cases {

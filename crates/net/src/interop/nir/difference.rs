@@ -1,20 +1,20 @@
-//! What a reader of a graph will do differently from the network that was meant.
+//! Differences between the original network and how a reader of the graph will run it.
 
 use super::reader::Reader;
 use std::fmt;
 
-/// One thing that differs, in words.
+/// One difference, described in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Who differs; `None` where everybody does, or where an import had to choose.
+    /// The reader that differs; `None` if every reader does, or if the importer had to choose.
     pub reader: Option<Reader>,
-    /// The layers or nodes; none where it is about the whole graph.
+    /// Names of the layers or nodes; empty if the difference concerns the whole graph.
     pub places: Vec<String>,
-    /// What it does.
+    /// How the behaviour differs.
     pub what: String,
 }
 
-/// No more places are spelled out in a line.
+/// The largest number of places that one message lists by name.
 const SHOWN: usize = 4;
 
 impl fmt::Display for Difference {
@@ -33,7 +33,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The same thing said of several places, said once; in the order of the readers.
+/// Merges differences of the same reader and text into one with all their places, and sorts them by
+/// reader.
 pub(super) fn joined(all: Vec<Difference>) -> Vec<Difference> {
     let mut joined: Vec<Difference> = Vec::new();
     for d in all {

@@ -1,16 +1,16 @@
-//! Factors of pooling folded into weights.
+//! Folds the factors of pooling layers into the weights that follow.
 //!
-//! A reader knows sum pooling or average pooling, not both: Σ = k²·mean. Where the other is meant,
-//! its one is written and the factor divided out of the weights that follow,
-//! W·mean = (W/k²)·Σ. Scaled weights stay f32 where the way back gives the same bits (always if k is a
-//! power of two) and become f64 where it does not.
+//! A reader supports either sum pooling or average pooling, where Σ = k²·mean. If the network uses
+//! the other kind, the exporter writes the supported kind and divides the factor out of the
+//! following weights: W·mean = (W/k²)·Σ. The scaled weights stay f32 if multiplying them back gives
+//! the same bits (always if k is a power of two); otherwise they are written as f64.
 
 use super::graph::Tensor;
 use crate::layer::Layer;
 use crate::network::{Network, NodeId};
 use crate::weights::Array;
 
-/// W/carry.
+/// W/carry, in f32 if that is exactly invertible, otherwise in f64.
 pub(super) fn divided(weights: &Array, carry: f64) -> Tensor {
     let single: Vec<f32> = weights.data.iter().map(|&w| (f64::from(w) / carry) as f32).collect();
     if single.iter().zip(&weights.data).all(|(&s, &w)| (f64::from(s) * carry) as f32 == w) {
@@ -20,12 +20,13 @@ pub(super) fn divided(weights: &Array, carry: f64) -> Tensor {
     Tensor { shape: weights.shape.clone(), data, double: true }
 }
 
-/// The way back.
+/// W·carry in f32, the inverse of [`divided`].
 pub(super) fn multiplied(tensor: &Tensor, carry: f64) -> Array {
     Array { shape: tensor.shape.clone(), data: tensor.data.iter().map(|&v| (v * carry) as f32).collect() }
 }
 
-/// Whether whatever reads this node reads it through weights, with nothing but pooling between.
+/// Whether every path from this node reaches weights (a convolution or linear layer) through
+/// pooling and temporal transformation modules only.
 pub(super) fn weights_follow(network: &Network, node: usize) -> bool {
     let mut readers =
         network.nodes().iter().enumerate().filter(|(_, n)| n.from.contains(&NodeId::Node(node))).peekable();

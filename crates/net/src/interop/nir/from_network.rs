@@ -1,8 +1,9 @@
-//! A network and its weights → a NIR graph, written for one reader.
+//! Converts a network and its weights to a NIR graph, written for one reader.
 //!
-//! Temporal transformation modules have no node: without one all stages run at the same steps.
-//! A merge has no node either: its sources all lead to what reads it, and are summed there. Linear
-//! layers become `Affine` with a zero bias, which every reader takes.
+//! Temporal transformation modules have no node, so the reader runs all stages at the same steps. A
+//! merge has no node either: the exporter draws an edge from each of its sources to each of its
+//! consumers, and NIR sums edges into one node. Linear layers become `Affine` with a zero bias,
+//! because every reader supports `Affine`.
 
 use super::difference::{Difference, joined};
 use super::fold::{divided, weights_follow};
@@ -19,20 +20,21 @@ use crate::shape::Shape;
 use crate::weights::Weights;
 use std::path::Path;
 
-/// More edges than this into one node mean merges of merges without neurons.
+/// Limit on the edges into one node. More arise only if merges read merges without neurons between.
 const MAX_SOURCES: usize = 1 << 12;
 
-/// For whom a graph is written.
+/// Options of an export.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExportOptions {
-    /// Who shall run it: decides how pooling and time constants are written.
+    /// The framework that will run the graph; it decides how pooling and time constants are
+    /// written.
     pub reader: Reader,
-    /// Duration of one step in µs; needed only by neurons whose leak is a time constant.
+    /// Duration of one step in µs; needed only if a neuron's leak is a time constant.
     pub step_us: Option<f64>,
 }
 
 impl Default for ExportOptions {
-    /// For sinabs.
+    /// Writes for sinabs, without a step duration.
     fn default() -> Self {
         Self { reader: Reader::Sinabs, step_us: None }
     }
@@ -47,11 +49,13 @@ pub struct Exported {
     pub differences: Vec<Difference>,
 }
 
-/// Writes a network as a graph.
+/// Converts a network to a NIR graph.
 ///
 /// # Errors
-/// If the weights are not those of the network; if a layer has no NIR form (batch norm: fold it
-/// first; max pooling; a convolution of a vector; a time constant without [`ExportOptions::step_us`]).
+/// If the weights are not those of the network, if a recipe cannot describe the network, or if a
+/// layer has no NIR form: batch norm (fold it first), max pooling, a convolution of a vector, a
+/// neuron with a synapse or an adaptive threshold, a time constant without
+/// [`ExportOptions::step_us`].
 pub fn export(network: &Network, weights: &Weights, options: &ExportOptions) -> Result<Exported> {
     weights.check(network, Path::new("<memory>"))?;
     let learned = weights.with_learned_leaks(network)?;
@@ -68,18 +72,18 @@ pub fn export(network: &Network, weights: &Weights, options: &ExportOptions) -> 
     Ok(Exported { graph: plan.graph, differences: plan.differences })
 }
 
-/// A layer with weights and its node.
+/// A layer with weights and the NIR node that represents it.
 #[derive(Debug)]
 pub(super) struct Weighted {
     /// The layer's index.
     pub layer: usize,
     /// The node's name.
     pub node: String,
-    /// Its input is this times what the layer's is.
+    /// Factor of the node's input relative to the layer's input, from pooling.
     pub carry: f64,
 }
 
-/// The graph of a network before its weights are put in.
+/// The graph of a network, at first without its weights.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub graph: Graph,
@@ -89,14 +93,14 @@ pub(super) struct Plan {
     options: ExportOptions,
 }
 
-/// What stands for a layer's output.
+/// The representation of a layer's output in the graph.
 #[derive(Debug, Clone)]
 struct Wire {
-    /// The nodes whose sum it is.
+    /// The nodes whose sum is the output.
     sources: Vec<String>,
-    /// `[N]`, not `[C, H, W]`.
+    /// Whether the shape is `[N]` instead of `[C, H, W]`.
     vector: bool,
-    /// The nodes give this times what the layer gives.
+    /// Factor of the nodes' sum relative to the layer's output, from pooling.
     carry: f64,
 }
 
@@ -122,7 +126,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Puts the weights in.
+    /// Fills the weight and bias tensors of all nodes in `weighted`.
     pub fn fill(&mut self, network: &Network, weights: &Weights) -> Result<()> {
         for w in &self.weighted {
             let layer = &network.nodes()[w.layer];
@@ -194,7 +198,7 @@ impl Plan {
         }
     }
 
-    /// Adds a node behind a wire.
+    /// Adds a node that reads `from`, and returns its output.
     fn put(&mut self, wish: &str, node: Node, from: &Wire, vector: bool, carry: f64) -> Wire {
         let name = self.names.take(wish);
         self.graph.nodes.insert(name.clone(), node);
@@ -212,7 +216,7 @@ impl Plan {
         wire
     }
 
-    /// The wire as a vector.
+    /// Returns the wire as a vector and adds a `Flatten` node if it is a map.
     fn flat(&mut self, layer: &str, shape: Shape, from: &Wire) -> Wire {
         if from.vector {
             return from.clone();
@@ -240,7 +244,8 @@ impl Plan {
                 return Err(Error::layer(&layer.name, problem));
             }
         }
-        // Edges are a set, so an input that is added k times goes through a `Scale` of k.
+        // The edges of a graph are a set, so an input that is added k times passes through a
+        // `Scale` by k.
         let mut wire = Wire { sources: Vec::new(), vector, carry: 1.0 };
         for (source, times) in sources {
             if times == 1 {
@@ -315,7 +320,7 @@ impl Plan {
         let (r, threshold) = match (reader, tau) {
             (Reader::Sinabs, _) | (Reader::SnnTorch | Reader::Norse, None) => (1.0, threshold),
             (Reader::SpikingJelly, None) => (1.0 / dt, threshold),
-            // Norse weighs the input by Δt/τ and does not read r, so the threshold takes the factor.
+            // Norse multiplies the input by Δt/τ and ignores r, so the threshold takes the factor.
             (Reader::Norse, Some(tau)) => (1.0, threshold * dt / tau),
             (_, Some(tau)) => (tau / dt, threshold),
         };
@@ -341,7 +346,7 @@ impl Plan {
         Ok(self.put(&layer.name, node, from, from.vector, 1.0))
     }
 
-    /// What is about the whole graph.
+    /// Reports the differences that concern the whole graph.
     fn whole(&mut self, network: &Network) {
         if network.nodes().iter().any(|n| matches!(n.layer, Layer::Ttm(_))) {
             self.differ(None, "", "the graph has no temporal transformation modules: all stages run at the same steps");
@@ -368,7 +373,7 @@ fn shape_of(s: Shape, vector: bool) -> Vec<usize> {
     if vector { vec![s.len()] } else { vec![s.channels, s.height, s.width] }
 }
 
-/// Whether something needs the value as a map.
+/// Whether a consumer of the value needs it as a map `[C, H, W]`.
 fn read_as_map(network: &Network, id: NodeId) -> bool {
     network.nodes().iter().enumerate().filter(|(_, n)| n.from.contains(&id)).any(|(i, n)| match n.layer {
         Layer::Conv(_) | Layer::Pool(_) | Layer::GlobalAverage => true,

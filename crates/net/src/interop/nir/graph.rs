@@ -1,34 +1,36 @@
-//! A NIR graph: its nodes, each with its equation, and its edges. A node may be a graph again;
-//! [`Graph::flattened`] takes such graphs apart.
+//! A NIR graph: its nodes, each with its equation, and its edges. A node may itself be a graph;
+//! [`Graph::flattened`] replaces such nested graphs by their nodes.
 
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Named nodes, edges between them and text that belongs to the whole.
+/// Named nodes, the edges between them, and text entries about the whole graph.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Graph {
     /// Name → node.
     pub nodes: BTreeMap<String, Node>,
-    /// (from, to) by name, a set: an edge that is there twice counts once. Several edges into one node are summed.
+    /// Edges as (from, to) by name. They form a set: an edge listed twice counts once. A node reads
+    /// the sum of all edges into it.
     pub edges: Vec<(String, String)>,
-    /// Version of the NIR package that wrote it; empty in a nested graph.
+    /// Version of the NIR package that wrote the graph; empty in a nested graph.
     pub version: String,
-    /// Text entries.
+    /// Text entries by key.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// More edges than this come only of parallel edges through nested graphs.
+/// Limit on the edges of a flattened graph. Only parallel edges through nested graphs exceed it.
 const MAX_EDGES: usize = 1 << 20;
 
 impl Graph {
-    /// The same graph with every nested graph replaced by its nodes, named `outer.inner`; the
-    /// inputs and outputs of the nested ones are gone and their edges joined.
+    /// The same graph with every nested graph replaced by its nodes, named `outer.inner`. The input
+    /// and output nodes of nested graphs are removed, and each edge into one is joined to each edge
+    /// out of it.
     ///
     /// # Errors
-    /// If two nodes would get one name, an edge leads to a nested graph that has several inputs (or comes from one
-    /// that has several outputs) and does not say which, or edges multiply beyond all measure; `file` is used in
-    /// the message.
+    /// If two nodes would get the same name, if an edge leads to a nested graph with several inputs
+    /// (or starts at one with several outputs) without naming which, or if joining creates more
+    /// than `MAX_EDGES` edges. The messages name `file`.
     pub fn flattened(&self, file: &Path) -> Result<Graph> {
         let wrong = |node: &str, problem: &str| Error::NirNode {
             file: file.to_owned(),
@@ -53,10 +55,11 @@ impl Graph {
         Ok(flat)
     }
 
-    /// The graph with one output: the only one, or the one of this name with all that leads to it.
+    /// Reduces the graph to one output. If `output` is given, keeps that output and the nodes that
+    /// lead to it; otherwise the graph must have at most one output.
     ///
     /// # Errors
-    /// If there are several and none is named, or none has that name.
+    /// If the graph has several outputs and `output` is `None`, or if no output has that name.
     pub(super) fn led_to(mut self, output: Option<&str>, file: &Path) -> Result<Graph> {
         let outputs: Vec<String> =
             self.nodes.iter().filter(|(_, n)| matches!(n, Node::Output { .. })).map(|(k, _)| k.clone()).collect();
@@ -84,8 +87,8 @@ impl Graph {
     }
 }
 
-/// Copies a graph under a prefix; the names of nested inputs and outputs are collected in `doors`. The
-/// error is a node and what is wrong with it.
+/// Copies `graph` into `flat` and prefixes its names. Collects the names of the inputs and outputs
+/// of nested graphs in `doors`. An error consists of a node's name and the problem.
 fn place(
     graph: &Graph,
     prefix: &str,
@@ -105,8 +108,8 @@ fn place(
             return Err((full(name), "has the name of a node within a nested graph; rename it".to_owned()));
         }
     }
-    // An edge to a nested graph leads to its input, one from it starts at its output; some writers
-    // name that door themselves, as `outer.input`.
+    // An edge to a nested graph leads to the graph's input, and an edge from one starts at its
+    // output. Some writers name that input or output themselves, as `outer.input`.
     let door = |name: &str, out: bool| match graph.nodes.get(name) {
         Some(Node::Graph(inner)) => {
             let is = |n: &Node| if out { matches!(n, Node::Output { .. }) } else { matches!(n, Node::Input { .. }) };
@@ -128,7 +131,8 @@ fn place(
         }
         _ => Ok(full(name)),
     };
-    // Edges are a set: one that is written twice is one. Two ways over different nodes stay two.
+    // Drop duplicate edges, because edges form a set. Paths through different nodes remain
+    // separate.
     let mut seen = BTreeSet::new();
     for (from, to) in &graph.edges {
         let edge = (door(from, true)?, door(to, false)?);
@@ -139,30 +143,31 @@ fn place(
     Ok(())
 }
 
-/// A dense row-major array; values are kept in f64 whatever the file has.
+/// A dense row-major array. Values are f64 in memory, whatever number type the file uses.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Tensor {
-    /// Its shape; empty for a scalar.
+    /// Shape; empty for a scalar.
     pub shape: Vec<usize>,
-    /// Its values.
+    /// Values in row-major order.
     pub data: Vec<f64>,
-    /// Whether it is written as f64 (else f32).
+    /// Whether the writer stores the array as f64 (otherwise as f32).
     pub double: bool,
 }
 
 impl Tensor {
-    /// An f32 array.
+    /// An array that is stored as f32.
     pub fn single(shape: &[usize], data: &[f32]) -> Self {
         Self { shape: shape.to_vec(), data: data.iter().map(|&v| f64::from(v)).collect(), double: false }
     }
 
-    /// An array of one value; f64 only where f32 does not hold it.
+    /// An array filled with one value; stored as f64 only if f32 cannot represent the value
+    /// exactly.
     pub fn full(shape: &[usize], value: f64) -> Self {
         let double = f64::from(value as f32) != value;
         Self { shape: shape.to_vec(), data: vec![value; shape.iter().product()], double }
     }
 
-    /// Its values rounded to f32.
+    /// The values rounded to f32.
     pub fn to_f32(&self) -> Vec<f32> {
         self.data.iter().map(|&v| v as f32).collect()
     }
@@ -178,13 +183,13 @@ impl Tensor {
 pub enum Padding {
     /// Zeros on both sides, (rows, columns).
     Zeros(usize, usize),
-    /// As much as keeps the size at stride 1.
+    /// As many zeros as keep the size of the map at stride 1.
     Same,
-    /// None.
+    /// No padding.
     Valid,
 }
 
-/// y = w ∗ x + b.
+/// A convolution, y = w ∗ x + b.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conv2d {
     /// `[C_out, C_in/groups, rows, columns]`.
@@ -193,78 +198,78 @@ pub struct Conv2d {
     pub bias: Tensor,
     /// (rows, columns).
     pub stride: (usize, usize),
-    /// Zeros around the map.
+    /// Zeros added around the map.
     pub padding: Padding,
     /// (rows, columns).
     pub dilation: (usize, usize),
-    /// Groups of channels.
+    /// Number of channel groups.
     pub groups: usize,
-    /// (rows, columns) of the input; some writers leave it out.
+    /// (rows, columns) of the input; `None` if the writer omits it.
     pub input: Option<(usize, usize)>,
 }
 
-/// A pooling window, (rows, columns) each.
+/// A pooling window; each pair is (rows, columns).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// Its size.
+    /// Size of the window.
     pub kernel: (usize, usize),
-    /// Its stride.
+    /// Step from one window to the next.
     pub stride: (usize, usize),
-    /// Zeros around the map.
+    /// Zeros added around the map.
     pub padding: (usize, usize),
 }
 
-/// One node.
+/// One node of a graph.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Node {
-    /// Entry of a graph; shape of one step without the batch, `[C, H, W]` or `[N]`.
+    /// The input of a graph.
     Input {
-        /// That shape.
+        /// Shape of one step without the batch, `[C, H, W]` or `[N]`.
         shape: Vec<usize>,
     },
-    /// Exit of a graph.
+    /// The output of a graph.
     Output {
-        /// Shape of one step.
+        /// Shape of one step without the batch.
         shape: Vec<usize>,
     },
-    /// y = W·x + b.
+    /// A linear map with bias, y = W·x + b.
     Affine {
         /// `[out, in]`.
         weight: Tensor,
         /// `[out]`.
         bias: Tensor,
     },
-    /// y = W·x.
+    /// A linear map, y = W·x.
     Linear {
         /// `[out, in]`.
         weight: Tensor,
     },
-    /// Convolution.
+    /// A convolution.
     Conv2d(Conv2d),
-    /// Mean over windows; zeros of the padding count.
+    /// Mean over windows; zeros of the padding count as values.
     AvgPool2d(Window),
     /// Sum over windows.
     SumPool2d(Window),
-    /// Joins the dimensions from `start` to `end`, the batch not counted.
+    /// Joins the dimensions from `start` to `end`; the batch is not counted as a dimension.
     Flatten {
         /// First dimension.
         start: i64,
-        /// Last dimension; negative counts from the end.
+        /// Last dimension; a negative number counts from the end.
         end: i64,
-        /// Shape of the input; some writers leave it out.
+        /// Shape of the input; `None` if the writer omits it.
         input: Option<Vec<usize>>,
     },
-    /// y = s·x, element by element.
+    /// Multiplies element by element, y = s·x.
     Scale {
         /// s.
         scale: Tensor,
     },
-    /// y = H(x − θ).
+    /// Heaviside step, y = H(x − θ).
     Threshold {
         /// θ.
         threshold: Tensor,
     },
-    /// dv/dt = r·x; spike where v > θ, then v = v_reset.
+    /// Integrate and fire: dv/dt = r·x; spikes if v > θ, then v = v_reset.
     If {
         /// r.
         r: Tensor,
@@ -273,7 +278,7 @@ pub enum Node {
         /// v_reset.
         reset: Tensor,
     },
-    /// τ·dv/dt = (v_leak − v) + r·x; spike where v > θ, then v = v_reset.
+    /// Leaky integrate and fire: τ·dv/dt = (v_leak − v) + r·x; spikes if v > θ, then v = v_reset.
     Lif {
         /// τ in seconds (sinabs: in steps).
         tau: Tensor,
@@ -286,7 +291,7 @@ pub enum Node {
         /// v_reset.
         reset: Tensor,
     },
-    /// τ·dv/dt = (v_leak − v) + r·x, given out as it is.
+    /// Leaky integrator without spikes: τ·dv/dt = (v_leak − v) + r·x; the output is v.
     Li {
         /// τ in seconds.
         tau: Tensor,
@@ -295,7 +300,8 @@ pub enum Node {
         /// v_leak.
         leak: Tensor,
     },
-    /// A LIF behind a current that decays: τ_syn·dI/dt = −I + w_in·x, τ_mem·dv/dt = (v_leak − v) + r·I.
+    /// A LIF driven by a decaying synaptic current: τ_syn·dI/dt = −I + w_in·x, τ_mem·dv/dt =
+    /// (v_leak − v) + r·I.
     CubaLif {
         /// τ_syn in seconds.
         tau_syn: Tensor,
@@ -312,17 +318,18 @@ pub enum Node {
         /// w_in.
         w_in: Tensor,
     },
-    /// A graph within the graph.
+    /// A nested graph.
     Graph(Graph),
-    /// A kind that this library has no use for; kept so that a message can name it. It cannot be written.
+    /// A kind of node that this library does not support. The reader keeps it so that messages can
+    /// name it; the writer refuses it.
     Other {
-        /// The file's word for it.
+        /// The kind as the file spells it.
         kind: String,
     },
 }
 
 impl Node {
-    /// Its arrays by the file's names.
+    /// The node's arrays with the names that they have in a file.
     pub fn tensors(&self) -> Vec<(&'static str, &Tensor)> {
         match self {
             Node::Affine { weight, bias } => vec![("weight", weight), ("bias", bias)],
@@ -348,7 +355,7 @@ impl Node {
         }
     }
 
-    /// The word of the file.
+    /// The node's kind as a file spells it.
     pub fn kind(&self) -> &str {
         match self {
             Node::Input { .. } => "Input",

@@ -1,5 +1,5 @@
-//! The whole description of a network as one text entry of a graph, so that nothing is lost on the
-//! way back: stages, resets, spikes, limits, surrogates, names.
+//! Stores the complete description of a network as one text entry of its graph, so that an import
+//! restores what NIR cannot express: stages, resets, spike modes, limits, surrogates and names.
 
 use super::reader::Reader;
 use crate::error::Result;
@@ -9,12 +9,12 @@ use crate::shape::Shape;
 use crate::spec::{LayerSpec, network_from_specs, specs_of};
 use serde::{Deserialize, Serialize};
 
-/// The key of the entry.
+/// The key of the entry in the graph's metadata.
 pub(super) const KEY: &str = "tickless";
 
 const FORMAT: u32 = 1;
 
-/// The entry, in JSON.
+/// The description, stored as JSON.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Description {
@@ -28,7 +28,7 @@ pub(super) struct Description {
 }
 
 impl Description {
-    /// Describes a network that is written for `reader`.
+    /// Describes a network that the exporter writes for `reader`.
     pub fn new(network: &Network, reader: Reader, step_us: Option<f64>) -> Self {
         Self {
             format: FORMAT,
@@ -41,7 +41,7 @@ impl Description {
         }
     }
 
-    /// Reads an entry; the error says what is wrong with it.
+    /// Parses an entry; an error states the problem.
     pub fn parse(text: &str) -> std::result::Result<Self, String> {
         let read: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
         if read.format != FORMAT {
@@ -54,18 +54,19 @@ impl Description {
         Ok(read)
     }
 
-    /// The entry as text.
+    /// The entry as JSON text.
     pub fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The network.
+    /// Builds the network that the entry describes.
     pub fn network(&self) -> Result<Network> {
         let kind = if self.kind == "image" { InputKind::Image } else { InputKind::Events };
         network_from_specs(&self.name, self.input, kind, &self.layers, Neuron::lif())
     }
 
-    /// For whom it was written, and the duration of a step.
+    /// The reader that the graph was written for and the duration of a step in µs; `None` if the
+    /// reader is unknown.
     pub fn conventions(&self) -> Option<(Reader, Option<f64>)> {
         Some((self.reader.parse().ok()?, self.step_us))
     }

@@ -1,13 +1,14 @@
 //! NIR, the Neuromorphic Intermediate Representation: graphs of neurons and linear maps that
 //! sinabs, snnTorch, SpikingJelly and Norse exchange as `.nir` files (HDF5).
 //!
-//! A graph is a set of named nodes and directed edges; several edges into one node are summed.
-//! Neurons are differential equations, so a graph says neither how time is cut into steps nor how
+//! A graph is a set of named nodes and directed edges; a node reads the sum of its incoming edges.
+//! NIR defines neurons by differential equations. It does not define how time is discretised, how
 //! many spikes a step may emit, what a spike subtracts or where the membrane is clipped. Every
-//! framework fills these gaps in its own way ([`Reader`]): the same file is a different network in
-//! each. [`export`] therefore writes for one reader and lists what each of them will do
-//! differently, and keeps the whole description in the graph's metadata, from which [`import`]
-//! gives the same network back exactly. A graph of another framework is imported in its dialect.
+//! framework chooses its own answers ([`Reader`]), so each runs the same file as a different
+//! network. [`export`] therefore writes for one reader and lists how each reader will differ from
+//! the network. It also stores the complete description in the graph's metadata, from which
+//! [`import`] restores the same network exactly. [`import`] reads a graph of another framework by
+//! that framework's conventions ([`Dialect`]).
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -23,8 +24,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Source: Pedersen et al., "Neuromorphic intermediate representation", Nature Communications
-//! 2024, and the package `nir` 1.0.8, whose files these are; golden `*.nir` and `nir_io`.
+//! Source: Pedersen et al., "Neuromorphic intermediate representation", Nature Communications 2024,
+//! and the package `nir` 1.0.8, which defines the file format; golden `*.nir` and `nir_io`.
 
 mod decode;
 mod dialect;
@@ -56,15 +57,16 @@ use std::path::Path;
 /// Reads a `.nir` file.
 ///
 /// # Errors
-/// If the file cannot be read, is not HDF5 or not a NIR graph; names the file and the node.
+/// If the file cannot be read, is not HDF5 or not a NIR graph; the message names the file and the
+/// node.
 pub fn read(file: &Path) -> Result<Graph> {
     from_bytes(&std::fs::read(file).map_err(|e| Error::io(file, e))?, file)
 }
 
-/// Writes a `.nir` file, whole or not at all.
+/// Writes a `.nir` file atomically: on failure, an existing file stays as it was.
 ///
 /// # Errors
-/// If the file cannot be written.
+/// If the graph contains a node that cannot be written, or if the file cannot be written.
 pub fn write(graph: &Graph, file: &Path) -> Result<()> {
     tickless_files::write_following(file, &to_bytes(graph, file)?).map_err(|e| Error::io(file, e))
 }

@@ -1,20 +1,22 @@
-//! Names of nodes that every reader takes: torch modules must not have dots, HDF5 no slashes.
+//! Names of nodes that every reader accepts: torch forbids dots in names of modules, and HDF5
+//! forbids slashes.
 
 use std::collections::BTreeSet;
 
-/// Gives every node its own name.
+/// Gives each node a unique name.
 #[derive(Debug)]
 pub(super) struct Names {
     taken: BTreeSet<String>,
 }
 
 impl Names {
-    /// `input` and `output` are taken.
+    /// Starts with `input` and `output` in use.
     pub fn new() -> Self {
         Self { taken: BTreeSet::from(["input".to_owned(), "output".to_owned()]) }
     }
 
-    /// The wished name, made fit, with a number where it is taken.
+    /// Returns `wish` with invalid characters replaced by `_`, and appends a number if the name is
+    /// in use.
     pub fn take(&mut self, wish: &str) -> String {
         let fit = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' };
         let base: String = wish.chars().map(fit).collect();

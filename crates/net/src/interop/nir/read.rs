@@ -1,4 +1,4 @@
-//! A `.nir` file → a graph.
+//! Reads a `.nir` file into a graph.
 //!
 //! ```text
 //! /version                text
@@ -8,8 +8,9 @@
 //! /node/metadata/<key>    text (optional)
 //! ```
 //!
-//! Source: `nir` 1.0.8, `serialization.py`. A file is untrusted: nothing larger than the file
-//! itself is allocated on its word, and graphs nest only so deep.
+//! Source: `nir` 1.0.8, `serialization.py`. The reader does not trust the file: it limits every
+//! allocation by the size of the file, and it limits the number of nodes and the depth of nested
+//! graphs.
 
 use super::decode;
 use super::graph::{Conv2d, Graph, Node, Padding, Tensor, Window};
@@ -18,22 +19,22 @@ use hdf5_pure::{DType, Datatype, File, Group, VlenStringReadOptions};
 use std::cell::Cell;
 use std::path::Path;
 
-/// Graphs within graphs within graphs.
+/// Largest depth of nested graphs.
 const MAX_DEPTH: usize = 16;
 
-/// No deflate stream grows by more than this.
+/// Largest ratio of decompressed to compressed size in a deflate stream.
 const MAX_INFLATION: u64 = 1032;
 
-/// Links may lead in circles; no graph has more nodes than this.
+/// Largest number of nodes, because links in an HDF5 file may form cycles.
 const MAX_NODES: u64 = 1 << 16;
 
-/// Longest text entry and number of texts in one array.
+/// Largest length of a text entry in bytes, largest number of texts in one array, and largest size.
 const MAX_TEXT: usize = 1 << 26;
 
-/// Reads the bytes of a `.nir` file; `file` is used in messages.
+/// Reads the bytes of a `.nir` file; the messages name `file`.
 ///
 /// # Errors
-/// If the bytes are not HDF5 or not a NIR graph; names the file and the node.
+/// If the bytes are not HDF5 or not a NIR graph; the message names the file and the node.
 pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Graph> {
     let length = bytes.len() as u64;
     let bytes_left = Cell::new(length.saturating_mul(MAX_INFLATION));
@@ -54,17 +55,17 @@ pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Graph> {
     Ok(graph)
 }
 
-/// Where the reader is: for messages, and the bound of what it may allocate.
+/// The reader's current node, for messages, and the limits that it still may use up.
 struct Place<'a> {
     file: &'a Path,
-    /// Bytes of the file.
+    /// Length of the file in bytes.
     length: u64,
     nodes_left: &'a Cell<u64>,
     bytes_left: &'a Cell<u64>,
     node: String,
 }
 
-/// Takes so much of what is left; `false` where that is not enough.
+/// Subtracts `amount` from `left`; returns `false` if `left` is smaller.
 fn take(left: &Cell<u64>, amount: u64) -> bool {
     let rest = left.get().checked_sub(amount);
     left.set(rest.unwrap_or(0));
@@ -103,7 +104,8 @@ impl Place<'_> {
         if has_group(group, "metadata") {
             let texts = group.group("metadata").map_err(|e| self.wrong(format!("`metadata`: {e}")))?;
             for key in texts.datasets().map_err(|e| self.wrong(format!("`metadata`: {e}")))? {
-                // Numbers of other writers mean nothing to us.
+                // Skip entries that are not text: other writers may store numbers, which the
+                // importer does not use.
                 if let Ok(text) = self.text(&texts, &key) {
                     graph.metadata.insert(key, text);
                 }
@@ -115,7 +117,8 @@ impl Place<'_> {
     fn node(&self, g: &Group, depth: usize) -> Result<Node> {
         let kind = self.text(g, "type")?;
         let tensor = |name: &str| self.tensor(g, name);
-        // Older writers have no `v_reset`: it is 0, which is written back as none, so its type says nothing.
+        // Files of older writers have no `v_reset`, which then is 0. A reset of 0 always counts as
+        // f32, so that graphs compare equal whatever type the file stores it in.
         let reset = |like: &Tensor| {
             let zeros = || Tensor { shape: like.shape.clone(), data: vec![0.0; like.data.len()], double: false };
             let read = if has(g, "v_reset") { tensor("v_reset")? } else { zeros() };
@@ -185,7 +188,7 @@ impl Place<'_> {
         }
     }
 
-    /// Opens a dataset whose shape is one that the file can hold.
+    /// Opens a dataset and checks that the file is large enough to hold its shape.
     fn dataset(&self, g: &Group, name: &str) -> Result<(hdf5_pure::Dataset, Vec<usize>)> {
         let wrong = |e: hdf5_pure::Error| self.wrong(format!("`{name}`: {e}"));
         let set = g.dataset(name).map_err(wrong)?;
@@ -203,7 +206,7 @@ impl Place<'_> {
         let (set, shape) = self.dataset(g, name)?;
         let wrong = |e: hdf5_pure::Error| self.wrong(format!("`{name}`: {e}"));
         let datatype = set.datatype().map_err(wrong)?;
-        // f32 holds every half-precision number.
+        // f32 represents every half-precision number exactly.
         let double = !matches!(datatype, Datatype::FloatingPoint { size: ..=4, .. });
         let data = decode::numbers(&set.read_raw().map_err(wrong)?, &datatype)
             .map_err(|problem| self.wrong(format!("`{name}` {problem}")))?;
@@ -238,7 +241,7 @@ impl Place<'_> {
             .ok_or_else(|| self.wrong(format!("`{name}` is {numbers:?}; sizes must be between 0 and {MAX_TEXT}")))
     }
 
-    /// (rows, columns); one number stands for both.
+    /// Reads (rows, columns); a single number stands for both.
     fn pair(&self, g: &Group, name: &str) -> Result<(usize, usize)> {
         match self.sizes(g, name)?.as_slice() {
             [one] => Ok((*one, *one)),
@@ -279,7 +282,7 @@ mod tests {
     use super::*;
     use hdf5_pure::{DatatypeByteOrder, FileBuilder, FloatingPointLayout};
 
-    /// A graph input → `fc` → output whose weight `[1, 2]` has this type and these bytes.
+    /// A graph input → `fc` → output whose weight has shape `[1, 2]` and the given type and bytes.
     fn file(datatype: Datatype, weight: Vec<u8>) -> Vec<u8> {
         let text = |g: &mut hdf5_pure::GroupBuilder, name: &str, words: &[&str], shape: &[u64]| {
             g.create_dataset(name).with_vlen_strings(words).with_shape(shape);

@@ -1,7 +1,7 @@
-//! What each framework makes of a neuron node.
+//! How each framework runs a neuron node.
 //!
-//! With the step Δt and the numbers of the node, one step of the reader's neuron is
-//! u = λ·v + g·x, then spikes, reset and limit as in [`crate::neuron`]:
+//! With the step Δt and the node's parameters, the reader's neuron computes u = λ·v + g·x in each
+//! step, followed by spikes, reset and limit as in [`crate::neuron`]:
 //!
 //! | reader | IF | LIF | fires | spikes | reset | limit |
 //! |---|---|---|---|---|---|---|
@@ -20,7 +20,7 @@ use tickless_words::words;
 /// A framework that reads NIR graphs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reader {
-    /// sinabs, and with it the Speck tool chain.
+    /// sinabs, which the Speck tool chain uses.
     Sinabs,
     /// snnTorch.
     SnnTorch,
@@ -31,10 +31,10 @@ pub enum Reader {
 }
 
 impl Reader {
-    /// All of them.
+    /// Every reader.
     pub const ALL: [Reader; 4] = [Reader::Sinabs, Reader::SnnTorch, Reader::SpikingJelly, Reader::Norse];
 
-    /// Its name as its authors spell it.
+    /// The framework's name as its authors spell it.
     pub fn name(self) -> &'static str {
         match self {
             Reader::Sinabs => "sinabs",
@@ -44,7 +44,7 @@ impl Reader {
         }
     }
 
-    /// The step Δt in seconds that it assumes (sinabs counts τ in steps).
+    /// The step Δt in seconds that the framework assumes (1 for sinabs, which counts τ in steps).
     pub fn dt(self) -> f64 {
         match self {
             Reader::Sinabs => 1.0,
@@ -53,7 +53,7 @@ impl Reader {
         }
     }
 
-    /// The one kind of pooling that it reads.
+    /// The kind of pooling that the framework reads; it refuses the other kind.
     pub(super) fn pooling(self) -> PoolKind {
         match self {
             Reader::Sinabs | Reader::Norse => PoolKind::Sum,
@@ -61,7 +61,7 @@ impl Reader {
         }
     }
 
-    /// The surrogate gradient that its neurons have by default.
+    /// The default surrogate gradient of the framework's neurons.
     pub(super) fn surrogate(self) -> Surrogate {
         match self {
             Reader::Sinabs => Surrogate::SingleExponential { width: 0.5 },
@@ -79,7 +79,7 @@ words!(Reader, "reader of NIR graphs", {
     Norse = "norse",
 });
 
-/// The numbers of one neuron of a node.
+/// The parameters of one neuron of a node.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Cell {
     /// τ of a LIF; `None` for an IF.
@@ -88,7 +88,7 @@ pub(super) struct Cell {
     pub threshold: f64,
 }
 
-/// The neuron that a reader makes of them.
+/// The neuron that a reader runs for a cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Heard {
     pub lambda: f64,
@@ -100,15 +100,15 @@ pub(super) struct Heard {
     pub v_min: Option<f64>,
 }
 
-/// Equal as far as f32 tells.
+/// Whether two values are equal within the precision of f32.
 pub(super) fn same(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-6 * a.abs().max(b.abs())
 }
 
-/// What `reader` (`None`: plain NIR) makes of a cell at steps of `dt` seconds.
+/// The neuron that `reader` (`None`: plain NIR) runs for a cell at steps of `dt` seconds.
 ///
 /// # Errors
-/// Says why it refuses the cell.
+/// If a parameter is invalid or the reader refuses the cell; the message states the reason.
 pub(super) fn hear(reader: Option<Reader>, cell: Cell, dt: f64) -> Result<Heard, String> {
     let Cell { tau, r, threshold } = cell;
     if !(threshold > 0.0 && tau.is_none_or(|t| t > 0.0)) {
@@ -147,7 +147,7 @@ pub(super) fn hear(reader: Option<Reader>, cell: Cell, dt: f64) -> Result<Heard,
     })
 }
 
-/// In words, what `heard` does differently from `meant` (λ of one step: `lambda`).
+/// Describes how `heard` differs from `meant`, whose decay per step is `lambda`.
 pub(super) fn differences(meant: &Neuron, lambda: f64, heard: &Heard) -> Vec<String> {
     let mut all = Vec::new();
     let theta = f64::from(meant.threshold);
@@ -174,7 +174,7 @@ pub(super) fn differences(meant: &Neuron, lambda: f64, heard: &Heard) -> Vec<Str
         _ => {}
     }
     let limit = |v: Option<f64>| v.map_or("none".to_owned(), |v| v.to_string());
-    // A limit is in units of the membrane, which a gain scales.
+    // A limit is a membrane potential, so it scales with the gain.
     let theirs = heard.v_min.map(|v| v / heard.threshold * theta);
     let ours = meant.v_min.map(f64::from);
     if match (ours, theirs) {
@@ -182,6 +182,9 @@ pub(super) fn differences(meant: &Neuron, lambda: f64, heard: &Heard) -> Vec<Str
         (a, b) => a != b,
     } {
         all.push(format!("has the lower limit {} instead of {}", limit(theirs), limit(ours)));
+    }
+    if let Some(refractory) = meant.refractory {
+        all.push(format!("drops the refractory period, of which NIR has no node: ours is {refractory}"));
     }
     all
 }

@@ -1,13 +1,16 @@
-//! A NIR graph → a network and its weights.
+//! Converts a NIR graph to a network and its weights.
 //!
-//! A graph that this library wrote carries its description and gives exactly that network back. Any
-//! other is built node by node, its neurons as the dialect's framework runs them:
+//! A graph that this library wrote contains its description, from which the importer restores
+//! exactly that network. The importer builds any other network node by node, with neurons as the
+//! dialect's framework runs them:
 //!
-//! * thresholds and gains that differ from channel to channel, and any gain g of the input, go into
-//!   the weights before (or, where none stand before, a uniform one into θ/g);
-//! * several edges into a node become an `add`; `Flatten` is what `linear` does anyway;
-//! * a time constant is kept as the λ of one step or as τ in seconds ([`ImportOptions::leak`]);
-//! * dilated kernels are written out with zeros; an affine map without bias has none.
+//! - If thresholds or gains differ between channels, or the input has a gain g, the importer
+//!   multiplies them into the weights before the neuron; if no weights precede it, a uniform gain
+//!   turns θ into θ/g.
+//! - Several edges into one node become an `add`. `Flatten` needs no layer, because `linear`
+//!   flattens.
+//! - A time constant becomes the λ of one step or a τ in seconds ([`ImportOptions::leak`]).
+//! - A dilated kernel becomes a larger kernel with zeros in between. A bias of zeros is dropped.
 
 use super::dialect::Dialect;
 use super::difference::Difference;
@@ -27,23 +30,27 @@ use crate::weights::{Array, Weights};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-/// How a graph is to be understood.
+/// Options of an import.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImportOptions {
-    /// Whose neurons it means; `None`: ours where the graph carries our description, else plain.
+    /// The convention of the neurons. `None` selects this library's if the graph contains its
+    /// description, otherwise plain NIR.
     pub dialect: Option<Dialect>,
-    /// Duration of a step in seconds (default: what the dialect's framework assumes; plain 1e-4).
+    /// Duration of a step in seconds; `None` selects the step that the dialect's framework assumes
+    /// (1e-4 for plain NIR).
     pub dt: Option<f64>,
-    /// Name of the network, for graphs of others.
+    /// Name of the network; unused if the graph contains our description.
     pub name: String,
-    /// Kind of input, for graphs of others.
+    /// Kind of input; unused if the graph contains our description.
     pub kind: InputKind,
-    /// What the leak of a graph of others belongs to: [`LeakRule::Step`] keeps λ of one step, as the framework
-    /// computes it, and is right for images and for a comparison step by step; [`LeakRule::Time`] keeps τ in
-    /// seconds, as the node states it, at every number of steps and without a clock (an input spike then adds the
-    /// charge of a current over one step with exact decay), and is right for recordings.
+    /// Rule for the leak; unused if the graph contains our description. [`LeakRule::Step`] keeps
+    /// the λ of one step as the framework computes it; it suits images and step-by-step comparison.
+    /// [`LeakRule::Time`] keeps τ in seconds as the node states it, for every number of steps and
+    /// for event-driven runs; it suits recordings. An input spike then adds the charge of a current
+    /// over one step with exact decay.
     pub leak: LeakRule,
-    /// Name of the output to keep if the graph has several; whatever leads only to others is left out.
+    /// Name of the output to keep if the graph has several; nodes that lead only to others are
+    /// dropped.
     pub output: Option<String>,
 }
 
@@ -67,18 +74,20 @@ pub struct Imported {
     pub network: Network,
     /// Its weights.
     pub weights: Weights,
-    /// In which dialect the graph was understood.
+    /// The dialect in which the importer read the graph.
     pub dialect: Dialect,
-    /// What had to be chosen or changed.
+    /// Choices and changes that the importer made.
     pub differences: Vec<Difference>,
-    /// Duration of a step in µs of the run that a description of ours is of; leaks per step belong to it.
+    /// Duration of one step in µs that the graph's description states; leaks per step refer to it.
+    /// `None` if the graph has no description or the description states none.
     pub step_us: Option<f64>,
 }
 
-/// Makes a network of a graph; `file` is used in messages.
+/// Converts a graph to a network; the messages name `file`.
 ///
 /// # Errors
-/// If something in the graph cannot run here; names the file and the node, says why and what helps.
+/// If part of the graph cannot run here; the message names the file and the node and states the
+/// reason and the remedy.
 pub fn import(graph: &Graph, file: &Path, options: &ImportOptions) -> Result<Imported> {
     representable(graph, "", file)?;
     let mut notes = Vec::new();
@@ -121,7 +130,7 @@ pub fn import(graph: &Graph, file: &Path, options: &ImportOptions) -> Result<Imp
     Ok(Imported { network, weights, dialect, differences: notes, step_us: None })
 }
 
-/// Refuses numbers that f32, in which everything runs here, has no value for.
+/// Returns an error if a value of the graph is too large for f32, in which every network runs.
 fn representable(graph: &Graph, prefix: &str, file: &Path) -> Result<()> {
     for (name, node) in &graph.nodes {
         let name = format!("{prefix}{name}");
@@ -143,7 +152,7 @@ fn representable(graph: &Graph, prefix: &str, file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses weights that factors (r, τ and step, scales, pooling) have driven beyond f32.
+/// Returns an error if a factor (r, τ and step, scale, pooling) made a weight too large for f32.
 fn finite(weights: &Weights, file: &Path) -> Result<()> {
     for (name, array) in &weights.tensors {
         if let Some(i) = array.data.iter().position(|v| !v.is_finite()) {
@@ -158,7 +167,8 @@ fn finite(weights: &Weights, file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The network that the metadata describes, if the graph is still the one that was written with it.
+/// The network that the metadata describes. An error if a writer changed the graph since the
+/// export.
 fn described(graph: &Graph, file: &Path) -> std::result::Result<(Network, Weights, Option<f64>), String> {
     let text = graph.metadata.get(KEY).ok_or("the graph carries no description of ours")?;
     let bad = |what: String| format!("the description in the graph's metadata cannot be used: {what}");
@@ -193,40 +203,41 @@ fn described(graph: &Graph, file: &Path) -> std::result::Result<(Network, Weight
     Ok((network, weights, step_us))
 }
 
-/// No size is larger than this, so that products do not overflow.
+/// Largest dimension, so that products of dimensions do not overflow.
 const LARGEST: usize = 1 << 20;
 
-/// No step has more values than this.
+/// Largest number of values of a layer in one step.
 const LARGEST_STEP: usize = 1 << 24;
 
-/// No kernel written out has more values than this.
+/// Largest number of weights of a dilated kernel.
 const LARGEST_KERNEL: usize = 1 << 28;
 
-/// The walk that builds a network of a graph without a description.
+/// Builds the network of a graph that has no description, node by node.
 struct Build<'a> {
     file: &'a Path,
     reader: Option<Reader>,
     step: Step,
     notes: &'a mut Vec<Difference>,
     weights: Weights,
-    /// Merges made so far, by their inputs.
+    /// Existing `add` layers, by their inputs.
     merges: HashMap<Vec<NodeId>, Value>,
-    /// Number of factors that became layers.
+    /// Number of layers that `settle` has added.
     settled: usize,
 }
 
-/// What a node gives.
+/// The output of a node.
 #[derive(Debug, Clone)]
 struct Value {
     id: NodeId,
     shape: Shape,
-    /// Whether it has one dimension, not three.
+    /// Whether the output has one dimension instead of three.
     vector: bool,
-    /// The layer with weights that only this value comes from, with only pooling between.
+    /// The layer whose weights can take up a factor of this value, because only this value reads it
+    /// and only pooling stands between.
     scalable: Option<String>,
-    /// The node gives this times what the layer gives; the weights that follow take it up.
+    /// The node's output divided by the layer's output; later weights take it up.
     gain: f64,
-    /// The `Scale` that made the gain 0 or negative.
+    /// The `Scale` that made the gain negative or zero.
     scaled_by: Option<String>,
 }
 
@@ -235,7 +246,7 @@ impl<'a> Build<'a> {
         Self { file, reader, step, notes, weights: Weights::default(), merges: HashMap::new(), settled: 0 }
     }
 
-    /// Walks a flat graph.
+    /// Builds the network of a flat graph.
     fn run(mut self, graph: &Graph, options: &ImportOptions) -> Result<(Network, Weights)> {
         let t = Topology::new(graph, self.file)?;
         let Some(Node::Input { shape }) = graph.nodes.get(t.input) else { return self.wrong(t.input, "is no input") };
@@ -287,7 +298,7 @@ impl<'a> Build<'a> {
         self.wrong(node, format!("has the shape {s}, which is empty or too large"))
     }
 
-    /// The sum of all that leads to a node.
+    /// The sum of all values that lead to a node.
     fn sum(&mut self, b: &mut NetworkBuilder, node: &str, from: &[&Value]) -> Result<Value> {
         let [first, rest @ ..] = from else { return self.wrong(node, "nothing leads to it") };
         if rest.is_empty() {
@@ -315,7 +326,8 @@ impl<'a> Build<'a> {
             Node::AvgPool2d(w) => self.pool(b, name, PoolKind::Average, w, from),
             Node::SumPool2d(w) => self.pool(b, name, PoolKind::Sum, w, from),
             Node::Flatten { start, end, .. } => {
-                // Norse and snnTorch hand the numbers to torch, which counts the batch as dimension 0.
+                // Norse and snnTorch pass the numbers to torch, which counts the batch as dimension
+                // 0.
                 let batch = i64::from(*start == 1 && matches!(self.reader, Some(Reader::Norse | Reader::SnnTorch)));
                 let all = *start == batch && (*end == -1 || *end == 2 + batch);
                 if all || from.vector {
@@ -392,7 +404,7 @@ impl<'a> Build<'a> {
         })
     }
 
-    /// Keeps a bias that says something.
+    /// Stores a bias unless it is zero everywhere, and returns whether the layer has one.
     fn bias(&mut self, name: &str, bias: Option<&Tensor>, out: usize) -> Result<bool> {
         let Some(bias) = bias else { return Ok(false) };
         if bias.data.len() != out {
@@ -486,8 +498,9 @@ impl<'a> Build<'a> {
         Ok(Value { id: b.add(name, layer, &[from.id]), shape, gain: from.gain * gain, ..from.clone() })
     }
 
-    /// One factor goes into the weights that follow, one for each channel into those before; where there
-    /// are none it becomes a 1×1 convolution of each channel alone.
+    /// Applies a `Scale`. The following weights take up a uniform factor; the preceding weights
+    /// take up factors per channel. If no weights precede, the factors become a 1×1 convolution of
+    /// each channel.
     fn scale(&mut self, b: &mut NetworkBuilder, name: &str, scale: &Tensor, from: &Value) -> Result<Value> {
         let Some(factors) = neurons::spread(scale, from.shape).and_then(|s| neurons::per_channel(&s, from.shape))
         else {
@@ -519,7 +532,7 @@ impl<'a> Build<'a> {
         Value { id, scalable: None, ..from.clone() }
     }
 
-    /// The same value without a factor.
+    /// Returns the value with gain 1, after a 1×1 convolution if its gain was another.
     fn settle(&mut self, b: &mut NetworkBuilder, reader: &str, from: Value) -> Value {
         if from.gain == 1.0 {
             return from;
@@ -569,7 +582,7 @@ impl<'a> Build<'a> {
         Ok(Value { id, scalable: None, gain: 1.0, scaled_by: None, ..from.clone() })
     }
 
-    /// Multiplies the outputs of a layer.
+    /// Multiplies the outputs of a layer by one factor per channel, through its weight and bias.
     fn multiply(&mut self, layer: &str, gains: &[f64]) {
         for tensor in ["weight", "bias"] {
             if let Some(array) = self.weights.tensors.get_mut(&format!("{layer}.{tensor}")) {
@@ -582,7 +595,7 @@ impl<'a> Build<'a> {
     }
 }
 
-/// A kernel with zeros between its values.
+/// Inserts zeros between the values of a k×k kernel.
 fn dilated(weight: &[f32], k: usize, dilation: usize) -> Vec<f32> {
     let side = (k - 1) * dilation + 1;
     let mut out = vec![0.0; weight.len() / (k * k) * side * side];

@@ -1,19 +1,20 @@
-//! The arrays of a neuron node → one neuron and the factors that its inputs get.
+//! Converts the arrays of a neuron node to one neuron and the factors of its inputs.
 //!
-//! A layer here has one neuron. Where thresholds differ, the membrane of each is counted in units of
-//! its own threshold: v′ = v·θ₀/θ, so the input gets the factor g·θ₀/θ, and nothing else changes.
+//! A layer of ours has one set of neuron parameters. If thresholds differ, each membrane is
+//! measured in units of its own threshold, v′ = v·θ₀/θ: the input gets the factor g·θ₀/θ, and the
+//! dynamics are the same.
 //!
-//! Membranes here rest, start and reset at 0. One that rests and resets at c is the same neuron with its
-//! potential counted from c: v′ = v − c, θ′ = θ − c. A LIF rests at v_leak, an IF where v_reset put it; a neuron
-//! that rests at one potential and resets to another is refused. sinabs, snnTorch and Norse read only
-//! neurons that rest and reset at 0.
+//! Membranes of ours rest, start and reset at 0. If a membrane rests and resets at c, its potential
+//! is measured from c: v′ = v − c, θ′ = θ − c. A LIF rests at v_leak, an IF at v_reset. If a neuron
+//! rests at one potential and resets to another, the importer refuses it. sinabs, snnTorch and
+//! Norse themselves read only neurons that rest and reset at 0.
 
 use super::graph::Tensor;
 use super::reader::{Cell, Reader, hear, same};
 use crate::neuron::{Leak, LeakRule, Neuron, Surrogate};
 use crate::shape::Shape;
 
-/// The arrays of an IF or LIF.
+/// The arrays of an `IF` or `LIF` node.
 pub(super) struct Numbers<'a> {
     pub tau: Option<&'a Tensor>,
     pub r: &'a Tensor,
@@ -22,27 +23,28 @@ pub(super) struct Numbers<'a> {
     pub reset: &'a Tensor,
 }
 
-/// How time passes in the graph.
+/// The time step of the graph.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
-    /// Duration of a step of the framework.
+    /// Duration of the framework's step.
     pub seconds: f64,
-    /// Whether the user gave it.
+    /// Whether the user chose the duration.
     pub given: bool,
-    /// What the leak belongs to.
+    /// Whether to keep the leak per step or as a time constant.
     pub leak: LeakRule,
 }
 
-/// A neuron and what it needs of what stands before it.
+/// A converted neuron and the factors that the layers before it must take up.
 pub(super) struct Made {
     pub neuron: Neuron,
-    /// The factors of its inputs, unless all are 1.
+    /// Factor of each input; `None` if all are 1.
     pub gains: Option<Vec<f64>>,
-    /// What had to be changed.
+    /// Descriptions of the changes.
     pub notes: Vec<String>,
 }
 
-/// One value for each value of `shape`: the array as it is, one value for all, or one for each channel.
+/// Broadcasts an array to `shape`: an array of that shape, one value, or one value per channel
+/// (`[C, 1, 1]`). `None` if it has another shape.
 pub(super) fn spread(t: &Tensor, shape: Shape) -> Option<Vec<f64>> {
     let plane = shape.height * shape.width;
     match t.data.len() {
@@ -55,16 +57,16 @@ pub(super) fn spread(t: &Tensor, shape: Shape) -> Option<Vec<f64>> {
     }
 }
 
-/// One value for each channel, if all of a channel are equal.
+/// One value per channel; `None` if values within a channel differ.
 pub(super) fn per_channel(values: &[f64], shape: Shape) -> Option<Vec<f64>> {
     let planes = values.chunks(shape.height * shape.width);
     planes.map(|p| p.iter().all(|v| *v == p[0]).then_some(p[0])).collect()
 }
 
-/// The neuron of `reader` (`None`: plain NIR).
+/// The neuron that `reader` (`None`: plain NIR) runs for a node of the given shape.
 ///
 /// # Errors
-/// Says what is wrong and what to do.
+/// If the arrays are invalid or no neuron here behaves alike; the message states the remedy.
 pub(super) fn neuron(reader: Option<Reader>, step: Step, n: &Numbers, shape: Shape) -> Result<Made, String> {
     let dt = step.seconds;
     let all = |what: &str, t: &Tensor| {
@@ -106,6 +108,7 @@ pub(super) fn neuron(reader: Option<Reader>, step: Step, n: &Numbers, shape: Sha
         leak: leaks(reader, step, cell(0).tau, first.lambda, &mut notes),
         synapse: None,
         adaptation: None,
+        refractory: None,
         spikes: first.spikes,
         reset: first.reset,
         v_min: first.v_min.map(|v| v as f32),
@@ -120,7 +123,7 @@ pub(super) fn neuron(reader: Option<Reader>, step: Step, n: &Numbers, shape: Sha
     Ok(Made { neuron, gains, notes })
 }
 
-/// Where a membrane rests, starts and resets.
+/// The potential at which a membrane rests, starts and resets.
 fn rests_at(reader: Option<Reader>, leak: Option<f64>, reset: f64, threshold: f64) -> Result<f64, String> {
     if leak.unwrap_or(0.0) == 0.0 && reset == 0.0 {
         return Ok(0.0);
@@ -142,14 +145,14 @@ fn rests_at(reader: Option<Reader>, leak: Option<f64>, reset: f64, threshold: f6
     Ok(rest)
 }
 
-/// What a current over one step adds with exact decay, relative to what it adds by Euler's rule.
+/// The charge that a current over one step adds with exact decay, relative to Euler's rule.
 ///
 /// ```text
 /// exact:  1 − e^(−Δt/τ)        Euler:  Δt/τ
 /// ```
 ///
-/// With τ kept in seconds the membrane decays exactly, so the charge must be the exact one too: a constant
-/// input then drives it to the same potential as in the framework.
+/// If τ is kept in seconds, the membrane decays exactly, so the charge must be exact too: a
+/// constant input then drives the membrane to the same potential as in the framework.
 fn exact_charge(reader: Option<Reader>, step: Step, tau: Option<f64>) -> f64 {
     match tau {
         Some(tau) if step.leak == LeakRule::Time && reader != Some(Reader::Sinabs) => {
@@ -160,7 +163,7 @@ fn exact_charge(reader: Option<Reader>, step: Step, tau: Option<f64>) -> f64 {
     }
 }
 
-/// The leak of a cell with this τ, whose framework keeps `lambda` from step to step.
+/// The leak of a cell with time constant τ whose framework keeps the fraction `lambda` per step.
 fn leaks(reader: Option<Reader>, step: Step, tau: Option<f64>, lambda: f64, notes: &mut Vec<String>) -> Leak {
     let of_step = || if lambda as f32 == 1.0 { Leak::None } else { Leak::Step(lambda as f32) };
     match (tau, step.leak) {
@@ -177,10 +180,10 @@ fn leaks(reader: Option<Reader>, step: Step, tau: Option<f64>, lambda: f64, note
     }
 }
 
-/// Counts a membrane in units of a gain: θ/g, v_min/g.
+/// Divides the membrane's unit by a gain: θ/g, v_min/g.
 ///
 /// # Errors
-/// If f32 does not hold the threshold.
+/// If the resulting threshold is not a positive finite f32.
 pub(super) fn divide(neuron: &mut Neuron, gain: f64) -> Result<(), String> {
     let before = neuron.threshold;
     for v in std::iter::once(&mut neuron.threshold).chain(&mut neuron.v_min) {

@@ -1,27 +1,29 @@
-//! The order in which a graph is walked: every node after those that lead to it.
+//! Sorts the nodes of a graph so that every node comes after the nodes that lead to it.
 
 use super::graph::{Graph, Node};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// A flat graph with one way in, one way out and no loop.
+/// A flat, acyclic graph with one input and one output, and its node order.
 #[derive(Debug)]
 pub(super) struct Topology<'a> {
     pub input: &'a str,
     pub output: &'a str,
-    /// All nodes in order, names first where there is a choice.
+    /// All nodes in topological order; among nodes that are ready, the first by name.
     pub order: Vec<&'a str>,
-    /// Name → where its edges come from, in the order of the file.
+    /// Name → sources of its edges, in the order of the file.
     pub from: BTreeMap<&'a str, Vec<&'a str>>,
-    /// Name → number of edges that leave it.
+    /// Name → number of edges that start there.
     pub readers: BTreeMap<&'a str, usize>,
 }
 
 impl<'a> Topology<'a> {
+    /// Sorts the nodes of `graph`; the messages name `file`.
+    ///
     /// # Errors
-    /// If there is not one input and one output, an edge leads nowhere, a node is not connected or
-    /// the graph has a loop.
+    /// If the graph has not exactly one input and one output, if an edge names an unknown node, if
+    /// a node is not connected or if the graph has a loop.
     pub fn new(graph: &'a Graph, file: &Path) -> Result<Self> {
         let wrong = |node: &str, problem: String| Error::NirNode { file: file.into(), node: node.into(), problem };
         let input = one(graph, "Input", |n| matches!(n, Node::Input { .. }), file)?;
@@ -76,9 +78,10 @@ impl<'a> Topology<'a> {
     }
 }
 
-/// The nodes of one loop, by name, among nodes that wait for one another.
+/// The nodes of one loop, sorted by name, among nodes that wait for one another.
 fn cycle<'a>(stuck: &BTreeSet<&'a str>, from: &BTreeMap<&'a str, Vec<&'a str>>) -> BTreeSet<&'a str> {
-    // Each of them waits for another of them, so going back ends in a loop.
+    // Each stuck node waits for another stuck node, so following the edges backwards ends in a
+    // loop.
     let before = |name: &str| from.get(name).into_iter().flatten().copied().find(|f| stuck.contains(f));
     let (mut way, mut at) = (Vec::new(), stuck.first().copied());
     while let Some(name) = at {
@@ -91,7 +94,7 @@ fn cycle<'a>(stuck: &BTreeSet<&'a str>, from: &BTreeMap<&'a str, Vec<&'a str>>) 
     stuck.clone()
 }
 
-/// The one node of a kind.
+/// The name of the only node of a kind.
 fn one<'a>(graph: &'a Graph, kind: &str, is: impl Fn(&Node) -> bool, file: &Path) -> Result<&'a str> {
     let found: Vec<&str> = graph.nodes.iter().filter(|(_, n)| is(n)).map(|(k, _)| k.as_str()).collect();
     let wrong = |problem: String| Err(Error::NirGraph { file: file.into(), problem });

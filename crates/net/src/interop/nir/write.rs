@@ -1,20 +1,20 @@
-//! A graph → the bytes of a `.nir` file; the layout is in `read.rs`.
+//! Converts a graph to the bytes of a `.nir` file; `read.rs` describes the layout.
 //!
-//! What `nir` 1.0.4 (the version that sinabs needs) does not know is left out where it says
-//! nothing: `v_reset` where it is zero, metadata of single nodes always.
+//! sinabs requires `nir` 1.0.4, which does not support every entry. The writer therefore omits
+//! `v_reset` if it is zero, and it never writes metadata of single nodes.
 
 use super::graph::{Graph, Node, Padding, Tensor, Window};
 use crate::error::{Error, Result};
 use hdf5_pure::{FileBuilder, GroupBuilder};
 use std::path::Path;
 
-/// The version of the NIR package whose layout this is.
+/// The version of the NIR package that defines this layout.
 pub(super) const VERSION: &str = "1.0.8";
 
-/// The bytes of a `.nir` file; `file` is used in messages.
+/// The bytes of a `.nir` file; the messages name `file`.
 ///
 /// # Errors
-/// If a node is of a kind that cannot be written, or a name is one that HDF5 refuses.
+/// If a node is of a kind that cannot be written, or if HDF5 does not allow a node's name.
 pub fn to_bytes(graph: &Graph, file: &Path) -> Result<Vec<u8>> {
     let mut h5 = FileBuilder::new();
     let version = if graph.version.is_empty() { VERSION } else { &graph.version };
@@ -84,7 +84,7 @@ fn put_node(g: &mut GroupBuilder, node: &Node) {
                 sizes(g, "input_type", input);
             }
         }
-        // The rest is arrays, or was written or refused by the caller.
+        // Other nodes consist of arrays, written above, or are handled by the caller.
         _ => {}
     }
 }

@@ -1,7 +1,8 @@
-//! Which core takes which layer: a maximum matching by augmenting paths (Kuhn), so that all layers
-//! have a core whenever that is possible. Layers take the first core that suits, in order.
+//! Assigns layers to cores by a maximum matching (Kuhn's augmenting paths), so every layer gets a
+//! core whenever that is possible. A layer tries the cores in order.
 
-/// For each layer the core it gets. `suits[layer][core]` says whether it fits there.
+/// Returns the core of each layer, if any. `suits[layer][core]` says whether the layer fits the
+/// core.
 pub(super) fn assign(suits: &[Vec<bool>]) -> Vec<Option<usize>> {
     let cores = suits.first().map_or(0, Vec::len);
     let mut taken: Vec<Option<usize>> = vec![None; cores];
@@ -17,7 +18,7 @@ pub(super) fn assign(suits: &[Vec<bool>]) -> Vec<Option<usize>> {
     given
 }
 
-/// Gives the layer a core, moving others aside if they have another choice.
+/// Finds a core for `layer`; moves another layer to a different core if necessary.
 fn find(layer: usize, suits: &[Vec<bool>], taken: &mut [Option<usize>], seen: &mut [bool]) -> bool {
     for core in 0..taken.len() {
         if suits[layer][core] && !std::mem::replace(&mut seen[core], true) {
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The largest number of layers that can have cores, by trying everything.
+    /// The largest number of layers that can have cores, by exhaustive search.
     fn most(suits: &[Vec<bool>], layer: usize, used: usize) -> usize {
         let Some(row) = suits.get(layer) else { return 0 };
         let skip = most(suits, layer + 1, used);

@@ -1,6 +1,7 @@
-//! What a chip has: cores with their memories, and the limits of a layer.
+//! Describes a chip: its cores with their memories, and the limits of a layer.
 //!
-//! A layer of c_out maps of h×w (before pooling) that reads c_in maps with a kernel of ky×kx takes
+//! A layer with c_out output maps of h×w (before pooling) and c_in input maps and a kernel of ky×kx
+//! needs
 //!
 //! ```text
 //! c_in·2^(⌈log2(kx·ky)⌉ + ⌈log2 c_out⌉)   words of 8 bits of kernel memory
@@ -18,33 +19,33 @@ pub struct Core {
     pub neuron_words: usize,
 }
 
-/// A chip's cores and limits.
+/// The cores and limits of a chip.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Chip {
-    /// Its name.
+    /// Name of the chip.
     pub name: String,
-    /// Its cores, by number.
+    /// The cores, indexed by their number.
     pub cores: Vec<Core>,
     /// Largest side of a layer's input map.
     pub input_side: usize,
     /// Largest side of a layer's output map, before pooling.
     pub output_side: usize,
-    /// Most layers that one layer, or the camera, sends its events to.
+    /// Largest number of layers to which one layer, or the camera, can send its events.
     pub destinations: usize,
     /// Largest side of a kernel.
     pub kernel: usize,
-    /// Most zeros around a map, on each side.
+    /// Largest zero padding on each side.
     pub padding: usize,
-    /// Most maps.
+    /// Largest number of input or output maps.
     pub channels: usize,
-    /// Sides of a pooling window.
+    /// Allowed sides of a pooling window.
     pub pooling: Vec<usize>,
-    /// Strides of a convolution.
+    /// Allowed strides of a convolution.
     pub strides: Vec<usize>,
 }
 
 impl Chip {
-    /// The Speck2e and 2f: nine cores.
+    /// The Speck2e and Speck2f, which have nine cores.
     pub fn speck2e() -> Self {
         const KI: usize = 1024;
         let core = |kernel: usize, neuron: usize| Core { kernel_words: kernel * KI, neuron_words: neuron * KI };
@@ -65,12 +66,12 @@ impl Chip {
     }
 }
 
-/// Words of kernel memory.
+/// The kernel memory that a layer needs, in words of 8 bits.
 pub(super) fn kernel_words(c_in: usize, c_out: usize, kernel: (usize, usize)) -> usize {
     c_in.saturating_mul((kernel.0 * kernel.1).next_power_of_two()).saturating_mul(c_out.next_power_of_two())
 }
 
-/// Words of neuron memory.
+/// The neuron memory that a layer needs, in words of 16 bits.
 pub(super) fn neuron_words(c_out: usize, h: usize, w: usize) -> usize {
     c_out.saturating_mul(h.next_power_of_two()).saturating_mul(w.next_power_of_two())
 }

@@ -1,4 +1,4 @@
-//! What every core of the chip gets, ready for JSON.
+//! The configuration of every core of a chip, serialisable as JSON.
 
 use super::chip::Chip;
 use super::fit::{fit_mapped, senders};
@@ -12,83 +12,84 @@ use crate::weights::Weights;
 use serde::Serialize;
 use std::path::Path;
 
-/// Where events go.
+/// A destination of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Destination {
-    /// The core.
+    /// Number of the core.
     pub core: usize,
-    /// Side of the sum pooling on the way.
+    /// Side of the sum pooling applied to the events.
     pub pooling: usize,
 }
 
-/// The camera, or whatever feeds events in.
+/// The source of the input events: the camera or a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InputConfig {
     /// Channels (polarities), rows, columns.
     pub shape: Shape,
-    /// Where its events go.
+    /// The cores that receive its events.
     pub destinations: Vec<Destination>,
 }
 
-/// One core.
+/// The configuration of one core.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CoreConfig {
-    /// Its number.
+    /// Number of the core.
     pub core: usize,
-    /// The layer whose weights it has.
+    /// The layer that provides the weights.
     pub layer: String,
-    /// The layer whose neurons it has; `None` for a readout.
+    /// The layer that provides the neurons; `None` for a readout.
     pub neurons: Option<String>,
-    /// What the kernel reads, after pooling.
+    /// Shape of the kernel's input, after pooling.
     pub input: Shape,
-    /// The maps of its neurons.
+    /// Shape of the neurons' output, before pooling.
     pub output: Shape,
     /// Rows and columns of the kernel.
     pub kernel: (usize, usize),
     /// Stride in both directions.
     pub stride: usize,
-    /// Zeros on each side.
+    /// Zero padding on each side.
     pub padding: usize,
-    /// `[c_out, c_in, rows, columns]`, row major.
+    /// Weights `[c_out, c_in, rows, columns]`, row major.
     pub weights: Vec<i8>,
-    /// Fires where the membrane reaches it.
+    /// Threshold; a neuron fires if its membrane is at or above it.
     pub threshold: i16,
     /// Lower limit of the membrane.
     pub v_min: i16,
-    /// What a spike does: `soft` subtracts the threshold, `hard` sets to 0.
+    /// Effect of a spike on the membrane: `soft` subtracts the threshold, `hard` sets it to 0.
     pub reset: Reset,
-    /// Integers per unit of the network's membranes.
+    /// Integers per unit of the network's membrane potential.
     pub scale: f32,
-    /// Where its spikes go; none for the readout.
+    /// Destinations of the spikes; empty for the readout.
     pub destinations: Vec<Destination>,
-    /// Kernel memory in use, words.
+    /// Used kernel memory, in words of 8 bits.
     pub kernel_words: usize,
-    /// Neuron memory in use, words.
+    /// Used neuron memory, in words of 16 bits.
     pub neuron_words: usize,
 }
 
-/// A whole chip.
+/// The configuration of a chip.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Configuration {
     /// The network's name.
     pub network: String,
     /// The chip's name.
     pub chip: String,
-    /// The events' source.
+    /// The source of the input events.
     pub input: InputConfig,
-    /// The cores in use, in the order of the layers.
+    /// The used cores, in the order of the layers.
     pub cores: Vec<CoreConfig>,
-    /// The core whose spikes are counted, one count for each of its neurons.
+    /// Number of the core whose spikes the host counts, separately for each of its neurons.
     pub readout: usize,
-    /// What will be different on the chip, (layer, what).
+    /// Differences between chip and network, as (layer, difference).
     pub notes: Vec<(String, String)>,
 }
 
-/// Quantises a network that fits and says what every core gets.
+/// Quantises a network and writes the configuration of every core.
 ///
 /// # Errors
-/// If the weights are not those of the network, if it does not fit (names the first layer, why and
-/// the remedy; [`fit`](super::fit) tells all), or if a layer cannot be quantised.
+/// If the weights are not those of the network, if a layer cannot be quantised, or if the network
+/// does not fit; then the error names the first layer with the reason and the remedy, and
+/// [`fit`](super::fit) reports all of them.
 pub fn configuration(network: &Network, weights: &Weights, chip: &Chip) -> Result<Configuration> {
     weights.check(network, Path::new("<memory>"))?;
     let mapped = map(network);
@@ -139,7 +140,8 @@ pub fn configuration(network: &Network, weights: &Weights, chip: &Chip) -> Resul
     })
 }
 
-/// The weights as one dense kernel `[c_out, c_in, rows, columns]`, averages divided out.
+/// Expands the weights to a dense kernel `[c_out, c_in, rows, columns]` and multiplies the factor
+/// of average pooling into it.
 fn kernel(layer: &ChipLayer, weights: &[f32]) -> Vec<f32> {
     let scale = layer.sources.first().map_or(1.0, |s| s.scale);
     let (c_in, c_out, place) = (layer.input.channels, layer.output.channels, layer.kernel.0 * layer.kernel.1);

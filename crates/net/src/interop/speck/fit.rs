@@ -1,4 +1,4 @@
-//! What fits, on which core, and why not otherwise.
+//! Checks whether each layer of a network fits onto a chip, and reports the reasons if not.
 
 use super::assign::assign;
 use super::chip::{Chip, kernel_words, neuron_words};
@@ -8,51 +8,51 @@ use crate::shape::Shape;
 use serde::Serialize;
 use std::fmt;
 
-/// One layer on the chip.
+/// The fit of one layer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LayerFit {
-    /// The layer with the weights.
+    /// The layer that provides the weights.
     pub layer: String,
-    /// The layer with the neurons; `None` for a readout, which gets neurons on the chip.
+    /// The layer that provides the neurons; `None` for a readout, which gets neurons on the chip.
     pub neurons: Option<String>,
-    /// What its kernel reads, after pooling.
+    /// Shape of the kernel's input, after pooling.
     pub input: Shape,
-    /// Rows and columns of its kernel.
+    /// Rows and columns of the kernel.
     pub kernel: (usize, usize),
-    /// Its output before pooling.
+    /// Shape of the output before pooling.
     pub output: Shape,
-    /// Kernel memory that it takes, words of 8 bits.
+    /// Kernel memory that the layer needs, in words of 8 bits.
     pub kernel_words: usize,
-    /// Neuron memory that it takes, words of 16 bits.
+    /// Neuron memory that the layer needs, in words of 16 bits.
     pub neuron_words: usize,
-    /// The core it gets.
+    /// Number of the assigned core; `None` if no core is left that is large enough.
     pub core: Option<usize>,
-    /// Why it does not fit, each with a remedy.
+    /// Reasons why the layer does not fit, each with a remedy.
     pub problems: Vec<String>,
-    /// What will be different on the chip.
+    /// Differences between the layer on the chip and in the network.
     pub notes: Vec<String>,
 }
 
-/// A whole network on a chip, layer by layer.
+/// The fit of a whole network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FitReport {
     /// The network's name.
     pub network: String,
     /// The chip's name.
     pub chip: String,
-    /// Its layers, in order.
+    /// The layers of the chip, in order.
     pub layers: Vec<LayerFit>,
-    /// (layer, problem) of what is no layer of the chip.
+    /// (layer, problem) for the input and for nodes that cannot become layers of the chip.
     pub problems: Vec<(String, String)>,
 }
 
 impl FitReport {
-    /// Whether everything fits.
+    /// Whether the whole network fits.
     pub fn fits(&self) -> bool {
         self.problems.is_empty() && self.layers.iter().all(|l| l.problems.is_empty() && l.core.is_some())
     }
 
-    /// Every problem with the layer that has it.
+    /// Every problem, as (layer, problem).
     pub fn all_problems(&self) -> impl Iterator<Item = (&str, &str)> {
         let own = self.layers.iter().flat_map(|l| l.problems.iter().map(|p| (l.layer.as_str(), p.as_str())));
         self.problems.iter().map(|(l, p)| (l.as_str(), p.as_str())).chain(own)
@@ -76,7 +76,7 @@ impl fmt::Display for FitReport {
     }
 }
 
-/// Fits a network onto a chip.
+/// Checks how a network fits onto a chip.
 pub fn fit(network: &Network, chip: &Chip) -> FitReport {
     fit_mapped(network, chip, &map(network))
 }
@@ -131,7 +131,7 @@ pub(super) fn fit_mapped(network: &Network, chip: &Chip, mapped: &Mapped) -> Fit
     FitReport { network: network.name().to_owned(), chip: chip.name.clone(), layers, problems }
 }
 
-/// To which (layer, pooling) the camera (first) and each layer send.
+/// The receivers of the camera (first entry) and of each layer, as (layer, side of the pooling).
 pub(super) fn senders(mapped: &Mapped) -> Vec<Vec<(usize, usize)>> {
     let mut all = vec![Vec::new(); mapped.layers.len() + 1];
     for (i, layer) in mapped.layers.iter().enumerate() {
@@ -174,7 +174,7 @@ fn no_core(layer: &LayerFit, chip: &Chip, suits: &[bool]) -> String {
     )
 }
 
-/// What breaks a limit of the chip.
+/// The limits of the chip that a layer exceeds, each with a remedy.
 fn limits(l: &ChipLayer, chip: &Chip) -> Vec<String> {
     let mut all = Vec::new();
     let mut over = |is: usize, limit: usize, what: &str, remedy: &str| {
@@ -227,7 +227,7 @@ fn limits(l: &ChipLayer, chip: &Chip) -> Vec<String> {
     all
 }
 
-/// What will be different.
+/// Differences between the layer on the chip and in the network.
 fn notes(l: &ChipLayer) -> Vec<String> {
     let mut all = Vec::new();
     if l.neurons.is_none() {
@@ -241,6 +241,9 @@ fn notes(l: &ChipLayer) -> Vec<String> {
             "its neurons emit at most one spike for an event, those of the chip as many as the membrane holds"
                 .to_owned(),
         );
+    }
+    if let Some(refractory) = l.neuron.refractory {
+        all.push(format!("its neurons are {refractory}, those of the chip have no refractory period"));
     }
     all
 }

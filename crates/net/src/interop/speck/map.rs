@@ -1,66 +1,69 @@
-//! A network → layers as a chip has them: weights, neurons, and whose pooled spikes they read.
+//! Converts a network to the layers of a chip: each has weights, neurons and sources of pooled
+//! spikes.
 //!
-//! * A linear layer is a convolution whose kernel covers its input map; a global average before it
-//!   goes into that kernel, 1/(h·w) at every place.
-//! * Average pooling is sum pooling with 1/k² in the weights that follow.
-//! * Temporal transformation modules are nothing without a clock. A merge of spikes is two layers
-//!   that send to one; a merge of currents cannot be, for a core has one kernel.
-//! * A readout without neurons gets those of the layer before it: a chip gives out spikes only.
+//! - A linear layer becomes a convolution whose kernel covers its input map. If a global average
+//!   precedes it, the kernel has each weight times 1/(h·w) at every position.
+//! - Average pooling becomes sum pooling, with the factor 1/k² in the weights that follow.
+//! - Temporal transformation modules are dropped, because the chip has no clock. A merge of spikes
+//!   becomes two layers that send to one. A merge of currents is a problem, because a core has only
+//!   one kernel.
+//! - A readout without neurons gets the neurons of the layer before it, because a chip outputs
+//!   spikes only.
 
 use crate::layer::{Layer, Pool, PoolKind};
 use crate::network::{Network, NodeId};
 use crate::neuron::Neuron;
 use crate::shape::Shape;
 
-/// Where the events of a layer come from.
+/// A source of a layer's events.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Source {
     /// Index of the chip layer; `None` for the camera.
     pub layer: Option<usize>,
-    /// Side of the pooling window on the way.
+    /// Side of the pooling window between source and layer.
     pub pooling: usize,
-    /// Factor of the weights for averages on the way.
+    /// Factor that averages between source and layer put into the weights.
     pub scale: f64,
 }
 
-/// A layer as a core has it.
+/// A layer as a core runs it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ChipLayer {
-    /// The node with the weights.
+    /// Index of the node with the weights.
     pub weighted: usize,
-    /// The node with the neurons; `None` for a readout.
+    /// Index of the node with the neurons; `None` for a readout.
     pub neurons: Option<usize>,
     pub neuron: Neuron,
-    /// What the kernel reads, after pooling.
+    /// Shape of the kernel's input, after pooling.
     pub input: Shape,
     /// Rows and columns.
     pub kernel: (usize, usize),
     pub stride: usize,
     pub padding: usize,
-    /// Before pooling.
+    /// Shape before pooling.
     pub output: Shape,
     pub groups: usize,
     /// Whether one weight stands for the whole map (a global average before a linear layer).
     pub spread: bool,
     pub sources: Vec<Source>,
-    /// Why it cannot be, each with a remedy.
+    /// Reasons why a chip cannot run the layer, each with a remedy.
     pub problems: Vec<String>,
-    /// What will differ on the chip.
+    /// Differences between the layer on the chip and in the network.
     pub notes: Vec<String>,
 }
 
-/// All layers, in order, and what no layer takes.
+/// All layers of the chip, in order, and the problems of the other nodes.
 #[derive(Debug, Default)]
 pub(super) struct Mapped {
     pub layers: Vec<ChipLayer>,
-    /// (layer, problem).
+    /// (layer, problem) for each node that cannot become part of a layer.
     pub stray: Vec<(String, String)>,
 }
 
 pub(super) fn map(network: &Network) -> Mapped {
     let mut mapped = Mapped::default();
     let nodes = network.nodes();
-    // A neuron node's chip layer, once it has one.
+    // For each neuron node, and a readout, the index of its chip layer.
     let mut place: Vec<Option<usize>> = vec![None; nodes.len()];
     let mut last = Neuron::if_multi();
     for (i, node) in nodes.iter().enumerate() {
@@ -97,7 +100,7 @@ pub(super) fn map(network: &Network) -> Mapped {
     mapped
 }
 
-/// The node with the weights of these neurons.
+/// The node whose weights drive these neurons.
 fn behind(network: &Network, mut id: NodeId) -> Result<usize, &'static str> {
     loop {
         let NodeId::Node(i) = id else {
@@ -106,7 +109,7 @@ fn behind(network: &Network, mut id: NodeId) -> Result<usize, &'static str> {
         match network.nodes()[i].layer {
             Layer::Conv(_) | Layer::Linear(_) => return Ok(i),
             Layer::Ttm(_) => id = network.nodes()[i].from[0],
-            // The norm has its own line; what is behind it is still a layer.
+            // The caller reports the norm itself; the search continues with the layer before it.
             Layer::Norm(_) => id = network.nodes()[i].from[0],
             Layer::Pool(_) | Layer::GlobalAverage => {
                 return Err(
@@ -185,10 +188,10 @@ fn chip_layer(
     layer
 }
 
-/// Most places that events of one layer come from.
+/// Largest number of sources that `follow` collects for one layer.
 const MAX_SOURCES: usize = 64;
 
-/// Collects where the events come from, back through pooling and merges.
+/// Collects the sources of a layer's events by walking back through pooling and merges.
 fn follow(network: &Network, id: NodeId, mut way: Source, place: &[Option<usize>], layer: &mut ChipLayer) {
     if layer.sources.len() >= MAX_SOURCES {
         return;

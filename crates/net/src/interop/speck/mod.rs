@@ -1,15 +1,16 @@
-//! Deployment to a Speck-class chip: cores without a clock, each one convolution, its neurons and
-//! the pooling of their spikes.
+//! Deployment to a Speck-class chip. Its cores run without a clock; each applies one convolution,
+//! its neurons and the pooling of their spikes.
 //!
 //! ```text
 //! camera ─(pool)→ core: kernel → neurons ─(pool)→ core ... → counts of the last core's spikes
 //! ```
 //!
-//! [`fit`] says layer by layer what a core would hold, which core takes it and why not otherwise;
-//! [`configuration`] quantises a network that fits and writes down what every core gets. Neither
-//! talks to a chip: the vendor's library reads such a configuration.
+//! [`fit`] reports for each layer the memory it needs and its core, or the reason why it does not
+//! fit; [`configuration`] quantises a network that fits and writes the configuration of every core.
+//! Neither communicates with a chip: the vendor's library loads the configuration.
 //!
-//! Source: the data of the Speck2e/2f; memory formulae and limits as in sinabs' chip back end.
+//! Source: the data of the Speck2e/2f; memory formulae and limits as in sinabs' chip back
+//! end.
 //!
 //! ```
 //! use tickless_net::interop::speck::{Chip, fit};
