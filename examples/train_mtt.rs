@@ -11,7 +11,7 @@ use tickless::net::LeakRule;
 use tickless::net::recipe::Recipe;
 use tickless::train::data::{Parts, Source};
 use tickless::train::device::device;
-use tickless::train::evaluate::{Plan, Setting, across_steps};
+use tickless::train::evaluate::{Setting, StepSweep, across_steps};
 use tickless::train::progress::Silent;
 use tickless::train::run::train_plan::initial_weights;
 use tickless::train::run::trainer::{Task, Trainer};
@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // 4. The same weights, evaluated at every number of steps in the plan.
     let setting = Setting { source: &source, ids: &parts.test, t_max: recipe.train.t_max, step_us, batch: 50 };
-    let plan = Plan { steps: vec![1, 2, 6, 20], leaks: vec![LeakRule::Time], calibration: None };
+    let plan = StepSweep { steps: vec![1, 2, 6, 20], leaks: vec![LeakRule::Time], calibration: None };
     for p in across_steps(&model, &setting, &plan, &Silent)? {
         println!("T = {:>2}: {:.1} % of {}", p.configuration[0], p.accuracy, p.samples);
     }

@@ -20,7 +20,7 @@ use tickless_net::LeakRule;
 use tickless_net::recipe::{Folds, Recipe};
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::Device;
-use tickless_train::evaluate::{Plan, Setting, across_steps, activity};
+use tickless_train::evaluate::{Setting, StepSweep, across_steps, activity};
 use tickless_train::progress::{Progress, Silent};
 use tickless_train::run::train_plan::TrainPlan;
 use tickless_train::run::{Job, RunFolder, train};
@@ -203,7 +203,7 @@ fn one(recipe: &Recipe, path: &Path, device: &Device, allow_changed: bool, conso
     if !missing.is_empty() {
         let mut points = Vec::new();
         for (steps, leaks) in missing {
-            points.extend(across_steps(&model, &setting, &Plan { steps, leaks, calibration: None }, console)?);
+            points.extend(across_steps(&model, &setting, &StepSweep { steps, leaks, calibration: None }, console)?);
         }
         let activity = activity(&model, &setting, t_max, LeakRule::Step, &Silent)?;
         let measured = Evaluation::of(run, &model, Part::Test, points, activity);

@@ -12,7 +12,7 @@ pub enum Error {
     Layer {
         /// Name of the layer.
         layer: String,
-        /// What is wrong and what to do.
+        /// The problem and its remedy.
         problem: String,
     },
     /// The network cannot process an event.
@@ -20,7 +20,7 @@ pub enum Error {
     Event {
         /// Number of events that the session processed before this one.
         index: u64,
-        /// What is wrong and what to do.
+        /// The problem and its remedy.
         problem: String,
     },
     /// The readout of a class is not finite.

@@ -3,18 +3,18 @@
 //! For every neuron that an event at time t reaches with a weight w:
 //!
 //! ```text
-//! u = v·exp(−(t − t_last)/τ) + w              t_last: last time an event reached it; no leak: τ = ∞
+//! u = v·exp(−(t − t_last)/τ) + w          t_last: last time an event reached it; no leak: τ = ∞
 //! single spike:  n = 1 if u > θ (u ≥ θ with `fire_at_threshold`), else 0
 //! multi spike:   n = ⌊u/θ⌋ if u reaches θ in this sense, else 0
 //! soft reset:    v = u − n·θ          hard reset:  v = 0 if n > 0, else u
 //! lower limit:   v = max(v, v_min)
-//! refractory:    n = 0 and no reset before t₀ + D; t₀: the neuron's last spike, D: its period in µs
+//! refractory:    n = 0 and no reset before t₀ + D; t₀: its last spike, D: its period in µs
 //! ```
 //!
 //! Source: Du et al., ICLR 2025 (arXiv 2503.17394), and sinabs' IAF with one event per step.
 //! Potentials are f32, as in training, or 16-bit integers. Their layout is `[y][x][c]`, so one
 //! event adds contiguous weights to contiguous potentials. The engine does not touch a neuron that
-//! no event reaches: such a neuron neither decays nor fires. `pass.rs` processes the events.
+//! no event reaches: such a neuron neither decays nor fires. The module `pass` processes the events.
 //!
 //! These equations are the fast form. A layer uses it if the membrane potential is the only state
 //! of its neurons ([`Neuron::is_plain`]), apart from a refractory period with integration. If such

@@ -1,7 +1,7 @@
 //! Weights in the engine's layout, in which the weights that an event adds to a row are contiguous.
 //!
 //! ```text
-//! [phase of ky][phase of kx][c_in][ky of that phase, falling][kx of that phase, falling][c_out/groups]
+//! [phase of ky][phase of kx][c_in][ky of the phase, falling][kx of the phase, falling][c_out/groups]
 //! ```
 //!
 //! The phase of k is k modulo the stride. Within a phase, target columns rise as kernel columns

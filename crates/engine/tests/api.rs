@@ -117,8 +117,8 @@ fn one_input_channel_takes_both_polarities_and_two_tell_them_apart() {
 
 #[test]
 fn stacked_average_pools_at_the_input_divide_the_weights_once_for_each() {
-    // Sizes 12 → 6 → 1; rows from 8 on fill no window of the second pool. Weights are divided by 2²
-    // · 4².
+    // Sizes 12 → 6 → 1; rows from 8 on fill no window of the second pool. The weights are divided
+    // by 2²·4².
     let layers = [Layer::Pool(Pool::average(2)), Layer::Pool(Pool::average(4)), linear(1)];
     let program = program(Shape::new(2, 12, 12), &layers, 64.0);
     let mut session = Session::new(&program);

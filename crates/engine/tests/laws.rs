@@ -1,4 +1,4 @@
-//! The laws of the event-driven engine, over random networks, weights and events.
+//! Properties of the event-driven engine on random networks, weights and events.
 
 use proptest::prelude::*;
 use tickless_engine::{CompileOptions, Event, Isa, Program, Recording, Session, Trace};
@@ -35,7 +35,7 @@ fn sample(seed: u64, wish: Wish, count: usize) -> Sample {
 }
 
 impl Sample {
-    /// In any of the machine's forms of the arithmetic.
+    /// The program, compiled for a random one of the machine's instruction sets.
     fn program(&self) -> Program {
         let simd = Some(Rng(self.rng.0).pick(&Isa::available()));
         Program::compile(&self.net, &self.weights, &CompileOptions { simd, ..CompileOptions::default() }).unwrap()
@@ -54,7 +54,8 @@ fn push(session: &mut Session, events: &[[u64; 4]], trace: &mut Trace) {
     }
 }
 
-/// Spikes, order, logits and operations equal the reference's; `spiking` runs over the layers.
+/// Checks that spikes, their order, logits and operations of the engine equal those of the
+/// reference, which runs layer by layer.
 fn same_as_layer_by_layer(s: &Sample) -> Result<Reference, TestCaseError> {
     let (session, trace) = s.engine();
     let law = event_driven::run(&s.net, &s.weights, &s.events);
@@ -78,7 +79,8 @@ fn counts(session: &Session) -> Vec<f64> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Law: layer by layer, one input event per clock step, unreached neurons untouched: chains.
+    /// On chains, the engine equals a run layer by layer with one input event per clock step, in
+    /// which neurons that no event reaches do not change.
     #[test]
     fn layer_by_layer_equals_the_engine_on_chains(seed: u64, refractory: bool, blocks in 1usize..4) {
         let s = sample(seed, Wish { any_neuron: true, limit: true, refractory, blocks, ..CHAIN }, 40);
@@ -89,7 +91,7 @@ proptest! {
         }
     }
 
-    /// Law: the same for residual graphs, contributions in the order that `deliver` documents.
+    /// The same holds on residual graphs, with contributions in the order that `deliver` documents.
     #[test]
     fn layer_by_layer_equals_the_engine_on_residual_graphs(seed: u64, refractory: bool, blocks in 1usize..4) {
         let s = sample(seed, Wish { residual: true, any_neuron: true, limit: true, refractory, blocks, ..CHAIN }, 25);
@@ -100,7 +102,8 @@ proptest! {
         }
     }
 
-    /// Law: the same with exact decay (no decision within 1e-4 of a threshold, so f32 is enough).
+    /// The same holds with exact decay. Cases with a potential within 1e-4 of a threshold are
+    /// skipped, because f32 could decide them differently.
     #[test]
     fn layer_by_layer_equals_the_engine_with_leaks(seed: u64, residual: bool, refractory: bool) {
         let s = sample(seed, Wish { residual, any_neuron: true, limit: true, leak: true, refractory, ..CHAIN }, 25);
@@ -108,8 +111,8 @@ proptest! {
         same_as_layer_by_layer(&s)?;
     }
 
-    /// Law: a clocked network given one event per step, all layers in the same step, equals the
-    /// engine for one multi-spike layer (any reset, any signs).
+    /// With one event per step and all layers in the same step, a clocked network with one
+    /// multi-spike layer equals the engine, for any reset and any signs.
     #[test]
     fn one_event_per_step_equals_the_engine_for_one_multi_spike_layer(seed: u64) {
         let mut s = sample(seed, Wish { any_neuron: true, limit: true, blocks: 1, ..CHAIN }, 30);
@@ -119,7 +122,8 @@ proptest! {
         prop_assert_eq!(counts(&s.engine().0), clocked::run(&s.net, &s.weights, &frames, None).output);
     }
 
-    /// Law: the same for non-negative weights, multi-spike and soft reset, any depth and graph.
+    /// The same holds for any depth and graph with non-negative weights, multi-spike and soft
+    /// reset.
     #[test]
     fn one_event_per_step_equals_the_engine_for_non_negative_weights(seed: u64, residual: bool) {
         let s = sample(seed, Wish { residual, negative: false, ..CHAIN }, 12);
@@ -127,8 +131,8 @@ proptest! {
         prop_assert_eq!(counts(&s.engine().0), clocked::run(&s.net, &s.weights, &frames, None).output);
     }
 
-    /// Law: non-negative weights, multi-spike, soft reset: the clocked net at every T gives the
-    /// engine's counts, in every layer.
+    /// With non-negative weights, multi-spike and soft reset, the clocked network has the engine's
+    /// spike counts in every layer at every T.
     #[test]
     fn non_negative_weights_give_the_same_counts_at_every_t(seed: u64, residual: bool) {
         let s = sample(seed, Wish { residual, negative: false, limit: true, ..CHAIN }, 12);
@@ -144,7 +148,7 @@ proptest! {
         }
     }
 
-    /// Law: conservation: spikes·θ + Σv = Σ input current when nothing is clipped or reset to zero.
+    /// Conservation: spikes·θ + Σv = Σ input current if no potential is clipped or reset to zero.
     #[test]
     fn soft_reset_without_a_limit_conserves_current(seed: u64, residual: bool, single: bool) {
         let mut s = sample(seed, Wish { residual, ..CHAIN }, 30);
@@ -161,8 +165,8 @@ proptest! {
         }
     }
 
-    /// Law: a recording fed whole (many events layer by layer in a chain) is its events pushed one by
-    /// one, and every form of the arithmetic gives the same bits; float and 8-bit.
+    /// Feeding a whole recording (in a chain, many events layer by layer) equals pushing its events
+    /// one by one, and every instruction set gives the same bits, in float and in 8 bit.
     #[test]
     fn a_recording_fed_whole_is_its_events_in_every_form(
         seed: u64, residual: bool, leak: bool, quantised: bool, refractory: bool,
@@ -194,7 +198,7 @@ proptest! {
         }
     }
 
-    /// Law: splitting a stream changes nothing, nor does a session beside it, nor a reset before.
+    /// Splitting a stream, a second session or an earlier reset does not change the result.
     #[test]
     fn splitting_neighbours_and_resets_change_nothing(seed: u64, leak: bool, refractory: bool) {
         let wish = Wish { residual: true, any_neuron: true, limit: true, leak, refractory, ..CHAIN };
@@ -223,10 +227,11 @@ proptest! {
 }
 
 proptest! {
-    // The reference is dense, so these take long.
+    // The reference is dense and slow, so use fewer cases.
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Law: layer by layer where rows of targets are many vectors and blocks long, and no multiple of either.
+    /// The engine equals a run layer by layer if rows of targets are longer than vectors and blocks
+    /// and not a multiple of either.
     #[test]
     fn layer_by_layer_equals_the_engine_on_wide_layers(seed: u64, leak: bool, refractory: bool) {
         let mut rng = Rng(seed);
@@ -256,7 +261,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Law: no two spikes of a neuron are closer than its refractory period, in any form, float and 8-bit.
+    /// Two spikes of a neuron are never closer than its refractory period, with every instruction
+    /// set, in float and in 8 bit.
     #[test]
     fn no_two_spikes_are_closer_than_the_refractory_period(
         seed: u64, residual: bool, leak: bool, us in 1u64..3000, during in during(), quantised: bool,
@@ -282,8 +288,8 @@ proptest! {
         }
     }
 
-    /// Law: at steps that are shorter than the refractory period and hold one event at most, one clocked
-    /// layer gives the engine's counts.
+    /// If steps are shorter than the refractory period and have at most one event, a clocked
+    /// network with one layer has the engine's counts.
     #[test]
     fn one_clocked_layer_with_a_refractory_period_is_the_engine_at_fine_steps(
         seed: u64, us in STEP_US + 1..3000, during in during(),
@@ -305,14 +311,14 @@ proptest! {
     }
 }
 
-/// Duration of a fine step.
+/// Duration of a fine step in µs.
 const STEP_US: u64 = 50;
 
 fn during() -> impl Strategy<Value = During> {
     prop_oneof![Just(During::Integrate), Just(During::Hold)]
 }
 
-/// A neuron with a refractory period that no spike meets gives the spikes of the one without.
+/// A refractory period does not change the spikes if none are closer than the period.
 #[test]
 fn a_refractory_period_changes_something_only_where_spikes_are_closer() {
     let mut changed = 0;
@@ -344,7 +350,8 @@ fn a_refractory_period_changes_something_only_where_spikes_are_closer() {
     assert!(changed > 5, "{changed}");
 }
 
-/// The counter-law: with mixed signs, a deep clocked network given one event per step differs.
+/// Counter-example: with mixed signs, a deep clocked network with one event per step differs from
+/// the engine.
 #[test]
 fn one_event_per_step_differs_from_the_engine_for_mixed_signs_in_some_deep_network() {
     let differs = (0..40).filter(|&seed| {
@@ -355,7 +362,7 @@ fn one_event_per_step_differs_from_the_engine_for_mixed_signs_in_some_deep_netwo
     assert!(differs.count() > 0);
 }
 
-/// Random networks are worth testing only if they do something.
+/// Checks that the random networks fire enough to test anything, in several modes.
 #[test]
 fn the_random_networks_are_alive_and_cover_the_modes() {
     let (mut spikes, mut bursts, mut silent) = (0, 0, 0);

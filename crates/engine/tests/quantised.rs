@@ -1,4 +1,5 @@
-//! 8-bit programs: the law that ties them to float ones, their limits, and what they refuse.
+//! 8-bit programs: they equal float programs with the same integers, saturate, and refuse what has
+//! no 8-bit form.
 
 use proptest::prelude::*;
 use tickless_engine::{CompileOptions, Event, Isa, Program, Session, Trace};
@@ -14,7 +15,7 @@ const INPUT: Shape = Shape { channels: 2, height: 9, width: 9 };
 const PERIOD: Refractory = Refractory { period: Period::Us(7.0), during: During::Integrate };
 
 fn network(r: &mut Rng) -> Network {
-    // Events come every µs.
+    // Events come every µs, so a period of 7 µs matters.
     let kinds = [(SpikeMode::Multi, None), (SpikeMode::Single, None), (SpikeMode::Single, Some(PERIOD))];
     let mut neuron = |threshold: f32| {
         let (spikes, refractory) = r.pick(&kinds);
@@ -61,7 +62,8 @@ fn run(program: &Program, events: &[Event]) -> (Session, Trace) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Law: an 8-bit program is the float program of its integers, as long as nothing saturates.
+    /// An 8-bit program equals the float program with the same integers, as long as nothing
+    /// saturates.
     #[test]
     fn an_8_bit_program_is_the_float_program_of_its_integers(seed: u64) {
         let r = &mut Rng(seed);
@@ -132,7 +134,8 @@ fn what_has_no_8_bit_form_is_refused_with_the_layer_and_the_remedy() {
 
 #[test]
 fn a_membrane_saturates_at_16_bits_and_does_not_wrap() {
-    // 200·w = 127 units each; the threshold 250 would be 31,750 units, and single spikes cannot keep up.
+    // 200·w = 127 units per event. The threshold of 250 would be 31,750 units, and single spikes
+    // cannot keep up with the input.
     let neuron = Neuron { threshold: 250.0, spikes: SpikeMode::Single, v_min: Some(-1.0), ..Neuron::if_multi() };
     let program = one_neuron(neuron, 0.9).unwrap();
     let mut session = Session::new(&program);

@@ -1,10 +1,11 @@
-//! A stream that never ends: memory stays where it was after the first million events.
+//! An endless stream: the session uses no more memory after the first events.
 //!
 //! ```text
 //! cargo test --release -p tickless-engine --test streaming -- --ignored --nocapture
 //! ```
 //!
-//! runs 10⁸ events; the default test takes fewer. Needs Linux, which says how much memory a process has.
+//! runs 10⁸ events; the default test runs fewer. It needs Linux, which reports the memory of a
+//! process.
 #![cfg(target_os = "linux")]
 
 use tickless_engine::{CompileOptions, Confidence, Event, Program, Session};
@@ -13,8 +14,9 @@ use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{ZooOptions, build};
 use tickless_net::{Neuron, Shape};
 
-/// Memory of this process in KiB, all that is in RAM and what is its own (heap and stacks, in RAM or
-/// swapped out). The first also counts pages of the program's file, which come and go.
+/// Memory of this process in KiB: the resident memory, and the private memory (heap and stacks, in
+/// RAM or swapped out). The resident memory also includes pages of the program's file, whose number
+/// varies.
 fn memory_kib() -> (u64, u64) {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
     let field = |name: &str| -> u64 {
@@ -24,8 +26,8 @@ fn memory_kib() -> (u64, u64) {
     (field("Rss:"), field("Anonymous:") + field("Swap:"))
 }
 
-/// Pushes random events, asks for a decision every thousand, and compares memory after `early` and
-/// after all of them.
+/// Pushes random events, asks for a decision every thousand events, and compares the memory after
+/// `early` events with that after `all`.
 fn stream(neuron: Neuron, early: u64, all: u64) {
     let options = ZooOptions { neuron: Some(neuron), ..ZooOptions::default() };
     let network = build("nmnist-small", &options).unwrap();

@@ -1,5 +1,5 @@
-//! Neurons that fire by themselves: a synaptic current, an adaptive threshold, each also with a
-//! refractory period.
+//! Neurons that fire by themselves, with a synaptic current or an adaptive threshold, with and
+//! without a refractory period.
 
 use proptest::prelude::*;
 use tickless_engine::{
@@ -14,7 +14,7 @@ use tickless_testing::clocked;
 use tickless_testing::generate::Rng;
 use tickless_testing::layers::{Map, linear};
 
-/// Duration of a step at T_max.
+/// Duration of a step at T_max in µs.
 const STEP_US: f64 = 1000.0;
 
 fn neurons() -> Vec<Neuron> {
@@ -35,7 +35,7 @@ fn neurons() -> Vec<Neuron> {
     ]
 }
 
-/// Two layers of these neurons and a readout.
+/// A network of two layers with these neurons and a readout.
 fn network(first: Neuron, second: Neuron) -> Network {
     let mut b = NetworkBuilder::new("timed", Shape::new(2, 4, 4), InputKind::Events);
     let conv = b.conv(b.input(), Conv::c3(2));
@@ -46,7 +46,7 @@ fn network(first: Neuron, second: Neuron) -> Network {
     b.build().unwrap()
 }
 
-/// A residual network of these neurons: the sum of two branches.
+/// A residual network with these neurons, in which the second layer reads the sum of two branches.
 fn residual(first: Neuron, second: Neuron) -> Network {
     let mut b = NetworkBuilder::new("timed", Shape::new(2, 4, 4), InputKind::Events);
     let conv = b.conv(b.input(), Conv::c3(2));
@@ -87,7 +87,7 @@ fn compile(net: &Network, weights: &Weights) -> Program {
     Program::compile(net, weights, &options).unwrap()
 }
 
-/// Spike counts of every neuron of both layers.
+/// Spike counts of every neuron in both layers.
 fn counts(net: &Network, weights: &Weights, events: &[[u64; 4]], end: u64) -> Vec<Vec<f64>> {
     let program = compile(net, weights);
     let (mut session, mut counts) = (Session::new(&program), NeuronCounts::new(&program));
@@ -96,14 +96,14 @@ fn counts(net: &Network, weights: &Weights, events: &[[u64; 4]], end: u64) -> Ve
     (0..2).map(|l| counts.layer(l).iter().map(|&n| n as f64).collect()).collect()
 }
 
-/// The same of a clocked run of a chain, all layers in the same step, written from the equations of
-/// the neuron's description: single spike, leak per time.
+/// The counts of a clocked run of a chain, with all layers in the same step. Implements the
+/// equations of the neuron's description directly, for single spikes and leak per time.
 #[allow(clippy::needless_range_loop, reason = "five maps are indexed by one neuron")]
 fn clocked_counts(net: &Network, weights: &Weights, frames: &[Map], t_max: usize) -> Vec<Vec<f64>> {
     let nodes = net.nodes();
     let zeros = || -> Vec<Map> { nodes.iter().map(|n| Map::zeros(n.output)).collect() };
     let (mut v, mut i, mut a, mut counts) = (zeros(), zeros(), zeros(), zeros());
-    // Dead steps that are left.
+    // Remaining dead steps of each neuron.
     let mut dead = zeros();
     for frame in frames {
         let mut map = frame.clone();
@@ -149,10 +149,11 @@ fn clocked_counts(net: &Network, weights: &Weights, frames: &[Map], t_max: usize
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Law: a clocked run at steps of 2 µs, all layers in the same step, gives every neuron the
-    /// engine's number of spikes, where moving every threshold by 1 % changes none of them. Inputs
-    /// of one step act together, so that events lie apart, and the layer behind, which several
-    /// spikes reach at once, has a synapse, to which that is the same.
+    /// A clocked run at steps of 2 µs, with all layers in the same step, gives every neuron the
+    /// engine's number of spikes, except in cases where moving every threshold by 1 % changes a
+    /// count. Inputs of one step act together, so the events have different steps. Several spikes
+    /// can reach the second layer in one step, so its neurons have a synapse, for which the order
+    /// within a step does not matter.
     #[test]
     fn a_clocked_run_at_fine_steps_gives_the_engines_counts(seed: u64) {
         let mut rng = Rng(seed);
@@ -173,7 +174,8 @@ proptest! {
         prop_assert_eq!(&exact[..], &fine[..], "{:#?}", net);
     }
 
-    /// Law: splitting a stream into pushes and letting time pass between them changes nothing.
+    /// Splitting a stream into pushes and letting time pass between them does not change the
+    /// result.
     #[test]
     fn time_that_passes_between_events_changes_nothing(seed: u64, chain: bool) {
         let mut rng = Rng(seed);
@@ -204,7 +206,7 @@ proptest! {
         prop_assert!(told.spikes.windows(2).all(|s| chain || s[0].t_us <= s[1].t_us));
     }
 
-    /// Law: without delays the model of asynchrony is the engine.
+    /// Without delays the model of asynchrony equals the engine.
     #[test]
     fn asynchrony_without_delays_is_the_engine(seed: u64, chain: bool) {
         let mut rng = Rng(seed);
@@ -214,7 +216,7 @@ proptest! {
         let events = events(&mut rng, 30);
         let program = compile(&net, &weights);
         let mut session = Session::new(&program);
-        // The model counts times from the first event.
+        // The model counts times from the first event, so the recording starts at 0.
         let first = events[0][0];
         let events: Vec<_> = events.iter().map(|e| [e[0] - first, e[1], e[2], e[3]]).collect();
         session.feed(&recording(&events)).unwrap();
@@ -226,7 +228,7 @@ proptest! {
     }
 }
 
-/// One neuron that reads one pixel with weight 0.8.
+/// A network of one neuron that reads one pixel with weight 0.8.
 fn one(neuron: Neuron) -> (Network, Weights) {
     let mut b = NetworkBuilder::new("one", Shape::new(1, 1, 1), InputKind::Events);
     let at = b.linear(b.input(), 1, false);
@@ -243,7 +245,7 @@ fn a_neuron_with_a_current_fires_when_time_passes_and_at_its_own_moment() {
     let (net, weights) = one(neuron);
     let (mut session, mut trace) = (Session::new(&compile(&net, &weights)), Trace::default());
     session.push_at(500, 0, 0, 0, &mut trace).unwrap();
-    // Charge 1.6, of which 1 has come after τ_s·ln(1.6/0.6), τ_s = 1000/ln 2.
+    // The charge is 1.6; 1 of it has arrived after τ_s·ln(1.6/0.6), τ_s = 1000/ln 2.
     let due = 500 + (1000.0 / 2f64.ln() * (1.6f64 / 0.6).ln()).ceil() as u64;
     session.advance_into(due - 1, &mut trace).unwrap();
     assert!(trace.spikes.is_empty());

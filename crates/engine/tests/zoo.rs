@@ -1,4 +1,4 @@
-//! Every built-in network runs without a clock once `fold::deployable` has removed what needs one.
+//! Checks that every built-in network runs event-driven after `fold::deployable`.
 
 use tickless_engine::{CompileOptions, Program, Session};
 use tickless_net::fold::deployable;
@@ -12,7 +12,8 @@ fn every_deployable_built_in_network_compiles_and_takes_events() {
         let mut weights = Weights::default();
         for (_, name, spec) in net.tensors() {
             let fan_in: usize = spec.shape.iter().skip(1).product();
-            // Strong enough for one event to be heard at the end, weak enough not to flood it.
+            // Large enough for one event to reach the readout, but small enough not to flood the
+            // network.
             let value = if spec.shape.len() > 1 { 0.4 / (fan_in as f32).sqrt() } else { 1.0 };
             weights.insert(name, Array::full(&spec.shape, value));
         }
@@ -30,7 +31,8 @@ fn every_deployable_built_in_network_compiles_and_takes_events() {
         assert_eq!(program.layers().len(), net.spiking().len(), "{}", entry.name);
         assert_eq!(program.output().len(), entry.classes, "{}", entry.name);
         let mut session = Session::new(&program);
-        // Deep nets are slow without optimisation: one event for them, a burst for the small ones.
+        // Deep networks are slow without optimisation, so they get one event and small ones a
+        // burst.
         let burst = if program.weights() < 100_000 { 200 } else { 1 };
         for i in 0..burst {
             session.push_at(5 + i, 0, 9 + i as usize % 3, 9, &mut ()).unwrap();
@@ -45,7 +47,7 @@ fn a_session_of_vgg9_keeps_less_than_4_mb_and_never_grows() {
     let neuron = Some(tickless_net::Neuron::if_multi());
     let net = zoo::build("vgg9", &ZooOptions { neuron, norm: Some(false), ..ZooOptions::default() }).unwrap();
     let mut weights = tickless_net::init::initialise(&net, tickless_net::init::InitScheme::default_for(&net), 1);
-    // Strong enough for the deep layers to fire at a few hundred events.
+    // Large enough for the deep layers to fire within a few hundred events.
     weights.tensors.values_mut().flat_map(|a| &mut a.data).for_each(|w| *w *= 3.0);
     for quantised in [false, true] {
         let options = CompileOptions { quantised, ..CompileOptions::default() };

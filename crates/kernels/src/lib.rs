@@ -35,8 +35,8 @@ pub mod ttm;
 
 pub use error::{Error, Result};
 pub use operators::{
-    AdamWOp, Branch, BranchNorm, ConvOp, FusedOp, Geometry, Kernel, Moments, NeuronOp, Precision, Reduction, SgdOp,
-    SharedBatch, Statistics, TilePool,
+    AdamWOp, Branch, BranchNorm, ConvOp, FusedOp, Geometry, KernelChoice, Moments, NeuronOp, Precision, Reduction,
+    SgdOp, SharedBatch, Statistics, TilePool,
 };
 pub use options::{ComputeOptions, GpuPrecision};
 pub use tickless_neuron as neuron;
@@ -53,7 +53,7 @@ use ttm::TimeMap;
 ///
 /// # Shapes
 /// `input` `[N, H, W, C]`, `weight` `[Co, C, k, k]`, result `[N, OH, OW, Co]`.
-pub fn conv(input: Tensor<4>, weight: Tensor<4>, stride: usize, padding: usize, kernel: Kernel) -> Tensor<4> {
+pub fn conv(input: Tensor<4>, weight: Tensor<4>, stride: usize, padding: usize, kernel: KernelChoice) -> Tensor<4> {
     conv_at(input, weight, stride, padding, kernel, Precision::F32)
 }
 
@@ -66,7 +66,7 @@ pub fn conv_at(
     weight: Tensor<4>,
     stride: usize,
     padding: usize,
-    kernel: Kernel,
+    kernel: KernelChoice,
     precision: Precision,
 ) -> Tensor<4> {
     conv_for(input, weight, (stride, padding), kernel, precision, false)
@@ -79,7 +79,7 @@ pub fn conv_for(
     input: Tensor<4>,
     weight: Tensor<4>,
     (stride, padding): (usize, usize),
-    kernel: Kernel,
+    kernel: KernelChoice,
     precision: Precision,
     recompute_later: bool,
 ) -> Tensor<4> {
@@ -244,7 +244,7 @@ pub struct FirstInput {
     /// Padding; the stride is 1.
     pub padding: usize,
     /// Which kernels the caller asks for.
-    pub kernel: Kernel,
+    pub kernel: KernelChoice,
 }
 
 /// A convolution and its only consumer, a fused layer of one branch, as one operator (see

@@ -8,7 +8,7 @@
 //! are only the initial values of a model.
 
 use crate::error::{Error, Result};
-use crate::operators::{Kernel, Precision};
+use crate::operators::{KernelChoice, Precision};
 use std::str::FromStr;
 use std::sync::OnceLock;
 use tickless_words::{UnknownWord, words};
@@ -20,7 +20,7 @@ static INSTALLED: OnceLock<ComputeOptions> = OnceLock::new();
 #[non_exhaustive]
 pub struct ComputeOptions {
     /// Which kernels linear layers and neurons use.
-    pub kernel: Kernel,
+    pub kernel: KernelChoice,
     /// Precision of convolutions on the CPU.
     pub precision: Precision,
     /// Precision of convolutions on a GPU.
@@ -153,7 +153,7 @@ mod tests {
         for name in ComputeOptions::VARIABLES {
             assert_eq!(of(name, "").unwrap(), d, "{name}");
         }
-        for kernel in [Kernel::Auto, Kernel::Sparse, Kernel::Dense, Kernel::Plain] {
+        for kernel in [KernelChoice::Auto, KernelChoice::Sparse, KernelChoice::Dense, KernelChoice::Plain] {
             assert_eq!(of("TICKLESS_KERNEL", &kernel.to_string()).unwrap(), ComputeOptions { kernel, ..d });
         }
         for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {

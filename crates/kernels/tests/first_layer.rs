@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use tickless_kernels::Kernel;
+use tickless_kernels::KernelChoice;
 use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{Branch, BranchNorm};
 use tickless_kernels::{FirstInput, NeuronOp, first_pooled, map_time, reference};
@@ -83,7 +83,7 @@ fn run(case: Case, one: bool) -> Seen {
     let spikes = if one {
         let branch = Branch { norm: case.norm, repeat: (case.steps.0 != case.steps.1).then_some(map) };
         let pool = (case.pool > 1).then(|| (case.pool, 1.0 / (case.pool * case.pool) as f32));
-        let input = FirstInput { x: x.clone(), weight: weight.clone(), padding, kernel: Kernel::Auto };
+        let input = FirstInput { x: x.clone(), weight: weight.clone(), padding, kernel: KernelChoice::Auto };
         let norm = has_norm.then(|| (gain.clone(), shift.clone()));
         first_pooled(input, norm, branch, op, pool).0.permute([0, 3, 1, 2])
     } else {

@@ -7,13 +7,13 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use tickless_kernels::Kernel;
+use tickless_kernels::KernelChoice;
 use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{Branch, BranchNorm};
 use tickless_kernels::{NeuronOp, conv, fused, fused_pooled, map_time, reference, tile_pool_last};
 use tickless_net::{Neuron, TtmMode};
 
-const FORCED: [Kernel; 3] = [Kernel::Auto, Kernel::Sparse, Kernel::Dense];
+const FORCED: [KernelChoice; 3] = [KernelChoice::Auto, KernelChoice::Sparse, KernelChoice::Dense];
 
 fn tensor<const D: usize>(data: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(data, shape), device)
@@ -67,7 +67,7 @@ proptest! {
         kind in 0u8..3, density in 0.0f32..1.0, seed in any::<u64>()) {
         prop_assume!(kernel <= h + 2 * padding && kernel <= w + 2 * padding);
         let device = Device::flex().autodiff();
-        let run = |forced: Option<Kernel>| {
+        let run = |forced: Option<KernelChoice>| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let x = active(kind, density, [n, c, h, w], &mut rng, &device).require_grad();
             let weight = random([out, c, kernel, kernel], &mut rng, &device).require_grad();
@@ -103,7 +103,7 @@ proptest! {
             // kernel.
             let weight = random([out, c, kernel, kernel], &mut rng, &device).require_grad();
             let y = match fast {
-                true => conv(x.clone().permute(LAST), weight.clone(), stride, padding, Kernel::Auto).permute(FIRST),
+                true => conv(x.clone().permute(LAST), weight.clone(), stride, padding, KernelChoice::Auto).permute(FIRST),
                 false => conv2d(x.clone(), weight.clone(), None, ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1)),
             };
             let g = random(y.dims(), &mut rng, &device);

@@ -1,4 +1,4 @@
-//! The one error type of this crate. Each message names the place and the remedy.
+//! The error type of this crate. Each message names the place and the remedy.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub enum Error {
     Layer {
         /// Name of the layer.
         layer: String,
-        /// What is wrong and what to do.
+        /// The problem and its remedy.
         problem: String,
     },
     /// The graph as a whole is wrong.
@@ -27,17 +27,17 @@ pub enum Error {
     Network {
         /// Name of the network.
         network: String,
-        /// What is wrong and what to do.
+        /// The problem and its remedy.
         problem: String,
     },
     /// The network's name is not a built-in one.
     #[error("unknown network `{name}`{hint}; built in: {known}")]
     UnknownNetwork {
-        /// What the user wrote.
+        /// The name that the user wrote.
         name: String,
         /// `, did you mean ...?`, or empty if no built-in name is similar.
         hint: String,
-        /// All names.
+        /// All built-in names.
         known: String,
     },
     /// A recipe has an unknown key, an invalid value or keys that exclude each other.
@@ -45,7 +45,7 @@ pub enum Error {
     Recipe {
         /// The recipe's file.
         file: PathBuf,
-        /// What is wrong, where, and what to do.
+        /// The place, the problem and its remedy.
         problem: String,
     },
     /// No file exists at the path given as a recipe.
@@ -67,7 +67,7 @@ pub enum Error {
         file: PathBuf,
         /// Name of the layer.
         layer: String,
-        /// Both shapes, or what is missing.
+        /// Both shapes, or the missing tensor.
         problem: String,
     },
     /// The file is not a safetensors file.
@@ -91,7 +91,7 @@ pub enum Error {
     NirGraph {
         /// The file.
         file: PathBuf,
-        /// What is wrong and what to do.
+        /// The problem and its remedy.
         problem: String,
     },
     /// A NIR graph has several outputs, but a network has exactly one.
@@ -99,7 +99,7 @@ pub enum Error {
     NirOutputs {
         /// The file.
         file: PathBuf,
-        /// Their names.
+        /// Names of the outputs.
         outputs: Vec<String>,
     },
     /// A node of a NIR graph is broken, or no layer corresponds to it.
@@ -109,7 +109,7 @@ pub enum Error {
         file: PathBuf,
         /// Name of the node; `outer.inner` within a nested graph.
         node: String,
-        /// What is wrong and what to do.
+        /// The problem and its remedy.
         problem: String,
     },
     /// The caller gave a network with a bias or batch norm to a function that needs an event-driven

@@ -1,5 +1,4 @@
-//! Removes biases and batch norm, because an event-driven run has no clock that could add a bias at
-//! every step.
+//! Removes biases and batch norm, because an event-driven run has no steps at which to apply them.
 //!
 //! A norm in evaluation mode is affine, y = γ·(x − μ)/√(σ² + ε) + β, so [`fold_norm`] can fold it
 //! into the convolution (or linear layer) before it:

@@ -5,6 +5,7 @@
 //! all read this one description. [`Weights`] are named tensors in one file format. [`fold`]
 //! removes biases and batch norm, which an event-driven run cannot apply. [`recipe`] defines the
 //! TOML files that users write. This crate contains no training code.
+// Printing panics if standard output or standard error cannot be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod error;

@@ -28,7 +28,8 @@
 
 use crate::first_root::{Term, first_rise};
 use crate::lane::Lane;
-use crate::model::{LeakRule, Neuron};
+use crate::leak::LeakRule;
+use crate::model::Neuron;
 use crate::refractory::During;
 use crate::step::{Constants, Mode, Raised, State, Threshold, charged, step};
 
@@ -313,7 +314,8 @@ pub fn burst(mode: Mode, u: f32, theta: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Adaptation, Leak, Reset, SpikeMode};
+    use crate::leak::Leak;
+    use crate::model::{Adaptation, Reset, SpikeMode};
     use crate::refractory::{Period, Refractory};
     use crate::step::spikes;
     use proptest::prelude::*;
@@ -398,10 +400,11 @@ mod tests {
 
         /// With fine steps the clocked neuron fires when the event-driven one does. A step of 2 µs
         /// changes a potential by some tenths of a percent, so the spike must lie between those for
-        /// thresholds 1 % lower and 1 % higher.
+        /// thresholds 1 % lower and 1 % higher. No two inputs have the same time, because the exact
+        /// neuron receives them one by one and may fire between them; a step adds them up.
         #[test]
         fn the_clocked_neuron_at_fine_steps_fires_when_the_exact_one_does(
-            gaps in prop::collection::vec(0u64..1500, 1..14), w in prop::collection::vec(0.1f32..0.7, 14),
+            gaps in prop::collection::vec(2u64..1500, 1..14), w in prop::collection::vec(0.1f32..0.7, 14),
         ) {
             let end = 20_000;
             let mut t = 100;

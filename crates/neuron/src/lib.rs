@@ -2,6 +2,7 @@
 //!
 //! | module | contents |
 //! |---|---|
+//! | [`leak`] | how a variable decays, per step or per time |
 //! | [`model`] | the description: threshold, leak, synaptic current, adaptive threshold, reset |
 //! | [`spec`] | the names and fields with which a recipe describes a neuron |
 //! | [`refractory`] | the time after a spike in which a neuron cannot fire |
@@ -25,6 +26,7 @@ pub mod between;
 pub mod error;
 mod first_root;
 pub mod lane;
+pub mod leak;
 pub mod model;
 pub mod quantised;
 pub mod refractory;
@@ -34,7 +36,8 @@ pub mod surrogate;
 
 pub use error::Error;
 pub use lane::{Lane, StepLane};
-pub use model::{Adaptation, Leak, LeakRule, Neuron, Reset, SpikeMode};
+pub use leak::{Leak, LeakRule};
+pub use model::{Adaptation, Neuron, Reset, SpikeMode};
 pub use refractory::{During, Period, Refractory};
 pub use spec::{NeuronSpec, NumberOrNone, RefractorySpec};
 pub use surrogate::Surrogate;

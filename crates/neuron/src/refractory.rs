@@ -20,7 +20,7 @@
 //! a synaptic current and an adaptive threshold continue to change.
 
 use crate::error::Error;
-use crate::model::{LeakRule, stretch};
+use crate::leak::{LeakRule, stretch};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

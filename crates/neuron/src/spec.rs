@@ -1,7 +1,8 @@
 //! A neuron as a recipe describes it: the fields that differ from a base neuron.
 
 use crate::error::Error;
-use crate::model::{Adaptation, Leak, Neuron, Reset, SpikeMode};
+use crate::leak::Leak;
+use crate::model::{Adaptation, Neuron, Reset, SpikeMode};
 use crate::refractory::{During, Period, Refractory};
 use crate::surrogate::Surrogate;
 use serde::{Deserialize, Serialize};
@@ -278,7 +279,7 @@ impl NeuronSpec {
         let (adaptation_leak, adaptation_tau_us) = neuron.adaptation.map_or((None, None), |a| number(a.leak));
         let mut surrogate = neuron.surrogate;
         let (name, field, value) = surrogate.parameter();
-        let of = |f: &str| value.as_deref().copied().filter(|_| f == field);
+        let constant = |f: &str| value.as_deref().copied().filter(|_| f == field);
         Self {
             model: None,
             threshold: Some(neuron.threshold),
@@ -297,9 +298,9 @@ impl NeuronSpec {
             fire_at_threshold: Some(neuron.fire_at_threshold),
             detach_reset: Some(neuron.detach_reset),
             surrogate: Some(name.to_owned()),
-            surrogate_width: of("surrogate_width"),
-            surrogate_alpha: of("surrogate_alpha"),
-            surrogate_sigma: of("surrogate_sigma"),
+            surrogate_width: constant("surrogate_width"),
+            surrogate_alpha: constant("surrogate_alpha"),
+            surrogate_sigma: constant("surrogate_sigma"),
         }
     }
 }

@@ -35,7 +35,8 @@
 //! neuron and its lower limit; [`model`](crate::model) for synapse and adaptation.
 
 use crate::lane::{Lane, Smooth, StepLane};
-use crate::model::{LeakRule, Neuron, Reset, SpikeMode};
+use crate::leak::LeakRule;
+use crate::model::{Neuron, Reset, SpikeMode};
 use crate::refractory::During;
 use crate::surrogate::{Surrogate, derivative, integral};
 

@@ -240,14 +240,14 @@ mod tests {
 
     #[test]
     fn every_worker_has_a_device_of_its_own_but_for_the_cpu() {
-        let of = |names: &str, workers| {
+        let names_of_workers = |names: &str, workers| {
             Name::of_workers(names, workers).map(|all| all.iter().map(Name::to_string).collect::<Vec<_>>().join(" "))
         };
-        assert_eq!(of("cuda:0,cuda:2", 2).unwrap(), "cuda:0 cuda:2");
-        assert_eq!(of("cuda", 3).unwrap(), "cuda:0 cuda:1 cuda:2");
-        assert_eq!(of("cuda", 1).unwrap(), "cuda");
-        assert_eq!(of("wgpu:1", 1).unwrap(), "wgpu:1");
-        assert_eq!(of("cpu", 2).unwrap(), "cpu cpu");
+        assert_eq!(names_of_workers("cuda:0,cuda:2", 2).unwrap(), "cuda:0 cuda:2");
+        assert_eq!(names_of_workers("cuda", 3).unwrap(), "cuda:0 cuda:1 cuda:2");
+        assert_eq!(names_of_workers("cuda", 1).unwrap(), "cuda");
+        assert_eq!(names_of_workers("wgpu:1", 1).unwrap(), "wgpu:1");
+        assert_eq!(names_of_workers("cpu", 2).unwrap(), "cpu cpu");
         assert_eq!(devices("cpu", 2).unwrap(), [Device::flex(), Device::flex()]);
         for (names, workers, word) in [
             ("cuda:0,cuda:1", 3, "one device for each"),
@@ -255,7 +255,7 @@ mod tests {
             ("cuda:0,cuda:0", 2, "twice"),
             ("cuda:0,wgpu:1", 2, "one kind"),
         ] {
-            assert!(said(of(names, workers)).contains(word), "{names}");
+            assert!(said(names_of_workers(names, workers)).contains(word), "{names}");
         }
         assert_eq!((listed("cpu"), listed("cuda:0,cuda:1")), (1, 2));
     }

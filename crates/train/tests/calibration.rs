@@ -12,7 +12,7 @@ use tickless_train::Result;
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::Device;
 use tickless_train::evaluate::calibrate::Calibration;
-use tickless_train::evaluate::{Plan, Setting, across_steps};
+use tickless_train::evaluate::{Setting, StepSweep, across_steps};
 use tickless_train::model::Model;
 use tickless_train::progress::Silent;
 use tickless_train::run::checkpoint::Checkpoint;
@@ -97,7 +97,7 @@ impl Trained {
     /// Percent of correct predictions at `steps` steps.
     fn accuracy_at(&self, weights: &Weights, steps: usize, calibration: Option<Calibration<'_>>) -> f64 {
         let setting = Setting { source: &self.source, ids: &self.parts.test, t_max: T_MAX, step_us: None, batch: 50 };
-        let plan = Plan { steps: vec![steps], leaks: vec![LeakRule::Step], calibration };
+        let plan = StepSweep { steps: vec![steps], leaks: vec![LeakRule::Step], calibration };
         across_steps(&self.model(weights), &setting, &plan, &Silent).expect("evaluates")[0].accuracy
     }
 

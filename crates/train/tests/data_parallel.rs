@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tickless_kernels::Kernel;
+use tickless_kernels::KernelChoice;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::Recipe;
 use tickless_net::zoo::{self, ZooOptions};
@@ -185,7 +185,7 @@ struct Iteration {
 }
 
 /// Runs one iteration of a network with norms in this mode on one worker's part of the batch.
-fn iteration(ranks: &Ranks, kernel: Kernel, norm: NormMode, batch: usize) -> Result<Iteration> {
+fn iteration(ranks: &Ranks, kernel: KernelChoice, norm: NormMode, batch: usize) -> Result<Iteration> {
     let options = ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ..ZooOptions::default() };
     let network = Arc::new(zoo::build("nmnist-small", &options).expect("a network of the zoo"));
     let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 1000);
@@ -219,7 +219,7 @@ fn close(what: &str, a: &[f32], b: &[f32]) {
 
 #[test]
 fn gradients_and_statistics_of_unequal_parts_are_those_of_the_whole_by_every_kernel() {
-    for kernel in [Kernel::Auto, Kernel::Plain] {
+    for kernel in [KernelChoice::Auto, KernelChoice::Plain] {
         for norm in [NormMode::Batch, NormMode::Running] {
             let one = iteration(&Ranks::alone(), kernel, norm, 7).expect("fits");
             for workers in [2, 3] {

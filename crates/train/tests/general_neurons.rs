@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use tickless_kernels::Kernel;
+use tickless_kernels::KernelChoice;
 use tickless_kernels::reference::any_neuron;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::{
@@ -126,7 +126,7 @@ fn network(n: Neuron, norm: bool) -> Network {
     b.build().expect("a network")
 }
 
-fn model(n: Neuron, norm: bool, kernel: Kernel) -> Model {
+fn model(n: Neuron, norm: bool, kernel: KernelChoice) -> Model {
     let network = network(n, norm);
     let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 7);
     Model::new(Arc::new(network), &weights, &Device::flex()).expect("the weights fit").with_kernel(kernel)
@@ -152,7 +152,7 @@ fn batch(steps: usize, samples: usize, seed: u64) -> (Sequence, Vec<usize>) {
 fn every_model_learns_by_mixed_time_steps_and_its_weights_serve_every_t() {
     for n in Neuron::KNOWN.map(|k| k.1).into_iter().filter(|n| !n.is_plain()) {
         // Without a norm, because its statistics would fit the frames of T_max only.
-        let mut model = model(n, false, Kernel::Auto);
+        let mut model = model(n, false, KernelChoice::Auto);
         let setting = StepSetting {
             loss: LossSetting::default(),
             norm: NormMode::Batch,
@@ -201,14 +201,14 @@ fn every_model_learns_by_mixed_time_steps_and_its_weights_serve_every_t() {
 fn every_kernel_gives_the_plain_operators_result() {
     for n in neurons() {
         let (x, _) = batch(5, 4, 11);
-        let run = |kernel: Kernel| {
+        let run = |kernel: KernelChoice| {
             let model = model(n, true, kernel);
             let pass =
                 Pass { configuration: &[3, 5], norm: NormMode::Running, leak: LeakRule::Time, t_max: 6, step_us: None };
             let mut rng = ChaCha8Rng::seed_from_u64(3);
             values(model.forward(&model.constants(), x.clone(), &pass, &mut rng, None).expect("a pass").logits)
         };
-        let (fast, plain) = (run(Kernel::Auto), run(Kernel::Plain));
+        let (fast, plain) = (run(KernelChoice::Auto), run(KernelChoice::Plain));
         for (a, b) in fast.iter().zip(&plain) {
             assert!((a - b).abs() < 1e-4, "{n:?}: {a} {b}");
         }
@@ -216,7 +216,7 @@ fn every_kernel_gives_the_plain_operators_result() {
 }
 
 /// Returns the logits and the gradients of all parameters of one pass.
-fn pass_and_gradients(n: Neuron, kernel: Kernel, t: usize, leak: LeakRule) -> (Vec<f32>, Vec<Vec<f32>>) {
+fn pass_and_gradients(n: Neuron, kernel: KernelChoice, t: usize, leak: LeakRule) -> (Vec<f32>, Vec<Vec<f32>>) {
     let mut model = model(n, true, kernel);
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let (x, labels) = batch(t, 4, 11);
@@ -239,7 +239,7 @@ fn a_period_up_to_one_step_gives_the_bits_of_none_up_to_t_max() {
             (Period::Us(1000.0), During::Integrate),
         ] {
             let with = Neuron { refractory: Some(Refractory { period, during }), ..n };
-            for kernel in [Kernel::Auto, Kernel::Plain] {
+            for kernel in [KernelChoice::Auto, KernelChoice::Plain] {
                 for (t, leak) in [(1, LeakRule::Time), (4, LeakRule::Time), (6, LeakRule::Time), (6, LeakRule::Step)] {
                     let (a, b) = (pass_and_gradients(n, kernel, t, leak), pass_and_gradients(with, kernel, t, leak));
                     assert!(a == b, "{with:?} at T = {t}, {leak:?}, {kernel:?}");
@@ -247,14 +247,14 @@ fn a_period_up_to_one_step_gives_the_bits_of_none_up_to_t_max() {
             }
             // With the leak rule `Step` the period does not scale with T: it is one step at every
             // T.
-            let far = |n: Neuron| pass_and_gradients(n, Kernel::Auto, 30, LeakRule::Step);
+            let far = |n: Neuron| pass_and_gradients(n, KernelChoice::Auto, 30, LeakRule::Step);
             assert!(far(n) == far(with), "{with:?} at T = 30, per step");
         }
     }
 }
 
 /// Spikes of the first neuron layer of the small network at T steps, `[T][values]`.
-fn spikes_of_the_first_layer(n: Neuron, kernel: Kernel, t: usize) -> Vec<Vec<f32>> {
+fn spikes_of_the_first_layer(n: Neuron, kernel: KernelChoice, t: usize) -> Vec<Vec<f32>> {
     let model = model(n, false, kernel);
     let (x, _) = batch(t, 4, 11);
     let x = x.each(|x| x.mul_scalar(3.0));
@@ -275,7 +275,7 @@ fn spikes_of_the_first_layer(n: Neuron, kernel: Kernel, t: usize) -> Vec<Vec<f32
 fn two_spikes_of_a_neuron_are_never_closer_than_its_period_at_any_t() {
     for during in [During::Integrate, During::Hold] {
         for (rho, t, k) in [(0.5, 60, 5), (1.0, 60, 10), (1.0, 7, 2), (1.5, 6, 2), (0.5, 12, 1)] {
-            for kernel in [Kernel::Auto, Kernel::Plain] {
+            for kernel in [KernelChoice::Auto, KernelChoice::Plain] {
                 let refractory = Some(Refractory { during, ..Refractory::steps(rho) });
                 let steps = spikes_of_the_first_layer(Neuron { refractory, ..Neuron::lif() }, kernel, t);
                 let mut closest = usize::MAX;
@@ -322,7 +322,7 @@ fn golden_refractory_clocked_spikes_at_every_t() {
 
 #[test]
 fn a_learned_decay_runs_as_the_leak_that_it_is() {
-    let learned = model(Neuron::parametric_lif(), true, Kernel::Auto);
+    let learned = model(Neuron::parametric_lif(), true, KernelChoice::Auto);
     let decay = 0.8f32;
     let mut weights = learned.weights();
     for name in ["neuron1.decay", "neuron2.decay"] {
@@ -364,7 +364,7 @@ fn a_time_constant_on_a_static_image_is_refused_by_the_layers_name() {
     let period = Refractory { period: Period::Us(1e4), during: During::Integrate };
     let refractory = Neuron { refractory: Some(period), ..Neuron::lif() };
     for n in [n, adaptive, refractory] {
-        let model = model(n, true, Kernel::Auto);
+        let model = model(n, true, KernelChoice::Auto);
         let (x, _) = batch(2, 2, 1);
         let pass =
             Pass { configuration: &[2, 2], norm: NormMode::Running, leak: LeakRule::Step, t_max: 2, step_us: None };

@@ -11,13 +11,13 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use tickless_kernels::conv_at;
-use tickless_kernels::{ComputeOptions, Kernel, Precision};
+use tickless_kernels::{ComputeOptions, KernelChoice, Precision};
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::Recipe;
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Network, Neuron};
 use tickless_train::data::{Parts, Source};
-use tickless_train::evaluate::{Plan, Setting, across_steps};
+use tickless_train::evaluate::{Setting, StepSweep, across_steps};
 use tickless_train::iteration::optimiser::{OptimiserSetting, OptimiserState};
 use tickless_train::iteration::{StepSetting, gradients};
 use tickless_train::loss::LossSetting;
@@ -89,16 +89,16 @@ fn a_trained_network_keeps_its_accuracy_at_low_precision() {
     let trainer = Trainer::new(task, &weights).expect("fits");
     let (trained, _) = trainer.run(&mut (), &Silent).expect("trains");
     let setting = Setting { source: &source, ids: &parts.test, t_max: 10, step_us: None, batch: 50 };
-    let plan = Plan { steps: vec![10], leaks: vec![LeakRule::Step], calibration: None };
+    let plan = StepSweep { steps: vec![10], leaks: vec![LeakRule::Step], calibration: None };
     let score = |kernel, precision| {
         let model = trained.clone().with_kernel(kernel).with_precision(precision);
         let p = across_steps(&model, &setting, &plan, &Silent).expect("evaluates").remove(0);
         (p.accuracy, p.loss)
     };
-    let full = score(Kernel::Dense, Precision::F32);
+    let full = score(KernelChoice::Dense, Precision::F32);
     assert!(full.0 > 50.0, "the network has learnt: {full:?}");
     for precision in [Precision::Int8, Precision::Bf16] {
-        let low = score(Kernel::Dense, precision);
+        let low = score(KernelChoice::Dense, precision);
         assert!((low.0 - full.0).abs() <= 3.0, "{precision}: {low:?} %, f32 {full:?} %");
         assert_ne!(low.1, full.1, "{precision} was used");
     }
@@ -106,7 +106,7 @@ fn a_trained_network_keeps_its_accuracy_at_low_precision() {
 
 #[test]
 fn precision_that_is_not_used_changes_no_bit() {
-    let model = model(&network("nmnist-wide")).with_kernel(Kernel::Sparse);
+    let model = model(&network("nmnist-wide")).with_kernel(KernelChoice::Sparse);
     let full = logits(&model, 2, 2);
     for precision in [Precision::Int8, Precision::Bf16] {
         assert_eq!(logits(&model.clone().with_precision(precision), 2, 2), full, "{precision}");
@@ -119,7 +119,7 @@ fn packed_weights_are_those_of_the_model_that_runs() {
     let of = |seed| {
         let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, seed);
         let model = Model::new(network.clone(), &weights, &Device::flex()).expect("the weights fit");
-        model.with_kernel(Kernel::Dense).with_precision(Precision::Int8)
+        model.with_kernel(KernelChoice::Dense).with_precision(Precision::Int8)
     };
     let mut changed = of(1);
     let (one, other) = (logits(&changed, 2, 2), logits(&of(2), 2, 2));
@@ -149,7 +149,7 @@ fn training_at_8_bits_and_low_precision_without_kernels_are_refused() {
         .to_string();
     assert_eq!(e, "precision `int8` is for inference; train at f32 or bf16");
     for precision in [Precision::Int8, Precision::Bf16] {
-        let plain = model(&network).with_kernel(Kernel::Plain).with_precision(precision);
+        let plain = model(&network).with_kernel(KernelChoice::Plain).with_precision(precision);
         let pass = Pass {
             configuration: &configuration,
             norm: NormMode::Running,
@@ -166,7 +166,7 @@ fn training_at_8_bits_and_low_precision_without_kernels_are_refused() {
 fn losses_in_bf16_follow_those_in_f32() {
     let network = network("nmnist-wide");
     let losses = |precision| -> Vec<f32> {
-        let mut model = model(&network).with_kernel(Kernel::Dense).with_precision(precision);
+        let mut model = model(&network).with_kernel(KernelChoice::Dense).with_precision(precision);
         let mut optimiser = OptimiserState::new(OptimiserSetting::sgd(0.9, 5e-4), model.parameters.len());
         let (x, mut rng) = (input(&network, 5, 32), ChaCha8Rng::seed_from_u64(0));
         let labels: Vec<usize> = (0..32).map(|i| i % 10).collect();
@@ -199,7 +199,7 @@ fn a_convolution_in_bf16_differentiates_within_its_roundings() {
     let (x, w) = (random([3, 9, 8, 20], true).require_grad(), random([40, 20, 3, 3], false).require_grad());
     let g = random([3, 5, 4, 40], false);
     let run = |x: &Tensor<4>, w: &Tensor<4>, g: &Tensor<4>, precision| {
-        let y = conv_at(x.clone(), w.clone(), 2, 1, Kernel::Dense, precision);
+        let y = conv_at(x.clone(), w.clone(), 2, 1, KernelChoice::Dense, precision);
         let gradients = (y.clone() * g.clone()).sum().backward();
         (values(y), values(x.grad(&gradients).expect("asked for")), values(w.grad(&gradients).expect("asked for")))
     };

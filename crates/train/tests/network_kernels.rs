@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use tickless_kernels::Kernel;
+use tickless_kernels::KernelChoice;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Neuron};
@@ -13,7 +13,7 @@ use tickless_train::iteration::{StepSetting, gradients};
 use tickless_train::loss::LossSetting;
 use tickless_train::model::{Model, NormMode, Pass, Sequence};
 
-const FORCED: [Kernel; 3] = [Kernel::Auto, Kernel::Sparse, Kernel::Dense];
+const FORCED: [KernelChoice; 3] = [KernelChoice::Auto, KernelChoice::Sparse, KernelChoice::Dense];
 
 fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
     t.into_data().try_into_vec().expect("f32")
@@ -21,7 +21,7 @@ fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
 
 /// Losses of ten iterations of a small network. The batch is large, so that one spike that rounding
 /// carries over the threshold has little effect.
-fn losses(kernel: Kernel, neuron: Neuron, configurations: &[Vec<usize>]) -> Vec<f32> {
+fn losses(kernel: KernelChoice, neuron: Neuron, configurations: &[Vec<usize>]) -> Vec<f32> {
     let options = ZooOptions { norm: Some(true), neuron: Some(neuron), ..ZooOptions::default() };
     let network = Arc::new(zoo::build("nmnist-wide", &options).expect("a network of the zoo"));
     let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 1000);
@@ -54,7 +54,7 @@ fn the_losses_of_ten_iterations_are_those_of_the_plain_kernels() {
         (Neuron::lif(), vec![vec![2, 5, 1], vec![4, 1, 3]]),
         (Neuron::if_multi(), vec![vec![3, 5, 2]]),
     ] {
-        let plain = losses(Kernel::Plain, neuron, &configurations);
+        let plain = losses(KernelChoice::Plain, neuron, &configurations);
         assert!(plain.iter().all(|l| l.is_finite()) && plain[9] < plain[0], "{plain:?}");
         for kernel in FORCED {
             let fast = losses(kernel, neuron, &configurations);
@@ -66,7 +66,7 @@ fn the_losses_of_ten_iterations_are_those_of_the_plain_kernels() {
 }
 
 /// Logits and batch statistics (all means and variances) of a pass of the network.
-fn logits(network: &str, kernel: Kernel, configuration: &[usize], norm: NormMode) -> (Vec<f32>, Vec<f32>) {
+fn logits(network: &str, kernel: KernelChoice, configuration: &[usize], norm: NormMode) -> (Vec<f32>, Vec<f32>) {
     let options = ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ..ZooOptions::default() };
     let network = Arc::new(zoo::build(network, &options).expect("a network of the zoo"));
     let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 1000);
@@ -89,8 +89,8 @@ fn a_networks_first_layer_gives_what_the_plain_kernels_give_at_any_steps_and_nor
         for t in [2, 4, 7] {
             for norm in [NormMode::Batch, NormMode::Running] {
                 let configuration = vec![t; stages];
-                let (plain, seen) = logits(network, Kernel::Plain, &configuration, norm);
-                let (ours, ours_seen) = logits(network, Kernel::Auto, &configuration, norm);
+                let (plain, seen) = logits(network, KernelChoice::Plain, &configuration, norm);
+                let (ours, ours_seen) = logits(network, KernelChoice::Auto, &configuration, norm);
                 // The first norm comes before all neurons, so no spike can differ there.
                 assert_eq!(ours_seen.len(), seen.len());
                 let first = if network == "nmnist-wide" { 16 } else { 128 };

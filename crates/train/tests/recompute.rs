@@ -5,7 +5,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 use std::sync::Arc;
-use tickless_kernels::{Kernel, Precision};
+use tickless_kernels::{KernelChoice, Precision};
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::Recipe;
 use tickless_net::{Conv, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, NodeId, Pool, Shape, TtmMode};
@@ -191,9 +191,10 @@ fn it_is_so_with_every_kernel_at_every_precision_of_training_and_with_frozen_nor
     let device = Device::flex();
     let network = residual(InputKind::Events, TtmMode::Random);
     let (x, labels) = (input(&network, BATCH, &device), labels(BATCH));
-    let kernels = [Kernel::Auto, Kernel::Sparse, Kernel::Dense, Kernel::Plain].map(|k| (k, Precision::F32));
+    let kernels = [KernelChoice::Auto, KernelChoice::Sparse, KernelChoice::Dense, KernelChoice::Plain]
+        .map(|k| (k, Precision::F32));
     for (kernel, precision) in
-        kernels.into_iter().chain([(Kernel::Auto, Precision::Bf16), (Kernel::Dense, Precision::Bf16)])
+        kernels.into_iter().chain([(KernelChoice::Auto, Precision::Bf16), (KernelChoice::Dense, Precision::Bf16)])
     {
         let run = |recompute| {
             let model = model(&network, &device).with_kernel(kernel).with_precision(precision);
@@ -212,7 +213,7 @@ fn it_is_so_with_every_kernel_at_every_precision_of_training_and_with_frozen_nor
 #[test]
 fn workers_that_share_a_batch_meet_in_the_stages_that_run_again() {
     let device = Device::flex();
-    for kernel in [Kernel::Auto, Kernel::Plain] {
+    for kernel in [KernelChoice::Auto, KernelChoice::Plain] {
         let network = residual(InputKind::Events, TtmMode::Random);
         let run = |recompute| {
             threads::run(3, 1, |ranks: Ranks| {

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use tickless_kernels::Kernel;
+use tickless_kernels::KernelChoice;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{Layer, LeakRule, Network, Neuron, NodeId};
@@ -19,14 +19,14 @@ use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
 use tickless_train::model::{Model, Pass};
 
-const FORCED: [Kernel; 3] = [Kernel::Auto, Kernel::Sparse, Kernel::Dense];
+const FORCED: [KernelChoice; 3] = [KernelChoice::Auto, KernelChoice::Sparse, KernelChoice::Dense];
 
 fn network() -> Arc<Network> {
     let options = ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ..ZooOptions::default() };
     Arc::new(zoo::build("resnet18", &options).expect("a network of the zoo"))
 }
 
-fn model(network: &Arc<Network>, kernel: Kernel, seed: u64) -> Model {
+fn model(network: &Arc<Network>, kernel: KernelChoice, seed: u64) -> Model {
     let weights = initialise(network, InitScheme::default_for(network), seed);
     Model::new(network.clone(), &weights, &Device::flex()).expect("fits").with_kernel(kernel)
 }
@@ -129,7 +129,7 @@ fn one_iteration_of_resnet18_has_the_spikes_and_gradients_of_the_plain_kernels()
             let named = named.map(|(p, g)| (p.name.clone(), values(&g.expect("every parameter has a gradient"))));
             (fired, named.collect::<Vec<_>>(), report.loss)
         };
-        let (plain, plain_gradients, plain_loss) = run(Kernel::Plain);
+        let (plain, plain_gradients, plain_loss) = run(KernelChoice::Plain);
         spikes += plain.iter().map(|f| f.spikes.iter().filter(|s| **s != 0.0).count()).sum::<usize>();
         for (kernel, compared) in FORCED.into_iter().zip(&mut compared) {
             let (fast, fast_gradients, loss) = run(kernel);
@@ -169,7 +169,7 @@ fn the_losses_of_ten_iterations_of_resnet18_are_those_of_the_plain_kernels() {
     let (network, batch) = (network(), 2);
     let sgd = OptimiserSetting::sgd(0.9, 5e-4);
     for configuration in [vec![2; 8], vec![2, 1, 1, 2, 2, 1, 2, 1]] {
-        let mut plain = model(&network, Kernel::Plain, 1000);
+        let mut plain = model(&network, KernelChoice::Plain, 1000);
         let mut optimiser = OptimiserState::new(sgd, plain.parameters.len());
         let (mut equal, mut losses) = ([0; FORCED.len()], Vec::new());
         for k in 0..10 {

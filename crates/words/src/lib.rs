@@ -1,8 +1,9 @@
-//! Gives the values of an enum the words that users write in recipes, options and variables.
+//! Connects the values of an enum with the words that users write in recipes, options and
+//! variables.
 //!
-//! [`words!`] implements `FromStr`, `Display` and the list `WORDS` for an enum, and, with `serde`
-//! before the type, also `Serialize` and `Deserialize`. The words are written once, beside the
-//! type, and the compiler refuses a variant without a word. The error for an unknown word names the
+//! [`words!`] implements `FromStr`, `Display` and the list `WORDS` for an enum, and also
+//! `Serialize` and `Deserialize` if `serde` precedes the type. The words stand next to the type,
+//! and the compiler refuses a variant without a word. The error for an unknown word suggests the
 //! nearest known word and lists all of them ([`UnknownWord`]).
 //!
 //! ```
@@ -23,28 +24,27 @@ pub mod suggest;
 #[doc(hidden)]
 pub use serde;
 
-/// The error for a word that names no value.
+/// The error for an unknown word.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {what} `{word}`{}; known: {}", suggest::hint(word, known.iter().copied()), known.join(", "))]
 #[non_exhaustive]
 pub struct UnknownWord {
-    /// What the word should name: "loss", "precision".
+    /// The kind of value that was expected, for example "loss" or "precision".
     pub what: &'static str,
     /// The word that the user wrote.
     pub word: String,
-    /// All words that name a value.
+    /// All known words.
     pub known: Vec<&'static str>,
 }
 
 impl UnknownWord {
-    /// The error of `word`, which names no `what`.
+    /// The error for `word` if `known` are the words of the kind `what`.
     pub fn new(what: &'static str, word: &str, known: Vec<&'static str>) -> Self {
         Self { what, word: word.to_owned(), known }
     }
 }
 
-/// Returns the value of `known` whose word is `word`. `what` says in the error what the word should
-/// name.
+/// Returns the value of `known` with the word `word`. `what` is the kind of value, for the error.
 ///
 /// # Errors
 /// If no value has this word.
@@ -60,7 +60,7 @@ pub fn find<T: Copy>(
         .ok_or_else(|| UnknownWord::new(what, word, known.iter().map(|k| k.0).collect()))
 }
 
-/// Gives the variants of an enum without fields their words; see the [crate](crate).
+/// Gives each variant of an enum without fields its word; see the [crate](crate).
 #[macro_export]
 macro_rules! words {
     (serde $type:ident, $what:literal, { $($variant:ident = $word:literal),+ $(,)? }) => {

@@ -1,7 +1,7 @@
 //! Finds the known word nearest to what a user typed, for the hint "did you mean …?".
 
-/// Returns the known word nearest to `word`, or nothing if even the nearest is too different: its
-/// Damerau-Levenshtein distance exceeds 1 plus a quarter of the longer word's length.
+/// Returns the known word nearest to `word`, or `None` if the Damerau-Levenshtein distance of every
+/// known word is above 1 plus a quarter of the longer word's length.
 ///
 /// ```
 /// assert_eq!(tickless_words::suggest::nearest("epoch", ["epochs", "batch"]), Some("epochs"));
@@ -16,7 +16,8 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, k)| k)
 }
 
-/// The end of an error message: `, did you mean `x`?`, or nothing if no known word is near.
+/// The end of an error message: `, did you mean `x`?`, or an empty string if no known word is
+/// similar.
 pub fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, known).map(|k| format!(", did you mean `{k}`?")).unwrap_or_default()
 }

@@ -11,7 +11,7 @@ use tickless_kernels::Precision;
 use tickless_net::LeakRule;
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::device::device;
-use tickless_train::evaluate::{Plan, Setting, across_steps, activity, at_configuration};
+use tickless_train::evaluate::{Setting, StepSweep, across_steps, activity, at_configuration};
 use tickless_train::model::check_configuration;
 use tickless_train::progress::Progress;
 
@@ -105,7 +105,7 @@ impl Eval {
             let mut steps = asked.unwrap_or_else(|| run.recipe.eval.steps.clone());
             let mut seen = std::collections::HashSet::new();
             steps.retain(|t| seen.insert(*t));
-            points.extend(across_steps(&model, &setting, &Plan { steps, leaks, calibration }, console)?);
+            points.extend(across_steps(&model, &setting, &StepSweep { steps, leaks, calibration }, console)?);
         }
         let activity = activity(&model, &setting, t_max, LeakRule::Step, console)?;
         let result = Evaluation::of(&run, &model, self.part, points, activity);

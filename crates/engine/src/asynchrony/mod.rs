@@ -20,7 +20,7 @@
 //!
 //! ```
 //! use tickless_engine::{Asynchrony, Core};
-//! All cores take 1 µs per event. The second has a longer delay and a queue of at most 64 events.
+//! // All cores need 1 µs for an event; the second is far away and lets at most 64 events wait.
 //! let model = Asynchrony { service_us: 1.0, ..Asynchrony::default() };
 //! let far = Core { delay_us: 50.0, queue: Some(64), ..model.core(1) };
 //! let model = model.with_core(1, far);

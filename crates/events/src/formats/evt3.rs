@@ -1,17 +1,24 @@
-//! Prophesee EVT 3.0 (`.raw`): words of 16 bits that change a state, some of which are events.
+//! Prophesee EVT 3.0 (`.raw`): 16-bit words that change a state; some of them are events.
 //!
-//! After the header (see `prophesee`) little-endian words with the type in bits 15–12 and a value
-//! of 12 bits: 0 ADDR_Y, the row in the low 11 bits; 2 ADDR_X, an event, polarity in bit 11, x
-//! below; 3 VECT_BASE_X, polarity and x for what follows; 4 VECT_12 and 5 VECT_8, a mask whose bit
-//! i stands for an event at that x + i, after which x is 12 or 8 larger; 6 TIME_LOW and 8
-//! TIME_HIGH, the time in 24 bits. Triggers and all other types are skipped. Events before the
-//! first TIME_HIGH have no time and are dropped.
+//! The header (see `prophesee`) is followed by little-endian words with a type in bits 15–12 and a
+//! value of 12 bits:
 //!
-//! Times are raw, in µs of the camera's clock: literally TIME_HIGH·4096 + TIME_LOW, plus 2²⁴ for
-//! each overflow of TIME_HIGH (16.8 s), which is a fall by half of its range or more. A TIME_HIGH
-//! of another value sets TIME_LOW to 0, because the vendor's decoders do so; one that repeats the
-//! value leaves TIME_LOW alone. Some cameras' TIME_LOW steps back by a few µs; readers that force
-//! times to never fall differ there.
+//! - 0 ADDR_Y: the row, in the low 11 bits;
+//! - 2 ADDR_X: an event with the polarity in bit 11 and x in the bits below;
+//! - 3 VECT_BASE_X: polarity and x for the vectors that follow;
+//! - 4 VECT_12 and 5 VECT_8: a mask whose bit i stands for an event at x + i; afterwards x is 12 or
+//!   8 larger;
+//! - 6 TIME_LOW and 8 TIME_HIGH: the low and high 12 bits of the time.
+//!
+//! The decoder skips triggers and all other types. It drops events before the first TIME_HIGH,
+//! because they have no time.
+//!
+//! Times are in µs of the camera's clock, without any shift: TIME_HIGH·4096 + TIME_LOW, plus 2²⁴
+//! for each overflow of TIME_HIGH (16.8 s). The decoder recognises an overflow if TIME_HIGH falls
+//! by at least half of its range. If a TIME_HIGH changes the value, it sets TIME_LOW to 0, because
+//! the vendor's decoders do so; if it repeats the value, TIME_LOW stays. Some cameras' TIME_LOW
+//! steps back by a few µs; readers that force times to never fall give other times there.
+//!
 //! x counts from the left and y from the top. Source: the public description of EVT 3.0 in
 //! Prophesee's documentation.
 
@@ -27,7 +34,7 @@ use super::records::{Place, RecordDecoder};
 use super::{Format, Heed, Reading};
 use crate::{Columns, Result};
 
-/// See the module.
+/// The format; see the [module](self).
 pub const FORMAT: Format = Format {
     name: "evt3",
     about: "Prophesee RAW, EVT 3.0",
@@ -56,11 +63,11 @@ pub(super) const LOW_BITS: u32 = 12;
 
 /// Words that are looked at together for odd ones.
 const LOOK: usize = 2048;
-/// Events that are packed before they are spread over columns.
+/// Number of events that the decoder packs before it writes them to the columns.
 pub(super) const BLOCK: usize = 2048;
-/// A vector is written in whole bytes of its mask, so as many places are kept free.
+/// Free space that a vector needs, because the decoder writes it in whole bytes of its mask.
 const LANES_FREE: usize = 16;
-/// A bit for each of the types that [`frequent`] leaves. Types without a meaning here it skips.
+/// The types at which [`frequent`] stops, one bit each. It skips unknown types.
 pub(super) const RARE: u32 = 1 << VECT_BASE_X | 1 << VECT_12 | 1 << VECT_8;
 const COLUMNS: u64 = 1 << 11;
 pub(super) const ON: u32 = 11;
@@ -70,25 +77,26 @@ pub(super) const HIGH: u32 = 35;
 
 struct Evt3 {
     high: High,
-    /// The time that the overflows of TIME_HIGH make.
+    /// The part of the time that comes from overflows of TIME_HIGH, in µs.
     overflowed: u64,
     state: State,
     vector: Vector,
-    /// Events packed as x, polarity, y, TIME_LOW and TIME_HIGH, from bits 0, 11, 12, 23 and 35.
+    /// Packed events: x, polarity, y, TIME_LOW and TIME_HIGH start at bits 0, 11, 12, 23 and 35.
     packed: Box<[u64; BLOCK]>,
     /// Number of packed events.
     n: usize,
     vectors: Vectors,
 }
 
-/// Where the next vector begins, at most [`COLUMNS`], and its polarity at its place in an event.
+/// The x at which the next vector begins, at most [`COLUMNS`], and its polarity bit of a packed
+/// event.
 #[derive(Clone, Copy, Default)]
 struct Vector {
     x: u64,
     on: u64,
 }
 
-/// The fields that words set, each at its place in a packed event.
+/// The fields that words set, each shifted to its bits of a packed event.
 #[derive(Clone, Copy, Default)]
 pub(super) struct State {
     pub y: u64,
@@ -120,7 +128,7 @@ impl Words for Evt3 {
             if self.n > BLOCK - LANES_FREE {
                 self.flush(out);
             }
-            // In wide vectors, and what they leave.
+            // The AVX-512 form decodes first; `frequent` decodes the words that it leaves.
             let piece = &words[..words.len().min(self.before_step_back(words))];
             let (mut done, n, state) = self.vectors.evt3(&mut self.packed, self.n, piece, self.state);
             let (more, n, state) = frequent(&mut self.packed, n, &piece[done..], state);
@@ -190,19 +198,20 @@ impl Evt3 {
     }
 }
 
-/// Decodes words up to the first that is [`RARE`] or a TIME_HIGH that falls, or until the block is
-/// full; returns how many, the number of events and the new state. Without branches, because the
-/// order of the words is noise, and on its own, because everything must stay in registers.
+/// Decodes words up to the first [`RARE`] one, up to a TIME_HIGH that falls, or until the block is
+/// full. Returns the number of words, the number of events and the new state. The loop has no
+/// branches, because the order of the words is unpredictable. The function is not inlined, so that
+/// all its variables stay in registers.
 #[inline(never)]
 fn frequent(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: State) -> (usize, usize, State) {
     let State { mut y, mut low, mut high } = state;
-    // No word is more than one event.
+    // Each word yields at most one event.
     let words = &words[..words.len().min(BLOCK - n.min(BLOCK))];
     let mut done = 0;
     for &w in words {
         let w = u16::from_le_bytes(w);
         let (kind, value) = (w >> 12, u64::from(w & 0xFFF));
-        // From TIME_HIGH·4096 up to what it was.
+        // Whether the word is a TIME_HIGH below the current one.
         let falls = w.wrapping_sub(TIME_HIGH << 12) < (high >> HIGH) as u16;
         if (RARE >> kind & 1 != 0) | falls {
             break;
@@ -219,8 +228,9 @@ fn frequent(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: S
     (done, n, State { y, low, high })
 }
 
-/// Decodes vectors up to the first word that is none, or has an event beyond the last column, or
-/// until the block is full; returns as [`frequent`].
+/// Decodes vectors up to the first other word, up to a vector with an event beyond the last column,
+/// or until the block is full. Returns the number of words, the number of events and the new
+/// vector.
 #[inline(never)]
 fn vectors(
     packed: &mut [u64; BLOCK],
@@ -253,7 +263,7 @@ fn vectors(
     (done, n, vector)
 }
 
-/// Writes `event` at x + i for each bit i that is set in `mask`; returns the next n.
+/// Writes `event` at x + i for each set bit i of `mask`; returns the new number of events.
 #[inline(always)]
 fn lanes(packed: &mut [u64; BLOCK], n: usize, event: u64, mask: u8) -> usize {
     let at = n.min(BLOCK - 8);
@@ -263,7 +273,7 @@ fn lanes(packed: &mut [u64; BLOCK], n: usize, event: u64, mask: u8) -> usize {
     n + usize::from(COUNTS[usize::from(mask)])
 }
 
-/// The number of pixels of a vector.
+/// The number of pixels of a vector; `None` for other types.
 #[inline(always)]
 fn width(kind: u16) -> Option<u64> {
     match kind {
@@ -283,7 +293,7 @@ impl Vector {
     }
 }
 
-/// Packed events, to be spread over columns.
+/// Packed events, and the columns to which they are written.
 struct Spread<'a> {
     packed: &'a [u64],
     overflowed: u64,
@@ -304,7 +314,7 @@ impl Loop for Spread<'_> {
 }
 
 impl Evt3 {
-    /// Spreads the packed events over the columns.
+    /// Writes the packed events to the columns.
     fn flush(&mut self, out: &mut Columns) {
         let packed = &self.packed[..self.n.min(BLOCK)];
         self.vectors.run(Spread { packed, overflowed: self.overflowed, out });
@@ -326,11 +336,11 @@ impl Evt3 {
         words.iter().position(steps_back).unwrap_or(words.len())
     }
 
-    /// Takes a TIME_HIGH that may have overflowed: the first one, or one that falls.
+    /// Processes the first TIME_HIGH, or one that falls and may have overflowed.
     fn time_high(&mut self, value: u16, out: &mut Columns) {
         self.flush(out);
         self.state.low = 0;
-        // What has risen since the last fall, then this.
+        // Record the value before the fall first, so that the fall is measured from it.
         if self.high.base_us.is_some() {
             self.high.risen((self.state.high >> HIGH) as u32);
         }
@@ -488,7 +498,7 @@ mod tests {
     fn a_time_high_that_changes_sets_the_low_time_to_zero_and_one_that_repeats_does_not() {
         let x = |column| (ADDR_X, column);
         let fill = |n: usize| std::iter::repeat_n((ADDR_Y, 3), n);
-        // The words stand at every place of a vector register of 16 words, and in the words behind.
+        // The words take every position in a vector register of 16 words and in the scalar rest.
         for before in 0..40 {
             let words = std::iter::once((TIME_HIGH, 1))
                 .chain(fill(before))
@@ -503,7 +513,7 @@ mod tests {
         }
     }
 
-    /// Words of a camera: mostly rows, times and single events, now and then anything.
+    /// Words as a camera sends them: mostly rows, times and single events, occasionally any type.
     fn word() -> impl Strategy<Value = u16> {
         let kind = prop_oneof![
             10 => Just(ADDR_Y),

@@ -1,4 +1,4 @@
-//! Writing EVT 3.0; the layout stands in `evt3`.
+//! Writes EVT 3.0; the module `evt3` describes the layout.
 
 use super::encoder::{Encoder, refuse};
 use super::evt::{High, run};
@@ -7,7 +7,7 @@ use super::evt3::{
 };
 use crate::{Columns, Event, Result, Sensor};
 
-/// Writes words; neighbours of one time, row and polarity become vectors where that is shorter.
+/// Writes words. Adjacent events of equal time, row and polarity become vectors if that is shorter.
 pub struct Writer {
     header: Option<Vec<u8>>,
     high: High,
@@ -48,7 +48,7 @@ impl Encoder for Writer {
             let polarity = u16::from(on) << 11;
             let n = run(events.iter_from(at), 32);
             if n > 4 {
-                // A base and three masks are four words for 32 pixels.
+                // A base and three masks are four words for up to 32 pixels.
                 let mask = events.x()[at..at + n].iter().fold(0u32, |mask, column| mask | 1 << (column - x));
                 word(VECT_BASE_X, polarity | x);
                 word(VECT_12, (mask & 0xFFF) as u16);

@@ -1,17 +1,17 @@
-//! The decoders' loops compiled for wide vectors, and which of them this machine has.
+//! Compiles the decoders' loops for wide vectors and selects the widest that the machine has.
 //!
-//! A [`Loop`] is safe code that is compiled three times: for what every machine of its kind has,
-//! for AVX2, and for AVX-512 (x86-64); [`Vectors::run`] takes the widest there is. The words of
-//! EVT3 are no such loop, because each depends on those before it: [`Vectors::evt3`] is written in
-//! instructions of AVX-512, and its scalar twin is `evt3::frequent`.
+//! A [`Loop`] is safe code that is compiled three times on x86-64: for the baseline, for AVX2 and
+//! for AVX-512; [`Vectors::run`] calls the widest one that the machine has. The words of EVT3 do
+//! not fit a [`Loop`], because each depends on the words before it. [`Vectors::evt3`] therefore
+//! uses AVX-512 instructions directly; its scalar counterpart is `evt3::frequent`.
 //!
-//! Words of EVT2 and events of AEDAT4 are written in such instructions too, to memory that nobody
-//! has cleared (`kernel/`); the loops compiled for AVX-512 stay as their twins and take what is
-//! left. For DAT that gained nothing (`benches/RESULTS.md`).
+//! The decoders for words of EVT2 and events of AEDAT4 use such instructions too and write to
+//! uninitialised memory (`kernel/`). Their scalar counterparts, compiled for AVX-512, process the
+//! rest. For DAT the same method was not faster (`benches/RESULTS.md`).
 //!
-//! This, what lies in `kernel/`, and `aedat4/kernel.rs` are the only files of the formats with
-//! `unsafe` code; here: calls of functions that are compiled for instructions which the machine was
-//! seen to have, and loads and stores of whole arrays.
+//! This file, `kernel/` and `aedat4/kernel.rs` are the only parts of the formats with `unsafe`
+//! code. Here it calls functions compiled for instructions that the machine has, and loads and
+//! stores whole arrays.
 #![allow(unsafe_code)]
 
 #[cfg(all(feature = "aedat4", target_arch = "x86_64"))]
@@ -25,16 +25,16 @@ use super::evt::High;
 use super::evt3::{BLOCK, State};
 use crate::Columns;
 
-/// A loop, in safe code. `run` and what it calls must be `#[inline(always)]`.
+/// A loop in safe code. `run` and every function that it calls must be `#[inline(always)]`.
 pub trait Loop {
-    /// What it returns.
+    /// The result of the loop.
     type Out;
 
-    /// Runs it.
+    /// Runs the loop.
     fn run(self) -> Self::Out;
 }
 
-/// The vectors that a machine was seen to have.
+/// A vector width that the machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vectors(Width);
 
@@ -47,14 +47,14 @@ enum Width {
     Avx512,
 }
 
-/// Asks for the 64 bytes that lie a page behind these, which are needed soon: the machine itself
-/// foresees what is read in sequence only up to the end of a page.
+/// Prefetches the 64 bytes one page after `these`, because the decoder will soon read them. The
+/// hardware's own prefetcher stops at the end of a page.
 #[inline(always)]
 pub fn prefetch<T>(these: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint, which changes nothing and reads nothing, wherever it points.
+        // SAFETY: a prefetch is only a hint, and it is valid for any address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(these).cast::<i8>().wrapping_add(4096)) };
     }
     #[cfg(not(target_arch = "x86_64"))]
@@ -62,7 +62,7 @@ pub fn prefetch<T>(these: &T) {
 }
 
 impl Vectors {
-    /// All that this machine has, the narrowest first.
+    /// All widths that this machine has, the narrowest first.
     pub fn available() -> impl DoubleEndedIterator<Item = Vectors> {
         let mut all = [Some(Width::Any), None, None];
         #[cfg(target_arch = "x86_64")]
@@ -80,17 +80,17 @@ impl Vectors {
         all.into_iter().flatten().map(Vectors)
     }
 
-    /// The widest that this machine has.
+    /// The widest vectors that this machine has.
     pub fn widest() -> Vectors {
         Vectors::available().next_back().unwrap_or(Vectors(Width::Any))
     }
 
-    /// Runs a loop as it is compiled for these vectors.
+    /// Runs a loop in the version compiled for these vectors.
     #[inline]
     pub fn run<L: Loop>(self, it: L) -> L::Out {
         match self.0 {
             Width::Any => it.run(),
-            // SAFETY (both): `available` has seen that the machine has these instructions.
+            // SAFETY (both): `available` checked that the machine has these instructions.
             #[cfg(target_arch = "x86_64")]
             Width::Avx2 => unsafe { x86::avx2(it) },
             #[cfg(target_arch = "x86_64")]
@@ -98,8 +98,8 @@ impl Vectors {
         }
     }
 
-    /// Appends the events of words of EVT2 as `evt2::Piece` does, from the front on, and returns how
-    /// many words it took: it may leave any number to it.
+    /// Appends the events of EVT2 words like `evt2::Piece`, from the front; returns the number of
+    /// processed words. The caller passes the rest to `evt2::Piece`.
     #[inline]
     pub fn evt2(self, words: &[[u8; 4]], high: &mut High, out: &mut Columns) -> usize {
         match self.0 {
@@ -110,8 +110,9 @@ impl Vectors {
         }
     }
 
-    /// Appends events of AEDAT4 as `aedat4::events::Elements` does, from the front on; returns how
-    /// many (it may leave any number to it) and all bits of their times and of their pixels.
+    /// Appends events of AEDAT4 like `aedat4::events::Elements`, from the front. Returns the number
+    /// of processed events, and the bitwise or of all their times and of all their pixels. The
+    /// caller passes the rest to `Elements`.
     #[cfg(feature = "aedat4")]
     #[inline]
     pub fn elements(self, elements: &[[u8; 16]], out: &mut Columns) -> (usize, (u64, u64)) {
@@ -123,7 +124,8 @@ impl Vectors {
         }
     }
 
-    /// Decodes words of EVT3 as `evt3::frequent` does, but may leave any number of words to it.
+    /// Decodes EVT3 words like `evt3::frequent`, from the front. The caller passes the rest to
+    /// `frequent`.
     #[inline]
     pub fn evt3(self, packed: &mut [u64; BLOCK], n: usize, words: &[[u8; 2]], state: State) -> (usize, usize, State) {
         match self.0 {
@@ -152,10 +154,10 @@ mod x86 {
         it.run()
     }
 
-    /// Sixteen words at a time. An event needs the last row and the last time before it: of the
-    /// words that set it, as a mask of 16 bits, each lane keeps those up to its own, and the number
-    /// of leading zeros tells the lane of the last. Where there is none, the number selects the
-    /// last lane of what the 16 words before came to.
+    /// Decodes sixteen words at a time. An event needs the last row and time before it. A 16-bit
+    /// mask marks the words that set the row (or time). Each lane keeps the mask bits up to its
+    /// own, and the number of leading zeros gives the lane of the last one. If no bit is left, the
+    /// number selects the last lane of the result of the previous 16 words.
     #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
     pub fn evt3(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: State) -> (usize, usize, State) {
         let up_to_lane: [u32; 16] = std::array::from_fn(|i| (2 << i) - 1);
@@ -170,7 +172,7 @@ mod x86 {
             let group = load_16(group);
             let kinds = _mm512_srli_epi32::<12>(group);
             let values = _mm512_and_epi32(group, _mm512_set1_epi32(0xFFF));
-            // The words before the first that is no event and sets neither row nor low time.
+            // The words before the first one that is neither an event nor a row nor a low time.
             let stop = _mm512_test_epi32_mask(_mm512_srlv_epi32(stops, kinds), _mm512_set1_epi32(1));
             let before = stop.wrapping_sub(1) & !stop;
             let events = kind_is(kinds, ADDR_X) & before;
@@ -190,13 +192,13 @@ mod x86 {
             };
             store(&mut to[0], event(_mm512_castsi512_si256(places), _mm512_castsi512_si256(lows)));
             let count = events.count_ones() as usize;
-            // Seldom: most events come with a row and a time of their own.
+            // Rare, because most events come with their own row and time.
             if count > 8 {
                 let (places, lows) = (_mm512_extracti64x4_epi64::<1>(places), _mm512_extracti64x4_epi64::<1>(lows));
                 store(&mut to[1], event(places, lows));
             }
             n += count;
-            // A branch, because the next load must not wait for this one.
+            // A branch instead of a select, because the next load must not wait for this result.
             if stop == 0 {
                 done += 16;
             } else {
@@ -217,25 +219,25 @@ mod x86 {
         (done, n, State { y: last(y).into(), low: u64::from(last(low)) << LOW, high })
     }
 
-    /// Sixteen numbers of 16 bits as numbers of 32 bits.
+    /// Loads sixteen 16-bit numbers and extends them to 32 bits.
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn load_16(from: &[[u8; 2]; 16]) -> __m512i {
-        // SAFETY: 32 bytes can be read.
+        // SAFETY: the array has 32 bytes.
         _mm512_cvtepu16_epi32(unsafe { _mm256_loadu_si256(from.as_ptr().cast()) })
     }
 
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn load_32(from: &[u32; 16]) -> __m512i {
-        // SAFETY: 64 bytes can be read.
+        // SAFETY: the array has 64 bytes.
         unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
     }
 
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn store(to: &mut [u64; 8], lanes: __m512i) {
-        // SAFETY: 64 bytes can be written.
+        // SAFETY: the array has 64 bytes.
         unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), lanes) }
     }
 }

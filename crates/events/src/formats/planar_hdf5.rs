@@ -1,4 +1,4 @@
-//! HDF5 with a data set for each of x, y, t and p in one group: DSEC, e2vid, evlib, M3ED.
+//! HDF5 with one data set each for x, y, t and p in a group: DSEC, e2vid, evlib, M3ED.
 //!
 //! | written by | group | names | times |
 //! |---|---|---|---|
@@ -6,16 +6,17 @@
 //! | e2vid, evlib | `events` | `xs`, `ys`, `ts`, `ps` | floating seconds |
 //! | M3ED | `prophesee/left`, `prophesee/right` | `x`, `y`, `t`, `p` | whole µs |
 //!
-//! Any group is looked into, for a pair of x and y, a polarity (`p`, `ps`, `pol`, `polarity`, `on`)
-//! and a time (`t`, `ts`, `timestamp`, also with a unit, `t_ns`). Whole times without a unit are
-//! µs; floating ones are seconds under the name `ts`, and otherwise refused unless their unit is
-//! given. An attribute `units` or `unit` of the times states their unit too. Each data set has one
-//! dimension, any integer type (x, y and t also whole or floating), and chunks and filters of its
-//! own. Other data sets (`ms_to_idx`, images) are left alone.
+//! The reader searches all groups for a pair of x and y, a polarity (`p`, `ps`, `pol`, `polarity`,
+//! `polarities`, `on`) and a time (`t`, `ts`, `timestamp`, also with a unit as in `t_ns`). Integer
+//! times without a unit are µs. Floating times without a unit are seconds if their name is `ts`;
+//! otherwise the reader refuses them unless the caller gives their unit. An attribute `units` or
+//! `unit` of the times also states their unit. Each data set has one dimension, its own chunks and
+//! filters, and any integer type, f16, f32 or f64: x, y and p must be whole numbers, and floating times
+//! are rounded to µs. The reader ignores other data sets (`ms_to_idx`, images).
 //!
-//! p is 1 for ON and 0 or −1 for OFF. x counts from the left and y from the top. The sensor is not
-//! stated. A file with several such groups has several streams, numbered in the order of their
-//! names.
+//! p is 1 for ON and 0 or −1 for OFF. x counts from the left and y from the top. The file does not
+//! state the sensor. If a file has several such groups, each is a stream; streams are numbered in
+//! the order of their names.
 
 use std::collections::HashSet;
 
@@ -26,7 +27,7 @@ use super::values::{self, Number, Place};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, StreamInfo, TimeUnit};
 use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
-/// See the module.
+/// The format; see the [module](self).
 pub const FORMAT: Format = Format {
     name: "planar-hdf5",
     about: "HDF5 with a data set for each of x, y, t and p (DSEC, e2vid, evlib)",
@@ -38,22 +39,22 @@ pub const FORMAT: Format = Format {
     write: None,
 };
 
-/// Events of a piece.
+/// Number of events that the reader decodes at a time.
 const PIECE: u64 = 65_536;
-/// Bytes of a chunk at most, unpacked. Writers make chunks of about 1 MB.
+/// Largest size of a decompressed chunk in bytes. Writers make chunks of about 1 MB.
 const MOST_CHUNK: u64 = 256 << 20;
-/// Groups in each other, and objects, that are looked at.
+/// Limits of the search: the depth of nested groups and the number of objects.
 const DEEPEST: usize = 4;
 const MOST_OBJECTS: usize = 10_000;
 
 const X: &[&str] = &["x", "xs"];
 const Y: &[&str] = &["y", "ys"];
 const P: &[&str] = &["p", "ps", "pol", "polarity", "polarities", "on"];
-/// The floating times that e2vid and evlib write in seconds.
+/// Name of the times that e2vid and evlib write as floating seconds.
 const SECONDS: &str = "ts";
 const OFFSET: &str = "t_offset";
 
-/// A group that holds events: the addresses of its data sets.
+/// A group with events, and the addresses of its data sets.
 struct Group {
     path: String,
     x: u64,
@@ -62,18 +63,18 @@ struct Group {
     p: u64,
     /// Name of the data set of times.
     time: String,
-    /// The number that is added to all times, nearest to the group.
+    /// Address of the offset that is added to all times: the one nearest to the group.
     offset: Option<u64>,
 }
 
-/// Only all bytes tell, because data sets may lie anywhere.
+/// The search needs all bytes of the file, because data sets may lie anywhere.
 fn fits(probe: &Probe) -> Fit {
     let Some(bytes) = probe.all.filter(|_| hdf5::is_hdf5(probe.head)) else { return Fit::No };
     let found = File::open(bytes, "").and_then(|file| groups(&file));
     if found.is_ok_and(|groups| !groups.is_empty()) { Fit::Sure } else { Fit::No }
 }
 
-/// All groups of events, by name.
+/// All groups with events, sorted by path.
 fn groups(file: &File) -> Result<Vec<Group>> {
     let (mut found, mut seen) = (Vec::new(), HashSet::new());
     let mut left = vec![(String::new(), file.root(), 0, None)];
@@ -81,8 +82,7 @@ fn groups(file: &File) -> Result<Vec<Group>> {
         if !seen.insert(address) || seen.len() > MOST_OBJECTS {
             continue;
         }
-        // What is no group, or a group of a kind that is not read, holds no events that can be
-        // read.
+        // Skip objects that are not groups, and groups of a kind that the reader does not support.
         let Ok(links) = file.links(address) else { continue };
         let find = |names: &[&str]| links.iter().find(|(name, _)| names.contains(&name.as_str())).map(|l| l.1);
         let offset = find(&[OFFSET]).or(offset);
@@ -147,7 +147,7 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     Ok(Box::new(Reader { name: name.into(), x, y, t, p, unit, offset_us, done: 0 }))
 }
 
-/// The unit of times that the name of their data set states, or its attribute `units` or `unit`.
+/// The unit of the times that the name of their data set or its attribute `units` or `unit` states.
 fn stated_unit(file: &File, group: &Group, options: &ReadOptions) -> Result<Option<TimeUnit>> {
     let mut stated = TimeUnit::of_column(&group.time.to_lowercase()).flatten();
     let fault = |problem| {
@@ -170,7 +170,7 @@ fn stated_unit(file: &File, group: &Group, options: &ReadOptions) -> Result<Opti
     Ok(stated)
 }
 
-/// The one integer of a data set.
+/// Reads a data set of one integer.
 fn scalar(file: &File, address: u64) -> Result<i64> {
     let mut column = Column::open(file, address, "the offset of times")?;
     if column.dataset.len != 1 || column.number.is_float() {
@@ -183,17 +183,17 @@ fn scalar(file: &File, address: u64) -> Result<i64> {
     Ok(value[0])
 }
 
-/// One of the four data sets.
+/// One of the four data sets, and the position of the reader in it.
 struct Column {
     dataset: Dataset,
     number: Number,
     what: &'static str,
-    /// The next chunk.
+    /// Index of the next chunk.
     next: usize,
-    /// Elements that have been moved into the buffer.
+    /// Number of elements loaded into the buffer so far.
     loaded: u64,
     buffer: Vec<u8>,
-    /// Bytes at the front of the buffer that have been decoded.
+    /// Number of bytes at the front of the buffer that are decoded already.
     taken: usize,
 }
 
@@ -224,12 +224,12 @@ impl Column {
         Ok(Column { dataset, number, what, next: 0, loaded: 0, buffer: Vec::new(), taken: 0 })
     }
 
-    /// Whole elements in the buffer.
+    /// Number of whole elements in the buffer that are not decoded.
     fn ready(&self) -> u64 {
         ((self.buffer.len() - self.taken) / self.number.size()) as u64
     }
 
-    /// Loads chunks until `n` elements are ready, or there are no more.
+    /// Loads chunks until `n` elements are ready or no elements are left.
     fn fill(&mut self, file: &File, n: u64) -> Result<()> {
         let size = self.number.size() as u64;
         while self.ready() < n && self.loaded < self.dataset.len {
@@ -267,13 +267,14 @@ impl Column {
         Ok(())
     }
 
-    /// Where the elements in the buffer are.
+    /// The elements in the buffer, for the decoders of `values`.
     fn place<'a>(&'a self, file: &'a str) -> Place<'a> {
         let step = self.number.size();
         Place { file, bytes: &self.buffer, base: 0, packed: false, first: self.taken, step, what: self.what }
     }
 
-    /// An error at a byte of the buffer, as one at an event: `done` events came before it.
+    /// Converts an error at a byte of the buffer to one at an event; `done` events came before the
+    /// buffer.
     fn located(&self, file: &File, done: u64, error: Error) -> Error {
         match error {
             Error::Malformed { at, problem, remedy, .. } => {
@@ -293,9 +294,9 @@ struct Reader {
     t: Column,
     p: Column,
     unit: TimeUnit,
-    /// Added to all times.
+    /// Offset in µs that is added to all times.
     offset_us: i64,
-    /// Events decoded.
+    /// Number of decoded events.
     done: u64,
 }
 

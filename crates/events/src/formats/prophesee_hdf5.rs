@@ -1,16 +1,16 @@
 //! Prophesee's HDF5 (`.hdf5`, `.h5`) with the codec ECF, as Metavision writes it.
 //!
-//! `/CD/events` is a compound of x u16, y u16, p i16 and t i64 (at 0, 2, 4 and 8 of 16 bytes) in
-//! chunks of 16,384 with the filter 0x8ECF, see [`super::ecf`]; other filters and none are read
-//! too, and members are found by name. `/CD/indexes` (id u64, ts i64) has an entry for every 2,000
-//! µs, the index of the first event not before that time; its attribute `offset` is minus the
-//! first time. `/EXT_TRIGGER` holds triggers, which are not events of pixels and not read. Text
-//! attributes of the root describe the camera; `geometry` is `640x480`.
+//! `/CD/events` is a compound of x u16, y u16, p i16 and t i64 (at bytes 0, 2, 4 and 8 of 16) in
+//! chunks of 16,384 events with the filter 0x8ECF, see [`super::ecf`]. The reader also supports
+//! other filters and none, and it finds members by name. `/CD/indexes` (id u64, ts i64) has an
+//! entry for every 2,000 µs: the index of the first event at or after that time. Its attribute
+//! `offset` is the negative of the first time. `/EXT_TRIGGER` holds triggers, which the reader
+//! ignores. Text attributes of the root describe the camera; `geometry` is for example `640x480`.
 //!
-//! Times are the camera's (µs, raw, not shifted to zero), x and y count from the upper left.
+//! Times are those of the camera in µs, not shifted to zero. x and y count from the upper left.
 //!
-//! A chunk may hold more events than the data set has left (a padded last one): the rest is no
-//! event. A chunk with fewer is an error, for events would be missing.
+//! If a chunk has more events than the data set has left (a padded last chunk), the reader ignores
+//! the surplus. If a chunk has fewer, the reader returns an error, because events would be missing.
 
 mod write;
 
@@ -19,7 +19,7 @@ use super::values::{self, Number, Place};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit, ecf, planar_hdf5, shd};
 use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
-/// See the module.
+/// The format; see the [module](self).
 pub const FORMAT: Format = Format {
     name: "prophesee-hdf5",
     about: "HDF5 with the codec ECF of Metavision (Prophesee)",
@@ -33,10 +33,11 @@ pub const FORMAT: Format = Format {
 
 const EVENTS: &str = "CD/events";
 
-/// Events of a piece out of a data set that is not in chunks.
+/// Number of events that the reader decodes at a time if the data set has no chunks.
 const PIECE: u64 = 16_384;
 
-/// HDF5 that has these events, or those of no other format: then the error says what is there.
+/// Accepts HDF5 with these events. Also accepts HDF5 that no other format accepts, so that the
+/// error lists the content of the file.
 fn fits(probe: &Probe) -> Fit {
     let others = || [shd::FORMAT, planar_hdf5::FORMAT].iter().any(|f| (f.fits)(probe) == Fit::Sure);
     let these = || probe.all.is_some_and(|bytes| hdf5::holds(bytes, &[EVENTS]));
@@ -59,7 +60,7 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     Ok(Box::new(Reader { name: name.into(), sensor, events, members, done: 0, next: 0 }))
 }
 
-/// `640x480`, the text of the attribute `geometry`.
+/// Parses the attribute `geometry`, for example `640x480`.
 fn geometry(text: &str) -> Option<Sensor> {
     let (width, height) = text.trim().split_once('x')?;
     Some(Sensor { width: width.parse().ok()?, height: height.parse().ok()? })
@@ -70,9 +71,9 @@ struct Reader {
     sensor: Option<Sensor>,
     events: Dataset,
     members: Members,
-    /// Events decoded.
+    /// Number of decoded events.
     done: u64,
-    /// Chunks decoded.
+    /// Number of decoded chunks.
     next: usize,
 }
 
@@ -137,7 +138,7 @@ impl Reader {
     }
 }
 
-/// Plain events, and where they lie (or lay before they were unpacked).
+/// Uncompressed events, and the address of the bytes from which they come.
 struct Source<'a> {
     file: &'a File<'a>,
     address: u64,
@@ -145,19 +146,19 @@ struct Source<'a> {
     packed: bool,
 }
 
-/// Where the members of an event are in its bytes.
+/// Positions and types of an event's members.
 struct Members {
     size: usize,
     x: (usize, Number),
     y: (usize, Number),
     p: (usize, Number),
     t: (usize, Number),
-    /// The unit of t.
+    /// Unit of t.
     unit: TimeUnit,
 }
 
 impl Members {
-    /// Finds the members by name, of any type of number.
+    /// Finds the members by name; each may have any numeric type.
     fn of(file: &File<'_>, events: &Dataset, options: &ReadOptions) -> Result<Members> {
         let Datatype { class: Class::Compound(members), size } = &events.datatype else {
             return Err(file.other_layout(events.address, format!("/{EVENTS} is no compound of x, y, p and t")));
@@ -191,7 +192,7 @@ impl Members {
         Ok(Members { size: *size, x, y, p, t, unit })
     }
 
-    /// Appends the first `n` events.
+    /// Appends the first `n` events of `source`.
     fn decode(&self, source: &Source<'_>, n: usize, out: &mut Columns) -> Result<()> {
         let Source { file, bytes, packed, .. } = *source;
         let place = |(first, _): (usize, Number), what: &'static str| {
@@ -208,7 +209,7 @@ impl Members {
     }
 }
 
-/// A datatype of HDF5 as a number; `None` for what is none.
+/// An HDF5 datatype as a number type; `None` if it is not numeric.
 pub(super) fn number(datatype: &Datatype) -> Option<Number> {
     match datatype.class {
         Class::Integer { signed, big } => Number::new(if signed { 'i' } else { 'u' }, datatype.size, big),

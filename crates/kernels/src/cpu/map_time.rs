@@ -49,19 +49,19 @@ fn mapped(x: &[f32], map: &TimeMap) -> Vec<f32> {
 /// step.
 fn sum(x: &[f32], n: usize, at: usize, terms: &[(usize, f32)], y: &mut [MaybeUninit<f32>]) {
     let len = y.len();
-    let of = |i: usize| &x[i * n + at..][..len];
+    let row = |i: usize| &x[i * n + at..][..len];
     let Some((&(i, w), more)) = terms.split_first() else {
         y.fill(MaybeUninit::new(0.0));
         return;
     };
-    let y = y.write_copy_of_slice(of(i));
+    let y = y.write_copy_of_slice(row(i));
     if w != 1.0 {
         y.iter_mut().for_each(|y| *y *= w);
     }
     for &(i, w) in more {
         match w {
-            1.0 => y.iter_mut().zip(of(i)).for_each(|(y, x)| *y += x),
-            _ => y.iter_mut().zip(of(i)).for_each(|(y, x)| *y += w * x),
+            1.0 => y.iter_mut().zip(row(i)).for_each(|(y, x)| *y += x),
+            _ => y.iter_mut().zip(row(i)).for_each(|(y, x)| *y += w * x),
         }
     }
 }

@@ -10,7 +10,7 @@ pub struct ConvOp {
     /// Its sizes.
     pub geometry: Geometry,
     /// Which kernels may compute it.
-    pub kernel: Kernel,
+    pub kernel: KernelChoice,
     /// Precision of the operands.
     pub precision: Precision,
     /// The pass runs without autodiff now and again with it later, so it uses the training kernels:
@@ -20,14 +20,14 @@ pub struct ConvOp {
 
 impl ConvOp {
     /// A convolution with `recompute_later` off.
-    pub fn new(geometry: Geometry, kernel: Kernel, precision: Precision) -> Self {
+    pub fn new(geometry: Geometry, kernel: KernelChoice, precision: Precision) -> Self {
         Self { geometry, kernel, precision, recompute_later: false }
     }
 }
 
 /// Which kernels linear layers and neurons use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Kernel {
+pub enum KernelChoice {
     /// Sparse or dense, chosen per call by density and shape.
     #[default]
     Auto,
@@ -39,7 +39,7 @@ pub enum Kernel {
     Plain,
 }
 
-words!(Kernel, "kernel", { Auto = "auto", Sparse = "sparse", Dense = "dense", Plain = "plain" });
+words!(KernelChoice, "kernel", { Auto = "auto", Sparse = "sparse", Dense = "dense", Plain = "plain" });
 
 /// Precision of convolution operands. Sums, norms and neurons are f32 at every precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

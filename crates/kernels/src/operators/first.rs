@@ -1,6 +1,6 @@
 //! A first layer: a convolution whose input is mostly zeros, and its only consumer, a fused layer.
 
-use super::{ConvOp, Encoded, FusedOp, Kernel, LayerStatistics, NormParameters, NormSums, Precision};
+use super::{ConvOp, Encoded, FusedOp, KernelChoice, LayerStatistics, NormParameters, NormSums, Precision};
 use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
 
@@ -25,8 +25,8 @@ impl FirstOp {
     }
 
     /// Whether the first-layer kernels may run if the caller asks for this kernel and precision.
-    pub fn wanted(kernel: Kernel, precision: Precision) -> bool {
-        matches!(kernel, Kernel::Auto | Kernel::Sparse) && precision == Precision::F32
+    pub fn wanted(kernel: KernelChoice, precision: Precision) -> bool {
+        matches!(kernel, KernelChoice::Auto | KernelChoice::Sparse) && precision == Precision::F32
     }
 }
 

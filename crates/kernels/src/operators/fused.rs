@@ -179,8 +179,8 @@ impl<B: Backend> Branches<B> {
 
     /// All tensors: for each branch its values and, if it has a norm, γ and β.
     pub fn into_tensors(self) -> Vec<FloatTensor<B>> {
-        let of = |b: BranchTensors<B>| std::iter::once(b.x).chain(b.norm.tensors().into_iter().flatten());
-        self.into_vec().into_iter().flat_map(of).collect()
+        let tensors = |b: BranchTensors<B>| std::iter::once(b.x).chain(b.norm.tensors().into_iter().flatten());
+        self.into_vec().into_iter().flat_map(tensors).collect()
     }
 
     /// Applies `f` to each tensor, in the order of [`into_tensors`](Self::into_tensors), to move

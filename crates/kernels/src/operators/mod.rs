@@ -25,7 +25,7 @@ mod pool;
 mod reduction;
 mod update;
 
-pub use conv::{ConvOp, Kernel, Precision};
+pub use conv::{ConvOp, KernelChoice, Precision};
 pub use encoded::Encoded;
 pub use first::{FirstGradients, FirstOp, FirstSaved, FirstSums};
 pub use fused::{

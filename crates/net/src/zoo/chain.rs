@@ -6,7 +6,7 @@ use crate::network::{Input, Network, NetworkBuilder, NodeId};
 use crate::neuron::Neuron;
 
 /// The options of a built-in network, with defaults filled in.
-pub(super) struct Plan {
+pub(super) struct Choices {
     pub classes: usize,
     pub neuron: Neuron,
     pub norm: bool,
@@ -23,16 +23,16 @@ pub(super) struct Plan {
 pub(super) struct Chain {
     builder: NetworkBuilder,
     at: NodeId,
-    plan: Plan,
+    choices: Choices,
     prefix: String,
     numbered: bool,
     counts: std::collections::HashMap<String, usize>,
 }
 
 impl Chain {
-    pub fn new(name: &str, input: Input, plan: Plan) -> Self {
+    pub fn new(name: &str, input: Input, choices: Choices) -> Self {
         let builder = NetworkBuilder::new(name, input.shape, input.kind);
-        Self { builder, at: NodeId::Input, plan, prefix: String::new(), numbered: true, counts: Default::default() }
+        Self { builder, at: NodeId::Input, choices, prefix: String::new(), numbered: true, counts: Default::default() }
     }
 
     /// The node that the next layer will read.
@@ -81,20 +81,20 @@ impl Chain {
 
     /// Adds a TTM; the mode of the options overrides `mode`.
     pub fn ttm_by_default(self, mode: TtmMode) -> Self {
-        let mode = self.plan.ttm.unwrap_or(mode);
+        let mode = self.choices.ttm.unwrap_or(mode);
         self.push(Layer::Ttm(mode))
     }
 
     /// Adds a convolution and, if the network uses norms, batch norm.
     pub fn conv(self, conv: Conv) -> Self {
-        let norm = self.plan.norm;
+        let norm = self.choices.norm;
         let chain = self.push(Layer::Conv(conv));
         if norm { chain.push(Layer::Norm(Norm::default())) } else { chain }
     }
 
     /// Adds spiking neurons.
     pub fn fire(self) -> Self {
-        let neuron = self.plan.neuron;
+        let neuron = self.choices.neuron;
         self.push(Layer::Neuron(neuron))
     }
 
@@ -131,7 +131,7 @@ impl Chain {
 
     /// Adds the classifier and builds the network.
     pub fn classify(self) -> Result<Network> {
-        let (out, bias) = (self.plan.classes, self.plan.classifier_bias);
+        let (out, bias) = (self.choices.classes, self.choices.classifier_bias);
         self.push(Layer::Linear(Linear { out, bias })).builder.build()
     }
 }

@@ -24,7 +24,7 @@ use crate::network::{Input, InputKind, Network};
 use crate::neuron::Neuron;
 use crate::shape::Shape;
 use crate::suggest;
-use chain::{Chain, Plan};
+use chain::{Chain, Choices};
 
 /// Options of a built-in network; by default every option is the network's own.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -165,12 +165,12 @@ pub fn entry(name: &str) -> Result<&'static Entry> {
 pub fn build(name: &str, options: &ZooOptions) -> Result<Network> {
     let entry = entry(name)?;
     let input = options.input.map_or(entry.input, |(shape, kind)| Input { shape, kind });
-    let plan = Plan {
+    let choices = Choices {
         classes: if options.classes == 0 { entry.classes } else { options.classes },
         neuron: options.neuron.unwrap_or(entry.neuron),
         norm: options.norm.unwrap_or(entry.norm),
         ttm: options.ttm,
         classifier_bias: options.classifier_bias.unwrap_or(entry.classifier_bias),
     };
-    (entry.make)(Chain::new(entry.name, input, plan))
+    (entry.make)(Chain::new(entry.name, input, choices))
 }

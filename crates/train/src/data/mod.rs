@@ -144,7 +144,7 @@ impl Source {
     /// If a recording cannot be decoded, or the user stops.
     pub fn mean_span_us(&self, ids: &[SampleId], progress: &dyn Progress) -> Result<(f64, f64)> {
         progress.start("prepare", ids.len() as u64, "recording");
-        let one = |&id: &SampleId| {
+        let span_and_events = |&id: &SampleId| {
             if progress.cancelled() {
                 return Err(Error::Cancelled { task: "the preparation of the recordings" });
             }
@@ -152,7 +152,7 @@ impl Source {
             progress.advance(1, "");
             Ok((r.span_us() as f64, r.len() as f64))
         };
-        let spans: Vec<(f64, f64)> = ids.par_iter().map(one).collect::<Result<_>>()?;
+        let spans: Vec<(f64, f64)> = ids.par_iter().map(span_and_events).collect::<Result<_>>()?;
         progress.finish();
         // Summed in the order of `ids`, so the mean does not depend on the number of threads.
         let (span, events) = spans.iter().fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 type Laid = Arc<Vec<Vec<u8>>>;
 
 #[derive(Debug, Default)]
-struct State {
+struct MeetingState {
     laid: Vec<Vec<u8>>,
     arrived: usize,
     meetings: u64,
@@ -23,7 +23,7 @@ struct State {
 #[derive(Debug)]
 struct Meeting {
     size: usize,
-    state: Mutex<State>,
+    state: Mutex<MeetingState>,
     changed: Condvar,
 }
 
@@ -35,7 +35,7 @@ struct Worker {
 }
 
 impl Meeting {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, MeetingState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -133,7 +133,7 @@ impl Group for Worker {
 /// # Panics
 /// If a worker panics.
 pub fn run<T: Send>(size: usize, threads: usize, work: impl Fn(Ranks) -> Result<T> + Sync) -> Result<Vec<T>> {
-    let state = State { laid: vec![Vec::new(); size], ..State::default() };
+    let state = MeetingState { laid: vec![Vec::new(); size], ..MeetingState::default() };
     let meeting = Arc::new(Meeting { size, state: Mutex::new(state), changed: Condvar::new() });
     let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pools: Vec<_> = (0..size)
@@ -169,14 +169,14 @@ mod tests {
 
     #[test]
     fn sums_are_those_of_adding_in_rank_order_on_every_worker() {
-        let of = |rank: usize, k: usize| (1.0 + k as f64).powi(rank as i32 * 7 - 9) * 0.1;
+        let value = |rank: usize, k: usize| (1.0 + k as f64).powi(rank as i32 * 7 - 9) * 0.1;
         let mut want = [0.0; 33];
         for rank in 0..3 {
-            want.iter_mut().enumerate().for_each(|(k, w)| *w += of(rank, k));
+            want.iter_mut().enumerate().for_each(|(k, w)| *w += value(rank, k));
         }
         for _ in 0..50 {
             let sums = run(3, 1, |ranks| {
-                let mut mine: Vec<f64> = (0..33).map(|k| of(ranks.rank(), k)).collect();
+                let mut mine: Vec<f64> = (0..33).map(|k| value(ranks.rank(), k)).collect();
                 let mut short: Vec<f32> = mine.iter().map(|v| *v as f32).collect();
                 ranks.sum_f64(&mut mine)?;
                 ranks.sum_f32(&mut short)?;

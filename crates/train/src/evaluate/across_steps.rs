@@ -13,7 +13,7 @@ use tickless_net::{InputKind, LeakRule};
 
 /// The numbers of steps and leak rules to evaluate.
 #[derive(Debug, Clone)]
-pub struct Plan<'a> {
+pub struct StepSweep<'a> {
     /// Numbers of steps.
     pub steps: Vec<usize>,
     /// Leak rules; a static image runs with [`LeakRule::Step`] only.
@@ -59,7 +59,7 @@ impl Point {
 pub fn across_steps(
     model: &Model,
     setting: &Setting<'_>,
-    plan: &Plan<'_>,
+    plan: &StepSweep<'_>,
     progress: &dyn Progress,
 ) -> Result<Vec<Point>> {
     let image = model.network().input().kind == InputKind::Image;

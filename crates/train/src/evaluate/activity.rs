@@ -65,12 +65,12 @@ pub fn activity(
     setting.run(model, steps, &configuration, leak, progress, Some(&mut see))?;
     progress.finish();
     let n = setting.ids.len().max(1) as f64;
-    let of = |&i: &usize| LayerActivity {
+    let activity_of_layer = |&i: &usize| LayerActivity {
         layer: nodes[i].name.clone(),
         neurons: nodes[i].output.len(),
         spikes: sums[i] / n,
     };
-    Ok(spiking.iter().map(of).collect())
+    Ok(spiking.iter().map(activity_of_layer).collect())
 }
 
 /// Spike counts of every neuron and sample, run at `steps` steps.

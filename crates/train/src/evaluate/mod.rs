@@ -4,7 +4,7 @@ mod across_steps;
 mod activity;
 pub mod calibrate;
 
-pub use across_steps::{Plan, Point, across_steps, at_configuration};
+pub use across_steps::{Point, StepSweep, across_steps, at_configuration};
 pub use activity::{LayerActivity, SpikeCounts, activity, spike_counts};
 
 use crate::data::{SampleId, Source, prefetch};

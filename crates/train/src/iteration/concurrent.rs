@@ -52,20 +52,20 @@ pub(crate) fn each(
     let mut samples = [labels.len() as f64];
     model.ranks().sum_f64(&mut samples)?;
     let weight = labels.len() as f64 / samples[0];
-    let one = |model: &Model, configuration: &[usize], rng: &mut ChaCha8Rng| {
+    let run_pass = |model: &Model, configuration: &[usize], rng: &mut ChaCha8Rng| {
         let StepSetting { norm, leak, t_max, step_us, .. } = *setting;
         let pass = Pass { configuration, norm, leak, t_max, step_us };
         run(model, input, (labels, weight), &pass, setting, rng)
     };
     if !side_by_side(model, labels.len(), configurations) {
         for configuration in configurations {
-            let done = one(model, configuration, rng)?;
+            let done = run_pass(model, configuration, rng)?;
             then(model, done);
         }
         return Ok(());
     }
     // None of the passes draws a random number, so each may have a copy of the generator.
-    let all: Vec<_> = configurations.par_iter().with_max_len(1).map(|c| one(model, c, &mut rng.clone())).collect();
+    let all: Vec<_> = configurations.par_iter().with_max_len(1).map(|c| run_pass(model, c, &mut rng.clone())).collect();
     for done in all {
         then(model, done?);
     }

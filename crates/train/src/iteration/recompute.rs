@@ -199,8 +199,8 @@ mod tests {
         let size = |all: &[usize]| all.iter().map(|i| network.nodes()[*i].output.len()).sum::<usize>();
         assert!(kept == first || kept == second, "{kept:?}");
         assert_eq!(size(&kept), size(&first).max(size(&second)));
-        let one = |i: usize| if i + 1 == network.nodes().len() { 1 << 30 } else { 1 };
-        let last = kept_at_once(&network, one);
+        let mostly_last = |i: usize| if i + 1 == network.nodes().len() { 1 << 30 } else { 1 };
+        let last = kept_at_once(&network, mostly_last);
         assert!(cuts.iter().all(|cut| live_at(&network, *cut).iter().all(|i| last.contains(i))), "all entries");
     }
 }

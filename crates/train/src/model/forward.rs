@@ -5,7 +5,7 @@
 //! TTM at a stage's entry maps the sequence to that number. If a TTM repeats steps, the sequence
 //! delays the repeat until after the linear layers that follow, so those run on fewer steps.
 //!
-//! Unless the kernel is [`Kernel::Plain`] or an observer needs every node's output, a node that
+//! Unless the kernel is [`KernelChoice::Plain`] or an observer needs every node's output, a node that
 //! [`Fusion`] marks is not computed on its own: it passes [`Term`]s to its consumer, and the fused
 //! kernel of the neuron evaluates them.
 
@@ -22,7 +22,7 @@ use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 use tickless_kernels::operators::FirstOp;
 use tickless_kernels::ttm::TimeMap;
-use tickless_kernels::{Kernel, Precision};
+use tickless_kernels::{KernelChoice, Precision};
 use tickless_net::{InputKind, Layer, Leak, Network, NodeId};
 
 /// The result of a pass.
@@ -161,7 +161,7 @@ impl Model {
         let Walk { at, input, values, left, leaf: taken, norms, statistics, recompute_later, batch, fusion } = walk;
         let how = How { kernel: self.kernel, precision: self.precision, recompute_later: *recompute_later };
         let mut leaf = leaves[*taken..].iter();
-        let (fast, fuses) = (self.kernel != Kernel::Plain, observe.is_none());
+        let (fast, fuses) = (self.kernel != KernelChoice::Plain, observe.is_none());
         for (i, node) in self.network.nodes().iter().enumerate().take(to).skip(*at) {
             let mut inputs = node.from.iter().map(|&id| match id {
                 NodeId::Input => Value::ready_with(input.clone()),
@@ -208,8 +208,9 @@ impl Model {
                     let (running, index) = (&self.running[*norms], *norms);
                     *norms += 1;
                     if fast && fuses && fusion.fused[i] {
-                        let one = |t: Term| t.normalised(running, (gain.clone(), shift.clone()), n, pass.norm, index);
-                        values[i] = Some(Value::Terms(x.terms().into_iter().map(one).collect()));
+                        let normalised =
+                            |t: Term| t.normalised(running, (gain.clone(), shift.clone()), n, pass.norm, index);
+                        values[i] = Some(Value::Terms(x.terms().into_iter().map(normalised).collect()));
                         continue;
                     }
                     let seen = &mut statistics[index];
@@ -292,8 +293,8 @@ impl Model {
         if intervals.iter().all(|(_, k)| *k == 1) {
             return Ok(self.fusion.clone());
         }
-        let of = |i: usize| intervals.iter().find(|k| k.0 == i).map_or(1, |k| k.1);
-        Ok(Arc::new(Fusion::new(&self.network, of)))
+        let interval_of = |i: usize| intervals.iter().find(|k| k.0 == i).map_or(1, |k| k.1);
+        Ok(Arc::new(Fusion::new(&self.network, interval_of)))
     }
 
     /// Whether the first-layer kernel can take this input: the input is on the CPU, at most a plain
@@ -306,7 +307,7 @@ impl Model {
     /// Refuses a precision that this pass cannot run at.
     fn check_precision(&self, leaves: &[Tensor<1>]) -> Result<()> {
         let p = self.precision;
-        if p != Precision::F32 && self.kernel == Kernel::Plain {
+        if p != Precision::F32 && self.kernel == KernelChoice::Plain {
             let problem = "the kernel `plain` does not have it; use f32, or kernel `auto`";
             return Err(Error::Precision { precision: p.as_str(), problem });
         }

@@ -71,7 +71,7 @@ fn first_nodes(network: &Network, fused: &[bool], plain: &[bool]) -> Vec<bool> {
         NodeId::Input => true,
         NodeId::Node(j) => matches!(nodes[*j].layer, Layer::Ttm(_)) && nodes[*j].from == [NodeId::Input],
     };
-    let one = |i: usize| match nodes[i].layer {
+    let role_of_node = |i: usize| match nodes[i].layer {
         Layer::Conv(c) => {
             let shape =
                 c.groups == 1 && !c.bias && FirstOp::fits(c.stride, c.padding, c.kernel, nodes[i].input.channels);
@@ -83,7 +83,7 @@ fn first_nodes(network: &Network, fused: &[bool], plain: &[bool]) -> Vec<bool> {
         }
         _ => false,
     };
-    (0..nodes.len()).map(one).collect()
+    (0..nodes.len()).map(role_of_node).collect()
 }
 
 /// For each neuron whose only consumer is a non-overlapping pool: that pool, stored at both nodes.

@@ -1,6 +1,6 @@
 //! Convolutions, linear layers and pools as functions of a sequence.
 //!
-//! With [`Kernel::Plain`] each calls the tensor library's operator; otherwise convolutions of one
+//! With [`KernelChoice::Plain`] each calls the tensor library's operator; otherwise convolutions of one
 //! group and linear layers use the kernels of [`conv_for`], and pools without overlap use
 //! [`tile_pool`] or [`tile_pool_last`].
 
@@ -11,13 +11,13 @@ use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 use tickless_kernels::cpu::conv::low::Stays;
 use tickless_kernels::cpu::conv::precision;
-use tickless_kernels::{Kernel, Precision, conv_for, tile_pool, tile_pool_last};
+use tickless_kernels::{KernelChoice, Precision, conv_for, tile_pool, tile_pool_last};
 use tickless_net::{Conv, Pool, PoolKind};
 
 /// Settings for layers with weights.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct How {
-    pub(crate) kernel: Kernel,
+    pub(crate) kernel: KernelChoice,
     pub(crate) precision: Precision,
     /// The pass runs without autodiff now and again with it later, so it uses the training kernels:
     /// both runs must match.
@@ -32,7 +32,7 @@ pub(crate) fn convolution(
     c: Conv,
     How { kernel, precision, recompute_later }: How,
 ) -> Sequence {
-    if kernel == Kernel::Plain || c.groups != 1 {
+    if kernel == KernelChoice::Plain || c.groups != 1 {
         stays_f32(precision, "conv", "only convolutions of one group have other kernels");
         let options = ConvOptions::new([c.stride; 2], [c.padding; 2], [1, 1], c.groups);
         return x.channels_first().linear(c.bias, |x| conv2d(x, weight, bias, options));
@@ -65,7 +65,7 @@ pub(crate) fn linear(
     How { kernel, precision, recompute_later }: How,
 ) -> Sequence {
     let out = weight.dims()[0];
-    if kernel == Kernel::Plain || !x.is_channels_last() {
+    if kernel == KernelChoice::Plain || !x.is_channels_last() {
         stays_f32(precision, "linear", "its input is not held channels last");
         return x.channels_first().linear(bias.is_some(), |x| {
             let [n, c, h, w] = x.dims();

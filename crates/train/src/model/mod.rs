@@ -22,7 +22,7 @@ use fusion::Fusion;
 use norm::Running;
 use std::path::Path;
 use std::sync::Arc;
-use tickless_kernels::{ComputeOptions, Kernel, Precision};
+use tickless_kernels::{ComputeOptions, KernelChoice, Precision};
 use tickless_net::{Array, Layer, Network, Weights};
 
 /// One trainable tensor, stored flat.
@@ -42,7 +42,7 @@ pub struct Parameter {
 pub struct Model {
     network: Arc<Network>,
     device: Device,
-    kernel: Kernel,
+    kernel: KernelChoice,
     precision: Precision,
     /// The nodes that fused kernels evaluate in a pass in which no neuron has dead steps.
     fusion: Arc<Fusion>,
@@ -92,7 +92,7 @@ impl Model {
 
     /// Returns the model with these kernels; [`Model::new`] uses those of the installed
     /// [`ComputeOptions`].
-    pub fn with_kernel(self, kernel: Kernel) -> Self {
+    pub fn with_kernel(self, kernel: KernelChoice) -> Self {
         Self { kernel, ..self }
     }
 

@@ -10,11 +10,11 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 use std::sync::Arc;
 use tickless_kernels::{
-    Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, Kernel, Moments, NeuronOp, Statistics, any_neuron_on_cpu,
-    neuron, reference, rounded,
+    Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, KernelChoice, Moments, NeuronOp, Statistics,
+    any_neuron_on_cpu, neuron, reference, rounded,
 };
 use tickless_net::{Conv, Neuron, Norm, Pool};
-use tickless_neuron::model::stretch;
+use tickless_neuron::leak::stretch;
 use tickless_neuron::step::Constants;
 
 /// One summand of a neuron's current: a sequence, and the convolution and norm that the fused
@@ -23,7 +23,7 @@ use tickless_neuron::step::Constants;
 pub(crate) struct Term {
     x: Sequence,
     /// Weight and padding of a first layer's convolution, and the kernels to use.
-    conv: Option<(Tensor<4>, usize, Kernel)>,
+    conv: Option<(Tensor<4>, usize, KernelChoice)>,
     norm: Option<TermNorm>,
 }
 
@@ -44,7 +44,7 @@ impl Term {
 
     /// A sequence to which the first-layer kernel applies a convolution (see
     /// [`Fusion`](super::fusion::Fusion)).
-    pub(crate) fn convolved(x: Sequence, weight: Tensor<4>, c: Conv, kernel: Kernel) -> Self {
+    pub(crate) fn convolved(x: Sequence, weight: Tensor<4>, c: Conv, kernel: KernelChoice) -> Self {
         Self { x, conv: Some((weight, c.padding, kernel)), norm: None }
     }
 

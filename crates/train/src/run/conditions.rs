@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use tickless_events::Split;
 use tickless_events::datasets::Key;
 use tickless_kernels::cpu::simd::Isa;
-use tickless_kernels::{Kernel, Precision};
+use tickless_kernels::{KernelChoice, Precision};
 
 /// Conditions by name, in words that a user can compare.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ impl Conditions {
     /// # Errors
     /// If a file of the data set no longer exists.
     pub fn here(
-        kernel: Kernel,
+        kernel: KernelChoice,
         precision: Precision,
         device: &Device,
         source: &Source,

@@ -112,13 +112,13 @@ fn check_memory(network: &Network, batch: usize, t_max: usize, recompute: bool) 
     let machine = Machine::here().memory_gb;
     let nodes = network.nodes();
     let gb = |values: usize| values as f64 * batch as f64 * t_max as f64 * 4.0 / 1e9;
-    let of = |kept: Vec<usize>| -> Vec<(&str, f64)> {
+    let sizes = |kept: Vec<usize>| -> Vec<(&str, f64)> {
         let layers = kept.iter().map(|i| (nodes[*i].name.as_str(), gb(nodes[*i].output.len())));
         layers.chain([("input", gb(network.input().shape.len()))]).collect()
     };
     let sum = |all: &[(&str, f64)]| all.iter().map(|l| l.1).sum::<f64>();
-    let less = of(kept_at_once(network, |i| nodes[i].output.len()));
-    let all = if recompute { less.clone() } else { of((0..nodes.len()).collect()) };
+    let less = sizes(kept_at_once(network, |i| nodes[i].output.len()));
+    let all = if recompute { less.clone() } else { sizes((0..nodes.len()).collect()) };
     let needed = sum(&all);
     if machine == 0.0 || needed <= machine {
         return Ok(());

@@ -5,7 +5,7 @@ use crate::data::{Parts, SampleId, Source, prefetch_each};
 use crate::distributed::Ranks;
 use crate::error::{Error, Result};
 use crate::evaluate::calibrate::Calibration;
-use crate::evaluate::{Plan, Setting, across_steps, activity};
+use crate::evaluate::{Setting, StepSweep, across_steps, activity};
 use crate::iteration::gradients;
 use crate::iteration::optimiser::OptimiserState;
 use crate::model::NormMode;
@@ -318,7 +318,7 @@ impl<'a> Trainer<'a> {
     fn validate(&self, ids: &[SampleId]) -> Result<f64> {
         let mut model = self.model.clone();
         self.calibrate(&mut model, &Silent)?;
-        let plan = Plan { steps: vec![self.plan.step.t_max], leaks: vec![LeakRule::Step], calibration: None };
+        let plan = StepSweep { steps: vec![self.plan.step.t_max], leaks: vec![LeakRule::Step], calibration: None };
         let ranks = self.model.ranks();
         let mine = &ids[ranks.share(ids.len())];
         let mut score = [0.0, 0.0];

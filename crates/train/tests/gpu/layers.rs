@@ -3,7 +3,7 @@
 use super::{both_ways, close, gpu, near_a_tie, random, rng, tensor, values};
 use burn::tensor::{Device, Tensor};
 use std::sync::Arc;
-use tickless_kernels::Kernel;
+use tickless_kernels::KernelChoice;
 use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{
     AdamWOp, NeuronOp, SgdOp, adamw, conv, fused, fused_pooled, map_time, neuron, reference, sgd, tile_pool,
@@ -78,7 +78,7 @@ fn a_convolution_is_that_of_the_cpu_forward_and_back() {
         ];
         let run = |d: &Device| {
             both_ways(d, &inputs, |t| {
-                conv(t[0].clone().permute(LAST), t[1].clone(), stride, padding, Kernel::Dense).permute(FIRST)
+                conv(t[0].clone().permute(LAST), t[1].clone(), stride, padding, KernelChoice::Dense).permute(FIRST)
             })
         };
         let ((y, g), (cpu_y, cpu_g)) = (run(&device), run(&Device::flex()));
@@ -242,7 +242,7 @@ fn an_untracked_neuron_after_a_convolution_is_that_of_the_cpu() {
     let op = NeuronOp { neuron: Neuron::lif(), lambda: 0.5, steps: 2 };
     let (x, w) = (random(2 * 3 * 49, 4, -1.0, 1.0), random(4 * 27, 5, -1.0, 1.0));
     let run = |d: &Device| {
-        let current = conv(tensor(&x, [2, 7, 7, 3], d), tensor(&w, [4, 3, 3, 3], d), 1, 1, Kernel::Auto);
+        let current = conv(tensor(&x, [2, 7, 7, 3], d), tensor(&w, [4, 3, 3, 3], d), 1, 1, KernelChoice::Auto);
         (values(current.clone()), values(neuron(current, op)))
     };
     let ((_, s), (current, cpu_s)) = (run(&device), run(&Device::flex()));

@@ -4,7 +4,7 @@ use super::{gpu, near_a_tie, rng};
 use burn::tensor::{Device, Tensor};
 use rand::Rng;
 use std::sync::Arc;
-use tickless_kernels::Kernel;
+use tickless_kernels::KernelChoice;
 use tickless_kernels::NeuronOp;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::{Conv, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, Pool, Shape};
@@ -57,7 +57,7 @@ fn setting() -> StepSetting {
     }
 }
 
-fn model(seed: u64, device: &Device, kernel: Kernel) -> Model {
+fn model(seed: u64, device: &Device, kernel: KernelChoice) -> Model {
     let network = network();
     let weights = initialise(&network, InitScheme::KaimingNormalFanOut, seed);
     Model::new(network, &weights, device).expect("fits").with_kernel(kernel)
@@ -73,7 +73,7 @@ fn input(seed: u64, device: &Device) -> Sequence {
 /// Whether, on the CPU, no neuron is so close to a discontinuity that rounding decides.
 fn is_clear(seed: u64, configurations: &[Vec<usize>]) -> bool {
     let (device, network) = (Device::flex(), network());
-    let model = model(seed, &device, Kernel::Plain);
+    let model = model(seed, &device, KernelChoice::Plain);
     configurations.iter().all(|configuration| {
         let StepSetting { norm, leak, t_max, .. } = setting();
         let pass = Pass { configuration, norm, leak, t_max, step_us: None };
@@ -97,7 +97,7 @@ fn an_iteration_of_mixed_time_step_training_is_that_of_the_cpu() {
     let Some(device) = gpu() else { return };
     let configurations = [vec![4, 2, 3], vec![1, 4, 1], vec![2, 2, 4]];
     let seed = (0..200).find(|&seed| is_clear(seed, &configurations)).expect("most small batches are clear");
-    let run = |device: &Device, kernel: Kernel, recompute: bool| {
+    let run = |device: &Device, kernel: KernelChoice, recompute: bool| {
         let mut model = model(seed, device, kernel).with_recompute(recompute);
         let labels: Vec<usize> = (0..BATCH).collect();
         let (g, report) =
@@ -110,9 +110,9 @@ fn an_iteration_of_mixed_time_step_training_is_that_of_the_cpu() {
         }
         (report.loss, host, model.weights())
     };
-    let (loss, g, weights) = run(&Device::flex(), Kernel::Plain, false);
+    let (loss, g, weights) = run(&Device::flex(), KernelChoice::Plain, false);
     assert!(g.iter().all(|g| g.iter().any(|v| *v != 0.0)), "every parameter learns");
-    for (kernel, recompute) in [(Kernel::Auto, false), (Kernel::Plain, false), (Kernel::Auto, true)] {
+    for (kernel, recompute) in [(KernelChoice::Auto, false), (KernelChoice::Plain, false), (KernelChoice::Auto, true)] {
         let (there, g_there, weights_there) = run(&device, kernel, recompute);
         eprintln!("seed {seed}, {kernel}, recompute {recompute}: loss {there} on the device, {loss} on the CPU");
         assert!((there - loss).abs() < 1e-4, "{kernel}: {there}, on the CPU {loss}");
@@ -141,7 +141,7 @@ fn two_workers_of_a_device_have_the_gradients_of_one_with_the_whole_batch() {
         let all = input(seed, &device).tensor();
         let step = |t: usize| all.clone().narrow(0, t * BATCH + mine.start, mine.len());
         let x = Sequence::new(Tensor::cat((0..STEPS).map(step).collect(), 0), STEPS);
-        let mut model = model(seed, &device, Kernel::Auto).with_ranks(ranks);
+        let mut model = model(seed, &device, KernelChoice::Auto).with_ranks(ranks);
         let (g, report) = gradients(&mut model, &x, &labels[mine], &configurations, &setting(), &mut rng(0))?;
         let host: Vec<Vec<f32>> = g.iter().flatten().map(|g| super::values(g.clone())).collect();
         Ok((report.loss, host))
@@ -161,7 +161,7 @@ fn inference_by_running_statistics_is_that_of_the_cpu() {
     let configurations = [vec![3, 4, 2]];
     let seed = (0..200).find(|&seed| is_clear(seed, &configurations)).expect("most small batches are clear");
     let logits = |device: &Device| {
-        let mut model = model(seed, device, Kernel::Auto);
+        let mut model = model(seed, device, KernelChoice::Auto);
         // The running statistics are set to the batch's, so that a clear seed is clear here too.
         let pass =
             |norm| Pass { configuration: &configurations[0], norm, leak: LeakRule::Step, t_max: 4, step_us: None };

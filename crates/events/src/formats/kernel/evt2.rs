@@ -1,10 +1,10 @@
-//! Words of EVT2 with AVX-512, 32 at a time; the scalar twin is `evt2::Piece`.
+//! Decodes words of EVT2 with AVX-512, 32 at a time; the scalar counterpart is `evt2::Piece`.
 //!
-//! All words of a group are decoded as if they were events, as mostly they are, and written behind
-//! the events before; those before the first other word are counted, and the next group begins
-//! behind it.
+//! The loop decodes all words of a group as events, because most of them are, and writes them after
+//! the previous events. It then counts only those before the first other word, and the next group
+//! starts after that word.
 //!
-//! Unsafe: the count of what was written.
+//! The only `unsafe` operation is setting the number of written events.
 
 use std::arch::x86_64::*;
 
@@ -14,15 +14,15 @@ use crate::Columns;
 use crate::formats::evt::High;
 use crate::formats::evt2::other;
 
-/// Words of a group.
+/// Number of words in a group.
 const GROUP: usize = 32;
 
-/// Appends the events of words from the front on; returns how many words it took: all but some of
-/// the last [`GROUP`], and none before the first time.
+/// Appends the events of words, from the front. Returns the number of processed words: all except
+/// fewer than [`GROUP`] at the end, and none if no time is known yet.
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
 pub fn evt2(words: &[[u8; 4]], high: &mut High, out: &mut Columns) -> usize {
     let Some(mut base) = high.base_us else { return 0 };
-    // A word is at most one event.
+    // Each word yields at most one event.
     let room = store::room(out, words.len());
     let (coordinate, low) = (_mm512_set1_epi32(0x7FF), _mm512_set1_epi32(0x3F));
     let (no_event, is_on) = (_mm512_set1_epi32(0b111 << 29), _mm512_set1_epi32(1 << 28));
@@ -61,8 +61,8 @@ pub fn evt2(words: &[[u8; 4]], high: &mut High, out: &mut Columns) -> usize {
             done += events + 1;
         }
     }
-    // SAFETY: the first `n` of each column are written, within its room: whole groups, each behind
-    // the events counted before.
+    // SAFETY: the first `n` elements of each column are written within its room, because the loop
+    // writes whole groups, each directly after the events counted before.
     unsafe { lengthen(out, n) };
     done
 }

@@ -1,28 +1,30 @@
-//! What is stored to columns whose new memory nobody has cleared.
+//! Stores to the uninitialised memory of columns.
 //!
-//! A vector of Rust grows by values. Clearing memory and then writing over it was a tenth of the
-//! time of decoding, so kernels write to the memory behind the last event and count afterwards.
+//! Safe code would initialise new memory before it writes values, which took a tenth of the
+//! decoding time. The kernels therefore write to the memory after the last event and set the length
+//! afterwards.
 //!
-//! Unsafe: stores of whole registers to arrays of their size, and a count set by hand.
+//! The `unsafe` operations are stores of whole registers to arrays of their size, and setting a
+//! length.
 
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 
 use crate::Columns;
 
-/// Room for events behind the last, by column.
+/// Memory for events after the last one, by column.
 pub struct Room<'a> {
     /// Times in µs.
     pub t: &'a mut [MaybeUninit<u64>],
-    /// Columns of pixels.
+    /// x of each event.
     pub x: &'a mut [MaybeUninit<u16>],
-    /// Rows of pixels.
+    /// y of each event.
     pub y: &'a mut [MaybeUninit<u16>],
-    /// Polarities.
+    /// Polarity of each event.
     pub on: &'a mut [MaybeUninit<bool>],
 }
 
-/// Makes room for `n` events.
+/// Reserves memory for `n` events.
 pub fn room(out: &mut Columns, n: usize) -> Room<'_> {
     out.reserve(n);
     Room {
@@ -33,12 +35,12 @@ pub fn room(out: &mut Columns, n: usize) -> Room<'_> {
     }
 }
 
-/// Counts the next `n` events of every column, which are written.
+/// Adds the next `n` events of every column to its length.
 ///
 /// # Safety
-/// They are written, within what [`room`] gave.
+/// The caller must have written these events within the memory that [`room`] returned.
 pub unsafe fn lengthen(out: &mut Columns, n: usize) {
-    // SAFETY: as above; each column by its own length, whatever the others have.
+    // SAFETY: the caller guarantees it; each column uses its own length, whatever the others are.
     unsafe {
         out.t_us.set_len(out.t_us.len() + n);
         out.x.set_len(out.x.len() + n);
@@ -47,15 +49,16 @@ pub unsafe fn lengthen(out: &mut Columns, n: usize) {
     }
 }
 
-/// The low halves of the 32 lanes of two registers, which are below 2¹⁶, in their order.
+/// Packs the 32 lanes of two registers, all below 2¹⁶, into 16 bits each, in order.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 pub fn narrow(a: __m512i, b: __m512i) -> __m512i {
-    // Packing takes quarters of both by turns.
+    // The pack instruction interleaves quarters of both registers; the permutation restores the
+    // order.
     _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), _mm512_packus_epi32(a, b))
 }
 
-/// Which of the 32 lanes of two registers have one of these bits, the first lowest.
+/// A mask of the 32 lanes of two registers that have one of these bits; the first lane is bit 0.
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub fn which(a: __m512i, b: __m512i, bits: __m512i) -> u32 {
@@ -66,7 +69,7 @@ pub fn which(a: __m512i, b: __m512i, bits: __m512i) -> u32 {
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub fn times(to: &mut [MaybeUninit<u64>; 8], lanes: __m512i) {
-    // SAFETY: 64 bytes can be written, and any bits are a number.
+    // SAFETY: the array has 64 bytes, and any bits are a valid number.
     unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), lanes) }
 }
 
@@ -74,15 +77,16 @@ pub fn times(to: &mut [MaybeUninit<u64>; 8], lanes: __m512i) {
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub fn coordinates(to: &mut [MaybeUninit<u16>; 32], lanes: __m512i) {
-    // SAFETY: as above.
+    // SAFETY: as in [`times`].
     unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), lanes) }
 }
 
-/// Stores 32 polarities, one of each bit.
+/// Stores 32 polarities, one per bit.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub fn polarities(to: &mut [MaybeUninit<bool>; 32], bits: u32) {
-    // SAFETY: 32 bytes can be written, and each is 0 or 1, as those of a `bool` must be.
+    // SAFETY: the array has 32 bytes, and each stored byte is 0 or 1, which are the values of a
+    // `bool`.
     unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm256_maskz_set1_epi8(bits, 1)) }
 }
 
@@ -90,6 +94,6 @@ pub fn polarities(to: &mut [MaybeUninit<bool>; 32], bits: u32) {
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub fn load(from: &[u8; 64]) -> __m512i {
-    // SAFETY: 64 bytes can be read.
+    // SAFETY: the array has 64 bytes.
     unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
 }

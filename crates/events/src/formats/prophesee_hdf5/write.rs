@@ -1,16 +1,17 @@
-//! Writes Prophesee's HDF5. Chunks of events and of the index are given away when they are full;
-//! where each lies is kept until the end: 24 bytes for 16,384 events or for 33 s of the index.
+//! Writes Prophesee's HDF5. The encoder outputs chunks of events and of the index when they are
+//! full and keeps only their addresses until the end: 24 bytes per 16,384 events or per 33 s of the
+//! index.
 
 use crate::formats::encoder::named;
 use crate::formats::hdf5::write::{NewDataset, Object, SUPERBLOCK, Writer, Written, compound};
 use crate::formats::{Encoder, ecf};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
-/// Events of a chunk, and entries of a chunk of an index.
+/// Number of events per chunk, and of entries per chunk of an index.
 const CHUNK: usize = 16_384;
 /// Time between two entries of the index, in µs.
 const STEP_US: u64 = 2_000;
-/// The most entries of the index: some nine hours.
+/// Largest number of entries in the index, which covers about nine hours.
 const MOST_ENTRIES: u64 = 1 << 24;
 
 pub fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
@@ -33,28 +34,28 @@ pub fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
 
 struct ToHdf5 {
     sensor: Sensor,
-    /// Taken by the end.
+    /// `None` after the end.
     writer: Option<Writer>,
-    /// Events of the chunk that is not full yet.
+    /// Events of the incomplete chunk.
     waiting: Vec<Event>,
     chunks: Vec<Written>,
-    /// Events pushed.
+    /// Number of events so far.
     len: u64,
-    /// Time of the first event.
+    /// Time of the first event in µs.
     first: Option<u64>,
-    /// Time of the last event.
+    /// Time of the last event in µs.
     last: u64,
     index: Index,
-    /// The superblock: zeros until the end is written.
+    /// The superblock; zeros until `finish` writes it.
     head: Vec<u8>,
 }
 
-/// The index of events by time: of every entry the number of an event, and its time after the
-/// first one.
+/// The index of events by time: each entry has the number of an event and its time in µs after the
+/// first event.
 #[derive(Default)]
 struct Index {
     chunks: Vec<Written>,
-    /// Entries of the chunk that is not full yet.
+    /// Entries of the incomplete chunk.
     waiting: Vec<(u64, i64)>,
     /// Number of entries.
     len: u64,
@@ -75,12 +76,12 @@ impl Index {
         let first = self.len - self.waiting.len() as u64;
         let entries = self.waiting.drain(..);
         let mut bytes: Vec<u8> = entries.flat_map(|(id, ts)| [id.to_le_bytes(), ts.to_le_bytes()].concat()).collect();
-        // Without a filter each chunk is as long as any.
+        // Without a filter all chunks must have the same length.
         bytes.resize(16 * CHUNK, 0);
         self.chunks.push(to.chunk(first, &bytes));
     }
 
-    /// Ends the index; `first` is the time that its times count from.
+    /// Ends the index; `first` is the time from which its times count.
     fn finish(mut self, to: &mut Writer, first: Option<u64>) -> Object {
         if !self.waiting.is_empty() {
             self.chunk(to);
@@ -153,7 +154,7 @@ impl Encoder for ToHdf5 {
 }
 
 impl ToHdf5 {
-    /// Checks an event, and notes it in the index.
+    /// Checks an event and adds it to the index.
     fn check(&mut self, e: Event, to: &mut Writer) -> Result<()> {
         let refuse = |why: String, remedy: Remedy| {
             Err(Error::setting(format!("{} does not fit Prophesee's HDF5: {why}", named(self.len, e)), remedy))
@@ -176,7 +177,7 @@ impl ToHdf5 {
         if self.index.len == 0 {
             self.index.push((0, -1), to);
         }
-        // A time without events repeats the entry before. Entry 0 is the extra one.
+        // An interval without events repeats the entry before. Entry 0 is an extra one.
         if entry + 1 >= self.index.len {
             while self.index.len < entry + 1 {
                 self.index.push(self.index.last, to);
@@ -237,7 +238,7 @@ mod tests {
             out.clear();
         }
         to.finish(&mut out).unwrap();
-        // A chunk of events, one of the index, and what stands at the end.
+        // A chunk of events, a chunk of the index, and the structures at the end.
         assert!(most < 500_000 && out.len() < 500_000, "{most} {}", out.len());
     }
 

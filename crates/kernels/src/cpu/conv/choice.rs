@@ -1,4 +1,4 @@
-//! Which kernel a layer runs on. With `Kernel::Auto` the measured density and the shape decide.
+//! Which kernel a layer runs on. With `KernelChoice::Auto` the measured density and the shape decide.
 //!
 //! The cost model counts cycles per output pixel for `nv` registers, on a core that does two
 //! register multiply-adds per cycle. In the dense kernel a tap and input cost half a cycle per
@@ -7,18 +7,18 @@
 //! multiply-add per cycle a dense tap takes twice as long and an active input 1.4 cycles, so the
 //! sparse kernel gains more there than the model says.
 
-use crate::operators::{Geometry, Kernel};
+use crate::operators::{Geometry, KernelChoice};
 use crate::options::ComputeOptions;
 use std::fmt;
 use std::io::Write;
 
-impl Kernel {
+impl KernelChoice {
     /// Whether the forward pass runs on active inputs only, if this fraction of inputs is active.
     pub(crate) fn gathers(self, g: &Geometry, density: f64) -> bool {
         match self {
-            Kernel::Sparse => true,
-            Kernel::Dense | Kernel::Plain => false,
-            Kernel::Auto => {
+            KernelChoice::Sparse => true,
+            KernelChoice::Dense | KernelChoice::Plain => false,
+            KernelChoice::Auto => {
                 let (nv, inputs) = (g.out.div_ceil(16).min(4) as f64, (g.taps() * g.channels) as f64);
                 cost_of_active(g, density) < 0.5 * inputs * nv
             }
@@ -33,10 +33,10 @@ impl Kernel {
     /// registers (measured on Zen 4, 8 → 16 channels).
     pub(crate) fn gathers_weight(self, g: &Geometry, density: f64, narrow: bool) -> bool {
         match self {
-            Kernel::Sparse => true,
-            Kernel::Dense | Kernel::Plain => false,
-            Kernel::Auto if narrow => density < (0.16 * g.out.div_ceil(16) as f64).min(0.4),
-            Kernel::Auto => density < 0.55,
+            KernelChoice::Sparse => true,
+            KernelChoice::Dense | KernelChoice::Plain => false,
+            KernelChoice::Auto if narrow => density < (0.16 * g.out.div_ceil(16) as f64).min(0.4),
+            KernelChoice::Auto => density < 0.55,
         }
     }
 }

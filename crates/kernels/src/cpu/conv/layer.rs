@@ -17,7 +17,7 @@ use super::{low, narrow, narrow_weight, precision, winograd};
 use crate::cpu::memory::{full, room};
 use crate::cpu::simd::Isa;
 use crate::cpu::tensor::{from_vec, values};
-use crate::operators::{ConvOp, Kernel, Precision};
+use crate::operators::{ConvOp, KernelChoice, Precision};
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Shape;
@@ -66,7 +66,7 @@ pub fn forward(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: bool) ->
         // Maps of few channels mostly take dense kernels, so the density of a sample of the images
         // decides whether the map is encoded.
         let guess = few.then(|| sampled(x, g.input_len()));
-        match guess.filter(|d| op.kernel == Kernel::Auto && !op.kernel.gathers(&g, *d)) {
+        match guess.filter(|d| op.kernel == KernelChoice::Auto && !op.kernel.gathers(&g, *d)) {
             Some(d) if !keep || !op.kernel.gathers_weight(&g, d, few) => d,
             _ => events.insert(Events::of(isa, x, g.pixels(), g.width, g.channels)).density(x.len()),
         }
@@ -122,7 +122,7 @@ fn full_precision(
             gather::forward(isa, g, e, Weights::Plain(values(weight)), &mut y);
         }
         Some(e) => gather::forward(isa, g, e, Weights::Packed(&gathered()), &mut y),
-        None if op.kernel == Kernel::Auto && map.pays() => narrow::forward(isa, map, x, &panels(), &mut y),
+        None if op.kernel == KernelChoice::Auto && map.pays() => narrow::forward(isa, map, x, &panels(), &mut y),
         None => dense::forward(isa, &Indirection::forward(&g), x, &panels(), &mut y),
     }
     // SAFETY: every kernel writes every pixel.
@@ -166,8 +166,8 @@ pub fn input_gradient(gradient: FlexTensor, weight: FlexTensor, op: ConvOp) -> F
         padding: g.kernel - 1 - g.padding,
     });
     match (tiles, rows.filter(narrow::Map::pays)) {
-        (true, _) if op.kernel == Kernel::Auto => winograd::input_gradient(isa, &g, d, values(&weight), &mut out),
-        (_, Some(map)) if op.kernel == Kernel::Auto => narrow::forward(isa, map, d, &panels().turned(), &mut out),
+        (true, _) if op.kernel == KernelChoice::Auto => winograd::input_gradient(isa, &g, d, values(&weight), &mut out),
+        (_, Some(map)) if op.kernel == KernelChoice::Auto => narrow::forward(isa, map, d, &panels().turned(), &mut out),
         _ => dense::forward(isa, &Indirection::backward(&g), d, &panels(), &mut out),
     }
     // SAFETY: every kernel writes every pixel.
@@ -181,7 +181,7 @@ pub fn weight_gradient(gradient: FlexTensor, kept: Kept, op: ConvOp) -> FlexTens
     let d = values(&gradient);
     let out = match kept {
         Kept::Events(e) => gather_weight::weight_gradient(isa, g, &e, d),
-        Kept::Values(x) if op.kernel == Kernel::Auto && narrow_weight::pays(&g) => {
+        Kept::Values(x) if op.kernel == KernelChoice::Auto && narrow_weight::pays(&g) => {
             narrow_weight::weight_gradient(isa, g, values(&x), d)
         }
         Kept::Values(x) => dense_weight::weight_gradient(isa, g, &Indirection::forward(&g), values(&x), d),

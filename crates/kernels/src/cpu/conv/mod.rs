@@ -31,7 +31,7 @@ pub mod pack;
 pub mod precision;
 pub mod winograd;
 
-use crate::operators::{ConvOp, Kernel};
+use crate::operators::{ConvOp, KernelChoice};
 use events::Events;
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ pub enum Kept {
 impl ConvOp {
     /// Whether the layer looks for active values in its input.
     fn looks_for_events(&self) -> bool {
-        !matches!(self.kernel, Kernel::Dense | Kernel::Plain)
+        !matches!(self.kernel, KernelChoice::Dense | KernelChoice::Plain)
             && Events::fit(self.geometry.width, self.geometry.channels)
     }
 }

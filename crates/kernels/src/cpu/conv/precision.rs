@@ -10,7 +10,7 @@
 use super::choice::{cost_of_active, say};
 use super::low::{Format, Stays};
 use super::narrow;
-use crate::operators::{Geometry, Kernel, Precision};
+use crate::operators::{Geometry, KernelChoice, Precision};
 use crate::options::ComputeOptions;
 use std::sync::OnceLock;
 
@@ -38,17 +38,17 @@ const TRAINING: f64 = 1.67;
 /// The reason why the layer stays in f32.
 pub(crate) fn choose(
     format: Format,
-    kernel: Kernel,
+    kernel: KernelChoice,
     g: &Geometry,
     density: f64,
     in_hardware: bool,
     training: bool,
 ) -> std::result::Result<(), Stays> {
     match kernel {
-        Kernel::Sparse | Kernel::Plain => Err(Stays::Forced(kernel)),
-        Kernel::Dense => Ok(()),
-        Kernel::Auto if !in_hardware => Err(Stays::NoInstructions(format.instructions())),
-        Kernel::Auto => {
+        KernelChoice::Sparse | KernelChoice::Plain => Err(Stays::Forced(kernel)),
+        KernelChoice::Dense => Ok(()),
+        KernelChoice::Auto if !in_hardware => Err(Stays::NoInstructions(format.instructions())),
+        KernelChoice::Auto => {
             let nv = g.out.div_ceil(16).min(4);
             let tile = [12.0, 12.0, 8.0, 6.0][nv.max(1) - 1];
             let (nv, taps) = (nv as f64, g.taps() as f64);
@@ -65,8 +65,8 @@ pub(crate) fn choose(
 
 /// Whether the input gradient uses this format. `tiles` says whether f32 can use the Winograd
 /// kernel, which has fewer products.
-pub(crate) fn choose_backward(format: Format, kernel: Kernel, tiles: bool, in_hardware: bool) -> bool {
-    format == Format::Bf16 && (kernel == Kernel::Dense || (kernel == Kernel::Auto && in_hardware && !tiles))
+pub(crate) fn choose_backward(format: Format, kernel: KernelChoice, tiles: bool, in_hardware: bool) -> bool {
+    format == Format::Bf16 && (kernel == KernelChoice::Dense || (kernel == KernelChoice::Auto && in_hardware && !tiles))
 }
 
 /// Prints on standard error which precision a layer uses, if the program asks for the report. If
@@ -98,32 +98,32 @@ mod tests {
     fn a_layer_is_packed_only_where_enough_is_active() {
         let g = resnet_stage();
         for format in [Format::Int8, Format::Bf16] {
-            let at = |density| choose(format, Kernel::Auto, &g, density, true, false);
+            let at = |density| choose(format, KernelChoice::Auto, &g, density, true, false);
             assert_eq!(at(0.02), Err(Stays::Faster(0.02)));
             assert_eq!(at(0.5), Ok(()));
         }
         // Four inputs per step pay from a lower density on than two. In training the threshold is
         // lower than in inference.
-        assert_eq!(choose(Format::Int8, Kernel::Auto, &g, 0.2, true, false), Ok(()));
-        let bf16 = |density, training| choose(Format::Bf16, Kernel::Auto, &g, density, true, training);
+        assert_eq!(choose(Format::Int8, KernelChoice::Auto, &g, 0.2, true, false), Ok(()));
+        let bf16 = |density, training| choose(Format::Bf16, KernelChoice::Auto, &g, density, true, training);
         assert_eq!(bf16(0.2, false), Err(Stays::Faster(0.2)));
         assert_eq!((bf16(0.25, false), bf16(0.25, true)), (Err(Stays::Faster(0.25)), Ok(())));
     }
 
     #[test]
     fn a_machine_without_the_instructions_stays_in_f32_and_says_so() {
-        let stays = choose(Format::Int8, Kernel::Auto, &resnet_stage(), 0.5, false, false).unwrap_err();
+        let stays = choose(Format::Int8, KernelChoice::Auto, &resnet_stage(), 0.5, false, false).unwrap_err();
         assert_eq!(stays.to_string(), "this machine has no AVX-512 VNNI or AVX2");
-        let stays = choose(Format::Bf16, Kernel::Auto, &resnet_stage(), 0.5, false, false).unwrap_err();
+        let stays = choose(Format::Bf16, KernelChoice::Auto, &resnet_stage(), 0.5, false, false).unwrap_err();
         assert_eq!(stays.to_string(), "this machine has no AVX-512 BF16");
-        assert!(!choose_backward(Format::Bf16, Kernel::Auto, false, false));
+        assert!(!choose_backward(Format::Bf16, KernelChoice::Auto, false, false));
     }
 
     #[test]
     fn forced_kernels_decide() {
         let g = resnet_stage();
-        assert_eq!(choose(Format::Int8, Kernel::Dense, &g, 0.0, false, false), Ok(()));
-        for kernel in [Kernel::Sparse, Kernel::Plain] {
+        assert_eq!(choose(Format::Int8, KernelChoice::Dense, &g, 0.0, false, false), Ok(()));
+        for kernel in [KernelChoice::Sparse, KernelChoice::Plain] {
             assert_eq!(choose(Format::Int8, kernel, &g, 1.0, true, false), Err(Stays::Forced(kernel)));
         }
     }

@@ -3,8 +3,8 @@
 //! (see [`super`] for the sums).
 
 use super::forward::channels_of;
+use super::layout::{Layout, pitch};
 use super::line::Line;
-use super::plan::{Plan, pitch};
 use super::taps::{self, outputs, pack, place};
 use super::{Norm, Rows};
 use crate::cpu::fused::Channels;
@@ -22,7 +22,7 @@ const PARTS: usize = 8;
 
 struct Job<'a> {
     op: &'a FirstOp,
-    plan: &'a Plan,
+    layout: &'a Layout,
     rows: &'a Rows,
     weights: &'a [f32],
     wide: Option<&'a Channels>,
@@ -42,71 +42,71 @@ by_isa!(run = body(&mut Job<'_>));
 
 #[inline(always)]
 unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
-    let plan = job.plan;
-    let (len, line) = (plan.band_len(), plan.line);
+    let layout = job.layout;
+    let (len, line) = (layout.band_len(), layout.line);
     let (y, g) = (&mut *job.y, &mut *job.g);
-    let mut gradient = vec![0.0f32; plan.steps.len() * line];
-    let mut neurons = Line::new(plan, job.op.fused.neuron, job.wide);
+    let mut gradient = vec![0.0f32; layout.steps.len() * line];
+    let mut neurons = Line::new(layout, job.op.fused.neuron, job.wide);
     for b in job.bands.clone() {
-        let band = plan.band(b);
-        let image = |i: usize| job.rows.image(i * plan.batch + band.sample);
+        let band = layout.band(b);
+        let image = |i: usize| job.rows.image(i * layout.batch + band.sample);
         for (i, y) in y.chunks_exact_mut(len).enumerate() {
             // SAFETY: the caller upholds the conditions of `Lanes`.
-            unsafe { outputs::<V>(plan, job.weights, image(i), &band, y) };
+            unsafe { outputs::<V>(layout, job.weights, image(i), &band, y) };
         }
         for r in 0..band.rows.len() {
-            if r.is_multiple_of(plan.window) {
-                let w = band.windows.start + r / plan.window;
+            if r.is_multiple_of(layout.window) {
+                let w = band.windows.start + r / layout.window;
                 for (t, row) in gradient.chunks_exact_mut(line).enumerate() {
                     if w >= band.windows.end {
                         row.fill(0.0);
                         continue;
                     }
-                    let at = t * plan.outputs() + (band.sample * plan.out.0 + w) * plan.out_line();
-                    let from = &job.gradient[at..at + plan.out_line()];
-                    match plan.pool {
+                    let at = t * layout.outputs() + (band.sample * layout.out.0 + w) * layout.out_line();
+                    let from = &job.gradient[at..at + layout.out_line()];
+                    match layout.pool {
                         Some(pool) => spread_rows(row, from, pool),
                         None => row.copy_from_slice(from),
                     }
                 }
             }
             let [shift, product] = &mut job.norm;
-            neurons.back(y, plan.row_at(r), &gradient, g, WideSums { shift, product });
+            neurons.back(y, layout.row_at(r), &gradient, g, WideSums { shift, product });
         }
         for (i, (y, g)) in y.chunks_exact_mut(len).zip(g.chunks_exact_mut(len)).enumerate() {
             let [gradients, outputs] = &mut job.products;
             // A band may have fewer rows than the one before it in this buffer.
-            g[plan.row_at(band.rows.len()) - plan.left..].fill(0.0);
+            g[layout.row_at(band.rows.len()) - layout.left..].fill(0.0);
             // SAFETY: as above.
-            unsafe { taps::sums::<V>(plan, image(i), &band, (g, 1.0), gradients) };
+            unsafe { taps::sums::<V>(layout, image(i), &band, (g, 1.0), gradients) };
             if !outputs.is_empty() {
-                clear(plan, band.rows.len(), y);
+                clear(layout, band.rows.len(), y);
                 // SAFETY: as above.
-                unsafe { taps::sums::<V>(plan, image(i), &band, (y, plan.copies[i] as f32), outputs) };
+                unsafe { taps::sums::<V>(layout, image(i), &band, (y, layout.copies[i] as f32), outputs) };
             }
         }
     }
 }
 
 /// Zeroes everything around the outputs of a band of `rows` rows.
-fn clear(plan: &Plan, rows: usize, y: &mut [f32]) {
-    y[..plan.row_at(0)].fill(0.0);
+fn clear(layout: &Layout, rows: usize, y: &mut [f32]) {
+    y[..layout.row_at(0)].fill(0.0);
     for r in 0..rows {
-        y[plan.row_at(r) + plan.line..plan.row_at(r + 1)].fill(0.0);
+        y[layout.row_at(r) + layout.line..layout.row_at(r + 1)].fill(0.0);
     }
-    y[plan.row_at(rows) - plan.left..].fill(0.0);
+    y[layout.row_at(rows) - layout.left..].fill(0.0);
 }
 
 /// A₂ for every (ci, ky, kx): the sum of c·x over the inputs that the tap reads.
-fn inputs_met(plan: &Plan, rows: &Rows) -> Vec<f64> {
-    let (g, pitch) = (plan.g, pitch(&plan.g));
+fn inputs_met(layout: &Layout, rows: &Rows) -> Vec<f64> {
+    let (g, pitch) = (layout.g, pitch(&layout.g));
     let plane = g.height * pitch;
     let parts: Vec<Vec<f32>> = (0..PARTS)
         .into_par_iter()
         .map(|part| {
             let mut all = vec![0.0f32; g.channels * plane];
             for n in (part..rows.images()).step_by(PARTS) {
-                let copies = plan.copies[n / plan.batch] as f32;
+                let copies = layout.copies[n / layout.batch] as f32;
                 for (c, into) in all.chunks_exact_mut(plane).enumerate() {
                     let (places, values) = rows.image(n).rows(c * g.height..(c + 1) * g.height);
                     places.iter().zip(values).for_each(|(place, v)| into[*place as usize] += copies * v);
@@ -128,13 +128,13 @@ fn inputs_met(plan: &Plan, rows: &Rows) -> Vec<f64> {
     let met = |tap: usize, outputs: usize, len: usize| {
         tap.saturating_sub(g.padding)..(outputs + tap).saturating_sub(g.padding).min(len)
     };
-    let one = |i: usize| -> f64 {
+    let gradient_of_weight = |i: usize| -> f64 {
         let (kx, ky, c) = (i % g.kernel, i / g.kernel % g.kernel, i / g.taps());
         let columns = met(kx, g.out_width(), width);
         let row = |y: usize| &all[(c * g.height + y) * width..][..width];
         met(ky, g.out_height(), g.height).map(|y| row(y)[columns.clone()].iter().sum::<f64>()).sum()
     };
-    (0..g.channels * g.taps()).map(one).collect()
+    (0..g.channels * g.taps()).map(gradient_of_weight).collect()
 }
 
 /// The sums from which the weight gradient is computed, over this part of the batch.
@@ -163,42 +163,42 @@ fn batch_of<'a>(op: &FirstOp, norm: Norm<'a>) -> Option<(&'a Statistics, f32)> {
 pub(super) fn sums(
     isa: Isa,
     op: &FirstOp,
-    plan: &Plan,
+    layout: &Layout,
     rows: &Rows,
     weight: &[f32],
     norm: Norm<'_>,
     gradient: &[f32],
 ) -> (Products, Option<NormSums>) {
-    let g = plan.g;
-    let (weights, wide) = (pack(weight, &g, plan.run), channels_of(op, plan, norm));
+    let g = layout.g;
+    let (weights, wide) = (pack(weight, &g, layout.run), channels_of(op, layout, norm));
     let batch = batch_of(op, norm);
-    let band = plan.copies.len() * plan.band_len();
+    let band = layout.copies.len() * layout.band_len();
     let sums_of = |(y, d): &mut (Vec<f32>, Vec<f32>), bands| {
         let zeros = |n: usize, any: bool| vec![0.0f32; if any { n } else { 0 }];
         let products = [zeros(weights.len(), true), zeros(weights.len(), batch.is_some())];
-        let norm = [(); 2].map(|()| zeros(plan.line, wide.is_some()));
+        let norm = [(); 2].map(|()| zeros(layout.line, wide.is_some()));
         let mut job =
-            Job { op, plan, rows, weights: &weights, wide: wide.as_ref(), gradient, bands, y, g: d, products, norm };
+            Job { op, layout, rows, weights: &weights, wide: wide.as_ref(), gradient, bands, y, g: d, products, norm };
         run(isa, &mut job);
         (job.products, job.norm.map(|sums| fold(&sums, g.out)))
     };
     let (parts, inputs) = rayon::join(
         || {
             let room = || (vec![0.0f32; band], vec![0.0f32; band]);
-            plan.tasks().into_par_iter().fine_grained().map_init(room, sums_of).collect::<Vec<_>>()
+            layout.tasks().into_par_iter().fine_grained().map_init(room, sums_of).collect::<Vec<_>>()
         },
-        || if batch.is_some() { inputs_met(plan, rows) } else { Vec::new() },
+        || if batch.is_some() { inputs_met(layout, rows) } else { Vec::new() },
     );
     let product = |k: usize, any: bool| -> Vec<f64> {
-        let of = |at: usize| parts.iter().map(|(p, _)| f64::from(p[k][at])).sum();
-        (0..if any { weights.len() } else { 0 }).map(of).collect()
+        let sum_at = |at: usize| parts.iter().map(|(p, _)| f64::from(p[k][at])).sum();
+        (0..if any { weights.len() } else { 0 }).map(sum_at).collect()
     };
     let (gradients, outputs) = (product(0, true), product(1, batch.is_some()));
     let norm = (op.fused.branches[0].norm != BranchNorm::None).then(|| {
         let add = |k: usize| (0..g.out).map(|c| parts.iter().map(|(_, s)| s[k][c]).sum()).collect();
         NormSums { shift: add(0), product: add(1) }
     });
-    (Products { gradients, outputs, inputs, run: plan.run }, norm)
+    (Products { gradients, outputs, inputs, run: layout.run }, norm)
 }
 
 /// The gradient of the weight. `of_batch` holds the norm's sums over the whole batch.
@@ -208,7 +208,7 @@ pub(super) fn weight(op: &FirstOp, products: &Products, of_batch: Option<&NormSu
         Some((s, eps)) => s.variance.iter().map(|v| f64::from(inverse_deviation(*v, eps))).collect(),
         None => vec![1.0; g.out],
     };
-    let of = |i: usize| {
+    let gradient_at = |i: usize| {
         let (co, at) = (i / (g.taps() * g.channels), place(i, &g, products.run));
         let mut value = products.gradients[at];
         if let (Some((s, _)), Some(sums)) = (batch, of_batch) {
@@ -221,5 +221,5 @@ pub(super) fn weight(op: &FirstOp, products: &Products, of_batch: Option<&NormSu
         let scale = if is_normed { f64::from(norm.gain[co]) * inverse[co] } else { 1.0 };
         (value * scale) as f32
     };
-    (0..g.weights()).map(of).collect()
+    (0..g.weights()).map(gradient_at).collect()
 }

@@ -2,7 +2,7 @@
 //! of this folder read.
 
 use super::backward::{self, Products};
-use super::plan::{self, Plan};
+use super::layout::{self, Layout};
 use super::{Norm, Rows, forward};
 use crate::cpu::conv::choice;
 use crate::cpu::simd::Isa;
@@ -18,7 +18,7 @@ use burn::tensor::Shape;
 /// Encodes the active values of the input, row by row.
 pub(crate) fn encode(input: FlexTensor, _: FlexTensor, op: FirstOp) -> Encoded {
     let (input, g) = (input.to_contiguous(), op.conv.geometry);
-    let rows = Rows::of(Isa::detect(), values(&input), &g, plan::pitch(&g));
+    let rows = Rows::of(Isa::detect(), values(&input), &g, layout::pitch(&g));
     choice::report(&g, rows.images(), Some(rows.density(&g)), true, true);
     Encoded::new(rows)
 }
@@ -27,8 +27,8 @@ pub(crate) fn encode(input: FlexTensor, _: FlexTensor, op: FirstOp) -> Encoded {
 pub(crate) fn moments(input: Encoded, weight: FlexTensor, op: FirstOp) -> Vec<Option<Moments>> {
     let (rows, weight) = (input.get::<Rows>(), weight.to_contiguous());
     let is_of_batch = op.fused.branches[0].norm.is_of_batch();
-    let plan = Plan::new(&op, rows.images());
-    vec![is_of_batch.then(|| forward::moments(Isa::detect(), &plan, rows, values(&weight)))]
+    let layout = Layout::new(&op, rows.images());
+    vec![is_of_batch.then(|| forward::moments(Isa::detect(), &layout, rows, values(&weight)))]
 }
 
 /// The spikes, after pooling, `[T·B, H, W, Co]`.
@@ -40,11 +40,11 @@ pub(crate) fn spikes(
     statistics: LayerStatistics,
 ) -> FlexTensor {
     let (rows, weight, norm) = (input.get::<Rows>(), weight.to_contiguous(), contiguous(norm));
-    let plan = Plan::new(&op, rows.images());
+    let layout = Layout::new(&op, rows.images());
     let norm = norm_of(&norm, &statistics);
-    let spikes = forward::spikes(Isa::detect(), &op, &plan, rows, values(&weight), norm);
-    let (height, width) = plan.out;
-    from_vec(spikes, Shape::new([plan.batch * plan.steps.len(), height, width, plan.g.out]))
+    let spikes = forward::spikes(Isa::detect(), &op, &layout, rows, values(&weight), norm);
+    let (height, width) = layout.out;
+    from_vec(spikes, Shape::new([layout.batch * layout.steps.len(), height, width, layout.g.out]))
 }
 
 /// The sums from which the gradients of the weight, γ and β are computed.
@@ -52,9 +52,9 @@ pub(crate) fn sums(gradient: FlexTensor, layer: FirstSaved<Flex>) -> FirstSums {
     let FirstSaved { input, weight, norm, op, statistics } = layer;
     let (rows, gradient, weight, norm) =
         (input.get::<Rows>(), gradient.to_contiguous(), weight.to_contiguous(), contiguous(norm));
-    let plan = Plan::new(&op, rows.images());
+    let layout = Layout::new(&op, rows.images());
     let norm = norm_of(&norm, &statistics);
-    let (products, norm) = backward::sums(Isa::detect(), &op, &plan, rows, values(&weight), norm, values(&gradient));
+    let (products, norm) = backward::sums(Isa::detect(), &op, &layout, rows, values(&weight), norm, values(&gradient));
     FirstSums { weight: Encoded::new(products), norm }
 }
 

@@ -2,7 +2,7 @@
 //! clocked LIF and a row is a multiple of 16 values, the state stays in registers
 //! (`fused/time.rs`); otherwise the rows of [`crate::cpu::fused`] process one step after the other.
 
-use super::plan::Plan;
+use super::layout::Layout;
 use crate::cpu::fused::Channels;
 use crate::cpu::fused::rows::{back, charge, fire, is_lif};
 use crate::cpu::fused::time::{Buffer, NARROW, Source, Steps, WIDE, WideSums, gradients_of, spikes_of};
@@ -11,7 +11,7 @@ use tickless_neuron::step::Constants;
 
 /// The parameters and buffers for processing rows.
 pub(super) struct Line<'a> {
-    plan: &'a Plan,
+    layout: &'a Layout,
     op: NeuronOp,
     /// The norm, a row wide.
     wide: Option<&'a Channels>,
@@ -25,20 +25,20 @@ pub(super) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn new(plan: &'a Plan, op: NeuronOp, wide: Option<&'a Channels>) -> Self {
-        let blocks = is_lif(&op.neuron) && plan.line.is_multiple_of(NARROW);
+    pub(super) fn new(layout: &'a Layout, op: NeuronOp, wide: Option<&'a Channels>) -> Self {
+        let blocks = is_lif(&op.neuron) && layout.line.is_multiple_of(NARROW);
         let zeros = |n: usize| vec![0.0f32; n];
-        let state = [(); 5].map(|()| zeros(if blocks { 0 } else { plan.line }));
-        let u = zeros(plan.steps.len() * if blocks { 2 * WIDE } else { plan.line });
-        let steps = Steps::new(&plan.steps);
-        Self { plan, op, wide, steps, step: plan.band_len(), blocks, u, state }
+        let state = [(); 5].map(|()| zeros(if blocks { 0 } else { layout.line }));
+        let u = zeros(layout.steps.len() * if blocks { 2 * WIDE } else { layout.line });
+        let steps = Steps::new(&layout.steps);
+        Self { layout, op, wide, steps, step: layout.band_len(), blocks, u, state }
     }
 
     /// Spikes of the row that begins at `at` in every step of `y`. Those of step t are written to
     /// `at_s` + t·`pitch`.
     #[inline(always)]
     pub(super) fn spikes(&mut self, y: &[f32], at: usize, s: &mut [f32], at_s: usize, pitch: usize) {
-        let (plan, line) = (self.plan, self.plan.line);
+        let (layout, line) = (self.layout, self.layout.line);
         if self.blocks {
             let c = Constants::new(&self.op.neuron, self.op.lambda);
             let x = Source { values: y, step: self.step, at };
@@ -47,7 +47,7 @@ impl<'a> Line<'a> {
         }
         let [v, current, scratch, ..] = &mut self.state;
         v.fill(0.0);
-        for (t, i) in plan.steps.iter().enumerate() {
+        for (t, i) in layout.steps.iter().enumerate() {
             charge(current, &y[i * self.step + at..][..line], self.wide, true);
             fire(self.op, current, v, &mut s[t * pitch + at_s..][..line], scratch);
         }
@@ -57,7 +57,7 @@ impl<'a> Line<'a> {
     /// of the row that begins at `at` in every step, and adds to the sums of the norm.
     #[inline(always)]
     pub(super) fn back(&mut self, y: &[f32], at: usize, gradient: &[f32], g: &mut [f32], mut sums: WideSums<'_>) {
-        let (plan, line, step) = (self.plan, self.plan.line, self.step);
+        let (layout, line, step) = (self.layout, self.layout.line, self.step);
         if self.blocks {
             let c = Constants::new(&self.op.neuron, self.op.lambda);
             let (x, d) = (Source { values: y, step, at }, Source { values: gradient, step: line, at: 0 });
@@ -66,19 +66,19 @@ impl<'a> Line<'a> {
         }
         let [v, s, scratch, g_v, g_u] = &mut self.state;
         v.fill(0.0);
-        for (i, u) in plan.steps.iter().zip(self.u.chunks_exact_mut(line)) {
+        for (i, u) in layout.steps.iter().zip(self.u.chunks_exact_mut(line)) {
             charge(u, &y[i * step + at..][..line], self.wide, true);
             fire(self.op, u, v, s, scratch);
         }
         g_v.fill(0.0);
-        for (t, &i) in plan.steps.iter().enumerate().rev() {
+        for (t, &i) in layout.steps.iter().enumerate().rev() {
             back(self.op, &self.u[t * line..][..line], &gradient[t * line..][..line], g_v, g_u);
             let into = &mut g[i * step + at..][..line];
-            match t + 1 == plan.steps.len() || plan.steps[t + 1] != i {
+            match t + 1 == layout.steps.len() || layout.steps[t + 1] != i {
                 true => into.copy_from_slice(g_u),
                 false => into.iter_mut().zip(&*g_u).for_each(|(o, g)| *o += g),
             }
-            if let (true, Some(wide)) = (t == 0 || plan.steps[t - 1] != i, self.wide) {
+            if let (true, Some(wide)) = (t == 0 || layout.steps[t - 1] != i, self.wide) {
                 let y = &y[i * step + at..][..line];
                 for k in 0..line {
                     sums.shift[k] += into[k];

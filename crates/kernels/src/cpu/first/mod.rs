@@ -27,8 +27,8 @@
 mod backward;
 mod forward;
 pub(crate) mod host;
+mod layout;
 mod line;
-mod plan;
 mod rows;
 mod taps;
 

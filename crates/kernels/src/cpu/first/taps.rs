@@ -4,7 +4,7 @@
 //! are packed as runs, `[ci][row][run]`. The first run belongs to the upper row of outputs, which
 //! reads the input through its last tap; column j of a run holds the tap kx = k − 1 − j.
 
-use super::plan::{Band, Plan};
+use super::layout::{Band, Layout};
 use super::rows::Image;
 use crate::cpu::simd::{LANES, Lanes};
 use crate::operators::Geometry;
@@ -29,24 +29,24 @@ pub(super) fn pack(weight: &[f32], g: &Geometry, run: usize) -> Vec<f32> {
 /// # Safety
 /// See [`Lanes`].
 #[inline(always)]
-pub(super) unsafe fn outputs<V: Lanes>(plan: &Plan, weights: &[f32], image: &Image, band: &Band, into: &mut [f32]) {
-    let (k, inputs) = (plan.g.kernel, plan.inputs(band));
-    assert!(into.len() == plan.band_len() && weights.len() == plan.g.channels * k * plan.run * LANES);
+pub(super) unsafe fn outputs<V: Lanes>(layout: &Layout, weights: &[f32], image: &Image, band: &Band, into: &mut [f32]) {
+    let (k, inputs) = (layout.g.kernel, layout.inputs(band));
+    assert!(into.len() == layout.band_len() && weights.len() == layout.g.channels * k * layout.run * LANES);
     into.fill(0.0);
-    for c in 0..plan.g.channels {
-        let w = weights[c * k * plan.run * LANES..].as_ptr();
-        let (places, values) = image.rows(c * plan.g.height + inputs.start..c * plan.g.height + inputs.end);
-        // SAFETY: the runs of these inputs are inside the buffer (see `Plan`), and the weights have
+    for c in 0..layout.g.channels {
+        let w = weights[c * k * layout.run * LANES..].as_ptr();
+        let (places, values) = image.rows(c * layout.g.height + inputs.start..c * layout.g.height + inputs.end);
+        // SAFETY: the runs of these inputs are inside the buffer (see `Layout`), and the weights have
         // k runs per channel.
         unsafe {
-            let y = base(plan, band, into.as_mut_ptr());
-            match (k, plan.run) {
-                (3, 1) => add::<V, 3, 1>(y, plan, w, places, values),
-                (3, 2) => add::<V, 3, 2>(y, plan, w, places, values),
-                (3, 3) => add::<V, 3, 3>(y, plan, w, places, values),
-                (3, 6) => add::<V, 3, 6>(y, plan, w, places, values),
-                (3, 12) => add::<V, 3, 12>(y, plan, w, places, values),
-                _ => add::<V, 0, 0>(y, plan, w, places, values),
+            let y = base(layout, band, into.as_mut_ptr());
+            match (k, layout.run) {
+                (3, 1) => add::<V, 3, 1>(y, layout, w, places, values),
+                (3, 2) => add::<V, 3, 2>(y, layout, w, places, values),
+                (3, 3) => add::<V, 3, 3>(y, layout, w, places, values),
+                (3, 6) => add::<V, 3, 6>(y, layout, w, places, values),
+                (3, 12) => add::<V, 3, 12>(y, layout, w, places, values),
+                _ => add::<V, 0, 0>(y, layout, w, places, values),
             }
         }
     }
@@ -54,9 +54,9 @@ pub(super) unsafe fn outputs<V: Lanes>(plan: &Plan, weights: &[f32], image: &Ima
 
 /// The address in (or before) a band's buffer that place 0 corresponds to.
 #[inline(always)]
-fn base(plan: &Plan, band: &Band, buffer: *mut f32) -> *mut f32 {
-    let rows = plan.g.padding as isize - band.rows.start as isize;
-    buffer.wrapping_offset(rows * plan.pitch as isize)
+fn base(layout: &Layout, band: &Band, buffer: *mut f32) -> *mut f32 {
+    let rows = layout.g.padding as isize - band.rows.start as isize;
+    buffer.wrapping_offset(rows * layout.pitch as isize)
 }
 
 /// Adds the runs of some inputs of one channel: `K` runs of `N` registers, or as the plan says if
@@ -65,7 +65,7 @@ fn base(plan: &Plan, band: &Band, buffer: *mut f32) -> *mut f32 {
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn add<V: Lanes, const K: usize, const N: usize>(
     y: *mut f32,
-    plan: &Plan,
+    layout: &Layout,
     w: *const f32,
     places: &[u32],
     values: &[f32],
@@ -83,15 +83,15 @@ unsafe fn add<V: Lanes, const K: usize, const N: usize>(
             if K > 0 {
                 for r in 0..K {
                     for j in 0..N {
-                        let at = p.wrapping_add(r * plan.pitch + j * LANES);
+                        let at = p.wrapping_add(r * layout.pitch + j * LANES);
                         V::load(at).add_product(v, kept[r][j]).store(at);
                     }
                 }
             } else {
-                for r in 0..plan.g.kernel {
-                    for j in 0..plan.run {
-                        let at = p.wrapping_add(r * plan.pitch + j * LANES);
-                        V::load(at).add_product(v, V::load(w.add((r * plan.run + j) * LANES))).store(at);
+                for r in 0..layout.g.kernel {
+                    for j in 0..layout.run {
+                        let at = p.wrapping_add(r * layout.pitch + j * LANES);
+                        V::load(at).add_product(v, V::load(w.add((r * layout.run + j) * LANES))).store(at);
                     }
                 }
             }
@@ -106,37 +106,37 @@ unsafe fn add<V: Lanes, const K: usize, const N: usize>(
 /// See [`Lanes`].
 #[inline(always)]
 pub(super) unsafe fn sums<V: Lanes>(
-    plan: &Plan,
+    layout: &Layout,
     image: &Image,
     band: &Band,
     (from, factor): (&mut [f32], f32),
     sums: &mut [f32],
 ) {
-    let (k, inputs, run) = (plan.g.kernel, plan.inputs(band), plan.run * LANES);
-    assert!(from.len() == plan.band_len() && sums.len() == plan.g.channels * k * run);
-    for c in 0..plan.g.channels {
-        let (places, values) = image.rows(c * plan.g.height + inputs.start..c * plan.g.height + inputs.end);
+    let (k, inputs, run) = (layout.g.kernel, layout.inputs(band), layout.run * LANES);
+    assert!(from.len() == layout.band_len() && sums.len() == layout.g.channels * k * run);
+    for c in 0..layout.g.channels {
+        let (places, values) = image.rows(c * layout.g.height + inputs.start..c * layout.g.height + inputs.end);
         // SAFETY: as in `outputs`; `from` is only read.
         unsafe {
-            let from = base(plan, band, from.as_mut_ptr()).cast_const();
+            let from = base(layout, band, from.as_mut_ptr()).cast_const();
             let into = sums[c * k * run..].as_mut_ptr();
-            match (k, plan.run) {
-                (3, 1) => sum::<V, 3, 1>(from, plan, into, places, values, factor),
-                (3, 2) => sum::<V, 3, 2>(from, plan, into, places, values, factor),
-                (3, 3) => sum::<V, 3, 3>(from, plan, into, places, values, factor),
-                (3, 6) => sum::<V, 3, 6>(from, plan, into, places, values, factor),
+            match (k, layout.run) {
+                (3, 1) => sum::<V, 3, 1>(from, layout, into, places, values, factor),
+                (3, 2) => sum::<V, 3, 2>(from, layout, into, places, values, factor),
+                (3, 3) => sum::<V, 3, 3>(from, layout, into, places, values, factor),
+                (3, 6) => sum::<V, 3, 6>(from, layout, into, places, values, factor),
                 _ => {
                     // A few registers of one row at a time.
                     for r in 0..k {
-                        let (from, into) = (from.wrapping_add(r * plan.pitch), into.add(r * run));
+                        let (from, into) = (from.wrapping_add(r * layout.pitch), into.add(r * run));
                         let mut j = 0;
-                        while j < plan.run {
+                        while j < layout.run {
                             let (from, into) = (from.wrapping_add(j * LANES), into.add(j * LANES));
-                            if plan.run - j >= 4 {
-                                sum::<V, 1, 4>(from, plan, into, places, values, factor);
+                            if layout.run - j >= 4 {
+                                sum::<V, 1, 4>(from, layout, into, places, values, factor);
                                 j += 4;
                             } else {
-                                sum::<V, 1, 1>(from, plan, into, places, values, factor);
+                                sum::<V, 1, 1>(from, layout, into, places, values, factor);
                                 j += 1;
                             }
                         }
@@ -153,7 +153,7 @@ pub(super) unsafe fn sums<V: Lanes>(
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
 unsafe fn sum<V: Lanes, const K: usize, const N: usize>(
     from: *const f32,
-    plan: &Plan,
+    layout: &Layout,
     into: *mut f32,
     places: &[u32],
     values: &[f32],
@@ -166,7 +166,7 @@ unsafe fn sum<V: Lanes, const K: usize, const N: usize>(
             let (p, v) = (from.wrapping_add(place as usize), V::splat(v));
             for r in 0..K {
                 for j in 0..N {
-                    acc[r][j] = acc[r][j].add_product(v, V::load(p.wrapping_add(r * plan.pitch + j * LANES)));
+                    acc[r][j] = acc[r][j].add_product(v, V::load(p.wrapping_add(r * layout.pitch + j * LANES)));
                 }
             }
         }

@@ -15,7 +15,7 @@
 //!
 //! Fast path (`time.rs`): as in the forward pass, if rows are also a multiple of a register.
 
-use super::forward::{Input, Place, Ready};
+use super::forward::{Input, OutputPosition, Ready};
 use super::rows::{back, fire};
 use super::time::{Columns, NARROW, Source, WIDE, WideSums, gradients_of};
 use super::{columns, statistics::fold};
@@ -75,12 +75,12 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_, '_>) {
         g_v[..m].fill(0.0);
         for t in (0..t_all).rev() {
             let gradient = match (place, op.pool) {
-                (Place::Windows(w), Some(pool)) => {
+                (OutputPosition::Windows(w), Some(pool)) => {
                     let from = &job.gradient[t * outputs + w..][..pool.out().1 * pool.channels];
                     spread_rows(&mut spread, from, pool);
                     &spread[..m]
                 }
-                (Place::Dropped, _) => {
+                (OutputPosition::Dropped, _) => {
                     spread[..m].fill(0.0);
                     &spread[..m]
                 }
@@ -132,11 +132,11 @@ fn through_time(job: &mut Job<'_, '_>, columns: usize) {
         let (m, place) = ready.unit(at, columns - from);
         let whole = Source { values: job.gradient, step: ready.n, at };
         let (d, rows, each) = match (place, op.pool) {
-            (_, None) | (Place::Same, _) => (whole, 1, m),
+            (_, None) | (OutputPosition::Same, _) => (whole, 1, m),
             (place, Some(pool)) => {
                 for (t, row) in spread.chunks_exact_mut(line).enumerate() {
                     match place {
-                        Place::Windows(w) => {
+                        OutputPosition::Windows(w) => {
                             let from = &job.gradient[t * ready.outputs() + w..][..pool.out().1 * pool.channels];
                             spread_rows(row, from, pool);
                         }

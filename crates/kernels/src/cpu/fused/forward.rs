@@ -42,7 +42,7 @@ pub(super) struct Ready<'a> {
 
 /// Where the output of a chunk is within a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Place {
+pub(super) enum OutputPosition {
     /// At the same position as the chunk.
     Same,
     /// In the row of windows that begins at this position.
@@ -75,14 +75,14 @@ impl<'a> Ready<'a> {
     }
 
     /// Length of the chunk that begins at `at`, if `rest` values are left, and where its output is.
-    pub(super) fn unit(&self, at: usize, rest: usize) -> (usize, Place) {
-        let Some(p) = self.op.pool else { return (self.len.min(rest), Place::Same) };
+    pub(super) fn unit(&self, at: usize, rest: usize) -> (usize, OutputPosition) {
+        let Some(p) = self.op.pool else { return (self.len.min(rest), OutputPosition::Same) };
         let (line, image) = (p.width * p.channels, p.height * p.width * p.channels);
         let (n, y) = (at / image, at % image / line);
         let (rows, columns) = p.out();
         match y / p.kernel {
-            row if row < rows => (self.len, Place::Windows((n * rows + row) * columns * p.channels)),
-            _ => (image - at % image, Place::Dropped),
+            row if row < rows => (self.len, OutputPosition::Windows((n * rows + row) * columns * p.channels)),
+            _ => (image - at % image, OutputPosition::Dropped),
         }
     }
 

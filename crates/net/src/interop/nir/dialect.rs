@@ -118,7 +118,7 @@ fn is_neuron(node: &Node) -> bool {
 fn structure(nodes: &[&Node]) -> Vec<(Reader, String)> {
     // Relative tolerance, because f32 stores 0.0004 and its quotients with seven digits only.
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-4 * b.abs();
-    let one = |r: &[f64]| !r.is_empty() && r.iter().all(|v| *v == 1.0);
+    let all_one = |r: &[f64]| !r.is_empty() && r.iter().all(|v| *v == 1.0);
     let ifs: Vec<&[f64]> =
         nodes.iter().filter_map(|n| if let Node::If { r, .. } = n { Some(r.data.as_slice()) } else { None }).collect();
     let lifs: Vec<(&[f64], &[f64])> = nodes
@@ -129,7 +129,7 @@ fn structure(nodes: &[&Node]) -> Vec<(Reader, String)> {
         })
         .collect();
     let mut all = Vec::new();
-    if !lifs.is_empty() && lifs.iter().all(|(tau, r)| one(r) && !tau.is_empty() && tau.iter().all(|t| *t >= 1.0)) {
+    if !lifs.is_empty() && lifs.iter().all(|(tau, r)| all_one(r) && !tau.is_empty() && tau.iter().all(|t| *t >= 1.0)) {
         all.push((Reader::Sinabs, "its time constants are 1 and more, so they count steps".to_owned()));
     }
     let per_step = 1.0 / Reader::SpikingJelly.dt();
@@ -144,7 +144,7 @@ fn structure(nodes: &[&Node]) -> Vec<(Reader, String)> {
         all.push((Reader::SnnTorch, "its `LIF` have r = τ/Δt for a step of 0.1 ms".to_owned()));
     }
     let sums = nodes.iter().any(|n| matches!(n, Node::SumPool2d(_)));
-    if sums && lifs.is_empty() && !ifs.is_empty() && ifs.iter().all(|r| one(r)) {
+    if sums && lifs.is_empty() && !ifs.is_empty() && ifs.iter().all(|r| all_one(r)) {
         all.push((Reader::Sinabs, "it has `SumPool2d` between `IF` with r = 1".to_owned()));
     }
     let batch = |n: &&Node| match n {

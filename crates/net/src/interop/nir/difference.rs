@@ -56,12 +56,12 @@ mod tests {
 
     #[test]
     fn what_is_said_of_many_places_is_one_line() {
-        let one = |i: usize| Difference {
+        let of_layer = |i: usize| Difference {
             reader: Some(Reader::Norse),
             places: vec![format!("n{i}")],
             what: "does not fire".to_owned(),
         };
-        let all = joined((0..6).chain([5]).map(one).collect());
+        let all = joined((0..6).chain([5]).map(of_layer).collect());
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].to_string(), "Norse: `n0`, `n1`, `n2`, `n3` and 2 more: does not fire");
     }

@@ -45,7 +45,7 @@ impl Default for ExportOptions {
 pub struct Exported {
     /// The graph.
     pub graph: Graph,
-    /// What each reader will do differently from the network.
+    /// How each reader will differ from the network.
     pub differences: Vec<Difference>,
 }
 
@@ -66,10 +66,10 @@ pub fn export(network: &Network, weights: &Weights, options: &ExportOptions) -> 
         let problem = "cannot be described in a recipe, so the graph could not be read back; rename its layers".into();
         return Err(Error::Network { network: network.name().to_owned(), problem });
     }
-    let mut plan = Plan::new(network, options)?;
-    plan.fill(network, weights)?;
-    plan.graph.metadata.insert(KEY.to_owned(), description.text());
-    Ok(Exported { graph: plan.graph, differences: plan.differences })
+    let mut draft = GraphDraft::new(network, options)?;
+    draft.fill(network, weights)?;
+    draft.graph.metadata.insert(KEY.to_owned(), description.text());
+    Ok(Exported { graph: draft.graph, differences: draft.differences })
 }
 
 /// A layer with weights and the NIR node that represents it.
@@ -85,7 +85,7 @@ pub(super) struct Weighted {
 
 /// The graph of a network, at first without its weights.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct GraphDraft {
     pub graph: Graph,
     pub weighted: Vec<Weighted>,
     differences: Vec<Difference>,
@@ -104,26 +104,26 @@ struct Wire {
     carry: f64,
 }
 
-impl Plan {
+impl GraphDraft {
     pub fn new(network: &Network, options: &ExportOptions) -> Result<Self> {
         let graph = Graph { version: VERSION.to_owned(), ..Graph::default() };
-        let mut plan =
+        let mut draft =
             Self { graph, weighted: Vec::new(), differences: Vec::new(), names: Names::new(), options: *options };
         let input = network.input().shape;
         let vector = (input.height, input.width) == (1, 1) && !read_as_map(network, NodeId::Input);
-        plan.graph.nodes.insert("input".into(), Node::Input { shape: shape_of(input, vector) });
+        draft.graph.nodes.insert("input".into(), Node::Input { shape: shape_of(input, vector) });
         let entry = Wire { sources: vec!["input".into()], vector, carry: 1.0 };
         let mut wires: Vec<Wire> = Vec::with_capacity(network.nodes().len());
         for i in 0..network.nodes().len() {
             let from: Vec<Wire> = network.nodes()[i].from.iter().map(|id| wire(&entry, &wires, *id).clone()).collect();
-            wires.push(plan.layer(network, i, &from)?);
+            wires.push(draft.layer(network, i, &from)?);
         }
         let last = wires.pop().unwrap_or(entry);
-        plan.graph.nodes.insert("output".into(), Node::Output { shape: shape_of(network.output(), last.vector) });
-        plan.lead(&last, "output");
-        plan.whole(network);
-        plan.differences = joined(std::mem::take(&mut plan.differences));
-        Ok(plan)
+        draft.graph.nodes.insert("output".into(), Node::Output { shape: shape_of(network.output(), last.vector) });
+        draft.lead(&last, "output");
+        draft.whole(network);
+        draft.differences = joined(std::mem::take(&mut draft.differences));
+        Ok(draft)
     }
 
     /// Fills the weight and bias tensors of all nodes in `weighted`.

@@ -300,8 +300,8 @@ pub enum Node {
         /// v_leak.
         leak: Tensor,
     },
-    /// A LIF driven by a decaying synaptic current: τ_syn·dI/dt = −I + w_in·x, τ_mem·dv/dt =
-    /// (v_leak − v) + r·I.
+    /// A LIF driven by a decaying synaptic current: τ_syn·dI/dt = −I + w_in·x,
+    /// τ_mem·dv/dt = (v_leak − v) + r·I.
     CubaLif {
         /// τ_syn in seconds.
         tau_syn: Tensor,

@@ -38,7 +38,7 @@ const MAX_TEXT: usize = 1 << 26;
 pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Graph> {
     let length = bytes.len() as u64;
     let bytes_left = Cell::new(length.saturating_mul(MAX_INFLATION));
-    let at = Place { file, length, nodes_left: &Cell::new(MAX_NODES), bytes_left: &bytes_left, node: String::new() };
+    let at = Cursor { file, length, nodes_left: &Cell::new(MAX_NODES), bytes_left: &bytes_left, node: String::new() };
     let h5 = File::from_bytes(bytes.to_vec()).map_err(|e| at.wrong(format!("{e} ({} bytes)", bytes.len())))?;
     let end = h5.superblock().eof_address;
     if end > length {
@@ -56,7 +56,7 @@ pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Graph> {
 }
 
 /// The reader's current node, for messages, and the limits that it still may use up.
-struct Place<'a> {
+struct Cursor<'a> {
     file: &'a Path,
     /// Length of the file in bytes.
     length: u64,
@@ -72,7 +72,7 @@ fn take(left: &Cell<u64>, amount: u64) -> bool {
     rest.is_some()
 }
 
-impl Place<'_> {
+impl Cursor<'_> {
     fn wrong(&self, problem: String) -> Error {
         if self.node.is_empty() {
             return Error::NirFile { file: self.file.to_owned(), problem };
@@ -88,7 +88,7 @@ impl Place<'_> {
         let nodes = group.group("nodes").map_err(|e| self.wrong(format!("no group `nodes`: {e}")))?;
         for name in nodes.groups().map_err(|e| self.wrong(format!("`nodes`: {e}")))? {
             let full = if self.node.is_empty() { name.clone() } else { format!("{}.{name}", self.node) };
-            let at = Place { node: full, ..*self };
+            let at = Cursor { node: full, ..*self };
             if !take(self.nodes_left, 1) {
                 return Err(at.wrong(format!("the file has more than {MAX_NODES} nodes")));
             }

@@ -53,7 +53,7 @@ impl Reader {
         }
     }
 
-    /// The kind of pooling that the framework reads; it refuses the other kind.
+    /// The kind of pooling that the framework supports; it does not support the other kind.
     pub(super) fn pooling(self) -> PoolKind {
         match self {
             Reader::Sinabs | Reader::Norse => PoolKind::Sum,

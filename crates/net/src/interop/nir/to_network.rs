@@ -15,7 +15,7 @@
 use super::dialect::Dialect;
 use super::difference::Difference;
 use super::fold;
-use super::from_network::{ExportOptions, Plan};
+use super::from_network::{ExportOptions, GraphDraft};
 use super::graph::{Conv2d, Graph, Node, Padding, Tensor, Window};
 use super::metadata::{Description, KEY};
 use super::reader::Reader;
@@ -175,9 +175,9 @@ fn described(graph: &Graph, file: &Path) -> std::result::Result<(Network, Weight
     let description = Description::parse(text).map_err(bad)?;
     let network = description.network().map_err(|e| bad(e.to_string()))?;
     let (reader, step_us) = description.conventions().ok_or_else(|| bad("it names an unknown reader".into()))?;
-    let mut plan = Plan::new(&network, &ExportOptions { reader, step_us }).map_err(|e| bad(e.to_string()))?;
+    let mut draft = GraphDraft::new(&network, &ExportOptions { reader, step_us }).map_err(|e| bad(e.to_string()))?;
     let mut weights = Weights::default();
-    for w in &plan.weighted {
+    for w in &draft.weighted {
         let layer = &network.nodes()[w.layer];
         let (weight, bias) = match graph.nodes.get(&w.node) {
             Some(Node::Conv2d(c)) => (&c.weight, &c.bias),
@@ -190,14 +190,14 @@ fn described(graph: &Graph, file: &Path) -> std::result::Result<(Network, Weight
         }
     }
     weights.check(&network, file).and_then(|()| finite(&weights, file)).map_err(|e| bad(e.to_string()))?;
-    plan.fill(&network, &weights).map_err(|e| bad(e.to_string()))?;
+    draft.fill(&network, &weights).map_err(|e| bad(e.to_string()))?;
     let sorted = |g: &Graph| {
         let mut edges = g.edges.clone();
         edges.sort();
         edges.dedup();
         edges
     };
-    if plan.graph.nodes != graph.nodes || sorted(&plan.graph) != sorted(graph) {
+    if draft.graph.nodes != graph.nodes || sorted(&draft.graph) != sorted(graph) {
         return Err(bad("the graph was changed after it was written".into()));
     }
     Ok((network, weights, step_us))

@@ -9,8 +9,7 @@
 //! fit; [`configuration`] quantises a network that fits and writes the configuration of every core.
 //! Neither communicates with a chip: the vendor's library loads the configuration.
 //!
-//! Source: the data of the Speck2e/2f; memory formulae and limits as in sinabs' chip back
-//! end.
+//! Source: the data of the Speck2e/2f; memory formulae and limits as in sinabs' chip back end.
 //!
 //! ```
 //! use tickless_net::interop::speck::{Chip, fit};

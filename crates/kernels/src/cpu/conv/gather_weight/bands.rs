@@ -39,7 +39,7 @@ pub(super) struct Band {
 
 /// How a batch is cut into bands.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Plan {
+pub(super) struct BandCut {
     pub g: Geometry,
     pub axis: Axis,
     /// Pixels per row of a panel.
@@ -49,7 +49,7 @@ pub(super) struct Plan {
     pub images: usize,
 }
 
-impl Plan {
+impl BandCut {
     pub(super) fn new(g: Geometry) -> Self {
         let axis = Axis { kernel: g.kernel, stride: g.stride };
         // Outputs from −margin to the last one that reads an input.
@@ -99,12 +99,12 @@ impl Plan {
     }
 
     /// For each group, a table from an entry x·G + c to its place.
-    pub(super) fn places(&self) -> Vec<Vec<Place>> {
+    pub(super) fn places(&self) -> Vec<Vec<RowPosition>> {
         let (g, s) = (&self.g, self.g.stride);
         let group = |(first, count): (usize, usize)| {
             let place = |e: usize| {
                 let (x, c) = (e / count, first + e % count);
-                Place {
+                RowPosition {
                     slot: (c * self.classes() + (x + g.padding) % s) as u32,
                     column: ((x + g.padding) / s + self.axis.margin() - g.padding / s) as u32,
                 }
@@ -115,7 +115,7 @@ impl Plan {
     }
 
     /// Sorts the active inputs of a band by channel and residue.
-    pub(super) fn fill(&self, band: &mut Band, x: &Events, places: &[Vec<Place>]) {
+    pub(super) fn fill(&self, band: &mut Band, x: &Events, places: &[Vec<RowPosition>]) {
         let (g, s) = (&self.g, self.g.stride);
         let (first, height) = (self.first_output(band.rows.0), self.height());
         // Each line yields, for a row and group of the band: the image, its entries, the first slot
@@ -166,7 +166,7 @@ impl Plan {
 
 /// The place of an input within its row.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct RowPosition {
     /// channel · classes + residue of the column.
     pub slot: u32,
     /// Column of the smallest tap's output in a panel.

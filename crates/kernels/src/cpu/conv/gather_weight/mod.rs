@@ -22,7 +22,7 @@ use crate::cpu::grain::FineGrained;
 use crate::cpu::memory::{full, room, zeros};
 use crate::cpu::simd::{Isa, LANES, Lanes, by_isa};
 use crate::operators::Geometry;
-use bands::{Band, Plan};
+use bands::{Band, BandCut};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use taps::{Taps, grid};
@@ -44,7 +44,7 @@ const BLOCK: usize = 64;
 const TASKS: usize = 16;
 
 struct Job<'a> {
-    plan: Plan,
+    cut: BandCut,
     bands: &'a [Band],
     binary: bool,
     /// `[N, OH, OW, Co]`.
@@ -56,10 +56,10 @@ struct Job<'a> {
 
 /// Gradient of the weight `[co, ci, ky, kx]` from active inputs and the gradient `[N, OH, OW, Co]`.
 pub fn weight_gradient(isa: Isa, g: Geometry, x: &Events, gradient: &[f32]) -> Vec<f32> {
-    let plan = Plan::new(g);
-    let mut bands = plan.bands(x.images.len());
-    let places = plan.places();
-    bands.par_iter_mut().fine_grained().for_each(|band| plan.fill(band, x, &places));
+    let cut = BandCut::new(g);
+    let mut bands = cut.bands(x.images.len());
+    let places = cut.places();
+    bands.par_iter_mut().fine_grained().for_each(|band| cut.fill(band, x, &places));
     let panels = g.out.div_ceil(WIDTH);
     let parts = TASKS.div_ceil(panels).clamp(1, bands.len().max(1));
     let per_part = bands.len().div_ceil(parts).max(1);
@@ -67,7 +67,7 @@ pub fn weight_gradient(isa: Isa, g: Geometry, x: &Events, gradient: &[f32]) -> V
     let len = g.channels * g.taps() * WIDTH;
     let sum = |part: usize, panel: usize, out: &mut [f32]| {
         let bands = &bands[(part * per_part).min(bands.len())..((part + 1) * per_part).min(bands.len())];
-        run(isa, &mut Job { plan, bands, binary: x.binary, gradient, panel, out });
+        run(isa, &mut Job { cut, bands, binary: x.binary, gradient, panel, out });
     };
     let mut out = room(g.weights());
     let rows = out.par_chunks_mut((WIDTH * g.channels * g.taps()).max(1)).fine_grained().enumerate();
@@ -84,11 +84,11 @@ pub fn weight_gradient(isa: Isa, g: Geometry, x: &Events, gradient: &[f32]) -> V
         let tasks = sums.par_chunks_mut(len.max(1)).fine_grained().enumerate();
         tasks.for_each(|(task, out)| sum(task / panels, task % panels, out));
         rows.for_each(|(panel, out)| {
-            let of = |part: usize| &sums[(part * panels + panel) * len..][..len];
-            place(&g, of(0), out, |o, v| _ = o.write(v));
+            let sums_of = |part: usize| &sums[(part * panels + panel) * len..][..len];
+            place(&g, sums_of(0), out, |o, v| _ = o.write(v));
             for part in 1..parts {
                 // SAFETY: the first part has written every value.
-                place(&g, of(part), out, |o, v| unsafe { *o.assume_init_mut() += v });
+                place(&g, sums_of(part), out, |o, v| unsafe { *o.assume_init_mut() += v });
             }
         });
     }
@@ -118,15 +118,15 @@ unsafe fn body<V: Lanes>(job: &mut Job<'_>) {
 
 #[inline(always)]
 unsafe fn bands<V: Lanes, const BINARY: bool>(job: &mut Job<'_>) {
-    let plan = job.plan;
-    let (g, s) = (plan.g, plan.g.stride);
-    let mut panel = vec![0.0f32; plan.images * plan.height() * plan.width * WIDTH];
+    let cut = job.cut;
+    let (g, s) = (cut.g, cut.g.stride);
+    let mut panel = vec![0.0f32; cut.images * cut.height() * cut.width * WIDTH];
     for band in job.bands {
         copy(job, band, &mut panel);
         for c in 0..g.channels {
             let out = &mut job.out[c * g.taps() * WIDTH..(c + 1) * g.taps() * WIDTH];
-            for class in 0..plan.classes() {
-                let at = c * plan.classes() + class;
+            for class in 0..cut.classes() {
+                let at = c * cut.classes() + class;
                 let (a, b) = (band.starts[at] as usize, band.starts[at + 1] as usize);
                 if a == b {
                     continue;
@@ -134,11 +134,11 @@ unsafe fn bands<V: Lanes, const BINARY: bool>(job: &mut Job<'_>) {
                 let pixels = &band.pixels[a..b];
                 let values = if BINARY { &[][..] } else { &band.values[a..b] };
                 let (ry, rx) = (class / s, class % s);
-                let (ty, tx) = (plan.axis.taps(ry), plan.axis.taps(rx));
-                let (first, down, width) = (ry * g.kernel + rx, s * g.kernel, plan.width);
+                let (ty, tx) = (cut.axis.taps(ry), cut.axis.taps(rx));
+                let (first, down, width) = (ry * g.kernel + rx, s * g.kernel, cut.width);
                 let taps = Taps { first, down, right: s, width, back: 0 };
                 // SAFETY: the outputs that read an active pixel are inside the panel with its
-                // margins (see `Plan`), the taps of a class are taps of the kernel, and there is a
+                // margins (see `BandCut`), the taps of a class are taps of the kernel, and there is a
                 // value per pixel.
                 unsafe {
                     match (ty, tx) {
@@ -162,18 +162,18 @@ unsafe fn bands<V: Lanes, const BINARY: bool>(job: &mut Job<'_>) {
 /// Copies the gradients that a band reads into `panel`, with zeros around them.
 #[inline(always)]
 fn copy(job: &Job<'_>, band: &Band, panel: &mut [f32]) {
-    let plan = &job.plan;
-    let g = &plan.g;
+    let cut = &job.cut;
+    let g = &cut.g;
     let (oh, ow) = (g.out_height(), g.out_width());
     let from = job.panel * WIDTH;
     let channels = WIDTH.min(g.out - from);
-    let first = plan.first_output(band.rows.0);
+    let first = cut.first_output(band.rows.0);
     // The margin, less the columns that padding adds on the left.
-    let left = plan.axis.margin() as isize - (g.padding / g.stride) as isize;
-    let row_len = plan.width * WIDTH;
+    let left = cut.axis.margin() as isize - (g.padding / g.stride) as isize;
+    let row_len = cut.width * WIDTH;
     for (k, n) in (band.images.0..band.images.1).enumerate() {
         for (r, row) in
-            panel[k * plan.height() * row_len..][..plan.height() * row_len].chunks_exact_mut(row_len).enumerate()
+            panel[k * cut.height() * row_len..][..cut.height() * row_len].chunks_exact_mut(row_len).enumerate()
         {
             let oy = first + r as isize;
             if oy < 0 || oy >= oh as isize {

@@ -111,20 +111,20 @@ unsafe impl Dot for Avx2 {
         // SAFETY: the caller guarantees the instruction set.
         unsafe {
             let (rest, highest) = (_mm256_set1_epi8(127), _mm256_set1_epi8(-128));
-            let one = |s, x, w| {
+            let multiply_add = |s, x, w| {
                 let rest = _mm256_maddubs_epi16(_mm256_and_si256(x, rest), w);
                 let highest = _mm256_maddubs_epi16(_mm256_and_si256(x, highest), w);
                 _mm256_add_epi32(s, _mm256_add_epi32(Self::widen(rest), Self::widen(highest)))
             };
-            Self([one(self.0[0], x[0], w[0]), one(self.0[1], x[1], w[1])])
+            Self([multiply_add(self.0[0], x[0], w[0]), multiply_add(self.0[1], x[1], w[1])])
         }
     }
     #[inline(always)]
     unsafe fn finish(self, factors: *const f32) -> Self {
         // SAFETY: the caller guarantees 16 readable factors and the instruction set.
         unsafe {
-            let one = |s, f| _mm256_castps_si256(_mm256_mul_ps(_mm256_cvtepi32_ps(s), _mm256_loadu_ps(f)));
-            Self([one(self.0[0], factors), one(self.0[1], factors.add(8))])
+            let scaled = |s, f| _mm256_castps_si256(_mm256_mul_ps(_mm256_cvtepi32_ps(s), _mm256_loadu_ps(f)));
+            Self([scaled(self.0[0], factors), scaled(self.0[1], factors.add(8))])
         }
     }
 

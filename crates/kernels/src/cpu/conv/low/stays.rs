@@ -1,13 +1,13 @@
 //! Reasons why a layer stays in f32 although the caller asked for less precision.
 
-use crate::operators::Kernel;
+use crate::operators::KernelChoice;
 use std::fmt;
 
 /// The reason why a layer stays in f32.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Stays {
     /// The caller forced kernels that have no low-precision form.
-    Forced(Kernel),
+    Forced(KernelChoice),
     /// The machine lacks these instructions.
     NoInstructions(&'static str),
     /// An f32 kernel is faster at this fraction of active inputs.

@@ -299,10 +299,10 @@ mod tests {
     #[test]
     fn the_result_does_not_depend_on_the_number_of_threads() {
         let g = Geometry { channels: 64, height: 8, width: 8, out: 32, kernel: 3, stride: 1, padding: 1 };
-        let of = |threads: usize| {
+        let result_on = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| both(Isa::detect(), &g, 9).1)
         };
-        assert_eq!(of(1), of(3));
+        assert_eq!(result_on(1), result_on(3));
     }
 }

@@ -22,7 +22,7 @@ const STEP: usize = 24 << 10;
 /// Most bands per task, because the sums of a task are f32.
 const MOST: usize = 64;
 
-pub(super) struct Plan {
+pub(super) struct Layout {
     pub(super) g: Geometry,
     pub(super) pool: Option<TilePool>,
     /// Number of samples.
@@ -65,7 +65,7 @@ pub(super) fn pitch(g: &Geometry) -> usize {
     ((g.width + g.kernel - 1) * g.out + LANES).next_multiple_of(LANES)
 }
 
-impl Plan {
+impl Layout {
     pub(super) fn new(op: &FirstOp, images: usize) -> Self {
         let (g, branch, t) = (op.conv.geometry, &op.fused.branches[0], op.fused.neuron.steps);
         let (steps, copies) = (branch.steps(t), branch.copies(t));
@@ -149,7 +149,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operators::{Branch, BranchNorm, ConvOp, FusedOp, Kernel, NeuronOp, Precision};
+    use crate::operators::{Branch, BranchNorm, ConvOp, FusedOp, KernelChoice, NeuronOp, Precision};
     use tickless_net::Neuron;
 
     #[test]
@@ -170,27 +170,27 @@ mod tests {
             let branches = vec![Branch { norm: BranchNorm::None, repeat: None }];
             let neuron = NeuronOp { neuron: Neuron::lif(), lambda: 0.5, steps: t };
             let op = FirstOp {
-                conv: ConvOp::new(g, Kernel::Auto, Precision::F32),
+                conv: ConvOp::new(g, KernelChoice::Auto, Precision::F32),
                 fused: FusedOp { neuron, branches, pool },
             };
-            let plan = Plan::new(&op, batch * t);
+            let layout = Layout::new(&op, batch * t);
             let mut seen = vec![0; batch * height];
             let mut outputs = 0;
-            for b in plan.tasks().into_iter().flatten() {
-                let band = plan.band(b);
-                assert_eq!(plan.output_at(b), outputs, "{g:?} {b}");
-                outputs += band.windows.len() * plan.out_line();
+            for b in layout.tasks().into_iter().flatten() {
+                let band = layout.band(b);
+                assert_eq!(layout.output_at(b), outputs, "{g:?} {b}");
+                outputs += band.windows.len() * layout.out_line();
                 band.rows.clone().for_each(|y| seen[band.sample * height + y] += 1);
-                for iy in plan.inputs(&band) {
+                for iy in layout.inputs(&band) {
                     // An input adds to three rows of the buffer, from the last tap's output to the
                     // first tap's.
                     let above = (iy + padding).checked_sub(band.rows.start).expect("below the buffer's first row");
-                    assert!((above + 3) * plan.pitch <= plan.band_len(), "{g:?} {b} {iy}");
+                    assert!((above + 3) * layout.pitch <= layout.band_len(), "{g:?} {b} {iy}");
                 }
-                assert!((band.rows.len() + 4) * plan.pitch <= plan.band_len(), "{g:?} {b}");
+                assert!((band.rows.len() + 4) * layout.pitch <= layout.band_len(), "{g:?} {b}");
             }
             assert!(seen.iter().all(|n| *n == 1), "{g:?} {seen:?}");
-            assert_eq!(outputs, plan.outputs());
+            assert_eq!(outputs, layout.outputs());
         }
     }
 }
