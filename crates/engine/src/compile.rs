@@ -100,8 +100,10 @@ pub(crate) fn flatten(net: &Network, weights: &Weights, options: &CompileOptions
 
 /// Whether every source has at most one edge and every target is reached by at most one.
 fn is_chain(flat: &FlatNetwork, edges: &[Edge]) -> bool {
-    let one = |target: usize| edges.iter().filter(|e| e.target == target).count() <= 1;
-    flat.input_edges.len() <= 1 && flat.rules.iter().all(|r| r.edges.len() <= 1) && (0..flat.rules.len()).all(one)
+    let has_one_source = |target: usize| edges.iter().filter(|e| e.target == target).count() <= 1;
+    flat.input_edges.len() <= 1
+        && flat.rules.iter().all(|r| r.edges.len() <= 1)
+        && (0..flat.rules.len()).all(has_one_source)
 }
 
 /// Checks that row and column fit into 16 bits each.

@@ -54,7 +54,7 @@ where
     // Recordings after the first failure need not run; earlier ones must, because they may fail
     // too.
     let failed = AtomicUsize::new(usize::MAX);
-    let one = |index: usize| -> Option<Result<Outcome>> {
+    let run_one = |index: usize| -> Option<Result<Outcome>> {
         if cancel.load(Ordering::Relaxed) || index > failed.load(Ordering::Relaxed) {
             return None;
         }
@@ -75,7 +75,7 @@ where
             }
         }
     };
-    let results: Vec<Option<Result<Outcome>>> = (0..total).into_par_iter().map(one).collect();
+    let results: Vec<Option<Result<Outcome>>> = (0..total).into_par_iter().map(run_one).collect();
     let mut outcomes = Vec::with_capacity(total);
     for result in results.into_iter().flatten() {
         outcomes.push(result?);

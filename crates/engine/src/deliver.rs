@@ -90,10 +90,10 @@ pub(crate) fn deliver<H: Hear>(
         return;
     }
     for hop in hops {
-        let one = [Hop { spikes: 1, ..*hop }];
+        let single = [Hop { spikes: 1, ..*hop }];
         for _ in 0..hop.spikes {
             for edge in &flat.edges[edges.clone()] {
-                along(flat, memory, hear, edge, &one, times);
+                along(flat, memory, hear, edge, &single, times);
             }
         }
     }
@@ -171,10 +171,10 @@ fn along<H: Hear>(
 /// Reports each spike and delivers it with all consequences before the next one (depth first).
 fn each<H: Hear>(flat: &FlatNetwork, memory: &mut NetworkState, hear: &mut H, l: usize, fired: &[Hop], times: &[u64]) {
     for hop in fired {
-        let one = [Hop { spikes: 1, ..*hop }];
+        let single = [Hop { spikes: 1, ..*hop }];
         for _ in 0..hop.spikes {
-            hear.hear(l, &one);
-            deliver(flat, memory, hear, flat.rules[l].edges.clone(), &one, times);
+            hear.hear(l, &single);
+            deliver(flat, memory, hear, flat.rules[l].edges.clone(), &single, times);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! is due, its entry moves, so the memory never grows. Among neurons that are due in the same µs
 //! the one with the lowest rank comes first; ranks are in (channel, y, x) order.
 
-/// Marks a neuron that is not in the heap.
+/// The slot of a neuron that is not in the heap.
 const NONE: u32 = u32::MAX;
 
 /// The queue of one layer.

@@ -73,7 +73,7 @@ pub enum Error {
     },
     /// A file holds several streams of events, and the caller chose none or one that does not
     /// exist.
-    #[error("{file}: {}; choose one by its number (`data.stream`)", crate::formats::refusal(streams, *wanted))]
+    #[error("{file}: {}; choose one by its number (`data.stream`)", crate::stream::refusal(streams, *wanted))]
     Streams {
         /// The file and, if it is an archive, the member in it.
         file: String,
@@ -82,7 +82,7 @@ pub enum Error {
         /// The number that the caller chose, if any.
         wanted: Option<i32>,
         /// The streams that the file holds.
-        streams: Vec<crate::formats::StreamInfo>,
+        streams: Vec<crate::stream::StreamInfo>,
     },
     /// A file or archive member is not what its place or its name requires.
     #[error("{file}: {problem}; {remedy}")]

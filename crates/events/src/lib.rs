@@ -51,6 +51,7 @@ mod recording;
 mod remedy;
 pub mod rng;
 pub mod source;
+mod stream;
 #[cfg(test)]
 mod testing;
 

@@ -21,7 +21,7 @@ use tickless_kernels::cpu::conv::dense::{self, Indirection};
 use tickless_kernels::cpu::conv::events::Events;
 use tickless_kernels::cpu::conv::pack::{Panels, panel_width};
 use tickless_kernels::cpu::conv::{dense_weight, gather, gather_weight, narrow, winograd};
-use tickless_kernels::cpu::simd::Isa;
+use tickless_kernels::cpu::simd::detect;
 
 /// A product of a layer, and the kernel that computes it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,7 +54,7 @@ fn rows(g: &Geometry, turned: bool) -> Option<narrow::Map> {
 
 /// Prepares all operands and returns a call of the kernel.
 fn prepare(layer: Layer, product: Product) -> Box<dyn FnMut()> {
-    let (g, isa, n) = (layer.geometry(), Isa::detect(), layer.images());
+    let (g, isa, n) = (layer.geometry(), detect(), layer.images());
     let gradient = || reals(n * g.output_len());
     let events = |density| {
         let x = spikes(n * g.input_len(), density);

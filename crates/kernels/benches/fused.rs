@@ -20,7 +20,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use tickless_kernels::NeuronOp;
 use tickless_kernels::cpu::fused::backward;
 use tickless_kernels::cpu::fused::forward::{Input, moments_of, spikes};
-use tickless_kernels::cpu::simd::Isa;
+use tickless_kernels::cpu::simd::detect;
 use tickless_kernels::rounded;
 use tickless_kernels::{Branch, BranchNorm, FusedOp};
 use tickless_net::Neuron;
@@ -37,7 +37,7 @@ fn values(layer: Layer) -> usize {
 
 /// Prepares all operands and returns a call of one direction.
 fn prepare(layer: Layer, back: bool) -> Box<dyn FnMut()> {
-    let (op, isa, channels) = (operator(layer), Isa::detect(), layer.geometry().out);
+    let (op, isa, channels) = (operator(layer), detect(), layer.geometry().out);
     let (x, gradient) = (reals(values(layer)), reals(if back { values(layer) } else { 0 }));
     let (gain, shift) = (vec![1.0f32; channels], vec![0.0f32; channels]);
     let seen = rounded(&moments_of(isa, &op, &[Input { x: &x, gain: &gain, shift: &shift }], channels));

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::operators::{KernelChoice, Precision};
 use std::str::FromStr;
 use std::sync::OnceLock;
+use tickless_simd::InstructionSet;
 use tickless_words::{UnknownWord, words};
 
 static INSTALLED: OnceLock<ComputeOptions> = OnceLock::new();
@@ -27,7 +28,7 @@ pub struct ComputeOptions {
     pub gpu_precision: GpuPrecision,
     /// The best instruction set that kernels may use; `None` for the best that the machine has. If
     /// the machine lacks the given set, the next lower one that it has is used.
-    pub instructions: Option<Isa>,
+    pub instructions: Option<InstructionSet>,
     /// Whether every convolution prints on standard error which kernel it uses.
     pub report: bool,
 }
@@ -92,39 +93,15 @@ pub enum GpuPrecision {
 
 words!(GpuPrecision, "precision", { F32 = "f32", Flex32 = "flex32", Bf16 = "bf16" });
 
-/// An instruction set that the CPU kernels are compiled for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isa {
-    /// 512-bit vectors.
-    Avx512,
-    /// Pairs of 256-bit vectors.
-    Avx2,
-    /// Arrays, which the compiler vectorises for the target's baseline.
-    Portable,
-}
-
-impl Isa {
-    /// Whether this instruction set is `other` or a wider one.
-    pub(crate) fn is_at_least(self, other: Self) -> bool {
-        let rank = |isa| match isa {
-            Self::Portable => 0,
-            Self::Avx2 => 1,
-            Self::Avx512 => 2,
-        };
-        rank(self) >= rank(other)
-    }
-}
-
 /// An upper limit on the instruction set, as parsed from its name.
 #[derive(Default)]
-struct Instructions(Option<Isa>);
+struct Instructions(Option<InstructionSet>);
 
 impl FromStr for Instructions {
     type Err = UnknownWord;
 
     fn from_str(s: &str) -> Result<Self, UnknownWord> {
-        let all = [("avx512", Isa::Avx512), ("avx2", Isa::Avx2), ("portable", Isa::Portable)];
-        tickless_words::find("instruction set", &s.to_ascii_lowercase(), &all).map(|isa| Self(Some(isa)))
+        s.to_ascii_lowercase().parse().map(|limit| Self(Some(limit)))
     }
 }
 
@@ -164,8 +141,13 @@ mod tests {
         {
             assert_eq!(of("TICKLESS_GPU_PRECISION", word).unwrap(), ComputeOptions { gpu_precision, ..d });
         }
-        for (word, isa) in [("avx512", Isa::Avx512), ("AVX2", Isa::Avx2), ("portable", Isa::Portable)] {
-            assert_eq!(of("TICKLESS_SIMD", word).unwrap(), ComputeOptions { instructions: Some(isa), ..d });
+        for (word, limit) in [
+            ("avx512", InstructionSet::Avx512),
+            ("AVX2", InstructionSet::Avx2),
+            ("portable", InstructionSet::Portable),
+            ("neon", InstructionSet::Neon),
+        ] {
+            assert_eq!(of("TICKLESS_SIMD", word).unwrap(), ComputeOptions { instructions: Some(limit), ..d });
         }
         for (word, report) in [("0", false), ("1", true)] {
             assert_eq!(of("TICKLESS_KERNEL_REPORT", word).unwrap(), ComputeOptions { report, ..d });

@@ -554,7 +554,7 @@ fn numbers_beyond_f32_name_the_node_and_the_tensor() {
     let scale = Node::Scale { scale: full(1, 1e30) };
     let graph = chain(&[1], vec![("fc", weight(1, 1, 1e30)), ("s", scale), ("lif", lif(1, 0.02, 0.0, 1.0, 0.0))], &[1]);
     refuse(&graph, ["NIR node `fc`", "`weight`"]);
-    // Without weights before it, the importer divides the threshold by the factor, which overflows.
+    // No weights precede it, so the importer divides the threshold by the factor, which overflows.
     let tiny = Node::Scale { scale: full(1, 1e-30) };
     let graph = chain(&[1], vec![("s", tiny), ("lif", lif(1, 0.02, 0.0, 1e30, 0.0))], &[1]);
     refuse(&graph, ["NIR node `lif`", "`v_threshold`"]);

@@ -208,8 +208,8 @@ impl Timed {
         if self.membrane == 0.0 || rough < self.constants.theta {
             return rough;
         }
-        // v(t) = a·e^(−t/τ) + b·e^(−t/τ_s) has one extremum, where a/τ·e^(−t/τ) =
-        // −b/τ_s·e^(−t/τ_s).
+        // v(t) = a·e^(−t/τ) + b·e^(−t/τ_s) has one extremum, at which
+        // a/τ·e^(−t/τ) = −b/τ_s·e^(−t/τ_s).
         let (a, b) = (v - gain * current, gain * current);
         let turn = (-a * self.membrane / (b * rate)).ln() / (self.membrane - rate);
         if turn > 0.0 {
@@ -525,8 +525,8 @@ mod tests {
     #[test]
     fn a_current_crosses_the_threshold_after_its_input_and_not_at_it() {
         let neuron = Neuron { leak: Leak::None, ..Neuron::cuba_lif() };
-        // The charge is 2·0.8 = 1.6; 1 of it has arrived after τ_s·ln(1.6/0.6) with τ_s = 1000/ln
-        // 2.
+        // The charge is 2·0.8 = 1.6; 1 of it has arrived after τ_s·ln(1.6/0.6) with
+        // τ_s = 1000/ln 2.
         let expected = 500.0 + 1000.0 / 2f64.ln() * (1.6f64 / 0.6).ln();
         let spikes = timed(&neuron, &[(500, 0.8)], 20_000);
         assert_eq!(spikes, [expected.ceil() as u64]);
@@ -559,8 +559,8 @@ mod tests {
     fn a_threshold_that_falls_below_the_potential_fires_the_neuron() {
         let adaptation = Some(Adaptation { increment: 1.0, leak: Leak::Step(0.5) });
         let neuron = Neuron { leak: Leak::None, adaptation, ..Neuron::adaptive_lif() };
-        // The first input fires the neuron and raises θ to 2. The second leaves v = 1.5, which θ' =
-        // 1 + 2^(−t/1000) reaches after 1000 µs.
+        // The first input fires the neuron and raises θ to 2. The second leaves v = 1.5, which
+        // θ' = 1 + 2^(−t/1000) reaches after 1000 µs.
         assert_eq!(timed(&neuron, &[(0, 1.2), (10, 1.5)], 5000), [0, 1001]);
     }
 }

@@ -133,8 +133,8 @@ impl Neuron {
         }
     }
 
-    /// The multi-spike integrate-and-fire neuron of the event-driven experiments: θ = 1, fires at u
-    /// = θ too, soft reset, lower limit −1, single-exponential surrogate.
+    /// The multi-spike integrate-and-fire neuron of the event-driven experiments: θ = 1, fires
+    /// at u = θ too, soft reset, lower limit −1, single-exponential surrogate.
     pub const fn if_multi() -> Self {
         Self {
             leak: Leak::None,

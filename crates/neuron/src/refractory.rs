@@ -1,11 +1,11 @@
 //! The refractory period of a single-spike neuron: the time after a spike in which it cannot fire.
 //!
-//! With ρ the period in steps of T_max and Δ the duration of such a step:
+//! If ρ is the period in steps at T_max and Δ the duration of such a step:
 //!
 //! ```text
-//! without a clock:      two spikes are at least ρ·Δ µs apart
+//! event-driven:         two spikes are at least ρ·Δ µs apart
 //! clocked at T steps:   two spikes are at least k steps apart, that is k − 1 dead steps,
-//!                       k = max(1, ⌈ρ·T/T_max⌉) where the leak belongs to time, else max(1, ⌈ρ⌉)
+//!                       k = max(1, ⌈ρ·T/T_max⌉) with a leak per time, otherwise max(1, ⌈ρ⌉)
 //! ```
 //!
 //! A clocked single-spike neuron cannot fire twice within a step, so it has an implicit refractory

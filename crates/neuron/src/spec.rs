@@ -126,8 +126,8 @@ pub struct NeuronSpec {
     /// Time constant of this amount in µs. Excludes `adaptation_leak`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptation_tau_us: Option<f64>,
-    /// Refractory period: `{ steps = 0.5 }` (of a step at T_max) or `{ us = 15000 }`, with `during
-    /// = "integrate"` (default) or `"hold"`; or `none`.
+    /// Refractory period: `{ steps = 0.5 }` (of a step at T_max) or `{ us = 15000 }`, with
+    /// `during = "integrate"` (default) or `"hold"`; or `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refractory: Option<RefractorySpec>,
     /// Spikes per update: `single` or `multi`.

@@ -6,7 +6,7 @@ use crate::progress::Console;
 use anyhow::Result;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use tickless_events::fetch::{How, Options, SOURCES, State, Then, fetch, source, status};
+use tickless_events::fetch::{How, Options, Presence, SOURCES, Then, fetch, source, status};
 
 #[derive(Serialize)]
 struct Known {
@@ -83,15 +83,15 @@ pub fn run(
 fn list(to: Option<&Path>, global: &Global) -> Result<()> {
     let known = SOURCES.iter().map(|s| {
         let folder = folder(to, s.name);
-        let file = |(f, state): (tickless_events::fetch::File, State)| KnownFile {
+        let file = |(f, state): (tickless_events::fetch::File, Presence)| KnownFile {
             name: f.name,
             url: f.url,
             md5: f.md5,
             state: match state {
-                State::Missing => "missing",
-                State::Partial { .. } => "partial",
-                State::There => "there",
-                State::Damaged => "damaged",
+                Presence::Missing => "missing",
+                Presence::Partial { .. } => "partial",
+                Presence::There => "there",
+                Presence::Damaged => "damaged",
             },
         };
         let files = status(s, &folder).into_iter().map(file).collect();

@@ -93,11 +93,11 @@ impl Asynchrony {
         (0..count)
             .map(|index| {
                 let core = self.core(index);
-                let of = if self.cores.contains_key(&index) { format!(" of core {index}") } else { String::new() };
+                let of_core = if self.cores.contains_key(&index) { format!(" of core {index}") } else { String::new() };
                 Ok(Timing {
-                    delay_ns: ns(time("delay", core.delay_us, &of)?),
-                    delay_jitter_ns: NS * time("delay jitter", core.delay_jitter_us, &of)?,
-                    service_ns: match time("service time", core.service_us, &of)? {
+                    delay_ns: ns(time("delay", core.delay_us, &of_core)?),
+                    delay_jitter_ns: NS * time("delay jitter", core.delay_jitter_us, &of_core)?,
+                    service_ns: match time("service time", core.service_us, &of_core)? {
                         0.0 => 0,
                         us => ns(us).max(1),
                     },

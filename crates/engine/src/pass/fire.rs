@@ -72,8 +72,8 @@ pub(super) fn in_order(fired: &mut [Hop]) {
 /// Swaps two hops if they are out of order.
 #[inline(always)]
 fn swap(a: &mut Hop, b: &mut Hop) {
-    let wrong = u64::from(a.place > b.place).wrapping_neg();
-    let (place, spikes) = ((a.place ^ b.place) & wrong, (a.spikes ^ b.spikes) & wrong as u32);
+    let mask = u64::from(a.place > b.place).wrapping_neg();
+    let (place, spikes) = ((a.place ^ b.place) & mask, (a.spikes ^ b.spikes) & mask as u32);
     (a.place, b.place) = (a.place ^ place, b.place ^ place);
     (a.spikes, b.spikes) = (a.spikes ^ spikes, b.spikes ^ spikes);
 }

@@ -12,8 +12,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::location::RecordingLocation;
 use super::natural;
-use super::place::Place;
 use super::tree::{self, Leaf};
 use crate::{Error, Result};
 
@@ -35,7 +35,7 @@ pub struct Entry {
     /// Its path below the class folder.
     pub name: Box<str>,
     /// Where it is stored.
-    pub place: Place,
+    pub place: RecordingLocation,
 }
 
 /// Which files belong to a data set.

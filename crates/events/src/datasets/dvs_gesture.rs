@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use super::collection::on_sensor;
 use super::key::Key;
-use super::place::Place;
+use super::location::RecordingLocation;
 use super::tree::Leaf;
 use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, tree};
 use crate::formats::{self, EventStream, ReadOptions};
@@ -68,7 +68,7 @@ struct Gesture {
 /// One sample: a whole file, or a time range of it.
 struct Trial {
     class: usize,
-    place: Place,
+    place: RecordingLocation,
     /// The range `[start, end)` in µs; `None` for the whole file.
     time: Option<(u64, u64)>,
 }
@@ -101,13 +101,13 @@ impl Trial {
         let Some((start, end)) = self.time else { return self.place.events(&ReadOptions::default()) };
         let mut cut = Cut { start, end, events: Columns::new() };
         let (format, sensor) = match &self.place {
-            Place::File(path) => {
+            RecordingLocation::File(path) => {
                 let mut reader = formats::open(path)?;
                 let mut chunk = Columns::new();
                 while reader.next(&mut chunk)? && cut.add(&chunk) {}
                 (reader.format(), reader.sensor())
             }
-            Place::Member(..) => {
+            RecordingLocation::Member(..) => {
                 let stream = self.place.events(&ReadOptions::default())?;
                 cut.add(&stream.events);
                 (stream.format, stream.sensor)

@@ -20,13 +20,13 @@ mod folder;
 #[cfg(feature = "images")]
 mod imagenet;
 mod key;
+mod location;
 mod mnist;
 mod mnist_dvs;
 mod mnist_dvs_sim;
 mod natural;
 mod ncaltech101;
 mod nmnist;
-mod place;
 mod request;
 #[cfg(feature = "hdf5")]
 mod shd;

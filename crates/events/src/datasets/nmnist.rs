@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::archive::Archive;
 use super::collection::with_duration;
-use super::place::Place;
+use super::location::RecordingLocation;
 use super::{Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, digit_names, files, key::Key};
 use crate::formats::nmnist_bin;
 use crate::{Error, Recording, Result, Sensor};
@@ -77,7 +77,7 @@ struct Part {
 struct Entry {
     id: u64,
     digit: u8,
-    place: Place,
+    place: RecordingLocation,
 }
 
 impl Nmnist {
@@ -111,7 +111,7 @@ impl Part {
                     let name = file.strip_prefix(root).unwrap_or(&file).to_string_lossy();
                     let (id, digit) = parse(&name.replace('\\', "/"), part)
                         .map_err(|e| Error::unexpected(file.display().to_string(), e, REMEDY))?;
-                    entries.push(Entry { id, digit, place: Place::File(file) });
+                    entries.push(Entry { id, digit, place: RecordingLocation::File(file) });
                 }
             }
             Part::sorted(entries, &folder)
@@ -137,7 +137,7 @@ impl Part {
                 continue;
             }
             let (id, digit) = parse(&name, part).map_err(|e| Error::unexpected(archive.label(index), e, REMEDY))?;
-            entries.push(Entry { id, digit, place: Place::Member(archive.clone(), index) });
+            entries.push(Entry { id, digit, place: RecordingLocation::Member(archive.clone(), index) });
         }
         Part::sorted(entries, path)
     }

@@ -64,12 +64,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::datasets::place::Place;
+    use crate::datasets::location::RecordingLocation;
 
     fn entries(sizes: &[usize]) -> Vec<Entry> {
         let entry = |class, i: usize| {
             let name = i.to_string().into();
-            Entry { class, name, place: Place::File(format!("{class}/{i}").into()) }
+            Entry { class, name, place: RecordingLocation::File(format!("{class}/{i}").into()) }
         };
         sizes.iter().enumerate().flat_map(|(class, &n)| (0..n).map(move |i| entry(class, i))).collect()
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::archive::Archive;
 use super::files;
-use super::place::Place;
+use super::location::RecordingLocation;
 use crate::{Error, Result};
 
 /// The deepest nesting of folders.
@@ -23,7 +23,7 @@ pub struct Leaf {
     /// Its path below the root, with `/` as separator.
     pub path: Box<str>,
     /// Where it is stored.
-    pub place: Place,
+    pub place: RecordingLocation,
 }
 
 /// Lists all files below `root`, a folder or a zip archive, in no particular order.
@@ -90,7 +90,7 @@ fn folder(path: &Path, root: &Path, below: &str, depth: usize, leaves: &mut Vec<
         } else if let Some(stem) = zip_stem(&below) {
             members(Archive::open(&entry)?, &format!("{stem}/"), 1, leaves)?;
         } else {
-            leaves.push(Leaf { path: below.into(), place: Place::File(entry) });
+            leaves.push(Leaf { path: below.into(), place: RecordingLocation::File(entry) });
         }
     }
     Ok(())
@@ -124,7 +124,7 @@ fn members(archive: Archive, below: &str, depth: usize, leaves: &mut Vec<Leaf>) 
         }
         let path = format!("{below}{name}");
         let Some(stem) = zip_stem(&path) else {
-            leaves.push(Leaf { path: path.into(), place: Place::Member(archive.clone(), index) });
+            leaves.push(Leaf { path: path.into(), place: RecordingLocation::Member(archive.clone(), index) });
             continue;
         };
         let inner = archive.inner(index)?;

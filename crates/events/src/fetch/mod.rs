@@ -68,7 +68,7 @@ pub enum How {
 
 /// Whether a file is present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum Presence {
     /// Neither the file nor a part of it exists.
     Missing,
     /// A download was interrupted after this many bytes.
@@ -95,24 +95,24 @@ pub fn source(name: &str) -> Result<&'static Source> {
 
 /// The state of each file of `source` in the folder `from`, judged by names and lengths. [`fetch`]
 /// also compares checksums.
-pub fn status(source: &Source, from: &Path) -> Vec<(File, State)> {
+pub fn status(source: &Source, from: &Path) -> Vec<(File, Presence)> {
     source.files.iter().map(|file| (*file, state(file, from))).collect()
 }
 
-fn state(file: &File, from: &Path) -> State {
+fn state(file: &File, from: &Path) -> Presence {
     let path = from.join(file.name);
     let length = |path: &Path| fs::metadata(path).ok().filter(|m| m.is_file()).map(|m| m.len());
     if file.then == Then::Unpack
         && let Ok(receipt) = fs::read_to_string(from.join(receipt_name(file)))
     {
-        return if is_unpacked(&receipt, file, from) { State::There } else { State::Damaged };
+        return if is_unpacked(&receipt, file, from) { Presence::There } else { Presence::Damaged };
     }
     match (length(&path), file.bytes, length(&http::with_end(&path, ".part"))) {
-        (Some(_), None, _) => State::There,
-        (Some(length), Some(bytes), _) if length == bytes => State::There,
-        (Some(_), ..) => State::Damaged,
-        (None, _, Some(bytes)) if bytes > 0 => State::Partial { bytes },
-        (None, ..) => State::Missing,
+        (Some(_), None, _) => Presence::There,
+        (Some(length), Some(bytes), _) if length == bytes => Presence::There,
+        (Some(_), ..) => Presence::Damaged,
+        (None, _, Some(bytes)) if bytes > 0 => Presence::Partial { bytes },
+        (None, ..) => Presence::Missing,
     }
 }
 
@@ -158,7 +158,7 @@ fn one(file: &File, to: &Path, options: &Options, progress: &dyn Progress) -> Re
     }
     let path = to.join(file.name);
     let receipt = to.join(receipt_name(file));
-    if file.then == Then::Unpack && state(file, to) == State::There && receipt.exists() {
+    if file.then == Then::Unpack && state(file, to) == Presence::There && receipt.exists() {
         return Ok(found);
     }
     let mut how = How::Found;

@@ -19,7 +19,7 @@ use super::aedat::{self, Front, front};
 use super::block::Block;
 use super::clock::Clock;
 use super::encoder::EventEncoder;
-use super::records::{Place, RecordDecoder, Records};
+use super::records::{RecordDecoder, Records, SliceOrigin};
 use super::{Axes, Encoder, Fit, Format, Heed, ReadOptions, Reading};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
@@ -66,7 +66,7 @@ pub(super) struct Aedat2<const RECORD: usize> {
 impl<const RECORD: usize> Records for Aedat2<RECORD> {
     const LONGEST: usize = aedat::LONGEST_LINE + 1;
 
-    fn decode(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<usize> {
+    fn decode(&mut self, bytes: &[u8], place: SliceOrigin<'_>, out: &mut Columns) -> Result<usize> {
         if self.stage != Stage::Events {
             match front(bytes) {
                 Front::More => return Ok(0),
@@ -87,7 +87,7 @@ impl<const RECORD: usize> Records for Aedat2<RECORD> {
         Ok(bytes.len() - bytes.len() % RECORD)
     }
 
-    fn finish(&mut self, rest: &[u8], place: Place<'_>, _: &mut Columns) -> Result<()> {
+    fn finish(&mut self, rest: &[u8], place: SliceOrigin<'_>, _: &mut Columns) -> Result<()> {
         match self.stage {
             Stage::First => Err(no_magic::<RECORD>(place)),
             _ if rest.is_empty() => Ok(()),
@@ -115,7 +115,7 @@ impl<const RECORD: usize> Aedat2<RECORD> {
         Aedat2 { stage: Stage::First, chip: Chip::Dvs128, sensor: None, clock, block: Box::new(Block::new()) }
     }
 
-    fn line(&mut self, line: &[u8], place: Place<'_>) -> Result<()> {
+    fn line(&mut self, line: &[u8], place: SliceOrigin<'_>) -> Result<()> {
         if self.stage == Stage::First && !line.starts_with(Self::MAGIC) {
             return Err(no_magic::<RECORD>(place));
         }
@@ -141,7 +141,7 @@ impl<const RECORD: usize> Aedat2<RECORD> {
         Ok(())
     }
 
-    fn dvs128(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
+    fn dvs128(&mut self, bytes: &[u8], place: SliceOrigin<'_>, out: &mut Columns) -> Result<()> {
         let (records, _) = bytes.as_chunks::<RECORD>();
         let (mut n, mut all) = (0, 0);
         for r in records {
@@ -180,7 +180,7 @@ fn fields<const RECORD: usize>(r: &[u8; RECORD]) -> (u32, u64) {
     (number(address), number(t).into())
 }
 
-fn no_magic<const RECORD: usize>(place: Place<'_>) -> Error {
+fn no_magic<const RECORD: usize>(place: SliceOrigin<'_>) -> Error {
     let remedy = "read are AER-DAT 1.0, AEDAT 2.0, 3.1 and 4; convert other files with jAER";
     let magic = String::from_utf8_lossy(Aedat2::<RECORD>::MAGIC);
     place.error(0, format!("the first line is not `{magic}`"), remedy)

@@ -17,7 +17,7 @@
 use super::aedat::{self, Front, front};
 use super::block::Block;
 use super::encoder::refuse;
-use super::records::{Place, RecordDecoder, Records};
+use super::records::{RecordDecoder, Records, SliceOrigin};
 use super::{Encoder, Fit, Format, Heed, Reading, StreamInfo};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
@@ -75,7 +75,7 @@ struct Aedat31 {
 impl Records for Aedat31 {
     const LONGEST: usize = aedat::LONGEST_LINE + 1;
 
-    fn decode(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<usize> {
+    fn decode(&mut self, bytes: &[u8], place: SliceOrigin<'_>, out: &mut Columns) -> Result<usize> {
         match self.stage {
             Stage::First | Stage::Header => self.line(bytes, place),
             Stage::Packets => {
@@ -105,7 +105,7 @@ impl Records for Aedat31 {
         }
     }
 
-    fn finish(&mut self, rest: &[u8], place: Place<'_>, _: &mut Columns) -> Result<()> {
+    fn finish(&mut self, rest: &[u8], place: SliceOrigin<'_>, _: &mut Columns) -> Result<()> {
         match self.stage {
             Stage::First | Stage::Header => {
                 Err(place.error(0, format!("truncated: the header has no line `{END}`"), REMEDY))
@@ -138,7 +138,7 @@ impl Records for Aedat31 {
 impl Aedat31 {
     /// Whether the polarity events of a source are read; an error if the caller must choose a
     /// source.
-    fn reads(&mut self, source: i32, place: Place<'_>) -> Result<bool> {
+    fn reads(&mut self, source: i32, place: SliceOrigin<'_>) -> Result<bool> {
         if self.sources.iter().all(|s| s.number != source) {
             self.sources.push(StreamInfo { number: source, name: String::new(), sensor: None });
         }
@@ -149,12 +149,12 @@ impl Aedat31 {
         }
     }
 
-    fn refusal(&self, place: Place<'_>) -> Error {
+    fn refusal(&self, place: SliceOrigin<'_>) -> Error {
         let (wanted, streams) = (self.wanted, self.sources.clone());
         Error::Streams { file: place.file.into(), format: FORMAT.name, wanted, streams }
     }
 
-    fn line(&mut self, bytes: &[u8], place: Place<'_>) -> Result<usize> {
+    fn line(&mut self, bytes: &[u8], place: SliceOrigin<'_>) -> Result<usize> {
         let first = matches!(self.stage, Stage::First);
         let n = match front(bytes) {
             Front::More => return Ok(0),
@@ -185,7 +185,7 @@ impl Aedat31 {
         Ok(n)
     }
 
-    fn events(&mut self, records: &[[u8; EVENT]], base: u64, place: Place<'_>, out: &mut Columns) -> Result<()> {
+    fn events(&mut self, records: &[[u8; EVENT]], base: u64, place: SliceOrigin<'_>, out: &mut Columns) -> Result<()> {
         let (mut n, mut all) = (0, 0);
         for r in records {
             let data = u32::from_le_bytes([r[0], r[1], r[2], r[3]]);
@@ -205,7 +205,7 @@ impl Aedat31 {
     }
 }
 
-fn packet(h: &[u8; PACKET], place: Place<'_>) -> Result<Stage> {
+fn packet(h: &[u8; PACKET], place: SliceOrigin<'_>) -> Result<Stage> {
     let long = |at: usize| u32::from_le_bytes([h[at], h[at + 1], h[at + 2], h[at + 3]]);
     let (kind, size, overflows) = (u16::from_le_bytes([h[0], h[1]]), long(4), long(12));
     let (capacity, number, valid) = (long(16), long(20), long(24));

@@ -23,6 +23,7 @@ pub enum Axes {
 
 impl Axes {
     /// Converts decoded events of a stated sensor back to the stored coordinates.
+    #[cfg(feature = "datasets")]
     pub(crate) fn to_stored(self, sensor: Option<Sensor>, events: &mut Columns) {
         if self == Axes::LowerLeft
             && let Some(sensor) = sensor

@@ -10,11 +10,13 @@
 //! unless the options ask for literal times. x counts from the left and y from the top. Source: the
 //! public description of the DAT format in Prophesee's documentation.
 
+use tickless_simd::{Isa, Loop};
+
 use super::clock::Clock;
 use super::encoder::EventEncoder;
-use super::kernel::{Loop, Vectors, prefetch};
+use super::prefetch::prefetch_a_page_ahead;
 use super::prophesee::{Headed, Header, Words};
-use super::records::{Place, RecordDecoder};
+use super::records::{RecordDecoder, SliceOrigin};
 use super::{Encoder, Fit, Format, Heed, Probe, Reading};
 use crate::{Columns, Remedy, Result, Sensor};
 
@@ -54,13 +56,17 @@ impl Words for Dat {
     const WORD: usize = RECORD;
     const WHAT: &'static str = "the last event";
 
-    fn start(header: &Header, prefix: &[u8], literal: bool, place: Place<'_>) -> Result<Dat> {
+    fn start(header: &Header, prefix: &[u8], literal: bool, place: SliceOrigin<'_>) -> Result<Dat> {
         let version = match header.get("Version") {
             Some("2") => Version::Two,
             Some("1") => Version::One,
             other => {
                 let problem = format!("the header states version `{}`", other.unwrap_or("(nothing)"));
-                return Err(Place { at: 0, ..place }.error(0, problem, "known are `% Version 1` and `% Version 2`"));
+                return Err(SliceOrigin { at: 0, ..place }.error(
+                    0,
+                    problem,
+                    "known are `% Version 1` and `% Version 2`",
+                ));
             }
         };
         match *prefix {
@@ -73,13 +79,13 @@ impl Words for Dat {
         }
     }
 
-    fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
+    fn words(&mut self, bytes: &[u8], _: SliceOrigin<'_>, out: &mut Columns) -> Result<()> {
         // The widths are constants, so that the compiler vectorises the loop for each version.
         let (records, _) = bytes.as_chunks::<RECORD>();
         let clock = &mut self.clock;
         match self.version {
-            Version::One => Vectors::widest().run(Piece::<9, 8> { records, clock, out }),
-            Version::Two => Vectors::widest().run(Piece::<14, 14> { records, clock, out }),
+            Version::One => Isa::best().run(Piece::<9, 8> { records, clock, out }),
+            Version::Two => Isa::best().run(Piece::<14, 14> { records, clock, out }),
         }
         Ok(())
     }
@@ -119,8 +125,8 @@ fn unpack<const X: u32, const Y: u32>(records: &[[u8; RECORD]], clock: &mut Cloc
         let (ys, y_rest) = slots.y.as_chunks_mut::<GROUP>();
         let (ons, on_rest) = slots.on.as_chunks_mut::<GROUP>();
         for ((((group, t), xs), ys), ons) in groups.iter().zip(t).zip(xs).zip(ys).zip(ons) {
-            prefetch(&group[0]);
-            prefetch(&group[GROUP / 2]);
+            prefetch_a_page_ahead(&group[0]);
+            prefetch_a_page_ahead(&group[GROUP / 2]);
             let group = group.map(u64::from_le_bytes);
             let places = group.map(|r| (r >> 32) as u32);
             *t = group.map(|r| r & 0xFFFF_FFFF);

@@ -12,6 +12,9 @@
 use super::{Oddity, ReadOptions};
 use crate::{Columns, Result, Sensor};
 
+/// Number of bytes decoded at a time; they and their events stay in the second-level cache.
+pub(super) const PIECE: usize = 64 << 10;
+
 /// Decodes a stream of bytes. [`Reading::Stream`] creates it.
 ///
 /// After an error, the decoder must not be used any more.
@@ -28,7 +31,7 @@ pub trait Decoder: Send {
     /// # Errors
     /// [`crate::Error::Malformed`].
     fn take(&mut self, bytes: &[u8], out: &mut Columns) -> Result<usize> {
-        let n = bytes.len().min(super::records::PIECE);
+        let n = bytes.len().min(PIECE);
         self.push(&bytes[..n], out)?;
         Ok(n)
     }

@@ -1,6 +1,6 @@
 //! Writers of events: an encoder receives events and appends bytes.
 
-use super::detect::by_name;
+use super::by_name;
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
 /// Encodes events into the bytes of one file. [`super::Format::write`] creates it.

@@ -13,7 +13,7 @@
 use super::axes::turned;
 use super::block::Block;
 use super::encoder::EventEncoder;
-use super::records::{Place, RecordDecoder, Records};
+use super::records::{RecordDecoder, Records, SliceOrigin};
 use super::{Encoder, Fit, Format, Reading};
 use crate::{Choice, Columns, Error, Event, Remedy, Result, Sensor};
 
@@ -66,7 +66,7 @@ struct Es {
 impl Records for Es {
     const LONGEST: usize = HEADER;
 
-    fn decode(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<usize> {
+    fn decode(&mut self, bytes: &[u8], place: SliceOrigin<'_>, out: &mut Columns) -> Result<usize> {
         let Some((kind, sensor)) = self.start else {
             let Some(header) = bytes.first_chunk::<HEADER>() else { return Ok(0) };
             self.start = Some(parse(header, place)?);
@@ -98,7 +98,7 @@ impl Records for Es {
         }
     }
 
-    fn finish(&mut self, rest: &[u8], place: Place<'_>, _: &mut Columns) -> Result<()> {
+    fn finish(&mut self, rest: &[u8], place: SliceOrigin<'_>, _: &mut Columns) -> Result<()> {
         match self.start {
             None => Err(place.truncated("the header", rest.len(), HEADER)),
             Some(_) if rest.is_empty() => Ok(()),
@@ -156,7 +156,7 @@ impl Es {
     }
 }
 
-fn parse(h: &[u8; HEADER], place: Place<'_>) -> Result<(u8, Sensor)> {
+fn parse(h: &[u8; HEADER], place: SliceOrigin<'_>) -> Result<(u8, Sensor)> {
     let remedy = "read are Event Streams of version 2, of type 1 (DVS) and 2 (ATIS)";
     if !h.starts_with(MAGIC) {
         return Err(place.error(0, "the file does not begin with `Event Stream`", remedy));

@@ -2,7 +2,7 @@
 
 use super::encoder::Refusal;
 use super::prophesee::Header;
-use super::records::Place;
+use super::records::SliceOrigin;
 use super::{Fit, Probe};
 use crate::{Event, Remedy, Result, Sensor};
 
@@ -28,8 +28,8 @@ impl Version {
     ///
     /// # Errors
     /// [`crate::Error::Malformed`] if the header states no version or another one.
-    pub fn check(&self, header: &Header, place: Place<'_>) -> Result<()> {
-        let header_starts = Place { file: place.file, at: 0 };
+    pub fn check(&self, header: &Header, place: SliceOrigin<'_>) -> Result<()> {
+        let header_starts = SliceOrigin { file: place.file, at: 0 };
         let (evt, format) = (header.get("evt"), header.format());
         let right = [evt.map(|e| self.is_evt(e)), format.map(|f| f.eq_ignore_ascii_case(self.format))];
         match right {

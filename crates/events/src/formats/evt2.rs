@@ -9,12 +9,16 @@
 //! counts from the left and y from the top. Source: the public description of EVT 2.0 in
 //! Prophesee's documentation.
 
+mod wide;
+
+use tickless_simd::{Isa, Loop};
+
 use super::encoder::EventEncoder;
 use super::evt::{High, Version};
-use super::kernel::{Loop, Vectors, prefetch};
 use super::oddities::{Odd, Oddities};
+use super::prefetch::prefetch_a_page_ahead;
 use super::prophesee::{Headed, Header, Words};
-use super::records::{Place, RecordDecoder};
+use super::records::{RecordDecoder, SliceOrigin};
 use super::{Encoder, Format, Heed, Reading};
 use crate::columns::Slots;
 use crate::{Columns, Result, Sensor};
@@ -45,21 +49,21 @@ const BLOCK: usize = 1024;
 
 struct Evt2 {
     high: High,
-    vectors: Vectors,
+    isa: Isa,
 }
 
 impl Words for Evt2 {
     const WORD: usize = 4;
     const WHAT: &'static str = "the last word";
 
-    fn start(header: &Header, _: &[u8], literal: bool, place: Place<'_>) -> Result<Evt2> {
+    fn start(header: &Header, _: &[u8], literal: bool, place: SliceOrigin<'_>) -> Result<Evt2> {
         VERSION.check(header, place)?;
-        Ok(Evt2 { high: High::new(literal), vectors: Vectors::widest() })
+        Ok(Evt2 { high: High::new(literal), isa: Isa::best() })
     }
 
-    fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
+    fn words(&mut self, bytes: &[u8], _: SliceOrigin<'_>, out: &mut Columns) -> Result<()> {
         let (words, _) = bytes.as_chunks::<4>();
-        decode(words, &mut self.high, self.vectors, out);
+        decode(words, &mut self.high, self.isa, out);
         Ok(())
     }
 
@@ -99,9 +103,9 @@ impl Evt2 {
     }
 }
 
-fn decode(words: &[[u8; 4]], high: &mut High, vectors: Vectors, out: &mut Columns) {
-    let taken = vectors.evt2(words, high, out);
-    vectors.run(Piece { words: &words[taken..], high, out });
+fn decode(words: &[[u8; 4]], high: &mut High, isa: Isa, out: &mut Columns) {
+    let taken = wide::events(isa, words, high, out);
+    isa.run(Piece { words: &words[taken..], high, out });
 }
 
 /// Words to decode.
@@ -132,7 +136,7 @@ fn fill(mut words: &[[u8; 4]], high: &mut High, slots: Slots<'_>) -> usize {
     let (t, x, y, on) = (&mut slots.t_us[..len], &mut slots.x[..len], &mut slots.y[..len], &mut slots.on[..len]);
     let mut n = 0;
     while let (Some(group), Some(base)) = (words.first_chunk::<GROUP>(), high.base_us) {
-        prefetch(group);
+        prefetch_a_page_ahead(group);
         let group = group.map(u32::from_le_bytes);
         // All words are decoded as events, as most of them are, so that the compiler vectorises the
         // loop of each column. The slots are sufficient, because a word contains at most one event.
@@ -167,7 +171,7 @@ fn fill(mut words: &[[u8; 4]], high: &mut High, slots: Slots<'_>) -> usize {
 
 /// Decodes a word that is not an event; an event before the first time is dropped.
 #[inline(always)]
-pub fn other(high: &mut High, w: u32) {
+fn other(high: &mut High, w: u32) {
     if w >> 28 == TIME_HIGH {
         high.set(w & 0x0FFF_FFFF, HIGH_BITS, LOW_BITS);
     }
@@ -262,9 +266,9 @@ mod tests {
             words in prop::collection::vec(prop_oneof![20 => 0..1u32 << 29, 1 => 8u32 << 28..9 << 28, 1 => any::<u32>()], 0..3000),
         ) {
             let words: Vec<_> = words.iter().map(|w| w.to_le_bytes()).collect();
-            let decoded: Vec<_> = Vectors::available().map(|vectors| {
+            let decoded: Vec<_> = Isa::available().into_iter().map(|isa| {
                 let (mut high, mut out) = (High::default(), Columns::new());
-                super::decode(&words, &mut high, vectors, &mut out);
+                super::decode(&words, &mut high, isa, &mut out);
                 (out, high.base_us)
             }).collect();
             prop_assert!(decoded.iter().all(|d| *d == decoded[0]));

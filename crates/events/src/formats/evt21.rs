@@ -21,7 +21,7 @@ use super::encoder::refuse;
 use super::evt::{High, Version, run};
 use super::oddities::{Odd, Oddities};
 use super::prophesee::{Headed, Header, Words};
-use super::records::{Place, RecordDecoder};
+use super::records::{RecordDecoder, SliceOrigin};
 use super::{Encoder, Format, Heed, Reading};
 use crate::{Columns, Event, Result};
 
@@ -58,7 +58,7 @@ impl Words for Evt21 {
     const WORD: usize = 8;
     const WHAT: &'static str = "the last word";
 
-    fn start(header: &Header, _: &[u8], literal: bool, place: Place<'_>) -> Result<Evt21> {
+    fn start(header: &Header, _: &[u8], literal: bool, place: SliceOrigin<'_>) -> Result<Evt21> {
         VERSION.check(header, place)?;
         let stated = header.format_option("endianness").or(header.get("endianness"));
         let legacy = match stated.map(str::to_ascii_lowercase).as_deref() {
@@ -66,7 +66,7 @@ impl Words for Evt21 {
             Some("little") => false,
             Some(other) => {
                 let problem = format!("unknown endianness `{other}` in the header");
-                let place = Place { at: 0, ..place };
+                let place = SliceOrigin { at: 0, ..place };
                 return Err(place.error(0, problem, "state `little` or `legacy`"));
             }
             None => is_legacy(header),
@@ -74,7 +74,7 @@ impl Words for Evt21 {
         Ok(Evt21 { legacy, high: High::new(literal), block: Box::new(Block::new()) })
     }
 
-    fn words(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<()> {
+    fn words(&mut self, bytes: &[u8], _: SliceOrigin<'_>, out: &mut Columns) -> Result<()> {
         // Rotating a word by half its width converts one byte order into the other.
         let turn = if self.legacy { 32 } else { 0 };
         let mut n = 0;
@@ -177,7 +177,7 @@ mod tests {
 
     fn order(header: &str) -> Result<bool> {
         let (header, _) = Header::of(&super::super::Probe::whole(header.as_bytes()));
-        Evt21::start(&header, &[], false, Place { file: "a.raw", at: 99 }).map(|evt21| evt21.legacy)
+        Evt21::start(&header, &[], false, SliceOrigin { file: "a.raw", at: 99 }).map(|evt21| evt21.legacy)
     }
 
     #[test]

@@ -21,20 +21,29 @@
 //!
 //! x counts from the left and y from the top. Source: the public description of EVT 3.0 in
 //! Prophesee's documentation.
+//!
+//! Decoding has three fast paths, and each word goes to the first that takes it: rows, times and
+//! single events to [`wide`] if the processor has AVX-512, because each word depends on those before
+//! it and no compiler vectorises that; the same words to [`frequent`] otherwise, which has no
+//! branches, because the order of the words is noise; vectors to [`vectors`]. The first word, a
+//! TIME_HIGH that falls and errors are left to the caller of the three.
+
+mod wide;
 
 use std::hint::select_unpredictable;
 
+use tickless_simd::{Isa, Loop};
+
 use super::block::{COUNTS, LANES};
-use super::evt::{High, Version};
-use super::evt3_write::Writer;
-use super::kernel::{Loop, Vectors};
+use super::encoder::{Encoder, refuse};
+use super::evt::{High, Version, run};
 use super::oddities::{Odd, Oddities};
 use super::prophesee::{Headed, Header, Words};
-use super::records::{Place, RecordDecoder};
+use super::records::{RecordDecoder, SliceOrigin};
 use super::{Format, Heed, Reading};
-use crate::{Columns, Result};
+use crate::{Columns, Event, Result, Sensor};
 
-/// The format; see the [module](self).
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "evt3",
     about: "Prophesee RAW, EVT 3.0",
@@ -46,46 +55,46 @@ pub const FORMAT: Format = Format {
     write: Some(|sensor| Ok(Box::new(Writer::new(sensor)))),
 };
 
-pub(super) const VERSION: Version = Version { evt: "3.0", format: "EVT3" };
-pub(super) const ADDR_Y: u16 = 0;
-pub(super) const ADDR_X: u16 = 2;
-pub(super) const VECT_BASE_X: u16 = 3;
-pub(super) const VECT_12: u16 = 4;
-pub(super) const VECT_8: u16 = 5;
-pub(super) const TIME_LOW: u16 = 6;
-pub(super) const TIME_HIGH: u16 = 8;
+const VERSION: Version = Version { evt: "3.0", format: "EVT3" };
+const ADDR_Y: u16 = 0;
+const ADDR_X: u16 = 2;
+const VECT_BASE_X: u16 = 3;
+const VECT_12: u16 = 4;
+const VECT_8: u16 = 5;
+const TIME_LOW: u16 = 6;
+const TIME_HIGH: u16 = 8;
 const CONTINUED_4: u16 = 7;
 const EXT_TRIGGER: u16 = 0xA;
 const OTHERS: u16 = 0xE;
 const CONTINUED_12: u16 = 0xF;
-pub(super) const HIGH_BITS: u32 = 12;
-pub(super) const LOW_BITS: u32 = 12;
+const HIGH_BITS: u32 = 12;
+const LOW_BITS: u32 = 12;
 
 /// Words that are looked at together for odd ones.
 const LOOK: usize = 2048;
 /// Number of events that the decoder packs before it writes them to the columns.
-pub(super) const BLOCK: usize = 2048;
+const BLOCK: usize = 2048;
 /// Free space that a vector needs, because the decoder writes it in whole bytes of its mask.
 const LANES_FREE: usize = 16;
 /// The types at which [`frequent`] stops, one bit each. It skips unknown types.
-pub(super) const RARE: u32 = 1 << VECT_BASE_X | 1 << VECT_12 | 1 << VECT_8;
+const RARE: u32 = 1 << VECT_BASE_X | 1 << VECT_12 | 1 << VECT_8;
 const COLUMNS: u64 = 1 << 11;
-pub(super) const ON: u32 = 11;
-pub(super) const Y: u32 = 12;
-pub(super) const LOW: u32 = 23;
-pub(super) const HIGH: u32 = 35;
+const ON: u32 = 11;
+const Y: u32 = 12;
+const LOW: u32 = 23;
+const HIGH: u32 = 35;
 
 struct Evt3 {
     high: High,
     /// The part of the time that comes from overflows of TIME_HIGH, in µs.
     overflowed: u64,
-    state: State,
+    state: Fields,
     vector: Vector,
     /// Packed events: x, polarity, y, TIME_LOW and TIME_HIGH start at bits 0, 11, 12, 23 and 35.
     packed: Box<[u64; BLOCK]>,
     /// Number of packed events.
     n: usize,
-    vectors: Vectors,
+    isa: Isa,
 }
 
 /// The x at which the next vector begins, at most [`COLUMNS`], and its polarity bit of a packed
@@ -98,24 +107,24 @@ struct Vector {
 
 /// The fields that words set, each shifted to its bits of a packed event.
 #[derive(Clone, Copy, Default)]
-pub(super) struct State {
-    pub y: u64,
-    pub low: u64,
-    pub high: u64,
+struct Fields {
+    y: u64,
+    low: u64,
+    high: u64,
 }
 
 impl Words for Evt3 {
     const WORD: usize = 2;
     const WHAT: &'static str = "the last word";
 
-    fn start(header: &Header, _: &[u8], literal: bool, place: Place<'_>) -> Result<Evt3> {
+    fn start(header: &Header, _: &[u8], literal: bool, place: SliceOrigin<'_>) -> Result<Evt3> {
         VERSION.check(header, place)?;
-        let (high, state, packed) = (High::new(literal), State::default(), Box::new([0; BLOCK]));
-        let (vector, vectors) = (Vector::default(), Vectors::widest());
-        Ok(Evt3 { high, overflowed: 0, state, vector, packed, n: 0, vectors })
+        let (high, state, packed) = (High::new(literal), Fields::default(), Box::new([0; BLOCK]));
+        let (vector, isa) = (Vector::default(), Isa::best());
+        Ok(Evt3 { high, overflowed: 0, state, vector, packed, n: 0, isa })
     }
 
-    fn words(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
+    fn words(&mut self, bytes: &[u8], place: SliceOrigin<'_>, out: &mut Columns) -> Result<()> {
         let (mut words, _) = bytes.as_chunks::<2>();
         if self.high.base_us.is_none() {
             let Some(first) = words.iter().position(|&w| u16::from_le_bytes(w) >> 12 == TIME_HIGH) else {
@@ -130,7 +139,7 @@ impl Words for Evt3 {
             }
             // The AVX-512 form decodes first; `frequent` decodes the words that it leaves.
             let piece = &words[..words.len().min(self.before_step_back(words))];
-            let (mut done, n, state) = self.vectors.evt3(&mut self.packed, self.n, piece, self.state);
+            let (mut done, n, state) = wide::frequent(self.isa, &mut self.packed, self.n, piece, self.state);
             let (more, n, state) = frequent(&mut self.packed, n, &piece[done..], state);
             (self.n, self.state) = (n, state);
             done += more;
@@ -203,8 +212,8 @@ impl Evt3 {
 /// branches, because the order of the words is unpredictable. The function is not inlined, so that
 /// all its variables stay in registers.
 #[inline(never)]
-fn frequent(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: State) -> (usize, usize, State) {
-    let State { mut y, mut low, mut high } = state;
+fn frequent(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: Fields) -> (usize, usize, Fields) {
+    let Fields { mut y, mut low, mut high } = state;
     // Each word yields at most one event.
     let words = &words[..words.len().min(BLOCK - n.min(BLOCK))];
     let mut done = 0;
@@ -225,7 +234,7 @@ fn frequent(packed: &mut [u64; BLOCK], mut n: usize, words: &[[u8; 2]], state: S
         n += usize::from(kind == ADDR_X);
         done += 1;
     }
-    (done, n, State { y, low, high })
+    (done, n, Fields { y, low, high })
 }
 
 /// Decodes vectors up to the first other word, up to a vector with an event beyond the last column,
@@ -236,7 +245,7 @@ fn vectors(
     packed: &mut [u64; BLOCK],
     mut n: usize,
     words: &[[u8; 2]],
-    state: State,
+    state: Fields,
     mut vector: Vector,
 ) -> (usize, usize, Vector) {
     let base = state.high | state.low | state.y;
@@ -317,7 +326,7 @@ impl Evt3 {
     /// Writes the packed events to the columns.
     fn flush(&mut self, out: &mut Columns) {
         let packed = &self.packed[..self.n.min(BLOCK)];
-        self.vectors.run(Spread { packed, overflowed: self.overflowed, out });
+        self.isa.run(Spread { packed, overflowed: self.overflowed, out });
         self.n = 0;
     }
 
@@ -347,6 +356,68 @@ impl Evt3 {
         self.high.set(value.into(), HIGH_BITS, LOW_BITS);
         self.state.high = u64::from(value) << HIGH;
         self.overflowed = self.high.base_us.unwrap_or(0) - (u64::from(value) << LOW_BITS);
+    }
+}
+
+/// Writes words; neighbours of one time, row and polarity become vectors where that is shorter.
+struct Writer {
+    header: Option<Vec<u8>>,
+    high: High,
+    low: Option<u16>,
+    y: Option<u16>,
+    count: u64,
+}
+
+impl Writer {
+    fn new(sensor: Option<Sensor>) -> Writer {
+        Writer { header: Some(VERSION.header(sensor, "")), high: High::default(), low: None, y: None, count: 0 }
+    }
+}
+
+impl Encoder for Writer {
+    fn push(&mut self, events: &Columns, out: &mut Vec<u8>) -> Result<()> {
+        out.extend(self.header.take().unwrap_or_default());
+        let mut at = 0;
+        while let Some(e) = events.get(at) {
+            let Event { t_us, x, y, on } = e;
+            if x > 0x7FF || y > 0x7FF {
+                let why = ("x or y is above 2047", "scale the recording down".into());
+                return Err(refuse(FORMAT.name, self.count, e, why));
+            }
+            let mut word = |kind: u16, value: u16| out.extend((kind << 12 | value).to_le_bytes());
+            let high = self.high.words_to(t_us, HIGH_BITS, LOW_BITS);
+            for value in high.map_err(|why| refuse(FORMAT.name, self.count, e, why))? {
+                word(TIME_HIGH, value as u16);
+                self.low = None;
+            }
+            let low = (t_us & 0xFFF) as u16;
+            if self.low.replace(low) != Some(low) {
+                word(TIME_LOW, low);
+            }
+            if self.y.replace(y) != Some(y) {
+                word(ADDR_Y, y);
+            }
+            let polarity = u16::from(on) << 11;
+            let n = run(events.iter_from(at), 32);
+            if n > 4 {
+                // A base and three masks are four words for 32 pixels.
+                let mask = events.x()[at..at + n].iter().fold(0u32, |mask, column| mask | 1 << (column - x));
+                word(VECT_BASE_X, polarity | x);
+                word(VECT_12, (mask & 0xFFF) as u16);
+                word(VECT_12, (mask >> 12 & 0xFFF) as u16);
+                word(VECT_8, (mask >> 24) as u16);
+            } else {
+                events.x()[at..at + n].iter().for_each(|column| word(ADDR_X, polarity | column));
+            }
+            at += n;
+            self.count += n as u64;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        out.extend(self.header.take().unwrap_or_default());
+        Ok(())
     }
 }
 
@@ -530,13 +601,13 @@ mod tests {
         fn vectors_of_every_width_decode_the_same(words in prop::collection::vec(word(), 0..6000), cut in 0usize..6000) {
             let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
             let cut = 2 * cut.min(words.len());
-            let decoded: Vec<_> = Vectors::available().map(|vectors| {
-                let place = Place { file: "a.raw", at: 0 };
+            let decoded: Vec<_> = Isa::available().into_iter().map(|isa| {
+                let place = SliceOrigin { file: "a.raw", at: 0 };
                 let (header, _) = Header::of(&super::super::Probe::whole(b"% evt 3.0\n"));
                 let (mut evt3, mut out) = (Evt3::start(&header, &[], false, place).unwrap(), Columns::new());
-                evt3.vectors = vectors;
+                evt3.isa = isa;
                 let result = evt3.words(&bytes[..cut], place, &mut out).and_then(|()| {
-                    evt3.words(&bytes[cut..], Place { at: cut as u64, ..place }, &mut out)
+                    evt3.words(&bytes[cut..], SliceOrigin { at: cut as u64, ..place }, &mut out)
                 });
                 (result.map_err(|e| e.to_string()), out)
             }).collect();

@@ -30,12 +30,10 @@ mod evt;
 pub mod evt2;
 pub mod evt21;
 pub mod evt3;
-mod evt3_write;
 mod foreign;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 pub mod idx;
-mod kernel;
 pub mod nmnist_bin;
 pub mod npy;
 #[cfg(feature = "npz")]
@@ -44,6 +42,8 @@ mod oddities;
 mod options;
 #[cfg(feature = "hdf5")]
 pub mod planar_hdf5;
+mod prefetch;
+mod probe;
 mod prophesee;
 #[cfg(feature = "hdf5")]
 pub mod prophesee_hdf5;
@@ -51,6 +51,8 @@ mod reader;
 mod records;
 #[cfg(feature = "hdf5")]
 pub mod shd;
+#[cfg(target_arch = "x86_64")]
+mod store;
 mod streams;
 pub mod text;
 mod time_unit;
@@ -58,22 +60,22 @@ mod values;
 
 use std::path::Path;
 
-use crate::{Columns, Recording, Result, Sensor};
+use crate::{Columns, Error, Recording, Result, Sensor};
 
 pub use axes::Axes;
 pub use convert::{Conversion, by_extension, convert};
 pub use decoder::{Container, Decoder, OpenContainer, OpenStream, Reading};
-pub use detect::{Fit, HEAD, Probe, by_name, detect, is_events};
+pub use detect::{detect, is_events};
 pub use encoder::{Encoder, Writing, encode, encoder};
 #[cfg(feature = "datasets")]
 pub(crate) use foreign::is_named_otherwise;
 pub use oddities::Oddity;
 pub use options::{Heed, ReadOptions};
+pub use probe::{Fit, HEAD, Probe};
 #[cfg(feature = "datasets")]
 pub(crate) use reader::open_shifted;
 pub use reader::{EventReader, open, open_stoppable, open_with};
 pub use streams::StreamInfo;
-pub(crate) use streams::refusal;
 pub use time_unit::TimeUnit;
 
 /// All formats of events. Detection tries them in this order.
@@ -100,6 +102,17 @@ pub static FORMATS: &[Format] = &[
     #[cfg(feature = "hdf5")]
     shd::FORMAT,
 ];
+
+/// The format with this name ([`Format::name`]).
+///
+/// # Errors
+/// [`Error::Setting`] if no format has this name; it lists the names.
+pub fn by_name(name: &str) -> Result<&'static Format> {
+    FORMATS.iter().find(|f| f.name == name).ok_or_else(|| {
+        let known: Vec<_> = FORMATS.iter().map(|f| f.name).collect();
+        Error::setting(format!("unknown format `{name}`"), format!("choose one of: {}", known.join(", ")))
+    })
+}
 
 /// One format of events.
 #[derive(Debug)]

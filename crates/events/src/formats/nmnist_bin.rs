@@ -10,7 +10,7 @@
 
 use super::clock::Clock;
 use super::encoder::EventEncoder;
-use super::records::{Place, RecordDecoder, Records};
+use super::records::{RecordDecoder, Records, SliceOrigin};
 use super::{Encoder, EventStream, Fit, Format, Heed, Probe, Reading};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
@@ -66,7 +66,7 @@ struct Bin {
 impl Records for Bin {
     const LONGEST: usize = RECORD;
 
-    fn decode(&mut self, bytes: &[u8], _: Place<'_>, out: &mut Columns) -> Result<usize> {
+    fn decode(&mut self, bytes: &[u8], _: SliceOrigin<'_>, out: &mut Columns) -> Result<usize> {
         let records = bytes.chunks_exact(RECORD);
         let (len, before) = (records.len(), out.len());
         let slots = out.grow(len);
@@ -93,7 +93,7 @@ impl Records for Bin {
         self.clock.overflows()
     }
 
-    fn finish(&mut self, rest: &[u8], place: Place<'_>, _: &mut Columns) -> Result<()> {
+    fn finish(&mut self, rest: &[u8], place: SliceOrigin<'_>, _: &mut Columns) -> Result<()> {
         if rest.is_empty() { Ok(()) } else { Err(place.truncated("the last event", rest.len(), RECORD)) }
     }
 }
@@ -177,7 +177,7 @@ pub(super) fn refusal(probe: &Probe<'_>, file: &str) -> Error {
         (None, len) => {
             let len = len.unwrap_or(probe.head.len() as u64);
             let (rest, of) = ((len % RECORD as u64) as usize, RECORD);
-            Place { file, at: len - rest as u64 }.truncated("the last event", rest, of)
+            SliceOrigin { file, at: len - rest as u64 }.truncated("the last event", rest, of)
         }
     }
 }

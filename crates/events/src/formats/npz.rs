@@ -15,7 +15,7 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::npy::{self, Array, Header, Kind, Problem};
-use super::values::{self, Number, Place};
+use super::values::{self, Number, ValueBytes};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit};
 use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
@@ -204,8 +204,8 @@ impl Values {
     }
 
     /// The location of the values in the buffer, for elements of `step` bytes.
-    fn place<'a>(&'a self, file: &'a str, step: usize, what: &'static str) -> Place<'a> {
-        Place { file, bytes: &self.buffer, base: 0, packed: false, first: self.taken, step, what }
+    fn place<'a>(&'a self, file: &'a str, step: usize, what: &'static str) -> ValueBytes<'a> {
+        ValueBytes { file, bytes: &self.buffer, base: 0, packed: false, first: self.taken, step, what }
     }
 
     /// Converts an error at an offset of the buffer into an error at an event. `done` events came
@@ -352,7 +352,7 @@ fn table_of(bytes: &[u8], name: &str, members: Vec<Member>, options: &ReadOption
             let n = array.len.min(PIECE);
             values.fill(bytes, name, n * element)?;
             let place = values.place(name, element, WHAT[0]);
-            let place = Place { first: place.first + array.t.first, ..place };
+            let place = ValueBytes { first: place.first + array.t.first, ..place };
             if !values::fractions(array.t.number, place, n)?.0 && n > 0 {
                 let problem = format!(
                     "the member `{}` has times without fractions among floating-point numbers, which may be µs or ms",
@@ -399,7 +399,7 @@ impl Reader {
         let place = |c: &Column| {
             let (values, element) = &self.members[c.member];
             let place = values.place(&self.name, *element, c.what);
-            Place { first: place.first + c.first, ..place }
+            ValueBytes { first: place.first + c.first, ..place }
         };
         let located = |c: &Column| {
             let (values, element) = &self.members[c.member];

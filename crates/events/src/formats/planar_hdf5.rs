@@ -21,13 +21,12 @@
 use std::collections::HashSet;
 
 use super::hdf5::{self, Dataset, File, Layout};
-use super::prophesee_hdf5::number;
 use super::streams::choose;
-use super::values::{self, Number, Place};
+use super::values::{self, Number, ValueBytes};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, StreamInfo, TimeUnit};
 use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
-/// The format; see the [module](self).
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "planar-hdf5",
     about: "HDF5 with a data set for each of x, y, t and p (DSEC, e2vid, evlib)",
@@ -201,7 +200,7 @@ impl Column {
     fn open(file: &File, address: u64, what: &'static str) -> Result<Column> {
         let dataset = file.dataset_at(address)?;
         let size = dataset.datatype.size;
-        let Some(number) = number(&dataset.datatype) else {
+        let Some(number) = dataset.datatype.number() else {
             return Err(file.other_layout(address, format!("the data set of {what} holds no integers and no floats")));
         };
         if let Layout::Absent = dataset.layout
@@ -251,7 +250,7 @@ impl Column {
                     };
                     let raw = file.range(chunk.address, chunk.bytes, "a chunk")?;
                     let most = elements.saturating_mul(size);
-                    let bytes = hdf5::decoded(file, &self.dataset, chunk, raw, most)?;
+                    let bytes = hdf5::decoded(file, &self.dataset.filters, chunk, raw, most)?;
                     let wanted = left.min(*elements);
                     let Some(values) = usize::try_from(wanted * size).ok().and_then(|n| bytes.get(..n)) else {
                         let problem =
@@ -268,9 +267,9 @@ impl Column {
     }
 
     /// The elements in the buffer, for the decoders of `values`.
-    fn place<'a>(&'a self, file: &'a str) -> Place<'a> {
+    fn place<'a>(&'a self, file: &'a str) -> ValueBytes<'a> {
         let step = self.number.size();
-        Place { file, bytes: &self.buffer, base: 0, packed: false, first: self.taken, step, what: self.what }
+        ValueBytes { file, bytes: &self.buffer, base: 0, packed: false, first: self.taken, step, what: self.what }
     }
 
     /// Converts an error at a byte of the buffer to one at an event; `done` events came before the

@@ -6,7 +6,7 @@
 //! in Prophesee's documentation, and files that cameras have written.
 
 use super::oddities::Oddities;
-use super::records::{Place, Records};
+use super::records::{Records, SliceOrigin};
 use super::{Oddity, Probe, ReadOptions};
 use crate::{Columns, Result, Sensor};
 
@@ -100,7 +100,7 @@ impl Header {
     fn check_sizes(&self, file: &str) -> Result<()> {
         let refuse = |problem: String| {
             let remedy = "correct the header, or state the sensor";
-            Err(Place { file, at: 0 }.error(0, problem, remedy))
+            Err(SliceOrigin { file, at: 0 }.error(0, problem, remedy))
         };
         let is_number = |text: &str| {
             let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
@@ -156,10 +156,10 @@ pub trait Words: Sized + Send {
 
     /// Creates the decoder. `place` is the location of the prefix. If `literal` is true, the clock
     /// is not continued.
-    fn start(header: &Header, prefix: &[u8], literal: bool, place: Place<'_>) -> Result<Self>;
+    fn start(header: &Header, prefix: &[u8], literal: bool, place: SliceOrigin<'_>) -> Result<Self>;
 
     /// Decodes whole words.
-    fn words(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()>;
+    fn words(&mut self, bytes: &[u8], place: SliceOrigin<'_>, out: &mut Columns) -> Result<()>;
 
     /// As [`super::Decoder::overflows`].
     fn overflows(&self) -> u64;
@@ -193,7 +193,7 @@ impl<W> Headed<W> {
 
 impl<W: Words> Headed<W> {
     /// Creates the decoder of the words after the header; an error if the header is invalid.
-    fn start(&self, prefix: &[u8], place: Place<'_>) -> Result<W> {
+    fn start(&self, prefix: &[u8], place: SliceOrigin<'_>) -> Result<W> {
         if !self.sensor_given {
             self.header.check_sizes(place.file)?;
         }
@@ -204,7 +204,7 @@ impl<W: Words> Headed<W> {
 impl<W: Words> Records for Headed<W> {
     const LONGEST: usize = LONGEST_LINE + 1;
 
-    fn decode(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<usize> {
+    fn decode(&mut self, bytes: &[u8], place: SliceOrigin<'_>, out: &mut Columns) -> Result<usize> {
         if let Some(words) = &mut self.words {
             let whole = bytes.len() - bytes.len() % W::WORD;
             words.words(&bytes[..whole], place, out)?;
@@ -231,7 +231,7 @@ impl<W: Words> Records for Headed<W> {
         if W::PREFIX > 0 { Ok(W::PREFIX) } else { self.decode(bytes, place, out) }
     }
 
-    fn finish(&mut self, rest: &[u8], place: Place<'_>, _: &mut Columns) -> Result<()> {
+    fn finish(&mut self, rest: &[u8], place: SliceOrigin<'_>, _: &mut Columns) -> Result<()> {
         if self.words.is_some() {
             return if rest.is_empty() { Ok(()) } else { Err(place.truncated(W::WHAT, rest.len(), W::WORD)) };
         }

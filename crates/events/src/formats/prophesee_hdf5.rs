@@ -15,11 +15,11 @@
 mod write;
 
 use super::hdf5::{self, Class, Dataset, Datatype, File, Layout};
-use super::values::{self, Number, Place};
+use super::values::{self, Number, ValueBytes};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit, ecf, planar_hdf5, shd};
 use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
-/// The format; see the [module](self).
+/// The format description; see the module.
 pub const FORMAT: Format = Format {
     name: "prophesee-hdf5",
     about: "HDF5 with the codec ECF of Metavision (Prophesee)",
@@ -132,7 +132,7 @@ impl Reader {
             return self.members.decode(&source, wanted, out);
         }
         let most = size.saturating_mul(self.members.size as u64);
-        let bytes = hdf5::decoded(file, &self.events, chunk, raw, most)?;
+        let bytes = hdf5::decoded(file, &self.events.filters, chunk, raw, most)?;
         let source = Source { file, address: chunk.address, bytes: &bytes, packed: true };
         self.members.decode(&source, wanted, out)
     }
@@ -168,7 +168,7 @@ impl Members {
             let found = members.iter().find(|(name, ..)| fits(name));
             let (name, at, datatype) =
                 found.ok_or_else(|| file.other_layout(events.address, format!("/{EVENTS} has no member `{names}`")))?;
-            let number = number(datatype).ok_or_else(|| {
+            let number = datatype.number().ok_or_else(|| {
                 file.other_layout(events.address, format!("the member `{name}` of /{EVENTS} is no number"))
             })?;
             Ok((name, (*at, number)))
@@ -197,7 +197,7 @@ impl Members {
         let Source { file, bytes, packed, .. } = *source;
         let place = |(first, _): (usize, Number), what: &'static str| {
             let base = file.offset_of(source.address);
-            Place { file: file.name(), bytes, base, packed, first, step: self.size, what }
+            ValueBytes { file: file.name(), bytes, base, packed, first, step: self.size, what }
         };
         let before = out.len();
         let slots = out.grow(n.min(bytes.len() / self.size.max(1)));
@@ -206,15 +206,6 @@ impl Members {
             .and_then(|()| values::integers(self.y.1, place(self.y, "y"), slots.y, |y| u16::try_from(y).ok()))
             .and_then(|()| values::polarities(self.p.1, place(self.p, "the polarity"), slots.on));
         read.inspect_err(|_| out.truncate(before))
-    }
-}
-
-/// An HDF5 datatype as a number type; `None` if it is not numeric.
-pub(super) fn number(datatype: &Datatype) -> Option<Number> {
-    match datatype.class {
-        Class::Integer { signed, big } => Number::new(if signed { 'i' } else { 'u' }, datatype.size, big),
-        Class::Float { big } => Number::new('f', datatype.size, big),
-        _ => None,
     }
 }
 

@@ -10,14 +10,15 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use super::decoder::{Container, Decoder, Reading};
-use super::detect::{HEAD, Probe, detect};
+use super::detect::detect;
+use super::probe::{HEAD, Probe};
 use super::{Axes, EventStream, Format, Oddity, ReadOptions};
 use crate::progress::{Progress, Silent};
 use crate::source::{self, Bytes};
 use crate::{Columns, Error, Result, Sensor};
 
 /// Number of bytes that are read at a time.
-pub(super) const CHUNK: usize = super::records::PIECE;
+pub(super) const CHUNK: usize = super::decoder::PIECE;
 /// Number of decoded bytes after which the pages of a mapped file are released to the system.
 const RELEASE: usize = 4 << 20;
 /// Events that are held to be sorted at most: some 3 GB of memory with their order.
@@ -43,7 +44,7 @@ const RELEASE_EVENTS: usize = 1 << 19;
 pub struct EventReader {
     format: &'static Format,
     file: String,
-    state: State,
+    state: Stage,
     options: ReadOptions,
     /// The offset that is subtracted from all times, in µs.
     shift_us: u64,
@@ -55,7 +56,7 @@ pub struct EventReader {
     at: u64,
 }
 
-enum State {
+enum Stage {
     /// A stream decoder reads a slice from front to back.
     Slice {
         bytes: Bytes,
@@ -211,7 +212,7 @@ impl EventReader {
         let state = match format.read {
             Reading::Stream(decoder) => {
                 let options = options.for_format(format, name)?;
-                State::Read { reader: Box::new(reader), buffer: vec![0; CHUNK], decoder: decoder(name, &options) }
+                Stage::Read { reader: Box::new(reader), buffer: vec![0; CHUNK], decoder: decoder(name, &options) }
             }
             Reading::Whole(_) => {
                 let bytes = whole(&mut reader)?;
@@ -222,7 +223,7 @@ impl EventReader {
                     return Err(Error::unexpected(name, "two formats in one", "check what the file is"));
                 };
                 let container = container(&bytes, name, &options.for_format(format, name)?)?;
-                State::Whole { container, bytes: Bytes::Read(bytes), events: 0 }
+                Stage::Whole { container, bytes: Bytes::Read(bytes), events: 0 }
             }
         };
         let options = options.for_format(format, name)?;
@@ -242,9 +243,9 @@ impl EventReader {
         let format = detect(Probe::whole(&bytes), name)?;
         let options = options.for_format(format, name)?;
         let state = match format.read {
-            Reading::Stream(decoder) => State::Slice { bytes, at: 0, released: 0, decoder: decoder(name, &options) },
+            Reading::Stream(decoder) => Stage::Slice { bytes, at: 0, released: 0, decoder: decoder(name, &options) },
             Reading::Whole(container) => {
-                State::Whole { container: container(&bytes, name, &options)?, bytes, events: 0 }
+                Stage::Whole { container: container(&bytes, name, &options)?, bytes, events: 0 }
             }
         };
         Ok(EventReader {
@@ -279,9 +280,9 @@ impl EventReader {
     /// The sensor that the file states, whatever the options say.
     pub fn stated_sensor(&self) -> Option<Sensor> {
         match &self.state {
-            State::Slice { decoder, .. } | State::Read { decoder, .. } => decoder.sensor(),
-            State::Whole { container, .. } => container.sensor(),
-            State::Sorted { stated, .. } | State::Done { stated, .. } => *stated,
+            Stage::Slice { decoder, .. } | Stage::Read { decoder, .. } => decoder.sensor(),
+            Stage::Whole { container, .. } => container.sensor(),
+            Stage::Sorted { stated, .. } | Stage::Done { stated, .. } => *stated,
         }
     }
 
@@ -289,9 +290,9 @@ impl EventReader {
     /// counts are not included.
     pub fn overflows(&self) -> u64 {
         match &self.state {
-            State::Slice { decoder, .. } | State::Read { decoder, .. } => decoder.overflows(),
-            State::Whole { .. } => 0,
-            State::Sorted { overflows, .. } | State::Done { overflows, .. } => *overflows,
+            Stage::Slice { decoder, .. } | Stage::Read { decoder, .. } => decoder.overflows(),
+            Stage::Whole { .. } => 0,
+            Stage::Sorted { overflows, .. } | Stage::Done { overflows, .. } => *overflows,
         }
     }
 
@@ -312,10 +313,10 @@ impl EventReader {
     }
 
     fn end(&mut self) {
-        if let State::Slice { decoder, .. } | State::Read { decoder, .. } = &self.state {
+        if let Stage::Slice { decoder, .. } | Stage::Read { decoder, .. } = &self.state {
             self.oddities = decoder.oddities().to_vec();
         }
-        self.state = State::Done { stated: self.stated_sensor(), overflows: self.overflows() };
+        self.state = Stage::Done { stated: self.stated_sensor(), overflows: self.overflows() };
     }
 
     /// Reads all events, and goes on with them in the order of their times.
@@ -332,7 +333,7 @@ impl EventReader {
         }
         let (stated, overflows) = (self.stated_sensor(), self.overflows());
         self.end();
-        self.state = State::Sorted { events: events.sorted(), at: 0, stated, overflows };
+        self.state = Stage::Sorted { events: events.sorted(), at: 0, stated, overflows };
         Ok(())
     }
 
@@ -353,7 +354,7 @@ impl EventReader {
 
     /// Appends at least one event. Returns false at the end of the file.
     fn append(&mut self, out: &mut Columns) -> Result<bool> {
-        if let State::Sorted { events, at, .. } = &mut self.state {
+        if let Stage::Sorted { events, at, .. } = &mut self.state {
             let end = events.len().min(*at + CHUNK);
             out.extend(events.iter_from(*at).take(CHUNK));
             let more = end > *at;
@@ -374,7 +375,7 @@ impl EventReader {
     /// Decodes the next bytes; returns false at the end of the file.
     fn step(&mut self, out: &mut Columns) -> Result<bool> {
         match &mut self.state {
-            State::Slice { bytes, at, released, decoder } => {
+            Stage::Slice { bytes, at, released, decoder } => {
                 if *at == bytes.len() {
                     decoder.finish(out)?;
                     return Ok(false);
@@ -385,7 +386,7 @@ impl EventReader {
                 }
                 *at += decoder.take(&bytes[*at..], out)?;
             }
-            State::Read { reader, buffer, decoder } => match reader.read(buffer) {
+            Stage::Read { reader, buffer, decoder } => match reader.read(buffer) {
                 Ok(0) => {
                     decoder.finish(out)?;
                     return Ok(false);
@@ -397,7 +398,7 @@ impl EventReader {
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(broken(&self.file, self.at, e)),
             },
-            State::Whole { bytes, container, events } => {
+            Stage::Whole { bytes, container, events } => {
                 let before = out.len();
                 if !container.next(bytes, out)? {
                     return Ok(false);
@@ -408,7 +409,7 @@ impl EventReader {
                     *events = 0;
                 }
             }
-            State::Sorted { .. } | State::Done { .. } => return Ok(false),
+            Stage::Sorted { .. } | Stage::Done { .. } => return Ok(false),
         }
         Ok(true)
     }
@@ -438,9 +439,9 @@ impl EventReader {
     fn all(&mut self, events: &mut Columns, before: usize) -> Result<()> {
         while self.append(events)? {
             match &self.state {
-                State::Slice { bytes, at, .. } => events.expect(before, *at, bytes.len() - at),
+                Stage::Slice { bytes, at, .. } => events.expect(before, *at, bytes.len() - at),
                 // Data from gzip or a pipe may have no end.
-                State::Read { .. } if self.at > source::LARGEST => {
+                Stage::Read { .. } if self.at > source::LARGEST => {
                     let remedy = "read it in chunks, or unpack it to a file";
                     return Err(Error::unexpected(&self.file, "more than 2 GiB of data, unpacked", remedy));
                 }

@@ -7,22 +7,19 @@
 //! messages. Complete records are decoded without copying them.
 
 use super::Oddity;
-use super::decoder::Decoder;
+use super::decoder::{Decoder, PIECE};
 use crate::{Columns, Error, Remedy, Result, Sensor};
-
-/// Number of bytes decoded at a time; they and their events stay in the second-level cache.
-pub(super) const PIECE: usize = 64 << 10;
 
 /// The location of a byte slice, for error messages.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct SliceOrigin<'a> {
     /// Name of the file.
     pub file: &'a str,
     /// Offset of the slice in the (decompressed) file.
     pub at: u64,
 }
 
-impl Place<'_> {
+impl SliceOrigin<'_> {
     /// An error at byte `offset` of the slice.
     pub fn error(&self, offset: usize, problem: impl Into<String>, remedy: impl Into<Remedy>) -> Error {
         Error::malformed(self.file, self.at.saturating_add(offset as u64), problem, remedy)
@@ -45,13 +42,13 @@ pub trait Records: Send {
     ///
     /// # Errors
     /// [`Error::Malformed`].
-    fn decode(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<usize>;
+    fn decode(&mut self, bytes: &[u8], place: SliceOrigin<'_>, out: &mut Columns) -> Result<usize>;
 
     /// Called at the end of the file with the incomplete record there (often empty).
     ///
     /// # Errors
     /// [`Error::Malformed`] if the file must not end here.
-    fn finish(&mut self, rest: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()>;
+    fn finish(&mut self, rest: &[u8], place: SliceOrigin<'_>, out: &mut Columns) -> Result<()>;
 
     /// The sensor, if it is known yet.
     fn sensor(&self) -> Option<Sensor> {
@@ -89,7 +86,7 @@ impl<R: Records> RecordDecoder<R> {
     fn consume(&mut self, bytes: &[u8], out: &mut Columns) -> Result<usize> {
         let mut done = 0;
         while done < bytes.len() {
-            let place = Place { file: &self.file, at: self.at };
+            let place = SliceOrigin { file: &self.file, at: self.at };
             let end = bytes.len().min(done + PIECE);
             let n = self.records.decode(&bytes[done..end], place, out)?;
             if n == 0 {
@@ -152,7 +149,7 @@ impl<R: Records> Decoder for RecordDecoder<R> {
     }
 
     fn finish(&mut self, out: &mut Columns) -> Result<()> {
-        let place = Place { file: &self.file, at: self.at };
+        let place = SliceOrigin { file: &self.file, at: self.at };
         self.records.finish(&self.cut, place, out)
     }
 

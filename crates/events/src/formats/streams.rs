@@ -1,37 +1,11 @@
-//! The streams of a file that contains several recordings, and the choice of one.
+//! The choice of one stream of a file that contains several recordings.
 //!
 //! A file of one stream is read without a choice. For a file of several, reading is an error until
 //! the caller chooses one ([`super::ReadOptions::stream`]), so that no recording is ignored
 //! unnoticed.
 
-use std::fmt;
-
-use crate::{Error, Result, Sensor};
-
-/// One of the streams of events of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct StreamInfo {
-    /// The number by which the caller chooses it.
-    pub number: i32,
-    /// Its name in the file: a camera or a group; may be empty.
-    pub name: String,
-    /// Its sensor, if the file states it.
-    pub sensor: Option<Sensor>,
-}
-
-impl fmt::Display for StreamInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.number)?;
-        match (&self.name[..], self.sensor) {
-            ("", None) => Ok(()),
-            ("", Some(sensor)) => write!(f, " ({sensor})"),
-            (name, None) => write!(f, " ({})", name.escape_debug()),
-            (name, Some(sensor)) => write!(f, " ({}, {sensor})", name.escape_debug()),
-        }
-    }
-}
+pub use crate::stream::StreamInfo;
+use crate::{Error, Result};
 
 /// The index of the wanted stream, or of the only one.
 ///
@@ -47,19 +21,10 @@ pub(super) fn choose(streams: &[StreamInfo], wanted: Option<i32>, file: &str, fo
     found.ok_or_else(|| Error::Streams { file: file.into(), format, wanted, streams: streams.to_vec() })
 }
 
-/// The text of [`Error::Streams`] after the file name.
-pub(crate) fn refusal(streams: &[StreamInfo], wanted: Option<i32>) -> String {
-    let list = streams.iter().map(StreamInfo::to_string).collect::<Vec<_>>().join(", ");
-    match (wanted, streams.len()) {
-        (Some(wanted), 1) => format!("no stream {wanted} of events, only {list}"),
-        (Some(wanted), _) => format!("no stream {wanted} of events; there are {list}"),
-        (None, n) => format!("{n} streams of events: {list}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Sensor;
 
     fn stream(number: i32, name: &str) -> StreamInfo {
         StreamInfo { number, name: name.into(), sensor: (number > 0).then_some(Sensor { width: 8, height: 6 }) }

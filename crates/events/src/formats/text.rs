@@ -26,7 +26,7 @@ use head::{Comment, Layout, MOST_CELLS, PLAIN, Separator};
 use number::Decimal;
 
 use super::encoder::EventEncoder;
-use super::records::{Place, RecordDecoder, Records};
+use super::records::{RecordDecoder, Records, SliceOrigin};
 use super::{Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit};
 use crate::{Choice, Columns, Error, Event, Remedy, Result, Sensor};
 
@@ -101,16 +101,16 @@ impl From<String> for Fault {
 impl Records for Text {
     const LONGEST: usize = LONGEST_LINE;
 
-    fn decode(&mut self, bytes: &[u8], place: Place<'_>, out: &mut Columns) -> Result<usize> {
+    fn decode(&mut self, bytes: &[u8], place: SliceOrigin<'_>, out: &mut Columns) -> Result<usize> {
         let mut done = 0;
         while let Some(n) = bytes[done..].iter().position(|&b| b == b'\n') {
-            self.line(&bytes[done..done + n], Place { at: place.at + done as u64, ..place }, out)?;
+            self.line(&bytes[done..done + n], SliceOrigin { at: place.at + done as u64, ..place }, out)?;
             done += n + 1;
         }
         Ok(done)
     }
 
-    fn finish(&mut self, rest: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
+    fn finish(&mut self, rest: &[u8], place: SliceOrigin<'_>, out: &mut Columns) -> Result<()> {
         // The last line may lack its newline. Missing digits cannot be detected, because a
         // truncated number is a valid number.
         self.line(rest, place, out)?;
@@ -119,7 +119,7 @@ impl Records for Text {
             Some((at, name)) => {
                 let problem = format!("t, the third column, falls here, and {name} never does");
                 let remedy = "name the columns in the first line, for example `t x y p`, or `x y t p` if t does fall";
-                Err(Place { at, ..place }.error(0, problem, remedy))
+                Err(SliceOrigin { at, ..place }.error(0, problem, remedy))
             }
             None => Ok(()),
         }
@@ -136,7 +136,7 @@ impl Text {
     }
 
     #[inline]
-    fn line(&mut self, line: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
+    fn line(&mut self, line: &[u8], place: SliceOrigin<'_>, out: &mut Columns) -> Result<()> {
         if let Some(Start { layout: PLAIN, separator: Separator::Blank, .. }) = self.start
             && let Some(event) = plain(line)
         {
@@ -147,7 +147,7 @@ impl Text {
         self.any_line(line, place, out)
     }
 
-    fn any_line(&mut self, mut line: &[u8], place: Place<'_>, out: &mut Columns) -> Result<()> {
+    fn any_line(&mut self, mut line: &[u8], place: SliceOrigin<'_>, out: &mut Columns) -> Result<()> {
         if place.at == 0 {
             if line.starts_with(b"\xFF\xFE") || line.starts_with(b"\xFE\xFF") {
                 return Err(place.error(0, "text in UTF-16", "save it as UTF-8"));
@@ -192,7 +192,7 @@ impl Text {
         }
     }
 
-    fn comment(&mut self, line: &[u8], place: Place<'_>) -> Result<()> {
+    fn comment(&mut self, line: &[u8], place: SliceOrigin<'_>) -> Result<()> {
         if let Some(unit) = head::unit_in_words(line) {
             let contradicts = |other: &TimeUnit| *other != unit;
             let read = self.start.map(|s| s.layout.unit.or(self.options.time_unit).unwrap_or(TimeUnit::Microseconds));
@@ -228,7 +228,7 @@ impl Text {
 
     /// Derives the columns from the first line that is not a comment, and from the comments before
     /// it. Returns true if the line only names columns.
-    fn begin(&self, line: &[u8], place: Place<'_>) -> Result<(Start, bool)> {
+    fn begin(&self, line: &[u8], place: SliceOrigin<'_>) -> Result<(Start, bool)> {
         let separator = Separator::of(line);
         if let Some(layout) = Layout::of_line(line, separator) {
             let layout = self.check_unit(layout, place)?;
@@ -258,7 +258,7 @@ impl Text {
 
     /// The layout with the unit that a comment states; an error if several units contradict each
     /// other.
-    fn check_unit(&self, mut layout: Layout, place: Place<'_>) -> Result<Layout> {
+    fn check_unit(&self, mut layout: Layout, place: SliceOrigin<'_>) -> Result<Layout> {
         if let (Some(column), Some(comment)) = (layout.unit, self.unit)
             && column != comment
         {

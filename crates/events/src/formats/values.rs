@@ -46,7 +46,7 @@ impl Number {
 
 /// The location of values: value i begins at `first + i·step` of `bytes`.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct ValueBytes<'a> {
     pub file: &'a str,
     pub bytes: &'a [u8],
     /// Offset of `bytes` in the file.
@@ -59,7 +59,7 @@ pub struct Place<'a> {
     pub what: &'static str,
 }
 
-impl Place<'_> {
+impl ValueBytes<'_> {
     /// Reads as many values as `to` has elements. `read` converts a value, or returns its text for
     /// an error message.
     #[inline(always)]
@@ -102,7 +102,12 @@ macro_rules! by_type {
 }
 
 /// Reads floating-point numbers, each as one of 64 bits, which holds those of 16 and 32 exactly.
-fn floats<T>(number: Number, place: Place<'_>, to: &mut [T], read: impl Fn(f64) -> Result<T, String>) -> Result<()> {
+fn floats<T>(
+    number: Number,
+    place: ValueBytes<'_>,
+    to: &mut [T],
+    read: impl Fn(f64) -> Result<T, String>,
+) -> Result<()> {
     match (number.kind, number.size, number.big) {
         (NumberKind::Float, 2, false) => place.each(to, |b| read(half(u16::from_le_bytes(b)))),
         (NumberKind::Float, 2, true) => place.each(to, |b| read(half(u16::from_be_bytes(b)))),
@@ -124,7 +129,7 @@ pub fn half(bits: u16) -> f64 {
 
 /// Reads integers, including floating-point numbers without a fraction. `fit` returns `None` for a
 /// number that is out of range.
-pub fn integers<T>(number: Number, place: Place<'_>, to: &mut [T], fit: impl Fn(i64) -> Option<T>) -> Result<()> {
+pub fn integers<T>(number: Number, place: ValueBytes<'_>, to: &mut [T], fit: impl Fn(i64) -> Option<T>) -> Result<()> {
     if number.is_float() {
         let whole = |v: f64| if v.fract() == 0.0 && v.abs() < 9e15 { fit(v as i64) } else { None };
         return floats(number, place, to, |v| whole(v).ok_or_else(|| v.to_string()));
@@ -140,7 +145,7 @@ pub fn integers<T>(number: Number, place: Place<'_>, to: &mut [T], fit: impl Fn(
 }
 
 /// Reads times of `unit` as whole µs; floating-point times are rounded to nearest, ties to even.
-pub fn times(number: Number, place: Place<'_>, to: &mut [u64], unit: TimeUnit) -> Result<()> {
+pub fn times(number: Number, place: ValueBytes<'_>, to: &mut [u64], unit: TimeUnit) -> Result<()> {
     if !number.is_float() {
         return integers(number, place, to, |t| u64::try_from(t).ok().and_then(|t| unit.whole(t)));
     }
@@ -149,7 +154,7 @@ pub fn times(number: Number, place: Place<'_>, to: &mut [u64], unit: TimeUnit) -
 }
 
 /// Reads polarities: 1 is ON; 0 and −1 are OFF.
-pub fn polarities(number: Number, place: Place<'_>, to: &mut [bool]) -> Result<()> {
+pub fn polarities(number: Number, place: ValueBytes<'_>, to: &mut [bool]) -> Result<()> {
     integers(number, place, to, |p| match p {
         1 => Some(true),
         0 | -1 => Some(false),
@@ -159,7 +164,7 @@ pub fn polarities(number: Number, place: Place<'_>, to: &mut [bool]) -> Result<(
 
 /// Examines `n` floating-point numbers. Returns whether any has a fraction (or is not finite), and
 /// whether any differs from 0.
-pub fn fractions(number: Number, mut place: Place<'_>, n: usize) -> Result<(bool, bool)> {
+pub fn fractions(number: Number, mut place: ValueBytes<'_>, n: usize) -> Result<(bool, bool)> {
     let (mut values, mut found) = ([0f64; 1024], (false, false));
     for start in (0..n).step_by(values.len()) {
         let values = &mut values[..(n - start).min(1024)];
@@ -187,7 +192,7 @@ mod tests {
         assert!(half(0x7E00).is_nan());
         for (big, bytes) in [(false, [0x00, 0x3C, 0x00, 0x45]), (true, [0x3C, 0x00, 0x45, 0x00])] {
             let number = Number::new('f', 2, big).unwrap();
-            let place = Place { file: "a", bytes: &bytes, base: 0, packed: false, first: 0, step: 2, what: "x" };
+            let place = ValueBytes { file: "a", bytes: &bytes, base: 0, packed: false, first: 0, step: 2, what: "x" };
             let mut found = [0u16; 2];
             integers(number, place, &mut found, |v| u16::try_from(v).ok()).unwrap();
             assert_eq!(found, [1, 5]);

@@ -81,7 +81,7 @@ struct Bin {
     rank: u64,
     /// Number of events in the bin.
     events: u64,
-    state: State,
+    state: BinState,
     /// Time and index of the events that this pass has collected.
     held: Vec<(u64, u64)>,
     /// Number of events read so far, for a bin that contains a single time. Its events need not be
@@ -90,7 +90,7 @@ struct Bin {
 }
 
 #[derive(Default, Clone, Copy, PartialEq)]
-enum State {
+enum BinState {
     /// The bin has no events, or all have been counted.
     #[default]
     Done,
@@ -132,7 +132,7 @@ impl Bins {
                 let high = low.saturating_add(self.width - 1).min(self.high);
                 cut.push(Range { low, high, rank: bin.rank });
             } else if bin.events > 0 {
-                bin.state = State::Left;
+                bin.state = BinState::Left;
                 self.left += 1;
             }
         }
@@ -142,14 +142,14 @@ impl Bins {
     fn collect(&mut self, t: u64, index: u64) {
         let Some(i) = self.at(t) else { return };
         let bin = &mut self.bins[i];
-        if bin.state != State::Left {
+        if bin.state != BinState::Left {
             return;
         }
         if self.width == 1 {
             self.moved += u64::from(bin.rank + bin.seen != index);
             bin.seen += 1;
             if bin.seen == bin.events {
-                bin.state = State::Done;
+                bin.state = BinState::Done;
                 self.left -= 1;
             }
             return;
@@ -165,7 +165,7 @@ impl Bins {
             self.moved += ranked.filter(|(rank, (_, index))| rank != index).count() as u64;
             self.held -= bin.held.len();
             bin.held = Vec::new();
-            bin.state = State::Done;
+            bin.state = BinState::Done;
             self.left -= 1;
             self.open.retain(|&open| open != i);
         }
@@ -177,7 +177,7 @@ impl Bins {
                 let bin = &mut self.bins[last];
                 self.held -= bin.held.len();
                 bin.held = Vec::new();
-                bin.state = State::Later;
+                bin.state = BinState::Later;
             }
         }
     }
@@ -187,13 +187,13 @@ impl Bins {
         // event; such bins are closed here so that the loop ends.
         for &i in &self.open {
             self.bins[i].held = Vec::new();
-            self.bins[i].state = State::Done;
+            self.bins[i].state = BinState::Done;
             self.left -= 1;
         }
         self.open.clear();
         self.held = 0;
-        for bin in self.bins.iter_mut().filter(|bin| bin.state == State::Later) {
-            bin.state = State::Left;
+        for bin in self.bins.iter_mut().filter(|bin| bin.state == BinState::Later) {
+            bin.state = BinState::Left;
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use tickless_events::Error;
-use tickless_events::fetch::{How, Limits, State, Then, fetch, status, unpack};
+use tickless_events::fetch::{How, Limits, Presence, Then, fetch, status, unpack};
 use tickless_events::progress::Silent;
 use zip::write::SimpleFileOptions;
 
@@ -233,10 +233,10 @@ fn an_archive_is_fetched_unpacked_removed_and_known_the_next_time() {
     assert_eq!(run(), How::Downloaded { resumed: 0 });
     assert!(there("set/cat/1.bin") && there("set/dog/1.bin") && !there("set.zip") && !there(".unpacking-set.zip"));
     assert_eq!((run(), server.requests().len()), (How::Found, 1));
-    assert_eq!(status(&source, &to)[0].1, State::There);
+    assert_eq!(status(&source, &to)[0].1, Presence::There);
     // Missing and shortened files are detected, and the other files do not prevent the repair.
     std::fs::write(to.join("set/dog/1.bin"), b"t").unwrap();
-    assert_eq!(status(&source, &to)[0].1, State::Damaged);
+    assert_eq!(status(&source, &to)[0].1, Presence::Damaged);
     assert_eq!((run(), server.requests().len()), (How::Downloaded { resumed: 0 }, 2));
     assert_eq!(std::fs::read(to.join("set/dog/1.bin")).unwrap(), b"two");
     // An archive that the user put there is used and not deleted.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tickless_testing::hang::HUNG_AFTER;
 
 use tickless_events::Error;
-use tickless_events::fetch::{self, Fetched, How, State, Then, fetch};
+use tickless_events::fetch::{self, Fetched, How, Presence, Then, fetch};
 use tickless_events::progress::{Progress, Silent};
 
 use super::server::{Server, body, send, serve, source};
@@ -88,11 +88,11 @@ fn a_second_call_goes_on_where_the_first_one_ended() {
     let folder = tempfile::tempdir().unwrap();
     let source = source("a.bin", &body(LENGTH), true, Then::Keep);
     std::fs::write(folder.path().join("a.bin.part"), &body(LENGTH)[..1000]).unwrap();
-    assert_eq!(fetch::status(&source, folder.path())[0].1, State::Partial { bytes: 1000 });
+    assert_eq!(fetch::status(&source, folder.path())[0].1, Presence::Partial { bytes: 1000 });
     let files = fetch(&source, folder.path(), &server.options(), &Silent).unwrap();
     assert_eq!(files[0].how, How::Downloaded { resumed: 1000 });
     assert_eq!(server.requests()[0].from, Some(1000));
-    assert_eq!(fetch::status(&source, folder.path())[0].1, State::There);
+    assert_eq!(fetch::status(&source, folder.path())[0].1, Presence::There);
     // A partial file may already contain all bytes.
     std::fs::rename(folder.path().join("a.bin"), folder.path().join("a.bin.part")).unwrap();
     fetch(&source, folder.path(), &server.options(), &Silent).unwrap();
@@ -331,7 +331,7 @@ fn a_wrong_file_of_that_name_is_fetched_again_and_a_second_program_waits() {
     let folder = tempfile::tempdir().unwrap();
     let source = source("a.bin", &body(LENGTH), true, Then::Keep);
     std::fs::write(folder.path().join("a.bin"), b"something else").unwrap();
-    assert_eq!(fetch::status(&source, folder.path())[0].1, State::Damaged);
+    assert_eq!(fetch::status(&source, folder.path())[0].1, Presence::Damaged);
     let part = std::fs::File::create(folder.path().join("a.bin.part")).unwrap();
     part.lock().unwrap();
     let error = fetch(&source, folder.path(), &server.options(), &Silent).unwrap_err().to_string();

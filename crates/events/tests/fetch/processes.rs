@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tickless_events::Error;
-use tickless_events::fetch::{Fetched, How, Options, State, Then, fetch, status};
+use tickless_events::fetch::{Fetched, How, Options, Presence, Then, fetch, status};
 use tickless_events::progress::{Progress, Silent};
 
 use super::server::source;
@@ -64,7 +64,7 @@ fn start(folder: &Path, to: &Path) -> Child {
 }
 
 fn is_whole(archive: &[u8], to: &Path) {
-    assert_eq!(status(&source("set.zip", archive, true, Then::Unpack), to)[0].1, State::There);
+    assert_eq!(status(&source("set.zip", archive, true, Then::Unpack), to)[0].1, Presence::There);
     for (class, file) in (0..40).flat_map(|c| (0..10).map(move |f| (c, f))) {
         let found = std::fs::read(to.join(format!("set/{class}/{file}.bin"))).unwrap();
         assert!(found == content(class, file), "{class}/{file}");
@@ -108,13 +108,13 @@ fn a_killed_process_leaves_what_the_next_one_mends() {
         let _ = child.kill();
         child.wait().unwrap();
         // Either all files exist, or `status` reports that some are missing.
-        if status(&source("set.zip", &archive, true, Then::Unpack), &to)[0].1 == State::There
+        if status(&source("set.zip", &archive, true, Then::Unpack), &to)[0].1 == Presence::There
             && !to.join("set.zip").exists()
         {
             is_whole(&archive, &to);
         }
         if !to.join("set.zip").exists()
-            && status(&source("set.zip", &archive, true, Then::Unpack), &to)[0].1 != State::There
+            && status(&source("set.zip", &archive, true, Then::Unpack), &to)[0].1 != Presence::There
         {
             panic!("neither the archive nor its files are there");
         }

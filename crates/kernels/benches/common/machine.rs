@@ -8,7 +8,11 @@
 use rayon::prelude::*;
 use std::hint::black_box;
 use std::time::Instant;
-use tickless_kernels::cpu::simd::{Isa, LANES, Lanes, Portable};
+#[cfg(target_arch = "aarch64")]
+use tickless_kernels::cpu::simd::Neon;
+#[cfg(target_arch = "x86_64")]
+use tickless_kernels::cpu::simd::{Avx2, Avx512};
+use tickless_kernels::cpu::simd::{LANES, Lanes, Portable, detect};
 
 /// Peak rates, per second.
 #[derive(Debug, Clone, Copy)]
@@ -41,35 +45,8 @@ unsafe fn products<V: Lanes>(rounds: usize) -> f32 {
     all[0]
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::products;
-    use tickless_kernels::cpu::simd::{Avx2, Avx512};
-
-    #[target_feature(enable = "avx512f,avx512bw,fma")]
-    pub unsafe fn avx512(rounds: usize) -> f32 {
-        // SAFETY: this function is compiled for the instruction set.
-        unsafe { products::<Avx512>(rounds) }
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub unsafe fn avx2(rounds: usize) -> f32 {
-        // SAFETY: as above.
-        unsafe { products::<Avx2>(rounds) }
-    }
-}
-
-fn arithmetic(rounds: usize) -> f32 {
-    match Isa::detect() {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: `Isa` values come from detection.
-        Isa::Avx512 => unsafe { x86::avx512(rounds) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 => unsafe { x86::avx2(rounds) },
-        // SAFETY: the portable form needs no instruction set.
-        _ => unsafe { products::<Portable>(rounds) },
-    }
+tickless_simd::by_isa! {
+    fn arithmetic(rounds: usize) -> f32 = products::<portable Portable, neon Neon, avx2 Avx2, avx512 Avx512>;
 }
 
 /// The best rate of seven calls that each process `amount` operations or bytes.
@@ -88,7 +65,7 @@ impl Peaks {
         let (threads, rounds) = (rayon::current_num_threads(), 1 << 20);
         let operations = best((2 * SUMS * LANES * rounds * threads) as f64, || {
             (0..threads).into_par_iter().with_max_len(1).for_each(|_| {
-                black_box(arithmetic(black_box(rounds)));
+                black_box(arithmetic(detect(), black_box(rounds)));
             });
         });
         let len = 1 << 24;
@@ -104,7 +81,7 @@ impl Peaks {
 
     /// Both rates as a sentence.
     pub fn say(&self) -> String {
-        let (threads, isa) = (rayon::current_num_threads(), Isa::detect());
+        let (threads, isa) = (rayon::current_num_threads(), detect());
         format!(
             "Limits of the machine in this run, {threads} threads, {isa:?}: {:.0} GFLOP/s, {:.1} GB/s",
             self.operations / 1e9,

@@ -7,8 +7,8 @@
 //!
 //! Sources: Du et al., "Temporal Flexibility in Spiking Neural Networks", ICLR 2025
 //! (arXiv 2503.17394); He et al. 2016 (ResNet); Zheng et al. 2021 (ResNet-19); Deng et al. 2022
-//! (VGGSNN). The event-driven networks are our own, restricted to layers that neuromorphic chips
-//! support.
+//! (VGGSNN). The event-driven networks were designed for this library and use only layers that
+//! neuromorphic chips support.
 
 mod chain;
 mod gesture;

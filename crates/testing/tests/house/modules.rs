@@ -19,29 +19,11 @@ type Edges = BTreeMap<Module, BTreeSet<Module>>;
 
 /// Known circles of files: the crate, its modules, the reason. Remove an entry when its circle is
 /// gone.
-const FILES_TO_SORT: &[(&str, &str, &str)] =
-    &[("events", "error, formats, recording, source", "an error names a format, and formats give errors")];
+const FILES_TO_SORT: &[(&str, &str, &str)] = &[];
 
 /// Known circles between the entries of a folder, in the same form.
-const FOLDERS_TO_SORT: &[(&str, &str, &str)] = &[
-    ("events", "error, formats, recording, source", "as above"),
-    ("events", "formats::decoder, formats::records", "a decoder's buffer is declared beside one kind of decoder"),
-    (
-        "events",
-        "formats::detect, formats::encoder, formats::foreign, formats::idx, formats::nmnist_bin",
-        "what tells formats apart asks the formats, and they say which file is not theirs",
-    ),
-    ("events", "formats::evt2, formats::evt3, formats::evt3_write, formats::kernel", "as above"),
-    ("events", "formats::planar_hdf5, formats::prophesee_hdf5", "as above"),
-    ("events", "formats::aedat4::frame, formats::aedat4::unpack", "a frame unpacks what it finds a packet in"),
-    (
-        "events",
-        "formats::hdf5::blosc, formats::hdf5::chunks, formats::hdf5::extensible, formats::hdf5::filters, \
-         formats::hdf5::layout",
-        "the layout of a data set and the filters of its chunks name each other",
-    ),
-    ("cli", "report::page, report::picture", "a picture of a page needs the page's colours"),
-];
+const FOLDERS_TO_SORT: &[(&str, &str, &str)] =
+    &[("cli", "report::page, report::picture", "a picture of a page needs the page's colours")];
 
 #[test]
 fn no_circle_of_imports_spans_more_than_one_file_and_its_children() {

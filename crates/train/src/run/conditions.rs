@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tickless_events::Split;
 use tickless_events::datasets::Key;
-use tickless_kernels::cpu::simd::Isa;
+use tickless_kernels::cpu::simd::detect;
 use tickless_kernels::{KernelChoice, Precision};
 
 /// Conditions by name, in words that a user can compare.
@@ -92,7 +92,7 @@ fn instructions() -> String {
         found.extend(all.iter().filter(|(_, there)| *there).map(|(name, _)| *name));
     }
     let found = if found.is_empty() { String::new() } else { format!(" with {}", found.join(" ")) };
-    format!("{:?} on {}{found}", Isa::detect(), std::env::consts::ARCH).to_lowercase()
+    format!("{:?} on {}{found}", detect(), std::env::consts::ARCH).to_lowercase()
 }
 
 /// A digest of the files and settings of a part's samples; `None` if the data set cannot name them.

@@ -1,11 +1,11 @@
 //! Decodes AEDAT4 packet by packet, from chunks of bytes of any size.
 
 use super::events;
-use super::flat::Place;
+use super::flat::Origin;
 use super::header::{self, Header, Stream};
 use super::unpack::Unpacker;
 use super::{Compression, MAGIC};
-use crate::formats::records::PIECE;
+use crate::formats::decoder::PIECE;
 use crate::formats::streams::choose;
 use crate::formats::{Decoder, StreamInfo};
 use crate::{Columns, Error, Result, Sensor};
@@ -188,11 +188,11 @@ impl Packets {
         let Some(packed) = bytes.get(8..self.need) else { return Ok(0) };
         let mut taken = self.need;
         self.need = 8;
-        let place = Place { file: &self.file, at: self.at, what: "a packet of events" };
+        let place = Origin { file: &self.file, at: self.at, what: "a packet of events" };
         if compression == Compression::Lz4
             && let Some((start, next)) = self.next(bytes, taken, end, events)
         {
-            let second = Place { at: self.at + start as u64, ..place };
+            let second = Origin { at: self.at + start as u64, ..place };
             taken = start + 8 + next.len();
             let [a, b] = self.unpacker.unpack_two([packed, next]);
             events::append(a, place, out)?;

@@ -1,9 +1,12 @@
 //! Decodes the events of a packet: a table `EVTS` with one vector of 16 bytes per event (i64 t in
 //! µs, i16 x, i16 y, u8 on, 3 unused).
 
-use super::flat::{Place, Table};
+mod wide;
+
+use tickless_simd::{Isa, Loop};
+
+use super::flat::{Origin, Table};
 use super::unpack::Unpacked;
-use crate::formats::kernel::{Loop, Vectors};
 use crate::{Columns, Result};
 
 const EVENT: usize = 16;
@@ -11,7 +14,7 @@ const EVENT: usize = 16;
 const BLOCK: usize = 1024;
 
 /// Appends the events of a decompressed packet.
-pub fn append(unpacked: Unpacked<'_>, place: Place<'_>, out: &mut Columns) -> Result<()> {
+pub fn append(unpacked: Unpacked<'_>, place: Origin<'_>, out: &mut Columns) -> Result<()> {
     let unpacked = unpacked.map_err(|problem| place.fault(problem))?;
     let elements = Table::root(unpacked, *b"EVTS", place)?.vector(0, EVENT)?;
     add(elements, out).map_err(|problem| place.fault(problem))
@@ -20,7 +23,7 @@ pub fn append(unpacked: Unpacked<'_>, place: Place<'_>, out: &mut Columns) -> Re
 fn add(elements: &[u8], out: &mut Columns) -> Result<(), String> {
     let before = out.len();
     let (elements, _) = elements.as_chunks::<EVENT>();
-    let signs = decode(elements, Vectors::widest(), out);
+    let signs = decode(elements, Isa::best(), out);
     if signs.0 >> 63 == 1 || signs.1 & 0x8000_8000 != 0 {
         out.truncate(before);
         return Err("an event before time 0, or left of or above the sensor".into());
@@ -30,9 +33,9 @@ fn add(elements: &[u8], out: &mut Columns) -> Result<(), String> {
 
 /// Appends events. Returns the bitwise or of all times and of all pixels, whose sign bits reveal
 /// negative values.
-fn decode(elements: &[[u8; EVENT]], vectors: Vectors, out: &mut Columns) -> (u64, u64) {
-    let (taken, signs) = vectors.elements(elements, out);
-    let rest = vectors.run(Elements { elements: &elements[taken..], out });
+fn decode(elements: &[[u8; EVENT]], isa: Isa, out: &mut Columns) -> (u64, u64) {
+    let (taken, signs) = wide::elements(isa, elements, out);
+    let rest = isa.run(Elements { elements: &elements[taken..], out });
     (signs.0 | rest.0, signs.1 | rest.1)
 }
 
@@ -75,10 +78,10 @@ mod tests {
         fn vectors_of_every_width_decode_the_same(
             elements in prop::collection::vec(any::<[u8; EVENT]>(), 0..200), before in 0usize..3,
         ) {
-            let decoded: Vec<_> = Vectors::available().map(|vectors| {
+            let decoded: Vec<_> = Isa::available().into_iter().map(|isa| {
                 let mut out = Columns::new();
                 out.grow(before);
-                let signs = decode(&elements, vectors, &mut out);
+                let signs = decode(&elements, isa, &mut out);
                 (out, signs)
             }).collect();
             prop_assert!(decoded.iter().all(|d| *d == decoded[0]));

@@ -14,19 +14,19 @@ pub struct Table<'a> {
     at: usize,
     layout: usize,
     fields: usize,
-    place: Place<'a>,
+    place: Origin<'a>,
 }
 
 /// The origin of a buffer, for error messages.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct Origin<'a> {
     pub file: &'a str,
     /// Offset in the file of the buffer, or of the packet from which it was decompressed.
     pub at: u64,
     pub what: &'static str,
 }
 
-impl Place<'_> {
+impl Origin<'_> {
     #[cold]
     pub fn fault(&self, problem: impl AsRef<str>) -> Error {
         let problem = format!("{}: {}", self.what, problem.as_ref());
@@ -36,7 +36,7 @@ impl Place<'_> {
 
 impl<'a> Table<'a> {
     /// The root table of a buffer that begins with its size and contains these letters.
-    pub fn root(bytes: &'a [u8], letters: [u8; 4], place: Place<'a>) -> Result<Table<'a>> {
+    pub fn root(bytes: &'a [u8], letters: [u8; 4], place: Origin<'a>) -> Result<Table<'a>> {
         let Some((size, bytes)) = bytes.split_first_chunk::<4>() else {
             return Err(place.fault(format!("truncated: {} bytes in place of 4", bytes.len())));
         };

@@ -15,8 +15,11 @@ use twox_hash::XxHash32;
 
 use super::block;
 use super::kernel::{self, Run};
-use super::unpack::MOST;
 use crate::formats::cursor::Cursor;
+
+/// The largest decompressed packet in bytes: 16 million events. The limit protects against
+/// decompression bombs.
+pub const MOST: usize = 256 << 20;
 
 const MAGIC: u32 = 0x184D_2204;
 

@@ -8,7 +8,7 @@
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::Compression;
-use super::flat::{Place, Table};
+use super::flat::{Origin, Table};
 use crate::{Result, Sensor};
 
 /// The content of a header.
@@ -38,7 +38,7 @@ const MOST_ATTRIBUTES: usize = 1_000;
 
 /// Parses the header's buffer, which begins with its size.
 pub fn parse(bytes: &[u8], file: &str, at: u64) -> Result<Header> {
-    let place = Place { file, at, what: "the header of AEDAT4" };
+    let place = Origin { file, at, what: "the header of AEDAT4" };
     let table = Table::root(bytes, *b"IOHE", place)?;
     let compression = table.i32(0, 0)?;
     let compression = match compression {

@@ -1,11 +1,9 @@
 //! Decompresses packets of LZ4 frames (`frame.rs`) and ZSTD frames into buffers that are reused.
 
 use super::Compression;
+#[cfg(feature = "zstd")]
+use super::frame::MOST;
 use super::frame::{self, Frames};
-
-/// The largest decompressed packet in bytes: 16 million events. The limit protects against
-/// decompression bombs.
-pub const MOST: usize = 256 << 20;
 
 /// The bytes of a packet, or a description of what is wrong with it.
 pub type Unpacked<'a> = Result<&'a [u8], String>;

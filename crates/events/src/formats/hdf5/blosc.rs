@@ -9,7 +9,7 @@
 //! stream is an i32 size and that many bytes; they are not compressed if the size equals the
 //! decompressed size. Source: the description of the chunk format in C-Blosc.
 
-use super::filters::unshuffled;
+use super::codecs::unshuffled;
 use super::packed::{Packed, copy};
 
 const HEADER: usize = 16;
@@ -82,8 +82,8 @@ fn stream(codec: u8, packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<()
             let n = lz4_flex::block::decompress_into(packed, &mut out[before..]);
             out.truncate(before + n.map_err(|e| format!("a broken LZ4 stream ({e})"))?);
         }
-        3 => super::filters::inflate(packed, size as u64, out)?,
-        4 => super::filters::zstd(packed, size as u64, out)?,
+        3 => super::codecs::inflate(packed, size as u64, out)?,
+        4 => super::codecs::zstd(packed, size as u64, out)?,
         2 => return Err("the codec Snappy, which is not read".into()),
         _ => return Err(format!("an unknown codec {codec}")),
     }

@@ -1,11 +1,23 @@
-//! Reads the version 1 B-tree of chunks (III.A): `TREE`, u8 1, u8 level, u16 entries, two siblings,
+//! A chunk, and the version 1 B-tree of chunks (III.A): `TREE`, u8 1, u8 level, u16 entries, two siblings,
 //! then alternating keys and children. A key is: u32 size of the chunk in bytes, u32 skipped
 //! filters, a u64 offset of the first element for each dimension, and a u64 0.
 
 use std::collections::HashSet;
 
-use super::{Chunk, File};
+use super::File;
 use crate::Result;
+
+/// A chunk of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    /// Index of its first element.
+    pub first: u64,
+    pub address: u64,
+    /// Size in the file in bytes.
+    pub bytes: u64,
+    /// A bit mask of the filters that were not applied to this chunk.
+    pub skipped: u32,
+}
 
 /// All chunks of the tree at an address.
 pub fn tree(file: &File, address: u64) -> Result<Vec<Chunk>> {

@@ -3,6 +3,7 @@
 
 use crate::Result;
 use crate::formats::cursor::Cursor;
+use crate::formats::values::Number;
 
 /// The type of an element.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +30,17 @@ pub enum Class {
     HeapText,
     /// Anything else.
     Other,
+}
+
+impl Datatype {
+    /// The number that it is; `None` if it is another type or a number of a size that is not read.
+    pub fn number(&self) -> Option<Number> {
+        match self.class {
+            Class::Integer { signed, big } => Number::new(if signed { 'i' } else { 'u' }, self.size, big),
+            Class::Float { big } => Number::new('f', self.size, big),
+            _ => None,
+        }
+    }
 }
 
 /// Reads a datatype and moves the cursor past it.

@@ -8,8 +8,8 @@
 //! the size in bytes and the skipped filters. Each part ends with a checksum; a long block is
 //! divided into pages with a checksum each.
 
-use super::layout::Space;
-use super::{Chunk, Layout};
+use super::chunks::Chunk;
+use super::storage::{Layout, Space};
 use crate::Result;
 use crate::formats::cursor::Cursor;
 

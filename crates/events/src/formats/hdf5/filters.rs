@@ -5,9 +5,10 @@
 //! values, [name], u32 values.
 
 use std::borrow::Cow;
-use std::io::Read;
 
-use super::{Chunk, Dataset, File, blosc, lz4, lzf};
+use super::chunks::Chunk;
+use super::codecs::{inflate, unshuffled, zstd};
+use super::{File, blosc, lz4, lzf};
 use crate::Result;
 use crate::formats::cursor::Cursor;
 
@@ -48,7 +49,7 @@ pub fn pipeline(mut from: Cursor) -> Result<Vec<Filter>> {
     }
     let old = version == 1;
     from.take(if old { 6 } else { 0 })?;
-    let one = |_| {
+    let filter = |_| {
         let id = from.u16()?;
         let name = if old || id > 255 { from.u16()? } else { 0 };
         from.take(2)?;
@@ -58,7 +59,7 @@ pub fn pipeline(mut from: Cursor) -> Result<Vec<Filter>> {
         from.take(if old && n % 2 == 1 { 4 } else { 0 })?;
         Ok(Filter { id, values })
     };
-    (0..count).map(one).collect()
+    (0..count).map(filter).collect()
 }
 
 /// The largest decompressed chunk in bytes: 16 million events. The limit protects against
@@ -66,8 +67,14 @@ pub fn pipeline(mut from: Cursor) -> Result<Vec<Filter>> {
 const MOST: u64 = 256 << 20;
 
 /// Undoes the filters of a chunk, except ECF. The result may have at most `most` bytes.
-pub(crate) fn decoded<'a>(file: &File, of: &Dataset, chunk: &Chunk, raw: &'a [u8], most: u64) -> Result<Cow<'a, [u8]>> {
-    if most > MOST && !of.filters.is_empty() {
+pub(crate) fn decoded<'a>(
+    file: &File,
+    filters: &[Filter],
+    chunk: &Chunk,
+    raw: &'a [u8],
+    most: u64,
+) -> Result<Cow<'a, [u8]>> {
+    if most > MOST && !filters.is_empty() {
         return Err(file.fault(chunk.address, format!("a chunk of {most} bytes; at most {MOST} are unpacked")));
     }
     // A Fletcher-32 checksum of 4 bytes may follow the data.
@@ -77,7 +84,7 @@ pub(crate) fn decoded<'a>(file: &File, of: &Dataset, chunk: &Chunk, raw: &'a [u8
         move |problem: String| file.fault(chunk.address, format!("a chunk packed with {what}: {problem}"))
     };
     let mut bytes = Cow::Borrowed(raw);
-    for (i, filter) in of.filters.iter().enumerate().rev() {
+    for (i, filter) in filters.iter().enumerate().rev() {
         if chunk.skipped >> i.min(31) & 1 == 1 {
             continue;
         }
@@ -111,51 +118,6 @@ pub(crate) fn decoded<'a>(file: &File, of: &Dataset, chunk: &Chunk, raw: &'a [u8
     Ok(bytes)
 }
 
-/// Decompresses a zlib stream of at most `limit` bytes and appends the result.
-pub(super) fn inflate(packed: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<(), String> {
-    match flate2::read::ZlibDecoder::new(packed).take(limit.saturating_add(1)).read_to_end(out) {
-        Ok(n) if n as u64 <= limit => Ok(()),
-        Ok(_) => Err(format!("a chunk of more than {limit} bytes")),
-        Err(e) => Err(format!("a broken deflate stream ({e})")),
-    }
-}
-
-/// Decompresses a Zstd frame of at most `limit` bytes and appends the result.
-#[cfg(feature = "zstd")]
-pub(super) fn zstd(packed: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<(), String> {
-    let read = ::zstd::stream::read::Decoder::with_buffer(packed).and_then(|decoder| {
-        let mut decoder = decoder.single_frame();
-        // A frame that asks for a larger window than a chunk can fill would only make the decoder
-        // allocate memory.
-        decoder.window_log_max(28)?;
-        decoder.take(limit.saturating_add(1)).read_to_end(out)
-    });
-    match read {
-        Ok(n) if n as u64 <= limit => Ok(()),
-        Ok(_) => Err(format!("a stream of more than {limit} bytes")),
-        Err(e) => Err(format!("a broken stream ({e})")),
-    }
-}
-
-#[cfg(not(feature = "zstd"))]
-pub(super) fn zstd(_: &[u8], _: u64, _: &mut Vec<u8>) -> Result<(), String> {
-    Err("this build does not read it; build with the feature `zstd`".into())
-}
-
-/// Undoes the byte shuffle for elements of `size` bytes.
-pub(super) fn unshuffled(bytes: &[u8], size: usize) -> Vec<u8> {
-    let n = bytes.len() / size.max(1);
-    let mut out = bytes.to_vec();
-    if size > 1 && n > 1 {
-        for (place, plane) in bytes.chunks_exact(n).take(size).enumerate() {
-            for (element, &byte) in plane.iter().enumerate() {
-                out[element * size + place] = byte;
-            }
-        }
-    }
-    out
-}
-
 /// The Fletcher-32 checksum of HDF5: sums of big endian 16-bit words modulo 65,535.
 fn fletcher32(data: &[u8]) -> u32 {
     let (mut low, mut high) = (0u64, 0u64);
@@ -165,16 +127,4 @@ fn fletcher32(data: &[u8]) -> u32 {
         high = (high + low) % 65_535;
     }
     (high << 16 | low) as u32
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn unshuffling_puts_the_bytes_of_an_element_together() {
-        assert_eq!(unshuffled(&[1, 2, 3, 4, 5, 6, 9], 2), [1, 4, 2, 5, 3, 6, 9]);
-        assert_eq!(unshuffled(&[1, 2, 3], 0), [1, 2, 3]);
-        assert_eq!(unshuffled(&[1, 2, 3], 1), [1, 2, 3]);
-    }
 }

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use super::filters::{self, Filter, decoded};
 use super::object::{self, Object, kind};
+use super::storage::{Layout, Space};
 use super::{Datatype, File, chunks, datatype, extensible};
 use crate::Result;
 use crate::formats::cursor::Cursor;
@@ -27,29 +28,6 @@ pub(crate) struct Dataset {
     pub layout: Layout,
 }
 
-/// The location of the elements.
-#[derive(Debug, Clone)]
-pub(crate) enum Layout {
-    /// No element has been written.
-    Absent,
-    /// All elements are contiguous at an address.
-    Contiguous { address: u64, size: u64 },
-    /// The elements are in chunks of `size` elements, sorted by their first element.
-    Chunked { size: u64, chunks: Vec<Chunk> },
-}
-
-/// A chunk of a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Chunk {
-    /// Index of its first element.
-    pub first: u64,
-    pub address: u64,
-    /// Size in the file in bytes.
-    pub bytes: u64,
-    /// A bit mask of the filters that were not applied to this chunk.
-    pub skipped: u32,
-}
-
 /// Reads the data set whose object header is at an address.
 pub fn dataset(file: &File, address: u64) -> Result<Dataset> {
     let object = object::read(file, address)?;
@@ -59,7 +37,7 @@ pub fn dataset(file: &File, address: u64) -> Result<Dataset> {
     let filters = object.get(kind::FILTERS).map(filters::pipeline).transpose()?.unwrap_or_default();
     let layout = object.get(kind::LAYOUT).ok_or_else(missing("layout"))?;
     let space = Space { file, address, len, element: datatype.size as u64, filtered: !filters.is_empty() };
-    let layout = space.layout(layout)?;
+    let layout = self::layout(&space, layout)?;
     Ok(Dataset { address, len, datatype, filters, layout })
 }
 
@@ -96,106 +74,53 @@ fn extent(file: &File, address: u64, mut from: Cursor) -> Result<u64> {
     file.size(&mut from)
 }
 
-/// The properties of a data set that reading its layout needs.
-pub(super) struct Space<'f, 'a> {
-    pub file: &'f File<'a>,
-    pub address: u64,
-    pub len: u64,
-    pub element: u64,
-    pub filtered: bool,
-}
-
-impl Space<'_, '_> {
-    fn layout(&self, mut from: Cursor) -> Result<Layout> {
-        let version = from.u8()?;
-        let (class, rank) = match version {
-            1 | 2 => {
-                let (rank, class) = (from.u8()?, from.u8()?);
-                from.take(5)?;
-                (class, rank)
-            }
-            3..=5 => (from.u8()?, 2),
-            _ => return Err(from.fault(format!("a layout of version {version}; 1 to 5 are known"))),
-        };
-        match (class, version) {
-            (0, 3..) => {
-                let size = from.u16()?.into();
-                self.contiguous(from.offset() - self.file.base, size, &from)
-            }
-            (0, _) => {
-                from.take(4 * usize::from(rank))?;
-                let size = from.u32()?.into();
-                self.contiguous(from.offset() - self.file.base, size, &from)
-            }
-            (1, 3..) => {
-                let (address, size) = (self.file.address(&mut from)?, self.file.size(&mut from)?);
-                self.contiguous(address, size, &from)
-            }
-            (1, _) => {
-                let address = self.file.address(&mut from)?;
-                let size = self.len.checked_mul(self.element);
-                self.contiguous(address, size.unwrap_or(u64::MAX), &from)
-            }
-            (2, 4..) => extensible::layout(self, from),
-            (2, _) => {
-                let rank = if version == 3 { from.u8()? } else { rank };
-                let index = self.file.address(&mut from)?;
-                let size = from.u32()?;
-                let element = from.u32()?;
-                if rank != 2 || size == 0 || u64::from(element) != self.element {
-                    let what = format!("chunks of {rank} sizes, {size} elements of {element} bytes");
-                    return Err(from.fault(what));
-                }
-                if self.file.is_nowhere(index) {
-                    return self.chunked(size.into(), Vec::new());
-                }
-                self.chunked(size.into(), chunks::tree(self.file, index)?)
-            }
-            _ => Err(self.file.unknown(self.address, format!("storage of class {class}"))),
+/// Reads the layout message.
+fn layout(space: &Space, mut from: Cursor) -> Result<Layout> {
+    let version = from.u8()?;
+    let (class, rank) = match version {
+        1 | 2 => {
+            let (rank, class) = (from.u8()?, from.u8()?);
+            from.take(5)?;
+            (class, rank)
         }
-    }
-
-    fn contiguous(&self, address: u64, size: u64, from: &Cursor) -> Result<Layout> {
-        let needed = self.len.checked_mul(self.element);
-        if needed == Some(0) || self.file.is_nowhere(address) {
-            return Ok(Layout::Absent);
+        3..=5 => (from.u8()?, 2),
+        _ => return Err(from.fault(format!("a layout of version {version}; 1 to 5 are known"))),
+    };
+    match (class, version) {
+        (0, 3..) => {
+            let size = from.u16()?.into();
+            space.contiguous(from.offset() - space.file.base, size, &from)
         }
-        if needed.is_none_or(|needed| needed > size) {
-            let problem = format!("{} elements of {} bytes in {size} bytes", self.len, self.element);
-            return Err(from.fault(problem));
+        (0, _) => {
+            from.take(4 * usize::from(rank))?;
+            let size = from.u32()?.into();
+            space.contiguous(from.offset() - space.file.base, size, &from)
         }
-        self.file.range(address, size, "a data set")?;
-        Ok(Layout::Contiguous { address, size: needed.unwrap_or(0) })
-    }
-
-    /// Verifies the chunks of any index: they lie within the file, cover the data set, and do not
-    /// overlap.
-    pub fn chunked(&self, size: u64, mut chunks: Vec<Chunk>) -> Result<Layout> {
-        // A data set that was shortened may keep chunks after its end.
-        chunks.retain(|c| c.first < self.len);
-        chunks.sort_unstable_by_key(|c| c.first);
-        let mut total = 0u64;
-        let mut next = 0;
-        for c in &chunks {
-            if c.first < next {
-                return Err(self.file.fault(self.address, format!("two chunks that hold element {}", c.first)));
+        (1, 3..) => {
+            let (address, size) = (space.file.address(&mut from)?, space.file.size(&mut from)?);
+            space.contiguous(address, size, &from)
+        }
+        (1, _) => {
+            let address = space.file.address(&mut from)?;
+            let size = space.len.checked_mul(space.element);
+            space.contiguous(address, size.unwrap_or(u64::MAX), &from)
+        }
+        (2, 4..) => extensible::layout(space, from),
+        (2, _) => {
+            let rank = if version == 3 { from.u8()? } else { rank };
+            let index = space.file.address(&mut from)?;
+            let size = from.u32()?;
+            let element = from.u32()?;
+            if rank != 2 || size == 0 || u64::from(element) != space.element {
+                let what = format!("chunks of {rank} sizes, {size} elements of {element} bytes");
+                return Err(from.fault(what));
             }
-            if c.first > next {
-                let which = format_args!("elements {next} to {} of {}", c.first - 1, self.len);
-                return Err(self.file.unwritten(self.address, which));
+            if space.file.is_nowhere(index) {
+                return space.chunked(size.into(), Vec::new());
             }
-            next = next.saturating_add(size);
-            self.file.range(c.address, c.bytes, "a chunk")?;
-            total = total.saturating_add(c.bytes);
+            space.chunked(size.into(), chunks::tree(space.file, index)?)
         }
-        if next < self.len {
-            let which = format_args!("elements {next} to {} of {}", self.len - 1, self.len);
-            return Err(self.file.unwritten(self.address, which));
-        }
-        if total > self.file.len() {
-            return Err(self.file.fault(self.address, "chunks that overlap"));
-        }
-        Ok(Layout::Chunked { size, chunks })
+        _ => Err(space.file.unknown(space.address, format!("storage of class {class}"))),
     }
 }
 
@@ -220,7 +145,7 @@ impl Dataset {
                 let most = size.saturating_mul(element);
                 for c in chunks {
                     let raw = file.range(c.address, c.bytes, "a chunk")?;
-                    let bytes = decoded(file, self, c, raw, most)?;
+                    let bytes = decoded(file, &self.filters, c, raw, most)?;
                     if bytes.len() as u64 != most {
                         let what = format!("a chunk of {} bytes in place of {most}", bytes.len());
                         return Err(file.fault(c.address, what));

@@ -17,6 +17,7 @@ mod attribute;
 mod blosc;
 mod checksum;
 mod chunks;
+mod codecs;
 mod datatype;
 mod extensible;
 mod filters;
@@ -27,13 +28,16 @@ mod lz4;
 mod lzf;
 mod object;
 mod packed;
+mod storage;
 mod superblock;
 pub(crate) mod write;
 
+pub(crate) use chunks::Chunk;
 pub(crate) use datatype::{Class, Datatype};
 pub(crate) use filters::decoded;
 pub(crate) use heap::Heaps;
-pub(crate) use layout::{Chunk, Dataset, Layout};
+pub(crate) use layout::Dataset;
+pub(crate) use storage::Layout;
 
 use super::cursor::Cursor;
 use crate::{Error, Result};

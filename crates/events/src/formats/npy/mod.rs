@@ -26,7 +26,7 @@ mod write;
 pub(super) use header::{Header, Kind, parse};
 
 use super::cursor::Cursor;
-use super::values::{self, Number, Place};
+use super::values::{self, Number, ValueBytes};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit};
 use crate::{Columns, Error, Result, Sensor};
 
@@ -248,9 +248,9 @@ impl Reader {
     }
 
     /// The location of the next values of a column.
-    fn place<'a>(&'a self, c: Column, bytes: &'a [u8], what: &'static str) -> Place<'a> {
+    fn place<'a>(&'a self, c: Column, bytes: &'a [u8], what: &'static str) -> ValueBytes<'a> {
         let first = self.start + c.first + self.done * c.step;
-        Place { file: &self.name, bytes, base: 0, packed: false, first, step: c.step, what }
+        ValueBytes { file: &self.name, bytes, base: 0, packed: false, first, step: c.step, what }
     }
 
     fn piece(&self, bytes: &[u8], n: usize, out: &mut Columns) -> Result<()> {

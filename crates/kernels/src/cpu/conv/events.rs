@@ -9,6 +9,8 @@
 
 use crate::cpu::grain::FineGrained;
 use crate::cpu::simd::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::simd::{Extension, InstructionSet};
 use rayon::prelude::*;
 
 /// Values that the encoder processes per vector step.
@@ -113,9 +115,11 @@ fn encode(isa: Isa, image: &[f32], width: usize, channels: usize, room: &mut [u1
     let (mut n, mut binary) = (0, true);
     for (first, count) in groups(channels) {
         for row in image.chunks_exact(width * channels) {
-            match isa {
+            match isa.set() {
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 if x86::has() && channels < STEP && STEP.is_multiple_of(channels) => {
+                InstructionSet::Avx512
+                    if isa.has(Extension::Vbmi2) && channels < STEP && STEP.is_multiple_of(channels) =>
+                {
                     // A vector step covers several pixels.
                     for (k, part) in row.chunks(STEP).enumerate() {
                         let (active, ones) = step(part, k * STEP, &mut room[n..]);
@@ -126,7 +130,7 @@ fn encode(isa: Isa, image: &[f32], width: usize, channels: usize, room: &mut [u1
                     }
                 }
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 if x86::has() => {
+                InstructionSet::Avx512 if isa.has(Extension::Vbmi2) => {
                     for (x, pixel) in row.chunks_exact(channels).enumerate() {
                         starts.push(n as u32);
                         for (k, part) in pixel[first..first + count].chunks(STEP).enumerate() {
@@ -166,7 +170,7 @@ fn step(part: &[f32], base: usize, room: &mut [u16]) -> (u32, u32) {
         &last
     });
     let into = room.first_chunk_mut().expect("room for all values and a step");
-    // SAFETY: the caller has checked `x86::has`.
+    // SAFETY: the caller has checked `Isa::has`.
     unsafe { x86::compress(whole, base as u16, into) }
 }
 
@@ -174,13 +178,6 @@ fn step(part: &[f32], base: usize, room: &mut [u16]) -> (u32, u32) {
 mod x86 {
     use super::STEP;
     use std::arch::x86_64::*;
-    use std::sync::OnceLock;
-
-    /// Whether the machine can compress 16-bit lanes.
-    pub fn has() -> bool {
-        static HAS: OnceLock<bool> = OnceLock::new();
-        *HAS.get_or_init(|| is_x86_feature_detected!("avx512vbmi2") && is_x86_feature_detected!("avx512bw"))
-    }
 
     /// Writes `base` + i for every active value i; the rest of `into` is unspecified. Returns masks
     /// of the values that are active and of those that are 1.

@@ -15,7 +15,7 @@ use super::gather_weight;
 use super::pack::{Panels, panel_width};
 use super::{low, narrow, narrow_weight, precision, winograd};
 use crate::cpu::memory::{full, room};
-use crate::cpu::simd::Isa;
+use crate::cpu::simd::{Isa, detect};
 use crate::cpu::tensor::{from_vec, values};
 use crate::operators::{ConvOp, KernelChoice, Precision};
 use burn::backend::TensorMetadata;
@@ -53,7 +53,7 @@ pub(crate) fn gradients(gradient: FlexTensor, weight: FlexTensor, input: Kept, o
 /// If `keep` is set and the precision is 8 bits.
 pub fn forward(input: FlexTensor, weight: FlexTensor, op: ConvOp, keep: bool) -> (FlexTensor, Option<Kept>) {
     assert!(!keep || op.precision != Precision::Int8, "8 bits are for inference: they have no gradient");
-    let (g, isa) = (op.geometry, Isa::detect());
+    let (g, isa) = (op.geometry, detect());
     let (input, weight) = (input.to_contiguous(), weight.to_contiguous());
     let x = values(&input);
     let images = x.len() / g.input_len();
@@ -143,7 +143,7 @@ fn low(isa: Isa, op: ConvOp, x: &[f32], weight: &FlexTensor, density: Option<f64
 
 /// Gradient of the input `[N, H, W, C]` from the gradient `[N, OH, OW, Co]`.
 pub fn input_gradient(gradient: FlexTensor, weight: FlexTensor, op: ConvOp) -> FlexTensor {
-    let (g, isa) = (op.geometry, Isa::detect());
+    let (g, isa) = (op.geometry, detect());
     let (gradient, weight) = (gradient.to_contiguous(), weight.to_contiguous());
     let images = gradient.shape()[0];
     let panels = || Panels::backward(values(&weight), &g, panel_width(g.channels, dense::PANEL));
@@ -176,7 +176,7 @@ pub fn input_gradient(gradient: FlexTensor, weight: FlexTensor, op: ConvOp) -> F
 
 /// Gradient of the weight `[Co, C, k, k]` from the gradient `[N, OH, OW, Co]`.
 pub fn weight_gradient(gradient: FlexTensor, kept: Kept, op: ConvOp) -> FlexTensor {
-    let (g, isa) = (op.geometry, Isa::detect());
+    let (g, isa) = (op.geometry, detect());
     let gradient = gradient.to_contiguous();
     let d = values(&gradient);
     let out = match kept {

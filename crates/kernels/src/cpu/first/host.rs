@@ -5,7 +5,7 @@ use super::backward::{self, Products};
 use super::layout::{self, Layout};
 use super::{Norm, Rows, forward};
 use crate::cpu::conv::choice;
-use crate::cpu::simd::Isa;
+use crate::cpu::simd::detect;
 use crate::cpu::tensor::{from_vec, values};
 use crate::operators::{
     Encoded, FirstGradients, FirstOp, FirstSaved, FirstSums, LayerStatistics, Moments, NormParameters, NormSums,
@@ -18,7 +18,7 @@ use burn::tensor::Shape;
 /// Encodes the active values of the input, row by row.
 pub(crate) fn encode(input: FlexTensor, _: FlexTensor, op: FirstOp) -> Encoded {
     let (input, g) = (input.to_contiguous(), op.conv.geometry);
-    let rows = Rows::of(Isa::detect(), values(&input), &g, layout::pitch(&g));
+    let rows = Rows::of(detect(), values(&input), &g, layout::pitch(&g));
     choice::report(&g, rows.images(), Some(rows.density(&g)), true, true);
     Encoded::new(rows)
 }
@@ -28,7 +28,7 @@ pub(crate) fn moments(input: Encoded, weight: FlexTensor, op: FirstOp) -> Vec<Op
     let (rows, weight) = (input.get::<Rows>(), weight.to_contiguous());
     let is_of_batch = op.fused.branches[0].norm.is_of_batch();
     let layout = Layout::new(&op, rows.images());
-    vec![is_of_batch.then(|| forward::moments(Isa::detect(), &layout, rows, values(&weight)))]
+    vec![is_of_batch.then(|| forward::moments(detect(), &layout, rows, values(&weight)))]
 }
 
 /// The spikes, after pooling, `[T·B, H, W, Co]`.
@@ -42,7 +42,7 @@ pub(crate) fn spikes(
     let (rows, weight, norm) = (input.get::<Rows>(), weight.to_contiguous(), contiguous(norm));
     let layout = Layout::new(&op, rows.images());
     let norm = norm_of(&norm, &statistics);
-    let spikes = forward::spikes(Isa::detect(), &op, &layout, rows, values(&weight), norm);
+    let spikes = forward::spikes(detect(), &op, &layout, rows, values(&weight), norm);
     let (height, width) = layout.out;
     from_vec(spikes, Shape::new([layout.batch * layout.steps.len(), height, width, layout.g.out]))
 }
@@ -54,7 +54,7 @@ pub(crate) fn sums(gradient: FlexTensor, layer: FirstSaved<Flex>) -> FirstSums {
         (input.get::<Rows>(), gradient.to_contiguous(), weight.to_contiguous(), contiguous(norm));
     let layout = Layout::new(&op, rows.images());
     let norm = norm_of(&norm, &statistics);
-    let (products, norm) = backward::sums(Isa::detect(), &op, &layout, rows, values(&weight), norm, values(&gradient));
+    let (products, norm) = backward::sums(detect(), &op, &layout, rows, values(&weight), norm, values(&gradient));
     FirstSums { weight: Encoded::new(products), norm }
 }
 

@@ -7,6 +7,8 @@
 //! band (see [`super::taps`]), so kernels need no index arithmetic.
 
 use crate::cpu::grain::FineGrained;
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::simd::InstructionSet;
 use crate::cpu::simd::{Isa, LANES};
 use crate::operators::Geometry;
 use rayon::prelude::*;
@@ -75,10 +77,10 @@ impl Rows {
 /// number. The buffers need room for the line and one register.
 fn find(isa: Isa, line: &[f32], first: u32, step: u32, places: &mut [u32], values: &mut [f32]) -> usize {
     assert!(places.len() >= line.len() + LANES && values.len() >= line.len() + LANES);
-    match isa {
+    match isa.set() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `Isa` values come from detection, and the assertion checks the room.
-        Isa::Avx512 => unsafe { x86::find(line, first, step, places, values) },
+        InstructionSet::Avx512 => unsafe { x86::find(line, first, step, places, values) },
         _ => {
             // Every value is written, and the end advances only if it is active: no branch is
             // mispredicted.

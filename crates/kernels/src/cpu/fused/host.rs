@@ -2,7 +2,7 @@
 //! of this folder read.
 
 use super::{backward, forward};
-use crate::cpu::simd::Isa;
+use crate::cpu::simd::detect;
 use crate::cpu::tensor::{from_vec, values};
 use crate::operators::{
     BranchTensors, Branches, FusedOp, FusedSaved, FusedSums, LayerStatistics, Moments, NormParameters, NormSums,
@@ -14,12 +14,12 @@ use burn::tensor::Shape;
 
 pub(crate) fn moments(branches: Branches<Flex>, op: FusedOp) -> Vec<Option<Moments>> {
     let branches = contiguous(branches);
-    forward::moments_of(Isa::detect(), &op, &inputs(&branches), channels(&branches))
+    forward::moments_of(detect(), &op, &inputs(&branches), channels(&branches))
 }
 
 pub(crate) fn spikes(branches: Branches<Flex>, op: FusedOp, statistics: LayerStatistics) -> FlexTensor {
     let branches = contiguous(branches);
-    let spikes = forward::spikes(Isa::detect(), &op, &inputs(&branches), &statistics, channels(&branches));
+    let spikes = forward::spikes(detect(), &op, &inputs(&branches), &statistics, channels(&branches));
     let mut shape = branches[0].x.shape();
     let steps = op.branches[0].repeat.as_ref().map_or(op.neuron.steps, |m| m.t_in());
     shape[0] = shape[0] / steps * op.neuron.steps;
@@ -31,7 +31,7 @@ pub(crate) fn spikes(branches: Branches<Flex>, op: FusedOp, statistics: LayerSta
 
 pub(crate) fn sums(gradient: FlexTensor, layer: FusedSaved<Flex>) -> FusedSums<Flex> {
     let (branches, gradient) = (contiguous(layer.branches), gradient.to_contiguous());
-    let (isa, channels, inputs) = (Isa::detect(), channels(&branches), inputs(&branches));
+    let (isa, channels, inputs) = (detect(), channels(&branches), inputs(&branches));
     let all = backward::sums(isa, &layer.op, &inputs, &layer.statistics, channels, values(&gradient));
     let (current, norms): (Vec<_>, _) = all.into_iter().unzip();
     let current = current.into_iter().zip(&branches).map(|(g, b)| from_vec(g, b.x.shape())).collect();
@@ -43,7 +43,7 @@ pub(crate) fn gradients(
     of_batch: Vec<Option<NormSums>>,
     layer: FusedSaved<Flex>,
 ) -> Branches<Flex> {
-    let (branches, isa) = (contiguous(layer.branches), Isa::detect());
+    let (branches, isa) = (contiguous(layer.branches), detect());
     let inputs = inputs(&branches);
     let all = sums.current.into_iter().zip(sums.norms).zip(of_batch).enumerate();
     Branches::of(all.map(|(b, ((mut x, own), of_batch))| {

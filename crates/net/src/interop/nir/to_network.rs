@@ -39,15 +39,15 @@ pub struct ImportOptions {
     /// Duration of a step in seconds; `None` selects the step that the dialect's framework assumes
     /// (1e-4 for plain NIR).
     pub dt: Option<f64>,
-    /// Name of the network; unused if the graph contains our description.
+    /// Name of the network; unused if the graph contains a valid description by this library.
     pub name: String,
-    /// Kind of input; unused if the graph contains our description.
+    /// Kind of input; unused if the graph contains a valid description by this library.
     pub kind: InputKind,
-    /// Rule for the leak; unused if the graph contains our description. [`LeakRule::Step`] keeps
-    /// the λ of one step as the framework computes it; it suits images and step-by-step comparison.
-    /// [`LeakRule::Time`] keeps τ in seconds as the node states it, for every number of steps and
-    /// for event-driven runs; it suits recordings. An input spike then adds the charge of a current
-    /// over one step with exact decay.
+    /// Rule for the leak; unused if the graph contains a valid description by this library.
+    /// [`LeakRule::Step`] keeps the λ of one step as the framework computes it; it suits images and
+    /// step-by-step comparison. [`LeakRule::Time`] keeps τ in seconds as the node states it, for
+    /// every number of steps and for event-driven runs; it suits recordings. An input spike then
+    /// adds the charge of a current over one step with exact decay.
     pub leak: LeakRule,
     /// Name of the output to keep if the graph has several; nodes that lead only to others are
     /// dropped.

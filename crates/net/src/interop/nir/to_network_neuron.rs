@@ -1,13 +1,13 @@
 //! Converts the arrays of a neuron node to one neuron and the factors of its inputs.
 //!
-//! A layer of ours has one set of neuron parameters. If thresholds differ, each membrane is
-//! measured in units of its own threshold, v′ = v·θ₀/θ: the input gets the factor g·θ₀/θ, and the
-//! dynamics are the same.
+//! A layer of this library has one set of neuron parameters. If thresholds differ, the importer
+//! measures each membrane in units of its own threshold, v′ = v·θ₀/θ: the input gets the factor
+//! g·θ₀/θ, and the dynamics are the same.
 //!
-//! Membranes of ours rest, start and reset at 0. If a membrane rests and resets at c, its potential
-//! is measured from c: v′ = v − c, θ′ = θ − c. A LIF rests at v_leak, an IF at v_reset. If a neuron
-//! rests at one potential and resets to another, the importer refuses it. sinabs, snnTorch and
-//! Norse themselves read only neurons that rest and reset at 0.
+//! Membranes of this library rest, start and reset at 0. If a membrane rests and resets at c, the
+//! importer measures its potential from c: v′ = v − c, θ′ = θ − c. A LIF rests at v_leak, an IF at
+//! v_reset. If a neuron rests at one potential and resets to another, the importer refuses it.
+//! sinabs, snnTorch and Norse themselves read only neurons that rest and reset at 0.
 
 use super::graph::Tensor;
 use super::reader::{Cell, Reader, hear, same};
@@ -180,7 +180,8 @@ fn leaks(reader: Option<Reader>, step: Step, tau: Option<f64>, lambda: f64, note
     }
 }
 
-/// Divides the membrane's unit by a gain: θ/g, v_min/g.
+/// Divides the threshold and the lower limit by a gain g, which has the same effect as multiplying
+/// the input by g.
 ///
 /// # Errors
 /// If the resulting threshold is not a positive finite f32.

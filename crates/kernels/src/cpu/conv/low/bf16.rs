@@ -6,6 +6,8 @@
 
 use super::tile::{Format, UnitPanels};
 use crate::cpu::conv::pack::Panels;
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::simd::InstructionSet;
 use crate::cpu::simd::Isa;
 use rayon::prelude::*;
 
@@ -51,10 +53,10 @@ fn halves(isa: Isa, x: &[f32], into: &mut [u16]) {
     fn avx512(x: &[f32], into: &mut [u16]) {
         body(x, into);
     }
-    match isa {
+    match isa.set() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the guard has detected the instruction set.
-        Isa::Avx512 if is_x86_feature_detected!("avx512vl") => unsafe { avx512(x, into) },
+        InstructionSet::Avx512 => unsafe { avx512(x, into) },
         _ => body(x, into),
     }
 }

@@ -12,6 +12,8 @@
 //! Weights are rounded as for a chip (`tickless_net::quantise`).
 
 use super::tile::{Format, UnitPanels};
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::simd::InstructionSet;
 use crate::cpu::simd::Isa;
 use crate::operators::Geometry;
 use rayon::prelude::*;
@@ -92,13 +94,13 @@ fn bytes(isa: Isa, x: &[f32], into: &mut [u8], factor: f32) -> bool {
     fn avx2(x: &[f32], into: &mut [u8], factor: f32) -> bool {
         body(x, into, factor)
     }
-    match isa {
+    match isa.set() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the guard has detected the instruction set.
-        Isa::Avx512 if is_x86_feature_detected!("avx512vl") => unsafe { avx512(x, into, factor) },
+        InstructionSet::Avx512 => unsafe { avx512(x, into, factor) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `Isa` values come from detection.
-        Isa::Avx2 => unsafe { avx2(x, into, factor) },
+        InstructionSet::Avx2 => unsafe { avx2(x, into, factor) },
         _ => body(x, into, factor),
     }
 }
@@ -177,13 +179,13 @@ fn round_row(isa: Isa, weights: &[f32], into: &mut [i8]) -> Option<f32> {
     fn avx2(weights: &[f32], into: &mut [i8]) -> Option<f32> {
         body(weights, into)
     }
-    match isa {
+    match isa.set() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the guard has detected the instruction set.
-        Isa::Avx512 if is_x86_feature_detected!("avx512vl") => unsafe { avx512(weights, into) },
+        InstructionSet::Avx512 => unsafe { avx512(weights, into) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `Isa` values come from detection.
-        Isa::Avx2 => unsafe { avx2(weights, into) },
+        InstructionSet::Avx2 => unsafe { avx2(weights, into) },
         _ => body(weights, into),
     }
 }

@@ -144,7 +144,7 @@ mod tests {
     fn in_f32(g: &Geometry, x: &[f32], w: &[f32]) -> Vec<f32> {
         let panels = Panels::forward(w, g, panel_width(g.out, dense::PANEL));
         let mut y = room(x.len() / g.input_len() * g.output_len());
-        dense::forward(Isa::Portable, &Indirection::forward(g), x, &panels, &mut y);
+        dense::forward(Isa::PORTABLE, &Indirection::forward(g), x, &panels, &mut y);
         // SAFETY: the kernel writes every pixel.
         unsafe { full(y) }
     }
@@ -161,7 +161,7 @@ mod tests {
             g in geometry(), most in 1u8..=255, factor in prop::sample::select(vec![1.0f32, 4.0, 16.0]),
             seed in any::<u64>()) {
             let (x, w) = case(&g, most, factor, seed);
-            let twin = forward(Isa::Portable, Format::Int8, &g, &x, &w).expect("counts");
+            let twin = forward(Isa::PORTABLE, Format::Int8, &g, &x, &w).expect("counts");
             for isa in Isa::available() {
                 let y = forward(isa, Format::Int8, &g, &x, &w).expect("counts");
                 prop_assert!(y == twin, "{isa:?} differs from the scalar twin");
@@ -210,8 +210,8 @@ mod tests {
         fn bf16_of_any_values_is_the_scalar_twin(g in geometry(), seed in any::<u64>()) {
             let (mut x, w) = case(&g, 255, 1.0, seed);
             x.iter_mut().for_each(|v| *v *= 0.376_543_2);
-            let twin = forward(Isa::Portable, Format::Bf16, &g, &x, &w).expect("has a form");
-            let y = forward(Isa::detect(), Format::Bf16, &g, &x, &w).expect("has a form");
+            let twin = forward(Isa::PORTABLE, Format::Bf16, &g, &x, &w).expect("has a form");
+            let y = forward(crate::cpu::simd::detect(), Format::Bf16, &g, &x, &w).expect("has a form");
             prop_assert!(y == twin, "differs from the scalar twin");
         }
 
@@ -223,7 +223,7 @@ mod tests {
             let run = |d: &[f32], w: &[f32]| {
                 let panels = Panels::backward(w, &g, panel_width(g.channels, dense::PANEL));
                 let mut y = room(2 * g.input_len());
-                dense::forward(Isa::Portable, &Indirection::backward(&g), d, &panels, &mut y);
+                dense::forward(Isa::PORTABLE, &Indirection::backward(&g), d, &panels, &mut y);
                 // SAFETY: the kernel writes every pixel.
                 unsafe { full(y) }
             };
@@ -299,7 +299,7 @@ mod tests {
                 assert!(int8::quantise(isa, &w, &g, 32, 1.0).is_none());
             }
         }
-        assert!(int8::quantise(Isa::detect(), &[0.0; 40], &g, 32, 1.0).is_some_and(|q| q.data == [0; 32]));
+        assert!(int8::quantise(crate::cpu::simd::detect(), &[0.0; 40], &g, 32, 1.0).is_some_and(|q| q.data == [0; 32]));
     }
 
     #[test]

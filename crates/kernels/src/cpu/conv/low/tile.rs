@@ -8,7 +8,7 @@ use super::dot::{self, Dot};
 use crate::cpu::conv::dense::Indirection;
 use crate::cpu::conv::gather::group;
 use crate::cpu::grain::FineGrained;
-use crate::cpu::simd::{Isa, LANES};
+use crate::cpu::simd::{Extension, InstructionSet, Isa, LANES};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -30,22 +30,16 @@ pub enum Format {
 impl Format {
     /// Whether this machine has instructions for the format that `isa` allows.
     pub fn in_hardware(self, isa: Isa) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        return match self {
-            Format::Int8 => isa != Isa::Portable && is_x86_feature_detected!("avx2"),
-            Format::Bf16 => isa == Isa::Avx512 && is_x86_feature_detected!("avx512bf16"),
-        };
-        #[cfg(not(target_arch = "x86_64"))]
-        {
-            let _ = isa;
-            false
+        match self {
+            Format::Int8 => isa.set() >= InstructionSet::Avx2,
+            Format::Bf16 => isa.has(Extension::Bf16),
         }
     }
 
     /// Whether one instruction adds four products; if not, 8 bits use [`avx2`](super::avx2).
     #[cfg(target_arch = "x86_64")]
     fn has_vnni(isa: Isa) -> bool {
-        isa == Isa::Avx512 && is_x86_feature_detected!("avx512vnni")
+        isa.has(Extension::Vnni)
     }
 
     /// The names of the instructions, for messages.

@@ -301,7 +301,7 @@ mod tests {
         let g = Geometry { channels: 64, height: 8, width: 8, out: 32, kernel: 3, stride: 1, padding: 1 };
         let result_on = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| both(Isa::detect(), &g, 9).1)
+            pool.install(|| both(crate::cpu::simd::detect(), &g, 9).1)
         };
         assert_eq!(result_on(1), result_on(3));
     }
