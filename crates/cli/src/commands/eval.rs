@@ -119,7 +119,7 @@ impl Eval {
             let kept = stored::evaluation(&run)
                 .inspect_err(|e| console.warn(&format!("what cannot be read is replaced: {e}")))
                 .unwrap_or_default();
-            folder.write_json("eval.json", &result.clone().merged_into(kept))?;
+            folder.write_result("eval.json", &result.clone().merged_into(kept))?;
         }
         if global.json {
             return print_json(&result);

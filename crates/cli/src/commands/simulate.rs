@@ -102,6 +102,7 @@ impl ModelArgs {
 /// The simulation, with the results of asynchrony and of tuning if the user asked for them.
 #[derive(Serialize)]
 struct Shown<'a> {
+    part: &'static str,
     #[serde(flatten)]
     simulation: &'a Simulation,
     asynchrony: Option<SweepRow>,
@@ -132,11 +133,11 @@ impl Simulate {
         // precision.
         let own = !changed && model.precision() == Precision::F32;
         if self.part == Part::Test && self.limit == 0 && own {
-            folder.write_json("simulate.json", &s)?;
+            folder.write_result("simulate.json", &s)?;
         }
         let asynchrony = asynchrony.map(|m| with_asynchrony(&run, ids, &m, console)).transpose()?;
         if global.json {
-            return print_json(&Shown { simulation: &s, asynchrony, tuned: tuned.as_ref() });
+            return print_json(&Shown { part: self.part.word(), simulation: &s, asynchrony, tuned: tuned.as_ref() });
         }
         if let Some(tuned) = &tuned {
             show_tuned(&run, tuned);
