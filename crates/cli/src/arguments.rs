@@ -157,13 +157,16 @@ pub struct PeriodArg(Option<f64>);
 
 impl PeriodArg {
     /// Reads a number of steps or `none`.
-    pub fn parse(word: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// If it is neither.
+    pub fn parse(word: &str) -> Result<Self> {
         if word == "none" {
             return Ok(Self(None));
         }
         match word.parse::<f64>() {
             Ok(rho) if rho > 0.0 && rho.is_finite() => Ok(Self(Some(rho))),
-            _ => Err("give a number of steps above 0, for instance 0.5, or none".to_owned()),
+            _ => bail!("--refractory {word}: give a number of steps above 0, for instance 0.5, or none"),
         }
     }
 

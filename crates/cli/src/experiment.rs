@@ -210,7 +210,7 @@ fn one(recipe: &Recipe, path: &Path, device: &Device, allow_changed: bool, conso
         let _lock = folder.lock_results()?;
         // Another command may have added results since the file was read.
         let evaluation = measured.merged_into(stored::evaluation(run)?);
-        folder.write_json("eval.json", &evaluation)?;
+        folder.write_result("eval.json", &evaluation)?;
         finished.evaluation = Some(evaluation);
     }
     let run = &finished.run;
@@ -218,7 +218,7 @@ fn one(recipe: &Recipe, path: &Path, device: &Device, allow_changed: bool, conso
         match tickless::simulate::possible(run) {
             Ok(()) => {
                 let s = simulate(run, &model, &run.parts.test, console, console.stop_flag())?;
-                folder.write_json("simulate.json", &s)?;
+                folder.write_result("simulate.json", &s)?;
                 finished.simulation = Some(s);
             }
             Err(e) => console.line(&format!("not run without a clock: {e}")),

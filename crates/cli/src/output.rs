@@ -3,8 +3,12 @@
 //! A failed write never ends the program. A diagnostic that cannot be written (the terminal is
 //! closed, the disk is full, the reader of the pipe is gone) is dropped, because the work is worth
 //! more than the message. If a result cannot be written, the work continues and the program ends
-//! with an error, unless the reader of standard output has closed it (`tickless eval RUN | head -1`), because then the reader
-//! has what it wanted.
+//! with an error, unless the reader of standard output has closed it, as `head` does, because then
+//! the reader has what it wanted.
+//!
+//! A standard output that is closed from the start (`>&-`) is the null device: the standard library
+//! of Rust opens that in its place before the program begins, so that no file gets its number.
+//! Nothing tells it from `>/dev/null`, so it is treated so.
 //!
 //! Control characters, to which a terminal reacts instead of showing them, are escaped here,
 //! whatever they come from: names of files, archive members, classes and tensors, words of a recipe
@@ -16,6 +20,7 @@ use std::fmt::Arguments;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::OnceLock;
+use tickless_files::NewFile;
 
 /// The first error of writing standard output.
 static FAILED: OnceLock<io::Error> = OnceLock::new();
@@ -64,16 +69,44 @@ pub fn all_printed() -> Result<()> {
 }
 
 /// Checks before a long command that its output file can be written at the end: the file is not a
-/// folder, and its folder exists.
+/// folder, its folder exists, and a file can be created in it.
 pub fn check_output(option: &str, file: &Path) -> Result<()> {
-    let shown = file.display();
-    anyhow::ensure!(!file.is_dir(), "`{option} {shown}` is a folder; name a file");
-    match file.parent().filter(|p| !p.as_os_str().is_empty()) {
-        Some(folder) if !folder.is_dir() => {
-            bail!("`{option} {shown}`: there is no folder {}; make it, or name another file", folder.display())
-        }
-        _ => Ok(()),
+    let named = format!("`{option} {}`", file.display());
+    check_file_name(&named, file)?;
+    if let Some(folder) = file.parent().filter(|p| !p.as_os_str().is_empty() && !p.is_dir()) {
+        bail!("{named}: there is no folder {}; make it, or name another file", folder.display())
     }
+    // What is no regular file is written into as it is.
+    if !file.exists() || file.is_file() {
+        NewFile::create_following(file)
+            .map_err(|e| anyhow::anyhow!("{named}: {e}; name a file that can be written"))?;
+    }
+    Ok(())
+}
+
+/// Refuses a name that is no file's; `named` is what messages call it.
+pub fn check_file_name(named: &str, file: &Path) -> Result<()> {
+    anyhow::ensure!(!file.is_dir(), "{named} is a folder; name a file in it");
+    anyhow::ensure!(
+        file.as_os_str() != "-",
+        "{named}: standard output is written to as /dev/stdout; `./-` is a file of that name"
+    );
+    Ok(())
+}
+
+/// Refuses a folder that could not be made or written into at the end of a long command.
+pub fn check_output_folder(option: &str, folder: &Path) -> Result<()> {
+    let named = format!("`{option} {}`", folder.display());
+    anyhow::ensure!(folder.as_os_str() != "-", "{named}: pictures go into a folder; `./-` is one of that name");
+    // The folders that are missing can be made where the nearest one that is there can be written
+    // into.
+    let there = folder.ancestors().find(|p| p.as_os_str().is_empty() || p.exists());
+    let there = there.filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    anyhow::ensure!(there.is_dir(), "{named}: {} is no folder; name a folder", there.display());
+    NewFile::create(&there.join("tickless-output")).map_err(|e| {
+        anyhow::anyhow!("{named}: nothing can be written into {}: {e}; name another folder", there.display())
+    })?;
+    Ok(())
 }
 
 /// A share as percent. The share is infinite if the reference has no spikes.

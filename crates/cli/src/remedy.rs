@@ -36,6 +36,10 @@ fn of_training(error: &tickless_train::Error) -> Option<String> {
         Error::NotARun { .. } => "`tickless train RECIPE` makes one",
         Error::Unfinished { .. } => "the command that began it finishes it (`train` and `finetune` with `--resume`)",
         Error::DamagedWeights { .. } => "`train` and `finetune` do so with `--resume`",
+        Error::NotFinite { .. } | Error::Diverged { .. } => {
+            "`train` takes the rate as `--set train.learning_rate=NUMBER`, `finetune` as `--learning-rate NUMBER`; \
+             `--output` names the folder of the other run"
+        }
         Error::Busy { .. } => "`--output` names another",
         _ => return None,
     };

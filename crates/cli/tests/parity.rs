@@ -259,10 +259,15 @@ fn files_of_others_are_compared_and_refused_with_their_place() {
 fn written() -> (Scratch, String) {
     let scratch = Scratch::new();
     scratch.write("chip.toml", CHIP);
+    let text = counts_of(&scratch);
+    (scratch, text)
+}
+
+/// Trains the recipe `chip.toml`, and counts as its engine does.
+fn counts_of(scratch: &Scratch) -> String {
     scratch.ok(&["train", "chip.toml", "--output", "run"]);
     scratch.ok(&["parity", "run", "--limit", "3", "--events", "100", "--write-counts", "ours.csv"]);
-    let text = std::fs::read_to_string(scratch.at("ours.csv")).unwrap();
-    (scratch, text)
+    scratch.text("ours.csv")
 }
 
 #[test]
@@ -297,6 +302,34 @@ fn counts_are_compared_where_they_are_and_absence_is_not_silence() {
     assert_eq!((&silent["verdict"], &silent["cause"]), (&"measured".into(), &serde_json::Value::Null), "{silent:#}");
     assert_eq!(number(&silent["layers"][0], "spike_difference"), 1.0);
     assert!(silent["notes"].to_string().contains("silent in layer `neuron1`"), "{silent:#}");
+}
+
+#[test]
+fn counts_of_the_output_decide_for_a_class_and_their_accuracy_is_told() {
+    let scratch = Scratch::new();
+    // Its last linear layer is followed by neurons.
+    let (network, training) = CHIP.split_once("\n[train]").unwrap();
+    scratch.write("chip.toml", format!("{network}\n[[network.layers]]\nlayer = \"neuron\"\n\n[train]{training}"));
+    let text = counts_of(&scratch);
+    let ask = |text: &str| {
+        scratch.write("theirs.csv", text);
+        let json = scratch.ok_json(&["parity", "run", "--limit", "3", "--events", "100", "--counts", "theirs.csv"]);
+        let theirs = |p: &&serde_json::Value| p["executor"].as_str().unwrap().contains("theirs.csv");
+        (json["accuracy"].clone(), json["pairs"].as_array().unwrap().iter().find(theirs).unwrap()["accuracy"].clone())
+    };
+    let (ours, theirs) = ask(&text);
+    assert_eq!(theirs, ours, "the same counts decide for the same classes");
+    // Without the output nothing is decided.
+    let hidden: String = text.lines().filter(|l| !l.contains(",neuron3,")).map(|l| format!("{l}\n")).collect();
+    assert_eq!(ask(&hidden).1, serde_json::Value::Null);
+    // Every recording has one class, so that deciding for each in turn is right once for each
+    // recording.
+    let right = |class: usize| {
+        let lines: String = (0..3).map(|k| format!("{k},neuron3,{class},0,0,5\n")).collect();
+        ask(&format!("{hidden}{lines}")).1.as_f64().unwrap()
+    };
+    let all: Vec<f64> = (0..10).map(right).collect();
+    assert!((all.iter().sum::<f64>() - 100.0).abs() < 1e-9, "{all:?}");
 }
 
 #[test]

@@ -201,6 +201,14 @@ impl Columns {
         order
     }
 
+    /// The events in stable order of time.
+    pub(crate) fn sorted(self) -> Columns {
+        if self.t_us.is_sorted() {
+            return self;
+        }
+        self.order().iter().filter_map(|&i| self.get(i)).collect()
+    }
+
     /// How many events get another index when they are sorted stably by time.
     pub fn moved_by_sorting(&self) -> usize {
         if self.t_us.is_sorted() {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::Sensor;
+use crate::{Choice, Remedy, Sensor};
 
 /// Result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -27,7 +27,7 @@ pub enum Error {
         /// What was expected there.
         what: String,
         /// What to do.
-        remedy: String,
+        remedy: Remedy,
     },
     /// A file's content violates its format.
     #[error("{file}: byte {at}: {problem}; {remedy}")]
@@ -39,7 +39,7 @@ pub enum Error {
         /// What is wrong there.
         problem: String,
         /// What to do.
-        remedy: String,
+        remedy: Remedy,
     },
     /// A file does not state the unit of its times.
     #[error(
@@ -92,7 +92,7 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
         /// What to do.
-        remedy: String,
+        remedy: Remedy,
     },
     /// An event of a sequence in memory lies outside the sensor.
     #[error("event {index} at ({x}, {y}) lies outside the {sensor} sensor; state a larger sensor")]
@@ -122,7 +122,7 @@ pub enum Error {
         /// Which setting, and why it is invalid.
         what: String,
         /// What to do.
-        remedy: String,
+        remedy: Remedy,
     },
     /// No data set has this name.
     #[error("unknown data set `{name}`; choose one of: {known}")]
@@ -163,15 +163,26 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn malformed(file: &str, at: u64, problem: impl Into<String>, remedy: impl Into<String>) -> Error {
+    /// The choices of this library that mend it; see [`Remedy::choices`].
+    pub fn choices(&self) -> &'static [Choice] {
+        match self {
+            Error::Missing { remedy, .. }
+            | Error::Malformed { remedy, .. }
+            | Error::Unexpected { remedy, .. }
+            | Error::Setting { remedy, .. } => remedy.choices(),
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn malformed(file: &str, at: u64, problem: impl Into<String>, remedy: impl Into<Remedy>) -> Error {
         Error::Malformed { file: file.into(), at, problem: problem.into(), remedy: remedy.into() }
     }
 
-    pub(crate) fn unexpected(file: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Error {
+    pub(crate) fn unexpected(file: impl Into<String>, problem: impl Into<String>, remedy: impl Into<Remedy>) -> Error {
         Error::Unexpected { file: file.into(), problem: problem.into(), remedy: remedy.into() }
     }
 
-    pub(crate) fn setting(what: impl Into<String>, remedy: impl Into<String>) -> Error {
+    pub(crate) fn setting(what: impl Into<String>, remedy: impl Into<Remedy>) -> Error {
         Error::Setting { what: what.into(), remedy: remedy.into() }
     }
 }

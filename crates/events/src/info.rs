@@ -79,6 +79,19 @@ pub fn info_with(path: &Path, options: &ReadOptions, progress: &dyn Progress) ->
     if !events && head.starts_with(b"PK\x03\x04") {
         return data_set(path, options);
     }
+    if !events
+        && idx::kind(&head).is_none()
+        && let Some(kind) = idx::named(&name)
+    {
+        let bytes = source::read(path)?;
+        let refused = match kind {
+            idx::Kind::Images => idx::images(bytes, &name).err(),
+            idx::Kind::Labels => idx::labels(bytes, &name).err(),
+        };
+        if let Some(error) = refused {
+            return Err(error);
+        }
+    }
     let cifar = (!events).then(|| cifar(&head, len, &name)).flatten();
     if events || (cifar.is_none() && idx::kind(&head).is_none()) {
         return match EventsInfo::read(path, options, progress) {
@@ -238,6 +251,33 @@ mod tests {
         assert!(info(&file).unwrap_err().to_string().contains("no known format"));
         assert!(info(&folder.path().join("gone.bin")).is_err());
         assert!(info(&folder.path().join("gone.zip")).is_err());
+    }
+
+    #[test]
+    fn files_of_mnist_say_what_is_wrong_in_them_and_may_be_packed() {
+        use std::io::Write;
+        let folder = tempfile::tempdir().unwrap();
+        let labels = [&[0, 0, 8, 1, 0, 0, 0, 3][..], &[7, 2, 1]].concat();
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(&labels).unwrap();
+        let packed = packed.finish().unwrap();
+        for (name, bytes) in [("a-labels-idx1-ubyte", &labels), ("b.gz", &packed), ("c-labels", &packed)] {
+            let file = folder.path().join(name);
+            std::fs::write(&file, bytes).unwrap();
+            assert!(matches!(info(&file), Ok(Info::Labels { count: 3, .. })), "{name}: {:?}", info(&file));
+        }
+        for (name, bytes, problem) in [
+            ("d-labels-idx1-ubyte", &labels[..10], "truncated: the header claims 3 labels, the file holds 2"),
+            ("e-labels-idx1-ubyte", &labels[..6], "truncated: the header ends after 6 of 8 bytes"),
+            ("f-labels-idx1-ubyte", &labels[..2], "truncated: the header ends after 2 of 8 bytes"),
+            ("g-images-idx3-ubyte", &[0, 0, 8, 3, 0, 0][..], "truncated: the header ends after 6 of 16 bytes"),
+            ("h-images-idx3-ubyte", b"<html>404 not found", "magic number 1013478509, expected 2051"),
+        ] {
+            let file = folder.path().join(name);
+            std::fs::write(&file, bytes).unwrap();
+            let error = info(&file).unwrap_err().to_string();
+            assert!(error.contains(problem), "{name}: {error}");
+        }
     }
 
     #[test]

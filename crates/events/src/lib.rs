@@ -48,6 +48,7 @@ pub mod info;
 mod mmap;
 pub mod progress;
 mod recording;
+mod remedy;
 pub mod rng;
 pub mod source;
 mod stream;
@@ -65,3 +66,4 @@ pub use image::Image;
 #[cfg(feature = "datasets")]
 pub use info::{Info, info, info_with};
 pub use recording::Recording;
+pub use remedy::{Choice, Remedy};

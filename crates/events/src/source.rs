@@ -119,7 +119,10 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
         return read_gz(path, broken_gz);
     }
     let io = |source| Error::Io { path: path.to_path_buf(), source };
-    let file = File::open(path).map_err(io)?;
+    let mut file = File::open(path).map_err(io)?;
+    if starts_as_gz(&mut file).map_err(io)? {
+        return read_gz(path, broken_gz);
+    }
     let len = file.metadata().map_err(io)?.len();
     let bytes = if len > LARGEST { None } else { at_most(file, LARGEST).map_err(io)? };
     bytes.ok_or_else(|| too_large(&path.display().to_string()))
@@ -300,6 +303,9 @@ mod tests {
         std::fs::write(&plain, b"hello hello hello").unwrap();
         std::fs::write(&packed, [gz(b"hello "), gz(b"hello hello")].concat()).unwrap();
         assert_eq!(read(&plain).unwrap(), read(&packed).unwrap());
+        let unnamed = folder.path().join("a.bin");
+        std::fs::rename(&packed, &unnamed).unwrap();
+        assert_eq!(read(&unnamed).unwrap(), b"hello hello hello", "its first bytes say that it is gzip");
     }
 
     #[test]

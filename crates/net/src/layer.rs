@@ -40,7 +40,7 @@ pub struct Conv {
 }
 
 impl Conv {
-    /// A 3×3 convolution with stride 1, padding 1 and no bias (`C` on the architectures page).
+    /// A 3×3 convolution with stride 1, padding 1 and no bias.
     pub const fn c3(out: usize) -> Self {
         Self { out, kernel: 3, stride: 1, padding: 1, groups: 1, bias: false }
     }

@@ -9,8 +9,9 @@
 //! * [`train`]: clocked training (SDT, NMT, MTT), calibration, evaluation at every T;
 //! * [`engine`]: the event-driven engine that runs the same weights with no time steps;
 //! * [`simulate`]: runs a trained run's recordings through the engine and compares with its clocked
-//! network; * [`parity`]: runs the same recordings through every executor and finds the cause if
-//! two of them differ.
+//!   network;
+//! * [`parity`]: runs the same recordings through every executor and finds the cause if two of them
+//!   differ.
 //!
 //! The command `tickless` is the crate `tickless-cli`.
 // The caller decides what is printed.

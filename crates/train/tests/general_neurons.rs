@@ -225,7 +225,8 @@ fn pass_and_gradients(n: Neuron, kernel: KernelChoice, t: usize, leak: LeakRule)
     let pass = Pass { configuration: &configuration, norm: NormMode::Running, leak, t_max: 6, step_us };
     let out = model.forward(&model.constants(), x.clone(), &pass, &mut rng, None).expect("a pass");
     let setting = StepSetting { loss: LossSetting::default(), norm: NormMode::Batch, leak, t_max: 6, step_us };
-    let all = gradients(&mut model, &x, &labels, &[configuration.clone()], &setting, &mut rng).expect("an iteration");
+    let all = gradients(&mut model, &x, &labels, std::slice::from_ref(&configuration), &setting, &mut rng)
+        .expect("an iteration");
     let of = |g: Option<Tensor<1>>| host(&g.expect("every parameter has a gradient"));
     (values(out.logits), all.0.into_iter().map(of).collect())
 }
@@ -279,8 +280,9 @@ fn two_spikes_of_a_neuron_are_never_closer_than_its_period_at_any_t() {
                 let refractory = Some(Refractory { during, ..Refractory::steps(rho) });
                 let steps = spikes_of_the_first_layer(Neuron { refractory, ..Neuron::lif() }, kernel, t);
                 let mut closest = usize::MAX;
-                for j in 0..steps[0].len() {
-                    let at: Vec<usize> = (0..t).filter(|i| steps[*i][j] > 0.0).collect();
+                for neuron in 0..steps[0].len() {
+                    let at: Vec<usize> =
+                        steps.iter().map(|s| s[neuron]).enumerate().filter(|s| s.1 > 0.0).map(|s| s.0).collect();
                     closest = at.windows(2).map(|w| w[1] - w[0]).fold(closest, usize::min);
                 }
                 assert_eq!(closest, k, "ρ = {rho}, T = {t}: busy neurons fire as often as they may");

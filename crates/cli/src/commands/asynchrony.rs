@@ -7,6 +7,7 @@ use crate::progress::Console;
 use crate::report::write_sweep;
 use anyhow::{Result, bail};
 use clap::Args;
+use serde::{Deserialize, Serialize};
 use tickless::simulate::asynchronous::{SweepRow, exact, measure};
 use tickless::simulate::compile;
 use tickless_engine::{Asynchrony, Core, Order, Program};
@@ -50,6 +51,20 @@ pub struct Sweep {
     limit: usize,
 }
 
+/// What was swept, and on which recordings.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Swept {
+    /// The part of the data set.
+    part: String,
+    /// How many recordings of it, from its first on.
+    recordings: usize,
+    /// Seed of orders and jitter.
+    seed: u64,
+    /// The checksum of the weights that it was measured on.
+    weights: String,
+    rows: Vec<SweepRow>,
+}
+
 impl Sweep {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console) -> Result<()> {
@@ -68,12 +83,14 @@ impl Sweep {
             rows.push(SweepRow { swept: swept.to_owned(), value, ..row });
         }
         console.finish();
-        run.folder.write_json("asynchrony.json", &rows)?;
+        let (part, recordings, weights) = (self.part.word().to_owned(), ids.len(), run.checksum.clone());
+        let swept = Swept { part, recordings, seed: self.seed, weights, rows };
+        run.folder.write_result("asynchrony.json", &swept)?;
         let name =
             format!("{} ({}), {} {} recordings", run.facts.network, run.facts.origin(), ids.len(), self.part.word());
-        let pictures = write_sweep(&name, &rows, run.folder.path())?;
+        let pictures = write_sweep(&name, &swept.rows, run.folder.path())?;
         if global.json {
-            return print_json(&rows);
+            return print_json(&swept);
         }
         say!("{} on {} {} recordings (simulator)", run.facts.network, ids.len(), self.part.word());
         say!(
@@ -85,7 +102,7 @@ impl Sweep {
             "lost",
             "longest queue"
         );
-        for r in rows {
+        for r in swept.rows {
             let swept = r.swept;
             let difference = percent(r.spike_difference.unwrap_or(f64::INFINITY));
             let (accuracy, lost) = (r.accuracy, r.lost);

@@ -52,7 +52,7 @@ impl Calibrate {
         if weights != run.weights {
             // Results that were measured with the old statistics are removed, because they do not
             // hold for the new ones.
-            for name in ["eval.json", "simulate.json"] {
+            for name in ["eval.json", "simulate.json", "asynchrony.json"] {
                 let file = folder.file(name);
                 if file.is_file() {
                     std::fs::remove_file(&file).with_context(|| file.display().to_string())?;

@@ -1,7 +1,7 @@
 //! `tickless data`: lists and fetches data sets, describes, draws and converts recordings.
 
 use crate::arguments::Global;
-use crate::output::{print_json, say};
+use crate::output::{check_file_name, check_output_folder, print_json, say};
 use crate::progress::Console;
 use crate::report::span;
 use crate::view::{Options, view};
@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use tickless_events::formats::{self, ReadOptions};
 use tickless_events::info::{EventsInfo, Info};
-use tickless_events::{Error, Sensor, datasets};
+use tickless_events::{Choice, Error, Sensor, datasets};
 use tickless_train::progress::Progress;
 
 /// What data sets there are, what a file or folder is, and recordings in other formats.
@@ -28,7 +28,11 @@ use tickless_train::progress::Progress;
   tickless data info events.txt --time-unit s          seconds, which the file does not say
   tickless data convert stereo.aedat4 left.raw --format evt3 --stream 0
   tickless data convert near.dat near.raw --format evt3 --drop-outside
-  tickless data convert recording.aedat4 recording.dat --shift-to-zero")]
+  tickless data convert recording.aedat4 recording.dat --shift-to-zero
+  tickless data convert events.txt events.es --sensor 346x260 --sort
+
+NumPy arrays and HDF5 are read at random places: inside gzip, or out of a pipe, they are held in
+memory as a whole, at most 2 GiB. Everything else is read chunk by chunk.")]
 pub struct Data {
     #[command(subcommand)]
     what: What,
@@ -109,6 +113,9 @@ struct ReadArgs {
     /// Subtract the earliest time from all times, for files whose times count from 1970.
     #[arg(long)]
     shift_to_zero: bool,
+    /// Give the events in the order of their times; takes 21 bytes of memory for each event.
+    #[arg(long)]
+    sort: bool,
 }
 
 impl ReadArgs {
@@ -120,6 +127,7 @@ impl ReadArgs {
         options.time_unit = self.time_unit.as_deref().map(unit).transpose()?;
         options.literal_times = self.literal_times;
         options.shift_to_zero = self.shift_to_zero;
+        options.sort = self.sort;
         options.stream = self.stream;
         Ok(options)
     }
@@ -141,8 +149,29 @@ fn explained(e: Error) -> anyhow::Error {
             let text = text.trim_end_matches("choose one by its number (`data.stream`)");
             anyhow::anyhow!("{text}choose one with `--stream NUMBER`")
         }
-        other => other.into(),
+        other => match other.choices() {
+            [] => other.into(),
+            choices => {
+                let options: Vec<_> = choices.iter().filter_map(|c| option(*c)).collect();
+                anyhow::anyhow!("{other} ({})", options.join(", "))
+            }
+        },
     }
+}
+
+/// The option of this command for a choice of the library.
+fn option(choice: Choice) -> Option<&'static str> {
+    Some(match choice {
+        Choice::Sort => "`--sort`",
+        Choice::ShiftToZero => "`--shift-to-zero`",
+        Choice::Sensor => "`--sensor WIDTHxHEIGHT`",
+        Choice::DropOutside => "`--drop-outside`",
+        Choice::TimeUnit => "`--time-unit UNIT`",
+        Choice::LiteralTimes => "`--literal-times`",
+        Choice::Stream => "`--stream NUMBER`",
+        Choice::Format => "`--format NAME`",
+        _ => return None,
+    })
 }
 
 #[derive(Serialize)]
@@ -151,6 +180,7 @@ struct Converted {
     dropped: u64,
     overflows: u64,
     shift_us: u64,
+    oddities: Vec<formats::Oddity>,
     /// How the axes were changed, if the two formats define them differently.
     axes: Option<String>,
     #[serde(serialize_with = "crate::shown::path")]
@@ -217,6 +247,7 @@ impl Data {
                 if !(1e-3..=1e6).contains(&slow) {
                     bail!("`--slow {slow}`: give a factor from 0.001 to 1000000, e.g. 4");
                 }
+                check_output_folder("--output", &output)?;
                 let read = read.options()?;
                 let v =
                     view(&path, &Options { output, frames, slow, read }, console).map_err(|e| match e.downcast() {
@@ -240,12 +271,18 @@ impl Data {
                 }
             }
             What::Convert { from, to, format, read } => {
+                check_file_name(&format!("`{}`", to.display()), &to)?;
+                if from.as_os_str() == "-" && !from.exists() {
+                    bail!("`-`: standard input is read from as /dev/stdin");
+                }
                 let options = read.options()?;
                 let done = formats::convert(&from, &to, format.as_deref(), &options, console).map_err(explained)?;
-                let formats::Conversion { events, dropped, overflows, shift_us, axes: (before, after), .. } = done;
+                let formats::Conversion {
+                    events, dropped, overflows, shift_us, oddities, axes: (before, after), ..
+                } = done;
                 let axes = before.conversion(after);
                 if global.json {
-                    return print_json(&Converted { events, dropped, overflows, shift_us, axes, file: to });
+                    return print_json(&Converted { events, dropped, overflows, shift_us, oddities, axes, file: to });
                 }
                 let mut lines = vec![format!("{events} events written to {}", to.display())];
                 if let Some(axes) = axes {
@@ -254,6 +291,7 @@ impl Data {
                 if dropped > 0 {
                     lines.push(format!("{dropped} events outside the sensor left out"));
                 }
+                lines.extend(oddities.iter().map(|oddity| format!("odd: {oddity}")));
                 if overflows > 0 {
                     let s = if overflows == 1 { "" } else { "s" };
                     lines.push(format!(

@@ -54,10 +54,11 @@ pub struct Eval {
     /// Calibrate batch norm anew for every T, on training data cut into T frames.
     #[arg(long, conflicts_with = "configuration")]
     calibrate: bool,
-    /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no period. It
-    /// matters where T is above T_max and the leak belongs to time, and everywhere above 1 step.
-    #[arg(long, value_name = "STEPS", value_parser = PeriodArg::parse)]
-    refractory: Option<PeriodArg>,
+    /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no
+    /// period. It matters where T is above T_max and the leak belongs to time, and everywhere above
+    /// 1 step.
+    #[arg(long, value_name = "STEPS")]
+    refractory: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -72,8 +73,8 @@ impl Eval {
         let configurations = self.configuration.iter().map(|text| steps(text)).collect::<Result<Vec<_>>>()?;
         let asked = self.steps.as_ref().map(|text| steps(text)).transpose()?;
         let mut run = self.run.load()?;
-        if let Some(period) = self.refractory {
-            period.apply(&mut run)?;
+        if let Some(word) = &self.refractory {
+            PeriodArg::parse(word)?.apply(&mut run)?;
         }
         let folder = &run.folder;
         for c in &configurations {
@@ -118,7 +119,7 @@ impl Eval {
             let kept = stored::evaluation(&run)
                 .inspect_err(|e| console.warn(&format!("what cannot be read is replaced: {e}")))
                 .unwrap_or_default();
-            folder.write_json("eval.json", &result.clone().merged_into(kept))?;
+            folder.write_result("eval.json", &result.clone().merged_into(kept))?;
         }
         if global.json {
             return print_json(&result);

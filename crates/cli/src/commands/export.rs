@@ -2,7 +2,7 @@
 
 use crate::arguments::{Global, RunArgs};
 use crate::interop;
-use crate::output::{print_json, say};
+use crate::output::{check_output, print_json, say};
 use crate::progress::Console;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -52,6 +52,9 @@ struct Written {
 impl Export {
     /// Runs the command.
     pub fn run(self, global: &Global, _: &Console) -> Result<()> {
+        if let Some(file) = &self.output {
+            check_output("--output", file)?;
+        }
         let run = self.run.load()?;
         run.network.check_event_driven()?;
         match self.to {

@@ -42,14 +42,15 @@ pub struct Simulate {
     /// At most this many recordings (0 for all).
     #[arg(long, default_value_t = 0)]
     limit: usize,
-    /// Find, on the validation part, the refractory period of single-spike neurons (none to one step of
-    /// T_max) or the lower limit of multi-spike neurons (-1 to -30 thresholds, or none), for the network
-    /// and for each layer, and run with it.
+    /// Find, on the validation part, the refractory period of single-spike neurons (none to one
+    /// step of T_max) or the lower limit of multi-spike neurons (-1 to -30 thresholds, or none),
+    /// for the network and for each layer, and run with it.
     #[arg(long, conflicts_with = "refractory")]
     tune: bool,
-    /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no period.
-    #[arg(long, value_name = "STEPS", value_parser = PeriodArg::parse)]
-    refractory: Option<PeriodArg>,
+    /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no
+    /// period.
+    #[arg(long, value_name = "STEPS")]
+    refractory: Option<String>,
     #[command(flatten)]
     model: ModelArgs,
 }
@@ -101,6 +102,7 @@ impl ModelArgs {
 /// The simulation, with the results of asynchrony and of tuning if the user asked for them.
 #[derive(Serialize)]
 struct Shown<'a> {
+    part: &'static str,
     #[serde(flatten)]
     simulation: &'a Simulation,
     asynchrony: Option<SweepRow>,
@@ -131,11 +133,11 @@ impl Simulate {
         // precision.
         let own = !changed && model.precision() == Precision::F32;
         if self.part == Part::Test && self.limit == 0 && own {
-            folder.write_json("simulate.json", &s)?;
+            folder.write_result("simulate.json", &s)?;
         }
         let asynchrony = asynchrony.map(|m| with_asynchrony(&run, ids, &m, console)).transpose()?;
         if global.json {
-            return print_json(&Shown { simulation: &s, asynchrony, tuned: tuned.as_ref() });
+            return print_json(&Shown { part: self.part.word(), simulation: &s, asynchrony, tuned: tuned.as_ref() });
         }
         if let Some(tuned) = &tuned {
             show_tuned(&run, tuned);
@@ -188,8 +190,8 @@ impl Simulate {
     /// Gives the neurons the period of `--refractory`, or tunes them on the validation part if
     /// `--tune` is given; returns the results of the tuning.
     fn change(&self, run: &mut Loaded, console: &Console) -> Result<Option<Tuned>> {
-        if let Some(period) = self.refractory {
-            period.apply(run)?;
+        if let Some(word) = &self.refractory {
+            PeriodArg::parse(word)?.apply(run)?;
         }
         if !self.tune {
             return Ok(None);

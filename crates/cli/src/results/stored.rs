@@ -1,15 +1,17 @@
 //! Reads results that a run stores, and checks them against the run.
 //!
 //! A result that does not belong to the run as it is (other weights, only a part of the test set, a
-//! value that is not finite) is left out with a warning that names the file and the command that
-//! measures it again. A file that is not JSON is an error, because the user has to look at it.
+//! value that is not finite, a checksum that does not fit) is left out with a warning that names
+//! the file and the command that measures it again. A file that is not JSON is an error, because
+//! the user has to look at it.
 
 use crate::output::note;
 use crate::results::Evaluation;
+use crate::shell::quoted;
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 use tickless::simulate::Simulation;
-use tickless_train::run::Loaded;
+use tickless_train::run::{Loaded, Seal};
 
 /// The evaluation on the whole test part.
 ///
@@ -55,15 +57,31 @@ fn read<T: DeserializeOwned>(
     if !file.is_file() {
         return Ok(None);
     }
-    let json: serde_json::Value = run.folder.read_json(name)?;
-    let checked =
-        serde_json::from_value(json).map_err(|e| format!("cannot be read ({e})")).and_then(|t| check(&t).map(|()| t));
-    Ok(checked
-        .inspect_err(|problem| {
-            let (file, run) = (file.display(), run.folder.path().display());
-            note!("warning: {file}: left out, because it {problem}; `tickless {command} {run}` measures it again");
-        })
-        .ok())
+    let (json, seal) = run.folder.read_result(name)?;
+    let again =
+        || format!("`tickless {command} {}` measures it again", quoted(&run.folder.path().display().to_string()));
+    let checked = match seal {
+        Seal::Broken => Err("was changed after it was measured: its checksum does not fit its values".to_owned()),
+        Seal::Whole | Seal::Absent => serde_json::from_value(json)
+            .map_err(|e| format!("cannot be read ({e})"))
+            .and_then(|t| check(&t).map(|()| t)),
+    };
+    match checked {
+        Ok(result) => {
+            if seal == Seal::Absent {
+                note!(
+                    "warning: {}: has no checksum (an earlier version wrote it), so changes of it cannot be noticed; {}",
+                    file.display(),
+                    again()
+                );
+            }
+            Ok(Some(result))
+        }
+        Err(problem) => {
+            note!("warning: {}: left out, because it {problem}; {}", file.display(), again());
+            Ok(None)
+        }
+    }
 }
 
 fn check_weights(run: &Loaded, measured: Option<&str>) -> Result<(), String> {

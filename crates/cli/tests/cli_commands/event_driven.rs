@@ -15,8 +15,11 @@ fn recordings_that_the_recipe_scales_are_simulated_at_that_size() {
 #[test]
 fn asynchrony_is_swept_from_the_exact_engine_on() {
     let scratch = Scratch::trained();
-    let rows = scratch.ok_json(&["asynchrony", "run", "--limit", "20", "--delay-us", "100", "--queue", "0"]);
-    let rows = rows.as_array().unwrap();
+    let swept = scratch.ok_json(&["asynchrony", "run", "--limit", "20", "--delay-us", "100", "--queue", "0"]);
+    assert_eq!(scratch.result("run/asynchrony.json"), swept);
+    assert_eq!((&swept["part"], &swept["recordings"]), (&"test".into(), &20.into()));
+    assert!(swept["weights"].as_str().unwrap().starts_with("xxh3-64:"), "{swept:#}");
+    let rows = swept["rows"].as_array().unwrap();
     assert_eq!((&rows[0]["swept"], number(&rows[0], "spike_difference")), (&"exact".into(), 0.0));
     let swept: Vec<&str> = rows.iter().map(|r| r["swept"].as_str().unwrap()).collect();
     for what in ["order", "delay", "jitter", "service", "queue"] {
@@ -29,6 +32,7 @@ fn asynchrony_is_swept_from_the_exact_engine_on() {
     let late = ["simulate", "run", "--limit", "20", "--service-us", "1000", "--queue", "2", "--order", "random"];
     let shown = scratch.ok_json(&late);
     assert!(number(&shown, "asynchrony/lost") > 0.0 && number(&shown, "accuracy") == exact, "{shown:#}");
+    assert_eq!(shown["part"], "test");
     assert!(scratch.ok(&late).stdout.contains("with asynchrony: "));
     scratch.refused_with(&["simulate", "run", "--delay-us=-1"], &["delay", "-1"]);
     let table = scratch.ok(&["asynchrony", "run", "--limit", "2", "--service-us", "", "--queue", ""]);

@@ -71,7 +71,7 @@ fn train_then_eval_then_simulate_then_report() {
     assert_eq!(rows(&table.stdout), rows_of(&json), "the table and the JSON agree");
     let ts: Vec<String> = rows_of(&json).into_iter().filter(|r| r[1] == "time").map(|r| r[0].clone()).collect();
     assert_eq!(ts, ["1", "2", "3", "4"], "both ends of a range are in");
-    assert_eq!(scratch.json(&format!("{run}/eval.json")), json, "the run keeps what was shown");
+    assert_eq!(scratch.result(&format!("{run}/eval.json")), json, "the run keeps what was shown");
     // At T_max the leak per step and the leak per time are equal.
     let at_t_max: Vec<_> = rows_of(&json).into_iter().filter(|r| r[0] == "4").map(|[_, _, a, l]| [a, l]).collect();
     assert_eq!(at_t_max[0], at_t_max[1]);
@@ -81,7 +81,7 @@ fn train_then_eval_then_simulate_then_report() {
     assert_eq!(rows(&table.stdout), rows_of(&mixed));
     assert_eq!(rows_of(&mixed)[0][..2], ["4,2,1", "step"]);
     assert_eq!(rows_of(&mixed)[1][2..], at_t_max[0], "all stages at T_max are T_max");
-    assert_eq!(scratch.json(&format!("{run}/eval.json")), json, "a mixed configuration is only shown");
+    assert_eq!(scratch.result(&format!("{run}/eval.json")), json, "a mixed configuration is only shown");
 
     let limited = scratch.ok_json(&["eval", run, "--steps", "1", "--limit", "7", "--part", "train"]);
     assert_eq!(number(&limited, "points/0/samples"), 7.0);
@@ -190,7 +190,7 @@ fn statistics_can_be_taken_at_each_t_of_an_evaluation() {
     let loss = |v: &Value, k: usize| number(v, &format!("points/{k}/loss"));
     assert_ne!(loss(&kept, 0), loss(&anew, 0), "T = 1 has statistics of its own");
     assert_eq!(loss(&kept, 1), loss(&anew, 1), "those of T_max are the run's");
-    assert_eq!(scratch.json("base/eval.json"), kept, "what is calibrated on the side is only shown");
+    assert_eq!(scratch.result("base/eval.json"), kept, "what is calibrated on the side is only shown");
     let plain = Scratch::trained();
     plain.refused_with(&["eval", "run", "--calibrate"], &["no batch norm", "leave out `--calibrate`"]);
 }

@@ -122,3 +122,47 @@ fn a_pipe_in_the_folder_of_a_class_is_refused() {
     fifo(&scratch, "pipe.raw");
     scratch.refused_with(&["data", "view", "pipe.raw"], &["pipe.raw", "is read twice"]);
 }
+
+#[test]
+fn an_output_that_cannot_be_is_refused_before_the_work() {
+    let scratch = Scratch::new();
+    scratch.write("a.raw", evt3(10));
+    scratch.write("file", "x");
+    for folder in ["file", "file/sub", "/dev/null/x"] {
+        scratch.refused_with(
+            &["data", "view", "a.raw", "--output", folder],
+            &[&format!("--output {folder}"), "is no folder"],
+        );
+    }
+    scratch.refused_with(&["data", "convert", "a.raw", "-"], &["/dev/stdout"]);
+    scratch.refused_with(&["data", "convert", "-", "b.txt"], &["/dev/stdin"]);
+    scratch.refused_with(&["data", "convert", "a.raw", "."], &["`.` is a folder", "name a file in it"]);
+    scratch.refused_with(&["data", "convert", "a.raw", "./a.raw", "--format", "evt2"], &["the file that is read"]);
+    assert!(scratch.read("a.raw") == evt3(10));
+    assert_eq!(names(&scratch), ["a.raw", "file"]);
+    scratch.ok(&["data", "view", "a.raw", "--output", "new/folder"]);
+}
+
+#[test]
+fn a_remedy_names_the_option_that_does_it() {
+    let scratch = Scratch::new();
+    scratch.write("a.txt", "x y t p\n1 2 900 1\n3 4 100 0\n");
+    scratch.write("far.txt", "x y t p\n1 2 9000000000000000 1\n3 4 9000000000000007 0\n");
+    let convert = |from: &str, to: &str, more: &[&str], words: &[&str]| {
+        let args = [&["data", "convert", from, to][..], more].concat();
+        if words.is_empty() { drop(scratch.ok(&args)) } else { drop(scratch.refused_with(&args, words)) }
+    };
+    for (format, to) in [("es", "b.es"), ("prophesee-hdf5", "b.hdf5")] {
+        let format = ["--format", format];
+        convert("a.txt", to, &format, &["state the sensor (`--sensor WIDTHxHEIGHT`)"]);
+        convert("a.txt", to, &[&format[..], &["--sensor", "9x9"]].concat(), &["sort the events by time (`--sort`)"]);
+        convert("a.txt", to, &[&format[..], &["--sensor", "9x9", "--sort"]].concat(), &[]);
+    }
+    assert!(scratch.ok(&["data", "info", "b.es"]).stdout.contains("time     100..900"));
+    for to in ["c.dat", "c.es"] {
+        convert("far.txt", to, &["--sensor", "9x9"], &["start near 0 (`--shift-to-zero`)"]);
+        convert("far.txt", to, &["--sensor", "9x9", "--shift-to-zero"], &[]);
+    }
+    convert("a.txt", "c.gif", &[], &["name one of", "(`--format NAME`)"]);
+    scratch.refused_with(&["data", "info", "b.es", "--time-unit", "s"], &["(`--time-unit UNIT`)"]);
+}

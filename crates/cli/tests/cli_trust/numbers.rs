@@ -100,6 +100,46 @@ fn an_evaluation_with_holes_for_numbers_is_named_and_made_again() {
 }
 
 #[test]
+fn a_stored_result_that_was_changed_is_left_out_with_one_warning_and_measured_again() {
+    let scratch = Scratch::trained();
+    scratch.ok(&["eval", "run", "--steps", "1,4"]);
+    scratch.ok(&["simulate", "run"]);
+    for (name, command, changes) in [
+        (
+            "run/eval.json",
+            "tickless eval run",
+            &[("\"loss\": ", "\"loss\": 1"), ("\"loss\"", "\"lost\""), ("\"activity\"", "\"activities\"")][..],
+        ),
+        (
+            "run/simulate.json",
+            "tickless simulate run",
+            &[("\"seconds\": ", "\"seconds\": 1"), ("\"silent\"", "\"quiet\"")],
+        ),
+    ] {
+        let text = scratch.text(name);
+        for (from, to) in changes {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text, "{from}");
+            scratch.write(name, &changed);
+            let ran = scratch.ok(&["report", "run"]);
+            let warnings: Vec<&str> = ran.stderr.lines().filter(|line| line.contains(name)).collect();
+            let [warning] = warnings[..] else { panic!("{name}, {from}: {ran:#?}") };
+            assert!(warning.contains("checksum") && warning.contains(command), "{warning}");
+        }
+        // As an earlier version wrote it, it is taken.
+        scratch.write(name, &text);
+        let value = scratch.result(name);
+        scratch.write(name, value.to_string());
+        let ran = scratch.ok(&["report", "run"]);
+        assert!(ran.stderr.contains("has no checksum") && ran.stderr.contains(command), "{ran:#?}");
+        // What the warning advises mends it.
+        scratch.write(name, text.replacen(changes[0].0, changes[0].1, 1));
+        scratch.ok(&command.split(' ').skip(1).collect::<Vec<_>>());
+        assert!(!scratch.ok(&["report", "run"]).stderr.contains(name));
+    }
+}
+
+#[test]
 fn no_file_of_a_run_gets_a_value_that_it_cannot_hold() {
     let scratch = Scratch::new();
     let folder = RunFolder::at(scratch.path());

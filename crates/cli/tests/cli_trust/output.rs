@@ -54,6 +54,20 @@ fn results_that_cannot_be_written_reach_the_exit_code_and_stop_no_work() {
 }
 
 #[test]
+fn a_standard_output_that_is_closed_from_the_start_is_the_null_device() {
+    // Else the first file that is opened would get its number, and the table.
+    let scratch = Scratch::trained();
+    for (command, file) in COMMANDS {
+        let ran = shell(&scratch, &format!("$B {command} >&- 2>log"));
+        assert_eq!(ran.code, Some(0), "{command}: {}", scratch.text("log"));
+        let whole = scratch.read(file);
+        std::fs::remove_file(scratch.at(file)).unwrap();
+        assert!(!String::from_utf8_lossy(&whole).contains("% correct") || file.ends_with(".html"), "{command}");
+    }
+    assert_eq!(shell(&scratch, "$B eval none >&-").code, Some(2));
+}
+
+#[test]
 fn a_reader_of_results_that_has_gone_is_no_error_and_stops_no_work() {
     let scratch = Scratch::trained();
     // `export` prints its report before it finds that the network does not fit; the error must

@@ -6,6 +6,7 @@
 use crate::decay::Tables;
 use crate::kernel::{BLOCK, Bounds, Kernel};
 use crate::layer::{Rule, Small, gcd};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use tickless_neuron::between::burst;
 use tickless_neuron::quantised;
@@ -41,7 +42,7 @@ pub(crate) trait Act {
     /// Fires the neuron `v` at index `at` of the layer, which reaches its threshold at `t_us`.
     /// Resets the neuron and returns the number of spikes, which is 0 only if it
     /// [rests](Act::RESTS).
-    fn fire(&mut self, v: &mut Self::V, at: usize, t_us: u64) -> u32;
+    fn fire(&self, v: &mut Self::V, at: usize, t_us: u64) -> u32;
 }
 
 /// Neurons with a refractory period, during which they integrate but cannot fire. `act` computes
@@ -49,7 +50,9 @@ pub(crate) trait Act {
 pub(super) struct Resting<'a, A> {
     pub act: A,
     pub dead_us: u64,
-    pub ready_us: &'a mut [u64],
+    /// When each neuron's period ends. Cells, so that the act is only read where neurons fire: a loop
+    /// over events keeps its numbers in registers.
+    pub ready_us: &'a [Cell<u64>],
 }
 
 impl<A: Act> Act for Resting<'_, A> {
@@ -74,12 +77,12 @@ impl<A: Act> Act for Resting<'_, A> {
     }
 
     #[inline(always)]
-    fn fire(&mut self, v: &mut A::V, at: usize, t_us: u64) -> u32 {
-        let ready_us = &mut self.ready_us[at];
-        if t_us < *ready_us {
+    fn fire(&self, v: &mut A::V, at: usize, t_us: u64) -> u32 {
+        let ready_us = &self.ready_us[at];
+        if t_us < ready_us.get() {
             return 0;
         }
-        *ready_us = t_us.saturating_add(self.dead_us);
+        ready_us.set(t_us.saturating_add(self.dead_us));
         self.act.fire(v, at, t_us)
     }
 }
@@ -152,7 +155,7 @@ impl<K: Kernel> Act for Plain<'_, K> {
     }
 
     #[inline(always)]
-    fn fire(&mut self, v: &mut f32, _: usize, _: u64) -> u32 {
+    fn fire(&self, v: &mut f32, _: usize, _: u64) -> u32 {
         let Rule { mode, threshold, v_min, .. } = self.rule;
         // No weight causes more than 65,536 spikes, so i32 and f32 represent their number exactly.
         let n = burst(*mode, *v, *threshold);
@@ -199,7 +202,7 @@ impl<K: Kernel, const CELL: usize> Act for Leaky<'_, K, CELL> {
     }
 
     #[inline(always)]
-    fn fire(&mut self, v: &mut f32, at: usize, t_us: u64) -> u32 {
+    fn fire(&self, v: &mut f32, at: usize, t_us: u64) -> u32 {
         self.plain.fire(v, at, t_us)
     }
 }
@@ -229,7 +232,7 @@ impl<K: Kernel> Act for Parted<'_, K> {
     }
 
     #[inline(always)]
-    fn fire(&mut self, v: &mut f32, at: usize, t_us: u64) -> u32 {
+    fn fire(&self, v: &mut f32, at: usize, t_us: u64) -> u32 {
         self.leaky.fire(v, at, t_us)
     }
 }
@@ -245,7 +248,7 @@ impl<K: Kernel> Act for Short<'_, K> {
     }
 
     #[inline(always)]
-    fn fire(&mut self, v: &mut i16, _: usize, _: u64) -> u32 {
+    fn fire(&self, v: &mut i16, _: usize, _: u64) -> u32 {
         quantised::fire(self.rule.mode, self.small.levels, v)
     }
 }
@@ -261,7 +264,7 @@ impl<K: Kernel> Act for Sums<K> {
     }
 
     #[inline(always)]
-    fn fire(&mut self, _: &mut i32, _: usize, _: u64) -> u32 {
+    fn fire(&self, _: &mut i32, _: usize, _: u64) -> u32 {
         0
     }
 }

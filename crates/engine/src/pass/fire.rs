@@ -24,7 +24,7 @@ impl Fires<'_> {
     /// A single loop over all neurons, so the processor mispredicts at most one loop exit. The
     /// function is not inlined, so that the loop over events keeps its variables in registers.
     #[inline(never)]
-    pub fn emit<A: Act>(&self, act: &mut A, v: &mut [A::V], t_us: u64, masks: &mut [u64], out: &mut Vec<Hop>) {
+    pub fn emit<A: Act>(&self, act: &A, v: &mut [A::V], t_us: u64, masks: &mut [u64], out: &mut Vec<Hop>) {
         let Fires { patch, block, target, row_target, lanes, cause } = *self;
         let begun = out.len();
         let blocks = if patch.len <= block { 1 } else { patch.len.div_ceil(block) };

@@ -38,6 +38,7 @@ use crate::table::Table;
 use act::{Act, Leaky, Parted, Plain, Resting, Short, Sums};
 use fire::{Fires, in_order};
 use patch::{Patch, take};
+use std::cell::Cell;
 use tickless_simd::by_isa;
 
 /// The position of a pass.
@@ -117,7 +118,10 @@ impl Walk<'_> {
     fn rest<A: Act>(self, v: &mut [A::V], w: &[A::W], act: A, ready_us: &mut [u64]) -> Carried {
         match self.rule.dead_us {
             None => self.go(v, w, act),
-            Some(dead_us) => self.go(v, w, Resting { act, dead_us, ready_us }),
+            Some(dead_us) => {
+                let ready_us = Cell::from_mut(ready_us).as_slice_of_cells();
+                self.go(v, w, Resting { act, dead_us, ready_us })
+            }
         }
     }
 
@@ -152,7 +156,7 @@ impl Walk<'_> {
                     let (target, row_target) = (footprint.target as usize, edge.row_target);
                     let fires =
                         Fires { patch: &patch, block, target, row_target, lanes: &rule.lanes, cause: hop.cause };
-                    fires.emit(&mut act, v, t_us, &mut masks[..count], out);
+                    fires.emit(&act, v, t_us, &mut masks[..count], out);
                 }
                 done.ops += footprint.ops();
                 done.spikes += 1;

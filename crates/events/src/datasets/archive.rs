@@ -121,6 +121,11 @@ impl Archive {
         (format!("{}{}", self.inside, self.name(index)), size, checksum)
     }
 
+    /// Whether a member is a symbolic link: its bytes are the name of another file.
+    pub fn is_link(&self, index: usize) -> bool {
+        self.zip.by_index_data(index).is_ok_and(|m| m.is_symlink())
+    }
+
     /// Adds the archive's file to a key.
     pub fn add_to(&self, key: &mut Key) -> Result<()> {
         key.file_once(&self.path)
@@ -131,6 +136,15 @@ impl Archive {
         let broken = |problem: String| Error::unexpected(self.label(index), problem, AGAIN);
         // The index is behind an `Arc`, so this clones a cursor and not 60,000 names.
         let mut zip = self.zip.clone();
+        let how = zip.by_index_data(index).map(|m| (m.compression(), m.encrypted()));
+        match how {
+            Ok((CompressionMethod::Stored | CompressionMethod::Deflated, false)) | Err(_) => {}
+            Ok((method, encrypted)) => {
+                let how = if encrypted { "encrypted".into() } else { format!("packed with {method}") };
+                let remedy = "unpack the archive and give the folder, or pack it again with deflate and no password";
+                return Err(Error::unexpected(self.label(index), how, remedy));
+            }
+        }
         let member = zip.by_index(index).map_err(|e| broken(e.to_string()))?;
         let (size, packed) = (member.size(), member.compressed_size());
         let limit = HARMLESS.max(packed.saturating_mul(DENSEST)).min(LARGEST_MEMBER);

@@ -82,7 +82,7 @@ impl Gesture {
         for (part, name) in [(&train, "training"), (&test, "test")] {
             if part.is_empty() {
                 let (what, remedy) = (format!("a trial of the {name} part"), format!("needed is {}", INFO.needs));
-                return Err(Error::Missing { path, what, remedy });
+                return Err(Error::Missing { path, what, remedy: remedy.into() });
             }
         }
         Ok(Gesture { path, layout, train, test })

@@ -116,7 +116,7 @@ impl DataRequest {
         if !path.exists() {
             let what = format!("the folder of data set `{name}`");
             let remedy = format!("give the folder that holds {}", info.needs);
-            return Err(Error::Missing { path: path.to_path_buf(), what, remedy });
+            return Err(Error::Missing { path: path.to_path_buf(), what, remedy: remedy.into() });
         }
         Ok(path)
     }

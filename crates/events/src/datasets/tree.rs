@@ -30,19 +30,20 @@ pub struct Leaf {
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Unexpected`] for an archive that is broken or malicious, for an empty
-/// folder (otherwise the user would not notice a class without recordings), for a link to a folder
-/// above it, and for folders that are nested too deep.
+/// folder (otherwise the user would not notice a class without recordings), for a link to a file or
+/// folder that is listed itself, and for folders that are nested too deep.
 pub fn list(root: &Path) -> Result<Vec<Leaf>> {
     let mut leaves = Vec::new();
     if root.is_dir() {
-        folder(root, "", 0, &mut leaves)?;
+        // A root that cannot be resolved cannot be listed either, and says so there.
+        folder(root, &root.canonicalize().unwrap_or_else(|_| root.to_owned()), "", 0, &mut leaves)?;
     } else {
         members(Archive::open(root)?, "", 1, &mut leaves)?;
     }
     Ok(leaves)
 }
 
-fn folder(path: &Path, below: &str, depth: usize, leaves: &mut Vec<Leaf>) -> Result<()> {
+fn folder(path: &Path, root: &Path, below: &str, depth: usize, leaves: &mut Vec<Leaf>) -> Result<()> {
     let refuse = |problem, remedy| Err(Error::unexpected(path.display().to_string(), problem, remedy));
     if depth > DEEPEST {
         return refuse("folders too deep in each other", "give a folder nearer to the recordings");
@@ -75,8 +76,17 @@ fn folder(path: &Path, below: &str, depth: usize, leaves: &mut Vec<Leaf>) -> Res
             return Err(Error::unexpected(file, "a name that is not Unicode", remedy));
         };
         let below = format!("{below}{name}");
+        // A link to a place outside is a recording like any other.
+        if entry.is_symlink()
+            && !leads_back(&entry)
+            && let Ok(target) = entry.canonicalize()
+            && target.starts_with(root)
+        {
+            let problem = format!("a symbolic link to {}, which would count twice", target.display());
+            return Err(Error::unexpected(entry.display().to_string(), problem, "remove the link"));
+        }
         if entry.is_dir() {
-            folder(&entry, &format!("{below}/"), depth + 1, leaves)?;
+            folder(&entry, root, &format!("{below}/"), depth + 1, leaves)?;
         } else if let Some(stem) = zip_stem(&below) {
             members(Archive::open(&entry)?, &format!("{stem}/"), 1, leaves)?;
         } else {
@@ -103,6 +113,14 @@ fn members(archive: Archive, below: &str, depth: usize, leaves: &mut Vec<Leaf>) 
         if name == super::archive::UNREADABLE {
             let problem = format!("member {index} has a name that cannot be read");
             return Err(Error::unexpected(archive.label(index), problem, "pack the archive again"));
+        }
+        if archive.is_link(index) {
+            let problem = "a symbolic link, which holds the name of another file";
+            return Err(Error::unexpected(
+                archive.label(index),
+                problem,
+                "pack the archive again with the file itself",
+            ));
         }
         let path = format!("{below}{name}");
         let Some(stem) = zip_stem(&path) else {

@@ -21,7 +21,7 @@ use super::clock::Clock;
 use super::encoder::EventEncoder;
 use super::records::{RecordDecoder, Records, SliceOrigin};
 use super::{Axes, Encoder, Fit, Format, Heed, ReadOptions, Reading};
-use crate::{Columns, Error, Event, Result, Sensor};
+use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
 /// The format description; see the module.
 pub const FORMAT: Format = Format {
@@ -199,13 +199,13 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
     let mut clock = Clock::<32>::new(false);
     Ok(EventEncoder::boxed(FORMAT.name, header.to_vec(), move |e, bytes| {
         let Ok(t) = u32::try_from(e.t_us) else {
-            return Err(("its time is above 2^32 µs", "let the times start near 0"));
+            return Err(("its time is above 2^32 µs", Remedy::START_AT_ZERO));
         };
         if clock.store(e.t_us).is_none() {
-            return Err(("its time falls as far as at an overflow", "sort the events by time"));
+            return Err(("its time falls as far as at an overflow", Remedy::SORT));
         }
         if e.x > 127 || e.y > 127 {
-            return Err(("x or y is above 127", "choose another format, or scale the recording down"));
+            return Err(("x or y is above 127", "choose another format, or scale the recording down".into()));
         }
         let address = u32::from(e.on) | u32::from(e.x) << 1 | u32::from(e.y) << 8;
         bytes.extend(address.to_be_bytes());

@@ -19,7 +19,7 @@ use super::block::Block;
 use super::encoder::refuse;
 use super::records::{RecordDecoder, Records, SliceOrigin};
 use super::{Encoder, Fit, Format, Heed, Reading, StreamInfo};
-use crate::{Columns, Error, Event, Result, Sensor};
+use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
 /// The format description; see the module.
 pub const FORMAT: Format = Format {
@@ -264,9 +264,9 @@ impl Encoder for Writer {
             }
             for e in events.iter_from(at).take(n) {
                 let why = if e.x > 0x7FFF || e.y > 0x7FFF {
-                    Some(("x or y is above 32767", "scale the recording down"))
+                    Some(("x or y is above 32767", "scale the recording down".into()))
                 } else {
-                    (e.t_us >> 62 != 0).then_some(("its time is above 2^62 µs", "let the times start near 0"))
+                    (e.t_us >> 62 != 0).then_some(("its time is above 2^62 µs", Remedy::START_AT_ZERO))
                 };
                 if let Some(why) = why {
                     return Err(refuse(FORMAT.name, self.count, e, why));

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use tickless_files::NewFile;
 
-use super::{Axes, EventReader, FORMATS, Format, ReadOptions, by_name, encoder, open_stoppable};
+use super::{Axes, EventReader, FORMATS, Format, Oddity, ReadOptions, by_name, encoder, open_stoppable};
 use crate::progress::Progress;
-use crate::{Columns, Error, Result};
+use crate::{Choice, Columns, Error, Remedy, Result};
 
 /// The result of [`convert`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Conversion {
     /// Number of events written.
@@ -22,6 +22,8 @@ pub struct Conversion {
     pub overflows: u64,
     /// As [`EventReader::shift_us`].
     pub shift_us: u64,
+    /// As [`EventReader::oddities`].
+    pub oddities: Vec<Oddity>,
     /// The axes of the formats of `from` and `to`; [`Axes::conversion`] describes what changes.
     pub axes: (Axes, Axes),
 }
@@ -46,15 +48,21 @@ pub fn convert(
     options: &ReadOptions,
     progress: &dyn Progress,
 ) -> Result<Conversion> {
-    let format = match format {
-        Some(name) => by_name(name)?,
-        None => by_extension(to)?,
-    };
     let io = |source| Error::Io { path: to.to_path_buf(), source };
     if to.is_dir() {
         return Err(Error::unexpected(to.display().to_string(), "a folder", "name a file in it"));
     }
-    let mut reader = open_stoppable(from, options, progress)?;
+    // A hard link is another name, whose file stays.
+    if to.is_file() && from.canonicalize().is_ok_and(|from| to.canonicalize().is_ok_and(|to| from == to)) {
+        let problem = "the file that is read, which would be replaced";
+        return Err(Error::unexpected(to.display().to_string(), problem, "name another file"));
+    }
+    let format = match format {
+        Some(name) => by_name(name)?,
+        None => by_extension(to)?,
+    };
+    let options = ReadOptions { note_oddities: true, ..*options };
+    let mut reader = open_stoppable(from, &options, progress)?;
     let mut chunk = Columns::new();
     let mut more = reader.next(&mut chunk)?;
     // Some formats state the sensor at their beginning, so the first chunk is read before.
@@ -84,7 +92,8 @@ pub fn convert(
     }
     file.commit().map_err(io)?;
     let (dropped, overflows, shift_us) = (reader.dropped(), reader.overflows(), reader.shift_us());
-    Ok(Conversion { events, dropped, overflows, shift_us, axes: (reader.axes(), format.axes) })
+    let (oddities, axes) = (reader.oddities().to_vec(), (reader.axes(), format.axes));
+    Ok(Conversion { events, dropped, overflows, shift_us, oddities, axes })
 }
 
 /// Returns an error if an event of the chunk lies outside the reader's sensor. `index` is the
@@ -110,11 +119,11 @@ pub fn by_extension(path: &Path) -> Result<&'static Format> {
         [] => {
             let written: Vec<_> = FORMATS.iter().filter(|f| f.write.is_some()).collect();
             let what = format!("no format is written into files named .{extension}");
-            Err(Error::setting(what, format!("name one of: {}", names(&written))))
+            Err(Error::setting(what, Remedy::with(format!("name one of: {}", names(&written)), &[Choice::Format])))
         }
         _ => {
             let what = format!("several formats are written into files named .{extension}");
-            Err(Error::setting(what, format!("name one of: {}", names(&formats))))
+            Err(Error::setting(what, Remedy::with(format!("name one of: {}", names(&formats)), &[Choice::Format])))
         }
     }
 }
@@ -193,6 +202,69 @@ mod tests {
         let error = convert(&from, &to, None, &ReadOptions::default(), &Stopped).unwrap_err();
         assert!(matches!(error, Error::Cancelled { .. }), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_file_that_is_read_is_not_replaced_under_any_of_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("a.es");
+        let bytes = encode("es", &Columns::new(), Some(Sensor::NMNIST)).unwrap();
+        std::fs::write(&from, &bytes).unwrap();
+        let mut names = vec![from.clone(), folder.path().join("./a.es")];
+        #[cfg(unix)]
+        {
+            let link = folder.path().join("link.dat");
+            std::os::unix::fs::symlink(&from, &link).unwrap();
+            names.push(link);
+        }
+        for to in names {
+            let error = convert(&from, &to, Some("dat"), &ReadOptions::default(), &Silent).unwrap_err().to_string();
+            assert!(error.contains("the file that is read") && error.contains("name another file"), "{error}");
+            assert_eq!(std::fs::read(&from).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn times_that_a_format_cannot_hold_name_the_choice_that_mends_them_and_it_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let at =
+            |times: &[u64]| -> Columns { times.iter().map(|&t_us| Event { t_us, x: 3, y: 4, on: true }).collect() };
+        let cases = [
+            (at(&[900, 100, 500]), Choice::Sort, &["es", "prophesee-hdf5"][..]),
+            (
+                at(&[1 << 50, (1 << 50) + 5]),
+                Choice::ShiftToZero,
+                &["es", "dat", "aedat2", "nmnist-bin", "evt2", "evt3"],
+            ),
+            (at(&[u64::MAX - 9, u64::MAX]), Choice::ShiftToZero, &["aedat4", "aedat31", "npy", "prophesee-hdf5"]),
+        ];
+        for (events, choice, names) in cases {
+            let from = folder.path().join("a.txt");
+            std::fs::write(&from, encode("text", &events, None).unwrap()).unwrap();
+            for name in names.iter().filter(|name| by_name(name).is_ok()) {
+                let to = folder.path().join(format!("b.{}", by_name(name).unwrap().extensions[0]));
+                let mut options = on(Sensor::NMNIST);
+                let error = convert(&from, &to, Some(name), &options, &Silent).unwrap_err();
+                assert_eq!(error.choices(), [choice], "{name}: {error}");
+                match choice {
+                    Choice::Sort => options.sort = true,
+                    _ => options.shift_to_zero = true,
+                }
+                convert(&from, &to, Some(name), &options, &Silent).unwrap();
+                let (first, sorted) = (events.t_us().iter().min().unwrap(), events.clone().sorted());
+                let shift = if choice == Choice::ShiftToZero { *first } else { 0 };
+                let expected: Vec<_> = sorted.t_us().iter().map(|t| t - shift).collect();
+                assert_eq!(read(&to).unwrap().events.t_us(), expected, "{name}");
+            }
+        }
+        // A format that states the sensor needs one.
+        let from = folder.path().join("a.txt");
+        std::fs::write(&from, encode("text", &at(&[1]), None).unwrap()).unwrap();
+        for name in ["es", "aedat4", "prophesee-hdf5"].into_iter().filter(|name| by_name(name).is_ok()) {
+            let to = folder.path().join("c.bin");
+            let error = convert(&from, &to, Some(name), &ReadOptions::default(), &Silent).unwrap_err();
+            assert_eq!(error.choices(), [Choice::Sensor], "{name}: {error}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::prefetch::prefetch_a_page_ahead;
 use super::prophesee::{Headed, Header, Words};
 use super::records::{RecordDecoder, SliceOrigin};
 use super::{Encoder, Fit, Format, Heed, Probe, Reading};
-use crate::{Columns, Result, Sensor};
+use crate::{Columns, Remedy, Result, Sensor};
 
 /// The format description; see the module.
 pub const FORMAT: Format = Format {
@@ -161,13 +161,13 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
     let mut clock = Clock::<32>::new(false);
     Ok(EventEncoder::boxed(FORMAT.name, header, move |e, bytes| {
         let Ok(t) = u32::try_from(e.t_us) else {
-            return Err(("its time is above 2^32 µs", "let the times start near 0"));
+            return Err(("its time is above 2^32 µs", Remedy::START_AT_ZERO));
         };
         if clock.store(e.t_us).is_none() {
-            return Err(("its time falls as far as at an overflow", "sort the events by time"));
+            return Err(("its time falls as far as at an overflow", Remedy::SORT));
         }
         if e.x >= 1 << 14 || e.y >= 1 << 14 {
-            return Err(("x or y is above 16383", "scale the recording down"));
+            return Err(("x or y is above 16383", "scale the recording down".into()));
         }
         let place = u32::from(e.x) | u32::from(e.y) << 14 | u32::from(e.on) << 28;
         bytes.extend(t.to_le_bytes());

@@ -9,7 +9,7 @@
 //! Both name the file and the byte in each error. Neither ignores a truncated file:
 //! [`Decoder::finish`] or [`Container::next`] returns an error if bytes are missing at the end.
 
-use super::ReadOptions;
+use super::{Oddity, ReadOptions};
 use crate::{Columns, Result, Sensor};
 
 /// Number of bytes decoded at a time; they and their events stay in the second-level cache.
@@ -50,6 +50,11 @@ pub trait Decoder: Send {
     /// counts are not included.
     fn overflows(&self) -> u64 {
         0
+    }
+
+    /// What was odd in the bytes so far, if the options ask for it.
+    fn oddities(&self) -> &[Oddity] {
+        &[]
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writers of events: an encoder receives events and appends bytes.
 
 use super::by_name;
-use crate::{Columns, Error, Event, Result, Sensor};
+use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
 /// Encodes events into the bytes of one file. [`super::Format::write`] creates it.
 ///
@@ -61,7 +61,7 @@ pub fn encode(format: &str, events: &Columns, sensor: Option<Sensor>) -> Result<
 }
 
 /// Why a format cannot hold an event, and the remedy.
-pub(super) type Refusal = (&'static str, &'static str);
+pub(super) type Refusal = (&'static str, Remedy);
 
 /// The error for the event at `index`.
 pub(super) fn refuse(format: &str, index: u64, e: Event, (why, remedy): Refusal) -> Error {

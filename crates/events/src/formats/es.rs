@@ -15,7 +15,7 @@ use super::block::Block;
 use super::encoder::EventEncoder;
 use super::records::{RecordDecoder, Records, SliceOrigin};
 use super::{Encoder, Fit, Format, Reading};
-use crate::{Columns, Error, Event, Result, Sensor};
+use crate::{Choice, Columns, Error, Event, Remedy, Result, Sensor};
 
 /// The format description; see the module.
 pub const FORMAT: Format = Format {
@@ -85,7 +85,14 @@ impl Records for Es {
                 let problem = format!(
                     "an event outside the {sensor} sensor that {who}: event {index} (x {x}, y {y} from the bottom)"
                 );
-                Err(place.error(at, problem, "leave such events out, state a larger sensor, or get the file again"))
+                Err(place.error(
+                    at,
+                    problem,
+                    Remedy::with(
+                        "state a larger sensor, leave such events out, or get the file again",
+                        &[Choice::Sensor, Choice::DropOutside],
+                    ),
+                ))
             }
             None => Ok(n),
         }
@@ -169,7 +176,7 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
     const LONGEST_GAP_US: u64 = 1 << 30;
     let Some(sensor) = sensor else {
         let what = "the format es states a sensor, and none is given";
-        return Err(Error::setting(what, "state the sensor of the recording"));
+        return Err(Error::setting(what, Remedy::STATE_SENSOR));
     };
     let mut header = MAGIC.to_vec();
     header.extend([2, 0, 0, DVS]);
@@ -178,13 +185,13 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
     let mut before = 0;
     Ok(EventEncoder::boxed(FORMAT.name, header, move |e, bytes| {
         if !sensor.contains(e.x, e.y) {
-            return Err(("it lies outside the sensor", "state a larger sensor"));
+            return Err(("it lies outside the sensor", Remedy::INSIDE_SENSOR));
         }
         let Some(mut dt) = e.t_us.checked_sub(before) else {
-            return Err(("its time falls", "sort the events by time"));
+            return Err(("its time falls", Remedy::SORT));
         };
         if dt > LONGEST_GAP_US {
-            return Err(("it follows a gap above 2^30 µs", "let the times start near 0"));
+            return Err(("it follows a gap above 2^30 µs", Remedy::START_AT_ZERO));
         }
         before = e.t_us;
         while dt >= 127 {

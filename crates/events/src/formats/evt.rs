@@ -4,7 +4,7 @@ use super::encoder::Refusal;
 use super::prophesee::Header;
 use super::records::SliceOrigin;
 use super::{Fit, Probe};
-use crate::{Event, Result, Sensor};
+use crate::{Event, Remedy, Result, Sensor};
 
 /// A version of the format, as headers write it: `% evt 2.1`, `% format EVT21;…`.
 pub struct Version {
@@ -72,6 +72,9 @@ pub struct High {
     /// The time of the high bits and the overflows in µs; `None` before the first word.
     pub base_us: Option<u64>,
     last: u32,
+    /// Overflows before the last word.
+    turns: u64,
+    /// Overflows seen.
     overflows: u64,
     /// Whether overflows are ignored.
     literal: bool,
@@ -88,15 +91,46 @@ impl High {
         self.overflows
     }
 
+    /// The largest delay of a word from before an overflow that comes after it, as a difference of
+    /// high bits: 1/256 of their range, as in [`super::clock`].
+    pub const fn latest(bits: u32) -> u32 {
+        1 << (bits - 8)
+    }
+
     /// Decodes a word of `bits` high bits, of which the lowest is worth 2^`shift` µs. If they fall
-    /// by half of their range or more, they have overflowed; a smaller fall is used as stored.
+    /// by half of their range or more, they have overflowed; a smaller fall is used as stored. If
+    /// they rise by nearly the whole range after an overflow, the word is from before it.
     #[inline]
     pub fn set(&mut self, high: u32, bits: u32, shift: u32) {
-        if !self.literal && self.base_us.is_some() && self.last > high && self.last - high >= 1 << (bits - 1) {
-            self.overflows += 1;
+        if !self.literal && self.base_us.is_some() {
+            if self.last > high && self.last - high >= 1 << (bits - 1) {
+                self.turns += 1;
+                self.overflows = self.overflows.max(self.turns);
+            } else if self.steps_back(high, bits) {
+                self.turns -= 1;
+            }
         }
         self.last = high;
-        self.base_us = Some((self.overflows << (bits + shift)) + (u64::from(high) << shift));
+        self.base_us = Some((self.turns << (bits + shift)) + (u64::from(high) << shift));
+    }
+
+    /// Notes high bits that rose word by word and not over an overflow; [`High::set`] decodes the
+    /// next word.
+    pub fn risen(&mut self, high: u32) {
+        self.last = high;
+    }
+
+    /// Whether high bits that come next step back over the last overflow.
+    #[inline]
+    fn steps_back(&self, high: u32, bits: u32) -> bool {
+        self.turns > 0 && high.saturating_sub(self.last) >= (1 << bits) - High::latest(bits)
+    }
+
+    /// Whether a word may come that steps back over the last overflow, where the high bits are
+    /// `now`.
+    #[inline]
+    pub fn may_step_back(&self, now: u32, bits: u32) -> bool {
+        self.turns > 0 && now < High::latest(bits)
     }
 
     /// The words that set the decoder's high bits to those of `t_us`: none if they are already set,
@@ -110,21 +144,28 @@ impl High {
         let range = 1u64 << bits;
         let (high, overflows) = ((t_us >> shift) % range, t_us >> (bits + shift));
         if overflows > MOST_OVERFLOWS {
-            return Err(("its time is too large", "let the times start near 0"));
+            return Err(("its time is too large", Remedy::START_AT_ZERO));
         }
         let back = u64::from(self.last).saturating_sub(high) >= range / 2;
-        if self.base_us.is_some() && (overflows < self.overflows || (overflows == self.overflows && back)) {
-            return Err(("its time falls too far", "sort the events by time"));
+        if self.base_us.is_some() && (overflows < self.turns || (overflows == self.turns && back)) {
+            return Err(("its time falls too far", Remedy::SORT));
         }
         let mut words = Vec::new();
-        while self.overflows < overflows {
-            words.extend([range as u32 - 1, 0]);
-            self.set(range as u32 - 1, bits, shift);
-            self.set(0, bits, shift);
+        let mut go = |clock: &mut High, high: u32| {
+            if clock.steps_back(high, bits) {
+                // By way of the middle, a rise is one.
+                words.push(1 << (bits - 1));
+                clock.set(1 << (bits - 1), bits, shift);
+            }
+            words.push(high);
+            clock.set(high, bits, shift);
+        };
+        while self.turns < overflows {
+            go(self, range as u32 - 1);
+            go(self, 0);
         }
         if self.base_us != Some(t_us >> shift << shift) {
-            words.push(high as u32);
-            self.set(high as u32, bits, shift);
+            go(self, high as u32);
         }
         Ok(words)
     }

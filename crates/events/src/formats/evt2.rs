@@ -15,6 +15,7 @@ use tickless_simd::{Isa, Loop};
 
 use super::encoder::EventEncoder;
 use super::evt::{High, Version};
+use super::oddities::{Odd, Oddities};
 use super::prefetch::prefetch_a_page_ahead;
 use super::prophesee::{Headed, Header, Words};
 use super::records::{RecordDecoder, SliceOrigin};
@@ -36,6 +37,9 @@ pub const FORMAT: Format = Format {
 
 const VERSION: Version = Version { evt: "2.0", format: "EVT2" };
 const TIME_HIGH: u32 = 8;
+const EXT_TRIGGER: u32 = 0xA;
+const OTHERS: u32 = 0xE;
+const CONTINUED: u32 = 0xF;
 const HIGH_BITS: u32 = 28;
 const LOW_BITS: u32 = 6;
 /// Number of words that are decoded together.
@@ -65,6 +69,37 @@ impl Words for Evt2 {
 
     fn overflows(&self) -> u64 {
         self.high.overflows()
+    }
+
+    fn look(&self, bytes: &[u8], at: u64, oddities: &mut Oddities) {
+        let (words, mut at) = (bytes.as_chunks::<4>().0, at);
+        for block in words.chunks(BLOCK) {
+            if !oddities.timed || may_be_odd(block) {
+                Evt2::look_at(block, at, oddities);
+            }
+            at += size_of_val(block) as u64;
+        }
+    }
+}
+
+/// Whether a word's type is not known. Without branches, so that it becomes vector code.
+fn may_be_odd(words: &[[u8; 4]]) -> bool {
+    words.iter().fold(0, |any, w| {
+        let kind = u32::from_le_bytes(*w) >> 28;
+        any | u32::from(kind.wrapping_sub(2) < 6) | u32::from(kind == 9) | u32::from(kind.wrapping_sub(0xB) < 3)
+    }) != 0
+}
+
+impl Evt2 {
+    fn look_at(words: &[[u8; 4]], at: u64, oddities: &mut Oddities) {
+        for (w, at) in words.iter().zip((at..).step_by(Self::WORD)) {
+            match u32::from_le_bytes(*w) >> 28 {
+                0 | 1 if !oddities.timed => oddities.note(Odd::Untimed, at),
+                TIME_HIGH => oddities.timed = true,
+                0 | 1 | EXT_TRIGGER | OTHERS | CONTINUED => {}
+                _ => oddities.note(Odd::Unknown, at),
+            }
+        }
     }
 }
 
@@ -166,7 +201,7 @@ fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
     let mut high = High::default();
     Ok(EventEncoder::boxed(FORMAT.name, VERSION.header(sensor, ""), move |e, bytes| {
         if e.x > 0x7FF || e.y > 0x7FF {
-            return Err(("x or y is above 2047", "scale the recording down"));
+            return Err(("x or y is above 2047", "scale the recording down".into()));
         }
         for word in high.words_to(e.t_us, HIGH_BITS, LOW_BITS)? {
             bytes.extend((TIME_HIGH << 28 | word).to_le_bytes());
@@ -204,6 +239,14 @@ mod tests {
         let words = [high(0x0FFF_FFFF), 0, high(0x0FFF_FFFE), 0, high(0), 0, high(1), 0];
         let times: Vec<_> = decode(&words).iter().map(|e| e.0).collect();
         assert_eq!(times, [(1 << 34) - 64, (1 << 34) - 128, 1 << 34, (1 << 34) + 64]);
+    }
+
+    #[test]
+    fn a_time_that_steps_back_over_its_own_overflow_counts_it_once() {
+        let high = |t: u32| 8 << 28 | t;
+        let words = [high(0x0FFF_FFFF), 0, high(0), 0, high(0x0FFF_FFFF), 0, high(0), 0];
+        let times: Vec<_> = decode(&words).iter().map(|e| e.0).collect();
+        assert_eq!(times, [(1 << 34) - 64, 1 << 34, (1 << 34) - 64, 1 << 34]);
     }
 
     #[test]

@@ -19,6 +19,7 @@
 use super::block::Block;
 use super::encoder::refuse;
 use super::evt::{High, Version, run};
+use super::oddities::{Odd, Oddities};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{RecordDecoder, SliceOrigin};
 use super::{Encoder, Format, Heed, Reading};
@@ -41,6 +42,9 @@ pub const FORMAT: Format = Format {
 
 const VERSION: Version = Version { evt: "2.1", format: "EVT21" };
 const TIME_HIGH: u64 = 8;
+const EXT_TRIGGER: u64 = 0xA;
+const OTHERS: u64 = 0xE;
+const CONTINUED: u64 = 0xF;
 const HIGH_BITS: u32 = 28;
 const LOW_BITS: u32 = 6;
 
@@ -101,6 +105,18 @@ impl Words for Evt21 {
     fn overflows(&self) -> u64 {
         self.high.overflows()
     }
+
+    fn look(&self, bytes: &[u8], at: u64, oddities: &mut Oddities) {
+        let turn = if self.legacy { 32 } else { 0 };
+        for (w, at) in bytes.as_chunks::<8>().0.iter().zip((at..).step_by(Self::WORD)) {
+            match u64::from_le_bytes(*w).rotate_left(turn) >> 60 {
+                0 | 1 if !oddities.timed => oddities.note(Odd::Untimed, at),
+                TIME_HIGH => oddities.timed = true,
+                0 | 1 | EXT_TRIGGER | OTHERS | CONTINUED => {}
+                _ => oddities.note(Odd::Unknown, at),
+            }
+        }
+    }
 }
 
 /// Whether the byte order is legacy, for a header that does not state it.
@@ -130,7 +146,7 @@ impl Encoder for Writer {
         while let Some(e) = events.get(at) {
             let Event { t_us, x, y, on } = e;
             if x > 0x7FF || y > 0x7FF {
-                let why = ("x or y is above 2047", "scale the recording down");
+                let why = ("x or y is above 2047", "scale the recording down".into());
                 return Err(refuse(FORMAT.name, self.count, e, why));
             }
             let words = self.high.words_to(t_us, HIGH_BITS, LOW_BITS);

@@ -23,9 +23,9 @@
 //! Prophesee's documentation.
 //!
 //! Decoding has three fast paths, and each word goes to the first that takes it: rows, times and
-//! single events to [`wide`] if the processor has AVX-512, because each word depends on those before
-//! it and no compiler vectorises that; the same words to [`frequent`] otherwise, which has no
-//! branches, because the order of the words is noise; vectors to [`vectors`]. The first word, a
+//! single events to `wide` if the processor has AVX-512, because each word depends on those before
+//! it and no compiler vectorises that; the same words to `frequent` otherwise, which has no
+//! branches, because the order of the words is noise; vectors to `vectors`. The first word, a
 //! TIME_HIGH that falls and errors are left to the caller of the three.
 
 mod wide;
@@ -37,6 +37,7 @@ use tickless_simd::{Isa, Loop};
 use super::block::{COUNTS, LANES};
 use super::encoder::{Encoder, refuse};
 use super::evt::{High, Version, run};
+use super::oddities::{Odd, Oddities};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{RecordDecoder, SliceOrigin};
 use super::{Format, Heed, Reading};
@@ -62,9 +63,15 @@ const VECT_12: u16 = 4;
 const VECT_8: u16 = 5;
 const TIME_LOW: u16 = 6;
 const TIME_HIGH: u16 = 8;
+const CONTINUED_4: u16 = 7;
+const EXT_TRIGGER: u16 = 0xA;
+const OTHERS: u16 = 0xE;
+const CONTINUED_12: u16 = 0xF;
 const HIGH_BITS: u32 = 12;
 const LOW_BITS: u32 = 12;
 
+/// Words that are looked at together for odd ones.
+const LOOK: usize = 2048;
 /// Number of events that the decoder packs before it writes them to the columns.
 const BLOCK: usize = 2048;
 /// Free space that a vector needs, because the decoder writes it in whole bytes of its mask.
@@ -131,18 +138,20 @@ impl Words for Evt3 {
                 self.flush(out);
             }
             // The AVX-512 form decodes first; `frequent` decodes the words that it leaves.
-            let (done, n, state) = wide::frequent(self.isa, &mut self.packed, self.n, words, self.state);
-            words = &words[done..];
-            let (done, n, state) = frequent(&mut self.packed, n, words, state);
+            let piece = &words[..words.len().min(self.before_step_back(words))];
+            let (mut done, n, state) = wide::frequent(self.isa, &mut self.packed, self.n, piece, self.state);
+            let (more, n, state) = frequent(&mut self.packed, n, &piece[done..], state);
             (self.n, self.state) = (n, state);
-            words = &words[done..];
-            let (done, n, vector) = vectors(&mut self.packed, self.n, words, self.state, self.vector);
+            done += more;
+            let (more, n, vector) = vectors(&mut self.packed, self.n, &piece[done..], self.state, self.vector);
             (self.n, self.vector) = (n, vector);
+            done += more;
+            let steps_back = done == piece.len();
             words = &words[done..];
             let Some(&w) = words.first() else { break };
             let w = u16::from_le_bytes(w);
             let (kind, value) = (w >> 12, w & 0xFFF);
-            if kind == TIME_HIGH && u64::from(value) << HIGH < self.state.high {
+            if kind == TIME_HIGH && (steps_back || u64::from(value) << HIGH < self.state.high) {
                 self.time_high(value, out);
             } else if vector.is_beyond(kind, value) {
                 let at = bytes.len() - 2 * words.len();
@@ -155,6 +164,46 @@ impl Words for Evt3 {
 
     fn overflows(&self) -> u64 {
         self.high.overflows()
+    }
+
+    fn look(&self, bytes: &[u8], at: u64, oddities: &mut Oddities) {
+        let (words, mut at) = (bytes.as_chunks::<2>().0, at);
+        for block in words.chunks(LOOK) {
+            let started = oddities.timed && oddities.has_row;
+            if !started || may_be_odd(block, oddities.has_column) {
+                Evt3::look_at(block, at, oddities);
+            }
+            at += size_of_val(block) as u64;
+        }
+    }
+}
+
+/// Whether a word may be odd, after a time and a row: its type is not known, or it is of a vector
+/// and the column of vectors is not known. Without branches, so that it becomes vector code.
+fn may_be_odd(words: &[[u8; 2]], has_column: bool) -> bool {
+    let vector = u16::from(!has_column);
+    words.iter().fold(0, |any, w| {
+        let kind = u16::from_le_bytes(*w) >> 12;
+        let unknown = u16::from(kind & 7 == 1) | u16::from(kind.wrapping_sub(0xB) < 3);
+        any | unknown | u16::from(kind.wrapping_sub(VECT_BASE_X) < 3) & vector
+    }) != 0
+}
+
+impl Evt3 {
+    fn look_at(words: &[[u8; 2]], at: u64, oddities: &mut Oddities) {
+        for (w, at) in words.iter().zip((at..).step_by(Self::WORD)) {
+            match u16::from_le_bytes(*w) >> 12 {
+                ADDR_X | VECT_12 | VECT_8 if !oddities.timed => oddities.note(Odd::Untimed, at),
+                TIME_HIGH => oddities.timed = true,
+                // What stands before the first time is not heeded.
+                ADDR_Y => oddities.has_row |= oddities.timed,
+                VECT_BASE_X => oddities.has_column |= oddities.timed,
+                VECT_12 | VECT_8 if !oddities.has_column => oddities.note(Odd::NoColumn, at),
+                ADDR_X | VECT_12 | VECT_8 if !oddities.has_row => oddities.note(Odd::NoRow, at),
+                ADDR_X | VECT_12 | VECT_8 | TIME_LOW | CONTINUED_4 | EXT_TRIGGER | OTHERS | CONTINUED_12 => {}
+                _ => oddities.note(Odd::Unknown, at),
+            }
+        }
     }
 }
 
@@ -281,13 +330,28 @@ impl Evt3 {
         self.n = 0;
     }
 
+    /// The number of words before a TIME_HIGH that steps back over an overflow which is not long
+    /// past; all, where no such step can be.
+    #[inline]
+    fn before_step_back(&self, words: &[[u8; 2]]) -> usize {
+        if !self.high.may_step_back((self.state.high >> HIGH) as u32, HIGH_BITS) {
+            return words.len();
+        }
+        let first = (1u32 << HIGH_BITS) as u16 - High::latest(HIGH_BITS) as u16;
+        let steps_back = |w: &[u8; 2]| {
+            let w = u16::from_le_bytes(*w);
+            w >> 12 == TIME_HIGH && w & 0xFFF >= first
+        };
+        words.iter().position(steps_back).unwrap_or(words.len())
+    }
+
     /// Processes the first TIME_HIGH, or one that falls and may have overflowed.
     fn time_high(&mut self, value: u16, out: &mut Columns) {
         self.flush(out);
         self.state.low = 0;
         // Record the value before the fall first, so that the fall is measured from it.
         if self.high.base_us.is_some() {
-            self.high.set((self.state.high >> HIGH) as u32, HIGH_BITS, LOW_BITS);
+            self.high.risen((self.state.high >> HIGH) as u32);
         }
         self.high.set(value.into(), HIGH_BITS, LOW_BITS);
         self.state.high = u64::from(value) << HIGH;
@@ -317,7 +381,7 @@ impl Encoder for Writer {
         while let Some(e) = events.get(at) {
             let Event { t_us, x, y, on } = e;
             if x > 0x7FF || y > 0x7FF {
-                let why = ("x or y is above 2047", "scale the recording down");
+                let why = ("x or y is above 2047", "scale the recording down".into());
                 return Err(refuse(FORMAT.name, self.count, e, why));
             }
             let mut word = |kind: u16, value: u16| out.extend((kind << 12 | value).to_le_bytes());
@@ -362,6 +426,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::formats::ReadOptions;
 
     fn decode(words: &[(u16, u16)]) -> Result<Vec<(u64, u16, u16, bool)>> {
         let mut bytes = b"% evt 3.0\n% end\n".to_vec();
@@ -427,6 +492,77 @@ mod tests {
         let expected =
             [turn - 4096 + 9, turn - 4096 + 2, turn, turn, turn + 4000 * 4096, turn + 3999 * 4096, 2 * turn + 5 * 4096];
         assert_eq!(times, expected);
+    }
+
+    #[test]
+    fn a_time_high_that_steps_back_over_its_own_overflow_counts_it_once() {
+        let (x, high, turn) = ((ADDR_X, 0), |value| (TIME_HIGH, value), 1u64 << 24);
+        // At every place of a vector register of 16 words, and in the words behind.
+        for before in 0..40 {
+            let fill = || std::iter::repeat_n((ADDR_Y, 3), before);
+            let words = [high(4095), x, high(0), x, (TIME_LOW, 7)].into_iter().chain(fill());
+            let words = words.chain([high(4095), x, (TIME_LOW, 5), x, high(4095), x]).chain(fill());
+            let words = words.chain([high(0), x, high(15), x, high(4090), x, high(4095), x, high(0), x, high(2050), x]);
+            let words: Vec<_> = words.chain([high(4095), x, high(1), x]).collect();
+            let times: Vec<_> = decode(&words).unwrap().iter().map(|e| e.0).collect();
+            let at = |turns: u64, high: u64| turns * turn + 4096 * high;
+            let expected = [
+                at(0, 4095),
+                at(1, 0),
+                at(0, 4095),
+                at(0, 4095) + 5,
+                at(0, 4095) + 5,
+                at(1, 0),
+                at(1, 15),
+                at(1, 4090),
+                at(1, 4095),
+                at(2, 0),
+                at(2, 2050),
+                at(2, 4095),
+                at(3, 1),
+            ];
+            assert_eq!(times, expected, "{before}");
+        }
+    }
+
+    #[test]
+    fn words_that_lack_what_they_need_are_counted_with_the_first_byte() {
+        let words = [
+            (ADDR_X, 1),
+            (ADDR_Y, 5),
+            (TIME_HIGH, 1),
+            (VECT_8, 1),
+            (ADDR_X, 2),
+            (ADDR_Y, 5),
+            (VECT_BASE_X, 9),
+            (VECT_12, 1),
+            (ADDR_X, 3),
+            (0xB, 0),
+            (TIME_LOW, 2),
+            (0xE, 5),
+            (0xA, 1),
+            (1, 7),
+            (0x7, 0),
+            (0xF, 0),
+        ];
+        let mut bytes = b"% evt 3.0\n% end\n".to_vec();
+        words.iter().for_each(|(kind, value)| bytes.extend((kind << 12 | value).to_le_bytes()));
+        let path = tempfile::tempdir().unwrap();
+        let path = path.path().join("a.raw");
+        std::fs::write(&path, &bytes).unwrap();
+        let options = ReadOptions { note_oddities: true, ..ReadOptions::default() };
+        let (mut reader, mut events) = (crate::formats::open_with(&path, &options).unwrap(), Columns::new());
+        reader.read_into(&mut events).unwrap();
+        let found: Vec<_> =
+            reader.oddities().iter().map(|o| (o.what.split(',').next().unwrap(), o.count, o.first_byte)).collect();
+        let expected = [
+            ("event before the first time", 1, 16),
+            ("vector of events before the first column", 1, 22),
+            ("event before the first row", 1, 24),
+            ("unknown type", 2, 34),
+        ];
+        assert_eq!(found, expected);
+        assert!(crate::formats::open(&path).unwrap().oddities().is_empty(), "not asked for");
     }
 
     #[test]

@@ -49,6 +49,19 @@ pub fn kind(bytes: &[u8]) -> Option<Kind> {
     }
 }
 
+/// The kind of an IDX file by the name that its publishers give it: `train-images-idx3-ubyte`.
+pub fn named(file: &str) -> Option<Kind> {
+    let name = file.to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    if name.ends_with("idx3-ubyte") {
+        Some(Kind::Images)
+    } else if name.ends_with("idx1-ubyte") {
+        Some(Kind::Labels)
+    } else {
+        None
+    }
+}
+
 /// Whether a file has a magic number and, if its length is known, as many values as its header
 /// states. The magic number alone is not enough, because a recording may begin with the same four
 /// bytes.
@@ -96,7 +109,7 @@ fn header<const N: usize>(bytes: &[u8], len: u64, magic: u32, file: &str) -> Res
     let word = |i: usize| {
         let four = bytes.get(4 * i..4 * i + 4).and_then(|b| b.try_into().ok());
         four.map(u32::from_be_bytes).ok_or_else(|| {
-            let problem = format!("the header ends after {} of {} bytes", bytes.len(), 4 + 4 * N);
+            let problem = format!("truncated: the header ends after {} of {} bytes", bytes.len(), 4 + 4 * N);
             Error::malformed(file, bytes.len() as u64, problem, "get the file again")
         })
     };
@@ -114,7 +127,9 @@ fn header<const N: usize>(bytes: &[u8], len: u64, magic: u32, file: &str) -> Res
     }
     let held = u128::from(len.saturating_sub(4 + 4 * N as u64));
     if claimed != held {
-        let problem = format!("the header claims {claimed} values, the file holds {held}");
+        let cut = if held < claimed { "truncated: " } else { "" };
+        let what = if magic == LABELS { "labels" } else { "pixels" };
+        let problem = format!("{cut}the header claims {claimed} {what}, the file holds {held}");
         return Err(Error::malformed(file, 4, problem, "get the file again"));
     }
     Ok(sizes)
@@ -154,7 +169,7 @@ mod tests {
         for sizes in [[1 << 30, 1 << 10, 1], [u32::MAX; 3], [1 << 31, 1 << 31, 4]] {
             let [a, b, c] = sizes;
             let error = images(file(&[2051, a, b, c], &[0; 8]), "x").unwrap_err().to_string();
-            assert!(error.starts_with("x: byte 4: the header claims"), "{error}");
+            assert!(error.starts_with("x: byte 4: truncated: the header claims"), "{error}");
         }
         assert!(labels(file(&[2049, u32::MAX], &[0; 8]), "x").is_err());
     }

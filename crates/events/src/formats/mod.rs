@@ -38,6 +38,7 @@ pub mod nmnist_bin;
 pub mod npy;
 #[cfg(feature = "npz")]
 pub mod npz;
+mod oddities;
 mod options;
 #[cfg(feature = "hdf5")]
 pub mod planar_hdf5;
@@ -68,8 +69,11 @@ pub use detect::{detect, is_events};
 pub use encoder::{Encoder, Writing, encode, encoder};
 #[cfg(feature = "datasets")]
 pub(crate) use foreign::is_named_otherwise;
+pub use oddities::Oddity;
 pub use options::{Heed, ReadOptions};
 pub use probe::{Fit, HEAD, Probe};
+#[cfg(feature = "datasets")]
+pub(crate) use reader::open_shifted;
 pub use reader::{EventReader, open, open_stoppable, open_with};
 pub use streams::StreamInfo;
 pub use time_unit::TimeUnit;
@@ -169,6 +173,7 @@ impl Format {
         };
         let earliest = events.t_us().iter().min().filter(|_| options.shift_to_zero).copied();
         options.apply(file, stated, earliest.unwrap_or(0), &mut events, 0)?;
+        let events = if options.sort { events.sorted() } else { events };
         Ok(EventStream { format: self.name, sensor: options.sensor.or(stated), events })
     }
 }

@@ -12,7 +12,7 @@ use super::clock::Clock;
 use super::encoder::EventEncoder;
 use super::records::{RecordDecoder, Records, SliceOrigin};
 use super::{Encoder, EventStream, Fit, Format, Heed, Probe, Reading};
-use crate::{Columns, Error, Event, Result, Sensor};
+use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
 /// The format description; see the module.
 pub const FORMAT: Format = Format {
@@ -186,20 +186,20 @@ fn encoder(_: Option<Sensor>) -> Result<Box<dyn Encoder>> {
     let (mut base, mut clock) = (0, Clock::<23>::new(false));
     Ok(EventEncoder::boxed(FORMAT.name, Vec::new(), move |e, bytes| {
         let (Ok(x), Ok(y @ ..OVERFLOW_Y)) = (u8::try_from(e.x), u8::try_from(e.y)) else {
-            return Err(("x is above 255 or y above 239", "scale the recording down"));
+            return Err(("x is above 255 or y above 239", "scale the recording down".into()));
         };
         if e.t_us > u64::from(u32::MAX) {
-            return Err(("its time is above 2^32 µs", "let the times start near 0"));
+            return Err(("its time is above 2^32 µs", Remedy::START_AT_ZERO));
         }
         while e.t_us.saturating_sub(base) > LARGEST_TIME {
             bytes.extend([0, OVERFLOW_Y, 0, 0, 0]);
             base += OVERFLOW_US;
         }
         let Some(t) = e.t_us.checked_sub(base) else {
-            return Err(("its time lies before an overflow", "sort the events by time"));
+            return Err(("its time lies before an overflow", Remedy::SORT));
         };
         if clock.store(t).is_none() {
-            return Err(("its time falls as far as at an overflow", "sort the events by time"));
+            return Err(("its time falls as far as at an overflow", Remedy::SORT));
         }
         let [_, high, middle, low] = (t as u32).to_be_bytes();
         bytes.extend([x, y, u8::from(e.on) << 7 | high, middle, low]);

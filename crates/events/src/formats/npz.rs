@@ -17,7 +17,7 @@ use zip::{CompressionMethod, ZipArchive};
 use super::npy::{self, Array, Header, Kind, Problem};
 use super::values::{self, Number, ValueBytes};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit};
-use crate::{Columns, Error, Result, Sensor};
+use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
 /// The format description; see the module.
 pub const FORMAT: Format = Format {
@@ -123,6 +123,12 @@ impl Values {
         Error::malformed(file, at, format!("the member `{}`: {problem}", self.member.name), "get the file again")
     }
 
+    /// As [`Values::fault`], of a member that is right and holds no events as they are read.
+    fn other_layout(&self, file: &str, problem: String) -> Error {
+        let Member { name, start, .. } = &self.member;
+        Error::malformed(file, *start, format!("the member `{name}`: {problem}"), REMEDY)
+    }
+
     /// Decompresses until `n` bytes are ready in the buffer.
     fn fill(&mut self, bytes: &[u8], file: &str, n: usize) -> Result<()> {
         while self.buffer.len() - self.taken < n {
@@ -175,7 +181,7 @@ impl Values {
         let size = match major {
             1 => self.take(bytes, file, 2)?.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b)),
             2 | 3 => self.take(bytes, file, 4)?.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b)),
-            _ => return Err(self.fault(file, format!("an array of version {major}; 1 to 3 are known"))),
+            _ => return Err(self.other_layout(file, format!("an array of version {major}; 1 to 3 are known"))),
         };
         if size > MOST_HEADER {
             return Err(self.fault(file, format!("a header of {size} bytes")));
@@ -268,14 +274,14 @@ fn columns_of(bytes: &[u8], name: &str, members: [Member; 4], options: &ReadOpti
         let mut values = Values::new(member);
         let (header, size) = values.header(bytes, name)?;
         let (Kind::Plain(number), &[n]) = (header.kind, &header.shape[..]) else {
-            return Err(values.fault(name, format!("no row of numbers, but of shape {:?}", header.shape)));
+            return Err(values.other_layout(name, format!("no row of numbers, but of shape {:?}", header.shape)));
         };
         if n.checked_mul(number.size() as u64) != Some(size) {
             return Err(values.fault(name, format!("{size} bytes of values for {n} of {} bytes", number.size())));
         }
         let times = *len.get_or_insert(n);
         if times != n {
-            return Err(values.fault(name, format!("{n} values for {times} times")));
+            return Err(values.other_layout(name, format!("{n} values for {times} times")));
         }
         all.push((values, number.size()));
         Ok(Column { member: i, first: 0, number, what: WHAT[i] })
@@ -283,25 +289,17 @@ fn columns_of(bytes: &[u8], name: &str, members: [Member; 4], options: &ReadOpti
     let [t, x, y, p] = members;
     let columns = [column((0, t))?, column((1, x))?, column((2, y))?, column((3, p))?];
     let time = &all[0].0.member;
-    let unit = unit(stated, columns[0].number, options).map_err(|problem| Error::TimeUnit {
-        file: name.into(),
-        at: time.start,
-        problem: format!("the member `{}` {problem}", time.name),
+    let shown = format!("the member `{}`", time.name);
+    let asked = options.unit(stated, &shown).map_err(|problem| {
+        let remedy = Remedy::of("leave the unit of time out, or rename the array", &[Choice::TimeUnit]);
+        Error::malformed(name, time.start, problem, remedy)
+    })?;
+    let whole = (!columns[0].number.is_float()).then_some(TimeUnit::Microseconds);
+    let unit = asked.or(whole).ok_or_else(|| {
+        let problem = format!("{shown} holds no integers, and its unit is not stated");
+        Error::TimeUnit { file: name.into(), at: time.start, problem }
     })?;
     Ok(Reader { name: String::new(), members: all, columns, unit, len: len.unwrap_or(0), done: 0 })
-}
-
-/// The unit of a column of times; the error states why it is unknown.
-fn unit(stated: Option<TimeUnit>, number: Number, options: &ReadOptions) -> Result<TimeUnit, String> {
-    let asked = options.time_unit.filter(|asked| stated.is_none_or(|stated| stated == *asked));
-    match (stated, asked) {
-        (Some(stated), None) if options.time_unit.is_some() && !options.where_heeded => {
-            Err(format!("states its unit, {}, and another one is asked for", stated.name()))
-        }
-        (Some(unit), _) | (None, Some(unit)) => Ok(unit),
-        (None, None) if !number.is_float() => Ok(TimeUnit::Microseconds),
-        (None, None) => Err("holds no integers, and its unit is not stated".into()),
-    }
 }
 
 /// A reader of one member with all columns: the only member that can be a table of events.
@@ -333,7 +331,7 @@ fn table_of(bytes: &[u8], name: &str, members: Vec<Member>, options: &ReadOption
         Kind::Fields(_, bytes) => *bytes,
     };
     if element == 0 || element > MOST_ELEMENT {
-        return Err(values.fault(name, format!("events of {element} bytes")));
+        return Err(values.other_layout(name, format!("events of {element} bytes")));
     }
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let array = Array::of(header, size, options).map_err(|problem| match problem {
@@ -342,7 +340,8 @@ fn table_of(bytes: &[u8], name: &str, members: Vec<Member>, options: &ReadOption
             at: values.member.start,
             problem: format!("the member `{}`: {problem}", values.member.name),
         },
-        Problem::Other(problem) => values.fault(name, problem),
+        Problem::Size(problem) => values.fault(name, problem),
+        Problem::Other(problem) => values.other_layout(name, problem),
     })?;
     let len = array.len as u64;
     let unit = match array.unit {

@@ -2,7 +2,7 @@
 
 use super::Format;
 use super::time_unit::TimeUnit;
-use crate::{Columns, Error, Result, Sensor};
+use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
 /// Options of a reader. With the default, the file decides.
 ///
@@ -28,6 +28,12 @@ pub struct ReadOptions {
     pub drop_outside: bool,
     /// Subtract the earliest time from all times.
     pub shift_to_zero: bool,
+    /// Give the events in the order of their times; those of one time stay in the order of the
+    /// file. All of them are held in memory: 21 bytes for each, and at most 2^27 events.
+    pub sort: bool,
+    /// Note words that decode to nothing, or that lack what they need
+    /// ([`super::EventReader::oddities`]). Decoding then takes longer.
+    pub note_oddities: bool,
     /// Ignore an option that the format does not support, instead of returning an error. For data
     /// sets of files in several formats.
     pub where_heeded: bool,
@@ -53,24 +59,33 @@ impl ReadOptions {
     /// not notice that it has no effect.
     pub(super) fn for_format(mut self, format: &Format, file: &str) -> Result<ReadOptions> {
         let ignored = |heed| !format.heeds.contains(&heed);
-        let refuse = |problem: &str, remedy: &str| {
+        let refuse = |problem: &str, remedy: Remedy| {
             Err(Error::unexpected(file, format!("the format {} {problem}", format.name), remedy))
         };
         if self.time_unit.is_some() && ignored(Heed::TimeUnit) {
             if !self.where_heeded {
-                return refuse("has times of a fixed unit, and one is stated", "leave the unit of time out");
+                return refuse(
+                    "has times of a fixed unit, and one is stated",
+                    Remedy::of("leave the unit of time out", &[Choice::TimeUnit]),
+                );
             }
             self.time_unit = None;
         }
         if self.literal_times && ignored(Heed::LiteralTimes) {
             if !self.where_heeded {
-                return refuse("has no clock that overflows, and literal times are asked for", "leave them out");
+                return refuse(
+                    "has no clock that overflows, and literal times are asked for",
+                    Remedy::of("leave them out", &[Choice::LiteralTimes]),
+                );
             }
             self.literal_times = false;
         }
         if self.stream.is_some() && ignored(Heed::Stream) {
             if !self.where_heeded {
-                return refuse("has one stream of events, and a number is given", "leave the number out");
+                return refuse(
+                    "has one stream of events, and a number is given",
+                    Remedy::of("leave the number out", &[Choice::Stream]),
+                );
             }
             self.stream = None;
         }
@@ -115,7 +130,7 @@ impl ReadOptions {
         }
         let Some(sensor) = self.sensor.or(stated) else {
             let problem = "events outside the sensor are to be left out, and the file states no sensor";
-            return Err(Error::unexpected(file, problem, "state the sensor too"));
+            return Err(Error::unexpected(file, problem, Remedy::STATE_SENSOR));
         };
         Ok(events.retain_from(from, |e| sensor.contains(e.x, e.y)))
     }

@@ -11,7 +11,7 @@
 //! times without a unit are µs. Floating times without a unit are seconds if their name is `ts`;
 //! otherwise the reader refuses them unless the caller gives their unit. An attribute `units` or
 //! `unit` of the times also states their unit. Each data set has one dimension, its own chunks and
-//! filters, and any integer type, f32 or f64: x, y and p must be whole numbers, and floating times
+//! filters, and any integer type, f16, f32 or f64: x, y and p must be whole numbers, and floating times
 //! are rounded to µs. The reader ignores other data sets (`ms_to_idx`, images).
 //!
 //! p is 1 for ON and 0 or −1 for OFF. x counts from the left and y from the top. The file does not
@@ -24,7 +24,7 @@ use super::hdf5::{self, Dataset, File, Layout};
 use super::streams::choose;
 use super::values::{self, Number, ValueBytes};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, StreamInfo, TimeUnit};
-use crate::{Columns, Error, Result, Sensor};
+use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
 /// The format description; see the module.
 pub const FORMAT: Format = Format {
@@ -115,7 +115,7 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
         let (n, times) = (other.dataset.len, t.dataset.len);
         if n != times {
             let problem = format!("{n} values of {what} for {times} times in the group `{}`", group.path);
-            return Err(file.fault(other.dataset.address, problem));
+            return Err(file.other_layout(other.dataset.address, problem));
         }
     }
     let stated = stated_unit(&file, group, options)?;
@@ -123,7 +123,12 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     let whole = (!t.number.is_float()).then_some(TimeUnit::Microseconds);
     let asked = options.unit(stated, &format!("the data set `{}`", group.time)).map_err(|problem| {
         let at = file.offset_of(t.dataset.address);
-        Error::malformed(name, at, problem, "leave the unit of time out, or correct what the file states")
+        Error::malformed(
+            name,
+            at,
+            problem,
+            Remedy::of("leave the unit of time out, or correct what the file states", &[Choice::TimeUnit]),
+        )
     })?;
     let unit = asked.or(seconds).or(whole);
     let unit = unit.ok_or_else(|| Error::TimeUnit {
@@ -135,6 +140,9 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     let offset_us =
         unit.whole(offset.unsigned_abs()).and_then(|us| i64::try_from(us).ok()).map(|us| us * offset.signum());
     let offset_us = offset_us.ok_or_else(|| file.fault(0, format!("`{OFFSET}` is {offset} {}", unit.name())))?;
+    // Shifted times do not depend on it, and a negative one may lead below 0 before they are
+    // shifted.
+    let offset_us = if options.shift_to_zero && offset_us < 0 { 0 } else { offset_us };
     Ok(Box::new(Reader { name: name.into(), x, y, t, p, unit, offset_us, done: 0 }))
 }
 
@@ -165,7 +173,7 @@ fn stated_unit(file: &File, group: &Group, options: &ReadOptions) -> Result<Opti
 fn scalar(file: &File, address: u64) -> Result<i64> {
     let mut column = Column::open(file, address, "the offset of times")?;
     if column.dataset.len != 1 || column.number.is_float() {
-        return Err(file.fault(address, format!("`{OFFSET}` is not one whole number")));
+        return Err(file.other_layout(address, format!("`{OFFSET}` is not one whole number")));
     }
     column.fill(file, 1)?;
     let mut value = [0];
@@ -193,12 +201,12 @@ impl Column {
         let dataset = file.dataset_at(address)?;
         let size = dataset.datatype.size;
         let Some(number) = dataset.datatype.number() else {
-            return Err(file.fault(address, format!("the data set of {what} holds no integers and no f32 or f64")));
+            return Err(file.other_layout(address, format!("the data set of {what} holds no integers and no floats")));
         };
         if let Layout::Absent = dataset.layout
             && dataset.len > 0
         {
-            return Err(file.fault(address, format!("none of {} values of {what} is stored", dataset.len)));
+            return Err(file.unwritten(address, format_args!("all {} values of {what}", dataset.len)));
         }
         if let Layout::Chunked { size: elements, .. } = &dataset.layout
             && elements.saturating_mul(size as u64) > MOST_CHUNK
@@ -327,7 +335,8 @@ impl Reader {
         for (i, time) in slots.t_us.iter_mut().enumerate() {
             *time = time.checked_add_signed(self.offset_us).ok_or_else(|| {
                 let problem = format!("event {}: the time {time} µs with `{OFFSET}` is negative", done + i as u64);
-                file.fault(t.dataset.address, problem)
+                let at = file.offset_of(t.dataset.address);
+                Error::malformed(file.name(), at, problem, Remedy::START_AT_ZERO)
             })?;
         }
         Ok(())

@@ -5,8 +5,9 @@
 //! its end. Keys are not case-sensitive. Source: the public description of the RAW and DAT formats
 //! in Prophesee's documentation, and files that cameras have written.
 
+use super::oddities::Oddities;
 use super::records::{Records, SliceOrigin};
-use super::{Probe, ReadOptions};
+use super::{Oddity, Probe, ReadOptions};
 use crate::{Columns, Result, Sensor};
 
 /// A header line has at most this many bytes; longer ones are treated as data.
@@ -162,6 +163,9 @@ pub trait Words: Sized + Send {
 
     /// As [`super::Decoder::overflows`].
     fn overflows(&self) -> u64;
+
+    /// Notes which of these whole words, the first of which is at byte `at` of the file, are odd.
+    fn look(&self, _bytes: &[u8], _at: u64, _oddities: &mut Oddities) {}
 }
 
 /// A decoder for a header followed by words.
@@ -173,6 +177,8 @@ pub struct Headed<W> {
     literal: bool,
     /// Whether the options state the sensor; the header's sizes are then not verified.
     sensor_given: bool,
+    /// What is odd, if that is asked for.
+    oddities: Option<Oddities>,
     words: Option<W>,
 }
 
@@ -180,7 +186,8 @@ impl<W> Headed<W> {
     /// Creates a decoder for the beginning of a file.
     pub fn new(options: &ReadOptions) -> Headed<W> {
         let (literal, sensor_given) = (options.literal_times, options.sensor.is_some());
-        Headed { header: Header::default(), ended: false, literal, sensor_given, words: None }
+        let oddities = options.note_oddities.then(Oddities::default);
+        Headed { header: Header::default(), ended: false, literal, sensor_given, oddities, words: None }
     }
 }
 
@@ -201,6 +208,9 @@ impl<W: Words> Records for Headed<W> {
         if let Some(words) = &mut self.words {
             let whole = bytes.len() - bytes.len() % W::WORD;
             words.words(&bytes[..whole], place, out)?;
+            if let Some(oddities) = &mut self.oddities {
+                words.look(&bytes[..whole], place.at, oddities);
+            }
             return Ok(whole);
         }
         if !self.ended {
@@ -241,6 +251,10 @@ impl<W: Words> Records for Headed<W> {
 
     fn overflows(&self) -> u64 {
         self.words.as_ref().map_or(0, W::overflows)
+    }
+
+    fn oddities(&self) -> &[Oddity] {
+        self.oddities.as_ref().map_or(&[], Oddities::found)
     }
 }
 

@@ -17,7 +17,7 @@ mod write;
 use super::hdf5::{self, Class, Dataset, Datatype, File, Layout};
 use super::values::{self, Number, ValueBytes};
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit, ecf, planar_hdf5, shd};
-use crate::{Columns, Error, Result, Sensor};
+use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
 /// The format description; see the module.
 pub const FORMAT: Format = Format {
@@ -55,7 +55,7 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     let sensor = file.root_text("geometry")?.and_then(|text| geometry(&text));
     let members = Members::of(&file, &events, options)?;
     if matches!(events.layout, Layout::Absent) && events.len > 0 {
-        return Err(file.fault(events.address, format!("none of {} events is stored", events.len)));
+        return Err(file.unwritten(events.address, format_args!("all {} events", events.len)));
     }
     Ok(Box::new(Reader { name: name.into(), sensor, events, members, done: 0, next: 0 }))
 }
@@ -161,21 +161,26 @@ impl Members {
     /// Finds the members by name; each may have any numeric type.
     fn of(file: &File<'_>, events: &Dataset, options: &ReadOptions) -> Result<Members> {
         let Datatype { class: Class::Compound(members), size } = &events.datatype else {
-            return Err(file.fault(events.address, format!("/{EVENTS} is no compound of x, y, p and t")));
+            return Err(file.other_layout(events.address, format!("/{EVENTS} is no compound of x, y, p and t")));
         };
         let unit = |name: &str| TimeUnit::of_column(&name.to_lowercase());
         let find = |fits: &dyn Fn(&str) -> bool, names: &str| {
             let found = members.iter().find(|(name, ..)| fits(name));
             let (name, at, datatype) =
-                found.ok_or_else(|| file.fault(events.address, format!("/{EVENTS} has no member `{names}`")))?;
-            let number = datatype
-                .number()
-                .ok_or_else(|| file.fault(events.address, format!("the member `{name}` of /{EVENTS} is no number")))?;
+                found.ok_or_else(|| file.other_layout(events.address, format!("/{EVENTS} has no member `{names}`")))?;
+            let number = datatype.number().ok_or_else(|| {
+                file.other_layout(events.address, format!("the member `{name}` of /{EVENTS} is no number"))
+            })?;
             Ok((name, (*at, number)))
         };
         let (name, t) = find(&|name| unit(name).is_some(), "t")?;
         let unit = options.unit(unit(name).flatten(), &format!("the member `{name}`")).map_err(|problem| {
-            Error::malformed(file.name(), file.offset_of(events.address), problem, "leave the unit of time out")
+            Error::malformed(
+                file.name(),
+                file.offset_of(events.address),
+                problem,
+                Remedy::of("leave the unit of time out", &[Choice::TimeUnit]),
+            )
         })?;
         if unit.is_none() && t.1.is_float() {
             let problem = format!("the member `{name}` is no integer, and its unit is not stated");

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::decoder::{Container, Decoder, Reading};
 use super::detect::detect;
 use super::probe::{HEAD, Probe};
-use super::{Axes, EventStream, Format, ReadOptions};
+use super::{Axes, EventStream, Format, Oddity, ReadOptions};
 use crate::progress::{Progress, Silent};
 use crate::source::{self, Bytes};
 use crate::{Columns, Error, Result, Sensor};
@@ -21,6 +21,8 @@ use crate::{Columns, Error, Result, Sensor};
 pub(super) const CHUNK: usize = super::decoder::PIECE;
 /// Number of decoded bytes after which the pages of a mapped file are released to the system.
 const RELEASE: usize = 4 << 20;
+/// Events that are held to be sorted at most: some 3 GB of memory with their order.
+const MOST_SORTED: usize = 1 << 27;
 /// For a file with random access, all mapped pages are released each time this many events have
 /// been decoded.
 const RELEASE_EVENTS: usize = 1 << 19;
@@ -48,6 +50,8 @@ pub struct EventReader {
     shift_us: u64,
     /// Number of events dropped because they lie outside the sensor.
     dropped: u64,
+    /// What was odd, once the end is reached.
+    oddities: Vec<Oddity>,
     /// Number of bytes decoded so far, for errors of the operating system and of gzip.
     at: u64,
 }
@@ -70,6 +74,8 @@ enum Stage {
         /// Number of events since the pages were last released.
         events: usize,
     },
+    /// All events are read and sorted by time, and those before `at` are given away.
+    Sorted { events: Columns, at: usize, stated: Option<Sensor>, overflows: u64 },
     /// All events have been read, or an error has been returned.
     Done { stated: Option<Sensor>, overflows: u64 },
 }
@@ -97,13 +103,18 @@ pub fn open_with(path: &Path, options: &ReadOptions) -> Result<EventReader> {
 /// # Errors
 /// As [`open_with`]; [`Error::Cancelled`].
 pub fn open_stoppable(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<EventReader> {
-    if !options.shift_to_zero {
-        return open_as_stored(path, options);
+    let shift_us = if options.shift_to_zero { earliest(path, options, progress)? } else { 0 };
+    let mut reader = open_shifted(path, options, shift_us)?;
+    if options.sort {
+        reader.sort(progress)?;
     }
-    let mut options = *options;
-    options.shift_to_zero = false;
-    let shift_us = earliest(path, &options, progress)?;
-    let mut reader = open_as_stored(path, &options)?;
+    Ok(reader)
+}
+
+/// Opens a file whose times are to be smaller by `shift_us`, which is known; in the order of the
+/// file.
+pub(crate) fn open_shifted(path: &Path, options: &ReadOptions, shift_us: u64) -> Result<EventReader> {
+    let mut reader = open_as_stored(path, options)?;
     reader.shift_us = shift_us;
     Ok(reader)
 }
@@ -138,7 +149,7 @@ fn open_as_stored(path: &Path, options: &ReadOptions) -> Result<EventReader> {
             source::read_gz(path, |name, e| broken(name, 0, e))
         });
     }
-    EventReader::from_read_with(file, &name, options)
+    EventReader::of_stream(file, &name, options)
 }
 
 impl EventReader {
@@ -165,6 +176,16 @@ impl EventReader {
             let problem = "times are to be shifted to 0, and the earliest of a stream is known only at its end";
             return Err(Error::unexpected(name, problem, "save it to a file first"));
         }
+        let mut reader = EventReader::of_stream(reader, name, options)?;
+        if options.sort {
+            reader.sort(&Silent)?;
+        }
+        Ok(reader)
+    }
+
+    /// As [`EventReader::from_read_with`]; whatever the options say, in the order and with the
+    /// times of the stream.
+    fn of_stream(reader: impl Read + Send + 'static, name: &str, options: &ReadOptions) -> Result<EventReader> {
         EventReader::begin(reader, name, options, |reader| {
             let bytes = source::at_most(reader, source::LARGEST).map_err(|e| broken(name, 0, e))?;
             bytes.ok_or_else(|| {
@@ -174,7 +195,7 @@ impl EventReader {
         })
     }
 
-    /// As [`EventReader::from_read_with`]. `whole` reads all bytes, for a format that needs random
+    /// As [`EventReader::of_stream`]. `whole` reads all bytes, for a format that needs random
     /// access.
     fn begin<R: Read + Send + 'static>(
         mut reader: R,
@@ -206,7 +227,16 @@ impl EventReader {
             }
         };
         let options = options.for_format(format, name)?;
-        Ok(EventReader { format, file: name.into(), state, options, shift_us: 0, dropped: 0, at: 0 })
+        Ok(EventReader {
+            format,
+            file: name.into(),
+            state,
+            options,
+            shift_us: 0,
+            dropped: 0,
+            oddities: Vec::new(),
+            at: 0,
+        })
     }
 
     fn of_bytes(bytes: Bytes, name: &str, options: &ReadOptions) -> Result<EventReader> {
@@ -218,7 +248,16 @@ impl EventReader {
                 Stage::Whole { container: container(&bytes, name, &options)?, bytes, events: 0 }
             }
         };
-        Ok(EventReader { format, file: name.into(), state, options, shift_us: 0, dropped: 0, at: 0 })
+        Ok(EventReader {
+            format,
+            file: name.into(),
+            state,
+            options,
+            shift_us: 0,
+            dropped: 0,
+            oddities: Vec::new(),
+            at: 0,
+        })
     }
 
     /// Name of the format.
@@ -243,7 +282,7 @@ impl EventReader {
         match &self.state {
             Stage::Slice { decoder, .. } | Stage::Read { decoder, .. } => decoder.sensor(),
             Stage::Whole { container, .. } => container.sensor(),
-            Stage::Done { stated, .. } => *stated,
+            Stage::Sorted { stated, .. } | Stage::Done { stated, .. } => *stated,
         }
     }
 
@@ -253,7 +292,7 @@ impl EventReader {
         match &self.state {
             Stage::Slice { decoder, .. } | Stage::Read { decoder, .. } => decoder.overflows(),
             Stage::Whole { .. } => 0,
-            Stage::Done { overflows, .. } => *overflows,
+            Stage::Sorted { overflows, .. } | Stage::Done { overflows, .. } => *overflows,
         }
     }
 
@@ -267,8 +306,35 @@ impl EventReader {
         self.dropped
     }
 
+    /// What was odd in the words of the file, once its end is reached, if
+    /// [`ReadOptions::note_oddities`] is set. For the formats EVT2, EVT2.1 and EVT3.
+    pub fn oddities(&self) -> &[Oddity] {
+        &self.oddities
+    }
+
     fn end(&mut self) {
+        if let Stage::Slice { decoder, .. } | Stage::Read { decoder, .. } = &self.state {
+            self.oddities = decoder.oddities().to_vec();
+        }
         self.state = Stage::Done { stated: self.stated_sensor(), overflows: self.overflows() };
+    }
+
+    /// Reads all events, and goes on with them in the order of their times.
+    fn sort(&mut self, progress: &dyn Progress) -> Result<()> {
+        let mut events = Columns::new();
+        while self.append(&mut events)? {
+            if progress.cancelled() {
+                return Err(Error::Cancelled { what: "sorting the events".into() });
+            }
+            if events.len() > MOST_SORTED {
+                let problem = format!("more than {MOST_SORTED} events, which are to be sorted in memory");
+                return Err(Error::unexpected(&self.file, problem, "cut the recording before it is sorted"));
+            }
+        }
+        let (stated, overflows) = (self.stated_sensor(), self.overflows());
+        self.end();
+        self.state = Stage::Sorted { events: events.sorted(), at: 0, stated, overflows };
+        Ok(())
     }
 
     /// Replaces the content of `chunk` by the next events. Returns false and an empty chunk after
@@ -288,6 +354,13 @@ impl EventReader {
 
     /// Appends at least one event. Returns false at the end of the file.
     fn append(&mut self, out: &mut Columns) -> Result<bool> {
+        if let Stage::Sorted { events, at, .. } = &mut self.state {
+            let end = events.len().min(*at + CHUNK);
+            out.extend(events.iter_from(*at).take(CHUNK));
+            let more = end > *at;
+            *at = end;
+            return Ok(more);
+        }
         let before = out.len();
         while out.len() == before {
             let more = self.step(out);
@@ -336,7 +409,7 @@ impl EventReader {
                     *events = 0;
                 }
             }
-            Stage::Done { .. } => return Ok(false),
+            Stage::Sorted { .. } | Stage::Done { .. } => return Ok(false),
         }
         Ok(true)
     }

@@ -6,8 +6,9 @@
 //! [`Decoder`]: it keeps the incomplete record at the end of a chunk, and counts bytes for error
 //! messages. Complete records are decoded without copying them.
 
+use super::Oddity;
 use super::decoder::{Decoder, PIECE};
-use crate::{Columns, Error, Result, Sensor};
+use crate::{Columns, Error, Remedy, Result, Sensor};
 
 /// The location of a byte slice, for error messages.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +21,7 @@ pub struct SliceOrigin<'a> {
 
 impl SliceOrigin<'_> {
     /// An error at byte `offset` of the slice.
-    pub fn error(&self, offset: usize, problem: impl Into<String>, remedy: impl Into<String>) -> Error {
+    pub fn error(&self, offset: usize, problem: impl Into<String>, remedy: impl Into<Remedy>) -> Error {
         Error::malformed(self.file, self.at.saturating_add(offset as u64), problem, remedy)
     }
 
@@ -57,6 +58,11 @@ pub trait Records: Send {
     /// As [`Decoder::overflows`].
     fn overflows(&self) -> u64 {
         0
+    }
+
+    /// As [`Decoder::oddities`].
+    fn oddities(&self) -> &[Oddity] {
+        &[]
     }
 }
 
@@ -153,6 +159,10 @@ impl<R: Records> Decoder for RecordDecoder<R> {
 
     fn overflows(&self) -> u64 {
         self.records.overflows()
+    }
+
+    fn oddities(&self) -> &[Oddity] {
+        self.records.oddities()
     }
 }
 

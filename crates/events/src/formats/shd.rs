@@ -10,6 +10,7 @@
 
 use super::cursor::Cursor;
 use super::hdf5::{self, Class, Dataset, Datatype, File, Heaps};
+use super::values::half;
 use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading};
 use crate::{Columns, Error, Recording, Result, Sensor};
 
@@ -88,7 +89,7 @@ impl Shd {
         let open = File::open(bytes, file)?;
         let find = |path: &str| {
             let problem = || format!("no data set /{path}; the files of the SHD authors have one");
-            open.dataset(path)?.ok_or_else(|| open.fault(0, problem()))
+            open.dataset(path)?.ok_or_else(|| other_layout(&open, 0, problem()))
         };
         let (times, units, labels) = (find(TIMES)?, find(UNITS)?, find(LABELS)?);
         let (n, address) = (labels.len, labels.address);
@@ -98,11 +99,11 @@ impl Shd {
         let labels = numbers(&open, &labels)?;
         if times.places.len() as u64 != n || units.places.len() as u64 != n {
             let what = format!("{n} labels for {} and {} samples", times.places.len(), units.places.len());
-            return Err(open.fault(address, what));
+            return Err(other_layout(&open, address, what));
         }
         if let Some(i) = (0..labels.len()).find(|&i| times.places[i].1 != units.places[i].1) {
             let what = format!("sample {i} has {} times for {} units", times.places[i].1, units.places[i].1);
-            return Err(open.fault(times.places[i].0, what));
+            return Err(other_layout(&open, times.places[i].0, what));
         }
         Ok(Shd { name: file.into(), times, units, labels })
     }
@@ -160,7 +161,9 @@ impl Shd {
         let wide = self.times.datatype.size;
         let bytes = file.range(times.0, times.1 * wide as u64, "the times of a sample")?;
         let seconds: fn(&[u8]) -> f64 = match self.times.datatype {
-            Datatype { class: Class::Float { big: false }, size: 2 } => |b| half([b[0], b[1]]),
+            Datatype { class: Class::Float { big: false }, size: 2 } => {
+                |b| b.first_chunk().map_or(f64::NAN, |&b| half(u16::from_le_bytes(b)))
+            }
             Datatype { class: Class::Float { big: false }, size: 4 } => {
                 |b| b.first_chunk().map_or(f64::NAN, |&b| f32::from_le_bytes(b).into())
             }
@@ -190,11 +193,17 @@ impl Shd {
     }
 }
 
+/// The error that a file is right, and not laid out as SHD is.
+fn other_layout(file: &File, address: u64, problem: impl Into<String>) -> Error {
+    let remedy = "give a file as the authors of SHD publish it";
+    Error::malformed(file.name(), file.offset_of(address), problem, remedy)
+}
+
 /// Finds the numbers of each sample.
 fn samples(file: &File, dataset: &Dataset, floats: bool, heaps: &mut Heaps) -> Result<Samples> {
     let fault = |problem: &str| Err(file.fault(dataset.address, problem));
     let Class::Sequence(base) = &dataset.datatype.class else {
-        return fault("the samples are no sequences of variable length");
+        return Err(other_layout(file, dataset.address, "the samples are no sequences of variable length"));
     };
     if dataset.datatype.size != Heaps::reference(file) {
         return fault("a sequence of variable length of another size than 4 + address + 4");
@@ -202,7 +211,10 @@ fn samples(file: &File, dataset: &Dataset, floats: bool, heaps: &mut Heaps) -> R
     match (&base.class, base.size) {
         (Class::Integer { big: false, .. }, _) if !floats => (),
         (Class::Float { big: false }, 2 | 4 | 8) if floats => (),
-        _ => return fault("the times are no little-endian floats, or the units no little-endian integers"),
+        _ => {
+            let problem = "the times are no little-endian floats, or the units no little-endian integers";
+            return Err(other_layout(file, dataset.address, problem));
+        }
     }
     let bytes = dataset.bytes(file)?;
     let mut places = Vec::new();
@@ -225,26 +237,13 @@ fn samples(file: &File, dataset: &Dataset, floats: bool, heaps: &mut Heaps) -> R
 /// Reads the labels.
 fn numbers(file: &File, dataset: &Dataset) -> Result<Vec<u16>> {
     let Datatype { class: Class::Integer { big: false, .. }, size } = dataset.datatype else {
-        return Err(file.fault(dataset.address, "the labels are no little-endian integers"));
+        return Err(other_layout(file, dataset.address, "the labels are no little-endian integers"));
     };
     let label = |b: &[u8]| {
         let label = b.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b));
         u16::try_from(label).map_err(|_| file.fault(dataset.address, format!("a label {label}")))
     };
     dataset.bytes(file)?.chunks_exact(size).map(label).collect()
-}
-
-/// Decodes a little endian IEEE 754 binary16 number: 1 bit of sign, 5 of exponent, 10 of fraction.
-fn half(bytes: [u8; 2]) -> f64 {
-    let bits = u16::from_le_bytes(bytes);
-    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
-    let size = match exponent {
-        0 => fraction * 2f64.powi(-24),
-        31 if fraction == 0.0 => f64::INFINITY,
-        31 => f64::NAN,
-        _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
-    };
-    if bits >> 15 == 1 { -size } else { size }
 }
 
 /// The stream of the samples of a file.
@@ -263,21 +262,5 @@ impl Container for Reader {
 
     fn sensor(&self) -> Option<Sensor> {
         Some(SENSOR)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn halves_are_read_as_ieee_754_has_them() {
-        let cases = [(0x3C00, 1.0), (0xC000, -2.0), (0x3555, 0.333251953125), (0x0001, 5.960464477539063e-8)];
-        for (bits, value) in cases {
-            assert_eq!(half(u16::to_le_bytes(bits)), value, "{bits:04x}");
-        }
-        assert_eq!(half(0x7BFFu16.to_le_bytes()), 65504.0);
-        assert_eq!(half(0x7C00u16.to_le_bytes()), f64::INFINITY);
-        assert!(half(0x7E00u16.to_le_bytes()).is_nan());
     }
 }

@@ -28,7 +28,7 @@ use number::Decimal;
 use super::encoder::EventEncoder;
 use super::records::{RecordDecoder, Records, SliceOrigin};
 use super::{Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit};
-use crate::{Columns, Error, Event, Result, Sensor};
+use crate::{Choice, Columns, Error, Event, Remedy, Result, Sensor};
 
 /// The format description; see the module.
 pub const FORMAT: Format = Format {
@@ -268,7 +268,7 @@ impl Text {
         }
         layout.unit = layout.unit.or(self.unit);
         let unit = self.options.unit(layout.unit, "the column of times");
-        let remedy = "leave the unit of time out, or correct the name of the column";
+        let remedy = Remedy::of("leave the unit of time out, or correct the name of the column", &[Choice::TimeUnit]);
         unit.map(|_| layout).map_err(|problem| place.error(0, problem, remedy))
     }
 

@@ -27,7 +27,7 @@ impl Number {
         let kind = match (letter, size) {
             ('i', 1 | 2 | 4 | 8) => NumberKind::Signed,
             ('u', 1 | 2 | 4 | 8) | ('b' | '?', 1) => NumberKind::Unsigned,
-            ('f', 4 | 8) => NumberKind::Float,
+            ('f', 2 | 4 | 8) => NumberKind::Float,
             _ => return None,
         };
         Some(Number { kind, size, big })
@@ -101,12 +101,38 @@ macro_rules! by_type {
     };
 }
 
+/// Reads floating-point numbers, each as one of 64 bits, which holds those of 16 and 32 exactly.
+fn floats<T>(
+    number: Number,
+    place: ValueBytes<'_>,
+    to: &mut [T],
+    read: impl Fn(f64) -> Result<T, String>,
+) -> Result<()> {
+    match (number.kind, number.size, number.big) {
+        (NumberKind::Float, 2, false) => place.each(to, |b| read(half(u16::from_le_bytes(b)))),
+        (NumberKind::Float, 2, true) => place.each(to, |b| read(half(u16::from_be_bytes(b)))),
+        _ => by_type!(number, place, to, |v: f64| read(v), [Float 4 f32, Float 8 f64]),
+    }
+}
+
+/// A number of 16 bits: 1 sign, 5 exponent, 10 fraction (IEEE 754 binary16).
+pub fn half(bits: u16) -> f64 {
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    let size = match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
+    };
+    if bits >> 15 == 1 { -size } else { size }
+}
+
 /// Reads integers, including floating-point numbers without a fraction. `fit` returns `None` for a
 /// number that is out of range.
 pub fn integers<T>(number: Number, place: ValueBytes<'_>, to: &mut [T], fit: impl Fn(i64) -> Option<T>) -> Result<()> {
     if number.is_float() {
         let whole = |v: f64| if v.fract() == 0.0 && v.abs() < 9e15 { fit(v as i64) } else { None };
-        return by_type!(number, place, to, |v: f64| whole(v).ok_or_else(|| v.to_string()), [Float 4 f32, Float 8 f64]);
+        return floats(number, place, to, |v| whole(v).ok_or_else(|| v.to_string()));
     }
     if let (NumberKind::Unsigned, 8) = (number.kind, number.size) {
         let whole = |v: u64| i64::try_from(v).ok().and_then(&fit);
@@ -124,7 +150,7 @@ pub fn times(number: Number, place: ValueBytes<'_>, to: &mut [u64], unit: TimeUn
         return integers(number, place, to, |t| u64::try_from(t).ok().and_then(|t| unit.whole(t)));
     }
     let us = |v: f64| unit.float(v).ok_or_else(|| format!("{v} {}", unit.name()));
-    by_type!(number, place, to, |v: f64| us(v), [Float 4 f32, Float 8 f64])
+    floats(number, place, to, us)
 }
 
 /// Reads polarities: 1 is ON; 0 and −1 are OFF.
@@ -142,7 +168,7 @@ pub fn fractions(number: Number, mut place: ValueBytes<'_>, n: usize) -> Result<
     let (mut values, mut found) = ([0f64; 1024], (false, false));
     for start in (0..n).step_by(values.len()) {
         let values = &mut values[..(n - start).min(1024)];
-        by_type!(number, place, values, |v: f64| Ok(v), [Float 4 f32, Float 8 f64])?;
+        floats(number, place, values, Ok)?;
         found.1 |= values.iter().any(|&v| v != 0.0);
         if values.iter().any(|v| v.fract() != 0.0) {
             return Ok((true, true));
@@ -150,4 +176,26 @@ pub fn fractions(number: Number, mut place: ValueBytes<'_>, n: usize) -> Result<
         place.first += values.len() * place.step;
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_read_as_ieee_754_has_them() {
+        let cases = [(0x3C00, 1.0), (0xC000, -2.0), (0x3555, 0.333251953125), (0x0001, 5.960464477539063e-8)];
+        for (bits, value) in cases {
+            assert_eq!(half(bits), value, "{bits:04x}");
+        }
+        assert_eq!((half(0x7BFF), half(0x7C00)), (65504.0, f64::INFINITY));
+        assert!(half(0x7E00).is_nan());
+        for (big, bytes) in [(false, [0x00, 0x3C, 0x00, 0x45]), (true, [0x3C, 0x00, 0x45, 0x00])] {
+            let number = Number::new('f', 2, big).unwrap();
+            let place = ValueBytes { file: "a", bytes: &bytes, base: 0, packed: false, first: 0, step: 2, what: "x" };
+            let mut found = [0u16; 2];
+            integers(number, place, &mut found, |v| u16::try_from(v).ok()).unwrap();
+            assert_eq!(found, [1, 5]);
+        }
+    }
 }

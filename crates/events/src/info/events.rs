@@ -10,7 +10,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::order;
-use crate::formats::{self, Axes, EventStream, ReadOptions};
+use crate::formats::{self, Axes, EventStream, Oddity, ReadOptions};
 use crate::progress::Progress;
 use crate::{Columns, Error, Result, Sensor};
 
@@ -31,6 +31,10 @@ pub struct EventsInfo {
     pub t_first_us: Option<u64>,
     /// Time of the last event in the file, µs.
     pub t_last_us: Option<u64>,
+    /// Earliest time of an event, µs.
+    pub t_earliest_us: Option<u64>,
+    /// Latest time of an event, µs.
+    pub t_latest_us: Option<u64>,
     /// The directions of the stored columns and rows.
     pub axes: String,
     /// Smallest and largest column.
@@ -50,6 +54,8 @@ pub struct EventsInfo {
     pub outside: Option<Outside>,
     /// Number of events that were removed because they lie outside the sensor.
     pub dropped: u64,
+    /// What was odd in the words of the file; see [`formats::EventReader::oddities`].
+    pub oddities: Vec<Oddity>,
     /// SHA-256 of the events in file order, each as 13 little-endian bytes: u64 time in µs, u16 x,
     /// u16 y, u8 polarity. Two readers that decode equal events compute equal digests.
     pub sha256: String,
@@ -97,14 +103,12 @@ impl EventsInfo {
     pub fn of(stream: &EventStream) -> EventsInfo {
         let mut tally = Tally::default();
         let axes = axes(stream.format);
-        tally.look_outside(&stream.events, stream.sensor);
         match axes {
             Axes::LowerLeft => {
                 let mut stored = stream.events.clone();
-                axes.to_stored(stream.sensor, &mut stored);
-                tally.add(&stored);
+                tally.add_turned(axes, stream.sensor, stream.sensor, &mut stored);
             }
-            _ => tally.add(&stream.events),
+            _ => tally.add(&stream.events, stream.sensor),
         }
         tally.into_info(stream.format, stream.sensor, stream.events.moved_by_sorting())
     }
@@ -115,20 +119,21 @@ impl EventsInfo {
     /// As [`formats::open_with`] and [`formats::EventReader::next`]; [`Error::Unexpected`] if the
     /// times of a pipe are not sorted, because a pipe cannot be read twice; [`Error::Cancelled`].
     pub fn read(path: &Path, options: &ReadOptions, progress: &dyn Progress) -> Result<EventsInfo> {
-        let mut reader = formats::open_stoppable(path, options, progress)?;
+        let noting = ReadOptions { note_oddities: true, ..*options };
+        let mut reader = formats::open_stoppable(path, &noting, progress)?;
         let (mut tally, mut chunk) = (Tally::default(), Columns::new());
         let axes = axes(reader.format());
         while reader.next(&mut chunk)? {
             stop(progress)?;
-            tally.look_outside(&chunk, reader.sensor());
-            axes.to_stored(reader.stated_sensor(), &mut chunk);
-            tally.add(&chunk);
+            match axes {
+                Axes::LowerLeft => tally.add_turned(axes, reader.stated_sensor(), reader.sensor(), &mut chunk),
+                _ => tally.add(&chunk, reader.sensor()),
+            }
         }
-        // Subtracting an offset from all times does not change their order.
-        let unshifted = ReadOptions { shift_to_zero: false, ..*options };
-        let moved = if tally.falls { moved(path, &unshifted, reader.shift_us(), &tally, progress)? } else { 0 };
+        let moved = if tally.falls { moved(path, options, reader.shift_us(), &tally, progress)? } else { 0 };
         let mut info = tally.into_info(reader.format(), reader.sensor(), moved);
         info.stated_sensor = reader.stated_sensor().filter(|stated| Some(*stated) != info.sensor);
+        info.oddities = reader.oddities().to_vec();
         (info.overflows, info.shift_us, info.dropped) = (reader.overflows(), reader.shift_us(), reader.dropped());
         Ok(info)
     }
@@ -143,15 +148,14 @@ fn stop(progress: &dyn Progress) -> Result<()> {
     if progress.cancelled() { Err(Error::Cancelled { what: "reading the events".into() }) } else { Ok(()) }
 }
 
-/// The number of events of a file that sorting moves. The times in `tally` are smaller by
-/// `shift_us` than those of a reader with `options`.
+/// How many events of a file sorting moves, whose times are read smaller by `shift_us`.
 fn moved(path: &Path, options: &ReadOptions, shift_us: u64, tally: &Tally, progress: &dyn Progress) -> Result<usize> {
     if !path.metadata().is_ok_and(|m| m.is_file()) {
         let problem = "its times fall, and how many events sorting moves takes a second reading";
         return Err(Error::unexpected(path.display().to_string(), problem, "save what comes through it as a file"));
     }
-    let moved = order::moved(tally.earliest + shift_us, tally.latest + shift_us, &mut |take| {
-        let (mut reader, mut chunk) = (formats::open_with(path, options)?, Columns::new());
+    let moved = order::moved(tally.earliest, tally.latest, &mut |take| {
+        let (mut reader, mut chunk) = (formats::open_shifted(path, options, shift_us)?, Columns::new());
         while reader.next(&mut chunk)? {
             stop(progress)?;
             take(chunk.t_us());
@@ -178,30 +182,42 @@ struct Tally {
 }
 
 impl Tally {
-    /// Counts events outside the sensor. Call it before [`Tally::add`], while the coordinates are
-    /// not yet converted to the stored axes.
-    fn look_outside(&mut self, events: &Columns, sensor: Option<Sensor>) {
+    /// As [`Tally::add`], for a format of other axes than memory: events outside the sensor are
+    /// looked for before the coordinates are converted to the stored axes.
+    fn add_turned(&mut self, axes: Axes, stated: Option<Sensor>, sensor: Option<Sensor>, events: &mut Columns) {
         if let Some(sensor) = sensor {
             Outside::add(&mut self.outside, sensor, events, self.events as u64);
         }
+        axes.to_stored(stated, events);
+        self.add(events, None);
     }
 
-    fn add(&mut self, events: &Columns) {
-        let range = |so_far: Option<(u16, u16)>, of: &[u16]| {
-            let (low, high) = (*of.iter().min()?, *of.iter().max()?);
-            Some(so_far.map_or((low, high), |(a, b)| (a.min(low), b.max(high))))
-        };
+    /// Adds events, and counts those outside the sensor.
+    fn add(&mut self, events: &Columns, sensor: Option<Sensor>) {
         let (Some(&first), Some(&last)) = (events.t_us().first(), events.t_us().last()) else { return };
-        let (low, high) = events.t_us().iter().fold((u64::MAX, 0), |(low, high), &t| (low.min(t), high.max(t)));
+        let range = |of: &[u16]| of.iter().fold((u16::MAX, 0), |(low, high), &v| (low.min(v), high.max(v)));
+        let (x, y) = (range(events.x()), range(events.y()));
+        if let Some(sensor) = sensor
+            && !sensor.contains(x.1, y.1)
+        {
+            Outside::add(&mut self.outside, sensor, events, self.events as u64);
+        }
+        let sorted = events.t_us().is_sorted();
+        let (low, high) = match sorted {
+            true => (first, last),
+            false => events.t_us().iter().fold((u64::MAX, 0), |(low, high), &t| (low.min(t), high.max(t))),
+        };
         if self.events == 0 {
             (self.earliest, self.latest) = (low, high);
         }
         (self.earliest, self.latest) = (self.earliest.min(low), self.latest.max(high));
-        self.falls |= self.last.is_some_and(|before| first < before) || !events.t_us().is_sorted();
+        self.falls |= self.last.is_some_and(|before| first < before) || !sorted;
         self.first.get_or_insert(first);
         self.last = Some(last);
-        self.x = range(self.x, events.x());
-        self.y = range(self.y, events.y());
+        let wider = |so_far: Option<(u16, u16)>, (low, high)| {
+            Some(so_far.map_or((low, high), |(a, b): (u16, u16)| (a.min(low), b.max(high))))
+        };
+        (self.x, self.y) = (wider(self.x, x), wider(self.y, y));
         self.on += events.on().iter().filter(|&&on| on).count();
         self.events += events.len();
         update(&mut self.hash, events);
@@ -215,6 +231,8 @@ impl Tally {
             events: self.events,
             t_first_us: self.first,
             t_last_us: self.last,
+            t_earliest_us: self.first.map(|_| self.earliest),
+            t_latest_us: self.first.map(|_| self.latest),
             axes: axes(format).to_string(),
             x: self.x,
             y: self.y,
@@ -224,6 +242,7 @@ impl Tally {
             shift_us: 0,
             outside: self.outside,
             dropped: 0,
+            oddities: Vec::new(),
             sha256: hex(self.hash),
         }
     }
@@ -268,7 +287,7 @@ impl fmt::Display for EventsInfo {
             (None, _) => writeln!(f, "sensor   not stated in the file")?,
         }
         writeln!(f, "events   {} ({} ON)", self.events, self.on)?;
-        if let (Some(first), Some(last), Some(x), Some(y)) = (self.t_first_us, self.t_last_us, self.x, self.y) {
+        if let (Some(first), Some(last), Some(x), Some(y)) = (self.t_earliest_us, self.t_latest_us, self.x, self.y) {
             writeln!(f, "time     {first}..{last} µs")?;
             writeln!(f, "x, y     {}..{}, {}..{}", x.0, x.1, y.0, y.1)?;
             writeln!(f, "axes     {}", self.axes)?;
@@ -282,6 +301,7 @@ impl fmt::Display for EventsInfo {
         if self.shift_us > 0 {
             writeln!(f, "shift    {} µs are subtracted from all times", self.shift_us)?;
         }
+        self.oddities.iter().try_for_each(|oddity| writeln!(f, "odd      {oddity}"))?;
         if self.overflows > 0 {
             let s = if self.overflows == 1 { "" } else { "s" };
             writeln!(f, "clock    overflowed {} time{s}: later times go on from there", self.overflows)?;
@@ -321,6 +341,12 @@ mod tests {
             prop_assert_eq!(found.moved == 0, sorted == events);
             prop_assert_eq!(found.on, events.iter().filter(|e| e.on).count());
             prop_assert_eq!(found.t_last_us, events.last().map(|e| e.t_us));
+            let times = || events.iter().map(|e| e.t_us);
+            prop_assert_eq!((found.t_earliest_us, found.t_latest_us), (times().min(), times().max()));
+            if let (Some(earliest), Some(latest)) = (times().min(), times().max()) {
+                let line = format!("time     {earliest}..{latest} µs");
+                prop_assert!(found.to_string().contains(&line), "{}", found);
+            }
             prop_assert_eq!(found.x.map(|x| x.1), events.iter().map(|e| e.x).max());
             prop_assert_eq!(found.y.map(|y| y.0), events.iter().map(|e| e.y).min());
         }

@@ -177,3 +177,46 @@ fn links_that_lead_back_are_refused() {
     let error = walk(root.path()).err().unwrap();
     assert!(error.contains("loop0: a link that leads back to a folder above; remove it"), "{error}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_recording_that_is_listed_itself_does_not_count_twice() {
+    for to in ["a/1.es", "a"] {
+        let root = tempfile::tempdir().unwrap();
+        super::common::made::folder(root.path(), &recordings());
+        let link = root.path().join(if to == "a" { "c" } else { "b/3.es" });
+        std::os::unix::fs::symlink(root.path().join(to), &link).unwrap();
+        let error = walk(root.path()).unwrap_err();
+        assert!(error.contains("a symbolic link to") && error.contains("count twice; remove the link"), "{error}");
+        std::fs::remove_file(&link).unwrap();
+        assert_eq!(walk(root.path()), Ok(4), "the remedy works");
+    }
+}
+
+#[test]
+fn a_link_in_an_archive_is_no_recording() {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in recordings() {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut zip, &bytes).unwrap();
+    }
+    zip.add_symlink("b/3.es", "../a/1.es", zip::write::SimpleFileOptions::default()).unwrap();
+    let error = soon(&zip.finish().unwrap().into_inner()).unwrap_err();
+    assert!(error.contains("member b/3.es: a symbolic link") && error.contains("pack the archive again"), "{error}");
+}
+
+#[test]
+fn a_member_of_another_method_or_with_a_password_is_named_with_what_helps() {
+    // 12 is bzip2, 14 LZMA, 93 Zstandard; bit 0 of the flags says that a member is encrypted.
+    for (method, flags, problem) in
+        [(12u16, 0u16, "packed with"), (14, 0, "packed with"), (93, 0, "packed with"), (8, 1, "encrypted")]
+    {
+        let mut bytes = zip_bytes(&recordings(), false);
+        for (magic, at) in [(b"PK\x03\x04", 6), (b"PK\x01\x02", 8)] {
+            patch(&mut bytes, magic, at, &[flags.to_le_bytes(), method.to_le_bytes()].concat());
+        }
+        let error = soon(&bytes).unwrap_err();
+        assert!(error.contains(".es: ") && error.contains(problem), "{method}: {error}");
+        assert!(error.contains("pack it again with deflate"), "{method}: {error}");
+    }
+}

@@ -3,7 +3,7 @@
 
 use hdf5_pure::{AttrValue, DatasetBuilder, FileBuilder, GroupBuilder, ScaleOffset};
 use tickless_events::formats::{self, EventStream, ReadOptions, TimeUnit};
-use tickless_events::{Columns, DataRequest, Error, Event, Sample, Sensor, Split, datasets};
+use tickless_events::{Choice, Columns, DataRequest, Error, Event, Sample, Sensor, Split, datasets};
 
 /// More events than one piece.
 const N: u64 = 70_000;
@@ -50,6 +50,37 @@ fn dsec_adds_its_offset_to_all_times() {
     assert!(decode(&file(&events(N), None, &|_, _| ())).unwrap().events == events(N));
     let error = decode(&file(&events(9), Some(-20), &|_, _| ())).unwrap_err();
     assert!(error.contains("event 0: the time 0 µs with `t_offset` is negative"), "{error}");
+}
+
+#[test]
+fn a_negative_offset_does_no_harm_to_times_that_are_shifted_to_zero() {
+    let bytes = file(&events(9), Some(-20), &|_, _| ());
+    let error = formats::decode(&bytes, "a.h5").unwrap_err();
+    assert_eq!(error.choices(), [Choice::ShiftToZero], "{error}");
+    let path = tempfile::tempdir().unwrap();
+    let path = path.path().join("a.h5");
+    std::fs::write(&path, &bytes).unwrap();
+    let mut options = ReadOptions::default();
+    options.shift_to_zero = true;
+    assert!(formats::read_with(&path, &options).unwrap().events == events(9));
+    assert!(formats::planar_hdf5::FORMAT.decode_with(&bytes, "a.h5", &options).unwrap().events == events(9));
+}
+
+#[test]
+fn a_right_file_of_another_layout_is_not_called_damaged() {
+    let layout = |with: &dyn Fn(&str, &mut DatasetBuilder)| decode(&file(&events(9), None, with)).unwrap_err();
+    let rows = layout(&|name, d| {
+        if name == "x" {
+            d.with_u16_data(&[1; 18]).with_shape(&[9, 2]);
+        }
+    });
+    assert!(rows.contains("2 dimensions in place of one; store x, y, t and p each as one row"), "{rows}");
+    let short = layout(&|name, d| {
+        if name == "p" {
+            d.with_u8_data(&[1; 8]).with_shape(&[8]);
+        }
+    });
+    assert!(short.contains("8 values of polarities for 9 times") && short.contains("; store x, y, t and p"), "{short}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The built-in networks, one file per family.
 //!
 //! Each network is a short function over the methods of `chain.rs`; the function reads like the
-//! network's line on the architectures page of the specification. `ENTRIES` lists all networks with
+//! line by which papers write the network: `C64-MP2-C128-…`. `ENTRIES` lists all networks with
 //! their defaults. To add a network, write its function in the file of its family (or a new file)
 //! and add a row to `ENTRIES`.
 //!

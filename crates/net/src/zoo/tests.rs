@@ -1,4 +1,4 @@
-//! Checks the built-in networks against the numbers of the architectures page.
+//! Checks the built-in networks against known numbers of weights and stages.
 
 use super::*;
 use crate::layer::Layer;
@@ -8,7 +8,7 @@ fn with(name: &str, classes: usize, norm: Option<bool>) -> Network {
 }
 
 #[test]
-fn trainable_counts_are_those_of_the_specification() {
+fn trainable_counts_are_those_of_the_sources() {
     for (name, classes, norm, weights) in [
         ("demo", 0, None, 3_856),
         ("nmnist-small", 0, None, 3_856),

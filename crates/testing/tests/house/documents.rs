@@ -54,7 +54,8 @@ fn every_path_that_the_documents_name_exists() {
             let beside = Path::new(document).parent().expect("a document lies in a folder").join(&path);
             // A code span may name a path relative to any folder, so its end is enough.
             let ends = |p: &String| *p == path || (!is_link && p.ends_with(&format!("/{path}")));
-            if !(super::root().join(beside).exists() && is_link) && !all.iter().any(ends) {
+            let is_beside = is_link && super::root().join(beside).exists();
+            if !is_beside && !all.iter().any(ends) {
                 missing.push(format!("{document}: `{path}`"));
             }
         }

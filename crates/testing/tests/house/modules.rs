@@ -135,7 +135,7 @@ impl Sources {
         for (module, source) in &self.0 {
             let mut to = BTreeSet::new();
             for path in &source.paths {
-                self.resolve(module, path, &mut to, 0);
+                self.resolve(path, &mut to, 0);
             }
             // The root only re-exports, so it is not a node.
             to.retain(|m| m != module && !m.is_empty());
@@ -145,8 +145,8 @@ impl Sources {
         edges
     }
 
-    /// Adds to `to` the modules that `path` passes through and ends at, as seen from `from`.
-    fn resolve(&self, from: &Module, path: &[String], to: &mut BTreeSet<Module>, depth: usize) {
+    /// Adds to `to` the modules that `path` passes through and ends at.
+    fn resolve(&self, path: &[String], to: &mut BTreeSet<Module>, depth: usize) {
         let mut at: Module = Vec::new();
         for (i, name) in path.iter().enumerate() {
             let child = [at.clone(), vec![name.clone()]].concat();
@@ -158,7 +158,7 @@ impl Sources {
             let exported = source.exports.iter().find(|e| e.0 == *name && !source.items.contains(name));
             if let Some((_, target)) = exported.filter(|_| depth < 8) {
                 let rest = [target.clone(), path[i + 1..].to_vec()].concat();
-                self.resolve(from, &rest, to, depth + 1);
+                self.resolve(&rest, to, depth + 1);
             }
             break;
         }

@@ -2,10 +2,9 @@
 
 use super::checkpoint::Position;
 use super::machine::Machine;
+use super::seal;
 use serde::{Deserialize, Serialize};
-use std::hash::Hasher;
 use tickless_net::recipe::{LARGEST_STEPS, Recipe};
-use twox_hash::XxHash3_64;
 
 /// The facts of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -147,15 +146,12 @@ impl RunFacts {
         }
     }
 
-    /// XXH3 with seed 0 over the fields as JSON and the recipe's text.
+    /// The checksum over the fields as JSON and the recipe's text.
     fn hash_with(&self, recipe_toml: &str) -> String {
         // Every field has a JSON form, so this does not fail; an empty text would match no
         // checksum.
         let fields = serde_json::to_string(self).unwrap_or_default();
-        let mut hash = XxHash3_64::with_seed(0);
-        hash.write(fields.as_bytes());
-        hash.write(recipe_toml.as_bytes());
-        format!("xxh3-64:{:016x}", hash.finish())
+        seal::over(&[&fields, recipe_toml])
     }
 
     /// The strategy of weights that come from another framework.

@@ -3,6 +3,7 @@
 use super::checkpoint::{Checkpoint, EpochMetrics};
 use super::facts::RunFacts;
 use super::made::Made;
+use super::seal::{self, Seal};
 use crate::data::{Parts, Source};
 use crate::error::{Error, Result};
 use crate::evaluate::calibrate::Calibration;
@@ -165,6 +166,29 @@ impl RunFolder {
         self.write(name, text.as_bytes())
     }
 
+    /// Writes a result of the run, a JSON object, with a checksum over its fields.
+    ///
+    /// # Errors
+    /// As [`write_json`](Self::write_json), and if the value is no object.
+    pub fn write_result<T: Serialize + DeserializeOwned + PartialEq>(&self, name: &str, value: &T) -> Result<()> {
+        let path = self.file(name);
+        let wrong = |problem: String| Error::RunFile { path: path.clone(), problem };
+        let json = serde_json::to_value(value).map_err(|e| wrong(e.to_string()))?;
+        if !serde_json::from_value::<T>(json.clone()).is_ok_and(|read| read == *value) {
+            return Err(wrong("not written, because a value of it is infinite or not a number".into()));
+        }
+        self.write_json(name, &seal::seal(json, &path)?)
+    }
+
+    /// Reads a result of the run as [`write_result`](Self::write_result) writes it, and what its
+    /// checksum says.
+    ///
+    /// # Errors
+    /// If it is missing or no JSON.
+    pub fn read_result(&self, name: &str) -> Result<(serde_json::Value, Seal)> {
+        Ok(seal::unseal(self.read_json(name)?))
+    }
+
     /// Writes the run's facts with a checksum over them and over this recipe's text, as
     /// [`write_recipe`](Self::write_recipe) writes it.
     ///
@@ -325,7 +349,7 @@ impl Loaded {
     /// The run's model on a device.
     ///
     /// # Errors
-    /// If the weights do not fit the network; [`load`](Self::load) has checked that they do.
+    /// If the weights do not fit the network; [`RunFolder::load`] has checked that they do.
     pub fn model(&self, device: &Device) -> Result<Model> {
         Model::new(self.network.clone(), &self.weights, device)
     }

@@ -7,7 +7,7 @@
 //! checkpoint.safetensors  everything that --resume needs
 //! lock                    held by the process that trains
 //! weights.safetensors     the chosen weights, norms calibrated
-//! eval.json, simulate.json, report/   written by the commands of these names
+//! eval.json, simulate.json, asynchrony.json, report/   written by the commands of these names
 //! results.lock            held while a command reads, changes and writes one of these
 //! ```
 
@@ -19,6 +19,7 @@ mod job;
 mod lock;
 mod machine;
 mod made;
+mod seal;
 pub mod train_plan;
 pub mod trainer;
 mod warnings;
@@ -27,3 +28,4 @@ pub use facts::RunFacts;
 pub use folder::{Loaded, RunFolder};
 pub use job::{Base, Job, train, train_as};
 pub use machine::Machine;
+pub use seal::Seal;

@@ -13,7 +13,8 @@ use crate::strategy::{self, Steps, Strategy};
 use rand_chacha::ChaCha8Rng;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::{Augment, Recipe, Select};
-use tickless_net::{InputKind, Network, Weights};
+use tickless_net::{InputKind, Layer, LeakRule, Network, Weights};
+use tickless_neuron::step::Constants;
 
 /// Everything that the training loop needs besides model and data.
 #[derive(Debug)]
@@ -37,6 +38,18 @@ pub struct TrainPlan {
     pub augments: bool,
 }
 
+/// Refuses times in µs where a step has no duration.
+fn check_times(network: &Network) -> Result<()> {
+    if network.input().kind == InputKind::Events {
+        return Ok(());
+    }
+    let needs_duration = network.nodes().iter().find(|node| match node.layer {
+        Layer::Neuron(n) => Constants::at(&n, LeakRule::Step, 1, 1, None).is_none(),
+        _ => false,
+    });
+    needs_duration.map_or(Ok(()), |node| Err(Error::NoStepDuration { layer: node.name.clone() }))
+}
+
 impl TrainPlan {
     /// The plan of a recipe, for this network and these parts of the data set. It reads and writes
     /// no file, so a job can refuse a recipe before it does anything.
@@ -50,6 +63,7 @@ impl TrainPlan {
             let problem = "= \"best\" chooses on the validation part: set `data.validation` (e.g. 0.1)".into();
             return Err(Error::Recipe { key: "train.select", problem });
         }
+        check_times(network)?;
         let t = &recipe.train;
         let steps = Steps { t_min: t.t_min, t_max: t.t_max, samples: t.samples, group: t.group };
         if t.group > network.stages() {
@@ -142,4 +156,32 @@ pub fn initial_weights(recipe: &Recipe, network: &Network) -> Weights {
         conv_gain => InitScheme::Uniform { conv_gain },
     };
     initialise(network, scheme, recipe.seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tickless_net::{Conv, Leak, NetworkBuilder, Neuron, Period, Refractory, Shape};
+
+    #[test]
+    fn a_time_in_microseconds_is_refused_for_static_images_and_taken_for_recordings() {
+        let us = Refractory { period: Period::Us(1e4), ..Refractory::steps(1.0) };
+        let with = |refractory| Neuron { refractory: Some(refractory), ..Neuron::lif() };
+        for (neuron, in_us) in [
+            (Neuron::lif(), false),
+            (with(Refractory::steps(0.5)), false),
+            (with(us), true),
+            (Neuron { leak: Leak::Time(1e4), ..Neuron::lif() }, true),
+            (Neuron { synapse: Some(Leak::Time(1e4)), ..Neuron::cuba_lif() }, true),
+        ] {
+            for kind in [InputKind::Events, InputKind::Image] {
+                let mut b = NetworkBuilder::new("small", Shape::new(2, 4, 4), kind);
+                let at = b.conv(b.input(), Conv::c3(2));
+                let at = b.neuron(at, neuron);
+                b.linear(at, 2, false);
+                let checked = check_times(&b.build().unwrap());
+                assert_eq!(checked.is_err(), in_us && kind == InputKind::Image, "{neuron:?}, {kind:?}");
+            }
+        }
+    }
 }

@@ -47,7 +47,7 @@ pub fn classes(folder: &Path) -> Result<Vec<String>> {
 
 fn missing(folder: &Path) -> Error {
     let what = "a folder for each class".into();
-    Error::Missing { path: folder.to_path_buf(), what, remedy: format!("needed is {}", super::INFO.needs) }
+    Error::Missing { path: folder.to_path_buf(), what, remedy: format!("needed is {}", super::INFO.needs).into() }
 }
 
 fn name(path: &Path) -> Result<String> {

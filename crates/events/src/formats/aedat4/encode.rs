@@ -3,7 +3,7 @@
 use super::{Compression, MAGIC, header};
 use crate::formats::Encoder;
 use crate::formats::encoder::named;
-use crate::{Columns, Error, Event, Result, Sensor};
+use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
 /// Number of events of a packet.
 const PACKET: usize = 16_384;
@@ -15,7 +15,7 @@ const PACKET: usize = 16_384;
 /// [`Error::Setting`] if `sensor` is `None`, because AEDAT4 states the sensor's size.
 pub fn encoder(sensor: Option<Sensor>, compression: Compression) -> Result<Box<dyn Encoder>> {
     let Some(sensor) = sensor else {
-        return Err(Error::setting("AEDAT4 states the sensor, and none is known", "give its size"));
+        return Err(Error::setting("AEDAT4 states the sensor, and none is known", Remedy::STATE_SENSOR));
     };
     Ok(Box::new(ToPackets { sensor, compression, begun: false, waiting: Vec::new(), count: 0 }))
 }
@@ -33,9 +33,18 @@ impl Encoder for ToPackets {
     fn push(&mut self, events: &Columns, out: &mut Vec<u8>) -> Result<()> {
         self.begin(out);
         for e in events.iter() {
-            if !self.sensor.contains(e.x, e.y) || e.x > 0x7FFF || e.y > 0x7FFF || e.t_us > i64::MAX as u64 {
-                let what = format!("{} does not fit AEDAT4 of a {} sensor", named(self.count, e), self.sensor);
-                return Err(Error::setting(what, "state a larger sensor (up to 32,768), or move the times"));
+            let refuse = |why: &str, remedy: Remedy| {
+                let what = format!("{} does not fit AEDAT4 of a {} sensor: {why}", named(self.count, e), self.sensor);
+                Err(Error::setting(what, remedy))
+            };
+            if e.t_us > i64::MAX as u64 {
+                return refuse("its time is above 2^63 µs", Remedy::START_AT_ZERO);
+            }
+            if e.x > 0x7FFF || e.y > 0x7FFF {
+                return refuse("x or y is above 32767", "scale the recording down".into());
+            }
+            if !self.sensor.contains(e.x, e.y) {
+                return refuse("it lies outside", Remedy::INSIDE_SENSOR);
             }
             self.count += 1;
             self.waiting.push(e);

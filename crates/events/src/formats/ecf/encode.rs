@@ -1,7 +1,7 @@
 //! Encodes events as a chunk of ECF. The parent module describes the layout.
 
 use super::MOST_EVENTS;
-use crate::{Error, Event, Result};
+use crate::{Error, Event, Remedy, Result};
 
 /// Appends a chunk with these events to `out`, in the mode that `mode` selects.
 ///
@@ -30,16 +30,16 @@ pub fn encode(events: &[Event], out: &mut Vec<u8>) -> Result<()> {
 }
 
 fn check(events: &[Event]) -> Result<()> {
-    let refuse = |what: String, remedy| Err(Error::setting(format!("ECF cannot hold {what}"), remedy));
+    let refuse = |what: String, remedy: Remedy| Err(Error::setting(format!("ECF cannot hold {what}"), remedy));
     if events.len() > MOST_EVENTS {
-        return refuse(format!("{} events in a chunk", events.len()), "use chunks of at most 65,535");
+        return refuse(format!("{} events in a chunk", events.len()), "use chunks of at most 65,535".into());
     }
     if let Some(i) = events.iter().position(|e| e.x > 2047 || e.y > 2047) {
         let Event { x, y, .. } = events[i];
-        return refuse(format!("event {i} at ({x}, {y}), above 2047"), "scale the recording down");
+        return refuse(format!("event {i} at ({x}, {y}), above 2047"), "scale the recording down".into());
     }
     if let Some(i) = events.windows(2).position(|pair| pair[1].t_us < pair[0].t_us) {
-        return refuse(format!("falling times (event {})", i + 1), "sort the events by time");
+        return refuse(format!("falling times (event {})", i + 1), Remedy::SORT);
     }
     Ok(())
 }

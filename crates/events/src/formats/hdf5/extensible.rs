@@ -96,8 +96,8 @@ impl Array<'_, '_, '_> {
                 skipped = from.u32()?;
             }
             if file.is_nowhere(address) {
-                let what = format!("chunk {} of {} is missing", self.index.len(), self.count);
-                return Err(file.fault(self.space.address, what));
+                let which = format_args!("the elements of chunk {} of {}", self.index.len(), self.count);
+                return Err(file.unwritten(self.space.address, which));
             }
             self.index.push(Chunk { first: self.index.len() as u64 * self.size, address, bytes, skipped });
         }

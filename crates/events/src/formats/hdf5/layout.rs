@@ -33,7 +33,7 @@ pub fn dataset(file: &File, address: u64) -> Result<Dataset> {
     let object = object::read(file, address)?;
     let missing = |what| move || file.fault(address, format!("this object is no data set: it has no {what}"));
     let datatype = datatype_of(file, &object)?.ok_or_else(missing("datatype"))?;
-    let len = extent(file, object.get(kind::DATASPACE).ok_or_else(missing("dataspace"))?)?;
+    let len = extent(file, address, object.get(kind::DATASPACE).ok_or_else(missing("dataspace"))?)?;
     let filters = object.get(kind::FILTERS).map(filters::pipeline).transpose()?.unwrap_or_default();
     let layout = object.get(kind::LAYOUT).ok_or_else(missing("layout"))?;
     let space = Space { file, address, len, element: datatype.size as u64, filtered: !filters.is_empty() };
@@ -55,7 +55,7 @@ fn datatype_of(file: &File, object: &Object) -> Result<Option<Datatype>> {
 }
 
 /// The number of elements of a dataspace with at most one dimension.
-fn extent(file: &File, mut from: Cursor) -> Result<u64> {
+fn extent(file: &File, address: u64, mut from: Cursor) -> Result<u64> {
     let (version, rank, _) = (from.u8()?, from.u8()?, from.u8()?);
     match version {
         1 => from.take(5).map(|_| ())?,
@@ -69,7 +69,7 @@ fn extent(file: &File, mut from: Cursor) -> Result<u64> {
         return Ok(1);
     }
     if rank != 1 {
-        return Err(from.fault(format!("a data set of {rank} dimensions in place of one")));
+        return Err(file.other_layout(address, format!("a data set of {rank} dimensions in place of one")));
     }
     file.size(&mut from)
 }
@@ -138,7 +138,7 @@ impl Dataset {
         };
         match &self.layout {
             Layout::Absent if needed == 0 => Ok(Cow::Borrowed(&[])),
-            Layout::Absent => Err(file.fault(self.address, format!("none of {} elements is stored", self.len))),
+            Layout::Absent => Err(file.unwritten(self.address, format_args!("all {} elements", self.len))),
             Layout::Contiguous { address, size } => file.range(*address, *size, "a data set").map(Cow::Borrowed),
             Layout::Chunked { size, chunks } => {
                 let mut out = Vec::new();

@@ -48,17 +48,20 @@ impl Space<'_, '_> {
         let mut total = 0u64;
         let mut next = 0;
         for c in &chunks {
-            if c.first != next {
-                let what = format!("elements {next} to {} of the data set are missing", c.first);
-                return Err(self.file.fault(self.address, what));
+            if c.first < next {
+                return Err(self.file.fault(self.address, format!("two chunks that hold element {}", c.first)));
+            }
+            if c.first > next {
+                let which = format_args!("elements {next} to {} of {}", c.first - 1, self.len);
+                return Err(self.file.unwritten(self.address, which));
             }
             next = next.saturating_add(size);
             self.file.range(c.address, c.bytes, "a chunk")?;
             total = total.saturating_add(c.bytes);
         }
         if next < self.len {
-            let what = format!("truncated: the data set claims {} elements, and its chunks end at {next}", self.len);
-            return Err(self.file.fault(self.address, what));
+            let which = format_args!("elements {next} to {} of {}", self.len - 1, self.len);
+            return Err(self.file.unwritten(self.address, which));
         }
         if total > self.file.len() {
             return Err(self.file.fault(self.address, "chunks that overlap"));

@@ -67,6 +67,7 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     let array = parse(header).map_err(Problem::Other).and_then(|h| Array::of(h, from.rest().len(), options));
     let array = array.map_err(|problem| match problem {
         Problem::NoUnit(problem) => Error::TimeUnit { file: name.into(), at, problem },
+        Problem::Size(problem) => Error::malformed(name, at, problem, "get the file again"),
         Problem::Other(problem) => {
             let remedy = "save events as [N, 4] of x, y, p, t or as a structured array of t, x, y, p";
             Error::malformed(name, at, problem, remedy)
@@ -80,6 +81,8 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
 /// Why a header cannot be used.
 pub(super) enum Problem {
     NoUnit(String),
+    /// The values are more or fewer than the header says.
+    Size(String),
     Other(String),
 }
 
@@ -132,7 +135,7 @@ impl Array {
             let what =
                 if needed.len() > 19 || needed.parse().is_ok_and(|n: usize| n < size) { "" } else { "truncated: " };
             let shape = header.shape;
-            return Err(Problem::Other(format!(
+            return Err(Problem::Size(format!(
                 "{what}{size} bytes of values in place of {needed} for the shape {shape:?}"
             )));
         }

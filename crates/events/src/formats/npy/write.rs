@@ -4,7 +4,7 @@
 use super::MAGIC;
 use crate::formats::Encoder;
 use crate::formats::encoder::named;
-use crate::{Columns, Error, Result, Sensor};
+use crate::{Columns, Error, Remedy, Result, Sensor};
 
 const EVENT: usize = 13;
 /// Number of digits of the largest number of events.
@@ -38,7 +38,7 @@ impl Encoder for ToArray {
         for e in events.iter() {
             if e.t_us > i64::MAX as u64 {
                 let what = format!("{} does not fit a NumPy array of i8 times", named(self.events, e));
-                return Err(Error::setting(what, "let the times start near 0"));
+                return Err(Error::setting(what, Remedy::START_AT_ZERO));
             }
             out.extend_from_slice(&e.t_us.to_le_bytes());
             out.extend_from_slice(&e.x.to_le_bytes());

@@ -173,3 +173,37 @@ proptest! {
         let _ = FORMAT.decode(&[b"PK\x03\x04", &bytes[..]].concat(), "x");
     }
 }
+
+#[test]
+fn a_right_archive_of_another_layout_is_not_called_damaged() {
+    let error = |members: &[(&str, Vec<u8>)]| decode(&zipped(members, true), "a.npz").unwrap_err().to_string();
+    let frames = npy("'<f4'", "(3, 2, 4, 4)", &[0; 3 * 32 * 4]);
+    for members in [
+        &[("frames", frames.clone())][..],
+        &[("frames", frames.clone()), ("label", row("<i8", &[7i64], |v| v.to_le_bytes()))],
+    ] {
+        let error = error(members);
+        assert!(error.contains("numpy.savez(file, x=x, y=y, t=t, p=p)") && !error.contains("again"), "{error}");
+    }
+    let mut short = rows(&events(9));
+    short[2].1 = row("<u2", &[1u16; 8], |v| v.to_le_bytes());
+    assert!(error(&short).contains("8 values for 9 times; save it with numpy.savez"), "{}", error(&short));
+    let damaged = zipped(&rows(&events(9)), false);
+    let at = damaged.windows(6).position(|w| w == [0, 0, 1, 0, 2, 0]).unwrap();
+    let mut damaged = damaged;
+    damaged[at] ^= 1;
+    assert!(decode(&damaged, "a.npz").unwrap_err().to_string().contains("checksum is wrong; get the file again"));
+}
+
+#[test]
+fn halves_are_numbers() {
+    let half = |v: &u16| v.to_le_bytes();
+    let members = [
+        ("x", row("<f2", &[0x4200u16, 0x4500], half)),
+        ("y", row("<f2", &[0x4400u16, 0x4600], half)),
+        ("t_ms", row("<f2", &[0x3C00u16, 0x3E00], half)),
+        ("p", row("<f2", &[0x3C00u16, 0xBC00], half)),
+    ];
+    let expected = [Event { t_us: 1000, x: 3, y: 4, on: true }, Event { t_us: 1500, x: 5, y: 6, on: false }];
+    assert_eq!(decode(&zipped(&members, true), "a.npz").unwrap().events.to_vec(), expected);
+}

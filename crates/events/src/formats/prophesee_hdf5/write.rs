@@ -5,7 +5,7 @@
 use crate::formats::encoder::named;
 use crate::formats::hdf5::write::{NewDataset, Object, SUPERBLOCK, Writer, Written, compound};
 use crate::formats::{Encoder, ecf};
-use crate::{Columns, Error, Event, Result, Sensor};
+use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
 /// Number of events per chunk, and of entries per chunk of an index.
 const CHUNK: usize = 16_384;
@@ -16,7 +16,7 @@ const MOST_ENTRIES: u64 = 1 << 24;
 
 pub fn encoder(sensor: Option<Sensor>) -> Result<Box<dyn Encoder>> {
     let Some(sensor) = sensor else {
-        return Err(Error::setting("Prophesee's HDF5 states the sensor, and none is known", "give its size"));
+        return Err(Error::setting("Prophesee's HDF5 states the sensor, and none is known", Remedy::STATE_SENSOR));
     };
     let writer = Some(Writer::new());
     Ok(Box::new(ToHdf5 {
@@ -156,26 +156,23 @@ impl Encoder for ToHdf5 {
 impl ToHdf5 {
     /// Checks an event and adds it to the index.
     fn check(&mut self, e: Event, to: &mut Writer) -> Result<()> {
-        let refuse = |why: String, remedy: &str| {
+        let refuse = |why: String, remedy: Remedy| {
             Err(Error::setting(format!("{} does not fit Prophesee's HDF5: {why}", named(self.len, e)), remedy))
         };
         if !self.sensor.contains(e.x, e.y) || e.x > 2047 || e.y > 2047 {
-            return refuse(
-                format!("it lies outside the {} sensor, or above 2047", self.sensor),
-                "state a larger sensor",
-            );
+            return refuse(format!("it lies outside the {} sensor, or above 2047", self.sensor), Remedy::INSIDE_SENSOR);
         }
         let first = *self.first.get_or_insert(e.t_us);
-        let (Some(after), ..=0x7FFF_FFFF_FFFF_FFFF) = (e.t_us.checked_sub(first), e.t_us) else {
-            return refuse("times fall, or are above 2^63 µs".into(), "sort the events by time");
-        };
-        if e.t_us < self.last {
-            return refuse("times fall".into(), "sort the events by time");
+        if e.t_us > i64::MAX as u64 {
+            return refuse("its time is above 2^63 µs".into(), Remedy::START_AT_ZERO);
         }
+        let Some(after) = e.t_us.checked_sub(first).filter(|_| e.t_us >= self.last) else {
+            return refuse("its time falls".into(), Remedy::SORT);
+        };
         self.last = e.t_us;
         let entry = after / STEP_US;
         if entry >= MOST_ENTRIES {
-            return refuse("it lies more than nine hours after the first".into(), "cut the recording");
+            return refuse("it lies more than nine hours after the first".into(), "cut the recording".into());
         }
         if self.index.len == 0 {
             self.index.push((0, -1), to);

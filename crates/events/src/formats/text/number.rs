@@ -15,7 +15,8 @@ pub struct Decimal {
 }
 
 impl Decimal {
-    /// Parses `12`, `0.5`, `1e-06`, `1.50E+3`; `None` if the text has a sign or is not a number.
+    /// Parses `12`, `0.5`, `.5`, `1e-06`, `1.50E+3`; `None` if the text has a sign or is not a
+    /// number.
     pub fn parse(text: &[u8]) -> Option<Decimal> {
         let (mantissa, exponent) = match text.iter().position(|b| matches!(b, b'e' | b'E')) {
             Some(at) => (&text[..at], exponent(&text[at + 1..])?),
@@ -24,7 +25,7 @@ impl Decimal {
         let mut number = Decimal { digits: 0, exponent, cut: false };
         let (mut fraction, mut count) = (false, 0);
         for &b in mantissa {
-            if b == b'.' && !fraction && count > 0 {
+            if b == b'.' && !fraction {
                 fraction = true;
                 continue;
             }
@@ -100,9 +101,11 @@ mod tests {
         assert_eq!(us("18446744073709551615", 6), None);
         assert_eq!((us("1e-06", 6), us("1.0E-5", 6), us("1.5e+3", 0)), (Some(1), Some(10), Some(1500)));
         assert_eq!((us("1500", -3), us("1499", -3), us("1e-300", 6)), (Some(2), Some(1), Some(0)));
+        assert_eq!((us(".5", 6), us("5.", 6), us(".5e-3", 6)), (Some(500_000), Some(5_000_000), Some(500)));
         assert_eq!((us("1e300", 0), us("0e300", 6)), (None, Some(0)));
         assert_eq!(us("1.000000000000000000000000000000000000000001", 6), Some(1_000_000));
-        for no_number in ["", ".", ".5", "-1", "+1", "1e", "1e+", "1.2.3", "e5", "1e99999", "nan", "inf", "0x1"] {
+        for no_number in ["", ".", ".e5", "..5", "-1", "+1", "1e", "1e+", "1.2.3", "e5", "1e99999", "nan", "inf", "0x1"]
+        {
             assert_eq!(Decimal::parse(no_number.as_bytes()), None, "{no_number}");
         }
     }

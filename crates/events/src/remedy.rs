@@ -1,0 +1,92 @@
+//! What a user can do about an error: in words, and as the choices of this library that do it. A
+//! program that offers such a choice adds its own name for it to the message.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// What to do, as errors say it.
+///
+/// ```
+/// use tickless_events::{Choice, Remedy};
+///
+/// let remedy = Remedy::from("get the file again");
+/// assert_eq!((remedy.to_string().as_str(), remedy.choices()), ("get the file again", &[][..]));
+/// assert_eq!(Remedy::START_AT_ZERO.choices(), [Choice::ShiftToZero]);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remedy {
+    words: Cow<'static, str>,
+    choices: &'static [Choice],
+}
+
+/// A choice of this library that mends what an error tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Choice {
+    /// [`crate::formats::ReadOptions::sort`]
+    Sort,
+    /// [`crate::formats::ReadOptions::shift_to_zero`]
+    ShiftToZero,
+    /// [`crate::formats::ReadOptions::sensor`]
+    Sensor,
+    /// [`crate::formats::ReadOptions::drop_outside`]
+    DropOutside,
+    /// [`crate::formats::ReadOptions::time_unit`]
+    TimeUnit,
+    /// [`crate::formats::ReadOptions::literal_times`]
+    LiteralTimes,
+    /// [`crate::formats::ReadOptions::stream`]
+    Stream,
+    /// The name of a format, where a path does not tell it ([`crate::formats::convert`]).
+    Format,
+}
+
+impl Remedy {
+    /// For times in an order that a format cannot hold.
+    pub const SORT: Remedy = Remedy::of("sort the events by time", &[Choice::Sort]);
+    /// For times beyond the range of a format.
+    pub const START_AT_ZERO: Remedy = Remedy::of("let the times start near 0", &[Choice::ShiftToZero]);
+    /// Where a format states the sensor and none is known.
+    pub const STATE_SENSOR: Remedy = Remedy::of("state the sensor", &[Choice::Sensor]);
+    /// For an event outside the sensor.
+    pub const INSIDE_SENSOR: Remedy =
+        Remedy::of("state a larger sensor, or leave such events out", &[Choice::Sensor, Choice::DropOutside]);
+
+    /// These words for these choices.
+    pub(crate) const fn of(words: &'static str, choices: &'static [Choice]) -> Remedy {
+        Remedy { words: Cow::Borrowed(words), choices }
+    }
+
+    /// These words for these choices.
+    pub(crate) fn with(words: impl Into<Cow<'static, str>>, choices: &'static [Choice]) -> Remedy {
+        Remedy { words: words.into(), choices }
+    }
+
+    /// The choices that do it; none where the words are all there is.
+    pub fn choices(&self) -> &'static [Choice] {
+        self.choices
+    }
+
+    /// Whether there are no words.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+impl From<&'static str> for Remedy {
+    fn from(words: &'static str) -> Remedy {
+        Remedy::of(words, &[])
+    }
+}
+
+impl From<String> for Remedy {
+    fn from(words: String) -> Remedy {
+        Remedy { words: Cow::Owned(words), choices: &[] }
+    }
+}
