@@ -12,7 +12,7 @@ use tickless_simd::Isa;
 pub struct LayerInfo {
     /// Name of the layer in the network.
     pub name: String,
-    /// Index of the layer in [`Network::nodes`].
+    /// Index of the layer in [`tickless_net::Network::nodes`].
     pub node: usize,
     /// Shape of the layer's neurons.
     pub shape: Shape,

@@ -23,9 +23,9 @@
 //! Prophesee's documentation.
 //!
 //! Decoding has three fast paths, and each word goes to the first that takes it: rows, times and
-//! single events to [`wide`] if the processor has AVX-512, because each word depends on those before
-//! it and no compiler vectorises that; the same words to [`frequent`] otherwise, which has no
-//! branches, because the order of the words is noise; vectors to [`vectors`]. The first word, a
+//! single events to `wide` if the processor has AVX-512, because each word depends on those before
+//! it and no compiler vectorises that; the same words to `frequent` otherwise, which has no
+//! branches, because the order of the words is noise; vectors to `vectors`. The first word, a
 //! TIME_HIGH that falls and errors are left to the caller of the three.
 
 mod wide;

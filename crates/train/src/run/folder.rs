@@ -349,7 +349,7 @@ impl Loaded {
     /// The run's model on a device.
     ///
     /// # Errors
-    /// If the weights do not fit the network; [`load`](Self::load) has checked that they do.
+    /// If the weights do not fit the network; [`RunFolder::load`] has checked that they do.
     pub fn model(&self, device: &Device) -> Result<Model> {
         Model::new(self.network.clone(), &self.weights, device)
     }
