@@ -90,7 +90,7 @@ pub fn main() -> ExitCode {
         return ExitCode::from(130);
     }
     let code = if console.stopped() {
-        note!("{}", one_line(&e));
+        note!("{}", with_remedy(&e));
         130
     } else {
         fail(&e);
@@ -125,11 +125,16 @@ fn usage(e: &clap::Error) -> ExitCode {
 }
 
 fn fail(e: &anyhow::Error) -> ExitCode {
-    match crate::remedy::remedy(e) {
-        Some(remedy) => note!("error: {}; {remedy}", one_line(e)),
-        None => note!("error: {}", one_line(e)),
-    }
+    note!("error: {}", with_remedy(e));
     ExitCode::from(2)
+}
+
+/// An error in one line, with what this program offers against it.
+fn with_remedy(e: &anyhow::Error) -> String {
+    match crate::remedy::remedy(e) {
+        Some(remedy) => format!("{}; {remedy}", one_line(e)),
+        None => one_line(e),
+    }
 }
 
 /// An error and its causes in one line. A cause that an earlier message already quotes is left out.

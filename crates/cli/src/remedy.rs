@@ -18,6 +18,7 @@ fn of_library(error: &tickless::Error) -> Option<String> {
         tickless::Error::Train(e) => of_training(e),
         tickless::Error::Graph { source, .. } => of_network(source),
         tickless::Error::Images { .. } => Some(SETS_OF_RECORDINGS.to_owned()),
+        tickless::Error::Stopped => Some(AGAIN.to_owned()),
         tickless::Error::UnknownWriter { .. } => Some("give it with `--dialect`".to_owned()),
         _ => None,
     }
@@ -40,6 +41,7 @@ fn of_training(error: &tickless_train::Error) -> Option<String> {
             "`train` takes the rate as `--set train.learning_rate=NUMBER`, `finetune` as `--learning-rate NUMBER`; \
              `--output` names the folder of the other run"
         }
+        Error::Cancelled { .. } => AGAIN,
         Error::Busy { .. } => "`--output` names another",
         _ => return None,
     };
@@ -60,6 +62,9 @@ fn of_network(error: &tickless_net::Error) -> Option<String> {
         _ => None,
     }
 }
+
+/// After Ctrl-C in a task that wrote nothing.
+const AGAIN: &str = "give the same command again";
 
 const SETS_OF_RECORDINGS: &str = "`tickless data list` names such sets, `mnist-dvs-sim` and `nmnist` among them";
 

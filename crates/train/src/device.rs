@@ -157,7 +157,7 @@ pub fn name(device: &Device) -> String {
 /// Returns the device if it supports the requested precision.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn fits(device: Device) -> Result<Device> {
-    tickless_kernels::gpu::precision::check(&device)?;
+    tickless_kernels::gpu::check_precision(&device)?;
     Ok(device)
 }
 

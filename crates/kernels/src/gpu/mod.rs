@@ -15,6 +15,8 @@ pub(crate) mod precision;
 mod sgd;
 mod time;
 
+pub use precision::check as check_precision;
+
 use crate::composed::Stored;
 use crate::operators::{
     AdamWOp, AdamWTensors, BranchTensors, Branches, ConvInput, ConvOp, Encoded, FirstGradients, FirstOp, FirstSaved,
