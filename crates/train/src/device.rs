@@ -228,7 +228,7 @@ mod tests {
         {
             assert!(said(Name::parse(text)).contains(word), "{text}");
         }
-        assert!(said(Name::parse("cudo:1")).contains("did you mean `cuda`"));
+        assert!(said(Name::parse("cudo:1")).contains("did you mean `cuda:1`"));
         assert!(said(device("cuda:0,cuda:1")).contains("only a training works on several"));
         let there = |i: usize| format!("card {i}");
         assert_eq!(Name::parse("cuda:1").unwrap().among(2, there, "none").unwrap(), Some(1));
