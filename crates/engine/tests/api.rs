@@ -53,10 +53,7 @@ fn what_needs_a_clock_or_makes_no_neuron_is_refused_with_the_layer_and_the_remed
     let biased = Layer::Conv(Conv { bias: true, ..Conv::c3(1) });
     for (layers, words) in [
         (vec![biased, multi], vec!["conv1", "a bias", "fold"]),
-        (
-            vec![Layer::Conv(Conv::c3(1)), Layer::Norm(Default::default()), multi],
-            vec!["norm1", "batch norm", "fold"],
-        ),
+        (vec![Layer::Conv(Conv::c3(1)), Layer::Norm(Default::default()), multi], vec!["norm1", "batch norm", "fold"]),
         (vec![max, multi], vec!["pool1", "average"]),
         (vec![overlapping, multi], vec!["pool1", "stride = kernel"]),
         (vec![Layer::Conv(Conv::c3(1)), Layer::Conv(Conv::c3(1)), multi], vec!["conv2", "conv1", "put a `neuron`"]),
