@@ -47,7 +47,7 @@ impl Processes {
         Ok(Self {
             launched,
             #[cfg(feature = "mpi")]
-            joined: launched.map(|_| tickless_train::distributed::mpi::Processes::join()).transpose()?,
+            joined: launched.map(|_| tickless_train::distributed::mpi::World::join()).transpose()?,
         })
     }
 
