@@ -400,8 +400,11 @@ mod tests {
 
         /// With fine steps the clocked neuron fires when the event-driven one does. A step of 2 µs
         /// changes a potential by some tenths of a percent, so the spike must lie between those for
-        /// thresholds 1 % lower and 1 % higher. No two inputs have the same time, because the exact
-        /// neuron receives them one by one and may fire between them; a step adds them up.
+        /// thresholds 1 % lower and 1 % higher. Spikes after the first that these two thresholds put
+        /// at different times are not compared, because they follow different resets; neither are
+        /// those after a period whose end meets an input, which either neuron may lose. No two inputs
+        /// have the same time, because the exact neuron receives them one by one and may fire between
+        /// them; a step adds them up.
         #[test]
         fn the_clocked_neuron_at_fine_steps_fires_when_the_exact_one_does(
             gaps in prop::collection::vec(2u64..1500, 1..14), w in prop::collection::vec(0.1f32..0.7, 14),
@@ -419,10 +422,19 @@ mod tests {
                     continue;
                 }
                 let fine = clocked(&neuron, &inputs, end, 2);
-                prop_assert_eq!(early.len(), fine.len(), "{:?}: {:?} {:?}", neuron, early, fine);
+                let mut comparable = true;
                 for (at, (a, b)) in fine.iter().zip(early.iter().zip(&late)) {
-                    let (a, b) = (a.min(b), a.max(b));
+                    let (a, b) = (*a.min(b), *a.max(b));
                     prop_assert!((a - 4..=b + 4).contains(at), "{:?}: {:?} {:?}", neuron, early, fine);
+                    let period = neuron.refractory.and_then(|r| r.us(Some(STEP_US)));
+                    let at_its_end = |d: u64| inputs.iter().any(|i| (a + d - 8..=b + d + 8).contains(&i.0));
+                    comparable = b - a <= 8 && !period.is_some_and(at_its_end);
+                    if !comparable {
+                        break;
+                    }
+                }
+                if comparable {
+                    prop_assert_eq!(early.len(), fine.len(), "{:?}: {:?} {:?}", neuron, early, fine);
                 }
             }
         }
