@@ -523,7 +523,9 @@ mod tests {
                     rule.advance(&mut later, *us);
                     rule.reaches(&later)
                 });
-                prop_assert_eq!(rule.due(&memory), first, "{:?} {:?}", neuron, memory);
+                // A crossing near the asymptote may come after the moments that are searched.
+                let due = rule.due(&memory).filter(|us| *us < 6000);
+                prop_assert_eq!(due, first, "{:?} {:?}", neuron, memory);
             }
         }
 
