@@ -2,6 +2,8 @@
 
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tickless_testing::hang::{self, HUNG_AFTER};
 
@@ -83,16 +85,21 @@ fn looking_at_a_recording_and_converting_it_stop_although_their_input_never_ends
                     args.extend(["out.es", "--sensor", "9x9"]);
                 }
                 let child = scratch.spawn(&args);
+                let has_ended = Arc::new(AtomicBool::new(false));
                 let writer = (input == "endless.txt").then(|| {
-                    let pipe = scratch.at(input);
+                    let (pipe, has_ended) = (scratch.at(input), has_ended.clone());
                     std::thread::spawn(move || {
                         let mut pipe = std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
                         let lines = "1 1 1 1\n".repeat(10_000);
-                        while pipe.write_all(lines.as_bytes()).is_ok() {}
+                        // A write fails while the program has the pipe closed between two readings.
+                        while !has_ended.load(Ordering::SeqCst) {
+                            let _ = pipe.write_all(lines.as_bytes());
+                        }
                     })
                 });
                 std::thread::sleep(Duration::from_millis(300));
                 let code = ended(child, signal);
+                has_ended.store(true, Ordering::SeqCst);
                 assert_eq!(code, Some(130), "{args:?} {signal}");
                 writer.into_iter().for_each(|w| w.join().unwrap());
                 assert_eq!(names(&scratch), before, "{args:?} {signal}");
