@@ -148,7 +148,6 @@ impl Scratch {
     }
 
     /// A stored result without its checksum, which it has.
-    #[allow(dead_code)] // some of the test programs use it
     pub fn result(&self, name: &str) -> Value {
         let mut result = self.json(name);
         let checksum = result.as_object_mut().and_then(|fields| fields.remove("checksum"));
