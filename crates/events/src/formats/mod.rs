@@ -171,7 +171,8 @@ impl Format {
                 container.sensor()
             }
         };
-        let earliest = events.t_us().iter().min().filter(|_| options.shift_to_zero).copied();
+        // The search reads all times, so it runs only if the caller asked for the shift.
+        let earliest = if options.shift_to_zero { events.t_us().iter().min().copied() } else { None };
         options.apply(file, stated, earliest.unwrap_or(0), &mut events, 0)?;
         let events = if options.sort { events.sorted() } else { events };
         Ok(EventStream { format: self.name, sensor: options.sensor.or(stated), events })
