@@ -13,4 +13,5 @@ pub mod import;
 pub mod parity;
 pub mod report;
 pub mod simulate;
+pub mod study;
 pub mod train;
