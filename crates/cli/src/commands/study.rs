@@ -7,15 +7,16 @@ use crate::output::{check_output_folder, print_json, say};
 use crate::progress::Console;
 use crate::report::{self, NoClockLine, NoClockPoint};
 use crate::results::{Finished, stored};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use tickless::simulate::no_clock::{NoClock, Plan, Row};
 use tickless::simulate::possible;
 use tickless::simulate::tune::Knob;
 use tickless_net::recipe::LARGEST_STEPS;
 use tickless_train::device::{Device, device};
+use tickless_train::progress::Progress;
 use tickless_train::run::RunFolder;
 
 /// Measure a property of finished runs, over many runs at once.
@@ -63,7 +64,7 @@ struct NoClockArgs {
 }
 
 /// The study of all runs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Studied {
     knob: Knob,
     t_max: usize,
@@ -71,7 +72,7 @@ struct Studied {
 }
 
 /// The results of one row of runs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct GroupResult {
     name: String,
     strategy: String,
@@ -87,14 +88,14 @@ struct GroupResult {
 struct Value(Option<f64>);
 
 /// A mean over runs, and the standard error of the mean.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Mean {
     mean: f64,
     standard_error: Option<f64>,
 }
 
 /// The results of one value, means over the runs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct ValueResult {
     value: Value,
     event_driven: Mean,
@@ -110,7 +111,7 @@ struct ValueResult {
     clocked: Vec<ClockedMean>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct ClockedMean {
     steps: usize,
     accuracy: Mean,
@@ -281,6 +282,7 @@ fn group_result(name: &str, strategy: &str, t_max: usize, plan: &Plan, runs: &[&
 
 /// Writes the table and the picture; returns the files of the picture.
 fn write(studied: &Studied, plan: &Plan, folder: &Path) -> Result<Vec<PathBuf>> {
+    std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
     RunFolder::at(folder).write_json(stored::NO_CLOCK, studied)?;
     let mut lines = Vec::new();
     for g in &studied.groups {
@@ -398,6 +400,22 @@ impl Serialize for Value {
         match self.0 {
             None => serializer.serialize_str("none"),
             Some(v) => serializer.serialize_f64(v),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(f64),
+            Word(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Number(v) => Ok(Self(Some(v))),
+            Written::Word(w) if w == "none" => Ok(Self(None)),
+            Written::Word(w) => Err(serde::de::Error::custom(format!("`{w}` is no value of a study"))),
         }
     }
 }

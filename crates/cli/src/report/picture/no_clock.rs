@@ -2,7 +2,7 @@
 //! event-driven results in a column at the right. The strategies differ in colour and mark; the
 //! values of the studied property differ in the stroke.
 
-use super::axes::{DASH, LABEL, Panel, Scale, Stroke, extent, key, line_key, ticks};
+use super::axes::{DASH, LABEL, Panel, Scale, Stroke, extent, key, line_key, ticks, width};
 use super::{Align, Ink, Picture, Spot, palette, series};
 use crate::report::format::{compact, decimal};
 
@@ -99,7 +99,9 @@ pub(crate) fn picture(lines: &[NoClockLine], t_max: usize) -> Option<Picture> {
             picture.dashed([(t, panel.top), (t, panel.bottom)], Ink::SOFT, 1.0, (2.0, 3.0));
             if k == 0 {
                 let text = format!("trained up to T = {t_max}");
-                picture.text((t + 7.0, panel.bottom - 14.0), text, LABEL, Ink::SOFT, Align::Left);
+                let before = t + 7.0 + width(&text, LABEL) > right;
+                let (side, align) = if before { (-7.0, Align::Right) } else { (7.0, Align::Left) };
+                picture.text((t + side, panel.bottom - 14.0), text, LABEL, Ink::SOFT, align);
             }
         }
         let what = if k == 1 { "time steps T (logarithmic), leak per time" } else { "" };
