@@ -12,7 +12,7 @@
 use super::{Oddity, ReadOptions};
 use crate::{Columns, Result, Sensor};
 
-/// Number of bytes decoded at a time; they and their events stay in the second-level cache.
+/// Number of bytes decoded at a time; they and their events stay in the L2 cache.
 pub(super) const PIECE: usize = 64 << 10;
 
 /// Decodes a stream of bytes. [`Reading::Stream`] creates it.
