@@ -52,7 +52,7 @@ pub trait Decoder: Send {
         0
     }
 
-    /// What was odd in the bytes so far, if the options ask for it.
+    /// The odd words of the bytes so far; empty if the options do not ask for them.
     fn oddities(&self) -> &[Oddity] {
         &[]
     }

@@ -72,9 +72,9 @@ pub struct High {
     /// The time of the high bits and the overflows in µs; `None` before the first word.
     pub base_us: Option<u64>,
     last: u32,
-    /// Overflows before the last word.
+    /// Number of overflows before the last word. A word that steps back over an overflow lowers it.
     turns: u64,
-    /// Overflows seen.
+    /// Largest value of `turns` so far: the number of overflows found.
     overflows: u64,
     /// Whether overflows are ignored.
     literal: bool,
