@@ -17,7 +17,7 @@ use tickless_train::run::{Loaded, RunFolder};
 /// threads takes minutes or all memory.
 pub const LARGEST_THREADS: usize = 1024;
 
-/// What every command knows.
+/// The options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Print the result as JSON on standard output instead of tables.

@@ -6,11 +6,10 @@
 //! over the entries e of the window [x₀, x₀ + k) in row oy·s + ky − p, with values v(e)
 //! ```
 //!
-//! One pass covers as many groups of inputs and kernel rows as have weights that fit the
-//! L1 cache. Between passes the sums are stored in the output. An active input costs one
-//! load and one addition per register; a dense kernel costs a multiply-add for every input, zero or
-//! not. The speedup is therefore the reciprocal of the density, limited by the bandwidth of the
-//! L1 cache.
+//! One pass covers as many groups of inputs and kernel rows as have weights that fit the L1 cache.
+//! Between passes the sums are stored in the output. An active input costs one load and one
+//! addition per register; a dense kernel costs a multiply-add for every input, zero or not. The
+//! speedup is therefore the reciprocal of the density, limited by the bandwidth of the L1 cache.
 //!
 //! Fast path (`rows.rs`): if the convolution is 3×3 at stride 1 with padding 1, the panels are full
 //! and the three kernel rows of a group do not fit one pass, an active input is added to the three

@@ -20,8 +20,8 @@ use crate::operators::Geometry;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
-/// Most weight values of a panel. Every tile reads them all, so they must fit a part of the
-/// L1 cache.
+/// Most weight values of a panel. Every tile reads them all, so they must fit a part of the L1
+/// cache.
 const MOST_WEIGHTS: usize = 6 << 10;
 
 /// Values of the padded images in a task's buffer.
