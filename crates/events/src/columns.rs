@@ -201,7 +201,7 @@ impl Columns {
         order
     }
 
-    /// The events in stable order of time.
+    /// The events sorted by time; events of the same time keep their order.
     pub(crate) fn sorted(self) -> Columns {
         if self.t_us.is_sorted() {
             return self;

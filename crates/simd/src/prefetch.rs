@@ -1,6 +1,6 @@
 //! Prefetches a cache line.
 
-/// Asks the processor to load the cache line at `p` into the first-level cache. The instruction
+/// Asks the processor to load the cache line at `p` into the L1 cache. The instruction
 /// returns nothing and never faults, so `p` may point anywhere. On targets other than x86-64 the
 /// function does nothing.
 #[inline(always)]

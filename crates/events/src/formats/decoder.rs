@@ -12,7 +12,7 @@
 use super::{Oddity, ReadOptions};
 use crate::{Columns, Result, Sensor};
 
-/// Number of bytes decoded at a time; they and their events stay in the second-level cache.
+/// Number of bytes decoded at a time; they and their events stay in the L2 cache.
 pub(super) const PIECE: usize = 64 << 10;
 
 /// Decodes a stream of bytes. [`Reading::Stream`] creates it.
@@ -52,7 +52,7 @@ pub trait Decoder: Send {
         0
     }
 
-    /// What was odd in the bytes so far, if the options ask for it.
+    /// The odd words of the bytes so far; empty if the options do not ask for them.
     fn oddities(&self) -> &[Oddity] {
         &[]
     }

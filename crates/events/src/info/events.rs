@@ -54,7 +54,7 @@ pub struct EventsInfo {
     pub outside: Option<Outside>,
     /// Number of events that were removed because they lie outside the sensor.
     pub dropped: u64,
-    /// What was odd in the words of the file; see [`formats::EventReader::oddities`].
+    /// The odd words of the file; see [`formats::EventReader::oddities`].
     pub oddities: Vec<Oddity>,
     /// SHA-256 of the events in file order, each as 13 little-endian bytes: u64 time in µs, u16 x,
     /// u16 y, u8 polarity. Two readers that decode equal events compute equal digests.

@@ -4,7 +4,7 @@
 //! order, the list holds the channels that are not zero. An entry is x·G + c in 16 bits, with G the
 //! number of channels in the group and c counted from the group's first. The entries of
 //! neighbouring pixels of a row are adjacent and index one contiguous range of weight rows, which
-//! fits the first-level cache. If all active values of a batch are 1 (spikes of one step), no
+//! fits the L1 cache. If all active values of a batch are 1 (spikes of one step), no
 //! values are stored; counts (after a temporal sum) and real numbers store theirs.
 
 use crate::cpu::grain::FineGrained;

@@ -14,8 +14,8 @@ use std::ops::Range;
 /// Least number of tasks per layer, if it has that many rows of windows.
 const TASKS: usize = 32;
 
-/// Most bytes of a band's outputs for all steps, and for one step: parts of the second-level and
-/// first-level cache.
+/// Most bytes of a band's outputs for all steps, and for one step: parts of the L2 and of the L1
+/// cache.
 const BAND: usize = 320 << 10;
 const STEP: usize = 24 << 10;
 
