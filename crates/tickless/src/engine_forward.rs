@@ -96,8 +96,12 @@ mod tests {
 
     fn recordings() -> Vec<Arc<Recording>> {
         let of = |k: u64| {
-            let event =
-                |i: u64| Event { t_us: 1_000 * k + i * i, x: (i * k % 5) as u16, y: (i % 4) as u16, on: i % 3 > 0 };
+            let event = |i: u64| Event {
+                t_us: 1_000 * k + i * i,
+                x: (i * k % 5) as u16,
+                y: (i % 4) as u16,
+                on: !i.is_multiple_of(3),
+            };
             let events: Vec<Event> = (0..40 + 9 * k).map(event).collect();
             Arc::new(Recording::from_events(SENSOR, &events).unwrap().0)
         };

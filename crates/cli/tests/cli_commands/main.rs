@@ -10,6 +10,7 @@ mod progress;
 mod recordings;
 mod report;
 mod texts;
+mod training;
 
 use common::{RECIPE, RESIDUAL, Scratch, number};
 use serde_json::Value;
