@@ -136,8 +136,8 @@ pub struct EventDriven {
     pub synaptic_operations: f64,
     /// Input events per recording.
     pub events: f64,
-    /// Spike difference Σ|s0 − s| / Σ s0 to the clocked network at T_max, as a fraction. It is infinite if
-    /// the clocked network is silent and this one is not.
+    /// Spike difference Σ|s0 − s| / Σ s0 to the clocked network at T_max, as a fraction. It is
+    /// infinite if the clocked network is silent and this one is not.
     #[serde(with = "number::optional")]
     pub spike_difference: Option<f64>,
     /// Number of recordings measured.
