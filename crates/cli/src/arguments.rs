@@ -40,7 +40,7 @@ pub struct Global {
 }
 
 impl Global {
-    /// How much the program prints on standard error.
+    /// The amount that the program prints on standard error.
     pub fn volume(&self) -> Volume {
         match (self.quiet, self.verbose) {
             (true, _) => Volume::Quiet,

@@ -24,7 +24,7 @@ pub enum Error {
     Missing {
         /// The path that was searched.
         path: PathBuf,
-        /// What was expected there.
+        /// The content that was expected there.
         what: String,
         /// The remedy.
         remedy: Remedy,
@@ -51,7 +51,7 @@ pub enum Error {
         file: String,
         /// Byte offset of the time, or of the file's header.
         at: u64,
-        /// What is missing.
+        /// The unit or statement that is missing.
         problem: String,
     },
     /// An event of a file lies outside the sensor.

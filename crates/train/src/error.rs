@@ -99,7 +99,7 @@ pub enum Error {
     Precision {
         /// The word of the precision.
         precision: &'static str,
-        /// Why it cannot be used and what to do.
+        /// The reason why it cannot be used, and the remedy.
         problem: &'static str,
     },
     /// The event-driven executor of a training refused the network or a recording.

@@ -183,7 +183,7 @@ struct Converted {
     overflows: u64,
     shift_us: u64,
     oddities: Vec<formats::Oddity>,
-    /// How the axes were changed, if the two formats define them differently.
+    /// The change of the axes, if the two formats define them differently.
     axes: Option<String>,
     #[serde(serialize_with = "crate::shown::path")]
     file: PathBuf,

@@ -30,7 +30,7 @@ pub struct ReportData {
     pub strategies: Vec<StrategyResult>,
     /// One recording, to show the network's input.
     pub sample: Option<InputSample>,
-    /// Where and when the runs were made.
+    /// The machine, the version and the date of the runs.
     pub origin: Origin,
     /// Remarks, one paragraph each.
     pub notes: Vec<String>,

@@ -1,4 +1,5 @@
-//! What a recipe adds to the passes of a strategy, as a user asks for it.
+//! Trainings with the additions of a recipe to the passes of a strategy, started as a user starts
+//! them.
 
 use super::common::{Scratch, number};
 

@@ -182,7 +182,7 @@ pub trait Dataset: Send + Sync {
 pub struct Description {
     /// Name of the data set.
     pub name: String,
-    /// Where the samples come from.
+    /// The source of the samples.
     pub source: String,
     /// True if the events come from the simulated camera.
     pub simulated: bool,

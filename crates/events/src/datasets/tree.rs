@@ -22,7 +22,7 @@ const DEEPEST_ARCHIVE: usize = 2;
 pub struct Leaf {
     /// Its path below the root, with `/` as separator.
     pub path: Box<str>,
-    /// Where it is stored.
+    /// The place at which it is stored.
     pub place: RecordingLocation,
 }
 

@@ -86,7 +86,7 @@ impl High {
         High { literal, ..High::default() }
     }
 
-    /// How often the high bits have overflowed.
+    /// Number of overflows of the high bits so far.
     pub fn overflows(&self) -> u64 {
         self.overflows
     }

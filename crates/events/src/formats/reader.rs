@@ -287,8 +287,8 @@ impl EventReader {
         }
     }
 
-    /// How often the clock has overflowed and been continued so far. Overflows that the file itself
-    /// counts are not included.
+    /// Number of times that the clock has overflowed and been continued so far. Overflows that the
+    /// file itself counts are not included.
     pub fn overflows(&self) -> u64 {
         match &self.state {
             Stage::Slice { decoder, .. } | Stage::Read { decoder, .. } => decoder.overflows(),

@@ -173,7 +173,7 @@ pub enum Optimiser {
 
 words!(serde Optimiser, "optimiser", { Sgd = "sgd", AdamW = "adamw" });
 
-/// How the learning rate falls after the warm-up.
+/// The course of the learning rate after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decay {
     /// Falls to zero by a cosine, with a new value in every iteration.

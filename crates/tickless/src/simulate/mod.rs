@@ -51,7 +51,7 @@ pub struct Simulation {
     /// Name of s0.
     #[serde(default)]
     pub spike_difference_reference: String,
-    /// How soon the answer was known.
+    /// The times at which the answer was known.
     #[serde(default)]
     pub decisions: Option<Decisions>,
     /// Results with 8-bit weights.

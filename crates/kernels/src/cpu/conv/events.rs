@@ -25,7 +25,7 @@ pub const AHEAD: usize = 4;
 /// Active inputs of one image.
 #[derive(Debug, Clone, Default)]
 pub struct Image {
-    /// Where the entries of each group and pixel begin, and the end of the last.
+    /// The index at which the entries of each group and pixel begin, and the end of the last.
     pub starts: Vec<u32>,
     /// x·G + c for each active value, then [`AHEAD`] zeros.
     pub entries: Vec<u16>,

@@ -73,7 +73,7 @@ impl Map {
         self.padded().iter().product::<usize>() * self.input[0]
     }
 
-    /// How many of `images` padded images fit the buffer; at least one.
+    /// The number of padded images, of `images`, that fit the buffer; at least one.
     pub(super) fn together(&self, images: usize) -> usize {
         (BUFFER / self.padded_len().max(1)).clamp(1, images.max(1))
     }
