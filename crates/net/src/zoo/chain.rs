@@ -110,7 +110,7 @@ impl Chain {
 
     /// Adds max pooling.
     pub fn max(self, kernel: usize, stride: usize, padding: usize) -> Self {
-        self.push(Layer::Pool(Pool { kind: PoolKind::Max, kernel, stride, padding }))
+        self.push(Layer::Pool(Pool::square(PoolKind::Max, kernel, stride, padding)))
     }
 
     /// Adds the mean over height and width.

@@ -31,7 +31,7 @@ pub(super) fn resnet34(chain: Chain) -> Result<Network> {
 
 /// The blocks of resnet34 after a 7×7/2 convolution and 3×3/2 max pooling.
 pub(super) fn resnet34_imagenet(chain: Chain) -> Result<Network> {
-    let stem = Conv { kernel: 7, stride: 2, padding: 3, ..Conv::c3(64) };
+    let stem = Conv::square(64, 7, 2, 3);
     classify(blocks(chain.spike(stem).max(3, 2, 1), 64, RESNET34))
 }
 
@@ -63,7 +63,7 @@ fn block(chain: Chain, name: &str, before: usize, channels: usize, stride: usize
         return main.alone(name).plus(x).within(name).fire();
     }
     let end = main.at();
-    let projection = Conv { kernel: 1, stride, padding: 0, ..Conv::c3(channels) };
+    let projection = Conv::square(channels, 1, stride, 0);
     let aside = main.go(x).alone(&format!("{name}shortcut.")).conv(projection);
     let shortcut = aside.at();
     aside.go(end).alone(name).plus(shortcut).within(name).fire()
