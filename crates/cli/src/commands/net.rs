@@ -24,8 +24,8 @@ use tickless_train::footprint::{Footprint, footprint};
 #[command(after_help = "Examples:
   tickless net list
   tickless net show resnet18                          layers, shapes, weights, operations, memory
-  tickless net show recipes/nmnist.toml --svg net.svg a drawing of the graph
-  tickless net show vgg9 --batch 16 --steps 4
+  tickless net show recipe.toml --svg net.svg         a drawing of the graph
+  tickless net show vgg9 --width 0.25 --batch 16 --steps 4
   tickless net check recipe.toml                      is it right, and where can it run?
   tickless net check recipe.toml --event-driven       an error if it cannot run without a clock
   tickless net layers                                 every layer and key, with default and meaning
@@ -78,6 +78,9 @@ struct Which {
     /// Change a key of the recipe: `network.norm=true` (several times).
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Width of a built-in network: the numbers of channels times this (a recipe states its own).
+    #[arg(long, value_name = "FACTOR")]
+    width: Option<f64>,
     /// Samples of a batch (default: that of the recipe).
     #[arg(long)]
     batch: Option<usize>,
@@ -182,7 +185,7 @@ impl Which {
         let file = Path::new(&self.network);
         if zoo::entry(&self.network).is_ok() && !file.is_file() {
             ensure!(self.set.is_empty(), "`--set` changes a recipe, and `{}` is a built-in network", self.network);
-            let network = zoo::build(&self.network, &ZooOptions::default())?;
+            let network = zoo::build(&self.network, &ZooOptions { width: self.width, ..ZooOptions::default() })?;
             let training = (self.batch.unwrap_or(16), self.steps.unwrap_or(4), false);
             return Ok(Loaded { network, training, buffers: 1 });
         }
@@ -190,6 +193,7 @@ impl Which {
             // A word without an extension is a name that was mistyped rather than a file.
             zoo::entry(&self.network)?;
         }
+        ensure!(self.width.is_none(), "`--width` is for a built-in network; a recipe takes `--set network.width=0.25`");
         let recipe = Recipe::load(file, &self.set)?;
         let (shape, kind, classes) = input_of(&recipe).with_context(|| self.network.clone())?;
         let network = recipe.network.build(shape, kind, classes).with_context(|| self.network.clone())?;

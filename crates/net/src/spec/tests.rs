@@ -98,7 +98,7 @@ proptest! {
     ) {
         let ttm = [TtmMode::Even, TtmMode::Soft, TtmMode::Trim, TtmMode::Random][ttm];
         let options = ZooOptions {
-            classes, neuron: Some(neuron), norm: Some(norm), input: None, ttm: Some(ttm), classifier_bias: Some(bias),
+            classes, neuron: Some(neuron), norm: Some(norm), width: None, input: None, ttm: Some(ttm), classifier_bias: Some(bias),
         };
         let net = build(entries()[i].name, &options).unwrap();
         prop_assert_eq!(again(&net, &specs_of(&net), Neuron::lif()), net);
