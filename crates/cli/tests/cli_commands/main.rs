@@ -11,6 +11,7 @@ mod progress;
 mod recordings;
 mod report;
 mod texts;
+mod training;
 
 use common::{RECIPE, RESIDUAL, Scratch, number};
 use serde_json::Value;

@@ -25,7 +25,7 @@ layers = [
     { layer = "ttm" },
     { layer = "conv", out = 8, kernel = 2, dilation = [2, 1], padding = "same", groups = 2 },
     { layer = "neuron" },
-    { layer = "adaptive_average", size = [4, 5] },
+    { layer = "adaptive_average", size = [1, 5] },
     { layer = "flatten" },
     { layer = "linear", out = 10 },
 ]
@@ -112,11 +112,19 @@ fn a_recipe_is_checked_without_data_and_max_pooling_is_refused_by_name() {
 #[test]
 fn every_recipe_of_the_repository_passes_the_check() {
     let scratch = Scratch::small();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        scratch.ok(&["net", "check", path.to_str().unwrap()]);
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes")];
+    let mut recipes = 0;
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "toml") {
+                scratch.ok(&["net", "check", path.to_str().unwrap()]);
+                recipes += 1;
+            }
+        }
     }
+    assert!(recipes >= 20, "{recipes} recipes");
 }
 
 #[test]

@@ -45,8 +45,8 @@ pub struct EventsInfo {
     pub on: usize,
     /// Number of events that get another index when the file is sorted by time.
     pub moved: usize,
-    /// How many overflows of the clock the reader detected and corrected. Overflows that the file
-    /// itself counts are not included.
+    /// Number of overflows of the clock that the reader detected and corrected. Overflows that the
+    /// file itself counts are not included.
     pub overflows: u64,
     /// The offset that was subtracted from all times, in µs.
     pub shift_us: u64,
@@ -54,7 +54,7 @@ pub struct EventsInfo {
     pub outside: Option<Outside>,
     /// Number of events that were removed because they lie outside the sensor.
     pub dropped: u64,
-    /// What was odd in the words of the file; see [`formats::EventReader::oddities`].
+    /// The odd words of the file; see [`formats::EventReader::oddities`].
     pub oddities: Vec<Oddity>,
     /// SHA-256 of the events in file order, each as 13 little-endian bytes: u64 time in µs, u16 x,
     /// u16 y, u8 polarity. Two readers that decode equal events compute equal digests.

@@ -91,7 +91,7 @@ fn crates() -> Vec<(String, PathBuf)> {
     found
 }
 
-/// What one file declares and imports.
+/// The declarations and imports of one file.
 #[derive(Default)]
 struct Source {
     /// Names of its items, including child modules.
