@@ -48,8 +48,8 @@ fn a_network_of_many_layers_trains_runs_without_a_clock_and_its_executors_agree(
     scratch.write("layers.toml", LAYERS);
     let shown = scratch.ok_json(&["net", "show", "layers.toml"]);
     assert_eq!(shown["event_driven"]["possible"], true, "{shown}");
-    scratch.ok(&["train", "layers.toml"]);
-    let run = "runs/mine-mtt-seed1";
+    scratch.ok(&["train", "layers.toml", "--output", "run"]);
+    let run = "run";
     scratch.ok(&["eval", run]);
     let simulated = scratch.ok_json(&["simulate", run]);
     assert!(simulated.to_string().len() > 2);
