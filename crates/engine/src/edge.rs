@@ -15,7 +15,6 @@
 //! contiguous ([`crate::table`]): an event is a few additions of one contiguous vector to another.
 
 use crate::kernel::BLOCK;
-use crate::layer::gcd;
 use tickless_net::{Axis, Window};
 
 /// The targets and weights of an event at one source position, for any channel.
@@ -181,6 +180,11 @@ pub(crate) fn step(a: Axis) -> (usize, usize) {
 /// One of the numbers of [`step`], for rows and columns.
 pub(crate) fn steps(w: Window, pick: impl Fn((usize, usize)) -> usize) -> (usize, usize) {
     (pick(step(w.rows)), pick(step(w.columns)))
+}
+
+/// The greatest common divisor.
+pub(crate) fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// Number of kernel rows whose index is `phase` modulo `apart`.

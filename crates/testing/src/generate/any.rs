@@ -56,9 +56,10 @@ pub fn network(r: &mut Rng) -> Network {
         };
         at = b.add(&format!("block{block}.conv"), Layer::Conv(c), &[at]);
         shape = Layer::Conv(c).output("", &[shape]).unwrap();
-        at = b.neuron(at, neuron(r));
+        let n = neuron(r);
+        at = b.neuron(at, n);
         if r.below(3) == 0 {
-            b.thresholds(at, (0..shape.channels).map(|_| r.pick(&[0.4, 0.9, 1.5])).collect());
+            b.thresholds(at, (0..shape.channels).map(|_| n.threshold * r.pick(&[0.5, 1.0, 2.0])).collect());
         }
         if r.below(2) == 0 {
             let same = Conv { bias: r.below(2) == 0, ..Conv::c3(shape.channels) };

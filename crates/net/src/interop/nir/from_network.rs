@@ -359,13 +359,12 @@ impl GraphDraft {
         let full = |v: f64| Tensor::full(&shape, v);
         let (r, reset) = (full(r), full(0.0));
         let mut threshold = full(threshold);
-        if let Some(scale) = layer.input_scale() {
-            let each = threshold.data.len() / scale.len();
-            threshold
-                .data
-                .chunks_mut(each)
-                .zip(&scale)
-                .for_each(|(c, s)| c.iter_mut().for_each(|t| *t /= f64::from(*s)));
+        if let Some(own) = &layer.thresholds {
+            let each = threshold.data.len() / own.len();
+            for (values, own) in threshold.data.chunks_mut(each).zip(own) {
+                let ratio = f64::from(*own) / f64::from(n.threshold);
+                values.iter_mut().for_each(|t| *t = f64::from((*t * ratio) as f32));
+            }
         }
         let node = match tau {
             Some(tau) => Node::Lif { tau: full(tau), r, leak: full(0.0), threshold, reset },
