@@ -135,18 +135,50 @@ pub enum Layer {
     Add,
 }
 
+/// The kind of a [`Layer`], without its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerKind {
+    /// [`Layer::Ttm`]
+    Ttm,
+    /// [`Layer::Conv`]
+    Conv,
+    /// [`Layer::Norm`]
+    Norm,
+    /// [`Layer::Neuron`]
+    Neuron,
+    /// [`Layer::Pool`]
+    Pool,
+    /// [`Layer::GlobalAverage`]
+    GlobalAverage,
+    /// [`Layer::Linear`]
+    Linear,
+    /// [`Layer::Add`]
+    Add,
+}
+
+words!(LayerKind, "layer", {
+    Ttm = "ttm",
+    Conv = "conv",
+    Norm = "norm",
+    Neuron = "neuron",
+    Pool = "pool",
+    GlobalAverage = "global_average",
+    Linear = "linear",
+    Add = "add",
+});
+
 impl Layer {
-    /// The kind of layer, as recipes spell it.
-    pub fn kind(&self) -> &'static str {
+    /// The kind of the layer.
+    pub fn kind(&self) -> LayerKind {
         match self {
-            Layer::Ttm(_) => "ttm",
-            Layer::Conv(_) => "conv",
-            Layer::Norm(_) => "norm",
-            Layer::Neuron(_) => "neuron",
-            Layer::Pool(_) => "pool",
-            Layer::GlobalAverage => "global_average",
-            Layer::Linear(_) => "linear",
-            Layer::Add => "add",
+            Layer::Ttm(_) => LayerKind::Ttm,
+            Layer::Conv(_) => LayerKind::Conv,
+            Layer::Norm(_) => LayerKind::Norm,
+            Layer::Neuron(_) => LayerKind::Neuron,
+            Layer::Pool(_) => LayerKind::Pool,
+            Layer::GlobalAverage => LayerKind::GlobalAverage,
+            Layer::Linear(_) => LayerKind::Linear,
+            Layer::Add => LayerKind::Add,
         }
     }
 

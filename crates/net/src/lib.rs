@@ -22,7 +22,7 @@ pub mod weights;
 pub mod zoo;
 
 pub use error::{Error, Result};
-pub use layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
+pub use layer::{Conv, Layer, LayerKind, Linear, Norm, Pool, PoolKind, TtmMode};
 pub use network::{Input, InputKind, Network, NetworkBuilder, Node, NodeId};
 pub use shape::Shape;
 pub use tickless_neuron as neuron;

@@ -24,13 +24,14 @@ mod tests;
 pub use tickless_neuron::{NeuronSpec, NumberOrNone, RefractorySpec};
 
 use crate::error::{Error, Result};
-use crate::layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
+use crate::layer::{Conv, Layer, LayerKind, Linear, Norm, Pool, PoolKind, TtmMode};
 use crate::network::{InputKind, Network, NetworkBuilder, NodeId};
 use crate::neuron::Neuron;
 use crate::shape::Shape;
 use crate::suggest;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use tickless_words::UnknownWord;
 
 /// One name or a list of names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,17 +86,18 @@ pub struct LayerSpec {
     pub neuron: Option<NeuronSpec>,
 }
 
-/// The kinds of layers, and the fields that each accepts besides `layer`, `name` and `from`.
-const WORDS: [(&str, &[&str]); 8] = [
-    ("ttm", &["mode"]),
-    ("conv", &["out", "kernel", "stride", "padding", "groups", "bias"]),
-    ("norm", &["eps", "momentum"]),
-    ("neuron", &["neuron"]),
-    ("pool", &["kind", "kernel", "stride", "padding"]),
-    ("global_average", &[]),
-    ("linear", &["out", "bias"]),
-    ("add", &[]),
-];
+/// The fields that a kind of layer accepts besides `layer`, `name` and `from`.
+const fn fields(kind: LayerKind) -> &'static [&'static str] {
+    match kind {
+        LayerKind::Ttm => &["mode"],
+        LayerKind::Conv => &["out", "kernel", "stride", "padding", "groups", "bias"],
+        LayerKind::Norm => &["eps", "momentum"],
+        LayerKind::Neuron => &["neuron"],
+        LayerKind::Pool => &["kind", "kernel", "stride", "padding"],
+        LayerKind::Linear => &["out", "bias"],
+        LayerKind::GlobalAverage | LayerKind::Add => &[],
+    }
+}
 
 /// Largest size in a layer, so that products of sizes do not overflow.
 const LARGEST: usize = 1 << 20;
@@ -183,15 +185,12 @@ impl LayerSpec {
 
     /// The layer that this describes; the error does not name the layer.
     fn to_layer(&self, default_neuron: Neuron) -> std::result::Result<Layer, String> {
-        let word = self.layer.as_str();
-        let Some((_, fields)) = WORDS.iter().find(|(w, _)| *w == word) else {
-            let words = WORDS.map(|(w, _)| w);
-            return Err(format!("unknown layer `{word}`{}; known: {}", suggest::hint(word, words), words.join(", ")));
-        };
+        let kind: LayerKind = self.layer.parse().map_err(|e: UnknownWord| e.to_string())?;
+        let fields = fields(kind);
         if let Some(field) = self.given().find(|f| !fields.contains(f)) {
             let takes =
                 if fields.is_empty() { "nothing more".to_owned() } else { format!("`{}`", fields.join("`, `")) };
-            return Err(format!("`{field}` makes no sense for a `{word}` layer, which takes {takes}"));
+            return Err(format!("`{field}` makes no sense for a `{kind}` layer, which takes {takes}"));
         }
         let sizes = [("out", self.out), ("kernel", self.kernel), ("stride", self.stride), ("padding", self.padding)];
         for (field, size) in sizes.into_iter().chain([("groups", self.groups)]) {
@@ -200,10 +199,10 @@ impl LayerSpec {
             }
         }
         let needs =
-            |field: &str, value: Option<usize>| value.ok_or_else(|| format!("a `{word}` layer needs `{field}`"));
-        Ok(match word {
-            "ttm" => Layer::Ttm(self.mode.unwrap_or_default()),
-            "conv" => {
+            |field: &str, value: Option<usize>| value.ok_or_else(|| format!("a `{kind}` layer needs `{field}`"));
+        Ok(match kind {
+            LayerKind::Ttm => Layer::Ttm(self.mode.unwrap_or_default()),
+            LayerKind::Conv => {
                 let kernel = self.kernel.unwrap_or(3);
                 Layer::Conv(Conv {
                     out: needs("out", self.out)?,
@@ -214,7 +213,7 @@ impl LayerSpec {
                     bias: self.bias.unwrap_or(false),
                 })
             }
-            "norm" => {
+            LayerKind::Norm => {
                 let usual = Norm::default();
                 let norm =
                     Norm { eps: self.eps.unwrap_or(usual.eps), momentum: self.momentum.unwrap_or(usual.momentum) };
@@ -226,11 +225,11 @@ impl LayerSpec {
                 }
                 Layer::Norm(norm)
             }
-            "neuron" => {
+            LayerKind::Neuron => {
                 let spec = self.neuron.clone().unwrap_or_default();
                 Layer::Neuron(spec.resolve(default_neuron).map_err(|e| e.to_string())?)
             }
-            "pool" => {
+            LayerKind::Pool => {
                 let kernel = needs("kernel", self.kernel)?;
                 let (stride, padding) = (self.stride.unwrap_or(kernel), self.padding.unwrap_or(0));
                 if 2 * padding > kernel {
@@ -238,9 +237,11 @@ impl LayerSpec {
                 }
                 Layer::Pool(Pool { kind: self.kind.unwrap_or(PoolKind::Average), kernel, stride, padding })
             }
-            "global_average" => Layer::GlobalAverage,
-            "linear" => Layer::Linear(Linear { out: needs("out", self.out)?, bias: self.bias.unwrap_or(false) }),
-            _ => Layer::Add,
+            LayerKind::GlobalAverage => Layer::GlobalAverage,
+            LayerKind::Linear => {
+                Layer::Linear(Linear { out: needs("out", self.out)?, bias: self.bias.unwrap_or(false) })
+            }
+            LayerKind::Add => Layer::Add,
         })
     }
 }
@@ -261,7 +262,7 @@ pub fn specs_of(network: &Network) -> Vec<LayerSpec> {
             many => Some(OneOrMany::Many(many.iter().map(name_of).collect())),
         };
         let spec = LayerSpec {
-            layer: node.layer.kind().to_owned(),
+            layer: node.layer.kind().to_string(),
             name: Some(node.name.clone()),
             from,
             ..Default::default()

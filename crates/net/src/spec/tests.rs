@@ -126,7 +126,7 @@ fn any_layer() -> impl Strategy<Value = LayerSpec> {
         1 => prop::collection::vec(from, 0..3).prop_map(|f| Some(OneOrMany::Many(f.into_iter().map(str::to_owned).collect()))),
     ];
     (word, from, size(), size(), size(), size()).prop_map(|(word, from, out, kernel, stride, padding)| {
-        let takes = |f: &str| WORDS.iter().any(|(w, fields)| *w == word && fields.contains(&f));
+        let takes = |f: &str| word.parse::<LayerKind>().is_ok_and(|kind| fields(kind).contains(&f));
         LayerSpec {
             layer: word.to_owned(),
             from,

@@ -135,8 +135,10 @@ fn options_change_what_they_name_and_nothing_else() {
 
 #[test]
 fn an_unknown_name_is_an_error_with_the_nearest_one() {
-    let e = build("resnet81", &ZooOptions::default()).unwrap_err().to_string();
-    assert!(e.contains("did you mean `resnet18`?") && e.contains("vggsnn"), "{e}");
+    let e = build("resnet81", &ZooOptions::default()).unwrap_err();
+    let Error::UnknownNetwork { name, hint, known } = &e else { panic!("{e}") };
+    assert_eq!(name, "resnet81");
+    assert!(hint.contains("`resnet18`") && known.contains("vggsnn"), "{e}");
 }
 
 #[test]

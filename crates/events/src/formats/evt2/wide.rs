@@ -17,14 +17,21 @@ use crate::formats::evt::High;
 
 /// Appends the events of words from the front on, as `evt2::Piece` does, and returns how many words
 /// it took: it may leave any number, and leaves all unless the set is AVX-512.
+#[cfg(target_arch = "x86_64")]
 #[inline]
 pub fn events(isa: Isa, words: &[[u8; 4]], high: &mut High, out: &mut Columns) -> usize {
     match isa.set() {
         // SAFETY: an `Isa` is a set that the processor has.
-        #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx512 => unsafe { avx512::events(words, high, out) },
         _ => 0,
     }
+}
+
+/// Leaves all words to `evt2::Piece`, because this target has no AVX-512.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+pub fn events(_: Isa, _: &[[u8; 4]], _: &mut High, _: &mut Columns) -> usize {
+    0
 }
 
 #[cfg(target_arch = "x86_64")]

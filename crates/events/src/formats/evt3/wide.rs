@@ -17,6 +17,7 @@ use super::{BLOCK, Fields};
 
 /// Decodes words as [`frequent`](super::frequent) does. May leave any number of words to it, and
 /// leaves all unless the set is AVX-512.
+#[cfg(target_arch = "x86_64")]
 #[inline]
 pub(super) fn frequent(
     isa: Isa,
@@ -27,10 +28,16 @@ pub(super) fn frequent(
 ) -> (usize, usize, Fields) {
     match isa.set() {
         // SAFETY: an `Isa` is a set that the processor has.
-        #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx512 => unsafe { avx512::words(packed, n, words, state) },
         _ => (0, n, state),
     }
+}
+
+/// Leaves all words to [`frequent`](super::frequent), because this target has no AVX-512.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+pub(super) fn frequent(_: Isa, _: &mut [u64; BLOCK], n: usize, _: &[[u8; 2]], state: Fields) -> (usize, usize, Fields) {
+    (0, n, state)
 }
 
 #[cfg(target_arch = "x86_64")]
