@@ -15,6 +15,7 @@ use crate::results::stored;
 use crate::results::{Evaluation, Finished, leaks};
 use anyhow::{Result, bail, ensure};
 use std::path::{Path, PathBuf};
+use tickless::EngineForward;
 use tickless::simulate::simulate;
 use tickless_net::LeakRule;
 use tickless_net::recipe::{Folds, Recipe};
@@ -183,6 +184,7 @@ fn finish_run(
             command: None,
             device,
             allow_changed,
+            event_driven: Some(&EngineForward),
         };
         train(job, console).map_err(|e| stopped(e, "the same command goes on from there"))?;
     }

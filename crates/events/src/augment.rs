@@ -10,7 +10,7 @@ mod events;
 mod pil;
 
 use crate::rng::Rng;
-use crate::{Error, Image, Result};
+use crate::{Columns, Error, Event, Image, Recording, Result};
 
 pub use events::EventAugment;
 pub use pil::Operation;
@@ -159,16 +159,11 @@ impl FrameAugment {
         if shape.iter().product::<usize>() != data.len() {
             return Err(Error::Shape { what: "frames", shape: shape.to_vec(), got: data.len() });
         }
-        let flip = rng.coin() && self.flip;
-        let span = 2 * self.roll_px as u64 + 1;
-        let (down, right) = (rng.below(span), rng.below(span));
         let [_, _, height, width] = shape;
+        let (flip, down, right) = self.draw(height, width, rng);
         if data.is_empty() {
             return Ok(());
         }
-        // A roll by −roll_px..=roll_px, expressed as a forward rotation by less than `size`.
-        let forward = |by: u64, size: usize| (by as i64 - self.roll_px as i64).rem_euclid(size as i64) as usize;
-        let (down, right) = (forward(down, height), forward(right, width));
         for plane in data.chunks_exact_mut(height * width) {
             plane.rotate_right(down * width);
             for row in plane.chunks_exact_mut(width) {
@@ -180,6 +175,35 @@ impl FrameAugment {
         }
         Ok(())
     }
+
+    /// Changes a recording as [`apply`](Self::apply) with a generator in the same state changes its
+    /// frames.
+    ///
+    /// # Errors
+    /// Does not fail in practice: every event stays on the sensor.
+    pub fn apply_to_recording(&self, recording: &Recording, rng: &mut Rng) -> Result<Recording> {
+        let sensor = recording.sensor();
+        let (height, width) = (usize::from(sensor.height), usize::from(sensor.width));
+        let (flip, down, right) = self.draw(height, width, rng);
+        let mut events = Columns::with_capacity(recording.len());
+        for e in recording.iter() {
+            let (y, x) = ((usize::from(e.y) + down) % height, (usize::from(e.x) + right) % width);
+            let x = if flip { width - 1 - x } else { x };
+            events.push(Event { x: x as u16, y: y as u16, ..e });
+        }
+        Recording::from_columns(sensor, events).map(|(recording, _)| recording)
+    }
+
+    /// Draws whether a sample of this size is mirrored, and its rolls down and right, each below the
+    /// size.
+    fn draw(&self, height: usize, width: usize, rng: &mut Rng) -> (bool, usize, usize) {
+        let flip = rng.coin() && self.flip;
+        let span = 2 * self.roll_px as u64 + 1;
+        let (down, right) = (rng.below(span), rng.below(span));
+        // A roll by −roll_px..=roll_px, expressed as a forward rotation by less than `size`.
+        let forward = |by: u64, size: usize| (by as i64 - self.roll_px as i64).rem_euclid(size.max(1) as i64) as usize;
+        (flip, forward(down, height), forward(right, width))
+    }
 }
 
 #[cfg(test)]
@@ -188,6 +212,10 @@ mod tests {
 
     use super::*;
     use crate::rng::Rng; // not the trait that proptest's prelude brings
+    use crate::testing::events;
+    use crate::{Framing, Sensor};
+
+    const SENSOR: Sensor = Sensor { width: 9, height: 5 };
 
     fn image() -> Image {
         Image::new(2, 3, 4, (1..=24).collect()).unwrap()
@@ -281,6 +309,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_frames_of_a_changed_recording_are_the_changed_frames(
+            events in events(SENSOR, 60, 90), seed: u64, roll_px in 0usize..9, flip: bool, steps in 1usize..4,
+        ) {
+            let (recording, _) = Recording::from_events(SENSOR, &events).unwrap();
+            let augment = FrameAugment { flip, roll_px };
+            let mut changed = Framing::slices(steps).frames::<u16>(&recording).unwrap();
+            augment.apply(changed.shape, &mut changed.data, &mut Rng::new(seed, 1)).unwrap();
+            let recording = augment.apply_to_recording(&recording, &mut Rng::new(seed, 1)).unwrap();
+            prop_assert_eq!(changed, Framing::slices(steps).frames::<u16>(&recording).unwrap());
+        }
+
         #[test]
         fn frames_keep_every_event(seed: u64, roll_px in 0usize..9, flip: bool) {
             let frames: Vec<u16> = (0..2 * 2 * 3 * 5).collect();

@@ -8,6 +8,7 @@
 //! * [`kernels`]: the operators of training, for CPUs and GPUs;
 //! * [`train`]: clocked training (SDT, NMT, MTT), calibration, evaluation at every T;
 //! * [`engine`]: the event-driven engine that runs the same weights with no time steps;
+//! * [`EngineForward`]: the engine in the forward pass of a training;
 //! * [`simulate`]: runs a trained run's recordings through the engine and compares with its clocked
 //!   network;
 //! * [`parity`]: runs the same recordings through every executor and finds the cause if two of them
@@ -24,11 +25,13 @@ pub use tickless_net as net;
 pub use tickless_train as train;
 
 pub mod dialect;
+mod engine_forward;
 mod error;
 pub mod number;
 pub mod parity;
 pub mod simulate;
 
+pub use engine_forward::EngineForward;
 pub use error::{Error, Result};
 
 /// Compiles and runs the examples of the README.

@@ -102,6 +102,9 @@ pub enum Error {
         /// Why it cannot be used and what to do.
         problem: &'static str,
     },
+    /// The event-driven executor of a training refused the network or a recording.
+    #[error("the event-driven run of a batch (`train.event_driven`): {0}")]
+    EventDriven(Box<dyn std::error::Error + Send + Sync>),
     /// A leak or a refractory period is in µs, but the steps of the run have no duration.
     #[error(
         "layer `{layer}`: a leak or a refractory period in µs needs the duration of a step, which a static image does \

@@ -10,6 +10,7 @@ use crate::shell::command_line;
 use anyhow::{Result, ensure};
 use clap::Args;
 use std::path::PathBuf;
+use tickless::EngineForward;
 use tickless_net::recipe::{Optimiser, Recipe};
 use tickless_net::{fold, spec};
 use tickless_train::device::device;
@@ -114,6 +115,7 @@ impl Finetune {
                 command: Some(command_line()),
                 device: &device,
                 allow_changed: self.allow_changed,
+                event_driven: Some(&EngineForward),
             };
             let again = "the same command with `--resume` goes on from there";
             let facts = train(job, console).map_err(|e| stopped(e, again))?;

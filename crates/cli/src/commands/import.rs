@@ -12,6 +12,7 @@ use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tickless::EngineForward;
 use tickless_net::interop::nir;
 use tickless_net::spec;
 use tickless_net::{Error, InputKind, Layer, Leak, LeakRule, Node};
@@ -123,6 +124,7 @@ impl Import {
             command: Some(command_line()),
             device: &on,
             allow_changed: false,
+            event_driven: Some(&EngineForward),
         };
         let facts = train(job, console).map_err(|e| stopped(e, "start the same command again"))?;
         let layers = imported.network.nodes().len();

@@ -11,6 +11,7 @@ use crate::shell::command_line;
 use anyhow::{Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
+use tickless::EngineForward;
 use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::{Device, devices, listed};
@@ -33,7 +34,12 @@ Several workers, with the same recipe and data:
   mpirun -n 2 tickless train RECIPE    two processes, on one host or several
 
 Strategies: sdt (one number of steps), nmt (one random number an iteration), mtt (a random number
-for every stage). Ctrl-C stops at the next step and keeps a checkpoint.
+for every stage). For a run without a clock (see the guide, \"Training for a run without a clock\"):
+  --set train.rate_penalty.weight=1.0                 a penalty on neurons that fire in most steps
+  --set 'train.long={ times = 3, replaces = 2 }'      a pass at 3·T_max steps instead of two others
+  --set 'train.event_driven={ replaces = 2 }'         a pass with the engine's spikes, likewise
+  --set data.augment.jitter_steps=0.5                 events move by up to half a step
+Ctrl-C stops at the next step and keeps a checkpoint.
 
 Several workers or processes (a build with `--features mpi`): `train.batch` is what each of them
 takes, so that N of them train on batches N times as large; batch norm, gradients, loss and
@@ -99,8 +105,18 @@ impl Train {
                 // devices in turn.
                 let device = &devices[ranks.rank() % devices.len()];
                 let (command, allow_changed) = (Some(command_line()), self.allow_changed);
-                let (initial, base) = (None, None);
-                let job = Job { recipe, source, parts, folder, initial, base, command, device, allow_changed };
+                let job = Job {
+                    recipe,
+                    source,
+                    parts,
+                    folder,
+                    initial: None,
+                    base: None,
+                    command,
+                    device,
+                    allow_changed,
+                    event_driven: Some(&EngineForward),
+                };
                 train_as(job, ranks, progress(ranks))
             };
             let done = match workers {

@@ -26,6 +26,9 @@ pub struct EventAugment {
     /// Standard deviation, in µs, of the normal shift of each event in time. A shifted time is
     /// clamped to the times of the first and the last event, and the events are sorted again.
     pub jitter_us: f32,
+    /// Largest shift, in µs, of each event in time, drawn uniformly from both directions and added
+    /// to that of `jitter_us`. Clamped and sorted as there.
+    pub shift_us: f32,
 }
 
 impl EventAugment {
@@ -64,8 +67,10 @@ impl EventAugment {
             if self.jitter_px > 0.0 {
                 e = self.moved(e, sensor, rng);
             }
-            if self.jitter_us > 0.0 {
-                let by = f64::from(rng.normal()) * f64::from(self.jitter_us);
+            if self.jitter_us > 0.0 || self.shift_us > 0.0 {
+                let normal = if self.jitter_us > 0.0 { f64::from(rng.normal()) } else { 0.0 };
+                let uniform = if self.shift_us > 0.0 { f64::from(2.0 * rng.unit() - 1.0) } else { 0.0 };
+                let by = normal * f64::from(self.jitter_us) + uniform * f64::from(self.shift_us);
                 e.t_us = e.t_us.saturating_add_signed(by.round() as i64).clamp(first, last);
             }
             events.push(e);
@@ -96,8 +101,8 @@ mod tests {
 
     fn augments() -> impl Strategy<Value = EventAugment> {
         let p = || prop_oneof![Just(0.0f32), Just(1.0), 0.0f32..1.0];
-        (p(), p(), p(), 0u16..20, p(), 0.0f32..30.0, 0.0f32..200.0).prop_map(
-            |(flip_x, flip_y, flip_polarity, roll_px, drop, jitter_px, jitter_us)| EventAugment {
+        (p(), p(), p(), 0u16..20, p(), 0.0f32..30.0, 0.0f32..200.0, 0.0f32..200.0).prop_map(
+            |(flip_x, flip_y, flip_polarity, roll_px, drop, jitter_px, jitter_us, shift_us)| EventAugment {
                 flip_x,
                 flip_y,
                 flip_polarity,
@@ -105,6 +110,7 @@ mod tests {
                 drop,
                 jitter_px,
                 jitter_us,
+                shift_us,
             },
         )
     }
@@ -186,5 +192,24 @@ mod tests {
         let moved = by.apply(whole, &mut Rng::new(0, 0)).unwrap();
         let variance = moved.x().iter().map(|&x| (f64::from(x) - 100.0).powi(2)).sum::<f64>() / 20_000.0;
         assert!((variance - 16.1).abs() < 0.6, "{variance}");
+    }
+
+    #[test]
+    fn a_shift_is_uniform_up_to_the_largest_and_reorders_events_within_it() {
+        // The first and the last event bound the times of the others, which lie far from both.
+        let event = |t_us, x| Event { t_us, x, y: 0, on: true };
+        let sensor = Sensor { width: 20_000, height: 1 };
+        let between = (0..20_000u16).map(|i| event(10_000 + u64::from(i % 2), i));
+        let all: Vec<_> = [event(0, 0)].into_iter().chain(between).chain([event(20_000, 0)]).collect();
+        let (whole, _) = Recording::from_events(sensor, &all).unwrap();
+        let by = EventAugment { shift_us: 300.0, ..EventAugment::default() };
+        let moved = by.apply(whole, &mut Rng::new(3, 0)).unwrap();
+        let times: Vec<f64> = moved.iter().map(|e| e.t_us as f64).filter(|t| (5_000.0..15_000.0).contains(t)).collect();
+        assert_eq!(times.len(), 20_000);
+        assert!(times.iter().all(|t| (9_700.0..=10_301.0).contains(t)));
+        let variance = times.iter().map(|t| (t - 10_000.5).powi(2)).sum::<f64>() / 20_000.0;
+        assert!((variance - 30_000.0).abs() < 900.0, "{variance}: that of a uniform shift is 300²/3");
+        let of_first = moved.iter().take(10_001).filter(|e| e.t_us > 0 && e.x % 2 == 0).count();
+        assert!((4_700..5_300).contains(&of_first), "{of_first} of the first half were first before");
     }
 }

@@ -98,14 +98,25 @@ pub struct Augment {
     pub jitter_px: f32,
     /// Standard deviation in µs by which each event moves in time.
     pub jitter_us: f32,
+    /// Largest shift of each event in time, in steps at T_max, drawn uniformly from both directions.
+    /// Serialised only if it is not 0, so that versions that do not know this key can resume a
+    /// checkpoint.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub jitter_steps: f32,
     /// Probability (0 to 1) that ON and OFF of a whole recording are swapped.
     pub polarity: f32,
+}
+
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
 }
 
 /// Largest number of pixels for `roll`, `crop`, `cutout` and `jitter_px`: more than any sensor has.
 const LARGEST_CHANGE: usize = 65_535;
 /// Largest `jitter_us`: one minute, in µs.
 const LONGEST_JITTER: f32 = 6e7;
+/// Largest `jitter_steps`: no training has more steps.
+const MOST_JITTER_STEPS: f32 = super::LARGEST_STEPS as f32;
 /// Valid values of `data.time_unit`.
 const TIME_UNITS: [&str; 4] = ["s", "ms", "us", "ns"];
 
@@ -132,6 +143,12 @@ impl DataRecipe {
             if !(0.0..=most).contains(&value) {
                 return Err(format!("`data.augment.{name}` = {value}: give a deviation from 0 to {most}"));
             }
+        }
+        if !(0.0..=MOST_JITTER_STEPS).contains(&a.jitter_steps) {
+            return Err(format!(
+                "`data.augment.jitter_steps` = {}: give a number of steps from 0 to {MOST_JITTER_STEPS}",
+                a.jitter_steps
+            ));
         }
         for (name, value) in [("size", self.size), ("sensor", self.sensor)] {
             if let Some([width, height]) = value

@@ -29,7 +29,7 @@ mod train;
 pub use data::{Augment, DataRecipe, Folds};
 pub use evaluate::{EvalRecipe, LARGEST_STEPS};
 pub use network::NetworkRecipe;
-pub use train::{Decay, Loss, Optimiser, Select, TrainRecipe};
+pub use train::{Decay, EventDrivenRecipe, LongRecipe, Loss, Optimiser, RatePenaltyRecipe, Select, TrainRecipe};
 
 use crate::error::{Error, Result};
 use crate::suggest;
@@ -228,6 +228,8 @@ mod tests {
             ("data.augment.polarity=-0.5", "`data.augment.polarity` = -0.5"),
             ("data.augment.jitter_px=-1.0", "`data.augment.jitter_px` = -1: give a deviation from 0"),
             ("data.augment.jitter_us=inf", "`data.augment.jitter_us` = inf"),
+            ("data.augment.jitter_steps=-0.5", "`data.augment.jitter_steps` = -0.5: give a number of steps from 0"),
+            ("data.augment.jitter_steps=nan", "`data.augment.jitter_steps` = NaN"),
             ("data.sensors=[3, 5]", "did you mean `sensor`?"),
         ] {
             let e = parse(SMALL, &[set]).unwrap_err().to_string();
@@ -235,10 +237,53 @@ mod tests {
         }
         let e = parse(SMALL, &["data.train_first=900", "data.test_share=0.1"]).unwrap_err().to_string();
         assert!(e.contains("are two ways to split: keep one"), "{e}");
-        let set = ["data.sensor=[128, 128]", "data.test_share=0.25", "data.cache=\"/c\"", "data.augment.drop=0.1"];
+        assert!(!parse(SMALL, &[]).unwrap().to_toml().unwrap().contains("jitter_steps"));
+        let set = [
+            "data.sensor=[128, 128]",
+            "data.test_share=0.25",
+            "data.cache=\"/c\"",
+            "data.augment.drop=0.1",
+            "data.augment.jitter_steps=0.5",
+        ];
         let r = parse(SMALL, &set).unwrap();
         assert_eq!((r.data.sensor, r.data.test_share, r.data.augment.drop), (Some([128, 128]), Some(0.25), 0.1));
         assert_eq!(parse(&r.to_toml().unwrap(), &[]).unwrap(), r);
+    }
+
+    #[test]
+    fn extensions_of_a_training_that_cannot_be_are_refused_and_the_others_kept() {
+        for (set, what) in [
+            ("train.rate_penalty.weight=-1.0", "`train.rate_penalty.weight` = -1: give a number that is not negative"),
+            ("train.rate_penalty.weight=nan", "`train.rate_penalty.weight` = NaN"),
+            (
+                "train.rate_penalty={ weight = 1.0, share = 0.0 }",
+                "`train.rate_penalty.share` = 0: give a share above 0",
+            ),
+            ("train.rate_penalty={ weight = 1.0, share = 1.0 }", "`train.rate_penalty.share` = 1"),
+            ("train.rate_penalty={ weight = 1.0, shares = 0.3 }", "did you mean `share`?"),
+            ("train.rate_penalty.share=0.3", "missing field `weight`"),
+            ("train.long.times=1", "`train.long.times` = 1: give 2 to 1000 times `train.t_max` = 10"),
+            ("train.long.times=1001", "`train.long.times` = 1001"),
+            ("train.long={ times = 3, every = 0 }", "`train.long.every` = 0"),
+            ("train.long={ times = 3, distill = -1.0 }", "`train.long.distill` = -1: give a number"),
+            ("train.long={ times = 3, distil = 1.0 }", "did you mean `distill`?"),
+            ("train.long.every=2", "missing field `times`"),
+            ("train.event_driven.every=0", "`train.event_driven.every` = 0"),
+            ("train.event_driven.replace=1", "did you mean `replaces`?"),
+        ] {
+            let e = parse(SMALL, &[set]).unwrap_err().to_string();
+            assert!(e.contains(what), "{set}: {e}");
+        }
+        let set = ["train.rate_penalty.weight=2.0", "train.long.times=3", "train.event_driven={}"];
+        let r = parse(SMALL, &set).unwrap();
+        assert_eq!(r.train.rate_penalty.map(|p| (p.weight, p.share)), Some((2.0, 0.5)));
+        assert_eq!(r.train.long, Some(LongRecipe { times: 3, every: 1, replaces: 0, distill: 0.0 }));
+        assert_eq!(r.train.event_driven, Some(EventDrivenRecipe { every: 1, replaces: 0 }));
+        assert_eq!(parse(&r.to_toml().unwrap(), &[]).unwrap(), r);
+        let plain = parse(SMALL, &[]).unwrap().to_toml().unwrap();
+        for key in ["rate_penalty", "long", "event_driven"] {
+            assert!(!plain.contains(key), "a version that does not know the key can resume: {plain}");
+        }
     }
 
     #[test]

@@ -59,6 +59,105 @@ pub struct TrainRecipe {
     pub select: Select,
     /// Number of epochs between checkpoints.
     pub checkpoint_every: usize,
+    /// Penalty on neurons that fire close to one spike a step. Serialised only if given, as all keys
+    /// below, so that versions that do not know them can resume a checkpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_penalty: Option<RatePenaltyRecipe>,
+    /// One more pass at a multiple of T_max steps, for recordings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub long: Option<LongRecipe>,
+    /// One more pass with the spikes of the event-driven network, for recordings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_driven: Option<EventDrivenRecipe>,
+}
+
+/// `rate_penalty` of `[train]`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RatePenaltyRecipe {
+    /// Weight of the penalty in the loss.
+    pub weight: f32,
+    /// Share of one spike a step above which a neuron pays, above 0 and below 1.
+    #[serde(default = "half")]
+    pub share: f32,
+}
+
+/// `long` of `[train]`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct LongRecipe {
+    /// Number m of steps for one step at T_max, at least 2.
+    pub times: usize,
+    /// The pass runs in the first of each `every` iterations.
+    #[serde(default = "one")]
+    pub every: usize,
+    /// Number of the strategy's passes that it replaces in those iterations.
+    #[serde(default)]
+    pub replaces: usize,
+    /// Weight of the lesson that the strategy's passes learn from it; 0 for none.
+    #[serde(default)]
+    pub distill: f32,
+}
+
+/// `event_driven` of `[train]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct EventDrivenRecipe {
+    /// The pass runs in the first of each `every` iterations.
+    #[serde(default = "one")]
+    pub every: usize,
+    /// Number of the strategy's passes that it replaces in those iterations.
+    #[serde(default)]
+    pub replaces: usize,
+}
+
+fn half() -> f32 {
+    0.5
+}
+
+fn one() -> usize {
+    1
+}
+
+impl LongRecipe {
+    fn check(self, t_max: usize) -> Result<(), String> {
+        let Self { times, every, distill, .. } = self;
+        let most = LARGEST_STEPS / t_max;
+        if !(2..=most).contains(&times) {
+            return Err(format!(
+                "`train.long.times` = {times}: give 2 to {most} times `train.t_max` = {t_max} (at most {LARGEST_STEPS} \
+                 time steps)"
+            ));
+        }
+        check_every("long", every)?;
+        if !distill.is_finite() || distill < 0.0 {
+            return Err(format!("`train.long.distill` = {distill}: give a number that is not negative"));
+        }
+        Ok(())
+    }
+}
+
+fn check_every(key: &str, every: usize) -> Result<(), String> {
+    match every {
+        0 => Err(format!("`train.{key}.every` = 0: it is at least 1")),
+        _ => Ok(()),
+    }
+}
+
+impl RatePenaltyRecipe {
+    fn check(self) -> Result<(), String> {
+        let Self { weight, share } = self;
+        if !weight.is_finite() || weight < 0.0 {
+            return Err(format!("`train.rate_penalty.weight` = {weight}: give a number that is not negative"));
+        }
+        if !(share > 0.0 && share < 1.0) {
+            return Err(format!("`train.rate_penalty.share` = {share}: give a share above 0 and below 1"));
+        }
+        Ok(())
+    }
 }
 
 /// The optimiser of a training.
@@ -138,6 +237,9 @@ impl Default for TrainRecipe {
             recompute: false,
             select: Select::Last,
             checkpoint_every: 1,
+            rate_penalty: None,
+            long: None,
+            event_driven: None,
         }
     }
 }
@@ -197,6 +299,8 @@ impl TrainRecipe {
         if !(0.0..1.0).contains(&self.label_smoothing) {
             return Err(format!("`train.label_smoothing` = {}: give a share from 0 to below 1", self.label_smoothing));
         }
-        Ok(())
+        self.rate_penalty.map_or(Ok(()), RatePenaltyRecipe::check)?;
+        self.long.map_or(Ok(()), |long| long.check(self.t_max))?;
+        self.event_driven.map_or(Ok(()), |e| check_every("event_driven", e.every))
     }
 }

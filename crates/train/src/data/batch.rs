@@ -4,13 +4,15 @@ use super::{SampleId, Source};
 use crate::error::{Error, Result};
 use crate::model::Sequence;
 use burn::tensor::Device;
+use std::sync::Arc;
 use tickless_events::augment::{EventAugment, FrameAugment, ImageAugment, stream};
 use tickless_events::rng::Rng;
 use tickless_events::{Framing, Recording, Sample};
-use tickless_net::InputKind;
+use tickless_net::{InputKind, Shape};
 
 /// Values and labels of several samples.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Batch {
     /// `[T, B, C, H, W]`, row major; T = 1 for static images.
     pub values: Vec<f32>,
@@ -18,12 +20,79 @@ pub struct Batch {
     pub shape: [usize; 5],
     /// One label per sample.
     pub labels: Vec<usize>,
+    /// The same recordings in [`BatchRequest::finer`] times as many frames, `[m·T, B, C, H, W]`.
+    pub finer: Option<Vec<f32>>,
+    /// The recordings that the frames count, if [`BatchRequest::recordings`] asks for them.
+    pub recordings: Vec<Arc<Recording>>,
+}
+
+/// What a batch holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchRequest {
+    /// Number of frames of a recording.
+    pub steps: usize,
+    /// Seed and epoch if the samples are to be augmented; each then has its own random stream.
+    pub augment: Option<(u64, u64)>,
+    /// Number m of parts into which a second copy of the batch divides each frame.
+    pub finer: Option<usize>,
+    /// Whether the batch holds the recordings too.
+    pub recordings: bool,
+}
+
+impl BatchRequest {
+    /// Frames only, `steps` for each recording.
+    pub fn frames(steps: usize, augment: Option<(u64, u64)>) -> Self {
+        Self { steps, augment, finer: None, recordings: false }
+    }
 }
 
 impl Batch {
     /// Moves the values to a device and returns them with the labels.
     pub fn into_sequence(self, device: &Device) -> (Sequence, Vec<usize>) {
         (Sequence::from_values(self.values, self.shape, device), self.labels)
+    }
+
+    /// Moves the finer frames to a device, if the batch holds them.
+    pub fn take_finer(&mut self, device: &Device) -> Option<Sequence> {
+        let values = self.finer.take()?;
+        let [t, b, c, h, w] = self.shape;
+        let times = values.len() / self.values.len().max(1);
+        Some(Sequence::from_values(values, [times * t, b, c, h, w], device))
+    }
+}
+
+/// Frames of all samples of a batch, `[T, B, C, H, W]`.
+struct BatchFrames {
+    values: Vec<f32>,
+    /// The frames of one sample, `[T, C, H, W]`.
+    one: Vec<f32>,
+    steps: usize,
+    batch: usize,
+}
+
+impl BatchFrames {
+    fn new(steps: usize, batch: usize, frame: usize) -> Self {
+        Self { values: vec![0.0; steps * batch * frame], one: vec![0.0; steps * frame], steps, batch }
+    }
+
+    /// Cuts a recording into frames, changes them, and stores them as those of sample `k`.
+    fn put(
+        &mut self,
+        k: usize,
+        recording: &Recording,
+        change: Option<(FrameAugment, &mut Rng)>,
+        shape: Shape,
+    ) -> Result<()> {
+        let (steps, n) = (self.steps, shape.len());
+        Framing::slices(steps).write(recording, &mut self.one)?;
+        if let Some((change, rng)) = change {
+            change.apply([steps, shape.channels, shape.height, shape.width], &mut self.one, rng)?;
+        }
+        for t in 0..steps {
+            self.values[(t * self.batch + k) * n..][..n].copy_from_slice(&self.one[t * n..][..n]);
+        }
+        Ok(())
     }
 }
 
@@ -35,42 +104,41 @@ impl Source {
     /// # Errors
     /// If a sample cannot be decoded.
     pub fn batch(&self, ids: &[SampleId], steps: usize, augment: Option<(u64, u64)>) -> Result<Batch> {
+        self.batch_of(ids, BatchRequest::frames(steps, augment))
+    }
+
+    /// Makes a batch; images have neither finer frames nor recordings.
+    ///
+    /// # Errors
+    /// If a sample cannot be decoded.
+    pub fn batch_of(&self, ids: &[SampleId], request: BatchRequest) -> Result<Batch> {
         let (shape, kind) = self.input();
-        let steps = if kind == InputKind::Image { 1 } else { steps };
+        let BatchRequest { augment, .. } = request;
+        let steps = if kind == InputKind::Image { 1 } else { request.steps };
         let (b, n) = (ids.len(), shape.len());
-        let mut values = vec![0.0f32; steps * b * n];
-        let mut one = vec![0.0f32; steps * n];
+        let mut frames = BatchFrames::new(steps, b, n);
+        let finer = request.finer.filter(|_| kind == InputKind::Events);
+        let mut finer = finer.map(|m| BatchFrames::new(m * steps, b, n));
+        let mut recordings = Vec::new();
         for (k, &id) in ids.iter().enumerate() {
             // Each sample has its own stream, so a sample can be made again without the others.
             let number = ((id.split as u64) << 40) | id.index as u64;
             let mut rng = augment.map(|(s, epoch)| stream(s, epoch, number));
             match kind {
                 InputKind::Events => {
-                    let framing = Framing::slices(steps);
-                    let recording = self.recording(id)?;
-                    let change = EventAugment {
-                        drop: self.augment.drop,
-                        jitter_px: self.augment.jitter_px,
-                        jitter_us: self.augment.jitter_us,
-                        flip_polarity: self.augment.polarity,
-                        ..EventAugment::default()
-                    };
-                    let changed = match augment {
-                        // A separate stream, so that flip and roll do not depend on the number of
-                        // events.
-                        Some((s, epoch)) if change != EventAugment::default() => {
-                            let mut rng = stream(s, epoch, number | 1 << 62);
-                            Some(change.apply(Recording::clone(&recording), &mut rng)?)
-                        }
-                        _ => None,
-                    };
-                    framing.write(changed.as_ref().unwrap_or(&recording), &mut one)?;
-                    if let Some(rng) = &mut rng {
-                        let change = FrameAugment { flip: self.augment.flip, roll_px: self.augment.roll };
-                        change.apply([steps, shape.channels, shape.height, shape.width], &mut one, rng)?;
+                    let recording = self.changed(self.recording(id)?, steps, augment.map(|a| (a, number)))?;
+                    let change = FrameAugment { flip: self.augment.flip, roll_px: self.augment.roll };
+                    // The finer frames and the recording get the change of the frames.
+                    let again = rng.clone();
+                    frames.put(k, &recording, rng.as_mut().map(|rng| (change, rng)), shape)?;
+                    if let Some(finer) = &mut finer {
+                        finer.put(k, &recording, again.clone().as_mut().map(|rng| (change, rng)), shape)?;
                     }
-                    for t in 0..steps {
-                        values[(t * b + k) * n..][..n].copy_from_slice(&one[t * n..][..n]);
+                    if request.recordings {
+                        recordings.push(match again {
+                            Some(mut rng) => Arc::new(change.apply_to_recording(&recording, &mut rng)?),
+                            None => recording,
+                        });
                     }
                 }
                 InputKind::Image => match self.picture(id, rng.as_mut())? {
@@ -82,7 +150,7 @@ impl Source {
                             cutout: self.augment.cutout,
                         };
                         let image = rng.map_or_else(|| image.clone(), |mut rng| change.apply(&image, &mut rng));
-                        self.normalise.write(&image, &mut values[k * n..][..n])?;
+                        self.normalise.write(&image, &mut frames.values[k * n..][..n])?;
                     }
                     Sample::Events(_) => {
                         return Err(Error::NoImage { set: self.dataset.name().to_owned(), sample: id.index });
@@ -91,7 +159,40 @@ impl Source {
             }
         }
         let labels = ids.iter().map(|&id| self.label(id)).collect();
-        Ok(Batch { values, shape: [steps, b, shape.channels, shape.height, shape.width], labels })
+        Ok(Batch {
+            values: frames.values,
+            shape: [steps, b, shape.channels, shape.height, shape.width],
+            labels,
+            finer: finer.map(|f| f.values),
+            recordings,
+        })
+    }
+
+    /// Changes the events of a recording that is cut into `steps` frames, if the batch is augmented
+    /// by ((seed, epoch), number of the sample).
+    fn changed(
+        &self,
+        recording: Arc<Recording>,
+        steps: usize,
+        augment: Option<((u64, u64), u64)>,
+    ) -> Result<Arc<Recording>> {
+        let step_us = recording.span_us() as f64 / steps.max(1) as f64;
+        let change = EventAugment {
+            drop: self.augment.drop,
+            jitter_px: self.augment.jitter_px,
+            jitter_us: self.augment.jitter_us,
+            shift_us: (f64::from(self.augment.jitter_steps) * step_us) as f32,
+            flip_polarity: self.augment.polarity,
+            ..EventAugment::default()
+        };
+        match augment {
+            // A separate stream, so that flip and roll do not depend on the number of events.
+            Some(((seed, epoch), number)) if change != EventAugment::default() => {
+                let mut rng = stream(seed, epoch, number | 1 << 62);
+                Ok(Arc::new(change.apply(Recording::clone(&recording), &mut rng)?))
+            }
+            _ => Ok(recording),
+        }
     }
 
     /// The whole image; if the batch is augmented and the recipe asks for random crops, one crop.

@@ -6,7 +6,7 @@ mod cache;
 mod prefetch;
 mod split;
 
-pub use batch::Batch;
+pub use batch::{Batch, BatchRequest};
 pub use cache::Kept;
 pub use prefetch::{prefetch, prefetch_each};
 pub use split::{Parts, SampleId};

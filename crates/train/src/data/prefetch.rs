@@ -1,6 +1,6 @@
 //! Prepares batches on another thread while the network trains on the batch before.
 
-use super::{Batch, SampleId, Source};
+use super::{Batch, BatchRequest, SampleId, Source};
 use crate::error::Result;
 use std::sync::mpsc::sync_channel;
 
@@ -23,25 +23,25 @@ pub fn prefetch(
     consume: impl FnMut(usize, Batch) -> Result<()>,
 ) -> Result<()> {
     let chunks = if whole { order.chunks_exact(size).collect() } else { order.chunks(size).collect() };
-    prefetch_each(source, chunks, steps, augment, consume)
+    prefetch_each(source, chunks, |_| BatchRequest::frames(steps, augment), consume)
 }
 
-/// As [`prefetch`], with the samples of each batch given.
+/// As [`prefetch`], with the samples of each batch given; `request` says what the batch with this
+/// index holds.
 ///
 /// # Errors
 /// As [`prefetch`].
 pub fn prefetch_each(
     source: &Source,
     chunks: Vec<&[SampleId]>,
-    steps: usize,
-    augment: Option<(u64, u64)>,
+    request: impl Fn(usize) -> BatchRequest + Send,
     mut consume: impl FnMut(usize, Batch) -> Result<()>,
 ) -> Result<()> {
     std::thread::scope(|scope| {
         let (send, receive) = sync_channel(AHEAD);
         scope.spawn(move || {
-            for chunk in chunks {
-                let batch = source.batch(chunk, steps, augment);
+            for (k, chunk) in chunks.into_iter().enumerate() {
+                let batch = source.batch_of(chunk, request(k));
                 let failed = batch.is_err();
                 // The channel is closed if the consumer has stopped, so no more batches are needed.
                 if send.send(batch).is_err() || failed {

@@ -8,8 +8,11 @@
 
 use super::recompute;
 use super::setting::StepSetting;
+use super::tap::tap;
+use super::training_pass::TrainingPass;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::loss::Lesson;
 use crate::model::norm::BatchStatistics;
 use crate::model::readout::{largest, time_mean};
 use crate::model::{Model, Pass, Sequence};
@@ -32,10 +35,12 @@ pub(crate) struct Done {
     pub(crate) statistics: Vec<BatchStatistics>,
     /// Number of correct predictions in this worker's part.
     pub(crate) correct: usize,
+    /// Time-mean logits of this worker's part, `[B·classes]`, with the pass's gain.
+    logits: Vec<f32>,
 }
 
-/// Runs a forward and a backward pass for every configuration and calls `then` with the results, in
-/// the order of the configurations.
+/// Runs a forward and a backward pass for every entry of `passes` and calls `then` with the results,
+/// in the order of the passes.
 ///
 /// # Errors
 /// The first error of a pass; see [`super::gradients`].
@@ -43,7 +48,7 @@ pub(crate) fn each(
     model: &mut Model,
     input: &Sequence,
     labels: &[usize],
-    configurations: &[Vec<usize>],
+    passes: &[TrainingPass],
     setting: &StepSetting,
     rng: &mut ChaCha8Rng,
     mut then: impl FnMut(&mut Model, Done),
@@ -52,20 +57,27 @@ pub(crate) fn each(
     let mut samples = [labels.len() as f64];
     model.ranks().sum_f64(&mut samples)?;
     let weight = labels.len() as f64 / samples[0];
-    let run_pass = |model: &Model, configuration: &[usize], rng: &mut ChaCha8Rng| {
-        let StepSetting { norm, leak, t_max, step_us, .. } = *setting;
-        let pass = Pass { configuration, norm, leak, t_max, step_us };
-        run(model, input, (labels, weight), &pass, setting, rng)
+    let run_pass = |model: &Model, pass: &TrainingPass, lesson: Option<&Lesson>, rng: &mut ChaCha8Rng| {
+        let input = pass.input.as_ref().unwrap_or(input);
+        run(model, input, (labels, weight), pass, setting, lesson, rng)
     };
-    if !side_by_side(model, labels.len(), configurations) {
-        for configuration in configurations {
-            let done = run_pass(model, configuration, rng)?;
+    let (mut passes, mut lesson) = (passes, None);
+    if let Some((teacher, students)) = passes.split_first().filter(|(_, s)| s.iter().any(|p| p.distill > 0.0)) {
+        let done = run_pass(model, teacher, None, rng)?;
+        lesson = Some(Lesson::of(&done.logits, model.network().output().len()));
+        passes = students;
+        then(model, done);
+    }
+    if !side_by_side(model, labels.len(), passes) {
+        for pass in passes {
+            let done = run_pass(model, pass, lesson.as_ref(), rng)?;
             then(model, done);
         }
         return Ok(());
     }
     // None of the passes draws a random number, so each may have a copy of the generator.
-    let all: Vec<_> = configurations.par_iter().with_max_len(1).map(|c| run_pass(model, c, &mut rng.clone())).collect();
+    let one = |pass| run_pass(model, pass, lesson.as_ref(), &mut rng.clone());
+    let all: Vec<_> = passes.par_iter().with_max_len(1).map(one).collect();
     for done in all {
         then(model, done?);
     }
@@ -74,12 +86,13 @@ pub(crate) fn each(
 
 /// Whether the passes may run concurrently: on the CPU with several threads and a single worker, if
 /// no pass draws from the generator (a random TTM) and all together need at most [`SMALL`] bytes.
-fn side_by_side(model: &Model, batch: usize, configurations: &[Vec<usize>]) -> bool {
+fn side_by_side(model: &Model, batch: usize, passes: &[TrainingPass]) -> bool {
     let network = model.network();
     let draws = network.nodes().iter().any(|n| n.layer == Layer::Ttm(TtmMode::Random));
     let alone = model.ranks().is_alone() && *model.device() == Device::flex();
-    let many = configurations.len() > 1 && rayon::current_num_threads() > 1;
-    many && alone && !draws && configurations.iter().map(|c| bytes(network, batch, c)).sum::<usize>() <= SMALL
+    let many = passes.len() > 1 && rayon::current_num_threads() > 1;
+    let needed = || passes.iter().map(|p| bytes(network, batch, &p.configuration)).sum::<usize>();
+    many && alone && !draws && needed() <= SMALL
 }
 
 /// Bytes of all layers' outputs in one pass.
@@ -93,15 +106,27 @@ fn run(
     model: &Model,
     input: &Sequence,
     (labels, weight): (&[usize], f64),
-    pass: &Pass<'_>,
+    training: &TrainingPass,
     setting: &StepSetting,
+    lesson: Option<&Lesson>,
     rng: &mut ChaCha8Rng,
 ) -> Result<Done> {
     let ranks = model.ranks();
-    let run = recompute::forward(model, input.clone(), pass, rng)?;
-    let logits = run.output.logits.clone();
+    let StepSetting { norm, t_max, step_us, .. } = *setting;
+    let pass = Pass { configuration: &training.configuration, norm, leak: training.leak, t_max, step_us };
+    let tap = tap(model.network(), &setting.loss, training, weight);
+    let run = recompute::forward(model, input.clone(), &pass, tap, rng)?;
+    let logits = match training.gain {
+        1.0 => run.output.logits.clone(),
+        gain => run.output.logits.clone().mul_scalar(gain),
+    };
     let loss = setting.loss.forward(logits.clone(), labels);
+    let loss = match lesson.filter(|_| training.distill > 0.0) {
+        Some(lesson) => loss + lesson.loss(logits.clone()).mul_scalar(training.distill),
+        None => loss,
+    };
     let loss = if ranks.is_alone() { loss } else { loss.mul_scalar(weight) };
+    let loss = run.output.terms.iter().fold(loss, |loss, terms| loss + terms.clone());
     let mut value = [loss.clone().into_scalar::<f32>()];
     ranks.sum_f32(&mut value)?;
     let [value] = value;
@@ -109,10 +134,10 @@ fn run(
         return Err(Error::NotFinite { loss: value, iteration: 0, epoch: 0 });
     }
     let (gradients, statistics) = run.backward(model, loss)?;
-    let mean = time_mean(logits.inner());
-    let classes = mean.len() / labels.len().max(1);
-    let correct = mean.chunks(classes.max(1)).zip(labels).filter(|(row, y)| largest(row) == **y).count();
-    Ok(Done { loss: value, gradients, statistics, correct })
+    let logits = time_mean(logits.inner());
+    let classes = logits.len() / labels.len().max(1);
+    let correct = logits.chunks(classes.max(1)).zip(labels).filter(|(row, y)| largest(row) == **y).count();
+    Ok(Done { loss: value, gradients, statistics, correct, logits })
 }
 
 #[cfg(test)]
@@ -187,8 +212,8 @@ mod tests {
     fn passes_run_side_by_side_if_they_are_small_draw_nothing_and_there_are_threads() {
         let runs_side_by_side = |name: &str, ttm: TtmMode, batch: usize, passes: usize| {
             let model = model(name, ttm);
-            let configurations = vec![vec![4; model.network().stages()]; passes];
-            side_by_side(&model, batch, &configurations)
+            let pass = TrainingPass::new(vec![4; model.network().stages()], LeakRule::Step);
+            side_by_side(&model, batch, &vec![pass; passes])
         };
         on_threads(2, || {
             assert!(runs_side_by_side("nmnist-small", TtmMode::Even, 8, 3));

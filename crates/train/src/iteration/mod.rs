@@ -6,8 +6,11 @@ pub mod optimiser;
 pub(crate) mod recompute;
 pub mod schedule;
 mod setting;
+mod tap;
+mod training_pass;
 
 pub use setting::{StepReport, StepSetting};
+pub use training_pass::TrainingPass;
 
 use crate::compute_thread::on_compute_thread;
 use crate::distributed::sum_gradients;
@@ -38,23 +41,43 @@ pub fn gradients(
     setting: &StepSetting,
     rng: &mut ChaCha8Rng,
 ) -> Result<(Vec<Option<Tensor<1>>>, StepReport)> {
-    let device = model.device().clone();
-    on_compute_thread(&device, || gradients_here(model, input, labels, configurations, setting, rng))
+    let pass = |c: &Vec<usize>| TrainingPass::new(c.clone(), setting.leak);
+    let passes: Vec<TrainingPass> = configurations.iter().map(pass).collect();
+    gradients_of(model, input, labels, &passes, setting, rng)
 }
 
-/// As [`gradients`], on the calling thread.
+/// As [`gradients`], for passes that may differ in more than their configuration.
+///
+/// If a pass learns from another ([`TrainingPass::distill`]), the first pass runs before the others
+/// and is the teacher.
+///
+/// # Errors
+/// As [`gradients`].
+pub fn gradients_of(
+    model: &mut Model,
+    input: &Sequence,
+    labels: &[usize],
+    passes: &[TrainingPass],
+    setting: &StepSetting,
+    rng: &mut ChaCha8Rng,
+) -> Result<(Vec<Option<Tensor<1>>>, StepReport)> {
+    let device = model.device().clone();
+    on_compute_thread(&device, || gradients_here(model, input, labels, passes, setting, rng))
+}
+
+/// As [`gradients_of`], on the calling thread.
 fn gradients_here(
     model: &mut Model,
     input: &Sequence,
     labels: &[usize],
-    configurations: &[Vec<usize>],
+    passes: &[TrainingPass],
     setting: &StepSetting,
     rng: &mut ChaCha8Rng,
 ) -> Result<(Vec<Option<Tensor<1>>>, StepReport)> {
     let mut sum: Vec<Option<Tensor<1>>> = vec![None; model.parameters.len()];
     let mut report = StepReport::default();
-    concurrent::each(model, input, labels, configurations, setting, rng, |model, done| {
-        report.loss += done.loss / configurations.len() as f32;
+    concurrent::each(model, input, labels, passes, setting, rng, |model, done| {
+        report.loss += done.loss / passes.len() as f32;
         for (g, sum) in done.gradients.into_iter().zip(&mut sum) {
             if let Some(g) = g {
                 *sum = Some(match sum.take() {

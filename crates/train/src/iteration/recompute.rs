@@ -23,7 +23,7 @@
 
 use crate::error::Result;
 use crate::model::norm::BatchStatistics;
-use crate::model::{Model, Output, Pass, Sequence, Walk};
+use crate::model::{Model, Output, Pass, Sequence, SpikeTap, Walk};
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 use tickless_kernels::seed_gradient;
@@ -55,7 +55,7 @@ struct Part {
 /// of every norm.
 type Gradients = (Vec<Option<Tensor<1>>>, Vec<BatchStatistics>);
 
-/// Runs the forward pass of a training step. If the model [recomputes](Model::with_recompute), only
+/// Runs the forward pass of a training step; `tap` sees the spikes of every neuron layer. If the model [recomputes](Model::with_recompute), only
 /// the last part has a graph.
 ///
 /// # Errors
@@ -64,11 +64,13 @@ pub(crate) fn forward<'a>(
     model: &Model,
     input: Sequence,
     pass: &'a Pass<'a>,
+    tap: Option<Arc<dyn SpikeTap>>,
     rng: &mut ChaCha8Rng,
 ) -> Result<Forward<'a>> {
     let (network, leaves) = (model.network(), model.leaves());
     let device = model.device().clone().autodiff();
     let mut walk = model.begin(&leaves, input.to_device_of(&device), pass)?;
+    walk.tap = tap;
     let cuts = if model.recomputes() { cuts(network) } else { Vec::new() };
     let constants: Vec<_> = model.parameters.iter().map(|p| Tensor::from_inner(p.value.clone())).collect();
     let mut earlier = Vec::new();
@@ -96,9 +98,13 @@ impl Forward<'_> {
         batch.check()?;
         for Part { mut walk, mut rng, to } in earlier.into_iter().rev() {
             let entered = enter(&mut walk);
+            // The terms of the parts before have no graph here; this part's terms get one.
+            walk.terms = None;
             model.walk(&mut walk, to, &leaves, pass, &mut rng, None)?;
+            let terms = walk.terms.take();
             let (Some(end), Some(gradient)) = (walk.live(), reaching.take()) else { break };
             let root = seed_gradient(end.held().clone(), gradient);
+            let root = terms.map_or(root.clone(), |terms| root + terms);
             drop(walk);
             reaching = part_backward(root, &leaves, entered, &mut all);
             batch.check()?;

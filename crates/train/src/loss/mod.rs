@@ -1,10 +1,16 @@
 //! Losses over a sequence of logits `[T, B, C]`.
 //!
 //! To add a loss: add its word to [`Loss`], a file with its equation here, and a match arm in
-//! [`LossSetting::forward`].
+//! [`LossSetting::forward`]. A penalty on the spikes of the layers, such as [`RatePenalty`], is a
+//! file and a field of its own.
 
 mod cross_entropy;
+pub mod distillation;
+mod rate_penalty;
 mod tet;
+
+pub use distillation::Lesson;
+pub use rate_penalty::RatePenalty;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use tickless_net::recipe::{Loss, TrainRecipe};
@@ -21,6 +27,8 @@ pub struct LossSetting {
     pub tet_lambda: f32,
     /// Value φ that the squared distance pulls every logit towards (TET only).
     pub tet_target: f32,
+    /// Penalty on high rates, which each pass adds to the loss.
+    pub rate_penalty: Option<RatePenalty>,
 }
 
 impl LossSetting {
@@ -34,7 +42,12 @@ impl LossSetting {
         Self { smoothing, ..self }
     }
 
-    /// Computes the loss: a tensor of one value, the mean over the batch.
+    /// Returns the setting with a penalty on high rates.
+    pub fn with_rate_penalty(self, penalty: RatePenalty) -> Self {
+        Self { rate_penalty: Some(penalty), ..self }
+    }
+
+    /// Computes the loss of the logits: a tensor of one value, the mean over the batch.
     ///
     /// # Shapes
     /// `logits` `[T, B, C]`; `labels` has B entries.
@@ -63,6 +76,7 @@ impl From<&TrainRecipe> for LossSetting {
             smoothing: recipe.label_smoothing,
             tet_lambda: recipe.tet_lambda,
             tet_target: recipe.tet_target,
+            rate_penalty: recipe.rate_penalty.map(RatePenalty::from),
         }
     }
 }

@@ -13,6 +13,7 @@ use super::fusion::Fusion;
 use super::linear::{self, How};
 use super::norm::BatchStatistics;
 use super::spiking::{self, Term};
+use super::tap::SpikeTap;
 use super::{Model, Pass, Sequence};
 use crate::compute_thread::on_compute_thread;
 use crate::distributed::WholeBatch;
@@ -34,6 +35,8 @@ pub struct Output {
     /// Batch statistics of every norm, in graph order; empty unless the pass uses
     /// [`NormMode::Batch`](super::NormMode::Batch).
     pub statistics: Vec<BatchStatistics>,
+    /// The sum of the terms that the pass's [`SpikeTap`] adds to the loss.
+    pub(crate) terms: Option<Tensor<1>>,
     /// The batch of the pass, which keeps what its backward pass cannot return.
     pub(crate) batch: Arc<WholeBatch>,
 }
@@ -100,6 +103,10 @@ pub(crate) struct Walk {
     pub(crate) batch: Arc<WholeBatch>,
     /// The nodes that fused kernels evaluate in this pass.
     fusion: Arc<Fusion>,
+    /// Sees the spikes of each neuron layer.
+    pub(crate) tap: Option<Arc<dyn SpikeTap>>,
+    /// The sum of the terms that the tap has added to the loss so far.
+    pub(crate) terms: Option<Tensor<1>>,
 }
 
 impl Walk {
@@ -162,6 +169,8 @@ impl Model {
             recompute_later: false,
             batch: WholeBatch::of(&self.ranks),
             fusion,
+            tap: None,
+            terms: None,
         })
     }
 
@@ -175,10 +184,12 @@ impl Model {
         rng: &mut ChaCha8Rng,
         mut observe: Option<Observer<'_>>,
     ) -> Result<()> {
-        let Walk { at, input, values, left, leaf: taken, norms, statistics, recompute_later, batch, fusion } = walk;
+        let Walk { at, input, values, left, leaf: taken, norms, statistics, recompute_later, batch, fusion, .. } = walk;
+        let (tap, terms) = (&walk.tap, &mut walk.terms);
         let how = How { kernel: self.kernel, precision: self.precision, recompute_later: *recompute_later };
         let mut leaf = leaves[*taken..].iter();
         let (fast, fuses) = (self.kernel != KernelChoice::Plain, observe.is_none());
+        let pools = fast && fuses && tap.is_none();
         for (i, node) in self.network.nodes().iter().enumerate().take(to).skip(*at) {
             let mut inputs = node.from.iter().map(|&id| match id {
                 NodeId::Input => Value::ready_with(input.clone()),
@@ -248,7 +259,7 @@ impl Model {
                     if fast {
                         let terms = x.terms();
                         let op = op(terms[0].steps())?;
-                        let pool = fusion.pooled[i].filter(|_| fuses);
+                        let pool = fusion.pooled[i].filter(|_| pools);
                         spiking::spiking(terms, op, pool, &self.device, batch, statistics)?
                     } else {
                         let x = x.ready();
@@ -256,7 +267,7 @@ impl Model {
                         spiking::plain_spiking(x, op)
                     }
                 }
-                Layer::Pool(_) if fast && fuses && fusion.pooled[i].is_some() => x.ready(),
+                Layer::Pool(_) if pools && fusion.pooled[i].is_some() => x.ready(),
                 Layer::Pool(p) => linear::pool(x.ready(), p),
                 Layer::GlobalAverage => linear::global_average(x.ready()),
                 Layer::Add if fast && fuses && fusion.fused[i] => {
@@ -276,6 +287,17 @@ impl Model {
                     })
                 }
             };
+            let y = match (tap, node.layer) {
+                (Some(tap), Layer::Neuron(_)) => {
+                    let (y, term) = tap.tap(i, y);
+                    *terms = match (terms.take(), term) {
+                        (Some(sum), Some(term)) => Some(sum + term),
+                        (sum, term) => sum.or(term),
+                    };
+                    y
+                }
+                _ => y,
+            };
             if let Some(observe) = &mut observe {
                 observe(i, &y);
             }
@@ -287,11 +309,11 @@ impl Model {
 
     /// Returns the output of a pass that has run every node.
     pub(crate) fn end(&self, walk: Walk) -> Output {
-        let Walk { mut values, statistics, batch, .. } = walk;
+        let Walk { mut values, statistics, terms, batch, .. } = walk;
         let last = values.pop().flatten().expect("the builder refuses an empty network").ready().materialise();
         let shape = [last.steps(), last.batch(), self.network.output().len()];
         let logits = last.tensor().reshape(shape);
-        Output { logits, statistics: statistics.into_iter().flatten().collect(), batch }
+        Output { logits, statistics: statistics.into_iter().flatten().collect(), terms, batch }
     }
 
     /// The nodes that fused kernels evaluate in a pass: the model's own [`Fusion`], or a new one if

@@ -8,12 +8,14 @@ mod pass;
 pub mod readout;
 pub mod sequence;
 mod spiking;
+mod tap;
 
 pub(crate) use forward::Walk;
 pub use forward::{Observer, Output, check_configuration};
 pub use norm::NormMode;
 pub use pass::Pass;
 pub use sequence::Sequence;
+pub(crate) use tap::SpikeTap;
 
 use crate::distributed::Ranks;
 use crate::error::Result;

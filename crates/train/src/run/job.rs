@@ -8,13 +8,13 @@ use super::lock::Lock;
 use super::machine::Machine;
 use super::made::Made;
 use super::train_plan::initial_weights;
-use super::trainer::{Hooks, Task, Trainer};
+use super::trainer::{Hooks, Task, Trainer, no_executor};
 use super::warnings::warnings;
 use crate::data::{Kept, Parts, Source};
 use crate::distributed::Ranks;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::strategy::{self, Steps};
+use crate::strategy::{self, EventDrivenForward, Steps};
 use burn::tensor::Device;
 use std::sync::Arc;
 use tickless_kernels::ComputeOptions;
@@ -43,6 +43,8 @@ pub struct Job<'a> {
     pub device: &'a Device,
     /// Whether a stopped training may resume if its [`Conditions`] differ.
     pub allow_changed: bool,
+    /// Runs the event-driven pass of a recipe with `train.event_driven`.
+    pub event_driven: Option<&'a dyn EventDrivenForward>,
 }
 
 /// The origin of a run's first weights.
@@ -103,7 +105,11 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     let network = Arc::new(recipe.network.build(shape, kind, source.dataset().classes())?);
     // These checks run before the first write, so a refused recipe leaves the folder free.
     let task = Task { recipe, source, parts, network: network.clone(), step_us: None, device: device.clone() };
-    task.plan()?.check_memory(&network, ranks.size())?;
+    let plan = task.plan()?;
+    plan.check_memory(&network, ranks.size())?;
+    if plan.event_driven.is_some() && job.event_driven.is_none() {
+        return Err(no_executor());
+    }
     let made = ranks.is_first().then(|| Made::at(folder.path())).transpose()?;
     let _lock = ranks.is_first().then(|| Lock::take(folder.path())).transpose()?;
     let checkpoint = checkpoint_of_first(folder, ranks)?;
@@ -171,6 +177,7 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
         None => Trainer::new(task, &job.initial.unwrap_or_else(|| initial_weights(recipe, &network))),
     };
     let trainer = trainer.map_err(|e| of_file(e, folder))?.with_ranks(ranks.clone())?.with_conditions(now, changed);
+    let trainer = trainer.with_event_driven(job.event_driven);
     if !ranks.is_first() {
         let (_, position) = trainer.run(&mut (), progress)?;
         return Ok(facts.finish(&position));
@@ -178,7 +185,7 @@ pub fn train_as(job: Job<'_>, ranks: &Ranks, progress: &dyn Progress) -> Result<
     if let Some(made) = made {
         made.keep();
     }
-    tell(recipe, trainer.network(), &facts, progress);
+    tell(recipe, trainer.network(), &facts, plan.mean_steps(), progress);
     folder.sweep();
     folder.write_recipe(recipe)?;
     folder.write_facts(&facts, recipe)?;
@@ -224,7 +231,7 @@ fn of_file(e: Error, folder: &RunFolder) -> Error {
 }
 
 /// Reports what will be trained, and warnings about probable mistakes.
-fn tell(recipe: &Recipe, network: &Network, facts: &RunFacts, progress: &dyn Progress) {
+fn tell(recipe: &Recipe, network: &Network, facts: &RunFacts, mean_steps: f64, progress: &dyn Progress) {
     let [training, validation, test] = facts.samples;
     progress
         .detail(&format!("data: {}; {training} training, {validation} validation, {test} test samples", facts.dataset));
@@ -233,6 +240,7 @@ fn tell(recipe: &Recipe, network: &Network, facts: &RunFacts, progress: &dyn Pro
     if let (Some(step), Some(events)) = (facts.step_us, facts.mean_events) {
         progress.detail(&format!("a step is {step:.1} µs; a recording has {events:.1} events on average"));
     }
+    progress.detail(&format!("an iteration runs {mean_steps:.1} time steps on average"));
     progress.detail(&format!("{} threads on {}", facts.machine.threads, facts.machine.cpu));
     warnings(recipe, network).iter().for_each(|w| progress.warn(w));
 }

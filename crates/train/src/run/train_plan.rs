@@ -1,15 +1,16 @@
 //! Turns the training part of a recipe into strategy, optimiser, schedule and loss.
 
 use super::machine::Machine;
-use crate::data::Parts;
+use crate::data::{BatchRequest, Parts};
 use crate::error::{Error, Result};
-use crate::iteration::StepSetting;
 use crate::iteration::optimiser::OptimiserSetting;
 use crate::iteration::recompute::kept_at_once;
 use crate::iteration::schedule::Schedule;
+use crate::iteration::{StepSetting, TrainingPass};
 use crate::loss::LossSetting;
 use crate::model::NormMode;
-use crate::strategy::{self, Steps, Strategy};
+use crate::strategy::turns;
+use crate::strategy::{self, EventDriven, Long, Steps, Strategy, Turns};
 use rand_chacha::ChaCha8Rng;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::{Augment, Recipe, Select};
@@ -36,6 +37,42 @@ pub struct TrainPlan {
     pub per_epoch: usize,
     /// Whether samples are augmented.
     pub augments: bool,
+    /// The pass at many steps.
+    pub long: Option<Long>,
+    /// The pass with the spikes of the event-driven network.
+    pub event_driven: Option<EventDriven>,
+}
+
+/// The passes of one iteration, in their order, before they have the inputs that are their own.
+#[derive(Debug, Clone)]
+pub(crate) struct Passes {
+    /// The pass at many steps.
+    pub(crate) long: Option<TrainingPass>,
+    /// Those of the strategy.
+    pub(crate) own: Vec<TrainingPass>,
+    /// The pass with the spikes of the event-driven network.
+    pub(crate) event_driven: Option<TrainingPass>,
+}
+
+/// Refuses extra passes that the network or the strategy cannot run.
+fn check_extra_passes(recipe: &Recipe, network: &Network, strategy: &dyn Strategy) -> Result<()> {
+    let (long, event_driven) = (recipe.train.long.map(Long::from), recipe.train.event_driven.map(EventDriven::from));
+    let jitter = recipe.data.augment.jitter_steps > 0.0;
+    let asked = [
+        ("train.long", long.is_some()),
+        ("train.event_driven", event_driven.is_some()),
+        ("data.augment.jitter_steps", jitter),
+    ];
+    if let Some((key, _)) = asked.into_iter().find(|a| a.1 && network.input().kind != InputKind::Events) {
+        let problem = "needs recordings, and this data set holds images: remove it".into();
+        return Err(Error::Recipe { key, problem });
+    }
+    if event_driven.is_some() {
+        network.check_event_driven()?;
+    }
+    let turns: Vec<Turns> = long.map(|l| l.turns).into_iter().chain(event_driven.map(|e| e.turns)).collect();
+    let teaches = long.is_some_and(|l| l.distill > 0.0);
+    turns::check(strategy, &turns, teaches, if long.is_some() { "train.long" } else { "train.event_driven" })
 }
 
 /// Refuses times in µs where a step has no duration.
@@ -56,7 +93,8 @@ impl TrainPlan {
     ///
     /// # Errors
     /// If the strategy is unknown, [`Steps::check`] refuses its steps, `train.group` exceeds the
-    /// number of stages, or the best epoch is to be selected without a validation part.
+    /// number of stages, the best epoch is to be selected without a validation part, or the network
+    /// or the strategy cannot run an extra pass.
     pub fn new(recipe: &Recipe, network: &Network, parts: &Parts, step_us: Option<f64>) -> Result<Self> {
         let train_samples = parts.train.len();
         if recipe.train.select == Select::Best && parts.validation.is_empty() {
@@ -83,8 +121,10 @@ impl TrainPlan {
         let schedule =
             Schedule { peak: t.learning_rate, decay: t.schedule, warmup, per_epoch, total: t.epochs * per_epoch };
         let a = recipe.data.augment;
+        let strategy = strategy::by_name(&t.strategy, steps)?;
+        check_extra_passes(recipe, network, strategy.as_ref())?;
         Ok(Self {
-            strategy: strategy::by_name(&t.strategy, steps)?,
+            strategy,
             step: StepSetting {
                 loss: LossSetting::from(t),
                 norm: if t.freeze_norm { NormMode::Running } else { NormMode::Batch },
@@ -98,6 +138,8 @@ impl TrainPlan {
             batch: t.batch.min(train_samples.max(1)),
             per_epoch,
             augments: a != Augment::default(),
+            long: t.long.map(Long::from),
+            event_driven: t.event_driven.map(EventDriven::from),
         })
     }
 
@@ -107,7 +149,53 @@ impl TrainPlan {
     /// # Errors
     /// [`Error::Memory`], which names the largest layer.
     pub fn check_memory(&self, network: &Network, workers: usize) -> Result<()> {
-        check_memory(network, self.batch.div_ceil(workers), self.step.t_max, self.recompute)
+        let longest = self.step.t_max * self.long.map_or(1, |l| l.times);
+        check_memory(network, self.batch.div_ceil(workers), longest, self.recompute)
+    }
+
+    /// The expected number of time steps of an iteration: the sum over its passes of the steps that
+    /// a stage runs, averaged over all iterations.
+    pub fn mean_steps(&self) -> f64 {
+        let t_max = self.step.t_max as f64;
+        let extra = [self.long.map(|l| (l.turns, l.times as f64 * t_max)), self.event_driven.map(|e| (e.turns, t_max))];
+        let replaced: f64 = extra.iter().flatten().map(|(turns, _)| turns.mean_replaced()).sum();
+        let added: f64 = extra.iter().flatten().map(|(turns, steps)| steps / turns.every as f64).sum();
+        (self.strategy.passes() as f64 - replaced) * self.strategy.mean_steps() + added
+    }
+
+    /// What the batch of iteration `k`, counted from 0, must hold.
+    pub fn request(&self, k: usize, augment: Option<(u64, u64)>) -> BatchRequest {
+        let mut request = BatchRequest::frames(self.step.t_max, augment);
+        request.finer = self.long.filter(|l| l.turns.is_due(k)).map(|l| l.times);
+        request.recordings = self.event_driven.is_some_and(|e| e.turns.is_due(k));
+        request
+    }
+
+    /// Draws the passes of iteration `k`, counted from 0. An extra pass draws nothing, so the others
+    /// have the configurations that they have without it.
+    pub(crate) fn passes(&self, network: &Network, k: usize, rng: &mut ChaCha8Rng) -> Passes {
+        let StepSetting { leak, t_max, .. } = self.step;
+        let stages = network.stages();
+        let mut own: Vec<_> =
+            self.configurations(network, rng).into_iter().map(|c| TrainingPass::new(c, leak)).collect();
+        let mut take_turn = |turns: Turns| {
+            let due = turns.is_due(k);
+            if due {
+                own.truncate(own.len().saturating_sub(turns.replaces));
+            }
+            due
+        };
+        let long = self.long.filter(|l| take_turn(l.turns));
+        let event_driven = self.event_driven.filter(|e| take_turn(e.turns));
+        if let Some(long) = long {
+            own.iter_mut().for_each(|pass| pass.distill = long.distill);
+        }
+        let long = long.map(|l| TrainingPass {
+            gain: l.times as f32,
+            ..TrainingPass::new(vec![l.times * t_max; stages], LeakRule::Time)
+        });
+        let event_driven = event_driven.map(|_| TrainingPass::new(vec![t_max; stages], leak));
+        Passes { long, own, event_driven }
     }
 
     /// Draws the configurations of one iteration. If a network of recordings has no TTM at its

@@ -1,20 +1,20 @@
 //! The training loop: epochs of iterations, checkpoints, validation, and stopping on request.
 
 use super::conditions::Conditions;
-use crate::data::{Parts, SampleId, Source, prefetch_each};
+use crate::data::{Batch, Parts, SampleId, Source, prefetch_each};
 use crate::distributed::Ranks;
 use crate::error::{Error, Result};
 use crate::evaluate::calibrate::Calibration;
 use crate::evaluate::{Setting, StepSweep, across_steps, activity};
-use crate::iteration::gradients;
+use crate::iteration::gradients_of;
 use crate::iteration::optimiser::OptimiserState;
 use crate::model::NormMode;
-use crate::model::Sequence;
 use crate::model::{Model, Parameter};
 use crate::progress::{Progress, Silent};
 use crate::run::checkpoint::{Checkpoint, EpochMetrics, Position};
 use crate::run::train_plan::TrainPlan;
 use crate::seed;
+use crate::strategy::{EventDrivenForward, EventDrivenRun, LayerSpikes};
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
 use std::sync::Arc;
@@ -75,6 +75,12 @@ impl Task<'_> {
     }
 }
 
+/// The error for a recipe with an event-driven pass in a program that has no executor for it.
+pub(super) fn no_executor() -> Error {
+    let problem = "needs an event-driven executor, which this program does not have: remove it".into();
+    Error::Recipe { key: "train.event_driven", problem }
+}
+
 /// A training in progress.
 #[derive(Debug)]
 pub struct Trainer<'a> {
@@ -89,6 +95,7 @@ pub struct Trainer<'a> {
     best: Option<Weights>,
     conditions: Conditions,
     changed: Vec<String>,
+    event_driven: Option<&'a dyn EventDrivenForward>,
 }
 
 impl<'a> Trainer<'a> {
@@ -115,6 +122,7 @@ impl<'a> Trainer<'a> {
             best: None,
             conditions: Conditions::default(),
             changed: Vec::new(),
+            event_driven: None,
         })
     }
 
@@ -137,6 +145,11 @@ impl<'a> Trainer<'a> {
     /// Sets what the checkpoints record: the conditions, and the changes of conditions so far.
     pub fn with_conditions(self, conditions: Conditions, changed: Vec<String>) -> Self {
         Self { conditions, changed, ..self }
+    }
+
+    /// Sets the executor of the event-driven pass (`train.event_driven`).
+    pub fn with_event_driven(self, executor: Option<&'a dyn EventDrivenForward>) -> Self {
+        Self { event_driven: executor, ..self }
     }
 
     /// Makes this trainer one of several workers that share every batch of the recipe.
@@ -211,49 +224,63 @@ impl<'a> Trainer<'a> {
         let mut order: Vec<SampleId> = self.parts.train.clone();
         order.shuffle(&mut seed::rng(seed, "order", epoch));
         let done = self.position.batch * self.plan.batch;
-        let device = self.model.device().clone();
         let mut last = Instant::now();
         let mut checkpointed = Instant::now();
-        let (source, t_max, size) = (self.source, self.plan.step.t_max, self.plan.batch);
+        let (source, size) = (self.source, self.plan.batch);
         let augment = self.plan.augments.then_some((seed, epoch));
         let ranks = self.model.ranks().clone();
         let chunks = order[done.min(order.len())..].chunks_exact(size).map(|ids| &ids[ranks.share(size)]).collect();
-        prefetch_each(source, chunks, t_max, augment, |_, batch| {
-            let (input, labels) = batch.into_sequence(&device);
-            let report = self.iteration(&input, &labels)?;
-            self.position.loss_sum += f64::from(report.loss);
-            self.position.correct += report.correct;
-            self.position.predictions += report.predictions;
-            self.position.batch += 1;
-            self.position.iteration += 1;
-            self.position.seconds += last.elapsed().as_secs_f64();
-            last = Instant::now();
-            let p = &self.position;
-            let accuracy = 100.0 * p.correct as f64 / p.predictions.max(1) as f64;
-            let (e, of) = (p.epoch + 1, self.recipe.train.epochs);
-            progress.advance(1, &format!("epoch {e}/{of}  loss {:.3}  acc {accuracy:.1} %", report.loss));
-            // If one worker is asked to stop, all stop after the same iteration. Other workers
-            // wait until rank 0 has written the checkpoint.
-            let mut asked = [f64::from(progress.cancelled())];
-            ranks.sum_f64(&mut asked)?;
-            if asked[0] > 0.0 {
-                self.keep(hooks)?;
-                ranks.barrier()?;
-                return Err(Error::Stopped { epoch: e, iteration: self.position.iteration });
-            }
-            if checkpointed.elapsed() > CHECKPOINT_AFTER {
-                self.keep(hooks)?;
-                checkpointed = Instant::now();
-            }
-            Ok(())
-        })
+        let first = self.position.iteration;
+        let requests: Vec<_> = (0..self.plan.per_epoch).map(|j| self.plan.request(first + j, augment)).collect();
+        prefetch_each(
+            source,
+            chunks,
+            move |j| requests[j],
+            |_, batch| {
+                let report = self.iteration(batch)?;
+                self.position.loss_sum += f64::from(report.loss);
+                self.position.correct += report.correct;
+                self.position.predictions += report.predictions;
+                self.position.batch += 1;
+                self.position.iteration += 1;
+                self.position.seconds += last.elapsed().as_secs_f64();
+                last = Instant::now();
+                let p = &self.position;
+                let accuracy = 100.0 * p.correct as f64 / p.predictions.max(1) as f64;
+                let (e, of) = (p.epoch + 1, self.recipe.train.epochs);
+                progress.advance(1, &format!("epoch {e}/{of}  loss {:.3}  acc {accuracy:.1} %", report.loss));
+                // If one worker is asked to stop, all stop after the same iteration. Other workers
+                // wait until rank 0 has written the checkpoint.
+                let mut asked = [f64::from(progress.cancelled())];
+                ranks.sum_f64(&mut asked)?;
+                if asked[0] > 0.0 {
+                    self.keep(hooks)?;
+                    ranks.barrier()?;
+                    return Err(Error::Stopped { epoch: e, iteration: self.position.iteration });
+                }
+                if checkpointed.elapsed() > CHECKPOINT_AFTER {
+                    self.keep(hooks)?;
+                    checkpointed = Instant::now();
+                }
+                Ok(())
+            },
+        )
     }
 
-    fn iteration(&mut self, input: &Sequence, labels: &[usize]) -> Result<crate::iteration::StepReport> {
+    fn iteration(&mut self, mut batch: Batch) -> Result<crate::iteration::StepReport> {
         let k = self.position.iteration;
+        let device = self.model.device().clone();
         let mut rng = seed::rng(self.recipe.seed, "configuration", k as u64);
-        let configurations = self.plan.configurations(self.model.network(), &mut rng);
-        let (gradients, report) = gradients(&mut self.model, input, labels, &configurations, &self.plan.step, &mut rng)
+        let mut passes = self.plan.passes(self.model.network(), k, &mut rng);
+        if let Some(long) = &mut passes.long {
+            long.input = batch.take_finer(&device);
+        }
+        if let Some(pass) = &mut passes.event_driven {
+            pass.spikes = Some(Arc::new(self.event_driven_spikes(&batch)?));
+        }
+        let (input, labels) = batch.into_sequence(&device);
+        let passes: Vec<_> = passes.long.into_iter().chain(passes.own).chain(passes.event_driven).collect();
+        let (gradients, report) = gradients_of(&mut self.model, &input, &labels, &passes, &self.plan.step, &mut rng)
             .map_err(|e| match e {
                 Error::NotFinite { loss, .. } => {
                     Error::NotFinite { loss, iteration: k + 1, epoch: self.position.epoch + 1 }
@@ -265,6 +292,14 @@ impl<'a> Trainer<'a> {
             None => Ok(report),
             Some(tensor) => Err(Error::Diverged { tensor, iteration: k + 1, epoch: self.position.epoch + 1 }),
         }
+    }
+
+    /// Runs the batch's recordings without a clock, with the present weights.
+    fn event_driven_spikes(&self, batch: &Batch) -> Result<LayerSpikes> {
+        let executor = self.event_driven.ok_or_else(no_executor)?;
+        let (weights, step) = (self.model.weights(), self.plan.step);
+        let run = EventDrivenRun::new((self.model.network(), &weights), step.step_us, &batch.recordings, step.t_max);
+        executor.spikes(&run).map_err(Error::EventDriven)
     }
 
     fn end_of_epoch(&mut self, progress: &dyn Progress) -> Result<EpochMetrics> {

@@ -3,14 +3,23 @@
 //! A temporal configuration is one number of steps per stage, (t₁ … t_G). The trainer runs a
 //! forward and a backward pass for each configuration, sums the gradients and takes one step of
 //! the optimiser. To add a strategy: add a file here and its word in `KNOWN`.
+//!
+//! Beside those of the strategy an iteration may run one more pass: at many steps ([`long`]), or
+//! with the spikes of the event-driven network ([`event_driven`]).
 
+pub mod event_driven;
+pub mod long;
 mod mtt;
 mod nmt;
 mod sdt;
+pub(crate) mod turns;
 
+pub use event_driven::{EventDriven, EventDrivenForward, EventDrivenRun, LayerSpikes};
+pub use long::Long;
 pub use mtt::Mtt;
 pub use nmt::Nmt;
 pub use sdt::Sdt;
+pub use turns::Turns;
 
 use crate::error::{Error, Result};
 use rand_chacha::ChaCha8Rng;
@@ -23,6 +32,12 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
 
     /// Returns the configurations of one iteration; each has `stages` entries, one per stage.
     fn configurations(&self, stages: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>>;
+
+    /// Number of configurations of an iteration.
+    fn passes(&self) -> usize;
+
+    /// Expected number of steps of a stage in one configuration.
+    fn mean_steps(&self) -> f64;
 }
 
 /// The numbers of steps that a strategy draws from.
@@ -40,6 +55,11 @@ pub struct Steps {
 }
 
 impl Steps {
+    /// The expected value of a draw from T_min to T_max.
+    fn mean(&self) -> f64 {
+        (self.t_min + self.t_max) as f64 / 2.0
+    }
+
     /// Checks that every number is possible.
     ///
     /// # Errors

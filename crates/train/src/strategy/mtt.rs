@@ -29,6 +29,14 @@ impl Strategy for Mtt {
         };
         (0..samples).map(&mut draw).collect()
     }
+
+    fn passes(&self) -> usize {
+        self.steps.samples
+    }
+
+    fn mean_steps(&self) -> f64 {
+        self.steps.mean()
+    }
 }
 
 #[cfg(test)]
@@ -48,6 +56,15 @@ mod tests {
             assert!((0..3).all(|k| all.iter().any(|c| c[k] == t)), "{t} never drawn");
         }
         assert!(all.iter().any(|c| c[0] != c[1] && c[1] != c[2]));
+    }
+
+    #[test]
+    fn the_mean_steps_are_those_of_many_draws() {
+        let all = draw(1, 3);
+        let mean = all.iter().flatten().sum::<usize>() as f64 / (3 * all.len()) as f64;
+        let steps = Steps { t_min: 1, t_max: 10, samples: 200, group: 1 };
+        assert!((Mtt { steps }.mean_steps() - mean).abs() < 0.5, "{mean}");
+        assert_eq!(Mtt { steps }.passes(), all.len());
     }
 
     #[test]

@@ -21,4 +21,12 @@ impl Strategy for Nmt {
         let Steps { t_min, t_max, samples, .. } = self.steps;
         (0..samples).map(|_| vec![rng.random_range(t_min..=t_max); stages]).collect()
     }
+
+    fn passes(&self) -> usize {
+        self.steps.samples
+    }
+
+    fn mean_steps(&self) -> f64 {
+        self.steps.mean()
+    }
 }

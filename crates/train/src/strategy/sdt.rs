@@ -18,4 +18,12 @@ impl Strategy for Sdt {
     fn configurations(&self, stages: usize, _: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
         vec![vec![self.t_max; stages]]
     }
+
+    fn passes(&self) -> usize {
+        1
+    }
+
+    fn mean_steps(&self) -> f64 {
+        self.t_max as f64
+    }
 }
