@@ -26,6 +26,7 @@ use crate::model::norm::BatchStatistics;
 use crate::model::{Model, Output, Pass, Sequence, SpikeTap, Walk};
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
 use tickless_kernels::seed_gradient;
 use tickless_net::{Layer, Network, NodeId};
 
