@@ -20,14 +20,14 @@ use tickless_words::{UnknownWord, words};
 /// threads takes minutes or all memory.
 pub const LARGEST_THREADS: usize = 1024;
 
-/// What every command knows.
+/// The options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Print the result as JSON on standard output instead of tables.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Where to compute: cpu, or a GPU: wgpu, cuda (in builds with `--features wgpu`, `--features cuda`); one of
-    /// several as cuda:1, and for `train` a list, cuda:0,cuda:1.
+    /// Where to compute: cpu, or a GPU: wgpu, cuda (in builds with `--features wgpu`,
+    /// `--features cuda`); one of several as cuda:1, and for `train` a list, cuda:0,cuda:1.
     #[arg(long, global = true, default_value = "cpu")]
     pub device: String,
     /// Threads to compute with (default: all cores). Results do not depend on it.
@@ -36,13 +36,14 @@ pub struct Global {
     /// Say only warnings and errors on standard error: no progress.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more on standard error: data, network and device before training, checkpoints, every task's time.
+    /// Say more on standard error: data, network and device before training, checkpoints, every
+    /// task's time.
     #[arg(long, short, global = true)]
     pub verbose: bool,
 }
 
 impl Global {
-    /// How much the program prints on standard error.
+    /// The amount that the program prints on standard error.
     pub fn volume(&self) -> Volume {
         match (self.quiet, self.verbose) {
             (true, _) => Volume::Quiet,
@@ -178,7 +179,7 @@ impl PeriodArg {
     /// Reads a number of steps or `none`.
     ///
     /// # Errors
-    /// If it is neither.
+    /// If the word is neither a number above 0 nor `none`.
     pub fn parse(word: &str) -> Result<Self> {
         if word == "none" {
             return Ok(Self(None));

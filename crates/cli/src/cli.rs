@@ -129,7 +129,7 @@ fn fail(e: &anyhow::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// An error in one line, with what this program offers against it.
+/// An error in one line, with the option or command of this program that fixes it.
 fn with_remedy(e: &anyhow::Error) -> String {
     one_line(e) + &crate::remedy::remedy(e)
 }

@@ -6,13 +6,13 @@
 //! with an error, unless the reader of standard output has closed it, as `head` does, because then
 //! the reader has what it wanted.
 //!
-//! A standard output that is closed from the start (`>&-`) is the null device: the standard library
-//! of Rust opens that in its place before the program begins, so that no file gets its number.
-//! Nothing tells it from `>/dev/null`, so it is treated so.
+//! If standard output is closed from the start (`>&-`), Rust's standard library opens the null
+//! device as standard output before `main` runs, so that no other file gets its descriptor. The
+//! program cannot distinguish this from `>/dev/null` and treats both alike.
 //!
-//! Control characters, to which a terminal reacts instead of showing them, are escaped here,
-//! whatever they come from: names of files, archive members, classes and tensors, words of a recipe
-//! ([`crate::shown`]).
+//! This module escapes control characters ([`crate::shown`]), because a terminal reacts to them
+//! instead of showing them. They may come from names of files, archive members, classes and
+//! tensors, and from words of a recipe.
 
 use crate::shown::{json, shown};
 use anyhow::{Result, bail};
@@ -69,14 +69,17 @@ pub fn all_printed() -> Result<()> {
 }
 
 /// Checks before a long command that its output file can be written at the end: the file is not a
-/// folder, its folder exists, and a file can be created in it.
+/// folder, its folder exists, and a file can be created in that folder.
+///
+/// # Errors
+/// If the file cannot be written. The message names `option` and the file.
 pub fn check_output(option: &str, file: &Path) -> Result<()> {
     let named = format!("`{option} {}`", file.display());
     check_file_name(&named, file)?;
     if let Some(folder) = file.parent().filter(|p| !p.as_os_str().is_empty() && !p.is_dir()) {
         bail!("{named}: there is no folder {}; make it, or name another file", folder.display())
     }
-    // What is no regular file is written into as it is.
+    // Devices and FIFOs are written into directly, so no file has to be created for them.
     if !file.exists() || file.is_file() {
         NewFile::create_following(file)
             .map_err(|e| anyhow::anyhow!("{named}: {e}; name a file that can be written"))?;
@@ -84,7 +87,10 @@ pub fn check_output(option: &str, file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a name that is no file's; `named` is what messages call it.
+/// Checks that a name can be that of an output file. `named` is the beginning of the message.
+///
+/// # Errors
+/// If the name is that of a folder, or `-`.
 pub fn check_file_name(named: &str, file: &Path) -> Result<()> {
     anyhow::ensure!(!file.is_dir(), "{named} is a folder; name a file in it");
     anyhow::ensure!(
@@ -94,12 +100,14 @@ pub fn check_file_name(named: &str, file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a folder that could not be made or written into at the end of a long command.
+/// Checks before a long command that its output folder can be made, and written into, at the end.
+///
+/// # Errors
+/// If it cannot. The message names `option` and the folder.
 pub fn check_output_folder(option: &str, folder: &Path) -> Result<()> {
     let named = format!("`{option} {}`", folder.display());
     anyhow::ensure!(folder.as_os_str() != "-", "{named}: pictures go into a folder; `./-` is one of that name");
-    // The folders that are missing can be made where the nearest one that is there can be written
-    // into.
+    // Missing folders can be made if the nearest ancestor that exists can be written into.
     let there = folder.ancestors().find(|p| p.as_os_str().is_empty() || p.exists());
     let there = there.filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     anyhow::ensure!(there.is_dir(), "{named}: {} is no folder; name a folder", there.display());
@@ -109,7 +117,7 @@ pub fn check_output_folder(option: &str, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A share as percent. The share is infinite if the reference has no spikes.
+/// A share as percent; `infinite` if the share is not finite, because the reference has no spikes.
 pub fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.2} %", 100.0 * share) } else { "infinite".to_owned() }
 }

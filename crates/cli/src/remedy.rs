@@ -111,13 +111,14 @@ fn of_network(error: &tickless_net::Error) -> Option<String> {
     }
 }
 
-/// After Ctrl-C in a task that wrote nothing.
+/// The remedy after Ctrl-C in a task that had written nothing.
 const AGAIN: &str = "give the same command again";
 
+/// The remedy if a command needs recordings and the data set has images.
 const SETS_OF_RECORDINGS: &str = "`tickless data list` names such sets, `mnist-dvs-sim` and `nmnist` among them";
 
-/// Adds to an error of training how to continue: after Ctrl-C with `how`, after changed conditions
-/// with the option that allows them.
+/// Adds the way to continue to an error of training: if the user stopped it, `how`; if the
+/// conditions have changed, the option that allows it.
 pub fn stopped(e: tickless_train::Error, how: &str) -> anyhow::Error {
     match e {
         tickless_train::Error::Stopped { .. } => anyhow::anyhow!("{e}: {how}"),

@@ -262,7 +262,7 @@ fn written() -> (Scratch, String) {
     (scratch, text)
 }
 
-/// Trains the recipe `chip.toml`, and counts as its engine does.
+/// Trains the recipe `chip.toml`, and returns the spike counts of its engine.
 fn counts_of(scratch: &Scratch) -> String {
     scratch.ok(&["train", "chip.toml", "--output", "run"]);
     scratch.ok(&["parity", "run", "--limit", "3", "--events", "100", "--write-counts", "ours.csv"]);
@@ -306,7 +306,7 @@ fn counts_are_compared_where_they_are_and_absence_is_not_silence() {
 #[test]
 fn counts_of_the_output_decide_for_a_class_and_their_accuracy_is_told() {
     let scratch = Scratch::new();
-    // Its last linear layer is followed by neurons.
+    // Neurons follow the last linear layer, so the readout spikes.
     let (network, training) = CHIP.split_once("\n[train]").unwrap();
     scratch.write("chip.toml", format!("{network}\n[[network.layers]]\nlayer = \"neuron\"\n\n[train]{training}"));
     let text = counts_of(&scratch);
@@ -318,11 +318,11 @@ fn counts_of_the_output_decide_for_a_class_and_their_accuracy_is_told() {
     };
     let (ours, theirs) = ask(&text);
     assert_eq!(theirs, ours, "the same counts decide for the same classes");
-    // Without the output nothing is decided.
+    // If the file lacks the output layer, no class is decided.
     let hidden: String = text.lines().filter(|l| !l.contains(",neuron3,")).map(|l| format!("{l}\n")).collect();
     assert_eq!(ask(&hidden).1, serde_json::Value::Null);
-    // Every recording has one class, so that deciding for each in turn is right once for each
-    // recording.
+    // Every recording has one class. If the output is set to each class in turn, each recording is
+    // therefore decided correctly exactly once.
     let right = |class: usize| {
         let lines: String = (0..3).map(|k| format!("{k},neuron3,{class},0,0,5\n")).collect();
         ask(&format!("{hidden}{lines}")).1.as_f64().unwrap()

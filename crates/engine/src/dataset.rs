@@ -1,8 +1,9 @@
 //! Runs many recordings in parallel, with the same results on any number of threads.
 //!
-//! Every recording starts in a session at rest. Sessions are reused, so at most one per thread
-//! exists. The results are in the order of the indices. If recordings fail, the error is that of
-//! the lowest index, whichever thread failed first.
+//! Every recording starts with the session's neurons at rest. A thread takes an idle session before
+//! it makes one, so there is at most one session per thread. The results are in the order of the
+//! indices. If several recordings fail, the run returns the error of the lowest index, so that the
+//! error does not depend on which thread failed first.
 
 use crate::decision::Confidence;
 use crate::error::{Error, Result};
@@ -26,11 +27,11 @@ pub struct Run {
     pub summary: Summary,
 }
 
-/// Runs the recordings `0..total`; the thread that runs a recording also loads it.
+/// Runs the recordings `0..total` on the threads of the current rayon pool.
 ///
-/// `load(index)` returns the recording (owned, borrowed or shared) and its label. If `cancel`
-/// becomes true, the run stops after the recordings that are in progress. The run uses the threads
-/// of the current rayon pool.
+/// `load(index)` returns the recording (owned, borrowed or shared) and its label; the thread that
+/// runs a recording also loads it. `progress` is told the number of finished recordings. If
+/// `cancel` becomes true, the run stops after the recordings that are in progress.
 ///
 /// # Errors
 /// If a recording cannot be loaded or run (the one with the lowest index), or if the run was
@@ -51,8 +52,8 @@ where
 {
     let idle: Mutex<Vec<Session>> = Mutex::new(Vec::new());
     let finished = AtomicUsize::new(0);
-    // Recordings after the first failure need not run; earlier ones must, because they may fail
-    // too.
+    // The lowest index that has failed. Recordings after it need not run; earlier ones must run,
+    // because they may fail too and the run returns the error of the lowest index.
     let failed = AtomicUsize::new(usize::MAX);
     let run_one = |index: usize| -> Option<Result<Outcome>> {
         if cancel.load(Ordering::Relaxed) || index > failed.load(Ordering::Relaxed) {
@@ -87,7 +88,7 @@ where
     Ok(Run { outcomes, summary })
 }
 
-/// Runs one recording from rest in a session.
+/// Resets the session, runs one recording in it and returns the outcome.
 ///
 /// # Errors
 /// If an event lies outside the input, or if a value of the readout is not finite.

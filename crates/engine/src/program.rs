@@ -1,11 +1,12 @@
-//! The compiled form of a network and its weights, which sessions share and never change.
+//! The compiled form of a network and its weights. All sessions share it, and none changes it.
 //!
-//! A network must run event-driven: it must have no bias and no batch norm (`tickless finetune`
-//! removes both), no max pooling, average and sum pooling only with stride = kernel, and at most
-//! one weighted layer between two layers of neurons. All linear layers between neurons become one
-//! edge, so a program is a list of spiking layers and the edges that leave them. Temporal
-//! transformation modules have no effect. The last layer is the readout: neurons yield spike
-//! counts, any other layer accumulates logits.
+//! Only some networks can run event-driven. A network must have no bias and no batch norm
+//! (`tickless finetune` removes both), no max pooling, average and sum pooling only with stride =
+//! kernel, and at most one weighted layer between two layers of neurons. The compiler merges all
+//! linear layers between two layers of neurons into one edge, so a program is a list of spiking
+//! layers and of the edges that leave them. It skips temporal transformation modules, because the
+//! engine has no time steps. The last layer is the readout: if it has neurons, its output is their
+//! spike counts, otherwise it adds up logits.
 
 pub use crate::compile::CompileOptions;
 use crate::compile::flatten;
@@ -44,7 +45,7 @@ impl Program {
         self.flat.input
     }
 
-    /// Shape of the readout: a vector of classes, or a map.
+    /// Shape of the readout, `[C, H, W]`; H = W = 1 if it is a vector of classes.
     pub fn output(&self) -> Shape {
         self.flat.output
     }
@@ -54,12 +55,13 @@ impl Program {
         &self.flat.infos
     }
 
-    /// Index in [`layers`](Self::layers) of the readout if it spikes; `None` if it accumulates.
+    /// Index in [`layers`](Self::layers) of the readout if it has neurons; `None` if it adds up
+    /// logits.
     pub fn output_layer(&self) -> Option<usize> {
         self.flat.output_layer
     }
 
-    /// The instruction set of the program's arithmetic.
+    /// The instruction set for which the program's kernels are chosen.
     pub fn simd(&self) -> Isa {
         self.flat.simd
     }

@@ -1,8 +1,9 @@
 //! Converts float tables to 8-bit tables, with one joint scale for all weights that drive a layer.
 //!
-//! The rule is that of the chip ([`tickless_net::quantise`]). It is applied to the folded tables,
-//! so the weights that set the scale include the division of average pooling and the branches of a
-//! merge. A potential is a saturating 16-bit number. The chip has no leak.
+//! [`tickless_net::quantise`] has the equations. They are applied to the compiled tables, so the
+//! weights that determine the scale include the factor of an average pooling and the weights of all
+//! branches of a residual addition. Potentials are 16-bit integers whose additions saturate. A leak
+//! is an error, because the chips that this form stands for have none.
 
 use crate::edge::Edge;
 use crate::error::{Error, Result};
@@ -14,15 +15,16 @@ use tickless_net::quantise::{quantise_layer, quantise_readout};
 use tickless_neuron::quantised::Levels;
 use tickless_simd::Aligned;
 
-/// Converts the tables, thresholds and limits of the network to integers.
+/// Converts the weights, thresholds and lower limits of every layer to integers. `tables` are the
+/// float tables, to which the edges refer; each edge is changed to refer to its 8-bit table.
 ///
 /// # Errors
-/// If a layer leaks, uses the general form, or its weights, threshold and limit have no joint
-/// scale; the message names the layer.
+/// If a layer leaks, has a state beside its membrane, or holds its membrane in its refractory
+/// period, or if its weights, threshold and limit have no joint scale; the message names the layer.
 pub(crate) fn quantise(flat: &mut FlatNetwork, tables: &[Vec<f32>]) -> Result<()> {
     for target in 0..flat.rules.len() {
         let heard: Vec<usize> = (0..flat.edges.len()).filter(|&e| flat.edges[e].target == target).collect();
-        // Paths through the same layer share a table, which counts once.
+        // Edges of the same layer share a table, which must enter the joint scale only once.
         let mut shared: Vec<usize> = heard.iter().map(|&e| flat.edges[e].table).collect();
         shared.sort_unstable();
         shared.dedup();
@@ -43,6 +45,8 @@ pub(crate) fn quantise(flat: &mut FlatNetwork, tables: &[Vec<f32>]) -> Result<()
     Ok(())
 }
 
+/// Quantises the weights of one layer and its threshold and lower limit; a readout has weights
+/// only.
 fn layer(name: &str, rule: &Rule, weights: &[f32], readout: bool) -> Result<(Vec<i8>, Small)> {
     if readout {
         let (weights, scale) = quantise_readout(name, weights)?;

@@ -24,9 +24,9 @@ pub enum Error {
     Missing {
         /// The path that was searched.
         path: PathBuf,
-        /// What was expected there.
+        /// The content that was expected there.
         what: String,
-        /// What to do.
+        /// The remedy.
         remedy: Remedy,
     },
     /// A file's content violates its format.
@@ -36,9 +36,9 @@ pub enum Error {
         file: String,
         /// Byte offset in the file, after decompression.
         at: u64,
-        /// What is wrong there.
+        /// The problem at this offset.
         problem: String,
-        /// What to do.
+        /// The remedy.
         remedy: Remedy,
     },
     /// A file does not state the unit of its times.
@@ -51,7 +51,7 @@ pub enum Error {
         file: String,
         /// Byte offset of the time, or of the file's header.
         at: u64,
-        /// What is missing.
+        /// The unit or statement that is missing.
         problem: String,
     },
     /// An event of a file lies outside the sensor.
@@ -89,9 +89,9 @@ pub enum Error {
     Unexpected {
         /// The file and, if it is an archive, the member in it.
         file: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
-        /// What to do.
+        /// The remedy.
         remedy: Remedy,
     },
     /// An event of a sequence in memory lies outside the sensor.
@@ -121,7 +121,7 @@ pub enum Error {
     Setting {
         /// Which setting, and why it is invalid.
         what: String,
-        /// What to do.
+        /// The remedy.
         remedy: Remedy,
     },
     /// No data set has this name.
@@ -137,9 +137,9 @@ pub enum Error {
     Fetch {
         /// The URL that was requested.
         url: String,
-        /// What went wrong.
+        /// The problem.
         problem: String,
-        /// What to do, including how to fetch the file by hand.
+        /// The remedy, including how to fetch the file by hand.
         remedy: String,
     },
     /// The user asked to stop.
@@ -163,7 +163,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The choices of this library that mend it; see [`Remedy::choices`].
+    /// The options of this library that avoid the error; see [`Remedy::choices`].
     pub fn choices(&self) -> &'static [Choice] {
         match self {
             Error::Missing { remedy, .. }

@@ -1,10 +1,12 @@
-//! What a user can do about an error: in words, and as the choices of this library that do it. A
-//! program that offers such a choice adds its own name for it to the message.
+//! The remedy of an error: a text for the user, and the options of this library that apply it.
+//!
+//! The text names no option, because each program that uses this library has its own names. If a
+//! program offers an option, it looks up the [`Choice`] and adds its own name to the message.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// What to do, as errors say it.
+/// A remedy, as an error states it.
 ///
 /// ```
 /// use tickless_events::{Choice, Remedy};
@@ -19,7 +21,7 @@ pub struct Remedy {
     choices: &'static [Choice],
 }
 
-/// A choice of this library that mends what an error tells of.
+/// An option of this library that avoids the error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Choice {
@@ -37,7 +39,7 @@ pub enum Choice {
     LiteralTimes,
     /// [`crate::formats::ReadOptions::stream`]
     Stream,
-    /// The name of a format, where a path does not tell it ([`crate::formats::convert`]).
+    /// The name of a format, if the path does not determine it ([`crate::formats::convert`]).
     Format,
     /// `DataRequest::test_share`
     TestShare,
@@ -56,7 +58,7 @@ impl Remedy {
     pub const SORT: Remedy = Remedy::of("sort the events by time", &[Choice::Sort]);
     /// For times beyond the range of a format.
     pub const START_AT_ZERO: Remedy = Remedy::of("let the times start near 0", &[Choice::ShiftToZero]);
-    /// Where a format states the sensor and none is known.
+    /// For a format that must state the sensor, if the sensor is not known.
     pub const STATE_SENSOR: Remedy = Remedy::of("state the sensor", &[Choice::Sensor]);
     /// For an event outside the sensor.
     pub const INSIDE_SENSOR: Remedy =
@@ -70,22 +72,22 @@ impl Remedy {
     #[cfg(feature = "datasets")]
     pub(crate) const NO_CACHE: Remedy = Remedy::of("leave the cache out", &[Choice::Cache]);
 
-    /// These words for these choices.
+    /// A remedy of a constant text and these options.
     pub(crate) const fn of(words: &'static str, choices: &'static [Choice]) -> Remedy {
         Remedy { words: Cow::Borrowed(words), choices }
     }
 
-    /// These words for these choices.
+    /// A remedy of a text and these options.
     pub(crate) fn with(words: impl Into<Cow<'static, str>>, choices: &'static [Choice]) -> Remedy {
         Remedy { words: words.into(), choices }
     }
 
-    /// The choices that do it; none where the words are all there is.
+    /// The options that apply the remedy; empty if no option of this library does.
     pub fn choices(&self) -> &'static [Choice] {
         self.choices
     }
 
-    /// Whether there are no words.
+    /// Whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }

@@ -6,7 +6,8 @@ use crate::shape::{Shape, windows};
 use serde::{Deserialize, Serialize};
 use tickless_words::words;
 
-/// How a temporal transformation module (TTM) converts between the time steps of two stages.
+/// The rule by which a temporal transformation module (TTM) converts between the time steps of two
+/// stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TtmMode {
     /// Fewer steps: sums contiguous groups of steps. More steps: repeats steps.

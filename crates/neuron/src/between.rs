@@ -400,11 +400,11 @@ mod tests {
 
         /// With fine steps the clocked neuron fires when the event-driven one does. A step of 2 µs
         /// changes a potential by some tenths of a percent, so the spike must lie between those for
-        /// thresholds 1 % lower and 1 % higher. Spikes after the first that these two thresholds put
-        /// at different times are not compared, because they follow different resets; neither are
-        /// those after a period whose end meets an input, which either neuron may lose. No two inputs
-        /// have the same time, because the exact neuron receives them one by one and may fire between
-        /// them; a step adds them up.
+        /// thresholds 1 % lower and 1 % higher. Spikes after the first that these two thresholds
+        /// put at different times are not compared, because they follow different resets; neither
+        /// are those after a period whose end meets an input, which either neuron may lose. No two
+        /// inputs have the same time, because the exact neuron receives them one by one and may
+        /// fire between them; a step adds them up.
         #[test]
         fn the_clocked_neuron_at_fine_steps_fires_when_the_exact_one_does(
             gaps in prop::collection::vec(2u64..1500, 1..14), w in prop::collection::vec(0.1f32..0.7, 14),
@@ -523,7 +523,8 @@ mod tests {
                     rule.advance(&mut later, *us);
                     rule.reaches(&later)
                 });
-                // A crossing near the asymptote may come after the moments that are searched.
+                // The crossing may be so close to the asymptote that it comes after the moments
+                // that this test searches.
                 let due = rule.due(&memory).filter(|us| *us < 6000);
                 prop_assert_eq!(due, first, "{:?} {:?}", neuron, memory);
             }

@@ -9,15 +9,15 @@
 //! ```
 //!
 //! A clocked single-spike neuron cannot fire twice within a step, so it has an implicit refractory
-//! period of one step. An explicit period gives the event-driven neuron the same limit. If ρ ≤ 1
-//! and T ≤ T_max, then k = 1: the clocked neuron behaves as if it had no period.
+//! period of one step. An explicit period with ρ = 1 gives the event-driven neuron the same limit.
+//! If ρ ≤ 1 and T ≤ T_max, then k = 1: the clocked neuron behaves as if it had no period.
 //!
 //! The period starts with a spike. With [`During::Integrate`] the neuron integrates inputs during
 //! the period and may be above its threshold at the end; it then fires at the next input (in a
 //! clocked run: in the next step whose input is not 0). If the neuron can fire without input,
 //! because it has a synaptic current or an adaptive threshold, it fires at the end of the period.
-//! With [`During::Hold`] the membrane keeps its potential after the reset and ignores inputs, while
-//! a synaptic current and an adaptive threshold continue to change.
+//! With [`During::Hold`] the membrane keeps the potential that it has after the reset and ignores
+//! inputs, while a synaptic current and an adaptive threshold continue to change.
 
 use crate::error::Error;
 use crate::leak::{LeakRule, stretch};
@@ -25,10 +25,10 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use tickless_words::words;
 
-/// Largest number of steps between two spikes, up to which f32 counts exactly.
+/// Largest number of steps between two spikes: 2²⁴, up to which f32 represents every whole number.
 const MOST_STEPS: f64 = 16_777_216.0;
 
-/// Relative rounding error above a whole number that is ignored when rounding up.
+/// Relative rounding error: if a number exceeds a whole number by less, it is not rounded up.
 const SLACK: f64 = 1e-9;
 
 /// The length of a refractory period.
@@ -37,7 +37,7 @@ const SLACK: f64 = 1e-9;
 pub enum Period {
     /// ρ, in steps at T_max.
     Steps(f64),
-    /// In µs.
+    /// ρ·Δ, in µs.
     Us(f64),
 }
 
@@ -83,9 +83,10 @@ impl Refractory {
         Some(whole(rho / stretch(rule, t_max, steps)).min(MOST_STEPS) as usize)
     }
 
-    /// The period in whole µs, at least 1: the smallest distance of two spikes. `step_us` as for
-    /// [`interval`](Self::interval); the result is `None` if the period is in steps and it is
-    /// missing.
+    /// The period in whole µs, at least 1: the smallest distance of two spikes.
+    ///
+    /// `step_us` is the duration of one step at T_max in µs. The result is `None` if the period is
+    /// in steps and `step_us` is missing.
     pub fn us(&self, step_us: Option<f64>) -> Option<u64> {
         let us = match self.period {
             Period::Steps(rho) => rho * step_us?,

@@ -69,7 +69,7 @@ impl Scratch {
         serde_json::from_slice(&self.read(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// A stored result without its checksum, which it has.
+    /// A stored result without its checksum; panics if the file has none.
     pub fn result(&self, name: &str) -> Value {
         let mut result = self.json(name);
         let checksum = result.as_object_mut().and_then(|fields| fields.remove("checksum"));

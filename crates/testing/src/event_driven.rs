@@ -131,7 +131,7 @@ pub fn run(net: &Network, weights: &Weights, events: &[[u64; 4]]) -> Reference {
         let Layer::Neuron(neuron) = net.nodes()[node].layer else { unreachable!() };
         let tau = neuron.tau_us(None).unwrap();
         let (mut v, mut hit) = (Map::zeros(shape), vec![0u64; shape.len()]);
-        // When each neuron may fire again.
+        // The time from which each neuron may fire again.
         let mut ready = vec![0u64; shape.len()];
         let period = neuron.refractory.map_or(0, |r| match r.period {
             Period::Us(us) => us.ceil() as u64,

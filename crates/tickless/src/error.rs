@@ -84,7 +84,7 @@ pub enum Error {
         path: PathBuf,
         /// The line, from 1, if the error is in one line.
         line: Option<usize>,
-        /// What is wrong and what to do.
+        /// The problem and the remedy.
         problem: String,
     },
     /// A file of spike counts names a recording beyond those that are compared.

@@ -1,7 +1,7 @@
 //! Tests of networks at low precision: results close to f32 if a layer uses it, the bits of f32 if
 //! no layer does, and an error if it cannot run.
 //!
-//! Forced dense kernels use the packed form on every machine, or its scalar twin if the machine
+//! Forced dense kernels use the packed form on every machine, or its scalar form if the machine
 //! lacks the instructions, so these tests check the same on all machines.
 
 use burn::tensor::{Device, Tensor, TensorData};

@@ -51,16 +51,16 @@ pub struct Sweep {
     limit: usize,
 }
 
-/// What was swept, and on which recordings.
+/// The result of a sweep, with the recordings and the weights that it was measured on.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Swept {
     /// The part of the data set.
     part: String,
-    /// How many recordings of it, from its first on.
+    /// Number of recordings; they are the first of the part.
     recordings: usize,
     /// Seed of orders and jitter.
     seed: u64,
-    /// The checksum of the weights that it was measured on.
+    /// The checksum of the weights.
     weights: String,
     rows: Vec<SweepRow>,
 }

@@ -37,8 +37,9 @@ pub struct Compare {
     /// Folder of the experiment (default: runs/<recipe>).
     #[arg(long, short)]
     output: Option<PathBuf>,
-    /// Go on with a training that was stopped also if what its bits depend on is another now (recordings, precision,
-    /// kernels, machine, workers, version); its weights are then not those of one never stopped.
+    /// Continue a stopped training even if something that its bits depend on has changed
+    /// (recordings, precision, kernels, machine, workers, version); its weights then differ from
+    /// those of a training that was never stopped.
     #[arg(long)]
     allow_changed: bool,
 }

@@ -61,7 +61,8 @@ enum What {
         #[command(flatten)]
         read: ReadArgs,
     },
-    /// Draw a recording: a picture (PNG) and an animation (GIF); of SHD a raster for each of the first samples.
+    /// Draw a recording: a picture (PNG) and an animation (GIF); of SHD a raster for each of the
+    /// first samples.
     View {
         /// A recording in any format.
         path: PathBuf,
@@ -91,7 +92,7 @@ enum What {
     },
 }
 
-/// How a recording is read, where its file does not say it or you know better.
+/// Facts about a recording that its file does not state or states wrongly.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Reading")]
 struct ReadArgs {
@@ -104,7 +105,8 @@ struct ReadArgs {
     /// Unit of times whose unit the file does not state (text, NumPy, HDF5): s, ms, us or ns.
     #[arg(long, value_name = "UNIT")]
     time_unit: Option<String>,
-    /// Times as stored: do not continue a clock that starts again from 0 (DAT, AEDAT 2.0, EVT, N-MNIST).
+    /// Times as stored: do not continue a clock that starts again from 0 (DAT, AEDAT 2.0, EVT,
+    /// N-MNIST).
     #[arg(long)]
     literal_times: bool,
     /// Number of the stream, in a file of several cameras (AEDAT 3.1, AEDAT4, HDF5; `tickless data
@@ -114,7 +116,7 @@ struct ReadArgs {
     /// Subtract the earliest time from all times, for files whose times count from 1970.
     #[arg(long)]
     shift_to_zero: bool,
-    /// Give the events in the order of their times; takes 21 bytes of memory for each event.
+    /// Sort the events by time; this takes 21 bytes of memory for each event.
     #[arg(long)]
     sort: bool,
 }
@@ -170,7 +172,7 @@ struct Converted {
     overflows: u64,
     shift_us: u64,
     oddities: Vec<formats::Oddity>,
-    /// How the axes were changed, if the two formats define them differently.
+    /// The change of the axes, if the two formats define them differently.
     axes: Option<String>,
     #[serde(serialize_with = "crate::shown::path")]
     file: PathBuf,

@@ -38,8 +38,9 @@ pub struct Demo {
     /// Change a key of the recipe; may be given often.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Go on with a training that was stopped also if what its bits depend on is another now (recordings, precision,
-    /// kernels, machine, workers, version); its weights are then not those of one never stopped.
+    /// Continue a stopped training even if something that its bits depend on has changed
+    /// (recordings, precision, kernels, machine, workers, version); its weights then differ from
+    /// those of a training that was never stopped.
     #[arg(long)]
     allow_changed: bool,
 }

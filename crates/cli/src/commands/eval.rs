@@ -55,8 +55,8 @@ pub struct Eval {
     #[arg(long, conflicts_with = "configuration")]
     calibrate: bool,
     /// Run single-spike neurons with this refractory period, in steps of T_max; `none` for no
-    /// period. It matters where T is above T_max and the leak belongs to time, and everywhere above
-    /// 1 step.
+    /// period. A period of at most 1 step changes a result only if T is above T_max and the leak
+    /// belongs to time.
     #[arg(long, value_name = "STEPS")]
     refractory: Option<String>,
 }

@@ -43,14 +43,16 @@ pub struct Finetune {
     /// Keep the norm in evaluation mode with its gain trainable, and fold again at the end.
     #[arg(long)]
     keep_norm: bool,
-    /// Folder of the new run (default: the run's name with `-<strategy>-finetuned`; with `--epochs 0` `-converted`).
+    /// Folder of the new run (default: the run's name with `-<strategy>-finetuned`; with
+    /// `--epochs 0` `-converted`).
     #[arg(long, short)]
     output: Option<PathBuf>,
     /// Go on with the checkpoint in the output folder.
     #[arg(long)]
     resume: bool,
-    /// Go on with a training that was stopped also if what its bits depend on is another now (recordings, precision,
-    /// kernels, machine, workers, version); its weights are then not those of one never stopped.
+    /// Continue a stopped training even if something that its bits depend on has changed
+    /// (recordings, precision, kernels, machine, workers, version); its weights then differ from
+    /// those of a training that was never stopped.
     #[arg(long)]
     allow_changed: bool,
 }

@@ -59,12 +59,13 @@ pub struct Train {
     /// Go on with the checkpoint in the folder; the weights end up as if it had never stopped.
     #[arg(long)]
     resume: bool,
-    /// Go on with a training that was stopped also if what its bits depend on is another now (recordings, precision,
-    /// kernels, machine, workers, version); its weights are then not those of one never stopped.
+    /// Continue a stopped training even if something that its bits depend on has changed
+    /// (recordings, precision, kernels, machine, workers, version); its weights then differ from
+    /// those of a training that was never stopped.
     #[arg(long)]
     allow_changed: bool,
-    /// Workers of this process that share each batch and the threads; every one takes `train.batch` samples
-    /// (default: one for each device of the list).
+    /// Workers of this process that share each batch and the threads; every one takes `train.batch`
+    /// samples (default: one for each device of the list).
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
 }

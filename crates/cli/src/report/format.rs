@@ -1,4 +1,5 @@
-//! Formats numbers for people, in the same way in every table, caption and picture.
+//! Formats numbers for people. Every table, caption and picture uses these functions, so a value
+//! looks the same in all of them.
 
 /// The text for a missing or undefined value.
 pub(crate) const MISSING: &str = "–";
@@ -60,13 +61,13 @@ pub(crate) fn compact(value: f64) -> String {
     decimal(scaled, digits) + unit
 }
 
-/// The value with its unit; `–` and `∞` have none.
+/// The value with its unit; `–` and `∞` get no unit.
 pub(crate) fn with_unit(value: f64, digits: usize, unit: &str) -> String {
     let text = decimal(value, digits);
     if value.is_finite() { format!("{text} {unit}") } else { text }
 }
 
-/// A firing rate with about three significant digits.
+/// A firing rate with about three significant digits, in the unit of `value`.
 pub(crate) fn rate(value: f64) -> String {
     let digits = match value.abs() {
         v if v >= 100.0 => 0,
@@ -77,7 +78,7 @@ pub(crate) fn rate(value: f64) -> String {
     decimal(value, digits)
 }
 
-/// A duration: `48 s`, `12 min 5 s`, `3 h 20 min`.
+/// A duration in seconds as text: `4.8 s`, `48 s`, `12 min 5 s`, `3 h 20 min`.
 pub(crate) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return MISSING.into();
@@ -91,7 +92,7 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// The unit for times up to `longest_us`: its length in µs and its name.
+/// The unit in which to show times up to `longest_us`: its length in µs and its name.
 pub(crate) fn time_unit(longest_us: f64) -> (f64, &'static str) {
     if longest_us >= 10e6 { (1e6, "s") } else { (1e3, "ms") }
 }

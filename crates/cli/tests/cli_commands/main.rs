@@ -8,6 +8,7 @@ mod progress;
 mod recordings;
 mod report;
 mod texts;
+mod training;
 
 use serde_json::Value;
 use tickless::net::Layer;

@@ -56,7 +56,8 @@ fn results_that_cannot_be_written_reach_the_exit_code_and_stop_no_work() {
 
 #[test]
 fn a_standard_output_that_is_closed_from_the_start_is_the_null_device() {
-    // Else the first file that is opened would get its number, and the table.
+    // Otherwise the first file that the program opens would get the descriptor of standard output,
+    // and the table would be written into it.
     let scratch = Scratch::trained();
     for (command, file) in COMMANDS {
         let ran = shell(&scratch, &format!("$B {command} >&- 2>log"));

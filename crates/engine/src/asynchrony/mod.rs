@@ -1,10 +1,11 @@
-//! Models the asynchrony of a real chip: events take time, wait, arrive late and overtake each
-//! other.
+//! Models the asynchrony of a real chip, on which events take time, wait for each other, arrive
+//! late and overtake each other.
 //!
-//! Every layer is a core. An event sent to a core at time t arrives after the core's delay. A core
-//! serves one event at a time, and each takes the service time; other events wait in a first-in,
-//! first-out queue. If the queue is full, an arriving event is lost. When a core has served an
-//! event, it adds the event's weights and sends the resulting spikes at that moment:
+//! Every spiking layer is a core, and so is a readout that adds up logits. An event sent to a core
+//! arrives after the core's delay. A core serves one event at a time, and each takes the service
+//! time; other events wait in a first-in, first-out queue. If the queue is full, an arriving event
+//! is lost. When a core has served an event, it adds the event's weights and sends the resulting
+//! spikes at that moment:
 //!
 //! ```text
 //! arrival = sent + delay + uniform[0, delay jitter)
@@ -13,10 +14,10 @@
 //!
 //! All cores have the same parameters ([`Core`]) unless the caller sets others for one of them
 //! ([`Asynchrony::with_core`]). Time stamps of the input are shifted by a uniform random time in
-//! [−jitter, +jitter]. An [`Order`] decides between events of the same moment. Without delay,
-//! service time and jitter and in the exact order, the spikes are exactly those of the engine
-//! ([`crate::deliver`]); a test checks this. All randomness depends only on the seed and the
-//! recording's number, so the number of threads does not matter.
+//! [−jitter, +jitter]. An [`Order`] determines which of several events of the same moment comes
+//! first. If delay, service time and jitter are 0 and the order is exact, the spikes are exactly
+//! those of the engine ([`crate::deliver`]); a test checks this. Random numbers depend only on the
+//! seed and the recording's number, so results do not depend on the number of threads.
 //!
 //! ```
 //! use tickless_engine::{Asynchrony, Core};

@@ -1,9 +1,11 @@
-//! The parameters of the model, and their values in whole nanoseconds.
+//! The parameters of the asynchrony model as users give them, in µs, and the checked form that a
+//! session uses, in nanoseconds.
 
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use tickless_words::words;
 
+/// Nanoseconds in a µs.
 const NS: f64 = 1000.0;
 
 /// The order in which events of the same moment are processed.
@@ -80,7 +82,7 @@ impl Asynchrony {
         self
     }
 
-    /// The checked parameters of each of `count` cores.
+    /// Checks the parameters and converts them to one [`Timing`] for each of `count` cores.
     ///
     /// # Errors
     /// If a time is negative, not a number or above 10¹² µs, or if a core with its own parameters
@@ -123,11 +125,13 @@ fn ns(us: f64) -> u64 {
 /// The parameters of a core in nanoseconds, the session's unit of time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timing {
+    /// Time from sending to arrival.
     pub delay_ns: u64,
     /// Upper limit of the random delay; 0 for none.
     pub delay_jitter_ns: f64,
-    /// 0 if an event takes no time, otherwise at least 1.
+    /// Time that the core needs for one event: 0 if it is 0 µs, otherwise at least 1.
     pub service_ns: u64,
+    /// Largest number of waiting events; `None` for no limit.
     pub queue: Option<usize>,
 }
 
@@ -137,7 +141,7 @@ pub struct Traffic {
     /// Events lost because a queue was full, per core: each spiking layer, then an accumulating
     /// readout.
     pub lost: Vec<u64>,
-    /// Largest number of events that waited or were served at one time, per core.
+    /// Largest number of events in a core at one time, waiting or in service, per core.
     pub longest: Vec<usize>,
     /// µs from the last input event to the last event in the network.
     pub tail_us: f64,

@@ -1,10 +1,12 @@
-//! NEON: processes four 32-bit or eight 16-bit potentials per instruction. Every 64-bit ARM has it.
+//! The NEON form: it processes four 32-bit or eight 16-bit potentials per instruction. It runs on
+//! every 64-bit ARM processor, because all of them have NEON.
+//!
+//! A comparison sets all bits of each lane for which it holds. NEON has no instruction that turns
+//! this into one bit per lane, so the form keeps a different bit of each lane and adds the lanes.
+//! The scalar form processes the neurons that do not fill a register.
 //!
 //! The property test of `kernel` compares this form with the scalar form; `.ci/extra arm` runs the
 //! test in an emulator.
-//!
-//! A comparison yields lanes of ones. The form masks each lane with its own bit and adds the lanes
-//! to get the mask.
 
 use super::register::register;
 use super::scalar::Scalar;
@@ -27,6 +29,12 @@ unsafe fn larger(a: float32x4_t, b: float32x4_t) -> float32x4_t {
 }
 
 impl Neon {
+    /// Computes v = max(v·factor + w, v_min), or v = max(v + w, v_min) without a factor, for all
+    /// neurons that fill a register. Returns the mask of firing neurons and the number of neurons
+    /// processed.
+    ///
+    /// # Panics
+    /// If the slices differ in length or are longer than a block.
     #[inline(always)]
     fn add_with(v: &mut [f32], w: &[f32], factor: Option<f32>, bounds: Bounds<f32>) -> (u64, usize) {
         let len = v.len();

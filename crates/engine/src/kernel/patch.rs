@@ -1,8 +1,8 @@
-//! The neurons that one event reaches: rows of potentials, each with a row of weights.
+//! Adds the weights of one event to the neurons that it reaches. These neurons are a patch: rows of
+//! potentials, each of which gets one row of weights.
 //!
-//! The bounds are checked once for the whole patch instead of per row, because on small networks
-//! the checks would cost more than the additions. The additions themselves are those of an
-//! [`AddBlock`].
+//! The bounds are checked once per patch instead of once per row, because on small networks the
+//! checks would cost more than the additions. An [`AddBlock`] makes the additions.
 
 use super::BLOCK;
 
@@ -39,9 +39,11 @@ pub(crate) struct Patch {
     pub row_weights: usize,
 }
 
-/// Adds a patch's weights to its potentials, row by row in blocks of at most `block`, and stores
-/// the mask of firing neurons of each block. Returns the number of blocks and the union of their
-/// masks.
+/// Adds a patch's weights to its potentials, row by row in blocks of at most `block` neurons.
+///
+/// `v` are the potentials of the layer, `w` the weights of its table, and `t_us` the time of the
+/// event in µs. Stores the mask of the neurons of each block that reach their threshold in `masks`.
+/// Returns the number of blocks and the union of their masks.
 ///
 /// # Panics
 /// If the patch lies outside the layer or the table, or has more than [`BLOCK`] blocks.
@@ -70,9 +72,9 @@ pub(crate) fn add_patch<A: AddBlock>(
         let mut k = 0;
         loop {
             let len = if single { p.len } else { block.min(p.len - k) };
-            // SAFETY: the assertions ensure that the last row lies inside both slices, and no
-            // earlier row ends later; k + len is at most the length of a row, and `count` is below
-            // rows·blocks.
+            // SAFETY: the assertions ensure that the last row ends inside both slices; earlier rows
+            // end before it, and k + len is at most the length of a row. `count` is below
+            // rows·blocks, which the assertion limits to the length of `masks`.
             let mask = unsafe {
                 let v = std::slice::from_raw_parts_mut(v.as_mut_ptr().add(at + k), len);
                 let w = std::slice::from_raw_parts(w.as_ptr().add(from + k), len);

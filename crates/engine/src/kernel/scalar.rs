@@ -1,13 +1,15 @@
-//! The scalar form: defines the result of all forms, and serves machines without a vector form.
+//! The scalar form. It defines the result of all forms, runs on processors without a vector form,
+//! and processes the neurons at the end of a block that do not fill a vector register.
 
 use super::{Bounds, Kernel};
 use tickless_neuron::between::arrive;
 
 pub(crate) struct Scalar;
 
-/// The mask of firing neurons, computed after the limit: v_min < θ, so the limit does not change
-/// the potential of a neuron that fires. It is a separate loop, because it rarely runs, and without
-/// it the loop of additions can be vectorised.
+/// The mask of firing neurons. `v` are the potentials after the lower limit: because v_min < θ, the
+/// limit never changes the potential of a neuron that fires. This loop is separate from the loop of
+/// additions, because it runs only if a neuron fires and the compiler can vectorise the loop of
+/// additions without it.
 #[inline(always)]
 fn who(v: &[f32], fires_at: f32) -> u64 {
     v.iter().enumerate().fold(0, |mask, (j, v)| mask | u64::from(*v >= fires_at) << j)

@@ -37,9 +37,11 @@ pub(crate) trait Act: AddBlock {
 /// the blocks as usual; `fire` checks the time only for the few neurons that reach their threshold.
 pub(super) struct Resting<'a, A> {
     pub act: A,
+    /// Length of the period in µs.
     pub dead_us: u64,
-    /// When each neuron's period ends. Cells, so that the act is only read where neurons fire: a loop
-    /// over events keeps its numbers in registers.
+    /// The time in µs at which each neuron's period ends. The values are in [`Cell`]s, so that
+    /// `fire` can take the act by shared reference: the loop over events can then keep its
+    /// variables in registers.
     pub ready_us: &'a [Cell<u64>],
 }
 

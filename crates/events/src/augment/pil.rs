@@ -5,11 +5,16 @@
 //! blend(a, b, f) = a + f·(b − a), clamped to 0..255, then truncated
 //! Brightness(f)  = blend(0, v, f)            Color(f) = blend(grey, v, f)
 //! Contrast(f)    = blend(mean grey, v, f)    Sharpness(f) = blend(smooth, v, f)
-//! grey           = (19595 R + 38470 G + 7471 B + 32768) / 65536
-//! smooth         = (sum of the 3×3 neighbours + 4·centre)/13, rounded; border pixels are unchanged
-//! AutoContrast   = (v − low)·255/(high − low) for each channel
-//! Equalize       = (step/2 + number of darker pixels)/step, step = (pixels − last bin)/255
+//! grey           = ⌊(19595 R + 38470 G + 7471 B + 32768)/65536⌋
+//! smooth         = (sum of the 3×3 pixels + 4·centre)/13, rounded; border pixels are unchanged
+//! AutoContrast   = ⌊(v − low)·255/(high − low)⌋
+//! Equalize       = ⌊(⌊step/2⌋ + number of darker pixels)/step⌋, at most 255,
+//!                  step = ⌊(pixels − pixels of the brightest value)/255⌋
 //! ```
+//!
+//! v is a pixel; low and high are the darkest and brightest value of its channel. A channel of one
+//! value stays as it is under AutoContrast, and a channel with step = 0 under Equalize. Source: the
+//! modules `ImageEnhance`, `ImageOps` and `Image` of Pillow.
 //!
 //! Operations that move pixels (shear, translate, rotate) sample the nearest source pixel, computed
 //! in 16.16 fixed point; source positions outside the image are black. `tests/pillow.rs` compares
@@ -39,7 +44,7 @@ pub enum Operation {
     Contrast(f32),
     /// Scales the difference from the smoothed image by this factor.
     Sharpness(f32),
-    /// Keeps this many high bits of each pixel.
+    /// Keeps this many high bits of each pixel; 8 or more change nothing.
     Posterize(u32),
     /// Inverts every pixel that is at least this bright.
     Solarize(f32),
@@ -99,6 +104,7 @@ fn round15(v: f64) -> f64 {
     (v * 1e15).round() / 1e15
 }
 
+/// Applies `change` to every value of every channel.
 fn each(image: &Image, change: impl Fn(u8) -> u8) -> Image {
     let mut out = image.clone();
     out.pixels_mut().iter_mut().for_each(|v| *v = change(*v));
@@ -115,6 +121,7 @@ fn against(image: &Image, other: impl Fn(usize, usize) -> u8, f: f32) -> Image {
     out
 }
 
+/// a + f·(b − a).
 fn blend(a: u8, b: u8, f: f32) -> u8 {
     // The cast saturates at 0 and 255 and truncates the fraction.
     (f32::from(a) + f * (f32::from(b) - f32::from(a))) as u8
@@ -132,6 +139,7 @@ fn grey(image: &Image) -> Option<Vec<u8>> {
     (channels == 3).then(|| (0..plane).map(mix).collect())
 }
 
+/// Applies Pillow's 3×3 smoothing filter to each channel; border pixels stay as they are.
 fn smooth(image: &Image) -> Image {
     let [_, height, width] = image.shape();
     let mut out = image.clone();
@@ -164,6 +172,7 @@ fn by_table(image: &Image, table: fn(&[u32; 256]) -> Option<[u8; 256]>) -> Image
     out
 }
 
+/// The lookup table of AutoContrast; `None` if the channel has fewer than two values.
 fn stretch(histogram: &[u32; 256]) -> Option<[u8; 256]> {
     let low = histogram.iter().position(|&n| n > 0)?;
     let high = histogram.iter().rposition(|&n| n > 0)?;
@@ -172,6 +181,7 @@ fn stretch(histogram: &[u32; 256]) -> Option<[u8; 256]> {
     Some(std::array::from_fn(|v| (v as f64 * scale + offset) as u8))
 }
 
+/// The lookup table of Equalize; `None` if step = 0.
 fn equalise(histogram: &[u32; 256]) -> Option<[u8; 256]> {
     let last = histogram.iter().rposition(|&n| n > 0)?;
     let pixels: u32 = histogram.iter().sum();
@@ -185,6 +195,7 @@ fn equalise(histogram: &[u32; 256]) -> Option<[u8; 256]> {
     (step > 0).then(|| std::array::from_fn(&mut equalised))
 }
 
+/// Moves the image by whole pixels.
 fn translate(image: &Image, right: i64, down: i64) -> Image {
     pick(image, |x, y| (x as i64 - right, y as i64 - down))
 }

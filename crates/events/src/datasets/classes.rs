@@ -34,7 +34,7 @@ pub struct Entry {
     pub class: usize,
     /// Its path below the class folder.
     pub name: Box<str>,
-    /// Where it is stored.
+    /// The place at which it is stored.
     pub place: RecordingLocation,
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Published {
     pub info: &'static DatasetInfo,
     /// The sensor; if `None`, that of the request, or else the one that the files state.
     pub sensor: Option<Sensor>,
-    /// How to split the data set if it has no folders `train` and `test`.
+    /// The rule to split the data set if it has no folders `train` and `test`.
     pub rule: Rule,
     /// Whether to ignore files and folders of this name.
     pub skip: fn(&str) -> bool,

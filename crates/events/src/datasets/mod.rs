@@ -174,7 +174,7 @@ pub trait Dataset: Send + Sync {
 pub struct Description {
     /// Name of the data set.
     pub name: String,
-    /// Where the samples come from.
+    /// The source of the samples.
     pub source: String,
     /// True if the events come from the simulated camera.
     pub simulated: bool,
@@ -278,7 +278,7 @@ pub fn open(request: &DataRequest) -> Result<Box<dyn Dataset>> {
     open_with(request, &Silent)
 }
 
-/// As [`open`]. `progress` is told how far the cache is built, and can stop it.
+/// As [`open`]. `progress` receives the state of building the cache, and can stop it.
 ///
 /// # Errors
 /// As [`open`]; the error of a recording that goes into the cache; [`Error::Cancelled`].

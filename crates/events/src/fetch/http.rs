@@ -43,7 +43,7 @@ impl Default for Patience {
     }
 }
 
-/// How often the whole file is fetched if its checksum or length is wrong.
+/// Number of times that the whole file is fetched if its checksum or length is wrong.
 const WHOLE_TRIES: u32 = 3;
 /// Total number of attempts, even if each receives some bytes.
 const MOST_TRIES: u32 = 1_000;
@@ -52,7 +52,7 @@ const LARGEST: u64 = 256 << 30;
 /// Interval at which `progress` is asked whether to stop.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Why an attempt failed.
+/// The reason why an attempt failed.
 enum Fault {
     /// A temporary fault, and the pause that the server asked for.
     Passing(String, Option<Duration>),

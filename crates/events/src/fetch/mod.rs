@@ -50,11 +50,11 @@ pub struct Options {
 pub struct Fetched {
     /// Its name ([`File::name`]).
     pub name: &'static str,
-    /// How it got there.
+    /// The way in which it got there.
     pub how: How,
 }
 
-/// How a file got into the folder.
+/// The way in which a file got into the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
     /// It was already there and correct.

@@ -25,7 +25,7 @@ pub struct Limits {
     pub bytes: u64,
     /// Number of files and folders.
     pub entries: u64,
-    /// How many times larger than the archive the files may be, not counting the first
+    /// Largest ratio of the files' size to that of the archive, not counting the first
     /// [`Limits::FREE`] bytes. Recordings compress to about a fifth, the zeros of a decompression
     /// bomb to a thousandth.
     pub growth: u64,

@@ -1,4 +1,4 @@
-//! A buffer of events that fits the first-level cache, between a decoder's loop and the columns.
+//! A buffer of events that fits the L1 cache, between a decoder's loop and the columns.
 //!
 //! A decoder whose words may or may not be events writes every candidate and then advances by one
 //! or zero. The inner loop thus has no branch to mispredict, no capacity check and no reallocation.

@@ -18,11 +18,11 @@ pub struct Conversion {
     /// Number of events dropped because they lie outside the sensor
     /// ([`ReadOptions::drop_outside`]).
     pub dropped: u64,
-    /// As [`EventReader::overflows`].
+    /// Number of overflows of the clock ([`EventReader::overflows`]).
     pub overflows: u64,
-    /// As [`EventReader::shift_us`].
+    /// The offset that was subtracted from all times, in µs ([`EventReader::shift_us`]).
     pub shift_us: u64,
-    /// As [`EventReader::oddities`].
+    /// The odd words of `from` ([`EventReader::oddities`]).
     pub oddities: Vec<Oddity>,
     /// The axes of the formats of `from` and `to`; [`Axes::conversion`] describes what changes.
     pub axes: (Axes, Axes),
@@ -52,7 +52,7 @@ pub fn convert(
     if to.is_dir() {
         return Err(Error::unexpected(to.display().to_string(), "a folder", "name a file in it"));
     }
-    // A hard link is another name, whose file stays.
+    // A hard link to `from` is allowed: replacing `to` leaves the file under its other name.
     if to.is_file() && from.canonicalize().is_ok_and(|from| to.canonicalize().is_ok_and(|to| from == to)) {
         let problem = "the file that is read, which would be replaced";
         return Err(Error::unexpected(to.display().to_string(), problem, "name another file"));

@@ -116,7 +116,7 @@ fn unpack<const X: u32, const Y: u32>(records: &[[u8; RECORD]], clock: &mut Cloc
     let x = |place: u32| (place & ((1 << X) - 1)) as u16;
     let y = |place: u32| (place >> X & ((1 << Y) - 1)) as u16;
     let on = |place: u32| place >> (X + Y) & 1 == 1;
-    // Each block is so small that its columns stay in the first-level cache.
+    // Each block is so small that its columns stay in the L1 cache.
     for block in records.chunks(BLOCK) {
         let slots = out.grow(block.len());
         let (groups, rest) = block.as_chunks::<GROUP>();

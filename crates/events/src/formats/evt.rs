@@ -72,9 +72,9 @@ pub struct High {
     /// The time of the high bits and the overflows in µs; `None` before the first word.
     pub base_us: Option<u64>,
     last: u32,
-    /// Overflows before the last word.
+    /// Number of overflows before the last word. A word that steps back over an overflow lowers it.
     turns: u64,
-    /// Overflows seen.
+    /// Largest value of `turns` so far: the number of overflows found.
     overflows: u64,
     /// Whether overflows are ignored.
     literal: bool,
@@ -86,7 +86,7 @@ impl High {
         High { literal, ..High::default() }
     }
 
-    /// How often the high bits have overflowed.
+    /// Number of overflows of the high bits so far.
     pub fn overflows(&self) -> u64 {
         self.overflows
     }
@@ -114,20 +114,20 @@ impl High {
         self.base_us = Some((self.turns << (bits + shift)) + (u64::from(high) << shift));
     }
 
-    /// Notes high bits that rose word by word and not over an overflow; [`High::set`] decodes the
-    /// next word.
+    /// Records the current high bits after the caller has decoded words whose high bits only rose;
+    /// [`High::set`] decodes the next word.
     pub fn risen(&mut self, high: u32) {
         self.last = high;
     }
 
-    /// Whether high bits that come next step back over the last overflow.
+    /// Whether the next word steps back over the last overflow if its high bits are `high`.
     #[inline]
     fn steps_back(&self, high: u32, bits: u32) -> bool {
         self.turns > 0 && high.saturating_sub(self.last) >= (1 << bits) - High::latest(bits)
     }
 
-    /// Whether a word may come that steps back over the last overflow, where the high bits are
-    /// `now`.
+    /// Whether the next word may step back over the last overflow: the current high bits, `now`,
+    /// are still small.
     #[inline]
     pub fn may_step_back(&self, now: u32, bits: u32) -> bool {
         self.turns > 0 && now < High::latest(bits)
@@ -153,7 +153,8 @@ impl High {
         let mut words = Vec::new();
         let mut advance = |clock: &mut High, high: u32| {
             if clock.steps_back(high, bits) {
-                // By way of the middle, a rise is one.
+                // A direct rise would be decoded as a step back over the overflow, so the high bits
+                // rise in two words.
                 words.push(1 << (bits - 1));
                 clock.set(1 << (bits - 1), bits, shift);
             }

@@ -82,7 +82,8 @@ impl Words for Evt2 {
     }
 }
 
-/// Whether a word's type is not known. Without branches, so that it becomes vector code.
+/// Whether any word has an unknown type. The loop has no branches, so that the compiler vectorises
+/// it.
 fn may_be_odd(words: &[[u8; 4]]) -> bool {
     words.iter().fold(0, |any, w| {
         let kind = u32::from_le_bytes(*w) >> 28;
@@ -120,7 +121,7 @@ impl Loop for Piece<'_> {
 
     #[inline(always)]
     fn run(self) {
-        // Each block is so small that its columns stay in the first-level cache.
+        // Each block is so small that its columns stay in the L1 cache.
         for block in self.words.chunks(BLOCK) {
             let before = self.out.len();
             let n = fill(block, self.high, self.out.grow(block.len()));

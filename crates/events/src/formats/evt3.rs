@@ -22,11 +22,14 @@
 //! x counts from the left and y from the top. Source: the public description of EVT 3.0 in
 //! Prophesee's documentation.
 //!
-//! Decoding has three fast paths, and each word goes to the first that takes it: rows, times and
-//! single events to `wide` if the processor has AVX-512, because each word depends on those before
-//! it and no compiler vectorises that; the same words to `frequent` otherwise, which has no
-//! branches, because the order of the words is noise; vectors to `vectors`. The first word, a
-//! TIME_HIGH that falls and errors are left to the caller of the three.
+//! Decoding has three fast paths, which run one after another, each as far as it can:
+//!
+//! - `wide` decodes rows, times and single events, if the processor has AVX-512;
+//! - `frequent` decodes the same words on every processor. It has no branches, because the order of
+//!   the words is unpredictable;
+//! - `vectors` decodes the vectors of events.
+//!
+//! Their caller decodes the first TIME_HIGH and every TIME_HIGH that falls, and reports errors.
 
 mod wide;
 
@@ -70,7 +73,7 @@ const CONTINUED_12: u16 = 0xF;
 const HIGH_BITS: u32 = 12;
 const LOW_BITS: u32 = 12;
 
-/// Words that are looked at together for odd ones.
+/// Number of words that one search for odd words covers.
 const LOOK: usize = 2048;
 /// Number of events that the decoder packs before it writes them to the columns.
 const BLOCK: usize = 2048;
@@ -178,8 +181,9 @@ impl Words for Evt3 {
     }
 }
 
-/// Whether a word may be odd, after a time and a row: its type is not known, or it is of a vector
-/// and the column of vectors is not known. Without branches, so that it becomes vector code.
+/// Whether any of the words may be odd if the stream has stated a time and a row: a word of an
+/// unknown type, or, if `has_column` is false, a word of a vector. The loop has no branches, so
+/// that the compiler vectorises it.
 fn may_be_odd(words: &[[u8; 2]], has_column: bool) -> bool {
     let vector = u16::from(!has_column);
     words.iter().fold(0, |any, w| {
@@ -195,7 +199,7 @@ impl Evt3 {
             match u16::from_le_bytes(*w) >> 12 {
                 ADDR_X | VECT_12 | VECT_8 if !oddities.timed => oddities.note(Odd::Untimed, at),
                 TIME_HIGH => oddities.timed = true,
-                // What stands before the first time is not heeded.
+                // The decoder skips rows before the first time.
                 ADDR_Y => oddities.has_row |= oddities.timed,
                 VECT_BASE_X => oddities.has_column |= oddities.timed,
                 VECT_12 | VECT_8 if !oddities.has_column => oddities.note(Odd::NoColumn, at),
@@ -330,8 +334,8 @@ impl Evt3 {
         self.n = 0;
     }
 
-    /// The number of words before a TIME_HIGH that steps back over an overflow which is not long
-    /// past; all, where no such step can be.
+    /// The number of words before the first TIME_HIGH that may step back over a recent overflow;
+    /// all words if no overflow is recent.
     #[inline]
     fn before_step_back(&self, words: &[[u8; 2]]) -> usize {
         if !self.high.may_step_back((self.state.high >> HIGH) as u32, HIGH_BITS) {
@@ -359,7 +363,8 @@ impl Evt3 {
     }
 }
 
-/// Writes words; neighbours of one time, row and polarity become vectors where that is shorter.
+/// Writes events as words. If neighbouring events have the same time, row and polarity and a vector
+/// is shorter than single events, it writes a vector.
 struct Writer {
     header: Option<Vec<u8>>,
     high: High,
@@ -400,7 +405,8 @@ impl Encoder for Writer {
             let polarity = u16::from(on) << 11;
             let n = run(events.iter_from(at), 32);
             if n > 4 {
-                // A base and three masks are four words for 32 pixels.
+                // A base and three masks are four words and cover 32 pixels, so a vector is shorter
+                // than five events or more.
                 let mask = events.x()[at..at + n].iter().fold(0u32, |mask, column| mask | 1 << (column - x));
                 word(VECT_BASE_X, polarity | x);
                 word(VECT_12, (mask & 0xFFF) as u16);
@@ -497,7 +503,7 @@ mod tests {
     #[test]
     fn a_time_high_that_steps_back_over_its_own_overflow_counts_it_once() {
         let (x, high, turn) = ((ADDR_X, 0), |value| (TIME_HIGH, value), 1u64 << 24);
-        // At every place of a vector register of 16 words, and in the words behind.
+        // At every position of a register of 16 words, and in the words after the last register.
         for before in 0..40 {
             let fill = || std::iter::repeat_n((ADDR_Y, 3), before);
             let words = [high(4095), x, high(0), x, (TIME_LOW, 7)].into_iter().chain(fill());

@@ -1,20 +1,22 @@
-//! Words of a camera's stream that decode to no event although they may have been meant as one, or
-//! to an event whose row or column the file does not state. They are no error, because cameras
-//! begin their streams anywhere and new ones have new types of words; but whoever looks at a file,
-//! or writes it anew, is told.
+//! Counts the odd words of a camera's stream: words that decode to no event although the camera may
+//! have meant one, and words that decode to an event whose row or column the file does not state.
+//!
+//! Odd words are no errors, because a camera may begin its stream anywhere and newer cameras have
+//! new types of words. The reader reports them so that a user who inspects or converts a file knows
+//! that events may be missing or misplaced.
 
 use std::fmt;
 
-/// What was odd, how often, and where first.
+/// One kind of odd word in a file, with its number and first position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Oddity {
-    /// What was odd, in words.
+    /// A description of the kind, for messages.
     pub what: &'static str,
-    /// How many words are so.
+    /// Number of words of this kind.
     pub count: u64,
-    /// The byte of the first in the (decompressed) file.
+    /// Position of the first such word, in bytes from the start of the decompressed file.
     pub first_byte: u64,
 }
 
@@ -42,6 +44,7 @@ pub(super) enum Odd {
 }
 
 impl Odd {
+    /// The description of the kind.
     const fn words(self) -> &'static str {
         match self {
             Odd::Unknown => "unknown type, skipped",
@@ -52,20 +55,21 @@ impl Odd {
     }
 }
 
-/// What has been found odd so far, and what of the state of the stream tells.
+/// The odd words found so far, and the part of the decoder's state that tells whether a word is
+/// odd.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Oddities {
     found: Vec<Oddity>,
-    /// A time has been seen.
+    /// Whether the stream has stated a time.
     pub timed: bool,
-    /// A row has been seen after a time.
+    /// Whether the stream has stated a row after its first time.
     pub has_row: bool,
-    /// A column of vectors has been seen after a time.
+    /// Whether the stream has stated a column for vectors after its first time.
     pub has_column: bool,
 }
 
 impl Oddities {
-    /// Notes a word at a byte of the file.
+    /// Counts an odd word at position `byte` of the file.
     #[cold]
     pub fn note(&mut self, odd: Odd, byte: u64) {
         let what = odd.words();
@@ -75,7 +79,7 @@ impl Oddities {
         }
     }
 
-    /// All that was found.
+    /// All kinds found so far, in the order of their first words.
     pub fn found(&self) -> &[Oddity] {
         &self.found
     }

@@ -28,10 +28,11 @@ pub struct ReadOptions {
     pub drop_outside: bool,
     /// Subtract the earliest time from all times.
     pub shift_to_zero: bool,
-    /// Give the events in the order of their times; those of one time stay in the order of the
-    /// file. All of them are held in memory: 21 bytes for each, and at most 2^27 events.
+    /// Return the events in the order of their times; events of the same time stay in the order of
+    /// the file. The reader holds all events in memory, which takes 21 bytes per event. More than
+    /// 2²⁷ events are an error.
     pub sort: bool,
-    /// Note words that decode to nothing, or that lack what they need
+    /// Report odd words: words of unknown types, and events before the first time, row or column
     /// ([`super::EventReader::oddities`]). Decoding then takes longer.
     pub note_oddities: bool,
     /// Ignore an option that the format does not support, instead of returning an error. For data

@@ -21,7 +21,7 @@ use crate::{Columns, Error, Result, Sensor};
 pub(super) const CHUNK: usize = super::decoder::PIECE;
 /// Number of decoded bytes after which the pages of a mapped file are released to the system.
 const RELEASE: usize = 4 << 20;
-/// Events that are held to be sorted at most: some 3 GB of memory with their order.
+/// Largest number of events that are sorted in memory; with their order they need some 3 GB.
 const MOST_SORTED: usize = 1 << 27;
 /// For a file with random access, all mapped pages are released each time this many events have
 /// been decoded.
@@ -50,7 +50,7 @@ pub struct EventReader {
     shift_us: u64,
     /// Number of events dropped because they lie outside the sensor.
     dropped: u64,
-    /// What was odd, once the end is reached.
+    /// The odd words of the file; empty until the reader has reached the end.
     oddities: Vec<Oddity>,
     /// Number of bytes decoded so far, for errors of the operating system and of gzip.
     at: u64,
@@ -74,7 +74,8 @@ enum Stage {
         /// Number of events since the pages were last released.
         events: usize,
     },
-    /// All events are read and sorted by time, and those before `at` are given away.
+    /// All events have been read and sorted by time; the reader has returned those before index
+    /// `at`.
     Sorted { events: Columns, at: usize, stated: Option<Sensor>, overflows: u64 },
     /// All events have been read, or an error has been returned.
     Done { stated: Option<Sensor>, overflows: u64 },
@@ -111,8 +112,8 @@ pub fn open_stoppable(path: &Path, options: &ReadOptions, progress: &dyn Progres
     Ok(reader)
 }
 
-/// Opens a file whose times are to be smaller by `shift_us`, which is known; in the order of the
-/// file.
+/// Opens a file and subtracts `shift_us` from all times. The events stay in the order of the file,
+/// even if the options ask for sorting.
 pub(crate) fn open_shifted(path: &Path, options: &ReadOptions, shift_us: u64) -> Result<EventReader> {
     let mut reader = open_as_stored(path, options)?;
     reader.shift_us = shift_us;
@@ -183,8 +184,8 @@ impl EventReader {
         Ok(reader)
     }
 
-    /// As [`EventReader::from_read_with`]; whatever the options say, in the order and with the
-    /// times of the stream.
+    /// As [`EventReader::from_read_with`], but the reader neither sorts events nor shifts times,
+    /// even if the options ask for it.
     fn of_stream(reader: impl Read + Send + 'static, name: &str, options: &ReadOptions) -> Result<EventReader> {
         EventReader::begin(reader, name, options, |reader| {
             let bytes = source::at_most(reader, source::LARGEST).map_err(|e| broken(name, 0, e))?;
@@ -286,8 +287,8 @@ impl EventReader {
         }
     }
 
-    /// How often the clock has overflowed and been continued so far. Overflows that the file itself
-    /// counts are not included.
+    /// Number of times that the clock has overflowed and been continued so far. Overflows that the
+    /// file itself counts are not included.
     pub fn overflows(&self) -> u64 {
         match &self.state {
             Stage::Slice { decoder, .. } | Stage::Read { decoder, .. } => decoder.overflows(),
@@ -306,8 +307,8 @@ impl EventReader {
         self.dropped
     }
 
-    /// What was odd in the words of the file, once its end is reached, if
-    /// [`ReadOptions::note_oddities`] is set. For the formats EVT2, EVT2.1 and EVT3.
+    /// The odd words of a file of the formats EVT2, EVT2.1 and EVT3. The list is empty until the
+    /// reader has reached the end, and if [`ReadOptions::note_oddities`] is not set.
     pub fn oddities(&self) -> &[Oddity] {
         &self.oddities
     }
@@ -319,7 +320,7 @@ impl EventReader {
         self.state = Stage::Done { stated: self.stated_sensor(), overflows: self.overflows() };
     }
 
-    /// Reads all events, and goes on with them in the order of their times.
+    /// Reads all events and sorts them by time; the reader then returns them from memory.
     fn sort(&mut self, progress: &dyn Progress) -> Result<()> {
         let mut events = Columns::new();
         while self.append(&mut events)? {

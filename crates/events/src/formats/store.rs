@@ -1,9 +1,11 @@
-//! Stores of AVX-512 to the memory behind the last event of columns.
+//! Stores AVX-512 registers in the spare capacity of columns.
 //!
-//! A `Vec` grows by values. Clearing new memory before the events are written to it was a tenth of
-//! the time of decoding, so the decoders write to memory that is not cleared and count afterwards.
+//! Safe code can extend a `Vec` only by initialised values. Initialising the memory before the
+//! decoder overwrites it takes a tenth of the time of decoding. The decoders therefore write to
+//! uninitialised memory ([`room`]) and set the new length afterwards ([`lengthen`]).
 //!
-//! Unsafe: stores of whole registers to arrays of their size, and lengths that are set by hand.
+//! The module needs `unsafe` to store whole registers in arrays of the same size, and to set the
+//! lengths.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
@@ -11,7 +13,7 @@ use std::mem::MaybeUninit;
 
 use crate::Columns;
 
-/// Memory for events after the last one, by column.
+/// Uninitialised memory after the last event of each column.
 pub struct Room<'a> {
     /// Times in µs.
     pub t: &'a mut [MaybeUninit<u64>],
@@ -23,7 +25,7 @@ pub struct Room<'a> {
     pub on: &'a mut [MaybeUninit<bool>],
 }
 
-/// Reserves memory for `n` events.
+/// Reserves memory for `n` more events and returns it.
 pub fn room(out: &mut Columns, n: usize) -> Room<'_> {
     out.reserve(n);
     Room {
@@ -39,7 +41,7 @@ pub fn room(out: &mut Columns, n: usize) -> Room<'_> {
 /// # Safety
 /// The caller must have written these events within the memory that [`room`] returned.
 pub unsafe fn lengthen(out: &mut Columns, n: usize) {
-    // SAFETY: the caller guarantees it; each column uses its own length, whatever the others are.
+    // SAFETY: the caller has written `n` values after the length of each column.
     unsafe {
         out.t_us.set_len(out.t_us.len() + n);
         out.x.set_len(out.x.len() + n);
@@ -48,7 +50,7 @@ pub unsafe fn lengthen(out: &mut Columns, n: usize) {
     }
 }
 
-/// Packs the 32 lanes of two registers, all below 2¹⁶, into 16 bits each, in order.
+/// Narrows the 32 lanes of two registers to 16 bits each, in order. All lanes must be below 2¹⁶.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 pub fn narrow(a: __m512i, b: __m512i) -> __m512i {
@@ -57,14 +59,15 @@ pub fn narrow(a: __m512i, b: __m512i) -> __m512i {
     _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), _mm512_packus_epi32(a, b))
 }
 
-/// A mask of the 32 lanes of two registers that have one of these bits; the first lane is bit 0.
+/// A mask of the 32 lanes of two registers in which at least one of `bits` is set; bit 0 is the
+/// first lane of `a`.
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub fn which(a: __m512i, b: __m512i, bits: __m512i) -> u32 {
     u32::from(_mm512_test_epi32_mask(a, bits)) | u32::from(_mm512_test_epi32_mask(b, bits)) << 16
 }
 
-/// Stores eight times.
+/// Stores the times of eight events.
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub fn times(to: &mut [MaybeUninit<u64>; 8], lanes: __m512i) {
@@ -76,7 +79,7 @@ pub fn times(to: &mut [MaybeUninit<u64>; 8], lanes: __m512i) {
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub fn coordinates(to: &mut [MaybeUninit<u16>; 32], lanes: __m512i) {
-    // SAFETY: as in [`times`].
+    // SAFETY: the array has 64 bytes, and any bits are a valid number.
     unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), lanes) }
 }
 

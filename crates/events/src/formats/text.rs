@@ -83,7 +83,7 @@ struct Start {
     assumed: bool,
 }
 
-/// Why a line is not an event.
+/// The reason why a line is not an event.
 enum Fault {
     /// A description of the problem.
     Line(String),

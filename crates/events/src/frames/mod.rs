@@ -29,7 +29,7 @@ const MOST_VALUES: usize = 1 << 31;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Framing {
-    /// How time is divided.
+    /// The division of time into frames.
     pub slicing: Slicing,
     /// Width and height of the frames; `None` keeps the sensor's size.
     #[cfg_attr(feature = "serde", serde(default))]

@@ -1,4 +1,4 @@
-//! How time is divided into frames: each frame is a contiguous index range of a recording's events.
+//! Divides time into frames: each frame is a contiguous index range of a recording's events.
 //!
 //! Recordings are sorted, so two binary searches find a frame's events, without a division per
 //! event.

@@ -14,9 +14,9 @@ use crate::formats::{self, Axes, EventStream, Oddity, ReadOptions};
 use crate::progress::Progress;
 use crate::{Columns, Error, Result, Sensor};
 
-/// The summary of a file of events. It describes the file's own order and its stored coordinates
-/// ([`EventsInfo::axes`] gives their directions). Times continue past an overflow of the file's
-/// clock.
+/// The summary of a file of events. It describes the events in the order and with the coordinates
+/// in which the file stores them ([`EventsInfo::axes`] gives the directions of the coordinates).
+/// Times continue past an overflow of the file's clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventsInfo {
     /// Name of the format.
@@ -45,8 +45,8 @@ pub struct EventsInfo {
     pub on: usize,
     /// Number of events that get another index when the file is sorted by time.
     pub moved: usize,
-    /// How many overflows of the clock the reader detected and corrected. Overflows that the file
-    /// itself counts are not included.
+    /// Number of overflows of the clock that the reader detected and corrected. Overflows that the
+    /// file itself counts are not included.
     pub overflows: u64,
     /// The offset that was subtracted from all times, in µs.
     pub shift_us: u64,
@@ -54,7 +54,7 @@ pub struct EventsInfo {
     pub outside: Option<Outside>,
     /// Number of events that were removed because they lie outside the sensor.
     pub dropped: u64,
-    /// What was odd in the words of the file; see [`formats::EventReader::oddities`].
+    /// The odd words of the file; see [`formats::EventReader::oddities`].
     pub oddities: Vec<Oddity>,
     /// SHA-256 of the events in file order, each as 13 little-endian bytes: u64 time in µs, u16 x,
     /// u16 y, u8 polarity. Two readers that decode equal events compute equal digests.
@@ -76,8 +76,8 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// Counts the events of `chunk` that lie outside `sensor`. `index` is the position in the file
-    /// of the chunk's first event.
+    /// Adds the events of `chunk` that lie outside `sensor` to `so_far`. `index` is the position in
+    /// the file of the chunk's first event.
     pub fn add(so_far: &mut Option<Outside>, sensor: Sensor, chunk: &Columns, index: u64) {
         let Some(first) = chunk.first_outside(sensor) else { return };
         let outside = chunk.iter_from(first).filter(|e| !sensor.contains(e.x, e.y)).count() as u64;
@@ -148,7 +148,11 @@ fn stop(progress: &dyn Progress) -> Result<()> {
     if progress.cancelled() { Err(Error::Cancelled { what: "reading the events".into() }) } else { Ok(()) }
 }
 
-/// How many events of a file sorting moves, whose times are read smaller by `shift_us`.
+/// Reads the times of a file again and returns the number of events that sorting would move.
+/// `shift_us` is subtracted from all times, because the first reading did so, too.
+///
+/// # Errors
+/// [`Error::Unexpected`] if the path is not a file; any error of the reader; [`Error::Cancelled`].
 fn moved(path: &Path, options: &ReadOptions, shift_us: u64, tally: &Tally, progress: &dyn Progress) -> Result<usize> {
     if !path.metadata().is_ok_and(|m| m.is_file()) {
         let problem = "its times fall, and how many events sorting moves takes a second reading";
@@ -165,12 +169,13 @@ fn moved(path: &Path, options: &ReadOptions, shift_us: u64, tally: &Tally, progr
     Ok(usize::try_from(moved).unwrap_or(usize::MAX))
 }
 
-/// The summary of the events read so far.
+/// The summary of the events read so far; times are in µs.
 #[derive(Default)]
 struct Tally {
     events: usize,
     first: Option<u64>,
     last: Option<u64>,
+    /// Whether the time of any event is below that of the event before it.
     falls: bool,
     earliest: u64,
     latest: u64,
@@ -182,8 +187,9 @@ struct Tally {
 }
 
 impl Tally {
-    /// As [`Tally::add`], for a format of other axes than memory: events outside the sensor are
-    /// looked for before the coordinates are converted to the stored axes.
+    /// Adds events of a format whose stored axes differ from those of [`Columns`]. Events outside
+    /// the sensor are counted before the coordinates are converted to the stored axes, because
+    /// `sensor` describes the axes of [`Columns`].
     fn add_turned(&mut self, axes: Axes, stated: Option<Sensor>, sensor: Option<Sensor>, events: &mut Columns) {
         if let Some(sensor) = sensor {
             Outside::add(&mut self.outside, sensor, events, self.events as u64);
@@ -192,7 +198,7 @@ impl Tally {
         self.add(events, None);
     }
 
-    /// Adds events, and counts those outside the sensor.
+    /// Adds events. If `sensor` is given, also counts the events outside it.
     fn add(&mut self, events: &Columns, sensor: Option<Sensor>) {
         let (Some(&first), Some(&last)) = (events.t_us().first(), events.t_us().last()) else { return };
         let range = |of: &[u16]| of.iter().fold((u16::MAX, 0), |(low, high), &v| (low.min(v), high.max(v)));
@@ -255,6 +261,7 @@ pub fn digest(events: &Columns) -> String {
     hex(hash)
 }
 
+/// Adds events to the digest, in the records that [`EventsInfo::sha256`] describes.
 fn update(hash: &mut Sha256, events: &Columns) {
     const RECORD: usize = 13;
     let mut records = [0; 512 * RECORD];

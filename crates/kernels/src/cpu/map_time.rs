@@ -4,10 +4,11 @@
 //! y[j] = Σ_i w_ji·x[i]
 //! ```
 //!
-//! An output step depends on few input steps, so the map is limited by memory bandwidth. Each piece
-//! of an output step is written once with its first term, and the other terms are added while the
-//! piece is in the first-level cache. The terms are added in the order of the map, so results do
-//! not depend on the number of threads.
+//! x[i] and y[j] are whole steps, and w_ji are the weights of a [`TimeMap`]. An output step depends
+//! on few input steps, so memory bandwidth limits the speed of the map. The kernel therefore cuts
+//! an output step into pieces: it writes a piece with its first term and adds the other terms while
+//! the piece is in the L1 cache. It adds the terms in the order of the map, so results do not
+//! depend on the number of threads.
 
 use super::memory::{full, room};
 use super::tensor::{from_vec, values};
@@ -18,7 +19,7 @@ use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-/// Values per piece: 16 KiB.
+/// Number of values in a piece, which are 16 KiB.
 const PIECE: usize = 4096;
 
 /// Maps `[T_in·B, …]` to `[T_out·B, …]`.
@@ -30,7 +31,7 @@ pub(crate) fn map_time(input: FlexTensor, map: Arc<TimeMap>) -> FlexTensor {
     from_vec(out, shape)
 }
 
-/// Applies `map` to `t_in` consecutive steps of equal size.
+/// Applies `map` to its `t_in` input steps, which follow each other in `x` and have equal size.
 fn mapped(x: &[f32], map: &TimeMap) -> Vec<f32> {
     let n = x.len() / map.t_in();
     let mut out = room(n * map.t_out());
@@ -45,8 +46,8 @@ fn mapped(x: &[f32], map: &TimeMap) -> Vec<f32> {
     unsafe { full(out) }
 }
 
-/// Writes the piece `y` of an output step, which begins at position `at`. `n` is the size of a
-/// step.
+/// Writes one piece of an output step: `y`, which begins at value `at` of the step. `n` is the
+/// number of values of a step; `terms` are the input steps and weights of the output step.
 fn sum(x: &[f32], n: usize, at: usize, terms: &[(usize, f32)], y: &mut [MaybeUninit<f32>]) {
     let len = y.len();
     let row = |i: usize| &x[i * n + at..][..len];

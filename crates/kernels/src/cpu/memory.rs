@@ -1,13 +1,13 @@
 //! Memory for large tensors.
 //!
-//! All threads write the zeros of a large tensor, because a single thread would take longer to zero
-//! a layer's output than the layer takes to compute it. A buffer that a kernel writes completely
-//! stays uninitialised until then, which saves a pass over memory.
+//! [`zeros`] uses all threads for a large tensor, because one thread can take longer to zero a
+//! layer's output than all threads take to compute it. [`room`] returns an uninitialised buffer for
+//! a kernel that writes every value, which saves a pass over memory; [`full`] converts it.
 
 use rayon::prelude::*;
 use std::mem::{ManuallyDrop, MaybeUninit};
 
-/// Below this number of values one thread is as fast.
+/// Number of values below which one thread zeros them as fast as all threads.
 const FEW: usize = 1 << 16;
 
 /// `n` zeros.

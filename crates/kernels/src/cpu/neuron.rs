@@ -1,7 +1,7 @@
 //! A neuron layer over all its steps on the CPU.
 //!
 //! A sequence `[T·B, …]` is T rows of n = B·C·H·W values. The neurons are independent, so the n
-//! columns are cut into chunks, and all T steps pass over a chunk while it is in the first-level
+//! columns are cut into chunks, and all T steps pass over a chunk while it is in the L1
 //! cache. Chunks run in parallel. A pass reads the current and writes the spikes and, in training,
 //! the potentials: 4 bytes per value and step for each. A value takes only a handful of operations,
 //! so memory bandwidth is the limit. One thread computes each value in a fixed order, so results do

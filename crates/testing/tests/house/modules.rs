@@ -67,7 +67,7 @@ fn imports() -> &'static [(String, Edges)] {
     ALL.get_or_init(|| sources::crates().into_iter().map(|(name, root)| (name, Sources::read(&root).edges())).collect())
 }
 
-/// What one file declares and imports.
+/// The declarations and imports of one file.
 #[derive(Default)]
 struct Source {
     /// Names of its items, including child modules.

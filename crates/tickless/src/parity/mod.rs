@@ -51,7 +51,7 @@ const ENGINE: &str = "engine";
 const UNKNOWN: &str =
     "unknown: none of the usual mistakes gives these spikes; compare the weights and the order of the axes";
 
-/// What to compare.
+/// The options of a comparison.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Input events used of each recording (0 for all).
@@ -92,9 +92,9 @@ pub enum Verdict {
 pub struct Pair {
     /// The executor that is compared with the engine.
     pub executor: String,
-    /// The executor that spike differences are relative to, s0 of Σ|s0 − s| / Σ s0: the side closer to
-    /// training. This is the engine for chips, counts, 8 bit and exported graphs, and the clocked
-    /// network for the engine.
+    /// The executor that spike differences are relative to, s0 of Σ|s0 − s| / Σ s0: the side closer
+    /// to training. This is the engine for chips, counts, 8 bit and exported graphs, and the
+    /// clocked network for the engine.
     pub reference: String,
     /// The verdict.
     pub verdict: Verdict,

@@ -1,5 +1,5 @@
-//! How soon an event-driven network knows the answer: accuracy against the time passed, against the
-//! events seen, and against the confidence at which it stops.
+//! Measures how soon an event-driven network knows the answer: accuracy against the time passed,
+//! against the events seen, and against the confidence at which it stops.
 
 use super::load;
 use crate::Result;
@@ -21,7 +21,7 @@ const POINTS: usize = 20;
 /// Confidences at which a run may stop.
 const CONFIDENCES: [f32; 8] = [0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999];
 
-/// How soon the answer was known.
+/// The times at which the answer was known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decisions {
     /// Temperature g of the confidence softmax(g·Σ/T_max), fitted on the validation part.

@@ -42,8 +42,8 @@ pub struct Simulation {
     pub synaptic_operations: f64,
     /// Layers that never fired.
     pub silent: Vec<String>,
-    /// Spike difference Σ|s0 − s| / Σ s0 of each spiking layer over all neurons and recordings, with s0 the
-    /// clocked network at T_max and s the engine.
+    /// Spike difference Σ|s0 − s| / Σ s0 of each spiking layer over all neurons and recordings,
+    /// with s0 the clocked network at T_max and s the engine.
     #[serde(with = "differences")]
     pub spike_difference: Vec<(String, f64)>,
     /// Number of recordings that it was measured on.
@@ -51,7 +51,7 @@ pub struct Simulation {
     /// Name of s0.
     #[serde(default)]
     pub spike_difference_reference: String,
-    /// How soon the answer was known.
+    /// The times at which the answer was known.
     #[serde(default)]
     pub decisions: Option<Decisions>,
     /// Results with 8-bit weights.

@@ -5,9 +5,9 @@
 //! TTM at a stage's entry maps the sequence to that number. If a TTM repeats steps, the sequence
 //! delays the repeat until after the linear layers that follow, so those run on fewer steps.
 //!
-//! Unless the kernel is [`KernelChoice::Plain`] or an observer needs every node's output, a node that
-//! [`Fusion`] marks is not computed on its own: it passes [`Term`]s to its consumer, and the fused
-//! kernel of the neuron evaluates them.
+//! Unless the kernel is [`KernelChoice::Plain`] or an observer needs every node's output, a node
+//! that [`Fusion`] marks is not computed on its own: it passes [`Term`]s to its consumer, and the
+//! fused kernel of the neuron evaluates them.
 
 use super::fusion::Fusion;
 use super::linear::{self, How};
@@ -103,7 +103,7 @@ pub(crate) struct Walk {
     pub(crate) batch: Arc<WholeBatch>,
     /// The nodes that fused kernels evaluate in this pass.
     fusion: Arc<Fusion>,
-    /// Sees the spikes of each neuron layer.
+    /// Gets the spikes of each neuron layer; `None` in a pass without a tap.
     pub(crate) tap: Option<Arc<dyn SpikeTap>>,
     /// The sum of the terms that the tap has added to the loss so far.
     pub(crate) terms: Option<Tensor<1>>,

@@ -1,7 +1,7 @@
 //! Convolutions, linear layers and pools as functions of a sequence.
 //!
-//! With [`KernelChoice::Plain`] each calls the tensor library's operator; otherwise convolutions of one
-//! group and linear layers use the kernels of [`conv_for`], and pools without overlap use
+//! With [`KernelChoice::Plain`] each calls the tensor library's operator; otherwise convolutions of
+//! one group and linear layers use the kernels of [`conv_for`], and pools without overlap use
 //! [`tile_pool`] or [`tile_pool_last`].
 
 use super::Sequence;

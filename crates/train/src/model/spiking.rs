@@ -1,5 +1,12 @@
-//! Neuron layers. The fused kernel evaluates a neuron together with the norms and additions before
-//! it, a first layer's convolution, and a pool after it; other forms evaluate the neuron alone.
+//! Neuron layers of the clocked model, in three forms:
+//!
+//! - [`spiking`] evaluates a plain neuron ([`Neuron::is_plain`]) in one fused kernel, together with
+//!   the norms and the addition before it, the convolution of a first layer, and the pool after it;
+//!   [`Fusion`](super::fusion::Fusion) decides which nodes the kernel includes;
+//! - [`plain_spiking`] evaluates a plain neuron alone;
+//! - [`general_spiking`] evaluates every other neuron alone.
+//!
+//! The equations stand in [`tickless_neuron::step`].
 
 use super::fusion::tile_scale;
 use super::norm::{BatchStatistics, NormMode, Running};
@@ -27,6 +34,7 @@ pub(crate) struct Term {
     norm: Option<TermNorm>,
 }
 
+/// A norm that the fused kernel applies to a term; gain and shift have shape `[C]`.
 #[derive(Debug, Clone)]
 struct TermNorm {
     gain: Tensor<1>,
@@ -74,9 +82,11 @@ impl Term {
     }
 }
 
-/// Spikes of a neuron whose current is the sum of one or two terms, by the fused kernel; stores
-/// each norm's batch statistics at the norm's index in `statistics`. If `pool` is given, the kernel
-/// returns pooled spikes.
+/// Spikes of a neuron whose current is the sum of one or two terms, computed by the fused kernel.
+///
+/// Stores the batch statistics of each norm in `statistics`, at the norm's index in graph order. If
+/// `pool` is given, the kernel returns the pooled spikes. If the first term has a convolution, it
+/// must be the only term.
 ///
 /// # Errors
 /// If a worker that shares the batch has left.
@@ -116,7 +126,7 @@ pub(crate) fn spiking(
     Ok(Sequence::from_channels_last(spikes, op.steps))
 }
 
-/// Reduces the moments of this worker's part to the statistics of the whole batch.
+/// Adds up the moments of all workers' parts and returns the statistics of the whole batch.
 fn of_batch(mut moments: Vec<Option<Moments>>, batch: &WholeBatch) -> Result<Vec<Option<Statistics>>> {
     batch.moments(&mut moments)?;
     Ok(rounded(&moments))
@@ -131,6 +141,7 @@ pub(crate) fn neuron_op(n: Neuron, name: &str, steps: usize, pass: &Pass<'_>) ->
     Ok(NeuronOp { neuron: n, lambda, steps })
 }
 
+/// The error of a layer whose parameters need a step duration that the pass does not have.
 fn no_step(name: &str) -> Error {
     Error::NoStepDuration { layer: name.to_owned() }
 }
@@ -165,7 +176,7 @@ pub(crate) fn general_spiking(
         return Ok(x.each(|x| any_neuron_on_cpu(x, n, &constants, steps)));
     }
     let lambda = decay.map(|d| {
-        // As `learned_lambda`; if the leak rule is `Time`, λ^(T_max/T).
+        // The same value as `learned_lambda`; if the leak rule is `Time`, λ^(T_max/T).
         let trained = sigmoid(d).clamp(1e-6, 1.0 - 1e-6);
         let stretch = stretch(pass.leak, pass.t_max, steps);
         if stretch == 1.0 { trained } else { trained.log().mul_scalar(stretch).exp() }
@@ -173,7 +184,7 @@ pub(crate) fn general_spiking(
     Ok(x.each(|x| reference::any_neuron(x, n, constants, lambda, steps)))
 }
 
-/// Spikes of a plain neuron, with [`neuron()`] instead of the fused kernel.
+/// Spikes of a plain neuron, computed by the operator [`neuron()`], which evaluates no other layer.
 pub(crate) fn plain_spiking(x: Sequence, op: NeuronOp) -> Sequence {
     x.channels_first().each(|x| neuron(x, op))
 }

@@ -22,7 +22,7 @@ const VERSION: u32 = 2;
 /// Version 1 files can be read too: they lack the checksum and the conditions only.
 const WITHOUT_CHECKSUM: u32 = 1;
 
-/// How far a training has come, with the sums and metrics up to there.
+/// The position that a training has reached, with the sums and metrics up to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Position {
@@ -107,7 +107,7 @@ fn is_percent(value: f64) -> bool {
 pub struct Checkpoint {
     /// The resolved recipe; a training resumes with an equal recipe only.
     pub recipe: String,
-    /// How far the training has come.
+    /// The position that the training has reached.
     pub position: Position,
     /// The current weights and running statistics.
     pub weights: Weights,

@@ -165,7 +165,7 @@ impl RunFolder {
     /// Writes a result of the run, a JSON object, with a checksum over its fields.
     ///
     /// # Errors
-    /// As [`write_json`](Self::write_json), and if the value is no object.
+    /// As [`write_json`](Self::write_json), and if the value is not a JSON object.
     pub fn write_result<T: Serialize + DeserializeOwned + PartialEq>(&self, name: &str, value: &T) -> Result<()> {
         let path = self.file(name);
         let unwritable = |problem: String| Error::NotWritten { path: path.clone(), problem };
@@ -176,11 +176,11 @@ impl RunFolder {
         self.write_json(name, &seal::seal(json, &path)?)
     }
 
-    /// Reads a result of the run as [`write_result`](Self::write_result) writes it, and what its
-    /// checksum says.
+    /// Reads a result that [`write_result`](Self::write_result) wrote, and compares it with its
+    /// checksum.
     ///
     /// # Errors
-    /// If it is missing or no JSON.
+    /// If the file is missing or is not JSON.
     pub fn read_result(&self, name: &str) -> Result<(serde_json::Value, Seal)> {
         Ok(seal::unseal(self.read_json(name)?))
     }

@@ -1,5 +1,5 @@
-//! The checksum that the JSON files of a run carry in their field `checksum`, by which a changed
-//! value or a misspelt key is noticed when the file is read.
+//! The checksum in the field `checksum` of a run's JSON files. If somebody changes a value or
+//! misspells a key, the checksum does not fit, and the reader of the file notices it.
 
 use crate::error::{Error, Result};
 use serde_json::Value;
@@ -10,14 +10,15 @@ use twox_hash::XxHash3_64;
 /// The field of a JSON object that holds its checksum.
 const FIELD: &str = "checksum";
 
-/// `xxh3-64:` and 16 hexadecimal digits: XXH3 with seed 0 over these texts, one after the other.
+/// The checksum of these texts, one after the other: `xxh3-64:` and the 16 hexadecimal digits of
+/// XXH3 with seed 0.
 pub(super) fn over(texts: &[&str]) -> String {
     let mut hash = XxHash3_64::with_seed(0);
     texts.iter().for_each(|text| hash.write(text.as_bytes()));
     format!("xxh3-64:{:016x}", hash.finish())
 }
 
-/// What the checksum of a file says.
+/// The result of comparing a file with its checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seal {
     /// The file is as it was written.
@@ -28,10 +29,10 @@ pub enum Seal {
     Absent,
 }
 
-/// The object with the checksum over its fields.
+/// Adds the checksum over its fields to an object.
 ///
 /// # Errors
-/// If the value is no object.
+/// If the value is not an object.
 pub(super) fn seal(mut value: Value, path: &Path) -> Result<Value> {
     let sum = over(&[&value.to_string()]);
     let Some(fields) = value.as_object_mut() else {
@@ -44,7 +45,7 @@ pub(super) fn seal(mut value: Value, path: &Path) -> Result<Value> {
     Ok(value)
 }
 
-/// The object without its checksum, and what that says.
+/// Removes the checksum from an object and compares it with the other fields.
 pub(super) fn unseal(mut value: Value) -> (Value, Seal) {
     let sum = value.as_object_mut().and_then(|fields| fields.remove(FIELD));
     let seal = match sum {
@@ -64,7 +65,7 @@ mod tests {
     fn every_change_of_a_value_or_a_key_breaks_the_seal() {
         let value = json!({"part": "test", "points": [{"loss": 0.1, "configuration": [1, 2]}], "weights": null});
         let sealed = seal(value.clone(), Path::new("a.json")).unwrap();
-        // As it is read back from a file.
+        // Parses the text, as a reader of the file does.
         let read = |text: &str| unseal(serde_json::from_str(text).unwrap());
         let text = serde_json::to_string_pretty(&sealed).unwrap();
         assert_eq!(read(&text), (value.clone(), Seal::Whole));

@@ -80,7 +80,7 @@ pub(crate) fn picture(data: &ReportData, format: Format) -> Option<Picture> {
 
 /// The times of the slices, in a form that fits above each slice.
 struct Times {
-    /// Where each slice begins, and where the last ends, in `unit`.
+    /// The times at which each slice begins, and at which the last ends, in `unit`.
     edges: Vec<f64>,
     unit: &'static str,
     digits: usize,

@@ -52,7 +52,7 @@ impl Loop for Elements<'_> {
     fn run(self) -> (u64, u64) {
         let Elements { elements, out } = self;
         let mut signs = (0, 0);
-        // Each block is so small that its columns stay in the first-level cache.
+        // Each block is so small that its columns stay in the L1 cache.
         for block in elements.chunks(BLOCK) {
             let slots = out.grow(block.len());
             let columns = slots.t_us.iter_mut().zip(slots.x).zip(slots.y).zip(slots.on);

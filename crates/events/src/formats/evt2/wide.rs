@@ -1,11 +1,12 @@
-//! Words of EVT2 with AVX-512, 32 at a time; the scalar twin is `evt2::Piece`.
+//! Decodes EVT2 with AVX-512, 32 words per step. It decodes the same words as the scalar form
+//! `evt2::Piece`.
 //!
-//! Each group is decoded as if all its words were events, as most words are, and written behind the
-//! events before; the events before its first other word count, and the next group begins behind
-//! that word.
+//! The kernel decodes each group as if all its words were events, because most words are, and
+//! stores the events after those of the group before. If the group contains another word, only the
+//! events before that word count, and the next group begins after it.
 //!
-//! Unsafe: the count of what was written, and the call of a function that is compiled for
-//! instructions which an [`Isa`] says that the processor has.
+//! The module needs `unsafe` to set the number of stored events, and to call a function that is
+//! compiled for AVX-512; an [`Isa`] proves that the processor has these instructions.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
@@ -15,19 +16,19 @@ use tickless_simd::Isa;
 use crate::Columns;
 use crate::formats::evt::High;
 
-/// Appends the events of words from the front on, as `evt2::Piece` does, and returns how many words
-/// it took: it may leave any number, and leaves all unless the set is AVX-512.
+/// Decodes a prefix of `words` as `evt2::Piece` does, appends the events to `out`, and returns the
+/// number of decoded words. If the instruction set is not AVX-512, it decodes no word.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub fn events(isa: Isa, words: &[[u8; 4]], high: &mut High, out: &mut Columns) -> usize {
     match isa.set() {
-        // SAFETY: an `Isa` is a set that the processor has.
+        // SAFETY: an `Isa` exists only for a set that the processor has.
         InstructionSet::Avx512 => unsafe { avx512::events(words, high, out) },
         _ => 0,
     }
 }
 
-/// Leaves all words to `evt2::Piece`, because this target has no AVX-512.
+/// Decodes no word, because this target has no AVX-512.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
 pub fn events(_: Isa, _: &[[u8; 4]], _: &mut High, _: &mut Columns) -> usize {
@@ -44,15 +45,16 @@ mod avx512 {
     use crate::formats::prefetch::prefetch_a_page_ahead;
     use crate::formats::store::{self, coordinates, lengthen, load, narrow, polarities, times, which};
 
-    /// Words of a group.
+    /// Number of words in a group.
     const GROUP: usize = 32;
 
-    /// Appends the events of words from the front on; returns how many words it took: all but some of
-    /// the last [`GROUP`], and none before the first time.
+    /// Decodes a prefix of `words`, appends the events to `out`, and returns the number of decoded
+    /// words: all but fewer than [`GROUP`] at the end, or none if no word has set the high bits of
+    /// the time before.
     #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
     pub fn events(words: &[[u8; 4]], high: &mut High, out: &mut Columns) -> usize {
         let Some(mut base) = high.base_us else { return 0 };
-        // A word is at most one event.
+        // Each word yields at most one event.
         let room = store::room(out, words.len());
         let (coordinate, low) = (_mm512_set1_epi32(0x7FF), _mm512_set1_epi32(0x3F));
         let (no_event, is_on) = (_mm512_set1_epi32(0b111 << 29), _mm512_set1_epi32(1 << 28));
@@ -91,8 +93,8 @@ mod avx512 {
                 done += events + 1;
             }
         }
-        // SAFETY: the first `n` of each column are written, within its room: whole groups, each behind
-        // the events counted before.
+        // SAFETY: the loop has written the first `n` values of each column: it wrote every group as
+        // a whole, directly after the events that it had counted.
         unsafe { lengthen(out, n) };
         done
     }

@@ -1,12 +1,13 @@
-//! The frequent words of EVT3 with AVX-512, sixteen at a time; the scalar twin is
-//! [`frequent`](super::frequent).
+//! Decodes rows, times and single events of EVT3 with AVX-512, sixteen words per step. It decodes
+//! the same words as the scalar form [`frequent`](super::frequent).
 //!
-//! A loop that the compiler vectorises is no option, because each word depends on those before it.
-//! Where a word is rare or its TIME_HIGH falls, and at the end of a block, this stops: the scalar
-//! form goes on from there.
+//! The kernel is written with intrinsics, because each word depends on those before it and the
+//! compiler therefore cannot vectorise a plain loop. The kernel stops at a word of a rare type
+//! ([`RARE`](super::RARE)), at a TIME_HIGH that falls, if fewer than sixteen words are left, and if
+//! the block has no room for sixteen events. The scalar form decodes the words after that.
 //!
-//! Unsafe: loads and stores of whole arrays, and the call of a function that is compiled for
-//! instructions which an [`Isa`] says that the processor has.
+//! The module needs `unsafe` to load and store whole arrays, and to call a function that is
+//! compiled for AVX-512; an [`Isa`] proves that the processor has these instructions.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
@@ -15,8 +16,9 @@ use tickless_simd::Isa;
 
 use super::{BLOCK, Fields};
 
-/// Decodes words as [`frequent`](super::frequent) does. May leave any number of words to it, and
-/// leaves all unless the set is AVX-512.
+/// Decodes a prefix of `words` as [`frequent`](super::frequent) does, and writes the events to
+/// `packed` from index `n`. Returns the number of decoded words, the number of packed events and
+/// the new state. If the instruction set is not AVX-512, it decodes no word.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub(super) fn frequent(
@@ -27,13 +29,13 @@ pub(super) fn frequent(
     state: Fields,
 ) -> (usize, usize, Fields) {
     match isa.set() {
-        // SAFETY: an `Isa` is a set that the processor has.
+        // SAFETY: an `Isa` exists only for a set that the processor has.
         InstructionSet::Avx512 => unsafe { avx512::words(packed, n, words, state) },
         _ => (0, n, state),
     }
 }
 
-/// Leaves all words to [`frequent`](super::frequent), because this target has no AVX-512.
+/// Decodes no word, because this target has no AVX-512.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
 pub(super) fn frequent(_: Isa, _: &mut [u64; BLOCK], n: usize, _: &[[u8; 2]], state: Fields) -> (usize, usize, Fields) {
@@ -47,10 +49,12 @@ mod avx512 {
     use super::super::{ADDR_X, ADDR_Y, BLOCK, Fields, HIGH, LOW, RARE, TIME_HIGH, TIME_LOW, Y};
     use crate::formats::prefetch::prefetch_a_page_ahead;
 
-    /// Sixteen words at a time. An event needs the last row and the last time before it: of the
-    /// words that set it, as a mask of 16 bits, each lane keeps those up to its own, and the number
-    /// of leading zeros tells the lane of the last. Where there is none, the number selects the
-    /// last lane of what the 16 words before came to.
+    /// Decodes sixteen words per step.
+    ///
+    /// An event needs the last row and the last low time before it. Each lane finds the lane of
+    /// that word as follows: a mask of 16 bits marks the words that set the field, the lane clears
+    /// the bits above its own, and the leading zeros of the rest give the highest set bit. If no
+    /// bit is set, the index becomes 63, which selects the last lane of the previous step's result.
     #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
     pub(in super::super) fn words(
         packed: &mut [u64; BLOCK],
@@ -70,7 +74,7 @@ mod avx512 {
             let group = load_16(group);
             let kinds = _mm512_srli_epi32::<12>(group);
             let values = _mm512_and_epi32(group, _mm512_set1_epi32(0xFFF));
-            // The words before the first that is no event and sets neither row nor low time.
+            // The lanes before the first word that is rare or a TIME_HIGH.
             let stop = _mm512_test_epi32_mask(_mm512_srlv_epi32(stops, kinds), _mm512_set1_epi32(1));
             let before = stop.wrapping_sub(1) & !stop;
             let events = kind_is(kinds, ADDR_X) & before;
@@ -90,13 +94,15 @@ mod avx512 {
             };
             store(&mut to[0], event(_mm512_castsi512_si256(places), _mm512_castsi512_si256(lows)));
             let count = events.count_ones() as usize;
-            // Seldom: most events come with a row and a time of their own.
+            // More than eight events in sixteen words are rare, because most events have a row or a
+            // time word of their own.
             if count > 8 {
                 let (places, lows) = (_mm512_extracti64x4_epi64::<1>(places), _mm512_extracti64x4_epi64::<1>(lows));
                 store(&mut to[1], event(places, lows));
             }
             n += count;
-            // A branch, because the next load must not wait for this one.
+            // A branch instead of a computed step, because the processor predicts the branch and
+            // loads the next words before this step is finished.
             if stop == 0 {
                 done += 16;
             } else {
@@ -117,25 +123,25 @@ mod avx512 {
         (done, n, Fields { y: last(y).into(), low: u64::from(last(low)) << LOW, high })
     }
 
-    /// Sixteen numbers of 16 bits as numbers of 32 bits.
+    /// Loads sixteen 16-bit words, each zero-extended to 32 bits.
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn load_16(from: &[[u8; 2]; 16]) -> __m512i {
-        // SAFETY: 32 bytes can be read.
+        // SAFETY: `from` refers to 32 bytes, and the load needs no alignment.
         _mm512_cvtepu16_epi32(unsafe { _mm256_loadu_si256(from.as_ptr().cast()) })
     }
 
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn load_32(from: &[u32; 16]) -> __m512i {
-        // SAFETY: 64 bytes can be read.
+        // SAFETY: `from` refers to 64 bytes, and the load needs no alignment.
         unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
     }
 
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn store(to: &mut [u64; 8], lanes: __m512i) {
-        // SAFETY: 64 bytes can be written.
+        // SAFETY: `to` refers to 64 bytes, and the store needs no alignment.
         unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), lanes) }
     }
 }

@@ -12,7 +12,9 @@
 use super::codecs::unshuffled;
 use super::packed::{Packed, copy};
 
+/// Size of the header in bytes.
 const HEADER: usize = 16;
+// The flags.
 const SHUFFLED: u8 = 1;
 const PLAIN: u8 = 2;
 const BITS_SHUFFLED: u8 = 4;
@@ -22,7 +24,11 @@ const MOST_SPLITS: usize = 16;
 /// Blocks are split only if each part has at least this many bytes.
 const LEAST_SPLIT: usize = 128;
 
-/// Decompresses at most `limit` bytes; the error states what is wrong.
+/// Decompresses a chunk.
+///
+/// # Errors
+/// If the chunk is damaged, uses a codec that is not supported, or has more than `limit`
+/// decompressed bytes. The text is the end of a message that the caller begins.
 pub fn unpack(chunk: &[u8], limit: usize) -> Result<Vec<u8>, String> {
     let mut from = Packed(chunk);
     let &[version, _, flags, element, ref sizes @ ..] = from.take(HEADER)? else { return Err("no header".into()) };
@@ -68,7 +74,10 @@ pub fn unpack(chunk: &[u8], limit: usize) -> Result<Vec<u8>, String> {
     Ok(out)
 }
 
-/// Decompresses a stream and appends its `size` bytes.
+/// Decompresses a stream and appends its bytes to `out`.
+///
+/// # Errors
+/// If the stream is damaged or does not decompress to exactly `size` bytes.
 fn stream(codec: u8, packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), String> {
     if packed.len() == size {
         out.extend_from_slice(packed);
@@ -93,9 +102,13 @@ fn stream(codec: u8, packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<()
     }
 }
 
-/// Decompresses BloscLZ. It is like LZF, but bytes up to the first below 255 continue a length, and
-/// two bytes continue a distance of all ones. The upper 3 bits of the first control byte are
-/// ignored.
+/// Decompresses BloscLZ, a variant of LZF.
+///
+/// A control byte below 32 begins a run of control + 1 literal bytes; the upper 3 bits of the first
+/// control byte are ignored. Any other control byte begins a copy: its upper 3 bits plus 2 are the
+/// length, and its lower 5 bits and the next byte are the distance − 1. Two fields are longer than
+/// in LZF: if the 3 bits are all ones, bytes are added to the length up to the first one below 255;
+/// if the 13 bits of the distance are all ones, two more bytes are added to the distance.
 fn blosclz(packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), String> {
     const FARTHEST: usize = 8191;
     let (start, mut from) = (out.len(), Packed(packed));
@@ -138,8 +151,8 @@ fn blosclz(packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), String> 
     }
 }
 
-/// Undoes the bit shuffle for elements of `size` bytes. Blosc shuffles only if the number of
-/// elements is a multiple of eight; any other block is unchanged.
+/// Undoes the bit shuffle for elements of `size` bytes. Blosc shuffles the bits of a block only if
+/// its number of elements is a multiple of eight, so any other block is returned unchanged.
 fn bits_unshuffled(bytes: &[u8], size: usize) -> Vec<u8> {
     let n = bytes.len() / size;
     if !n.is_multiple_of(8) || n == 0 {

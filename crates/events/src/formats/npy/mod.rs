@@ -78,7 +78,7 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     Ok(Box::new(reader))
 }
 
-/// Why a header cannot be used.
+/// The reason why a header cannot be used.
 pub(super) enum Problem {
     NoUnit(String),
     /// The values are more or fewer than the header says.

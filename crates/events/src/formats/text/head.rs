@@ -28,7 +28,7 @@ pub struct Layout {
 /// `x y t p`, the assumed order if nothing names the columns.
 pub const PLAIN: Layout = Layout { x: 0, y: 1, t: 2, p: 3, columns: 4, unit: None, sensor: None };
 
-/// What separates the cells of a line.
+/// The separator of the cells of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Separator {
     /// Any number of blanks and tabs: no cell is empty.

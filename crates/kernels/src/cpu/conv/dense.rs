@@ -18,7 +18,7 @@ use std::mem::MaybeUninit;
 /// Output channels per panel.
 pub const PANEL: usize = 64;
 
-/// Weight values per pass over the pixels: a part of a second-level cache (192 KiB).
+/// Weight values per pass over the pixels: a part of an L2 cache (192 KiB).
 const PASS_VALUES: usize = 48 << 10;
 
 /// Which input pixel each output pixel reads at each tap.

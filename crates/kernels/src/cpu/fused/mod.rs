@@ -53,7 +53,7 @@ impl Channels {
     }
 }
 
-/// Values per chunk: whole pixels, few enough that T steps of a chunk fit the first-level cache.
+/// Values per chunk: whole pixels, few enough that T steps of a chunk fit the L1 cache.
 pub(crate) fn chunk(channels: usize, steps: usize) -> usize {
     let channels = channels.max(1);
     ((8192 / steps.max(1)).clamp(256, 2048) / channels).max(1) * channels

@@ -1,11 +1,13 @@
-//! One step of SGD with momentum in one pass over memory, in place if no other tensor shares the
-//! storage.
+//! One step of SGD with momentum in one pass over memory. The step runs in place if no other tensor
+//! shares the storage of weight and momentum, otherwise in a copy.
 //!
 //! ```text
 //! g ← ∇ + wd·w;  m ← µ·m + g;  w ← w − lr·m
 //! ```
 //!
-//! Each operation is rounded, so the result equals that of separate operators bit for bit.
+//! ∇ is the gradient of the loss; wd, µ and lr are the weight decay, the momentum and the learning
+//! rate of an [`SgdOp`]. Each operation is rounded on its own, so the result equals that of
+//! separate tensor operators bit for bit.
 
 use crate::cpu::tensor::{from_vec, values};
 use crate::operators::{SgdOp, SgdTensors};
@@ -13,10 +15,10 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Flex, TensorMetadata};
 use rayon::prelude::*;
 
-/// Values per task.
+/// Number of values that one task of the thread pool updates.
 const TASK: usize = 1 << 14;
 
-/// Weight and momentum after the step.
+/// Returns weight and momentum after the step. All three tensors have the same shape.
 pub(crate) fn step(of: SgdTensors<Flex>, gradient: FlexTensor, op: SgdOp) -> SgdTensors<Flex> {
     let (mut weight, mut momentum, gradient) = (compact(of.weight), compact(of.momentum), gradient.to_contiguous());
     let (w, m) = (weight.storage_mut::<f32>(), momentum.storage_mut::<f32>());
@@ -30,7 +32,8 @@ pub(crate) fn step(of: SgdTensors<Flex>, gradient: FlexTensor, op: SgdOp) -> Sgd
     SgdTensors { weight, momentum }
 }
 
-/// The tensor, contiguous and with a storage that holds nothing but its values.
+/// The tensor in contiguous form. If it is a view of a larger storage, its values are copied to a
+/// storage of their own, because the step writes to the whole storage.
 pub(super) fn compact(t: FlexTensor) -> FlexTensor {
     let t = t.to_contiguous();
     match t.storage::<f32>().len() == t.shape().num_elements() {

@@ -1,7 +1,8 @@
-//! Determines which framework wrote a graph.
+//! Determines which framework wrote a NIR graph.
 //!
-//! Frameworks give the same nodes different meanings ([`Reader`]), so the importer must not guess
-//! the writer. [`written_by`] accepts only evidence that exactly one writer leaves:
+//! Frameworks give the same nodes different meanings ([`Reader`]), so a wrong guess of the writer
+//! would silently change the neurons. [`written_by`] accepts only evidence that exactly one writer
+//! leaves (τ and the step Δt are in seconds):
 //!
 //! - a text in the metadata that names one framework;
 //! - `LIF` with τ of a second or more and r = 1: sinabs counts τ in steps;
@@ -19,10 +20,10 @@ use std::fmt;
 use std::str::FromStr;
 use tickless_words::UnknownWord;
 
-/// The convention that gives the neurons of a graph their meaning.
+/// The convention by which the parameters of a graph's neurons are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// This library: the graph's metadata hold a description of the network.
+    /// The graph was written by this library, and its metadata hold a description of the network.
     Tickless,
     /// The convention of one framework.
     Of(Reader),
@@ -101,6 +102,7 @@ pub fn written_by(graph: &Graph) -> Option<Writer> {
     one.then_some(Writer { dialect: Dialect::Of(reader), evidence })
 }
 
+/// Collects the nodes of a graph and of its subgraphs.
 fn collect<'a>(graph: &'a Graph, into: &mut Vec<&'a Node>) {
     for node in graph.nodes.values() {
         match node {

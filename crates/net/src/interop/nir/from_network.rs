@@ -45,7 +45,7 @@ impl Default for ExportOptions {
 pub struct Exported {
     /// The graph.
     pub graph: Graph,
-    /// How each reader will differ from the network.
+    /// The differences between the network and what each reader will run.
     pub differences: Vec<Difference>,
 }
 

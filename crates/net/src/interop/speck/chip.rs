@@ -1,12 +1,14 @@
 //! Describes a chip: its cores with their memories, and the limits of a layer.
 //!
-//! A layer with c_out output maps of h×w (before pooling) and c_in input maps and a kernel of ky×kx
-//! needs
+//! A layer needs memory for its kernel and its neurons. If it has c_in input maps, a kernel of
+//! ky×kx and c_out output maps of h×w before pooling, it needs
 //!
 //! ```text
 //! c_in·2^(⌈log2(kx·ky)⌉ + ⌈log2 c_out⌉)   words of 8 bits of kernel memory
 //! c_out·2^(⌈log2 h⌉ + ⌈log2 w⌉)           words of 16 bits of neuron memory
 //! ```
+//!
+//! Source: the data of the Speck2e and Speck2f, and the chip back end of sinabs.
 
 use serde::Serialize;
 
@@ -26,26 +28,26 @@ pub struct Chip {
     pub name: String,
     /// The cores, indexed by their number.
     pub cores: Vec<Core>,
-    /// Largest side of a layer's input map.
+    /// Largest side of a layer's input map, in pixels.
     pub input_side: usize,
-    /// Largest side of a layer's output map, before pooling.
+    /// Largest side of a layer's output map before pooling, in pixels.
     pub output_side: usize,
     /// Largest number of layers to which one layer, or the camera, can send its events.
     pub destinations: usize,
-    /// Largest side of a kernel.
+    /// Largest side of a kernel, in pixels.
     pub kernel: usize,
-    /// Largest zero padding on each side.
+    /// Largest zero padding on each side, in pixels.
     pub padding: usize,
     /// Largest number of input or output maps.
     pub channels: usize,
-    /// Allowed sides of a pooling window.
+    /// Allowed sides of a pooling window, in pixels.
     pub pooling: Vec<usize>,
     /// Allowed strides of a convolution.
     pub strides: Vec<usize>,
 }
 
 impl Chip {
-    /// The Speck2e and Speck2f, which have nine cores.
+    /// The Speck2e and the Speck2f, which have the same nine cores.
     pub fn speck2e() -> Self {
         const KI: usize = 1024;
         let core = |kernel: usize, neuron: usize| Core { kernel_words: kernel * KI, neuron_words: neuron * KI };

@@ -1,10 +1,12 @@
-//! Events of AEDAT4 with AVX-512, 32 at a time; the scalar twin is `aedat4::events::Elements`.
+//! Converts the events of AEDAT4 to columns with AVX-512, 32 events per step. It gives the same
+//! columns as the scalar form `aedat4::events::Elements`.
 //!
-//! Of two registers of four events, one permutation takes the times and another the pixels; of two
-//! registers of pixels, one takes the columns and rows.
+//! A register holds four events. From two registers, one permutation selects the eight times and
+//! another the eight pixels (x, y and polarity). From two registers of pixels, one permutation
+//! selects the columns and rows.
 //!
-//! Unsafe: the count of what was written, and the call of a function that is compiled for
-//! instructions which an [`Isa`] says that the processor has.
+//! The module needs `unsafe` to set the number of stored events, and to call a function that is
+//! compiled for AVX-512; an [`Isa`] proves that the processor has these instructions.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
@@ -13,13 +15,13 @@ use tickless_simd::Isa;
 
 use crate::Columns;
 
-/// Appends events from the front on, as `aedat4::events::Elements` does. Returns how many (it may
-/// leave any number, and leaves all unless the set is AVX-512), and all bits that their times and
-/// their pixels have.
+/// Appends a prefix of `elements` to `out`, as `aedat4::events::Elements` does. Returns the number
+/// of appended events, the bitwise or of their times and that of their pixels. If the instruction
+/// set is not AVX-512, it appends none.
 #[inline]
 pub fn elements(isa: Isa, elements: &[[u8; 16]], out: &mut Columns) -> (usize, (u64, u64)) {
     match isa.set() {
-        // SAFETY: an `Isa` is a set that the processor has.
+        // SAFETY: an `Isa` exists only for a set that the processor has.
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx512 => unsafe { avx512::elements(elements, out) },
         _ => (0, (0, 0)),
@@ -34,18 +36,18 @@ mod avx512 {
     use crate::formats::prefetch::prefetch_a_page_ahead;
     use crate::formats::store::{self, coordinates, lengthen, load, polarities, times};
 
-    /// Events of a group.
+    /// Number of events in a group.
     const GROUP: usize = 32;
 
-    /// Appends events from the front on, as many as there are whole groups; returns how many that is,
-    /// and all bits that their times and their pixels have.
+    /// Appends all whole groups of `elements` to `out`. Returns the number of appended events, the
+    /// bitwise or of their times and that of their pixels.
     #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
     pub fn elements(elements: &[[u8; 16]], out: &mut Columns) -> (usize, (u64, u64)) {
         let (groups, _) = elements.as_chunks::<GROUP>();
         let room = store::room(out, groups.len() * GROUP);
         let even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
         let odd = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
-        // Column and row are two quarters of 8 bytes.
+        // A pixel has 8 bytes: 2 bytes of column, 2 bytes of row, then the polarity.
         let mut of = [0; 64];
         for (i, to) in of.as_chunks_mut::<2>().0.iter_mut().enumerate() {
             *to = ((i % 16 * 4 + i / 16) as u16).to_le_bytes();
@@ -71,7 +73,7 @@ mod avx512 {
                 all_pixels = _mm512_or_si512(all_pixels, *pixels);
             }
             let [a, b, c, d] = pixels;
-            // 16 columns and 16 rows each.
+            // Each of these registers holds 16 columns, then 16 rows.
             let (front, back) = (_mm512_permutex2var_epi16(a, xs_ys, b), _mm512_permutex2var_epi16(c, xs_ys, d));
             coordinates(x, _mm512_shuffle_i64x2::<0b01_00_01_00>(front, back));
             coordinates(y, _mm512_shuffle_i64x2::<0b11_10_11_10>(front, back));
@@ -79,7 +81,8 @@ mod avx512 {
             polarities(on, u32::from_le_bytes(is_on));
             n += GROUP;
         }
-        // SAFETY: the loop has written a group of each column, within its room, for each it counted.
+        // SAFETY: for each group that the loop counted, it has written a whole group of each
+        // column.
         unsafe { lengthen(out, n) };
         (n, (_mm512_reduce_or_epi64(all_times) as u64, _mm512_reduce_or_epi64(all_pixels) as u64))
     }

@@ -6,11 +6,10 @@
 //! over the entries e of the window [x₀, x₀ + k) in row oy·s + ky − p, with values v(e)
 //! ```
 //!
-//! One pass covers as many groups of inputs and kernel rows as have weights that fit the
-//! first-level cache. Between passes the sums are stored in the output. An active input costs one
-//! load and one addition per register; a dense kernel costs a multiply-add for every input, zero or
-//! not. The speedup is therefore the reciprocal of the density, limited by the bandwidth of the
-//! first-level cache.
+//! One pass covers as many groups of inputs and kernel rows as have weights that fit the L1 cache.
+//! Between passes the sums are stored in the output. An active input costs one load and one
+//! addition per register; a dense kernel costs a multiply-add for every input, zero or not. The
+//! speedup is therefore the reciprocal of the density, limited by the bandwidth of the L1 cache.
 //!
 //! Fast path (`rows.rs`): if the convolution is 3×3 at stride 1 with padding 1, the panels are full
 //! and the three kernel rows of a group do not fit one pass, an active input is added to the three
@@ -33,7 +32,7 @@ mod rows;
 pub const PANEL: usize = 32;
 
 /// Bytes of weight rows per pass: three taps of a group of inputs and two registers, three quarters
-/// of the smallest first-level cache on machines with registers of this size.
+/// of the smallest L1 cache on machines with registers of this size.
 const PASS_BYTES: usize = 24 << 10;
 
 /// Independent sums per register. The loop adds to them in turn, which hides the latency of an

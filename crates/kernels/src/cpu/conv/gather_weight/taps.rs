@@ -13,7 +13,7 @@ pub(super) struct Taps {
     pub right: usize,
     /// Pixels per row of a panel.
     pub width: usize,
-    /// How many pixels before the one that an offset names the first tap's output is.
+    /// Number of pixels from the first tap's output to the pixel that an offset names.
     pub back: usize,
 }
 

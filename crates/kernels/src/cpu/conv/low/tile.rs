@@ -15,7 +15,7 @@ use std::mem::MaybeUninit;
 /// Output channels per panel.
 pub const PANEL: usize = 64;
 
-/// Units of weights per pass over the pixels: a part of a second-level cache.
+/// Units of weights per pass over the pixels: a part of an L2 cache.
 const PASS_UNITS: usize = 48 << 10;
 
 /// The values in a 32-bit unit.

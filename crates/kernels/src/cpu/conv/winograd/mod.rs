@@ -47,12 +47,12 @@ const MANY: usize = 4 * MR;
 /// Tiles per transformed block if there are few, so that every thread has some.
 const FEW: usize = 2 * MR;
 
-/// Blocks of `FEW` tiles whose products fit the second-level cache together.
+/// Blocks of `FEW` tiles whose products fit the L2 cache together.
 const BLOCKS: usize = 6;
 
 /// Inputs per slice of transformed weights. If all tiles fit in `BLOCKS` blocks, a task processes
-/// the weights slice by slice, so that they stay in the second-level cache: the transformed weights
-/// of a wide layer take four times the memory of the weights.
+/// the weights slice by slice, so that they stay in the L2 cache: the transformed weights of a wide
+/// layer take four times the memory of the weights.
 const SLICE: usize = 64;
 
 /// Sizes of the convolution `[N, in_height, in_width, inputs]` to `[N, height, width, outputs]`.
