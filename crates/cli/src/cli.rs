@@ -2,7 +2,7 @@
 
 use crate::arguments::{Global, LARGEST_THREADS};
 use crate::commands::{
-    asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, parity, report, simulate, train,
+    asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, net, parity, report, simulate, train,
 };
 use crate::output::{self, note};
 use crate::processes::Processes;
@@ -40,6 +40,7 @@ enum Command {
     Import(import::Import),
     Report(report::Report),
     Data(data::Data),
+    Net(net::Net),
 }
 
 /// Parses and runs the command line of this process.
@@ -83,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Import(c) => c.run(g, &console),
         Command::Report(c) => c.run(g, &console),
         Command::Data(c) => c.run(g, &console),
+        Command::Net(c) => c.run(g, &console),
     };
     console.leave();
     let Err(e) = result.and_then(|()| output::all_printed()) else { return ExitCode::SUCCESS };

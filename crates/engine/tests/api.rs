@@ -49,7 +49,7 @@ fn what_needs_a_clock_or_makes_no_neuron_is_refused_with_the_layer_and_the_remed
     let multi = Layer::Neuron(Neuron::if_multi());
     let neuron = |n: Neuron| [Layer::Conv(Conv::c3(1)), Layer::Neuron(n)];
     let max = Layer::Pool(Pool { kind: PoolKind::Max, ..Pool::sum(2) });
-    let overlapping = Layer::Pool(Pool { stride: 1, ..Pool::sum(2) });
+    let overlapping = Layer::Pool(Pool::square(PoolKind::Sum, 2, 1, 0));
     let biased = Layer::Conv(Conv { bias: true, ..Conv::c3(1) });
     for (layers, words) in [
         (vec![biased, multi], vec!["conv1", "a bias", "fold"]),

@@ -9,8 +9,16 @@ use tickless_net::Neuron;
 use tickless_testing::generate::Rng;
 use tickless_testing::generate::exact::{Wish, events, network, weights};
 
-const WISH: Wish =
-    Wish { residual: true, negative: true, any_neuron: true, limit: true, leak: false, refractory: false, blocks: 2 };
+const WISH: Wish = Wish {
+    residual: true,
+    negative: true,
+    any_neuron: true,
+    limit: true,
+    leak: false,
+    refractory: false,
+    any_layer: false,
+    blocks: 2,
+};
 
 const ORDERS: [Order; 3] = [Order::Exact, Order::Random, Order::Momentum];
 

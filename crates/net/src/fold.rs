@@ -185,7 +185,7 @@ fn rebuild(network: &Network, change: impl Fn(usize, &Node) -> Option<Layer>) ->
         };
         let from: Vec<NodeId> = node.from.iter().map(new_id).collect();
         place.push(match change(i, node) {
-            Some(layer) => builder.add(&node.name, layer, &from),
+            Some(layer) => builder.add_copy(node, layer, &from),
             None => from[0],
         });
     }

@@ -138,9 +138,12 @@ pub fn run(net: &Network, weights: &Weights, events: &[[u64; 4]]) -> Reference {
             Period::Steps(_) => unreachable!("a period must be given as a time"),
         });
         let held = neuron.refractory.is_some_and(|r| r.during == During::Hold);
+        let scales = net.nodes()[node].input_scale();
         let mut spikes = Vec::new();
         for (e, patch) in inputs {
             for (i, w) in patch {
+                let channel = i / (shape.height * shape.width);
+                let w = scales.as_ref().map_or(w, |s| w * f64::from(s[channel]));
                 let dead = e.t_us < ready[i];
                 if dead && held {
                     continue;

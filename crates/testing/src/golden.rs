@@ -176,14 +176,8 @@ pub fn network_of(input: Shape, layers: &[Value], golden: &Golden) -> GoldenNetw
         let layer = match l["type"].as_str() {
             Some("conv") => {
                 let w = &weight.as_ref().expect("weight").shape;
-                Layer::Conv(Conv {
-                    out: w[0],
-                    kernel: w[2],
-                    stride: count(&l["stride"]),
-                    padding: count(&l["padding"]),
-                    groups: shape.channels / w[1],
-                    bias: false,
-                })
+                let conv = Conv::square(w[0], w[2], count(&l["stride"]), count(&l["padding"]));
+                Layer::Conv(Conv { groups: shape.channels / w[1], ..conv })
             }
             Some("linear") => Layer::Linear(Linear { out: weight.as_ref().expect("weight").shape[0], bias: false }),
             Some("sumpool") => Layer::Pool(Pool::sum(count(&l["k"]))),

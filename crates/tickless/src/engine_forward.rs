@@ -82,7 +82,7 @@ mod tests {
     /// Neurons that fire at each event of the channel ON, and a layer behind them.
     fn relay() -> (Network, Weights) {
         let mut b = NetworkBuilder::new("relay", Shape::new(2, 4, 5), InputKind::Events);
-        let at = b.conv(b.input(), Conv { kernel: 1, padding: 0, ..Conv::c3(1) });
+        let at = b.conv(b.input(), Conv::square(1, 1, 1, 0));
         let at = b.neuron(at, Neuron::lif());
         let at = b.conv(at, Conv::c3(3));
         let at = b.neuron(at, Neuron::lif());

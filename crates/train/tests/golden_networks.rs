@@ -43,7 +43,7 @@ impl<'a> Builder<'a> {
     fn conv(&mut self, name: &str, stride: usize, from: NodeId) -> NodeId {
         let &[out, _, kernel, _] = self.shape(&format!("{name}.weight")) else { panic!("`{name}` is no convolution") };
         let bias = self.weights.get(&format!("{name}.bias")).is_some();
-        let conv = Conv { out, kernel, stride, padding: kernel / 2, groups: 1, bias };
+        let conv = Conv { bias, ..Conv::square(out, kernel, stride, kernel / 2) };
         self.net.add(name, Layer::Conv(conv), &[from])
     }
 

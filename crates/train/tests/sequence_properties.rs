@@ -177,8 +177,9 @@ fn one_by_one(
                 y
             }
             Layer::Conv(c) => {
-                let weight = next_leaf().reshape([c.out, node.input.channels, c.kernel, c.kernel]);
-                let options = ConvOptions::new([c.stride; 2], [c.padding; 2], [1; 2], 1);
+                let (kernel, stride, padding) = c.window.as_square().expect("the chain has squares");
+                let weight = next_leaf().reshape([c.out, node.input.channels, kernel, kernel]);
+                let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
                 conv2d(x, weight, c.bias.then(&mut next_leaf), options)
             }
             Layer::Neuron(n) => {
@@ -186,8 +187,8 @@ fn one_by_one(
                 neuron(x, NeuronOp { neuron: n, lambda, steps })
             }
             Layer::Pool(p) => {
-                let mut options = AvgPoolOptions::new([p.kernel; 2]);
-                options.stride = [p.stride; 2];
+                let mut options = AvgPoolOptions::new([p.window.rows.kernel; 2]);
+                options.stride = [p.window.rows.stride; 2];
                 avg_pool2d(x, options)
             }
             Layer::Linear(l) => {

@@ -37,6 +37,14 @@ pub use error::ReportError;
 pub(crate) use format::{span, time_unit};
 pub use page::page;
 
+/// Draws the graph of a network as SVG.
+///
+/// # Errors
+/// [`ReportError::Draw`] if it cannot be drawn.
+pub fn graph_svg(network: &tickless_net::summary::Summary) -> Result<String, ReportError> {
+    picture::svg(&picture::graph::picture(network), picture::Use::File)
+}
+
 /// The files of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {

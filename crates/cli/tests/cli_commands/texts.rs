@@ -15,7 +15,7 @@ fn read(path: &Path) -> String {
 /// The text of every recipe, by its file name without extension.
 fn recipes() -> BTreeMap<String, String> {
     let files = std::fs::read_dir(repository().join("recipes")).unwrap().map(|e| e.unwrap().path());
-    files.map(|p| (p.file_stem().unwrap().to_str().unwrap().to_owned(), read(&p))).collect()
+    files.filter(|p| p.is_file()).map(|p| (p.file_stem().unwrap().to_str().unwrap().to_owned(), read(&p))).collect()
 }
 
 /// The help of every command, README, guide and all recipes, each with its name.

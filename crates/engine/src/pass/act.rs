@@ -4,9 +4,10 @@
 //! only then does the compiler reliably use the instructions of the surrounding loop.
 
 use crate::decay::Tables;
+use crate::edge::gcd;
 use crate::kernel::patch::AddBlock;
 use crate::kernel::{BLOCK, Bounds, Kernel};
-use crate::layer::{Rule, Small, gcd};
+use crate::layer::{Rule, Small};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use tickless_neuron::between::burst;

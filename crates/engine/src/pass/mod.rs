@@ -181,12 +181,13 @@ impl Walk<'_> {
                 let begun = out.len();
                 for row in 0..footprint.rows as usize {
                     for segment in 0..footprint.segments as usize {
-                        let at = footprint.state as usize + first + row * edge.row_state + segment * edge.channels;
+                        let at = footprint.state as usize + first + row * edge.row_state + segment * edge.segment_state;
                         let from = table + row * footprint.row_weights as usize + segment * edge.width;
                         let len = footprint.len as usize;
                         let (v, w) = (&mut v[at..at + len], &w[from..from + len]);
-                        let base =
-                            (first as u64) << 32 | (footprint.target as usize + row * edge.row_target + segment) as u64;
+                        let base = (first as u64) << 32
+                            | (footprint.target as usize + row * edge.row_target + segment * edge.segment_target)
+                                as u64;
                         let (mut k, cell) = (0, act.cell(at));
                         while k < len {
                             let end = (k + block).min(len);

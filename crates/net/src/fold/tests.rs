@@ -5,7 +5,7 @@ use crate::init::{InitScheme, initialise};
 use crate::layer::{Conv, Linear};
 use crate::network::InputKind;
 use crate::zoo::{ZooOptions, build};
-use crate::{Neuron, Pool, Shape};
+use crate::{Neuron, Pool, Shape, Window};
 use proptest::prelude::*;
 
 /// An affine network: a residual block with a projected shortcut and a normed linear layer, without
@@ -15,8 +15,7 @@ fn affine(groups: usize, bias: bool) -> Network {
     let mut b = NetworkBuilder::new("affine", Shape::new(2, 5, 5), InputKind::Events);
     let main = b.conv(NodeId::Input, conv.with_stride(2));
     let main = b.norm(main);
-    let aside =
-        b.add("shortcut.conv", Layer::Conv(Conv { kernel: 1, padding: 0, stride: 2, ..conv }), &[NodeId::Input]);
+    let aside = b.add("shortcut.conv", Layer::Conv(conv.with_window(Window::square(1, 2, 0))), &[NodeId::Input]);
     let aside = b.add("shortcut.norm", Layer::Norm(Norm { eps: 1e-3, momentum: 0.1 }), &[aside]);
     let sum = b.add("merge", Layer::Add, &[main, aside]);
     let l = b.linear(sum, 3, bias);
@@ -59,21 +58,22 @@ fn run(network: &Network, w: &Weights, x: &[f64]) -> Vec<f64> {
             Layer::Conv(c) => {
                 let mut out = Vec::new();
                 let (per, per_out) = (s.channels / c.groups, c.out / c.groups);
+                let Window { rows, columns } = c.window;
                 for (oc, oy, ox) in
                     (0..o.channels).flat_map(|a| (0..o.height).flat_map(move |b| (0..o.width).map(move |d| (a, b, d))))
                 {
                     let mut sum = weight("bias", oc);
-                    for (ic, ky, kx) in
-                        (0..per).flat_map(|a| (0..c.kernel).flat_map(move |b| (0..c.kernel).map(move |d| (a, b, d))))
+                    for (ic, ky, kx) in (0..per)
+                        .flat_map(|a| (0..rows.kernel).flat_map(move |b| (0..columns.kernel).map(move |d| (a, b, d))))
                     {
                         let (y, x) = (
-                            (oy * c.stride + ky).wrapping_sub(c.padding),
-                            (ox * c.stride + kx).wrapping_sub(c.padding),
+                            (oy * rows.stride + ky * rows.dilation).wrapping_sub(rows.before),
+                            (ox * columns.stride + kx * columns.dilation).wrapping_sub(columns.before),
                         );
                         if y < s.height && x < s.width {
                             let channel = oc / per_out * per + ic;
                             sum += input[(channel * s.height + y) * s.width + x]
-                                * weight("weight", ((oc * per + ic) * c.kernel + ky) * c.kernel + kx);
+                                * weight("weight", ((oc * per + ic) * rows.kernel + ky) * columns.kernel + kx);
                         }
                     }
                     out.push(sum);

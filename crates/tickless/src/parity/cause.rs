@@ -205,8 +205,8 @@ fn up_to(network: &Network, weights: &Weights, layer: usize) -> Result<(Network,
                 NodeId::Node(j) => places[j],
             })
             .collect();
-        places[i] = b.add(&node.name, node.layer, &from);
-        for t in node.layer.tensors(node.input) {
+        places[i] = b.add_copy(node, node.layer, &from);
+        for t in node.tensors() {
             own.insert(format!("{}.{}", node.name, t.name), weights.require(&node.name, t.name)?.clone());
         }
     }
@@ -360,7 +360,7 @@ fn pools(network: &Network, node: usize) -> Vec<usize> {
         let NodeId::Node(j) = *id else { continue };
         match network.nodes()[j].layer {
             Layer::Neuron(_) => continue,
-            Layer::Pool(p) => all.push(p.kernel),
+            Layer::Pool(p) => all.push(p.window.rows.kernel.max(p.window.columns.kernel)),
             _ => {}
         }
         all.extend(pools(network, j));

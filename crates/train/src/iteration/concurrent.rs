@@ -85,10 +85,11 @@ pub(crate) fn each(
 }
 
 /// Whether the passes may run concurrently: on the CPU with several threads and a single worker, if
-/// no pass draws from the generator (a random TTM) and all together need at most [`SMALL`] bytes.
+/// no pass draws from the generator (a random TTM, a dropout) and all together need at most
+/// [`SMALL`] bytes.
 fn side_by_side(model: &Model, batch: usize, passes: &[TrainingPass]) -> bool {
     let network = model.network();
-    let draws = network.nodes().iter().any(|n| n.layer == Layer::Ttm(TtmMode::Random));
+    let draws = network.nodes().iter().any(|n| matches!(n.layer, Layer::Ttm(TtmMode::Random) | Layer::Dropout(_)));
     let alone = model.ranks().is_alone() && *model.device() == Device::flex();
     let many = passes.len() > 1 && rayon::current_num_threads() > 1;
     let needed = || passes.iter().map(|p| bytes(network, batch, &p.configuration)).sum::<usize>();

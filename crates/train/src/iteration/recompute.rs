@@ -144,7 +144,7 @@ fn part_backward(
 /// parameter. Only one sequence is live there, because no branch of a network goes around a TTM.
 fn cuts(network: &Network) -> Vec<usize> {
     let nodes = network.nodes();
-    let trains = |i: &usize| nodes[*i].layer.tensors(nodes[*i].input).iter().any(|t| t.trainable);
+    let trains = |i: &usize| nodes[*i].tensors().iter().any(|t| t.trainable);
     let first = (0..nodes.len()).find(trains).unwrap_or(nodes.len());
     let entries = (first..nodes.len()).filter(|i| matches!(nodes[*i].layer, Layer::Ttm(_)));
     entries.filter(|cut| live_at(network, *cut).len() == 1).collect()
@@ -178,7 +178,7 @@ mod tests {
     fn every_network_is_cut_at_each_stage_behind_its_first_weights() {
         for name in zoo::entries().iter().map(|e| e.name) {
             let network = zoo::build(name, &zoo::ZooOptions::default()).expect("a network of the zoo");
-            let before = network.nodes().iter().take_while(|n| n.layer.tensors(n.input).is_empty());
+            let before = network.nodes().iter().take_while(|n| n.tensors().is_empty());
             let early = before.filter(|n| matches!(n.layer, Layer::Ttm(_))).count();
             let entries = network.nodes().iter().filter(|n| matches!(n.layer, Layer::Ttm(_))).count();
             let cuts = cuts(&network);

@@ -9,6 +9,7 @@
 //! that [`Fusion`] marks is not computed on its own: it passes [`Term`]s to its consumer, and the
 //! fused kernel of the neuron evaluates them.
 
+use super::dropout::dropout;
 use super::fusion::Fusion;
 use super::linear::{self, How};
 use super::norm::BatchStatistics;
@@ -19,6 +20,7 @@ use crate::compute_thread::on_compute_thread;
 use crate::distributed::WholeBatch;
 use crate::error::{Error, Result};
 use burn::tensor::{Device, Tensor};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 use tickless_kernels::operators::FirstOp;
@@ -189,6 +191,7 @@ impl Model {
         let how = How { kernel: self.kernel, precision: self.precision, recompute_later: *recompute_later };
         let mut leaf = leaves[*taken..].iter();
         let (fast, fuses) = (self.kernel != KernelChoice::Plain, observe.is_none());
+        let trains = *recompute_later || leaves.iter().any(|l| l.is_require_grad());
         let pools = fast && fuses && tap.is_none();
         for (i, node) in self.network.nodes().iter().enumerate().take(to).skip(*at) {
             let mut inputs = node.from.iter().map(|&id| match id {
@@ -202,6 +205,10 @@ impl Model {
                 }
             });
             let x = inputs.next().expect("the builder gives every node an input");
+            let x = match node.input_scale() {
+                Some(factors) => Value::ready_with(linear::scale_channels(x.ready(), &factors, &self.device)),
+                None => x,
+            };
             let mut next_leaf = || leaf.next().expect("one leaf per trainable tensor").clone();
             let y = match node.layer {
                 Layer::Ttm(mode) => {
@@ -218,7 +225,8 @@ impl Model {
                 }
                 Layer::Conv(c) => {
                     let groups_in = node.input.channels / c.groups;
-                    let weight = next_leaf().reshape([c.out, groups_in, c.kernel, c.kernel]);
+                    let (rows, columns) = c.window.kernel();
+                    let weight = next_leaf().reshape([c.out, groups_in, rows, columns]);
                     let bias = c.bias.then(&mut next_leaf);
                     if fuses && fusion.first[i] && self.takes_first(&x) {
                         values[i] = Some(Value::Terms(vec![Term::convolved(x.ready(), weight, c, self.kernel)]));
@@ -270,6 +278,13 @@ impl Model {
                 Layer::Pool(_) if pools && fusion.pooled[i].is_some() => x.ready(),
                 Layer::Pool(p) => linear::pool(x.ready(), p),
                 Layer::GlobalAverage => linear::global_average(x.ready()),
+                Layer::AdaptiveAverage(a) => linear::adaptive_average(x.ready(), a, node.input),
+                Layer::Dropout(d) if trains => {
+                    let x = x.ready();
+                    let first = batch.first_sample(x.batch())?;
+                    dropout(x, d.rate, rng.random(), first)
+                }
+                Layer::Dropout(_) => x.ready(),
                 Layer::Add if fast && fuses && fusion.fused[i] => {
                     let terms = x.terms().into_iter().chain(inputs.flat_map(Value::terms));
                     values[i] = Some(Value::Terms(terms.collect()));

@@ -1,5 +1,6 @@
 //! [`Model`]: a network with its weights as tensors. A [`Pass`] says how to run it.
 
+mod dropout;
 mod forward;
 mod fusion;
 mod linear;
@@ -20,7 +21,7 @@ pub(crate) use tap::SpikeTap;
 use crate::distributed::Ranks;
 use crate::error::Result;
 use burn::tensor::{Device, Tensor, TensorData};
-use fusion::Fusion;
+pub(crate) use fusion::Fusion;
 use norm::Running;
 use std::path::Path;
 use std::sync::Arc;

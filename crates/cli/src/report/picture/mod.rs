@@ -10,6 +10,7 @@ pub(crate) mod asynchrony;
 mod axes;
 mod curves;
 mod decision;
+pub(crate) mod graph;
 mod paint;
 mod palette;
 mod png;

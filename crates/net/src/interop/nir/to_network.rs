@@ -16,7 +16,7 @@ use super::dialect::Dialect;
 use super::difference::Difference;
 use super::fold;
 use super::from_network::{ExportOptions, GraphDraft};
-use super::graph::{Conv2d, Graph, Node, Padding, Tensor, Window};
+use super::graph::{self, Conv2d, Graph, Node, Padding, Tensor};
 use super::metadata::{Description, KEY};
 use super::reader::Reader;
 use super::to_network_neuron::{self as neurons, Made, Numbers, Step};
@@ -27,6 +27,7 @@ use crate::network::{InputKind, Network, NetworkBuilder, NodeId};
 use crate::neuron::LeakRule;
 use crate::shape::Shape;
 use crate::weights::{Array, Weights};
+use crate::window::{Axis, Window};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -186,7 +187,7 @@ fn described(graph: &Graph, file: &Path) -> std::result::Result<(Network, Weight
             _ => return Err(unusable(format!("the graph has no weights `{}` any more", w.node))),
         };
         weights.insert(format!("{}.weight", layer.name), fold::multiplied(weight, w.carry));
-        if layer.layer.tensors(layer.input).iter().any(|t| t.name == "bias") {
+        if layer.tensors().iter().any(|t| t.name == "bias") {
             weights.insert(format!("{}.bias", layer.name), fold::multiplied(bias, 1.0));
         }
     }
@@ -209,9 +210,6 @@ const LARGEST: usize = 1 << 20;
 
 /// Largest number of values of a layer in one step.
 const LARGEST_STEP: usize = 1 << 24;
-
-/// Largest number of weights of a dilated kernel.
-const LARGEST_KERNEL: usize = 1 << 28;
 
 /// Builds the network of a graph that has no description, node by node.
 struct Build<'a> {
@@ -430,68 +428,60 @@ impl<'a> Build<'a> {
             let problem = format!("{} groups of {per_group} channels do not fit the input {}", c.groups, from.shape);
             return self.refuse(name, problem);
         }
-        if rows != columns || c.stride.0 != c.stride.1 || c.dilation.0 != c.dilation.1 {
-            let problem = format!(
-                "has the kernel {rows}×{columns}, stride {:?}, dilation {:?}; only squares can run here",
-                c.stride, c.dilation
-            );
-            return self.refuse(name, problem);
-        }
-        let (dilation, stride) = (c.dilation.0, c.stride.0);
-        if dilation == 0 || rows == 0 || [rows, dilation, stride].iter().any(|&v| v > LARGEST) {
+        let sizes = [rows, columns, c.stride.0, c.stride.1, c.dilation.0, c.dilation.1];
+        if sizes.iter().any(|s| !(1..=LARGEST).contains(s)) {
             return self.refuse(name, "has a kernel, stride or dilation of 0 or out of all proportion");
         }
-        let kernel = (rows - 1) * dilation + 1;
-        let padding = match c.padding {
-            Padding::Zeros(y, x) if y == x && y <= LARGEST => y,
-            Padding::Zeros(y, x) => {
-                return self.refuse(name, format!("has the padding {y}×{x}; only equal ones can run here"));
-            }
-            Padding::Valid => 0,
-            Padding::Same if stride == 1 && kernel % 2 == 1 => kernel / 2,
-            Padding::Same => {
-                return self.refuse(name, "pads to the same size with an even kernel or a stride; give numbers");
-            }
+        let axis =
+            |kernel, stride, dilation, padding| Axis { kernel, stride, dilation, before: padding, after: padding };
+        let padded = |y, x| Window {
+            rows: axis(rows, c.stride.0, c.dilation.0, y),
+            columns: axis(columns, c.stride.1, c.dilation.1, x),
         };
-        self.size(name, Shape::new(1, kernel, kernel))?;
-        if kernel > from.shape.height.max(from.shape.width) + 2 * padding {
-            return self.refuse(name, format!("its kernel of {kernel} does not fit into the input {}", from.shape));
-        }
-        if (out * per_group).saturating_mul(kernel * kernel) > LARGEST_KERNEL {
-            return self.refuse(name, format!("dilated by {dilation} its kernel is too large"));
-        }
-        let layer = Layer::Conv(Conv {
-            out,
-            kernel,
-            stride,
-            padding,
-            groups: c.groups,
-            bias: self.bias(name, Some(&c.bias), out)?,
-        });
+        let window = match c.padding {
+            Padding::Zeros(y, x) if y.max(x) <= LARGEST => padded(y, x),
+            Padding::Zeros(y, x) => return self.refuse(name, format!("has the padding {y}×{x}, out of all proportion")),
+            Padding::Valid => padded(0, 0),
+            Padding::Same if c.stride == (1, 1) => {
+                Window { rows: Axis::same(rows, c.dilation.0), columns: Axis::same(columns, c.dilation.1) }
+            }
+            Padding::Same => return self.refuse(name, "pads to the same size with a stride; give numbers"),
+        };
+        let conv = Conv { out, window, groups: c.groups, bias: self.bias(name, Some(&c.bias), out)? };
+        let layer = Layer::Conv(conv);
         let shape = layer.output(name, &[from.shape]).map_err(|e| self.error(name, e.to_string()))?;
-        let weight = Array {
-            shape: vec![out, per_group, kernel, kernel],
-            data: dilated(&fold::multiplied(&c.weight, from.gain).data, rows, dilation),
-        };
-        self.weights.insert(format!("{name}.weight"), weight);
+        self.weights.insert(format!("{name}.weight"), fold::multiplied(&c.weight, from.gain));
         let id = b.add(name, layer, &[from.id]);
         Ok(Value { id, shape, vector: false, scalable: Some(name.to_owned()), gain: 1.0, scaled_by: None })
     }
 
-    fn pool(&mut self, b: &mut NetworkBuilder, name: &str, kind: PoolKind, w: &Window, from: &Value) -> Result<Value> {
+    fn pool(
+        &mut self,
+        b: &mut NetworkBuilder,
+        name: &str,
+        kind: PoolKind,
+        w: &graph::Window,
+        from: &Value,
+    ) -> Result<Value> {
         if from.vector {
             return self.refuse(name, "pools a vector; give the graph a map as input");
         }
         let whole = w.kernel == (from.shape.height, from.shape.width) && w.padding == (0, 0);
         let square = w.kernel.0 == w.kernel.1 && w.stride.0 == w.stride.1 && w.padding.0 == w.padding.1;
         let area = (w.kernel.0 * w.kernel.1) as f64;
+        let sizes = [w.kernel.0, w.kernel.1, w.stride.0, w.stride.1, w.padding.0, w.padding.1];
         let (layer, gain) = match kind {
             _ if whole && !square => (Layer::GlobalAverage, if kind == PoolKind::Sum { area } else { 1.0 }),
-            _ if square && w.kernel.0.max(w.stride.0).max(w.padding.0) <= LARGEST && 2 * w.padding.0 <= w.kernel.0 => {
-                (Layer::Pool(Pool { kind, kernel: w.kernel.0, stride: w.stride.0, padding: w.padding.0 }), 1.0)
+            _ if sizes.iter().all(|s| *s <= LARGEST)
+                && 2 * w.padding.0 <= w.kernel.0
+                && 2 * w.padding.1 <= w.kernel.1 =>
+            {
+                let rows = Axis::new(w.kernel.0, w.stride.0, w.padding.0);
+                let columns = Axis::new(w.kernel.1, w.stride.1, w.padding.1);
+                (Layer::Pool(Pool { kind, window: Window { rows, columns } }), 1.0)
             }
             _ => {
-                let problem = format!("has the window {w:?}; only squares, padded by at most half, can run here");
+                let problem = format!("has the window {w:?}; only windows padded by at most half can run here");
                 return self.refuse(name, problem);
             }
         };
@@ -528,7 +518,7 @@ impl<'a> Build<'a> {
         let channels = from.shape.channels;
         let data = factors.iter().map(|&f| f as f32).collect();
         self.weights.insert(format!("{name}.weight"), Array { shape: vec![channels, 1, 1, 1], data });
-        let conv = Conv { out: channels, kernel: 1, stride: 1, padding: 0, groups: channels, bias: false };
+        let conv = Conv { groups: channels, ..Conv::square(channels, 1, 1, 0) };
         let id = b.add(name, Layer::Conv(conv), &[from.id]);
         Value { id, scalable: None, ..from.clone() }
     }
@@ -594,15 +584,4 @@ impl<'a> Build<'a> {
             }
         }
     }
-}
-
-/// Inserts zeros between the values of a k×k kernel.
-fn dilated(weight: &[f32], k: usize, dilation: usize) -> Vec<f32> {
-    let side = (k - 1) * dilation + 1;
-    let mut out = vec![0.0; weight.len() / (k * k) * side * side];
-    for (i, &w) in weight.iter().enumerate() {
-        let (plane, y, x) = (i / (k * k), i / k % k, i % k);
-        out[(plane * side + y * dilation) * side + x * dilation] = w;
-    }
-    out
 }
