@@ -123,7 +123,11 @@ fn every_limit_is_named_with_its_layer() {
     problem(&network(s, &[layer(conv), Layer::Norm(Norm::default()), neuron]), "norm1", "batch norm");
     problem(&network(s, &[layer(conv), Layer::Pool(Pool::sum(2)), neuron]), "neuron1", "pool after the neurons");
     problem(&network(s, &[layer(conv), neuron, neuron]), "neuron2", "put a convolution between");
-    problem(&network(s, &[layer(conv), neuron, Layer::Pool(Pool::sum(8)), layer(conv), neuron]), "conv2", "pooling 8×8");
+    problem(
+        &network(s, &[layer(conv), neuron, Layer::Pool(Pool::sum(8)), layer(conv), neuron]),
+        "conv2",
+        "pooling 8×8",
+    );
     problem(&network(s, &[layer(conv), layer(conv), neuron]), "conv2", "put a `neuron` between");
     let wide = Layer::Linear(tickless_net::Linear { out: 10, bias: false });
     problem(&network(s, &[layer(conv), neuron, wide]), "linear1", "pool before it");

@@ -440,7 +440,9 @@ impl<'a> Build<'a> {
         };
         let window = match c.padding {
             Padding::Zeros(y, x) if y.max(x) <= LARGEST => padded(y, x),
-            Padding::Zeros(y, x) => return self.refuse(name, format!("has the padding {y}×{x}, out of all proportion")),
+            Padding::Zeros(y, x) => {
+                return self.refuse(name, format!("has the padding {y}×{x}, out of all proportion"));
+            }
             Padding::Valid => padded(0, 0),
             Padding::Same if c.stride == (1, 1) => {
                 Window { rows: Axis::same(rows, c.dilation.0), columns: Axis::same(columns, c.dilation.1) }
