@@ -185,8 +185,8 @@ fn name_by_difference(rows: &mut [(String, Traits, Group)]) -> Vec<String> {
         let own = &rows[k].1;
         let keys: Vec<&String> =
             keys.into_iter().filter(|k| own.contains_key(*k) || !ADDED.contains(&k.as_str())).collect();
-        let said = |key: &&String| format!("{} {}", short(key), brief(key, own.get(*key)));
-        let words: Vec<String> = keys.iter().take(NAMED).map(said).collect();
+        let setting = |key: &&String| format!("{} {}", short(key), brief(key, own.get(*key)));
+        let words: Vec<String> = keys.iter().take(NAMED).map(setting).collect();
         if !words.is_empty() {
             let more = if keys.len() > NAMED { ", …" } else { "" };
             rows[k].2.name = format!("{}, {}{more}", rows[k].0, words.join(", "));
@@ -205,12 +205,12 @@ fn name_by_difference(rows: &mut [(String, Traits, Group)]) -> Vec<String> {
 /// A note for each key, other than the strategy, in which the rows differ.
 fn differences(rows: &[(String, Traits, Group)]) -> Vec<String> {
     let all: Vec<&Traits> = rows.iter().map(|r| &r.1).collect();
-    let of = |key: String| {
+    let note = |key: String| {
         let values: Vec<String> =
             rows.iter().map(|(_, t, g)| format!("{} {}", g.name, brief(&key, t.get(&key)))).collect();
         format!("Rows differ in more than the strategy: {key} ({}).", values.join("; "))
     };
-    differing(&all).into_iter().cloned().map(of).collect()
+    differing(&all).into_iter().cloned().map(note).collect()
 }
 
 /// The keys whose values differ, the most telling first.
