@@ -2,7 +2,8 @@
 
 use crate::arguments::{Global, LARGEST_THREADS};
 use crate::commands::{
-    asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, parity, report, simulate, study, train,
+    asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, net, parity, report, simulate, study,
+    train,
 };
 use crate::output::{self, note};
 use crate::processes::Processes;
@@ -41,6 +42,7 @@ enum Command {
     Import(import::Import),
     Report(report::Report),
     Data(data::Data),
+    Net(net::Net),
 }
 
 /// Parses and runs the command line of this process.
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Import(c) => c.run(g, &console),
         Command::Report(c) => c.run(g, &console),
         Command::Data(c) => c.run(g, &console),
+        Command::Net(c) => c.run(g, &console),
     };
     console.leave();
     let Err(e) = result.and_then(|()| output::all_printed()) else { return ExitCode::SUCCESS };
@@ -133,10 +136,7 @@ fn fail(e: &anyhow::Error) -> ExitCode {
 
 /// An error in one line, with the option or command of this program that fixes it.
 fn with_remedy(e: &anyhow::Error) -> String {
-    match crate::remedy::remedy(e) {
-        Some(remedy) => format!("{}; {remedy}", one_line(e)),
-        None => one_line(e),
-    }
+    one_line(e) + &crate::remedy::remedy(e)
 }
 
 /// An error and its causes in one line. A cause that an earlier message already quotes is left out.

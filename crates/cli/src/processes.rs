@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tickless_train::distributed::Ranks;
 use tickless_train::distributed::launch::Launched;
 
-/// How long the other processes wait for the first one to end them.
+/// Longest time that the other processes wait for the first one to end them.
 const FIRST_SPEAKS: Duration = Duration::from_secs(2);
 
 /// This process's membership; empty if it was started alone.

@@ -14,14 +14,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tickless_train::progress::Progress;
 
-/// How long a command that has nothing to save may take to stop by itself.
+/// Longest time that a command with nothing to save may take to stop by itself.
 const PATIENCE: Duration = Duration::from_millis(700);
 /// Shortest time between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Shortest time between two updates of a bar.
 const DRAW_EVERY: Duration = Duration::from_millis(50);
 
-/// How much is printed on standard error.
+/// The amount that is printed on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Volume {
     /// Warnings and errors.

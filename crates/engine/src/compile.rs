@@ -8,13 +8,13 @@ use crate::edge::{Edge, Geometry};
 use crate::error::{Error, Result};
 use crate::flat::{FlatNetwork, LayerInfo};
 use crate::layer::Rule;
-use crate::path::Folded;
+use crate::path::{Folded, Merged};
 use crate::quantise::quantise;
 use crate::table::{Table, table};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
-use tickless_net::{Layer, Network, NodeId, Shape, Weights};
+use tickless_net::{Layer, Network, NodeId, Shape, Weights, Window};
 use tickless_simd::Aligned;
 use tickless_simd::Isa;
 
@@ -133,8 +133,9 @@ fn slot(id: NodeId) -> usize {
     }
 }
 
-/// Identifies a table: weighted node, output channels, poolings merged into its kernel, and scale.
-type TableKey = (Option<usize>, usize, Vec<(usize, usize, usize)>, u64);
+/// Identifies a table: weighted node, output channels, poolings merged into its kernel, scale, and
+/// the target if its channels have thresholds of their own.
+type TableKey = (Option<usize>, usize, Vec<Merged>, u64, Option<usize>);
 
 struct Maker<'a> {
     net: &'a Network,
@@ -153,7 +154,7 @@ impl Maker<'_> {
         self.follow(source, &mut Vec::new(), &mut paths)?;
         for (nodes, end) in paths {
             let target = end.and_then(|i| spiking.iter().position(|&s| s == i)).unwrap_or(spiking.len());
-            let edge = self.edge(self.net.shape_of(source), &nodes, target)?;
+            let edge = self.edge(self.net.shape_of(source), &nodes, target, end)?;
             self.edges.push(edge);
         }
         Ok(start..self.edges.len())
@@ -184,28 +185,28 @@ impl Maker<'_> {
         Ok(())
     }
 
-    fn edge(&mut self, source: Shape, nodes: &[usize], target: usize) -> Result<Edge> {
+    /// The edge of a path to layer `target`, which node `end` describes if it spikes.
+    fn edge(&mut self, source: Shape, nodes: &[usize], target: usize, end: Option<usize>) -> Result<Edge> {
         let f = Folded::new(self.net, source, nodes)?;
-        let key = (f.weighted.map(|w| w.node), f.output.channels, f.merged.clone(), f.scale.to_bits());
+        let scale = end.and_then(|i| self.net.nodes()[i].input_scale());
+        let own = end.filter(|_| scale.is_some());
+        let key = (f.weighted.map(|w| w.node), f.output.channels, f.merged.clone(), f.scale.to_bits(), own);
         let table = match self.known.get(&key) {
             Some(&t) => t,
             None => {
-                self.tables.push(table(self.net, self.weights, &f)?);
+                self.tables.push(table(self.net, self.weights, &f, scale.as_deref())?);
                 self.known.insert(key, self.tables.len() - 1);
                 self.tables.len() - 1
             }
         };
         let channels = f.pooled.channels;
-        let (kernel, stride, padding, groups) =
-            f.weighted.map_or(((1, 1), 1, 0, channels), |w| (w.kernel, w.stride, w.padding, w.groups));
+        let (window, groups) = f.weighted.map_or((Window::square(1, 1, 0), channels), |w| (w.window, w.groups));
         let geometry = Geometry {
             source: (source.height, source.width),
             pool: f.pool,
             pooled: (f.pooled.height, f.pooled.width),
             channels_in: channels,
-            kernel,
-            stride,
-            padding,
+            window,
             groups,
             out: (f.output.height, f.output.width, f.output.channels),
         };

@@ -1,8 +1,8 @@
 //! A queue of the neurons that will fire by themselves, the earliest first.
 //!
-//! A binary heap with at most one entry per neuron. If an event changes the time at which a neuron
-//! is due, its entry moves, so the memory never grows. Among neurons that are due in the same µs
-//! the one with the lowest rank comes first; ranks are in (channel, y, x) order.
+//! The queue is a binary heap with at most one entry per neuron. If an event changes the time at
+//! which a neuron is due, its entry moves, so the memory never grows. Among neurons that are due in
+//! the same µs the one with the lowest rank comes first; ranks are in (channel, y, x) order.
 
 /// The slot of a neuron that is not in the heap.
 const NONE: u32 = u32::MAX;

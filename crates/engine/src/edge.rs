@@ -3,10 +3,11 @@
 //! An event at (c, y, x) adds to the target
 //!
 //! ```text
-//! v[oy][ox][c_out] += w[py + pad − oy·s][px + pad − ox·s][c][c_out],   py = ⌊y/k⌋, px = ⌊x/k⌋
+//! v[oy][ox][c_out] += w[(py + pad − oy·s)/d][(px + pad − ox·s)/d][c][c_out],   py = ⌊y/k⌋, px = ⌊x/k⌋
 //! ```
 //!
-//! where k is the window of the pooling before the weights. A linear layer is a convolution whose
+//! where k is the window of the pooling before the weights, and the quotients by the dilation d are
+//! whole numbers. Stride and dilation may differ between rows and columns. A linear layer is a convolution whose
 //! kernel covers the whole map, and an unweighted connection is a 1×1 convolution with one channel
 //! per group, so one loop handles every edge. The positions of an event's weights and targets
 //! depend only on its source position, so the compiler computes them once and stores a
@@ -14,6 +15,7 @@
 //! contiguous ([`crate::table`]): an event is a few additions of one contiguous vector to another.
 
 use crate::kernel::BLOCK;
+use tickless_net::{Axis, Window};
 
 /// The targets and weights of an event at one source position, for any channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,13 +62,15 @@ pub(crate) struct Edge {
     first: Vec<u32>,
     /// Number of target channels that a source channel reaches.
     pub width: usize,
-    /// Number of channels of the target.
-    pub channels: usize,
+    /// Number of potentials from one segment of a target row to the next.
+    pub segment_state: usize,
+    /// Number of positions from one segment of a target row to the next.
+    pub segment_target: usize,
     /// Whether the targets of every event form a single patch (`Patch` in `pass/patch.rs`).
     pub whole: bool,
-    /// Number of potentials in a target row.
+    /// Number of potentials from one target row to the next.
     pub row_state: usize,
-    /// Number of positions in a target row.
+    /// Number of positions from one target row to the next.
     pub row_target: usize,
 }
 
@@ -81,12 +85,8 @@ pub(crate) struct Geometry {
     pub pooled: (usize, usize),
     /// Channels of the source.
     pub channels_in: usize,
-    /// Rows and columns of the kernel.
-    pub kernel: (usize, usize),
-    /// Stride, the same in both directions.
-    pub stride: usize,
-    /// Zero padding on each side.
-    pub padding: usize,
+    /// Kernel, stride, dilation and padding.
+    pub window: Window,
     /// Number of channel groups.
     pub groups: usize,
     /// Rows, columns and channels of the target.
@@ -96,17 +96,20 @@ pub(crate) struct Geometry {
 impl Edge {
     /// Creates the edge of a connection to layer `target` with the weights of table `table`.
     pub fn new(target: usize, table: usize, g: &Geometry) -> Self {
-        let (rows, cols) = (spans(g, |p| p.0), spans(g, |p| p.1));
+        let (rows, cols) = (spans(g, g.window.rows, |p| p.0), spans(g, g.window.columns, |p| p.1));
+        let (apart, steps) = (steps(g.window, |s| s.0), steps(g.window, |s| s.1));
         let (_, out_width, channels) = g.out;
         let width = channels / g.groups;
-        let together = width == channels;
+        // With dilation, the target columns of an event are not neighbours.
+        let all_channels = width == channels;
+        let together = all_channels && steps.1 == 1;
         let footprint = |r: Span, c: Span| -> Footprint {
             let (n_rows, n_cols) = (r.len, c.len);
             if n_rows == 0 || n_cols == 0 {
                 return Footprint::default();
             }
             let target = r.lo * out_width + c.lo;
-            let phases: usize = phases_before(g.kernel, g.stride, (r.phase, c.phase));
+            let phases: usize = phases_before(g.window.kernel(), apart, (r.phase, c.phase));
             let weight = (phases * g.channels_in + r.tap * c.taps + c.tap) * width;
             Footprint {
                 state: (target * channels) as u32,
@@ -126,7 +129,8 @@ impl Edge {
         let blocks = |p: &Footprint| p.rows as usize * (p.len as usize).div_ceil(BLOCK / 2 + 1);
         let whole = together && footprints.iter().all(|p| blocks(p) <= BLOCK);
         let c_in = g.channels_in / g.groups;
-        let first = if together { Vec::new() } else { (0..g.channels_in).map(|c| (c / c_in * width) as u32).collect() };
+        let first =
+            if all_channels { Vec::new() } else { (0..g.channels_in).map(|c| (c / c_in * width) as u32).collect() };
         Self {
             target,
             table,
@@ -134,10 +138,11 @@ impl Edge {
             footprints,
             first,
             width,
-            channels,
+            segment_state: steps.1 * channels,
+            segment_target: steps.1,
             whole,
-            row_state: out_width * channels,
-            row_target: out_width,
+            row_state: steps.0 * out_width * channels,
+            row_target: steps.0 * out_width,
         }
     }
 
@@ -157,7 +162,7 @@ struct Span {
     lo: usize,
     /// Number of target rows; 0 if the event has no target.
     len: usize,
-    /// Phase of the kernel rows that apply: their index modulo the stride.
+    /// Phase of the kernel rows that apply: their index modulo the first number of [`step`].
     phase: usize,
     /// Number of kernel rows with this phase.
     taps: usize,
@@ -165,37 +170,56 @@ struct Span {
     tap: usize,
 }
 
-/// Number of kernel rows whose index is `phase` modulo the stride.
-pub(crate) fn taps(kernel: usize, stride: usize, phase: usize) -> usize {
-    kernel.saturating_sub(phase).div_ceil(stride)
+/// Of a window in one direction: the kernel rows between two that reach neighbouring targets of an
+/// event, and the target rows between those. Without dilation these are the stride and 1.
+pub(crate) fn step(a: Axis) -> (usize, usize) {
+    let common = gcd(a.stride, a.dilation);
+    (a.stride / common, a.dilation / common)
+}
+
+/// One of the numbers of [`step`], for rows and columns.
+pub(crate) fn steps(w: Window, pick: impl Fn((usize, usize)) -> usize) -> (usize, usize) {
+    (pick(step(w.rows)), pick(step(w.columns)))
+}
+
+/// The greatest common divisor.
+pub(crate) fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// Number of kernel rows whose index is `phase` modulo `apart`.
+pub(crate) fn taps(kernel: usize, apart: usize, phase: usize) -> usize {
+    kernel.saturating_sub(phase).div_ceil(apart)
 }
 
 /// Number of (row, column) pairs of the kernel in the phases before `phase`.
-pub(crate) fn phases_before(kernel: (usize, usize), stride: usize, phase: (usize, usize)) -> usize {
-    let rows: usize = (0..phase.0).map(|p| taps(kernel.0, stride, p)).sum();
-    let cols: usize = (0..phase.1).map(|p| taps(kernel.1, stride, p)).sum();
-    rows * kernel.1 + taps(kernel.0, stride, phase.0) * cols
+pub(crate) fn phases_before(kernel: (usize, usize), apart: (usize, usize), phase: (usize, usize)) -> usize {
+    let rows: usize = (0..phase.0).map(|p| taps(kernel.0, apart.0, p)).sum();
+    let cols: usize = (0..phase.1).map(|p| taps(kernel.1, apart.1, p)).sum();
+    rows * kernel.1 + taps(kernel.0, apart.0, phase.0) * cols
 }
 
 /// The spans of all source rows (or columns); `side` selects the direction.
-fn spans(g: &Geometry, side: impl Fn((usize, usize)) -> usize) -> Vec<Span> {
-    let (stride, kernel, out) = (g.stride, side(g.kernel), side((g.out.0, g.out.1)));
+fn spans(g: &Geometry, a: Axis, side: impl Fn((usize, usize)) -> usize) -> Vec<Span> {
+    let out = side((g.out.0, g.out.1));
+    let (apart, step) = step(a);
     (0..side(g.source))
         .map(|row| {
             let pooled = row / side(g.pool);
             if pooled >= side(g.pooled) {
                 return Span::default();
             }
-            let base = pooled + g.padding;
-            let lo = (base + 1).saturating_sub(kernel).div_ceil(stride);
-            let hi = (base / stride + 1).min(out);
-            if lo >= hi {
-                return Span::default();
-            }
-            let (phase, taps) = (base % stride, taps(kernel, stride, base % stride));
-            // Target row o uses kernel row base − o·stride, which falls as o rises. The tables have
+            let base = pooled + a.before;
+            let lo = (base + 1).saturating_sub(a.span()).div_ceil(a.stride);
+            let hi = (base / a.stride + 1).min(out);
+            // Target row o uses kernel row (base − o·stride)/dilation if that is a whole number,
+            // which it is for every `step`-th row, if for any. It falls as o rises; the tables have
             // this order.
-            Span { lo, len: hi - lo, phase, taps, tap: taps - 1 - (base / stride - lo) }
+            let whole = |o: &usize| (base - o * a.stride).is_multiple_of(a.dilation);
+            let Some(lo) = (lo..hi).take(step).find(whole) else { return Span::default() };
+            let (tap, len) = ((base - lo * a.stride) / a.dilation, (hi - lo).div_ceil(step));
+            let (phase, taps) = (tap % apart, taps(a.kernel, apart, tap % apart));
+            Span { lo, len, phase, taps, tap: taps - 1 - tap / apart }
         })
         .collect()
 }
@@ -206,28 +230,40 @@ mod tests {
 
     #[test]
     fn spans_are_the_windows_that_contain_a_row_and_their_weights_lie_in_a_row() {
-        for (len, kernel, stride, padding) in [(6, 3, 1, 1), (7, 3, 2, 1), (6, 3, 2, 0), (5, 1, 2, 0), (8, 2, 3, 1)] {
-            let out = (len + 2 * padding - kernel) / stride + 1;
+        for (len, kernel, stride, dilation, before, after) in [
+            (6, 3, 1, 1, 1, 1),
+            (7, 3, 2, 1, 1, 1),
+            (6, 3, 2, 1, 0, 0),
+            (5, 1, 2, 1, 0, 0),
+            (8, 2, 3, 1, 1, 1),
+            (9, 3, 1, 2, 2, 2),
+            (9, 4, 2, 3, 1, 4),
+            (9, 2, 4, 2, 0, 3),
+            (11, 5, 6, 4, 8, 0),
+            (7, 4, 1, 1, 1, 2),
+        ] {
+            let a = Axis { kernel, stride, dilation, before, after };
+            let out = a.positions(len).expect("the window fits");
             let g = Geometry {
                 source: (len, 1),
                 pool: (1, 1),
                 pooled: (len, 1),
                 channels_in: 1,
-                kernel: (kernel, 1),
-                stride,
-                padding,
+                window: Window { rows: a, columns: Axis::new(1, 1, 0) },
                 groups: 1,
                 out: (out, 1, 1),
             };
-            for (row, span) in spans(&g, |p| p.0).iter().enumerate() {
-                let reached: Vec<usize> =
-                    (0..out).filter(|o| (o * stride..o * stride + kernel).contains(&(row + padding))).collect();
-                assert_eq!((span.lo..span.lo + span.len).collect::<Vec<_>>()[..], reached[..]);
-                for (k, o) in reached.into_iter().enumerate() {
+            let (apart, step) = step(a);
+            for (row, span) in spans(&g, a, |p| p.0).iter().enumerate() {
+                let tap_of = |o: usize| (0..kernel).find(|k| o * stride + k * dilation == row + before);
+                let reached: Vec<(usize, usize)> = (0..out).filter_map(|o| Some((o, tap_of(o)?))).collect();
+                let of_span: Vec<usize> = (0..span.len).map(|k| span.lo + k * step).collect();
+                assert_eq!(of_span, reached.iter().map(|r| r.0).collect::<Vec<_>>(), "{a:?}, row {row}");
+                for (k, (_, tap)) in reached.into_iter().enumerate() {
                     // The table of a phase has the kernel's rows of that phase in descending order.
-                    let rows: Vec<usize> = (0..kernel).rev().filter(|r| r % stride == span.phase).collect();
+                    let rows: Vec<usize> = (0..kernel).rev().filter(|r| r % apart == span.phase).collect();
                     assert_eq!(rows.len(), span.taps);
-                    assert_eq!(rows[span.tap + k], row + padding - o * stride);
+                    assert_eq!(rows[span.tap + k], tap, "{a:?}, row {row}");
                 }
             }
         }
@@ -235,11 +271,13 @@ mod tests {
 
     #[test]
     fn phases_part_the_kernel() {
-        for (kernel, stride) in [((3, 3), 1), ((3, 5), 2), ((1, 2), 3), ((7, 7), 4)] {
+        for (kernel, apart) in
+            [((3, 3), (1, 1)), ((3, 5), (2, 2)), ((1, 2), (3, 1)), ((7, 7), (4, 2)), ((2, 5), (1, 3))]
+        {
             let mut at = 0;
-            for phase in (0..stride).flat_map(|y| (0..stride).map(move |x| (y, x))) {
-                assert_eq!(phases_before(kernel, stride, phase), at);
-                at += taps(kernel.0, stride, phase.0) * taps(kernel.1, stride, phase.1);
+            for phase in (0..apart.0).flat_map(|y| (0..apart.1).map(move |x| (y, x))) {
+                assert_eq!(phases_before(kernel, apart, phase), at);
+                at += taps(kernel.0, apart.0, phase.0) * taps(kernel.1, apart.1, phase.1);
             }
             assert_eq!(at, kernel.0 * kernel.1);
         }

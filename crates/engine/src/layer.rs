@@ -25,7 +25,7 @@
 
 use crate::decay::Decay;
 use crate::due::Due;
-use crate::edge::Edge;
+use crate::edge::{Edge, gcd};
 use crate::error::{Error, Result};
 use crate::hop::Hop;
 use crate::kernel::Bounds;
@@ -278,8 +278,4 @@ impl LayerState {
         self.ready_us.fill(0);
         self.queue.clear();
     }
-}
-
-pub(crate) fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
 }

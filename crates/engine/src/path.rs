@@ -13,7 +13,7 @@
 //!   transform, and an `add` forwards the events of each branch.
 
 use crate::error::{Error, Result};
-use tickless_net::{Layer, Network, Node, Pool, PoolKind, Shape};
+use tickless_net::{Axis, Layer, Network, Node, Pool, PoolKind, Shape, Window};
 
 /// The weighted layer of a path, together with the pooling after it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,15 +22,14 @@ pub(crate) struct Weighted {
     pub node: usize,
     /// Shape of the input of the weights.
     pub input: Shape,
-    /// Rows and columns of the kernel, including the pooling after it.
-    pub kernel: (usize, usize),
-    /// Stride, including the pooling after it.
-    pub stride: usize,
-    /// Zero padding on each side.
-    pub padding: usize,
+    /// Kernel, stride, dilation and padding, including the pooling after it.
+    pub window: Window,
     /// Number of channel groups.
     pub groups: usize,
 }
+
+/// Window and stride before it, as (rows, columns).
+pub(crate) type Merged = ((usize, usize), (usize, usize));
 
 /// A folded path.
 #[derive(Debug, Clone)]
@@ -43,8 +42,9 @@ pub(crate) struct Folded {
     pub scale: f64,
     /// The weighted layer, if the path has one.
     pub weighted: Option<Weighted>,
-    /// The poolings after the weights, in order: (rows, columns, stride of the convolution before).
-    pub merged: Vec<(usize, usize, usize)>,
+    /// The poolings after the weights, in order: window, and stride of the convolution before, both
+    /// as (rows, columns).
+    pub merged: Vec<Merged>,
     /// Shape at the end of the path.
     pub output: Shape,
 }
@@ -60,19 +60,24 @@ impl Folded {
         for &i in nodes {
             let node = &net.nodes()[i];
             match node.layer {
-                Layer::Ttm(_) | Layer::Add => {}
-                Layer::Conv(c) => {
-                    f.weigh(net, i, (c.kernel, c.kernel), c.stride, c.padding, c.groups)?;
-                }
+                Layer::Ttm(_) | Layer::Add | Layer::Dropout(_) => {}
+                Layer::Conv(c) => f.weigh(net, i, c.window, c.groups)?,
                 Layer::Linear(_) => {
-                    let kernel = (f.output.height, f.output.width);
-                    f.weigh(net, i, kernel, 1, 0, 1)?;
+                    let (h, w) = (f.output.height, f.output.width);
+                    f.weigh(net, i, Window { rows: Axis::new(h, 1, 0), columns: Axis::new(w, 1, 0) }, 1)?;
                 }
                 Layer::Pool(p) => f.pool(node, p)?,
+                Layer::AdaptiveAverage(a) => match a.as_pool(node.input) {
+                    Some(p) => f.pool(node, p)?,
+                    None => {
+                        let problem = "its windows differ in size, so they have no event-driven form; choose rows and columns that divide those of the input";
+                        return Err(Error::layer(&node.name, problem));
+                    }
+                },
                 Layer::GlobalAverage => {
                     let (h, w) = (f.output.height, f.output.width);
                     f.scale /= (h * w) as f64;
-                    f.window(node, (h, w), h.max(w))?;
+                    f.window(node, (h, w), (h, w))?;
                 }
                 Layer::Norm(_) | Layer::Neuron(_) => {
                     return Err(Error::layer(&node.name, "is not linear; this is an error of the engine, report it"));
@@ -86,56 +91,55 @@ impl Folded {
         Ok(f)
     }
 
-    fn weigh(
-        &mut self,
-        net: &Network,
-        node: usize,
-        kernel: (usize, usize),
-        stride: usize,
-        padding: usize,
-        groups: usize,
-    ) -> Result<()> {
+    fn weigh(&mut self, net: &Network, node: usize, window: Window, groups: usize) -> Result<()> {
         if let Some(first) = self.weighted {
             let (a, b) = (&net.nodes()[first.node].name, &net.nodes()[node].name);
             return Err(Error::layer(b, format!("follows `{a}` with no neurons between; put a `neuron` between them")));
         }
-        self.weighted = Some(Weighted { node, input: self.output, kernel, stride, padding, groups });
+        self.weighted = Some(Weighted { node, input: self.output, window, groups });
         Ok(())
     }
 
     fn pool(&mut self, node: &Node, p: Pool) -> Result<()> {
-        if p.padding != 0 || (self.weighted.is_none() && p.stride != p.kernel) {
+        if p.window.pads() || (self.weighted.is_none() && !p.window.tiles()) {
             return Err(Error::layer(
                 &node.name,
-                format!(
-                    "pooling {0}×{0} with stride {1} and padding {2} has no event-driven form here; use stride = kernel and no padding",
-                    p.kernel, p.stride, p.padding
-                ),
+                format!("pooling {} has no event-driven form here; use stride = kernel and no padding", p.window),
             ));
         }
         match p.kind {
             PoolKind::Sum => {}
-            PoolKind::Average => self.scale /= (p.kernel * p.kernel) as f64,
+            PoolKind::Average => self.scale /= p.window.taps() as f64,
             PoolKind::Max => {
                 return Err(Error::layer(&node.name, "max pooling has no event-driven form; use `average`"));
             }
         }
-        self.window(node, (p.kernel, p.kernel), p.stride)
+        self.window(node, p.window.kernel(), (p.window.rows.stride, p.window.columns.stride))
     }
 
     /// Adds a pooling window before the weights, or extends the kernel of the weights by it.
-    fn window(&mut self, node: &Node, window: (usize, usize), stride: usize) -> Result<()> {
+    fn window(&mut self, node: &Node, window: (usize, usize), stride: (usize, usize)) -> Result<()> {
         let Some(w) = &mut self.weighted else {
             self.pool = (self.pool.0 * window.0, self.pool.1 * window.1);
             return Ok(());
         };
-        if window != (1, 1) && w.stride > w.kernel.0.min(w.kernel.1) {
+        let Window { rows, columns } = w.window;
+        let apart = [(rows, window.0), (columns, window.1)];
+        if window != (1, 1) && apart.iter().any(|(a, _)| a.stride > a.kernel) {
             let problem = "pools a convolution whose stride is larger than its kernel; pool before the convolution, or put a `neuron` between";
             return Err(Error::layer(&node.name, problem));
         }
-        self.merged.push((window.0, window.1, w.stride));
-        w.kernel = ((window.0 - 1) * w.stride + w.kernel.0, (window.1 - 1) * w.stride + w.kernel.1);
-        w.stride *= stride;
+        if window != (1, 1) && apart.iter().any(|(a, _)| a.dilation > 1 && a.kernel > 1) {
+            let problem = "pools a dilated convolution; pool before the convolution, or put a `neuron` between";
+            return Err(Error::layer(&node.name, problem));
+        }
+        self.merged.push((window, (rows.stride, columns.stride)));
+        let extended = |a: Axis, window: usize, stride: usize| Axis {
+            kernel: (window - 1) * a.stride + a.kernel,
+            stride: a.stride * stride,
+            ..a
+        };
+        w.window = Window { rows: extended(rows, window.0, stride.0), columns: extended(columns, window.1, stride.1) };
         Ok(())
     }
 }

@@ -4,11 +4,12 @@
 //! [phase of ky][phase of kx][c_in][ky of the phase, falling][kx of the phase, falling][c_out/groups]
 //! ```
 //!
-//! The phase of k is k modulo the stride. Within a phase, target columns rise as kernel columns
+//! The phase of k is k modulo the stride (divided by its greatest common divisor with the dilation).
+//! Within a phase, target columns rise as kernel columns
 //! fall, so the weights for a row of targets with all their channels are contiguous, like the
 //! potentials `[y][x][c]`: one long vector addition per row.
 
-use crate::edge::taps;
+use crate::edge::{steps, taps};
 use crate::error::{Error, Result};
 use crate::path::Folded;
 use tickless_net::{Layer, Network, Weights};
@@ -32,18 +33,20 @@ impl Table {
     }
 }
 
-/// Builds the table of a folded path.
+/// Builds the table of a folded path. `target_scale` multiplies the weights to each channel of the
+/// target ([`tickless_net::Node::input_scale`]).
 ///
 /// # Errors
 /// If the tensor is missing, has another shape, or has a value that is not finite.
-pub(crate) fn table(net: &Network, weights: &Weights, f: &Folded) -> Result<Vec<f32>> {
+pub(crate) fn table(net: &Network, weights: &Weights, f: &Folded, target_scale: Option<&[f32]>) -> Result<Vec<f32>> {
+    let target = |channel: usize| target_scale.map_or(1.0, |s| f64::from(s[channel]));
     let Some(w) = f.weighted else {
         // Without a weighted layer each channel has one weight, the scale of the pooling.
-        return Ok(vec![f.scale as f32; f.output.channels]);
+        return Ok((0..f.output.channels).map(|c| (f.scale * target(c)) as f32).collect());
     };
     let node = &net.nodes()[w.node];
     let array = weights.require(&node.name, "weight")?;
-    let expected = node.layer.tensors(node.input).into_iter().find(|t| t.name == "weight").map(|t| t.shape);
+    let expected = node.tensors().into_iter().find(|t| t.name == "weight").map(|t| t.shape);
     if expected.as_ref() != Some(&array.shape) || array.data.len() != array.shape.iter().product::<usize>() {
         let problem = format!(
             "its weight has shape {:?}, network `{}` needs {:?}; load the weights of this network",
@@ -59,7 +62,7 @@ pub(crate) fn table(net: &Network, weights: &Weights, f: &Folded) -> Result<Vec<
     }
     let (c_in, c_out) = (w.input.channels, node.output.channels / w.groups);
     let (mut ky, mut kx) = match node.layer {
-        Layer::Conv(c) => (c.kernel, c.kernel),
+        Layer::Conv(c) => c.window.kernel(),
         _ => (w.input.height, w.input.width),
     };
     let mut table = vec![0.0f64; ky * kx * c_in * c_out];
@@ -68,27 +71,30 @@ pub(crate) fn table(net: &Network, weights: &Weights, f: &Folded) -> Result<Vec<
             for c in 0..c_in {
                 let at = ((y * kx + x) * c_in + c) * c_out;
                 for (o, slot) in table[at..at + c_out].iter_mut().enumerate() {
-                    *slot = f64::from(array.data[index(c, o, y, x, (c_in / w.groups, c_out, ky, kx))]);
+                    let channel = c / (c_in / w.groups) * c_out + o;
+                    let weight = array.data[index(c, o, y, x, (c_in / w.groups, c_out, ky, kx))];
+                    *slot = f64::from(weight) * target(channel);
                 }
             }
         }
     }
-    for &(py, px, stride) in &f.merged {
+    for &((py, px), stride) in &f.merged {
         table = merge(&table, (ky, kx), (py, px), stride, c_in * c_out);
-        (ky, kx) = ((py - 1) * stride + ky, (px - 1) * stride + kx);
+        (ky, kx) = ((py - 1) * stride.0 + ky, (px - 1) * stride.1 + kx);
     }
     // Round the division of average pooling once here, instead of at every event.
     let table: Vec<f32> = table.into_iter().map(|v| (v * f.scale) as f32).collect();
-    Ok(in_rows(&table, (ky, kx), w.stride, c_in, c_out))
+    Ok(in_rows(&table, (ky, kx), steps(w.window, |s| s.0), c_in, c_out))
 }
 
 /// Converts a table `[ky][kx][c_in][c_out]` to the layout of this module.
-fn in_rows(table: &[f32], (ky, kx): (usize, usize), stride: usize, c_in: usize, c_out: usize) -> Vec<f32> {
-    let falling = |k: usize, phase: usize| (0..taps(k, stride, phase)).rev().map(move |i| phase + i * stride);
+fn in_rows(table: &[f32], (ky, kx): (usize, usize), apart: (usize, usize), c_in: usize, c_out: usize) -> Vec<f32> {
+    let falling =
+        |k: usize, apart: usize, phase: usize| (0..taps(k, apart, phase)).rev().map(move |i| phase + i * apart);
     let mut out = Vec::with_capacity(table.len());
-    for (py, px) in (0..stride).flat_map(|py| (0..stride).map(move |px| (py, px))) {
+    for (py, px) in (0..apart.0).flat_map(|py| (0..apart.1).map(move |px| (py, px))) {
         for c in 0..c_in {
-            for (y, x) in falling(ky, py).flat_map(|y| falling(kx, px).map(move |x| (y, x))) {
+            for (y, x) in falling(ky, apart.0, py).flat_map(|y| falling(kx, apart.1, px).map(move |x| (y, x))) {
                 let at = ((y * kx + x) * c_in + c) * c_out;
                 out.extend_from_slice(&table[at..at + c_out]);
             }
@@ -105,12 +111,18 @@ fn index(c: usize, o: usize, y: usize, x: usize, (c_in, c_out, ky, kx): (usize, 
 }
 
 /// Weights of a convolution with this stride, followed by a sum over `window` positions.
-fn merge(table: &[f64], (ky, kx): (usize, usize), window: (usize, usize), stride: usize, block: usize) -> Vec<f64> {
-    let (my, mx) = ((window.0 - 1) * stride + ky, (window.1 - 1) * stride + kx);
+fn merge(
+    table: &[f64],
+    (ky, kx): (usize, usize),
+    window: (usize, usize),
+    stride: (usize, usize),
+    block: usize,
+) -> Vec<f64> {
+    let (my, mx) = ((window.0 - 1) * stride.0 + ky, (window.1 - 1) * stride.1 + kx);
     let mut out = vec![0.0; my * mx * block];
     for (jy, jx) in (0..window.0).flat_map(|jy| (0..window.1).map(move |jx| (jy, jx))) {
         for (y, x) in (0..ky).flat_map(|y| (0..kx).map(move |x| (y, x))) {
-            let (from, to) = ((y * kx + x) * block, ((y + jy * stride) * mx + x + jx * stride) * block);
+            let (from, to) = ((y * kx + x) * block, ((y + jy * stride.0) * mx + x + jx * stride.1) * block);
             for (sum, w) in out[to..to + block].iter_mut().zip(&table[from..from + block]) {
                 *sum += w;
             }

@@ -49,7 +49,7 @@ fn what_needs_a_clock_or_makes_no_neuron_is_refused_with_the_layer_and_the_remed
     let multi = Layer::Neuron(Neuron::if_multi());
     let neuron = |n: Neuron| [Layer::Conv(Conv::c3(1)), Layer::Neuron(n)];
     let max = Layer::Pool(Pool { kind: PoolKind::Max, ..Pool::sum(2) });
-    let overlapping = Layer::Pool(Pool { stride: 1, ..Pool::sum(2) });
+    let overlapping = Layer::Pool(Pool::square(PoolKind::Sum, 2, 1, 0));
     let biased = Layer::Conv(Conv { bias: true, ..Conv::c3(1) });
     for (layers, words) in [
         (vec![biased, multi], vec!["conv1", "a bias", "fold"]),
@@ -70,7 +70,9 @@ fn what_needs_a_clock_or_makes_no_neuron_is_refused_with_the_layer_and_the_remed
         );
     }
     assert!(refusal(s, &neuron(Neuron::if_multi()), f32::NAN).contains("conv1"));
-    assert!(refusal(s, &neuron(Neuron::if_multi()), 1e30).contains("scale the weights down"));
+    let (net, weights) = chain(s, &neuron(Neuron::if_multi()), 1e30);
+    let error = Program::compile(&net, &weights, &OPTIONS).unwrap_err();
+    assert!(matches!(&error, Error::Layer { layer, .. } if layer == "neuron1"), "{error}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ const CHAIN: Wish = Wish {
     limit: false,
     leak: false,
     refractory: false,
+    any_layer: false,
     blocks: 2,
 };
 
@@ -100,6 +101,14 @@ proptest! {
             let got: Vec<f64> = s.engine().0.membranes(l).unwrap().into_iter().map(f64::from).collect();
             prop_assert_eq!(&got, &m.data);
         }
+    }
+
+    /// The same holds for every layer that the engine takes: windows that differ between rows and
+    /// columns, dilation, uneven padding, pooling to a fixed size, dropout, thresholds per channel.
+    #[test]
+    fn layer_by_layer_equals_the_engine_for_every_layer(seed: u64, residual: bool, refractory: bool, blocks in 1usize..4) {
+        let wish = Wish { residual, any_neuron: true, limit: true, refractory, any_layer: true, blocks, ..CHAIN };
+        same_as_layer_by_layer(&sample(seed, wish, 40))?;
     }
 
     /// The same holds with exact decay. Cases with a potential within 1e-4 of a threshold are

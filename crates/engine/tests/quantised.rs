@@ -109,7 +109,7 @@ proptest! {
 
 fn one_neuron(neuron: Neuron, weight: f32) -> tickless_engine::Result<Program> {
     let mut b = NetworkBuilder::new("one", Shape::new(1, 1, 1), InputKind::Events);
-    let conv = b.conv(b.input(), Conv { kernel: 1, padding: 0, ..Conv::c3(1) });
+    let conv = b.conv(b.input(), Conv::square(1, 1, 1, 0));
     b.neuron(conv, neuron);
     let net = b.build().unwrap();
     let mut weights = Weights::default();

@@ -176,11 +176,12 @@ impl FrameAugment {
         Ok(())
     }
 
-    /// Changes a recording as [`apply`](Self::apply) with a generator in the same state changes its
-    /// frames.
+    /// Changes the events of a recording. If the generator is in the same state, the frames of the
+    /// result equal those that [`apply`](Self::apply) makes of the recording's frames.
     ///
     /// # Errors
-    /// Does not fail in practice: every event stays on the sensor.
+    /// Does not fail in practice: the only possible error is an event outside the sensor, and every
+    /// event stays on the sensor.
     pub fn apply_to_recording(&self, recording: &Recording, rng: &mut Rng) -> Result<Recording> {
         let sensor = recording.sensor();
         let (height, width) = (usize::from(sensor.height), usize::from(sensor.width));
@@ -194,8 +195,9 @@ impl FrameAugment {
         Recording::from_columns(sensor, events).map(|(recording, _)| recording)
     }
 
-    /// Draws whether a sample of this size is mirrored, and its rolls down and right, each below the
-    /// size.
+    /// Draws the change of a sample of `height`×`width` pixels: whether it is mirrored, and the
+    /// numbers of pixels by which it is rolled down (below `height`) and to the right (below
+    /// `width`).
     fn draw(&self, height: usize, width: usize, rng: &mut Rng) -> (bool, usize, usize) {
         let flip = rng.coin() && self.flip;
         let span = 2 * self.roll_px as u64 + 1;

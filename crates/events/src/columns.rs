@@ -201,7 +201,7 @@ impl Columns {
         order
     }
 
-    /// The events in stable order of time.
+    /// The events sorted by time; events of the same time keep their order.
     pub(crate) fn sorted(self) -> Columns {
         if self.t_us.is_sorted() {
             return self;
@@ -209,7 +209,7 @@ impl Columns {
         self.order().iter().filter_map(|&i| self.get(i)).collect()
     }
 
-    /// How many events get another index when they are sorted stably by time.
+    /// Number of events that get another index when they are sorted stably by time.
     pub fn moved_by_sorting(&self) -> usize {
         if self.t_us.is_sorted() {
             return 0;

@@ -24,9 +24,9 @@ pub enum Error {
     Missing {
         /// The path that was searched.
         path: PathBuf,
-        /// What was expected there.
+        /// The content that was expected there.
         what: String,
-        /// What to do.
+        /// The remedy.
         remedy: Remedy,
     },
     /// A file's content violates its format.
@@ -36,28 +36,28 @@ pub enum Error {
         file: String,
         /// Byte offset in the file, after decompression.
         at: u64,
-        /// What is wrong there.
+        /// The problem at this offset.
         problem: String,
-        /// What to do.
+        /// The remedy.
         remedy: Remedy,
     },
     /// A file does not state the unit of its times.
     #[error(
-        "{file}: byte {at}: {problem}; state the unit in the name of the column (t_s, t_ms, t_us, t_ns), or as \
-         `data.time_unit`"
+        "{file}: byte {at}: {problem}; state the unit in the name of the column (t_s, t_ms, t_us, t_ns), or give it: s, \
+         ms, us or ns"
     )]
     TimeUnit {
         /// The file and, if it is an archive, the member in it.
         file: String,
         /// Byte offset of the time, or of the file's header.
         at: u64,
-        /// What is missing.
+        /// The unit or statement that is missing.
         problem: String,
     },
     /// An event of a file lies outside the sensor.
     #[error(
-        "{file}: event {index} at ({x}, {y}) lies outside the {sensor} sensor; state a larger sensor \
-         (`data.sensor`), or leave such events out (`data.drop_outside`)"
+        "{file}: event {index} at ({x}, {y}) lies outside the {sensor} sensor; state a larger sensor, or leave such \
+         events out"
     )]
     StrayEvent {
         /// The file and, if it is an archive, the member in it.
@@ -73,7 +73,7 @@ pub enum Error {
     },
     /// A file holds several streams of events, and the caller chose none or one that does not
     /// exist.
-    #[error("{file}: {}; choose one by its number (`data.stream`)", crate::stream::refusal(streams, *wanted))]
+    #[error("{file}: {}; choose one by its number", crate::stream::refusal(streams, *wanted))]
     Streams {
         /// The file and, if it is an archive, the member in it.
         file: String,
@@ -89,9 +89,9 @@ pub enum Error {
     Unexpected {
         /// The file and, if it is an archive, the member in it.
         file: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
-        /// What to do.
+        /// The remedy.
         remedy: Remedy,
     },
     /// An event of a sequence in memory lies outside the sensor.
@@ -121,7 +121,7 @@ pub enum Error {
     Setting {
         /// Which setting, and why it is invalid.
         what: String,
-        /// What to do.
+        /// The remedy.
         remedy: Remedy,
     },
     /// No data set has this name.
@@ -137,9 +137,9 @@ pub enum Error {
     Fetch {
         /// The URL that was requested.
         url: String,
-        /// What went wrong.
+        /// The problem.
         problem: String,
-        /// What to do, including how to fetch the file by hand.
+        /// The remedy, including how to fetch the file by hand.
         remedy: String,
     },
     /// The user asked to stop.
@@ -163,13 +163,16 @@ pub enum Error {
 }
 
 impl Error {
-    /// The choices of this library that mend it; see [`Remedy::choices`].
+    /// The options of this library that avoid the error; see [`Remedy::choices`].
     pub fn choices(&self) -> &'static [Choice] {
         match self {
             Error::Missing { remedy, .. }
             | Error::Malformed { remedy, .. }
             | Error::Unexpected { remedy, .. }
             | Error::Setting { remedy, .. } => remedy.choices(),
+            Error::TimeUnit { .. } => &[Choice::TimeUnit],
+            Error::StrayEvent { .. } => &[Choice::Sensor, Choice::DropOutside],
+            Error::Streams { .. } => &[Choice::Stream],
             _ => &[],
         }
     }

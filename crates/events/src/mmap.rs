@@ -1,5 +1,5 @@
-//! The only module with unsafe code: it maps files into memory, and asks the system for large
-//! pages.
+//! Maps files into memory, and asks the system for large pages. Both need `unsafe`, because the
+//! compiler cannot check what the system does with the memory.
 //!
 //! A mapping shows the current content of its file. If another program shortens the file while it
 //! is mapped, the system kills this process (SIGBUS). Mapping makes large recordings as fast to
@@ -10,7 +10,7 @@ use std::fs::File;
 
 use memmap2::Mmap;
 
-/// As [`map`], for a file that is read in random order.
+/// Maps the whole file for reading in random order; otherwise as [`map`].
 #[cfg(feature = "datasets")]
 pub(crate) fn map_random(file: &File) -> Option<Mmap> {
     let map = plain(file)?;

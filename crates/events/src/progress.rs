@@ -1,4 +1,4 @@
-//! How this library reports the progress of long tasks: through a small trait, so that the
+//! The trait through which this library reports the progress of long tasks, so that the
 //! application decides how to display it.
 
 /// Receives the progress of a task and decides whether to stop it. Every method has a default:

@@ -72,7 +72,7 @@ pub(crate) fn map(file: &File) -> Option<Bytes> {
     return Some(file).and(None);
 }
 
-/// As [`map`], for a file that is read in random order.
+/// Maps the file for reading in random order; otherwise as [`map`].
 #[cfg(feature = "datasets")]
 pub(crate) fn map_random(file: &File) -> Option<Bytes> {
     #[cfg(feature = "mmap")]

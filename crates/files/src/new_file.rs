@@ -20,7 +20,7 @@ pub struct NewFile {
     place: Place,
 }
 
-/// Where the bytes are written before the commit.
+/// The place to which the bytes are written before the commit.
 #[derive(Debug)]
 enum Place {
     /// To a temporary file, which will be renamed to the target.

@@ -1,6 +1,6 @@
 //! Gradients of the operators, for every backend that implements [`SpikingGradients`].
 //!
-//! What each operator saves for backward:
+//! Each operator saves for backward:
 //! - Neuron: the membrane potentials before the spike. Its gradient is hand-written
 //!   back-propagation through time (see [`tickless_neuron::step`] for the recurrence).
 //! - Time map: nothing but the map; the gradient is the transposed map.

@@ -1,4 +1,5 @@
-//! How operators compute: choices that a program makes once, before the first operator runs.
+//! The choices about how operators compute, which a program makes once, before the first operator
+//! runs.
 //!
 //! This crate does not read the environment. A program that lets its users set variables passes
 //! their values to [`ComputeOptions::from_variables`], which refuses unknown values, and calls

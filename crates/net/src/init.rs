@@ -53,10 +53,10 @@ pub fn initialise(network: &Network, scheme: InitScheme, seed: u64) -> Weights {
             (Layer::Norm(_), _) => Draw::Constant(0.0),
             (Layer::Neuron(Neuron { leak: Leak::Learned(lambda), .. }), _) => Draw::Constant(learned_decay(lambda)),
             (Layer::Conv(c), tensor) => {
-                let fan_in = node.input.channels / c.groups * c.kernel * c.kernel;
+                let fan_in = node.input.channels / c.groups * c.window.taps();
                 match (tensor, scheme) {
                     ("weight", InitScheme::KaimingNormalFanOut) => {
-                        let fan_out = c.out / c.groups * c.kernel * c.kernel;
+                        let fan_out = c.out / c.groups * c.window.taps();
                         Draw::Normal((2.0 / fan_out as f64).sqrt())
                     }
                     ("weight", InitScheme::Uniform { conv_gain }) => Draw::Uniform(f64::from(conv_gain), fan_in),
@@ -155,7 +155,7 @@ mod tests {
         let mut b = NetworkBuilder::new("n", Shape::new(32, 8, 8), InputKind::Image);
         let at = b.conv(NodeId::Input, Conv::c3(64));
         let at = b.norm(at);
-        let at = b.conv(at, Conv { groups: 2, kernel: 1, padding: 0, ..Conv::c3(512) });
+        let at = b.conv(at, Conv { groups: 2, ..Conv::square(512, 1, 1, 0) });
         b.linear(at, 64, true);
         let w = initialise(&b.build().unwrap(), InitScheme::KaimingNormalFanOut, 3);
         for (name, fan_out) in [("conv1.weight", 64 * 9), ("conv2.weight", 256)] {

@@ -2,11 +2,13 @@
 
 use crate::error::{Error, Result};
 use crate::neuron::{Leak, Neuron};
-use crate::shape::{Shape, windows};
+use crate::shape::Shape;
+use crate::window::{Axis, Window};
 use serde::{Deserialize, Serialize};
 use tickless_words::words;
 
-/// How a temporal transformation module (TTM) converts between the time steps of two stages.
+/// The rule by which a temporal transformation module (TTM) converts between the time steps of two
+/// stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TtmMode {
     /// Fewer steps: sums contiguous groups of steps. More steps: repeats steps.
@@ -22,17 +24,13 @@ pub enum TtmMode {
 
 words!(serde TtmMode, "mode of a ttm", { Even = "even", Soft = "soft", Trim = "trim", Random = "random" });
 
-/// A two-dimensional convolution with square kernel.
+/// A two-dimensional convolution; the padding is zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conv {
     /// Output channels.
     pub out: usize,
-    /// Kernel side.
-    pub kernel: usize,
-    /// Stride.
-    pub stride: usize,
-    /// Zero padding on each side.
-    pub padding: usize,
+    /// Kernel, stride, dilation and padding.
+    pub window: Window,
     /// Number of channel groups.
     pub groups: usize,
     /// Whether the layer adds a bias.
@@ -42,12 +40,24 @@ pub struct Conv {
 impl Conv {
     /// A 3×3 convolution with stride 1, padding 1 and no bias.
     pub const fn c3(out: usize) -> Self {
-        Self { out, kernel: 3, stride: 1, padding: 1, groups: 1, bias: false }
+        Self::square(out, 3, 1, 1)
     }
 
-    /// The same convolution with another stride.
-    pub const fn with_stride(self, stride: usize) -> Self {
-        Self { stride, ..self }
+    /// A convolution with a square kernel, one group and no bias.
+    pub const fn square(out: usize, kernel: usize, stride: usize, padding: usize) -> Self {
+        Self { out, window: Window::square(kernel, stride, padding), groups: 1, bias: false }
+    }
+
+    /// The same convolution with another stride in both directions.
+    pub const fn with_stride(mut self, stride: usize) -> Self {
+        self.window.rows.stride = stride;
+        self.window.columns.stride = stride;
+        self
+    }
+
+    /// The same convolution with another window.
+    pub const fn with_window(self, window: Window) -> Self {
+        Self { window, ..self }
     }
 }
 
@@ -93,24 +103,55 @@ words!(serde PoolKind, "kind of pooling", { Average = "average", Sum = "sum", Ma
 pub struct Pool {
     /// The value that each window computes.
     pub kind: PoolKind,
-    /// Window side.
-    pub kernel: usize,
-    /// Stride (usually the window side).
-    pub stride: usize,
-    /// Padding on each side.
-    pub padding: usize,
+    /// Kernel, stride and padding; a pooling has no dilation.
+    pub window: Window,
 }
 
 impl Pool {
     /// k×k average pooling with stride k.
     pub const fn average(k: usize) -> Self {
-        Self { kind: PoolKind::Average, kernel: k, stride: k, padding: 0 }
+        Self::square(PoolKind::Average, k, k, 0)
     }
 
     /// k×k sum pooling with stride k.
     pub const fn sum(k: usize) -> Self {
-        Self { kind: PoolKind::Sum, kernel: k, stride: k, padding: 0 }
+        Self::square(PoolKind::Sum, k, k, 0)
     }
+
+    /// Pooling over a square window.
+    pub const fn square(kind: PoolKind, kernel: usize, stride: usize, padding: usize) -> Self {
+        Self { kind, window: Window::square(kernel, stride, padding) }
+    }
+}
+
+/// Average pooling to a fixed number of rows and columns. Output row i is the mean of the input rows
+/// ⌊i·H/rows⌋ … ⌈(i + 1)·H/rows⌉ − 1, and likewise for columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdaptiveAverage {
+    /// Rows of the output.
+    pub rows: usize,
+    /// Columns of the output.
+    pub columns: usize,
+}
+
+impl AdaptiveAverage {
+    /// The ordinary pooling that computes the same, if the sizes divide those of the input.
+    pub fn as_pool(&self, input: Shape) -> Option<Pool> {
+        let divides = input.height.is_multiple_of(self.rows) && input.width.is_multiple_of(self.columns);
+        let axis = |len: usize, out: usize| Axis::new(len / out, len / out, 0);
+        divides.then(|| Pool {
+            kind: PoolKind::Average,
+            window: Window { rows: axis(input.height, self.rows), columns: axis(input.width, self.columns) },
+        })
+    }
+}
+
+/// Dropout: sets each value to 0 with probability `rate` and divides the others by 1 − `rate`. A
+/// sample's mask is the same at all time steps. It acts in training only.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Dropout {
+    /// Probability that a value is set to 0, from 0 to below 1.
+    pub rate: f32,
 }
 
 /// One layer. Each has one input, except [`Layer::Add`], which has two or more.
@@ -129,6 +170,10 @@ pub enum Layer {
     Pool(Pool),
     /// Mean over height and width; the output is a vector of channels.
     GlobalAverage,
+    /// Average pooling to a fixed size.
+    AdaptiveAverage(AdaptiveAverage),
+    /// Dropout, in training only.
+    Dropout(Dropout),
     /// A fully connected layer.
     Linear(Linear),
     /// Sum of the inputs (a residual merge).
@@ -145,6 +190,8 @@ impl Layer {
             Layer::Neuron(_) => "neuron",
             Layer::Pool(_) => "pool",
             Layer::GlobalAverage => "global_average",
+            Layer::AdaptiveAverage(_) => "adaptive_average",
+            Layer::Dropout(_) => "dropout",
             Layer::Linear(_) => "linear",
             Layer::Add => "add",
         }
@@ -164,22 +211,20 @@ impl Layer {
                 format!("takes one input, got {}; join them with an `add` layer", inputs.len()),
             ));
         }
-        let slide = |kernel: usize, stride: usize, padding: usize| {
-            if kernel == 0 || stride == 0 {
-                return Err(Error::layer(name, "kernel and stride must be at least 1"));
+        let slide = |window: Window| {
+            let (r, c) = (window.rows, window.columns);
+            if [r, c].iter().any(|a| a.kernel == 0 || a.stride == 0 || a.dilation == 0) {
+                return Err(Error::layer(name, "kernel, stride and dilation must be at least 1"));
             }
-            match (windows(input.height, kernel, stride, padding), windows(input.width, kernel, stride, padding)) {
+            match (r.positions(input.height), c.positions(input.width)) {
                 (Some(h), Some(w)) => Ok((h, w)),
-                _ => Err(Error::layer(
-                    name,
-                    format!("a {kernel}×{kernel} window with padding {padding} does not fit into the input {input}"),
-                )),
+                _ => Err(Error::layer(name, format!("a window of {window} does not fit into the input {input}"))),
             }
         };
         match *self {
-            Layer::Ttm(_) | Layer::Norm(_) | Layer::Neuron(_) => Ok(input),
+            Layer::Ttm(_) | Layer::Norm(_) | Layer::Neuron(_) | Layer::Dropout(_) => Ok(input),
             Layer::Conv(c) => {
-                let (h, w) = slide(c.kernel, c.stride, c.padding)?;
+                let (h, w) = slide(c.window)?;
                 if c.out == 0 || c.groups == 0 || input.channels % c.groups != 0 || c.out % c.groups != 0 {
                     return Err(Error::layer(
                         name,
@@ -192,8 +237,16 @@ impl Layer {
                 Ok(Shape::new(c.out, h, w))
             }
             Layer::Pool(p) => {
-                let (h, w) = slide(p.kernel, p.stride, p.padding)?;
+                let (h, w) = slide(p.window)?;
                 Ok(Shape::new(input.channels, h, w))
+            }
+            Layer::AdaptiveAverage(a) => {
+                if !(1..=input.height).contains(&a.rows) || !(1..=input.width).contains(&a.columns) {
+                    let problem =
+                        format!("cannot average the input {input} to {} rows and {} columns", a.rows, a.columns);
+                    return Err(Error::layer(name, problem));
+                }
+                Ok(Shape::new(input.channels, a.rows, a.columns))
             }
             Layer::GlobalAverage => Ok(Shape::vector(input.channels)),
             Layer::Linear(l) if l.out == 0 => Err(Error::layer(name, "`out` must be at least 1")),
@@ -209,12 +262,13 @@ impl Layer {
     }
 
     /// Names and shapes of the layer's tensors: trainable ones first, then running statistics.
-    /// `weight` of a convolution is `[out, in/groups, k, k]`, and of a linear layer `[out, in]`.
+    /// `weight` of a convolution is `[out, in/groups, rows, columns]`, and of a linear layer `[out, in]`.
     pub fn tensors(&self, input: Shape) -> Vec<TensorSpec> {
         let spec = |name, shape: &[usize], trainable| TensorSpec { name, shape: shape.to_vec(), trainable };
         match *self {
             Layer::Conv(c) => {
-                let mut all = vec![spec("weight", &[c.out, input.channels / c.groups, c.kernel, c.kernel], true)];
+                let (rows, columns) = c.window.kernel();
+                let mut all = vec![spec("weight", &[c.out, input.channels / c.groups, rows, columns], true)];
                 if c.bias {
                     all.push(spec("bias", &[c.out], true));
                 }

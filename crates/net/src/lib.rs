@@ -18,11 +18,13 @@ pub mod quantise;
 pub mod recipe;
 pub mod shape;
 pub mod spec;
+pub mod summary;
 pub mod weights;
+pub mod window;
 pub mod zoo;
 
 pub use error::{Error, Result};
-pub use layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
+pub use layer::{AdaptiveAverage, Conv, Dropout, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
 pub use network::{Input, InputKind, Network, NetworkBuilder, Node, NodeId};
 pub use shape::Shape;
 pub use tickless_neuron as neuron;
@@ -31,3 +33,4 @@ pub use tickless_neuron::{
 };
 pub use tickless_words::suggest;
 pub use weights::{Array, WeightFile, Weights};
+pub use window::{Axis, Window};

@@ -57,6 +57,24 @@ pub struct Node {
     pub output: Shape,
     /// Stage of the layer; `None` for pooling of the raw input before the first stage.
     pub stage: Option<usize>,
+    /// Of a neuron layer: the threshold θ_c of each channel, `None` if all have that of the neuron,
+    /// θ. The neurons of channel c are those of the layer in units of θ_c/θ: the layer multiplies
+    /// their input by θ/θ_c, so their lower limit and the width of their surrogate are those of the
+    /// neuron times θ_c/θ.
+    pub thresholds: Option<Vec<f32>>,
+}
+
+impl Node {
+    /// Names and shapes of the node's tensors ([`Layer::tensors`]).
+    pub fn tensors(&self) -> Vec<TensorSpec> {
+        self.layer.tensors(self.input)
+    }
+
+    /// The factor θ/θ_c of each channel's input, if the layer has thresholds per channel.
+    pub fn input_scale(&self) -> Option<Vec<f32>> {
+        let Layer::Neuron(n) = self.layer else { return None };
+        self.thresholds.as_ref().map(|all| all.iter().map(|t| n.threshold / t).collect())
+    }
 }
 
 /// A complete, valid network. [`NetworkBuilder`] checks and creates it.
@@ -127,7 +145,7 @@ impl Network {
     pub fn tensors(&self) -> Vec<(usize, String, TensorSpec)> {
         let mut all = Vec::new();
         for (i, n) in self.nodes.iter().enumerate() {
-            for t in n.layer.tensors(n.input) {
+            for t in n.tensors() {
                 all.push((i, format!("{}.{}", n.name, t.name), t));
             }
         }
@@ -199,10 +217,14 @@ impl Network {
                 Layer::Conv(c) if c.bias => "a bias",
                 Layer::Linear(l) if l.bias => "a bias",
                 Layer::Pool(Pool { kind: crate::PoolKind::Max, .. }) => {
-                    return Err(Error::layer(
-                        &n.name,
-                        "max pooling has no event-driven form; train the network with `average` pooling",
-                    ));
+                    return Err(Error::layer(&n.name, NO_MAX));
+                }
+                Layer::AdaptiveAverage(a) if a.as_pool(n.input).is_none() => {
+                    let problem = format!(
+                        "its windows over the input {} differ in size, so they have no event-driven form; choose rows and columns that divide those of the input",
+                        n.input
+                    );
+                    return Err(Error::layer(&n.name, problem));
                 }
                 _ => continue,
             };
@@ -211,6 +233,10 @@ impl Network {
         Ok(())
     }
 }
+
+/// Why max pooling cannot run event-driven, and the remedy.
+const NO_MAX: &str = "max pooling has no event-driven form, because the largest of several inputs is not a sum that \
+                      events can add up one by one; set `kind = \"sum\"` (or \"average\") and fine-tune";
 
 /// Builds a [`Network`] node by node. The builder keeps the first error, and [`build`](Self::build)
 /// returns it.
@@ -250,8 +276,36 @@ impl NetworkBuilder {
             self.error.get_or_insert_with(|| Error::layer(&name, "another layer has this name; give each its own"));
         }
         let stage = self.stage_of(&name, &layer, from);
-        self.net.nodes.push(Node { name, layer, from: from.to_vec(), input, output, stage });
+        self.net.nodes.push(Node { name, layer, from: from.to_vec(), input, output, stage, thresholds: None });
         NodeId::Node(self.net.nodes.len() - 1)
+    }
+
+    /// Adds a copy of a node that reads `from`, with another layer of the same kind.
+    pub fn add_copy(&mut self, node: &Node, layer: Layer, from: &[NodeId]) -> NodeId {
+        let id = self.add(&node.name, layer, from);
+        if let Some(thresholds) = &node.thresholds {
+            self.thresholds(id, thresholds.clone());
+        }
+        id
+    }
+
+    /// Gives each channel of a neuron layer its own threshold ([`Node::thresholds`]).
+    pub fn thresholds(&mut self, neurons: NodeId, thresholds: Vec<f32>) {
+        let NodeId::Node(i) = neurons else { return };
+        let node = &mut self.net.nodes[i];
+        let (channels, given) = (node.output.channels, thresholds.len());
+        let problem = if !matches!(node.layer, Layer::Neuron(_)) {
+            "only a `neuron` layer has thresholds".to_owned()
+        } else if given != channels {
+            format!("`thresholds` has {given} values for {channels} channels; give one for each channel")
+        } else if let Some(t) = thresholds.iter().find(|t| !(**t > 0.0 && t.is_finite())) {
+            format!("`thresholds` must be above 0, got {t}")
+        } else {
+            node.thresholds = Some(thresholds);
+            return;
+        };
+        let e = Error::layer(&node.name, problem);
+        self.error.get_or_insert(e);
     }
 
     fn stage_of(&mut self, name: &str, layer: &Layer, from: &[NodeId]) -> Option<usize> {
@@ -282,6 +336,11 @@ impl NetworkBuilder {
             }
             _ => first,
         }
+    }
+
+    /// Shape of a node's output, or of the input.
+    pub fn shape_of(&self, id: NodeId) -> Shape {
+        self.net.shape_of(id)
     }
 
     /// Adds an even TTM, which starts a stage.
@@ -327,16 +386,16 @@ impl NetworkBuilder {
         // Pooling of the raw input counts to the stage that reads it; if no stage exists, it forms
         // one.
         net.stages = net.stages.max(1);
-        let wrong = |problem: String| Err(Error::Network { network: net.name.clone(), problem });
+        let refuse = |problem: String| Err(Error::Network { network: net.name.clone(), problem });
         if net.input.shape.is_empty() {
-            return wrong(format!("the input {} is empty", net.input.shape));
+            return refuse(format!("the input {} is empty", net.input.shape));
         }
         if net.nodes.is_empty() {
-            return wrong("has no layer".into());
+            return refuse("has no layer".into());
         }
         let readers = net.readers();
         if let Some(i) = (0..net.nodes.len() - 1).find(|&i| readers[i] == 0) {
-            return wrong(format!(
+            return refuse(format!(
                 "nothing reads the output of layer `{}`; only the last layer may be unread",
                 net.nodes[i].name
             ));

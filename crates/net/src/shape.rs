@@ -41,9 +41,3 @@ impl fmt::Display for Shape {
         write!(f, "{}×{}×{}", self.channels, self.height, self.width)
     }
 }
-
-/// Number of positions of a window of size `kernel` that slides with `stride` over `len` values,
-/// padded by `padding` on both sides. `None` if the window is larger than the padded values.
-pub fn windows(len: usize, kernel: usize, stride: usize, padding: usize) -> Option<usize> {
-    (len + 2 * padding).checked_sub(kernel).map(|room| room / stride + 1)
-}

@@ -16,19 +16,25 @@
 //! ```
 //!
 //! A layer reads the one before it unless `from` names others. If a layer has a key that does not
-//! belong to its kind, that is an error, because the key would have no effect.
+//! belong to its kind, that is an error, because the key would have no effect. [`kinds`] lists all
+//! kinds and keys.
 
+pub mod kinds;
+mod sizes;
 #[cfg(test)]
 mod tests;
+
+pub use sizes::{PaddingSpec, Sizes};
 
 pub use tickless_neuron::{NeuronSpec, NumberOrNone, RefractorySpec};
 
 use crate::error::{Error, Result};
-use crate::layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
+use crate::layer::{AdaptiveAverage, Conv, Dropout, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
 use crate::network::{InputKind, Network, NetworkBuilder, NodeId};
 use crate::neuron::Neuron;
 use crate::shape::Shape;
 use crate::suggest;
+use crate::window::{Axis, Window};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -55,23 +61,27 @@ impl OneOrMany {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerSpec {
-    /// Kind of layer: `ttm`, `conv`, `norm`, `neuron`, `pool`, `global_average`, `linear` or `add`.
+    /// Kind of layer ([`kinds::KINDS`]).
     pub layer: String,
     /// Name of the layer (default: its kind and a number).
     pub name: Option<String>,
     /// Inputs: names of earlier layers, or `input` (default: the layer before).
     pub from: Option<OneOrMany>,
-    /// `conv`: output channels; `linear`: output values.
+    /// `conv`, `conv1d`: output channels; `linear`: output values.
     pub out: Option<usize>,
-    /// Side of the window of `conv` (default 3) and `pool`.
-    pub kernel: Option<usize>,
-    /// Stride of `conv` (default 1) and `pool` (default: the kernel).
-    pub stride: Option<usize>,
-    /// Padding of `conv` (default (kernel − 1)/2) and `pool` (default 0).
-    pub padding: Option<usize>,
-    /// `conv`: number of channel groups (default 1).
+    /// Window of `conv`, `conv1d` (default 3) and `pool`.
+    pub kernel: Option<Sizes>,
+    /// Stride of `conv`, `conv1d` (default 1) and `pool` (default: the kernel).
+    pub stride: Option<Sizes>,
+    /// Padding of `conv`, `conv1d` (default (kernel − 1)/2) and `pool` (default 0).
+    pub padding: Option<PaddingSpec>,
+    /// Dilation of `conv` and `conv1d` (default 1).
+    pub dilation: Option<Sizes>,
+    /// `adaptive_average`: size of the output.
+    pub size: Option<Sizes>,
+    /// `conv`, `conv1d`: number of channel groups (default 1).
     pub groups: Option<usize>,
-    /// `conv`, `linear`: whether the layer adds a bias (default false).
+    /// `conv`, `conv1d`, `linear`: whether the layer adds a bias (default false).
     pub bias: Option<bool>,
     /// `ttm`: mode `even` (default), `soft`, `trim` or `random`.
     pub mode: Option<TtmMode>,
@@ -83,19 +93,11 @@ pub struct LayerSpec {
     pub momentum: Option<f64>,
     /// `neuron`: the fields that differ from the network's neuron.
     pub neuron: Option<NeuronSpec>,
+    /// `neuron`: one threshold per channel ([`Node::thresholds`](crate::Node::thresholds)).
+    pub thresholds: Option<Vec<f32>>,
+    /// `dropout`: probability that a value is set to 0 (default 0.5).
+    pub rate: Option<f32>,
 }
-
-/// The kinds of layers, and the fields that each accepts besides `layer`, `name` and `from`.
-const WORDS: [(&str, &[&str]); 8] = [
-    ("ttm", &["mode"]),
-    ("conv", &["out", "kernel", "stride", "padding", "groups", "bias"]),
-    ("norm", &["eps", "momentum"]),
-    ("neuron", &["neuron"]),
-    ("pool", &["kind", "kernel", "stride", "padding"]),
-    ("global_average", &[]),
-    ("linear", &["out", "bias"]),
-    ("add", &[]),
-];
 
 /// Largest size in a layer, so that products of sizes do not overflow.
 const LARGEST: usize = 1 << 20;
@@ -115,9 +117,9 @@ pub fn network_from_specs(
     default_neuron: Neuron,
 ) -> Result<Network> {
     let mut builder = NetworkBuilder::new(name, input, kind);
-    let mut known: BTreeMap<&str, NodeId> = BTreeMap::from([(INPUT, NodeId::Input)]);
+    let mut known: BTreeMap<&str, Value> = BTreeMap::from([(INPUT, Value { id: NodeId::Input, flat: false })]);
     let names = names(layers);
-    let mut last = NodeId::Input;
+    let mut last = known[INPUT];
     for (i, (spec, name)) in layers.iter().zip(&names).enumerate() {
         if name.is_empty() || name == INPUT {
             let problem = format!("layer {} needs another name; `{INPUT}` is the network's input", i + 1);
@@ -127,11 +129,39 @@ pub fn network_from_specs(
             None => vec![last],
             Some(from) => from.names().iter().map(|f| find(name, f, &known, &names[i..])).collect::<Result<_>>()?,
         };
-        let layer = spec.to_layer(default_neuron).map_err(|problem| Error::layer(name, problem))?;
-        last = builder.add(name, layer, &from);
-        known.insert(name, last);
+        let in_words = |problem| Error::layer(name, problem);
+        let layer = spec.to_layer(default_neuron).map_err(in_words)?;
+        let flat = from.iter().any(|v| v.flat);
+        last = match layer {
+            None if from.len() == 1 => Value { flat: true, ..from[0] },
+            None => return Err(in_words(format!("takes one input, got {}", from.len()))),
+            Some(layer) => {
+                let input = from.first().map(|v| builder.shape_of(v.id));
+                if let Some(input) = input {
+                    spec.check_input(&layer, input, flat).map_err(in_words)?;
+                }
+                let ids: Vec<NodeId> = from.iter().map(|v| v.id).collect();
+                let id = builder.add(name, layer, &ids);
+                if let Some(thresholds) = &spec.thresholds {
+                    builder.thresholds(id, thresholds.clone());
+                }
+                Value { id, flat: flat && !matches!(layer, Layer::Linear(_)) }
+            }
+        };
+        if known.insert(name, last).is_some() {
+            return Err(in_words("another layer has this name; give each its own".to_owned()));
+        }
     }
     builder.build()
+}
+
+/// The output of a layer of the list.
+#[derive(Debug, Clone, Copy)]
+struct Value {
+    id: NodeId,
+    /// Whether a `flatten` has joined its dimensions. The node keeps its shape, because only layers
+    /// that do not depend on it may read the value.
+    flat: bool,
 }
 
 const INPUT: &str = "input";
@@ -148,7 +178,7 @@ fn names(layers: &[LayerSpec]) -> Vec<String> {
     names
 }
 
-fn find(layer: &str, from: &str, known: &BTreeMap<&str, NodeId>, later: &[String]) -> Result<NodeId> {
+fn find(layer: &str, from: &str, known: &BTreeMap<&str, Value>, later: &[String]) -> Result<Value> {
     known.get(from).copied().ok_or_else(|| {
         let problem = if from == layer {
             "`from` names the layer itself".to_owned()
@@ -169,6 +199,8 @@ impl LayerSpec {
             ("kernel", self.kernel.is_some()),
             ("stride", self.stride.is_some()),
             ("padding", self.padding.is_some()),
+            ("dilation", self.dilation.is_some()),
+            ("size", self.size.is_some()),
             ("groups", self.groups.is_some()),
             ("bias", self.bias.is_some()),
             ("mode", self.mode.is_some()),
@@ -176,44 +208,68 @@ impl LayerSpec {
             ("eps", self.eps.is_some()),
             ("momentum", self.momentum.is_some()),
             ("neuron", self.neuron.is_some()),
+            ("thresholds", self.thresholds.is_some()),
+            ("rate", self.rate.is_some()),
         ]
         .into_iter()
         .filter_map(|(field, given)| given.then_some(field))
     }
 
-    /// The layer that this describes; the error does not name the layer.
-    fn to_layer(&self, default_neuron: Neuron) -> std::result::Result<Layer, String> {
-        let word = self.layer.as_str();
-        let Some((_, fields)) = WORDS.iter().find(|(w, _)| *w == word) else {
-            let words = WORDS.map(|(w, _)| w);
-            return Err(format!("unknown layer `{word}`{}; known: {}", suggest::hint(word, words), words.join(", ")));
+    /// Checks what this layer needs of its input's shape; the error does not name the layer.
+    fn check_input(&self, layer: &Layer, input: Shape, flat: bool) -> std::result::Result<(), String> {
+        if self.layer == "conv1d" && input.height != 1 {
+            return Err(format!("convolves along one row, but its input {input} has {}; use `conv`", input.height));
+        }
+        let shaped = match layer {
+            Layer::Conv(_) | Layer::Norm(_) | Layer::Pool(_) | Layer::GlobalAverage | Layer::AdaptiveAverage(_) => true,
+            Layer::Neuron(_) => self.thresholds.is_some(),
+            Layer::Ttm(_) | Layer::Linear(_) | Layer::Dropout(_) | Layer::Add => false,
         };
-        if let Some(field) = self.given().find(|f| !fields.contains(f)) {
-            let takes =
-                if fields.is_empty() { "nothing more".to_owned() } else { format!("`{}`", fields.join("`, `")) };
+        if flat && shaped && input != Shape::vector(input.channels) {
+            return Err(format!(
+                "reads the map {input} behind a `flatten`, which only `linear` joins to a vector; put it before the `flatten`, or a `linear` between"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The layer that this describes, or `None` for a layer without effect (`flatten`); the error
+    /// does not name the layer.
+    fn to_layer(&self, default_neuron: Neuron) -> std::result::Result<Option<Layer>, String> {
+        let word = self.layer.as_str();
+        let Some(kind) = kinds::kind(word) else {
+            let words = || kinds::KINDS.iter().map(|k| k.name);
+            let known = words().collect::<Vec<_>>().join(", ");
+            return Err(format!("unknown layer `{word}`{}; known: {known}", suggest::hint(word, words())));
+        };
+        if let Some(field) = self.given().find(|f| kind.keys.iter().all(|k| k.name != *f)) {
+            let keys: Vec<&str> = kind.keys.iter().map(|k| k.name).collect();
+            let takes = if keys.is_empty() { "nothing more".to_owned() } else { format!("`{}`", keys.join("`, `")) };
             return Err(format!("`{field}` makes no sense for a `{word}` layer, which takes {takes}"));
         }
-        let sizes = [("out", self.out), ("kernel", self.kernel), ("stride", self.stride), ("padding", self.padding)];
-        for (field, size) in sizes.into_iter().chain([("groups", self.groups)]) {
+        for (field, size) in [("out", self.out), ("groups", self.groups)] {
             if size.is_some_and(|s| s > LARGEST) {
+                return Err(format!("`{field}` is larger than {LARGEST}"));
+            }
+        }
+        let sizes =
+            [("kernel", self.kernel), ("stride", self.stride), ("dilation", self.dilation), ("size", self.size)];
+        for (field, sizes) in sizes {
+            if sizes.is_some_and(|s| s.rows().max(s.columns()) > LARGEST) {
                 return Err(format!("`{field}` is larger than {LARGEST}"));
             }
         }
         let needs =
             |field: &str, value: Option<usize>| value.ok_or_else(|| format!("a `{word}` layer needs `{field}`"));
-        Ok(match word {
+        Ok(Some(match word {
+            "flatten" => return Ok(None),
             "ttm" => Layer::Ttm(self.mode.unwrap_or_default()),
-            "conv" => {
-                let kernel = self.kernel.unwrap_or(3);
-                Layer::Conv(Conv {
-                    out: needs("out", self.out)?,
-                    kernel,
-                    stride: self.stride.unwrap_or(1),
-                    padding: self.padding.unwrap_or(kernel.saturating_sub(1) / 2),
-                    groups: self.groups.unwrap_or(1),
-                    bias: self.bias.unwrap_or(false),
-                })
-            }
+            "conv" | "conv1d" => Layer::Conv(Conv {
+                out: needs("out", self.out)?,
+                window: self.window(self.kernel.unwrap_or(Sizes::One(3)))?,
+                groups: self.groups.unwrap_or(1),
+                bias: self.bias.unwrap_or(false),
+            }),
             "norm" => {
                 let usual = Norm::default();
                 let norm =
@@ -231,17 +287,83 @@ impl LayerSpec {
                 Layer::Neuron(spec.resolve(default_neuron).map_err(|e| e.to_string())?)
             }
             "pool" => {
-                let kernel = needs("kernel", self.kernel)?;
-                let (stride, padding) = (self.stride.unwrap_or(kernel), self.padding.unwrap_or(0));
-                if 2 * padding > kernel {
-                    return Err(format!("`padding` {padding} is more than half of the {kernel}×{kernel} window"));
+                let kernel = self.kernel.ok_or("a `pool` layer needs `kernel`")?;
+                let window = self.window(kernel)?;
+                for axis in [window.rows, window.columns] {
+                    if 2 * axis.before.max(axis.after) > axis.kernel {
+                        let padding = axis.before.max(axis.after);
+                        let (rows, columns) = window.kernel();
+                        return Err(format!("`padding` {padding} is more than half of the {rows}×{columns} window"));
+                    }
                 }
-                Layer::Pool(Pool { kind: self.kind.unwrap_or(PoolKind::Average), kernel, stride, padding })
+                Layer::Pool(Pool { kind: self.kind.unwrap_or(PoolKind::Average), window })
             }
             "global_average" => Layer::GlobalAverage,
+            "adaptive_average" => {
+                let size = self.size.ok_or("an `adaptive_average` layer needs `size`")?;
+                Layer::AdaptiveAverage(AdaptiveAverage { rows: size.rows(), columns: size.columns() })
+            }
+            "dropout" => {
+                let rate = self.rate.unwrap_or(0.5);
+                if !(0.0..1.0).contains(&rate) {
+                    return Err(format!("`rate` must be from 0 to below 1, got {rate}"));
+                }
+                Layer::Dropout(Dropout { rate })
+            }
             "linear" => Layer::Linear(Linear { out: needs("out", self.out)?, bias: self.bias.unwrap_or(false) }),
-            _ => Layer::Add,
-        })
+            "add" => Layer::Add,
+            other => {
+                return Err(format!("a `{other}` layer cannot be made; this is an error of the reader, report it"));
+            }
+        }))
+    }
+
+    /// The window with this kernel and the layer's stride, dilation and padding.
+    fn window(&self, kernel: Sizes) -> std::result::Result<Window, String> {
+        let pools = self.layer == "pool";
+        let one = Sizes::One(1);
+        let stride = self.stride.unwrap_or(if pools { kernel } else { one });
+        let dilation = self.dilation.unwrap_or(one);
+        let given = self.padding.as_ref().map(|p| p.sides(LARGEST)).transpose()?;
+        let axis = |side: usize, pick: fn(Sizes) -> usize| -> std::result::Result<Axis, String> {
+            let (kernel, stride, dilation) = (pick(kernel), pick(stride), pick(dilation));
+            let usual = if pools { 0 } else { kernel.saturating_sub(1) / 2 };
+            match given {
+                None => Ok(Axis { dilation, ..Axis::new(kernel, stride, usual) }),
+                Some(Some(sides)) => {
+                    let [before, after] = sides[side];
+                    Ok(Axis { kernel, stride, dilation, before, after })
+                }
+                Some(None) if stride == 1 => Ok(Axis::same(kernel, dilation)),
+                Some(None) => {
+                    Err(format!("`padding = \"same\"` needs a stride of 1, got {stride}; give the padding in numbers"))
+                }
+            }
+        };
+        let columns = axis(1, Sizes::columns)?;
+        if self.layer != "conv1d" {
+            return Ok(Window { rows: axis(0, Sizes::rows)?, columns });
+        }
+        let one_number =
+            [Some(kernel), self.stride, self.dilation].iter().flatten().all(|s| matches!(s, Sizes::One(_)));
+        if !one_number || matches!(self.padding, Some(PaddingSpec::Two(_) | PaddingSpec::Four(_))) {
+            return Err("a `conv1d` layer has one direction; give single numbers".to_owned());
+        }
+        Ok(Window { rows: Axis::new(1, 1, 0), columns })
+    }
+}
+
+impl LayerSpec {
+    /// The fields of a window, as short as they can be said.
+    fn with_window(self, w: Window) -> Self {
+        let dilation = Sizes::of(w.rows.dilation, w.columns.dilation);
+        Self {
+            kernel: Some(Sizes::of(w.rows.kernel, w.columns.kernel)),
+            stride: Some(Sizes::of(w.rows.stride, w.columns.stride)),
+            padding: Some(PaddingSpec::of(w)),
+            dilation: Some(dilation).filter(|d| *d != Sizes::One(1)),
+            ..self
+        }
     }
 }
 
@@ -268,24 +390,16 @@ pub fn specs_of(network: &Network) -> Vec<LayerSpec> {
         };
         specs.push(match node.layer {
             Layer::Ttm(mode) => LayerSpec { mode: Some(mode), ..spec },
-            Layer::Conv(c) => LayerSpec {
-                out: Some(c.out),
-                kernel: Some(c.kernel),
-                stride: Some(c.stride),
-                padding: Some(c.padding),
-                groups: Some(c.groups),
-                bias: Some(c.bias),
-                ..spec
-            },
+            Layer::Conv(c) => {
+                LayerSpec { out: Some(c.out), groups: Some(c.groups), bias: Some(c.bias), ..spec.with_window(c.window) }
+            }
             Layer::Norm(n) => LayerSpec { eps: Some(n.eps), momentum: Some(n.momentum), ..spec },
-            Layer::Neuron(n) => LayerSpec { neuron: Some(NeuronSpec::from_neuron(&n)), ..spec },
-            Layer::Pool(p) => LayerSpec {
-                kind: Some(p.kind),
-                kernel: Some(p.kernel),
-                stride: Some(p.stride),
-                padding: Some(p.padding),
-                ..spec
-            },
+            Layer::Neuron(n) => {
+                LayerSpec { neuron: Some(NeuronSpec::from_neuron(&n)), thresholds: node.thresholds.clone(), ..spec }
+            }
+            Layer::Pool(p) => LayerSpec { kind: Some(p.kind), ..spec.with_window(p.window) },
+            Layer::AdaptiveAverage(a) => LayerSpec { size: Some(Sizes::of(a.rows, a.columns)), ..spec },
+            Layer::Dropout(d) => LayerSpec { rate: Some(d.rate), ..spec },
             Layer::Linear(l) => LayerSpec { out: Some(l.out), bias: Some(l.bias), ..spec },
             Layer::GlobalAverage | Layer::Add => spec,
         });

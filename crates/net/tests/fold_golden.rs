@@ -32,7 +32,7 @@ fn network(orig: &Weights, x: &[usize]) -> Network {
     for layer in ["conv1", "conv2"] {
         let w = shape(&format!("{layer}.weight"));
         let bias = orig.get(&format!("{layer}.bias")).is_some();
-        at = b.conv(at, Conv { out: w[0], kernel: w[2], padding: w[2] / 2, bias, ..Conv::c3(w[0]) });
+        at = b.conv(at, Conv { bias, ..Conv::square(w[0], w[2], 1, w[2] / 2) });
         at = b.add("", Layer::Norm(Norm::default()), &[at]);
         at = b.neuron(at, Neuron::if_multi());
         at = b.pool(at, Pool::average(2));

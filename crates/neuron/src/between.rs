@@ -245,13 +245,13 @@ impl Timed {
         if self.peak(v, memory.current) < theta {
             return None;
         }
-        let at = |us: u64| {
+        let fires_at = |us: u64| {
             let mut later = *memory;
             self.advance(&mut later, memory.at_us.saturating_add(us));
             self.reaches(&later)
         };
         if self.reaches(memory) {
-            return (self.synapse.is_some() && at(1)).then(|| memory.at_us.saturating_add(1));
+            return (self.synapse.is_some() && fires_at(1)).then(|| memory.at_us.saturating_add(1));
         }
         let mut terms: [Term; 4] = [(-theta, 0.0), (v, self.membrane), (0.0, 0.0), (0.0, 0.0)];
         let mut count = 2;
@@ -274,7 +274,7 @@ impl Timed {
             first_rise(&terms[..count], end)
         }?;
         let whole = rise as u64;
-        (whole.max(1)..=whole + 2).find(|us| at(*us)).map(|us| memory.at_us.saturating_add(us))
+        (whole.max(1)..=whole + 2).find(|us| fires_at(*us)).map(|us| memory.at_us.saturating_add(us))
     }
 
     /// Whether any of the neuron's variables decays.
@@ -400,11 +400,11 @@ mod tests {
 
         /// With fine steps the clocked neuron fires when the event-driven one does. A step of 2 µs
         /// changes a potential by some tenths of a percent, so the spike must lie between those for
-        /// thresholds 1 % lower and 1 % higher. Spikes after the first that these two thresholds put
-        /// at different times are not compared, because they follow different resets; neither are
-        /// those after a period whose end meets an input, which either neuron may lose. No two inputs
-        /// have the same time, because the exact neuron receives them one by one and may fire between
-        /// them; a step adds them up.
+        /// thresholds 1 % lower and 1 % higher. Spikes after the first that these two thresholds
+        /// put at different times are not compared, because they follow different resets; neither
+        /// are those after a period whose end meets an input, which either neuron may lose. No two
+        /// inputs have the same time, because the exact neuron receives them one by one and may
+        /// fire between them; a step adds them up.
         #[test]
         fn the_clocked_neuron_at_fine_steps_fires_when_the_exact_one_does(
             gaps in prop::collection::vec(2u64..1500, 1..14), w in prop::collection::vec(0.1f32..0.7, 14),
@@ -523,7 +523,8 @@ mod tests {
                     rule.advance(&mut later, *us);
                     rule.reaches(&later)
                 });
-                // A crossing near the asymptote may come after the moments that are searched.
+                // The crossing may be so close to the asymptote that it comes after the moments
+                // that this test searches.
                 let due = rule.due(&memory).filter(|us| *us < 6000);
                 prop_assert_eq!(due, first, "{:?} {:?}", neuron, memory);
             }

@@ -1,7 +1,7 @@
-//! How a variable of the neuron decays, per step or per time.
+//! The decay of a variable of the neuron, per step or per time.
 //!
-//! λ is the factor of one step at T_max. Where the leak belongs to time ([`LeakRule::Time`]), a run at
-//! T steps uses λ^(T_max/T), so the time constant τ = −Δ/ln λ is the same at every T.
+//! λ is the factor of one step at T_max. Where the leak belongs to time ([`LeakRule::Time`]), a run
+//! at T steps uses λ^(T_max/T), so the time constant τ = −Δ/ln λ is the same at every T.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,8 +1,8 @@
 //! Prefetches a cache line.
 
-/// Asks the processor to load the cache line at `p` into the L1 cache. The instruction
-/// returns nothing and never faults, so `p` may point anywhere. On targets other than x86-64 the
-/// function does nothing.
+/// Asks the processor to load the cache line at `p` into the L1 cache. The instruction returns
+/// nothing and never faults, so `p` may point anywhere. On targets other than x86-64 the function
+/// does nothing.
 #[inline(always)]
 #[allow(unsafe_code, reason = "the hint is an instruction of x86-64")]
 pub fn prefetch<T>(p: *const T) {

@@ -54,9 +54,12 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
                         Period::Us(us) => (us / step_us.expect("a step duration")).ceil() as u64,
                     });
                     let held = n.refractory.is_some_and(|r| r.during == During::Hold);
+                    let scales = node.input_scale();
                     let mut spikes = Map::zeros(node.output);
                     for (k, s) in spikes.data.iter_mut().enumerate() {
-                        let (v, input, dead) = (&mut v[i].data[k], inputs[0].data[k], &mut dead[i][k]);
+                        let channel = k / (node.output.height * node.output.width);
+                        let scale = scales.as_ref().map_or(1.0, |s| f64::from(s[channel]));
+                        let (v, input, dead) = (&mut v[i].data[k], inputs[0].data[k] * scale, &mut dead[i][k]);
                         if *dead > 0 && held {
                             *dead -= 1;
                             continue;

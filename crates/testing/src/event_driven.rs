@@ -131,16 +131,19 @@ pub fn run(net: &Network, weights: &Weights, events: &[[u64; 4]]) -> Reference {
         let Layer::Neuron(neuron) = net.nodes()[node].layer else { unreachable!() };
         let tau = neuron.tau_us(None).unwrap();
         let (mut v, mut hit) = (Map::zeros(shape), vec![0u64; shape.len()]);
-        // When each neuron may fire again.
+        // The time from which each neuron may fire again.
         let mut ready = vec![0u64; shape.len()];
         let period = neuron.refractory.map_or(0, |r| match r.period {
             Period::Us(us) => us.ceil() as u64,
             Period::Steps(_) => unreachable!("a period must be given as a time"),
         });
         let held = neuron.refractory.is_some_and(|r| r.during == During::Hold);
+        let scales = net.nodes()[node].input_scale();
         let mut spikes = Vec::new();
         for (e, patch) in inputs {
             for (i, w) in patch {
+                let channel = i / (shape.height * shape.width);
+                let w = scales.as_ref().map_or(w, |s| w * f64::from(s[channel]));
                 let dead = e.t_us < ready[i];
                 if dead && held {
                     continue;

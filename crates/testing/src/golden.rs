@@ -7,8 +7,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tickless_net::{
-    Array, Conv, During, InputKind, Layer, Leak, Linear, Network, NetworkBuilder, Neuron, NodeId, Period, Pool,
-    Refractory, Reset, Shape, SpikeMode, Weights,
+    Array, Conv, InputKind, Layer, Leak, Linear, Network, NetworkBuilder, Neuron, NodeId, Period, Pool, Refractory,
+    Reset, Shape, SpikeMode, Weights,
 };
 
 /// A golden file and its entry in the index.
@@ -176,14 +176,8 @@ pub fn network_of(input: Shape, layers: &[Value], golden: &Golden) -> GoldenNetw
         let layer = match l["type"].as_str() {
             Some("conv") => {
                 let w = &weight.as_ref().expect("weight").shape;
-                Layer::Conv(Conv {
-                    out: w[0],
-                    kernel: w[2],
-                    stride: count(&l["stride"]),
-                    padding: count(&l["padding"]),
-                    groups: shape.channels / w[1],
-                    bias: false,
-                })
+                let conv = Conv::square(w[0], w[2], count(&l["stride"]), count(&l["padding"]));
+                Layer::Conv(Conv { groups: shape.channels / w[1], ..conv })
             }
             Some("linear") => Layer::Linear(Linear { out: weight.as_ref().expect("weight").shape[0], bias: false }),
             Some("sumpool") => Layer::Pool(Pool::sum(count(&l["k"]))),
@@ -231,11 +225,7 @@ pub fn refractory(neuron: Neuron, entry: &Value) -> Neuron {
         Some(us) => Period::Us(us),
         None => Period::Steps(entry["rho"].as_f64().expect("`period_us` or `rho`")),
     };
-    let during = match entry["during"].as_str() {
-        Some("integrate") => During::Integrate,
-        Some("hold") => During::Hold,
-        other => panic!("during {other:?}"),
-    };
+    let during = entry["during"].as_str().expect("`during`").parse().expect("a word of a recipe");
     let fire_at_threshold = !entry["strict"].as_bool().expect("`strict`");
     Neuron { refractory: Some(Refractory { period, during }), fire_at_threshold, ..neuron }
 }

@@ -1,8 +1,8 @@
-//! When a test calls a computation hung.
+//! Decides when a test calls a computation hung.
 //!
-//! A parser that loops for ever and a command that ignores a signal must fail a test instead of stopping the
-//! whole suite. The limit is far above what any of them needs on a busy machine, because a test asserts that the
-//! work ends, not how fast it is.
+//! If a parser loops for ever or a command ignores a signal, a test must fail instead of stopping
+//! the whole suite. The limit is far above the time that any of them needs on a busy machine,
+//! because a test asserts that the work ends, not how fast it is.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! Layers that do not spike, computed on dense f64 maps directly from their definitions; slow but
 //! obviously correct.
 
-use tickless_net::{Array, Layer, Network, NodeId, PoolKind, Shape, Weights};
+use tickless_net::{Array, Axis, Layer, Network, NodeId, PoolKind, Shape, Weights, Window};
 
 /// A map `[C, H, W]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,31 +31,40 @@ impl Map {
     }
 }
 
-/// Applies a layer that does not spike to one map. An `add` and a TTM return the map unchanged.
+/// The taps (ky, kx) of a window at output (y, x) that lie inside the input, and their inputs.
+fn taps(w: Window, (y, x): (usize, usize), input: Shape) -> Vec<((usize, usize), (usize, usize))> {
+    let inside = |a: Axis, out: usize, len: usize| {
+        let at = move |k: usize| (out * a.stride + k * a.dilation) as isize - a.before as isize;
+        (0..a.kernel).map(move |k| (k, at(k))).filter(move |(_, i)| (0..len as isize).contains(i))
+    };
+    let columns: Vec<_> = inside(w.columns, x, input.width).collect();
+    let rows = inside(w.rows, y, input.height);
+    rows.flat_map(|(ky, iy)| columns.iter().map(move |(kx, ix)| ((ky, *kx), (iy as usize, *ix as usize)))).collect()
+}
+
+/// Applies a layer that does not spike to one map. An `add`, a TTM and a dropout return the map
+/// unchanged.
 ///
 /// # Panics
-/// If the layer is a norm, a neuron or a max pooling.
+/// If the layer is a norm or a neuron.
 pub fn linear(net: &Network, weights: &Weights, node: usize, input: &Map) -> Map {
     let n = &net.nodes()[node];
     let tensor = |t: &str| weights.get(&format!("{}.{t}", n.name)).map(|a: &Array| a.data.as_slice());
     let bias = |o: usize| tensor("bias").map_or(0.0, |b| f64::from(b[o]));
     let mut out = Map::zeros(n.output);
     let (oh, ow) = (n.output.height, n.output.width);
-    let (ih, iw) = (input.shape.height as isize, input.shape.width as isize);
     let places = (0..n.output.channels).flat_map(|c| (0..oh).flat_map(move |y| (0..ow).map(move |x| (c, y, x))));
     match n.layer {
-        Layer::Ttm(_) | Layer::Add => return input.clone(),
+        Layer::Ttm(_) | Layer::Add | Layer::Dropout(_) => return input.clone(),
         Layer::Conv(conv) => {
             let w = tensor("weight").expect("a convolution has weights");
-            let (ci, co, k) = (input.shape.channels / conv.groups, conv.out / conv.groups, conv.kernel);
+            let (ci, co) = (input.shape.channels / conv.groups, conv.out / conv.groups);
+            let (kh, kw) = conv.window.kernel();
             for (o, y, x) in places {
                 let mut sum = bias(o);
-                for (i, ky, kx) in (0..ci).flat_map(|i| (0..k).flat_map(move |ky| (0..k).map(move |kx| (i, ky, kx)))) {
-                    let iy = (y * conv.stride + ky) as isize - conv.padding as isize;
-                    let ix = (x * conv.stride + kx) as isize - conv.padding as isize;
-                    if (0..ih).contains(&iy) && (0..iw).contains(&ix) {
-                        let v = input.at(o / co * ci + i, iy as usize, ix as usize);
-                        sum += v * f64::from(w[((o * ci + i) * k + ky) * k + kx]);
+                for ((ky, kx), (iy, ix)) in taps(conv.window, (y, x), input.shape) {
+                    for i in 0..ci {
+                        sum += input.at(o / co * ci + i, iy, ix) * f64::from(w[((o * ci + i) * kh + ky) * kw + kx]);
                     }
                 }
                 out.data[(o * oh + y) * ow + x] = sum;
@@ -69,19 +78,22 @@ pub fn linear(net: &Network, weights: &Weights, node: usize, input: &Map) -> Map
             }
         }
         Layer::Pool(p) => {
-            let divisor = match p.kind {
-                PoolKind::Average => (p.kernel * p.kernel) as f64,
-                PoolKind::Sum => 1.0,
-                PoolKind::Max => panic!("max pooling is not linear"),
-            };
             for (c, y, x) in places {
-                let window = (0..p.kernel).flat_map(|j| (0..p.kernel).map(move |i| (j, i)));
-                let place = |n: usize, j: usize| (n * p.stride + j) as isize - p.padding as isize;
-                let inside = window
-                    .map(|(j, i)| (place(y, j), place(x, i)))
-                    .filter(|(iy, ix)| (0..ih).contains(iy) && (0..iw).contains(ix));
-                let sum: f64 = inside.map(|(iy, ix)| input.at(c, iy as usize, ix as usize)).sum();
-                out.data[(c * oh + y) * ow + x] = sum / divisor;
+                let inside = taps(p.window, (y, x), input.shape).into_iter().map(|(_, (iy, ix))| input.at(c, iy, ix));
+                out.data[(c * oh + y) * ow + x] = match p.kind {
+                    PoolKind::Average => inside.sum::<f64>() / p.window.taps() as f64,
+                    PoolKind::Sum => inside.sum(),
+                    PoolKind::Max => inside.fold(f64::NEG_INFINITY, f64::max),
+                };
+            }
+        }
+        Layer::AdaptiveAverage(a) => {
+            let part = |i: usize, len: usize, of: usize| i * len / of..((i + 1) * len).div_ceil(of);
+            for (c, y, x) in places {
+                let (rows, columns) = (part(y, input.shape.height, a.rows), part(x, input.shape.width, a.columns));
+                let n = rows.len() * columns.len();
+                let all = rows.flat_map(|iy| columns.clone().map(move |ix| (iy, ix)));
+                out.data[(c * oh + y) * ow + x] = all.map(|(iy, ix)| input.at(c, iy, ix)).sum::<f64>() / n as f64;
             }
         }
         Layer::GlobalAverage => {

@@ -1,6 +1,9 @@
-//! The engine as the executor of a training's event-driven pass (`train.event_driven`).
+//! The engine as the executor of a training's event-driven pass (`train.event_driven`): it runs the
+//! recordings of a batch without time steps and counts the spikes of every neuron in every step of
+//! the clocked pass.
 //!
-//! The weights change in every iteration, so each batch compiles the network anew.
+//! Each batch compiles the network again, because the weights change in every iteration. Recordings
+//! run in parallel, each from rest.
 
 use rayon::prelude::*;
 use tickless_engine::{CompileOptions, Program, Recording, Session, Sink};
@@ -11,14 +14,14 @@ use tickless_train::strategy::{EventDrivenForward, EventDrivenRun, LayerSpikes};
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EngineForward;
 
-/// Counts the spikes of one recording in each of its equal parts, as [`tickless_events::Framing`]
-/// divides it.
+/// Counts the spikes of one recording in T equal parts of its span, the same parts into which
+/// [`tickless_events::Framing`] divides it.
 struct StepCounts {
     first_us: u64,
     span_us: u64,
     steps: usize,
     shapes: Vec<Shape>,
-    /// For each spiking layer, `[T, C, H, W]`.
+    /// The counts of each spiking layer, `[T, C, H, W]`.
     layers: Vec<Vec<f32>>,
 }
 
@@ -79,7 +82,7 @@ mod tests {
     /// Neurons that fire at each event of the channel ON, and a layer behind them.
     fn relay() -> (Network, Weights) {
         let mut b = NetworkBuilder::new("relay", Shape::new(2, 4, 5), InputKind::Events);
-        let at = b.conv(b.input(), Conv { kernel: 1, padding: 0, ..Conv::c3(1) });
+        let at = b.conv(b.input(), Conv::square(1, 1, 1, 0));
         let at = b.neuron(at, Neuron::lif());
         let at = b.conv(at, Conv::c3(3));
         let at = b.neuron(at, Neuron::lif());
@@ -93,8 +96,12 @@ mod tests {
 
     fn recordings() -> Vec<Arc<Recording>> {
         let of = |k: u64| {
-            let event =
-                |i: u64| Event { t_us: 1_000 * k + i * i, x: (i * k % 5) as u16, y: (i % 4) as u16, on: i % 3 > 0 };
+            let event = |i: u64| Event {
+                t_us: 1_000 * k + i * i,
+                x: (i * k % 5) as u16,
+                y: (i % 4) as u16,
+                on: !i.is_multiple_of(3),
+            };
             let events: Vec<Event> = (0..40 + 9 * k).map(event).collect();
             Arc::new(Recording::from_events(SENSOR, &events).unwrap().0)
         };

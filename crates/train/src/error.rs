@@ -38,7 +38,7 @@ pub enum Error {
     Recipe {
         /// The key, e.g. `train.batch`.
         key: &'static str,
-        /// What is wrong with the value and what to do.
+        /// The problem with the value, and the remedy.
         problem: String,
     },
     /// The layer outputs that one batch saves for the backward pass need more memory than the
@@ -91,7 +91,7 @@ pub enum Error {
     Configuration {
         /// The network.
         network: String,
-        /// What is wrong and what to do.
+        /// The problem and the remedy.
         problem: String,
     },
     /// The chosen kernel or device does not support this precision.
@@ -99,7 +99,7 @@ pub enum Error {
     Precision {
         /// The word of the precision.
         precision: &'static str,
-        /// Why it cannot be used and what to do.
+        /// The reason why it cannot be used, and the remedy.
         problem: &'static str,
     },
     /// The event-driven executor of a training refused the network or a recording.
@@ -119,7 +119,7 @@ pub enum Error {
     Device {
         /// The device as the user named it.
         device: String,
-        /// What is wrong and what to do.
+        /// The problem and the remedy.
         problem: String,
     },
     /// The user named several devices, but the command needs one.
@@ -164,7 +164,7 @@ pub enum Error {
     DamagedWeights {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
     /// Another process trains in the folder.
@@ -176,12 +176,26 @@ pub enum Error {
     /// The checkpoint was made with another recipe.
     #[error("the checkpoint belongs to another recipe; resume with the one in the run folder, or start a new run")]
     OtherRecipe,
+    /// A folder for a new run holds a run.
+    #[error("{}: holds a run already", path.display())]
+    RunExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file of a run is not written, because it could not be read back as the same values.
+    #[error("{}: {problem}", path.display())]
+    NotWritten {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        problem: String,
+    },
     /// A file of a run is damaged or from another version.
     #[error("{}: {problem}", path.display())]
     RunFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong and what to do.
+        /// The problem and the remedy.
         problem: String,
     },
     /// The checkpoint does not belong to this training, or is damaged although its checksum fits.

@@ -18,6 +18,7 @@ pub mod device;
 pub mod distributed;
 pub mod error;
 pub mod evaluate;
+pub mod footprint;
 pub mod iteration;
 pub mod loss;
 pub mod model;

@@ -1,5 +1,6 @@
-//! Tests of what a recipe adds to the passes of a strategy: the penalty on rates, the pass at many
-//! steps with its lesson, and the pass with the spikes of an event-driven run.
+//! Tests of the additions of a recipe to the passes of a strategy: the penalty on rates, the pass
+//! at a multiple of T_max steps with its distillation, and the pass with the spikes of an
+//! event-driven run.
 
 use burn::tensor::Tensor;
 use rand::{Rng, SeedableRng};
@@ -28,7 +29,8 @@ use tickless_train::strategy::{EventDrivenForward, EventDrivenRun, LayerSpikes};
 const T_MAX: usize = 4;
 const BATCH: usize = 6;
 
-/// The penalty alone, the long pass alone and as a teacher, the event-driven pass, and all together.
+/// The penalty alone, the long pass alone and as a teacher, the event-driven pass, and all
+/// together.
 const VARIANTS: [&[&str]; 6] = [
     &["train.rate_penalty={ weight = 2.0, share = 0.3 }"],
     &["train.long={ times = 3, every = 2, replaces = 1 }"],
@@ -68,8 +70,8 @@ fn recipe(set: &[&str]) -> Recipe {
     Recipe::parse(text, Path::new("extra.toml"), &set).expect("a recipe")
 }
 
-/// An executor without time steps that is no engine: the counts follow from recordings and weights
-/// alone, and most neurons are silent.
+/// A stand-in for the engine. Its counts depend only on recordings and weights, and most neurons
+/// are silent.
 #[derive(Debug, Default)]
 struct Hashed(AtomicUsize);
 

@@ -55,7 +55,7 @@ fn residual(kind: InputKind, mode: TtmMode) -> Network {
     let main = spiking(&mut b, start, Conv::c3(16).with_stride(2), true);
     let main = b.conv(main, Conv::c3(16));
     let main = b.norm(main);
-    let aside = b.conv(start, Conv { kernel: 1, stride: 2, padding: 0, ..Conv::c3(16) });
+    let aside = b.conv(start, Conv::square(16, 1, 2, 0));
     let aside = b.norm(aside);
     let sum = b.add("", Layer::Add, &[main, aside]);
     let x = b.neuron(sum, Neuron::lif());
@@ -157,8 +157,8 @@ fn labels(batch: usize) -> Vec<usize> {
 
 fn networks() -> Vec<Network> {
     let modes = [TtmMode::Even, TtmMode::Soft, TtmMode::Random, TtmMode::Trim];
-    let of = |mode| [residual(InputKind::Events, mode), residual(InputKind::Image, mode), chain(mode)];
-    modes.into_iter().flat_map(of).collect()
+    let networks = |mode| [residual(InputKind::Events, mode), residual(InputKind::Image, mode), chain(mode)];
+    modes.into_iter().flat_map(networks).collect()
 }
 
 /// Checks that the network fires, because gradients that are all zero would always be equal.

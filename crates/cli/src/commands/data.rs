@@ -3,6 +3,7 @@
 use crate::arguments::Global;
 use crate::output::{check_file_name, check_output_folder, print_json, say};
 use crate::progress::Console;
+use crate::remedy::named;
 use crate::report::span;
 use crate::view::{Options, view};
 use anyhow::{Result, bail};
@@ -60,7 +61,8 @@ enum What {
         #[command(flatten)]
         read: ReadArgs,
     },
-    /// Draw a recording: a picture (PNG) and an animation (GIF); of SHD a raster for each of the first samples.
+    /// Draw a recording: a picture (PNG) and an animation (GIF); of SHD a raster for each of the
+    /// first samples.
     View {
         /// A recording in any format.
         path: PathBuf,
@@ -90,7 +92,7 @@ enum What {
     },
 }
 
-/// How a recording is read, where its file does not say it or you know better.
+/// Facts about a recording that its file does not state or states wrongly.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Reading")]
 struct ReadArgs {
@@ -103,7 +105,8 @@ struct ReadArgs {
     /// Unit of times whose unit the file does not state (text, NumPy, HDF5): s, ms, us or ns.
     #[arg(long, value_name = "UNIT")]
     time_unit: Option<String>,
-    /// Times as stored: do not continue a clock that starts again from 0 (DAT, AEDAT 2.0, EVT, N-MNIST).
+    /// Times as stored: do not continue a clock that starts again from 0 (DAT, AEDAT 2.0, EVT,
+    /// N-MNIST).
     #[arg(long)]
     literal_times: bool,
     /// Number of the stream, in a file of several cameras (AEDAT 3.1, AEDAT4, HDF5; `tickless data
@@ -113,7 +116,7 @@ struct ReadArgs {
     /// Subtract the earliest time from all times, for files whose times count from 1970.
     #[arg(long)]
     shift_to_zero: bool,
-    /// Give the events in the order of their times; takes 21 bytes of memory for each event.
+    /// Sort the events by time; this takes 21 bytes of memory for each event.
     #[arg(long)]
     sort: bool,
 }
@@ -140,21 +143,9 @@ fn explained(e: Error) -> anyhow::Error {
             "{file}: byte {at}: {problem}; state the unit in the name of the column (t_s, t_ms, t_us, t_ns), or with \
              `--time-unit s` (ms, us, ns)"
         ),
-        Error::StrayEvent { file, index, x, y, sensor } => anyhow::anyhow!(
-            "{file}: event {index} at ({x}, {y}) lies outside the {sensor} sensor; state a larger one with `--sensor \
-             WIDTHxHEIGHT`, or leave such events out with `--drop-outside`"
-        ),
-        Error::Streams { .. } => {
-            let text = e.to_string();
-            let text = text.trim_end_matches("choose one by its number (`data.stream`)");
-            anyhow::anyhow!("{text}choose one with `--stream NUMBER`")
-        }
-        other => match other.choices() {
-            [] => other.into(),
-            choices => {
-                let options: Vec<_> = choices.iter().filter_map(|c| option(*c)).collect();
-                anyhow::anyhow!("{other} ({})", options.join(", "))
-            }
+        other => match named(other.choices(), option) {
+            none if none.is_empty() => other.into(),
+            options => anyhow::anyhow!("{other}{options}"),
         },
     }
 }
@@ -181,7 +172,7 @@ struct Converted {
     overflows: u64,
     shift_us: u64,
     oddities: Vec<formats::Oddity>,
-    /// How the axes were changed, if the two formats define them differently.
+    /// The change of the axes, if the two formats define them differently.
     axes: Option<String>,
     #[serde(serialize_with = "crate::shown::path")]
     file: PathBuf,

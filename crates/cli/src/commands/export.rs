@@ -45,7 +45,7 @@ enum Target {
 struct Written {
     #[serde(serialize_with = "crate::shown::path")]
     file: PathBuf,
-    /// What other readers will interpret differently.
+    /// The parts that other readers will interpret differently.
     differences: Vec<String>,
 }
 

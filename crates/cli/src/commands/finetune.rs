@@ -74,7 +74,7 @@ impl Finetune {
         recipe.network.layers = spec::specs_of(&network);
         recipe.network.neuron = None;
         (recipe.network.norm, recipe.network.ttm, recipe.network.classifier_bias) = (None, None, None);
-        recipe.network.input_ttm = None;
+        (recipe.network.input_ttm, recipe.network.width) = (None, None);
         recipe.train.strategy = self.strategy.clone();
         recipe.train.epochs = self.epochs;
         recipe.train.learning_rate = self.learning_rate;

@@ -65,7 +65,7 @@ struct Made {
     weights: usize,
     /// The dialect in which the graph was read.
     dialect: &'static str,
-    /// What was chosen or changed during the import.
+    /// The choices and changes that the import made.
     notes: Vec<String>,
     /// Spiking layers that did not fire on the few samples that were tried.
     silent: Vec<String>,

@@ -10,6 +10,7 @@ pub mod export;
 pub mod fetch;
 pub mod finetune;
 pub mod import;
+pub mod net;
 pub mod parity;
 pub mod report;
 pub mod simulate;

@@ -30,7 +30,7 @@ pub struct ReportData {
     pub strategies: Vec<StrategyResult>,
     /// One recording, to show the network's input.
     pub sample: Option<InputSample>,
-    /// Where and when the runs were made.
+    /// The machine, the version and the date of the runs.
     pub origin: Origin,
     /// Remarks, one paragraph each.
     pub notes: Vec<String>,
@@ -136,8 +136,8 @@ pub struct EventDriven {
     pub synaptic_operations: f64,
     /// Input events per recording.
     pub events: f64,
-    /// Spike difference Σ|s0 − s| / Σ s0 to the clocked network at T_max, as a fraction. It is infinite if
-    /// the clocked network is silent and this one is not.
+    /// Spike difference Σ|s0 − s| / Σ s0 to the clocked network at T_max, as a fraction. It is
+    /// infinite if the clocked network is silent and this one is not.
     #[serde(with = "number::optional")]
     pub spike_difference: Option<f64>,
     /// Number of recordings measured.

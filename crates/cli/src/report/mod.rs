@@ -17,6 +17,7 @@
 
 mod data;
 mod error;
+mod escape;
 #[cfg(test)]
 mod fixture;
 mod format;
@@ -36,6 +37,14 @@ pub use error::ReportError;
 pub(crate) use format::{span, time_unit};
 pub use page::page;
 pub use picture::no_clock::{NoClockLine, NoClockPoint};
+
+/// Draws the graph of a network as SVG.
+///
+/// # Errors
+/// [`ReportError::Draw`] if it cannot be drawn.
+pub fn graph_svg(network: &tickless_net::summary::Summary) -> Result<String, ReportError> {
+    picture::svg(&picture::graph::picture(network), picture::Use::File)
+}
 
 /// The files of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Reads results that a run stores, and checks them against the run.
 //!
-//! A result that does not belong to the run as it is (other weights, only a part of the test set, a
-//! value that is not finite, a checksum that does not fit) is left out with a warning that names
-//! the file and the command that measures it again. A file that is not JSON is an error, because
-//! the user has to look at it.
+//! A result is left out if it does not belong to the present run: it was measured on other weights
+//! or on a part of the test set, a value is not finite, or its checksum does not fit. A warning
+//! then names the file and the command that measures it again. A file that is not JSON is an error,
+//! because only the user can decide what to do with it.
 
 use crate::output::note;
 use crate::results::Evaluation;

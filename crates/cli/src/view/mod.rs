@@ -21,16 +21,16 @@ use tickless_train::progress::Progress;
 /// Most pixels of a drawn frame.
 const MOST_PIXELS: usize = 320 * 320;
 
-/// What to draw and how.
+/// The options of a drawing.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Folder for the files.
     pub output: PathBuf,
     /// Frames of the animation.
     pub frames: usize,
-    /// How many times slower than real time the animation plays.
+    /// Ratio of the animation's duration to real time.
     pub slow: f64,
-    /// How to read the file.
+    /// The options of reading the file.
     pub read: ReadOptions,
 }
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tickless_testing::hang::{self, HUNG_AFTER};
 
-use super::common::{Ran, Scratch};
 use super::{evt3, fifo, names};
+use tickless_testing::command::{Ran, Scratch};
 
 /// Runs the command with a limit of `kib` KiB per file, which behaves like a disk that fills up.
 fn in_little_space(scratch: &Scratch, kib: usize, args: &[&str]) -> Ran {
@@ -91,7 +91,7 @@ fn looking_at_a_recording_and_converting_it_stop_although_their_input_never_ends
                     std::thread::spawn(move || {
                         let mut pipe = std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
                         let lines = "1 1 1 1\n".repeat(10_000);
-                        // A write fails while the program has the pipe closed between two readings.
+                        // The program closes the pipe between two readings, and a write then fails.
                         while !has_ended.load(Ordering::SeqCst) {
                             let _ = pipe.write_all(lines.as_bytes());
                         }

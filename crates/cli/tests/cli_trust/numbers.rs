@@ -1,9 +1,10 @@
 //! Numbers that are not finite are refused where they arise and never stored.
 
-use super::common::{RECIPE, Scratch};
 use tickless::net::Weights;
 use tickless::train::run::RunFolder;
 use tickless::train::run::checkpoint::Checkpoint;
+use tickless_testing::command::Scratch;
+use tickless_testing::recipes::RECIPE;
 
 /// Changes the weights of a run and writes them with a valid checksum.
 fn change(scratch: &Scratch, run: &str, f: impl Fn(&mut Weights)) {
@@ -126,13 +127,13 @@ fn a_stored_result_that_was_changed_is_left_out_with_one_warning_and_measured_ag
             let [warning] = warnings[..] else { panic!("{name}, {from}: {ran:#?}") };
             assert!(warning.contains("checksum") && warning.contains(command), "{warning}");
         }
-        // As an earlier version wrote it, it is taken.
+        // Without a checksum, as an earlier version wrote the file, the value is accepted.
         scratch.write(name, &text);
         let value = scratch.result(name);
         scratch.write(name, value.to_string());
         let ran = scratch.ok(&["report", "run"]);
         assert!(ran.stderr.contains("has no checksum") && ran.stderr.contains(command), "{ran:#?}");
-        // What the warning advises mends it.
+        // The command that the warning names measures the result again.
         scratch.write(name, text.replacen(changes[0].0, changes[0].1, 1));
         scratch.ok(&command.split(' ').skip(1).collect::<Vec<_>>());
         assert!(!scratch.ok(&["report", "run"]).stderr.contains(name));

@@ -1,7 +1,8 @@
 //! Standard output and standard error that cannot be written.
 
-use super::common::{RECIPE, Scratch};
 use super::{shell, signal, wait, wait_for};
+use tickless_testing::command::Scratch;
+use tickless_testing::recipes::RECIPE;
 
 /// Commands that write to standard error, and a file that each creates.
 const COMMANDS: [(&str, &str); 6] = [
@@ -55,7 +56,8 @@ fn results_that_cannot_be_written_reach_the_exit_code_and_stop_no_work() {
 
 #[test]
 fn a_standard_output_that_is_closed_from_the_start_is_the_null_device() {
-    // Else the first file that is opened would get its number, and the table.
+    // Otherwise the first file that the program opens would get the descriptor of standard output,
+    // and the table would be written into it.
     let scratch = Scratch::trained();
     for (command, file) in COMMANDS {
         let ran = shell(&scratch, &format!("$B {command} >&- 2>log"));

@@ -31,10 +31,14 @@ pub fn describe(net: &Network, weights: &Weights, recordings: &[Recording], step
     for (i, node) in net.nodes().iter().enumerate() {
         let (kernel, stride, pad) = match node.layer {
             Layer::Pool(p) => {
-                (pool, divide) = (p.kernel, if p.kind == PoolKind::Average { p.kernel * p.kernel } else { 1 });
+                let (kernel, _, _) = p.window.as_square().ok_or("the C program pools squares")?;
+                (pool, divide) = (kernel, if p.kind == PoolKind::Average { kernel * kernel } else { 1 });
                 continue;
             }
-            Layer::Conv(c) => ((c.kernel, c.kernel), c.stride, c.padding),
+            Layer::Conv(c) => {
+                let (kernel, stride, padding) = c.window.as_square().ok_or("the C program convolves squares")?;
+                ((kernel, kernel), stride, padding)
+            }
             Layer::Linear(_) => ((node.input.height, node.input.width), 1, 0),
             _ => continue,
         };

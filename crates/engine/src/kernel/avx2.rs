@@ -1,6 +1,5 @@
-//! AVX2: processes eight 32-bit or sixteen 16-bit potentials per instruction.
-//!
-//! The scalar form processes the rest of a block that does not fill a register.
+//! The AVX2 form: it processes eight 32-bit or sixteen 16-bit potentials per instruction. The
+//! scalar form processes the neurons at the end of a block that do not fill a register.
 
 use super::register::register;
 use super::scalar::Scalar;

@@ -1,7 +1,6 @@
-//! AVX-512: processes sixteen 32-bit or 32 16-bit potentials per instruction, with mask registers.
-//!
-//! Masked loads and stores process the rest of a block that does not fill a register, so they
-//! access nothing beyond a slice.
+//! The AVX-512 form: it processes sixteen 32-bit or 32 16-bit potentials per instruction. Its
+//! comparisons return mask registers. It uses masked loads and stores for the neurons at the end of
+//! a block that do not fill a register, so it accesses nothing beyond a slice.
 
 use super::register::register;
 use super::{Bounds, Kernel};

@@ -1,8 +1,8 @@
 //! Fires neurons after an event and sorts their spikes.
 
 use super::act::Act;
-use super::patch::Patch;
 use crate::hop::Hop;
+use crate::kernel::patch::Patch;
 
 /// The patch of an event and the positions of its neurons.
 #[derive(Debug, Clone, Copy)]
@@ -21,8 +21,8 @@ pub(super) struct Fires<'a> {
 impl Fires<'_> {
     /// Fires the neurons whose bits are set in the masks of the patch's blocks.
     ///
-    /// A single loop over all neurons, so the processor mispredicts at most one loop exit. The
-    /// function is not inlined, so that the loop over events keeps its variables in registers.
+    /// The function has a single loop over all neurons, so the processor mispredicts at most one
+    /// loop exit. It is not inlined, so that the loop over events keeps its variables in registers.
     #[inline(never)]
     pub fn emit<A: Act>(&self, act: &A, v: &mut [A::V], t_us: u64, masks: &mut [u64], out: &mut Vec<Hop>) {
         let Fires { patch, block, target, row_target, lanes, cause } = *self;

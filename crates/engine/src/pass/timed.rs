@@ -27,7 +27,7 @@ impl Walk<'_> {
                 let begun = out.len();
                 for row in 0..footprint.rows as usize {
                     for segment in 0..footprint.segments as usize {
-                        let at = footprint.state as usize + first + row * edge.row_state + segment * edge.channels;
+                        let at = footprint.state as usize + first + row * edge.row_state + segment * edge.segment_state;
                         let from = table + row * footprint.row_weights as usize + segment * edge.width;
                         let len = footprint.len as usize;
                         for (at, w) in (at..at + len).zip(&w[from..from + len]) {

@@ -26,8 +26,9 @@ pub struct EventAugment {
     /// Standard deviation, in µs, of the normal shift of each event in time. A shifted time is
     /// clamped to the times of the first and the last event, and the events are sorted again.
     pub jitter_us: f32,
-    /// Largest shift, in µs, of each event in time, drawn uniformly from both directions and added
-    /// to that of `jitter_us`. Clamped and sorted as there.
+    /// Largest uniform shift of each event in time, in µs: a number between −`shift_us` and
+    /// `shift_us` is added to the normal shift of `jitter_us`. Shifted times are clamped and sorted
+    /// as for `jitter_us`.
     pub shift_us: f32,
 }
 
@@ -196,7 +197,8 @@ mod tests {
 
     #[test]
     fn a_shift_is_uniform_up_to_the_largest_and_reorders_events_within_it() {
-        // The first and the last event bound the times of the others, which lie far from both.
+        // The first and the last event bound the times of the others, which lie so far from both
+        // that no shift is clamped.
         let event = |t_us, x| Event { t_us, x, y: 0, on: true };
         let sensor = Sensor { width: 20_000, height: 1 };
         let between = (0..20_000u16).map(|i| event(10_000 + u64::from(i % 2), i));

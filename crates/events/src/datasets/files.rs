@@ -59,7 +59,8 @@ pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, buffer, at)
 }
 
-/// As on Unix.
+/// Reads at offset `at` of the file. The position of the file changes, so threads must not share it
+/// between this call and a sequential read. Returns the number of bytes read.
 #[cfg(windows)]
 pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, at)

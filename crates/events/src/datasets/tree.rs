@@ -22,7 +22,7 @@ const DEEPEST_ARCHIVE: usize = 2;
 pub struct Leaf {
     /// Its path below the root, with `/` as separator.
     pub path: Box<str>,
-    /// Where it is stored.
+    /// The place at which it is stored.
     pub place: RecordingLocation,
 }
 
@@ -35,7 +35,7 @@ pub struct Leaf {
 pub fn list(root: &Path) -> Result<Vec<Leaf>> {
     let mut leaves = Vec::new();
     if root.is_dir() {
-        // A root that cannot be resolved cannot be listed either, and says so there.
+        // If the root cannot be resolved, listing it fails too and reports the error.
         folder(root, &root.canonicalize().unwrap_or_else(|_| root.to_owned()), "", 0, &mut leaves)?;
     } else {
         members(Archive::open(root)?, "", 1, &mut leaves)?;
@@ -76,7 +76,7 @@ fn folder(path: &Path, root: &Path, below: &str, depth: usize, leaves: &mut Vec<
             return Err(Error::unexpected(file, "a name that is not Unicode", remedy));
         };
         let below = format!("{below}{name}");
-        // A link to a place outside is a recording like any other.
+        // A link to a file or folder outside the data set is followed.
         if entry.is_symlink()
             && !leads_back(&entry)
             && let Ok(target) = entry.canonicalize()

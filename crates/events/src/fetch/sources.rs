@@ -1,4 +1,4 @@
-//! Where data sets are published: the official files, and their known checksums and lengths.
+//! The official files of published data sets, with their URLs and known checksums and lengths.
 
 /// The files of one data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct File {
     pub then: Then,
 }
 
-/// What happens to a file after the download.
+/// The action on a file after the download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
     /// The file is kept; the data set reads it as it is.

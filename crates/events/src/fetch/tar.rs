@@ -26,14 +26,14 @@ pub enum Kind {
     Other,
 }
 
-/// Why an archive is refused: the entry, and what is wrong with it.
+/// The reason why an archive is refused: the entry and its problem.
 #[derive(Debug)]
 pub struct Refusal {
     pub entry: String,
     pub problem: String,
 }
 
-/// Why reading the members ended with an error.
+/// The reason why reading the members ended with an error.
 #[derive(Debug)]
 pub enum Fault<E> {
     /// The bytes are not a tar archive, or reading them failed.

@@ -5,7 +5,7 @@ use crate::Sensor;
 /// A header line has at most this many bytes; longer ones are treated as data.
 pub const LONGEST_LINE: usize = 16 << 10;
 
-/// What a byte slice begins with.
+/// The kind of the first bytes of a slice.
 pub enum Front {
     /// Unknown: more bytes are needed.
     More,

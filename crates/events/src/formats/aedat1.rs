@@ -1,7 +1,7 @@
 //! AER-DAT 1.0 (`.aedat`, `.dat`): the format that jAER wrote before AEDAT 2.0.
 //!
-//! As [`super::aedat2`], but an event has 6 bytes: a big endian u16 address of a DVS128, and a big
-//! endian u32 time in µs. Source: jAER's description of AER-DAT 1.0.
+//! The format is that of [`super::aedat2`], except that an event has 6 bytes: a big endian u16
+//! address of a DVS128, and a big endian u32 time in µs. Source: jAER's description of AER-DAT 1.0.
 
 use super::aedat2::{self, Aedat2};
 use super::records::RecordDecoder;

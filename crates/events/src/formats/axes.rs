@@ -10,7 +10,7 @@ use std::fmt;
 use crate::Columns;
 use crate::Sensor;
 
-/// Where a format has its origin.
+/// The origin of a format's coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Axes {

@@ -22,8 +22,9 @@ impl<const BITS: u32> Clock<BITS> {
     const RANGE: u64 = 1 << BITS;
     /// The smallest fall that counts as an overflow.
     const HALF: u64 = Self::RANGE / 2;
-    /// How late an event from before an overflow may follow it: 16.8 s for 32 bits. A pause of
-    /// nearly the whole range after an overflow looks the same, but is rarer than disorder.
+    /// The longest delay of an event from before an overflow that comes after it: 16.8 s for 32
+    /// bits. A pause of nearly the whole range after an overflow looks the same, but is rarer than
+    /// disorder.
     const LATEST: u64 = Self::RANGE >> 8;
 
     /// Creates a clock before its first event. If `literal` is true, times stay as stored.
@@ -31,7 +32,7 @@ impl<const BITS: u32> Clock<BITS> {
         Clock { literal, ..Clock::default() }
     }
 
-    /// How often the clock has overflowed.
+    /// Number of overflows of the clock so far.
     pub fn overflows(&self) -> u64 {
         self.overflows
     }

@@ -18,11 +18,11 @@ pub struct Conversion {
     /// Number of events dropped because they lie outside the sensor
     /// ([`ReadOptions::drop_outside`]).
     pub dropped: u64,
-    /// As [`EventReader::overflows`].
+    /// Number of overflows of the clock ([`EventReader::overflows`]).
     pub overflows: u64,
-    /// As [`EventReader::shift_us`].
+    /// The offset that was subtracted from all times, in µs ([`EventReader::shift_us`]).
     pub shift_us: u64,
-    /// As [`EventReader::oddities`].
+    /// The odd words of `from` ([`EventReader::oddities`]).
     pub oddities: Vec<Oddity>,
     /// The axes of the formats of `from` and `to`; [`Axes::conversion`] describes what changes.
     pub axes: (Axes, Axes),
@@ -52,7 +52,7 @@ pub fn convert(
     if to.is_dir() {
         return Err(Error::unexpected(to.display().to_string(), "a folder", "name a file in it"));
     }
-    // A hard link is another name, whose file stays.
+    // A hard link to `from` is allowed: replacing `to` leaves the file under its other name.
     if to.is_file() && from.canonicalize().is_ok_and(|from| to.canonicalize().is_ok_and(|to| from == to)) {
         let problem = "the file that is read, which would be replaced";
         return Err(Error::unexpected(to.display().to_string(), problem, "name another file"));
@@ -176,8 +176,10 @@ mod tests {
         let sensor = Sensor { width: 301, height: 1 };
         std::fs::write(&from, encode("dat", &events, Some(sensor)).unwrap()).unwrap();
         let to = folder.path().join("c.dat");
-        let error = convert(&from, &to, None, &on(Sensor { width: 300, height: 9 }), &Silent).unwrap_err().to_string();
-        assert!(error.contains("a.dat: event 0 at (300, 0) lies outside the 300x9 sensor"), "{error}");
+        let smaller = Sensor { width: 300, height: 9 };
+        let error = convert(&from, &to, None, &on(smaller), &Silent).unwrap_err();
+        let Error::StrayEvent { file, index: 0, x: 300, y: 0, sensor } = &error else { panic!("{error}") };
+        assert!(file.ends_with("a.dat") && *sensor == smaller, "{error}");
         let drop = ReadOptions { drop_outside: true, ..on(Sensor { width: 300, height: 9 }) };
         let done = convert(&from, &to, None, &drop, &Silent).unwrap();
         assert_eq!((done.events, done.dropped), (0, 1));

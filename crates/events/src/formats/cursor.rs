@@ -12,7 +12,7 @@ pub(crate) struct Cursor<'a> {
     /// Offset of `bytes` in the file, for error messages.
     base: u64,
     file: &'a str,
-    /// What is being read, for error messages.
+    /// The name of the part that is read, for error messages.
     what: &'static str,
 }
 

@@ -46,13 +46,13 @@ pub trait Decoder: Send {
     /// once the header has been decoded.
     fn sensor(&self) -> Option<Sensor>;
 
-    /// How often the decoder has continued a clock that overflowed. Overflows that the file itself
-    /// counts are not included.
+    /// Number of times that the decoder has continued a clock that overflowed. Overflows that the
+    /// file itself counts are not included.
     fn overflows(&self) -> u64 {
         0
     }
 
-    /// What was odd in the bytes so far, if the options ask for it.
+    /// The odd words of the bytes so far; empty if the options do not ask for them.
     fn oddities(&self) -> &[Oddity] {
         &[]
     }
@@ -78,7 +78,7 @@ pub type OpenContainer = fn(&[u8], &str, &ReadOptions) -> Result<Box<dyn Contain
 /// Creates a decoder. The arguments are the name of the file and the options.
 pub type OpenStream = fn(&str, &ReadOptions) -> Box<dyn Decoder>;
 
-/// How a format is read.
+/// The way in which a format is read.
 #[derive(Debug, Clone, Copy)]
 pub enum Reading {
     /// As a stream, from front to back.

@@ -60,7 +60,7 @@ pub fn encode(format: &str, events: &Columns, sensor: Option<Sensor>) -> Result<
     Ok(bytes)
 }
 
-/// Why a format cannot hold an event, and the remedy.
+/// The reason why a format cannot hold an event, and the remedy.
 pub(super) type Refusal = (&'static str, Remedy);
 
 /// The error for the event at `index`.

@@ -8,15 +8,15 @@ use super::{Probe, idx};
 
 const IMAGES: &str = "give the folder of the data set";
 
-/// What a file is, and what the user should do with it; `None` if it is not recognised.
+/// The name of the file's kind, and the remedy for the user; `None` if the kind is not recognised.
 pub fn kind(probe: &Probe<'_>) -> Option<(&'static str, &'static str)> {
     magic(probe)
         .or_else(|| idx::fits(probe).then_some(("images or labels in the IDX format of MNIST", IMAGES)))
         .or_else(|| records(probe).then_some(("images of CIFAR in binary records", IMAGES)))
 }
 
-/// As [`kind`], for formats with a magic number. That of a tar archive follows a name of arbitrary
-/// bytes.
+/// As [`kind`], for formats with a magic number. In a tar archive the magic number is not at the
+/// start: it follows the name of the first member, which may be any bytes.
 fn magic(probe: &Probe<'_>) -> Option<(&'static str, &'static str)> {
     const UNPACK: &str = "unpack it, and give a file or the folder";
     let begins = |magic: &[u8]| probe.head.starts_with(magic);

@@ -123,16 +123,16 @@ pub struct Format {
     pub about: &'static str,
     /// File name extensions, lower case, without `.gz`.
     pub extensions: &'static [&'static str],
-    /// Where the format has its origin of columns and rows.
+    /// The origin of the format's columns and rows.
     pub axes: Axes,
-    /// How well a file's content (not its name) matches this format. The function must be fast and
-    /// must not panic.
+    /// Tells how well a file's content (not its name) matches this format. The function must be
+    /// fast and must not panic.
     pub fits: fn(&Probe<'_>) -> Fit,
     /// The options that the format supports; reading with any other one is an error.
     pub heeds: &'static [Heed],
-    /// How files are decoded.
+    /// The decoder.
     pub read: Reading,
-    /// How files are encoded; `None` if the format is read-only.
+    /// The encoder; `None` if the format is read-only.
     pub write: Option<Writing>,
 }
 

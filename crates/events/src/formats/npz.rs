@@ -123,7 +123,7 @@ impl Values {
         Error::malformed(file, at, format!("the member `{}`: {problem}", self.member.name), "get the file again")
     }
 
-    /// As [`Values::fault`], of a member that is right and holds no events as they are read.
+    /// The error for a valid member that does not hold events in a layout that this module reads.
     fn other_layout(&self, file: &str, problem: String) -> Error {
         let Member { name, start, .. } = &self.member;
         Error::malformed(file, *start, format!("the member `{name}`: {problem}"), REMEDY)

@@ -11,8 +11,8 @@
 //! times without a unit are µs. Floating times without a unit are seconds if their name is `ts`;
 //! otherwise the reader refuses them unless the caller gives their unit. An attribute `units` or
 //! `unit` of the times also states their unit. Each data set has one dimension, its own chunks and
-//! filters, and any integer type, f16, f32 or f64: x, y and p must be whole numbers, and floating times
-//! are rounded to µs. The reader ignores other data sets (`ms_to_idx`, images).
+//! filters, and any integer type, f16, f32 or f64: x, y and p must be whole numbers, and floating
+//! times are rounded to µs. The reader ignores other data sets (`ms_to_idx`, images).
 //!
 //! p is 1 for ON and 0 or −1 for OFF. x counts from the left and y from the top. The file does not
 //! state the sensor. If a file has several such groups, each is a stream; streams are numbered in
@@ -139,9 +139,9 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     let offset = group.offset.map(|address| scalar(&file, address)).transpose()?.unwrap_or(0);
     let offset_us =
         unit.whole(offset.unsigned_abs()).and_then(|us| i64::try_from(us).ok()).map(|us| us * offset.signum());
-    let offset_us = offset_us.ok_or_else(|| file.fault(0, format!("`{OFFSET}` is {offset} {}", unit.name())))?;
-    // Shifted times do not depend on it, and a negative one may lead below 0 before they are
-    // shifted.
+    let offset_us = offset_us.ok_or_else(|| file.fault(0, format!("`{OFFSET}` is {offset} {unit}")))?;
+    // If times are shifted to 0, the offset has no effect on the result. A negative offset is left
+    // out, because it could make times negative before they are shifted.
     let offset_us = if options.shift_to_zero && offset_us < 0 { 0 } else { offset_us };
     Ok(Box::new(Reader { name: name.into(), x, y, t, p, unit, offset_us, done: 0 }))
 }
@@ -161,7 +161,7 @@ fn stated_unit(file: &File, group: &Group, options: &ReadOptions) -> Result<Opti
             (None, _) if text.is_empty() || options.time_unit.is_some() => {}
             (None, _) => return Err(fault(format!("{shown}, which is no unit of time that is known"))),
             (Some(unit), Some(other)) if unit != other => {
-                return Err(fault(format!("{shown}, and another statement says {}", other.name())));
+                return Err(fault(format!("{shown}, and another statement says {other}")));
             }
             (unit, _) => stated = unit,
         }

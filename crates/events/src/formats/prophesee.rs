@@ -21,7 +21,7 @@ pub struct Header {
     fields: Vec<(String, String)>,
 }
 
-/// What a byte slice begins with.
+/// The kind of the first bytes of a slice.
 enum Front {
     /// Unknown: more bytes are needed.
     More,
@@ -164,7 +164,7 @@ pub trait Words: Sized + Send {
     /// As [`super::Decoder::overflows`].
     fn overflows(&self) -> u64;
 
-    /// Notes which of these whole words, the first of which is at byte `at` of the file, are odd.
+    /// Counts the odd words among these whole words. The first of them is at byte `at` of the file.
     fn look(&self, _bytes: &[u8], _at: u64, _oddities: &mut Oddities) {}
 }
 
@@ -177,7 +177,7 @@ pub struct Headed<W> {
     literal: bool,
     /// Whether the options state the sensor; the header's sizes are then not verified.
     sensor_given: bool,
-    /// What is odd, if that is asked for.
+    /// The odd words so far; `None` if the options do not ask for them.
     oddities: Option<Oddities>,
     words: Option<W>,
 }

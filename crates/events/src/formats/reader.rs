@@ -74,7 +74,8 @@ enum Stage {
         /// Number of events since the pages were last released.
         events: usize,
     },
-    /// All events are read and sorted by time, and those before `at` are given away.
+    /// All events have been read and sorted by time; the reader has returned those before index
+    /// `at`.
     Sorted { events: Columns, at: usize, stated: Option<Sensor>, overflows: u64 },
     /// All events have been read, or an error has been returned.
     Done { stated: Option<Sensor>, overflows: u64 },
@@ -111,8 +112,8 @@ pub fn open_stoppable(path: &Path, options: &ReadOptions, progress: &dyn Progres
     Ok(reader)
 }
 
-/// Opens a file whose times are to be smaller by `shift_us`, which is known; in the order of the
-/// file.
+/// Opens a file and subtracts `shift_us` from all times. The events stay in the order of the file,
+/// even if the options ask for sorting.
 pub(crate) fn open_shifted(path: &Path, options: &ReadOptions, shift_us: u64) -> Result<EventReader> {
     let mut reader = open_as_stored(path, options)?;
     reader.shift_us = shift_us;
@@ -286,8 +287,8 @@ impl EventReader {
         }
     }
 
-    /// How often the clock has overflowed and been continued so far. Overflows that the file itself
-    /// counts are not included.
+    /// Number of times that the clock has overflowed and been continued so far. Overflows that the
+    /// file itself counts are not included.
     pub fn overflows(&self) -> u64 {
         match &self.state {
             Stage::Slice { decoder, .. } | Stage::Read { decoder, .. } => decoder.overflows(),

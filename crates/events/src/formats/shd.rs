@@ -193,7 +193,7 @@ impl Shd {
     }
 }
 
-/// The error that a file is right, and not laid out as SHD is.
+/// The error for a valid file that does not have the layout of SHD.
 fn other_layout(file: &File, address: u64, problem: impl Into<String>) -> Error {
     let remedy = "give a file as the authors of SHD publish it";
     Error::malformed(file.name(), file.offset_of(address), problem, remedy)

@@ -101,7 +101,7 @@ macro_rules! by_type {
     };
 }
 
-/// Reads floating-point numbers, each as one of 64 bits, which holds those of 16 and 32 exactly.
+/// Reads floating-point numbers of 16, 32 or 64 bits as f64, which represents all of them exactly.
 fn floats<T>(
     number: Number,
     place: ValueBytes<'_>,
@@ -115,7 +115,8 @@ fn floats<T>(
     }
 }
 
-/// A number of 16 bits: 1 sign, 5 exponent, 10 fraction (IEEE 754 binary16).
+/// The value of a 16-bit floating-point number (IEEE 754 binary16): 1 bit of sign, 5 of exponent,
+/// 10 of fraction.
 pub fn half(bits: u16) -> f64 {
     let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
     let size = match exponent {
@@ -149,7 +150,7 @@ pub fn times(number: Number, place: ValueBytes<'_>, to: &mut [u64], unit: TimeUn
     if !number.is_float() {
         return integers(number, place, to, |t| u64::try_from(t).ok().and_then(|t| unit.whole(t)));
     }
-    let us = |v: f64| unit.float(v).ok_or_else(|| format!("{v} {}", unit.name()));
+    let us = |v: f64| unit.float(v).ok_or_else(|| format!("{v} {unit}"));
     floats(number, place, to, us)
 }
 

@@ -45,8 +45,8 @@ pub struct EventsInfo {
     pub on: usize,
     /// Number of events that get another index when the file is sorted by time.
     pub moved: usize,
-    /// How many overflows of the clock the reader detected and corrected. Overflows that the file
-    /// itself counts are not included.
+    /// Number of overflows of the clock that the reader detected and corrected. Overflows that the
+    /// file itself counts are not included.
     pub overflows: u64,
     /// The offset that was subtracted from all times, in µs.
     pub shift_us: u64,

@@ -1,4 +1,4 @@
-//! How finely a parallel loop is cut.
+//! Cuts a parallel loop into small parts.
 //!
 //! Rayon halves a loop until each thread has a part, and halves a part again when a thread steals
 //! it. It cannot steal a running part, so large parts leave threads idle: on two threads a part is

@@ -1,4 +1,5 @@
-//! What every kernel launch uses: contiguous tensors, memory for results, and the size of the grid.
+//! Common parts of all kernel launches: contiguous tensors, memory for results, and the size of the
+//! grid.
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::cubecl::calculate_cube_count_elemwise;

@@ -42,7 +42,7 @@ use neuron::{backward as neuron_gradient, forward as neuron_spikes, forward_and_
 use pool::{backward as tile_pool_gradient, forward as tile_pool};
 use sgd::step as sgd;
 
-/// Why a convolution cannot fail: the message of its `expect`.
+/// The message of a convolution's `expect`, which states why the convolution cannot fail.
 const CHECKED: &str = "the geometry was checked when the network was built";
 
 implement_spiking_ops!(CubeBackend);

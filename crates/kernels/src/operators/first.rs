@@ -30,7 +30,7 @@ impl FirstOp {
     }
 }
 
-/// What a first layer saves for its backward pass.
+/// The values that a first layer saves for its backward pass.
 #[derive(Debug, Clone)]
 pub struct FirstSaved<B: Backend> {
     /// The encoded input.

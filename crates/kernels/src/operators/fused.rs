@@ -24,7 +24,7 @@ impl BranchNorm {
     }
 }
 
-/// How a fused layer reads a branch.
+/// The norm and the repeat that a fused layer applies to a branch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Branch {
     /// Its norm.
@@ -197,7 +197,7 @@ impl<B: Backend> Branches<B> {
 /// batch norm.
 pub type LayerStatistics = Arc<Vec<Option<Statistics>>>;
 
-/// What a fused layer saves for its backward pass.
+/// The values that a fused layer saves for its backward pass.
 #[derive(Debug, Clone)]
 pub struct FusedSaved<B: Backend> {
     /// The layer's tensors.

@@ -1,4 +1,4 @@
-//! How sums over a part of a batch become sums over the whole batch.
+//! Turns sums over a part of a batch into sums over the whole batch.
 
 use super::NormSums;
 use std::fmt::Debug;
@@ -13,7 +13,7 @@ pub trait SharedBatch: Debug + Send + Sync {
     fn sum(&self, values: &mut [f64]);
 }
 
-/// How sums over a part of a batch become sums over the whole batch.
+/// The operation that turns sums over a part of a batch into sums over the whole batch.
 #[derive(Debug, Clone, Default)]
 pub struct Reduction(Option<Arc<dyn SharedBatch>>);
 

@@ -98,9 +98,9 @@ pub struct Augment {
     pub jitter_px: f32,
     /// Standard deviation in µs by which each event moves in time.
     pub jitter_us: f32,
-    /// Largest shift of each event in time, in steps at T_max, drawn uniformly from both directions.
-    /// Serialised only if it is not 0, so that versions that do not know this key can resume a
-    /// checkpoint.
+    /// Largest shift of each event in time, in steps at T_max. The shift is drawn uniformly between
+    /// this number of steps earlier and as many later. The key is serialised only if it is not 0,
+    /// so that versions that do not know it can resume a checkpoint.
     #[serde(skip_serializing_if = "is_zero")]
     pub jitter_steps: f32,
     /// Probability (0 to 1) that ON and OFF of a whole recording are swapped.
@@ -115,7 +115,7 @@ fn is_zero(value: &f32) -> bool {
 const LARGEST_CHANGE: usize = 65_535;
 /// Largest `jitter_us`: one minute, in µs.
 const LONGEST_JITTER: f32 = 6e7;
-/// Largest `jitter_steps`: no training has more steps.
+/// Largest `jitter_steps`, because no training has more steps.
 const MOST_JITTER_STEPS: f32 = super::LARGEST_STEPS as f32;
 /// Valid values of `data.time_unit`.
 const TIME_UNITS: [&str; 4] = ["s", "ms", "us", "ns"];

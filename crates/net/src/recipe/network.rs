@@ -18,6 +18,9 @@ pub struct NetworkRecipe {
     /// Whether batch norm follows every convolution (default: the built-in network's choice).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub norm: Option<bool>,
+    /// Factor of the numbers of channels of a built-in network (default 1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<f64>,
     /// Mode of every TTM (default: the built-in network's choice).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttm: Option<TtmMode>,
@@ -43,6 +46,7 @@ impl NetworkRecipe {
     pub(super) fn check(&self) -> std::result::Result<(), String> {
         let switches = [
             ("norm", self.norm.is_some(), "write `norm` layers"),
+            ("width", self.width.is_some(), "give each layer its `out`"),
             ("ttm", self.ttm.is_some(), "give each `ttm` layer its `mode`"),
             ("input_ttm", self.input_ttm.is_some(), "give the first `ttm` layer its `mode`"),
             ("classifier_bias", self.classifier_bias.is_some(), "give the last `linear` layer its `bias`"),
@@ -73,6 +77,7 @@ impl NetworkRecipe {
                 classes,
                 neuron: Some(neuron(base)?),
                 norm: self.norm,
+                width: self.width,
                 input: Some((shape, kind)),
                 ttm: self.ttm,
                 classifier_bias: self.classifier_bias,
@@ -133,7 +138,7 @@ mod tests {
             })
             .collect();
         assert_eq!(modes, [TtmMode::Trim, TtmMode::Even, TtmMode::Even]);
-        let e = recipe("resnet18").build(Shape::new(3, 32, 32), InputKind::Image, 10).unwrap_err().to_string();
-        assert!(e.contains("resnet18") && e.contains("no TTM at its input"), "{e}");
+        let e = recipe("resnet18").build(Shape::new(3, 32, 32), InputKind::Image, 10).unwrap_err();
+        assert!(matches!(&e, Error::Network { network, .. } if network == "resnet18"), "{e}");
     }
 }

@@ -59,36 +59,37 @@ pub struct TrainRecipe {
     pub select: Select,
     /// Number of epochs between checkpoints.
     pub checkpoint_every: usize,
-    /// Penalty on neurons that fire close to one spike a step. Serialised only if given, as all keys
-    /// below, so that versions that do not know them can resume a checkpoint.
+    /// Penalty on neurons whose rate is close to one spike per step. This key and those below are
+    /// serialised only if they are given, so that versions that do not know them can resume a
+    /// checkpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_penalty: Option<RatePenaltyRecipe>,
-    /// One more pass at a multiple of T_max steps, for recordings.
+    /// An additional pass at a multiple of T_max steps; only for recordings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub long: Option<LongRecipe>,
-    /// One more pass with the spikes of the event-driven network, for recordings.
+    /// An additional pass with the spikes of the event-driven network; only for recordings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_driven: Option<EventDrivenRecipe>,
 }
 
-/// `rate_penalty` of `[train]`.
+/// `rate_penalty` of `[train]`: a penalty on high rates.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RatePenaltyRecipe {
     /// Weight of the penalty in the loss.
     pub weight: f32,
-    /// Share of one spike a step above which a neuron pays, above 0 and below 1.
+    /// Rate in spikes per step above which a neuron adds to the penalty; above 0 and below 1.
     #[serde(default = "half")]
     pub share: f32,
 }
 
-/// `long` of `[train]`.
+/// `long` of `[train]`: an additional pass at m·T_max steps.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LongRecipe {
-    /// Number m of steps for one step at T_max, at least 2.
+    /// m, the number of steps into which the pass divides one step at T_max; at least 2.
     pub times: usize,
     /// The pass runs in the first of each `every` iterations.
     #[serde(default = "one")]
@@ -96,12 +97,13 @@ pub struct LongRecipe {
     /// Number of the strategy's passes that it replaces in those iterations.
     #[serde(default)]
     pub replaces: usize,
-    /// Weight of the lesson that the strategy's passes learn from it; 0 for none.
+    /// Weight of the distillation loss, by which the strategy's passes learn from this pass; 0 for
+    /// none.
     #[serde(default)]
     pub distill: f32,
 }
 
-/// `event_driven` of `[train]`.
+/// `event_driven` of `[train]`: an additional pass whose spikes an event-driven run determines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -171,7 +173,7 @@ pub enum Optimiser {
 
 words!(serde Optimiser, "optimiser", { Sgd = "sgd", AdamW = "adamw" });
 
-/// How the learning rate falls after the warm-up.
+/// The course of the learning rate after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decay {
     /// Falls to zero by a cosine, with a new value in every iteration.

@@ -98,7 +98,7 @@ proptest! {
     ) {
         let ttm = [TtmMode::Even, TtmMode::Soft, TtmMode::Trim, TtmMode::Random][ttm];
         let options = ZooOptions {
-            classes, neuron: Some(neuron), norm: Some(norm), input: None, ttm: Some(ttm), classifier_bias: Some(bias),
+            classes, neuron: Some(neuron), norm: Some(norm), width: None, input: None, ttm: Some(ttm), classifier_bias: Some(bias),
         };
         let net = build(entries()[i].name, &options).unwrap();
         prop_assert_eq!(again(&net, &specs_of(&net), Neuron::lif()), net);
@@ -118,25 +118,95 @@ proptest! {
 
 fn any_layer() -> impl Strategy<Value = LayerSpec> {
     let size = || prop_oneof![3 => 0usize..5, 1 => Just(1 << 20), 1 => any::<usize>()];
-    let word =
-        prop::sample::select(vec!["ttm", "conv", "norm", "neuron", "pool", "global_average", "linear", "add", "x"]);
+    let word = prop::sample::select(kinds::KINDS.iter().map(|k| k.name).chain(["x"]).collect::<Vec<_>>());
     let from = prop::sample::select(vec!["input", "conv1", "ttm1", "neuron1", "norm1", "add1"]);
     let from = prop_oneof![
         3 => Just(None),
         1 => prop::collection::vec(from, 0..3).prop_map(|f| Some(OneOrMany::Many(f.into_iter().map(str::to_owned).collect()))),
     ];
     (word, from, size(), size(), size(), size()).prop_map(|(word, from, out, kernel, stride, padding)| {
-        let takes = |f: &str| WORDS.iter().any(|(w, fields)| *w == word && fields.contains(&f));
+        let takes = |f: &str| kinds::kind(word).is_some_and(|k| k.keys.iter().any(|k| k.name == f));
+        let two = |a, b| if (a ^ b) % 3 == 0 { Sizes::Two([a, b]) } else { Sizes::One(a) };
+        let sides = match (padding ^ out) % 4 {
+            0 => PaddingSpec::Four([[padding, out], [kernel, stride]]),
+            1 => PaddingSpec::Two([padding, stride]),
+            2 if padding == 2 => PaddingSpec::Word("same".to_owned()),
+            _ => PaddingSpec::One(padding),
+        };
         LayerSpec {
             layer: word.to_owned(),
             from,
             out: Some(out).filter(|_| takes("out")),
-            kernel: Some(kernel).filter(|_| takes("kernel")),
-            stride: Some(stride).filter(|s| takes("stride") && *s != 4),
-            padding: Some(padding).filter(|p| takes("padding") && *p != 4),
+            kernel: Some(two(kernel, stride)).filter(|_| takes("kernel")),
+            stride: Some(two(stride, padding)).filter(|_| takes("stride") && stride != 4),
+            dilation: Some(two(out, kernel)).filter(|_| takes("dilation") && out != 3),
+            size: Some(two(kernel, out)).filter(|_| takes("size")),
+            thresholds: Some(vec![0.5; out.min(5)]).filter(|_| takes("thresholds") && stride == 4),
+            rate: Some(stride as f32 / 4.0).filter(|_| takes("rate")),
+            padding: Some(sides).filter(|_| takes("padding") && padding != 4),
             ..Default::default()
         }
     })
+}
+
+#[test]
+fn windows_are_said_in_one_number_two_or_four_or_as_the_same_size() {
+    let net = read(
+        r#"
+        layer = [
+            { layer = "conv", out = 4, kernel = [3, 5], stride = [1, 2], padding = [0, 2], dilation = [2, 1] },
+            { layer = "conv", out = 4, kernel = 4, padding = "same" },
+            { layer = "neuron", thresholds = [1, 2, 3, 4] },
+            { layer = "pool", kernel = [1, 2], padding = [[0, 0], [0, 1]], stride = 1 },
+            { layer = "dropout" },
+            { layer = "adaptive_average", size = [2, 1] },
+            { layer = "flatten" },
+            { layer = "dropout", rate = 0.25 },
+            { layer = "linear", out = 3 },
+        ]"#,
+    )
+    .unwrap();
+    let node = |name: &str| &net.nodes()[net.find(name).unwrap()];
+    let shapes: Vec<String> = net.nodes().iter().map(|n| n.output.to_string()).collect();
+    assert_eq!(shapes, ["4×4×4", "4×4×4", "4×4×4", "4×4×4", "4×4×4", "4×2×1", "4×2×1", "3×1×1"]);
+    let rows = Axis { kernel: 3, stride: 1, dilation: 2, before: 0, after: 0 };
+    let columns = Axis::new(5, 2, 2);
+    assert_eq!(node("conv1").layer, Layer::Conv(Conv::c3(4).with_window(Window { rows, columns })));
+    let same = Axis { kernel: 4, stride: 1, dilation: 1, before: 1, after: 2 };
+    assert_eq!(node("conv2").layer, Layer::Conv(Conv::c3(4).with_window(Window { rows: same, columns: same })));
+    assert_eq!(node("neuron1").thresholds.as_deref(), Some(&[1.0, 2.0, 3.0, 4.0][..]));
+    assert_eq!(node("dropout1").layer, Layer::Dropout(Dropout { rate: 0.5 }));
+    assert_eq!(again(&net, &specs_of(&net), Neuron::lif()), net);
+}
+
+#[test]
+fn a_flatten_may_stand_wherever_it_has_no_effect() {
+    let linear = r#"{ layer = "flatten" }, { layer = "neuron" }, { layer = "linear", out = 2 }, { layer = "flatten" }"#;
+    let net = read(&format!("layer = [{linear}, {{ layer = \"norm\", from = \"flatten2\" }}]")).unwrap();
+    assert_eq!(net.nodes().iter().map(|n| n.name.as_str()).collect::<Vec<_>>(), ["neuron1", "linear1", "norm1"]);
+    for layer in ["conv\", out = \"2", "norm", "pool\", kernel = \"2", "global_average"] {
+        let layer = layer.replace(" = \"2", " = 2");
+        let end = if layer.ends_with('2') { "" } else { "\"" };
+        let list = format!("layer = [{{ layer = \"flatten\" }}, {{ layer = \"{layer}{end} }}]");
+        let e = read(&list).unwrap_err();
+        assert!(e.contains("behind a `flatten`, which only `linear` joins to a vector"), "{list}: {e}");
+    }
+}
+
+#[test]
+fn a_convolution_of_one_direction_needs_one_row() {
+    let vector = |layers: &str| {
+        let file: File = toml::from_str(&format!("layer = [{layers}]")).map_err(|e| e.to_string())?;
+        network_from_specs("own", Shape::new(1, 1, 700), InputKind::Events, &file.layer, Neuron::lif())
+            .map_err(|e| e.to_string())
+    };
+    let net =
+        vector(r#"{ layer = "conv1d", out = 8, kernel = 5, stride = 2 }, { layer = "linear", out = 20 }"#).unwrap();
+    assert_eq!(net.nodes()[0].output, Shape::new(8, 1, 350));
+    let e = read(r#"layer = [{ layer = "conv1d", out = 2 }]"#).unwrap_err();
+    assert!(e.contains("convolves along one row, but its input 2×8×8 has 8; use `conv`"), "{e}");
+    let e = vector(r#"{ layer = "conv1d", out = 2, kernel = [1, 3] }"#).unwrap_err();
+    assert!(e.contains("has one direction; give single numbers"), "{e}");
 }
 
 #[test]
@@ -159,7 +229,7 @@ fn a_recipe_of_few_words_gets_the_usual_defaults() {
     assert_eq!(layer("stem"), Layer::Conv(Conv::c3(4)));
     assert_eq!(layer("norm1"), Layer::Norm(Norm::default()));
     assert_eq!(layer("neuron1"), Layer::Neuron(Neuron { leak: Leak::Step(0.75), ..Neuron::lif() }));
-    assert_eq!(layer("conv2"), Layer::Conv(Conv { kernel: 1, padding: 0, ..Conv::c3(4) }));
+    assert_eq!(layer("conv2"), Layer::Conv(Conv::square(4, 1, 1, 0)));
     assert_eq!(layer("pool1"), Layer::Pool(Pool::average(2)));
     assert_eq!(layer("linear1"), Layer::Linear(Linear { out: 3, bias: false }));
 }
@@ -189,6 +259,27 @@ fn errors_name_the_layer_the_field_and_what_was_meant() {
         (r#"{ layer = "linear", out = 2, name = "input" }"#, "needs another name"),
         (r#"{ layer = "norm", eps = 0 }"#, "layer `norm1`: `eps` must be above 0"),
         (r#"{ layer = "norm", momentum = 2 }"#, "`momentum` must be"),
+        (r#"{ layer = "conv", out = 2, padding = "sam" }"#, "layer `conv1`: unknown padding `sam`"),
+        (r#"{ layer = "conv", out = 2, padding = "same", stride = 2 }"#, "needs a stride of 1, got 2"),
+        (r#"{ layer = "conv", out = 2, kernel = [1, 2, 3] }"#, "a number, or a list [rows, columns]"),
+        (
+            r#"{ layer = "conv", out = 2, dilation = 0 }"#,
+            "layer `conv1`: kernel, stride and dilation must be at least 1",
+        ),
+        (
+            r#"{ layer = "conv", out = 2, dilation = 9 }"#,
+            "a window of 3×3 dilation 9 padding 1 does not fit into the input",
+        ),
+        (r#"{ layer = "pool", kernel = 2, dilation = 2 }"#, "`dilation` makes no sense for a `pool` layer"),
+        (r#"{ layer = "adaptive_average" }"#, "an `adaptive_average` layer needs `size`"),
+        (r#"{ layer = "adaptive_average", size = 9 }"#, "cannot average the input 2×8×8 to 9 rows and 9 columns"),
+        (r#"{ layer = "dropout", rate = 1 }"#, "layer `dropout1`: `rate` must be from 0 to below 1, got 1"),
+        (r#"{ layer = "neuron", thresholds = [1] }"#, "`thresholds` has 1 values for 2 channels"),
+        (r#"{ layer = "neuron", thresholds = [1, 0] }"#, "`thresholds` must be above 0, got 0"),
+        (
+            r#"{ layer = "flatten", name = "a" }, { layer = "norm", name = "a", from = "input" }"#,
+            "another layer has this name",
+        ),
         (r#"{ layer = "neuron", neuron = { threshold = 0 } }"#, "layer `neuron1`: `threshold` must be above 0"),
         (r#"{ layer = "conv", outt = 3 }"#, "unknown field `outt`"),
         (r#"{ layer = "pool", kernel = 2, kind = "mean" }"#, "unknown kind of pooling `mean`"),

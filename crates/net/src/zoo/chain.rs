@@ -10,6 +10,8 @@ pub(super) struct Choices {
     pub classes: usize,
     pub neuron: Neuron,
     pub norm: bool,
+    /// Factor of the output channels of every convolution and hidden linear layer.
+    pub width: f64,
     /// Overrides the mode of every temporal transformation module.
     pub ttm: Option<TtmMode>,
     pub classifier_bias: bool,
@@ -88,8 +90,14 @@ impl Chain {
     /// Adds a convolution and, if the network uses norms, batch norm.
     pub fn conv(self, conv: Conv) -> Self {
         let norm = self.choices.norm;
+        let conv = Conv { out: self.wide(conv.out), ..conv };
         let chain = self.push(Layer::Conv(conv));
         if norm { chain.push(Layer::Norm(Norm::default())) } else { chain }
+    }
+
+    /// A number of channels at the network's width: at least 1.
+    fn wide(&self, channels: usize) -> usize {
+        ((channels as f64 * self.choices.width).round() as usize).max(1)
     }
 
     /// Adds spiking neurons.
@@ -110,7 +118,7 @@ impl Chain {
 
     /// Adds max pooling.
     pub fn max(self, kernel: usize, stride: usize, padding: usize) -> Self {
-        self.push(Layer::Pool(Pool { kind: PoolKind::Max, kernel, stride, padding }))
+        self.push(Layer::Pool(Pool::square(PoolKind::Max, kernel, stride, padding)))
     }
 
     /// Adds the mean over height and width.
@@ -120,6 +128,7 @@ impl Chain {
 
     /// Adds a linear layer without bias, and spiking neurons.
     pub fn spike_linear(self, out: usize) -> Self {
+        let out = self.wide(out);
         self.push(Layer::Linear(Linear { out, bias: false })).fire()
     }
 

@@ -35,6 +35,8 @@ pub struct ZooOptions {
     pub neuron: Option<Neuron>,
     /// Batch norm after every convolution (`true`) or none at all (`false`).
     pub norm: Option<bool>,
+    /// Factor of the numbers of channels (default 1); each is rounded and at least 1.
+    pub width: Option<f64>,
     /// Shape and kind of the input.
     pub input: Option<(Shape, InputKind)>,
     /// Mode of every temporal transformation module, including the one at the input.
@@ -130,9 +132,20 @@ static ENTRIES: &[Entry] = &[
     clocked("resnet34", "16 residual blocks in 16 stages, static images", CIFAR, resnet::resnet34),
     Entry {
         classes: 1000,
+        ..clocked("resnet18-imagenet", "resnet18 with the 7×7 stem, 224×224", image(224), resnet::resnet18_imagenet)
+    },
+    Entry {
+        classes: 1000,
+        ..clocked("resnet19-imagenet", "resnet19 with the 7×7 stem, 224×224", image(224), resnet::resnet19_imagenet)
+    },
+    Entry {
+        classes: 1000,
         ..clocked("resnet34-imagenet", "resnet34 with the 7×7 stem, 224×224", image(224), resnet::resnet34_imagenet)
     },
 ];
+
+/// Largest width: 256 times the weights.
+const WIDEST: f64 = 16.0;
 
 /// All built-in networks.
 pub fn entries() -> &'static [Entry] {
@@ -161,14 +174,19 @@ pub fn entry(name: &str) -> Result<&'static Entry> {
 /// ```
 ///
 /// # Errors
-/// If no such network exists, or if the input of the options does not fit its layers.
+/// If no such network exists, if the width is not a number above 0, or if the input of the options does not fit its layers.
 pub fn build(name: &str, options: &ZooOptions) -> Result<Network> {
     let entry = entry(name)?;
+    if let Some(width) = options.width.filter(|w| !(*w > 0.0 && *w <= WIDEST)) {
+        let problem = format!("has no width {width}; give a factor above 0 and at most {WIDEST}, e.g. 0.25");
+        return Err(Error::Network { network: entry.name.to_owned(), problem });
+    }
     let input = options.input.map_or(entry.input, |(shape, kind)| Input { shape, kind });
     let choices = Choices {
         classes: if options.classes == 0 { entry.classes } else { options.classes },
         neuron: options.neuron.unwrap_or(entry.neuron),
         norm: options.norm.unwrap_or(entry.norm),
+        width: options.width.unwrap_or(1.0),
         ttm: options.ttm,
         classifier_bias: options.classifier_bias.unwrap_or(entry.classifier_bias),
     };

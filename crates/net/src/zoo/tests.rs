@@ -26,6 +26,9 @@ fn trainable_counts_are_those_of_the_sources() {
         ("resnet19", 100, None, 12_615_396),
         ("resnet34", 10, None, 21_282_122),
         ("resnet34-imagenet", 0, None, 21_797_672),
+        // As torchvision's resnet18.
+        ("resnet18-imagenet", 0, None, 11_689_512),
+        ("resnet19-imagenet", 0, None, 13_092_456),
         ("vgg14", 10, None, 14_724_042),
         ("vgg14", 100, None, 14_770_212),
         ("vggsnn", 10, None, 9_268_746),
@@ -50,6 +53,8 @@ fn stage_counts_are_those_of_the_specification() {
         ("resnet19", 8, false),
         ("resnet34", 16, false),
         ("resnet34-imagenet", 16, false),
+        ("resnet18-imagenet", 8, false),
+        ("resnet19-imagenet", 8, false),
     ] {
         let net = with(name, 0, None);
         assert_eq!((net.stages(), net.has_input_ttm()), (stages, input_ttm), "{name}");
@@ -134,9 +139,41 @@ fn options_change_what_they_name_and_nothing_else() {
 }
 
 #[test]
+fn a_width_scales_the_channels_of_every_hidden_layer_and_no_others() {
+    for e in entries() {
+        let of = |width| build(e.name, &ZooOptions { width, ..Default::default() }).unwrap();
+        let (whole, quarter) = (of(None), of(Some(0.25)));
+        assert_eq!(of(Some(1.0)), whole);
+        assert_eq!(whole.nodes().len(), quarter.nodes().len());
+        let last = whole.nodes().len() - 1;
+        for (i, (a, b)) in whole.nodes().iter().zip(&quarter.nodes()[..]).enumerate() {
+            let expected = match a.layer {
+                Layer::Conv(c) => c.out / 4,
+                Layer::Linear(l) if i < last => l.out / 4,
+                Layer::Linear(l) => l.out,
+                _ => continue,
+            };
+            assert_eq!(b.output.channels, expected, "{}, layer {}", e.name, a.name);
+        }
+    }
+    // resnet18 at a quarter of its width: conv weights a sixteenth, apart from the stem's input.
+    let quarter = build("resnet18", &ZooOptions { width: Some(0.25), ..Default::default() }).unwrap();
+    assert_eq!(quarter.trainable_values(), 701_466);
+    for width in [0.0, -1.0, f64::NAN, 17.0] {
+        let e = build("vgg9", &ZooOptions { width: Some(width), ..Default::default() }).unwrap_err().to_string();
+        assert!(e.contains("`vgg9`") && e.contains("e.g. 0.25"), "{e}");
+    }
+    // Rounding leaves at least one channel.
+    let thin = build("nmnist-small", &ZooOptions { width: Some(0.01), ..Default::default() }).unwrap();
+    assert!(thin.nodes().iter().all(|n| n.output.channels > 0));
+}
+
+#[test]
 fn an_unknown_name_is_an_error_with_the_nearest_one() {
-    let e = build("resnet81", &ZooOptions::default()).unwrap_err().to_string();
-    assert!(e.contains("did you mean `resnet18`?") && e.contains("vggsnn"), "{e}");
+    let e = build("resnet81", &ZooOptions::default()).unwrap_err();
+    let Error::UnknownNetwork { name, hint, known } = &e else { panic!("{e}") };
+    assert_eq!(name, "resnet81");
+    assert!(hint.contains("`resnet18`") && known.contains("vggsnn"), "{e}");
 }
 
 #[test]

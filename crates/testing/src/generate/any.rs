@@ -5,8 +5,8 @@ use super::Rng;
 use crate::layers::Map;
 use tickless_net::layer::PoolKind;
 use tickless_net::{
-    Array, Conv, InputKind, Layer, Leak, Linear, Network, NetworkBuilder, Neuron, NodeId, Pool, Reset, Shape,
-    SpikeMode, Surrogate, TtmMode, Weights,
+    Array, Axis, Conv, InputKind, Layer, Leak, Linear, Network, NetworkBuilder, Neuron, NodeId, Pool, Reset, Shape,
+    SpikeMode, Surrogate, TtmMode, Weights, Window,
 };
 
 fn neuron(r: &mut Rng) -> Neuron {
@@ -41,17 +41,26 @@ pub fn network(r: &mut Rng) -> Network {
         if r.below(2) == 0 && shape.height >= 3 && shape.width >= 3 {
             let kernel = r.pick(&[2, 3]);
             let kind = r.pick(&[PoolKind::Average, PoolKind::Sum]);
-            let pool = Layer::Pool(Pool { kind, kernel, stride: 1 + r.below(kernel), padding: r.below(2) });
+            let pool = Layer::Pool(Pool::square(kind, kernel, 1 + r.below(kernel), r.below(2)));
             at = b.add("", pool, &[at]);
             shape = pool.output("", &[shape]).unwrap();
         }
         let kernel = r.pick(&[1, 3]);
         let out = 2 * (1 + r.below(3));
         let groups = if shape.channels.is_multiple_of(2) { r.pick(&[1, 2]) } else { 1 };
-        let c = Conv { out, kernel, stride: 1 + r.below(2), padding: kernel / 2, groups, bias: r.below(3) == 0 };
+        let c = Conv { groups, bias: r.below(3) == 0, ..Conv::square(out, kernel, 1 + r.below(2), kernel / 2) };
+        let c = match r.below(4) {
+            0 => c.with_window(Window { rows: Axis::same(2, 1), columns: Axis::same(1 + r.below(4), 2) }),
+            1 => c.with_window(Window { columns: Axis { dilation: 2, ..Axis::new(2, 1, 1) }, ..c.window }),
+            _ => c,
+        };
         at = b.add(&format!("block{block}.conv"), Layer::Conv(c), &[at]);
         shape = Layer::Conv(c).output("", &[shape]).unwrap();
-        at = b.neuron(at, neuron(r));
+        let n = neuron(r);
+        at = b.neuron(at, n);
+        if r.below(3) == 0 {
+            b.thresholds(at, (0..shape.channels).map(|_| n.threshold * r.pick(&[0.5, 1.0, 2.0])).collect());
+        }
         if r.below(2) == 0 {
             let same = Conv { bias: r.below(2) == 0, ..Conv::c3(shape.channels) };
             let inner = b.conv(at, same);

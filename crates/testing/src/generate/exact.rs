@@ -3,8 +3,8 @@
 
 use super::Rng;
 use tickless_net::{
-    Array, Conv, During, InputKind, Layer, Leak, Linear, Network, NetworkBuilder, Neuron, NodeId, Period, Pool,
-    Refractory, Reset, Shape, SpikeMode, Weights,
+    AdaptiveAverage, Array, Axis, Conv, Dropout, During, InputKind, Layer, Leak, Linear, Network, NetworkBuilder,
+    Neuron, NodeId, Period, Pool, PoolKind, Refractory, Reset, Shape, SpikeMode, Weights, Window,
 };
 
 /// The properties of a random network.
@@ -23,6 +23,9 @@ pub struct Wish {
     pub leak: bool,
     /// Whether neurons emit one spike and may have a refractory period in µs.
     pub refractory: bool,
+    /// Whether windows may be rectangular, dilated and padded unevenly, pooling may go to a fixed
+    /// size, dropout may stand between layers, and channels may have thresholds of their own.
+    pub any_layer: bool,
     /// Number of blocks of convolution and neurons.
     pub blocks: usize,
 }
@@ -50,21 +53,56 @@ pub fn neuron(r: &mut Rng, wish: Wish) -> Neuron {
     n
 }
 
+/// One direction of a window that fits into `len` values; with `same`, it keeps their number.
+fn axis(r: &mut Rng, len: usize, same: bool, pooled: bool) -> Axis {
+    if same {
+        return Axis::same(1 + r.below(4), 1 + r.below(2));
+    }
+    let kernel = 1 + r.below(3);
+    // A pooling that follows is merged into the weights, which requires stride ≤ kernel and no
+    // dilation.
+    let stride = if pooled { 1 + r.below(kernel) } else { 1 + r.below(3) };
+    let dilation = if pooled { 1 } else { 1 + r.below(3) };
+    let axis = Axis { kernel, stride, dilation, before: r.below(3), after: r.below(3) };
+    if axis.positions(len).is_some() { axis } else { Axis { dilation: 1, before: 2, after: 1, ..axis } }
+}
+
+/// Adds neurons, possibly with a threshold per channel; thresholds are powers of two times that of
+/// the neuron, so that inputs divided by them stay exact.
+fn neurons(r: &mut Rng, b: &mut NetworkBuilder, from: NodeId, n: Neuron, channels: usize, wish: Wish) -> NodeId {
+    let from = if wish.any_layer && r.below(4) == 0 {
+        b.add("", Layer::Dropout(Dropout { rate: 0.5 }), &[from])
+    } else {
+        from
+    };
+    let id = b.neuron(from, n);
+    if wish.any_layer && r.below(2) == 0 {
+        b.thresholds(id, (0..channels).map(|_| n.threshold * r.pick(&[0.5, 1.0, 2.0, 4.0])).collect());
+    }
+    id
+}
+
+/// Adds a convolution; with `same` it keeps rows and columns, with `pooled` a pooling follows.
 fn conv(
     r: &mut Rng,
     b: &mut NetworkBuilder,
-    from: NodeId,
-    shape: Shape,
+    (from, shape): (NodeId, Shape),
     out: usize,
-    same: bool,
-    pooled: bool,
+    (same, pooled): (bool, bool),
+    wish: Wish,
 ) -> (NodeId, Shape) {
+    if wish.any_layer {
+        let window = Window { rows: axis(r, shape.height, same, pooled), columns: axis(r, shape.width, same, pooled) };
+        let groups = if shape.channels.is_multiple_of(2) && out.is_multiple_of(2) { r.pick(&[1, 2]) } else { 1 };
+        let c = Layer::Conv(Conv { out, window, groups, bias: false });
+        return (b.add("", c, &[from]), c.output("", &[shape]).unwrap());
+    }
     let kernel = if same { r.pick(&[1, 3]) } else { 1 + r.below(3.min(shape.height).min(shape.width)) };
     let (stride, padding) = if same { (1, kernel / 2) } else { (1 + r.below(2), r.below(2)) };
     // A pooling that follows is merged into the weights, which requires stride ≤ kernel.
     let stride = if kernel == 1 && pooled { 1 } else { stride };
     let groups = if shape.channels.is_multiple_of(2) && out.is_multiple_of(2) { r.pick(&[1, 2]) } else { 1 };
-    let c = Layer::Conv(Conv { out, kernel, stride, padding, groups, bias: false });
+    let c = Layer::Conv(Conv { groups, ..Conv::square(out, kernel, stride, padding) });
     (b.add("", c, &[from]), c.output("", &[shape]).unwrap())
 }
 
@@ -75,8 +113,10 @@ pub fn network(r: &mut Rng, wish: Wish) -> Network {
     let mut at = b.ttm(NodeId::Input);
     for _ in 0..wish.blocks {
         if r.below(3) == 0 && shape.height >= 4 && shape.width >= 4 {
-            at = b.pool(at, if r.below(2) == 0 { Pool::average(2) } else { Pool::sum(2) });
-            shape = Shape::new(shape.channels, shape.height / 2, shape.width / 2);
+            let pool = if r.below(2) == 0 { Pool::average(2) } else { Pool::sum(2) };
+            let pool = if wish.any_layer { Layer::Pool(any_tiles(r, pool)) } else { Layer::Pool(pool) };
+            at = b.add("", pool, &[at]);
+            shape = pool.output("", &[shape]).unwrap();
         }
         let n = neuron(r, wish);
         if wish.residual && r.below(3) > 0 {
@@ -84,15 +124,19 @@ pub fn network(r: &mut Rng, wish: Wish) -> Network {
         } else {
             let out = 1 + r.below(4);
             let pooled = r.below(4) == 0;
-            (at, shape) = conv(r, &mut b, at, shape, out, false, pooled);
+            (at, shape) = conv(r, &mut b, (at, shape), out, (false, pooled), wish);
             if pooled && shape.height >= 2 && shape.width >= 2 {
                 // A pooling between weights and neurons, which the engine merges into the weights.
-                let pool = Pool { stride: 1 + r.below(2), ..Pool::average(2) };
+                let pool = Pool::square(PoolKind::Average, 2, 1 + r.below(2), 0);
                 at = b.pool(at, pool);
                 shape = Layer::Pool(pool).output("", &[shape]).unwrap();
             }
-            at = b.neuron(at, n);
+            at = neurons(r, &mut b, at, n, shape.channels, wish);
         }
+    }
+    if wish.any_layer && r.below(3) == 0 && shape.height.is_multiple_of(2) {
+        let halves = AdaptiveAverage { rows: shape.height / 2, columns: shape.width };
+        at = b.add("", Layer::AdaptiveAverage(halves), &[at]);
     }
     match r.below(4) {
         0 => {}
@@ -107,20 +151,27 @@ pub fn network(r: &mut Rng, wish: Wish) -> Network {
     b.build().unwrap()
 }
 
+/// A pooling of one kind with other windows, whose areas are powers of two.
+fn any_tiles(r: &mut Rng, pool: Pool) -> Pool {
+    let (rows, columns) = (r.pick(&[1, 2]), r.pick(&[1, 2, 4]));
+    Pool { window: Window { rows: Axis::new(rows, rows, 0), columns: Axis::new(columns, columns, 0) }, ..pool }
+}
+
 /// Adds a random residual block: with an identity branch, a 1×1 convolution as branch, an addition
 /// of spikes after the neurons, or an identity branch that is added twice.
 fn residual(r: &mut Rng, b: &mut NetworkBuilder, at: NodeId, shape: Shape, wish: Wish) -> (NodeId, Shape) {
     let kind = r.below(4);
     let out = if kind == 1 { 1 + r.below(3) } else { shape.channels };
     let mid = 1 + r.below(3);
-    let (c1, s1) = conv(r, b, at, shape, mid, true, false);
-    let n1 = b.neuron(c1, neuron(r, wish));
-    let (c2, s2) = conv(r, b, n1, s1, out, true, false);
+    let (c1, s1) = conv(r, b, (at, shape), mid, (true, false), wish);
+    let first = neuron(r, wish);
+    let n1 = neurons(r, b, c1, first, mid, wish);
+    let (c2, s2) = conv(r, b, (n1, s1), out, (true, false), wish);
     let last = neuron(r, wish);
     let sum = match kind {
         0 => b.add("", Layer::Add, &[at, c2]),
         1 => {
-            let short = b.add("", Layer::Conv(Conv { kernel: 1, padding: 0, ..Conv::c3(out) }), &[at]);
+            let short = b.add("", Layer::Conv(Conv::square(out, 1, 1, 0)), &[at]);
             b.add("", Layer::Add, &[c2, short])
         }
         2 => {
@@ -130,7 +181,7 @@ fn residual(r: &mut Rng, b: &mut NetworkBuilder, at: NodeId, shape: Shape, wish:
         }
         _ => b.add("", Layer::Add, &[at, c2, at]),
     };
-    (b.neuron(sum, last), s2)
+    (neurons(r, b, sum, last, out, wish), s2)
 }
 
 /// Random weights for a network: multiples of 1/256, small enough to keep activity bounded.

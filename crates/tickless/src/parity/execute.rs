@@ -92,7 +92,7 @@ pub fn program(
     Program::compile(network, weights, &CompileOptions { step_us, quantised, ..CompileOptions::default() })
 }
 
-/// How the engine's state is handled between recordings.
+/// The treatment of the engine's state between recordings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// A new session per recording.

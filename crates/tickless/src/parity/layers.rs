@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tickless_engine::{Recording, Spike};
 use tickless_net::{
-    Array, During, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, NodeId, Shape, Weights,
+    Array, Conv, During, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, NodeId, Shape, Weights,
 };
 use tickless_train::device::Device;
 use tickless_train::model::NormMode;
@@ -103,7 +103,7 @@ impl Layers {
                 ways.push(Way {
                     source,
                     target,
-                    models: models(network, weights, source, &nodes, device)?,
+                    models: models(network, weights, source, (&nodes, end), device)?,
                     shape: network.shape_of(source),
                     known: HashMap::new(),
                 });
@@ -273,30 +273,40 @@ fn follow(network: &Network, source: NodeId) -> Vec<(Vec<usize>, Option<usize>)>
     all
 }
 
-/// The linear layers of a path as two networks: one with the weights, one with ones.
+/// The linear layers of a path to the neurons `end` as two networks: one with the weights, one with
+/// ones. If the neurons have a threshold per channel, its factor is the last layer.
 fn models(
     network: &Network,
     weights: &Weights,
     source: NodeId,
-    nodes: &[usize],
+    (nodes, end): (&[usize], Option<usize>),
     device: &Device,
 ) -> Result<Option<(Model, Model)>> {
     let mut b = NetworkBuilder::new("way", network.shape_of(source), InputKind::Events);
     let (mut at, mut some, mut own, mut ones) = (NodeId::Input, false, Weights::default(), Weights::default());
     for &i in nodes {
         let node = &network.nodes()[i];
-        // An addition adds this path to others, and a TTM of one step is the identity.
-        if matches!(node.layer, Layer::Add | Layer::Ttm(_)) {
+        // An addition adds this path to others; a TTM of one step and a dropout are the identity.
+        if matches!(node.layer, Layer::Add | Layer::Ttm(_) | Layer::Dropout(_)) {
             continue;
         }
         at = b.add(&node.name, node.layer, &[at]);
         some = true;
-        for t in node.layer.tensors(node.input) {
+        for t in node.tensors() {
             let name = format!("{}.{}", node.name, t.name);
             let array = weights.require(&node.name, t.name)?;
             ones.insert(name.clone(), Array::full(&array.shape, 1.0));
             own.insert(name, array.clone());
         }
+    }
+    if let Some(factors) = end.and_then(|i| network.nodes()[i].input_scale()) {
+        let channels = factors.len();
+        let each = Conv { groups: channels, ..Conv::square(channels, 1, 1, 0) };
+        b.add("thresholds", Layer::Conv(each), &[at]);
+        some = true;
+        let array = |data| Array { shape: vec![channels, 1, 1, 1], data };
+        ones.insert("thresholds.weight".to_owned(), array(vec![1.0; channels]));
+        own.insert("thresholds.weight".to_owned(), array(factors));
     }
     if !some {
         return Ok(None);

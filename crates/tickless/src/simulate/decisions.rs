@@ -1,5 +1,5 @@
-//! How soon an event-driven network knows the answer: accuracy against the time passed, against the
-//! events seen, and against the confidence at which it stops.
+//! Measures how soon an event-driven network knows the answer: accuracy against the time passed,
+//! against the events seen, and against the confidence at which it stops.
 
 use super::load;
 use crate::Result;
@@ -21,7 +21,7 @@ const POINTS: usize = 20;
 /// Confidences at which a run may stop.
 const CONFIDENCES: [f32; 8] = [0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999];
 
-/// How soon the answer was known.
+/// The times at which the answer was known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decisions {
     /// Temperature g of the confidence softmax(g·Σ/T_max), fitted on the validation part.
@@ -125,13 +125,13 @@ pub fn decisions(
     let (confidence, gain_samples) = fit(run, program, progress)?;
     let moments = Moments { us: grid(longest.0), events: grid(longest.1), confidences: CONFIDENCES.to_vec() };
     progress.start("decisions", ids.len() as u64, "recording");
-    let one = |session: &mut Session, &id: &SampleId| -> Result<(Course, usize)> {
+    let course_and_label = |session: &mut Session, &id: &SampleId| -> Result<(Course, usize)> {
         stop(progress)?;
         let course = course(session, load(run, id)?.as_ref(), &moments, &confidence)?;
         progress.advance(1, "");
         Ok((course, run.source.label(id)))
     };
-    let all: Vec<_> = ids.par_iter().map_init(|| Session::new(program), one).collect::<Result<_>>()?;
+    let all: Vec<_> = ids.par_iter().map_init(|| Session::new(program), course_and_label).collect::<Result<_>>()?;
     progress.finish();
     let mean = |f: &dyn Fn(&(Course, usize)) -> f64| all.iter().map(f).sum::<f64>() / all.len().max(1) as f64;
     let percent = |f: &dyn Fn(&(Course, usize)) -> bool| mean(&|c| if f(c) { 100.0 } else { 0.0 });

@@ -20,13 +20,14 @@ pub struct Batch {
     pub shape: [usize; 5],
     /// One label per sample.
     pub labels: Vec<usize>,
-    /// The same recordings in [`BatchRequest::finer`] times as many frames, `[m·T, B, C, H, W]`.
+    /// A second copy of the recordings, `[m·T, B, C, H, W]`, if [`BatchRequest::finer`] = m is
+    /// given.
     pub finer: Option<Vec<f32>>,
     /// The recordings that the frames count, if [`BatchRequest::recordings`] asks for them.
     pub recordings: Vec<Arc<Recording>>,
 }
 
-/// What a batch holds.
+/// The content that a batch shall have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchRequest {
@@ -34,14 +35,15 @@ pub struct BatchRequest {
     pub steps: usize,
     /// Seed and epoch if the samples are to be augmented; each then has its own random stream.
     pub augment: Option<(u64, u64)>,
-    /// Number m of parts into which a second copy of the batch divides each frame.
+    /// m, the number of parts into which a second copy of the batch divides each frame; `None` for
+    /// no second copy.
     pub finer: Option<usize>,
     /// Whether the batch holds the recordings too.
     pub recordings: bool,
 }
 
 impl BatchRequest {
-    /// Frames only, `steps` for each recording.
+    /// A request for frames only: `steps` for each recording.
     pub fn frames(steps: usize, augment: Option<(u64, u64)>) -> Self {
         Self { steps, augment, finer: None, recordings: false }
     }
@@ -76,7 +78,7 @@ impl BatchFrames {
         Self { values: vec![0.0; steps * batch * frame], one: vec![0.0; steps * frame], steps, batch }
     }
 
-    /// Cuts a recording into frames, changes them, and stores them as those of sample `k`.
+    /// Cuts a recording into frames, augments them, and stores them at sample `k` of the batch.
     fn put(
         &mut self,
         k: usize,
@@ -107,7 +109,8 @@ impl Source {
         self.batch_of(ids, BatchRequest::frames(steps, augment))
     }
 
-    /// Makes a batch; images have neither finer frames nor recordings.
+    /// Makes a batch with the content that `request` asks for. A batch of images has neither finer
+    /// frames nor recordings, even if the request asks for them.
     ///
     /// # Errors
     /// If a sample cannot be decoded.
@@ -128,7 +131,7 @@ impl Source {
                 InputKind::Events => {
                     let recording = self.changed(self.recording(id)?, steps, augment.map(|a| (a, number)))?;
                     let change = FrameAugment { flip: self.augment.flip, roll_px: self.augment.roll };
-                    // The finer frames and the recording get the change of the frames.
+                    // The finer frames and the recording get the same flip and roll as the frames.
                     let again = rng.clone();
                     frames.put(k, &recording, rng.as_mut().map(|rng| (change, rng)), shape)?;
                     if let Some(finer) = &mut finer {
@@ -168,8 +171,8 @@ impl Source {
         })
     }
 
-    /// Changes the events of a recording that is cut into `steps` frames, if the batch is augmented
-    /// by ((seed, epoch), number of the sample).
+    /// Augments the events of a recording that is cut into `steps` frames. `augment` is ((seed,
+    /// epoch), number of the sample), or `None` if the batch is not augmented.
     fn changed(
         &self,
         recording: Arc<Recording>,

@@ -1,4 +1,4 @@
-//! From a data set to batches: divides the samples into training, validation and test parts, and
+//! Turns a data set into batches: divides the samples into training, validation and test parts, and
 //! turns a batch of samples into a sequence `[T, B, C, H, W]`.
 
 mod batch;

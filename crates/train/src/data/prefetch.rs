@@ -26,8 +26,8 @@ pub fn prefetch(
     prefetch_each(source, chunks, |_| BatchRequest::frames(steps, augment), consume)
 }
 
-/// As [`prefetch`], with the samples of each batch given; `request` says what the batch with this
-/// index holds.
+/// As [`prefetch`], but the caller gives the samples of each batch. `request` returns the content
+/// of the batch with this index.
 ///
 /// # Errors
 /// As [`prefetch`].

@@ -31,6 +31,19 @@ impl WholeBatch {
         self.ranks.is_alone()
     }
 
+    /// The place in the whole batch of the first of this worker's `own` samples.
+    ///
+    /// # Errors
+    /// If a worker has left.
+    pub(crate) fn first_sample(&self, own: usize) -> Result<usize> {
+        if self.is_here() {
+            return Ok(0);
+        }
+        let mut all = [own as f64];
+        self.total(&mut all)?;
+        Ok(self.ranks.share(all[0] as usize).start)
+    }
+
     /// The operation with which a backward pass sums over the batch.
     pub(crate) fn reduction(self: &Arc<Self>) -> Reduction {
         if self.is_here() { Reduction::whole() } else { Reduction::over(self.clone()) }

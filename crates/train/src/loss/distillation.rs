@@ -4,8 +4,8 @@
 //! KL(p ‖ q) = Σ_c p_c·(ln p_c − ln q_c),   mean over the batch
 //! ```
 //!
-//! p are the teacher's class probabilities, which carry no gradient, and q = softmax(1/T·Σ_t
-//! logits[t]) the student's.
+//! p are the teacher's class probabilities, which carry no gradient, and q the student's, the softmax
+//! of the time-mean of its logits.
 //!
 //! Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, at
 //! temperature 1; between numbers of time steps of one spiking network: Dong et al., "Temporal
@@ -14,7 +14,7 @@
 use super::cross_entropy;
 use burn::tensor::{Tensor, TensorData};
 
-/// Class probabilities of a pass, as the target of others.
+/// The class probabilities of the teacher's pass, which are the target of other passes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lesson {
     probabilities: Vec<f32>,
@@ -24,7 +24,8 @@ pub struct Lesson {
 }
 
 impl Lesson {
-    /// The lesson of these logits, `[B·classes]`.
+    /// Computes the class probabilities from the teacher's logits, `[B·classes]`, which are already
+    /// averaged over time.
     pub fn of(logits: &[f32], classes: usize) -> Self {
         let mut probabilities = Vec::with_capacity(logits.len());
         let mut sum = 0.0;
@@ -43,7 +44,7 @@ impl Lesson {
     /// KL(p ‖ q): a tensor of one value, the mean over the batch.
     ///
     /// # Shapes
-    /// `logits` `[T, B, C]`, of the batch that the lesson is about.
+    /// `logits` `[T, B, C]`, with the same samples in the same order as the teacher's.
     pub fn loss(&self, logits: Tensor<3>) -> Tensor<1> {
         let batch = self.probabilities.len() / self.classes.max(1);
         let target = TensorData::new(self.probabilities.clone(), [batch, self.classes]);

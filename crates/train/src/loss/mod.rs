@@ -1,8 +1,8 @@
 //! Losses over a sequence of logits `[T, B, C]`.
 //!
 //! To add a loss: add its word to [`Loss`], a file with its equation here, and a match arm in
-//! [`LossSetting::forward`]. A penalty on the spikes of the layers, such as [`RatePenalty`], is a
-//! file and a field of its own.
+//! [`LossSetting::forward`]. A penalty on the spikes of the layers, such as [`RatePenalty`], needs
+//! a file and a field of its own, because it does not read the logits.
 
 mod cross_entropy;
 pub mod distillation;

@@ -1,16 +1,19 @@
 //! A penalty on neurons that fire close to their largest rate, one spike a step.
 //!
-//! For a neuron layer that runs T steps, with s[t] the spikes of a neuron in one sample:
+//! For a neuron layer that runs T steps, with `s[t]` the spikes of a neuron in one sample:
 //!
 //! ```text
 //! r = 1/T·Σ_t s[t]
 //! L = w·mean over samples and neurons of max(0, r − max(c, 1/T))²,   summed over the layers
 //! ```
 //!
-//! c is the share of the largest rate up to which a neuron pays nothing. A neuron that fires once
-//! never pays, because at T = 1 every spike is at the largest rate. The gradient goes through the
-//! surrogate of the spikes. A neuron at its largest rate would fire more often without a clock, so a
-//! network with lower rates needs a shorter refractory period in the engine, or none.
+//! A neuron adds to the penalty only if its rate exceeds c, in spikes per step, and if it fires
+//! more than once, because at T = 1 a single spike already is the largest rate. The gradient
+//! reaches the membrane through the surrogate of the spikes.
+//!
+//! The purpose is the event-driven run. A clocked neuron cannot fire more than once a step; without
+//! a clock, a neuron at this limit would fire more often. If rates stay below the limit, the engine
+//! needs a shorter refractory period, or none.
 //!
 //! Source: the upper bound on spike counts of Zenke and Vogels, "The Remarkable Robustness of
 //! Surrogate Gradient Learning for Instilling Complex Function in Spiking Neural Networks", Neural
@@ -26,7 +29,7 @@ use tickless_net::recipe::RatePenaltyRecipe;
 pub struct RatePenalty {
     /// Weight w.
     pub weight: f32,
-    /// Share c of one spike a step up to which a neuron pays nothing.
+    /// c, the rate in spikes per step up to which a neuron adds nothing to the penalty.
     pub share: f32,
 }
 

@@ -5,10 +5,11 @@
 //! TTM at a stage's entry maps the sequence to that number. If a TTM repeats steps, the sequence
 //! delays the repeat until after the linear layers that follow, so those run on fewer steps.
 //!
-//! Unless the kernel is [`KernelChoice::Plain`] or an observer needs every node's output, a node that
-//! [`Fusion`] marks is not computed on its own: it passes [`Term`]s to its consumer, and the fused
-//! kernel of the neuron evaluates them.
+//! Unless the kernel is [`KernelChoice::Plain`] or an observer needs every node's output, a node
+//! that [`Fusion`] marks is not computed on its own: it passes [`Term`]s to its consumer, and the
+//! fused kernel of the neuron evaluates them.
 
+use super::dropout::dropout;
 use super::fusion::Fusion;
 use super::linear::{self, How};
 use super::norm::BatchStatistics;
@@ -19,6 +20,7 @@ use crate::compute_thread::on_compute_thread;
 use crate::distributed::WholeBatch;
 use crate::error::{Error, Result};
 use burn::tensor::{Device, Tensor};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 use tickless_kernels::operators::FirstOp;
@@ -37,6 +39,22 @@ pub struct Output {
     pub statistics: Vec<BatchStatistics>,
     /// The sum of the terms that the pass's [`SpikeTap`] adds to the loss.
     pub(crate) terms: Option<Tensor<1>>,
+    /// The batch of the pass, which keeps what its backward pass cannot return.
+    pub(crate) batch: Arc<WholeBatch>,
+}
+
+impl Output {
+    /// Returns the error of a backward pass from these logits. Burn's backward pass returns none,
+    /// but with several workers ([`Model::with_ranks`]) the norms sum over the batch in it, and a
+    /// worker can leave. Call this after the backward pass and before you use its gradients, which
+    /// are wrong if it fails.
+    ///
+    /// # Errors
+    /// [`Error::WorkerLeft`] if a worker has left during the backward pass. The error is returned
+    /// once.
+    pub fn check_backward(&self) -> Result<()> {
+        self.batch.check()
+    }
 }
 
 /// The value of a node: a finished sequence, or the terms from which the fused kernel of the
@@ -87,7 +105,7 @@ pub(crate) struct Walk {
     pub(crate) batch: Arc<WholeBatch>,
     /// The nodes that fused kernels evaluate in this pass.
     fusion: Arc<Fusion>,
-    /// Sees the spikes of each neuron layer.
+    /// Gets the spikes of each neuron layer; `None` in a pass without a tap.
     pub(crate) tap: Option<Arc<dyn SpikeTap>>,
     /// The sum of the terms that the tap has added to the loss so far.
     pub(crate) terms: Option<Tensor<1>>,
@@ -120,6 +138,7 @@ impl Model {
     /// If the configuration does not fit the network or the input, if a leak is in µs but the
     /// steps have no duration, if the precision cannot run (int8 if the leaves need gradients; any
     /// but f32 off the CPU or with kernel `plain`), or if a worker that shares the batch has left.
+    /// A backward pass from the logits reports its errors by [`Output::check_backward`].
     pub fn forward(
         &self,
         leaves: &[Tensor<1>],
@@ -172,6 +191,7 @@ impl Model {
         let how = How { kernel: self.kernel, precision: self.precision, recompute_later: *recompute_later };
         let mut leaf = leaves[*taken..].iter();
         let (fast, fuses) = (self.kernel != KernelChoice::Plain, observe.is_none());
+        let trains = *recompute_later || leaves.iter().any(|l| l.is_require_grad());
         let pools = fast && fuses && tap.is_none();
         for (i, node) in self.network.nodes().iter().enumerate().take(to).skip(*at) {
             let mut inputs = node.from.iter().map(|&id| match id {
@@ -185,7 +205,11 @@ impl Model {
                 }
             });
             let x = inputs.next().expect("the builder gives every node an input");
-            let mut next = || leaf.next().expect("one leaf per trainable tensor").clone();
+            let x = match node.input_scale() {
+                Some(factors) => Value::ready_with(linear::scale_channels(x.ready(), &factors, &self.device)),
+                None => x,
+            };
+            let mut next_leaf = || leaf.next().expect("one leaf per trainable tensor").clone();
             let y = match node.layer {
                 Layer::Ttm(mode) => {
                     let x = x.ready();
@@ -201,8 +225,9 @@ impl Model {
                 }
                 Layer::Conv(c) => {
                     let groups_in = node.input.channels / c.groups;
-                    let weight = next().reshape([c.out, groups_in, c.kernel, c.kernel]);
-                    let bias = c.bias.then(&mut next);
+                    let (rows, columns) = c.window.kernel();
+                    let weight = next_leaf().reshape([c.out, groups_in, rows, columns]);
+                    let bias = c.bias.then(&mut next_leaf);
                     if fuses && fusion.first[i] && self.takes_first(&x) {
                         values[i] = Some(Value::Terms(vec![Term::convolved(x.ready(), weight, c, self.kernel)]));
                         continue;
@@ -210,12 +235,12 @@ impl Model {
                     linear::convolution(x.ready(), weight, bias, c, how)
                 }
                 Layer::Linear(l) => {
-                    let weight = next().reshape([l.out, node.input.len()]);
-                    let bias = l.bias.then(&mut next);
+                    let weight = next_leaf().reshape([l.out, node.input.len()]);
+                    let bias = l.bias.then(&mut next_leaf);
                     linear::linear(x.ready(), weight, bias, how)
                 }
                 Layer::Norm(n) => {
-                    let (gain, shift) = (next(), next());
+                    let (gain, shift) = (next_leaf(), next_leaf());
                     let (running, index) = (&self.running[*norms], *norms);
                     *norms += 1;
                     if fast && fuses && fusion.fused[i] {
@@ -231,7 +256,7 @@ impl Model {
                     Sequence::new(y, steps)
                 }
                 Layer::Neuron(n) if !fusion.plain[i] => {
-                    let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next);
+                    let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next_leaf);
                     let x = x.ready();
                     // The kernels of the consumers expect channels last.
                     let x = if fast { x.channels_last() } else { x.channels_first() };
@@ -253,6 +278,13 @@ impl Model {
                 Layer::Pool(_) if pools && fusion.pooled[i].is_some() => x.ready(),
                 Layer::Pool(p) => linear::pool(x.ready(), p),
                 Layer::GlobalAverage => linear::global_average(x.ready()),
+                Layer::AdaptiveAverage(a) => linear::adaptive_average(x.ready(), a, node.input),
+                Layer::Dropout(d) if trains => {
+                    let x = x.ready();
+                    let first = batch.first_sample(x.batch())?;
+                    dropout(x, d.rate, rng.random(), first)
+                }
+                Layer::Dropout(_) => x.ready(),
                 Layer::Add if fast && fuses && fusion.fused[i] => {
                     let terms = x.terms().into_iter().chain(inputs.flat_map(Value::terms));
                     values[i] = Some(Value::Terms(terms.collect()));
@@ -292,11 +324,11 @@ impl Model {
 
     /// Returns the output of a pass that has run every node.
     pub(crate) fn end(&self, walk: Walk) -> Output {
-        let Walk { mut values, statistics, terms, .. } = walk;
+        let Walk { mut values, statistics, terms, batch, .. } = walk;
         let last = values.pop().flatten().expect("the builder refuses an empty network").ready().materialise();
-        let (steps, batch) = (last.steps(), last.batch());
-        let logits = last.tensor().reshape([steps, batch, self.network.output().len()]);
-        Output { logits, statistics: statistics.into_iter().flatten().collect(), terms }
+        let shape = [last.steps(), last.batch(), self.network.output().len()];
+        let logits = last.tensor().reshape(shape);
+        Output { logits, statistics: statistics.into_iter().flatten().collect(), terms, batch }
     }
 
     /// The nodes that fused kernels evaluate in a pass: the model's own [`Fusion`], or a new one if
@@ -371,16 +403,16 @@ impl Model {
 /// # Errors
 /// If the number of entries is not the number of stages, or an entry is 0.
 pub fn check_configuration(network: &Network, configuration: &[usize]) -> Result<()> {
-    let wrong = |problem| Err(Error::Configuration { network: network.name().to_owned(), problem });
+    let refuse = |problem| Err(Error::Configuration { network: network.name().to_owned(), problem });
     if configuration.len() != network.stages() {
         let (stages, given) = (network.stages(), configuration.len());
-        return wrong(format!(
+        return refuse(format!(
             "has {stages} stages, the temporal configuration {configuration:?} has {given}; give one number of steps per \
              stage"
         ));
     }
     if configuration.contains(&0) {
-        return wrong("cannot run a stage at 0 time steps; T starts at 1".to_owned());
+        return refuse("cannot run a stage at 0 time steps; T starts at 1".to_owned());
     }
     Ok(())
 }

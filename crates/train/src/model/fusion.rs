@@ -51,7 +51,8 @@ fn fused_nodes(network: &Network, plain: &[bool]) -> Vec<bool> {
         [r] => Some(*r),
         _ => None,
     };
-    let neuron = |i: usize| plain[i];
+    // A threshold per channel multiplies the sum of the terms, which the fused kernel cannot.
+    let neuron = |i: usize| plain[i] && nodes[i].thresholds.is_none();
     let add =
         |i: usize| matches!(nodes[i].layer, Layer::Add) && nodes[i].from.len() == 2 && only(i).is_some_and(neuron);
     let norm = |i: usize| matches!(nodes[i].layer, Layer::Norm(_)) && only(i).is_some_and(|r| neuron(r) || add(r));
@@ -66,15 +67,15 @@ fn first_nodes(network: &Network, fused: &[bool], plain: &[bool]) -> Vec<bool> {
         let mut all = nodes.iter().enumerate().filter(|(_, n)| n.from.contains(&NodeId::Node(i)));
         all.next().map(|(j, n)| (j, n.layer)).filter(|_| readers[i] == 1)
     };
-    let neuron = |of: Option<(usize, Layer)>| of.is_some_and(|(j, _)| plain[j]);
+    let neuron = |of: Option<(usize, Layer)>| of.is_some_and(|(j, _)| plain[j] && nodes[j].thresholds.is_none());
     let input = |id: &NodeId| match id {
         NodeId::Input => true,
         NodeId::Node(j) => matches!(nodes[*j].layer, Layer::Ttm(_)) && nodes[*j].from == [NodeId::Input],
     };
     let role_of_node = |i: usize| match nodes[i].layer {
         Layer::Conv(c) => {
-            let shape =
-                c.groups == 1 && !c.bias && FirstOp::fits(c.stride, c.padding, c.kernel, nodes[i].input.channels);
+            let fits = |(kernel, stride, padding)| FirstOp::fits(stride, padding, kernel, nodes[i].input.channels);
+            let shape = c.groups == 1 && !c.bias && c.window.as_square().is_some_and(fits);
             let read = match reader(i) {
                 Some((j, Layer::Norm(_))) => fused[j] && neuron(reader(j)),
                 other => neuron(other),
@@ -95,7 +96,7 @@ fn pooled_nodes(network: &Network, plain: &[bool]) -> Vec<Option<Pool>> {
         if let (Layer::Pool(pool), [NodeId::Node(from)]) = (node.layer, node.from.as_slice())
             && plain[*from]
             && readers[*from] == 1
-            && tile_scale(pool).is_some()
+            && tile(pool).is_some()
         {
             (pooled[i], pooled[*from]) = (Some(pool), Some(pool));
         }
@@ -103,13 +104,14 @@ fn pooled_nodes(network: &Network, plain: &[bool]) -> Vec<Option<Pool>> {
     pooled
 }
 
-/// The factor that turns the sum over a window into the pool's output, if windows do not overlap
-/// and leave no gaps; `None` for other pools and for max pools.
-pub(super) fn tile_scale(p: Pool) -> Option<f32> {
+/// The side of a square window, and the factor that turns the sum over it into the pool's output, if
+/// windows do not overlap and leave no gaps; `None` for other pools and for max pools.
+pub(super) fn tile(p: Pool) -> Option<(usize, f32)> {
+    let (kernel, stride, padding) = p.window.as_square()?;
     let scale = match p.kind {
-        PoolKind::Average => 1.0 / (p.kernel * p.kernel) as f32,
+        PoolKind::Average => 1.0 / (kernel * kernel) as f32,
         PoolKind::Sum => 1.0,
         PoolKind::Max => return None,
     };
-    (p.kernel == p.stride && p.padding == 0).then_some(scale)
+    (kernel == stride && padding == 0).then_some((kernel, scale))
 }

@@ -1,18 +1,19 @@
 //! Convolutions, linear layers and pools as functions of a sequence.
 //!
-//! With [`KernelChoice::Plain`] each calls the tensor library's operator; otherwise convolutions of one
-//! group and linear layers use the kernels of [`conv_for`], and pools without overlap use
+//! With [`KernelChoice::Plain`] each calls the tensor library's operator; otherwise convolutions of
+//! one group and linear layers use the kernels of [`conv_for`], and pools without overlap use
 //! [`tile_pool`] or [`tile_pool_last`].
 
 use super::Sequence;
-use super::fusion::tile_scale;
+use super::fusion::tile;
 use burn::tensor::Tensor;
-use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
+use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
+use burn::tensor::{Device, TensorData};
 use tickless_kernels::cpu::conv::low::Stays;
 use tickless_kernels::cpu::conv::precision;
 use tickless_kernels::{KernelChoice, Precision, conv_for, tile_pool, tile_pool_last};
-use tickless_net::{Conv, Pool, PoolKind};
+use tickless_net::{AdaptiveAverage, Conv, Pool, PoolKind, Shape};
 
 /// Settings for layers with weights.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +25,8 @@ pub(crate) struct How {
     pub(crate) recompute_later: bool,
 }
 
-/// Convolution; `weight` `[Co, C/groups, k, k]`.
+/// Convolution; `weight` `[Co, C/groups, rows, columns]`. Convolutions of several groups and with a
+/// window that is no plain square run on the tensor library's operator.
 pub(crate) fn convolution(
     x: Sequence,
     weight: Tensor<4>,
@@ -32,13 +34,20 @@ pub(crate) fn convolution(
     c: Conv,
     How { kernel, precision, recompute_later }: How,
 ) -> Sequence {
-    if kernel == KernelChoice::Plain || c.groups != 1 {
-        stays_f32(precision, "conv", "only convolutions of one group have other kernels");
-        let options = ConvOptions::new([c.stride; 2], [c.padding; 2], [1, 1], c.groups);
-        return x.channels_first().linear(c.bias, |x| conv2d(x, weight, bias, options));
-    }
+    let fast = c.window.as_square().filter(|_| kernel != KernelChoice::Plain && c.groups == 1);
+    let Some((_, stride, padding)) = fast else {
+        stays_f32(precision, "conv", "only square convolutions of one group without dilation have other kernels");
+        let (r, k) = (c.window.rows, c.window.columns);
+        let even = r.before == r.after && k.before == k.after;
+        let padding = if even { [r.before, k.before] } else { [0; 2] };
+        let options = ConvOptions::new([r.stride, k.stride], padding, [r.dilation, k.dilation], c.groups);
+        return x.channels_first().linear(c.bias, |x| {
+            let x = if even { x } else { x.pad([(r.before, r.after), (k.before, k.after)], 0.0) };
+            conv2d(x, weight, bias, options)
+        });
+    };
     x.channels_last().linear(c.bias, |x| {
-        let y = conv_for(x, weight, (c.stride, c.padding), kernel, precision, recompute_later);
+        let y = conv_for(x, weight, (stride, padding), kernel, precision, recompute_later);
         match bias {
             Some(b) => y + b.reshape([1, 1, 1, c.out]),
             None => y,
@@ -96,16 +105,37 @@ pub(crate) fn global_average(x: Sequence) -> Sequence {
     }
 }
 
-/// Pooling; the tile kernels evaluate windows that neither overlap nor leave gaps.
+/// Average pooling to a fixed size, of an input of shape `input`.
+pub(crate) fn adaptive_average(x: Sequence, a: AdaptiveAverage, input: Shape) -> Sequence {
+    match a.as_pool(input) {
+        Some(p) => pool(x, p),
+        None => x.channels_first().linear(false, |x| adaptive_avg_pool2d(x, [a.rows, a.columns])),
+    }
+}
+
+/// Multiplies each channel by its factor.
+pub(crate) fn scale_channels(x: Sequence, factors: &[f32], device: &Device) -> Sequence {
+    let channels = factors.len();
+    let shape = if x.is_channels_last() { [1, 1, 1, channels] } else { [1, channels, 1, 1] };
+    let factors = Tensor::<4>::from_data(TensorData::new(factors.to_vec(), shape), device);
+    x.linear(false, |x| {
+        // The constant joins the graph of `x` if `x` has one.
+        let factors = if x.device().is_autodiff() { Tensor::from_inner(factors) } else { factors };
+        x * factors
+    })
+}
+
+/// Pooling; the tile kernels evaluate square windows that neither overlap nor leave gaps.
 pub(crate) fn pool(x: Sequence, p: Pool) -> Sequence {
-    let (k, s) = ([p.kernel, p.kernel], [p.stride, p.stride]);
-    let pad = [(p.padding, p.padding); 2];
+    let (rows, columns) = (p.window.rows, p.window.columns);
+    let (k, s) = ([rows.kernel, columns.kernel], [rows.stride, columns.stride]);
+    let pad = [(rows.before, rows.after), (columns.before, columns.after)];
     let mut average = AvgPoolOptions::new(k);
     (average.stride, average.padding) = (s, pad);
-    let area = (p.kernel * p.kernel) as f32;
-    match (p.kind, tile_scale(p)) {
-        (_, Some(scale)) if x.is_channels_last() => x.linear(false, |x| tile_pool_last(x, p.kernel, scale)),
-        (_, Some(scale)) => x.linear(false, |x| tile_pool(x, p.kernel, scale)),
+    let area = p.window.taps() as f32;
+    match (p.kind, tile(p)) {
+        (_, Some((side, scale))) if x.is_channels_last() => x.linear(false, |x| tile_pool_last(x, side, scale)),
+        (_, Some((side, scale))) => x.linear(false, |x| tile_pool(x, side, scale)),
         (PoolKind::Average, _) => x.channels_first().linear(false, |x| avg_pool2d(x, average)),
         (PoolKind::Sum, _) => x.channels_first().linear(false, |x| avg_pool2d(x, average).mul_scalar(area)),
         (PoolKind::Max, _) => {

@@ -1,5 +1,6 @@
 //! [`Model`]: a network with its weights as tensors. A [`Pass`] says how to run it.
 
+mod dropout;
 mod forward;
 mod fusion;
 mod linear;
@@ -20,7 +21,7 @@ pub(crate) use tap::SpikeTap;
 use crate::distributed::Ranks;
 use crate::error::Result;
 use burn::tensor::{Device, Tensor, TensorData};
-use fusion::Fusion;
+pub(crate) use fusion::Fusion;
 use norm::Running;
 use std::path::Path;
 use std::sync::Arc;
@@ -72,8 +73,8 @@ impl Model {
         let norms = network.nodes().iter().filter(|n| matches!(n.layer, Layer::Norm(_)));
         let running = norms
             .map(|n| -> Result<Running> {
-                let get = |t| weights.require(&n.name, t).map(&flat);
-                Ok(Running::new(n.name.clone(), get("running_mean")?, get("running_var")?))
+                let running = |t| weights.require(&n.name, t).map(&flat);
+                Ok(Running::new(n.name.clone(), running("running_mean")?, running("running_var")?))
             })
             .collect::<Result<_>>()?;
         let fusion = Arc::new(Fusion::new(&network, |_| 1));

@@ -1,9 +1,9 @@
-//! [`Pass`]: how to run a network once.
+//! [`Pass`]: the settings of one pass over a network.
 
 use super::norm::NormMode;
 use tickless_net::LeakRule;
 
-/// How to run a network once.
+/// The settings of one pass over a network.
 #[derive(Debug, Clone)]
 pub struct Pass<'a> {
     /// Number of steps of each stage.

@@ -8,7 +8,7 @@
 //!
 //! The equations stand in [`tickless_neuron::step`].
 
-use super::fusion::tile_scale;
+use super::fusion::tile;
 use super::norm::{BatchStatistics, NormMode, Running};
 use super::{Pass, Sequence};
 use crate::distributed::WholeBatch;
@@ -53,7 +53,7 @@ impl Term {
     /// A sequence to which the first-layer kernel applies a convolution (see
     /// [`Fusion`](super::fusion::Fusion)).
     pub(crate) fn convolved(x: Sequence, weight: Tensor<4>, c: Conv, kernel: KernelChoice) -> Self {
-        Self { x, conv: Some((weight, c.padding, kernel)), norm: None }
+        Self { x, conv: Some((weight, c.window.rows.before, kernel)), norm: None }
     }
 
     /// Adds the norm with this index in graph order to the term.
@@ -99,7 +99,7 @@ pub(crate) fn spiking(
     statistics: &mut [Option<BatchStatistics>],
 ) -> Result<Sequence> {
     let places: Vec<_> = terms.iter().map(|t| t.norm.as_ref().map(|n| n.place)).collect();
-    let pool = pool.and_then(|p| Some((p.kernel, tile_scale(p)?)));
+    let pool = pool.and_then(tile);
     let (spikes, seen) = if let Some((weight, padding, kernel)) = terms[0].conv.take() {
         let term = terms.swap_remove(0);
         let (x, repeat) = term.x.into_repeated_first();

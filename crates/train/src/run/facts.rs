@@ -157,7 +157,7 @@ impl RunFacts {
     /// The strategy of weights that come from another framework.
     pub const IMPORTED: &str = "imported";
 
-    /// Where the weights come from, in words: `trained as MTT`, `imported from net.nir`.
+    /// The origin of the weights, in words: `trained as MTT`, `imported from net.nir`.
     pub fn origin(&self) -> String {
         let Some(base) = &self.base else { return format!("trained as {}", self.strategy) };
         match self.iterations {

@@ -21,7 +21,7 @@ use tickless_kernels::ComputeOptions;
 use tickless_net::recipe::Recipe;
 use tickless_net::{InputKind, Layer, Network, Weights};
 
-/// What to train, and the folder to write to.
+/// A training, with the folder to write to.
 #[derive(Debug)]
 pub struct Job<'a> {
     /// The recipe.

@@ -37,24 +37,32 @@ pub struct TrainPlan {
     pub per_epoch: usize,
     /// Whether samples are augmented.
     pub augments: bool,
-    /// The pass at many steps.
+    /// The additional pass at a multiple of T_max steps, if the recipe has one.
     pub long: Option<Long>,
-    /// The pass with the spikes of the event-driven network.
+    /// The additional pass with the spikes of the event-driven network, if the recipe has one.
     pub event_driven: Option<EventDriven>,
 }
 
-/// The passes of one iteration, in their order, before they have the inputs that are their own.
+/// The passes of one iteration, in the order in which they run. The caller adds the inputs of the
+/// additional passes.
 #[derive(Debug, Clone)]
 pub(crate) struct Passes {
-    /// The pass at many steps.
+    /// The additional pass at a multiple of T_max steps, if it runs in this iteration.
     pub(crate) long: Option<TrainingPass>,
-    /// Those of the strategy.
+    /// The passes of the strategy.
     pub(crate) own: Vec<TrainingPass>,
-    /// The pass with the spikes of the event-driven network.
+    /// The additional pass with the spikes of the event-driven network, if it runs in this
+    /// iteration.
     pub(crate) event_driven: Option<TrainingPass>,
 }
 
-/// Refuses extra passes that the network or the strategy cannot run.
+/// Checks that the network and the strategy can run the additional passes, and that times are
+/// shifted only in recordings.
+///
+/// # Errors
+/// If a key needs recordings and the data set holds images, if an event-driven pass is requested
+/// for a network with a bias or a norm, or if the additional passes replace too many of the
+/// strategy's.
 fn check_extra_passes(recipe: &Recipe, network: &Network, strategy: &dyn Strategy) -> Result<()> {
     let (long, event_driven) = (recipe.train.long.map(Long::from), recipe.train.event_driven.map(EventDriven::from));
     let jitter = recipe.data.augment.jitter_steps > 0.0;
@@ -75,7 +83,11 @@ fn check_extra_passes(recipe: &Recipe, network: &Network, strategy: &dyn Strateg
     turns::check(strategy, &turns, teaches, if long.is_some() { "train.long" } else { "train.event_driven" })
 }
 
-/// Refuses times in µs where a step has no duration.
+/// Checks that a network of images has no leak or refractory period in µs, because the steps of an
+/// image have no duration.
+///
+/// # Errors
+/// [`Error::NoStepDuration`], which names the layer.
 fn check_times(network: &Network) -> Result<()> {
     if network.input().kind == InputKind::Events {
         return Ok(());
@@ -163,7 +175,7 @@ impl TrainPlan {
         (self.strategy.passes() as f64 - replaced) * self.strategy.mean_steps() + added
     }
 
-    /// What the batch of iteration `k`, counted from 0, must hold.
+    /// The content that the batch of iteration `k`, counted from 0, must have.
     pub fn request(&self, k: usize, augment: Option<(u64, u64)>) -> BatchRequest {
         let mut request = BatchRequest::frames(self.step.t_max, augment);
         request.finer = self.long.filter(|l| l.turns.is_due(k)).map(|l| l.times);
@@ -171,8 +183,8 @@ impl TrainPlan {
         request
     }
 
-    /// Draws the passes of iteration `k`, counted from 0. An extra pass draws nothing, so the others
-    /// have the configurations that they have without it.
+    /// Draws the passes of iteration `k`, counted from 0. An additional pass draws no random
+    /// number, so it does not change the configurations of the strategy's passes.
     pub(crate) fn passes(&self, network: &Network, k: usize, rng: &mut ChaCha8Rng) -> Passes {
         let StepSetting { leak, t_max, .. } = self.step;
         let stages = network.stages();

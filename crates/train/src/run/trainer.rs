@@ -47,7 +47,7 @@ pub trait Hooks {
 /// Ignores both calls.
 impl Hooks for () {}
 
-/// What to train, on which samples and on which device.
+/// The network, samples, device and recipe of a training.
 #[derive(Debug, Clone)]
 pub struct Task<'a> {
     /// The recipe.
@@ -171,7 +171,7 @@ impl<'a> Trainer<'a> {
         self.model.network()
     }
 
-    /// How far the training has come.
+    /// The position that the training has reached.
     pub fn position(&self) -> &Position {
         &self.position
     }

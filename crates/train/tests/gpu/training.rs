@@ -31,7 +31,7 @@ fn network() -> Arc<Network> {
     let main = spiking(&mut b, start, Conv::c3(16).with_stride(2));
     let main = b.conv(main, Conv::c3(16));
     let main = b.norm(main);
-    let aside = b.conv(start, Conv { kernel: 1, stride: 2, padding: 0, ..Conv::c3(16) });
+    let aside = b.conv(start, Conv::square(16, 1, 2, 0));
     let aside = b.norm(aside);
     let sum = b.add("", Layer::Add, &[main, aside]);
     let x = b.neuron(sum, Neuron::lif());

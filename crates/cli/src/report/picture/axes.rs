@@ -151,7 +151,7 @@ pub(super) fn line_key(picture: &mut Picture, lines: &[(&str, Stroke)], x: f64, 
     (at, row)
 }
 
-/// How an entry of a key is drawn.
+/// The line of an entry of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stroke {
     Solid,

@@ -6,9 +6,8 @@ use crate::{Error, Event, Remedy, Result};
 /// Appends a chunk with these events to `out`, in the mode that `mode` selects.
 ///
 /// # Errors
-/// [`Error::Setting`] for events that ECF cannot hold: more than 65,535, falling times, x or y
-/// above
-/// 2047. `out` is then unchanged.
+/// [`Error::Setting`] for events that ECF cannot hold: more than 65,535, falling times, or x or y
+/// above 2047. `out` is then unchanged.
 pub fn encode(events: &[Event], out: &mut Vec<u8>) -> Result<()> {
     check(events)?;
     let mode = mode(events);

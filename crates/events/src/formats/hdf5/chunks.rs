@@ -1,6 +1,6 @@
-//! A chunk, and the version 1 B-tree of chunks (III.A): `TREE`, u8 1, u8 level, u16 entries, two siblings,
-//! then alternating keys and children. A key is: u32 size of the chunk in bytes, u32 skipped
-//! filters, a u64 offset of the first element for each dimension, and a u64 0.
+//! A chunk, and the version 1 B-tree of chunks (III.A): `TREE`, u8 1, u8 level, u16 entries, two
+//! siblings, then alternating keys and children. A key is: u32 size of the chunk in bytes, u32
+//! skipped filters, a u64 offset of the first element for each dimension, and a u64 0.
 
 use std::collections::HashSet;
 

@@ -33,7 +33,7 @@ pub enum Class {
 }
 
 impl Datatype {
-    /// The number that it is; `None` if it is another type or a number of a size that is not read.
+    /// The type of number; `None` if the type is no number, or a number of an unsupported size.
     pub fn number(&self) -> Option<Number> {
         match self.class {
             Class::Integer { signed, big } => Number::new(if signed { 'i' } else { 'u' }, self.size, big),

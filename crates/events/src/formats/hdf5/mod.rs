@@ -190,14 +190,15 @@ impl<'a> File<'a> {
         Error::malformed(self.name, self.base.saturating_add(address), problem, remedy)
     }
 
-    /// The error that an address holds something that is right, and no events as they are read.
+    /// The error for valid data at an address that are not events in the layout that the caller
+    /// reads.
     pub fn other_layout(&self, address: u64, problem: impl Into<String>) -> Error {
         let remedy = "store x, y, t and p each as one row of numbers in one group, for example with h5py";
         Error::malformed(self.name, self.base.saturating_add(address), problem, remedy)
     }
 
-    /// The error that elements of the data set at an address were never written: they have the fill
-    /// value, which is no event.
+    /// The error for elements of the data set at an address that were never written. Such elements
+    /// have the fill value, which is not an event.
     pub fn unwritten(&self, address: u64, which: std::fmt::Arguments<'_>) -> Error {
         let problem = format!("{which} were never written, and stand for the fill value, which is no event");
         let remedy = "cut the data sets to what was written, or get the file again";

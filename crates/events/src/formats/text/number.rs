@@ -81,7 +81,7 @@ fn exponent(text: &[u8]) -> Option<i32> {
         [b'-', digits @ ..] => (-1, digits),
         [b'+', digits @ ..] | digits => (1, digits),
     };
-    // Four digits do not overflow, and no time has more.
+    // More than four digits are refused: they could overflow, and no time needs them.
     let digits = Some(digits).filter(|digits| (1..=4).contains(&digits.len()))?;
     let number = digits.iter().try_fold(0, |n, &d| d.is_ascii_digit().then(|| n * 10 + i32::from(d - b'0')));
     number.map(|n| sign * n)

@@ -4,8 +4,8 @@
 //! order, the list holds the channels that are not zero. An entry is x·G + c in 16 bits, with G the
 //! number of channels in the group and c counted from the group's first. The entries of
 //! neighbouring pixels of a row are adjacent and index one contiguous range of weight rows, which
-//! fits the L1 cache. If all active values of a batch are 1 (spikes of one step), no
-//! values are stored; counts (after a temporal sum) and real numbers store theirs.
+//! fits the L1 cache. If all active values of a batch are 1 (spikes of one step), no values are
+//! stored; counts (after a temporal sum) and real numbers store theirs.
 
 use crate::cpu::grain::FineGrained;
 use crate::cpu::simd::Isa;
@@ -25,7 +25,7 @@ pub const AHEAD: usize = 4;
 /// Active inputs of one image.
 #[derive(Debug, Clone, Default)]
 pub struct Image {
-    /// Where the entries of each group and pixel begin, and the end of the last.
+    /// The index at which the entries of each group and pixel begin, and the end of the last.
     pub starts: Vec<u32>,
     /// x·G + c for each active value, then [`AHEAD`] zeros.
     pub entries: Vec<u16>,

@@ -1,5 +1,5 @@
-//! How a first layer is cut: a band is some rows of one sample with all its steps, and a task is
-//! some consecutive bands.
+//! Cuts a first layer into bands and tasks: a band is some rows of one sample with all its steps,
+//! and a task is some consecutive bands.
 //!
 //! A band has whole rows of windows, so that its spikes are pooled in the cache. Rows at the end
 //! that do not fill a window belong to the last band, because the sums of the norm include them.
@@ -116,7 +116,7 @@ impl Layout {
         ((self.rows + 1) * self.window - 1 + 2 * (self.g.kernel - 1)) * self.pitch
     }
 
-    /// Where the outputs of row `r` of a band begin in its buffer.
+    /// The index in a band's buffer at which the outputs of its row `r` begin.
     #[inline(always)]
     pub(super) fn row_at(&self, r: usize) -> usize {
         (self.g.kernel - 1 + r) * self.pitch + self.left
@@ -129,7 +129,7 @@ impl Layout {
         band.rows.start.saturating_sub(self.g.padding).min(end)..end
     }
 
-    /// Where the band's output begins within each step.
+    /// The index within each step at which the band's output begins.
     pub(super) fn output_at(&self, b: usize) -> usize {
         let (sample, k) = (b / self.per_sample, b % self.per_sample);
         (sample * self.out.0 + (k * self.rows).min(self.out.0)) * self.out_line()

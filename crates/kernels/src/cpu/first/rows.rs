@@ -17,7 +17,8 @@ use std::ops::Range;
 /// The active inputs of one image.
 #[derive(Debug, Clone, Default)]
 pub struct Image {
-    /// Where the inputs of channel c, row y begin, at index c·H + y, and the end of the last.
+    /// The index at which the inputs of channel c, row y begin, at position c·H + y, and the end of
+    /// the last row.
     starts: Vec<u32>,
     /// y·pitch + x·Co for each active input.
     places: Vec<u32>,

@@ -13,7 +13,8 @@
 //! the two, because ∂x needs the sums of the whole batch. `operators::parameter_gradients` uses the
 //! sums of this part, because the gradients of all parameters are added up over the parts later.
 //!
-//! Fast path (`time.rs`): as in the forward pass, if rows are also a multiple of a register.
+//! Fast path (`time.rs`): under the conditions of the forward pass ([`super`]), if also the columns
+//! of a task and, with pooling, the rows of a map are multiples of 16 values.
 
 use super::forward::{Input, OutputPosition, Ready};
 use super::rows::{back, fire};

@@ -40,7 +40,7 @@ pub(super) struct Ready<'a> {
     pub(super) len: usize,
 }
 
-/// Where the output of a chunk is within a step.
+/// The position of a chunk's output within a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum OutputPosition {
     /// At the same position as the chunk.

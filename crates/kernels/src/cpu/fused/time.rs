@@ -15,7 +15,7 @@ pub(crate) const WIDE: usize = 32;
 /// Values per cache line.
 const LINE: usize = 16;
 
-/// How many values ahead of the current block the kernel prefetches.
+/// Number of values between the current block and the block that the kernel prefetches.
 const AHEAD: usize = 2 * WIDE;
 
 /// Neurons per block at the end of a chunk.

@@ -10,7 +10,7 @@ pub struct Difference {
     pub reader: Option<Reader>,
     /// Names of the layers or nodes; empty if the difference concerns the whole graph.
     pub places: Vec<String>,
-    /// How the behaviour differs.
+    /// The difference in behaviour, in words.
     pub what: String,
 }
 

@@ -33,7 +33,9 @@ pub(super) fn weights_follow(network: &Network, node: usize) -> bool {
     readers.peek().is_some()
         && readers.all(|(i, n)| match n.layer {
             Layer::Conv(_) | Layer::Linear(_) => true,
-            Layer::Pool(_) | Layer::GlobalAverage | Layer::Ttm(_) => weights_follow(network, i),
+            Layer::Pool(_) | Layer::GlobalAverage | Layer::AdaptiveAverage(_) | Layer::Ttm(_) | Layer::Dropout(_) => {
+                weights_follow(network, i)
+            }
             Layer::Norm(_) | Layer::Neuron(_) | Layer::Add => false,
         })
 }

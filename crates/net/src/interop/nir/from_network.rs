@@ -18,6 +18,7 @@ use crate::network::{Network, Node as OurNode, NodeId};
 use crate::neuron::{Leak, LeakRule, Neuron};
 use crate::shape::Shape;
 use crate::weights::Weights;
+use crate::window::Axis;
 use std::path::Path;
 
 /// Limit on the edges into one node. More arise only if merges read merges without neurons between.
@@ -45,7 +46,7 @@ impl Default for ExportOptions {
 pub struct Exported {
     /// The graph.
     pub graph: Graph,
-    /// How each reader will differ from the network.
+    /// The differences between the network and what each reader will run.
     pub differences: Vec<Difference>,
 }
 
@@ -153,7 +154,7 @@ impl GraphDraft {
             if first.vector { Err(Error::layer(&layer.name, problem)) } else { Ok(()) }
         };
         match layer.layer {
-            Layer::Ttm(_) => Ok(first.clone()),
+            Layer::Ttm(_) | Layer::Dropout(_) => Ok(first.clone()),
             Layer::Add => self.merge(layer, from),
             Layer::Norm(_) => Err(Error::layer(
                 &layer.name,
@@ -161,12 +162,23 @@ impl GraphDraft {
             )),
             Layer::Conv(c) => {
                 needs_map("convolves")?;
+                let (rows, columns) = (c.window.rows, c.window.columns);
+                let same = |a: Axis| a == Axis::same(a.kernel, a.dilation);
+                let padding = if rows.before == rows.after && columns.before == columns.after {
+                    Padding::Zeros(rows.before, columns.before)
+                } else if same(rows) && same(columns) {
+                    Padding::Same
+                } else {
+                    let problem =
+                        "pads two opposite sides differently, which NIR can say only for `padding = \"same\"`";
+                    return Err(Error::layer(&layer.name, problem));
+                };
                 let node = Node::Conv2d(Conv2d {
                     weight: Tensor::default(),
                     bias: Tensor::default(),
-                    stride: (c.stride, c.stride),
-                    padding: Padding::Zeros(c.padding, c.padding),
-                    dilation: (1, 1),
+                    stride: (rows.stride, columns.stride),
+                    padding,
+                    dilation: (rows.dilation, columns.dilation),
                     groups: c.groups,
                     input: Some((layer.input.height, layer.input.width)),
                 });
@@ -185,8 +197,15 @@ impl GraphDraft {
             }
             Layer::Pool(p) => {
                 needs_map("pools")?;
-                let (kernel, stride, padding) = ((p.kernel, p.kernel), (p.stride, p.stride), (p.padding, p.padding));
-                Ok(self.pool(network, index, p.kind, Window { kernel, stride, padding }, first))
+                Ok(self.pool(network, index, p.kind, pool_window(&layer.name, p)?, first))
+            }
+            Layer::AdaptiveAverage(a) => {
+                needs_map("averages")?;
+                let Some(p) = a.as_pool(layer.input) else {
+                    let problem = "its windows differ in size, so it has no NIR node; choose sizes that divide those of its input";
+                    return Err(Error::layer(&layer.name, problem));
+                };
+                Ok(self.pool(network, index, PoolKind::Average, pool_window(&layer.name, p)?, first))
             }
             Layer::GlobalAverage => {
                 needs_map("averages")?;
@@ -338,7 +357,15 @@ impl GraphDraft {
         }
         let shape = shape_of(layer.output, from.vector);
         let full = |v: f64| Tensor::full(&shape, v);
-        let (r, threshold, reset) = (full(r), full(threshold), full(0.0));
+        let (r, reset) = (full(r), full(0.0));
+        let mut threshold = full(threshold);
+        if let Some(own) = &layer.thresholds {
+            let each = threshold.data.len() / own.len();
+            for (values, own) in threshold.data.chunks_mut(each).zip(own) {
+                let ratio = f64::from(*own) / f64::from(n.threshold);
+                values.iter_mut().for_each(|t| *t = f64::from((*t * ratio) as f32));
+            }
+        }
         let node = match tau {
             Some(tau) => Node::Lif { tau: full(tau), r, leak: full(0.0), threshold, reset },
             None => Node::If { r, threshold, reset },
@@ -362,6 +389,16 @@ impl GraphDraft {
     }
 }
 
+/// The window of a pooling as a node states it.
+fn pool_window(name: &str, p: Pool) -> Result<Window> {
+    let (rows, columns) = (p.window.rows, p.window.columns);
+    if rows.before != rows.after || columns.before != columns.after {
+        return Err(Error::layer(name, "pads two opposite sides differently, which NIR cannot say"));
+    }
+    let (stride, padding) = ((rows.stride, columns.stride), (rows.before, columns.before));
+    Ok(Window { kernel: p.window.kernel(), stride, padding })
+}
+
 fn wire<'a>(entry: &'a Wire, wires: &'a [Wire], id: NodeId) -> &'a Wire {
     match id {
         NodeId::Input => entry,
@@ -376,8 +413,10 @@ fn shape_of(s: Shape, vector: bool) -> Vec<usize> {
 /// Whether a consumer of the value needs it as a map `[C, H, W]`.
 fn read_as_map(network: &Network, id: NodeId) -> bool {
     network.nodes().iter().enumerate().filter(|(_, n)| n.from.contains(&id)).any(|(i, n)| match n.layer {
-        Layer::Conv(_) | Layer::Pool(_) | Layer::GlobalAverage => true,
+        Layer::Conv(_) | Layer::Pool(_) | Layer::GlobalAverage | Layer::AdaptiveAverage(_) => true,
         Layer::Linear(_) => false,
-        Layer::Ttm(_) | Layer::Norm(_) | Layer::Neuron(_) | Layer::Add => read_as_map(network, NodeId::Node(i)),
+        Layer::Ttm(_) | Layer::Norm(_) | Layer::Neuron(_) | Layer::Add | Layer::Dropout(_) => {
+            read_as_map(network, NodeId::Node(i))
+        }
     })
 }

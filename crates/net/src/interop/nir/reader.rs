@@ -1,4 +1,4 @@
-//! How each framework runs a neuron node.
+//! Describes how each framework runs a neuron node.
 //!
 //! With the step Δt and the node's parameters, the reader's neuron computes u = λ·v + g·x in each
 //! step, followed by spikes, reset and limit as in [`crate::neuron`]:

@@ -85,7 +85,14 @@ pub(super) fn map(network: &Network) -> Mapped {
                 continue;
             }
             Layer::Conv(_) | Layer::Linear(_) if i + 1 == nodes.len() => (i, None),
-            Layer::Pool(_) | Layer::GlobalAverage | Layer::Add | Layer::Ttm(_) if i + 1 == nodes.len() => {
+            Layer::Pool(_)
+            | Layer::GlobalAverage
+            | Layer::AdaptiveAverage(_)
+            | Layer::Dropout(_)
+            | Layer::Add
+            | Layer::Ttm(_)
+                if i + 1 == nodes.len() =>
+            {
                 mapped
                     .stray
                     .push(stray("nothing reads it on the chip; end the network with neurons or a linear layer"));
@@ -108,10 +115,10 @@ fn behind(network: &Network, mut id: NodeId) -> Result<usize, &'static str> {
         };
         match network.nodes()[i].layer {
             Layer::Conv(_) | Layer::Linear(_) => return Ok(i),
-            Layer::Ttm(_) => id = network.nodes()[i].from[0],
+            Layer::Ttm(_) | Layer::Dropout(_) => id = network.nodes()[i].from[0],
             // The caller reports the norm itself; the search continues with the layer before it.
             Layer::Norm(_) => id = network.nodes()[i].from[0],
-            Layer::Pool(_) | Layer::GlobalAverage => {
+            Layer::Pool(_) | Layer::GlobalAverage | Layer::AdaptiveAverage(_) => {
                 return Err(
                     "pooling stands between weights and neurons, a core pools only spikes; pool after the neurons",
                 );
@@ -156,7 +163,18 @@ fn chip_layer(
     let mut scale = 1.0;
     let bias = match node.layer {
         Layer::Conv(c) => {
-            (layer.kernel, layer.stride, layer.padding) = ((c.kernel, c.kernel), c.stride, c.padding);
+            let (r, k) = (c.window.rows, c.window.columns);
+            (layer.kernel, layer.stride, layer.padding) = (c.window.kernel(), r.stride, r.before);
+            let differs = r.stride != k.stride || [r.after, k.before, k.after].iter().any(|p| *p != r.before);
+            if differs {
+                layer.problems.push(format!(
+                    "its window of {} has a stride or padding that differs between sides; make them equal",
+                    c.window
+                ));
+            }
+            if c.window.kernel() != (1, 1) && (r.dilation, k.dilation) != (1, 1) {
+                layer.problems.push("its kernel is dilated, which a chip cannot; write its zeros out".into());
+            }
             layer.groups = c.groups;
             c.bias
         }
@@ -164,7 +182,7 @@ fn chip_layer(
             while let NodeId::Node(i) = from {
                 let before = &network.nodes()[i];
                 match before.layer {
-                    Layer::Ttm(_) => {}
+                    Layer::Ttm(_) | Layer::Dropout(_) => {}
                     Layer::GlobalAverage if !layer.spread => {
                         let s = before.input;
                         (layer.spread, layer.input, layer.kernel) = (true, s, (s.height, s.width));
@@ -181,11 +199,24 @@ fn chip_layer(
     if bias {
         layer.problems.push("has a bias, which a chip without a clock cannot add; fold the network".into());
     }
+    if neurons.is_some_and(|i| network.nodes()[i].thresholds.is_some()) {
+        layer.problems.push("has a threshold per channel, and a core has one; put the factors into its weights".into());
+    }
     if layer.groups > 1 {
         layer.notes.push(format!("its {} groups are written out as one kernel with zeros", layer.groups));
     }
     follow(network, from, Source { layer: None, pooling: 1, scale }, place, &mut layer);
     layer
+}
+
+/// The side of a pooling that a chip can do, or the problem.
+fn tile(p: Pool) -> Result<usize, &'static str> {
+    match (p.kind, p.window.as_square()) {
+        (PoolKind::Max, _) => Err("is max pooling, which a chip cannot; use `average`"),
+        (_, Some((kernel, stride, 0))) if kernel == stride => Ok(kernel),
+        (_, None) if p.window.tiles() => Err("must have a square window to be on a chip"),
+        _ => Err("must have stride = kernel and no padding to be on a chip"),
+    }
 }
 
 /// Largest number of sources that `follow` collects for one layer.
@@ -199,26 +230,34 @@ fn follow(network: &Network, id: NodeId, mut way: Source, place: &[Option<usize>
     let NodeId::Node(i) = id else { return layer.sources.push(way) };
     let node = &network.nodes()[i];
     match node.layer {
-        Layer::Ttm(_) => follow(network, node.from[0], way, place, layer),
+        Layer::Ttm(_) | Layer::Dropout(_) => follow(network, node.from[0], way, place, layer),
         Layer::Add => node.from.iter().for_each(|&f| follow(network, f, way, place, layer)),
         Layer::Neuron(_) => match place[i] {
             Some(l) => layer.sources.push(Source { layer: Some(l), ..way }),
             None => layer.problems.push(format!("reads `{}`, which is not on the chip", node.name)),
         },
-        Layer::Pool(p) if p.kind != PoolKind::Max && p.stride == p.kernel && p.padding == 0 => {
-            way.pooling *= p.kernel;
-            if p.kind == PoolKind::Average {
-                way.scale /= (p.kernel * p.kernel) as f64;
+        Layer::Pool(p) => match tile(p) {
+            Ok(side) => {
+                way.pooling *= side;
+                if p.kind == PoolKind::Average {
+                    way.scale /= p.window.taps() as f64;
+                }
+                follow(network, node.from[0], way, place, layer);
             }
-            follow(network, node.from[0], way, place, layer);
-        }
-        Layer::Pool(Pool { kind: PoolKind::Max, .. }) => {
-            layer.problems.push(format!("`{}` is max pooling, which a chip cannot; use `average`", node.name));
-        }
-        Layer::Pool(_) => {
-            let name = &node.name;
-            layer.problems.push(format!("`{name}` must have stride = kernel and no padding to be on a chip"));
-        }
+            Err(problem) => layer.problems.push(format!("`{}` {problem}", node.name)),
+        },
+        Layer::AdaptiveAverage(a) => match a.as_pool(node.input).map(tile) {
+            Some(Ok(side)) => {
+                way.pooling *= side;
+                way.scale /= (side * side) as f64;
+                follow(network, node.from[0], way, place, layer);
+            }
+            Some(Err(problem)) => layer.problems.push(format!("`{}` {problem}", node.name)),
+            None => {
+                let problem = "has windows that differ in size; choose sizes that divide those of its input";
+                layer.problems.push(format!("`{}` {problem}", node.name));
+            }
+        },
         Layer::GlobalAverage if node.input.height == node.input.width => {
             way.pooling *= node.input.height;
             way.scale /= (node.input.height * node.input.width) as f64;

@@ -6,11 +6,10 @@
 //! over the entries e of the window [x₀, x₀ + k) in row oy·s + ky − p, with values v(e)
 //! ```
 //!
-//! One pass covers as many groups of inputs and kernel rows as have weights that fit the
-//! L1 cache. Between passes the sums are stored in the output. An active input costs one
-//! load and one addition per register; a dense kernel costs a multiply-add for every input, zero or
-//! not. The speedup is therefore the reciprocal of the density, limited by the bandwidth of the
-//! L1 cache.
+//! One pass covers as many groups of inputs and kernel rows as have weights that fit the L1 cache.
+//! Between passes the sums are stored in the output. An active input costs one load and one
+//! addition per register; a dense kernel costs a multiply-add for every input, zero or not. The
+//! speedup is therefore the reciprocal of the density, limited by the bandwidth of the L1 cache.
 //!
 //! Fast path (`rows.rs`): if the convolution is 3×3 at stride 1 with padding 1, the panels are full
 //! and the three kernel rows of a group do not fit one pass, an active input is added to the three
@@ -219,7 +218,12 @@ unsafe fn pass<V: Lanes, const NV: usize, const BINARY: bool>(job: &mut Job<'_>,
                         while e + SETS <= end {
                             let four = Four::load(entries.add(e));
                             for s in 0..SETS {
-                                one::<V, NV, BINARY>(&mut acc[s], rows.wrapping_add(four.at(s) * width), values, e + s);
+                                add_row::<V, NV, BINARY>(
+                                    &mut acc[s],
+                                    rows.wrapping_add(four.at(s) * width),
+                                    values,
+                                    e + s,
+                                );
                             }
                             e += SETS;
                         }
@@ -230,11 +234,16 @@ unsafe fn pass<V: Lanes, const NV: usize, const BINARY: bool>(job: &mut Job<'_>,
                             for s in 0..SETS - 1 {
                                 let row = rows.wrapping_add(four.at(s) * width);
                                 let row = select_unpredictable(e + s < end, row, zeros.as_ptr());
-                                one::<V, NV, BINARY>(&mut acc[s], row, values, e + s);
+                                add_row::<V, NV, BINARY>(&mut acc[s], row, values, e + s);
                             }
                         } else {
                             for s in 0..end - e {
-                                one::<V, NV, BINARY>(&mut acc[0], rows.wrapping_add(four.at(s) * width), values, e + s);
+                                add_row::<V, NV, BINARY>(
+                                    &mut acc[0],
+                                    rows.wrapping_add(four.at(s) * width),
+                                    values,
+                                    e + s,
+                                );
                             }
                         }
                     }
@@ -273,7 +282,7 @@ impl Four {
 /// Adds the weight row of entry `e`, times its value unless `BINARY`.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
-unsafe fn one<V: Lanes, const NV: usize, const BINARY: bool>(
+unsafe fn add_row<V: Lanes, const NV: usize, const BINARY: bool>(
     acc: &mut [V; NV],
     row: *const f32,
     values: *const f32,

@@ -30,14 +30,14 @@ pub(super) struct Band {
     /// Images `first..last`; one image if the band has only some of its rows.
     pub images: (usize, usize),
     pub rows: (usize, usize),
-    /// Where the pixels of each (channel, class) begin, and the end of the last.
+    /// The index at which the pixels of each (channel, class) begin, and the end of the last.
     pub starts: Vec<u32>,
     /// For each active input, the pixel of its smallest tap's output in the panel of gradients.
     pub pixels: Vec<u32>,
     pub values: Vec<f32>,
 }
 
-/// How a batch is cut into bands.
+/// The division of a batch into bands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BandCut {
     pub g: Geometry,

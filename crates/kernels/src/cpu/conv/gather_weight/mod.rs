@@ -6,10 +6,9 @@
 //! ```
 //!
 //! The batch is cut into bands of rows. The gradients that a band reads, 32 output channels with a
-//! margin of zeros, fit the L1 cache. The active inputs of a band are sorted by channel
-//! and by the residue of their pixel mod s, because the residue determines which taps read them.
-//! The sums of one channel, up to nine taps of two registers, stay in registers over its active
-//! pixels.
+//! margin of zeros, fit the L1 cache. The active inputs of a band are sorted by channel and by the
+//! residue of their pixel mod s, because the residue determines which taps read them. The sums of
+//! one channel, up to nine taps of two registers, stay in registers over its active pixels.
 //!
 //! A task is one panel and a part of the batch. The parts are fixed and their sums are added in
 //! order, so the result does not depend on the number of threads.
@@ -33,8 +32,8 @@ const NV: usize = 2;
 /// Output channels per panel.
 const WIDTH: usize = NV * LANES;
 
-/// Bytes of gradients per band: about the L1 cache of the smallest machines with registers
-/// of this size.
+/// Bytes of gradients per band: about the L1 cache of the smallest machines with registers of this
+/// size.
 const BAND_BYTES: usize = 36 << 10;
 
 /// Weights of an output channel that are written at a time.

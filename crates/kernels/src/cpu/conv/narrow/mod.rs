@@ -20,8 +20,8 @@ use crate::operators::Geometry;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
-/// Most weight values of a panel. Every tile reads them all, so they must fit a part of the
-/// L1 cache.
+/// Most weight values of a panel. Every tile reads them all, so they must fit a part of the L1
+/// cache.
 const MOST_WEIGHTS: usize = 6 << 10;
 
 /// Values of the padded images in a task's buffer.
@@ -73,7 +73,7 @@ impl Map {
         self.padded().iter().product::<usize>() * self.input[0]
     }
 
-    /// How many of `images` padded images fit the buffer; at least one.
+    /// The number of padded images, of `images`, that fit the buffer; at least one.
     pub(super) fn together(&self, images: usize) -> usize {
         (BUFFER / self.padded_len().max(1)).clamp(1, images.max(1))
     }

@@ -51,8 +51,8 @@ const FEW: usize = 2 * MR;
 const BLOCKS: usize = 6;
 
 /// Inputs per slice of transformed weights. If all tiles fit in `BLOCKS` blocks, a task processes
-/// the weights slice by slice, so that they stay in the L2 cache: the transformed weights
-/// of a wide layer take four times the memory of the weights.
+/// the weights slice by slice, so that they stay in the L2 cache: the transformed weights of a wide
+/// layer take four times the memory of the weights.
 const SLICE: usize = 64;
 
 /// Sizes of the convolution `[N, in_height, in_width, inputs]` to `[N, height, width, outputs]`.
