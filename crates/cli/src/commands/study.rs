@@ -22,7 +22,7 @@ use tickless_train::run::RunFolder;
 /// Measure a property of finished runs, over many runs at once.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  tickless compare recipes/studies/no-clock.toml --data ~/data/nmnist --folds 5 --seeds 1,2,3 -o runs/no-clock
+  tickless compare recipes/studies/no-clock.toml --data ~/data/nmnist --folds 5 --seeds 1,2,3
   tickless study no-clock runs/no-clock/*-fold* -o runs/no-clock/study
   tickless study no-clock runs/no-clock/*-fold* --steps 1,10,100,300,1000 --json
 
