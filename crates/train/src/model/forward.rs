@@ -240,7 +240,16 @@ impl Model {
                 }
                 Layer::Neuron(n) if !fusion.plain[i] => {
                     let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next);
+                    let recurrent = node.recurrent.is_some().then(&mut next);
                     let x = x.ready();
+                    if let Some(weight) = recurrent {
+                        let y = spiking::recurrent_spiking(x, &n, node, (decay, weight), pass)?;
+                        if let Some(observe) = &mut observe {
+                            observe(i, &y);
+                        }
+                        values[i] = Some(Value::ready_with(y));
+                        continue;
+                    }
                     // The kernels of the consumers expect channels last.
                     let x = if fast { x.channels_last() } else { x.channels_first() };
                     spiking::general_spiking(x, &n, &node.name, decay, !fast, pass)?
