@@ -5,13 +5,16 @@ use crate::output::note;
 use crate::progress::Volume;
 use crate::recipe_paths::absolute;
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use tickless::simulate::tune::Knob;
 use tickless_net::recipe::Recipe;
 use tickless_train::data::{Parts, SampleId};
 use tickless_train::run::{Loaded, RunFolder};
+use tickless_words::{UnknownWord, words};
 
 /// Most threads that may be asked for. It is far above the cores of any machine; starting many more
 /// threads takes minutes or all memory.
@@ -120,8 +123,16 @@ impl Changes {
     }
 }
 
+/// Reads an option whose values are the words of a library's enum; `--help` lists them.
+pub fn word_parser<T>(known: &'static [(&'static str, T)]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = UnknownWord> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(known.iter().map(|k| k.0)).try_map(|word| word.parse())
+}
+
 /// Which samples of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The training part.
     Train,
@@ -141,14 +152,22 @@ impl Part {
         };
         &all[..if limit == 0 { all.len() } else { limit.min(all.len()) }]
     }
+}
 
-    /// The name of the part.
-    pub fn word(self) -> &'static str {
-        match self {
-            Part::Train => "train",
-            Part::Validation => "validation",
-            Part::Test => "test",
-        }
+words!(Part, "part", { Train = "train", Validation = "validation", Test = "test" });
+
+impl ValueEnum for Part {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Part::Train, Part::Validation, Part::Test]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Part::Train => "The training part",
+            Part::Validation => "The part that chooses an epoch",
+            Part::Test => "The part that is reported",
+        };
+        Some(PossibleValue::new(self.as_str()).help(help))
     }
 }
 

@@ -133,10 +133,7 @@ fn fail(e: &anyhow::Error) -> ExitCode {
 
 /// An error in one line, with the option or command of this program that fixes it.
 fn with_remedy(e: &anyhow::Error) -> String {
-    match crate::remedy::remedy(e) {
-        Some(remedy) => format!("{}; {remedy}", one_line(e)),
-        None => one_line(e),
-    }
+    one_line(e) + &crate::remedy::remedy(e)
 }
 
 /// An error and its causes in one line. A cause that an earlier message already quotes is left out.

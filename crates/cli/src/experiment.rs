@@ -79,7 +79,7 @@ impl Experiment {
         let mut runs = Vec::new();
         for (k, Planned { label, recipe, folder }) in planned.into_iter().enumerate() {
             console.set_prefix(&format!("{label} {}/{total}", k + 1));
-            runs.push(one(&recipe, &folder, device, self.allow_changed, console)?);
+            runs.push(finish_run(&recipe, &folder, device, self.allow_changed, console)?);
         }
         console.set_prefix("");
         let data = report(&self.title, &self.command, &rows(runs, false)?)?;
@@ -161,7 +161,13 @@ fn open(recipe: &Recipe, path: &Path) -> Result<(RunFolder, Recipe)> {
 }
 
 /// Trains, evaluates and simulates one run. Results that exist already are kept.
-fn one(recipe: &Recipe, path: &Path, device: &Device, allow_changed: bool, console: &Console) -> Result<Finished> {
+fn finish_run(
+    recipe: &Recipe,
+    path: &Path,
+    device: &Device,
+    allow_changed: bool,
+    console: &Console,
+) -> Result<Finished> {
     let (folder, recipe) = open(recipe, path)?;
     let recipe = &recipe;
     if !folder.finished()? {

@@ -4,12 +4,58 @@
 //! only the users of this program know.
 
 use anyhow::Error;
+use tickless_events::Choice;
 
-/// The options or commands that fix `error`, if there are any.
-pub fn remedy(error: &Error) -> Option<String> {
+/// What this program adds to the message of `error`: the options, commands or keys of a recipe that
+/// fix it. Empty if there are none.
+pub fn remedy(error: &Error) -> String {
     let library = error.downcast_ref().and_then(of_library);
     let training = || error.downcast_ref().and_then(of_training);
-    library.or_else(training).or_else(|| error.downcast_ref().and_then(of_network))
+    let words = library.or_else(training).or_else(|| error.downcast_ref().and_then(of_network));
+    match (words, events_error(error)) {
+        (Some(words), _) => format!("; {words}"),
+        (None, Some(e)) => named(e.choices(), key),
+        (None, None) => String::new(),
+    }
+}
+
+/// The error of a recording or a data set that `error` carries. A command that reads recipes meets
+/// such an error only by way of the libraries that do so.
+fn events_error(error: &Error) -> Option<&tickless_events::Error> {
+    let training = match error.downcast_ref() {
+        Some(tickless::Error::Events(e)) => return Some(e),
+        Some(tickless::Error::Train(e) | tickless::Error::Drawn(e)) => Some(e),
+        _ => error.downcast_ref(),
+    };
+    match training {
+        Some(tickless_train::Error::Events(e)) => Some(e),
+        _ => None,
+    }
+}
+
+/// The names of these choices in brackets, for the end of a message; empty if none has a name.
+pub fn named(choices: &[Choice], name: fn(Choice) -> Option<&'static str>) -> String {
+    match choices.iter().filter_map(|c| name(*c)).collect::<Vec<_>>() {
+        none if none.is_empty() => String::new(),
+        names => format!(" ({})", names.join(", ")),
+    }
+}
+
+/// The key of a recipe for a choice of the library.
+fn key(choice: Choice) -> Option<&'static str> {
+    Some(match choice {
+        Choice::Sensor => "`data.sensor`",
+        Choice::DropOutside => "`data.drop_outside`",
+        Choice::TimeUnit => "`data.time_unit`",
+        Choice::LiteralTimes => "`data.literal_times`",
+        Choice::Stream => "`data.stream`",
+        Choice::TestShare => "`data.test_share`",
+        Choice::TrainFirst => "`data.train_first`",
+        Choice::Cache => "`data.cache`",
+        Choice::Crop => "`data.size`",
+        Choice::RandomPart => "`data.augment.resized_crop`",
+        _ => return None,
+    })
 }
 
 fn of_library(error: &tickless::Error) -> Option<String> {
@@ -20,6 +66,8 @@ fn of_library(error: &tickless::Error) -> Option<String> {
         tickless::Error::Images { .. } => Some(SETS_OF_RECORDINGS.to_owned()),
         tickless::Error::Stopped => Some(AGAIN.to_owned()),
         tickless::Error::UnknownWriter { .. } => Some("give it with `--dialect`".to_owned()),
+        tickless::Error::NotCompared { .. } => Some("`--limit` says how many are".to_owned()),
+        tickless::Error::Drawn(e) => of_training(e),
         _ => None,
     }
 }

@@ -18,8 +18,8 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     if !text.contains(acts) {
         return text.into();
     }
-    let one = |c: char| if acts(c) { c.escape_default().collect() } else { c.to_string() };
-    text.chars().map(one).collect::<String>().into()
+    let escaped = |c: char| if acts(c) { c.escape_default().collect() } else { c.to_string() };
+    text.chars().map(escaped).collect::<String>().into()
 }
 
 /// JSON text with such characters as JSON escapes, which do not change its meaning.
@@ -28,8 +28,8 @@ pub fn json(text: &str) -> Cow<'_, str> {
         return text.into();
     }
     // All such characters are below U+10000 and can only occur inside JSON strings.
-    let one = |c: char| if acts(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
-    text.chars().map(one).collect::<String>().into()
+    let escaped = |c: char| if acts(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    text.chars().map(escaped).collect::<String>().into()
 }
 
 /// Writes a path as JSON. Bytes that are not UTF-8 become U+FFFD, because JSON is text.

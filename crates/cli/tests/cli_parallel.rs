@@ -1,10 +1,9 @@
 //! Training shared by several workers or processes, started as a user starts it.
 
-mod common;
-
-use common::{RECIPE, Ran, Scratch, number};
 use std::path::Path;
 use tickless::net::Weights;
+use tickless_testing::command::{Ran, Scratch, number};
+use tickless_testing::recipes::RECIPE;
 
 /// A recipe of five iterations of SGD with a batch of 20 and norms.
 fn five() -> Scratch {

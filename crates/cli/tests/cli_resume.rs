@@ -2,11 +2,10 @@
 //! stopped.
 #![cfg(unix)]
 
-mod common;
-
-use common::{RECIPE, Ran, Scratch};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
+use tickless_testing::command::{Ran, Scratch};
+use tickless_testing::recipes::RECIPE;
 
 /// Number of runs that are killed at random moments.
 const KILLS: usize = 20;
@@ -311,7 +310,7 @@ fn a_silent_layer_is_reported() {
 #[test]
 fn a_fine_tuning_resumes_too() {
     let scratch = Scratch::new();
-    scratch.write("base.toml", common::RESIDUAL);
+    scratch.write("base.toml", tickless_testing::recipes::RESIDUAL);
     scratch.ok(&["train", "base.toml", "--output", "base"]);
     for more in [&[][..], &["--keep-norm"]] {
         let tune = |output| [&["finetune", "base", "--epochs", "2", "--output", output][..], more].concat();

@@ -17,8 +17,8 @@
 /// assert_eq!(spike_difference(&[0.0, 0.0], &[0.0, 1.0]), f64::INFINITY);
 /// ```
 pub fn spike_difference(s0: &[f64], s: &[f64]) -> f64 {
-    let at = |v: &[f64], i: usize| v.get(i).copied().unwrap_or(0.0);
-    let apart: f64 = (0..s0.len().max(s.len())).map(|i| (at(s0, i) - at(s, i)).abs()).sum();
+    let count = |v: &[f64], i: usize| v.get(i).copied().unwrap_or(0.0);
+    let apart: f64 = (0..s0.len().max(s.len())).map(|i| (count(s0, i) - count(s, i)).abs()).sum();
     let total: f64 = s0.iter().sum();
     if apart == 0.0 {
         0.0

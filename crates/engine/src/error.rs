@@ -31,9 +31,30 @@ pub enum Error {
         /// The value of its readout.
         value: f32,
     },
-    /// A parameter of the asynchrony model is invalid.
-    #[error("{0}")]
-    Asynchrony(String),
+    /// The asynchrony model has parameters for a core that the network does not have.
+    #[error(
+        "core {index} has numbers of its own, and the network has {count} cores; give an index of 0 to {}",
+        count.saturating_sub(1)
+    )]
+    NoCore {
+        /// Index of that core.
+        index: usize,
+        /// Number of cores: the spiking layers.
+        count: usize,
+    },
+    /// A time of the asynchrony model is negative, not a number or above 10¹² µs.
+    #[error(
+        "the {quantity}{} is {us} µs; give a time of 0 or more, e.g. 10",
+        core.map(|k| format!(" of core {k}")).unwrap_or_default()
+    )]
+    AsynchronyTime {
+        /// The parameter in words.
+        quantity: &'static str,
+        /// The core, if the time is its own.
+        core: Option<usize>,
+        /// The value in µs.
+        us: f64,
+    },
     /// A recording of a dataset run could not be loaded or run.
     #[error("recording {index}: {source}")]
     Recording {

@@ -56,7 +56,10 @@ mod edge;
 pub mod error;
 mod flat;
 mod hop;
-#[allow(unsafe_code, reason = "vector instructions; each form is tested against the scalar one")]
+#[allow(
+    unsafe_code,
+    reason = "vector instructions and bounds that are checked once; each form is tested against a safe one"
+)]
 mod kernel;
 pub mod layer;
 mod pass;

@@ -70,7 +70,9 @@ fn what_needs_a_clock_or_makes_no_neuron_is_refused_with_the_layer_and_the_remed
         );
     }
     assert!(refusal(s, &neuron(Neuron::if_multi()), f32::NAN).contains("conv1"));
-    assert!(refusal(s, &neuron(Neuron::if_multi()), 1e30).contains("scale the weights down"));
+    let (net, weights) = chain(s, &neuron(Neuron::if_multi()), 1e30);
+    let error = Program::compile(&net, &weights, &OPTIONS).unwrap_err();
+    assert!(matches!(&error, Error::Layer { layer, .. } if layer == "neuron1"), "{error}");
 }
 
 #[test]

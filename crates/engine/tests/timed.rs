@@ -69,11 +69,11 @@ fn weights(rng: &mut Rng, net: &Network) -> Weights {
 
 fn events(rng: &mut Rng, count: usize) -> Vec<[u64; 4]> {
     let mut t = 0;
-    let mut one = || {
+    let mut event = || {
         t += rng.pick(&[0, 1, 40, 300, 900, 2500]);
         [t, rng.below(2) as u64, rng.below(4) as u64, rng.below(4) as u64]
     };
-    (0..count).map(|_| one()).collect()
+    (0..count).map(|_| event()).collect()
 }
 
 fn recording(events: &[[u64; 4]]) -> Recording {

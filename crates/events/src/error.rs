@@ -43,8 +43,8 @@ pub enum Error {
     },
     /// A file does not state the unit of its times.
     #[error(
-        "{file}: byte {at}: {problem}; state the unit in the name of the column (t_s, t_ms, t_us, t_ns), or as \
-         `data.time_unit`"
+        "{file}: byte {at}: {problem}; state the unit in the name of the column (t_s, t_ms, t_us, t_ns), or give it: s, \
+         ms, us or ns"
     )]
     TimeUnit {
         /// The file and, if it is an archive, the member in it.
@@ -56,8 +56,8 @@ pub enum Error {
     },
     /// An event of a file lies outside the sensor.
     #[error(
-        "{file}: event {index} at ({x}, {y}) lies outside the {sensor} sensor; state a larger sensor \
-         (`data.sensor`), or leave such events out (`data.drop_outside`)"
+        "{file}: event {index} at ({x}, {y}) lies outside the {sensor} sensor; state a larger sensor, or leave such \
+         events out"
     )]
     StrayEvent {
         /// The file and, if it is an archive, the member in it.
@@ -73,7 +73,7 @@ pub enum Error {
     },
     /// A file holds several streams of events, and the caller chose none or one that does not
     /// exist.
-    #[error("{file}: {}; choose one by its number (`data.stream`)", crate::stream::refusal(streams, *wanted))]
+    #[error("{file}: {}; choose one by its number", crate::stream::refusal(streams, *wanted))]
     Streams {
         /// The file and, if it is an archive, the member in it.
         file: String,
@@ -170,6 +170,9 @@ impl Error {
             | Error::Malformed { remedy, .. }
             | Error::Unexpected { remedy, .. }
             | Error::Setting { remedy, .. } => remedy.choices(),
+            Error::TimeUnit { .. } => &[Choice::TimeUnit],
+            Error::StrayEvent { .. } => &[Choice::Sensor, Choice::DropOutside],
+            Error::Streams { .. } => &[Choice::Stream],
             _ => &[],
         }
     }

@@ -41,6 +41,16 @@ pub enum Choice {
     Stream,
     /// The name of a format, if the path does not determine it ([`crate::formats::convert`]).
     Format,
+    /// `DataRequest::test_share`
+    TestShare,
+    /// `DataRequest::train_first`
+    TrainFirst,
+    /// `DataRequest::cache`
+    Cache,
+    /// `DataRequest::crop`
+    Crop,
+    /// `Dataset::cropped`
+    RandomPart,
 }
 
 impl Remedy {
@@ -53,6 +63,14 @@ impl Remedy {
     /// For an event outside the sensor.
     pub const INSIDE_SENSOR: Remedy =
         Remedy::of("state a larger sensor, or leave such events out", &[Choice::Sensor, Choice::DropOutside]);
+
+    /// For a recording whose events all have one time.
+    #[cfg(feature = "datasets")]
+    pub(crate) const STATE_UNIT: Remedy =
+        Remedy::of("state the unit of its times, or remove the recording", &[Choice::TimeUnit]);
+    /// For a data set whose recordings cannot be cached.
+    #[cfg(feature = "datasets")]
+    pub(crate) const NO_CACHE: Remedy = Remedy::of("leave the cache out", &[Choice::Cache]);
 
     /// A remedy of a constant text and these options.
     pub(crate) const fn of(words: &'static str, choices: &'static [Choice]) -> Remedy {

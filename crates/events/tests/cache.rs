@@ -1,14 +1,18 @@
 //! Tests the cache of decoded recordings: each recording is decoded only once, and outdated or
 //! broken files are not used.
 
-mod common;
+#[path = "common/folder.rs"]
+mod folder;
+#[path = "common/made.rs"]
+mod made;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::made::{events, file, folder, gz};
+use folder::folder;
+use made::{events, file, gz};
 use tickless_events::datasets::{self, Description, Key, SampleKind, cache};
 use tickless_events::progress::{Progress, Silent};
 use tickless_events::{DataRequest, Dataset, Error, Recording, Sample, Sensor, Split};
@@ -237,9 +241,9 @@ fn a_request_with_a_cache_sees_the_change_of_a_file() {
     let later = fs::metadata(&path).unwrap().modified().unwrap() + std::time::Duration::from_secs(2);
     fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
     let fresh = datasets::open(&request).unwrap();
-    let all = |data: &dyn Dataset| [Split::Train, Split::Test].map(|s| [0, 1].map(|i| data.sample(s, i).unwrap()));
-    assert_eq!(all(&*fresh), all(&*plain), "both decode the changed file");
-    assert_ne!(all(&*fresh), all(&*cached));
+    let samples = |data: &dyn Dataset| [Split::Train, Split::Test].map(|s| [0, 1].map(|i| data.sample(s, i).unwrap()));
+    assert_eq!(samples(&*fresh), samples(&*plain), "both decode the changed file");
+    assert_ne!(samples(&*fresh), samples(&*cached));
     request = DataRequest { name: "digits-dvs".into(), cache: Some(cache), ..DataRequest::default() };
     let digits = datasets::open(&request).unwrap();
     let plain = datasets::open(&DataRequest::new("digits-dvs", None)).unwrap();

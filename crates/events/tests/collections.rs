@@ -1,6 +1,11 @@
 //! Tests data sets of recordings in class folders: a user's own, and the published ones.
 
-mod common;
+#[path = "common/folder.rs"]
+mod folder;
+#[path = "common/made.rs"]
+mod made;
+#[path = "collections/parts.rs"]
+mod parts;
 
 #[path = "collections/hostile.rs"]
 mod hostile;

@@ -2,7 +2,6 @@
 
 #[path = "containers/broken.rs"]
 mod broken;
-mod common;
 #[path = "containers/ecf.rs"]
 mod ecf;
 #[path = "containers/golden.rs"]

@@ -1,6 +1,5 @@
 //! Tests properties that hold for every format of events, and the reading of real recordings.
 
-mod common;
 #[path = "formats/golden.rs"]
 mod golden;
 #[path = "formats/hostile.rs"]

@@ -1,6 +1,5 @@
 //! Compares this crate with reference outputs of other programs, and with real data sets.
 
-mod common;
 #[path = "golden/datasets.rs"]
 mod datasets;
 #[path = "golden/frames.rs"]

@@ -1,15 +1,16 @@
 //! Tests photographs in class folders: layout, labels, crops, and everything that can be wrong.
 
-mod common;
+#[path = "common/folder.rs"]
+mod folder;
 
 use std::io::Cursor;
 use std::path::Path;
 
-use common::made::{File, folder};
+use folder::{File, folder};
 use image::{ImageFormat, RgbImage, RgbaImage};
 use tickless_events::info::{Info, info};
 use tickless_events::rng::Rng;
-use tickless_events::{DataRequest, Dataset, Image, Sample, Sensor, Split, datasets};
+use tickless_events::{Choice, DataRequest, Dataset, Image, Sample, Sensor, Split, datasets};
 
 fn open(path: &Path, crop: Option<Sensor>) -> Result<Box<dyn Dataset>, String> {
     let request = DataRequest { crop, ..DataRequest::new("imagenet", Some(path)) };
@@ -74,8 +75,8 @@ fn every_sample_has_the_size_of_the_crop() {
                 let image = pixels(data.sample(split, i).unwrap());
                 assert_eq!(image.shape(), [3, height, width]);
                 // Red at the left and blue at the right; JPEG changes the exact values.
-                let at = |c: usize, x: usize| image.pixels()[(c * height + height / 2) * width + x];
-                assert!(at(0, 0) > 150 && at(2, 0) < 60 && at(0, width - 1) < 60 && at(2, width - 1) > 180);
+                let value = |c: usize, x: usize| image.pixels()[(c * height + height / 2) * width + x];
+                assert!(value(0, 0) > 150 && value(2, 0) < 60 && value(0, width - 1) < 60 && value(2, width - 1) > 180);
                 let cropped = |seed| pixels(data.cropped(split, i, &mut Rng::new(seed, 0)).unwrap());
                 assert_eq!(cropped(1).shape(), [3, height, width]);
                 assert_eq!(cropped(1), cropped(1), "the same draw, the same part");
@@ -127,23 +128,24 @@ fn a_broken_image_is_named_and_harms_no_other() {
 
 #[test]
 fn another_layout_is_named_with_what_is_needed() {
-    let wrong = |files: &[File], what: &str| {
+    let refused = |files: &[File], what: &str| {
         let root = tempfile::tempdir().unwrap();
         folder(root.path(), files);
         let error = open(root.path(), None).err().unwrap();
         assert!(error.contains(what), "{error}");
     };
     let with = |name: &str| [set(), vec![(name.to_string(), vec![1])]].concat();
-    wrong(&set()[..4], "val: a folder for each class not found; needed is train/CLASS");
-    wrong(&set()[4..], "train: a folder for each class not found");
-    wrong(&with("val/ILSVRC2012_val_00000001.JPEG"), "not the folder of a class; put each image into");
-    wrong(&with("val/n99/a.JPEG"), "a class `n99` that the training part has not");
-    wrong(&with("train/n02/list.txt"), "list.txt: neither JPEG nor PNG in the folder of a class");
+    refused(&set()[..4], "val: a folder for each class not found; needed is train/CLASS");
+    refused(&set()[4..], "train: a folder for each class not found");
+    refused(&with("val/ILSVRC2012_val_00000001.JPEG"), "not the folder of a class; put each image into");
+    refused(&with("val/n99/a.JPEG"), "a class `n99` that the training part has not");
+    refused(&with("train/n02/list.txt"), "list.txt: neither JPEG nor PNG in the folder of a class");
     let root = tempfile::tempdir().unwrap();
     folder(root.path(), &set());
     let error = open(root.path(), Some(Sensor { width: 0, height: 5 })).err().unwrap();
     assert!(error.contains("a crop of 0x5 pixels"), "{error}");
     let request = DataRequest { crop: Some(Sensor::NMNIST), ..DataRequest::new("mnist", Some(root.path())) };
-    let error = datasets::open(&request).err().unwrap().to_string();
-    assert!(error.contains("`data.size` is set, but data set `mnist` has images of one size"), "{error}");
+    let error = datasets::open(&request).err().unwrap();
+    assert_eq!(error.choices(), [Choice::Crop], "{error}");
+    assert!(error.to_string().contains("`mnist`"), "{error}");
 }

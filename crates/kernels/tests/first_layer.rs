@@ -178,7 +178,7 @@ proptest! {
 
 /// Layers with many bands, with rows of whole registers, and with last rows that fill no window.
 fn large() -> Vec<Case> {
-    let one = |batch, side, out, pool, steps, norm, neuron| Case {
+    let case = |batch, side, out, pool, steps, norm, neuron| Case {
         batch,
         channels: 2,
         height: side,
@@ -196,12 +196,12 @@ fn large() -> Vec<Case> {
         seed: 5,
     };
     vec![
-        one(3, 34, 8, 2, (10, 10), NORMS[2], Neuron::lif()),
-        one(2, 34, 8, 2, (3, 7), NORMS[2], Neuron::lif()),
-        one(2, 33, 16, 2, (4, 4), NORMS[2], Neuron::lif()),
-        one(2, 48, 64, 1, (5, 5), NORMS[2], Neuron::lif()),
-        one(3, 17, 32, 3, (2, 6), NORMS[1], Neuron::lif()),
-        one(9, 20, 8, 2, (4, 4), NORMS[0], Neuron::if_multi()),
+        case(3, 34, 8, 2, (10, 10), NORMS[2], Neuron::lif()),
+        case(2, 34, 8, 2, (3, 7), NORMS[2], Neuron::lif()),
+        case(2, 33, 16, 2, (4, 4), NORMS[2], Neuron::lif()),
+        case(2, 48, 64, 1, (5, 5), NORMS[2], Neuron::lif()),
+        case(3, 17, 32, 3, (2, 6), NORMS[1], Neuron::lif()),
+        case(9, 20, 8, 2, (4, 4), NORMS[0], Neuron::if_multi()),
     ]
 }
 

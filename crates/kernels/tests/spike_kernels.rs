@@ -36,13 +36,13 @@ fn active<const D: usize>(
     rng: &mut ChaCha8Rng,
     device: &Device,
 ) -> Tensor<D> {
-    let mut one = || match (rng.random::<f32>() < density, kind) {
+    let mut value = || match (rng.random::<f32>() < density, kind) {
         (false, _) => 0.0,
         (true, 0) => 1.0,
         (true, 1) => rng.random_range(1u8..6).into(),
         (true, _) => rng.random_range(-2.0..2.0),
     };
-    tensor((0..shape.iter().product()).map(|_| one()).collect(), shape, device)
+    tensor((0..shape.iter().product()).map(|_| value()).collect(), shape, device)
 }
 
 fn close(what: &str, a: &[f32], b: &[f32], relative: f32) -> Result<(), TestCaseError> {
@@ -217,12 +217,12 @@ fn pooled(one: bool, [batch, c, height, width]: [usize; 4], k: usize, t: usize, 
     };
     let g = random(y.dims(), &mut rng, &device);
     let gradients = (y.clone() * g).sum().backward();
-    let of = |t: Option<Vec<f32>>| t.expect("a leaf");
+    let gradient = |t: Option<Vec<f32>>| t.expect("a leaf");
     vec![
         values(y),
-        of(x.grad(&gradients).map(values)),
-        of(gain.grad(&gradients).map(values)),
-        of(shift.grad(&gradients).map(values)),
+        gradient(x.grad(&gradients).map(values)),
+        gradient(gain.grad(&gradients).map(values)),
+        gradient(shift.grad(&gradients).map(values)),
     ]
 }
 

@@ -179,11 +179,11 @@ fn rebuild(network: &Network, change: impl Fn(usize, &Node) -> Option<Layer>) ->
     let mut builder = NetworkBuilder::new(network.name(), input.shape, input.kind);
     let mut place: Vec<NodeId> = Vec::with_capacity(network.nodes().len());
     for (i, node) in network.nodes().iter().enumerate() {
-        let at = |id: &NodeId| match *id {
+        let new_id = |id: &NodeId| match *id {
             NodeId::Input => NodeId::Input,
             NodeId::Node(n) => place[n],
         };
-        let from: Vec<NodeId> = node.from.iter().map(at).collect();
+        let from: Vec<NodeId> = node.from.iter().map(new_id).collect();
         place.push(match change(i, node) {
             Some(layer) => builder.add_copy(node, layer, &from),
             None => from[0],

@@ -422,16 +422,16 @@ impl NetworkBuilder {
         // Pooling of the raw input counts to the stage that reads it; if no stage exists, it forms
         // one.
         net.stages = net.stages.max(1);
-        let wrong = |problem: String| Err(Error::Network { network: net.name.clone(), problem });
+        let refuse = |problem: String| Err(Error::Network { network: net.name.clone(), problem });
         if net.input.shape.is_empty() {
-            return wrong(format!("the input {} is empty", net.input.shape));
+            return refuse(format!("the input {} is empty", net.input.shape));
         }
         if net.nodes.is_empty() {
-            return wrong("has no layer".into());
+            return refuse("has no layer".into());
         }
         let readers = net.readers();
         if let Some(i) = (0..net.nodes.len() - 1).find(|&i| readers[i] == 0) {
-            return wrong(format!(
+            return refuse(format!(
                 "nothing reads the output of layer `{}`; only the last layer may be unread",
                 net.nodes[i].name
             ));

@@ -55,19 +55,19 @@ pub fn joint_scale(weights: &[f32], threshold: f32, v_min: Option<f32>) -> f32 {
 /// would round to 0; if the limit is unset and would reduce the scale, because the weights would
 /// lose resolution. Every message names `layer`.
 pub fn quantise_layer(layer: &str, weights: &[f32], threshold: f32, v_min: Option<f32>) -> Result<QuantisedLayer> {
-    let wrong = |problem: String| Err(Error::layer(layer, problem));
+    let refuse = |problem: String| Err(Error::layer(layer, problem));
     if let Some(i) = weights.iter().position(|w| !w.is_finite()) {
-        return wrong(format!("weight {i} is {}, which no integer stands for; train the network anew", weights[i]));
+        return refuse(format!("weight {i} is {}, which no integer stands for; train the network anew", weights[i]));
     }
     if !(threshold > 0.0 && threshold.is_finite()) {
-        return wrong(format!("the threshold must be a number above 0, got {threshold}"));
+        return refuse(format!("the threshold must be a number above 0, got {threshold}"));
     }
     if let Some(v) = v_min.filter(|v| !(v.is_finite() && *v <= 0.0)) {
-        return wrong(format!("`v_min` must be at most 0, got {v}"));
+        return refuse(format!("`v_min` must be at most 0, got {v}"));
     }
     let scale = joint_scale(weights, threshold, v_min);
     if v_min.is_none() && scale < joint_scale(weights, threshold, Some(0.0)) {
-        return wrong(format!(
+        return refuse(format!(
             "no `v_min` is set: it would stand as {UNSET_LIMIT} beside weights and threshold, hold their joint scale \
              at {scale} and round the weights away; set `v_min`, for instance to −{threshold}"
         ));
@@ -75,7 +75,7 @@ pub fn quantise_layer(layer: &str, weights: &[f32], threshold: f32, v_min: Optio
     let scaled = scale_by(weights, threshold, v_min, scale);
     if scaled.threshold < 1 {
         let strongest = weights.iter().fold(0.0f32, |m, w| m.max(w.abs()));
-        return wrong(format!(
+        return refuse(format!(
             "the threshold {threshold} rounds to 0 beside a weight of {strongest}; \
              scale the weights down or clip the largest"
         ));

@@ -93,7 +93,7 @@ impl Weights {
     /// # Errors
     /// Names the file, the layer and both shapes or the tensor that is missing or superfluous.
     pub fn check(&self, network: &Network, file: &Path) -> Result<()> {
-        let wrong = |layer: &str, problem: String| {
+        let refuse = |layer: &str, problem: String| {
             Err(Error::Weights { file: file.to_owned(), layer: layer.to_owned(), problem })
         };
         let mut known = BTreeSet::new();
@@ -101,7 +101,7 @@ impl Weights {
             let layer = &network.nodes()[i].name;
             match self.get(&name) {
                 None => {
-                    return wrong(
+                    return refuse(
                         layer,
                         format!(
                             "network `{}` needs `{name}` of shape {:?}, the file has none",
@@ -111,7 +111,7 @@ impl Weights {
                     );
                 }
                 Some(a) if a.shape != spec.shape => {
-                    return wrong(
+                    return refuse(
                         layer,
                         format!(
                             "`{name}` has shape {:?} in the file, network `{}` needs {:?}",
@@ -128,7 +128,7 @@ impl Weights {
         match self.tensors.keys().find(|k| !known.contains(*k)) {
             Some(extra) => {
                 let layer = extra.rsplit_once('.').map_or(extra.as_str(), |p| p.0);
-                wrong(layer, format!("the file has `{extra}`, which network `{}` does not have", network.name()))
+                refuse(layer, format!("the file has `{extra}`, which network `{}` does not have", network.name()))
             }
             None => Ok(()),
         }
@@ -270,14 +270,14 @@ impl WeightFile {
     /// # Errors
     /// As [`Weights::from_bytes`].
     pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Self> {
-        let wrong = |problem: String| Error::WeightFile { file: file.to_owned(), problem };
-        let parsed = |e: safetensors::SafeTensorError| wrong(format!("{e:?} ({} bytes)", bytes.len()));
+        let malformed = |problem: String| Error::WeightFile { file: file.to_owned(), problem };
+        let parsed = |e: safetensors::SafeTensorError| malformed(format!("{e:?} ({} bytes)", bytes.len()));
         let st = SafeTensors::deserialize(bytes).map_err(parsed)?;
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(parsed)?;
         let mut weights = Weights::default();
         for (name, view) in st.tensors() {
             if view.dtype() != Dtype::F32 {
-                return Err(wrong(format!("tensor `{name}` is {:?}, weights are f32", view.dtype())));
+                return Err(malformed(format!("tensor `{name}` is {:?}, weights are f32", view.dtype())));
             }
             let data = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
             weights.tensors.insert(name, Array { shape: view.shape().to_vec(), data });
@@ -288,7 +288,7 @@ impl WeightFile {
         let found = weights.checksum(&metadata);
         match &stated {
             Some(stated) if *stated != found => {
-                Err(wrong(format!("its content has the checksum {found}, its header says {stated}")))
+                Err(malformed(format!("its content has the checksum {found}, its header says {stated}")))
             }
             _ => Ok(Self { weights, metadata, checksum: found, has_checksum: stated.is_some() }),
         }

@@ -26,14 +26,14 @@ fn spikes_as(name: &str, dialect: Dialect, x: &str) {
     assert_eq!(size, net.network.input().shape.len());
     let mut spikes = 0.0;
     for sample in 0..batch {
-        let at = |data: &[f32], t: usize, n: usize| -> Vec<f64> {
+        let step = |data: &[f32], t: usize, n: usize| -> Vec<f64> {
             data[(t * batch + sample) * n..][..n].iter().map(|&v| f64::from(v)).collect()
         };
         let shape = net.network.input().shape;
-        let frames: Vec<Map> = (0..steps).map(|t| Map { shape, data: at(&x.data, t, size) }).collect();
+        let frames: Vec<Map> = (0..steps).map(|t| Map { shape, data: step(&x.data, t, size) }).collect();
         let ours = clocked::run(&net.network, &net.weights, &frames, None).steps;
         for (t, ours) in ours.iter().enumerate() {
-            assert_eq!(*ours, at(&y.data, t, out), "{name}, sample {sample}, step {t}");
+            assert_eq!(*ours, step(&y.data, t, out), "{name}, sample {sample}, step {t}");
             spikes += ours.iter().sum::<f64>();
         }
     }

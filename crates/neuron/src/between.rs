@@ -245,13 +245,13 @@ impl Timed {
         if self.peak(v, memory.current) < theta {
             return None;
         }
-        let at = |us: u64| {
+        let fires_at = |us: u64| {
             let mut later = *memory;
             self.advance(&mut later, memory.at_us.saturating_add(us));
             self.reaches(&later)
         };
         if self.reaches(memory) {
-            return (self.synapse.is_some() && at(1)).then(|| memory.at_us.saturating_add(1));
+            return (self.synapse.is_some() && fires_at(1)).then(|| memory.at_us.saturating_add(1));
         }
         let mut terms: [Term; 4] = [(-theta, 0.0), (v, self.membrane), (0.0, 0.0), (0.0, 0.0)];
         let mut count = 2;
@@ -274,7 +274,7 @@ impl Timed {
             first_rise(&terms[..count], end)
         }?;
         let whole = rise as u64;
-        (whole.max(1)..=whole + 2).find(|us| at(*us)).map(|us| memory.at_us.saturating_add(us))
+        (whole.max(1)..=whole + 2).find(|us| fires_at(*us)).map(|us| memory.at_us.saturating_add(us))
     }
 
     /// Whether any of the neuron's variables decays.

@@ -227,54 +227,43 @@ impl Neuron {
     /// If a value is out of range or two choices exclude each other; the message names the recipe's
     /// field.
     pub fn check(&self) -> Result<(), Error> {
-        let wrong = |problem: String| Err(Error(problem));
         if !(self.threshold > 0.0 && self.threshold.is_finite()) {
-            return wrong(format!("`threshold` must be above 0, got {}", self.threshold));
+            return Err(Error::out_of_range("threshold", "above 0", self.threshold));
         }
         match self.leak {
             Leak::Step(lambda) if !(lambda > 0.0 && lambda <= 1.0) => {
-                return wrong(format!("`leak` must be above 0 and at most 1, got {lambda}"));
+                return Err(Error::out_of_range("leak", "above 0 and at most 1", lambda));
             }
             Leak::Learned(lambda) if !(lambda > 0.0 && lambda < 1.0) => {
-                return wrong(format!("a learned `leak` must start above 0 and below 1, got {lambda}"));
+                return Err(Error::LearnedStart { value: lambda.to_string() });
             }
             Leak::Time(tau) if tau.is_nan() || tau <= 0.0 => {
-                return wrong(format!("`tau_us` must be above 0, got {tau}"));
+                return Err(Error::out_of_range("tau_us", "above 0", tau));
             }
             _ => {}
         }
         if let Some(v) = self.v_min.filter(|v| !(*v <= 0.0 && v.is_finite())) {
-            return wrong(format!("`v_min` must be at most 0 or \"none\", got {v}"));
+            return Err(Error::out_of_range("v_min", "at most 0 or \"none\"", v));
         }
         if let Some(leak) = self.synapse {
             check_decay(leak, "synapse", "synapse_tau_us")?;
             if self.v_min.is_some() {
-                return wrong(
-                    "a neuron with a synaptic current has no lower limit; give `v_min = \"none\"` or `synapse = \"none\"`"
-                        .to_owned(),
-                );
+                return Err(Error::LimitWithSynapse);
             }
         }
         if let Some(Adaptation { increment, leak }) = self.adaptation {
             check_decay(leak, "adaptation_leak", "adaptation_tau_us")?;
             if !(increment > 0.0 && increment.is_finite()) {
-                return wrong(format!("`adaptation` must be above 0 or \"none\", got {increment}"));
+                return Err(Error::out_of_range("adaptation", "above 0 or \"none\"", increment));
             }
             if self.spikes == SpikeMode::Multi {
-                return wrong(
-                    "a neuron with an adaptive threshold emits one spike a step; give `spikes = \"single\"` or `adaptation = \"none\"`"
-                        .to_owned(),
-                );
+                return Err(Error::AdaptiveMultiSpike);
             }
         }
         if let Some(refractory) = self.refractory {
             refractory.check()?;
             if self.spikes == SpikeMode::Multi {
-                return wrong(
-                    "a multi-spike neuron has no refractory period, because it emits several spikes at once; \
-                     give `spikes = \"single\"` or `refractory = \"none\"`"
-                        .to_owned(),
-                );
+                return Err(Error::RefractoryMultiSpike);
             }
         }
         Ok(())
@@ -293,15 +282,14 @@ pub fn learned_decay(lambda: f32) -> f32 {
     (l / (1.0 - l)).ln() as f32
 }
 
-fn check_decay(leak: Leak, step: &str, time: &str) -> Result<(), Error> {
-    let problem = match leak {
-        Leak::Step(lambda) if lambda > 0.0 && lambda < 1.0 => return Ok(()),
-        Leak::Time(tau) if tau > 0.0 && tau.is_finite() => return Ok(()),
-        Leak::Step(lambda) => format!("`{step}` must be above 0 and below 1, got {lambda}"),
-        Leak::Time(tau) => format!("`{time}` must be above 0, got {tau}"),
-        Leak::None | Leak::Learned(_) => format!("needs `{step}` or `{time}`"),
-    };
-    Err(Error(problem))
+fn check_decay(leak: Leak, step: &'static str, time: &'static str) -> Result<(), Error> {
+    match leak {
+        Leak::Step(lambda) if lambda > 0.0 && lambda < 1.0 => Ok(()),
+        Leak::Time(tau) if tau > 0.0 && tau.is_finite() => Ok(()),
+        Leak::Step(lambda) => Err(Error::out_of_range(step, "above 0 and below 1", lambda)),
+        Leak::Time(tau) => Err(Error::out_of_range(time, "above 0", tau)),
+        Leak::None | Leak::Learned(_) => Err(Error::NoDecay { step, time }),
+    }
 }
 
 impl FromStr for Neuron {
@@ -387,11 +375,11 @@ mod tests {
         assert!(n.to_string().ends_with(", refractory for 0.5 steps"), "{n}");
         assert!(!n.is_plain() && n.without_refractory() == Neuron::lif());
         n.check().unwrap();
-        let e = Neuron { refractory: n.refractory, ..Neuron::if_multi() }.check().unwrap_err().to_string();
-        assert!(e.contains("multi-spike") && e.contains("`refractory = \"none\"`"), "{e}");
+        let e = Neuron { refractory: n.refractory, ..Neuron::if_multi() }.check();
+        assert_eq!(e, Err(Error::RefractoryMultiSpike));
         for rho in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            let e = Neuron { refractory: Some(Refractory::steps(rho)), ..n }.check().unwrap_err().to_string();
-            assert!(e.contains("`refractory.steps`"), "{e}");
+            let e = Neuron { refractory: Some(Refractory::steps(rho)), ..n }.check();
+            assert_eq!(e, Err(Error::PeriodLength { unit: "steps", value: rho.to_string() }));
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::leak::{LeakRule, stretch};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use tickless_words::words;
 
 /// Largest number of steps between two spikes: 2²⁴, up to which f32 represents every whole number.
 const MOST_STEPS: f64 = 16_777_216.0;
@@ -41,8 +42,7 @@ pub enum Period {
 }
 
 /// The behaviour of the membrane during the refractory period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum During {
     /// The membrane leaks and integrates its inputs.
     #[default]
@@ -50,6 +50,8 @@ pub enum During {
     /// The membrane keeps its potential after the reset and ignores its inputs.
     Hold,
 }
+
+words!(serde During, "behaviour during a refractory period", { Integrate = "integrate", Hold = "hold" });
 
 /// The refractory period of a single-spike neuron.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -98,16 +100,14 @@ impl Refractory {
     /// # Errors
     /// If the length is not a positive finite number; the message names the recipe's field.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let (name, value) = match self.period {
+        let (unit, value) = match self.period {
             Period::Steps(rho) => ("steps", rho),
             Period::Us(us) => ("us", us),
         };
         if value > 0.0 && value.is_finite() {
             return Ok(());
         }
-        Err(Error(format!(
-            "`refractory.{name}` must be above 0, got {value}; give `refractory = \"none\"` for no period"
-        )))
+        Err(Error::PeriodLength { unit, value: value.to_string() })
     }
 }
 
@@ -181,8 +181,8 @@ mod tests {
         let us = Refractory { period: Period::Us(15_000.0), during: During::Hold };
         let steps = Refractory::steps(0.5);
         for t in [1, 10, 20, 21, 300, 1000] {
-            let of = |r: Refractory| r.interval(LeakRule::Time, 10, t, Some(30_000.0));
-            assert_eq!(of(us), of(steps), "T = {t}");
+            let interval = |r: Refractory| r.interval(LeakRule::Time, 10, t, Some(30_000.0));
+            assert_eq!(interval(us), interval(steps), "T = {t}");
         }
         assert_eq!((us.us(None), steps.us(Some(30_000.0))), (Some(15_000), Some(15_000)));
         assert_eq!((us.interval(LeakRule::Time, 10, 10, None), steps.us(None)), (None, None));

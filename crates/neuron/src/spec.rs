@@ -22,11 +22,11 @@ impl NumberOrNone {
         number.map_or_else(|| NumberOrNone::Word("none".to_owned()), NumberOrNone::Number)
     }
 
-    fn get(&self, field: &str) -> Result<Option<f32>, Error> {
+    fn get(&self, field: &'static str) -> Result<Option<f32>, Error> {
         match self {
             NumberOrNone::Number(n) => Ok(Some(*n)),
             NumberOrNone::Word(w) if w == "none" => Ok(None),
-            NumberOrNone::Word(w) => Err(Error(format!("`{field}` is a number or \"none\", not \"{w}\""))),
+            NumberOrNone::Word(w) => Err(Error::NotANumber { field, word: w.clone() }),
         }
     }
 }
@@ -70,23 +70,19 @@ impl RefractorySpec {
         let table = match self {
             Self::Table(table) => table,
             Self::Word(w) if w == "none" => return Ok(None),
-            Self::Word(w) => {
-                return Err(Error(format!(
-                    "`refractory` is a table such as {{ steps = 0.5 }}, or \"none\", not \"{w}\""
-                )));
-            }
+            Self::Word(w) => return Err(Error::NotAPeriod { word: w.clone() }),
         };
         let period = match (table.steps, table.us) {
             (Some(_), Some(_)) => {
-                return Err(Error(
-                    "`refractory.steps` and `refractory.us` both say how long the period is; give one".to_owned(),
-                ));
+                return Err(Error::Both {
+                    first: "refractory.steps",
+                    second: "refractory.us",
+                    what: "how long the period is",
+                });
             }
             (Some(rho), None) => Period::Steps(rho),
             (None, Some(us)) => Period::Us(us),
-            (None, None) => base.map(|r| r.period).ok_or_else(|| {
-                Error("`refractory` needs its length: `steps` (of a step at T_max) or `us`".to_owned())
-            })?,
+            (None, None) => base.map(|r| r.period).ok_or(Error::NoPeriodLength)?,
         };
         let during = table.during.or(base.map(|r| r.during)).unwrap_or_default();
         Ok(Some(Refractory { period, during }))
@@ -184,7 +180,7 @@ impl NeuronSpec {
     fn leak(&self, base: Leak) -> Result<Leak, Error> {
         let leak = match (&self.leak, self.tau_us) {
             (Some(_), Some(_)) => {
-                return Err(Error("`leak` and `tau_us` both say how it leaks; give one".to_owned()));
+                return Err(Error::Both { first: "leak", second: "tau_us", what: "how it leaks" });
             }
             (Some(leak), None) => leak.get("leak")?.map_or(Leak::None, Leak::Step),
             (None, Some(tau)) => Leak::Time(tau),
@@ -192,9 +188,7 @@ impl NeuronSpec {
         };
         match (self.learn_leak.unwrap_or(matches!(base, Leak::Learned(_))), leak) {
             (true, Leak::Step(lambda) | Leak::Learned(lambda)) => Ok(Leak::Learned(lambda)),
-            (true, _) => Err(Error(
-                "a learned leak starts from a λ per step: give `leak = 0.5`, or `learn_leak = false`".to_owned(),
-            )),
+            (true, _) => Err(Error::LearnedWithoutStart),
             (false, Leak::Learned(lambda)) => Ok(Leak::Step(lambda)),
             (false, leak) => Ok(leak),
         }
@@ -203,7 +197,7 @@ impl NeuronSpec {
     fn synapse(&self, base: Option<Leak>) -> Result<Option<Leak>, Error> {
         match (&self.synapse, self.synapse_tau_us) {
             (Some(_), Some(_)) => {
-                Err(Error("`synapse` and `synapse_tau_us` both say how the current decays; give one".to_owned()))
+                Err(Error::Both { first: "synapse", second: "synapse_tau_us", what: "how the current decays" })
             }
             (Some(decay), None) => Ok(decay.get("synapse")?.map(Leak::Step)),
             (None, Some(tau)) => Ok(Some(Leak::Time(tau))),
@@ -214,9 +208,11 @@ impl NeuronSpec {
     fn adaptation(&self, base: Option<Adaptation>) -> Result<Option<Adaptation>, Error> {
         let leak = match (self.adaptation_leak, self.adaptation_tau_us) {
             (Some(_), Some(_)) => {
-                return Err(Error(
-                    "`adaptation_leak` and `adaptation_tau_us` both say how the threshold decays; give one".to_owned(),
-                ));
+                return Err(Error::Both {
+                    first: "adaptation_leak",
+                    second: "adaptation_tau_us",
+                    what: "how the threshold decays",
+                });
             }
             (Some(lambda), None) => Some(Leak::Step(lambda)),
             (None, tau) => tau.map(Leak::Time),
@@ -226,10 +222,7 @@ impl NeuronSpec {
             None => base.map(|a| a.increment),
         };
         match (increment, leak) {
-            (None, Some(_)) => Err(Error(
-                "`adaptation_leak` and `adaptation_tau_us` need `adaptation`, what a spike adds to the threshold"
-                    .to_owned(),
-            )),
+            (None, Some(_)) => Err(Error::NoAdaptation),
             (None, None) => Ok(None),
             (Some(increment), leak) => {
                 let usual = base.map_or(Leak::Step(0.9), |a| a.leak);
@@ -247,20 +240,21 @@ impl NeuronSpec {
             ("surrogate_sigma", self.surrogate_sigma),
         ];
         let mut given = given.into_iter().filter_map(|(f, v)| Some((f, v?)));
+        let lacks = |f, known| Err(Error::SurrogateParameter { surrogate: name, field: f, known });
         let Some(value) = value else {
             return match given.next() {
-                Some((f, _)) => Err(Error(format!("the surrogate `{name}` has no `{f}`"))),
+                Some((f, _)) => lacks(f, None),
                 None => Ok(surrogate),
             };
         };
         for (f, v) in given {
             if f != field {
-                return Err(Error(format!("the surrogate `{name}` has no `{f}`; it has `{field}`")));
+                return lacks(f, Some(field));
             }
             *value = v;
         }
         if !(*value > 0.0 && value.is_finite()) {
-            return Err(Error(format!("`{field}` must be above 0, got {value}")));
+            return Err(Error::out_of_range(field, "above 0", *value));
         }
         Ok(surrogate)
     }

@@ -111,8 +111,8 @@ impl Dead {
     ) -> Option<Option<Self>> {
         let dead = neuron.interval(rule, t_max, steps, step_us)? - 1;
         let hold = neuron.refractory.is_some_and(|r| r.during == During::Hold);
-        let of = |steps: u32| Self { steps, hold, needs_input: !neuron.fires_by_itself() };
-        Some((dead > 0).then(|| of(dead as u32)))
+        let rest = |steps: u32| Self { steps, hold, needs_input: !neuron.fires_by_itself() };
+        Some((dead > 0).then(|| rest(dead as u32)))
     }
 }
 

@@ -7,8 +7,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tickless_net::{
-    Array, Conv, During, InputKind, Layer, Leak, Linear, Network, NetworkBuilder, Neuron, NodeId, Period, Pool,
-    Refractory, Reset, Shape, SpikeMode, Weights,
+    Array, Conv, InputKind, Layer, Leak, Linear, Network, NetworkBuilder, Neuron, NodeId, Period, Pool, Refractory,
+    Reset, Shape, SpikeMode, Weights,
 };
 
 /// A golden file and its entry in the index.
@@ -225,11 +225,7 @@ pub fn refractory(neuron: Neuron, entry: &Value) -> Neuron {
         Some(us) => Period::Us(us),
         None => Period::Steps(entry["rho"].as_f64().expect("`period_us` or `rho`")),
     };
-    let during = match entry["during"].as_str() {
-        Some("integrate") => During::Integrate,
-        Some("hold") => During::Hold,
-        other => panic!("during {other:?}"),
-    };
+    let during = entry["during"].as_str().expect("`during`").parse().expect("a word of a recipe");
     let fire_at_threshold = !entry["strict"].as_bool().expect("`strict`");
     Neuron { refractory: Some(Refractory { period, during }), fire_at_threshold, ..neuron }
 }

@@ -6,15 +6,19 @@
 //! | [`folders`] | finds the golden vectors, the shared recordings and the published networks |
 //! | [`golden`] | reads a golden file: its entry in the index, its tensors |
 //! | [`layers`] | layers that do not spike, in f64, computed from their definitions |
+//! | [`command`] | runs the built command in a scratch folder |
+//! | [`recipes`] | recipes of small trainings |
 //! | [`clocked`] | simulates a network step by step, all layers in the same step |
 //! | [`event_driven`] | simulates a network event by event, layer by layer |
 //! | [`hang`] | decides when a test calls a computation hung |
 //! | [`generate`] | random networks, weights, steps and events from a seed |
 
 pub mod clocked;
+pub mod command;
 pub mod event_driven;
 pub mod folders;
 pub mod generate;
 pub mod golden;
 pub mod hang;
 pub mod layers;
+pub mod recipes;

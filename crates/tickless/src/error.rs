@@ -95,6 +95,18 @@ pub enum Error {
         /// The problem and the remedy.
         problem: String,
     },
+    /// A file of spike counts names a recording beyond those that are compared.
+    #[error("{} line {line}: recording {recording}, and {compared} are compared", path.display())]
+    NotCompared {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// Number of the recording, from 0.
+        recording: usize,
+        /// How many recordings are compared.
+        compared: usize,
+    },
     /// A graph that the user gives cannot run event-driven.
     #[error("{}: {source}", path.display())]
     Graph {

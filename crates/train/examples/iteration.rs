@@ -71,8 +71,8 @@ fn option(name: &str) -> Option<String> {
 }
 
 fn number(name: &str, default: usize) -> Outcome<usize> {
-    let bad = |v: &str| format!("`{name}` takes a count, got `{v}`").into();
-    option(name).map_or(Ok(default), |v| v.parse().map_err(|_| bad(&v)))
+    let refusal = |v: &str| format!("`{name}` takes a count, got `{v}`").into();
+    option(name).map_or(Ok(default), |v| v.parse().map_err(|_| refusal(&v)))
 }
 
 /// The configurations to run, `[iteration][pass][stage]`.
@@ -80,10 +80,10 @@ fn configurations(stages: usize, t: usize) -> Outcome<Vec<Vec<Vec<usize>>>> {
     match option("--configurations") {
         None => Ok(vec![vec![vec![t; stages]]]),
         Some(path) => {
-            let bad = |e: String| Failure::from(format!("{path}: {e}; expected lists [iteration][pass][stage]"));
-            let text = std::fs::read_to_string(&path).map_err(|e| bad(e.to_string()))?;
-            let all: Vec<Vec<Vec<usize>>> = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
-            if all.is_empty() { Err(bad("no iteration".into())) } else { Ok(all) }
+            let refusal = |e: String| Failure::from(format!("{path}: {e}; expected lists [iteration][pass][stage]"));
+            let text = std::fs::read_to_string(&path).map_err(|e| refusal(e.to_string()))?;
+            let all: Vec<Vec<Vec<usize>>> = serde_json::from_str(&text).map_err(|e| refusal(e.to_string()))?;
+            if all.is_empty() { Err(refusal("no iteration".into())) } else { Ok(all) }
         }
     }
 }
@@ -185,14 +185,14 @@ fn main() -> Outcome<()> {
     tickless_kernels::allocator::keep_free_memory();
     let name = option("--case").unwrap_or_else(|| "A".into());
     let case = case(&name)?;
-    let said = |word: &str| std::env::args().any(|a| a == word);
+    let is_given = |word: &str| std::env::args().any(|a| a == word);
     let job = Job {
         t: number("--steps", case.t_max)?,
         warm_up: number("--warm-up", 2)?,
         iterations: number("--iterations", 10)?,
         precision: option("--precision").map(|p| p.parse()).transpose()?,
-        recompute: said("--recompute"),
-        calibrate: said("--calibrate"),
+        recompute: is_given("--recompute"),
+        calibrate: is_given("--calibrate"),
         case,
     };
     let all = configurations(job.case.network.stages(), job.t)?;
@@ -205,7 +205,7 @@ fn main() -> Outcome<()> {
     sorted.sort_by(f64::total_cmp);
     let median = sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN);
     let peak = peak_memory();
-    if said("--json") {
+    if is_given("--json") {
         let facts = serde_json::json!({
             "case": name, "median_s": median, "seconds": seconds, "threads": threads, "workers": workers,
             "peak_bytes": peak, "losses": losses,

@@ -17,7 +17,7 @@
 use crate::error::{Error, Result};
 pub use burn::tensor::Device;
 use std::fmt;
-use tickless_words::UnknownWord;
+use tickless_words::{UnknownWord, words};
 
 /// Opens a device by name: a kind (`cpu`, `wgpu`, `cuda`), or a kind with a number (`cuda:1`).
 ///
@@ -54,13 +54,7 @@ enum Kind {
     Cuda,
 }
 
-impl Kind {
-    const ALL: [(&str, Self); 3] = [("cpu", Self::Cpu), ("cuda", Self::Cuda), ("wgpu", Self::Wgpu)];
-
-    fn name(self) -> &'static str {
-        Self::ALL.iter().find(|k| k.1 == self).map_or("", |k| k.0)
-    }
-}
+words!(Kind, "device", { Cpu = "cpu", Cuda = "cuda", Wgpu = "wgpu" });
 
 /// A device as the user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,22 +66,22 @@ struct Name {
 
 impl Name {
     fn parse(name: &str) -> Result<Self> {
-        let wrong = |problem: String| Err(Error::Device { device: name.to_owned(), problem });
+        let refuse = |problem: String| Err(Error::Device { device: name.to_owned(), problem });
         let (kind, index) = name.split_once(':').map_or((name, None), |(kind, index)| (kind, Some(index)));
-        let Some((_, kind)) = Kind::ALL.into_iter().find(|k| k.0 == kind) else {
-            let known = Kind::ALL.iter().map(|k| k.0).chain(["cuda:1"]).collect();
+        let Ok(kind) = kind.parse::<Kind>() else {
+            let known = Kind::WORDS.iter().map(|k| k.0).chain(["cuda:1"]).collect();
             return Err(UnknownWord::new("device", name, known).into());
         };
         match index.map(str::parse) {
             None => Ok(Self { kind, index: None }),
-            Some(_) if kind == Kind::Cpu => wrong("the CPU is one device; it has no number".into()),
+            Some(_) if kind == Kind::Cpu => refuse("the CPU is one device; it has no number".into()),
             Some(Ok(index)) => Ok(Self { kind, index: Some(index) }),
-            Some(Err(_)) => wrong(format!("a device of several is named by its number, e.g. `{}:0`", kind.name())),
+            Some(Err(_)) => refuse(format!("a device of several is named by its number, e.g. `{kind}:0`")),
         }
     }
 
     fn of_workers(names: &str, workers: usize) -> Result<Vec<Self>> {
-        let wrong = |problem: String| Err(Error::Device { device: names.to_owned(), problem });
+        let refuse = |problem: String| Err(Error::Device { device: names.to_owned(), problem });
         let all = names.split(',').map(|n| Self::parse(n.trim())).collect::<Result<Vec<_>>>()?;
         match all.as_slice() {
             [one] if one.kind == Kind::Cpu || workers == 1 => Ok(vec![*one; workers]),
@@ -95,14 +89,14 @@ impl Name {
                 Ok((0..workers).map(|index| Self { kind: *kind, index: Some(index) }).collect())
             }
             _ if all.len() != workers => {
-                wrong(format!("names {} for {workers} workers: name one device for each, or only the kind", all.len()))
+                refuse(format!("names {} for {workers} workers: name one device for each, or only the kind", all.len()))
             }
             [first, ..] if all.iter().any(|n| n.kind != first.kind) => {
-                wrong("name devices of one kind, so that their workers' weights stay equal to the bit".to_owned())
+                refuse("name devices of one kind, so that their workers' weights stay equal to the bit".to_owned())
             }
             _ => match all.iter().enumerate().find(|(i, n)| all[..*i].contains(n)) {
                 Some((_, twice)) => {
-                    wrong(format!("`{twice}` stands there twice; every worker has a device of its own"))
+                    refuse(format!("`{twice}` stands there twice; every worker has a device of its own"))
                 }
                 None => Ok(all),
             },
@@ -124,13 +118,13 @@ impl Name {
     /// devices.
     #[cfg_attr(not(any(feature = "wgpu", feature = "cuda")), allow(dead_code, reason = "a GPU's devices are counted"))]
     fn among(self, there: usize, called: impl Fn(usize) -> String, remedy: &str) -> Result<Option<usize>> {
-        let wrong = |problem: String| Err(Error::Device { device: self.to_string(), problem });
+        let refuse = |problem: String| Err(Error::Device { device: self.to_string(), problem });
         match self.index {
-            _ if there == 0 => wrong(format!("{remedy}, or use the device `cpu`")),
+            _ if there == 0 => refuse(format!("{remedy}, or use the device `cpu`")),
             Some(index) if index >= there => {
-                let kind = self.kind.name();
+                let kind = self.kind;
                 let all: Vec<String> = (0..there).map(|i| format!("{kind}:{i} ({})", called(i))).collect();
-                wrong(format!("this machine has {}", all.join(", ")))
+                refuse(format!("this machine has {}", all.join(", ")))
             }
             index => Ok(index),
         }
@@ -139,7 +133,7 @@ impl Name {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind.name())?;
+        f.write_str(self.kind.as_str())?;
         self.index.map_or(Ok(()), |index| write!(f, ":{index}"))
     }
 }
@@ -191,7 +185,7 @@ fn cuda(wanted: Name) -> Result<Device> {
 
 #[cfg(not(all(feature = "wgpu", feature = "cuda")))]
 fn absent(wanted: Name) -> Result<Device> {
-    Err(Error::NotInBuild { device: wanted.to_string(), feature: wanted.kind.name() })
+    Err(Error::NotInBuild { device: wanted.to_string(), feature: wanted.kind.as_str() })
 }
 
 #[cfg(test)]
@@ -229,7 +223,8 @@ mod tests {
             assert!(said(Name::parse(text)).contains(word), "{text}");
         }
         assert!(said(Name::parse("cudo:1")).contains("did you mean `cuda:1`"));
-        assert!(said(device("cuda:0,cuda:1")).contains("only a training works on several"));
+        let several = device("cuda:0,cuda:1").expect_err("two devices");
+        assert!(matches!(&several, Error::SeveralDevices { devices } if devices == "cuda:0,cuda:1"), "{several}");
         let there = |i: usize| format!("card {i}");
         assert_eq!(Name::parse("cuda:1").unwrap().among(2, there, "none").unwrap(), Some(1));
         assert_eq!(Name::parse("cuda").unwrap().among(2, there, "none").unwrap(), None);

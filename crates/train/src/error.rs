@@ -176,6 +176,20 @@ pub enum Error {
     /// The checkpoint was made with another recipe.
     #[error("the checkpoint belongs to another recipe; resume with the one in the run folder, or start a new run")]
     OtherRecipe,
+    /// A folder for a new run holds a run.
+    #[error("{}: holds a run already", path.display())]
+    RunExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file of a run is not written, because it could not be read back as the same values.
+    #[error("{}: {problem}", path.display())]
+    NotWritten {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        problem: String,
+    },
     /// A file of a run is damaged or from another version.
     #[error("{}: {problem}", path.display())]
     RunFile {

@@ -10,7 +10,7 @@
 //!
 //! A pass saves the output of every convolution and linear layer (the input of the fused neuron
 //! kernel) and of every neuron layer, after the pooling that its kernel evaluates. Norms, additions
-//! and poolings that a fused kernel evaluates save nothing ([`Fusion`]). A linear layer before the
+//! and poolings that a fused kernel evaluates save nothing (`Fusion`). A linear layer before the
 //! first neurons of a static image runs on one step.
 
 use crate::iteration::recompute::kept_at_once;

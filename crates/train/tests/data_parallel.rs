@@ -8,20 +8,21 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tickless_kernels::KernelChoice;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::Recipe;
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Network, Neuron, Weights};
+use tickless_testing::recipes::residual_layers;
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::Device;
-use tickless_train::distributed::{Ranks, threads};
+use tickless_train::distributed::{Group, Ranks, threads};
 use tickless_train::iteration::{StepReport, StepSetting, gradients};
 use tickless_train::loss::LossSetting;
 use tickless_train::model::Model;
-use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
+use tickless_train::model::{NormMode, Pass};
 use tickless_train::progress::{Progress, Silent};
 use tickless_train::run::checkpoint::{Checkpoint, Position};
 use tickless_train::run::train_plan::initial_weights;
@@ -29,40 +30,10 @@ use tickless_train::run::trainer::{Hooks, Task, Trainer};
 use tickless_train::{Error, Result};
 
 /// A residual network; its second neuron layer sums two branches, and one of them is normalised.
-const RESIDUAL: &str = r#"
-name = "residual"
-[[network.layers]]
-layer = "ttm"
-[[network.layers]]
-layer = "conv"
-out = 8
-stride = 2
-[[network.layers]]
-layer = "norm"
-[[network.layers]]
-layer = "neuron"
-[[network.layers]]
-layer = "ttm"
-name = "fork"
-[[network.layers]]
-layer = "conv"
-out = 8
-[[network.layers]]
-layer = "norm"
-name = "branch"
-[[network.layers]]
-layer = "add"
-from = ["branch", "fork"]
-[[network.layers]]
-layer = "neuron"
-[[network.layers]]
-layer = "pool"
-kernel = 4
-[[network.layers]]
-layer = "linear"
-out = 10
-bias = true
-"#;
+/// Its convolutions have no bias.
+fn residual() -> String {
+    format!("name = \"residual\"\n{}", residual_layers().replace("stride = 2\nbias = true", "stride = 2"))
+}
 
 /// A recipe of five iterations of SGD on the embedded recordings, with validation.
 fn recipe(network: &str, strategy: &str, seed: u64) -> Recipe {
@@ -148,7 +119,7 @@ fn difference(a: &Weights, b: &Weights) -> f32 {
 
 #[test]
 fn several_workers_train_the_weights_of_one_with_the_whole_batch() {
-    for (network, seed) in [("name = \"demo\"\nnorm = true", 1), (RESIDUAL, 1)] {
+    for (network, seed) in [("name = \"demo\"\nnorm = true", 1), (&residual(), 1)] {
         for strategy in ["sdt", "mtt"] {
             let job = Job::new(recipe(network, strategy, seed));
             let (one, position) = job.train(Ranks::alone()).expect("trains");
@@ -285,4 +256,77 @@ fn more_workers_than_samples_of_a_batch_are_refused() {
     let job = Job::new(recipe("name = \"demo\"", "sdt", 1));
     let refused = threads::run(21, 1, |ranks| job.train(ranks).map(drop)).expect_err("20 samples");
     assert!(refused.to_string().contains("raise `train.batch`"), "{refused}");
+}
+
+/// A worker whose group may lose its other member. Until then, the other member adds nothing.
+#[derive(Debug, Default)]
+struct Leaving {
+    has_left: AtomicBool,
+}
+
+impl Leaving {
+    fn answer(&self) -> Result<()> {
+        if self.has_left.load(Ordering::Relaxed) { Err(Error::WorkerLeft { rank: 1 }) } else { Ok(()) }
+    }
+}
+
+impl Group for Leaving {
+    fn rank(&self) -> usize {
+        0
+    }
+
+    fn size(&self) -> usize {
+        2
+    }
+
+    fn sum_f64(&self, _: &mut [f64]) -> Result<()> {
+        self.answer()
+    }
+
+    fn sum_f32(&self, _: &mut [f32]) -> Result<()> {
+        self.answer()
+    }
+
+    fn broadcast(&self, _: &mut Vec<u8>) -> Result<()> {
+        self.answer()
+    }
+
+    fn barrier(&self) -> Result<()> {
+        self.answer()
+    }
+}
+
+#[test]
+fn who_runs_a_pass_learns_of_a_worker_that_left_during_the_backward_pass() {
+    let options = ZooOptions { norm: Some(true), ..ZooOptions::default() };
+    let network = Arc::new(zoo::build("nmnist-small", &options).expect("a network"));
+    let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 1);
+    for kernel in [KernelChoice::Auto, KernelChoice::Plain] {
+        let group = Arc::new(Leaving::default());
+        let model = Model::new(network.clone(), &weights, &Device::flex()).expect("the weights fit");
+        let model = model.with_kernel(kernel).with_ranks(Ranks::of(group.clone()));
+        for leaves_early in [false, true] {
+            group.has_left.store(false, Ordering::Relaxed);
+            let shape = network.input().shape;
+            let values = vec![1.0; 8 * shape.len()];
+            let shape = [4, 2, shape.channels, shape.height, shape.width];
+            let frames = Sequence::from_values(values, shape, &Device::flex().autodiff());
+            let configuration = vec![4; network.stages()];
+            let pass = Pass {
+                configuration: &configuration,
+                norm: NormMode::Batch,
+                leak: LeakRule::Step,
+                t_max: 4,
+                step_us: None,
+            };
+            let mut rng = ChaCha8Rng::seed_from_u64(1);
+            let output = model.forward(&model.leaves(), frames, &pass, &mut rng, None).expect("runs");
+            group.has_left.store(leaves_early, Ordering::Relaxed);
+            let _ = output.logits.clone().sum().backward();
+            match output.check_backward() {
+                Ok(()) => assert!(!leaves_early, "{kernel}: the gradients are wrong, and nobody says so"),
+                Err(error) => assert!(leaves_early && matches!(error, Error::WorkerLeft { rank: 1 }), "{error}"),
+            }
+        }
+    }
 }

@@ -15,6 +15,7 @@ use tickless_net::{
 use tickless_neuron::model::{learned_decay, learned_lambda};
 use tickless_neuron::step::{AnyState, Constants, Mode, Threshold, adjoint, adjoint_closed, step};
 use tickless_testing::golden::{Golden, list, number, refractory};
+use tickless_train::Error;
 use tickless_train::iteration::optimiser::{OptimiserSetting, OptimiserState};
 use tickless_train::iteration::{StepSetting, gradients};
 use tickless_train::loss::LossSetting;
@@ -227,8 +228,8 @@ fn pass_and_gradients(n: Neuron, kernel: KernelChoice, t: usize, leak: LeakRule)
     let setting = StepSetting { loss: LossSetting::default(), norm: NormMode::Batch, leak, t_max: 6, step_us };
     let all = gradients(&mut model, &x, &labels, std::slice::from_ref(&configuration), &setting, &mut rng)
         .expect("an iteration");
-    let of = |g: Option<Tensor<1>>| host(&g.expect("every parameter has a gradient"));
-    (values(out.logits), all.0.into_iter().map(of).collect())
+    let gradient = |g: Option<Tensor<1>>| host(&g.expect("every parameter has a gradient"));
+    (values(out.logits), all.0.into_iter().map(gradient).collect())
 }
 
 #[test]
@@ -371,7 +372,7 @@ fn a_time_constant_on_a_static_image_is_refused_by_the_layers_name() {
         let pass =
             Pass { configuration: &[2, 2], norm: NormMode::Running, leak: LeakRule::Step, t_max: 2, step_us: None };
         let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let e = model.forward(&model.constants(), x, &pass, &mut rng, None).unwrap_err().to_string();
-        assert!(e.contains("neuron1") && e.contains("duration of a step"), "{e}");
+        let e = model.forward(&model.constants(), x, &pass, &mut rng, None).unwrap_err();
+        assert!(matches!(&e, Error::NoStepDuration { layer } if layer == "neuron1"), "{e}");
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use burn::tensor::{Device, Tensor};
-use common::{Compare, TimeMajor, batch_major, count, number, open, say, text, values};
+use common::{Compare, TimeMajor, batch_major, open, values};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
@@ -14,6 +14,8 @@ use tickless_kernels::ttm::TimeMap;
 use tickless_kernels::{NeuronOp, map_time, neuron};
 use tickless_net::recipe::Loss;
 use tickless_net::{Array, Leak, Neuron, Reset, SpikeMode, Surrogate, TtmMode};
+use tickless_testing::folders::say;
+use tickless_testing::golden::{count, number, number_after, text};
 use tickless_train::loss::LossSetting;
 
 fn ttm(mode: TtmMode, a: usize, b: usize) -> TimeMap {
@@ -133,7 +135,7 @@ fn sinabs_neuron(case: &Value, surrogates: &Value) -> Result<Neuron, String> {
         return Err(name);
     }
     let described = surrogates.as_object().into_iter().flatten().find(|s| s.0.starts_with(&name));
-    let width = described.map_or(0.5, |s| common::number_after(s.0, "grad_width") as f32);
+    let width = described.map_or(0.5, |s| number_after(s.0, "grad_width") as f32);
     Ok(Neuron {
         threshold: number(&case["spike_threshold"]),
         leak: Leak::None,

@@ -116,17 +116,17 @@ fn precision_that_is_not_used_changes_no_bit() {
 #[test]
 fn packed_weights_are_those_of_the_model_that_runs() {
     let network = network("nmnist-wide");
-    let of = |seed| {
+    let model = |seed| {
         let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, seed);
         let model = Model::new(network.clone(), &weights, &Device::flex()).expect("the weights fit");
         model.with_kernel(KernelChoice::Dense).with_precision(Precision::Int8)
     };
-    let mut changed = of(1);
-    let (one, other) = (logits(&changed, 2, 2), logits(&of(2), 2, 2));
+    let mut changed = model(1);
+    let (one, other) = (logits(&changed, 2, 2), logits(&model(2), 2, 2));
     assert_ne!(one, other);
     assert_eq!(logits(&changed, 2, 2), one, "the second time from packed weights");
     // If weights change in place, they must be packed again.
-    for (p, new) in changed.parameters.iter_mut().zip(of(2).parameters) {
+    for (p, new) in changed.parameters.iter_mut().zip(model(2).parameters) {
         let (old, new) = (std::mem::replace(&mut p.value, Tensor::zeros([1], &Device::flex())), values(new.value));
         let new = Tensor::<1>::from_data(TensorData::new(new, old.dims()), &Device::flex());
         p.value = old.mul_scalar(0.0).add(new);
@@ -170,13 +170,13 @@ fn losses_in_bf16_follow_those_in_f32() {
         let mut optimiser = OptimiserState::new(OptimiserSetting::sgd(0.9, 5e-4), model.parameters.len());
         let (x, mut rng) = (input(&network, 5, 32), ChaCha8Rng::seed_from_u64(0));
         let labels: Vec<usize> = (0..32).map(|i| i % 10).collect();
-        let one = |_| {
+        let loss_of_step = |_| {
             let configurations = [vec![5; network.stages()]];
             let (g, report) = gradients(&mut model, &x, &labels, &configurations, &setting(), &mut rng).expect("fits");
             optimiser.step(&mut model.parameters, g, 0.003);
             report.loss
         };
-        (0..10).map(one).collect()
+        (0..10).map(loss_of_step).collect()
     };
     let (full, low) = (losses(Precision::F32), losses(Precision::Bf16));
     assert!(full[9] < full[0] && low != full, "{full:?}, {low:?}");
@@ -190,11 +190,11 @@ fn a_convolution_in_bf16_differentiates_within_its_roundings() {
     let device = Device::flex().autodiff();
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let mut random = |shape: [usize; 4], spikes: bool| {
-        let mut one = || match spikes {
+        let mut value = || match spikes {
             true => f32::from(u8::from(rng.random::<f32>() < 0.3)),
             false => rng.random_range(-1.0f32..1.0),
         };
-        Tensor::<4>::from_data(TensorData::new((0..shape.iter().product()).map(|_| one()).collect(), shape), &device)
+        Tensor::<4>::from_data(TensorData::new((0..shape.iter().product()).map(|_| value()).collect(), shape), &device)
     };
     let (x, w) = (random([3, 9, 8, 20], true).require_grad(), random([40, 20, 3, 3], false).require_grad());
     let g = random([3, 5, 4, 40], false);

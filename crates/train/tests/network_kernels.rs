@@ -39,12 +39,12 @@ fn losses(kernel: KernelChoice, neuron: Neuron, configurations: &[Vec<usize>]) -
         t_max: t,
         step_us: None,
     };
-    let one = |_| {
+    let loss_of_step = |_| {
         let (g, report) = gradients(&mut model, &x, &labels, configurations, &setting, &mut rng).expect("fits");
         optimiser.step(&mut model.parameters, g, 0.003);
         report.loss
     };
-    (0..10).map(one).collect()
+    (0..10).map(loss_of_step).collect()
 }
 
 #[test]

@@ -157,8 +157,8 @@ fn labels(batch: usize) -> Vec<usize> {
 
 fn networks() -> Vec<Network> {
     let modes = [TtmMode::Even, TtmMode::Soft, TtmMode::Random, TtmMode::Trim];
-    let of = |mode| [residual(InputKind::Events, mode), residual(InputKind::Image, mode), chain(mode)];
-    modes.into_iter().flat_map(of).collect()
+    let networks = |mode| [residual(InputKind::Events, mode), residual(InputKind::Image, mode), chain(mode)];
+    modes.into_iter().flat_map(networks).collect()
 }
 
 /// Checks that the network fires, because gradients that are all zero would always be equal.

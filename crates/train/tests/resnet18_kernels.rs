@@ -82,12 +82,12 @@ fn margins(f: &Fired) -> Vec<f32> {
     // With the leak rule `Step`, λ does not depend on the number of steps.
     let lambda = neuron.lambda(LeakRule::Step, f.steps, f.steps, None).expect("a leak per step");
     let mut v = vec![0.0f32; n];
-    let one = |(k, current): (usize, &f32)| {
+    let margin = |(k, current): (usize, &f32)| {
         let (_, u, next) = tickless_kernels::neuron::step::plain_step(&neuron, lambda, v[k % n], *current);
         v[k % n] = next;
         (u - neuron.threshold).abs()
     };
-    f.current.iter().enumerate().map(one).collect()
+    f.current.iter().enumerate().map(margin).collect()
 }
 
 /// Number of spikes that differ in the first layer with a difference. All of them must be within
@@ -174,17 +174,17 @@ fn the_losses_of_ten_iterations_of_resnet18_are_those_of_the_plain_kernels() {
         let (mut equal, mut losses) = ([0; FORCED.len()], Vec::new());
         for k in 0..10 {
             let x = images(batch, 100 + k);
-            let one = |model: &mut Model| {
+            let gradients_of = |model: &mut Model| {
                 let (mut rng, configurations) = (ChaCha8Rng::seed_from_u64(k), [configuration.clone()]);
                 gradients(model, &x, &[1, 4], &configurations, &setting(2), &mut rng).expect("fits")
             };
             let plain_fired = fired(&plain, &x, &configuration);
             let before = plain.clone();
-            let (g, report) = one(&mut plain);
+            let (g, report) = gradients_of(&mut plain);
             for (kernel, equal) in FORCED.into_iter().zip(&mut equal) {
                 let mut fast = before.clone().with_kernel(kernel);
                 let flips = flips(&plain_fired, &fired(&fast, &x, &configuration), &format!("{kernel}, iteration {k}"));
-                let loss = one(&mut fast).1.loss;
+                let loss = gradients_of(&mut fast).1.loss;
                 println!("{kernel}, iteration {k}: {flips} spikes differ, loss {loss}, plain {}", report.loss);
                 if flips == 0 {
                     assert!(

@@ -163,7 +163,7 @@ fn one_by_one(
 ) -> Tensor<3> {
     let batch = x.dims()[0] / steps;
     let mut leaf = leaves.iter().cloned();
-    let mut next = || leaf.next().expect("a leaf for each tensor");
+    let mut next_leaf = || leaf.next().expect("a leaf for each tensor");
     if network.input().kind == InputKind::Image {
         x = reference::map_time(x, &TimeMap::show(configuration[0]));
         steps = configuration[0];
@@ -178,9 +178,9 @@ fn one_by_one(
             }
             Layer::Conv(c) => {
                 let (kernel, stride, padding) = c.window.as_square().expect("the chain has squares");
-                let weight = next().reshape([c.out, node.input.channels, kernel, kernel]);
+                let weight = next_leaf().reshape([c.out, node.input.channels, kernel, kernel]);
                 let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
-                conv2d(x, weight, c.bias.then(&mut next), options)
+                conv2d(x, weight, c.bias.then(&mut next_leaf), options)
             }
             Layer::Neuron(n) => {
                 let lambda = n.lambda(LeakRule::Step, 5, steps, None).unwrap();
@@ -192,9 +192,9 @@ fn one_by_one(
                 avg_pool2d(x, options)
             }
             Layer::Linear(l) => {
-                let weight = next().reshape([l.out, node.input.len()]);
+                let weight = next_leaf().reshape([l.out, node.input.len()]);
                 let y = x.reshape([steps * batch, node.input.len()]).matmul(weight.transpose());
-                let y = if l.bias { y + next().reshape([1, l.out]) } else { y };
+                let y = if l.bias { y + next_leaf().reshape([1, l.out]) } else { y };
                 y.reshape([steps * batch, l.out, 1, 1])
             }
             other => unreachable!("the chain has no {other:?}"),

@@ -2,8 +2,9 @@
 //! variables.
 //!
 //! [`words!`] implements `FromStr`, `Display` and the list `WORDS` for an enum, and also
-//! `Serialize` and `Deserialize` if `serde` precedes the type. The words stand next to the type,
-//! and the compiler refuses a variant without a word. The error for an unknown word suggests the
+//! `Serialize` and `Deserialize` if `serde` precedes the type. A crate that makes serde optional
+//! writes `words!(serde Type)` as a line of its own under its `cfg`. The words stand next to the
+//! type, and the compiler refuses a variant without a word. The error for an unknown word suggests the
 //! nearest known word and lists all of them ([`UnknownWord`]).
 //!
 //! ```
@@ -65,7 +66,9 @@ pub fn find<T: Copy>(
 macro_rules! words {
     (serde $type:ident, $what:literal, { $($variant:ident = $word:literal),+ $(,)? }) => {
         $crate::words!($type, $what, { $($variant = $word),+ });
-
+        $crate::words!(serde $type);
+    };
+    (serde $type:ident) => {
         impl $crate::serde::Serialize for $type {
             fn serialize<S: $crate::serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
                 to.serialize_str(self.as_str())
@@ -127,9 +130,9 @@ mod tests {
 
     #[test]
     fn an_unknown_word_is_refused_with_the_nearest_and_all_known_ones() {
-        let said = |word: &str| word.parse::<Side>().unwrap_err().to_string();
-        assert_eq!(said("rihgt"), "unknown side `rihgt`, did you mean `right`?; known: left, right");
-        assert_eq!(said("top"), "unknown side `top`; known: left, right");
-        assert_eq!(said("Left"), "unknown side `Left`, did you mean `left`?; known: left, right");
+        let message = |word: &str| word.parse::<Side>().unwrap_err().to_string();
+        assert_eq!(message("rihgt"), "unknown side `rihgt`, did you mean `right`?; known: left, right");
+        assert_eq!(message("top"), "unknown side `top`; known: left, right");
+        assert_eq!(message("Left"), "unknown side `Left`, did you mean `left`?; known: left, right");
     }
 }

@@ -72,7 +72,7 @@ impl Sweep {
         let program = compile(&run)?;
         let ids = self.part.of(&run.parts, self.limit);
         if ids.is_empty() {
-            bail!("the {} part of this run is empty", self.part.word());
+            bail!("the {} part of this run is empty", self.part);
         }
         let settings = self.settings(&program)?;
         let exact = exact(&run, &program, ids)?;
@@ -83,16 +83,15 @@ impl Sweep {
             rows.push(SweepRow { swept: swept.to_owned(), value, ..row });
         }
         console.finish();
-        let (part, recordings, weights) = (self.part.word().to_owned(), ids.len(), run.checksum.clone());
+        let (part, recordings, weights) = (self.part.to_string(), ids.len(), run.checksum.clone());
         let swept = Swept { part, recordings, seed: self.seed, weights, rows };
         run.folder.write_result("asynchrony.json", &swept)?;
-        let name =
-            format!("{} ({}), {} {} recordings", run.facts.network, run.facts.origin(), ids.len(), self.part.word());
+        let name = format!("{} ({}), {} {} recordings", run.facts.network, run.facts.origin(), ids.len(), self.part);
         let pictures = write_sweep(&name, &swept.rows, run.folder.path())?;
         if global.json {
             return print_json(&swept);
         }
-        say!("{} on {} {} recordings (simulator)", run.facts.network, ids.len(), self.part.word());
+        say!("{} on {} {} recordings (simulator)", run.facts.network, ids.len(), self.part);
         say!(
             "{:<8} {:>10} {:>10} {:>17} {:>12} {:>14}",
             "",
@@ -119,8 +118,8 @@ impl Sweep {
     fn settings(&self, program: &Program) -> Result<Vec<(&'static str, String, Asynchrony)>> {
         let base = Asynchrony { seed: self.seed, ..Asynchrony::default() };
         let mut all = vec![("exact", String::new(), base.clone())];
-        for (word, order) in [("random", Order::Random), ("momentum", Order::Momentum)] {
-            all.push(("order", word.into(), Asynchrony { order, ..base.clone() }));
+        for order in [Order::Random, Order::Momentum] {
+            all.push(("order", order.to_string(), Asynchrony { order, ..base.clone() }));
         }
         let delays = numbers("delay-us", &self.delay_us)?;
         for &v in &delays {

@@ -3,6 +3,7 @@
 use crate::arguments::Global;
 use crate::output::{check_file_name, check_output_folder, print_json, say};
 use crate::progress::Console;
+use crate::remedy::named;
 use crate::report::span;
 use crate::view::{Options, view};
 use anyhow::{Result, bail};
@@ -142,21 +143,9 @@ fn explained(e: Error) -> anyhow::Error {
             "{file}: byte {at}: {problem}; state the unit in the name of the column (t_s, t_ms, t_us, t_ns), or with \
              `--time-unit s` (ms, us, ns)"
         ),
-        Error::StrayEvent { file, index, x, y, sensor } => anyhow::anyhow!(
-            "{file}: event {index} at ({x}, {y}) lies outside the {sensor} sensor; state a larger one with `--sensor \
-             WIDTHxHEIGHT`, or leave such events out with `--drop-outside`"
-        ),
-        Error::Streams { .. } => {
-            let text = e.to_string();
-            let text = text.trim_end_matches("choose one by its number (`data.stream`)");
-            anyhow::anyhow!("{text}choose one with `--stream NUMBER`")
-        }
-        other => match other.choices() {
-            [] => other.into(),
-            choices => {
-                let options: Vec<_> = choices.iter().filter_map(|c| option(*c)).collect();
-                anyhow::anyhow!("{other} ({})", options.join(", "))
-            }
+        other => match named(other.choices(), option) {
+            none if none.is_empty() => other.into(),
+            options => anyhow::anyhow!("{other}{options}"),
         },
     }
 }

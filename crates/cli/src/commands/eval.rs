@@ -1,6 +1,6 @@
 //! `tickless eval RUN --steps 1..20`: evaluates one set of weights at every T.
 
-use crate::arguments::{Global, Part, PeriodArg, RunArgs};
+use crate::arguments::{Global, Part, PeriodArg, RunArgs, word_parser};
 use crate::output::{print_json, say};
 use crate::progress::Console;
 use crate::results::Evaluation;
@@ -43,8 +43,8 @@ pub struct Eval {
     #[arg(long, value_name = "T1,T2,..")]
     configuration: Vec<String>,
     /// What the leak belongs to.
-    #[arg(long, value_enum)]
-    leak: Option<Leak>,
+    #[arg(long, value_parser = word_parser(LeakRule::WORDS))]
+    leak: Option<LeakRule>,
     /// Which samples.
     #[arg(long, value_enum, default_value = "test")]
     part: Part,
@@ -59,12 +59,6 @@ pub struct Eval {
     /// belongs to time.
     #[arg(long, value_name = "STEPS")]
     refractory: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Leak {
-    Step,
-    Time,
 }
 
 impl Eval {
@@ -83,7 +77,7 @@ impl Eval {
         let model = run.model(&device(&global.device)?)?;
         let ids = self.part.of(&run.parts, self.limit);
         if ids.is_empty() {
-            bail!("the {} part of this run is empty", self.part.word());
+            bail!("the {} part of this run is empty", self.part);
         }
         let (t_max, step_us, batch) = (run.facts.t_max, run.facts.step_us, run.recipe.eval.batch);
         let setting = Setting { source: &run.source, ids, t_max, step_us, batch };
@@ -91,11 +85,7 @@ impl Eval {
             bail!("network `{}` has no batch norm: leave out `--calibrate`", run.facts.network);
         }
         let calibration = self.calibrate.then(|| run.calibration(None));
-        let leaks = match self.leak {
-            None => run.recipe.eval.leak.clone(),
-            Some(Leak::Step) => vec![LeakRule::Step],
-            Some(Leak::Time) => vec![LeakRule::Time],
-        };
+        let leaks = self.leak.map_or_else(|| run.recipe.eval.leak.clone(), |leak| vec![leak]);
         let mut points = Vec::new();
         for configuration in &configurations {
             for &leak in &leaks {
@@ -128,7 +118,7 @@ impl Eval {
             "{} on {} {} samples{} ({}, T_max {t_max})",
             run.facts.network,
             of_all(ids.len(), self.part.of(&run.parts, 0).len()),
-            self.part.word(),
+            self.part,
             if model.precision() == Precision::F32 { String::new() } else { format!(" at {}", model.precision()) },
             run.facts.origin()
         );

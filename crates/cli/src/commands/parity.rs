@@ -8,7 +8,7 @@ use crate::progress::Console;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::PathBuf;
-use tickless::parity::{Options, Pair, Verdict, counts_text, names_files, parity, shapes};
+use tickless::parity::{Cause, Options, Pair, Verdict, counts_text, names_files, parity, shapes};
 use tickless_train::device::device;
 
 /// Compare clocked network, engine, 8-bit engine and exported graph, layer by layer.
@@ -84,7 +84,7 @@ impl ParityCommand {
         let limit = self.limit.unwrap_or(if named { 0 } else { 20 });
         let ids = self.part.of(&run.parts, limit);
         if ids.is_empty() {
-            bail!("the {} part of this run is empty", self.part.word());
+            bail!("the {} part of this run is empty", self.part);
         }
         let (graph, counts) = (self.graph, self.counts);
         let within = self.within.map(|percent| percent / 100.0);
@@ -97,7 +97,7 @@ impl ParityCommand {
         if global.json {
             print_json(&result)?;
         } else {
-            let (n, part) = (result.recordings, self.part.word());
+            let (n, part) = (result.recordings, self.part);
             say!("{} on {n} {part} recordings, {} events", run.facts.network, result.events);
             let spikes: Vec<String> = result.spikes.iter().map(|(l, n)| format!("{l} {n}")).collect();
             say!("engine: {:.2} % correct; spikes: {}", result.accuracy, spikes.join(", "));
@@ -106,11 +106,18 @@ impl ParityCommand {
         match result.broken() {
             None => Ok(()),
             Some(p) => {
-                let (at, why) = (p.first.as_ref().map_or("", |f| f.layer.as_str()), p.cause.as_deref().unwrap_or(""));
-                bail!("{} differs from the engine from layer `{at}` on: {why}", p.executor)
+                let layer = p.first.as_ref().map_or("", |f| f.layer.as_str());
+                let cause = p.cause.as_ref().map(in_words).unwrap_or_default();
+                bail!("{} differs from the engine from layer `{layer}` on: {cause}", p.executor)
             }
         }
     }
+}
+
+/// A cause, with the command that mends it if there is one.
+fn in_words(cause: &Cause) -> String {
+    let command = if cause.fold { " (`tickless finetune`)" } else { "" };
+    format!("{cause}{command}")
 }
 
 fn show(p: &Pair) {
@@ -152,7 +159,7 @@ fn show(p: &Pair) {
         );
     }
     if let Some(cause) = &p.cause {
-        say!("          likely cause: {cause}");
+        say!("          likely cause: {}", in_words(cause));
     }
     for note in &p.notes {
         say!("          known: {note}");

@@ -1,11 +1,11 @@
 //! `tickless simulate RUN`: runs the same weights without a clock.
 
-use crate::arguments::{Global, Part, PeriodArg, RunArgs};
+use crate::arguments::{Global, Part, PeriodArg, RunArgs, word_parser};
 use crate::output::{percent, print_json, say};
 use crate::progress::Console;
 use crate::report::time_unit;
 use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 use std::sync::Arc;
 use tickless::simulate::asynchronous::{SweepRow, exact, measure};
@@ -59,8 +59,8 @@ pub struct Simulate {
 #[derive(Debug, Args)]
 struct ModelArgs {
     /// Order of simultaneous events.
-    #[arg(long, value_enum, default_value = "exact")]
-    order: OrderArg,
+    #[arg(long, value_parser = word_parser(Order::WORDS), default_value = "exact")]
+    order: Order,
     /// Time from sending an event to its arrival in µs.
     #[arg(long, default_value_t = 0.0)]
     delay_us: f64,
@@ -78,22 +78,10 @@ struct ModelArgs {
     seed: u64,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum OrderArg {
-    Exact,
-    Random,
-    Momentum,
-}
-
 impl ModelArgs {
     /// The model; `None` if everything is exact.
     fn model(&self) -> Option<Asynchrony> {
-        let ModelArgs { delay_us, service_us, queue, jitter_us, seed, .. } = *self;
-        let order = match self.order {
-            OrderArg::Exact => Order::Exact,
-            OrderArg::Random => Order::Random,
-            OrderArg::Momentum => Order::Momentum,
-        };
+        let ModelArgs { order, delay_us, service_us, queue, jitter_us, seed } = *self;
         let model = Asynchrony { order, delay_us, service_us, queue, jitter_us, seed, ..Asynchrony::default() };
         (model != Asynchrony { seed, ..Asynchrony::default() }).then_some(model)
     }
@@ -120,7 +108,7 @@ impl Simulate {
         let model = run.model(&device(&global.device)?)?;
         let ids = self.part.of(&run.parts, self.limit);
         if ids.is_empty() {
-            bail!("the {} part of this run is empty", self.part.word());
+            bail!("the {} part of this run is empty", self.part);
         }
         let asynchrony = self.model.model();
         if let Some(model) = &asynchrony {
@@ -137,12 +125,12 @@ impl Simulate {
         }
         let asynchrony = asynchrony.map(|m| with_asynchrony(&run, ids, &m, console)).transpose()?;
         if global.json {
-            return print_json(&Shown { part: self.part.word(), simulation: &s, asynchrony, tuned: tuned.as_ref() });
+            return print_json(&Shown { part: self.part.as_str(), simulation: &s, asynchrony, tuned: tuned.as_ref() });
         }
         if let Some(tuned) = &tuned {
             show_tuned(&run, tuned);
         }
-        say!("{} event by event on {} {} recordings (simulator)", run.facts.network, s.samples, self.part.word());
+        say!("{} event by event on {} {} recordings (simulator)", run.facts.network, s.samples, self.part);
         say!("correct              {:>12.2} %", s.accuracy);
         say!("events               {:>12.1} per recording", s.events);
         say!("synaptic operations  {:>12.0} per recording", s.synaptic_operations);

@@ -57,6 +57,9 @@ const TESTED: [&str; 10] = [
     "data.folds.of",
     "data.folds",
 ];
+/// Tables of a recipe that are one property: what a training adds to the passes of its strategy. A
+/// row is named after those that it has.
+const ADDED: [&str; 3] = ["train.rate_penalty", "train.long", "train.event_driven"];
 /// Most differences in the name of a row; the notes list all.
 const NAMED: usize = 2;
 
@@ -135,9 +138,14 @@ fn traits(f: &Finished) -> Result<Traits> {
     Ok(all)
 }
 
-/// Flattens `{a: {b: 1}}` to `a.b` = 1. Lists are values.
+/// Flattens `{a: {b: 1}}` to `a.b` = 1. Lists and the tables of [`ADDED`] are values.
 fn flatten(path: &str, value: &Value, all: &mut Traits) {
     match value {
+        Value::Object(map) if ADDED.contains(&path) => {
+            let given = map.iter().filter(|(_, value)| value.as_f64() != Some(0.0));
+            let words: Vec<String> = given.map(|(key, value)| format!("{key} {value}")).collect();
+            all.insert(path.to_owned(), words.join(", "));
+        }
         Value::Object(map) => {
             for (key, value) in map {
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
@@ -174,8 +182,11 @@ fn name_by_difference(rows: &mut [(String, Traits, Group)]) -> Vec<String> {
     for k in 0..rows.len() {
         let same: Vec<&Traits> = rows.iter().filter(|r| r.0 == rows[k].0).map(|r| &r.1).collect();
         let keys = differing(&same);
-        let said = |key: &&String| format!("{} {}", short(key), brief(rows[k].1.get(*key)));
-        let words: Vec<String> = keys.iter().take(NAMED).map(said).collect();
+        let own = &rows[k].1;
+        let keys: Vec<&String> =
+            keys.into_iter().filter(|k| own.contains_key(*k) || !ADDED.contains(&k.as_str())).collect();
+        let setting = |key: &&String| format!("{} {}", short(key), brief(key, own.get(*key)));
+        let words: Vec<String> = keys.iter().take(NAMED).map(setting).collect();
         if !words.is_empty() {
             let more = if keys.len() > NAMED { ", …" } else { "" };
             rows[k].2.name = format!("{}, {}{more}", rows[k].0, words.join(", "));
@@ -194,11 +205,12 @@ fn name_by_difference(rows: &mut [(String, Traits, Group)]) -> Vec<String> {
 /// A note for each key, other than the strategy, in which the rows differ.
 fn differences(rows: &[(String, Traits, Group)]) -> Vec<String> {
     let all: Vec<&Traits> = rows.iter().map(|r| &r.1).collect();
-    let of = |key: String| {
-        let values: Vec<String> = rows.iter().map(|(_, t, g)| format!("{} {}", g.name, brief(t.get(&key)))).collect();
+    let note = |key: String| {
+        let values: Vec<String> =
+            rows.iter().map(|(_, t, g)| format!("{} {}", g.name, brief(&key, t.get(&key)))).collect();
         format!("Rows differ in more than the strategy: {key} ({}).", values.join("; "))
     };
-    differing(&all).into_iter().cloned().map(of).collect()
+    differing(&all).into_iter().cloned().map(note).collect()
 }
 
 /// The keys whose values differ, the most telling first.
@@ -208,7 +220,7 @@ fn differing<'a>(all: &[&'a Traits]) -> Vec<&'a String> {
     let rank = |key: &&String| match key.as_str() {
         "network.name" => 0,
         "train.t_max" => 1,
-        k if k.starts_with("network.neuron") => 2,
+        k if k.starts_with("network.neuron") || ADDED.contains(&k) => 2,
         k if k.starts_with("network") => 4,
         _ => 3,
     };
@@ -227,10 +239,12 @@ fn short(key: &str) -> &str {
     }
 }
 
-/// A value as a name shows it.
-fn brief(value: Option<&String>) -> String {
+/// A value of this key as a name shows it.
+fn brief(key: &str, value: Option<&String>) -> String {
     match value {
+        None if ADDED.contains(&key) => "none".into(),
         None => "default".into(),
+        Some(v) if ADDED.contains(&key) => v.clone(),
         Some(v) if v.chars().count() <= 24 => v.clone(),
         Some(v) => format!("{}…", v.chars().take(23).collect::<String>()),
     }
@@ -250,6 +264,23 @@ mod tests {
         let value = serde_json::json!({"train": {"t_max": 4, "leak": "step"}, "data": {"size": [3, 4], "path": null}});
         flatten("", &value, &mut all);
         assert_eq!(all, traits_of(&[("train.t_max", "4"), ("train.leak", "step"), ("data.size", "[3,4]")]));
+    }
+
+    #[test]
+    fn what_a_training_adds_is_one_property_and_comes_before_what_follows_from_it() {
+        let of = |train: serde_json::Value| {
+            let mut all = Traits::new();
+            flatten("", &serde_json::json!({ "train": train }), &mut all);
+            all
+        };
+        let long = serde_json::json!({"times": 3, "every": 4, "replaces": 3, "distill": 0.0});
+        let with = of(serde_json::json!({"epochs": 33, "long": long}));
+        let plain = of(serde_json::json!({"epochs": 40, "long": null}));
+        assert_eq!(with["train.long"], "every 4, replaces 3, times 3");
+        let keys = differing(&[&plain, &with]);
+        assert_eq!(keys, ["train.long", "train.epochs"]);
+        assert_eq!(brief(keys[0], with.get(keys[0])), "every 4, replaces 3, times 3");
+        assert_eq!([brief(keys[0], plain.get(keys[0])), brief("train.epochs", None)], ["none", "default"]);
     }
 
     #[test]

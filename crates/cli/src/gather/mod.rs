@@ -47,8 +47,10 @@ pub fn report(title: &str, command: &str, rows: &Rows) -> Result<r::ReportData> 
     for group in groups {
         notes.extend(group_notes(group));
     }
-    let other = |g: &&Group| g.runs[0].run.network != run.network;
-    notes.extend(groups.iter().filter(other).map(|g| format!("{} is network {}.", g.name, in_short(&g.runs[0].run))));
+    let is_other_network = |g: &&Group| g.runs[0].run.network != run.network;
+    notes.extend(
+        groups.iter().filter(is_other_network).map(|g| format!("{} is network {}.", g.name, in_short(&g.runs[0].run))),
+    );
     let runs = groups.iter().map(|g| g.runs.len()).sum::<usize>();
     Ok(r::ReportData {
         title: title.to_owned(),
@@ -260,7 +262,7 @@ fn decisions(all: &[&Simulation]) -> Option<DecisionCurve> {
 fn layers(runs: &[Finished], simulations: &[&Simulation]) -> Vec<r::LayerRates> {
     let evaluations: Vec<&Evaluation> = runs.iter().filter_map(|f| f.evaluation.as_ref()).collect();
     let Some(first) = evaluations.first() else { return Vec::new() };
-    let one = |(k, l): (usize, &LayerActivity)| r::LayerRates {
+    let layer_rates = |(k, l): (usize, &LayerActivity)| r::LayerRates {
         layer: l.layer.clone(),
         neurons: l.neurons,
         rate: over(&evaluations, |e| e.activity.get(k).map_or(0.0, LayerActivity::rate)),
@@ -268,7 +270,7 @@ fn layers(runs: &[Finished], simulations: &[&Simulation]) -> Vec<r::LayerRates> 
             .then(|| over(simulations, |s| s.layers.get(k).map_or(0.0, LayerActivity::rate))),
         silent: evaluations.iter().any(|e| e.activity.get(k).is_some_and(LayerActivity::silent)),
     };
-    first.activity.iter().enumerate().map(one).collect()
+    first.activity.iter().enumerate().map(layer_rates).collect()
 }
 
 fn raster(f: &Finished) -> Result<Option<r::Raster>> {
@@ -309,8 +311,8 @@ fn sample(run: &Loaded) -> Result<Option<r::InputSample>> {
     let frames = tickless_events::Framing::slices(8).frames::<u16>(&recording)?;
     let [t, _, height, width] = frames.shape;
     let pixels = height * width;
-    let at = |k: usize, polarity: usize, i: usize| frames.data[(k * 2 + polarity) * pixels + i];
-    let frame = |k: usize| (0..pixels).map(|i| [at(k, 1, i), at(k, 0, i)]).collect();
+    let events = |k: usize, polarity: usize, i: usize| frames.data[(k * 2 + polarity) * pixels + i];
+    let frame = |k: usize| (0..pixels).map(|i| [events(k, 1, i), events(k, 0, i)]).collect();
     let names = run.source.dataset().class_names();
     let label = run.source.label(id);
     Ok(Some(r::InputSample {

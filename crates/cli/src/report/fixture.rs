@@ -159,8 +159,8 @@ fn curve(last: f64, alone: bool) -> Vec<EpochPoint> {
 }
 
 fn decisions(last: f64) -> DecisionCurve {
-    let at = |share: f64| round(10.0 + (last - 10.0) * (1.0 - (-4.0 * share).exp()));
-    let moments = || (1..=20u64).map(|k| (k, at(k as f64 / 20.0)));
+    let accuracy = |share: f64| round(10.0 + (last - 10.0) * (1.0 - (-4.0 * share).exp()));
+    let moments = || (1..=20u64).map(|k| (k, accuracy(k as f64 / 20.0)));
     DecisionCurve {
         time: moments().map(|(k, accuracy)| AtTime { us: 15_000 * k, accuracy, standard_error: Some(1.5) }).collect(),
         events: moments()
@@ -169,7 +169,7 @@ fn decisions(last: f64) -> DecisionCurve {
         exits: [(0.5, 0.2), (0.9, 0.5), (0.99, 0.8)]
             .map(|(confidence, share)| {
                 let (us, events) = (round(3e5 * share), round(5e3 * share));
-                Exit { confidence, accuracy: at(share + 0.1), us, events, reached: round(100.0 - 20.0 * share) }
+                Exit { confidence, accuracy: accuracy(share + 0.1), us, events, reached: round(100.0 - 20.0 * share) }
             })
             .into(),
     }

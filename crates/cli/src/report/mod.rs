@@ -17,6 +17,7 @@
 
 mod data;
 mod error;
+mod escape;
 #[cfg(test)]
 mod fixture;
 mod format;

@@ -156,8 +156,9 @@ pub(crate) fn work(data: &ReportData) -> Table {
 
 /// Early exit: a row per strategy and confidence.
 pub(crate) fn exits(data: &ReportData) -> Table {
-    let all = || event_driven(data).filter_map(|(s, e)| e.decisions.as_ref().map(|d| (s, d)));
-    let longest = all().flat_map(|(_, d)| d.exits.iter().map(|e| e.us)).filter(|us| us.is_finite()).fold(0.0, f64::max);
+    let decided = || event_driven(data).filter_map(|(s, e)| e.decisions.as_ref().map(|d| (s, d)));
+    let longest =
+        decided().flat_map(|(_, d)| d.exits.iter().map(|e| e.us)).filter(|us| us.is_finite()).fold(0.0, f64::max);
     let (unit, name) = time_unit(longest);
     let row = |strategy: &StrategyResult, e: &Exit| {
         let cells = [
@@ -177,7 +178,7 @@ pub(crate) fn exits(data: &ReportData) -> Table {
         head: ["", "confidence", "accuracy, %", &format!("time, {name}"), "events", "passed, %"]
             .map(String::from)
             .into(),
-        rows: all().flat_map(|(s, d)| d.exits.iter().map(move |e| row(s, e))).collect(),
+        rows: decided().flat_map(|(s, d)| d.exits.iter().map(move |e| row(s, e))).collect(),
         pinned: 0,
     }
 }
@@ -193,11 +194,11 @@ pub(crate) fn rates(data: &ReportData) -> Table {
     let rows = names
         .iter()
         .map(|name| {
-            let of = |s: &&StrategyResult| s.layers.iter().find(|l| l.layer == *name).cloned();
-            let neurons = active.iter().find_map(of).map_or(MISSING.into(), |l| grouped(l.neurons as f64));
+            let named_layer = |s: &&StrategyResult| s.layers.iter().find(|l| l.layer == *name).cloned();
+            let neurons = active.iter().find_map(named_layer).map_or(MISSING.into(), |l| grouped(l.neurons as f64));
             let mut cells = vec![Cell::from(neurons)];
             for strategy in &active {
-                let layer = of(strategy);
+                let layer = named_layer(strategy);
                 let clocked = layer.as_ref().map_or(MISSING.into(), |l| match l.silent {
                     true => "silent".into(),
                     false => rate(l.rate),
@@ -242,8 +243,8 @@ pub(crate) fn leaks(strategy: &StrategyResult) -> Vec<LeakRule> {
 
 /// The result at T. At T_max both leaks are equal by definition, so either result serves.
 pub(crate) fn point(strategy: &StrategyResult, steps: usize, leak: LeakRule, t_max: usize) -> Option<&MeanPoint> {
-    let at = |exact: bool| strategy.points.iter().find(|p| p.steps == steps && (!exact || p.leak == leak));
-    at(true).or_else(|| if steps == t_max { at(false) } else { None })
+    let measured = |exact: bool| strategy.points.iter().find(|p| p.steps == steps && (!exact || p.leak == leak));
+    measured(true).or_else(|| if steps == t_max { measured(false) } else { None })
 }
 
 /// The change of accuracy from T_max to event-driven, in percentage points.

@@ -35,13 +35,13 @@ impl Evaluation {
     /// The results measured on a part of a run.
     pub fn of(run: &Loaded, model: &Model, part: Part, points: Vec<Point>, activity: Vec<LayerActivity>) -> Self {
         let precision = model.precision().to_string();
-        Self { part: part.word().into(), points, activity, precision, weights: Some(run.checksum.clone()) }
+        Self { part: part.to_string(), points, activity, precision, weights: Some(run.checksum.clone()) }
     }
 
     /// Whether a run stores this evaluation: it covers the whole test part at full precision.
     pub fn is_whole(&self, run: &Loaded) -> bool {
         let samples = run.parts.test.len();
-        self.part == Part::Test.word()
+        self.part == Part::Test.as_str()
             && self.precision == f32_precision()
             && self.points.iter().all(|p| p.samples == samples)
     }

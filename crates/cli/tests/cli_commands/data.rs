@@ -1,8 +1,8 @@
 //! `tickless data`: recordings and data sets.
 
-use super::common::{Scratch, number};
 use tickless::events::Event;
 use tickless::events::formats::nmnist_bin;
+use tickless_testing::command::{Scratch, number};
 
 #[test]
 fn data_are_listed_and_explained() {

@@ -1,7 +1,7 @@
 //! Commands that run networks without a clock.
 
-use super::common::{Scratch, number};
 use tickless::net::Weights;
+use tickless_testing::command::{Scratch, number};
 
 #[test]
 fn recordings_that_the_recipe_scales_are_simulated_at_that_size() {

@@ -1,9 +1,9 @@
 //! Export of networks to other tools and chips, and import.
 
-use super::common::Scratch;
 use super::residual;
 use tickless::net::interop::nir::{self, Graph, Node, Tensor};
 use tickless::train::run::RunFolder;
+use tickless_testing::command::Scratch;
 
 #[test]
 fn a_trained_network_is_exported_for_other_tools_and_chips() {

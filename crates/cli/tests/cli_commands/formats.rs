@@ -1,9 +1,9 @@
 //! File formats on the command line: the direction of axes, errors in a folder, and the choice of
 //! one of several streams.
 
-use super::common::{Scratch, number};
 use tickless::events::formats::{encode, nmnist_bin};
 use tickless::events::{Columns, Event, Sensor};
+use tickless_testing::command::{Scratch, number};
 
 /// A file in Prophesee's RAW format: the header and the words.
 fn raw(header: &str, words: &[u8]) -> Vec<u8> {

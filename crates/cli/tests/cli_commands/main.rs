@@ -1,7 +1,5 @@
 //! The normal use of every command, and that the commands' results agree with each other.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod data;
 mod event_driven;
 mod export;
@@ -13,10 +11,11 @@ mod report;
 mod texts;
 mod training;
 
-use common::{RECIPE, RESIDUAL, Scratch, number};
 use serde_json::Value;
 use tickless::net::Layer;
 use tickless::train::run::RunFolder;
+use tickless_testing::command::{Ran, Scratch, number};
+use tickless_testing::recipes::{RECIPE, RESIDUAL};
 
 /// The rows of the accuracy table that `eval` prints: T, leak, % correct, loss.
 fn rows(table: &str) -> Vec<[String; 4]> {
@@ -257,7 +256,7 @@ fn comparing_over_folds_uses_every_sample_once() {
             RunFolder::open(&scratch.at(&format!("three/mtt-seed1-fold{k}"))).unwrap().load().unwrap().parts.test
         })
         .collect();
-    tested.sort_by_key(|s| (s.split.name(), s.index));
+    tested.sort_by_key(|s| (s.split.as_str(), s.index));
     tested.dedup();
     assert_eq!(tested.len(), 1797);
     let again = scratch.ok(&args);
@@ -277,7 +276,7 @@ fn an_experiment_stopped_by_ctrl_c_goes_on_where_it_was() {
     }
     let sent = std::process::Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
     assert!(sent.success());
-    let ran = common::Ran::of(&args, child.wait_with_output().unwrap());
+    let ran = Ran::of(&args, child.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(130), "{ran:#?}");
     // `compare` has no `--resume`, so the message must not name it.
     assert!(ran.stderr.contains("same command") && !ran.stderr.contains("--resume"), "{ran:#?}");

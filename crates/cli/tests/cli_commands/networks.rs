@@ -1,7 +1,7 @@
 //! `tickless net`, and networks of layers that the built-in ones do not have.
 
-use crate::common::Scratch;
 use std::path::Path;
+use tickless_testing::command::Scratch;
 
 /// A network with every layer that runs without a clock, for the embedded recordings.
 const LAYERS: &str = r#"

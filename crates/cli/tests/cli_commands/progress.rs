@@ -1,6 +1,6 @@
 //! Progress and messages while a command runs.
 
-use super::common::Scratch;
+use tickless_testing::command::Scratch;
 
 const TRAIN: [&str; 8] =
     ["train", "small.toml", "--epochs", "3", "--set", "data.validation=0.2", "--set", "train.select=best"];

@@ -1,7 +1,7 @@
 //! Recordings whose units, columns, clocks or sensors differ from what a reader might assume.
 
-use super::common::{Scratch, number};
 use tickless::events::{Columns, Event, Sensor, formats};
+use tickless_testing::command::{Scratch, number};
 
 /// Converts a recording with `data convert` and these options to text, one event per line.
 fn as_text(scratch: &Scratch, file: &str, options: &[&str]) -> String {

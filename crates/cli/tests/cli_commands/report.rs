@@ -1,7 +1,7 @@
 //! Which runs form one row of a report, and the page of a single run.
 
-use super::common::{Scratch, number};
 use serde_json::Value;
+use tickless_testing::command::{Scratch, number};
 
 /// Trains and evaluates a run, without simulating it.
 fn run(scratch: &Scratch, folder: &str, set: &[&str]) {

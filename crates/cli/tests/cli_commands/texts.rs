@@ -1,8 +1,8 @@
 //! Checks that help, README, guide and the comments of recipes agree with what the program does.
 
-use super::common::Scratch;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use tickless_testing::command::Scratch;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -159,7 +159,7 @@ fn the_next_step_that_is_named_can_be_taken() {
     let scratch = Scratch::new();
     scratch.write("base.toml", super::RESIDUAL);
     scratch.ok(&["train", "base.toml", "--output", "base"]);
-    let next = |text: &str| {
+    let next_steps = |text: &str| {
         let line =
             text.lines().find_map(|l| l.strip_prefix("next: ")).unwrap_or_else(|| panic!("no next step: {text}"));
         line.split(", or ").map(str::to_owned).collect::<Vec<_>>()
@@ -170,8 +170,8 @@ fn the_next_step_that_is_named_can_be_taken() {
     };
     // After the fold a network with bias can be simulated, as the message says.
     let converted = scratch.ok(&["finetune", "base", "--epochs", "0"]).stdout;
-    assert_eq!(next(&converted), ["tickless simulate base-converted"]);
-    follow(&next(&converted)[0]);
+    assert_eq!(next_steps(&converted), ["tickless simulate base-converted"]);
+    follow(&next_steps(&converted)[0]);
     // The folder is named as the help says.
     let help = scratch.ok(&["help", "finetune"]).stdout.replace(['\n'], " ");
     assert!(help.contains("-converted") && help.contains("-<strategy>-finetuned"), "{help}");

@@ -1,7 +1,7 @@
 //! Trainings with the additions of a recipe to the passes of a strategy, started as a user starts
 //! them.
 
-use super::common::{Scratch, number};
+use tickless_testing::command::{Scratch, number};
 
 #[test]
 fn a_training_with_the_engine_in_the_forward_pass_resumes_and_runs_event_driven() {

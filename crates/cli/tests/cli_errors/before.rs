@@ -1,7 +1,8 @@
 //! Errors that can be found before the first batch are found then, and leave no folder behind.
 
-use super::common::{RECIPE, Scratch};
 use super::{nmnist, recording, set};
+use tickless_testing::command::Scratch;
+use tickless_testing::recipes::RECIPE;
 
 const COMPARE: [&str; 4] = ["compare", "small.toml", "--output", "runs/many"];
 

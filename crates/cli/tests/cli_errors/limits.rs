@@ -1,7 +1,8 @@
 //! Values that no machine can carry out.
 
-use super::common::{RECIPE, Scratch};
 use super::{TRAIN, set};
+use tickless_testing::command::Scratch;
+use tickless_testing::recipes::RECIPE;
 
 #[test]
 fn values_that_no_machine_can_carry_out_are_refused_at_once() {

@@ -1,13 +1,12 @@
 //! The errors that a new user meets: one line that names the place and the remedy, exit code 2.
 
 mod before;
-#[path = "../common/mod.rs"]
-mod common;
 mod limits;
 
-use common::{RECIPE, Ran, Scratch};
 use tickless::events::Event;
 use tickless::events::formats::nmnist_bin;
+use tickless_testing::command::{Ran, Scratch};
+use tickless_testing::recipes::RECIPE;
 
 /// A recording of a hundred events.
 fn recording() -> Vec<u8> {
@@ -328,7 +327,7 @@ fn folds_that_cannot_be() {
 #[test]
 fn a_network_spelled_layer_by_layer_has_no_switches_for_built_in_ones() {
     let scratch = Scratch::new();
-    scratch.write("small.toml", common::RESIDUAL);
+    scratch.write("small.toml", tickless_testing::recipes::RESIDUAL);
     for (assignment, key) in [
         ("network.norm=true", "`network.norm`"),
         ("network.ttm=soft", "`network.ttm`"),
@@ -341,9 +340,9 @@ fn a_network_spelled_layer_by_layer_has_no_switches_for_built_in_ones() {
 #[test]
 fn a_layer_that_does_not_fit_is_named() {
     let scratch = Scratch::new();
-    scratch.write("small.toml", common::RESIDUAL.replace("name = \"branch\"", "name = \"brunch\""));
+    scratch.write("small.toml", tickless_testing::recipes::RESIDUAL.replace("name = \"branch\"", "name = \"brunch\""));
     scratch.refused_with(&TRAIN, &["layer `add1`", "`branch`, which is no layer", "did you mean `brunch`?"]);
-    scratch.write("small.toml", common::RESIDUAL.replace("out = 10", "out = 11"));
+    scratch.write("small.toml", tickless_testing::recipes::RESIDUAL.replace("out = 10", "out = 11"));
     scratch.refused_with(&TRAIN, &["network `mine`", "11 values", "10 classes"]);
 }
 

@@ -4,8 +4,8 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use super::common::Scratch;
 use super::{evt3, names};
+use tickless_testing::command::Scratch;
 
 /// Runs a command to its end to learn its duration, then kills it `rounds` times after increasing
 /// times, and calls `check` after each kill. At the end it runs once more undisturbed.

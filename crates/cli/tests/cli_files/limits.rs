@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tickless_testing::hang::{self, HUNG_AFTER};
 
-use super::common::{Ran, Scratch};
 use super::{evt3, fifo, names};
+use tickless_testing::command::{Ran, Scratch};
 
 /// Runs the command with a limit of `kib` KiB per file, which behaves like a disk that fills up.
 fn in_little_space(scratch: &Scratch, kib: usize, args: &[&str]) -> Ran {

@@ -2,16 +2,13 @@
 //! a kill or a stop. They never replace anything but a regular file, and they may have any name.
 #![cfg(unix)]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod kills;
 mod limits;
 mod memory;
 mod names;
 mod targets;
 
-use common::Scratch;
+use tickless_testing::command::Scratch;
 
 /// `n` events in EVT3 of a 34x34 sensor: three words per event, 16 events per microsecond.
 pub fn evt3(n: usize) -> Vec<u8> {

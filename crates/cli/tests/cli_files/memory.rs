@@ -3,8 +3,8 @@
 
 use std::process::Stdio;
 
-use super::common::Scratch;
 use super::evt3;
+use tickless_testing::command::Scratch;
 
 /// The peak memory of a command in MB, as the system reports it while the program runs.
 fn peak(scratch: &Scratch, args: &[&str]) -> f64 {

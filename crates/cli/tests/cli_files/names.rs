@@ -5,8 +5,9 @@ use std::ffi::{OsStr, OsString};
 use std::io::{Cursor, Write};
 use std::os::unix::ffi::OsStrExt;
 
-use super::common::{RECIPE, Ran, Scratch};
 use super::evt3;
+use tickless_testing::command::{Ran, Scratch};
+use tickless_testing::recipes::RECIPE;
 
 /// Runs the command with arguments of any bytes.
 fn run(scratch: &Scratch, args: &[&OsStr]) -> Ran {

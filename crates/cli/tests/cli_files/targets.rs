@@ -4,8 +4,8 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, symlink};
 
-use super::common::Scratch;
 use super::{evt3, fifo, names};
+use tickless_testing::command::Scratch;
 
 #[test]
 fn convert_writes_into_a_pipe_and_a_device_and_leaves_them() {
@@ -113,7 +113,7 @@ fn a_pipe_in_the_folder_of_a_class_is_refused() {
     scratch.write("set/test/cat/a.raw", evt3(100));
     fifo(&scratch, "set/train/cat/b.raw");
     scratch.refused(&["data", "info", "set"]);
-    scratch.write("small.toml", super::common::RECIPE);
+    scratch.write("small.toml", tickless_testing::recipes::RECIPE);
     scratch.refused_with(
         &["train", "small.toml", "--set", "data.set=folder", "--data", "set"],
         &["b.raw", "neither a file nor a folder"],

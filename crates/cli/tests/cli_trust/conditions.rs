@@ -1,9 +1,10 @@
 //! A training that continues under changed conditions says so.
 
-use super::common::{RECIPE, Ran, Scratch};
 use super::{signal, wait, wait_for};
 use tickless::events::Event;
 use tickless::events::formats::nmnist_bin;
+use tickless_testing::command::{Ran, Scratch};
+use tickless_testing::recipes::RECIPE;
 
 const LONG: &str = "epochs = 300";
 

@@ -1,10 +1,11 @@
 //! Files whose content is not what was written.
 
-use super::common::{RECIPE, Scratch};
 use super::random;
 use std::collections::HashMap;
 use tickless::net::{Array, WeightFile, Weights};
 use tickless::train::run::checkpoint::Checkpoint;
+use tickless_testing::command::Scratch;
+use tickless_testing::recipes::RECIPE;
 
 /// A modification of a checkpoint.
 type Change<'a> = &'a dyn Fn(&mut Checkpoint);

@@ -1,9 +1,10 @@
 //! Killed commands and full disks: the file is the old one or the new one, and errors reach the
 //! exit code.
 
-use super::common::{RECIPE, Scratch};
 use super::{leftovers, random, shell};
 use std::time::{Duration, Instant};
+use tickless_testing::command::Scratch;
+use tickless_testing::recipes::RECIPE;
 
 /// Number of times that each command is killed.
 const KILLS: usize = 12;
@@ -69,7 +70,7 @@ fn a_killed_comparison_goes_on_to_the_same_report() {
 #[test]
 fn a_killed_fine_tuning_resumes_to_the_same_weights() {
     let scratch = Scratch::new();
-    scratch.write("base.toml", super::common::RESIDUAL);
+    scratch.write("base.toml", tickless_testing::recipes::RESIDUAL);
     scratch.ok(&["train", "base.toml", "--output", "base"]);
     let tune = |output: &'static str, more: &[&'static str]| -> Vec<&str> {
         [&["finetune", "base", "--epochs", "2", "--keep-norm", "--output", output], more].concat()

@@ -4,8 +4,6 @@
 //! write error reaches the exit code; every number is finite.
 #![cfg(unix)]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod conditions;
 mod damage;
 mod killed;
@@ -13,9 +11,9 @@ mod numbers;
 mod output;
 mod together;
 
-use common::{Ran, Scratch};
 use std::process::Child;
 use std::time::{Duration, Instant};
+use tickless_testing::command::{Ran, Scratch};
 
 /// Sends a signal to a process.
 fn signal(child: &Child, name: &str) {

@@ -1,9 +1,10 @@
 //! Numbers that are not finite are refused where they arise and never stored.
 
-use super::common::{RECIPE, Scratch};
 use tickless::net::Weights;
 use tickless::train::run::RunFolder;
 use tickless::train::run::checkpoint::Checkpoint;
+use tickless_testing::command::Scratch;
+use tickless_testing::recipes::RECIPE;
 
 /// Changes the weights of a run and writes them with a valid checksum.
 fn change(scratch: &Scratch, run: &str, f: impl Fn(&mut Weights)) {

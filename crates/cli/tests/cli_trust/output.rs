@@ -1,7 +1,8 @@
 //! Standard output and standard error that cannot be written.
 
-use super::common::{RECIPE, Scratch};
 use super::{shell, signal, wait, wait_for};
+use tickless_testing::command::Scratch;
+use tickless_testing::recipes::RECIPE;
 
 /// Commands that write to standard error, and a file that each creates.
 const COMMANDS: [(&str, &str); 6] = [

@@ -1,7 +1,7 @@
 //! Several commands on one run at the same time, and results of a part of its samples.
 
-use super::common::{Ran, Scratch};
 use super::leftovers;
+use tickless_testing::command::{Ran, Scratch};
 
 #[test]
 fn evaluations_of_one_run_at_the_same_time_all_succeed() {

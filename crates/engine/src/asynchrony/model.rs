@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
+use tickless_words::words;
 
 /// Nanoseconds in a µs.
 const NS: f64 = 1000.0;
@@ -19,6 +20,8 @@ pub enum Order {
     /// The most recent spike first (the momentum schedule of arXiv 2408.05098).
     Momentum,
 }
+
+words!(Order, "order of events", { Exact = "exact", Random = "random", Momentum = "momentum" });
 
 /// Parameters of a chip's asynchrony.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,20 +89,17 @@ impl Asynchrony {
     /// does not exist.
     pub(super) fn timings(&self, count: usize) -> Result<Vec<Timing>> {
         if let Some((&index, _)) = self.cores.range(count..).next() {
-            let last = count.saturating_sub(1);
-            return Err(Error::Asynchrony(format!(
-                "core {index} has numbers of its own, and the network has {count} cores; give an index of 0 to {last}"
-            )));
+            return Err(Error::NoCore { index, count });
         }
-        time("jitter", self.jitter_us, "")?;
+        time("jitter", self.jitter_us, None)?;
         (0..count)
             .map(|index| {
                 let core = self.core(index);
-                let of_core = if self.cores.contains_key(&index) { format!(" of core {index}") } else { String::new() };
+                let own = self.cores.contains_key(&index).then_some(index);
                 Ok(Timing {
-                    delay_ns: ns(time("delay", core.delay_us, &of_core)?),
-                    delay_jitter_ns: NS * time("delay jitter", core.delay_jitter_us, &of_core)?,
-                    service_ns: match time("service time", core.service_us, &of_core)? {
+                    delay_ns: ns(time("delay", core.delay_us, own)?),
+                    delay_jitter_ns: NS * time("delay jitter", core.delay_jitter_us, own)?,
+                    service_ns: match time("service time", core.service_us, own)? {
                         0.0 => 0,
                         us => ns(us).max(1),
                     },
@@ -110,11 +110,12 @@ impl Asynchrony {
     }
 }
 
-fn time(name: &str, us: f64, of: &str) -> Result<f64> {
+/// Returns `us` if it is a valid time; `core` is the core whose own parameter it is.
+fn time(quantity: &'static str, us: f64, core: Option<usize>) -> Result<f64> {
     if (0.0..=1e12).contains(&us) {
         return Ok(us);
     }
-    Err(Error::Asynchrony(format!("the {name}{of} is {us} µs; give a time of 0 or more, e.g. 10")))
+    Err(Error::AsynchronyTime { quantity, core, us })
 }
 
 fn ns(us: f64) -> u64 {

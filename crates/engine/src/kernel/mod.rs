@@ -9,6 +9,8 @@
 //! the order of additions; tests compare each with the scalar form. The equation for f32 potentials
 //! is [`tickless_neuron::between::arrive`], which each form instantiates with its register.
 //!
+//! [`patch`] adds the rows of blocks that one event reaches.
+//!
 //! The forms use the processor's own instructions instead of [`tickless_simd::Lanes`], because they
 //! need comparisons that return bit masks and blocks that end within a register.
 
@@ -18,6 +20,7 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+pub(crate) mod patch;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod register;
 mod scalar;

@@ -1,10 +1,11 @@
 //! The effect of an event on the neurons that it reaches, for each kind of number and leak.
 //!
-//! [`Act`] is a trait with `#[inline(always)]` methods instead of closures, because only then does
-//! the compiler reliably use the instructions of the surrounding loop.
+//! [`Act`] and [`AddBlock`] are traits with `#[inline(always)]` methods instead of closures, because
+//! only then does the compiler reliably use the instructions of the surrounding loop.
 
 use crate::decay::Tables;
 use crate::edge::gcd;
+use crate::kernel::patch::AddBlock;
 use crate::kernel::{BLOCK, Bounds, Kernel};
 use crate::layer::{Rule, Small};
 use std::cell::Cell;
@@ -14,10 +15,7 @@ use tickless_neuron::quantised;
 use tickless_neuron::step::settled;
 
 /// The effect of an event on neurons whose potentials are `V` and whose weights are `W`.
-pub(crate) trait Act {
-    type V;
-    type W: Copy;
-
+pub(crate) trait Act: AddBlock {
     /// Whether the methods use the time.
     const TIMED: bool;
 
@@ -29,16 +27,6 @@ pub(crate) trait Act {
     fn block(&self) -> usize {
         BLOCK
     }
-
-    /// Index of the cell of the neuron at this index of the layer; 0 if the layer has no cells.
-    #[inline(always)]
-    fn cell(&self, _: usize) -> usize {
-        0
-    }
-
-    /// Adds weights to potentials. Both start at index `k` of a row of targets whose first cell is
-    /// `cell`. Returns the mask of the neurons that reach their threshold.
-    fn add(&mut self, v: &mut [Self::V], w: &[Self::W], k: usize, cell: usize, t_us: u64) -> u64;
 
     /// Fires the neuron `v` at index `at` of the layer, which reaches its threshold at `t_us`.
     /// Resets the neuron and returns the number of spikes, which is 0 only if it
@@ -58,16 +46,9 @@ pub(super) struct Resting<'a, A> {
     pub ready_us: &'a [Cell<u64>],
 }
 
-impl<A: Act> Act for Resting<'_, A> {
+impl<A: AddBlock> AddBlock for Resting<'_, A> {
     type V = A::V;
     type W = A::W;
-    const TIMED: bool = true;
-    const RESTS: bool = true;
-
-    #[inline(always)]
-    fn block(&self) -> usize {
-        self.act.block()
-    }
 
     #[inline(always)]
     fn cell(&self, at: usize) -> usize {
@@ -77,6 +58,16 @@ impl<A: Act> Act for Resting<'_, A> {
     #[inline(always)]
     fn add(&mut self, v: &mut [A::V], w: &[A::W], k: usize, cell: usize, t_us: u64) -> u64 {
         self.act.add(v, w, k, cell, t_us)
+    }
+}
+
+impl<A: Act> Act for Resting<'_, A> {
+    const TIMED: bool = true;
+    const RESTS: bool = true;
+
+    #[inline(always)]
+    fn block(&self) -> usize {
+        self.act.block()
     }
 
     #[inline(always)]
@@ -147,15 +138,18 @@ impl<K> Sums<K> {
     }
 }
 
-impl<K: Kernel> Act for Plain<'_, K> {
+impl<K: Kernel> AddBlock for Plain<'_, K> {
     type V = f32;
     type W = f32;
-    const TIMED: bool = false;
 
     #[inline(always)]
     fn add(&mut self, v: &mut [f32], w: &[f32], _: usize, _: usize, _: u64) -> u64 {
         K::add(v, w, self.bounds)
     }
+}
+
+impl<K: Kernel> Act for Plain<'_, K> {
+    const TIMED: bool = false;
 
     #[inline(always)]
     fn fire(&self, v: &mut f32, _: usize, _: u64) -> u32 {
@@ -174,15 +168,9 @@ impl<K, const CELL: usize> Leaky<'_, K, CELL> {
     }
 }
 
-impl<K: Kernel, const CELL: usize> Act for Leaky<'_, K, CELL> {
+impl<K: Kernel, const CELL: usize> AddBlock for Leaky<'_, K, CELL> {
     type V = f32;
     type W = f32;
-    const TIMED: bool = true;
-
-    #[inline(always)]
-    fn block(&self) -> usize {
-        BLOCK / self.each() * self.each()
-    }
 
     #[inline(always)]
     fn cell(&self, at: usize) -> usize {
@@ -203,6 +191,15 @@ impl<K: Kernel, const CELL: usize> Act for Leaky<'_, K, CELL> {
         }
         mask
     }
+}
+
+impl<K: Kernel, const CELL: usize> Act for Leaky<'_, K, CELL> {
+    const TIMED: bool = true;
+
+    #[inline(always)]
+    fn block(&self) -> usize {
+        BLOCK / self.each() * self.each()
+    }
 
     #[inline(always)]
     fn fire(&self, v: &mut f32, at: usize, t_us: u64) -> u32 {
@@ -210,15 +207,9 @@ impl<K: Kernel, const CELL: usize> Act for Leaky<'_, K, CELL> {
     }
 }
 
-impl<K: Kernel> Act for Parted<'_, K> {
+impl<K: Kernel> AddBlock for Parted<'_, K> {
     type V = f32;
     type W = f32;
-    const TIMED: bool = true;
-
-    #[inline(always)]
-    fn block(&self) -> usize {
-        gcd(self.leaky.decay.cell, BLOCK)
-    }
 
     #[inline(always)]
     fn cell(&self, at: usize) -> usize {
@@ -233,6 +224,15 @@ impl<K: Kernel> Act for Parted<'_, K> {
         }
         K::decay_add(v, w, self.factor, plain.bounds)
     }
+}
+
+impl<K: Kernel> Act for Parted<'_, K> {
+    const TIMED: bool = true;
+
+    #[inline(always)]
+    fn block(&self) -> usize {
+        gcd(self.leaky.decay.cell, BLOCK)
+    }
 
     #[inline(always)]
     fn fire(&self, v: &mut f32, at: usize, t_us: u64) -> u32 {
@@ -240,15 +240,18 @@ impl<K: Kernel> Act for Parted<'_, K> {
     }
 }
 
-impl<K: Kernel> Act for Short<'_, K> {
+impl<K: Kernel> AddBlock for Short<'_, K> {
     type V = i16;
     type W = i8;
-    const TIMED: bool = false;
 
     #[inline(always)]
     fn add(&mut self, v: &mut [i16], w: &[i8], _: usize, _: usize, _: u64) -> u64 {
         K::add_small(v, w, self.small.bounds)
     }
+}
+
+impl<K: Kernel> Act for Short<'_, K> {
+    const TIMED: bool = false;
 
     #[inline(always)]
     fn fire(&self, v: &mut i16, _: usize, _: u64) -> u32 {
@@ -256,15 +259,18 @@ impl<K: Kernel> Act for Short<'_, K> {
     }
 }
 
-impl<K: Kernel> Act for Sums<K> {
+impl<K: Kernel> AddBlock for Sums<K> {
     type V = i32;
     type W = i8;
-    const TIMED: bool = false;
 
     #[inline(always)]
     fn add(&mut self, v: &mut [i32], w: &[i8], _: usize, _: usize, _: u64) -> u64 {
         K::sum_small(v, w)
     }
+}
+
+impl<K: Kernel> Act for Sums<K> {
+    const TIMED: bool = false;
 
     #[inline(always)]
     fn fire(&self, _: &mut i32, _: usize, _: u64) -> u32 {

@@ -1,8 +1,8 @@
 //! Fires neurons after an event and sorts their spikes.
 
 use super::act::Act;
-use super::patch::Patch;
 use crate::hop::Hop;
+use crate::kernel::patch::Patch;
 
 /// The patch of an event and the positions of its neurons.
 #[derive(Debug, Clone, Copy)]

@@ -22,14 +22,13 @@
 
 mod act;
 mod fire;
-#[allow(unsafe_code, reason = "the bounds of a patch are asserted once for all of its rows")]
-mod patch;
 mod timed;
 
 use crate::edge::Edge;
 use crate::hop::Hop;
 #[cfg(target_arch = "aarch64")]
 use crate::kernel::Neon;
+use crate::kernel::patch::{Patch, add_patch};
 #[cfg(target_arch = "x86_64")]
 use crate::kernel::{Avx2, Avx512};
 use crate::kernel::{BLOCK, Kernel, Scalar};
@@ -37,7 +36,6 @@ use crate::layer::{LayerState, Potentials, Rule};
 use crate::table::Table;
 use act::{Act, Leaky, Parted, Plain, Resting, Short, Sums};
 use fire::{Fires, in_order};
-use patch::{Patch, take};
 use std::cell::Cell;
 use tickless_simd::by_isa;
 
@@ -151,7 +149,7 @@ impl Walk<'_> {
                 if out.capacity() - out.len() < rule.reach {
                     return done;
                 }
-                let (count, any) = take(&mut act, v, w, &patch, block, t_us, &mut masks);
+                let (count, any) = add_patch(&mut act, v, w, &patch, block, t_us, &mut masks);
                 if any != 0 {
                     let (target, row_target) = (footprint.target as usize, edge.row_target);
                     let fires =

@@ -139,15 +139,15 @@ mod tests {
 
     #[test]
     fn magnitudes_are_those_of_torchvision() {
-        let of = |kind, m, negative| operation(kind, m, negative, 32, 64);
-        assert_eq!(of(TranslateX, 9, true), Operation::TranslateX(-29));
-        assert_eq!(of(TranslateY, 9, false), Operation::TranslateY(14));
-        assert_eq!(of(TranslateY, 3, false), Operation::TranslateY(4));
-        assert_eq!(of(Brightness, 9, true), Operation::Brightness(1.0 - 0.9));
-        assert_eq!(of(Color, 0, true), Operation::Color(1.0));
-        assert_eq!(of(Solarize, 9, false), Operation::Solarize(0.0));
-        assert_eq!(of(Solarize, 0, false), Operation::Solarize(255.0));
-        let bits: Vec<_> = (0..10).map(|m| of(Posterize, m, false)).collect();
+        let drawn = |kind, m, negative| operation(kind, m, negative, 32, 64);
+        assert_eq!(drawn(TranslateX, 9, true), Operation::TranslateX(-29));
+        assert_eq!(drawn(TranslateY, 9, false), Operation::TranslateY(14));
+        assert_eq!(drawn(TranslateY, 3, false), Operation::TranslateY(4));
+        assert_eq!(drawn(Brightness, 9, true), Operation::Brightness(1.0 - 0.9));
+        assert_eq!(drawn(Color, 0, true), Operation::Color(1.0));
+        assert_eq!(drawn(Solarize, 9, false), Operation::Solarize(0.0));
+        assert_eq!(drawn(Solarize, 0, false), Operation::Solarize(255.0));
+        let bits: Vec<_> = (0..10).map(|m| drawn(Posterize, m, false)).collect();
         let expected = [8, 8, 7, 7, 6, 6, 5, 5, 4, 4].map(Operation::Posterize);
         assert_eq!(bits, expected);
     }

@@ -187,12 +187,12 @@ fn equalise(histogram: &[u32; 256]) -> Option<[u8; 256]> {
     let pixels: u32 = histogram.iter().sum();
     let step = (pixels - histogram[last]) / 255;
     let mut n = step / 2;
-    let mut next = |v: usize| {
+    let mut equalised = |v: usize| {
         let level = n / step;
         n += histogram[v];
         level.min(255) as u8
     };
-    (step > 0).then(|| std::array::from_fn(&mut next))
+    (step > 0).then(|| std::array::from_fn(&mut equalised))
 }
 
 /// Moves the image by whole pixels.

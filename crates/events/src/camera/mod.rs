@@ -177,8 +177,8 @@ fn path(config: &CameraConfig, step_px: f32) -> Vec<(u32, f32, f32)> {
         for step in 1..=steps {
             let share = step as f32 / steps as f32;
             let t = u64::from(config.duration_us) * (leg as u64 * steps + step) / (legs * steps);
-            let at = |from: f32, to: f32| config.path_px * (from + share * (to - from));
-            path.push((t as u32, at(x0, x1), at(y0, y1)));
+            let pixels = |from: f32, to: f32| config.path_px * (from + share * (to - from));
+            path.push((t as u32, pixels(x0, x1), pixels(y0, y1)));
         }
     }
     path

@@ -156,7 +156,7 @@ impl Dataset for Cifar {
 
     fn label(&self, split: Split, index: usize) -> usize {
         let found = self.part(split).find(index).and_then(|(records, i)| records.label(i));
-        found.unwrap_or_else(|| panic!("{}: no {} sample {index}", self.name, split.name()))
+        found.unwrap_or_else(|| panic!("{}: no {split} sample {index}", self.name))
     }
 
     fn sample(&self, split: Split, index: usize) -> Result<Sample> {

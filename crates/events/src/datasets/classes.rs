@@ -61,7 +61,7 @@ pub fn find(root: &Path, wanted: Wanted) -> Result<Found> {
         (Some(train), Some(test)) => {
             if let Some(other) = folders.iter().find(|f| **f != train && **f != test) {
                 let problem = format!("beside the parts `{train}` and `{test}` lies `{other}`");
-                let remedy = "move it away; a validation part is cut from the training part by `data.validation`";
+                let remedy = "move it away; a validation part is cut from the training part";
                 return Err(Error::unexpected(root.display().to_string(), problem, remedy));
             }
             let (train, test) = level.split(&train, &test);

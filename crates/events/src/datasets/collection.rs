@@ -10,7 +10,7 @@ use super::key::Key;
 use super::split::Rule;
 use super::{DataRequest, Dataset, DatasetInfo, Description, Sample, SampleKind, Split, check_index, files, tree};
 use crate::formats::{EventStream, FORMATS, ReadOptions};
-use crate::{Error, Recording, Result, Sensor};
+use crate::{Choice, Error, Recording, Remedy, Result, Sensor};
 
 /// The properties of a data set in class folders that its files do not state.
 pub(super) struct Published {
@@ -58,8 +58,9 @@ impl Collection {
         let (train, test, rule) = match (found.test, asked) {
             (Some(_), Some(rule)) => {
                 let what =
-                    format!("{}: there are the parts train and test, and the recipe asks for {rule}", path.display());
-                return Err(Error::setting(what, "remove `data.test_share` and `data.train_first`"));
+                    format!("{}: there are the parts train and test, and the request asks for {rule}", path.display());
+                let choices = &[Choice::TestShare, Choice::TrainFirst];
+                return Err(Error::setting(what, Remedy::of("leave the rule of the split out", choices)));
             }
             (Some(test), None) => (found.all, test, None),
             (None, asked) => {
@@ -71,7 +72,8 @@ impl Collection {
         let sensor = match (published.sensor, request.sensor) {
             (Some(known), Some(asked)) if asked != known => {
                 let what = format!("data set `{}` is of a sensor of {known} pixels, not {asked}", published.info.name);
-                return Err(Error::setting(what, "remove `data.sensor`; `data.size` scales recordings"));
+                let remedy = "leave the sensor out; to scale recordings, give another size";
+                return Err(Error::setting(what, Remedy::of(remedy, &[Choice::Sensor])));
             }
             (Some(known), _) => known,
             (None, Some(asked)) => asked,
@@ -106,7 +108,7 @@ fn stated(train: &[Entry], test: &[Entry], read: &ReadOptions) -> Result<Sensor>
                 let label = entry.place.label();
                 let what =
                     format!("{label}: it does not state its sensor (its events reach {})", stream.events.bounding());
-                return Err(Error::setting(what, "set `data.sensor = [width, height]`"));
+                return Err(Error::setting(what, Remedy::STATE_SENSOR));
             };
             sensor.width = sensor.width.max(size.width);
             sensor.height = sensor.height.max(size.height);
@@ -134,7 +136,7 @@ pub(super) fn with_duration(recording: Recording, label: impl FnOnce() -> String
     }
     let (n, t) = (recording.len(), recording.t_first_us().unwrap_or(0));
     let problem = format!("all {n} events have the time {t} µs, so the recording has no duration");
-    Err(Error::unexpected(label(), problem, "state the unit of its times (`data.time_unit`), or remove the recording"))
+    Err(Error::unexpected(label(), problem, Remedy::STATE_UNIT))
 }
 
 impl Dataset for Collection {
@@ -176,7 +178,7 @@ impl Dataset for Collection {
 
     fn sources(&self, split: Split, key: &mut Key) -> Result<bool> {
         let ReadOptions { time_unit, literal_times, stream, drop_outside, .. } = self.read;
-        key.text(time_unit.map_or("", |unit| unit.name())).number(literal_times.into()).number(drop_outside.into());
+        key.text(time_unit.map_or("", |unit| unit.as_str())).number(literal_times.into()).number(drop_outside.into());
         key.text(&stream.map_or(String::new(), |stream| stream.to_string()));
         for entry in self.part(split) {
             entry.place.add_to(key)?;

@@ -148,9 +148,9 @@ mod tests {
         all.sort_unstable();
         assert_eq!(all, (0..1797).collect::<Vec<_>>());
         for class in 0..10u8 {
-            let of = |part: &[usize]| part.iter().filter(|&&i| data.labels[i] == class).count();
-            let exact = (of(&data.train) + of(&data.test)) as f64 * 500.0 / 1797.0;
-            assert!((of(&data.test) as f64 - exact).abs() < 1.0, "class {class}");
+            let count = |part: &[usize]| part.iter().filter(|&&i| data.labels[i] == class).count();
+            let exact = (count(&data.train) + count(&data.test)) as f64 * 500.0 / 1797.0;
+            assert!((count(&data.test) as f64 - exact).abs() < 1.0, "class {class}");
         }
     }
 

@@ -37,17 +37,17 @@ use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use tickless_words::words;
 
 pub use key::Key;
 pub use request::{DataRequest, Setting};
 
 use crate::progress::{Progress, Silent};
 use crate::rng::Rng;
-use crate::{Error, Image, Recording, Result, Sensor};
+use crate::{Choice, Error, Image, Recording, Remedy, Result, Sensor};
 
 /// The two parts of a data set. The training code takes a validation part from `Train`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Split {
     /// Samples to train on.
     Train,
@@ -55,15 +55,7 @@ pub enum Split {
     Test,
 }
 
-impl Split {
-    /// `train` or `test`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Split::Train => "train",
-            Split::Test => "test",
-        }
-    }
-}
+words!(serde Split, "part of a data set", { Train = "train", Test = "test" });
 
 /// The type and size of a data set's samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,7 +137,7 @@ pub trait Dataset: Send + Sync {
     /// size.
     fn cropped(&self, _split: Split, _index: usize, _rng: &mut Rng) -> Result<Sample> {
         let what = format!("random parts of images, but those of data set `{}` are of one size", self.name());
-        Err(Error::setting(what, "remove `data.augment.resized_crop`; `crop` pads and crops"))
+        Err(Error::setting(what, Remedy::of("take whole images, or pad and crop them", &[Choice::RandomPart])))
     }
 
     /// The file of a sample, as the data set's folder or archive names it (`Test/0/00004.bin`);
@@ -309,7 +301,7 @@ fn check_index(dataset: &dyn Dataset, split: Split, index: usize) -> Result<()> 
     if index < len {
         return Ok(());
     }
-    Err(Error::NoSample { dataset: dataset.name().into(), split: split.name(), index, len })
+    Err(Error::NoSample { dataset: dataset.name().into(), split: split.as_str(), index, len })
 }
 
 /// The class names of data sets of digits.
@@ -323,8 +315,9 @@ mod tests {
 
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
-        let error = open(&DataRequest::new("nmist", None)).err().unwrap().to_string();
-        assert!(error.starts_with("unknown data set `nmist`") && error.contains("nmnist"), "{error}");
+        let error = open(&DataRequest::new("nmist", None)).err().unwrap();
+        let Error::UnknownDataset { name, known } = &error else { panic!("{error}") };
+        assert!(name == "nmist" && known.contains("nmnist"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::DatasetInfo;
 use super::split::Rule;
 use crate::formats::{ReadOptions, TimeUnit};
-use crate::{CameraConfig, Error, Result, Sensor};
+use crate::{CameraConfig, Choice, Error, Remedy, Result, Sensor};
 
 /// A request for a data set.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -63,45 +63,52 @@ impl DataRequest {
             (Some(share), None) if share > 0.0 && share < 1.0 => Ok(Some(Rule::Share(share))),
             (None, Some(first)) if first > 0 => Ok(Some(Rule::First(first))),
             (Some(_), Some(_)) => {
-                Err(Error::setting("both `data.test_share` and `data.train_first` are set", "keep one of them"))
+                let remedy = Remedy::of("keep one of them", &[Choice::TestShare, Choice::TrainFirst]);
+                Err(Error::setting("both a share for testing and a number for training are given", remedy))
             }
             (Some(share), _) => {
-                Err(Error::setting(format!("`data.test_share` = {share}"), "give a share between 0 and 1"))
+                let remedy = Remedy::of("give a share between 0 and 1", &[Choice::TestShare]);
+                Err(Error::setting(format!("a share of {share} for testing"), remedy))
             }
-            _ => Err(Error::setting("`data.train_first` = 0", "give at least 1")),
+            _ => {
+                let remedy = Remedy::of("give at least 1", &[Choice::TrainFirst]);
+                Err(Error::setting("0 recordings of each class for training", remedy))
+            }
         }
     }
 
     /// Returns an error if a setting is present that this data set does not support.
     pub(super) fn check(&self, info: &DatasetInfo) -> Result<()> {
-        let refuse = |what: &str, why: &str| {
-            let problem = format!("`{what}` is set, but data set `{}` {why}", info.name);
-            Err(Error::setting(problem, format!("remove `{what}`")))
+        let refuse = |what: &str, choice: &'static [Choice], why: &str| {
+            let problem = format!("{what} is given, but data set `{}` {why}", info.name);
+            Err(Error::setting(problem, Remedy::of("leave it out", choice)))
         };
         let heeds = |setting| info.settings.contains(&setting);
         match self {
             DataRequest { sensor: Some(_), .. } if !heeds(Setting::Sensor) => {
-                refuse("data.sensor", "has a sensor of its own")
+                refuse("a sensor", &[Choice::Sensor], "has a sensor of its own")
             }
             DataRequest { time_unit: Some(_), .. } if !heeds(Setting::Reading) => {
-                refuse("data.time_unit", "has files that state their unit")
+                refuse("a unit of time", &[Choice::TimeUnit], "has files that state their unit")
             }
             DataRequest { literal_times: true, .. } if !heeds(Setting::Reading) => {
-                refuse("data.literal_times", "is of one format of known times")
+                refuse("the choice of literal times", &[Choice::LiteralTimes], "is of one format of known times")
             }
             DataRequest { stream: Some(_), .. } if !heeds(Setting::Reading) => {
-                refuse("data.stream", "has one stream of events in a file")
+                refuse("the number of a stream", &[Choice::Stream], "has one stream of events in a file")
             }
             DataRequest { drop_outside: true, .. } if !heeds(Setting::Reading) => {
-                refuse("data.drop_outside", "has no event outside its sensor")
+                refuse("the choice to drop events outside", &[Choice::DropOutside], "has no event outside its sensor")
             }
             DataRequest { test_share: Some(_), .. } if !heeds(Setting::Split) => {
-                refuse("data.test_share", "has a split of its own")
+                refuse("a share for testing", &[Choice::TestShare], "has a split of its own")
             }
             DataRequest { train_first: Some(_), .. } if !heeds(Setting::Split) => {
-                refuse("data.train_first", "has a split of its own")
+                refuse("a number for training", &[Choice::TrainFirst], "has a split of its own")
             }
-            DataRequest { crop: Some(_), .. } if !heeds(Setting::Crop) => refuse("data.size", "has images of one size"),
+            DataRequest { crop: Some(_), .. } if !heeds(Setting::Crop) => {
+                refuse("a size for crops", &[Choice::Crop], "has images of one size")
+            }
             _ => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::classes::Entry;
 use crate::rng::Rng;
-use crate::{Error, Result};
+use crate::{Choice, Error, Remedy, Result};
 
 /// Which recordings of each class are for testing.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,8 +47,11 @@ impl Rule {
     }
 }
 
-const REMEDY: &str = "set `data.test_share` (0 to 1) or `data.train_first` so that both parts have some of each class, \
-                      or make the folders train/ and test/";
+const REMEDY: Remedy = Remedy::of(
+    "give a share for testing (0 to 1) or a number for training so that both parts have some of each class, or make the \
+     folders train/ and test/",
+    &[Choice::TestShare, Choice::TrainFirst],
+);
 
 impl std::fmt::Display for Rule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -148,7 +148,7 @@ impl Download<'_> {
             let before = self.len()?;
             let whole = self.file.bytes.is_some_and(|bytes| bytes == before);
             let fault = match if whole { Ok(()) } else { self.attempt(before) } {
-                Ok(()) => match self.wrong()? {
+                Ok(()) => match self.damage()? {
                     None => return Ok(()),
                     Some(fault) => fault,
                 },
@@ -173,7 +173,7 @@ impl Download<'_> {
                     let now = self.len()?;
                     // The server may have announced more bytes than the file has, although the file
                     // is complete.
-                    if now > 0 && self.file.bytes.is_none_or(|bytes| bytes == now) && self.wrong()?.is_none() {
+                    if now > 0 && self.file.bytes.is_none_or(|bytes| bytes == now) && self.damage()?.is_none() {
                         return Ok(());
                     }
                     without = if now > before { 0 } else { without + 1 };
@@ -262,7 +262,7 @@ impl Download<'_> {
 
     /// Verifies the received bytes after the last one; returns what is wrong with them, if
     /// anything.
-    fn wrong(&mut self) -> Result<Option<Fault>> {
+    fn damage(&mut self) -> Result<Option<Fault>> {
         let len = self.len()?;
         match self.file.bytes {
             Some(bytes) if len < bytes => {

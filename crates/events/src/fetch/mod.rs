@@ -126,7 +126,7 @@ fn state(file: &File, from: &Path) -> Presence {
 pub fn fetch(source: &Source, to: &Path, options: &Options, progress: &dyn Progress) -> Result<Vec<Fetched>> {
     fs::create_dir_all(to).map_err(|source| Error::Io { path: to.into(), source })?;
     let _lock = lock(to, progress)?;
-    source.files.iter().map(|file| one(file, to, options, progress)).collect()
+    source.files.iter().map(|file| fetch_file(file, to, options, progress)).collect()
 }
 
 /// Locks the folder for this process, and returns `None` if its file system has no locks. Dropping
@@ -151,7 +151,7 @@ fn lock(to: &Path, progress: &dyn Progress) -> Result<Option<Handle>> {
     }
 }
 
-fn one(file: &File, to: &Path, options: &Options, progress: &dyn Progress) -> Result<Fetched> {
+fn fetch_file(file: &File, to: &Path, options: &Options, progress: &dyn Progress) -> Result<Fetched> {
     let found = Fetched { name: file.name, how: How::Found };
     if progress.cancelled() {
         return Err(Error::Cancelled { what: format!("fetching {}", file.name) });

@@ -129,8 +129,8 @@ impl Unpacker<'_> {
         let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let inner = BufReader::with_capacity(1 << 16, file);
         let zip = ZipArchive::new(inner).map_err(|e| self.refuse(name, e.to_string()))?;
-        let own = |n: &str| is_litter(n) || n.strip_prefix(stem).is_some_and(|rest| rest.starts_with('/'));
-        let below = match zip.file_names().all(|n| n.is_ok_and(|n| own(&n))) {
+        let is_inside = |n: &str| is_litter(n) || n.strip_prefix(stem).is_some_and(|rest| rest.starts_with('/'));
+        let below = match zip.file_names().all(|n| n.is_ok_and(|n| is_inside(&n))) {
             true => folder,
             false => format!("{folder}{stem}/"),
         };

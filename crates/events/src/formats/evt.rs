@@ -151,7 +151,7 @@ impl High {
             return Err(("its time falls too far", Remedy::SORT));
         }
         let mut words = Vec::new();
-        let mut go = |clock: &mut High, high: u32| {
+        let mut advance = |clock: &mut High, high: u32| {
             if clock.steps_back(high, bits) {
                 // A direct rise would be decoded as a step back over the overflow, so the high bits
                 // rise in two words.
@@ -162,11 +162,11 @@ impl High {
             clock.set(high, bits, shift);
         };
         while self.turns < overflows {
-            go(self, range as u32 - 1);
-            go(self, 0);
+            advance(self, range as u32 - 1);
+            advance(self, 0);
         }
         if self.base_us != Some(t_us >> shift << shift) {
-            go(self, high as u32);
+            advance(self, high as u32);
         }
         Ok(words)
     }

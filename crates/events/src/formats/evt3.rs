@@ -461,10 +461,10 @@ mod tests {
 
     #[test]
     fn a_vector_beyond_the_last_column_is_an_error() {
-        let at = |from, kind, mask| decode(&[(TIME_HIGH, 0), (VECT_BASE_X, from), (kind, mask), (VECT_8, 0)]);
-        assert_eq!(at(2040, VECT_8, 0xFF).unwrap().len(), 8);
-        assert_eq!(at(2040, VECT_12, 0x0FF).unwrap().len(), 8);
-        for wrong in [at(2041, VECT_8, 0x80), at(2040, VECT_12, 0x100), at(2047, VECT_12, 0x800)] {
+        let vector = |from, kind, mask| decode(&[(TIME_HIGH, 0), (VECT_BASE_X, from), (kind, mask), (VECT_8, 0)]);
+        assert_eq!(vector(2040, VECT_8, 0xFF).unwrap().len(), 8);
+        assert_eq!(vector(2040, VECT_12, 0x0FF).unwrap().len(), 8);
+        for wrong in [vector(2041, VECT_8, 0x80), vector(2040, VECT_12, 0x100), vector(2047, VECT_12, 0x800)] {
             assert!(wrong.unwrap_err().to_string().starts_with("a.raw: byte 20: a vector"));
         }
         let on = decode(&[(TIME_HIGH, 0), (VECT_BASE_X, 2040), (VECT_8, 0), (VECT_8, 1)]);
@@ -511,21 +511,21 @@ mod tests {
             let words = words.chain([high(0), x, high(15), x, high(4090), x, high(4095), x, high(0), x, high(2050), x]);
             let words: Vec<_> = words.chain([high(4095), x, high(1), x]).collect();
             let times: Vec<_> = decode(&words).unwrap().iter().map(|e| e.0).collect();
-            let at = |turns: u64, high: u64| turns * turn + 4096 * high;
+            let time = |turns: u64, high: u64| turns * turn + 4096 * high;
             let expected = [
-                at(0, 4095),
-                at(1, 0),
-                at(0, 4095),
-                at(0, 4095) + 5,
-                at(0, 4095) + 5,
-                at(1, 0),
-                at(1, 15),
-                at(1, 4090),
-                at(1, 4095),
-                at(2, 0),
-                at(2, 2050),
-                at(2, 4095),
-                at(3, 1),
+                time(0, 4095),
+                time(1, 0),
+                time(0, 4095),
+                time(0, 4095) + 5,
+                time(0, 4095) + 5,
+                time(1, 0),
+                time(1, 15),
+                time(1, 4090),
+                time(1, 4095),
+                time(2, 0),
+                time(2, 2050),
+                time(2, 4095),
+                time(3, 1),
             ];
             assert_eq!(times, expected, "{before}");
         }

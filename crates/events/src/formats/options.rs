@@ -101,7 +101,7 @@ impl ReadOptions {
     pub(super) fn unit(&self, stated: Option<TimeUnit>, times: &str) -> Result<Option<TimeUnit>, String> {
         match (stated, self.time_unit) {
             (Some(stated), Some(asked)) if stated != asked && !self.where_heeded => {
-                Err(format!("{times} is in {}, and {} is asked for", stated.name(), asked.name()))
+                Err(format!("{times} is in {stated}, and {asked} is asked for"))
             }
             (stated, asked) => Ok(stated.or(asked)),
         }

@@ -139,7 +139,7 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     let offset = group.offset.map(|address| scalar(&file, address)).transpose()?.unwrap_or(0);
     let offset_us =
         unit.whole(offset.unsigned_abs()).and_then(|us| i64::try_from(us).ok()).map(|us| us * offset.signum());
-    let offset_us = offset_us.ok_or_else(|| file.fault(0, format!("`{OFFSET}` is {offset} {}", unit.name())))?;
+    let offset_us = offset_us.ok_or_else(|| file.fault(0, format!("`{OFFSET}` is {offset} {unit}")))?;
     // If times are shifted to 0, the offset has no effect on the result. A negative offset is left
     // out, because it could make times negative before they are shifted.
     let offset_us = if options.shift_to_zero && offset_us < 0 { 0 } else { offset_us };
@@ -161,7 +161,7 @@ fn stated_unit(file: &File, group: &Group, options: &ReadOptions) -> Result<Opti
             (None, _) if text.is_empty() || options.time_unit.is_some() => {}
             (None, _) => return Err(fault(format!("{shown}, which is no unit of time that is known"))),
             (Some(unit), Some(other)) if unit != other => {
-                return Err(fault(format!("{shown}, and another statement says {}", other.name())));
+                return Err(fault(format!("{shown}, and another statement says {other}")));
             }
             (unit, _) => stated = unit,
         }

@@ -1,46 +1,34 @@
 //! Units of time, and how the name of a column states one. Text, NumPy arrays and HDF5 share these
 //! rules.
 
-use std::str::FromStr;
-
-use crate::Error;
+use tickless_words::words;
 
 /// The unit of times in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum TimeUnit {
     /// Seconds.
-    #[cfg_attr(feature = "serde", serde(rename = "s"))]
     Seconds,
     /// Milliseconds.
-    #[cfg_attr(feature = "serde", serde(rename = "ms"))]
     Milliseconds,
     /// Microseconds.
-    #[cfg_attr(feature = "serde", serde(rename = "us"))]
     Microseconds,
     /// Nanoseconds.
-    #[cfg_attr(feature = "serde", serde(rename = "ns"))]
     Nanoseconds,
 }
+
+words!(TimeUnit, "unit of time", {
+    Seconds = "s",
+    Milliseconds = "ms",
+    Microseconds = "us",
+    Nanoseconds = "ns",
+});
+#[cfg(feature = "serde")]
+words!(serde TimeUnit);
 
 /// The names of a column of times, without a unit.
 const STEMS: [&str; 6] = ["t", "ts", "time", "times", "timestamp", "timestamps"];
 
 impl TimeUnit {
-    /// All units, from the longest to the shortest.
-    pub const ALL: [TimeUnit; 4] =
-        [TimeUnit::Seconds, TimeUnit::Milliseconds, TimeUnit::Microseconds, TimeUnit::Nanoseconds];
-
-    /// `s`, `ms`, `us` or `ns`.
-    pub fn name(self) -> &'static str {
-        match self {
-            TimeUnit::Seconds => "s",
-            TimeUnit::Milliseconds => "ms",
-            TimeUnit::Microseconds => "us",
-            TimeUnit::Nanoseconds => "ns",
-        }
-    }
-
     /// The decimal exponent of one unit in µs.
     pub(crate) fn exponent(self) -> i32 {
         match self {
@@ -96,15 +84,6 @@ impl TimeUnit {
     }
 }
 
-impl FromStr for TimeUnit {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<TimeUnit, Error> {
-        let unit = TimeUnit::ALL.into_iter().find(|unit| unit.name() == text);
-        unit.ok_or_else(|| Error::setting(format!("`{text}` is no unit of time"), "choose one of: s, ms, us, ns"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,9 +106,6 @@ mod tests {
         ] {
             assert_eq!(TimeUnit::of_column(name), unit, "{name}");
         }
-        assert!(TimeUnit::ALL.iter().all(|u| u.name().parse::<TimeUnit>().unwrap() == *u));
-        let error = "min".parse::<TimeUnit>().unwrap_err().to_string();
-        assert_eq!(error, "`min` is no unit of time; choose one of: s, ms, us, ns");
     }
 
     #[test]

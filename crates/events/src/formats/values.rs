@@ -150,7 +150,7 @@ pub fn times(number: Number, place: ValueBytes<'_>, to: &mut [u64], unit: TimeUn
     if !number.is_float() {
         return integers(number, place, to, |t| u64::try_from(t).ok().and_then(|t| unit.whole(t)));
     }
-    let us = |v: f64| unit.float(v).ok_or_else(|| format!("{v} {}", unit.name()));
+    let us = |v: f64| unit.float(v).ok_or_else(|| format!("{v} {unit}"));
     floats(number, place, to, us)
 }
 

@@ -159,8 +159,8 @@ mod tests {
         let on = Event { t_us: 0, x: 2, y: 1, on: true };
         let off = Event { t_us: 5, x: 3, y: 0, on: false };
         let frames = Framing::slices(2).frames::<u8>(&recording(&[on, off])).unwrap();
-        let at = |t: usize, c: usize, y: usize, x: usize| frames.data[((t * 2 + c) * 5 + y) * 9 + x];
-        assert_eq!((at(0, 1, 1, 2), at(1, 0, 0, 3)), (1, 1));
+        let count = |t: usize, c: usize, y: usize, x: usize| frames.data[((t * 2 + c) * 5 + y) * 9 + x];
+        assert_eq!((count(0, 1, 1, 2), count(1, 0, 0, 3)), (1, 1));
     }
 
     #[test]

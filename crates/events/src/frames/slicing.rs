@@ -99,17 +99,17 @@ impl FromStr for Slicing {
         if let Some(windows) = text.strip_prefix("tonic:") {
             return Ok(Slicing::Tonic(windows.parse()?));
         }
-        let wrong = || {
+        let unknown_slicing = || {
             let remedy = "write slices=N, event_counts=N, duration_us=N or tonic:OPTIONS";
             Error::setting(format!("unknown slicing `{text}`"), remedy)
         };
-        let (key, value) = text.split_once('=').ok_or_else(wrong)?;
+        let (key, value) = text.split_once('=').ok_or_else(unknown_slicing)?;
         let value = value.trim();
         match key.trim() {
-            "slices" => value.parse().map(Slicing::Slices).map_err(|_| wrong()),
-            "event_counts" => value.parse().map(Slicing::EventCounts).map_err(|_| wrong()),
-            "duration_us" => value.parse().map(Slicing::DurationUs).map_err(|_| wrong()),
-            _ => Err(wrong()),
+            "slices" => value.parse().map(Slicing::Slices).map_err(|_| unknown_slicing()),
+            "event_counts" => value.parse().map(Slicing::EventCounts).map_err(|_| unknown_slicing()),
+            "duration_us" => value.parse().map(Slicing::DurationUs).map_err(|_| unknown_slicing()),
+            _ => Err(unknown_slicing()),
         }
     }
 }

@@ -103,9 +103,9 @@ impl TonicWindows {
         };
         if timed {
             let from = start + recording.t_first_us().unwrap_or(0) as f64;
-            let at = |time: f64| recording.t_us().partition_point(|&t| (t as f64) < time);
-            let start = at(from);
-            start..at(from + length).max(start)
+            let index_of = |time: f64| recording.t_us().partition_point(|&t| (t as f64) < time);
+            let start = index_of(from);
+            start..index_of(from + length).max(start)
         } else {
             let start = (start as usize).min(len);
             start..start.saturating_add(length as usize).min(len)
@@ -149,35 +149,35 @@ impl FromStr for TonicWindows {
     /// Parses tonic's own keyword arguments: `n_time_bins=5,overlap=0.25`,
     /// `time_window=7000,include_incomplete=True`.
     fn from_str(text: &str) -> Result<TonicWindows> {
-        let wrong = || {
+        let malformed = || {
             let remedy = "write one of n_time_bins, n_event_bins, time_window, event_count =N, \
                           then ,overlap=… and ,include_incomplete=True";
             Error::setting(format!("windows of tonic `{text}`"), remedy)
         };
         let (mut kind, mut overlap, mut incomplete) = (None, 0.0, false);
         for option in text.split(',') {
-            let (key, value) = option.split_once('=').ok_or_else(wrong)?;
+            let (key, value) = option.split_once('=').ok_or_else(malformed)?;
             let (key, value) = (key.trim(), value.trim());
             match key {
-                "overlap" => overlap = value.parse().map_err(|_| wrong())?,
+                "overlap" => overlap = value.parse().map_err(|_| malformed())?,
                 "include_incomplete" => {
-                    incomplete = value.to_ascii_lowercase().parse().map_err(|_| wrong())?;
+                    incomplete = value.to_ascii_lowercase().parse().map_err(|_| malformed())?;
                 }
                 _ if kind.is_none() => kind = Some((key, value)),
-                _ => return Err(wrong()),
+                _ => return Err(malformed()),
             }
         }
-        let (key, value) = kind.ok_or_else(wrong)?;
-        let n = || value.parse::<usize>().map_err(|_| wrong());
+        let (key, value) = kind.ok_or_else(malformed)?;
+        let n = || value.parse::<usize>().map_err(|_| malformed());
         let windows = match key {
             "n_time_bins" => TimeBins { n: n()?, overlap },
             "n_event_bins" => EventBins { n: n()?, overlap },
             "time_window" => {
-                let us = value.parse().map_err(|_| wrong())?;
+                let us = value.parse().map_err(|_| malformed())?;
                 TimeWindow { us, overlap, include_incomplete: incomplete }
             }
             "event_count" => EventCount { n: n()?, overlap, include_incomplete: incomplete },
-            _ => return Err(wrong()),
+            _ => return Err(malformed()),
         };
         windows.check()?;
         Ok(windows)

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use tickless_events::{DataRequest, Sensor, Split, datasets};
 
-use super::common::made::{File, events, file, zip_bytes};
+use super::folder::{File, folder};
+use super::made::{events, file};
+use super::parts::zip_bytes;
 
 const SENSOR: Sensor = Sensor { width: 32, height: 20 };
 
@@ -166,9 +168,9 @@ fn archives_in_archives_that_could_go_on_for_ever_are_refused() {
 #[test]
 fn links_that_lead_back_are_refused() {
     let root = tempfile::tempdir().unwrap();
-    super::common::made::folder(root.path(), &recordings());
+    folder(root.path(), &recordings());
     let elsewhere = tempfile::tempdir().unwrap();
-    super::common::made::folder(elsewhere.path(), &recordings());
+    folder(elsewhere.path(), &recordings());
     std::os::unix::fs::symlink(elsewhere.path().join("a"), root.path().join("c")).unwrap();
     assert_eq!(walk(root.path()), Ok(6), "a link to another place is a folder like any other");
     for i in 0..9 {
@@ -183,7 +185,7 @@ fn links_that_lead_back_are_refused() {
 fn a_link_to_a_recording_that_is_listed_itself_does_not_count_twice() {
     for to in ["a/1.es", "a"] {
         let root = tempfile::tempdir().unwrap();
-        super::common::made::folder(root.path(), &recordings());
+        folder(root.path(), &recordings());
         let link = root.path().join(if to == "a" { "c" } else { "b/3.es" });
         std::os::unix::fs::symlink(root.path().join(to), &link).unwrap();
         let error = walk(root.path()).unwrap_err();

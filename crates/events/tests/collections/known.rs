@@ -6,8 +6,9 @@ use tickless_events::Sensor;
 use tickless_events::formats;
 use tickless_events::info::{Info, info};
 
-use super::common::made;
-use made::{File, events, file, folder, gz, zip_bytes};
+use super::folder::{File, folder};
+use super::made::{events, file, gz};
+use super::parts::zip_bytes;
 
 const SENSOR: Sensor = Sensor { width: 34, height: 34 };
 
@@ -32,8 +33,8 @@ fn error(path: &Path) -> String {
 #[test]
 fn a_part_too_many_is_named() {
     let root = tempfile::tempdir().unwrap();
-    let of = |part: &'static str| ["a", "b"].map(|class| (format!("{part}/{class}/0.dat"), dat()));
-    folder(root.path(), &["train", "valid", "test"].map(of).concat());
+    let part_of_two_classes = |part: &'static str| ["a", "b"].map(|class| (format!("{part}/{class}/0.dat"), dat()));
+    folder(root.path(), &["train", "valid", "test"].map(part_of_two_classes).concat());
     assert!(error(root.path()).contains("beside the parts `train` and `test` lies `valid`"));
 }
 
@@ -56,8 +57,8 @@ fn missing_labels_of_dvs_gesture_are_named() {
 #[test]
 fn parts_named_as_those_of_nmnist_do_not_make_nmnist() {
     let root = tempfile::tempdir().unwrap();
-    let of = |part: &'static str| ["a", "b"].map(|class| (format!("{part}/{class}/0.dat"), dat()));
-    let files = ["Train", "Test"].map(of).concat();
+    let part_of_two_classes = |part: &'static str| ["a", "b"].map(|class| (format!("{part}/{class}/0.dat"), dat()));
+    let files = ["Train", "Test"].map(part_of_two_classes).concat();
     folder(root.path(), &files);
     assert_eq!(known(root.path()), ("folder".into(), 2, 4));
     let zip = root.path().join("own.zip");
@@ -114,22 +115,22 @@ fn names_that_begin_with_a_dot_and_a_slash_are_names() {
 #[test]
 fn one_file_that_is_wrong_is_named_and_not_the_list_of_data_sets() {
     let root = tempfile::tempdir().unwrap();
-    let at = |name: &str| root.path().join(name);
-    folder(&at("stray"), &[("a/0.dat".into(), dat()), ("b/0.dat".into(), dat()), ("b/notes.pdf".into(), vec![1])]);
-    let found = info(&at("stray")).unwrap_err().to_string();
+    let path = |name: &str| root.path().join(name);
+    folder(&path("stray"), &[("a/0.dat".into(), dat()), ("b/0.dat".into(), dat()), ("b/notes.pdf".into(), vec![1])]);
+    let found = info(&path("stray")).unwrap_err().to_string();
     assert!(found.contains("notes.pdf: a file of no known format in the folder of a class"), "{found}");
-    folder(&at("archive"), &[("a/0.dat".into(), dat()), ("b.zip".into(), b"broken".to_vec())]);
-    let found = info(&at("archive")).unwrap_err().to_string();
+    folder(&path("archive"), &[("a/0.dat".into(), dat()), ("b.zip".into(), b"broken".to_vec())]);
+    let found = info(&path("archive")).unwrap_err().to_string();
     assert!(found.contains("b.zip") && found.contains("archive"), "{found}");
-    folder(&at("flat"), &[("0.dat".into(), dat()), ("1.dat".into(), dat())]);
-    assert!(error(&at("flat")).contains("a folder for each class not found"));
-    folder(&at("mnist"), &[("train-images-idx3-ubyte".into(), vec![0, 0, 8, 3])]);
-    let found = info(&at("mnist")).unwrap_err().to_string();
+    folder(&path("flat"), &[("0.dat".into(), dat()), ("1.dat".into(), dat())]);
+    assert!(error(&path("flat")).contains("a folder for each class not found"));
+    folder(&path("mnist"), &[("train-images-idx3-ubyte".into(), vec![0, 0, 8, 3])]);
+    let found = info(&path("mnist")).unwrap_err().to_string();
     assert!(found.contains("mnist: train-labels-idx1-ubyte (plain or .gz) not found"), "{found}");
-    std::fs::write(at("broken.zip"), b"PK").unwrap();
-    assert!(error(&at("broken.zip")).contains("not a readable zip archive"));
-    folder(&at("papers"), &[("a.pdf".into(), vec![1]), ("b.pdf".into(), vec![1])]);
-    assert!(error(&at("papers")).contains("no recording in a.pdf, b.pdf; give a folder"));
+    std::fs::write(path("broken.zip"), b"PK").unwrap();
+    assert!(error(&path("broken.zip")).contains("not a readable zip archive"));
+    folder(&path("papers"), &[("a.pdf".into(), vec![1]), ("b.pdf".into(), vec![1])]);
+    assert!(error(&path("papers")).contains("no recording in a.pdf, b.pdf; give a folder"));
 }
 
 #[test]

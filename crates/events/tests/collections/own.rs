@@ -2,16 +2,27 @@
 
 use std::path::Path;
 
-use tickless_events::{DataRequest, Dataset, Sensor, Split, datasets};
+use tickless_events::{Choice, DataRequest, Dataset, Error, Sensor, Split, datasets};
 
-use super::common::made::{File, events, file, folder, gz, part, zip_bytes};
+use super::folder::{File, folder};
+use super::made::{events, file, gz};
+use super::parts::{part, zip_bytes};
 
 const SENSOR: Sensor = Sensor { width: 32, height: 20 };
 
-fn open(path: &Path, change: impl FnOnce(&mut DataRequest)) -> Result<Box<dyn Dataset>, String> {
+fn try_open(path: &Path, change: impl FnOnce(&mut DataRequest)) -> Result<Box<dyn Dataset>, Error> {
     let mut request = DataRequest::new("folder", Some(path));
     change(&mut request);
-    datasets::open(&request).map_err(|e| e.to_string())
+    datasets::open(&request)
+}
+
+fn open(path: &Path, change: impl FnOnce(&mut DataRequest)) -> Result<Box<dyn Dataset>, String> {
+    try_open(path, change).map_err(|e| e.to_string())
+}
+
+/// The error of a request that is refused.
+fn refused(path: &Path, change: impl FnOnce(&mut DataRequest)) -> Error {
+    try_open(path, change).err().expect("refused")
 }
 
 /// A file of `n` events that states its sensor.
@@ -132,13 +143,15 @@ fn the_sensor_is_given_or_stated_or_asked_for() {
     // One class does not state its sensor.
     let bin = file("nmnist-bin", &events(9, SENSOR, 0), None);
     folder(root.path(), &[("c/1.bin".into(), bin.clone()), ("c/2.bin".into(), bin)]);
-    let error = open(root.path(), |_| ()).err().unwrap();
-    assert!(error.contains(".bin: it does not state its sensor (its events reach 29x19)"), "{error}");
-    assert!(error.ends_with("set `data.sensor = [width, height]`"), "{error}");
+    let error = refused(root.path(), |_| ());
+    assert_eq!(error.choices(), [Choice::Sensor]);
+    let error = error.to_string();
+    assert!(error.contains(".bin: ") && error.contains("29x19"), "the file, and what its events reach: {error}");
     // If an event lies outside the sensor, the error names the file.
     let data = open(root.path(), |r| r.sensor = Some(Sensor { width: 32, height: 15 })).unwrap();
-    let error = (0..data.len(Split::Train)).find_map(|i| data.sample(Split::Train, i).err()).unwrap().to_string();
-    assert!(error.contains("lies outside the 32x15 sensor; state a larger") && error.contains(".es: event"), "{error}");
+    let error = (0..data.len(Split::Train)).find_map(|i| data.sample(Split::Train, i).err()).unwrap();
+    let Error::StrayEvent { file, sensor, .. } = &error else { panic!("{error}") };
+    assert!(file.ends_with(".es") && *sensor == Sensor { width: 32, height: 15 }, "{error}");
 }
 
 #[test]
@@ -156,7 +169,7 @@ fn parts_may_be_folders_or_zips_with_the_same_classes() {
         assert_eq!(part(&*data, Split::Train), [(0, 1), (1, 2)]);
         assert_eq!(part(&*data, Split::Test), [(0, 3)]);
         let error = open(&root.path().join(path), |r| r.test_share = Some(0.5)).err().unwrap();
-        assert!(error.contains("there are the parts train and test, and the recipe asks for"), "{error}");
+        assert!(error.contains("there are the parts train and test, and the request asks for"), "{error}");
     }
     folder(&root.path().join("parts"), &named(&[("TEST/c/3.es", 3)]));
     let error = open(&root.path().join("parts"), |_| ()).err().unwrap();
@@ -181,15 +194,17 @@ fn the_split_is_by_share_and_seed_unless_said_otherwise() {
     assert_ne!(test(&|r| r.seed = 1), test(&|_| ()));
     assert_eq!(test(&|r| r.test_share = Some(0.5)).len(), 20);
     assert_eq!(test(&|r| r.train_first = Some(19)), [(0, 39), (1, 40)]);
-    for (change, what) in [
-        (&(|r: &mut DataRequest| r.train_first = Some(20)) as &dyn Fn(&mut DataRequest), "class `0` has 20 recordings"),
-        (&|r| r.train_first = Some(0), "`data.train_first` = 0; give at least 1"),
-        (&|r| r.test_share = Some(1.0), "`data.test_share` = 1; give a share between 0 and 1"),
-        (&|r| r.test_share = Some(f64::NAN), "`data.test_share` = NaN"),
-        (&|r| (r.test_share, r.train_first) = (Some(0.5), Some(1)), "both `data.test_share` and"),
+    let both = &[Choice::TestShare, Choice::TrainFirst][..];
+    for (change, value, choices) in [
+        (&(|r: &mut DataRequest| r.train_first = Some(20)) as &dyn Fn(&mut DataRequest), "class `0` has 20", both),
+        (&|r| r.train_first = Some(0), "0 recordings", &[Choice::TrainFirst]),
+        (&|r| r.test_share = Some(1.0), "a share of 1 ", &[Choice::TestShare]),
+        (&|r| r.test_share = Some(f64::NAN), "a share of NaN ", &[Choice::TestShare]),
+        (&|r| (r.test_share, r.train_first) = (Some(0.5), Some(1)), "both ", both),
     ] {
-        let error = open(root.path(), change).err().unwrap();
-        assert!(error.contains(what), "{error}");
+        let error = refused(root.path(), change);
+        assert_eq!(error.choices(), choices, "{error}");
+        assert!(error.to_string().contains(value), "{error}");
     }
     let note = open(root.path(), |r| r.seed = 9).unwrap().describe().to_string();
     assert!(note.contains("0.2000 of each class for testing, drawn by seed 9"), "{note}");

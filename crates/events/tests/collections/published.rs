@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use tickless_events::info::{Info, digest, info};
-use tickless_events::{Columns, DataRequest, Dataset, Event, Sensor, Split, datasets};
+use tickless_events::{Choice, Columns, DataRequest, Dataset, Event, Sensor, Split, datasets};
 
-use super::common::{self, made};
-use made::{File, events, file, folder, part, recording, zip_bytes};
+use super::folder::{File, folder};
+use super::made::{events, file, gz};
+use super::parts::{part, recording, zip_bytes};
+use tickless_testing::folders;
 
 const DVS128: Sensor = Sensor { width: 128, height: 128 };
 
@@ -20,10 +22,10 @@ const CIFAR: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog
 #[cfg(feature = "aedat4")]
 fn cifar(format: &str, extension: &str) -> Vec<File> {
     let name = |class: &str, i: usize| format!("{class}/cifar10_{class}_{i}.{extension}");
-    let of = |class: &'static str, n: usize| {
+    let recordings = |class: &'static str, n: usize| {
         (0..n).map(move |i| (name(class, i), file(format, &events(1 + i % 7, DVS128, 5), Some(DVS128))))
     };
-    CIFAR.iter().flat_map(|&class| of(class, 902)).collect()
+    CIFAR.iter().flat_map(|&class| recordings(class, 902)).collect()
 }
 
 #[cfg(feature = "aedat4")]
@@ -101,7 +103,7 @@ fn ncaltech101_leaves_annotations_out_and_keeps_the_background_class() {
 
 #[test]
 fn golden_ncaltech101_recording_lies_on_its_sensor() {
-    let Some(real) = common::data("ncaltech101/Faces_easy_image_0001.bin") else { return };
+    let Some(real) = folders::data("ncaltech101/Faces_easy_image_0001.bin") else { return };
     let bytes = std::fs::read(real).unwrap();
     let root = tempfile::tempdir().unwrap();
     let name = |i| (format!("Faces_easy/image_000{i}.bin"), bytes.clone());
@@ -114,7 +116,7 @@ fn golden_ncaltech101_recording_lies_on_its_sensor() {
 
 #[test]
 fn golden_mnist_dvs_holds_100_recordings_of_ten_digits() {
-    let Some(path) = common::data("mnist-dvs") else { return };
+    let Some(path) = folders::data("mnist-dvs") else { return };
     let data = open("mnist-dvs", &path).unwrap();
     assert_eq!((data.len(Split::Train), data.len(Split::Test)), (80, 20));
     assert_eq!(data.class_names(), ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
@@ -140,7 +142,7 @@ fn golden_mnist_dvs_holds_100_recordings_of_ten_digits() {
 
 #[test]
 fn golden_mnist_dvs_as_text_equals_its_array() {
-    let (Some(set), Some(npy)) = (common::data("mnist-dvs"), common::data("formats/struct_txyp.npy")) else { return };
+    let (Some(set), Some(npy)) = (folders::data("mnist-dvs"), folders::data("formats/struct_txyp.npy")) else { return };
     let data = open("mnist-dvs", &set).unwrap();
     let wanted = digest(&tickless_events::formats::read(&npy).unwrap().events);
     let parts = [Split::Train, Split::Test].map(|s| (0..data.len(s)).map(move |i| (s, i)));
@@ -244,10 +246,10 @@ fn dvs_gesture_trials_are_cut_out_of_aedat31_by_their_labels() {
 #[cfg(feature = "hdf5")]
 #[test]
 fn golden_shd_files_are_two_parts_of_recordings() {
-    let Some(like) = common::data("formats/shd_like.h5") else { return };
+    let Some(like) = folders::data("formats/shd_like.h5") else { return };
     let bytes = std::fs::read(&like).unwrap();
     let root = tempfile::tempdir().unwrap();
-    folder(root.path(), &[("shd_train.h5".into(), bytes.clone()), ("shd_test.h5.gz".into(), made::gz(&bytes))]);
+    folder(root.path(), &[("shd_train.h5".into(), bytes.clone()), ("shd_test.h5.gz".into(), gz(&bytes))]);
     let data = open("shd", root.path()).unwrap();
     assert_eq!((data.len(Split::Train), data.len(Split::Test), data.classes()), (20, 20, 20));
     assert_eq!(recording(&*data, Split::Train, 7).len(), 0, "the empty sample");
@@ -268,19 +270,16 @@ fn golden_shd_files_are_two_parts_of_recordings() {
 
 #[test]
 fn settings_that_a_set_does_not_heed_are_refused() {
-    for (name, change, what) in [
-        (
-            "nmnist",
-            &(|r: &mut DataRequest| r.sensor = Some(DVS128)) as &dyn Fn(&mut DataRequest),
-            "a sensor of its own",
-        ),
-        ("mnist", &|r| r.test_share = Some(0.5), "a split of its own; remove `data.test_share`"),
-        ("dvs-gesture", &|r| r.train_first = Some(5), "a split of its own; remove `data.train_first`"),
-        ("mnist-dvs", &|r| r.sensor = Some(DVS128), "`data.sensor` is set, but data set `mnist-dvs` has a sensor"),
+    for (name, change, choice) in [
+        ("nmnist", &(|r: &mut DataRequest| r.sensor = Some(DVS128)) as &dyn Fn(&mut DataRequest), Choice::Sensor),
+        ("mnist", &|r| r.test_share = Some(0.5), Choice::TestShare),
+        ("dvs-gesture", &|r| r.train_first = Some(5), Choice::TrainFirst),
+        ("mnist-dvs", &|r| r.sensor = Some(DVS128), Choice::Sensor),
     ] {
         let mut request = DataRequest::new(name, Some(Path::new(".")));
         change(&mut request);
-        let error = datasets::open(&request).err().unwrap().to_string();
-        assert!(error.contains(what), "{error}");
+        let error = datasets::open(&request).err().unwrap();
+        assert_eq!(error.choices(), [choice], "{error}");
+        assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
     }
 }

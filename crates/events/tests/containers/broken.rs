@@ -7,7 +7,7 @@ use tickless_testing::hang::HUNG_AFTER;
 use tickless_events::formats::shd::Shd;
 use tickless_events::{Columns, Event, Sensor, formats};
 
-use super::common;
+use tickless_testing::folders;
 
 /// A small file of each container, and one large enough for several chunks of each part.
 fn files() -> Vec<(&'static str, Vec<u8>)> {
@@ -113,7 +113,7 @@ fn change_each_byte(format: &str, bytes: &[u8], places: impl IntoIterator<Item =
 
 #[test]
 fn golden_shd_cut_at_every_byte_or_changed_in_its_headers_names_a_byte() {
-    let Some(path) = common::data("formats/shd_like.h5") else { return };
+    let Some(path) = folders::data("formats/shd_like.h5") else { return };
     let bytes = std::fs::read(path).unwrap();
     assert!(decode("shd", &bytes, 200_000).is_ok());
     for cut in 0..bytes.len() {
@@ -132,7 +132,7 @@ fn golden_files_changed_or_cut_decode_or_name_a_byte() {
         ("aedat4", "dvs128_2024-06-13.aedat4"),
         ("npy", "struct_xytp.npy"),
     ] {
-        let Some(path) = common::data(&format!("formats/{name}")) else { return };
+        let Some(path) = folders::data(&format!("formats/{name}")) else { return };
         let bytes = std::fs::read(path).unwrap();
         for cut in (0..bytes.len()).step_by(bytes.len() / 97) {
             let cut = decode(format, &bytes[..cut], 200_000);
@@ -181,7 +181,7 @@ fn a_packet_that_unpacks_to_more_than_any_recorder_writes_is_refused() {
 
 #[test]
 fn golden_hdf5_with_cycles_and_claims_is_refused_quickly() {
-    let Some(path) = common::data("formats/ecf_modes.hdf5") else { return };
+    let Some(path) = folders::data("formats/ecf_modes.hdf5") else { return };
     let bytes = std::fs::read(path).unwrap();
     let eight = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
     // Replaces every word that is an address by several other addresses: its own, those of the
@@ -201,7 +201,7 @@ fn golden_hdf5_with_cycles_and_claims_is_refused_quickly() {
 
 #[test]
 fn golden_shd_that_shares_or_misses_bytes_is_refused() {
-    let Some(path) = common::data("formats/shd_like.h5") else { return };
+    let Some(path) = folders::data("formats/shd_like.h5") else { return };
     let bytes = std::fs::read(path).unwrap();
     // The references of the samples' times are contiguous at this address.
     let (at, reference) = (2704, 16);

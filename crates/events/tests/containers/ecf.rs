@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tickless_events::formats::{self, ecf};
 use tickless_events::{Columns, Event, Sensor};
 
-use super::common;
+use tickless_testing::folders;
 
 /// Number of events of a chunk in a file.
 const CHUNK: usize = 16_384;
@@ -29,7 +29,7 @@ fn position(bytes: &[u8], part: &[u8]) -> Option<usize> {
 fn golden_chunks_of_the_vendor_are_encoded_byte_for_byte() {
     let mut modes = [0; 4];
     for name in ["ecf_gen3_evt2.hdf5", "ecf_modes.hdf5"] {
-        let Some(path) = common::data(&format!("formats/{name}")) else { return };
+        let Some(path) = folders::data(&format!("formats/{name}")) else { return };
         let file = std::fs::read(&path).unwrap();
         let events = formats::read(&path).unwrap().events.to_vec();
         for (i, events) in events.chunks(CHUNK).enumerate() {

@@ -7,7 +7,7 @@ use tickless_events::formats::shd::Shd;
 use tickless_events::info::{EventsInfo, digest};
 use tickless_events::{Columns, Recording, formats};
 
-use super::common;
+use tickless_testing::folders;
 
 /// The rows of a CSV file, each as a map from column names to values.
 fn csv(path: &Path) -> Vec<BTreeMap<String, String>> {
@@ -19,7 +19,7 @@ fn csv(path: &Path) -> Vec<BTreeMap<String, String>> {
 
 #[test]
 fn golden_containers_have_the_expected_digests() {
-    let Some(table) = common::data("formats/expected.csv") else { return };
+    let Some(table) = folders::data("formats/expected.csv") else { return };
     let root = table.parent().unwrap().parent().unwrap();
     let ours = [".hdf5", ".h5", ".aedat4", ".npy"];
     let rows: Vec<_> = csv(&table).into_iter().filter(|r| ours.iter().any(|e| r["file"].ends_with(e))).collect();
@@ -46,7 +46,7 @@ fn golden_containers_have_the_expected_digests() {
 
 #[test]
 fn golden_containers_read_alike_piece_by_piece_and_from_a_pipe() {
-    let Some(table) = common::data("formats/expected.csv") else { return };
+    let Some(table) = folders::data("formats/expected.csv") else { return };
     let root = table.parent().unwrap().parent().unwrap();
     for name in ["ecf_modes.hdf5", "shd_like.h5", "aedat4_zstd.aedat4", "aestream_davis346.aedat4", "gesture_like.npy"]
     {
@@ -68,7 +68,7 @@ fn golden_containers_read_alike_piece_by_piece_and_from_a_pipe() {
 
 #[test]
 fn golden_shd_samples_are_the_published_ones() {
-    let Some(table) = common::data("formats/shd_like.samples.csv") else { return };
+    let Some(table) = folders::data("formats/shd_like.samples.csv") else { return };
     let bytes = std::fs::read(table.with_file_name("shd_like.h5")).unwrap();
     let shd = Shd::open(&bytes, "shd_like.h5").unwrap();
     let rows = csv(&table);

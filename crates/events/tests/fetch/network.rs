@@ -343,6 +343,7 @@ fn a_wrong_file_of_that_name_is_fetched_again_and_a_second_program_waits() {
 
 #[test]
 fn an_unknown_name_lists_the_known_ones() {
-    let error = fetch::source("imagenet").unwrap_err().to_string();
-    assert!(error.contains("unknown data set `imagenet`") && error.contains("cifar10-dvs"), "{error}");
+    let error = fetch::source("imagenet").unwrap_err();
+    let Error::UnknownDataset { name, known } = &error else { panic!("{error}") };
+    assert!(name == "imagenet" && known.contains("cifar10-dvs"), "{error}");
 }

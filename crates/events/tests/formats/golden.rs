@@ -8,13 +8,13 @@ use tickless_events::Columns;
 use tickless_events::formats::{EventReader, EventStream, FORMATS, open};
 use tickless_events::info::{EventsInfo, Info, info};
 
-use super::common;
+use tickless_testing::folders;
 
 type Row = BTreeMap<String, String>;
 
 /// The rows whose files this build can read, with their paths.
 fn rows() -> Vec<(std::path::PathBuf, Row)> {
-    let Some(table) = common::data("formats/expected.csv") else { return Vec::new() };
+    let Some(table) = folders::data("formats/expected.csv") else { return Vec::new() };
     let root = table.parent().and_then(Path::parent).unwrap();
     let text = std::fs::read_to_string(&table).unwrap();
     let mut lines = text.lines();

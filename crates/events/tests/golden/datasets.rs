@@ -6,7 +6,7 @@ use std::path::Path;
 use tickless_events::info::{Info, info};
 use tickless_events::{DataRequest, Dataset, Sample, Split, datasets};
 
-use super::common;
+use tickless_testing::folders;
 
 fn open(name: &str, path: &Path) -> Box<dyn Dataset> {
     datasets::open(&DataRequest::new(name, Some(path))).unwrap()
@@ -22,7 +22,7 @@ fn csv(path: &Path) -> Vec<BTreeMap<String, String>> {
 
 #[test]
 fn golden_bin_files_have_the_expected_digests() {
-    let Some(table) = common::data("formats/expected.csv") else { return };
+    let Some(table) = folders::data("formats/expected.csv") else { return };
     let root = table.parent().unwrap().parent().unwrap();
     let rows = csv(&table);
     let bins: Vec<_> = rows.iter().filter(|r| r["file"].ends_with(".bin")).collect();
@@ -45,7 +45,7 @@ fn golden_bin_files_have_the_expected_digests() {
 
 #[test]
 fn golden_nmnist_holds_what_its_index_says() {
-    let Some(table) = common::data("nmnist/index.csv") else { return };
+    let Some(table) = folders::data("nmnist/index.csv") else { return };
     let data = open("nmnist", table.parent().unwrap());
     let mut rows = csv(&table);
     // Sorted by part and then by id, which is the order of the data set.
@@ -88,7 +88,7 @@ fn golden_image_sets_hold_every_record_of_their_files() {
         ("cifar10", 0, 3073, "data_batch_", "test_batch"),
         ("cifar100", 0, 3074, "train.bin", "test.bin"),
     ] {
-        let Some(folder) = common::data(name) else { continue };
+        let Some(folder) = folders::data(name) else { continue };
         let data = open(name, &folder);
         let count = |prefix: &str| -> usize {
             let files = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path());
@@ -111,7 +111,7 @@ fn golden_image_sets_hold_every_record_of_their_files() {
 
 #[test]
 fn golden_cifar10_training_pixels_have_the_published_mean() {
-    let Some(folder) = common::data("cifar10") else { return };
+    let Some(folder) = folders::data("cifar10") else { return };
     let data = open("cifar10", &folder);
     let mut sums = [0u64; 3];
     for i in 0..2_000 {
@@ -128,7 +128,7 @@ fn golden_cifar10_training_pixels_have_the_published_mean() {
 
 #[test]
 fn golden_mnist_through_the_camera_is_like_nmnist_in_size() {
-    let Some(folder) = common::data("mnist") else { return };
+    let Some(folder) = folders::data("mnist") else { return };
     let data = open("mnist-dvs-sim", &folder);
     let events = |i| match data.sample(Split::Train, i).unwrap() {
         Sample::Events(recording) => recording.len(),

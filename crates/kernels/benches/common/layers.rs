@@ -57,17 +57,6 @@ impl Layer {
     pub fn images(&self) -> usize {
         self.steps * self.batch
     }
-
-    /// Operations of one dense product: a multiplication and an addition per tap.
-    pub fn operations(&self) -> usize {
-        2 * self.images() * self.geometry().macs()
-    }
-}
-
-/// Spikes: a fraction `density` of the values is 1, the others are 0.
-pub fn spikes(len: usize, density: f64) -> Vec<f32> {
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
-    (0..len).map(|_| f32::from(u8::from(rng.random_bool(density)))).collect()
 }
 
 /// Real numbers, none of them zero.

@@ -1,6 +1,5 @@
 //! Code that the kernel benchmarks share: the layers, their inputs, the peaks of the machine,
 //! timing.
-#![allow(dead_code, reason = "every benchmark takes what it needs")]
 
 pub mod layers;
 pub mod machine;

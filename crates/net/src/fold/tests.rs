@@ -50,9 +50,9 @@ fn ones(network: &Network) -> Weights {
 fn run(network: &Network, w: &Weights, x: &[f64]) -> Vec<f64> {
     let mut values: Vec<Vec<f64>> = Vec::new();
     for node in network.nodes() {
-        let get = |id: &NodeId| if let NodeId::Node(i) = id { values[*i].as_slice() } else { x };
-        let input = get(&node.from[0]);
-        let at = |t: &str, i: usize| w.get(&format!("{}.{t}", node.name)).map_or(0.0, |a| f64::from(a.data[i]));
+        let output_of = |id: &NodeId| if let NodeId::Node(i) = id { values[*i].as_slice() } else { x };
+        let input = output_of(&node.from[0]);
+        let weight = |t: &str, i: usize| w.get(&format!("{}.{t}", node.name)).map_or(0.0, |a| f64::from(a.data[i]));
         let (s, o) = (node.input, node.output);
         let out = match node.layer {
             Layer::Conv(c) => {
@@ -62,7 +62,7 @@ fn run(network: &Network, w: &Weights, x: &[f64]) -> Vec<f64> {
                 for (oc, oy, ox) in
                     (0..o.channels).flat_map(|a| (0..o.height).flat_map(move |b| (0..o.width).map(move |d| (a, b, d))))
                 {
-                    let mut sum = at("bias", oc);
+                    let mut sum = weight("bias", oc);
                     for (ic, ky, kx) in (0..per)
                         .flat_map(|a| (0..rows.kernel).flat_map(move |b| (0..columns.kernel).map(move |d| (a, b, d))))
                     {
@@ -73,7 +73,7 @@ fn run(network: &Network, w: &Weights, x: &[f64]) -> Vec<f64> {
                         if y < s.height && x < s.width {
                             let channel = oc / per_out * per + ic;
                             sum += input[(channel * s.height + y) * s.width + x]
-                                * at("weight", ((oc * per + ic) * rows.kernel + ky) * columns.kernel + kx);
+                                * weight("weight", ((oc * per + ic) * rows.kernel + ky) * columns.kernel + kx);
                         }
                     }
                     out.push(sum);
@@ -82,19 +82,19 @@ fn run(network: &Network, w: &Weights, x: &[f64]) -> Vec<f64> {
             }
             Layer::Linear(l) => (0..l.out)
                 .map(|o| {
-                    at("bias", o)
-                        + input.iter().enumerate().map(|(i, v)| v * at("weight", o * input.len() + i)).sum::<f64>()
+                    weight("bias", o)
+                        + input.iter().enumerate().map(|(i, v)| v * weight("weight", o * input.len() + i)).sum::<f64>()
                 })
                 .collect(),
             Layer::Norm(n) => {
                 let norm = |(i, v): (usize, &f64)| {
                     let c = i / (s.height * s.width);
-                    (v - at("running_mean", c)) / (at("running_var", c) + n.eps).sqrt() * at("weight", c)
-                        + at("bias", c)
+                    (v - weight("running_mean", c)) / (weight("running_var", c) + n.eps).sqrt() * weight("weight", c)
+                        + weight("bias", c)
                 };
                 input.iter().enumerate().map(norm).collect()
             }
-            Layer::Add => input.iter().zip(get(&node.from[1])).map(|(a, b)| a + b).collect(),
+            Layer::Add => input.iter().zip(output_of(&node.from[1])).map(|(a, b)| a + b).collect(),
             other => unreachable!("{other:?}"),
         };
         values.push(out);
@@ -161,17 +161,17 @@ fn a_norm_that_cannot_be_folded_is_named_with_the_reason() {
             assert!(e.starts_with("layer `norm1`") && e.contains(expected), "{e}");
         }
     };
-    let new = || NetworkBuilder::new("n", Shape::new(2, 4, 4), InputKind::Events);
-    let mut b = new();
+    let builder = || NetworkBuilder::new("n", Shape::new(2, 4, 4), InputKind::Events);
+    let mut b = builder();
     let n = b.norm(NodeId::Input);
     b.conv(n, Conv::c3(2));
     fails(b.build().unwrap(), "reads the input");
-    let mut b = new();
+    let mut b = builder();
     let at = b.conv(NodeId::Input, Conv::c3(2));
     let at = b.neuron(at, Neuron::lif());
     b.norm(at);
     fails(b.build().unwrap(), "behind `neuron1`, a `neuron` layer");
-    let mut b = new();
+    let mut b = builder();
     let c = b.conv(NodeId::Input, Conv::c3(2));
     let n = b.norm(c);
     b.add("", Layer::Add, &[n, c]);

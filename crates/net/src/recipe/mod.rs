@@ -92,10 +92,13 @@ impl Recipe {
             // report that error with its line.
             toml::Value::Table(table).try_into().map_err(|e: toml::de::Error| match direct(text) {
                 Err(in_file) if toml::from_str::<Recipe>(text).is_err_and(|f| f.message() == e.message()) => in_file,
-                _ => wrong(file, format!("with the changes of the command line: {}", said(&e, &e.to_string()))),
+                _ => malformed(
+                    file,
+                    format!("with the changes `{}`: {}", overrides.join("`, `"), said(&e, &e.to_string())),
+                ),
             })?
         };
-        recipe.check().map_err(|problem| wrong(file, problem))?;
+        recipe.check().map_err(|problem| malformed(file, problem))?;
         Ok(recipe)
     }
 
@@ -104,7 +107,7 @@ impl Recipe {
     /// # Errors
     /// If a value cannot be written as TOML.
     pub fn to_toml(&self) -> Result<String> {
-        toml::to_string(self).map_err(|e| wrong(Path::new("<recipe>"), e.to_string()))
+        toml::to_string(self).map_err(|e| malformed(Path::new("<recipe>"), e.to_string()))
     }
 
     /// Checks every value that can be checked without the data and the network; `load` and `parse`
@@ -120,7 +123,7 @@ impl Recipe {
     }
 }
 
-fn wrong(file: &Path, problem: String) -> Error {
+fn malformed(file: &Path, problem: String) -> Error {
     Error::Recipe { file: file.to_owned(), problem }
 }
 
@@ -150,7 +153,7 @@ fn set(table: &mut toml::Table, assignment: &str) -> std::result::Result<(), Str
 fn explain(file: &Path, text: &str, e: &toml::de::Error) -> Error {
     let line = e.span().map(|s| text[..s.start.min(text.len())].matches('\n').count() + 1);
     let place = line.map(|l| format!("line {l}: ")).unwrap_or_default();
-    wrong(file, format!("{place}{}", said(e, e.message())))
+    malformed(file, format!("{place}{}", said(e, e.message())))
 }
 
 /// The parser's message (`text`) in one line, followed by a suggestion.
@@ -164,7 +167,7 @@ fn unread(file: &Path, e: std::io::Error) -> Error {
     match e.kind() {
         std::io::ErrorKind::NotFound => Error::NoRecipe { file: file.to_owned() },
         _ if holds_run => Error::RunAsRecipe { folder: file.to_owned() },
-        _ if file.is_dir() => wrong(file, "is a folder, not a recipe; give a TOML file".into()),
+        _ if file.is_dir() => malformed(file, "is a folder, not a recipe; give a TOML file".into()),
         _ => Error::io(file, e),
     }
 }

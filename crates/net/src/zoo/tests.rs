@@ -172,8 +172,10 @@ fn a_width_scales_the_channels_of_every_hidden_layer_and_no_others() {
 
 #[test]
 fn an_unknown_name_is_an_error_with_the_nearest_one() {
-    let e = build("resnet81", &ZooOptions::default()).unwrap_err().to_string();
-    assert!(e.contains("did you mean `resnet18`?") && e.contains("vggsnn"), "{e}");
+    let e = build("resnet81", &ZooOptions::default()).unwrap_err();
+    let Error::UnknownNetwork { name, hint, known } = &e else { panic!("{e}") };
+    assert_eq!(name, "resnet81");
+    assert!(hint.contains("`resnet18`") && known.contains("vggsnn"), "{e}");
 }
 
 #[test]

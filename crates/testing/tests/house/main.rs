@@ -1,9 +1,11 @@
-//! Tests of the repository itself: which crate and which module may import which, and whether the
-//! paths that documents name exist.
+//! Tests of the repository itself: which crate and which module may import which, whether the
+//! paths that documents name exist, and that the texts of libraries name no option of the command.
 
 mod crates;
 mod documents;
 mod modules;
+mod sources;
+mod texts;
 
 use std::path::{Path, PathBuf};
 

@@ -7,23 +7,15 @@
 //! not count.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 use syn::visit::{self, Visit};
-use syn::{Attribute, File, Item, UseTree};
+use syn::{Item, UseTree};
 
-/// The path of a module from the root of its crate; the root is `[]`.
-type Module = Vec<String>;
+use super::sources::{self, Module, attributes, is_test};
+
 /// For each module, the modules that it names.
 type Edges = BTreeMap<Module, BTreeSet<Module>>;
-
-/// Known circles of files: the crate, its modules, the reason. Remove an entry when its circle is
-/// gone.
-const FILES_TO_SORT: &[(&str, &str, &str)] = &[];
-
-/// Known circles between the entries of a folder, in the same form.
-const FOLDERS_TO_SORT: &[(&str, &str, &str)] =
-    &[("cli", "report::page, report::picture", "a picture of a page needs the page's colours")];
 
 #[test]
 fn no_circle_of_imports_spans_more_than_one_file_and_its_children() {
@@ -31,7 +23,7 @@ fn no_circle_of_imports_spans_more_than_one_file_and_its_children() {
     let circles = imports().iter().flat_map(|(name, edges)| {
         components(edges).into_iter().filter(|c| c.len() > 1 && spans(c)).map(|c| in_words(name, &c))
     });
-    compare(circles.collect(), FILES_TO_SORT);
+    assert_none(circles.collect());
 }
 
 #[test]
@@ -53,7 +45,7 @@ fn no_circle_of_imports_spans_folders() {
             circles.extend(components(&between).iter().filter(|c| c.len() > 1).map(|c| in_words(name, c)));
         }
     }
-    compare(circles, FOLDERS_TO_SORT);
+    assert_none(circles);
 }
 
 /// A circle as its modules or, if it has 20 or more, as the root entries that it passes through.
@@ -65,30 +57,14 @@ fn in_words(name: &str, circle: &[Module]) -> (String, String) {
     (name.to_owned(), all.into_iter().collect::<Vec<_>>().join(", "))
 }
 
-fn compare(found: BTreeSet<(String, String)>, known: &[(&str, &str, &str)]) {
-    let known: BTreeSet<_> = known.iter().map(|k| (k.0.to_owned(), k.1.to_owned())).collect();
-    let new: Vec<_> = found.difference(&known).collect();
-    assert!(new.is_empty(), "these modules import each other: {new:#?}");
-    let gone: Vec<_> = known.difference(&found).collect();
-    assert!(gone.is_empty(), "these import each other in the list of this test alone; take them out of it: {gone:#?}");
+fn assert_none(circles: BTreeSet<(String, String)>) {
+    assert!(circles.is_empty(), "these modules import each other: {circles:#?}");
 }
 
 /// The imports of every library and command, read once for all tests.
 fn imports() -> &'static [(String, Edges)] {
     static ALL: OnceLock<Vec<(String, Edges)>> = OnceLock::new();
-    ALL.get_or_init(|| crates().into_iter().map(|(name, root)| (name, Sources::read(&root).edges())).collect())
-}
-
-/// The name and root file of every library and command.
-fn crates() -> Vec<(String, PathBuf)> {
-    let mut found = Vec::new();
-    for manifest in super::manifests() {
-        let folder = manifest.parent().expect("a manifest lies in a folder");
-        let name = folder.file_name().expect("a folder has a name").to_string_lossy().into_owned();
-        let roots = ["src/lib.rs", "src/main.rs"].map(|root| folder.join(root));
-        found.extend(roots.into_iter().filter(|root| root.exists()).map(|root| (name.clone(), root)));
-    }
-    found
+    ALL.get_or_init(|| sources::crates().into_iter().map(|(name, root)| (name, Sources::read(&root).edges())).collect())
 }
 
 /// The declarations and imports of one file.
@@ -108,26 +84,14 @@ struct Sources(BTreeMap<Module, Source>);
 impl Sources {
     fn read(root: &Path) -> Self {
         let mut sources = Self(BTreeMap::new());
-        sources.add(root, &Vec::new());
-        sources
-    }
-
-    fn add(&mut self, file: &Path, module: &Module) {
-        let text = std::fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-        let parsed: File = syn::parse_file(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-        let mut reader = Reader { here: module.clone(), source: Source::default(), children: Vec::new() };
-        let names = parsed.items.iter().filter(|i| !is_test(attributes(i))).filter_map(name_of);
-        reader.source.items.extend(names);
-        reader.visit_file(&parsed);
-        self.0.insert(module.clone(), reader.source);
-        let folder = file.parent().expect("a source lies in a folder");
-        let is_folder = file.ends_with("mod.rs") || module.is_empty();
-        let below = if is_folder { folder.to_owned() } else { folder.join(module.last().expect("has a name")) };
-        for child in reader.children {
-            let files = [below.join(format!("{child}.rs")), below.join(&child).join("mod.rs")];
-            let file = files.iter().find(|f| f.exists()).unwrap_or_else(|| panic!("{}: `mod {child}`", file.display()));
-            self.add(file, &[module.clone(), vec![child]].concat());
+        for file in sources::of_crate(root) {
+            let mut reader = Reader { here: file.module.clone(), source: Source::default() };
+            let names = file.parsed.items.iter().filter(|i| !is_test(attributes(i))).filter_map(name_of);
+            reader.source.items.extend(names);
+            reader.visit_file(&file.parsed);
+            sources.0.insert(file.module, reader.source);
         }
+        sources
     }
 
     fn edges(&self) -> Edges {
@@ -171,8 +135,6 @@ struct Reader {
     /// The module at the current position; inside an inline module it is longer than the file's.
     here: Module,
     source: Source,
-    /// Child modules with files of their own.
-    children: Vec<String>,
 }
 
 impl Reader {
@@ -225,7 +187,6 @@ impl<'a> Visit<'a> for Reader {
             return;
         }
         match item {
-            Item::Mod(module) if module.content.is_none() => self.children.push(module.ident.to_string()),
             Item::Mod(module) => {
                 self.here.push(module.ident.to_string());
                 visit::visit_item_mod(self, module);
@@ -266,30 +227,6 @@ impl<'a> Visit<'a> for Reader {
             }
         }
         visit::visit_macro(self, call);
-    }
-}
-
-fn is_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|a| {
-        let list = a.meta.require_list();
-        a.path().is_ident("cfg") && list.is_ok_and(|l| l.tokens.to_string().split(' ').any(|t| t == "test"))
-    })
-}
-
-fn attributes(item: &Item) -> &[Attribute] {
-    match item {
-        Item::Const(i) => &i.attrs,
-        Item::Enum(i) => &i.attrs,
-        Item::Fn(i) => &i.attrs,
-        Item::Impl(i) => &i.attrs,
-        Item::Macro(i) => &i.attrs,
-        Item::Mod(i) => &i.attrs,
-        Item::Static(i) => &i.attrs,
-        Item::Struct(i) => &i.attrs,
-        Item::Trait(i) => &i.attrs,
-        Item::Type(i) => &i.attrs,
-        Item::Use(i) => &i.attrs,
-        _ => &[],
     }
 }
 

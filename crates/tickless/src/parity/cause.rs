@@ -12,6 +12,8 @@
 use super::execute::{Executed, State, late, program};
 use crate::Result;
 use rayon::prelude::*;
+use serde::Serialize;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tickless_engine::{Event, Program, Recording, Session, Sink};
@@ -31,6 +33,29 @@ struct Mistake {
     event: Option<fn(Event) -> Event>,
 }
 
+/// Why an executor differs from ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Cause {
+    /// The mistake of the executor, and how to mend it.
+    pub words: String,
+    /// Whether folding our network mends it.
+    #[serde(skip)]
+    pub fold: bool,
+}
+
+impl Cause {
+    pub(super) fn new(words: impl Into<String>) -> Self {
+        Self { words: words.into(), fold: false }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
 /// Describes the likely cause of `other`'s behaviour in spiking layer `layer`; `None` if none of
 /// the usual mistakes explains it.
 ///
@@ -42,16 +67,16 @@ pub fn likely(
     recordings: &[Arc<Recording>],
     (ours, other): (&Executed, &Executed),
     layer: usize,
-) -> Result<Option<String>> {
-    let of = |e: &Executed| -> Vec<Vec<u32>> {
+) -> Result<Option<Cause>> {
+    let counts_of_layer = |e: &Executed| -> Vec<Vec<u32>> {
         e.counts.iter().map(|r| r.get(layer).cloned().unwrap_or_default()).collect()
     };
-    let (ours, other) = (of(ours), of(other));
+    let (ours, other) = (counts_of_layer(ours), counts_of_layer(other));
     let before: u64 = ours.iter().zip(&other).map(|(a, b)| apart(a, b)).sum();
     if before == 0 {
         let why = "the same spikes in another order: events of one time are taken in another order, or a merge hears \
                    its sources in another order";
-        return Ok(Some(why.into()));
+        return Ok(Some(Cause::new(why)));
     }
     let (fired, theirs) = (total(&ours), total(&other));
     if fired == 0 || theirs == 0 {
@@ -67,29 +92,30 @@ pub fn likely(
         // If the network with the mistake cannot be compiled, no executor can run it.
         let Ok(p) = program(&m.network, &weights, step_us, false) else { continue };
         match left(&p, layer, recordings, &m, &other, most)? {
-            Some(0) => return Ok(Some(format!("{} (this gives exactly its spikes)", m.words))),
+            Some(0) => return Ok(Some(Cause::new(format!("{} (this gives exactly its spikes)", m.words)))),
             Some(left) if best.as_ref().is_none_or(|b| left < b.0) => best = Some((left, m.words)),
             _ => {}
         }
     }
     if let Some((left, words)) = best {
         let share = 100.0 * (1.0 - left as f64 / before as f64);
-        return Ok(Some(format!("{words} (this explains {share:.0} % of the difference)")));
+        return Ok(Some(Cause::new(format!("{words} (this explains {share:.0} % of the difference)"))));
     }
     let (neurons, spikes) = untouched(&ours, &other);
     if spikes as f64 >= LIKELY * before as f64 {
-        return Ok(Some(format!(
-            "a bias, or other input: {neurons} neurons fired there that hardly any event drives; remove the bias with \
-             `tickless finetune`"
-        )));
+        let words = format!(
+            "a bias, or other input: {neurons} neurons fired there that hardly any event drives; fold the bias, or train \
+             without one"
+        );
+        return Ok(Some(Cause { words, fold: true }));
     }
     Ok(None)
 }
 
 /// Σ|a − b|; missing values count as 0.
 fn apart(a: &[u32], b: &[u32]) -> u64 {
-    let at = |v: &[u32], i: usize| v.get(i).copied().unwrap_or(0);
-    (0..a.len().max(b.len())).map(|i| u64::from(at(a, i).abs_diff(at(b, i)))).sum()
+    let count = |v: &[u32], i: usize| v.get(i).copied().unwrap_or(0);
+    (0..a.len().max(b.len())).map(|i| u64::from(count(a, i).abs_diff(count(b, i)))).sum()
 }
 
 fn total(counts: &[Vec<u32>]) -> u64 {
@@ -129,7 +155,7 @@ fn left(
     let shape = p.layers()[layer].shape;
     // Excess spikes are never taken back, so the distance is at least their number.
     let beyond = AtomicU64::new(0);
-    let one = |session: &mut Session, (r, other): (&Arc<Recording>, &Vec<u32>)| -> Result<u64> {
+    let distance = |session: &mut Session, (r, other): (&Arc<Recording>, &Vec<u32>)| -> Result<u64> {
         let mut sink = OfLayer { layer, shape, counts: vec![0; shape.len()], beyond: 0, other: other.clone() };
         let (by, mut told) = (late(session, r, m.state), 0);
         for e in r.iter() {
@@ -146,9 +172,9 @@ fn left(
     let pairs: Vec<_> = recordings.iter().zip(other).collect();
     let sum: u64 = if m.state == State::Kept {
         let mut session = Session::new(p);
-        pairs.into_iter().map(|pair| one(&mut session, pair)).sum::<Result<u64>>()?
+        pairs.into_iter().map(|pair| distance(&mut session, pair)).sum::<Result<u64>>()?
     } else {
-        pairs.into_par_iter().map(|pair| one(&mut Session::new(p), pair)).sum::<Result<u64>>()?
+        pairs.into_par_iter().map(|pair| distance(&mut Session::new(p), pair)).sum::<Result<u64>>()?
     };
     Ok((beyond.into_inner() <= most && sum <= most).then_some(sum))
 }
@@ -254,10 +280,10 @@ fn mistakes(network: &Network, layer: usize) -> Vec<Mistake> {
     }));
     let own = n.v_min.map_or("none".to_owned(), |v| v.to_string());
     for (words, limit) in [("none", None), ("−θ", Some(-1.0f32)), ("0", Some(0.0))] {
-        let of = |n: &Neuron| limit.map(|l| l * n.threshold);
-        if of(&n) != n.v_min {
+        let lower_limit = |n: &Neuron| limit.map(|l| l * n.threshold);
+        if lower_limit(&n) != n.v_min {
             all.push(neurons(format!("lower limit: it has {words}, ours has {own}"), &|n| Neuron {
-                v_min: of(&n),
+                v_min: lower_limit(&n),
                 ..n
             }));
         }

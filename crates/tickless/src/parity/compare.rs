@@ -54,7 +54,7 @@ pub struct First {
 /// not know are left out.
 pub fn layers(network: &Network, a: &Executed, b: &Executed) -> Vec<LayerParity> {
     let names = network.spiking().into_iter().map(|i| network.nodes()[i].name.clone());
-    let one = |(l, layer): (usize, String)| {
+    let compare_layer = |(l, layer): (usize, String)| {
         let flat = |e: &Executed| -> Vec<f64> {
             e.counts.iter().flat_map(|r| r.get(l).into_iter().flatten()).map(|&c| f64::from(c)).collect()
         };
@@ -70,7 +70,7 @@ pub fn layers(network: &Network, a: &Executed, b: &Executed) -> Vec<LayerParity>
             equal: d == 0.0 && ordered,
         }
     };
-    names.enumerate().filter(|(l, _)| !a.is_absent(*l) && !b.is_absent(*l)).map(one).collect()
+    names.enumerate().filter(|(l, _)| !a.is_absent(*l) && !b.is_absent(*l)).map(compare_layer).collect()
 }
 
 /// Pearson's correlation of two lists of equal length.
@@ -152,8 +152,8 @@ fn parting(a: &[Spike], b: &[Spike], shape: Shape) -> Option<Parting> {
 
 fn counted(a: &[u32], b: &[u32]) -> Option<Parting> {
     let i = (0..a.len().max(b.len())).find(|&i| a.get(i) != b.get(i))?;
-    let at = |v: &[u32]| u64::from(v.get(i).copied().unwrap_or(0));
-    Some((i, None, None, at(a), at(b)))
+    let count = |v: &[u32]| u64::from(v.get(i).copied().unwrap_or(0));
+    Some((i, None, None, count(a), count(b)))
 }
 
 #[cfg(test)]

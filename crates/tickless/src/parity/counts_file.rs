@@ -91,7 +91,7 @@ pub fn read(file: &Path, network: &Network, shapes: &[Shape]) -> Result<Counts> 
         return Err(of_file(format!("the first line is not `{HEAD}`")));
     }
     for (k, line) in lines {
-        let wrong = |what: String| Error::Counts {
+        let malformed = |what: String| Error::Counts {
             path: file.to_owned(),
             line: Some(k + 1),
             problem: format!("{what} in `{line}`"),
@@ -99,28 +99,28 @@ pub fn read(file: &Path, network: &Network, shapes: &[Shape]) -> Result<Counts> 
         // Splits from the right, because the name of a file may contain commas.
         let words: Vec<&str> = line.rsplitn(6, ',').map(str::trim).collect();
         let [spikes, x, y, channel, layer, recording] = words[..] else {
-            return Err(wrong("not six values".into()));
+            return Err(malformed("not six values".into()));
         };
-        let number = |w: &str| w.parse::<usize>().map_err(|_| wrong(format!("`{w}` is not a whole number")));
+        let number = |w: &str| w.parse::<usize>().map_err(|_| malformed(format!("`{w}` is not a whole number")));
         let l = match names.iter().position(|n| *n == layer) {
             Some(l) => l,
             None => {
                 let place = layer.parse().ok().filter(|l| numbered && *l < names.len());
-                place.ok_or_else(|| wrong(format!("no spiking layer `{layer}`; there are {}", names.join(", "))))?
+                place.ok_or_else(|| malformed(format!("no spiking layer `{layer}`; there are {}", names.join(", "))))?
             }
         };
         let (c, y, x, n) = (number(channel)?, number(y)?, number(x)?, number(spikes)?);
         let s = shapes[l];
         if c >= s.channels || y >= s.height || x >= s.width {
-            return Err(wrong(format!("the neuron lies outside the layer's {s}")));
+            return Err(malformed(format!("the neuron lies outside the layer's {s}")));
         }
-        let n = u32::try_from(n).map_err(|_| wrong(format!("{n} spikes are too many")))?;
+        let n = u32::try_from(n).map_err(|_| malformed(format!("{n} spikes are too many")))?;
         let key = key(recording);
         if let Some(first) = out.recordings.first()
             && matches!(first.key, Key::File(_)) != matches!(key, Key::File(_))
         {
             let what = format!("recordings are named by file and by number (line {}); use one of both", first.line);
-            return Err(wrong(what));
+            return Err(malformed(what));
         }
         let r = *known.entry(key.clone()).or_insert_with(|| {
             let (counts, lines) = (vec![Vec::new(); names.len()], vec![Vec::new(); names.len()]);
@@ -135,7 +135,7 @@ pub fn read(file: &Path, network: &Network, shapes: &[Shape]) -> Result<Counts> 
         let i = (c * s.height + y) * s.width + x;
         let before = std::mem::replace(&mut recording.lines[l][i], u32::try_from(k + 1).unwrap_or(u32::MAX));
         if before != 0 {
-            return Err(wrong(format!("the neuron has a count in line {before} already; remove one of both")));
+            return Err(malformed(format!("the neuron has a count in line {before} already; remove one of both")));
         }
         recording.counts[l][i] = n;
     }
@@ -155,17 +155,18 @@ impl Counts {
         let mut taken: BTreeMap<usize, usize> = BTreeMap::new();
         let mut places = Vec::with_capacity(self.recordings.len());
         for recording in &self.recordings {
-            let wrong =
+            let malformed =
                 |problem: String| Error::Counts { path: self.file.clone(), line: Some(recording.line), problem };
             let place = match &recording.key {
                 Key::Number(r) if *r < names.len() => *r,
                 Key::Number(r) => {
-                    return Err(wrong(format!("recording {r}, and {} are compared (`--limit`)", names.len())));
+                    let (path, line) = (self.file.clone(), recording.line);
+                    return Err(Error::NotCompared { path, line, recording: *r, compared: names.len() });
                 }
-                Key::File(name) => file_among(name, names).map_err(wrong)?,
+                Key::File(name) => file_among(name, names).map_err(malformed)?,
             };
             if let Some(line) = taken.insert(place, recording.line) {
-                return Err(wrong(format!("it names the recording of line {line} in another way; name it once")));
+                return Err(malformed(format!("it names the recording of line {line} in another way; name it once")));
             }
             places.push(place);
         }

@@ -22,6 +22,7 @@ mod counts_file;
 mod execute;
 mod layers;
 
+pub use cause::Cause;
 pub use compare::{First, LayerParity};
 pub use counts_file::{names_files, text as counts_text};
 pub use execute::{Executed, shapes};
@@ -112,7 +113,7 @@ pub struct Pair {
     /// The place where they first differ.
     pub first: Option<First>,
     /// The cause, if one was found.
-    pub cause: Option<String>,
+    pub cause: Option<Cause>,
     /// Differences that are known from the construction of the executors.
     pub notes: Vec<String>,
 }
@@ -317,7 +318,7 @@ impl Case<'_> {
         pair.first = firsts.iter().find(|f| !f.rounding).or(firsts.first()).map(|f| self.named(f));
         if let (Verdict::Differ, Some(first)) = (&pair.verdict, &pair.first) {
             let cause = self.cause(other, first.index)?;
-            pair.cause = Some(cause.unwrap_or_else(|| UNKNOWN.to_owned()));
+            pair.cause = Some(cause.unwrap_or_else(|| Cause::new(UNKNOWN)));
         }
         Ok(pair)
     }
@@ -327,7 +328,7 @@ impl Case<'_> {
         First { file: self.files.get(first.recording).cloned().flatten(), ..first.clone() }
     }
 
-    fn cause(&self, other: &Executed, layer: usize) -> Result<Option<String>> {
+    fn cause(&self, other: &Executed, layer: usize) -> Result<Option<Cause>> {
         let net = (&*self.run.network, &self.run.weights);
         cause::likely(net, self.run.facts.step_us, self.recordings, (self.ours, other), layer)
     }
@@ -358,7 +359,7 @@ impl Case<'_> {
         let beyond = |w: f64| pair.layers.iter().any(|l| l.spike_difference.is_none_or(|d| d > w));
         if within.map_or(pair.cause.is_some(), beyond) {
             pair.verdict = Verdict::Differ;
-            pair.cause.get_or_insert_with(|| UNKNOWN.to_owned());
+            pair.cause.get_or_insert_with(|| Cause::new(UNKNOWN));
         }
         if let Some(l) = pair.layers.iter().find(|l| (l.reference == 0) != (l.other == 0)) {
             let who = if l.other == 0 { "the other" } else { "the engine" };
@@ -393,8 +394,8 @@ impl Case<'_> {
             i.network.check_event_driven()?;
             engine(&program(&i.network, &i.weights, step_us, false)?, self.recordings, State::New)
         });
-        let own = |d: &&nir::Difference| d.reader == Some(reader);
-        let notes: Vec<String> = exported.differences.iter().filter(own).map(ToString::to_string).collect();
+        let is_of_reader = |d: &&nir::Difference| d.reader == Some(reader);
+        let notes: Vec<String> = exported.differences.iter().filter(is_of_reader).map(ToString::to_string).collect();
         pairs.push(match executed {
             // If no difference is known, none is allowed.
             Ok(e) if notes.is_empty() => self.must(&name, &e)?,
@@ -418,12 +419,12 @@ fn read_graph(run: &Loaded, file: &Path, options: &Options) -> Result<nir::Impor
     };
     let imported = nir::import(&graph, file, &how)?;
     let (ours, theirs) = (run.network.spiking().len(), imported.network.spiking().len());
-    let other = |problem: String| Err(Error::OtherNetwork { path: file.to_owned(), problem });
+    let refuse = |problem: String| Err(Error::OtherNetwork { path: file.to_owned(), problem });
     if ours != theirs {
-        return other(format!("it has {theirs} layers of neurons and the run {ours}"));
+        return refuse(format!("it has {theirs} layers of neurons and the run {ours}"));
     }
     if shapes(&imported.network) != shapes(&run.network) {
-        return other("its layers of neurons have other shapes than the run's".to_owned());
+        return refuse("its layers of neurons have other shapes than the run's".to_owned());
     }
     imported.network.check_event_driven().map_err(|source| Error::Graph { path: file.to_owned(), source })?;
     Ok(imported)

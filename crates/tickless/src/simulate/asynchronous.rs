@@ -31,12 +31,12 @@ pub struct SweepRow {
 /// # Errors
 /// If a recording cannot be decoded.
 pub fn exact(run: &Loaded, program: &Program, ids: &[SampleId]) -> Result<Vec<Vec<f64>>> {
-    let one = |&id: &SampleId| {
+    let count_spikes = |&id: &SampleId| {
         let (mut session, mut counts) = (Session::new(program), NeuronCounts::new(program));
         session.feed_into(run.source.recording(id)?.as_ref(), &mut counts)?;
         Ok(all_counts(program, &counts))
     };
-    ids.par_iter().map(one).collect()
+    ids.par_iter().map(count_spikes).collect()
 }
 
 fn all_counts(program: &Program, counts: &NeuronCounts) -> Vec<f64> {
@@ -56,7 +56,7 @@ pub fn measure(
     progress: &dyn Progress,
 ) -> Result<SweepRow> {
     let confidence = Confidence { gain: 1.0, t_max: run.facts.t_max };
-    let one = |(k, &id): (usize, &SampleId)| -> Result<(bool, Vec<f64>, u64, usize)> {
+    let run_recording = |(k, &id): (usize, &SampleId)| -> Result<(bool, Vec<f64>, u64, usize)> {
         stop(progress)?;
         let (mut session, mut counts) = (AsyncSession::new(program, model)?, NeuronCounts::new(program));
         session.run(run.source.recording(id)?.as_ref(), k as u64, &mut counts)?;
@@ -66,7 +66,7 @@ pub fn measure(
         let (lost, longest) = (traffic.lost.iter().sum(), traffic.longest.iter().copied().max().unwrap_or(0));
         Ok((right, all_counts(program, &counts), lost, longest))
     };
-    let results: Vec<_> = ids.par_iter().enumerate().map(one).collect::<Result<_>>()?;
+    let results: Vec<_> = ids.par_iter().enumerate().map(run_recording).collect::<Result<_>>()?;
     let flat = |all: &mut dyn Iterator<Item = &Vec<f64>>| -> Vec<f64> { all.flatten().copied().collect() };
     let difference = spike_difference(&flat(&mut exact.iter()), &flat(&mut results.iter().map(|r| &r.1)));
     Ok(SweepRow {

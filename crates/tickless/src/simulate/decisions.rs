@@ -125,13 +125,13 @@ pub fn decisions(
     let (confidence, gain_samples) = fit(run, program, progress)?;
     let moments = Moments { us: grid(longest.0), events: grid(longest.1), confidences: CONFIDENCES.to_vec() };
     progress.start("decisions", ids.len() as u64, "recording");
-    let one = |session: &mut Session, &id: &SampleId| -> Result<(Course, usize)> {
+    let course_and_label = |session: &mut Session, &id: &SampleId| -> Result<(Course, usize)> {
         stop(progress)?;
         let course = course(session, load(run, id)?.as_ref(), &moments, &confidence)?;
         progress.advance(1, "");
         Ok((course, run.source.label(id)))
     };
-    let all: Vec<_> = ids.par_iter().map_init(|| Session::new(program), one).collect::<Result<_>>()?;
+    let all: Vec<_> = ids.par_iter().map_init(|| Session::new(program), course_and_label).collect::<Result<_>>()?;
     progress.finish();
     let mean = |f: &dyn Fn(&(Course, usize)) -> f64| all.iter().map(f).sum::<f64>() / all.len().max(1) as f64;
     let percent = |f: &dyn Fn(&(Course, usize)) -> bool| mean(&|c| if f(c) { 100.0 } else { 0.0 });

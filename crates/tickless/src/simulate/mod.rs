@@ -122,14 +122,16 @@ fn load(run: &Loaded, id: SampleId) -> tickless_train::Result<Arc<Recording>> {
 /// If a recording cannot be decoded.
 pub fn counts(run: &Loaded, program: &Program, ids: &[SampleId]) -> Result<Vec<Vec<f64>>> {
     let layers = program.layers().len();
-    let one = |(session, counts): &mut (Session, NeuronCounts), &id: &SampleId| -> Result<Vec<Vec<f64>>> {
+    let count_spikes = |(session, counts): &mut (Session, NeuronCounts), &id: &SampleId| -> Result<Vec<Vec<f64>>> {
         session.reset();
         counts.reset();
         session.feed_into(load(run, id)?.as_ref(), counts)?;
         Ok((0..layers).map(|l| counts.layer(l).iter().map(|&c| c as f64).collect()).collect())
     };
-    let all: Vec<Vec<Vec<f64>>> =
-        ids.par_iter().map_init(|| (Session::new(program), NeuronCounts::new(program)), one).collect::<Result<_>>()?;
+    let all: Vec<Vec<Vec<f64>>> = ids
+        .par_iter()
+        .map_init(|| (Session::new(program), NeuronCounts::new(program)), count_spikes)
+        .collect::<Result<_>>()?;
     Ok((0..layers).map(|l| all.iter().flat_map(|r| r[l].iter().copied()).collect()).collect())
 }
 
@@ -195,11 +197,11 @@ fn difference(run: &Loaded, model: &Model, program: &Program, ids: &[SampleId]) 
     let setting = Setting { source, ids, t_max, step_us, batch: recipe.eval.batch };
     let clocked = spike_counts(model, &setting, t_max, LeakRule::Step, &Silent)?;
     let engine = counts(run, program, ids)?;
-    let one = |(l, info): (usize, &tickless_engine::LayerInfo)| {
+    let layer_difference = |(l, info): (usize, &tickless_engine::LayerInfo)| {
         let s0: Vec<f64> = clocked.layers[l].iter().map(|&c| f64::from(c)).collect();
         (info.name.clone(), spike_difference(&s0, &engine[l]))
     };
-    Ok(program.layers().iter().enumerate().map(one).collect())
+    Ok(program.layers().iter().enumerate().map(layer_difference).collect())
 }
 
 /// The spikes of one recording, and the class that the network chose.

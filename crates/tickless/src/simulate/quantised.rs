@@ -40,14 +40,15 @@ pub fn quantised(
 ) -> Result<Quantised> {
     let confidence = Confidence { gain: 1.0, t_max: run.facts.t_max };
     progress.start("8 bit", ids.len() as u64, "recording");
-    let one = |session: &mut Session, &id: &SampleId| -> Result<(bool, u64)> {
+    let run_recording = |session: &mut Session, &id: &SampleId| -> Result<(bool, u64)> {
         stop(progress)?;
         session.reset();
         session.feed(load(run, id)?.as_ref())?;
         progress.advance(1, "");
         Ok((session.decision(&confidence).class == run.source.label(id), session.synaptic_ops()))
     };
-    let all: Vec<(bool, u64)> = ids.par_iter().map_init(|| Session::new(small), one).collect::<Result<_>>()?;
+    let all: Vec<(bool, u64)> =
+        ids.par_iter().map_init(|| Session::new(small), run_recording).collect::<Result<_>>()?;
     progress.finish();
     let n = ids.len().max(1) as f64;
     let some = &ids[..ids.len().min(compared)];

@@ -125,7 +125,7 @@ pub fn tune(run: &Loaded, limit: usize, progress: &dyn Progress, cancel: &Atomic
     }
     let knob = Knob::of(&run.network);
     let layers = run.network.spiking().len();
-    let one = |values: Vec<Option<f64>>| -> Result<Tried> {
+    let try_values = |values: Vec<Option<f64>>| -> Result<Tried> {
         stop(progress)?;
         let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
         let program = Program::compile(&knob.set(&run.network, &values), &run.weights, &options)?;
@@ -142,7 +142,7 @@ pub fn tune(run: &Loaded, limit: usize, progress: &dyn Progress, cancel: &Atomic
     progress.start("validation", (runs * ids.len()) as u64, "recording");
     let mut tried = Vec::new();
     for value in knob.values() {
-        tried.push(one(vec![*value; layers])?);
+        tried.push(try_values(vec![*value; layers])?);
     }
     let mut best = best_of(&tried);
     for layer in 0..if layers > 1 { layers } else { 0 } {
@@ -150,7 +150,7 @@ pub fn tune(run: &Loaded, limit: usize, progress: &dyn Progress, cancel: &Atomic
         for value in knob.values().iter().filter(|v| **v != from[layer]) {
             let mut values = from.clone();
             values[layer] = *value;
-            tried.push(one(values)?);
+            tried.push(try_values(values)?);
         }
         best = best_of(&tried);
     }
@@ -199,7 +199,11 @@ mod tests {
 
     #[test]
     fn the_best_is_the_most_correct_and_of_equals_the_cheapest() {
-        let of = |accuracy, synaptic_operations| Tried { values: vec![], accuracy, spikes: 0.0, synaptic_operations };
-        assert_eq!(best_of(&[of(50.0, 1.0), of(60.0, 9.0), of(60.0, 8.0), of(60.0, 8.0), of(40.0, 0.0)]), 2);
+        let tried =
+            |accuracy, synaptic_operations| Tried { values: vec![], accuracy, spikes: 0.0, synaptic_operations };
+        assert_eq!(
+            best_of(&[tried(50.0, 1.0), tried(60.0, 9.0), tried(60.0, 8.0), tried(60.0, 8.0), tried(40.0, 0.0)]),
+            2
+        );
     }
 }

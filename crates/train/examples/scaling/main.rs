@@ -141,8 +141,8 @@ impl Run {
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     tickless_kernels::allocator::keep_free_memory();
     let name = option("--network").unwrap_or_else(|| "nmnist-wide".into());
-    let bad = |v: &str| format!("`--rounds` takes a count from 1, got `{v}`");
-    let rounds = option("--rounds").map_or(Ok(15), |v| v.parse().ok().filter(|n| *n > 0).ok_or_else(|| bad(&v)))?;
+    let refusal = |v: &str| format!("`--rounds` takes a count from 1, got `{v}`");
+    let rounds = option("--rounds").map_or(Ok(15), |v| v.parse().ok().filter(|n| *n > 0).ok_or_else(|| refusal(&v)))?;
     let options = ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ..ZooOptions::default() };
     let network = Arc::new(zoo::build(&name, &options)?);
     let mut all = series();
@@ -157,14 +157,14 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     }
     let threads = rayon::current_num_threads();
     if std::env::args().any(|a| a == "--json") {
-        let one = |s: &Series| {
+        let series_as_json = |s: &Series| {
             let line = s.line();
             serde_json::json!({
                 "quantity": s.name, "x": s.x, "median_s": s.medians(), "seconds": s.seconds,
                 "fixed_s": line.fixed, "slope_s": line.slope, "r2": line.r2, "largest_deviation": line.largest,
             })
         };
-        let all: Vec<_> = all.iter().map(one).collect();
+        let all: Vec<_> = all.iter().map(series_as_json).collect();
         println!("{}", serde_json::json!({ "network": name, "threads": threads, "rounds": rounds, "series": all }));
     } else {
         println!(

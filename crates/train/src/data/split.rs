@@ -39,11 +39,11 @@ impl Parts {
     /// If the training or the test part would be empty.
     pub fn of(source: &Source, recipe: &DataRecipe, seed: u64) -> Result<Self> {
         let seed = recipe.seed.unwrap_or(seed);
-        let all = |split| (0..source.dataset().len(split)).map(move |index| SampleId { split, index });
+        let samples = |split| (0..source.dataset().len(split)).map(move |index| SampleId { split, index });
         let (mut train, mut test): (Vec<_>, Vec<_>) = match recipe.folds {
-            None => (all(TRAIN).collect(), all(TEST).collect()),
+            None => (samples(TRAIN).collect(), samples(TEST).collect()),
             Some(f) => {
-                let mut everything: Vec<_> = all(TRAIN).chain(all(TEST)).collect();
+                let mut everything: Vec<_> = samples(TRAIN).chain(samples(TEST)).collect();
                 everything.shuffle(&mut seed::rng(seed, "folds", 0));
                 let n = everything.len();
                 let (lo, hi) = (n * f.fold / f.of, n * (f.fold + 1) / f.of);

@@ -68,7 +68,7 @@ pub struct Setting<'a> {
 }
 
 /// Describes an evaluation for messages: `T = 5, leak per time`.
-fn at(configuration: &[usize], leak: LeakRule) -> String {
+fn conditions_in_words(configuration: &[usize], leak: LeakRule) -> String {
     let first = configuration.first().copied().unwrap_or(1);
     let steps = match configuration.iter().all(|t| *t == first) {
         true => first.to_string(),
@@ -102,7 +102,7 @@ impl Setting<'_> {
         let constants = model.constants();
         let mut score = Score::default();
         let mut done = 0;
-        let at = at(configuration, leak);
+        let conditions = conditions_in_words(configuration, leak);
         prefetch(self.source, self.ids, size, false, frames, None, |k, batch| {
             let ids = &self.ids[done..done + batch.labels.len()];
             done += ids.len();
@@ -113,10 +113,10 @@ impl Setting<'_> {
             let out = model.forward(&constants, input, &pass, &mut rng, observer)?;
             let logits = time_mean(out.logits);
             if let Some(&value) = logits.iter().find(|v| !v.is_finite()) {
-                return Err(Error::ResultNotFinite { what: format!("a logit at {at}"), value });
+                return Err(Error::ResultNotFinite { what: format!("a logit at {conditions}"), value });
             }
             score.add(&logits, &labels);
-            progress.advance(labels.len() as u64, &format!("{at}  {:.1} %", score.accuracy()));
+            progress.advance(labels.len() as u64, &format!("{conditions}  {:.1} %", score.accuracy()));
             if progress.cancelled() {
                 return Err(Error::Cancelled { task: "the evaluation" });
             }

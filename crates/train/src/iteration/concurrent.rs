@@ -211,17 +211,20 @@ mod tests {
 
     #[test]
     fn passes_run_side_by_side_if_they_are_small_draw_nothing_and_there_are_threads() {
-        let all = |name: &str, ttm: TtmMode, batch: usize, passes: usize| {
+        let runs_side_by_side = |name: &str, ttm: TtmMode, batch: usize, passes: usize| {
             let model = model(name, ttm);
             let pass = TrainingPass::new(vec![4; model.network().stages()], LeakRule::Step);
             side_by_side(&model, batch, &vec![pass; passes])
         };
         on_threads(2, || {
-            assert!(all("nmnist-small", TtmMode::Even, 8, 3));
-            assert!(!all("nmnist-small", TtmMode::Random, 8, 3), "the order of draws is that of the passes");
-            assert!(!all("nmnist-small", TtmMode::Even, 8, 1));
-            assert!(!all("resnet18", TtmMode::Even, 16, 3), "memory is that of one pass");
+            assert!(runs_side_by_side("nmnist-small", TtmMode::Even, 8, 3));
+            assert!(
+                !runs_side_by_side("nmnist-small", TtmMode::Random, 8, 3),
+                "the order of draws is that of the passes"
+            );
+            assert!(!runs_side_by_side("nmnist-small", TtmMode::Even, 8, 1));
+            assert!(!runs_side_by_side("resnet18", TtmMode::Even, 16, 3), "memory is that of one pass");
         });
-        on_threads(1, || assert!(!all("nmnist-small", TtmMode::Even, 8, 3)));
+        on_threads(1, || assert!(!runs_side_by_side("nmnist-small", TtmMode::Even, 8, 3)));
     }
 }

@@ -151,7 +151,7 @@ impl OptimiserState {
             Optimiser::AdamW => &["first", "second"],
         };
         let mut taken = 0;
-        let mut get = |prefix: &'static str| -> Result<Vec<Option<Tensor<1>>>> {
+        let mut restored = |prefix: &'static str| -> Result<Vec<Option<Tensor<1>>>> {
             let mut all = Vec::with_capacity(parameters.len());
             for p in parameters {
                 let name = format!("{prefix}.{}", p.name);
@@ -176,7 +176,7 @@ impl OptimiserState {
             }
             Ok(all)
         };
-        let (first, second) = (get("first")?, get("second")?);
+        let (first, second) = (restored("first")?, restored("second")?);
         if taken != saved.tensors.len() {
             return Err(Error::Checkpoint(format!(
                 "the optimiser has {} tensors of state, its parameters have {taken}",

@@ -21,7 +21,6 @@
 //!
 //! Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
 
-use crate::distributed::WholeBatch;
 use crate::error::Result;
 use crate::model::norm::BatchStatistics;
 use crate::model::{Model, Output, Pass, Sequence, SpikeTap, Walk};
@@ -42,7 +41,6 @@ pub(crate) struct Forward<'a> {
     entered: Option<Tensor<4>>,
     /// The parts before it, which the backward pass runs again.
     earlier: Vec<Part>,
-    batch: Arc<WholeBatch>,
 }
 
 /// A part of the network, in the state before it runs.
@@ -85,8 +83,7 @@ pub(crate) fn forward<'a>(
     }
     let entered = enter(&mut walk);
     model.walk(&mut walk, network.nodes().len(), &leaves, pass, rng, None)?;
-    let batch = walk.batch.clone();
-    Ok(Forward { output: model.end(walk), pass, leaves, entered, earlier, batch })
+    Ok(Forward { output: model.end(walk), pass, leaves, entered, earlier })
 }
 
 impl Forward<'_> {
@@ -96,7 +93,7 @@ impl Forward<'_> {
     /// # Errors
     /// If a worker has left.
     pub(crate) fn backward(self, model: &Model, loss: Tensor<1>) -> Result<Gradients> {
-        let Self { output: Output { statistics, .. }, pass, leaves, entered, earlier, batch } = self;
+        let Self { output: Output { statistics, batch, .. }, pass, leaves, entered, earlier } = self;
         let mut all = vec![None; leaves.len()];
         let mut reaching = part_backward(loss, &leaves, entered, &mut all);
         batch.check()?;

@@ -1,6 +1,6 @@
 //! A penalty on neurons that fire close to their largest rate, one spike a step.
 //!
-//! For a neuron layer that runs T steps, with s[t] the spikes of a neuron in one sample:
+//! For a neuron layer that runs T steps, with `s[t]` the spikes of a neuron in one sample:
 //!
 //! ```text
 //! r = 1/T·Σ_t s[t]

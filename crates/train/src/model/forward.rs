@@ -39,6 +39,22 @@ pub struct Output {
     pub statistics: Vec<BatchStatistics>,
     /// The sum of the terms that the pass's [`SpikeTap`] adds to the loss.
     pub(crate) terms: Option<Tensor<1>>,
+    /// The batch of the pass, which keeps what its backward pass cannot return.
+    pub(crate) batch: Arc<WholeBatch>,
+}
+
+impl Output {
+    /// Returns the error of a backward pass from these logits. Burn's backward pass returns none,
+    /// but with several workers ([`Model::with_ranks`]) the norms sum over the batch in it, and a
+    /// worker can leave. Call this after the backward pass and before you use its gradients, which
+    /// are wrong if it fails.
+    ///
+    /// # Errors
+    /// [`Error::WorkerLeft`] if a worker has left during the backward pass. The error is returned
+    /// once.
+    pub fn check_backward(&self) -> Result<()> {
+        self.batch.check()
+    }
 }
 
 /// The value of a node: a finished sequence, or the terms from which the fused kernel of the
@@ -122,6 +138,7 @@ impl Model {
     /// If the configuration does not fit the network or the input, if a leak is in µs but the
     /// steps have no duration, if the precision cannot run (int8 if the leaves need gradients; any
     /// but f32 off the CPU or with kernel `plain`), or if a worker that shares the batch has left.
+    /// A backward pass from the logits reports its errors by [`Output::check_backward`].
     pub fn forward(
         &self,
         leaves: &[Tensor<1>],
@@ -192,7 +209,7 @@ impl Model {
                 Some(factors) => Value::ready_with(linear::scale_channels(x.ready(), &factors, &self.device)),
                 None => x,
             };
-            let mut next = || leaf.next().expect("one leaf per trainable tensor").clone();
+            let mut next_leaf = || leaf.next().expect("one leaf per trainable tensor").clone();
             let y = match node.layer {
                 Layer::Ttm(mode) => {
                     let x = x.ready();
@@ -209,8 +226,8 @@ impl Model {
                 Layer::Conv(c) => {
                     let groups_in = node.input.channels / c.groups;
                     let (rows, columns) = c.window.kernel();
-                    let weight = next().reshape([c.out, groups_in, rows, columns]);
-                    let bias = c.bias.then(&mut next);
+                    let weight = next_leaf().reshape([c.out, groups_in, rows, columns]);
+                    let bias = c.bias.then(&mut next_leaf);
                     if fuses && fusion.first[i] && self.takes_first(&x) {
                         values[i] = Some(Value::Terms(vec![Term::convolved(x.ready(), weight, c, self.kernel)]));
                         continue;
@@ -218,12 +235,12 @@ impl Model {
                     linear::convolution(x.ready(), weight, bias, c, how)
                 }
                 Layer::Linear(l) => {
-                    let weight = next().reshape([l.out, node.input.len()]);
-                    let bias = l.bias.then(&mut next);
+                    let weight = next_leaf().reshape([l.out, node.input.len()]);
+                    let bias = l.bias.then(&mut next_leaf);
                     linear::linear(x.ready(), weight, bias, how)
                 }
                 Layer::Norm(n) => {
-                    let (gain, shift) = (next(), next());
+                    let (gain, shift) = (next_leaf(), next_leaf());
                     let (running, index) = (&self.running[*norms], *norms);
                     *norms += 1;
                     if fast && fuses && fusion.fused[i] {
@@ -239,8 +256,8 @@ impl Model {
                     Sequence::new(y, steps)
                 }
                 Layer::Neuron(n) if !fusion.plain[i] => {
-                    let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next);
-                    let recurrent = node.recurrent.is_some().then(&mut next);
+                    let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next_leaf);
+                    let recurrent = node.recurrent.is_some().then(&mut next_leaf);
                     let x = x.ready();
                     if let Some(weight) = recurrent {
                         let y = spiking::recurrent_spiking(x, &n, node, (decay, weight), pass)?;
@@ -316,11 +333,11 @@ impl Model {
 
     /// Returns the output of a pass that has run every node.
     pub(crate) fn end(&self, walk: Walk) -> Output {
-        let Walk { mut values, statistics, terms, .. } = walk;
+        let Walk { mut values, statistics, terms, batch, .. } = walk;
         let last = values.pop().flatten().expect("the builder refuses an empty network").ready().materialise();
-        let (steps, batch) = (last.steps(), last.batch());
-        let logits = last.tensor().reshape([steps, batch, self.network.output().len()]);
-        Output { logits, statistics: statistics.into_iter().flatten().collect(), terms }
+        let shape = [last.steps(), last.batch(), self.network.output().len()];
+        let logits = last.tensor().reshape(shape);
+        Output { logits, statistics: statistics.into_iter().flatten().collect(), terms, batch }
     }
 
     /// The nodes that fused kernels evaluate in a pass: the model's own [`Fusion`], or a new one if
@@ -395,16 +412,16 @@ impl Model {
 /// # Errors
 /// If the number of entries is not the number of stages, or an entry is 0.
 pub fn check_configuration(network: &Network, configuration: &[usize]) -> Result<()> {
-    let wrong = |problem| Err(Error::Configuration { network: network.name().to_owned(), problem });
+    let refuse = |problem| Err(Error::Configuration { network: network.name().to_owned(), problem });
     if configuration.len() != network.stages() {
         let (stages, given) = (network.stages(), configuration.len());
-        return wrong(format!(
+        return refuse(format!(
             "has {stages} stages, the temporal configuration {configuration:?} has {given}; give one number of steps per \
              stage"
         ));
     }
     if configuration.contains(&0) {
-        return wrong("cannot run a stage at 0 time steps; T starts at 1".to_owned());
+        return refuse("cannot run a stage at 0 time steps; T starts at 1".to_owned());
     }
     Ok(())
 }

@@ -73,8 +73,8 @@ impl Model {
         let norms = network.nodes().iter().filter(|n| matches!(n.layer, Layer::Norm(_)));
         let running = norms
             .map(|n| -> Result<Running> {
-                let get = |t| weights.require(&n.name, t).map(&flat);
-                Ok(Running::new(n.name.clone(), get("running_mean")?, get("running_var")?))
+                let running = |t| weights.require(&n.name, t).map(&flat);
+                Ok(Running::new(n.name.clone(), running("running_mean")?, running("running_var")?))
             })
             .collect::<Result<_>>()?;
         let fusion = Arc::new(Fusion::new(&network, |_| 1));

@@ -138,7 +138,7 @@ impl Checkpoint {
             }
         }
         let json = |value: serde_json::Result<String>| {
-            value.map_err(|e| Error::RunFile { path: file.to_owned(), problem: format!("cannot write: {e}") })
+            value.map_err(|e| Error::NotWritten { path: file.to_owned(), problem: format!("cannot write: {e}") })
         };
         let header = HashMap::from([
             ("version".to_owned(), VERSION.to_string()),
@@ -166,31 +166,32 @@ impl Checkpoint {
     /// # Errors
     /// If they are damaged or from another version; the message names the file and says what to do.
     pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Self> {
-        let bad = |problem: String| Error::RunFile {
+        let unusable = |problem: String| Error::RunFile {
             path: file.to_owned(),
             problem: format!("{problem}; delete it to train from the beginning"),
         };
         let damaged = |e: tickless_net::Error| match e {
-            tickless_net::Error::WeightFile { problem, .. } => bad(format!("damaged: {problem}")),
+            tickless_net::Error::WeightFile { problem, .. } => unusable(format!("damaged: {problem}")),
             other => other.into(),
         };
         let WeightFile { weights: all, metadata: header, has_checksum, .. } =
             WeightFile::from_bytes(bytes, file).map_err(damaged)?;
-        let get =
-            |key: &str| header.get(key).cloned().ok_or_else(|| bad(format!("not a checkpoint: `{key}` is missing")));
+        let get = |key: &str| {
+            header.get(key).cloned().ok_or_else(|| unusable(format!("not a checkpoint: `{key}` is missing")))
+        };
         let version = get("version")?;
         let is_old = version == WITHOUT_CHECKSUM.to_string();
         if !is_old && version != VERSION.to_string() {
-            return Err(bad(format!("a checkpoint of version {version}, this program reads {VERSION}")));
+            return Err(unusable(format!("a checkpoint of version {version}, this program reads {VERSION}")));
         }
         if !is_old && !has_checksum {
-            return Err(bad("damaged: it has no checksum".into()));
+            return Err(unusable("damaged: it has no checksum".into()));
         }
         let json = |key: &str| match header.get(key) {
             None if is_old => Ok(None),
             _ => get(key).map(Some),
         };
-        let damaged_entry = |key: &'static str| move |e: serde_json::Error| bad(format!("damaged {key}: {e}"));
+        let damaged_entry = |key: &'static str| move |e: serde_json::Error| unusable(format!("damaged {key}: {e}"));
         let part = |prefix: &str| {
             let mut w = Weights::default();
             for (name, array) in &all.tensors {
@@ -210,7 +211,7 @@ impl Checkpoint {
                 .map_or(Ok(Vec::new()), |text| serde_json::from_str(&text).map_err(damaged_entry("changed")))?,
             weights: part("now."),
             optimiser: part("optimiser."),
-            optimiser_steps: get("optimiser_steps")?.parse().map_err(|_| bad("damaged step count".into()))?,
+            optimiser_steps: get("optimiser_steps")?.parse().map_err(|_| unusable("damaged step count".into()))?,
             best: (get("has_best")? == "true").then(|| part("best.")),
         })
     }
@@ -224,7 +225,7 @@ impl Checkpoint {
         if self.recipe != recipe.to_toml()? {
             return Err(Error::OtherRecipe);
         }
-        let wrong = |problem: String| Err(Error::Checkpoint(problem));
+        let refuse = |problem: String| Err(Error::Checkpoint(problem));
         let in_words = |e: tickless_net::Error| match e {
             tickless_net::Error::Weights { layer, problem, .. } => {
                 Error::Checkpoint(format!("layer `{layer}`: {problem}"))
@@ -240,30 +241,30 @@ impl Checkpoint {
         let wants_best = recipe.train.select == Select::Best && p.best.is_some();
         if self.best.is_some() != wants_best {
             let has = if wants_best { "lacks" } else { "has" };
-            return wrong(format!("it {has} the weights of a best epoch"));
+            return refuse(format!("it {has} the weights of a best epoch"));
         }
         let (epochs, per_epoch) = (recipe.train.epochs, plan.per_epoch);
         if p.epoch > epochs || p.batch > per_epoch || (p.epoch == epochs && p.batch > 0) {
-            return wrong(format!(
+            return refuse(format!(
                 "it stands at epoch {}, batch {}; the recipe has {epochs} epochs of {per_epoch} batches",
                 p.epoch, p.batch
             ));
         }
         let iteration = p.epoch * per_epoch + p.batch;
         if p.iteration != iteration || self.optimiser_steps != iteration as u64 {
-            return wrong(format!(
+            return refuse(format!(
                 "epoch {}, batch {} is iteration {iteration}, it says {} and {} steps of the optimiser",
                 p.epoch, p.batch, p.iteration, self.optimiser_steps
             ));
         }
         let in_order = p.history.iter().zip(1..).all(|(m, epoch)| m.epoch == epoch && m.iteration == epoch * per_epoch);
         if p.history.len() != p.epoch || !in_order {
-            return wrong(format!("its history is not of {} epochs of {per_epoch} iterations", p.epoch));
+            return refuse(format!("its history is not of {} epochs of {per_epoch} iterations", p.epoch));
         }
         let numbers = p.history.iter().flat_map(EpochMetrics::numbers).chain([p.loss_sum, p.seconds]);
         let best_is_one = p.best.is_none_or(|(accuracy, epoch)| is_percent(accuracy) && (1..=p.epoch).contains(&epoch));
         if numbers.into_iter().any(|v| !v.is_finite()) || p.correct > p.predictions || !best_is_one {
-            return wrong("a number of its position cannot be".into());
+            return refuse("a number of its position cannot be".into());
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ impl RunFolder {
     pub fn create(path: &Path) -> Result<Self> {
         let folder = Self { path: path.to_owned() };
         if folder.file("run.json").exists() || folder.file("recipe.toml").exists() {
-            return Err(folder.wrong("holds a run already"));
+            return Err(Error::RunExists { path: folder.path });
         }
         Made::at(path)?;
         Ok(folder)
@@ -95,10 +95,6 @@ impl RunFolder {
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.file(name);
         tickless_files::write(&path, bytes).map_err(|e| Error::io(&path, e))
-    }
-
-    fn wrong(&self, problem: &str) -> Error {
-        Error::RunFile { path: self.path.clone(), problem: problem.to_owned() }
     }
 
     /// Path of the folder.
@@ -157,10 +153,10 @@ impl RunFolder {
     /// infinite numbers.
     pub fn write_json<T: Serialize + DeserializeOwned + PartialEq>(&self, name: &str, value: &T) -> Result<()> {
         let path = self.file(name);
-        let wrong = |problem: String| Error::RunFile { path: path.clone(), problem };
-        let mut text = serde_json::to_string_pretty(value).map_err(|e| wrong(e.to_string()))?;
+        let unwritable = |problem: String| Error::NotWritten { path: path.clone(), problem };
+        let mut text = serde_json::to_string_pretty(value).map_err(|e| unwritable(e.to_string()))?;
         if !serde_json::from_str::<T>(&text).is_ok_and(|read| read == *value) {
-            return Err(wrong("not written, because a value of it is infinite or not a number".into()));
+            return Err(unwritable("not written, because a value of it is infinite or not a number".into()));
         }
         text.push('\n');
         self.write(name, text.as_bytes())
@@ -172,10 +168,10 @@ impl RunFolder {
     /// As [`write_json`](Self::write_json), and if the value is not a JSON object.
     pub fn write_result<T: Serialize + DeserializeOwned + PartialEq>(&self, name: &str, value: &T) -> Result<()> {
         let path = self.file(name);
-        let wrong = |problem: String| Error::RunFile { path: path.clone(), problem };
-        let json = serde_json::to_value(value).map_err(|e| wrong(e.to_string()))?;
+        let unwritable = |problem: String| Error::NotWritten { path: path.clone(), problem };
+        let json = serde_json::to_value(value).map_err(|e| unwritable(e.to_string()))?;
         if !serde_json::from_value::<T>(json.clone()).is_ok_and(|read| read == *value) {
-            return Err(wrong("not written, because a value of it is infinite or not a number".into()));
+            return Err(unwritable("not written, because a value of it is infinite or not a number".into()));
         }
         self.write_json(name, &seal::seal(json, &path)?)
     }
@@ -239,8 +235,8 @@ impl RunFolder {
         let path = self.file("metrics.jsonl");
         let mut text = String::new();
         for m in history {
-            text +=
-                &serde_json::to_string(m).map_err(|e| Error::RunFile { path: path.clone(), problem: e.to_string() })?;
+            text += &serde_json::to_string(m)
+                .map_err(|e| Error::NotWritten { path: path.clone(), problem: e.to_string() })?;
             text.push('\n');
         }
         self.write("metrics.jsonl", text.as_bytes())

@@ -36,7 +36,10 @@ pub enum Seal {
 pub(super) fn seal(mut value: Value, path: &Path) -> Result<Value> {
     let sum = over(&[&value.to_string()]);
     let Some(fields) = value.as_object_mut() else {
-        return Err(Error::RunFile { path: path.to_owned(), problem: "not written, because it is no object".into() });
+        return Err(Error::NotWritten {
+            path: path.to_owned(),
+            problem: "not written, because it is no object".into(),
+        });
     };
     fields.insert(FIELD.into(), sum.into());
     Ok(value)

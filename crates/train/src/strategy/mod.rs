@@ -2,7 +2,7 @@
 //!
 //! A temporal configuration is one number of steps per stage, (t₁ … t_G). The trainer runs a
 //! forward and a backward pass for each configuration, sums the gradients and takes one step of
-//! the optimiser. To add a strategy: add a file here and its name in [`by_name`].
+//! the optimiser. To add a strategy: add a file here and its word in `KNOWN`.
 //!
 //! Beside those of the strategy an iteration may run one more pass: at many steps ([`long`]), or
 //! with the spikes of the event-driven network ([`event_driven`]).
@@ -24,7 +24,6 @@ pub use turns::Turns;
 use crate::error::{Error, Result};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use tickless_words::UnknownWord;
 
 /// Chooses the temporal configurations of an iteration.
 pub trait Strategy: Send + Sync + std::fmt::Debug {
@@ -66,17 +65,17 @@ impl Steps {
     /// # Errors
     /// If a number is zero or T_min exceeds T_max.
     pub fn check(&self) -> Result<()> {
-        let wrong = |key, problem: String| Err(Error::Recipe { key, problem });
+        let refuse = |key, problem: String| Err(Error::Recipe { key, problem });
         match *self {
-            Steps { t_min: 0, .. } => wrong("train.t_min", "= 0: a network runs at least 1 time step".into()),
-            Steps { t_max: 0, .. } => wrong("train.t_max", "= 0: a network runs at least 1 time step".into()),
+            Steps { t_min: 0, .. } => refuse("train.t_min", "= 0: a network runs at least 1 time step".into()),
+            Steps { t_max: 0, .. } => refuse("train.t_max", "= 0: a network runs at least 1 time step".into()),
             Steps { t_min, t_max, .. } if t_min > t_max => {
-                wrong("train.t_min", format!("= {t_min} is greater than `train.t_max` = {t_max}; swap them"))
+                refuse("train.t_min", format!("= {t_min} is greater than `train.t_max` = {t_max}; swap them"))
             }
             Steps { samples: 0, .. } => {
-                wrong("train.samples", "= 0: an iteration runs at least 1 temporal configuration".into())
+                refuse("train.samples", "= 0: an iteration runs at least 1 temporal configuration".into())
             }
-            Steps { group: 0, .. } => wrong("train.group", "= 0: a stage has at least 1 block".into()),
+            Steps { group: 0, .. } => refuse("train.group", "= 0: a stage has at least 1 block".into()),
             _ => Ok(()),
         }
     }
@@ -88,10 +87,15 @@ impl Steps {
 /// If the name is unknown or [`Steps::check`] refuses the steps.
 pub fn by_name(name: &str, steps: Steps) -> Result<Box<dyn Strategy>> {
     steps.check()?;
-    match name {
-        "sdt" => Ok(Box::new(Sdt { t_max: steps.t_max })),
-        "nmt" => Ok(Box::new(Nmt { steps })),
-        "mtt" => Ok(Box::new(Mtt { steps })),
-        other => Err(UnknownWord::new("strategy", other, vec!["sdt", "nmt", "mtt"]).into()),
-    }
+    Ok(tickless_words::find("strategy", name, &KNOWN)?(steps))
 }
+
+/// Makes a strategy that draws from these steps.
+type Make = fn(Steps) -> Box<dyn Strategy>;
+
+/// Every strategy by its word in recipes.
+const KNOWN: [(&str, Make); 3] = [
+    ("sdt", |steps| Box::new(Sdt { t_max: steps.t_max })),
+    ("nmt", |steps| Box::new(Nmt { steps })),
+    ("mtt", |steps| Box::new(Mtt { steps })),
+];

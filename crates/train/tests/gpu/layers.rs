@@ -22,8 +22,8 @@ fn every_time_map_is_that_of_the_cpu_and_of_the_plain_form_forward_and_back() {
         for (a, b) in [(1, 1), (5, 3), (3, 5), (1, 6), (6, 1), (4, 4), (7, 2)] {
             let map = TimeMap::ttm(mode, a, b, &mut rng(k as u64));
             let inputs = [(random(a * 2 * 3 * 35, k as u64, -2.0, 2.0), [a * 2, 3, 5, 7])];
-            let on = |d: &Device| both_ways(d, &inputs, |x| map_time(x[0].clone(), Arc::new(map.clone())));
-            let ((y, g), (cpu_y, cpu_g)) = (on(&device), on(&Device::flex()));
+            let run_on = |d: &Device| both_ways(d, &inputs, |x| map_time(x[0].clone(), Arc::new(map.clone())));
+            let ((y, g), (cpu_y, cpu_g)) = (run_on(&device), run_on(&Device::flex()));
             let (plain_y, plain_g) = both_ways(&Device::flex(), &inputs, |x| reference::map_time(x[0].clone(), &map));
             for (what, got, cpu, plain) in [("map", &y, &cpu_y, &plain_y), ("gradient", &g[0], &cpu_g[0], &plain_g[0])]
             {
@@ -224,10 +224,10 @@ fn a_step_of_adamw_is_that_of_the_cpu_and_leaves_shared_tensors_alone() {
     let [w, m, g] = [1, 2, 3].map(|seed| random(n, seed, -1.0, 1.0));
     let v = random(n, 4, 0.0, 1.0);
     let op = AdamWOp::new(3e-3, [0.9, 0.999], 1e-8, 0.02, 7);
-    let on = |d: &Device| [&w, &m, &v, &g].map(|v| tensor(v, [n], d));
-    let [w1, m1, v1, g1] = on(&Device::flex());
+    let tensors_on = |d: &Device| [&w, &m, &v, &g].map(|v| tensor(v, [n], d));
+    let [w1, m1, v1, g1] = tensors_on(&Device::flex());
     let (w1, m1, v1) = adamw(w1, m1, v1, g1, op);
-    let [w2, m2, v2, g2] = on(&device);
+    let [w2, m2, v2, g2] = tensors_on(&device);
     let shared = w2.clone();
     let (w2, m2, v2) = adamw(w2, m2, v2, g2, op);
     close("weight", &values(w2), &values(w1), 1e-6);

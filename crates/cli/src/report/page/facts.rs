@@ -1,7 +1,8 @@
 //! The text of the page: findings, warnings, and how to repeat the report.
 
-use super::markup::{escape, paragraph, terms};
+use super::markup::{paragraph, terms};
 use crate::report::data::ReportData;
+use crate::report::escape::escape;
 use crate::report::format::{count, decimal, duration, grouped, signed};
 use crate::report::table::{Row, Table, baseline, event_driven, without_clock};
 

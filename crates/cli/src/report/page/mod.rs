@@ -8,12 +8,11 @@ mod facts;
 mod markup;
 
 use super::data::ReportData;
+use super::escape::escape;
 use super::picture::{Format, pictures, stylesheet};
 use super::table;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use sha2::{Digest, Sha256};
-
-pub(crate) use markup::escape;
 
 const STYLE: &str = include_str!("style.css");
 const THEME: &str = include_str!("theme.js");

@@ -168,7 +168,7 @@ fn band(picture: &mut Picture, line: &Series<'_>, x: &impl Fn(usize) -> f64, y: 
 fn draw(picture: &mut Picture, line: &Series<'_>, t_max: usize, x: &impl Fn(usize) -> f64, y: &Scale) {
     let ink = series(line.index);
     let spots: Vec<_> = line.points.iter().map(|p| (x(p.0), y.at(p.1))).collect();
-    let own = |(_, point): &(&Spot, &(usize, f64, Option<f64>))| !line.dashed || point.0 != t_max;
+    let is_marked = |(_, point): &(&Spot, &(usize, f64, Option<f64>))| !line.dashed || point.0 != t_max;
     // A single point has an error bar instead of a band.
     if let ([point], [spot]) = (line.points.as_slice(), spots.as_slice())
         && let Some(error) = point.2
@@ -179,7 +179,7 @@ fn draw(picture: &mut Picture, line: &Series<'_>, t_max: usize, x: &impl Fn(usiz
         true => picture.dashed(spots.clone(), ink, 1.75, DASH),
         false => picture.line(spots.clone(), ink, 2.25),
     }
-    for (spot, _) in spots.iter().zip(&line.points).filter(own) {
+    for (spot, _) in spots.iter().zip(&line.points).filter(is_marked) {
         picture.mark(line.index, *spot, line.dashed);
     }
 }
@@ -248,7 +248,7 @@ fn step_labels(steps: &[usize], t_max: usize, x: &impl Fn(usize) -> f64) -> Vec<
 }
 
 fn alternative(data: &ReportData) -> String {
-    let of = |s: &StrategyResult| {
+    let strategy_in_words = |s: &StrategyResult| {
         let mut parts: Vec<String> = leaks(s)
             .first()
             .map(|&leak| {
@@ -259,7 +259,7 @@ fn alternative(data: &ReportData) -> String {
         parts.extend(s.event_driven.as_ref().map(|e| format!("{} event-driven", decimal(e.accuracy, 1))));
         format!("{}: {}", s.name, parts.join(", "))
     };
-    let lines: Vec<String> = data.strategies.iter().map(of).collect();
+    let lines: Vec<String> = data.strategies.iter().map(strategy_in_words).collect();
     format!("Accuracy in percent. {}.", lines.join("; "))
 }
 

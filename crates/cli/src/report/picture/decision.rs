@@ -103,11 +103,11 @@ fn panel(picture: &mut Picture, panel: Panel, curves: &[Curve], what: &str) {
     }
     let mut taken: Vec<Spot> = Vec::new();
     for c in curves {
-        let at = |p: &(f64, f64, f64)| (x.at(p.0), y.at(p.1));
-        picture.line(c.line.iter().map(at).collect::<Vec<_>>(), series(c.index), 2.0);
+        let position = |p: &(f64, f64, f64)| (x.at(p.0), y.at(p.1));
+        picture.line(c.line.iter().map(position).collect::<Vec<_>>(), series(c.index), 2.0);
         for exit in &c.exits {
-            picture.mark(c.index, at(exit), false);
-            taken.push(at(exit));
+            picture.mark(c.index, position(exit), false);
+            taken.push(position(exit));
         }
     }
     // The confidence is written beside each mark that has room for it.

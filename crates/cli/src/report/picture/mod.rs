@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_strategy_has_its_colour_on_every_page() {
-        let of = |names: &[&str]| {
+        let colours = |names: &[&str]| {
             let mut data = fixture::full();
             data.strategies = names
                 .iter()
@@ -307,10 +307,10 @@ mod tests {
                 .collect();
             rows(&data).into_iter().map(|r| r.0).collect::<Vec<_>>()
         };
-        assert_eq!(of(&["SDT", "NMT", "MTT"]), [0, 1, 2]);
-        assert_eq!(of(&["MTT"]), [2]);
-        assert_eq!(of(&["MTT", "SDT"]), [2, 0]);
-        assert_eq!(of(&["imported", "MTT", "MTT"]), [3, 2, 4], "nothing else takes the colour of a strategy");
+        assert_eq!(colours(&["SDT", "NMT", "MTT"]), [0, 1, 2]);
+        assert_eq!(colours(&["MTT"]), [2]);
+        assert_eq!(colours(&["MTT", "SDT"]), [2, 0]);
+        assert_eq!(colours(&["imported", "MTT", "MTT"]), [3, 2, 4], "nothing else takes the colour of a strategy");
     }
 
     #[test]

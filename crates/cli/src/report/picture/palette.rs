@@ -78,14 +78,14 @@ const FIXED: [&str; 3] = ["SDT", "NMT", "MTT"];
 pub(crate) fn assign(strategies: &[&str]) -> Vec<usize> {
     let mut free = FIXED.len()..;
     let mut seen = [false; FIXED.len()];
-    let next = |strategy: &&str| match FIXED.iter().position(|f| f == strategy).filter(|k| !seen[*k]) {
+    let slot = |strategy: &&str| match FIXED.iter().position(|f| f == strategy).filter(|k| !seen[*k]) {
         Some(k) => {
             seen[k] = true;
             k
         }
         None => free.next().unwrap_or(FIXED.len()),
     };
-    strategies.iter().map(next).collect()
+    strategies.iter().map(slot).collect()
 }
 
 /// The variables of both themes, and the rules that colour inline drawings with them.

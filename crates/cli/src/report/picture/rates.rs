@@ -61,12 +61,14 @@ pub(super) fn picture(data: &ReportData, format: Format) -> Option<Picture> {
         }
     }
     picture.line([(left, first - 6.0), (left, bottom)], Ink::SOFT, 1.0);
-    let all = |(_, s): &(usize, &crate::report::data::StrategyResult)| {
+    let rates_in_words = |(_, s): &(usize, &crate::report::data::StrategyResult)| {
         let layers: Vec<String> = s.layers.iter().map(|l| format!("{} {}", l.layer, rate(l.rate))).collect();
         format!("{}: {}", s.name, layers.join(", "))
     };
-    picture.alternative =
-        format!("Spikes per neuron and recording. {}.", active.iter().map(all).collect::<Vec<_>>().join("; "));
+    picture.alternative = format!(
+        "Spikes per neuron and recording. {}.",
+        active.iter().map(rates_in_words).collect::<Vec<_>>().join("; ")
+    );
     picture.caption = format!("Spikes per neuron and recording, layer by layer. Bars: clocked at T = {}.", data.t_max);
     if event_driven {
         picture.caption += " Ticks: the same weights event by event, in the simulator.";

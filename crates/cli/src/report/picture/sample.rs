@@ -36,11 +36,11 @@ pub(crate) fn picture(data: &ReportData, format: Format) -> Option<Picture> {
     let (w, h) = fit((room - 14.0).min(110.0));
     let times = Times::of(sample, slices, room - 6.0);
     let top = format.choose(62.0, 40.0 + large_height + 56.0);
-    let at = |slice: usize| {
+    let corner = |slice: usize| {
         let (column, row) = ((slice % columns) as f64, (slice / columns) as f64);
         (left + room * column, top + (h + 36.0) * row)
     };
-    let bottom = if slices > 1 { at(slices - 1).1 + h } else { 0.0 };
+    let bottom = if slices > 1 { corner(slices - 1).1 + h } else { 0.0 };
     let height = bottom.max(40.0 + large_height) + 40.0;
     let mut picture = Picture::new("input", "One input recording", format.width(), height.ceil());
     let whole = grid.sum(sample, 0..sample.frames.len());
@@ -53,7 +53,7 @@ pub(crate) fn picture(data: &ReportData, format: Format) -> Option<Picture> {
         let brightest = counts.iter().map(|c| peak(c)).max().unwrap_or(1);
         picture.text((left, top - 40.0), times.head(), LABEL, Ink::SOFT, Align::Left);
         for (slice, counts) in counts.iter().enumerate() {
-            let (x, y) = at(slice);
+            let (x, y) = corner(slice);
             picture.text((x, y - 14.0), times.of_slice(slice), LABEL, Ink::SOFT, Align::Left);
             grid.draw(&mut picture, counts, brightest, (x, y, w, h));
         }

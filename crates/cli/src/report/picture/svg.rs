@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use super::Picture;
 use super::paint::{FINE, paint, prepare};
 use crate::report::ReportError;
-use crate::report::page::escape;
+use crate::report::escape::escape;
 
 /// The place where the SVG will be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use tickless_files::NewFile;
 use super::file::{self, Entry, HEAD};
 use crate::datasets::{Dataset, Sample, Split};
 use crate::progress::Progress;
-use crate::{Error, Recording, Result, Sensor};
+use crate::{Error, Recording, Remedy, Result, Sensor};
 
 /// Number of recordings that each thread decodes before they are written. It bounds the memory.
 const RUN: usize = 8;
@@ -32,7 +32,7 @@ pub fn build(
     let (mut entries, mut at, mut block) = (Vec::new(), HEAD, Vec::new());
     let n = data.len(split);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    progress.start(&format!("decode {}", split.name()), n as u64, "recording");
+    progress.start(&format!("decode {split}"), n as u64, "recording");
     for start in (0..n).step_by(RUN * threads) {
         if progress.cancelled() {
             return Err(Error::Cancelled { what: "filling the cache of recordings".into() });
@@ -58,16 +58,17 @@ pub fn build(
 
 /// Decodes the recordings of a range with several threads and returns them in order.
 fn decode(data: &dyn Dataset, split: Split, range: std::ops::Range<usize>, sensor: Sensor) -> Result<Vec<Recording>> {
-    let one = |index| match data.sample(split, index)? {
+    let recording = |index| match data.sample(split, index)? {
         Sample::Events(recording) if recording.sensor() == sensor => Ok(recording),
         _ => {
             let what = format!("{}: sample {index} is no recording of {sensor} pixels", data.name());
-            Err(Error::setting(what, "remove `data.cache`"))
+            Err(Error::setting(what, Remedy::NO_CACHE))
         }
     };
     let all: Vec<usize> = range.collect();
     std::thread::scope(|scope| {
-        let runs = all.chunks(RUN).map(|run| scope.spawn(|| run.iter().map(|&i| one(i)).collect::<Result<Vec<_>>>()));
+        let runs =
+            all.chunks(RUN).map(|run| scope.spawn(|| run.iter().map(|&i| recording(i)).collect::<Result<Vec<_>>>()));
         let runs: Vec<_> = runs.collect();
         let mut recordings = Vec::new();
         for run in runs {

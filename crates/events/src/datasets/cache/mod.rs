@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::key::Key;
 use super::{Dataset, Description, Sample, SampleKind, Split, check_index};
 use crate::progress::Progress;
-use crate::{Error, Result, Sensor};
+use crate::{Error, Remedy, Result, Sensor};
 use file::{CacheFile, VERSION};
 
 /// Version of the decoders' results. It must change whenever a decoder gives other events for the
@@ -39,20 +39,20 @@ pub fn open(inner: Box<dyn Dataset>, folder: &Path, progress: &dyn Progress) -> 
     let name = inner.name().to_string();
     let SampleKind::Events(sensor) = inner.kind() else {
         let what = format!("a cache of recordings for data set `{name}`, which holds images");
-        return Err(Error::setting(what, "remove `data.cache`"));
+        return Err(Error::setting(what, Remedy::NO_CACHE));
     };
     let mut parts = Vec::new();
     for split in [Split::Train, Split::Test] {
         let mut key = Key::default();
-        key.text(env!("CARGO_PKG_VERSION")).number(VERSION.into()).number(DECODING).text(&name).text(split.name());
+        key.text(env!("CARGO_PKG_VERSION")).number(VERSION.into()).number(DECODING).text(&name).text(split.as_str());
         key.number(sensor.width.into()).number(sensor.height.into()).number(inner.len(split) as u64);
         if !inner.sources(split, &mut key)? {
             let what = format!("data set `{name}` cannot say what its samples depend on, so they are not cached");
-            return Err(Error::setting(what, "remove `data.cache`"));
+            return Err(Error::setting(what, Remedy::NO_CACHE));
         }
         let key = key.finish();
         let short: String = key[..8].iter().map(|b| format!("{b:02x}")).collect();
-        let path = folder.join(format!("{name}-{}-{short}.events", split.name()));
+        let path = folder.join(format!("{name}-{split}-{short}.events"));
         let n = inner.len(split);
         let file = match CacheFile::open(&path, &key, n, sensor) {
             Ok(file) => file,

@@ -71,7 +71,7 @@ fn length(bits: usize, run: &mut Run<'_>) -> Result<usize, &'static str> {
 /// Decodes the rest of a block.
 pub fn rest(run: &mut Run<'_>) -> Result<(), &'static str> {
     loop {
-        kernel::one(run);
+        kernel::unpack_one(run);
         if sequence(run)? {
             return Ok(());
         }
@@ -111,7 +111,7 @@ mod tests {
         let mut a = Run { packed: blocks[0], at: 0, out: a, n: before.len(), base: 0 };
         let mut b = Run { packed: blocks[1], at: 0, out: b, n: before.len(), base: 0 };
         let ends = loop {
-            kernel::two(&mut a, &mut b);
+            kernel::unpack_two(&mut a, &mut b);
             match (sequence(&mut a), sequence(&mut b)) {
                 (Ok(false), Ok(false)) => {}
                 (first, second) => {

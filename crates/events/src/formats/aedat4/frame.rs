@@ -175,7 +175,7 @@ pub fn two(mut a: Frames<'_>, mut b: Frames<'_>) -> [Result<usize, String>; 2] {
         }
         if let (Some(block_a), Some(block_b)) = (&mut a.block, &mut b.block) {
             let (mut run_a, mut run_b) = (run(block_a, a.out, a.n), run(block_b, b.out, b.n));
-            kernel::two(&mut run_a, &mut run_b);
+            kernel::unpack_two(&mut run_a, &mut run_b);
             let ((at_a, n_a), (at_b, n_b)) = ((run_a.at, run_a.n), (run_b.at, run_b.n));
             (block_a.at, a.n) = (at_a, n_a);
             (block_b.at, b.n) = (at_b, n_b);

@@ -52,7 +52,7 @@ impl Run<'_> {
 }
 
 /// Decodes short sequences; stops before the first one that needs the scalar version.
-pub fn one(a: &mut Run<'_>) {
+pub fn unpack_one(a: &mut Run<'_>) {
     loop {
         let sure = a.sure();
         let mut to = Pointers::of(a);
@@ -69,15 +69,15 @@ pub fn one(a: &mut Run<'_>) {
     }
 }
 
-/// As [`one`], for two blocks alternately; stops before a sequence of either that needs the scalar
+/// As [`unpack_one`], for two blocks alternately; stops before a sequence of either that needs the scalar
 /// version.
-pub fn two(a: &mut Run<'_>, b: &mut Run<'_>) {
+pub fn unpack_two(a: &mut Run<'_>, b: &mut Run<'_>) {
     loop {
         let sure = a.sure().min(b.sure());
         let (mut to_a, mut to_b) = (Pointers::of(a), Pointers::of(b));
         let mut whole = true;
         for _ in 0..sure {
-            // SAFETY: as in `one`, for each of the two blocks.
+            // SAFETY: as in `unpack_one`, for each of the two blocks.
             whole = unsafe { to_a.sequence() && to_b.sequence() };
             if !whole {
                 break;

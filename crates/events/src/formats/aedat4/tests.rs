@@ -23,7 +23,7 @@ fn file_packed(packing: i32, streams: &[(i32, &str)], end: i64, packets: &[(i32,
 }
 
 /// A packet of one event at time `t`.
-fn one(t: i64) -> Vec<u8> {
+fn packet_at(t: i64) -> Vec<u8> {
     let head = [&44u32.to_le_bytes()[..], &16u32.to_le_bytes(), b"EVTS\0\0", &[6, 0, 8, 0, 4, 0]].concat();
     let table = [6u32, 4, 1].map(u32::to_le_bytes).concat();
     [head, table, t.to_le_bytes().to_vec(), vec![3, 0, 2, 0, 1, 0, 0, 0]].concat()
@@ -37,7 +37,8 @@ fn times(bytes: &[u8], stream: Option<i32>) -> Result<Vec<u64>, String> {
 
 #[test]
 fn other_streams_are_passed_by() {
-    let bytes = file(&[(0, "IMUS"), (3, "EVTS")], -1, &[(0, vec![9; 100]), (3, one(5)), (0, vec![]), (3, one(6))]);
+    let bytes =
+        file(&[(0, "IMUS"), (3, "EVTS")], -1, &[(0, vec![9; 100]), (3, packet_at(5)), (0, vec![]), (3, packet_at(6))]);
     assert_eq!(times(&bytes, None).unwrap(), [5, 6]);
     let cut = times(&bytes[..bytes.len() - 121], None);
     assert!(cut.unwrap_err().contains("truncated"));
@@ -45,7 +46,7 @@ fn other_streams_are_passed_by() {
 
 #[test]
 fn of_two_streams_of_events_one_is_named() {
-    let bytes = file(&[(0, "EVTS"), (1, "EVTS")], -1, &[(0, one(5)), (1, one(6))]);
+    let bytes = file(&[(0, "EVTS"), (1, "EVTS")], -1, &[(0, packet_at(5)), (1, packet_at(6))]);
     assert!(times(&bytes, None).unwrap_err().contains("2 streams of events: 0, 1"));
     assert_eq!((times(&bytes, Some(0)).unwrap(), times(&bytes, Some(1)).unwrap()), (vec![5], vec![6]));
     assert!(times(&bytes, Some(2)).is_err());
@@ -55,35 +56,35 @@ fn of_two_streams_of_events_one_is_named() {
 #[test]
 fn packets_end_where_the_header_says() {
     let streams = [(0, "EVTS")];
-    let whole = file(&streams, -1, &[(0, one(5)), (0, one(6))]);
+    let whole = file(&streams, -1, &[(0, packet_at(5)), (0, packet_at(6))]);
     let end = whole.len() as i64;
-    let with_table = [file(&streams, end, &[(0, one(5)), (0, one(6))]), vec![7; 33]].concat();
+    let with_table = [file(&streams, end, &[(0, packet_at(5)), (0, packet_at(6))]), vec![7; 33]].concat();
     assert_eq!(times(&with_table, None).unwrap(), [5, 6]);
-    let error = times(&file(&streams, end, &[(0, one(5))]), None).unwrap_err();
+    let error = times(&file(&streams, end, &[(0, packet_at(5))]), None).unwrap_err();
     assert!(error.contains(&format!("up to byte {end}")), "{error}");
-    let error = times(&file(&streams, end - 1, &[(0, one(5)), (0, one(6))]), None).unwrap_err();
+    let error = times(&file(&streams, end - 1, &[(0, packet_at(5)), (0, packet_at(6))]), None).unwrap_err();
     assert!(error.contains("behind the end of all packets"), "{error}");
     assert!(times(&file(&streams, 20, &[]), None).unwrap_err().contains("inside the header"));
-    assert_eq!(times(&file(&streams, 0, &[(0, one(5))]), None).unwrap(), [5], "a recorder that was killed");
+    assert_eq!(times(&file(&streams, 0, &[(0, packet_at(5))]), None).unwrap(), [5], "a recorder that was killed");
 }
 
 #[test]
 fn a_packet_that_is_wrong_names_its_byte() {
     let streams = [(0, "EVTS")];
-    let at = file(&streams, -1, &[(0, one(5))]).len();
-    let mut letters = one(6);
+    let at = file(&streams, -1, &[(0, packet_at(5))]).len();
+    let mut letters = packet_at(6);
     letters[8] = b'F';
-    let mut count = one(6);
+    let mut count = packet_at(6);
     count[28] = 200;
     for (packet, what) in [
-        ((7, one(6)), "stream 7"),
-        ((0, one(-1)), "before time 0"),
+        ((7, packet_at(6)), "stream 7"),
+        ((0, packet_at(-1)), "before time 0"),
         ((0, letters), "the letters EVTS are missing"),
         ((0, count), "200 elements of 16 bytes"),
         ((0, vec![]), "truncated"),
-        ((0, [one(6), vec![0]].concat()), "45 bytes in place of 44"),
+        ((0, [packet_at(6), vec![0]].concat()), "45 bytes in place of 44"),
     ] {
-        let error = times(&file(&streams, -1, &[(0, one(5)), packet]), None).unwrap_err();
+        let error = times(&file(&streams, -1, &[(0, packet_at(5)), packet]), None).unwrap_err();
         assert!(error.starts_with(&format!("x: byte {at}: ")) && error.contains(what), "{error}");
     }
 }
@@ -118,10 +119,10 @@ fn packets_that_are_unpacked_by_twos_are_what_they_are_one_by_one() {
         to.write_all(bytes).unwrap();
         to.finish().unwrap()
     };
-    let mut broken = packed(&one(9));
+    let mut broken = packed(&packet_at(9));
     broken[20] ^= 0xFF;
-    let before = packed(&one(-1));
-    let packet = |i: usize| (3, packed(&one(i as i64)));
+    let before = packed(&packet_at(-1));
+    let packet = |i: usize| (3, packed(&packet_at(i as i64)));
     let other = (0, vec![9; 100]);
     for gaps in 0..32usize {
         let mut packets = Vec::new();

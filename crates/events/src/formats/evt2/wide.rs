@@ -18,14 +18,21 @@ use crate::formats::evt::High;
 
 /// Decodes a prefix of `words` as `evt2::Piece` does, appends the events to `out`, and returns the
 /// number of decoded words. If the instruction set is not AVX-512, it decodes no word.
+#[cfg(target_arch = "x86_64")]
 #[inline]
 pub fn events(isa: Isa, words: &[[u8; 4]], high: &mut High, out: &mut Columns) -> usize {
     match isa.set() {
         // SAFETY: an `Isa` exists only for a set that the processor has.
-        #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx512 => unsafe { avx512::events(words, high, out) },
         _ => 0,
     }
+}
+
+/// Decodes no word, because this target has no AVX-512.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+pub fn events(_: Isa, _: &[[u8; 4]], _: &mut High, _: &mut Columns) -> usize {
+    0
 }
 
 #[cfg(target_arch = "x86_64")]

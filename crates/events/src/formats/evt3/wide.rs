@@ -19,6 +19,7 @@ use super::{BLOCK, Fields};
 /// Decodes a prefix of `words` as [`frequent`](super::frequent) does, and writes the events to
 /// `packed` from index `n`. Returns the number of decoded words, the number of packed events and
 /// the new state. If the instruction set is not AVX-512, it decodes no word.
+#[cfg(target_arch = "x86_64")]
 #[inline]
 pub(super) fn frequent(
     isa: Isa,
@@ -29,10 +30,16 @@ pub(super) fn frequent(
 ) -> (usize, usize, Fields) {
     match isa.set() {
         // SAFETY: an `Isa` exists only for a set that the processor has.
-        #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx512 => unsafe { avx512::words(packed, n, words, state) },
         _ => (0, n, state),
     }
+}
+
+/// Decodes no word, because this target has no AVX-512.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+pub(super) fn frequent(_: Isa, _: &mut [u64; BLOCK], n: usize, _: &[[u8; 2]], state: Fields) -> (usize, usize, Fields) {
+    (0, n, state)
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -230,8 +230,8 @@ mod tests {
         // compressed.
         let elements: Vec<u8> = (0..512u16).flat_map(|i| (i * 77).to_le_bytes()).collect();
         let shuffled = |block: &[u8]| -> Vec<u8> {
-            let of = |k: usize| block.iter().skip(k).step_by(2).copied().collect::<Vec<u8>>();
-            [of(0), of(1)].concat()
+            let plane = |k: usize| block.iter().skip(k).step_by(2).copied().collect::<Vec<u8>>();
+            [plane(0), plane(1)].concat()
         };
         let mut chunk = vec![2, 1, SHUFFLED | 1 << 5, 2];
         let second = HEADER + 8 + 2 * (4 + 256);

@@ -218,7 +218,7 @@ impl Writer {
         heap.resize(size - 16, 0);
         let head = [&b"GCOL\x01\0\0\0"[..], &(size as u64).to_le_bytes()].concat();
         let address = self.append(&[head, heap].concat());
-        let one = |(i, (name, text)): (usize, &(&str, String))| {
+        let attribute = |(i, (name, text)): (usize, &(&str, String))| {
             let name = [name.as_bytes(), &[0]].concat();
             let mut message = vec![1, 0];
             message.extend([name.len() as u16, 20, 8].map(u16::to_le_bytes).concat());
@@ -231,7 +231,7 @@ impl Writer {
             message.extend((i as u32 + 1).to_le_bytes());
             (12, message)
         };
-        attributes.iter().enumerate().map(one).collect()
+        attributes.iter().enumerate().map(attribute).collect()
     }
 }
 

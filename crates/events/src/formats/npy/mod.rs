@@ -173,7 +173,7 @@ impl Array {
         let &[n] = shape else {
             return Err(format!("a structured array of shape {shape:?} in place of [N]").into());
         };
-        let one = |fits: &dyn Fn(&str) -> bool, names: &str| {
+        let column = |fits: &dyn Fn(&str) -> bool, names: &str| {
             let mut found = fields.iter().filter(|f| fits(&f.name));
             match (found.next(), found.next()) {
                 (Some(field), None) => match field.number {
@@ -185,9 +185,9 @@ impl Array {
             }
         };
         let unit = |name: &str| TimeUnit::of_column(&name.to_lowercase());
-        let (field, t) = one(&|name| unit(name).is_some(), "`t`, `ts`, `timestamp`, also with a unit as in `t_s`")?;
-        let (_, p) = one(&|name| ["p", "on", "polarity"].contains(&name), "`p`, `on`, `polarity`")?;
-        let ((_, x), (_, y)) = (one(&|name| name == "x", "`x`")?, one(&|name| name == "y", "`y`")?);
+        let (field, t) = column(&|name| unit(name).is_some(), "`t`, `ts`, `timestamp`, also with a unit as in `t_s`")?;
+        let (_, p) = column(&|name| ["p", "on", "polarity"].contains(&name), "`p`, `on`, `polarity`")?;
+        let ((_, x), (_, y)) = (column(&|name| name == "x", "`x`")?, column(&|name| name == "y", "`y`")?);
         let bytes = usize::try_from(n).ok().and_then(|n| n.checked_mul(item));
         let name = &field.name;
         let unit = match options.unit(unit(name).flatten(), &format!("the field `{name}`"))? {

@@ -247,8 +247,8 @@ pub fn unit_in_words(line: &[u8]) -> Option<TimeUnit> {
     let is_time = |word: &str| TimeUnit::of_column(word) == Some(None);
     (1..words.len()).find_map(|i| {
         let unit = TimeUnit::parse(words[i].trim_end_matches('.'))?;
-        let of = |at: usize| words.get(at).is_none_or(|word| !matches!(*word, "x" | "y" | "p"));
-        let named = matches!(words[i - 1], "unit" | "units") && (i < 2 || of(i - 2));
+        let begins_name = |at: usize| words.get(at).is_none_or(|word| !matches!(*word, "x" | "y" | "p"));
+        let named = matches!(words[i - 1], "unit" | "units") && (i < 2 || begins_name(i - 2));
         (is_time(words[i - 1]) || named).then_some(unit)
     })
 }
@@ -334,16 +334,16 @@ mod tests {
 
     #[test]
     fn a_first_line_states_all_columns_and_perhaps_the_sensor() {
-        let of = |line: &str| Layout::of_line(line.as_bytes(), Separator::of(line.as_bytes()));
-        let pandas = of(",t,x,y,p").unwrap();
+        let layout = |line: &str| Layout::of_line(line.as_bytes(), Separator::of(line.as_bytes()));
+        let pandas = layout(",t,x,y,p").unwrap();
         assert_eq!((pandas.t, pandas.x, pandas.p, pandas.columns), (1, 2, 4, 5));
-        assert_eq!(of("\tt\tx\ty\tp").unwrap(), pandas);
-        let faery = of("t,x@640,y@480,on").unwrap();
+        assert_eq!(layout("\tt\tx\ty\tp").unwrap(), pandas);
+        let faery = layout("t,x@640,y@480,on").unwrap();
         assert_eq!(faery.sensor, Some(Sensor { width: 640, height: 480 }));
-        assert_eq!(of("\"time (s)\",\"x\",\"y\",\"on\"").unwrap().unit, Some(TimeUnit::Seconds));
-        assert_eq!(of("time (ms) x y p").unwrap().unit, Some(TimeUnit::Milliseconds));
+        assert_eq!(layout("\"time (s)\",\"x\",\"y\",\"on\"").unwrap().unit, Some(TimeUnit::Seconds));
+        assert_eq!(layout("time (ms) x y p").unwrap().unit, Some(TimeUnit::Milliseconds));
         for none in ["1 2 3 4", "t,x,y", "t,x,x,y,p", "t,x,y,p,7", "x@0,y@3,t,p", ""] {
-            assert_eq!(of(none), None, "{none}");
+            assert_eq!(layout(none), None, "{none}");
         }
     }
 }

@@ -98,9 +98,9 @@ mod tests {
     fn a_layer_is_packed_only_where_enough_is_active() {
         let g = resnet_stage();
         for format in [Format::Int8, Format::Bf16] {
-            let at = |density| choose(format, KernelChoice::Auto, &g, density, true, false);
-            assert_eq!(at(0.02), Err(Stays::Faster(0.02)));
-            assert_eq!(at(0.5), Ok(()));
+            let chosen = |density| choose(format, KernelChoice::Auto, &g, density, true, false);
+            assert_eq!(chosen(0.02), Err(Stays::Faster(0.02)));
+            assert_eq!(chosen(0.5), Ok(()));
         }
         // Four inputs per step pay from a lower density on than two. In training the threshold is
         // lower than in inference.

@@ -32,19 +32,19 @@ impl Graph {
     /// (or starts at one with several outputs) without naming which, or if joining creates more
     /// than `MAX_EDGES` edges. The messages name `file`.
     pub fn flattened(&self, file: &Path) -> Result<Graph> {
-        let wrong = |node: &str, problem: &str| Error::NirNode {
+        let refusal = |node: &str, problem: &str| Error::NirNode {
             file: file.to_owned(),
             node: node.to_owned(),
             problem: problem.to_owned(),
         };
         let mut flat = Graph { version: self.version.clone(), metadata: self.metadata.clone(), ..Graph::default() };
         let mut doors = Vec::new();
-        place(self, "", &mut flat, &mut doors).map_err(|(name, problem)| wrong(&name, &problem))?;
+        place(self, "", &mut flat, &mut doors).map_err(|(name, problem)| refusal(&name, &problem))?;
         for door in doors {
             let (into, rest): (Vec<_>, Vec<_>) = flat.edges.into_iter().partition(|e| e.1 == door);
             let (out_of, mut edges): (Vec<_>, Vec<_>) = rest.into_iter().partition(|e| e.0 == door);
             if into.len().saturating_mul(out_of.len()) + edges.len() > MAX_EDGES {
-                return Err(wrong(&door, "joins more edges than any network has"));
+                return Err(refusal(&door, "joins more edges than any network has"));
             }
             for (from, _) in &into {
                 edges.extend(out_of.iter().map(|(_, to)| (from.clone(), to.clone())));
@@ -112,8 +112,9 @@ fn place(
     // output. Some writers name that input or output themselves, as `outer.input`.
     let door = |name: &str, out: bool| match graph.nodes.get(name) {
         Some(Node::Graph(inner)) => {
-            let is = |n: &Node| if out { matches!(n, Node::Output { .. }) } else { matches!(n, Node::Input { .. }) };
-            let found: Vec<&str> = inner.nodes.iter().filter(|(_, n)| is(n)).map(|(k, _)| k.as_str()).collect();
+            let is_door =
+                |n: &Node| if out { matches!(n, Node::Output { .. }) } else { matches!(n, Node::Input { .. }) };
+            let found: Vec<&str> = inner.nodes.iter().filter(|(_, n)| is_door(n)).map(|(k, _)| k.as_str()).collect();
             if found.len() > 1 {
                 let what = if out { "outputs" } else { "inputs" };
                 let problem = format!(

@@ -39,16 +39,16 @@ pub fn from_bytes(bytes: &[u8], file: &Path) -> Result<Graph> {
     let length = bytes.len() as u64;
     let bytes_left = Cell::new(length.saturating_mul(MAX_INFLATION));
     let at = Cursor { file, length, nodes_left: &Cell::new(MAX_NODES), bytes_left: &bytes_left, node: String::new() };
-    let h5 = File::from_bytes(bytes.to_vec()).map_err(|e| at.wrong(format!("{e} ({} bytes)", bytes.len())))?;
+    let h5 = File::from_bytes(bytes.to_vec()).map_err(|e| at.malformed(format!("{e} ({} bytes)", bytes.len())))?;
     let end = h5.superblock().eof_address;
     if end > length {
-        return Err(at.wrong(format!("it ends after {} of its {end} bytes; copy it again", bytes.len())));
+        return Err(at.malformed(format!("it ends after {} of its {end} bytes; copy it again", bytes.len())));
     }
     let root = h5.root();
-    let node = root.group("node").map_err(|e| at.wrong(format!("no group `node`: {e}")))?;
+    let node = root.group("node").map_err(|e| at.malformed(format!("no group `node`: {e}")))?;
     let kind = at.text(&node, "type")?;
     if kind != "NIRGraph" {
-        return Err(at.wrong(format!("the outermost node is a `{kind}`, not a `NIRGraph`; wrap it in a graph")));
+        return Err(at.malformed(format!("the outermost node is a `{kind}`, not a `NIRGraph`; wrap it in a graph")));
     }
     let mut graph = at.graph(&node, 0)?;
     graph.version = if has(&root, "version") { at.text(&root, "version")? } else { String::new() };
@@ -73,7 +73,7 @@ fn take(left: &Cell<u64>, amount: u64) -> bool {
 }
 
 impl Cursor<'_> {
-    fn wrong(&self, problem: String) -> Error {
+    fn malformed(&self, problem: String) -> Error {
         if self.node.is_empty() {
             return Error::NirFile { file: self.file.to_owned(), problem };
         }
@@ -82,28 +82,28 @@ impl Cursor<'_> {
 
     fn graph(&self, group: &Group, depth: usize) -> Result<Graph> {
         if depth > MAX_DEPTH {
-            return Err(self.wrong(format!("graphs nest deeper than {MAX_DEPTH}")));
+            return Err(self.malformed(format!("graphs nest deeper than {MAX_DEPTH}")));
         }
         let mut graph = Graph::default();
-        let nodes = group.group("nodes").map_err(|e| self.wrong(format!("no group `nodes`: {e}")))?;
-        for name in nodes.groups().map_err(|e| self.wrong(format!("`nodes`: {e}")))? {
+        let nodes = group.group("nodes").map_err(|e| self.malformed(format!("no group `nodes`: {e}")))?;
+        for name in nodes.groups().map_err(|e| self.malformed(format!("`nodes`: {e}")))? {
             let full = if self.node.is_empty() { name.clone() } else { format!("{}.{name}", self.node) };
             let at = Cursor { node: full, ..*self };
             if !take(self.nodes_left, 1) {
-                return Err(at.wrong(format!("the file has more than {MAX_NODES} nodes")));
+                return Err(at.malformed(format!("the file has more than {MAX_NODES} nodes")));
             }
-            let child = nodes.group(&name).map_err(|e| at.wrong(e.to_string()))?;
+            let child = nodes.group(&name).map_err(|e| at.malformed(e.to_string()))?;
             graph.nodes.insert(name, at.node(&child, depth)?);
         }
         let ends = self.texts(group, "edges")?;
         let (pairs, rest) = ends.as_chunks::<2>();
         if !rest.is_empty() {
-            return Err(self.wrong(format!("`edges` has {} names, which are not pairs", ends.len())));
+            return Err(self.malformed(format!("`edges` has {} names, which are not pairs", ends.len())));
         }
         graph.edges = pairs.iter().cloned().map(|[from, to]| (from, to)).collect();
         if has_group(group, "metadata") {
-            let texts = group.group("metadata").map_err(|e| self.wrong(format!("`metadata`: {e}")))?;
-            for key in texts.datasets().map_err(|e| self.wrong(format!("`metadata`: {e}")))? {
+            let texts = group.group("metadata").map_err(|e| self.malformed(format!("`metadata`: {e}")))?;
+            for key in texts.datasets().map_err(|e| self.malformed(format!("`metadata`: {e}")))? {
                 // Skip entries that are not text: other writers may store numbers, which the
                 // importer does not use.
                 if let Ok(text) = self.text(&texts, &key) {
@@ -183,20 +183,20 @@ impl Cursor<'_> {
         match self.text(g, "padding").ok().as_deref() {
             Some("same") => Ok(Padding::Same),
             Some("valid") => Ok(Padding::Valid),
-            Some(other) => Err(self.wrong(format!("`padding` is \"{other}\"; known: same, valid, numbers"))),
+            Some(other) => Err(self.malformed(format!("`padding` is \"{other}\"; known: same, valid, numbers"))),
             None => self.pair(g, "padding").map(|(rows, columns)| Padding::Zeros(rows, columns)),
         }
     }
 
     /// Opens a dataset and checks that the file is large enough to hold its shape.
     fn dataset(&self, g: &Group, name: &str) -> Result<(hdf5_pure::Dataset, Vec<usize>)> {
-        let wrong = |e: hdf5_pure::Error| self.wrong(format!("`{name}`: {e}"));
-        let set = g.dataset(name).map_err(wrong)?;
-        let shape = set.shape().map_err(wrong)?;
-        let bytes = shape.iter().try_fold(set.element_size().map_err(wrong)?, |n, &d| n.checked_mul(d));
+        let unreadable = |e: hdf5_pure::Error| self.malformed(format!("`{name}`: {e}"));
+        let set = g.dataset(name).map_err(unreadable)?;
+        let shape = set.shape().map_err(unreadable)?;
+        let bytes = shape.iter().try_fold(set.element_size().map_err(unreadable)?, |n, &d| n.checked_mul(d));
         let most = self.length.saturating_mul(if set.is_chunked() { MAX_INFLATION } else { 1 });
         if bytes.is_none_or(|b| b > most || !take(self.bytes_left, b)) {
-            return Err(self.wrong(format!("`{name}` claims the shape {shape:?}, more than the file can hold")));
+            return Err(self.malformed(format!("`{name}` claims the shape {shape:?}, more than the file can hold")));
         }
         let shape = shape.iter().map(|&d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
         Ok((set, shape))
@@ -204,30 +204,30 @@ impl Cursor<'_> {
 
     fn tensor(&self, g: &Group, name: &str) -> Result<Tensor> {
         let (set, shape) = self.dataset(g, name)?;
-        let wrong = |e: hdf5_pure::Error| self.wrong(format!("`{name}`: {e}"));
-        let datatype = set.datatype().map_err(wrong)?;
+        let unreadable = |e: hdf5_pure::Error| self.malformed(format!("`{name}`: {e}"));
+        let datatype = set.datatype().map_err(unreadable)?;
         // f32 represents every half-precision number exactly.
         let double = !matches!(datatype, Datatype::FloatingPoint { size: ..=4, .. });
-        let data = decode::numbers(&set.read_raw().map_err(wrong)?, &datatype)
-            .map_err(|problem| self.wrong(format!("`{name}` {problem}")))?;
+        let data = decode::numbers(&set.read_raw().map_err(unreadable)?, &datatype)
+            .map_err(|problem| self.malformed(format!("`{name}` {problem}")))?;
         if data.len() != shape.iter().product::<usize>() {
-            return Err(self.wrong(format!("`{name}` has {} values for the shape {shape:?}", data.len())));
+            return Err(self.malformed(format!("`{name}` has {} values for the shape {shape:?}", data.len())));
         }
         if let Some(i) = data.iter().position(|v| !v.is_finite()) {
-            return Err(self.wrong(format!("`{name}`: value {i} is {}", data[i])));
+            return Err(self.malformed(format!("`{name}`: value {i} is {}", data[i])));
         }
         Ok(Tensor { shape, data, double })
     }
 
     fn integers(&self, g: &Group, name: &str) -> Result<Vec<i64>> {
         let (set, _) = self.dataset(g, name)?;
-        set.read_i64().map_err(|e| self.wrong(format!("`{name}`: {e}")))
+        set.read_i64().map_err(|e| self.malformed(format!("`{name}`: {e}")))
     }
 
     fn integer(&self, g: &Group, name: &str) -> Result<i64> {
         match self.integers(g, name)?.as_slice() {
             [one] => Ok(*one),
-            other => Err(self.wrong(format!("`{name}` must be one number, got {}", other.len()))),
+            other => Err(self.malformed(format!("`{name}` must be one number, got {}", other.len()))),
         }
     }
 
@@ -238,7 +238,7 @@ impl Cursor<'_> {
             .iter()
             .map(size)
             .collect::<Option<_>>()
-            .ok_or_else(|| self.wrong(format!("`{name}` is {numbers:?}; sizes must be between 0 and {MAX_TEXT}")))
+            .ok_or_else(|| self.malformed(format!("`{name}` is {numbers:?}; sizes must be between 0 and {MAX_TEXT}")))
     }
 
     /// Reads (rows, columns); a single number stands for both.
@@ -246,26 +246,26 @@ impl Cursor<'_> {
         match self.sizes(g, name)?.as_slice() {
             [one] => Ok((*one, *one)),
             [rows, columns] => Ok((*rows, *columns)),
-            other => Err(self.wrong(format!("`{name}` must be one number or two, got {}", other.len()))),
+            other => Err(self.malformed(format!("`{name}` must be one number or two, got {}", other.len()))),
         }
     }
 
     fn text(&self, g: &Group, name: &str) -> Result<String> {
         match self.texts(g, name)?.pop() {
             Some(text) => Ok(text),
-            None => Err(self.wrong(format!("`{name}` is empty"))),
+            None => Err(self.malformed(format!("`{name}` is empty"))),
         }
     }
 
     fn texts(&self, g: &Group, name: &str) -> Result<Vec<String>> {
         let (set, _) = self.dataset(g, name)?;
-        let wrong = |e: hdf5_pure::Error| self.wrong(format!("`{name}`: {e}"));
+        let unreadable = |e: hdf5_pure::Error| self.malformed(format!("`{name}`: {e}"));
         let limits = VlenStringReadOptions::new().with_max_elements(MAX_TEXT).with_max_payload_bytes(MAX_TEXT);
-        match set.dtype().map_err(wrong)? {
+        match set.dtype().map_err(unreadable)? {
             DType::VariableLengthString => set.read_vlen_strings(limits),
             _ => set.read_string(),
         }
-        .map_err(wrong)
+        .map_err(unreadable)
     }
 }
 

@@ -172,26 +172,27 @@ fn finite(weights: &Weights, file: &Path) -> Result<()> {
 /// export.
 fn described(graph: &Graph, file: &Path) -> std::result::Result<(Network, Weights, Option<f64>), String> {
     let text = graph.metadata.get(KEY).ok_or("the graph carries no description of ours")?;
-    let bad = |what: String| format!("the description in the graph's metadata cannot be used: {what}");
-    let description = Description::parse(text).map_err(bad)?;
-    let network = description.network().map_err(|e| bad(e.to_string()))?;
-    let (reader, step_us) = description.conventions().ok_or_else(|| bad("it names an unknown reader".into()))?;
-    let mut draft = GraphDraft::new(&network, &ExportOptions { reader, step_us }).map_err(|e| bad(e.to_string()))?;
+    let unusable = |what: String| format!("the description in the graph's metadata cannot be used: {what}");
+    let description = Description::parse(text).map_err(unusable)?;
+    let network = description.network().map_err(|e| unusable(e.to_string()))?;
+    let (reader, step_us) = description.conventions().ok_or_else(|| unusable("it names an unknown reader".into()))?;
+    let mut draft =
+        GraphDraft::new(&network, &ExportOptions { reader, step_us }).map_err(|e| unusable(e.to_string()))?;
     let mut weights = Weights::default();
     for w in &draft.weighted {
         let layer = &network.nodes()[w.layer];
         let (weight, bias) = match graph.nodes.get(&w.node) {
             Some(Node::Conv2d(c)) => (&c.weight, &c.bias),
             Some(Node::Affine { weight, bias }) => (weight, bias),
-            _ => return Err(bad(format!("the graph has no weights `{}` any more", w.node))),
+            _ => return Err(unusable(format!("the graph has no weights `{}` any more", w.node))),
         };
         weights.insert(format!("{}.weight", layer.name), fold::multiplied(weight, w.carry));
         if layer.tensors().iter().any(|t| t.name == "bias") {
             weights.insert(format!("{}.bias", layer.name), fold::multiplied(bias, 1.0));
         }
     }
-    weights.check(&network, file).and_then(|()| finite(&weights, file)).map_err(|e| bad(e.to_string()))?;
-    draft.fill(&network, &weights).map_err(|e| bad(e.to_string()))?;
+    weights.check(&network, file).and_then(|()| finite(&weights, file)).map_err(|e| unusable(e.to_string()))?;
+    draft.fill(&network, &weights).map_err(|e| unusable(e.to_string()))?;
     let sorted = |g: &Graph| {
         let mut edges = g.edges.clone();
         edges.sort();
@@ -199,7 +200,7 @@ fn described(graph: &Graph, file: &Path) -> std::result::Result<(Network, Weight
         edges
     };
     if draft.graph.nodes != graph.nodes || sorted(&draft.graph) != sorted(graph) {
-        return Err(bad("the graph was changed after it was written".into()));
+        return Err(unusable("the graph was changed after it was written".into()));
     }
     Ok((network, weights, step_us))
 }
@@ -247,12 +248,12 @@ impl<'a> Build<'a> {
     /// Builds the network of a flat graph.
     fn run(mut self, graph: &Graph, options: &ImportOptions) -> Result<(Network, Weights)> {
         let t = Topology::new(graph, self.file)?;
-        let Some(Node::Input { shape }) = graph.nodes.get(t.input) else { return self.wrong(t.input, "is no input") };
+        let Some(Node::Input { shape }) = graph.nodes.get(t.input) else { return self.refuse(t.input, "is no input") };
         let (shape, vector) = match shape.as_slice() {
             [n] => (Shape::vector(*n), true),
             [c, h, w] => (Shape::new(*c, *h, *w), false),
             other => {
-                return self.wrong(t.input, format!("has the shape {other:?}; one step must be [C, H, W] or [N]"));
+                return self.refuse(t.input, format!("has the shape {other:?}; one step must be [C, H, W] or [N]"));
             }
         };
         self.size(t.input, shape)?;
@@ -275,7 +276,7 @@ impl<'a> Build<'a> {
         let last = values.get(t.output).map(|v| v.id);
         let network = b.build().map_err(|e| self.error(t.output, e.to_string()))?;
         if last != Some(NodeId::Node(network.nodes().len() - 1)) {
-            return self.wrong(t.output, "does not read the last layer; a network has one output");
+            return self.refuse(t.output, "does not read the last layer; a network has one output");
         }
         Ok((network, self.weights))
     }
@@ -284,7 +285,7 @@ impl<'a> Build<'a> {
         Error::NirNode { file: self.file.to_owned(), node: node.to_owned(), problem: problem.into() }
     }
 
-    fn wrong<T>(&self, node: &str, problem: impl Into<String>) -> Result<T> {
+    fn refuse<T>(&self, node: &str, problem: impl Into<String>) -> Result<T> {
         Err(self.error(node, problem))
     }
 
@@ -293,17 +294,17 @@ impl<'a> Build<'a> {
         if fits && s.len() <= LARGEST_STEP {
             return Ok(());
         }
-        self.wrong(node, format!("has the shape {s}, which is empty or too large"))
+        self.refuse(node, format!("has the shape {s}, which is empty or too large"))
     }
 
     /// The sum of all values that lead to a node.
     fn sum(&mut self, b: &mut NetworkBuilder, node: &str, from: &[&Value]) -> Result<Value> {
-        let [first, rest @ ..] = from else { return self.wrong(node, "nothing leads to it") };
+        let [first, rest @ ..] = from else { return self.refuse(node, "nothing leads to it") };
         if rest.is_empty() {
             return Ok((*first).clone());
         }
         if let Some(other) = rest.iter().find(|v| v.shape != first.shape) {
-            return self.wrong(node, format!("sums the shapes {} and {}, which differ", first.shape, other.shape));
+            return self.refuse(node, format!("sums the shapes {} and {}, which differ", first.shape, other.shape));
         }
         let from: Vec<Value> = from.iter().map(|v| self.settle(b, node, (*v).clone())).collect();
         let ids: Vec<NodeId> = from.iter().map(|v| v.id).collect();
@@ -340,7 +341,7 @@ impl<'a> Build<'a> {
                         ""
                     }
                 );
-                self.wrong(name, problem)
+                self.refuse(name, problem)
             }
             Node::Scale { scale } => self.scale(b, name, scale, from),
             Node::If { r, threshold, reset } => {
@@ -349,23 +350,23 @@ impl<'a> Build<'a> {
             Node::Lif { tau, r, leak, threshold, reset } => {
                 self.neuron(b, name, &Numbers { tau: Some(tau), r, leak: Some(leak), threshold, reset }, from)
             }
-            Node::CubaLif { .. } => self.wrong(
+            Node::CubaLif { .. } => self.refuse(
                 name,
                 "is a `CubaLIF`: its synapses have a current that decays, which no neuron here has; \
                  train with `LIF`",
             ),
-            Node::Li { .. } => self.wrong(
+            Node::Li { .. } => self.refuse(
                 name,
                 "is a `LI`: a leaky readout without spikes; the readout here sums its currents, so end the network \
                  with the linear layer before it",
             ),
-            Node::Threshold { .. } => self.wrong(
+            Node::Threshold { .. } => self.refuse(
                 name,
                 "is a `Threshold`: a neuron that forgets everything after each step; use an `IF` or `LIF`",
             ),
             other => {
                 let known = "Affine, Linear, Conv2d, AvgPool2d, SumPool2d, Flatten, Scale, IF, LIF";
-                self.wrong(name, format!("is a `{}`, which has no counterpart here; known: {known}", other.kind()))
+                self.refuse(name, format!("is a `{}`, which has no counterpart here; known: {known}", other.kind()))
             }
         }
     }
@@ -379,14 +380,14 @@ impl<'a> Build<'a> {
         from: &Value,
     ) -> Result<Value> {
         let [out, input] = w.shape[..] else {
-            return self.wrong(name, format!("its weight has the shape {:?}, not [out, in]", w.shape));
+            return self.refuse(name, format!("its weight has the shape {:?}, not [out, in]", w.shape));
         };
         if !from.vector && from.shape != Shape::vector(from.shape.channels) {
-            return self.wrong(name, format!("reads the map {}; put a `Flatten` before it", from.shape));
+            return self.refuse(name, format!("reads the map {}; put a `Flatten` before it", from.shape));
         }
         if input != from.shape.len() {
             return self
-                .wrong(name, format!("its weight {:?} does not fit {} input values", w.shape, from.shape.len()));
+                .refuse(name, format!("its weight {:?} does not fit {} input values", w.shape, from.shape.len()));
         }
         self.size(name, Shape::vector(out))?;
         self.weights.insert(format!("{name}.weight"), fold::multiplied(w, from.gain));
@@ -406,7 +407,7 @@ impl<'a> Build<'a> {
     fn bias(&mut self, name: &str, bias: Option<&Tensor>, out: usize) -> Result<bool> {
         let Some(bias) = bias else { return Ok(false) };
         if bias.data.len() != out {
-            return self.wrong(name, format!("its bias has {} values for {out} outputs", bias.data.len()));
+            return self.refuse(name, format!("its bias has {} values for {out} outputs", bias.data.len()));
         }
         if bias.is_zero() {
             return Ok(false);
@@ -418,18 +419,18 @@ impl<'a> Build<'a> {
     fn conv(&mut self, b: &mut NetworkBuilder, name: &str, c: &Conv2d, from: &Value) -> Result<Value> {
         let [out, per_group, rows, columns] = c.weight.shape[..] else {
             return self
-                .wrong(name, format!("its weight has the shape {:?}, not [out, in, rows, columns]", c.weight.shape));
+                .refuse(name, format!("its weight has the shape {:?}, not [out, in, rows, columns]", c.weight.shape));
         };
         if from.vector {
-            return self.wrong(name, "convolves a vector; give the graph a map as input");
+            return self.refuse(name, "convolves a vector; give the graph a map as input");
         }
         if c.groups == 0 || per_group.checked_mul(c.groups) != Some(from.shape.channels) {
             let problem = format!("{} groups of {per_group} channels do not fit the input {}", c.groups, from.shape);
-            return self.wrong(name, problem);
+            return self.refuse(name, problem);
         }
         let sizes = [rows, columns, c.stride.0, c.stride.1, c.dilation.0, c.dilation.1];
         if sizes.iter().any(|s| !(1..=LARGEST).contains(s)) {
-            return self.wrong(name, "has a kernel, stride or dilation of 0 or out of all proportion");
+            return self.refuse(name, "has a kernel, stride or dilation of 0 or out of all proportion");
         }
         let axis =
             |kernel, stride, dilation, padding| Axis { kernel, stride, dilation, before: padding, after: padding };
@@ -439,12 +440,14 @@ impl<'a> Build<'a> {
         };
         let window = match c.padding {
             Padding::Zeros(y, x) if y.max(x) <= LARGEST => padded(y, x),
-            Padding::Zeros(y, x) => return self.wrong(name, format!("has the padding {y}×{x}, out of all proportion")),
+            Padding::Zeros(y, x) => {
+                return self.refuse(name, format!("has the padding {y}×{x}, out of all proportion"));
+            }
             Padding::Valid => padded(0, 0),
             Padding::Same if c.stride == (1, 1) => {
                 Window { rows: Axis::same(rows, c.dilation.0), columns: Axis::same(columns, c.dilation.1) }
             }
-            Padding::Same => return self.wrong(name, "pads to the same size with a stride; give numbers"),
+            Padding::Same => return self.refuse(name, "pads to the same size with a stride; give numbers"),
         };
         let conv = Conv { out, window, groups: c.groups, bias: self.bias(name, Some(&c.bias), out)? };
         let layer = Layer::Conv(conv);
@@ -463,7 +466,7 @@ impl<'a> Build<'a> {
         from: &Value,
     ) -> Result<Value> {
         if from.vector {
-            return self.wrong(name, "pools a vector; give the graph a map as input");
+            return self.refuse(name, "pools a vector; give the graph a map as input");
         }
         let whole = w.kernel == (from.shape.height, from.shape.width) && w.padding == (0, 0);
         let square = w.kernel.0 == w.kernel.1 && w.stride.0 == w.stride.1 && w.padding.0 == w.padding.1;
@@ -481,7 +484,7 @@ impl<'a> Build<'a> {
             }
             _ => {
                 let problem = format!("has the window {w:?}; only windows padded by at most half can run here");
-                return self.wrong(name, problem);
+                return self.refuse(name, problem);
             }
         };
         let shape = layer.output(name, &[from.shape]).map_err(|e| self.error(name, e.to_string()))?;
@@ -495,11 +498,11 @@ impl<'a> Build<'a> {
         let Some(factors) = neurons::spread(scale, from.shape).and_then(|s| neurons::per_channel(&s, from.shape))
         else {
             let problem = format!("its factors {:?} are not one for each channel of {}", scale.shape, from.shape);
-            return self.wrong(name, problem);
+            return self.refuse(name, problem);
         };
         if factors.iter().all(|f| *f == 0.0) {
             return self
-                .wrong(name, "its factors are all 0, so nothing passes it; remove it and what stands before it");
+                .refuse(name, "its factors are all 0, so nothing passes it; remove it and what stands before it");
         }
         if factors.iter().all(|f| *f == factors[0]) {
             let gain = from.gain * factors[0];
@@ -536,8 +539,8 @@ impl<'a> Build<'a> {
     fn neuron(&mut self, b: &mut NetworkBuilder, name: &str, numbers: &Numbers, from: &Value) -> Result<Value> {
         let made = neurons::neuron(self.reader, self.step, numbers, from.shape);
         let Made { mut neuron, gains, notes } = made.map_err(|problem| self.error(name, problem))?;
-        let said = |what| Difference { reader: None, places: vec![name.to_owned()], what };
-        self.notes.extend(notes.into_iter().map(said));
+        let difference = |what| Difference { reader: None, places: vec![name.to_owned()], what };
+        self.notes.extend(notes.into_iter().map(difference));
         let gains = match gains {
             None if from.gain == 1.0 => None,
             gains => {
@@ -555,14 +558,14 @@ impl<'a> Build<'a> {
                              linear layer of its own stands before it to take that up; put the factor into weights",
                             from.gain
                         );
-                        return self.wrong(scale, problem);
+                        return self.refuse(scale, problem);
                     }
                     neurons::divide(&mut neuron, gains[0]).map_err(|problem| self.error(name, problem))?;
                 }
                 _ => {
                     let problem = "its neurons weigh their inputs differently and no convolution or linear layer of its own \
                                    stands before it to take that up; give all the same numbers";
-                    return self.wrong(name, problem);
+                    return self.refuse(name, problem);
                 }
             }
             let what = "its input has a factor (r, τ and step, pooling, scale), which went into the weights before or the threshold";

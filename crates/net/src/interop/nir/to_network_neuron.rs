@@ -69,12 +69,13 @@ pub(super) fn per_channel(values: &[f64], shape: Shape) -> Option<Vec<f64>> {
 /// If the arrays are invalid or no neuron here behaves alike; the message states the remedy.
 pub(super) fn neuron(reader: Option<Reader>, step: Step, n: &Numbers, shape: Shape) -> Result<Made, String> {
     let dt = step.seconds;
-    let all = |what: &str, t: &Tensor| {
+    let per_neuron = |what: &str, t: &Tensor| {
         spread(t, shape).ok_or_else(|| format!("`{what}` has the shape {:?} for a layer of {shape}", t.shape))
     };
-    let (r, threshold, reset) = (all("r", n.r)?, all("v_threshold", n.threshold)?, all("v_reset", n.reset)?);
-    let tau = n.tau.map(|t| all("tau", t)).transpose()?;
-    let leak = n.leak.map(|t| all("v_leak", t)).transpose()?;
+    let (r, threshold, reset) =
+        (per_neuron("r", n.r)?, per_neuron("v_threshold", n.threshold)?, per_neuron("v_reset", n.reset)?);
+    let tau = n.tau.map(|t| per_neuron("tau", t)).transpose()?;
+    let leak = n.leak.map(|t| per_neuron("v_leak", t)).transpose()?;
     let mut notes = Vec::new();
     let mut rest = Vec::with_capacity(shape.len());
     for i in 0..shape.len() {

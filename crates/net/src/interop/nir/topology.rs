@@ -25,15 +25,15 @@ impl<'a> Topology<'a> {
     /// If the graph has not exactly one input and one output, if an edge names an unknown node, if
     /// a node is not connected or if the graph has a loop.
     pub fn new(graph: &'a Graph, file: &Path) -> Result<Self> {
-        let wrong = |node: &str, problem: String| Error::NirNode { file: file.into(), node: node.into(), problem };
-        let input = one(graph, "Input", |n| matches!(n, Node::Input { .. }), file)?;
-        let output = one(graph, "Output", |n| matches!(n, Node::Output { .. }), file)?;
+        let refusal = |node: &str, problem: String| Error::NirNode { file: file.into(), node: node.into(), problem };
+        let input = only_node(graph, "Input", |n| matches!(n, Node::Input { .. }), file)?;
+        let output = only_node(graph, "Output", |n| matches!(n, Node::Output { .. }), file)?;
         let mut from: BTreeMap<&str, Vec<&str>> = graph.nodes.keys().map(|k| (k.as_str(), Vec::new())).collect();
         let mut to: BTreeMap<&str, Vec<&str>> = from.clone();
         for (a, b) in &graph.edges {
             for (end, other) in [(a, b), (b, a)] {
                 if !graph.nodes.contains_key(end) {
-                    return Err(wrong(other, format!("an edge joins it to `{end}`, which is no node")));
+                    return Err(refusal(other, format!("an edge joins it to `{end}`, which is no node")));
                 }
             }
             if let (Some(f), Some(t)) = (from.get_mut(b.as_str()), to.get_mut(a.as_str())) {
@@ -43,10 +43,10 @@ impl<'a> Topology<'a> {
         }
         for name in graph.nodes.keys().map(String::as_str) {
             if from[name].is_empty() && name != input {
-                return Err(wrong(name, "no edge leads to it; remove it or connect it".into()));
+                return Err(refusal(name, "no edge leads to it; remove it or connect it".into()));
             }
             if to[name].is_empty() && name != output {
-                return Err(wrong(name, "no edge leads from it; remove it or connect it to the output".into()));
+                return Err(refusal(name, "no edge leads from it; remove it or connect it to the output".into()));
             }
         }
         let mut waits: BTreeMap<&str, usize> = from.iter().map(|(k, f)| (*k, f.len())).collect();
@@ -71,7 +71,7 @@ impl<'a> Topology<'a> {
                 "is part of a loop ({}); recurrent networks cannot run here, unroll the loop",
                 named.join(", ")
             );
-            return Err(wrong(looped.first().copied().unwrap_or(input), problem));
+            return Err(refusal(looped.first().copied().unwrap_or(input), problem));
         }
         let readers = to.iter().map(|(k, t)| (*k, t.len())).collect();
         Ok(Self { input, output, order, from, readers })
@@ -95,13 +95,13 @@ fn cycle<'a>(stuck: &BTreeSet<&'a str>, from: &BTreeMap<&'a str, Vec<&'a str>>) 
 }
 
 /// The name of the only node of a kind.
-fn one<'a>(graph: &'a Graph, kind: &str, is: impl Fn(&Node) -> bool, file: &Path) -> Result<&'a str> {
+fn only_node<'a>(graph: &'a Graph, kind: &str, is: impl Fn(&Node) -> bool, file: &Path) -> Result<&'a str> {
     let found: Vec<&str> = graph.nodes.iter().filter(|(_, n)| is(n)).map(|(k, _)| k.as_str()).collect();
-    let wrong = |problem: String| Err(Error::NirGraph { file: file.into(), problem });
+    let refuse = |problem: String| Err(Error::NirGraph { file: file.into(), problem });
     match found.as_slice() {
         [one] => Ok(one),
-        [] => wrong(format!("has no `{kind}` node; add one")),
-        many => wrong(format!(
+        [] => refuse(format!("has no `{kind}` node; add one")),
+        many => refuse(format!(
             "has {} nodes `{kind}` ({}), and a network has one; join them in the framework that wrote it",
             many.len(),
             many.join(", ")

@@ -31,14 +31,14 @@ fn put_graph(g: &mut GroupBuilder, graph: &Graph, file: &Path) -> Result<()> {
     g.create_dataset("edges").with_vlen_strings(&ends).with_shape(&[graph.edges.len() as u64, 2]);
     let mut nodes = g.create_group("nodes");
     for (name, node) in &graph.nodes {
-        let wrong = |problem: String| Error::NirNode { file: file.to_owned(), node: name.clone(), problem };
+        let refusal = |problem: String| Error::NirNode { file: file.to_owned(), node: name.clone(), problem };
         if name.is_empty() || name.contains('/') || name == "." {
-            return Err(wrong("a name in HDF5 is not empty and has no `/`; rename the node".into()));
+            return Err(refusal("a name in HDF5 is not empty and has no `/`; rename the node".into()));
         }
         let mut child = nodes.create_group(name);
         match node {
             Node::Graph(inner) => put_graph(&mut child, inner, file)?,
-            Node::Other { kind } => return Err(wrong(format!("the kind `{kind}` cannot be written; remove it"))),
+            Node::Other { kind } => return Err(refusal(format!("the kind `{kind}` cannot be written; remove it"))),
             _ => put_node(&mut child, node),
         }
         nodes.add_group(child.finish());

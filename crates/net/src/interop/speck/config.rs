@@ -103,7 +103,7 @@ pub fn configuration(network: &Network, weights: &Weights, chip: &Chip) -> Resul
         return Err(Error::Network { network: network.name().to_owned(), problem });
     };
     let senders = senders(&mapped);
-    let to = |from: &[(usize, usize)]| {
+    let destinations = |from: &[(usize, usize)]| {
         from.iter().map(|&(layer, pooling)| Destination { core: given[layer], pooling }).collect::<Vec<_>>()
     };
     let mut cores = Vec::with_capacity(given.len());
@@ -124,7 +124,7 @@ pub fn configuration(network: &Network, weights: &Weights, chip: &Chip) -> Resul
             v_min: q.v_min,
             reset: layer.neuron.reset,
             scale: q.scale,
-            destinations: to(&senders[i + 1]),
+            destinations: destinations(&senders[i + 1]),
             kernel_words: fit.kernel_words,
             neuron_words: fit.neuron_words,
         });
@@ -133,7 +133,7 @@ pub fn configuration(network: &Network, weights: &Weights, chip: &Chip) -> Resul
     Ok(Configuration {
         network: network.name().to_owned(),
         chip: chip.name.clone(),
-        input: InputConfig { shape: network.input().shape, destinations: to(&senders[0]) },
+        input: InputConfig { shape: network.input().shape, destinations: destinations(&senders[0]) },
         cores,
         readout,
         notes,

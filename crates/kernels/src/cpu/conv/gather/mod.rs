@@ -218,7 +218,12 @@ unsafe fn pass<V: Lanes, const NV: usize, const BINARY: bool>(job: &mut Job<'_>,
                         while e + SETS <= end {
                             let four = Four::load(entries.add(e));
                             for s in 0..SETS {
-                                one::<V, NV, BINARY>(&mut acc[s], rows.wrapping_add(four.at(s) * width), values, e + s);
+                                add_row::<V, NV, BINARY>(
+                                    &mut acc[s],
+                                    rows.wrapping_add(four.at(s) * width),
+                                    values,
+                                    e + s,
+                                );
                             }
                             e += SETS;
                         }
@@ -229,11 +234,16 @@ unsafe fn pass<V: Lanes, const NV: usize, const BINARY: bool>(job: &mut Job<'_>,
                             for s in 0..SETS - 1 {
                                 let row = rows.wrapping_add(four.at(s) * width);
                                 let row = select_unpredictable(e + s < end, row, zeros.as_ptr());
-                                one::<V, NV, BINARY>(&mut acc[s], row, values, e + s);
+                                add_row::<V, NV, BINARY>(&mut acc[s], row, values, e + s);
                             }
                         } else {
                             for s in 0..end - e {
-                                one::<V, NV, BINARY>(&mut acc[0], rows.wrapping_add(four.at(s) * width), values, e + s);
+                                add_row::<V, NV, BINARY>(
+                                    &mut acc[0],
+                                    rows.wrapping_add(four.at(s) * width),
+                                    values,
+                                    e + s,
+                                );
                             }
                         }
                     }
@@ -272,7 +282,7 @@ impl Four {
 /// Adds the weight row of entry `e`, times its value unless `BINARY`.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "plain indices stay registers in every build")]
-unsafe fn one<V: Lanes, const NV: usize, const BINARY: bool>(
+unsafe fn add_row<V: Lanes, const NV: usize, const BINARY: bool>(
     acc: &mut [V; NV],
     row: *const f32,
     values: *const f32,

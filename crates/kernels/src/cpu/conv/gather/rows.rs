@@ -112,14 +112,14 @@ unsafe fn pixel<V: Lanes, const NV: usize, const BINARY: bool, const PAST: bool,
             let row = rows.wrapping_add(usize::from(*entries.add(e)) * (NV * LANES));
             let v = if BINARY { V::splat(1.0) } else { V::splat(*values.add(e)) };
             for j in 0..NV {
-                let at = |k: usize| V::load(row.add(k * tap + j * LANES));
+                let weights_of_tap = |k: usize| V::load(row.add(k * tap + j * LANES));
                 let add = |sum: V, w: V| if BINARY { sum.add(w) } else { sum.add_product(v, w) };
                 if NEXT {
-                    next[j] = add(next[j], at(0));
+                    next[j] = add(next[j], weights_of_tap(0));
                 }
-                here[j] = add(here[j], at(1));
+                here[j] = add(here[j], weights_of_tap(1));
                 if PAST {
-                    past[j] = add(past[j], at(2));
+                    past[j] = add(past[j], weights_of_tap(2));
                 }
             }
         }

@@ -32,14 +32,14 @@ pub(super) unsafe fn grid<V: Lanes, const BINARY: bool, const TY: usize, const T
     pixels: &[u32],
     values: &[f32],
 ) {
-    let at = |i: usize, j: usize| (taps.first + i * taps.down + j * taps.right) * WIDTH;
+    let offset = |i: usize, j: usize| (taps.first + i * taps.down + j * taps.right) * WIDTH;
     // SAFETY: the caller upholds the conditions above.
     unsafe {
         let mut sums = [[[[V::splat(0.0); NV]; TX]; TY]; SETS];
         for i in 0..TY {
             for j in 0..TX {
                 for n in 0..NV {
-                    sums[0][i][j][n] = V::load(out.as_ptr().add(at(i, j) + n * LANES));
+                    sums[0][i][j][n] = V::load(out.as_ptr().add(offset(i, j) + n * LANES));
                 }
             }
         }
@@ -59,7 +59,7 @@ pub(super) unsafe fn grid<V: Lanes, const BINARY: bool, const TY: usize, const T
                     for s in 1..SETS {
                         sum = sum.add(sums[s][i][j][n]);
                     }
-                    sum.store(out.as_mut_ptr().add(at(i, j) + n * LANES));
+                    sum.store(out.as_mut_ptr().add(offset(i, j) + n * LANES));
                 }
             }
         }

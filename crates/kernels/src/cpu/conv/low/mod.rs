@@ -80,9 +80,9 @@ pub fn density(x: &[f32]) -> f64 {
     let step = (x.len() / RUNS).max(RUN);
     // The position varies from part to part: parts may be images, whose first rows are their
     // border.
-    let from = |k: usize, len: usize| (k * 40_503 % 65_536) * len.saturating_sub(RUN) / 65_536;
+    let start = |k: usize, len: usize| (k * 40_503 % 65_536) * len.saturating_sub(RUN) / 65_536;
     let runs = x.chunks(step).enumerate().map(|(k, part)| {
-        let run = &part[from(k, part.len())..];
+        let run = &part[start(k, part.len())..];
         &run[..run.len().min(RUN)]
     });
     let (active, all) = runs.fold((0usize, 0usize), |(active, all), run| {

@@ -111,10 +111,10 @@ unsafe fn panel<V: Lanes, const NV: usize>(job: &mut OutputJob<'_>) {
             }
             // SAFETY: the loop above has written the products of every tile.
             unsafe {
-                let at = |p: usize| V::load(products.add((p * tiles + t) * width + j * LANES));
+                let products_at = |p: usize| V::load(products.add((p * tiles + t) * width + j * LANES));
                 let mut half = [[V::splat(0.0); IN]; OUT];
                 for x in 0..IN {
-                    let column = summed(std::array::from_fn(|y| at(y * IN + x)));
+                    let column = summed(std::array::from_fn(|y| products_at(y * IN + x)));
                     for y in 0..OUT {
                         half[y][x] = column[y];
                     }

@@ -1,98 +1,20 @@
-//! Code that all tests of the command share: a scratch folder in which the built program runs.
+//! Runs the built command in a scratch folder.
 
-#![allow(dead_code)] // Each test file uses a part.
-
+use crate::recipes::RECIPE;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
-/// A small training on the embedded recordings: 100 samples, 10 iterations per epoch.
-pub const RECIPE: &str = r#"
-seed = 1
-
-[data]
-set = "digits-dvs"
-seed = 0
-train_limit = 100
-test_limit = 40
-
-[network]
-name = "demo"
-
-[train]
-strategy = "mtt"
-t_max = 4
-samples = 2
-epochs = 1
-batch = 10
-init_gain = 1.5
-
-[eval]
-steps = [1, 4]
-"#;
-
-/// The same with a network that is written layer by layer: norms, biases and a residual addition.
-pub const RESIDUAL: &str = r#"
-seed = 1
-
-[data]
-set = "digits-dvs"
-seed = 0
-train_limit = 100
-test_limit = 40
-
-[network]
-name = "mine"
-
-[[network.layers]]
-layer = "ttm"
-[[network.layers]]
-layer = "conv"
-out = 8
-stride = 2
-bias = true
-[[network.layers]]
-layer = "norm"
-[[network.layers]]
-layer = "neuron"
-name = "first"
-[[network.layers]]
-layer = "ttm"
-name = "fork"
-[[network.layers]]
-layer = "conv"
-out = 8
-[[network.layers]]
-layer = "norm"
-name = "branch"
-[[network.layers]]
-layer = "add"
-from = ["branch", "fork"]
-[[network.layers]]
-layer = "neuron"
-name = "merged"
-[[network.layers]]
-layer = "pool"
-kernel = 4
-[[network.layers]]
-layer = "linear"
-out = 10
-bias = true
-
-[train]
-strategy = "sdt"
-t_max = 4
-epochs = 1
-batch = 10
-
-[eval]
-steps = [1, 4]
-"#;
-
 /// A scratch folder for recipes and runs.
 pub struct Scratch {
     folder: TempDir,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Scratch {
@@ -205,14 +127,22 @@ impl Scratch {
     }
 }
 
+/// The program that Cargo has built for the tests that run now.
+fn built() -> PathBuf {
+    let test = || std::env::current_exe().expect("a test is a program");
+    // A test lies in `deps`, below the folder of the programs.
+    let beside = || test().parent().and_then(Path::parent).expect("a folder of programs").join("tickless");
+    std::env::var_os("CARGO_BIN_EXE_tickless").map_or_else(beside, PathBuf::from)
+}
+
 /// The program, started so that SIGHUP stops it even if these tests run under `nohup`.
 fn program() -> Command {
-    let program = env!("CARGO_BIN_EXE_tickless");
+    let program = built();
     if !hangup_is_ignored() {
         return Command::new(program);
     }
     let mut command = Command::new("env");
-    command.args(["--default-signal=HUP", program]);
+    command.arg("--default-signal=HUP").arg(program);
     command
 }
 
