@@ -148,7 +148,7 @@ fn a_width_scales_the_channels_of_every_hidden_layer_and_no_others() {
         assert_eq!(of(Some(1.0)), whole);
         assert_eq!(whole.nodes().len(), quarter.nodes().len());
         let last = whole.nodes().len() - 1;
-        for (i, (a, b)) in whole.nodes().iter().zip(&quarter.nodes()[..]).enumerate() {
+        for (i, (a, b)) in whole.nodes().iter().zip(quarter.nodes()).enumerate() {
             let expected = match a.layer {
                 Layer::Conv(c) => c.out / 4,
                 Layer::Linear(l) if i < last => l.out / 4,

@@ -259,17 +259,14 @@ impl Model {
                     let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next_leaf);
                     let recurrent = node.recurrent.is_some().then(&mut next_leaf);
                     let x = x.ready();
-                    if let Some(weight) = recurrent {
-                        let y = spiking::recurrent_spiking(x, &n, node, (decay, weight), pass)?;
-                        if let Some(observe) = &mut observe {
-                            observe(i, &y);
+                    match recurrent {
+                        Some(weight) => spiking::recurrent_spiking(x, &n, node, (decay, weight), pass)?,
+                        None => {
+                            // The kernels of the consumers expect channels last.
+                            let x = if fast { x.channels_last() } else { x.channels_first() };
+                            spiking::general_spiking(x, &n, &node.name, decay, !fast, pass)?
                         }
-                        values[i] = Some(Value::ready_with(y));
-                        continue;
                     }
-                    // The kernels of the consumers expect channels last.
-                    let x = if fast { x.channels_last() } else { x.channels_first() };
-                    spiking::general_spiking(x, &n, &node.name, decay, !fast, pass)?
                 }
                 Layer::Neuron(n) => {
                     let op = |steps| spiking::neuron_op(n, &node.name, steps, pass);
