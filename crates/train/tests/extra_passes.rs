@@ -8,12 +8,13 @@ use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tickless_events::Framing;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::Recipe;
 use tickless_net::zoo::{self, ZooOptions};
 use tickless_net::{LeakRule, Neuron, Refractory, Weights};
 use tickless_train::Error;
-use tickless_train::data::{Parts, Source};
+use tickless_train::data::{BatchRequest, Parts, Source};
 use tickless_train::device::Device;
 use tickless_train::distributed::{Ranks, threads};
 use tickless_train::evaluate::{Setting, activity};
@@ -145,6 +146,29 @@ fn each_variant_trains_other_weights_and_the_same_ones_again_on_any_number_of_th
         let one = on_threads(1, || Job::new(set).train());
         assert!(one != plain, "{set:?}: changes nothing");
         assert!(one == on_threads(3, || Job::new(set).train()), "{set:?}: depends on threads");
+    }
+}
+
+#[test]
+fn finer_frames_and_recordings_of_a_batch_are_augmented_as_its_frames_are() {
+    let job = Job::new(&["data.augment={ flip = true, roll = 3, drop = 0.1, jitter_steps = 0.5, polarity = 0.5 }"]);
+    let (ids, n) = (&job.parts.train[..8], job.source.input().0.len());
+    for augment in [None, Some((4, 0)), Some((4, 7))] {
+        let frames = BatchRequest::frames(T_MAX, augment);
+        let mut request = frames;
+        (request.finer, request.recordings) = (Some(3), true);
+        let batch = job.source.batch_of(ids, request).expect("decodes");
+        assert!(batch.values == job.source.batch_of(ids, frames).expect("decodes").values);
+        let finer = batch.finer.expect("asked for");
+        let step = |t: usize| &finer[t * 8 * n..(t + 1) * 8 * n];
+        let summed = |t: usize| (0..8 * n).map(move |i| (0..3).map(|k| step(3 * t + k)[i]).sum::<f32>());
+        let coarse: Vec<f32> = (0..T_MAX).flat_map(summed).collect();
+        assert!(coarse == batch.values, "{augment:?}: the finer frames are of other events");
+        for (b, recording) in batch.recordings.iter().enumerate() {
+            let own = Framing::slices(T_MAX).frames::<f32>(recording).expect("frames").data;
+            let same = |t: usize| own[t * n..(t + 1) * n] == batch.values[(t * 8 + b) * n..][..n];
+            assert!((0..T_MAX).all(same), "{augment:?}: recording {b} has other frames");
+        }
     }
 }
 
