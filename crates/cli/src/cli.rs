@@ -2,7 +2,8 @@
 
 use crate::arguments::{Global, LARGEST_THREADS};
 use crate::commands::{
-    asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, net, parity, report, simulate, train,
+    asynchrony, calibrate, compare, data, demo, eval, export, finetune, import, net, parity, report, simulate, study,
+    train,
 };
 use crate::output::{self, note};
 use crate::processes::Processes;
@@ -33,6 +34,7 @@ enum Command {
     Eval(eval::Eval),
     Simulate(simulate::Simulate),
     Asynchrony(asynchrony::Sweep),
+    Study(study::Study),
     Calibrate(calibrate::Calibrate),
     Finetune(finetune::Finetune),
     Parity(parity::ParityCommand),
@@ -77,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Eval(c) => c.run(g, &console),
         Command::Simulate(c) => c.run(g, &console),
         Command::Asynchrony(c) => c.run(g, &console),
+        Command::Study(c) => c.run(g, &console),
         Command::Calibrate(c) => c.run(g, &console),
         Command::Finetune(c) => c.run(g, &console),
         Command::Parity(c) => c.run(g, &console),

@@ -14,4 +14,5 @@ pub mod net;
 pub mod parity;
 pub mod report;
 pub mod simulate;
+pub mod study;
 pub mod train;

@@ -5,9 +5,11 @@
 
 mod again;
 mod group;
+mod interval;
 
 pub use again::again;
 pub use group::{Group, Rows, rows};
+pub use interval::Interval;
 
 use crate::report as r;
 use crate::results::{Evaluation, Finished};

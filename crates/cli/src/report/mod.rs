@@ -36,6 +36,7 @@ pub use data::{
 pub use error::ReportError;
 pub(crate) use format::{span, time_unit};
 pub use page::page;
+pub use picture::no_clock::{NoClockLine, NoClockPoint};
 
 /// Draws the graph of a network as SVG.
 ///
@@ -80,6 +81,18 @@ pub fn write(data: &ReportData, folder: &Path) -> Result<Written, ReportError> {
 /// As [`write`](fn@write).
 pub fn write_sweep(network: &str, rows: &[SweepRow], folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     match picture::asynchrony::picture(network, rows) {
+        Some(picture) => Ok(draw(&picture, folder)?.into()),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Draws the results of `tickless study no-clock` into a folder, as `no-clock.svg` and
+/// `no-clock.png`. Draws nothing if there are none.
+///
+/// # Errors
+/// As [`write`](fn@write).
+pub fn write_no_clock(lines: &[NoClockLine], t_max: usize, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    match picture::no_clock::picture(lines, t_max) {
         Some(picture) => Ok(draw(&picture, folder)?.into()),
         None => Ok(Vec::new()),
     }

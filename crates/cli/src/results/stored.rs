@@ -11,6 +11,7 @@ use crate::shell::quoted;
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 use tickless::simulate::Simulation;
+use tickless::simulate::no_clock::NoClock;
 use tickless_train::run::{Loaded, Seal};
 
 /// The evaluation on the whole test part.
@@ -44,6 +45,26 @@ pub fn simulation(run: &Loaded) -> Result<Option<Simulation>> {
         }
         let means = [s.events, s.synaptic_operations, s.seconds].into_iter().chain(s.layers.iter().map(|l| l.spikes));
         means.into_iter().try_for_each(|v| check_finite("a mean", v))
+    })
+}
+
+/// The file of `tickless study no-clock`, in a run and in a folder of results.
+pub const NO_CLOCK: &str = "no-clock.json";
+
+/// The study of refractory periods or lower limits on the whole test part.
+///
+/// # Errors
+/// As [`evaluation`].
+pub fn no_clock(run: &Loaded) -> Result<Option<NoClock>> {
+    read(run, NO_CLOCK, "study no-clock", |n: &NoClock| {
+        check_weights(run, Some(&n.weights))?;
+        for row in &n.rows {
+            for s in [Some(row.event_driven), row.validation, row.quantised].into_iter().flatten() {
+                check_counts(s.accuracy, s.correct, s.samples)?;
+            }
+            row.clocked.iter().try_for_each(|c| check_counts(c.accuracy, c.correct, c.samples))?;
+        }
+        Ok(())
     })
 }
 

@@ -105,6 +105,49 @@ fn a_period_or_a_limit_is_found_on_the_validation_part() {
 }
 
 #[test]
+fn the_study_of_refractory_periods_pairs_runs_keeps_what_it_measured_and_draws_it() {
+    let scratch = Scratch::small();
+    let lif = ["--set", "network.neuron.model=\"lif\"", "--set", "data.validation=0.2"];
+    for seed in ["1", "2"] {
+        let set = format!("seed={seed}");
+        scratch.ok(&[&["train", "small.toml", "--output", seed, "--set", &set][..], &lif].concat());
+    }
+    let study = ["study", "no-clock", "1", "2", "--values", "none,0.5", "--steps", "1,8", "--output", "study"];
+    let shown = scratch.ok_json(&study);
+    let group = &shown["groups"][0];
+    assert_eq!((group["runs"].as_u64(), shown["groups"].as_array().unwrap().len()), (Some(2), 1), "{shown:#}");
+    let (none, half) = (&group["values"][0], &group["values"][1]);
+    assert_eq!((&none["value"], &half["value"]), (&"none".into(), &0.5.into()));
+    // T_max and the two asked for, at both values, because they are the first and the last.
+    let steps = |v: &serde_json::Value| -> Vec<u64> {
+        v["clocked"].as_array().unwrap().iter().map(|c| c["steps"].as_u64().unwrap()).collect()
+    };
+    assert_eq!((steps(none), steps(half)), (vec![1, 4, 8], vec![1, 4, 8]));
+    // At and below T_max a period of at most one step changes no clocked result.
+    assert_eq!(none["clocked"][0], half["clocked"][0]);
+    assert_eq!(none["clocked"][1], half["clocked"][1]);
+    let lost = number(&none["clocked_at_t_max"], "mean") - number(&none["event_driven"], "mean");
+    assert!((number(&none["lost"], "mean") - lost).abs() < 1e-9);
+    assert!(number(half, "spikes") < number(none, "spikes"), "{group:#}");
+    assert!(scratch.at("study/no-clock.svg").is_file() && scratch.at("study/no-clock.json").is_file());
+    // The second time nothing is measured: the files of the runs stay as they are.
+    let time = |run: &str| scratch.at(run).join("no-clock.json").metadata().unwrap().modified().unwrap();
+    let before = (time("1"), time("2"));
+    assert_eq!(scratch.ok_json(&study), shown);
+    assert_eq!((time("1"), time("2")), before);
+    let table = scratch.ok(&["study", "no-clock", "1", "2", "--values", "none,0.5", "--steps", "1"]).stdout;
+    assert!(table.contains("chosen on the validation part"), "{table}");
+    // The single-spike simulation of one run is the row without a period.
+    let simulated = number(&scratch.ok_json(&["simulate", "1"]), "accuracy");
+    let one = scratch.ok_json(&["study", "no-clock", "1", "--values", "none", "--steps", "1"]);
+    assert_eq!(number(&one["groups"][0]["values"][0]["event_driven"], "mean"), simulated);
+    scratch.refused_with(&["study", "no-clock", "1", "--values", "-3"], &["`-3`", "above 0"]);
+    scratch.refused_with(&["study", "no-clock", "1", "--clocked", "7"], &["--clocked 7", "--values"]);
+    scratch.refused_with(&["study", "no-clock", "1", "--steps", "0"], &["--steps 0"]);
+    scratch.refused_with(&["study", "no-clock", "nowhere"], &["nowhere"]);
+}
+
+#[test]
 fn every_neuron_model_is_trained_evaluated_and_simulated_by_its_word() {
     for model in ["cuba-lif", "adaptive-lif", "parametric-lif"] {
         let scratch = Scratch::small();

@@ -12,10 +12,18 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// The text of every recipe, by its file name without extension.
+/// The text of every recipe, by its path below `recipes` without extension.
 fn recipes() -> BTreeMap<String, String> {
-    let files = std::fs::read_dir(repository().join("recipes")).unwrap().map(|e| e.unwrap().path());
-    files.filter(|p| p.is_file()).map(|p| (p.file_stem().unwrap().to_str().unwrap().to_owned(), read(&p))).collect()
+    let top = repository().join("recipes");
+    let mut all = BTreeMap::new();
+    for folder in [top.clone(), top.join("studies")] {
+        let paths = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+        for path in paths.filter(|p| p.is_file()) {
+            let name = path.strip_prefix(&top).unwrap().with_extension("");
+            all.insert(name.to_str().unwrap().to_owned(), read(&path));
+        }
+    }
+    all
 }
 
 /// The help of every command, README, guide and all recipes, each with its name.
@@ -56,7 +64,8 @@ fn every_run_that_a_text_names_is_one_that_a_recipe_or_a_command_in_it_makes() {
             let Some(rest) = run.strip_prefix("runs/") else { continue };
             let made = recipes.iter().any(|(recipe, text)| {
                 let strategies = ["sdt", "nmt", "mtt"];
-                rest == *recipe
+                let recipe = recipe.rsplit('/').next().unwrap();
+                rest == recipe
                     || strategies.iter().any(|s| rest.starts_with(&format!("{recipe}-{s}-seed{}", seed(text))))
             });
             let told = given.iter().any(|o| o.starts_with(run)) || text.contains(&format!("-o {run}"));

@@ -3,8 +3,12 @@
 
 pub mod asynchronous;
 pub mod decisions;
+mod engine_score;
+pub mod no_clock;
 pub mod quantised;
 pub mod tune;
+
+pub use engine_score::EngineScore;
 
 use crate::{Error, Result};
 use decisions::Decisions;

@@ -6,14 +6,13 @@
 //! training once a step. [`tune`] therefore tries values on the validation part, first one value
 //! for the whole network, then layer by layer. It does not change the weights.
 
-use super::{load, possible};
+use super::engine_score::EngineScore;
+use super::possible;
 use crate::error::stop;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tickless_engine::{CompileOptions, Confidence, Program};
-use tickless_events::Recording;
+use tickless_engine::{CompileOptions, Program};
 use tickless_net::{Layer, Network, Neuron, Refractory, SpikeMode};
 use tickless_train::progress::Progress;
 use tickless_train::run::Loaded;
@@ -129,14 +128,9 @@ pub fn tune(run: &Loaded, limit: usize, progress: &dyn Progress, cancel: &Atomic
         stop(progress)?;
         let options = CompileOptions { step_us: run.facts.step_us, ..CompileOptions::default() };
         let program = Program::compile(&knob.set(&run.network, &values), &run.weights, &options)?;
-        let confidence = Confidence { gain: 1.0, t_max: run.facts.t_max };
-        let load = |k: usize| -> tickless_train::Result<(Arc<Recording>, usize)> {
-            Ok((load(run, ids[k])?, run.source.label(ids[k])))
-        };
-        let advance = |_: usize, _: usize| progress.advance(1, "");
-        let s = tickless_engine::run(&program, &confidence, ids.len(), load, &advance, cancel)?.summary;
-        let (accuracy, spikes) = (100.0 * s.accuracy, s.spikes.iter().sum());
-        Ok(Tried { values, accuracy, spikes, synaptic_operations: s.synaptic_ops })
+        let s = EngineScore::measure(run, &program, ids, progress, cancel)?;
+        let EngineScore { accuracy, spikes, synaptic_operations, .. } = s;
+        Ok(Tried { values, accuracy, spikes, synaptic_operations })
     };
     let runs = knob.values().len() + if layers > 1 { layers * (knob.values().len() - 1) } else { 0 };
     progress.start("validation", (runs * ids.len()) as u64, "recording");

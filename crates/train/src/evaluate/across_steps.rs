@@ -40,7 +40,7 @@ pub struct Point {
 }
 
 impl Point {
-    fn of(configuration: Vec<usize>, leak: LeakRule, s: Score) -> Self {
+    pub(super) fn of(configuration: Vec<usize>, leak: LeakRule, s: Score) -> Self {
         Self { configuration, leak, accuracy: s.accuracy(), loss: s.loss(), correct: s.correct, samples: s.samples }
     }
 

@@ -1,6 +1,6 @@
 //! Measures how often each spiking layer fires and which layers are silent.
 
-use super::Setting;
+use super::{Point, Setting};
 use crate::data::SampleId;
 use crate::error::Result;
 use crate::model::Model;
@@ -51,6 +51,20 @@ pub fn activity(
     leak: LeakRule,
     progress: &dyn Progress,
 ) -> Result<Vec<LayerActivity>> {
+    Ok(point_and_activity(model, setting, steps, leak, progress)?.1)
+}
+
+/// The accuracy at `steps` steps together with the activity of each spiking layer, from one pass.
+///
+/// # Errors
+/// As [`activity`].
+pub fn point_and_activity(
+    model: &Model,
+    setting: &Setting<'_>,
+    steps: usize,
+    leak: LeakRule,
+    progress: &dyn Progress,
+) -> Result<(Point, Vec<LayerActivity>)> {
     let nodes = model.network().nodes();
     let spiking = model.network().spiking();
     let mut sums = vec![0.0f64; nodes.len()];
@@ -62,7 +76,7 @@ pub fn activity(
             sums[i] += values(s).iter().map(|&v| f64::from(v)).sum::<f64>();
         }
     };
-    setting.run(model, steps, &configuration, leak, progress, Some(&mut see))?;
+    let score = setting.run(model, steps, &configuration, leak, progress, Some(&mut see))?;
     progress.finish();
     let n = setting.ids.len().max(1) as f64;
     let activity_of_layer = |&i: &usize| LayerActivity {
@@ -70,7 +84,7 @@ pub fn activity(
         neurons: nodes[i].output.len(),
         spikes: sums[i] / n,
     };
-    Ok(spiking.iter().map(activity_of_layer).collect())
+    Ok((Point::of(vec![steps], leak, score), spiking.iter().map(activity_of_layer).collect()))
 }
 
 /// Spike counts of every neuron and sample, run at `steps` steps.

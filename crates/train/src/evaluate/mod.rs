@@ -5,7 +5,7 @@ mod activity;
 pub mod calibrate;
 
 pub use across_steps::{Point, StepSweep, across_steps, at_configuration};
-pub use activity::{LayerActivity, SpikeCounts, activity, spike_counts};
+pub use activity::{LayerActivity, SpikeCounts, activity, point_and_activity, spike_counts};
 
 use crate::data::{SampleId, Source, prefetch};
 use crate::error::{Error, Result};
