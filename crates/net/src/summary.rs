@@ -137,10 +137,10 @@ mod tests {
     #[test]
     fn operations_are_those_counted_by_hand() {
         let s = summary(&build("nmnist-small", &ZooOptions::default()).unwrap());
-        let of = |name: &str| s.layers.iter().find(|l| l.name == name).unwrap().operations;
-        assert_eq!(of("conv1"), 8 * 17 * 17 * 9 * 2);
-        assert_eq!(of("conv2"), 16 * 8 * 8 * 9 * 8);
-        assert_eq!(of("linear1"), 2560);
-        assert_eq!(of("pool1"), 0);
+        let operations = |name: &str| s.layers.iter().find(|l| l.name == name).unwrap().operations;
+        assert_eq!(operations("conv1"), 8 * 17 * 17 * 9 * 2);
+        assert_eq!(operations("conv2"), 16 * 8 * 8 * 9 * 8);
+        assert_eq!(operations("linear1"), 2560);
+        assert_eq!(operations("pool1"), 0);
     }
 }

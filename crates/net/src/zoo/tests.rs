@@ -143,9 +143,9 @@ fn options_change_what_they_name_and_nothing_else() {
 #[test]
 fn a_width_scales_the_channels_of_every_hidden_layer_and_no_others() {
     for e in entries() {
-        let of = |width| build(e.name, &ZooOptions { width, ..Default::default() }).unwrap();
-        let (whole, quarter) = (of(None), of(Some(0.25)));
-        assert_eq!(of(Some(1.0)), whole);
+        let network = |width| build(e.name, &ZooOptions { width, ..Default::default() }).unwrap();
+        let (whole, quarter) = (network(None), network(Some(0.25)));
+        assert_eq!(network(Some(1.0)), whole);
         assert_eq!(whole.nodes().len(), quarter.nodes().len());
         let last = whole.nodes().len() - 1;
         for (i, (a, b)) in whole.nodes().iter().zip(quarter.nodes()).enumerate() {
