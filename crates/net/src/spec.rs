@@ -350,7 +350,13 @@ impl LayerSpec {
                     let [before, after] = sides[side];
                     Ok(Axis { kernel, stride, dilation, before, after })
                 }
-                Some(None) if stride == 1 => Ok(Axis::same(kernel, dilation)),
+                Some(None) if stride == 1 => {
+                    let axis = Axis::same(kernel, dilation);
+                    match axis.after > LARGEST {
+                        true => Err(format!("`padding` is larger than {LARGEST}")),
+                        false => Ok(axis),
+                    }
+                }
                 Some(None) => {
                     Err(format!("`padding = \"same\"` needs a stride of 1, got {stride}; give the padding in numbers"))
                 }
