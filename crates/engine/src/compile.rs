@@ -6,15 +6,15 @@
 
 use crate::edge::{Edge, Geometry};
 use crate::error::{Error, Result};
-use crate::flat::{FlatNetwork, LayerInfo};
+use crate::flat::{FlatNetwork, Late, LayerInfo};
 use crate::layer::Rule;
 use crate::path::{Folded, Merged};
 use crate::quantise::quantise;
-use crate::table::{Table, table};
+use crate::table::{Table, recurrent_table, table};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
-use tickless_net::{Layer, Network, NodeId, Shape, Weights, Window};
+use tickless_net::{Layer, Network, NodeId, RecurrentKind, Shape, Weights, Window};
 use tickless_simd::Aligned;
 use tickless_simd::Isa;
 
@@ -59,6 +59,7 @@ pub(crate) fn flatten(net: &Network, weights: &Weights, options: &CompileOptions
         rules: Vec::with_capacity(spiking.len() + 1),
         simd: options.simd.unwrap_or_else(Isa::best),
         timed: Vec::new(),
+        late: Vec::with_capacity(spiking.len()),
         chain: false,
         small: options.quantised,
         output_layer: spiking.iter().position(|&i| i + 1 == net.nodes().len()),
@@ -70,6 +71,9 @@ pub(crate) fn flatten(net: &Network, weights: &Weights, options: &CompileOptions
         let leaving = made.leave(NodeId::Node(i), &spiking)?;
         flat.rules.push(Rule::new(&node.name, &neuron, options.step_us, shape, leaving)?);
         flat.infos.push(LayerInfo { name: node.name.clone(), node: i, shape });
+    }
+    for (layer, &i) in spiking.iter().enumerate() {
+        flat.late.push(made.recurrent(i, layer, options.step_us)?);
     }
     if flat.output_layer.is_none() {
         flat.rules.push(Rule::readout(flat.output));
@@ -158,6 +162,32 @@ impl Maker<'_> {
             self.edges.push(edge);
         }
         Ok(start..self.edges.len())
+    }
+
+    /// The recurrent connections of spiking layer number `layer`, which is node `i`: a 1×1
+    /// convolution from the layer to itself.
+    fn recurrent(&mut self, i: usize, layer: usize, step_us: Option<f64>) -> Result<Option<Late>> {
+        let node = &self.net.nodes()[i];
+        let Some(recurrent) = node.recurrent else { return Ok(None) };
+        let Some(delay_us) = recurrent.delay_us.or(step_us) else {
+            let problem = "has recurrent connections that are one step late, and an event-driven run has no step: give `step_us` (mean span of the training recordings / T_max) or `delay_us`";
+            return Err(Error::layer(&node.name, problem));
+        };
+        let shape = node.output;
+        self.tables.push(recurrent_table(node, self.weights)?);
+        let dense = recurrent.kind == RecurrentKind::Dense;
+        let geometry = Geometry {
+            source: (shape.height, shape.width),
+            pool: (1, 1),
+            pooled: (shape.height, shape.width),
+            channels_in: shape.channels,
+            window: Window::square(1, 1, 0),
+            groups: if dense { 1 } else { shape.channels },
+            out: (shape.height, shape.width, shape.channels),
+        };
+        self.edges.push(Edge::new(layer, self.tables.len() - 1, &geometry));
+        // A spike never returns in the µs in which it was fired.
+        Ok(Some(Late { edge: self.edges.len() - 1, delay_us: delay_us.round().max(1.0) as u64 }))
     }
 
     /// Collects all paths depth first, as (nodes, neuron at the end; `None` for the readout).

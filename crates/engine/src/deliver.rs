@@ -14,6 +14,11 @@
 //! as soon as it arrives, before the contribution of the next branch. If an `add` reads the same
 //! node twice, the event arrives twice.
 //!
+//! # Recurrent connections
+//! A spike of a layer with recurrent connections also returns to the layer itself after their delay.
+//! It waits in a queue of the layer. Before an input event, all spikes that arrive at its time or
+//! earlier are delivered, in order of time, each with all its consequences.
+//!
 //! The tests check the following property. Input event i has the key (i), the contribution of an
 //! event with key K along branch b has the key (K, b), and the j-th spike that it causes has the
 //! key (K, b, j). If a layer alone receives its contributions in the lexicographic order of their
@@ -24,7 +29,12 @@ use crate::flat::FlatNetwork;
 use crate::hop::Hop;
 use crate::layer::{self, Potentials};
 use crate::pass::{Carried, Pass, carry};
+use std::collections::VecDeque;
 use std::ops::Range;
+
+/// Most firings of each neuron, on average, that may be on their way along recurrent connections. In
+/// a network that makes more, each spike causes more than one, and their number grows without end.
+pub(crate) const MOST_LATE: usize = 64;
 
 /// The state of all layers in a session.
 #[derive(Debug, Clone)]
@@ -37,6 +47,11 @@ pub(crate) struct NetworkState {
     pub spikes: Vec<u64>,
     /// Number of weights added so far.
     pub ops: u64,
+    /// For each layer with recurrent connections, the spikes on their way back and the times in µs
+    /// at which they arrive, in order of time.
+    pub late: Vec<VecDeque<(u64, Hop)>>,
+    /// The layer whose queue is full, if any: its neurons excite each other without end.
+    pub flooded: Option<usize>,
 }
 
 impl NetworkState {
@@ -47,13 +62,16 @@ impl NetworkState {
             counts: vec![0; if flat.output_layer.is_some() { flat.output.len() } else { 0 }],
             spikes: vec![0; readout],
             ops: 0,
+            late: vec![VecDeque::new(); readout],
+            flooded: None,
         }
     }
 
     /// Memory in use, in bytes.
     pub fn bytes(&self) -> usize {
         let lists = (self.counts.capacity() + self.spikes.capacity()) * 8;
-        lists + self.layers.iter().map(layer::LayerState::bytes).sum::<usize>()
+        let late = self.late.iter().map(|q| q.capacity() * size_of::<(u64, Hop)>()).sum::<usize>();
+        lists + late + self.layers.iter().map(layer::LayerState::bytes).sum::<usize>()
     }
 
     pub fn reset(&mut self) {
@@ -61,6 +79,8 @@ impl NetworkState {
         self.counts.fill(0);
         self.spikes.fill(0);
         self.ops = 0;
+        self.late.iter_mut().for_each(VecDeque::clear);
+        self.flooded = None;
     }
 }
 
@@ -135,8 +155,19 @@ pub(crate) fn deliver_due<H: Hear>(
     each(flat, memory, hear, l, &[hop], &[t_us]);
 }
 
+/// The next spike that returns along a recurrent connection, as (time in µs, layer).
+pub(crate) fn next_late(memory: &NetworkState) -> Option<(u64, usize)> {
+    memory.late.iter().enumerate().filter_map(|(l, queue)| Some((queue.front()?.0, l))).min()
+}
+
+/// Delivers the next spike that returns to this layer, with all consequences.
+pub(crate) fn deliver_late<H: Hear>(flat: &FlatNetwork, memory: &mut NetworkState, hear: &mut H, l: usize) {
+    let (Some(late), Some((t_us, hop))) = (flat.late[l], memory.late[l].pop_front()) else { return };
+    along(flat, memory, hear, &flat.edges[late.edge], &[Hop { cause: 0, ..hop }], &[t_us]);
+}
+
 /// Delivers a list of events along one edge. Takes the target's queue out of the state meanwhile,
-/// which is safe because a layer's spikes never return to it.
+/// which is safe because a layer's spikes return to it only later ([`deliver_late`]).
 fn along<H: Hear>(
     flat: &FlatNetwork,
     memory: &mut NetworkState,
@@ -172,6 +203,14 @@ fn along<H: Hear>(
 fn each<H: Hear>(flat: &FlatNetwork, memory: &mut NetworkState, hear: &mut H, l: usize, fired: &[Hop], times: &[u64]) {
     for hop in fired {
         let single = [Hop { spikes: 1, ..*hop }];
+        if let Some(late) = flat.late[l] {
+            let queue = &mut memory.late[l];
+            if queue.len() < MOST_LATE * flat.rules[l].shape.len() {
+                queue.push_back((times[hop.cause as usize] + late.delay_us, *hop));
+            } else {
+                memory.flooded = Some(l);
+            }
+        }
         for _ in 0..hop.spikes {
             hear.hear(l, &single);
             deliver(flat, memory, hear, flat.rules[l].edges.clone(), &single, times);

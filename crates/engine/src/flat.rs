@@ -18,6 +18,15 @@ pub struct LayerInfo {
     pub shape: Shape,
 }
 
+/// The recurrent connections of a layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Late {
+    /// Index of the edge from the layer to itself.
+    pub edge: usize,
+    /// Time until a spike returns, in µs.
+    pub delay_us: u64,
+}
+
 /// The content of a program.
 #[derive(Debug)]
 pub(crate) struct FlatNetwork {
@@ -37,6 +46,8 @@ pub(crate) struct FlatNetwork {
     pub simd: Isa,
     /// Indices of the layers in the general form, whose neurons can fire by themselves.
     pub timed: Vec<usize>,
+    /// The recurrent connections of each spiking layer, if it has any.
+    pub late: Vec<Option<Late>>,
     /// Whether each source has at most one edge and each target at most one source, so that a list
     /// of events can pass layer by layer.
     pub chain: bool,
@@ -44,4 +55,11 @@ pub(crate) struct FlatNetwork {
     pub small: bool,
     /// The spiking layer that is the readout; `None` if the readout accumulates.
     pub output_layer: Option<usize>,
+}
+
+impl FlatNetwork {
+    /// Whether neurons fire, or spikes arrive, at other times than those of input events.
+    pub fn acts_between_events(&self) -> bool {
+        !self.timed.is_empty() || self.late.iter().any(Option::is_some)
+    }
 }

@@ -5,7 +5,9 @@
 //! divides a stream into pushes, and after [`reset`](Session::reset) a session equals a new one.
 
 use crate::decision::{Confidence, Decision};
-use crate::deliver::{Hear, NetworkState, deliver, deliver_due, fire_due, next_due};
+use crate::deliver::{
+    Hear, MOST_LATE, NetworkState, deliver, deliver_due, deliver_late, fire_due, next_due, next_late,
+};
 use crate::error::{Error, Result};
 use crate::flat::FlatNetwork;
 use crate::hop::Hop;
@@ -113,8 +115,8 @@ impl Session {
         self.dropped
     }
 
-    /// Size of the session's own state in bytes, which is constant; the program's weights are
-    /// shared.
+    /// Size of the session's own state in bytes, which is constant unless the network has
+    /// recurrent connections, whose spikes wait in queues; the program's weights are shared.
     pub fn state_bytes(&self) -> usize {
         self.memory.bytes() + self.chunk.hops.capacity() * size_of::<Hop>() + self.chunk.times.capacity() * 8
     }
@@ -152,8 +154,7 @@ impl Session {
     /// As [`push`](Self::push).
     pub fn push_at<S: Sink>(&mut self, t_us: u64, channel: usize, y: usize, x: usize, sink: &mut S) -> Result<()> {
         self.take(t_us, channel, y, x)?;
-        self.flush(sink);
-        Ok(())
+        self.flush(sink)
     }
 
     /// Processes events until the confidence of the decision reaches `threshold`, and returns the
@@ -192,21 +193,20 @@ impl Session {
     /// # Errors
     /// As [`feed`](Self::feed).
     pub fn feed_into<S: Sink>(&mut self, recording: &Recording, sink: &mut S) -> Result<()> {
-        // A sink needs spikes grouped by input event, and some neurons fire between events. Both
-        // require chunks of one event.
+        // A sink needs spikes grouped by input event, and some neurons fire, or spikes return,
+        // between events. Both require chunks of one event.
         let flat = &self.program.flat;
-        let chunk = if S::LISTENS || !flat.chain || !flat.timed.is_empty() { 1 } else { CHUNK };
+        let chunk = if S::LISTENS || !flat.chain || flat.acts_between_events() { 1 } else { CHUNK };
         for event in recording.iter() {
             let taken = self
                 .channel(event.on)
                 .and_then(|channel| self.take(event.t_us, channel, event.y.into(), event.x.into()));
             if taken.is_err() || self.chunk.hops.len() >= chunk {
-                self.flush(sink);
+                self.flush(sink)?;
             }
             taken?;
         }
-        self.flush(sink);
-        Ok(())
+        self.flush(sink)
     }
 
     #[inline]
@@ -241,9 +241,12 @@ impl Session {
     }
 
     /// Delivers the chunk to the network and empties it.
-    fn flush<S: Sink>(&mut self, sink: &mut S) {
-        if let (false, Some(&t_us)) = (self.program.flat.timed.is_empty(), self.chunk.times.first()) {
-            self.fire_until(t_us, (self.events - self.chunk.hops.len() as u64).saturating_sub(1), sink);
+    ///
+    /// # Errors
+    /// If recurrent connections excite their neurons without end.
+    fn flush<S: Sink>(&mut self, sink: &mut S) -> Result<()> {
+        if let (true, Some(&t_us)) = (self.program.flat.acts_between_events(), self.chunk.times.first()) {
+            self.fire_until(t_us, (self.events - self.chunk.hops.len() as u64).saturating_sub(1), sink)?;
         }
         let flat = &*self.program.flat;
         let Chunk { hops, times } = &mut self.chunk;
@@ -252,13 +255,36 @@ impl Session {
         deliver(flat, &mut self.memory, &mut hear, flat.input_edges.clone(), hops, times);
         hops.clear();
         times.clear();
+        self.check_flood()
     }
 
-    /// Fires all neurons that are due by themselves until `t_us`, in order of time. `cause` is the
-    /// number of the last input event before.
-    fn fire_until<S: Sink>(&mut self, t_us: u64, cause: u64, sink: &mut S) {
+    /// Refuses to go on if more spikes are on their way than a network that can be trained makes.
+    fn check_flood(&self) -> Result<()> {
+        let Some(l) = self.memory.flooded else { return Ok(()) };
+        let name = &self.program.flat.infos[l].name;
+        Err(self.refuse(format!(
+            "the recurrent connections of layer `{name}` excite its neurons without end: more than {MOST_LATE} firings of each are on their way; train with smaller recurrent weights or a refractory period"
+        )))
+    }
+
+    /// Fires all neurons that are due by themselves, and delivers all spikes that return along
+    /// recurrent connections, until `t_us`, in order of time. `cause` is the number of the last
+    /// input event before.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    fn fire_until<S: Sink>(&mut self, t_us: u64, cause: u64, sink: &mut S) -> Result<()> {
         let flat = &*self.program.flat;
-        while let Some(due) = next_due(flat, &self.memory).filter(|due| due.0 <= t_us) {
+        loop {
+            self.check_flood()?;
+            let due = next_due(flat, &self.memory).filter(|due| due.0 <= t_us);
+            let late = next_late(&self.memory).filter(|late| late.0 <= t_us);
+            if let Some((at_us, l)) = late.filter(|late| due.is_none_or(|due| late.0 <= due.0)) {
+                let mut hear = Telling { sink, flat, times: &[at_us], first: cause };
+                deliver_late(flat, &mut self.memory, &mut hear, l);
+                continue;
+            }
+            let Some(due) = due else { return Ok(()) };
             if let Some(hop) = fire_due(flat, &mut self.memory, due) {
                 let mut hear = Telling { sink, flat, times: &[due.0], first: cause };
                 deliver_due(flat, &mut self.memory, &mut hear, due.1, hop, due.0);
@@ -307,7 +333,7 @@ impl Session {
                 self.refuse(format!("cannot advance to {t_us} µs: {} µs has passed; `reset` starts anew", self.now_us))
             );
         }
-        self.fire_until(t_us, self.events.saturating_sub(1), sink);
+        self.fire_until(t_us, self.events.saturating_sub(1), sink)?;
         self.now_us = t_us;
         Ok(())
     }
@@ -315,6 +341,9 @@ impl Session {
     /// Returns to rest at time 0.
     pub fn reset(&mut self) {
         self.memory.reset();
+        // An error leaves events that were not delivered.
+        self.chunk.hops.clear();
+        self.chunk.times.clear();
         (self.events, self.first_us, self.now_us, self.dropped) = (0, None, 0, 0);
     }
 

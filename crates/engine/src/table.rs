@@ -12,7 +12,7 @@
 use crate::edge::{steps, taps};
 use crate::error::{Error, Result};
 use crate::path::Folded;
-use tickless_net::{Layer, Network, Weights};
+use tickless_net::{Layer, Network, Node, Weights};
 use tickless_simd::Aligned;
 
 /// A weight table in the number type of its program.
@@ -85,6 +85,26 @@ pub(crate) fn table(net: &Network, weights: &Weights, f: &Folded, target_scale: 
     // Round the division of average pooling once here, instead of at every event.
     let table: Vec<f32> = table.into_iter().map(|v| (v * f.scale) as f32).collect();
     Ok(in_rows(&table, (ky, kx), steps(w.window, |s| s.0), c_in, c_out))
+}
+
+/// Builds the table of a layer's recurrent connections, `[from][to]`, or one weight per channel.
+///
+/// # Errors
+/// As [`table`].
+pub(crate) fn recurrent_table(node: &Node, weights: &Weights) -> Result<Vec<f32>> {
+    let array = weights.require(&node.name, "recurrent")?;
+    if let Some(at) = array.data.iter().position(|v| !v.is_finite()) {
+        let problem = format!("recurrent weight {at} is {}; train again or load other weights", array.data[at]);
+        return Err(Error::layer(&node.name, problem));
+    }
+    let channels = node.output.channels;
+    let scale = node.input_scale();
+    let scaled = |to: usize, weight: f32| scale.as_ref().map_or(weight, |s| weight * s[to]);
+    if array.shape.len() == 1 {
+        return Ok(array.data.iter().enumerate().map(|(c, w)| scaled(c, *w)).collect());
+    }
+    let all = (0..channels).flat_map(|from| (0..channels).map(move |to| (from, to)));
+    Ok(all.map(|(from, to)| scaled(to, array.data[to * channels + from])).collect())
 }
 
 /// Converts a table `[ky][kx][c_in][c_out]` to the layout of this module.

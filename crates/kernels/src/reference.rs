@@ -32,6 +32,26 @@ pub fn any_neuron(
     lambda: Option<Tensor<1>>,
     steps: usize,
 ) -> Tensor<4> {
+    any_recurrent_neuron(current, neuron, constants, lambda, steps, None)
+}
+
+/// The current that the spikes of a step add to the next step, for neurons with recurrent
+/// connections; both have the shape of one step.
+pub type Feedback<'a> = &'a dyn Fn(Tensor<4>) -> Tensor<4>;
+
+/// As [`any_neuron`]; if `feedback` is given, step t also gets the current `feedback(s)` of the
+/// spikes s of step t − 1.
+///
+/// # Panics
+/// As [`any_neuron`].
+pub fn any_recurrent_neuron(
+    current: Tensor<4>,
+    neuron: &Neuron,
+    constants: Constants,
+    lambda: Option<Tensor<1>>,
+    steps: usize,
+    feedback: Option<Feedback<'_>>,
+) -> Tensor<4> {
     let [tb, a, b, c] = current.dims();
     assert_eq!(tb % steps, 0, "{:?} is not a sequence of {steps} steps", current.dims());
     let shape = [tb / steps, a, b, c];
@@ -41,9 +61,19 @@ pub fn any_neuron(
         lanes.lambda = Recorded(lambda.reshape([1, 1, 1, 1]).expand(shape));
     }
     let (mode, mut state) = (Mode::of(neuron), AnyState::at_rest(neuron, zero));
+    let mut before: Option<Tensor<4>> = None;
     let spikes_of_step = |t: usize| {
-        let x = Recorded(current.clone().narrow(0, t * shape[0], shape[0]));
-        step_recorded(mode, neuron.surrogate, neuron.threshold, &lanes, &mut state.0, x).spikes.0
+        let x = current.clone().narrow(0, t * shape[0], shape[0]);
+        let x = match (feedback, before.take()) {
+            (Some(feedback), Some(spikes)) => x + feedback(spikes),
+            _ => x,
+        };
+        let spikes =
+            step_recorded(mode, neuron.surrogate, neuron.threshold, &lanes, &mut state.0, Recorded(x)).spikes.0;
+        if feedback.is_some() {
+            before = Some(spikes.clone());
+        }
+        spikes
     };
     Tensor::cat((0..steps).map(spikes_of_step).collect(), 0)
 }

@@ -49,6 +49,8 @@ pub fn initialise(network: &Network, scheme: InitScheme, seed: u64) -> Weights {
     for (node, name, spec) in network.tensors() {
         let node = &network.nodes()[node];
         let draw = match (node.layer, spec.name) {
+            // U(±1/√n) for n inputs, as PyTorch's recurrent layers.
+            (Layer::Neuron(_), "recurrent") => Draw::Uniform(1.0, spec.shape.last().copied().unwrap_or(1)),
             (Layer::Norm(_), "weight" | "running_var") => Draw::Constant(1.0),
             (Layer::Norm(_), _) => Draw::Constant(0.0),
             (Layer::Neuron(Neuron { leak: Leak::Learned(lambda), .. }), _) => Draw::Constant(learned_decay(lambda)),

@@ -146,6 +146,39 @@ impl AdaptiveAverage {
     }
 }
 
+/// Which neurons of a layer the recurrent connections lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecurrentKind {
+    /// From every channel to every channel at the same position (all to all for a vector).
+    Dense,
+    /// From each neuron to itself, with one weight per channel.
+    OneToOne,
+}
+
+words!(serde RecurrentKind, "kind of recurrent connections", { Dense = "dense", OneToOne = "one_to_one" });
+
+/// Recurrent connections of a spiking layer: its spikes of step t − 1 are inputs of step t. Without
+/// a clock a spike returns after a delay.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Recurrent {
+    /// Where they lead.
+    pub kind: RecurrentKind,
+    /// The delay of an event-driven run in µs; `None` for one training step at T_max.
+    pub delay_us: Option<f64>,
+}
+
+impl Recurrent {
+    /// Name and shape of the weights `[to, from]` for this number of channels; one weight per
+    /// channel if each neuron leads to itself.
+    pub fn tensor(&self, channels: usize) -> TensorSpec {
+        let shape = match self.kind {
+            RecurrentKind::Dense => vec![channels, channels],
+            RecurrentKind::OneToOne => vec![channels],
+        };
+        TensorSpec { name: "recurrent", shape, trainable: true }
+    }
+}
+
 /// Dropout: sets each value to 0 with probability `rate` and divides the others by 1 − `rate`. A
 /// sample's mask is the same at all time steps. It acts in training only.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -300,7 +333,7 @@ impl Layer {
 /// Name and shape of one tensor of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorSpec {
-    /// `weight`, `bias`, `running_mean`, `running_var` or `decay`.
+    /// `weight`, `bias`, `running_mean`, `running_var`, `decay` or `recurrent`.
     pub name: &'static str,
     /// Its shape.
     pub shape: Vec<usize>,

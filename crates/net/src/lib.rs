@@ -24,7 +24,9 @@ pub mod window;
 pub mod zoo;
 
 pub use error::{Error, Result};
-pub use layer::{AdaptiveAverage, Conv, Dropout, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
+pub use layer::{
+    AdaptiveAverage, Conv, Dropout, Layer, Linear, Norm, Pool, PoolKind, Recurrent, RecurrentKind, TtmMode,
+};
 pub use network::{Input, InputKind, Network, NetworkBuilder, Node, NodeId};
 pub use shape::Shape;
 pub use tickless_neuron as neuron;

@@ -6,7 +6,7 @@
 //! form a stage of their own (for example, for a static image that is shown t₁ times).
 
 use crate::error::{Error, Result};
-use crate::layer::{Conv, Layer, Linear, Norm, Pool, TensorSpec, TtmMode};
+use crate::layer::{Conv, Layer, Linear, Norm, Pool, Recurrent, TensorSpec, TtmMode};
 use crate::neuron::Neuron;
 use crate::shape::Shape;
 use serde::Serialize;
@@ -62,12 +62,16 @@ pub struct Node {
     /// their input by θ/θ_c, so their lower limit and the width of their surrogate are those of the
     /// neuron times θ_c/θ.
     pub thresholds: Option<Vec<f32>>,
+    /// Of a neuron layer: its recurrent connections, if any.
+    pub recurrent: Option<Recurrent>,
 }
 
 impl Node {
-    /// Names and shapes of the node's tensors ([`Layer::tensors`]).
+    /// Names and shapes of the node's tensors: those of the layer ([`Layer::tensors`]), then the
+    /// weights of recurrent connections.
     pub fn tensors(&self) -> Vec<TensorSpec> {
-        self.layer.tensors(self.input)
+        let recurrent = self.recurrent.map(|r| r.tensor(self.output.channels));
+        self.layer.tensors(self.input).into_iter().chain(recurrent).collect()
     }
 
     /// The factor θ/θ_c of each channel's input, if the layer has thresholds per channel.
@@ -276,7 +280,16 @@ impl NetworkBuilder {
             self.error.get_or_insert_with(|| Error::layer(&name, "another layer has this name; give each its own"));
         }
         let stage = self.stage_of(&name, &layer, from);
-        self.net.nodes.push(Node { name, layer, from: from.to_vec(), input, output, stage, thresholds: None });
+        self.net.nodes.push(Node {
+            name,
+            layer,
+            from: from.to_vec(),
+            input,
+            output,
+            stage,
+            thresholds: None,
+            recurrent: None,
+        });
         NodeId::Node(self.net.nodes.len() - 1)
     }
 
@@ -286,7 +299,30 @@ impl NetworkBuilder {
         if let Some(thresholds) = &node.thresholds {
             self.thresholds(id, thresholds.clone());
         }
+        if let Some(recurrent) = node.recurrent {
+            self.recurrent(id, recurrent);
+        }
         id
+    }
+
+    /// Gives a neuron layer recurrent connections.
+    pub fn recurrent(&mut self, neurons: NodeId, recurrent: Recurrent) {
+        let NodeId::Node(i) = neurons else { return };
+        let node = &mut self.net.nodes[i];
+        let problem = match recurrent.delay_us {
+            _ if !matches!(node.layer, Layer::Neuron(_)) => {
+                "only a `neuron` layer has recurrent connections".to_owned()
+            }
+            Some(us) if !(1.0..=1e12).contains(&us) => {
+                format!("`delay_us` must be at least 1 and at most 1e12, got {us}")
+            }
+            _ => {
+                node.recurrent = Some(recurrent);
+                return;
+            }
+        };
+        let e = Error::layer(&node.name, problem);
+        self.error.get_or_insert(e);
     }
 
     /// Gives each channel of a neuron layer its own threshold ([`Node::thresholds`]).

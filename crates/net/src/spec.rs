@@ -29,7 +29,9 @@ pub use sizes::{PaddingSpec, Sizes};
 pub use tickless_neuron::{NeuronSpec, NumberOrNone, RefractorySpec};
 
 use crate::error::{Error, Result};
-use crate::layer::{AdaptiveAverage, Conv, Dropout, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
+use crate::layer::{
+    AdaptiveAverage, Conv, Dropout, Layer, Linear, Norm, Pool, PoolKind, Recurrent, RecurrentKind, TtmMode,
+};
 use crate::network::{InputKind, Network, NetworkBuilder, NodeId};
 use crate::neuron::Neuron;
 use crate::shape::Shape;
@@ -95,6 +97,10 @@ pub struct LayerSpec {
     pub neuron: Option<NeuronSpec>,
     /// `neuron`: one threshold per channel ([`Node::thresholds`](crate::Node::thresholds)).
     pub thresholds: Option<Vec<f32>>,
+    /// `neuron`: recurrent connections, `dense` or `one_to_one`.
+    pub recurrent: Option<RecurrentKind>,
+    /// `neuron`: delay of the recurrent connections without a clock, in µs.
+    pub delay_us: Option<f64>,
     /// `dropout`: probability that a value is set to 0 (default 0.5).
     pub rate: Option<f32>,
 }
@@ -144,6 +150,14 @@ pub fn network_from_specs(
                 let id = builder.add(name, layer, &ids);
                 if let Some(thresholds) = &spec.thresholds {
                     builder.thresholds(id, thresholds.clone());
+                }
+                match (spec.recurrent, spec.delay_us) {
+                    (Some(kind), delay_us) => builder.recurrent(id, Recurrent { kind, delay_us }),
+                    (None, None) => {}
+                    (None, Some(_)) => {
+                        let problem = "`delay_us` is that of recurrent connections; give `recurrent = \"dense\"` too";
+                        return Err(in_words(problem.to_owned()));
+                    }
                 }
                 Value { id, flat: flat && !matches!(layer, Layer::Linear(_)) }
             }
@@ -209,6 +223,8 @@ impl LayerSpec {
             ("momentum", self.momentum.is_some()),
             ("neuron", self.neuron.is_some()),
             ("thresholds", self.thresholds.is_some()),
+            ("recurrent", self.recurrent.is_some()),
+            ("delay_us", self.delay_us.is_some()),
             ("rate", self.rate.is_some()),
         ]
         .into_iter()
@@ -222,7 +238,7 @@ impl LayerSpec {
         }
         let shaped = match layer {
             Layer::Conv(_) | Layer::Norm(_) | Layer::Pool(_) | Layer::GlobalAverage | Layer::AdaptiveAverage(_) => true,
-            Layer::Neuron(_) => self.thresholds.is_some(),
+            Layer::Neuron(_) => self.thresholds.is_some() || self.recurrent.is_some(),
             Layer::Ttm(_) | Layer::Linear(_) | Layer::Dropout(_) | Layer::Add => false,
         };
         if flat && shaped && input != Shape::vector(input.channels) {
@@ -334,7 +350,13 @@ impl LayerSpec {
                     let [before, after] = sides[side];
                     Ok(Axis { kernel, stride, dilation, before, after })
                 }
-                Some(None) if stride == 1 => Ok(Axis::same(kernel, dilation)),
+                Some(None) if stride == 1 => {
+                    let axis = Axis::same(kernel, dilation);
+                    match axis.after > LARGEST {
+                        true => Err(format!("`padding` is larger than {LARGEST}")),
+                        false => Ok(axis),
+                    }
+                }
                 Some(None) => {
                     Err(format!("`padding = \"same\"` needs a stride of 1, got {stride}; give the padding in numbers"))
                 }
@@ -394,9 +416,13 @@ pub fn specs_of(network: &Network) -> Vec<LayerSpec> {
                 LayerSpec { out: Some(c.out), groups: Some(c.groups), bias: Some(c.bias), ..spec.with_window(c.window) }
             }
             Layer::Norm(n) => LayerSpec { eps: Some(n.eps), momentum: Some(n.momentum), ..spec },
-            Layer::Neuron(n) => {
-                LayerSpec { neuron: Some(NeuronSpec::from_neuron(&n)), thresholds: node.thresholds.clone(), ..spec }
-            }
+            Layer::Neuron(n) => LayerSpec {
+                neuron: Some(NeuronSpec::from_neuron(&n)),
+                thresholds: node.thresholds.clone(),
+                recurrent: node.recurrent.map(|r| r.kind),
+                delay_us: node.recurrent.and_then(|r| r.delay_us),
+                ..spec
+            },
             Layer::Pool(p) => LayerSpec { kind: Some(p.kind), ..spec.with_window(p.window) },
             Layer::AdaptiveAverage(a) => LayerSpec { size: Some(Sizes::of(a.rows, a.columns)), ..spec },
             Layer::Dropout(d) => LayerSpec { rate: Some(d.rate), ..spec },

@@ -1,6 +1,6 @@
 //! A network in numbers, layer by layer, for listings and drawings.
 
-use crate::layer::{Layer, PoolKind};
+use crate::layer::{Layer, PoolKind, RecurrentKind};
 use crate::network::{InputKind, Network, Node, NodeId};
 use crate::shape::Shape;
 use serde::Serialize;
@@ -80,6 +80,11 @@ fn operations(node: &Node) -> u64 {
     match node.layer {
         Layer::Conv(c) => outputs * (c.window.taps() * (node.input.channels / c.groups)) as u64,
         Layer::Linear(_) => outputs * node.input.len() as u64,
+        Layer::Neuron(_) => match node.recurrent.map(|r| r.kind) {
+            Some(RecurrentKind::Dense) => outputs * node.output.channels as u64,
+            Some(RecurrentKind::OneToOne) => outputs,
+            None => 0,
+        },
         _ => 0,
     }
 }
@@ -106,7 +111,8 @@ fn detail(node: &Node) -> String {
                 Some(_) => "thresholds per channel".to_owned(),
                 None => format!("threshold {}", n.threshold),
             };
-            format!("{}, {threshold}", if n.leaks() { "leaky" } else { "no leak" })
+            let recurrent = node.recurrent.map_or_else(String::new, |r| format!(", recurrent {}", r.kind));
+            format!("{}, {threshold}{recurrent}", if n.leaks() { "leaky" } else { "no leak" })
         }
         Layer::Norm(_) | Layer::GlobalAverage | Layer::Add => String::new(),
     }
@@ -131,10 +137,10 @@ mod tests {
     #[test]
     fn operations_are_those_counted_by_hand() {
         let s = summary(&build("nmnist-small", &ZooOptions::default()).unwrap());
-        let of = |name: &str| s.layers.iter().find(|l| l.name == name).unwrap().operations;
-        assert_eq!(of("conv1"), 8 * 17 * 17 * 9 * 2);
-        assert_eq!(of("conv2"), 16 * 8 * 8 * 9 * 8);
-        assert_eq!(of("linear1"), 2560);
-        assert_eq!(of("pool1"), 0);
+        let operations = |name: &str| s.layers.iter().find(|l| l.name == name).unwrap().operations;
+        assert_eq!(operations("conv1"), 8 * 17 * 17 * 9 * 2);
+        assert_eq!(operations("conv2"), 16 * 8 * 8 * 9 * 8);
+        assert_eq!(operations("linear1"), 2560);
+        assert_eq!(operations("pool1"), 0);
     }
 }

@@ -230,13 +230,13 @@ impl Weights {
             .iter()
             .map(|(k, a)| (k, a.data.iter().flat_map(|v| v.to_le_bytes()).collect(), &a.shape))
             .collect();
-        let wrong =
+        let unwritable =
             |e: safetensors::SafeTensorError| Error::WeightFile { file: "<memory>".into(), problem: format!("{e:?}") };
         let mut views = Vec::with_capacity(bytes.len());
         for (name, data, shape) in &bytes {
-            views.push((name.as_str(), TensorView::new(Dtype::F32, (*shape).clone(), data).map_err(wrong)?));
+            views.push((name.as_str(), TensorView::new(Dtype::F32, (*shape).clone(), data).map_err(unwritable)?));
         }
-        safetensors::serialize(views, Some(metadata.into_iter().collect())).map_err(wrong)
+        safetensors::serialize(views, Some(metadata.into_iter().collect())).map_err(unwritable)
     }
 }
 

@@ -38,6 +38,8 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
     // Dead steps that are left.
     let mut dead: Vec<Vec<u64>> = nodes.iter().map(|n| vec![0; n.output.len()]).collect();
     let mut steps = Vec::new();
+    // The spikes of the step before, for recurrent connections.
+    let mut before: Vec<Map> = v.clone();
     for frame in frames {
         let mut out: Vec<Map> = Vec::new();
         for (i, node) in nodes.iter().enumerate() {
@@ -56,10 +58,12 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
                     let held = n.refractory.is_some_and(|r| r.during == During::Hold);
                     let scales = node.input_scale();
                     let mut spikes = Map::zeros(node.output);
+                    let back = recurrent(net, weights, i, &before[i]);
                     for (k, s) in spikes.data.iter_mut().enumerate() {
                         let channel = k / (node.output.height * node.output.width);
                         let scale = scales.as_ref().map_or(1.0, |s| f64::from(s[channel]));
-                        let (v, input, dead) = (&mut v[i].data[k], inputs[0].data[k] * scale, &mut dead[i][k]);
+                        let (v, input, dead) =
+                            (&mut v[i].data[k], (inputs[0].data[k] + back.data[k]) * scale, &mut dead[i][k]);
                         if *dead > 0 && held {
                             *dead -= 1;
                             continue;
@@ -75,6 +79,7 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
                             *dead = apart - 1;
                         }
                     }
+                    before[i] = spikes.clone();
                     spikes
                 }
                 Layer::Add => {
@@ -98,6 +103,28 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
         output: sums.last().map(|m| m.data.clone()).unwrap_or_default(),
         counts: net.spiking().into_iter().map(|i| sums[i].data.clone()).collect(),
     }
+}
+
+/// The current that the spikes of the step before add to a layer with recurrent connections.
+fn recurrent(net: &Network, weights: &Weights, node: usize, spikes: &Map) -> Map {
+    let n = &net.nodes()[node];
+    let mut out = Map::zeros(spikes.shape);
+    if n.recurrent.is_none() {
+        return out;
+    }
+    let w = weights.get(&format!("{}.recurrent", n.name)).expect("recurrent weights");
+    let (channels, positions) = (spikes.shape.channels, spikes.shape.height * spikes.shape.width);
+    for p in 0..positions {
+        for to in 0..channels {
+            let from: Vec<(usize, f32)> = match w.shape.len() {
+                1 => vec![(to, w.data[to])],
+                _ => (0..channels).map(|c| (c, w.data[to * channels + c])).collect(),
+            };
+            out.data[to * positions + p] =
+                from.iter().map(|(c, w)| spikes.data[c * positions + p] * f64::from(*w)).sum();
+        }
+    }
+    out
 }
 
 /// Counts events (t, c, y, x) into frames: event k goes to frame `bin(k)` of `count`.

@@ -49,7 +49,7 @@ impl EventDrivenForward for EngineForward {
         let options = CompileOptions { step_us, ..CompileOptions::default() };
         let program = Program::compile(network, weights, &options)?;
         let shapes: Vec<Shape> = program.layers().iter().map(|l| l.shape).collect();
-        let one = |session: &mut Session, recording: &std::sync::Arc<Recording>| {
+        let spikes_of = |session: &mut Session, recording: &std::sync::Arc<Recording>| {
             session.reset();
             let mut counts = StepCounts::new(recording, shapes.clone(), steps);
             session.feed_into(recording, &mut counts)?;
@@ -57,7 +57,7 @@ impl EventDrivenForward for EngineForward {
         };
         let all: Vec<Vec<Vec<f32>>> = recordings
             .par_iter()
-            .map_init(|| Session::new(&program), one)
+            .map_init(|| Session::new(&program), spikes_of)
             .collect::<Result<_, tickless_engine::Error>>()?;
         let batch = recordings.len();
         let layer = |l: usize| {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     fn recordings() -> Vec<Arc<Recording>> {
-        let of = |k: u64| {
+        let recording = |k: u64| {
             let event = |i: u64| Event {
                 t_us: 1_000 * k + i * i,
                 x: (i * k % 5) as u16,
@@ -105,7 +105,7 @@ mod tests {
             let events: Vec<Event> = (0..40 + 9 * k).map(event).collect();
             Arc::new(Recording::from_events(SENSOR, &events).unwrap().0)
         };
-        (1..=5).map(of).collect()
+        (1..=5).map(recording).collect()
     }
 
     fn spikes(steps: usize) -> LayerSpikes {

@@ -56,6 +56,14 @@ pub enum Error {
         /// The layer.
         layer: String,
     },
+    /// A layer has recurrent connections, which the layer-by-layer executor does not run.
+    #[error(
+        "layer `{layer}` has recurrent connections, whose spikes return to it, so it cannot run layer by layer; compare a network without"
+    )]
+    Recurrent {
+        /// The layer.
+        layer: String,
+    },
     /// Nothing identifies the writer of a NIR graph.
     #[error(
         "{}: nothing in the graph says who wrote it, and frameworks run the same nodes differently: name the dialect, \

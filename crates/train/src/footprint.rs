@@ -121,9 +121,9 @@ mod tests {
     #[test]
     fn recomputation_saves_less_and_an_optimiser_with_two_moments_keeps_more() {
         let network = build("resnet18", &ZooOptions::default()).unwrap();
-        let of = |buffers, recompute| footprint(&network, 16, 4, buffers, recompute);
-        assert!(of(1, true).saved < of(1, false).saved / 2);
-        assert_eq!(of(2, false).optimiser, 2 * of(1, false).optimiser);
-        assert_eq!(footprint(&network, 32, 4, 1, false).saved, 2 * of(1, false).saved);
+        let bytes = |buffers, recompute| footprint(&network, 16, 4, buffers, recompute);
+        assert!(bytes(1, true).saved < bytes(1, false).saved / 2);
+        assert_eq!(bytes(2, false).optimiser, 2 * bytes(1, false).optimiser);
+        assert_eq!(footprint(&network, 32, 4, 1, false).saved, 2 * bytes(1, false).saved);
     }
 }

@@ -220,7 +220,7 @@ fn input_of(recipe: &Recipe) -> Result<(Shape, InputKind, usize)> {
         "dvs-gesture" => Some((Shape::new(2, 128, 128), InputKind::Events, 11)),
         "cifar10-dvs" | "mnist-dvs" => Some((Shape::new(2, 128, 128), InputKind::Events, 10)),
         "ncaltech101" => Some((Shape::new(2, 180, 240), InputKind::Events, 101)),
-        "shd" => Some((Shape::new(2, 1, 700), InputKind::Events, 20)),
+        "shd" => Some((Shape::new(1, 1, 700), InputKind::Events, 20)),
         _ => None,
     };
     let of_network = known.map(|e| (e.input.shape, e.input.kind, e.classes));

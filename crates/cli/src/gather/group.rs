@@ -268,14 +268,14 @@ mod tests {
 
     #[test]
     fn what_a_training_adds_is_one_property_and_comes_before_what_follows_from_it() {
-        let of = |train: serde_json::Value| {
+        let group = |train: serde_json::Value| {
             let mut all = Traits::new();
             flatten("", &serde_json::json!({ "train": train }), &mut all);
             all
         };
         let long = serde_json::json!({"times": 3, "every": 4, "replaces": 3, "distill": 0.0});
-        let with = of(serde_json::json!({"epochs": 33, "long": long}));
-        let plain = of(serde_json::json!({"epochs": 40, "long": null}));
+        let with = group(serde_json::json!({"epochs": 33, "long": long}));
+        let plain = group(serde_json::json!({"epochs": 40, "long": null}));
         assert_eq!(with["train.long"], "every 4, replaces 3, times 3");
         let keys = differing(&[&plain, &with]);
         assert_eq!(keys, ["train.long", "train.epochs"]);

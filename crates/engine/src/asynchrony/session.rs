@@ -60,6 +60,11 @@ impl AsyncSession {
     /// If a time of the model is invalid, or if the model names a core that the program does not
     /// have.
     pub fn new(program: &Program, model: &Asynchrony) -> Result<Self> {
+        if let Some(l) = program.flat.late.iter().position(Option::is_some) {
+            let problem =
+                "has recurrent connections, which the model of asynchrony does not have; run it with `simulate`";
+            return Err(Error::layer(&program.flat.infos[l].name, problem));
+        }
         let cores = program.flat.rules.len();
         Ok(Self {
             program: program.clone(),

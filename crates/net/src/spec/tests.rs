@@ -142,6 +142,9 @@ fn any_layer() -> impl Strategy<Value = LayerSpec> {
             dilation: Some(two(out, kernel)).filter(|_| takes("dilation") && out != 3),
             size: Some(two(kernel, out)).filter(|_| takes("size")),
             thresholds: Some(vec![0.5; out.min(5)]).filter(|_| takes("thresholds") && stride == 4),
+            recurrent: [Some(RecurrentKind::Dense), Some(RecurrentKind::OneToOne), None][stride % 3]
+                .filter(|_| takes("recurrent") && out < 9),
+            delay_us: Some(stride as f64).filter(|_| takes("delay_us") && padding == 1),
             rate: Some(stride as f32 / 4.0).filter(|_| takes("rate")),
             padding: Some(sides).filter(|_| takes("padding") && padding != 4),
             ..Default::default()
@@ -274,6 +277,10 @@ fn errors_name_the_layer_the_field_and_what_was_meant() {
         (r#"{ layer = "adaptive_average" }"#, "an `adaptive_average` layer needs `size`"),
         (r#"{ layer = "adaptive_average", size = 9 }"#, "cannot average the input 2×8×8 to 9 rows and 9 columns"),
         (r#"{ layer = "dropout", rate = 1 }"#, "layer `dropout1`: `rate` must be from 0 to below 1, got 1"),
+        (r#"{ layer = "neuron", recurrent = "dens" }"#, "did you mean `dense`?"),
+        (r#"{ layer = "neuron", delay_us = 5 }"#, "`delay_us` is that of recurrent connections"),
+        (r#"{ layer = "neuron", recurrent = "dense", delay_us = 0 }"#, "`delay_us` must be at least 1"),
+        (r#"{ layer = "conv", out = 2, recurrent = "dense" }"#, "`recurrent` makes no sense for a `conv` layer"),
         (r#"{ layer = "neuron", thresholds = [1] }"#, "`thresholds` has 1 values for 2 channels"),
         (r#"{ layer = "neuron", thresholds = [1, 0] }"#, "`thresholds` must be above 0, got 0"),
         (

@@ -1,7 +1,7 @@
 //! A builder for the built-in networks that adds each layer after the previous one.
 
 use crate::error::Result;
-use crate::layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, TtmMode};
+use crate::layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, Recurrent, RecurrentKind, TtmMode};
 use crate::network::{Input, Network, NetworkBuilder, NodeId};
 use crate::neuron::Neuron;
 
@@ -130,6 +130,14 @@ impl Chain {
     pub fn spike_linear(self, out: usize) -> Self {
         let out = self.wide(out);
         self.push(Layer::Linear(Linear { out, bias: false })).fire()
+    }
+
+    /// Adds a linear layer without bias, and spiking neurons with all-to-all recurrent connections.
+    pub fn spike_recurrent(self, out: usize) -> Self {
+        let mut chain = self.spike_linear(out);
+        let recurrent = Recurrent { kind: RecurrentKind::Dense, delay_us: None };
+        chain.builder.recurrent(chain.at, recurrent);
+        chain
     }
 
     /// Adds a merge of the current node and another.

@@ -14,6 +14,7 @@ mod chain;
 mod gesture;
 mod nmnist;
 mod resnet;
+mod shd;
 #[cfg(test)]
 mod tests;
 mod vgg;
@@ -21,7 +22,7 @@ mod vgg;
 use crate::error::{Error, Result};
 use crate::layer::TtmMode;
 use crate::network::{Input, InputKind, Network};
-use crate::neuron::Neuron;
+use crate::neuron::{Leak, Neuron};
 use crate::shape::Shape;
 use crate::suggest;
 use chain::{Chain, Choices};
@@ -124,6 +125,16 @@ static ENTRIES: &[Entry] = &[
         )
     },
     Entry { norm: true, ..event_driven("vgg9", "CIFAR10-DVS, 8 convolutions, deployable", events(128), vgg::vgg9) },
+    Entry {
+        classes: 20,
+        neuron: Neuron { leak: Leak::Step(0.9), ..Neuron::lif() },
+        ..event_driven(
+            "shd",
+            "SHD, one hidden layer of 128 neurons with recurrent connections",
+            Input { shape: Shape::new(1, 1, 700), kind: InputKind::Events },
+            shd::shd,
+        )
+    },
     clocked("vgg14", "13 convolutions in 13 stages, static images", CIFAR, vgg::vgg14),
     clocked("vggsnn", "8 convolutions in 8 stages, recordings at 48×48", events(48), vgg::vggsnn),
     clocked("resnet18", "8 residual blocks in 8 stages, static images", CIFAR, resnet::resnet18),

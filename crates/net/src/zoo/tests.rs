@@ -18,6 +18,7 @@ fn trainable_counts_are_those_of_the_sources() {
         ("gesture", 0, Some(false), 48_592),
         ("gesture", 0, None, 48_592 + 2 * (8 + 16 + 32 + 32)),
         ("vgg9", 0, Some(false), 9_237_632),
+        ("shd", 0, None, 700 * 128 + 128 * 128 + 128 * 20),
         ("vgg9", 0, None, 9_237_632 + 2 * (64 + 128 + 2 * 256 + 4 * 512)),
         ("resnet18", 10, None, 11_173_962),
         ("resnet18", 100, None, 11_220_132),
@@ -46,6 +47,7 @@ fn stage_counts_are_those_of_the_specification() {
         ("3c1fc", 3, true),
         ("gesture", 3, true),
         ("vgg9", 4, true),
+        ("shd", 2, true),
         ("vgg14", 13, false),
         ("vggsnn", 8, true),
         ("resnet18", 8, false),
@@ -79,7 +81,7 @@ fn every_entry_builds_under_its_name_with_its_classes_and_its_neuron_everywhere(
 
 #[test]
 fn networks_without_norm_and_bias_are_deployable() {
-    for name in ["demo", "nmnist-small", "nmnist-wide", "3c1fc", "gesture", "vgg9"] {
+    for name in ["demo", "nmnist-small", "nmnist-wide", "3c1fc", "gesture", "vgg9", "shd"] {
         with(name, 0, Some(false)).check_event_driven().unwrap();
     }
     for name in ["gesture", "vgg9", "resnet18"] {
@@ -141,12 +143,12 @@ fn options_change_what_they_name_and_nothing_else() {
 #[test]
 fn a_width_scales_the_channels_of_every_hidden_layer_and_no_others() {
     for e in entries() {
-        let of = |width| build(e.name, &ZooOptions { width, ..Default::default() }).unwrap();
-        let (whole, quarter) = (of(None), of(Some(0.25)));
-        assert_eq!(of(Some(1.0)), whole);
+        let network = |width| build(e.name, &ZooOptions { width, ..Default::default() }).unwrap();
+        let (whole, quarter) = (network(None), network(Some(0.25)));
+        assert_eq!(network(Some(1.0)), whole);
         assert_eq!(whole.nodes().len(), quarter.nodes().len());
         let last = whole.nodes().len() - 1;
-        for (i, (a, b)) in whole.nodes().iter().zip(&quarter.nodes()[..]).enumerate() {
+        for (i, (a, b)) in whole.nodes().iter().zip(quarter.nodes()).enumerate() {
             let expected = match a.layer {
                 Layer::Conv(c) => c.out / 4,
                 Layer::Linear(l) if i < last => l.out / 4,

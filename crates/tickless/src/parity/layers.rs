@@ -90,6 +90,9 @@ impl Layers {
         for &i in &spiking {
             let node = &network.nodes()[i];
             let Layer::Neuron(n) = node.layer else { continue };
+            if node.recurrent.is_some() {
+                return Err(Error::Recurrent { layer: node.name.clone() });
+            }
             let tau = n.tau_us(step_us);
             let Some(tau) = tau else { return Err(Error::NoStep { layer: node.name.clone() }) };
             let dead = n.refractory.map_or(Some(0), |r| r.us(step_us));

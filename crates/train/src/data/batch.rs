@@ -67,15 +67,16 @@ impl Batch {
 /// Frames of all samples of a batch, `[T, B, C, H, W]`.
 struct BatchFrames {
     values: Vec<f32>,
-    /// The frames of one sample, `[T, C, H, W]`.
+    /// The frames of one sample with a channel for each polarity, `[T, 2, H, W]`.
     one: Vec<f32>,
     steps: usize,
     batch: usize,
 }
 
 impl BatchFrames {
-    fn new(steps: usize, batch: usize, frame: usize) -> Self {
-        Self { values: vec![0.0; steps * batch * frame], one: vec![0.0; steps * frame], steps, batch }
+    fn new(steps: usize, batch: usize, shape: Shape) -> Self {
+        let both = 2 * shape.height * shape.width;
+        Self { values: vec![0.0; steps * batch * shape.len()], one: vec![0.0; steps * both], steps, batch }
     }
 
     /// Cuts a recording into frames, augments them, and stores them at sample `k` of the batch.
@@ -89,10 +90,17 @@ impl BatchFrames {
         let (steps, n) = (self.steps, shape.len());
         Framing::slices(steps).write(recording, &mut self.one)?;
         if let Some((change, rng)) = change {
-            change.apply([steps, shape.channels, shape.height, shape.width], &mut self.one, rng)?;
+            change.apply([steps, 2, shape.height, shape.width], &mut self.one, rng)?;
         }
-        for t in 0..steps {
-            self.values[(t * self.batch + k) * n..][..n].copy_from_slice(&self.one[t * n..][..n]);
+        let pixels = shape.height * shape.width;
+        for (t, both) in self.one.chunks_exact(2 * pixels).take(steps).enumerate() {
+            let frame = &mut self.values[(t * self.batch + k) * n..][..n];
+            if shape.channels == 2 {
+                frame.copy_from_slice(both);
+            } else {
+                let (off, on) = both.split_at(pixels);
+                frame.iter_mut().zip(off.iter().zip(on)).for_each(|(f, (off, on))| *f = off + on);
+            }
         }
         Ok(())
     }
@@ -119,9 +127,9 @@ impl Source {
         let BatchRequest { augment, .. } = request;
         let steps = if kind == InputKind::Image { 1 } else { request.steps };
         let (b, n) = (ids.len(), shape.len());
-        let mut frames = BatchFrames::new(steps, b, n);
+        let mut frames = BatchFrames::new(steps, b, shape);
         let finer = request.finer.filter(|_| kind == InputKind::Events);
-        let mut finer = finer.map(|m| BatchFrames::new(m * steps, b, n));
+        let mut finer = finer.map(|m| BatchFrames::new(m * steps, b, shape));
         let mut recordings = Vec::new();
         for (k, &id) in ids.iter().enumerate() {
             // Each sample has its own stream, so a sample can be made again without the others.

@@ -107,10 +107,15 @@ impl Source {
         match self.dataset.kind() {
             SampleKind::Events(sensor) => {
                 let s = self.size.unwrap_or(sensor);
-                (Shape::new(2, s.height.into(), s.width.into()), InputKind::Events)
+                (Shape::new(self.channels(), s.height.into(), s.width.into()), InputKind::Events)
             }
             SampleKind::Image { channels, height, width } => (Shape::new(channels, height, width), InputKind::Image),
         }
+    }
+
+    /// Channels of a frame: one for each polarity, or one where events have no polarity.
+    fn channels(&self) -> usize {
+        if self.dataset.name() == "shd" { 1 } else { 2 }
     }
 
     /// The label of a sample.

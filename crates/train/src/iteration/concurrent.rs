@@ -76,8 +76,8 @@ pub(crate) fn each(
         return Ok(());
     }
     // None of the passes draws a random number, so each may have a copy of the generator.
-    let one = |pass| run_pass(model, pass, lesson.as_ref(), &mut rng.clone());
-    let all: Vec<_> = passes.par_iter().with_max_len(1).map(one).collect();
+    let pass_alone = |pass| run_pass(model, pass, lesson.as_ref(), &mut rng.clone());
+    let all: Vec<_> = passes.par_iter().with_max_len(1).map(pass_alone).collect();
     for done in all {
         then(model, done?);
     }

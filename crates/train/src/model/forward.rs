@@ -257,10 +257,16 @@ impl Model {
                 }
                 Layer::Neuron(n) if !fusion.plain[i] => {
                     let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next_leaf);
+                    let recurrent = node.recurrent.is_some().then(&mut next_leaf);
                     let x = x.ready();
-                    // The kernels of the consumers expect channels last.
-                    let x = if fast { x.channels_last() } else { x.channels_first() };
-                    spiking::general_spiking(x, &n, &node.name, decay, !fast, pass)?
+                    match recurrent {
+                        Some(weight) => spiking::recurrent_spiking(x, &n, node, (decay, weight), pass)?,
+                        None => {
+                            // The kernels of the consumers expect channels last.
+                            let x = if fast { x.channels_last() } else { x.channels_first() };
+                            spiking::general_spiking(x, &n, &node.name, decay, !fast, pass)?
+                        }
+                    }
                 }
                 Layer::Neuron(n) => {
                     let op = |steps| spiking::neuron_op(n, &node.name, steps, pass);

@@ -28,7 +28,8 @@ impl Fusion {
             Layer::Neuron(n) => n.without_refractory().is_plain() && interval(i) == 1,
             _ => false,
         };
-        let plain: Vec<bool> = network.nodes().iter().enumerate().map(|(i, n)| is_plain((i, n.layer))).collect();
+        let plain: Vec<bool> =
+            network.nodes().iter().enumerate().map(|(i, n)| n.recurrent.is_none() && is_plain((i, n.layer))).collect();
         let fused = fused_nodes(network, &plain);
         let (first, pooled) = (first_nodes(network, &fused, &plain), pooled_nodes(network, &plain));
         Self { plain, fused, first, pooled }

@@ -14,13 +14,13 @@ use super::{Pass, Sequence};
 use crate::distributed::WholeBatch;
 use crate::error::{Error, Result};
 use burn::tensor::activation::sigmoid;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use std::sync::Arc;
 use tickless_kernels::{
     Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, KernelChoice, Moments, NeuronOp, Statistics,
     any_neuron_on_cpu, neuron, reference, rounded,
 };
-use tickless_net::{Conv, Neuron, Norm, Pool};
+use tickless_net::{Conv, Neuron, Node, Norm, Pool};
 use tickless_neuron::leak::stretch;
 use tickless_neuron::step::Constants;
 
@@ -175,13 +175,60 @@ pub(crate) fn general_spiking(
     if !plain && decay.is_none() && x.is_on_cpu_without_graph() {
         return Ok(x.each(|x| any_neuron_on_cpu(x, n, &constants, steps)));
     }
-    let lambda = decay.map(|d| {
+    let lambda = learned(decay, pass, steps);
+    Ok(x.each(|x| reference::any_neuron(x, n, constants, lambda, steps)))
+}
+
+/// λ of a learned leak at this number of steps, from the trained tensor.
+fn learned(decay: Option<Tensor<1>>, pass: &Pass<'_>, steps: usize) -> Option<Tensor<1>> {
+    decay.map(|d| {
         // The same value as `learned_lambda`; if the leak rule is `Time`, λ^(T_max/T).
         let trained = sigmoid(d).clamp(1e-6, 1.0 - 1e-6);
         let stretch = stretch(pass.leak, pass.t_max, steps);
         if stretch == 1.0 { trained } else { trained.log().mul_scalar(stretch).exp() }
+    })
+}
+
+/// Spikes of neurons with recurrent connections: the spikes of step t − 1, through the weights, are
+/// inputs of step t. The steps of a stage follow each other, so no kernel computes them together.
+///
+/// `weight` `[C, C]` (to, from), or `[C]` if each neuron leads to itself.
+///
+/// # Errors
+/// If a time constant is in µs but the steps have no duration; names the layer.
+pub(crate) fn recurrent_spiking(
+    x: Sequence,
+    n: &Neuron,
+    node: &Node,
+    (decay, weight): (Option<Tensor<1>>, Tensor<1>),
+    pass: &Pass<'_>,
+) -> Result<Sequence> {
+    let (steps, channels) = (x.steps(), node.output.channels);
+    let constants = Constants::at(n, pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(&node.name))?;
+    let lambda = learned(decay, pass, steps);
+    let factors = node.input_scale().map(|f| {
+        let data = TensorData::new(f, [1, channels, 1, 1]);
+        // `weight` has a graph if the pass has one.
+        Tensor::<4>::from_data(data, &weight.device())
     });
-    Ok(x.each(|x| reference::any_neuron(x, n, constants, lambda, steps)))
+    let dense = weight.dims()[0] == channels * channels && channels > 1;
+    let feedback = |spikes: Tensor<4>| {
+        let [b, c, h, w] = spikes.dims();
+        let current = match dense {
+            true => {
+                let last = spikes.permute([0, 2, 3, 1]).reshape([b * h * w, c]);
+                let current = last.matmul(weight.clone().reshape([c, c]).transpose());
+                current.reshape([b, h, w, c]).permute([0, 3, 1, 2])
+            }
+            false => spikes * weight.clone().reshape([1, c, 1, 1]),
+        };
+        match &factors {
+            Some(factors) => current * factors.clone(),
+            None => current,
+        }
+    };
+    let x = x.channels_first();
+    Ok(x.each(|x| reference::any_recurrent_neuron(x, n, constants, lambda, steps, Some(&feedback))))
 }
 
 /// Spikes of a plain neuron, computed by the operator [`neuron()`], which evaluates no other layer.

@@ -311,6 +311,10 @@ impl GraphDraft {
     }
 
     fn neuron(&mut self, layer: &OurNode, n: Neuron, from: &Wire) -> Result<Wire> {
+        if layer.recurrent.is_some() {
+            let problem = "has recurrent connections, which this exporter cannot write; train it without";
+            return Err(Error::layer(&layer.name, problem));
+        }
         if n.synapse.is_some() || n.adaptation.is_some() {
             let part = if n.synapse.is_some() { "a synaptic current" } else { "an adaptive threshold" };
             let problem =

@@ -199,6 +199,9 @@ fn chip_layer(
     if bias {
         layer.problems.push("has a bias, which a chip without a clock cannot add; fold the network".into());
     }
+    if neurons.is_some_and(|i| network.nodes()[i].recurrent.is_some()) {
+        layer.problems.push("has recurrent connections, which this mapping does not place; train it without".into());
+    }
     if neurons.is_some_and(|i| network.nodes()[i].thresholds.is_some()) {
         layer.problems.push("has a threshold per channel, and a core has one; put the factors into its weights".into());
     }

@@ -1,0 +1,182 @@
+//! Recurrent connections at time steps: beside the simulator, and gradients beside those written
+//! out by hand.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+use tickless_kernels::KernelChoice;
+use tickless_net::{
+    Array, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, Recurrent, RecurrentKind, Shape, Weights,
+};
+use tickless_testing::clocked;
+use tickless_testing::generate::Rng;
+use tickless_testing::layers::Map;
+use tickless_train::model::{Model, NormMode, Pass, Sequence};
+
+fn dyadic(r: &mut Rng, n: usize) -> Vec<f32> {
+    (0..n).map(|_| (r.below(17) as f32 - 8.0) / 8.0).collect()
+}
+
+fn weights(r: &mut Rng, net: &Network) -> Weights {
+    let mut all = Weights::default();
+    for (_, name, spec) in net.tensors() {
+        let n = spec.shape.iter().product();
+        all.insert(name, Array::new(spec.shape, dyadic(r, n)));
+    }
+    all
+}
+
+fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
+    t.into_data().try_into_vec().expect("f32")
+}
+
+fn pass(configuration: &[usize], t_max: usize) -> Pass<'_> {
+    Pass { configuration, norm: NormMode::Running, leak: LeakRule::Step, t_max, step_us: None }
+}
+
+fn network(kind: RecurrentKind, thresholds: bool) -> Network {
+    let mut b = NetworkBuilder::new("recurrent", Shape::new(2, 3, 4), InputKind::Events);
+    let at = b.ttm(b.input());
+    let at = b.conv(at, tickless_net::Conv::c3(3));
+    let at = b.add("map", Layer::Neuron(Neuron::lif()), &[at]);
+    b.recurrent(at, Recurrent { kind, delay_us: None });
+    if thresholds {
+        b.thresholds(at, vec![0.5, 1.0, 2.0]);
+    }
+    let at = b.ttm(at);
+    let at = b.linear(at, 5, false);
+    let at = b.add("vector", Layer::Neuron(Neuron::if_multi()), &[at]);
+    b.recurrent(at, Recurrent { kind, delay_us: Some(50.0) });
+    let at = b.ttm(at);
+    b.linear(at, 2, false);
+    b.build().unwrap()
+}
+
+#[test]
+fn recurrent_layers_run_as_the_simulator_step_by_step() {
+    let mut spikes = 0.0;
+    for (k, kind) in [RecurrentKind::Dense, RecurrentKind::OneToOne].into_iter().enumerate() {
+        for t in 1..=5 {
+            let net = network(kind, k == 0);
+            let mut r = Rng((10 * k + t) as u64);
+            let (weights, s) = (weights(&mut r, &net), net.input().shape);
+            let values_of = |r: &mut Rng| (0..s.len()).map(|_| r.pick(&[0.0, 0.0, 1.0, 2.0])).collect();
+            let frames: Vec<Map> = (0..t).map(|_| Map { shape: s, data: values_of(&mut r) }).collect();
+            let expected = clocked::run(&net, &weights, &frames, None);
+            spikes += expected.counts.iter().flatten().sum::<f64>();
+            let expected: Vec<f32> = expected.steps.iter().flatten().map(|v| *v as f32).collect();
+            for kernel in [KernelChoice::Auto, KernelChoice::Plain] {
+                let model = Model::new(Arc::new(net.clone()), &weights, &Device::flex()).unwrap().with_kernel(kernel);
+                let x = frames.iter().flat_map(|m| m.data.iter().map(|v| *v as f32)).collect();
+                let x = Sequence::from_values(x, [t, 1, s.channels, s.height, s.width], &Device::flex());
+                let mut rng = ChaCha8Rng::seed_from_u64(0);
+                let configuration = [t; 3];
+                let out = model.forward(&model.constants(), x, &pass(&configuration, t), &mut rng, None).unwrap();
+                assert_eq!(values(out.logits), expected, "{kind:?}, T = {t}, {kernel:?}");
+            }
+        }
+    }
+    assert!(spikes > 200.0, "the networks are silent: {spikes} spikes");
+}
+
+#[test]
+fn a_mixed_configuration_trains_alike_with_and_without_recomputation() {
+    use tickless_train::iteration::{StepSetting, gradients};
+    use tickless_train::loss::LossSetting;
+    let net = Arc::new(network(RecurrentKind::Dense, true));
+    let mut r = Rng(3);
+    let model = Model::new(net.clone(), &weights(&mut r, &net), &Device::flex()).unwrap();
+    let s = net.input().shape;
+    let x = (0..5 * 4 * s.len()).map(|_| r.pick(&[0.0, 0.0, 1.0, 2.0])).collect();
+    let x = Sequence::from_values(x, [5, 4, s.channels, s.height, s.width], &Device::flex());
+    let setting = StepSetting {
+        loss: LossSetting::default(),
+        norm: NormMode::Running,
+        leak: LeakRule::Step,
+        t_max: 5,
+        step_us: None,
+    };
+    let of = |recompute: bool| {
+        let mut model = model.clone().with_recompute(recompute);
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let configurations = vec![vec![2, 5, 3], vec![4, 1, 1]];
+        let (all, _) = gradients(&mut model, &x, &[0, 1, 1, 0], &configurations, &setting, &mut rng).unwrap();
+        all.into_iter().map(|g| g.map(values)).collect::<Vec<_>>()
+    };
+    let ours = of(false);
+    assert_eq!(ours, of(true));
+    assert!(ours.iter().all(|g| g.as_ref().is_some_and(|g| g.iter().any(|v| *v != 0.0))), "every tensor learns");
+}
+
+/// u_t = λ·v_{t−1} + x_t + W·s_{t−1},  s_t = [u_t > θ],  v_t = u_t·[s_t = 0], with the triangle as
+/// surrogate and the gradient through the reset; L = Σ_t g_t·s_t.
+#[test]
+fn gradients_through_the_connections_are_those_written_out() {
+    let (n, steps, lambda, theta) = (4, 5, 0.5f64, 1.0f64);
+    let neuron = Neuron::lif();
+    assert_eq!((f64::from(neuron.threshold), neuron.detach_reset), (theta, false));
+    let mut b = NetworkBuilder::new("one", Shape::vector(n), InputKind::Events);
+    let id = b.add("n", Layer::Neuron(neuron), &[b.input()]);
+    b.recurrent(id, Recurrent { kind: RecurrentKind::Dense, delay_us: None });
+    let net = Arc::new(b.build().unwrap());
+    let mut r = Rng(11);
+    let weights = weights(&mut r, &net);
+    let w: Vec<f64> = weights.get("n.recurrent").unwrap().data.iter().map(|v| f64::from(*v)).collect();
+    let x: Vec<f32> = (0..steps * n).map(|_| r.below(16) as f32 / 8.0).collect();
+    let g = dyadic(&mut r, steps * n);
+    // Forward.
+    let (mut u, mut s) = (vec![vec![0.0; n]; steps], vec![vec![0.0; n]; steps]);
+    let mut v = vec![0.0; n];
+    for t in 0..steps {
+        for i in 0..n {
+            let back: f64 = if t == 0 { 0.0 } else { (0..n).map(|j| w[i * n + j] * s[t - 1][j]).sum() };
+            u[t][i] = lambda * v[i] + f64::from(x[t * n + i]) + back;
+        }
+        for i in 0..n {
+            s[t][i] = f64::from(u8::from(u[t][i] > theta));
+            v[i] = if s[t][i] > 0.0 { 0.0 } else { u[t][i] };
+        }
+    }
+    assert!(s.iter().flatten().sum::<f64>() > 3.0);
+    // Backward.
+    let (mut gw, mut gx) = (vec![0.0; n * n], vec![0.0; steps * n]);
+    let (mut gv, mut gs_back) = (vec![0.0; n], vec![0.0; n]);
+    for t in (0..steps).rev() {
+        let mut gu = vec![0.0; n];
+        for i in 0..n {
+            let gs = f64::from(g[t * n + i]) + gs_back[i] - gv[i] * u[t][i];
+            let surrogate = (1.0 - (u[t][i] - theta).abs()).max(0.0);
+            gu[i] = gv[i] * (1.0 - s[t][i]) + gs * surrogate;
+            gx[t * n + i] = gu[i];
+        }
+        gs_back = vec![0.0; n];
+        for i in 0..n {
+            gv[i] = lambda * gu[i];
+            for j in 0..n {
+                if t > 0 {
+                    gw[i * n + j] += gu[i] * s[t - 1][j];
+                    gs_back[j] += gu[i] * w[i * n + j];
+                }
+            }
+        }
+    }
+    // The library.
+    let model = Model::new(net, &weights, &Device::flex()).unwrap();
+    let device = Device::flex().autodiff();
+    let input = Tensor::<4>::from_data(TensorData::new(x, [steps, n, 1, 1]), &device).require_grad();
+    let (leaves, mut rng) = (model.leaves(), ChaCha8Rng::seed_from_u64(0));
+    let configuration = [steps];
+    let sequence = Sequence::new(input.clone(), steps);
+    let out = model.forward(&leaves, sequence, &pass(&configuration, steps), &mut rng, None).unwrap();
+    let weighting = Tensor::<3>::from_data(TensorData::new(g, [steps, 1, n]), &device);
+    let gradients = (out.logits * weighting).sum().backward();
+    let close = |ours: Vec<f32>, by_hand: &[f64]| {
+        assert!(by_hand.iter().any(|v| *v != 0.0));
+        for (a, b) in ours.iter().zip(by_hand) {
+            assert!((f64::from(*a) - b).abs() < 1e-5, "{ours:?} and {by_hand:?}");
+        }
+    };
+    close(values(leaves[0].grad(&gradients).unwrap()), &gw);
+    close(values(input.grad(&gradients).unwrap()), &gx);
+}
