@@ -293,7 +293,8 @@ mod tests {
         let info = |path: &Path, options: ReadOptions| info_with(path, &options, &Silent);
         let size = crate::Sensor { width: 8, height: 8 };
         let sensor = Some(size);
-        assert!(info(folder.path(), ReadOptions::default()).unwrap_err().to_string().contains("data.sensor"));
+        let unknown_size = info(folder.path(), ReadOptions::default()).unwrap_err();
+        assert_eq!(unknown_size.choices(), [crate::Choice::Sensor], "{unknown_size}");
         let Ok(Info::Dataset(set)) = info(folder.path(), ReadOptions { sensor, ..Default::default() }) else {
             panic!("no data set")
         };
