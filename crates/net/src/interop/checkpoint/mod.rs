@@ -12,7 +12,7 @@
 //! use tickless_net::interop::checkpoint::{self, FitOptions};
 //! # fn f(network: &tickless_net::Network) -> tickless_net::Result<()> {
 //! let file = Path::new("resnet18.pth");
-//! let read = checkpoint::read(file)?;
+//! let read = checkpoint::read(file, None)?;
 //! let fit = checkpoint::fit(&read, network, file, &FitOptions::default())?;
 //! println!("{} tensors of {} matched", fit.matched.len(), network.tensors().len());
 //! # Ok(()) }
@@ -21,15 +21,20 @@
 mod dialect;
 mod error;
 mod fit;
+mod form;
 mod half;
-mod residual;
+mod map;
+mod order;
 mod safetensors;
 mod state;
 mod tensor;
+#[cfg(test)]
+mod tests;
 pub mod torch;
 
 pub use dialect::{Dialect, rename};
-pub use fit::{Fit, FitOptions, Match, Missing, Unused, fit, from_map};
+pub use fit::{Fit, FitOptions, Match, Missing, Unused, fit};
+pub use map::Map;
 pub use state::Checkpoint;
 pub use tensor::{Number, Tensor};
 
@@ -38,17 +43,27 @@ use std::path::Path;
 
 /// Reads a checkpoint. The content decides on the format, not the name of the file.
 ///
+/// `entry` is the place of the state dict in a PyTorch file that holds more, for example
+/// `state_dict_pool[29]` or `ema.model`. Without it, the place is the file itself, a place where
+/// programs usually store it (such as `best_model_state_dict` or `model`), or the only one.
+///
 /// # Errors
 /// If the file cannot be read or is neither format; if a PyTorch file calls, builds or imports
 /// anything but tensors and containers. The message names the file, the place and the remedy.
-pub fn read(file: &Path) -> Result<Checkpoint> {
-    from_bytes(std::fs::read(file).map_err(|e| Error::io(file, e))?, file)
+pub fn read(file: &Path, entry: Option<&str>) -> Result<Checkpoint> {
+    from_bytes(std::fs::read(file).map_err(|e| Error::io(file, e))?, file, entry)
 }
 
 /// Reads the bytes of a checkpoint; the messages name `file`.
 ///
 /// # Errors
 /// As [`read`].
-pub fn from_bytes(bytes: Vec<u8>, file: &Path) -> Result<Checkpoint> {
-    if torch::is_torch(&bytes) { torch::from_bytes(bytes, file) } else { safetensors::from_bytes(bytes, file) }
+pub fn from_bytes(bytes: Vec<u8>, file: &Path, entry: Option<&str>) -> Result<Checkpoint> {
+    if torch::is_torch(&bytes) {
+        return torch::from_bytes(bytes, file, entry);
+    }
+    if let Some(entry) = entry {
+        return Err(error::refused(file, format!("has no entry `{entry}`: only PyTorch files have entries")));
+    }
+    safetensors::from_bytes(bytes, file)
 }

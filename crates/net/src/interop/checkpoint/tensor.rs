@@ -7,10 +7,10 @@
 
 use super::half;
 use crate::weights::Array;
-use std::fmt;
 use std::ops::Range;
+use tickless_words::words;
 
-/// The type of a tensor's numbers.
+/// The type of a tensor's numbers, with PyTorch's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Number {
@@ -46,29 +46,20 @@ impl Number {
             Number::I8 | Number::U8 | Number::Bool => 1,
         }
     }
-
-    /// The name that PyTorch gives the type.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Number::F32 => "float32",
-            Number::F64 => "float64",
-            Number::F16 => "float16",
-            Number::Bf16 => "bfloat16",
-            Number::I8 => "int8",
-            Number::I16 => "int16",
-            Number::I32 => "int32",
-            Number::I64 => "int64",
-            Number::U8 => "uint8",
-            Number::Bool => "bool",
-        }
-    }
 }
 
-impl fmt::Display for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+words!(serde Number, "type of number", {
+    F32 = "float32",
+    F64 = "float64",
+    F16 = "float16",
+    Bf16 = "bfloat16",
+    I8 = "int8",
+    I16 = "int16",
+    I32 = "int32",
+    I64 = "int64",
+    U8 = "uint8",
+    Bool = "bool",
+});
 
 /// The bytes of a storage within the file, and how its numbers are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,12 +96,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If shape and strides differ in length, or an element lies outside the storage.
-    pub(super) fn new(
-        storage: Storage,
-        offset: usize,
-        shape: Vec<usize>,
-        strides: Vec<usize>,
-    ) -> Result<Self, String> {
+    pub(super) fn new(storage: Storage, offset: usize, shape: Vec<usize>, strides: Vec<usize>) -> Result<Self, String> {
         if shape.len() != strides.len() {
             return Err(format!("has {} sides and {} strides", shape.len(), strides.len()));
         }
@@ -121,7 +107,8 @@ impl Tensor {
         }
         if elements != Some(0) {
             let steps = shape.iter().zip(&strides);
-            let last = steps.into_iter().try_fold(offset, |at, (n, stride)| at.checked_add((n - 1).checked_mul(*stride)?));
+            let last =
+                steps.into_iter().try_fold(offset, |at, (n, stride)| at.checked_add((n - 1).checked_mul(*stride)?));
             if last.is_none_or(|last| last >= has) {
                 return Err(format!(
                     "reaches outside its storage: shape {shape:?}, strides {strides:?} and offset {offset} in {has} numbers"

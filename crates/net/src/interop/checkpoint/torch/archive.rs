@@ -12,8 +12,9 @@ use std::ops::Range;
 use std::path::Path;
 use zip::{CompressionMethod, ZipArchive};
 
-/// Longest pickle; that of a network with ten thousand tensors has 2 MB.
-const LONGEST_PICKLE: usize = 256 << 20;
+/// Longest pickle; that of a network with ten thousand tensors has 2 MB. While a pickle runs, its
+/// values take up to 40 bytes for each byte of it.
+const LONGEST_PICKLE: usize = 16 << 20;
 
 struct Member {
     bytes: Range<usize>,
@@ -35,9 +36,8 @@ pub(super) struct Archive<'a> {
 impl<'a> Archive<'a> {
     /// Opens an archive and finds its members.
     pub fn open(bytes: &'a [u8], file: &Path) -> Result<Self> {
-        let broken = |e: zip::result::ZipError| {
-            refused(file, format!("is a damaged zip archive ({e}); get the file again"))
-        };
+        let broken =
+            |e: zip::result::ZipError| refused(file, format!("is a damaged zip archive ({e}); get the file again"));
         let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
         let mut members = BTreeMap::new();
         let mut total = 0usize;
@@ -55,7 +55,10 @@ impl<'a> Archive<'a> {
             let (size, stored) = (place(member.size()), place(member.compressed_size()));
             let end = start.checked_add(size).filter(|end| *end <= bytes.len() && size == stored);
             let Some(end) = end else {
-                return Err(refused(file, format!("truncated: member `{name}` ends behind the end; get the file again")));
+                return Err(refused(
+                    file,
+                    format!("truncated: member `{name}` ends behind the end; get the file again"),
+                ));
             };
             total = total.saturating_add(size);
             if total > bytes.len() {
@@ -76,13 +79,8 @@ impl<'a> Archive<'a> {
             let problem = "is a zip archive without `data.pkl`, so not a file of torch.save; give such a file";
             return Err(refused(file, problem));
         };
-        let mut archive = Self {
-            bytes,
-            pickle: &[],
-            storages: RefCell::default(),
-            big_endian: false,
-            root: format!("{root}data/"),
-        };
+        let mut archive =
+            Self { bytes, pickle: &[], storages: RefCell::default(), big_endian: false, root: format!("{root}data/") };
         let record = |members: &mut BTreeMap<String, Member>, name: &str| -> Result<Option<&'a [u8]>> {
             let Some(mut member) = members.remove(&format!("{root}{name}")) else { return Ok(None) };
             check(bytes, &format!("{root}{name}"), &mut member).map_err(|e| refused(file, e))?;
@@ -90,13 +88,16 @@ impl<'a> Archive<'a> {
         };
         archive.pickle = record(&mut members, "data.pkl")?.unwrap_or_default();
         if archive.pickle.len() > LONGEST_PICKLE {
-            let problem = format!("its `data.pkl` has {} bytes, at most {LONGEST_PICKLE} are read", archive.pickle.len());
+            let problem =
+                format!("its `data.pkl` has {} bytes, at most {LONGEST_PICKLE} are read", archive.pickle.len());
             return Err(refused(file, problem));
         }
         archive.big_endian = match record(&mut members, "byteorder")? {
             None | Some(b"little") => false,
             Some(b"big") => true,
-            Some(_) => return Err(refused(file, "its member `byteorder` says neither little nor big; get the file again")),
+            Some(_) => {
+                return Err(refused(file, "its member `byteorder` says neither little nor big; get the file again"));
+            }
         };
         let prefix = archive.root.clone();
         let storages = members.into_iter().filter_map(|(n, m)| Some((n.strip_prefix(&prefix)?.to_owned(), m)));

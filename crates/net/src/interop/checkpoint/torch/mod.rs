@@ -18,9 +18,13 @@
 mod archive;
 mod names;
 mod pickle;
+#[cfg(test)]
+mod tests;
 mod value;
 mod write;
 
+pub(super) use names::MOST_TENSORS;
+pub(super) use value::{Arena, Id, Value};
 pub use write::to_bytes;
 
 use super::error::refused;
@@ -49,12 +53,13 @@ fn is_pickle(bytes: &[u8]) -> bool {
     matches!(bytes, [0x80, 2..=5, ..]) && bytes.get(8) != Some(&b'{')
 }
 
-/// Reads the bytes of a `.pt` or `.pth` file; the messages name `file`.
+/// Reads the bytes of a `.pt` or `.pth` file; the messages name `file`. `entry` is the place of the
+/// state dict ([`find`]).
 ///
 /// # Errors
 /// If the file is damaged, of another kind, or imports a name that is not in the list; the message
 /// names the place and the remedy.
-pub fn from_bytes(bytes: Vec<u8>, file: &Path) -> Result<Checkpoint> {
+pub(super) fn from_bytes(bytes: Vec<u8>, file: &Path, entry: Option<&str>) -> Result<Checkpoint> {
     if bytes.starts_with(LEGACY) || is_tar(&bytes) {
         let problem = "is in PyTorch's format before version 1.6; convert it there: \
                        torch.save(torch.load(FILE, map_location='cpu'), 'new.pt')";
@@ -66,7 +71,7 @@ pub fn from_bytes(bytes: Vec<u8>, file: &Path) -> Result<Checkpoint> {
     }
     let archive = Archive::open(&bytes, file)?;
     let (arena, root) = pickle::run(archive.pickle(), &archive).map_err(|e| refused(file, e))?;
-    let (tensors, within) = find(&arena, root).map_err(|e| refused(file, e))?;
+    let (tensors, within) = find(&arena, root, entry).map_err(|e| refused(file, e))?;
     drop(archive);
     Ok(Checkpoint::new(bytes, tensors, within, true))
 }

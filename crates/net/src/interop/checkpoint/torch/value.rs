@@ -8,16 +8,16 @@ use super::super::tensor::{Storage, Tensor};
 use super::names::Name;
 
 /// Number of a value in the arena.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in super::super) struct Id(u32);
 
 /// A value; texts are those of the pickle's bytes.
 #[derive(Debug, Clone)]
 pub(in super::super) enum Value<'a> {
     None,
-    Bool(bool),
+    Bool,
     Int(i64),
-    Float(f64),
+    Float,
     Text(&'a str),
     Bytes,
     /// A list, set, tuple or `torch.Size`.
@@ -26,9 +26,9 @@ pub(in super::super) enum Value<'a> {
     Dict(Vec<(Id, Id)>),
     /// An imported name of the list.
     Name(Name),
-    Storage(Storage),
-    Tensor(Tensor),
-    /// A value that checkpoints may hold and that is no tensor: a dtype or a device.
+    Storage(Box<Storage>),
+    Tensor(Box<Tensor>),
+    /// A value that checkpoints may hold and that is no tensor: a dtype, a device, a long integer.
     Other,
 }
 
@@ -37,9 +37,9 @@ impl Value<'_> {
     pub fn kind(&self) -> &'static str {
         match self {
             Value::None => "None",
-            Value::Bool(_) => "a bool",
+            Value::Bool => "a bool",
             Value::Int(_) => "an int",
-            Value::Float(_) => "a float",
+            Value::Float => "a float",
             Value::Text(_) => "a text",
             Value::Bytes => "bytes",
             Value::List(_) => "a list",
