@@ -89,7 +89,7 @@ pub(crate) fn flatten(net: &Network, weights: &Weights, options: &CompileOptions
                 return Err(Error::layer(&info.name, problem));
             }
         }
-        flat.rules[e.target].hear(e);
+        flat.rules[e.target].add_input(e);
     }
     flat.timed = (0..flat.rules.len()).filter(|&l| flat.rules[l].timed.is_some()).collect();
     flat.chain = is_chain(&flat, &made.edges);

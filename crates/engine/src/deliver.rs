@@ -85,27 +85,27 @@ impl NetworkState {
 }
 
 /// Receives the spikes of a layer when they are fired, several at a time.
-pub(crate) trait Hear {
-    fn hear(&mut self, layer: usize, fired: &[Hop]);
+pub(crate) trait SpikeObserver {
+    fn observe(&mut self, layer: usize, fired: &[Hop]);
 }
 
-impl Hear for () {
+impl SpikeObserver for () {
     #[inline(always)]
-    fn hear(&mut self, _: usize, _: &[Hop]) {}
+    fn observe(&mut self, _: usize, _: &[Hop]) {}
 }
 
 /// Delivers a list of events along the edges of their source, with all consequences.
-pub(crate) fn deliver<H: Hear>(
+pub(crate) fn deliver<H: SpikeObserver>(
     flat: &FlatNetwork,
     memory: &mut NetworkState,
-    hear: &mut H,
+    observer: &mut H,
     edges: Range<usize>,
     hops: &[Hop],
     times: &[u64],
 ) {
     if flat.chain {
         for edge in &flat.edges[edges] {
-            along(flat, memory, hear, edge, hops, times);
+            along(flat, memory, observer, edge, hops, times);
         }
         return;
     }
@@ -113,7 +113,7 @@ pub(crate) fn deliver<H: Hear>(
         let single = [Hop { spikes: 1, ..*hop }];
         for _ in 0..hop.spikes {
             for edge in &flat.edges[edges.clone()] {
-                along(flat, memory, hear, edge, &single, times);
+                along(flat, memory, observer, edge, &single, times);
             }
         }
     }
@@ -144,15 +144,15 @@ pub(crate) fn fire_due(
 }
 
 /// Delivers the spikes of a neuron that fired by itself at `t_us`, with all consequences.
-pub(crate) fn deliver_due<H: Hear>(
+pub(crate) fn deliver_due<H: SpikeObserver>(
     flat: &FlatNetwork,
     memory: &mut NetworkState,
-    hear: &mut H,
+    observer: &mut H,
     l: usize,
     hop: Hop,
     t_us: u64,
 ) {
-    each(flat, memory, hear, l, &[hop], &[t_us]);
+    each(flat, memory, observer, l, &[hop], &[t_us]);
 }
 
 /// The next spike that returns along a recurrent connection, as (time in µs, layer).
@@ -161,17 +161,22 @@ pub(crate) fn next_late(memory: &NetworkState) -> Option<(u64, usize)> {
 }
 
 /// Delivers the next spike that returns to this layer, with all consequences.
-pub(crate) fn deliver_late<H: Hear>(flat: &FlatNetwork, memory: &mut NetworkState, hear: &mut H, l: usize) {
+pub(crate) fn deliver_late<H: SpikeObserver>(
+    flat: &FlatNetwork,
+    memory: &mut NetworkState,
+    observer: &mut H,
+    l: usize,
+) {
     let (Some(late), Some((t_us, hop))) = (flat.late[l], memory.late[l].pop_front()) else { return };
-    along(flat, memory, hear, &flat.edges[late.edge], &[Hop { cause: 0, ..hop }], &[t_us]);
+    along(flat, memory, observer, &flat.edges[late.edge], &[Hop { cause: 0, ..hop }], &[t_us]);
 }
 
 /// Delivers a list of events along one edge. Takes the target's queue out of the state meanwhile,
 /// which is safe because a layer's spikes return to it only later ([`deliver_late`]).
-fn along<H: Hear>(
+fn along<H: SpikeObserver>(
     flat: &FlatNetwork,
     memory: &mut NetworkState,
-    hear: &mut H,
+    observer: &mut H,
     edge: &Edge,
     hops: &[Hop],
     times: &[u64],
@@ -187,10 +192,10 @@ fn along<H: Hear>(
         if !queue.is_empty() {
             tally(flat, memory, target, &queue);
             if flat.chain {
-                hear.hear(target, &queue);
-                deliver(flat, memory, hear, rule.edges.clone(), &queue, times);
+                observer.observe(target, &queue);
+                deliver(flat, memory, observer, rule.edges.clone(), &queue, times);
             } else {
-                each(flat, memory, hear, target, &queue, times);
+                each(flat, memory, observer, target, &queue, times);
             }
         }
     }
@@ -200,7 +205,14 @@ fn along<H: Hear>(
 }
 
 /// Reports each spike and delivers it with all consequences before the next one (depth first).
-fn each<H: Hear>(flat: &FlatNetwork, memory: &mut NetworkState, hear: &mut H, l: usize, fired: &[Hop], times: &[u64]) {
+fn each<H: SpikeObserver>(
+    flat: &FlatNetwork,
+    memory: &mut NetworkState,
+    observer: &mut H,
+    l: usize,
+    fired: &[Hop],
+    times: &[u64],
+) {
     for hop in fired {
         let single = [Hop { spikes: 1, ..*hop }];
         if let Some(late) = flat.late[l] {
@@ -212,8 +224,8 @@ fn each<H: Hear>(flat: &FlatNetwork, memory: &mut NetworkState, hear: &mut H, l:
             }
         }
         for _ in 0..hop.spikes {
-            hear.hear(l, &single);
-            deliver(flat, memory, hear, flat.rules[l].edges.clone(), &single, times);
+            observer.observe(l, &single);
+            deliver(flat, memory, observer, flat.rules[l].edges.clone(), &single, times);
         }
     }
 }

@@ -27,8 +27,9 @@ pub(crate) struct Footprint {
     pub target: u32,
     /// Index of the first weight, for source channel 0.
     pub weight: u32,
-    /// Weights from one source channel to the next, and from one target row to the next.
+    /// Number of weights between the weight of one source channel and that of the next.
     pub channel_weights: u32,
+    /// Number of weights between the weight of one target row and that of the next.
     pub row_weights: u32,
     /// Number of target rows; 0 if the event has no target.
     pub rows: u16,

@@ -195,7 +195,7 @@ impl Rule {
     }
 
     /// Records an edge that ends at this layer.
-    pub fn hear(&mut self, edge: &Edge) {
+    pub fn add_input(&mut self, edge: &Edge) {
         if let Some(decay) = &mut self.decay {
             decay.cell = gcd(decay.cell, edge.width);
         }

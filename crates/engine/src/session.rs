@@ -6,7 +6,7 @@
 
 use crate::decision::{Confidence, Decision};
 use crate::deliver::{
-    Hear, MOST_LATE, NetworkState, deliver, deliver_due, deliver_late, fire_due, next_due, next_late,
+    MOST_LATE, NetworkState, SpikeObserver, deliver, deliver_due, deliver_late, fire_due, next_due, next_late,
 };
 use crate::error::{Error, Result};
 use crate::flat::FlatNetwork;
@@ -42,7 +42,7 @@ struct Chunk {
 }
 
 /// Passes spikes to a sink, with the time and number of their input event.
-pub(crate) struct Telling<'a, S> {
+pub(crate) struct SinkObserver<'a, S> {
     pub sink: &'a mut S,
     pub flat: &'a FlatNetwork,
     /// Times of the chunk's events in µs.
@@ -69,9 +69,9 @@ pub(crate) fn values<'a>(program: &'a Program, memory: &'a NetworkState) -> impl
     })
 }
 
-impl<S: Sink> Hear for Telling<'_, S> {
+impl<S: Sink> SpikeObserver for SinkObserver<'_, S> {
     #[inline]
-    fn hear(&mut self, layer: usize, fired: &[Hop]) {
+    fn observe(&mut self, layer: usize, fired: &[Hop]) {
         if !S::LISTENS {
             return;
         }
@@ -251,8 +251,8 @@ impl Session {
         let flat = &*self.program.flat;
         let Chunk { hops, times } = &mut self.chunk;
         let first = self.events - hops.len() as u64;
-        let mut hear = Telling { sink, flat, times, first };
-        deliver(flat, &mut self.memory, &mut hear, flat.input_edges.clone(), hops, times);
+        let mut observer = SinkObserver { sink, flat, times, first };
+        deliver(flat, &mut self.memory, &mut observer, flat.input_edges.clone(), hops, times);
         hops.clear();
         times.clear();
         self.check_flood()
@@ -280,14 +280,14 @@ impl Session {
             let due = next_due(flat, &self.memory).filter(|due| due.0 <= t_us);
             let late = next_late(&self.memory).filter(|late| late.0 <= t_us);
             if let Some((at_us, l)) = late.filter(|late| due.is_none_or(|due| late.0 <= due.0)) {
-                let mut hear = Telling { sink, flat, times: &[at_us], first: cause };
-                deliver_late(flat, &mut self.memory, &mut hear, l);
+                let mut observer = SinkObserver { sink, flat, times: &[at_us], first: cause };
+                deliver_late(flat, &mut self.memory, &mut observer, l);
                 continue;
             }
             let Some(due) = due else { return Ok(()) };
             if let Some(hop) = fire_due(flat, &mut self.memory, due) {
-                let mut hear = Telling { sink, flat, times: &[due.0], first: cause };
-                deliver_due(flat, &mut self.memory, &mut hear, due.1, hop, due.0);
+                let mut observer = SinkObserver { sink, flat, times: &[due.0], first: cause };
+                deliver_due(flat, &mut self.memory, &mut observer, due.1, hop, due.0);
             }
         }
     }

@@ -144,8 +144,8 @@ fn data_set(path: &Path, options: &ReadOptions) -> Result<Info> {
         return Err(Error::unexpected(path.display().to_string(), problem, remedy));
     };
     let ReadOptions { sensor, time_unit, literal_times, drop_outside, .. } = *options;
-    let heeded = ReadOptions { sensor, time_unit, literal_times, drop_outside, ..ReadOptions::default() };
-    if *options != heeded {
+    let usable = ReadOptions { sensor, time_unit, literal_times, drop_outside, ..ReadOptions::default() };
+    if *options != usable {
         let problem = format!("a data set ({}), and an option for reading a single file is given", set.name);
         return Err(Error::unexpected(path.display().to_string(), problem, "leave it out"));
     }

@@ -283,7 +283,7 @@ fn an_iteration_costs_the_steps_of_its_passes() {
 }
 
 #[test]
-fn a_lesson_needs_pupils_and_images_have_no_extra_pass() {
+fn distillation_needs_a_pass_that_learns_and_images_have_no_extra_pass() {
     let job = Job::new(&["train.long={ times = 2, replaces = 2, distill = 1.0 }"]);
     let e = job.task().plan().expect_err("no pass is left").to_string();
     assert!(e.contains("`train.long` `distill`"), "{e}");
@@ -415,7 +415,7 @@ fn a_long_pass_over_repeated_frames_without_a_leak_has_the_logits_of_the_engine_
 }
 
 #[test]
-fn the_lesson_adds_its_gradient_to_the_pupils_and_none_to_the_teacher() {
+fn distillation_adds_its_gradient_to_the_other_passes_and_none_to_the_teacher() {
     let mut model = model(Neuron { refractory: Some(Refractory::steps(0.5)), ..Neuron::lif() });
     let teacher = at_t_max(&model);
     let pupil = TrainingPass::new(vec![2; model.network().stages()], LeakRule::Step);

@@ -2,13 +2,13 @@
 
 use super::model::{Asynchrony, Order, Timing, Traffic};
 use crate::decision::{Confidence, Decision};
-use crate::deliver::{Hear, NetworkState, fire_due, next_due, tally};
+use crate::deliver::{NetworkState, SpikeObserver, fire_due, next_due, tally};
 use crate::error::{Error, Result};
 use crate::flat::FlatNetwork;
 use crate::hop::Hop;
 use crate::pass::{Carried, Pass, carry};
 use crate::program::Program;
-use crate::session::{Telling, values};
+use crate::session::{SinkObserver, values};
 use crate::sink::Sink;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -222,7 +222,7 @@ impl AsyncSession {
     fn fire<S: Sink>(&mut self, flat: &FlatNetwork, due: (u64, usize, usize), sink: &mut S) {
         let Some(hop) = fire_due(flat, &mut self.memory, due) else { return };
         let told = [(due.0 + self.base_us).saturating_sub(self.offset_us() as u64)];
-        Telling { sink, flat, times: &told, first: self.sent.into() }.hear(due.1, &[hop]);
+        SinkObserver { sink, flat, times: &told, first: self.sent.into() }.observe(due.1, &[hop]);
         let hop = Hop { cause: self.sent, ..hop };
         self.send(flat, flat.rules[due.1].edges.clone(), &[hop], due.0.saturating_mul(1000));
     }
@@ -247,7 +247,7 @@ impl AsyncSession {
             tally(flat, &mut self.memory, core, &out);
             let told = [(times[0] + self.base_us).saturating_sub(self.offset_us() as u64)];
             if core < flat.infos.len() {
-                Telling { sink, flat, times: &told, first: flight.cause.into() }.hear(core, &out);
+                SinkObserver { sink, flat, times: &told, first: flight.cause.into() }.observe(core, &out);
             }
             out.iter_mut().for_each(|h| h.cause = flight.cause);
             self.send(flat, rule.edges.clone(), &out, flight.t_ns);

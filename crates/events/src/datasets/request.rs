@@ -53,7 +53,7 @@ impl DataRequest {
     /// ignored, because the recordings of one data set may have several formats.
     pub(super) fn reading(&self) -> ReadOptions {
         let DataRequest { time_unit, literal_times, stream, drop_outside, .. } = *self;
-        ReadOptions { time_unit, literal_times, stream, drop_outside, where_heeded: true, ..ReadOptions::default() }
+        ReadOptions { time_unit, literal_times, stream, drop_outside, where_supported: true, ..ReadOptions::default() }
     }
 
     /// The split rule of the request, if it has one.
@@ -83,30 +83,30 @@ impl DataRequest {
             let problem = format!("{what} is given, but data set `{}` {why}", info.name);
             Err(Error::setting(problem, Remedy::of("leave it out", choice)))
         };
-        let heeds = |setting| info.settings.contains(&setting);
+        let supports = |setting| info.settings.contains(&setting);
         match self {
-            DataRequest { sensor: Some(_), .. } if !heeds(Setting::Sensor) => {
+            DataRequest { sensor: Some(_), .. } if !supports(Setting::Sensor) => {
                 refuse("a sensor", &[Choice::Sensor], "has a sensor of its own")
             }
-            DataRequest { time_unit: Some(_), .. } if !heeds(Setting::Reading) => {
+            DataRequest { time_unit: Some(_), .. } if !supports(Setting::Reading) => {
                 refuse("a unit of time", &[Choice::TimeUnit], "has files that state their unit")
             }
-            DataRequest { literal_times: true, .. } if !heeds(Setting::Reading) => {
+            DataRequest { literal_times: true, .. } if !supports(Setting::Reading) => {
                 refuse("the choice of literal times", &[Choice::LiteralTimes], "is of one format of known times")
             }
-            DataRequest { stream: Some(_), .. } if !heeds(Setting::Reading) => {
+            DataRequest { stream: Some(_), .. } if !supports(Setting::Reading) => {
                 refuse("the number of a stream", &[Choice::Stream], "has one stream of events in a file")
             }
-            DataRequest { drop_outside: true, .. } if !heeds(Setting::Reading) => {
+            DataRequest { drop_outside: true, .. } if !supports(Setting::Reading) => {
                 refuse("the choice to drop events outside", &[Choice::DropOutside], "has no event outside its sensor")
             }
-            DataRequest { test_share: Some(_), .. } if !heeds(Setting::Split) => {
+            DataRequest { test_share: Some(_), .. } if !supports(Setting::Split) => {
                 refuse("a share for testing", &[Choice::TestShare], "has a split of its own")
             }
-            DataRequest { train_first: Some(_), .. } if !heeds(Setting::Split) => {
+            DataRequest { train_first: Some(_), .. } if !supports(Setting::Split) => {
                 refuse("a number for training", &[Choice::TrainFirst], "has a split of its own")
             }
-            DataRequest { crop: Some(_), .. } if !heeds(Setting::Crop) => {
+            DataRequest { crop: Some(_), .. } if !supports(Setting::Crop) => {
                 refuse("a size for crops", &[Choice::Crop], "has images of one size")
             }
             _ => Ok(()),

@@ -5,7 +5,7 @@
 
 use super::aedat2::{self, Aedat2};
 use super::records::RecordDecoder;
-use super::{Fit, Format, Heed, Reading};
+use super::{Fit, Format, Reading, SupportedOption};
 
 /// The format description; see the module.
 pub const FORMAT: Format = Format {
@@ -14,7 +14,7 @@ pub const FORMAT: Format = Format {
     extensions: &["aedat", "dat"],
     axes: aedat2::AXES,
     fits: |probe| if probe.head.starts_with(Aedat2::<RECORD>::MAGIC) { Fit::Sure } else { Fit::No },
-    heeds: &[Heed::LiteralTimes],
+    supports: &[SupportedOption::LiteralTimes],
     read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Aedat2::<RECORD>::new(options), file))),
     write: None,
 };

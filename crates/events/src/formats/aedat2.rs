@@ -20,7 +20,7 @@ use super::block::Block;
 use super::clock::Clock;
 use super::encoder::EventEncoder;
 use super::records::{RecordDecoder, Records, SliceOrigin};
-use super::{Axes, Encoder, Fit, Format, Heed, ReadOptions, Reading};
+use super::{Axes, Encoder, Fit, Format, ReadOptions, Reading, SupportedOption};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -30,7 +30,7 @@ pub const FORMAT: Format = Format {
     extensions: &["aedat"],
     axes: AXES,
     fits: |probe| if probe.head.starts_with(Aedat2::<RECORD>::MAGIC) { Fit::Sure } else { Fit::No },
-    heeds: &[Heed::LiteralTimes],
+    supports: &[SupportedOption::LiteralTimes],
     read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Aedat2::<RECORD>::new(options), file))),
     write: Some(encoder),
 };

@@ -18,7 +18,7 @@ use super::aedat::{self, Front, front};
 use super::block::Block;
 use super::encoder::refuse;
 use super::records::{RecordDecoder, Records, SliceOrigin};
-use super::{Encoder, Fit, Format, Heed, Reading, StreamInfo};
+use super::{Encoder, Fit, Format, Reading, StreamInfo, SupportedOption};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -28,7 +28,7 @@ pub const FORMAT: Format = Format {
     extensions: &["aedat"],
     axes: super::Axes::UpperLeft,
     fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
-    heeds: &[Heed::Stream],
+    supports: &[SupportedOption::Stream],
     read: Reading::Stream(|file, options| {
         let (stage, wanted, sources) = (Stage::First, options.stream, Vec::new());
         let block = Box::new(Block::new());

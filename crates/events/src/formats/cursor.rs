@@ -25,7 +25,7 @@ macro_rules! number {
     )*};
 }
 
-#[allow(dead_code)] // each of the optional formats uses a part
+#[allow(dead_code, reason = "each of the optional formats uses a part")]
 impl<'a> Cursor<'a> {
     /// Creates a cursor at the start of `bytes`, which lie at offset `base` of `file`.
     pub fn new(bytes: &'a [u8], base: u64, file: &'a str, what: &'static str) -> Cursor<'a> {

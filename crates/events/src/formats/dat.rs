@@ -17,7 +17,7 @@ use super::encoder::EventEncoder;
 use super::prefetch::prefetch_a_page_ahead;
 use super::prophesee::{Headed, Header, Words};
 use super::records::{RecordDecoder, SliceOrigin};
-use super::{Encoder, Fit, Format, Heed, Probe, Reading};
+use super::{Encoder, Fit, Format, Probe, Reading, SupportedOption};
 use crate::{Columns, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -27,7 +27,7 @@ pub const FORMAT: Format = Format {
     extensions: &["dat"],
     axes: super::Axes::UpperLeft,
     fits,
-    heeds: &[Heed::LiteralTimes],
+    supports: &[SupportedOption::LiteralTimes],
     read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Headed::<Dat>::new(options), file))),
     write: Some(encoder),
 };

@@ -24,7 +24,7 @@ pub const FORMAT: Format = Format {
     extensions: &["es"],
     axes: super::Axes::LowerLeft,
     fits: |probe| if probe.head.starts_with(MAGIC) { Fit::Sure } else { Fit::No },
-    heeds: &[],
+    supports: &[],
     read: Reading::Stream(|file, options| {
         let block = Box::new(Block::new());
         let es = Es { start: None, given: options.sensor, drop: options.drop_outside, count: 0, t_us: 0, block };

@@ -19,7 +19,7 @@ use super::oddities::{Odd, Oddities};
 use super::prefetch::prefetch_a_page_ahead;
 use super::prophesee::{Headed, Header, Words};
 use super::records::{RecordDecoder, SliceOrigin};
-use super::{Encoder, Format, Heed, Reading};
+use super::{Encoder, Format, Reading, SupportedOption};
 use crate::columns::Slots;
 use crate::{Columns, Result, Sensor};
 
@@ -30,7 +30,7 @@ pub const FORMAT: Format = Format {
     extensions: &["raw"],
     axes: super::Axes::UpperLeft,
     fits: |probe| VERSION.fits(probe),
-    heeds: &[Heed::LiteralTimes],
+    supports: &[SupportedOption::LiteralTimes],
     read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Headed::<Evt2>::new(options), file))),
     write: Some(encoder),
 };

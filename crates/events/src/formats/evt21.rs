@@ -22,7 +22,7 @@ use super::evt::{High, Version, run};
 use super::oddities::{Odd, Oddities};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{RecordDecoder, SliceOrigin};
-use super::{Encoder, Format, Heed, Reading};
+use super::{Encoder, Format, Reading, SupportedOption};
 use crate::{Columns, Event, Result};
 
 /// The format description; see the module.
@@ -32,7 +32,7 @@ pub const FORMAT: Format = Format {
     extensions: &["raw"],
     axes: super::Axes::UpperLeft,
     fits: |probe| VERSION.fits(probe),
-    heeds: &[Heed::LiteralTimes],
+    supports: &[SupportedOption::LiteralTimes],
     read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Headed::<Evt21>::new(options), file))),
     write: Some(|sensor| {
         let header = Some(VERSION.header(sensor, ";endianness=little"));

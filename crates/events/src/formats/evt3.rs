@@ -43,7 +43,7 @@ use super::evt::{High, Version, run};
 use super::oddities::{Odd, Oddities};
 use super::prophesee::{Headed, Header, Words};
 use super::records::{RecordDecoder, SliceOrigin};
-use super::{Format, Heed, Reading};
+use super::{Format, Reading, SupportedOption};
 use crate::{Columns, Event, Result, Sensor};
 
 /// The format description; see the module.
@@ -53,7 +53,7 @@ pub const FORMAT: Format = Format {
     extensions: &["raw"],
     axes: super::Axes::UpperLeft,
     fits: |probe| VERSION.fits(probe),
-    heeds: &[Heed::LiteralTimes],
+    supports: &[SupportedOption::LiteralTimes],
     read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Headed::<Evt3>::new(options), file))),
     write: Some(|sensor| Ok(Box::new(Writer::new(sensor)))),
 };

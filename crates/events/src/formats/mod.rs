@@ -70,7 +70,7 @@ pub use encoder::{Encoder, Writing, encode, encoder};
 #[cfg(feature = "datasets")]
 pub(crate) use foreign::is_named_otherwise;
 pub use oddities::Oddity;
-pub use options::{Heed, ReadOptions};
+pub use options::{ReadOptions, SupportedOption};
 pub use probe::{Fit, HEAD, Probe};
 #[cfg(feature = "datasets")]
 pub(crate) use reader::open_shifted;
@@ -129,7 +129,7 @@ pub struct Format {
     /// fast and must not panic.
     pub fits: fn(&Probe<'_>) -> Fit,
     /// The options that the format supports; reading with any other one is an error.
-    pub heeds: &'static [Heed],
+    pub supports: &'static [SupportedOption],
     /// The decoder.
     pub read: Reading,
     /// The encoder; `None` if the format is read-only.

@@ -11,7 +11,7 @@
 use super::clock::Clock;
 use super::encoder::EventEncoder;
 use super::records::{RecordDecoder, Records, SliceOrigin};
-use super::{Encoder, EventStream, Fit, Format, Heed, Probe, Reading};
+use super::{Encoder, EventStream, Fit, Format, Probe, Reading, SupportedOption};
 use crate::{Columns, Error, Event, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -21,7 +21,7 @@ pub const FORMAT: Format = Format {
     extensions: &["bin"],
     axes: super::Axes::UpperLeft,
     fits,
-    heeds: &[Heed::LiteralTimes],
+    supports: &[SupportedOption::LiteralTimes],
     read: Reading::Stream(|file, options| {
         Box::new(RecordDecoder::new(Bin { base: 0, clock: Clock::new(options.literal_times) }, file))
     }),

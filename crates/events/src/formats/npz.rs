@@ -16,7 +16,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::npy::{self, Array, Header, Kind, Problem};
 use super::values::{self, Number, ValueBytes};
-use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit};
+use super::{Container, Fit, Format, Probe, ReadOptions, Reading, SupportedOption, TimeUnit};
 use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -26,7 +26,7 @@ pub const FORMAT: Format = Format {
     extensions: &["npz"],
     axes: super::Axes::UpperLeft,
     fits,
-    heeds: &[Heed::TimeUnit],
+    supports: &[SupportedOption::TimeUnit],
     read: Reading::Whole(open),
     write: None,
 };

@@ -37,13 +37,13 @@ pub struct ReadOptions {
     pub note_oddities: bool,
     /// Ignore an option that the format does not support, instead of returning an error. For data
     /// sets of files in several formats.
-    pub where_heeded: bool,
+    pub where_supported: bool,
 }
 
-/// An option that only some formats support; see [`Format::heeds`].
+/// An option that only some formats support; see [`Format::supports`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Heed {
+pub enum SupportedOption {
     /// [`ReadOptions::time_unit`]
     TimeUnit,
     /// [`ReadOptions::literal_times`]
@@ -59,12 +59,12 @@ impl ReadOptions {
     /// [`Error::Unexpected`] for an option that the format does not support, because the user would
     /// not notice that it has no effect.
     pub(super) fn for_format(mut self, format: &Format, file: &str) -> Result<ReadOptions> {
-        let ignored = |heed| !format.heeds.contains(&heed);
+        let ignored = |option| !format.supports.contains(&option);
         let refuse = |problem: &str, remedy: Remedy| {
             Err(Error::unexpected(file, format!("the format {} {problem}", format.name), remedy))
         };
-        if self.time_unit.is_some() && ignored(Heed::TimeUnit) {
-            if !self.where_heeded {
+        if self.time_unit.is_some() && ignored(SupportedOption::TimeUnit) {
+            if !self.where_supported {
                 return refuse(
                     "has times of a fixed unit, and one is stated",
                     Remedy::of("leave the unit of time out", &[Choice::TimeUnit]),
@@ -72,8 +72,8 @@ impl ReadOptions {
             }
             self.time_unit = None;
         }
-        if self.literal_times && ignored(Heed::LiteralTimes) {
-            if !self.where_heeded {
+        if self.literal_times && ignored(SupportedOption::LiteralTimes) {
+            if !self.where_supported {
                 return refuse(
                     "has no clock that overflows, and literal times are asked for",
                     Remedy::of("leave them out", &[Choice::LiteralTimes]),
@@ -81,8 +81,8 @@ impl ReadOptions {
             }
             self.literal_times = false;
         }
-        if self.stream.is_some() && ignored(Heed::Stream) {
-            if !self.where_heeded {
+        if self.stream.is_some() && ignored(SupportedOption::Stream) {
+            if !self.where_supported {
                 return refuse(
                     "has one stream of events, and a number is given",
                     Remedy::of("leave the number out", &[Choice::Stream]),
@@ -100,7 +100,7 @@ impl ReadOptions {
     /// of which the file states the unit.
     pub(super) fn unit(&self, stated: Option<TimeUnit>, times: &str) -> Result<Option<TimeUnit>, String> {
         match (stated, self.time_unit) {
-            (Some(stated), Some(asked)) if stated != asked && !self.where_heeded => {
+            (Some(stated), Some(asked)) if stated != asked && !self.where_supported => {
                 Err(format!("{times} is in {stated}, and {asked} is asked for"))
             }
             (stated, asked) => Ok(stated.or(asked)),

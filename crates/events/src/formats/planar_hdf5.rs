@@ -23,7 +23,7 @@ use std::collections::HashSet;
 use super::hdf5::{self, Dataset, File, Layout};
 use super::streams::choose;
 use super::values::{self, Number, ValueBytes};
-use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, StreamInfo, TimeUnit};
+use super::{Container, Fit, Format, Probe, ReadOptions, Reading, StreamInfo, SupportedOption, TimeUnit};
 use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -33,7 +33,7 @@ pub const FORMAT: Format = Format {
     extensions: &["h5", "hdf5"],
     axes: super::Axes::UpperLeft,
     fits,
-    heeds: &[Heed::TimeUnit, Heed::Stream],
+    supports: &[SupportedOption::TimeUnit, SupportedOption::Stream],
     read: Reading::Whole(open),
     write: None,
 };

@@ -16,7 +16,7 @@ mod write;
 
 use super::hdf5::{self, Class, Dataset, Datatype, File, Layout};
 use super::values::{self, Number, ValueBytes};
-use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit, ecf, planar_hdf5, shd};
+use super::{Container, Fit, Format, Probe, ReadOptions, Reading, SupportedOption, TimeUnit, ecf, planar_hdf5, shd};
 use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -26,7 +26,7 @@ pub const FORMAT: Format = Format {
     extensions: &["hdf5", "h5"],
     axes: super::Axes::UpperLeft,
     fits,
-    heeds: &[Heed::TimeUnit],
+    supports: &[SupportedOption::TimeUnit],
     read: Reading::Whole(open),
     write: Some(write::encoder),
 };

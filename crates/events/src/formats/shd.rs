@@ -11,7 +11,7 @@
 use super::cursor::Cursor;
 use super::hdf5::{self, Class, Dataset, Datatype, File, Heaps};
 use super::values::half;
-use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading};
+use super::{Container, Fit, Format, Probe, ReadOptions, Reading, SupportedOption};
 use crate::{Columns, Error, Recording, Result, Sensor};
 
 /// The format description; see the module.
@@ -21,7 +21,7 @@ pub const FORMAT: Format = Format {
     extensions: &["h5", "hdf5"],
     axes: super::Axes::AsStored("x is the channel of the inner ear"),
     fits,
-    heeds: &[Heed::Stream],
+    supports: &[SupportedOption::Stream],
     read: Reading::Whole(container),
     write: None,
 };

@@ -11,7 +11,10 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Streams`] if the wanted stream does not exist, or if several exist and none is wanted.
-#[cfg_attr(not(any(feature = "aedat4", feature = "hdf5")), allow(dead_code))]
+#[cfg_attr(
+    not(any(feature = "aedat4", feature = "hdf5")),
+    allow(dead_code, reason = "the formats of several streams are optional")
+)]
 pub(super) fn choose(streams: &[StreamInfo], wanted: Option<i32>, file: &str, format: &'static str) -> Result<usize> {
     let found = match (wanted, streams) {
         (Some(number), _) => streams.iter().position(|s| s.number == number),

@@ -27,7 +27,7 @@ use number::Decimal;
 
 use super::encoder::EventEncoder;
 use super::records::{RecordDecoder, Records, SliceOrigin};
-use super::{Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit};
+use super::{Fit, Format, Probe, ReadOptions, Reading, SupportedOption, TimeUnit};
 use crate::{Choice, Columns, Error, Event, Remedy, Result, Sensor};
 
 /// The format description; see the module.
@@ -37,7 +37,7 @@ pub const FORMAT: Format = Format {
     extensions: &["txt", "csv", "tsv"],
     axes: super::Axes::AsStored("a text does not say where they begin"),
     fits,
-    heeds: &[Heed::TimeUnit],
+    supports: &[SupportedOption::TimeUnit],
     read: Reading::Stream(|file, options| Box::new(RecordDecoder::new(Text::new(options), file))),
     write: Some(|_: Option<Sensor>| {
         let (mut last, mut stated) = (0, false);

@@ -269,7 +269,7 @@ fn golden_shd_files_are_two_parts_of_recordings() {
 }
 
 #[test]
-fn settings_that_a_set_does_not_heed_are_refused() {
+fn settings_that_a_set_does_not_support_are_refused() {
     for (name, change, choice) in [
         ("nmnist", &(|r: &mut DataRequest| r.sensor = Some(DVS128)) as &dyn Fn(&mut DataRequest), Choice::Sensor),
         ("mnist", &|r| r.test_share = Some(0.5), Choice::TestShare),

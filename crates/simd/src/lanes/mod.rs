@@ -145,16 +145,17 @@ mod tests {
         ) {
             let a = a.map(|v| if v.is_finite() { v % 8.0 } else { 1.0 });
             let job = Job { of: [&a, &b, &c], part };
-            let twin = results(Isa::PORTABLE, &job);
+            let portable = results(Isa::PORTABLE, &job);
             for isa in Isa::available() {
                 let seen = results(isa, &job);
-                prop_assert_eq!(&seen.sum, &twin.sum);
-                prop_assert_eq!(&seen.part, &twin.part);
-                prop_assert_eq!(&seen.splat, &twin.splat);
-                for (k, (seen, twin)) in seen.with_product.iter().zip(&twin.with_product).enumerate() {
+                prop_assert_eq!(&seen.sum, &portable.sum);
+                prop_assert_eq!(&seen.part, &portable.part);
+                prop_assert_eq!(&seen.splat, &portable.splat);
+                for (k, (seen, portable)) in seen.with_product.iter().zip(&portable.with_product).enumerate() {
                     // Half a unit in the last place of the product (magnitude at most 16) and of
                     // the sum.
-                    prop_assert!((seen - twin).abs() <= 24.0 * f32::EPSILON, "{isa:?}, lane {k}: {seen} {twin}");
+                    let difference = (seen - portable).abs();
+                    prop_assert!(difference <= 24.0 * f32::EPSILON, "{isa:?}, lane {k}: {seen} {portable}");
                 }
             }
         }

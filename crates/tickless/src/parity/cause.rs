@@ -74,7 +74,7 @@ pub fn likely(
     let (ours, other) = (counts_of_layer(ours), counts_of_layer(other));
     let before: u64 = ours.iter().zip(&other).map(|(a, b)| apart(a, b)).sum();
     if before == 0 {
-        let why = "the same spikes in another order: events of one time are taken in another order, or a merge hears \
+        let why = "the same spikes in another order: events of one time are taken in another order, or a merge receives \
                    its sources in another order";
         return Ok(Some(Cause::new(why)));
     }

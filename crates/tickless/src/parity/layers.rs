@@ -58,7 +58,7 @@ struct Way {
 
 /// A spike with the path that it came by.
 #[derive(Clone)]
-struct Heard {
+struct Arrival {
     way: Vec<u32>,
     t_us: u64,
     cause: u64,
@@ -121,21 +121,21 @@ impl Layers {
     /// If a layer cannot be run.
     pub fn run(&mut self, recording: &Recording) -> Result<Clocked> {
         let one_channel = self.network.input().shape.channels == 1;
-        let input = recording.iter().enumerate().map(|(k, e)| Heard {
+        let input = recording.iter().enumerate().map(|(k, e)| Arrival {
             way: vec![k as u32],
             t_us: e.t_us,
             cause: k as u64,
             place: (if one_channel { 0 } else { usize::from(e.on) }, e.y.into(), e.x.into()),
         });
-        let mut emitted: HashMap<NodeId, Vec<Heard>> = HashMap::from([(NodeId::Input, input.collect())]);
+        let mut emitted: HashMap<NodeId, Vec<Arrival>> = HashMap::from([(NodeId::Input, input.collect())]);
         let mut out = Clocked { logits: vec![0.0; self.network.output().len()], ..Clocked::default() };
         for target in 0..=self.neurons.len() {
-            let heard = self.heard(target, &emitted)?;
+            let arrivals = self.arrivals(target, &emitted)?;
             if target == self.neurons.len() {
-                heard.iter().flat_map(|(_, patch)| patch.iter()).for_each(|&(i, w)| out.logits[i] += w);
+                arrivals.iter().flat_map(|(_, patch)| patch.iter()).for_each(|&(i, w)| out.logits[i] += w);
                 continue;
             }
-            let spikes = self.fire(target, heard, &mut out.close);
+            let spikes = self.fire(target, arrivals, &mut out.close);
             out.spikes.push(spikes.iter().map(|s| spike(target, s)).collect());
             emitted.insert(NodeId::Node(self.network.spiking()[target]), spikes);
         }
@@ -148,7 +148,7 @@ impl Layers {
     }
 
     /// The events that a layer receives, in order, with the current that each adds.
-    fn heard(&mut self, target: usize, emitted: &HashMap<NodeId, Vec<Heard>>) -> Result<Vec<(Heard, Patch)>> {
+    fn arrivals(&mut self, target: usize, emitted: &HashMap<NodeId, Vec<Arrival>>) -> Result<Vec<(Arrival, Patch)>> {
         let mut all = Vec::new();
         for k in 0..self.ways.len() {
             if self.ways[k].target != target {
@@ -172,7 +172,12 @@ impl Layers {
     /// For every event, updates the neurons that it reaches by one step and returns their spikes.
     /// During a refractory period a neuron does not fire; it integrates the event, or ignores it if
     /// its membrane is held.
-    fn fire(&self, layer: usize, heard: Vec<(Heard, Patch)>, close: &mut Vec<(usize, u64, usize)>) -> Vec<Heard> {
+    fn fire(
+        &self,
+        layer: usize,
+        arrivals: Vec<(Arrival, Patch)>,
+        close: &mut Vec<(usize, u64, usize)>,
+    ) -> Vec<Arrival> {
         let (neuron, tau, shape) = self.neurons[layer];
         let theta = f64::from(neuron.threshold);
         let held = neuron.refractory.is_some_and(|r| r.during == During::Hold);
@@ -180,7 +185,7 @@ impl Layers {
         // The time in µs from which each neuron may fire again.
         let mut ready = vec![0u64; shape.len()];
         let mut spikes = Vec::new();
-        for (event, patch) in heard {
+        for (event, patch) in arrivals {
             for &(i, current) in patch.iter() {
                 let (before, hit) = v[i];
                 let dead = event.t_us < ready[i];
@@ -206,7 +211,7 @@ impl Layers {
                 }
                 let (y, x) = (i / shape.width % shape.height, i % shape.width);
                 for _ in 0..n as u64 {
-                    let mut s = Heard { place: (i / (shape.height * shape.width), y, x), ..event.clone() };
+                    let mut s = Arrival { place: (i / (shape.height * shape.width), y, x), ..event.clone() };
                     s.way.push(spikes.len() as u32);
                     spikes.push(s);
                 }
@@ -216,7 +221,7 @@ impl Layers {
     }
 }
 
-fn spike(layer: usize, s: &Heard) -> Spike {
+fn spike(layer: usize, s: &Arrival) -> Spike {
     Spike { layer, t_us: s.t_us, cause: s.cause, channel: s.place.0, y: s.place.1, x: s.place.2 }
 }
 

@@ -12,7 +12,7 @@ use super::tap::tap;
 use super::training_pass::TrainingPass;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::loss::Lesson;
+use crate::loss::SoftTarget;
 use crate::model::norm::BatchStatistics;
 use crate::model::readout::{largest, time_mean};
 use crate::model::{Model, Pass, Sequence};
@@ -57,26 +57,26 @@ pub(crate) fn each(
     let mut samples = [labels.len() as f64];
     model.ranks().sum_f64(&mut samples)?;
     let weight = labels.len() as f64 / samples[0];
-    let run_pass = |model: &Model, pass: &TrainingPass, lesson: Option<&Lesson>, rng: &mut ChaCha8Rng| {
+    let run_pass = |model: &Model, pass: &TrainingPass, soft_target: Option<&SoftTarget>, rng: &mut ChaCha8Rng| {
         let input = pass.input.as_ref().unwrap_or(input);
-        run(model, input, (labels, weight), pass, setting, lesson, rng)
+        run(model, input, (labels, weight), pass, setting, soft_target, rng)
     };
-    let (mut passes, mut lesson) = (passes, None);
+    let (mut passes, mut soft_target) = (passes, None);
     if let Some((teacher, students)) = passes.split_first().filter(|(_, s)| s.iter().any(|p| p.distill > 0.0)) {
         let done = run_pass(model, teacher, None, rng)?;
-        lesson = Some(Lesson::of(&done.logits, model.network().output().len()));
+        soft_target = Some(SoftTarget::of_logits(&done.logits, model.network().output().len()));
         passes = students;
         then(model, done);
     }
     if !side_by_side(model, labels.len(), passes) {
         for pass in passes {
-            let done = run_pass(model, pass, lesson.as_ref(), rng)?;
+            let done = run_pass(model, pass, soft_target.as_ref(), rng)?;
             then(model, done);
         }
         return Ok(());
     }
     // None of the passes draws a random number, so each may have a copy of the generator.
-    let pass_alone = |pass| run_pass(model, pass, lesson.as_ref(), &mut rng.clone());
+    let pass_alone = |pass| run_pass(model, pass, soft_target.as_ref(), &mut rng.clone());
     let all: Vec<_> = passes.par_iter().with_max_len(1).map(pass_alone).collect();
     for done in all {
         then(model, done?);
@@ -109,7 +109,7 @@ fn run(
     (labels, weight): (&[usize], f64),
     training: &TrainingPass,
     setting: &StepSetting,
-    lesson: Option<&Lesson>,
+    soft_target: Option<&SoftTarget>,
     rng: &mut ChaCha8Rng,
 ) -> Result<Done> {
     let ranks = model.ranks();
@@ -122,8 +122,8 @@ fn run(
         gain => run.output.logits.clone().mul_scalar(gain),
     };
     let loss = setting.loss.forward(logits.clone(), labels);
-    let loss = match lesson.filter(|_| training.distill > 0.0) {
-        Some(lesson) => loss + lesson.loss(logits.clone()).mul_scalar(training.distill),
+    let loss = match soft_target.filter(|_| training.distill > 0.0) {
+        Some(soft_target) => loss + soft_target.loss(logits.clone()).mul_scalar(training.distill),
         None => loss,
     };
     let loss = if ranks.is_alone() { loss } else { loss.mul_scalar(weight) };

@@ -17,7 +17,7 @@ pub struct TrainingPass {
     pub input: Option<Sequence>,
     /// Factor on the logits before the loss.
     pub gain: f32,
-    /// Weight of the lesson of the iteration's first pass; 0 for none.
+    /// Weight of the soft target of the iteration's first pass; 0 for none.
     pub distill: f32,
     /// The spikes that replace those of the neurons.
     pub spikes: Option<Arc<LayerSpikes>>,

@@ -16,17 +16,17 @@ use burn::tensor::{Tensor, TensorData};
 
 /// The class probabilities of the teacher's pass, which are the target of other passes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Lesson {
+pub struct SoftTarget {
     probabilities: Vec<f32>,
     /// Σ_c p_c·ln p_c, mean over the batch.
     negative_entropy: f32,
     classes: usize,
 }
 
-impl Lesson {
+impl SoftTarget {
     /// Computes the class probabilities from the teacher's logits, `[B·classes]`, which are already
     /// averaged over time.
-    pub fn of(logits: &[f32], classes: usize) -> Self {
+    pub fn of_logits(logits: &[f32], classes: usize) -> Self {
         let mut probabilities = Vec::with_capacity(logits.len());
         let mut sum = 0.0;
         for row in logits.chunks(classes.max(1)) {
@@ -70,7 +70,7 @@ mod tests {
         let steps: Vec<f32> = [1.0, -1.0].iter().flat_map(|d| TEACHER.map(|v| v + d + 7.0)).collect();
         let device = Device::flex().autodiff();
         let x = student(&steps, &device).require_grad();
-        let loss = Lesson::of(&TEACHER, 3).loss(x.clone());
+        let loss = SoftTarget::of_logits(&TEACHER, 3).loss(x.clone());
         let gradients = loss.backward();
         let value: f32 = loss.into_scalar();
         assert!(value.abs() < 1e-5, "{value}");
@@ -92,7 +92,7 @@ mod tests {
         let expected: f64 = p.iter().zip(&q).map(|(p, q)| p * (p / q).ln()).sum::<f64>() / 2.0;
         let device = Device::flex().autodiff();
         let x = student(&own, &device).require_grad();
-        let loss = Lesson::of(&teacher, 3).loss(x.clone());
+        let loss = SoftTarget::of_logits(&teacher, 3).loss(x.clone());
         let gradients = loss.backward();
         assert!((f64::from(loss.into_scalar::<f32>()) - expected).abs() < 1e-5);
         let gradient: Vec<f32> = x.grad(&gradients).expect("reached").into_data().try_into_vec().expect("f32");

@@ -9,7 +9,7 @@ pub mod distillation;
 mod rate_penalty;
 mod tet;
 
-pub use distillation::Lesson;
+pub use distillation::SoftTarget;
 pub use rate_penalty::RatePenalty;
 
 use burn::tensor::{Device, Tensor, TensorData};

@@ -9,8 +9,8 @@ use crate::iteration::schedule::Schedule;
 use crate::iteration::{StepSetting, TrainingPass};
 use crate::loss::LossSetting;
 use crate::model::NormMode;
-use crate::strategy::turns;
-use crate::strategy::{self, EventDriven, Long, Steps, Strategy, Turns};
+use crate::strategy::extra_passes;
+use crate::strategy::{self, EventDriven, ExtraPasses, Long, Steps, Strategy};
 use rand_chacha::ChaCha8Rng;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::{Augment, Recipe, Select};
@@ -78,9 +78,9 @@ fn check_extra_passes(recipe: &Recipe, network: &Network, strategy: &dyn Strateg
     if event_driven.is_some() {
         network.check_event_driven()?;
     }
-    let turns: Vec<Turns> = long.map(|l| l.turns).into_iter().chain(event_driven.map(|e| e.turns)).collect();
-    let teaches = long.is_some_and(|l| l.distill > 0.0);
-    turns::check(strategy, &turns, teaches, if long.is_some() { "train.long" } else { "train.event_driven" })
+    let extra: Vec<ExtraPasses> = long.map(|l| l.extra).into_iter().chain(event_driven.map(|e| e.extra)).collect();
+    let distills = long.is_some_and(|l| l.distill > 0.0);
+    extra_passes::check(strategy, &extra, distills, if long.is_some() { "train.long" } else { "train.event_driven" })
 }
 
 /// Checks that a network of images has no leak or refractory period in µs, because the steps of an
@@ -169,17 +169,17 @@ impl TrainPlan {
     /// a stage runs, averaged over all iterations.
     pub fn mean_steps(&self) -> f64 {
         let t_max = self.step.t_max as f64;
-        let extra = [self.long.map(|l| (l.turns, l.times as f64 * t_max)), self.event_driven.map(|e| (e.turns, t_max))];
-        let replaced: f64 = extra.iter().flatten().map(|(turns, _)| turns.mean_replaced()).sum();
-        let added: f64 = extra.iter().flatten().map(|(turns, steps)| steps / turns.every as f64).sum();
+        let extra = [self.long.map(|l| (l.extra, l.times as f64 * t_max)), self.event_driven.map(|e| (e.extra, t_max))];
+        let replaced: f64 = extra.iter().flatten().map(|(extra, _)| extra.mean_replaced()).sum();
+        let added: f64 = extra.iter().flatten().map(|(extra, steps)| steps / extra.every as f64).sum();
         (self.strategy.passes() as f64 - replaced) * self.strategy.mean_steps() + added
     }
 
     /// The content that the batch of iteration `k`, counted from 0, must have.
     pub fn request(&self, k: usize, augment: Option<(u64, u64)>) -> BatchRequest {
         let mut request = BatchRequest::frames(self.step.t_max, augment);
-        request.finer = self.long.filter(|l| l.turns.is_due(k)).map(|l| l.times);
-        request.recordings = self.event_driven.is_some_and(|e| e.turns.is_due(k));
+        request.finer = self.long.filter(|l| l.extra.is_due(k)).map(|l| l.times);
+        request.recordings = self.event_driven.is_some_and(|e| e.extra.is_due(k));
         request
     }
 
@@ -190,15 +190,15 @@ impl TrainPlan {
         let stages = network.stages();
         let mut own: Vec<_> =
             self.configurations(network, rng).into_iter().map(|c| TrainingPass::new(c, leak)).collect();
-        let mut take_turn = |turns: Turns| {
-            let due = turns.is_due(k);
+        let mut replace_passes = |extra: ExtraPasses| {
+            let due = extra.is_due(k);
             if due {
-                own.truncate(own.len().saturating_sub(turns.replaces));
+                own.truncate(own.len().saturating_sub(extra.replaces));
             }
             due
         };
-        let long = self.long.filter(|l| take_turn(l.turns));
-        let event_driven = self.event_driven.filter(|e| take_turn(e.turns));
+        let long = self.long.filter(|l| replace_passes(l.extra));
+        let event_driven = self.event_driven.filter(|e| replace_passes(e.extra));
         if let Some(long) = long {
             own.iter_mut().for_each(|pass| pass.distill = long.distill);
         }

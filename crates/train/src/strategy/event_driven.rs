@@ -20,7 +20,7 @@
 //!
 //! This crate knows no engine: the caller passes an [`EventDrivenForward`].
 
-use super::Turns;
+use super::ExtraPasses;
 use std::fmt::Debug;
 use std::sync::Arc;
 use tickless_events::Recording;
@@ -32,12 +32,12 @@ use tickless_net::{Network, Weights};
 #[non_exhaustive]
 pub struct EventDriven {
     /// When it runs.
-    pub turns: Turns,
+    pub extra: ExtraPasses,
 }
 
 impl From<EventDrivenRecipe> for EventDriven {
     fn from(recipe: EventDrivenRecipe) -> Self {
-        Self { turns: Turns::new(recipe.every, recipe.replaces) }
+        Self { extra: ExtraPasses::new(recipe.every, recipe.replaces) }
     }
 }
 

@@ -16,7 +16,7 @@
 //! The pass costs m·T_max time steps, a pass of MTT or NMT (T_min + T_max)/2 on average. So with
 //! T = 1 … 10 and m = 3 it costs as much as 5.5 of theirs.
 
-use super::Turns;
+use super::ExtraPasses;
 use tickless_net::recipe::LongRecipe;
 
 /// The long configuration of a training.
@@ -26,14 +26,14 @@ pub struct Long {
     /// Number m of steps for one step at T_max.
     pub times: usize,
     /// When it runs.
-    pub turns: Turns,
-    /// Weight α of its lesson in the loss of the strategy's passes; 0 for none.
+    pub extra: ExtraPasses,
+    /// Weight α of its soft target in the loss of the strategy's passes; 0 for none.
     pub distill: f32,
 }
 
 impl From<LongRecipe> for Long {
     fn from(recipe: LongRecipe) -> Self {
         let LongRecipe { times, every, replaces, distill, .. } = recipe;
-        Self { times, turns: Turns::new(every, replaces), distill }
+        Self { times, extra: ExtraPasses::new(every, replaces), distill }
     }
 }

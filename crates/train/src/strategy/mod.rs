@@ -8,18 +8,18 @@
 //! with the spikes of the event-driven network ([`event_driven`]).
 
 pub mod event_driven;
+pub(crate) mod extra_passes;
 pub mod long;
 mod mtt;
 mod nmt;
 mod sdt;
-pub(crate) mod turns;
 
 pub use event_driven::{EventDriven, EventDrivenForward, EventDrivenRun, LayerSpikes};
+pub use extra_passes::ExtraPasses;
 pub use long::Long;
 pub use mtt::Mtt;
 pub use nmt::Nmt;
 pub use sdt::Sdt;
-pub use turns::Turns;
 
 use crate::error::{Error, Result};
 use rand_chacha::ChaCha8Rng;

@@ -26,7 +26,7 @@ mod kernel;
 mod tests;
 mod unpack;
 
-use super::{Fit, Format, Heed, Probe, Reading};
+use super::{Fit, Format, Probe, Reading, SupportedOption};
 
 pub use decode::decoder;
 pub use encode::encoder;
@@ -38,7 +38,7 @@ pub const FORMAT: Format = Format {
     extensions: &["aedat4"],
     axes: super::Axes::UpperLeft,
     fits,
-    heeds: &[Heed::Stream],
+    supports: &[SupportedOption::Stream],
     read: Reading::Stream(|file, options| decoder(file, options.stream)),
     write: Some(|sensor| encoder(sensor, Compression::Lz4)),
 };

@@ -98,7 +98,7 @@ fn stream(codec: u8, packed: &[u8], size: usize, out: &mut Vec<u8>) -> Result<()
     }
     match out.len() - before {
         n if n == size => Ok(()),
-        n => Err(format!("a stream of {n} bytes in place of {size}")),
+        n => Err(format!("a stream of {n} bytes, and {size} are expected")),
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) use header::{Header, Kind, parse};
 
 use super::cursor::Cursor;
 use super::values::{self, Number, ValueBytes};
-use super::{Container, Fit, Format, Heed, Probe, ReadOptions, Reading, TimeUnit};
+use super::{Container, Fit, Format, Probe, ReadOptions, Reading, SupportedOption, TimeUnit};
 use crate::{Columns, Error, Result, Sensor};
 
 /// The format description; see the module.
@@ -37,7 +37,7 @@ pub const FORMAT: Format = Format {
     extensions: &["npy"],
     axes: super::Axes::UpperLeft,
     fits,
-    heeds: &[Heed::TimeUnit],
+    supports: &[SupportedOption::TimeUnit],
     read: Reading::Whole(open),
     write: Some(write::encoder),
 };

@@ -10,7 +10,7 @@ use super::fold::{divided, weights_follow};
 use super::graph::{Conv2d, Graph, Node, Padding, Tensor, Window};
 use super::metadata::{Description, KEY};
 use super::naming::Names;
-use super::reader::{Cell, Reader, differences, hear};
+use super::reader::{Cell, Reader, differences, interpret};
 use super::write::VERSION;
 use crate::error::{Error, Result};
 use crate::layer::{Layer, Pool, PoolKind};
@@ -353,10 +353,10 @@ impl GraphDraft {
         };
         let cell = Cell { tau, r, threshold };
         for other in Reader::ALL {
-            match hear(Some(other), cell, other.dt()) {
-                Ok(heard) => {
-                    differences(&n, lambda, &heard).into_iter().for_each(|d| self.differ(other, &layer.name, d))
-                }
+            match interpret(Some(other), cell, other.dt()) {
+                Ok(interpretation) => differences(&n, lambda, &interpretation)
+                    .into_iter()
+                    .for_each(|d| self.differ(other, &layer.name, d)),
                 Err(problem) => self.differ(other, &layer.name, problem),
             }
         }

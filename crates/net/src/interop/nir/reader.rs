@@ -90,7 +90,7 @@ pub(super) struct Cell {
 
 /// The neuron that a reader runs for a cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Heard {
+pub(super) struct Interpretation {
     pub lambda: f64,
     pub gain: f64,
     pub threshold: f64,
@@ -109,12 +109,12 @@ pub(super) fn same(a: f64, b: f64) -> bool {
 ///
 /// # Errors
 /// If a parameter is invalid or the reader refuses the cell; the message states the reason.
-pub(super) fn hear(reader: Option<Reader>, cell: Cell, dt: f64) -> Result<Heard, String> {
+pub(super) fn interpret(reader: Option<Reader>, cell: Cell, dt: f64) -> Result<Interpretation, String> {
     let Cell { tau, r, threshold } = cell;
     if !(threshold > 0.0 && tau.is_none_or(|t| t > 0.0)) {
         return Err(format!("threshold and time constant must be above 0, got {threshold} and {tau:?}"));
     }
-    let single = Heard {
+    let single = Interpretation {
         lambda: tau.map_or(1.0, |t| 1.0 - dt / t),
         gain: r * dt / tau.unwrap_or(1.0),
         threshold,
@@ -125,7 +125,7 @@ pub(super) fn hear(reader: Option<Reader>, cell: Cell, dt: f64) -> Result<Heard,
     };
     Ok(match (reader, tau) {
         (None, _) | (Some(Reader::SnnTorch), Some(_)) => single,
-        (Some(Reader::Sinabs), _) => Heard {
+        (Some(Reader::Sinabs), _) => Interpretation {
             lambda: tau.map_or(1.0, |t| (-1.0 / t).exp()),
             gain: 1.0,
             spikes: SpikeMode::Multi,
@@ -134,7 +134,9 @@ pub(super) fn hear(reader: Option<Reader>, cell: Cell, dt: f64) -> Result<Heard,
             v_min: if tau.is_none() { Some(-threshold) } else { None },
             ..single
         },
-        (Some(Reader::SnnTorch), None) if r == 1.0 => Heard { lambda: 0.9, gain: 1.0, reset: Reset::Soft, ..single },
+        (Some(Reader::SnnTorch), None) if r == 1.0 => {
+            Interpretation { lambda: 0.9, gain: 1.0, reset: Reset::Soft, ..single }
+        }
         (Some(Reader::SnnTorch), None) => return Err(format!("refuses r = {r}; it needs 1")),
         (Some(Reader::SpikingJelly), None) if !same(r * dt, 1.0) => {
             return Err(format!("refuses r = {r}; it needs 1/Δt = {}", 1.0 / dt));
@@ -142,40 +144,43 @@ pub(super) fn hear(reader: Option<Reader>, cell: Cell, dt: f64) -> Result<Heard,
         (Some(Reader::SpikingJelly), Some(t)) if !same(r, 1.0) && !same(r, t / dt) => {
             return Err(format!("refuses r = {r}; it needs 1 or τ/Δt = {}", t / dt));
         }
-        (Some(Reader::SpikingJelly), _) => Heard { fire_at_threshold: true, ..single },
-        (Some(Reader::Norse), _) => Heard { gain: tau.map_or(1.0, |t| dt / t), ..single },
+        (Some(Reader::SpikingJelly), _) => Interpretation { fire_at_threshold: true, ..single },
+        (Some(Reader::Norse), _) => Interpretation { gain: tau.map_or(1.0, |t| dt / t), ..single },
     })
 }
 
-/// Describes how `heard` differs from `meant`, whose decay per step is `lambda`.
-pub(super) fn differences(meant: &Neuron, lambda: f64, heard: &Heard) -> Vec<String> {
+/// Describes how `interpretation` differs from `meant`, whose decay per step is `lambda`.
+pub(super) fn differences(meant: &Neuron, lambda: f64, interpretation: &Interpretation) -> Vec<String> {
     let mut all = Vec::new();
     let theta = f64::from(meant.threshold);
-    if !same(heard.lambda, lambda) {
-        all.push(format!("keeps {:.6} of its membrane from step to step instead of {lambda:.6}", heard.lambda));
+    if !same(interpretation.lambda, lambda) {
+        all.push(format!(
+            "keeps {:.6} of its membrane from step to step instead of {lambda:.6}",
+            interpretation.lambda
+        ));
     }
-    if !same(heard.gain / heard.threshold, 1.0 / theta) {
-        let factor = heard.gain / heard.threshold * theta;
+    if !same(interpretation.gain / interpretation.threshold, 1.0 / theta) {
+        let factor = interpretation.gain / interpretation.threshold * theta;
         all.push(format!("weighs its input {factor:.6} times as much against the threshold"));
     }
-    match (meant.spikes, heard.spikes) {
+    match (meant.spikes, interpretation.spikes) {
         (SpikeMode::Multi, SpikeMode::Single) => all.push("emits at most one spike a step instead of ⌊u/θ⌋".into()),
         (SpikeMode::Single, SpikeMode::Multi) => all.push("emits ⌊u/θ⌋ spikes a step instead of one".into()),
         _ => {}
     }
-    match (meant.reset, heard.reset) {
+    match (meant.reset, interpretation.reset) {
         (Reset::Soft, Reset::Hard) => all.push("is reset to 0 by a spike instead of by −θ".into()),
         (Reset::Hard, Reset::Soft) => all.push("is reset by −θ by a spike instead of to 0".into()),
         _ => {}
     }
-    match (meant.fire_at_threshold, heard.fire_at_threshold) {
+    match (meant.fire_at_threshold, interpretation.fire_at_threshold) {
         (true, false) => all.push("does not fire where u = θ".into()),
         (false, true) => all.push("fires where u = θ".into()),
         _ => {}
     }
     let limit = |v: Option<f64>| v.map_or("none".to_owned(), |v| v.to_string());
     // A limit is a membrane potential, so it scales with the gain.
-    let theirs = heard.v_min.map(|v| v / heard.threshold * theta);
+    let theirs = interpretation.v_min.map(|v| v / interpretation.threshold * theta);
     let ours = meant.v_min.map(f64::from);
     if match (ours, theirs) {
         (Some(a), Some(b)) => !same(a, b),

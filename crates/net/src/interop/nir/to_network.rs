@@ -109,8 +109,8 @@ pub fn import(graph: &Graph, file: &Path, options: &ImportOptions) -> Result<Imp
     }
     let dialect = options.dialect.unwrap_or_else(|| {
         notes.push(note(
-            "who wrote the graph is not known: its neurons are read as NIR states them (one spike a step, hard reset, \
-             no limit); name the framework as its dialect if another is meant"
+            "the graph does not state which framework wrote it, so its neurons are read as NIR defines them (one spike \
+             a step, hard reset, no limit); if a framework wrote it, name the framework as its dialect"
                 .to_owned(),
         ));
         Dialect::Plain

@@ -10,7 +10,7 @@
 //! sinabs, snnTorch and Norse themselves read only neurons that rest and reset at 0.
 
 use super::graph::Tensor;
-use super::reader::{Cell, Reader, hear, same};
+use super::reader::{Cell, Reader, interpret, same};
 use crate::neuron::{Leak, LeakRule, Neuron, Surrogate};
 use crate::shape::Shape;
 
@@ -85,10 +85,10 @@ pub(super) fn neuron(reader: Option<Reader>, step: Step, n: &Numbers, shape: Sha
         notes.push(format!("its membrane rests, starts and resets at {c}; the potential is counted from there"));
     }
     let cell = |i: usize| Cell { tau: tau.as_ref().map(|t| t[i]), r: r[i], threshold: threshold[i] - rest[i] };
-    let first = hear(reader, cell(0), dt)?;
+    let first = interpret(reader, cell(0), dt)?;
     let mut gains = Vec::with_capacity(shape.len());
     for i in 0..shape.len() {
-        let heard = hear(reader, cell(i), dt)?;
+        let interpretation = interpret(reader, cell(i), dt)?;
         if let (Some(a), Some(b)) = (cell(0).tau, cell(i).tau)
             && !same(a, b)
         {
@@ -96,7 +96,9 @@ pub(super) fn neuron(reader: Option<Reader>, step: Step, n: &Numbers, shape: Sha
                 "its neurons 0 and {i} leak differently (`tau` {a} and {b}); give a layer one time constant"
             ));
         }
-        gains.push(heard.gain * exact_charge(reader, step, cell(i).tau) * first.threshold / heard.threshold);
+        gains.push(
+            interpretation.gain * exact_charge(reader, step, cell(i).tau) * first.threshold / interpretation.threshold,
+        );
     }
     if first.lambda.is_nan() || first.lambda <= 0.0 {
         return Err(format!("a step of {dt} s is not shorter than its time constant; shorten the step (`dt`)"));

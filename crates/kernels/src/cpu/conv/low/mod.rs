@@ -157,14 +157,14 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn eight_bits_are_the_scalar_twin_bit_for_bit_and_f32_within_half_a_step_an_input(
+        fn eight_bits_are_the_portable_form_bit_for_bit_and_f32_within_half_a_step_an_input(
             g in geometry(), most in 1u8..=255, factor in prop::sample::select(vec![1.0f32, 4.0, 16.0]),
             seed in any::<u64>()) {
             let (x, w) = case(&g, most, factor, seed);
-            let twin = forward(Isa::PORTABLE, Format::Int8, &g, &x, &w).expect("counts");
+            let portable = forward(Isa::PORTABLE, Format::Int8, &g, &x, &w).expect("counts");
             for isa in Isa::available() {
                 let y = forward(isa, Format::Int8, &g, &x, &w).expect("counts");
-                prop_assert!(y == twin, "{isa:?} differs from the scalar twin");
+                prop_assert!(y == portable, "{isa:?} differs from the portable form");
             }
             // The error of a weight is at most half of max|w|/127, and f32 rounds as well.
             let row = g.taps() * g.channels;
@@ -172,7 +172,7 @@ mod tests {
             let steps: Vec<f32> = w.chunks(row).flat_map(|w| vec![half(w); row]).collect();
             let (y, bound) = (in_f32(&g, &x, &w), in_f32(&g, &x, &steps));
             let rounding = in_f32(&g, &x, &magnitudes(&w));
-            for (i, (a, b)) in twin.iter().zip(&y).enumerate() {
+            for (i, (a, b)) in portable.iter().zip(&y).enumerate() {
                 prop_assert!((a - b).abs() <= bound[i] * 1.0001 + rounding[i] * 1e-5, "value {i}: {a}, in f32 {b}");
             }
         }
@@ -196,7 +196,7 @@ mod tests {
         }
 
         #[test]
-        fn bf16_of_what_it_holds_is_the_scalar_twin_bit_for_bit(g in geometry(), seed in any::<u64>()) {
+        fn bf16_of_what_it_holds_is_f32_bit_for_bit(g in geometry(), seed in any::<u64>()) {
             // With weights of 5 bits no sum is rounded, whatever the order of the additions.
             let (x, w) = case(&g, 3, 1.0, seed);
             let w: Vec<f32> = w.iter().map(|v| (v * 16.0).round().clamp(-16.0, 16.0) / 16.0).collect();
@@ -207,12 +207,12 @@ mod tests {
         }
 
         #[test]
-        fn bf16_of_any_values_is_the_scalar_twin(g in geometry(), seed in any::<u64>()) {
+        fn bf16_of_any_values_is_the_portable_form(g in geometry(), seed in any::<u64>()) {
             let (mut x, w) = case(&g, 255, 1.0, seed);
             x.iter_mut().for_each(|v| *v *= 0.376_543_2);
-            let twin = forward(Isa::PORTABLE, Format::Bf16, &g, &x, &w).expect("has a form");
+            let portable = forward(Isa::PORTABLE, Format::Bf16, &g, &x, &w).expect("has a form");
             let y = forward(crate::cpu::simd::detect(), Format::Bf16, &g, &x, &w).expect("has a form");
-            prop_assert!(y == twin, "differs from the scalar twin");
+            prop_assert!(y == portable, "differs from the portable form");
         }
 
         #[test]
