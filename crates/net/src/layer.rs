@@ -210,8 +210,11 @@ impl Attention {
         if (keys.height, keys.width) != (values.height, values.width) {
             return refuse(format!("has the keys {keys} and the values {values}; give both the same rows and columns"));
         }
+        if self.heads == 0 {
+            return refuse("`heads` must be at least 1".to_owned());
+        }
         let divides = |c: usize| c.is_multiple_of(self.heads);
-        if self.heads == 0 || !divides(queries.channels) || !divides(values.channels) {
+        if !divides(queries.channels) || !divides(values.channels) {
             return refuse(format!(
                 "{} heads do not divide the {} channels of the queries and the {} of the values; change `heads`",
                 self.heads, queries.channels, values.channels

@@ -245,7 +245,7 @@ const NO_MAX: &str = "max pooling has no event-driven form, because the largest 
                       events can add up one by one; set `kind = \"sum\"` (or \"average\") and fine-tune";
 
 /// Why attention cannot run event-driven, and the remedy.
-pub(crate) const NO_ATTENTION: &str = "attention has no event-driven form, because it multiplies spikes of one step with \
+const NO_ATTENTION: &str = "attention has no event-driven form, because it multiplies spikes of one step with \
                                        each other, and without a clock no two spikes share a step; run it at time \
                                        steps, or replace it by a `conv`";
 

@@ -146,9 +146,8 @@ pub fn network_from_specs(
             None if from.len() == 1 => Value { flat: true, ..from[0] },
             None => return Err(in_words(format!("takes one input, got {}", from.len()))),
             Some(layer) => {
-                let input = from.first().map(|v| builder.shape_of(v.id));
-                if let Some(input) = input {
-                    spec.check_input(&layer, input, flat).map_err(in_words)?;
+                for value in &from {
+                    spec.check_input(&layer, builder.shape_of(value.id), value.flat).map_err(in_words)?;
                 }
                 let ids: Vec<NodeId> = from.iter().map(|v| v.id).collect();
                 let id = builder.add(name, layer, &ids);
@@ -237,7 +236,7 @@ impl LayerSpec {
         .filter_map(|(field, given)| given.then_some(field))
     }
 
-    /// Checks what this layer needs of its input's shape; the error does not name the layer.
+    /// Checks what this layer needs of the shape of one of its inputs; the error does not name the layer.
     fn check_input(&self, layer: &Layer, input: Shape, flat: bool) -> std::result::Result<(), String> {
         if self.layer == "conv1d" && input.height != 1 {
             return Err(format!("convolves along one row, but its input {input} has {}; use `conv`", input.height));
@@ -343,7 +342,7 @@ impl LayerSpec {
                 let usual = Attention::default();
                 let (heads, scale) = (self.heads.unwrap_or(usual.heads), self.scale.unwrap_or(usual.scale));
                 if !(scale > 0.0 && scale.is_finite()) {
-                    return Err(format!("`scale` must be above 0, got {scale}"));
+                    return Err(format!("`scale` must be a number above 0, got {scale}"));
                 }
                 Layer::Attention(Attention { heads, scale })
             }

@@ -147,5 +147,10 @@ mod tests {
         assert_eq!(operations("conv2"), 16 * 8 * 8 * 9 * 8);
         assert_eq!(operations("linear1"), 2560);
         assert_eq!(operations("pool1"), 0);
+        // 64 tokens of 384 channels in 12 heads of 32: K^T V, then Q times that, is the cheaper order.
+        let s = summary(&build("spikformer-2-384", &ZooOptions::default()).unwrap());
+        let layer = s.layers.iter().find(|l| l.name == "block2.attention1").unwrap();
+        assert_eq!((layer.operations, layer.parameters), (2 * 12 * 64 * 32 * 32, 0));
+        assert_eq!(layer.detail, "heads 12 scale 0.125");
     }
 }

@@ -114,7 +114,7 @@ impl Chain {
 
     /// Adds attention over queries, keys and values of `channels` channels before the network's width.
     /// The number of heads is the largest up to `heads` times the width that divides the channels, so
-    /// a head keeps about as many channels at any width.
+    /// a head keeps its number of channels if the width allows it.
     pub fn attend(self, from: [NodeId; 3], heads: usize, channels: usize) -> Self {
         let (channels, most) = (self.wide(channels), self.wide(heads));
         let heads = (1..=most).rev().find(|h| channels.is_multiple_of(*h)).unwrap_or(1);

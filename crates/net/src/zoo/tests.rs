@@ -133,6 +133,42 @@ fn names_are_readable_and_stable() {
         block3,
         ["ttm", "conv1", "norm1", "neuron1", "conv2", "norm2", "shortcut.conv", "shortcut.norm", "add", "neuron2"]
     );
+    let net = names("spikformer-4-384");
+    assert_eq!(net[14..18], ["conv5", "norm5", "neuron5", "add1"]);
+    let block2: Vec<_> =
+        net.iter().filter_map(|n| n.strip_prefix("block2.")).filter(|n| !n.ends_with("norm")).collect();
+    assert_eq!(
+        block2,
+        [
+            "ttm",
+            "q.conv",
+            "q.neuron",
+            "k.conv",
+            "k.neuron",
+            "v.conv",
+            "v.neuron",
+            "attention1",
+            "neuron1",
+            "projection.conv",
+            "projection.neuron",
+            "add1",
+            "mlp1.conv",
+            "mlp1.neuron",
+            "mlp2.conv",
+            "mlp2.neuron",
+            "add2"
+        ]
+    );
+}
+
+#[test]
+fn the_heads_of_a_spikformer_follow_its_width_and_divide_its_channels() {
+    for (width, channels, heads) in [(1.0, 384, 12), (0.25, 96, 3), (0.5, 192, 6), (0.3, 115, 1), (0.02, 8, 1)] {
+        let net = build("spikformer-2-384", &ZooOptions { width: Some(width), ..Default::default() }).unwrap();
+        let attention = net.nodes().iter().find(|n| matches!(n.layer, Layer::Attention(_))).unwrap();
+        assert_eq!(attention.layer, Layer::Attention(crate::Attention { heads, scale: 0.125 }), "width {width}");
+        assert_eq!(attention.output.channels, channels);
+    }
 }
 
 #[test]
