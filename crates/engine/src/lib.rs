@@ -75,7 +75,7 @@ mod table;
 pub use asynchrony::{AsyncSession, Asynchrony, Core, Order, Traffic};
 pub use course::{Course, Moments, course};
 pub use dataset::{Outcome, Run, run};
-pub use decision::{Confidence, Decision};
+pub use decision::Decision;
 pub use difference::spike_difference;
 pub use error::{Error, Result};
 pub use program::{CompileOptions, LayerInfo, Program};

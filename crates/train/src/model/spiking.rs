@@ -14,15 +14,16 @@ use super::{Pass, Sequence};
 use crate::distributed::WholeBatch;
 use crate::error::{Error, Result};
 use burn::tensor::activation::sigmoid;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::sync::Arc;
+use tickless_kernels::step::{any_neuron_step, fused_step};
 use tickless_kernels::{
     Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, KernelChoice, Moments, NeuronOp, Statistics,
     any_neuron_on_cpu, neuron, reference, rounded,
 };
 use tickless_net::{Conv, Neuron, Node, Norm, Pool};
 use tickless_neuron::leak::stretch;
-use tickless_neuron::step::Constants;
+use tickless_neuron::step::{AnyState, Constants};
 
 /// One summand of a neuron's current: a sequence, and the convolution and norm that the fused
 /// kernel applies to it.
@@ -76,6 +77,11 @@ impl Term {
         Self { norm: Some(norm), ..self }
     }
 
+    /// Keeps these samples of a term of one step.
+    pub(crate) fn select(&mut self, samples: &Tensor<1, Int>) {
+        self.x = self.x.clone().select(samples);
+    }
+
     /// Number of steps.
     pub(crate) fn steps(&self) -> usize {
         self.x.steps()
@@ -124,6 +130,36 @@ pub(crate) fn spiking(
         }
     }
     Ok(Sequence::from_channels_last(spikes, op.steps))
+}
+
+/// Spikes of one step of plain neurons whose current is the sum of one or two terms without
+/// convolution. Moves `membranes` on by the step; `op` has the λ of the run's number of steps.
+pub(crate) fn step(terms: Vec<Term>, op: NeuronOp, membranes: &mut Vec<f32>) -> Sequence {
+    let branches = terms.into_iter().map(|t| {
+        let (x, repeat) = t.x.into_repeated();
+        let (norm, kind) = t.norm.map_or((None, BranchNorm::None), |n| (Some((n.gain, n.shift)), n.kind));
+        (x, norm, Branch { norm: kind, repeat })
+    });
+    Sequence::from_channels_last(fused_step(branches.collect(), op, membranes), 1)
+}
+
+/// Spikes of one step of any neurons. Moves `states` on by the step, which is one of `steps`.
+///
+/// # Errors
+/// As [`general_spiking`].
+pub(crate) fn general_step(
+    x: Sequence,
+    n: &Neuron,
+    name: &str,
+    decay: Option<Tensor<1>>,
+    (steps, pass): (usize, &Pass<'_>),
+    states: &mut Vec<AnyState<f32>>,
+) -> Result<Sequence> {
+    let mut constants = Constants::at(n, pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(name))?;
+    if let Some(lambda) = learned(decay, pass, steps) {
+        constants.lambda = lambda.into_scalar::<f32>();
+    }
+    Ok(x.each(|x| any_neuron_step(x, n, &constants, states)))
 }
 
 /// Adds up the moments of all workers' parts and returns the statistics of the whole batch.
