@@ -257,10 +257,9 @@ impl Model {
                 }
                 Layer::Neuron(n) if !fusion.plain[i] => {
                     let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next_leaf);
-                    let recurrent = node.recurrent.is_some().then(&mut next_leaf);
                     let x = x.ready();
-                    match recurrent {
-                        Some(weight) => spiking::recurrent_spiking(x, &n, node, (decay, weight), pass)?,
+                    match node.recurrent {
+                        Some(r) => spiking::recurrent_spiking(x, (&n, r), node, (decay, next_leaf()), pass)?,
                         None => {
                             // The kernels of the consumers expect channels last.
                             let x = if fast { x.channels_last() } else { x.channels_first() };
