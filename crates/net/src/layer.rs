@@ -147,6 +147,84 @@ impl AdaptiveAverage {
     }
 }
 
+/// Spiking self-attention without softmax. Its inputs are the queries Q, the keys K and the values V,
+/// in this order; the positions of a map are the tokens. At each time step, for each head,
+///
+/// ```text
+/// Y = scale · Q · Kᵀ · V        Q [N, d]   K [M, d]   V [M, e]   Y [N, e]
+/// ```
+///
+/// where head i has the channels i·C/heads … (i + 1)·C/heads − 1 of each input. The layer has no
+/// weights: convolutions with a 1×1 kernel before and after it are the linear layers over tokens.
+/// Source: Zhou et al., "Spikformer", ICLR 2023 (arXiv 2209.15425).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Attention {
+    /// Number of heads; it divides the channels of the queries and of the values.
+    pub heads: usize,
+    /// Factor of the product.
+    pub scale: f32,
+}
+
+impl Default for Attention {
+    fn default() -> Self {
+        Self { heads: 1, scale: 0.125 }
+    }
+}
+
+impl Attention {
+    /// Whether Q·(Kᵀ·V) takes fewer multiply-accumulates than (Q·Kᵀ)·V. Without softmax both orders
+    /// give the same product.
+    pub fn keys_first(&self, queries: Shape, keys: Shape, values: Shape) -> bool {
+        let (queries_first, keys_first) = self.costs(queries, keys, values);
+        keys_first < queries_first
+    }
+
+    /// Multiply-accumulates of one step in the cheaper order.
+    pub fn operations(&self, queries: Shape, keys: Shape, values: Shape) -> u64 {
+        let (queries_first, keys_first) = self.costs(queries, keys, values);
+        u64::try_from(queries_first.min(keys_first)).unwrap_or(u64::MAX)
+    }
+
+    /// Multiply-accumulates of (Q·Kᵀ)·V and of Q·(Kᵀ·V).
+    fn costs(&self, queries: Shape, keys: Shape, values: Shape) -> (u128, u128) {
+        let tokens = |s: Shape| s.height as u128 * s.width as u128;
+        let (n, m) = (tokens(queries), tokens(keys));
+        let (c, e) = (queries.channels as u128, values.channels as u128);
+        let queries_first = n.saturating_mul(m).saturating_mul(c + e);
+        (queries_first, (c * e / self.heads.max(1) as u128).saturating_mul(n + m))
+    }
+
+    /// Shape of the output; the messages name the layer `name`.
+    fn output(&self, name: &str, inputs: &[Shape]) -> Result<Shape> {
+        let refuse = |problem: String| Err(Error::layer(name, problem));
+        let [queries, keys, values] = *inputs else {
+            return refuse(format!(
+                "reads queries, keys and values, got {} inputs; give `from = [\"q\", \"k\", \"v\"]`",
+                inputs.len()
+            ));
+        };
+        if queries.channels != keys.channels {
+            return refuse(format!(
+                "cannot compare the queries {queries} with the keys {keys}; give both the same channels"
+            ));
+        }
+        if (keys.height, keys.width) != (values.height, values.width) {
+            return refuse(format!("has the keys {keys} and the values {values}; give both the same rows and columns"));
+        }
+        if self.heads == 0 {
+            return refuse("`heads` must be at least 1".to_owned());
+        }
+        let divides = |c: usize| c.is_multiple_of(self.heads);
+        if !divides(queries.channels) || !divides(values.channels) {
+            return refuse(format!(
+                "{} heads do not divide the {} channels of the queries and the {} of the values; change `heads`",
+                self.heads, queries.channels, values.channels
+            ));
+        }
+        Ok(Shape::new(values.channels, queries.height, queries.width))
+    }
+}
+
 /// Which neurons of a layer the recurrent connections lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecurrentKind {
@@ -217,7 +295,8 @@ pub struct Dropout {
     pub rate: f32,
 }
 
-/// One layer. Each has one input, except [`Layer::Add`], which has two or more.
+/// One layer. Each has one input, except [`Layer::Add`], which has two or more, and
+/// [`Layer::Attention`], which has three.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
@@ -241,6 +320,8 @@ pub enum Layer {
     Linear(Linear),
     /// Sum of the inputs (a residual merge).
     Add,
+    /// Spiking self-attention.
+    Attention(Attention),
 }
 
 impl Layer {
@@ -257,6 +338,7 @@ impl Layer {
             Layer::Dropout(_) => "dropout",
             Layer::Linear(_) => "linear",
             Layer::Add => "add",
+            Layer::Attention(_) => "attention",
         }
     }
 
@@ -268,7 +350,7 @@ impl Layer {
         let Some(&input) = inputs.first() else {
             return Err(Error::layer(name, "has no input"));
         };
-        if !matches!(self, Layer::Add) && inputs.len() != 1 {
+        if !matches!(self, Layer::Add | Layer::Attention(_)) && inputs.len() != 1 {
             return Err(Error::layer(
                 name,
                 format!("takes one input, got {}; join them with an `add` layer", inputs.len()),
@@ -311,6 +393,7 @@ impl Layer {
                 }
                 Ok(Shape::new(input.channels, a.rows, a.columns))
             }
+            Layer::Attention(a) => a.output(name, inputs),
             Layer::GlobalAverage => Ok(Shape::vector(input.channels)),
             Layer::Linear(l) if l.out == 0 => Err(Error::layer(name, "`out` must be at least 1")),
             Layer::Linear(l) => Ok(Shape::vector(l.out)),

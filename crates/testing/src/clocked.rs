@@ -3,7 +3,9 @@
 //! at the same T.
 
 use crate::layers::{Map, linear};
-use tickless_net::{During, Layer, LeakRule, Network, Neuron, NodeId, Period, Recurrent, Reset, SpikeMode, Weights};
+use tickless_net::{
+    Attention, During, Layer, LeakRule, Network, Neuron, NodeId, Period, Recurrent, Reset, SpikeMode, Weights,
+};
 
 /// Updates a neuron with potential `u`: returns (spikes, potential afterwards).
 pub fn fire(n: &Neuron, u: f64) -> (f64, f64) {
@@ -93,6 +95,7 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
                     }
                     sum
                 }
+                Layer::Attention(a) => attention(a, inputs[0], inputs[1], inputs[2]),
                 _ => linear(net, weights, i, inputs[0]),
             };
             for (sum, s) in sums[i].data.iter_mut().zip(&map.data) {
@@ -107,6 +110,26 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
         output: sums.last().map(|m| m.data.clone()).unwrap_or_default(),
         counts: net.spiking().into_iter().map(|i| sums[i].data.clone()).collect(),
     }
+}
+
+/// Attention as its definition states it: for each head, every query with every key.
+pub fn attention(a: Attention, queries: &Map, keys: &Map, values: &Map) -> Map {
+    let tokens = |m: &Map| m.shape.height * m.shape.width;
+    let (n, m) = (tokens(queries), tokens(keys));
+    let mut out = Map::zeros(tickless_net::Shape { channels: values.shape.channels, ..queries.shape });
+    let (d, e) = (queries.shape.channels / a.heads, values.shape.channels / a.heads);
+    for head in 0..a.heads {
+        for i in 0..n {
+            for j in 0..m {
+                let channels = head * d..(head + 1) * d;
+                let product: f64 = channels.map(|c| queries.data[c * n + i] * keys.data[c * m + j]).sum();
+                for c in head * e..(head + 1) * e {
+                    out.data[c * n + i] += f64::from(a.scale) * product * values.data[c * m + j];
+                }
+            }
+        }
+    }
+    out
 }
 
 /// The number of steps after which a spike returns.

@@ -145,6 +145,16 @@ pub static KINDS: &[Kind] = &[
         keys: &[],
     },
     Kind { name: "add", meaning: "sum of two or more inputs (a residual merge)", event_driven: "yes", keys: &[] },
+    Kind {
+        name: "attention",
+        meaning: "spiking self-attention without softmax, scale·Q·Kᵀ·V over the positions of a map; \
+                  `from = [queries, keys, values]`",
+        event_driven: "no, because a product of spikes is no event",
+        keys: &[
+            key("heads", "1", "number of heads; must divide the channels of queries and values"),
+            key("scale", "0.125", "factor of the product"),
+        ],
+    },
 ];
 
 /// The kind with this name.

@@ -9,6 +9,7 @@
 //! that [`Fusion`] marks is not computed on its own: it passes [`Term`]s to its consumer, and the
 //! fused kernel of the neuron evaluates them.
 
+use super::attention::attention;
 use super::dropout::dropout;
 use super::fusion::Fusion;
 use super::linear::{self, How};
@@ -288,6 +289,12 @@ impl Model {
                     let x = x.ready();
                     let first = batch.first_sample(x.batch())?;
                     dropout(x, d.rate, rng.random(), first)
+                }
+                Layer::Attention(a) => {
+                    let mut next = || inputs.next().expect("the builder gives attention three inputs").ready();
+                    let (k, v) = (next(), next());
+                    let shapes = [0, 1, 2].map(|j| self.network.shape_of(node.from[j]));
+                    attention(x.ready(), k, v, a, shapes)
                 }
                 Layer::Dropout(_) => x.ready(),
                 Layer::Add if fast && fuses && fusion.fused[i] => {

@@ -9,16 +9,28 @@ pub(super) fn warnings(recipe: &Recipe, network: &Network) -> Vec<String> {
     if recipe.train.epochs > 0 {
         all.extend(same_as_another(recipe, network));
     }
-    let recordings = network.input().kind == InputKind::Events;
-    let max = |l: &Layer| matches!(l, Layer::Pool(Pool { kind: PoolKind::Max, .. }));
-    if let Some(node) = network.nodes().iter().find(|n| recordings && max(&n.layer)) {
-        all.push(format!(
-            "layer `{}` is max pooling, which has no event-driven form: this network will run at time steps only; for a \
-             run without a clock use `average` pooling",
-            node.name
-        ));
+    if network.input().kind == InputKind::Events {
+        all.extend(needs_clock(network));
     }
     all
+}
+
+/// A warning for the first layer of each kind that has no event-driven form, whatever the weights
+/// are.
+fn needs_clock(network: &Network) -> impl Iterator<Item = String> {
+    let first = |wanted: fn(&Layer) -> bool| network.nodes().iter().find(|n| wanted(&n.layer));
+    let max = first(|l| matches!(l, Layer::Pool(Pool { kind: PoolKind::Max, .. })));
+    let attention = first(|l| matches!(l, Layer::Attention(_)));
+    let found = [(max, "max pooling", "use `average` pooling"), (attention, "attention", "use a `conv`")];
+    found.into_iter().filter_map(|(node, what, remedy)| {
+        node.map(|node| {
+            format!(
+                "layer `{}` is {what}, which has no event-driven form: this network will run at time steps only; for a \
+                 run without a clock {remedy}",
+                node.name
+            )
+        })
+    })
 }
 
 /// The warning if, with this network and these steps, a strategy trains as another one does.
@@ -112,5 +124,14 @@ mod tests {
         assert_eq!(of(&layers, InputKind::Image, &["train.strategy=sdt"]), [""; 0]);
         let average = [TTM, CONV, NEURON, "\"pool\"\nkernel = 2", TTM, LINEAR];
         assert_eq!(of(&average, InputKind::Events, &["train.strategy=sdt"]), [""; 0]);
+    }
+
+    #[test]
+    fn attention_is_named_where_there_is_a_run_without_a_clock_to_lose() {
+        let attention = "\"attention\"\nfrom = [\"neuron1\", \"neuron1\", \"neuron1\"]";
+        let layers = [TTM, CONV, NEURON, attention, NEURON, TTM, LINEAR];
+        let all = of(&layers, InputKind::Events, &["train.strategy=sdt"]);
+        assert!(all.len() == 1 && all[0].contains("layer `attention1` is attention"), "{all:?}");
+        assert_eq!(of(&layers, InputKind::Image, &["train.strategy=sdt"]), [""; 0]);
     }
 }

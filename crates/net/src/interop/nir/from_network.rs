@@ -156,6 +156,10 @@ impl GraphDraft {
         match layer.layer {
             Layer::Ttm(_) | Layer::Dropout(_) => Ok(first.clone()),
             Layer::Add => self.merge(layer, from),
+            Layer::Attention(_) => Err(Error::layer(
+                &layer.name,
+                "attention has no NIR node, because NIR has no product of two signals; replace it by a `conv`",
+            )),
             Layer::Norm(_) => Err(Error::layer(
                 &layer.name,
                 "batch norm has no NIR node; fold it into the layer before it first (`fold::fold_norm`, or `fold::deployable` for a network without bias)",
@@ -417,7 +421,9 @@ fn shape_of(s: Shape, vector: bool) -> Vec<usize> {
 /// Whether a consumer of the value needs it as a map `[C, H, W]`.
 fn read_as_map(network: &Network, id: NodeId) -> bool {
     network.nodes().iter().enumerate().filter(|(_, n)| n.from.contains(&id)).any(|(i, n)| match n.layer {
-        Layer::Conv(_) | Layer::Pool(_) | Layer::GlobalAverage | Layer::AdaptiveAverage(_) => true,
+        Layer::Conv(_) | Layer::Pool(_) | Layer::GlobalAverage | Layer::AdaptiveAverage(_) | Layer::Attention(_) => {
+            true
+        }
         Layer::Linear(_) => false,
         Layer::Ttm(_) | Layer::Norm(_) | Layer::Neuron(_) | Layer::Add | Layer::Dropout(_) => {
             read_as_map(network, NodeId::Node(i))
