@@ -78,6 +78,17 @@ impl Value {
         }
     }
 
+    /// The value for the readers after this one, if there are several. Each tensor of the graph then
+    /// has two readers at most, so its gradient is a sum of two, whose bits do not depend on the
+    /// order. Autodiff orders the readers by their depth in the graph, which is another one if the
+    /// backward pass runs a stage again.
+    fn for_the_next(self) -> Self {
+        match self {
+            Value::Ready(x) => Value::ready_with(x.in_own_node()),
+            terms => terms,
+        }
+    }
+
     fn terms(self) -> Vec<Term> {
         match self {
             Value::Ready(x) => vec![Term::plain(*x)],
@@ -199,9 +210,17 @@ impl Model {
                 NodeId::Input => Value::ready_with(input.clone()),
                 NodeId::Node(j) => {
                     left[j] -= 1;
-                    // The last consumer takes the value instead of cloning it, so its memory is
-                    // freed early.
-                    let value = if left[j] == 0 { values[j].take() } else { values[j].clone() };
+                    let value = match left[j] {
+                        // The last consumer takes the value instead of cloning it, so its memory is
+                        // freed early.
+                        0 => values[j].take(),
+                        1 => values[j].clone(),
+                        _ => {
+                            let value = values[j].clone();
+                            values[j] = value.clone().map(Value::for_the_next);
+                            value
+                        }
+                    };
                     value.expect("nodes stand after their inputs and are freed by the last reader")
                 }
             });
