@@ -79,6 +79,17 @@ impl Value {
         }
     }
 
+    /// The value for the readers after this one, if there are several. Each tensor of the graph then
+    /// has two readers at most, so its gradient is a sum of two, whose bits do not depend on the
+    /// order. Autodiff orders the readers by their depth in the graph, which is another one if the
+    /// backward pass runs a stage again.
+    fn for_the_next(self) -> Self {
+        match self {
+            Value::Ready(x) => Value::ready_with(x.in_own_node()),
+            terms => terms,
+        }
+    }
+
     fn terms(self) -> Vec<Term> {
         match self {
             Value::Ready(x) => vec![Term::plain(*x)],
@@ -229,9 +240,17 @@ impl Model {
                 NodeId::Input => Value::ready_with(input.clone()),
                 NodeId::Node(j) => {
                     left[j] -= 1;
-                    // The last consumer takes the value instead of cloning it, so its memory is
-                    // freed early.
-                    let value = if left[j] == 0 { values[j].take() } else { values[j].clone() };
+                    let value = match left[j] {
+                        // The last consumer takes the value instead of cloning it, so its memory is
+                        // freed early.
+                        0 => values[j].take(),
+                        1 => values[j].clone(),
+                        _ => {
+                            let value = values[j].clone();
+                            values[j] = value.clone().map(Value::for_the_next);
+                            value
+                        }
+                    };
                     value.expect("nodes stand after their inputs and are freed by the last reader")
                 }
             });
@@ -303,10 +322,9 @@ impl Model {
                 }
                 Layer::Neuron(n) if !fusion.plain[i] => {
                     let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next_leaf);
-                    let recurrent = node.recurrent.is_some().then(&mut next_leaf);
                     let x = x.ready();
-                    match recurrent {
-                        Some(weight) => spiking::recurrent_spiking(x, &n, node, (decay, weight), pass)?,
+                    match node.recurrent {
+                        Some(r) => spiking::recurrent_spiking(x, (&n, r), node, (decay, next_leaf()), pass)?,
                         None => {
                             // The kernels of the consumers expect channels last.
                             let x = if fast { x.channels_last() } else { x.channels_first() };
