@@ -115,15 +115,6 @@ pub enum Error {
         /// The layer.
         layer: String,
     },
-    /// A layer cannot run one step after the other, which an early exit needs.
-    #[error(
-        "layer `{layer}` has recurrent connections, which do not run step by step with an early exit; evaluate the \
-         network without one"
-    )]
-    NoStepwiseForm {
-        /// The layer.
-        layer: String,
-    },
     /// This machine does not have the named devices, or the workers cannot share them.
     #[error("device `{device}`: {problem}")]
     Device {

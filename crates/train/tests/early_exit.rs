@@ -52,6 +52,7 @@ fn steps_one_by_one_give_the_logits_of_the_whole_pass() {
     let images = [
         ("resnet18", ZooOptions { width: Some(0.125), input: small, ..ZooOptions::default() }),
         ("vgg9", ZooOptions { width: Some(0.125), ..ZooOptions::default() }),
+        ("shd", ZooOptions { width: Some(0.25), ..ZooOptions::default() }),
     ];
     for (name, options) in of_events.into_iter().chain(images) {
         let network = zoo::build(name, &options).expect("a network of the zoo");
@@ -76,7 +77,7 @@ fn steps_one_by_one_give_the_logits_of_the_whole_pass() {
             let whole =
                 model.forward(&model.constants(), input(x.clone(), given), &pass, &mut rng, None).expect("runs");
             let whole = values(whole.logits);
-            let mut stepper = Stepper::new(&model, T, LeakRule::Step, T, None).expect("runs step by step");
+            let mut stepper = Stepper::new(&model, T, LeakRule::Step, T, None);
             let mut steps = Vec::new();
             for t in 0..T {
                 let frame = x.chunks(B * shape.len()).nth(t.min(given - 1)).expect("a frame").to_vec();
@@ -96,6 +97,7 @@ fn samples_that_stay_do_not_depend_on_those_that_leave() {
     for options in [
         ("demo", ZooOptions { norm: Some(true), ..ZooOptions::default() }),
         ("demo", ZooOptions { neuron: Some(Neuron::cuba_lif()), ..ZooOptions::default() }),
+        ("shd", ZooOptions { width: Some(0.25), ..ZooOptions::default() }),
         ("resnet18", ZooOptions { width: Some(0.125), input: small, ..ZooOptions::default() }),
     ] {
         let network = zoo::build(options.0, &options.1).expect("a network of the zoo");
@@ -108,7 +110,7 @@ fn samples_that_stay_do_not_depend_on_those_that_leave() {
             let [c, h, w] = [shape.channels, shape.height, shape.width];
             Sequence::from_values(rows, [1, samples.len(), c, h, w], &Device::flex()).tensor()
         };
-        let new = || Stepper::new(&model, T, LeakRule::Step, T, None).expect("runs step by step");
+        let new = || Stepper::new(&model, T, LeakRule::Step, T, None);
         let (mut all, mut few) = (new(), new());
         let mut left: Vec<usize> = (0..6).collect();
         for (t, kept) in [vec![0, 1, 2, 3, 4, 5], vec![0, 2, 3, 5], vec![1, 2], vec![1]].into_iter().enumerate() {

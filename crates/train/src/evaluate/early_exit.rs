@@ -138,7 +138,7 @@ impl Sums {
 /// that the steps took, without the time to load the samples.
 ///
 /// # Errors
-/// As [`across_steps`](super::across_steps), and if the network has no form that runs step by step.
+/// As [`across_steps`](super::across_steps).
 pub fn early_exit(
     model: &Model,
     setting: &Setting<'_>,
@@ -200,7 +200,7 @@ fn stepwise(
         let (input, labels) = batch.into_sequence(model.device());
         let frames = Frames::new(input, image);
         let begun = Instant::now();
-        let mut stepper = Stepper::new(model, steps, leak, setting.t_max, setting.step_us)?;
+        let mut stepper = Stepper::new(model, steps, leak, setting.t_max, setting.step_us);
         let mut sums = Sums { sums: Vec::new(), classes: 0 };
         let mut running: Vec<usize> = (0..labels.len()).collect();
         for step in 0..steps {

@@ -317,7 +317,8 @@ impl Model {
                     } else {
                         let x = x.ready();
                         let x = if fast { x.channels_last() } else { x.channels_first() };
-                        spiking::general_step(x, &n, &node.name, decay, (steps, pass), memory.states())?
+                        let weight = node.recurrent.is_some().then(&mut next_leaf);
+                        spiking::general_step(x, &n, node, (decay, weight), (steps, pass), memory.general())?
                     }
                 }
                 Layer::Neuron(n) if !fusion.plain[i] => {

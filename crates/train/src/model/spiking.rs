@@ -10,6 +10,7 @@
 
 use super::fusion::tile;
 use super::norm::{BatchStatistics, NormMode, Running};
+use super::stepper::GeneralMemory;
 use super::{Pass, Sequence};
 use crate::distributed::WholeBatch;
 use crate::error::{Error, Result};
@@ -24,7 +25,7 @@ use tickless_kernels::{
 };
 use tickless_net::{Conv, Neuron, Node, Norm, Pool, Recurrent};
 use tickless_neuron::leak::stretch;
-use tickless_neuron::step::{AnyState, Constants};
+use tickless_neuron::step::Constants;
 
 /// One summand of a neuron's current: a sequence, and the convolution and norm that the fused
 /// kernel applies to it.
@@ -144,23 +145,39 @@ pub(crate) fn step(terms: Vec<Term>, op: NeuronOp, membranes: &mut Vec<f32>) -> 
     Sequence::from_channels_last(fused_step(branches.collect(), op, membranes), 1)
 }
 
-/// Spikes of one step of any neurons. Moves `states` on by the step, which is one of `steps`.
+/// Spikes of one step of any neurons. Moves `memory` on by the step, which is one of `steps`.
+/// `weight` as in [`recurrent_spiking`], if the layer has recurrent connections.
 ///
 /// # Errors
 /// As [`general_spiking`].
 pub(crate) fn general_step(
     x: Sequence,
     n: &Neuron,
-    name: &str,
-    decay: Option<Tensor<1>>,
+    node: &Node,
+    (decay, weight): (Option<Tensor<1>>, Option<Tensor<1>>),
     (steps, pass): (usize, &Pass<'_>),
-    states: &mut Vec<AnyState<f32>>,
+    memory: &mut GeneralMemory,
 ) -> Result<Sequence> {
-    let mut constants = Constants::at(n, pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(name))?;
+    let step_us = pass.step_us;
+    let mut constants = Constants::at(n, pass.leak, pass.t_max, steps, step_us).ok_or_else(|| no_step(&node.name))?;
     if let Some(lambda) = learned(decay, pass, steps) {
         constants.lambda = lambda.into_scalar::<f32>();
     }
-    Ok(x.each(|x| any_neuron_step(x, n, &constants, states)))
+    let GeneralMemory { states, late } = memory;
+    let (Some(recurrent), Some(weight)) = (node.recurrent, weight) else {
+        return Ok(x.each(|x| any_neuron_step(x, n, &constants, states)));
+    };
+    let delay = recurrent.steps(pass.leak, pass.t_max, steps, step_us).ok_or_else(|| no_step(&node.name))?;
+    let current = returning(node, weight);
+    Ok(x.channels_first().each(|x| {
+        let x = match late.len() == delay {
+            true => late.pop_front().into_iter().fold(x, |x, spikes| x + current(spikes)),
+            false => x,
+        };
+        let spikes = any_neuron_step(x, n, &constants, states);
+        late.push_back(spikes.clone());
+        spikes
+    }))
 }
 
 /// Adds up the moments of all workers' parts and returns the statistics of the whole batch.
@@ -241,17 +258,27 @@ pub(crate) fn recurrent_spiking(
     (decay, weight): (Option<Tensor<1>>, Tensor<1>),
     pass: &Pass<'_>,
 ) -> Result<Sequence> {
-    let (steps, channels) = (x.steps(), node.output.channels);
+    let steps = x.steps();
     let constants = Constants::at(n, pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(&node.name))?;
     let delay = recurrent.steps(pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(&node.name))?;
     let lambda = learned(decay, pass, steps);
+    let current = returning(node, weight);
+    let feedback = Feedback { delay, current: &current };
+    let x = x.channels_first();
+    Ok(x.each(|x| reference::any_recurrent_neuron(x, n, constants, lambda, steps, Some(feedback))))
+}
+
+/// The current that the spikes of one step bring back to their layer, as a function of `[B, C, H,
+/// W]`; `weight` as in [`recurrent_spiking`].
+fn returning(node: &Node, weight: Tensor<1>) -> impl Fn(Tensor<4>) -> Tensor<4> {
+    let channels = node.output.channels;
     let factors = node.input_scale().map(|f| {
         let data = TensorData::new(f, [1, channels, 1, 1]);
         // `weight` has a graph if the pass has one.
         Tensor::<4>::from_data(data, &weight.device())
     });
     let dense = weight.dims()[0] == channels * channels && channels > 1;
-    let current = |spikes: Tensor<4>| {
+    move |spikes: Tensor<4>| {
         let [b, c, h, w] = spikes.dims();
         let current = match dense {
             true => {
@@ -265,10 +292,7 @@ pub(crate) fn recurrent_spiking(
             Some(factors) => current * factors.clone(),
             None => current,
         }
-    };
-    let feedback = Feedback { delay, current: &current };
-    let x = x.channels_first();
-    Ok(x.each(|x| reference::any_recurrent_neuron(x, n, constants, lambda, steps, Some(feedback))))
+    }
 }
 
 /// Spikes of a plain neuron, computed by the operator [`neuron()`], which evaluates no other layer.

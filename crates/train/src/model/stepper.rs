@@ -10,9 +10,10 @@
 
 use super::{Model, NormMode, Pass, Sequence, Walk};
 use crate::compute_thread::on_compute_thread;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::seed;
 use burn::tensor::{Int, Tensor, TensorData};
+use std::collections::VecDeque;
 use tickless_net::{InputKind, Layer, LeakRule};
 use tickless_neuron::step::AnyState;
 
@@ -24,8 +25,18 @@ pub(crate) enum NeuronMemory {
     AtRest,
     /// Membrane potentials of plain neurons.
     Membranes(Vec<f32>),
-    /// All variables of other neurons.
-    States(Vec<AnyState<f32>>),
+    /// The state of other neurons.
+    General(GeneralMemory),
+}
+
+/// The state of neurons that are not plain.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct GeneralMemory {
+    /// All variables of each neuron; empty before the first step.
+    pub(crate) states: Vec<AnyState<f32>>,
+    /// The spikes `[B, C, H, W]` on their way back to the layer, the oldest first; empty without
+    /// recurrent connections.
+    pub(crate) late: VecDeque<Tensor<4>>,
 }
 
 impl NeuronMemory {
@@ -40,19 +51,19 @@ impl NeuronMemory {
         }
     }
 
-    /// The states, empty before the first step.
-    pub(crate) fn states(&mut self) -> &mut Vec<AnyState<f32>> {
-        if !matches!(self, Self::States(_)) {
-            *self = Self::States(Vec::new());
+    /// The state of neurons that are not plain, empty before the first step.
+    pub(crate) fn general(&mut self) -> &mut GeneralMemory {
+        if !matches!(self, Self::General(_)) {
+            *self = Self::General(GeneralMemory::default());
         }
         match self {
-            Self::States(v) => v,
+            Self::General(m) => m,
             _ => unreachable!("it was made so above"),
         }
     }
 
     /// Keeps the state of these samples, in this order; their indices rise.
-    fn keep(&mut self, samples: &[usize], of: usize) {
+    fn keep(&mut self, samples: &[usize], of: usize, indices: &Tensor<1, Int>) {
         fn rows<T: Clone>(all: &mut Vec<T>, samples: &[usize], of: usize) {
             let row = all.len() / of;
             for (to, &from) in samples.iter().enumerate() {
@@ -66,7 +77,10 @@ impl NeuronMemory {
         match self {
             Self::AtRest => {}
             Self::Membranes(v) => rows(v, samples, of),
-            Self::States(v) => rows(v, samples, of),
+            Self::General(m) => {
+                rows(&mut m.states, samples, of);
+                m.late.iter_mut().for_each(|spikes| *spikes = spikes.clone().select(0, indices.clone()));
+            }
         }
     }
 }
@@ -88,24 +102,17 @@ pub struct Stepper<'a> {
 impl<'a> Stepper<'a> {
     /// A run at rest, of `steps` steps; the number and `leak` determine how much a step leaks, as in
     /// [`Pass`].
-    ///
-    /// # Errors
-    /// If a layer has recurrent connections, whose spikes this form does not keep.
-    pub fn new(model: &'a Model, steps: usize, leak: LeakRule, t_max: usize, step_us: Option<f64>) -> Result<Self> {
-        let nodes = model.network().nodes();
-        if let Some(node) = nodes.iter().find(|n| n.recurrent.is_some()) {
-            return Err(Error::NoStepwiseForm { layer: node.name.clone() });
-        }
+    pub fn new(model: &'a Model, steps: usize, leak: LeakRule, t_max: usize, step_us: Option<f64>) -> Self {
         let pass = Pass { configuration: &[], norm: NormMode::Running, leak, t_max, step_us };
-        Ok(Self {
+        Self {
             model,
             constants: model.constants(),
             configuration: vec![steps; model.network().stages()],
             pass,
-            memory: vec![NeuronMemory::AtRest; nodes.len()],
+            memory: vec![NeuronMemory::AtRest; model.network().nodes().len()],
             image: None,
             samples: 0,
-        })
+        }
     }
 
     /// Number of samples that still run.
@@ -161,11 +168,12 @@ impl<'a> Stepper<'a> {
         if samples.len() == self.samples {
             return;
         }
-        self.memory.iter_mut().for_each(|m| m.keep(samples, self.samples));
+        let indices: Vec<i64> = samples.iter().map(|s| *s as i64).collect();
+        let indices = TensorData::new(indices, [samples.len()]);
+        let indices = Tensor::<1, Int>::from_data(indices, self.model.device());
+        self.memory.iter_mut().for_each(|m| m.keep(samples, self.samples, &indices));
         if let Some(walk) = &mut self.image {
-            let indices: Vec<i64> = samples.iter().map(|s| *s as i64).collect();
-            let indices = TensorData::new(indices, [samples.len()]);
-            walk.keep(&Tensor::<1, Int>::from_data(indices, self.model.device()));
+            walk.keep(&indices);
         }
         self.samples = samples.len();
     }
