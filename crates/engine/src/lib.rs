@@ -84,4 +84,5 @@ pub use session::Session;
 pub use sink::{NeuronCounts, Sink, Spike, Trace};
 pub use summary::Summary;
 pub use tickless_events::{Event, Recording};
+pub use tickless_net::Confidence;
 pub use tickless_simd::{InstructionSet, Isa};

@@ -132,6 +132,26 @@ impl Exit {
     }
 }
 
+/// The expected calibration error of answers, each with its confidence in 0..=1 and whether it was
+/// right, as a fraction of 1; 0 without answers.
+///
+/// ```text
+/// Σ_b (n_b/n)·|share of right answers in b − mean confidence in b|        b: 15 bins of equal width
+/// ```
+///
+/// Source: Guo et al., "On calibration of modern neural networks", ICML 2017.
+pub fn calibration_error(answers: impl IntoIterator<Item = (f64, bool)>) -> f64 {
+    const BINS: usize = 15;
+    // Number of answers, of right answers, and sum of the confidences.
+    let mut bins = [(0usize, 0usize, 0.0f64); BINS];
+    for (confidence, right) in answers {
+        let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
+        *bin = (bin.0 + 1, bin.1 + usize::from(right), bin.2 + confidence);
+    }
+    let n: usize = bins.iter().map(|b| b.0).sum();
+    bins.iter().map(|(_, right, sum)| (*right as f64 - sum).abs()).sum::<f64>() / n.max(1) as f64
+}
+
 /// −ln softmax(gain·values)[label].
 fn cross_entropy(values: &[f32], label: usize, gain: f64) -> f64 {
     let best = values.iter().fold(f64::NEG_INFINITY, |m, v| m.max(f64::from(*v)));
@@ -194,6 +214,17 @@ mod tests {
         close(exit(ExitRule::Entropy, 0.0).quantity(&[1.5; 7]), 1.0);
         close(exit(ExitRule::Margin, 0.0).quantity(&[1.5; 7]), 0.0);
         close(Exit { gain: 2.0, ..exit(ExitRule::Confidence, 0.0) }.quantity(&[1.0, 0.0]), 1.0 / (1.0 + (-2f64).exp()));
+    }
+
+    #[test]
+    fn the_calibration_error_is_the_weighted_gap_of_the_bins() {
+        assert_eq!(calibration_error([]), 0.0);
+        // Two bins: of four answers at 0.75 three are right; of four at 0.95 one is.
+        let three = [true, true, true, false].map(|right| (0.75, right));
+        let one = [true, false, false, false].map(|right| (0.95, right));
+        assert!((calibration_error(three)).abs() < 1e-12);
+        assert!((calibration_error(three.into_iter().chain(one)) - 0.5 * 0.70).abs() < 1e-12);
+        assert!((calibration_error([(1.0, false)]) - 1.0).abs() < 1e-12, "certainty is in the last bin");
     }
 
     #[test]

@@ -13,9 +13,10 @@
 use super::{Setting, conditions_in_words};
 use crate::data::prefetch;
 use crate::error::{Error, Result};
-use crate::model::readout::largest;
-use crate::model::{Model, Sequence, Stepper, host};
+use crate::model::readout::{largest, time_mean};
+use crate::model::{Model, NormMode, Pass, Sequence, Stepper, host};
 use crate::progress::Progress;
+use crate::seed;
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -178,6 +179,42 @@ pub fn over_time(
         false
     })?;
     Ok(all)
+}
+
+/// The time that passes over all `steps` steps at once take, without the time to load the samples: what
+/// [`early_exit`] is compared with.
+///
+/// # Errors
+/// As [`across_steps`](super::across_steps).
+pub fn time_of_whole_passes(
+    model: &Model,
+    setting: &Setting<'_>,
+    steps: usize,
+    leak: LeakRule,
+    progress: &dyn Progress,
+) -> Result<Duration> {
+    let image = model.network().input().kind == InputKind::Image;
+    let leak = if image { LeakRule::Step } else { leak };
+    let configuration = vec![steps; model.network().stages()];
+    let (t_max, step_us) = (setting.t_max, setting.step_us);
+    let pass = Pass { configuration: &configuration, norm: NormMode::Running, leak, t_max, step_us };
+    let constants = model.constants();
+    let mut passed = Duration::ZERO;
+    progress.start("all steps", setting.ids.len() as u64, "sample");
+    prefetch(setting.source, setting.ids, setting.batch_at(steps), false, steps, None, |k, batch| {
+        let (input, labels) = batch.into_sequence(model.device());
+        let begun = Instant::now();
+        let mut rng = seed::rng(0, "evaluation", k as u64);
+        time_mean(model.forward(&constants, input, &pass, &mut rng, None)?.logits);
+        passed += begun.elapsed();
+        progress.advance(labels.len() as u64, &conditions_in_words(&[steps], leak));
+        if progress.cancelled() {
+            return Err(Error::Cancelled { task: "the evaluation" });
+        }
+        Ok(())
+    })?;
+    progress.finish();
+    Ok(passed)
 }
 
 /// Runs all samples step by step. After each step `stops` gets the step, from 0, the sample's index

@@ -7,7 +7,7 @@ mod early_exit;
 
 pub use across_steps::{Point, StepSweep, across_steps, at_configuration};
 pub use activity::{LayerActivity, SpikeCounts, activity, point_and_activity, spike_counts};
-pub use early_exit::{Exited, OverTime, early_exit, over_time};
+pub use early_exit::{Exited, OverTime, early_exit, over_time, time_of_whole_passes};
 
 use crate::data::{SampleId, Source, prefetch};
 use crate::error::{Error, Result};
