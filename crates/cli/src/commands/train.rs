@@ -1,6 +1,7 @@
 //! `tickless train RECIPE`: trains a network in a run folder; a stopped training can be resumed.
 
 use crate::arguments::{Global, LARGEST_THREADS, RecipeArgs};
+use crate::checkpoint::{self, Matching, Start};
 use crate::new_run::{begin, check_epochs, run_folder};
 use crate::output::{print_json, say};
 use crate::processes::Processes;
@@ -17,6 +18,7 @@ use tickless_train::data::{Parts, Source};
 use tickless_train::device::{Device, devices, listed};
 use tickless_train::distributed::{Ranks, threads};
 use tickless_train::progress::Progress;
+use tickless_train::run::train_plan::initial_weights;
 use tickless_train::run::{Job, RunFolder, train_as};
 
 /// Train a network as a recipe says.
@@ -27,6 +29,8 @@ use tickless_train::run::{Job, RunFolder, train_as};
   tickless train recipes/nmnist.toml --data ~/data/nmnist --epochs 5 --output runs/short
   tickless train recipes/nmnist.toml --data ~/data/nmnist --resume   go on after Ctrl-C
   tickless train recipes/nmnist.toml --data ~/data/nmnist --resume --allow-changed   elsewhere
+  tickless train mine.toml --from runs/mnist-mtt-seed1     start from the weights of a run
+  tickless train mine.toml --from resnet18.pth             or from those of a checkpoint that match
 
 Several workers, with the same recipe and data:
   --workers 2                          one process, each batch shared by two workers
@@ -56,6 +60,12 @@ pub struct Train {
     /// Folder of the run (default: runs/<recipe>-<strategy>-seed<seed>).
     #[arg(long, short)]
     output: Option<PathBuf>,
+    /// Start from the weights of a run or of a checkpoint (.pt, .pth, .safetensors): of all tensors
+    /// whose names and shapes match; the others are drawn, and the program says which and why.
+    #[arg(long, value_name = "RUN|FILE")]
+    from: Option<PathBuf>,
+    #[command(flatten)]
+    matching: Matching,
     /// Go on with the checkpoint in the folder; the weights end up as if it had never stopped.
     #[arg(long)]
     resume: bool,
@@ -74,6 +84,9 @@ impl Train {
     /// Runs the command.
     pub fn run(self, global: &Global, console: &Console, world: &Processes) -> Result<()> {
         let ranks = world.ranks();
+        if self.from.is_none() && (self.matching.map.is_some() || self.matching.entry.is_some()) {
+            bail!("`--map` and `--entry` say how `--from` is read; give it, or leave them out");
+        }
         let workers = self.workers(&global.device, &ranks)?;
         let devices = self.devices(&global.device, workers, &ranks)?;
         let (given, shared) = self.load(&ranks, workers)?;
@@ -100,6 +113,10 @@ impl Train {
             // cache.
             let source = ranks.first_then_all(|| Source::open_with(&given.data, given.seed, progress(&ranks)))?;
             let parts = Parts::of(&source, &given.data, given.seed)?;
+            let start = self.start(&given, &source)?;
+            for line in start.iter().flat_map(|s| &s.said).filter(|_| ranks.is_first()) {
+                console.line(line);
+            }
             let work = |ranks: &Ranks| {
                 let (recipe, source, parts, folder) = (&given, &source, &parts, &folder);
                 // Each worker of a single process has its own device; several processes take the
@@ -111,8 +128,8 @@ impl Train {
                     source,
                     parts,
                     folder,
-                    initial: None,
-                    base: None,
+                    initial: start.as_ref().map(|s| s.weights.clone()),
+                    base: start.as_ref().map(|s| s.base.clone()),
                     command,
                     device,
                     allow_changed,
@@ -180,6 +197,15 @@ impl Train {
         Ok((changes.load(file)?, Some(line)))
     }
 
+    /// The weights that the training starts from, if `--from` names some.
+    fn start(&self, recipe: &Recipe, source: &Source) -> Result<Option<Start>> {
+        let Some(from) = &self.from else { return Ok(None) };
+        let (shape, kind) = source.input();
+        let network = recipe.network.build(shape, kind, source.dataset().classes())?;
+        let drawn = initial_weights(recipe, &network);
+        checkpoint::start(from, &self.matching, &network, drawn).map(Some)
+    }
+
     /// The run folder, the recipe that is stored there, and whether the run has finished.
     fn open(&self, path: &Path, given: Recipe, console: &Console) -> Result<(RunFolder, Recipe, bool)> {
         let (folder, begun) = begin(path, Some(self.resume), console)?;
@@ -192,6 +218,13 @@ impl Train {
                 "{}: was begun with another recipe; resume with the same recipe and options, or start anew with `--output`",
                 path.display()
             );
+        }
+        // A folder without facts has no checkpoint either, so its training begins at the beginning.
+        let base = folder.facts().ok().and_then(|f| f.base);
+        let given = self.from.as_ref().map(|f| f.display().to_string());
+        if folder.file("run.json").is_file() && base != given {
+            let begun = base.map_or_else(|| "without `--from`".to_owned(), |b| format!("with `--from {b}`"));
+            bail!("{}: was begun {begun}; resume it so, or start anew with `--output`", path.display());
         }
         let finished = folder.finished()?;
         Ok((folder, kept, finished))
