@@ -44,7 +44,7 @@ bias = {bias}
 {neuron}
 [[network.layers]]
 layer = "linear"
-out = 5
+out = 10
 bias = {bias}
 {last}
 """
@@ -56,8 +56,8 @@ def chain(bias, norm="", neuron="", last=""):
 
 def neuron(**fields):
     words = {True: "true", False: "false"}
-    text = [f'{k} = {words[v] if isinstance(v, bool) else repr(v)}' for k, v in fields.items()]
-    return '[[network.layers]]\nlayer = "neuron"\n' + "\n".join(text).replace("'", '"')
+    text = [f"{k} = {words[v] if isinstance(v, bool) else repr(v)}" for k, v in fields.items()]
+    return '[[network.layers]]\nlayer = "neuron"\nneuron = { ' + ", ".join(text).replace("'", '"') + " }"
 
 
 def coarse(net):
@@ -73,7 +73,7 @@ def sequential(act, bias=True, norm=False):
     def cell(i, o, k, s, p):
         return [nn.Conv2d(i, o, k, s, p, bias=bias), *([nn.BatchNorm2d(o)] if norm else []), *act(o)]
 
-    return [*cell(2, 4, 3, 1, 1), nn.AvgPool2d(2), *cell(4, 6, (3, 5), 2, (1, 2)), nn.Flatten(), nn.Linear(6 * 2 * 2, 5, bias=bias)]
+    return [*cell(2, 4, 3, 1, 1), nn.AvgPool2d(2), *cell(4, 6, (3, 5), 2, (1, 2)), nn.Flatten(), nn.Linear(6 * 2 * 2, 10, bias=bias)]
 
 
 def stepwise(net, x):
@@ -107,11 +107,9 @@ def cases():
     from spikingjelly.activation_based import layer, neuron as sj
     from spikingjelly.activation_based.model import spiking_resnet
 
-    linear = nn.Sequential(*sequential(lambda _: [], norm=True))
-    yield "torch", linear, flat, chain(True, norm=True), "sequential", "plain", 1e-5
-    yield "torch-wrapped", linear, flat, chain(True, norm=True), "sequential", "parallel", 1e-5
-    yield "torch-safetensors", linear, flat, chain(True, norm=True), "sequential", "safetensors", 1e-5
-    yield "torch-half", linear, flat, chain(True, norm=True), "sequential", "half", 1e-5
+    for how in ["plain", "parallel", "safetensors", "half"]:
+        net = nn.Sequential(*sequential(lambda _: [], norm=True))
+        yield f"torch-{how}", net, flat, chain(True, norm=True), "sequential", how, 1e-5
 
     leaky = lambda _: [snntorch.Leaky(beta=0.5, threshold=1.0, reset_mechanism="zero", reset_delay=False, init_hidden=True)]
     last = snntorch.Leaky(beta=0.5, reset_mechanism="zero", reset_delay=False, init_hidden=True, output=True)
@@ -121,7 +119,7 @@ def cases():
 
     iaf = lambda _: [sl.IAFSqueeze(batch_size=3, spike_threshold=1.0, min_v_mem=-1.0)]
     cell = neuron(model="if")
-    net = nn.Sequential(*sequential(iaf, bias=False), *iaf(5))
+    net = nn.Sequential(*sequential(iaf, bias=False), *iaf(10))
     yield "sinabs", net, squeezed, chain(False, neuron=cell, last=cell), "sinabs", "plain", 0
 
     lif = lambda _: [sj.LIFNode(tau=2.0, decay_input=False, v_threshold=1.0, v_reset=0.0)]

@@ -21,7 +21,7 @@ use tickless_net::{Array, Weights};
   tickless export runs/nmnist-mtt-seed1 --to speck                     what fits where
   tickless export runs/nmnist-mtt-seed1 --to speck --json
   tickless export runs/nmnist-mtt-seed1 --to torch --dialect sequential     a state dict
-  tickless export runs/resnet18 --to safetensors --dialect torchvision
+  tickless export runs/nmnist-mtt-seed1 --to safetensors --dialect torchvision
 
 A network with a bias or batch norm is converted first: `tickless finetune RUN --epochs 0`. NIR does
 not say everything of a neuron; what another reader will do differently is listed. The configuration

@@ -33,7 +33,7 @@ use tickless_train::run::{Base, Job, RunFacts, train};
 #[command(after_help = "Examples:
   tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --dialect sinabs
   tickless import net.nir --recipe recipes/nmnist.toml --data ~/data/nmnist --json
-  tickless import resnet18.pth --recipe recipes/imagenet.toml --dry-run   what matches what?
+  tickless import resnet18.pth --recipe mine.toml --dry-run               what matches what?
   tickless import net.pt --recipe mine.toml --map names.toml --entry model
 
 A graph gives layers and weights, and the recipe the data set, T_max and how to evaluate. Frameworks
@@ -43,10 +43,11 @@ it (`--dialect`). Time constants stay what they are in seconds at every T_max an
 `--dt` is the step of the framework, by which it weighs inputs. A layer that stays silent on a few
 recordings is reported. Next: `tickless simulate`, `tickless parity`.
 
-A checkpoint (PyTorch's .pt and .pth, safetensors) gives weights, and the recipe the network. No code
-of the file runs. Names of known dialects are matched without help: the paper's code, ResNet and VGG
-of torchvision and SpikingJelly, `Sequential` of torch, snnTorch and sinabs, and Tickless. `--map`
-names the others. What did not match is listed with the reason, and is an error without `--dry-run`.")]
+A checkpoint (PyTorch's .pt and .pth, safetensors) gives weights, and the recipe the network. No
+code of the file runs. Names of known dialects are matched without help: the paper's code, ResNet
+and VGG of torchvision and SpikingJelly, `Sequential` of torch, snnTorch and sinabs, and Tickless.
+`--map` names the others. What did not match is listed with the reason; without `--dry-run` it is an
+error.")]
 pub struct Import {
     /// The graph or checkpoint.
     file: PathBuf,
@@ -164,6 +165,7 @@ impl Import {
             parts: &parts,
             folder: &folder,
             initial: Some(fit.weights.clone()),
+            continues: None,
             base: Some(Base { from: file.display().to_string(), strategy: RunFacts::IMPORTED.into() }),
             command: Some(command_line()),
             device: &device(&global.device)?,
@@ -230,6 +232,7 @@ impl Import {
             parts: &parts,
             folder: &folder,
             initial: Some(imported.weights.clone()),
+            continues: None,
             base: Some(Base { from: self.file.display().to_string(), strategy: RunFacts::IMPORTED.into() }),
             command: Some(command_line()),
             device: &on,

@@ -172,7 +172,7 @@ fn a_training_starts_from_a_run_or_a_file() {
     assert!(scratch.ok(&["eval", "a", "--steps", "4"]).stdout.contains("fine-tuned as MTT from run"));
     // A folder keeps its start.
     let again = train(&["--resume", "--output", "a"]);
-    scratch.refused_with(&again, &["a: was begun with `--from run`; resume it so"]);
+    scratch.refused_with(&again, &["a: was begun from run; resume it so"]);
     scratch.ok(&train(&["--resume", "--output", "a", "--from", "run"]));
     scratch.refused_with(&train(&["--resume", "--output", "c", "--from", "run"]), &["c: was begun without `--from`"]);
 }
@@ -198,6 +198,30 @@ fn a_training_takes_the_tensors_that_match_and_says_which_do_not() {
     scratch.refused_with(&args, &["none of its tensors matches the 3 of network `demo`", "--dry-run"]);
     assert!(!scratch.at("b").exists());
     scratch.refused_with(&["train", "small.toml", "--map", "m.toml"], &["`--map` and `--entry` say how `--from`"]);
+}
+
+#[test]
+fn a_finished_run_goes_on_to_more_epochs() {
+    let scratch = Scratch::trained();
+    scratch.ok(&["train", "run", "--epochs", "3"]);
+    let facts = scratch.json("run-epochs3/run.json");
+    assert_eq!((&facts["iterations"], &facts["base"]), (&30.into(), &"run".into()));
+    let epochs = scratch.text("run-epochs3/metrics.jsonl");
+    assert_eq!(epochs.lines().count(), 3);
+    assert_eq!(epochs.lines().next(), scratch.text("run/metrics.jsonl").lines().next(), "the first epoch is the run's");
+    assert!(weights(&scratch, "run-epochs3") != weights(&scratch, "run"));
+    // A schedule of constant rate has no length, so the weights are those of one training.
+    let constant = ["--set", "train.schedule=\"constant\"", "--output"];
+    scratch.ok(&train(&[&constant[..], &["short"]].concat()));
+    scratch.ok(&train(&[&constant[..], &["long", "--epochs", "2"]].concat()));
+    scratch.ok(&["train", "short", "--epochs", "2", "--output", "continued"]);
+    assert!(weights(&scratch, "long") == weights(&scratch, "continued"));
+    scratch.ok(&["train", "short", "--epochs", "2", "--output", "continued", "--resume"]);
+    scratch.refused_with(&["train", "run", "--epochs", "1"], &["`train.epochs` = 1, and 1 epochs are trained already"]);
+    assert!(!scratch.at("run-epochs1").exists());
+    let set = ["train", "run", "--epochs", "3", "--set", "train.batch=5"];
+    scratch.refused_with(&set, &["a run goes on with its recipe"]);
+    scratch.refused_with(&["train", "run"], &["is the folder of a run, not a recipe"]);
 }
 
 #[test]
