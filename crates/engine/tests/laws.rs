@@ -276,9 +276,7 @@ proptest! {
     fn no_two_spikes_are_closer_than_the_refractory_period(
         seed: u64, residual: bool, leak: bool, us in 1u64..3000, during in during(), quantised: bool,
     ) {
-        let (leak, held) = (leak && !quantised, during == During::Hold && !quantised);
-        let during = if held { During::Hold } else { During::Integrate };
-        let mut s = sample(seed, Wish { residual, any_neuron: true, leak, ..CHAIN }, 300);
+        let mut s = sample(seed, Wish { residual, any_neuron: true, leak: leak && !quantised, ..CHAIN }, 300);
         let refractory = Some(Refractory { period: Period::Us(us as f64), during });
         let spikes = tickless_net::SpikeMode::Single;
         s.net = s.net.map_neurons(|_, n| Neuron { spikes, refractory, v_min: Some(-1.0), ..n });

@@ -54,8 +54,8 @@ pub struct Exported {
 ///
 /// # Errors
 /// If the weights are not those of the network, if a recipe cannot describe the network, or if a
-/// layer has no NIR form: batch norm (fold it first), max pooling, a convolution of a vector, a
-/// neuron with a synapse or an adaptive threshold, a time constant without
+/// layer has no NIR form: batch norm (fold it first), max pooling, attention, a convolution of a
+/// vector, a neuron with a synapse or an adaptive threshold, a time constant without
 /// [`ExportOptions::step_us`].
 pub fn export(network: &Network, weights: &Weights, options: &ExportOptions) -> Result<Exported> {
     weights.check(network, Path::new("<memory>"))?;
