@@ -46,6 +46,7 @@ mod image;
 pub mod info;
 #[cfg(feature = "mmap")]
 mod mmap;
+pub mod problem;
 pub mod progress;
 mod recording;
 mod remedy;
@@ -65,5 +66,6 @@ pub use frames::{Frames, Framing, Slicing};
 pub use image::Image;
 #[cfg(feature = "datasets")]
 pub use info::{Info, info, info_with};
+pub use problem::Problem;
 pub use recording::Recording;
 pub use remedy::{Choice, Remedy};

@@ -239,13 +239,16 @@ pub fn read_with(path: &Path, options: &ReadOptions) -> Result<EventStream> {
 
 #[cfg(test)]
 mod tests {
+    use tickless_testing::assert_problem;
+
     use super::*;
     use crate::Event;
 
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
-        let error = decode(b"", "a/b.xyz").unwrap_err().to_string();
-        assert!(error.starts_with("a/b.xyz: no known format") && error.contains(".bin"), "{error}");
+        let error = decode(b"", "a/b.xyz").unwrap_err();
+        assert_problem!(error, at "a/b.xyz: ", crate::Problem::NoFormat);
+        assert!(error.to_string().contains(".bin"), "{error}");
     }
 
     #[test]
