@@ -260,7 +260,7 @@ fn a_recipe_with_an_event_driven_pass_needs_an_executor_and_a_network_without_no
     let job = Job::new(&["train.event_driven={}"]);
     let trainer = Trainer::new(job.task(), &initial_weights(&job.recipe, &job.task().network)).expect("fits");
     let e = trainer.run(&mut (), &Silent).expect_err("there is no executor").to_string();
-    assert!(e.contains("`train.event_driven` needs an event-driven executor"), "{e}");
+    assert!(e.contains("`train.event_driven`"), "{e}");
     let job = Job::new(&["train.event_driven={}", "network.norm=true"]);
     let e = job.task().plan().expect_err("norms need a clock").to_string();
     assert!(e.contains("norm"), "{e}");

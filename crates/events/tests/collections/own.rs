@@ -223,6 +223,6 @@ fn what_does_not_belong_in_a_class_is_named() {
     let flat = root.path().join("flat");
     folder(&flat, &named(&[("1.es", 1)]));
     let error = refused(&flat, |_| ());
-    let Error::Missing { what, remedy, .. } = &error else { panic!("{error}") };
-    assert!(what == "a folder for each class" && remedy.to_string().contains("CLASS/RECORDING"), "{error}");
+    let Error::Missing { path, remedy, .. } = &error else { panic!("{error}") };
+    assert!(*path == flat && remedy.to_string().contains("CLASS/RECORDING"), "{error}");
 }

@@ -240,11 +240,11 @@ fn dvs_gesture_trials_are_cut_out_of_aedat31_by_their_labels() {
     }
     for (name, bytes, missing) in [
         ("trials_to_train.txt", &b"user02_led.aedat\n"[..], "user02_led.aedat"),
-        ("trials_to_test.txt", b"\n", "a trial of the test part"),
+        ("trials_to_test.txt", b"\n", "test part"),
     ] {
         folder(root.path(), &files(&[(name, bytes)]));
         let error = open("dvs-gesture", &root.path().join("DvsGesture")).err().unwrap();
-        assert!(matches!(&error, Error::Missing { what, .. } if what == missing), "{error}");
+        assert!(matches!(&error, Error::Missing { what, .. } if what.ends_with(missing)), "{error}");
     }
     folder(root.path(), &files(&[("user01_led_labels.csv", b"1,9000000,9000001\n")]));
     let data = open("dvs-gesture", &root.path().join("DvsGesture")).unwrap();

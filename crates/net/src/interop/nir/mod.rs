@@ -43,7 +43,7 @@ mod topology;
 mod write;
 
 pub use dialect::{Dialect, Writer, written_by};
-pub use difference::Difference;
+pub use difference::{Deviation, Difference};
 pub use from_network::{ExportOptions, Exported, export};
 pub use graph::{Conv2d, Graph, Node, Padding, Tensor, Window};
 pub use read::from_bytes;
