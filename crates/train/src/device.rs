@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(Name::parse("cuda").unwrap().among(2, there, "none").unwrap(), None);
         let e = said(Name::parse("cuda:2").unwrap().among(2, there, "none"));
         assert_eq!(e, "device `cuda:2`: this machine has cuda:0 (card 0), cuda:1 (card 1)");
-        assert!(said(Name::parse("cuda:2").unwrap().among(0, there, "no card")).contains("no card"));
+        assert!(said(Name::parse("cuda:2").unwrap().among(0, there, "NOTHING")).contains("NOTHING"));
     }
 
     #[test]

@@ -4,6 +4,10 @@
 //! next norm is ten times as large; if it increases them, the TTM repeats spikes. The running
 //! statistics of mixed training therefore fit no single T. Source: Du et al. (ICLR 2025), appendix.
 
+#[path = "common/last.rs"]
+mod last;
+
+use last::Last;
 use std::path::Path;
 use std::sync::Arc;
 use tickless_net::recipe::Recipe;
@@ -44,17 +48,6 @@ fn recipe(strategy: &str, seed: u64) -> Recipe {
         "#
     );
     Recipe::parse(&text, Path::new("calibration.toml"), &[]).expect("a recipe")
-}
-
-/// Stores the last checkpoint: the weights with the running statistics of the training.
-#[derive(Default)]
-struct Last(Option<Checkpoint>);
-
-impl Hooks for Last {
-    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        self.0 = Some(checkpoint.clone());
-        Ok(())
-    }
 }
 
 struct Trained {

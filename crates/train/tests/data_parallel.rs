@@ -3,7 +3,13 @@
 //! The workers add in another order, which changes the weights by rounding only, provided that no
 //! spike is so close to the threshold that rounding decides; the seeds are chosen accordingly.
 
+#[path = "common/last.rs"]
+mod last;
+#[path = "common/training.rs"]
+mod training;
+
 use burn::tensor::Tensor;
+use last::Last;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
@@ -28,6 +34,7 @@ use tickless_train::run::checkpoint::{Checkpoint, Position};
 use tickless_train::run::train_plan::initial_weights;
 use tickless_train::run::trainer::{Hooks, Task, Trainer};
 use tickless_train::{Error, Result};
+use training::{StopAfter, difference};
 
 /// A residual network; its second neuron layer sums two branches, and one of them is normalised.
 /// Its convolutions have no bias.
@@ -70,17 +77,6 @@ struct Job {
     network: Arc<Network>,
 }
 
-/// Stores the last checkpoint.
-#[derive(Default)]
-struct Last(Option<Checkpoint>);
-
-impl Hooks for Last {
-    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        self.0 = Some(checkpoint.clone());
-        Ok(())
-    }
-}
-
 impl Job {
     fn new(recipe: Recipe) -> Self {
         let source = Source::open(&recipe.data, recipe.seed).expect("embedded");
@@ -104,17 +100,6 @@ impl Job {
         let (model, position) = self.trainer(ranks, None)?.run(&mut (), &Silent)?;
         Ok((model.weights(), position))
     }
-}
-
-/// Largest difference over all tensors, each relative to the largest value of its tensor.
-fn difference(a: &Weights, b: &Weights) -> f32 {
-    assert!(a.tensors.keys().eq(b.tensors.keys()));
-    let each = a.tensors.iter().map(|(name, x)| {
-        let largest = x.data.iter().fold(0.0f32, |m, v| m.max(v.abs())).max(f32::MIN_POSITIVE);
-        let apart = x.data.iter().zip(&b.tensors[name].data).fold(0.0f32, |m, (x, y)| m.max((x - y).abs()));
-        apart / largest
-    });
-    each.fold(0.0, f32::max)
 }
 
 #[test]
@@ -215,19 +200,6 @@ fn gradients_and_statistics_of_unequal_parts_are_those_of_the_whole_by_every_ker
                 }
             }
         }
-    }
-}
-
-/// Asks to stop after a number of iterations.
-struct StopAfter(usize, AtomicUsize);
-
-impl Progress for StopAfter {
-    fn advance(&self, n: u64, _: &str) {
-        self.1.fetch_add(n as usize, Ordering::Relaxed);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.1.load(Ordering::Relaxed) >= self.0
     }
 }
 

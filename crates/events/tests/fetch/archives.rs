@@ -158,8 +158,8 @@ fn what_stands_before_a_member_of_a_tar_is_bounded() {
         let error = refused("a.tar.gz", &tar_gz(&[("x", b'x', property.as_bytes()), ("a", b'0', b"1")]));
         assert_problem!(error, problem);
     }
-    let error = refused("a.tar.gz", &tar_gz(&[("x", b'L', b"name\0")]));
-    assert!(error.to_string().contains("entry name: "), "{error}");
+    let error = refused("a.tar.gz", &tar_gz(&[("x", b'L', b"n\0")]));
+    assert!(error.to_string().contains("entry n: "), "{error}");
     assert_problem!(error, ArchiveProblem::NotFollowed);
 }
 
@@ -208,7 +208,7 @@ fn a_zip_that_claims_a_trillion_entries_or_bytes_is_refused_quickly() {
     let mut hostile = [&good[..end], &record.concat(), &locator, &good[end..]].concat();
     let last = hostile.len() - (good.len() - end);
     hostile[last + 8..last + 20].fill(0xFF);
-    assert!(refused("a.zip", &hostile).to_string().contains("(the index)"));
+    assert!(refused("a.zip", &hostile).to_string().contains("index"));
 }
 
 #[test]
