@@ -368,6 +368,70 @@ def tiny_dvs_convnet(stored, entry):
     return out
 
 
+class Spikformer(Net):
+    """Patches, a position and blocks of spiking self-attention, in plain tensors."""
+
+    def cell(self, name, x):
+        """Convolution that keeps the size, norm and neurons."""
+        w = self.w[f"{name}.conv.weight"]
+        bias = self.w.get(f"{name}.conv.bias")
+        y = F.conv2d(x.flatten(0, 1), w, bias, padding=w.shape[-1] // 2)
+        n = {k: self.w[f"{name}.norm.{k}"] for k in ("running_mean", "running_var", "weight", "bias")}
+        y = F.batch_norm(y, *n.values(), self.training, self.momentum, 1e-5)
+        return self.fire(y.unflatten(0, x.shape[:2]))
+
+    def attend(self, q, k, v, heads, scale):
+        """Token by token: y_i = scale · Σ_j (q_i · k_j) v_j within each head."""
+        b, t, c, h, w = q.shape
+        q, k, v = (x.reshape(b, t, heads, c // heads, h * w) for x in (q, k, v))
+        scores = torch.einsum("btadi,btadj->btaij", q, k)
+        return scale * torch.einsum("btaij,btaej->btaei", scores, v).reshape(b, t, c, h, w)
+
+    def block(self, name, x, heads, scale, threshold):
+        q, k, v = (self.cell(f"{name}.{part}", x) for part in "qkv")
+        # The input of these neurons is a multiple of 1/8, so no rounding decides a spike.
+        y = mtt_neuron(self.attend(q, k, v, heads, scale), threshold)
+        self.attended.append(y)
+        x = x + self.cell(f"{name}.projection", y)
+        return x + self.cell(f"{name}.mlp2", self.cell(f"{name}.mlp1", x))
+
+    def run(self, image, entry, steps):
+        self.attended = []
+        x = image.unsqueeze(1).repeat(1, steps[0], 1, 1, 1)
+        x = self.cell("patch2", self.cell("patch1", x))
+        x = F.max_pool2d(x.flatten(0, 1), 2).unflatten(0, x.shape[:2])
+        x = x + self.cell("position", x)
+        for i, t in enumerate(steps):
+            x = self.block(f"block{i + 1}", ttm(x, t), entry["heads"], entry["scale"], entry["vth_attention"])
+        self.last = x
+        return F.linear(x.mean((-1, -2)), self.w["classifier.weight"], self.w["classifier.bias"])
+
+
+def tiny_spikformer(stored, entry):
+    out, margins, label = {}, [], stored["label"].long()
+    named = lambda prefix, tensors: {f"{prefix}.{n}": t for n, t in tensors.items()}
+    for c in entry["cases"]:
+        net, k = Spikformer(part(stored, "w0"), training=c["norm"] == "batch"), c["case"]
+        logits = net.run(stored["image"], entry, c["time_res"])
+        loss = F.cross_entropy(logits.mean(1), label)
+        loss.backward()
+        margins += net.margins
+        out |= {f"{k}.logits": logits, f"{k}.loss": loss, f"{k}.last": net.last}
+        out |= named(f"{k}.grad", net.take_gradients()) | named(f"{k}.bn_after", net.statistics())
+    for t in entry["calibrated"]:
+        net, steps = Spikformer(part(stored, "w0"), momentum=1.0), [t] * entry["stages"]
+        with torch.no_grad():
+            net.run(stored["image"], entry, steps)
+            margins += net.margins
+            statistics = net.statistics()
+            net = Spikformer(part(stored, "w0") | statistics, training=False)
+            out[f"calib.T{t}.logits"] = net.run(stored["calib.test_image"], entry, steps)
+        margins += net.margins
+        out |= named(f"calib.T{t}.bn", statistics)
+    check_margin(entry, margins)
+    return out
+
+
 def check_margin(entry, margins):
     """Checks that no membrane is so close to its threshold that rounding could change a spike."""
     least = min(margins)
@@ -903,6 +967,11 @@ FILES = {
         1e-4,
     ),
     "tiny_dvs_convnet.safetensors": (tiny_dvs_convnet, r"w0\..*|x|label", 1e-4),
+    "tiny_spikformer.safetensors": (
+        tiny_spikformer,
+        r"w0\..*|image|label|calib\.test_image",
+        1e-4,
+    ),
     "losses.safetensors": (losses, r"\d+\.(logits|label)", 1e-6),
     "bn_fold.safetensors": (bn_fold, r"x|orig\.\d.*", 1e-5),
     "early_exit.safetensors": (early_exit, r"\d+\.logits", 1e-6),

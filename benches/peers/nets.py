@@ -9,38 +9,44 @@ from torch import nn
 
 
 class Triangle(torch.autograd.Function):
-    """s = [u > 1]; the derivative is max(0, 1 − |u − 1|)."""
+    """s = [u > θ]; the derivative is max(0, 1 − |u − θ|)."""
 
     @staticmethod
-    def forward(ctx, u):
+    def forward(ctx, u, threshold=1.0):
         ctx.save_for_backward(u)
-        return (u > 1.0).to(u.dtype)
+        ctx.threshold = threshold
+        return (u > threshold).to(u.dtype)
 
     @staticmethod
     def backward(ctx, g):
         (u,) = ctx.saved_tensors
-        return g * (1.0 - (u - 1.0).abs()).clamp(min=0.0)
+        return g * (1.0 - (u - ctx.threshold).abs()).clamp(min=0.0), None
 
 
 class Plain(nn.Module):
-    """LIF as a loop over steps: u = λ·v + I, s = [u > 1], v = (1 − s)·u, the reset differentiated."""
+    """LIF as a loop over steps: u = λ·v + I, s = [u > θ], v = (1 − s)·u, the reset differentiated."""
+
+    def __init__(self, threshold=1.0):
+        super().__init__()
+        self.threshold = threshold
 
     def forward(self, x):
         v, spikes = 0.0, []
         for t in range(x.shape[0]):
             u = 0.5 * v + x[t]
-            s = Triangle.apply(u)
+            s = Triangle.apply(u, self.threshold)
             v = (1.0 - s) * u
             spikes.append(s)
         return torch.stack(spikes)
 
 
-def spikingjelly():
+def spikingjelly(threshold=1.0):
     from spikingjelly.activation_based import neuron, surrogate
 
     return neuron.LIFNode(
         tau=2.0,
         decay_input=False,
+        v_threshold=threshold,
         v_reset=0.0,
         detach_reset=False,
         step_mode="m",
@@ -49,11 +55,15 @@ def spikingjelly():
 
 
 class SnnTorch(nn.Module):
-    def __init__(self):
+    def __init__(self, threshold=1.0):
         super().__init__()
         import snntorch
 
-        self.neuron = snntorch.Leaky(beta=0.5, reset_mechanism="zero", spike_grad=Triangle.apply_surrogate)
+        # snnTorch passes u − θ to the surrogate.
+        def spike(u):
+            return Triangle.apply(u, 0.0)
+
+        self.neuron = snntorch.Leaky(beta=0.5, threshold=threshold, reset_mechanism="zero", spike_grad=spike)
 
     def forward(self, x):
         v, spikes = self.neuron.init_leaky(), []
@@ -61,14 +71,6 @@ class SnnTorch(nn.Module):
             s, v = self.neuron(x[t], v)
             spikes.append(s)
         return torch.stack(spikes)
-
-
-def _snntorch_surrogate(u):
-    """Shifts the argument, because snnTorch passes u − θ."""
-    return Triangle.apply(u + 1.0)
-
-
-Triangle.apply_surrogate = staticmethod(_snntorch_surrogate)
 
 
 class Sinabs(nn.Module):
@@ -161,10 +163,94 @@ class NmnistWide(nn.Module):
         return self.classifier(x.flatten(2))
 
 
+class Vgg14(nn.Module):
+    """Thirteen convolutions with norm and neuron, average pooling after each group; a TTM before every
+    convolution but the first."""
+
+    def __init__(self, neuron, classes=10):
+        super().__init__()
+        groups = [[64, 64], [128, 128], [256] * 3, [512] * 3, [512] * 3]
+        outs = [out for group in groups for out in group]
+        pairs = zip([3, *outs], outs)
+        self.stages = nn.ModuleList(nn.Sequential(nn.Conv2d(*p, 3, 1, 1, bias=False), nn.BatchNorm2d(p[1])) for p in pairs)
+        self.neurons = nn.ModuleList(neuron() for _ in outs)
+        self.pooled = {sum(map(len, groups[: k + 1])) - 1 for k in range(len(groups))}
+        self.pool = nn.AvgPool2d(2)
+        self.classifier = nn.Linear(512, classes)
+
+    def forward(self, x, configuration):
+        x = x.expand(configuration[0], *x.shape[1:])
+        for k, (t, stage, neuron) in enumerate(zip(configuration, self.stages, self.neurons)):
+            x = neuron(each(stage, ttm(x, t)))
+            if k in self.pooled:
+                x = each(self.pool, x)
+        return self.classifier(x.flatten(2))
+
+
+class Tokens(nn.Module):
+    """A linear layer over tokens with bias (a 1×1 convolution), norm and neuron."""
+
+    def __init__(self, neuron, inputs, outputs):
+        super().__init__()
+        self.linear = nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.BatchNorm2d(outputs))
+        self.neuron = neuron()
+
+    def forward(self, x):
+        return self.neuron(each(self.linear, x))
+
+
+class Attending(nn.Module):
+    """A block of spiking self-attention without softmax, 0.125·Q·Kᵀ·V, and an MLP of four times the width.
+
+    Kᵀ·V is computed first, which takes fewer operations for 64 tokens and 32 channels per head.
+    """
+
+    def __init__(self, neuron, channels, heads):
+        super().__init__()
+        self.heads = heads
+        self.q, self.k, self.v = (Tokens(neuron, channels, channels) for _ in range(3))
+        self.attended = neuron(0.5)
+        self.projection = Tokens(neuron, channels, channels)
+        self.mlp = nn.Sequential(Tokens(neuron, channels, 4 * channels), Tokens(neuron, 4 * channels, channels))
+
+    def forward(self, x):
+        # [T, B, heads, tokens, channels of a head]
+        q, k, v = (m(x).flatten(3).unflatten(2, (self.heads, -1)).transpose(3, 4) for m in (self.q, self.k, self.v))
+        y = 0.125 * (q @ (k.transpose(3, 4) @ v))
+        y = self.attended(y.transpose(3, 4).reshape(x.shape))
+        x = x + self.projection(y)
+        return x + self.mlp(x)
+
+
+class Spikformer(nn.Module):
+    """Patches by four convolutions, a position, and blocks of attention; a TTM before every block but the first."""
+
+    def __init__(self, neuron, blocks=4, channels=384, heads=12, classes=10):
+        super().__init__()
+        outs = [channels // 8, channels // 4, channels // 2, channels, channels]
+        pairs = zip([3, *outs], outs)
+        self.patches = nn.ModuleList(nn.Sequential(nn.Conv2d(*p, 3, 1, 1, bias=False), nn.BatchNorm2d(p[1])) for p in pairs)
+        self.neurons = nn.ModuleList(neuron() for _ in outs)
+        self.pool = nn.MaxPool2d(2)
+        self.blocks = nn.ModuleList(Attending(neuron, channels, heads) for _ in range(blocks))
+        self.classifier = nn.Linear(channels, classes)
+
+    def forward(self, x, configuration):
+        x = x.expand(configuration[0], *x.shape[1:])
+        for k, (patch, neuron) in enumerate(zip(self.patches, self.neurons)):
+            y = neuron(each(patch, x))
+            x = x + y if k == 4 else each(self.pool, y) if k >= 2 else y
+        for t, block in zip(configuration, self.blocks):
+            x = block(ttm(x, t))
+        return self.classifier(x.mean((3, 4)))
+
+
 # Network, input [C, H, W], batch, T_max, stages, and whether the case trains.
 CASES = {
     "A": (lambda n: ResNet18(n, 3), (3, 32, 32), 16, 4, 8, True),
     "B": (lambda n: ResNet18(n, 2), (2, 48, 48), 4, 10, 8, True),
     "C": (NmnistWide, (2, 34, 34), 64, 10, 3, True),
     "D": (lambda n: ResNet18(n, 3), (3, 32, 32), 16, 4, 8, False),
+    "E": (Vgg14, (3, 32, 32), 16, 4, 13, True),
+    "F": (Spikformer, (3, 32, 32), 16, 4, 4, True),
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures seconds per iteration and peak memory beside PyTorch and its spiking libraries.
 
-    python3 benches/peers/run.py [--cases ABCD] [--runs TEXT] [--rounds 5] [--iterations 3] [--threads N]
+    python3 benches/peers/run.py [--cases ABCDEF] [--runs TEXT] [--rounds 5] [--iterations 3] [--threads N]
                                  [--libraries a,b] [--precision f32|bf16|int8] [--json FILE]
 
 Every contestant runs in its own process, in turns; see the README beside this file. The first run
@@ -41,10 +41,12 @@ RUNS = {
     "B": [("B SDT T=10", "B", "sdt", 10), ("B MTT s=3 T 1..10", "B", "mtt", 10)],
     "C": [("C SDT T=10", "C", "sdt", 10), ("C MTT s=3 T 1..10", "C", "mtt", 10)],
     "D": [(f"D T={t}", "D", "sdt", t) for t in (1, 2, 4, 6)],
+    "E": [("E SDT T=4", "E", "sdt", 4), ("E MTT s=3 T 1..4", "E", "mtt", 4)],
+    "F": [("F SDT T=4", "F", "sdt", 4), ("F MTT s=3 T 1..4", "F", "mtt", 4)],
 }
 # For each of our precisions, the precisions of the others that it is compared with.
 PRECISIONS = {"f32": ["f32"], "bf16": ["bf16"], "int8": ["f32", "bf16"]}
-STAGES = {"A": 8, "B": 8, "C": 3, "D": 8}
+STAGES = {"A": 8, "B": 8, "C": 3, "D": 8, "E": 13, "F": 4}
 
 
 def venv(libraries):
@@ -193,7 +195,7 @@ def measure(name, case, kind, t, args, libraries, example, keep):
 
 def main():
     args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    args.add_argument("--cases", default="ABCD", help="letters")
+    args.add_argument("--cases", default="ABCDEF", help="letters")
     args.add_argument("--runs", help="only runs whose name contains this; several with commas")
     args.add_argument("--rounds", type=int, default=5, help="turns; 0 prints the table of --json")
     args.add_argument("--iterations", type=int, default=3, help="timed in each turn")

@@ -8,13 +8,14 @@
 //! only reads.
 
 use std::error::Error;
-use std::io::{Cursor, Write};
+use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
 use tickless_events::formats::{self, FORMATS, aedat4, ecf};
 use tickless_events::{Columns, Event, Sensor};
+use tickless_net::interop::checkpoint::torch;
 use tickless_net::interop::nir;
-use tickless_net::{Conv, InputKind, NetworkBuilder, Neuron, NodeId, Pool, Shape, init};
+use tickless_net::{Array, Conv, InputKind, NetworkBuilder, Neuron, NodeId, Pool, Shape, init};
 use zip::write::SimpleFileOptions;
 
 const SENSOR: Sensor = Sensor { width: 128, height: 128 };
@@ -67,6 +68,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let inner = zipped(&[member("0/1.bin")])?;
     save("unpack", "zip", &[&[0], &zipped(&[("set/0.zip".into(), inner), member("set/2/1.bin")])?[..]].concat())?;
     save("unpack", "tar", &[&[1], &tarred("set/1.bin", &recording)?[..]].concat())?;
+    for (name, file, pickle) in checkpoints()? {
+        save("checkpoint", name, &file)?;
+        save("pickle", name, &pickle)?;
+    }
     for (name, graph) in graphs()? {
         save("nir", name, &graph)?;
     }
@@ -135,4 +140,19 @@ fn graphs() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
         graphs.push((name, nir::to_bytes(&exported.graph, Path::new(name))?));
     }
     Ok(graphs)
+}
+
+/// PyTorch files of two state dicts, and their pickles.
+fn checkpoints() -> Result<Vec<(&'static str, Vec<u8>, Vec<u8>)>, Box<dyn Error>> {
+    let (weight, scalar) = (Array::full(&[2, 2, 2, 2], 0.5), Array::full(&[], 1.0));
+    let one = vec![("conv1.weight".to_owned(), &weight)];
+    let two = vec![("0.weight".to_owned(), &weight), ("1.beta".to_owned(), &scalar)];
+    let mut all = Vec::new();
+    for (name, tensors) in [("one", one), ("two", two)] {
+        let file = torch::to_bytes(&tensors)?;
+        let mut pickle = Vec::new();
+        zip::ZipArchive::new(Cursor::new(&file))?.by_name("archive/data.pkl")?.read_to_end(&mut pickle)?;
+        all.push((name, file, pickle));
+    }
+    Ok(all)
 }

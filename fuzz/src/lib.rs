@@ -10,7 +10,8 @@ use tickless_events::formats::{self, EventStream, ReadOptions, Reading, cifar, e
 use tickless_events::fetch::{self, Limits};
 use tickless_events::progress::Silent;
 use tickless_events::{Columns, DataRequest, Error, Split, datasets};
-use tickless_net::interop::nir;
+use tickless_net::interop::{checkpoint, nir};
+use zip::write::SimpleFileOptions;
 
 /// Checks a format that is read from front to back: decodes `bytes` as a whole and in two parts.
 ///
@@ -177,4 +178,36 @@ fn names_a_byte(error: &Error, len: Option<u64>) {
     };
     assert!(file == "x" && !problem.is_empty(), "{error}");
     assert!(len.is_none_or(|len| *at <= len), "{error}");
+}
+
+/// Checks the reader of checkpoints, with the bytes of a whole file. A file that is read gives its
+/// tensors; the values of small ones are copied.
+///
+/// # Panics
+/// If a property is violated, which the fuzzer reports as a finding.
+pub fn checkpoint(bytes: Vec<u8>) {
+    match checkpoint::from_bytes(bytes, Path::new("x"), None) {
+        Ok(read) => {
+            for (_, tensor) in read.tensors().iter().filter(|(_, t)| t.elements() < 1 << 16) {
+                let array = read.array(tensor).expect("a small tensor");
+                assert_eq!(array.data.len(), tensor.elements());
+            }
+        }
+        Err(e) => assert!(e.to_string().starts_with("x: ") && !e.to_string().contains('\n'), "{e}"),
+    }
+}
+
+/// Checks the reader with a pickle in an archive whose checksums are right, because hardly a mutated
+/// archive has the right ones. The archive has the storages `0` of 64 and `1` of 4 bytes.
+///
+/// # Panics
+/// If a property is violated, which the fuzzer reports as a finding.
+pub fn pickle(bytes: &[u8]) {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let stored = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, content) in [("x/data.pkl", bytes), ("x/data/0", &[63; 64]), ("x/data/1", &[63; 4])] {
+        archive.start_file(name, stored).expect("an archive in memory");
+        std::io::Write::write_all(&mut archive, content).expect("an archive in memory");
+    }
+    checkpoint(archive.finish().expect("an archive in memory").into_inner());
 }

@@ -17,10 +17,10 @@
 //! no event reaches: such a neuron neither decays nor fires. The module `pass` processes the events.
 //!
 //! These equations are the fast form. A layer uses it if the membrane potential is the only state
-//! of its neurons ([`Neuron::is_plain`]), apart from a refractory period with integration. If such
-//! a neuron is above its threshold when the period ends, it fires at the next event that reaches
-//! it. Neurons with a synaptic current or an adaptive threshold, or whose membrane is held during
-//! the period, use the general form, [`tickless_neuron::between`]: all their variables decay
+//! of its neurons ([`Neuron::is_plain`]), apart from a refractory period. If a neuron is above its
+//! threshold when the period ends, it fires at the next event that reaches it. If the membrane is
+//! held, w = 0 during the period. Neurons with a synaptic current or an adaptive threshold, or with
+//! a leak and a soft reset whose membrane is held, use the general form, [`tickless_neuron::between`]: all their variables decay
 //! exactly, and the layer keeps a queue (`Due`) of the times at which neurons fire by themselves.
 
 use crate::decay::Decay;
@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::hop::Hop;
 use crate::kernel::Bounds;
 use std::ops::Range;
-use tickless_net::{During, Neuron, Shape};
+use tickless_net::{During, Neuron, Reset, Shape};
 use tickless_neuron::between::{Memory, Timed};
 use tickless_neuron::quantised::Levels;
 use tickless_neuron::step::Mode;
@@ -55,6 +55,8 @@ pub(crate) struct Rule {
     pub decay: Option<Decay>,
     /// The refractory period in µs in the fast form; `None` if the neurons have none.
     pub dead_us: Option<u64>,
+    /// Whether the membrane keeps its potential during the refractory period in the fast form.
+    pub holds: bool,
     /// The constants of the general form; `None` in the fast form.
     pub timed: Option<Timed>,
     /// Largest number of neurons that one event reaches.
@@ -148,7 +150,10 @@ impl Rule {
         if !n.is_plain() {
             n.check().map_err(|e| Error::layer(name, e.to_string()))?;
         }
-        let timed = if n.without_refractory().is_plain() && !held {
+        // A cell of neurons leaks with one factor. A potential that is held keeps its value under any
+        // factor only if it is the 0 of a hard reset.
+        let zero = n.reset == Reset::Hard && v_min <= 0.0;
+        let timed = if n.without_refractory().is_plain() && (!held || !n.leaks() || zero) {
             None
         } else {
             let timed = Timed::new(n, step_us).ok_or_else(|| {
@@ -168,6 +173,7 @@ impl Rule {
             mode: Mode::of(n),
             decay: (timed.is_none() && n.leaks()).then(|| Decay::new(tau, shape.channels)),
             dead_us: dead_us.filter(|_| timed.is_none()),
+            holds: held && timed.is_none(),
             timed,
             reach: 0,
             lanes: Vec::new(),
@@ -187,6 +193,7 @@ impl Rule {
             mode: Mode { multi: false, hard: false, equal: true, detach: false },
             decay: None,
             dead_us: None,
+            holds: false,
             timed: None,
             reach: 0,
             lanes: Vec::new(),

@@ -79,7 +79,7 @@ impl Folded {
                     f.scale /= (h * w) as f64;
                     f.window(node, (h, w), (h, w))?;
                 }
-                Layer::Norm(_) | Layer::Neuron(_) => {
+                Layer::Norm(_) | Layer::Neuron(_) | Layer::Attention(_) => {
                     return Err(Error::layer(&node.name, "is not linear; this is an error of the engine, report it"));
                 }
             }

@@ -1,12 +1,12 @@
 //! The compiled form of a network and its weights. All sessions share it, and none changes it.
 //!
 //! Only some networks can run event-driven. A network must have no bias and no batch norm
-//! (`tickless finetune` removes both), no max pooling, average and sum pooling only with stride =
-//! kernel, and at most one weighted layer between two layers of neurons. The compiler merges all
-//! linear layers between two layers of neurons into one edge, so a program is a list of spiking
-//! layers and of the edges that leave them. It skips temporal transformation modules, because the
-//! engine has no time steps. The last layer is the readout: if it has neurons, its output is their
-//! spike counts, otherwise it adds up logits.
+//! (`tickless finetune` removes both), no max pooling and no attention, average and sum pooling only
+//! with stride = kernel, and at most one weighted layer between two layers of neurons. The compiler
+//! merges all linear layers between two layers of neurons into one edge, so a program is a list of
+//! spiking layers and of the edges that leave them. It skips temporal transformation modules,
+//! because the engine has no time steps. The last layer is the readout: if it has neurons, its
+//! output is their spike counts, otherwise it adds up logits.
 
 pub use crate::compile::CompileOptions;
 use crate::compile::flatten;

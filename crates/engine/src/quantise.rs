@@ -19,8 +19,8 @@ use tickless_simd::Aligned;
 /// float tables, to which the edges refer; each edge is changed to refer to its 8-bit table.
 ///
 /// # Errors
-/// If a layer leaks, has a state beside its membrane, or holds its membrane in its refractory
-/// period, or if its weights, threshold and limit have no joint scale; the message names the layer.
+/// If a layer leaks or has a state beside its membrane, or if its weights, threshold and limit have
+/// no joint scale; the message names the layer.
 pub(crate) fn quantise(flat: &mut FlatNetwork, tables: &[Vec<f32>]) -> Result<()> {
     for target in 0..flat.rules.len() {
         let heard: Vec<usize> = (0..flat.edges.len()).filter(|&e| flat.edges[e].target == target).collect();
@@ -51,12 +51,6 @@ fn layer(name: &str, rule: &Rule, weights: &[f32], readout: bool) -> Result<(Vec
     if readout {
         let (weights, scale) = quantise_readout(name, weights)?;
         return Ok((weights, Small { scale, ..Small::NONE }));
-    }
-    if rule.decay.is_none() && rule.timed.as_ref().is_some_and(|t| !t.decays()) {
-        return Err(Error::layer(
-            name,
-            "holds its membrane in its refractory period, which 8-bit programs do not; give `refractory` `during = \"integrate\"`",
-        ));
     }
     if rule.decay.is_some() || rule.timed.is_some() {
         return Err(Error::layer(

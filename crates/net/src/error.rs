@@ -78,6 +78,14 @@ pub enum Error {
         /// The error of the parser.
         problem: String,
     },
+    /// A checkpoint is damaged or has content that is not read, or a map is wrong.
+    #[error("{}: {problem}", file.display())]
+    Checkpoint {
+        /// The checkpoint or the map.
+        file: PathBuf,
+        /// The place, the problem and its remedy.
+        problem: String,
+    },
     /// The file is not a NIR graph.
     #[error("{}: not a NIR file: {problem}", file.display())]
     NirFile {

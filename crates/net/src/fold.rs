@@ -71,7 +71,7 @@ pub fn remove_bias(network: &Network, weights: &Weights) -> Result<Weights> {
 ///
 /// # Errors
 /// As [`fold_norm`], and if the network contains another layer that cannot run event-driven (max
-/// pooling).
+/// pooling or attention).
 pub fn deployable(network: &Network, weights: &Weights) -> Result<(Network, Weights)> {
     let pairs = pairs(network, weights)?;
     let mut merged = remove_bias(network, weights)?;

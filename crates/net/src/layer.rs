@@ -1,7 +1,8 @@
 //! The layers of a network and the output shape of each.
 
 use crate::error::{Error, Result};
-use crate::neuron::{Leak, Neuron};
+use crate::neuron::leak::stretch;
+use crate::neuron::{Leak, LeakRule, Neuron};
 use crate::shape::Shape;
 use crate::window::{Axis, Window};
 use serde::{Deserialize, Serialize};
@@ -146,6 +147,84 @@ impl AdaptiveAverage {
     }
 }
 
+/// Spiking self-attention without softmax. Its inputs are the queries Q, the keys K and the values V,
+/// in this order; the positions of a map are the tokens. At each time step, for each head,
+///
+/// ```text
+/// Y = scale · Q · Kᵀ · V        Q [N, d]   K [M, d]   V [M, e]   Y [N, e]
+/// ```
+///
+/// where head i has the channels i·C/heads … (i + 1)·C/heads − 1 of each input. The layer has no
+/// weights: convolutions with a 1×1 kernel before and after it are the linear layers over tokens.
+/// Source: Zhou et al., "Spikformer", ICLR 2023 (arXiv 2209.15425).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Attention {
+    /// Number of heads; it divides the channels of the queries and of the values.
+    pub heads: usize,
+    /// Factor of the product.
+    pub scale: f32,
+}
+
+impl Default for Attention {
+    fn default() -> Self {
+        Self { heads: 1, scale: 0.125 }
+    }
+}
+
+impl Attention {
+    /// Whether Q·(Kᵀ·V) takes fewer multiply-accumulates than (Q·Kᵀ)·V. Without softmax both orders
+    /// give the same product.
+    pub fn keys_first(&self, queries: Shape, keys: Shape, values: Shape) -> bool {
+        let (queries_first, keys_first) = self.costs(queries, keys, values);
+        keys_first < queries_first
+    }
+
+    /// Multiply-accumulates of one step in the cheaper order.
+    pub fn operations(&self, queries: Shape, keys: Shape, values: Shape) -> u64 {
+        let (queries_first, keys_first) = self.costs(queries, keys, values);
+        u64::try_from(queries_first.min(keys_first)).unwrap_or(u64::MAX)
+    }
+
+    /// Multiply-accumulates of (Q·Kᵀ)·V and of Q·(Kᵀ·V).
+    fn costs(&self, queries: Shape, keys: Shape, values: Shape) -> (u128, u128) {
+        let tokens = |s: Shape| s.height as u128 * s.width as u128;
+        let (n, m) = (tokens(queries), tokens(keys));
+        let (c, e) = (queries.channels as u128, values.channels as u128);
+        let queries_first = n.saturating_mul(m).saturating_mul(c + e);
+        (queries_first, (c * e / self.heads.max(1) as u128).saturating_mul(n + m))
+    }
+
+    /// Shape of the output; the messages name the layer `name`.
+    fn output(&self, name: &str, inputs: &[Shape]) -> Result<Shape> {
+        let refuse = |problem: String| Err(Error::layer(name, problem));
+        let [queries, keys, values] = *inputs else {
+            return refuse(format!(
+                "reads queries, keys and values, got {} inputs; give `from = [\"q\", \"k\", \"v\"]`",
+                inputs.len()
+            ));
+        };
+        if queries.channels != keys.channels {
+            return refuse(format!(
+                "cannot compare the queries {queries} with the keys {keys}; give both the same channels"
+            ));
+        }
+        if (keys.height, keys.width) != (values.height, values.width) {
+            return refuse(format!("has the keys {keys} and the values {values}; give both the same rows and columns"));
+        }
+        if self.heads == 0 {
+            return refuse("`heads` must be at least 1".to_owned());
+        }
+        let divides = |c: usize| c.is_multiple_of(self.heads);
+        if !divides(queries.channels) || !divides(values.channels) {
+            return refuse(format!(
+                "{} heads do not divide the {} channels of the queries and the {} of the values; change `heads`",
+                self.heads, queries.channels, values.channels
+            ));
+        }
+        Ok(Shape::new(values.channels, queries.height, queries.width))
+    }
+}
+
 /// Which neurons of a layer the recurrent connections lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecurrentKind {
@@ -157,13 +236,22 @@ pub enum RecurrentKind {
 
 words!(serde RecurrentKind, "kind of recurrent connections", { Dense = "dense", OneToOne = "one_to_one" });
 
-/// Recurrent connections of a spiking layer: its spikes of step t − 1 are inputs of step t. Without
-/// a clock a spike returns after a delay.
+/// Recurrent connections of a spiking layer: a spike returns to the layer after a delay.
+///
+/// If Δ is the duration of a step at T_max and d the delay in µs (Δ unless given):
+///
+/// ```text
+/// event-driven:         a spike returns after d µs
+/// clocked at T steps:   the spikes of step t − k are inputs of step t,
+///                       k = max(1, round(d·T/(Δ·T_max))) with a leak per time, otherwise 1
+/// ```
+///
+/// So a run at fine steps approaches the event-driven one if the leak belongs to time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Recurrent {
     /// Where they lead.
     pub kind: RecurrentKind,
-    /// The delay of an event-driven run in µs; `None` for one training step at T_max.
+    /// The delay in µs; `None` for the duration of one step at T_max.
     pub delay_us: Option<f64>,
 }
 
@@ -177,6 +265,26 @@ impl Recurrent {
         };
         TensorSpec { name: "recurrent", shape, trainable: true }
     }
+
+    /// k, the number of steps after which a spike returns if a recording that has `t_max` steps in
+    /// training is run in `steps` steps.
+    ///
+    /// `step_us` is the duration of one step at `t_max` in µs. The result is `None` if the leak
+    /// belongs to time, the delay is in µs and `step_us` is missing.
+    pub fn steps(&self, rule: LeakRule, t_max: usize, steps: usize, step_us: Option<f64>) -> Option<usize> {
+        let trained = match (rule, self.delay_us) {
+            (LeakRule::Step, _) | (_, None) => 1.0,
+            (LeakRule::Time, Some(us)) => us / step_us?,
+        };
+        // The conversion saturates, and no run has that many steps.
+        Some((trained / stretch(rule, t_max, steps)).round().max(1.0) as usize)
+    }
+
+    /// The delay of an event-driven run in whole µs, at least 1, because a spike cannot return at
+    /// the time at which it was fired. `None` if neither a delay nor `step_us` is given.
+    pub fn us(&self, step_us: Option<f64>) -> Option<u64> {
+        Some(self.delay_us.or(step_us)?.round().max(1.0) as u64)
+    }
 }
 
 /// Dropout: sets each value to 0 with probability `rate` and divides the others by 1 − `rate`. A
@@ -187,7 +295,8 @@ pub struct Dropout {
     pub rate: f32,
 }
 
-/// One layer. Each has one input, except [`Layer::Add`], which has two or more.
+/// One layer. Each has one input, except [`Layer::Add`], which has two or more, and
+/// [`Layer::Attention`], which has three.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
@@ -211,6 +320,8 @@ pub enum Layer {
     Linear(Linear),
     /// Sum of the inputs (a residual merge).
     Add,
+    /// Spiking self-attention.
+    Attention(Attention),
 }
 
 impl Layer {
@@ -227,6 +338,7 @@ impl Layer {
             Layer::Dropout(_) => "dropout",
             Layer::Linear(_) => "linear",
             Layer::Add => "add",
+            Layer::Attention(_) => "attention",
         }
     }
 
@@ -238,7 +350,7 @@ impl Layer {
         let Some(&input) = inputs.first() else {
             return Err(Error::layer(name, "has no input"));
         };
-        if !matches!(self, Layer::Add) && inputs.len() != 1 {
+        if !matches!(self, Layer::Add | Layer::Attention(_)) && inputs.len() != 1 {
             return Err(Error::layer(
                 name,
                 format!("takes one input, got {}; join them with an `add` layer", inputs.len()),
@@ -281,6 +393,7 @@ impl Layer {
                 }
                 Ok(Shape::new(input.channels, a.rows, a.columns))
             }
+            Layer::Attention(a) => a.output(name, inputs),
             Layer::GlobalAverage => Ok(Shape::vector(input.channels)),
             Layer::Linear(l) if l.out == 0 => Err(Error::layer(name, "`out` must be at least 1")),
             Layer::Linear(l) => Ok(Shape::vector(l.out)),
@@ -339,4 +452,52 @@ pub struct TensorSpec {
     pub shape: Vec<usize>,
     /// Whether the optimiser changes it; running statistics are measured instead.
     pub trainable: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn k(delay_us: Option<f64>, rule: LeakRule, steps: usize) -> usize {
+        Recurrent { kind: RecurrentKind::Dense, delay_us }.steps(rule, 10, steps, Some(30_000.0)).unwrap()
+    }
+
+    #[test]
+    fn a_spike_returns_after_the_nearest_number_of_steps_if_the_leak_belongs_to_time() {
+        for (delay_us, steps, expected) in [
+            (None, 1, 1),
+            (None, 10, 1),
+            (None, 14, 1),
+            (None, 15, 2),
+            (None, 100, 10),
+            (None, 3000, 300),
+            (Some(30_000.0), 100, 10),
+            (Some(60_000.0), 10, 2),
+            (Some(60_000.0), 5, 1),
+            (Some(100.0), 100, 1),
+            (Some(100.0), 3000, 1),
+            (Some(249.0), 3000, 2),
+            (Some(250.0), 3000, 3),
+            (Some(1e12), 10, 33_333_333),
+        ] {
+            assert_eq!(k(delay_us, LeakRule::Time, steps), expected, "{delay_us:?} at {steps} steps");
+        }
+    }
+
+    #[test]
+    fn a_spike_returns_one_step_later_if_the_leak_belongs_to_a_step() {
+        for delay_us in [None, Some(1.0), Some(60_000.0)] {
+            assert!([1, 10, 3000].iter().all(|t| k(delay_us, LeakRule::Step, *t) == 1));
+        }
+    }
+
+    #[test]
+    fn only_a_delay_in_microseconds_needs_the_duration_of_a_step() {
+        let given = Recurrent { kind: RecurrentKind::Dense, delay_us: Some(99.6) };
+        let default = Recurrent { delay_us: None, ..given };
+        assert_eq!((given.steps(LeakRule::Time, 10, 20, None), given.us(None)), (None, Some(100)));
+        assert_eq!((default.steps(LeakRule::Time, 10, 20, None), default.us(None)), (Some(2), None));
+        assert_eq!(given.steps(LeakRule::Step, 10, 20, None), Some(1));
+        assert_eq!((default.us(Some(1e-3)), default.us(Some(700.4))), (Some(1), Some(700)));
+    }
 }

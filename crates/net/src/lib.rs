@@ -25,7 +25,7 @@ pub mod zoo;
 
 pub use error::{Error, Result};
 pub use layer::{
-    AdaptiveAverage, Conv, Dropout, Layer, Linear, Norm, Pool, PoolKind, Recurrent, RecurrentKind, TtmMode,
+    AdaptiveAverage, Attention, Conv, Dropout, Layer, Linear, Norm, Pool, PoolKind, Recurrent, RecurrentKind, TtmMode,
 };
 pub use network::{Input, InputKind, Network, NetworkBuilder, Node, NodeId};
 pub use shape::Shape;

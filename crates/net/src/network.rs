@@ -210,7 +210,8 @@ impl Network {
         Ok(net)
     }
 
-    /// Checks that the network can run event-driven: it must have no bias, norm or max pooling.
+    /// Checks that the network can run event-driven: it must have no bias, norm, max pooling or
+    /// attention.
     ///
     /// # Errors
     /// Names the first layer that cannot run event-driven.
@@ -223,6 +224,7 @@ impl Network {
                 Layer::Pool(Pool { kind: crate::PoolKind::Max, .. }) => {
                     return Err(Error::layer(&n.name, NO_MAX));
                 }
+                Layer::Attention(_) => return Err(Error::layer(&n.name, NO_ATTENTION)),
                 Layer::AdaptiveAverage(a) if a.as_pool(n.input).is_none() => {
                     let problem = format!(
                         "its windows over the input {} differ in size, so they have no event-driven form; choose rows and columns that divide those of the input",
@@ -241,6 +243,11 @@ impl Network {
 /// Why max pooling cannot run event-driven, and the remedy.
 const NO_MAX: &str = "max pooling has no event-driven form, because the largest of several inputs is not a sum that \
                       events can add up one by one; set `kind = \"sum\"` (or \"average\") and fine-tune";
+
+/// Why attention cannot run event-driven, and the remedy.
+const NO_ATTENTION: &str = "attention has no event-driven form, because it multiplies spikes of one step with \
+                                       each other, and without a clock no two spikes share a step; run it at time \
+                                       steps, or replace it by a `conv`";
 
 /// Builds a [`Network`] node by node. The builder keeps the first error, and [`build`](Self::build)
 /// returns it.

@@ -30,7 +30,7 @@ pub use tickless_neuron::{NeuronSpec, NumberOrNone, RefractorySpec};
 
 use crate::error::{Error, Result};
 use crate::layer::{
-    AdaptiveAverage, Conv, Dropout, Layer, Linear, Norm, Pool, PoolKind, Recurrent, RecurrentKind, TtmMode,
+    AdaptiveAverage, Attention, Conv, Dropout, Layer, Linear, Norm, Pool, PoolKind, Recurrent, RecurrentKind, TtmMode,
 };
 use crate::network::{InputKind, Network, NetworkBuilder, NodeId};
 use crate::neuron::Neuron;
@@ -103,6 +103,10 @@ pub struct LayerSpec {
     pub delay_us: Option<f64>,
     /// `dropout`: probability that a value is set to 0 (default 0.5).
     pub rate: Option<f32>,
+    /// `attention`: number of heads (default 1).
+    pub heads: Option<usize>,
+    /// `attention`: factor of the product (default 0.125).
+    pub scale: Option<f32>,
 }
 
 /// Largest size in a layer, so that products of sizes do not overflow.
@@ -142,9 +146,8 @@ pub fn network_from_specs(
             None if from.len() == 1 => Value { flat: true, ..from[0] },
             None => return Err(in_words(format!("takes one input, got {}", from.len()))),
             Some(layer) => {
-                let input = from.first().map(|v| builder.shape_of(v.id));
-                if let Some(input) = input {
-                    spec.check_input(&layer, input, flat).map_err(in_words)?;
+                for value in &from {
+                    spec.check_input(&layer, builder.shape_of(value.id), value.flat).map_err(in_words)?;
                 }
                 let ids: Vec<NodeId> = from.iter().map(|v| v.id).collect();
                 let id = builder.add(name, layer, &ids);
@@ -226,18 +229,25 @@ impl LayerSpec {
             ("recurrent", self.recurrent.is_some()),
             ("delay_us", self.delay_us.is_some()),
             ("rate", self.rate.is_some()),
+            ("heads", self.heads.is_some()),
+            ("scale", self.scale.is_some()),
         ]
         .into_iter()
         .filter_map(|(field, given)| given.then_some(field))
     }
 
-    /// Checks what this layer needs of its input's shape; the error does not name the layer.
+    /// Checks what this layer needs of the shape of one of its inputs; the error does not name the layer.
     fn check_input(&self, layer: &Layer, input: Shape, flat: bool) -> std::result::Result<(), String> {
         if self.layer == "conv1d" && input.height != 1 {
             return Err(format!("convolves along one row, but its input {input} has {}; use `conv`", input.height));
         }
         let shaped = match layer {
-            Layer::Conv(_) | Layer::Norm(_) | Layer::Pool(_) | Layer::GlobalAverage | Layer::AdaptiveAverage(_) => true,
+            Layer::Conv(_)
+            | Layer::Norm(_)
+            | Layer::Pool(_)
+            | Layer::GlobalAverage
+            | Layer::AdaptiveAverage(_)
+            | Layer::Attention(_) => true,
             Layer::Neuron(_) => self.thresholds.is_some() || self.recurrent.is_some(),
             Layer::Ttm(_) | Layer::Linear(_) | Layer::Dropout(_) | Layer::Add => false,
         };
@@ -263,7 +273,7 @@ impl LayerSpec {
             let takes = if keys.is_empty() { "nothing more".to_owned() } else { format!("`{}`", keys.join("`, `")) };
             return Err(format!("`{field}` makes no sense for a `{word}` layer, which takes {takes}"));
         }
-        for (field, size) in [("out", self.out), ("groups", self.groups)] {
+        for (field, size) in [("out", self.out), ("groups", self.groups), ("heads", self.heads)] {
             if size.is_some_and(|s| s > LARGEST) {
                 return Err(format!("`{field}` is larger than {LARGEST}"));
             }
@@ -328,6 +338,14 @@ impl LayerSpec {
             }
             "linear" => Layer::Linear(Linear { out: needs("out", self.out)?, bias: self.bias.unwrap_or(false) }),
             "add" => Layer::Add,
+            "attention" => {
+                let usual = Attention::default();
+                let (heads, scale) = (self.heads.unwrap_or(usual.heads), self.scale.unwrap_or(usual.scale));
+                if !(scale > 0.0 && scale.is_finite()) {
+                    return Err(format!("`scale` must be a number above 0, got {scale}"));
+                }
+                Layer::Attention(Attention { heads, scale })
+            }
             other => {
                 return Err(format!("a `{other}` layer cannot be made; this is an error of the reader, report it"));
             }
@@ -427,6 +445,7 @@ pub fn specs_of(network: &Network) -> Vec<LayerSpec> {
             Layer::AdaptiveAverage(a) => LayerSpec { size: Some(Sizes::of(a.rows, a.columns)), ..spec },
             Layer::Dropout(d) => LayerSpec { rate: Some(d.rate), ..spec },
             Layer::Linear(l) => LayerSpec { out: Some(l.out), bias: Some(l.bias), ..spec },
+            Layer::Attention(a) => LayerSpec { heads: Some(a.heads), scale: Some(a.scale), ..spec },
             Layer::GlobalAverage | Layer::Add => spec,
         });
         last = NodeId::Node(i);

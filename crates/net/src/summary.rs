@@ -61,7 +61,7 @@ pub fn summary(network: &Network) -> Summary {
         stage: node.stage.map(|s| s + 1),
         output: node.output,
         parameters: node.tensors().iter().filter(|t| t.trainable).map(|t| t.shape.iter().product::<usize>()).sum(),
-        operations: operations(node),
+        operations: operations(network, node),
     });
     let layers: Vec<LayerSummary> = layers.collect();
     Summary {
@@ -75,10 +75,14 @@ pub fn summary(network: &Network) -> Summary {
     }
 }
 
-fn operations(node: &Node) -> u64 {
+fn operations(network: &Network, node: &Node) -> u64 {
     let outputs = node.output.len() as u64;
     match node.layer {
         Layer::Conv(c) => outputs * (c.window.taps() * (node.input.channels / c.groups)) as u64,
+        Layer::Attention(a) => match node.from[..] {
+            [q, k, v] => a.operations(network.shape_of(q), network.shape_of(k), network.shape_of(v)),
+            _ => 0,
+        },
         Layer::Linear(_) => outputs * node.input.len() as u64,
         Layer::Neuron(_) => match node.recurrent.map(|r| r.kind) {
             Some(RecurrentKind::Dense) => outputs * node.output.channels as u64,
@@ -106,6 +110,7 @@ fn detail(node: &Node) -> String {
         Layer::Linear(l) => with(String::new(), l.bias).trim().to_owned(),
         Layer::AdaptiveAverage(a) => format!("to {}×{}", a.rows, a.columns),
         Layer::Dropout(d) => format!("rate {}", d.rate),
+        Layer::Attention(a) => format!("heads {} scale {}", a.heads, a.scale),
         Layer::Neuron(n) => {
             let threshold = match &node.thresholds {
                 Some(_) => "thresholds per channel".to_owned(),
@@ -142,5 +147,10 @@ mod tests {
         assert_eq!(operations("conv2"), 16 * 8 * 8 * 9 * 8);
         assert_eq!(operations("linear1"), 2560);
         assert_eq!(operations("pool1"), 0);
+        // 64 tokens of 384 channels in 12 heads of 32: K^T V, then Q times that, is the cheaper order.
+        let s = summary(&build("spikformer-2-384", &ZooOptions::default()).unwrap());
+        let layer = s.layers.iter().find(|l| l.name == "block2.attention1").unwrap();
+        assert_eq!((layer.operations, layer.parameters), (2 * 12 * 64 * 32 * 32, 0));
+        assert_eq!(layer.detail, "heads 12 scale 0.125");
     }
 }

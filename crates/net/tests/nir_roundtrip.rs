@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use std::path::Path;
 use tickless_net::interop::nir::{self, Deviation, Dialect, ExportOptions, ImportOptions, Node, Reader};
 use tickless_net::{
-    Array, Conv, During, InputKind, Layer, Leak, LeakRule, NetworkBuilder, Neuron, NodeId, Norm, Pool, Refractory,
-    Reset, Shape, SpikeMode, Weights,
+    Array, Attention, Conv, During, InputKind, Layer, Leak, LeakRule, NetworkBuilder, Neuron, NodeId, Norm, Pool,
+    Refractory, Reset, Shape, SpikeMode, Weights,
 };
 use tickless_testing::clocked;
 use tickless_testing::folders::golden;
@@ -232,6 +232,18 @@ fn batch_norm_must_be_folded_first() {
     let (net, w) = small(&[Layer::Norm(Norm::default()), Layer::Neuron(Neuron::if_multi())]);
     let e = nir::export(&net, &w, &ExportOptions::default()).unwrap_err().to_string();
     assert!(e.contains("norm1") && e.contains("fold"), "{e}");
+}
+
+#[test]
+fn attention_has_no_node_in_a_graph() {
+    let mut b = NetworkBuilder::new("attention", Shape::new(2, 4, 4), InputKind::Events);
+    let c = b.conv(NodeId::Input, Conv::c3(2));
+    let x = b.neuron(c, Neuron::if_multi());
+    let product = b.add("", Layer::Attention(Attention::default()), &[x, x, x]);
+    b.linear(product, 2, false);
+    let net = b.build().unwrap();
+    let e = nir::export(&net, &weights(&mut Rng(3), &net), &ExportOptions::default()).unwrap_err().to_string();
+    assert!(e.starts_with("layer `attention1`: attention has no NIR node"), "{e}");
 }
 
 #[test]

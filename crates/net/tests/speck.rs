@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use tickless_net::interop::speck::{Chip, Configuration, FitReport, configuration, fit};
 use tickless_net::zoo::{ZooOptions, build};
 use tickless_net::{
-    Array, Conv, Error, InputKind, Layer, Network, NetworkBuilder, Neuron, NodeId, Norm, Pool, Reset, Shape, Weights,
-    fold, init,
+    Array, Attention, Conv, Error, InputKind, Layer, Network, NetworkBuilder, Neuron, NodeId, Norm, Pool, Reset, Shape,
+    Weights, fold, init,
 };
 use tickless_testing::clocked;
 use tickless_testing::generate::Rng;
@@ -139,6 +139,26 @@ fn every_limit_is_named_with_its_layer() {
         "conv1",
         "neuron words, no core has more than",
     );
+}
+
+#[test]
+fn attention_is_named_and_so_are_the_neurons_that_read_it_and_the_layer_after_them() {
+    let mut b = start(Shape::new(2, 8, 8));
+    let c = b.conv(NodeId::Input, Conv::c3(4));
+    let x = b.neuron(c, IF);
+    let product = b.add("", Layer::Attention(Attention { heads: 2, scale: 0.5 }), &[x, x, x]);
+    let y = b.neuron(product, IF);
+    let c = b.conv(y, Conv::c3(4));
+    b.neuron(c, IF);
+    let report = fit(&b.build().unwrap(), &Chip::speck2e());
+    problem(&report, "attention1", "a product of spikes, which a core cannot");
+    problem(&report, "neuron2", "attention has no kernel; put a convolution before the neurons");
+    let mut b = start(Shape::new(2, 8, 8));
+    let c = b.conv(NodeId::Input, Conv::c3(4));
+    let x = b.neuron(c, IF);
+    let product = b.add("", Layer::Attention(Attention { heads: 2, scale: 0.5 }), &[x, x, x]);
+    b.linear(product, 3, false);
+    problem(&fit(&b.build().unwrap(), &Chip::speck2e()), "linear1", "reads `attention1`, which is not on the chip");
 }
 
 #[test]

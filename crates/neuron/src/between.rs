@@ -277,11 +277,6 @@ impl Timed {
         (whole.max(1)..=whole + 2).find(|us| fires_at(*us)).map(|us| memory.at_us.saturating_add(us))
     }
 
-    /// Whether any of the neuron's variables decays.
-    pub fn decays(&self) -> bool {
-        self.membrane > 0.0 || self.fires_by_itself()
-    }
-
     /// Whether the neuron can fire without an input at that moment.
     pub fn fires_by_itself(&self) -> bool {
         self.synapse.is_some() || self.adaptation > 0.0

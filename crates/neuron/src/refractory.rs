@@ -14,10 +14,12 @@
 //!
 //! The period starts with a spike. With [`During::Integrate`] the neuron integrates inputs during
 //! the period and may be above its threshold at the end; it then fires at the next input (in a
-//! clocked run: in the next step whose input is not 0). If the neuron can fire without input,
-//! because it has a synaptic current or an adaptive threshold, it fires at the end of the period.
-//! With [`During::Hold`] the membrane keeps the potential that it has after the reset and ignores
-//! inputs, while a synaptic current and an adaptive threshold continue to change.
+//! clocked run: in the next step whose input is not 0, because a clocked neuron gets only the sum
+//! of its inputs; an event-driven neuron also counts an input that comes with weight 0). If the
+//! neuron can fire without input, because it has a synaptic current or an adaptive threshold, it
+//! fires at the end of the period. With [`During::Hold`] the membrane keeps the potential that it
+//! has after the reset and ignores inputs, while a synaptic current and an adaptive threshold
+//! continue to change.
 
 use crate::error::Error;
 use crate::leak::{LeakRule, stretch};

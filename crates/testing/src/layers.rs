@@ -46,7 +46,7 @@ fn taps(w: Window, (y, x): (usize, usize), input: Shape) -> Vec<((usize, usize),
 /// unchanged.
 ///
 /// # Panics
-/// If the layer is a norm or a neuron.
+/// If the layer is a norm, a neuron or attention.
 pub fn linear(net: &Network, weights: &Weights, node: usize, input: &Map) -> Map {
     let n = &net.nodes()[node];
     let tensor = |t: &str| weights.get(&format!("{}.{t}", n.name)).map(|a: &Array| a.data.as_slice());
@@ -102,7 +102,7 @@ pub fn linear(net: &Network, weights: &Weights, node: usize, input: &Map) -> Map
                 out.data[c] = input.data[c * n..(c + 1) * n].iter().sum::<f64>() / n as f64;
             }
         }
-        Layer::Norm(_) | Layer::Neuron(_) => panic!("not linear"),
+        Layer::Norm(_) | Layer::Neuron(_) | Layer::Attention(_) => panic!("not linear"),
     }
     out
 }

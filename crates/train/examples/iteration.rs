@@ -1,13 +1,14 @@
 //! Seconds per training iteration, or per inference, of the networks that `benches/peers` compares.
 //!
 //! ```text
-//! cargo run --release -p tickless-train --features mimalloc --example iteration -- --case A|B|C|D \
+//! cargo run --release -p tickless-train --features mimalloc --example iteration -- --case A|B|C|D|E|F \
 //!     [--iterations N] [--warm-up N] [--steps T] [--configurations FILE] [--precision P] \
 //!     [--calibrate] [--recompute] [--workers N] [--json]
 //! ```
 //!
 //! A: resnet18 on CIFAR shapes, batch 16; B: resnet18-dvs, batch 4; C: nmnist-wide with norm, batch
-//! 64; D: inference of A's network. A training iteration is a forward pass, the loss and a backward
+//! 64; D: inference of A's network; E: vgg14 and F: spikformer-4-384, both on CIFAR shapes, batch 16.
+//! A training iteration is a forward pass, the loss and a backward
 //! pass of every configuration, and one SGD step. The input is random: normal values for images,
 //! sparse counts for recordings.
 //!
@@ -57,7 +58,9 @@ fn case(name: &str) -> Outcome<Case> {
         "B" => ("resnet18-dvs", 4, 10, true),
         "C" => ("nmnist-wide", 64, 10, true),
         "D" => ("resnet18", 16, 4, false),
-        other => return Err(format!("unknown case `{other}`; known: A, B, C, D").into()),
+        "E" => ("vgg14", 16, 4, true),
+        "F" => ("spikformer-4-384", 16, 4, true),
+        other => return Err(format!("unknown case `{other}`; known: A, B, C, D, E, F").into()),
     };
     let options = ZooOptions { norm: Some(true), neuron: Some(Neuron::lif()), ..ZooOptions::default() };
     Ok(Case { network: Arc::new(zoo::build(network, &options)?), batch, t_max, training })

@@ -63,7 +63,8 @@ pub fn footprint(network: &Network, batch: usize, steps: usize, buffers: usize, 
             NodeId::Input => image,
             NodeId::Node(j) => single[*j],
         });
-        single[i] = pending && !matches!(node.layer, Layer::Neuron(_) | Layer::Norm(_) | Layer::Add);
+        single[i] =
+            pending && !matches!(node.layer, Layer::Neuron(_) | Layer::Norm(_) | Layer::Add | Layer::Attention(_));
         let kept = match node.layer {
             Layer::Ttm(_) | Layer::Dropout(_) => false,
             Layer::Conv(_) => !fusion.first[i],

@@ -42,6 +42,9 @@ fn residual() -> String {
     format!("name = \"residual\"\n{}", residual_layers().replace("stride = 2\nbias = true", "stride = 2"))
 }
 
+/// A spikformer of 24 channels.
+const SPIKFORMER: &str = "name = \"spikformer-2-384\"\nwidth = 0.0625";
+
 /// A recipe of five iterations of SGD on the embedded recordings, with validation.
 fn recipe(network: &str, strategy: &str, seed: u64) -> Recipe {
     let text = format!(
@@ -104,7 +107,7 @@ impl Job {
 
 #[test]
 fn several_workers_train_the_weights_of_one_with_the_whole_batch() {
-    for (network, seed) in [("name = \"demo\"\nnorm = true", 1), (&residual(), 1)] {
+    for (network, seed) in [("name = \"demo\"\nnorm = true", 1), (&residual(), 1), (SPIKFORMER, 1)] {
         for strategy in ["sdt", "mtt"] {
             let job = Job::new(recipe(network, strategy, seed));
             let (one, position) = job.train(Ranks::alone()).expect("trains");

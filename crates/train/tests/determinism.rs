@@ -13,7 +13,7 @@ use std::process::Command;
 use std::sync::Arc;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::zoo::{self, ZooOptions};
-use tickless_net::{LeakRule, Neuron};
+use tickless_net::{InputKind, LeakRule, Network, Neuron, Shape};
 use tickless_train::loss::LossSetting;
 use tickless_train::model::NormMode;
 use tickless_train::model::Sequence;
@@ -38,18 +38,31 @@ fn random<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tens
     Tensor::from_data(TensorData::new::<f32, _>(data, shape), device)
 }
 
-/// Runs a forward and a backward pass of a network of the zoo: batch 50, T = 10, 34×34.
+/// Runs a forward and a backward pass of a small network for recordings: batch 50, T = 10, 34×34.
 fn one_pass(what: &str, network: &str, norm: bool, neuron: Neuron, configuration: &[usize]) {
     let options = ZooOptions { norm: Some(norm), neuron: Some(neuron), ..ZooOptions::default() };
-    let network = Arc::new(zoo::build(network, &options).expect("a network of the zoo"));
+    pass_of(what, zoo::build(network, &options).expect("a network of the zoo"), configuration);
+}
+
+/// A spikformer of two heads on images of 16×16 pixels.
+fn spikformer() -> Network {
+    let input = Some((Shape::new(3, 16, 16), InputKind::Image));
+    let options = ZooOptions { width: Some(0.125), input, ..ZooOptions::default() };
+    zoo::build("spikformer-2-384", &options).expect("a network of the zoo")
+}
+
+/// Runs a forward and a backward pass of a network: batch 50, T = 10.
+fn pass_of(what: &str, network: Network, configuration: &[usize]) {
+    let network = Arc::new(network);
     let weights = initialise(&network, InitScheme::Uniform { conv_gain: 1.5 }, 1000);
     let model = Model::new(network.clone(), &weights, &Device::flex()).expect("the weights fit");
     let (t, b, shape) = (10, 50, network.input().shape);
+    let frames = if network.input().kind == InputKind::Image { 1 } else { t };
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     // Event counts: mostly 0, some 1 or 2.
-    let x = (0..t * b * shape.len()).map(|_| f32::from(rng.random_range(0u8..12).saturating_sub(9))).collect();
+    let x = (0..frames * b * shape.len()).map(|_| f32::from(rng.random_range(0u8..12).saturating_sub(9))).collect();
     let device = Device::flex().autodiff();
-    let x = Sequence::from_values(x, [t, b, shape.channels, shape.height, shape.width], &device);
+    let x = Sequence::from_values(x, [frames, b, shape.channels, shape.height, shape.width], &device);
     let configuration: Vec<usize> = (0..network.stages()).map(|k| configuration[k % configuration.len()]).collect();
     let pass =
         Pass { configuration: &configuration, norm: NormMode::Batch, leak: LeakRule::Step, t_max: t, step_us: None };
@@ -148,6 +161,7 @@ fn child() {
     one_pass("small LIF with norm", "nmnist-small", true, Neuron::lif(), &[10]);
     one_pass("small LIF with norm, mixed", "nmnist-small", true, Neuron::lif(), &[3, 10, 7]);
     one_pass("wide IF with norm, mixed", "nmnist-wide", true, Neuron::if_multi(), &[4, 10, 2]);
+    pass_of("spikformer, mixed", spikformer(), &[3, 10]);
     operators();
 }
 

@@ -9,9 +9,10 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use tickless_kernels::KernelChoice;
 use tickless_net::{
-    Array, Conv, InputKind, Layer, LeakRule, Linear, Network, NetworkBuilder, Neuron, NodeId, Norm, Pool, Shape,
-    TtmMode, Weights, fold,
+    Array, Attention, Conv, InputKind, Layer, LeakRule, Linear, Network, NetworkBuilder, Neuron, NodeId, Norm, Pool,
+    PoolKind, Shape, TtmMode, Weights, fold,
 };
 use tickless_testing::golden::{Golden, count, counts, number, number_after, text};
 use tickless_train::iteration::optimiser::{OptimiserSetting, OptimiserState};
@@ -51,6 +52,13 @@ impl<'a> Builder<'a> {
     fn conv_norm(&mut self, name: &str, stride: usize, from: NodeId) -> NodeId {
         let x = self.conv(&format!("{name}.module.0"), stride, from);
         self.net.add(&format!("{name}.module.1"), Layer::Norm(self.norm), &[x])
+    }
+
+    /// The convolution `<name>.conv`, the norm `<name>.norm`, and neurons.
+    fn cell(&mut self, name: &str, from: NodeId) -> NodeId {
+        let x = self.conv(&format!("{name}.conv"), 1, from);
+        let x = self.net.add(&format!("{name}.norm"), Layer::Norm(self.norm), &[x]);
+        self.fire(x)
     }
 
     fn fire(&mut self, from: NodeId) -> NodeId {
@@ -304,6 +312,104 @@ fn golden_residual_network_calibrated_and_evaluated_at_several_t() {
         let x = Sequence::new(image(&golden, "calib.test_image", &device), 1);
         let out = model.forward(&constants, x, &pass(&configuration, NormMode::Running), &mut rng(), None).unwrap();
         assert!(out.statistics.is_empty(), "evaluation collects no statistics");
+        compare.abs("logits", &case, &batch_major(&out.logits, t), golden.get(&format!("{case}.logits")), 1e-5);
+    }
+}
+
+// ---- attention ----
+
+/// The network of the file: patches, a position and two blocks of attention.
+fn spikformer(golden: &Golden, weights: &Weights) -> Arc<Network> {
+    let index = &golden.index;
+    let of = |key: &str| number(&index[key]);
+    let mut b = Builder::new("tiny_spikformer", &golden.get("image").shape[1..], InputKind::Image, weights);
+    b.neuron = Neuron { threshold: of("vth"), leak: tickless_net::Leak::Step(of("decay")), ..Neuron::lif() };
+    let attention = Attention { heads: count(&index["heads"]), scale: of("scale") };
+    let after = Neuron { threshold: of("vth_attention"), ..b.neuron };
+    let x = b.cell("patch1", NodeId::Input);
+    let x = b.cell("patch2", x);
+    let x = b.net.pool(x, Pool::square(PoolKind::Max, 2, 2, 0));
+    let position = b.cell("position", x);
+    let mut x = b.net.add("", Layer::Add, &[position, x]);
+    for block in 1..=count(&index["stages"]) {
+        if block > 1 {
+            x = b.net.add("", Layer::Ttm(TtmMode::Even), &[x]);
+        }
+        let [q, k, v] = ["q", "k", "v"].map(|part| b.cell(&format!("block{block}.{part}"), x));
+        let y = b.net.add("", Layer::Attention(attention), &[q, k, v]);
+        let y = b.net.neuron(y, after);
+        let y = b.cell(&format!("block{block}.projection"), y);
+        x = b.net.add("", Layer::Add, &[y, x]);
+        let y = b.cell(&format!("block{block}.mlp1"), x);
+        let y = b.cell(&format!("block{block}.mlp2"), y);
+        x = b.net.add(&format!("block{block}"), Layer::Add, &[y, x]);
+    }
+    let mean = b.net.add("", Layer::GlobalAverage, &[x]);
+    b.linear("classifier", mean);
+    b.build()
+}
+
+#[test]
+fn golden_spikformer_in_every_configuration_and_with_frozen_norms() {
+    let golden = open("tiny_spikformer.safetensors");
+    let mut compare = Compare::new("tiny_spikformer");
+    let weights = golden.part("w0");
+    let network = spikformer(&golden, &weights);
+    for kernel in [KernelChoice::Auto, KernelChoice::Plain] {
+        for case in golden.cases() {
+            let (name, configuration) = (text(&case["case"]), counts(&case["time_res"]));
+            let norm = if text(&case["norm"]) == "batch" { NormMode::Batch } else { NormMode::Running };
+            let model = Model::new(network.clone(), &weights, &Device::flex()).expect("fits").with_kernel(kernel);
+            let x = Sequence::new(image(&golden, "image", &Device::flex().autodiff()), 1);
+            let leaves = model.leaves();
+            let out = model.forward(&leaves, x, &pass(&configuration, norm), &mut rng(), None).expect("fits");
+            let loss = LossSetting::default().forward(out.logits.clone(), &golden.labels("label"));
+            let gradients = loss.backward();
+            let get = |t: &str| golden.get(&format!("{name}.{t}"));
+            compare.abs("logits", &name, &batch_major(&out.logits, configuration[1]), get("logits"), 1e-5);
+            compare.abs("loss", &name, &values(&loss), get("loss"), 1e-5);
+            let theirs = golden.part(&format!("{name}.grad"));
+            assert_eq!(theirs.tensors.len(), model.parameters.len(), "{name}: every gradient is compared");
+            for (p, leaf) in model.parameters.iter().zip(&leaves) {
+                let (ours, want) = (host(&leaf.grad(&gradients).expect("a gradient")), &theirs.tensors[&p.name]);
+                let case = format!("{name}, `{}`", p.name);
+                if norm == NormMode::Batch && p.name.ends_with("conv.bias") {
+                    // The norm of a batch removes the bias, so its gradient is 0 up to rounding.
+                    compare.abs("gradient of a bias that a norm removes", &case, &ours, want, 1e-6);
+                } else {
+                    relative(&mut compare, "gradient (of the largest)", &case, &ours, want, 1e-4);
+                }
+            }
+            let mut after = model.clone();
+            if norm == NormMode::Batch {
+                update_running(&mut after, &out);
+            }
+            let statistics = golden.part(&format!("{name}.bn_after"));
+            same_weights(&mut compare, "running statistics", &name, &after, &statistics, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn golden_spikformer_calibrated_and_evaluated_at_every_t() {
+    let golden = open("tiny_spikformer.safetensors");
+    let mut compare = Compare::new("tiny_spikformer calib");
+    let weights = golden.part("w0");
+    let network = spikformer(&golden, &weights);
+    let all = counts(&golden.index["calibrated"]);
+    assert_eq!(all, [1, 2, 3, 4, 5]);
+    for t in all {
+        let case = format!("calib.T{t}");
+        let mut model = Model::new(network.clone(), &weights, &Device::flex()).expect("the weights fit");
+        let (configuration, constants) = (vec![t; network.stages()], model.constants());
+        let run = |model: &Model, name, norm| {
+            let x = Sequence::new(image(&golden, name, &Device::flex()), 1);
+            model.forward(&constants, x, &pass(&configuration, norm), &mut rng(), None).unwrap()
+        };
+        let out = run(&model, "image", NormMode::Batch);
+        model.running.iter_mut().zip(&out.statistics).for_each(|(r, s)| r.update(s, 1.0));
+        same_weights(&mut compare, "statistics", &case, &model, &golden.part(&format!("{case}.bn")), 1e-5);
+        let out = run(&model, "calib.test_image", NormMode::Running);
         compare.abs("logits", &case, &batch_major(&out.logits, t), golden.get(&format!("{case}.logits")), 1e-5);
     }
 }

@@ -13,13 +13,13 @@ use tensors::{pass, values};
 use tickless_kernels::KernelChoice;
 use tickless_net::spec::{LayerSpec, network_from_specs};
 use tickless_net::{
-    AdaptiveAverage, Array, Axis, Conv, Dropout, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, Pool,
-    PoolKind, Shape, Weights, Window,
+    AdaptiveAverage, Array, Attention, Axis, Conv, Dropout, InputKind, Layer, LeakRule, Network, NetworkBuilder,
+    Neuron, NodeId, Pool, PoolKind, Shape, Weights, Window,
 };
 use tickless_testing::clocked;
 use tickless_testing::generate::Rng;
 use tickless_testing::generate::exact::{dyadic, dyadic_weights};
-use tickless_testing::layers::{Map, linear};
+use tickless_testing::layers::Map;
 use tickless_train::model::{Model, NormMode, Pass, Sequence};
 
 fn axis(r: &mut Rng, len: usize) -> Axis {
@@ -70,6 +70,30 @@ fn one(layer: Layer, shape: Shape) -> Network {
     b.build().unwrap()
 }
 
+/// A network of one random layer, or of attention over convolutions of its input. Its name says
+/// which.
+fn any_layer(r: &mut Rng, shape: Shape) -> Network {
+    if r.below(3) > 0 {
+        return one(layer(r, shape), shape);
+    }
+    let heads = 1 + r.below(3);
+    let (of_keys, of_values) = (heads * (1 + r.below(3)), heads * (1 + r.below(3)));
+    // The keys and the values may have fewer positions than the queries.
+    let stride = 1 + r.below(2);
+    let mut b = NetworkBuilder::new("attention", shape, InputKind::Image);
+    let of = |out, stride| Conv { bias: true, ..Conv::square(out, 1, stride, 0) };
+    let (q, k) = (b.conv(b.input(), of(of_keys, 1)), b.conv(b.input(), of(of_keys, stride)));
+    let v = b.conv(b.input(), of(of_values, stride));
+    b.add("", Layer::Attention(Attention { heads, scale: r.pick(&[0.125, 0.5, 1.0]) }), &[q, k, v]);
+    b.build().unwrap()
+}
+
+/// The output of a network without neurons, by the simulator.
+fn defined(net: &Network, weights: &Weights, x: &[f32]) -> Vec<f64> {
+    let map = Map { shape: net.input().shape, data: x.iter().map(|v| f64::from(*v)).collect() };
+    clocked::run(net, weights, &[map], None).output
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -77,30 +101,29 @@ proptest! {
     fn a_layer_computes_its_definition(seed: u64) {
         let mut r = Rng(seed);
         let shape = Shape::new(1 + r.below(4), 2 + r.below(6), 2 + r.below(6));
-        let layer = layer(&mut r, shape);
-        let net = one(layer, shape);
+        let net = any_layer(&mut r, shape);
         let weights = dyadic_weights(&mut r, &net);
         let x = dyadic(&mut r, shape.len());
-        let map = Map { shape, data: x.iter().map(|v| f64::from(*v)).collect() };
-        let expected = linear(&net, &weights, 0, &map);
+        let expected = defined(&net, &weights, &x);
+        // The sums of products of three values are large, and rounding is relative to them.
+        let largest = expected.iter().fold(1.0f64, |m, v| m.max(v.abs()));
         for kernel in [KernelChoice::Auto, KernelChoice::Plain] {
             let ours = run(&net, &weights, &x, kernel);
-            prop_assert_eq!(ours.len(), expected.data.len());
-            for (a, b) in ours.iter().zip(&expected.data) {
-                prop_assert!((f64::from(*a) - b).abs() < 1e-5, "{:?} of {}: {} and {}", layer, shape, a, b);
+            prop_assert_eq!(ours.len(), expected.len());
+            for (a, b) in ours.iter().zip(&expected) {
+                prop_assert!((f64::from(*a) - b).abs() < 1e-5 * largest, "{:?} of {}: {} and {}", net, shape, a, b);
             }
         }
     }
 
-    /// The layers are piecewise linear, so a difference quotient is exact up to rounding if no
-    /// maximum changes its place: the inputs are distinct and the step is smaller than their
-    /// distance.
+    /// The simulator computes in f64, so a difference quotient with a small step is exact up to the
+    /// rounding of the gradients, if no maximum changes its place: the inputs are distinct, and the
+    /// step is smaller than their distance.
     #[test]
     fn its_gradients_are_the_finite_differences(seed: u64) {
         let mut r = Rng(seed);
         let shape = Shape::new(2, 2 + r.below(4), 2 + r.below(4));
-        let layer = layer(&mut r, shape);
-        let net = one(layer, shape);
+        let net = any_layer(&mut r, shape);
         let weights = dyadic_weights(&mut r, &net);
         let mut x: Vec<f32> = (0..shape.len()).map(|i| i as f32 / 16.0 - 1.0).collect();
         for i in (1..x.len()).rev() {
@@ -108,9 +131,7 @@ proptest! {
         }
         let g = dyadic(&mut r, net.output().len());
         let loss = |w: &Weights, x: &[f32]| -> f64 {
-            let map = Map { shape, data: x.iter().map(|v| f64::from(*v)).collect() };
-            let y = linear(&net, w, 0, &map);
-            y.data.iter().zip(&g).map(|(y, g)| y * f64::from(*g)).sum()
+            defined(&net, w, x).iter().zip(&g).map(|(y, g)| y * f64::from(*g)).sum()
         };
         let model = Model::new(Arc::new(net.clone()), &weights, &Device::flex()).unwrap();
         let device = Device::flex().autodiff();
@@ -120,15 +141,15 @@ proptest! {
         let out = model.forward(&leaves, Sequence::new(input.clone(), 1), &pass(&[1], 5), &mut rng, None).unwrap();
         let weighting = Tensor::<3>::from_data(TensorData::new(g.clone(), [1, 1, g.len()]), &device);
         let gradients = (out.logits * weighting).sum().backward();
-        let step = 1.0 / 64.0;
-        let quotient = |up: f64, down: f64| ((up - down) / (2.0 * f64::from(step))) as f32;
+        let step = 1.0 / 4096.0;
+        let quotient = |up: f64, down: f64| (up - down) / (2.0 * f64::from(step));
         // A maximum over padding or a value that no window reads has no gradient.
+        let mut pairs = Vec::new();
         let ours = input.grad(&gradients).map_or(vec![0.0; x.len()], values);
         prop_assert_eq!(ours.len(), x.len());
         for (i, ours) in ours.iter().enumerate() {
             let moved = |by: f32| { let mut x = x.clone(); x[i] += by; loss(&weights, &x) };
-            let expected = quotient(moved(step), moved(-step));
-            prop_assert!((ours - expected).abs() < 1e-4, "{:?}, input {}: {} and {}", layer, i, ours, expected);
+            pairs.push((format!("input {i}"), *ours, quotient(moved(step), moved(-step))));
         }
         for (p, leaf) in model.parameters.iter().zip(&leaves) {
             let ours = values(leaf.grad(&gradients).unwrap());
@@ -138,14 +159,38 @@ proptest! {
                     w.tensors.get_mut(&p.name).unwrap().data[i] += by;
                     loss(&w, &x)
                 };
-                let expected = quotient(moved(step), moved(-step));
-                prop_assert!((ours - expected).abs() < 1e-4, "{:?}, {} {}: {} and {}", layer, p.name, i, ours, expected);
+                pairs.push((format!("{} {i}", p.name), *ours, quotient(moved(step), moved(-step))));
             }
+        }
+        let largest = pairs.iter().fold(1.0f64, |m, (_, _, v)| m.max(v.abs()));
+        for (what, ours, expected) in pairs {
+            let apart = (f64::from(ours) - expected).abs();
+            prop_assert!(apart < 1e-5 * largest, "{:?}, {}: {} and {}", net, what, ours, expected);
         }
     }
 }
 
-/// A network of three stages with every layer; `dropout` is its rate.
+#[test]
+fn attention_takes_the_cheaper_of_both_orders_and_both_are_its_definition() {
+    let mut r = Rng(1);
+    for (side, channels, keys_first) in [(2, 12, false), (6, 2, true)] {
+        let shape = Shape::new(channels, side, side);
+        let attention = Attention { heads: 2, scale: 0.25 };
+        let mut b = NetworkBuilder::new("attention", shape, InputKind::Image);
+        let [q, k, v] = [0; 3].map(|_| b.conv(NodeId::Input, Conv::c3(channels)));
+        b.add("", Layer::Attention(attention), &[q, k, v]);
+        let net = b.build().unwrap();
+        assert_eq!(attention.keys_first(shape, shape, shape), keys_first);
+        let weights = dyadic_weights(&mut r, &net);
+        let x = dyadic(&mut r, shape.len());
+        let expected: Vec<f32> = defined(&net, &weights, &x).iter().map(|v| *v as f32).collect();
+        for kernel in [KernelChoice::Auto, KernelChoice::Plain] {
+            close(&format!("{side}×{side}, {kernel:?}"), &run(&net, &weights, &x, kernel), &expected);
+        }
+    }
+}
+
+/// A network of four stages with every layer; `dropout` is its rate.
 fn every_layer(dropout: f32, norm: bool) -> Network {
     let text = format!(
         r#"[
@@ -159,6 +204,17 @@ fn every_layer(dropout: f32, norm: bool) -> Network {
         {{ "layer": "dropout", "rate": {dropout} }},
         {{ "layer": "neuron", "name": "n" }},
         {{ "layer": "pool", "kernel": [2, 1], "kind": "sum" }},
+        {{ "layer": "ttm", "name": "tokens" }},
+        {{ "layer": "conv", "out": 4, "kernel": 1, "bias": true }},
+        {norm}
+        {{ "layer": "neuron", "name": "q" }},
+        {{ "layer": "conv", "out": 4, "kernel": 1, "stride": [1, 2], "from": "tokens" }},
+        {{ "layer": "neuron", "name": "k" }},
+        {{ "layer": "conv", "out": 4, "kernel": 1, "stride": [1, 2], "from": "tokens" }},
+        {{ "layer": "neuron", "name": "v" }},
+        {{ "layer": "attention", "heads": 2, "scale": 0.5, "from": ["q", "k", "v"] }},
+        {{ "layer": "neuron", "neuron": {{ "threshold": 0.5 }}, "name": "attended" }},
+        {{ "layer": "add", "from": ["attended", "tokens"] }},
         {{ "layer": "conv", "out": 4, "kernel": [1, 3], "padding": [[0, 0], [0, 2]], "stride": [2, 1] }},
         {{ "layer": "neuron", "thresholds": [1, 1, 0.25, 1] }},
         {{ "layer": "adaptive_average", "size": [1, 2] }},
@@ -205,7 +261,9 @@ fn close(what: &str, a: &[f32], b: &[f32]) {
 fn with_and_without_kernels_a_network_of_every_layer_trains_alike_at_any_configuration() {
     let net = every_layer(0.5, false);
     let mut fired = 0;
-    for (k, configuration) in [[1, 1, 1], [2, 2, 2], [5, 5, 5], [1, 5, 2], [4, 1, 3], [3, 2, 5]].iter().enumerate() {
+    for (k, configuration) in
+        [[1, 1, 1, 1], [2, 2, 2, 2], [5, 5, 5, 5], [1, 5, 2, 4], [4, 1, 3, 1], [3, 2, 5, 3]].iter().enumerate()
+    {
         let of = |kernel| trained(&net, kernel, configuration, NormMode::Running, k as u64);
         let (ours, plain) = (of(KernelChoice::Auto), of(KernelChoice::Plain));
         close(&format!("logits at {configuration:?}"), &ours.logits, &plain.logits);
@@ -236,7 +294,7 @@ fn a_network_of_every_layer_runs_as_the_simulator_step_by_step() {
             let x: Vec<f32> = Vec::clone(&x);
             let x = Sequence::from_values(x, [t, 1, s.channels, s.height, s.width], &Device::flex());
             let mut rng = ChaCha8Rng::seed_from_u64(0);
-            let configuration = [t; 3];
+            let configuration = [t; 4];
             let pass = pass(&configuration, t);
             let ours = values(model.forward(&model.constants(), x, &pass, &mut rng, None).unwrap().logits);
             let expected: Vec<f32> = expected.steps.iter().flatten().map(|v| *v as f32).collect();
@@ -342,7 +400,7 @@ fn a_network_of_every_layer_has_the_same_gradients_with_recomputation() {
     let of = |recompute: bool| {
         let mut model = model.clone().with_recompute(recompute);
         let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let configurations = vec![vec![2, 5, 3], vec![4, 1, 1]];
+        let configurations = vec![vec![2, 5, 3, 1], vec![4, 1, 1, 3]];
         let (all, _) = gradients(&mut model, &x, &[0, 1, 2, 0], &configurations, &setting, &mut rng).unwrap();
         all.into_iter().map(|g| g.map(values)).collect::<Vec<_>>()
     };

@@ -4,6 +4,7 @@ mod data;
 mod event_driven;
 mod export;
 mod formats;
+mod images;
 mod networks;
 mod progress;
 mod recordings;

@@ -107,6 +107,31 @@ fn a_recipe_is_checked_without_data_and_max_pooling_is_refused_by_name() {
 }
 
 #[test]
+fn attention_is_refused_by_name_wherever_a_run_without_a_clock_or_a_chip_is_asked_for() {
+    let attention =
+        r#"{ layer = "attention", from = ["neuron1", "neuron1", "neuron1"], heads = 3 }, { layer = "neuron" }"#;
+    let scratch = Scratch::new();
+    scratch.write("attention.toml", LAYERS.replace(r#"{ layer = "pool", kernel = [1, 2] }"#, attention));
+    let text = scratch.ok(&["net", "check", "attention.toml"]).stdout;
+    let why = "no: layer `attention1`: attention has no event-driven form, because it multiplies spikes";
+    assert!(text.contains(&format!("event-driven: {why}")) && text.contains(&format!("chip: {why}")), "{text}");
+    for option in ["--event-driven", "--chip"] {
+        let e = scratch.refused(&["net", "check", "attention.toml", option]);
+        assert!(e.contains("network `mine` cannot") && e.contains("`attention1`") && e.contains("a `conv`"), "{e}");
+    }
+    // A recipe that trains with event-driven passes is refused before the training.
+    let event_driven = ["train", "attention.toml", "--set", "train.event_driven.every=2", "--output", "run"];
+    let e = scratch.refused(&event_driven);
+    assert!(e.contains("`attention1`: attention has no event-driven form"), "{e}");
+    assert!(!scratch.at("run/weights.safetensors").exists());
+    let shown = scratch.ok_json(&["net", "show", "attention.toml", "--svg", "net.svg"]);
+    let layers = shown["layers"].as_array().unwrap();
+    let layer = layers.iter().find(|l| l["name"] == "attention1").unwrap();
+    assert_eq!((&layer["detail"], &layer["parameters"]), (&"heads 3 scale 0.125".into(), &0.into()));
+    assert!(scratch.text("net.svg").contains("attention1"));
+}
+
+#[test]
 fn every_recipe_of_the_repository_passes_the_check() {
     let scratch = Scratch::small();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes")];

@@ -118,6 +118,7 @@ fn a_stored_result_that_was_changed_is_left_out_with_one_warning_and_measured_ag
         ),
     ] {
         let text = scratch.text(name);
+        let mut refused = String::new();
         for (from, to) in changes {
             let changed = text.replacen(from, to, 1);
             assert_ne!(changed, text, "{from}");
@@ -126,6 +127,7 @@ fn a_stored_result_that_was_changed_is_left_out_with_one_warning_and_measured_ag
             let warnings: Vec<&str> = ran.stderr.lines().filter(|line| line.contains(name)).collect();
             let [warning] = warnings[..] else { panic!("{name}, {from}: {ran:#?}") };
             assert!(warning.contains("checksum") && warning.contains(command), "{warning}");
+            refused = warning.to_owned();
         }
         // Without a checksum, as an earlier version wrote the file, the value is accepted.
         scratch.write(name, &text);
@@ -133,6 +135,7 @@ fn a_stored_result_that_was_changed_is_left_out_with_one_warning_and_measured_ag
         scratch.write(name, value.to_string());
         let ran = scratch.ok(&["report", "run"]);
         assert!(ran.stderr.contains("checksum") && ran.stderr.contains(command), "{ran:#?}");
+        assert!(!ran.stderr.contains(&refused), "another warning, because the value is accepted: {ran:#?}");
         // The command that the warning names measures the result again.
         scratch.write(name, text.replacen(changes[0].0, changes[0].1, 1));
         scratch.ok(&command.split(' ').skip(1).collect::<Vec<_>>());

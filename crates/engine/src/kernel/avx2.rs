@@ -5,6 +5,7 @@ use super::register::register;
 use super::scalar::Scalar;
 use super::{Bounds, Kernel};
 use std::arch::x86_64::*;
+use std::cell::Cell;
 use tickless_neuron::between::arrive;
 
 /// The AVX2 form. Its functions run only on processors with AVX2, because only
@@ -95,5 +96,28 @@ impl Kernel for Avx2 {
             }
         }
         if at < len { mask | Scalar::add_small(&mut v[at..], &w[at..], bounds) << at } else { mask }
+    }
+    #[inline(always)]
+    fn ready(ready_us: &[Cell<u64>], t_us: u64, mask: u64) -> u64 {
+        let len = ready_us.len();
+        assert!(len <= super::BLOCK);
+        let (mut later, mut at) = (0u64, 0);
+        // SAFETY: the processor has AVX2; every access of four lies below `len`; a `Cell<u64>` has
+        // the layout of a u64, and no other thread can write to it.
+        unsafe {
+            // AVX2 compares signed numbers only, so move 0 to the smallest of them.
+            let sign = _mm256_set1_epi64x(i64::MIN);
+            let now = _mm256_set1_epi64x(t_us as i64 ^ i64::MIN);
+            while at + 4 <= len {
+                let until = _mm256_xor_si256(_mm256_loadu_si256(ready_us.as_ptr().add(at).cast()), sign);
+                let four = _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(until, now)));
+                later |= (four as u64) << at;
+                at += 4;
+            }
+        }
+        for (j, until) in ready_us.iter().enumerate().skip(at) {
+            later |= u64::from(until.get() > t_us) << j;
+        }
+        mask & !later
     }
 }

@@ -5,6 +5,7 @@
 use super::register::register;
 use super::{Bounds, Kernel};
 use std::arch::x86_64::*;
+use std::cell::Cell;
 use tickless_neuron::between::arrive;
 
 /// The AVX-512 form. Its functions run only on processors with AVX-512, because only
@@ -133,5 +134,27 @@ impl Kernel for Avx512 {
             }
             mask
         }
+    }
+    #[inline(always)]
+    fn ready(ready_us: &[Cell<u64>], t_us: u64, mask: u64) -> u64 {
+        let len = ready_us.len();
+        assert!(len <= super::BLOCK);
+        let (mut later, mut at) = (0u64, 0);
+        // SAFETY: as in `add_with`; a `Cell<u64>` has the layout of a u64, and no other thread can
+        // write to it.
+        unsafe {
+            let now = _mm512_set1_epi64(t_us as i64);
+            while at + 8 <= len {
+                let until = _mm512_loadu_si512(ready_us.as_ptr().add(at).cast());
+                later |= u64::from(_mm512_cmpgt_epu64_mask(until, now)) << at;
+                at += 8;
+            }
+            if at < len {
+                let some = ((1u32 << (len - at)) - 1) as __mmask8;
+                let until = _mm512_maskz_loadu_epi64(some, ready_us.as_ptr().add(at).cast());
+                later |= u64::from(_mm512_cmpgt_epu64_mask(until, now)) << at;
+            }
+        }
+        mask & !later
     }
 }

@@ -33,6 +33,8 @@ pub(crate) use avx512::Avx512;
 pub(crate) use neon::Neon;
 pub(crate) use scalar::Scalar;
 
+use std::cell::Cell;
+
 /// Largest number of neurons in one block, which is the number of bits in a mask.
 pub(crate) const BLOCK: usize = 64;
 
@@ -61,6 +63,9 @@ pub(crate) trait Kernel {
         }
         0
     }
+    /// The neurons of `mask` that may fire at `t_us`, as a mask: those whose time in `ready_us`, which
+    /// has one entry per neuron of the block, is not later.
+    fn ready(ready_us: &[Cell<u64>], t_us: u64, mask: u64) -> u64;
 }
 
 #[cfg(test)]
@@ -88,6 +93,16 @@ mod tests {
             let (mut a, mut b) = (small(&v), small(&v));
             assert_eq!(Scalar::add_small(&mut a, &tiny, bounds), K::add_small(&mut b, &tiny, bounds));
             assert_eq!(a, b);
+        }
+        let times = [0, 1, 999, 1000, 1001, 1 << 40, (1 << 63) - 1, 1 << 63, u64::MAX - 1, u64::MAX];
+        let until: Vec<Cell<u64>> =
+            (0..len).map(|_| Cell::new(times[rng.below(times.len() as u64) as usize])).collect();
+        let (mask, all) = (rng.below(u64::MAX), !u64::MAX.checked_shl(len as u32).unwrap_or(0));
+        for t_us in times {
+            let ready = |j: usize| u64::from(until[j].get() <= t_us) << j;
+            let expected = (0..len).fold(0, |mask, j| mask | ready(j)) & mask;
+            assert_eq!(Scalar::ready(&until, t_us, mask & all), expected);
+            assert_eq!(K::ready(&until, t_us, mask & all), expected);
         }
     }
 

@@ -12,6 +12,7 @@ use super::register::register;
 use super::scalar::Scalar;
 use super::{Bounds, Kernel};
 use std::arch::aarch64::*;
+use std::cell::Cell;
 use tickless_neuron::between::arrive;
 
 pub(crate) struct Neon;
@@ -90,5 +91,25 @@ impl Kernel for Neon {
             }
         }
         if at < len { mask | Scalar::add_small(&mut v[at..], &w[at..], bounds) << at } else { mask }
+    }
+    #[inline(always)]
+    fn ready(ready_us: &[Cell<u64>], t_us: u64, mask: u64) -> u64 {
+        let len = ready_us.len();
+        assert!(len <= super::BLOCK);
+        let (mut later, mut at) = (0u64, 0);
+        // SAFETY: every access of two lanes lies below `len`; a `Cell<u64>` has the layout of a
+        // u64, and no other thread can write to it.
+        unsafe {
+            let (now, bits) = (vdupq_n_u64(t_us), vld1q_u64([1u64, 2].as_ptr()));
+            while at + 2 <= len {
+                let until = vld1q_u64(ready_us.as_ptr().add(at).cast());
+                later |= vaddvq_u64(vandq_u64(vcgtq_u64(until, now), bits)) << at;
+                at += 2;
+            }
+        }
+        if at < len {
+            later |= u64::from(ready_us[at].get() > t_us) << at;
+        }
+        mask & !later
     }
 }

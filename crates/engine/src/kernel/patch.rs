@@ -9,7 +9,7 @@ use super::BLOCK;
 /// Adds a block of weights to a block of potentials.
 pub(crate) trait AddBlock {
     type V;
-    type W: Copy;
+    type W: Copy + Default;
 
     /// Index of the cell of the neuron at this index of the layer; 0 if the layer has no cells.
     #[inline(always)]
@@ -17,9 +17,10 @@ pub(crate) trait AddBlock {
         0
     }
 
-    /// Adds weights to potentials. Both start at index `k` of a row of targets whose first cell is
-    /// `cell`. Returns the mask of the neurons that reach their threshold.
-    fn add(&mut self, v: &mut [Self::V], w: &[Self::W], k: usize, cell: usize, t_us: u64) -> u64;
+    /// Adds weights to potentials. The potentials start at index `at` of the layer, and both start
+    /// at index `k` of a row of targets whose first cell is `cell`. Returns the mask of the neurons
+    /// that fire.
+    fn add(&mut self, v: &mut [Self::V], w: &[Self::W], at: usize, k: usize, cell: usize, t_us: u64) -> u64;
 }
 
 /// Rows of a layer's potentials, and the rows of its table that are added to them.
@@ -42,7 +43,7 @@ pub(crate) struct Patch {
 /// Adds a patch's weights to its potentials, row by row in blocks of at most `block` neurons.
 ///
 /// `v` are the potentials of the layer, `w` the weights of its table, and `t_us` the time of the
-/// event in µs. Stores the mask of the neurons of each block that reach their threshold in `masks`.
+/// event in µs. Stores the mask of the neurons of each block that fire in `masks`.
 /// Returns the number of blocks and the union of their masks.
 ///
 /// # Panics
@@ -78,7 +79,7 @@ pub(crate) fn add_patch<A: AddBlock>(
             let mask = unsafe {
                 let v = std::slice::from_raw_parts_mut(v.as_mut_ptr().add(at + k), len);
                 let w = std::slice::from_raw_parts(w.as_ptr().add(from + k), len);
-                let mask = act.add(v, w, k, cell, t_us);
+                let mask = act.add(v, w, at + k, k, cell, t_us);
                 *masks.get_unchecked_mut(count) = mask;
                 mask
             };
@@ -105,7 +106,7 @@ mod tests {
 
     /// Adds with the scalar form and records where each block starts and which cell it is given.
     #[derive(Default)]
-    struct Recorded(Vec<(usize, usize, u64)>);
+    struct Recorded(Vec<(usize, usize, usize, u64)>);
 
     impl AddBlock for Recorded {
         type V = f32;
@@ -115,8 +116,8 @@ mod tests {
             at / CELL
         }
 
-        fn add(&mut self, v: &mut [f32], w: &[f32], k: usize, cell: usize, t_us: u64) -> u64 {
-            self.0.push((k, cell, t_us));
+        fn add(&mut self, v: &mut [f32], w: &[f32], at: usize, k: usize, cell: usize, t_us: u64) -> u64 {
+            self.0.push((at, k, cell, t_us));
             Scalar::add(v, w, Bounds { fires_at: 1.0, v_min: -1.0 })
         }
     }
@@ -131,7 +132,8 @@ mod tests {
             let w = &w[p.from + row * p.row_weights..][..p.len];
             let cell = act.cell(p.at) + row * act.cell(p.row_state);
             let blocks = v.chunks_mut(block).zip(w.chunks(block)).enumerate();
-            masks.extend(blocks.map(|(k, (v, w))| act.add(v, w, k * block, cell, t_us)));
+            let at = p.at + row * p.row_state;
+            masks.extend(blocks.map(|(k, (v, w))| act.add(v, w, at + k * block, k * block, cell, t_us)));
         }
         masks
     }

@@ -2,6 +2,7 @@
 //! and processes the neurons at the end of a block that do not fill a vector register.
 
 use super::{Bounds, Kernel};
+use std::cell::Cell;
 use tickless_neuron::between::arrive;
 
 pub(crate) struct Scalar;
@@ -50,5 +51,16 @@ impl Kernel for Scalar {
             *v = u.max(bounds.v_min);
         }
         mask
+    }
+
+    #[inline(always)]
+    fn ready(ready_us: &[Cell<u64>], t_us: u64, mask: u64) -> u64 {
+        let (mut ready, mut rest) = (mask, mask);
+        while rest != 0 {
+            let j = rest.trailing_zeros();
+            rest &= rest - 1;
+            ready &= !(u64::from(ready_us[j as usize].get() > t_us) << j);
+        }
+        ready
     }
 }

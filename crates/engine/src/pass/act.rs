@@ -19,24 +19,23 @@ pub(crate) trait Act: AddBlock {
     /// Whether the methods use the time.
     const TIMED: bool;
 
-    /// Whether a neuron that reaches its threshold may not fire.
-    const RESTS: bool = false;
-
     /// Largest number of neurons that `add` processes in one call.
     #[inline(always)]
     fn block(&self) -> usize {
         BLOCK
     }
 
-    /// Fires the neuron `v` at index `at` of the layer, which reaches its threshold at `t_us`.
-    /// Resets the neuron and returns the number of spikes, which is 0 only if it
-    /// [rests](Act::RESTS).
+    /// Fires the neuron `v` at index `at` of the layer, whose bit is set in the mask of `add`, at
+    /// `t_us`. Resets the neuron and returns the number of spikes.
     fn fire(&self, v: &mut Self::V, at: usize, t_us: u64) -> u32;
 }
 
-/// Neurons with a refractory period, during which they integrate but cannot fire. `act` computes
-/// the blocks as usual; `fire` checks the time only for the few neurons that reach their threshold.
-pub(super) struct Resting<'a, A> {
+/// Neurons with a refractory period, which cannot fire during it. If `HOLD` is false they integrate:
+/// `act` computes the blocks as usual, and only a block with neurons that reach their threshold
+/// compares the time with the ends of their periods. If `HOLD` is true, neurons ignore their inputs
+/// during the period: every block compares the time, and a block with such neurons gives them
+/// inputs of 0.
+pub(super) struct Resting<'a, A, K, const HOLD: bool> {
     pub act: A,
     /// Length of the period in µs.
     pub dead_us: u64,
@@ -44,9 +43,10 @@ pub(super) struct Resting<'a, A> {
     /// `fire` can take the act by shared reference: the loop over events can then keep its
     /// variables in registers.
     pub ready_us: &'a [Cell<u64>],
+    pub kernel: PhantomData<K>,
 }
 
-impl<A: AddBlock> AddBlock for Resting<'_, A> {
+impl<A: AddBlock, K: Kernel, const HOLD: bool> AddBlock for Resting<'_, A, K, HOLD> {
     type V = A::V;
     type W = A::W;
 
@@ -56,14 +56,27 @@ impl<A: AddBlock> AddBlock for Resting<'_, A> {
     }
 
     #[inline(always)]
-    fn add(&mut self, v: &mut [A::V], w: &[A::W], k: usize, cell: usize, t_us: u64) -> u64 {
-        self.act.add(v, w, k, cell, t_us)
+    fn add(&mut self, v: &mut [A::V], w: &[A::W], at: usize, k: usize, cell: usize, t_us: u64) -> u64 {
+        let ready_us = &self.ready_us[at..][..v.len()];
+        if HOLD {
+            let all = !u64::MAX.checked_shl(v.len() as u32).unwrap_or(0);
+            let free = K::ready(ready_us, t_us, all);
+            if free != all {
+                let mut free_w = [A::W::default(); BLOCK];
+                for (j, (to, w)) in free_w.iter_mut().zip(w).enumerate() {
+                    *to = if free >> j & 1 == 1 { *w } else { A::W::default() };
+                }
+                return self.act.add(v, &free_w[..w.len()], at, k, cell, t_us) & free;
+            }
+            return self.act.add(v, w, at, k, cell, t_us);
+        }
+        let mask = self.act.add(v, w, at, k, cell, t_us);
+        if mask == 0 { 0 } else { K::ready(ready_us, t_us, mask) }
     }
 }
 
-impl<A: Act> Act for Resting<'_, A> {
+impl<A: Act, K: Kernel, const HOLD: bool> Act for Resting<'_, A, K, HOLD> {
     const TIMED: bool = true;
-    const RESTS: bool = true;
 
     #[inline(always)]
     fn block(&self) -> usize {
@@ -72,11 +85,7 @@ impl<A: Act> Act for Resting<'_, A> {
 
     #[inline(always)]
     fn fire(&self, v: &mut A::V, at: usize, t_us: u64) -> u32 {
-        let ready_us = &self.ready_us[at];
-        if t_us < ready_us.get() {
-            return 0;
-        }
-        ready_us.set(t_us.saturating_add(self.dead_us));
+        self.ready_us[at].set(t_us.saturating_add(self.dead_us));
         self.act.fire(v, at, t_us)
     }
 }
@@ -143,7 +152,7 @@ impl<K: Kernel> AddBlock for Plain<'_, K> {
     type W = f32;
 
     #[inline(always)]
-    fn add(&mut self, v: &mut [f32], w: &[f32], _: usize, _: usize, _: u64) -> u64 {
+    fn add(&mut self, v: &mut [f32], w: &[f32], _: usize, _: usize, _: usize, _: u64) -> u64 {
         K::add(v, w, self.bounds)
     }
 }
@@ -178,7 +187,7 @@ impl<K: Kernel, const CELL: usize> AddBlock for Leaky<'_, K, CELL> {
     }
 
     #[inline(always)]
-    fn add(&mut self, v: &mut [f32], w: &[f32], k: usize, cell: usize, t_us: u64) -> u64 {
+    fn add(&mut self, v: &mut [f32], w: &[f32], _: usize, k: usize, cell: usize, t_us: u64) -> u64 {
         let each = self.each();
         let (mut mask, mut at) = (0, 0);
         // Slices by index, because LLVM does not inline `Zip::new` for two kinds of chunks in
@@ -217,7 +226,7 @@ impl<K: Kernel> AddBlock for Parted<'_, K> {
     }
 
     #[inline(always)]
-    fn add(&mut self, v: &mut [f32], w: &[f32], k: usize, cell: usize, t_us: u64) -> u64 {
+    fn add(&mut self, v: &mut [f32], w: &[f32], _: usize, k: usize, cell: usize, t_us: u64) -> u64 {
         let Leaky { plain, decay, hit_us } = &mut self.leaky;
         if k.is_multiple_of(decay.cell) {
             self.factor = decay.since(&mut hit_us[cell + k / decay.cell], t_us);
@@ -245,7 +254,7 @@ impl<K: Kernel> AddBlock for Short<'_, K> {
     type W = i8;
 
     #[inline(always)]
-    fn add(&mut self, v: &mut [i16], w: &[i8], _: usize, _: usize, _: u64) -> u64 {
+    fn add(&mut self, v: &mut [i16], w: &[i8], _: usize, _: usize, _: usize, _: u64) -> u64 {
         K::add_small(v, w, self.small.bounds)
     }
 }
@@ -264,7 +273,7 @@ impl<K: Kernel> AddBlock for Sums<K> {
     type W = i8;
 
     #[inline(always)]
-    fn add(&mut self, v: &mut [i32], w: &[i8], _: usize, _: usize, _: u64) -> u64 {
+    fn add(&mut self, v: &mut [i32], w: &[i8], _: usize, _: usize, _: usize, _: u64) -> u64 {
         K::sum_small(v, w)
     }
 }
@@ -303,7 +312,7 @@ mod tests {
             let (cell, before, cells) = (number(2), number(2), 1 + number(row - 3));
             let w: Vec<f32> = (0..cells * each).map(|_| (number(4001) as f32 - 1500.0) / 2048.0).collect();
             let part = &mut v[(cell + before) * each..][..w.len()];
-            masks.push(leaky.add(part, &w, before * each, cell, t_us));
+            masks.push(leaky.add(part, &w, (cell + before) * each, before * each, cell, t_us));
         }
         (masks, v, hit_us)
     }

@@ -37,9 +37,6 @@ impl Fires<'_> {
             let (row, k) = if blocks == 1 { (b, j) } else { (b / blocks, b % blocks * block + j) };
             let at = patch.at + row * patch.row_state + k;
             let spikes = act.fire(&mut v[at], at, t_us);
-            if A::RESTS && spikes == 0 {
-                continue;
-            }
             out.push(Hop { place: (target + row * row_target) as u64 + lanes[k], spikes, cause });
         }
         in_order(&mut out[begun..]);

@@ -37,6 +37,7 @@ use crate::table::Table;
 use act::{Act, Leaky, Parted, Plain, Resting, Short, Sums};
 use fire::{Fires, in_order};
 use std::cell::Cell;
+use std::marker::PhantomData;
 use tickless_simd::by_isa;
 
 /// The position of a pass.
@@ -92,18 +93,18 @@ fn run<K: Kernel>(pass: Pass<'_>) -> Carried {
     let (hit_us, ready_us) = (&mut hit_us[..], &mut ready_us[..]);
     match (potentials, table, &rule.decay) {
         (Potentials::Timed(memories), Table::Float(w), _) => walk.timed(memories, w, due),
-        (Potentials::Float(v), Table::Float(w), None) => walk.rest(v, w, plain, ready_us),
+        (Potentials::Float(v), Table::Float(w), None) => walk.rest::<K, _>(v, w, plain, ready_us),
         (Potentials::Float(v), Table::Float(w), Some(decay)) => {
             let decay = decay.tables();
             match decay.cell {
-                8 => walk.rest(v, w, Leaky::<K, 8> { plain, decay, hit_us }, ready_us),
-                16 => walk.rest(v, w, Leaky::<K, 16> { plain, decay, hit_us }, ready_us),
-                32 => walk.rest(v, w, Leaky::<K, 32> { plain, decay, hit_us }, ready_us),
-                ..=BLOCK => walk.rest(v, w, Leaky::<K, 0> { plain, decay, hit_us }, ready_us),
-                _ => walk.rest(v, w, Parted::new(Leaky { plain, decay, hit_us }), ready_us),
+                8 => walk.rest::<K, _>(v, w, Leaky::<K, 8> { plain, decay, hit_us }, ready_us),
+                16 => walk.rest::<K, _>(v, w, Leaky::<K, 16> { plain, decay, hit_us }, ready_us),
+                32 => walk.rest::<K, _>(v, w, Leaky::<K, 32> { plain, decay, hit_us }, ready_us),
+                ..=BLOCK => walk.rest::<K, _>(v, w, Leaky::<K, 0> { plain, decay, hit_us }, ready_us),
+                _ => walk.rest::<K, _>(v, w, Parted::new(Leaky { plain, decay, hit_us }), ready_us),
             }
         }
-        (Potentials::Small(v), Table::Small(w), _) => walk.rest(v, w, Short::<K>::new(rule), ready_us),
+        (Potentials::Small(v), Table::Small(w), _) => walk.rest::<K, _>(v, w, Short::<K>::new(rule), ready_us),
         (Potentials::Sum(v), Table::Small(w), _) => walk.go(v, w, Sums::<K>::new()),
         // All numbers of a program have the same kind.
         _ => unreachable!("tables and potentials are made together"),
@@ -113,12 +114,16 @@ fn run<K: Kernel>(pass: Pass<'_>) -> Carried {
 impl Walk<'_> {
     /// Calls [`go`](Self::go), with the refractory period if the rule has one.
     #[inline(always)]
-    fn rest<A: Act>(self, v: &mut [A::V], w: &[A::W], act: A, ready_us: &mut [u64]) -> Carried {
+    fn rest<K: Kernel, A: Act>(self, v: &mut [A::V], w: &[A::W], act: A, ready_us: &mut [u64]) -> Carried {
         match self.rule.dead_us {
             None => self.go(v, w, act),
             Some(dead_us) => {
-                let ready_us = Cell::from_mut(ready_us).as_slice_of_cells();
-                self.go(v, w, Resting { act, dead_us, ready_us })
+                let (ready_us, kernel) = (Cell::from_mut(ready_us).as_slice_of_cells(), PhantomData);
+                if self.rule.holds {
+                    self.go(v, w, Resting::<_, K, true> { act, dead_us, ready_us, kernel })
+                } else {
+                    self.go(v, w, Resting::<_, K, false> { act, dead_us, ready_us, kernel })
+                }
             }
         }
     }
@@ -192,14 +197,11 @@ impl Walk<'_> {
                         while k < len {
                             let end = (k + block).min(len);
                             let part = &mut v[k..end];
-                            let mut mask = act.add(part, &w[k..end], k, cell, t_us);
+                            let mut mask = act.add(part, &w[k..end], at + k, k, cell, t_us);
                             while mask != 0 {
                                 let j = mask.trailing_zeros() as usize;
                                 mask &= mask - 1;
                                 let spikes = act.fire(&mut part[j], at + k + j, t_us);
-                                if A::RESTS && spikes == 0 {
-                                    continue;
-                                }
                                 out.push(Hop { place: base + rule.lanes[k + j], spikes, cause: hop.cause });
                             }
                             k = end;

@@ -100,12 +100,12 @@ pub static KINDS: &[Kind] = &[
                 "that of the neuron",
                 "one threshold per channel; lower limit and surrogate scale with it",
             ),
+            key("recurrent", "none", "\"dense\" (every channel to every channel at its position) or \"one_to_one\""),
             key(
-                "recurrent",
-                "none",
-                "\"dense\" (every channel to every channel at its position) or \"one_to_one\"; one step late",
+                "delay_us",
+                "one step of T_max",
+                "delay of the recurrent connections in µs; always one step if the leak belongs to a step",
             ),
-            key("delay_us", "one step of T_max", "delay of the recurrent connections without a clock, in µs"),
         ],
     },
     Kind {
@@ -145,6 +145,16 @@ pub static KINDS: &[Kind] = &[
         keys: &[],
     },
     Kind { name: "add", meaning: "sum of two or more inputs (a residual merge)", event_driven: "yes", keys: &[] },
+    Kind {
+        name: "attention",
+        meaning: "spiking self-attention without softmax, scale·Q·Kᵀ·V over the positions of a map; \
+                  `from = [queries, keys, values]`",
+        event_driven: "no, because a product of spikes is no event",
+        keys: &[
+            key("heads", "1", "number of heads; must divide the channels of queries and values"),
+            key("scale", "0.125", "factor of the product"),
+        ],
+    },
 ];
 
 /// The kind with this name.

@@ -122,7 +122,7 @@ fn any_layer() -> impl Strategy<Value = LayerSpec> {
     let from = prop::sample::select(vec!["input", "conv1", "ttm1", "neuron1", "norm1", "add1"]);
     let from = prop_oneof![
         3 => Just(None),
-        1 => prop::collection::vec(from, 0..3).prop_map(|f| Some(OneOrMany::Many(f.into_iter().map(str::to_owned).collect()))),
+        1 => prop::collection::vec(from, 0..4).prop_map(|f| Some(OneOrMany::Many(f.into_iter().map(str::to_owned).collect()))),
     ];
     (word, from, size(), size(), size(), size()).prop_map(|(word, from, out, kernel, stride, padding)| {
         let takes = |f: &str| kinds::kind(word).is_some_and(|k| k.keys.iter().any(|k| k.name == f));
@@ -146,6 +146,8 @@ fn any_layer() -> impl Strategy<Value = LayerSpec> {
                 .filter(|_| takes("recurrent") && out < 9),
             delay_us: Some(stride as f64).filter(|_| takes("delay_us") && padding == 1),
             rate: Some(stride as f32 / 4.0).filter(|_| takes("rate")),
+            heads: Some(out).filter(|_| takes("heads") && padding != 3),
+            scale: Some(kernel as f32 / 8.0).filter(|_| takes("scale") && stride != 2),
             padding: Some(sides).filter(|_| takes("padding") && padding != 4),
             ..Default::default()
         }
@@ -237,6 +239,34 @@ fn a_recipe_of_few_words_gets_the_usual_defaults() {
     assert_eq!(layer("linear1"), Layer::Linear(Linear { out: 3, bias: false }));
 }
 
+/// Attention of the input to itself, with one more key.
+macro_rules! attention {
+    ($key:literal) => {
+        concat!(r#"{ layer = "attention", from = ["input", "input", "input"], "#, $key, " }")
+    };
+}
+
+#[test]
+fn attention_reads_three_maps_and_its_output_has_the_place_of_the_queries_and_the_channels_of_the_values() {
+    let net = read(
+        r#"
+        layer = [
+            { layer = "conv", out = 6, name = "q" },
+            { layer = "conv", out = 6, name = "k", stride = 2, from = "input" },
+            { layer = "conv", out = 9, name = "v", stride = 2, from = "input" },
+            { layer = "attention", from = ["q", "k", "v"], heads = 3, scale = 0.25 },
+            { layer = "attention", from = ["q", "k", "v"], name = "usual" },
+            { layer = "add", from = ["attention1", "usual"] },
+        ]"#,
+    )
+    .unwrap();
+    let node = |name: &str| &net.nodes()[net.find(name).unwrap()];
+    assert_eq!(node("attention1").layer, Layer::Attention(Attention { heads: 3, scale: 0.25 }));
+    assert_eq!(node("usual").layer, Layer::Attention(Attention { heads: 1, scale: 0.125 }));
+    assert_eq!(node("attention1").output, Shape::new(9, 8, 8));
+    assert_eq!(again(&net, &specs_of(&net), Neuron::lif()), net);
+}
+
 #[test]
 fn errors_name_the_layer_the_field_and_what_was_meant() {
     for (layers, expected) in [
@@ -281,6 +311,35 @@ fn errors_name_the_layer_the_field_and_what_was_meant() {
         (r#"{ layer = "neuron", delay_us = 5 }"#, "`delay_us` is that of recurrent connections"),
         (r#"{ layer = "neuron", recurrent = "dense", delay_us = 0 }"#, "`delay_us` must be at least 1"),
         (r#"{ layer = "conv", out = 2, recurrent = "dense" }"#, "`recurrent` makes no sense for a `conv` layer"),
+        (
+            r#"{ layer = "attention" }"#,
+            "layer `attention1`: reads queries, keys and values, got 1 inputs; give `from =",
+        ),
+        (r#"{ layer = "attention", from = ["input", "input"] }"#, "got 2 inputs"),
+        (attention!("heads = 0"), "layer `attention1`: `heads` must be at least 1"),
+        (attention!("heads = 3"), "3 heads do not divide the 2 channels of the queries and the 2 of the values"),
+        (attention!("heads = 2000000"), "`heads` is larger than"),
+        (attention!("scale = 0"), "layer `attention1`: `scale` must be a number above 0, got 0"),
+        (attention!("scale = inf"), "`scale` must be a number above 0, got inf"),
+        (attention!("bias = true"), "`bias` makes no sense for a `attention` layer, which takes `heads`, `scale`"),
+        (
+            r#"{ layer = "conv", out = 4 }, { layer = "attention", from = ["conv1", "input", "input"] }"#,
+            "cannot compare the queries 4×8×8 with the keys 2×8×8; give both the same channels",
+        ),
+        (
+            r#"{ layer = "pool", kernel = 2 }, { layer = "attention", from = ["input", "input", "pool1"] }"#,
+            "has the keys 2×8×8 and the values 2×4×4; give both the same rows and columns",
+        ),
+        (
+            r#"{ layer = "neuron", name = "q" }, { layer = "ttm" }, { layer = "attention", from = ["q", "ttm1", "ttm1"] }"#,
+            "layer `attention1`: its inputs run in different stages",
+        ),
+        (
+            r#"{ layer = "global_average" }, { layer = "flatten", name = "flat", from = "input" },
+               { layer = "attention", from = ["global_average1", "flat", "flat"] }"#,
+            "layer `attention1`: reads the map 2×8×8 behind a `flatten`",
+        ),
+        (r#"{ layer = "conv", out = 2, heads = 2 }"#, "`heads` makes no sense for a `conv` layer"),
         (r#"{ layer = "neuron", thresholds = [1] }"#, "`thresholds` has 1 values for 2 channels"),
         (r#"{ layer = "neuron", thresholds = [1, 0] }"#, "`thresholds` must be above 0, got 0"),
         (

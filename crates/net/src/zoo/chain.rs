@@ -1,7 +1,7 @@
 //! A builder for the built-in networks that adds each layer after the previous one.
 
 use crate::error::Result;
-use crate::layer::{Conv, Layer, Linear, Norm, Pool, PoolKind, Recurrent, RecurrentKind, TtmMode};
+use crate::layer::{Attention, Conv, Layer, Linear, Norm, Pool, PoolKind, Recurrent, RecurrentKind, TtmMode};
 use crate::network::{Input, Network, NetworkBuilder, NodeId};
 use crate::neuron::Neuron;
 
@@ -104,6 +104,21 @@ impl Chain {
     pub fn fire(self) -> Self {
         let neuron = self.choices.neuron;
         self.push(Layer::Neuron(neuron))
+    }
+
+    /// Adds neurons with half the threshold of the others.
+    pub fn fire_at_half(self) -> Self {
+        let neuron = self.choices.neuron;
+        self.push(Layer::Neuron(Neuron { threshold: 0.5 * neuron.threshold, ..neuron }))
+    }
+
+    /// Adds attention over queries, keys and values of `channels` channels before the network's width.
+    /// The number of heads is the largest up to `heads` times the width that divides the channels, so
+    /// a head keeps its number of channels if the width allows it.
+    pub fn attend(self, from: [NodeId; 3], heads: usize, channels: usize) -> Self {
+        let (channels, most) = (self.wide(channels), self.wide(heads));
+        let heads = (1..=most).rev().find(|h| channels.is_multiple_of(*h)).unwrap_or(1);
+        self.push_from(Layer::Attention(Attention { heads, ..Attention::default() }), &from)
     }
 
     /// Adds a convolution, batch norm if the network uses it, and neurons: `C BN N`.

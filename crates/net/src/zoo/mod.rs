@@ -15,6 +15,7 @@ mod gesture;
 mod nmnist;
 mod resnet;
 mod shd;
+mod spikformer;
 #[cfg(test)]
 mod tests;
 mod vgg;
@@ -141,6 +142,18 @@ static ENTRIES: &[Entry] = &[
     clocked("resnet18-dvs", "resnet18 for recordings at 48×48", events(48), resnet::resnet18_dvs),
     clocked("resnet19", "8 wide residual blocks in 8 stages, static images", CIFAR, resnet::resnet19),
     clocked("resnet34", "16 residual blocks in 16 stages, static images", CIFAR, resnet::resnet34),
+    clocked(
+        "spikformer-4-384",
+        "4 blocks of spiking self-attention in 4 stages, static images",
+        CIFAR,
+        spikformer::spikformer_4_384,
+    ),
+    clocked(
+        "spikformer-2-384",
+        "2 blocks of spiking self-attention in 2 stages, static images",
+        CIFAR,
+        spikformer::spikformer_2_384,
+    ),
     Entry {
         classes: 1000,
         ..clocked("resnet18-imagenet", "resnet18 with the 7×7 stem, 224×224", image(224), resnet::resnet18_imagenet)

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::layer::Layer;
+use crate::network::{Node, NodeId};
 
 fn with(name: &str, classes: usize, norm: Option<bool>) -> Network {
     build(name, &ZooOptions { classes, norm, ..Default::default() }).unwrap()
@@ -33,6 +34,9 @@ fn trainable_counts_are_those_of_the_sources() {
         ("vgg14", 10, None, 14_724_042),
         ("vgg14", 100, None, 14_770_212),
         ("vggsnn", 10, None, 9_268_746),
+        ("spikformer-4-384", 10, None, 9_324_730),
+        // Patches, two blocks and the classifier, counted by hand.
+        ("spikformer-2-384", 10, None, 2_201_520 + 2 * 1_779_840 + 3_850),
     ] {
         assert_eq!(with(name, classes, norm).trainable_values(), weights, "{name}, {classes} classes, norm {norm:?}");
     }
@@ -54,6 +58,8 @@ fn stage_counts_are_those_of_the_specification() {
         ("resnet18-dvs", 8, true),
         ("resnet19", 8, false),
         ("resnet34", 16, false),
+        ("spikformer-4-384", 4, false),
+        ("spikformer-2-384", 2, false),
         ("resnet34-imagenet", 16, false),
         ("resnet18-imagenet", 8, false),
         ("resnet19-imagenet", 8, false),
@@ -69,7 +75,12 @@ fn every_entry_builds_under_its_name_with_its_classes_and_its_neuron_everywhere(
         let net = with(e.name, 0, None);
         assert_eq!((net.name(), net.input(), net.output()), (e.name, e.input, Shape::vector(e.classes)));
         let neurons = net.spiking().len();
-        let same = net.nodes().iter().filter(|n| n.layer == Layer::Neuron(e.neuron)).count();
+        // The neurons after attention have half the threshold.
+        let half = Neuron { threshold: 0.5 * e.neuron.threshold, ..e.neuron };
+        let after_attention =
+            |n: &Node| matches!(n.from[0], NodeId::Node(i) if matches!(net.nodes()[i].layer, Layer::Attention(_)));
+        let expected = |n: &Node| Layer::Neuron(if after_attention(n) { half } else { e.neuron });
+        let same = net.nodes().iter().filter(|n| n.layer == expected(n)).count();
         assert!(neurons > 0 && neurons == same, "{}", e.name);
         assert!(
             matches!(net.nodes().last().unwrap().layer, Layer::Linear(_)),
@@ -122,6 +133,42 @@ fn names_are_readable_and_stable() {
         block3,
         ["ttm", "conv1", "norm1", "neuron1", "conv2", "norm2", "shortcut.conv", "shortcut.norm", "add", "neuron2"]
     );
+    let net = names("spikformer-4-384");
+    assert_eq!(net[14..18], ["conv5", "norm5", "neuron5", "add1"]);
+    let block2: Vec<_> =
+        net.iter().filter_map(|n| n.strip_prefix("block2.")).filter(|n| !n.ends_with("norm")).collect();
+    assert_eq!(
+        block2,
+        [
+            "ttm",
+            "q.conv",
+            "q.neuron",
+            "k.conv",
+            "k.neuron",
+            "v.conv",
+            "v.neuron",
+            "attention1",
+            "neuron1",
+            "projection.conv",
+            "projection.neuron",
+            "add1",
+            "mlp1.conv",
+            "mlp1.neuron",
+            "mlp2.conv",
+            "mlp2.neuron",
+            "add2"
+        ]
+    );
+}
+
+#[test]
+fn the_heads_of_a_spikformer_follow_its_width_and_divide_its_channels() {
+    for (width, channels, heads) in [(1.0, 384, 12), (0.25, 96, 3), (0.5, 192, 6), (0.3, 115, 1), (0.02, 8, 1)] {
+        let net = build("spikformer-2-384", &ZooOptions { width: Some(width), ..Default::default() }).unwrap();
+        let attention = net.nodes().iter().find(|n| matches!(n.layer, Layer::Attention(_))).unwrap();
+        assert_eq!(attention.layer, Layer::Attention(crate::Attention { heads, scale: 0.125 }), "width {width}");
+        assert_eq!(attention.output.channels, channels);
+    }
 }
 
 #[test]

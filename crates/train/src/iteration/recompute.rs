@@ -15,7 +15,8 @@
 //!
 //! This needs the memory of the entries and of one stage, and a second forward pass of all stages
 //! except the last. The gradients have the same bits as without recomputation, because the same
-//! operators run on the same values. Workers that share a batch run the stages again in the same
+//! operators run on the same values, and every sum of gradients in the graph has two terms, whatever
+//! the order (`Value::for_the_next`). Workers that share a batch run the stages again in the same
 //! order, so that their collective operations match. The norms' statistics are returned from the
 //! first run; the second run computes equal ones.
 //!

@@ -9,6 +9,7 @@
 //! that [`Fusion`] marks is not computed on its own: it passes [`Term`]s to its consumer, and the
 //! fused kernel of the neuron evaluates them.
 
+use super::attention::attention;
 use super::dropout::dropout;
 use super::fusion::Fusion;
 use super::linear::{self, How};
@@ -74,6 +75,17 @@ impl Value {
         match self {
             Value::Ready(x) => *x,
             Value::Terms(_) => unreachable!("only a neuron, or the addition before it, reads terms"),
+        }
+    }
+
+    /// The value for the readers after this one, if there are several. Each tensor of the graph then
+    /// has two readers at most, so its gradient is a sum of two, whose bits do not depend on the
+    /// order. Autodiff orders the readers by their depth in the graph, which is another one if the
+    /// backward pass runs a stage again.
+    fn for_the_next(self) -> Self {
+        match self {
+            Value::Ready(x) => Value::ready_with(x.in_own_node()),
+            terms => terms,
         }
     }
 
@@ -198,9 +210,17 @@ impl Model {
                 NodeId::Input => Value::ready_with(input.clone()),
                 NodeId::Node(j) => {
                     left[j] -= 1;
-                    // The last consumer takes the value instead of cloning it, so its memory is
-                    // freed early.
-                    let value = if left[j] == 0 { values[j].take() } else { values[j].clone() };
+                    let value = match left[j] {
+                        // The last consumer takes the value instead of cloning it, so its memory is
+                        // freed early.
+                        0 => values[j].take(),
+                        1 => values[j].clone(),
+                        _ => {
+                            let value = values[j].clone();
+                            values[j] = value.clone().map(Value::for_the_next);
+                            value
+                        }
+                    };
                     value.expect("nodes stand after their inputs and are freed by the last reader")
                 }
             });
@@ -257,10 +277,9 @@ impl Model {
                 }
                 Layer::Neuron(n) if !fusion.plain[i] => {
                     let decay = matches!(n.leak, Leak::Learned(_)).then(&mut next_leaf);
-                    let recurrent = node.recurrent.is_some().then(&mut next_leaf);
                     let x = x.ready();
-                    match recurrent {
-                        Some(weight) => spiking::recurrent_spiking(x, &n, node, (decay, weight), pass)?,
+                    match node.recurrent {
+                        Some(r) => spiking::recurrent_spiking(x, (&n, r), node, (decay, next_leaf()), pass)?,
                         None => {
                             // The kernels of the consumers expect channels last.
                             let x = if fast { x.channels_last() } else { x.channels_first() };
@@ -289,6 +308,12 @@ impl Model {
                     let x = x.ready();
                     let first = batch.first_sample(x.batch())?;
                     dropout(x, d.rate, rng.random(), first)
+                }
+                Layer::Attention(a) => {
+                    let mut next = || inputs.next().expect("the builder gives attention three inputs").ready();
+                    let (k, v) = (next(), next());
+                    let shapes = [0, 1, 2].map(|j| self.network.shape_of(node.from[j]));
+                    attention(x.ready(), k, v, a, shapes)
                 }
                 Layer::Dropout(_) => x.ready(),
                 Layer::Add if fast && fuses && fusion.fused[i] => {

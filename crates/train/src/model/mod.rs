@@ -1,5 +1,6 @@
 //! [`Model`]: a network with its weights as tensors. A [`Pass`] says how to run it.
 
+mod attention;
 mod dropout;
 mod forward;
 mod fusion;

@@ -124,6 +124,14 @@ impl Sequence {
         self.materialise().data
     }
 
+    /// The same sequence in a node of the graph of its own; without a graph, the sequence itself.
+    pub(crate) fn in_own_node(self) -> Self {
+        match self.data.device().is_autodiff() {
+            true => Self { data: self.data.swap_dims(1, 2).swap_dims(1, 2), ..self },
+            false => self,
+        }
+    }
+
     /// The tensor in its stored layout, before the pending map.
     pub(crate) fn held(&self) -> &Tensor<4> {
         &self.data

@@ -16,11 +16,12 @@ use crate::error::{Error, Result};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::sync::Arc;
+use tickless_kernels::reference::Feedback;
 use tickless_kernels::{
     Branch, BranchNorm, FirstInput, FirstLayer, FusedLayer, KernelChoice, Moments, NeuronOp, Statistics,
     any_neuron_on_cpu, neuron, reference, rounded,
 };
-use tickless_net::{Conv, Neuron, Node, Norm, Pool};
+use tickless_net::{Conv, Neuron, Node, Norm, Pool, Recurrent};
 use tickless_neuron::leak::stretch;
 use tickless_neuron::step::Constants;
 
@@ -189,22 +190,24 @@ fn learned(decay: Option<Tensor<1>>, pass: &Pass<'_>, steps: usize) -> Option<Te
     })
 }
 
-/// Spikes of neurons with recurrent connections: the spikes of step t − 1, through the weights, are
-/// inputs of step t. The steps of a stage follow each other, so no kernel computes them together.
+/// Spikes of neurons with recurrent connections: the spikes of step t − k, through the weights, are
+/// inputs of step t ([`Recurrent::steps`]). The steps of a stage follow each other, so no kernel
+/// computes them together.
 ///
 /// `weight` `[C, C]` (to, from), or `[C]` if each neuron leads to itself.
 ///
 /// # Errors
-/// If a time constant is in µs but the steps have no duration; names the layer.
+/// If a time constant or the delay is in µs but the steps have no duration; names the layer.
 pub(crate) fn recurrent_spiking(
     x: Sequence,
-    n: &Neuron,
+    (n, recurrent): (&Neuron, Recurrent),
     node: &Node,
     (decay, weight): (Option<Tensor<1>>, Tensor<1>),
     pass: &Pass<'_>,
 ) -> Result<Sequence> {
     let (steps, channels) = (x.steps(), node.output.channels);
     let constants = Constants::at(n, pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(&node.name))?;
+    let delay = recurrent.steps(pass.leak, pass.t_max, steps, pass.step_us).ok_or_else(|| no_step(&node.name))?;
     let lambda = learned(decay, pass, steps);
     let factors = node.input_scale().map(|f| {
         let data = TensorData::new(f, [1, channels, 1, 1]);
@@ -212,12 +215,12 @@ pub(crate) fn recurrent_spiking(
         Tensor::<4>::from_data(data, &weight.device())
     });
     let dense = weight.dims()[0] == channels * channels && channels > 1;
-    let feedback = |spikes: Tensor<4>| {
+    let current = |spikes: Tensor<4>| {
         let [b, c, h, w] = spikes.dims();
         let current = match dense {
             true => {
-                let last = spikes.permute([0, 2, 3, 1]).reshape([b * h * w, c]);
-                let current = last.matmul(weight.clone().reshape([c, c]).transpose());
+                let spikes = spikes.permute([0, 2, 3, 1]).reshape([b * h * w, c]);
+                let current = spikes.matmul(weight.clone().reshape([c, c]).transpose());
                 current.reshape([b, h, w, c]).permute([0, 3, 1, 2])
             }
             false => spikes * weight.clone().reshape([1, c, 1, 1]),
@@ -227,8 +230,9 @@ pub(crate) fn recurrent_spiking(
             None => current,
         }
     };
+    let feedback = Feedback { delay, current: &current };
     let x = x.channels_first();
-    Ok(x.each(|x| reference::any_recurrent_neuron(x, n, constants, lambda, steps, Some(&feedback))))
+    Ok(x.each(|x| reference::any_recurrent_neuron(x, n, constants, lambda, steps, Some(feedback))))
 }
 
 /// Spikes of a plain neuron, computed by the operator [`neuron()`], which evaluates no other layer.

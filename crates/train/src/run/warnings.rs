@@ -6,12 +6,21 @@ use tickless_net::{InputKind, Layer, Network, Pool, PoolKind};
 /// A recipe that can be trained, and is probably a mistake.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(super) enum Warning {
-    /// Recordings are the input of a network that cannot run without a clock.
+    /// Recordings are the input of a network with max pooling, which needs a clock.
     #[error(
         "layer `{layer}` is max pooling, which has no event-driven form: this network will run at time steps only; for a \
          run without a clock use `average` pooling"
     )]
     MaxPooling {
+        /// Name of the layer.
+        layer: String,
+    },
+    /// Recordings are the input of a network with attention, which needs a clock.
+    #[error(
+        "layer `{layer}` is attention, which has no event-driven form: this network will run at time steps only; for a \
+         run without a clock use a `conv`"
+    )]
+    Attention {
         /// Name of the layer.
         layer: String,
     },
@@ -71,12 +80,20 @@ pub(super) fn warnings(recipe: &Recipe, network: &Network) -> Vec<Warning> {
     if recipe.train.epochs > 0 {
         all.extend(same_as_another(recipe, network));
     }
-    let recordings = network.input().kind == InputKind::Events;
-    let max = |l: &Layer| matches!(l, Layer::Pool(Pool { kind: PoolKind::Max, .. }));
-    if let Some(node) = network.nodes().iter().find(|n| recordings && max(&n.layer)) {
-        all.push(Warning::MaxPooling { layer: node.name.clone() });
+    if network.input().kind == InputKind::Events {
+        all.extend(needs_clock(network));
     }
     all
+}
+
+/// A warning for the first layer of each kind that has no event-driven form, whatever the weights
+/// are.
+fn needs_clock(network: &Network) -> impl Iterator<Item = Warning> {
+    let first = |wanted: fn(&Layer) -> bool| network.nodes().iter().find(|n| wanted(&n.layer)).map(|n| n.name.clone());
+    let max = first(|l| matches!(l, Layer::Pool(Pool { kind: PoolKind::Max, .. })));
+    let attention = first(|l| matches!(l, Layer::Attention(_)));
+    let max = max.map(|layer| Warning::MaxPooling { layer });
+    max.into_iter().chain(attention.map(|layer| Warning::Attention { layer }))
 }
 
 /// The warning if, with this network and these steps, a strategy trains as another one does.
@@ -154,5 +171,14 @@ mod tests {
         assert_eq!(of(&layers, InputKind::Image, &["train.strategy=sdt"]), []);
         let average = [TTM, CONV, NEURON, "\"pool\"\nkernel = 2", TTM, LINEAR];
         assert_eq!(of(&average, InputKind::Events, &["train.strategy=sdt"]), []);
+    }
+
+    #[test]
+    fn attention_is_named_where_there_is_a_run_without_a_clock_to_lose() {
+        let attention = "\"attention\"\nfrom = [\"neuron1\", \"neuron1\", \"neuron1\"]";
+        let layers = [TTM, CONV, NEURON, attention, NEURON, TTM, LINEAR];
+        let all = of(&layers, InputKind::Events, &["train.strategy=sdt"]);
+        assert_eq!(all, [Warning::Attention { layer: "attention1".into() }]);
+        assert_eq!(of(&layers, InputKind::Image, &["train.strategy=sdt"]), []);
     }
 }

@@ -36,6 +36,6 @@ pub(super) fn weights_follow(network: &Network, node: usize) -> bool {
             Layer::Pool(_) | Layer::GlobalAverage | Layer::AdaptiveAverage(_) | Layer::Ttm(_) | Layer::Dropout(_) => {
                 weights_follow(network, i)
             }
-            Layer::Norm(_) | Layer::Neuron(_) | Layer::Add => false,
+            Layer::Norm(_) | Layer::Neuron(_) | Layer::Add | Layer::Attention(_) => false,
         })
 }

@@ -54,8 +54,8 @@ pub struct Exported {
 ///
 /// # Errors
 /// If the weights are not those of the network, if a recipe cannot describe the network, or if a
-/// layer has no NIR form: batch norm (fold it first), max pooling, a convolution of a vector, a
-/// neuron with a synapse or an adaptive threshold, a time constant without
+/// layer has no NIR form: batch norm (fold it first), max pooling, attention, a convolution of a
+/// vector, a neuron with a synapse or an adaptive threshold, a time constant without
 /// [`ExportOptions::step_us`].
 pub fn export(network: &Network, weights: &Weights, options: &ExportOptions) -> Result<Exported> {
     weights.check(network, Path::new("<memory>"))?;
@@ -156,6 +156,10 @@ impl GraphDraft {
         match layer.layer {
             Layer::Ttm(_) | Layer::Dropout(_) => Ok(first.clone()),
             Layer::Add => self.merge(layer, from),
+            Layer::Attention(_) => Err(Error::layer(
+                &layer.name,
+                "attention has no NIR node, because NIR has no product of two signals; replace it by a `conv`",
+            )),
             Layer::Norm(_) => Err(Error::layer(
                 &layer.name,
                 "batch norm has no NIR node; fold it into the layer before it first (`fold::fold_norm`, or `fold::deployable` for a network without bias)",
@@ -417,7 +421,9 @@ fn shape_of(s: Shape, vector: bool) -> Vec<usize> {
 /// Whether a consumer of the value needs it as a map `[C, H, W]`.
 fn read_as_map(network: &Network, id: NodeId) -> bool {
     network.nodes().iter().enumerate().filter(|(_, n)| n.from.contains(&id)).any(|(i, n)| match n.layer {
-        Layer::Conv(_) | Layer::Pool(_) | Layer::GlobalAverage | Layer::AdaptiveAverage(_) => true,
+        Layer::Conv(_) | Layer::Pool(_) | Layer::GlobalAverage | Layer::AdaptiveAverage(_) | Layer::Attention(_) => {
+            true
+        }
         Layer::Linear(_) => false,
         Layer::Ttm(_) | Layer::Norm(_) | Layer::Neuron(_) | Layer::Add | Layer::Dropout(_) => {
             read_as_map(network, NodeId::Node(i))

@@ -79,6 +79,10 @@ pub(super) fn map(network: &Network) -> Mapped {
                     }
                 }
             }
+            Layer::Attention(_) => {
+                mapped.stray.push(stray("is attention, a product of spikes, which a core cannot; use a `conv`"));
+                continue;
+            }
             Layer::Norm(_) => {
                 let problem = "batch norm cannot be on a chip; fold it into the weights before it";
                 mapped.stray.push(stray(problem));
@@ -129,6 +133,7 @@ fn behind(network: &Network, mut id: NodeId) -> Result<usize, &'static str> {
                             the `add` and let one convolution read it",
                 );
             }
+            Layer::Attention(_) => return Err("attention has no kernel; put a convolution before the neurons"),
             Layer::Neuron(_) => {
                 return Err("neurons directly behind neurons have no kernel; put a convolution between");
             }
@@ -271,6 +276,7 @@ fn follow(network: &Network, id: NodeId, mut way: Source, place: &[Option<usize>
                 .problems
                 .push(format!("`{}` averages a map that is no square; let a linear layer read it", node.name));
         }
+        Layer::Attention(_) => layer.problems.push(format!("reads `{}`, which is not on the chip", node.name)),
         Layer::Conv(_) | Layer::Linear(_) | Layer::Norm(_) => {
             layer
                 .problems

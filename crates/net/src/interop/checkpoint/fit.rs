@@ -1,0 +1,412 @@
+//! Assigns the tensors of a checkpoint to the layers of a network.
+//!
+//! The names decide: those of a user's map first, then those of the dialect that matches the most
+//! tensors in name and shape. In a chain of layers the order of the modules decides if no dialect
+//! names them ([`super::order`]). What was not assigned is reported with the reason and the nearest
+//! names, and nothing else is tried.
+
+use super::dialect::{Dialect, no_names};
+use super::error::refused;
+use super::map::Map;
+use super::order::{Ordered, by_order, kind_of};
+use super::state::Checkpoint;
+use super::tensor::{Number, Tensor};
+use crate::error::{Error, Result};
+use crate::layer::TensorSpec;
+use crate::network::Network;
+use crate::suggest;
+use crate::weights::Weights;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::path::Path;
+use tickless_neuron::Leak;
+
+/// How to assign tensors.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct FitOptions {
+    /// The dialect of the file's names; `None` for the one that matches the most tensors.
+    pub dialect: Option<Dialect>,
+    /// Names that the user assigned.
+    pub map: Map,
+}
+
+impl FitOptions {
+    /// Options with a dialect, if any.
+    pub fn new(dialect: Option<Dialect>, map: Map) -> Self {
+        Self { dialect, map }
+    }
+}
+
+/// A tensor of the network with values.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Match {
+    /// Its name in the network.
+    pub tensor: String,
+    /// Its name in the file.
+    pub name: String,
+    /// Its shape in both.
+    pub shape: Vec<usize>,
+    /// The type of its numbers in the file.
+    pub number: Number,
+}
+
+/// A tensor of the network without values.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Missing {
+    /// Its name in the network.
+    pub tensor: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// The reason: the name that was looked for, both shapes, or the nearest names.
+    pub why: String,
+}
+
+/// A tensor of the file that no layer uses.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Unused {
+    /// Its name in the file.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// The reason.
+    pub why: String,
+    /// Whether it is the state or a constant of a module, which no network loads as a weight.
+    pub is_state: bool,
+}
+
+/// The result of an assignment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Fit {
+    /// The dialect of the names; `None` if no dialect named any tensor.
+    pub dialect: Option<Dialect>,
+    /// What was removed from the start of each name, for example `module.`.
+    pub prefix: String,
+    /// Whether the order of the modules decided, because no dialect names them.
+    pub by_order: bool,
+    /// The place of the state dict in the file, if it has one.
+    pub within: Option<String>,
+    /// Tensors of the network that got values.
+    pub matched: Vec<Match>,
+    /// Tensors of the network that got none.
+    pub missing: Vec<Missing>,
+    /// Tensors of the file that were not used.
+    pub unused: Vec<Unused>,
+    /// Constants of neurons in the file that differ from those of the network.
+    pub differences: Vec<String>,
+    /// The values of the matched tensors.
+    #[serde(skip)]
+    pub weights: Weights,
+}
+
+impl Fit {
+    /// Whether every tensor of the network got values.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty()
+    }
+}
+
+/// Assigns the tensors of `checkpoint` to the layers of `network`; the messages name `file`.
+///
+/// # Errors
+/// If the map names what file or network do not have; if the given dialect has no names for such a
+/// network; if a matched tensor has a value that is not finite.
+pub fn fit(checkpoint: &Checkpoint, network: &Network, file: &Path, options: &FitOptions) -> Result<Fit> {
+    let names: Vec<&str> = checkpoint.tensors().iter().map(|(n, _)| n.as_str()).collect();
+    let places: HashMap<&str, usize> = names.iter().enumerate().map(|(i, n)| (*n, i)).collect();
+    let tensors = network.tensors();
+    let mapped = assign_map(&options.map, &names, network)?;
+    let mut free = vec![true; names.len()];
+    mapped.iter().flatten().for_each(|i| free[*i] = false);
+    let open: Vec<bool> = mapped.iter().map(Option::is_none).collect();
+
+    let shapes_agree = |tensor: usize, i: usize| checkpoint.tensors()[i].1.shape() == tensors[tensor].2.shape;
+    let score = |assigned: &[Option<usize>]| {
+        assigned.iter().enumerate().filter(|(t, i)| i.is_some_and(|i| shapes_agree(*t, i))).count()
+    };
+    let mut best = Assignment::default();
+    let mut best_score = 0;
+    let dialects = options.dialect.map_or(Dialect::ALL.to_vec(), |d| vec![d]);
+    let mut named_any = false;
+    for &dialect in &dialects {
+        let Some(expected) = dialect.names(network) else { continue };
+        named_any = true;
+        for prefix in prefixes(&names) {
+            let look = |(name, open): (&String, &bool)| {
+                let i = places.get(format!("{prefix}{name}").as_str()).copied();
+                i.filter(|i| *open && free[*i])
+            };
+            let assigned: Vec<Option<usize>> = expected.iter().zip(&open).map(look).collect();
+            let n = score(&assigned);
+            // Numbers of modules coincide by chance, so numbers that match only some are no evidence.
+            let partly = dialect.numbers(network) && n < open.iter().filter(|o| **o).count();
+            if partly && options.dialect.is_none() {
+                continue;
+            }
+            if n > best_score || best.assigned.is_empty() && options.dialect.is_some() {
+                best_score = n;
+                let names = expected.iter().map(|n| format!("{prefix}{n}")).collect();
+                best = Assignment { dialect: Some(dialect), prefix, assigned, expected: names, ordered: None };
+            }
+        }
+    }
+    let may_order = options.dialect.is_none_or(|d| d != Dialect::Tickless);
+    if may_order && let Some(ordered) = by_order(checkpoint, &free, network, &open) {
+        let n = score(&ordered.assigned);
+        if n > best_score {
+            best = Assignment {
+                dialect: options.dialect,
+                assigned: ordered.assigned.clone(),
+                ordered: Some(ordered),
+                ..Assignment::default()
+            };
+        } else if best_score == 0 {
+            best.ordered = Some(ordered);
+        }
+    } else if let Some(dialect) = options.dialect.filter(|_| !named_any) {
+        return Err(no_names(network, dialect));
+    }
+    best.assigned.resize(tensors.len(), None);
+    report(checkpoint, network, file, &mapped, best)
+}
+
+/// One way to assign the tensors that the map leaves open.
+#[derive(Default)]
+struct Assignment {
+    dialect: Option<Dialect>,
+    prefix: String,
+    /// For each tensor of the network, the index in the file of the tensor with its name.
+    assigned: Vec<Option<usize>>,
+    /// The name that was looked for.
+    expected: Vec<String>,
+    /// The match by order, if it decided or was tried last.
+    ordered: Option<Ordered>,
+}
+
+/// The leading components that all names share, from none on: `module.` of `DataParallel`,
+/// `_orig_mod.` of `torch.compile`, `net.` of a wrapper.
+fn prefixes(names: &[&str]) -> Vec<String> {
+    let mut all = vec![String::new()];
+    let Some(first) = names.first() else { return all };
+    for (end, _) in first.match_indices('.').take(4) {
+        let prefix = &first[..=end];
+        if !names.iter().all(|n| n.starts_with(prefix)) {
+            break;
+        }
+        all.push(prefix.to_owned());
+    }
+    all
+}
+
+/// For each tensor of the network, the index in the file of the one that the map assigns to it.
+fn assign_map(map: &Map, names: &[&str], network: &Network) -> Result<Vec<Option<usize>>> {
+    let refuse = |problem: String| Err(Error::Checkpoint { file: map.file.clone(), problem });
+    let tensors = network.tensors();
+    let mut assigned = vec![None; tensors.len()];
+    for (theirs, ours) in &map.pairs {
+        let mut pairs = Vec::new();
+        if let Some(i) = names.iter().position(|n| n == theirs) {
+            let Some(t) = tensors.iter().position(|(_, name, _)| name == ours) else {
+                let known = tensors.iter().map(|(_, name, _)| name.as_str());
+                return refuse(format!("the network has no tensor `{ours}`{}", suggest::hint(ours, known)));
+            };
+            pairs.push((t, i));
+        } else {
+            let within: Vec<usize> = (0..names.len())
+                .filter(|i| names[*i].strip_prefix(theirs).is_some_and(|r| r.starts_with('.')))
+                .collect();
+            if within.is_empty() {
+                let hint = suggest::hint(theirs, names.iter().take(COMPARED).copied());
+                return refuse(format!("the checkpoint has neither a tensor nor a module `{theirs}`{hint}"));
+            }
+            let Some(node) = network.find(ours) else {
+                let known = network.nodes().iter().map(|n| n.name.as_str());
+                return refuse(format!("the network has no layer `{ours}`{}", suggest::hint(ours, known)));
+            };
+            for (t, (_, _, spec)) in tensors.iter().enumerate().filter(|(_, (n, ..))| *n == node) {
+                let name = format!("{theirs}.{}", spec.name);
+                pairs.extend(within.iter().find(|i| names[**i] == name).map(|i| (t, *i)));
+            }
+            if pairs.is_empty() {
+                return refuse(format!(
+                    "module `{theirs}` has no tensor of layer `{ours}`; name the tensors one by one"
+                ));
+            }
+        }
+        for (t, i) in pairs {
+            if assigned[t].replace(i).is_some_and(|before| before != i) {
+                return refuse(format!("`{}` is assigned twice", tensors[t].1));
+            }
+        }
+    }
+    Ok(assigned)
+}
+
+/// Most names that a nearest one is looked for among.
+const COMPARED: usize = 4096;
+
+/// Most reasons that list the nearest names.
+const EXPLAINED: usize = 64;
+
+fn report(
+    checkpoint: &Checkpoint,
+    network: &Network,
+    file: &Path,
+    mapped: &[Option<usize>],
+    best: Assignment,
+) -> Result<Fit> {
+    let entries = checkpoint.tensors();
+    let tensors = network.tensors();
+    let mut fit = Fit {
+        dialect: best.dialect,
+        prefix: best.prefix,
+        by_order: best.expected.is_empty() && best.assigned.iter().any(Option::is_some),
+        within: checkpoint.within().map(str::to_owned),
+        matched: Vec::new(),
+        missing: Vec::new(),
+        unused: Vec::new(),
+        differences: differences(checkpoint, network),
+        weights: Weights::default(),
+    };
+    // The network's tensor that uses each tensor of the file.
+    let mut used: Vec<Option<usize>> = vec![None; entries.len()];
+    let found: Vec<Option<usize>> = mapped.iter().zip(&best.assigned).map(|(map, other)| map.or(*other)).collect();
+    for (t, i) in found.iter().enumerate() {
+        let Some(i) = i.filter(|i| entries[*i].1.shape() == tensors[t].2.shape) else { continue };
+        used[i] = Some(t);
+        let (name, tensor) = &entries[i];
+        let array = checkpoint.array(tensor).map_err(|e| refused(file, format!("tensor `{name}` {e}")))?;
+        fit.weights.insert(&tensors[t].1, array);
+        let shape = tensor.shape().to_vec();
+        fit.matched.push(Match { tensor: tensors[t].1.clone(), name: name.clone(), shape, number: tensor.number() });
+    }
+    let left: Vec<&(String, Tensor)> = entries.iter().zip(&used).filter(|(_, u)| u.is_none()).map(|(e, _)| e).collect();
+    for (t, (node, ours, spec)) in tensors.iter().enumerate() {
+        let why = match found[t] {
+            Some(i) if used[i] == Some(t) => continue,
+            Some(i) => {
+                let (name, tensor) = &entries[i];
+                format!("`{name}` has shape {:?} in the file, {:?} is needed", tensor.shape(), spec.shape)
+            }
+            None => {
+                let layer = &network.nodes()[*node].layer;
+                let order = best.ordered.as_ref().zip(kind_of(layer, spec.name)).and_then(|(o, k)| o.problems.get(&k));
+                let expected = best.expected.get(t).unwrap_or(ours);
+                let looked = match (order, best.ordered.is_some() && best.expected.is_empty()) {
+                    (Some(problem), _) => problem.clone(),
+                    (None, true) => format!("the file's module in this place has no `{}`", spec.name),
+                    (None, false) => format!("the file has no `{expected}`"),
+                };
+                let near = if fit.missing.len() < EXPLAINED { nearest(expected, spec, &left) } else { String::new() };
+                format!("{looked}{near}")
+            }
+        };
+        fit.missing.push(Missing { tensor: ours.clone(), shape: spec.shape.clone(), why });
+    }
+    let matched_modules: HashMap<&str, usize> = entries
+        .iter()
+        .zip(&used)
+        .filter_map(|((name, _), t)| Some((name.rsplit_once('.').map_or("", |p| p.0), (*t)?)))
+        .collect();
+    for ((name, tensor), _) in entries.iter().zip(&used).filter(|(_, u)| u.is_none()) {
+        let (path, last) = name.rsplit_once('.').unwrap_or(("", name));
+        let is_state = STATE.contains(&last);
+        let why = if is_state {
+            "a state or constant of its module, not a weight".to_owned()
+        } else if found.iter().flatten().any(|i| std::ptr::eq(&entries[*i].1, tensor)) {
+            "its shape is not that of its layer".to_owned()
+        } else if let Some(t) = matched_modules.get(path) {
+            let layer = &network.nodes()[tensors[*t].0].name;
+            match last {
+                "bias" => format!("layer `{layer}` has no bias; set `bias = true` in the recipe to use it"),
+                _ => format!("layer `{layer}` has no `{last}`"),
+            }
+        } else {
+            let open = fit.missing.iter().filter(|m| m.shape == tensor.shape()).take(3);
+            let open: Vec<String> = open.map(|m| format!("`{}`", m.tensor)).collect();
+            if open.is_empty() {
+                "no layer has this name".to_owned()
+            } else {
+                format!("no layer has this name; of its shape: {}", open.join(", "))
+            }
+        };
+        fit.unused.push(Unused { name: name.clone(), shape: tensor.shape().to_vec(), why, is_state });
+    }
+    fit.weights.check_values(file)?;
+    Ok(fit)
+}
+
+/// Names of buffers that frameworks save beside weights: counters, membranes, constants of neurons.
+const STATE: [&str; 20] = [
+    "num_batches_tracked",
+    "v_mem",
+    "i_syn",
+    "activations",
+    "mem",
+    "syn",
+    "spk",
+    "v",
+    "graded_spikes_factor",
+    "reset_mechanism_val",
+    "threshold",
+    "spike_threshold",
+    "min_v_mem",
+    "beta",
+    "alpha",
+    "alpha_mem",
+    "alpha_syn",
+    "tau_mem",
+    "tau_syn",
+    "n_spikes_in",
+];
+
+/// `; nearest: …` with the names of the same shape and the most similar name, or nothing.
+fn nearest(expected: &str, spec: &TensorSpec, left: &[&(String, Tensor)]) -> String {
+    let some = || left.iter().take(COMPARED);
+    let mut near: Vec<&(String, Tensor)> =
+        some().filter(|(_, tensor)| tensor.shape() == spec.shape).take(3).copied().collect();
+    if let Some(word) = suggest::nearest(expected, some().map(|(n, _)| n.as_str()))
+        && let Some(entry) = left.iter().find(|(n, _)| n == word)
+        && !near.iter().any(|(n, _)| n == word)
+    {
+        near.insert(0, entry);
+    }
+    let near: Vec<String> = near.iter().map(|(n, t)| format!("`{n}` {:?}", t.shape())).collect();
+    if near.is_empty() { String::new() } else { format!("; nearest: {}", near.join(", ")) }
+}
+
+/// The constants of snnTorch's neurons (`threshold`, `beta`) that differ from the network's, if the
+/// file has as many neuron modules as the network.
+fn differences(checkpoint: &Checkpoint, network: &Network) -> Vec<String> {
+    let spiking = network.spiking();
+    let mut all = Vec::new();
+    for constant in ["threshold", "beta"] {
+        let found = checkpoint.tensors().iter().filter(|(n, _)| n.rsplit('.').next() == Some(constant));
+        let found: Vec<&(String, Tensor)> = found.collect();
+        if found.len() != spiking.len() || !checkpoint.is_ordered() {
+            continue;
+        }
+        for (node, (name, tensor)) in spiking.iter().zip(found) {
+            let node = &network.nodes()[*node];
+            let crate::Layer::Neuron(neuron) = node.layer else { continue };
+            let ours = match (constant, neuron.leak) {
+                ("threshold", _) if node.thresholds.is_none() => neuron.threshold,
+                ("beta", Leak::Step(lambda)) => lambda,
+                ("beta", Leak::None) => 1.0,
+                _ => continue,
+            };
+            let Some(theirs) = (tensor.elements() == 1).then(|| checkpoint.array(tensor).ok()).flatten() else {
+                continue;
+            };
+            let theirs = theirs.data[0];
+            if (theirs - ours).abs() > 1e-6 * ours.abs() {
+                all.push(format!("`{name}` is {theirs} in the file, layer `{}` has {ours}", node.name));
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,44 @@
+//! Checkpoints in the safetensors format, with any type of number that PyTorch has too.
+
+use super::error::refused;
+use super::state::Checkpoint;
+use super::tensor::{Number, Storage, Tensor};
+use crate::error::Result;
+use safetensors::{Dtype, SafeTensors};
+use std::path::Path;
+
+/// Reads the bytes of a safetensors file; the tensors are sorted by name.
+pub(super) fn from_bytes(bytes: Vec<u8>, file: &Path) -> Result<Checkpoint> {
+    let read = SafeTensors::deserialize(&bytes).map_err(|e| {
+        let problem = format!(
+            "is neither a PyTorch file (a zip archive) nor a safetensors file ({e:?}); give a file of torch.save or safetensors"
+        );
+        refused(file, problem)
+    })?;
+    let mut tensors = Vec::new();
+    for (name, view) in read.tensors() {
+        let number = match view.dtype() {
+            Dtype::F32 => Number::F32,
+            Dtype::F64 => Number::F64,
+            Dtype::F16 => Number::F16,
+            Dtype::BF16 => Number::Bf16,
+            Dtype::I8 => Number::I8,
+            Dtype::I16 => Number::I16,
+            Dtype::I32 => Number::I32,
+            Dtype::I64 => Number::I64,
+            Dtype::U8 => Number::U8,
+            Dtype::BOOL => Number::Bool,
+            other => {
+                let problem = format!("tensor `{name}` is {other:?}, which weights cannot be; save it as float32");
+                return Err(refused(file, problem));
+            }
+        };
+        // The view borrows from `bytes`, so its address gives its place in the file.
+        let start = view.data().as_ptr() as usize - bytes.as_ptr() as usize;
+        let storage = Storage { bytes: start..start + view.data().len(), number, big_endian: false };
+        let tensor = Tensor::contiguous(storage, view.shape().to_vec());
+        tensors.push((name.clone(), tensor.map_err(|e| refused(file, format!("tensor `{name}` {e}")))?));
+    }
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(Checkpoint::new(bytes, tensors, None, false))
+}
