@@ -656,7 +656,7 @@ fn a_membrane_that_rests_and_resets_elsewhere_is_shifted_or_refused_with_its_val
     let shifted = import(&make(-0.5, 0.75, -0.5), Dialect::Plain).unwrap();
     let plain = import(&make(0.0, 1.25, 0.0), Dialect::Plain).unwrap();
     assert_eq!((&shifted.network, &shifted.weights), (&plain.network, &plain.weights));
-    assert!(shifted.differences.iter().any(|d| d.what.contains("-0.5")), "{:?}", shifted.differences);
+    assert!(shifted.differences.iter().any(|d| d.what.to_string().contains("-0.5")), "{:?}", shifted.differences);
     let integrator = |threshold: f64, reset: f64| {
         let node = Node::If { r: full(1, 1000.0), threshold: full(1, threshold), reset: full(1, reset) };
         chain(&[1], vec![("fc", weight(1, 1, 1.0)), ("lif", node)], &[1])

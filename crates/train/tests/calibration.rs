@@ -12,16 +12,14 @@ use std::path::Path;
 use std::sync::Arc;
 use tickless_net::recipe::Recipe;
 use tickless_net::{LeakRule, Network, Weights};
-use tickless_train::Result;
 use tickless_train::data::{Parts, Source};
 use tickless_train::device::Device;
 use tickless_train::evaluate::calibrate::Calibration;
 use tickless_train::evaluate::{Setting, StepSweep, across_steps};
 use tickless_train::model::Model;
 use tickless_train::progress::Silent;
-use tickless_train::run::checkpoint::Checkpoint;
 use tickless_train::run::train_plan::initial_weights;
-use tickless_train::run::trainer::{Hooks, Task, Trainer};
+use tickless_train::run::trainer::{Task, Trainer};
 
 /// T_max: the number of steps at which norms are calibrated and the accuracy is compared.
 const T_MAX: usize = 10;

@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tickless_kernels::KernelChoice;
 use tickless_net::init::{InitScheme, initialise};
 use tickless_net::recipe::Recipe;
@@ -29,10 +29,10 @@ use tickless_train::loss::LossSetting;
 use tickless_train::model::Model;
 use tickless_train::model::Sequence;
 use tickless_train::model::{NormMode, Pass};
-use tickless_train::progress::{Progress, Silent};
+use tickless_train::progress::Silent;
 use tickless_train::run::checkpoint::{Checkpoint, Position};
 use tickless_train::run::train_plan::initial_weights;
-use tickless_train::run::trainer::{Hooks, Task, Trainer};
+use tickless_train::run::trainer::{Task, Trainer};
 use tickless_train::{Error, Result};
 use training::{StopAfter, difference};
 
@@ -212,7 +212,7 @@ fn one_worker_asked_to_stop_stops_all_and_what_they_go_on_with_ends_as_if_never_
     let whole = threads::run(2, 1, |ranks| job.train(ranks)).expect("trains");
     let stopped = threads::run(2, 1, |ranks| {
         let mut last = Last::default();
-        let stop = StopAfter(if ranks.is_first() { usize::MAX } else { 3 }, AtomicUsize::new(0));
+        let stop = StopAfter::new(if ranks.is_first() { usize::MAX } else { 3 });
         let end = job.trainer(ranks, None)?.run(&mut last, &stop);
         assert!(matches!(end, Err(Error::Stopped { iteration: 3, .. })), "{end:?}");
         Ok(last.0)

@@ -27,10 +27,10 @@ use tickless_train::evaluate::{Setting, activity};
 use tickless_train::iteration::{StepReport, StepSetting, TrainingPass, gradients_of};
 use tickless_train::loss::{LossSetting, RatePenalty};
 use tickless_train::model::{Model, NormMode, Sequence};
-use tickless_train::progress::{Progress, Silent};
+use tickless_train::progress::Silent;
 use tickless_train::run::checkpoint::Checkpoint;
 use tickless_train::run::train_plan::initial_weights;
-use tickless_train::run::trainer::{Hooks, Task, Trainer};
+use tickless_train::run::trainer::{Task, Trainer};
 use tickless_train::strategy::{EventDrivenForward, EventDrivenRun, LayerSpikes};
 use training::{StopAfter, difference};
 

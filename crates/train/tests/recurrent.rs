@@ -10,9 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 use tensors::{pass, values};
 use tickless_kernels::KernelChoice;
-use tickless_net::{
-    Array, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, Recurrent, RecurrentKind, Shape, Weights,
-};
+use tickless_net::{InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, Recurrent, RecurrentKind, Shape};
 use tickless_testing::clocked;
 use tickless_testing::generate::Rng;
 use tickless_testing::generate::exact::{dyadic, dyadic_weights};
@@ -81,7 +79,7 @@ fn a_delay_lasts_as_long_at_every_t_if_the_leak_belongs_to_time() {
         b.build().unwrap()
     };
     let mut r = Rng(22);
-    let (weights, s) = (weights(&mut r, &of), of.input().shape);
+    let (weights, s) = (dyadic_weights(&mut r, &of), of.input().shape);
     let frames: Vec<Map> =
         (0..t).map(|_| Map { shape: s, data: (0..s.len()).map(|_| r.pick(&[0.0, 0.0, 1.0, 2.0])).collect() }).collect();
     let ours = |net: Network, pass: Pass<'_>| {
