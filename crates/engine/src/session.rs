@@ -4,7 +4,7 @@
 //! may be endless. Sessions share only their program. The result does not depend on how the caller
 //! divides a stream into pushes, and after [`reset`](Session::reset) a session equals a new one.
 
-use crate::decision::{Confidence, Decision};
+use crate::decision::Decision;
 use crate::deliver::{
     MOST_LATE, NetworkState, SpikeObserver, deliver, deliver_due, deliver_late, fire_due, next_due, next_late,
 };
@@ -15,6 +15,7 @@ use crate::layer::Potentials;
 use crate::program::Program;
 use crate::sink::Sink;
 use tickless_events::{Event, Recording};
+use tickless_net::Confidence;
 use tickless_net::Shape;
 
 /// Number of events that pass through a chain together: enough for long loops, but few enough for

@@ -12,7 +12,7 @@ use super::order::{Ordered, by_order, kind_of};
 use super::state::Checkpoint;
 use super::tensor::{Number, Tensor};
 use crate::error::{Error, Result};
-use crate::layer::TensorSpec;
+use crate::layer::{Layer, TensorSpec};
 use crate::network::Network;
 use crate::suggest;
 use crate::weights::Weights;
@@ -379,12 +379,13 @@ fn nearest(expected: &str, spec: &TensorSpec, left: &[&(String, Tensor)]) -> Str
     if near.is_empty() { String::new() } else { format!("; nearest: {}", near.join(", ")) }
 }
 
-/// The constants of snnTorch's neurons (`threshold`, `beta`) that differ from the network's, if the
-/// file has as many neuron modules as the network.
+/// The constants of snnTorch's neurons (`threshold`, `beta`) and of sinabs' (`spike_threshold`,
+/// `min_v_mem`) that differ from the network's, if the file has as many neuron modules as the
+/// network.
 fn differences(checkpoint: &Checkpoint, network: &Network) -> Vec<String> {
     let spiking = network.spiking();
     let mut all = Vec::new();
-    for constant in ["threshold", "beta"] {
+    for constant in ["threshold", "beta", "spike_threshold", "min_v_mem"] {
         let found = checkpoint.tensors().iter().filter(|(n, _)| n.rsplit('.').next() == Some(constant));
         let found: Vec<&(String, Tensor)> = found.collect();
         if found.len() != spiking.len() || !checkpoint.is_ordered() {
@@ -392,18 +393,18 @@ fn differences(checkpoint: &Checkpoint, network: &Network) -> Vec<String> {
         }
         for (node, (name, tensor)) in spiking.iter().zip(found) {
             let node = &network.nodes()[*node];
-            let crate::Layer::Neuron(neuron) = node.layer else { continue };
+            let Layer::Neuron(neuron) = node.layer else { continue };
             let ours = match (constant, neuron.leak) {
-                ("threshold", _) if node.thresholds.is_none() => neuron.threshold,
-                ("beta", Leak::Step(lambda)) => lambda,
-                ("beta", Leak::None) => 1.0,
+                ("threshold" | "spike_threshold", _) if node.thresholds.is_none() => Some(neuron.threshold),
+                ("beta", Leak::Step(lambda)) => Some(lambda),
+                ("beta", Leak::None) => Some(1.0),
+                ("min_v_mem", _) => neuron.v_min,
                 _ => continue,
             };
-            let Some(theirs) = (tensor.elements() == 1).then(|| checkpoint.array(tensor).ok()).flatten() else {
-                continue;
-            };
-            let theirs = theirs.data[0];
-            if (theirs - ours).abs() > 1e-6 * ours.abs() {
+            let one = (tensor.elements() == 1).then(|| checkpoint.array(tensor).ok()).flatten();
+            let Some(theirs) = one.and_then(|a| a.data.first().copied()) else { continue };
+            if ours.is_none_or(|ours| (theirs - ours).abs() > 1e-6 * ours.abs()) {
+                let ours = ours.map_or_else(|| "none".to_owned(), |v| v.to_string());
                 all.push(format!("`{name}` is {theirs} in the file, layer `{}` has {ours}", node.name));
             }
         }

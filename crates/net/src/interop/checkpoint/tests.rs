@@ -271,3 +271,20 @@ fn published_files_are_read() {
     let beta = file.array(file.get("lif2.beta").unwrap()).unwrap();
     assert_eq!((beta.shape, beta.data), (vec![], vec![0.729_111_8]));
 }
+
+#[test]
+fn damage_to_a_file_with_a_checksum_is_noticed() {
+    let net = chain(false);
+    let mut bytes = weights_of(&net).to_bytes(None).unwrap();
+    assert!(super::recognises(&bytes));
+    let last = bytes.len() - 3;
+    bytes[last] ^= 1;
+    let e = from_bytes(bytes, Path::new(FILE), None).unwrap_err().to_string();
+    assert!(e.contains("has the checksum"), "{e}");
+}
+
+#[test]
+fn a_line_break_in_a_name_does_not_break_the_message() {
+    let e = super::error::refused(Path::new(FILE), "tensor `a\nb`\u{1b}").to_string();
+    assert_eq!(e, "net.pt: tensor `a\\nb`\\u{1b}");
+}
