@@ -54,11 +54,6 @@ init_gain = 3.0
 steps = [1, 4]
 "#;
 
-/// Whether a line of a table begins with a verdict and names an executor or its file.
-fn line(table: &str, verdict: &str, name: &str) -> bool {
-    table.lines().any(|line| line.trim_start().starts_with(verdict) && line.contains(name))
-}
-
 fn chip() -> (Scratch, Loaded) {
     let scratch = Scratch::new();
     scratch.write("chip.toml", CHIP);
@@ -161,11 +156,11 @@ fn a_refractory_period_is_run_layer_by_layer_and_its_absence_is_named_as_the_cau
         scratch.write("counts.csv", counts(&run, &without, |e| e, false));
         let options = Options { counts: Some(scratch.at("counts.csv")), ..options() };
         let (result, _) = parity(&run, &device("cpu").unwrap(), &run.parts.test, &options, &Silent).unwrap();
-        let clocked = result.pairs.iter().find(|p| p.executor.starts_with("clocked, ")).unwrap();
+        let clocked = result.pairs.iter().find(|p| p.executor.starts_with("clocked, layer by layer")).unwrap();
         assert!(matches!(clocked.verdict, Verdict::Agree | Verdict::AgreeButForRounding), "{clocked:#?}");
         let broken = result.broken().expect("the counts are those of another neuron");
         let named = broken.cause.as_ref().unwrap().words.as_str();
-        assert!(named.contains("refractory") && named.contains("exactly"), "{named}");
+        assert!(named.contains("refractory period: it has none") && named.contains("exactly"), "{named}");
     }
 }
 
@@ -232,14 +227,17 @@ fn files_of_others_are_compared_and_refused_with_their_place() {
     let short = ["parity", "run", "--limit", "3", "--events", "100"];
     scratch.ok(&[&short[..], &["--write-counts", "ours.csv"]].concat());
     let table = scratch.ok(&[&short[..], &["--counts", "ours.csv"]].concat()).stdout;
-    assert!(line(&table, "agrees", "ours.csv") && line(&table, "measured", "8 bit"), "{table}");
+    assert!(
+        table.contains("agrees    spike counts of ours.csv") && table.contains("measured  engine in 8 bit"),
+        "{table}"
+    );
     scratch.ok(&["export", "run", "--to", "nir", "--output", "net.nir"]);
     scratch.ok(&[&short[..], &["--graph", "net.nir"]].concat());
     // Read as a graph for Norse it is a different network, and the error says why.
     let ran = scratch.run(&[&short[..], &["--graph", "net.nir", "--dialect", "norse"]].concat());
     assert_eq!(ran.code, Some(2));
-    assert!(ran.stderr.contains("layer `neuron1`"), "{ran:#?}");
-    assert!(line(&ran.stdout, "DIFFERS", "net.nir"), "{ran:#?}");
+    assert!(ran.stderr.contains("differs from the engine from layer `neuron1`"), "{ran:#?}");
+    assert!(ran.stdout.contains("DIFFERS   graph net.nir"), "{ran:#?}");
 
     let refuse = |text: &str, words: &[&str]| {
         scratch.write("bad.csv", text);
@@ -302,10 +300,7 @@ fn counts_are_compared_where_they_are_and_absence_is_not_silence() {
     let silent = ask(&format!("{head}\n{zero}\n"), &[]);
     assert_eq!((&silent["verdict"], &silent["cause"]), (&"measured".into(), &serde_json::Value::Null), "{silent:#}");
     assert_eq!(number(&silent["layers"][0], "spike_difference"), 1.0);
-    assert!(
-        silent["notes"].to_string().contains("silent") && silent["notes"].to_string().contains("`neuron1`"),
-        "{silent:#}"
-    );
+    assert!(silent["notes"].to_string().contains("silent in layer `neuron1`"), "{silent:#}");
 }
 
 #[test]
@@ -363,12 +358,12 @@ fn a_limit_for_counts_decides_the_exit_code() {
     scratch.write("near.csv", text.replace(&format!("{row}\n"), &format!("{more}\n")));
     let ask = ["parity", "run", "--limit", "3", "--events", "100", "--counts", "near.csv"];
     let told = scratch.ok(&ask).stdout;
-    assert!(line(&told, "measured", "near.csv") && !told.contains("cause"), "{told}");
+    assert!(told.contains("measured  spike counts of near.csv") && !told.contains("cause"), "{told}");
     scratch.ok(&[&ask[..], &["--within", "50"]].concat());
     let ran = scratch.run(&[&ask[..], &["--within", "0"]].concat());
     assert_eq!(ran.code, Some(2), "{ran:#?}");
-    assert!(ran.stderr.contains(" near.csv ") && ran.stderr.contains("unknown"), "{ran:#?}");
-    assert!(line(&ran.stdout, "DIFFERS", "near.csv"), "{ran:#?}");
+    assert!(ran.stderr.contains("spike counts of near.csv differs") && ran.stderr.contains("unknown"), "{ran:#?}");
+    assert!(ran.stdout.contains("DIFFERS   spike counts of near.csv"), "{ran:#?}");
 }
 
 /// Two layers of neurons with only a pooling between them.

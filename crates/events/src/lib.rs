@@ -55,6 +55,7 @@ pub mod source;
 mod stream;
 #[cfg(test)]
 mod testing;
+mod time_unit;
 
 pub use camera::{Camera, CameraConfig};
 pub use columns::Columns;

@@ -166,7 +166,7 @@ mod tests {
     fn a_refused_folder_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = write(&fixture::full(), file.path()).unwrap_err().to_string();
-        assert!(error.contains(&file.path().display().to_string()), "{error}");
+        assert!(error.contains(&file.path().display().to_string()) && error.contains("choose a folder"), "{error}");
     }
 
     #[test]

@@ -33,7 +33,7 @@ fn asynchrony_is_swept_from_the_exact_engine_on() {
     let shown = scratch.ok_json(&late);
     assert!(number(&shown, "asynchrony/lost") > 0.0 && number(&shown, "accuracy") == exact, "{shown:#}");
     assert_eq!(shown["part"], "test");
-    assert!(scratch.ok(&late).stdout.contains("asynchrony: "));
+    assert!(scratch.ok(&late).stdout.contains("with asynchrony: "));
     scratch.refused_with(&["simulate", "run", "--delay-us=-1"], &["delay", "-1"]);
     let table = scratch.ok(&["asynchrony", "run", "--limit", "2", "--service-us", "", "--queue", ""]);
     assert!(table.stdout.contains("momentum") && !table.stdout.contains("service"), "{table:#?}");
@@ -68,15 +68,13 @@ fn a_refractory_period_is_trained_evaluated_simulated_and_exported() {
     let (half, none) = (spikes("run", &[]), spikes("none", &[]));
     assert!(0.0 < half && half < none, "{half} {none}");
     assert_eq!((spikes("none", &["--refractory", "0.5"]), spikes("run", &["--refractory", "none"])), (half, none));
-    let notes = |run: &str| {
-        let told = scratch.ok(&["simulate", run, "--limit", "2"]).stdout;
-        told.lines().filter(|l| l.contains("refractory")).count()
-    };
-    assert_eq!(notes("none"), notes("run") + 1, "it says that its neurons have none");
+    let said = "have no refractory period";
+    assert!(scratch.ok(&["simulate", "none", "--limit", "2"]).stdout.contains(said));
+    assert!(!scratch.ok(&["simulate", "run", "--limit", "2"]).stdout.contains(said));
     let parity = scratch.ok_json(&["parity", "run", "--limit", "2", "--events", "200"]);
     assert_eq!(parity["pairs"][0]["verdict"], "agree", "{parity:#}");
     let exported = scratch.ok(&["export", "run", "--to", "nir"]);
-    assert!(format!("{}{}", exported.stdout, exported.stderr).contains("refractory"), "{exported:#?}");
+    assert!(format!("{}{}", exported.stdout, exported.stderr).contains("drops the refractory period"), "{exported:#?}");
     scratch.refused_with(&["simulate", "run", "--refractory", "0"], &["--refractory", "above 0"]);
     let multi = ["--set", "network.neuron.model=\"if\"", "--set", "network.neuron.refractory={ steps = 1 }"];
     let refused = [&["train", "small.toml", "--output", "multi"][..], &multi].concat();
@@ -99,7 +97,7 @@ fn a_period_or_a_limit_is_found_on_the_validation_part() {
         let best = number(tuned, "best") as usize;
         assert!((0..tried.len()).all(|k| accuracy(k) <= accuracy(best)), "{tuned:#}");
         let table = scratch.ok(&["simulate", model, "--tune", "--limit", "2"]).stdout;
-        assert!(table.contains("validation") && table.contains("layer `"), "{table}");
+        assert!(table.contains("validation recordings") && table.contains("layer `"), "{table}");
         assert!(!scratch.at(model).join("simulate.json").exists(), "a run keeps only what its own description gives");
     }
     scratch.ok(&["train", "small.toml", "--output", "all", "--set", "data.validation=0"]);
@@ -138,7 +136,7 @@ fn the_study_of_refractory_periods_pairs_runs_keeps_what_it_measured_and_draws_i
     assert_eq!(scratch.ok_json(&study), shown);
     assert_eq!((time("1"), time("2")), before);
     let table = scratch.ok(&["study", "no-clock", "1", "2", "--values", "none,0.5", "--steps", "1"]).stdout;
-    assert!(table.contains("validation"), "{table}");
+    assert!(table.contains("chosen on the validation part"), "{table}");
     // The single-spike simulation of one run is the row without a period.
     let simulated = number(&scratch.ok_json(&["simulate", "1"]), "accuracy");
     let one = scratch.ok_json(&["study", "no-clock", "1", "--values", "none", "--steps", "1"]);
@@ -168,11 +166,14 @@ fn every_neuron_model_is_trained_evaluated_and_simulated_by_its_word() {
             assert_eq!(parity["pairs"][0]["verdict"], "agree", "{parity:#}");
             assert_eq!(exported.code, Some(0), "{exported:#?}");
         } else {
-            assert_ne!(parity["pairs"][0]["verdict"], "agree", "{parity:#}");
+            assert!(parity["pairs"][0]["verdict"].to_string().contains("fires between events"), "{parity:#}");
             assert_eq!(parity["pairs"][1]["verdict"], "agree", "a session used again: {parity:#}");
-            assert!(exported.code == Some(2) && exported.stderr.contains("layer `"), "{exported:#?}");
+            assert!(
+                exported.code != Some(0) && exported.stderr.contains("this exporter cannot write"),
+                "{exported:#?}"
+            );
         }
         let chip = scratch.run(&["export", "run", "--to", "speck"]);
-        assert!(format!("{}{}", chip.stdout, chip.stderr).contains("leak"), "{chip:#?}");
+        assert!(format!("{}{}", chip.stdout, chip.stderr).contains("its neurons leak"), "{chip:#?}");
     }
 }

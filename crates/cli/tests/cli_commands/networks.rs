@@ -87,9 +87,12 @@ fn a_network_is_shown_layer_by_layer_with_its_sums_and_drawn() {
     assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"));
     assert!(layers.iter().all(|l| svg.contains(l["name"].as_str().unwrap())), "every layer is drawn");
     let text = scratch.ok(&["net", "show", "resnet18"]).stdout;
-    assert!(text.contains("weights: 11,173,962") && text.contains("event-driven: no: "), "{text}");
+    assert!(
+        text.contains("weights: 11,173,962") && text.contains("event-driven: no: its input is a static image"),
+        "{text}"
+    );
     let e = scratch.refused(&["net", "show", "resnet81"]);
-    assert!(e.contains("`resnet18`?"), "{e}");
+    assert!(e.contains("did you mean `resnet18`?"), "{e}");
 }
 
 #[test]
@@ -99,11 +102,11 @@ fn a_recipe_is_checked_without_data_and_max_pooling_is_refused_by_name() {
     let scratch = Scratch::new();
     scratch.write("max.toml", &max);
     let text = scratch.ok(&["net", "check", "max.toml"]).stdout;
-    assert!(text.contains("event-driven: no: layer `pool1`: "), "{text}");
+    assert!(text.contains("event-driven: no: layer `pool1`: max pooling has no event-driven form"), "{text}");
     let e = scratch.refused(&["net", "check", "max.toml", "--event-driven"]);
     assert!(e.contains("`pool1`") && e.contains("set `kind = \"sum\"`") && e.contains("fine-tune"), "{e}");
     let e = scratch.refused(&["net", "check", "max.toml", "--set", "network.nmae=x"]);
-    assert!(e.contains("`name`?"), "{e}");
+    assert!(e.contains("did you mean `name`?"), "{e}");
 }
 
 #[test]

@@ -111,9 +111,9 @@ fn events_outside_the_sensor_are_told_with_their_index() {
     (events[250].x, events[250].y) = (10, 8192);
     scratch.write("stray.dat", dat(sensor, &events));
     let text = scratch.ok(&["data", "info", "stray.dat"]).stdout;
-    assert!(text.contains("2 events") && text.contains("event 100 at (10, 800)"), "{text}");
+    assert!(text.contains("2 events, the first is event 100 at (10, 800)"), "{text}");
     let seen = scratch.ok(&["data", "view", "stray.dat", "--output", "drawn", "--frames", "3"]).stdout;
-    assert!(seen.contains("1280x720") && seen.contains(" 2 events") && seen.contains("event 100"), "{seen}");
+    assert!(seen.contains("1280x720") && seen.contains("not drawn: 2 events, the first is event 100"), "{seen}");
 
     scratch.write("near.dat", dat(sensor, &events[..250]));
     let convert = ["data", "convert", "near.dat", "near.raw", "--format", "evt3"];
@@ -128,9 +128,9 @@ fn events_outside_the_sensor_are_told_with_their_index() {
     assert_eq!((number(&without, "events"), number(&without, "dropped")), (249.0, 1.0));
     // The sensor may be stated on the command line if the file states none, or a wrong one.
     let info = scratch.ok(&["data", "info", "stray.dat", "--sensor", "1280x8193"]).stdout;
-    assert!(info.contains("1280x8193 (") && info.contains("1280x720)") && !info.contains("outside"), "{info}");
+    assert!(info.contains("1280x8193 (the file states 1280x720)") && !info.contains("outside"), "{info}");
     let info = scratch.ok(&["data", "info", "stray.dat", "--drop-outside"]).stdout;
-    assert!(info.contains("498") && info.contains("2 events "), "{info}");
+    assert!(info.contains("498") && info.contains("2 events outside the sensor are left out"), "{info}");
 }
 
 #[test]

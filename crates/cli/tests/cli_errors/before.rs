@@ -117,5 +117,5 @@ fn a_run_finds_its_data_from_any_folder() {
     let relative = recipe.replace(&format!("{here}{}", std::path::MAIN_SEPARATOR), "");
     assert_ne!(relative, recipe);
     scratch.write("run/recipe.toml", relative);
-    assert!(scratch.ok(&[&train[..], &["--resume"]].concat()).stderr.contains("finished"));
+    assert!(scratch.ok(&[&train[..], &["--resume"]].concat()).stderr.contains("has finished already"));
 }

@@ -25,7 +25,7 @@ fn a_training_whose_statistics_overflow_ends_with_their_name() {
     let ran = scratch.run(&["train", "wild.toml", "--output", "run"]);
     assert_eq!(ran.code, Some(2), "{ran:#?}");
     let error = ran.stderr.lines().last().unwrap_or_default();
-    assert!(error.starts_with("error: `") && error.contains(".running_") && error.contains(" iteration "), "{error}");
+    assert!(error.starts_with("error: `") && error.contains(".running_") && error.contains("at iteration "), "{error}");
     assert!(!scratch.at("run/weights.safetensors").exists(), "it has not finished");
     let checkpoint = Checkpoint::read(&scratch.at("run/checkpoint.safetensors")).expect("a checkpoint");
     checkpoint.weights.check_values("kept".as_ref()).expect("the kept checkpoint is finite");
@@ -118,7 +118,6 @@ fn a_stored_result_that_was_changed_is_left_out_with_one_warning_and_measured_ag
         ),
     ] {
         let text = scratch.text(name);
-        let mut refused = String::new();
         for (from, to) in changes {
             let changed = text.replacen(from, to, 1);
             assert_ne!(changed, text, "{from}");
@@ -127,15 +126,13 @@ fn a_stored_result_that_was_changed_is_left_out_with_one_warning_and_measured_ag
             let warnings: Vec<&str> = ran.stderr.lines().filter(|line| line.contains(name)).collect();
             let [warning] = warnings[..] else { panic!("{name}, {from}: {ran:#?}") };
             assert!(warning.contains("checksum") && warning.contains(command), "{warning}");
-            refused = warning.to_owned();
         }
         // Without a checksum, as an earlier version wrote the file, the value is accepted.
         scratch.write(name, &text);
         let value = scratch.result(name);
         scratch.write(name, value.to_string());
         let ran = scratch.ok(&["report", "run"]);
-        assert!(ran.stderr.contains("checksum") && ran.stderr.contains(command), "{ran:#?}");
-        assert!(!ran.stderr.contains(&refused), "another warning, because the value is accepted: {ran:#?}");
+        assert!(ran.stderr.contains("has no checksum") && ran.stderr.contains(command), "{ran:#?}");
         // The command that the warning names measures the result again.
         scratch.write(name, text.replacen(changes[0].0, changes[0].1, 1));
         scratch.ok(&command.split(' ').skip(1).collect::<Vec<_>>());
@@ -149,7 +146,7 @@ fn no_file_of_a_run_gets_a_value_that_it_cannot_hold() {
     let folder = RunFolder::at(scratch.path());
     for value in [f64::NAN, f64::INFINITY] {
         let e = folder.write_json("some.json", &vec![1.0, value]).unwrap_err().to_string();
-        assert!(e.contains("some.json"), "{e}");
+        assert!(e.contains("some.json") && e.contains("not a number"), "{e}");
         assert!(!scratch.at("some.json").exists());
     }
     folder.write_json("some.json", &vec![0.1, f64::MIN_POSITIVE]).unwrap();

@@ -94,7 +94,7 @@ fn a_closed_terminal_stops_a_training_as_sigterm_does_and_may_say_so_twice() {
         signals.iter().for_each(|s| signal(&child, s));
         let ran = wait(child);
         assert_eq!(ran.code, Some(130), "{name}: {ran:#?}");
-        assert!(ran.stderr.contains("checkpoint"), "{name}: {ran:#?}");
+        assert!(ran.stderr.contains("a checkpoint is kept"), "{name}: {ran:#?}");
     }
     // As with `nohup`, the process is started with SIGHUP ignored.
     let child = std::process::Command::new("sh")

@@ -74,7 +74,7 @@ fn results_of_a_part_or_of_another_precision_are_labelled_and_not_kept() {
     scratch.ok(&["eval", "run"]);
     let kept = scratch.read("run/eval.json");
     let shown = scratch.ok(&["eval", "run", "--part", "train", "--limit", "7"]).stdout;
-    assert!(shown.contains("7 of 100 "), "{shown}");
+    assert!(shown.contains("7 of 100 train samples"), "{shown}");
     let out = scratch.command(&["eval", "run"]).env("TICKLESS_PRECISION", "bf16").output().unwrap();
     let ran = Ran::of(&["eval"], out);
     assert!(ran.code == Some(0) && ran.stdout.contains("bf16"), "{ran:#?}");

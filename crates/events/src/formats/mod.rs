@@ -55,13 +55,13 @@ pub mod shd;
 mod store;
 mod streams;
 pub mod text;
-mod time_unit;
 mod values;
 
 use std::path::Path;
 
 use crate::{Columns, Error, Recording, Result, Sensor};
 
+pub use crate::time_unit::TimeUnit;
 pub use axes::Axes;
 pub use convert::{Conversion, by_extension, convert};
 pub use decoder::{Container, Decoder, OpenContainer, OpenStream, Reading};
@@ -76,7 +76,6 @@ pub use probe::{Fit, HEAD, Probe};
 pub(crate) use reader::open_shifted;
 pub use reader::{EventReader, open, open_stoppable, open_with};
 pub use streams::StreamInfo;
-pub use time_unit::TimeUnit;
 
 /// All formats of events. Detection tries them in this order.
 pub static FORMATS: &[Format] = &[

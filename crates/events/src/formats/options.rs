@@ -1,8 +1,8 @@
 //! Options for reading a file of events, for facts that the file does not state or states wrongly.
 
 use super::Format;
-use super::time_unit::TimeUnit;
 use crate::problem::UnitProblem;
+use crate::time_unit::TimeUnit;
 use crate::{Choice, Columns, Error, Remedy, Result, Sensor};
 
 /// Options of a reader. With the default, the file decides.

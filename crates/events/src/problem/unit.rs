@@ -1,6 +1,6 @@
 //! The problems of the unit of times.
 
-use crate::formats::TimeUnit;
+use crate::time_unit::TimeUnit;
 
 /// Why the unit of the times of a file is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

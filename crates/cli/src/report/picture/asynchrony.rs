@@ -110,7 +110,7 @@ mod tests {
             row("order", "random", 88.5, Some(f64::INFINITY)),
         ];
         let picture = picture("net", &rows).unwrap();
-        assert!(picture.alternative.contains(" 10.0 % (queue 4)"), "{}", picture.alternative);
+        assert!(picture.alternative.contains("at worst 10.0 % (queue 4)"), "{}", picture.alternative);
     }
 
     #[test]

@@ -153,7 +153,7 @@ mod tests {
         let mut data = fixture::full();
         data.strategies.truncate(1);
         let short = picture(&data, Format::Wide).unwrap();
-        assert!(short.caption.contains(" 0.5, 0.9, 0.99"), "{}", short.caption);
+        assert!(short.caption.contains("thresholds are 0.5, 0.9, 0.99"), "{}", short.caption);
         for wanted in ["0.5", "0.9", "0.99", "ms since the first event"] {
             assert!(texts(&short).iter().any(|t| t == wanted), "{wanted}: {:?}", texts(&short));
         }

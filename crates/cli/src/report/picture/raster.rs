@@ -202,6 +202,6 @@ mod tests {
         let mut data = fixture::full();
         let raster = data.strategies[0].raster.as_mut().unwrap();
         raster.layers = vec![raster.layers[1].clone(); 30];
-        assert!(pictures(&data, Format::Wide)[0].caption.contains("19 layers "));
+        assert!(pictures(&data, Format::Wide)[0].caption.contains("19 layers before the last"));
     }
 }

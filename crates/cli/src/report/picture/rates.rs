@@ -114,7 +114,7 @@ mod tests {
         let mut data = fixture::full();
         data.strategies[0].layers[1].silent = true;
         let picture = picture(&data, Format::Wide).unwrap();
-        assert!(picture.caption.contains("silent"));
+        assert!(picture.caption.contains("silent layer"));
         assert!(picture.alternative.contains("MTT: conv1 1.69"), "{}", picture.alternative);
     }
 

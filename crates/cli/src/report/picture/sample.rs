@@ -193,7 +193,7 @@ mod tests {
     fn says_when_the_camera_is_simulated() {
         let mut data = fixture::full();
         data.dataset.simulated_camera = true;
-        assert!(picture(&data, Format::Wide).unwrap().caption.contains("simulated"));
+        assert!(picture(&data, Format::Wide).unwrap().caption.contains("simulated event camera"));
     }
 
     #[test]

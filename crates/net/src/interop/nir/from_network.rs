@@ -5,7 +5,8 @@
 //! consumers, and NIR sums edges into one node. Linear layers become `Affine` with a zero bias,
 //! because every reader supports `Affine`.
 
-use super::difference::{Deviation, Difference, joined};
+use super::deviation::Deviation;
+use super::difference::{Difference, joined};
 use super::fold::{divided, weights_follow};
 use super::graph::{Conv2d, Graph, Node, Padding, Tensor, Window};
 use super::metadata::{Description, KEY};

@@ -13,7 +13,7 @@
 //!
 //! Source: the import functions of these packages; golden `*.nir`.
 
-use super::difference::Deviation;
+use super::deviation::Deviation;
 use crate::layer::PoolKind;
 use crate::neuron::{Neuron, Reset, SpikeMode, Surrogate};
 use tickless_words::words;

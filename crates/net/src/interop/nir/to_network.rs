@@ -12,8 +12,9 @@
 //! - A time constant becomes the λ of one step or a τ in seconds ([`ImportOptions::leak`]).
 //! - A dilated kernel becomes a larger kernel with zeros in between. A bias of zeros is dropped.
 
+use super::deviation::Deviation;
 use super::dialect::Dialect;
-use super::difference::{Deviation, Difference};
+use super::difference::Difference;
 use super::fold;
 use super::from_network::{ExportOptions, GraphDraft};
 use super::graph::{self, Conv2d, Graph, Node, Padding, Tensor};

@@ -9,7 +9,7 @@
 //! v_reset. If a neuron rests at one potential and resets to another, the importer refuses it.
 //! sinabs, snnTorch and Norse themselves read only neurons that rest and reset at 0.
 
-use super::difference::Deviation;
+use super::deviation::Deviation;
 use super::graph::Tensor;
 use super::reader::{Cell, Reader, interpret, same};
 use crate::neuron::{Leak, LeakRule, Neuron, Surrogate};
