@@ -38,7 +38,7 @@ pub enum Error {
         /// Byte offset in the file, after decompression.
         at: u64,
         /// The problem at this offset.
-        problem: Problem,
+        problem: Box<Problem>,
         /// The remedy.
         remedy: Remedy,
     },
@@ -53,7 +53,7 @@ pub enum Error {
         /// Byte offset of the time, or of the file's header.
         at: u64,
         /// The unit or statement that is missing.
-        problem: Problem,
+        problem: Box<Problem>,
     },
     /// An event of a file lies outside the sensor.
     #[error(
@@ -91,7 +91,7 @@ pub enum Error {
         /// The file and, if it is an archive, the member in it.
         file: String,
         /// The problem.
-        problem: Problem,
+        problem: Box<Problem>,
         /// The remedy.
         remedy: Remedy,
     },
@@ -198,11 +198,15 @@ impl Error {
     }
 
     pub(crate) fn malformed(file: &str, at: u64, problem: impl Into<Problem>, remedy: impl Into<Remedy>) -> Error {
-        Error::Malformed { file: file.into(), at, problem: problem.into(), remedy: remedy.into() }
+        Error::Malformed { file: file.into(), at, problem: Box::new(problem.into()), remedy: remedy.into() }
+    }
+
+    pub(crate) fn time_unit(file: impl Into<String>, at: u64, problem: impl Into<Problem>) -> Error {
+        Error::TimeUnit { file: file.into(), at, problem: Box::new(problem.into()) }
     }
 
     pub(crate) fn unexpected(file: impl Into<String>, problem: impl Into<Problem>, remedy: impl Into<Remedy>) -> Error {
-        Error::Unexpected { file: file.into(), problem: problem.into(), remedy: remedy.into() }
+        Error::Unexpected { file: file.into(), problem: Box::new(problem.into()), remedy: remedy.into() }
     }
 
     pub(crate) fn setting(what: impl Into<String>, remedy: impl Into<Remedy>) -> Error {

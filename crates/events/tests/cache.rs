@@ -53,7 +53,7 @@ impl Dataset for Counting {
     fn sample(&self, split: Split, index: usize) -> tickless_events::Result<Sample> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         if self.broken == Some(index) {
-            let (problem, remedy) = ("broken".into(), "mend it".into());
+            let (problem, remedy) = (Box::new("broken".into()), "mend it".into());
             return Err(Error::Unexpected { file: format!("sample {index}"), problem, remedy });
         }
         Ok(Sample::Events(made(self.version, split, index)))

@@ -214,11 +214,12 @@ fn what_a_reader_does_differently_is_said() {
 
 #[test]
 fn a_refractory_period_is_kept_for_us_and_every_other_reader_is_said_to_drop_it() {
-    let refractory = Some(Refractory { during: During::Hold, ..Refractory::steps(0.5) });
-    let (net, w) = small(&[Layer::Neuron(Neuron { refractory, ..Neuron::lif() })]);
+    let refractory = Refractory { during: During::Hold, ..Refractory::steps(0.5) };
+    let neuron = Neuron { refractory: Some(refractory), ..Neuron::lif() };
+    let (net, w) = small(&[Layer::Neuron(neuron)]);
     let written = nir::export(&net, &w, &ExportOptions::default()).unwrap();
     for reader in Reader::ALL {
-        let dropped = Deviation::Refractory { ours: refractory.unwrap() };
+        let dropped = Deviation::Refractory { ours: refractory };
         let is_dropped = |d: &nir::Difference| d.reader == Some(reader) && d.what == dropped;
         assert!(written.differences.iter().any(is_dropped), "{reader}: {:?}", written.differences);
         assert!(dropped.to_string().contains("0.5 steps"), "{dropped}");

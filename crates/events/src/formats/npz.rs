@@ -228,7 +228,7 @@ impl Values {
             Error::Malformed { file, at, problem, remedy } => {
                 let event = done + at.saturating_sub(self.taken as u64) / step.max(1) as u64;
                 let problem = self.member.problem(problem.inside(Part::Event(event)));
-                Error::Malformed { file, at: self.member.start, problem, remedy }
+                Error::malformed(&file, self.member.start, problem, remedy)
             }
             other => other,
         }
@@ -311,7 +311,7 @@ fn columns_of(bytes: &[u8], name: &str, members: [Member; 4], options: &ReadOpti
     let whole = (!columns[0].number.is_float()).then_some(TimeUnit::Microseconds);
     let unit = asked.or(whole).ok_or_else(|| {
         let problem = UnitProblem::NoInteger { of: shown, several: true };
-        Error::TimeUnit { file: name.into(), at: time.start, problem: problem.into() }
+        Error::time_unit(name, time.start, problem)
     })?;
     Ok(Reader { name: String::new(), members: all, columns, unit, len: len.unwrap_or(0), done: 0 })
 }
@@ -350,10 +350,7 @@ fn table_of(bytes: &[u8], name: &str, members: Vec<Member>, options: &ReadOption
     }
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let array = Array::of(header, size, options).map_err(|refusal| match refusal {
-        Refusal::NoUnit(problem) => {
-            let problem = values.member.problem(problem);
-            Error::TimeUnit { file: name.into(), at: values.member.start, problem }
-        }
+        Refusal::NoUnit(problem) => Error::time_unit(name, values.member.start, values.member.problem(problem)),
         Refusal::Size(problem) => values.fault(name, problem),
         Refusal::Other(problem) => values.other_layout(name, problem),
     })?;
@@ -372,7 +369,7 @@ fn table_of(bytes: &[u8], name: &str, members: Vec<Member>, options: &ReadOption
                     "the member `{}` has times without fractions among floating-point numbers, which may be µs or ms",
                     values.member.name
                 );
-                return Err(Error::TimeUnit { file: name.into(), at: values.member.start, problem: problem.into() });
+                return Err(Error::time_unit(name, values.member.start, problem));
             }
             TimeUnit::Milliseconds
         }

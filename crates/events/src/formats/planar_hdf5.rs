@@ -133,10 +133,9 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
         )
     })?;
     let unit = asked.or(seconds).or(whole);
-    let unit = unit.ok_or_else(|| Error::TimeUnit {
-        file: name.into(),
-        at: file.offset_of(t.dataset.address),
-        problem: format!("the times in `{}` are no whole numbers, and their unit stands nowhere", group.time).into(),
+    let unit = unit.ok_or_else(|| {
+        let problem = format!("the times in `{}` are no whole numbers, and their unit stands nowhere", group.time);
+        Error::time_unit(name, file.offset_of(t.dataset.address), problem)
     })?;
     let offset = group.offset.map(|address| scalar(&file, address)).transpose()?.unwrap_or(0);
     let offset_us =

@@ -185,8 +185,8 @@ impl Members {
             )
         })?;
         if unit.is_none() && t.1.is_float() {
-            let problem = UnitProblem::NoInteger { of: format!("the member `{name}`"), several: false }.into();
-            return Err(Error::TimeUnit { file: file.name().into(), at: file.offset_of(events.address), problem });
+            let problem = UnitProblem::NoInteger { of: format!("the member `{name}`"), several: false };
+            return Err(Error::time_unit(file.name(), file.offset_of(events.address), problem));
         }
         let unit = unit.unwrap_or(TimeUnit::Microseconds);
         let (_, p) = find(&|name| ["p", "on", "polarity"].contains(&name), "p")?;

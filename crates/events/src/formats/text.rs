@@ -184,9 +184,7 @@ impl Text {
                 let problem = Problem::from(problem).inside(Part::Line(shortened(trimmed)));
                 Err(place.error(0, problem, REMEDY))
             }
-            Err(Fault::NoUnit(problem)) => {
-                Err(Error::TimeUnit { file: place.file.into(), at: place.at, problem: problem.into() })
-            }
+            Err(Fault::NoUnit(problem)) => Err(Error::time_unit(place.file, place.at, problem)),
         }
     }
 

@@ -67,7 +67,7 @@ fn open(bytes: &[u8], name: &str, options: &ReadOptions) -> Result<Box<dyn Conta
     let header = from.take(size)?;
     let array = parse(header).map_err(Refusal::Other).and_then(|h| Array::of(h, from.rest().len(), options));
     let array = array.map_err(|refusal| match refusal {
-        Refusal::NoUnit(problem) => Error::TimeUnit { file: name.into(), at, problem },
+        Refusal::NoUnit(problem) => Error::time_unit(name, at, problem),
         Refusal::Size(problem) => Error::malformed(name, at, problem, "get the file again"),
         Refusal::Other(problem) => {
             let remedy = "save events as [N, 4] of x, y, p, t or as a structured array of t, x, y, p";
@@ -242,7 +242,7 @@ impl Reader {
             return Ok(TimeUnit::Milliseconds);
         }
         let problem = "the time is a column of floating-point numbers without fractions, which may be µs or ms";
-        Err(Error::TimeUnit { file: self.name.clone(), at, problem: problem.into() })
+        Err(Error::time_unit(&self.name, at, problem))
     }
 
     /// The location of the next values of a column.
