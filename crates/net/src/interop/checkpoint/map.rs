@@ -74,6 +74,6 @@ mod tests {
         let e = Map::parse("a.b = 1", Path::new("map.toml")).unwrap_err().to_string();
         assert!(e.starts_with("map.toml: `a.b` "), "{e}");
         let e = Map::parse("a b", Path::new("map.toml")).unwrap_err().to_string();
-        assert!(e.starts_with("map.toml: ") && !e.contains(['`', '\n']), "{e}");
+        assert!(e.starts_with("map.toml: ") && !e.contains("`a.b`") && !e.contains('\n'), "{e}");
     }
 }
