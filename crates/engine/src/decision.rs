@@ -1,5 +1,5 @@
-//! The decision at a moment: class, confidence, events and µs. [`Confidence`](tickless_net::Confidence)
-//! has the equations.
+//! The decision at a moment: class, confidence, events and µs. [`tickless_net::Confidence`] has the
+//! equations.
 
 /// The answer of a session at a moment.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,10 +9,10 @@
 //! ```
 //!
 //! Σ are the accumulated logits (or output counts), T_max is that of training, m is the mean of the
-//! logits over the steps so far, and g is a temperature fitted on the validation part (1 if none was
-//! fitted). Source: the confidence threshold of early exit in SEENN-I (Li et al., 2023), which has g
-//! = 1; the event-driven form has Σ/T_max instead of the mean over steps. If values are equal, the
-//! lowest index is the class.
+//! logits over the steps so far, and g is a temperature fitted on the validation part (1 if none
+//! was fitted). Source: the confidence threshold of early exit in SEENN-I (Li et al., 2023), which
+//! has g = 1; the event-driven form has Σ/T_max instead of the mean over steps. If values are
+//! equal, the lowest index is the class.
 
 use tickless_words::words;
 
@@ -136,7 +136,7 @@ impl Exit {
 /// right, as a fraction of 1; 0 without answers.
 ///
 /// ```text
-/// Σ_b (n_b/n)·|share of right answers in b − mean confidence in b|        b: 15 bins of equal width
+/// Σ_b (n_b/n)·|share of right answers in b − mean confidence in b|      b: 15 bins of equal width
 /// ```
 ///
 /// Source: Guo et al., "On calibration of modern neural networks", ICML 2017.

@@ -1,7 +1,7 @@
 //! `tickless eval RUN --exit RULE`: each sample stops as soon as its answer is certain enough.
 //!
-//! The temperature of the probabilities is fitted on the validation part. Every row is measured by a
-//! run that really stops; its time is compared with passes over all steps at once.
+//! The temperature of the probabilities is fitted on the validation part. Every row is measured by
+//! a run that really stops; its time is compared with passes over all steps at once.
 
 use crate::arguments::{Global, Part, word_parser};
 use crate::output::{note, print_json, say};

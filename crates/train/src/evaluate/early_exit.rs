@@ -1,8 +1,8 @@
 //! Early exit at time steps: a sample stops as soon as its answer is certain enough.
 //!
 //! ```text
-//! m_t = (1/t)·Σ_{k ≤ t} logits_k          the sample stops at the first t at which the rule holds for m_t,
-//!                                         else at T
+//! m_t = (1/t)·Σ_{k ≤ t} logits_k
+//! t = the first step at which the rule holds for m_t, else T
 //! ```
 //!
 //! [`tickless_net::Exit`] has the rules. Source: SEENN-I (Li et al., 2023). [`early_exit`] really
@@ -10,7 +10,7 @@
 //! ([`Stepper`]). [`over_time`] records m_t of every sample at every step once, from which
 //! [`OverTime::exits`] computes what any number of rules and thresholds would give.
 
-use super::{Setting, conditions_in_words};
+use super::{Setting, conditions_in_words, leak_of};
 use crate::data::prefetch;
 use crate::error::{Error, Result};
 use crate::model::readout::{largest, time_mean};
@@ -181,8 +181,8 @@ pub fn over_time(
     Ok(all)
 }
 
-/// The time that passes over all `steps` steps at once take, without the time to load the samples: what
-/// [`early_exit`] is compared with.
+/// The time that passes over all `steps` steps at once take, without the time to load the samples,
+/// for comparison with [`early_exit`].
 ///
 /// # Errors
 /// As [`across_steps`](super::across_steps).
@@ -193,33 +193,21 @@ pub fn time_of_whole_passes(
     leak: LeakRule,
     progress: &dyn Progress,
 ) -> Result<Duration> {
-    let image = model.network().input().kind == InputKind::Image;
-    let leak = if image { LeakRule::Step } else { leak };
     let configuration = vec![steps; model.network().stages()];
     let (t_max, step_us) = (setting.t_max, setting.step_us);
-    let pass = Pass { configuration: &configuration, norm: NormMode::Running, leak, t_max, step_us };
     let constants = model.constants();
-    let mut passed = Duration::ZERO;
-    progress.start("all steps", setting.ids.len() as u64, "sample");
-    prefetch(setting.source, setting.ids, setting.batch_at(steps), false, steps, None, |k, batch| {
-        let (input, labels) = batch.into_sequence(model.device());
-        let begun = Instant::now();
-        let mut rng = seed::rng(0, "evaluation", k as u64);
+    timed(model, setting, steps, "all steps", progress, |batch, input, _| {
+        let leak = leak_of(model, leak);
+        let pass = Pass { configuration: &configuration, norm: NormMode::Running, leak, t_max, step_us };
+        let mut rng = seed::rng(0, "evaluation", batch as u64);
         time_mean(model.forward(&constants, input, &pass, &mut rng, None)?.logits);
-        passed += begun.elapsed();
-        progress.advance(labels.len() as u64, &conditions_in_words(&[steps], leak));
-        if progress.cancelled() {
-            return Err(Error::Cancelled { task: "the evaluation" });
-        }
         Ok(())
-    })?;
-    progress.finish();
-    Ok(passed)
+    })
 }
 
 /// Runs all samples step by step. After each step `stops` gets the step, from 0, the sample's index
-/// in the setting with its mean logits, and its label; it tells whether the sample is done. Returns the
-/// time that the steps took.
+/// in the setting with its mean logits, and its label; it tells whether the sample is done. Returns
+/// the time that the steps took.
 fn stepwise(
     model: &Model,
     setting: &Setting<'_>,
@@ -228,15 +216,11 @@ fn stepwise(
     progress: &dyn Progress,
     mut stops: impl FnMut(usize, (usize, &[f32]), usize) -> bool,
 ) -> Result<Duration> {
+    let leak = leak_of(model, leak);
     let image = model.network().input().kind == InputKind::Image;
-    let leak = if image { LeakRule::Step } else { leak };
-    let conditions = conditions_in_words(&[steps], leak);
-    let (mut done, mut passed) = (0, Duration::ZERO);
-    progress.start("early exit", setting.ids.len() as u64, "sample");
-    prefetch(setting.source, setting.ids, setting.batch_at(steps), false, steps, None, |_, batch| {
-        let (input, labels) = batch.into_sequence(model.device());
+    let mut done = 0;
+    timed(model, setting, steps, "early exit", progress, |_, input, labels| {
         let frames = Frames::new(input, image);
-        let begun = Instant::now();
         let mut stepper = Stepper::new(model, steps, leak, setting.t_max, setting.step_us);
         let mut sums = Sums { sums: Vec::new(), classes: 0 };
         let mut running: Vec<usize> = (0..labels.len()).collect();
@@ -246,7 +230,8 @@ fn stepwise(
             for (row, mean) in sums.means(step).enumerate() {
                 let sample = running[row];
                 if let Some(&value) = mean.iter().find(|v| !v.is_finite()) {
-                    return Err(Error::ResultNotFinite { what: format!("a logit at {conditions}"), value });
+                    let what = format!("a logit at {}", conditions_in_words(&[steps], leak));
+                    return Err(Error::ResultNotFinite { what, value });
                 }
                 if !stops(step, (done + sample, &mean), labels[sample]) {
                     kept.push(row);
@@ -261,9 +246,29 @@ fn stepwise(
                 running = kept.iter().map(|&row| running[row]).collect();
             }
         }
-        passed += begun.elapsed();
         done += labels.len();
-        progress.advance(labels.len() as u64, &conditions);
+        Ok(())
+    })
+}
+
+/// Calls `run` with each batch: its number, its input and its labels. Returns the time that the
+/// calls took, without the time to load the samples.
+fn timed(
+    model: &Model,
+    setting: &Setting<'_>,
+    steps: usize,
+    task: &str,
+    progress: &dyn Progress,
+    mut run: impl FnMut(usize, Sequence, &[usize]) -> Result<()>,
+) -> Result<Duration> {
+    let mut passed = Duration::ZERO;
+    progress.start(task, setting.ids.len() as u64, "sample");
+    prefetch(setting.source, setting.ids, setting.batch_at(steps), false, steps, None, |k, batch| {
+        let (input, labels) = batch.into_sequence(model.device());
+        let begun = Instant::now();
+        run(k, input, &labels)?;
+        passed += begun.elapsed();
+        progress.advance(labels.len() as u64, &format!("at most {steps} steps"));
         if progress.cancelled() {
             return Err(Error::Cancelled { task: "the evaluation" });
         }

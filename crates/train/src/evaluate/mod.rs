@@ -69,6 +69,14 @@ pub struct Setting<'a> {
     pub batch: usize,
 }
 
+/// The leak rule of an evaluation: a static image has no duration, so its leak is always per step.
+fn leak_of(model: &Model, leak: LeakRule) -> LeakRule {
+    match model.network().input().kind {
+        InputKind::Image => LeakRule::Step,
+        InputKind::Events => leak,
+    }
+}
+
 /// Describes an evaluation for messages: `T = 5, leak per time`.
 fn conditions_in_words(configuration: &[usize], leak: LeakRule) -> String {
     let first = configuration.first().copied().unwrap_or(1);
@@ -100,8 +108,7 @@ impl Setting<'_> {
         progress: &dyn Progress,
         mut observe: Option<Observe<'_>>,
     ) -> Result<Score> {
-        // A static image has no duration, so its leak is always per step.
-        let leak = if model.network().input().kind == InputKind::Image { LeakRule::Step } else { leak };
+        let leak = leak_of(model, leak);
         let pass = Pass { configuration, norm: NormMode::Running, leak, t_max: self.t_max, step_us: self.step_us };
         let size = self.batch_at(configuration.iter().copied().max().unwrap_or(1).max(frames));
         let constants = model.constants();

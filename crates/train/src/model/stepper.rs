@@ -100,8 +100,8 @@ pub struct Stepper<'a> {
 }
 
 impl<'a> Stepper<'a> {
-    /// A run at rest, of `steps` steps; the number and `leak` determine how much a step leaks, as in
-    /// [`Pass`].
+    /// A run at rest, of `steps` steps; this number and `leak` determine how much a step leaks, as
+    /// in [`Pass`].
     pub fn new(model: &'a Model, steps: usize, leak: LeakRule, t_max: usize, step_us: Option<f64>) -> Self {
         let pass = Pass { configuration: &[], norm: NormMode::Running, leak, t_max, step_us };
         Self {
@@ -123,8 +123,8 @@ impl<'a> Stepper<'a> {
     /// Runs one step and returns its logits.
     ///
     /// # Shapes
-    /// `input` `[B, C, H, W]`: the next frame of each sample that still runs. A static image is given at
-    /// the first step; later steps ignore their input. The result `[B, classes]`.
+    /// `input` `[B, C, H, W]`: the next frame of each sample that still runs. A static image is given
+    /// at the first step; later steps ignore their input. The result `[B, classes]`.
     ///
     /// # Errors
     /// As [`Model::forward`].
