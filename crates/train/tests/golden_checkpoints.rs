@@ -1,4 +1,4 @@
-//! Published checkpoints give the spikes that their own framework gave for the same recordings.
+//! Checkpoints of other programs give the spikes and logits that those programs gave.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
@@ -6,11 +6,13 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use tickless_net::interop::checkpoint::{self, Checkpoint, FitOptions};
+use tickless_net::interop::checkpoint::{self, Checkpoint, Dialect, FitOptions, torch};
 use tickless_net::{
-    Array, Conv, InputKind, Layer, LeakRule, Linear, Network, NetworkBuilder, Neuron, NodeId, Pool, Shape, Weights,
+    Array, Conv, InputKind, Layer, Leak, LeakRule, Linear, Network, NetworkBuilder, Neuron, NodeId, Norm, Pool, Shape,
+    Weights,
 };
 use tickless_testing::folders::models;
+use tickless_testing::golden::{Golden, count, number};
 use tickless_train::model::{Model, NormMode, Observer, Pass, Sequence};
 
 /// The values of a tensor of a file, of any type of number.
@@ -35,15 +37,25 @@ struct Done {
     counts: BTreeMap<String, Vec<f32>>,
 }
 
+/// Runs a network at as many steps as its input has.
 fn run(network: &Arc<Network>, weights: &Weights, input: &Array, observed: bool) -> Done {
+    run_at(network, weights, input, input.shape[0], observed)
+}
+
+fn run_at(network: &Arc<Network>, weights: &Weights, input: &Array, steps: usize, observed: bool) -> Done {
     let device = Device::flex();
     let model = Model::new(network.clone(), weights, &device).expect("the weights fit");
     let &[t, b, c, h, w] = &input.shape[..] else { panic!("an input [T, B, C, H, W]") };
     let data = TensorData::new(input.data.clone(), [t * b, c, h, w]);
     let input = Sequence::new(Tensor::from_data(data, &device), t);
-    let configuration = vec![t; network.stages()];
-    let pass =
-        Pass { configuration: &configuration, norm: NormMode::Running, leak: LeakRule::Step, t_max: t, step_us: None };
+    let configuration = vec![steps; network.stages()];
+    let pass = Pass {
+        configuration: &configuration,
+        norm: NormMode::Running,
+        leak: LeakRule::Step,
+        t_max: steps,
+        step_us: None,
+    };
     let mut counts = BTreeMap::new();
     let mut observe = |i: usize, s: &Sequence| {
         let all: Vec<f32> = s.clone().tensor().into_data().try_into_vec().expect("f32");
@@ -109,4 +121,77 @@ fn a_published_network_of_sinabs_spikes_as_it_does_there() {
     let spikes = array(&shown, "spikes").data;
     assert_eq!(done.output, spikes);
     assert_eq!(run(&network, &weights, &input, false).output, spikes, "with fused kernels");
+}
+
+/// The residual network of the paper's code, with names of our own.
+fn tfsnn(golden: &Golden, weights: &Weights) -> Arc<Network> {
+    let index = &golden.index;
+    let shape = &golden.get("calib.test_image").shape;
+    let mut b = NetworkBuilder::new("tiny", Shape::new(shape[1], shape[2], shape[3]), InputKind::Image);
+    let norm = Layer::Norm(Norm {
+        eps: index["bn_eps"].as_f64().expect("bn_eps"),
+        momentum: index["bn_momentum"].as_f64().expect("bn_momentum"),
+    });
+    let leak = Leak::Step(number(&index["decay"]));
+    let neuron = Neuron { threshold: number(&index["vth"]), leak, ..Neuron::lif() };
+    let unit = |b: &mut NetworkBuilder, conv: Conv, from| {
+        let x = b.conv(from, conv);
+        b.add("", norm, &[x])
+    };
+    let stem = weights.get("conv.module.0.weight").expect("a stem").shape[0];
+    let mut at = unit(&mut b, Conv::c3(stem), NodeId::Input);
+    at = b.neuron(at, neuron);
+    for block in index["blocks"].as_array().expect("blocks") {
+        let (channels, out) = (count(&block[0]), count(&block[1]));
+        let (down, ttm) = (block[2].as_bool().expect("a flag"), block[3].as_bool().expect("a flag"));
+        if ttm {
+            at = b.ttm(at);
+        }
+        let stride = if down { 2 } else { 1 };
+        let x = unit(&mut b, Conv::c3(out).with_stride(stride), at);
+        let x = b.neuron(x, neuron);
+        let x = unit(&mut b, Conv::c3(out), x);
+        let aside = if down || channels != out { unit(&mut b, Conv::square(out, 1, stride, 0), at) } else { at };
+        let sum = b.add("", Layer::Add, &[x, aside]);
+        at = b.neuron(sum, neuron);
+    }
+    let mean = b.add("", Layer::GlobalAverage, &[at]);
+    b.linear(mean, weights.get("fc.module.bias").expect("a classifier").shape[0], true);
+    Arc::new(b.build().expect("a network"))
+}
+
+#[test]
+fn a_checkpoint_of_the_papers_code_gives_its_logits() {
+    let golden = Golden::open("tiny_tfsnn.safetensors");
+    let last = golden.index["mtt_configs"].as_array().expect("configurations").len() - 1;
+    let theirs = golden.part(&format!("mtt.{last}.after"));
+    let network = tfsnn(&golden, &theirs);
+    // As the code saves it from several GPUs.
+    let named: Vec<(String, &Array)> = theirs.tensors.iter().map(|(n, a)| (format!("module.{n}"), a)).collect();
+    let file = Path::new("best.pth");
+    let read = checkpoint::from_bytes(torch::to_bytes(&named).expect("bytes"), file, None).expect("a checkpoint");
+    let fit = checkpoint::fit(&read, &network, file, &FitOptions::default()).expect("finite values");
+    assert!(fit.is_complete() && fit.unused.is_empty(), "{fit:?}");
+    assert_eq!((fit.dialect, fit.prefix.as_str(), fit.by_order), (Some(Dialect::Paper), "module.", false));
+    let mut weights = fit.weights;
+    for t in [1, 3, 8] {
+        // The logits are those after a calibration, whose statistics are in the file too.
+        for m in &fit.matched {
+            let name = m.name.trim_start_matches("module.");
+            let calibrated = format!("calib.T{t}.bn.{name}");
+            if golden.has(&calibrated) {
+                weights.insert(&m.tensor, golden.get(&calibrated).clone());
+            }
+        }
+        let (want, input) = (golden.get(&format!("calib.T{t}.logits")), golden.get("calib.test_image"));
+        let input = Array::new([&[1], &input.shape[..]].concat(), input.data.clone());
+        let got = run_at(&network, &weights, &input, t, false).output;
+        let &[b, steps, classes] = &want.shape[..] else { panic!("logits [B, T, classes]") };
+        assert_eq!(steps, t);
+        for (at, value) in got.iter().enumerate() {
+            let (step, sample, class) = (at / (b * classes), at / classes % b, at % classes);
+            let expected = want.data[(sample * t + step) * classes + class];
+            assert!((value - expected).abs() <= 1e-5, "T = {t}, {at}: {value} and {expected}");
+        }
+    }
 }
