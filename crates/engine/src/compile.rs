@@ -169,7 +169,7 @@ impl Maker<'_> {
     fn recurrent(&mut self, i: usize, layer: usize, step_us: Option<f64>) -> Result<Option<Late>> {
         let node = &self.net.nodes()[i];
         let Some(recurrent) = node.recurrent else { return Ok(None) };
-        let Some(delay_us) = recurrent.delay_us.or(step_us) else {
+        let Some(delay_us) = recurrent.us(step_us) else {
             let problem = "has recurrent connections that are one step late, and an event-driven run has no step: give `step_us` (mean span of the training recordings / T_max) or `delay_us`";
             return Err(Error::layer(&node.name, problem));
         };
@@ -186,8 +186,7 @@ impl Maker<'_> {
             out: (shape.height, shape.width, shape.channels),
         };
         self.edges.push(Edge::new(layer, self.tables.len() - 1, &geometry));
-        // A spike never returns in the µs in which it was fired.
-        Ok(Some(Late { edge: self.edges.len() - 1, delay_us: delay_us.round().max(1.0) as u64 }))
+        Ok(Some(Late { edge: self.edges.len() - 1, delay_us }))
     }
 
     /// Collects all paths depth first, as (nodes, neuron at the end; `None` for the readout).

@@ -6,6 +6,7 @@
 use crate::operators::NeuronOp;
 use crate::ttm::TimeMap;
 use burn::tensor::{Bool, Tensor};
+use std::collections::VecDeque;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 use tickless_neuron::lane::{Lane, Smooth, StepLane};
 use tickless_neuron::step::{AnyState, Constants, Mode, step_recorded};
@@ -35,12 +36,17 @@ pub fn any_neuron(
     any_recurrent_neuron(current, neuron, constants, lambda, steps, None)
 }
 
-/// The current that the spikes of a step add to the next step, for neurons with recurrent
-/// connections; both have the shape of one step.
-pub type Feedback<'a> = &'a dyn Fn(Tensor<4>) -> Tensor<4>;
+/// Recurrent connections of a layer of neurons.
+#[derive(Clone, Copy)]
+pub struct Feedback<'a> {
+    /// The number of steps after which a spike returns, at least 1.
+    pub delay: usize,
+    /// The current that the spikes of one step bring; both have the shape of one step.
+    pub current: &'a dyn Fn(Tensor<4>) -> Tensor<4>,
+}
 
-/// As [`any_neuron`]; if `feedback` is given, step t also gets the current `feedback(s)` of the
-/// spikes s of step t − 1.
+/// As [`any_neuron`]; if `feedback` is given with a delay of k steps, step t also gets the current
+/// of the spikes of step t − k.
 ///
 /// # Panics
 /// As [`any_neuron`].
@@ -61,17 +67,18 @@ pub fn any_recurrent_neuron(
         lanes.lambda = Recorded(lambda.reshape([1, 1, 1, 1]).expand(shape));
     }
     let (mode, mut state) = (Mode::of(neuron), AnyState::at_rest(neuron, zero));
-    let mut before: Option<Tensor<4>> = None;
+    // The spikes on their way back, the oldest first.
+    let mut late: VecDeque<Tensor<4>> = VecDeque::new();
     let spikes_of_step = |t: usize| {
         let x = current.clone().narrow(0, t * shape[0], shape[0]);
-        let x = match (feedback, before.take()) {
-            (Some(feedback), Some(spikes)) => x + feedback(spikes),
-            _ => x,
+        let x = match feedback.filter(|f| t >= f.delay) {
+            Some(f) => late.pop_front().into_iter().fold(x, |x, spikes| x + (f.current)(spikes)),
+            None => x,
         };
         let spikes =
             step_recorded(mode, neuron.surrogate, neuron.threshold, &lanes, &mut state.0, Recorded(x)).spikes.0;
-        if feedback.is_some() {
-            before = Some(spikes.clone());
+        if feedback.is_some_and(|f| f.delay < steps - t) {
+            late.push_back(spikes.clone());
         }
         spikes
     };

@@ -1,7 +1,8 @@
 //! The layers of a network and the output shape of each.
 
 use crate::error::{Error, Result};
-use crate::neuron::{Leak, Neuron};
+use crate::neuron::leak::stretch;
+use crate::neuron::{Leak, LeakRule, Neuron};
 use crate::shape::Shape;
 use crate::window::{Axis, Window};
 use serde::{Deserialize, Serialize};
@@ -235,13 +236,22 @@ pub enum RecurrentKind {
 
 words!(serde RecurrentKind, "kind of recurrent connections", { Dense = "dense", OneToOne = "one_to_one" });
 
-/// Recurrent connections of a spiking layer: its spikes of step t − 1 are inputs of step t. Without
-/// a clock a spike returns after a delay.
+/// Recurrent connections of a spiking layer: a spike returns to the layer after a delay.
+///
+/// If Δ is the duration of a step at T_max and d the delay in µs (Δ unless given):
+///
+/// ```text
+/// event-driven:         a spike returns after d µs
+/// clocked at T steps:   the spikes of step t − k are inputs of step t,
+///                       k = max(1, round(d·T/(Δ·T_max))) with a leak per time, otherwise 1
+/// ```
+///
+/// So a run at fine steps approaches the event-driven one if the leak belongs to time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Recurrent {
     /// Where they lead.
     pub kind: RecurrentKind,
-    /// The delay of an event-driven run in µs; `None` for one training step at T_max.
+    /// The delay in µs; `None` for the duration of one step at T_max.
     pub delay_us: Option<f64>,
 }
 
@@ -254,6 +264,26 @@ impl Recurrent {
             RecurrentKind::OneToOne => vec![channels],
         };
         TensorSpec { name: "recurrent", shape, trainable: true }
+    }
+
+    /// k, the number of steps after which a spike returns if a recording that has `t_max` steps in
+    /// training is run in `steps` steps.
+    ///
+    /// `step_us` is the duration of one step at `t_max` in µs. The result is `None` if the leak
+    /// belongs to time, the delay is in µs and `step_us` is missing.
+    pub fn steps(&self, rule: LeakRule, t_max: usize, steps: usize, step_us: Option<f64>) -> Option<usize> {
+        let trained = match (rule, self.delay_us) {
+            (LeakRule::Step, _) | (_, None) => 1.0,
+            (LeakRule::Time, Some(us)) => us / step_us?,
+        };
+        // The conversion saturates, and no run has that many steps.
+        Some((trained / stretch(rule, t_max, steps)).round().max(1.0) as usize)
+    }
+
+    /// The delay of an event-driven run in whole µs, at least 1, because a spike cannot return at
+    /// the time at which it was fired. `None` if neither a delay nor `step_us` is given.
+    pub fn us(&self, step_us: Option<f64>) -> Option<u64> {
+        Some(self.delay_us.or(step_us)?.round().max(1.0) as u64)
     }
 }
 
@@ -422,4 +452,52 @@ pub struct TensorSpec {
     pub shape: Vec<usize>,
     /// Whether the optimiser changes it; running statistics are measured instead.
     pub trainable: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn k(delay_us: Option<f64>, rule: LeakRule, steps: usize) -> usize {
+        Recurrent { kind: RecurrentKind::Dense, delay_us }.steps(rule, 10, steps, Some(30_000.0)).unwrap()
+    }
+
+    #[test]
+    fn a_spike_returns_after_the_nearest_number_of_steps_if_the_leak_belongs_to_time() {
+        for (delay_us, steps, expected) in [
+            (None, 1, 1),
+            (None, 10, 1),
+            (None, 14, 1),
+            (None, 15, 2),
+            (None, 100, 10),
+            (None, 3000, 300),
+            (Some(30_000.0), 100, 10),
+            (Some(60_000.0), 10, 2),
+            (Some(60_000.0), 5, 1),
+            (Some(100.0), 100, 1),
+            (Some(100.0), 3000, 1),
+            (Some(249.0), 3000, 2),
+            (Some(250.0), 3000, 3),
+            (Some(1e12), 10, 33_333_333),
+        ] {
+            assert_eq!(k(delay_us, LeakRule::Time, steps), expected, "{delay_us:?} at {steps} steps");
+        }
+    }
+
+    #[test]
+    fn a_spike_returns_one_step_later_if_the_leak_belongs_to_a_step() {
+        for delay_us in [None, Some(1.0), Some(60_000.0)] {
+            assert!([1, 10, 3000].iter().all(|t| k(delay_us, LeakRule::Step, *t) == 1));
+        }
+    }
+
+    #[test]
+    fn only_a_delay_in_microseconds_needs_the_duration_of_a_step() {
+        let given = Recurrent { kind: RecurrentKind::Dense, delay_us: Some(99.6) };
+        let default = Recurrent { delay_us: None, ..given };
+        assert_eq!((given.steps(LeakRule::Time, 10, 20, None), given.us(None)), (None, Some(100)));
+        assert_eq!((default.steps(LeakRule::Time, 10, 20, None), default.us(None)), (Some(2), None));
+        assert_eq!(given.steps(LeakRule::Step, 10, 20, None), Some(1));
+        assert_eq!((default.us(Some(1e-3)), default.us(Some(700.4))), (Some(1), Some(700)));
+    }
 }

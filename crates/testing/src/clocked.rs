@@ -3,7 +3,9 @@
 //! at the same T.
 
 use crate::layers::{Map, linear};
-use tickless_net::{Attention, During, Layer, LeakRule, Network, Neuron, NodeId, Period, Reset, SpikeMode, Weights};
+use tickless_net::{
+    Attention, During, Layer, LeakRule, Network, Neuron, NodeId, Period, Recurrent, Reset, SpikeMode, Weights,
+};
 
 /// Updates a neuron with potential `u`: returns (spikes, potential afterwards).
 pub fn fire(n: &Neuron, u: f64) -> (f64, f64) {
@@ -30,7 +32,8 @@ pub struct Clocked {
 }
 
 /// Runs a network on frames. `step_us` is the duration of a step in µs, which leaks and refractory
-/// periods given as times need.
+/// periods given as times need. With it, recurrent connections with a delay in µs take the nearest
+/// number of steps; all others take one step.
 pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64>) -> Clocked {
     let nodes = net.nodes();
     let mut v: Vec<Map> = nodes.iter().map(|n| Map::zeros(n.output)).collect();
@@ -38,9 +41,9 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
     // Dead steps that are left.
     let mut dead: Vec<Vec<u64>> = nodes.iter().map(|n| vec![0; n.output.len()]).collect();
     let mut steps = Vec::new();
-    // The spikes of the step before, for recurrent connections.
-    let mut before: Vec<Map> = v.clone();
-    for frame in frames {
+    // The spikes of all steps, for recurrent connections.
+    let mut fired: Vec<Vec<Map>> = vec![Vec::new(); nodes.len()];
+    for (t, frame) in frames.iter().enumerate() {
         let mut out: Vec<Map> = Vec::new();
         for (i, node) in nodes.iter().enumerate() {
             let input = |id: &NodeId| match id {
@@ -58,7 +61,10 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
                     let held = n.refractory.is_some_and(|r| r.during == During::Hold);
                     let scales = node.input_scale();
                     let mut spikes = Map::zeros(node.output);
-                    let back = recurrent(net, weights, i, &before[i]);
+                    let back = match t.checked_sub(delay(node.recurrent, step_us)) {
+                        Some(then) => recurrent(net, weights, i, &fired[i][then]),
+                        None => Map::zeros(node.output),
+                    };
                     for (k, s) in spikes.data.iter_mut().enumerate() {
                         let channel = k / (node.output.height * node.output.width);
                         let scale = scales.as_ref().map_or(1.0, |s| f64::from(s[channel]));
@@ -79,7 +85,7 @@ pub fn run(net: &Network, weights: &Weights, frames: &[Map], step_us: Option<f64
                             *dead = apart - 1;
                         }
                     }
-                    before[i] = spikes.clone();
+                    fired[i].push(spikes.clone());
                     spikes
                 }
                 Layer::Add => {
@@ -126,7 +132,15 @@ pub fn attention(a: Attention, queries: &Map, keys: &Map, values: &Map) -> Map {
     out
 }
 
-/// The current that the spikes of the step before add to a layer with recurrent connections.
+/// The number of steps after which a spike returns.
+fn delay(recurrent: Option<Recurrent>, step_us: Option<f64>) -> usize {
+    match (recurrent.and_then(|r| r.delay_us), step_us) {
+        (Some(delay), Some(step)) => ((delay / step + 0.5).floor() as usize).max(1),
+        _ => 1,
+    }
+}
+
+/// The current that the spikes of one step add to a layer with recurrent connections.
 fn recurrent(net: &Network, weights: &Weights, node: usize, spikes: &Map) -> Map {
     let n = &net.nodes()[node];
     let mut out = Map::zeros(spikes.shape);

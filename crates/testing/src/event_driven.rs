@@ -1,21 +1,23 @@
 //! A simple event-driven simulator, which is the reference for the engine. It runs breadth first,
 //! layer by layer: each layer receives its input events one by one, and neurons that an event does
-//! not reach keep their state. It computes dense maps in f64 and is slow.
+//! not reach keep their state. A spike that returns along recurrent connections is an event of its
+//! own, which comes before the input events of its time. It computes dense maps in f64 and is slow.
 
 use crate::clocked::fire;
 use crate::layers::{Map, linear, ones, readers};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use tickless_net::{During, Layer, Network, NodeId, Period, Weights};
 
-/// A spike, with a key that orders it: the path from the input event to the spike.
+/// A spike, with a key that orders it: the path to the spike from its root, which is an input event
+/// or a spike that returns along recurrent connections.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Emitted {
-    /// The branch taken at each step of the path. Sorting by it gives the order of a depth-first
-    /// run.
-    pub key: Vec<u32>,
-    /// Time of the input event that caused it, in µs.
+    /// The root's time, source (layers in node order, then the input) and number, then the branch
+    /// taken at each step of the path. Sorting by it gives the order of a depth-first run.
+    pub key: Vec<u64>,
+    /// Time of its root, in µs.
     pub t_us: u64,
-    /// Index of that input event.
+    /// Index of its root, or of the last input event before a root that is not one.
     pub cause: u64,
     /// Channel, row, column.
     pub place: Place,
@@ -87,12 +89,24 @@ fn ways(net: &Network, id: NodeId) -> Vec<(Vec<usize>, Option<usize>)> {
     all
 }
 
-/// Runs events (t, c, y, x) through a network, whose leaks and refractory periods must be given as
-/// times.
+/// The contributions of a spike that returns to its own layer: one for each channel at its position,
+/// or one for its own neuron.
+fn back(net: &Network, weights: &Weights, node: usize, (c, y, x): Place) -> Patch {
+    let (name, shape) = (&net.nodes()[node].name, net.nodes()[node].output);
+    let w = weights.get(&format!("{name}.recurrent")).expect("recurrent weights");
+    let index = |channel: usize| (channel * shape.height + y) * shape.width + x;
+    match w.shape.len() {
+        1 => vec![(index(c), w.data[c].into())],
+        _ => (0..shape.channels).map(|to| (index(to), w.data[to * shape.channels + c].into())).collect(),
+    }
+}
+
+/// Runs events (t, c, y, x), in order of time, through a network whose leaks, refractory periods and
+/// recurrent delays must be given as times.
 pub fn run(net: &Network, weights: &Weights, events: &[[u64; 4]]) -> Reference {
     let mut paths = Paths { net, weights, ones: ones(weights), known: HashMap::new() };
     let as_input = |(i, e): (usize, &[u64; 4])| Emitted {
-        key: vec![i as u32],
+        key: vec![e[0], u64::MAX, i as u64],
         t_us: e[0],
         cause: i as u64,
         place: (e[1] as usize, e[2] as usize, e[3] as usize),
@@ -115,18 +129,18 @@ pub fn run(net: &Network, weights: &Weights, events: &[[u64; 4]]) -> Reference {
             for (branch, (path, end)) in ways(net, source).into_iter().enumerate() {
                 for e in list.iter().filter(|_| end == target) {
                     let mut contribution = e.clone();
-                    contribution.key.push(branch as u32);
+                    contribution.key.push(branch as u64);
                     inputs.push((contribution, paths.patch(source, &path, e.place)));
                 }
             }
         }
         inputs.sort_by(|a, b| a.0.cmp(&b.0));
-        out.ops += inputs.iter().map(|(_, p)| p.len() as u64).sum::<u64>();
         let Some(node) = target else {
+            out.ops += inputs.iter().map(|(_, p)| p.len() as u64).sum::<u64>();
             inputs.iter().flat_map(|(_, p)| p).for_each(|&(i, w)| out.logits[i] += w);
             continue;
         };
-        out.current.push(inputs.iter().flat_map(|(_, p)| p).map(|p| p.1).sum());
+        out.current.push(0.0);
         let shape = net.nodes()[node].output;
         let Layer::Neuron(neuron) = net.nodes()[node].layer else { unreachable!() };
         let tau = neuron.tau_us(None).unwrap();
@@ -140,7 +154,17 @@ pub fn run(net: &Network, weights: &Weights, events: &[[u64; 4]]) -> Reference {
         let held = neuron.refractory.is_some_and(|r| r.during == During::Hold);
         let scales = net.nodes()[node].input_scale();
         let mut spikes = Vec::new();
-        for (e, patch) in inputs {
+        let mut inputs = VecDeque::from(inputs);
+        // Spikes on their way back; all have the same delay, so they are in order.
+        let mut late: VecDeque<(Emitted, Patch)> = VecDeque::new();
+        let last_us = events.last().map_or(0, |e| e[0]);
+        while let Some((e, patch)) = match (late.front(), inputs.front()) {
+            (Some(back), Some(new)) if back.0 < new.0 => late.pop_front(),
+            (Some(back), None) if back.0.t_us <= last_us => late.pop_front(),
+            _ => inputs.pop_front(),
+        } {
+            out.ops += patch.len() as u64;
+            out.current[out.spikes.len()] += patch.iter().map(|p| p.1).sum::<f64>();
             for (i, w) in patch {
                 let channel = i / (shape.height * shape.width);
                 let w = scales.as_ref().map_or(w, |s| w * f64::from(s[channel]));
@@ -164,8 +188,15 @@ pub fn run(net: &Network, weights: &Weights, events: &[[u64; 4]]) -> Reference {
                 let (hw, w) = (shape.height * shape.width, shape.width);
                 for _ in 0..n as u64 {
                     let mut s = e.clone();
-                    s.key.push(spikes.len() as u32);
+                    s.key.push(spikes.len() as u64);
                     s.place = (i / hw, i % hw / w, i % w);
+                    if let Some(recurrent) = net.nodes()[node].recurrent {
+                        let delay_us = recurrent.delay_us.expect("a delay must be given as a time");
+                        let t_us = s.t_us + delay_us.round() as u64;
+                        let cause = events.partition_point(|e| e[0] < t_us) as u64 - 1;
+                        let key = vec![t_us, node as u64, spikes.len() as u64];
+                        late.push_back((Emitted { key, t_us, cause, ..s }, back(net, weights, node, s.place)));
+                    }
                     spikes.push(s);
                 }
             }

@@ -105,10 +105,11 @@ pub enum Error {
     /// The event-driven executor of a training refused the network or a recording.
     #[error("the event-driven run of a batch (`train.event_driven`): {0}")]
     EventDriven(Box<dyn std::error::Error + Send + Sync>),
-    /// A leak or a refractory period is in µs, but the steps of the run have no duration.
+    /// A leak, a refractory period or a recurrent delay is in µs, but the steps of the run have no
+    /// duration.
     #[error(
-        "layer `{layer}`: a leak or a refractory period in µs needs the duration of a step, which a static image does \
-         not have; give it in steps"
+        "layer `{layer}`: a leak, a refractory period or a `delay_us` in µs needs the duration of a step, which a \
+         static image does not have; give the former in steps, and leave `delay_us` out"
     )]
     NoStepDuration {
         /// The layer.

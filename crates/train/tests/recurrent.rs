@@ -1,39 +1,21 @@
 //! Recurrent connections at time steps: beside the simulator, and gradients beside those written
 //! out by hand.
 
+#[path = "common/tensors.rs"]
+mod tensors;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+use tensors::{pass, values};
 use tickless_kernels::KernelChoice;
-use tickless_net::{
-    Array, InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, Recurrent, RecurrentKind, Shape, Weights,
-};
+use tickless_net::{InputKind, Layer, LeakRule, Network, NetworkBuilder, Neuron, Recurrent, RecurrentKind, Shape};
 use tickless_testing::clocked;
 use tickless_testing::generate::Rng;
+use tickless_testing::generate::exact::{dyadic, dyadic_weights};
 use tickless_testing::layers::Map;
 use tickless_train::model::{Model, NormMode, Pass, Sequence};
-
-fn dyadic(r: &mut Rng, n: usize) -> Vec<f32> {
-    (0..n).map(|_| (r.below(17) as f32 - 8.0) / 8.0).collect()
-}
-
-fn weights(r: &mut Rng, net: &Network) -> Weights {
-    let mut all = Weights::default();
-    for (_, name, spec) in net.tensors() {
-        let n = spec.shape.iter().product();
-        all.insert(name, Array::new(spec.shape, dyadic(r, n)));
-    }
-    all
-}
-
-fn values<const D: usize>(t: Tensor<D>) -> Vec<f32> {
-    t.into_data().try_into_vec().expect("f32")
-}
-
-fn pass(configuration: &[usize], t_max: usize) -> Pass<'_> {
-    Pass { configuration, norm: NormMode::Running, leak: LeakRule::Step, t_max, step_us: None }
-}
 
 fn network(kind: RecurrentKind, thresholds: bool) -> Network {
     let mut b = NetworkBuilder::new("recurrent", Shape::new(2, 3, 4), InputKind::Events);
@@ -60,7 +42,7 @@ fn recurrent_layers_run_as_the_simulator_step_by_step() {
         for t in 1..=5 {
             let net = network(kind, k == 0);
             let mut r = Rng((10 * k + t) as u64);
-            let (weights, s) = (weights(&mut r, &net), net.input().shape);
+            let (weights, s) = (dyadic_weights(&mut r, &net), net.input().shape);
             let values_of = |r: &mut Rng| (0..s.len()).map(|_| r.pick(&[0.0, 0.0, 1.0, 2.0])).collect();
             let frames: Vec<Map> = (0..t).map(|_| Map { shape: s, data: values_of(&mut r) }).collect();
             let expected = clocked::run(&net, &weights, &frames, None);
@@ -80,13 +62,67 @@ fn recurrent_layers_run_as_the_simulator_step_by_step() {
     assert!(spikes > 200.0, "the networks are silent: {spikes} spikes");
 }
 
+/// T_max = 4 steps of 1000 µs: at 12 steps the first layer's spikes return after 1000 µs = 3 steps, and
+/// the second layer's after 1400 µs = 4 steps.
+#[test]
+fn a_delay_lasts_as_long_at_every_t_if_the_leak_belongs_to_time() {
+    let (of, t, t_max, step_us) = (network(RecurrentKind::Dense, true), 12, 4, 1000.0);
+    let delayed = |first: Option<f64>, second: f64| {
+        let mut b = NetworkBuilder::new("recurrent", of.input().shape, InputKind::Events);
+        for node in of.nodes() {
+            let id = b.add_copy(node, node.layer, &node.from);
+            if let Some(r) = node.recurrent {
+                let delay_us = if node.name == "map" { first } else { Some(second) };
+                b.recurrent(id, Recurrent { delay_us, ..r });
+            }
+        }
+        b.build().unwrap()
+    };
+    let mut r = Rng(22);
+    let (weights, s) = (dyadic_weights(&mut r, &of), of.input().shape);
+    let frames: Vec<Map> =
+        (0..t).map(|_| Map { shape: s, data: (0..s.len()).map(|_| r.pick(&[0.0, 0.0, 1.0, 2.0])).collect() }).collect();
+    let ours = |net: Network, pass: Pass<'_>| {
+        let model = Model::new(Arc::new(net), &weights, &Device::flex()).unwrap();
+        let x = frames.iter().flat_map(|m| m.data.iter().map(|v| *v as f32)).collect();
+        let x = Sequence::from_values(x, [t, 1, s.channels, s.height, s.width], &Device::flex());
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        model.forward(&model.constants(), x, &pass, &mut rng, None).map(|out| values(out.logits))
+    };
+    let configuration = [t; 3];
+    let time = Pass { leak: LeakRule::Time, step_us: Some(step_us), ..pass(&configuration, t_max) };
+    // The simulator's leak is that of its own step: λ^(T_max/T).
+    let simulated = |first: f64, second: f64, step_us: Option<f64>, lambda: f32| {
+        let net = delayed(Some(first), second).map_neurons(|_, n| match n.leak {
+            tickless_net::Leak::Step(_) => Neuron { leak: tickless_net::Leak::Step(lambda), ..n },
+            _ => n,
+        });
+        let run = clocked::run(&net, &weights, &frames, step_us);
+        assert!(run.counts.iter().all(|c| c.iter().sum::<f64>() > 10.0), "a layer is silent: {:?}", run.counts);
+        run.steps.iter().flatten().map(|v| *v as f32).collect::<Vec<f32>>()
+    };
+    let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4);
+    let lambda = 0.5f32.powf(t_max as f32 / t as f32);
+    let in_time = simulated(1000.0, 1400.0, Some(step_us * t_max as f64 / t as f64), lambda);
+    assert!(close(&ours(delayed(None, 1400.0), time.clone()).unwrap(), &in_time));
+    assert!(close(&ours(delayed(Some(1000.0), 1400.0), time.clone()).unwrap(), &in_time));
+    let one_step = simulated(1000.0, 1400.0, None, lambda);
+    assert!(!close(&in_time, &one_step), "the delays matter here");
+    // With a leak per step, every delay is one step.
+    let per_step = simulated(1000.0, 1400.0, None, 0.5);
+    assert!(close(&ours(delayed(None, 1400.0), pass(&configuration, t_max)).unwrap(), &per_step));
+    // A delay in µs needs the duration of a step.
+    let e = ours(delayed(None, 1400.0), Pass { step_us: None, ..time }).unwrap_err().to_string();
+    assert!(e.contains("`vector`") && e.contains("`delay_us`"), "{e}");
+}
+
 #[test]
 fn a_mixed_configuration_trains_alike_with_and_without_recomputation() {
     use tickless_train::iteration::{StepSetting, gradients};
     use tickless_train::loss::LossSetting;
     let net = Arc::new(network(RecurrentKind::Dense, true));
     let mut r = Rng(3);
-    let model = Model::new(net.clone(), &weights(&mut r, &net), &Device::flex()).unwrap();
+    let model = Model::new(net.clone(), &dyadic_weights(&mut r, &net), &Device::flex()).unwrap();
     let s = net.input().shape;
     let x = (0..5 * 4 * s.len()).map(|_| r.pick(&[0.0, 0.0, 1.0, 2.0])).collect();
     let x = Sequence::from_values(x, [5, 4, s.channels, s.height, s.width], &Device::flex());
@@ -109,19 +145,23 @@ fn a_mixed_configuration_trains_alike_with_and_without_recomputation() {
     assert!(ours.iter().all(|g| g.as_ref().is_some_and(|g| g.iter().any(|v| *v != 0.0))), "every tensor learns");
 }
 
-/// u_t = λ·v_{t−1} + x_t + W·s_{t−1},  s_t = [u_t > θ],  v_t = u_t·[s_t = 0], with the triangle as
-/// surrogate and the gradient through the reset; L = Σ_t g_t·s_t.
 #[test]
 fn gradients_through_the_connections_are_those_written_out() {
-    let (n, steps, lambda, theta) = (4, 5, 0.5f64, 1.0f64);
+    (1..=4).for_each(gradients_at_a_delay_of);
+}
+
+/// u_t = λ·v_{t−1} + x_t + W·s_{t−k},  s_t = [u_t > θ],  v_t = u_t·[s_t = 0], with the triangle as
+/// surrogate and the gradient through the reset; L = Σ_t g_t·s_t.
+fn gradients_at_a_delay_of(k: usize) {
+    let (n, steps, lambda, theta) = (4, 7, 0.5f64, 1.0f64);
     let neuron = Neuron::lif();
     assert_eq!((f64::from(neuron.threshold), neuron.detach_reset), (theta, false));
     let mut b = NetworkBuilder::new("one", Shape::vector(n), InputKind::Events);
     let id = b.add("n", Layer::Neuron(neuron), &[b.input()]);
-    b.recurrent(id, Recurrent { kind: RecurrentKind::Dense, delay_us: None });
+    b.recurrent(id, Recurrent { kind: RecurrentKind::Dense, delay_us: Some(500.0 * k as f64) });
     let net = Arc::new(b.build().unwrap());
     let mut r = Rng(11);
-    let weights = weights(&mut r, &net);
+    let weights = dyadic_weights(&mut r, &net);
     let w: Vec<f64> = weights.get("n.recurrent").unwrap().data.iter().map(|v| f64::from(*v)).collect();
     let x: Vec<f32> = (0..steps * n).map(|_| r.below(16) as f32 / 8.0).collect();
     let g = dyadic(&mut r, steps * n);
@@ -130,7 +170,7 @@ fn gradients_through_the_connections_are_those_written_out() {
     let mut v = vec![0.0; n];
     for t in 0..steps {
         for i in 0..n {
-            let back: f64 = if t == 0 { 0.0 } else { (0..n).map(|j| w[i * n + j] * s[t - 1][j]).sum() };
+            let back: f64 = if t < k { 0.0 } else { (0..n).map(|j| w[i * n + j] * s[t - k][j]).sum() };
             u[t][i] = lambda * v[i] + f64::from(x[t * n + i]) + back;
         }
         for i in 0..n {
@@ -141,22 +181,21 @@ fn gradients_through_the_connections_are_those_written_out() {
     assert!(s.iter().flatten().sum::<f64>() > 3.0);
     // Backward.
     let (mut gw, mut gx) = (vec![0.0; n * n], vec![0.0; steps * n]);
-    let (mut gv, mut gs_back) = (vec![0.0; n], vec![0.0; n]);
+    let (mut gv, mut gs_back) = (vec![0.0; n], vec![vec![0.0; n]; steps]);
     for t in (0..steps).rev() {
         let mut gu = vec![0.0; n];
         for i in 0..n {
-            let gs = f64::from(g[t * n + i]) + gs_back[i] - gv[i] * u[t][i];
+            let gs = f64::from(g[t * n + i]) + gs_back[t][i] - gv[i] * u[t][i];
             let surrogate = (1.0 - (u[t][i] - theta).abs()).max(0.0);
             gu[i] = gv[i] * (1.0 - s[t][i]) + gs * surrogate;
             gx[t * n + i] = gu[i];
         }
-        gs_back = vec![0.0; n];
         for i in 0..n {
             gv[i] = lambda * gu[i];
             for j in 0..n {
-                if t > 0 {
-                    gw[i * n + j] += gu[i] * s[t - 1][j];
-                    gs_back[j] += gu[i] * w[i * n + j];
+                if t >= k {
+                    gw[i * n + j] += gu[i] * s[t - k][j];
+                    gs_back[t - k][j] += gu[i] * w[i * n + j];
                 }
             }
         }
@@ -168,7 +207,8 @@ fn gradients_through_the_connections_are_those_written_out() {
     let (leaves, mut rng) = (model.leaves(), ChaCha8Rng::seed_from_u64(0));
     let configuration = [steps];
     let sequence = Sequence::new(input.clone(), steps);
-    let out = model.forward(&leaves, sequence, &pass(&configuration, steps), &mut rng, None).unwrap();
+    let pass = Pass { leak: LeakRule::Time, step_us: Some(500.0), ..pass(&configuration, steps) };
+    let out = model.forward(&leaves, sequence, &pass, &mut rng, None).unwrap();
     let weighting = Tensor::<3>::from_data(TensorData::new(g, [steps, 1, n]), &device);
     let gradients = (out.logits * weighting).sum().backward();
     let close = |ours: Vec<f32>, by_hand: &[f64]| {

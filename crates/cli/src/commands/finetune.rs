@@ -113,6 +113,7 @@ impl Finetune {
                 parts: &run.parts,
                 folder: &folder,
                 initial: Some(weights),
+                continues: None,
                 base: Some(Base { from: from.display().to_string(), strategy: run.facts.strategy.clone() }),
                 command: Some(command_line()),
                 device: &device,

@@ -100,12 +100,12 @@ pub static KINDS: &[Kind] = &[
                 "that of the neuron",
                 "one threshold per channel; lower limit and surrogate scale with it",
             ),
+            key("recurrent", "none", "\"dense\" (every channel to every channel at its position) or \"one_to_one\""),
             key(
-                "recurrent",
-                "none",
-                "\"dense\" (every channel to every channel at its position) or \"one_to_one\"; one step late",
+                "delay_us",
+                "one step of T_max",
+                "delay of the recurrent connections in µs; always one step if the leak belongs to a step",
             ),
-            key("delay_us", "one step of T_max", "delay of the recurrent connections without a clock, in µs"),
         ],
     },
     Kind {
