@@ -133,7 +133,7 @@ fn the_members_of_a_class_are_matched_in_the_order_of_the_file() {
     // A safetensors file sorts its names, so `another` would come before `first`.
     let found = fitted(&safetensors_file(&named(&weights, &pairs)), &net, &FitOptions::default());
     assert_eq!(found.matched.len(), 2, "the only linear layer");
-    assert!(found.missing.iter().all(|m| m.why.contains("sorts its tensors by name")), "{:?}", found.missing);
+    assert!(found.missing.iter().all(|m| m.why.contains("sorts")), "{:?}", found.missing);
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn damage_to_a_file_with_a_checksum_is_noticed() {
     let last = bytes.len() - 3;
     bytes[last] ^= 1;
     let e = from_bytes(bytes, Path::new(FILE), None).unwrap_err().to_string();
-    assert!(e.contains("has the checksum"), "{e}");
+    assert!(e.contains("checksum"), "{e}");
 }
 
 #[test]
