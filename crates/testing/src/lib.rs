@@ -11,7 +11,7 @@
 //! | [`clocked`] | simulates a network step by step, all layers in the same step |
 //! | [`event_driven`] | simulates a network event by event, layer by layer |
 //! | [`hang`] | decides when a test calls a computation hung |
-//! | [`generate`] | random networks, weights, steps and events from a seed |
+//! | [`generate`] | random networks, weights, steps, events and recordings from a seed |
 
 pub mod clocked;
 pub mod command;

@@ -1,11 +1,13 @@
 //! The normal use of every command, and that the commands' results agree with each other.
 
+mod bursts;
 mod data;
 mod event_driven;
 mod export;
 mod formats;
 mod images;
 mod networks;
+mod phases;
 mod progress;
 mod recordings;
 mod report;
